@@ -1,0 +1,82 @@
+"""2. From windows per run to one data set.
+
+Joins the windows of all runs into one memory-mapped array with labels, and a table that says where each row comes from.
+Nothing is held in memory: each run is copied straight into its place.
+
+Reads     1-windows/
+Writes    2-dataset/X.npy (n, n_voxels, WINDOW_TRS) float32; y.npy (n,) int8, 1 = face; samples.tsv, a row per window
+Settings  none of its own
+Takes     as long as copying the windows; memory: one run's windows
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from neuroface import NeuroFaceError
+from neuroface.files import atomic, open_npy, read_table, write_npy, write_table
+from neuroface.report import Section
+from neuroface.settings import load_settings
+from neuroface.stage import Stage, run_script
+
+SETTINGS = ()
+
+
+def main():
+    cfg = load_settings(Path(__file__).with_name("config.py"))
+    stage = Stage(2, cfg, SETTINGS, reads=(1,))
+    files = find_windows(stage.folder_of(1))
+    samples = pd.concat([read_table(file.with_suffix(".tsv")) for file in files], ignore_index=True)
+    check_classes(samples)
+
+    target = stage.folder / "X.npy"
+    for _ in stage.todo([target], Path.exists, "data set"):
+        write_table(stage.folder / "samples.tsv", samples)
+        write_npy(stage.folder / "y.npy", (samples["label"] == "face").to_numpy(np.int8))
+        join_windows(files, target, len(samples))
+
+    X, y = open_npy(target), open_npy(stage.folder / "y.npy")
+    print(f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB; {int(y.sum())} face, {int((y == 0).sum())} no-face windows")
+    counts = samples.groupby(["movie", "label"]).size().unstack(fill_value=0)
+    people = samples.groupby("movie")["subject"].nunique()
+    for movie, row in counts.iterrows():
+        print(f"  {movie}: {people[movie]} people, {row['face']} face, {row['noface']} no-face")
+    stage.finish(f"X.npy with {len(y):,} windows", describe(X, counts, people))
+
+
+def find_windows(folder: Path) -> list[Path]:
+    """Window files of all runs, people in natural order as script 1 lists them."""
+    return sorted(folder.glob("sub-*/*_windows.npy"), key=lambda p: (len(p.parent.name), p.parent.name, p.name))
+
+
+def check_classes(samples: pd.DataFrame) -> None:
+    for label in ("face", "noface"):
+        if not (samples["label"] == label).any():
+            raise NeuroFaceError(f"There is no {label} window at all. Lower MIN_STRETCH_S, or check the annotations.")
+
+
+def join_windows(files: list[Path], target: Path, n: int) -> None:
+    """Copy window files (n_i, n_voxels, window_trs) one after another into ``target`` (n, n_voxels, window_trs)."""
+    shape = open_npy(files[0]).shape[1:]
+    with atomic(target) as partial:
+        X = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=(n, *shape))
+        start = 0
+        for file in files:
+            part = open_npy(file)
+            if part.shape[1:] != shape:
+                raise NeuroFaceError(f"{file} holds windows of {part.shape[1:]}, the first run {shape}. Rerun script 1.")
+            X[start : start + len(part)] = part
+            start += len(part)
+        X.flush()
+
+
+def describe(X: np.ndarray, counts: pd.DataFrame, people: pd.Series) -> Section:
+    section = Section("Data set", f"X.npy holds {X.shape[0]:,} windows of {X.shape[1]:,} voxels × {X.shape[2]} volumes.")
+    rows = [(movie, people[movie], row["face"], row["noface"]) for movie, row in counts.iterrows()]
+    section.table(["film or task", "people", "face windows", "no-face windows"], rows, "What the network will see")
+    return section
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,42 @@
+"""5. From attribution matrices back to the brain.
+
+Puts each window's attributions at the voxels they belong to: one 4D NIfTI per window in the group mask's space, which
+any viewer opens.
+
+Reads     4-attributions/, 1-windows/group_mask.nii.gz
+Writes    5-brain-maps/<sub>/<sub>_task-<movie>_label-<label>_window-<i>_ig.nii.gz (x, y, z, WINDOW_TRS) float32
+Settings  none of its own
+Takes     disk: at full size about 1.5 MB per window; memory: one window
+"""
+
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.files import brain_map_file, load_mask, open_npy, unmask, write_nifti
+from neuroface.report import Section
+from neuroface.settings import load_settings
+from neuroface.stage import Stage, run_script
+
+SETTINGS = ()
+
+
+def main():
+    cfg = load_settings(Path(__file__).with_name("config.py"))
+    stage = Stage(5, cfg, SETTINGS, reads=(1, 4))
+    mask, affine = load_mask(stage.folder_of(1) / "group_mask.nii.gz")
+    files = sorted(stage.folder_of(4).glob("sub-*/sub-*_ig.npy"))
+    attributions = {file: open_npy(file) for file in files}
+    for file, matrices in attributions.items():
+        if matrices.shape[1] != mask.sum():
+            raise NeuroFaceError(f"{file} has {matrices.shape[1]} voxels, the group mask {mask.sum()}. Rerun script 4.")
+
+    units = [(file, i) for file, matrices in attributions.items() for i in range(len(matrices))]
+    for file, i in stage.todo(units, lambda unit: brain_map_file(stage.folder, *unit).exists(), "windows"):
+        write_nifti(brain_map_file(stage.folder, file, i), unmask(attributions[file][i], mask), affine, cfg.TR_S)
+
+    section = Section("Brain maps", f"{len(units):,} windows as 4D NIfTI, {mask.shape} voxels × {cfg.WINDOW_TRS} volumes.")
+    stage.finish(f"{len(units):,} brain maps", section)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,102 @@
+"""6. From maps of windows to a map per person, and to the group.
+
+Averages each person's maps per label over all their windows, then the people, so that everyone counts the same however
+many windows they gave.
+
+Reads     5-brain-maps/
+Writes    6-averages/<sub>_label-<label>_ig.nii.gz, group_label-<label>_ig.nii.gz (x, y, z, WINDOW_TRS) float32
+          6-averages/peaks.tsv, where the group maps are largest; with SPACE = "MNI" also roi_shares.tsv
+Settings  SPACE, ROI_FILE
+Takes     one pass over the maps; memory: two maps
+"""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+
+from neuroface import NeuroFaceError
+from neuroface.files import LABELS, average_file, load_mask, write_nifti, write_table
+from neuroface.report import Section
+from neuroface.rois import read_rois, sphere_labels, voxel_positions_mm
+from neuroface.settings import load_settings
+from neuroface.stage import Stage, run_script
+
+SETTINGS = ("SPACE", "ROI_FILE")
+
+
+def main():
+    cfg = load_settings(Path(__file__).with_name("config.py"))
+    stage = Stage(6, cfg, SETTINGS, reads=(1, 5))
+    mask, affine = load_mask(stage.folder_of(1) / "group_mask.nii.gz")
+    maps = find_maps(stage.folder_of(5))
+
+    units = list(maps)
+    done = lambda unit: average_file(stage.folder, *unit).exists()  # noqa: E731
+    for subject, label in stage.todo(units, done, "person × label"):
+        write_nifti(average_file(stage.folder, subject, label), mean_map(maps[subject, label]), affine, cfg.TR_S)
+
+    labels = [label for label in LABELS if any(unit[1] == label for unit in units)]
+    done = lambda label: average_file(stage.folder, "group", label).exists()  # noqa: E731
+    for label in stage.todo(labels, done, "group maps"):
+        people = [average_file(stage.folder, *unit) for unit in units if unit[1] == label]
+        write_nifti(average_file(stage.folder, "group", label), mean_map(people), affine, cfg.TR_S)
+
+    group = {label: nib.load(average_file(stage.folder, "group", label)).get_fdata(dtype=np.float32) for label in labels}
+    stage.finish(f"means of {len({s for s, _ in units})} people", describe(stage, group, mask, affine, cfg))
+
+
+def find_maps(folder: Path) -> dict[tuple[str, str], list[Path]]:
+    """Map files by (person, label), in a fixed order."""
+    maps: dict[tuple[str, str], list[Path]] = {}
+    for file in sorted(folder.glob("sub-*/*_ig.nii.gz")):
+        label = file.name.split("_label-")[1].split("_")[0]
+        maps.setdefault((file.parent.name, label), []).append(file)
+    if not maps:
+        raise NeuroFaceError(f"{folder} holds no map. Run script 5 again.")
+    return maps
+
+
+def mean_map(files: list[Path]) -> np.ndarray:
+    """Mean (x, y, z, window_trs) float32 of 4D files, one in memory at a time, summed in float64."""
+    total = 0.0
+    for file in files:
+        total = total + np.asarray(nib.load(file).dataobj, dtype=np.float64)
+    return (total / len(files)).astype(np.float32)
+
+
+def describe(stage: Stage, group: dict[str, np.ndarray], mask: np.ndarray, affine: np.ndarray, cfg) -> Section:
+    section = Section("Averages", "Mean attribution over a person's windows, then over people.")
+    positions = voxel_positions_mm(mask, affine)
+    rois = read_rois(cfg.ROI_FILE) if cfg.SPACE == "MNI" else None
+    inside = sphere_labels(positions, rois) if rois is not None else np.zeros(len(positions), int)
+    names = ["–"] + ([f"{r.hemisphere} {r.roi}" for r in rois.itertuples()] if rois is not None else [])
+    peaks, shares = [], []
+    for label, data in group.items():
+        over_time = data[mask].mean(axis=1)
+        for voxel in np.argsort(-over_time)[:5]:
+            x, y, z = np.round(positions[voxel], 1)
+            peaks.append((label, x, y, z, float(over_time[voxel]), names[inside[voxel]]))
+        size = np.abs(data[mask]).mean(axis=1)
+        for number, name in list(enumerate(names))[1:]:
+            if (inside == number).any():
+                ratio = size[inside == number].mean() / size[inside == 0].mean()
+                shares.append((label, name, int((inside == number).sum()), float(ratio)))
+    peaks = pd.DataFrame(peaks, columns=["label", "x_mm", "y_mm", "z_mm", "mean_attribution", "face_roi"])
+    write_table(stage.folder / "peaks.tsv", peaks)
+    where = "MNI mm" if cfg.SPACE == "MNI" else "scanner mm of the mask"
+    section.table(list(peaks), peaks.round(6).to_numpy(), f"Largest mean attribution over the window ({where})")
+    if shares:
+        shares = pd.DataFrame(shares, columns=["label", "region", "n_voxels", "times_outside"])
+        write_table(stage.folder / "roi_shares.tsv", shares)
+        section.table(
+            list(shares), shares.round(2).to_numpy(), "Absolute attribution per voxel, as a multiple of voxels outside"
+        )
+    print(f"  {peaks.iloc[0]['label']} map peaks at {tuple(peaks.iloc[0][['x_mm', 'y_mm', 'z_mm']])} mm, "
+          f"region: {peaks.iloc[0]['face_roi']}")  # fmt: skip
+    return section
+
+
+if __name__ == "__main__":
+    run_script(main)

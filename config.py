@@ -1,0 +1,106 @@
+"""Every choice of an experiment, in the order of the scripts that read it.
+
+Edit this file, or keep one small file of differences per experiment and name it:
+``NEUROFACE_CONFIG=experiments/nndb.py python 1-preprocess_naturalistic_fmri.py``.
+Values are the paper's unless the comment says otherwise. Only constants live here.
+"""
+
+# ---------------------------------------------------------------- the study
+# Which data: "demo" (synthetic, written on first use), "nndb-v1" (OpenNeuro ds002837 as in the paper), "bids".
+DATASET: str = "demo"
+# Folder of the data set, relative to this file or absolute. The demo is written here.
+DATASET_DIR: str = "data/demo-dataset"
+# Results go to data/<RUN_NAME>/. A new name starts afresh and leaves other results alone.
+RUN_NAME: str = "demo"
+# Seed of every random draw: class balance, folds, initial weights, dropout. Paper: 42.
+SEED: int = 42
+# People left out on purpose, e.g. ("sub-7", "sub-12"). They are listed in the report.
+EXCLUDE: tuple[str, ...] = ()
+# While DATASET is "demo" these replace the values below, so that the eight scripts take minutes on a laptop.
+# Every script prints them. A file named in NEUROFACE_CONFIG wins over them. Other data sets never see them.
+DEMO: dict[str, object] = {
+    "CNN_FILTERS": (8, 8, 8),
+    "CNN_DENSE_UNITS": 32,
+    "EPOCHS": 12,
+    "BATCH_SIZE": 8,
+    "LEARNING_RATE": 0.001,
+    "IG_STEPS": 40,
+    "PLOT_INTERVAL_S": (100.0, 500.0),
+}
+
+# ---------------------------------------------------------------- 1-preprocess_naturalistic_fmri.py
+# Seconds between two volumes. A BOLD header that disagrees stops the script. NNDb: 1.
+TR_S: float = 1.0
+# Seconds from stimulus to the BOLD volume where its window starts (the haemodynamic delay).
+LAG_S: float = 4.0
+# Volumes in a window.
+WINDOW_TRS: int = 10
+# A stretch with (or without) a face makes a window if it lasts strictly longer than this many seconds.
+MIN_STRETCH_S: float = 10.0
+# "zscore": every voxel to mean 0, SD 1 over its run. "none": as in the paper. NNDb v1 was scaled so that amplitude
+# depends on the film's length: without z-scoring a network can tell films apart by amplitude alone.
+STANDARDIZE: str = "zscore"
+# "run": in each run the larger class is drawn down (seeded) to the smaller one, as in the paper. "none": keep all.
+BALANCE: str = "run"
+# A voxel is in the group mask if more than this share of the individual masks hold it.
+MASK_THRESHOLD: float = 0.99
+# A group mask of your own, e.g. "masks/my_mask.nii.gz", in place of the overlap of individual masks. None: overlap.
+MASK_FILE: str | None = None
+# BIDS only: events.tsv trial types during which a face is on the screen.
+FACE_TRIAL_TYPES: tuple[str, ...] = ("face",)
+# BIDS only: trial types whose stretches make the no-face windows. Empty: the gaps between faces, as with films.
+NOFACE_TRIAL_TYPES: tuple[str, ...] = ()
+# BIDS only: text that the BOLD file's name must contain where several versions exist, e.g. "space-MNI152NLin6Asym".
+BIDS_FILTER: str = ""
+
+# ---------------------------------------------------------------- 3-train_voxel_time_cnn.py
+# What is kept out of training together: "window" (the paper), "subject", "event" (one moment, all viewers), "run",
+# "movie". Each is a cross-validation of its own; "movie" is the honest one when films differ between people.
+CV_SPLITS: tuple[str, ...] = ("window", "movie")
+# Folds of every cross-validation.
+N_FOLDS: int = 4
+# Volumes kept free between training windows and held-out windows of the same run in the "event" split. Paper: none.
+EMBARGO_TRS: int = 10
+# Where the best epoch is chosen. "inner": on a quarter of the training set, grouped like the fold; the held-out fold
+# is touched once. "paper": on the held-out fold itself, which flatters the result and is marked as such.
+SELECTION: str = "inner"
+# Filters of the three convolutions.
+CNN_FILTERS: tuple[int, int, int] = (64, 32, 32)
+# Units of the dense layer; it holds 99.9 % of the weights.
+CNN_DENSE_UNITS: int = 128
+# Passes over the training windows; the best one is kept.
+EPOCHS: int = 150
+# Windows per gradient step.
+BATCH_SIZE: int = 20
+# Adam's step size; halved after 15 epochs without a better validation loss.
+LEARNING_RATE: float = 0.0002
+
+# ---------------------------------------------------------------- 4-integrated_gradients.py
+# The split (one of CV_SPLITS) whose fold models explain windows here and predict runs in script 8. Paper: "window".
+HELD_OUT_SPLIT: str = "movie"
+# "held-out": each window is explained by the fold model that never saw it. "best-fold": one model, the best on its
+# own test fold, explains all windows, its training windows included, as in the paper.
+EXPLAIN: str = "held-out"
+# Rule for the integral from baseline to window: "right" (the paper) or "midpoint".
+IG_RULE: str = "right"
+# Steps of the integral. Fewer is faster; the completeness gap, stored per window, tells what it costs.
+IG_STEPS: int = 200
+
+# ---------------------------------------------------------------- 6 and 7, maps
+# Space of the BOLD data: "MNI" or "native". Surface maps (7) and face ROIs need MNI.
+SPACE: str = "MNI"
+# Face regions outlined in the figures: name, hemisphere, centre (MNI mm), radius, source.
+ROI_FILE: str = "masks/face_rois.tsv"
+
+# ---------------------------------------------------------------- 8-moment_by_moment_face_prediction.py
+# Where in its window a prediction speaks: 0 = the first second, 0.5 = the middle, 1 = the end.
+PREDICTION_AT: float = 0.5
+# Seconds of film that the timeline figures show. Paper: 500 Days of Summer, 2,032 to 3,032.
+PLOT_INTERVAL_S: tuple[float, float] = (2032.0, 3032.0)
+
+# ---------------------------------------------------------------- this machine (nothing below changes a result)
+# Folder that holds the results of all runs.
+DATA_DIR: str = "data"
+# Windows × steps (4) or windows (8) per pass through the network. Lower it if memory runs out. At full size a window
+# takes about 0.25 GB in script 4 and 0.1 GB in script 8.
+INFERENCE_BATCH: int = 20

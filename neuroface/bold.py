@@ -1,0 +1,152 @@
+"""Stream BOLD through a mask: one pass over the compressed file, never more than a few volumes in memory."""
+
+import gzip
+import zlib
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from isal import igzip
+from nibabel.filebasedimages import ImageFileError
+from nibabel.wrapstruct import WrapStructError
+
+from neuroface import NeuroFaceError
+
+CHUNK_BYTES = 32 * 2**20
+SECONDS_PER = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+
+
+def open_header(path: Path):
+    """The image behind a NIfTI file with its data unread; a 5D file with one volume type counts as 4D.
+
+    Returns
+    -------
+    image, shape (x, y, z, n_trs).
+    """
+    try:
+        image = nib.load(path)
+    except (ImageFileError, WrapStructError, OSError, EOFError, zlib.error, ValueError) as error:
+        raise NeuroFaceError(f"{path} cannot be read as NIfTI: {error}. Download or export it again.") from None
+    shape = image.shape
+    if len(shape) == 5 and shape[3] == 1:  # AFNI writes a series as (x, y, z, 1, n_trs)
+        shape = (*shape[:3], shape[4])
+    if len(shape) == 5 and shape[4] == 1:
+        shape = shape[:4]
+    if len(shape) != 4:
+        raise NeuroFaceError(f"{path} has shape {image.shape}: a BOLD series is 4D (x, y, z, volumes).")
+    return image, shape
+
+
+def header_tr_s(image) -> float | None:
+    """The TR that a header states, in seconds; None where it states none (0)."""
+    zooms, unit = image.header.get_zooms(), image.header.get_xyzt_units()[1]
+    step = float(image.header["pixdim"][4]) if len(zooms) >= 4 else 0.0
+    return step * SECONDS_PER.get(unit, 1.0) or None
+
+
+def check_tr(path: Path, image, tr_s: float) -> None:
+    """Raise if the header's TR contradicts ``tr_s`` by more than 1 %."""
+    stated = header_tr_s(image)
+    if stated is not None and abs(stated - tr_s) > 0.01 * tr_s:
+        raise NeuroFaceError(f"{path}: its header says TR = {stated:g} s, the setting TR_S is {tr_s:g} s. Correct TR_S.")
+
+
+def check_grid(path: Path, shape, affine: np.ndarray, mask_shape, mask_affine: np.ndarray) -> None:
+    """Raise, with both values, if a series and the mask do not share one grid."""
+    if tuple(shape[:3]) != tuple(mask_shape):
+        raise NeuroFaceError(
+            f"{path} has a grid of {tuple(shape[:3])} voxels, the mask {tuple(mask_shape)}. "
+            f"Resample one to the other, or leave this person out with EXCLUDE."
+        )
+    if not np.allclose(affine, mask_affine, atol=1e-3):
+        raise NeuroFaceError(
+            f"{path} and the mask lie differently in space: affine {affine.tolist()} against {mask_affine.tolist()}."
+        )
+
+
+def read_masked(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Voxel-by-time matrix of a BOLD series, as nilearn's ``apply_mask`` gives it (transposed).
+
+    The file is decompressed once, front to back (isal), some volumes at a time; only voxels of the mask are kept.
+
+    Parameters
+    ----------
+    path : ``.nii`` or ``.nii.gz``, 4D.
+    mask : (x, y, z) bool.
+    affine : (4, 4), the mask's.
+
+    Returns
+    -------
+    matrix : (n_voxels, n_trs) float32; voxels in C order of the mask.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the grid differs from the mask's, the file ends early or is corrupt, or a voxel of the mask is not finite.
+    """
+    image, shape = open_header(path)
+    check_grid(path, shape, image.affine, mask.shape, affine)
+    proxy = image.dataobj
+    slope, inter = float(proxy.slope), float(proxy.inter)
+    n_trs, per_volume = shape[3], int(np.prod(shape[:3], dtype=np.int64))
+    # Voxels in the mask's C order, as positions in a volume that lies in the file in Fortran order.
+    positions = np.ravel_multi_index(np.nonzero(mask), mask.shape, order="F")
+    matrix = np.empty((len(positions), n_trs), dtype=np.float32)
+    chunk = max(1, min(n_trs, CHUNK_BYTES // (per_volume * proxy.dtype.itemsize)))
+    buffer = np.empty((chunk, per_volume), dtype=proxy.dtype)
+    opener = igzip.open if _is_gzip(path) else open
+    try:
+        with opener(path, "rb") as file:
+            file.seek(proxy.offset)
+            for start in range(0, n_trs, chunk):
+                volumes = buffer[: min(chunk, n_trs - start)]
+                _read_exactly(file, memoryview(volumes).cast("B"), path, start, n_trs)
+                values = volumes[:, positions].astype(np.float32 if slope == 1 and inter == 0 else np.float64)
+                if slope != 1 or inter != 0:
+                    values = values * slope + inter
+                matrix[:, start : start + len(volumes)] = values.T
+    except (EOFError, igzip.BadGzipFile, gzip.BadGzipFile, zlib.error, igzip.IGzipError) as error:
+        raise NeuroFaceError(f"{path} is damaged ({error}). Download it again.") from None
+    bad = np.flatnonzero(~np.isfinite(matrix.sum(axis=1, dtype=np.float64)))
+    if len(bad):
+        raise NeuroFaceError(
+            f"{path}: {len(bad)} of {len(matrix)} voxels of the mask hold NaN or infinite values. "
+            f"Repair the file, or leave this person out with EXCLUDE."
+        )
+    return matrix
+
+
+def zscore(matrix: np.ndarray) -> int:
+    """Bring every voxel to mean 0 and SD 1 over the run, in place; constant voxels become 0.
+
+    Parameters
+    ----------
+    matrix : (n_voxels, n_trs) float32, changed. Sums run in float64, a block of voxels at a time.
+
+    Returns
+    -------
+    How many voxels were constant.
+    """
+    constant = 0
+    for start in range(0, len(matrix), 1024):
+        block = matrix[start : start + 1024].astype(np.float64)
+        block -= block.mean(axis=1, keepdims=True)
+        sd = block.std(axis=1, keepdims=True)
+        flat = sd <= 1e-7 * np.abs(matrix[start : start + 1024]).max(axis=1, keepdims=True)
+        constant += int(flat.sum())
+        matrix[start : start + 1024] = np.where(flat, 0, block / np.where(flat, 1, sd))
+    return constant
+
+
+def _is_gzip(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _read_exactly(file, target: memoryview, path: Path, start: int, n_trs: int) -> None:
+    got = 0
+    while got < len(target):
+        n = file.readinto(target[got:])
+        if not n:
+            raise NeuroFaceError(f"{path} ends early, after volume {start} of the {n_trs} that its header promises.")
+        got += n

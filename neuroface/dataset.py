@@ -1,0 +1,131 @@
+"""Find a study's files: who watched what, and where the BOLD, the mask and the annotation lie."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+
+
+@dataclass(frozen=True)
+class Run:
+    """One person's one run, and its files."""
+
+    subject: str  # "sub-7"
+    movie: str  # NNDb: the film; BIDS: the task
+    run: str  # "1" where the data set does not number runs
+    bold: Path
+    mask: Path | None
+    annotation: Path
+    numbered: bool = False
+
+    @property
+    def name(self) -> str:
+        """Start of this run's file names: ``sub-7_task-split`` or ``sub-7_task-rest_run-02``."""
+        return f"{self.subject}_task-{self.movie}" + (f"_run-{self.run}" if self.numbered else "")
+
+
+def find_runs(
+    dataset: str, folder: Path, exclude: tuple[str, ...] = (), bids_filter: str = ""
+) -> tuple[list[Run], list[tuple[str, str]]]:
+    """All runs of a data set, sorted by person and run, and what had to be left out.
+
+    Parameters
+    ----------
+    dataset : "demo" and "nndb-v1" share NNDb's naming; "bids" is any data set with ``events.tsv``.
+    folder : its root.
+    exclude : people left out on purpose.
+    bids_filter : text that a BIDS BOLD file's name must contain.
+
+    Returns
+    -------
+    runs, left_out : ``left_out`` lists (what, why).
+
+    Raises
+    ------
+    NeuroFaceError
+        If the folder is missing, holds no run, or a name in ``exclude`` is not there.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise NeuroFaceError(f"DATASET_DIR = {folder} is not there. Set it to the folder that holds the data set.")
+    people = _people(folder)
+    unknown = sorted(set(exclude) - {p.name for p in people})
+    if unknown:
+        raise NeuroFaceError(f"EXCLUDE names {unknown[0]}, who is not in {folder} ({len(people)} people).")
+    left_out = [(p.name, "named in EXCLUDE") for p in people if p.name in exclude]
+    people = [p for p in people if p.name not in exclude]
+    runs: list[Run] = []
+    for person in people:
+        found, missing = _bids_runs(person, folder, bids_filter) if dataset == "bids" else _nndb_runs(person, folder)
+        runs += found
+        left_out += missing
+    if not runs:
+        reasons = "; ".join(sorted({why for _, why in left_out})) or "no folder sub-* in it or in derivatives/"
+        raise NeuroFaceError(f"{folder} holds no run of DATASET = {dataset!r}: {reasons}.")
+    return runs, left_out
+
+
+def _people(folder: Path) -> list[Path]:
+    """Folders ``sub-*`` of the root or of ``derivatives/``; NNDb is read from either."""
+    for parent in (folder / "derivatives", folder):
+        people = [p for p in parent.glob("sub-*") if p.is_dir()]
+        if people:
+            return sorted(people, key=lambda p: _natural(p.name))
+    return []
+
+
+def _nndb_runs(person: Path, folder: Path) -> tuple[list[Run], list[tuple[str, str]]]:
+    subject, runs, missing = person.name, [], []
+    series = sorted((person / "func").glob(f"{subject}_task-*_bold_preprocessedICA.nii*"))
+    if not series:
+        return [], [(subject, "no func/*_bold_preprocessedICA.nii.gz")]
+    masks = sorted((person / "anat").glob(f"{subject}_T1w_mask.nii*"))
+    if not masks:
+        return [], [(subject, f"no anat/{subject}_T1w_mask.nii.gz")]
+    for bold in series:
+        movie = re.search(r"_task-([A-Za-z0-9]+)_", bold.name).group(1)
+        names = [f"{prefix}task-{movie}_face-annotation.1D" for prefix in ("", "stimuli-")]
+        found = [p for parent in (folder / "stimuli", folder) for name in names if (p := parent / name).is_file()]
+        if found:
+            runs.append(Run(subject, movie, "1", bold, masks[0], found[0]))
+        else:
+            missing.append((bold.name, f"no annotation stimuli/{names[0]}"))
+    return runs, missing
+
+
+def _bids_runs(person: Path, folder: Path, name_part: str) -> tuple[list[Run], list[tuple[str, str]]]:
+    runs, missing, seen = [], [], {}
+    for bold in sorted(person.glob("**/func/*_bold.nii*"), key=lambda p: _natural(p.name)):
+        if name_part not in bold.name:
+            continue
+        entities = dict(re.findall(r"(sub|ses|task|run)-([A-Za-z0-9]+)", bold.name))
+        stem = "_".join(f"{key}-{entities[key]}" for key in ("sub", "ses", "task", "run") if key in entities)
+        if stem in seen:
+            raise NeuroFaceError(
+                f"{seen[stem]} and {bold.name} are the same run. Set BIDS_FILTER to text that only one of them has."
+            )
+        seen[stem] = bold.name
+        # fMRIPrep leaves the events in the raw data set, beside or above the derivatives.
+        inside = bold.parent.relative_to(folder)
+        roots = [folder, *list(folder.parents)[:2]]
+        events = [p for root in roots if (p := root / inside / f"{stem}_events.tsv").is_file()]
+        if not events:
+            missing.append((bold.name, f"no {stem}_events.tsv"))
+            continue
+        mask = _bids_mask(bold, person)
+        number = "-".join(entities[key] for key in ("ses", "run") if key in entities)
+        runs.append(Run(person.name, entities["task"], number or "1", bold, mask, events[0], bool(number)))
+    if not seen:
+        missing.append((person.name, "no func/*_bold.nii.gz" + (f" with {name_part!r} in its name" * bool(name_part))))
+    return runs, missing
+
+
+def _bids_mask(bold: Path, person: Path) -> Path | None:
+    stem = re.sub(r"(_desc-[A-Za-z0-9]+)?_bold\.nii(\.gz)?$", "", bold.name)
+    beside = sorted(bold.parent.glob(f"{stem}_desc-brain_mask.nii*"))
+    return next(iter(beside or sorted(person.glob("**/anat/*_desc-brain_mask.nii*"))), None)
+
+
+def _natural(name: str) -> list:
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]

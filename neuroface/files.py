@@ -1,0 +1,143 @@
+"""The data directory: where each script reads and writes, and how a file becomes complete all at once."""
+
+import json
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+
+from neuroface import NeuroFaceError
+
+# number → (folder under data/<RUN_NAME>/, script that fills it)
+STAGES = {
+    1: ("1-windows", "1-preprocess_naturalistic_fmri.py"),
+    2: ("2-dataset", "2-load-data.py"),
+    3: ("3-model", "3-train_voxel_time_cnn.py"),
+    4: ("4-attributions", "4-integrated_gradients.py"),
+    5: ("5-brain-maps", "5-revert-IG-tobrain.py"),
+    6: ("6-averages", "6-average_IG_per_subject.py"),
+    7: ("7-figures", "7-visualize_IG_surface_maps.py"),
+    8: ("8-predictions", "8-moment_by_moment_face_prediction.py"),
+}
+LABELS = ("face", "noface")
+SAMPLE_COLUMNS = ["subject", "movie", "run", "label", "onset_s", "first_tr", "event"]
+PARTIAL = "partial-"
+
+
+def windows_file(folder: Path, subject: str, run_name: str) -> Path:
+    """``1-windows/<sub>/<sub>_task-<movie>[_run-<run>]_windows.npy``."""
+    return folder / subject / f"{run_name}_windows.npy"
+
+
+def attribution_file(folder: Path, subject: str, movie: str, label: str) -> Path:
+    """``4-attributions/<sub>/<sub>_task-<movie>_label-<label>_ig.npy``."""
+    return folder / subject / f"{subject}_task-{movie}_label-{label}_ig.npy"
+
+
+def completeness_file(attributions: Path) -> Path:
+    """The table beside an attribution file: a row per window, in the order of its first axis."""
+    return attributions.with_name(attributions.name.replace("_ig.npy", "_completeness.tsv"))
+
+
+def brain_map_file(folder: Path, attributions: Path, window: int) -> Path:
+    """``5-brain-maps/<sub>/<sub>_task-<movie>_label-<label>_window-<i>_ig.nii.gz`` of one row of an attribution file."""
+    stem = attributions.name.removesuffix("_ig.npy")
+    return folder / attributions.parent.name / f"{stem}_window-{window}_ig.nii.gz"
+
+
+def average_file(folder: Path, who: str, label: str) -> Path:
+    """``6-averages/<sub or "group">_label-<label>_ig.nii.gz``."""
+    return folder / f"{who}_label-{label}_ig.nii.gz"
+
+
+def model_file(folder: Path, split: str, fold: int) -> Path:
+    """``3-model/<split>/fold-<k>.keras``; folds count from 1."""
+    return folder / split / f"fold-{fold}.keras"
+
+
+@contextmanager
+def atomic(path: str | Path):
+    """Yield a temporary name beside ``path``; rename it to ``path`` if the block succeeds.
+
+    So "exists" means "complete". The temporary name is fixed: what a killed script left is overwritten by its rerun.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(PARTIAL + path.name)
+    try:
+        yield partial
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, content: dict) -> None:
+    with atomic(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def read_json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise NeuroFaceError(f"{path} is not JSON ({error}). Delete it and rerun the script that wrote it.") from None
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Tab-separated, ``n/a`` where a value is missing (BIDS)."""
+    with atomic(path) as partial:
+        table.to_csv(partial, sep="\t", index=False, na_rep="n/a", lineterminator="\n")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of :func:`write_table`; names and runs stay text."""
+    text = dict.fromkeys(("subject", "movie", "run", "label", "event"), str)
+    return pd.read_csv(path, sep="\t", dtype=text, na_values=["n/a"], keep_default_na=False)
+
+
+def write_npy(path: Path, array: np.ndarray) -> None:
+    with atomic(path) as partial, open(partial, "wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def open_npy(path: Path) -> np.ndarray:
+    """A read-only memory map of an ``.npy`` file; pickled objects are refused."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise NeuroFaceError(f"{path} is not a whole .npy array ({error}). Delete it and rerun.") from None
+
+
+def write_nifti(path: Path, data: np.ndarray, affine: np.ndarray, tr_s: float | None = None) -> None:
+    """``data`` (x, y, z) or (x, y, z, n_trs) as compressed NIfTI; 4D with the time step in its header.
+
+    Compression level 1: these maps are mostly zeros outside the mask and hardly shrink further.
+    """
+    image = nib.Nifti1Image(data, affine)
+    image.header.set_xyzt_units("mm", "sec")
+    if data.ndim == 4:
+        image.header.set_zooms((*image.header.get_zooms()[:3], tr_s))
+    with atomic(path) as partial:
+        level = nib.openers.Opener.default_compresslevel
+        try:
+            nib.openers.Opener.default_compresslevel = 1
+            nib.save(image, partial)
+        finally:
+            nib.openers.Opener.default_compresslevel = level
+
+
+def load_mask(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """A mask file as ``(mask (x, y, z) bool, affine (4, 4))``."""
+    image = nib.load(path)
+    return np.asarray(image.dataobj) > 0, image.affine
+
+
+def unmask(matrix: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Put rows of ``matrix`` (n_voxels, n_trs) back at the mask's voxels in C order: (x, y, z, n_trs) float32."""
+    volume = np.zeros((*mask.shape, matrix.shape[1]), dtype=np.float32)
+    volume[mask] = matrix
+    return volume

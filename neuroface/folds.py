@@ -1,0 +1,104 @@
+"""Cross-validation folds over windows: what is kept out of training together."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from neuroface import NeuroFaceError
+
+INNER_FOLDS = 4  # a quarter of the training set chooses the epoch
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows of samples.tsv: sorted index arrays of training, inner validation and held-out windows."""
+
+    number: int  # from 1, as in fold-<k>.keras
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    validation_kept_together: str  # the split that the inner validation set follows
+
+
+def groups_of(samples: pd.DataFrame, split: str) -> np.ndarray:
+    """What a window belongs to under a split: (n,) of str; windows of one group are never on both sides."""
+    if split == "window":
+        return np.arange(len(samples)).astype(str)
+    if split == "run":
+        return (samples["subject"] + " " + samples["movie"] + " " + samples["run"]).to_numpy(str)
+    return samples[split].to_numpy(str)
+
+
+def make_folds(
+    samples: pd.DataFrame,
+    split: str,
+    n_folds: int,
+    seed: int,
+    *,
+    window_trs: int,
+    embargo_trs: int = 0,
+    selection: str = "inner",
+) -> list[Fold]:
+    """Stratified, grouped folds with an inner validation set each.
+
+    Parameters
+    ----------
+    samples : table with columns subject, movie, run, label, event, first_tr; a row per window.
+    split : "window", "subject", "event", "run" or "movie".
+    embargo_trs : for "event", training windows of a run in which windows are held out are dropped when fewer than
+        this many volumes lie between the two.
+    selection : "inner": validation is a quarter of the training set, grouped as the split (by event where the
+        training set has a single group); "paper": validation is the held-out fold itself.
+
+    Raises
+    ------
+    NeuroFaceError
+        If there are fewer groups than folds, or a part of a fold lacks a class.
+    """
+    folds = []
+    for number, (train, test) in enumerate(_split(samples, split, n_folds, seed), 1):
+        if split == "event":
+            train = train[~_too_close(samples, train, test, window_trs + embargo_trs)]
+        if selection == "paper":
+            train, validation, together = train, test, split
+        else:
+            inside = samples.iloc[train]
+            n_groups = len(set(groups_of(inside, split)))
+            together = split if n_groups > 1 else "event"
+            inner = _split(inside, together, min(INNER_FOLDS, max(n_groups, 2)), seed)[0]
+            train, validation = train[inner[0]], train[inner[1]]
+        for name, rows in (("training", train), ("validation", validation), ("held-out", test)):
+            if samples["label"].iloc[rows].nunique() < 2:
+                raise NeuroFaceError(
+                    f"Split {split!r}, fold {number}: its {name} set has windows of one class only "
+                    f"({len(rows)} windows). Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
+                )
+        folds.append(Fold(number, train, validation, test, together))
+    return folds
+
+
+def _split(samples: pd.DataFrame, split: str, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    groups, label = groups_of(samples, split), samples["label"].to_numpy(str)
+    n_groups = len(set(groups))
+    if n_groups < n_folds:
+        raise NeuroFaceError(
+            f"Split {split!r} has {n_groups} groups and N_FOLDS is {n_folds}: every fold needs one of its own. "
+            f"Lower N_FOLDS to {n_groups} or less, or leave {split!r} out of CV_SPLITS."
+        )
+    if split == "window":
+        return list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(label, label))
+    return list(StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(label, label, groups))
+
+
+def _too_close(samples: pd.DataFrame, train: np.ndarray, test: np.ndarray, min_distance_trs: int) -> np.ndarray:
+    """Which training windows start fewer than ``min_distance_trs`` volumes from a held-out window of their run."""
+    run, start = groups_of(samples, "run"), samples["first_tr"].to_numpy()
+    close = np.zeros(len(train), dtype=bool)
+    for name in set(run[test]):
+        held_out = start[test[run[test] == name]]
+        mine = run[train] == name
+        distance = np.abs(start[train[mine]][:, None] - held_out[None, :]).min(axis=1)
+        close[mine] = distance < min_distance_trs
+    return close

@@ -1,0 +1,40 @@
+"""Scores of predicted face probabilities."""
+
+import numpy as np
+from sklearn import metrics
+
+CALIBRATION_BINS = 10
+
+
+def scores(y: np.ndarray, probability: np.ndarray, threshold: float = 0.5) -> dict[str, float]:
+    """All scores of a set of predictions.
+
+    Parameters
+    ----------
+    y : (n,) 1 = face, 0 = no face; both must occur. probability : (n,) of a face.
+    """
+    said = probability >= threshold
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(y, said, average="binary", zero_division=0)
+    return {
+        "n": int(len(y)),
+        "accuracy": float(metrics.accuracy_score(y, said)),
+        "balanced_accuracy": float(metrics.balanced_accuracy_score(y, said)),
+        "auc": float(metrics.roc_auc_score(y, probability)),
+        "pr_auc": float(metrics.average_precision_score(y, probability)),
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
+        "mcc": float(metrics.matthews_corrcoef(y, said)),
+        "brier": float(metrics.brier_score_loss(y, probability)),
+        "calibration_error": expected_calibration_error(y, probability),
+    }
+
+
+def expected_calibration_error(y: np.ndarray, probability: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
+    """Mean distance between stated probability and share of faces over equal-width bins, weighted by bin size.
+
+    Naeini, Cooper & Hauskrecht 2015 (AAAI), with probability as the confidence in "face".
+    """
+    which = np.minimum((probability * bins).astype(int), bins - 1)
+    gaps = [abs((y[which == b] - probability[which == b]).sum()) for b in range(bins)]
+    return float(sum(gaps) / len(y))

@@ -1,0 +1,126 @@
+"""The voxel-by-time network of the paper, its logit, and how windows reach it."""
+
+import keras
+import numpy as np
+from keras import layers
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+
+# (kernel, pool, dropout) of the three convolutions: kernels span voxels in mask order × seconds.
+BLOCKS = (((5, 3), (2, 1), 0.30), ((5, 3), (2, 2), 0.35), ((3, 3), (2, 2), 0.30))
+DENSE_DROPOUT = 0.4
+LEAK = 0.1
+L2 = 0.001
+
+
+def build_network(
+    n_voxels: int,
+    window_trs: int,
+    filters: tuple[int, int, int] = (64, 32, 32),
+    dense_units: int = 128,
+    dtype: str = "float32",
+) -> keras.Model:
+    """The paper's network: (n, n_voxels, window_trs, 1) → probability of a face (n, 1).
+
+    Three blocks of convolution, LeakyReLU, batch normalisation, max-pooling and dropout, then a dense layer. The layer
+    named ``logit`` and the sigmoid after it compute in float32 whatever ``dtype`` the rest uses ("mixed_float16" …).
+    At 41,489 voxels it has 42,526,017 parameters.
+    """
+
+    def weights(**more):
+        return {"kernel_initializer": "he_normal", "kernel_regularizer": keras.regularizers.L2(L2), "dtype": dtype} | more
+
+    inputs = x = keras.Input((n_voxels, window_trs, 1), name="window")
+    for number, (n_filters, (kernel, pool, dropout)) in enumerate(zip(filters, BLOCKS, strict=True), 1):
+        x = layers.Conv2D(n_filters, kernel, padding="same", name=f"conv_{number}", **weights())(x)
+        x = layers.LeakyReLU(negative_slope=LEAK, dtype=dtype)(x)
+        x = layers.BatchNormalization(dtype=dtype)(x)
+        x = layers.MaxPooling2D(pool, dtype=dtype)(x)
+        x = layers.Dropout(dropout, dtype=dtype)(x)
+    x = layers.Flatten(dtype=dtype)(x)
+    x = layers.Dense(dense_units, name="dense", **weights())(x)
+    x = layers.LeakyReLU(negative_slope=LEAK, dtype=dtype)(x)
+    x = layers.BatchNormalization(dtype=dtype)(x)
+    x = layers.Dropout(DENSE_DROPOUT, dtype=dtype)(x)
+    x = layers.Dense(1, name="logit", **weights(dtype="float32"))(x)
+    return keras.Model(inputs, layers.Activation("sigmoid", name="probability", dtype="float32")(x))
+
+
+def multiply_adds(n_voxels: int, window_trs: int, filters: tuple[int, int, int], dense_units: int) -> int:
+    """Multiply-adds of one window's forward pass through convolutions and dense layers."""
+    total, rows, columns, channels = 0, n_voxels, window_trs, 1
+    for n_filters, (kernel, pool, _) in zip(filters, BLOCKS, strict=True):
+        total += rows * columns * n_filters * kernel[0] * kernel[1] * channels
+        rows, columns, channels = rows // pool[0], columns // pool[1], n_filters
+    return total + rows * columns * channels * dense_units + dense_units
+
+
+def training_dtype() -> str:
+    """"mixed_float16" where there is a GPU, else "float32"."""
+    return "mixed_float16" if has_gpu() else "float32"
+
+
+def has_gpu() -> bool:
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    import jax
+
+    return any(device.platform == "gpu" for device in jax.devices())
+
+
+def load_network(path: Path, n_voxels: int, window_trs: int) -> keras.Model:
+    """A fold model, checked to take windows of (n_voxels, window_trs)."""
+    if not Path(path).is_file():
+        raise NeuroFaceError(f"{path} is not there. Run: python 3-train_voxel_time_cnn.py")
+    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    if model.input_shape[1:3] != (n_voxels, window_trs):
+        raise NeuroFaceError(f"{path} takes windows of {model.input_shape[1:3]}; the data have {(n_voxels, window_trs)}.")
+    return model
+
+
+def logit_network(model: keras.Model) -> keras.Model:
+    """The same network up to the pre-sigmoid logit: (n, n_voxels, window_trs, 1) → (n, 1)."""
+    return keras.Model(model.inputs, model.get_layer("logit").output)
+
+
+class WindowBatches(keras.utils.PyDataset):
+    """Batches of windows read from a memory map: never more than one batch in memory.
+
+    Parameters
+    ----------
+    X : (n, n_voxels, window_trs) float32. y : (n,) 0 or 1. rows : indices to serve.
+    class_weight : {0: weight, 1: weight}, given to each window as its sample weight.
+    seed : shuffles the rows anew in every epoch; None keeps their order.
+    """
+
+    def __init__(self, X, y, rows, batch_size: int, class_weight: dict[int, float], seed: int | None = None):
+        super().__init__()
+        self.X, self.y, self.rows = X, y, np.asarray(rows)
+        self.batch_size, self.class_weight = batch_size, class_weight
+        self._rng = None if seed is None else np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    def __len__(self):
+        return -(-len(self.rows) // self.batch_size)
+
+    def __getitem__(self, index):
+        rows = np.sort(self.rows[index * self.batch_size : (index + 1) * self.batch_size])
+        y = self.y[rows].astype(np.float32)[:, None]
+        weight = np.where(y[:, 0] == 1, self.class_weight[1], self.class_weight[0]).astype(np.float32)
+        return self.X[rows][..., None], y, weight
+
+    def on_epoch_end(self):
+        if self._rng is not None:
+            self._rng.shuffle(self.rows)
+
+
+def predict_logits(logit_model: keras.Model, windows: np.ndarray, batch: int) -> np.ndarray:
+    """Logits (n,) float64 of windows (n, n_voxels, window_trs), ``batch`` windows at a time."""
+    parts = [
+        np.asarray(logit_model.predict_on_batch(np.asarray(windows[i : i + batch])[..., None]))[:, 0]
+        for i in range(0, len(windows), batch)
+    ]
+    return np.concatenate(parts).astype(np.float64) if parts else np.empty(0)

@@ -1,0 +1,158 @@
+"""Read config.py, apply an experiment's differences, and refuse what makes no sense before any work is done."""
+
+import difflib
+import os
+import runpy
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+
+from neuroface import NeuroFaceError
+
+Split = Literal["window", "subject", "event", "run", "movie"]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+# What config.py's plain types cannot say: choices and ranges.
+LIMITS = {
+    "DATASET": Literal["demo", "nndb-v1", "bids"],
+    "RUN_NAME": Name,
+    "SEED": Annotated[int, Field(ge=0, lt=2**32)],
+    "TR_S": Annotated[float, Field(gt=0, le=30)],
+    "LAG_S": Annotated[float, Field(ge=0, le=30)],
+    "WINDOW_TRS": Annotated[int, Field(ge=4)],  # two poolings of the time axis leave one column of four
+    "MIN_STRETCH_S": Annotated[float, Field(ge=0)],
+    "STANDARDIZE": Literal["zscore", "none"],
+    "BALANCE": Literal["run", "none"],
+    "MASK_THRESHOLD": Annotated[float, Field(ge=0, le=1)],
+    "FACE_TRIAL_TYPES": Annotated[tuple[str, ...], Field(min_length=1)],
+    "CV_SPLITS": Annotated[tuple[Split, ...], Field(min_length=1)],
+    "N_FOLDS": Annotated[int, Field(ge=2)],
+    "EMBARGO_TRS": Annotated[int, Field(ge=0)],
+    "SELECTION": Literal["inner", "paper"],
+    "CNN_FILTERS": tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]],
+    "CNN_DENSE_UNITS": Annotated[int, Field(ge=1)],
+    "EPOCHS": Annotated[int, Field(ge=1)],
+    "BATCH_SIZE": Annotated[int, Field(ge=1)],
+    "LEARNING_RATE": Annotated[float, Field(gt=0, le=1)],
+    "HELD_OUT_SPLIT": Split,
+    "EXPLAIN": Literal["held-out", "best-fold"],
+    "IG_RULE": Literal["right", "midpoint"],
+    "IG_STEPS": Annotated[int, Field(ge=1)],
+    "SPACE": Literal["MNI", "native"],
+    "PREDICTION_AT": Annotated[float, Field(ge=0, le=1)],
+    "INFERENCE_BATCH": Annotated[int, Field(ge=1)],
+}
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", validate_default=True)
+
+    @model_validator(mode="after")
+    def _agree(self):
+        if self.HELD_OUT_SPLIT not in self.CV_SPLITS:
+            raise ValueError(
+                f"HELD_OUT_SPLIT = {self.HELD_OUT_SPLIT!r} is not in CV_SPLITS = {self.CV_SPLITS}: its models would "
+                f"not be trained. Add it to CV_SPLITS or name one that is there"
+            )
+        if len(set(self.CV_SPLITS)) < len(self.CV_SPLITS):
+            raise ValueError(f"CV_SPLITS = {self.CV_SPLITS} names a split twice")
+        if self.PLOT_INTERVAL_S[0] >= self.PLOT_INTERVAL_S[1]:
+            raise ValueError(f"PLOT_INTERVAL_S = {self.PLOT_INTERVAL_S} ends before it starts")
+        return self
+
+
+def load_settings(config: str | Path, experiment: str | Path | None = None) -> BaseModel:
+    """Settings of an experiment, checked.
+
+    Parameters
+    ----------
+    config : path of config.py; its annotated constants are the settings and their defaults.
+    experiment : path of a file of differences; by default the one that ``NEUROFACE_CONFIG`` names, if any.
+
+    Returns
+    -------
+    A frozen object with one attribute per setting. Relative folders are relative to config.py's folder.
+
+    Raises
+    ------
+    NeuroFaceError
+        For an unknown name, a wrong type or a value out of range, naming the file and the setting.
+    """
+    config = Path(config).resolve()
+    experiment = experiment or os.environ.get("NEUROFACE_CONFIG") or None
+    base = _constants(config)
+    types = base.pop("__annotations__")
+    unannotated = sorted(set(base) - set(types))
+    if unannotated:
+        raise NeuroFaceError(
+            f"{config.name}: {unannotated[0]} is not a setting{_did_you_mean(unannotated[0], types)}. "
+            f"Settings read `NAME: type = value`."
+        )
+    changes, source = {}, config.name
+    if experiment:
+        path = Path(experiment)
+        path = path if path.is_absolute() or path.exists() else config.parent / path
+        if not path.is_file():
+            raise NeuroFaceError(f"NEUROFACE_CONFIG names {experiment}, and there is no such file.")
+        changes, source = _constants(path), path.name
+        changes.pop("__annotations__", None)
+        _known(changes, types, source)
+    values = base | changes
+    if values["DATASET"] == "demo":
+        preset = values["DEMO"]
+        _known(preset, types, f"{config.name}: DEMO")
+        values |= {name: value for name, value in preset.items() if name not in changes}
+
+    model = create_model(
+        "Settings", __base__=_Settings, **{name: (LIMITS.get(name, kind), ...) for name, kind in types.items()}
+    )
+    try:
+        settings = model(**values)
+    except ValidationError as error:
+        raise NeuroFaceError(_one_line(error.errors()[0], changes, source, config.name)) from None
+    folders = {
+        name: str(config.parent / getattr(settings, name))
+        for name in ("DATASET_DIR", "DATA_DIR", "ROI_FILE", "MASK_FILE")
+        if getattr(settings, name) is not None
+    }
+    return settings.model_copy(update=folders)
+
+
+def demo_differences(settings: BaseModel, config: str | Path) -> dict[str, tuple]:
+    """Settings that the demo preset moved off the paper's value: name → (value here, value in config.py)."""
+    if settings.DATASET != "demo":
+        return {}
+    base = _constants(Path(config))
+    return {
+        name: (getattr(settings, name), base[name])
+        for name in base["DEMO"]
+        if getattr(settings, name) != base[name]
+    }
+
+
+def _constants(path: Path) -> dict:
+    try:
+        names = runpy.run_path(str(path))
+    except Exception as error:  # a user's file can fail in any way; say where
+        raise NeuroFaceError(f"{path.name} cannot be read: {type(error).__name__}: {error}") from None
+    return {name: value for name, value in names.items() if name.isupper() or name == "__annotations__"}
+
+
+def _known(names, types: dict, source: str) -> None:
+    for name in names:
+        if name not in types:
+            raise NeuroFaceError(f"{source}: {name} is not a setting{_did_you_mean(name, types)}.")
+
+
+def _did_you_mean(name: str, types: dict) -> str:
+    close = difflib.get_close_matches(name, types, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _one_line(error: dict, changes: dict, source: str, config_name: str) -> str:
+    if not error["loc"]:  # raised by _agree, which names the settings itself
+        return f"{source}: {error['msg'].removeprefix('Value error, ')}."
+    name = error["loc"][0]
+    where = source if name in changes else config_name
+    return f"{where}: {name} = {error['input']!r}: {error['msg']}."

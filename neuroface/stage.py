@@ -1,0 +1,201 @@
+"""What the eight scripts have in common: check the inputs, remember the settings, resume, report, fail in one line."""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+from tqdm import tqdm
+
+from neuroface import NeuroFaceError, __version__, report
+from neuroface.files import PARTIAL, STAGES, read_json, write_json
+from neuroface.settings import demo_differences
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "nibabel", "nilearn", "pandas", "matplotlib")
+
+
+class Stage:
+    """One script at work in its folder of ``data/<RUN_NAME>/``.
+
+    Parameters
+    ----------
+    number : the script's number, 1 to 8.
+    cfg : settings, from :func:`neuroface.settings.load_settings`.
+    settings : names of the settings that change this script's results; they are stamped into ``settings.json``.
+    reads : numbers of the scripts whose output this one reads. Their stamped settings count as this one's too.
+
+    Raises
+    ------
+    NeuroFaceError
+        If an input is missing, unfinished, or made under other settings, or if this script's own folder holds results
+        made under other settings or from other inputs.
+    """
+
+    def __init__(self, number: int, cfg, settings: tuple[str, ...], reads: tuple[int, ...] = ()):
+        self.number, self.cfg = number, cfg
+        self.root = Path(cfg.DATA_DIR) / cfg.RUN_NAME
+        self.folder = self.folder_of(number)
+        self.script = STAGES[number][1]
+        self.left_out: list[tuple[str, str]] = []
+        self._started = time.monotonic()
+        self._worked = False
+        print(f"{self.script} → {_short(self.folder)}", flush=True)
+        preset = demo_differences(cfg, Path(__file__).parent.parent / "config.py")
+        if preset:
+            moved = ", ".join(f"{name} {here} (paper {paper})" for name, (here, paper) in preset.items())
+            print(f"  demo preset: {moved}", flush=True)
+
+        upstream = {n: self._finished_stamp(n) for n in reads}
+        names = set(settings).union(*(stamp["settings"] for stamp in upstream.values())) if upstream else set(settings)
+        self._stamp = {
+            "script": self.script,
+            "settings": {name: _plain(getattr(cfg, name)) for name in sorted(names | {"DATASET", "RUN_NAME"})},
+            "inputs": {STAGES[n][0]: stamp["digest"] for n, stamp in upstream.items()},
+            "versions": {"neuroface": __version__, "python": platform.python_version()} | _versions(),
+            "commit": _git_commit(),
+            "finished": None,
+        }
+        self._check_own_folder()
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def folder_of(self, number: int) -> Path:
+        return self.root / STAGES[number][0]
+
+    def todo(self, units, done, what: str):
+        """Those ``units`` for which ``done(unit)`` is false, behind a progress bar; says how many were there already.
+
+        Plain lines replace the bar where the output is not a terminal.
+        """
+        units = list(units)
+        missing = [unit for unit in units if not done(unit)]
+        if len(missing) < len(units):
+            print(f"  {what}: {len(units) - len(missing)} of {len(units)} already there, not made again", flush=True)
+        if missing:
+            self._worked = True
+            self._open()
+        if sys.stderr.isatty():
+            yield from tqdm(missing, desc=f"  {what}", unit="")
+            return
+        last = time.monotonic()
+        for count, unit in enumerate(missing, 1):
+            yield unit
+            if count == len(missing) or time.monotonic() - last > 10:
+                print(f"  {what}: {count} of {len(missing)}", flush=True)
+                last = time.monotonic()
+
+    def leave_out(self, what: str, why: str) -> None:
+        """Note something that will not be in the results; repeated at the end and in the report."""
+        self.left_out.append((what, why))
+        print(f"  left out: {what}: {why}", flush=True)
+
+    def finish(self, wrote: str, section: "report.Section") -> None:
+        """Mark the folder complete, add this script's section to the report, say what was written and what comes next."""
+        old = read_json(self._stamp_file) if self._stamp_file.exists() else {}
+        if self._worked or not old.get("finished"):
+            self._stamp |= {
+                "digest": _digest(self.folder),
+                "left_out": [list(row) for row in self.left_out],
+                "seconds": round(time.monotonic() - self._started, 1),
+                "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            }
+            write_json(self._stamp_file, self._stamp)
+        for partial in self.folder.rglob(f"{PARTIAL}*"):
+            partial.unlink()  # left by a killed run whose unit was then made under another name
+        if self.left_out:
+            section.table(["left out", "why"], self.left_out, "Left out")
+        page = report.add_section(self.root, self.folder, section)
+        for what, why in self.left_out:
+            print(f"  left out: {what}: {why}")
+        print(f"  wrote {wrote} in {time.monotonic() - self._started:.0f} s; report: {_short(page)}")
+        following = STAGES.get(self.number + 1)
+        print(f"  next: python {following[1]}" if following else "  that was the last script", flush=True)
+
+    @property
+    def _stamp_file(self) -> Path:
+        return self.folder / "settings.json"
+
+    def _open(self) -> None:
+        write_json(self._stamp_file, self._stamp)
+
+    def _finished_stamp(self, number: int) -> dict:
+        folder, script = self.folder_of(number), STAGES[number][1]
+        file = folder / "settings.json"
+        if not file.exists():
+            raise NeuroFaceError(f"{_short(folder)} is not there yet. Run: python {script}")
+        stamp = read_json(file)
+        self._compare(stamp["settings"], folder, script)
+        if not stamp.get("finished"):
+            raise NeuroFaceError(f"{_short(folder)} is not complete. Run again: python {script} (it resumes)")
+        return stamp
+
+    def _check_own_folder(self) -> None:
+        if not self._stamp_file.exists():
+            return
+        stamp = read_json(self._stamp_file)
+        self._compare(stamp["settings"], self.folder, self.script)
+        for name, digest in self._stamp["inputs"].items():
+            if stamp["inputs"].get(name) != digest:
+                raise NeuroFaceError(
+                    f"{_short(self.folder)} was made from an earlier {name}, which has changed since. "
+                    f"Delete {_short(self.folder)} and run {self.script} again, or choose another RUN_NAME."
+                )
+
+    def _compare(self, stamped: dict, folder: Path, script: str) -> None:
+        for name, old in stamped.items():
+            new = _plain(getattr(self.cfg, name, None))
+            if new != old:
+                raise NeuroFaceError(
+                    f"{_short(folder)} was made with {name} = {old!r}; the setting is now {new!r}. Choose another "
+                    f"RUN_NAME, set {name} back, or delete that folder and run {script} again."
+                )
+
+
+def run_script(main) -> None:
+    """Run a script's ``main``: problems with data or settings become one line on stderr and exit code 1."""
+    if len(sys.argv) > 1:
+        print(f"usage: python {Path(sys.argv[0]).name}   (settings: config.py, or NEUROFACE_CONFIG)", file=sys.stderr)
+        sys.exit(2)
+    try:
+        main()
+    except NeuroFaceError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error.strerror or error}: {error.filename or ''}. What is finished is kept; run again after.")
+    except KeyboardInterrupt:
+        sys.exit("\nstopped. What is finished is kept; run the same script again to go on.")
+
+
+def _plain(value):
+    """As JSON gives it back, so that a stamp compares equal after a round trip."""
+    return json.loads(json.dumps(value))
+
+
+def _digest(folder: Path) -> str:
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in ("settings.json", "report.json"))
+    rows = [f"{p.relative_to(folder)} {p.stat().st_size}" for p in files if not p.name.startswith(PARTIAL)]
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def _git_commit() -> str | None:
+    here = Path(__file__).parent
+    try:
+        out = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True)
+    except OSError:
+        return None  # no git on this machine
+    return out.stdout.strip() or None
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,153 @@
+"""Face annotations, and the windows of BOLD that they label: the rules of the paper, in one place."""
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from neuroface import NeuroFaceError
+
+
+def read_1d(path: Path) -> np.ndarray:
+    """NNDb annotation (AFNI ``.1D`` text): onset and duration in seconds of the film, a row per stretch with a face.
+
+    Returns
+    -------
+    stretches : (n, 2) float64, onset_s and duration_s, sorted, overlaps merged.
+    """
+    try:
+        rows = np.loadtxt(path, ndmin=2, dtype=np.float64)
+    except ValueError as error:
+        raise NeuroFaceError(f"{path}: expected two columns of numbers, onset and duration in seconds ({error}).") from None
+    if rows.size and rows.shape[1] != 2:
+        raise NeuroFaceError(f"{path} has {rows.shape[1]} columns; expected two, onset and duration in seconds.")
+    return _checked(rows.reshape(-1, 2), path)
+
+
+def read_events(path: Path, trial_types: tuple[str, ...]) -> np.ndarray:
+    """Stretches of certain trial types in a BIDS ``events.tsv``; as :func:`read_1d` returns them."""
+    events = pd.read_csv(path, sep="\t", na_values=["n/a"])
+    missing = {"onset", "duration", "trial_type"} - set(events.columns)
+    if missing:
+        raise NeuroFaceError(f"{path} lacks the column {sorted(missing)[0]!r}; it has {list(events.columns)}.")
+    chosen = events[events["trial_type"].astype(str).isin(trial_types)]
+    if chosen.empty:
+        there = sorted(events["trial_type"].astype(str).unique())
+        raise NeuroFaceError(f"{path} holds no event of {trial_types}; its trial types are {there}.")
+    try:
+        rows = chosen[["onset", "duration"]].to_numpy(dtype=np.float64)
+    except ValueError as error:
+        raise NeuroFaceError(f"{path}: an onset or a duration is not a number ({error}).") from None
+    return _checked(rows, path)
+
+
+def _checked(rows: np.ndarray, path: Path) -> np.ndarray:
+    if not len(rows):
+        raise NeuroFaceError(f"{path} is empty: no stretch with a face.")
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1) | (rows < 0).any(axis=1))
+    if len(bad):
+        raise NeuroFaceError(f"{path}, row {bad[0] + 1}: {rows[bad[0]].tolist()} is not an onset and a duration ≥ 0.")
+    return merge_overlaps(rows)
+
+
+def merge_overlaps(stretches: np.ndarray) -> np.ndarray:
+    """Sort stretches and join those that overlap or touch: the face never left the screen.
+
+    Parameters
+    ----------
+    stretches : (n, 2), onset_s and duration_s. NNDb has neither kind; its rows come back bit for bit.
+
+    Returns
+    -------
+    (m, 2) with m ≤ n.
+    """
+    merged: list[list[float]] = []
+    for onset, duration in stretches[np.argsort(stretches[:, 0], kind="stable")].tolist():
+        if merged and onset <= merged[-1][0] + merged[-1][1]:
+            first = merged[-1][0]
+            merged[-1][1] = max(merged[-1][1], onset + duration - first)
+        else:
+            merged.append([onset, duration])
+    return np.array(merged)
+
+
+def long_stretches(stretches: np.ndarray, min_s: float) -> np.ndarray:
+    """Onsets (seconds) of the stretches that last strictly longer than ``min_s``."""
+    return stretches[stretches[:, 1] > min_s, 0]
+
+
+def long_gaps(stretches: np.ndarray, min_s: float) -> np.ndarray:
+    """Onsets (seconds) of the gaps between stretches that last strictly longer than ``min_s``.
+
+    The order of operations is the paper's code's: on a 0.2 s grid another order rounds other gaps across the limit.
+    """
+    onset, duration = stretches.T
+    ends = onset[:-1] + duration[:-1]
+    return ends[onset[1:] - ends > min_s]
+
+
+def first_tr(onset_s: np.ndarray, tr_s: float, lag_s: float) -> np.ndarray:
+    """BOLD volume at which the window of a stimulus onset starts: ``int(onset / TR + LAG)``, LAG in volumes."""
+    return (np.asarray(onset_s) / tr_s + lag_s / tr_s).astype(np.int64)
+
+
+def stimulus_time_s(tr: np.ndarray, tr_s: float, lag_s: float, window_trs: int, at: float) -> np.ndarray:
+    """Second of the film that the window starting at BOLD volume ``tr`` speaks for. The one place that removes the lag.
+
+    Parameters
+    ----------
+    at : where in its window a prediction speaks: 0 its first second, 0.5 its middle, 1 its end.
+    """
+    return np.asarray(tr) * tr_s - lag_s + at * window_trs * tr_s
+
+
+def on_screen(times_s: np.ndarray, stretches: np.ndarray) -> np.ndarray:
+    """1 where a face is on the screen at ``times_s`` (onset ≤ t < onset + duration), else 0; int8."""
+    onset, duration = stretches.T
+    row = np.searchsorted(onset, times_s, side="right") - 1
+    inside = (row >= 0) & (times_s < onset[row] + duration[row])
+    return inside.astype(np.int8)
+
+
+def window_table(
+    faces: np.ndarray, others: np.ndarray | None, min_stretch_s: float, tr_s: float, lag_s: float
+) -> pd.DataFrame:
+    """Face and no-face windows of one run, before the class balance.
+
+    Parameters
+    ----------
+    faces : (n, 2) stretches with a face.
+    others : (m, 2) stretches that count as no face; None: the gaps between faces.
+
+    Returns
+    -------
+    Columns label ("face" or "noface"), onset_s (film), first_tr (BOLD), sorted by onset.
+    """
+    face = long_stretches(faces, min_stretch_s)
+    noface = long_gaps(faces, min_stretch_s) if others is None else long_stretches(others, min_stretch_s)
+    table = pd.DataFrame(
+        {"label": ["face"] * len(face) + ["noface"] * len(noface), "onset_s": np.concatenate([face, noface])}
+    )
+    table["first_tr"] = first_tr(table["onset_s"].to_numpy(), tr_s, lag_s)
+    return table.sort_values("onset_s", kind="stable", ignore_index=True)
+
+
+def balance(table: pd.DataFrame, seed: int, run_name: str) -> pd.DataFrame:
+    """Draw the larger class of a run down to the smaller one.
+
+    The draw depends on ``seed`` and the run's name alone, so neither the order of runs nor a resumed job changes it.
+    """
+    rng = np.random.default_rng([seed, zlib.crc32(run_name.encode())])
+    rows = [np.flatnonzero(table["label"] == label) for label in ("face", "noface")]
+    smaller = min(map(len, rows))
+    keep = np.concatenate([np.sort(rng.choice(r, smaller, replace=False)) if len(r) > smaller else r for r in rows])
+    return table.iloc[np.sort(keep)].reset_index(drop=True)
+
+
+def cut_windows(matrix: np.ndarray, first_trs: np.ndarray, window_trs: int) -> np.ndarray:
+    """Windows of a run: (n_windows, n_voxels, window_trs) float32, ``matrix[:, t : t + window_trs]`` for each t."""
+    windows = np.empty((len(first_trs), len(matrix), window_trs), dtype=np.float32)
+    for window, start in zip(windows, first_trs, strict=True):
+        window[:] = matrix[:, start : start + window_trs]
+    return windows
