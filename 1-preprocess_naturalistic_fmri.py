@@ -53,7 +53,7 @@ def main():
         target = windows_file(stage.folder, run.subject, run.name)
         return target.exists() and target.with_suffix(".tsv").exists()
 
-    for run in stage.todo(runs, done, "runs"):
+    def extract(run):
         matrix = bold.read_masked(run.bold, mask, affine)
         if cfg.STANDARDIZE == "zscore":
             bold.zscore(matrix)
@@ -61,6 +61,7 @@ def main():
         write_npy(target, windows.cut_windows(matrix, plans[run]["first_tr"], cfg.WINDOW_TRS))
         write_table(target.with_suffix(".tsv"), plans[run])
 
+    stage.each(extract, runs, done, "runs")
     stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", describe(stage, runs, mask))
 
 
@@ -68,7 +69,8 @@ def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
     """The run's windows, balanced, those past its end left out; columns as in ``*_windows.tsv``."""
     image, shape = bold.open_header(run.bold)
     bold.check_tr(run.bold, image, cfg.TR_S)
-    faces, others = read_stretches(run, cfg)
+    faces = windows.read_stretches(run.annotation, cfg.FACE_TRIAL_TYPES)
+    others = windows.read_events(run.annotation, cfg.NOFACE_TRIAL_TYPES) if cfg.NOFACE_TRIAL_TYPES else None
     table = windows.window_table(faces, others, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S)
     past_end = table["first_tr"] + cfg.WINDOW_TRS > shape[3]
     if past_end.any():
@@ -85,18 +87,11 @@ def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
     return table[SAMPLE_COLUMNS]
 
 
-def read_stretches(run: Run, cfg) -> tuple[np.ndarray, np.ndarray | None]:
-    """Stretches (n, 2) with a face, and those of the no-face class (None: the gaps between faces)."""
-    if run.annotation.suffix == ".1D":
-        return windows.read_1d(run.annotation), None
-    faces = windows.read_events(run.annotation, cfg.FACE_TRIAL_TYPES)
-    return faces, windows.read_events(run.annotation, cfg.NOFACE_TRIAL_TYPES) if cfg.NOFACE_TRIAL_TYPES else None
-
-
 def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.ndarray]:
     """The group mask (x, y, z) and its affine: the user's own, or voxels that nearly all people share."""
     target = stage.folder / "group_mask.nii.gz"
-    for _ in stage.todo([target], Path.exists, "group mask"):
+
+    def make(target):
         files = sorted({run.mask for run in runs if run.mask})
         without = sorted({run.subject for run in runs if not run.mask})
         if without and not cfg.MASK_FILE:
@@ -117,6 +112,8 @@ def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.
             )
         write_nifti(stage.folder / "mask_overlap.nii.gz", (overlap / len(masks)).astype(np.float32), first.affine)
         write_nifti(target, group.astype(np.uint8), first.affine)
+
+    stage.each(make, [target], Path.exists, "masks")
     return load_mask(target)
 
 

@@ -31,11 +31,13 @@ def main():
     check_classes(samples)
 
     target = stage.folder / "X.npy"
-    for _ in stage.todo([target], Path.exists, "data set"):
+
+    def join(target):
         write_table(stage.folder / "samples.tsv", samples)
         write_npy(stage.folder / "y.npy", (samples["label"] == "face").to_numpy(np.int8))
         join_windows(files, target, len(samples))
 
+    stage.each(join, [target], Path.exists, "data sets")
     X, y = open_npy(target), open_npy(stage.folder / "y.npy")
     print(f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB; {int(y.sum())} face, {int((y == 0).sum())} no-face windows")
     counts = samples.groupby(["movie", "label"]).size().unstack(fill_value=0)

@@ -11,12 +11,8 @@ Settings  SEED, CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, CNN_FILTERS, CNN_DEN
 Takes     full size (41,489 voxels): 10 s and 21 GB per step of 20 windows on 2 CPU cores, so plan for a GPU
 """
 
-import os
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
-
-import keras
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -26,11 +22,12 @@ from sklearn.calibration import CalibrationDisplay
 from sklearn.utils.class_weight import compute_class_weight
 
 from neuroface import NeuroFaceError
+from neuroface.backend import HAS_GPU, keras
 from neuroface.files import atomic, model_file, open_npy, read_table, write_json, write_table
 from neuroface.folds import Fold, make_folds
 from neuroface.metrics import CALIBRATION_BINS, scores
 from neuroface.network import (
-    WindowBatches, build_network, has_gpu, logit_network, multiply_adds, predict_logits, training_dtype,
+    WindowBatches, build_network, logit_network, multiply_adds, predict_logits, training_dtype,
 )  # fmt: skip
 from neuroface.report import Section
 from neuroface.settings import load_settings
@@ -57,17 +54,19 @@ def main():
     for split, fold in [(s, f[0]) for s, f in folds.items() if f[0].validation_kept_together != s]:
         print(f"  split {split!r}: one group in training, so the epoch is chosen by {fold.validation_kept_together}")
 
-    units = [(split, fold) for split in cfg.CV_SPLITS for fold in folds[split]]
-    done = lambda unit: predictions_of(stage.folder, *unit).exists()  # noqa: E731
-    for split, fold in stage.todo(units, done, "folds"):
+    def run_fold(unit):
+        split, fold = unit
+        X = open_npy(stage.folder_of(2) / "X.npy")
         network, history = train(X, y, fold, cfg)
         logit = predict_logits(logit_network(network), X[fold.test], cfg.INFERENCE_BATCH)
         with atomic(model_file(stage.folder, split, fold.number)) as partial:
             network.save(partial)
         write_table(stage.folder / split / f"history-{fold.number}.tsv", history.assign(fold=fold.number))
         held_out = samples.iloc[fold.test].assign(fold=fold.number, logit=logit, probability=1 / (1 + np.exp(-logit)))
-        write_table(predictions_of(stage.folder, split, fold), held_out.assign(row=fold.test))
+        write_table(predictions_of(stage.folder, *unit), held_out.assign(row=fold.test))
 
+    units = [(split, fold) for split in cfg.CV_SPLITS for fold in folds[split]]
+    stage.each(run_fold, units, lambda unit: predictions_of(stage.folder, *unit).exists(), "folds")
     results = {split: summarize(stage.folder, split, folds[split], len(y), cfg) for split in cfg.CV_SPLITS}
     stage.finish(f"{len(units)} fold models", describe(stage, results, X, cfg))
 
@@ -96,7 +95,7 @@ def train(X: np.ndarray, y: np.ndarray, fold: Fold, cfg) -> tuple[keras.Model, p
         metrics=["accuracy"],
         # With sample weights that balance the classes this is the balanced accuracy; equal to accuracy in balanced data.
         weighted_metrics=[keras.metrics.BinaryAccuracy("balanced_accuracy")],
-        jit_compile=has_gpu(),  # XLA on the CPU is slower than the plain graph
+        jit_compile=HAS_GPU,  # XLA on the CPU is slower than the plain graph
     )
     weights = dict(enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train])))
     history = network.fit(
@@ -185,7 +184,7 @@ def plot_results(predictions: pd.DataFrame, y: np.ndarray, folds: list[Fold], ti
     CalibrationDisplay.from_predictions(y, probability, n_bins=CALIBRATION_BINS, ax=calibration, color="#2b5f8a")
     calibration.set(xlabel="predicted probability of a face", ylabel="share of faces", title="reliability, 10 bins")
     calibration.get_legend().remove()
-    figure.suptitle(title)
+    figure.suptitle(f"{title}\n", fontsize=13)
     save(figure, target)
 
 

@@ -11,22 +11,19 @@ Settings  HELD_OUT_SPLIT, EXPLAIN, IG_RULE, IG_STEPS
 Takes     IG_STEPS forward and backward passes per window: 47 s at full size with 200 steps on 2 CPU cores
 """
 
-import os
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from neuroface.attribution import LogitGradient, integrated_gradients, quadrature
+from neuroface.attribution import gradient_of_model, integrated_gradients, quadrature
 from neuroface.files import (
     LABELS, PARTIAL, attribution_file, atomic, completeness_file, model_file, open_npy, read_json, read_table,
     write_table,
 )  # fmt: skip
-from neuroface.network import load_network, predict_logits
+from neuroface.network import predict_logits
 from neuroface.report import Section
 from neuroface.settings import load_settings
 from neuroface.stage import Stage, run_script
@@ -37,18 +34,22 @@ SETTINGS = ("HELD_OUT_SPLIT", "EXPLAIN", "IG_RULE", "IG_STEPS")
 def main():
     cfg = load_settings(Path(__file__).with_name("config.py"))
     stage = Stage(4, cfg, SETTINGS, reads=(2, 3))
-    X = open_npy(stage.folder_of(2) / "X.npy")
-    samples = read_table(stage.folder_of(3) / cfg.HELD_OUT_SPLIT / "predictions.tsv").assign(row=range(len(X)))
+    samples = read_table(stage.folder_of(3) / cfg.HELD_OUT_SPLIT / "predictions.tsv")
+    samples["row"] = np.arange(len(samples))  # predictions.tsv keeps the order of X.npy
     samples["model"] = choose_models(stage.folder_of(3) / cfg.HELD_OUT_SPLIT, samples, cfg.EXPLAIN)
-    gradients = GradientPerModel(stage.folder_of(3), cfg, X.shape[1:])
+
+    def explain_unit(unit):
+        subject, movie, label = unit
+        X = open_npy(stage.folder_of(2) / "X.npy")
+        mine = samples.query("subject == @subject and movie == @movie and label == @label")
+        explain(X, mine, stage.folder_of(3), attribution_file(stage.folder, *unit), cfg)
+
+    def done(unit):
+        return completeness_file(attribution_file(stage.folder, *unit)).exists()
 
     units = [key for key, _ in samples.groupby(["subject", "movie", "label"], sort=False)]
-    done = lambda unit: completeness_file(attribution_file(stage.folder, *unit)).exists()  # noqa: E731
-    for subject, movie, label in stage.todo(units, done, "person × film × label"):
-        mine = samples.query("subject == @subject and movie == @movie and label == @label")
-        explain(X, mine, gradients, attribution_file(stage.folder, subject, movie, label), cfg)
-
-    stage.finish(f"attributions of {len(X):,} windows", describe(stage, units, cfg))
+    stage.each(explain_unit, units, done, "people × films × labels")
+    stage.finish(f"attributions of {len(samples):,} windows", describe(stage, units, cfg))
 
 
 def choose_models(folder: Path, samples: pd.DataFrame, explain: str) -> pd.Series:
@@ -59,20 +60,7 @@ def choose_models(folder: Path, samples: pd.DataFrame, explain: str) -> pd.Serie
     return pd.Series(max(folds, key=lambda fold: fold["accuracy"])["fold"], index=samples.index)
 
 
-class GradientPerModel:
-    """Compiled gradient of the fold model asked for last; others are let go, so one network is in memory."""
-
-    def __init__(self, folder: Path, cfg, shape: tuple[int, int]):
-        self.folder, self.cfg, self.shape, self.number = folder, cfg, shape, None
-
-    def __getitem__(self, number: int) -> LogitGradient:
-        if number != self.number:
-            model = load_network(model_file(self.folder, self.cfg.HELD_OUT_SPLIT, number), *self.shape)
-            self.number, self.gradient = number, LogitGradient(model, self.cfg.INFERENCE_BATCH)
-        return self.gradient
-
-
-def explain(X: np.ndarray, samples: pd.DataFrame, gradients: GradientPerModel, target: Path, cfg) -> None:
+def explain(X: np.ndarray, samples: pd.DataFrame, models: Path, target: Path, cfg) -> None:
     """Write attributions and completeness of one person's windows of one label; resumes after the last whole window."""
     nodes, weights = quadrature(cfg.IG_RULE, cfg.IG_STEPS)
     table = completeness_file(target)
@@ -87,7 +75,9 @@ def explain(X: np.ndarray, samples: pd.DataFrame, gradients: GradientPerModel, t
     for i, sample in enumerate(samples.itertuples()):
         if i < len(rows):
             continue
-        gradient, sign = gradients[sample.model], 1 if sample.label == "face" else -1
+        model = model_file(models, cfg.HELD_OUT_SPLIT, sample.model)
+        gradient = gradient_of_model(model, *X.shape[1:], cfg.INFERENCE_BATCH)
+        sign = 1 if sample.label == "face" else -1
         window = np.array(X[sample.row])
         maps[i] = sign * integrated_gradients(gradient, window, baseline, nodes, weights)
         maps.flush()

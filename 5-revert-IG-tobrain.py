@@ -25,14 +25,18 @@ def main():
     stage = Stage(5, cfg, SETTINGS, reads=(1, 4))
     mask, affine = load_mask(stage.folder_of(1) / "group_mask.nii.gz")
     files = sorted(stage.folder_of(4).glob("sub-*/sub-*_ig.npy"))
-    attributions = {file: open_npy(file) for file in files}
-    for file, matrices in attributions.items():
-        if matrices.shape[1] != mask.sum():
-            raise NeuroFaceError(f"{file} has {matrices.shape[1]} voxels, the group mask {mask.sum()}. Rerun script 4.")
+    units = []
+    for file in files:
+        n_windows, n_voxels, _ = open_npy(file).shape
+        if n_voxels != mask.sum():
+            raise NeuroFaceError(f"{file} has {n_voxels} voxels, the group mask {mask.sum()}. Rerun script 4.")
+        units += [(file, i) for i in range(n_windows)]
 
-    units = [(file, i) for file, matrices in attributions.items() for i in range(len(matrices))]
-    for file, i in stage.todo(units, lambda unit: brain_map_file(stage.folder, *unit).exists(), "windows"):
-        write_nifti(brain_map_file(stage.folder, file, i), unmask(attributions[file][i], mask), affine, cfg.TR_S)
+    def write_map(unit):
+        file, i = unit
+        write_nifti(brain_map_file(stage.folder, file, i), unmask(open_npy(file)[i], mask), affine, cfg.TR_S)
+
+    stage.each(write_map, units, lambda unit: brain_map_file(stage.folder, *unit).exists(), "windows")
 
     section = Section("Brain maps", f"{len(units):,} windows as 4D NIfTI, {mask.shape} voxels × {cfg.WINDOW_TRS} volumes.")
     stage.finish(f"{len(units):,} brain maps", section)

@@ -32,19 +32,19 @@ def main():
     mask, affine = load_mask(stage.folder_of(1) / "group_mask.nii.gz")
     maps = find_maps(stage.folder_of(5))
 
-    units = list(maps)
-    done = lambda unit: average_file(stage.folder, *unit).exists()  # noqa: E731
-    for subject, label in stage.todo(units, done, "person × label"):
-        write_nifti(average_file(stage.folder, subject, label), mean_map(maps[subject, label]), affine, cfg.TR_S)
+    def average_person(unit):
+        write_nifti(average_file(stage.folder, *unit), mean_map(maps[unit]), affine, cfg.TR_S)
 
-    labels = [label for label in LABELS if any(unit[1] == label for unit in units)]
-    done = lambda label: average_file(stage.folder, "group", label).exists()  # noqa: E731
-    for label in stage.todo(labels, done, "group maps"):
-        people = [average_file(stage.folder, *unit) for unit in units if unit[1] == label]
+    def average_people(label):
+        people = [average_file(stage.folder, *unit) for unit in maps if unit[1] == label]
         write_nifti(average_file(stage.folder, "group", label), mean_map(people), affine, cfg.TR_S)
 
+    labels = [label for label in LABELS if any(unit[1] == label for unit in maps)]
+    stage.each(average_person, maps, lambda unit: average_file(stage.folder, *unit).exists(), "people × labels")
+    stage.each(average_people, labels, lambda label: average_file(stage.folder, "group", label).exists(), "group maps")
+
     group = {label: nib.load(average_file(stage.folder, "group", label)).get_fdata(dtype=np.float32) for label in labels}
-    stage.finish(f"means of {len({s for s, _ in units})} people", describe(stage, group, mask, affine, cfg))
+    stage.finish(f"means of {len({person for person, _ in maps})} people", describe(stage, group, mask, affine, cfg))
 
 
 def find_maps(folder: Path) -> dict[tuple[str, str], list[Path]]:
@@ -93,8 +93,8 @@ def describe(stage: Stage, group: dict[str, np.ndarray], mask: np.ndarray, affin
         section.table(
             list(shares), shares.round(2).to_numpy(), "Absolute attribution per voxel, as a multiple of voxels outside"
         )
-    print(f"  {peaks.iloc[0]['label']} map peaks at {tuple(peaks.iloc[0][['x_mm', 'y_mm', 'z_mm']])} mm, "
-          f"region: {peaks.iloc[0]['face_roi']}")  # fmt: skip
+    for peak in peaks.groupby("label").head(1).itertuples():
+        print(f"  {peak.label} map peaks at {peak.x_mm:g}, {peak.y_mm:g}, {peak.z_mm:g} mm, face region: {peak.face_roi}")
     return section
 
 

@@ -26,6 +26,7 @@ DEMO: dict[str, object] = {
     "LEARNING_RATE": 0.001,
     "IG_STEPS": 40,
     "PLOT_INTERVAL_S": (100.0, 500.0),
+    "N_JOBS": 2,
 }
 
 # ---------------------------------------------------------------- 1-preprocess_naturalistic_fmri.py
@@ -98,9 +99,13 @@ PREDICTION_AT: float = 0.5
 # Seconds of film that the timeline figures show. Paper: 500 Days of Summer, 2,032 to 3,032.
 PLOT_INTERVAL_S: tuple[float, float] = (2032.0, 3032.0)
 
-# ---------------------------------------------------------------- this machine (nothing below changes a result)
+# ---------------------------------------------------------------- this machine (not part of the experiment)
 # Folder that holds the results of all runs.
 DATA_DIR: str = "data"
+# Units of work done at the same time: runs, folds, people. Each takes the memory that the script's docstring states; on
+# one GPU, or at full size in script 3 on a CPU, leave it at 1. With more jobs each trains with fewer threads, and
+# TensorFlow's sums round differently: same results to rounding, bit for bit only with the same N_JOBS.
+N_JOBS: int = 1
 # Windows × steps (4) or windows (8) per pass through the network. Lower it if memory runs out. At full size a window
 # takes about 0.25 GB in script 4 and 0.1 GB in script 8.
 INFERENCE_BATCH: int = 20

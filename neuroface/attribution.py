@@ -1,9 +1,12 @@
 """Integrated Gradients of the logit, after Sundararajan, Taly & Yan 2017 (ICML): quadrature apart from gradients."""
 
-import keras
+from functools import lru_cache
+from pathlib import Path
+
 import numpy as np
 
-from neuroface.network import logit_network
+from neuroface.backend import keras
+from neuroface.network import load_network, logit_network
 
 
 def quadrature(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,6 +50,12 @@ class LogitGradient:
         padded[:n] = windows
         logits, gradients = self._compute(padded)
         return np.asarray(logits)[:n], np.asarray(gradients)[:n]
+
+
+@lru_cache(maxsize=1)  # windows come ordered by model, and one full-size network is enough in memory
+def gradient_of_model(path: Path, n_voxels: int, window_trs: int, batch: int) -> LogitGradient:
+    """:class:`LogitGradient` of a fold model's file."""
+    return LogitGradient(load_network(path, n_voxels, window_trs), batch)
 
 
 def _compiled_gradient(logit_model: keras.Model):

@@ -1,11 +1,11 @@
 """The voxel-by-time network of the paper, its logit, and how windows reach it."""
 
-import keras
-import numpy as np
-from keras import layers
 from pathlib import Path
 
+import numpy as np
+
 from neuroface import NeuroFaceError
+from neuroface.backend import HAS_GPU, keras
 
 # (kernel, pool, dropout) of the three convolutions: kernels span voxels in mask order × seconds.
 BLOCKS = (((5, 3), (2, 1), 0.30), ((5, 3), (2, 2), 0.35), ((3, 3), (2, 2), 0.30))
@@ -33,22 +33,22 @@ def build_network(
 
     inputs = x = keras.Input((n_voxels, window_trs, 1), name="window")
     for number, (n_filters, (kernel, pool, dropout)) in enumerate(zip(filters, BLOCKS, strict=True), 1):
-        x = layers.Conv2D(n_filters, kernel, padding="same", name=f"conv_{number}", **weights())(x)
-        x = layers.LeakyReLU(negative_slope=LEAK, dtype=dtype)(x)
-        x = layers.BatchNormalization(dtype=dtype)(x)
-        x = layers.MaxPooling2D(pool, dtype=dtype)(x)
-        x = layers.Dropout(dropout, dtype=dtype)(x)
-    x = layers.Flatten(dtype=dtype)(x)
-    x = layers.Dense(dense_units, name="dense", **weights())(x)
-    x = layers.LeakyReLU(negative_slope=LEAK, dtype=dtype)(x)
-    x = layers.BatchNormalization(dtype=dtype)(x)
-    x = layers.Dropout(DENSE_DROPOUT, dtype=dtype)(x)
-    x = layers.Dense(1, name="logit", **weights(dtype="float32"))(x)
-    return keras.Model(inputs, layers.Activation("sigmoid", name="probability", dtype="float32")(x))
+        x = keras.layers.Conv2D(n_filters, kernel, padding="same", name=f"conv_{number}", **weights())(x)
+        x = keras.layers.LeakyReLU(negative_slope=LEAK, dtype=dtype)(x)
+        x = keras.layers.BatchNormalization(dtype=dtype)(x)
+        x = keras.layers.MaxPooling2D(pool, dtype=dtype)(x)
+        x = keras.layers.Dropout(dropout, dtype=dtype)(x)
+    x = keras.layers.Flatten(dtype=dtype)(x)
+    x = keras.layers.Dense(dense_units, name="dense", **weights())(x)
+    x = keras.layers.LeakyReLU(negative_slope=LEAK, dtype=dtype)(x)
+    x = keras.layers.BatchNormalization(dtype=dtype)(x)
+    x = keras.layers.Dropout(DENSE_DROPOUT, dtype=dtype)(x)
+    x = keras.layers.Dense(1, name="logit", **weights(dtype="float32"))(x)
+    return keras.Model(inputs, keras.layers.Activation("sigmoid", name="probability", dtype="float32")(x))
 
 
 def multiply_adds(n_voxels: int, window_trs: int, filters: tuple[int, int, int], dense_units: int) -> int:
-    """Multiply-adds of one window's forward pass through convolutions and dense layers."""
+    """Multiply-adds of one window's forward pass through convolutions and dense keras.layers."""
     total, rows, columns, channels = 0, n_voxels, window_trs, 1
     for n_filters, (kernel, pool, _) in zip(filters, BLOCKS, strict=True):
         total += rows * columns * n_filters * kernel[0] * kernel[1] * channels
@@ -58,17 +58,7 @@ def multiply_adds(n_voxels: int, window_trs: int, filters: tuple[int, int, int],
 
 def training_dtype() -> str:
     """"mixed_float16" where there is a GPU, else "float32"."""
-    return "mixed_float16" if has_gpu() else "float32"
-
-
-def has_gpu() -> bool:
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return bool(tf.config.list_physical_devices("GPU"))
-    import jax
-
-    return any(device.platform == "gpu" for device in jax.devices())
+    return "mixed_float16" if HAS_GPU else "float32"
 
 
 def load_network(path: Path, n_voxels: int, window_trs: int) -> keras.Model:
@@ -118,9 +108,11 @@ class WindowBatches(keras.utils.PyDataset):
 
 
 def predict_logits(logit_model: keras.Model, windows: np.ndarray, batch: int) -> np.ndarray:
-    """Logits (n,) float64 of windows (n, n_voxels, window_trs), ``batch`` windows at a time."""
-    parts = [
-        np.asarray(logit_model.predict_on_batch(np.asarray(windows[i : i + batch])[..., None]))[:, 0]
-        for i in range(0, len(windows), batch)
-    ]
-    return np.concatenate(parts).astype(np.float64) if parts else np.empty(0)
+    """Logits (n,) float64 of windows (n, n_voxels, window_trs), ``batch`` at a time; the last batch is padded."""
+    logits = np.empty(len(windows))
+    padded = np.zeros((batch, *windows.shape[1:], 1), dtype=np.float32)
+    for start in range(0, len(windows), batch):
+        part = windows[start : start + batch]
+        padded[: len(part), ..., 0] = part
+        logits[start : start + len(part)] = np.asarray(logit_model.predict_on_batch(padded))[: len(part), 0]
+    return logits

@@ -4,6 +4,7 @@ import difflib
 import os
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
@@ -41,6 +42,7 @@ LIMITS = {
     "IG_STEPS": Annotated[int, Field(ge=1)],
     "SPACE": Literal["MNI", "native"],
     "PREDICTION_AT": Annotated[float, Field(ge=0, le=1)],
+    "N_JOBS": Annotated[int, Field(ge=1)],
     "INFERENCE_BATCH": Annotated[int, Field(ge=1)],
 }
 
@@ -62,7 +64,7 @@ class _Settings(BaseModel):
         return self
 
 
-def load_settings(config: str | Path, experiment: str | Path | None = None) -> BaseModel:
+def load_settings(config: str | Path, experiment: str | Path | None = None) -> SimpleNamespace:
     """Settings of an experiment, checked.
 
     Parameters
@@ -72,7 +74,7 @@ def load_settings(config: str | Path, experiment: str | Path | None = None) -> B
 
     Returns
     -------
-    A frozen object with one attribute per setting. Relative folders are relative to config.py's folder.
+    An object with one attribute per setting. Relative folders are relative to config.py's folder.
 
     Raises
     ------
@@ -116,10 +118,10 @@ def load_settings(config: str | Path, experiment: str | Path | None = None) -> B
         for name in ("DATASET_DIR", "DATA_DIR", "ROI_FILE", "MASK_FILE")
         if getattr(settings, name) is not None
     }
-    return settings.model_copy(update=folders)
+    return SimpleNamespace(**(settings.model_dump() | folders))  # a plain object reaches worker processes as it is
 
 
-def demo_differences(settings: BaseModel, config: str | Path) -> dict[str, tuple]:
+def demo_differences(settings, config: str | Path) -> dict[str, tuple]:
     """Settings that the demo preset moved off the paper's value: name → (value here, value in config.py)."""
     if settings.DATASET != "demo":
         return {}

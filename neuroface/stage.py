@@ -3,13 +3,17 @@
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime, timezone
 from pathlib import Path
 
+import cloudpickle
+import joblib
 from tqdm import tqdm
 
 from neuroface import NeuroFaceError, __version__, report
@@ -66,27 +70,48 @@ class Stage:
     def folder_of(self, number: int) -> Path:
         return self.root / STAGES[number][0]
 
-    def todo(self, units, done, what: str):
-        """Those ``units`` for which ``done(unit)`` is false, behind a progress bar; says how many were there already.
+    def each(self, work, units, done, what: str) -> None:
+        """Call ``work(unit)`` for every unit that is not done, ``N_JOBS`` at a time, behind a progress bar.
 
-        Plain lines replace the bar where the output is not a terminal.
+        Parameters
+        ----------
+        work : writes the unit's files, the one that ``done`` looks for last. It may run in another process: large
+            arrays reach it as paths.
+        done : ``done(unit)`` tells whether an earlier run of this script made it.
+        what : name of the units, in the plural.
+
+        Raises
+        ------
+        NeuroFaceError
+            If a worker process dies, as it does when memory runs out.
         """
         units = list(units)
         missing = [unit for unit in units if not done(unit)]
         if len(missing) < len(units):
             print(f"  {what}: {len(units) - len(missing)} of {len(units)} already there, not made again", flush=True)
-        if missing:
-            self._worked = True
-            self._open()
-        if sys.stderr.isatty():
-            yield from tqdm(missing, desc=f"  {what}", unit="")
+        if not missing:
             return
-        last = time.monotonic()
-        for count, unit in enumerate(missing, 1):
-            yield unit
-            if count == len(missing) or time.monotonic() - last > 10:
-                print(f"  {what}: {count} of {len(missing)}", flush=True)
-                last = time.monotonic()
+        self._worked = True
+        write_json(self._stamp_file, self._stamp)  # unfinished from here on
+        n_jobs = min(self.cfg.N_JOBS, len(missing))
+        if n_jobs == 1:
+            _show_progress(map(work, missing), len(missing), what)
+            return
+        threads = max(1, (os.cpu_count() or 1) // n_jobs)
+        # joblib limits BLAS and OpenMP in its workers; TensorFlow has a pool of its own.
+        os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": str(threads)}
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
+            pickled, keras_too = cloudpickle.dumps(work), "neuroface.backend" in sys.modules
+            calls = joblib.Parallel(n_jobs, return_as="generator_unordered")(
+                joblib.delayed(_in_worker)(pickled, unit, keras_too) for unit in missing
+            )
+            try:
+                _show_progress(calls, len(missing), what)
+            except BrokenProcessPool:
+                raise NeuroFaceError(
+                    f"A worker process was killed while making {what}, most likely for lack of memory. "
+                    f"Lower N_JOBS (now {self.cfg.N_JOBS}) and run {self.script} again; it resumes."
+                ) from None
 
     def leave_out(self, what: str, why: str) -> None:
         """Note something that will not be in the results; repeated at the end and in the report."""
@@ -118,9 +143,6 @@ class Stage:
     @property
     def _stamp_file(self) -> Path:
         return self.folder / "settings.json"
-
-    def _open(self) -> None:
-        write_json(self._stamp_file, self._stamp)
 
     def _finished_stamp(self, number: int) -> dict:
         folder, script = self.folder_of(number), STAGES[number][1]
@@ -168,6 +190,25 @@ def run_script(main) -> None:
         sys.exit(f"error: {error.strerror or error}: {error.filename or ''}. What is finished is kept; run again after.")
     except KeyboardInterrupt:
         sys.exit("\nstopped. What is finished is kept; run the same script again to go on.")
+
+
+def _in_worker(pickled_work: bytes, unit, keras_too: bool) -> None:
+    if keras_too:
+        import neuroface.backend  # noqa: F401  first, so that what TensorFlow says on import is held back
+    cloudpickle.loads(pickled_work)(unit)
+
+
+def _show_progress(results, total: int, what: str) -> None:
+    """Exhaust ``results`` behind a bar, or behind a plain line now and then where the output is not a terminal."""
+    if sys.stderr.isatty():
+        for _ in tqdm(results, total=total, desc=f"  {what}", unit=""):
+            pass
+        return
+    last = time.monotonic()
+    for count, _ in enumerate(results, 1):
+        if count == total > 1 or time.monotonic() - last > 10:
+            print(f"  {what}: {count} of {total}", flush=True)
+            last = time.monotonic()
 
 
 def _plain(value):

@@ -42,6 +42,11 @@ def read_events(path: Path, trial_types: tuple[str, ...]) -> np.ndarray:
     return _checked(rows, path)
 
 
+def read_stretches(path: Path, trial_types: tuple[str, ...]) -> np.ndarray:
+    """Stretches (n, 2) of an annotation of either kind: ``.1D``, or ``events.tsv`` with these trial types."""
+    return read_1d(path) if path.suffix == ".1D" else read_events(path, trial_types)
+
+
 def _checked(rows: np.ndarray, path: Path) -> np.ndarray:
     if not len(rows):
         raise NeuroFaceError(f"{path} is empty: no stretch with a face.")

@@ -1,0 +1,22 @@
+# make demo   the eight scripts on the synthetic data set, ending with data/demo/report.html
+# make test   every test
+PYTHON ?= python3
+BIN := .venv/bin
+
+demo: .venv/demo.stamp
+	@set -e; for script in [1-8]-*.py; do $(BIN)/python $$script; done
+	@echo "done: open data/demo/report.html"
+
+test: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest
+
+.venv/%.stamp: requirements.txt requirements-test.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 14) else f"Python 3.10 to 3.13 is needed, this is {v.major}.{v.minor}. Try: make PYTHON=python3.12 $*")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r $(if $(filter test,$*),requirements-test.txt,requirements.txt)
+	touch $@
+
+.PHONY: demo test
+.PRECIOUS: .venv/%.stamp

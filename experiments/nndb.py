@@ -1,0 +1,17 @@
+"""NNDb v1 as in the paper: 85 people, ten films, window-level folds, one model for all explanations.
+
+Edit the first lines; every other setting of config.py already has the paper's value.
+The paper's own protocol flatters itself (see "How to read the numbers" in the README). For the honest version, delete
+everything below the second comment.
+"""
+
+DATASET = "nndb-v1"
+DATASET_DIR = "/data/ds002837"  # holds derivatives/sub-*/ and stimuli/, or sub-*/ and stimuli/ directly
+RUN_NAME = "nndb"
+
+# Where the paper differs from this project's defaults.
+STANDARDIZE = "none"
+CV_SPLITS = ("window",)
+SELECTION = "paper"
+HELD_OUT_SPLIT = "window"
+EXPLAIN = "best-fold"
