@@ -43,6 +43,7 @@ def main():
     for what, why in missing:
         stage.leave_out(what, why)
 
+    check_no_strangers(stage.folder, runs)
     plans = {run: plan_windows(run, cfg, stage) for run in runs}  # headers and annotations only: errors come early
     mask, affine = make_group_mask(stage, runs, cfg)
     for run in plans:
@@ -63,6 +64,14 @@ def main():
 
     stage.each(extract, runs, done, "runs")
     stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", describe(stage, runs, mask))
+
+
+def check_no_strangers(folder: Path, runs: list[Run]) -> None:
+    """Raise if the folder holds windows of runs that the data set no longer has: script 2 would take them in."""
+    known = {windows_file(folder, run.subject, run.name) for run in runs}
+    for file in sorted(folder.glob("sub-*/*_windows.npy")):
+        if file not in known:
+            raise NeuroFaceError(f"{file} is from a run that the data set does not have (any more). Delete it to go on.")
 
 
 def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:

@@ -39,7 +39,9 @@ def main():
 
     stage.each(join, [target], Path.exists, "data sets")
     X, y = open_npy(target), open_npy(stage.folder / "y.npy")
-    print(f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB; {int(y.sum())} face, {int((y == 0).sum())} no-face windows")
+    print(
+        f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB; {int(y.sum())} face, {int((y == 0).sum())} no-face windows"
+    )
     counts = samples.groupby(["movie", "label"]).size().unstack(fill_value=0)
     people = samples.groupby("movie")["subject"].nunique()
     for movie, row in counts.iterrows():
@@ -67,14 +69,18 @@ def join_windows(files: list[Path], target: Path, n: int) -> None:
         for file in files:
             part = open_npy(file)
             if part.shape[1:] != shape:
-                raise NeuroFaceError(f"{file} holds windows of {part.shape[1:]}, the first run {shape}. Rerun script 1.")
+                raise NeuroFaceError(
+                    f"{file} holds windows of {part.shape[1:]}, the first run {shape}. Rerun script 1."
+                )
             X[start : start + len(part)] = part
             start += len(part)
         X.flush()
 
 
 def describe(X: np.ndarray, counts: pd.DataFrame, people: pd.Series) -> Section:
-    section = Section("Data set", f"X.npy holds {X.shape[0]:,} windows of {X.shape[1]:,} voxels × {X.shape[2]} volumes.")
+    section = Section(
+        "Data set", f"X.npy holds {X.shape[0]:,} windows of {X.shape[1]:,} voxels × {X.shape[2]} volumes."
+    )
     rows = [(movie, people[movie], row["face"], row["noface"]) for movie, row in counts.iterrows()]
     section.table(["film or task", "people", "face windows", "no-face windows"], rows, "What the network will see")
     return section

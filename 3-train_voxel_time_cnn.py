@@ -17,8 +17,8 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
-from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 from sklearn.calibration import CalibrationDisplay
+from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 from sklearn.utils.class_weight import compute_class_weight
 
 from neuroface import NeuroFaceError
@@ -27,8 +27,13 @@ from neuroface.files import atomic, model_file, open_npy, read_table, write_json
 from neuroface.folds import Fold, make_folds
 from neuroface.metrics import CALIBRATION_BINS, scores
 from neuroface.network import (
-    WindowBatches, build_network, logit_network, multiply_adds, predict_logits, training_dtype,
-)  # fmt: skip
+    WindowBatches,
+    build_network,
+    logit_network,
+    multiply_adds,
+    predict_logits,
+    training_dtype,
+)
 from neuroface.report import Section
 from neuroface.settings import load_settings
 from neuroface.stage import Stage, run_script
@@ -46,9 +51,14 @@ def main():
     X, y, samples = load_dataset(stage.folder_of(2))
     folds = {
         split: make_folds(
-            samples, split, cfg.N_FOLDS, cfg.SEED,
-            window_trs=X.shape[2], embargo_trs=cfg.EMBARGO_TRS, selection=cfg.SELECTION,
-        )  # fmt: skip
+            samples,
+            split,
+            cfg.N_FOLDS,
+            cfg.SEED,
+            window_trs=X.shape[2],
+            embargo_trs=cfg.EMBARGO_TRS,
+            selection=cfg.SELECTION,
+        )
         for split in cfg.CV_SPLITS
     }
     for split, fold in [(s, f[0]) for s, f in folds.items() if f[0].validation_kept_together != s]:

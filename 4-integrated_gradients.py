@@ -20,9 +20,17 @@ from matplotlib import pyplot as plt
 
 from neuroface.attribution import gradient_of_model, integrated_gradients, quadrature
 from neuroface.files import (
-    LABELS, PARTIAL, attribution_file, atomic, completeness_file, model_file, open_npy, read_json, read_table,
+    LABELS,
+    PARTIAL,
+    atomic,
+    attribution_file,
+    completeness_file,
+    model_file,
+    open_npy,
+    read_json,
+    read_table,
     write_table,
-)  # fmt: skip
+)
 from neuroface.network import predict_logits
 from neuroface.report import Section
 from neuroface.settings import load_settings
@@ -85,11 +93,16 @@ def explain(X: np.ndarray, samples: pd.DataFrame, models: Path, target: Path, cf
         total = maps[i].sum(dtype=np.float64)
         rows.append(
             {
-                "window": i, "row": sample.row, "event": sample.event, "fold_model": sample.model,
-                "logit": logits[0], "logit_of_baseline": logits[1], "sum_of_attributions": total,
+                "window": i,
+                "row": sample.row,
+                "event": sample.event,
+                "fold_model": sample.model,
+                "logit": logits[0],
+                "logit_of_baseline": logits[1],
+                "sum_of_attributions": total,
                 "gap": logits[0] - logits[1] - total,
             }
-        )  # fmt: skip
+        )
         write_table(journal, pd.DataFrame(rows))
     del maps
     partial.rename(target)
@@ -100,7 +113,9 @@ def describe(stage: Stage, units: list[tuple], cfg) -> Section:
     files = [attribution_file(stage.folder, *unit) for unit in units]
     gaps = pd.concat([read_table(completeness_file(f)).assign(file=f.name) for f in files])
     relative = (gaps["gap"] / (gaps["logit"] - gaps["logit_of_baseline"])).abs()
-    print(f"  completeness gap: median {relative.median():.2%} of the logit's change, 95 % below {relative.quantile(0.95):.2%}")
+    print(
+        f"  completeness gap: median {relative.median():.2%} of the logit's change, 95 % below {relative.quantile(0.95):.2%}"
+    )
     path = stage.folder / "summary.png"
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
     left.hist(np.clip(relative, 0, 0.5), bins=40, color="#2b5f8a")
@@ -117,10 +132,13 @@ def describe(stage: Stage, units: list[tuple], cfg) -> Section:
     section = Section(
         "Attributions",
         f"Integrated Gradients of the logit, {cfg.IG_RULE} rule, {cfg.IG_STEPS} steps, zero baseline; "
-        + ("each window explained by the fold model that never saw it " if cfg.EXPLAIN == "held-out" else
-           "all windows explained by one model, the best on its own test fold ")
+        + (
+            "each window explained by the fold model that never saw it "
+            if cfg.EXPLAIN == "held-out"
+            else "all windows explained by one model, the best on its own test fold "
+        )
         + f"({cfg.HELD_OUT_SPLIT} folds).",
-    )  # fmt: skip
+    )
     section.numbers(
         {
             "windows": f"{len(gaps):,}",

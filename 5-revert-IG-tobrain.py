@@ -38,7 +38,9 @@ def main():
 
     stage.each(write_map, units, lambda unit: brain_map_file(stage.folder, *unit).exists(), "windows")
 
-    section = Section("Brain maps", f"{len(units):,} windows as 4D NIfTI, {mask.shape} voxels × {cfg.WINDOW_TRS} volumes.")
+    section = Section(
+        "Brain maps", f"{len(units):,} windows as 4D NIfTI, {mask.shape} voxels × {cfg.WINDOW_TRS} volumes."
+    )
     stage.finish(f"{len(units):,} brain maps", section)
 
 

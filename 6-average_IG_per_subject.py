@@ -43,7 +43,9 @@ def main():
     stage.each(average_person, maps, lambda unit: average_file(stage.folder, *unit).exists(), "people × labels")
     stage.each(average_people, labels, lambda label: average_file(stage.folder, "group", label).exists(), "group maps")
 
-    group = {label: nib.load(average_file(stage.folder, "group", label)).get_fdata(dtype=np.float32) for label in labels}
+    group = {
+        label: nib.load(average_file(stage.folder, "group", label)).get_fdata(dtype=np.float32) for label in labels
+    }
     stage.finish(f"means of {len({person for person, _ in maps})} people", describe(stage, group, mask, affine, cfg))
 
 
@@ -94,7 +96,9 @@ def describe(stage: Stage, group: dict[str, np.ndarray], mask: np.ndarray, affin
             list(shares), shares.round(2).to_numpy(), "Absolute attribution per voxel, as a multiple of voxels outside"
         )
     for peak in peaks.groupby("label").head(1).itertuples():
-        print(f"  {peak.label} map peaks at {peak.x_mm:g}, {peak.y_mm:g}, {peak.z_mm:g} mm, face region: {peak.face_roi}")
+        print(
+            f"  {peak.label} map peaks at {peak.x_mm:g}, {peak.y_mm:g}, {peak.z_mm:g} mm, face region: {peak.face_roi}"
+        )
     return section
 
 

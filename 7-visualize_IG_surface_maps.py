@@ -46,7 +46,7 @@ def main():
     if cfg.SPACE != "MNI":
         raise NeuroFaceError(
             f"SPACE is {cfg.SPACE!r}: surface maps need BOLD in MNI space. The maps in 6-averages/ are complete; "
-            f"view them as volumes, or normalise the BOLD to MNI and set SPACE = \"MNI\". Go on with script 8."
+            f'view them as volumes, or normalise the BOLD to MNI and set SPACE = "MNI". Go on with script 8.'
         )
     stage = Stage(7, cfg, SETTINGS, reads=(1, 6))
     hemispheres = load_hemispheres(read_rois(cfg.ROI_FILE))

@@ -45,7 +45,9 @@ def main():
             bold.zscore(matrix)
         fold, seen = models[run]
         model = load_network(model_file(stage.folder_of(3), cfg.HELD_OUT_SPLIT, fold), len(matrix), cfg.WINDOW_TRS)
-        table = predict_run(matrix, logit_network(model), windows.read_stretches(run.annotation, cfg.FACE_TRIAL_TYPES), cfg)
+        table = predict_run(
+            matrix, logit_network(model), windows.read_stretches(run.annotation, cfg.FACE_TRIAL_TYPES), cfg
+        )
         table = table.assign(split=cfg.HELD_OUT_SPLIT, seen_in_training=int(seen["person"] or seen["film"]))
         write_table(table_of(stage.folder, run), table)
 
@@ -93,7 +95,9 @@ def choose_models(runs: list[Run], folder: Path) -> dict[Run, tuple[int, dict[st
 def predict_run(matrix: np.ndarray, logit_model, stretches: np.ndarray, cfg) -> pd.DataFrame:
     """Slide the model over a run (n_voxels, n_trs): a row per volume; n/a at the end, where no whole window starts."""
     n_trs = matrix.shape[1]
-    every = np.lib.stride_tricks.sliding_window_view(matrix, cfg.WINDOW_TRS, axis=1)  # (n_voxels, n_windows, window_trs)
+    every = np.lib.stride_tricks.sliding_window_view(
+        matrix, cfg.WINDOW_TRS, axis=1
+    )  # (n_voxels, n_windows, window_trs)
     logit = np.full(n_trs, np.nan)
     logit[: every.shape[1]] = predict_logits(logit_model, every.transpose(1, 0, 2), cfg.INFERENCE_BATCH)
     tr = np.arange(n_trs)
@@ -114,10 +118,16 @@ def score_run(table: pd.DataFrame, run: Run, fold: int, seen: dict[str, bool]) -
     face, probability = table["face"].to_numpy(), table["probability"].to_numpy()
     base_rate = face.mean()
     return {
-        "run": run.name, "subject": run.subject, "movie": run.movie, "fold_model": fold,
-        "seen_run": seen["run"], "seen_person": seen["person"], "seen_film": seen["film"],
-        "base_rate": float(base_rate), "accuracy_of_always_the_commoner": float(max(base_rate, 1 - base_rate)),
-    } | scores(face, probability)  # fmt: skip
+        "run": run.name,
+        "subject": run.subject,
+        "movie": run.movie,
+        "fold_model": fold,
+        "seen_run": seen["run"],
+        "seen_person": seen["person"],
+        "seen_film": seen["film"],
+        "base_rate": float(base_rate),
+        "accuracy_of_always_the_commoner": float(max(base_rate, 1 - base_rate)),
+    } | scores(face, probability)
 
 
 def seen_text(result: dict) -> str:

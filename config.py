@@ -21,7 +21,7 @@ EXCLUDE: tuple[str, ...] = ()
 DEMO: dict[str, object] = {
     "CNN_FILTERS": (8, 8, 8),
     "CNN_DENSE_UNITS": 32,
-    "EPOCHS": 12,
+    "EPOCHS": 10,
     "BATCH_SIZE": 8,
     "LEARNING_RATE": 0.001,
     "IG_STEPS": 40,

@@ -20,3 +20,11 @@ CV_SPLITS = ("run",)
 HELD_OUT_SPLIT = "run"
 N_FOLDS = 12  # leave one run out
 PLOT_INTERVAL_S = (0.0, 302.5)
+
+# 530 voxels and 88 blocks to learn from: a smaller network in larger steps than the paper's.
+CNN_FILTERS = (32, 16, 16)
+CNN_DENSE_UNITS = 32
+EPOCHS = 40
+BATCH_SIZE = 8
+LEARNING_RATE = 0.002
+N_JOBS = 2

@@ -48,7 +48,9 @@ def check_tr(path: Path, image, tr_s: float) -> None:
     """Raise if the header's TR contradicts ``tr_s`` by more than 1 %."""
     stated = header_tr_s(image)
     if stated is not None and abs(stated - tr_s) > 0.01 * tr_s:
-        raise NeuroFaceError(f"{path}: its header says TR = {stated:g} s, the setting TR_S is {tr_s:g} s. Correct TR_S.")
+        raise NeuroFaceError(
+            f"{path}: its header says TR = {stated:g} s, the setting TR_S is {tr_s:g} s. Correct TR_S."
+        )
 
 
 def check_grid(path: Path, shape, affine: np.ndarray, mask_shape, mask_affine: np.ndarray) -> None:

@@ -8,7 +8,6 @@ differ in amplitude and in the edge of their brain mask.
 import shutil
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 from nilearn.datasets import load_mni152_gm_template

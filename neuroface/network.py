@@ -29,7 +29,11 @@ def build_network(
     """
 
     def weights(**more):
-        return {"kernel_initializer": "he_normal", "kernel_regularizer": keras.regularizers.L2(L2), "dtype": dtype} | more
+        return {
+            "kernel_initializer": "he_normal",
+            "kernel_regularizer": keras.regularizers.L2(L2),
+            "dtype": dtype,
+        } | more
 
     inputs = x = keras.Input((n_voxels, window_trs, 1), name="window")
     for number, (n_filters, (kernel, pool, dropout)) in enumerate(zip(filters, BLOCKS, strict=True), 1):
@@ -57,7 +61,7 @@ def multiply_adds(n_voxels: int, window_trs: int, filters: tuple[int, int, int],
 
 
 def training_dtype() -> str:
-    """"mixed_float16" where there is a GPU, else "float32"."""
+    """ "mixed_float16" where there is a GPU, else "float32"."""
     return "mixed_float16" if HAS_GPU else "float32"
 
 
@@ -67,7 +71,9 @@ def load_network(path: Path, n_voxels: int, window_trs: int) -> keras.Model:
         raise NeuroFaceError(f"{path} is not there. Run: python 3-train_voxel_time_cnn.py")
     model = keras.saving.load_model(path, compile=False, safe_mode=True)
     if model.input_shape[1:3] != (n_voxels, window_trs):
-        raise NeuroFaceError(f"{path} takes windows of {model.input_shape[1:3]}; the data have {(n_voxels, window_trs)}.")
+        raise NeuroFaceError(
+            f"{path} takes windows of {model.input_shape[1:3]}; the data have {(n_voxels, window_trs)}."
+        )
     return model
 
 

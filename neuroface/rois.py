@@ -34,7 +34,10 @@ def sphere_labels(points_mm: np.ndarray, rois: pd.DataFrame) -> np.ndarray:
     (n_points,) int16: 0 outside, else 1 + the row of the nearest sphere that holds the point.
     """
     distance = np.stack(
-        [np.linalg.norm(points_mm - row[["x_mm", "y_mm", "z_mm"]].to_numpy(float), axis=1) for _, row in rois.iterrows()]
+        [
+            np.linalg.norm(points_mm - row[["x_mm", "y_mm", "z_mm"]].to_numpy(float), axis=1)
+            for _, row in rois.iterrows()
+        ]
     )
     inside = distance <= rois["radius_mm"].to_numpy()[:, None]
     nearest = np.where(inside, distance, np.inf).argmin(axis=0)

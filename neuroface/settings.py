@@ -127,9 +127,7 @@ def demo_differences(settings, config: str | Path) -> dict[str, tuple]:
         return {}
     base = _constants(Path(config))
     return {
-        name: (getattr(settings, name), base[name])
-        for name in base["DEMO"]
-        if getattr(settings, name) != base[name]
+        name: (getattr(settings, name), base[name]) for name in base["DEMO"] if getattr(settings, name) != base[name]
     }
 
 

@@ -187,7 +187,9 @@ def run_script(main) -> None:
     except NeuroFaceError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        sys.exit(f"error: {error.strerror or error}: {error.filename or ''}. What is finished is kept; run again after.")
+        sys.exit(
+            f"error: {error.strerror or error}: {error.filename or ''}. What is finished is kept; run again after."
+        )
     except KeyboardInterrupt:
         sys.exit("\nstopped. What is finished is kept; run the same script again to go on.")
 

@@ -19,7 +19,9 @@ def read_1d(path: Path) -> np.ndarray:
     try:
         rows = np.loadtxt(path, ndmin=2, dtype=np.float64)
     except ValueError as error:
-        raise NeuroFaceError(f"{path}: expected two columns of numbers, onset and duration in seconds ({error}).") from None
+        raise NeuroFaceError(
+            f"{path}: expected two columns of numbers, onset and duration in seconds ({error})."
+        ) from None
     if rows.size and rows.shape[1] != 2:
         raise NeuroFaceError(f"{path} has {rows.shape[1]} columns; expected two, onset and duration in seconds.")
     return _checked(rows.reshape(-1, 2), path)
