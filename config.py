@@ -17,7 +17,7 @@ SEED: int = 42
 # People left out on purpose, e.g. ("sub-7", "sub-12"). They are listed in the report.
 EXCLUDE: tuple[str, ...] = ()
 # While DATASET is "demo" these replace the values below, so that the eight scripts take minutes on a laptop.
-# Every script prints them. A file named in NEUROFACE_CONFIG wins over them. Other data sets never see them.
+# Each script prints its own. A file named in NEUROFACE_CONFIG wins over them. Other data sets never see them.
 DEMO: dict[str, object] = {
     "CNN_FILTERS": (8, 8, 8),
     "CNN_DENSE_UNITS": 32,

@@ -49,11 +49,7 @@ class Stage:
         self._started = time.monotonic()
         self._worked = False
         print(f"{self.script} → {_short(self.folder)}", flush=True)
-        preset = demo_differences(cfg, Path(__file__).parent.parent / "config.py")
-        if preset:
-            moved = ", ".join(f"{name} {here} (paper {paper})" for name, (here, paper) in preset.items())
-            print(f"  demo preset: {moved}", flush=True)
-
+        self._name_demo_preset(settings)
         upstream = {n: self._finished_stamp(n) for n in reads}
         names = set(settings).union(*(stamp["settings"] for stamp in upstream.values())) if upstream else set(settings)
         self._stamp = {
@@ -139,6 +135,12 @@ class Stage:
         print(f"  wrote {wrote} in {time.monotonic() - self._started:.0f} s; report: {_short(page)}")
         following = STAGES.get(self.number + 1)
         print(f"  next: python {following[1]}" if following else "  that was the last script", flush=True)
+
+    def _name_demo_preset(self, settings: tuple[str, ...]) -> None:
+        moved = demo_differences(self.cfg, Path(__file__).parent.parent / "config.py")
+        mine = [f"{name} {here} (else {there})" for name, (here, there) in moved.items() if name in settings]
+        if mine:
+            print(f"  smaller for the demo: {', '.join(mine)}", flush=True)
 
     @property
     def _stamp_file(self) -> Path:
