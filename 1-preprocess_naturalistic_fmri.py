@@ -45,6 +45,8 @@ def main():
 
     check_no_strangers(stage.folder, runs)
     plans = {run: plan_windows(run, cfg, stage) for run in runs}  # headers and annotations only: errors come early
+    if all(plan.empty for plan in plans.values()):
+        raise NeuroFaceError("No run gives a window. Check FACE_TRIAL_TYPES, MIN_STRETCH_S and the annotations.")
     mask, affine = make_group_mask(stage, runs, cfg)
     for run in plans:
         image, shape = bold.open_header(run.bold)
@@ -71,7 +73,9 @@ def check_no_strangers(folder: Path, runs: list[Run]) -> None:
     known = {windows_file(folder, run.subject, run.name) for run in runs}
     for file in sorted(folder.glob("sub-*/*_windows.npy")):
         if file not in known:
-            raise NeuroFaceError(f"{file} is from a run that the data set does not have (any more). Delete it to go on.")
+            raise NeuroFaceError(
+                f"{file} is from a run that the data set does not have (any more). Delete it to go on."
+            )
 
 
 def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
@@ -79,6 +83,8 @@ def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
     image, shape = bold.open_header(run.bold)
     bold.check_tr(run.bold, image, cfg.TR_S)
     faces = windows.read_stretches(run.annotation, cfg.FACE_TRIAL_TYPES)
+    if not len(faces):
+        stage.leave_out(run.name, f"no event of FACE_TRIAL_TYPES = {cfg.FACE_TRIAL_TYPES} in {run.annotation.name}")
     others = windows.read_events(run.annotation, cfg.NOFACE_TRIAL_TYPES) if cfg.NOFACE_TRIAL_TYPES else None
     table = windows.window_table(faces, others, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S)
     past_end = table["first_tr"] + cfg.WINDOW_TRS > shape[3]
@@ -87,7 +93,7 @@ def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
     table = table[~past_end]
     if cfg.BALANCE == "run":
         table = windows.balance(table, cfg.SEED, run.name)
-    if table.empty:
+    if table.empty and len(faces):
         stage.leave_out(run.name, "no window: it has no stretch of one class that is long enough (see MIN_STRETCH_S)")
     table = table.assign(subject=run.subject, movie=run.movie, run=run.run)
     # The same moment of the same film is one event for all its viewers; BIDS runs have a timing of their own.

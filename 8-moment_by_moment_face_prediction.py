@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from neuroface import bold, windows
+from neuroface import NeuroFaceError, bold, windows
 from neuroface.dataset import Run, find_runs
 from neuroface.files import atomic, load_mask, model_file, read_json, read_table, write_json, write_table
 from neuroface.metrics import scores
@@ -53,11 +53,19 @@ def main():
 
     stage.each(predict, runs, lambda run: table_of(stage.folder, run).exists(), "runs")
 
-    results = [score_run(read_table(table_of(stage.folder, run)), run, *models[run]) for run in runs]
+    scored = []
+    for run in runs:
+        if read_table(table_of(stage.folder, run)).dropna(subset="probability")["face"].nunique() == 2:
+            scored.append(run)
+        else:
+            stage.leave_out(run.name, "no scores or figure: its predicted moments all have, or all lack, a face")
+    if not scored:
+        raise NeuroFaceError("No run has moments both with and without a face; there is nothing to score.")
+    results = [score_run(read_table(table_of(stage.folder, run)), run, *models[run]) for run in scored]
     write_json(stage.folder / "metrics.json", {"split": cfg.HELD_OUT_SPLIT, "runs": results})
-    for run, result in zip(runs, results):
+    for run, result in zip(scored, results):
         plot_timeline(read_table(table_of(stage.folder, run)), result, cfg, figure_of(stage.folder, run))
-    stage.finish(f"predictions of {len(runs)} runs", describe(stage, runs, results))
+    stage.finish(f"predictions of {len(runs)} runs", describe(stage, scored, results))
 
 
 def table_of(folder: Path, run: Run) -> Path:
@@ -95,11 +103,10 @@ def choose_models(runs: list[Run], folder: Path) -> dict[Run, tuple[int, dict[st
 def predict_run(matrix: np.ndarray, logit_model, stretches: np.ndarray, cfg) -> pd.DataFrame:
     """Slide the model over a run (n_voxels, n_trs): a row per volume; n/a at the end, where no whole window starts."""
     n_trs = matrix.shape[1]
-    every = np.lib.stride_tricks.sliding_window_view(
-        matrix, cfg.WINDOW_TRS, axis=1
-    )  # (n_voxels, n_windows, window_trs)
     logit = np.full(n_trs, np.nan)
-    logit[: every.shape[1]] = predict_logits(logit_model, every.transpose(1, 0, 2), cfg.INFERENCE_BATCH)
+    if n_trs >= cfg.WINDOW_TRS:
+        every = np.lib.stride_tricks.sliding_window_view(matrix, cfg.WINDOW_TRS, axis=1).transpose(1, 0, 2)
+        logit[: len(every)] = predict_logits(logit_model, every, cfg.INFERENCE_BATCH)
     tr = np.arange(n_trs)
     time_s = windows.stimulus_time_s(tr, cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS, cfg.PREDICTION_AT)
     return pd.DataFrame(

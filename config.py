@@ -21,9 +21,10 @@ EXCLUDE: tuple[str, ...] = ()
 DEMO: dict[str, object] = {
     "CNN_FILTERS": (8, 8, 8),
     "CNN_DENSE_UNITS": 32,
-    "EPOCHS": 10,
+    "EPOCHS": 9,
     "BATCH_SIZE": 8,
     "LEARNING_RATE": 0.001,
+    "N_PERMUTATIONS": 200,
     "IG_STEPS": 40,
     "PLOT_INTERVAL_S": (100.0, 500.0),
     "N_JOBS": 2,
@@ -73,8 +74,19 @@ CNN_DENSE_UNITS: int = 128
 EPOCHS: int = 150
 # Windows per gradient step.
 BATCH_SIZE: int = 20
-# Adam's step size; halved after 15 epochs without a better validation loss.
-LEARNING_RATE: float = 0.0002
+# Adam's step size; halved after 15 epochs without a better validation loss. Several, e.g. (0.001, 0.0002): each is
+# tried, and the one that is best where SELECTION looks is kept.
+LEARNING_RATE: float | tuple[float, ...] = 0.0002
+# "auto": float16 on a GPU, float32 on a CPU. "bfloat16" pays on CPUs that compute in it (see benchmarks/training.py).
+PRECISION: str = "auto"
+# What the network is compared with, on the same folds: "linear" (ridge on the whole window), "linear-mean" (on its mean
+# over time), "face-rois" (ridge on the voxels of ROI_FILE; MNI only), "shuffled-cnn" (the network with voxels in random
+# order: does the convolution over the voxel index matter?). The last costs as much as the network itself.
+BASELINES: tuple[str, ...] = ("linear", "linear-mean", "face-rois", "shuffled-cnn")
+# Relabellings in the null of the linear model: events swap labels, alike for all viewers. Cheap: one kernel serves all.
+N_PERMUTATIONS: int = 1000
+# The same null for the network; every one trains all folds again.
+N_PERMUTATIONS_CNN: int = 0
 
 # ---------------------------------------------------------------- 4-integrated_gradients.py
 # The split (one of CV_SPLITS) whose fold models explain windows here and predict runs in script 8. Paper: "window".

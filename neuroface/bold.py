@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from isal import igzip
+from isal import igzip, isal_zlib
 from nibabel.filebasedimages import ImageFileError
 from nibabel.wrapstruct import WrapStructError
 
@@ -102,14 +102,15 @@ def read_masked(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
             file.seek(proxy.offset)
             for start in range(0, n_trs, chunk):
                 volumes = buffer[: min(chunk, n_trs - start)]
-                _read_exactly(file, memoryview(volumes).cast("B"), path, start, n_trs)
+                _read_exactly(file, volumes, path, start, n_trs)
                 values = volumes[:, positions].astype(np.float32 if slope == 1 and inter == 0 else np.float64)
                 if slope != 1 or inter != 0:
                     values = values * slope + inter
                 matrix[:, start : start + len(volumes)] = values.T
-    except (EOFError, igzip.BadGzipFile, gzip.BadGzipFile, zlib.error, igzip.IGzipError) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error) as error:
         raise NeuroFaceError(f"{path} is damaged ({error}). Download it again.") from None
-    bad = np.flatnonzero(~np.isfinite(matrix.sum(axis=1, dtype=np.float64)))
+    with np.errstate(invalid="ignore"):  # +inf and −inf in one voxel
+        bad = np.flatnonzero(~np.isfinite(matrix.sum(axis=1, dtype=np.float64)))
     if len(bad):
         raise NeuroFaceError(
             f"{path}: {len(bad)} of {len(matrix)} voxels of the mask hold NaN or infinite values. "
@@ -145,10 +146,11 @@ def _is_gzip(path: Path) -> bool:
         return file.read(2) == b"\x1f\x8b"
 
 
-def _read_exactly(file, target: memoryview, path: Path, start: int, n_trs: int) -> None:
-    got = 0
+def _read_exactly(file, volumes: np.ndarray, path: Path, start: int, n_trs: int) -> None:
+    target, got = memoryview(volumes).cast("B"), 0
     while got < len(target):
         n = file.readinto(target[got:])
         if not n:
-            raise NeuroFaceError(f"{path} ends early, after volume {start} of the {n_trs} that its header promises.")
+            whole = start + got // volumes[0].nbytes
+            raise NeuroFaceError(f"{path} ends early, after volume {whole} of the {n_trs} that its header promises.")
         got += n

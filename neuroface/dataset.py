@@ -84,7 +84,13 @@ def _nndb_runs(person: Path, folder: Path) -> tuple[list[Run], list[tuple[str, s
     if not masks:
         return [], [(subject, f"no anat/{subject}_T1w_mask.nii.gz")]
     for bold in series:
-        movie = re.search(r"_task-([A-Za-z0-9]+)_", bold.name).group(1)
+        named = re.fullmatch(r"sub-[^_]+_task-([A-Za-z0-9]+)_bold_preprocessedICA\.nii(\.gz)?", bold.name)
+        if not named:
+            missing.append((bold.name, "its film is not named in letters and digits"))
+            continue
+        movie = named.group(1)
+        if any(run.movie == movie for run in runs):
+            raise NeuroFaceError(f"{bold.parent} holds {subject}'s {movie} twice, as .nii and .nii.gz. Remove one.")
         names = [f"{prefix}task-{movie}_face-annotation.1D" for prefix in ("", "stimuli-")]
         found = [p for parent in (folder / "stimuli", folder) for name in names if (p := parent / name).is_file()]
         if found:

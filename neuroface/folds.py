@@ -8,6 +8,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from neuroface import NeuroFaceError
 
+SPLITS = ("window", "run", "subject", "event", "movie")
 INNER_FOLDS = 4  # a quarter of the training set chooses the epoch
 
 
@@ -47,8 +48,8 @@ def make_folds(
     ----------
     samples : table with columns subject, movie, run, label, event, first_tr; a row per window.
     split : "window", "subject", "event", "run" or "movie".
-    embargo_trs : for "event", training windows of a run in which windows are held out are dropped when fewer than
-        this many volumes lie between the two.
+    embargo_trs : for "event", training windows are dropped when fewer than this many volumes lie between them and a
+        held-out window of the same film, whoever watched it.
     selection : "inner": validation is a quarter of the training set, grouped as the split (by event where the
         training set has a single group); "paper": validation is the held-out fold itself.
 
@@ -65,10 +66,12 @@ def make_folds(
             train, validation, together = train, test, split
         else:
             inside = samples.iloc[train]
-            n_groups = len(set(groups_of(inside, split)))
-            together = split if n_groups > 1 else "event"
-            inner = _split(inside, together, min(INNER_FOLDS, max(n_groups, 2)), seed)[0]
+            together = split if len(set(groups_of(inside, split))) > 1 else "event"
+            n_inner = min(INNER_FOLDS, len(set(groups_of(inside, together))))
+            inner = _split(inside, together, max(n_inner, 2), seed)[0]
             train, validation = train[inner[0]], train[inner[1]]
+            if split == "event":
+                train = train[~_too_close(samples, train, validation, window_trs + embargo_trs)]
         for name, rows in (("training", train), ("validation", validation), ("held-out", test)):
             if samples["label"].iloc[rows].nunique() < 2:
                 raise NeuroFaceError(
@@ -93,8 +96,11 @@ def _split(samples: pd.DataFrame, split: str, n_folds: int, seed: int) -> list[t
 
 
 def _too_close(samples: pd.DataFrame, train: np.ndarray, test: np.ndarray, min_distance_trs: int) -> np.ndarray:
-    """Which training windows start fewer than ``min_distance_trs`` volumes from a held-out window of their run."""
-    run, start = groups_of(samples, "run"), samples["first_tr"].to_numpy()
+    """Which training windows start fewer than ``min_distance_trs`` volumes from a held-out window of their film.
+
+    Of the film, not only of the run: another viewer saw the same seconds.
+    """
+    run, start = (samples["movie"] + " " + samples["run"]).to_numpy(str), samples["first_tr"].to_numpy()
     close = np.zeros(len(train), dtype=bool)
     for name in set(run[test]):
         held_out = start[test[run[test] == name]]

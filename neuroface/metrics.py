@@ -1,6 +1,7 @@
 """Scores of predicted face probabilities."""
 
 import numpy as np
+import pandas as pd
 from sklearn import metrics
 
 CALIBRATION_BINS = 10
@@ -30,6 +31,14 @@ def scores(y: np.ndarray, probability: np.ndarray, threshold: float = 0.5) -> di
     }
 
 
+def balanced_accuracies(labels: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """Balanced accuracy of each column: ``labels`` and ``said`` (n, n_labellings) of 0 and 1 → (n_labellings,)."""
+    return (
+        (said * labels).sum(axis=0) / labels.sum(axis=0)
+        + ((1 - said) * (1 - labels)).sum(axis=0) / (1 - labels).sum(axis=0)
+    ) / 2
+
+
 def expected_calibration_error(y: np.ndarray, probability: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
     """Mean distance between stated probability and share of faces over equal-width bins, weighted by bin size.
 
@@ -38,3 +47,19 @@ def expected_calibration_error(y: np.ndarray, probability: np.ndarray, bins: int
     which = np.minimum((probability * bins).astype(int), bins - 1)
     gaps = [abs((y[which == b] - probability[which == b]).sum()) for b in range(bins)]
     return float(sum(gaps) / len(y))
+
+
+def scores_by(predictions: pd.DataFrame, column: str) -> dict[str, dict[str, float]]:
+    """:func:`scores` for each person, film or fold; accuracy alone where a part holds one class only.
+
+    Parameters
+    ----------
+    predictions : columns label, probability, and ``column``.
+    """
+    result = {}
+    for key, part in predictions.groupby(column):
+        y, probability = (part["label"] == "face").to_numpy(int), part["probability"].to_numpy()
+        both = 0 < y.sum() < len(y)
+        only = {"n": len(y), "accuracy": float(np.mean((probability >= 0.5) == y))}
+        result[str(key)] = scores(y, probability) if both else only
+    return result

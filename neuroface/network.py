@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from neuroface import NeuroFaceError
-from neuroface.backend import HAS_GPU, keras
+from neuroface.backend import keras
 
 # (kernel, pool, dropout) of the three convolutions: kernels span voxels in mask order × seconds.
 BLOCKS = (((5, 3), (2, 1), 0.30), ((5, 3), (2, 2), 0.35), ((3, 3), (2, 2), 0.30))
@@ -60,16 +60,17 @@ def multiply_adds(n_voxels: int, window_trs: int, filters: tuple[int, int, int],
     return total + rows * columns * channels * dense_units + dense_units
 
 
-def training_dtype() -> str:
-    """ "mixed_float16" where there is a GPU, else "float32"."""
-    return "mixed_float16" if HAS_GPU else "float32"
-
-
 def load_network(path: Path, n_voxels: int, window_trs: int) -> keras.Model:
     """A fold model, checked to take windows of (n_voxels, window_trs)."""
     if not Path(path).is_file():
         raise NeuroFaceError(f"{path} is not there. Run: python 3-train_voxel_time_cnn.py")
-    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, OSError, TypeError, KeyError) as error:
+        first = str(error).splitlines()[0]
+        raise NeuroFaceError(
+            f"{path} cannot be loaded as a Keras model ({first}). Delete it and rerun script 3."
+        ) from None
     if model.input_shape[1:3] != (n_voxels, window_trs):
         raise NeuroFaceError(
             f"{path} takes windows of {model.input_shape[1:3]}; the data have {(n_voxels, window_trs)}."
@@ -79,7 +80,7 @@ def load_network(path: Path, n_voxels: int, window_trs: int) -> keras.Model:
 
 def logit_network(model: keras.Model) -> keras.Model:
     """The same network up to the pre-sigmoid logit: (n, n_voxels, window_trs, 1) → (n, 1)."""
-    return keras.Model(model.inputs, model.get_layer("logit").output)
+    return keras.Model(model.input, model.get_layer("logit").output)
 
 
 class WindowBatches(keras.utils.PyDataset):
@@ -90,12 +91,16 @@ class WindowBatches(keras.utils.PyDataset):
     X : (n, n_voxels, window_trs) float32. y : (n,) 0 or 1. rows : indices to serve.
     class_weight : {0: weight, 1: weight}, given to each window as its sample weight.
     seed : shuffles the rows anew in every epoch; None keeps their order.
+    voxel_order : (n_voxels,) a permutation of the voxels; None leaves them as they are.
     """
 
-    def __init__(self, X, y, rows, batch_size: int, class_weight: dict[int, float], seed: int | None = None):
+    def __init__(
+        self, X, y, rows, batch_size: int, class_weight: dict[int, float], seed: int | None = None, voxel_order=None
+    ):
         super().__init__()
-        self.X, self.y, self.rows = X, y, np.asarray(rows)
+        self.X, self.y, self.rows = X, y, np.array(rows)
         self.batch_size, self.class_weight = batch_size, class_weight
+        self.voxel_order = voxel_order
         self._rng = None if seed is None else np.random.default_rng(seed)
         self.on_epoch_end()
 
@@ -106,7 +111,8 @@ class WindowBatches(keras.utils.PyDataset):
         rows = np.sort(self.rows[index * self.batch_size : (index + 1) * self.batch_size])
         y = self.y[rows].astype(np.float32)[:, None]
         weight = np.where(y[:, 0] == 1, self.class_weight[1], self.class_weight[0]).astype(np.float32)
-        return self.X[rows][..., None], y, weight
+        windows = self.X[rows] if self.voxel_order is None else self.X[rows][:, self.voxel_order]
+        return windows[..., None], y, weight
 
     def on_epoch_end(self):
         if self._rng is not None:

@@ -4,7 +4,7 @@ import difflib
 import os
 import runpy
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from neuroface import NeuroFaceError
 
 Split = Literal["window", "subject", "event", "run", "movie"]
+Rate = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 # What config.py's plain types cannot say: choices and ranges.
@@ -35,7 +36,11 @@ LIMITS = {
     "CNN_DENSE_UNITS": Annotated[int, Field(ge=1)],
     "EPOCHS": Annotated[int, Field(ge=1)],
     "BATCH_SIZE": Annotated[int, Field(ge=1)],
-    "LEARNING_RATE": Annotated[float, Field(gt=0, le=1)],
+    "LEARNING_RATE": Rate | Annotated[tuple[Rate, ...], Field(min_length=1)],
+    "PRECISION": Literal["auto", "float32", "float16", "bfloat16"],
+    "BASELINES": tuple[Literal["linear", "linear-mean", "face-rois", "shuffled-cnn"], ...],
+    "N_PERMUTATIONS": Annotated[int, Field(ge=0)],
+    "N_PERMUTATIONS_CNN": Annotated[int, Field(ge=0)],
     "HELD_OUT_SPLIT": Split,
     "EXPLAIN": Literal["held-out", "best-fold"],
     "IG_RULE": Literal["right", "midpoint"],
@@ -103,6 +108,8 @@ def load_settings(config: str | Path, experiment: str | Path | None = None) -> S
     values = base | changes
     if values["DATASET"] == "demo":
         preset = values["DEMO"]
+        if not isinstance(preset, dict):
+            raise NeuroFaceError(f"{source}: DEMO = {preset!r}: expected a dict of settings.")
         _known(preset, types, f"{config.name}: DEMO")
         values |= {name: value for name, value in preset.items() if name not in changes}
 
@@ -136,7 +143,12 @@ def _constants(path: Path) -> dict:
         names = runpy.run_path(str(path))
     except Exception as error:  # a user's file can fail in any way; say where
         raise NeuroFaceError(f"{path.name} cannot be read: {type(error).__name__}: {error}") from None
-    return {name: value for name, value in names.items() if name.isupper() or name == "__annotations__"}
+    # Whatever is not upper case and not a helper (module, function, private) is a setting misspelt.
+    return {
+        name: value
+        for name, value in names.items()
+        if name == "__annotations__" or not (name.startswith("_") or callable(value) or isinstance(value, ModuleType))
+    }
 
 
 def _known(names, types: dict, source: str) -> None:
@@ -146,7 +158,7 @@ def _known(names, types: dict, source: str) -> None:
 
 
 def _did_you_mean(name: str, types: dict) -> str:
-    close = difflib.get_close_matches(name, types, n=1)
+    close = difflib.get_close_matches(name.upper(), types, n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 

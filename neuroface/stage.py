@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 import time
+import warnings
 from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime, timezone
 from pathlib import Path
@@ -54,7 +55,7 @@ class Stage:
         names = set(settings).union(*(stamp["settings"] for stamp in upstream.values())) if upstream else set(settings)
         self._stamp = {
             "script": self.script,
-            "settings": {name: _plain(getattr(cfg, name)) for name in sorted(names | {"DATASET", "RUN_NAME"})},
+            "settings": {name: _stamped(cfg, name) for name in sorted(names | {"DATASET", "RUN_NAME"})},
             "inputs": {STAGES[n][0]: stamp["digest"] for n, stamp in upstream.items()},
             "versions": {"neuroface": __version__, "python": platform.python_version()} | _versions(),
             "commit": _git_commit(),
@@ -96,6 +97,8 @@ class Stage:
         threads = max(1, (os.cpu_count() or 1) // n_jobs)
         # joblib limits BLAS and OpenMP in its workers; TensorFlow has a pool of its own.
         os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": str(threads)}
+        # TensorFlow keeps some memory after each fold; joblib then renews the worker, and no work is lost.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
         with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
             pickled, keras_too = cloudpickle.dumps(work), "neuroface.backend" in sys.modules
             calls = joblib.Parallel(n_jobs, return_as="generator_unordered")(
@@ -171,7 +174,7 @@ class Stage:
 
     def _compare(self, stamped: dict, folder: Path, script: str) -> None:
         for name, old in stamped.items():
-            new = _plain(getattr(self.cfg, name, None))
+            new = _stamped(self.cfg, name)
             if new != old:
                 raise NeuroFaceError(
                     f"{_short(folder)} was made with {name} = {old!r}; the setting is now {new!r}. Choose another "
@@ -213,6 +216,14 @@ def _show_progress(results, total: int, what: str) -> None:
         if count == total > 1 or time.monotonic() - last > 10:
             print(f"  {what}: {count} of {total}", flush=True)
             last = time.monotonic()
+
+
+def _stamped(cfg, name: str):
+    """A setting as the stamp holds it; a file by its place beside config.py, so that a study may move."""
+    value = getattr(cfg, name, None)
+    if name.endswith("_FILE") and value:
+        value = os.path.relpath(value, Path(__file__).parent.parent)
+    return _plain(value)
 
 
 def _plain(value):

@@ -1,0 +1,182 @@
+"""Train the network on one fold, within the memory at hand, and say what it cost."""
+
+import resource
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import psutil
+from sklearn.utils.class_weight import compute_class_weight
+
+from neuroface import NeuroFaceError
+from neuroface.backend import HAS_GPU, keras
+from neuroface.folds import Fold
+from neuroface.network import BLOCKS, WindowBatches, build_network
+
+# Bytes that a training step holds per activation of the three convolutions: the values of five layers each, what their
+# gradients need, and the gradients. Measured: 1.0 GB per window at 41,489 voxels in float32, 139 MB of activations.
+BYTES_PER_ACTIVATION = 30
+PRECISIONS = {"float32": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
+
+
+def train_network(
+    X: np.ndarray,
+    y: np.ndarray,
+    fold: Fold,
+    *,
+    filters: tuple[int, int, int],
+    dense_units: int,
+    epochs: int,
+    batch_size: int,
+    learning_rates: tuple[float, ...],
+    precision: str,
+    seed: int,
+    n_jobs: int = 1,
+    voxel_order: np.ndarray | None = None,
+) -> tuple[keras.Model, pd.DataFrame, dict]:
+    """Train on ``fold.train`` and keep the epoch, and the learning rate, that are best on ``fold.validation``.
+
+    Parameters
+    ----------
+    X : (n, n_voxels, window_trs), usually a memory map: one batch at a time is read from it. y : (n,) 0 or 1.
+    learning_rates : each is tried; the one with the best epoch wins.
+    precision : "float32", "float16", "bfloat16", or "auto": float16 on a GPU, float32 on a CPU.
+    n_jobs : trainings that share this machine's memory.
+    voxel_order : (n_voxels,) a permutation under which the network sees the voxels; None: as in the mask.
+
+    Returns
+    -------
+    network (float32, best epoch), history (a row per epoch and learning rate), cost (seconds, memory).
+
+    Raises
+    ------
+    NeuroFaceError
+        If not even one window fits the memory, or the loss becomes NaN.
+    """
+    shape = (X.shape[1], X.shape[2], filters, dense_units)
+    per_pass = windows_per_pass(*shape, batch_size, n_jobs)
+    weights = dict(enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train])))
+    dtype = training_dtype(precision)
+    histories, best, best_weights, seconds = [], -np.inf, None, []
+    for rate in learning_rates:
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(seed)
+        network = build_network(*shape, dtype=dtype)
+        network.compile(
+            _optimizer(rate, batch_size // per_pass, dtype),
+            loss="binary_crossentropy",
+            metrics=["accuracy"],
+            # With weights that balance the classes this is the balanced accuracy; in balanced data it equals accuracy.
+            weighted_metrics=[keras.metrics.BinaryAccuracy("balanced_accuracy")],
+            jit_compile=HAS_GPU,  # XLA on the CPU is slower than the plain graph
+        )
+        clock = _EpochClock()
+        try:
+            fitted = network.fit(
+                WindowBatches(X, y, fold.train, per_pass, weights, seed=seed, voxel_order=voxel_order),
+                validation_data=WindowBatches(X, y, fold.validation, per_pass, weights, voxel_order=voxel_order),
+                epochs=epochs,
+                verbose=0,
+                callbacks=[
+                    keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=15),
+                    # Never stops early (patience = all epochs): it puts the best epoch's weights back at the end.
+                    keras.callbacks.EarlyStopping(
+                        "val_balanced_accuracy", mode="max", patience=epochs, restore_best_weights=True
+                    ),
+                    keras.callbacks.TerminateOnNaN(raise_error=True),
+                    clock,
+                ],
+            )
+        except Exception as error:
+            raise _in_words(error, rate, per_pass) from error
+        history = pd.DataFrame(fitted.history).drop(columns="learning_rate", errors="ignore")
+        histories.append(history.assign(learning_rate=rate, epoch=np.arange(1, len(history) + 1)))
+        seconds += clock.seconds
+        if history["val_balanced_accuracy"].max() > best:
+            best, best_weights = history["val_balanced_accuracy"].max(), network.get_weights()
+    plain = build_network(*shape)
+    plain.set_weights(best_weights)
+    cost = {
+        "parameters": int(plain.count_params()),
+        "seconds": round(float(np.sum(seconds)), 2),
+        "seconds_per_epoch": round(float(np.median(seconds)), 3),
+        "windows_per_pass": per_pass,
+        "peak_memory_gb": round(peak_memory_gb(), 2),
+    }
+    return plain, pd.concat(histories, ignore_index=True), cost
+
+
+def training_dtype(precision: str) -> str:
+    """Keras' name of a precision; "auto" is float16 on a GPU and float32 on a CPU."""
+    if precision == "auto":
+        return "mixed_float16" if HAS_GPU else "float32"
+    return PRECISIONS[precision]
+
+
+def step_bytes(n_voxels: int, window_trs: int, filters: tuple[int, int, int], dense_units: int, windows: int) -> int:
+    """Memory of one training pass, from the shapes: activations of ``windows`` windows, weights four times over (Adam)."""
+    activations, rows, columns = 0, n_voxels, window_trs
+    for n_filters, (_, pool, _) in zip(filters, BLOCKS, strict=True):
+        activations += rows * columns * n_filters
+        rows, columns = rows // pool[0], columns // pool[1]
+    return windows * activations * BYTES_PER_ACTIVATION + 4 * 4 * rows * columns * filters[2] * dense_units
+
+
+def windows_per_pass(
+    n_voxels: int, window_trs: int, filters: tuple[int, int, int], dense_units: int, batch_size: int, n_jobs: int
+) -> int:
+    """The largest divisor of ``batch_size`` whose pass fits this job's share of the memory; gradients accumulate.
+
+    It counts the memory the machine has, not what is free now, so that a rerun takes the same steps. On a GPU, whose
+    allocator decides for itself, the whole batch.
+
+    Raises
+    ------
+    NeuroFaceError
+        If not even one window fits.
+    """
+    if HAS_GPU:
+        return batch_size
+    share = 0.85 * psutil.virtual_memory().total / n_jobs
+    for windows in range(batch_size, 0, -1):
+        if batch_size % windows == 0 and step_bytes(n_voxels, window_trs, filters, dense_units, windows) < share:
+            return windows
+    need = step_bytes(n_voxels, window_trs, filters, dense_units, 1)
+    raise NeuroFaceError(
+        f"Training needs about {need / 1e9:.1f} GB for a single window of {n_voxels:,} voxels; {share / 1e9:.1f} GB are "
+        f"there for each of N_JOBS = {n_jobs}. Lower N_JOBS or CNN_FILTERS, or use a larger machine."
+    )
+
+
+def peak_memory_gb() -> float:
+    """Most memory this process ever held."""
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def _optimizer(rate: float, passes: int, dtype: str) -> keras.optimizers.Optimizer:
+    """Adam over ``passes`` accumulated passes; float16 gradients are scaled, or small ones would become 0."""
+    adam = keras.optimizers.Adam(rate, gradient_accumulation_steps=passes if passes > 1 else None)
+    return keras.optimizers.LossScaleOptimizer(adam) if dtype == "mixed_float16" else adam
+
+
+def _in_words(error: Exception, rate: float, per_pass: int) -> Exception:
+    text = f"{type(error).__name__} {error}"
+    if "RESOURCE_EXHAUSTED" in text or "ResourceExhausted" in text or "out of memory" in text.lower():
+        return NeuroFaceError(f"{per_pass} windows at a time do not fit the memory. Lower BATCH_SIZE or N_JOBS.")
+    if "nan" in str(error).lower() and isinstance(error, RuntimeError):
+        return NeuroFaceError(f"The loss became NaN at LEARNING_RATE {rate:g}. Lower it, or set PRECISION = 'float32'.")
+    return error
+
+
+class _EpochClock(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds.append(time.monotonic() - self._start)

@@ -1,0 +1,155 @@
+"""Files that are either whole or not there, and round trips."""
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from nilearn.masking import unmask as nilearn_unmask
+
+from neuroface import NeuroFaceError, files
+
+AFFINE = np.array([[-3.0, 0, 0, 90], [0, 3, 0, -126], [0, 0, 3, -72], [0, 0, 0, 1]])
+
+
+# ---------------------------------------------------------------- atomic
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_failed_write_leaves_nothing(tmp_path, failure):
+    target = tmp_path / "new" / "a.txt"
+    with pytest.raises(failure), files.atomic(target) as partial:
+        partial.write_text("half")
+        raise failure
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(ValueError), files.atomic(target) as partial:
+        partial.write_text("half")
+        raise ValueError
+    assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]
+
+
+def test_the_target_does_not_exist_before_it_is_whole(tmp_path):
+    target = tmp_path / "a.txt"
+    with files.atomic(target) as partial:
+        partial.write_text("half")
+        assert not target.exists() and partial.name.startswith(files.PARTIAL)
+    assert target.read_text() == "half"
+
+
+def test_what_a_killed_script_left_is_overwritten(tmp_path):
+    target = tmp_path / "a.npy"
+    (tmp_path / f"{files.PARTIAL}a.npy").write_bytes(b"stale" * 10_000)
+    array = np.arange(12.0).reshape(3, 4)
+    files.write_npy(target, array)
+    assert np.array_equal(np.load(target), array)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+# ---------------------------------------------------------------- round trips
+
+
+@pytest.mark.parametrize("tr_s", [1.0, 2.5])
+def test_nifti_keeps_values_affine_time_step_and_units(tmp_path, tr_s):
+    data = np.random.default_rng(0).standard_normal((4, 5, 6, 7)).astype(np.float32)
+    files.write_nifti(tmp_path / "a.nii.gz", data, AFFINE, tr_s)
+    image = nib.load(tmp_path / "a.nii.gz")
+    assert image.get_data_dtype() == np.float32 and np.array_equal(np.asarray(image.dataobj), data)
+    assert np.array_equal(image.affine, AFFINE)
+    assert image.header.get_zooms() == pytest.approx((3, 3, 3, tr_s))
+    assert image.header.get_xyzt_units() == ("mm", "sec")
+
+
+def test_load_mask_gives_back_a_written_mask(tmp_path):
+    mask = np.random.default_rng(0).random((4, 5, 6)) < 0.5
+    files.write_nifti(tmp_path / "m.nii.gz", mask.astype(np.uint8), AFFINE)
+    loaded, affine = files.load_mask(tmp_path / "m.nii.gz")
+    assert loaded.dtype == bool and np.array_equal(loaded, mask) and np.array_equal(affine, AFFINE)
+
+
+def test_unmask_undoes_indexing_and_is_nilearns():
+    rng = np.random.default_rng(0)
+    mask = rng.random((4, 5, 6)) < 0.5
+    matrix = rng.standard_normal((mask.sum(), 7)).astype(np.float32)
+    volume = files.unmask(matrix, mask)
+    assert volume.dtype == np.float32
+    assert np.array_equal(volume[mask], matrix) and not volume[~mask].any()
+    nilearns = nilearn_unmask(matrix.T, nib.Nifti1Image(mask.astype(np.uint8), AFFINE))
+    assert np.array_equal(volume, nilearns.get_fdata(dtype=np.float32))
+
+
+def test_a_table_comes_back_as_it_was_written(tmp_path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "subject": ["sub-01", "sub-2", "NA"],  # names that a reader could take for numbers or for nothing
+            "movie": ["500", "null", "nan"],
+            "run": ["01", "1", "002"],
+            "label": ["face", "noface", "face"],
+            "event": ["a_face_1s", "b", "c"],
+            "onset_s": rng.random(3) * 1e3,
+            "first_tr": [3, 4, 10_000],
+            "probability": [0.5, np.nan, 1e-12],
+        }
+    )
+    files.write_table(tmp_path / "t.tsv", table)
+    assert (tmp_path / "t.tsv").read_text().splitlines()[2].split("\t")[-1] == "n/a"
+    back = files.read_table(tmp_path / "t.tsv")
+    pd.testing.assert_frame_equal(back, table, check_dtype=False, check_exact=True)
+    assert back["first_tr"].dtype.kind == "i"
+
+
+def test_json_round_trip_and_a_file_that_is_not_json(tmp_path):
+    path = tmp_path / "a.json"
+    files.write_json(path, {"a": [1, 2.5], "b": None})
+    assert files.read_json(path) == {"a": [1, 2.5], "b": None}
+    path.write_text('{"a": ')
+    with pytest.raises(NeuroFaceError, match="not JSON") as error:
+        files.read_json(path)
+    assert str(path) in str(error.value)
+
+
+def test_open_npy_is_a_read_only_memory_map(tmp_path):
+    files.write_npy(tmp_path / "a.npy", np.arange(6.0))
+    array = files.open_npy(tmp_path / "a.npy")
+    assert isinstance(array, np.memmap) and not array.flags.writeable
+    assert np.array_equal(array, np.arange(6.0))
+
+
+class Pickled:
+    """Raises if it is ever unpickled."""
+
+    def __reduce__(self):
+        return pytest.fail, ("unpickled",)
+
+
+def test_open_npy_refuses_pickles(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.array([Pickled()], dtype=object), allow_pickle=True)
+    with pytest.raises(NeuroFaceError) as error:
+        files.open_npy(path)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100, 130])
+def test_open_npy_names_a_file_that_is_cut_short(tmp_path, keep):
+    path = tmp_path / "a.npy"
+    files.write_npy(path, np.arange(100.0))
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(NeuroFaceError, match="not a whole .npy") as error:
+        files.open_npy(path)
+    assert str(path) in str(error.value)
+
+
+def test_file_names_are_those_of_the_data_directory(tmp_path):
+    root = tmp_path
+    ig = files.attribution_file(root, "sub-7", "split", "face")
+    assert ig == root / "sub-7" / "sub-7_task-split_label-face_ig.npy"
+    assert files.completeness_file(ig) == root / "sub-7" / "sub-7_task-split_label-face_completeness.tsv"
+    assert files.brain_map_file(root, ig, 3) == root / "sub-7" / "sub-7_task-split_label-face_window-3_ig.nii.gz"
+    assert files.average_file(root, "group", "noface") == root / "group_label-noface_ig.nii.gz"
+    assert files.model_file(root, "movie", 2) == root / "movie" / "fold-2.keras"
+    assert files.windows_file(root, "sub-7", "sub-7_task-split") == root / "sub-7" / "sub-7_task-split_windows.npy"

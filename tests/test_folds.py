@@ -1,0 +1,155 @@
+"""Cross-validation: nothing on both sides, every window tested once, and honest inner validation."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neuroface import NeuroFaceError
+from neuroface.folds import groups_of, make_folds
+
+SPLITS = ["window", "subject", "event", "run", "movie"]
+WINDOW_TRS = 10
+
+
+def film_samples(n_films=5, people_per_film=3, events=24, seed=0):
+    """Windows of people who watched films: everyone of a film has its events, at the same volumes."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for film in range(n_films):
+        onset = np.cumsum(rng.integers(3, 40, events))
+        label = rng.permutation(["face", "noface"] * (events // 2))
+        for person in range(people_per_film):
+            for t, kind in zip(onset, label):
+                rows.append(
+                    (f"sub-{film}{person}", f"film{film}", "1", kind, float(t), t + 4, f"film{film}_{kind}_{t}s")
+                )
+    return pd.DataFrame(rows, columns=["subject", "movie", "run", "label", "onset_s", "first_tr", "event"])
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return film_samples()
+
+
+def folds_of(samples, split, **options):
+    options = {"n_folds": 4, "seed": 42, "window_trs": WINDOW_TRS} | options
+    return make_folds(samples, split, **options)
+
+
+@pytest.mark.parametrize(
+    ("split", "columns"),
+    [
+        ("subject", ["subject"]),
+        ("movie", ["movie"]),
+        ("event", ["event"]),
+        ("run", ["subject", "movie", "run"]),
+    ],
+)
+def test_groups_are_what_shares_the_columns(samples, split, columns):
+    samples = samples.assign(run=np.where(samples.index % 2, "01", "1"))
+    groups = groups_of(samples, split)
+    expected = samples.groupby(columns).ngroup().to_numpy()
+    assert pd.DataFrame({"got": groups, "expected": expected}).drop_duplicates().shape[0] == len(set(expected))
+    assert len(set(groups)) == len(set(expected))
+
+
+def test_every_window_is_a_group_of_its_own(samples):
+    assert len(set(groups_of(samples, "window"))) == len(samples)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_each_window_is_held_out_exactly_once(samples, split):
+    folds = folds_of(samples, split)
+    assert [fold.number for fold in folds] == [1, 2, 3, 4]
+    assert np.array_equal(np.sort(np.concatenate([fold.test for fold in folds])), np.arange(len(samples)))
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_no_group_is_on_two_sides(samples, split):
+    groups = groups_of(samples, split)
+    for fold in folds_of(samples, split):
+        sides = [set(groups[rows]) for rows in (fold.train, fold.validation, fold.test)]
+        assert sum(map(len, sides)) == len(set.union(*sides))
+        assert fold.validation_kept_together == split
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_no_window_of_the_training_part_is_lost_or_doubled(samples, split):
+    for fold in folds_of(samples, split):
+        outside = np.concatenate([fold.train, fold.validation])
+        assert len(set(outside)) == len(outside)
+        if split != "event":  # there the embargo drops some
+            assert set(outside) == set(range(len(samples))) - set(fold.test)
+
+
+@pytest.mark.parametrize("split", ["window", "event"])
+def test_classes_are_balanced_and_validation_is_a_quarter(samples, split):
+    face = (samples["label"] == "face").to_numpy()
+    for fold in folds_of(samples, split, embargo_trs=-WINDOW_TRS):
+        assert abs(len(fold.test) - len(samples) / 4) <= 6
+        assert abs(len(fold.validation) - len(samples) * 3 / 16) <= 6
+        for rows in (fold.train, fold.validation, fold.test):
+            assert face[rows].mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_seed_alone_decides(samples):
+    first, again, other = (folds_of(samples, "window", seed=seed) for seed in (1, 1, 2))
+    for a, b in zip(first, again):
+        assert np.array_equal(a.train, b.train) and np.array_equal(a.validation, b.validation)
+    assert not np.array_equal(first[0].test, other[0].test)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_selection_as_in_the_paper_validates_on_the_held_out_fold(samples, split):
+    for fold in folds_of(samples, split, selection="paper"):
+        assert np.array_equal(fold.validation, fold.test)
+        assert not set(fold.train) & set(fold.test)
+        if split != "event":
+            assert len(fold.train) + len(fold.test) == len(samples)
+
+
+@pytest.mark.parametrize("embargo_trs", [0, 7, 30])
+def test_embargo_keeps_just_the_training_windows_that_are_far_enough(embargo_trs):
+    samples = film_samples(n_films=2, people_per_film=2, events=40)
+    run = samples["subject"].to_numpy(str)
+    start = samples["first_tr"].to_numpy()
+    folds = folds_of(samples, "event", embargo_trs=embargo_trs, selection="paper")
+    unrestricted = folds_of(samples, "event", embargo_trs=-10_000, selection="paper")
+    dropped = 0
+    for fold, free in zip(folds, unrestricted):
+        expected = []
+        for row in free.train:
+            # Volumes between two windows; negative where they overlap.
+            between = [abs(start[row] - start[t]) - WINDOW_TRS for t in fold.test if run[t] == run[row]]
+            if min(between, default=np.inf) >= embargo_trs:
+                expected.append(row)
+        assert fold.train.tolist() == expected
+        dropped += len(free.train) - len(expected)
+    assert dropped > 0
+
+
+@pytest.mark.parametrize("split", ["movie", "subject"])
+def test_two_groups_leave_one_to_train_on_so_its_events_choose_the_epoch(split):
+    samples = film_samples(n_films=2, people_per_film=1, events=40)
+    for fold in folds_of(samples, split, n_folds=2):
+        assert fold.validation_kept_together == "event"
+        assert samples[split].iloc[fold.test].nunique() == 1
+        assert not set(samples["event"].iloc[fold.train]) & set(samples["event"].iloc[fold.validation])
+        assert len(fold.validation) == pytest.approx(40 / 4, abs=1)
+
+
+@pytest.mark.parametrize("split", ["movie", "subject"])
+def test_too_few_groups_name_both_numbers(samples, split):
+    n_groups = samples[split].nunique()
+    with pytest.raises(NeuroFaceError, match=rf"'{split}' has {n_groups} groups and N_FOLDS is {n_groups + 1}"):
+        folds_of(samples, split, n_folds=n_groups + 1)
+
+
+@pytest.mark.parametrize("selection", ["inner", "paper"])
+def test_a_fold_with_one_class_is_an_error_that_names_it(selection):
+    samples = film_samples(n_films=4, people_per_film=1)
+    samples = samples[(samples["movie"] != "film2") | (samples["label"] == "face")].reset_index(drop=True)
+    with pytest.raises(
+        NeuroFaceError, match=r"Split 'movie', fold \d: its (held-out|validation) set has windows of one"
+    ):
+        folds_of(samples, "movie", selection=selection)

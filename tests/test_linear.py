@@ -1,0 +1,81 @@
+"""Ridge through the kernel against scikit-learn's ridge on the features themselves."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import LeaveOneOut, cross_val_predict
+
+from neuroface import linear
+from neuroface.folds import Fold, make_folds
+
+N, VOXELS, TRS = 60, 30, 4
+
+
+@pytest.fixture
+def X():
+    return np.random.default_rng(0).standard_normal((N, VOXELS, TRS)).astype(np.float32)
+
+
+def test_kernel_is_the_inner_products_however_it_is_chunked(X, monkeypatch):
+    flat = X.reshape(N, -1).astype(float)
+    for chunk in (2**28, N * TRS * 4 * 7):
+        monkeypatch.setattr(linear, "CHUNK_BYTES", chunk)
+        np.testing.assert_allclose(linear.window_kernel(linear.window_features(X, "window")), flat @ flat.T, rtol=1e-4)
+        mean = X.mean(axis=2).astype(float)
+        np.testing.assert_allclose(
+            linear.window_kernel(linear.window_features(X, "mean")), mean @ mean.T, rtol=1e-4, atol=1e-5
+        )
+        some = np.arange(VOXELS) % 3 == 0
+        part = X[:, some].reshape(N, -1).astype(float)
+        np.testing.assert_allclose(
+            linear.window_kernel(linear.window_features(X, "window", some)), part @ part.T, rtol=1e-4, atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("n_faces", [30, 12])
+def test_decision_values_are_those_of_ridge_regression(X, monkeypatch, n_faces):
+    monkeypatch.setattr(linear, "PENALTIES", (0.3,))
+    y = (np.arange(N) % (N // n_faces) == 0).astype(np.int8)
+    train, validation, test = np.arange(0, 30), np.arange(30, 45), np.arange(45, N)
+    kernel = linear.window_kernel(linear.window_features(X, "window"))
+    values = linear.decision_values(kernel, y[:, None], [Fold(1, train, validation, test, "window")])[:, 0]
+
+    flat, both = X.reshape(N, -1).astype(float), np.arange(45)
+    centred = flat - flat[both].mean(axis=0)
+    alpha = 0.3 * np.linalg.eigvalsh(centred[both] @ centred[both].T).mean()
+    target = np.where(y[both] == 1, 1 / y[both].sum(), -1 / (1 - y[both]).sum())
+    ridge = Ridge(alpha=alpha, fit_intercept=False)
+    left_out = cross_val_predict(ridge, centred[both], target, cv=LeaveOneOut())
+    threshold = (left_out[y[both] == 1].mean() + left_out[y[both] == 0].mean()) / 2
+    expected = ridge.fit(centred[both], target).predict(centred[test]) - threshold
+    np.testing.assert_allclose(values[test], expected, rtol=1e-3, atol=1e-6)
+    assert np.isnan(values[both]).all()
+
+
+def test_relabellings_are_solved_together_as_one_by_one(X):
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, (N, 6)).astype(np.int8)
+    fold = [Fold(1, np.arange(0, 30), np.arange(30, 45), np.arange(45, N), "window")]
+    kernel = linear.window_kernel(linear.window_features(X, "window"))
+    together = linear.decision_values(kernel, labels, fold)
+    for column in range(6):
+        alone = linear.decision_values(kernel, labels[:, [column]], fold)
+        np.testing.assert_allclose(together[:, [column]], alone, rtol=1e-9, atol=1e-12)
+
+
+def test_planted_signal_is_found_and_noise_is_not(X):
+    samples = pd.DataFrame(
+        {
+            "subject": [f"sub-{i % 6}" for i in range(N)], "movie": "a", "run": "1", "first_tr": np.arange(N) * 30,
+            "label": np.where(np.arange(N) % 2, "face", "noface"), "event": [f"e{i}" for i in range(N)],
+        }
+    )  # fmt: skip
+    y = (samples["label"] == "face").to_numpy(np.int8)
+    folds = make_folds(samples, "window", 4, 1, window_trs=TRS)
+    planted = X + 1.5 * y[:, None, None] * (np.arange(VOXELS) < 5)[None, :, None]
+    accuracy = {}
+    for name, data in (("planted", planted.astype(np.float32)), ("noise", X)):
+        kernel = linear.window_kernel(linear.window_features(data, "window"))
+        accuracy[name] = np.mean((linear.decision_values(kernel, y[:, None], folds)[:, 0] > 0) == y)
+    assert accuracy["planted"] > 0.9 and accuracy["noise"] < 0.7

@@ -1,0 +1,210 @@
+"""The paper's network: its size, what its layers compute, and how windows reach it."""
+
+import numpy as np
+import pytest
+from scipy.signal import correlate2d
+
+from neuroface import NeuroFaceError
+from neuroface.backend import keras
+from neuroface.network import (
+    WindowBatches,
+    build_network,
+    load_network,
+    logit_network,
+    multiply_adds,
+    predict_logits,
+)
+
+VOXELS, TRS = 50, 10
+
+
+@pytest.fixture(scope="module")
+def network():
+    keras.utils.set_random_seed(1)
+    model = build_network(VOXELS, TRS, (4, 3, 2), 5)
+    rng = np.random.default_rng(0)  # weights of every layer off their initial zeros and ones
+    model.set_weights([w + 0.1 * rng.random(w.shape) for w in model.get_weights()])
+    return model
+
+
+@pytest.fixture(scope="module")
+def windows():
+    return np.random.default_rng(2).standard_normal((23, VOXELS, TRS)).astype(np.float32)
+
+
+def layers(model, kind):
+    return [layer for layer in model.layers if isinstance(layer, kind)]
+
+
+# ---------------------------------------------------------------- size
+
+
+def test_full_size_is_the_papers():
+    model = build_network(41489, 10)
+    assert model.count_params() == 42_526_017
+    assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == 42_525_505
+    assert [layer.output.shape[1] for layer in layers(model, keras.layers.MaxPooling2D)] == [20744, 10372, 5186]
+    (flatten,) = layers(model, keras.layers.Flatten)
+    assert flatten.output.shape[1] == 331_904
+    assert model.get_layer("dense").count_params() / model.count_params() == pytest.approx(0.999, abs=5e-4)
+
+
+def test_multiply_adds_at_full_size():
+    assert multiply_adds(41489, 10, (64, 32, 32), 128) == pytest.approx(7.29e9, rel=1e-3)
+
+
+@pytest.mark.parametrize(("n_voxels", "trs", "filters", "dense"), [(50, 10, (4, 3, 2), 5), (37, 7, (2, 5, 3), 4)])
+def test_multiply_adds_are_those_of_the_layers(n_voxels, trs, filters, dense):
+    model = build_network(n_voxels, trs, filters, dense)
+    total = 0
+    for layer in layers(model, (keras.layers.Conv2D, keras.layers.Dense)):
+        positions = np.prod(layer.output.shape[1:-1], dtype=int)  # every weight acts once at each of them
+        total += positions * np.prod(layer.kernel.shape, dtype=int)
+    assert multiply_adds(n_voxels, trs, filters, dense) == total
+
+
+# ---------------------------------------------------------------- what it computes
+
+
+def test_the_first_layer_correlates_voxels_and_seconds(network, windows):
+    first = keras.Model(network.input, network.get_layer("conv_1").output)
+    kernel, bias = network.get_layer("conv_1").get_weights()
+    assert kernel.shape == (5, 3, 1, 4) and bias.all()  # voxels × seconds
+    got = first.predict(windows[:2, ..., None], verbose=0)
+    for window, maps in zip(windows, got):
+        for f in range(4):
+            expected = correlate2d(window, kernel[:, :, 0, f], mode="same") + bias[f]
+            np.testing.assert_allclose(maps[:, :, f], expected, atol=1e-5)
+
+
+def test_layers_have_the_papers_order_and_constants(network):
+    block = ["Conv2D", "LeakyReLU", "BatchNormalization", "MaxPooling2D", "Dropout"]
+    dense = ["Flatten", "Dense", "LeakyReLU", "BatchNormalization", "Dropout", "Dense", "Activation"]
+    assert [type(layer).__name__ for layer in network.layers] == ["InputLayer", *block * 3, *dense]
+    assert [layer.kernel_size for layer in layers(network, keras.layers.Conv2D)] == [(5, 3), (5, 3), (3, 3)]
+    assert [layer.pool_size for layer in layers(network, keras.layers.MaxPooling2D)] == [(2, 1), (2, 2), (2, 2)]
+    assert [layer.rate for layer in layers(network, keras.layers.Dropout)] == [0.3, 0.35, 0.3, 0.4]
+    assert all(layer.negative_slope == pytest.approx(0.1) for layer in layers(network, keras.layers.LeakyReLU))
+    for layer in layers(network, (keras.layers.Conv2D, keras.layers.Dense)):
+        assert float(layer.kernel_regularizer.l2) == pytest.approx(0.001)
+        assert isinstance(layer.kernel_initializer, keras.initializers.HeNormal)
+
+
+def test_probability_is_the_sigmoid_of_the_logit(network, windows):
+    logit = predict_logits(logit_network(network), windows, 23)
+    assert logit.std() > 0
+    probability = network.predict(windows[..., None], verbose=0)[:, 0]
+    np.testing.assert_allclose(probability, 1 / (1 + np.exp(-logit)), rtol=1e-5)
+
+
+def test_mixed_precision_stops_before_the_logit():
+    model = build_network(VOXELS, TRS, (4, 3, 2), 5, dtype="mixed_float16")
+    assert model.get_layer("conv_1").compute_dtype == model.get_layer("dense").compute_dtype == "float16"
+    for name in ("logit", "probability"):
+        assert model.get_layer(name).compute_dtype == "float32" and model.get_layer(name).output.dtype == "float32"
+    assert all(v.dtype == "float32" for v in model.trainable_variables)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 23, 64])
+def test_predict_logits_does_not_depend_on_the_batch(network, windows, batch):
+    model = logit_network(network)
+    expected = model.predict(windows[..., None], verbose=0)[:, 0]
+    logits = predict_logits(model, windows, batch)
+    assert logits.shape == (23,)
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_a_saved_network_comes_back(tmp_path, network, windows):
+    network.save(tmp_path / "fold-1.keras")
+    loaded = load_network(tmp_path / "fold-1.keras", VOXELS, TRS)
+    for weights, original in zip(loaded.get_weights(), network.get_weights(), strict=True):
+        assert np.array_equal(weights, original)
+    logits = predict_logits(logit_network(loaded), windows, 8)
+    np.testing.assert_allclose(logits, predict_logits(logit_network(network), windows, 8), rtol=1e-6)
+
+
+def test_a_network_for_other_windows_is_refused_with_both_sizes(tmp_path, network):
+    network.save(tmp_path / "fold-1.keras")
+    with pytest.raises(NeuroFaceError, match=r"fold-1\.keras takes windows of \(50, 10\).*\(51, 10\)"):
+        load_network(tmp_path / "fold-1.keras", 51, 10)
+
+
+def test_a_missing_network_says_which_script_makes_it(tmp_path):
+    with pytest.raises(NeuroFaceError, match=r"fold-1\.keras is not there.*3-train_voxel_time_cnn\.py"):
+        load_network(tmp_path / "fold-1.keras", VOXELS, TRS)
+
+
+# ---------------------------------------------------------------- batches
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """X as a memory map in which window i holds the value i everywhere."""
+    X = np.lib.format.open_memmap(tmp_path / "X.npy", mode="w+", dtype=np.float32, shape=(30, 4, 3))
+    X[:] = np.arange(30)[:, None, None]
+    X.flush()
+    return np.load(tmp_path / "X.npy", mmap_mode="r"), (np.arange(30) % 3 == 0).astype(np.int8)
+
+
+def read_all(batches):
+    parts = [batches[i] for i in range(len(batches))]
+    return [np.concatenate(column) for column in zip(*parts)]
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+def test_batches_serve_every_row_once_with_its_label_and_weight(stored, seed):
+    X, y = stored
+    rows = np.arange(2, 28, 2)
+    batches = WindowBatches(X, y, rows, batch_size=5, class_weight={0: 0.75, 1: 1.5}, seed=seed)
+    assert [len(batches[i][0]) for i in range(len(batches))] == [5, 5, 3]
+    for _ in range(2):
+        windows, labels, weights = read_all(batches)
+        served = windows[:, 0, 0, 0].astype(int)
+        assert windows.shape == (13, 4, 3, 1) and (windows == windows[:, :1, :1]).all()
+        assert sorted(served) == list(range(2, 28, 2))
+        assert np.array_equal(labels[:, 0], y[served])
+        assert np.array_equal(weights, np.where(y[served] == 1, 1.5, 0.75))
+        batches.on_epoch_end()
+
+
+def order(batches, epochs=3):
+    """Rows of each batch, over epochs."""
+    seen = []
+    for _ in range(epochs):
+        seen.append([batches[i][0][:, 0, 0, 0].astype(int).tolist() for i in range(len(batches))])
+        batches.on_epoch_end()
+    return seen
+
+
+def test_shuffling_is_seeded_and_new_in_every_epoch(stored):
+    X, y = stored
+    first, again, other = (order(WindowBatches(X, y, np.arange(30), 4, {0: 1, 1: 1}, seed=seed)) for seed in (3, 3, 4))
+    assert first == again and first != other
+    assert first[0] != first[1] != first[2]
+
+
+def test_without_a_seed_rows_keep_their_order(stored):
+    X, y = stored
+    epochs = order(WindowBatches(X, y, np.arange(30), 30, {0: 1, 1: 1}))
+    assert epochs == [[list(range(30))]] * 3
+
+
+def test_shuffling_leaves_the_callers_rows_alone(stored):
+    X, y = stored
+    rows = np.arange(30)
+    WindowBatches(X, y, rows, 4, {0: 1, 1: 1}, seed=3).on_epoch_end()
+    assert np.array_equal(rows, np.arange(30))
+
+
+def test_training_on_batches_learns(stored, network):
+    X = np.random.default_rng(0).standard_normal((60, VOXELS, TRS)).astype(np.float32)
+    y = (np.arange(60) % 2).astype(np.int8)
+    X[y == 1, :20] += 1.5
+    model = keras.models.clone_model(network)
+    model.compile(keras.optimizers.Adam(0.01), loss="binary_crossentropy", jit_compile=False)
+    model.fit(WindowBatches(X, y, np.arange(60), 10, {0: 1, 1: 1}, seed=1), epochs=8, verbose=0)
+    said = predict_logits(logit_network(model), X, 20) > 0
+    assert (said == (y == 1)).mean() > 0.9

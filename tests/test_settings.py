@@ -1,0 +1,238 @@
+"""config.py, experiments, and that every setting is checked, documented, used and stamped."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from neuroface import NeuroFaceError
+from neuroface.settings import LIMITS, demo_differences, load_settings
+
+ROOT = Path(__file__).parents[1]
+CONFIG = ROOT / "config.py"
+SCRIPTS = {int(path.name[0]): path for path in sorted(ROOT.glob("[1-8]-*.py"))}
+PAPER = {
+    "SEED": 42,
+    "LAG_S": 4.0,
+    "TR_S": 1.0,
+    "WINDOW_TRS": 10,
+    "MIN_STRETCH_S": 10.0,
+    "MASK_THRESHOLD": 0.99,
+    "N_FOLDS": 4,
+    "CNN_FILTERS": (64, 32, 32),
+    "CNN_DENSE_UNITS": 128,
+    "EPOCHS": 150,
+    "BATCH_SIZE": 20,
+    "LEARNING_RATE": 2e-4,
+    "IG_RULE": "right",
+    "IG_STEPS": 200,
+}
+
+
+@pytest.fixture(autouse=True)
+def no_experiment(monkeypatch):
+    monkeypatch.delenv("NEUROFACE_CONFIG", raising=False)
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(text):
+        experiment = tmp_path / "mine.py"
+        experiment.write_text(text)
+        return load_settings(CONFIG, experiment)
+
+    return load
+
+
+def annotated_settings():
+    """Name → line number, for every setting of config.py."""
+    nodes = ast.parse(CONFIG.read_text()).body
+    return {node.target.id: node.lineno for node in nodes if isinstance(node, ast.AnnAssign)}
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param("EPOCS = 3", r"mine\.py: EPOCS is not a setting \(did you mean EPOCHS\?\)", id="misspelt"),
+        pytest.param("QWERTY = 3", r"mine\.py: QWERTY is not a setting\.", id="unknown"),
+        pytest.param("EPOCHS = '3'", r"mine\.py: EPOCHS = '3': .*integer", id="text for a number"),
+        pytest.param("EPOCHS = 2.5", r"EPOCHS = 2\.5: .*integer", id="fraction"),
+        pytest.param("EPOCHS = True", r"EPOCHS = True: .*integer", id="bool for a number"),
+        pytest.param("RUN_NAME = 7", r"RUN_NAME = 7: .*string", id="number for text"),
+        pytest.param("RUN_NAME = '../x'", r"RUN_NAME = '\.\./x'", id="run name that is a path"),
+        pytest.param("EXCLUDE = 'sub-1'", r"EXCLUDE = 'sub-1': .*tuple", id="text for a tuple"),
+        pytest.param("CNN_FILTERS = (8, 8)", r"CNN_FILTERS", id="too few filters"),
+        pytest.param("CNN_FILTERS = (8, 0, 8)", r"CNN_FILTERS = 0: .*1", id="no filter"),
+        pytest.param("TR_S = 0.0", r"TR_S = 0\.0: .*greater than 0", id="no time"),
+        pytest.param("TR_S = float('nan')", r"TR_S = nan", id="nan"),
+        pytest.param("MASK_THRESHOLD = 1.5", r"MASK_THRESHOLD = 1\.5: .*1", id="out of range"),
+        pytest.param("WINDOW_TRS = 3", r"WINDOW_TRS = 3: .*4", id="window that pooling empties"),
+        pytest.param("IG_RULE = 'left'", r"IG_RULE = 'left': .*'right'.*'midpoint'", id="no such rule"),
+        pytest.param("CV_SPLITS = ()", r"CV_SPLITS", id="no split"),
+        pytest.param("CV_SPLITS = ('window', 'film')", r"CV_SPLITS = 'film'", id="no such split"),
+        pytest.param(
+            "CV_SPLITS = ('window',)", r"HELD_OUT_SPLIT = 'movie'.*CV_SPLITS = \('window',\)", id="split not trained"
+        ),
+        pytest.param("CV_SPLITS = ('movie', 'movie')", r"CV_SPLITS = .* twice", id="split named twice"),
+        pytest.param("PLOT_INTERVAL_S = (9.0, 3.0)", r"PLOT_INTERVAL_S = \(9\.0, 3\.0\)", id="interval backwards"),
+        pytest.param("EPOCHS = 1 / 0", r"mine\.py cannot be read: ZeroDivisionError", id="file that fails"),
+        pytest.param("EPOCHS = = 1", r"mine\.py cannot be read: SyntaxError", id="file that is no Python"),
+        pytest.param("DEMO = {'EPOCS': 3}", r"DEMO: EPOCS .*did you mean EPOCHS", id="misspelt in DEMO"),
+        pytest.param("DEMO = None", r"DEMO = None: .*dict", id="DEMO that is no dictionary"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_one_line_that_names_it(load, text, says):
+    with pytest.raises(NeuroFaceError, match=says) as error:
+        load(text)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_experiment_file_is_named(tmp_path):
+    with pytest.raises(NeuroFaceError, match=r"NEUROFACE_CONFIG names .*nothing\.py"):
+        load_settings(CONFIG, tmp_path / "nothing.py")
+
+
+def test_a_misspelt_name_in_config_itself_is_refused(tmp_path):
+    config = tmp_path / "config.py"
+    config.write_text(CONFIG.read_text() + "\nEPOCS = 3\n")
+    with pytest.raises(NeuroFaceError, match=r"config\.py: EPOCS .*did you mean EPOCHS"):
+        load_settings(config)
+
+
+# ---------------------------------------------------------------- what wins
+
+
+def test_the_demo_preset_is_applied_to_the_demo_and_an_experiment_wins_over_it(load):
+    cfg = load("EPOCHS = 77\nSEED = 1")
+    preset = cfg.DEMO
+    assert cfg.DATASET == "demo" and preset["EPOCHS"] != 77
+    assert (cfg.EPOCHS, cfg.SEED, cfg.IG_STEPS) == (77, 1, preset["IG_STEPS"])
+    assert cfg.IG_STEPS != PAPER["IG_STEPS"]
+
+
+def test_demo_differences_name_the_papers_values():
+    cfg = load_settings(CONFIG)
+    moved = demo_differences(cfg, CONFIG)
+    assert moved["EPOCHS"] == (cfg.DEMO["EPOCHS"], PAPER["EPOCHS"])
+    assert moved["IG_STEPS"] == (cfg.DEMO["IG_STEPS"], PAPER["IG_STEPS"])
+    assert set(moved) <= set(cfg.DEMO)
+
+
+@pytest.mark.parametrize("dataset", ["nndb-v1", "bids"])
+def test_other_data_sets_get_the_papers_values(load, dataset):
+    cfg = load(f"DATASET = {dataset!r}")
+    assert {name: getattr(cfg, name) for name in PAPER} == PAPER
+    assert demo_differences(cfg, CONFIG) == {}
+    preset = set(cfg.DEMO)
+    demo = load_settings(CONFIG)
+    assert all(getattr(demo, name) == demo.DEMO[name] for name in preset)
+    assert all(getattr(cfg, name) != cfg.DEMO[name] for name in preset)
+
+
+def test_the_environment_names_the_experiment(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("SEED = 7")
+    monkeypatch.setenv("NEUROFACE_CONFIG", str(tmp_path / "mine.py"))
+    assert load_settings(CONFIG).SEED == 7
+    monkeypatch.setenv("NEUROFACE_CONFIG", "")
+    assert load_settings(CONFIG).SEED == PAPER["SEED"]
+
+
+def test_relative_folders_start_at_configs_folder_and_absolute_ones_stay(load, tmp_path):
+    cfg = load(f"DATASET_DIR = 'x/y'\nDATA_DIR = {str(tmp_path)!r}\nMASK_FILE = 'masks/m.nii.gz'")
+    assert Path(cfg.DATASET_DIR) == ROOT / "x/y"
+    assert Path(cfg.DATA_DIR) == tmp_path
+    assert Path(cfg.MASK_FILE) == ROOT / "masks/m.nii.gz"
+    assert load_settings(CONFIG).MASK_FILE is None
+
+
+@pytest.mark.parametrize("experiment", sorted((ROOT / "experiments").glob("*.py")), ids=lambda path: path.name)
+def test_every_experiment_loads_by_its_relative_name(experiment, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # as from any folder
+    cfg = load_settings(CONFIG, f"experiments/{experiment.name}")
+    assert cfg.RUN_NAME != load_settings(CONFIG).RUN_NAME
+
+
+def test_the_nndb_experiment_is_the_papers_protocol():
+    cfg = load_settings(CONFIG, ROOT / "experiments" / "nndb.py")
+    assert {name: getattr(cfg, name) for name in PAPER} == PAPER
+    assert (cfg.STANDARDIZE, cfg.BALANCE, cfg.CV_SPLITS) == ("none", "run", ("window",))
+    assert (cfg.SELECTION, cfg.EXPLAIN) == ("paper", "best-fold")
+    assert cfg.PLOT_INTERVAL_S == (2032, 3032)
+
+
+# ---------------------------------------------------------------- config.py beside the code
+
+
+def test_every_limit_belongs_to_a_setting():
+    assert set(LIMITS) <= set(annotated_settings())
+
+
+@pytest.mark.parametrize(("name", "line"), annotated_settings().items())
+def test_every_setting_has_a_comment_directly_above_it(name, line):
+    above = CONFIG.read_text().splitlines()[line - 2]
+    assert re.match(r"# \w|# [\"“]", above), f"config.py, line {line}: {name}"
+
+
+@pytest.mark.parametrize("name", annotated_settings())
+def test_every_setting_is_used(name):
+    code = "\n".join(path.read_text() for path in [*SCRIPTS.values(), *(ROOT / "neuroface").glob("*.py")])
+    assert re.search(rf"\b(?:cfg|settings)\.{name}\b|values\[\"{name}\"\]", code)
+
+
+# Settings that change no result, or that Stage stamps for every script.
+NOT_STAMPED = {"DATASET", "RUN_NAME", "DATASET_DIR", "DATA_DIR", "N_JOBS", "INFERENCE_BATCH", "PLOT_INTERVAL_S"}
+# Script 1 only hands the ROI table on to the demo data set, which keeps a copy; windows do not depend on it.
+NOT_STAMPED_BY = {1: {"ROI_FILE"}}
+
+
+def stamps_of(number):
+    """What a script's source says: settings that it reads, that it stamps, and numbers of the scripts it builds on."""
+    tree = ast.parse(SCRIPTS[number].read_text())
+    read = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "cfg"
+    }
+    (stamped,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "SETTINGS"
+    )
+    (stage,) = (
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Stage"
+    )
+    builds_on = [ast.literal_eval(keyword.value) for keyword in stage.keywords if keyword.arg == "reads"]
+    return read, set(stamped), builds_on[0] if builds_on else ()
+
+
+def inherited(number):
+    """Settings stamped by the scripts that this one builds on, directly or not."""
+    names = set()
+    for upstream in stamps_of(number)[2]:
+        names |= stamps_of(upstream)[1] | inherited(upstream)
+    return names
+
+
+def test_there_are_eight_scripts():
+    assert list(SCRIPTS) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("number", SCRIPTS)
+def test_a_script_stamps_just_the_settings_it_reads(number):
+    read, stamped, _ = stamps_of(number)
+    result_changing = read - NOT_STAMPED - NOT_STAMPED_BY.get(number, set())
+    assert stamped <= result_changing, "stamped, but never read"
+    assert result_changing <= stamped | inherited(number), "read, but neither stamped here nor upstream"
+
+
+@pytest.mark.parametrize("number", SCRIPTS)
+def test_a_scripts_docstring_lists_its_settings(number):
+    docstring = ast.get_docstring(ast.parse(SCRIPTS[number].read_text()))
+    listed = re.search(r"^Settings(.*?)^Takes", docstring, re.DOTALL | re.MULTILINE).group(1)
+    assert set(re.findall(r"\b[A-Z][A-Z_]{3,}\b", listed)) == stamps_of(number)[1]

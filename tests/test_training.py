@@ -1,0 +1,90 @@
+"""One fold of training: reproducible, within memory, the best epoch and learning rate, honest errors."""
+
+import numpy as np
+import pytest
+
+from neuroface import NeuroFaceError, training
+from neuroface.folds import Fold
+from neuroface.network import logit_network, predict_logits
+
+SMALL = dict(filters=(4, 4, 4), dense_units=8, epochs=3, batch_size=8, precision="float32", seed=3)
+FOLD = Fold(1, np.arange(0, 48), np.arange(48, 64), np.arange(64, 80), "window")
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    y = np.arange(80) % 2
+    X = rng.standard_normal((80, 40, 8)).astype(np.float32)
+    X[:, 10:20] += 1.5 * y[:, None, None]
+    return X, y
+
+
+def logits(network, X):
+    return predict_logits(logit_network(network), X[FOLD.test], 8)
+
+
+def test_the_same_seed_gives_the_same_predictions_bit_for_bit(data):
+    first, second, other = (
+        logits(training.train_network(*data, FOLD, learning_rates=(1e-3,), **SMALL | {"seed": seed})[0], data[0])
+        for seed in (3, 3, 4)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert (first != other).any()
+
+
+def test_the_best_learning_rate_on_the_inner_set_is_kept(data):
+    network, history, _ = training.train_network(*data, FOLD, learning_rates=(1e-9, 3e-3), **SMALL | {"epochs": 8})
+    best = history.loc[history["val_balanced_accuracy"].idxmax()]
+    assert best["learning_rate"] == 3e-3 and set(history["learning_rate"]) == {1e-9, 3e-3}
+    right = np.mean(
+        (predict_logits(logit_network(network), data[0][FOLD.validation], 8) > 0) == data[1][FOLD.validation]
+    )
+    assert right == pytest.approx(best["val_balanced_accuracy"])
+
+
+def test_the_network_can_be_trained_on_voxels_in_another_order(data):
+    order = np.random.default_rng(1).permutation(40)
+    shuffled = logits(
+        training.train_network(*data, FOLD, learning_rates=(1e-3,), voxel_order=order, **SMALL)[0], data[0][:, order]
+    )
+    by_hand = logits(
+        training.train_network(data[0][:, order], data[1], FOLD, learning_rates=(1e-3,), **SMALL)[0], data[0][:, order]
+    )
+    np.testing.assert_array_equal(shuffled, by_hand)
+
+
+def test_folds_are_left_as_they_are(data):
+    before = FOLD.train.copy()
+    training.train_network(*data, FOLD, learning_rates=(1e-3,), **SMALL | {"epochs": 1})
+    np.testing.assert_array_equal(FOLD.train, before)
+
+
+@pytest.mark.parametrize(("gigabytes", "expected"), [(64, 20), (16, 10), (6, 4), (3, 1)])
+def test_as_many_windows_go_through_at_once_as_memory_allows(monkeypatch, gigabytes, expected):
+    class Memory:
+        total = gigabytes * 1e9
+
+    monkeypatch.setattr(training.psutil, "virtual_memory", Memory)
+    assert training.windows_per_pass(41_489, 10, (64, 32, 32), 128, 20, n_jobs=1) == expected
+
+
+def test_a_window_that_does_not_fit_is_refused_with_both_sizes(monkeypatch):
+    class Memory:
+        total = 1e9
+
+    monkeypatch.setattr(training.psutil, "virtual_memory", Memory)
+    with pytest.raises(NeuroFaceError, match=r"about 1\.\d GB.*0\.4 GB.*N_JOBS = 2"):
+        training.windows_per_pass(41_489, 10, (64, 32, 32), 128, 20, n_jobs=2)
+
+
+def test_training_in_float16_scales_its_loss():
+    assert type(training._optimizer(1e-3, 1, "mixed_float16")).__name__ == "LossScaleOptimizer"
+    assert type(training._optimizer(1e-3, 1, "float32")).__name__ == "Adam"
+
+
+def test_a_loss_that_becomes_nan_is_said_in_words(data):
+    X = data[0].copy()
+    X[0] = np.nan
+    with pytest.raises(NeuroFaceError, match="loss became NaN at LEARNING_RATE"):
+        training.train_network(X, data[1], FOLD, learning_rates=(1e-3,), **SMALL)

@@ -1,0 +1,85 @@
+"""Intervals and nulls against closed forms and brute force."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom
+from sklearn.metrics import roc_auc_score
+
+from neuroface.uncertainty import cluster_bootstrap, p_value, permuted_labels
+
+
+def samples_of(viewers: int = 3) -> pd.DataFrame:
+    """Two films of eight events; every viewer of a film has all its events but one."""
+    rows = []
+    for movie in ("a", "b"):
+        for viewer in range(viewers):
+            for event in range(8):
+                if event != viewer:
+                    label = "face" if event % 2 else "noface"
+                    rows.append((f"sub-{movie}{viewer}", movie, "1", label, f"{movie}{event}"))
+    return pd.DataFrame(rows, columns=["subject", "movie", "run", "label", "event"])
+
+
+def test_an_event_has_one_label_for_all_its_viewers_in_every_relabelling():
+    samples = samples_of()
+    labels = permuted_labels(samples, 50, seed=1)
+    for _, rows in samples.groupby("event").indices.items():
+        assert (labels[rows] == labels[rows[0]]).all()
+
+
+def test_each_film_keeps_its_number_of_face_events():
+    samples = samples_of()
+    first = samples.drop_duplicates("event")
+    labels = permuted_labels(samples, 50, seed=1)[first.index]
+    for movie in ("a", "b"):
+        assert (labels[(first["movie"] == movie).to_numpy()].sum(axis=0) == 4).all()
+
+
+def test_relabellings_differ_from_each_other_and_are_seeded():
+    samples = samples_of()
+    labels = permuted_labels(samples, 50, seed=1)
+    assert len({column.tobytes() for column in labels.T}) > 40
+    np.testing.assert_array_equal(labels, permuted_labels(samples, 50, seed=1))
+    assert (labels != permuted_labels(samples, 50, seed=2)).any()
+
+
+def test_events_of_different_runs_never_swap():
+    samples = pd.DataFrame(
+        {
+            "movie": "task", "run": ["1"] * 4 + ["2"] * 4, "label": ["face"] * 4 + ["noface"] * 4,
+            "event": [f"e{i}" for i in range(8)], "subject": "sub-1",
+        }
+    )  # fmt: skip
+    assert (permuted_labels(samples, 20, seed=0) == np.array([1] * 4 + [0] * 4)[:, None]).all()
+
+
+def test_the_interval_over_people_is_the_binomials_when_people_are_all_right_or_all_wrong():
+    n_people, each, right = 40, 10, 28
+    y = np.tile([0, 1], n_people * each // 2)
+    person = np.repeat(np.arange(n_people), each)
+    probability = np.where(person < right, y, 1 - y).astype(float)
+    low, high = cluster_bootstrap(y, probability, person, 4000, seed=0)["accuracy"]
+    expected = binom(n_people, right / n_people).ppf([0.025, 0.975]) / n_people
+    assert (low, high) == pytest.approx(expected, abs=0.03)
+    # Drawing windows instead would give an interval about √10 times narrower.
+    assert high - low > 2 * np.ptp(binom(n_people * each, 0.7).ppf([0.025, 0.975]) / (n_people * each))
+
+
+def test_one_person_has_no_interval_over_people():
+    assert cluster_bootstrap(np.array([0, 1]), np.array([0.1, 0.9]), np.array(["a", "a"]), 10, seed=0) == {}
+
+
+@pytest.mark.parametrize(("observed", "expected"), [(0.9, 1 / 5), (0.6, 3 / 5), (0.1, 1.0)])
+def test_p_value_counts_the_observation_itself(observed, expected):
+    assert p_value(observed, np.array([0.5, 0.6, 0.7, 0.4])) == pytest.approx(expected)
+
+
+def test_the_interval_of_the_auc_holds_its_value():
+    rng = np.random.default_rng(0)
+    y, person = rng.integers(0, 2, 400), np.repeat(np.arange(40), 10)
+    probability = np.round(1 / (1 + np.exp(-(y + rng.standard_normal(400)))), 2)  # with ties
+    low, high = cluster_bootstrap(y, probability, person, 500, seed=0)["auc"]
+    assert low < roc_auc_score(y, probability) < high
+    drawn = [roc_auc_score(y[rows], probability[rows]) for rows in rng.integers(400, size=(500, 400))]
+    assert (low, high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.02)
