@@ -5,7 +5,7 @@ screen to stay, or has gone for a while. The two classes are balanced within eac
 
 Reads     the data set in DATASET_DIR: BOLD and mask per person, annotation per film (NNDb ``.1D``) or run (BIDS
           ``events.tsv``). DATASET = "demo" writes its data set first.
-Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y, z) float32
+Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y, z) float32, share of people per voxel
           1-windows/<sub>/<sub>_task-<movie>_windows.npy (n_windows, n_voxels, WINDOW_TRS) float32, C order of the mask
           1-windows/<sub>/<sub>_task-<movie>_windows.tsv, a row per window
 Settings  SEED, EXCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, BALANCE, MASK_THRESHOLD, MASK_FILE,
@@ -23,7 +23,16 @@ from nilearn.masking import intersect_masks
 from neuroface import NeuroFaceError, bold, windows
 from neuroface.dataset import Run, find_runs
 from neuroface.demo import write_demo
-from neuroface.files import SAMPLE_COLUMNS, load_mask, read_table, windows_file, write_nifti, write_npy, write_table
+from neuroface.files import (
+    SAMPLE_COLUMNS,
+    read_json,
+    read_table,
+    windows_file,
+    write_json,
+    write_nifti,
+    write_npy,
+    write_table,
+)
 from neuroface.report import Section
 from neuroface.settings import load_settings
 from neuroface.stage import Stage, run_script
@@ -43,7 +52,7 @@ def main():
     for what, why in missing:
         stage.leave_out(what, why)
 
-    check_no_strangers(stage.folder, runs)
+    stage.take_files({name: print_ for run in runs for name, print_ in run.fingerprints.items()})
     plans = {run: plan_windows(run, cfg, stage) for run in runs}  # headers and annotations only: errors come early
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check FACE_TRIAL_TYPES, MIN_STRETCH_S and the annotations.")
@@ -58,24 +67,18 @@ def main():
 
     def extract(run):
         matrix = bold.read_masked(run.bold, mask, affine)
-        if cfg.STANDARDIZE == "zscore":
-            bold.zscore(matrix)
+        constant = bold.zscore(matrix) if cfg.STANDARDIZE == "zscore" else 0
         target = windows_file(stage.folder, run.subject, run.name)
+        write_json(target.with_suffix(".json"), {"constant_voxels_set_to_0": constant})
         write_npy(target, windows.cut_windows(matrix, plans[run]["first_tr"], cfg.WINDOW_TRS))
         write_table(target.with_suffix(".tsv"), plans[run])
 
     stage.each(extract, runs, done, "runs")
+    for run in runs:
+        constant = read_json(windows_file(stage.folder, run.subject, run.name).with_suffix(".json"))
+        if n := constant["constant_voxels_set_to_0"]:
+            stage.leave_out(run.name, f"{n:,} of {int(mask.sum()):,} voxels never change over the run and count as 0")
     stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", describe(stage, runs, mask))
-
-
-def check_no_strangers(folder: Path, runs: list[Run]) -> None:
-    """Raise if the folder holds windows of runs that the data set no longer has: script 2 would take them in."""
-    known = {windows_file(folder, run.subject, run.name) for run in runs}
-    for file in sorted(folder.glob("sub-*/*_windows.npy")):
-        if file not in known:
-            raise NeuroFaceError(
-                f"{file} is from a run that the data set does not have (any more). Delete it to go on."
-            )
 
 
 def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
@@ -85,19 +88,24 @@ def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
     faces = windows.read_stretches(run.annotation, cfg.FACE_TRIAL_TYPES)
     if not len(faces):
         stage.leave_out(run.name, f"no event of FACE_TRIAL_TYPES = {cfg.FACE_TRIAL_TYPES} in {run.annotation.name}")
-    others = windows.read_events(run.annotation, cfg.NOFACE_TRIAL_TYPES) if cfg.NOFACE_TRIAL_TYPES else None
+    others = None
+    if cfg.NOFACE_TRIAL_TYPES:  # type by type: a house block that follows a cat block is a stretch of its own
+        others = np.concatenate([windows.read_events(run.annotation, (kind,)) for kind in cfg.NOFACE_TRIAL_TYPES])
     table = windows.window_table(faces, others, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S)
     past_end = table["first_tr"] + cfg.WINDOW_TRS > shape[3]
     if past_end.any():
         stage.leave_out(run.name, f"{past_end.sum()} windows that would run past its {shape[3]} volumes")
     table = table[~past_end]
+    found = len(table)
     if cfg.BALANCE == "run":
         table = windows.balance(table, cfg.SEED, run.name)
+    if len(table) < found:
+        print(f"  {run.name}: {found} windows, balanced to {len(table)}")
     if table.empty and len(faces):
         stage.leave_out(run.name, "no window: it has no stretch of one class that is long enough (see MIN_STRETCH_S)")
     table = table.assign(subject=run.subject, movie=run.movie, run=run.run)
     # The same moment of the same film is one event for all its viewers; BIDS runs have a timing of their own.
-    where = run.movie if not run.numbered else f"{run.movie}_run-{run.run}"
+    where = run.name.removeprefix(f"{run.subject}_").removeprefix("task-")
     table["event"] = [f"{where}_{row.label}_{row.onset_s:g}s" for row in table.itertuples()]
     return table[SAMPLE_COLUMNS]
 
@@ -107,29 +115,38 @@ def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.
     target = stage.folder / "group_mask.nii.gz"
 
     def make(target):
-        files = sorted({run.mask for run in runs if run.mask})
         without = sorted({run.subject for run in runs if not run.mask})
         if without and not cfg.MASK_FILE:
             raise NeuroFaceError(f"{without[0]} has no brain mask. Add *_desc-brain_mask.nii.gz, or set MASK_FILE.")
-        if cfg.MASK_FILE and not Path(cfg.MASK_FILE).is_file():
-            raise NeuroFaceError(f"MASK_FILE = {cfg.MASK_FILE} is not there.")
-        masks = [nib.load(f) for f in ([Path(cfg.MASK_FILE)] if cfg.MASK_FILE else files)]
-        first = masks[0]
-        for file, image in zip(files, masks):
-            bold.check_grid(file, image.shape, image.affine, first.shape, first.affine)
-        overlap = np.zeros(first.shape, dtype=np.float64)
-        for image in masks:
-            overlap += np.asarray(image.dataobj) > 0
-        group = intersect_masks(masks, threshold=cfg.MASK_THRESHOLD, connected=False).get_fdata()
+        masks = {run.mask: bold.read_mask(run.mask) for run in runs if run.mask}
+        if cfg.MASK_FILE:
+            group, affine = bold.read_mask(Path(cfg.MASK_FILE))
+            people = []
+        else:
+            reference = next(iter(masks))
+            shape, affine = masks[reference][0].shape, masks[reference][1]
+            for file, (mask, its_affine) in masks.items():
+                bold.check_grid(file, mask.shape, its_affine, shape, affine)
+            people = [nib.Nifti1Image(mask.astype(np.uint8), affine) for mask in mask_per_person(runs, masks).values()]
+            group = intersect_masks(people, threshold=cfg.MASK_THRESHOLD, connected=False).get_fdata() > 0
         if not group.any():
             raise NeuroFaceError(
-                f"No voxel lies in more than {cfg.MASK_THRESHOLD:.0%} of the {len(masks)} masks. Lower MASK_THRESHOLD."
+                f"No voxel lies in more than {cfg.MASK_THRESHOLD:.0%} of {len(people)} people's masks. Lower MASK_THRESHOLD."
             )
-        write_nifti(stage.folder / "mask_overlap.nii.gz", (overlap / len(masks)).astype(np.float32), first.affine)
-        write_nifti(target, group.astype(np.uint8), first.affine)
+        overlap = np.mean([image.get_fdata() for image in people], axis=0) if people else group
+        write_nifti(stage.folder / "mask_overlap.nii.gz", overlap.astype(np.float32), affine)
+        write_nifti(target, group.astype(np.uint8), affine)
 
     stage.each(make, [target], Path.exists, "masks")
-    return load_mask(target)
+    return bold.read_mask(target)
+
+
+def mask_per_person(runs: list[Run], masks: dict) -> dict[str, np.ndarray]:
+    """Voxels that all masks of a person's runs hold, so that everyone counts once in the group mask."""
+    people: dict[str, np.ndarray] = {}
+    for run in runs:
+        people[run.subject] = people.get(run.subject, True) & masks[run.mask][0]
+    return people
 
 
 def describe(stage: Stage, runs: list[Run], mask: np.ndarray) -> Section:

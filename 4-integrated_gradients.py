@@ -73,15 +73,18 @@ def explain(X: np.ndarray, samples: pd.DataFrame, models: Path, target: Path, cf
     nodes, weights = quadrature(cfg.IG_RULE, cfg.IG_STEPS)
     table = completeness_file(target)
     # The journal gains a row once a window's attributions are on disk: what it lists is what a rerun may skip.
-    journal = table.with_name(PARTIAL + table.name)
+    journal = table.with_name(f"{PARTIAL}journal-{table.name}")
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(PARTIAL + target.name)
     rows = read_table(journal).to_dict("records") if journal.exists() and partial.exists() else []
     shape = (len(samples), *X.shape[1:])
     maps = np.lib.format.open_memmap(partial, mode="r+" if rows else "w+", dtype=np.float32, shape=shape)
     baseline = np.zeros(X.shape[1:], dtype=np.float32)
-    for i, sample in enumerate(samples.itertuples()):
-        if i < len(rows):
+    finished = {row["window"] for row in rows}
+    samples = samples.assign(window=np.arange(len(samples))).sort_values("model", kind="stable")
+    for sample in samples.itertuples():  # model by model, so that each is loaded once
+        i = sample.window
+        if i in finished:
             continue
         model = model_file(models, cfg.HELD_OUT_SPLIT, sample.model)
         gradient = gradient_of_model(model, *X.shape[1:], cfg.INFERENCE_BATCH)
@@ -106,7 +109,8 @@ def explain(X: np.ndarray, samples: pd.DataFrame, models: Path, target: Path, cf
         write_table(journal, pd.DataFrame(rows))
     del maps
     partial.rename(target)
-    journal.rename(table)
+    write_table(table, pd.DataFrame(rows).sort_values("window"))
+    journal.unlink()
 
 
 def describe(stage: Stage, units: list[tuple], cfg) -> Section:

@@ -12,7 +12,8 @@ Takes     disk: at full size about 1.5 MB per window; memory: one window
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.files import brain_map_file, load_mask, open_npy, unmask, write_nifti
+from neuroface.bold import read_mask
+from neuroface.files import brain_map_file, open_npy, unmask, write_nifti
 from neuroface.report import Section
 from neuroface.settings import load_settings
 from neuroface.stage import Stage, run_script
@@ -23,7 +24,7 @@ SETTINGS = ()
 def main():
     cfg = load_settings(Path(__file__).with_name("config.py"))
     stage = Stage(5, cfg, SETTINGS, reads=(1, 4))
-    mask, affine = load_mask(stage.folder_of(1) / "group_mask.nii.gz")
+    mask, affine = read_mask(stage.folder_of(1) / "group_mask.nii.gz")
     files = sorted(stage.folder_of(4).glob("sub-*/sub-*_ig.npy"))
     units = []
     for file in files:

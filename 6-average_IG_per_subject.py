@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from neuroface import NeuroFaceError
-from neuroface.files import LABELS, average_file, load_mask, write_nifti, write_table
+from neuroface.bold import read_mask
+from neuroface.files import LABELS, average_file, write_nifti, write_table
 from neuroface.report import Section
 from neuroface.rois import read_rois, sphere_labels, voxel_positions_mm
 from neuroface.settings import load_settings
@@ -29,7 +30,7 @@ SETTINGS = ("SPACE", "ROI_FILE")
 def main():
     cfg = load_settings(Path(__file__).with_name("config.py"))
     stage = Stage(6, cfg, SETTINGS, reads=(1, 5))
-    mask, affine = load_mask(stage.folder_of(1) / "group_mask.nii.gz")
+    mask, affine = read_mask(stage.folder_of(1) / "group_mask.nii.gz")
     maps = find_maps(stage.folder_of(5))
 
     def average_person(unit):

@@ -5,7 +5,8 @@ the film's clock. Each run is predicted by a model that saw neither its person n
 one; where it does not, the table and the figure say what the model had seen.
 
 Reads     the data set in DATASET_DIR, 1-windows/group_mask.nii.gz, 3-model/<HELD_OUT_SPLIT>/
-Writes    8-predictions/<sub>_task-<movie>_predictions.tsv, a row per volume; metrics.json; *_timeline.png
+Writes    8-predictions/<sub>_task-<movie>_predictions.tsv, a row per volume; metrics.json;
+          8-predictions/*_timeline.png, the seconds of PLOT_INTERVAL_S
 Settings  HELD_OUT_SPLIT, PREDICTION_AT
 Takes     a forward pass per volume (0.12 s at full size on 2 CPU cores); memory: one run's voxels × volumes in float32
 """
@@ -19,7 +20,7 @@ from matplotlib import pyplot as plt
 
 from neuroface import NeuroFaceError, bold, windows
 from neuroface.dataset import Run, find_runs
-from neuroface.files import atomic, load_mask, model_file, read_json, read_table, write_json, write_table
+from neuroface.files import atomic, model_file, read_json, read_table, write_json, write_table
 from neuroface.metrics import scores
 from neuroface.network import load_network, logit_network, predict_logits
 from neuroface.report import Section
@@ -33,11 +34,12 @@ FIGURES_IN_REPORT = 8
 def main():
     cfg = load_settings(Path(__file__).with_name("config.py"))
     stage = Stage(8, cfg, SETTINGS, reads=(1, 3))
-    mask, affine = load_mask(stage.folder_of(1) / "group_mask.nii.gz")
+    mask, affine = bold.read_mask(stage.folder_of(1) / "group_mask.nii.gz")
     runs, missing = find_runs(cfg.DATASET, cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER)
     for what, why in missing:
         stage.leave_out(what, why)
-    models = choose_models(runs, stage.folder_of(3) / cfg.HELD_OUT_SPLIT)
+    stage.take_files({name: print_ for run in runs for name, print_ in run.fingerprints.items()})
+    models = choose_models(runs, stage.folder_of(3) / cfg.HELD_OUT_SPLIT, cfg.SELECTION)
 
     def predict(run):
         matrix = bold.read_masked(run.bold, mask, affine)
@@ -55,14 +57,16 @@ def main():
 
     scored = []
     for run in runs:
-        if read_table(table_of(stage.folder, run)).dropna(subset="probability")["face"].nunique() == 2:
+        if read_table(table_of(stage.folder, run)).dropna(subset=["probability", "face"])["face"].nunique() == 2:
             scored.append(run)
         else:
             stage.leave_out(run.name, "no scores or figure: its predicted moments all have, or all lack, a face")
     if not scored:
         raise NeuroFaceError("No run has moments both with and without a face; there is nothing to score.")
     results = [score_run(read_table(table_of(stage.folder, run)), run, *models[run]) for run in scored]
-    write_json(stage.folder / "metrics.json", {"split": cfg.HELD_OUT_SPLIT, "runs": results})
+    write_json(
+        stage.folder / "metrics.json", {"split": cfg.HELD_OUT_SPLIT, "selection": cfg.SELECTION, "runs": results}
+    )
     for run, result in zip(scored, results):
         plot_timeline(read_table(table_of(stage.folder, run)), result, cfg, figure_of(stage.folder, run))
     stage.finish(f"predictions of {len(runs)} runs", describe(stage, scored, results))
@@ -76,10 +80,11 @@ def figure_of(folder: Path, run: Run) -> Path:
     return folder / f"{run.name}_timeline.png"
 
 
-def choose_models(runs: list[Run], folder: Path) -> dict[Run, tuple[int, dict[str, bool]]]:
+def choose_models(runs: list[Run], folder: Path, selection: str) -> dict[Run, tuple[int, dict[str, bool]]]:
     """For each run, the fold model that saw least of it, and whether that model saw this run, person and film.
 
-    A fold model saw every window that is not held out in its fold, be it for training or to choose the epoch.
+    A fold model saw every window that is not held out in its fold, be it for training or to choose the epoch; with
+    SELECTION = "paper" it saw those too, for they chose its epoch.
     """
     held_out = read_table(folder / "predictions.tsv")
     quality = {f["fold"]: f["best_val_balanced_accuracy"] for f in read_json(folder / "metrics.json")["folds"]}
@@ -87,7 +92,7 @@ def choose_models(runs: list[Run], folder: Path) -> dict[Run, tuple[int, dict[st
     for run in runs:
         options = []
         for fold in quality:
-            known = held_out[held_out["fold"] != fold]
+            known = held_out if selection == "paper" else held_out[held_out["fold"] != fold]
             person, film = known["subject"] == run.subject, known["movie"] == run.movie
             seen = {
                 "run": bool((person & film & (known["run"] == run.run)).any()),
@@ -109,20 +114,22 @@ def predict_run(matrix: np.ndarray, logit_model, stretches: np.ndarray, cfg) -> 
         logit[: len(every)] = predict_logits(logit_model, every, cfg.INFERENCE_BATCH)
     tr = np.arange(n_trs)
     time_s = windows.stimulus_time_s(tr, cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS, cfg.PREDICTION_AT)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "tr": tr,
             "stimulus_time_s": time_s,
             "probability": 1 / (1 + np.exp(-logit)),
             "logit": logit,
-            "face": windows.on_screen(time_s, stretches),
+            "face": pd.array(windows.on_screen(time_s, stretches), dtype="Int8"),
         }
     )
+    table.loc[time_s < 0, "face"] = pd.NA  # the film has not begun: neither face nor no face
+    return table
 
 
 def score_run(table: pd.DataFrame, run: Run, fold: int, seen: dict[str, bool]) -> dict:
-    table = table.dropna(subset="probability")
-    face, probability = table["face"].to_numpy(), table["probability"].to_numpy()
+    table = table.dropna(subset=["probability", "face"])
+    face, probability = table["face"].to_numpy(int), table["probability"].to_numpy()
     base_rate = face.mean()
     return {
         "run": run.name,
@@ -145,8 +152,8 @@ def seen_text(result: dict) -> str:
 def plot_timeline(table: pd.DataFrame, result: dict, cfg, target: Path) -> None:
     """Probability of a face, and the yes/no answer at 0.5, over the truth; PLOT_INTERVAL_S, or all if that is outside."""
     start, end = cfg.PLOT_INTERVAL_S
-    shown = table[table["stimulus_time_s"].between(start, end)].dropna(subset="probability")
-    shown = shown if len(shown) else table.dropna(subset="probability")
+    shown = table[table["stimulus_time_s"].between(start, end)].dropna(subset=["probability", "face"])
+    shown = shown if len(shown) else table.dropna(subset=["probability", "face"])
     time_s, face = shown["stimulus_time_s"], shown["face"]
     figure, (top, bottom) = plt.subplots(
         2, 1, figsize=(11, 3.6), sharex=True, height_ratios=(2, 1), layout="constrained"
@@ -168,8 +175,8 @@ def plot_timeline(table: pd.DataFrame, result: dict, cfg, target: Path) -> None:
 def describe(stage: Stage, runs: list[Run], results: list[dict]) -> Section:
     section = Section(
         "Moment by moment",
-        "The network slid over whole runs. Predictions and truth share the film's clock. Faces are on the screen most of "
-        "the time, so accuracy must be read beside what always saying the commoner answer would give.",
+        "The network slid over whole runs. Predictions and truth share the film's clock. Read accuracy beside the share of "
+        "time with a face on the screen: always saying the commoner answer scores at least that, or its rest to 1.",
     )
     mean = {name: float(np.mean([r[name] for r in results])) for name in ("auc", "f1", "accuracy", "base_rate")}
     for result in results:

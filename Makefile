@@ -2,6 +2,7 @@
 # make test   every test
 PYTHON ?= python3
 BIN := .venv/bin
+unexport NEUROFACE_CONFIG  # the demo and the tests are about config.py as it stands
 
 demo: .venv/demo.stamp
 	@set -e; for script in [1-8]-*.py; do $(BIN)/python $$script; done

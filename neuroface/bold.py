@@ -37,6 +37,19 @@ def open_header(path: Path):
     return image, shape
 
 
+def read_mask(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """A mask file as ``(mask (x, y, z) bool, affine (4, 4))``; any value above 0 is inside."""
+    try:
+        image = nib.load(path)
+        values = np.asarray(image.dataobj)
+    except (ImageFileError, WrapStructError, OSError, EOFError, zlib.error, ValueError) as error:
+        raise NeuroFaceError(f"The mask {path} cannot be read: {error}. Download or make it again.") from None
+    values = values[..., 0] if values.ndim == 4 and values.shape[3] == 1 else values
+    if values.ndim != 3:
+        raise NeuroFaceError(f"The mask {path} has shape {values.shape}: a mask is 3D (x, y, z).")
+    return values > 0, image.affine
+
+
 def header_tr_s(image) -> float | None:
     """The TR that a header states, in seconds; None where it states none (0)."""
     zooms, unit = image.header.get_zooms(), image.header.get_xyzt_units()[1]

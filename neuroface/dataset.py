@@ -1,5 +1,6 @@
 """Find a study's files: who watched what, and where the BOLD, the mask and the annotation lie."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +14,21 @@ class Run:
 
     subject: str  # "sub-7"
     movie: str  # NNDb: the film; BIDS: the task
-    run: str  # "1" where the data set does not number runs
+    run: str  # "1" where the data set does not number runs; "<session>-<run>" where it has sessions
+    name: str  # start of this run's file names: "sub-7_task-split", "sub-7_ses-1_task-film_run-02"
     bold: Path
     mask: Path | None
     annotation: Path
-    numbered: bool = False
 
     @property
-    def name(self) -> str:
-        """Start of this run's file names: ``sub-7_task-split`` or ``sub-7_task-rest_run-02``."""
-        return f"{self.subject}_task-{self.movie}" + (f"_run-{self.run}" if self.numbered else "")
+    def fingerprints(self) -> dict[str, str]:
+        """File name → size and digest of its ends, for each file of the run.
+
+        The last bytes of a ``.gz`` are the checksum of its whole content, so this sees a change anywhere in it, at the
+        cost of two small reads.
+        """
+        files = [file for file in (self.bold, self.mask, self.annotation) if file]
+        return {file.name: _fingerprint(file) for file in files}
 
 
 def find_runs(
@@ -61,9 +67,18 @@ def find_runs(
         runs += found
         left_out += missing
     if not runs:
-        reasons = "; ".join(sorted({why for _, why in left_out})) or "no folder sub-* in it or in derivatives/"
+        reasons = "; ".join(sorted({why for _, why in left_out})[:3]) or "no folder sub-* in it or in derivatives/"
         raise NeuroFaceError(f"{folder} holds no run of DATASET = {dataset!r}: {reasons}.")
     return runs, left_out
+
+
+def _fingerprint(file: Path, end_bytes: int = 2**16) -> str:
+    size, digest = file.stat().st_size, hashlib.sha256()
+    with open(file, "rb") as stream:
+        digest.update(stream.read(end_bytes))
+        stream.seek(max(0, size - end_bytes))
+        digest.update(stream.read())
+    return f"{size} {digest.hexdigest()[:16]}"
 
 
 def _people(folder: Path) -> list[Path]:
@@ -94,7 +109,7 @@ def _nndb_runs(person: Path, folder: Path) -> tuple[list[Run], list[tuple[str, s
         names = [f"{prefix}task-{movie}_face-annotation.1D" for prefix in ("", "stimuli-")]
         found = [p for parent in (folder / "stimuli", folder) for name in names if (p := parent / name).is_file()]
         if found:
-            runs.append(Run(subject, movie, "1", bold, masks[0], found[0]))
+            runs.append(Run(subject, movie, "1", f"{subject}_task-{movie}", bold, masks[0], found[0]))
         else:
             missing.append((bold.name, f"no annotation stimuli/{names[0]}"))
     return runs, missing
@@ -116,12 +131,14 @@ def _bids_runs(person: Path, folder: Path, name_part: str) -> tuple[list[Run], l
         inside = bold.parent.relative_to(folder)
         roots = [folder, *list(folder.parents)[:2]]
         events = [p for root in roots if (p := root / inside / f"{stem}_events.tsv").is_file()]
+        # One table at the root may serve all people (BIDS inheritance).
+        events += [p for root in roots if (p := root / f"task-{entities.get('task')}_events.tsv").is_file()]
         if not events:
             missing.append((bold.name, f"no {stem}_events.tsv"))
             continue
         mask = _bids_mask(bold, person)
         number = "-".join(entities[key] for key in ("ses", "run") if key in entities)
-        runs.append(Run(person.name, entities["task"], number or "1", bold, mask, events[0], bool(number)))
+        runs.append(Run(person.name, entities["task"], number or "1", stem, bold, mask, events[0]))
     if not seen:
         missing.append((person.name, "no func/*_bold.nii.gz" + (f" with {name_part!r} in its name" * bool(name_part))))
     return runs, missing

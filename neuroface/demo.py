@@ -14,7 +14,8 @@ from nilearn.datasets import load_mni152_gm_template
 from nilearn.glm.first_level import spm_hrf
 from scipy import ndimage, signal
 
-from neuroface.files import PARTIAL, write_json, write_nifti, write_table
+from neuroface import NeuroFaceError
+from neuroface.files import PARTIAL, read_json, write_json, write_nifti, write_table
 from neuroface.rois import read_rois, sphere_labels, voxel_positions_mm
 
 FILMS = ("aurora", "harbour", "midnight", "orchard")
@@ -50,6 +51,12 @@ def write_demo(folder: Path, roi_file: Path, seed: int, film_s: int = 900, voxel
     """
     folder = Path(folder)
     if folder.exists():
+        truth = folder / "truth" / "truth.json"
+        written_with = read_json(truth)["seed"] if truth.exists() else "another"
+        if written_with != seed:
+            raise NeuroFaceError(
+                f"{folder} was written with seed {written_with}; SEED is {seed}. Delete it, or change DATASET_DIR."
+            )
         return False
     partial = folder.with_name(PARTIAL + folder.name)
     shutil.rmtree(partial, ignore_errors=True)

@@ -130,12 +130,6 @@ def write_nifti(path: Path, data: np.ndarray, affine: np.ndarray, tr_s: float | 
             nib.openers.Opener.default_compresslevel = level
 
 
-def load_mask(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """A mask file as ``(mask (x, y, z) bool, affine (4, 4))``."""
-    image = nib.load(path)
-    return np.asarray(image.dataobj) > 0, image.affine
-
-
 def unmask(matrix: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Put rows of ``matrix`` (n_voxels, n_trs) back at the mask's voxels in C order: (x, y, z, n_trs) float32."""
     volume = np.zeros((*mask.shape, matrix.shape[1]), dtype=np.float32)

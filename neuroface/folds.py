@@ -9,7 +9,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from neuroface import NeuroFaceError
 
 SPLITS = ("window", "run", "subject", "event", "movie")
-INNER_FOLDS = 4  # a quarter of the training set chooses the epoch
+INNER_FOLDS = 4  # about a quarter of the training set chooses the epoch, more where its groups are few
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Fold:
     validation: np.ndarray
     test: np.ndarray
     validation_kept_together: str  # the split that the inner validation set follows
+    n_embargoed: int = 0  # windows in neither set: too close in time to one that is held out or chooses the epoch
 
 
 def groups_of(samples: pd.DataFrame, split: str) -> np.ndarray:
@@ -50,8 +51,8 @@ def make_folds(
     split : "window", "subject", "event", "run" or "movie".
     embargo_trs : for "event", training windows are dropped when fewer than this many volumes lie between them and a
         held-out window of the same film, whoever watched it.
-    selection : "inner": validation is a quarter of the training set, grouped as the split (by event where the
-        training set has a single group); "paper": validation is the held-out fold itself.
+    selection : "inner": validation is about a quarter of the training set, grouped as the split (by event where
+        the training set has a single group); "paper": validation is the held-out fold itself.
 
     Raises
     ------
@@ -78,7 +79,8 @@ def make_folds(
                     f"Split {split!r}, fold {number}: its {name} set has windows of one class only "
                     f"({len(rows)} windows). Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
                 )
-        folds.append(Fold(number, train, validation, test, together))
+        used = len(np.union1d(np.union1d(train, validation), test))
+        folds.append(Fold(number, train, validation, test, together, len(samples) - used))
     return folds
 
 

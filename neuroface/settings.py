@@ -64,6 +64,12 @@ class _Settings(BaseModel):
             )
         if len(set(self.CV_SPLITS)) < len(self.CV_SPLITS):
             raise ValueError(f"CV_SPLITS = {self.CV_SPLITS} names a split twice")
+        if self.WINDOW_TRS * self.TR_S > self.MIN_STRETCH_S + 1e-6:
+            raise ValueError(
+                f"WINDOW_TRS × TR_S = {self.WINDOW_TRS * self.TR_S:g} s is longer than MIN_STRETCH_S = "
+                f"{self.MIN_STRETCH_S:g} s: a window would run past the stretch that gives its label. "
+                f"Lower WINDOW_TRS or raise MIN_STRETCH_S"
+            )
         if self.PLOT_INTERVAL_S[0] >= self.PLOT_INTERVAL_S[1]:
             raise ValueError(f"PLOT_INTERVAL_S = {self.PLOT_INTERVAL_S} ends before it starts")
         return self

@@ -1,5 +1,6 @@
 """What the eight scripts have in common: check the inputs, remember the settings, resume, report, fail in one line."""
 
+import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -7,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from concurrent.futures.process import BrokenProcessPool
@@ -63,6 +65,17 @@ class Stage:
         }
         self._check_own_folder()
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = open(self.folder / ".lock", "w")  # held until this process ends, however it ends
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise NeuroFaceError(
+                f"Another run of {self.script} is at work in {_short(self.folder)}. Wait for it, or stop it first."
+            ) from None
+
+    def __getstate__(self) -> dict:
+        """What a worker process gets to see: everything but the lock, which stays with the script."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
 
     def folder_of(self, number: int) -> Path:
         return self.root / STAGES[number][0]
@@ -102,7 +115,7 @@ class Stage:
         with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
             pickled, keras_too = cloudpickle.dumps(work), "neuroface.backend" in sys.modules
             calls = joblib.Parallel(n_jobs, return_as="generator_unordered")(
-                joblib.delayed(_in_worker)(pickled, unit, keras_too) for unit in missing
+                joblib.delayed(_in_worker)(pickled, unit, keras_too, os.getpid()) for unit in missing
             )
             try:
                 _show_progress(calls, len(missing), what)
@@ -111,6 +124,23 @@ class Stage:
                     f"A worker process was killed while making {what}, most likely for lack of memory. "
                     f"Lower N_JOBS (now {self.cfg.N_JOBS}) and run {self.script} again; it resumes."
                 ) from None
+
+    def take_files(self, fingerprints: dict[str, str]) -> None:
+        """Remember which input files this folder is made from; raise if it was begun with others.
+
+        Parameters
+        ----------
+        fingerprints : file name → whatever changes when the file does (:attr:`neuroface.dataset.Run.fingerprints`).
+        """
+        self._stamp["files"] = fingerprints
+        old = read_json(self._stamp_file).get("files", {}) if self._stamp_file.exists() else fingerprints
+        for name in sorted(old.keys() | fingerprints.keys()):
+            if old.get(name) != fingerprints.get(name):
+                happened = "is new" if name not in old else "is gone" if name not in fingerprints else "has changed"
+                raise NeuroFaceError(
+                    f"{name} {happened} since {_short(self.folder)} was made. Delete {_short(self.folder)} and run "
+                    f"{self.script} again, or choose another RUN_NAME."
+                )
 
     def leave_out(self, what: str, why: str) -> None:
         """Note something that will not be in the results; repeated at the end and in the report."""
@@ -141,7 +171,9 @@ class Stage:
 
     def _name_demo_preset(self, settings: tuple[str, ...]) -> None:
         moved = demo_differences(self.cfg, Path(__file__).parent.parent / "config.py")
-        mine = [f"{name} {here} (else {there})" for name, (here, there) in moved.items() if name in settings]
+        mine = [
+            f"{name} {here} (else {there})" for name, (here, there) in moved.items() if name in (*settings, "N_JOBS")
+        ]
         if mine:
             print(f"  smaller for the demo: {', '.join(mine)}", flush=True)
 
@@ -199,10 +231,19 @@ def run_script(main) -> None:
         sys.exit("\nstopped. What is finished is kept; run the same script again to go on.")
 
 
-def _in_worker(pickled_work: bytes, unit, keras_too: bool) -> None:
+def _in_worker(pickled_work: bytes, unit, keras_too: bool, parent: int) -> None:
+    if "end-with-parent" not in {thread.name for thread in threading.enumerate()}:
+        threading.Thread(target=_end_with_parent, args=(parent,), name="end-with-parent", daemon=True).start()
     if keras_too:
         import neuroface.backend  # noqa: F401  first, so that what TensorFlow says on import is held back
     cloudpickle.loads(pickled_work)(unit)
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this worker when the script is killed: it would go on writing beside a rerun."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _show_progress(results, total: int, what: str) -> None:
@@ -219,10 +260,11 @@ def _show_progress(results, total: int, what: str) -> None:
 
 
 def _stamped(cfg, name: str):
-    """A setting as the stamp holds it; a file by its place beside config.py, so that a study may move."""
+    """A setting as the stamp holds it; a file by its place beside config.py, so that a study may move, and its content."""
     value = getattr(cfg, name, None)
     if name.endswith("_FILE") and value:
-        value = os.path.relpath(value, Path(__file__).parent.parent)
+        content = hashlib.sha256(Path(value).read_bytes()).hexdigest()[:8] if Path(value).is_file() else "missing"
+        value = f"{os.path.relpath(value, Path(__file__).parent.parent)} ({content})"
     return _plain(value)
 
 
@@ -232,9 +274,17 @@ def _plain(value):
 
 
 def _digest(folder: Path) -> str:
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in ("settings.json", "report.json"))
-    rows = [f"{p.relative_to(folder)} {p.stat().st_size}" for p in files if not p.name.startswith(PARTIAL)]
-    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+    """SHA-256 over names and contents of a folder's results."""
+    apart = ("settings.json", "report.json", ".lock")
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name not in apart and not path.name.startswith(PARTIAL):
+            content = hashlib.sha256()
+            with open(path, "rb") as file:
+                while chunk := file.read(2**24):
+                    content.update(chunk)
+            total.update(f"{path.relative_to(folder)} {content.hexdigest()}\n".encode())
+    return total.hexdigest()
 
 
 def _versions() -> dict[str, str]:

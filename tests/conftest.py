@@ -12,7 +12,7 @@ from neuroface import demo
 from neuroface.files import STAGES
 
 ROOT = Path(__file__).parent.parent
-FILM_S, VOXEL_MM, FACE_EFFECT = 600, 10, 2.5
+FILM_S, VOXEL_MM, FACE_EFFECT = 600, 10, 3.0
 
 
 def run(number: int, config: Path) -> subprocess.CompletedProcess:
@@ -20,8 +20,9 @@ def run(number: int, config: Path) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, ROOT / STAGES[number][1]], **popen_arguments(config))
 
 
-def popen_arguments(config: Path) -> dict:
-    return {"env": os.environ | {"NEUROFACE_CONFIG": str(config)}, "cwd": ROOT, "capture_output": True, "text": True}
+def popen_arguments(config: Path, output=subprocess.PIPE) -> dict:
+    env = os.environ | {"NEUROFACE_CONFIG": str(config)}
+    return {"env": env, "cwd": ROOT, "stdout": output, "stderr": output, "text": True}
 
 
 def write_config(path: Path, **settings) -> Path:
@@ -39,7 +40,7 @@ def tiny(tmp_path_factory) -> SimpleNamespace:
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "FACE_EFFECT", FACE_EFFECT)
-        demo.write_demo(folder / "dataset", ROOT / "masks" / "face_rois.tsv", 1, FILM_S, VOXEL_MM)
+        demo.write_demo(folder / "dataset", ROOT / "masks" / "face_rois.tsv", 42, FILM_S, VOXEL_MM)
     config = write_config(folder / "tiny.py", **settings)
     printed = {}
     for number in STAGES:

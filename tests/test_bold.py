@@ -201,3 +201,14 @@ def test_an_image_that_is_no_series_is_refused_with_its_shape(tmp_path, shape):
     with pytest.raises(NeuroFaceError, match="4D") as error:
         bold.open_header(path)
     assert str(shape) in str(error.value)
+
+
+def test_a_mask_comes_back_and_a_damaged_one_is_named(tmp_path):
+    mask = np.random.default_rng(0).random((4, 5, 6)) < 0.5
+    path = tmp_path / "mask.nii.gz"
+    nib.save(nib.Nifti1Image(mask.astype(np.uint8), np.diag([3.0, 3, 3, 1])), path)
+    loaded, affine = bold.read_mask(path)
+    assert loaded.dtype == bool and np.array_equal(loaded, mask) and np.array_equal(affine, np.diag([3.0, 3, 3, 1]))
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(NeuroFaceError, match=r"mask\.nii\.gz cannot be read"):
+        bold.read_mask(path)

@@ -8,7 +8,7 @@ import pytest
 from nilearn.glm.first_level import compute_regressor
 from scipy.special import gammainc
 
-from neuroface import demo, windows
+from neuroface import NeuroFaceError, demo, windows
 from neuroface.dataset import find_runs
 from neuroface.files import read_json
 from neuroface.rois import sphere_labels
@@ -161,8 +161,10 @@ def test_the_same_seed_writes_the_same_bytes_and_another_does_not(written, tmp_p
 
 def test_it_is_not_written_twice(written):
     before = {path: path.stat().st_mtime_ns for path in written.rglob("*")}
-    assert not demo.write_demo(written, ROI_FILE, seed=9)
+    assert not demo.write_demo(written, ROI_FILE, seed=3)
     assert {path: path.stat().st_mtime_ns for path in written.rglob("*")} == before
+    with pytest.raises(NeuroFaceError, match="seed 3; SEED is 9"):
+        demo.write_demo(written, ROI_FILE, seed=9)
 
 
 def test_faces_drive_the_planted_regions(tmp_path):

@@ -63,13 +63,6 @@ def test_nifti_keeps_values_affine_time_step_and_units(tmp_path, tr_s):
     assert image.header.get_xyzt_units() == ("mm", "sec")
 
 
-def test_load_mask_gives_back_a_written_mask(tmp_path):
-    mask = np.random.default_rng(0).random((4, 5, 6)) < 0.5
-    files.write_nifti(tmp_path / "m.nii.gz", mask.astype(np.uint8), AFFINE)
-    loaded, affine = files.load_mask(tmp_path / "m.nii.gz")
-    assert loaded.dtype == bool and np.array_equal(loaded, mask) and np.array_equal(affine, AFFINE)
-
-
 def test_unmask_undoes_indexing_and_is_nilearns():
     rng = np.random.default_rng(0)
     mask = rng.random((4, 5, 6)) < 0.5

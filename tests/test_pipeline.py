@@ -1,5 +1,6 @@
 """The eight scripts on the tiny study: what was planted comes back, nothing is done twice, nothing is lost."""
 
+import fcntl
 import hashlib
 import json
 import re
@@ -27,12 +28,16 @@ def table(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, sep="\t", na_values="n/a")
 
 
+def table_of_folds(folder: Path) -> pd.DataFrame:
+    return pd.concat([table(file) for file in sorted(folder.glob("fold-*.tsv"))])
+
+
 def content(folder: Path) -> dict[str, str]:
     """Digest of every result; times and versions in settings.json aside."""
     return {
         str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in sorted(folder.rglob("*"))
-        if p.is_file() and p.name not in ("settings.json", "report.html", "report.json")
+        if p.is_file() and p.name not in ("settings.json", "report.html", "report.json", ".lock")
     }
 
 
@@ -75,6 +80,25 @@ def test_held_out_windows_are_decoded_above_chance(tiny, split):
     stored = json.loads((tiny.root / "3-model" / split / "metrics.json").read_text())["all_folds"]
     assert stored["accuracy"] == pytest.approx(right.mean())
     assert stored["auc"] == pytest.approx(roc_auc_score(predictions["label"] == "face", predictions["logit"]))
+
+
+def test_the_ladder_and_the_baselines_stand_beside_the_network(tiny):
+    everything = json.loads((tiny.root / "3-model" / "metrics.json").read_text())
+    ladder = everything["linear"]["linear"]
+    assert set(ladder) == {"window", "run", "subject", "event", "movie"} and not everything["not_possible"]
+    for rung in ladder.values():
+        assert rung["p"] == pytest.approx(1 / 201) and rung["balanced_accuracy"] > rung["null_95"]
+    # With labels that mean nothing, a split that keeps moments together is at chance: nothing leaks.
+    assert abs(ladder["movie"]["null_mean"] - 0.5) < 0.02 and abs(ladder["event"]["null_mean"] - 0.5) < 0.02
+    assert set(everything["linear"]) == {"linear", "linear-mean", "face-rois"}
+    for split in ("window", "movie"):
+        result = everything["network"][split]
+        low, high = result["intervals_95"]["people"]["accuracy"]
+        assert low <= result["all_folds"]["accuracy"] <= high
+        shuffled = table_of_folds(tiny.root / "3-model" / split / "shuffled-cnn")
+        right = (shuffled["probability"] > 0.5) == (shuffled["label"] == "face")
+        assert result["shuffled_cnn"]["accuracy"] == pytest.approx(right.mean())
+        assert result["cost"]["seconds"] > 0 and result["cost"]["peak_memory_gb"] > 0.1
 
 
 def test_no_film_is_in_two_movie_folds(tiny):
@@ -148,7 +172,7 @@ def test_moment_by_moment_predictions_follow_the_true_timeline(tiny):
         right_clock.append(roc_auc_score(rows["face"][there], rows["probability"][there]))
         wrong_clock.append(roc_auc_score(np.roll(rows["face"], 60)[there], rows["probability"][there]))
     assert len(right_clock) == PEOPLE
-    assert np.mean(right_clock) > 0.7 and min(right_clock) > 0.55
+    assert np.mean(right_clock) > 0.65 and min(right_clock) > 0.55
     assert abs(np.mean(wrong_clock) - 0.5) < 0.1
 
 
@@ -187,11 +211,7 @@ def test_a_killed_script_resumes_and_ends_with_the_same_results(tiny, tmp_path):
     root, config = copy_of(tiny, tmp_path)
     whole = content(root / "4-attributions")
     shutil.rmtree(root / "4-attributions" / "sub-1")
-    arguments = popen_arguments(config)
-    del arguments["capture_output"]
-    script = subprocess.Popen(
-        [sys.executable, ROOT / STAGES[4][1]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **arguments
-    )
+    script = subprocess.Popen([sys.executable, ROOT / STAGES[4][1]], **popen_arguments(config, subprocess.DEVNULL))
     journal = root / "4-attributions" / "sub-1"
     deadline = time.monotonic() + 60
     while not (listed := list(journal.glob("partial-*_completeness.tsv"))) and time.monotonic() < deadline:
@@ -207,11 +227,54 @@ def test_a_killed_script_resumes_and_ends_with_the_same_results(tiny, tmp_path):
     assert content(root / "4-attributions") == whole
 
 
+def test_workers_end_when_their_script_is_killed(tiny, tmp_path):
+    root, _ = copy_of(tiny, tmp_path)
+    config = write_config(tmp_path / "two.py", **tiny.settings | {"DATA_DIR": str(tmp_path), "N_JOBS": 2})
+    shutil.rmtree(root / "5-brain-maps")
+    script = subprocess.Popen([sys.executable, ROOT / STAGES[5][1]], **popen_arguments(config, subprocess.DEVNULL))
+    deadline = time.monotonic() + 60
+    while not list(root.glob("5-brain-maps/sub-*/*_ig.nii.gz")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    script.kill()
+    script.wait()
+    time.sleep(1.5)
+    count = len(list(root.glob("5-brain-maps/*/*_ig.nii.gz")))
+    time.sleep(0.5)
+    assert 0 < count == len(list(root.glob("5-brain-maps/*/*_ig.nii.gz")))
+    assert run(5, config).returncode == 0
+    assert content(root / "5-brain-maps") == content(tiny.root / "5-brain-maps")
+
+
+def test_two_runs_of_one_script_do_not_meet(tiny, tmp_path):
+    root, config = copy_of(tiny, tmp_path)
+    with open(root / "5-brain-maps" / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = run(5, config)
+    assert done.returncode == 1 and "Another run of 5-revert-IG-tobrain.py is at work" in done.stderr
+
+
+def test_input_that_changed_is_noticed_by_name(tiny, tmp_path):
+    root, _ = copy_of(tiny, tmp_path)
+    shutil.copytree(tiny.dataset, tmp_path / "dataset")
+    changes = {"DATA_DIR": str(tmp_path), "DATASET_DIR": str(tmp_path / "dataset")}
+    config = write_config(tmp_path / "moved.py", **tiny.settings | changes)
+    assert run(1, config).returncode == 0, "the same data in another place"
+    annotation = next((tmp_path / "dataset" / "stimuli").glob("*.1D"))
+    annotation.write_text(annotation.read_text().replace("4.0 ", "4.2 ", 1))
+    for number in (1, 8):
+        done = run(number, config)
+        assert done.returncode == 1 and f"{annotation.name} has changed" in done.stderr
+    shutil.rmtree(root / "1-windows")
+    assert run(1, config).returncode == 0
+    done = run(2, config)
+    assert done.returncode == 1 and "was made from an earlier 1-windows" in done.stderr
+
+
 def test_a_missing_input_names_the_script_to_run(tiny, tmp_path):
     config = write_config(tmp_path / "empty.py", **tiny.settings | {"RUN_NAME": "empty"})
     done = run(3, config)
     assert done.returncode == 1
-    assert "Run: python 2-load-data.py" in done.stderr and "Traceback" not in done.stderr
+    assert "Run: python 1-preprocess_naturalistic_fmri.py" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_the_report_is_one_file_that_needs_no_network(tiny):
