@@ -17,7 +17,6 @@ Takes     full size (41,489 voxels): 10 s per step of 20 windows on 2 CPU cores 
 import json
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -31,7 +30,7 @@ from neuroface.folds import SPLITS, Fold, make_folds
 from neuroface.linear import decision_values, window_features, window_kernel
 from neuroface.metrics import CALIBRATION_BINS, balanced_accuracies, scores, scores_by
 from neuroface.network import logit_network, multiply_adds, predict_logits
-from neuroface.report import Section
+from neuroface.report import Section, save_figure
 from neuroface.rois import read_rois, sphere_labels, voxel_positions_mm
 from neuroface.settings import load_settings
 from neuroface.stage import Stage, run_script
@@ -265,7 +264,7 @@ def plot_history(history: pd.DataFrame, target: Path) -> None:
             axis.plot(mean.index, mean, color=colour, label=label)
         axis.set(xlabel="epoch", ylabel=name)
         axis.legend(frameon=False)
-    save(figure, target)
+    save_figure(figure, target)
 
 
 def plot_results(predictions: pd.DataFrame, y: np.ndarray, folds: list[Fold], title: str, target: Path) -> None:
@@ -288,13 +287,7 @@ def plot_results(predictions: pd.DataFrame, y: np.ndarray, folds: list[Fold], ti
     calibration.set(xlabel="predicted probability of a face", ylabel="share of faces", title="reliability, 10 bins")
     calibration.get_legend().remove()
     figure.suptitle(f"{title}\n", fontsize=13)
-    save(figure, target)
-
-
-def save(figure, target: Path) -> None:
-    with atomic(target) as partial:
-        figure.savefig(partial, dpi=150)
-    plt.close(figure)
+    save_figure(figure, target)
 
 
 def describe(stage: Stage, results: dict, linear: dict, impossible: dict, X: np.ndarray, cfg) -> Section:
@@ -382,5 +375,4 @@ def model_rows(split: str, result: dict, linear: dict, X: np.ndarray, cfg) -> li
 
 
 if __name__ == "__main__":
-    matplotlib.use("Agg")
     run_script(main)

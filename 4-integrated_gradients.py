@@ -13,7 +13,6 @@ Takes     IG_STEPS forward and backward passes per window: 47 s at full size wit
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -22,7 +21,6 @@ from neuroface.attribution import gradient_of_model, integrated_gradients, quadr
 from neuroface.files import (
     LABELS,
     PARTIAL,
-    atomic,
     attribution_file,
     completeness_file,
     model_file,
@@ -32,7 +30,7 @@ from neuroface.files import (
     write_table,
 )
 from neuroface.network import predict_logits
-from neuroface.report import Section
+from neuroface.report import Section, save_figure
 from neuroface.settings import load_settings
 from neuroface.stage import Stage, run_script
 
@@ -130,9 +128,7 @@ def describe(stage: Stage, units: list[tuple], cfg) -> Section:
         right.plot(np.arange(1, len(share) + 1), share / share.sum(), marker="o", color=colour, label=label)
     right.set(xlabel="volume in window", ylabel="share of absolute attribution", ylim=(0, None), title="when")
     right.legend(frameon=False)
-    with atomic(path) as partial:
-        figure.savefig(partial, dpi=150)
-    plt.close(figure)
+    save_figure(figure, path)
     section = Section(
         "Attributions",
         f"Integrated Gradients of the logit, {cfg.IG_RULE} rule, {cfg.IG_STEPS} steps, zero baseline; "
@@ -159,5 +155,4 @@ def describe(stage: Stage, units: list[tuple], cfg) -> Section:
 
 
 if __name__ == "__main__":
-    matplotlib.use("Agg")
     run_script(main)

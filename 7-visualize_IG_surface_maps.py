@@ -12,7 +12,6 @@ Takes     seconds
 import warnings
 from pathlib import Path
 
-import matplotlib
 import nibabel as nib
 import numpy as np
 from matplotlib import pyplot as plt
@@ -23,8 +22,8 @@ from nilearn.datasets import load_fsaverage, load_fsaverage_data
 from nilearn.surface import SurfaceImage
 
 from neuroface import NeuroFaceError
-from neuroface.files import LABELS, atomic, average_file
-from neuroface.report import Section
+from neuroface.files import LABELS, average_file
+from neuroface.report import Section, save_figure
 from neuroface.rois import read_rois, sphere_labels
 from neuroface.settings import load_settings
 from neuroface.stage import Stage, run_script
@@ -129,9 +128,7 @@ def draw(values: dict, hemispheres: dict, title: str, legend: str, cfg, target: 
     bar.formatter = FuncFormatter(lambda value, _: f"{value / 10.0**power:g}")
     bar.set_label(f"attribution, 10$^{{{power}}}$ logit per voxel and volume (positive: {legend})")
     figure.suptitle(title)
-    with atomic(target) as partial:
-        figure.savefig(partial, dpi=150)
-    plt.close(figure)
+    save_figure(figure, target)
 
 
 class Hemisphere:
@@ -181,5 +178,4 @@ def _crossings(points: np.ndarray, faces: np.ndarray, region: np.ndarray) -> np.
 
 
 if __name__ == "__main__":
-    matplotlib.use("Agg")
     run_script(main)

@@ -13,17 +13,16 @@ Takes     a forward pass per volume (0.12 s at full size on 2 CPU cores); memory
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
 from neuroface import NeuroFaceError, bold, windows
 from neuroface.dataset import Run, find_runs
-from neuroface.files import atomic, model_file, read_json, read_table, write_json, write_table
+from neuroface.files import model_file, read_json, read_table, write_json, write_table
 from neuroface.metrics import scores
 from neuroface.network import load_network, logit_network, predict_logits
-from neuroface.report import Section
+from neuroface.report import Section, save_figure
 from neuroface.settings import load_settings
 from neuroface.stage import Stage, run_script
 
@@ -167,9 +166,7 @@ def plot_timeline(table: pd.DataFrame, result: dict, cfg, target: Path) -> None:
         bottom.fill_between(time_s, height + 0.1, height + 0.1 + 0.8 * values, step="mid", color=colour, linewidth=0)
     bottom.set(yticks=(0.5, 1.5), yticklabels=("predicted", "true"), ylim=(0, 2), xlabel="second of the film")
     figure.suptitle(f"{result['run']}: AUC {result['auc']:.2f} ({seen_text(result)})", fontsize=11)
-    with atomic(target) as partial:
-        figure.savefig(partial, dpi=110)
-    plt.close(figure)
+    save_figure(figure, target, dpi=110)
 
 
 def describe(stage: Stage, runs: list[Run], results: list[dict]) -> Section:
@@ -202,5 +199,4 @@ def describe(stage: Stage, runs: list[Run], results: list[dict]) -> Section:
 
 
 if __name__ == "__main__":
-    matplotlib.use("Agg")
     run_script(main)

@@ -5,9 +5,12 @@ import json
 from pathlib import Path
 
 import jinja2
+import matplotlib
+from matplotlib import pyplot as plt
 
 from neuroface.files import STAGES, atomic, write_json
 
+matplotlib.use("Agg")  # figures go to files, on machines without a screen too
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
@@ -34,6 +37,13 @@ class Section:
     def figure(self, path: Path, caption: str) -> None:
         """A PNG inside the run's folder, embedded when the page is written; ``caption`` says how to read it."""
         self.blocks.append({"kind": "figure", "path": str(path), "caption": caption})
+
+
+def save_figure(figure, path: Path, dpi: int = 150) -> None:
+    """Write a matplotlib figure as PNG, whole or not at all, and close it."""
+    with atomic(path) as partial:
+        figure.savefig(partial, dpi=dpi)
+    plt.close(figure)
 
 
 def add_section(root: Path, folder: Path, section: Section) -> Path:

@@ -8,20 +8,14 @@ import os
 import platform
 import subprocess
 import sys
-import threading
 import time
-import warnings
-from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime, timezone
 from pathlib import Path
-
-import cloudpickle
-import joblib
-from tqdm import tqdm
 
 from neuroface import NeuroFaceError, __version__, report
 from neuroface.files import PARTIAL, STAGES, read_json, write_json
 from neuroface.settings import demo_differences
+from neuroface.workers import run_units
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "nibabel", "nilearn", "pandas", "matplotlib")
 
@@ -85,15 +79,10 @@ class Stage:
 
         Parameters
         ----------
-        work : writes the unit's files, the one that ``done`` looks for last. It may run in another process: large
-            arrays reach it as paths.
+        work : writes the unit's files, the one that ``done`` looks for last. See :func:`neuroface.workers.run_units`.
         done : ``done(unit)`` tells whether an earlier run of this script made it.
         what : name of the units, in the plural.
 
-        Raises
-        ------
-        NeuroFaceError
-            If a worker process dies, as it does when memory runs out.
         """
         units = list(units)
         missing = [unit for unit in units if not done(unit)]
@@ -103,27 +92,7 @@ class Stage:
             return
         self._worked = True
         write_json(self._stamp_file, self._stamp)  # unfinished from here on
-        n_jobs = min(self.cfg.N_JOBS, len(missing))
-        if n_jobs == 1:
-            _show_progress(map(work, missing), len(missing), what)
-            return
-        threads = max(1, (os.cpu_count() or 1) // n_jobs)
-        # joblib limits BLAS and OpenMP in its workers; TensorFlow has a pool of its own.
-        os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": str(threads)}
-        # TensorFlow keeps some memory after each fold; joblib then renews the worker, and no work is lost.
-        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
-            pickled, keras_too = cloudpickle.dumps(work), "neuroface.backend" in sys.modules
-            calls = joblib.Parallel(n_jobs, return_as="generator_unordered")(
-                joblib.delayed(_in_worker)(pickled, unit, keras_too, os.getpid()) for unit in missing
-            )
-            try:
-                _show_progress(calls, len(missing), what)
-            except BrokenProcessPool:
-                raise NeuroFaceError(
-                    f"A worker process was killed while making {what}, most likely for lack of memory. "
-                    f"Lower N_JOBS (now {self.cfg.N_JOBS}) and run {self.script} again; it resumes."
-                ) from None
+        run_units(work, missing, self.cfg.N_JOBS, what)
 
     def take_files(self, fingerprints: dict[str, str]) -> None:
         """Remember which input files this folder is made from; raise if it was begun with others.
@@ -229,34 +198,6 @@ def run_script(main) -> None:
         )
     except KeyboardInterrupt:
         sys.exit("\nstopped. What is finished is kept; run the same script again to go on.")
-
-
-def _in_worker(pickled_work: bytes, unit, keras_too: bool, parent: int) -> None:
-    if "end-with-parent" not in {thread.name for thread in threading.enumerate()}:
-        threading.Thread(target=_end_with_parent, args=(parent,), name="end-with-parent", daemon=True).start()
-    if keras_too:
-        import neuroface.backend  # noqa: F401  first, so that what TensorFlow says on import is held back
-    cloudpickle.loads(pickled_work)(unit)
-
-
-def _end_with_parent(parent: int) -> None:
-    """End this worker when the script is killed: it would go on writing beside a rerun."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
-
-
-def _show_progress(results, total: int, what: str) -> None:
-    """Exhaust ``results`` behind a bar, or behind a plain line now and then where the output is not a terminal."""
-    if sys.stderr.isatty():
-        for _ in tqdm(results, total=total, desc=f"  {what}", unit=""):
-            pass
-        return
-    last = time.monotonic()
-    for count, _ in enumerate(results, 1):
-        if count == total > 1 or time.monotonic() - last > 10:
-            print(f"  {what}: {count} of {total}", flush=True)
-            last = time.monotonic()
 
 
 def _stamped(cfg, name: str):
