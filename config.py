@@ -21,9 +21,9 @@ EXCLUDE: tuple[str, ...] = ()
 DEMO: dict[str, object] = {
     "CNN_FILTERS": (8, 8, 8),
     "CNN_DENSE_UNITS": 32,
-    "EPOCHS": 8,
+    "EPOCHS": 7,
     "BATCH_SIZE": 8,
-    "LEARNING_RATE": 0.001,
+    "LEARNING_RATE": 0.003,
     "N_PERMUTATIONS": 200,
     "IG_STEPS": 30,
     "PLOT_INTERVAL_S": (100.0, 500.0),

@@ -73,8 +73,6 @@ def _compiled_gradient(logit_model: keras.Model):
 
     import jax
 
-    state = [v.value for v in logit_model.trainable_variables], [v.value for v in logit_model.non_trainable_variables]
-
     def total(windows, trainable, fixed):
         logits = logit_model.stateless_call(trainable, fixed, windows[..., None], training=False)[0][:, 0]
         return logits.sum(), logits
@@ -82,7 +80,10 @@ def _compiled_gradient(logit_model: keras.Model):
     gradient = jax.jit(jax.grad(total, has_aux=True))
 
     def compute(windows):
-        gradients, logits = gradient(windows, *state)
+        # Read anew each time: Keras' own predict() gives the variables new buffers and deletes the old ones.
+        trainable = [v.value for v in logit_model.trainable_variables]
+        fixed = [v.value for v in logit_model.non_trainable_variables]
+        gradients, logits = gradient(windows, trainable, fixed)
         return logits, gradients
 
     return compute

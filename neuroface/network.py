@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from neuroface import NeuroFaceError
@@ -76,6 +77,52 @@ def load_network(path: Path, n_voxels: int, window_trs: int) -> keras.Model:
             f"{path} takes windows of {model.input_shape[1:3]}; the data have {(n_voxels, window_trs)}."
         )
     return model
+
+
+def load_released_weights(
+    path: Path,
+    n_voxels: int,
+    window_trs: int,
+    filters: tuple[int, int, int] = (64, 32, 32),
+    dense_units: int = 128,
+) -> keras.Model:
+    """The network with the weights of an ``.h5`` file that the paper's released code saved.
+
+    Only arrays are read from the file (Keras 2: a whole model, or weights alone), matched by the order of the layers,
+    whatever their names. To explain windows or predict runs with it, save it as a fold model:
+    ``load_released_weights(path, 41489, 10).save(model_file(folder, split, fold))``.
+
+    Parameters
+    ----------
+    n_voxels, window_trs, filters, dense_units : the network's shape when it was trained, as in :func:`build_network`.
+
+    Returns
+    -------
+    (n, n_voxels, window_trs, 1) → probability of a face (n, 1), float32.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the file does not hold such weights, or their number or shapes differ from the network's.
+    """
+    network = build_network(n_voxels, window_trs, filters, dense_units)
+    layers = [layer for layer in network.layers if layer.weights]
+    try:
+        with h5py.File(path) as file:
+            root = file.get("model_weights", file)
+            groups = [root[name] for name in root.attrs["layer_names"]]
+            stored = {group.name: [np.array(group[name]) for name in group.attrs["weight_names"]] for group in groups}
+    except (OSError, KeyError) as error:
+        raise NeuroFaceError(f"{path} does not hold weights as Keras 2 saves them in HDF5 ({error}).") from None
+    stored = {name: arrays for name, arrays in stored.items() if arrays}
+    if len(stored) != len(layers):
+        raise NeuroFaceError(f"{path} holds {len(stored)} layers with weights; the network has {len(layers)}.")
+    for layer, (name, arrays) in zip(layers, stored.items()):
+        found, expected = ([tuple(a.shape) for a in side] for side in (arrays, layer.weights))
+        if found != expected:
+            raise NeuroFaceError(f"{path}: {name} ({layer.name} here) has shapes {found}; expected {expected}.")
+        layer.set_weights(arrays)
+    return network
 
 
 def logit_network(model: keras.Model) -> keras.Model:

@@ -10,12 +10,13 @@ import psutil
 from sklearn.utils.class_weight import compute_class_weight
 
 from neuroface import NeuroFaceError
-from neuroface.backend import HAS_GPU, keras
+from neuroface.backend import HAS_GPU, keras, set_random_seed
 from neuroface.folds import Fold
 from neuroface.network import BLOCKS, WindowBatches, build_network
 
 # Bytes that a training step holds per activation of the three convolutions: the values of five layers each, what their
-# gradients need, and the gradients. Measured: 1.0 GB per window at 41,489 voxels in float32, 139 MB of activations.
+# gradients need, and the gradients. Measured in float32: 19 to 31 between 4,000 and 41,489 voxels, and 1 GB for Python and
+# TensorFlow, which the share of memory left free in windows_per_pass covers.
 BYTES_PER_ACTIVATION = 30
 PRECISIONS = {"float32": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
 
@@ -34,6 +35,8 @@ def train_network(
     seed: int,
     n_jobs: int = 1,
     voxel_order: np.ndarray | None = None,
+    per_pass: int | None = None,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
 ) -> tuple[keras.Model, pd.DataFrame, dict]:
     """Train on ``fold.train`` and keep the epoch, and the learning rate, that are best on ``fold.validation``.
 
@@ -44,6 +47,8 @@ def train_network(
     precision : "float32", "float16", "bfloat16", or "auto": float16 on a GPU, float32 on a CPU.
     n_jobs : trainings that share this machine's memory.
     voxel_order : (n_voxels,) a permutation under which the network sees the voxels; None: as in the mask.
+    per_pass : windows that go through the network at once, a divisor of ``batch_size``; None: as many as fit.
+    callbacks : further ones, for a look at training from outside.
 
     Returns
     -------
@@ -55,13 +60,13 @@ def train_network(
         If not even one window fits the memory, or the loss becomes NaN.
     """
     shape = (X.shape[1], X.shape[2], filters, dense_units)
-    per_pass = windows_per_pass(*shape, batch_size, n_jobs)
+    per_pass = per_pass or windows_per_pass(*shape, batch_size, n_jobs)
     weights = dict(enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train])))
     dtype = training_dtype(precision)
     histories, best, best_weights, seconds = [], -np.inf, None, []
     for rate in learning_rates:
         keras.utils.clear_session()
-        keras.utils.set_random_seed(seed)
+        set_random_seed(seed)
         network = build_network(*shape, dtype=dtype)
         network.compile(
             _optimizer(rate, batch_size // per_pass, dtype),
@@ -69,7 +74,8 @@ def train_network(
             metrics=["accuracy"],
             # With weights that balance the classes this is the balanced accuracy; in balanced data it equals accuracy.
             weighted_metrics=[keras.metrics.BinaryAccuracy("balanced_accuracy")],
-            jit_compile=HAS_GPU,  # XLA on the CPU is slower than the plain graph
+            # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one operation at a time.
+            jit_compile=HAS_GPU or keras.backend.backend() == "jax",
         )
         clock = _EpochClock()
         try:
@@ -86,6 +92,7 @@ def train_network(
                     ),
                     keras.callbacks.TerminateOnNaN(raise_error=True),
                     clock,
+                    *callbacks,
                 ],
             )
         except Exception as error:

@@ -1,0 +1,113 @@
+"""TensorFlow and JAX: the same weights give the same answers, and the stages run on both."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT, popen_arguments, write_config
+
+from neuroface.files import STAGES, open_npy, read_table
+
+pytest.importorskip("jax", reason="JAX is an extra: pip install 'jax[cpu]'")
+
+SHAPE = dict(n_voxels=40, window_trs=8, filters=(4, 4, 4), dense_units=8)
+# Runs in a process of its own, because Keras takes its backend once. Files: X.npy, y.npy, fixed.keras → answers.npz.
+ANSWER = """
+import sys
+from pathlib import Path
+import numpy as np
+from neuroface.attribution import LogitGradient, integrated_gradients, quadrature
+from neuroface.backend import keras
+from neuroface.folds import Fold
+from neuroface.network import load_network, logit_network, predict_logits
+from neuroface.training import train_network
+
+folder = Path(sys.argv[1])
+X, y = np.load(folder / "X.npy", mmap_mode="r"), np.load(folder / "y.npy")
+network = load_network(folder / "fixed.keras", *X.shape[1:])
+gradient = LogitGradient(network, 5)  # before a prediction: it must outlive it
+logits = predict_logits(gradient.logit_model, X, 16)
+steps = quadrature("right", 12)
+maps = np.stack([integrated_gradients(gradient, window, np.zeros_like(window), *steps) for window in X[:4]])
+rows = np.arange(len(X))
+fold = Fold(1, rows[:48], rows[48:64], rows[64:], "window")
+trained = {}
+for per_pass in (8, 4):
+    fitted, history, _ = train_network(
+        X, y, fold, filters=(4, 4, 4), dense_units=8, epochs=2, batch_size=8, learning_rates=(1e-3,),
+        precision="float32", seed=3, per_pass=per_pass,
+    )
+    trained[f"trained_{per_pass}"] = predict_logits(logit_network(fitted), X[fold.test], 8)
+np.savez(folder / f"{keras.backend.backend()}.npz", logits=logits, maps=maps, losses=history["loss"], **trained)
+"""
+
+
+def answers(folder, backend):
+    arguments = dict(env=os.environ | {"KERAS_BACKEND": backend}, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", ANSWER, folder], **arguments)
+    assert done.returncode == 0, done.stderr
+    return dict(np.load(folder / f"{backend}.npz"))
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    from neuroface.backend import keras
+    from neuroface.network import build_network
+
+    folder = tmp_path_factory.mktemp("backends")
+    rng = np.random.default_rng(0)
+    y = np.arange(80) % 2
+    X = rng.standard_normal((80, SHAPE["n_voxels"], SHAPE["window_trs"])).astype(np.float32)
+    X[:, 10:20] += 1.5 * y[:, None, None]
+    np.save(folder / "X.npy", X)
+    np.save(folder / "y.npy", y)
+    keras.utils.set_random_seed(1)
+    network = build_network(**SHAPE)
+    network.set_weights([w + 0.1 * rng.random(w.shape) for w in network.get_weights()])
+    network.save(folder / "fixed.keras")
+    return {backend: answers(folder, backend) for backend in ("tensorflow", "jax")}
+
+
+def test_the_same_weights_give_the_same_logits(both):
+    tensorflow, jax = both["tensorflow"], both["jax"]
+    assert tensorflow["logits"].std() > 0.01
+    np.testing.assert_allclose(jax["logits"], tensorflow["logits"], atol=1e-4)
+
+
+def test_the_same_weights_give_the_same_attributions(both):
+    tensorflow, jax = both["tensorflow"], both["jax"]
+    for mine, theirs in zip(jax["maps"], tensorflow["maps"]):
+        assert np.linalg.norm(mine - theirs) < 1e-4 * np.linalg.norm(theirs)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_training_works_on_both(both, backend):
+    found = both[backend]
+    for name in ("trained_8", "trained_4"):  # a batch at once, and accumulated over two passes
+        assert np.isfinite(found[name]).all() and found[name].std() > 0
+    assert np.isfinite(found["losses"]).all()
+
+
+def test_stages_4_and_8_run_on_jax_with_models_trained_on_tensorflow(tiny, tmp_path):
+    """Their folders are linked into a study of its own, less what stages 4 and 8 wrote."""
+    study = tmp_path / tiny.root.name
+    study.mkdir()
+    for number in (1, 2, 3):
+        (study / STAGES[number][0]).symlink_to(tiny.root / STAGES[number][0])
+    config = write_config(tmp_path / "jax.py", **tiny.settings | {"DATA_DIR": str(tmp_path)})
+    arguments = popen_arguments(config)
+    arguments["env"] |= {"KERAS_BACKEND": "jax"}
+    for number in (4, 8):
+        done = subprocess.run([sys.executable, ROOT / STAGES[number][1]], **arguments)
+        assert done.returncode == 0, done.stderr
+    errors = []
+    for file in sorted(tiny.root.glob(f"{STAGES[4][0]}/*/*_ig.npy")):
+        theirs, mine = open_npy(file), open_npy(study / file.relative_to(tiny.root))
+        errors += [np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in zip(mine, theirs)]
+    # Where rounding decides a tie in a max-pooling or at a leaky rectifier's kink, one step's gradient takes another way.
+    assert np.median(errors) < 1e-5 and max(errors) < 0.05
+    for file in sorted(tiny.root.glob(f"{STAGES[8][0]}/*_predictions.tsv")):
+        theirs, mine = read_table(file), read_table(study / file.relative_to(tiny.root))
+        np.testing.assert_allclose(mine["logit"], theirs["logit"], atol=1e-4)
