@@ -14,7 +14,7 @@ Takes     full size (41,489 voxels): 10 s per step of 20 windows on 2 CPU cores 
           (gradients accumulate over smaller passes); plan for a GPU. Linear models: minutes
 """
 
-import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay, balanced_ac
 
 from neuroface import NeuroFaceError
 from neuroface.bold import read_mask
-from neuroface.files import atomic, model_file, open_npy, read_table, write_json, write_table
+from neuroface.files import atomic, model_file, open_npy, read_json, read_table, write_json, write_table
 from neuroface.folds import SPLITS, Fold, make_folds
 from neuroface.linear import decision_values, window_features, window_kernel
 from neuroface.metrics import CALIBRATION_BINS, balanced_accuracies, scores, scores_by
@@ -80,8 +80,12 @@ def main():
 
     def run_linear(features):
         voxels = face_voxels(stage, cfg) if features == "face-rois" else None
-        blocks = window_features(X, "mean" if features == "linear-mean" else "window", voxels)
-        write_json(linear_file(stage, features), linear_scores(window_kernel(blocks), y, samples, folds, cfg))
+        kind, started = "mean" if features == "linear-mean" else "window", time.monotonic()
+        kernel = window_kernel(window_features(X, kind, voxels))
+        result = linear_scores(kernel, y, samples, folds, cfg)
+        n_features = (X.shape[1] if voxels is None else int(voxels.sum())) * (1 if kind == "mean" else X.shape[2])
+        cost = {"parameters": n_features + 1, "seconds": round(time.monotonic() - started, 1)}
+        write_json(linear_file(stage, features), {"scores": result, "cost": cost})
 
     models = [b for b in NAMES if b in cfg.BASELINES or b == "linear"]  # "linear" makes the ladder
     if "face-rois" in models and cfg.SPACE != "MNI":
@@ -89,10 +93,15 @@ def main():
         models.remove("face-rois")
     stage.each(run_linear, models, lambda features: linear_file(stage, features).exists(), "linear models")
 
-    linear = {features: json.loads(linear_file(stage, features).read_text()) for features in models}
+    stored = {features: read_json(linear_file(stage, features)) for features in models}
+    linear = {features: content["scores"] for features, content in stored.items()}
+    costs = {features: content["cost"] for features, content in stored.items()}
     results = {split: summarize(stage, split, folds[split], samples, cfg) for split in cfg.CV_SPLITS}
-    write_json(stage.folder / "metrics.json", {"network": results, "linear": linear, "not_possible": impossible})
-    stage.finish(f"{len(units)} fold models", describe(stage, results, linear, impossible, X, cfg))
+    write_json(
+        stage.folder / "metrics.json",
+        {"network": results, "linear": linear, "linear_cost": costs, "not_possible": impossible},
+    )
+    stage.finish(f"{len(units)} fold models", describe(stage, results, linear, costs, impossible, X, cfg))
 
 
 def load_dataset(folder: Path) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
@@ -200,7 +209,7 @@ def joined(stage: Stage, variant: str, split: str, folds: list[Fold], n: int) ->
         raise NeuroFaceError(
             f"{files[0].parent} does not predict each window once. Delete it and run this script again."
         )
-    costs = pd.DataFrame([json.loads(f.with_name(f"cost-{k.number}.json").read_text()) for f, k in zip(files, folds)])
+    costs = pd.DataFrame([read_json(f.with_name(f"cost-{k.number}.json")) for f, k in zip(files, folds)])
     cost = {
         "parameters": int(costs["parameters"].iloc[0]),
         "seconds": float(costs["seconds"].sum()),
@@ -290,7 +299,7 @@ def plot_results(predictions: pd.DataFrame, y: np.ndarray, folds: list[Fold], ti
     save_figure(figure, target)
 
 
-def describe(stage: Stage, results: dict, linear: dict, impossible: dict, X: np.ndarray, cfg) -> Section:
+def describe(stage: Stage, results: dict, linear: dict, costs: dict, impossible: dict, X: np.ndarray, cfg) -> Section:
     section = Section(
         "Decoding",
         f"Is a held-out window a face window? The same network under each cross-validation, {HELD_OUT[cfg.SELECTION]}. "
@@ -317,8 +326,8 @@ def describe(stage: Stage, results: dict, linear: dict, impossible: dict, X: np.
     for split, result in results.items():
         section.table(
             ["model", "accuracy", "balanced accuracy", "AUC", "parameters", "multiply-adds per window", "training, s"],
-            model_rows(split, result, linear, X, cfg),
-            f"Models on the same {split} folds" + MARK[cfg.SELECTION],
+            model_rows(split, result, linear, costs, X, cfg),
+            f"Models on the same {split} folds{MARK[cfg.SELECTION]}. Seconds: all folds; for ridge, all splits and relabellings.",
         )
     names = ["n", "accuracy", "balanced_accuracy", "auc", "pr_auc", "f1", "mcc", "brier", "calibration_error"]
     rows = [
@@ -361,17 +370,17 @@ def ladder_row(split: str, result: dict | None, why_not: str | None) -> tuple:
     return KEPT_OUT[split], f"{result['balanced_accuracy']:.1%}", f"{result['auc']:.3f}", null, p_text(result)
 
 
-def model_rows(split: str, result: dict, linear: dict, X: np.ndarray, cfg) -> list[tuple]:
-    operations = f"{multiply_adds(X.shape[1], X.shape[2], cfg.CNN_FILTERS, cfg.CNN_DENSE_UNITS):,}"
+def model_rows(split: str, result: dict, linear: dict, costs: dict, X: np.ndarray, cfg) -> list[tuple]:
+    network = multiply_adds(X.shape[1], X.shape[2], cfg.CNN_FILTERS, cfg.CNN_DENSE_UNITS)
 
-    def row(name, s, cost=None):
-        spent = (f"{cost['parameters']:,}", operations, f"{cost['seconds']:.0f}") if cost else ("", "", "")
+    def row(name, s, cost, operations):
+        spent = f"{cost['parameters']:,}", f"{operations:,}", f"{cost['seconds']:.0f}"
         return name, f"{s['accuracy']:.3f}", f"{s['balanced_accuracy']:.3f}", f"{s['auc']:.3f}", *spent
 
-    rows = [row("voxel-time CNN", result["all_folds"], result["cost"])]
+    rows = [row("voxel-time CNN", result["all_folds"], result["cost"], network)]
     if "shuffled_cnn" in result:
-        rows.append(row("CNN, voxels in random order", result["shuffled_cnn"], result["shuffled_cnn"]["cost"]))
-    return rows + [row(NAMES[features], linear[features][split]) for features in linear if split in linear[features]]
+        rows.append(row("CNN, voxels in random order", result["shuffled_cnn"], result["shuffled_cnn"]["cost"], network))
+    return rows + [row(NAMES[name], linear[name][split], costs[name], costs[name]["parameters"] - 1) for name in linear]
 
 
 if __name__ == "__main__":
