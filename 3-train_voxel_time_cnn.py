@@ -327,7 +327,7 @@ def describe(stage: Stage, results: dict, linear: dict, costs: dict, impossible:
         section.table(
             ["model", "accuracy", "balanced accuracy", "AUC", "parameters", "multiply-adds per window", "training, s"],
             model_rows(split, result, linear, costs, X, cfg),
-            f"Models on the same {split} folds{MARK[cfg.SELECTION]}. Seconds: all folds; ridge: all splits and relabellings.",
+            f"Models on the same {split} folds{MARK[cfg.SELECTION]}. Seconds: all folds together.",
         )
     names = ["n", "accuracy", "balanced_accuracy", "auc", "pr_auc", "f1", "mcc", "brier", "calibration_error"]
     rows = [
