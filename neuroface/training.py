@@ -77,7 +77,7 @@ def train_network(
             # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one operation at a time.
             jit_compile=HAS_GPU or keras.backend.backend() == "jax",
         )
-        clock = _EpochClock()
+        clock = _EpochWatch()
         try:
             fitted = network.fit(
                 WindowBatches(X, y, fold.train, per_pass, weights, seed=seed, voxel_order=voxel_order),
@@ -90,7 +90,6 @@ def train_network(
                     keras.callbacks.EarlyStopping(
                         "val_balanced_accuracy", mode="max", patience=epochs, restore_best_weights=True
                     ),
-                    keras.callbacks.TerminateOnNaN(raise_error=True),
                     clock,
                     *callbacks,
                 ],
@@ -172,12 +171,14 @@ def _in_words(error: Exception, rate: float, per_pass: int) -> Exception:
     text = f"{type(error).__name__} {error}"
     if "RESOURCE_EXHAUSTED" in text or "ResourceExhausted" in text or "out of memory" in text.lower():
         return NeuroFaceError(f"{per_pass} windows at a time do not fit the memory. Lower BATCH_SIZE or N_JOBS.")
-    if "nan" in str(error).lower() and isinstance(error, RuntimeError):
+    if isinstance(error, FloatingPointError):
         return NeuroFaceError(f"The loss became NaN at LEARNING_RATE {rate:g}. Lower it, or set PRECISION = 'float32'.")
     return error
 
 
-class _EpochClock(keras.callbacks.Callback):
+class _EpochWatch(keras.callbacks.Callback):
+    """Takes the time of every epoch, and ends training when the loss is no number."""
+
     def __init__(self):
         super().__init__()
         self.seconds: list[float] = []
@@ -187,3 +188,5 @@ class _EpochClock(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.seconds.append(time.monotonic() - self._start)
+        if not np.isfinite(logs["loss"]):
+            raise FloatingPointError(f"loss {logs['loss']}")
