@@ -94,9 +94,11 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table of :func:`write_table`; names and runs stay text."""
+    """A table of :func:`write_table`, its numbers bit for bit; names and runs stay text."""
     text = dict.fromkeys(("subject", "movie", "run", "label", "event"), str)
-    return pd.read_csv(path, sep="\t", dtype=text, na_values=["n/a"], keep_default_na=False)
+    return pd.read_csv(
+        path, sep="\t", dtype=text, na_values=["n/a"], keep_default_na=False, float_precision="round_trip"
+    )
 
 
 def write_npy(path: Path, array: np.ndarray) -> None:

@@ -146,3 +146,9 @@ def test_file_names_are_those_of_the_data_directory(tmp_path):
     assert files.average_file(root, "group", "noface") == root / "group_label-noface_ig.nii.gz"
     assert files.model_file(root, "movie", 2) == root / "movie" / "fold-2.keras"
     assert files.windows_file(root, "sub-7", "sub-7_task-split") == root / "sub-7" / "sub-7_task-split_windows.npy"
+
+
+def test_numbers_of_a_table_come_back_bit_for_bit(tmp_path):
+    numbers = np.random.default_rng(0).standard_normal(1000) * 10.0 ** np.arange(1000) ** 0.3
+    files.write_table(tmp_path / "t.tsv", pd.DataFrame({"x": numbers}))
+    np.testing.assert_array_equal(files.read_table(tmp_path / "t.tsv")["x"], numbers)
