@@ -88,9 +88,10 @@ def _split(samples: pd.DataFrame, split: str, n_folds: int, seed: int) -> list[t
     groups, label = groups_of(samples, split), samples["label"].to_numpy(str)
     n_groups = len(set(groups))
     if n_groups < n_folds:
+        lower = f"Lower N_FOLDS to {n_groups} or less, or leave" if n_groups > 1 else "Leave"
         raise NeuroFaceError(
             f"Split {split!r} has {n_groups} groups and N_FOLDS is {n_folds}: every fold needs one of its own. "
-            f"Lower N_FOLDS to {n_groups} or less, or leave {split!r} out of CV_SPLITS."
+            f"{lower} {split!r} out of CV_SPLITS."
         )
     if split == "window":
         return list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(label, label))
