@@ -122,6 +122,8 @@ def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.
         if cfg.MASK_FILE:
             group, affine = bold.read_mask(Path(cfg.MASK_FILE))
             people = []
+            if not group.any():
+                raise NeuroFaceError(f"MASK_FILE = {cfg.MASK_FILE} holds no voxel above 0.")
         else:
             reference = next(iter(masks))
             shape, affine = masks[reference][0].shape, masks[reference][1]

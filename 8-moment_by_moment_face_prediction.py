@@ -54,20 +54,21 @@ def main():
 
     stage.each(predict, runs, lambda run: table_of(stage.folder, run).exists(), "runs")
 
+    tables = {run: read_table(table_of(stage.folder, run)) for run in runs}
     scored = []
-    for run in runs:
-        if read_table(table_of(stage.folder, run)).dropna(subset=["probability", "face"])["face"].nunique() == 2:
+    for run, table in tables.items():
+        if table.dropna(subset=["probability", "face"])["face"].nunique() == 2:
             scored.append(run)
         else:
             stage.leave_out(run.name, "no scores or figure: its predicted moments all have, or all lack, a face")
     if not scored:
         raise NeuroFaceError("No run has moments both with and without a face; there is nothing to score.")
-    results = [score_run(read_table(table_of(stage.folder, run)), run, *models[run]) for run in scored]
+    results = [score_run(tables[run], run, *models[run]) for run in scored]
     write_json(
         stage.folder / "metrics.json", {"split": cfg.HELD_OUT_SPLIT, "selection": cfg.SELECTION, "runs": results}
     )
     for run, result in zip(scored, results):
-        plot_timeline(read_table(table_of(stage.folder, run)), result, cfg, figure_of(stage.folder, run))
+        plot_timeline(tables[run], result, cfg, figure_of(stage.folder, run))
     stage.finish(f"predictions of {len(runs)} runs", describe(stage, scored, results))
 
 

@@ -82,7 +82,6 @@ class Stage:
         work : writes the unit's files, the one that ``done`` looks for last. See :func:`neuroface.workers.run_units`.
         done : ``done(unit)`` tells whether an earlier run of this script made it.
         what : name of the units, in the plural.
-
         """
         units = list(units)
         missing = [unit for unit in units if not done(unit)]

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from conftest import FILM_S, ROOT, popen_arguments, run, write_config
 from scipy.stats import binomtest, hypergeom
 from sklearn.metrics import roc_auc_score
 
+from neuroface.dataset import find_runs
 from neuroface.files import STAGES
 
 PEOPLE, FILMS = 8, 4
@@ -290,3 +292,12 @@ def test_the_report_is_one_file_that_needs_no_network(tiny):
     for number in STAGES:
         settings = json.loads((tiny.root / STAGES[number][0] / "settings.json").read_text())
         assert settings["finished"] and settings["settings"]["RUN_NAME"] == "tiny"
+
+
+@pytest.mark.parametrize(("selection", "seen"), [("inner", False), ("paper", True)])
+def test_a_fold_that_chose_its_models_epoch_counts_as_seen(tiny, selection, seen):
+    script = runpy.run_path(str(ROOT / STAGES[8][1]))
+    runs, _ = find_runs("demo", tiny.dataset)
+    chosen = script["choose_models"](runs, tiny.root / "3-model" / "movie", selection)
+    for _, what in chosen.values():
+        assert what == {"run": seen, "person": seen, "film": seen}
