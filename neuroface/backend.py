@@ -58,3 +58,14 @@ def has_gpu(keras) -> bool:
 
 keras = _import_keras()
 HAS_GPU = has_gpu(keras)
+
+
+def compiled(function):
+    """``function`` of nested lists of arrays, compiled for each shape it meets."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, reduce_retracing=False)
+    import jax
+
+    return jax.jit(function)

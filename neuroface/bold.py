@@ -132,6 +132,37 @@ def read_masked(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return matrix
 
 
+def masked_volumes(path: Path, mask: np.ndarray, affine: np.ndarray, n: int):
+    """The matrix of :func:`read_masked` in parts, transposed: yields (up to ``n`` volumes, n_voxels) float32.
+
+    Memory holds ``n`` volumes, whatever the run's length. Parameters and errors as in :func:`read_masked`.
+    """
+    image, shape = open_header(path)
+    check_grid(path, shape, image.affine, mask.shape, affine)
+    proxy, n_trs = image.dataobj, shape[3]
+    slope, inter = float(proxy.slope), float(proxy.inter)
+    positions = np.ravel_multi_index(np.nonzero(mask), mask.shape, order="F")
+    buffer = np.empty((n, int(np.prod(shape[:3], dtype=np.int64))), dtype=proxy.dtype)
+    try:
+        with (igzip.open if _is_gzip(path) else open)(path, "rb") as file:
+            file.seek(proxy.offset)
+            for start in range(0, n_trs, n):
+                volumes = buffer[: min(n, n_trs - start)]
+                _read_exactly(file, volumes, path, start, n_trs)
+                values = volumes[:, positions]
+                if slope != 1 or inter != 0:
+                    values = values.astype(np.float64) * slope + inter
+                values = values.astype(np.float32)
+                if not np.isfinite(values).all():
+                    raise NeuroFaceError(
+                        f"{path}: voxels of the mask hold NaN or infinite values at volume {start} or shortly after. "
+                        f"Repair the file, or leave this person out with EXCLUDE."
+                    )
+                yield values
+    except (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error) as error:
+        raise NeuroFaceError(f"{path} is damaged ({error}). Download it again.") from None
+
+
 def zscore(matrix: np.ndarray) -> int:
     """Bring every voxel to mean 0 and SD 1 over the run, in place; constant voxels become 0.
 
