@@ -111,6 +111,12 @@ ROI_FILE: str = "masks/face_rois.tsv"
 PREDICTION_AT: float = 0.5
 # Seconds of film that the timeline figures show. Paper: 500 Days of Summer, 2,032 to 3,032.
 PLOT_INTERVAL_S: tuple[float, float] = (2032.0, 3032.0)
+# The null rotates the annotation by at least this many seconds: beyond the reach of the haemodynamic response.
+MIN_SHIFT_S: float = 30.0
+# With --follow: volumes gathered before the first is standardised. More make the first predictions surer and later.
+FOLLOW_BASELINE_TRS: int = 30
+# With --follow: the run is over when no volume has come for this many seconds.
+FOLLOW_IDLE_S: float = 30.0
 
 # ---------------------------------------------------------------- this machine (not part of the experiment)
 # Folder that holds the results of all runs.

@@ -47,6 +47,9 @@ LIMITS = {
     "IG_STEPS": Annotated[int, Field(ge=1)],
     "SPACE": Literal["MNI", "native"],
     "PREDICTION_AT": Annotated[float, Field(ge=0, le=1)],
+    "MIN_SHIFT_S": Annotated[float, Field(ge=0)],
+    "FOLLOW_BASELINE_TRS": Annotated[int, Field(ge=2)],  # one volume has no SD
+    "FOLLOW_IDLE_S": Annotated[float, Field(gt=0)],
     "N_JOBS": Annotated[int, Field(ge=1)],
     "INFERENCE_BATCH": Annotated[int, Field(ge=1)],
 }

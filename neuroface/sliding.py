@@ -16,7 +16,9 @@ from neuroface.network import logit_network, predict_logits
 
 ops = keras.ops
 INPUT = 0  # the node of the arriving volume
-PASS_BYTES = 100e6  # of the widest layer; beyond, memory is fetched anew for every result, and that costs more than it saves
+PASS_BYTES = (
+    100e6  # of the widest layer; beyond, memory is fetched anew for every result, and that costs more than it saves
+)
 
 
 def sliding(model: keras.Model, batch: int):
@@ -116,7 +118,9 @@ class SharedSliding:
         if self._state is None:
             self._state = self._plan.empty_state(self.n_voxels, self._blocks)
         head = [v.value for v in self._head.trainable_variables], [v.value for v in self._head.non_trainable_variables]
-        logits, self._state = self._step(self._weights, head, self._state, ops.convert_to_tensor(volumes)[..., None, None])
+        logits, self._state = self._step(
+            self._weights, head, self._state, ops.convert_to_tensor(volumes)[..., None, None]
+        )
         logits = np.asarray(logits, dtype=np.float64)
         incomplete = max(0, self.window_trs - 1 - self._arrived)
         logits[:incomplete] = np.nan
@@ -144,7 +148,9 @@ class SharedSliding:
                 elif recipe.kind == "first":
                     longest = self._plan.history[INPUT] - max(delay for _, delay in recipe.sources)
                     series = known[INPUT][longest : longest + n + len(recipe.taps) - 1]
-                    new = block.pool_voxels(convolve_series(series, kernel[:, recipe.taps[0] : recipe.taps[-1] + 1]), bias, sign)
+                    new = block.pool_voxels(
+                        convolve_series(series, kernel[:, recipe.taps[0] : recipe.taps[-1] + 1]), bias, sign
+                    )
                 elif recipe.kind == "sum":
                     new = block.pool_voxels(sum(columns[1:], columns[0]), bias, sign)
                 else:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 from neuroface import NeuroFaceError, __version__, report
@@ -126,8 +127,8 @@ class Stage:
                 "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             }
             write_json(self._stamp_file, self._stamp)
-        for partial in self.folder.rglob(f"{PARTIAL}*"):
-            partial.unlink()  # left by a killed run whose unit was then made under another name
+        for leftover in self.folder.rglob(f"{PARTIAL}*"):
+            leftover.unlink()  # left by a killed run whose unit was then made under another name
         if self.left_out:
             section.table(["left out", "why"], self.left_out, "Left out")
         page = report.add_section(self.root, self.folder, section)
@@ -182,13 +183,24 @@ class Stage:
                 )
 
 
-def run_script(main) -> None:
-    """Run a script's ``main``: problems with data or settings become one line on stderr and exit code 1."""
-    if len(sys.argv) > 1:
-        print(f"usage: python {Path(sys.argv[0]).name}   (settings: config.py, or NEUROFACE_CONFIG)", file=sys.stderr)
+def run_script(main, follow=None) -> None:
+    """Run a script's ``main``: problems with data or settings become one line on stderr and exit code 1.
+
+    Parameters
+    ----------
+    follow : what ``--follow RUN`` calls in place of ``main``, with RUN; None where a script has no such mode.
+    """
+    work, arguments = main, sys.argv[1:]
+    if follow and len(arguments) == 2 and arguments[0] == "--follow":
+        work, arguments = partial(follow, arguments[1]), []
+    if arguments:
+        mode = " [--follow RUN]" if follow else ""
+        print(
+            f"usage: python {Path(sys.argv[0]).name}{mode}   (settings: config.py, or NEUROFACE_CONFIG)", file=sys.stderr
+        )
         sys.exit(2)
     try:
-        main()
+        work()
     except NeuroFaceError as error:
         sys.exit(f"error: {error}")
     except OSError as error:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
+from scipy.stats import rankdata, t
 
 
 def cluster_bootstrap(
@@ -68,3 +68,22 @@ def permuted_labels(samples: pd.DataFrame, n_permutations: int, seed: int) -> np
 def p_value(observed: float, null: np.ndarray) -> float:
     """Share of the null at least as large as ``observed``, counting the observation itself (Phipson & Smyth 2010)."""
     return float((1 + np.sum(np.asarray(null) >= observed)) / (1 + len(null)))
+
+
+def mean_over_people(values: np.ndarray, people: list[str], level: float = 0.95) -> np.ndarray:
+    """Mean over people with its t interval: each person counts once, however many runs they have.
+
+    Parameters
+    ----------
+    values : (n_runs,) or (n_runs, n); NaN where a run has none. people : (n_runs,) whose run it is.
+
+    Returns
+    -------
+    (3,) or (3, n): mean, low, high; the interval is NaN with fewer than two people.
+    """
+    each = pd.DataFrame(np.asarray(values, dtype=float)).groupby(np.asarray(people)).mean()
+    n = each.count()
+    half = each.std(ddof=1) / np.sqrt(n) * t.ppf((1 + level) / 2, n - 1)
+    mean = each.mean()
+    result = np.stack([mean, mean - half, mean + half])
+    return result[:, 0] if np.ndim(values) == 1 else result

@@ -185,6 +185,7 @@ def test_every_setting_is_used(name):
 
 # Settings that change no result, or that Stage stamps for every script.
 NOT_STAMPED = {"DATASET", "RUN_NAME", "DATASET_DIR", "DATA_DIR", "N_JOBS", "INFERENCE_BATCH", "PLOT_INTERVAL_S"}
+NOT_STAMPED |= {"FOLLOW_BASELINE_TRS", "FOLLOW_IDLE_S"}  # a live session is no result of the study
 # Script 1 only hands the ROI table on to the demo data set, which keeps a copy; windows do not depend on it.
 NOT_STAMPED_BY = {1: {"ROI_FILE"}}
 

@@ -1,0 +1,114 @@
+"""Follow a run while it is being scanned: volumes that appear in a folder one after another, each in a file of its own."""
+
+import gzip
+import re
+import time
+import zlib
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.wrapstruct import WrapStructError
+
+from neuroface import NeuroFaceError
+from neuroface.bold import check_grid
+from neuroface.files import PARTIAL
+from neuroface.running import RunningStatistics
+
+POLL_S = 0.05
+NUMBER = re.compile(r"(\d+)\.nii(\.gz)?$")
+
+
+def volume_number(path: Path) -> int | None:
+    """The number at the end of a volume's file name (``vol-0012.nii.gz`` → 12); None for other and temporary files."""
+    found = NUMBER.search(path.name)
+    return int(found.group(1)) if found and not path.name.startswith((".", PARTIAL)) else None
+
+
+def read_volume(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray | None:
+    """A 3D volume's voxels (n_voxels,) float32 in C order of the mask; None while its file is not written to its end.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the file is whole and lies on another grid than the mask, or is not 3D.
+    """
+    try:
+        image = nib.load(path)
+        values = np.asanyarray(image.dataobj)  # a short file ends too early; a .gz is also checked by its checksum
+    except (ImageFileError, WrapStructError, OSError, EOFError, zlib.error, gzip.BadGzipFile, ValueError):
+        return None
+    values = values[..., 0] if values.ndim == 4 and values.shape[3] == 1 else values
+    if values.ndim != 3:
+        raise NeuroFaceError(f"{path} has shape {values.shape}: one volume (x, y, z) per file is followed.")
+    check_grid(path, values.shape, image.affine, mask.shape, affine)
+    return values[mask].astype(np.float32)
+
+
+def follow_volumes(folder: Path, mask: np.ndarray, affine: np.ndarray, patience_s: float, idle_s: float):
+    """Yield ``(number, volume)`` in the order of their numbers as they arrive; ``volume`` is None for a missing one.
+
+    The numbers may begin anywhere; the lowest that is there at first is the first. A file that is not written to its
+    end is waited for. A number is missing when a later volume has been there for ``patience_s``.
+
+    Parameters
+    ----------
+    idle_s : ends when nothing new has come for so long.
+
+    Raises
+    ------
+    NeuroFaceError
+        If nothing comes at all, or the last file stays unfinished for ``idle_s``.
+    """
+    number, last_news, overtaken_since = None, time.monotonic(), None
+    while True:
+        files = {n: path for path in folder.glob("*.nii*") if (n := volume_number(path)) is not None}
+        number = min(files, default=None) if number is None else number
+        volume = read_volume(files[number], mask, affine) if number in files else None
+        now = time.monotonic()
+        later = number is not None and max(files) > number
+        if volume is None and later:
+            overtaken_since = now if overtaken_since is None else overtaken_since
+        if volume is not None or (later and now - overtaken_since > patience_s):
+            yield number, volume
+            number, last_news, overtaken_since = number + 1, time.monotonic(), None
+        elif now - last_news > idle_s:
+            if number is None:
+                raise NeuroFaceError(f"No volume <number>.nii or .nii.gz came to {folder} in {idle_s:g} s.")
+            if number in files:
+                raise NeuroFaceError(f"{files[number]} was not written to its end in {idle_s:g} s, or is damaged.")
+            return
+        else:
+            time.sleep(POLL_S)
+
+
+class LiveStandardizer:
+    """Standardise volumes as they come, when the run's mean and SD are not known yet.
+
+    The first ``baseline_trs`` volumes are held back until all are there and standardised together; from then on each
+    volume is standardised, once, by the mean and SD of all volumes so far, itself included. So a late volume is
+    treated nearly as script 1 treats it, and an early one by the statistics of few.
+    """
+
+    def __init__(self, n_voxels: int, baseline_trs: int):
+        self._statistics, self._baseline_trs = RunningStatistics(n_voxels), baseline_trs
+        self._held: list[np.ndarray | None] = []
+        self._last = np.zeros((1, n_voxels), dtype=np.float32)
+
+    def push(self, volume: np.ndarray | None) -> np.ndarray:
+        """Volumes (n, n_voxels) float32 that are ready now: none while the baseline is gathered, all of it, then one.
+
+        A missing volume (None) is stood in for by the one before it, and does not count for mean and SD.
+        """
+        if volume is not None:
+            self._statistics.add(volume[None])
+        self._held.append(volume)
+        if self._statistics.n < self._baseline_trs:
+            return np.empty((0, self._last.shape[1]), dtype=np.float32)
+        ready = []
+        for held in self._held:
+            self._last = self._last if held is None else self._statistics.standardize(held[None])
+            ready.append(self._last)
+        self._held = []
+        return np.concatenate(ready)

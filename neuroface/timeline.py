@@ -1,0 +1,194 @@
+"""A run on the film's clock: the table of predictions, their alignment, their null, and averages around faces."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from neuroface import windows
+
+COLUMNS = {
+    "tr": {"Description": "Volume of the BOLD series, from 0, at which the window starts"},
+    "stimulus_time_s": {"Description": "Moment of the film that the prediction speaks for", "Units": "s"},
+    "probability": {"Description": "Predicted probability of a face; n/a where no whole window starts"},
+    "logit": {"Description": "The network's output before the sigmoid"},
+    "face": {
+        "Description": "Whether a face is on the screen at that moment; n/a before the film begins",
+        "Levels": {"0": "no face", "1": "face"},
+    },
+    "in_window": {
+        "Description": "Whether the whole window lies in one stretch of the film that could have been a training window",
+        "Levels": {"0": "no: the window is mixed, or its stretch is short", "1": "yes"},
+    },
+    "split": {"Description": "Cross-validation whose fold model predicted"},
+    "seen_in_training": {
+        "Description": "Whether that model had seen this person or this film, in training or to choose its epoch",
+        "Levels": {"0": "neither", "1": "the person, the film, or both"},
+    },
+}
+
+
+def timeline(
+    logit: np.ndarray, faces: np.ndarray, others: np.ndarray | None, tr_s: float, lag_s: float, window_trs: int,
+    at: float, min_stretch_s: float,
+) -> pd.DataFrame:  # fmt: skip
+    """The table of a run, a row per volume: the first six of :data:`COLUMNS`.
+
+    Parameters
+    ----------
+    logit : (n_trs,) of the window that starts at each volume, NaN where there is none.
+    faces, others : (n, 2) stretches with and without a face; None: the gaps between faces.
+    at : where in its window a prediction speaks (:func:`neuroface.windows.stimulus_time_s`).
+    min_stretch_s : what a stretch must exceed to give a training window.
+    """
+    tr = np.arange(len(logit))
+    time_s = windows.stimulus_time_s(tr, tr_s, lag_s, window_trs, at)
+    start_s = windows.stimulus_time_s(tr, tr_s, lag_s, window_trs, 0)
+    if others is None:
+        others = gaps(faces)
+    long = [stretches[stretches[:, 1] > min_stretch_s] for stretches in (faces, others)]
+    inside = [within(start_s, window_trs * tr_s, stretches) for stretches in long]
+    table = pd.DataFrame(
+        {
+            "tr": tr,
+            "stimulus_time_s": time_s,
+            "probability": 1 / (1 + np.exp(-logit)),
+            "logit": logit,
+            "face": pd.array(windows.on_screen(time_s, faces), dtype="Int8"),
+            "in_window": (inside[0] | inside[1]).astype(np.int8),
+        }
+    )
+    table.loc[time_s < 0, "face"] = pd.NA  # the film has not begun: neither face nor no face
+    return table
+
+
+def gaps(stretches: np.ndarray) -> np.ndarray:
+    """The gaps (n − 1, 2) between stretches (n, 2), onset_s and duration_s both."""
+    ends = stretches[:-1].sum(axis=1)
+    return np.column_stack([ends, stretches[1:, 0] - ends]).reshape(-1, 2)
+
+
+def within(start_s: np.ndarray, length_s: float, stretches: np.ndarray) -> np.ndarray:
+    """Whether each interval of ``length_s`` from ``start_s`` (n,) lies in one of the stretches (m, 2)."""
+    if not len(stretches):
+        return np.zeros(len(start_s), dtype=bool)
+    stretches = stretches[np.argsort(stretches[:, 0], kind="stable")]
+    row = np.searchsorted(stretches[:, 0], start_s + windows.ROUNDING_S, side="right") - 1
+    return (row >= 0) & (start_s + length_s <= stretches[row].sum(axis=1) + windows.ROUNDING_S)
+
+
+def known(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with both a prediction and a truth."""
+    return table.dropna(subset=["probability", "face"])
+
+
+def area_under_roc(face: np.ndarray, score: np.ndarray) -> float:
+    """AUC (Mann-Whitney); NaN where all moments, or none, have a face."""
+    n_faces = int(face.sum())
+    if not 0 < n_faces < len(face):
+        return float("nan")
+    above = rankdata(score)[face == 1].sum() - n_faces * (n_faces + 1) / 2
+    return float(above / (n_faces * (len(face) - n_faces)))
+
+
+def lag_sweep(time_s: np.ndarray, score: np.ndarray, stretches: np.ndarray, offsets_s: np.ndarray) -> np.ndarray:
+    """AUC (n_offsets,) if every prediction spoke for a moment ``offset`` seconds later than its clock says.
+
+    Parameters
+    ----------
+    time_s, score : (n,), finite. stretches : (m, 2) with a face. The same moments are scored at every offset.
+    """
+    within_film = time_s + offsets_s.min() >= 0
+    time_s, score = time_s[within_film], score[within_film]
+    return np.array([area_under_roc(windows.on_screen(time_s + offset, stretches), score) for offset in offsets_s])
+
+
+def shift_null(face: np.ndarray, score: np.ndarray, min_shift: int) -> np.ndarray:
+    """AUC of a run under every rotation of its annotation by ``min_shift`` moments or more, either way.
+
+    Rotating keeps how long faces stay and how slowly predictions move; only their bond is cut. All rotations cost one
+    circular correlation of the ranks with the annotation.
+
+    Returns
+    -------
+    (n_rotations,) in the order of the rotation; empty if the run is too short.
+    """
+    n, n_faces = len(face), int(face.sum())
+    sums = np.fft.irfft(np.fft.rfft(rankdata(score)) * np.conj(np.fft.rfft(face.astype(float))), n)
+    auc = (sums - n_faces * (n_faces + 1) / 2) / (n_faces * (n - n_faces))
+    return auc[min_shift : n - min_shift + 1] if min_shift else auc
+
+
+def mean_shift_null(nulls: list[np.ndarray], same_film: list, n_draws: int, seed: int) -> np.ndarray:
+    """Mean AUC over runs, ``n_draws`` times, each film's annotation rotated by one draw, alike for all its viewers.
+
+    Parameters
+    ----------
+    nulls : :func:`shift_null` of each run. same_film : what film each shows; equal means rotated together.
+    """
+    rng, total = np.random.default_rng(seed), np.zeros(n_draws)
+    for film in dict.fromkeys(same_film):
+        of_film = [null for null, name in zip(nulls, same_film) if name == film]
+        draw = rng.random(n_draws)
+        for null in of_film:
+            total += null[(draw * len(null)).astype(int)]
+    return total / len(nulls)
+
+
+def best_threshold(face: np.ndarray, probability: np.ndarray) -> float:
+    """The probability that best parts the classes: largest balanced accuracy, halfway between its two neighbours."""
+    order = np.argsort(probability, kind="stable")
+    value, is_face = probability[order], face[order] == 1
+    # Cutting before row i calls rows i… a face.
+    hits = 1 - np.concatenate([[0], np.cumsum(is_face)]) / is_face.sum()
+    rejections = np.concatenate([[0], np.cumsum(~is_face)]) / (~is_face).sum()
+    distinct = np.concatenate([[True], value[1:] > value[:-1], [True]])
+    cut = int(np.argmax(np.where(distinct, hits + rejections, -np.inf)))
+    low, high = np.concatenate([[0.0], value, [1.0]])[cut : cut + 2]
+    return float((low + high) / 2)
+
+
+def event_locked(
+    time_s: np.ndarray, probability: np.ndarray, events_s: np.ndarray, offsets_s: np.ndarray
+) -> np.ndarray:
+    """Mean probability (n_offsets,) around events, linear between volumes; events too near either end are left out."""
+    wanted = np.asarray(events_s)[:, None] + offsets_s
+    wanted = wanted[(wanted[:, 0] >= time_s[0]) & (wanted[:, -1] <= time_s[-1])]
+    if not len(wanted):
+        return np.full(len(offsets_s), np.nan)
+    return np.interp(wanted, time_s, probability).mean(axis=0)
+
+
+def clean_events(stretches: np.ndarray, min_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """Onsets with nothing in the ``min_s`` before and a face throughout the ``min_s`` after, and offsets likewise.
+
+    Parameters
+    ----------
+    stretches : (n, 2) with a face, sorted.
+
+    Returns
+    -------
+    onsets_s, offsets_s.
+    """
+    onset, end = stretches[:, 0], stretches.sum(axis=1)
+    long = stretches[:, 1] > min_s
+    before, after = np.diff(end, prepend=-np.inf), np.diff(onset, append=np.inf)
+    before[1:], after[:-1] = onset[1:] - end[:-1], onset[1:] - end[:-1]
+    before[:1] = onset[:1]  # the film's beginning
+    return onset[long & (before > min_s)], end[long & (after > min_s)]
+
+
+def agreement(series: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    """Mean correlation of logits between all pairs of viewers of one film; NaN for a single viewer.
+
+    Parameters
+    ----------
+    series : (stimulus_time_s, logit) of each viewer; a pair is compared at the moments that both have.
+    """
+    values = []
+    for (time_a, logit_a), (time_b, logit_b) in combinations(series, 2):
+        _, a, b = np.intersect1d(np.round(time_a, 3), np.round(time_b, 3), return_indices=True)
+        if len(a) > 2:
+            values.append(np.corrcoef(logit_a[a], logit_b[b])[0, 1])
+    return float(np.mean(values)) if values else float("nan")
