@@ -15,6 +15,7 @@ from neuroface import NeuroFaceError
 from neuroface.bold import check_grid
 from neuroface.files import PARTIAL
 from neuroface.running import RunningStatistics
+from neuroface.windows import stimulus_time_s
 
 POLL_S = 0.05
 NUMBER = re.compile(r"(\d+)\.nii(\.gz)?$")
@@ -88,7 +89,8 @@ class LiveStandardizer:
 
     The first ``baseline_trs`` volumes are held back until all are there and standardised together; from then on each
     volume is standardised, once, by the mean and SD of all volumes so far, itself included. So a late volume is
-    treated nearly as script 1 treats it, and an early one by the statistics of few.
+    treated nearly as script 1 treats it, and an early one by the statistics of few. With ``baseline_trs`` 0 volumes
+    pass as they are.
     """
 
     def __init__(self, n_voxels: int, baseline_trs: int):
@@ -108,7 +110,61 @@ class LiveStandardizer:
             return np.empty((0, self._last.shape[1]), dtype=np.float32)
         ready = []
         for held in self._held:
-            self._last = self._last if held is None else self._statistics.standardize(held[None])
+            if held is not None:
+                self._last = self._statistics.standardize(held[None]) if self._baseline_trs else held[None]
             ready.append(self._last)
         self._held = []
         return np.concatenate(ready)
+
+
+class LivePrediction:
+    """Volumes in, rows of the live table out.
+
+    Parameters
+    ----------
+    predictor : from :func:`neuroface.sliding.sliding`. cfg : settings.
+    """
+
+    COLUMNS = ("tr", "stimulus_time_s", "probability", "logit", "missing_in_window", "latency_s")
+
+    def __init__(self, predictor, cfg):
+        self._predictor, self._cfg = predictor, cfg
+        baseline_trs = 0 if cfg.STANDARDIZE == "none" else cfg.FOLLOW_BASELINE_TRS
+        self._standardizer = LiveStandardizer(predictor.n_voxels, baseline_trs)
+        self._missing: list[bool] = []
+        self._n_ready, self._latencies = 0, []
+        predictor.reset()
+        predictor.push(np.zeros((1, predictor.n_voxels), np.float32))  # compiled before the first volume comes
+        predictor.reset()
+
+    def push(self, volume: np.ndarray | None) -> list[dict]:
+        """A row for each volume that has become ready and ends a whole window; ``tr`` is the window's first volume."""
+        cfg, began, rows = self._cfg, time.monotonic(), []
+        self._missing.append(volume is None)
+        for ready in self._standardizer.push(volume):
+            logit = float(self._predictor.push(ready[None])[0])
+            self._n_ready += 1
+            tr = self._n_ready - cfg.WINDOW_TRS
+            if tr >= 0:
+                row = {
+                    "tr": tr,
+                    "stimulus_time_s": float(
+                        stimulus_time_s(tr, cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS, cfg.PREDICTION_AT)
+                    ),
+                    "probability": float(1 / (1 + np.exp(-logit))),
+                    "logit": logit,
+                    "missing_in_window": sum(self._missing[tr : tr + cfg.WINDOW_TRS]),
+                    "latency_s": round(time.monotonic() - began, 4),
+                }
+                rows.append(row)
+        if len(rows) == 1:
+            self._latencies.append(rows[0]["latency_s"])
+        return rows
+
+    def summary(self) -> str:
+        """What came and what it took, in a few words."""
+        took = (
+            f", {np.median(self._latencies):.3f} s each (at most {max(self._latencies):.3f})" if self._latencies else ""
+        )
+        came = f"{len(self._missing)} volumes, {sum(self._missing)} of them missing"
+        return f"{came}; {max(0, self._n_ready - self._cfg.WINDOW_TRS + 1)} predictions{took}"

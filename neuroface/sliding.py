@@ -8,11 +8,13 @@ taps in time: the product of a column with a tap is a node too, and serves every
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from neuroface.backend import compiled, keras
-from neuroface.network import logit_network, predict_logits
+from neuroface.network import load_network, logit_network, predict_logits
 
 ops = keras.ops
 INPUT = 0  # the node of the arriving volume
@@ -31,6 +33,12 @@ def sliding(model: keras.Model, batch: int):
     """
     blocks = family_blocks(model)
     return PlainSliding(model, batch) if blocks is None else SharedSliding(model, blocks, batch)
+
+
+@lru_cache(maxsize=1)  # runs come ordered by model, and one full-size network is enough in memory
+def predictor_of_model(path: Path, n_voxels: int, window_trs: int, batch: int):
+    """:func:`sliding` of a fold model's file."""
+    return sliding(load_network(path, n_voxels, window_trs), batch)
 
 
 def slide(predictor, volumes) -> np.ndarray:

@@ -196,7 +196,8 @@ def run_script(main, follow=None) -> None:
     if arguments:
         mode = " [--follow RUN]" if follow else ""
         print(
-            f"usage: python {Path(sys.argv[0]).name}{mode}   (settings: config.py, or NEUROFACE_CONFIG)", file=sys.stderr
+            f"usage: python {Path(sys.argv[0]).name}{mode}   (settings: config.py, or NEUROFACE_CONFIG)",
+            file=sys.stderr,
         )
         sys.exit(2)
     try:

@@ -151,13 +151,16 @@ def best_threshold(face: np.ndarray, probability: np.ndarray) -> float:
 
 def event_locked(
     time_s: np.ndarray, probability: np.ndarray, events_s: np.ndarray, offsets_s: np.ndarray
-) -> np.ndarray:
-    """Mean probability (n_offsets,) around events, linear between volumes; events too near either end are left out."""
+) -> tuple[np.ndarray, int]:
+    """Mean probability (n_offsets,) around events, and how many they are.
+
+    Linear between volumes; events too near either end of the run are left out. NaN if none is left.
+    """
     wanted = np.asarray(events_s)[:, None] + offsets_s
     wanted = wanted[(wanted[:, 0] >= time_s[0]) & (wanted[:, -1] <= time_s[-1])]
     if not len(wanted):
-        return np.full(len(offsets_s), np.nan)
-    return np.interp(wanted, time_s, probability).mean(axis=0)
+        return np.full(len(offsets_s), np.nan), 0
+    return np.interp(wanted, time_s, probability).mean(axis=0), len(wanted)
 
 
 def clean_events(stretches: np.ndarray, min_s: float) -> tuple[np.ndarray, np.ndarray]:

@@ -66,7 +66,9 @@ def plot_strip(tables: dict[str, pd.DataFrame], title: str, target: Path) -> Non
     edges = np.append(grid, grid[-1] + step) - step / 2
     for height, (_, values, is_truth) in enumerate(reversed(rows)):
         if is_truth:
-            axis.fill_between(grid, height + 0.1, height + 0.1 + 0.8 * np.nan_to_num(values), step="mid", color=TRUE, lw=0)
+            axis.fill_between(
+                grid, height + 0.1, height + 0.1 + 0.8 * np.nan_to_num(values), step="mid", color=TRUE, lw=0
+            )
         else:
             image = axis.pcolormesh(
                 edges, [height + 0.04, height + 0.96], values[None], vmin=0, vmax=1, cmap=STRIP_COLOURS, rasterized=True
@@ -79,10 +81,15 @@ def plot_strip(tables: dict[str, pd.DataFrame], title: str, target: Path) -> Non
     save_figure(figure, target, dpi=110)
 
 
-def plot_event_locked(offsets_s, onset, offset, counts: tuple[int, int], target: Path) -> None:
-    """Mean probability (3, n_offsets: mean, low, high) around the moments at which faces come, and at which they go."""
+def plot_event_locked(offsets_s, onset, offset, counts: tuple[int, int], certain_s: float, target: Path) -> None:
+    """Mean probability (3, n_offsets: mean, low, high) around the moments at which faces come, and at which they go.
+
+    Parameters
+    ----------
+    counts : how many moments of each kind. certain_s : how long a face is there, at least, after it came, before it went.
+    """
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
-    parts = (("a face comes", onset, (0, offsets_s[-1])), ("a face goes", offset, (offsets_s[0], 0)))
+    parts = (("a face comes", onset, (0, certain_s)), ("a face goes", offset, (-certain_s, 0)))
     for axis, (title, (mean, low, high), face), n in zip(axes, parts, counts):
         axis.axvspan(*face, color=TRUE_LIGHT, alpha=0.5, linewidth=0)
         axis.fill_between(offsets_s, low, high, color=PREDICTED, alpha=0.25, linewidth=0)
