@@ -1,0 +1,50 @@
+"""Mean and SD over parts against the whole run."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from neuroface import NeuroFaceError, bold
+from neuroface.running import RunningStatistics
+
+SHAPE, N_TRS = (4, 5, 3), 23
+
+
+@pytest.mark.parametrize("part", [1, 7, 23])
+def test_parts_standardise_as_the_whole_run(part):
+    rng = np.random.default_rng(0)
+    volumes = (1e4 + rng.standard_normal((50, 200)) * rng.uniform(0.1, 100, 200)).astype(np.float32)
+    volumes[:, 5] = 1234.5  # never changes
+    whole = volumes.T.copy()
+    assert bold.zscore(whole) == 1
+    statistics = RunningStatistics(200)
+    for start in range(0, 50, part):
+        statistics.add(volumes[start : start + part])
+    np.testing.assert_allclose(statistics.standardize(volumes), whole.T, atol=1e-6)
+    assert not statistics.standardize(volumes)[:, 5].any()
+
+
+@pytest.fixture
+def series(tmp_path):
+    rng = np.random.default_rng(1)
+    mask = rng.random(SHAPE) > 0.4
+    image = nib.Nifti1Image(rng.integers(-500, 500, (*SHAPE, N_TRS)).astype(np.int16), np.eye(4))
+    image.header.set_slope_inter(0.25, 3)
+    nib.save(image, tmp_path / "run.nii.gz")
+    return tmp_path / "run.nii.gz", mask
+
+
+@pytest.mark.parametrize("n", [1, 5, 40])
+def test_volumes_in_parts_are_the_matrix(series, n):
+    path, mask = series
+    parts = list(bold.masked_volumes(path, mask, np.eye(4), n))
+    assert max(map(len, parts)) <= n
+    np.testing.assert_array_equal(np.concatenate(parts).T, bold.read_masked(path, mask, np.eye(4)))
+
+
+def test_a_value_that_is_not_finite_is_named(tmp_path):
+    data = np.ones((*SHAPE, N_TRS), dtype=np.float32)
+    data[1, 1, 1, 7] = np.nan
+    nib.save(nib.Nifti1Image(data, np.eye(4)), tmp_path / "run.nii")
+    with pytest.raises(NeuroFaceError, match=r"run\.nii: .*NaN.*volume 5"):
+        list(bold.masked_volumes(tmp_path / "run.nii", np.ones(SHAPE, bool), np.eye(4), 5))

@@ -1,0 +1,111 @@
+"""The film's clock, the rotated annotation and averages around faces, against brute force and planted truth."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+from neuroface import timeline as clock
+from neuroface.uncertainty import mean_over_people
+from neuroface.windows import on_screen
+
+FACES = np.array([[4.0, 12.0], [17.0, 3.0], [40.0, 25.0], [90.0, 11.0], [103.0, 2.0]])
+
+
+def rows(n_trs=120, at=0.5, others=None, tr_s=1.0, lag_s=4.0):
+    logit = np.where(np.arange(n_trs) <= n_trs - 10, 0.3, np.nan)
+    return clock.timeline(logit, FACES, others, tr_s, lag_s, 10, at, 10.0)
+
+
+def test_a_row_speaks_for_its_moment_of_the_film():
+    table = rows()
+    assert list(table) == list(clock.COLUMNS)[:6]
+    assert table["stimulus_time_s"].tolist() == [tr - 4 + 5 for tr in range(120)]
+    assert table["probability"].iloc[0] == pytest.approx(1 / (1 + np.exp(-0.3)))
+    truth = [any(on <= t < on + d for on, d in FACES) for t in table["stimulus_time_s"]]
+    assert table["face"].tolist() == truth
+    assert rows(at=0.0)["face"].isna().sum() == 4  # volumes 0 to 3 speak for seconds before the film
+
+
+def test_training_like_windows_lie_whole_in_one_long_stretch_or_gap():
+    start = rows()["tr"].to_numpy() - 4
+    # Long: faces 4–16, 40–65, 90–101; gaps 20–40, 65–90. A window of 10 s fits if it starts so:
+    expected = [4 <= s <= 6 or 40 <= s <= 55 or 90 <= s <= 91 or 20 <= s <= 30 or 65 <= s <= 80 for s in start]
+    assert rows()["in_window"].tolist() == expected
+    own = rows(others=np.array([[70.0, 11.0], [22.0, 11.0]]))["in_window"].to_numpy()
+    assert [s for s, inside in zip(start, own) if inside and 16 < s < 40] == [22, 23]
+
+
+@pytest.mark.parametrize("shift_s", [-3.0, 0.0, 4.0])
+def test_the_lag_sweep_finds_a_planted_shift(shift_s):
+    rng = np.random.default_rng(0)
+    time_s = np.arange(0, 130.0)
+    score = on_screen(time_s + shift_s, FACES) + 0.3 * rng.standard_normal(len(time_s))
+    offsets_s = np.arange(-10, 10.5, 1.0)
+    auc = clock.lag_sweep(time_s, score, FACES, offsets_s)
+    assert offsets_s[np.argmax(auc)] == shift_s
+    at_zero = time_s >= 10  # the same moments at every offset
+    expected = roc_auc_score(on_screen(time_s[at_zero], FACES), score[at_zero])
+    assert auc[offsets_s == 0][0] == pytest.approx(expected)
+
+
+def test_the_rotated_annotation_is_every_rotation_scored_by_sklearn():
+    rng = np.random.default_rng(1)
+    face, score = (rng.random(60) < 0.4).astype(int), np.round(rng.standard_normal(60), 1)  # with ties
+    expected = [roc_auc_score(np.roll(face, shift), score) for shift in range(7, 54)]
+    np.testing.assert_allclose(clock.shift_null(face, score, 7), expected, atol=1e-9)
+    assert clock.shift_null(face, score, 0)[0] == pytest.approx(roc_auc_score(face, score))
+    assert len(clock.shift_null(face, score, 31)) == 0
+
+
+def test_viewers_of_one_film_are_rotated_together():
+    null = np.linspace(0.2, 0.8, 101)
+    together = clock.mean_shift_null([null, 1 - null], ["a", "a"], 400, seed=0)
+    np.testing.assert_allclose(together, 0.5)
+    apart = clock.mean_shift_null([null, 1 - null], ["a", "b"], 400, seed=0)
+    assert apart.std() == pytest.approx(null.std() / np.sqrt(2), rel=0.15)
+
+
+def test_the_threshold_is_the_best_of_all():
+    rng = np.random.default_rng(2)
+    face = (rng.random(80) < 0.3).astype(int)
+    probability = np.round(np.clip(0.25 * face + 0.6 * rng.random(80), 0, 1), 2)
+    best = max(balanced_accuracy_score(face, probability >= cut) for cut in np.arange(-0.005, 1.02, 0.005))
+    threshold = clock.best_threshold(face, probability)
+    assert balanced_accuracy_score(face, probability >= threshold) == pytest.approx(best)
+    assert threshold not in probability, "halfway between two values"
+
+
+def test_averages_around_events_of_a_ramp_are_the_ramp():
+    time_s = np.arange(0, 100, 2.5)
+    mean, n = clock.event_locked(time_s, 0.01 * time_s, np.array([1.0, 30.0, 51.0, 96.0]), np.arange(-5, 6.0))
+    assert n == 2  # the first and the last are too near the ends
+    np.testing.assert_allclose(mean, 0.01 * (40.5 + np.arange(-5, 6.0)))
+    mean, n = clock.event_locked(time_s, time_s, np.array([]), np.arange(3.0))
+    assert n == 0 and np.isnan(mean).all()
+
+
+def test_clean_events_by_hand():
+    onsets_s, ends_s = clock.clean_events(FACES, 10.0)
+    assert onsets_s.tolist() == [40, 90]  # 4 follows 4 s of an empty screen, 17 and 103 are short
+    assert ends_s.tolist() == [65]  # another face follows 16 after 1 s, 101 after 2 s
+
+
+def test_agreement_is_the_mean_correlation_at_common_moments():
+    rng = np.random.default_rng(3)
+    a, b, c = rng.standard_normal((3, 50))
+    time_s = np.arange(50.0)
+    found = clock.agreement([(time_s, a), (time_s, b), (time_s[10:], c[10:])])
+    pairs = [np.corrcoef(a, b)[0, 1], np.corrcoef(a[10:], c[10:])[0, 1], np.corrcoef(b[10:], c[10:])[0, 1]]
+    assert found == pytest.approx(np.mean(pairs))
+    assert np.isnan(clock.agreement([(time_s, a)]))
+
+
+def test_the_mean_over_people_is_scipys_t_interval_and_counts_a_person_once():
+    values = np.array([0.6, 0.8, 0.9, 0.55, 0.7])
+    people = ["a", "a", "b", "c", "d"]
+    each = [0.7, 0.9, 0.55, 0.7]
+    interval = stats.ttest_1samp(each, 0).confidence_interval(0.95)
+    assert mean_over_people(values, people) == pytest.approx([np.mean(each), interval.low, interval.high])
+    mean, low, _ = mean_over_people(np.stack([values, values], axis=1)[:2], ["a", "a"])
+    assert mean == pytest.approx([0.7, 0.7]) and np.isnan(low).all()
