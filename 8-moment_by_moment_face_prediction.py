@@ -29,18 +29,16 @@ from neuroface import timeline_figures as figures
 from neuroface.dataset import Run, find_runs
 from neuroface.files import model_file, read_json, read_table, write_json, write_table
 from neuroface.follow import LivePrediction, follow_volumes
-from neuroface.metrics import scores
 from neuroface.report import Section
 from neuroface.running import RunningStatistics
 from neuroface.settings import load_settings
 from neuroface.sliding import predictor_of_model, slide
 from neuroface.stage import Stage, run_script
-from neuroface.uncertainty import mean_over_people, p_value
+from neuroface.timeline_scores import MEANS, curves_of, score_timeline, summarize
+from neuroface.uncertainty import mean_over_people
 
 SETTINGS = ("HELD_OUT_SPLIT", "PREDICTION_AT", "MIN_SHIFT_S")
 FIGURES_IN_REPORT = 8
-N_NULL_DRAWS = 10_000
-LAG_OFFSETS_S = np.arange(-10, 10.25, 0.5)
 
 
 def main():
@@ -75,8 +73,10 @@ def main():
         raise NeuroFaceError("No run has moments both with and without a face; there is nothing to score.")
     held_out = read_table(stage.folder_of(3) / cfg.HELD_OUT_SPLIT / "predictions.tsv")
     results, nulls = zip(*(score_run(tables[run], run, *models[run], held_out, cfg) for run in scored))
-    curves = curves_of(scored, tables, cfg)
-    study = summarize(scored, tables, results, nulls, curves, cfg)
+    stretches = [windows.read_stretches(run.annotation, cfg.FACE_TRIAL_TYPES) for run in scored]
+    curves = curves_of([tables[run] for run in scored], stretches, cfg.TR_S, cfg.MIN_STRETCH_S)
+    study = {"split": cfg.HELD_OUT_SPLIT, "selection": cfg.SELECTION}
+    study |= summarize(results, [tables[run] for run in scored], nulls, curves, cfg.SEED)
     write_json(stage.folder / "metrics.json", study | {"runs": list(results)})
     draw(stage.folder, scored, tables, results, curves, cfg)
     stage.finish(f"predictions of {len(runs)} runs", describe(stage, scored, results, study))
@@ -141,11 +141,6 @@ def on_the_clock(logit: np.ndarray, run: Run, cfg) -> pd.DataFrame:
     )
 
 
-def film_of(run: Run) -> str:
-    """What a run shows; BIDS runs have a timing of their own."""
-    return run.name.removeprefix(f"{run.subject}_").removeprefix("task-")
-
-
 def score_run(
     table: pd.DataFrame, run: Run, fold: int, seen: dict, held_out: pd.DataFrame, cfg
 ) -> tuple[dict, np.ndarray]:
@@ -153,87 +148,23 @@ def score_run(
 
     The threshold is the best one for the held-out windows of the folds that this run's fold is not among.
     """
-    table = clock.known(table)
-    face, probability = table["face"].to_numpy(int), table["probability"].to_numpy()
     others = held_out[held_out["fold"] != fold]
     threshold = clock.best_threshold((others["label"] == "face").to_numpy(int), others["probability"].to_numpy())
-    null = clock.shift_null(face, table["logit"].to_numpy(), round(cfg.MIN_SHIFT_S / cfg.TR_S))
-    like_training = table["in_window"].to_numpy() == 1
-    base_rate, result = face.mean(), scores(face, probability)
-    return {
-        "run": run.name,
-        "subject": run.subject,
-        "movie": run.movie,
-        "fold_model": fold,
-        "seen_run": seen["run"],
-        "seen_person": seen["person"],
-        "seen_film": seen["film"],
-        "base_rate": float(base_rate),
-        "accuracy_of_always_the_commoner": float(max(base_rate, 1 - base_rate)),
-        **result,
-        "at_training_threshold": {"threshold": threshold} | scores(face, probability, threshold),
-        "auc_in_training_like_windows": clock.area_under_roc(face[like_training], probability[like_training]),
-        "shift_null": {
-            "n": len(null),
-            "mean": float(null.mean()) if len(null) else None,
-            "p": p_value(result["auc"], null) if len(null) else None,
-        },
-    }, null
-
-
-def curves_of(runs: list[Run], tables: dict, cfg) -> dict:
-    """AUC against alignment, and the mean probability around faces' coming and going: (n_runs, n_offsets) each."""
-    around_s = np.arange(-cfg.MIN_STRETCH_S, cfg.MIN_STRETCH_S + 5.01, cfg.TR_S)
-    curves = {"around_s": around_s, "sweep": [], "onset": [], "offset": [], "n_onsets": 0, "n_offsets": 0}
-    for run in runs:
-        table = clock.known(tables[run])
-        time_s, probability = table["stimulus_time_s"].to_numpy(), table["probability"].to_numpy()
-        faces = windows.read_stretches(run.annotation, cfg.FACE_TRIAL_TYPES)
-        curves["sweep"].append(clock.lag_sweep(time_s, probability, faces, LAG_OFFSETS_S))
-        for kind, events_s in zip(("onset", "offset"), clock.clean_events(faces, cfg.MIN_STRETCH_S)):
-            mean, n = clock.event_locked(time_s, probability, events_s, around_s)
-            curves[kind].append(mean)
-            curves[f"n_{kind}s"] += n
-    return curves
-
-
-def summarize(runs, tables, results, nulls, curves, cfg) -> dict:
-    """What metrics.json holds beside the runs: means over people with intervals, the null, films, agreement, curves."""
-    people, films = [run.subject for run in runs], [film_of(run) for run in runs]
-    names = ("base_rate", "accuracy", "auc", "pr_auc", "precision", "recall", "f1", "mcc")
-    frame = pd.DataFrame(results)
-    known = {run: clock.known(tables[run]) for run in runs}
-    null = clock.mean_shift_null(nulls, films, N_NULL_DRAWS, cfg.SEED) if all(map(len, nulls)) else np.array([])
-    sweep = mean_over_people(curves["sweep"], people)
-    return {
-        "split": cfg.HELD_OUT_SPLIT,
-        "selection": cfg.SELECTION,
-        "mean_over_people_95": {name: rounded(mean_over_people(frame[name], people)) for name in names},
-        "shift_null": {
-            "n": len(null),
-            "mean": float(null.mean()) if len(null) else None,
-            "p": p_value(frame["auc"].mean(), null) if len(null) else None,
-        },
-        "by_movie": frame.groupby("movie")[list(names)].mean().to_dict("index"),
-        "by_subject": frame.groupby("subject")[list(names)].mean().to_dict("index"),
-        "agreement": {
-            film: clock.agreement(
-                [(known[r]["stimulus_time_s"].to_numpy(), known[r]["logit"].to_numpy()) for r in same]
-            )
-            for film in dict.fromkeys(films)
-            if len(same := [run for run in runs if film_of(run) == film]) > 1
-        },
-        "lag_sweep": {"offset_s": LAG_OFFSETS_S.tolist(), "auc": rounded(sweep[0])},
-    }
-
-
-def rounded(values) -> list:
-    return [None if np.isnan(v) else round(float(v), 4) for v in values]
+    what, null = score_timeline(table, threshold, round(cfg.MIN_SHIFT_S / cfg.TR_S))
+    who = {"run": run.name, "subject": run.subject, "movie": run.movie, "fold_model": fold}
+    # What a run shows; BIDS runs have a timing of their own.
+    who["film"] = run.name.removeprefix(f"{run.subject}_").removeprefix("task-")
+    return who | {f"seen_{what}": was for what, was in seen.items()} | what, null
 
 
 def seen_text(result: dict) -> str:
-    seen = [name for name in ("run", "person", "film") if result[f"seen_{name}"]]
-    return f"this {' and '.join(seen)} seen in training" if seen else "person and film unseen in training"
+    parts = {True: [], False: []}
+    for name in ("run", "person", "film"):
+        parts[result[f"seen_{name}"]].append(name)
+    if not parts[True]:
+        return "person and film unseen in training"
+    unseen = f"{' and '.join(parts[False])} unseen, " if parts[False] else ""
+    return f"{unseen}{' and '.join(parts[True])} seen in training"
 
 
 def draw(folder: Path, runs: list[Run], tables: dict, results, curves: dict, cfg) -> None:
@@ -247,9 +178,13 @@ def draw(folder: Path, runs: list[Run], tables: dict, results, curves: dict, cfg
         figures.plot_strip(rows, f"{movie} ({'; '.join(seen)})", folder / f"{movie}_strip.png")
     people = [run.subject for run in runs]
     sweep, onset, offset = (mean_over_people(curves[kind], people) for kind in ("sweep", "onset", "offset"))
-    figures.plot_lag_sweep(LAG_OFFSETS_S, sweep, np.array(curves["sweep"]), folder / "lag_sweep.png")
+    figures.plot_lag_sweep(curves["sweep_s"], sweep, curves["sweep"], folder / "lag_sweep.png")
     counts = curves["n_onsets"], curves["n_offsets"]
     figures.plot_event_locked(curves["around_s"], onset, offset, counts, cfg.MIN_STRETCH_S, folder / "event_locked.png")
+
+
+def text(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def describe(stage: Stage, runs: list[Run], results, study: dict) -> Section:
@@ -261,17 +196,17 @@ def describe(stage: Stage, runs: list[Run], results, study: dict) -> Section:
     )
     for result in results:
         print(f"  {result['run']}: AUC {result['auc']:.3f}, F1 {result['f1']:.3f}; {seen_text(result)}")
-    p_text = "–" if null["p"] is None else f"{null['p']:.4f}"
-    print(f"  mean AUC {mean['auc'][0]:.3f}; with the annotation rotated p = {p_text}")
-    headline = {"mean AUC": "auc", "mean MCC": "mcc", "mean F1": "f1"}
-    section.numbers({label: f"{mean[name][0]:.3f}" for label, name in headline.items()})
+    print(
+        f"  mean AUC {mean['auc'][0]:.3f}; with the annotation rotated {text(null['mean'])}, p = {text(null['p'], 4)}"
+    )
     section.numbers(
         {
-            "95 % interval of the AUC over people": "–"
-            if mean["auc"][1] is None
-            else "{1:.3f} – {2:.3f}".format(*mean["auc"]),
-            "AUC, annotation rotated": "–" if null["mean"] is None else f"{null['mean']:.3f}",
-            "p (rotations)": p_text,
+            "mean AUC": text(mean["auc"][0]),
+            "its 95 % interval over people": " – ".join(map(text, mean["auc"][1:])),
+            "AUC, annotation rotated": text(null["mean"]),
+            "p (rotations)": text(null["p"], 4),
+            "mean MCC": text(mean["mcc"][0]),
+            "mean F1": text(mean["f1"][0]),
             "face on the screen": f"{mean['base_rate'][0]:.1%}",
         }
     )
@@ -289,25 +224,18 @@ def describe(stage: Stage, runs: list[Run], results, study: dict) -> Section:
         section.figure(
             stage.folder / f"{movie}_strip.png", f"{movie}: the truth, and each viewer's predicted probability."
         )
-    names = ["base_rate", "accuracy", "precision", "recall", "f1", "mcc", "auc", "pr_auc"]
     for cut, of in (("0.5", lambda r: r), ("the training folds' best threshold", lambda r: r["at_training_threshold"])):
-        rows = [(r["run"], seen_text(r), *(f"{(r | of(r))[name]:.3f}" for name in names)) for r in results]
-        section.table(["run", "model", *names], rows, f"Every second of every run, threshold {cut}")
-    rows = [
-        (r["run"], f"{r['auc']:.3f}", *("–" if v is None else f"{v:.{k}f}" for v, k in zip(
-            (r["shift_null"]["mean"], r["shift_null"]["p"]), (3, 4))), f"{r['auc_in_training_like_windows']:.3f}")
-        for r in results
-    ]  # fmt: skip
-    section.table(
-        ["run", "AUC", "AUC, annotation rotated", "p", "AUC in training-like windows"],
-        rows,
-        "Against chance, run by run",
-    )
+        rows = [(r["run"], seen_text(r), *(text((r | of(r))[name]) for name in MEANS)) for r in results]
+        section.table(["run", "model", *MEANS], rows, f"Every second of every run, threshold {cut}")
+    chance = [(r["shift_null"]["mean"], r["shift_null"]["p"], r["auc_in_training_like_windows"]) for r in results]
+    rows = [(r["run"], text(r["auc"]), text(m), text(p, 4), text(inside)) for r, (m, p, inside) in zip(results, chance)]
+    columns = ["run", "AUC", "AUC, annotation rotated", "p", "AUC in training-like windows"]
+    section.table(columns, rows, "Against chance, run by run")
     for what, part in (("film or task", study["by_movie"]), ("person", study["by_subject"])):
-        rows = [(key, *(f"{s[name]:.3f}" for name in names)) for key, s in part.items()]
-        section.table([what, *names], rows, f"Means per {what}, threshold 0.5")
+        rows = [(key, *(text(s[name]) for name in MEANS)) for key, s in part.items()]
+        section.table([what, *MEANS], rows, f"Means per {what}, threshold 0.5")
     if study["agreement"]:
-        rows = [(film, "–" if np.isnan(r) else f"{r:.3f}") for film, r in study["agreement"].items()]
+        rows = [(film, text(r)) for film, r in study["agreement"].items()]
         section.table(
             ["film", "correlation"], rows, "Agreement: mean correlation of logits between viewers of one film"
         )

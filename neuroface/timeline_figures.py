@@ -54,13 +54,12 @@ def plot_strip(tables: dict[str, pd.DataFrame], title: str, target: Path) -> Non
         nearest = np.clip(np.searchsorted(times, grid - step / 2), 0, len(times) - 1)
         return np.where(np.abs(times[nearest] - grid) <= step / 2 + 1e-6, values[nearest], np.nan)
 
-    rows, last = [], None
-    for name, table in tables.items():
-        truth = on_grid(table, "face")
-        if last is None or not np.array_equal(truth, last, equal_nan=True):
-            shared = all(np.array_equal(truth, on_grid(other, "face"), equal_nan=True) for other in tables.values())
-            rows.append(("true" if shared else f"true, {name}", truth, True))
-            last = truth
+    truths = [on_grid(table, "face") for table in tables.values()]
+    shared = all(np.array_equal(truth, truths[0], equal_nan=True) for truth in truths)
+    rows = []
+    for (name, table), truth in zip(tables.items(), truths):
+        if not (shared and rows):
+            rows.append(("true", truth, True))
         rows.append((name, on_grid(table, "probability"), False))
     figure, axis = plt.subplots(figsize=(12, 1.7 + 0.3 * len(rows)), layout="constrained")
     edges = np.append(grid, grid[-1] + step) - step / 2
