@@ -269,10 +269,10 @@ def follow(name: str):
     with open(target, "w") as table:
         table.write("\t".join(live.COLUMNS) + "\n")
         try:
-            for number, volume in follow_volumes(folder, mask, affine, 2 * cfg.TR_S, cfg.FOLLOW_IDLE_S):
+            for number, volume, since in follow_volumes(folder, mask, affine, 2 * cfg.TR_S, cfg.FOLLOW_IDLE_S):
                 if volume is None:
-                    print(f"  volume {number} is missing: the one before it stands in", flush=True)
-                for row in live.push(volume):
+                    print(f"  volume {number} is missing or not whole: the one before it stands in", flush=True)
+                for row in live.push(volume, since):
                     table.write("\t".join(map(str, row.values())) + "\n")
                     table.flush()
                     print("  {stimulus_time_s:8.1f} s  probability {probability:.3f}".format(**row), flush=True)

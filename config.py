@@ -125,6 +125,6 @@ DATA_DIR: str = "data"
 # one GPU, or at full size in script 3 on a CPU, leave it at 1. With more jobs each trains with fewer threads, and
 # TensorFlow's sums round differently: same results to rounding, bit for bit only with the same N_JOBS.
 N_JOBS: int = 1
-# Windows × steps (4) or windows (8) per pass through the network. Lower it if memory runs out. At full size a window
-# takes about 0.25 GB in script 4 and 0.1 GB in script 8.
+# Windows × steps (4) or volumes (8) per pass through the network. Lower it if memory runs out. At full size a window
+# takes about 0.25 GB in script 4; script 8 takes nine volumes at most, and 2 GB in all.
 INFERENCE_BATCH: int = 20

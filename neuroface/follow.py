@@ -48,10 +48,13 @@ def read_volume(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray 
 
 
 def follow_volumes(folder: Path, mask: np.ndarray, affine: np.ndarray, patience_s: float, idle_s: float):
-    """Yield ``(number, volume)`` in the order of their numbers as they arrive; ``volume`` is None for a missing one.
+    """Yield ``(number, volume, since)`` in the order of their numbers; ``volume`` is None for a missing one.
+
+    ``since`` (:func:`time.monotonic`) is when the reading of the whole file began.
 
     The numbers may begin anywhere; the lowest that is there at first is the first. A file that is not written to its
-    end is waited for. A number is missing when a later volume has been there for ``patience_s``.
+    end is waited for. A volume counts as missing if, when later ones have been there for ``patience_s``, it is not there
+    or still not whole.
 
     Parameters
     ----------
@@ -66,13 +69,13 @@ def follow_volumes(folder: Path, mask: np.ndarray, affine: np.ndarray, patience_
     while True:
         files = {n: path for path in folder.glob("*.nii*") if (n := volume_number(path)) is not None}
         number = min(files, default=None) if number is None else number
-        volume = read_volume(files[number], mask, affine) if number in files else None
         now = time.monotonic()
+        volume = read_volume(files[number], mask, affine) if number in files else None
         later = number is not None and max(files) > number
         if volume is None and later:
             overtaken_since = now if overtaken_since is None else overtaken_since
         if volume is not None or (later and now - overtaken_since > patience_s):
-            yield number, volume
+            yield number, volume, now
             number, last_news, overtaken_since = number + 1, time.monotonic(), None
         elif now - last_news > idle_s:
             if number is None:
@@ -137,9 +140,9 @@ class LivePrediction:
         predictor.push(np.zeros((1, predictor.n_voxels), np.float32))  # compiled before the first volume comes
         predictor.reset()
 
-    def push(self, volume: np.ndarray | None) -> list[dict]:
+    def push(self, volume: np.ndarray | None, since: float) -> list[dict]:
         """A row for each volume that has become ready and ends a whole window; ``tr`` is the window's first volume."""
-        cfg, began, rows = self._cfg, time.monotonic(), []
+        cfg, rows = self._cfg, []
         self._missing.append(volume is None)
         for ready in self._standardizer.push(volume):
             logit = float(self._predictor.push(ready[None])[0])
@@ -154,7 +157,7 @@ class LivePrediction:
                     "probability": float(1 / (1 + np.exp(-logit))),
                     "logit": logit,
                     "missing_in_window": sum(self._missing[tr : tr + cfg.WINDOW_TRS]),
-                    "latency_s": round(time.monotonic() - began, 4),
+                    "latency_s": round(time.monotonic() - since, 4),
                 }
                 rows.append(row)
         if len(rows) == 1:
@@ -164,7 +167,9 @@ class LivePrediction:
     def summary(self) -> str:
         """What came and what it took, in a few words."""
         took = (
-            f", {np.median(self._latencies):.3f} s each (at most {max(self._latencies):.3f})" if self._latencies else ""
+            f", {np.median(self._latencies):.3f} s after their volume (at most {max(self._latencies):.3f})"
+            if self._latencies
+            else ""
         )
         came = f"{len(self._missing)} volumes, {sum(self._missing)} of them missing"
         return f"{came}; {max(0, self._n_ready - self._cfg.WINDOW_TRS + 1)} predictions{took}"

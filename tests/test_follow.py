@@ -48,7 +48,8 @@ def write_volume(folder, number, value, ending=".nii.gz", shape=SHAPE):
 
 def collect(folder, patience_s=0.3, idle_s=0.8):
     return [
-        (n, None if v is None else float(v[0])) for n, v in follow_volumes(folder, MASK, np.eye(4), patience_s, idle_s)
+        (n, None if v is None else float(v[0]))
+        for n, v, _ in follow_volumes(folder, MASK, np.eye(4), patience_s, idle_s)
     ]
 
 

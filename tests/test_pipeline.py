@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from conftest import FILM_S, ROOT, popen_arguments, run, write_config
 from scipy.stats import binomtest, hypergeom
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from neuroface.dataset import find_runs
 from neuroface.files import STAGES
@@ -179,6 +179,34 @@ def test_moment_by_moment_predictions_follow_the_true_timeline(tiny):
     assert len(right_clock) == PEOPLE
     assert np.mean(right_clock) > 0.65 and min(right_clock) > 0.55
     assert abs(np.mean(wrong_clock) - 0.5) < 0.1
+
+
+def test_stage_8_beats_the_rotated_annotation_and_its_clock_is_right(tiny):
+    folder = tiny.root / "8-predictions"
+    study = json.loads((folder / "metrics.json").read_text())
+    assert study["shift_null"]["p"] < 0.001 and abs(study["shift_null"]["mean"] - 0.5) < 0.05
+    mean, low, high = study["mean_over_people_95"]["auc"]
+    assert mean == pytest.approx(np.mean([r["auc"] for r in study["runs"]])) and low < mean < high
+    # The demo's response peaks 5 s after a face and LAG_S is 4, so windows speak for a moment up to 1.5 s earlier.
+    sweep = study["lag_sweep"]
+    assert -2 <= sweep["offset_s"][int(np.argmax(sweep["auc"]))] <= 1
+    assert set(study["by_movie"]) == set(study["agreement"]) and len(study["agreement"]) == FILMS
+    for film, agreement in study["agreement"].items():
+        logits = [table(file)["logit"].dropna() for file in sorted(folder.glob(f"*{film}_predictions.tsv"))]
+        assert agreement == pytest.approx(np.corrcoef(*logits)[0, 1])
+    for result in study["runs"]:
+        rows = table(folder / f"{result['run']}_predictions.tsv")
+        sidecar = json.loads((folder / f"{result['run']}_predictions.json").read_text())
+        assert list(rows) == list(sidecar) and all(column["Description"] for column in sidecar.values())
+        others = table(tiny.root / "3-model" / "movie" / "predictions.tsv").query("fold != @result['fold_model']")
+        threshold = result["at_training_threshold"]["threshold"]
+        said = others["probability"] >= threshold
+        best = max(
+            balanced_accuracy_score(others["label"] == "face", others["probability"] >= p)
+            for p in others["probability"]
+        )
+        assert balanced_accuracy_score(others["label"] == "face", said) == pytest.approx(best)
+        assert result["auc_in_training_like_windows"] > result["auc"]
 
 
 def test_a_rerun_does_nothing_twice(tiny):
