@@ -56,11 +56,11 @@ def main():
         logit = slide(predictor, standardized_volumes(run, mask, affine, predictor.batch, cfg))
         table = on_the_clock(logit, run, cfg)
         table = table.assign(split=cfg.HELD_OUT_SPLIT, seen_in_training=int(seen["person"] or seen["film"]))
-        write_json(table_of(stage.folder, run).with_suffix(".json"), clock.COLUMNS)
         write_table(table_of(stage.folder, run), table)
+        write_json(sidecar_of(stage.folder, run), clock.COLUMNS)
 
     by_model = sorted(runs, key=lambda run: models[run][0])
-    stage.each(predict, by_model, lambda run: table_of(stage.folder, run).exists(), "runs")
+    stage.each(predict, by_model, lambda run: sidecar_of(stage.folder, run).exists(), "runs")
 
     tables = {run: read_table(table_of(stage.folder, run)) for run in runs}
     scored = []
@@ -90,6 +90,10 @@ def open_stage():
 
 def table_of(folder: Path, run: Run) -> Path:
     return folder / f"{run.name}_predictions.tsv"
+
+
+def sidecar_of(folder: Path, run: Run) -> Path:
+    return table_of(folder, run).with_suffix(".json")
 
 
 def figure_of(folder: Path, run: Run) -> Path:

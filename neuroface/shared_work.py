@@ -99,15 +99,15 @@ def family_blocks(model: keras.Model) -> list[Block] | None:
         if not plain:
             return None
         position += 4
-        if type(chain[position]) is layers.Dropout:
-            position += 1
+        position += [type(layer) for layer in chain[position : position + 1]] == [layers.Dropout]
         blocks.append(_folded(conv, rectifier, norm, pool, chain[position - 1]))
-    whole = blocks and type(chain[position]) is layers.Flatten and "logit" in [layer.name for layer in chain[position:]]
+    head = chain[position:]
+    whole = blocks and head and type(head[0]) is layers.Flatten and "logit" in [layer.name for layer in head]
     return blocks if whole else None
 
 
 def _folded(conv, rectifier, norm, pool, last_layer) -> Block:
-    kernel = conv.kernel.numpy() if hasattr(conv.kernel, "numpy") else np.asarray(conv.kernel)
+    kernel = np.asarray(conv.kernel)
     n = kernel.shape[-1]
     bias = np.asarray(conv.bias) if conv.use_bias else np.zeros(n, np.float32)
     gamma = np.asarray(norm.gamma) if norm.scale else np.ones(n, np.float32)

@@ -10,9 +10,8 @@ from neuroface.network import load_network, logit_network, predict_logits
 from neuroface.shared_work import INPUT, Block, Plan, convolve_series, family_blocks
 
 ops = keras.ops
-PASS_BYTES = (
-    100e6  # of the widest layer; beyond, memory is fetched anew for every result, and that costs more than it saves
-)
+# The widest layer of a pass. Beyond, the system fetches fresh memory for every result, which costs more than it saves.
+PASS_BYTES = 100e6
 
 
 def sliding(model: keras.Model, batch: int):
@@ -148,9 +147,8 @@ class SharedSliding:
                 elif recipe.kind == "first":
                     longest = self._plan.history[INPUT] - max(delay for _, delay in recipe.sources)
                     series = known[INPUT][longest : longest + n + len(recipe.taps) - 1]
-                    new = block.pool_voxels(
-                        convolve_series(series, kernel[:, recipe.taps[0] : recipe.taps[-1] + 1]), bias, sign
-                    )
+                    taps = kernel[:, recipe.taps[0] : recipe.taps[-1] + 1]
+                    new = block.pool_voxels(convolve_series(series, taps), bias, sign)
                 elif recipe.kind == "sum":
                     new = block.pool_voxels(sum(columns[1:], columns[0]), bias, sign)
                 else:

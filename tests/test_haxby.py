@@ -72,3 +72,16 @@ def test_every_volume_of_every_run_is_predicted_by_a_model_that_never_saw_the_ru
         rows = pd.read_csv(root / "8-predictions" / f"{result['run']}_predictions.tsv", sep="\t")
         assert len(rows) == VOLUMES and rows["face"].sum() == 9  # a block of 22.5 s at 2.5 s a volume
         np.testing.assert_allclose(rows["stimulus_time_s"], rows["tr"] * 2.5 - 5 + 5)
+
+
+def test_the_probability_rises_in_the_face_block_of_runs_kept_out_of_training(haxby):
+    root, _ = haxby
+    study = json.loads((root / "8-predictions" / "metrics.json").read_text())
+    assert study["shift_null"]["p"] < 0.05
+    name = "sub-1_task-objectviewing_run-12"
+    rows = pd.read_csv(root / "8-predictions" / f"{name}_predictions.tsv", sep="\t").dropna()
+    events = pd.read_csv(DATA / "sub-1" / "func" / f"{name}_events.tsv", sep="\t").query("trial_type == 'face'")
+    start = events["onset"].iloc[0]
+    end = (events["onset"] + events["duration"]).iloc[-1]
+    inside = rows["stimulus_time_s"].between(start, end, inclusive="left")
+    assert rows["probability"][inside].mean() > rows["probability"][~inside].mean() + 0.05

@@ -103,6 +103,14 @@ def test_a_network_that_branches_is_slid_plainly():
     assert type(sliding(keras.Model(inputs, layers.Activation("sigmoid")(x)), 4)) is PlainSliding
 
 
+def test_a_network_without_a_flattened_head_is_slid_plainly():
+    inputs = keras.Input((12, 6, 1))
+    x = layers.LeakyReLU()(layers.Conv2D(2, 3, padding="same")(inputs))
+    x = layers.MaxPooling2D(2)(layers.BatchNormalization()(x))
+    x = layers.Dense(1, name="logit")(layers.GlobalAveragePooling2D()(x))
+    assert type(sliding(keras.Model(inputs, x), 4)) is PlainSliding
+
+
 @pytest.mark.parametrize("kind", [SharedSliding, PlainSliding])
 def test_volumes_may_come_in_any_parts_and_runs_do_not_mix(kind):
     model, volumes = network(), run_of(30)
