@@ -41,25 +41,20 @@ class Block:
         return [self.kernel, self.bias, self.sign, self.shift]
 
     @property
-    def rectified_first(self) -> bool:
-        """Whether the rectifier comes before the pools, as in the network.
-
-        It may as well come after them, on fewer values, if every channel then rises with its value. The first block
-        has it where compilers merge it with the convolution.
-        """
-        return bool((self.sign < 0).any()) or self.kernel.shape[2] == 1
+    def turned(self) -> bool:
+        """Whether some channel falls where its value rises. If none does, the rectifier may follow the pools: less work."""
+        return bool((self.sign < 0).any())
 
     def pool_voxels(self, values, bias, sign):
         """(n, n_voxels, 1, channels) from the convolution, pooled over voxels."""
-        if self.rectified_first:
-            values = ops.leaky_relu(values + bias, self.slope)
-            values = values * sign if (self.sign < 0).any() else values
+        if self.turned:
+            values = ops.leaky_relu(values + bias, self.slope) * sign
         size = (self.pool[0], 1)
         return values if self.pool[0] == 1 else ops.max_pool(values, size, strides=size)
 
     def finish(self, values, bias, shift):
         """The block's output from values pooled over voxels and time."""
-        return (values if self.rectified_first else ops.leaky_relu(values + bias, self.slope)) + shift
+        return (values if self.turned else ops.leaky_relu(values + bias, self.slope)) + shift
 
 
 def convolve_series(volumes, kernel):
