@@ -10,7 +10,7 @@ Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y
           1-windows/<sub>/<sub>_task-<movie>_windows.tsv, a row per window
 Settings  SEED, EXCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, BALANCE, MASK_THRESHOLD, MASK_FILE,
           FACE_TRIAL_TYPES, NOFACE_TRIAL_TYPES, BIDS_FILTER
-Takes     about the time of decompressing the files; memory: one run's voxels × volumes in float32
+Takes     about the time of decompressing the files; memory: under 300 MB per job, however long the run
 """
 
 from pathlib import Path
@@ -23,6 +23,7 @@ from nilearn.masking import intersect_masks
 from neuroface import NeuroFaceError, bold, windows
 from neuroface.dataset import Run, find_runs
 from neuroface.demo import write_demo
+from neuroface.extraction import extract_windows
 from neuroface.files import (
     SAMPLE_COLUMNS,
     read_json,
@@ -30,7 +31,6 @@ from neuroface.files import (
     windows_file,
     write_json,
     write_nifti,
-    write_npy,
     write_table,
 )
 from neuroface.report import Section
@@ -66,11 +66,10 @@ def main():
         return target.exists() and target.with_suffix(".tsv").exists()
 
     def extract(run):
-        matrix = bold.read_masked(run.bold, mask, affine)
-        constant = bold.zscore(matrix) if cfg.STANDARDIZE == "zscore" else 0
         target = windows_file(stage.folder, run.subject, run.name)
+        first_volumes = plans[run]["first_tr"].to_numpy()
+        constant = extract_windows(target, run.bold, mask, affine, first_volumes, cfg.WINDOW_TRS, cfg.STANDARDIZE)
         write_json(target.with_suffix(".json"), {"constant_voxels_set_to_0": constant})
-        write_npy(target, windows.cut_windows(matrix, plans[run]["first_tr"], cfg.WINDOW_TRS))
         write_table(target.with_suffix(".tsv"), plans[run])
 
     stage.each(extract, runs, done, "runs")

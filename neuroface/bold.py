@@ -1,18 +1,18 @@
 """Stream BOLD through a mask: one pass over the compressed file, never more than a few volumes in memory."""
 
-import gzip
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from isal import igzip, isal_zlib
 from nibabel.filebasedimages import ImageFileError
 from nibabel.wrapstruct import WrapStructError
 
 from neuroface import NeuroFaceError
+from neuroface.files import DAMAGED_GZIP, igzip
 
-CHUNK_BYTES = 32 * 2**20
+CHUNK_BYTES = 32 * 2**20  # of the decompressed file, and of the voxels that zscore takes at once
 SECONDS_PER = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 
 
@@ -79,10 +79,10 @@ def check_grid(path: Path, shape, affine: np.ndarray, mask_shape, mask_affine: n
         )
 
 
-def read_masked(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Voxel-by-time matrix of a BOLD series, as nilearn's ``apply_mask`` gives it (transposed).
+def stream_masked(path: Path, mask: np.ndarray, affine: np.ndarray) -> Iterator[np.ndarray]:
+    """The volumes of a BOLD series, in order and some at a time, only the voxels of the mask.
 
-    The file is decompressed once, front to back (isal), some volumes at a time; only voxels of the mask are kept.
+    The file is decompressed once, front to back. Values are those of nilearn's ``apply_mask``.
 
     Parameters
     ----------
@@ -90,9 +90,9 @@ def read_masked(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     mask : (x, y, z) bool.
     affine : (4, 4), the mask's.
 
-    Returns
-    -------
-    matrix : (n_voxels, n_trs) float32; voxels in C order of the mask.
+    Yields
+    ------
+    volumes : (n, n_voxels) float32, ``n`` as ``CHUNK_BYTES`` allows; voxels in C order of the mask.
 
     Raises
     ------
@@ -106,30 +106,47 @@ def read_masked(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     n_trs, per_volume = shape[3], int(np.prod(shape[:3], dtype=np.int64))
     # Voxels in the mask's C order, as positions in a volume that lies in the file in Fortran order.
     positions = np.ravel_multi_index(np.nonzero(mask), mask.shape, order="F")
-    matrix = np.empty((len(positions), n_trs), dtype=np.float32)
+    finite = np.ones(len(positions), dtype=bool)
     chunk = max(1, min(n_trs, CHUNK_BYTES // (per_volume * proxy.dtype.itemsize)))
     buffer = np.empty((chunk, per_volume), dtype=proxy.dtype)
-    opener = igzip.open if _is_gzip(path) else open
+    opener = igzip.open if is_gzip(path) else open
     try:
         with opener(path, "rb") as file:
             file.seek(proxy.offset)
             for start in range(0, n_trs, chunk):
                 volumes = buffer[: min(chunk, n_trs - start)]
                 _read_exactly(file, volumes, path, start, n_trs)
-                values = volumes[:, positions].astype(np.float32 if slope == 1 and inter == 0 else np.float64)
+                values = volumes[:, positions]
                 if slope != 1 or inter != 0:
-                    values = values * slope + inter
-                matrix[:, start : start + len(volumes)] = values.T
-    except (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error) as error:
+                    values = values * np.float64(slope) + np.float64(inter)
+                values = values.astype(np.float32, copy=False)
+                finite &= np.isfinite(values).all(axis=0)
+                yield values
+    except DAMAGED_GZIP as error:
         raise NeuroFaceError(f"{path} is damaged ({error}). Download it again.") from None
-    with np.errstate(invalid="ignore"):  # +inf and −inf in one voxel
-        bad = np.flatnonzero(~np.isfinite(matrix.sum(axis=1, dtype=np.float64)))
-    if len(bad):
+    if not finite.all():
         raise NeuroFaceError(
-            f"{path}: {len(bad)} of {len(matrix)} voxels of the mask hold NaN or infinite values. "
+            f"{path}: {(~finite).sum()} of {len(finite)} voxels of the mask hold NaN or infinite values. "
             f"Repair the file, or leave this person out with EXCLUDE."
         )
+
+
+def read_masked(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Voxel-by-time matrix (n_voxels, n_trs) float32 of a whole series; see :func:`stream_masked`."""
+    n_trs, start = open_header(path)[1][3], 0
+    matrix = np.empty((int(mask.sum()), n_trs), dtype=np.float32)
+    for volumes in stream_masked(path, mask, affine):
+        matrix[:, start : start + len(volumes)] = volumes.T
+        start += len(volumes)
     return matrix
+
+
+def mean_of_maps(files: Iterable[Path], mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Mean (n_voxels, n_trs) float32 over 4D maps, in the mask only: summed in float64, one file in memory at a time."""
+    total, n = 0.0, 0
+    for n, file in enumerate(files, 1):
+        total = total + read_masked(file, mask, affine).astype(np.float64)
+    return (total / n).astype(np.float32)
 
 
 def zscore(matrix: np.ndarray) -> int:
@@ -143,18 +160,21 @@ def zscore(matrix: np.ndarray) -> int:
     -------
     How many voxels were constant.
     """
-    constant = 0
-    for start in range(0, len(matrix), 1024):
-        block = matrix[start : start + 1024].astype(np.float64)
+    constant, rows = 0, max(1, CHUNK_BYTES // (8 * matrix.shape[1]))
+    for start in range(0, len(matrix), rows):
+        single = matrix[start : start + rows]
+        block = single.astype(np.float64)
         block -= block.mean(axis=1, keepdims=True)
-        sd = block.std(axis=1, keepdims=True)
-        flat = sd <= 1e-7 * np.abs(matrix[start : start + 1024]).max(axis=1, keepdims=True)
+        sd = np.sqrt(np.einsum("ij,ij->i", block, block) / block.shape[1])[:, None]
+        flat = sd <= 1e-7 * np.maximum(single.max(axis=1), -single.min(axis=1))[:, None]
         constant += int(flat.sum())
-        matrix[start : start + 1024] = np.where(flat, 0, block / np.where(flat, 1, sd))
+        block *= np.where(flat, 0, 1 / np.where(flat, 1, sd))
+        single[:] = block
     return constant
 
 
-def _is_gzip(path: Path) -> bool:
+def is_gzip(path: Path) -> bool:
+    """By its first bytes, whatever its name."""
     with open(path, "rb") as file:
         return file.read(2) == b"\x1f\x8b"
 

@@ -1,7 +1,9 @@
 """The data directory: where each script reads and writes, and how a file becomes complete all at once."""
 
+import gzip
 import json
 import os
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +12,13 @@ import numpy as np
 import pandas as pd
 
 from neuroface import NeuroFaceError
+
+try:
+    from isal import igzip, isal_zlib
+
+    DAMAGED_GZIP = (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error)
+except ImportError:  # no wheel for this machine: the standard library, at half the speed or less
+    igzip, DAMAGED_GZIP = gzip, (EOFError, gzip.BadGzipFile, zlib.error)
 
 # number → (folder under data/<RUN_NAME>/, script that fills it)
 STAGES = {

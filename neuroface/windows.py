@@ -2,6 +2,8 @@
 
 import warnings
 import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -166,9 +168,28 @@ def balance(table: pd.DataFrame, seed: int, run_name: str) -> pd.DataFrame:
     return table.iloc[np.sort(keep)].reset_index(drop=True)
 
 
-def cut_windows(matrix: np.ndarray, first_trs: np.ndarray, window_trs: int) -> np.ndarray:
-    """Windows of a run: (n_windows, n_voxels, window_trs) float32, ``matrix[:, t : t + window_trs]`` for each t."""
-    windows = np.empty((len(first_trs), len(matrix), window_trs), dtype=np.float32)
-    for window, start in zip(windows, first_trs, strict=True):
-        window[:] = matrix[:, start : start + window_trs]
-    return windows
+def cut_windows(volumes: Iterable[np.ndarray], first_volumes: np.ndarray, window_trs: int) -> Iterator[np.ndarray]:
+    """Windows of a run, each as soon as its last volume is there; what no window needs is not kept.
+
+    Parameters
+    ----------
+    volumes : the run's volumes in order, some at a time, (n, n_voxels) each (:func:`neuroface.bold.stream_masked`).
+        All are taken, also those after the last window.
+    first_volumes : where the windows start, in ascending order; they may overlap.
+
+    Yields
+    ------
+    window : (n_voxels, window_trs) float32, in the order of ``first_volumes``.
+    """
+    waiting, begun, end = deque(np.asarray(first_volumes).tolist()), deque(), 0
+    for chunk in volumes:
+        start, end = end, end + len(chunk)
+        while waiting and waiting[0] < end:
+            begun.append((waiting.popleft(), np.empty((chunk.shape[1], window_trs), dtype=np.float32)))
+        for first, window in begun:
+            low, high = max(first, start), min(first + window_trs, end)
+            window[:, low - first : high - first] = chunk[low - start : high - start].T
+        while begun and begun[0][0] + window_trs <= end:
+            yield begun.popleft()[1]
+    if begun or waiting:
+        raise ValueError(f"{len(begun) + len(waiting)} windows run past the run's {end} volumes")

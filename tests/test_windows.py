@@ -216,11 +216,32 @@ def test_balance_draws_every_window_about_equally_often():
     assert faces.between(150, 250).all()  # 200 expected, SD 10
 
 
-def test_cut_windows_is_plain_slicing():
-    matrix = np.random.default_rng(0).standard_normal((7, 50)).astype(np.float32)
-    cut = windows.cut_windows(matrix, np.array([0, 13, 40]), 10)
-    assert cut.dtype == np.float32
-    assert np.array_equal(cut, np.stack([matrix[:, 0:10], matrix[:, 13:23], matrix[:, 40:50]]))
+@pytest.mark.parametrize("chunk", [1, 3, 10, 27, 50])
+def test_cut_windows_is_plain_slicing(chunk):
+    run = np.random.default_rng(0).standard_normal((50, 7)).astype(np.float32)
+    starts = np.array([0, 4, 4, 13, 40])  # windows may overlap, and meet the ends of the run
+    cut = list(windows.cut_windows((run[i : i + chunk] for i in range(0, 50, chunk)), starts, 10))
+    assert all(window.dtype == np.float32 and window.flags.c_contiguous for window in cut)
+    assert np.array_equal(cut, [run[start : start + 10].T for start in starts])
+
+
+def test_cut_windows_keeps_only_what_open_windows_need():
+    read = []
+
+    def volumes():
+        for i in range(30):
+            read.append(i)
+            yield np.full((1, 2), i, dtype=np.float32)
+
+    cut = windows.cut_windows(volumes(), np.array([2, 20]), 4)
+    assert next(cut)[0].tolist() == [2, 3, 4, 5] and read[-1] == 5
+    assert next(cut)[0].tolist() == [20, 21, 22, 23] and read[-1] == 23
+    assert list(cut) == [] and read[-1] == 29  # the rest goes by, so that a damaged end is noticed
+
+
+def test_cut_windows_past_the_end_is_an_error():
+    with pytest.raises(ValueError, match="1 windows run past the run's 12 volumes"):
+        list(windows.cut_windows([np.zeros((12, 3), np.float32)], np.array([1, 3]), 10))
 
 
 def test_on_screen_agrees_with_asking_every_stretch():
