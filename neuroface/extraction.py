@@ -56,24 +56,24 @@ def extract_windows(
 
 
 class Moments:
-    """Mean and SD of every voxel over volumes that come some at a time, as if in float64 over the whole run.
+    """Mean and SD of every voxel over volumes that come some at a time.
 
-    Chunks are combined as in Chan, Golub & LeVeque 1983, so that no large sum cancels.
+    Sums run in float64 over the distance from the run's first volume, so that they do not cancel where the signal is far
+    from zero.
     """
 
     def __init__(self):
-        self.n, self.mean, self.squares, self.largest = 0, 0.0, 0.0, 0.0
+        self.n, self.first, self.sum, self.squares = 0, None, 0.0, 0.0
 
     def add(self, volumes: np.ndarray) -> None:
         """Take in volumes (n, n_voxels)."""
-        n = len(volumes)
-        mean = volumes.mean(axis=0, dtype=np.float64)
-        squares = sum(np.square(volume - mean) for volume in volumes)  # one volume in float64 at a time
-        step, total = mean - self.mean, self.n + n
-        self.squares = self.squares + squares + step**2 * (self.n * n / total)
-        self.mean = self.mean + step * (n / total)
-        self.largest = np.maximum(self.largest, np.abs(volumes).max(axis=0))
-        self.n = total
+        if self.first is None:
+            self.first = volumes[0].copy()
+        for volume in volumes:  # one at a time stays in the processor's cache
+            distance = np.subtract(volume, self.first, dtype=np.float64)
+            self.sum += distance
+            self.squares += np.square(distance, out=distance)
+        self.n += len(volumes)
 
     def watch(self, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Hand chunks of volumes on and take each in."""
@@ -83,6 +83,7 @@ class Moments:
 
     def centre_and_scale(self) -> tuple[np.ndarray, np.ndarray]:
         """What to subtract from each voxel (n_voxels,), and what to multiply it with then: 0 where it is constant."""
-        sd = np.sqrt(self.squares / self.n)
-        constant = sd <= 1e-7 * self.largest
-        return self.mean, np.where(constant, 0, 1 / np.where(constant, 1, sd))
+        shift = self.sum / self.n
+        sd = np.sqrt(np.maximum(self.squares / self.n - shift**2, 0))
+        constant = sd <= 1e-7 * np.abs(self.first)
+        return self.first + shift, np.where(constant, 0, 1 / np.where(constant, 1, sd))
