@@ -9,7 +9,7 @@ Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y
           1-windows/<sub>/<sub>_task-<movie>_windows.npy (n_windows, n_voxels, WINDOW_TRS) float32, C order of the mask
           1-windows/<sub>/<sub>_task-<movie>_windows.tsv, a row per window
 Settings  SEED, EXCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, BALANCE, MASK_THRESHOLD, MASK_FILE,
-          FACE_TRIAL_TYPES, NOFACE_TRIAL_TYPES, BIDS_FILTER
+          FACE_TRIAL_TYPES, NOFACE_TRIAL_TYPES, BIDS_FILTER, NNDB_VARIANT
 Takes     about the time of decompressing the files; memory: under 300 MB per job, however long the run
 """
 
@@ -40,6 +40,7 @@ from neuroface.stage import Stage, run_script
 SETTINGS = (
     "SEED", "EXCLUDE", "TR_S", "LAG_S", "WINDOW_TRS", "MIN_STRETCH_S", "STANDARDIZE", "BALANCE", "MASK_THRESHOLD",
     "MASK_FILE", "FACE_TRIAL_TYPES", "NOFACE_TRIAL_TYPES", "BIDS_FILTER",
+    "NNDB_VARIANT",
 )  # fmt: skip
 
 
@@ -48,7 +49,7 @@ def main():
     stage = Stage(1, cfg, SETTINGS)
     if cfg.DATASET == "demo" and write_demo(cfg.DATASET_DIR, cfg.ROI_FILE, cfg.SEED):
         print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
-    runs, missing = find_runs(cfg.DATASET, cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER)
+    runs, missing = find_runs(cfg.DATASET, cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, cfg.NNDB_VARIANT)
     for what, why in missing:
         stage.leave_out(what, why)
 
@@ -67,7 +68,7 @@ def main():
 
     def extract(run):
         target = windows_file(stage.folder, run.subject, run.name)
-        first_volumes = plans[run]["first_tr"].to_numpy()
+        first_volumes = volumes_of(plans[run], run, cfg)
         constant = extract_windows(target, run.bold, mask, affine, first_volumes, cfg.WINDOW_TRS, cfg.STANDARDIZE)
         write_json(target.with_suffix(".json"), {"constant_voxels_set_to_0": constant})
         write_table(target.with_suffix(".tsv"), plans[run])
@@ -91,10 +92,14 @@ def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
     if cfg.NOFACE_TRIAL_TYPES:  # type by type: a house block that follows a cat block is a stretch of its own
         others = np.concatenate([windows.read_events(run.annotation, (kind,)) for kind in cfg.NOFACE_TRIAL_TYPES])
     table = windows.window_table(faces, others, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S)
-    past_end = table["first_tr"] + cfg.WINDOW_TRS > shape[3]
+    kept = windows.read_censor(run.censor, shape[3])
+    past_end = table["first_tr"] + cfg.WINDOW_TRS > len(kept)
     if past_end.any():
-        stage.leave_out(run.name, f"{past_end.sum()} windows that would run past its {shape[3]} volumes")
-    table = table[~past_end]
+        stage.leave_out(run.name, f"{past_end.sum()} windows that would run past its {len(kept)} volumes")
+    whole = table["first_tr"].isin(windows.whole_windows(kept, cfg.WINDOW_TRS)[0])
+    if n := (~whole & ~past_end).sum():
+        stage.leave_out(run.name, f"{n} windows that touch one of the {(~kept).sum()} volumes censored for motion")
+    table = table[whole]
     found = len(table)
     if cfg.BALANCE == "run":
         table = windows.balance(table, cfg.SEED, run.name)
@@ -107,6 +112,13 @@ def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
     where = run.name.removeprefix(f"{run.subject}_").removeprefix("task-")
     table["event"] = [f"{where}_{row.label}_{row.onset_s:g}s" for row in table.itertuples()]
     return table[SAMPLE_COLUMNS]
+
+
+def volumes_of(plan: pd.DataFrame, run: Run, cfg) -> np.ndarray:
+    """Where the windows of a plan start in the series: ``first_tr`` counts on the film's clock, censored TRs included."""
+    kept = windows.read_censor(run.censor, bold.open_header(run.bold)[1][3])
+    first_tr, first_volume = windows.whole_windows(kept, cfg.WINDOW_TRS)
+    return first_volume[np.searchsorted(first_tr, plan["first_tr"])]
 
 
 def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.ndarray]:

@@ -244,6 +244,38 @@ def test_cut_windows_past_the_end_is_an_error():
         list(windows.cut_windows([np.zeros((12, 3), np.float32)], np.array([1, 3]), 10))
 
 
+@pytest.mark.parametrize("marks", ["kept", "dropped"])
+def test_a_censor_list_of_either_kind_gives_the_trs_that_are_left(tmp_path, marks):
+    kept = np.random.default_rng(0).random(300) < 0.9
+    path = tmp_path / "sub-1_task-x_censored_timepoints.1D"
+    path.write_text("".join(f" {int(k)}\n" for k in (kept if marks == "kept" else ~kept)))
+    assert np.array_equal(windows.read_censor(path, int(kept.sum())), kept)
+    with pytest.raises(NeuroFaceError, match=rf"of 300 volumes, and the series has {kept.sum() + 1}"):
+        windows.read_censor(path, int(kept.sum()) + 1)
+
+
+@pytest.mark.parametrize("text", ["1 0\n0 1\n", "1\n2\n", "one\n"])
+def test_a_censor_list_that_is_none_is_refused(tmp_path, text):
+    (tmp_path / "c.1D").write_text(text)
+    with pytest.raises(NeuroFaceError, match=r"c\.1D: expected"):
+        windows.read_censor(tmp_path / "c.1D", 1)
+
+
+def test_nothing_is_censored_without_a_list():
+    assert windows.read_censor(None, 5).tolist() == [True] * 5
+
+
+def test_whole_windows_touch_no_gap_and_point_at_the_right_volumes():
+    kept = np.random.default_rng(1).random(400) < 0.93
+    film = np.arange(400)
+    series = film[kept]  # a series whose volumes hold their own TR
+    first_tr, first_volume = windows.whole_windows(kept, 10)
+    assert first_tr.tolist() == [t for t in range(391) if kept[t : t + 10].all()] and len(first_tr) > 50
+    for tr, volume in zip(first_tr, first_volume):
+        assert series[volume : volume + 10].tolist() == film[tr : tr + 10].tolist()
+    assert windows.whole_windows(np.ones(12, bool), 10)[0].tolist() == [0, 1, 2]
+
+
 def test_on_screen_agrees_with_asking_every_stretch():
     rng = np.random.default_rng(2)
     edges = np.cumsum(rng.uniform(0.5, 9, 40))
