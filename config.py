@@ -123,6 +123,9 @@ DATA_DIR: str = "data"
 # one GPU, or at full size in script 3 on a CPU, leave it at 1. With more jobs each trains with fewer threads, and
 # TensorFlow's sums round differently: same results to rounding, bit for bit only with the same N_JOBS.
 N_JOBS: int = 1
+# Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786": its workers do the units in place of N_JOBS, one each; the
+# README's "On a cluster" shows how to start them. None: this machine.
+DASK_SCHEDULER: str | None = None
 # Windows × steps (4) or windows (8) per pass through the network. Lower it if memory runs out. At full size a window
 # takes about 0.25 GB in script 4 and 0.1 GB in script 8.
 INFERENCE_BATCH: int = 20

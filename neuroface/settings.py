@@ -56,6 +56,7 @@ LIMITS = {
     "SPACE": Literal["MNI", "native"],
     "PREDICTION_AT": Annotated[float, Field(ge=0, le=1)],
     "N_JOBS": Annotated[int, Field(ge=1)],
+    "DASK_SCHEDULER": Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None,
     "INFERENCE_BATCH": Annotated[int, Field(ge=1)],
 }
 

@@ -75,7 +75,7 @@ class Stage:
         return self.root / STAGES[number][0]
 
     def each(self, work, units, done, what: str) -> None:
-        """Call ``work(unit)`` for every unit that is not done, ``N_JOBS`` at a time, behind a progress bar.
+        """Call ``work(unit)`` for every unit that is not done, ``N_JOBS`` at a time or on ``DASK_SCHEDULER``'s workers.
 
         Parameters
         ----------
@@ -91,7 +91,18 @@ class Stage:
             return
         self._worked = True
         write_json(self._stamp_file, self._stamp)  # unfinished from here on
-        run_units(work, missing, self.cfg.N_JOBS, what)
+
+        def once(unit):  # a cluster gives a unit out again when the worker that made it dies before it can say so
+            if not done(unit):
+                work(unit)
+
+        run_units(once, missing, self.cfg.N_JOBS, what, self.cfg.DASK_SCHEDULER)
+        list(self.folder.rglob("*"))  # a network file system may still remember that a file was not there
+        if lost := [unit for unit in missing if not done(unit)]:
+            raise NeuroFaceError(
+                f"{len(lost)} of {len(missing)} {what} are not in {_short(self.folder)}, though no worker failed. Do all "
+                f"workers see that folder under the same path? Run {self.script} again; it resumes."
+            )
 
     def take_files(self, fingerprints: dict[str, str]) -> None:
         """Remember which input files this folder is made from; raise if it was begun with others.

@@ -1,4 +1,4 @@
-"""Run independent units of work, one after another or in worker processes, behind one progress bar."""
+"""Run independent units of work one after another, in worker processes or on a Dask cluster, behind one progress bar."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ import threading
 import time
 import warnings
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import cloudpickle
 import joblib
@@ -13,20 +14,28 @@ from tqdm import tqdm
 
 from neuroface import NeuroFaceError
 
+CONNECT_S, WAIT_FOR_WORKERS_S = 10, 600  # to a scheduler; for a first worker, as a queue may take its time
 
-def run_units(work, units: list, n_jobs: int, what: str) -> None:
+
+def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None = None) -> None:
     """Call ``work(unit)`` for all units, ``n_jobs`` at a time.
 
     Parameters
     ----------
     work : a function; it may be a script's own, with what it closes over. Large arrays should reach it as paths.
     what : name of the units, in the plural, for the progress bar.
+    scheduler : address of a Dask scheduler, whose workers then do the units in place of this machine. A unit whose
+        worker dies is given to another one.
 
     Raises
     ------
     NeuroFaceError
-        If a worker process dies, as it does when memory runs out. Errors of ``work`` come through as they are.
+        If a worker process dies, as it does when memory runs out; on a cluster, if one unit takes several workers with
+        it, or if no scheduler or worker answers. Errors of ``work`` come through as they are.
     """
+    if scheduler:
+        _run_on_cluster(work, units, what, scheduler)
+        return
     n_jobs = min(n_jobs, len(units))
     if n_jobs == 1:
         _show_progress(map(work, units), len(units), what)
@@ -48,6 +57,63 @@ def run_units(work, units: list, n_jobs: int, what: str) -> None:
                 f"A worker process was killed while making {what}, most likely for lack of memory. "
                 f"Lower N_JOBS (now {n_jobs}) and run this script again; it resumes."
             ) from None
+
+
+def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
+    try:
+        from distributed import Client
+        from distributed.scheduler import KilledWorker
+    except ImportError:
+        raise NeuroFaceError('DASK_SCHEDULER needs Dask. Run: pip install "dask[distributed]"') from None
+    try:
+        client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise NeuroFaceError(
+            f"No Dask scheduler answers at DASK_SCHEDULER = {scheduler!r} ({error}). Start it, or set None."
+        ) from None
+    call, keras_too = _carried(str(Path(__file__).parent.parent)), "neuroface.backend" in sys.modules
+    with client, joblib.parallel_config(backend="dask", client=client, wait_for_workers_timeout=WAIT_FOR_WORKERS_S):
+        if shared := [worker for worker, threads in client.ncores().items() if threads > 1]:
+            raise NeuroFaceError(
+                f"Dask worker {shared[0]} takes several units at once. Start workers with --nthreads 1."
+            )
+        try:
+            # All at once and one by one, so that a worker that joins later, or replaces another, finds work.
+            calls = joblib.Parallel(return_as="generator_unordered", pre_dispatch="all", batch_size=1)(
+                joblib.delayed(call)(cloudpickle.dumps((work, unit)), keras_too) for unit in units
+            )
+            _show_progress(calls, len(units), what)
+        except KilledWorker as error:
+            raise NeuroFaceError(
+                f"Worker after worker died over the same of the {what}, the last at {error.last_worker.address}, most "
+                f"likely for lack of memory. Give each worker more, and run this script again; it resumes."
+            ) from None
+        except ModuleNotFoundError as error:
+            raise NeuroFaceError(
+                f"A Dask worker lacks {error.name}. Workers need this environment, and this folder under the same path."
+            ) from None
+        except TimeoutError:
+            raise NeuroFaceError(
+                f"The Dask scheduler {scheduler} has had no worker for {WAIT_FOR_WORKERS_S} s. Start workers and run "
+                f"this script again."
+            ) from None
+
+
+def _carried(root: str):
+    """A function that is sent whole: the scheduler knows nothing of this project, workers only where it lies."""
+
+    def call(pickled: bytes, keras_too: bool) -> None:
+        import pickle
+        import sys
+
+        if root not in sys.path:
+            sys.path.insert(0, root)
+        if keras_too:
+            import neuroface.backend  # noqa: F401
+        work, unit = pickle.loads(pickled)
+        work(unit)
+
+    return call
 
 
 def _in_worker(pickled_work: bytes, unit, keras_too: bool, parent: int) -> None:
