@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 import warnings
+from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -60,8 +61,9 @@ def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None =
 
 
 def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
+    """By Dask's own client: joblib's Dask backend waits for ever when a unit takes its workers with it."""
     try:
-        from distributed import Client
+        from distributed import Client, as_completed
         from distributed.scheduler import KilledWorker
     except ImportError:
         raise NeuroFaceError('DASK_SCHEDULER needs Dask. Run: pip install "dask[distributed]"') from None
@@ -72,30 +74,33 @@ def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
             f"No Dask scheduler answers at DASK_SCHEDULER = {scheduler!r} ({error}). Start it, or set None."
         ) from None
     call, keras_too = _carried(str(Path(__file__).parent.parent)), "neuroface.backend" in sys.modules
-    with client, joblib.parallel_config(backend="dask", client=client, wait_for_workers_timeout=WAIT_FOR_WORKERS_S):
-        if shared := [worker for worker, threads in client.ncores().items() if threads > 1]:
-            raise NeuroFaceError(
-                f"Dask worker {shared[0]} takes several units at once. Start workers with --nthreads 1."
-            )
+    with client:
         try:
-            # All at once and one by one, so that a worker that joins later, or replaces another, finds work.
-            calls = joblib.Parallel(return_as="generator_unordered", pre_dispatch="all", batch_size=1)(
-                joblib.delayed(call)(cloudpickle.dumps((work, unit)), keras_too) for unit in units
-            )
-            _show_progress(calls, len(units), what)
+            client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS_S)
+            for worker, threads in client.nthreads().items():
+                if threads > 1:
+                    raise NeuroFaceError(
+                        f"Dask worker {worker} takes {threads} units at once. Start workers with --nthreads 1."
+                    )
+            futures = [client.submit(call, cloudpickle.dumps((work, unit)), keras_too, pure=False) for unit in units]
+            _show_progress((future.result() for future in as_completed(futures, loop=client.loop)), len(units), what)
+        except TimeoutError:
+            raise NeuroFaceError(
+                f"The Dask scheduler {scheduler} has had no worker for {WAIT_FOR_WORKERS_S} s. Start workers and run "
+                f"this script again."
+            ) from None
         except KilledWorker as error:
             raise NeuroFaceError(
                 f"Worker after worker died over the same of the {what}, the last at {error.last_worker.address}, most "
                 f"likely for lack of memory. Give each worker more, and run this script again; it resumes."
             ) from None
+        except CancelledError:
+            raise NeuroFaceError(
+                f"The Dask scheduler {scheduler} has gone. Start it and its workers, and run this script again; it resumes."
+            ) from None
         except ModuleNotFoundError as error:
             raise NeuroFaceError(
                 f"A Dask worker lacks {error.name}. Workers need this environment, and this folder under the same path."
-            ) from None
-        except TimeoutError:
-            raise NeuroFaceError(
-                f"The Dask scheduler {scheduler} has had no worker for {WAIT_FOR_WORKERS_S} s. Start workers and run "
-                f"this script again."
             ) from None
 
 
