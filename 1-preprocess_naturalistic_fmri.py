@@ -2,6 +2,7 @@
 
 Builds the group mask from the individual masks, and cuts windows of BOLD at the moments when a face has come on the
 screen to stay, or has gone for a while. The two classes are balanced within each run by a seeded draw.
+With ``--check`` it only says whether the data set is whole and this machine large enough.
 
 Reads     the data set in DATASET_DIR: BOLD and mask per person, annotation per film (NNDb ``.1D``) or run (BIDS
           ``events.tsv``). DATASET = "demo" writes its data set first.
@@ -21,6 +22,7 @@ import pandas as pd
 from nilearn.masking import intersect_masks
 
 from neuroface import NeuroFaceError, bold, windows
+from neuroface.check import check_study
 from neuroface.dataset import Run, find_runs
 from neuroface.demo import write_demo
 from neuroface.extraction import extract_windows
@@ -79,6 +81,20 @@ def main():
         if n := constant["constant_voxels_set_to_0"]:
             stage.leave_out(run.name, f"{n:,} of {int(mask.sum()):,} voxels never change over the run and count as 0")
     stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", describe(stage, runs, mask))
+
+
+def check():
+    """``--check``: is the data set whole, and this machine large enough? Nothing is written."""
+    cfg = load_settings(Path(__file__).with_name("config.py"))
+    if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
+        print("  The demo data set is written by this script; there is nothing to check yet.")
+        return
+    problems = check_study(cfg)
+    for problem in problems:
+        print(f"  wrong: {problem}")
+    if problems:
+        raise NeuroFaceError(f"{len(problems)} things are wrong with {cfg.DATASET_DIR} or this machine, listed above.")
+    print("  nothing is wrong")
 
 
 def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
@@ -184,4 +200,4 @@ def describe(stage: Stage, runs: list[Run], mask: np.ndarray) -> Section:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, check)

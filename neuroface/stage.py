@@ -193,13 +193,18 @@ class Stage:
                 )
 
 
-def run_script(main) -> None:
-    """Run a script's ``main``: problems with data or settings become one line on stderr and exit code 1."""
-    if len(sys.argv) > 1:
-        print(f"usage: python {Path(sys.argv[0]).name}   (settings: config.py, or NEUROFACE_CONFIG)", file=sys.stderr)
+def run_script(main, check=None) -> None:
+    """Run a script's ``main``, or ``check`` if it is called with ``--check``.
+
+    Problems with data or settings become one line on stderr and exit code 1.
+    """
+    arguments = sys.argv[1:]
+    if arguments and not (check and arguments == ["--check"]):
+        call = f"python {Path(sys.argv[0]).name}{' [--check]' if check else ''}"
+        print(f"usage: {call}   (settings: config.py, or NEUROFACE_CONFIG)", file=sys.stderr)
         sys.exit(2)
     try:
-        main()
+        check() if arguments else main()
     except NeuroFaceError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
