@@ -1,6 +1,7 @@
 """Run independent units of work one after another, in worker processes or on a Dask cluster, behind one progress bar."""
 
 import os
+import random
 import sys
 import threading
 import time
@@ -113,12 +114,26 @@ def _carried(root: str):
 
         if root not in sys.path:
             sys.path.insert(0, root)
+        from neuroface.workers import _keep_random_apart
+
+        _keep_random_apart()
         if keras_too:
             import neuroface.backend  # noqa: F401
         work, unit = pickle.loads(pickled)
         work(unit)
 
     return call
+
+
+def _keep_random_apart() -> None:
+    """Give Dask a random generator of its own.
+
+    Its threads draw from Python's while a network is built; seeded initial weights would come out different every time.
+    """
+    other = random.Random()
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in ("dask", "distributed", "tornado") and getattr(module, "random", None) is random:
+            module.random = other
 
 
 def _in_worker(pickled_work: bytes, unit, keras_too: bool, parent: int) -> None:

@@ -1,6 +1,7 @@
 """Units on a real Dask cluster: a scheduler and two worker processes on this machine."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -86,6 +87,23 @@ def test_a_worker_killed_half_way_loses_and_repeats_nothing(cluster, tmp_path):
     # Only what the dead worker had begun and not finished was begun again, by the other one.
     assert len(repeated) <= 1 and all(who[0] == killed[0] != who[1] and len(who) == 2 for who in repeated)
     assert {who[-1] for who in journals} != set(killed)
+
+
+def test_seeded_draws_are_those_of_this_process(cluster, tmp_path):
+    """Keras draws the seeds of initial weights from Python's generator, over some time."""
+
+    def work(unit):
+        random.seed(unit)
+        draws = []
+        for _ in range(15):
+            draws.append(random.random())
+            time.sleep(0.1)
+        np.save(tmp_path / f"{unit}.npy", draws)
+
+    run_units(work, [1, 2], 1, "numbers", cluster)
+    for unit in (1, 2):
+        generator = random.Random(unit)
+        assert np.load(tmp_path / f"{unit}.npy").tolist() == [generator.random() for _ in range(15)]
 
 
 def test_a_unit_that_kills_every_worker_is_an_error(cluster):
