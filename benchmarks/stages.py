@@ -119,13 +119,13 @@ def maps_plain(folder: Path) -> None:
 
 def maps_ours(folder: Path) -> None:
     from neuroface.bold import read_mask
-    from neuroface.files import open_npy, unmask, write_nifti
+    from neuroface.files import open_npy, write_map
 
     def work():
         mask, affine = read_mask(folder / "mask.nii.gz")
         for file in sorted(folder.glob("part-*.npy")):
             for i, window in enumerate(open_npy(file)):
-                write_nifti(folder / f"ours-{file.stem}-{i}.nii.gz", unmask(window, mask), affine, 1.0)
+                write_map(folder / f"ours-{file.stem}-{i}.nii.gz", window, mask, affine, 1.0)
 
     measure.timed(work)
 
@@ -146,12 +146,12 @@ def mean_plain(folder: Path) -> None:
 
 def mean_ours(folder: Path) -> None:
     from neuroface.bold import mean_of_maps, read_mask
-    from neuroface.files import unmask, write_nifti
+    from neuroface.files import write_map
 
     def work():
         mask, affine = read_mask(folder / "mask.nii.gz")
         mean = mean_of_maps(sorted(folder.glob("map-*.nii.gz")), mask, affine)
-        write_nifti(folder / "ours-mean.nii.gz", unmask(mean, mask), affine, 1.0)
+        write_map(folder / "ours-mean.nii.gz", mean, mask, affine, 1.0)
 
     measure.timed(work)
 

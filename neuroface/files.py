@@ -123,10 +123,26 @@ def open_npy(path: Path) -> np.ndarray:
 
 
 def write_nifti(path: Path, data: np.ndarray, affine: np.ndarray, tr_s: float | None = None) -> None:
-    """``data`` (x, y, z) or (x, y, z, n_trs) as compressed NIfTI; 4D with the time step in its header.
+    """``data`` (x, y, z) or (x, y, z, n_trs) as compressed NIfTI; 4D with the time step in its header."""
+    _pack(path, data, affine, tr_s, [np.asfortranarray(data).T])
 
-    Compression level 1: these maps are mostly zeros outside the mask and hardly shrink further. Data in Fortran order, as
-    :func:`unmask` gives them, are compressed where they lie.
+
+def write_map(path: Path, matrix: np.ndarray, mask: np.ndarray, affine: np.ndarray, tr_s: float) -> None:
+    """``matrix`` (n_voxels, n_trs) at the mask's voxels as :func:`write_nifti` of :func:`unmask`, a volume at a time."""
+    volume, positions = np.zeros(mask.size, dtype=np.float32), _positions(mask)
+
+    def volumes():
+        for values in matrix.T:
+            volume[positions] = values
+            yield volume
+
+    _pack(path, np.broadcast_to(volume[0], (*mask.shape, matrix.shape[1])), affine, tr_s, volumes())
+
+
+def _pack(path: Path, data: np.ndarray, affine: np.ndarray, tr_s: float | None, parts) -> None:
+    """Header for ``data``, and its bytes as they come in ``parts``.
+
+    Compression level 1: these maps are mostly zeros outside the mask and hardly shrink further.
     """
     header = nib.Nifti1Image(data, affine).header
     header.set_xyzt_units("mm", "sec")
@@ -137,8 +153,14 @@ def write_nifti(path: Path, data: np.ndarray, affine: np.ndarray, tr_s: float | 
     packer = isal_zlib.compressobj(1, zlib.DEFLATED, 31)  # as gzip, without name or time: same data, same bytes
     with atomic(path) as partial, open(partial, "wb") as file:
         file.write(packer.compress(header.binaryblock + bytes(4)))
-        file.write(packer.compress(memoryview(np.asfortranarray(data).T).cast("B")))
+        for part in parts:
+            file.write(packer.compress(memoryview(part).cast("B")))
         file.write(packer.flush())
+
+
+def _positions(mask: np.ndarray) -> np.ndarray:
+    """The mask's voxels, in C order, as places in a volume that lies in Fortran order, as in a NIfTI file."""
+    return np.ravel_multi_index(np.nonzero(mask), mask.shape, order="F")
 
 
 def unmask(matrix: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -147,5 +169,5 @@ def unmask(matrix: np.ndarray, mask: np.ndarray) -> np.ndarray:
     The result lies in Fortran order, as in a NIfTI file.
     """
     volumes = np.zeros((matrix.shape[1], mask.size), dtype=np.float32)
-    volumes[:, np.ravel_multi_index(np.nonzero(mask), mask.shape, order="F")] = matrix.T
+    volumes[:, _positions(mask)] = matrix.T
     return volumes.reshape(matrix.shape[1], *mask.shape[::-1]).T
