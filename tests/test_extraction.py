@@ -1,8 +1,14 @@
 """Windows extracted in one pass, against plain slicing of the whole run."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pytest
+from conftest import ROOT
+from isal import igzip
 from scipy import stats
 
 from neuroface import NeuroFaceError, bold
@@ -71,3 +77,31 @@ def test_a_run_that_ends_early_leaves_no_windows(tmp_path, series, mask):
     with pytest.raises(NeuroFaceError, match="after volume 59 of the 60"):
         extract_windows(tmp_path / "w.npy", short, mask, AFFINE, STARTS, 10, "none")
     assert not list(tmp_path.glob("*w.npy"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+@pytest.mark.parametrize("standardize", ["none", "zscore"])
+def test_memory_does_not_hold_the_run(tmp_path, standardize):
+    """3,000 volumes whose voxels in the mask are 240 MB in float32: the whole process stays far below that."""
+    n_trs, mask = 3000, np.zeros((40, 40, 40), bool)
+    mask[:20, :, :25] = True
+    header = nib.Nifti1Image(np.broadcast_to(np.float32(0), (*mask.shape, n_trs)), AFFINE).header
+    header["vox_offset"] = 352
+    with igzip.open(tmp_path / "b.nii.gz", "wb", compresslevel=1) as file:
+        file.write(header.binaryblock + bytes(4))
+        for tr in range(n_trs):
+            file.write(np.full(mask.size, tr % 7, np.float32))
+    np.save(tmp_path / "mask.npy", mask)
+    code = (
+        "from pathlib import Path; import numpy as np; from neuroface.extraction import extract_windows as extract\n"
+        f"folder, affine = Path({str(tmp_path)!r}), np.array({AFFINE.tolist()})\n"
+        "mask, starts = np.load(folder / 'mask.npy'), np.arange(0, 2990, 100)\n"
+        f"extract(folder / 'w.npy', folder / 'b.nii.gz', mask, affine, starts, 10, {standardize!r})\n"
+        "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert mask.sum() * n_trs * 4 == 240e6 and int(done.stdout) * 1024 < 150e6
+    values = np.arange(n_trs) % 7
+    expected = (values - values.mean()) / values.std() if standardize == "zscore" else values
+    windows = np.load(tmp_path / "w.npy", mmap_mode="r")
+    np.testing.assert_allclose(windows[7, 123], expected[700:710], atol=1e-6)
