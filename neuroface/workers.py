@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 import warnings
-from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -64,7 +63,7 @@ def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None =
 def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
     """By Dask's own client: joblib's Dask backend waits for ever when a unit takes its workers with it."""
     try:
-        from distributed import Client, as_completed
+        from distributed import CancelledError, Client, TimeoutError, as_completed
         from distributed.scheduler import KilledWorker
     except ImportError:
         raise NeuroFaceError('DASK_SCHEDULER needs Dask. Run: pip install "dask[distributed]"') from None
