@@ -82,7 +82,9 @@ def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
                     raise NeuroFaceError(
                         f"Dask worker {worker} takes {threads} units at once. Start workers with --nthreads 1."
                     )
-            futures = [client.submit(call, cloudpickle.dumps((work, unit)), keras_too, pure=False) for unit in units]
+            # The work is a task of its own: sent once, whatever it closes over, and made again if its worker dies.
+            pickled = client.submit(bytes, cloudpickle.dumps(work), pure=False)
+            futures = [client.submit(call, pickled, cloudpickle.dumps(unit), keras_too, pure=False) for unit in units]
             _show_progress((future.result() for future in as_completed(futures, loop=client.loop)), len(units), what)
         except TimeoutError:
             raise NeuroFaceError(
@@ -107,7 +109,7 @@ def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
 def _carried(root: str):
     """A function that is sent whole: the scheduler knows nothing of this project, workers only where it lies."""
 
-    def call(pickled: bytes, keras_too: bool) -> None:
+    def call(pickled_work: bytes, pickled_unit: bytes, keras_too: bool) -> None:
         import pickle
         import sys
 
@@ -118,8 +120,7 @@ def _carried(root: str):
         _keep_random_apart()
         if keras_too:
             import neuroface.backend  # noqa: F401
-        work, unit = pickle.loads(pickled)
-        work(unit)
+        pickle.loads(pickled_work)(pickle.loads(pickled_unit))
 
     return call
 
