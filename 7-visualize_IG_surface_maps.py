@@ -29,7 +29,8 @@ from neuroface.surface import paint, projection_matrix
 
 SETTINGS = ("SPACE", "ROI_FILE")
 OPAQUE_FROM = 0.4  # share of the scale above which a colour hides the anatomy; weaker values let it show
-PIXEL_MM, GAP_MM = 0.5, 8.0  # of a hemisphere's picture; between two hemispheres
+PIXEL_MM = 0.5  # of a hemisphere's picture
+GAP_MM = 8.0  # between two hemispheres
 COLOURS = plt.get_cmap("RdBu_r")
 LEGEND = {"face": "pushes towards “face”", "noface": "pushes towards “no face”"}
 # Camera: screen right and screen up, in MNI axes (x right, y anterior, z superior). It looks along up × right.
