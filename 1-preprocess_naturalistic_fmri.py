@@ -2,6 +2,7 @@
 
 Builds the group mask from the individual masks, and cuts windows of BOLD at the moments when a face has come on the
 screen to stay, or has gone for a while. The two classes are balanced within each run by a seeded draw.
+With ``--check`` it only says whether the data set is whole and this machine large enough.
 
 Reads     the data set in DATASET_DIR: BOLD and mask per person, annotation per film (NNDb ``.1D``) or run (BIDS
           ``events.tsv``). DATASET = "demo" writes its data set first.
@@ -9,20 +10,21 @@ Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y
           1-windows/<sub>/<sub>_task-<movie>_windows.npy (n_windows, n_voxels, WINDOW_TRS) float32, C order of the mask
           1-windows/<sub>/<sub>_task-<movie>_windows.tsv, a row per window
 Settings  SEED, EXCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, BALANCE, MASK_THRESHOLD, MASK_FILE,
-          FACE_TRIAL_TYPES, NOFACE_TRIAL_TYPES, BIDS_FILTER
-Takes     about the time of decompressing the files; memory: one run's voxels × volumes in float32
+          FACE_TRIAL_TYPES, NOFACE_TRIAL_TYPES, BIDS_FILTER, NNDB_VARIANT
+Takes     about the time of decompressing the files; memory: under 300 MB per job, however long the run
 """
 
+from itertools import groupby
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
-from nilearn.masking import intersect_masks
 
 from neuroface import NeuroFaceError, bold, windows
+from neuroface.check import check_study
 from neuroface.dataset import Run, find_runs
 from neuroface.demo import write_demo
+from neuroface.extraction import extract_windows
 from neuroface.files import (
     SAMPLE_COLUMNS,
     read_json,
@@ -30,7 +32,6 @@ from neuroface.files import (
     windows_file,
     write_json,
     write_nifti,
-    write_npy,
     write_table,
 )
 from neuroface.report import Section
@@ -40,6 +41,7 @@ from neuroface.stage import Stage, run_script
 SETTINGS = (
     "SEED", "EXCLUDE", "TR_S", "LAG_S", "WINDOW_TRS", "MIN_STRETCH_S", "STANDARDIZE", "BALANCE", "MASK_THRESHOLD",
     "MASK_FILE", "FACE_TRIAL_TYPES", "NOFACE_TRIAL_TYPES", "BIDS_FILTER",
+    "NNDB_VARIANT",
 )  # fmt: skip
 
 
@@ -48,7 +50,7 @@ def main():
     stage = Stage(1, cfg, SETTINGS)
     if cfg.DATASET == "demo" and write_demo(cfg.DATASET_DIR, cfg.ROI_FILE, cfg.SEED):
         print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
-    runs, missing = find_runs(cfg.DATASET, cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER)
+    runs, missing = find_runs(cfg.DATASET, cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, cfg.NNDB_VARIANT)
     for what, why in missing:
         stage.leave_out(what, why)
 
@@ -66,11 +68,10 @@ def main():
         return target.exists() and target.with_suffix(".tsv").exists()
 
     def extract(run):
-        matrix = bold.read_masked(run.bold, mask, affine)
-        constant = bold.zscore(matrix) if cfg.STANDARDIZE == "zscore" else 0
         target = windows_file(stage.folder, run.subject, run.name)
+        first_volumes = volumes_of(plans[run], run, cfg)
+        constant = extract_windows(target, run.bold, mask, affine, first_volumes, cfg.WINDOW_TRS, cfg.STANDARDIZE)
         write_json(target.with_suffix(".json"), {"constant_voxels_set_to_0": constant})
-        write_npy(target, windows.cut_windows(matrix, plans[run]["first_tr"], cfg.WINDOW_TRS))
         write_table(target.with_suffix(".tsv"), plans[run])
 
     stage.each(extract, runs, done, "runs")
@@ -79,6 +80,20 @@ def main():
         if n := constant["constant_voxels_set_to_0"]:
             stage.leave_out(run.name, f"{n:,} of {int(mask.sum()):,} voxels never change over the run and count as 0")
     stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", describe(stage, runs, mask))
+
+
+def check():
+    """``--check``: is the data set whole, and this machine large enough? Nothing is written."""
+    cfg = load_settings(Path(__file__).with_name("config.py"))
+    if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
+        print("  The demo data set is written by this script; there is nothing to check yet.")
+        return
+    problems = check_study(cfg)
+    for problem in problems:
+        print(f"  wrong: {problem}")
+    if problems:
+        raise NeuroFaceError(f"{len(problems)} things are wrong with {cfg.DATASET_DIR} or this machine, listed above.")
+    print("  nothing is wrong")
 
 
 def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
@@ -92,10 +107,14 @@ def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
     if cfg.NOFACE_TRIAL_TYPES:  # type by type: a house block that follows a cat block is a stretch of its own
         others = np.concatenate([windows.read_events(run.annotation, (kind,)) for kind in cfg.NOFACE_TRIAL_TYPES])
     table = windows.window_table(faces, others, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S)
-    past_end = table["first_tr"] + cfg.WINDOW_TRS > shape[3]
+    kept = windows.read_censor(run.censor, shape[3])
+    past_end = table["first_tr"] + cfg.WINDOW_TRS > len(kept)
     if past_end.any():
-        stage.leave_out(run.name, f"{past_end.sum()} windows that would run past its {shape[3]} volumes")
-    table = table[~past_end]
+        stage.leave_out(run.name, f"{past_end.sum()} windows that would run past its {len(kept)} volumes")
+    whole = table["first_tr"].isin(windows.whole_windows(kept, cfg.WINDOW_TRS)[0])
+    if n := (~whole & ~past_end).sum():
+        stage.leave_out(run.name, f"{n} windows that touch one of the {(~kept).sum()} volumes censored for motion")
+    table = table[whole]
     found = len(table)
     if cfg.BALANCE == "run":
         table = windows.balance(table, cfg.SEED, run.name)
@@ -110,6 +129,13 @@ def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
     return table[SAMPLE_COLUMNS]
 
 
+def volumes_of(plan: pd.DataFrame, run: Run, cfg) -> np.ndarray:
+    """Where the windows of a plan start in the series: ``first_tr`` counts on the film's clock, censored TRs included."""
+    kept = windows.read_censor(run.censor, bold.open_header(run.bold)[1][3])
+    first_tr, first_volume = windows.whole_windows(kept, cfg.WINDOW_TRS)
+    return first_volume[np.searchsorted(first_tr, plan["first_tr"])]
+
+
 def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.ndarray]:
     """The group mask (x, y, z) and its affine: the user's own, or voxels that nearly all people share."""
     target = stage.folder / "group_mask.nii.gz"
@@ -118,24 +144,19 @@ def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.
         without = sorted({run.subject for run in runs if not run.mask})
         if without and not cfg.MASK_FILE:
             raise NeuroFaceError(f"{without[0]} has no brain mask. Add *_desc-brain_mask.nii.gz, or set MASK_FILE.")
-        masks = {run.mask: bold.read_mask(run.mask) for run in runs if run.mask}
         if cfg.MASK_FILE:
             group, affine = bold.read_mask(Path(cfg.MASK_FILE))
-            people = []
+            overlap = group
             if not group.any():
                 raise NeuroFaceError(f"MASK_FILE = {cfg.MASK_FILE} holds no voxel above 0.")
         else:
-            reference = next(iter(masks))
-            shape, affine = masks[reference][0].shape, masks[reference][1]
-            for file, (mask, its_affine) in masks.items():
-                bold.check_grid(file, mask.shape, its_affine, shape, affine)
-            people = [nib.Nifti1Image(mask.astype(np.uint8), affine) for mask in mask_per_person(runs, masks).values()]
-            group = intersect_masks(people, threshold=cfg.MASK_THRESHOLD, connected=False).get_fdata() > 0
+            overlap, affine = overlap_of_masks(runs)
+            group = overlap > min(cfg.MASK_THRESHOLD, 1 - 1e-7)  # as nilearn's intersect_masks: 1 means everybody
         if not group.any():
             raise NeuroFaceError(
-                f"No voxel lies in more than {cfg.MASK_THRESHOLD:.0%} of {len(people)} people's masks. Lower MASK_THRESHOLD."
+                f"No voxel lies in more than {cfg.MASK_THRESHOLD:.0%} of {len({run.subject for run in runs})} people's "
+                f"masks. Lower MASK_THRESHOLD."
             )
-        overlap = np.mean([image.get_fdata() for image in people], axis=0) if people else group
         write_nifti(stage.folder / "mask_overlap.nii.gz", overlap.astype(np.float32), affine)
         write_nifti(target, group.astype(np.uint8), affine)
 
@@ -143,12 +164,18 @@ def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.
     return bold.read_mask(target)
 
 
-def mask_per_person(runs: list[Run], masks: dict) -> dict[str, np.ndarray]:
-    """Voxels that all masks of a person's runs hold, so that everyone counts once in the group mask."""
-    people: dict[str, np.ndarray] = {}
-    for run in runs:
-        people[run.subject] = people.get(run.subject, True) & masks[run.mask][0]
-    return people
+def overlap_of_masks(runs: list[Run]) -> tuple[np.ndarray, np.ndarray]:
+    """Share of people (x, y, z) whose masks hold a voxel, and the affine; a person's mask is what all their runs share."""
+    first, affine = bold.read_mask(runs[0].mask)
+    count, people = np.zeros(first.shape), 0
+    for _, person in groupby(runs, key=lambda run: run.subject):
+        own = True
+        for file in dict.fromkeys(run.mask for run in person):
+            mask, its_affine = bold.read_mask(file)
+            bold.check_grid(file, mask.shape, its_affine, first.shape, affine)
+            own = own & mask
+        count, people = count + own, people + 1
+    return count / people, affine
 
 
 def describe(stage: Stage, runs: list[Run], mask: np.ndarray) -> Section:
@@ -173,4 +200,4 @@ def describe(stage: Stage, runs: list[Run], mask: np.ndarray) -> Section:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, check)

@@ -6,13 +6,15 @@ Nothing is held in memory: each run is copied straight into its place.
 Reads     1-windows/
 Writes    2-dataset/X.npy (n, n_voxels, WINDOW_TRS) float32; y.npy (n,) int8, 1 = face; samples.tsv, a row per window
 Settings  none of its own
-Takes     as long as copying the windows; memory: one run's windows
+Takes     as long as copying the windows; memory: next to none
 """
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.lib.format import write_array_header_1_0
 
 from neuroface import NeuroFaceError
 from neuroface.files import atomic, open_npy, read_table, write_npy, write_table
@@ -21,6 +23,7 @@ from neuroface.settings import load_settings
 from neuroface.stage import Stage, run_script
 
 SETTINGS = ()
+COPY_BYTES = 2**20
 
 
 def main():
@@ -61,20 +64,22 @@ def check_classes(samples: pd.DataFrame) -> None:
 
 
 def join_windows(files: list[Path], target: Path, n: int) -> None:
-    """Copy window files (n_i, n_voxels, window_trs) one after another into ``target`` (n, n_voxels, window_trs)."""
+    """Copy window files (n_i, n_voxels, window_trs) one after another into ``target`` (n, n_voxels, window_trs).
+
+    Their bytes are copied as they lie behind each file's header: no array is made.
+    """
     shape = open_npy(files[0]).shape[1:]
-    with atomic(target) as partial:
-        X = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=(n, *shape))
-        start = 0
+    with atomic(target) as partial, open(partial, "wb") as joined:
+        write_array_header_1_0(joined, {"descr": "<f4", "fortran_order": False, "shape": (n, *shape)})
         for file in files:
             part = open_npy(file)
-            if part.shape[1:] != shape:
+            if part.shape[1:] != shape or part.dtype.str != "<f4" or not part.flags.c_contiguous:
                 raise NeuroFaceError(
-                    f"{file} holds windows of {part.shape[1:]}, the first run {shape}. Rerun script 1."
+                    f"{file} holds windows of {part.shape[1:]} {part.dtype}, the first run {shape} float32. Rerun script 1."
                 )
-            X[start : start + len(part)] = part
-            start += len(part)
-        X.flush()
+            with open(file, "rb") as windows:
+                windows.seek(part.offset)
+                shutil.copyfileobj(windows, joined, COPY_BYTES)
 
 
 def describe(X: np.ndarray, counts: pd.DataFrame, people: pd.Series) -> Section:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import read_mask
-from neuroface.files import brain_map_file, open_npy, unmask, write_nifti
+from neuroface.files import brain_map_file, open_npy, write_map
 from neuroface.report import Section
 from neuroface.settings import load_settings
 from neuroface.stage import Stage, run_script
@@ -33,11 +33,11 @@ def main():
             raise NeuroFaceError(f"{file} has {n_voxels} voxels, the group mask {mask.sum()}. Rerun script 4.")
         units += [(file, i) for i in range(n_windows)]
 
-    def write_map(unit):
+    def put_back(unit):
         file, i = unit
-        write_nifti(brain_map_file(stage.folder, file, i), unmask(open_npy(file)[i], mask), affine, cfg.TR_S)
+        write_map(brain_map_file(stage.folder, file, i), open_npy(file)[i], mask, affine, cfg.TR_S)
 
-    stage.each(write_map, units, lambda unit: brain_map_file(stage.folder, *unit).exists(), "windows")
+    stage.each(put_back, units, lambda unit: brain_map_file(stage.folder, *unit).exists(), "windows")
 
     section = Section(
         "Brain maps", f"{len(units):,} windows as 4D NIfTI, {mask.shape} voxels × {cfg.WINDOW_TRS} volumes."

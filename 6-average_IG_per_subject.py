@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from neuroface import NeuroFaceError
-from neuroface.bold import read_mask
-from neuroface.files import LABELS, average_file, write_nifti, write_table
+from neuroface.bold import mean_of_maps, read_mask
+from neuroface.files import LABELS, average_file, write_map, write_table
 from neuroface.report import Section
 from neuroface.rois import read_rois, sphere_labels, voxel_positions_mm
 from neuroface.settings import load_settings
@@ -34,11 +34,13 @@ def main():
     maps = find_maps(stage.folder_of(5))
 
     def average_person(unit):
-        write_nifti(average_file(stage.folder, *unit), mean_map(maps[unit]), affine, cfg.TR_S)
+        write_map(average_file(stage.folder, *unit), mean_of_maps(maps[unit], mask, affine), mask, affine, cfg.TR_S)
 
     def average_people(label):
         people = [average_file(stage.folder, *unit) for unit in maps if unit[1] == label]
-        write_nifti(average_file(stage.folder, "group", label), mean_map(people), affine, cfg.TR_S)
+        write_map(
+            average_file(stage.folder, "group", label), mean_of_maps(people, mask, affine), mask, affine, cfg.TR_S
+        )
 
     labels = [label for label in LABELS if any(unit[1] == label for unit in maps)]
     stage.each(average_person, maps, lambda unit: average_file(stage.folder, *unit).exists(), "people × labels")
@@ -59,14 +61,6 @@ def find_maps(folder: Path) -> dict[tuple[str, str], list[Path]]:
     if not maps:
         raise NeuroFaceError(f"{folder} holds no map. Run script 5 again.")
     return maps
-
-
-def mean_map(files: list[Path]) -> np.ndarray:
-    """Mean (x, y, z, window_trs) float32 of 4D files, one in memory at a time, summed in float64."""
-    total = 0.0
-    for file in files:
-        total = total + np.asarray(nib.load(file).dataobj, dtype=np.float64)
-    return (total / len(files)).astype(np.float32)
 
 
 def describe(stage: Stage, group: dict[str, np.ndarray], mask: np.ndarray, affine: np.ndarray, cfg) -> Section:

@@ -9,27 +9,28 @@ Settings  SPACE (must be "MNI"), ROI_FILE
 Takes     seconds
 """
 
-import warnings
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.ticker import FuncFormatter
 from nilearn.datasets import load_fsaverage, load_fsaverage_data
-from nilearn.surface import SurfaceImage
 
 from neuroface import NeuroFaceError
+from neuroface.bold import read_mask, read_masked
 from neuroface.files import LABELS, average_file
 from neuroface.report import Section, save_figure
 from neuroface.rois import read_rois, sphere_labels
 from neuroface.settings import load_settings
 from neuroface.stage import Stage, run_script
+from neuroface.surface import paint, projection_matrix
 
 SETTINGS = ("SPACE", "ROI_FILE")
 OPAQUE_FROM = 0.4  # share of the scale above which a colour hides the anatomy; weaker values let it show
+PIXEL_MM = 0.5  # of a hemisphere's picture
+GAP_MM = 8.0  # between two hemispheres
 COLOURS = plt.get_cmap("RdBu_r")
 LEGEND = {"face": "pushes towards “face”", "noface": "pushes towards “no face”"}
 # Camera: screen right and screen up, in MNI axes (x right, y anterior, z superior). It looks along up × right.
@@ -48,8 +49,8 @@ def main():
             f'view them as volumes, or normalise the BOLD to MNI and set SPACE = "MNI". Go on with script 8.'
         )
     stage = Stage(7, cfg, SETTINGS, reads=(1, 6))
-    hemispheres = load_hemispheres(read_rois(cfg.ROI_FILE))
-    mask = nib.load(stage.folder_of(1) / "group_mask.nii.gz")
+    mask, affine = read_mask(stage.folder_of(1) / "group_mask.nii.gz")
+    hemispheres = load_hemispheres(read_rois(cfg.ROI_FILE), mask, affine)
 
     labels = [label for label in LABELS if average_file(stage.folder_of(6), "group", label).exists()]
 
@@ -57,8 +58,7 @@ def main():
         return stage.folder / f"group_label-{label}_surface.png"
 
     def draw_label(label):
-        volume = nib.load(average_file(stage.folder_of(6), "group", label))
-        values = project(volume, mask)
+        values = project(read_masked(average_file(stage.folder_of(6), "group", label), mask, affine), hemispheres)
         draw(values, hemispheres, f"Group mean attribution, {label} windows", LEGEND[label], cfg, figure_of(label))
 
     stage.each(draw_label, labels, lambda label: figure_of(label).exists(), "figures")
@@ -74,8 +74,11 @@ def main():
     stage.finish(f"{len(labels)} figures", section)
 
 
-def load_hemispheres(rois) -> dict[str, dict]:
-    """Per hemisphere: inflated vertices (n, 3), faces (m, 3), sulcal depth (n,), face region of each vertex (n,)."""
+def load_hemispheres(rois, mask: np.ndarray, affine: np.ndarray) -> dict[str, dict]:
+    """Per hemisphere: inflated vertices (n, 3), faces (m, 3), sulcal depth (n,), face region of each vertex (n,).
+
+    And ``projection`` (n, n_voxels): the mean of a map between pial and white surface.
+    """
     meshes, sulcal = load_fsaverage("fsaverage5"), load_fsaverage_data(mesh="fsaverage5", data_type="sulcal")
     hemispheres = {}
     for side in ("left", "right"):
@@ -85,19 +88,19 @@ def load_hemispheres(rois) -> dict[str, dict]:
             "faces": inflated.faces,
             "sulcal": np.asarray(sulcal.data.parts[side]).ravel(),
             "region": sphere_labels(pial.coordinates, rois),  # where a vertex is in MNI, not on the inflated mesh
+            "projection": projection_matrix(
+                pial.coordinates, meshes["white_matter"].parts[side].coordinates, mask, affine
+            ),
         }
     return hemispheres
 
 
-def project(volume: nib.Nifti1Image, mask: nib.Nifti1Image) -> dict[str, np.ndarray]:
-    """Sample a 4D map between white and pial surface: per hemisphere (n_vertices, n_trs), NaN outside the mask."""
-    meshes = load_fsaverage("fsaverage5")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Mean of empty slice")  # vertices outside the mask: NaN is what we want
-        surface = SurfaceImage.from_volume(
-            mesh=meshes["pial"], volume_img=volume, inner_mesh=meshes["white_matter"], mask_img=mask
-        )
-    return {side: np.asarray(values, dtype=np.float32) for side, values in surface.data.parts.items()}
+def project(matrix: np.ndarray, hemispheres: dict) -> dict[str, np.ndarray]:
+    """A map (n_voxels, n_trs) on each hemisphere: (n_vertices, n_trs), NaN outside the mask."""
+    values = {side: hemisphere["projection"] @ matrix for side, hemisphere in hemispheres.items()}
+    for side, hemisphere in hemispheres.items():
+        values[side][hemisphere["projection"].getnnz(axis=1) == 0] = np.nan
+    return values
 
 
 def draw(values: dict, hemispheres: dict, title: str, legend: str, cfg, target: Path) -> None:
@@ -110,13 +113,15 @@ def draw(values: dict, hemispheres: dict, title: str, legend: str, cfg, target: 
     for row, (view, camera) in enumerate(VIEWS.items()):
         sides = ("right", "left") if view == "ventral" else (view.split()[1],)
         shown = [Hemisphere(hemispheres[side], camera) for side in sides]
+        heights = np.concatenate([hemisphere.points[:, 1] for hemisphere in shown])
         for tr in range(n_trs):
             axis, offset = axes[row, tr], 0.0
             for side, hemisphere in zip(sides, shown):
                 hemisphere.draw(axis, values[side][:, tr], scale, offset - hemisphere.points[:, 0].min())
-                offset += np.ptp(hemisphere.points[:, 0]) + 8
-            axis.set(aspect="equal", xticks=[], yticks=[])
-            axis.autoscale_view()
+                offset += np.ptp(hemisphere.points[:, 0]) + GAP_MM
+            axis.set(
+                aspect="equal", xticks=[], yticks=[], xlim=(0, offset - GAP_MM), ylim=(heights.min(), heights.max())
+            )
             axis.set_frame_on(False)
             if row == 0:
                 axis.set_title(f"{tr * cfg.TR_S:g}–{(tr + 1) * cfg.TR_S:g} s")
@@ -134,7 +139,7 @@ def draw(values: dict, hemispheres: dict, title: str, legend: str, cfg, target: 
 class Hemisphere:
     """One hemisphere seen by one camera: what is visible is worked out once and coloured anew for every second.
 
-    An orthographic view needs no 3D engine: triangles that face the camera, far ones first.
+    An orthographic view needs no 3D engine: triangles that face the camera, far ones first, painted into pixels.
     """
 
     def __init__(self, mesh: dict, camera: tuple[np.ndarray, np.ndarray]):
@@ -151,6 +156,7 @@ class Hemisphere:
         self.points = mesh["vertices"] @ np.stack([right, up], axis=1)
         grey = 0.62 + 0.16 * np.sign(-mesh["sulcal"][self.faces].mean(axis=1))
         self.shade = (0.7 + 0.3 * facing[visible]) * grey
+        self.triangle = paint(self.points[self.faces], PIXEL_MM)
         self.outline = _crossings(self.points, self.faces, mesh["region"])
 
     def draw(self, axis, values: np.ndarray, scale: Normalize, shift: float) -> None:
@@ -159,13 +165,13 @@ class Hemisphere:
         opacity = np.clip(np.abs(value) / scale.vmax / OPAQUE_FROM, 0, 1)[:, None]
         anatomy = np.repeat(self.shade[:, None], 3, axis=1)
         colour = opacity * COLOURS(scale(value))[:, :3] + (1 - opacity) * anatomy
-        move = np.array([shift, 0])
-        axis.add_collection(
-            PolyCollection(
-                self.points[self.faces] + move, facecolors=colour, edgecolors=colour, linewidths=0.3, rasterized=True
-            )
-        )
-        axis.add_collection(LineCollection(self.outline + move, colors="black", linewidths=0.8))
+        seen = self.triangle >= 0
+        picture = np.zeros((*seen.shape, 4), dtype=np.float32)
+        picture[seen, :3], picture[seen, 3] = colour[self.triangle[seen]], 1
+        (left, bottom), (height, width) = self.points.min(axis=0), seen.shape
+        box = (left + shift, left + shift + width * PIXEL_MM, bottom, bottom + height * PIXEL_MM)
+        axis.imshow(picture, extent=box, origin="lower", interpolation="antialiased")
+        axis.add_collection(LineCollection(self.outline + np.array([shift, 0]), colors="black", linewidths=0.8))
 
 
 def _crossings(points: np.ndarray, faces: np.ndarray, region: np.ndarray) -> np.ndarray:

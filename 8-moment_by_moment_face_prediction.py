@@ -43,7 +43,7 @@ FIGURES_IN_REPORT = 8
 
 def main():
     cfg, stage, mask, affine = open_stage()
-    runs, missing = find_runs(cfg.DATASET, cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER)
+    runs, missing = find_runs(cfg.DATASET, cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, cfg.NNDB_VARIANT)
     for what, why in missing:
         stage.leave_out(what, why)
     stage.take_files({name: print_ for run in runs for name, print_ in run.fingerprints.items()})
@@ -54,7 +54,7 @@ def main():
         file = model_file(stage.folder_of(3), cfg.HELD_OUT_SPLIT, fold)
         predictor = predictor_of_model(file, int(mask.sum()), cfg.WINDOW_TRS, cfg.INFERENCE_BATCH)
         logit = slide(predictor, standardized_volumes(run, mask, affine, predictor.batch, cfg))
-        table = on_the_clock(logit, run, cfg)
+        table = on_the_clock(on_every_tr(logit, run, cfg.WINDOW_TRS), run, cfg)
         table = table.assign(split=cfg.HELD_OUT_SPLIT, seen_in_training=int(seen["person"] or seen["film"]))
         write_table(table_of(stage.folder, run), table)
         write_json(sidecar_of(stage.folder, run), clock.COLUMNS)
@@ -127,13 +127,22 @@ def choose_models(runs: list[Run], folder: Path, selection: str) -> dict[Run, tu
 
 def standardized_volumes(run: Run, mask: np.ndarray, affine: np.ndarray, n: int, cfg):
     """The run's volumes (n, n_voxels), some at a time, standardised as script 1 does; it takes a first reading."""
-    volumes = bold.masked_volumes(run.bold, mask, affine, n)
+    volumes = bold.stream_masked(run.bold, mask, affine, n)
     if cfg.STANDARDIZE == "none":
         return volumes
     statistics = RunningStatistics(int(mask.sum()))
     for part in volumes:
         statistics.add(part)
-    return map(statistics.standardize, bold.masked_volumes(run.bold, mask, affine, n))
+    return map(statistics.standardize, bold.stream_masked(run.bold, mask, affine, n))
+
+
+def on_every_tr(logit: np.ndarray, run: Run, window_trs: int) -> np.ndarray:
+    """Logits by volume of the series → by TR of the film; NaN where a window would touch a censored TR."""
+    kept = windows.read_censor(run.censor, len(logit))
+    first_tr, first_volume = windows.whole_windows(kept, window_trs)
+    by_tr = np.full(len(kept), np.nan)
+    by_tr[first_tr] = logit[first_volume]
+    return by_tr
 
 
 def on_the_clock(logit: np.ndarray, run: Run, cfg) -> pd.DataFrame:

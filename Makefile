@@ -1,5 +1,6 @@
 # make demo   the eight scripts on the synthetic data set, ending with data/demo/report.html
 # make test   every test
+# make benchmark   the tables of benchmarks/README.md, in under 15 minutes
 PYTHON ?= python3
 BIN := .venv/bin
 unexport NEUROFACE_CONFIG  # the demo and the tests are about config.py as it stands
@@ -12,6 +13,11 @@ test: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest
 
+benchmark: .venv/demo.stamp
+	$(BIN)/python benchmarks/extraction.py
+	$(BIN)/python benchmarks/stages.py
+	$(BIN)/python benchmarks/training.py --voxels 4000 --windows 80 --steps 2
+
 .venv/%.stamp: requirements.txt requirements-test.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 14) else f"Python 3.10 to 3.13 is needed, this is {v.major}.{v.minor}. Try: make PYTHON=python3.12 $*")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -19,5 +25,5 @@ test: .venv/test.stamp
 	$(BIN)/python -m pip install --quiet -r $(if $(filter test,$*),requirements-test.txt,requirements.txt)
 	touch $@
 
-.PHONY: demo test
+.PHONY: demo test benchmark
 .PRECIOUS: .venv/%.stamp

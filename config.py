@@ -6,7 +6,8 @@ Values are the paper's unless the comment says otherwise. Only constants live he
 """
 
 # ---------------------------------------------------------------- the study
-# Which data: "demo" (synthetic, written on first use), "nndb-v1" (OpenNeuro ds002837 as in the paper), "bids".
+# Which data: "demo" (synthetic, written on first use), "nndb-v1" (OpenNeuro ds002837 as in the paper), "nndb-v2" (the
+# same people, preprocessed anew), "bids".
 DATASET: str = "demo"
 # Folder of the data set, relative to this file or absolute. The demo is written here.
 DATASET_DIR: str = "data/demo-dataset"
@@ -54,6 +55,9 @@ FACE_TRIAL_TYPES: tuple[str, ...] = ("face",)
 NOFACE_TRIAL_TYPES: tuple[str, ...] = ()
 # BIDS only: text that the BOLD file's name must contain where several versions exist, e.g. "space-MNI152NLin6Asym".
 BIDS_FILTER: str = ""
+# NNDb v2 only: which of its versions, the text after "_bold_" in the file names. "blur" or "no_blur"; "censor": volumes
+# with motion are missing, and windows that touch one are left out; "ica": cleaned by ICA.
+NNDB_VARIANT: str = "blur_no_censor_ica"
 
 # ---------------------------------------------------------------- 3-train_voxel_time_cnn.py
 # What is kept out of training together: "window" (the paper), "subject", "event" (one moment, all viewers), "run",
@@ -125,6 +129,9 @@ DATA_DIR: str = "data"
 # one GPU, or at full size in script 3 on a CPU, leave it at 1. With more jobs each trains with fewer threads, and
 # TensorFlow's sums round differently: same results to rounding, bit for bit only with the same N_JOBS.
 N_JOBS: int = 1
+# Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786": its workers do the units in place of N_JOBS, one each; the
+# README's "On a cluster" shows how to start them. None: this machine.
+DASK_SCHEDULER: str | None = None
 # Windows × steps (4) or volumes (8) per pass through the network. Lower it if memory runs out. At full size a window
 # takes about 0.25 GB in script 4; script 8 takes nine volumes at most, and 2 GB in all.
 INFERENCE_BATCH: int = 20

@@ -135,7 +135,7 @@ def plain(file, mask, affine, model):
 
 
 def shared(file, mask, affine, model):
-    from neuroface.bold import masked_volumes
+    from neuroface.bold import stream_masked
     from neuroface.running import RunningStatistics
     from neuroface.sliding import slide, sliding
 
@@ -149,9 +149,9 @@ def shared(file, mask, affine, model):
         return logits
 
     predictor.push = timed
-    for part in masked_volumes(file, mask, affine, predictor.batch):
+    for part in stream_masked(file, mask, affine, predictor.batch):
         statistics.add(part)
-    volumes = masked_volumes(file, mask, affine, predictor.batch)
+    volumes = stream_masked(file, mask, affine, predictor.batch)
     return slide(predictor, map(statistics.standardize, volumes)), seconds
 
 

@@ -11,17 +11,15 @@ the memory map and accumulates gradients over passes of as many windows as state
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import psutil
+from measure import machine
 
 ROOT = Path(__file__).parent.parent
 BATCH, WINDOW_TRS, RATE = 20, 10, 2e-4
@@ -50,8 +48,7 @@ def main():
     if args.one:
         print(json.dumps(measure(*args.one, args.steps)))
         return
-    print(f"{cpu()}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 1e9:.0f} GB; Python")
-    print(f"{platform.python_version()}, TensorFlow {version('tensorflow')}, Keras {version('keras')}. Reproduce:")
+    print(f"{machine('tensorflow', 'keras')}. Reproduce:")
     command = f"python benchmarks/training.py --voxels {args.voxels} --windows {args.windows} --steps {args.steps}"
     print(f"`{command}`\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -153,12 +150,6 @@ def train_ours(file: str, y, fold, precision: str, per_pass: int, epochs: int, c
         per_pass=per_pass,
         callbacks=(clock,),
     )
-
-
-def cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    return names[0].split(":")[1].strip() if names else platform.processor()
 
 
 if __name__ == "__main__":

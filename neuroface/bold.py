@@ -1,18 +1,18 @@
 """Stream BOLD through a mask: one pass over the compressed file, never more than a few volumes in memory."""
 
-import gzip
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from isal import igzip, isal_zlib
 from nibabel.filebasedimages import ImageFileError
 from nibabel.wrapstruct import WrapStructError
 
 from neuroface import NeuroFaceError
+from neuroface.files import DAMAGED_GZIP, igzip
 
-CHUNK_BYTES = 32 * 2**20
+CHUNK_BYTES = 4 * 2**20  # of the decompressed file, and of what zscore takes at once: fits the processor's cache
 SECONDS_PER = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 
 
@@ -79,20 +79,21 @@ def check_grid(path: Path, shape, affine: np.ndarray, mask_shape, mask_affine: n
         )
 
 
-def read_masked(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Voxel-by-time matrix of a BOLD series, as nilearn's ``apply_mask`` gives it (transposed).
+def stream_masked(path: Path, mask: np.ndarray, affine: np.ndarray, n: int | None = None) -> Iterator[np.ndarray]:
+    """The volumes of a BOLD series, in order and some at a time, only the voxels of the mask.
 
-    The file is decompressed once, front to back (isal), some volumes at a time; only voxels of the mask are kept.
+    The file is decompressed once, front to back. Values are those of nilearn's ``apply_mask``.
 
     Parameters
     ----------
     path : ``.nii`` or ``.nii.gz``, 4D.
     mask : (x, y, z) bool.
     affine : (4, 4), the mask's.
+    n : volumes at a time; None: as ``CHUNK_BYTES`` allows.
 
-    Returns
-    -------
-    matrix : (n_voxels, n_trs) float32; voxels in C order of the mask.
+    Yields
+    ------
+    volumes : (n, n_voxels) float32, the last part maybe shorter; voxels in C order of the mask.
 
     Raises
     ------
@@ -106,61 +107,47 @@ def read_masked(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     n_trs, per_volume = shape[3], int(np.prod(shape[:3], dtype=np.int64))
     # Voxels in the mask's C order, as positions in a volume that lies in the file in Fortran order.
     positions = np.ravel_multi_index(np.nonzero(mask), mask.shape, order="F")
-    matrix = np.empty((len(positions), n_trs), dtype=np.float32)
-    chunk = max(1, min(n_trs, CHUNK_BYTES // (per_volume * proxy.dtype.itemsize)))
+    finite = np.ones(len(positions), dtype=bool)
+    chunk = n or max(1, min(n_trs, CHUNK_BYTES // (per_volume * proxy.dtype.itemsize)))
     buffer = np.empty((chunk, per_volume), dtype=proxy.dtype)
-    opener = igzip.open if _is_gzip(path) else open
+    opener = igzip.open if is_gzip(path) else open
     try:
         with opener(path, "rb") as file:
             file.seek(proxy.offset)
             for start in range(0, n_trs, chunk):
                 volumes = buffer[: min(chunk, n_trs - start)]
                 _read_exactly(file, volumes, path, start, n_trs)
-                values = volumes[:, positions].astype(np.float32 if slope == 1 and inter == 0 else np.float64)
+                values = volumes[:, positions]
                 if slope != 1 or inter != 0:
-                    values = values * slope + inter
-                matrix[:, start : start + len(volumes)] = values.T
-    except (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error) as error:
+                    values = values * np.float64(slope) + np.float64(inter)
+                values = values.astype(np.float32, copy=False)
+                finite &= np.isfinite(values).all(axis=0)
+                yield values
+    except DAMAGED_GZIP as error:
         raise NeuroFaceError(f"{path} is damaged ({error}). Download it again.") from None
-    with np.errstate(invalid="ignore"):  # +inf and −inf in one voxel
-        bad = np.flatnonzero(~np.isfinite(matrix.sum(axis=1, dtype=np.float64)))
-    if len(bad):
+    if not finite.all():
         raise NeuroFaceError(
-            f"{path}: {len(bad)} of {len(matrix)} voxels of the mask hold NaN or infinite values. "
+            f"{path}: {(~finite).sum()} of {len(finite)} voxels of the mask hold NaN or infinite values. "
             f"Repair the file, or leave this person out with EXCLUDE."
         )
+
+
+def read_masked(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Voxel-by-time matrix (n_voxels, n_trs) float32 of a whole series; see :func:`stream_masked`."""
+    n_trs, start = open_header(path)[1][3], 0
+    matrix = np.empty((int(mask.sum()), n_trs), dtype=np.float32)
+    for volumes in stream_masked(path, mask, affine):
+        matrix[:, start : start + len(volumes)] = volumes.T
+        start += len(volumes)
     return matrix
 
 
-def masked_volumes(path: Path, mask: np.ndarray, affine: np.ndarray, n: int):
-    """The matrix of :func:`read_masked` in parts, transposed: yields (up to ``n`` volumes, n_voxels) float32.
-
-    Memory holds ``n`` volumes, whatever the run's length. Parameters and errors as in :func:`read_masked`.
-    """
-    image, shape = open_header(path)
-    check_grid(path, shape, image.affine, mask.shape, affine)
-    proxy, n_trs = image.dataobj, shape[3]
-    slope, inter = float(proxy.slope), float(proxy.inter)
-    positions = np.ravel_multi_index(np.nonzero(mask), mask.shape, order="F")
-    buffer = np.empty((n, int(np.prod(shape[:3], dtype=np.int64))), dtype=proxy.dtype)
-    try:
-        with (igzip.open if _is_gzip(path) else open)(path, "rb") as file:
-            file.seek(proxy.offset)
-            for start in range(0, n_trs, n):
-                volumes = buffer[: min(n, n_trs - start)]
-                _read_exactly(file, volumes, path, start, n_trs)
-                values = volumes[:, positions]
-                if slope != 1 or inter != 0:
-                    values = values.astype(np.float64) * slope + inter
-                values = values.astype(np.float32)
-                if not np.isfinite(values).all():
-                    raise NeuroFaceError(
-                        f"{path}: voxels of the mask hold NaN or infinite values at volume {start} or shortly after. "
-                        f"Repair the file, or leave this person out with EXCLUDE."
-                    )
-                yield values
-    except (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error) as error:
-        raise NeuroFaceError(f"{path} is damaged ({error}). Download it again.") from None
+def mean_of_maps(files: list[Path], mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Mean (n_voxels, n_trs) float32 over 4D maps, in the mask only: summed in float64, one file in memory at a time."""
+    total = 0.0
+    for file in files:
+        total = total + read_masked(file, mask, affine).astype(np.float64)
+    return (total / len(files)).astype(np.float32)
 
 
 def zscore(matrix: np.ndarray) -> int:
@@ -174,18 +161,21 @@ def zscore(matrix: np.ndarray) -> int:
     -------
     How many voxels were constant.
     """
-    constant = 0
-    for start in range(0, len(matrix), 1024):
-        block = matrix[start : start + 1024].astype(np.float64)
+    constant, rows = 0, max(1, CHUNK_BYTES // (8 * matrix.shape[1]))
+    for start in range(0, len(matrix), rows):
+        single = matrix[start : start + rows]
+        block = single.astype(np.float64)
         block -= block.mean(axis=1, keepdims=True)
-        sd = block.std(axis=1, keepdims=True)
-        flat = sd <= 1e-7 * np.abs(matrix[start : start + 1024]).max(axis=1, keepdims=True)
+        sd = np.sqrt(np.einsum("ij,ij->i", block, block) / block.shape[1])[:, None]
+        flat = sd <= 1e-7 * np.maximum(single.max(axis=1), -single.min(axis=1))[:, None]
         constant += int(flat.sum())
-        matrix[start : start + 1024] = np.where(flat, 0, block / np.where(flat, 1, sd))
+        block *= np.where(flat, 0, 1 / np.where(flat, 1, sd))
+        single[:] = block
     return constant
 
 
-def _is_gzip(path: Path) -> bool:
+def is_gzip(path: Path) -> bool:
+    """By its first bytes, whatever its name."""
     with open(path, "rb") as file:
         return file.read(2) == b"\x1f\x8b"
 

@@ -19,6 +19,7 @@ class Run:
     bold: Path
     mask: Path | None
     annotation: Path
+    censor: Path | None = None  # NNDb v2, censored: which TRs the series still has (windows.read_censor)
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -27,21 +28,43 @@ class Run:
         The last bytes of a ``.gz`` are the checksum of its whole content, so this sees a change anywhere in it, at the
         cost of two small reads.
         """
-        files = [file for file in (self.bold, self.mask, self.annotation) if file]
+        files = [file for file in (self.bold, self.mask, self.annotation, self.censor) if file]
         return {file.name: _fingerprint(file) for file in files}
 
 
+@dataclass(frozen=True)
+class Naming:
+    """How NNDb's derivatives name a person's files."""
+
+    bold: str
+    mask: str
+    censored: bool = False
+
+
+def nndb_naming(dataset: str, variant: str = "") -> Naming:
+    """File names of NNDb v1 (and of the demo), or of one variant of v2.
+
+    v2's brain mask is the one cut to where the EPI has signal (``t1w_mask_epi_anat``).
+    """
+    if dataset != "nndb-v2":
+        return Naming("preprocessedICA", "T1w_mask")
+    if not variant:
+        raise NeuroFaceError('DATASET = "nndb-v2" needs NNDB_VARIANT, the text after "_bold_" in its file names.')
+    return Naming(variant, "t1w_mask_epi_anat", censored="no_censor" not in variant)
+
+
 def find_runs(
-    dataset: str, folder: Path, exclude: tuple[str, ...] = (), bids_filter: str = ""
+    dataset: str, folder: Path, exclude: tuple[str, ...] = (), bids_filter: str = "", variant: str = ""
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """All runs of a data set, sorted by person and run, and what had to be left out.
 
     Parameters
     ----------
-    dataset : "demo" and "nndb-v1" share NNDb's naming; "bids" is any data set with ``events.tsv``.
+    dataset : "demo" and "nndb-v1" share their naming; "nndb-v2"; "bids" is any data set with ``events.tsv``.
     folder : its root.
     exclude : people left out on purpose.
     bids_filter : text that a BIDS BOLD file's name must contain.
+    variant : of NNDb v2, e.g. "blur_no_censor_ica".
 
     Returns
     -------
@@ -50,7 +73,8 @@ def find_runs(
     Raises
     ------
     NeuroFaceError
-        If the folder is missing, holds no run, or a name in ``exclude`` is not there.
+        If the folder is missing, holds no run, or a name in ``exclude`` is not there; if a censored run of NNDb v2 has no
+        list of its censored time points.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -61,9 +85,11 @@ def find_runs(
         raise NeuroFaceError(f"EXCLUDE names {unknown[0]}, who is not in {folder} ({len(people)} people).")
     left_out = [(p.name, "named in EXCLUDE") for p in people if p.name in exclude]
     people = [p for p in people if p.name not in exclude]
+    naming = nndb_naming(dataset, variant)
     runs: list[Run] = []
     for person in people:
-        found, missing = _bids_runs(person, folder, bids_filter) if dataset == "bids" else _nndb_runs(person, folder)
+        is_bids = dataset == "bids"
+        found, missing = _bids_runs(person, folder, bids_filter) if is_bids else _nndb_runs(person, folder, naming)
         runs += found
         left_out += missing
     if not runs:
@@ -90,26 +116,33 @@ def _people(folder: Path) -> list[Path]:
     return []
 
 
-def _nndb_runs(person: Path, folder: Path) -> tuple[list[Run], list[tuple[str, str]]]:
+def _nndb_runs(person: Path, folder: Path, naming: Naming) -> tuple[list[Run], list[tuple[str, str]]]:
     subject, runs, missing = person.name, [], []
-    series = sorted((person / "func").glob(f"{subject}_task-*_bold_preprocessedICA.nii*"))
+    series = sorted((person / "func").glob(f"{subject}_task-*_bold_{naming.bold}.nii*"))
     if not series:
-        return [], [(subject, "no func/*_bold_preprocessedICA.nii.gz")]
-    masks = sorted((person / "anat").glob(f"{subject}_T1w_mask.nii*"))
+        return [], [(subject, f"no func/*_bold_{naming.bold}.nii.gz")]
+    masks = sorted((person / "anat").glob(f"{subject}_{naming.mask}.nii*"))
     if not masks:
-        return [], [(subject, f"no anat/{subject}_T1w_mask.nii.gz")]
+        return [], [(subject, f"no anat/{subject}_{naming.mask}.nii.gz")]
     for bold in series:
-        named = re.fullmatch(r"sub-[^_]+_task-([A-Za-z0-9]+)_bold_preprocessedICA\.nii(\.gz)?", bold.name)
+        named = re.fullmatch(rf"sub-[^_]+_task-([A-Za-z0-9]+)_bold_{naming.bold}\.nii(\.gz)?", bold.name)
         if not named:
             missing.append((bold.name, "its film is not named in letters and digits"))
             continue
         movie = named.group(1)
         if any(run.movie == movie for run in runs):
             raise NeuroFaceError(f"{bold.parent} holds {subject}'s {movie} twice, as .nii and .nii.gz. Remove one.")
+        name = f"{subject}_task-{movie}"
+        censor = person / "regressors" / f"{name}_censored_timepoints.1D" if naming.censored else None
+        if censor and not censor.is_file():
+            raise NeuroFaceError(
+                f"{bold.name} lacks the volumes with motion, and {censor} is not there to say which. Download it, choose "
+                f"a no_censor variant in NNDB_VARIANT, or leave {subject} out with EXCLUDE."
+            )
         names = [f"{prefix}task-{movie}_face-annotation.1D" for prefix in ("", "stimuli-")]
         found = [p for parent in (folder / "stimuli", folder) for name in names if (p := parent / name).is_file()]
         if found:
-            runs.append(Run(subject, movie, "1", f"{subject}_task-{movie}", bold, masks[0], found[0]))
+            runs.append(Run(subject, movie, "1", name, bold, masks[0], found[0], censor))
         else:
             missing.append((bold.name, f"no annotation stimuli/{names[0]}"))
     return runs, missing

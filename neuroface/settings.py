@@ -17,7 +17,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 # What config.py's plain types cannot say: choices and ranges.
 LIMITS = {
-    "DATASET": Literal["demo", "nndb-v1", "bids"],
+    "DATASET": Literal["demo", "nndb-v1", "nndb-v2", "bids"],
     "RUN_NAME": Name,
     "SEED": Annotated[int, Field(ge=0, lt=2**32)],
     "TR_S": Annotated[float, Field(gt=0, le=30)],
@@ -28,6 +28,14 @@ LIMITS = {
     "BALANCE": Literal["run", "none"],
     "MASK_THRESHOLD": Annotated[float, Field(ge=0, le=1)],
     "FACE_TRIAL_TYPES": Annotated[tuple[str, ...], Field(min_length=1)],
+    "NNDB_VARIANT": Literal[
+        "blur_censor",
+        "blur_censor_ica",
+        "blur_no_censor",
+        "blur_no_censor_ica",
+        "no_blur_no_censor",
+        "no_blur_no_censor_ica",
+    ],
     "CV_SPLITS": Annotated[tuple[Split, ...], Field(min_length=1)],
     "N_FOLDS": Annotated[int, Field(ge=2)],
     "EMBARGO_TRS": Annotated[int, Field(ge=0)],
@@ -51,6 +59,7 @@ LIMITS = {
     "FOLLOW_BASELINE_TRS": Annotated[int, Field(ge=2)],  # one volume has no SD
     "FOLLOW_IDLE_S": Annotated[float, Field(gt=0)],
     "N_JOBS": Annotated[int, Field(ge=1)],
+    "DASK_SCHEDULER": Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None,
     "INFERENCE_BATCH": Annotated[int, Field(ge=1)],
 }
 

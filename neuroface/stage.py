@@ -76,7 +76,7 @@ class Stage:
         return self.root / STAGES[number][0]
 
     def each(self, work, units, done, what: str) -> None:
-        """Call ``work(unit)`` for every unit that is not done, ``N_JOBS`` at a time, behind a progress bar.
+        """Call ``work(unit)`` for every unit that is not done, ``N_JOBS`` at a time or on ``DASK_SCHEDULER``'s workers.
 
         Parameters
         ----------
@@ -92,7 +92,18 @@ class Stage:
             return
         self._worked = True
         write_json(self._stamp_file, self._stamp)  # unfinished from here on
-        run_units(work, missing, self.cfg.N_JOBS, what)
+
+        def once(unit):  # a cluster gives a unit out again when the worker that made it dies before it can say so
+            if not done(unit):
+                work(unit)
+
+        run_units(once, missing, self.cfg.N_JOBS, what, self.cfg.DASK_SCHEDULER)
+        list(self.folder.rglob("*"))  # a network file system may still remember that a file was not there
+        if lost := [unit for unit in missing if not done(unit)]:
+            raise NeuroFaceError(
+                f"{len(lost)} of {len(missing)} {what} are not in {_short(self.folder)}, though no worker failed. Do all "
+                f"workers see that folder under the same path? Run {self.script} again; it resumes."
+            )
 
     def take_files(self, fingerprints: dict[str, str]) -> None:
         """Remember which input files this folder is made from; raise if it was begun with others.
@@ -183,22 +194,23 @@ class Stage:
                 )
 
 
-def run_script(main, follow=None) -> None:
+def run_script(main, check=None, follow=None) -> None:
     """Run a script's ``main``: problems with data or settings become one line on stderr and exit code 1.
 
     Parameters
     ----------
-    follow : what ``--follow RUN`` calls in place of ``main``, with RUN; None where a script has no such mode.
+    check : what ``--check`` calls in place of ``main``; None where a script has no such mode.
+    follow : what ``--follow FOLDER`` calls in place of ``main``, with FOLDER; None likewise.
     """
     work, arguments = main, sys.argv[1:]
-    if follow and len(arguments) == 2 and arguments[0] == "--follow":
-        work, arguments = partial(follow, arguments[1]), []
-    if arguments:
-        mode = " [--follow RUN]" if follow else ""
-        print(
-            f"usage: python {Path(sys.argv[0]).name}{mode}   (settings: config.py, or NEUROFACE_CONFIG)",
-            file=sys.stderr,
-        )
+    if check and arguments == ["--check"]:
+        work = check
+    elif follow and len(arguments) == 2 and arguments[0] == "--follow":
+        work = partial(follow, arguments[1])
+    elif arguments:
+        mode = " [--check]" if check else " [--follow FOLDER]" if follow else ""
+        call = f"python {Path(sys.argv[0]).name}{mode}"
+        print(f"usage: {call}   (settings: config.py, or NEUROFACE_CONFIG)", file=sys.stderr)
         sys.exit(2)
     try:
         work()

@@ -2,6 +2,8 @@
 
 import warnings
 import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -166,9 +168,71 @@ def balance(table: pd.DataFrame, seed: int, run_name: str) -> pd.DataFrame:
     return table.iloc[np.sort(keep)].reset_index(drop=True)
 
 
-def cut_windows(matrix: np.ndarray, first_trs: np.ndarray, window_trs: int) -> np.ndarray:
-    """Windows of a run: (n_windows, n_voxels, window_trs) float32, ``matrix[:, t : t + window_trs]`` for each t."""
-    windows = np.empty((len(first_trs), len(matrix), window_trs), dtype=np.float32)
-    for window, start in zip(windows, first_trs, strict=True):
-        window[:] = matrix[:, start : start + window_trs]
-    return windows
+def read_censor(path: Path | None, n_volumes: int) -> np.ndarray:
+    """Which TRs of the film a series of ``n_volumes`` has, from NNDb v2's ``*_censored_timepoints.1D``; None: all.
+
+    The file has a 0 or 1 per TR. AFNI writes 1 where a TR is kept; a list that marks what was dropped instead is
+    recognised by the number of volumes that are left.
+
+    Returns
+    -------
+    kept : (n_trs,) bool, ``n_volumes`` of them True.
+    """
+    if path is None:
+        return np.ones(n_volumes, dtype=bool)
+    try:
+        marks = np.loadtxt(path, ndmin=1)
+    except ValueError as error:
+        raise NeuroFaceError(f"{path}: expected a 0 or 1 per volume ({error}). Download it again.") from None
+    if marks.ndim > 1 or not np.isin(marks, (0, 1)).all():
+        raise NeuroFaceError(f"{path}: expected one column of 0 and 1. Download it again.")
+    for kept in (marks == 1, marks == 0):
+        if kept.sum() == n_volumes:
+            return kept
+    raise NeuroFaceError(
+        f"{path} marks {int(marks.sum())} of {len(marks)} volumes, and the series has {n_volumes}: they do not belong "
+        f"together. Download both again, or leave this person out with EXCLUDE."
+    )
+
+
+def whole_windows(kept: np.ndarray, window_trs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where a window may start so that it touches no gap and does not run past the end.
+
+    Parameters
+    ----------
+    kept : (n_trs,) bool, the TRs that the series has; all True if none was censored.
+
+    Returns
+    -------
+    first_tr, first_volume : (n,) each, the start on the film's clock and in the series, where dropped TRs are missing.
+    """
+    before = np.concatenate([[0], np.cumsum(kept)])  # volumes before each TR
+    first_tr = np.flatnonzero(before[window_trs:] - before[:-window_trs] == window_trs)
+    return first_tr, before[first_tr]
+
+
+def cut_windows(volumes: Iterable[np.ndarray], first_volumes: np.ndarray, window_trs: int) -> Iterator[np.ndarray]:
+    """Windows of a run, each as soon as its last volume is there; what no window needs is not kept.
+
+    Parameters
+    ----------
+    volumes : the run's volumes in order, some at a time, (n, n_voxels) each (:func:`neuroface.bold.stream_masked`).
+        All are taken, also those after the last window.
+    first_volumes : where the windows start, in ascending order; they may overlap.
+
+    Yields
+    ------
+    window : (n_voxels, window_trs) float32, in the order of ``first_volumes``.
+    """
+    waiting, begun, end = deque(np.asarray(first_volumes).tolist()), deque(), 0
+    for chunk in volumes:
+        start, end = end, end + len(chunk)
+        while waiting and waiting[0] < end:
+            begun.append((waiting.popleft(), np.empty((chunk.shape[1], window_trs), dtype=np.float32)))
+        for first, window in begun:
+            low, high = max(first, start), min(first + window_trs, end)
+            window[:, low - first : high - first] = chunk[low - start : high - start].T
+        while begun and begun[0][0] + window_trs <= end:
+            yield begun.popleft()[1]
+    if begun or waiting:
+        raise ValueError(f"{len(begun) + len(waiting)} windows run past the run's {end} volumes")

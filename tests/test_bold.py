@@ -1,11 +1,14 @@
 """Reading BOLD through a mask, against nilearn and SciPy."""
 
 import gzip
+import subprocess
+import sys
 import zlib
 
 import nibabel as nib
 import numpy as np
 import pytest
+from conftest import ROOT
 from nilearn.masking import apply_mask
 from scipy import stats
 
@@ -97,6 +100,35 @@ def test_zscore_is_scipys_and_constant_voxels_become_zero():
     assert bold.zscore(matrix) == 3
     assert (matrix[constant] == 0).all()
     np.testing.assert_allclose(np.delete(matrix, constant, axis=0), expected, atol=1e-5)
+
+
+def test_the_mean_of_maps_is_numpys_in_float64(tmp_path, mask):
+    rng, paths = np.random.default_rng(5), []
+    for i in range(7):
+        volume = np.zeros((*SHAPE, 10), np.float32)
+        volume[mask] = rng.standard_normal((mask.sum(), 10)) + 1e3 * (-1) ** i  # large values that nearly cancel
+        paths.append(save(tmp_path / f"{i}.nii.gz", volume))
+    expected = np.mean([nib.load(path).get_fdata() for path in paths], axis=0)[mask].astype(np.float32)
+    assert np.array_equal(bold.mean_of_maps(paths, mask, AFFINE), expected)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_the_standard_library_reads_the_same(tmp_path, values, mask, suffix):
+    """As on a machine for which isal has no wheel."""
+    path = save(tmp_path / f"b{suffix}", values)
+    code = (
+        "import sys; sys.modules['isal'] = None\n"
+        "import numpy as np; from pathlib import Path; from neuroface import bold, files\n"
+        "assert files.igzip.__name__ == 'gzip'\n"
+        f"mask, affine = np.load({str(tmp_path / 'mask.npy')!r}), np.array({AFFINE.tolist()})\n"
+        f"matrix = bold.read_masked(Path({str(path)!r}), mask, affine)\n"
+        f"np.save({str(tmp_path / 'matrix.npy')!r}, matrix)\n"
+        f"files.write_nifti(Path({str(tmp_path / 'back.nii.gz')!r}), files.unmask(matrix, mask), affine, 1.0)\n"
+    )
+    np.save(tmp_path / "mask.npy", mask)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+    assert np.array_equal(np.load(tmp_path / "matrix.npy"), values[mask].astype(np.float32))
+    assert np.array_equal(nib.load(tmp_path / "back.nii.gz").get_fdata()[mask], values[mask].astype(np.float32))
 
 
 # ---------------------------------------------------------------- files that cannot be used

@@ -90,6 +90,47 @@ def test_a_folder_without_a_single_usable_run_says_why(tmp_path):
         find_runs("nndb-v1", tmp_path)
 
 
+# ---------------------------------------------------------------- NNDb v2
+
+
+def nndb_v2(root, variants=("blur_censor", "blur_censor_ica", "blur_no_censor", "no_blur_no_censor")):
+    """As published: all variants of a person lie side by side, and beside v1."""
+    nndb(root)
+    for subject, film in PEOPLE.items():
+        person, stem = root / "derivatives" / subject, f"{subject}_task-{film}"
+        for variant in variants:
+            touch(person / "func" / f"{stem}_bold_{variant}.nii.gz")
+        for mask in ("anat", "epi_anat"):
+            touch(person / "anat" / f"{subject}_t1w_mask_{mask}.nii.gz")
+        touch(person / "regressors" / f"{stem}_censored_timepoints.1D")
+    return root
+
+
+@pytest.mark.parametrize("variant", ["blur_censor", "blur_no_censor", "no_blur_no_censor"])
+def test_one_variant_of_v2_is_taken_with_its_own_mask(tmp_path, variant):
+    runs, left_out = find_runs("nndb-v2", nndb_v2(tmp_path), variant=variant)
+    assert left_out == [] and [run.subject for run in runs] == list(PEOPLE)
+    for run in runs:
+        assert run.bold.name == f"{run.name}_bold_{variant}.nii.gz"
+        assert run.mask.name == f"{run.subject}_t1w_mask_epi_anat.nii.gz"
+        expected = f"{run.name}_censored_timepoints.1D" if variant == "blur_censor" else None
+        assert (run.censor and run.censor.name) == expected
+
+
+def test_a_censored_run_without_its_list_is_refused(tmp_path):
+    root = nndb_v2(tmp_path)
+    (root / "derivatives/sub-2/regressors/sub-2_task-aurora_censored_timepoints.1D").unlink()
+    with pytest.raises(NeuroFaceError, match=r"sub-2_task-aurora_censored_timepoints\.1D is not there.*EXCLUDE"):
+        find_runs("nndb-v2", root, variant="blur_censor_ica")
+    assert len(find_runs("nndb-v2", root, ("sub-2",), variant="blur_censor_ica")[0]) == 2
+    assert len(find_runs("nndb-v2", root, variant="blur_no_censor")[0]) == 3
+
+
+def test_v2_without_a_variant_is_refused(tmp_path):
+    with pytest.raises(NeuroFaceError, match="NNDB_VARIANT"):
+        find_runs("nndb-v2", nndb_v2(tmp_path))
+
+
 # ---------------------------------------------------------------- BIDS
 
 

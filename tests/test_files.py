@@ -1,5 +1,7 @@
 """Files that are either whole or not there, and round trips."""
 
+import gzip
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -63,12 +65,42 @@ def test_nifti_keeps_values_affine_time_step_and_units(tmp_path, tr_s):
     assert image.header.get_xyzt_units() == ("mm", "sec")
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8, np.int16])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(4, 5, 6), (4, 5, 6, 7)])
+def test_nifti_holds_what_nibabel_would_write(tmp_path, dtype, order, shape):
+    data = np.asarray(np.random.default_rng(0).normal(0, 60, shape).clip(0), dtype, order=order)
+    files.write_nifti(tmp_path / "a.nii.gz", data, AFFINE, 2.0)
+    image = nib.Nifti1Image(data, AFFINE)
+    image.header.set_xyzt_units("mm", "sec")
+    if data.ndim == 4:
+        image.header.set_zooms((3, 3, 3, 2.0))
+    assert gzip.decompress((tmp_path / "a.nii.gz").read_bytes()) == image.to_bytes()
+
+
+def test_a_map_written_volume_by_volume_is_the_same_file(tmp_path):
+    rng = np.random.default_rng(0)
+    mask = rng.random((4, 5, 6)) < 0.5
+    matrix = rng.standard_normal((mask.sum(), 7)).astype(np.float32)
+    files.write_map(tmp_path / "a.nii.gz", matrix, mask, AFFINE, 2.0)
+    files.write_nifti(tmp_path / "b.nii.gz", files.unmask(matrix, mask), AFFINE, 2.0)
+    a, b = (gzip.decompress((tmp_path / f"{name}.nii.gz").read_bytes()) for name in "ab")
+    assert a == b
+
+
+def test_the_same_map_gives_the_same_file(tmp_path):
+    data = np.random.default_rng(0).standard_normal((4, 5, 6, 7)).astype(np.float32)
+    for name in ("a", "b"):
+        files.write_nifti(tmp_path / f"{name}.nii.gz", data, AFFINE, 2.0)
+    assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+
+
 def test_unmask_undoes_indexing_and_is_nilearns():
     rng = np.random.default_rng(0)
     mask = rng.random((4, 5, 6)) < 0.5
     matrix = rng.standard_normal((mask.sum(), 7)).astype(np.float32)
     volume = files.unmask(matrix, mask)
-    assert volume.dtype == np.float32
+    assert volume.dtype == np.float32 and volume.flags.f_contiguous
     assert np.array_equal(volume[mask], matrix) and not volume[~mask].any()
     nilearns = nilearn_unmask(matrix.T, nib.Nifti1Image(mask.astype(np.uint8), AFFINE))
     assert np.array_equal(volume, nilearns.get_fdata(dtype=np.float32))

@@ -216,11 +216,64 @@ def test_balance_draws_every_window_about_equally_often():
     assert faces.between(150, 250).all()  # 200 expected, SD 10
 
 
-def test_cut_windows_is_plain_slicing():
-    matrix = np.random.default_rng(0).standard_normal((7, 50)).astype(np.float32)
-    cut = windows.cut_windows(matrix, np.array([0, 13, 40]), 10)
-    assert cut.dtype == np.float32
-    assert np.array_equal(cut, np.stack([matrix[:, 0:10], matrix[:, 13:23], matrix[:, 40:50]]))
+@pytest.mark.parametrize("chunk", [1, 3, 10, 27, 50])
+def test_cut_windows_is_plain_slicing(chunk):
+    run = np.random.default_rng(0).standard_normal((50, 7)).astype(np.float32)
+    starts = np.array([0, 4, 4, 13, 40])  # windows may overlap, and meet the ends of the run
+    cut = list(windows.cut_windows((run[i : i + chunk] for i in range(0, 50, chunk)), starts, 10))
+    assert all(window.dtype == np.float32 and window.flags.c_contiguous for window in cut)
+    assert np.array_equal(cut, [run[start : start + 10].T for start in starts])
+
+
+def test_cut_windows_keeps_only_what_open_windows_need():
+    read = []
+
+    def volumes():
+        for i in range(30):
+            read.append(i)
+            yield np.full((1, 2), i, dtype=np.float32)
+
+    cut = windows.cut_windows(volumes(), np.array([2, 20]), 4)
+    assert next(cut)[0].tolist() == [2, 3, 4, 5] and read[-1] == 5
+    assert next(cut)[0].tolist() == [20, 21, 22, 23] and read[-1] == 23
+    assert list(cut) == [] and read[-1] == 29  # the rest goes by, so that a damaged end is noticed
+
+
+def test_cut_windows_past_the_end_is_an_error():
+    with pytest.raises(ValueError, match="1 windows run past the run's 12 volumes"):
+        list(windows.cut_windows([np.zeros((12, 3), np.float32)], np.array([1, 3]), 10))
+
+
+@pytest.mark.parametrize("marks", ["kept", "dropped"])
+def test_a_censor_list_of_either_kind_gives_the_trs_that_are_left(tmp_path, marks):
+    kept = np.random.default_rng(0).random(300) < 0.9
+    path = tmp_path / "sub-1_task-x_censored_timepoints.1D"
+    path.write_text("".join(f" {int(k)}\n" for k in (kept if marks == "kept" else ~kept)))
+    assert np.array_equal(windows.read_censor(path, int(kept.sum())), kept)
+    with pytest.raises(NeuroFaceError, match=rf"of 300 volumes, and the series has {kept.sum() + 1}"):
+        windows.read_censor(path, int(kept.sum()) + 1)
+
+
+@pytest.mark.parametrize("text", ["1 0\n0 1\n", "1\n2\n", "one\n"])
+def test_a_censor_list_that_is_none_is_refused(tmp_path, text):
+    (tmp_path / "c.1D").write_text(text)
+    with pytest.raises(NeuroFaceError, match=r"c\.1D: expected"):
+        windows.read_censor(tmp_path / "c.1D", 1)
+
+
+def test_nothing_is_censored_without_a_list():
+    assert windows.read_censor(None, 5).tolist() == [True] * 5
+
+
+def test_whole_windows_touch_no_gap_and_point_at_the_right_volumes():
+    kept = np.random.default_rng(1).random(400) < 0.93
+    film = np.arange(400)
+    series = film[kept]  # a series whose volumes hold their own TR
+    first_tr, first_volume = windows.whole_windows(kept, 10)
+    assert first_tr.tolist() == [t for t in range(391) if kept[t : t + 10].all()] and len(first_tr) > 50
+    for tr, volume in zip(first_tr, first_volume):
+        assert series[volume : volume + 10].tolist() == film[tr : tr + 10].tolist()
+    assert windows.whole_windows(np.ones(12, bool), 10)[0].tolist() == [0, 1, 2]
 
 
 def test_on_screen_agrees_with_asking_every_stretch():
