@@ -92,7 +92,7 @@ def check():
     for problem in problems:
         print(f"  wrong: {problem}")
     if problems:
-        raise NeuroFaceError(f"{len(problems)} things are wrong with {cfg.DATASET_DIR} or this machine, listed above.")
+        raise NeuroFaceError(f"{len(problems)} of the points above are wrong with {cfg.DATASET_DIR} or this machine.")
     print("  nothing is wrong")
 
 
@@ -200,4 +200,4 @@ def describe(stage: Stage, runs: list[Run], mask: np.ndarray) -> Section:
 
 
 if __name__ == "__main__":
-    run_script(main, check)
+    run_script(main, check=check)

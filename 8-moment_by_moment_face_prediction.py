@@ -130,7 +130,7 @@ def standardized_volumes(run: Run, mask: np.ndarray, affine: np.ndarray, n: int,
     volumes = bold.stream_masked(run.bold, mask, affine, n)
     if cfg.STANDARDIZE == "none":
         return volumes
-    statistics = RunningStatistics(int(mask.sum()))
+    statistics = RunningStatistics()
     for part in volumes:
         statistics.add(part)
     return map(statistics.standardize, bold.stream_masked(run.bold, mask, affine, n))
@@ -302,4 +302,4 @@ def run_of_folder(folder: Path) -> Run:
 
 
 if __name__ == "__main__":
-    run_script(main, follow)
+    run_script(main, follow=follow)

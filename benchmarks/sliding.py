@@ -139,7 +139,7 @@ def shared(file, mask, affine, model):
     from neuroface.running import RunningStatistics
     from neuroface.sliding import slide, sliding
 
-    predictor, statistics, seconds = sliding(model, BATCH), RunningStatistics(int(mask.sum())), []
+    predictor, statistics, seconds = sliding(model, BATCH), RunningStatistics(), []
     push = predictor.push
 
     def timed(volumes):

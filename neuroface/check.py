@@ -12,6 +12,7 @@ from neuroface import NeuroFaceError, bold, windows
 from neuroface.dataset import Run, find_runs, nndb_naming
 
 LISTING = Path(__file__).with_name("nndb_files.tsv")
+GB_PER_VOXEL = 4e-5  # of script 8, the largest but 3: 2.1 GB at 41,489 voxels (benchmarks/sliding.py)
 COPIES_ON_DISK = 4  # of the windows: 1-windows, 2-dataset, 4-attributions, 5-brain-maps (which hardly compress)
 
 
@@ -138,7 +139,7 @@ def check_machine(n_voxels: int, n_trs: int, n_windows: int, cfg) -> list[str]:
     made = sum(file.stat().st_size for file in results.rglob("*") if file.is_file())
     disk = COPIES_ON_DISK * n_windows * n_voxels * cfg.WINDOW_TRS * 4 / 1e9
     free = (shutil.disk_usage(there).free + made) / 1e9
-    memory = (0.3 + n_voxels * n_trs * 4 / 1e9) * cfg.N_JOBS
+    memory = (0.5 + GB_PER_VOXEL * n_voxels) * cfg.N_JOBS
     available = psutil.virtual_memory().available / 1e9
     print(f"  {n_windows:,} windows of {n_voxels:,} voxels; the longest run has {n_trs:,} volumes")
     print(

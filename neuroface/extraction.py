@@ -1,12 +1,12 @@
 """Windows of a run, standardised over the whole run, while only a few of its volumes are ever in memory."""
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from neuroface.bold import stream_masked
 from neuroface.files import atomic
+from neuroface.running import RunningStatistics
 from neuroface.windows import cut_windows
 
 
@@ -35,17 +35,17 @@ def extract_windows(
     How many voxels were constant; 0 if not standardised.
     """
     shape = (len(first_volumes), int(mask.sum()), window_trs)
-    volumes, moments = stream_masked(path, mask, affine), Moments()
+    volumes, statistics = stream_masked(path, mask, affine), RunningStatistics()
     with atomic(target) as partial, open(partial, "w+b") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
         start = file.tell()
         for window in cut_windows(
-            moments.watch(volumes) if standardize == "zscore" else volumes, first_volumes, window_trs
+            statistics.watch(volumes) if standardize == "zscore" else volumes, first_volumes, window_trs
         ):
             file.write(window.astype("<f4", copy=False))
         if standardize != "zscore":
             return 0
-        mean, factor = moments.centre_and_scale()
+        mean, factor = statistics.centre_and_scale()
         window = np.empty(shape[1:], dtype="<f4")
         for position in range(start, start + shape[0] * window.nbytes, window.nbytes):
             file.seek(position)
@@ -53,37 +53,3 @@ def extract_windows(
             file.seek(position)
             file.write(((window - mean[:, None]) * factor[:, None]).astype("<f4"))
     return int((factor == 0).sum())
-
-
-class Moments:
-    """Mean and SD of every voxel over volumes that come some at a time.
-
-    Sums run in float64 over the distance from the run's first volume, so that they do not cancel where the signal is far
-    from zero.
-    """
-
-    def __init__(self):
-        self.n, self.first, self.sum, self.squares = 0, None, 0.0, 0.0
-
-    def add(self, volumes: np.ndarray) -> None:
-        """Take in volumes (n, n_voxels)."""
-        if self.first is None:
-            self.first = volumes[0].copy()
-        for volume in volumes:  # one at a time stays in the processor's cache
-            distance = np.subtract(volume, self.first, dtype=np.float64)
-            self.sum += distance
-            self.squares += np.square(distance, out=distance)
-        self.n += len(volumes)
-
-    def watch(self, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Hand chunks of volumes on and take each in."""
-        for volumes in chunks:
-            self.add(volumes)
-            yield volumes
-
-    def centre_and_scale(self) -> tuple[np.ndarray, np.ndarray]:
-        """What to subtract from each voxel (n_voxels,), and what to multiply it with then: 0 where it is constant."""
-        shift = self.sum / self.n
-        sd = np.sqrt(np.maximum(self.squares / self.n - shift**2, 0))
-        constant = sd <= 1e-7 * np.abs(self.first)
-        return self.first + shift, np.where(constant, 0, 1 / np.where(constant, 1, sd))

@@ -97,7 +97,7 @@ class LiveStandardizer:
     """
 
     def __init__(self, n_voxels: int, baseline_trs: int):
-        self._statistics, self._baseline_trs = RunningStatistics(n_voxels), baseline_trs
+        self._statistics, self._baseline_trs = RunningStatistics(), baseline_trs
         self._held: list[np.ndarray | None] = []
         self._last = np.zeros((1, n_voxels), dtype=np.float32)
 

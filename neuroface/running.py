@@ -1,37 +1,47 @@
 """Mean and SD of every voxel over volumes that come one part after another."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
-CONSTANT = 1e-7  # as in neuroface.bold.zscore: an SD this small beside the largest value is rounding
+CONSTANT = 1e-7  # as in neuroface.bold.zscore: an SD this small beside the signal is rounding
 
 
 class RunningStatistics:
-    """Mean and SD per voxel, in float64, without the volumes they are of (Chan, Golub & LeVeque 1983, Am. Stat. 37:242).
+    """Mean and SD per voxel, without the volumes they are of.
 
-    After all volumes of a run :meth:`standardize` gives what :func:`neuroface.bold.zscore` gives, to rounding.
+    Sums run in float64 over the distance from the first volume, so that they do not cancel where the signal is far from
+    zero (Chan, Golub & LeVeque 1983, Am. Stat. 37:242). After all volumes of a run :meth:`standardize` gives what
+    :func:`neuroface.bold.zscore` gives, to rounding.
     """
 
-    def __init__(self, n_voxels: int):
-        self.n = 0
-        self.mean, self._squares = np.zeros(n_voxels), np.zeros(n_voxels)  # sum of squared distances from the mean
-        self._largest = np.zeros(n_voxels)
-
-    @property
-    def sd(self) -> np.ndarray:
-        return np.sqrt(self._squares / max(self.n, 1))
+    def __init__(self):
+        self.n, self.first, self.sum, self.squares = 0, None, 0.0, 0.0
 
     def add(self, volumes: np.ndarray) -> None:
-        """``volumes`` (n, n_voxels)."""
-        part = volumes.astype(np.float64)
-        mean = part.mean(axis=0)
-        difference, total = mean - self.mean, self.n + len(part)
-        self._squares += ((part - mean) ** 2).sum(axis=0) + difference**2 * (self.n * len(part) / total)
-        self.mean += difference * (len(part) / total)
-        self._largest = np.maximum(self._largest, np.abs(part).max(axis=0))
-        self.n = total
+        """Take in ``volumes`` (n, n_voxels)."""
+        if self.first is None:
+            self.first = volumes[0].copy()
+        for volume in volumes:  # one at a time stays in the processor's cache
+            distance = np.subtract(volume, self.first, dtype=np.float64)
+            self.sum += distance
+            self.squares += np.square(distance, out=distance)
+        self.n += len(volumes)
+
+    def watch(self, parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Hand parts of a run (n, n_voxels) on and take each in."""
+        for volumes in parts:
+            self.add(volumes)
+            yield volumes
+
+    def centre_and_scale(self) -> tuple[np.ndarray, np.ndarray]:
+        """What to subtract from each voxel (n_voxels,), and what to multiply it with then: 0 where it is constant."""
+        shift = self.sum / self.n
+        sd = np.sqrt(np.maximum(self.squares / self.n - shift**2, 0))
+        constant = sd <= CONSTANT * np.abs(self.first)
+        return self.first + shift, np.where(constant, 0, 1 / np.where(constant, 1, sd))
 
     def standardize(self, volumes: np.ndarray) -> np.ndarray:
-        """(n, n_voxels) float32 at mean 0, SD 1 of the volumes added so far; voxels that never changed become 0."""
-        sd = self.sd
-        flat = sd <= CONSTANT * self._largest
-        return np.where(flat, 0, (volumes - self.mean) / np.where(flat, 1, sd)).astype(np.float32)
+        """(n, n_voxels) float32 at mean 0, SD 1 of the volumes taken in so far; voxels that never changed become 0."""
+        centre, scale = self.centre_and_scale()
+        return ((volumes - centre) * scale).astype(np.float32)

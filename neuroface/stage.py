@@ -194,7 +194,7 @@ class Stage:
                 )
 
 
-def run_script(main, check=None, follow=None) -> None:
+def run_script(main, *, check=None, follow=None) -> None:
     """Run a script's ``main``: problems with data or settings become one line on stderr and exit code 1.
 
     Parameters

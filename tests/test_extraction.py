@@ -12,7 +12,8 @@ from isal import igzip
 from scipy import stats
 
 from neuroface import NeuroFaceError, bold
-from neuroface.extraction import Moments, extract_windows
+from neuroface.extraction import extract_windows
+from neuroface.running import RunningStatistics
 
 AFFINE = np.diag([3.0, 3, 3, 1])
 SHAPE, N_TRS, STARTS = (6, 5, 4), 60, np.array([0, 7, 12, 50])
@@ -58,13 +59,13 @@ def test_windows_equal_those_of_the_matrix_that_script_8_uses(tmp_path, series, 
 
 
 @pytest.mark.parametrize("split", [(1,) * 40, (13, 27), (40,)])
-def test_moments_are_numpys_in_float64_where_sums_of_squares_cancel(split):
+def test_mean_and_sd_are_numpys_in_float64_where_sums_of_squares_cancel(split):
     run = (np.random.default_rng(0).standard_normal((40, 9)) + 1e4).astype(np.float32)
-    moments, start = Moments(), 0
+    statistics, start = RunningStatistics(), 0
     for n in split:
-        moments.add(run[start : start + n])
+        statistics.add(run[start : start + n])
         start += n
-    mean, factor = moments.centre_and_scale()
+    mean, factor = statistics.centre_and_scale()
     np.testing.assert_allclose(mean, run.astype(np.float64).mean(axis=0), rtol=1e-13)
     np.testing.assert_allclose(1 / factor, run.astype(np.float64).std(axis=0), rtol=1e-10)
 

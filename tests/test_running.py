@@ -17,7 +17,7 @@ def test_parts_standardise_as_the_whole_run(part):
     volumes[:, 5] = 1234.5  # never changes
     whole = volumes.T.copy()
     assert bold.zscore(whole) == 1
-    statistics = RunningStatistics(200)
+    statistics = RunningStatistics()
     for start in range(0, 50, part):
         statistics.add(volumes[start : start + part])
     np.testing.assert_allclose(statistics.standardize(volumes), whole.T, atol=1e-6)
