@@ -5,7 +5,7 @@
 
 "get_fdata, text": as the paper's released code does it: the run as float64, indexed by the mask, a text file per window.
 "NiftiMasker": nilearn's, z-scored over the run, windows saved as .npy. "decompress only": isal reads the file and nothing
-is done with it. Ours, as in script 1 (windows alone are kept) and in script 8 (every volume is kept, in float32). The run is
+is done with it. Ours, as in script 1 (windows alone are kept) and with every volume kept, in float32. The run is
 random: 41,489 voxels of a mask inside a brain of twice as many, zero elsewhere, about as well compressible as NNDb's.
 """
 
