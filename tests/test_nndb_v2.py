@@ -1,12 +1,16 @@
 """Script 1 on a censored data set: the tiny study with volumes dropped, as NNDb v2 publishes it."""
 
+import runpy
 import shutil
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import run, write_config
+from conftest import ROOT, run, write_config
+
+from neuroface.dataset import Run
+from neuroface.files import STAGES
 
 PEOPLE, N_DROPPED = ("sub-1", "sub-2"), 25
 
@@ -66,3 +70,13 @@ def test_windows_that_touch_a_gap_are_left_out_and_the_others_are_the_same(studi
 
 def test_without_censoring_nothing_is_left_out(studies):
     assert "censored" not in studies[2]["blur_no_censor"].replace("blur_censor", "")
+
+
+def test_predictions_of_a_censored_run_stand_at_their_own_trs(tmp_path):
+    """Eight TRs, the fourth dropped: windows of three that span the gap have no prediction, later ones keep their TR."""
+    censor = tmp_path / "censored_timepoints.1D"
+    np.savetxt(censor, [1, 1, 1, 0, 1, 1, 1, 1], fmt="%d")
+    run = Run("sub-1", "film", "", "sub-1_task-film", tmp_path, None, tmp_path, censor)
+    on_every_tr = runpy.run_path(str(ROOT / STAGES[8][1]))["on_every_tr"]
+    by_tr = on_every_tr(np.array([10.0, 11, 12, 13, 14, np.nan, np.nan]), run, 3)
+    np.testing.assert_array_equal(by_tr, [10, np.nan, np.nan, np.nan, 13, 14, np.nan, np.nan])
