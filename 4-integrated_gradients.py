@@ -6,7 +6,7 @@ what the logit gained over the baseline; how far they miss is stored per window.
 
 Reads     2-dataset/, 3-model/
 Writes    4-attributions/<sub>/<sub>_task-<movie>_label-<label>_ig.npy (n, n_voxels, WINDOW_TRS) float32
-          4-attributions/<sub>/<sub>_task-<movie>_label-<label>_completeness.tsv, a row per window
+          4-attributions/<sub>/<sub>_task-<movie>_label-<label>_ig_completeness.tsv, a row per window
 Settings  HELD_OUT_SPLIT, EXPLAIN, IG_RULE, IG_STEPS
 Takes     IG_STEPS forward and backward passes per window: 47 s at full size with 200 steps on 2 CPU cores
 """
@@ -48,10 +48,10 @@ def main():
         subject, movie, label = unit
         X = open_npy(stage.folder_of(2) / "X.npy")
         mine = samples.query("subject == @subject and movie == @movie and label == @label")
-        explain(X, mine, stage.folder_of(3), attribution_file(stage.folder, *unit), cfg)
+        explain(X, mine, stage.folder_of(3), attribution_file(stage.folder, *unit, "ig"), cfg)
 
     def done(unit):
-        return completeness_file(attribution_file(stage.folder, *unit)).exists()
+        return completeness_file(attribution_file(stage.folder, *unit, "ig")).exists()
 
     units = [key for key, _ in samples.groupby(["subject", "movie", "label"], sort=False)]
     stage.each(explain_unit, units, done, "people × films × labels")
@@ -112,7 +112,7 @@ def explain(X: np.ndarray, samples: pd.DataFrame, models: Path, target: Path, cf
 
 
 def describe(stage: Stage, units: list[tuple], cfg) -> Section:
-    files = [attribution_file(stage.folder, *unit) for unit in units]
+    files = [attribution_file(stage.folder, *unit, "ig") for unit in units]
     gaps = pd.concat([read_table(completeness_file(f)).assign(file=f.name) for f in files])
     relative = (gaps["gap"] / (gaps["logit"] - gaps["logit_of_baseline"])).abs()
     print(

@@ -4,9 +4,9 @@ Puts each window's attributions at the voxels they belong to: one 4D NIfTI per w
 any viewer opens.
 
 Reads     4-attributions/, 1-windows/group_mask.nii.gz
-Writes    5-brain-maps/<sub>/<sub>_task-<movie>_label-<label>_window-<i>_ig.nii.gz (x, y, z, WINDOW_TRS) float32
-Settings  none of its own
-Takes     disk: at full size about 1.5 MB per window; memory: one window
+Writes    5-brain-maps/<sub>/<sub>_task-<movie>_label-<label>_window-<i>_<method>.nii.gz (x, y, z, WINDOW_TRS) float32
+Settings  ATTRIBUTION_METHODS
+Takes     disk: at full size about 1.5 MB per window and method; memory: one window
 """
 
 from pathlib import Path
@@ -18,14 +18,18 @@ from neuroface.report import Section
 from neuroface.settings import load_settings
 from neuroface.stage import Stage, run_script
 
-SETTINGS = ()
+SETTINGS = ("ATTRIBUTION_METHODS",)
 
 
 def main():
     cfg = load_settings(Path(__file__).with_name("config.py"))
     stage = Stage(5, cfg, SETTINGS, reads=(1, 4))
     mask, affine = read_mask(stage.folder_of(1) / "group_mask.nii.gz")
-    files = sorted(stage.folder_of(4).glob("sub-*/sub-*_ig.npy"))
+    files = [
+        file
+        for method in cfg.ATTRIBUTION_METHODS
+        for file in sorted(stage.folder_of(4).glob(f"sub-*/sub-*_{method}.npy"))
+    ]
     units = []
     for file in files:
         n_windows, n_voxels, _ = open_npy(file).shape

@@ -3,9 +3,9 @@
 Draws the group's mean attribution on fsaverage (the fsaverage5 mesh that nilearn ships): a column per volume of the
 window; ventral view of both hemispheres, lateral view of each; face regions outlined; one colour scale per figure.
 
-Reads     6-averages/group_label-<label>_ig.nii.gz, 1-windows/group_mask.nii.gz
-Writes    7-figures/group_label-<label>_surface.png
-Settings  SPACE (must be "MNI"), ROI_FILE
+Reads     6-averages/group_label-<label>_<method>.nii.gz, 1-windows/group_mask.nii.gz
+Writes    7-figures/group_label-<label>_<method>_surface.png
+Settings  ATTRIBUTION_METHODS, SPACE (must be "MNI"), ROI_FILE
 Takes     seconds
 """
 
@@ -27,7 +27,7 @@ from neuroface.settings import load_settings
 from neuroface.stage import Stage, run_script
 from neuroface.surface import paint, projection_matrix
 
-SETTINGS = ("SPACE", "ROI_FILE")
+SETTINGS = ("ATTRIBUTION_METHODS", "SPACE", "ROI_FILE")
 OPAQUE_FROM = 0.4  # share of the scale above which a colour hides the anatomy; weaker values let it show
 PIXEL_MM = 0.5  # of a hemisphere's picture
 GAP_MM = 8.0  # between two hemispheres
@@ -52,26 +52,30 @@ def main():
     mask, affine = read_mask(stage.folder_of(1) / "group_mask.nii.gz")
     hemispheres = load_hemispheres(read_rois(cfg.ROI_FILE), mask, affine)
 
-    labels = [label for label in LABELS if average_file(stage.folder_of(6), "group", label).exists()]
+    groups = [(label, method) for method in cfg.ATTRIBUTION_METHODS for label in LABELS]
+    groups = [group for group in groups if average_file(stage.folder_of(6), "group", *group).exists()]
 
-    def figure_of(label):
-        return stage.folder / f"group_label-{label}_surface.png"
+    def figure_of(group):
+        return stage.folder / "group_label-{}_{}_surface.png".format(*group)
 
-    def draw_label(label):
-        values = project(read_masked(average_file(stage.folder_of(6), "group", label), mask, affine), hemispheres)
-        draw(values, hemispheres, f"Group mean attribution, {label} windows", LEGEND[label], cfg, figure_of(label))
+    def draw_group(group):
+        label, method = group
+        values = project(read_masked(average_file(stage.folder_of(6), "group", *group), mask, affine), hemispheres)
+        title = f"Group mean attribution ({method}), {label} windows"
+        draw(values, hemispheres, title, LEGEND[label], cfg, figure_of(group))
 
-    stage.each(draw_label, labels, lambda label: figure_of(label).exists(), "figures")
+    stage.each(draw_group, groups, lambda group: figure_of(group).exists(), "figures")
 
     section = Section("Surface maps", "Where, at each second of the window, the network found its evidence.")
-    for label in labels:
+    for label, method in groups:
         section.figure(
-            figure_of(label),
-            f"{label} windows, mean over people. One column per volume after the window's start. Red {LEGEND[label]}, "
+            figure_of((label, method)),
+            f"{label} windows, {method}, mean over people. One column per volume after the window's start. "
+            f"Red {LEGEND[label]}, "
             f"blue against; paler means weaker. Black outlines: FFA, OFA and pSTS. Ventral views have the front of the "
             f"brain on top and the left hemisphere on the right.",
         )
-    stage.finish(f"{len(labels)} figures", section)
+    stage.finish(f"{len(groups)} figures", section)
 
 
 def load_hemispheres(rois, mask: np.ndarray, affine: np.ndarray) -> dict[str, dict]:

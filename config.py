@@ -96,7 +96,9 @@ N_PERMUTATIONS_CNN: int = 0
 # ---------------------------------------------------------------- 4-integrated_gradients.py
 # The split (one of CV_SPLITS) whose fold models explain windows here and predict runs in script 8. Paper: "window".
 HELD_OUT_SPLIT: str = "movie"
-# "held-out": each window is explained by the fold model that never saw it. "best-fold": one model, the best on its
+# How windows are explained; scripts 4 to 7 make the same files for each. "ig": Integrated Gradients (the paper).
+ATTRIBUTION_METHODS: tuple[str, ...] = ("ig",)
+# "held-out": each window is explained by the fold model that never saw it. "best fold": one model, the best on its
 # own test fold, explains all windows, its training windows included, as in the paper.
 EXPLAIN: str = "held-out"
 # Rule for the integral from baseline to window: "right" (the paper) or "midpoint".

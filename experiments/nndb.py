@@ -14,5 +14,5 @@ STANDARDIZE = "none"
 CV_SPLITS = ("window",)
 SELECTION = "paper"
 HELD_OUT_SPLIT = "window"
-EXPLAIN = "best-fold"
+EXPLAIN = "best fold"
 BASELINES = ("linear", "linear-mean", "face-rois")  # "shuffled-cnn" would double the time of script 3

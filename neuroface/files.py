@@ -40,25 +40,25 @@ def windows_file(folder: Path, subject: str, run_name: str) -> Path:
     return folder / subject / f"{run_name}_windows.npy"
 
 
-def attribution_file(folder: Path, subject: str, movie: str, label: str) -> Path:
-    """``4-attributions/<sub>/<sub>_task-<movie>_label-<label>_ig.npy``."""
-    return folder / subject / f"{subject}_task-{movie}_label-{label}_ig.npy"
+def attribution_file(folder: Path, subject: str, movie: str, label: str, method: str) -> Path:
+    """``4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>.npy``; Integrated Gradients are "ig"."""
+    return folder / subject / f"{subject}_task-{movie}_label-{label}_{method}.npy"
 
 
 def completeness_file(attributions: Path) -> Path:
     """The table beside an attribution file: a row per window, in the order of its first axis."""
-    return attributions.with_name(attributions.name.replace("_ig.npy", "_completeness.tsv"))
+    return attributions.with_name(f"{attributions.stem}_completeness.tsv")
 
 
 def brain_map_file(folder: Path, attributions: Path, window: int) -> Path:
-    """``5-brain-maps/<sub>/<sub>_task-<movie>_label-<label>_window-<i>_ig.nii.gz`` of one row of an attribution file."""
-    stem = attributions.name.removesuffix("_ig.npy")
-    return folder / attributions.parent.name / f"{stem}_window-{window}_ig.nii.gz"
+    """``5-brain-maps/<sub>/<sub>_task-<movie>_label-<label>_window-<i>_<method>.nii.gz`` of one row of such a file."""
+    stem, method = attributions.stem.rsplit("_", 1)
+    return folder / attributions.parent.name / f"{stem}_window-{window}_{method}.nii.gz"
 
 
-def average_file(folder: Path, who: str, label: str) -> Path:
-    """``6-averages/<sub or "group">_label-<label>_ig.nii.gz``."""
-    return folder / f"{who}_label-{label}_ig.nii.gz"
+def average_file(folder: Path, who: str, label: str, method: str) -> Path:
+    """``6-averages/<sub or "group">_label-<label>_<method>.nii.gz``."""
+    return folder / f"{who}_label-{label}_{method}.nii.gz"
 
 
 def model_file(folder: Path, split: str, fold: int) -> Path:

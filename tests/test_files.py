@@ -171,11 +171,11 @@ def test_open_npy_names_a_file_that_is_cut_short(tmp_path, keep):
 
 def test_file_names_are_those_of_the_data_directory(tmp_path):
     root = tmp_path
-    ig = files.attribution_file(root, "sub-7", "split", "face")
+    ig = files.attribution_file(root, "sub-7", "split", "face", "ig")
     assert ig == root / "sub-7" / "sub-7_task-split_label-face_ig.npy"
-    assert files.completeness_file(ig) == root / "sub-7" / "sub-7_task-split_label-face_completeness.tsv"
+    assert files.completeness_file(ig) == root / "sub-7" / "sub-7_task-split_label-face_ig_completeness.tsv"
     assert files.brain_map_file(root, ig, 3) == root / "sub-7" / "sub-7_task-split_label-face_window-3_ig.nii.gz"
-    assert files.average_file(root, "group", "noface") == root / "group_label-noface_ig.nii.gz"
+    assert files.average_file(root, "group", "noface", "ig") == root / "group_label-noface_ig.nii.gz"
     assert files.model_file(root, "movie", 2) == root / "movie" / "fold-2.keras"
     assert files.windows_file(root, "sub-7", "sub-7_task-split") == root / "sub-7" / "sub-7_task-split_windows.npy"
 

@@ -123,7 +123,7 @@ def test_face_regions_carry_more_attribution_per_voxel(tiny):
 
 def test_attributions_sum_to_the_change_of_the_logit(tiny):
     for file in (tiny.root / "4-attributions").glob("sub-*/*_ig.npy"):
-        rows = table(file.with_name(file.name.replace("_ig.npy", "_completeness.tsv")))
+        rows = table(file.with_name(f"{file.stem}_completeness.tsv"))
         np.testing.assert_allclose(np.load(file).sum(axis=(1, 2)), rows["sum_of_attributions"], rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(
             rows["logit"] - rows["logit_of_baseline"] - rows["sum_of_attributions"], rows["gap"], atol=1e-6

@@ -160,7 +160,7 @@ def test_the_nndb_experiment_is_the_papers_protocol():
     cfg = load_settings(CONFIG, ROOT / "experiments" / "nndb.py")
     assert {name: getattr(cfg, name) for name in PAPER} == PAPER
     assert (cfg.STANDARDIZE, cfg.BALANCE, cfg.CV_SPLITS) == ("none", "run", ("window",))
-    assert (cfg.SELECTION, cfg.EXPLAIN) == ("paper", "best-fold")
+    assert (cfg.SELECTION, cfg.EXPLAIN) == ("paper", "best fold")
     assert cfg.PLOT_INTERVAL_S == (2032, 3032)
 
 
