@@ -1,13 +1,16 @@
 """4. Which voxels, at which second, made the network say "face"?
 
-Integrated Gradients of the logit for every window: +logit for face windows, −logit for no-face windows, from a baseline
-of zero. By default each window is explained by the fold model that never saw it. Attributions of a window must sum to
-what the logit gained over the baseline; how far they miss is stored per window.
+Explains every window: +logit for face windows, −logit for no-face windows, against a baseline. By default with Integrated
+Gradients, by the fold model that never saw the window. Attributions of a window must sum to what the logit gained over
+the baseline; how far they miss is stored per window, and further checks of the maps go to the report.
 
-Reads     2-dataset/, 3-model/
-Writes    4-attributions/<sub>/<sub>_task-<movie>_label-<label>_ig.npy (n, n_voxels, WINDOW_TRS) float32
-          4-attributions/<sub>/<sub>_task-<movie>_label-<label>_ig_completeness.tsv, a row per window
-Settings  HELD_OUT_SPLIT, EXPLAIN, IG_RULE, IG_STEPS
+Reads     1-windows/group_mask.nii.gz, 2-dataset/, 3-model/
+Writes    4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>.npy (n, n_voxels, WINDOW_TRS) float32
+          4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>_completeness.tsv, a row per window
+          4-attributions/checks.json: completeness, steps, baselines, random weights and labels, deletion, planted truth
+Settings  HELD_OUT_SPLIT, ATTRIBUTION_METHODS, EXPLAIN, ATTRIBUTION_BASELINE, ATTRIBUTION_DRAWS, SMOOTHGRAD_DRAWS,
+          SMOOTHGRAD_NOISE, IG_ENGINE, IG_RULE, IG_STEPS, IG_TOLERANCE, OCCLUSION_REGIONS, OCCLUSION_CUBE_MM, PARCEL_FILE,
+          OCCLUSION_TRS, ROI_FILE, ATTRIBUTION_CHECKS, CHECK_WINDOWS; for the check "labels" those of script 3's training
 Takes     IG_STEPS forward and backward passes per window: 47 s at full size with 200 steps on 2 CPU cores
 """
 
@@ -15,143 +18,181 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 
-from neuroface.attribution import gradient_of_model, integrated_gradients, quadrature
+from neuroface.attribution_baselines import KINDS, Baselines
+from neuroface.attribution_checks import Checker, completeness, truth_score
+from neuroface.attribution_report import describe
+from neuroface.bold import read_mask
+from neuroface.explainers import Recipe, explainer_of
 from neuroface.files import (
-    LABELS,
     PARTIAL,
+    atomic,
     attribution_file,
     completeness_file,
     model_file,
     open_npy,
     read_json,
     read_table,
+    write_json,
+    write_npy,
     write_table,
 )
-from neuroface.network import predict_logits
-from neuroface.report import Section, save_figure
+from neuroface.folds import make_folds
+from neuroface.network import load_network
+from neuroface.occlusion import regions_to_occlude
 from neuroface.settings import load_settings
 from neuroface.stage import Stage, run_script
+from neuroface.training import train_network
+from neuroface.uncertainty import permuted_labels
 
-SETTINGS = ("HELD_OUT_SPLIT", "EXPLAIN", "IG_RULE", "IG_STEPS")
+SETTINGS = (
+    "HELD_OUT_SPLIT", "ATTRIBUTION_METHODS", "EXPLAIN", "ATTRIBUTION_BASELINE", "ATTRIBUTION_DRAWS", "SMOOTHGRAD_DRAWS",
+    "SMOOTHGRAD_NOISE", "IG_ENGINE", "IG_RULE", "IG_STEPS", "IG_TOLERANCE", "OCCLUSION_REGIONS", "OCCLUSION_CUBE_MM",
+    "PARCEL_FILE", "OCCLUSION_TRS", "ROI_FILE", "ATTRIBUTION_CHECKS", "CHECK_WINDOWS",
+)  # fmt: skip
 
 
 def main():
     cfg = load_settings(Path(__file__).with_name("config.py"))
-    stage = Stage(4, cfg, SETTINGS, reads=(2, 3))
-    samples = read_table(stage.folder_of(3) / cfg.HELD_OUT_SPLIT / "predictions.tsv")
-    samples["row"] = np.arange(len(samples))  # predictions.tsv keeps the order of X.npy
-    samples["model"] = choose_models(stage.folder_of(3) / cfg.HELD_OUT_SPLIT, samples, cfg.EXPLAIN)
-
-    def explain_unit(unit):
-        subject, movie, label = unit
-        X = open_npy(stage.folder_of(2) / "X.npy")
-        mine = samples.query("subject == @subject and movie == @movie and label == @label")
-        explain(X, mine, stage.folder_of(3), attribution_file(stage.folder, *unit, "ig"), cfg)
-
-    def done(unit):
-        return completeness_file(attribution_file(stage.folder, *unit, "ig")).exists()
-
-    units = [key for key, _ in samples.groupby(["subject", "movie", "label"], sort=False)]
-    stage.each(explain_unit, units, done, "people × films × labels")
-    stage.finish(f"attributions of {len(samples):,} windows", describe(stage, units, cfg))
-
-
-def choose_models(folder: Path, samples: pd.DataFrame, explain: str) -> pd.Series:
-    """Number of the fold model that explains each window."""
-    if explain == "held-out":
-        return samples["fold"]
-    folds = read_json(folder / "metrics.json")["folds"]
-    return pd.Series(max(folds, key=lambda fold: fold["accuracy"])["fold"], index=samples.index)
-
-
-def explain(X: np.ndarray, samples: pd.DataFrame, models: Path, target: Path, cfg) -> None:
-    """Write attributions and completeness of one person's windows of one label; resumes after the last whole window."""
-    nodes, weights = quadrature(cfg.IG_RULE, cfg.IG_STEPS)
-    table = completeness_file(target)
-    # The journal gains a row once a window's attributions are on disk: what it lists is what a rerun may skip.
-    journal = table.with_name(f"{PARTIAL}journal-{table.name}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(PARTIAL + target.name)
-    rows = read_table(journal).to_dict("records") if journal.exists() and partial.exists() else []
-    shape = (len(samples), *X.shape[1:])
-    maps = np.lib.format.open_memmap(partial, mode="r+" if rows else "w+", dtype=np.float32, shape=shape)
-    baseline = np.zeros(X.shape[1:], dtype=np.float32)
-    finished = {row["window"] for row in rows}
-    samples = samples.assign(window=np.arange(len(samples))).sort_values("model", kind="stable")
-    for sample in samples.itertuples():  # model by model, so that each is loaded once
-        i = sample.window
-        if i in finished:
-            continue
-        model = model_file(models, cfg.HELD_OUT_SPLIT, sample.model)
-        gradient = gradient_of_model(model, *X.shape[1:], cfg.INFERENCE_BATCH)
-        sign = 1 if sample.label == "face" else -1
-        window = np.array(X[sample.row])
-        maps[i] = sign * integrated_gradients(gradient, window, baseline, nodes, weights)
-        maps.flush()
-        logits = sign * predict_logits(gradient.logit_model, np.stack([window, baseline]), batch=2)
-        total = maps[i].sum(dtype=np.float64)
-        rows.append(
-            {
-                "window": i,
-                "row": sample.row,
-                "event": sample.event,
-                "fold_model": sample.model,
-                "logit": logits[0],
-                "logit_of_baseline": logits[1],
-                "sum_of_attributions": total,
-                "gap": logits[0] - logits[1] - total,
-            }
+    stage = Stage(4, cfg, SETTINGS, reads=(1, 2, 3))
+    study = Study(stage, cfg)
+    if "occlusion" in cfg.ATTRIBUTION_METHODS:
+        regions = regions_to_occlude(
+            cfg.OCCLUSION_REGIONS, *read_mask(study.mask_file), cfg.OCCLUSION_CUBE_MM, cfg.ROI_FILE, cfg.PARCEL_FILE
         )
-        write_table(journal, pd.DataFrame(rows))
-    del maps
-    partial.rename(target)
-    write_table(table, pd.DataFrame(rows).sort_values("window"))
-    journal.unlink()
+        write_npy(study.regions_file, regions)
+    if "training mean" in (cfg.ATTRIBUTION_BASELINE, *study.other_baselines):
+        models = [int(model) for model in study.samples["model"].unique()]
+        stage.each(study.baselines.write_mean, models, lambda k: study.baselines.mean_file(k).exists(), "mean windows")
+
+    windows = study.samples.groupby(["subject", "movie", "label"], sort=False)
+    units = [(*key, method) for method in cfg.ATTRIBUTION_METHODS for key, _ in windows]
+    stage.each(study.explain, units, lambda u: completeness_file(study.file(u)).exists(), "people × films × labels")
+
+    if "labels" in cfg.ATTRIBUTION_CHECKS:
+        stage.each(study.train_on_shuffled_labels, [study.shuffled_file], Path.exists, "networks on shuffled labels")
+    stage.each(study.check, cfg.ATTRIBUTION_METHODS, lambda m: study.check_file(m).exists(), "methods checked")
+    files = {method: [study.file(unit) for unit in units if unit[-1] == method] for method in cfg.ATTRIBUTION_METHODS}
+    checks = {method: study.look_at_all(files[method]) | read_json(study.check_file(method)) for method in files}
+    write_json(stage.folder / "checks.json", checks)
+    stage.finish(f"attributions of {len(study.samples):,} windows", describe(stage.folder, files, checks, cfg))
 
 
-def describe(stage: Stage, units: list[tuple], cfg) -> Section:
-    files = [attribution_file(stage.folder, *unit, "ig") for unit in units]
-    gaps = pd.concat([read_table(completeness_file(f)).assign(file=f.name) for f in files])
-    relative = (gaps["gap"] / (gaps["logit"] - gaps["logit_of_baseline"])).abs()
-    print(
-        f"  completeness gap: median {relative.median():.2%} of the logit's change, 95 % below {relative.quantile(0.95):.2%}"
-    )
-    path = stage.folder / "summary.png"
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
-    left.hist(np.clip(relative, 0, 0.5), bins=40, color="#2b5f8a")
-    left.set(xlabel="|gap| / |change of the logit| (clipped at 0.5)", ylabel="windows", title="completeness")
-    for label, colour in zip(LABELS, ("#c8643c", "#2b5f8a")):
-        maps = [open_npy(f) for f, unit in zip(files, units) if unit[2] == label]
-        share = np.mean([np.abs(m).sum(axis=1).mean(axis=0) for m in maps], axis=0)
-        right.plot(np.arange(1, len(share) + 1), share / share.sum(), marker="o", color=colour, label=label)
-    right.set(xlabel="volume in window", ylabel="share of absolute attribution", ylim=(0, None), title="when")
-    right.legend(frameon=False)
-    save_figure(figure, path)
-    section = Section(
-        "Attributions",
-        f"Integrated Gradients of the logit, {cfg.IG_RULE} rule, {cfg.IG_STEPS} steps, zero baseline; "
-        + (
-            "each window explained by the fold model that never saw it "
-            if cfg.EXPLAIN == "held-out"
-            else "all windows explained by one model, the best on its own test fold "
+class Study:
+    """The windows, who explains them, and where it all lies; cheap to send to worker processes."""
+
+    def __init__(self, stage: Stage, cfg):
+        self.cfg, self.folder, self.X_file = cfg, stage.folder, stage.folder_of(2) / "X.npy"
+        self.mask_file = stage.folder_of(1) / "group_mask.nii.gz"
+        self.models = stage.folder_of(3)
+        self.samples = read_table(self.models / cfg.HELD_OUT_SPLIT / "predictions.tsv")
+        self.samples["row"] = np.arange(len(self.samples))  # predictions.tsv keeps the order of X.npy
+        self.samples["model"] = self.samples["fold"]
+        if cfg.EXPLAIN == "best fold":
+            folds = read_json(self.models / cfg.HELD_OUT_SPLIT / "metrics.json")["folds"]
+            self.samples["model"] = max(folds, key=lambda fold: fold["accuracy"])["fold"]
+        self.baselines = Baselines(
+            self.X_file, self.samples, self.folder / "baselines", cfg.ATTRIBUTION_DRAWS, cfg.SEED
         )
-        + f"({cfg.HELD_OUT_SPLIT} folds).",
-    )
-    section.numbers(
-        {
-            "windows": f"{len(gaps):,}",
-            "median completeness gap": f"{relative.median():.2%}",
-            "95 % of gaps below": f"{relative.quantile(0.95):.2%}",
-        }
-    )
-    section.figure(
-        path,
-        "Left: how far a window's attributions miss the change of the logit that they must sum to. "
-        "Right: at which volume of the window the attributions lie.",
-    )
-    return section
+        self.other_baselines = KINDS if "baselines" in cfg.ATTRIBUTION_CHECKS else ()
+        self.regions_file = self.folder / "occlusion_regions.npy"
+        self.shuffled_file = self.folder / "checks" / "shuffled_labels.keras"
+
+    def file(self, unit: tuple) -> Path:
+        return attribution_file(self.folder, *unit)
+
+    def check_file(self, method: str) -> Path:
+        return self.folder / "checks" / f"{method}.json"
+
+    def model_file(self, model: int) -> Path:
+        return model_file(self.models, self.cfg.HELD_OUT_SPLIT, model)
+
+    def recipe(self, method: str) -> Recipe:
+        cfg = self.cfg
+        return Recipe(
+            method, cfg.IG_ENGINE, cfg.IG_RULE, cfg.IG_STEPS, cfg.IG_TOLERANCE, self.regions_file, cfg.OCCLUSION_TRS,
+            cfg.SMOOTHGRAD_DRAWS, cfg.SMOOTHGRAD_NOISE, cfg.INFERENCE_BATCH, cfg.SEED,
+        )  # fmt: skip
+
+    def explain(self, unit: tuple) -> None:
+        """Write attributions and completeness of one person's windows of one label; resumes after the last batch."""
+        subject, movie, label, method = unit
+        X, target = open_npy(self.X_file), self.file(unit)
+        mine = self.samples.query("subject == @subject and movie == @movie and label == @label")
+        mine = mine.assign(window=np.arange(len(mine)))
+        # The journal gains rows once their attributions are on disk: what it lists is what a rerun may skip.
+        table = completeness_file(target)
+        journal = table.with_name(f"{PARTIAL}journal-{table.name}")
+        partial = target.with_name(PARTIAL + target.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        resumes = journal.exists() and partial.exists()
+        finished = [read_table(journal)] if resumes else []
+        shape = (len(mine), *X.shape[1:])
+        maps = np.lib.format.open_memmap(partial, mode="r+" if resumes else "w+", dtype=np.float32, shape=shape)
+        for model, windows in mine.groupby("model"):  # model by model, so that each is loaded once
+            explainer = explainer_of(self.model_file(model), *X.shape[1:], self.recipe(method))
+            windows = windows[~windows["window"].isin(pd.concat(finished)["window"] if finished else [])]
+            for start in range(0, len(windows), explainer.windows_at_once):
+                batch = windows.iloc[start : start + explainer.windows_at_once]
+                maps[batch["window"]], figures = explainer(X, batch, self.baseline_of)
+                maps.flush()
+                known = batch[["window", "event", "model"]].rename(columns={"model": "fold_model"})
+                finished.append(pd.concat([known.reset_index(drop=True), figures], axis=1))
+                write_table(journal, pd.concat(finished))
+        del maps
+        partial.rename(target)
+        write_table(table, pd.concat(finished).sort_values("window"))
+        journal.unlink()
+
+    def baseline_of(self, sample) -> np.ndarray:
+        return self.baselines.of(self.cfg.ATTRIBUTION_BASELINE, sample)
+
+    def train_on_shuffled_labels(self, target: Path) -> None:
+        """The network of the first fold once more; events have swapped labels, alike for all viewers."""
+        cfg, X = self.cfg, open_npy(self.X_file)
+        folds = make_folds(
+            self.samples, cfg.HELD_OUT_SPLIT, cfg.N_FOLDS, cfg.SEED, window_trs=X.shape[2], embargo_trs=cfg.EMBARGO_TRS,
+            selection=cfg.SELECTION,
+        )  # fmt: skip
+        network, _, _ = train_network(
+            X, permuted_labels(self.samples, 1, cfg.SEED)[:, 0], folds[0], filters=cfg.CNN_FILTERS,
+            dense_units=cfg.CNN_DENSE_UNITS, epochs=cfg.EPOCHS, batch_size=cfg.BATCH_SIZE,
+            learning_rates=np.atleast_1d(cfg.LEARNING_RATE).tolist()[:1], precision=cfg.PRECISION, seed=cfg.SEED,
+        )  # fmt: skip
+        with atomic(target) as partial:
+            network.save(partial)
+
+    def check(self, method: str) -> None:
+        """Write what ATTRIBUTION_CHECKS find on a few windows, half of them with a face."""
+        cfg, X = self.cfg, open_npy(self.X_file)
+        groups = self.samples.groupby("label")
+        chosen = pd.concat(g.sample(min(cfg.CHECK_WINDOWS // 2, len(g)), random_state=cfg.SEED) for _, g in groups)
+        networks = {model: load_network(self.model_file(model), *X.shape[1:]) for model in chosen["model"].unique()}
+        recipe, kind = self.recipe(method), cfg.ATTRIBUTION_BASELINE
+        checker = Checker(X, chosen, networks, recipe, self.baselines.of, kind, cfg.SEED)
+        found = {"windows": len(chosen)}
+        for name in cfg.ATTRIBUTION_CHECKS:
+            if name == "steps" and method == "ig":
+                found[name] = checker.steps()
+            elif name == "baselines":
+                found[name] = checker.baselines(KINDS)
+            elif name == "weights":
+                found[name] = checker.weights()
+            elif name == "deletion":
+                found[name] = checker.deletion()
+            elif name == "labels":
+                found[name] = checker.labels(load_network(self.shuffled_file, *X.shape[1:]))
+        write_json(self.check_file(method), found)
+
+    def look_at_all(self, files: list[Path]) -> dict:
+        """What all maps of a method tell: completeness and, in the demo, whether they find the planted regions."""
+        found = {"completeness": completeness(pd.concat(map(read_table, map(completeness_file, files))))}
+        truth = Path(self.cfg.DATASET_DIR) / "truth" / "face_rois.nii.gz"
+        if self.cfg.DATASET == "demo":
+            mask, _ = read_mask(self.mask_file)
+            planted, _ = read_mask(truth)
+            found["planted_truth"] = truth_score(map(open_npy, files), planted[mask])
+        return found
 
 
 if __name__ == "__main__":

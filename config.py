@@ -27,6 +27,7 @@ DEMO: dict[str, object] = {
     "LEARNING_RATE": 0.003,
     "N_PERMUTATIONS": 200,
     "IG_STEPS": 30,
+    "ATTRIBUTION_CHECKS": ("steps", "baselines", "weights", "deletion", "labels"),
     "PLOT_INTERVAL_S": (100.0, 500.0),
     "N_JOBS": 2,
 }
@@ -96,15 +97,47 @@ N_PERMUTATIONS_CNN: int = 0
 # ---------------------------------------------------------------- 4-integrated_gradients.py
 # The split (one of CV_SPLITS) whose fold models explain windows here and predict runs in script 8. Paper: "window".
 HELD_OUT_SPLIT: str = "movie"
-# How windows are explained; scripts 4 to 7 make the same files for each. "ig": Integrated Gradients (the paper).
+# How windows are explained; scripts 4 to 7 make the same files for each. "ig": Integrated Gradients (the paper);
+# "gradient-x-input": one gradient at the window itself, quick and noisy; "occlusion": what the logit loses when a region
+# is put back to the baseline, slow and coarse, and free of gradients.
 ATTRIBUTION_METHODS: tuple[str, ...] = ("ig",)
 # "held-out": each window is explained by the fold model that never saw it. "best fold": one model, the best on its
 # own test fold, explains all windows, its training windows included, as in the paper.
 EXPLAIN: str = "held-out"
-# Rule for the integral from baseline to window: "right" (the paper) or "midpoint".
+# What a window is compared with: "zero" (the paper), "training mean" (of the explaining model's training windows), or
+# "other class": training windows with the other label (the mean over paths from each: expected gradients).
+ATTRIBUTION_BASELINE: str = "zero"
+# How many of them, drawn anew for every window.
+ATTRIBUTION_DRAWS: int = 8
+# SmoothGrad: means over this many noisy copies of each window; 0: none, as in the paper. Time grows with it.
+SMOOTHGRAD_DRAWS: int = 0
+# SD of that noise, in SDs of the window.
+SMOOTHGRAD_NOISE: float = 0.1
+# "keras": ours. "deepexplain": the paper's library, for comparison: same numbers, several times slower, TensorFlow only.
+IG_ENGINE: str = "keras"
+# Rule for the integral from baseline to window: "right" (the paper), "midpoint", "trapezoid", "gauss-legendre", or
+# "secant", which misses no kink of the network between two steps: the same map error with a fifth of the steps.
 IG_RULE: str = "right"
-# Steps of the integral. Fewer is faster; the completeness gap, stored per window, tells what it costs.
-IG_STEPS: int = 200
+# Steps of the integral; with "secant", 20 are enough. "auto": doubled, window by window, until the completeness gap is
+# below IG_TOLERANCE (of the logit's change, or of 1 where that is smaller); not with "secant", whose gap is always near 0.
+IG_STEPS: int | str = 200
+# Largest completeness gap with IG_STEPS = "auto".
+IG_TOLERANCE: float = 0.01
+# What occlusion puts back to the baseline: "cubes" that fill the brain, "rois" (spheres of ROI_FILE; MNI only), or
+# "parcels", the labels of PARCEL_FILE.
+OCCLUSION_REGIONS: str = "cubes"
+# Edge of those cubes.
+OCCLUSION_CUBE_MM: float = 15.0
+# A parcellation as NIfTI in the BOLD data's space, e.g. "masks/schaefer200.nii.gz".
+PARCEL_FILE: str | None = None
+# Volumes of a window that are put back together.
+OCCLUSION_TRS: int = 5
+# Tests of the maps on a few windows, for the report: "steps" (error against many steps), "baselines" (maps from
+# other baselines), "weights" (random weights, layer by layer from the top), "deletion" (voxels put back, the top ones
+# first), "labels" (a network trained on shuffled labels: costs one more fold of script 3).
+ATTRIBUTION_CHECKS: tuple[str, ...] = ("steps", "baselines", "weights", "deletion")
+# How many windows those tests take, half of them with a face.
+CHECK_WINDOWS: int = 8
 
 # ---------------------------------------------------------------- 6 and 7, maps
 # Space of the BOLD data: "MNI" or "native". Surface maps (7) and face ROIs need MNI.

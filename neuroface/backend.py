@@ -69,3 +69,54 @@ def compiled(function):
     import jax
 
     return jax.jit(function)
+
+
+def fused(function):
+    """``function`` of arrays, elementwise: the compiler makes one pass over memory of it.
+
+    TensorFlow has to be told, and slows down if told for convolutions; JAX does it for whatever it compiles.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, jit_compile=True, autograph=False)
+    return function
+
+
+def gradient_of(function, model):
+    """Compile ``function`` and its gradient, once for arguments of each shape.
+
+    Parameters
+    ----------
+    function : (x, *rest) → (a number, anything else), which calls layers of ``model``.
+
+    Returns
+    -------
+    (x, *rest) → (what else ``function`` returned, gradient of the number with respect to x); arrays of float32.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        @tf.function(jit_compile=False, autograph=False)
+        def compute(x, *rest):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                total, others = function(x, *rest)
+            return others, tape.gradient(total, x)
+
+        return lambda *arrays: compute(*map(tf.constant, arrays))
+
+    import jax
+
+    def stateless(x, rest, weights):
+        with keras.StatelessScope(state_mapping=list(zip(model.variables, weights))):
+            return function(x, *rest)
+
+    gradient = jax.jit(jax.grad(stateless, has_aux=True))
+
+    def compute(x, *rest):
+        # Read anew each time: Keras' own predict() gives the variables new buffers and deletes the old ones.
+        gradients, others = gradient(x, rest, [variable.value for variable in model.variables])
+        return others, gradients
+
+    return compute

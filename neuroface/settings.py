@@ -50,10 +50,21 @@ LIMITS = {
     "N_PERMUTATIONS": Annotated[int, Field(ge=0)],
     "N_PERMUTATIONS_CNN": Annotated[int, Field(ge=0)],
     "HELD_OUT_SPLIT": Split,
-    "ATTRIBUTION_METHODS": Annotated[tuple[Literal["ig"], ...], Field(min_length=1)],
+    "ATTRIBUTION_METHODS": Annotated[tuple[Literal["ig", "gradient-x-input", "occlusion"], ...], Field(min_length=1)],
     "EXPLAIN": Literal["held-out", "best fold"],
-    "IG_RULE": Literal["right", "midpoint"],
-    "IG_STEPS": Annotated[int, Field(ge=1)],
+    "ATTRIBUTION_BASELINE": Literal["zero", "training mean", "other class"],
+    "ATTRIBUTION_DRAWS": Annotated[int, Field(ge=1)],
+    "SMOOTHGRAD_DRAWS": Annotated[int, Field(ge=0)],
+    "SMOOTHGRAD_NOISE": Annotated[float, Field(ge=0)],
+    "IG_ENGINE": Literal["keras", "deepexplain"],
+    "IG_RULE": Literal["right", "midpoint", "trapezoid", "gauss-legendre", "secant"],
+    "IG_STEPS": Annotated[int, Field(ge=1)] | Literal["auto"],
+    "IG_TOLERANCE": Annotated[float, Field(gt=0)],
+    "OCCLUSION_REGIONS": Literal["cubes", "rois", "parcels"],
+    "OCCLUSION_CUBE_MM": Annotated[float, Field(gt=0)],
+    "OCCLUSION_TRS": Annotated[int, Field(ge=1)],
+    "ATTRIBUTION_CHECKS": tuple[Literal["steps", "baselines", "weights", "deletion", "labels"], ...],
+    "CHECK_WINDOWS": Annotated[int, Field(ge=2)],
     "SPACE": Literal["MNI", "native"],
     "PREDICTION_AT": Annotated[float, Field(ge=0, le=1)],
     "MIN_SHIFT_S": Annotated[float, Field(ge=0)],
@@ -85,7 +96,24 @@ class _Settings(BaseModel):
             )
         if self.PLOT_INTERVAL_S[0] >= self.PLOT_INTERVAL_S[1]:
             raise ValueError(f"PLOT_INTERVAL_S = {self.PLOT_INTERVAL_S} ends before it starts")
+        self._explain_sensibly()
         return self
+
+    def _explain_sensibly(self):
+        if self.IG_RULE == "secant" and self.IG_STEPS == "auto":
+            raise ValueError(
+                'IG_STEPS = "auto" watches the completeness gap, which is near 0 for IG_RULE = "secant" whatever the steps. '
+                "Set IG_STEPS = 20, and see the map error among the checks"
+            )
+        if self.IG_ENGINE == "deepexplain" and (self.IG_RULE != "right" or self.IG_STEPS == "auto"):
+            raise ValueError(
+                f'IG_ENGINE = "deepexplain" knows the right rule and a fixed number of steps; IG_RULE = {self.IG_RULE!r}, '
+                f"IG_STEPS = {self.IG_STEPS!r}"
+            )
+        if "occlusion" in self.ATTRIBUTION_METHODS and self.OCCLUSION_REGIONS == "parcels" and not self.PARCEL_FILE:
+            raise ValueError('OCCLUSION_REGIONS = "parcels" needs PARCEL_FILE')
+        if "occlusion" in self.ATTRIBUTION_METHODS and self.OCCLUSION_REGIONS == "rois" and self.SPACE != "MNI":
+            raise ValueError(f'OCCLUSION_REGIONS = "rois" needs SPACE = "MNI"; it is {self.SPACE!r}')
 
 
 def load_settings(config: str | Path, experiment: str | Path | None = None) -> SimpleNamespace:
@@ -141,7 +169,7 @@ def load_settings(config: str | Path, experiment: str | Path | None = None) -> S
         raise NeuroFaceError(_one_line(error.errors()[0], changes, source, config.name)) from None
     folders = {
         name: str(config.parent / getattr(settings, name))
-        for name in ("DATASET_DIR", "DATA_DIR", "ROI_FILE", "MASK_FILE")
+        for name in ("DATASET_DIR", "DATA_DIR", "ROI_FILE", "MASK_FILE", "PARCEL_FILE")
         if getattr(settings, name) is not None
     }
     return SimpleNamespace(**(settings.model_dump() | folders))  # a plain object reaches worker processes as it is

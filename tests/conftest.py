@@ -37,6 +37,7 @@ def tiny(tmp_path_factory) -> SimpleNamespace:
     settings = dict(
         DATASET_DIR=str(folder / "dataset"), DATA_DIR=str(folder), RUN_NAME="tiny", N_FOLDS=2, EPOCHS=10,
         IG_STEPS=16, INFERENCE_BATCH=16, N_JOBS=1,
+        CHECK_WINDOWS=2,
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "FACE_EFFECT", FACE_EFFECT)

@@ -1,0 +1,126 @@
+"""Script 4's part of the report: how attributions were made, and whether they can be believed."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+
+from neuroface.files import LABELS, completeness_file, open_npy, read_table
+from neuroface.report import Section, save_figure
+
+COLOURS = dict(zip(LABELS, ("#c8643c", "#2b5f8a")))
+NAMES = {"ig": "Integrated Gradients", "gradient-x-input": "gradient × input", "occlusion": "occlusion"}
+
+
+def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict], cfg) -> Section:
+    """The section, and a figure per method in ``folder``.
+
+    Parameters
+    ----------
+    files : method → attribution files. checks : method → what :mod:`neuroface.attribution_checks` found.
+    """
+    section = Section("Attributions", how(cfg))
+    for method, found in checks.items():
+        whole = found["completeness"]
+        numbers = {"windows": f"{whole['windows']:,}"}
+        if method == "ig":
+            median, most = f"{whole['median']:.2%}", f"{whole['95 % below']:.2%}"
+            numbers |= {"median completeness gap": median, "95 % of gaps below": most}
+            print(f"  completeness gap: median {median} of the logit's change, 95 % below {most}")
+        if "steps" in found:
+            numbers["median map error"] = f"{found['steps']['map_error']['median']:.2%}"
+        if "planted_truth" in found:
+            numbers["area under the ROC, planted regions"] = f"{found['planted_truth']:.3f}"
+            print(
+                f"  {NAMES[method]}: planted regions found with an area under the ROC of {found['planted_truth']:.3f}"
+            )
+        section.numbers({f"{key} ({NAMES[method]})" if len(checks) > 1 else key: v for key, v in numbers.items()})
+        path = folder / f"summary_{method}.png"
+        save_figure(draw(method, files[method], found), path)
+        section.figure(path, CAPTION)
+    if rows := [row for method, found in checks.items() for row in sanity_rows(NAMES[method], found)]:
+        section.table(
+            ["method", "compared with maps", "correlation", "rank correlation of size", "should be"],
+            rows,
+            f"How alike the maps of {next(iter(checks.values()))['windows']} windows stay when something else changes: "
+            "medians over windows. Maps that do not change with random weights or labels show the window, not what the "
+            "network learnt.",
+        )
+    return section
+
+
+CAPTION = (
+    "Left: how far a window's attributions miss the change of the logit that they must sum to. Middle: at which volume of "
+    "the window they lie. Right: what is left of the logit when voxels are put back to the baseline, the most attributed "
+    "first; it must fall faster than with as many random voxels."
+)
+
+
+def how(cfg) -> str:
+    """One paragraph from the settings."""
+    steps = (
+        f"until the completeness gap is below {cfg.IG_TOLERANCE:g}"
+        if cfg.IG_STEPS == "auto"
+        else f"{cfg.IG_STEPS} steps"
+    )
+    engine = ", computed by DeepExplain" if cfg.IG_ENGINE == "deepexplain" else ""
+    what = {
+        "ig": f"Integrated Gradients ({cfg.IG_RULE} rule, {steps}{engine})",
+        "gradient-x-input": "gradient × input",
+        "occlusion": f"occlusion of {cfg.OCCLUSION_REGIONS} for {cfg.OCCLUSION_TRS} volumes",
+    }
+    baseline = {
+        "zero": "against a baseline of zero",
+        "training mean": "against the mean training window",
+        "other class": f"as the mean over {cfg.ATTRIBUTION_DRAWS} training windows of the other class as baselines",
+    }
+    smooth = f"; means over {cfg.SMOOTHGRAD_DRAWS} noisy copies (SmoothGrad)" if cfg.SMOOTHGRAD_DRAWS else ""
+    who = {
+        "held-out": "each window explained by the fold model that never saw it",
+        "best fold": "all windows explained by one model, the best on its own test fold",
+    }
+    methods = " and ".join(what[method] for method in cfg.ATTRIBUTION_METHODS)
+    return (
+        f"{methods[0].upper()}{methods[1:]} of the logit, {baseline[cfg.ATTRIBUTION_BASELINE]}{smooth}; "
+        f"{who[cfg.EXPLAIN]} ({cfg.HELD_OUT_SPLIT} folds)."
+    )
+
+
+def sanity_rows(name: str, found: dict) -> list[tuple]:
+    compared = [(f"from the baseline “{kind}”", pair, "high") for kind, pair in found.get("baselines", {}).items()]
+    compared += [
+        (f"with random weights from the top to {layer}", pair, "falling to 0")
+        for layer, pair in found.get("weights", {}).items()
+    ]
+    compared += [("of a network trained on shuffled labels", found["labels"], "near 0")] if "labels" in found else []
+    return [(name, what, f"{r['pearson']:.2f}", f"{r['spearman_of_size']:.2f}", should) for what, r, should in compared]
+
+
+def draw(method: str, files: list[Path], found: dict):
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
+    table = pd.concat(read_table(completeness_file(file)) for file in files)
+    relative = (table["gap"] / (table["logit"] - table["logit_of_baseline"])).abs()
+    left.hist(np.clip(relative, 0, 0.5), bins=40, color="#2b5f8a")
+    left.set(xlabel="|gap| / |change of the logit| (clipped at 0.5)", ylabel="windows", title="completeness")
+    for label, colour in COLOURS.items():
+        maps = [open_npy(file) for file in files if f"_label-{label}_" in file.name]
+        share = np.mean([np.abs(m).sum(axis=1).mean(axis=0) for m in maps], axis=0)
+        middle.plot(np.arange(1, len(share) + 1), share / share.sum(), marker="o", color=colour, label=label)
+    middle.set(xlabel="volume in window", ylabel="share of absolute attribution", ylim=(0, None), title="when")
+    middle.legend(frameon=False)
+    if "deletion" in found:
+        curve = found["deletion"]
+        right.plot(
+            curve["share_of_voxels"], curve["logit_without_top_voxels"], marker="o", color="#c8643c", label="top"
+        )
+        right.plot(
+            curve["share_of_voxels"], curve["logit_without_random_voxels"], marker="o", color="#5c6672", label="random"
+        )
+        right.axhline(0, color="#dde2e8", zorder=0)
+        right.set(xlabel="share of voxels put back", ylabel="logit for the window's label", title="deletion")
+        right.legend(frameon=False)
+    else:
+        right.set_axis_off()
+    figure.suptitle(NAMES[method], x=0.01, ha="left", fontsize=11)
+    return figure
