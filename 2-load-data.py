@@ -33,15 +33,15 @@ def main():
     samples = pd.concat([read_table(file.with_suffix(".tsv")) for file in files], ignore_index=True)
     check_classes(samples)
 
-    target = stage.folder / "X.npy"
+    X_file, y_file, table = (stage.folder / name for name in ("X.npy", "y.npy", "samples.tsv"))
 
-    def join(target):
-        write_table(stage.folder / "samples.tsv", samples)
-        write_npy(stage.folder / "y.npy", (samples["label"] == "face").to_numpy(np.int8))
-        join_windows(files, target, len(samples))
+    def join(_):
+        write_table(table, samples)
+        write_npy(y_file, (samples["label"] == "face").to_numpy(np.int8))
+        join_windows(files, X_file, len(samples))
 
-    stage.each(join, [target], Path.exists, "data sets")
-    X, y = open_npy(target), open_npy(stage.folder / "y.npy")
+    stage.each(join, [X_file], lambda X_file: all(f.exists() for f in (X_file, y_file, table)), "data sets")
+    X, y = open_npy(X_file), open_npy(y_file)
     print(
         f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB; {int(y.sum())} face, {int((y == 0).sum())} no-face windows"
     )

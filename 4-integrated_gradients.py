@@ -23,6 +23,7 @@ from neuroface.files import (
     PARTIAL,
     attribution_file,
     completeness_file,
+    create_npy,
     model_file,
     open_npy,
     read_json,
@@ -51,7 +52,8 @@ def main():
         explain(X, mine, stage.folder_of(3), attribution_file(stage.folder, *unit, "ig"), cfg)
 
     def done(unit):
-        return completeness_file(attribution_file(stage.folder, *unit, "ig")).exists()
+        target = attribution_file(stage.folder, *unit, "ig")
+        return target.exists() and completeness_file(target).exists()
 
     units = [key for key, _ in samples.groupby(["subject", "movie", "label"], sort=False)]
     stage.each(explain_unit, units, done, "people × films × labels")
@@ -76,7 +78,7 @@ def explain(X: np.ndarray, samples: pd.DataFrame, models: Path, target: Path, cf
     partial = target.with_name(PARTIAL + target.name)
     rows = read_table(journal).to_dict("records") if journal.exists() and partial.exists() else []
     shape = (len(samples), *X.shape[1:])
-    maps = np.lib.format.open_memmap(partial, mode="r+" if rows else "w+", dtype=np.float32, shape=shape)
+    maps = np.lib.format.open_memmap(partial, mode="r+") if rows else create_npy(partial, shape)
     baseline = np.zeros(X.shape[1:], dtype=np.float32)
     finished = {row["window"] for row in rows}
     samples = samples.assign(window=np.arange(len(samples))).sort_values("model", kind="stable")
