@@ -55,7 +55,14 @@ def main():
         stage.leave_out(what, why)
 
     check_distinct(runs)
-    stage.take_files(file for run in runs for file in run.files)
+
+    def done(run):
+        target = windows_file(stage.folder, run.subject, run.name)
+        return all(target.with_suffix(suffix).exists() for suffix in (".npy", ".json", ".tsv"))
+
+    used = [run.mask for run in runs if run.mask and (stage.folder / "group_mask.nii.gz").exists()]
+    used += [file for run in runs if done(run) for file in run.files]
+    stage.take_files([file for run in runs for file in run.files], used)
     plans = {run: plan_windows(run, cfg, stage) for run in runs}  # headers and annotations only: errors come early
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check FACE_TRIAL_TYPES, MIN_STRETCH_S and the annotations.")
@@ -63,10 +70,6 @@ def main():
     for run in plans:
         image, shape = bold.open_header(run.bold)
         bold.check_grid(run.bold, shape, image.affine, mask.shape, affine)
-
-    def done(run):
-        target = windows_file(stage.folder, run.subject, run.name)
-        return all(target.with_suffix(suffix).exists() for suffix in (".npy", ".json", ".tsv"))
 
     def extract(run):
         target = windows_file(stage.folder, run.subject, run.name)

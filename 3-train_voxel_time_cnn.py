@@ -107,6 +107,11 @@ def main():
 def load_dataset(folder: Path) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """X (n, n_voxels, window_trs) as a memory map, y (n,), samples; finite values only."""
     X, y, samples = open_npy(folder / "X.npy"), np.array(open_npy(folder / "y.npy")), read_table(folder / "samples.tsv")
+    if not len(X) == len(y) == len(samples):
+        raise NeuroFaceError(
+            f"{folder}: X.npy has {len(X)} windows, y.npy {len(y)}, samples.tsv {len(samples)}. Delete {folder} and rerun "
+            f"script 2."
+        )
     for start in range(0, len(X), 64):
         if not np.isfinite(X[start : start + 64].sum(dtype=np.float64)):
             raise NeuroFaceError(f"{folder / 'X.npy'} holds NaN or infinite values near row {start}. Rerun script 1.")

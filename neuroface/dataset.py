@@ -129,7 +129,7 @@ def _nndb_runs(person: Path, folder: Path, naming: Naming) -> tuple[list[Run], l
             continue
         movie = named.group(1)
         if any(run.movie == movie for run in runs):
-            raise NeuroFaceError(f"{bold.parent} holds {subject}'s {movie} twice, as .nii and .nii.gz. Remove one.")
+            raise NeuroFaceError(f"{bold} is there as .nii too: {subject} would count twice. Remove one of the two.")
         name = f"{subject}_task-{movie}"
         censor = person / "regressors" / f"{name}_censored_timepoints.1D" if naming.censored else None
         if censor and not censor.is_file():

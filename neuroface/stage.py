@@ -110,13 +110,20 @@ class Stage:
                 f"workers see that folder under the same path? Run {self.script} again; it resumes."
             )
 
-    def take_files(self, files: Iterable[Path]) -> None:
-        """Remember which files of the data set this folder is made from; raise if it was begun with others."""
+    def take_files(self, files: Iterable[Path], used: Iterable[Path]) -> None:
+        """Remember which files of the data set this folder is made from; raise if it was begun with others.
+
+        Parameters
+        ----------
+        used : those that finished units were made from. Others may change: to repair a file costs no finished work.
+        """
+        used = {file.name for file in used}
         self._input_files = list(dict.fromkeys(files))
         self._stamp["files"] = fingerprints = {file.name: provenance.fingerprint(file) for file in self._input_files}
         old = provenance.read_stamp(self.folder).get("files", {}) if self._stamp_file.exists() else fingerprints
         for name in sorted(old.keys() | fingerprints.keys()):
-            if old.get(name) != fingerprints.get(name):
+            in_both = name in old and name in fingerprints
+            if old.get(name) != fingerprints.get(name) and (name in used or not in_both):
                 happened = "is new" if name not in old else "is gone" if name not in fingerprints else "has changed"
                 raise NeuroFaceError(
                     f"{name} {happened} since {_short(self.folder)} was made. Delete {_short(self.folder)} and run "

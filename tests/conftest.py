@@ -1,8 +1,12 @@
 """The tiny study: the demo's generator at 10 mm and a stronger effect, taken through the eight real scripts once."""
 
+import io
 import os
+import runpy
+import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +16,7 @@ from neuroface import demo
 from neuroface.files import STAGES
 
 ROOT = Path(__file__).parent.parent
+FULL = os.environ.get("NEUROFACE_FULL") == "1"  # make test-full: every case of what is otherwise sampled
 FILM_S, VOXEL_MM, FACE_EFFECT = 600, 10, 3.0
 
 
@@ -25,9 +30,43 @@ def popen_arguments(config: Path, output=subprocess.PIPE) -> dict:
     return {"env": env, "cwd": ROOT, "stdout": output, "stderr": output, "text": True}
 
 
+def run_here(number: int, config: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """The same in this process, which has its imports behind it; any error but the script's own comes through."""
+    script, code = str(ROOT / STAGES[number][1]), 0
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(io.StringIO()) as out,
+        redirect_stderr(io.StringIO()) as err,
+    ):
+        patch.setenv("NEUROFACE_CONFIG", str(config))
+        patch.setattr(sys, "argv", [script, *arguments])
+        try:
+            runpy.run_path(script, run_name="__main__")
+        except SystemExit as end:  # as the interpreter does it
+            code = end.code if isinstance(end.code, int) else 1
+            print("" if isinstance(end.code, int) else end.code, file=err)
+    return subprocess.CompletedProcess([script], code, out.getvalue(), err.getvalue())
+
+
 def write_config(path: Path, **settings) -> Path:
     path.write_text("".join(f"{name} = {value!r}\n" for name, value in settings.items()))
     return path
+
+
+def copy_of(tiny, folder: Path) -> tuple[Path, Path]:
+    """A copy of the finished study that a test may break, and its config."""
+    shutil.copytree(tiny.root, folder / "tiny")
+    return folder / "tiny", write_config(folder / "copy.py", **tiny.settings | {"DATA_DIR": str(folder)})
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory) -> Path:
+    """Four people, a film each, in NNDb's naming; to be copied, not changed."""
+    folder = tmp_path_factory.mktemp("small") / "dataset"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "PEOPLE_PER_FILM", 1)
+        demo.write_demo(folder, ROOT / "masks" / "face_rois.tsv", 42, 200, 12)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FILM_S, ROOT, popen_arguments, run, write_config
+from conftest import FILM_S, ROOT, copy_of, popen_arguments, run, write_config
 from scipy.stats import binomtest, hypergeom
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
@@ -232,12 +232,6 @@ def test_a_changed_setting_stops_the_stages_it_concerns(tiny, tmp_path):
     assert run(2, changed).returncode == 0, "stage 2 does not depend on IG_STEPS"
     done = run(5, changed)
     assert done.returncode == 1 and "IG_STEPS = 16; the setting is now 17" in done.stderr
-
-
-def copy_of(tiny, folder: Path) -> tuple[Path, Path]:
-    """A copy of the finished study that a test may break, and its config."""
-    shutil.copytree(tiny.root, folder / "tiny")
-    return folder / "tiny", write_config(folder / "copy.py", **tiny.settings | {"DATA_DIR": str(folder)})
 
 
 def test_a_killed_script_resumes_and_ends_with_the_same_results(tiny, tmp_path):
