@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from neuroface import NeuroFaceError, __version__
@@ -39,12 +40,14 @@ def read_stamp(folder: Path) -> dict:
     return stamp
 
 
+@cache
 def versions() -> dict[str, str]:
     """Of this project, Python, and the packages that results depend on."""
     here = {"neuroface": __version__, "python": platform.python_version()}
     return here | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
+@cache
 def git_commit() -> str | None:
     try:
         out = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)

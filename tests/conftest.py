@@ -1,6 +1,9 @@
 """The tiny study: the demo's generator at 10 mm and a stronger effect, taken through the eight real scripts once."""
 
+import gzip
+import hashlib
 import io
+import json
 import os
 import runpy
 import shutil
@@ -57,6 +60,32 @@ def copy_of(tiny, folder: Path) -> tuple[Path, Path]:
     """A copy of the finished study that a test may break, and its config."""
     shutil.copytree(tiny.root, folder / "tiny")
     return folder / "tiny", write_config(folder / "copy.py", **tiny.settings | {"DATA_DIR": str(folder)})
+
+
+# What a run costs differs from run to run, and is stored on purpose; the rest must not differ.
+COST = {"cost", "linear_cost", "seconds", "seconds_per_epoch", "peak_memory_gb", "windows_per_pass"}
+ASIDE = {"settings.json", "manifest.json", "report.json", "report.html", ".lock"}  # times, sizes on disk, versions
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Digest of every result, whatever its name begins with; costs and the packing of a ``.gz`` aside."""
+    digests = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir() or path.name in ASIDE:
+            continue
+        data = path.read_bytes()
+        if path.suffix == ".json":
+            data = json.dumps(_without_cost(json.loads(data))).encode()
+        if path.suffix == ".gz":
+            data = gzip.decompress(data)
+        digests[str(path.relative_to(folder))] = hashlib.sha256(data).hexdigest()
+    return digests
+
+
+def _without_cost(value):
+    if isinstance(value, dict):
+        return {key: _without_cost(part) for key, part in value.items() if key not in COST}
+    return [_without_cost(part) for part in value] if isinstance(value, list) else value
 
 
 @pytest.fixture(scope="session")

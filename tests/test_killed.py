@@ -3,9 +3,6 @@
 The suite kills a few times; ``make test-full`` (``NEUROFACE_FULL=1``) kills every script, more than 50 times in all.
 """
 
-import gzip
-import hashlib
-import json
 import os
 import random
 import resource
@@ -18,36 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import FULL, ROOT, copy_of, popen_arguments, run, run_here, write_config
+from conftest import FULL, ROOT, content, copy_of, popen_arguments, run, run_here, write_config
 
 from neuroface.files import PARTIAL, STAGES, read_json
-from neuroface.provenance import MANIFEST, STAMP
-
-# What a run costs differs from run to run, and is stored on purpose; the rest must not differ.
-COST = {"cost", "linear_cost", "seconds", "seconds_per_epoch", "peak_memory_gb", "windows_per_pass"}
-ASIDE = {STAMP, MANIFEST, "report.json", "report.html", ".lock"}
-
-
-def content(folder: Path) -> dict[str, str]:
-    """Digest of every result, whatever its name begins with; costs and the packing of a ``.gz`` aside."""
-    digests = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir() or path.name in ASIDE:
-            continue
-        data = path.read_bytes()
-        if path.suffix == ".json":
-            data = json.dumps(_without_cost(json.loads(data))).encode()
-        if path.suffix == ".gz":
-            data = gzip.decompress(data)
-        digests[str(path.relative_to(folder))] = hashlib.sha256(data).hexdigest()
-    return digests
-
-
-def _without_cost(value):
-    if isinstance(value, dict):
-        return {key: _without_cost(part) for key, part in value.items() if key not in COST}
-    return [_without_cost(part) for part in value] if isinstance(value, list) else value
-
+from neuroface.provenance import STAMP
 
 # ---------------------------------------------------------------- SIGKILL
 
