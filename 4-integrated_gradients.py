@@ -77,8 +77,10 @@ def explain(X: np.ndarray, samples: pd.DataFrame, models: Path, target: Path, cf
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(PARTIAL + target.name)
     rows = read_table(journal).to_dict("records") if journal.exists() and partial.exists() else []
-    shape = (len(samples), *X.shape[1:])
-    maps = np.lib.format.open_memmap(partial, mode="r+") if rows else create_npy(partial, shape)
+    if not rows:
+        journal.unlink(missing_ok=True)  # it speaks of a file that is no longer there
+        create_npy(partial, (len(samples), *X.shape[1:]))
+    maps = np.lib.format.open_memmap(partial, mode="r+")
     baseline = np.zeros(X.shape[1:], dtype=np.float32)
     finished = {row["window"] for row in rows}
     samples = samples.assign(window=np.arange(len(samples))).sort_values("model", kind="stable")
