@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from conftest import FULL, ROOT, content, copy_of, popen_arguments, run, run_here, write_config
 
-from neuroface.files import PARTIAL, STAGES, read_json
+from neuroface import attribution
+from neuroface.files import PARTIAL, STAGES, completeness_file, read_json
 from neuroface.provenance import STAMP
 
 # ---------------------------------------------------------------- SIGKILL
@@ -92,6 +93,23 @@ def make_undone(folder: Path, number: int) -> None:
         shutil.rmtree(folder / "sub-1")
     else:
         shutil.rmtree(folder)
+
+
+def test_script_4_killed_twice_at_its_worst_moments(tiny, tmp_path, monkeypatch):
+    """Once between naming a finished file and its table, once before the first window is made anew: no zeros stay."""
+    root, config = copy_of(tiny, tmp_path)
+    folder = root / STAGES[4][0]
+    expected = content(folder)
+    target = next(folder.glob("sub-1/*_label-face_ig.npy"))
+    table = completeness_file(target)
+    table.rename(table.with_name(f"{PARTIAL}journal-{table.name}"))
+    with monkeypatch.context() as patch:
+        patch.setattr(attribution, "integrated_gradients", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        stopped = run_here(4, config)
+    assert stopped.returncode == 1 and "stopped" in stopped.stderr
+    done = run_here(4, config)
+    assert done.returncode == 0, done.stderr
+    assert content(folder) == expected
 
 
 # ---------------------------------------------------------------- a disk that takes no more
