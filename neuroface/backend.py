@@ -11,8 +11,6 @@ import tempfile
 from contextlib import contextmanager
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# One operation at a time, each on all threads: where two end in any order, sums round in any order, and two runs differ.
-os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None =
         return
     threads = max(1, (os.cpu_count() or 1) // n_jobs)
     # joblib limits BLAS and OpenMP in its workers; TensorFlow has a pool of its own.
-    os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": "1"}
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": str(threads)}
     # TensorFlow keeps some memory after each fold; joblib then renews the worker, and no work is lost.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
     pickled, keras_too = cloudpickle.dumps(work), "neuroface.backend" in sys.modules

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import FULL, ROOT, content, copy_of, run, run_here, write_config
+from conftest import FULL, ROOT, copy_of, differing, run, run_here, write_config
 from test_settings import inherited, stamps_of
 
 from neuroface import NeuroFaceError, manifest, provenance, report
@@ -201,4 +201,4 @@ def test_a_script_run_twice_makes_the_same_files(tiny, tmp_path, number):
     shutil.rmtree(root / STAGES[number][0])
     done = run(number, config) if FULL else run_here(number, config)
     assert done.returncode == 0, done.stderr
-    assert content(root / STAGES[number][0]) == content(tiny.root / STAGES[number][0])
+    assert not differing(root / STAGES[number][0], tiny.root / STAGES[number][0])
