@@ -126,7 +126,8 @@ OTHER = {  # a value that differs from the tiny study's
     "CV_SPLITS": ("movie",), "N_FOLDS": 3, "EMBARGO_TRS": 3, "SELECTION": "paper", "CNN_FILTERS": (8, 8, 4),
     "CNN_DENSE_UNITS": 16, "EPOCHS": 3, "BATCH_SIZE": 4, "LEARNING_RATE": 0.1, "PRECISION": "bfloat16",
     "BASELINES": ("linear",), "N_PERMUTATIONS": 20, "N_PERMUTATIONS_CNN": 1, "HELD_OUT_SPLIT": "window",
-    "EXPLAIN": "best fold", "IG_RULE": "midpoint", "ATTRIBUTION_METHODS": ("ig", "ig"), "IG_STEPS": 17, "SPACE": "native", "ROI_FILE": "masks/other.tsv",
+    "EXPLAIN": "best fold", "IG_RULE": "midpoint", "ATTRIBUTION_METHODS": ("ig", "ig"),
+    "IG_STEPS": 17, "SPACE": "native", "ROI_FILE": "masks/other.tsv",
     "PREDICTION_AT": 1.0, "MIN_SHIFT_S": 10.0,
 }  # fmt: skip
 
