@@ -22,7 +22,7 @@ import pandas as pd
 
 from neuroface import NeuroFaceError, bold, windows
 from neuroface.check import check_study
-from neuroface.dataset import Run, find_runs
+from neuroface.dataset import Run, check_distinct, find_runs
 from neuroface.demo import write_demo
 from neuroface.extraction import extract_windows
 from neuroface.files import (
@@ -54,7 +54,15 @@ def main():
     for what, why in missing:
         stage.leave_out(what, why)
 
-    stage.take_files({name: print_ for run in runs for name, print_ in run.fingerprints.items()})
+    check_distinct(runs)
+
+    def done(run):
+        target = windows_file(stage.folder, run.subject, run.name)
+        return all(target.with_suffix(suffix).exists() for suffix in (".npy", ".json", ".tsv"))
+
+    used = [run.mask for run in runs if run.mask and (stage.folder / "group_mask.nii.gz").exists()]
+    used += [file for run in runs if done(run) for file in run.files]
+    stage.take_files([file for run in runs for file in run.files], used)
     plans = {run: plan_windows(run, cfg, stage) for run in runs}  # headers and annotations only: errors come early
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check FACE_TRIAL_TYPES, MIN_STRETCH_S and the annotations.")
@@ -62,10 +70,6 @@ def main():
     for run in plans:
         image, shape = bold.open_header(run.bold)
         bold.check_grid(run.bold, shape, image.affine, mask.shape, affine)
-
-    def done(run):
-        target = windows_file(stage.folder, run.subject, run.name)
-        return target.exists() and target.with_suffix(".tsv").exists()
 
     def extract(run):
         target = windows_file(stage.folder, run.subject, run.name)
@@ -100,6 +104,8 @@ def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
     """The run's windows, balanced, those past its end left out; columns as in ``*_windows.tsv``."""
     image, shape = bold.open_header(run.bold)
     bold.check_tr(run.bold, image, cfg.TR_S)
+    if bold.header_tr_s(image) is None:
+        print(f"  {run.name}: its header states no TR; TR_S = {cfg.TR_S:g} s is taken")
     faces = windows.read_stretches(run.annotation, cfg.FACE_TRIAL_TYPES)
     if not len(faces):
         stage.leave_out(run.name, f"no event of FACE_TRIAL_TYPES = {cfg.FACE_TRIAL_TYPES} in {run.annotation.name}")
@@ -147,8 +153,6 @@ def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.
         if cfg.MASK_FILE:
             group, affine = bold.read_mask(Path(cfg.MASK_FILE))
             overlap = group
-            if not group.any():
-                raise NeuroFaceError(f"MASK_FILE = {cfg.MASK_FILE} holds no voxel above 0.")
         else:
             overlap, affine = overlap_of_masks(runs)
             group = overlap > min(cfg.MASK_THRESHOLD, 1 - 1e-7)  # as nilearn's intersect_masks: 1 means everybody

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.lib.format import write_array_header_1_0
 
 from neuroface import NeuroFaceError
-from neuroface.files import atomic, open_npy, read_table, write_npy, write_table
+from neuroface.files import SAMPLE_COLUMNS, atomic, open_npy, read_table, write_npy, write_table
 from neuroface.report import Section
 from neuroface.settings import load_settings
 from neuroface.stage import Stage, run_script
@@ -30,18 +30,18 @@ def main():
     cfg = load_settings(Path(__file__).with_name("config.py"))
     stage = Stage(2, cfg, SETTINGS, reads=(1,))
     files = find_windows(stage.folder_of(1))
-    samples = pd.concat([read_table(file.with_suffix(".tsv")) for file in files], ignore_index=True)
+    samples = pd.concat([read_samples(file) for file in files], ignore_index=True)
     check_classes(samples)
 
-    target = stage.folder / "X.npy"
+    X_file, y_file, table = (stage.folder / name for name in ("X.npy", "y.npy", "samples.tsv"))
 
-    def join(target):
-        write_table(stage.folder / "samples.tsv", samples)
-        write_npy(stage.folder / "y.npy", (samples["label"] == "face").to_numpy(np.int8))
-        join_windows(files, target, len(samples))
+    def join(_):
+        write_table(table, samples)
+        write_npy(y_file, (samples["label"] == "face").to_numpy(np.int8))
+        join_windows(files, X_file, len(samples))
 
-    stage.each(join, [target], Path.exists, "data sets")
-    X, y = open_npy(target), open_npy(stage.folder / "y.npy")
+    stage.each(join, [X_file], lambda X_file: all(f.exists() for f in (X_file, y_file, table)), "data sets")
+    X, y = open_npy(X_file), open_npy(y_file)
     print(
         f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB; {int(y.sum())} face, {int((y == 0).sum())} no-face windows"
     )
@@ -55,6 +55,17 @@ def main():
 def find_windows(folder: Path) -> list[Path]:
     """Window files of all runs, people in natural order as script 1 lists them."""
     return sorted(folder.glob("sub-*/*_windows.npy"), key=lambda p: (len(p.parent.name), p.parent.name, p.name))
+
+
+def read_samples(file: Path) -> pd.DataFrame:
+    """The table beside a window file, a row per window."""
+    samples, n = read_table(file.with_suffix(".tsv")), len(open_npy(file))
+    if list(samples) != SAMPLE_COLUMNS or len(samples) != n:
+        raise NeuroFaceError(
+            f"{file} holds {n} windows; {file.with_suffix('.tsv').name} has {len(samples)} rows and the columns "
+            f"{list(samples)}. Delete both and rerun script 1."
+        )
+    return samples
 
 
 def check_classes(samples: pd.DataFrame) -> None:

@@ -25,11 +25,11 @@ from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay, balanced_ac
 
 from neuroface import NeuroFaceError
 from neuroface.bold import read_mask
-from neuroface.files import atomic, model_file, open_npy, read_json, read_table, write_json, write_table
+from neuroface.files import model_file, open_npy, read_json, read_table, write_json, write_table
 from neuroface.folds import SPLITS, Fold, make_folds
 from neuroface.linear import decision_values, window_features, window_kernel
 from neuroface.metrics import CALIBRATION_BINS, balanced_accuracies, scores, scores_by
-from neuroface.network import logit_network, multiply_adds, predict_logits
+from neuroface.network import logit_network, multiply_adds, predict_logits, save_network
 from neuroface.report import Section, save_figure
 from neuroface.rois import read_rois, sphere_labels, voxel_positions_mm
 from neuroface.settings import load_settings
@@ -76,7 +76,7 @@ def main():
     variants = ["cnn", *(b for b in cfg.BASELINES if b == "shuffled-cnn")]
     variants += [f"permuted-{i + 1}" for i in range(cfg.N_PERMUTATIONS_CNN)]
     units = [(variant, split, fold) for variant in variants for split in cfg.CV_SPLITS for fold in folds[split]]
-    stage.each(run_fold, units, lambda unit: predictions_of(stage.folder, *unit).exists(), "folds")
+    stage.each(run_fold, units, lambda unit: all(file.exists() for file in files_of(stage.folder, *unit)), "folds")
 
     def run_linear(features):
         voxels = face_voxels(stage, cfg) if features == "face-rois" else None
@@ -107,6 +107,11 @@ def main():
 def load_dataset(folder: Path) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """X (n, n_voxels, window_trs) as a memory map, y (n,), samples; finite values only."""
     X, y, samples = open_npy(folder / "X.npy"), np.array(open_npy(folder / "y.npy")), read_table(folder / "samples.tsv")
+    if not len(X) == len(y) == len(samples):
+        raise NeuroFaceError(
+            f"{folder}: X.npy has {len(X)} windows, y.npy {len(y)}, samples.tsv {len(samples)}. Delete {folder} and rerun "
+            f"script 2."
+        )
     for start in range(0, len(X), 64):
         if not np.isfinite(X[start : start + 64].sum(dtype=np.float64)):
             raise NeuroFaceError(f"{folder / 'X.npy'} holds NaN or infinite values near row {start}. Rerun script 1.")
@@ -138,6 +143,13 @@ def predictions_of(folder: Path, variant: str, split: str, fold: Fold) -> Path:
     return folder / split / ("" if variant == "cnn" else variant) / f"fold-{fold.number}.tsv"
 
 
+def files_of(folder: Path, variant: str, split: str, fold: Fold) -> list[Path]:
+    """What a trained fold leaves; its predictions are written last."""
+    target, k = predictions_of(folder, variant, split, fold), fold.number
+    files = [target, target.with_name(f"history-{k}.tsv"), target.with_name(f"cost-{k}.json")]
+    return files + [model_file(folder, split, k)] * (variant == "cnn")
+
+
 def train_and_predict(stage: Stage, variant: str, split: str, fold: Fold, y: np.ndarray, samples, cfg) -> None:
     """Train one fold of the network, of the shuffled one, or of one relabelling; its held-out predictions come last."""
     X = open_npy(stage.folder_of(2) / "X.npy")
@@ -163,8 +175,7 @@ def train_and_predict(stage: Stage, variant: str, split: str, fold: Fold, y: np.
     logit = predict_logits(logit_network(network), held_out, cfg.INFERENCE_BATCH)
     target = predictions_of(stage.folder, variant, split, fold)
     if variant == "cnn":
-        with atomic(model_file(stage.folder, split, fold.number)) as partial:
-            network.save(partial)
+        save_network(model_file(stage.folder, split, fold.number), network)
     write_table(target.with_name(f"history-{fold.number}.tsv"), history.assign(fold=fold.number))
     write_json(target.with_name(f"cost-{fold.number}.json"), cost)
     table = samples.iloc[fold.test].assign(fold=fold.number, logit=logit, probability=1 / (1 + np.exp(-logit)))

@@ -26,9 +26,9 @@ from neuroface.bold import read_mask
 from neuroface.explainers import Recipe, explainer_of
 from neuroface.files import (
     PARTIAL,
-    atomic,
     attribution_file,
     completeness_file,
+    create_npy,
     model_file,
     open_npy,
     read_json,
@@ -38,7 +38,7 @@ from neuroface.files import (
     write_table,
 )
 from neuroface.folds import make_folds
-from neuroface.network import load_network
+from neuroface.network import load_network, save_network
 from neuroface.occlusion import regions_to_occlude
 from neuroface.settings import load_settings
 from neuroface.stage import Stage, run_script
@@ -61,13 +61,13 @@ def main():
             cfg.OCCLUSION_REGIONS, *read_mask(study.mask_file), cfg.OCCLUSION_CUBE_MM, cfg.ROI_FILE, cfg.PARCEL_FILE
         )
         write_npy(study.regions_file, regions)
-    if "training mean" in (cfg.ATTRIBUTION_BASELINE, *study.other_baselines):
+    if cfg.ATTRIBUTION_BASELINE == "training mean" or "baselines" in cfg.ATTRIBUTION_CHECKS:
         models = [int(model) for model in study.samples["model"].unique()]
         stage.each(study.baselines.write_mean, models, lambda k: study.baselines.mean_file(k).exists(), "mean windows")
 
     windows = study.samples.groupby(["subject", "movie", "label"], sort=False)
     units = [(*key, method) for method in cfg.ATTRIBUTION_METHODS for key, _ in windows]
-    stage.each(study.explain, units, lambda u: completeness_file(study.file(u)).exists(), "people × films × labels")
+    stage.each(study.explain, units, study.is_explained, "people × films × labels")
 
     if "labels" in cfg.ATTRIBUTION_CHECKS:
         stage.each(study.train_on_shuffled_labels, [study.shuffled_file], Path.exists, "networks on shuffled labels")
@@ -94,12 +94,14 @@ class Study:
         self.baselines = Baselines(
             self.X_file, self.samples, self.folder / "baselines", cfg.ATTRIBUTION_DRAWS, cfg.SEED
         )
-        self.other_baselines = KINDS if "baselines" in cfg.ATTRIBUTION_CHECKS else ()
         self.regions_file = self.folder / "occlusion_regions.npy"
         self.shuffled_file = self.folder / "checks" / "shuffled_labels.keras"
 
     def file(self, unit: tuple) -> Path:
         return attribution_file(self.folder, *unit)
+
+    def is_explained(self, unit: tuple) -> bool:
+        return self.file(unit).exists() and completeness_file(self.file(unit)).exists()
 
     def check_file(self, method: str) -> Path:
         return self.folder / "checks" / f"{method}.json"
@@ -127,8 +129,10 @@ class Study:
         target.parent.mkdir(parents=True, exist_ok=True)
         resumes = journal.exists() and partial.exists()
         finished = [read_table(journal)] if resumes else []
-        shape = (len(mine), *X.shape[1:])
-        maps = np.lib.format.open_memmap(partial, mode="r+" if resumes else "w+", dtype=np.float32, shape=shape)
+        if not resumes:
+            journal.unlink(missing_ok=True)  # it speaks of a file that is no longer there
+            create_npy(partial, (len(mine), *X.shape[1:]))
+        maps = np.lib.format.open_memmap(partial, mode="r+")
         for model, windows in mine.groupby("model"):  # model by model, so that each is loaded once
             explainer = explainer_of(self.model_file(model), *X.shape[1:], self.recipe(method))
             windows = windows[~windows["window"].isin(pd.concat(finished)["window"] if finished else [])]
@@ -159,8 +163,7 @@ class Study:
             dense_units=cfg.CNN_DENSE_UNITS, epochs=cfg.EPOCHS, batch_size=cfg.BATCH_SIZE,
             learning_rates=np.atleast_1d(cfg.LEARNING_RATE).tolist()[:1], precision=cfg.PRECISION, seed=cfg.SEED,
         )  # fmt: skip
-        with atomic(target) as partial:
-            network.save(partial)
+        save_network(target, network)
 
     def check(self, method: str) -> None:
         """Write what ATTRIBUTION_CHECKS find on a few windows, half of them with a face."""
@@ -187,10 +190,9 @@ class Study:
     def look_at_all(self, files: list[Path]) -> dict:
         """What all maps of a method tell: completeness and, in the demo, whether they find the planted regions."""
         found = {"completeness": completeness(pd.concat(map(read_table, map(completeness_file, files))))}
-        truth = Path(self.cfg.DATASET_DIR) / "truth" / "face_rois.nii.gz"
         if self.cfg.DATASET == "demo":
             mask, _ = read_mask(self.mask_file)
-            planted, _ = read_mask(truth)
+            planted, _ = read_mask(Path(self.cfg.DATASET_DIR) / "truth" / "face_rois.nii.gz")
             found["planted_truth"] = truth_score(map(open_npy, files), planted[mask])
         return found
 

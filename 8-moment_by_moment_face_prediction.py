@@ -46,7 +46,12 @@ def main():
     runs, missing = find_runs(cfg.DATASET, cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, cfg.NNDB_VARIANT)
     for what, why in missing:
         stage.leave_out(what, why)
-    stage.take_files({name: print_ for run in runs for name, print_ in run.fingerprints.items()})
+
+    def done(run):
+        return table_of(stage.folder, run).exists() and sidecar_of(stage.folder, run).exists()
+
+    used = [file for run in runs if done(run) for file in run.files]
+    stage.take_files([file for run in runs for file in run.files], used)
     models = choose_models(runs, stage.folder_of(3) / cfg.HELD_OUT_SPLIT, cfg.SELECTION)
 
     def predict(run):
@@ -60,7 +65,8 @@ def main():
         write_json(sidecar_of(stage.folder, run), clock.COLUMNS)
 
     by_model = sorted(runs, key=lambda run: models[run][0])
-    stage.each(predict, by_model, lambda run: sidecar_of(stage.folder, run).exists(), "runs")
+
+    stage.each(predict, by_model, done, "runs")
 
     tables = {run: read_table(table_of(stage.folder, run)) for run in runs}
     scored = []

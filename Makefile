@@ -1,5 +1,6 @@
 # make demo   the eight scripts on the synthetic data set, ending with data/demo/report.html
 # make test   every test
+# make test-full   every test, with 10,000 files in each fuzz test and more than 50 kills: half an hour more
 # make benchmark   the tables of benchmarks/README.md, in under 15 minutes
 PYTHON ?= python3
 BIN := .venv/bin
@@ -13,6 +14,9 @@ test: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest
 
+test-full: .venv/test.stamp
+	NEUROFACE_FULL=1 $(BIN)/python -m pytest
+
 benchmark: .venv/demo.stamp
 	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/stages.py
@@ -25,5 +29,5 @@ benchmark: .venv/demo.stamp
 	$(BIN)/python -m pip install --quiet -r $(if $(filter test,$*),requirements-test.txt,requirements.txt)
 	touch $@
 
-.PHONY: demo test benchmark
+.PHONY: demo test test-full benchmark
 .PRECIOUS: .venv/%.stamp

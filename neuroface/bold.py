@@ -1,19 +1,51 @@
 """Stream BOLD through a mask: one pass over the compressed file, never more than a few volumes in memory."""
 
-import zlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.wrapstruct import WrapStructError
 
 from neuroface import NeuroFaceError
 from neuroface.files import DAMAGED_GZIP, igzip
 
 CHUNK_BYTES = 4 * 2**20  # of the decompressed file, and of what zscore takes at once: fits the processor's cache
-SECONDS_PER = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+SECONDS_PER = {8: 1.0, 16: 1e-3, 24: 1e-6}  # NIfTI's codes for s, ms, µs
+PACKED = 1032  # deflate makes nothing smaller than by this factor
+
+
+def open_image(path: Path):
+    """A NIfTI file with its data unread, its header believed only as far as the file can bear it out.
+
+    Raises
+    ------
+    NeuroFaceError
+        If it is no NIfTI file; if the header asks for more than the file can hold, for values that are no real numbers,
+        or gives no place in space.
+    """
+    try:
+        image = nib.load(path)
+        header, affine = image.header, image.affine
+        dtype, offset = header.get_data_dtype(), int(image.dataobj.offset)
+        slope, inter = float(image.dataobj.slope), float(image.dataobj.inter)
+    except Exception as error:  # nibabel has no common class for what can be wrong with a header
+        raise NeuroFaceError(f"{path} cannot be read as NIfTI: {error}. Download or export it again.") from None
+    asks, size = offset + math.prod(image.shape) * dtype.itemsize, path.stat().st_size
+    wrong = None
+    if min(image.shape, default=0) < 1:
+        wrong = f"states a shape of {image.shape}"
+    elif asks > PACKED * size:
+        wrong = f"asks for {asks:,} bytes, more than a file of {size:,} can hold"
+    elif dtype.kind not in "iuf":
+        wrong = f"states values of type {dtype}"
+    elif offset < 0 or not np.isfinite([slope, inter]).all():
+        wrong = f"states an offset of {offset}, a slope of {slope:g} and an intercept of {inter:g}"
+    elif not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        wrong = f"gives voxels no place in space (affine {affine.tolist()})"
+    if wrong:
+        raise NeuroFaceError(f"{path}: its header {wrong}. Download or export it again.")
+    return image
 
 
 def open_header(path: Path):
@@ -23,38 +55,45 @@ def open_header(path: Path):
     -------
     image, shape (x, y, z, n_trs).
     """
-    try:
-        image = nib.load(path)
-    except (ImageFileError, WrapStructError, OSError, EOFError, zlib.error, ValueError) as error:
-        raise NeuroFaceError(f"{path} cannot be read as NIfTI: {error}. Download or export it again.") from None
+    image = open_image(path)
     shape = image.shape
     if len(shape) == 5 and shape[3] == 1:  # AFNI writes a series as (x, y, z, 1, n_trs)
         shape = (*shape[:3], shape[4])
     if len(shape) == 5 and shape[4] == 1:
         shape = shape[:4]
     if len(shape) != 4:
-        raise NeuroFaceError(f"{path} has shape {image.shape}: a BOLD series is 4D (x, y, z, volumes).")
+        raise NeuroFaceError(
+            f"{path} has shape {image.shape}: a BOLD series is 4D (x, y, z, volumes). Put the series in its place."
+        )
     return image, shape
 
 
 def read_mask(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """A mask file as ``(mask (x, y, z) bool, affine (4, 4))``; any value above 0 is inside."""
+    """A mask file of whole numbers as ``(mask (x, y, z) bool, affine (4, 4))``; any value above 0 is inside."""
+    image = open_image(path)
+    if len(image.shape) != 3 and image.shape[3:] != (1,):
+        raise NeuroFaceError(f"The mask {path} has shape {image.shape}: a mask is 3D (x, y, z). Name another file.")
     try:
-        image = nib.load(path)
-        values = np.asarray(image.dataobj)
-    except (ImageFileError, WrapStructError, OSError, EOFError, zlib.error, ValueError) as error:
+        values = np.asarray(image.dataobj).reshape(image.shape[:3])
+    except (*DAMAGED_GZIP, OSError, ValueError) as error:
         raise NeuroFaceError(f"The mask {path} cannot be read: {error}. Download or make it again.") from None
-    values = values[..., 0] if values.ndim == 4 and values.shape[3] == 1 else values
-    if values.ndim != 3:
-        raise NeuroFaceError(f"The mask {path} has shape {values.shape}: a mask is 3D (x, y, z).")
+    if n := np.count_nonzero(values != np.rint(values)):  # NaN counts too
+        raise NeuroFaceError(
+            f"The mask {path} holds {n:,} values such as {values[values != np.rint(values)][0]:g}, which are neither in nor "
+            f"out. Threshold it, name a mask in MASK_FILE, or leave this person out with EXCLUDE."
+        )
+    if not (values > 0).any():
+        raise NeuroFaceError(
+            f"The mask {path} is empty. Make it again, name a mask in MASK_FILE, or leave this person out with EXCLUDE."
+        )
     return values > 0, image.affine
 
 
 def header_tr_s(image) -> float | None:
-    """The TR that a header states, in seconds; None where it states none (0)."""
-    zooms, unit = image.header.get_zooms(), image.header.get_xyzt_units()[1]
-    step = float(image.header["pixdim"][4]) if len(zooms) >= 4 else 0.0
-    return step * SECONDS_PER.get(unit, 1.0) or None
+    """The TR that a header states, in seconds; None where it states none (0, below 0, or not finite)."""
+    unit = int(image.header["xyzt_units"]) & 0x38  # nibabel's own reading fails on codes that mean nothing
+    step = float(image.header["pixdim"][4]) if len(image.shape) >= 4 else 0.0
+    return step * SECONDS_PER.get(unit, 1.0) if 0 < step < np.inf else None
 
 
 def check_tr(path: Path, image, tr_s: float) -> None:
@@ -62,7 +101,7 @@ def check_tr(path: Path, image, tr_s: float) -> None:
     stated = header_tr_s(image)
     if stated is not None and abs(stated - tr_s) > 0.01 * tr_s:
         raise NeuroFaceError(
-            f"{path}: its header says TR = {stated:g} s, the setting TR_S is {tr_s:g} s. Correct TR_S."
+            f"{path}: its header says TR = {stated:g} s, the setting TR_S is {tr_s:g} s. Correct TR_S, or the header."
         )
 
 
@@ -75,7 +114,8 @@ def check_grid(path: Path, shape, affine: np.ndarray, mask_shape, mask_affine: n
         )
     if not np.allclose(affine, mask_affine, atol=1e-3):
         raise NeuroFaceError(
-            f"{path} and the mask lie differently in space: affine {affine.tolist()} against {mask_affine.tolist()}."
+            f"{path} and the mask lie differently in space: affine {affine.tolist()} against {mask_affine.tolist()}. "
+            f"Resample one to the other, or leave this person out with EXCLUDE."
         )
 
 
@@ -186,5 +226,7 @@ def _read_exactly(file, volumes: np.ndarray, path: Path, start: int, n_trs: int)
         n = file.readinto(target[got:])
         if not n:
             whole = start + got // volumes[0].nbytes
-            raise NeuroFaceError(f"{path} ends early, after volume {whole} of the {n_trs} that its header promises.")
+            raise NeuroFaceError(
+                f"{path} ends early, after volume {whole} of the {n_trs} that its header promises. Download it again."
+            )
         got += n

@@ -9,7 +9,7 @@ import pandas as pd
 import psutil
 
 from neuroface import NeuroFaceError, bold, windows
-from neuroface.dataset import Run, find_runs, nndb_naming
+from neuroface.dataset import Run, check_distinct, find_runs, nndb_naming
 
 LISTING = Path(__file__).with_name("nndb_files.tsv")
 GB_PER_VOXEL = 4e-5  # of script 8, the largest but 3: 2.1 GB at 41,489 voxels (benchmarks/sliding.py)
@@ -35,6 +35,10 @@ def check_study(cfg) -> list[str]:
     size = sum(run.bold.stat().st_size for run in runs)
     print(f"  BOLD: {size / 1e9:.1f} GB in {len(runs)} files; their headers and ends are looked at, not their content")
 
+    try:
+        check_distinct(runs)
+    except NeuroFaceError as error:
+        problems.append(str(error))
     masks, n_trs, n_windows = {}, [], 0
     for run in runs:
         try:

@@ -1,11 +1,11 @@
 """Find a study's files: who watched what, and where the BOLD, the mask and the annotation lie."""
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from neuroface import NeuroFaceError
+from neuroface.provenance import fingerprint
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,9 @@ class Run:
     censor: Path | None = None  # NNDb v2, censored: which TRs the series still has (windows.read_censor)
 
     @property
-    def fingerprints(self) -> dict[str, str]:
-        """File name → size and digest of its ends, for each file of the run.
-
-        The last bytes of a ``.gz`` are the checksum of its whole content, so this sees a change anywhere in it, at the
-        cost of two small reads.
-        """
-        files = [file for file in (self.bold, self.mask, self.annotation, self.censor) if file]
-        return {file.name: _fingerprint(file) for file in files}
+    def files(self) -> list[Path]:
+        """All that this run is made from."""
+        return [file for file in (self.bold, self.mask, self.annotation, self.censor) if file]
 
 
 @dataclass(frozen=True)
@@ -98,13 +93,16 @@ def find_runs(
     return runs, left_out
 
 
-def _fingerprint(file: Path, end_bytes: int = 2**16) -> str:
-    size, digest = file.stat().st_size, hashlib.sha256()
-    with open(file, "rb") as stream:
-        digest.update(stream.read(end_bytes))
-        stream.seek(max(0, size - end_bytes))
-        digest.update(stream.read())
-    return f"{size} {digest.hexdigest()[:16]}"
+def check_distinct(runs: list[Run]) -> None:
+    """Raise if two runs have the same BOLD: a copy on both sides of a fold would be recognised, not decoded."""
+    seen: dict[str, Run] = {}
+    for run in runs:
+        same = seen.setdefault(fingerprint(run.bold), run)
+        if same is not run:
+            raise NeuroFaceError(
+                f"{run.bold} is a copy of {same.bold}. Put the right series in its place, or leave {run.subject} out with "
+                f"EXCLUDE."
+            )
 
 
 def _people(folder: Path) -> list[Path]:
@@ -131,7 +129,7 @@ def _nndb_runs(person: Path, folder: Path, naming: Naming) -> tuple[list[Run], l
             continue
         movie = named.group(1)
         if any(run.movie == movie for run in runs):
-            raise NeuroFaceError(f"{bold.parent} holds {subject}'s {movie} twice, as .nii and .nii.gz. Remove one.")
+            raise NeuroFaceError(f"{bold} is there as .nii too: {subject} would count twice. Remove one of the two.")
         name = f"{subject}_task-{movie}"
         censor = person / "regressors" / f"{name}_censored_timepoints.1D" if naming.censored else None
         if censor and not censor.is_file():

@@ -1,9 +1,11 @@
 """Windows of a run, standardised over the whole run, while only a few of its volumes are ever in memory."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from neuroface import NeuroFaceError
 from neuroface.bold import stream_masked
 from neuroface.files import atomic
 from neuroface.running import RunningStatistics
@@ -33,9 +35,14 @@ def extract_windows(
     Returns
     -------
     How many voxels were constant; 0 if not standardised.
+
+    Raises
+    ------
+    NeuroFaceError
+        As :func:`neuroface.bold.stream_masked`, and if a volume is 0 in all voxels.
     """
     shape = (len(first_volumes), int(mask.sum()), window_trs)
-    volumes, statistics = stream_masked(path, mask, affine), RunningStatistics()
+    volumes, statistics = _none_lost(path, stream_masked(path, mask, affine)), RunningStatistics()
     with atomic(target) as partial, open(partial, "w+b") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
         start = file.tell()
@@ -53,3 +60,16 @@ def extract_windows(
             file.seek(position)
             file.write(((window - mean[:, None]) * factor[:, None]).astype("<f4"))
     return int((factor == 0).sum())
+
+
+def _none_lost(path: Path, volumes: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Pass volumes (n, n_voxels) on; raise at one that holds nothing: lost in export, or filled in."""
+    start = 0
+    for part in volumes:
+        if not (there := part.any(axis=1)).all():
+            raise NeuroFaceError(
+                f"{path}: volume {start + int(there.argmin()) + 1} is 0 in all voxels of the mask. Export or download the "
+                f"run again, or leave this person out with EXCLUDE."
+            )
+        start += len(part)
+        yield part

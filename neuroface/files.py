@@ -33,6 +33,9 @@ STAGES = {
 LABELS = ("face", "noface")
 SAMPLE_COLUMNS = ["subject", "movie", "run", "label", "onset_s", "first_tr", "event"]
 PARTIAL = "partial-"
+# Columns whose text becomes part of a file's name, and what it may look like: no separator, so no way out of the folder.
+NAME = r"[A-Za-z0-9][A-Za-z0-9.+-]*"
+NAMES = {"subject": NAME, "movie": NAME, "run": NAME, "label": "|".join(LABELS)}
 
 
 def windows_file(folder: Path, subject: str, run_name: str) -> Path:
@@ -63,6 +66,8 @@ def average_file(folder: Path, who: str, label: str, method: str) -> Path:
 
 def model_file(folder: Path, split: str, fold: int) -> Path:
     """``3-model/<split>/fold-<k>.keras``; folds count from 1."""
+    if not str(fold).isdecimal():  # it may come from a file
+        raise NeuroFaceError(f"{fold!r} is no fold of {folder / split}. Delete {folder} and run script 3 again.")
     return folder / split / f"fold-{fold}.keras"
 
 
@@ -78,8 +83,10 @@ def atomic(path: str | Path):
     try:
         yield partial
         os.replace(partial, path)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # "No space left on device" does not say where
         raise
 
 
@@ -102,16 +109,51 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table of :func:`write_table`, its numbers bit for bit; names and runs stay text."""
+    """A table of :func:`write_table`, its numbers bit for bit; names and runs stay text.
+
+    Raises
+    ------
+    NeuroFaceError
+        If it is no table, or a name in it could not be part of a file's name.
+    """
     text = dict.fromkeys(("subject", "movie", "run", "label", "event"), str)
-    return pd.read_csv(
-        path, sep="\t", dtype=text, na_values=["n/a"], keep_default_na=False, float_precision="round_trip"
-    )
+    try:
+        table = pd.read_csv(
+            path, sep="\t", dtype=text, na_values=["n/a"], keep_default_na=False, float_precision="round_trip"
+        )
+    except ValueError as error:  # pandas' own errors and UnicodeDecodeError are ValueErrors
+        raise NeuroFaceError(
+            f"{path} is not a table ({error}). Delete it and rerun the script that wrote it."
+        ) from None
+    for column, pattern in NAMES.items():
+        if column in table and not (plain := table[column].str.fullmatch(pattern).fillna(False)).all():
+            bad = table[column][~plain].iloc[0]
+            raise NeuroFaceError(
+                f"{path}: {column} {bad!r} cannot be part of a file's name. Delete it and rerun the script that wrote it."
+            )
+    return table
 
 
 def write_npy(path: Path, array: np.ndarray) -> None:
+    array = np.ascontiguousarray(array)
     with atomic(path) as partial, open(partial, "wb") as file:
-        np.save(file, array, allow_pickle=False)
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(array.data)  # unlike np.save's, its errors say what is wrong with the disk
+
+
+def create_npy(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """A new float32 ``.npy`` file as a memory map, its place on the disk reserved.
+
+    A map onto a file that is longer than what the disk has given it so far kills the process when the disk is full.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        try:
+            with open(path, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+    return array
 
 
 def open_npy(path: Path) -> np.ndarray:

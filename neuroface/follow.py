@@ -1,19 +1,15 @@
 """Follow a run while it is being scanned: volumes that appear in a folder one after another, each in a file of its own."""
 
-import gzip
 import re
 import time
-import zlib
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.wrapstruct import WrapStructError
 
 from neuroface import NeuroFaceError
 from neuroface.bold import check_grid
-from neuroface.files import PARTIAL
+from neuroface.files import DAMAGED_GZIP, PARTIAL
 from neuroface.running import RunningStatistics
 from neuroface.windows import stimulus_time_s
 
@@ -37,14 +33,18 @@ def read_volume(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray 
     """
     try:
         image = nib.load(path)
-        values = np.asanyarray(image.dataobj)  # a short file ends too early; a .gz is also checked by its checksum
-    except (ImageFileError, WrapStructError, OSError, EOFError, zlib.error, gzip.BadGzipFile, ValueError):
+    except Exception:  # whatever half a header can look like
         return None
-    values = values[..., 0] if values.ndim == 4 and values.shape[3] == 1 else values
-    if values.ndim != 3:
-        raise NeuroFaceError(f"{path} has shape {values.shape}: one volume (x, y, z) per file is followed.")
-    check_grid(path, values.shape, image.affine, mask.shape, affine)
-    return values[mask].astype(np.float32)
+    if len(image.shape) != 3 and image.shape[3:] != (1,):
+        raise NeuroFaceError(
+            f"{path} has shape {image.shape}: one volume (x, y, z) per file is followed. Export 3D files."
+        )
+    check_grid(path, image.shape, image.affine, mask.shape, affine)
+    try:
+        values = np.asanyarray(image.dataobj)  # a short file ends too early; a .gz is also checked by its checksum
+    except (*DAMAGED_GZIP, OSError, ValueError):
+        return None
+    return values.reshape(mask.shape)[mask].astype(np.float32)
 
 
 def follow_volumes(folder: Path, mask: np.ndarray, affine: np.ndarray, patience_s: float, idle_s: float):

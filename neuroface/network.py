@@ -1,5 +1,7 @@
 """The voxel-by-time network of the paper, its logit, and how windows reach it."""
 
+import json
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -7,6 +9,7 @@ import numpy as np
 
 from neuroface import NeuroFaceError
 from neuroface.backend import keras
+from neuroface.files import atomic
 
 # (kernel, pool, dropout) of the three convolutions: kernels span voxels in mask order × seconds.
 BLOCKS = (((5, 3), (2, 1), 0.30), ((5, 3), (2, 2), 0.35), ((3, 3), (2, 2), 0.30))
@@ -61,22 +64,46 @@ def multiply_adds(n_voxels: int, window_trs: int, filters: tuple[int, int, int],
     return total + rows * columns * channels * dense_units + dense_units
 
 
+def save_network(path: Path, network: keras.Model) -> None:
+    """Write a ``.keras`` file, whole or not at all; the same network gives the same bytes, whenever it is saved."""
+    with atomic(path) as partial:
+        network.save(partial)
+        with zipfile.ZipFile(partial) as dated:
+            parts = {name: dated.read(name) for name in dated.namelist()}
+        parts["metadata.json"] = json.dumps(json.loads(parts["metadata.json"]) | {"date_saved": None}).encode()
+        with zipfile.ZipFile(partial, "w") as undated:
+            for name, content in parts.items():
+                undated.writestr(zipfile.ZipInfo(name), content)  # all of 1980
+
+
 def load_network(path: Path, n_voxels: int, window_trs: int) -> keras.Model:
     """A fold model, checked to take windows of (n_voxels, window_trs)."""
     if not Path(path).is_file():
         raise NeuroFaceError(f"{path} is not there. Run: python 3-train_voxel_time_cnn.py")
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, OSError, TypeError, KeyError) as error:
-        first = str(error).splitlines()[0]
+        logit_network(model)
+        takes = tuple(model.input_shape[1:3])
+    except Exception as error:  # there is no end to what can be wrong with such a file
+        first = next(iter(str(error).splitlines()), type(error).__name__)
         raise NeuroFaceError(
-            f"{path} cannot be loaded as a Keras model ({first}). Delete it and rerun script 3."
+            f"{path} cannot be loaded as a Keras model ({first}){_other_keras(path)}. Delete it and rerun script 3."
         ) from None
-    if model.input_shape[1:3] != (n_voxels, window_trs):
+    if takes != (n_voxels, window_trs):
         raise NeuroFaceError(
-            f"{path} takes windows of {model.input_shape[1:3]}; the data have {(n_voxels, window_trs)}."
+            f"{path} takes windows of {takes}; the data have {(n_voxels, window_trs)}. Delete it and rerun script 3."
         )
     return model
+
+
+def _other_keras(path: Path) -> str:
+    """That a model file comes from another version of Keras, where it says so."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            saved_by = json.loads(file.read("metadata.json"))["keras_version"]
+    except Exception:  # no Keras file at all, as has been said
+        return ""
+    return f"; Keras {saved_by} saved it, this is Keras {keras.__version__}" * (saved_by != keras.__version__)
 
 
 def load_released_weights(

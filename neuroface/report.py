@@ -74,7 +74,7 @@ def _render(root: Path) -> Path:
             stamps.append(json.loads(stamp.read_text()))
     settings = {name: value for stamp in stamps for name, value in stamp["settings"].items()}
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.globals["embed"] = lambda path: _embed(root / path)
+    environment.globals["embed"] = lambda path: _embed(root, path)
     page = environment.from_string(TEMPLATE.read_text()).render(
         run=root.name, sections=sections, settings=sorted(settings.items()), stamps=stamps
     )
@@ -84,5 +84,9 @@ def _render(root: Path) -> Path:
     return target
 
 
-def _embed(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode() if path.exists() else ""
+def _embed(root: Path, name: str) -> str:
+    """A figure as text; empty where there is none, or where a stored name leads out of the run's folder."""
+    path = (root / name).resolve()
+    if not (path.is_relative_to(root.resolve()) and path.suffix == ".png" and path.is_file()):
+        return ""
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

@@ -13,11 +13,19 @@ COLUMNS = ["roi", "hemisphere", "x_mm", "y_mm", "z_mm", "radius_mm", "source"]
 def read_rois(path: Path) -> pd.DataFrame:
     """The table of regions: columns roi, hemisphere, x_mm, y_mm, z_mm (MNI), radius_mm, source."""
     if not Path(path).is_file():
-        raise NeuroFaceError(f"ROI_FILE = {path} is not there.")
-    table = pd.read_csv(path, sep="\t")
+        raise NeuroFaceError(f"ROI_FILE = {path} is not there. Set it to a table such as masks/face_rois.tsv.")
+    try:
+        table = pd.read_csv(path, sep="\t", dtype={"roi": str, "hemisphere": str})
+    except ValueError as error:  # pandas' own errors and UnicodeDecodeError are ValueErrors
+        raise NeuroFaceError(f"{path} is not a tab-separated table ({error}). Correct it, or ROI_FILE.") from None
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
-        raise NeuroFaceError(f"{path} lacks the column {missing[0]!r}; it has {list(table.columns)}.")
+        raise NeuroFaceError(f"{path} lacks the column {missing[0]!r}; it has {list(table.columns)}. Add it.")
+    numbers = table[["x_mm", "y_mm", "z_mm", "radius_mm"]].apply(pd.to_numeric, errors="coerce")
+    bad = np.flatnonzero(~np.isfinite(numbers).all(axis=1) | (numbers["radius_mm"] <= 0))
+    if table.empty or len(bad):
+        row = f"row {bad[0] + 1} has no place or no radius in mm" if len(bad) else "it names no region"
+        raise NeuroFaceError(f"ROI_FILE = {path}: {row}. Correct it.")
     return table
 
 

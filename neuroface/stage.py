@@ -1,24 +1,28 @@
 """What the eight scripts have in common: check the inputs, remember the settings, resume, report, fail in one line."""
 
+import errno
 import fcntl
-import hashlib
-import importlib.metadata
-import json
-import os
-import platform
-import subprocess
 import sys
 import time
+from collections.abc import Iterable
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
-from neuroface import NeuroFaceError, __version__, report
+from neuroface import NeuroFaceError, provenance, report
 from neuroface.files import PARTIAL, STAGES, read_json, write_json
 from neuroface.settings import demo_differences
 from neuroface.workers import run_units
 
-PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "nibabel", "nilearn", "pandas", "matplotlib")
+WHAT_TO_DO = {
+    errno.ENOSPC: "Free space there",
+    errno.EDQUOT: "Free space there, or ask for a larger quota",
+    errno.EFBIG: "Raise the limit on the size of a file (ulimit -f)",
+    errno.EROFS: "Make it writable, or choose another DATA_DIR",
+    errno.EACCES: "Change its permissions, or choose another folder",
+    errno.EPERM: "Change its permissions, or choose another folder",
+}
 
 
 class Stage:
@@ -52,18 +56,19 @@ class Stage:
         names = set(settings).union(*(stamp["settings"] for stamp in upstream.values())) if upstream else set(settings)
         self._stamp = {
             "script": self.script,
-            "settings": {name: _stamped(cfg, name) for name in sorted(names | {"DATASET", "RUN_NAME"})},
+            "settings": {name: provenance.stamped(cfg, name) for name in sorted(names | {"DATASET", "RUN_NAME"})},
             "inputs": {STAGES[n][0]: stamp["digest"] for n, stamp in upstream.items()},
-            "versions": {"neuroface": __version__, "python": platform.python_version()} | _versions(),
-            "commit": _git_commit(),
+            "versions": provenance.versions(),
+            "commit": provenance.git_commit(),
             "finished": None,
         }
+        self._input_files: list[Path] = []
         self._check_own_folder()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = open(self.folder / ".lock", "w")  # held until this process ends, however it ends
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise NeuroFaceError(
                 f"Another run of {self.script} is at work in {_short(self.folder)}. Wait for it, or stop it first."
             ) from None
@@ -105,17 +110,20 @@ class Stage:
                 f"workers see that folder under the same path? Run {self.script} again; it resumes."
             )
 
-    def take_files(self, fingerprints: dict[str, str]) -> None:
-        """Remember which input files this folder is made from; raise if it was begun with others.
+    def take_files(self, files: Iterable[Path], used: Iterable[Path]) -> None:
+        """Remember which files of the data set this folder is made from; raise if it was begun with others.
 
         Parameters
         ----------
-        fingerprints : file name → whatever changes when the file does (:attr:`neuroface.dataset.Run.fingerprints`).
+        used : those that finished units were made from. Others may change: to repair a file costs no finished work.
         """
-        self._stamp["files"] = fingerprints
-        old = read_json(self._stamp_file).get("files", {}) if self._stamp_file.exists() else fingerprints
+        used = {file.name for file in used}
+        self._input_files = list(dict.fromkeys(files))
+        self._stamp["files"] = fingerprints = {file.name: provenance.fingerprint(file) for file in self._input_files}
+        old = provenance.read_stamp(self.folder).get("files", {}) if self._stamp_file.exists() else fingerprints
         for name in sorted(old.keys() | fingerprints.keys()):
-            if old.get(name) != fingerprints.get(name):
+            in_both = name in old and name in fingerprints
+            if old.get(name) != fingerprints.get(name) and (name in used or not in_both):
                 happened = "is new" if name not in old else "is gone" if name not in fingerprints else "has changed"
                 raise NeuroFaceError(
                     f"{name} {happened} since {_short(self.folder)} was made. Delete {_short(self.folder)} and run "
@@ -129,17 +137,18 @@ class Stage:
 
     def finish(self, wrote: str, section: "report.Section") -> None:
         """Mark the folder complete, add this script's section to the report, say what was written and what comes next."""
+        for leftover in self.folder.rglob(f"{PARTIAL}*"):
+            leftover.unlink()  # left by a killed run whose unit was then made under another name
         old = read_json(self._stamp_file) if self._stamp_file.exists() else {}
-        if self._worked or not old.get("finished"):
+        digest = self._write_manifest()
+        if self._worked or not old.get("finished") or old.get("digest") != digest:
             self._stamp |= {
-                "digest": _digest(self.folder),
+                "digest": digest,
                 "left_out": [list(row) for row in self.left_out],
                 "seconds": round(time.monotonic() - self._started, 1),
                 "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             }
             write_json(self._stamp_file, self._stamp)
-        for leftover in self.folder.rglob(f"{PARTIAL}*"):
-            leftover.unlink()  # left by a killed run whose unit was then made under another name
         if self.left_out:
             section.table(["left out", "why"], self.left_out, "Left out")
         page = report.add_section(self.root, self.folder, section)
@@ -148,6 +157,15 @@ class Stage:
         print(f"  wrote {wrote} in {time.monotonic() - self._started:.0f} s; report: {_short(page)}")
         following = STAGES.get(self.number + 1)
         print(f"  next: python {following[1]}" if following else "  that was the last script", flush=True)
+
+    def _write_manifest(self) -> str:
+        """Describe every result and every input in ``manifest.json``; returns the results' digest."""
+        file, dataset = self.folder / provenance.MANIFEST, Path(self.cfg.DATASET_DIR)
+        old = read_json(file) if file.exists() else {}
+        outputs = provenance.describe_outputs(self.folder, old.get("outputs", {}))
+        inputs = provenance.describe_inputs(self._input_files, dataset, old.get("inputs", {}))
+        write_json(file, {"outputs": outputs, "inputs": inputs, "dataset": str(dataset)})
+        return provenance.digest(outputs)
 
     def _name_demo_preset(self, settings: tuple[str, ...]) -> None:
         moved = demo_differences(self.cfg, Path(__file__).parent.parent / "config.py")
@@ -159,23 +177,25 @@ class Stage:
 
     @property
     def _stamp_file(self) -> Path:
-        return self.folder / "settings.json"
+        return self.folder / provenance.STAMP
 
     def _finished_stamp(self, number: int) -> dict:
         folder, script = self.folder_of(number), STAGES[number][1]
-        file = folder / "settings.json"
-        if not file.exists():
+        if not (folder / provenance.STAMP).exists():
             raise NeuroFaceError(f"{_short(folder)} is not there yet. Run: python {script}")
-        stamp = read_json(file)
+        stamp = provenance.read_stamp(folder)
         self._compare(stamp["settings"], folder, script)
         if not stamp.get("finished"):
             raise NeuroFaceError(f"{_short(folder)} is not complete. Run again: python {script} (it resumes)")
+        # A map that got lost would make a mean over fewer people, and nobody would know.
+        if wrong := provenance.differences(folder, provenance.read_manifest(folder, script)["outputs"], script):
+            raise NeuroFaceError(f"{wrong[0]}{f' (and {len(wrong) - 1} more files)' if len(wrong) > 1 else ''}")
         return stamp
 
     def _check_own_folder(self) -> None:
         if not self._stamp_file.exists():
             return
-        stamp = read_json(self._stamp_file)
+        stamp = provenance.read_stamp(self.folder)
         self._compare(stamp["settings"], self.folder, self.script)
         for name, digest in self._stamp["inputs"].items():
             if stamp["inputs"].get(name) != digest:
@@ -186,7 +206,7 @@ class Stage:
 
     def _compare(self, stamped: dict, folder: Path, script: str) -> None:
         for name, old in stamped.items():
-            new = _stamped(self.cfg, name)
+            new = provenance.stamped(self.cfg, name)
             if new != old:
                 raise NeuroFaceError(
                     f"{_short(folder)} was made with {name} = {old!r}; the setting is now {new!r}. Choose another "
@@ -212,57 +232,25 @@ def run_script(main, *, check=None, follow=None) -> None:
         call = f"python {Path(sys.argv[0]).name}{mode}"
         print(f"usage: {call}   (settings: config.py, or NEUROFACE_CONFIG)", file=sys.stderr)
         sys.exit(2)
-    try:
+    with errors_in_one_line():
         work()
+
+
+@contextmanager
+def errors_in_one_line():
+    """What a person can mend becomes one line on stderr and exit code 1; an error in this code keeps its traceback."""
+    try:
+        yield
     except NeuroFaceError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        sys.exit(
-            f"error: {error.strerror or error}: {error.filename or ''}. What is finished is kept; run again after."
-        )
+        advice = WHAT_TO_DO.get(error.errno, "See to it")
+        where = f": {error.filename}" if error.filename else ""
+        sys.exit(f"error: {error.strerror or error}{where}. {advice} and run again; what is finished is kept.")
+    except MemoryError:
+        sys.exit("error: the memory is full. Lower N_JOBS or INFERENCE_BATCH and run again; what is finished is kept.")
     except KeyboardInterrupt:
         sys.exit("\nstopped. What is finished is kept; run the same script again to go on.")
-
-
-def _stamped(cfg, name: str):
-    """A setting as the stamp holds it; a file by its place beside config.py, so that a study may move, and its content."""
-    value = getattr(cfg, name, None)
-    if name.endswith("_FILE") and value:
-        content = hashlib.sha256(Path(value).read_bytes()).hexdigest()[:8] if Path(value).is_file() else "missing"
-        value = f"{os.path.relpath(value, Path(__file__).parent.parent)} ({content})"
-    return _plain(value)
-
-
-def _plain(value):
-    """As JSON gives it back, so that a stamp compares equal after a round trip."""
-    return json.loads(json.dumps(value))
-
-
-def _digest(folder: Path) -> str:
-    """SHA-256 over names and contents of a folder's results."""
-    apart = ("settings.json", "report.json", ".lock")
-    total = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name not in apart and not path.name.startswith(PARTIAL):
-            content = hashlib.sha256()
-            with open(path, "rb") as file:
-                while chunk := file.read(2**24):
-                    content.update(chunk)
-            total.update(f"{path.relative_to(folder)} {content.hexdigest()}\n".encode())
-    return total.hexdigest()
-
-
-def _versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
-
-
-def _git_commit() -> str | None:
-    here = Path(__file__).parent
-    try:
-        out = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True)
-    except OSError:
-        return None  # no git on this machine
-    return out.stdout.strip() or None
 
 
 def _short(path: Path) -> str:

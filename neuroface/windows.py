@@ -11,6 +11,7 @@ import pandas as pd
 
 from neuroface import NeuroFaceError
 
+DAY_S = 86_400  # no film lasts so long: what lies beyond is not in seconds
 ROUNDING_S = 1e-6  # sums of multiples of 0.2 s miss a value by far less, real annotations differ by far more
 
 
@@ -27,10 +28,12 @@ def read_1d(path: Path) -> np.ndarray:
             rows = np.loadtxt(path, ndmin=2, dtype=np.float64)
     except ValueError as error:
         raise NeuroFaceError(
-            f"{path}: expected two columns of numbers, onset and duration in seconds ({error})."
+            f"{path}: expected two columns of numbers, onset and duration in seconds ({error}). Correct the file."
         ) from None
     if rows.size and rows.shape[1] != 2:
-        raise NeuroFaceError(f"{path} has {rows.shape[1]} columns; expected two, onset and duration in seconds.")
+        raise NeuroFaceError(
+            f"{path} has {rows.shape[1]} columns; expected two, onset and duration in seconds. Correct the file."
+        )
     return _checked(rows.reshape(-1, 2), path)
 
 
@@ -41,17 +44,17 @@ def read_events(path: Path, trial_types: tuple[str, ...]) -> np.ndarray:
     except pd.errors.EmptyDataError:
         raise NeuroFaceError(f"{path} is empty. Put the run's events there, or remove the run.") from None
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise NeuroFaceError(f"{path} is not a tab-separated table ({error}).") from None
+        raise NeuroFaceError(f"{path} is not a tab-separated table ({error}). Put the run's events there.") from None
     missing = {"onset", "duration", "trial_type"} - set(events.columns)
     if missing:
-        raise NeuroFaceError(f"{path} lacks the column {sorted(missing)[0]!r}; it has {list(events.columns)}.")
+        raise NeuroFaceError(f"{path} lacks the column {sorted(missing)[0]!r}; it has {list(events.columns)}. Add it.")
     chosen = events[events["trial_type"].astype(str).isin(trial_types)]
     if chosen.empty:
         return np.empty((0, 2))
     try:
         rows = chosen[["onset", "duration"]].to_numpy(dtype=np.float64)
     except ValueError as error:
-        raise NeuroFaceError(f"{path}: an onset or a duration is not a number ({error}).") from None
+        raise NeuroFaceError(f"{path}: an onset or a duration is not a number ({error}). Correct the file.") from None
     return _checked(rows, path)
 
 
@@ -62,10 +65,13 @@ def read_stretches(path: Path, trial_types: tuple[str, ...]) -> np.ndarray:
 
 def _checked(rows: np.ndarray, path: Path) -> np.ndarray:
     if not len(rows):
-        raise NeuroFaceError(f"{path} is empty: no stretch with a face.")
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1) | (rows < 0).any(axis=1))
+        raise NeuroFaceError(f"{path} is empty: no stretch with a face. Put the film's annotation there.")
+    bad = np.flatnonzero(~((rows >= 0) & (rows < DAY_S)).all(axis=1))  # NaN is not ≥ 0 either
     if len(bad):
-        raise NeuroFaceError(f"{path}, row {bad[0] + 1}: {rows[bad[0]].tolist()} is not an onset and a duration ≥ 0.")
+        raise NeuroFaceError(
+            f"{path}, row {bad[0] + 1}: {rows[bad[0]].tolist()} is not an onset and a duration ≥ 0 in seconds of the film. "
+            f"Correct the file."
+        )
     return merge_overlaps(rows)
 
 

@@ -1,17 +1,27 @@
 """The tiny study: the demo's generator at 10 mm and a stronger effect, taken through the eight real scripts once."""
 
+import gzip
+import hashlib
+import io
+import json
 import os
+import runpy
+import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from neuroface import demo
 from neuroface.files import STAGES
 
 ROOT = Path(__file__).parent.parent
+FULL = os.environ.get("NEUROFACE_FULL") == "1"  # make test-full: every case of what is otherwise sampled
 FILM_S, VOXEL_MM, FACE_EFFECT = 600, 10, 3.0
 
 
@@ -25,9 +35,97 @@ def popen_arguments(config: Path, output=subprocess.PIPE) -> dict:
     return {"env": env, "cwd": ROOT, "stdout": output, "stderr": output, "text": True}
 
 
+def run_here(number: int, config: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """The same in this process, which has its imports behind it; any error but the script's own comes through."""
+    script, code = str(ROOT / STAGES[number][1]), 0
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(io.StringIO()) as out,
+        redirect_stderr(io.StringIO()) as err,
+    ):
+        patch.setenv("NEUROFACE_CONFIG", str(config))
+        patch.setattr(sys, "argv", [script, *arguments])
+        try:
+            runpy.run_path(script, run_name="__main__")
+        except SystemExit as end:  # as the interpreter does it
+            code = end.code if isinstance(end.code, int) else 1
+            print("" if isinstance(end.code, int) else end.code, file=err)
+    return subprocess.CompletedProcess([script], code, out.getvalue(), err.getvalue())
+
+
 def write_config(path: Path, **settings) -> Path:
     path.write_text("".join(f"{name} = {value!r}\n" for name, value in settings.items()))
     return path
+
+
+def copy_of(tiny, folder: Path) -> tuple[Path, Path]:
+    """A copy of the finished study that a test may break, and its config."""
+    shutil.copytree(tiny.root, folder / "tiny")
+    return folder / "tiny", write_config(folder / "copy.py", **tiny.settings | {"DATA_DIR": str(folder)})
+
+
+# What a run costs differs from run to run, and is stored on purpose; the rest must not differ.
+COST = {"cost", "linear_cost", "seconds", "seconds_per_epoch", "peak_memory_gb", "windows_per_pass"}
+ASIDE = {"settings.json", "manifest.json", "report.json", "report.html", ".lock"}  # times, sizes on disk, versions
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Digest of every result, whatever its name begins with; costs and the packing of a ``.gz`` aside."""
+    digests = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir() or path.name in ASIDE:
+            continue
+        data = path.read_bytes()
+        if path.suffix == ".json":
+            data = json.dumps(_without_cost(json.loads(data))).encode()
+        if path.suffix == ".gz":
+            data = gzip.decompress(data)
+        digests[str(path.relative_to(folder))] = hashlib.sha256(data).hexdigest()
+    return digests
+
+
+def differing(folder: Path, expected: Path) -> list[str]:
+    """Names of results that are not the same in both folders; what script 8 predicts may differ by rounding."""
+    made, wanted = content(folder), content(expected)
+    names = sorted(name for name in made.keys() | wanted.keys() if made.get(name) != wanted.get(name))
+    if expected.name != STAGES[8][0]:
+        return names
+    return [n for n in names if n not in made or n not in wanted or not _equal_to_rounding(folder / n, expected / n)]
+
+
+def _equal_to_rounding(path: Path, expected: Path) -> bool:
+    """Tables to 1e-5, scores to a second that crosses a threshold; figures are drawn from both."""
+    if path.suffix == ".tsv":
+        made, wanted = (pd.read_csv(file, sep="\t") for file in (path, expected))
+        numbers = wanted.select_dtypes("number").columns
+        return (
+            list(made) == list(wanted)
+            and made.drop(columns=numbers).equals(wanted.drop(columns=numbers))
+            and np.allclose(made[numbers], wanted[numbers], atol=1e-5, equal_nan=True)
+        )
+    if path.suffix == ".json":
+        made, wanted = (pd.json_normalize(json.loads(file.read_text())).iloc[0] for file in (path, expected))
+        numbers = [name for name in wanted.index if isinstance(wanted[name], float)]
+        return list(made.index) == list(wanted.index) and np.allclose(
+            made[numbers].astype(float), wanted[numbers].astype(float), atol=5e-3, equal_nan=True
+        )
+    return path.suffix == ".png"
+
+
+def _without_cost(value):
+    if isinstance(value, dict):
+        return {key: _without_cost(part) for key, part in value.items() if key not in COST}
+    return [_without_cost(part) for part in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory) -> Path:
+    """Four people, a film each, in NNDb's naming; to be copied, not changed."""
+    folder = tmp_path_factory.mktemp("small") / "dataset"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "PEOPLE_PER_FILM", 1)
+        demo.write_demo(folder, ROOT / "masks" / "face_rois.tsv", 42, 200, 12)
+    return folder
 
 
 @pytest.fixture(scope="session")

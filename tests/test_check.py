@@ -11,25 +11,15 @@ import pandas as pd
 import pytest
 from conftest import ROOT, popen_arguments, write_config
 
-from neuroface import NeuroFaceError, check, demo
+from neuroface import NeuroFaceError, check
 from neuroface.files import STAGES
 from neuroface.settings import load_settings
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A small data set in NNDb's naming."""
-    folder = tmp_path_factory.mktemp("check") / "dataset"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "PEOPLE_PER_FILM", 1)
-        demo.write_demo(folder, ROOT / "masks" / "face_rois.tsv", 42, 200, 12)
-    return folder
-
-
 @pytest.fixture
-def study(whole, tmp_path):
+def study(small_dataset, tmp_path):
     """A copy that a test may break, and its settings as a "demo", which no listing knows."""
-    shutil.copytree(whole, tmp_path / "dataset")
+    shutil.copytree(small_dataset, tmp_path / "dataset")
     config = write_config(tmp_path / "c.py", DATASET_DIR=str(tmp_path / "dataset"), DATA_DIR=str(tmp_path), N_JOBS=1)
     return tmp_path / "dataset", load_settings(ROOT / "config.py", config), config
 

@@ -91,7 +91,7 @@ def test_memory_does_not_hold_the_run(tmp_path, standardize):
     with igzip.open(tmp_path / "b.nii.gz", "wb", compresslevel=1) as file:
         file.write(header.binaryblock + bytes(4))
         for tr in range(n_trs):
-            file.write(np.full(mask.size, tr % 7, np.float32))
+            file.write(np.full(mask.size, tr % 7 + 1, np.float32))
     np.save(tmp_path / "mask.npy", mask)
     code = (
         "from pathlib import Path; import numpy as np; from neuroface.extraction import extract_windows as extract\n"
@@ -102,7 +102,7 @@ def test_memory_does_not_hold_the_run(tmp_path, standardize):
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert mask.sum() * n_trs * 4 == 240e6 and int(done.stdout) * 1024 < 150e6
-    values = np.arange(n_trs) % 7
+    values = np.arange(n_trs) % 7 + 1
     expected = (values - values.mean()) / values.std() if standardize == "zscore" else values
     windows = np.load(tmp_path / "w.npy", mmap_mode="r")
     np.testing.assert_allclose(windows[7, 123], expected[700:710], atol=1e-6)

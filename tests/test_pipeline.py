@@ -1,12 +1,10 @@
 """The eight scripts on the tiny study: what was planted comes back, nothing is done twice, nothing is lost."""
 
 import fcntl
-import hashlib
 import json
 import re
 import runpy
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -16,7 +14,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FILM_S, ROOT, popen_arguments, run, write_config
+from conftest import FILM_S, ROOT, content, copy_of, popen_arguments, run, write_config
 from scipy.stats import binomtest, hypergeom
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
@@ -32,15 +30,6 @@ def table(path: Path) -> pd.DataFrame:
 
 def table_of_folds(folder: Path) -> pd.DataFrame:
     return pd.concat([table(file) for file in sorted(folder.glob("fold-*.tsv"))])
-
-
-def content(folder: Path) -> dict[str, str]:
-    """Digest of every result; times and versions in settings.json aside."""
-    return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in sorted(folder.rglob("*"))
-        if p.is_file() and p.name not in ("settings.json", "report.html", "report.json", ".lock")
-    }
 
 
 def test_windows_are_cut_from_the_zscored_run(tiny):
@@ -220,44 +209,6 @@ def test_a_rerun_does_nothing_twice(tiny):
 
 def test_no_partial_file_is_left(tiny):
     assert not list(tiny.root.rglob("partial-*"))
-
-
-def test_a_changed_setting_stops_the_stages_it_concerns(tiny, tmp_path):
-    changed = write_config(tmp_path / "changed.py", **tiny.settings | {"LAG_S": 5.0})
-    for number in (1, 2, 8):
-        done = run(number, changed)
-        assert done.returncode == 1
-        assert "LAG_S = 4.0; the setting is now 5.0" in done.stderr and "Traceback" not in done.stderr
-    changed = write_config(tmp_path / "changed.py", **tiny.settings | {"IG_STEPS": 17})
-    assert run(2, changed).returncode == 0, "stage 2 does not depend on IG_STEPS"
-    done = run(5, changed)
-    assert done.returncode == 1 and "IG_STEPS = 16; the setting is now 17" in done.stderr
-
-
-def copy_of(tiny, folder: Path) -> tuple[Path, Path]:
-    """A copy of the finished study that a test may break, and its config."""
-    shutil.copytree(tiny.root, folder / "tiny")
-    return folder / "tiny", write_config(folder / "copy.py", **tiny.settings | {"DATA_DIR": str(folder)})
-
-
-def test_a_killed_script_resumes_and_ends_with_the_same_results(tiny, tmp_path):
-    root, config = copy_of(tiny, tmp_path)
-    whole = content(root / "4-attributions")
-    shutil.rmtree(root / "4-attributions" / "sub-1")
-    script = subprocess.Popen([sys.executable, ROOT / STAGES[4][1]], **popen_arguments(config, subprocess.DEVNULL))
-    journal = root / "4-attributions" / "sub-1"
-    deadline = time.monotonic() + 60
-    while not (listed := list(journal.glob("partial-*_completeness.tsv"))) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    script.send_signal(signal.SIGKILL)
-    script.wait()
-    assert listed, "the script ended before it could be killed"
-    refused = run(5, config)
-    assert refused.returncode == 1 and "not complete" in refused.stderr
-    done = run(4, config)
-    assert done.returncode == 0, done.stderr
-    assert "already there" in done.stdout
-    assert content(root / "4-attributions") == whole
 
 
 def test_workers_end_when_their_script_is_killed(tiny, tmp_path):

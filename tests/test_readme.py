@@ -1,5 +1,7 @@
 """The README's tables name the files that are there, all of them."""
 
+import errno
+import os
 import re
 
 import pytest
@@ -38,6 +40,18 @@ def test_a_path_that_the_readme_names_exists(path):
 @pytest.mark.parametrize("figure", re.findall(r"!\[.*?\]\((.*?)\)", README))
 def test_a_figure_of_the_readme_exists(figure):
     assert (ROOT / figure).is_file()
+
+
+@pytest.mark.parametrize("message", [row[0] for row in rows_of("What can go wrong")])
+def test_a_message_that_the_readme_explains_is_one_of_ours(message):
+    """Its parts stand in the code in this order, in one message: what lies between them is filled in."""
+    if "No space left on device" in message:
+        assert os.strerror(errno.ENOSPC) in message  # the system's own
+        return
+    parts = [re.escape(part.strip()) for part in message.strip("`").split("…") if part.strip(" .?)")]
+    code = [p.read_text() for p in [*(ROOT / "neuroface").glob("*.py"), *ROOT.glob("[1-8]-*.py")]]
+    joined = [re.sub(r'"\s*\n\s*f?"', "", text) for text in code]  # a message over several lines of code
+    assert any(re.search("[^\n]*?".join(parts), text) for text in joined)
 
 
 def test_outputs_that_the_readme_lists_are_written(tiny):

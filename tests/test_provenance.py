@@ -1,0 +1,208 @@
+"""The manifest and the command that checks it, settings and the stages that they concern, the pipeline run twice."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import FULL, ROOT, copy_of, differing, run, run_here, write_config
+from test_settings import inherited, stamps_of
+
+from neuroface import NeuroFaceError, manifest, provenance, report
+from neuroface.files import STAGES, read_json
+from neuroface.settings import load_settings
+from neuroface.stage import Stage, errors_in_one_line
+
+
+def by_command(*arguments) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "neuroface.manifest", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+# ---------------------------------------------------------------- the manifest
+
+
+def test_the_manifest_lists_every_result_with_its_size_and_sha256(tiny):
+    for folder, _ in STAGES.values():
+        listed = read_json(tiny.root / folder / "manifest.json")["outputs"]
+        there = [p for p in (tiny.root / folder).rglob("*") if p.is_file()]
+        there = {str(p.relative_to(tiny.root / folder)): p for p in there if not p.name.startswith(".")}
+        assert set(there) - set(listed) == {"settings.json", "manifest.json", "report.json"} and set(listed) <= set(
+            there
+        )
+        for name, output in listed.items():
+            content = there[name].read_bytes()
+            assert (output["bytes"], output["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+
+
+def test_the_manifest_lists_the_data_set_with_size_and_time(tiny):
+    for number in (1, 8):
+        stored = read_json(tiny.root / STAGES[number][0] / "manifest.json")
+        assert stored["dataset"] == str(tiny.dataset) and len(stored["inputs"]) == 8 + 8 + 4
+        for name, entry in stored["inputs"].items():
+            stat = (tiny.dataset / name).stat()
+            assert (entry["bytes"], entry["modified_ns"]) == (stat.st_size, stat.st_mtime_ns)
+
+
+def test_the_command_passes_a_finished_run_and_names_what_changed(tiny, tmp_path):
+    root, _ = copy_of(tiny, tmp_path)
+    whole = by_command(root)
+    assert whole.returncode == 0 and "nothing has changed" in whole.stdout and not whole.stderr, whole.stderr
+    group = root / "6-averages" / "group_label-face_ig.nii.gz"
+    packed = bytearray(group.read_bytes())
+    packed[-9] ^= 1  # the same size
+    group.write_bytes(packed)
+    (root / "2-dataset" / "y.npy").unlink()
+    (root / "5-brain-maps" / "sub-1" / "mine.nii.gz").write_bytes(b"")
+    done = by_command(root)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    wrong = [line for line in done.stderr.splitlines() if "wrong: " in line]
+    assert len(wrong) == 3 and done.stderr.splitlines()[-1].startswith("error: 3 ")
+    assert f"{root / '2-dataset' / 'y.npy'} is gone. Run again: python 2-load-data.py" in wrong[0]
+    assert "mine.nii.gz was not written by 5-revert-IG-tobrain.py" in wrong[1]
+    assert f"{group} has changed since it was written" in wrong[2]
+
+
+def test_a_wrong_call_is_exit_code_2_and_no_run_exit_code_1(tmp_path):
+    assert by_command().returncode == 2
+    nothing = by_command(tmp_path)
+    assert nothing.returncode == 1 and "holds no results" in nothing.stderr
+
+
+def test_inputs_are_hashed_on_demand_and_compared_afterwards(tiny, tmp_path, capsys):
+    root, _ = copy_of(tiny, tmp_path)
+    shutil.copytree(tiny.dataset, tmp_path / "moved")
+    series = next((tmp_path / "moved").rglob("sub-3*_bold_*.nii.gz"))
+    assert manifest.check_run(root, inputs=True, dataset=tmp_path / "moved") == []
+    stored = read_json(root / STAGES[1][0] / "manifest.json")["inputs"]
+    (name,) = [name for name in stored if name.endswith(series.name)]
+    assert stored[name]["sha256"] == hashlib.sha256(series.read_bytes()).hexdigest()
+    assert manifest.check_run(root, inputs=True, dataset=tmp_path / "moved") == []
+    assert "20 files, SHA-256 of 0 stored now" in capsys.readouterr().out.split("8-predictions")[-1]
+    packed = bytearray(series.read_bytes())
+    packed[len(packed) // 2] ^= 1  # size and both ends as they were
+    series.write_bytes(packed)
+    assert provenance.fingerprint(series) == stored[name]["fingerprint"]
+    problems = manifest.check_run(root, inputs=True, dataset=tmp_path / "moved")
+    assert len(problems) == 2 and all(f"{series} has changed" in problem for problem in problems)
+    series.unlink()
+    assert all(f"{series} is gone" in p for p in manifest.check_run(root, inputs=True, dataset=tmp_path / "moved"))
+
+
+def test_a_run_whose_stages_do_not_belong_together_is_named(tiny, tmp_path):
+    root, config = copy_of(tiny, tmp_path)
+    stamp = root / STAGES[2][0] / "settings.json"
+    stamp.write_text(stamp.read_text().replace(read_json(stamp)["inputs"]["1-windows"], "0" * 64))
+    (problem,) = manifest.check_run(root)
+    assert "2-dataset was made from an earlier 1-windows" in problem
+    stamp = root / STAGES[6][0] / "settings.json"
+    stamp.write_text(stamp.read_text().replace('"finished": "2', '"finished": null, "then": "2'))
+    assert any("6-averages is not complete" in problem for problem in manifest.check_run(root))
+
+
+def test_a_rerun_that_makes_nothing_reads_no_unchanged_result_again(tiny, tmp_path, monkeypatch):
+    root, config = copy_of(tiny, tmp_path)
+    read = []
+    sha256 = provenance.sha256
+    monkeypatch.setattr(provenance, "sha256", lambda path: read.append(path.name) or sha256(path))
+    before = read_json(root / STAGES[6][0] / "settings.json")
+    assert run_here(6, config).returncode == 0
+    assert set(read) <= {
+        "peaks.tsv",
+        "roi_shares.tsv",
+        "face_rois.tsv",
+    }  # written anew each time; ROI_FILE is a setting
+    assert read_json(root / STAGES[6][0] / "settings.json") == before
+
+
+# ---------------------------------------------------------------- settings
+
+
+OTHER = {  # a value that differs from the tiny study's
+    "SEED": 7, "EXCLUDE": ("sub-1",), "TR_S": 0.9, "LAG_S": 5.0, "WINDOW_TRS": 9, "MIN_STRETCH_S": 11.0,
+    "STANDARDIZE": "none", "BALANCE": "none", "MASK_THRESHOLD": 0.5, "MASK_FILE": "masks/face_rois.tsv",
+    "FACE_TRIAL_TYPES": ("faces",), "NOFACE_TRIAL_TYPES": ("house",), "BIDS_FILTER": "x", "NNDB_VARIANT": "blur_censor",
+    "CV_SPLITS": ("movie",), "N_FOLDS": 3, "EMBARGO_TRS": 3, "SELECTION": "paper", "CNN_FILTERS": (8, 8, 4),
+    "CNN_DENSE_UNITS": 16, "EPOCHS": 3, "BATCH_SIZE": 4, "LEARNING_RATE": 0.1, "PRECISION": "bfloat16",
+    "BASELINES": ("linear",), "N_PERMUTATIONS": 20, "N_PERMUTATIONS_CNN": 1, "HELD_OUT_SPLIT": "window",
+    "EXPLAIN": "best fold", "IG_RULE": "midpoint", "ATTRIBUTION_METHODS": ("gradient-x-input",),
+    "ATTRIBUTION_BASELINE": "other class", "ATTRIBUTION_DRAWS": 3, "SMOOTHGRAD_DRAWS": 3, "SMOOTHGRAD_NOISE": 0.3,
+    "IG_ENGINE": "deepexplain", "IG_TOLERANCE": 0.1, "OCCLUSION_REGIONS": "rois", "OCCLUSION_CUBE_MM": 9.0,
+    "OCCLUSION_TRS": 2, "PARCEL_FILE": "masks/other.nii.gz", "ATTRIBUTION_CHECKS": (), "CHECK_WINDOWS": 4,
+    "IG_STEPS": 17, "SPACE": "native", "ROI_FILE": "masks/other.tsv",
+    "PREDICTION_AT": 1.0, "MIN_SHIFT_S": 10.0,
+}  # fmt: skip
+
+
+def test_every_stamped_setting_is_tried():
+    assert set(OTHER) == {name for number in STAGES for name in stamps_of(number)[1]}
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_a_changed_setting_stops_exactly_the_stages_it_concerns(tiny, tmp_path, name):
+    """Which stages a setting concerns is read off the scripts' own text, by test_settings."""
+    changed = write_config(tmp_path / "changed.py", **tiny.settings | {name: OTHER[name]})
+    cfg = load_settings(ROOT / "config.py", changed)
+    for number in STAGES:
+        _, stamped, reads = stamps_of(number)
+        concerned = name in stamped | inherited(number)
+        try:
+            Stage(number, cfg, tuple(sorted(stamped)), reads=reads)
+        except NeuroFaceError as error:
+            assert concerned and f"was made with {name} = " in str(error)
+            assert "; the setting is now " in str(error) and "Choose another RUN_NAME" in str(error)
+        else:
+            assert not concerned, f"{STAGES[number][1]} goes on, though {name} has changed"
+
+
+# ---------------------------------------------------------------- the report, exit codes
+
+
+def test_the_report_escapes_what_it_prints_and_embeds_nothing_from_outside(tmp_path):
+    root = tmp_path / "run"
+    (root / STAGES[1][0]).mkdir(parents=True)
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    nasty = "<script>alert(1)</script>\" onerror='x"
+    section = report.Section(nasty, nasty)
+    section.table([nasty], [[nasty]], nasty)
+    section.numbers({nasty: nasty})
+    section.blocks.append({"kind": "figure", "path": str(root / "x" / ".." / ".." / "secret.png"), "caption": nasty})
+    page = report.add_section(root, root / STAGES[1][0], section).read_text()
+    assert "<script>alert" not in page and "&lt;script&gt;alert(1)" in page and "onerror='x" not in page
+    assert "c2VjcmV0" not in page  # "secret" in base 64
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "says"),
+    [
+        (NeuroFaceError("a\n  b"), 1, "error: a b"),
+        (OSError(28, "No space left on device", "/d/x.npy"), 1, "No space left on device: /d/x.npy. Free space there"),
+        (PermissionError(13, "Permission denied", "/d"), 1, "Permission denied: /d. Change its permissions"),
+        (MemoryError(), 1, "the memory is full. Lower N_JOBS"),
+        (KeyboardInterrupt(), 1, "stopped. What is finished is kept"),
+    ],
+)
+def test_what_a_person_can_mend_is_one_line_and_exit_code_1(raised, code, says):
+    with pytest.raises(SystemExit) as end, errors_in_one_line():
+        raise raised
+    assert isinstance(end.value.code, str) and says in end.value.code and "\n" not in end.value.code.strip()
+
+
+@pytest.mark.parametrize("number", STAGES)
+def test_a_wrong_call_is_exit_code_2(number, tiny):
+    done = run_here(number, tiny.config, "--nonsense")
+    assert done.returncode == 2 and done.stderr.startswith("usage: python ") and not done.stdout
+
+
+# ---------------------------------------------------------------- twice the same
+
+
+@pytest.mark.parametrize("number", STAGES if FULL else [8])
+def test_a_script_run_twice_makes_the_same_files(tiny, tmp_path, number):
+    """``make test-full`` tries all; of the others the short suite knows from reruns after a kill, in test_killed."""
+    root, config = copy_of(tiny, tmp_path)
+    shutil.rmtree(root / STAGES[number][0])
+    done = run(number, config) if FULL else run_here(number, config)
+    assert done.returncode == 0, done.stderr
+    assert not differing(root / STAGES[number][0], tiny.root / STAGES[number][0])
