@@ -62,8 +62,8 @@ def main():
         )
         write_npy(study.regions_file, regions)
     if cfg.ATTRIBUTION_BASELINE == "training mean" or "baselines" in cfg.ATTRIBUTION_CHECKS:
-        models = [int(model) for model in study.samples["model"].unique()]
-        stage.each(study.baselines.write_mean, models, lambda k: study.baselines.mean_file(k).exists(), "mean windows")
+        mean_file = study.baselines.mean_file
+        stage.each(study.baselines.write_mean, study.models, lambda k: mean_file(k).exists(), "mean windows")
 
     windows = study.samples.groupby(["subject", "movie", "label"], sort=False)
     units = [(*key, method) for method in cfg.ATTRIBUTION_METHODS for key, _ in windows]
@@ -84,13 +84,14 @@ class Study:
     def __init__(self, stage: Stage, cfg):
         self.cfg, self.folder, self.X_file = cfg, stage.folder, stage.folder_of(2) / "X.npy"
         self.mask_file = stage.folder_of(1) / "group_mask.nii.gz"
-        self.models = stage.folder_of(3)
-        self.samples = read_table(self.models / cfg.HELD_OUT_SPLIT / "predictions.tsv")
+        folds = stage.folder_of(3) / cfg.HELD_OUT_SPLIT
+        self.samples = read_table(folds / "predictions.tsv")
         self.samples["row"] = np.arange(len(self.samples))  # predictions.tsv keeps the order of X.npy
         self.samples["model"] = self.samples["fold"]
         if cfg.EXPLAIN == "best fold":
-            folds = read_json(self.models / cfg.HELD_OUT_SPLIT / "metrics.json")["folds"]
-            self.samples["model"] = max(folds, key=lambda fold: fold["accuracy"])["fold"]
+            scores = read_json(folds / "metrics.json")["folds"]
+            self.samples["model"] = max(scores, key=lambda fold: fold["accuracy"])["fold"]
+        self.models = {k: model_file(folds.parent, folds.name, k) for k in self.samples["model"].unique()}
         self.baselines = Baselines(
             self.X_file, self.samples, self.folder / "baselines", cfg.ATTRIBUTION_DRAWS, cfg.SEED
         )
@@ -105,9 +106,6 @@ class Study:
 
     def check_file(self, method: str) -> Path:
         return self.folder / "checks" / f"{method}.json"
-
-    def model_file(self, model: int) -> Path:
-        return model_file(self.models, self.cfg.HELD_OUT_SPLIT, model)
 
     def recipe(self, method: str) -> Recipe:
         cfg = self.cfg
@@ -134,7 +132,7 @@ class Study:
             create_npy(partial, (len(mine), *X.shape[1:]))
         maps = np.lib.format.open_memmap(partial, mode="r+")
         for model, windows in mine.groupby("model"):  # model by model, so that each is loaded once
-            explainer = explainer_of(self.model_file(model), *X.shape[1:], self.recipe(method))
+            explainer = explainer_of(self.models[model], *X.shape[1:], self.recipe(method))
             windows = windows[~windows["window"].isin(pd.concat(finished)["window"] if finished else [])]
             for start in range(0, len(windows), explainer.windows_at_once):
                 batch = windows.iloc[start : start + explainer.windows_at_once]
@@ -170,7 +168,7 @@ class Study:
         cfg, X = self.cfg, open_npy(self.X_file)
         groups = self.samples.groupby("label")
         chosen = pd.concat(g.sample(min(cfg.CHECK_WINDOWS // 2, len(g)), random_state=cfg.SEED) for _, g in groups)
-        networks = {model: load_network(self.model_file(model), *X.shape[1:]) for model in chosen["model"].unique()}
+        networks = {model: load_network(self.models[model], *X.shape[1:]) for model in chosen["model"].unique()}
         recipe, kind = self.recipe(method), cfg.ATTRIBUTION_BASELINE
         checker = Checker(X, chosen, networks, recipe, self.baselines.of, kind, cfg.SEED)
         found = {"windows": len(chosen)}

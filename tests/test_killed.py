@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from conftest import FULL, ROOT, copy_of, differing, popen_arguments, run, run_here, write_config
 
-from neuroface import attribution
+from neuroface import explainers
 from neuroface.files import PARTIAL, STAGES, completeness_file, read_json
 from neuroface.provenance import STAMP
 
@@ -103,7 +103,7 @@ def test_script_4_killed_twice_at_its_worst_moments(tiny, tmp_path, monkeypatch)
     table = completeness_file(target)
     table.rename(table.with_name(f"{PARTIAL}journal-{table.name}"))
     with monkeypatch.context() as patch:
-        patch.setattr(attribution, "integrated_gradients", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        patch.setattr(explainers.Explainer, "__call__", lambda *_: os.kill(os.getpid(), signal.SIGINT))
         stopped = run_here(4, config)
     assert stopped.returncode == 1 and "stopped" in stopped.stderr
     done = run_here(4, config)
