@@ -71,9 +71,10 @@ def main():
 
     if "labels" in cfg.ATTRIBUTION_CHECKS:
         stage.each(study.train_on_shuffled_labels, [study.shuffled_file], Path.exists, "networks on shuffled labels")
-    stage.each(study.check, cfg.ATTRIBUTION_METHODS, lambda m: study.check_file(m).exists(), "methods checked")
+    if cfg.ATTRIBUTION_CHECKS:
+        stage.each(study.check, cfg.ATTRIBUTION_METHODS, lambda m: study.check_file(m).exists(), "methods checked")
     files = {method: [study.file(unit) for unit in units if unit[-1] == method] for method in cfg.ATTRIBUTION_METHODS}
-    checks = {method: study.look_at_all(files[method]) | read_json(study.check_file(method)) for method in files}
+    checks = {method: study.findings(method, files[method]) for method in files}
     write_json(stage.folder / "checks.json", checks)
     stage.finish(f"attributions of {len(study.samples):,} windows", describe(stage.folder, files, checks, cfg))
 
@@ -185,14 +186,14 @@ class Study:
                 found[name] = checker.labels(load_network(self.shuffled_file, *X.shape[1:]))
         write_json(self.check_file(method), found)
 
-    def look_at_all(self, files: list[Path]) -> dict:
-        """What all maps of a method tell: completeness and, in the demo, whether they find the planted regions."""
+    def findings(self, method: str, files: list[Path]) -> dict:
+        """Of the checks on a few windows, and of all maps: completeness and, in the demo, whether they find the truth."""
         found = {"completeness": completeness(pd.concat(map(read_table, map(completeness_file, files))))}
         if self.cfg.DATASET == "demo":
             mask, _ = read_mask(self.mask_file)
             planted, _ = read_mask(Path(self.cfg.DATASET_DIR) / "truth" / "face_rois.nii.gz")
             found["planted_truth"] = truth_score(map(open_npy, files), planted[mask])
-        return found
+        return found | (read_json(self.check_file(method)) if self.cfg.ATTRIBUTION_CHECKS else {})
 
 
 if __name__ == "__main__":
