@@ -46,12 +46,12 @@ def peak_gb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9  # macOS counts bytes
 
 
-def compare(script: str, cases: list[str], folder: Path, repeats: int) -> dict[str, dict]:
+def compare(script: str, cases: list[str], folder: Path, repeats: int, keys: tuple[str, ...] = KEYS) -> dict[str, dict]:
     """Measure ``python script --one CASE FOLDER`` for each case: the cases in turn, ``repeats`` rounds of all of them.
 
     Returns
     -------
-    case → medians of "seconds" and "peak_gb", or "error".
+    case → medians of what the child printed under ``keys``, or "error".
     """
     rounds: dict[str, list[dict]] = {case: [] for case in cases}
     for _ in range(repeats):
@@ -59,7 +59,7 @@ def compare(script: str, cases: list[str], folder: Path, repeats: int) -> dict[s
             rounds[case].append(_in_own_process([script, "--one", case, str(folder)]))
     return {
         case: next((r for r in results if "error" in r), None)
-        or {key: statistics.median(r[key] for r in results) for key in KEYS}
+        or {key: statistics.median(r[key] for r in results) for key in keys}
         for case, results in rounds.items()
     }
 

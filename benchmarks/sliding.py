@@ -11,21 +11,15 @@ compiles it; ``s in all`` has reading, standardising and compiling in it.
 
 import argparse
 import json
-import os
-import platform
-import resource
-import subprocess
-import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import psutil
+from measure import compare, machine, peak_gb
 
-ROOT = Path(__file__).parent.parent
 WINDOW_TRS, BATCH = 10, 20
+KEYS = ("per_volume_s", "total_s", "peak_gb")
 FULL_VOXELS, FULL_SIDE = 41_489, 85
 
 
@@ -33,6 +27,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--voxels", type=int, default=FULL_VOXELS)
     parser.add_argument("--trs", type=int, default=1000)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.trs < 3 * BATCH:
@@ -40,34 +35,26 @@ def main():
     if args.one:
         print(json.dumps(measure(args.one[0], Path(args.one[1]))))
         return
-    print(f"{cpu()}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 1e9:.0f} GB; Python")
-    print(f"{platform.python_version()}, TensorFlow {version('tensorflow')}, Keras {version('keras')}. Reproduce:")
+    print(f"{machine('tensorflow', 'keras')}. Medians of {args.repeats}. Reproduce:")
     print(f"`python benchmarks/sliding.py --voxels {args.voxels} --trs {args.trs}`\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        write_run(Path(folder), args.voxels, args.trs)
-        half = Path(folder, "half")
+        whole, half = Path(folder), Path(folder, "half")
         half.mkdir()
+        write_run(whole, args.voxels, args.trs)
         write_run(half, args.voxels, args.trs // 2)
-        print(
-            "| sliding | volumes | s per volume | ratio | s in all | ratio | peak GB |\n|---|---|---|---|---|---|---|"
-        )
-        first = None
-        for kind, where, n in (
-            ("plain", folder, args.trs),
-            ("shared", folder, args.trs),
-            ("shared", half, args.trs // 2),
-        ):
-            result = run_child(kind, where)
-            first = first or result
-            each = f"{result['per_volume_s']:.4f} | {first['per_volume_s'] / result['per_volume_s']:.1f}×"
-            whole = f"{result['total_s']:.1f} | " + (
-                f"{first['total_s'] / result['total_s']:.1f}×" if n == args.trs else ""
-            )
-            print(f"| {kind} | {n} | {each} | {whole} | {result['peak_gb']:.2f} |", flush=True)
-        plain, shared = (np.load(Path(folder, f"{kind}.npy")) for kind in ("plain", "shared"))
-    print(
-        f"\nLargest difference between their logits: {np.nanmax(np.abs(plain - shared)):.1e} (SD {np.nanstd(plain):.2f})."
-    )
+        both = compare(__file__, ["plain", "shared"], whole, args.repeats, KEYS)
+        shorter = compare(__file__, ["shared"], half, 1, KEYS)["shared"]
+        print("| sliding | volumes | s per volume | × shared | s in all | × shared | peak GB |")
+        print("|---|---|---|---|---|---|---|")
+        for kind, result in both.items():
+            ratios = {key: f"{result[key] / both['shared'][key]:.1f}" for key in KEYS[:2]}
+            each = f"{result['per_volume_s']:.4f} | {ratios['per_volume_s']}"
+            total = f"{result['total_s']:.1f} | {ratios['total_s']}"
+            print(f"| {kind} | {args.trs} | {each} | {total} | {result['peak_gb']:.2f} |")
+        each, total = f"{shorter['per_volume_s']:.4f}", f"{shorter['total_s']:.1f}"
+        print(f"| shared | {args.trs // 2} | {each} | | {total} | | {shorter['peak_gb']:.2f} |")
+        plain, shared = (np.load(whole / f"{kind}.npy") for kind in both)
+    print(f"\nLargest difference of their logits: {np.nanmax(np.abs(plain - shared)):.1e} (SD {np.nanstd(plain):.2f}).")
 
 
 def write_run(folder: Path, n_voxels: int, n_trs: int) -> None:
@@ -91,15 +78,6 @@ def write_run(folder: Path, n_voxels: int, n_trs: int) -> None:
             file.write((1000 + 100 * rng.standard_normal(side**3, dtype=np.float32)).astype(np.int16).tobytes())
 
 
-def run_child(kind: str, folder) -> dict:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow")}
-    command = [sys.executable, __file__, "--one", kind, str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit("out of memory" if done.returncode == -9 else done.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def measure(kind: str, folder: Path) -> dict:
     """In the child: predict the run, save its logits."""
     from neuroface.backend import keras
@@ -113,17 +91,16 @@ def measure(kind: str, folder: Path) -> dict:
     logits, per_volume = {"plain": plain, "shared": shared}[kind](folder / "run.nii", mask, affine, model)
     total = time.monotonic() - began
     np.save(folder / f"{kind}.npy", logits)
-    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return {"per_volume_s": float(np.median(per_volume[1:])), "total_s": total, "peak_gb": peak / 1e9}
+    return {"per_volume_s": float(np.median(per_volume[1:])), "total_s": total, "peak_gb": peak_gb()}
 
 
 def plain(file, mask, affine, model):
-    from neuroface.bold import read_masked, zscore
+    from scipy.stats import zscore
+
+    from neuroface.bold import read_masked
     from neuroface.network import logit_network, predict_logits
 
-    matrix = read_masked(file, mask, affine)
-    zscore(matrix)
+    matrix = zscore(read_masked(file, mask, affine), axis=1)
     windows = np.lib.stride_tricks.sliding_window_view(matrix, WINDOW_TRS, axis=1).transpose(1, 0, 2)
     logit_model, logits, seconds = logit_network(model), np.full(matrix.shape[1], np.nan), []
     for start in range(0, len(windows), BATCH):
@@ -153,12 +130,6 @@ def shared(file, mask, affine, model):
         statistics.add(part)
     volumes = stream_masked(file, mask, affine, predictor.batch)
     return slide(predictor, map(statistics.standardize, volumes)), seconds
-
-
-def cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    return names[0].split(":")[1].strip() if names else platform.processor()
 
 
 if __name__ == "__main__":

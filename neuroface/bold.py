@@ -10,7 +10,7 @@ import numpy as np
 from neuroface import NeuroFaceError
 from neuroface.files import DAMAGED_GZIP, igzip
 
-CHUNK_BYTES = 4 * 2**20  # of the decompressed file, and of what zscore takes at once: fits the processor's cache
+CHUNK_BYTES = 4 * 2**20  # of the decompressed file: fits the processor's cache
 SECONDS_PER = {8: 1.0, 16: 1e-3, 24: 1e-6}  # NIfTI's codes for s, ms, µs
 PACKED = 1032  # deflate makes nothing smaller than by this factor
 
@@ -188,30 +188,6 @@ def mean_of_maps(files: list[Path], mask: np.ndarray, affine: np.ndarray) -> np.
     for file in files:
         total = total + read_masked(file, mask, affine).astype(np.float64)
     return (total / len(files)).astype(np.float32)
-
-
-def zscore(matrix: np.ndarray) -> int:
-    """Bring every voxel to mean 0 and SD 1 over the run, in place; constant voxels become 0.
-
-    Parameters
-    ----------
-    matrix : (n_voxels, n_trs) float32, changed. Sums run in float64, a block of voxels at a time.
-
-    Returns
-    -------
-    How many voxels were constant.
-    """
-    constant, rows = 0, max(1, CHUNK_BYTES // (8 * matrix.shape[1]))
-    for start in range(0, len(matrix), rows):
-        single = matrix[start : start + rows]
-        block = single.astype(np.float64)
-        block -= block.mean(axis=1, keepdims=True)
-        sd = np.sqrt(np.einsum("ij,ij->i", block, block) / block.shape[1])[:, None]
-        flat = sd <= 1e-7 * np.maximum(single.max(axis=1), -single.min(axis=1))[:, None]
-        constant += int(flat.sum())
-        block *= np.where(flat, 0, 1 / np.where(flat, 1, sd))
-        single[:] = block
-    return constant
 
 
 def is_gzip(path: Path) -> bool:

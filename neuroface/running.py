@@ -4,15 +4,15 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-CONSTANT = 1e-7  # as in neuroface.bold.zscore: an SD this small beside the signal is rounding
+CONSTANT = 1e-7  # an SD this small beside the signal is rounding
 
 
 class RunningStatistics:
     """Mean and SD per voxel, without the volumes they are of.
 
     Sums run in float64 over the distance from the first volume, so that they do not cancel where the signal is far from
-    zero (Chan, Golub & LeVeque 1983, Am. Stat. 37:242). After all volumes of a run :meth:`standardize` gives what
-    :func:`neuroface.bold.zscore` gives, to rounding.
+    zero (Chan, Golub & LeVeque 1983, Am. Stat. 37:242). After all volumes of a run :meth:`standardize` gives their
+    z-scores; a voxel that never changes gets 0.
     """
 
     def __init__(self):

@@ -50,14 +50,6 @@ def test_windows_are_slices_of_the_run(tmp_path, series, mask, monkeypatch, stan
     np.testing.assert_allclose(windows, [run[:, t : t + 10] for t in STARTS], atol=1e-6 * (standardize == "zscore"))
 
 
-def test_windows_equal_those_of_the_matrix_that_script_8_uses(tmp_path, series, mask):
-    path, _ = series
-    extract_windows(tmp_path / "w.npy", path, mask, AFFINE, STARTS, 10, "zscore")
-    matrix = bold.read_masked(path, mask, AFFINE)
-    bold.zscore(matrix)
-    np.testing.assert_allclose(np.load(tmp_path / "w.npy"), [matrix[:, t : t + 10] for t in STARTS], atol=1e-6)
-
-
 @pytest.mark.parametrize("split", [(1,) * 40, (13, 27), (40,)])
 def test_mean_and_sd_are_numpys_in_float64_where_sums_of_squares_cancel(split):
     run = (np.random.default_rng(0).standard_normal((40, 9)) + 1e4).astype(np.float32)

@@ -3,6 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy import stats
 
 from neuroface import bold
 from neuroface.running import RunningStatistics
@@ -15,13 +16,12 @@ def test_parts_standardise_as_the_whole_run(part):
     rng = np.random.default_rng(0)
     volumes = (1e4 + rng.standard_normal((50, 200)) * rng.uniform(0.1, 100, 200)).astype(np.float32)
     volumes[:, 5] = 1234.5  # never changes
-    whole = volumes.T.copy()
-    assert bold.zscore(whole) == 1
     statistics = RunningStatistics()
     for start in range(0, 50, part):
         statistics.add(volumes[start : start + part])
-    np.testing.assert_allclose(statistics.standardize(volumes), whole.T, atol=1e-6)
-    assert not statistics.standardize(volumes)[:, 5].any()
+    found, changing = statistics.standardize(volumes), np.arange(200) != 5
+    np.testing.assert_allclose(found[:, changing], stats.zscore(volumes[:, changing].astype(np.float64)), atol=1e-5)
+    assert not found[:, 5].any()
 
 
 @pytest.fixture
