@@ -55,12 +55,13 @@ def save_figure(figure, path: Path, dpi: int = 150, also: tuple[str, ...] = ()) 
     ----------
     also : endings of vector copies for publication, e.g. (".pdf",), at 300 dots per inch where they hold pictures.
     """
-    with atomic(path) as partial:
-        figure.savefig(partial, dpi=dpi)
-    figure.set_layout_engine("none")  # the copies keep the places that were just found
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # places are found once for all copies
     for ending in also:
         with atomic(path.with_suffix(ending)) as partial:
             figure.savefig(partial, dpi=300, metadata={"CreationDate": None})  # same figure, same bytes
+    with atomic(path) as partial:  # last: where it is, its copies are
+        figure.savefig(partial, dpi=dpi)
     plt.close(figure)
 
 
