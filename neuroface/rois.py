@@ -84,7 +84,7 @@ def regions_in_mask(
 
 
 def read_region(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """A NIfTI region, any value above 0 inside, resampled (nearest neighbour) to the mask: (n_voxels,) bool.
+    """A NIfTI region of whole numbers, any above 0 inside, resampled (nearest neighbour) to the mask: (n_voxels,) bool.
 
     Raises
     ------
@@ -92,7 +92,11 @@ def read_region(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
         If less than half of the region's volume is found again in the mask: it then lies in another space, outside the
         mask, or is smaller than a voxel.
     """
-    region, own_affine = read_mask(path)
+    try:
+        region, own_affine = read_mask(path)
+    except NeuroFaceError as error:  # what is wrong is the same as with a mask, what to do is not
+        what = str(error).split(". ")[0]
+        raise NeuroFaceError(f"ROI_MASKS: {what}. Threshold or mend it, or take it out of ROI_MASKS.") from None
     source = nib.Nifti1Image(region.astype(np.uint8), own_affine)
     target = nib.Nifti1Image(mask.astype(np.uint8), affine)
     moved = resample_to_img(source, target, interpolation="nearest", force_resample=True, copy_header=True)

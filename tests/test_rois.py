@@ -82,7 +82,7 @@ def mask():
 def write_region(path, affine, shape, centre_mm, radius_mm):
     ijk = np.indices(shape).reshape(3, -1).T
     inside = np.linalg.norm(apply_affine(affine, ijk) - centre_mm, axis=1) <= radius_mm
-    nib.save(nib.Nifti1Image(inside.reshape(shape).astype(np.float32) * 2.5, affine), path)
+    nib.save(nib.Nifti1Image(inside.reshape(shape).astype(np.float32) * 2, affine), path)
     return path
 
 
@@ -103,6 +103,15 @@ def test_a_region_that_the_mask_does_not_hold_is_refused(tmp_path, mask, centre,
     mask[10, 10, 10] = False  # where the smallest one lies
     with pytest.raises(NeuroFaceError, match="far.nii.gz covers .* mm³, of which the group mask holds"):
         read_region(path, mask, AFFINE)
+
+
+def test_a_probability_map_is_no_region(tmp_path, mask):
+    nib.save(nib.Nifti1Image(np.full(mask.shape, 0.3, np.float32), AFFINE), tmp_path / "soft.nii.gz")
+    with pytest.raises(
+        NeuroFaceError, match=r"^ROI_MASKS: .*soft.nii.gz .* 0.3.* take it out of ROI_MASKS\.$"
+    ) as error:
+        read_region(tmp_path / "soft.nii.gz", mask, AFFINE)
+    assert "EXCLUDE" not in str(error.value)
 
 
 def test_random_regions_are_the_voxels_nearest_to_a_voxel(mask):
