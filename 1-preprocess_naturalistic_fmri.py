@@ -106,12 +106,9 @@ def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
     bold.check_tr(run.bold, image, cfg.TR_S)
     if bold.header_tr_s(image) is None:
         print(f"  {run.name}: its header states no TR; TR_S = {cfg.TR_S:g} s is taken")
-    faces = windows.read_stretches(run.annotation, cfg.FACE_TRIAL_TYPES)
+    faces, others = windows.stretches_of(run.annotation, cfg.FACE_TRIAL_TYPES, cfg.NOFACE_TRIAL_TYPES)
     if not len(faces):
         stage.leave_out(run.name, f"no event of FACE_TRIAL_TYPES = {cfg.FACE_TRIAL_TYPES} in {run.annotation.name}")
-    others = None
-    if cfg.NOFACE_TRIAL_TYPES:  # type by type: a house block that follows a cat block is a stretch of its own
-        others = np.concatenate([windows.read_events(run.annotation, (kind,)) for kind in cfg.NOFACE_TRIAL_TYPES])
     table = windows.window_table(faces, others, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S)
     kept = windows.read_censor(run.censor, shape[3])
     past_end = table["first_tr"] + cfg.WINDOW_TRS > len(kept)

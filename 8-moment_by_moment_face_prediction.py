@@ -152,9 +152,7 @@ def on_every_tr(logit: np.ndarray, run: Run, window_trs: int) -> np.ndarray:
 
 
 def on_the_clock(logit: np.ndarray, run: Run, cfg) -> pd.DataFrame:
-    faces, others = windows.read_stretches(run.annotation, cfg.FACE_TRIAL_TYPES), None
-    if cfg.NOFACE_TRIAL_TYPES:
-        others = np.concatenate([windows.read_events(run.annotation, (kind,)) for kind in cfg.NOFACE_TRIAL_TYPES])
+    faces, others = windows.stretches_of(run.annotation, cfg.FACE_TRIAL_TYPES, cfg.NOFACE_TRIAL_TYPES)
     return clock.timeline(
         logit, faces, others, cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS, cfg.PREDICTION_AT, cfg.MIN_STRETCH_S
     )

@@ -28,6 +28,7 @@ DEMO: dict[str, object] = {
     "N_PERMUTATIONS": 200,
     "IG_STEPS": 30,
     "ATTRIBUTION_CHECKS": ("steps", "baselines", "weights", "deletion", "labels"),
+    "VARIANCE_FWHM_MM": 16.0,
     "PLOT_INTERVAL_S": (100.0, 500.0),
     "N_JOBS": 2,
 }
@@ -144,6 +145,24 @@ CHECK_WINDOWS: int = 8
 SPACE: str = "MNI"
 # Face regions outlined in the figures: name, hemisphere, centre (MNI mm), radius, source.
 ROI_FILE: str = "masks/face_rois.tsv"
+# Regions of your own beside them: NIfTI files in the BOLD data's space, e.g. ("masks/my_ffa.nii.gz",). They are resampled
+# to the group mask; one that is not found there stops the script.
+ROI_MASKS: tuple[str, ...] = ()
+# Random regions of the same size that each region's share of attribution is compared with.
+N_RANDOM_REGIONS: int = 2000
+# Sign flips of the test across people. All of them are taken, and p is exact, where there are no more (up to 14 people).
+N_FLIPS: int = 10000
+# What is flipped together: "person", or "movie", all viewers of a film, which allows for what they share because they saw
+# the same seconds. Each film then counts once: with 4 films no p is below 0.125, with NNDb's 10 none below 0.002.
+FLIP_TOGETHER: str = "person"
+# Smoothing (FWHM, mm) of the variance that the test divides by; 0: none, the plain t. With fewer than about 20 people a
+# variance from one voxel alone is noise, and two or three voxels are a good width. It takes time with many people.
+VARIANCE_FWHM_MM: float = 0.0
+# Uncorrected p from which voxels and seconds form clusters.
+CLUSTER_FORMING_P: float = 0.001
+# Maps to hold beside the network's: "haufe", the pattern of the linear model of script 3; "glm", where BOLD follows the
+# faces (reads the BOLD files again). Not in the paper.
+REFERENCE_MAPS: tuple[str, ...] = ("haufe", "glm")
 
 # ---------------------------------------------------------------- 8-moment_by_moment_face_prediction.py
 # Where in its window a prediction speaks: 0 = the first second, 0.5 = the middle, 1 = the end.

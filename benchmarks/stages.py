@@ -13,7 +13,6 @@ import argparse
 import runpy
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import measure
 import numpy as np
@@ -150,7 +149,7 @@ def mean_ours(folder: Path) -> None:
 
     def work():
         mask, affine = read_mask(folder / "mask.nii.gz")
-        mean = mean_of_maps(sorted(folder.glob("map-*.nii.gz")), mask, affine)
+        mean, _ = mean_of_maps(sorted(folder.glob("map-*.nii.gz")), mask, affine)
         write_map(folder / "ours-mean.nii.gz", mean, mask, affine, 1.0)
 
     measure.timed(work)
@@ -193,15 +192,16 @@ def figure_plain(folder: Path) -> None:
 def figure_ours(folder: Path) -> None:
     from neuroface.bold import read_mask, read_masked
     from neuroface.rois import read_rois
-
-    script = runpy.run_path(str(measure.ROOT / "7-visualize_IG_surface_maps.py"))
+    from neuroface.surface import load_hemispheres, project
+    from neuroface.surface_figures import draw_surfaces
 
     def work():
         mask, affine = read_mask(folder / "mask.nii.gz")
         rois = read_rois(measure.ROOT / "masks" / "face_rois.tsv")
-        hemispheres = script["load_hemispheres"](rois, mask, affine)
-        values = script["project"](read_masked(folder / "group.nii.gz", mask, affine), hemispheres)
-        script["draw"](values, hemispheres, "map", "face", SimpleNamespace(TR_S=1.0), folder / "ours.png")
+        hemispheres = load_hemispheres(rois, mask, affine)
+        values = project(read_masked(folder / "group.nii.gz", mask, affine), hemispheres)
+        seconds = [str(second) for second in range(values["left"].shape[1])]
+        draw_surfaces(values, hemispheres, seconds, "map", "logit", folder / "ours.png", copies=())
 
     measure.timed(work)
 

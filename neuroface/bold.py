@@ -182,12 +182,17 @@ def read_masked(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def mean_of_maps(files: list[Path], mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Mean (n_voxels, n_trs) float32 over 4D maps, in the mask only: summed in float64, one file in memory at a time."""
-    total = 0.0
+def mean_of_maps(files: list[Path], mask: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over 4D maps, and mean of their absolute values: (n_voxels, n_trs) float32 each, in the mask only.
+
+    Summed in float64, so that the order of files does not matter; one file in memory at a time.
+    """
+    total, absolute = 0.0, 0.0
     for file in files:
-        total = total + read_masked(file, mask, affine).astype(np.float64)
-    return (total / len(files)).astype(np.float32)
+        matrix = read_masked(file, mask, affine).astype(np.float64)
+        total = total + matrix
+        absolute = absolute + np.abs(matrix)
+    return tuple((part / len(files)).astype(np.float32) for part in (total, absolute))
 
 
 def is_gzip(path: Path) -> bool:

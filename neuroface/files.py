@@ -59,9 +59,19 @@ def brain_map_file(folder: Path, attributions: Path, window: int) -> Path:
     return folder / attributions.parent.name / f"{stem}_window-{window}_{method}.nii.gz"
 
 
-def average_file(folder: Path, who: str, label: str, method: str) -> Path:
-    """``6-averages/<sub or "group">_label-<label>_<method>.nii.gz``."""
-    return folder / f"{who}_label-{label}_{method}.nii.gz"
+def average_file(folder: Path, who: str, label: str, method: str, kind: str = "") -> Path:
+    """``6-averages/<sub or "group">_label-<label>_<method>.nii.gz``; ``kind`` "_absolute": of absolute values."""
+    return folder / f"{who}_label-{label}_{method}{kind}.nii.gz"
+
+
+def contrast_file(folder: Path, contrast: str, method: str, what: str) -> Path:
+    """``6-averages/group_contrast-<contrast>_<method>_<what>``, e.g. ``group_contrast-face_ig_t.nii.gz``."""
+    return folder / f"group_contrast-{contrast}_{method}_{what}"
+
+
+def reference_file(folder: Path, who: str, which: str) -> Path:
+    """``6-averages/<sub or "group">_reference-<haufe or glm>.nii.gz``."""
+    return folder / f"{who}_reference-{which}.nii.gz"
 
 
 def model_file(folder: Path, split: str, fold: int) -> Path:

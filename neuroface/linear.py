@@ -59,13 +59,54 @@ def decision_values(kernel: np.ndarray, labels: np.ndarray, folds: list[Fold]) -
     """
     values = np.full(labels.shape, np.nan)
     for fold in folds:
-        best = _separation(labels[fold.validation], _fit_predict(kernel, labels, fold.train, fold.validation)).argmax(
-            axis=0
-        )
-        everything = np.union1d(fold.train, fold.validation) if fold.validation is not fold.test else fold.train
-        outer = _fit_predict(kernel, labels, everything, fold.test)
+        best = _best_penalty(kernel, labels, fold)
+        outer = _fit_predict(kernel, labels, _everything(fold), fold.test)
         values[fold.test] = np.take_along_axis(outer, best[None, None, :], axis=0)[0]
     return values
+
+
+def linear_pattern(X: np.ndarray, label: np.ndarray, folds: list[Fold]) -> np.ndarray:
+    """Activation pattern (n_voxels, window_trs) float64 of the ridge classifiers; X is read twice, in parts."""
+    weights, pattern = pattern_weights(window_kernel(window_features(X, "window")), label, folds), 0.0
+    for start in range(0, len(X), 16):
+        part = slice(start, start + 16)
+        pattern = pattern + np.tensordot(weights[part], X[part], axes=1)
+    return pattern
+
+
+def pattern_weights(kernel: np.ndarray, label: np.ndarray, folds: list[Fold]) -> np.ndarray:
+    """Weights (n,) of the windows whose weighted sum is the activation pattern of the ridge classifiers.
+
+    What a linear model weighs need not be what the class moves: a voxel may serve to cancel noise. The pattern says which
+    voxels rise with the model's decision: cov(X, d) / SD(d), d its decision values on the windows that it was fitted to
+    (Haufe et al. 2014, NeuroImage 87:96). As d is a sum over windows, so is the pattern, and cov(X) is never made.
+
+    Parameters
+    ----------
+    kernel : (n, n), from :func:`window_kernel`. label : (n,) of 0 and 1.
+
+    Returns
+    -------
+    (n,) float64, the mean over folds; the pattern ``weights @ X.reshape(n, -1)`` is in units of X per SD of d.
+    """
+    weights, labels = np.zeros(len(label)), np.asarray(label)[:, None]
+    for fold in folds:
+        rows = _everything(fold)
+        decision = _fit_predict(kernel, labels, rows, rows)[_best_penalty(kernel, labels, fold)[0], :, 0]
+        decision = decision - decision.mean()
+        weights[rows] += decision / decision.std(ddof=1) / (len(rows) - 1) / len(folds)
+    return weights
+
+
+def _everything(fold: Fold) -> np.ndarray:
+    """Rows that the final fit of a fold may use."""
+    return np.union1d(fold.train, fold.validation) if fold.validation is not fold.test else fold.train
+
+
+def _best_penalty(kernel: np.ndarray, labels: np.ndarray, fold: Fold) -> np.ndarray:
+    """Index into PENALTIES for each labelling, chosen on the inner validation set."""
+    values = _fit_predict(kernel, labels, fold.train, fold.validation)
+    return _separation(labels[fold.validation], values).argmax(axis=0)
 
 
 def _fit_predict(kernel: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:

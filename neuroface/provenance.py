@@ -5,10 +5,14 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
+import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+
+import psutil
 
 from neuroface import NeuroFaceError, __version__
 from neuroface.files import PARTIAL, read_json
@@ -26,10 +30,15 @@ ROOT = Path(__file__).parent.parent
 def stamped(cfg, name: str):
     """A setting as the stamp holds it; a file by its place beside config.py, so that a study may move, and its content."""
     value = getattr(cfg, name, None)
+    if name == "ROI_MASKS":
+        value = [_file_stamp(file) for file in value]
     if name.endswith("_FILE") and value:
-        content = sha256(Path(value))[:8] if Path(value).is_file() else "missing"
-        value = f"{os.path.relpath(value, ROOT)} ({content})"
+        value = _file_stamp(value)
     return json.loads(json.dumps(value))  # as JSON gives it back, so that a stamp compares equal after a round trip
+
+
+def _file_stamp(path: str) -> str:
+    return f"{os.path.relpath(path, ROOT)} ({sha256(Path(path))[:8] if Path(path).is_file() else 'missing'})"
 
 
 def read_stamp(folder: Path) -> dict:
@@ -54,6 +63,16 @@ def git_commit() -> str | None:
     except OSError:
         return None  # no git on this machine
     return out.stdout.strip() or None
+
+
+def machine() -> str:
+    """This machine in words: processor, cores, memory, system; whether the backend saw a GPU, if the script used one."""
+    info = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
+    words = [model.group(1) if model else platform.processor() or platform.machine(), f"{os.cpu_count()} cores"]
+    words += [f"{psutil.virtual_memory().total / 1e9:.0f} GB", platform.system()]
+    backend = sys.modules.get("neuroface.backend")
+    return ", ".join(words + (["GPU" if backend.HAS_GPU else "no GPU"] if backend else []))
 
 
 # ---------------------------------------------------------------- files

@@ -1,16 +1,21 @@
 """``report.html``: one self-contained page that every script adds its section to."""
 
 import base64
+import io
 import json
 from pathlib import Path
 
 import jinja2
 import matplotlib
 from matplotlib import pyplot as plt
+from PIL import Image
 
 from neuroface.files import STAGES, atomic, write_json
+from neuroface.methods_text import differences, facts_of, methods_paragraph
 
 matplotlib.use("Agg")  # figures go to files, on machines without a screen too
+matplotlib.rcParams |= {"pdf.fonttype": 42, "svg.fonttype": "none"}  # text stays text in vector copies
+LARGE_BYTES = 300_000  # of a PNG; the page stays small enough to send
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
@@ -35,13 +40,27 @@ class Section:
         self.blocks.append({"kind": "table", "columns": columns, "rows": rows, "caption": caption})
 
     def figure(self, path: Path, caption: str) -> None:
-        """A PNG inside the run's folder, embedded when the page is written; ``caption`` says how to read it."""
+        """A PNG or GIF inside the run's folder, embedded when the page is written; ``caption`` says how to read it."""
         self.blocks.append({"kind": "figure", "path": str(path), "caption": caption})
 
+    def page(self, path: Path, caption: str) -> None:
+        """A self-contained HTML page inside the run's folder, embedded as a frame."""
+        self.blocks.append({"kind": "page", "path": str(path), "caption": caption})
 
-def save_figure(figure, path: Path, dpi: int = 150) -> None:
-    """Write a matplotlib figure as PNG, whole or not at all, and close it."""
-    with atomic(path) as partial:
+
+def save_figure(figure, path: Path, dpi: int = 150, also: tuple[str, ...] = ()) -> None:
+    """Write a matplotlib figure as PNG, whole or not at all, and close it.
+
+    Parameters
+    ----------
+    also : endings of vector copies for publication, e.g. (".pdf",), at 300 dots per inch where they hold pictures.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # places are found once for all copies
+    for ending in also:
+        with atomic(path.with_suffix(ending)) as partial:
+            figure.savefig(partial, dpi=300, metadata={"CreationDate": None})  # same figure, same bytes
+    with atomic(path) as partial:  # last: where it is, its copies are
         figure.savefig(partial, dpi=dpi)
     plt.close(figure)
 
@@ -58,7 +77,7 @@ def add_section(root: Path, folder: Path, section: Section) -> Path:
     The path of ``report.html``.
     """
     for block in section.blocks:
-        if block["kind"] == "figure":
+        if "path" in block:
             block["path"] = str(Path(block["path"]).relative_to(root))
     write_json(folder / "report.json", {"title": section.title, "lead": section.lead, "blocks": section.blocks})
     return _render(root)
@@ -73,20 +92,46 @@ def _render(root: Path) -> Path:
         if stamp.exists():
             stamps.append(json.loads(stamp.read_text()))
     settings = {name: value for stamp in stamps for name, value in stamp["settings"].items()}
+    done = {number for number, (_, script) in STAGES.items() for s in stamps if s["script"] == script and s["finished"]}
+    methods = None
+    if {1, 2} <= done and (root / "2-dataset" / "samples.tsv").is_file():
+        commit, versions = stamps[-1]["commit"] or "unknown", stamps[-1]["versions"]
+        methods = methods_paragraph(settings, facts_of(root), done, versions, commit)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.globals["embed"] = lambda path: _embed(root, path)
+    environment.globals["embed"] = lambda name: _embed(root, name)
+    environment.globals["shown"] = _shown
+    environment.globals["content"] = lambda name: path.read_text() if (path := _stored(root, name, ".html")) else ""
     page = environment.from_string(TEMPLATE.read_text()).render(
-        run=root.name, sections=sections, settings=sorted(settings.items()), stamps=stamps
-    )
+        run=root.name, sections=sections, settings=sorted(settings.items()), stamps=stamps,
+        differences=differences(settings), methods=methods,
+    )  # fmt: skip
     target = root / "report.html"
     with atomic(target) as partial:
         partial.write_text(page)
     return target
 
 
-def _embed(root: Path, name: str) -> str:
-    """A figure as text; empty where there is none, or where a stored name leads out of the run's folder."""
+def _shown(value) -> str:
+    """A setting as config.py would write it, without quotes and brackets."""
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value)) or "none"
+    return "none" if value is None or value == "" else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _stored(root: Path, name: str, *kinds: str) -> Path | None:
+    """A file that a section names; None where there is none, or where a stored name leads out of the run's folder."""
     path = (root / name).resolve()
-    if not (path.is_relative_to(root.resolve()) and path.suffix == ".png" and path.is_file()):
+    return path if path.is_relative_to(root.resolve()) and path.suffix in kinds and path.is_file() else None
+
+
+def _embed(root: Path, name: str) -> str:
+    """A picture as text; a large PNG as WebP, a fifth of its size and sharp enough for a screen."""
+    path = _stored(root, name, ".png", ".gif")
+    if path is None:
         return ""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    kind, content = path.suffix.removeprefix("."), path.read_bytes()
+    if kind == "png" and len(content) > LARGE_BYTES:
+        kind, smaller = "webp", io.BytesIO()
+        Image.open(path).convert("RGB").save(smaller, "webp", quality=90)
+        content = smaller.getvalue()
+    return f"data:image/{kind};base64," + base64.b64encode(content).decode()

@@ -1,11 +1,15 @@
-"""Regions as spheres around published coordinates."""
+"""Regions: spheres around published coordinates, NIfTI files, random ones of the same size; and what lies in them."""
 
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
+from nilearn.image import resample_to_img
+from scipy.spatial import cKDTree
 
 from neuroface import NeuroFaceError
+from neuroface.bold import read_mask
 
 COLUMNS = ["roi", "hemisphere", "x_mm", "y_mm", "z_mm", "radius_mm", "source"]
 
@@ -55,3 +59,99 @@ def sphere_labels(points_mm: np.ndarray, rois: pd.DataFrame) -> np.ndarray:
 def voxel_positions_mm(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Centres (n_voxels, 3) of the mask's voxels in mm, in C order."""
     return np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]
+
+
+def regions_in_mask(
+    mask: np.ndarray, affine: np.ndarray, rois: pd.DataFrame | None, files: tuple[str, ...] = ()
+) -> dict[str, np.ndarray]:
+    """Voxels (n_voxels,) bool of every region that has some in the mask, spheres first.
+
+    Parameters
+    ----------
+    rois : table of :func:`read_rois`; a voxel belongs to the nearest sphere. None: no spheres.
+    files : NIfTI regions of the user's own.
+
+    Returns
+    -------
+    {"left FFA": …, "my_region": …}
+    """
+    regions = {}
+    if rois is not None:
+        label = sphere_labels(voxel_positions_mm(mask, affine), rois)
+        regions = {f"{row.hemisphere} {row.roi}": label == number for number, row in enumerate(rois.itertuples(), 1)}
+    regions |= {Path(file).name.split(".nii")[0]: read_region(Path(file), mask, affine) for file in files}
+    return {name: voxels for name, voxels in regions.items() if voxels.any()}
+
+
+def read_region(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """A NIfTI region of whole numbers, any above 0 inside, resampled (nearest neighbour) to the mask: (n_voxels,) bool.
+
+    Raises
+    ------
+    NeuroFaceError
+        If less than half of the region's volume is found again in the mask: it then lies in another space, outside the
+        mask, or is smaller than a voxel.
+    """
+    try:
+        region, own_affine = read_mask(path)
+    except NeuroFaceError as error:  # what is wrong is the same as with a mask, what to do is not
+        what = str(error).split(". ")[0]
+        raise NeuroFaceError(f"ROI_MASKS: {what}. Threshold or mend it, or take it out of ROI_MASKS.") from None
+    source = nib.Nifti1Image(region.astype(np.uint8), own_affine)
+    target = nib.Nifti1Image(mask.astype(np.uint8), affine)
+    moved = resample_to_img(source, target, interpolation="nearest", force_resample=True, copy_header=True)
+    voxels = np.asarray(moved.dataobj)[mask] > 0
+    before_mm3 = region.sum() * abs(np.linalg.det(own_affine[:3, :3]))
+    after_mm3 = voxels.sum() * abs(np.linalg.det(affine[:3, :3]))
+    if not region.any() or after_mm3 < before_mm3 / 2:
+        raise NeuroFaceError(
+            f"ROI_MASKS: {path} covers {before_mm3:,.0f} mm³, of which the group mask holds {after_mm3:,.0f} mm³. Is it in "
+            f"the space of the BOLD data? Transform it, or take it out of ROI_MASKS."
+        )
+    return voxels
+
+
+def random_regions(positions_mm: np.ndarray, n_voxels: int, n_regions: int, seed: int) -> np.ndarray:
+    """Regions as large as one to be judged: the ``n_voxels`` voxels nearest to a random one; (n_regions, n_voxels)."""
+    centres = np.random.default_rng(seed).integers(len(positions_mm), size=n_regions)
+    return cKDTree(positions_mm).query(positions_mm[centres], k=np.arange(1, n_voxels + 1))[1]
+
+
+def shares(size: np.ndarray, voxels: np.ndarray) -> np.ndarray:
+    """Share of each second's total that lies in some voxels.
+
+    Parameters
+    ----------
+    size : (n_people, n_voxels, n_trs), absolute attribution. voxels : (n_voxels,) bool, or (n_regions, n) indices.
+
+    Returns
+    -------
+    (n_people, n_trs), or the mean over people (n_regions, n_trs).
+    """
+    total = size.sum(axis=1, dtype=np.float64)
+    if voxels.ndim == 1:
+        return size[:, voxels].sum(axis=1, dtype=np.float64) / total
+    return (size / total[:, None]).mean(axis=0)[voxels].sum(axis=1)
+
+
+def find_peaks(size: np.ndarray, positions_mm: np.ndarray, n: int, apart_mm: float) -> list[tuple[int, int]]:
+    """Voxel and second of the largest values above 0, no two nearer than ``apart_mm``; at most ``n``, largest first.
+
+    Parameters
+    ----------
+    size : (n_voxels, n_trs).
+    """
+    second = size.argmax(axis=1)
+    height, peaks = size.max(axis=1), []
+    while len(peaks) < n and height.max() > 0:
+        voxel = int(height.argmax())
+        peaks.append((voxel, int(second[voxel])))
+        height[np.linalg.norm(positions_mm - positions_mm[voxel], axis=1) < apart_mm] = 0
+    return peaks
+
+
+def nearest_region(position_mm: np.ndarray, rois: pd.DataFrame) -> tuple[str, float]:
+    """Name of the sphere whose centre is nearest, and its distance in mm."""
+    distance = np.linalg.norm(rois[["x_mm", "y_mm", "z_mm"]].to_numpy(float) - position_mm, axis=1)
+    nearest = rois.iloc[int(distance.argmin())]
+    return f"{nearest['hemisphere']} {nearest['roi']}", float(distance.min())

@@ -66,6 +66,12 @@ LIMITS = {
     "ATTRIBUTION_CHECKS": tuple[Literal["steps", "baselines", "weights", "deletion", "labels"], ...],
     "CHECK_WINDOWS": Annotated[int, Field(ge=2)],
     "SPACE": Literal["MNI", "native"],
+    "N_RANDOM_REGIONS": Annotated[int, Field(ge=1)],
+    "N_FLIPS": Annotated[int, Field(ge=20)],  # fewer allow no p of 0.05
+    "FLIP_TOGETHER": Literal["person", "movie"],
+    "VARIANCE_FWHM_MM": Annotated[float, Field(ge=0)],
+    "CLUSTER_FORMING_P": Annotated[float, Field(gt=0, lt=0.5)],
+    "REFERENCE_MAPS": tuple[Literal["haufe", "glm"], ...],
     "PREDICTION_AT": Annotated[float, Field(ge=0, le=1)],
     "MIN_SHIFT_S": Annotated[float, Field(ge=0)],
     "FOLLOW_BASELINE_TRS": Annotated[int, Field(ge=2)],  # one volume has no SD
@@ -172,6 +178,7 @@ def load_settings(config: str | Path, experiment: str | Path | None = None) -> S
         for name in ("DATASET_DIR", "DATA_DIR", "ROI_FILE", "MASK_FILE", "PARCEL_FILE")
         if getattr(settings, name) is not None
     }
+    folders["ROI_MASKS"] = tuple(str(config.parent / file) for file in settings.ROI_MASKS)
     return SimpleNamespace(**(settings.model_dump() | folders))  # a plain object reaches worker processes as it is
 
 

@@ -147,6 +147,7 @@ class Stage:
                 "left_out": [list(row) for row in self.left_out],
                 "seconds": round(time.monotonic() - self._started, 1),
                 "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "machine": provenance.machine(),
             }
             write_json(self._stamp_file, self._stamp)
         if self.left_out:

@@ -1,9 +1,41 @@
 """From volume to cortical surface to pixels."""
 
 import numpy as np
+from nilearn.datasets import load_fsaverage, load_fsaverage_data
 from scipy import sparse
 
+from neuroface.rois import sphere_labels
+
 N_DEPTHS = 10  # samples between pial and white surface, as in nilearn
+
+
+def load_hemispheres(rois, mask: np.ndarray, affine: np.ndarray) -> dict[str, dict]:
+    """Per hemisphere: inflated vertices (n, 3), faces (m, 3), sulcal depth (n,), face region of each vertex (n,).
+
+    And ``projection`` (n, n_voxels): the mean of a map between pial and white surface.
+    """
+    meshes, sulcal = load_fsaverage("fsaverage5"), load_fsaverage_data(mesh="fsaverage5", data_type="sulcal")
+    hemispheres = {}
+    for side in ("left", "right"):
+        inflated, pial = meshes["inflated"].parts[side], meshes["pial"].parts[side]
+        hemispheres[side] = {
+            "vertices": inflated.coordinates,
+            "faces": inflated.faces,
+            "sulcal": np.asarray(sulcal.data.parts[side]).ravel(),
+            "region": sphere_labels(pial.coordinates, rois),  # where a vertex is in MNI, not on the inflated mesh
+            "projection": projection_matrix(
+                pial.coordinates, meshes["white_matter"].parts[side].coordinates, mask, affine
+            ),
+        }
+    return hemispheres
+
+
+def project(matrix: np.ndarray, hemispheres: dict) -> dict[str, np.ndarray]:
+    """A map (n_voxels, n_columns) on each hemisphere: (n_vertices, n_columns), NaN outside the mask."""
+    values = {side: hemisphere["projection"] @ matrix for side, hemisphere in hemispheres.items()}
+    for side, hemisphere in hemispheres.items():
+        values[side][hemisphere["projection"].getnnz(axis=1) == 0] = np.nan
+    return values
 
 
 def projection_matrix(pial: np.ndarray, white: np.ndarray, mask: np.ndarray, affine: np.ndarray) -> sparse.csr_matrix:

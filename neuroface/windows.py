@@ -75,6 +75,16 @@ def _checked(rows: np.ndarray, path: Path) -> np.ndarray:
     return merge_overlaps(rows)
 
 
+def stretches_of(
+    path: Path, face_types: tuple[str, ...], other_types: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Stretches with a face, and those that count as no face; None where that is all the rest."""
+    others = None
+    if other_types:  # type by type: a house block that follows a cat block is a stretch of its own
+        others = np.concatenate([read_events(path, (kind,)) for kind in other_types])
+    return read_stretches(path, face_types), others
+
+
 def merge_overlaps(stretches: np.ndarray) -> np.ndarray:
     """Sort stretches and join those that overlap or touch: the face never left the screen.
 

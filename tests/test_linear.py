@@ -79,3 +79,37 @@ def test_planted_signal_is_found_and_noise_is_not(X):
         kernel = linear.window_kernel(linear.window_features(data, "window"))
         accuracy[name] = np.mean((linear.decision_values(kernel, y[:, None], folds)[:, 0] > 0) == y)
     assert accuracy["planted"] > 0.9 and accuracy["noise"] < 0.7
+
+
+def test_pattern_is_haufes_whatever_the_number_of_features(X, monkeypatch):
+    """cov(X) w / SD(X w) with the (n_features, n_features) covariance and ridge's weights, mean over folds."""
+    monkeypatch.setattr(linear, "PENALTIES", (0.3,))
+    y = (np.arange(N) % 2).astype(np.int8)
+    folds = [
+        Fold(k, np.flatnonzero(part != k), np.flatnonzero(part == k)[:10], np.flatnonzero(part == k), "window")
+        for part in [np.random.default_rng(3).integers(1, 4, N)]
+        for k in (1, 2, 3)
+    ]
+    flat, expected = X.reshape(N, -1).astype(float), 0.0
+    for fold in folds:
+        rows = np.union1d(fold.train, fold.validation)
+        centred = flat[rows] - flat[rows].mean(axis=0)
+        alpha = 0.3 * np.linalg.eigvalsh(centred @ centred.T).mean()
+        target = np.where(y[rows] == 1, 1 / y[rows].sum(), -1 / (1 - y[rows]).sum())
+        weights = Ridge(alpha=alpha, fit_intercept=False).fit(centred, target).coef_
+        expected += np.cov(flat[rows], rowvar=False) @ weights / (centred @ weights).std(ddof=1) / 3
+    pattern = linear.linear_pattern(X, y, folds)
+    np.testing.assert_allclose(pattern, expected.reshape(VOXELS, TRS), rtol=1e-3, atol=1e-5)
+
+
+def test_pattern_shows_the_signal_where_weights_show_noise_too():
+    """Haufe et al. 2014, their first example: a voxel that only holds the noise of another gets a weight, no pattern."""
+    rng = np.random.default_rng(0)
+    y = (np.arange(400) % 2).astype(np.int8)
+    noise = rng.standard_normal(400)
+    X = np.stack([y - 0.5 + noise, noise], axis=1)[:, :, None].astype(np.float32)
+    fold = Fold(1, np.arange(0, 300), np.arange(300, 350), np.arange(350, 400), "window")
+    first, second = linear.linear_pattern(X, y, [fold])[:, 0]
+    weights = Ridge(alpha=1e-2).fit(X[:350, :, 0], y[:350]).coef_
+    assert abs(weights[1]) > 0.8 * abs(weights[0])
+    assert first > 0.4 and abs(second) < 0.1

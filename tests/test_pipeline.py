@@ -264,7 +264,8 @@ def test_a_missing_input_names_the_script_to_run(tiny, tmp_path):
 def test_the_report_is_one_file_that_needs_no_network(tiny):
     page = (tiny.root / "report.html").read_text()
     images = re.findall(r'<img src="([^"]*)"', page)
-    assert len(images) >= 10 and all(src.startswith("data:image/png;base64,") and len(src) > 5000 for src in images)
+    embedded = re.compile("data:image/(png|webp|gif);base64,")
+    assert len(images) >= 20 and all(embedded.match(src) and len(src) > 5000 for src in images)
     assert not re.search(r'(src|href)="https?:', page) and "<script" not in page
     for folder, _ in STAGES.values():
         assert f'id="{folder}"' in page

@@ -85,7 +85,7 @@ def test_inputs_are_hashed_on_demand_and_compared_afterwards(tiny, tmp_path, cap
     series.write_bytes(packed)
     assert provenance.fingerprint(series) == stored[name]["fingerprint"]
     problems = manifest.check_run(root, inputs=True, dataset=tmp_path / "moved")
-    assert len(problems) == 2 and all(f"{series} has changed" in problem for problem in problems)
+    assert len(problems) == 3 and all(f"{series} has changed" in problem for problem in problems)
     series.unlink()
     assert all(f"{series} is gone" in p for p in manifest.check_run(root, inputs=True, dataset=tmp_path / "moved"))
 
@@ -108,11 +108,8 @@ def test_a_rerun_that_makes_nothing_reads_no_unchanged_result_again(tiny, tmp_pa
     monkeypatch.setattr(provenance, "sha256", lambda path: read.append(path.name) or sha256(path))
     before = read_json(root / STAGES[6][0] / "settings.json")
     assert run_here(6, config).returncode == 0
-    assert set(read) <= {
-        "peaks.tsv",
-        "roi_shares.tsv",
-        "face_rois.tsv",
-    }  # written anew each time; ROI_FILE is a setting
+    anew = {"peaks.tsv", "roi_shares.tsv", "roi_shares_ig.png", "map_correlations.tsv"}  # written each time
+    assert set(read) <= anew | {"face_rois.tsv"}  # ROI_FILE is a setting
     assert read_json(root / STAGES[6][0] / "settings.json") == before
 
 
@@ -131,6 +128,8 @@ OTHER = {  # a value that differs from the tiny study's
     "IG_ENGINE": "deepexplain", "IG_TOLERANCE": 0.1, "OCCLUSION_REGIONS": "rois", "OCCLUSION_CUBE_MM": 9.0,
     "OCCLUSION_TRS": 2, "PARCEL_FILE": "masks/other.nii.gz", "ATTRIBUTION_CHECKS": (), "CHECK_WINDOWS": 4,
     "IG_STEPS": 17, "SPACE": "native", "ROI_FILE": "masks/other.tsv",
+    "ROI_MASKS": ("masks/other.nii.gz",), "N_RANDOM_REGIONS": 99, "N_FLIPS": 99, "FLIP_TOGETHER": "movie",
+    "VARIANCE_FWHM_MM": 0.0, "CLUSTER_FORMING_P": 0.01, "REFERENCE_MAPS": ("glm",),
     "PREDICTION_AT": 1.0, "MIN_SHIFT_S": 10.0,
 }  # fmt: skip
 

@@ -1,0 +1,161 @@
+"""The methods paragraph follows the settings, every one of them, and cites what it names."""
+
+import ast
+import re
+
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from neuroface.files import STAGES
+from neuroface.methods_text import PAPER, REFERENCES, differences, methods_paragraph
+from neuroface.provenance import stamped
+from neuroface.settings import load_settings
+
+FACTS = {"people": 85, "films": 10, "face": 1803, "noface": 1802, "voxels": 41489, "flips": [10000], "units": 85}
+VERSIONS = {"neuroface": "1.2.3", "tensorflow": "2.21.0", "keras": "3.15.0", "nilearn": "0.14.1"}
+ALL = set(STAGES)
+# A setting → another value of it, as stamped; and what must be set beside it for the difference to matter.
+OTHER = {
+    "DATASET": ("nndb-v1", {}),
+    "SEED": (43, {}),
+    "EXCLUDE": (["sub-7"], {}),
+    "TR_S": (1.5, {}),
+    "LAG_S": (5.0, {}),
+    "WINDOW_TRS": (8, {}),
+    "MIN_STRETCH_S": (12.0, {}),
+    "STANDARDIZE": ("none", {}),
+    "BALANCE": ("none", {}),
+    "MASK_THRESHOLD": (0.5, {}),
+    "MASK_FILE": ("masks/own.nii.gz (abc)", {}),
+    "FACE_TRIAL_TYPES": (["face", "smile"], {"DATASET": "bids"}),
+    "NOFACE_TRIAL_TYPES": (["house"], {"DATASET": "bids"}),
+    "BIDS_FILTER": ("space-MNI", {"DATASET": "bids"}),
+    "NNDB_VARIANT": ("blur_censor", {"DATASET": "nndb-v2"}),
+    "CV_SPLITS": (["subject"], {}),
+    "N_FOLDS": (7, {}),
+    "EMBARGO_TRS": (3, {"CV_SPLITS": ["event"]}),
+    "SELECTION": ("paper", {}),
+    "CNN_FILTERS": ([1, 2, 3], {}),
+    "CNN_DENSE_UNITS": (17, {}),
+    "EPOCHS": (151, {}),
+    "BATCH_SIZE": (6, {}),
+    "LEARNING_RATE": ([0.005, 0.01], {}),
+    "BASELINES": (["linear"], {}),
+    "N_PERMUTATIONS": (77, {}),
+    "N_PERMUTATIONS_CNN": (5, {}),
+    "HELD_OUT_SPLIT": ("window", {}),
+    "ATTRIBUTION_METHODS": (["occlusion"], {}),
+    "EXPLAIN": ("best fold", {}),
+    "IG_RULE": ("midpoint", {}),
+    "IG_STEPS": (31, {}),
+    "ATTRIBUTION_BASELINE": ("training mean", {}),
+    "ATTRIBUTION_DRAWS": (3, {"ATTRIBUTION_BASELINE": "other class"}),
+    "SMOOTHGRAD_DRAWS": (5, {}),
+    "SMOOTHGRAD_NOISE": (0.3, {"SMOOTHGRAD_DRAWS": 5}),
+    "IG_ENGINE": ("deepexplain", {}),
+    "IG_TOLERANCE": (0.02, {"IG_STEPS": "auto"}),
+    "OCCLUSION_REGIONS": ("rois", {"ATTRIBUTION_METHODS": ["occlusion"]}),
+    "OCCLUSION_CUBE_MM": (9.0, {"ATTRIBUTION_METHODS": ["occlusion"]}),
+    "PARCEL_FILE": (
+        "masks/own.nii.gz (abc)",
+        {"ATTRIBUTION_METHODS": ["occlusion"], "OCCLUSION_REGIONS": "parcels"},
+    ),
+    "OCCLUSION_TRS": (2, {"ATTRIBUTION_METHODS": ["occlusion"]}),
+    "ATTRIBUTION_CHECKS": (["deletion"], {}),
+    "CHECK_WINDOWS": (20, {}),
+    "SPACE": ("native", {}),
+    "ROI_FILE": ("masks/own.tsv (abc)", {}),
+    "ROI_MASKS": (["masks/ffa.nii.gz (abc)"], {}),
+    "N_RANDOM_REGIONS": (99, {}),
+    "FLIP_TOGETHER": ("movie", {}),
+    "VARIANCE_FWHM_MM": (9.0, {}),
+    "CLUSTER_FORMING_P": (0.02, {}),
+    "REFERENCE_MAPS": (["glm"], {}),
+    "PREDICTION_AT": (0.25, {}),
+    "MIN_SHIFT_S": (44.0, {}),
+}
+# Say nothing about the method: names; how many flips were made is a fact; the precision that "auto" chose is the machine's.
+SILENT = {"RUN_NAME", "N_FLIPS", "PRECISION"}
+
+
+def stamped_by(numbers) -> set[str]:
+    """Names that these scripts stamp, from their source."""
+    names = {"DATASET", "RUN_NAME"}
+    for number in numbers:
+        source = (ROOT / STAGES[number][1]).read_text().replace("  # fmt: skip", "")
+        (stamped,) = re.findall(r"^SETTINGS = (\(.*?\))$", source, re.M | re.S)
+        names |= set(ast.literal_eval(stamped))
+    return names
+
+
+@pytest.fixture(scope="module")
+def settings():
+    """Every setting that a script stamps, at config.py's value."""
+    cfg = load_settings(ROOT / "config.py", None)
+    return {name: stamped(cfg, name) for name in stamped_by(STAGES)}
+
+
+def paragraph(settings, done=ALL, facts=FACTS):
+    return methods_paragraph(settings, facts, done, VERSIONS, "abc1234")
+
+
+def test_every_stamped_setting_is_tried_here(settings):
+    assert set(OTHER) | SILENT == set(settings)
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_its_sentence_follows_its_setting(settings, name):
+    value, beside = OTHER[name]
+    before, _ = paragraph(settings | beside)
+    after, _ = paragraph(settings | beside | {name: value})
+    assert before != after
+    shown = value if isinstance(value, list) else [value]
+    if name in ("EXCLUDE", "LAG_S", "N_FOLDS", "CNN_FILTERS", "EPOCHS", "IG_STEPS", "IG_RULE", "LEARNING_RATE", "SEED"):
+        for part in shown:
+            text = f"{part:g}" if isinstance(part, float) else str(part)
+            assert text in after and (text not in before or len(text) < 2)
+
+
+def test_a_script_that_has_not_run_is_not_spoken_of(settings):
+    text, references = paragraph(settings, {1, 2})
+    assert "41,489 voxels" in text and "1,803 face and 1,802 no-face" in text and "Adam" not in text
+    assert len(references) == 1  # nilearn
+    for number, word in {3: "Adam", 4: "Integrated Gradients", 6: "sign flips", 7: "fsaverage5", 8: "rotating"}.items():
+        assert word in paragraph(settings, {1, 2, number})[0] and word not in text
+    untested = {name: fact for name, fact in FACTS.items() if name not in ("flips", "units")}
+    assert "sign flips" not in paragraph(settings, {1, 2, 6}, untested)[0]
+
+
+@pytest.mark.parametrize("last", range(2, 9))
+def test_it_needs_only_what_the_finished_scripts_stamp(settings, last):
+    done = set(range(1, last + 1))
+    text, _ = paragraph({name: settings[name] for name in stamped_by(done)}, done)
+    assert text == paragraph(settings, done)[0]
+
+
+def test_what_is_cited_is_listed_and_nothing_else(settings):
+    nndb = settings | {"DATASET": "nndb-v1", "ATTRIBUTION_METHODS": ["ig", "gradient-x-input", "occlusion"]}
+    nndb |= {"IG_ENGINE": "deepexplain", "ATTRIBUTION_BASELINE": "other class", "SMOOTHGRAD_DRAWS": 4}
+    text, references = paragraph(nndb)
+    table = pd.read_csv(REFERENCES, sep="\t")
+    assert references == list(table["reference"])
+    assert all(key in text for key in table["cited_as"])
+    for name, (value, beside) in OTHER.items():
+        text, references = paragraph(settings | beside | {name: value})
+        assert {row.reference for row in table.itertuples() if row.cited_as in text} == set(references)
+
+
+def test_the_papers_protocol_differs_from_the_paper_in_nothing(settings):
+    """PAPER against the other place that knows the paper's settings: experiments/nndb.py."""
+    cfg = load_settings(ROOT / "config.py", ROOT / "experiments" / "nndb.py")
+    values = {name: stamped(cfg, name) for name in settings}
+    assert differences(values) == []
+    assert differences(values | {"EPOCHS": 10, "N_RANDOM_REGIONS": 3}) == [("EPOCHS", 10, 150)]
+    assert set(PAPER) <= set(settings)
+
+
+def test_one_person_is_no_people_and_a_native_brain_has_no_face_regions(settings):
+    text, _ = paragraph(settings | {"SPACE": "native"}, facts=FACTS | {"people": 1, "films": 1})
+    assert "of 1 person who saw 1 film or task." in text
+    assert "face regions alone" in paragraph(settings)[0] and "face regions alone" not in text and "spheres" not in text

@@ -1,0 +1,101 @@
+"""The report in a browser that has no network: no error in its console, every image loads, it fits a phone."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from neuroface.report import LARGE_BYTES, Section, add_section
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+needs_browser = pytest.mark.skipif(not BROWSER, reason="needs chromium or google-chrome")
+LOOK = """<script>addEventListener("load", () => { document.title = JSON.stringify({
+  widths: [...document.images].map(image => image.complete && image.naturalWidth),
+  frames: [...document.querySelectorAll("iframe")].map(frame => frame.contentDocument.querySelectorAll("canvas").length),
+  page: document.documentElement.scrollWidth, window: innerWidth }) })</script>"""
+# What the interactive view says about itself, and what software rendering says about its speed.
+NO_ERROR = ("niivue-info", "GL Driver Message", "Automatic fallback to software WebGL")
+
+
+def look_at(page: str, folder: Path, width: int = 1200) -> tuple[dict, list[str]]:
+    """What the browser saw of a page, and what it complained about."""
+    file = folder / "page.html"
+    file.write_text(page.replace("</body>", f"{LOOK}</body>"))
+    done = subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--use-gl=angle", "--use-angle=swiftshader",
+         "--enable-unsafe-swiftshader", "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={folder / 'profile'}",
+         "--virtual-time-budget=10000", f"--window-size={width},20000", "--enable-logging=stderr", "--v=0", "--dump-dom",
+         file.as_uri()], capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line and not any(ok in line for ok in NO_ERROR)]
+    return json.loads(re.search("<title>(.*?)</title>", done.stdout).group(1).replace("&quot;", '"')), said
+
+
+@needs_browser
+def test_the_report_opens_without_network_and_without_an_error(tiny, tmp_path):
+    page = (tiny.root / "report.html").read_text()
+    seen, said = look_at(page, tmp_path)
+    assert said == []
+    assert len(seen["widths"]) == page.count("<img ") > 20 and min(seen["widths"]) > 300
+    assert seen["frames"] and min(seen["frames"]) >= 1, "the interactive view did not load"
+
+
+@needs_browser
+def test_the_report_fits_a_phone(tiny, tmp_path):
+    seen, _ = look_at((tiny.root / "report.html").read_text(), tmp_path, width=500)
+    assert seen["page"] <= seen["window"] == 500
+
+
+@needs_browser
+def test_a_broken_page_is_noticed(tmp_path):
+    page = '<html><body><img src="data:image/png;base64,AAAA"><script>missing()</script><img src="https://x.org/a.png"></body>'
+    seen, said = look_at(page, tmp_path)
+    assert seen["widths"] == [0, 0] and any("missing is not defined" in line for line in said)
+
+
+def test_the_report_is_small_enough_to_send(tiny):
+    assert (tiny.root / "report.html").stat().st_size < 15e6
+
+
+def test_it_ends_with_the_methods_and_says_what_differs_from_the_paper(tiny):
+    page = (tiny.root / "report.html").read_text()
+    last = page.split('<section id="methods">')[1]
+    for words in (
+        "8 people who saw 4 films",
+        "Integrated Gradients",
+        "16 steps",
+        "128 or 256 sign flips of 8 people",
+        "Nichols",
+    ):
+        assert words in last
+    different = page.split("Settings that are not the paper's")[1].split("</table>")[0]
+    rows = re.findall(r"<tr><td><code>(\w+)</code></td><td>(.*?)</td><td>(.*?)</td></tr>", different)
+    assert ("IG_STEPS", "16", "200") in rows and ("EPOCHS", "10", "150") in rows
+    assert not {"LAG_S", "WINDOW_TRS", "SEED"} & {name for name, *_ in rows}
+
+
+def test_every_script_says_when_and_on_what_it_ran(tiny):
+    table = (tiny.root / "report.html").read_text().split("When and with what")[1].split("</table>")[0]
+    rows = re.findall(r"<tr>(.*?)</tr>", table.replace("\n", " "))[1:]
+    assert len(rows) == 8 and all(re.search(r"\d+ cores, \d+ GB", row) for row in rows)
+    gpu = [row for row in rows if "GPU" in row]
+    assert len(gpu) == 3 and "3-train" in gpu[0] and "4-integrated" in gpu[1] and "8-moment" in gpu[2]
+
+
+def test_what_is_stored_is_escaped_and_large_pictures_shrink(tmp_path):
+    rng = np.random.default_rng(0)
+    noisy = np.kron(rng.integers(0, 255, (150, 200, 3)), np.ones((3, 3, 1))) + rng.integers(0, 9, (450, 600, 3))
+    (tmp_path / "1-windows").mkdir()
+    Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(tmp_path / "1-windows" / "large.png")
+    assert (tmp_path / "1-windows" / "large.png").stat().st_size > LARGE_BYTES
+    section = Section("<b>title</b>", "lead & more")
+    section.table(["<i>"], [["<script>"]], "caption")
+    section.figure(tmp_path / "1-windows" / "large.png", 'a "picture"')
+    page = add_section(tmp_path, tmp_path / "1-windows", section).read_text()
+    assert "<b>title" not in page and "<script>" not in page and "&lt;script&gt;" in page and "lead &amp; more" in page
+    assert "data:image/webp;base64," in page and len(page) < LARGE_BYTES
