@@ -19,6 +19,8 @@ except ImportError:  # no wheel for this machine: the standard library, at half 
     igzip, isal_zlib = gzip, zlib
 
 DAMAGED_GZIP = (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error)
+# Before 3.1 pandas rounds floats without this argument; since then it warns of it.
+EXACT_FLOATS = {"float_precision": "round_trip"} if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1) else {}
 # number → (folder under data/<RUN_NAME>/, script that fills it)
 STAGES = {
     1: ("1-windows", "1-preprocess_naturalistic_fmri.py"),
@@ -128,9 +130,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     text = dict.fromkeys(("subject", "movie", "run", "label", "event"), str)
     try:
-        table = pd.read_csv(
-            path, sep="\t", dtype=text, na_values=["n/a"], keep_default_na=False, float_precision="round_trip"
-        )
+        table = pd.read_csv(path, sep="\t", dtype=text, na_values=["n/a"], keep_default_na=False, **EXACT_FLOATS)
     except ValueError as error:  # pandas' own errors and UnicodeDecodeError are ValueErrors
         raise NeuroFaceError(
             f"{path} is not a table ({error}). Delete it and rerun the script that wrote it."
