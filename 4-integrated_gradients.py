@@ -8,6 +8,7 @@ Reads     1-windows/group_mask.nii.gz, 2-dataset/, 3-model/
 Writes    4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>.npy (n, n_voxels, WINDOW_TRS) float32
           4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>_completeness.tsv, a row per window
           4-attributions/checks.json: completeness, steps, baselines, random weights and labels, deletion, planted truth
+          4-attributions/summary_<method>.png; baselines/, checks/, occlusion_regions.npy: what these were made with
 Settings  HELD_OUT_SPLIT, ATTRIBUTION_METHODS, EXPLAIN, ATTRIBUTION_BASELINE, ATTRIBUTION_DRAWS, SMOOTHGRAD_DRAWS,
           SMOOTHGRAD_NOISE, IG_ENGINE, IG_RULE, IG_STEPS, IG_TOLERANCE, OCCLUSION_REGIONS, OCCLUSION_CUBE_MM, PARCEL_FILE,
           OCCLUSION_TRS, ROI_FILE, ATTRIBUTION_CHECKS, CHECK_WINDOWS; for the check "labels" those of script 3's training
@@ -23,6 +24,7 @@ from neuroface.attribution_baselines import KINDS, Baselines
 from neuroface.attribution_checks import Checker, completeness, truth_score
 from neuroface.attribution_report import describe
 from neuroface.bold import read_mask
+from neuroface.deepexplain import import_deepexplain
 from neuroface.explainers import Recipe, explainer_of
 from neuroface.files import (
     PARTIAL,
@@ -50,11 +52,16 @@ SETTINGS = (
     "SMOOTHGRAD_NOISE", "IG_ENGINE", "IG_RULE", "IG_STEPS", "IG_TOLERANCE", "OCCLUSION_REGIONS", "OCCLUSION_CUBE_MM",
     "PARCEL_FILE", "OCCLUSION_TRS", "ROI_FILE", "ATTRIBUTION_CHECKS", "CHECK_WINDOWS",
 )  # fmt: skip
+OF_OCCLUSION = ("OCCLUSION_REGIONS", "OCCLUSION_CUBE_MM", "PARCEL_FILE", "OCCLUSION_TRS", "ROI_FILE")
 
 
 def main():
     cfg = load_settings(Path(__file__).with_name("config.py"))
-    stage = Stage(4, cfg, SETTINGS, reads=(1, 2, 3))
+    stage = Stage(
+        4, cfg, SETTINGS, reads=(1, 2, 3), unused=() if "occlusion" in cfg.ATTRIBUTION_METHODS else OF_OCCLUSION
+    )
+    if cfg.IG_ENGINE == "deepexplain":
+        import_deepexplain()  # before any work: is it there?
     study = Study(stage, cfg)
     if "occlusion" in cfg.ATTRIBUTION_METHODS:
         regions = regions_to_occlude(
@@ -72,7 +79,7 @@ def main():
     if "labels" in cfg.ATTRIBUTION_CHECKS:
         stage.each(study.train_on_shuffled_labels, [study.shuffled_file], Path.exists, "networks on shuffled labels")
     if cfg.ATTRIBUTION_CHECKS:
-        stage.each(study.check, cfg.ATTRIBUTION_METHODS, lambda m: study.check_file(m).exists(), "methods checked")
+        stage.each(study.check, cfg.ATTRIBUTION_METHODS, study.is_checked, "methods checked")
     files = {method: [study.file(unit) for unit in units if unit[-1] == method] for method in cfg.ATTRIBUTION_METHODS}
     checks = {method: study.findings(method, files[method]) for method in files}
     write_json(stage.folder / "checks.json", checks)
@@ -107,6 +114,13 @@ class Study:
 
     def check_file(self, method: str) -> Path:
         return self.folder / "checks" / f"{method}.json"
+
+    def check_settings(self) -> dict:
+        return {"checks": list(self.cfg.ATTRIBUTION_CHECKS), "windows": self.cfg.CHECK_WINDOWS}
+
+    def is_checked(self, method: str) -> bool:
+        file = self.check_file(method)
+        return file.exists() and read_json(file)["settings"] == self.check_settings()
 
     def recipe(self, method: str) -> Recipe:
         cfg = self.cfg
@@ -172,7 +186,7 @@ class Study:
         networks = {model: load_network(self.models[model], *X.shape[1:]) for model in chosen["model"].unique()}
         recipe, kind = self.recipe(method), cfg.ATTRIBUTION_BASELINE
         checker = Checker(X, chosen, networks, recipe, self.baselines.of, kind, cfg.SEED)
-        found = {"windows": len(chosen)}
+        found = {"settings": self.check_settings(), "windows": len(chosen)}
         for name in cfg.ATTRIBUTION_CHECKS:
             if name == "steps" and method == "ig":
                 found[name] = checker.steps()
@@ -188,8 +202,12 @@ class Study:
 
     def findings(self, method: str, files: list[Path]) -> dict:
         """Of the checks on a few windows, and of all maps: completeness and, in the demo, whether they find the truth."""
-        found = {"completeness": completeness(pd.concat(map(read_table, map(completeness_file, files))))}
-        if self.cfg.DATASET == "demo":
+        tolerance = self.cfg.IG_TOLERANCE if method == "ig" and self.cfg.IG_STEPS == "auto" else None
+        found = {"completeness": completeness(pd.concat(map(read_table, map(completeness_file, files))), tolerance)}
+        chosen_by_hand = (
+            method == "occlusion" and self.cfg.OCCLUSION_REGIONS != "cubes"
+        )  # then there is nothing to find
+        if self.cfg.DATASET == "demo" and not chosen_by_hand:
             mask, _ = read_mask(self.mask_file)
             planted, _ = read_mask(Path(self.cfg.DATASET_DIR) / "truth" / "face_rois.nii.gz")
             found["planted_truth"] = truth_score(map(open_npy, files), planted[mask])

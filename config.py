@@ -110,17 +110,19 @@ EXPLAIN: str = "held-out"
 ATTRIBUTION_BASELINE: str = "zero"
 # How many of them, drawn anew for every window.
 ATTRIBUTION_DRAWS: int = 8
-# SmoothGrad: means over this many noisy copies of each window; 0: none, as in the paper. Time grows with it.
+# SmoothGrad: means over this many noisy copies of each window; 0: none, as in the paper. Time grows with it. With "other
+# class" a multiple of ATTRIBUTION_DRAWS.
 SMOOTHGRAD_DRAWS: int = 0
 # SD of that noise, in SDs of the window.
 SMOOTHGRAD_NOISE: float = 0.1
 # "keras": ours. "deepexplain": the paper's library, for comparison: same numbers, several times slower, TensorFlow only.
 IG_ENGINE: str = "keras"
 # Rule for the integral from baseline to window: "right" (the paper), "midpoint", "trapezoid", "gauss-legendre", or
-# "secant", which misses no kink of the network between two steps: the same map error with a fifth of the steps.
+# "secant", which misses no kink of the network between two steps: the same map error with a fifth of the steps (README).
 IG_RULE: str = "right"
-# Steps of the integral; with "secant", 20 are enough. "auto": doubled, window by window, until the completeness gap is
-# below IG_TOLERANCE (of the logit's change, or of 1 where that is smaller); not with "secant", whose gap is always near 0.
+# Steps of the integral; with "secant", 30 do what 150 do with "right". "auto": doubled, window by window, until the
+# completeness gap is below IG_TOLERANCE (of the logit's change, or of 1 where that is smaller), 1,024 at most; not with
+# "secant", whose gap is always near 0.
 IG_STEPS: int | str = 200
 # Largest completeness gap with IG_STEPS = "auto".
 IG_TOLERANCE: float = 0.01
@@ -137,7 +139,7 @@ OCCLUSION_TRS: int = 5
 # other baselines), "weights" (random weights, layer by layer from the top), "deletion" (voxels put back, the top ones
 # first), "labels" (a network trained on shuffled labels: costs one more fold of script 3).
 ATTRIBUTION_CHECKS: tuple[str, ...] = ("steps", "baselines", "weights", "deletion")
-# How many windows those tests take, half of them with a face.
+# How many windows those tests take, half of them with a face: an even number.
 CHECK_WINDOWS: int = 8
 
 # ---------------------------------------------------------------- 6 and 7, maps
@@ -150,7 +152,8 @@ ROI_FILE: str = "masks/face_rois.tsv"
 ROI_MASKS: tuple[str, ...] = ()
 # Random regions of the same size that each region's share of attribution is compared with.
 N_RANDOM_REGIONS: int = 2000
-# Sign flips of the test across people. All of them are taken, and p is exact, where there are no more (up to 14 people).
+# Sign flips of the test across people. All of them are taken, and p is exact, where there are no more (up to 14 people, 13
+# where only values above 0 are of interest).
 N_FLIPS: int = 10000
 # What is flipped together: "person", or "movie", all viewers of a film, which allows for what they share because they saw
 # the same seconds. Each film then counts once: with 4 films no p is below 0.125, with NNDb's 10 none below 0.002.
@@ -158,7 +161,7 @@ FLIP_TOGETHER: str = "person"
 # Smoothing (FWHM, mm) of the variance that the test divides by; 0: none, the plain t. With fewer than about 20 people a
 # variance from one voxel alone is noise, and two or three voxels are a good width. It takes time with many people.
 VARIANCE_FWHM_MM: float = 0.0
-# Uncorrected p from which voxels and seconds form clusters.
+# p, uncorrected and of the plain t, from which voxels and seconds form clusters.
 CLUSTER_FORMING_P: float = 0.001
 # Maps to hold beside the network's: "haufe", the pattern of the linear model of script 3; "glm", where BOLD follows the
 # faces (reads the BOLD files again). Not in the paper.

@@ -14,7 +14,7 @@ CHUNK = 64  # windows read at once for a mean
 
 @dataclass(frozen=True)
 class Baselines:
-    """Baselines from windows that the explaining model was trained on.
+    """Baselines from windows outside the explaining model's held-out fold.
 
     Parameters
     ----------
@@ -54,9 +54,8 @@ class Baselines:
             return np.load(self.mean_file(sample.model), allow_pickle=False)[None]
         rows = self._training_rows(sample.model)
         others = rows[(self.samples["label"] != sample.label).to_numpy()[rows]]
-        drawn = np.random.default_rng([self.seed, sample.row]).choice(
-            others, min(self.draws, len(others)), replace=False
-        )
+        few = len(others) < self.draws  # then some come twice
+        drawn = np.random.default_rng([self.seed, sample.row]).choice(others, self.draws, replace=few)
         return X[np.sort(drawn)]
 
     def _training_rows(self, model: int) -> np.ndarray:

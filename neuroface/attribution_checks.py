@@ -154,15 +154,20 @@ def alike(maps: np.ndarray, others: np.ndarray) -> dict:
     return {name: float(np.median(np.nan_to_num(r))) for name, r in (("pearson", signed), ("spearman_of_size", sizes))}
 
 
-def completeness(table: pd.DataFrame) -> dict:
+def completeness(table: pd.DataFrame, tolerance: float | None = None) -> dict:
     """How far attributions miss the change of the logit that they must sum to, relative to it, over all windows.
 
     Parameters
     ----------
     table : columns logit, logit_of_baseline, gap.
+    tolerance : of IG_STEPS = "auto": count the windows that missed it all the same.
     """
-    relative = (table["gap"] / (table["logit"] - table["logit_of_baseline"])).abs()
-    return {"windows": len(table), "median": float(relative.median()), "95 % below": float(relative.quantile(0.95))}
+    gained = table["logit"] - table["logit_of_baseline"]
+    relative = (table["gap"] / gained).abs()
+    found = {"windows": len(table), "median": float(relative.median()), "95 % below": float(relative.quantile(0.95))}
+    if tolerance is not None:
+        found["beyond_tolerance"] = int((table["gap"].abs() > tolerance * gained.abs().clip(lower=1)).sum())
+    return found
 
 
 def truth_score(maps: Iterable[np.ndarray], truth: np.ndarray) -> float:

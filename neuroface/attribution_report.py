@@ -28,6 +28,9 @@ def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict]
             median, most = f"{whole['median']:.2%}", f"{whole['95 % below']:.2%}"
             numbers |= {"median completeness gap": median, "95 % of gaps below": most}
             print(f"  completeness gap: median {median} of the logit's change, 95 % below {most}")
+        if missed := whole.get("beyond_tolerance"):
+            numbers["windows beyond IG_TOLERANCE after 1,024 steps"] = f"{missed:,}"
+            print(f"  {missed:,} windows still miss IG_TOLERANCE = {cfg.IG_TOLERANCE:g} after 1,024 steps")
         if "steps" in found:
             numbers["median map error"] = f"{found['steps']['map_error']['median']:.2%}"
         if "planted_truth" in found:

@@ -40,8 +40,7 @@ class DeepExplainGradients:
         self.steps = steps
         import tensorflow as tf
 
-        frozen = _frozen(logit_model)
-        graph, names = frozen.graph.as_graph_def(), (frozen.inputs[0].name, frozen.outputs[0].name)
+        graph, names = frozen_network(logit_model)
         session = tf.compat.v1.Session(graph=tf.Graph())
         with session.graph.as_default(), import_deepexplain()(session=session) as context:
             window, logit = tf.graph_util.import_graph_def(graph, return_elements=names)
@@ -74,11 +73,12 @@ def import_deepexplain():
     return DeepExplain
 
 
-def _frozen(logit_model: keras.Model):
-    """The network as one function, its weights as constants."""
+def frozen_network(logit_model: keras.Model) -> tuple:
+    """The network as a graph definition, its weights as constants; names of its input and its logit."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     call = tf.function(lambda window: logit_model(window, training=False))
     shape = tf.TensorSpec((None, *logit_model.input_shape[1:]), tf.float32)
-    return convert_variables_to_constants_v2(call.get_concrete_function(shape))
+    frozen = convert_variables_to_constants_v2(call.get_concrete_function(shape))
+    return frozen.graph.as_graph_def(), (frozen.inputs[0].name, frozen.outputs[0].name)

@@ -83,8 +83,10 @@ class Explainer:
             they miss of the difference of the logits) and steps (of the path that took most).
         """
         maps, parts = np.empty((len(samples), *X.shape[1:]), dtype=np.float32), []
-        for start in range(0, len(samples), self.windows_at_once):
-            part = samples.iloc[start : start + self.windows_at_once]
+        n_baselines = len(baselines_of(next(samples.itertuples())))
+        at_once = max(1, self.windows_at_once // max(n_baselines, self.recipe.smooth_draws))
+        for start in range(0, len(samples), at_once):
+            part = samples.iloc[start : start + at_once]
             maps[start : start + len(part)], figures = self._explain(X, part, baselines_of)
             parts.append(pd.DataFrame({"row": part["row"].to_numpy()} | figures))
         return maps, pd.concat(parts, ignore_index=True)
@@ -94,7 +96,7 @@ class Explainer:
         n_paths = max(starts.shape[1], self.recipe.smooth_draws)
         starts = starts[:, np.arange(n_paths) % starts.shape[1]].reshape(-1, *X.shape[1:])
         ends = np.concatenate([self._noisy(X[row], row, n_paths) for row in samples["row"]])
-        batch = min(self.recipe.batch, 2 * self.windows_at_once * n_paths)  # one shape, so that nothing is traced twice
+        batch = min(self.recipe.batch, 2 * max(self.windows_at_once, n_paths))  # one shape: nothing is traced twice
         logits = predict_logits(self.logit_model, np.concatenate([ends, starts]), batch).reshape(
             2, len(samples), n_paths
         )

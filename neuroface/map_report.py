@@ -79,7 +79,16 @@ def describe_regions(section: Section, folder: Path, shares: pd.DataFrame, cfg) 
         + (f"{row.random_mean:.2%}", f"{row.p:.4f}")
         for row in shares[shares["second"] == "all"].itertuples()
     ]
-    columns = ["method", "label", "region", "voxels", "share", "95 % interval over people", "random regions", "p"]
+    columns = [
+        "method",
+        "label",
+        "region",
+        "voxels",
+        "share",
+        "95 % interval over people",
+        "random regions",
+        "p, uncorrected",
+    ]
     section.table(
         columns,
         rows,

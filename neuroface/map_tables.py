@@ -78,9 +78,12 @@ def share_rows(
     """
     rows, people = [], list(range(len(size)))
     for name, voxels in regions.items():
-        each = shares(size, voxels)
-        null = shares(size, random_regions(positions_mm, int(voxels.sum()), n_random, seed))
-        each, null = (np.column_stack([part, part.mean(axis=1)]) for part in (each, null))
+        random = random_regions(positions_mm, int(voxels.sum()), n_random, seed)
+        # A window's share is of its own total: a second with more attribution counts for more.
+        parts = [
+            [shares(part, where) for part in (size, size.sum(axis=2, keepdims=True))] for where in (voxels, random)
+        ]
+        each, null = map(np.column_stack, parts)
         mean, low, high = mean_over_people(each, people)
         for column in range(each.shape[1]):
             second = f"{column * tr_s:g}" if column < size.shape[2] else "all"

@@ -7,6 +7,8 @@ import numpy as np
 from nilearn.image import resample_to_img
 
 from neuroface import NeuroFaceError
+from neuroface.bold import open_image
+from neuroface.files import DAMAGED_GZIP
 from neuroface.network import predict_logits
 from neuroface.rois import read_rois, sphere_labels, voxel_positions_mm
 
@@ -44,13 +46,20 @@ def cubes(positions_mm: np.ndarray, edge_mm: float) -> np.ndarray:
 
 def parcels(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Labels (n_voxels,) of a NIfTI parcellation at the mask's voxels, nearest neighbour."""
+    image = open_image(Path(path))
     try:
-        image = nib.load(path)
-    except (OSError, nib.filebasedimages.ImageFileError) as error:
-        raise NeuroFaceError(f"PARCEL_FILE = {path} cannot be read ({error}).") from None
+        values = np.asarray(image.dataobj)
+    except (*DAMAGED_GZIP, OSError, ValueError) as error:
+        raise NeuroFaceError(f"PARCEL_FILE = {path} cannot be read: {error}. Export it again.") from None
+    if values.ndim != 3 or not np.isfinite(values).all() or (values < 0).any() or (values != values.round()).any():
+        raise NeuroFaceError(
+            f"PARCEL_FILE = {path}, of shape {values.shape}, is no parcellation: a volume of whole numbers, 0 outside "
+            f"parcels, is needed."
+        )
     target = nib.Nifti1Image(mask.astype(np.uint8), affine)
-    moved = resample_to_img(image, target, interpolation="nearest", force_resample=True, copy_header=True)
-    return np.asarray(moved.dataobj)[mask].round()
+    source = nib.Nifti1Image(values.astype(np.int32), image.affine)
+    moved = resample_to_img(source, target, interpolation="nearest", force_resample=True, copy_header=True)
+    return np.asarray(moved.dataobj)[mask]
 
 
 class Occlusion:

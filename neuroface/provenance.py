@@ -141,10 +141,10 @@ def describe_inputs(files: Iterable[Path], dataset: Path, known: dict[str, dict]
 
 
 def digest(outputs: dict[str, dict]) -> str:
-    """One SHA-256 over names and contents of a folder's results; figures aside, which no script reads."""
+    """One SHA-256 over names and contents of a folder's results; figures and checks aside, which no script reads."""
     total = hashlib.sha256()
     for name in sorted(outputs):
-        if not name.endswith(".png"):
+        if not name.endswith((".png", ".gif", ".pdf", ".html")) and not name.startswith("checks"):
             total.update(f"{name} {outputs[name]['sha256']}\n".encode())
     return total.hexdigest()
 
@@ -160,12 +160,15 @@ def read_manifest(folder: Path, script: str) -> dict:
     return manifest
 
 
-def differences(folder: Path, outputs: dict[str, dict], script: str, *, content: bool = False) -> list[str]:
+def differences(
+    folder: Path, outputs: dict[str, dict], script: str, *, content: bool = False, unless_as_old_as: dict | None = None
+) -> list[str]:
     """What is not as ``script`` left it: results that are gone, new, of another size, or of another content; a line each.
 
     Parameters
     ----------
     content : read every file and compare its SHA-256; False: names and sizes only.
+    unless_as_old_as : of a file with the size and time that stand here, the content is taken on trust.
     """
     there, wrong = results_in(folder), []
     for name in sorted(outputs.keys() | there.keys()):
@@ -178,6 +181,8 @@ def differences(folder: Path, outputs: dict[str, dict], script: str, *, content:
             wrong.append(
                 f"{path} has {size:,} bytes, {outputs[name]['bytes']:,} were written. Delete it, then: python {script}"
             )
+        elif unless_as_old_as and unless_as_old_as[name] == _size_and_time(path) | {"sha256": outputs[name]["sha256"]}:
+            continue
         elif content and sha256(path) != outputs[name]["sha256"]:
             wrong.append(f"{path} has changed since it was written. Delete it, then: python {script}")
     return wrong

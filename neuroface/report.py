@@ -1,6 +1,7 @@
 """``report.html``: one self-contained page that every script adds its section to."""
 
 import base64
+import fcntl
 import io
 import json
 from pathlib import Path
@@ -80,7 +81,9 @@ def add_section(root: Path, folder: Path, section: Section) -> Path:
         if "path" in block:
             block["path"] = str(Path(block["path"]).relative_to(root))
     write_json(folder / "report.json", {"title": section.title, "lead": section.lead, "blocks": section.blocks})
-    return _render(root)
+    with open(root / ".report.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two scripts may end at once
+        return _render(root)
 
 
 def _render(root: Path) -> Path:
@@ -91,8 +94,13 @@ def _render(root: Path) -> Path:
             sections.append({"id": name, "script": script} | json.loads(stored.read_text()))
         if stamp.exists():
             stamps.append(json.loads(stamp.read_text()))
-    settings = {name: value for stamp in stamps for name, value in stamp["settings"].items()}
-    done = {number for number, (_, script) in STAGES.items() for s in stamps if s["script"] == script and s["finished"]}
+    # A setting is what the script that it concerns first was run with; folders made from its earlier results are stale.
+    settings = {name: value for stamp in reversed(stamps) for name, value in stamp["settings"].items()}
+    stale = _stale({STAGES[n][0]: stamp for n in STAGES for stamp in stamps if stamp["script"] == STAGES[n][1]})
+    for section in sections:
+        section["stale"] = section["id"] in stale
+    finished = {stamp["script"] for stamp in stamps if stamp["finished"]}
+    done = {number for number, (name, script) in STAGES.items() if script in finished and name not in stale}
     methods = None
     if {1, 2} <= done and (root / "2-dataset" / "samples.tsv").is_file():
         commit, versions = stamps[-1]["commit"] or "unknown", stamps[-1]["versions"]
@@ -109,6 +117,16 @@ def _render(root: Path) -> Path:
     with atomic(target) as partial:
         partial.write_text(page)
     return target
+
+
+def _stale(stamps: dict[str, dict]) -> set[str]:
+    """Folders that were made from results which another run of an earlier script has replaced since."""
+    stale = set()
+    for name, stamp in stamps.items():  # in the order of the scripts
+        for upstream, digest in stamp["inputs"].items():
+            if upstream in stale or stamps.get(upstream, {}).get("digest", digest) != digest:
+                stale.add(name)
+    return stale
 
 
 def _shown(value) -> str:

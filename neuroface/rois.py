@@ -64,7 +64,7 @@ def voxel_positions_mm(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
 def regions_in_mask(
     mask: np.ndarray, affine: np.ndarray, rois: pd.DataFrame | None, files: tuple[str, ...] = ()
 ) -> dict[str, np.ndarray]:
-    """Voxels (n_voxels,) bool of every region that has some in the mask, spheres first.
+    """Voxels (n_voxels,) bool of every region, spheres first; a sphere may lie outside the mask.
 
     Parameters
     ----------
@@ -79,8 +79,12 @@ def regions_in_mask(
     if rois is not None:
         label = sphere_labels(voxel_positions_mm(mask, affine), rois)
         regions = {f"{row.hemisphere} {row.roi}": label == number for number, row in enumerate(rois.itertuples(), 1)}
-    regions |= {Path(file).name.split(".nii")[0]: read_region(Path(file), mask, affine) for file in files}
-    return {name: voxels for name, voxels in regions.items() if voxels.any()}
+    for file in files:
+        name = Path(file).name.split(".nii")[0]
+        if name in regions:
+            raise NeuroFaceError(f"ROI_MASKS: {file}: there is a region {name!r} already. Rename one of the two.")
+        regions[name] = read_region(Path(file), mask, affine)
+    return regions
 
 
 def read_region(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:

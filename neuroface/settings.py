@@ -64,7 +64,7 @@ LIMITS = {
     "OCCLUSION_CUBE_MM": Annotated[float, Field(gt=0)],
     "OCCLUSION_TRS": Annotated[int, Field(ge=1)],
     "ATTRIBUTION_CHECKS": tuple[Literal["steps", "baselines", "weights", "deletion", "labels"], ...],
-    "CHECK_WINDOWS": Annotated[int, Field(ge=2)],
+    "CHECK_WINDOWS": Annotated[int, Field(ge=2, multiple_of=2)],
     "SPACE": Literal["MNI", "native"],
     "N_RANDOM_REGIONS": Annotated[int, Field(ge=1)],
     "N_FLIPS": Annotated[int, Field(ge=20)],  # fewer allow no p of 0.05
@@ -92,8 +92,9 @@ class _Settings(BaseModel):
                 f"HELD_OUT_SPLIT = {self.HELD_OUT_SPLIT!r} is not in CV_SPLITS = {self.CV_SPLITS}: its models would "
                 f"not be trained. Add it to CV_SPLITS or name one that is there"
             )
-        if len(set(self.CV_SPLITS)) < len(self.CV_SPLITS):
-            raise ValueError(f"CV_SPLITS = {self.CV_SPLITS} names a split twice")
+        for name in ("CV_SPLITS", "BASELINES", "ATTRIBUTION_METHODS", "ATTRIBUTION_CHECKS", "REFERENCE_MAPS"):
+            if len(set(values := getattr(self, name))) < len(values):
+                raise ValueError(f"{name} = {values} names one twice")
         if self.WINDOW_TRS * self.TR_S > self.MIN_STRETCH_S + 1e-6:
             raise ValueError(
                 f"WINDOW_TRS × TR_S = {self.WINDOW_TRS * self.TR_S:g} s is longer than MIN_STRETCH_S = "
@@ -115,6 +116,12 @@ class _Settings(BaseModel):
             raise ValueError(
                 f'IG_ENGINE = "deepexplain" knows the right rule and a fixed number of steps; IG_RULE = {self.IG_RULE!r}, '
                 f"IG_STEPS = {self.IG_STEPS!r}"
+            )
+        both = self.ATTRIBUTION_BASELINE == "other class" and self.SMOOTHGRAD_DRAWS
+        if both and self.SMOOTHGRAD_DRAWS % self.ATTRIBUTION_DRAWS:
+            raise ValueError(
+                f"SMOOTHGRAD_DRAWS = {self.SMOOTHGRAD_DRAWS} is no multiple of ATTRIBUTION_DRAWS = "
+                f"{self.ATTRIBUTION_DRAWS}: each baseline must get as many noisy copies as the others"
             )
         if "occlusion" in self.ATTRIBUTION_METHODS and self.OCCLUSION_REGIONS == "parcels" and not self.PARCEL_FILE:
             raise ValueError('OCCLUSION_REGIONS = "parcels" needs PARCEL_FILE')
@@ -187,9 +194,8 @@ def demo_differences(settings, config: str | Path) -> dict[str, tuple]:
     if settings.DATASET != "demo":
         return {}
     base = _constants(Path(config))
-    return {
-        name: (getattr(settings, name), base[name]) for name in base["DEMO"] if getattr(settings, name) != base[name]
-    }
+    here = {name: (getattr(settings, name), base[name]) for name in base["DEMO"]}
+    return {name: pair for name, pair in here.items() if pair[0] == base["DEMO"][name] != pair[1]}
 
 
 def _constants(path: Path) -> dict:

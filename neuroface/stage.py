@@ -24,6 +24,14 @@ WHAT_TO_DO = {
     errno.EPERM: "Change its permissions, or choose another folder",
 }
 
+# Settings of a script that change nothing in what later scripts read: number → names.
+ASIDE = {
+    3: ("ROI_FILE", "BASELINES", "N_PERMUTATIONS", "N_PERMUTATIONS_CNN"),
+    4: ("ATTRIBUTION_CHECKS", "CHECK_WINDOWS"),
+}
+MADE_ANEW = ASIDE[4]  # what they make is made again, for little, when they change
+GROWING = ("ATTRIBUTION_METHODS",)  # what is added is made, the rest stays
+
 
 class Stage:
     """One script at work in its folder of ``data/<RUN_NAME>/``.
@@ -42,7 +50,9 @@ class Stage:
         made under other settings or from other inputs.
     """
 
-    def __init__(self, number: int, cfg, settings: tuple[str, ...], reads: tuple[int, ...] = ()):
+    def __init__(
+        self, number: int, cfg, settings: tuple[str, ...], reads: tuple[int, ...] = (), unused: tuple[str, ...] = ()
+    ):
         self.number, self.cfg = number, cfg
         self.root = Path(cfg.DATA_DIR) / cfg.RUN_NAME
         self.folder = self.folder_of(number)
@@ -53,7 +63,8 @@ class Stage:
         print(f"{self.script} → {_short(self.folder)}", flush=True)
         self._name_demo_preset(settings)
         upstream = {n: self._finished_stamp(n) for n in reads}
-        names = set(settings).union(*(stamp["settings"] for stamp in upstream.values())) if upstream else set(settings)
+        names = set(settings) - set(unused)
+        names |= {name for n, stamp in upstream.items() for name in stamp["settings"] if name not in ASIDE.get(n, ())}
         self._stamp = {
             "script": self.script,
             "settings": {name: provenance.stamped(cfg, name) for name in sorted(names | {"DATASET", "RUN_NAME"})},
@@ -141,7 +152,8 @@ class Stage:
             leftover.unlink()  # left by a killed run whose unit was then made under another name
         old = read_json(self._stamp_file) if self._stamp_file.exists() else {}
         digest = self._write_manifest()
-        if self._worked or not old.get("finished") or old.get("digest") != digest:
+        same = old.get("digest") == digest and old.get("settings") == self._stamp["settings"]
+        if self._worked or not old.get("finished") or not same:
             self._stamp |= {
                 "digest": digest,
                 "left_out": [list(row) for row in self.left_out],
@@ -185,7 +197,7 @@ class Stage:
         if not (folder / provenance.STAMP).exists():
             raise NeuroFaceError(f"{_short(folder)} is not there yet. Run: python {script}")
         stamp = provenance.read_stamp(folder)
-        self._compare(stamp["settings"], folder, script)
+        self._compare(stamp["settings"], folder, script, ASIDE.get(number, ()))
         if not stamp.get("finished"):
             raise NeuroFaceError(f"{_short(folder)} is not complete. Run again: python {script} (it resumes)")
         # A map that got lost would make a mean over fewer people, and nobody would know.
@@ -197,17 +209,29 @@ class Stage:
         if not self._stamp_file.exists():
             return
         stamp = provenance.read_stamp(self.folder)
-        self._compare(stamp["settings"], self.folder, self.script)
+        if not stamp.get("finished") and not provenance.results_in(self.folder):
+            return  # begun, and stopped before anything was made
+        self._compare(stamp["settings"], self.folder, self.script, MADE_ANEW, GROWING)
         for name, digest in self._stamp["inputs"].items():
             if stamp["inputs"].get(name) != digest:
                 raise NeuroFaceError(
                     f"{_short(self.folder)} was made from an earlier {name}, which has changed since. "
                     f"Delete {_short(self.folder)} and run {self.script} again, or choose another RUN_NAME."
                 )
+        if stamp.get("finished") and (self.folder / provenance.MANIFEST).is_file():
+            self._refuse_what_others_changed(provenance.read_manifest(self.folder, self.script)["outputs"])
 
-    def _compare(self, stamped: dict, folder: Path, script: str) -> None:
+    def _refuse_what_others_changed(self, outputs: dict) -> None:
+        """A result that is not as this script left it must not pass for its own; one that is gone is made anew."""
+        here = {name: old for name, old in outputs.items() if (self.folder / name).is_file()}
+        if wrong := provenance.differences(self.folder, here, self.script, content=True, unless_as_old_as=here):
+            raise NeuroFaceError(f"{wrong[0]}{f' (and {len(wrong) - 1} more files)' if len(wrong) > 1 else ''}")
+
+    def _compare(self, stamped: dict, folder: Path, script: str, apart=(), growing=()) -> None:
         for name, old in stamped.items():
             new = provenance.stamped(self.cfg, name)
+            if name in apart or (name in growing and set(old) <= set(new)):
+                continue
             if new != old:
                 raise NeuroFaceError(
                     f"{_short(folder)} was made with {name} = {old!r}; the setting is now {new!r}. Choose another "
@@ -248,10 +272,13 @@ def errors_in_one_line():
         advice = WHAT_TO_DO.get(error.errno, "See to it")
         where = f": {error.filename}" if error.filename else ""
         sys.exit(f"error: {error.strerror or error}{where}. {advice} and run again; what is finished is kept.")
-    except MemoryError:
-        sys.exit("error: the memory is full. Lower N_JOBS or INFERENCE_BATCH and run again; what is finished is kept.")
     except KeyboardInterrupt:
         sys.exit("\nstopped. What is finished is kept; run the same script again to go on.")
+    except Exception as error:  # the memory of a GPU has no class of its own
+        text = f"{type(error).__name__} {error}"
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in text and "ResourceExhausted" not in text:
+            raise
+        sys.exit("error: the memory is full. Lower N_JOBS or INFERENCE_BATCH and run again; what is finished is kept.")
 
 
 def _short(path: Path) -> str:

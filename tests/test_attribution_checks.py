@@ -136,4 +136,6 @@ def test_truth_score_is_an_area_under_the_roc():
 def test_completeness_is_relative_to_what_the_logit_gained():
     table = pd.DataFrame({"logit": [3.0, -3.0, 1.0], "logit_of_baseline": [1.0, 1.0, 0.0], "gap": [0.2, 0.2, -0.5]})
     found = completeness(table)
-    assert found["windows"] == 3 and found["median"] == pytest.approx(0.1)
+    assert found["windows"] == 3 and found["median"] == pytest.approx(0.1) and "beyond_tolerance" not in found
+    # Gains 2, −4 and 1: gaps of 0.2, 0.2 and 0.5 against 0.06 times 2, 4 and 1.
+    assert completeness(table, 0.06)["beyond_tolerance"] == 2 and completeness(table, 0.5)["beyond_tolerance"] == 0

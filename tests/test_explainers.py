@@ -79,6 +79,25 @@ def test_other_class_windows_are_training_windows_with_the_other_label(study):
         np.testing.assert_array_equal(X[rows], again)
 
 
+def test_with_fewer_windows_than_draws_some_come_twice(study):
+    X, samples, baselines = study
+    few = samples.assign(label=["face"] * 8 + ["noface", "noface", "face", "face"])
+    scarce = Baselines(baselines.X_file, few, baselines.folder, 3, 9)
+    drawn = scarce.of("other class", next(few.itertuples()))
+    assert len(drawn) == 3 and {int(np.flatnonzero((X == b).all(axis=(1, 2)))[0]) for b in drawn} <= {8, 9}
+
+
+def test_noisy_copies_are_shared_evenly_among_baselines(linear, study):
+    weights, model = linear
+    X, samples, baselines = study
+    one = samples.iloc[2:3]
+    maps, _ = Explainer(model, replace(IG, smooth_draws=300, smooth_noise=1e-6))(
+        X, one, lambda sample: baselines.of("other class", sample)
+    )
+    mean = baselines.of("other class", next(one.itertuples())).mean(axis=0)
+    np.testing.assert_allclose(maps[0], weights * (X[2] - mean), atol=1e-5)
+
+
 def test_the_mean_window_is_that_of_the_other_folds(study):
     X, samples, baselines = study
     baselines.write_mean(2)
@@ -174,5 +193,10 @@ def test_parcels_elsewhere_or_unreadable_are_refused(mask, tmp_path):
     with pytest.raises(NeuroFaceError, match="far.nii.gz lies inside the group mask"):
         regions_to_occlude("parcels", mask, AFFINE, 9.0, None, tmp_path / "far.nii.gz")
     (tmp_path / "no.nii.gz").write_text("no")
-    with pytest.raises(NeuroFaceError, match="PARCEL_FILE = .*no.nii.gz cannot be read"):
+    with pytest.raises(NeuroFaceError, match="no.nii.gz cannot be read as NIfTI"):
         regions_to_occlude("parcels", mask, AFFINE, 9.0, None, tmp_path / "no.nii.gz")
+    whole = np.ones(mask.shape, np.float32)
+    for name, values in (("four", np.stack([whole, whole], axis=3)), ("soft", 0.3 * whole), ("below", -whole)):
+        nib.save(nib.Nifti1Image(values, AFFINE), tmp_path / f"{name}.nii.gz")
+        with pytest.raises(NeuroFaceError, match=f"{name}.nii.gz, of shape .* is no parcellation"):
+            regions_to_occlude("parcels", mask, AFFINE, 9.0, None, tmp_path / f"{name}.nii.gz")

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 from conftest import FULL, ROOT, copy_of, differing, run, run_here, write_config
-from test_settings import inherited, stamps_of
+from test_settings import stamps_of
 
 from neuroface import NeuroFaceError, manifest, provenance, report
 from neuroface.files import STAGES, read_json
 from neuroface.settings import load_settings
-from neuroface.stage import Stage, errors_in_one_line
+from neuroface.stage import ASIDE, MADE_ANEW, Stage, errors_in_one_line
 
 
 def by_command(*arguments) -> subprocess.CompletedProcess:
@@ -113,6 +113,60 @@ def test_a_rerun_that_makes_nothing_reads_no_unchanged_result_again(tiny, tmp_pa
     assert read_json(root / STAGES[6][0] / "settings.json") == before
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda folder: (folder / "mine.txt").write_text("x"), "mine.txt was not written by 4-integrated_gradients.py"),
+        (lambda folder: flip_a_byte(next(folder.glob("sub-1/*_ig.npy"))), "_ig.npy has changed since it was written"),
+    ],
+)
+def test_a_rerun_does_not_take_what_others_changed_for_its_own(tiny, tmp_path, change, says):
+    root, config = copy_of(tiny, tmp_path)
+    change(root / STAGES[4][0])
+    done = run_here(4, config)
+    assert done.returncode == 1 and says in done.stderr
+
+
+def flip_a_byte(path):
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.write_bytes(content)
+
+
+def test_what_was_stopped_before_it_made_anything_binds_no_setting(tiny, tmp_path):
+    root, config = copy_of(tiny, tmp_path)
+    stamp = root / STAGES[5][0] / "settings.json"
+    content = stamp.read_text().replace('"IG_STEPS": 16', '"IG_STEPS": 99')
+    shutil.rmtree(stamp.parent)
+    stamp.parent.mkdir()
+    stamp.write_text(content.replace('"finished": "2', '"finished": null, "then": "2'))
+    done = run_here(5, config)
+    assert done.returncode == 0, done.stderr
+
+
+def test_other_checks_and_one_more_method_cost_no_finished_map(tiny, tmp_path):
+    root, _ = copy_of(tiny, tmp_path)
+    folder = root / STAGES[4][0]
+    made = {path: path.stat().st_mtime_ns for path in folder.glob("sub-*/*")}
+    changes = {"ATTRIBUTION_CHECKS": ("deletion",), "ATTRIBUTION_METHODS": ("ig", "gradient-x-input")}
+    config = write_config(tmp_path / "more.py", **tiny.settings | {"DATA_DIR": str(tmp_path)} | changes)
+    done = run_here(4, config)
+    assert done.returncode == 0, done.stderr
+    assert all(path.stat().st_mtime_ns == then for path, then in made.items())
+    assert len(list(folder.glob("sub-*/*_gradient-x-input.npy"))) == len(list(folder.glob("sub-*/*_ig.npy")))
+    for method in changes["ATTRIBUTION_METHODS"]:
+        found = read_json(folder / "checks.json")[method]
+        assert "deletion" in found and not {"steps", "weights", "baselines", "labels"} & set(found)
+    page = (root / "report.html").read_text()
+    assert page.count("Made from earlier results of another script") == 3  # 5, 6 and 7
+
+
+def before(number):
+    """Numbers of the scripts that one builds on, directly or not."""
+    direct = set(stamps_of(number)[2])
+    return direct.union(*map(before, direct))
+
+
 # ---------------------------------------------------------------- settings
 
 
@@ -145,7 +199,9 @@ def test_a_changed_setting_stops_exactly_the_stages_it_concerns(tiny, tmp_path, 
     cfg = load_settings(ROOT / "config.py", changed)
     for number in STAGES:
         _, stamped, reads = stamps_of(number)
-        concerned = name in stamped | inherited(number)
+        apart = {4: {*MADE_ANEW, "OCCLUSION_REGIONS", "OCCLUSION_CUBE_MM", "OCCLUSION_TRS", "PARCEL_FILE", "ROI_FILE"}}
+        used = {n: stamps_of(n)[1] - apart.get(n, set()) for n in STAGES}  # the tiny study occludes nothing
+        concerned = name in used[number] or any(name in used[n] - set(ASIDE.get(n, ())) for n in before(number))
         try:
             Stage(number, cfg, tuple(sorted(stamped)), reads=reads)
         except NeuroFaceError as error:

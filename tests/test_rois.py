@@ -93,7 +93,10 @@ def test_a_region_on_another_grid_lands_where_it_is_in_mm(tmp_path, mask):
     distance = np.linalg.norm(voxel_positions_mm(mask, AFFINE) - [3, -6, 4], axis=1)
     assert voxels[distance < 9 - 2.6].all() and not voxels[distance > 9 + 2.6].any()  # half a voxel's diagonal
     regions = regions_in_mask(mask, AFFINE, read_rois(TABLE).assign(x_mm=500.0), (str(path),))
-    assert list(regions) == ["own"] and np.array_equal(regions["own"], voxels)
+    assert np.array_equal(regions.pop("own"), voxels)
+    assert len(regions) == 6 and not any(sphere.any() for sphere in regions.values())  # all outside the mask
+    with pytest.raises(NeuroFaceError, match="own.nii.gz: there is a region 'own' already"):
+        regions_in_mask(mask, AFFINE, None, (str(path), str(path)))
 
 
 @pytest.mark.parametrize(("centre", "radius"), [([25, 25, 80], 9), ([0, 0, 31], 9), ([0, 0, 0], 0.1)])

@@ -8,6 +8,7 @@ import pytest
 
 from neuroface import NeuroFaceError
 from neuroface.settings import LIMITS, demo_differences, load_settings
+from neuroface.stage import ASIDE
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config.py"
@@ -78,6 +79,24 @@ def annotated_settings():
             "CV_SPLITS = ('window',)", r"HELD_OUT_SPLIT = 'movie'.*CV_SPLITS = \('window',\)", id="split not trained"
         ),
         pytest.param("CV_SPLITS = ('movie', 'movie')", r"CV_SPLITS = .* twice", id="split named twice"),
+        pytest.param("ATTRIBUTION_METHODS = ('ig', 'ig')", r"ATTRIBUTION_METHODS = .* twice", id="method named twice"),
+        pytest.param(
+            "IG_RULE = 'secant'\nIG_STEPS = 'auto'", r'IG_STEPS = "auto" .*secant', id="a gap that says nothing"
+        ),
+        pytest.param(
+            "IG_ENGINE = 'deepexplain'\nIG_RULE = 'midpoint'",
+            r"right rule.*IG_RULE = 'midpoint'",
+            id="DeepExplain's rule",
+        ),
+        pytest.param(
+            "ATTRIBUTION_BASELINE = 'other class'\nSMOOTHGRAD_DRAWS = 9",
+            r"SMOOTHGRAD_DRAWS = 9 is no multiple of ATTRIBUTION_DRAWS = 8",
+            id="copies that baselines cannot share",
+        ),
+        pytest.param(
+            "ATTRIBUTION_METHODS = ('occlusion',)\nOCCLUSION_REGIONS = 'parcels'", r"needs PARCEL_FILE", id="no parcels"
+        ),
+        pytest.param("CHECK_WINDOWS = 5", r"CHECK_WINDOWS = 5: .*multiple of 2", id="an odd number"),
         pytest.param("PLOT_INTERVAL_S = (9.0, 3.0)", r"PLOT_INTERVAL_S = \(9\.0, 3\.0\)", id="interval backwards"),
         pytest.param("EPOCHS = 1 / 0", r"mine\.py cannot be read: ZeroDivisionError", id="file that fails"),
         pytest.param("EPOCHS = = 1", r"mine\.py cannot be read: SyntaxError", id="file that is no Python"),
@@ -216,7 +235,7 @@ def inherited(number):
     """Settings stamped by the scripts that this one builds on, directly or not."""
     names = set()
     for upstream in stamps_of(number)[2]:
-        names |= stamps_of(upstream)[1] | inherited(upstream)
+        names |= stamps_of(upstream)[1] - set(ASIDE.get(upstream, ())) | inherited(upstream)
     return names
 
 
