@@ -148,16 +148,18 @@ def _attributions(s: dict, f: dict) -> str:
     if s["IG_STEPS"] == "auto":
         steps = f"steps doubled until the completeness gap was below {s['IG_TOLERANCE']:g}"
     engine = ", DeepExplain, Ancona et al. 2018" if s["IG_ENGINE"] == "deepexplain" else ""
-    region = {
-        "cubes": f"cubes of {s['OCCLUSION_CUBE_MM']:g} mm",
-        "rois": "face regions",
-        "parcels": f"parcels of {(s['PARCEL_FILE'] or '').split(' (')[0]}",
-    }[s["OCCLUSION_REGIONS"]]
     how = {
         "ig": f"Integrated Gradients (Sundararajan et al. 2017; {baseline}, {s['IG_RULE']} rule, {steps}{engine})",
         "gradient-x-input": f"gradient × input (Shrikumar et al. 2016; {baseline})",
-        "occlusion": f"occlusion (Zeiler & Fergus 2014; {region}, {s['OCCLUSION_TRS']} volumes at a time, {baseline})",
     }
+    if "occlusion" in s["ATTRIBUTION_METHODS"]:  # else its settings are not stamped
+        region = {
+            "cubes": f"cubes of {s['OCCLUSION_CUBE_MM']:g} mm",
+            "rois": "face regions",
+            "parcels": f"parcels of {(s['PARCEL_FILE'] or '').split(' (')[0]}",
+        }[s["OCCLUSION_REGIONS"]]
+        when = f"{s['OCCLUSION_TRS']} volumes at a time"
+        how["occlusion"] = f"occlusion (Zeiler & Fergus 2014; {region}, {when}, {baseline})"
     methods = _and([how[name] for name in s["ATTRIBUTION_METHODS"]])
     if s["SMOOTHGRAD_DRAWS"]:
         noise = f"noise of {s['SMOOTHGRAD_NOISE']:g} SD (Smilkov et al. 2017)"
