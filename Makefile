@@ -21,6 +21,7 @@ benchmark: .venv/demo.stamp
 	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/stages.py
 	$(BIN)/python benchmarks/training.py --voxels 4000 --windows 80 --steps 2
+	$(BIN)/python benchmarks/attribution.py --voxels 1000 --repeats 1
 
 .venv/%.stamp: requirements.txt requirements-test.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 14) else f"Python 3.10 to 3.13 is needed, this is {v.major}.{v.minor}. Try: make PYTHON=python3.12 $*")'

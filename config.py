@@ -189,6 +189,6 @@ N_JOBS: int = 1
 # Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786": its workers do the units in place of N_JOBS, one each; the
 # README's "On a cluster" shows how to start them. None: this machine.
 DASK_SCHEDULER: str | None = None
-# Windows × steps (4) or volumes (8) per pass through the network. Lower it if memory runs out. At full size a window
-# takes about 0.25 GB in script 4; script 8 takes nine volumes at most, and 2 GB in all.
+# Windows × steps (4) or volumes (8) per pass through the network. Lower it if memory runs out. At full size 20
+# take 4 GB in script 4; script 8 takes nine volumes at most, and 2 GB in all.
 INFERENCE_BATCH: int = 20
