@@ -8,9 +8,9 @@ Reads     1-windows/group_mask.nii.gz, 2-dataset/, 3-model/
 Writes    4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>.npy (n, n_voxels, WINDOW_TRS) float32
           4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>_completeness.tsv, a row per window
           4-attributions/checks.json: completeness, steps, baselines, random weights and labels, deletion, planted truth
-Settings  HELD_OUT_SPLIT, ATTRIBUTION_METHODS, EXPLAIN, ATTRIBUTION_BASELINE, ATTRIBUTION_DRAWS, SMOOTHGRAD_DRAWS,
-          SMOOTHGRAD_NOISE, IG_ENGINE, IG_RULE, IG_STEPS, IG_TOLERANCE, OCCLUSION_REGIONS, OCCLUSION_CUBE_MM, PARCEL_FILE,
-          OCCLUSION_TRS, ROI_FILE, ATTRIBUTION_CHECKS, CHECK_WINDOWS; for the check "labels" those of script 3's training
+Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, ATTRIBUTION_METHODS, EXPLAIN, ATTRIBUTION_BASELINE, ATTRIBUTION_DRAWS,
+          SMOOTHGRAD_DRAWS, SMOOTHGRAD_NOISE, IG_ENGINE, IG_RULE, IG_STEPS, IG_TOLERANCE, OCCLUSION_REGIONS,
+          OCCLUSION_CUBE_MM, PARCEL_FILE, OCCLUSION_TRS, ROI_FILE, ATTRIBUTION_CHECKS, CHECK_WINDOWS; for the check "labels" those of script 3's training
 Takes     IG_STEPS forward and backward passes per window: 47 s at full size with 200 steps on 2 CPU cores
 """
 
@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from neuroface.architectures import builder
 from neuroface.attribution_baselines import KINDS, Baselines
 from neuroface.attribution_checks import Checker, completeness, truth_score
 from neuroface.attribution_report import describe
@@ -30,6 +31,7 @@ from neuroface.files import (
     completeness_file,
     create_npy,
     model_file,
+    model_folder,
     open_npy,
     read_json,
     read_table,
@@ -46,9 +48,9 @@ from neuroface.training import train_network
 from neuroface.uncertainty import permuted_labels
 
 SETTINGS = (
-    "HELD_OUT_SPLIT", "ATTRIBUTION_METHODS", "EXPLAIN", "ATTRIBUTION_BASELINE", "ATTRIBUTION_DRAWS", "SMOOTHGRAD_DRAWS",
-    "SMOOTHGRAD_NOISE", "IG_ENGINE", "IG_RULE", "IG_STEPS", "IG_TOLERANCE", "OCCLUSION_REGIONS", "OCCLUSION_CUBE_MM",
-    "PARCEL_FILE", "OCCLUSION_TRS", "ROI_FILE", "ATTRIBUTION_CHECKS", "CHECK_WINDOWS",
+    "HELD_OUT_SPLIT", "EXPLAINED_MODEL", "ATTRIBUTION_METHODS", "EXPLAIN", "ATTRIBUTION_BASELINE", "ATTRIBUTION_DRAWS",
+    "SMOOTHGRAD_DRAWS", "SMOOTHGRAD_NOISE", "IG_ENGINE", "IG_RULE", "IG_STEPS", "IG_TOLERANCE", "OCCLUSION_REGIONS",
+    "OCCLUSION_CUBE_MM", "PARCEL_FILE", "OCCLUSION_TRS", "ROI_FILE", "ATTRIBUTION_CHECKS", "CHECK_WINDOWS",
 )  # fmt: skip
 
 
@@ -85,14 +87,17 @@ class Study:
     def __init__(self, stage: Stage, cfg):
         self.cfg, self.folder, self.X_file = cfg, stage.folder, stage.folder_of(2) / "X.npy"
         self.mask_file = stage.folder_of(1) / "group_mask.nii.gz"
-        folds = stage.folder_of(3) / cfg.HELD_OUT_SPLIT
+        folds = model_folder(stage.folder_of(3), cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL)
         self.samples = read_table(folds / "predictions.tsv")
         self.samples["row"] = np.arange(len(self.samples))  # predictions.tsv keeps the order of X.npy
         self.samples["model"] = self.samples["fold"]
         if cfg.EXPLAIN == "best fold":
             scores = read_json(folds / "metrics.json")["folds"]
             self.samples["model"] = max(scores, key=lambda fold: fold["accuracy"])["fold"]
-        self.models = {k: model_file(folds.parent, folds.name, k) for k in self.samples["model"].unique()}
+        self.models = {
+            k: model_file(stage.folder_of(3), cfg.HELD_OUT_SPLIT, k, cfg.EXPLAINED_MODEL)
+            for k in self.samples["model"].unique()
+        }
         self.baselines = Baselines(
             self.X_file, self.samples, self.folder / "baselines", cfg.ATTRIBUTION_DRAWS, cfg.SEED
         )
@@ -158,8 +163,12 @@ class Study:
             selection=cfg.SELECTION,
         )  # fmt: skip
         network, _, _ = train_network(
-            X, permuted_labels(self.samples, 1, cfg.SEED)[:, 0], folds[0], filters=cfg.CNN_FILTERS,
-            dense_units=cfg.CNN_DENSE_UNITS, epochs=cfg.EPOCHS, batch_size=cfg.BATCH_SIZE,
+            X, permuted_labels(self.samples, 1, cfg.SEED)[:, 0], folds[0],
+            builder(
+                cfg.EXPLAINED_MODEL, read_mask(self.mask_file)[0], X.shape[2], cfg.MODEL_OPTIONS, cfg.CNN_FILTERS,
+                cfg.CNN_DENSE_UNITS,
+            ),
+            epochs=cfg.EPOCHS, batch_size=cfg.BATCH_SIZE,
             learning_rates=np.atleast_1d(cfg.LEARNING_RATE).tolist()[:1], precision=cfg.PRECISION, seed=cfg.SEED,
         )  # fmt: skip
         save_network(target, network)

@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+from functools import partial
 from importlib import import_module
 
 import numpy as np
@@ -51,6 +52,19 @@ def build(name: str, mask: np.ndarray, window_trs: int, options: dict[str, objec
         raise NeuroFaceError(f"MODEL_OPTIONS: {name} cannot be built with {options} ({first}).") from error
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def builder(
+    name: str,
+    mask: np.ndarray,
+    window_trs: int,
+    model_options: dict[str, dict],
+    cnn_filters: tuple[int, int, int],
+    cnn_dense_units: int,
+) -> partial:
+    """:func:`build` for the settings of an experiment, ``dtype`` left open; the paper's network has settings of its own."""
+    options = model_options | {DEFAULT: {"filters": cnn_filters, "dense_units": cnn_dense_units}}
+    return partial(build, name, mask, window_trs, options.get(name, {}))
 
 
 def load_layers() -> None:

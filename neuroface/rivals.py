@@ -66,7 +66,7 @@ def transformer(
     feed_forward: int = 2048,
     dropout: float = 0.25,
 ) -> keras.Model:
-    """A Transformer encoder over time: each volume is a token, a linear embedding of its voxels; where they lie is not seen."""
+    """A Transformer encoder over time: a volume is a token, a linear embedding of its voxels; where they lie is not seen."""
     windows = window_input(n_voxels, window_trs)
     x = layers.Reshape((window_trs, n_voxels))(layers.Permute((2, 1, 3))(windows))
     x = layers.Dense(width, name="embedding")(x)
@@ -114,8 +114,8 @@ def hybrid(
 ) -> keras.Model:
     """A 3D-CNN of each volume, self-attention over its places, then a Transformer encoder over time.
 
-    What the description of the published hybrid means (:mod:`neuroface.published_hybrid` builds what was released): attention
-    acts before the places are pooled, a token is a volume, and DropConnect drops weights.
+    What the description of the published hybrid means (:mod:`neuroface.published_hybrid` builds what was released):
+    attention acts before the places are pooled, a token is a volume, and DropConnect drops weights.
     """
     windows = window_input(n_voxels, window_trs)
     x = convolved_volumes(windows, mask, filters)

@@ -16,12 +16,13 @@ SHAPE = dict(n_voxels=40, window_trs=8, filters=(4, 4, 4), dense_units=8)
 # Runs in a process of its own, because Keras takes its backend once. Files: X.npy, y.npy, fixed.keras → answers.npz.
 ANSWER = """
 import sys
+from functools import partial
 from pathlib import Path
 import numpy as np
 from neuroface.attribution import IntegratedGradients
 from neuroface.backend import keras
 from neuroface.folds import Fold
-from neuroface.network import load_network, logit_network, predict_logits
+from neuroface.network import build_network, load_network, logit_network, predict_logits
 from neuroface.training import train_network
 
 folder = Path(sys.argv[1])
@@ -35,7 +36,7 @@ fold = Fold(1, rows[:48], rows[48:64], rows[64:], "window")
 trained = {}
 for per_pass in (8, 4):
     fitted, history, _ = train_network(
-        X, y, fold, filters=(4, 4, 4), dense_units=8, epochs=2, batch_size=8, learning_rates=(1e-3,),
+        X, y, fold, partial(build_network, 40, 8, (4, 4, 4), 8), epochs=2, batch_size=8, learning_rates=(1e-3,),
         precision="float32", seed=3, per_pass=per_pass,
     )
     trained[f"trained_{per_pass}"] = predict_logits(logit_network(fitted), X[fold.test], 8)
