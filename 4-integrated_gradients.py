@@ -10,7 +10,8 @@ Writes    4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>.npy (n,
           4-attributions/checks.json: completeness, steps, baselines, random weights and labels, deletion, planted truth
 Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, ATTRIBUTION_METHODS, EXPLAIN, ATTRIBUTION_BASELINE, ATTRIBUTION_DRAWS,
           SMOOTHGRAD_DRAWS, SMOOTHGRAD_NOISE, IG_ENGINE, IG_RULE, IG_STEPS, IG_TOLERANCE, OCCLUSION_REGIONS,
-          OCCLUSION_CUBE_MM, PARCEL_FILE, OCCLUSION_TRS, ROI_FILE, ATTRIBUTION_CHECKS, CHECK_WINDOWS; for the check "labels" those of script 3's training
+          OCCLUSION_CUBE_MM, PARCEL_FILE, OCCLUSION_TRS, ROI_FILE, ATTRIBUTION_CHECKS, CHECK_WINDOWS; for the check
+          "labels" those of script 3's training
 Takes     IG_STEPS forward and backward passes per window: 47 s at full size with 200 steps on 2 CPU cores
 """
 

@@ -143,8 +143,8 @@ def windows_per_pass(model: keras.Model, batch_size: int, n_jobs: int) -> int:
     need = step_bytes(model, 1)
     raise NeuroFaceError(
         f"Training needs about {need / 1e9:.1f} GB for a single window of {model.input_shape[1]:,} voxels; "
-        f"{share / 1e9:.1f} GB are there for each of N_JOBS = {n_jobs}. Lower N_JOBS or CNN_FILTERS (MODEL_OPTIONS for other "
-        f"architectures), or use a larger machine."
+        f"{share / 1e9:.1f} GB are there for each of N_JOBS = {n_jobs}. Lower N_JOBS or CNN_FILTERS (of other networks: "
+        f"MODEL_OPTIONS), or use a larger machine."
     )
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import FULL, ROOT, copy_of, differing, run, run_here, write_config
+from conftest import FULL, ROOT, copy_of, differing, run, run_here
 from test_settings import inherited, stamps_of
 
 from neuroface import NeuroFaceError, manifest, provenance, report
