@@ -70,10 +70,9 @@ def test_attributions_sum_to_the_change_of_the_logit(network, windows):
         np.abs(
             IntegratedGradients(network, "midpoint", n, 64)(windows[:3], baselines, gains)[0].sum(axis=(1, 2)) - gains
         )
-        for n in (8, 64, 512)
+        for n in (8, 256)
     ]
-    print(network.architecture, gains, gaps)
-    assert gaps[2].max() < 0.005 * np.abs(gains).max() and gaps[2].max() < gaps[0].max()
+    assert gaps[1].max() < 0.02 * np.abs(gains).min() and gaps[1].max() < 0.1 * gaps[0].max()
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -161,7 +160,7 @@ def test_an_architecture_is_one_function_and_one_name(monkeypatch):
     rng = np.random.default_rng(0)
     y = np.arange(80) % 2
     X = rng.standard_normal((80, VOXELS, TRS)).astype(np.float32)
-    X[:, :20] += y[:, None, None]
+    X[:, :100] += y[:, None, None] - 0.5
     fold = Fold(1, np.arange(48), np.arange(48, 64), np.arange(64, 80), "window")
     model, history, cost = train_network(
         X, y, fold, builder("mean_over_time", MASK, TRS, {"mean_over_time": {"dropout": 0.2}}, (1, 1, 1), 1), epochs=8,
