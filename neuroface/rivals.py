@@ -6,6 +6,7 @@ Each is a function of the shape of a window, the group mask and its own sizes, r
 
 import numpy as np
 
+from neuroface import published_hybrid
 from neuroface.backend import keras
 from neuroface.layers import DropConnectDense, TimeStamps, ToVolumes, VolumeConv3D
 from neuroface.network import LEAK, face_decoder, window_input
@@ -111,12 +112,16 @@ def hybrid(
     feed_forward: int = 2048,
     dropout: float = 0.25,
     drop_connect: float = 0.17,
+    reference: bool = False,
 ) -> keras.Model:
     """A 3D-CNN of each volume, self-attention over its places, then a Transformer encoder over time.
 
-    What the description of the published hybrid means (:mod:`neuroface.published_hybrid` builds what was released):
-    attention acts before the places are pooled, a token is a volume, and DropConnect drops weights.
+    What the description of the published hybrid means: attention acts before the places are pooled, a token is a volume,
+    and DropConnect drops weights. ``reference`` builds what was released (:mod:`neuroface.published_hybrid`), whose sizes
+    are fixed.
     """
+    if reference:
+        return published_hybrid.reference(n_voxels, window_trs, mask)
     windows = window_input(n_voxels, window_trs)
     x = convolved_volumes(windows, mask, filters)
     x = layers.Reshape((window_trs, -1, filters[-1]))(x)
