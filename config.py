@@ -112,7 +112,8 @@ HELD_OUT_SPLIT: str = "movie"
 EXPLAINED_MODEL: str = "voxel_time_cnn"
 # How windows are explained; scripts 4 to 7 make the same files for each. "ig": Integrated Gradients (the paper);
 # "gradient-x-input": one gradient at the window itself, quick and noisy; "occlusion": what the logit loses when a region
-# is put back to the baseline, slow and coarse, and free of gradients.
+# is put back to the baseline, slow and coarse, and free of gradients; "grad-cam" (cnn3d, hybrid): coarse heat maps of the
+# last convolution; "attention-rollout" (transformer, hybrid): what attention draws on, whatever the label.
 ATTRIBUTION_METHODS: tuple[str, ...] = ("ig",)
 # "held-out": each window is explained by the fold model that never saw it. "best fold": one model, the best on its
 # own test fold, explains all windows, its training windows included, as in the paper.

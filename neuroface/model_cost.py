@@ -41,6 +41,6 @@ def _activations(layer: keras.Layer) -> int:
 
 def _attention_shape(layer: keras.layers.MultiHeadAttention) -> tuple[int, int, int]:
     """Sets of tokens per window, tokens in each, numbers in a token."""
-    shape = layer.output.shape
+    shape = keras.tree.flatten(layer.output)[0].shape  # its scores may come second
     n_tokens = int(np.prod([shape[axis] for axis in layer.attention_axes]))
     return int(np.prod(shape[1:-1])) // n_tokens, n_tokens, shape[-1]

@@ -86,11 +86,15 @@ def encoded_over_time(tokens, heads: int, depth: int, feed_forward: int, dropout
 
 
 def attended(x, heads: int, dropout: float, axes: tuple[int, ...], name: str):
-    """Multi-head self-attention of what is normalised first, over ``axes`` of x (n, …, width)."""
+    """Multi-head self-attention of what is normalised first, over ``axes`` of x (n, …, width).
+
+    The layer gives its scores too, for :class:`neuroface.heat_maps.AttentionRollout`.
+    """
     normal = _normalised(x)
     size = max(1, x.shape[-1] // heads)
     attention = layers.MultiHeadAttention(heads, size, dropout=dropout, attention_axes=axes, name=name)
-    return layers.Dropout(dropout)(attention(normal, normal))
+    mixed, _ = attention(normal, normal, return_attention_scores=True)
+    return layers.Dropout(dropout)(mixed)
 
 
 def _normalised(x):

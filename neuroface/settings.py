@@ -52,7 +52,9 @@ LIMITS = {
     "N_PERMUTATIONS": Annotated[int, Field(ge=0)],
     "N_PERMUTATIONS_CNN": Annotated[int, Field(ge=0)],
     "HELD_OUT_SPLIT": Split,
-    "ATTRIBUTION_METHODS": Annotated[tuple[Literal["ig", "gradient-x-input", "occlusion"], ...], Field(min_length=1)],
+    "ATTRIBUTION_METHODS": Annotated[
+        tuple[Literal["ig", "gradient-x-input", "occlusion", "grad-cam", "attention-rollout"], ...], Field(min_length=1)
+    ],
     "EXPLAIN": Literal["held-out", "best fold"],
     "ATTRIBUTION_BASELINE": Literal["zero", "training mean", "other class"],
     "ATTRIBUTION_DRAWS": Annotated[int, Field(ge=1)],
