@@ -206,6 +206,7 @@ def joined(stage: Stage, variant: str, split: str, folds: list[Fold], n: int) ->
         "seconds": float(costs["seconds"].sum()),
         "seconds_per_epoch": float(costs["seconds_per_epoch"].median()),
         "peak_memory_gb": float(costs["peak_memory_gb"].max()),
+        "added_memory_gb": float(costs["added_memory_gb"].median()),
     }
     return table.drop(columns="row"), cost
 

@@ -60,8 +60,9 @@ def train_network(
     NeuroFaceError
         If not even one window fits the memory, or the loss becomes NaN.
     """
-    _forget_peak_memory()
     keras.utils.clear_session()
+    _forget_peak_memory()
+    memory_before = peak_memory_gb()
     plain = build(dtype="float32")
     per_pass = per_pass or windows_per_pass(plain, batch_size, n_jobs)
     weights = dict(enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train])))
@@ -112,6 +113,7 @@ def train_network(
         "seconds_per_epoch": round(float(np.median(seconds)), 3),
         "windows_per_pass": per_pass,
         "peak_memory_gb": round(peak_memory_gb(), 2),
+        "added_memory_gb": round(peak_memory_gb() - memory_before, 2),
     }
     return plain, pd.concat(histories, ignore_index=True), cost
 
@@ -149,7 +151,7 @@ def windows_per_pass(model: keras.Model, batch_size: int, n_jobs: int) -> int:
 
 
 def peak_memory_gb() -> float:
-    """Most memory this process held: on Linux since its last training began, elsewhere ever."""
+    """Most memory this process held: on Linux since its last training began, elsewhere since it began."""
     if PROCESS.is_dir():
         return int((PROCESS / "status").read_text().split("VmHWM:")[1].split()[0]) * 1024 / 1e9
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9  # macOS counts bytes

@@ -99,7 +99,8 @@ def comparison(results: dict[str, dict[str, dict]], linear: dict, costs: dict, s
     Returns
     -------
     Columns model, accuracy, accuracy_low, accuracy_high …, balanced_accuracy, parameters, multiply_adds (per window),
-    training_s (all folds), peak_memory_gb; NaN where a model has no such number.
+    training_s (all folds), memory_gb (that training a fold added to its process, the median); NaN where a model has no
+    such number.
     """
     rows = []
     for name, result in [(name, by_split[split]) for name, by_split in results.items()]:
@@ -123,7 +124,8 @@ def _row(model: str, scores: dict, intervals: dict, cost: dict) -> dict:
         row |= {name: scores.get(name, np.nan), f"{name}_low": low, f"{name}_high": high}
     row["balanced_accuracy"] = scores["balanced_accuracy"]
     spent = {"parameters": "parameters", "multiply_adds": "multiply_adds", "training_s": "seconds"}
-    return row | {column: cost[key] for column, key in spent.items()} | {"peak_memory_gb": cost.get("peak_memory_gb")}
+    memory = {"memory_gb": cost.get("added_memory_gb", np.nan)}
+    return row | {column: cost[key] for column, key in spent.items()} | memory
 
 
 def describe(folder: Path, results: dict, linear: dict, costs: dict, impossible: dict, cfg) -> Section:
@@ -164,7 +166,7 @@ def describe(folder: Path, results: dict, linear: dict, costs: dict, impossible:
              "multiply-adds per window", "training, s", "memory, GB"],
             map(comparison_cells, comparison(results, linear, costs, split).to_dict("records")),
             f"Models on the same {split} folds{mark}, with 95 % intervals over people. Seconds: all folds together; "
-            "memory: the most that its process held while it was trained.",
+            "memory: what training a fold adds to a process.",
         )  # fmt: skip
         if len(results) > 1:
             section.figure(folder / split / "models.png", f"The networks' ROC and precision-recall, {split} folds.")
@@ -213,6 +215,6 @@ def comparison_cells(row: dict) -> tuple:
         interval = "" if pd.isna(row[f"{name}_low"]) else f" [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
         return "–" if pd.isna(row[name]) else f"{row[name]:.3f}{interval}"
 
-    memory = "–" if pd.isna(row["peak_memory_gb"]) else f"{row['peak_memory_gb']:.2f}"
+    memory = "–" if pd.isna(row["memory_gb"]) else f"{row['memory_gb']:.2f}"
     spent = f"{row['parameters']:,}", f"{row['multiply_adds']:,}", f"{row['training_s']:.0f}", memory
     return row["model"], *map(score, COMPARED), f"{row['balanced_accuracy']:.3f}", *spent
