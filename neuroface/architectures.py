@@ -46,7 +46,9 @@ def build(name: str, mask: np.ndarray, window_trs: int, options: dict[str, objec
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype)
     try:
-        return function(int(mask.sum()), window_trs, mask, **options)
+        model = function(int(mask.sum()), window_trs, mask, **options)
+        model.get_layer("logit")
+        return model
     except (TypeError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise NeuroFaceError(f"MODEL_OPTIONS: {name} cannot be built with {options} ({first}).") from error
