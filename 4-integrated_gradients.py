@@ -9,9 +9,10 @@ Writes    4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>.npy (n,
           4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>_completeness.tsv, a row per window
           4-attributions/checks.json: completeness, steps, baselines, random weights and labels, deletion, planted truth
           4-attributions/summary_<method>.png; baselines/, checks/, occlusion_regions.npy: what these were made with
-Settings  HELD_OUT_SPLIT, ATTRIBUTION_METHODS, EXPLAIN, ATTRIBUTION_BASELINE, ATTRIBUTION_DRAWS, SMOOTHGRAD_DRAWS,
-          SMOOTHGRAD_NOISE, IG_ENGINE, IG_RULE, IG_STEPS, IG_TOLERANCE, OCCLUSION_REGIONS, OCCLUSION_CUBE_MM, PARCEL_FILE,
-          OCCLUSION_TRS, ROI_FILE, ATTRIBUTION_CHECKS, CHECK_WINDOWS; for the check "labels" those of script 3's training
+Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, ATTRIBUTION_METHODS, EXPLAIN, ATTRIBUTION_BASELINE, ATTRIBUTION_DRAWS,
+          SMOOTHGRAD_DRAWS, SMOOTHGRAD_NOISE, IG_ENGINE, IG_RULE, IG_STEPS, IG_TOLERANCE, OCCLUSION_REGIONS,
+          OCCLUSION_CUBE_MM, PARCEL_FILE, OCCLUSION_TRS, ROI_FILE, ATTRIBUTION_CHECKS, CHECK_WINDOWS; for the check
+          "labels" those of script 3's training
 Takes     IG_STEPS forward and backward passes per window: at full size 23 s with 200 steps on 2 CPU cores, 3 s with 30
           secants, 4 GB; the checks of a method as long as some 20 × CHECK_WINDOWS windows
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from neuroface.architectures import builder
 from neuroface.attribution_baselines import KINDS, Baselines
 from neuroface.attribution_checks import Checker, completeness, truth_score
 from neuroface.attribution_report import describe
@@ -33,6 +35,7 @@ from neuroface.files import (
     completeness_file,
     create_npy,
     model_file,
+    model_folder,
     open_npy,
     read_json,
     read_table,
@@ -49,9 +52,9 @@ from neuroface.training import train_network
 from neuroface.uncertainty import permuted_labels
 
 SETTINGS = (
-    "HELD_OUT_SPLIT", "ATTRIBUTION_METHODS", "EXPLAIN", "ATTRIBUTION_BASELINE", "ATTRIBUTION_DRAWS", "SMOOTHGRAD_DRAWS",
-    "SMOOTHGRAD_NOISE", "IG_ENGINE", "IG_RULE", "IG_STEPS", "IG_TOLERANCE", "OCCLUSION_REGIONS", "OCCLUSION_CUBE_MM",
-    "PARCEL_FILE", "OCCLUSION_TRS", "ROI_FILE", "ATTRIBUTION_CHECKS", "CHECK_WINDOWS",
+    "HELD_OUT_SPLIT", "EXPLAINED_MODEL", "ATTRIBUTION_METHODS", "EXPLAIN", "ATTRIBUTION_BASELINE", "ATTRIBUTION_DRAWS",
+    "SMOOTHGRAD_DRAWS", "SMOOTHGRAD_NOISE", "IG_ENGINE", "IG_RULE", "IG_STEPS", "IG_TOLERANCE", "OCCLUSION_REGIONS",
+    "OCCLUSION_CUBE_MM", "PARCEL_FILE", "OCCLUSION_TRS", "ROI_FILE", "ATTRIBUTION_CHECKS", "CHECK_WINDOWS",
 )  # fmt: skip
 OF_OCCLUSION = ("OCCLUSION_REGIONS", "OCCLUSION_CUBE_MM", "PARCEL_FILE", "OCCLUSION_TRS", "ROI_FILE")
 
@@ -93,14 +96,17 @@ class Study:
     def __init__(self, stage: Stage, cfg):
         self.cfg, self.folder, self.X_file = cfg, stage.folder, stage.folder_of(2) / "X.npy"
         self.mask_file = stage.folder_of(1) / "group_mask.nii.gz"
-        folds = stage.folder_of(3) / cfg.HELD_OUT_SPLIT
+        folds = model_folder(stage.folder_of(3), cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL)
         self.samples = read_table(folds / "predictions.tsv")
         self.samples["row"] = np.arange(len(self.samples))  # predictions.tsv keeps the order of X.npy
         self.samples["model"] = self.samples["fold"]
         if cfg.EXPLAIN == "best fold":
             scores = read_json(folds / "metrics.json")["folds"]
             self.samples["model"] = max(scores, key=lambda fold: fold["accuracy"])["fold"]
-        self.models = {k: model_file(folds.parent, folds.name, k) for k in self.samples["model"].unique()}
+        self.models = {
+            k: model_file(stage.folder_of(3), cfg.HELD_OUT_SPLIT, k, cfg.EXPLAINED_MODEL)
+            for k in self.samples["model"].unique()
+        }
         self.baselines = Baselines(
             self.X_file, self.samples, self.folder / "baselines", cfg.ATTRIBUTION_DRAWS, cfg.SEED
         )
@@ -173,8 +179,12 @@ class Study:
             selection=cfg.SELECTION,
         )  # fmt: skip
         network, _, _ = train_network(
-            X, permuted_labels(self.samples, 1, cfg.SEED)[:, 0], folds[0], filters=cfg.CNN_FILTERS,
-            dense_units=cfg.CNN_DENSE_UNITS, epochs=cfg.EPOCHS, batch_size=cfg.BATCH_SIZE,
+            X, permuted_labels(self.samples, 1, cfg.SEED)[:, 0], folds[0],
+            builder(
+                cfg.EXPLAINED_MODEL, read_mask(self.mask_file)[0], X.shape[2], cfg.MODEL_OPTIONS, cfg.CNN_FILTERS,
+                cfg.CNN_DENSE_UNITS,
+            ),
+            epochs=cfg.EPOCHS, batch_size=cfg.BATCH_SIZE,
             learning_rates=np.atleast_1d(cfg.LEARNING_RATE).tolist()[:1], precision=cfg.PRECISION, seed=cfg.SEED,
         )  # fmt: skip
         save_network(target, network)

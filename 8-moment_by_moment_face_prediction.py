@@ -12,7 +12,7 @@ Reads     the data set in DATASET_DIR, 1-windows/group_mask.nii.gz, 3-model/<HEL
 Writes    8-predictions/<sub>_task-<movie>_predictions.tsv, a row per volume, and .json, what its columns mean;
           metrics.json; <sub>_task-<movie>_timeline.png, the seconds of PLOT_INTERVAL_S; <movie>_strip.png, the film with
           all its viewers; event_locked.png, lag_sweep.png; live/<FOLDER's name>_predictions.tsv
-Settings  HELD_OUT_SPLIT, PREDICTION_AT, MIN_SHIFT_S
+Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, SMOOTH_TRS, PREDICTION_AT, MIN_SHIFT_S
 Takes     per volume 0.02 s at full size on 2 CPU cores, and every BOLD file is read twice; 2 GB of memory at full size,
           whatever the length of the runs
 """
@@ -27,7 +27,7 @@ from neuroface import NeuroFaceError, bold, windows
 from neuroface import timeline as clock
 from neuroface import timeline_figures as figures
 from neuroface.dataset import Run, find_runs
-from neuroface.files import model_file, read_json, read_table, write_json, write_table
+from neuroface.files import model_file, model_folder, read_json, read_table, write_json, write_table
 from neuroface.follow import LivePrediction, follow_volumes
 from neuroface.report import Section
 from neuroface.running import RunningStatistics
@@ -37,7 +37,7 @@ from neuroface.stage import Stage, run_script
 from neuroface.timeline_scores import MEANS, curves_of, score_timeline, summarize
 from neuroface.uncertainty import mean_over_people
 
-SETTINGS = ("HELD_OUT_SPLIT", "PREDICTION_AT", "MIN_SHIFT_S")
+SETTINGS = ("HELD_OUT_SPLIT", "EXPLAINED_MODEL", "SMOOTH_TRS", "PREDICTION_AT", "MIN_SHIFT_S")
 FIGURES_IN_REPORT = 8
 
 
@@ -52,14 +52,15 @@ def main():
 
     used = [file for run in runs if done(run) for file in run.files]
     stage.take_files([file for run in runs for file in run.files], used)
-    models = choose_models(runs, stage.folder_of(3) / cfg.HELD_OUT_SPLIT, cfg.SELECTION)
+    models = choose_models(runs, folder_of_models(stage, cfg), cfg.SELECTION)
 
     def predict(run):
         fold, seen = models[run]
-        file = model_file(stage.folder_of(3), cfg.HELD_OUT_SPLIT, fold)
+        file = model_file(stage.folder_of(3), cfg.HELD_OUT_SPLIT, fold, cfg.EXPLAINED_MODEL)
         predictor = predictor_of_model(file, int(mask.sum()), cfg.WINDOW_TRS, cfg.INFERENCE_BATCH)
         logit = slide(predictor, standardized_volumes(run, mask, affine, predictor.batch, cfg))
-        table = on_the_clock(on_every_tr(logit, run, cfg.WINDOW_TRS), run, cfg)
+        logit = clock.smoothed(on_every_tr(logit, run, cfg.WINDOW_TRS), cfg.SMOOTH_TRS)
+        table = on_the_clock(logit, run, cfg)
         table = table.assign(split=cfg.HELD_OUT_SPLIT, seen_in_training=int(seen["person"] or seen["film"]))
         write_table(table_of(stage.folder, run), table)
         write_json(sidecar_of(stage.folder, run), clock.COLUMNS)
@@ -77,7 +78,7 @@ def main():
             stage.leave_out(run.name, "no scores or figure: its predicted moments all have, or all lack, a face")
     if not scored:
         raise NeuroFaceError("No run has moments both with and without a face; there is nothing to score.")
-    held_out = read_table(stage.folder_of(3) / cfg.HELD_OUT_SPLIT / "predictions.tsv")
+    held_out = read_table(folder_of_models(stage, cfg) / "predictions.tsv")
     results, nulls = zip(*(score_run(tables[run], run, *models[run], held_out, cfg) for run in scored))
     stretches = [windows.read_stretches(run.annotation, cfg.FACE_TRIAL_TYPES) for run in scored]
     curves = curves_of([tables[run] for run in scored], stretches, cfg.TR_S, cfg.MIN_STRETCH_S)
@@ -92,6 +93,10 @@ def open_stage():
     cfg = load_settings(Path(__file__).with_name("config.py"))
     stage = Stage(8, cfg, SETTINGS, reads=(1, 3))
     return cfg, stage, *bold.read_mask(stage.folder_of(1) / "group_mask.nii.gz")
+
+
+def folder_of_models(stage: Stage, cfg) -> Path:
+    return model_folder(stage.folder_of(3), cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL)
 
 
 def table_of(folder: Path, run: Run) -> Path:
@@ -275,8 +280,8 @@ def follow(name: str):
     if target.exists():
         raise NeuroFaceError(f"{target} is there already. Move it away, or follow a folder of another name.")
     run = run_of_folder(folder)
-    fold, seen = choose_models([run], stage.folder_of(3) / cfg.HELD_OUT_SPLIT, cfg.SELECTION)[run]
-    file = model_file(stage.folder_of(3), cfg.HELD_OUT_SPLIT, fold)
+    fold, seen = choose_models([run], folder_of_models(stage, cfg), cfg.SELECTION)[run]
+    file = model_file(stage.folder_of(3), cfg.HELD_OUT_SPLIT, fold, cfg.EXPLAINED_MODEL)
     live = LivePrediction(predictor_of_model(file, int(mask.sum()), cfg.WINDOW_TRS, 1), cfg)
     print(f"  {run.name}: fold model {fold}, {seen_text({f'seen_{k}': v for k, v in seen.items()})}")
     print(

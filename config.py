@@ -22,6 +22,11 @@ EXCLUDE: tuple[str, ...] = ()
 DEMO: dict[str, object] = {
     "CNN_FILTERS": (8, 8, 8),
     "CNN_DENSE_UNITS": 32,
+    "MODEL_OPTIONS": {
+        "cnn3d": {"filters": (8, 8, 16), "dense_units": 32},
+        "transformer": {"width": 32, "heads": 4, "depth": 2, "feed_forward": 64},
+        "hybrid": {"filters": (8, 8, 16), "width": 32, "heads": 4, "depth": 2, "feed_forward": 64},
+    },
     "EPOCHS": 7,
     "BATCH_SIZE": 8,
     "LEARNING_RATE": 0.003,
@@ -73,9 +78,15 @@ EMBARGO_TRS: int = 10
 # the fold; the held-out fold is touched once. "paper": on the held-out fold itself, which flatters the result and is
 # marked as such.
 SELECTION: str = "inner"
-# Filters of the three convolutions.
+# Networks trained on the same folds, by name: "voxel_time_cnn" (the paper's), "cnn3d" (a 3D-CNN of each volume, averaged
+# over time), "transformer" (over time, on a linear embedding of the voxels), "hybrid" (the 3D-CNN, then the Transformer).
+# The first one is the headline. neuroface/architectures.py lists them; README, "Other architectures".
+MODELS: tuple[str, ...] = ("voxel_time_cnn",)
+# Sizes of the others where theirs (neuroface/rivals.py) are not wanted, e.g. {"transformer": {"depth": 2, "width": 64}}.
+MODEL_OPTIONS: dict[str, dict[str, object]] = {}
+# Filters of the voxel-time network's three convolutions.
 CNN_FILTERS: tuple[int, int, int] = (64, 32, 32)
-# Units of the dense layer; it holds 99.9 % of the weights.
+# Units of its dense layer; it holds 99.9 % of the weights.
 CNN_DENSE_UNITS: int = 128
 # Passes over the training windows; the best one is kept.
 EPOCHS: int = 150
@@ -98,9 +109,12 @@ N_PERMUTATIONS_CNN: int = 0
 # ---------------------------------------------------------------- 4-integrated_gradients.py
 # The split (one of CV_SPLITS) whose fold models explain windows here and predict runs in script 8. Paper: "window".
 HELD_OUT_SPLIT: str = "movie"
+# The network (one of MODELS) that explains windows here and predicts runs in script 8.
+EXPLAINED_MODEL: str = "voxel_time_cnn"
 # How windows are explained; scripts 4 to 7 make the same files for each. "ig": Integrated Gradients (the paper);
 # "gradient-x-input": one gradient at the window itself, quick and noisy; "occlusion": what the logit loses when a region
-# is put back to the baseline, slow and coarse, and free of gradients.
+# is put back to the baseline, slow and coarse, and free of gradients; "grad-cam" (cnn3d, hybrid): coarse heat maps of the
+# last convolution; "attention-rollout" (transformer, hybrid): what attention draws on, whatever the label.
 ATTRIBUTION_METHODS: tuple[str, ...] = ("ig",)
 # "held-out": each window is explained by the fold model that never saw it. "best fold": one model, the best on its
 # own test fold, explains all windows, its training windows included, as in the paper.
@@ -170,6 +184,8 @@ REFERENCE_MAPS: tuple[str, ...] = ("haufe", "glm")
 # ---------------------------------------------------------------- 8-moment_by_moment_face_prediction.py
 # Where in its window a prediction speaks: 0 = the first second, 0.5 = the middle, 1 = the end.
 PREDICTION_AT: float = 0.5
+# Volumes over which logits are averaged, centred on each; odd. 1: as they come, as in the paper. Not with --follow.
+SMOOTH_TRS: int = 1
 # Seconds of film that the timeline figures show. Paper: 500 Days of Summer, 2,032 to 3,032.
 PLOT_INTERVAL_S: tuple[float, float] = (2032.0, 3032.0)
 # The null rotates the annotation by at least this many seconds: beyond the reach of the haemodynamic response.

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -135,13 +136,15 @@ def train_released(file: str, y, fold, precision: str, per_pass: int, epochs: in
 
 
 def train_ours(file: str, y, fold, precision: str, per_pass: int, epochs: int, clock) -> None:
+    from neuroface.network import build_network
     from neuroface.training import train_network
 
+    X = np.load(file, mmap_mode="r")
     train_network(
-        np.load(file, mmap_mode="r"),
+        X,
         y,
         fold,
-        **NETWORK,
+        partial(build_network, *X.shape[1:], **NETWORK),
         epochs=epochs,
         batch_size=BATCH,
         learning_rates=(RATE,),

@@ -10,7 +10,13 @@ from neuroface.files import LABELS, completeness_file, open_npy, read_table
 from neuroface.report import Section, save_figure
 
 COLOURS = dict(zip(LABELS, ("#c8643c", "#2b5f8a")))
-NAMES = {"ig": "Integrated Gradients", "gradient-x-input": "gradient × input", "occlusion": "occlusion"}
+NAMES = {
+    "ig": "Integrated Gradients",
+    "gradient-x-input": "gradient × input",
+    "occlusion": "occlusion",
+    "grad-cam": "Grad-CAM",
+    "attention-rollout": "attention rollout",
+}
 
 
 def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict], cfg) -> Section:
@@ -71,6 +77,8 @@ def how(cfg) -> str:
     what = {
         "ig": f"Integrated Gradients ({cfg.IG_RULE} rule, {steps}{engine})",
         "gradient-x-input": "gradient × input",
+        "grad-cam": "Grad-CAM",
+        "attention-rollout": "attention rollout",
         "occlusion": f"occlusion of {cfg.OCCLUSION_REGIONS} for {cfg.OCCLUSION_TRS} volumes",
     }
     baseline = {

@@ -10,6 +10,7 @@ import pandas as pd
 from neuroface.attribution import IntegratedGradients
 from neuroface.backend import keras
 from neuroface.deepexplain import DeepExplainGradients
+from neuroface.heat_maps import AttentionRollout, GradCAM
 from neuroface.network import load_network, logit_network, predict_logits
 from neuroface.occlusion import Occlusion
 
@@ -22,7 +23,7 @@ class Recipe:
 
     Parameters
     ----------
-    method : "ig", "gradient-x-input" (one gradient, at the window itself) or "occlusion".
+    method : "ig", "gradient-x-input" (one gradient, at the window itself), "occlusion", "grad-cam" or "attention-rollout".
     engine, rule, steps, tolerance : of "ig"; see :class:`neuroface.attribution.IntegratedGradients`.
     regions_file : of "occlusion": ``.npy`` of region numbers (n_voxels,). occlusion_trs : volumes put back together.
     smooth_draws, smooth_noise : SmoothGrad (Smilkov et al. 2017): maps are means over this many copies of a window, with
@@ -52,6 +53,10 @@ class Explainer:
         if recipe.method == "occlusion":
             regions = np.load(recipe.regions_file, allow_pickle=False)
             self._attribute = Occlusion(self.logit_model, regions, recipe.occlusion_trs, recipe.batch)
+        elif recipe.method == "grad-cam":
+            self._attribute = GradCAM(model, recipe.batch)
+        elif recipe.method == "attention-rollout":
+            self._attribute = AttentionRollout(model, recipe.batch)
         elif recipe.method == "gradient-x-input":
             self._attribute = IntegratedGradients(model, "right", 1, recipe.batch)
         elif recipe.engine == "deepexplain":
@@ -102,7 +107,9 @@ class Explainer:
         )
         maps, steps = self._attribute(ends, starts, (logits[0] - logits[1]).ravel())
         sign = np.where(samples["label"] == "face", 1, -1)
-        maps = sign[:, None, None] * maps.reshape(len(samples), n_paths, *X.shape[1:]).mean(axis=1)
+        maps = maps.reshape(len(samples), n_paths, *X.shape[1:]).mean(axis=1)
+        if getattr(self._attribute, "signed", True):
+            maps *= sign[:, None, None]
         logit, logit_of_baseline = sign * logits.mean(axis=2)
         total = maps.sum(axis=(1, 2), dtype=np.float64)
         return maps, {

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from neuroface import NeuroFaceError
+from neuroface.architectures import DEFAULT
 
 try:
     from isal import igzip, isal_zlib
@@ -76,11 +77,16 @@ def reference_file(folder: Path, who: str, which: str) -> Path:
     return folder / f"{who}_reference-{which}.nii.gz"
 
 
-def model_file(folder: Path, split: str, fold: int) -> Path:
-    """``3-model/<split>/fold-<k>.keras``; folds count from 1."""
+def model_folder(folder: Path, split: str, model: str = DEFAULT) -> Path:
+    """``3-model/<split>/``, and in it a folder for each architecture but the paper's."""
+    return folder / split / ("" if model == DEFAULT else model)
+
+
+def model_file(folder: Path, split: str, fold: int, model: str = DEFAULT) -> Path:
+    """``3-model/<split>/[<model>/]fold-<k>.keras``; folds count from 1."""
     if not str(fold).isdecimal():  # it may come from a file
         raise NeuroFaceError(f"{fold!r} is no fold of {folder / split}. Delete {folder} and run script 3 again.")
-    return folder / split / f"fold-{fold}.keras"
+    return model_folder(folder, split, model) / f"fold-{fold}.keras"
 
 
 @contextmanager

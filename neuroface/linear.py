@@ -8,9 +8,13 @@ one fit.
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 from scipy import linalg
+from sklearn.metrics import roc_auc_score
 
 from neuroface.folds import Fold
+from neuroface.metrics import balanced_accuracies
+from neuroface.uncertainty import p_value, permuted_labels
 
 # Strengths of the penalty to choose from, as multiples of the mean variance of a training window.
 PENALTIES = (1e-2, 1e-1, 1.0, 1e1, 1e2)
@@ -107,6 +111,38 @@ def _best_penalty(kernel: np.ndarray, labels: np.ndarray, fold: Fold) -> np.ndar
     """Index into PENALTIES for each labelling, chosen on the inner validation set."""
     values = _fit_predict(kernel, labels, fold.train, fold.validation)
     return _separation(labels[fold.validation], values).argmax(axis=0)
+
+
+def scores_by_split(
+    kernel: np.ndarray,
+    y: np.ndarray,
+    samples: pd.DataFrame,
+    folds: dict[str, list[Fold]],
+    n_permutations: int,
+    seed: int,
+) -> dict[str, dict]:
+    """Per split: scores of the ridge classifier, and of the same cross-validation on relabelled events.
+
+    Parameters
+    ----------
+    kernel : (n, n), from :func:`window_kernel`. y : (n,) 0 or 1. samples : as :func:`permuted_labels` takes them.
+    """
+    labels = np.column_stack([y, permuted_labels(samples, n_permutations, seed)])
+    result = {}
+    for split, part in folds.items():
+        values = decision_values(kernel, labels, part)
+        accuracy = balanced_accuracies(labels, values > 0)
+        null = accuracy[1:]
+        result[split] = {
+            "accuracy": float(np.mean((values[:, 0] > 0) == y)),
+            "balanced_accuracy": float(accuracy[0]),
+            "auc": float(roc_auc_score(y, values[:, 0])),
+            "n_permutations": len(null),
+            "null_mean": float(null.mean()) if len(null) else None,
+            "null_95": float(np.quantile(null, 0.95)) if len(null) else None,
+            "p": p_value(accuracy[0], null) if len(null) else None,
+        }
+    return result
 
 
 def _fit_predict(kernel: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:

@@ -13,7 +13,8 @@ PAPER = {
     "SEED": 42, "TR_S": 1.0, "LAG_S": 4.0, "WINDOW_TRS": 10, "MIN_STRETCH_S": 10.0, "STANDARDIZE": "none",
     "BALANCE": "run", "MASK_THRESHOLD": 0.99, "MASK_FILE": None, "CV_SPLITS": ["window"], "N_FOLDS": 4,
     "SELECTION": "paper", "CNN_FILTERS": [64, 32, 32], "CNN_DENSE_UNITS": 128, "EPOCHS": 150, "BATCH_SIZE": 20,
-    "LEARNING_RATE": 0.0002, "HELD_OUT_SPLIT": "window", "ATTRIBUTION_METHODS": ["ig"], "EXPLAIN": "best fold",
+    "LEARNING_RATE": 0.0002, "EXPLAINED_MODEL": "voxel_time_cnn", "SMOOTH_TRS": 1,
+    "HELD_OUT_SPLIT": "window", "ATTRIBUTION_METHODS": ["ig"], "EXPLAIN": "best fold",
     "ATTRIBUTION_BASELINE": "zero", "SMOOTHGRAD_DRAWS": 0, "IG_RULE": "right", "IG_STEPS": 200,
 }  # fmt: skip
 REFERENCES = Path(__file__).with_name("references.tsv")
@@ -29,6 +30,12 @@ BASELINES = {
     "linear-mean": "ridge regression on windows averaged over time",
     "face-rois": "ridge regression on the face regions alone",
     "shuffled-cnn": "the same network with voxels in random order",
+}
+NETWORKS = {
+    "voxel_time_cnn": "the voxel-time network",
+    "cnn3d": "a 3D convolutional network of each volume, averaged over volumes",
+    "transformer": "a Transformer encoder over volumes (Vaswani et al. 2017)",
+    "hybrid": "a 3D convolutional network of each volume with a Transformer encoder over volumes (Vaswani et al. 2017)",
 }
 CHECKS = {
     "steps": "many more steps",
@@ -117,10 +124,17 @@ def _training(s: dict, f: dict) -> str:
     rate = s["LEARNING_RATE"]
     rate = f"{rate:g}" if isinstance(rate, float) else f"the best of {_and([f'{one:g}' for one in rate])}"
     kept = _and([KEPT_OUT[split] for split in s["CV_SPLITS"]], "or")
+    networks = NETWORKS | {
+        "voxel_time_cnn": f"a convolutional network over voxels × volumes (three blocks of {_and(s['CNN_FILTERS'])} "
+        f"filters, a dense layer of {s['CNN_DENSE_UNITS']} units, one logistic output)"
+    }
+    sizes = {name: options for name, options in s["MODEL_OPTIONS"].items() if name in s["MODELS"]}
+    chosen = {name: f" ({_and(f'{key} {value}' for key, value in options.items())})" for name, options in sizes.items()}
+    trained = _and([networks.get(name, f"the network “{name}”") + chosen.get(name, "") for name in s["MODELS"]])
+    were, they = ("was", "It was") if len(s["MODELS"]) == 1 else ("were", "They were")
     text = (
-        f"A convolutional network over voxels × volumes (three blocks of {_and(s['CNN_FILTERS'])} filters, a dense layer of "
-        f"{s['CNN_DENSE_UNITS']} units, one logistic output) was trained with Adam (Kingma & Ba 2015; step size {rate}, "
-        f"{s['BATCH_SIZE']} windows per step, {s['EPOCHS']} epochs, classes weighted to balance). It was tested by "
+        f"{trained[0].upper()}{trained[1:]} {were} trained with Adam (Kingma & Ba 2015; step size {rate}, "
+        f"{s['BATCH_SIZE']} windows per step, {s['EPOCHS']} epochs, classes weighted to balance). {they} tested by "
         f"{s['N_FOLDS']}-fold cross-validation that kept out {kept}. "
     )
     if "event" in s["CV_SPLITS"]:
@@ -130,7 +144,7 @@ def _training(s: dict, f: dict) -> str:
     else:
         text += "The epoch was chosen on the held-out fold itself, which flatters the scores."
     if others := [BASELINES[name] for name in s["BASELINES"] if name != "face-rois" or s["SPACE"] == "MNI"]:
-        text += f" On the same folds it was compared with {_and(others)}."
+        text += f" On the same folds stood {_and(others)}."
     if s["N_PERMUTATIONS"]:
         text += f" Chance came from {s['N_PERMUTATIONS']:,} relabellings of events with the linear model"
         text += f" and {s['N_PERMUTATIONS_CNN']:,} with the network" if s["N_PERMUTATIONS_CNN"] else ""
@@ -151,6 +165,8 @@ def _attributions(s: dict, f: dict) -> str:
     how = {
         "ig": f"Integrated Gradients (Sundararajan et al. 2017; {baseline}, {s['IG_RULE']} rule, {steps}{engine})",
         "gradient-x-input": f"gradient × input (Shrikumar et al. 2016; {baseline})",
+        "grad-cam": "Grad-CAM without its rectifier (Selvaraju et al. 2017)",
+        "attention-rollout": "attention rollout (Abnar & Zuidema 2020)",
     }
     if "occlusion" in s["ATTRIBUTION_METHODS"]:  # else its settings are not stamped
         region = {
@@ -168,7 +184,8 @@ def _attributions(s: dict, f: dict) -> str:
         by = f"the fold model that had not seen it (folds kept out {KEPT_OUT[s['HELD_OUT_SPLIT']]})"
     else:
         by = f"one model, the best of the folds that kept out {KEPT_OUT[s['HELD_OUT_SPLIT']]} on its own test fold"
-    text = f"Each window's logit (its negative for no-face windows) was explained by {methods} of {by}."
+    which = "" if len(s["MODELS"]) == 1 else f", under {NETWORKS.get(s['EXPLAINED_MODEL'], s['EXPLAINED_MODEL'])},"
+    text = f"Each window's logit{which} (its negative for no-face windows) was explained by {methods} of {by}."
     if s["ATTRIBUTION_CHECKS"]:
         checks = _and([CHECKS[name] for name in s["ATTRIBUTION_CHECKS"]])
         text += f" On {s['CHECK_WINDOWS']} windows the maps were checked against {checks}."
@@ -212,9 +229,10 @@ def _surface(s: dict, f: dict) -> str:
 
 
 def _timeline(s: dict, f: dict) -> str:
+    smooth = f", its logit averaged over {s['SMOOTH_TRS']} volumes," if s["SMOOTH_TRS"] > 1 else ""
     return (
         f"For a probability at every volume of a film, fold models (folds kept out {KEPT_OUT[s['HELD_OUT_SPLIT']]}) slid "
-        f"over whole runs; a prediction speaks for the second at {s['PREDICTION_AT']:.0%} of its window. Chance came from "
+        f"over whole runs; a prediction{smooth} speaks for the second at {s['PREDICTION_AT']:.0%} of its window. Chance came from "
         f"rotating the annotation by at least {s['MIN_SHIFT_S']:g} s."
     )
 

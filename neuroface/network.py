@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from neuroface import NeuroFaceError
+from neuroface.architectures import load_layers
 from neuroface.backend import keras
 from neuroface.files import atomic
 
@@ -39,7 +40,7 @@ def build_network(
             "dtype": dtype,
         } | more
 
-    inputs = x = keras.Input((n_voxels, window_trs, 1), name="window")
+    inputs = x = window_input(n_voxels, window_trs)
     for number, (n_filters, (kernel, pool, dropout)) in enumerate(zip(filters, BLOCKS, strict=True), 1):
         x = keras.layers.Conv2D(n_filters, kernel, padding="same", name=f"conv_{number}", **weights())(x)
         x = keras.layers.LeakyReLU(negative_slope=LEAK, dtype=dtype)(x)
@@ -55,13 +56,27 @@ def build_network(
     return keras.Model(inputs, keras.layers.Activation("sigmoid", name="probability", dtype="float32")(x))
 
 
-def multiply_adds(n_voxels: int, window_trs: int, filters: tuple[int, int, int], dense_units: int) -> int:
-    """Multiply-adds of one window's forward pass through convolutions and dense keras.layers."""
-    total, rows, columns, channels = 0, n_voxels, window_trs, 1
-    for n_filters, (kernel, pool, _) in zip(filters, BLOCKS, strict=True):
-        total += rows * columns * n_filters * kernel[0] * kernel[1] * channels
-        rows, columns, channels = rows // pool[0], columns // pool[1], n_filters
-    return total + rows * columns * channels * dense_units + dense_units
+def voxel_time_cnn(
+    n_voxels: int,
+    window_trs: int,
+    mask: np.ndarray,
+    *,
+    filters: tuple[int, int, int] = (64, 32, 32),
+    dense_units: int = 128,
+) -> keras.Model:
+    """:func:`build_network` among the other architectures; where its voxels lie does not matter to it."""
+    return build_network(n_voxels, window_trs, filters, dense_units, keras.config.dtype_policy().name)
+
+
+def window_input(n_voxels: int, window_trs: int):
+    """Where every architecture begins: (n, n_voxels, window_trs, 1)."""
+    return keras.Input((n_voxels, window_trs, 1), name="window")
+
+
+def face_decoder(windows, features) -> keras.Model:
+    """Where every architecture ends: features (n, n_features) → layer ``logit`` → probability of a face, both float32."""
+    logit = keras.layers.Dense(1, name="logit", dtype="float32")(features)
+    return keras.Model(windows, keras.layers.Activation("sigmoid", name="probability", dtype="float32")(logit))
 
 
 def save_network(path: Path, network: keras.Model) -> None:
@@ -80,6 +95,7 @@ def load_network(path: Path, n_voxels: int, window_trs: int) -> keras.Model:
     """A fold model, checked to take windows of (n_voxels, window_trs)."""
     if not Path(path).is_file():
         raise NeuroFaceError(f"{path} is not there. Run: python 3-train_voxel_time_cnn.py")
+    load_layers()
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
         logit_network(model)

@@ -1,6 +1,5 @@
 """Read config.py, apply an experiment's differences, and refuse what makes no sense before any work is done."""
 
-import difflib
 import os
 import runpy
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from neuroface import NeuroFaceError
+from neuroface.architectures import ARCHITECTURES, DEFAULT, did_you_mean
 
 Split = Literal["window", "subject", "event", "run", "movie"]
 Rate = Annotated[float, Field(gt=0, le=1)]
@@ -40,6 +40,8 @@ LIMITS = {
     "N_FOLDS": Annotated[int, Field(ge=2)],
     "EMBARGO_TRS": Annotated[int, Field(ge=0)],
     "SELECTION": Literal["inner", "paper"],
+    "MODELS": Annotated[tuple[str, ...], Field(min_length=1)],
+    "MODEL_OPTIONS": dict[str, dict[str, object]],
     "CNN_FILTERS": tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]],
     "CNN_DENSE_UNITS": Annotated[int, Field(ge=1)],
     "EPOCHS": Annotated[int, Field(ge=1)],
@@ -50,7 +52,9 @@ LIMITS = {
     "N_PERMUTATIONS": Annotated[int, Field(ge=0)],
     "N_PERMUTATIONS_CNN": Annotated[int, Field(ge=0)],
     "HELD_OUT_SPLIT": Split,
-    "ATTRIBUTION_METHODS": Annotated[tuple[Literal["ig", "gradient-x-input", "occlusion"], ...], Field(min_length=1)],
+    "ATTRIBUTION_METHODS": Annotated[
+        tuple[Literal["ig", "gradient-x-input", "occlusion", "grad-cam", "attention-rollout"], ...], Field(min_length=1)
+    ],
     "EXPLAIN": Literal["held-out", "best fold"],
     "ATTRIBUTION_BASELINE": Literal["zero", "training mean", "other class"],
     "ATTRIBUTION_DRAWS": Annotated[int, Field(ge=1)],
@@ -73,6 +77,7 @@ LIMITS = {
     "CLUSTER_FORMING_P": Annotated[float, Field(gt=0, lt=0.5)],
     "REFERENCE_MAPS": tuple[Literal["haufe", "glm"], ...],
     "PREDICTION_AT": Annotated[float, Field(ge=0, le=1)],
+    "SMOOTH_TRS": Annotated[int, Field(ge=1)],
     "MIN_SHIFT_S": Annotated[float, Field(ge=0)],
     "FOLLOW_BASELINE_TRS": Annotated[int, Field(ge=2)],  # one volume has no SD
     "FOLLOW_IDLE_S": Annotated[float, Field(gt=0)],
@@ -103,10 +108,37 @@ class _Settings(BaseModel):
             )
         if self.PLOT_INTERVAL_S[0] >= self.PLOT_INTERVAL_S[1]:
             raise ValueError(f"PLOT_INTERVAL_S = {self.PLOT_INTERVAL_S} ends before it starts")
+        if self.SMOOTH_TRS % 2 == 0:
+            raise ValueError(f"SMOOTH_TRS = {self.SMOOTH_TRS} is even: a mean centred on a volume takes an odd number")
+        self._name_architectures()
         self._explain_sensibly()
         return self
 
+    def _name_architectures(self):
+        for setting in ("MODELS", "MODEL_OPTIONS"):
+            for name in getattr(self, setting):
+                if name not in ARCHITECTURES:
+                    raise ValueError(
+                        f"{setting}: {name!r} is not an architecture{did_you_mean(name, ARCHITECTURES)}. There are "
+                        f"{', '.join(ARCHITECTURES)}"
+                    )
+        if DEFAULT in self.MODEL_OPTIONS:
+            raise ValueError(f"MODEL_OPTIONS: sizes of {DEFAULT!r} are CNN_FILTERS and CNN_DENSE_UNITS. Set those")
+        if len(set(self.MODELS)) < len(self.MODELS):
+            raise ValueError(f"MODELS = {self.MODELS} names an architecture twice")
+        if self.EXPLAINED_MODEL not in self.MODELS:
+            raise ValueError(
+                f"EXPLAINED_MODEL = {self.EXPLAINED_MODEL!r} is not in MODELS = {self.MODELS}: it would not be trained. Add "
+                f"it to MODELS or name one that is there"
+            )
+
     def _explain_sensibly(self):
+        for setting, value in (("IG_RULE", "secant"), ("IG_ENGINE", "deepexplain")):
+            if self.EXPLAINED_MODEL != DEFAULT and getattr(self, setting) == value:
+                raise ValueError(
+                    f'{setting} = "{value}" is made for {DEFAULT!r}; EXPLAINED_MODEL = {self.EXPLAINED_MODEL!r}. '
+                    f'Set IG_RULE = "midpoint" and IG_ENGINE = "keras"'
+                )
         if self.IG_RULE == "secant" and self.IG_STEPS == "auto":
             raise ValueError(
                 'IG_STEPS = "auto" watches the completeness gap, which is near 0 for IG_RULE = "secant" whatever the steps. '
@@ -153,7 +185,7 @@ def load_settings(config: str | Path, experiment: str | Path | None = None) -> S
     unannotated = sorted(set(base) - set(types))
     if unannotated:
         raise NeuroFaceError(
-            f"{config.name}: {unannotated[0]} is not a setting{_did_you_mean(unannotated[0], types)}. "
+            f"{config.name}: {unannotated[0]} is not a setting{did_you_mean(unannotated[0].upper(), types)}. "
             f"Settings read `NAME: type = value`."
         )
     changes, source = {}, config.name
@@ -214,12 +246,7 @@ def _constants(path: Path) -> dict:
 def _known(names, types: dict, source: str) -> None:
     for name in names:
         if name not in types:
-            raise NeuroFaceError(f"{source}: {name} is not a setting{_did_you_mean(name, types)}.")
-
-
-def _did_you_mean(name: str, types: dict) -> str:
-    close = difflib.get_close_matches(name.upper(), types, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+            raise NeuroFaceError(f"{source}: {name} is not a setting{did_you_mean(name.upper(), types)}.")
 
 
 def _one_line(error: dict, changes: dict, source: str, config_name: str) -> str:

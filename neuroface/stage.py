@@ -183,7 +183,9 @@ class Stage:
     def _name_demo_preset(self, settings: tuple[str, ...]) -> None:
         moved = demo_differences(self.cfg, Path(__file__).parent.parent / "config.py")
         mine = [
-            f"{name} {here} (else {there})" for name, (here, there) in moved.items() if name in (*settings, "N_JOBS")
+            name if isinstance(here, dict) else f"{name} {here} (else {there})"
+            for name, (here, there) in moved.items()
+            if name in (*settings, "N_JOBS")
         ]
         if mine:
             print(f"  smaller for the demo: {', '.join(mine)}", flush=True)

@@ -12,7 +12,7 @@ COLUMNS = {
     "tr": {"Description": "Volume of the BOLD series, from 0, at which the window starts"},
     "stimulus_time_s": {"Description": "Moment of the film that the prediction speaks for", "Units": "s"},
     "probability": {"Description": "Predicted probability of a face; n/a where no whole window starts"},
-    "logit": {"Description": "The network's output before the sigmoid"},
+    "logit": {"Description": "The network's output before the sigmoid; the mean over SMOOTH_TRS volumes"},
     "face": {
         "Description": "Whether a face is on the screen at that moment; n/a before the film begins",
         "Levels": {"0": "no face", "1": "face"},
@@ -61,6 +61,15 @@ def timeline(
     )
     table.loc[time_s < 0, "face"] = pd.NA  # the film has not begun: neither face nor no face
     return table
+
+
+def smoothed(logit: np.ndarray, trs: int) -> np.ndarray:
+    """Mean logit over ``trs`` volumes, an odd number, centred on each, of those there are; NaN where there is none."""
+    known, kernel = np.isfinite(logit), np.ones(trs)
+    total, count = (
+        np.convolve(values, kernel)[trs // 2 :][: len(logit)] for values in (np.where(known, logit, 0), known)
+    )
+    return np.where(known, total / np.maximum(count, 1), np.nan)
 
 
 def gaps(stretches: np.ndarray) -> np.ndarray:

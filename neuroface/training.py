@@ -1,8 +1,10 @@
-"""Train the network on one fold, within the memory at hand, and say what it cost."""
+"""Train a network on one fold, within the memory at hand, and say what it cost."""
 
 import resource
-import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,12 +14,10 @@ from sklearn.utils.class_weight import compute_class_weight
 from neuroface import NeuroFaceError
 from neuroface.backend import HAS_GPU, keras, set_random_seed
 from neuroface.folds import Fold
-from neuroface.network import BLOCKS, WindowBatches, build_network
+from neuroface.model_cost import multiply_adds, step_bytes
+from neuroface.network import WindowBatches
 
-# Bytes that a training step holds per activation of the three convolutions: the values of five layers each, what their
-# gradients need, and the gradients. Measured in float32: 19 to 31 between 4,000 and 41,489 voxels, and 1 GB for Python and
-# TensorFlow, which the share of memory left free in windows_per_pass covers.
-BYTES_PER_ACTIVATION = 30
+PROCESS = Path("/proc/self")
 PRECISIONS = {"float32": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
 
 
@@ -25,9 +25,8 @@ def train_network(
     X: np.ndarray,
     y: np.ndarray,
     fold: Fold,
+    build: Callable[..., keras.Model],
     *,
-    filters: tuple[int, int, int],
-    dense_units: int,
     epochs: int,
     batch_size: int,
     learning_rates: tuple[float, ...],
@@ -43,6 +42,7 @@ def train_network(
     Parameters
     ----------
     X : (n, n_voxels, window_trs), usually a memory map: one batch at a time is read from it. y : (n,) 0 or 1.
+    build : ``build(dtype=…)`` gives a new network, such as a partial :func:`neuroface.architectures.build`.
     learning_rates : each is tried; the one with the best epoch wins.
     precision : "float32", "float16", "bfloat16", or "auto": float16 on a GPU, float32 on a CPU.
     n_jobs : trainings that share this machine's memory.
@@ -52,22 +52,26 @@ def train_network(
 
     Returns
     -------
-    network (float32, best epoch), history (a row per epoch and learning rate), cost (seconds, memory).
+    network (float32, best epoch), history (a row per epoch and learning rate), cost (parameters, operations, seconds,
+    memory).
 
     Raises
     ------
     NeuroFaceError
         If not even one window fits the memory, or the loss becomes NaN.
     """
-    shape = (X.shape[1], X.shape[2], filters, dense_units)
-    per_pass = per_pass or windows_per_pass(*shape, batch_size, n_jobs)
+    keras.utils.clear_session()
+    _forget_peak_memory()
+    memory_before = peak_memory_gb()
+    plain = build(dtype="float32")
+    per_pass = per_pass or windows_per_pass(plain, batch_size, n_jobs)
     weights = dict(enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train])))
     dtype = training_dtype(precision)
     histories, best, best_weights, seconds = [], -np.inf, None, []
     for rate in learning_rates:
         keras.utils.clear_session()
         set_random_seed(seed)
-        network = build_network(*shape, dtype=dtype)
+        network = build(dtype=dtype)
         network.compile(
             _optimizer(rate, batch_size // per_pass, dtype),
             loss="binary_crossentropy",
@@ -101,14 +105,15 @@ def train_network(
         seconds += clock.seconds
         if history["val_balanced_accuracy"].max() > best:
             best, best_weights = history["val_balanced_accuracy"].max(), network.get_weights()
-    plain = build_network(*shape)
     plain.set_weights(best_weights)
     cost = {
         "parameters": int(plain.count_params()),
+        "multiply_adds": multiply_adds(plain),
         "seconds": round(float(np.sum(seconds)), 2),
         "seconds_per_epoch": round(float(np.median(seconds)), 3),
         "windows_per_pass": per_pass,
         "peak_memory_gb": round(peak_memory_gb(), 2),
+        "added_memory_gb": round(peak_memory_gb() - memory_before, 2),
     }
     return plain, pd.concat(histories, ignore_index=True), cost
 
@@ -120,18 +125,7 @@ def training_dtype(precision: str) -> str:
     return PRECISIONS[precision]
 
 
-def step_bytes(n_voxels: int, window_trs: int, filters: tuple[int, int, int], dense_units: int, windows: int) -> int:
-    """Memory of one training pass, from the shapes: activations of ``windows`` windows, weights four times over (Adam)."""
-    activations, rows, columns = 0, n_voxels, window_trs
-    for n_filters, (_, pool, _) in zip(filters, BLOCKS, strict=True):
-        activations += rows * columns * n_filters
-        rows, columns = rows // pool[0], columns // pool[1]
-    return windows * activations * BYTES_PER_ACTIVATION + 4 * 4 * rows * columns * filters[2] * dense_units
-
-
-def windows_per_pass(
-    n_voxels: int, window_trs: int, filters: tuple[int, int, int], dense_units: int, batch_size: int, n_jobs: int
-) -> int:
+def windows_per_pass(model: keras.Model, batch_size: int, n_jobs: int) -> int:
     """The largest divisor of ``batch_size`` whose pass fits this job's share of the memory; gradients accumulate.
 
     It counts the memory the machine has, not what is free now, so that a rerun takes the same steps. On a GPU, whose
@@ -146,19 +140,26 @@ def windows_per_pass(
         return batch_size
     share = 0.85 * psutil.virtual_memory().total / n_jobs
     for windows in range(batch_size, 0, -1):
-        if batch_size % windows == 0 and step_bytes(n_voxels, window_trs, filters, dense_units, windows) < share:
+        if batch_size % windows == 0 and step_bytes(model, windows) < share:
             return windows
-    need = step_bytes(n_voxels, window_trs, filters, dense_units, 1)
+    need = step_bytes(model, 1)
     raise NeuroFaceError(
-        f"Training needs about {need / 1e9:.1f} GB for a single window of {n_voxels:,} voxels; {share / 1e9:.1f} GB are "
-        f"there for each of N_JOBS = {n_jobs}. Lower N_JOBS or CNN_FILTERS, or use a larger machine."
+        f"Training needs about {need / 1e9:.1f} GB for a single window of {model.input_shape[1]:,} voxels; "
+        f"{share / 1e9:.1f} GB are there for each of N_JOBS = {n_jobs}. Lower N_JOBS or CNN_FILTERS (of other networks: "
+        f"MODEL_OPTIONS), or use a larger machine."
     )
 
 
 def peak_memory_gb() -> float:
-    """Most memory this process ever held."""
-    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    """Most memory this process held: on Linux since its last training began, elsewhere since it began."""
+    if PROCESS.is_dir():
+        return int((PROCESS / "status").read_text().split("VmHWM:")[1].split()[0]) * 1024 / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9  # macOS counts bytes
+
+
+def _forget_peak_memory() -> None:
+    with suppress(OSError):  # macOS has no such file, and a container may forbid it
+        (PROCESS / "clear_refs").write_text("5")
 
 
 def _optimizer(rate: float, passes: int, dtype: str) -> keras.optimizers.Optimizer:

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata, t
+from scipy.stats import t
 
 
 def cluster_bootstrap(
     y: np.ndarray, probability: np.ndarray, clusters: np.ndarray, n_draws: int, seed: int, level: float = 0.95
 ) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of accuracy and AUC when whole people (or films) are drawn with replacement.
+    """Percentile intervals of scores when whole people (or films) are drawn with replacement.
 
     Windows of one person, or of one film, are not independent; drawing windows would make intervals too narrow
     (Field & Welsh 2007, J. R. Stat. Soc. B 69:369).
@@ -19,23 +19,50 @@ def cluster_bootstrap(
 
     Returns
     -------
-    {"accuracy": (low, high), "auc": (low, high)}; empty with fewer than two clusters.
+    {"accuracy", "mcc", "f1", "auc", "pr_auc": (low, high)}; empty with fewer than two clusters.
     """
-    members = [np.flatnonzero(clusters == name) for name in pd.unique(clusters)]
-    if len(members) < 2:
+    names, cluster = np.unique(clusters, return_inverse=True)
+    if len(names) < 2:
         return {}
-    rng = np.random.default_rng(seed)
-    draws: dict[str, list[float]] = {"accuracy": [], "auc": []}
-    for _ in range(n_draws):
-        rows = np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
-        n_faces = y[rows].sum()
-        if 0 < n_faces < len(rows):
-            draws["accuracy"].append(np.mean((probability[rows] >= 0.5) == y[rows]))
-            # The area under the ROC is the Mann-Whitney statistic over its largest value.
-            above = rankdata(probability[rows])[y[rows] == 1].sum() - n_faces * (n_faces + 1) / 2
-            draws["auc"].append(above / (n_faces * (len(rows) - n_faces)))
+    drawn = np.random.default_rng(seed).integers(len(names), size=(n_draws, len(names)))
+    times = np.stack([np.bincount(row, minlength=len(names)) for row in drawn])[:, cluster]  # each window, in each draw
+    both = (times @ y > 0) & (times @ (1 - y) > 0)
     tails = (1 - level) / 2
-    return {name: tuple(float(q) for q in np.quantile(v, (tails, 1 - tails))) for name, v in draws.items()}
+    values = weighted_scores(y, probability, times[both])
+    return {name: tuple(float(q) for q in np.quantile(v, (tails, 1 - tails))) for name, v in values.items()}
+
+
+def weighted_scores(y: np.ndarray, probability: np.ndarray, times: np.ndarray) -> dict[str, np.ndarray]:
+    """Scores at once of many samples drawn from the same windows.
+
+    Parameters
+    ----------
+    y, probability : (n,). times : (n_draws, n) how often each window was drawn; each draw holds both classes.
+
+    Returns
+    -------
+    accuracy, mcc, f1 (threshold 0.5), auc, pr_auc (average precision) : (n_draws,) each.
+    """
+    order = np.argsort(-probability, kind="stable")
+    y, probability, times = y[order], probability[order], times[:, order]
+    last = np.flatnonzero(np.append(np.diff(probability) != 0, True))  # of windows with one probability: one threshold
+    hits, alarms = (np.cumsum(times * which, axis=1)[:, last].astype(float) for which in (y, 1 - y))
+    n_faces, n_others = hits[:, -1], alarms[:, -1]
+    new_hits, new_alarms = (np.diff(counts, axis=1, prepend=0) for counts in (hits, alarms))
+    # A face beats the others that come after it, and half of those at its own threshold (Mann-Whitney).
+    beaten = n_others[:, None] - alarms + new_alarms / 2
+    precision = np.divide(hits, hits + alarms, out=np.zeros_like(hits), where=hits + alarms > 0)
+    said = probability >= 0.5
+    tp, fp = times @ (y * said), times @ ((1 - y) * said)
+    fn, tn = n_faces - tp, n_others - fp
+    spread = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    return {
+        "accuracy": (tp + tn) / (n_faces + n_others),
+        "mcc": np.divide(tp * tn - fp * fn, spread, out=np.zeros_like(spread), where=spread > 0),
+        "f1": 2 * tp / (2 * tp + fp + fn),
+        "auc": (new_hits * beaten).sum(axis=1) / (n_faces * n_others),
+        "pr_auc": (new_hits * precision).sum(axis=1) / n_faces,
+    }
 
 
 def permuted_labels(samples: pd.DataFrame, n_permutations: int, seed: int) -> np.ndarray:

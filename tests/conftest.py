@@ -65,8 +65,9 @@ def copy_of(tiny, folder: Path) -> tuple[Path, Path]:
 
 
 # What a run costs differs from run to run, and is stored on purpose; the rest must not differ.
-COST = {"cost", "linear_cost", "seconds", "seconds_per_epoch", "peak_memory_gb", "windows_per_pass"}
+COST = {"cost", "linear_cost", "seconds", "seconds_per_epoch", "peak_memory_gb", "added_memory_gb", "windows_per_pass"}
 ASIDE = {"settings.json", "manifest.json", "report.json", "report.html", ".lock"}  # times, sizes on disk, versions
+ASIDE |= {"models.tsv"}  # scores that are in metrics.json too, beside costs
 
 
 def content(folder: Path) -> dict[str, str]:

@@ -13,15 +13,21 @@ from neuroface.files import STAGES, open_npy, read_table
 pytest.importorskip("jax", reason="JAX is an extra: pip install 'jax[cpu]'")
 
 SHAPE = dict(n_voxels=40, window_trs=8, filters=(4, 4, 4), dense_units=8)
+OTHERS = {
+    "cnn3d": {"filters": (3, 3, 3), "dense_units": 4},
+    "transformer": {"width": 8, "heads": 2, "depth": 1, "feed_forward": 8},
+    "hybrid": {"filters": (3, 3, 4), "width": 8, "heads": 2, "depth": 1, "feed_forward": 8},
+}
 # Runs in a process of its own, because Keras takes its backend once. Files: X.npy, y.npy, fixed.keras → answers.npz.
 ANSWER = """
 import sys
+from functools import partial
 from pathlib import Path
 import numpy as np
 from neuroface.attribution import IntegratedGradients
 from neuroface.backend import keras
 from neuroface.folds import Fold
-from neuroface.network import load_network, logit_network, predict_logits
+from neuroface.network import build_network, load_network, logit_network, predict_logits
 from neuroface.training import train_network
 
 folder = Path(sys.argv[1])
@@ -35,10 +41,15 @@ fold = Fold(1, rows[:48], rows[48:64], rows[64:], "window")
 trained = {}
 for per_pass in (8, 4):
     fitted, history, _ = train_network(
-        X, y, fold, filters=(4, 4, 4), dense_units=8, epochs=2, batch_size=8, learning_rates=(1e-3,),
+        X, y, fold, partial(build_network, 40, 8, (4, 4, 4), 8), epochs=2, batch_size=8, learning_rates=(1e-3,),
         precision="float32", seed=3, per_pass=per_pass,
     )
     trained[f"trained_{per_pass}"] = predict_logits(logit_network(fitted), X[fold.test], 8)
+for file in sorted(folder.glob("other-*.keras")):
+    other = load_network(file, *X.shape[1:])
+    trained[f"{file.stem}_logits"] = predict_logits(logit_network(other), X[:16], 16)
+    ends = np.array(X[:2])
+    trained[f"{file.stem}_maps"] = IntegratedGradients(other, "midpoint", 8, 16)(ends, 0 * ends, np.zeros(2))[0]
 np.savez(folder / f"{keras.backend.backend()}.npz", logits=logits, maps=maps, losses=history["loss"], **trained)
 """
 
@@ -52,6 +63,7 @@ def answers(folder, backend):
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
+    from neuroface.architectures import build
     from neuroface.backend import keras
     from neuroface.network import build_network
 
@@ -66,6 +78,8 @@ def both(tmp_path_factory):
     network = build_network(**SHAPE)
     network.set_weights([w + 0.1 * rng.random(w.shape) for w in network.get_weights()])
     network.save(folder / "fixed.keras")
+    for name, options in OTHERS.items():
+        build(name, np.ones((5, 4, 2), bool), SHAPE["window_trs"], options).save(folder / f"other-{name}.keras")
     return {backend: answers(folder, backend) for backend in ("tensorflow", "jax")}
 
 
@@ -78,6 +92,14 @@ def test_the_same_weights_give_the_same_logits(both):
 def test_the_same_weights_give_the_same_attributions(both):
     tensorflow, jax = both["tensorflow"], both["jax"]
     for mine, theirs in zip(jax["maps"], tensorflow["maps"]):
+        assert np.linalg.norm(mine - theirs) < 1e-4 * np.linalg.norm(theirs)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_other_architectures_answer_alike(both, name):
+    for what in ("logits", "maps"):
+        theirs, mine = (both[backend][f"other-{name}_{what}"] for backend in ("tensorflow", "jax"))
+        assert theirs.std() > 0
         assert np.linalg.norm(mine - theirs) < 1e-4 * np.linalg.norm(theirs)
 
 

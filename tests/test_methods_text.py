@@ -72,6 +72,10 @@ OTHER = {
     "VARIANCE_FWHM_MM": (9.0, {}),
     "CLUSTER_FORMING_P": (0.02, {}),
     "REFERENCE_MAPS": (["glm"], {}),
+    "MODELS": (["voxel_time_cnn", "hybrid"], {}),
+    "MODEL_OPTIONS": ({"hybrid": {"depth": 1}}, {"MODELS": ["voxel_time_cnn", "hybrid"]}),
+    "EXPLAINED_MODEL": ("hybrid", {"MODELS": ["voxel_time_cnn", "hybrid"]}),
+    "SMOOTH_TRS": (3, {}),
     "PREDICTION_AT": (0.25, {}),
     "MIN_SHIFT_S": (44.0, {}),
 }
@@ -135,7 +139,8 @@ def test_it_needs_only_what_the_finished_scripts_stamp(settings, last):
 
 
 def test_what_is_cited_is_listed_and_nothing_else(settings):
-    nndb = settings | {"DATASET": "nndb-v1", "ATTRIBUTION_METHODS": ["ig", "gradient-x-input", "occlusion"]}
+    nndb = settings | {"DATASET": "nndb-v1", "MODELS": ["voxel_time_cnn", "hybrid"]}
+    nndb |= {"ATTRIBUTION_METHODS": ["ig", "gradient-x-input", "occlusion", "grad-cam", "attention-rollout"]}
     nndb |= {"IG_ENGINE": "deepexplain", "ATTRIBUTION_BASELINE": "other class", "SMOOTHGRAD_DRAWS": 4}
     text, references = paragraph(nndb)
     table = pd.read_csv(REFERENCES, sep="\t")

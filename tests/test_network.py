@@ -11,7 +11,6 @@ from neuroface.network import (
     build_network,
     load_network,
     logit_network,
-    multiply_adds,
     predict_logits,
 )
 
@@ -47,20 +46,6 @@ def test_full_size_is_the_papers():
     (flatten,) = layers(model, keras.layers.Flatten)
     assert flatten.output.shape[1] == 331_904
     assert model.get_layer("dense").count_params() / model.count_params() == pytest.approx(0.999, abs=5e-4)
-
-
-def test_multiply_adds_at_full_size():
-    assert multiply_adds(41489, 10, (64, 32, 32), 128) == pytest.approx(7.29e9, rel=1e-3)
-
-
-@pytest.mark.parametrize(("n_voxels", "trs", "filters", "dense"), [(50, 10, (4, 3, 2), 5), (37, 7, (2, 5, 3), 4)])
-def test_multiply_adds_are_those_of_the_layers(n_voxels, trs, filters, dense):
-    model = build_network(n_voxels, trs, filters, dense)
-    total = 0
-    for layer in layers(model, (keras.layers.Conv2D, keras.layers.Dense)):
-        positions = np.prod(layer.output.shape[1:-1], dtype=int)  # every weight acts once at each of them
-        total += positions * np.prod(layer.kernel.shape, dtype=int)
-    assert multiply_adds(n_voxels, trs, filters, dense) == total
 
 
 # ---------------------------------------------------------------- what it computes

@@ -78,6 +78,19 @@ def annotated_settings():
         pytest.param(
             "CV_SPLITS = ('window',)", r"HELD_OUT_SPLIT = 'movie'.*CV_SPLITS = \('window',\)", id="split not trained"
         ),
+        pytest.param("MODELS = ('hybird',)", r"MODELS: 'hybird' .*did you mean hybrid", id="no such architecture"),
+        pytest.param("MODELS = ('cnn3d', 'cnn3d')", r"MODELS = .* twice", id="architecture named twice"),
+        pytest.param("MODELS = ('cnn3d',)", r"EXPLAINED_MODEL = 'voxel_time_cnn'.*MODELS", id="explained, not trained"),
+        pytest.param(
+            "MODEL_OPTIONS = {'cnn2d': {}}", r"MODEL_OPTIONS: 'cnn2d' .*cnn3d", id="options of no architecture"
+        ),
+        pytest.param("MODEL_OPTIONS = {'voxel_time_cnn': {}}", r"CNN_FILTERS and CNN_DENSE_UNITS", id="set elsewhere"),
+        pytest.param(
+            "MODELS = ('cnn3d',)\nEXPLAINED_MODEL = 'cnn3d'\nIG_RULE = 'secant'",
+            r"IG_RULE = .secant.*midpoint",
+            id="secant",
+        ),
+        pytest.param("SMOOTH_TRS = 4", r"SMOOTH_TRS = 4 is even", id="mean without a centre"),
         pytest.param("CV_SPLITS = ('movie', 'movie')", r"CV_SPLITS = .* twice", id="split named twice"),
         pytest.param("ATTRIBUTION_METHODS = ('ig', 'ig')", r"ATTRIBUTION_METHODS = .* twice", id="method named twice"),
         pytest.param(

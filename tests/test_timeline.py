@@ -109,3 +109,13 @@ def test_the_mean_over_people_is_scipys_t_interval_and_counts_a_person_once():
     assert mean_over_people(values, people) == pytest.approx([np.mean(each), interval.low, interval.high])
     mean, low, _ = mean_over_people(np.stack([values, values], axis=1)[:2], ["a", "a"])
     assert mean == pytest.approx([0.7, 0.7]) and np.isnan(low).all()
+
+
+@pytest.mark.parametrize("trs", [1, 3, 7])
+def test_smoothing_is_the_mean_of_the_known_volumes_around_each(trs):
+    logit = np.random.default_rng(0).standard_normal(30)
+    logit[[0, 9, 10, 27, 28, 29]] = np.nan
+    smooth, reach = clock.smoothed(logit, trs), trs // 2
+    for t, value in enumerate(logit):
+        around = logit[max(0, t - reach) : t + reach + 1]
+        np.testing.assert_allclose(smooth[t], np.nan if np.isnan(value) else np.nanmean(around))

@@ -1,13 +1,16 @@
 """One fold of training: reproducible, within memory, the best epoch and learning rate, honest errors."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from neuroface import NeuroFaceError, training
 from neuroface.folds import Fold
-from neuroface.network import logit_network, predict_logits
+from neuroface.network import build_network, logit_network, predict_logits
 
-SMALL = dict(filters=(4, 4, 4), dense_units=8, epochs=3, batch_size=8, precision="float32", seed=3)
+BUILD = partial(build_network, 40, 8, (4, 4, 4), 8)
+SMALL = dict(build=BUILD, epochs=3, batch_size=8, precision="float32", seed=3)
 FOLD = Fold(1, np.arange(0, 48), np.arange(48, 64), np.arange(64, 80), "window")
 
 
@@ -18,6 +21,11 @@ def data():
     X = rng.standard_normal((80, 40, 8)).astype(np.float32)
     X[:, 10:20] += 1.5 * y[:, None, None]
     return X, y
+
+
+@pytest.fixture(scope="module")
+def full_size():
+    return build_network(41_489, 10)
 
 
 def logits(network, X):
@@ -61,21 +69,21 @@ def test_folds_are_left_as_they_are(data):
 
 
 @pytest.mark.parametrize(("gigabytes", "expected"), [(64, 20), (16, 10), (6, 4), (3, 1)])
-def test_as_many_windows_go_through_at_once_as_memory_allows(monkeypatch, gigabytes, expected):
+def test_as_many_windows_go_through_at_once_as_memory_allows(full_size, monkeypatch, gigabytes, expected):
     class Memory:
         total = gigabytes * 1e9
 
     monkeypatch.setattr(training.psutil, "virtual_memory", Memory)
-    assert training.windows_per_pass(41_489, 10, (64, 32, 32), 128, 20, n_jobs=1) == expected
+    assert training.windows_per_pass(full_size, 20, n_jobs=1) == expected
 
 
-def test_a_window_that_does_not_fit_is_refused_with_both_sizes(monkeypatch):
+def test_a_window_that_does_not_fit_is_refused_with_both_sizes(full_size, monkeypatch):
     class Memory:
         total = 1e9
 
     monkeypatch.setattr(training.psutil, "virtual_memory", Memory)
     with pytest.raises(NeuroFaceError, match=r"about 1\.\d GB.*0\.4 GB.*N_JOBS = 2"):
-        training.windows_per_pass(41_489, 10, (64, 32, 32), 128, 20, n_jobs=2)
+        training.windows_per_pass(full_size, 20, n_jobs=2)
 
 
 def test_training_in_float16_scales_its_loss():

@@ -6,7 +6,9 @@ import pytest
 from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 
-from neuroface.uncertainty import cluster_bootstrap, p_value, permuted_labels
+from neuroface.metrics import scores
+from neuroface.training_report import COMPARED
+from neuroface.uncertainty import cluster_bootstrap, p_value, permuted_labels, weighted_scores
 
 
 def samples_of(viewers: int = 3) -> pd.DataFrame:
@@ -83,3 +85,22 @@ def test_the_interval_of_the_auc_holds_its_value():
     assert low < roc_auc_score(y, probability) < high
     drawn = [roc_auc_score(y[rows], probability[rows]) for rows in rng.integers(400, size=(500, 400))]
     assert (low, high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.02)
+
+
+def test_scores_of_draws_are_those_of_windows_repeated():
+    rng = np.random.default_rng(1)
+    y, probability = rng.integers(0, 2, 60), np.round(rng.random(60), 1)  # with ties, some at the threshold
+    times = rng.integers(0, 4, size=(20, 60))
+    found = weighted_scores(y, probability, times)
+    for draw, often in enumerate(times):
+        expected = scores(np.repeat(y, often), np.repeat(probability, often))
+        assert {name: found[name][draw] for name in found} == pytest.approx({name: expected[name] for name in found})
+
+
+def test_every_score_of_the_comparison_has_an_interval_around_it():
+    rng = np.random.default_rng(2)
+    y, person = rng.integers(0, 2, 300), np.repeat(np.arange(30), 10)
+    probability = 1 / (1 + np.exp(-(2 * y - 1 + rng.standard_normal(300))))
+    intervals, whole = cluster_bootstrap(y, probability, person, 300, seed=0), scores(y, probability)
+    assert set(intervals) == set(COMPARED)
+    assert all(low < whole[name] < high for name, (low, high) in intervals.items())
