@@ -232,8 +232,8 @@ def _timeline(s: dict, f: dict) -> str:
     smooth = f", its logit averaged over {s['SMOOTH_TRS']} volumes," if s["SMOOTH_TRS"] > 1 else ""
     return (
         f"For a probability at every volume of a film, fold models (folds kept out {KEPT_OUT[s['HELD_OUT_SPLIT']]}) slid "
-        f"over whole runs; a prediction{smooth} speaks for the second at {s['PREDICTION_AT']:.0%} of its window. Chance came from "
-        f"rotating the annotation by at least {s['MIN_SHIFT_S']:g} s."
+        f"over whole runs; a prediction{smooth} speaks for the second at {s['PREDICTION_AT']:.0%} of its window. Chance "
+        f"came from rotating the annotation by at least {s['MIN_SHIFT_S']:g} s."
     )
 
 
