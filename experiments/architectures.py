@@ -12,3 +12,6 @@ BASELINES = ("linear",)
 EXPLAINED_MODEL = "hybrid"
 ATTRIBUTION_METHODS = ("ig", "grad-cam", "attention-rollout")
 ATTRIBUTION_CHECKS = ("steps",)
+IG_RULE = "midpoint"  # attention and normalisation bend the path: at a fixed 32 steps gaps of 10 % were seen
+IG_STEPS = "auto"
+IG_TOLERANCE = 0.05
