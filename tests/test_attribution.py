@@ -209,28 +209,39 @@ def test_share_of_a_way_above_zero(before, after, share):
 # ---------------------------------------------------------------- the voxel-time network
 
 
-@pytest.fixture(scope="module", params=[(31, 9), (40, 10)], ids=["odd", "even"])
-def network(request):
-    """A network with biases and uneven batch normalisation; rows and columns that pooling leaves over, and none."""
+def uneven_network(shape):
+    """A network with biases and uneven batch normalisation, three windows and their baselines."""
     keras.utils.set_random_seed(4)
-    model = build_network(*request.param, filters=(4, 3, 2), dense_units=5)
+    model = build_network(*shape, filters=(4, 3, 2), dense_units=5)
     rng = np.random.default_rng(5)  # without biases the network is homogeneous, and any number of steps exact
     model.set_weights([w + 0.3 * rng.random(w.shape) for w in model.get_weights()])
-    windows, baselines = rng.standard_normal((2, 3, *request.param)).astype(np.float32)
+    windows, baselines = rng.standard_normal((2, 3, *shape)).astype(np.float32)
     return model, windows, 0.3 * baselines
 
 
+@pytest.fixture(scope="module")
+def network():
+    """Rows and columns that pooling leaves over."""
+    return uneven_network((31, 9))
+
+
+@pytest.fixture(scope="module", params=[(31, 9), (40, 10)], ids=["odd", "even"])
+def either_network(request):
+    """Rows and columns that pooling leaves over, and none."""
+    return uneven_network(request.param)
+
+
 @pytest.mark.parametrize("rule", DERIVATIVE_RULES)
-def test_the_fast_way_is_automatic_differentiation(network, rule, monkeypatch):
-    model, windows, baselines = network
+def test_the_fast_way_is_automatic_differentiation(either_network, rule, monkeypatch):
+    model, windows, baselines = either_network
     fast = explain(model, windows, rule, 9, baselines)
     monkeypatch.setattr(attribution, "understands", lambda model: False)
     assert (error(fast, explain(model, windows, rule, 9, baselines)) < 1e-5).all()
 
 
 @pytest.mark.parametrize("steps", [1, 3, 20])
-def test_secants_are_complete_whatever_the_steps(network, steps):
-    model, windows, baselines = network
+def test_secants_are_complete_whatever_the_steps(either_network, steps):
+    model, windows, baselines = either_network
     maps = explain(model, windows, "secant", steps, baselines)
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), gains(model, windows, baselines), rtol=1e-4, atol=1e-4)
 

@@ -1,15 +1,16 @@
-"""Scripts 3, 4, 5 and 8 with other architectures beside the paper's, on the tiny study's windows."""
+"""Scripts 3, 4, 5 and 8 with other architectures beside the paper's, on the tiny study's windows: in `make test-full`."""
 
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import run_here, write_config
+from conftest import FULL, run_here, write_config
 
 from neuroface.files import STAGES, open_npy, read_table
 
 MODELS = ("voxel_time_cnn", "hybrid", "transformer")
+pytestmark = pytest.mark.skipif(not FULL, reason="takes minutes: make test-full")
 
 
 @pytest.fixture(scope="module")
