@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, popen_arguments, write_config
+from conftest import FULL, ROOT, popen_arguments, write_config
 
 from neuroface.files import STAGES, open_npy, read_table
 
@@ -111,6 +111,7 @@ def test_training_works_on_both(both, backend):
     assert np.isfinite(found["losses"]).all()
 
 
+@pytest.mark.skipif(not FULL, reason="takes a minute: make test-full")
 def test_stages_4_and_8_run_on_jax_with_models_trained_on_tensorflow(tiny, tmp_path):
     """Their folders are linked into a study of its own, less what stages 4 and 8 wrote."""
     study = tmp_path / tiny.root.name
