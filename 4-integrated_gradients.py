@@ -25,6 +25,7 @@ import pandas as pd
 from neuroface.architectures import builder
 from neuroface.attribution_baselines import KINDS, Baselines
 from neuroface.attribution_checks import Checker, completeness, truth_score
+from neuroface.attribution_methods import METHODS, chosen_by_hand
 from neuroface.attribution_report import describe
 from neuroface.bold import read_mask
 from neuroface.deepexplain import import_deepexplain
@@ -214,11 +215,10 @@ class Study:
     def findings(self, method: str, files: list[Path]) -> dict:
         """Of the checks on a few windows, and of all maps: completeness and, in the demo, whether they find the truth."""
         tolerance = self.cfg.IG_TOLERANCE if method == "ig" and self.cfg.IG_STEPS == "auto" else None
-        found = {"completeness": completeness(pd.concat(map(read_table, map(completeness_file, files))), tolerance)}
-        chosen_by_hand = (
-            method == "occlusion" and self.cfg.OCCLUSION_REGIONS != "cubes"
-        )  # then there is nothing to find
-        if self.cfg.DATASET == "demo" and not chosen_by_hand:
+        found = {}
+        if METHODS[method].in_logits:
+            found["completeness"] = completeness(pd.concat(map(read_table, map(completeness_file, files))), tolerance)
+        if self.cfg.DATASET == "demo" and not chosen_by_hand(method, self.cfg.OCCLUSION_REGIONS):
             mask, _ = read_mask(self.mask_file)
             planted, _ = read_mask(Path(self.cfg.DATASET_DIR) / "truth" / "face_rois.nii.gz")
             found["planted_truth"] = truth_score(map(open_npy, files), planted[mask])

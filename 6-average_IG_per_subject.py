@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from neuroface import NeuroFaceError
+from neuroface.attribution_methods import METHODS, chosen_by_hand
 from neuroface.bold import mean_of_maps, read_mask
 from neuroface.dataset import Run, find_runs
 from neuroface.files import (
@@ -91,14 +92,14 @@ def main():
         write_test(stage, contrast, values, units_to_flip(people, samples, cfg.FLIP_TOGETHER), mask, affine, cfg)
 
     contrasts = [(name, method) for method in cfg.ATTRIBUTION_METHODS for name in CONTRASTS]
-    if "attention-rollout" in cfg.ATTRIBUTION_METHODS:
-        stage.leave_out("tests of the sign of attention rollout", "it is positive everywhere")
-        contrasts = [(name, m) for name, m in contrasts if m != "attention-rollout" or name.endswith("absolute")]
-    if chosen_by_hand(cfg):
-        stage.leave_out(
-            "where occlusion's absolute maps and regions stand out", "OCCLUSION_REGIONS chose the voxels by hand"
-        )
-        contrasts = [(name, m) for name, m in contrasts if m != "occlusion" or not name.endswith("absolute")]
+    for method in cfg.ATTRIBUTION_METHODS:
+        if not METHODS[method].signed:
+            stage.leave_out(f"tests of the sign of {METHODS[method].title}", "it is positive everywhere")
+            contrasts = [(name, m) for name, m in contrasts if m != method or name.endswith("absolute")]
+        if chosen_by_hand(method, cfg.OCCLUSION_REGIONS):
+            what = "where occlusion's absolute maps and regions stand out"
+            stage.leave_out(what, "OCCLUSION_REGIONS chose the voxels by hand")
+            contrasts = [(name, m) for name, m in contrasts if m != method or not name.endswith("absolute")]
     if too_few := [contrast for contrast in contrasts if len(people_with(maps, *contrast)) < 2]:
         stage.leave_out(f"tests across people of {len(too_few)} maps", "they need two people or more")
     contrasts = [contrast for contrast in contrasts if contrast not in too_few]
@@ -125,11 +126,6 @@ def find_runs_with_faces(cfg) -> list[Run]:
     """Runs whose BOLD the GLM reads; script 1 has named those that are left out."""
     runs, _ = find_runs(cfg.DATASET, cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, cfg.NNDB_VARIANT)
     return [run for run in runs if len(read_stretches(run.annotation, cfg.FACE_TRIAL_TYPES))]
-
-
-def chosen_by_hand(cfg) -> bool:
-    """Whether occlusion tried some voxels only: that attribution gathers there then shows nothing."""
-    return "occlusion" in cfg.ATTRIBUTION_METHODS and cfg.OCCLUSION_REGIONS != "cubes"
 
 
 def people_with(maps: dict, contrast: str, method: str) -> list[str]:
@@ -227,7 +223,7 @@ def summarize(stage: Stage, maps: dict, groups: list, contrasts: list, mask, aff
         describe_tests(section, tests, peaks, cfg)
 
     regions = regions_in_mask(mask, affine, rois, cfg.ROI_MASKS)
-    of = {group: who for group, who in people.items() if not (group[1] == "occlusion" and chosen_by_hand(cfg))}
+    of = {group: who for group, who in people.items() if not chosen_by_hand(group[1], cfg.OCCLUSION_REGIONS)}
     if outside := [name for name, voxels in regions.items() if not voxels.any()]:
         stage.leave_out(", ".join(outside), "no voxel of the group mask lies in it")
         regions = {name: voxels for name, voxels in regions.items() if name not in outside}

@@ -12,10 +12,10 @@ demo: .venv/demo.stamp
 
 test: .venv/test.stamp
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-full: .venv/test.stamp
-	NEUROFACE_FULL=1 $(BIN)/python -m pytest
+	NEUROFACE_FULL=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 benchmark: .venv/demo.stamp
 	$(BIN)/python benchmarks/extraction.py

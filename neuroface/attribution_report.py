@@ -6,17 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
+from neuroface.attribution_methods import METHODS
 from neuroface.files import LABELS, completeness_file, open_npy, read_table
 from neuroface.report import Section, save_figure
 
 COLOURS = dict(zip(LABELS, ("#c8643c", "#2b5f8a")))
-NAMES = {
-    "ig": "Integrated Gradients",
-    "gradient-x-input": "gradient × input",
-    "occlusion": "occlusion",
-    "grad-cam": "Grad-CAM",
-    "attention-rollout": "attention rollout",
-}
 
 
 def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict], cfg) -> Section:
@@ -28,8 +22,8 @@ def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict]
     """
     section = Section("Attributions", how(cfg))
     for method, found in checks.items():
-        whole = found["completeness"]
-        numbers = {"windows": f"{whole['windows']:,}"}
+        title, whole = METHODS[method].title, found.get("completeness", {})
+        numbers = {"windows": f"{sum(len(open_npy(file)) for file in files[method]):,}"}
         if method == "ig":
             median, most = f"{whole['median']:.2%}", f"{whole['95 % below']:.2%}"
             numbers |= {"median completeness gap": median, "95 % of gaps below": most}
@@ -41,14 +35,12 @@ def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict]
             numbers["median map error"] = f"{found['steps']['map_error']['median']:.2%}"
         if "planted_truth" in found:
             numbers["area under the ROC, planted regions"] = f"{found['planted_truth']:.3f}"
-            print(
-                f"  {NAMES[method]}: planted regions found with an area under the ROC of {found['planted_truth']:.3f}"
-            )
-        section.numbers({f"{key} ({NAMES[method]})" if len(checks) > 1 else key: v for key, v in numbers.items()})
+            print(f"  {title}: planted regions found with an area under the ROC of {found['planted_truth']:.3f}")
+        section.numbers({f"{key} ({title})" if len(checks) > 1 else key: v for key, v in numbers.items()})
         path = folder / f"summary_{method}.png"
         save_figure(draw(method, files[method], found), path)
         section.figure(path, CAPTION)
-    if rows := [row for method, found in checks.items() for row in sanity_rows(NAMES[method], found)]:
+    if rows := [row for method, found in checks.items() for row in sanity_rows(METHODS[method].title, found)]:
         section.table(
             ["method", "compared with maps", "correlation", "rank correlation of size", "should be"],
             rows,
@@ -60,9 +52,9 @@ def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict]
 
 
 CAPTION = (
-    "Left: how far a window's attributions miss the change of the logit that they must sum to. Middle: at which volume of "
-    "the window they lie. Right: what is left of the logit when voxels are put back to the baseline, the most attributed "
-    "first; it must fall faster than with as many random voxels."
+    "Left: how far a window's attributions miss the change of the logit that they must sum to (heat maps need not). Middle: "
+    "at which volume of the window they lie. Right: what is left of the logit when voxels are put back to the baseline, the "
+    "most attributed first; it must fall faster than with as many random voxels."
 )
 
 
@@ -110,10 +102,13 @@ def sanity_rows(name: str, found: dict) -> list[tuple]:
 
 def draw(method: str, files: list[Path], found: dict):
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
-    table = pd.concat(read_table(completeness_file(file)) for file in files)
-    relative = (table["gap"] / (table["logit"] - table["logit_of_baseline"])).abs()
-    left.hist(np.clip(relative, 0, 0.5), bins=40, color="#2b5f8a")
-    left.set(xlabel="|gap| / |change of the logit| (clipped at 0.5)", ylabel="windows", title="completeness")
+    if METHODS[method].in_logits:
+        table = pd.concat(read_table(completeness_file(file)) for file in files)
+        relative = (table["gap"] / (table["logit"] - table["logit_of_baseline"])).abs()
+        left.hist(np.clip(relative, 0, 0.5), bins=40, color="#2b5f8a")
+        left.set(xlabel="|gap| / |change of the logit| (clipped at 0.5)", ylabel="windows", title="completeness")
+    else:
+        left.set_axis_off()
     for label, colour in COLOURS.items():
         maps = [open_npy(file) for file in files if f"_label-{label}_" in file.name]
         share = np.mean([np.abs(m).sum(axis=1).mean(axis=0) for m in maps], axis=0)
@@ -133,5 +128,5 @@ def draw(method: str, files: list[Path], found: dict):
         right.legend(frameon=False)
     else:
         right.set_axis_off()
-    figure.suptitle(NAMES[method], x=0.01, ha="left", fontsize=11)
+    figure.suptitle(METHODS[method].title, x=0.01, ha="left", fontsize=11)
     return figure

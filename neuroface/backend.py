@@ -60,6 +60,19 @@ keras = _import_keras()
 HAS_GPU = has_gpu(keras)
 
 
+def gpu_bytes() -> int:
+    """Memory of the first GPU that the backend may use; 0 without one."""
+    if not HAS_GPU:
+        return 0
+    if keras.backend.backend() == "tensorflow":
+        from tensorflow.python.client import device_lib
+
+        return next(device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU")
+    import jax
+
+    return jax.devices("gpu")[0].memory_stats()["bytes_limit"]
+
+
 def compiled(function):
     """``function`` of nested lists of arrays, compiled for each shape it meets."""
     if keras.backend.backend() == "tensorflow":

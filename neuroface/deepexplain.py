@@ -37,7 +37,7 @@ class DeepExplainGradients:
                 f'IG_ENGINE = "deepexplain" needs TensorFlow; KERAS_BACKEND is {keras.backend.backend()!r}. '
                 'Set IG_ENGINE = "keras".'
             )
-        self.steps = steps
+        self.steps, self.paths_per_pass = steps, 1
         import tensorflow as tf
 
         graph, names = frozen_network(logit_model)

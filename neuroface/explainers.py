@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from neuroface.attribution import IntegratedGradients
+from neuroface.attribution_methods import METHODS
 from neuroface.backend import keras
 from neuroface.deepexplain import DeepExplainGradients
 from neuroface.heat_maps import AttentionRollout, GradCAM
@@ -63,7 +64,7 @@ class Explainer:
             self._attribute = DeepExplainGradients(self.logit_model, recipe.steps)
         else:
             self._attribute = IntegratedGradients(model, recipe.rule, recipe.steps, recipe.batch, recipe.tolerance)
-        self.windows_at_once = getattr(self._attribute, "paths_per_pass", 1)
+        self.windows_at_once = self._attribute.paths_per_pass
 
     def take_weights(self, model: keras.Model) -> None:
         """Explain another network of the same form from here on."""
@@ -108,7 +109,7 @@ class Explainer:
         maps, steps = self._attribute(ends, starts, (logits[0] - logits[1]).ravel())
         sign = np.where(samples["label"] == "face", 1, -1)
         maps = maps.reshape(len(samples), n_paths, *X.shape[1:]).mean(axis=1)
-        if getattr(self._attribute, "signed", True):
+        if METHODS[self.recipe.method].signed:
             maps *= sign[:, None, None]
         logit, logit_of_baseline = sign * logits.mean(axis=2)
         total = maps.sum(axis=(1, 2), dtype=np.float64)

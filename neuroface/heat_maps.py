@@ -66,8 +66,6 @@ class AttentionRollout:
         If it has none.
     """
 
-    signed = False
-
     def __init__(self, model: keras.Model, batch: int):
         layers = [layer for layer in model.layers if isinstance(layer, keras.layers.MultiHeadAttention)]
         layers = [layer for layer in layers if isinstance(layer.output, (tuple, list))]  # whose scores can be seen

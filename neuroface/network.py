@@ -201,8 +201,12 @@ class WindowBatches(keras.utils.PyDataset):
         rows = np.sort(self.rows[index * self.batch_size : (index + 1) * self.batch_size])
         y = self.y[rows].astype(np.float32)[:, None]
         weight = np.where(y[:, 0] == 1, self.class_weight[1], self.class_weight[0]).astype(np.float32)
+        return self.windows(rows), y, weight
+
+    def windows(self, rows: np.ndarray) -> np.ndarray:
+        """What the network gets of these rows of X: (n, n_voxels, window_trs, 1)."""
         windows = self.X[rows] if self.voxel_order is None else self.X[rows][:, self.voxel_order]
-        return windows[..., None], y, weight
+        return windows[..., None]
 
     def on_epoch_end(self):
         if self._rng is not None:

@@ -73,7 +73,7 @@ class Occlusion:
     """
 
     def __init__(self, logit_model, regions: np.ndarray, trs: int, batch: int):
-        self.logit_model, self.trs, self.batch = logit_model, trs, batch
+        self.logit_model, self.trs, self.batch, self.paths_per_pass = logit_model, trs, batch, 1
         self.regions = [np.flatnonzero(regions == number) for number in np.unique(regions[regions > 0])]
 
     def __call__(self, windows: np.ndarray, baselines: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from neuroface import NeuroFaceError
 from neuroface.architectures import ARCHITECTURES, DEFAULT, did_you_mean
+from neuroface.attribution_methods import METHODS
 
 Split = Literal["window", "subject", "event", "run", "movie"]
 Rate = Annotated[float, Field(gt=0, le=1)]
@@ -52,9 +53,7 @@ LIMITS = {
     "N_PERMUTATIONS": Annotated[int, Field(ge=0)],
     "N_PERMUTATIONS_CNN": Annotated[int, Field(ge=0)],
     "HELD_OUT_SPLIT": Split,
-    "ATTRIBUTION_METHODS": Annotated[
-        tuple[Literal["ig", "gradient-x-input", "occlusion", "grad-cam", "attention-rollout"], ...], Field(min_length=1)
-    ],
+    "ATTRIBUTION_METHODS": Annotated[tuple[Literal[tuple(METHODS)], ...], Field(min_length=1)],
     "EXPLAIN": Literal["held-out", "best fold"],
     "ATTRIBUTION_BASELINE": Literal["zero", "training mean", "other class"],
     "ATTRIBUTION_DRAWS": Annotated[int, Field(ge=1)],
@@ -227,6 +226,8 @@ def demo_differences(settings, config: str | Path) -> dict[str, tuple]:
         return {}
     base = _constants(Path(config))
     here = {name: (getattr(settings, name), base[name]) for name in base["DEMO"]}
+    if not set(settings.MODELS) & set(settings.MODEL_OPTIONS):
+        here.pop("MODEL_OPTIONS", None)  # of networks that nobody trains
     return {name: pair for name, pair in here.items() if pair[0] == base["DEMO"][name] != pair[1]}
 
 

@@ -4,6 +4,7 @@ import resource
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from neuroface.backend import HAS_GPU, keras, set_random_seed
 from neuroface.folds import Fold
 from neuroface.model_cost import multiply_adds, step_bytes
 from neuroface.network import WindowBatches
+from neuroface.stored_windows import RowBatches, StoredWindows, network_of_rows, windows_fit
 
 PROCESS = Path("/proc/self")
 PRECISIONS = {"float32": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
@@ -41,7 +43,8 @@ def train_network(
 
     Parameters
     ----------
-    X : (n, n_voxels, window_trs), usually a memory map: one batch at a time is read from it. y : (n,) 0 or 1.
+    X : (n, n_voxels, window_trs), usually a memory map: one batch at a time is read from it, or, where a GPU has room for
+        all windows, they go there once. y : (n,) 0 or 1.
     build : ``build(dtype=…)`` gives a new network, such as a partial :func:`neuroface.architectures.build`.
     learning_rates : each is tried; the one with the best epoch wins.
     precision : "float32", "float16", "bfloat16", or "auto": float16 on a GPU, float32 on a CPU.
@@ -66,13 +69,16 @@ def train_network(
     plain = build(dtype="float32")
     per_pass = per_pass or windows_per_pass(plain, batch_size, n_jobs)
     weights = dict(enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train])))
+    stored = StoredWindows(X, voxel_order) if windows_fit(X, plain, per_pass) else None
+    batches = partial(RowBatches if stored else WindowBatches, X, y, voxel_order=voxel_order)
     dtype = training_dtype(precision)
     histories, best, best_weights, seconds = [], -np.inf, None, []
     for rate in learning_rates:
         keras.utils.clear_session()
         set_random_seed(seed)
         network = build(dtype=dtype)
-        network.compile(
+        model = network_of_rows(network, stored) if stored else network
+        model.compile(
             _optimizer(rate, batch_size // per_pass, dtype),
             loss="binary_crossentropy",
             metrics=["accuracy"],
@@ -81,20 +87,16 @@ def train_network(
             # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one operation at a time.
             jit_compile=HAS_GPU or keras.backend.backend() == "jax",
         )
-        clock = _EpochWatch()
+        watch = _EpochWatch(network)
         try:
-            fitted = network.fit(
-                WindowBatches(X, y, fold.train, per_pass, weights, seed=seed, voxel_order=voxel_order),
-                validation_data=WindowBatches(X, y, fold.validation, per_pass, weights, voxel_order=voxel_order),
+            fitted = model.fit(
+                batches(fold.train, per_pass, weights, seed=seed),
+                validation_data=batches(fold.validation, per_pass, weights),
                 epochs=epochs,
                 verbose=0,
                 callbacks=[
                     keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=15),
-                    # Never stops early (patience = all epochs): it puts the best epoch's weights back at the end.
-                    keras.callbacks.EarlyStopping(
-                        "val_balanced_accuracy", mode="max", patience=epochs, restore_best_weights=True
-                    ),
-                    clock,
+                    watch,
                     *callbacks,
                 ],
             )
@@ -102,9 +104,9 @@ def train_network(
             raise _in_words(error, rate, per_pass) from error
         history = pd.DataFrame(fitted.history).drop(columns="learning_rate", errors="ignore")
         histories.append(history.assign(learning_rate=rate, epoch=np.arange(1, len(history) + 1)))
-        seconds += clock.seconds
-        if history["val_balanced_accuracy"].max() > best:
-            best, best_weights = history["val_balanced_accuracy"].max(), network.get_weights()
+        seconds += watch.seconds
+        if watch.best > best:
+            best, best_weights = watch.best, watch.best_weights
     plain.set_weights(best_weights)
     cost = {
         "parameters": int(plain.count_params()),
@@ -112,6 +114,7 @@ def train_network(
         "seconds": round(float(np.sum(seconds)), 2),
         "seconds_per_epoch": round(float(np.median(seconds)), 3),
         "windows_per_pass": per_pass,
+        "windows_on_gpu": stored is not None,
         "peak_memory_gb": round(peak_memory_gb(), 2),
         "added_memory_gb": round(peak_memory_gb() - memory_before, 2),
     }
@@ -178,11 +181,11 @@ def _in_words(error: Exception, rate: float, per_pass: int) -> Exception:
 
 
 class _EpochWatch(keras.callbacks.Callback):
-    """Takes the time of every epoch, and ends training when the loss is no number."""
+    """Takes the time of every epoch, keeps the best one's weights, and ends training when the loss is no number."""
 
-    def __init__(self):
+    def __init__(self, network: keras.Model):
         super().__init__()
-        self.seconds: list[float] = []
+        self.network, self.seconds, self.best = network, [], -np.inf
 
     def on_epoch_begin(self, epoch, logs=None):
         self._start = time.monotonic()
@@ -191,3 +194,5 @@ class _EpochWatch(keras.callbacks.Callback):
         self.seconds.append(time.monotonic() - self._start)
         if not np.isfinite(logs["loss"]):
             raise FloatingPointError(f"loss {logs['loss']}")
+        if logs["val_balanced_accuracy"] > self.best:
+            self.best, self.best_weights = logs["val_balanced_accuracy"], self.network.get_weights()

@@ -1,5 +1,6 @@
 """The tiny study: the demo's generator at 10 mm and a stronger effect, taken through the eight real scripts once."""
 
+import fcntl
 import gzip
 import hashlib
 import io
@@ -119,6 +120,12 @@ def _without_cost(value):
     return [_without_cost(part) for part in value] if isinstance(value, list) else value
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that use the tiny study last, but for one: with two test processes, one makes it, the other goes on."""
+    users = [item.path.name for item in items if "tiny" in item.fixturenames]
+    items.sort(key=lambda item: (item.path.name in users) - 2 * (item.path.name == "test_pipeline.py"))
+
+
 @pytest.fixture(scope="session")
 def small_dataset(tmp_path_factory) -> Path:
     """Four people, a film each, in NNDb's naming; to be copied, not changed."""
@@ -131,8 +138,30 @@ def small_dataset(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> SimpleNamespace:
-    """The finished study: its folder, config, settings, data set, and what each script printed."""
-    folder = tmp_path_factory.mktemp("tiny")
+    """The finished study: its folder, config, settings, data set, and what each script printed; made once for all."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # that of all test processes
+    folder = folder / "tiny"
+    folder.mkdir(exist_ok=True)
+    made = folder / "made.json"
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            made.write_text(json.dumps(_make_tiny(folder)))
+    settings, printed = json.loads(made.read_text())
+    printed = {int(number): text for number, text in printed.items()}
+    return SimpleNamespace(
+        root=folder / "tiny",
+        config=folder / "tiny.py",
+        settings=settings,
+        dataset=folder / "dataset",
+        printed=printed,
+    )
+
+
+def _make_tiny(folder: Path) -> tuple[dict, dict]:
+    """Settings, and what each script printed."""
     settings = dict(
         DATASET_DIR=str(folder / "dataset"), DATA_DIR=str(folder), RUN_NAME="tiny", N_FOLDS=2, EPOCHS=10,
         IG_STEPS=16, INFERENCE_BATCH=16, N_JOBS=1,
@@ -144,9 +173,7 @@ def tiny(tmp_path_factory) -> SimpleNamespace:
     config = write_config(folder / "tiny.py", **settings)
     printed = {}
     for number in STAGES:
-        done = run(number, config)
+        done = run_here(number, config)
         assert done.returncode == 0, done.stderr
         printed[number] = done.stdout
-    return SimpleNamespace(
-        root=folder / "tiny", config=config, settings=settings, dataset=folder / "dataset", printed=printed
-    )
+    return settings, printed

@@ -28,6 +28,7 @@ from neuroface.attribution import IntegratedGradients
 from neuroface.backend import keras
 from neuroface.folds import Fold
 from neuroface.network import build_network, load_network, logit_network, predict_logits
+from neuroface import training
 from neuroface.training import train_network
 
 folder = Path(sys.argv[1])
@@ -39,12 +40,13 @@ maps = np.concatenate([method(np.array(X[:4]), np.zeros_like(X[:4]), np.zeros(4)
 rows = np.arange(len(X))
 fold = Fold(1, rows[:48], rows[48:64], rows[64:], "window")
 trained = {}
-for per_pass in (8, 4):
+for per_pass, stored in ((8, False), (4, False), (4, True)):
+    training.windows_fit = lambda *_: stored
     fitted, history, _ = train_network(
         X, y, fold, partial(build_network, 40, 8, (4, 4, 4), 8), epochs=2, batch_size=8, learning_rates=(1e-3,),
         precision="float32", seed=3, per_pass=per_pass,
     )
-    trained[f"trained_{per_pass}"] = predict_logits(logit_network(fitted), X[fold.test], 8)
+    trained[f"trained_{per_pass}" + "_stored" * stored] = predict_logits(logit_network(fitted), X[fold.test], 8)
 for file in sorted(folder.glob("other-*.keras")):
     other = load_network(file, *X.shape[1:])
     trained[f"{file.stem}_logits"] = predict_logits(logit_network(other), X[:16], 16)
@@ -108,6 +110,7 @@ def test_training_works_on_both(both, backend):
     found = both[backend]
     for name in ("trained_8", "trained_4"):  # a batch at once, and accumulated over two passes
         assert np.isfinite(found[name]).all() and found[name].std() > 0
+    np.testing.assert_array_equal(found["trained_4_stored"], found["trained_4"])  # all windows on the device
     assert np.isfinite(found["losses"]).all()
 
 

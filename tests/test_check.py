@@ -2,17 +2,14 @@
 
 import gzip
 import shutil
-import subprocess
-import sys
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, popen_arguments, write_config
+from conftest import ROOT, run_here, write_config
 
 from neuroface import NeuroFaceError, check
-from neuroface.files import STAGES
 from neuroface.settings import load_settings
 
 
@@ -164,14 +161,13 @@ def test_too_little_disk_and_memory_are_wrong(study, monkeypatch):
 
 def test_the_command_exits_with_1_if_something_is_wrong_and_writes_nothing(study):
     folder, cfg, config = study
-    command = [sys.executable, ROOT / STAGES[1][1], "--check"]
-    done = subprocess.run(command, **popen_arguments(config))
+    done = run_here(1, config, "--check")
     assert done.returncode == 0 and "nothing is wrong" in done.stdout, done.stderr
     cut_off(first(folder, "*_bold_*.nii.gz"))
-    done = subprocess.run(command, **popen_arguments(config))
+    done = run_here(1, config, "--check")
     assert done.returncode == 1 and "wrong: " in done.stdout and "error: 1 of the points above" in done.stderr
     assert not (folder.parent / cfg.RUN_NAME).exists()
-    other = subprocess.run([sys.executable, ROOT / STAGES[2][1], "--check"], **popen_arguments(config))
+    other = run_here(2, config, "--check")
     assert other.returncode == 2 and "usage" in other.stderr
 
 

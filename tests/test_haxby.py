@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, run
+from conftest import ROOT, run_here
 
 DATA = Path(os.environ.get("NEUROFACE_HAXBY", ROOT.parent / "shared" / "real" / "haxby2001"))
 RUNS, VOLUMES, VOXELS = 12, 121, 530
@@ -27,7 +27,7 @@ def haxby(tmp_path_factory):
     config.write_text(experiment + "".join(f"{name} = {value!r}\n" for name, value in changes.items()))
     printed = {}
     for number in (1, 2, 3, 4, 5, 6, 7, 8):
-        done = run(number, config)
+        done = run_here(number, config)
         assert done.returncode == (1 if number == 7 else 0), done.stderr
         printed[number] = done.stdout + done.stderr
     return folder / "haxby2001", printed

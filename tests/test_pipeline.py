@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FILM_S, ROOT, content, copy_of, popen_arguments, run, write_config
+from conftest import FILM_S, ROOT, content, copy_of, popen_arguments, run, run_here, write_config
 from scipy.stats import binomtest, hypergeom
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
@@ -201,7 +201,7 @@ def test_stage_8_beats_the_rotated_annotation_and_its_clock_is_right(tiny):
 def test_a_rerun_does_nothing_twice(tiny):
     before = {p: p.stat().st_mtime_ns for p in tiny.root.rglob("*") if p.suffix in (".npy", ".gz", ".keras")}
     for number in (1, 2, 3, 4, 5, 6):
-        done = run(number, tiny.config)
+        done = run_here(number, tiny.config)
         assert done.returncode == 0, done.stderr
         assert "already there, not made again" in done.stdout
     assert before == {p: p.stat().st_mtime_ns for p in before}
@@ -242,21 +242,21 @@ def test_input_that_changed_is_noticed_by_name(tiny, tmp_path):
     shutil.copytree(tiny.dataset, tmp_path / "dataset")
     changes = {"DATA_DIR": str(tmp_path), "DATASET_DIR": str(tmp_path / "dataset")}
     config = write_config(tmp_path / "moved.py", **tiny.settings | changes)
-    assert run(1, config).returncode == 0, "the same data in another place"
+    assert run_here(1, config).returncode == 0, "the same data in another place"
     annotation = next((tmp_path / "dataset" / "stimuli").glob("*.1D"))
     annotation.write_text(annotation.read_text().replace("4.0 ", "4.2 ", 1))
     for number in (1, 8):
-        done = run(number, config)
+        done = run_here(number, config)
         assert done.returncode == 1 and f"{annotation.name} has changed" in done.stderr
     shutil.rmtree(root / "1-windows")
-    assert run(1, config).returncode == 0
-    done = run(2, config)
+    assert run_here(1, config).returncode == 0
+    done = run_here(2, config)
     assert done.returncode == 1 and "was made from an earlier 1-windows" in done.stderr
 
 
 def test_a_missing_input_names_the_script_to_run(tiny, tmp_path):
     config = write_config(tmp_path / "empty.py", **tiny.settings | {"RUN_NAME": "empty"})
-    done = run(3, config)
+    done = run_here(3, config)
     assert done.returncode == 1
     assert "Run: python 1-preprocess_naturalistic_fmri.py" in done.stderr and "Traceback" not in done.stderr
 

@@ -5,8 +5,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from neuroface import NeuroFaceError, training
+from neuroface import NeuroFaceError, stored_windows, training
 from neuroface.folds import Fold
+from neuroface.model_cost import step_bytes
 from neuroface.network import build_network, logit_network, predict_logits
 
 BUILD = partial(build_network, 40, 8, (4, 4, 4), 8)
@@ -60,6 +61,29 @@ def test_the_network_can_be_trained_on_voxels_in_another_order(data):
         training.train_network(data[0][:, order], data[1], FOLD, learning_rates=(1e-3,), **SMALL)[0], data[0][:, order]
     )
     np.testing.assert_array_equal(shuffled, by_hand)
+
+
+@pytest.mark.parametrize("order", [None, np.random.default_rng(2).permutation(40)], ids=["as they are", "shuffled"])
+def test_windows_kept_on_the_device_train_the_same_network(data, monkeypatch, order):
+    settings = dict(learning_rates=(1e-3,), voxel_order=order, per_pass=4, **SMALL)
+    sent, history, cost = training.train_network(*data, FOLD, **settings)
+    monkeypatch.setattr(training, "windows_fit", lambda *_: True)
+    kept, same_history, same_cost = training.train_network(*data, FOLD, **settings)
+    for mine, theirs in zip(kept.get_weights(), sent.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert same_history.equals(history)
+    assert same_cost["windows_on_gpu"] and not cost["windows_on_gpu"]
+    assert same_cost["parameters"] == cost["parameters"]
+
+
+def test_windows_go_to_a_gpu_that_holds_them_beside_the_training(full_size, monkeypatch):
+    class Windows:
+        nbytes = 3_606 * 41_489 * 10 * 4  # 6 GB
+
+    needed = Windows.nbytes + step_bytes(full_size, 20)
+    for gigabytes, fit in ((0, False), (24, False), (80, True)):
+        monkeypatch.setattr(stored_windows, "gpu_bytes", lambda size=gigabytes * 1e9: size)
+        assert stored_windows.windows_fit(Windows, full_size, 20) == fit == (needed < 0.9e9 * gigabytes)
 
 
 def test_folds_are_left_as_they_are(data):
