@@ -203,6 +203,8 @@ def joined(stage: Stage, variant: str, split: str, folds: list[Fold], n: int) ->
     cost = {
         "parameters": int(costs["parameters"].iloc[0]),
         "multiply_adds": int(costs["multiply_adds"].iloc[0]),
+        "windows_per_pass": int(costs["windows_per_pass"].min()),
+        "windows_on_gpu": bool(costs["windows_on_gpu"].all()),
         "seconds": float(costs["seconds"].sum()),
         "seconds_per_epoch": float(costs["seconds_per_epoch"].median()),
         "peak_memory_gb": float(costs["peak_memory_gb"].max()),

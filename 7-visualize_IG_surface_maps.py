@@ -21,6 +21,7 @@ from nilearn.plotting import view_surf
 from nilearn.surface import SurfaceImage
 
 from neuroface import NeuroFaceError
+from neuroface.attribution_methods import METHODS
 from neuroface.bold import read_mask, read_masked
 from neuroface.files import LABELS, atomic, average_file, contrast_file
 from neuroface.group import ALPHA, CONTRASTS
@@ -59,7 +60,7 @@ def main():
     def draw(unit):
         contrast, method, kind = unit
         mean, found = read_contrast(stage.folder_of(6), contrast, method, mask, affine)
-        title, unit_text = f"Group mean attribution ({method}), {contrast}", unit_of(contrast)
+        title, unit_text = f"Group mean attribution ({method}), {contrast}", unit_of(contrast, method)
         if kind == "glass.png":
             positions, voxel_mm = voxel_positions_mm(mask, affine), float(np.linalg.norm(affine[:3, 0]))
             draw_glass_brain(mean, found, positions, voxel_mm, seconds, title, unit_text, target_of(unit))
@@ -106,8 +107,9 @@ def read_contrast(
     return (read_masked(file, mask, affine), None) if file.exists() else None
 
 
-def unit_of(contrast: str) -> str:
-    return f"logit per voxel and volume (positive: {CONTRASTS[contrast].meaning})"
+def unit_of(contrast: str, method: str) -> str:
+    unit = METHODS[method].unit
+    return f"{unit} (positive: {CONTRASTS[contrast].meaning})" if METHODS[method].signed else unit
 
 
 def reference_maps(folder: Path, method: str, mask, affine, references: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -148,9 +150,9 @@ def describe(contrasts: list[tuple], target_of, references_of, cfg) -> Section:
         "paler means weaker. Every figure lies in the folder as PDF too.",
     )
     for contrast, method in contrasts:
-        what = (
-            f"{contrast}, {method}, mean over people. Red: the voxel {CONTRASTS[contrast].meaning}; blue: the opposite."
-        )
+        what = f"{contrast}, {method}, mean over people."
+        if METHODS[method].signed:
+            what += f" Red: the voxel {CONTRASTS[contrast].meaning}; blue: the opposite."
         section.figure(
             target_of((contrast, method, "surface.png")),
             f"{what} One column per volume after the window's start. {BLACK} {GREEN} {VENTRAL}",

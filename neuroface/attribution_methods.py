@@ -4,19 +4,25 @@ from typing import NamedTuple
 
 
 class Method(NamedTuple):
-    """``in_logits``: maps hold shares of the change of the logit; ``signed``: towards and against the label."""
+    """``unit``: of a map's values; ``signed``: positive towards the label, negative against it."""
 
     title: str
-    in_logits: bool
-    signed: bool
+    unit: str
+    signed: bool = True
+
+    @property
+    def in_logits(self) -> bool:
+        """Whether maps hold shares of the change of the logit, so that their sum can be compared with it."""
+        return self.unit == LOGIT
 
 
+LOGIT = "logit per voxel and volume"
 METHODS = {
-    "ig": Method("Integrated Gradients", True, True),
-    "gradient-x-input": Method("gradient × input", True, True),
-    "occlusion": Method("occlusion", True, True),
-    "grad-cam": Method("Grad-CAM", False, True),
-    "attention-rollout": Method("attention rollout", False, False),
+    "ig": Method("Integrated Gradients", LOGIT),
+    "gradient-x-input": Method("gradient × input", LOGIT),
+    "occlusion": Method("occlusion", LOGIT),
+    "grad-cam": Method("Grad-CAM", "features × their mean gradient"),
+    "attention-rollout": Method("attention rollout", "share of attention", signed=False),
 }
 
 

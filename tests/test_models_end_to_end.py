@@ -1,4 +1,4 @@
-"""Scripts 3, 4, 5 and 8 with other architectures beside the paper's, on the tiny study's windows: in `make test-full`."""
+"""Scripts 3 to 8 with other architectures beside the paper's, on the tiny study's windows: in `make test-full`."""
 
 import json
 
@@ -32,7 +32,7 @@ def study(tiny, tmp_path_factory):
         "IG_RULE": "midpoint",
     }  # fmt: skip
     config, printed = write_config(folder / "models.py", **settings), {}
-    for number in (3, 4, 5, 8):
+    for number in (3, 4, 5, 6, 7, 8):
         done = run_here(number, config)
         assert done.returncode == 0, done.stderr
         printed[number] = done.stdout
@@ -83,6 +83,23 @@ def test_the_named_network_is_explained(study):
         maps = np.concatenate([open_npy(file) for file in root.glob(f"4-attributions/sub-*/*_{method}.npy")])
         assert np.isfinite(maps).all() and maps.std() > 0
         assert len(list(root.glob(f"5-brain-maps/*/*_{method}.nii.gz"))) == len(predictions)
+    checks = json.loads((root / "4-attributions" / "checks.json").read_text())
+    assert [method for method, found in checks.items() if "completeness" in found] == ["ig"]  # nothing else must add up
+
+
+def test_heat_maps_go_the_way_of_the_others(study):
+    root, printed = study
+    for method, contrasts in {
+        "ig": {"face", "noface", "face-minus-noface", "face-absolute", "noface-absolute"},
+        "grad-cam": {"face", "noface", "face-minus-noface", "face-absolute", "noface-absolute"},
+        "attention-rollout": {"face-absolute", "noface-absolute"},  # positive everywhere
+    }.items():
+        files = root.glob(f"6-averages/group_contrast-*_{method}_test.json")
+        assert {file.name.split("contrast-")[1].split("_")[0] for file in files} == contrasts
+        drawn = root.glob(f"7-figures/group_contrast-*_{method}_surface.png")
+        shown = {"face", "noface"} | contrasts & {"face-minus-noface"}
+        assert {file.name.split("contrast-")[1].split("_")[0] for file in drawn} == shown
+    assert "tests of the sign of attention rollout" in printed[6]
 
 
 def test_the_named_network_predicts_and_is_smoothed(study, tiny):
