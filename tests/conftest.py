@@ -67,15 +67,15 @@ def copy_of(tiny, folder: Path) -> tuple[Path, Path]:
 
 # What a run costs differs from run to run, and is stored on purpose; the rest must not differ.
 COST = {"cost", "linear_cost", "seconds", "seconds_per_epoch", "peak_memory_gb", "added_memory_gb", "windows_per_pass"}
-ASIDE = {"settings.json", "manifest.json", "report.json", "report.html", ".lock"}  # times, sizes on disk, versions
-ASIDE |= {"models.tsv"}  # scores that are in metrics.json too, beside costs
+NOT_COMPARED = {"settings.json", "manifest.json", "report.json", "report.html", ".lock"}  # times, sizes on disk, versions
+NOT_COMPARED |= {"models.tsv"}  # scores that are in metrics.json too, beside costs
 
 
 def content(folder: Path) -> dict[str, str]:
     """Digest of every result, whatever its name begins with; costs and the packing of a ``.gz`` aside."""
     digests = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_dir() or path.name in ASIDE:
+        if path.is_dir() or path.name in NOT_COMPARED:
             continue
         data = path.read_bytes()
         if path.suffix == ".json":
