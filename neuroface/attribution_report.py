@@ -39,7 +39,7 @@ def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict]
         section.numbers({f"{key} ({title})" if len(checks) > 1 else key: v for key, v in numbers.items()})
         path = folder / f"summary_{method}.png"
         save_figure(draw(method, files[method], found), path)
-        section.figure(path, CAPTION)
+        section.figure(path, "; ".join(f"{name}: {PANELS[name]}" for name in panels_of(method, found)) + ".")
     if rows := [row for method, found in checks.items() for row in sanity_rows(METHODS[method].title, found)]:
         section.table(
             ["method", "compared with maps", "correlation", "rank correlation of size", "should be"],
@@ -51,11 +51,12 @@ def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict]
     return section
 
 
-CAPTION = (
-    "Left: how far a window's attributions miss the change of the logit that they must sum to (heat maps need not). Middle: "
-    "at which volume of the window they lie. Right: what is left of the logit when voxels are put back to the baseline, the "
-    "most attributed first; it must fall faster than with as many random voxels."
-)
+PANELS = {
+    "completeness": "how far a window's attributions miss the change of the logit that they must sum to",
+    "when": "at which volume of the window attributions lie",
+    "deletion": "what is left of the logit when voxels are put back to the baseline, the most attributed first (it must "
+    "fall faster than with as many random ones)",
+}
 
 
 def how(cfg) -> str:
@@ -100,33 +101,42 @@ def sanity_rows(name: str, found: dict) -> list[tuple]:
     return [(name, what, f"{r['pearson']:.2f}", f"{r['spearman_of_size']:.2f}", should) for what, r, should in compared]
 
 
+def panels_of(method: str, found: dict) -> list[str]:
+    """Completeness is asked of what is in logits only, deletion is a check that one may leave out."""
+    shown = {"completeness": METHODS[method].in_logits, "when": True, "deletion": "deletion" in found}
+    return [name for name in PANELS if shown[name]]
+
+
 def draw(method: str, files: list[Path], found: dict):
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
-    if METHODS[method].in_logits:
-        table = pd.concat(read_table(completeness_file(file)) for file in files)
-        relative = (table["gap"] / (table["logit"] - table["logit_of_baseline"])).abs()
-        left.hist(np.clip(relative, 0, 0.5), bins=40, color="#2b5f8a")
-        left.set(xlabel="|gap| / |change of the logit| (clipped at 0.5)", ylabel="windows", title="completeness")
-    else:
-        left.set_axis_off()
+    panels = panels_of(method, found)
+    figure, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 3.4), layout="constrained", squeeze=False)
+    for name, axis in zip(panels, axes[0]):
+        {"completeness": _draw_gaps, "when": _draw_when, "deletion": _draw_deletion}[name](axis, files, found)
+        axis.set_title(name)
+    figure.suptitle(METHODS[method].title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def _draw_gaps(axis, files: list[Path], found: dict) -> None:
+    table = pd.concat(read_table(completeness_file(file)) for file in files)
+    relative = (table["gap"] / (table["logit"] - table["logit_of_baseline"])).abs()
+    axis.hist(np.clip(relative, 0, 0.5), bins=40, color="#2b5f8a")
+    axis.set(xlabel="|gap| / |change of the logit| (clipped at 0.5)", ylabel="windows")
+
+
+def _draw_when(axis, files: list[Path], found: dict) -> None:
     for label, colour in COLOURS.items():
         maps = [open_npy(file) for file in files if f"_label-{label}_" in file.name]
         share = np.mean([np.abs(m).sum(axis=1).mean(axis=0) for m in maps], axis=0)
-        middle.plot(np.arange(1, len(share) + 1), share / share.sum(), marker="o", color=colour, label=label)
-    middle.set(xlabel="volume in window", ylabel="share of absolute attribution", ylim=(0, None), title="when")
-    middle.legend(frameon=False)
-    if "deletion" in found:
-        curve = found["deletion"]
-        right.plot(
-            curve["share_of_voxels"], curve["logit_without_top_voxels"], marker="o", color="#c8643c", label="top"
-        )
-        right.plot(
-            curve["share_of_voxels"], curve["logit_without_random_voxels"], marker="o", color="#5c6672", label="random"
-        )
-        right.axhline(0, color="#dde2e8", zorder=0)
-        right.set(xlabel="share of voxels put back", ylabel="logit for the window's label", title="deletion")
-        right.legend(frameon=False)
-    else:
-        right.set_axis_off()
-    figure.suptitle(METHODS[method].title, x=0.01, ha="left", fontsize=11)
-    return figure
+        axis.plot(np.arange(1, len(share) + 1), share / share.sum(), marker="o", color=colour, label=label)
+    axis.set(xlabel="volume in window", ylabel="share of absolute attribution", ylim=(0, None))
+    axis.legend(frameon=False)
+
+
+def _draw_deletion(axis, files: list[Path], found: dict) -> None:
+    curve = found["deletion"]
+    for what, colour in (("top", "#c8643c"), ("random", "#5c6672")):
+        axis.plot(curve["share_of_voxels"], curve[f"logit_without_{what}_voxels"], marker="o", color=colour, label=what)
+    axis.axhline(0, color="#dde2e8", zorder=0)
+    axis.set(xlabel="share of voxels put back", ylabel="logit for the window's label")
+    axis.legend(frameon=False)

@@ -30,7 +30,7 @@ ASIDE = {
     4: ("ATTRIBUTION_CHECKS", "CHECK_WINDOWS"),
 }
 MADE_ANEW = ASIDE[4]  # what they make is made again, for little, when they change
-GROWING = ("ATTRIBUTION_METHODS", "MODELS")  # what is added behind the first is made, the rest stays
+GROWING = ("ATTRIBUTION_METHODS", "MODELS", "MODEL_OPTIONS")  # what is added behind the first is made, the rest stays
 
 
 class Stage:
@@ -213,7 +213,7 @@ class Stage:
         stamp = provenance.read_stamp(self.folder)
         if not stamp.get("finished") and not provenance.results_in(self.folder):
             return  # begun, and stopped before anything was made
-        self._compare(stamp["settings"], self.folder, self.script, MADE_ANEW, GROWING)
+        self._compare(stamp["settings"], self.folder, self.script, MADE_ANEW, own=True)
         for name, digest in self._stamp["inputs"].items():
             if stamp["inputs"].get(name) != digest:
                 raise NeuroFaceError(
@@ -229,15 +229,19 @@ class Stage:
         if wrong := provenance.differences(self.folder, here, self.script, content=True, unless_as_old_as=here):
             raise NeuroFaceError(f"{wrong[0]}{f' (and {len(wrong) - 1} more files)' if len(wrong) > 1 else ''}")
 
-    def _compare(self, stamped: dict, folder: Path, script: str, apart=(), growing=()) -> None:
+    def _compare(self, stamped: dict, folder: Path, script: str, apart=(), own: bool = False) -> None:
         for name, old in stamped.items():
             new = provenance.stamped(self.cfg, name)
-            if name in apart or (name in growing and set(old) <= set(new) and old[0] == new[0]):
+            if name in apart or new == old:
                 continue
-            if new != old:
+            if not (name in GROWING and _only_grown(old, new, stamped)):
                 raise NeuroFaceError(
                     f"{_short(folder)} was made with {name} = {old!r}; the setting is now {new!r}. Choose another "
                     f"RUN_NAME, set {name} back, or delete that folder and run {script} again."
+                )
+            if not own:
+                raise NeuroFaceError(
+                    f"{_short(folder)} lacks some of {name} = {new!r}. Run: python {script} (it makes what is missing)."
                 )
 
 
@@ -281,6 +285,13 @@ def errors_in_one_line():
         if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in text and "ResourceExhausted" not in text:
             raise
         sys.exit("error: the memory is full. Lower N_JOBS or INFERENCE_BATCH and run again; what is finished is kept.")
+
+
+def _only_grown(old, new, stamped: dict) -> bool:
+    """Whether a list of names kept what it had, or options those of the models that there were."""
+    if isinstance(old, dict):
+        return all(old.get(model) == new.get(model) for model in stamped["MODELS"])
+    return set(old) <= set(new) and old[0] == new[0]
 
 
 def _short(path: Path) -> str:

@@ -67,7 +67,13 @@ def copy_of(tiny, folder: Path) -> tuple[Path, Path]:
 
 # What a run costs differs from run to run, and is stored on purpose; the rest must not differ.
 COST = {"cost", "linear_cost", "seconds", "seconds_per_epoch", "peak_memory_gb", "added_memory_gb", "windows_per_pass"}
-NOT_COMPARED = {"settings.json", "manifest.json", "report.json", "report.html", ".lock"}  # times, sizes on disk, versions
+NOT_COMPARED = {
+    "settings.json",
+    "manifest.json",
+    "report.json",
+    "report.html",
+    ".lock",
+}  # times, sizes on disk, versions
 NOT_COMPARED |= {"models.tsv"}  # scores that are in metrics.json too, beside costs
 
 

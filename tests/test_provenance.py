@@ -164,10 +164,15 @@ def test_other_checks_and_one_more_method_cost_no_finished_map(tiny, tmp_path):
 def test_one_more_architecture_costs_no_trained_fold(tiny):
     cfg = load_settings(ROOT / "config.py", tiny.config)
     _, stamped, reads = stamps_of(3)
-    cfg.MODELS = ("voxel_time_cnn", "cnn3d")
+    cfg.MODELS, cfg.MODEL_OPTIONS = ("voxel_time_cnn", "cnn3d"), {"cnn3d": {"dropout": 0.1}}
     Stage(3, cfg, tuple(sorted(stamped)), reads=reads)
+    with pytest.raises(NeuroFaceError, match=r"lacks some of MODELS .*Run: python 3-train"):
+        Stage(4, cfg, tuple(sorted(stamps_of(4)[1])), reads=stamps_of(4)[2])
     cfg.MODELS = ("cnn3d", "voxel_time_cnn")  # another first one, which the nulls are about
     with pytest.raises(NeuroFaceError, match="was made with MODELS"):
+        Stage(3, cfg, tuple(sorted(stamped)), reads=reads)
+    cfg.MODELS, cfg.MODEL_OPTIONS = ("voxel_time_cnn", "cnn3d"), {"voxel_time_cnn": {}}
+    with pytest.raises(NeuroFaceError, match="was made with MODEL_OPTIONS"):
         Stage(3, cfg, tuple(sorted(stamped)), reads=reads)
 
 
@@ -185,7 +190,7 @@ OTHER = {  # a value that differs from the tiny study's
     "STANDARDIZE": "none", "BALANCE": "none", "MASK_THRESHOLD": 0.5, "MASK_FILE": "masks/face_rois.tsv",
     "FACE_TRIAL_TYPES": ("faces",), "NOFACE_TRIAL_TYPES": ("house",), "BIDS_FILTER": "x", "NNDB_VARIANT": "blur_censor",
     "CV_SPLITS": ("movie",), "N_FOLDS": 3, "EMBARGO_TRS": 3, "SELECTION": "paper",
-    "MODELS": ("hybrid",), "MODEL_OPTIONS": {"hybrid": {"depth": 1}}, "EXPLAINED_MODEL": "hybrid",
+    "MODELS": ("hybrid",), "MODEL_OPTIONS": {"voxel_time_cnn": {}}, "EXPLAINED_MODEL": "hybrid",
     "SMOOTH_TRS": 3, "CNN_FILTERS": (8, 8, 4),
     "CNN_DENSE_UNITS": 16, "EPOCHS": 3, "BATCH_SIZE": 4, "LEARNING_RATE": 0.1, "PRECISION": "bfloat16",
     "BASELINES": ("linear",), "N_PERMUTATIONS": 20, "N_PERMUTATIONS_CNN": 1, "HELD_OUT_SPLIT": "window",
