@@ -15,6 +15,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from neuroface import NeuroFaceError
 from neuroface.backend import HAS_GPU, keras, set_random_seed
 from neuroface.folds import Fold
+from neuroface.fused_normalization import with_fused_normalization
 from neuroface.model_cost import multiply_adds, step_bytes
 from neuroface.network import WindowBatches
 from neuroface.stored_windows import RowBatches, StoredWindows, network_of_rows, windows_fit
@@ -76,7 +77,7 @@ def train_network(
     for rate in learning_rates:
         keras.utils.clear_session()
         set_random_seed(seed)
-        network = build(dtype=dtype)
+        network = with_fused_normalization(build(dtype=dtype))
         model = network_of_rows(network, stored) if stored else network
         model.compile(
             _optimizer(rate, batch_size // per_pass, dtype),
