@@ -57,6 +57,7 @@ SETTINGS = (
     "SMOOTHGRAD_DRAWS", "SMOOTHGRAD_NOISE", "IG_ENGINE", "IG_RULE", "IG_STEPS", "IG_TOLERANCE", "OCCLUSION_REGIONS",
     "OCCLUSION_CUBE_MM", "PARCEL_FILE", "OCCLUSION_TRS", "ROI_FILE", "ATTRIBUTION_CHECKS", "CHECK_WINDOWS",
 )  # fmt: skip
+KEYS = ["subject", "movie", "label"]  # one attribution file each
 OF_OCCLUSION = ("OCCLUSION_REGIONS", "OCCLUSION_CUBE_MM", "PARCEL_FILE", "OCCLUSION_TRS", "ROI_FILE")
 
 
@@ -77,14 +78,13 @@ def main():
         mean_file = study.baselines.mean_file
         stage.each(study.baselines.write_mean, study.models, lambda k: mean_file(k).exists(), "mean windows")
 
-    windows = study.samples.groupby(["subject", "movie", "label"], sort=False)
+    windows = study.samples.groupby(KEYS, sort=False)
     units = [(*key, method) for method in cfg.ATTRIBUTION_METHODS for key, _ in windows]
     stage.each(study.explain, units, study.is_explained, "people × films × labels")
 
     if "labels" in cfg.ATTRIBUTION_CHECKS:
         stage.each(study.train_on_shuffled_labels, [study.shuffled_file], Path.exists, "networks on shuffled labels")
-    if cfg.ATTRIBUTION_CHECKS:
-        stage.each(study.check, cfg.ATTRIBUTION_METHODS, study.is_checked, "methods checked")
+    stage.each(study.check, study.checks, study.is_checked, "checks")
     files = {method: [study.file(unit) for unit in units if unit[-1] == method] for method in cfg.ATTRIBUTION_METHODS}
     checks = {method: study.findings(method, files[method]) for method in files}
     write_json(stage.folder / "checks.json", checks)
@@ -100,6 +100,7 @@ class Study:
         folds = model_folder(stage.folder_of(3), cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL)
         self.samples = read_table(folds / "predictions.tsv")
         self.samples["row"] = np.arange(len(self.samples))  # predictions.tsv keeps the order of X.npy
+        self.samples["window"] = self.samples.groupby(KEYS).cumcount()  # in its file
         self.samples["model"] = self.samples["fold"]
         if cfg.EXPLAIN == "best fold":
             scores = read_json(folds / "metrics.json")["folds"]
@@ -111,6 +112,8 @@ class Study:
         self.baselines = Baselines(
             self.X_file, self.samples, self.folder / "baselines", cfg.ATTRIBUTION_DRAWS, cfg.SEED
         )
+        methods, names = cfg.ATTRIBUTION_METHODS, cfg.ATTRIBUTION_CHECKS
+        self.checks = [(m, name) for m in methods for name in names if name != "steps" or m == "ig"]
         self.regions_file = self.folder / "occlusion_regions.npy"
         self.shuffled_file = self.folder / "checks" / "shuffled_labels.keras"
 
@@ -120,15 +123,12 @@ class Study:
     def is_explained(self, unit: tuple) -> bool:
         return self.file(unit).exists() and completeness_file(self.file(unit)).exists()
 
-    def check_file(self, method: str) -> Path:
-        return self.folder / "checks" / f"{method}.json"
+    def check_file(self, check: tuple[str, str]) -> Path:
+        return self.folder / "checks" / f"{'_'.join(check)}.json"
 
-    def check_settings(self) -> dict:
-        return {"checks": list(self.cfg.ATTRIBUTION_CHECKS), "windows": self.cfg.CHECK_WINDOWS}
-
-    def is_checked(self, method: str) -> bool:
-        file = self.check_file(method)
-        return file.exists() and read_json(file)["settings"] == self.check_settings()
+    def is_checked(self, check: tuple[str, str]) -> bool:
+        file = self.check_file(check)
+        return file.exists() and read_json(file)["CHECK_WINDOWS"] == self.cfg.CHECK_WINDOWS
 
     def recipe(self, method: str) -> Recipe:
         cfg = self.cfg
@@ -142,7 +142,6 @@ class Study:
         subject, movie, label, method = unit
         X, target = open_npy(self.X_file), self.file(unit)
         mine = self.samples.query("subject == @subject and movie == @movie and label == @label")
-        mine = mine.assign(window=np.arange(len(mine)))
         # The journal gains rows once their attributions are on disk: what it lists is what a rerun may skip.
         table = completeness_file(target)
         journal = table.with_name(f"{PARTIAL}journal-{table.name}")
@@ -190,27 +189,28 @@ class Study:
         )  # fmt: skip
         save_network(target, network)
 
-    def check(self, method: str) -> None:
-        """Write what ATTRIBUTION_CHECKS find on a few windows, half of them with a face."""
-        cfg, X = self.cfg, open_npy(self.X_file)
-        groups = self.samples.groupby("label")
-        chosen = pd.concat(g.sample(min(cfg.CHECK_WINDOWS // 2, len(g)), random_state=cfg.SEED) for _, g in groups)
+    def checked_windows(self) -> pd.DataFrame:
+        """A few, half of them with a face."""
+        n, groups = self.cfg.CHECK_WINDOWS // 2, self.samples.groupby("label")
+        return pd.concat(group.sample(min(n, len(group)), random_state=self.cfg.SEED) for _, group in groups)
+
+    def check(self, check: tuple[str, str]) -> None:
+        """Write what one of ATTRIBUTION_CHECKS finds about a method."""
+        (method, name), cfg, X = check, self.cfg, open_npy(self.X_file)
+        chosen = self.checked_windows()
+        files = [self.file((who, film, label, method)) for who, film, label in chosen[KEYS].itertuples(index=False)]
+        made = np.stack([open_npy(file)[window] for file, window in zip(files, chosen["window"])])
         networks = {model: load_network(self.models[model], *X.shape[1:]) for model in chosen["model"].unique()}
         recipe, kind = self.recipe(method), cfg.ATTRIBUTION_BASELINE
-        checker = Checker(X, chosen, networks, recipe, self.baselines.of, kind, cfg.SEED)
-        found = {"settings": self.check_settings(), "windows": len(chosen)}
-        for name in cfg.ATTRIBUTION_CHECKS:
-            if name == "steps" and method == "ig":
-                found[name] = checker.steps()
-            elif name == "baselines":
-                found[name] = checker.baselines(KINDS)
-            elif name == "weights":
-                found[name] = checker.weights()
-            elif name == "deletion":
-                found[name] = checker.deletion()
-            elif name == "labels":
-                found[name] = checker.labels(load_network(self.shuffled_file, *X.shape[1:]))
-        write_json(self.check_file(method), found)
+        checker = Checker(X, chosen, networks, recipe, self.baselines.of, kind, cfg.SEED, made)
+        found = {
+            "steps": checker.steps,
+            "baselines": lambda: checker.baselines(KINDS),
+            "weights": checker.weights,
+            "deletion": checker.deletion,
+            "labels": lambda: checker.labels(load_network(self.shuffled_file, *X.shape[1:])),
+        }[name]()
+        write_json(self.check_file(check), {"CHECK_WINDOWS": cfg.CHECK_WINDOWS, "found": found})
 
     def findings(self, method: str, files: list[Path]) -> dict:
         """Of the checks on a few windows, and of all maps: completeness and, in the demo, whether they find the truth."""
@@ -222,7 +222,8 @@ class Study:
             mask, _ = read_mask(self.mask_file)
             planted, _ = read_mask(Path(self.cfg.DATASET_DIR) / "truth" / "face_rois.nii.gz")
             found["planted_truth"] = truth_score(map(open_npy, files), planted[mask])
-        return found | (read_json(self.check_file(method)) if self.cfg.ATTRIBUTION_CHECKS else {})
+        found["windows"] = len(self.checked_windows())
+        return found | {name: read_json(self.check_file((m, name)))["found"] for m, name in self.checks if m == method}
 
 
 if __name__ == "__main__":

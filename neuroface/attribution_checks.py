@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from neuroface.backend import keras, set_random_seed
-from neuroface.explainers import Explainer, Recipe
+from neuroface.explainers import Recipe, explainer_of_network
 from neuroface.network import logit_network, predict_logits
 from neuroface.path_network import understands
 
@@ -30,6 +30,7 @@ class Checker:
     networks : number of a fold model → the network.
     recipe : the method. baselines_of : (kind, sample) → baselines. kind : of the baseline that the maps are made with.
     seed : of random weights and random voxels.
+    made : the method's maps of these windows, in order of ``samples``; None: make them.
     """
 
     def __init__(
@@ -41,36 +42,35 @@ class Checker:
         baselines_of: Callable,
         kind: str,
         seed: int,
+        made: np.ndarray | None = None,
     ):
         self.X, self.samples, self.networks, self.recipe = X, samples.reset_index(drop=True), networks, recipe
         self.baselines_of, self.kind, self.seed = baselines_of, kind, seed
-        self._explainer = Explainer(keras.models.clone_model(networks[samples["model"].iloc[0]]), recipe)
-        self._maps = self.maps()
+        self._one = next(iter(networks.values()))  # all have the same layers
+        self._maps = self.maps() if made is None else made
 
     def maps(
-        self, change: Callable = lambda network: network, kind: str | None = None, explainer: Explainer | None = None
+        self, change: Callable = lambda network: network, kind: str | None = None, recipe: Recipe | None = None
     ) -> np.ndarray:
         """Maps (n, n_voxels, window_trs) of the windows, in order of ``samples``.
 
         Parameters
         ----------
-        change : network → the one to explain in its place. kind : of baseline. explainer : another one.
+        change : network → the one to explain in its place. kind : of baseline. recipe : another one.
         """
         maps = np.empty((len(self.samples), *self.X.shape[1:]), dtype=np.float32)
-        explainer = explainer or self._explainer
+        baselines_of = partial(self.baselines_of, kind or self.kind)
         for model, places in self.samples.groupby("model").indices.items():
-            explainer.take_weights(change(self.networks[model]))
-            maps[places] = explainer(self.X, self.samples.iloc[places], partial(self.baselines_of, kind or self.kind))[
-                0
-            ]
+            explainer = explainer_of_network(change(self.networks[model]), recipe or self.recipe)
+            maps[places] = explainer(self.X, self.samples.iloc[places], baselines_of)[0]
         return maps
 
     def steps(self) -> dict:
         """Relative error of each map against many steps: what completeness cannot see, since errors of voxels cancel."""
-        other = self.recipe.rule == "secant" or not understands(self._explainer.model)
+        other = self.recipe.rule == "secant" or not understands(self._one)
         rule, steps = EXACT_OTHERWISE if other else EXACT
         recipe = replace(self.recipe, engine="keras", rule=rule, steps=steps)
-        exact = self.maps(explainer=Explainer(keras.models.clone_model(self._explainer.model), recipe))
+        exact = self.maps(recipe=recipe)
         errors = np.linalg.norm(_flat(self._maps - exact), axis=1) / np.linalg.norm(_flat(exact), axis=1)
         return {"reference": f"{rule}, {steps} steps", "map_error": _spread(errors)}
 
@@ -85,7 +85,7 @@ class Checker:
         """
         return {
             layer: alike(self._maps, self.maps(partial(randomised, depth=depth, seed=self.seed)))
-            for depth, layer in enumerate(layers_from_the_top(self._explainer.model), 1)
+            for depth, layer in enumerate(layers_from_the_top(self._one), 1)
         }
 
     def labels(self, network: keras.Model) -> dict:

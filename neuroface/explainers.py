@@ -15,7 +15,7 @@ from neuroface.heat_maps import AttentionRollout, GradCAM
 from neuroface.network import load_network, logit_network, predict_logits
 from neuroface.occlusion import Occlusion
 
-_explainers: dict = {}  # of this process: recipe → the model file whose weights it holds, and the explainer
+_explainers: dict = {}  # of this process: recipe → the model file whose weights it holds, if any, and the explainer
 
 
 @dataclass(frozen=True)
@@ -138,4 +138,14 @@ def explainer_of(model_file: Path, n_voxels: int, window_trs: int, recipe: Recip
     if last != model_file:
         explainer.take_weights(load_network(model_file, n_voxels, window_trs))
         _explainers[recipe] = model_file, explainer
+    return explainer
+
+
+def explainer_of_network(network: keras.Model, recipe: Recipe) -> Explainer:
+    """The same explainer for a network of that form which lies in no file."""
+    if recipe not in _explainers:
+        _explainers[recipe] = None, Explainer(keras.models.clone_model(network), recipe)
+    _, explainer = _explainers[recipe]
+    _explainers[recipe] = None, explainer
+    explainer.take_weights(network)
     return explainer
