@@ -21,7 +21,7 @@ from neuroface.rois import read_rois, sphere_labels, voxel_positions_mm
 FILMS = ("aurora", "harbour", "midnight", "orchard")
 PEOPLE_PER_FILM = 2
 TR_S = 1.0
-VOXEL_MM = 7
+VOXEL_MM = 8
 GREY_MATTER = 0.45  # share of grey matter above which a voxel belongs to the demo brain
 FACE_EFFECT = 1.5  # response to a face in SDs of a voxel's noise, before a person's own factor
 FILM_EFFECT = 1.0
