@@ -12,8 +12,8 @@ Writes    3-model/<split>/fold-<k>.keras, the float32 network; fold-<k>.tsv, its
           3-model/<split>/models.tsv, all models side by side; 3-model/linear/<features>.json; 3-model/metrics.json
 Settings  SEED, CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, CNN_FILTERS, CNN_DENSE_UNITS, EPOCHS,
           BATCH_SIZE, LEARNING_RATE, PRECISION, BASELINES, N_PERMUTATIONS, N_PERMUTATIONS_CNN, SPACE, ROI_FILE
-Takes     full size (41,489 voxels): 10 s per step of 20 windows on 2 CPU cores and 21 GB, less where less is there
-          (gradients accumulate over smaller passes); plan for a GPU. Linear models: minutes
+Takes     full size (41,489 voxels): 6 s per step of 20 windows on 2 CPU cores; 19 GB, or less where less is there, for
+          gradients accumulate over smaller passes; plan for a GPU. Linear models: minutes
 """
 
 import time
