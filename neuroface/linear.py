@@ -170,10 +170,11 @@ def _fit_predict(kernel: np.ndarray, labels: np.ndarray, train: np.ndarray, test
 
 
 def _separation(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Difference of class means over the spread: (n_penalties, n_labellings)."""
+    """Difference of class means over the spread: (n_penalties, n_labellings); 0 where a relabelling leaves one class."""
     face = labels[None].astype(bool)
-    n_faces = np.maximum(face.sum(axis=1), 1)
-    mean = [
-        np.where(face == which, values, 0).sum(axis=1) / n for which, n in ((1, n_faces), (0, face.shape[1] - n_faces))
-    ]
-    return (mean[0] - mean[1]) / np.maximum(values.std(axis=1), 1e-300)
+    n_faces = face.sum(axis=1)
+    n_others = face.shape[1] - n_faces
+    face_mean = np.where(face, values, 0).sum(axis=1) / np.maximum(n_faces, 1)
+    other_mean = np.where(face, 0, values).sum(axis=1) / np.maximum(n_others, 1)
+    separation = (face_mean - other_mean) / np.maximum(values.std(axis=1), 1e-300)
+    return np.where((n_faces > 0) & (n_others > 0), separation, 0)
