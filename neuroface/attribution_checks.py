@@ -14,7 +14,7 @@ from neuroface.explainers import Recipe, explainer_of_network
 from neuroface.network import logit_network, predict_logits
 from neuroface.path_network import understands
 
-# Maps that count as exact: made by another rule than the one checked, with an error of 0.1 to 0.2 % and of 0.2 % in the demo.
+# Maps that count as exact: made by another rule than the one checked; error in the demo 0.1 to 0.2 %, and 0.2 %.
 EXACT = ("secant", 100)
 EXACT_OTHERWISE = ("midpoint", 500)
 DELETED = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # share of voxels put back to the baseline
