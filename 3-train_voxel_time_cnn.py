@@ -204,7 +204,7 @@ def joined(stage: Stage, variant: str, split: str, folds: list[Fold], n: int) ->
         "parameters": int(costs["parameters"].iloc[0]),
         "multiply_adds": int(costs["multiply_adds"].iloc[0]),
         "windows_per_pass": int(costs["windows_per_pass"].min()),
-        "windows_on_gpu": bool(costs["windows_on_gpu"].all()),
+        "windows_on_gpu": bool(np.all(costs.get("windows_on_gpu", False))),
         "seconds": float(costs["seconds"].sum()),
         "seconds_per_epoch": float(costs["seconds_per_epoch"].median()),
         "peak_memory_gb": float(costs["peak_memory_gb"].max()),

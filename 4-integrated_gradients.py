@@ -222,8 +222,8 @@ class Study:
             mask, _ = read_mask(self.mask_file)
             planted, _ = read_mask(Path(self.cfg.DATASET_DIR) / "truth" / "face_rois.nii.gz")
             found["planted_truth"] = truth_score(map(open_npy, files), planted[mask])
-        found["windows"] = len(self.checked_windows())
-        return found | {name: read_json(self.check_file((m, name)))["found"] for m, name in self.checks if m == method}
+        checks = {name: read_json(self.check_file((m, name)))["found"] for m, name in self.checks if m == method}
+        return found | checks | ({"checked_windows": len(self.checked_windows())} if checks else {})
 
 
 if __name__ == "__main__":

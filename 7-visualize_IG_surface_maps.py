@@ -174,8 +174,9 @@ def describe(contrasts: list[tuple], target_of, references_of, cfg) -> Section:
             section.figure(
                 references_of(method),
                 f"The network's maps ({method}) beside the pattern of the linear model (haufe) and the GLM's effect of "
-                f"faces (glm), means over the window, each on its own scale. The network's are red where a voxel speaks for "
-                f"its label, the others where BOLD rises with faces. {VENTRAL}",
+                f"faces (glm), means over the window, each on its own scale. The network's are red where "
+                f"{'a voxel speaks for its label' if METHODS[method].signed else 'attention draws on a voxel'}, the others "
+                f"where BOLD rises with faces. {VENTRAL}",
             )
     return section
 

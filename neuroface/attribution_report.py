@@ -44,9 +44,9 @@ def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict]
         section.table(
             ["method", "compared with maps", "correlation", "rank correlation of size", "should be"],
             rows,
-            f"How alike the maps of {next(iter(checks.values()))['windows']} windows stay when something else changes: "
-            "medians over windows. Maps that do not change with random weights or labels show the window, not what the "
-            "network learnt.",
+            f"How alike the maps of {next(iter(checks.values()))['checked_windows']} windows stay when something else "
+            "changes: medians over windows. Maps that do not change with random weights or labels show the window, not what "
+            "the network learnt.",
         )
     return section
 

@@ -70,7 +70,7 @@ def gpu_bytes() -> int:
         return next(device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU")
     import jax
 
-    return jax.devices("gpu")[0].memory_stats()["bytes_limit"]
+    return (jax.devices("gpu")[0].memory_stats() or {}).get("bytes_limit", 0)
 
 
 def compiled(function):

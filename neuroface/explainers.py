@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from neuroface.heat_maps import AttentionRollout, GradCAM
 from neuroface.network import load_network, logit_network, predict_logits
 from neuroface.occlusion import Occlusion
 
-_explainers: dict = {}  # of this process: recipe → the model file whose weights it holds, if any, and the explainer
+_explainers: dict = {}  # of this process: recipe → explainer, its form, and the files that its weights came from
 
 
 @dataclass(frozen=True)
@@ -132,20 +133,25 @@ class Explainer:
 
 def explainer_of(model_file: Path, n_voxels: int, window_trs: int, recipe: Recipe) -> Explainer:
     """The explainer of a stored fold model; all models of a study share one."""
-    if recipe not in _explainers:
-        _explainers[recipe] = model_file, Explainer(load_network(model_file, n_voxels, window_trs), recipe)
-    last, explainer = _explainers[recipe]
-    if last != model_file:
-        explainer.take_weights(load_network(model_file, n_voxels, window_trs))
-        _explainers[recipe] = model_file, explainer
-    return explainer
+    files = model_file, _time_of(model_file), _time_of(recipe.regions_file)
+    if recipe not in _explainers or _explainers[recipe].files != files:
+        explainer_of_network(load_network(model_file, n_voxels, window_trs), recipe)
+        _explainers[recipe].files = files
+    return _explainers[recipe].explainer
 
 
 def explainer_of_network(network: keras.Model, recipe: Recipe) -> Explainer:
-    """The same explainer for a network of that form which lies in no file."""
-    if recipe not in _explainers:
-        _explainers[recipe] = None, Explainer(keras.models.clone_model(network), recipe)
-    _, explainer = _explainers[recipe]
-    _explainers[recipe] = None, explainer
-    explainer.take_weights(network)
-    return explainer
+    """The same explainer for a network that lies in no file. It takes a copy of the weights."""
+    form = [(type(layer), [w.shape for w in layer.weights]) for layer in network.layers], _time_of(recipe.regions_file)
+    if recipe in _explainers and _explainers[recipe].form == form:
+        _explainers[recipe].explainer.take_weights(network)
+        _explainers[recipe].files = None
+    else:  # also in a worker that outlives its script and meets another study
+        copy = keras.models.clone_model(network)
+        copy.set_weights(network.get_weights())
+        _explainers[recipe] = SimpleNamespace(explainer=Explainer(copy, recipe), form=form, files=None)
+    return _explainers[recipe].explainer
+
+
+def _time_of(file: Path | None) -> int | None:
+    return file.stat().st_mtime_ns if file and file.is_file() else None

@@ -14,31 +14,33 @@ def with_fused_normalization(network: keras.Model) -> keras.Model:
 
     Its weights come in the same order, to be set in a network of Keras' own layers.
     """
-    if keras.backend.backend() != "tensorflow" or HAS_GPU:
+    if keras.backend.backend() != "tensorflow" or HAS_GPU or not any(map(_can_be_fused, network.layers)):
         return network
 
     def fused(layer):
-        kind = type(layer)
-        if (
-            kind is keras.layers.BatchNormalization
-            and layer.compute_dtype == "float32"
-            and layer.axis in (-1, _last(layer))
-        ):
-            kind = _FusedBatchNormalization
+        kind = _FusedBatchNormalization if _can_be_fused(layer) else type(layer)
         return kind.from_config(layer.get_config())
 
-    copy = keras.models.clone_model(network, clone_function=fused)
+    try:
+        copy = keras.models.clone_model(network, clone_function=fused)
+    except (TypeError, ValueError):  # a layer of the user's own that cannot be copied: it trains as it is
+        return network
     copy.set_weights(network.get_weights())
     return copy
 
 
-def _last(layer) -> int:
-    return len(layer.output.shape) - 1
+def _can_be_fused(layer) -> bool:
+    return (
+        type(layer) is keras.layers.BatchNormalization
+        and layer.compute_dtype == "float32"
+        and layer.axis in (-1, len(layer.output.shape) - 1)
+        and not getattr(layer, "renorm", False)
+    )
 
 
 class _FusedBatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
-        if not training:
+        if not training or not self.trainable or mask is not None:
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 

@@ -94,7 +94,8 @@ class DropConnectDense(keras.layers.Dense):
         self.rate, self._draws = rate, keras.random.SeedGenerator()
 
     def call(self, inputs, training=False):
-        kernel = keras.random.dropout(self.kernel, self.rate, seed=self._draws) if training else self.kernel
+        kernel = ops.convert_to_tensor(self.kernel)  # JAX draws for no variable
+        kernel = keras.random.dropout(kernel, self.rate, seed=self._draws) if training else kernel
         return self.activation(ops.matmul(inputs, kernel) + self.bias)
 
     def get_config(self):

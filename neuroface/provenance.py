@@ -141,10 +141,10 @@ def describe_inputs(files: Iterable[Path], dataset: Path, known: dict[str, dict]
 
 
 def digest(outputs: dict[str, dict]) -> str:
-    """One SHA-256 over names and contents of a folder's results; figures and checks aside, which no script reads."""
+    """One SHA-256 over names and contents of a folder's results; what no later script reads aside."""
     total = hashlib.sha256()
     for name in sorted(outputs):
-        if not name.endswith((".png", ".gif", ".pdf", ".html")) and not name.startswith("checks"):
+        if not name.endswith((".png", ".gif", ".pdf", ".html")) and not name.startswith(("checks", "baselines")):
             total.update(f"{name} {outputs[name]['sha256']}\n".encode())
     return total.hexdigest()
 

@@ -30,7 +30,8 @@ ASIDE = {
     4: ("ATTRIBUTION_CHECKS", "CHECK_WINDOWS"),
 }
 MADE_ANEW = ASIDE[4]  # what they make is made again, for little, when they change
-GROWING = ("ATTRIBUTION_METHODS", "MODELS", "MODEL_OPTIONS")  # what is added behind the first is made, the rest stays
+# What is added is made, the rest stays; the first of MODELS stays first, since the nulls are about it.
+GROWING = ("ATTRIBUTION_METHODS", "MODELS", "MODEL_OPTIONS")
 
 
 class Stage:
@@ -234,14 +235,15 @@ class Stage:
             new = provenance.stamped(self.cfg, name)
             if name in apart or new == old:
                 continue
-            if not (name in GROWING and _only_grown(old, new, stamped)):
+            if not (name in GROWING and _only_grown(name, old, new, stamped)):
                 raise NeuroFaceError(
                     f"{_short(folder)} was made with {name} = {old!r}; the setting is now {new!r}. Choose another "
                     f"RUN_NAME, set {name} back, or delete that folder and run {script} again."
                 )
-            if not own:
+            if not own and name != "MODEL_OPTIONS":  # options of a network that is missing: MODELS says so
                 raise NeuroFaceError(
-                    f"{_short(folder)} lacks some of {name} = {new!r}. Run: python {script} (it makes what is missing)."
+                    f"{_short(folder)} lacks some of {name} = {new!r}. Run: python {script}   It makes what is missing, or "
+                    f"says what to delete."
                 )
 
 
@@ -287,11 +289,11 @@ def errors_in_one_line():
         sys.exit("error: the memory is full. Lower N_JOBS or INFERENCE_BATCH and run again; what is finished is kept.")
 
 
-def _only_grown(old, new, stamped: dict) -> bool:
-    """Whether a list of names kept what it had, or options those of the models that there were."""
-    if isinstance(old, dict):
+def _only_grown(name: str, old, new, stamped: dict) -> bool:
+    """Whether a list of names kept what it had, or options those of the networks that there were."""
+    if name == "MODEL_OPTIONS":
         return all(old.get(model) == new.get(model) for model in stamped["MODELS"])
-    return set(old) <= set(new) and old[0] == new[0]
+    return set(old) <= set(new) and (name != "MODELS" or old[0] == new[0])
 
 
 def _short(path: Path) -> str:

@@ -9,9 +9,9 @@ from neuroface.network import WindowBatches
 SHARE = 0.9  # of the GPU's memory, for windows and training together
 
 
-def windows_fit(X: np.ndarray, model: keras.Model, per_pass: int) -> bool:
-    """Whether there is a GPU that holds X (n, n_voxels, window_trs) beside a training pass of ``per_pass`` windows."""
-    return X.nbytes + step_bytes(model, per_pass) < SHARE * gpu_bytes()
+def windows_fit(X: np.ndarray, model: keras.Model, per_pass: int, n_jobs: int) -> bool:
+    """Whether there is a GPU that holds X (n, n_voxels, window_trs) beside a training pass, for each of ``n_jobs``."""
+    return X.nbytes + step_bytes(model, per_pass) < SHARE * gpu_bytes() / n_jobs
 
 
 def network_of_rows(network: keras.Model, stored: "StoredWindows") -> keras.Model:

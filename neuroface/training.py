@@ -70,8 +70,8 @@ def train_network(
     plain = build(dtype="float32")
     per_pass = per_pass or windows_per_pass(plain, batch_size, n_jobs)
     weights = dict(enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train])))
-    stored = StoredWindows(X, voxel_order) if windows_fit(X, plain, per_pass) else None
-    batches = partial(RowBatches if stored else WindowBatches, X, y, voxel_order=voxel_order)
+    stored = StoredWindows(X, voxel_order) if windows_fit(X, plain, per_pass, n_jobs) else None
+    batches = partial(RowBatches, X, y) if stored else partial(WindowBatches, X, y, voxel_order=voxel_order)
     dtype = training_dtype(precision)
     histories, best, best_weights, seconds = [], -np.inf, None, []
     for rate in learning_rates:

@@ -37,10 +37,10 @@ def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None =
     if scheduler:
         _run_on_cluster(work, units, what, scheduler)
         return
-    n_jobs = min(n_jobs, len(units))
     if n_jobs == 1:
         _show_progress(map(work, units), len(units), what)
         return
+    # Of N_JOBS, not of the units that are left: the same threads make the same sums, also after a resume.
     threads = max(1, (os.cpu_count() or 1) // n_jobs)
     # joblib limits BLAS and OpenMP in its workers; TensorFlow has a pool of its own.
     os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": str(threads)}
@@ -48,7 +48,7 @@ def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None =
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
     pickled, keras_too = cloudpickle.dumps(work), "neuroface.backend" in sys.modules
     with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
-        calls = joblib.Parallel(n_jobs, return_as="generator_unordered")(
+        calls = joblib.Parallel(min(n_jobs, len(units)), return_as="generator_unordered")(
             joblib.delayed(_in_worker)(pickled, unit, keras_too, os.getpid()) for unit in units
         )
         try:

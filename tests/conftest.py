@@ -38,7 +38,7 @@ def popen_arguments(config: Path, output=subprocess.PIPE) -> dict:
 
 def run_here(number: int, config: Path, *arguments: str) -> subprocess.CompletedProcess:
     """The same in this process, which has its imports behind it; any error but the script's own comes through."""
-    script, code = str(ROOT / STAGES[number][1]), 0
+    script, code, environment = str(ROOT / STAGES[number][1]), 0, dict(os.environ)
     with (
         pytest.MonkeyPatch.context() as patch,
         redirect_stdout(io.StringIO()) as out,
@@ -51,6 +51,9 @@ def run_here(number: int, config: Path, *arguments: str) -> subprocess.Completed
         except SystemExit as end:  # as the interpreter does it
             code = end.code if isinstance(end.code, int) else 1
             print("" if isinstance(end.code, int) else end.code, file=err)
+        finally:  # workers get their number of threads from there
+            os.environ.clear()
+            os.environ.update(environment)
     return subprocess.CompletedProcess([script], code, out.getvalue(), err.getvalue())
 
 
@@ -67,14 +70,8 @@ def copy_of(tiny, folder: Path) -> tuple[Path, Path]:
 
 # What a run costs differs from run to run, and is stored on purpose; the rest must not differ.
 COST = {"cost", "linear_cost", "seconds", "seconds_per_epoch", "peak_memory_gb", "added_memory_gb", "windows_per_pass"}
-NOT_COMPARED = {
-    "settings.json",
-    "manifest.json",
-    "report.json",
-    "report.html",
-    ".lock",
-}  # times, sizes on disk, versions
-NOT_COMPARED |= {"models.tsv"}  # scores that are in metrics.json too, beside costs
+# Times, sizes on disk, versions; models.tsv has scores that are in metrics.json too, beside costs.
+NOT_COMPARED = {"settings.json", "manifest.json", "report.json", "report.html", ".lock", "models.tsv"}
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -154,6 +151,8 @@ def tiny(tmp_path_factory) -> SimpleNamespace:
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
+            assert not (folder / "begun").exists(), "the tiny study could not be made; another test says why"
+            (folder / "begun").touch()
             made.write_text(json.dumps(_make_tiny(folder)))
     settings, printed = json.loads(made.read_text())
     printed = {int(number): text for number, text in printed.items()}

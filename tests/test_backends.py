@@ -50,6 +50,11 @@ for per_pass, stored in ((8, False), (4, False), (4, True)):
 for file in sorted(folder.glob("other-*.keras")):
     other = load_network(file, *X.shape[1:])
     trained[f"{file.stem}_logits"] = predict_logits(logit_network(other), X[:16], 16)
+    fitted, others_history, _ = train_network(
+        X, y, fold, lambda dtype: keras.models.clone_model(other), epochs=1, batch_size=8, learning_rates=(1e-3,),
+        precision="float32", seed=3,
+    )
+    trained[f"{file.stem}_loss"] = others_history["loss"]
     ends = np.array(X[:2])
     trained[f"{file.stem}_maps"] = IntegratedGradients(other, "midpoint", 8, 16)(ends, 0 * ends, np.zeros(2))[0]
 np.savez(folder / f"{keras.backend.backend()}.npz", logits=logits, maps=maps, losses=history["loss"], **trained)
@@ -108,6 +113,7 @@ def test_the_other_architectures_answer_alike(both, name):
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_training_works_on_both(both, backend):
     found = both[backend]
+    assert all(np.isfinite(found[f"other-{name}_loss"]).all() for name in OTHERS)
     for name in ("trained_8", "trained_4"):  # a batch at once, and accumulated over two passes
         assert np.isfinite(found[name]).all() and found[name].std() > 0
     np.testing.assert_array_equal(found["trained_4_stored"], found["trained_4"])  # all windows on the device

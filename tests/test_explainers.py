@@ -200,3 +200,21 @@ def test_parcels_elsewhere_or_unreadable_are_refused(mask, tmp_path):
         nib.save(nib.Nifti1Image(values, AFFINE), tmp_path / f"{name}.nii.gz")
         with pytest.raises(NeuroFaceError, match=f"{name}.nii.gz, of shape .* is no parcellation"):
             regions_to_occlude("parcels", mask, AFFINE, 9.0, None, tmp_path / f"{name}.nii.gz")
+
+
+def test_files_made_anew_under_the_same_name_are_noticed(linear, study, tmp_path):
+    """A cluster's worker outlives its script: it must not explain with the network, or the regions, of last time."""
+    weights, model = linear
+    X, samples, _ = study
+    file, regions = tmp_path / "fold-1.keras", tmp_path / "regions.npy"
+    np.save(regions, np.repeat(np.arange(1, 10), 3))
+    recipe = replace(IG, method="occlusion", regions_file=regions)
+    for factor, size in ((1, 3), (2, 3), (2, 9)):
+        other = keras.models.clone_model(model)
+        other.set_weights([factor * array for array in model.get_weights()])
+        other.save(file)
+        np.save(regions, np.repeat(np.arange(1, 27 // size + 1), size))
+        maps, _ = explainer_of(file, *SHAPE, recipe)(X, samples[:1], zero)
+        drops = (factor * weights * X[0]).reshape(27 // size, size, 2, 2).sum(axis=(1, 3))  # two volumes at a time
+        expected = np.repeat(np.repeat(drops / (2 * size), size, axis=0), 2, axis=1)
+        np.testing.assert_allclose(maps[0], expected, atol=1e-5)

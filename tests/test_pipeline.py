@@ -198,10 +198,11 @@ def test_stage_8_beats_the_rotated_annotation_and_its_clock_is_right(tiny):
         assert result["auc_in_training_like_windows"] > result["auc"]
 
 
-def test_a_rerun_does_nothing_twice(tiny):
-    before = {p: p.stat().st_mtime_ns for p in tiny.root.rglob("*") if p.suffix in (".npy", ".gz", ".keras")}
+def test_a_rerun_does_nothing_twice(tiny, tmp_path):
+    root, config = copy_of(tiny, tmp_path)
+    before = {p: p.stat().st_mtime_ns for p in root.rglob("*") if p.suffix in (".npy", ".gz", ".keras")}
     for number in (1, 2, 3, 4, 5, 6):
-        done = run_here(number, tiny.config)
+        done = run_here(number, config)
         assert done.returncode == 0, done.stderr
         assert "already there, not made again" in done.stdout
     assert before == {p: p.stat().st_mtime_ns for p in before}

@@ -161,6 +161,13 @@ def test_other_checks_and_one_more_method_cost_no_finished_map(tiny, tmp_path):
     assert page.count("Made from earlier results of another script") == 3  # 5, 6 and 7
 
 
+def test_one_more_check_leaves_later_scripts_as_they_are():
+    outputs = {"sub-1/a_ig.npy": {"sha256": "1"}, "group.tsv": {"sha256": "2"}}
+    more = {"checks/ig_steps.json": {"sha256": "3"}, "baselines/training-mean_1.npy": {"sha256": "4"}}
+    changed = outputs | {"group.tsv": {"sha256": "5"}}
+    assert provenance.digest(outputs | more) == provenance.digest(outputs) != provenance.digest(changed)
+
+
 def test_one_more_architecture_costs_no_trained_fold(tiny):
     cfg = load_settings(ROOT / "config.py", tiny.config)
     _, stamped, reads = stamps_of(3)

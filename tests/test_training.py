@@ -81,9 +81,11 @@ def test_windows_go_to_a_gpu_that_holds_them_beside_the_training(full_size, monk
         nbytes = 3_606 * 41_489 * 10 * 4  # 6 GB
 
     needed = Windows.nbytes + step_bytes(full_size, 20)
+    monkeypatch.setattr(stored_windows, "gpu_bytes", lambda: 80e9)
+    assert not stored_windows.windows_fit(Windows, full_size, 20, n_jobs=4)
     for gigabytes, fit in ((0, False), (24, False), (80, True)):
         monkeypatch.setattr(stored_windows, "gpu_bytes", lambda size=gigabytes * 1e9: size)
-        assert stored_windows.windows_fit(Windows, full_size, 20) == fit == (needed < 0.9e9 * gigabytes)
+        assert stored_windows.windows_fit(Windows, full_size, 20, n_jobs=1) == fit == (needed < 0.9e9 * gigabytes)
 
 
 def test_folds_are_left_as_they_are(data):
