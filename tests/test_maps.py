@@ -29,16 +29,18 @@ def of_contrast(tiny, study, contrast, what):
     return read_masked(contrast_file(tiny.root / "6-averages", contrast, "ig", f"{what}.nii.gz"), *study[:2])
 
 
-@pytest.mark.parametrize("contrast", ["face", "noface"])
-@pytest.mark.parametrize("level", ["voxel", "cluster"])
-def test_significance_gathers_in_the_planted_regions_at_the_right_seconds(tiny, study, contrast, level):
-    """BOLD follows a face by 5 s at its peak and windows begin 4 s after it comes or goes: late seconds tell.
+@pytest.mark.parametrize(
+    ("contrast", "what"), [("face", "logp-voxel"), ("face", "logp-cluster"), ("face", "t"), ("noface", "t")]
+)
+def test_evidence_gathers_in_the_planted_regions_at_the_right_seconds(tiny, study, contrast, what):
+    """What passes, and the 20 largest t. BOLD follows a face by 5 s at its peak, windows begin 4 s after a change.
 
     Two fold models explain eight people here, and what a model learnt from noise it uses in each of its people: some
-    voxels elsewhere may pass. On the demo, whose four models saw more, all lie in the regions or next to them.
+    voxels elsewhere may pass, and of no-face maps little does. On the demo all that passes lies in the regions.
     """
-    _, _, planted, distance = study
-    found = 10.0 ** -of_contrast(tiny, study, contrast, f"logp-{level}") <= ALPHA + 1e-6
+    _, _, planted, _ = study
+    values = of_contrast(tiny, study, contrast, what)
+    found = values >= (np.sort(values, axis=None)[-20] if what == "t" else -np.log10(ALPHA) - 1e-6)
     inside = found & (planted > 0)[:, None]
     assert inside.sum() >= 0.6 * found.sum() > 0
     by_chance = hypergeom(found.size, int((planted > 0).sum()) * found.shape[1], int(found.sum()))
