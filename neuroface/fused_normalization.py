@@ -50,9 +50,7 @@ class _FusedBatchNormalization(keras.layers.BatchNormalization):
         offset = self.beta if self.center else np.zeros(n_channels, np.float32)
         images, mean, variance = tf.compat.v1.nn.fused_batch_norm(images, scale, offset, epsilon=self.epsilon)
         n = tf.cast(tf.size(inputs) // n_channels, tf.float32)
-        for average, new in (
-            (self.moving_mean, mean),
-            (self.moving_variance, variance * (n - 1) / n),
-        ):  # of n, as Keras'
+        variance = variance * (n - 1) / n  # divided by n, as Keras keeps it
+        for average, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
             average.assign(average * self.momentum + new * (1 - self.momentum))
         return images if len(inputs.shape) == 4 else tf.reshape(images, tf.shape(inputs))
