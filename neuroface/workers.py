@@ -48,7 +48,8 @@ def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None =
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
     pickled, keras_too = cloudpickle.dumps(work), "neuroface.backend" in sys.modules
     with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
-        calls = joblib.Parallel(min(n_jobs, len(units)), return_as="generator_unordered")(
+        # A single job joblib would do in this process.
+        calls = joblib.Parallel(min(n_jobs, max(2, len(units))), return_as="generator_unordered")(
             joblib.delayed(_in_worker)(pickled, unit, keras_too, os.getpid()) for unit in units
         )
         try:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ def kill_at_random(number: int, config: Path, folder: Path, seconds: float, rng:
     begun = (folder / STAMP).stat().st_mtime_ns if (folder / STAMP).exists() else 0
     script = subprocess.Popen(
         [sys.executable, ROOT / STAGES[number][1]],
-        **popen_arguments(config, subprocess.DEVNULL),
+        **popen_arguments(config, subprocess.DEVNULL) | {"stderr": (errors := tempfile.TemporaryFile("w+"))},
         start_new_session=True,
     )
     deadline = time.monotonic() + 60
@@ -42,6 +43,8 @@ def kill_at_random(number: int, config: Path, folder: Path, seconds: float, rng:
     if at_work := script.poll() is None:
         os.killpg(script.pid, signal.SIGKILL)  # its workers too, as a cluster's time limit does
     script.wait()
+    errors.seek(0)
+    assert at_work or script.returncode == 0, errors.read()
     return at_work
 
 
