@@ -1,7 +1,7 @@
 # make demo   the eight scripts on the synthetic data set, ending with data/demo/report.html
 # make test   every test
 # make test-full   every test, with 10,000 files in each fuzz test and more than 50 kills: half an hour more
-# make benchmark   the tables of benchmarks/README.md, in under 15 minutes
+# make benchmark   most tables of benchmarks/README.md, some of them at a smaller size
 PYTHON ?= python3
 BIN := .venv/bin
 unexport NEUROFACE_CONFIG  # the demo and the tests are about config.py as it stands

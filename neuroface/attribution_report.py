@@ -111,20 +111,23 @@ def draw(method: str, files: list[Path], found: dict):
     panels = panels_of(method, found)
     figure, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 3.4), layout="constrained", squeeze=False)
     for name, axis in zip(panels, axes[0]):
-        {"completeness": _draw_gaps, "when": _draw_when, "deletion": _draw_deletion}[name](axis, files, found)
         axis.set_title(name)
+        if name == "deletion":
+            _draw_deletion(axis, found["deletion"])
+        else:
+            {"completeness": _draw_gaps, "when": _draw_when}[name](axis, files)
     figure.suptitle(METHODS[method].title, x=0.01, ha="left", fontsize=11)
     return figure
 
 
-def _draw_gaps(axis, files: list[Path], found: dict) -> None:
+def _draw_gaps(axis, files: list[Path]) -> None:
     table = pd.concat(read_table(completeness_file(file)) for file in files)
     relative = (table["gap"] / (table["logit"] - table["logit_of_baseline"])).abs()
     axis.hist(np.clip(relative, 0, 0.5), bins=40, color="#2b5f8a")
     axis.set(xlabel="|gap| / |change of the logit| (clipped at 0.5)", ylabel="windows")
 
 
-def _draw_when(axis, files: list[Path], found: dict) -> None:
+def _draw_when(axis, files: list[Path]) -> None:
     for label, colour in COLOURS.items():
         maps = [open_npy(file) for file in files if f"_label-{label}_" in file.name]
         share = np.mean([np.abs(m).sum(axis=1).mean(axis=0) for m in maps], axis=0)
@@ -133,8 +136,7 @@ def _draw_when(axis, files: list[Path], found: dict) -> None:
     axis.legend(frameon=False)
 
 
-def _draw_deletion(axis, files: list[Path], found: dict) -> None:
-    curve = found["deletion"]
+def _draw_deletion(axis, curve: dict) -> None:
     for what, colour in (("top", "#c8643c"), ("random", "#5c6672")):
         axis.plot(curve["share_of_voxels"], curve[f"logit_without_{what}_voxels"], marker="o", color=colour, label=what)
     axis.axhline(0, color="#dde2e8", zorder=0)
