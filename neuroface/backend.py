@@ -35,8 +35,21 @@ def _import_keras():
         import keras
 
         has_gpu(keras)  # the first look for a GPU talks too
+        _compute_in_full_float32(keras)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return keras
+
+
+def _compute_in_full_float32(keras) -> None:
+    """Switch off TensorFloat-32: on GPUs since Ampere both backends multiply float32 with 10 bits by default."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+        return
+    import jax
+
+    jax.config.update("jax_default_matmul_precision", "highest")
 
 
 def set_random_seed(seed: int) -> None:

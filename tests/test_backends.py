@@ -40,13 +40,17 @@ maps = np.concatenate([method(np.array(X[:4]), np.zeros_like(X[:4]), np.zeros(4)
 rows = np.arange(len(X))
 fold = Fold(1, rows[:48], rows[48:64], rows[64:], "window")
 trained = {}
-for per_pass, stored in ((8, False), (4, False), (4, True)):
+for precision, per_pass, stored in (
+    ("float32", 8, False), ("float16", 8, True), ("float32", 4, False), ("float32", 4, True)
+):
     training.windows_fit = lambda *_: stored
     fitted, history, _ = train_network(
         X, y, fold, partial(build_network, 40, 8, (4, 4, 4), 8), epochs=2, batch_size=8, learning_rates=(1e-3,),
-        precision="float32", seed=3, per_pass=per_pass,
+        precision=precision, seed=3, per_pass=per_pass,
     )
-    trained[f"trained_{per_pass}" + "_stored" * stored] = predict_logits(logit_network(fitted), X[fold.test], 8)
+    name = f"{precision}_{per_pass}" + "_stored" * stored
+    trained[name] = predict_logits(logit_network(fitted), X[fold.test], 8)
+    trained[f"{name}_losses"] = history[["val_loss", "loss"]]
 for file in sorted(folder.glob("other-*.keras")):
     other = load_network(file, *X.shape[1:])
     trained[f"{file.stem}_logits"] = predict_logits(logit_network(other), X[:16], 16)
@@ -57,7 +61,18 @@ for file in sorted(folder.glob("other-*.keras")):
     trained[f"{file.stem}_loss"] = others_history["loss"]
     ends = np.array(X[:2])
     trained[f"{file.stem}_maps"] = IntegratedGradients(other, "midpoint", 8, 16)(ends, 0 * ends, np.zeros(2))[0]
-np.savez(folder / f"{keras.backend.backend()}.npz", logits=logits, maps=maps, losses=history["loss"], **trained)
+if keras.backend.backend() == "jax":
+    import jax
+
+    variables = [[v.value for v in part] for part in (network.trainable_variables, network.non_trainable_variables)]
+    program = jax.jit(network.stateless_call).lower(*variables, X[:2, ..., None]).as_text()
+    operations = [line for line in program.splitlines() if "stablehlo.convolution" in line or "stablehlo.dot" in line]
+    full = [line.count("HIGHEST") == 2 for line in operations]
+else:
+    import tensorflow as tf
+
+    full = [not tf.config.experimental.tensor_float_32_execution_enabled()]
+np.savez(folder / f"{keras.backend.backend()}.npz", logits=logits, maps=maps, full_float32=full, **trained)
 """
 
 
@@ -115,10 +130,25 @@ def test_the_other_architectures_answer_alike(both, name):
 def test_training_works_on_both(both, backend):
     found = both[backend]
     assert all(np.isfinite(found[f"other-{name}_loss"]).all() for name in OTHERS)
-    for name in ("trained_8", "trained_4"):  # a batch at once, and accumulated over two passes
+    for name in ("float32_8", "float32_4"):  # a batch at once, and accumulated over two passes
         assert np.isfinite(found[name]).all() and found[name].std() > 0
-    np.testing.assert_array_equal(found["trained_4_stored"], found["trained_4"])  # all windows on the device
-    assert np.isfinite(found["losses"]).all()
+        assert np.isfinite(found[f"{name}_losses"]).all()
+    np.testing.assert_array_equal(found["float32_4_stored"], found["float32_4"])  # all windows on the device
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_training_in_float16_takes_the_way_of_float32(both, backend):
+    found = both[backend]
+    losses = 2 if backend == "jax" else 1  # TensorFlow draws dropout in the precision of what it drops
+    theirs, mine = (found[f"{name}_losses"][:, :losses] for name in ("float32_8", "float16_8_stored"))
+    np.testing.assert_allclose(mine, theirs, rtol=0.01)
+    assert (found["float16_8_stored"] != found["float32_8"]).all()
+
+
+def test_float32_is_not_rounded_to_tensor_float_32_on_a_gpu(both):
+    """JAX: each product of the compiled network asks for all bits. TensorFlow has one switch."""
+    assert len(both["jax"]["full_float32"]) == 5  # three convolutions, two dense layers
+    assert both["jax"]["full_float32"].all() and both["tensorflow"]["full_float32"].all()
 
 
 @pytest.mark.skipif(not FULL, reason="takes a minute: make test-full")
