@@ -23,6 +23,10 @@ class ToVolumes(keras.layers.Layer):
         super().__init__(**options)
         sides = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
         self.box = np.asarray(mask, dtype=bool)[tuple(slice(side[0], side[-1] + 1) for side in sides)]
+        if len(self.box) == 5:
+            # oneDNN in TensorFlow 2.21 writes where it must not, in the gradient of a convolution of 7 voxels and stride 2
+            # along a first side of exactly 5. An empty layer is nothing to the network.
+            self.box = np.pad(self.box, [(0, 1), (0, 0), (0, 0)])
         # Which voxel fills each cell: gathered, so that the gradient is a gather's too. The one after the last is 0.
         self._voxel = np.where(self.box, self.box.cumsum().reshape(self.box.shape) - 1, self.box.sum()).ravel()
 

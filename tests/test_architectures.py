@@ -1,7 +1,11 @@
 """The other architectures: what they see, what they cost, and that the rest of the pipeline can rely on them."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from conftest import FULL, ROOT
 
 from neuroface import NeuroFaceError, architectures
 from neuroface.architectures import ARCHITECTURES, DEFAULT, build, builder
@@ -103,6 +107,25 @@ def test_only_the_transformer_is_blind_to_the_places_of_voxels(network, windows)
         embedding.set_weights([kernel[order], bias])
     change = np.abs(logits(model, windows[:, order]) - logits(network, windows)).max()
     assert (change < 1e-4) == (network.architecture == "transformer")
+
+
+TRAIN = """
+import numpy as np
+from neuroface.architectures import builder
+from neuroface.folds import Fold
+from neuroface.training import train_network
+
+X, rows = np.random.default_rng(0).standard_normal((48, 50, 8)).astype(np.float32), np.arange(48)
+build = builder("cnn3d", np.ones((5, 5, 2), bool), 8, {"cnn3d": {"filters": (3, 3, 3)}}, (1, 1, 1), 1)
+fold = Fold(1, rows[:40], rows[40:], rows[40:], "window")
+train_network(X, rows % 2, fold, build, epochs=3, batch_size=8, learning_rates=(1e-3,), precision="float32", seed=0)
+"""
+
+
+@pytest.mark.skipif(not FULL, reason="a crash would take the process along: make test-full")
+def test_a_mask_five_voxels_wide_can_be_trained_on():
+    done = subprocess.run([sys.executable, "-c", TRAIN], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 # ---------------------------------------------------------------- what they cost

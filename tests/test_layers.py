@@ -14,9 +14,9 @@ TRS = 4
 @pytest.fixture(scope="module")
 def mask():
     """A mask that touches neither the first nor the last plane, with holes."""
-    mask = np.zeros((7, 8, 6), dtype=bool)
-    mask[1:6, 2:7, 1:4] = np.random.default_rng(0).random((5, 5, 3)) < 0.6
-    mask[1, 2, 1] = mask[5, 6, 3] = True
+    mask = np.zeros((6, 8, 6), dtype=bool)
+    mask[1:5, 2:7, 1:4] = np.random.default_rng(0).random((4, 5, 3)) < 0.6
+    mask[1, 2, 1] = mask[4, 6, 3] = True
     return mask
 
 
@@ -27,20 +27,29 @@ def windows(mask):
 
 def test_windows_become_the_box_of_the_brain(mask, windows):
     volumes = np.asarray(ToVolumes(mask)(windows))
-    assert volumes.shape == (3, TRS, 5, 5, 3, 1)
+    assert volumes.shape == (3, TRS, 4, 5, 3, 1)
     for window, volume in zip(windows, volumes):
         whole = unmask(window[..., 0], mask)
-        np.testing.assert_array_equal(volume[..., 0], np.moveaxis(whole, 3, 0)[:, 1:6, 2:7, 1:4])
+        np.testing.assert_array_equal(volume[..., 0], np.moveaxis(whole, 3, 0)[:, 1:5, 2:7, 1:4])
+
+
+def test_a_box_of_five_layers_gets_an_empty_sixth():
+    """Without it this ends in a crash: tests/test_architectures.py, in full."""
+    windows = np.arange(1.0, 21.0, dtype=np.float32).reshape(1, 20, 1, 1)
+    layer = ToVolumes(np.ones((5, 2, 2), dtype=bool))
+    again = keras.layers.deserialize(keras.layers.serialize(layer))
+    for volumes in (layer(windows), again(windows)):
+        np.testing.assert_array_equal(np.ravel(volumes), np.r_[1:21, 0, 0, 0, 0])
 
 
 def test_the_gradient_finds_its_way_back_to_the_voxels(mask, windows):
     to_volumes = ToVolumes(mask)
-    weights = np.random.default_rng(2).standard_normal((1, TRS, 5, 5, 3, 1)).astype(np.float32)
+    weights = np.random.default_rng(2).standard_normal((1, TRS, 4, 5, 3, 1)).astype(np.float32)
     inputs = keras.Input(windows.shape[1:])
     model = keras.Model(inputs, to_volumes(inputs))
     compute = gradient_of(lambda x: (keras.ops.sum(to_volumes(x) * weights), x), model)
     found = np.asarray(compute(windows)[1])
-    expected = weights[0, :, mask[1:6, 2:7, 1:4], 0]  # (n_voxels, TRS)
+    expected = weights[0, :, mask[1:5, 2:7, 1:4], 0]  # (n_voxels, TRS)
     np.testing.assert_allclose(found, np.broadcast_to(expected[None, ..., None], found.shape), rtol=1e-6)
 
 
@@ -59,7 +68,7 @@ def test_each_volume_is_convolved_by_itself(mask, windows):
     volumes = np.asarray(ToVolumes(mask)(windows))
     layer = VolumeConv3D(2, 3, strides=2, padding="valid", bias_initializer="ones")
     maps = np.asarray(layer(volumes))
-    assert maps.shape == layer.compute_output_shape(volumes.shape) == (3, TRS, 2, 2, 1, 2)
+    assert maps.shape == layer.compute_output_shape(volumes.shape) == (3, TRS, 1, 2, 1, 2)
     kernel = np.asarray(layer.kernel)
     for n, t, f in np.ndindex(3, TRS, 2):
         expected = correlate(volumes[n, t, ..., 0], kernel[..., 0, f], mode="valid")[::2, ::2, ::2] + 1
