@@ -68,20 +68,22 @@ def facts_of(root: Path) -> dict:
 
 
 def methods_paragraph(
-    settings: dict, facts: dict, done: set[int], versions: dict, commit: str
+    settings: dict, facts: dict, done: set[int], versions: dict, commit: str, backends: set[str]
 ) -> tuple[str, list[str]]:
     """The paragraph, and the references that it cites.
 
     Parameters
     ----------
     settings : as stamped. facts : of :func:`facts_of`. done : numbers of the scripts that have finished, 2 among them.
+    backends : what the networks ran on, "tensorflow", "jax", or both.
     """
     parts = [_data(settings, facts)]
     parts += [text(settings, facts) for number, text in _OF_SCRIPT.items() if number in done]
+    libraries = {"jax": "JAX", "tensorflow": "TensorFlow", "keras": "Keras", "nilearn": "nilearn"}
+    used = [f"{words} {versions[name]}" for name, words in libraries.items() if name in {*backends, "keras", "nilearn"}]
     parts.append(
-        f"Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with TensorFlow {versions['tensorflow']}, "
-        f"Keras {versions['keras']} and nilearn {versions['nilearn']} (Abraham et al. 2014); all random draws followed from "
-        f"the seed {settings['SEED']}."
+        f"Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with {_and(used)} (Abraham et al. 2014); "
+        f"all random draws followed from the seed {settings['SEED']}."
     )
     text = " ".join(part for part in parts if part)
     references = pd.read_csv(REFERENCES, sep="\t")

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from neuroface.files import PARTIAL, read_json
 STAMP, MANIFEST = "settings.json", "manifest.json"
 NOT_RESULTS = (STAMP, MANIFEST, "report.json", ".lock")
 LIVE = "live"  # predictions of a run that is being scanned: no result of the study
-PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "nibabel", "nilearn", "pandas", "matplotlib")
+PACKAGES = ("keras", "numpy", "scipy", "scikit-learn", "nibabel", "nilearn", "pandas", "matplotlib")
 ROOT = Path(__file__).parent.parent
 
 
@@ -51,9 +52,18 @@ def read_stamp(folder: Path) -> dict:
 
 @cache
 def versions() -> dict[str, str]:
-    """Of this project, Python, and the packages that results depend on."""
+    """Of this project, Python, and the packages that results depend on; of the backends, those that are installed."""
     here = {"neuroface": __version__, "python": platform.python_version()}
+    for name in ("tensorflow", "jax"):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            here[name] = importlib.metadata.version(name)
     return here | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def backend() -> str | None:
+    """What Keras computes with, "tensorflow" or "jax"; None in a script that has no use for it."""
+    module = sys.modules.get("neuroface.backend")
+    return module.keras.backend.backend() if module else None
 
 
 @cache

@@ -103,8 +103,10 @@ def _render(root: Path) -> Path:
     done = {number for number, (name, script) in STAGES.items() if script in finished and name not in stale}
     methods = None
     if {1, 2} <= done and (root / "2-dataset" / "samples.tsv").is_file():
-        commit, versions = stamps[-1]["commit"] or "unknown", stamps[-1]["versions"]
-        methods = methods_paragraph(settings, facts_of(root), done, versions, commit)
+        commit = stamps[-1]["commit"] or "unknown"
+        versions = {name: version for stamp in stamps for name, version in stamp["versions"].items()}
+        backends = {stamp.get("backend") for stamp in stamps} - {None}
+        methods = methods_paragraph(settings, facts_of(root), done, versions, commit, backends)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.globals["embed"] = lambda name: _embed(root, name)
     environment.globals["shown"] = _shown

@@ -161,6 +161,7 @@ class Stage:
                 "seconds": round(time.monotonic() - self._started, 1),
                 "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
                 "machine": provenance.machine(),
+                "backend": provenance.backend(),
             }
             write_json(self._stamp_file, self._stamp)
         if self.left_out:

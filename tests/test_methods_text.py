@@ -13,7 +13,7 @@ from neuroface.provenance import stamped
 from neuroface.settings import load_settings
 
 FACTS = {"people": 85, "films": 10, "face": 1803, "noface": 1802, "voxels": 41489, "flips": [10000], "units": 85}
-VERSIONS = {"neuroface": "1.2.3", "tensorflow": "2.21.0", "keras": "3.15.0", "nilearn": "0.14.1"}
+VERSIONS = {"neuroface": "1.2.3", "tensorflow": "2.21.0", "jax": "0.10.2", "keras": "3.15.0", "nilearn": "0.14.1"}
 ALL = set(STAGES)
 # A setting → another value of it, as stamped; and what must be set beside it for the difference to matter.
 OTHER = {
@@ -100,8 +100,20 @@ def settings():
     return {name: stamped(cfg, name) for name in stamped_by(STAGES)}
 
 
-def paragraph(settings, done=ALL, facts=FACTS):
-    return methods_paragraph(settings, facts, done, VERSIONS, "abc1234")
+def paragraph(settings, done=ALL, facts=FACTS, backends=("tensorflow",)):
+    return methods_paragraph(settings, facts, done, VERSIONS, "abc1234", set(backends))
+
+
+@pytest.mark.parametrize(
+    ("backends", "said"),
+    [
+        ((), "with Keras"),
+        (("jax",), "with JAX 0.10.2, Keras"),
+        (("tensorflow", "jax"), "with JAX 0.10.2, TensorFlow 2.21.0, Keras"),
+    ],
+)
+def test_it_names_the_backend_that_was_used(settings, backends, said):
+    assert f"{said} 3.15.0 and nilearn 0.14.1 (Abraham" in paragraph(settings, backends=backends)[0]
 
 
 def test_every_stamped_setting_is_tried_here(settings):
