@@ -170,8 +170,7 @@ def train_and_predict(stage: Stage, variant: str, split: str, fold: Fold, y: np.
         n_jobs=cfg.N_JOBS,
         voxel_order=order,
     )
-    held_out = X[fold.test] if order is None else X[fold.test][:, order]
-    logit = predict_logits(logit_network(network), held_out, cfg.INFERENCE_BATCH)
+    logit = predict_logits(logit_network(network), X, cfg.INFERENCE_BATCH, fold.test, order)
     target = predictions_of(stage.folder, variant, split, fold)
     if variant in ARCHITECTURES:
         save_network(model_file(stage.folder, split, fold.number, variant), network)

@@ -213,12 +213,22 @@ class WindowBatches(keras.utils.PyDataset):
             self._rng.shuffle(self.rows)
 
 
-def predict_logits(logit_model: keras.Model, windows: np.ndarray, batch: int) -> np.ndarray:
-    """Logits (n,) float64 of windows (n, n_voxels, window_trs), ``batch`` at a time; the last batch is padded."""
-    logits = np.empty(len(windows))
+def predict_logits(
+    logit_model: keras.Model, windows: np.ndarray, batch: int, rows: np.ndarray | None = None, voxel_order=None
+) -> np.ndarray:
+    """Logits (n,) float64 of windows (n, n_voxels, window_trs), ``batch`` at a time; the last batch is padded.
+
+    Of a memory map no more than a batch is in memory.
+
+    Parameters
+    ----------
+    rows : of ``windows``; None: all. voxel_order : (n_voxels,) a permutation of the voxels; None leaves them as they are.
+    """
+    rows = np.arange(len(windows)) if rows is None else rows
+    logits = np.empty(len(rows))
     padded = np.zeros((batch, *windows.shape[1:], 1), dtype=np.float32)
-    for start in range(0, len(windows), batch):
-        part = windows[start : start + batch]
-        padded[: len(part), ..., 0] = part
+    for start in range(0, len(rows), batch):
+        part = windows[rows[start : start + batch]]
+        padded[: len(part), ..., 0] = part if voxel_order is None else part[:, voxel_order]
         logits[start : start + len(part)] = np.asarray(logit_model.predict_on_batch(padded))[: len(part), 0]
     return logits

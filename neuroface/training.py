@@ -1,5 +1,6 @@
 """Train a network on one fold, within the memory at hand, and say what it cost."""
 
+import gc
 import resource
 import time
 from collections.abc import Callable
@@ -51,7 +52,8 @@ def train_network(
     precision : "float32", "float16", "bfloat16", or "auto": float16 on a GPU, float32 on a CPU.
     n_jobs : trainings that share this machine's memory.
     voxel_order : (n_voxels,) a permutation under which the network sees the voxels; None: as in the mask.
-    per_pass : windows that go through the network at once, a divisor of ``batch_size``; None: as many as fit.
+    per_pass : windows that go through the network at once, a divisor of ``batch_size``; None: as many as fit. Where they
+        turn out not to, training begins anew with fewer.
     callbacks : further ones, for a look at training from outside.
 
     Returns
@@ -69,16 +71,48 @@ def train_network(
     memory_before = peak_memory_gb()
     plain = build(dtype="float32")
     per_pass = per_pass or windows_per_pass(plain, batch_size, n_jobs)
-    weights = dict(enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train])))
-    stored = StoredWindows(X, voxel_order) if windows_fit(X, plain, per_pass, n_jobs) else None
+    while True:
+        stored = windows_fit(X, plain, per_pass, n_jobs)
+        try:
+            weights, history, seconds = _train(
+                X, y, fold, build, epochs=epochs, batch_size=batch_size, learning_rates=learning_rates,
+                dtype=training_dtype(precision), seed=seed, voxel_order=voxel_order, per_pass=per_pass, stored=stored,
+                callbacks=callbacks,
+            )  # fmt: skip
+            break
+        except Exception as error:
+            smaller = next((n for n in range(per_pass - 1, 0, -1) if batch_size % n == 0), None)
+            if not (smaller and _is_about_memory(error)):
+                raise _in_words(error) from error
+        per_pass = smaller  # and nothing holds the failed step's memory any more, once its cycles are gone
+        gc.collect()
+    plain.set_weights(weights)
+    cost = {
+        "parameters": int(plain.count_params()),
+        "multiply_adds": multiply_adds(plain),
+        "seconds": round(float(np.sum(seconds)), 2),
+        "seconds_per_epoch": round(float(np.median(seconds)), 3),
+        "windows_per_pass": per_pass,
+        "windows_on_gpu": stored,
+        "peak_memory_gb": round(peak_memory_gb(), 2),
+        "added_memory_gb": round(peak_memory_gb() - memory_before, 2),
+    }
+    return plain, history, cost
+
+
+def _train(
+    X, y, fold, build, *, epochs, batch_size, learning_rates, dtype, seed, voxel_order, per_pass, stored, callbacks
+) -> tuple[list[np.ndarray], pd.DataFrame, list[float]]:
+    """Train at each learning rate. Returns the best weights, a row per epoch and learning rate, seconds of each epoch."""
+    class_weights = dict(enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train])))
+    kept = StoredWindows(X, voxel_order) if stored else None
     batches = partial(RowBatches, X, y) if stored else partial(WindowBatches, X, y, voxel_order=voxel_order)
-    dtype = training_dtype(precision)
     histories, best, best_weights, seconds = [], -np.inf, None, []
     for rate in learning_rates:
         keras.utils.clear_session()
         set_random_seed(seed)
         network = with_fused_normalization(build(dtype=dtype))
-        model = network_of_rows(network, stored) if stored else network
+        model = network_of_rows(network, kept) if stored else network
         model.compile(
             _optimizer(rate, batch_size // per_pass, dtype),
             loss="binary_crossentropy",
@@ -88,38 +122,20 @@ def train_network(
             # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one operation at a time.
             jit_compile=HAS_GPU or keras.backend.backend() == "jax",
         )
-        watch = _EpochWatch(network)
-        try:
-            fitted = model.fit(
-                batches(fold.train, per_pass, weights, seed=seed),
-                validation_data=batches(fold.validation, per_pass, weights),
-                epochs=epochs,
-                verbose=0,
-                callbacks=[
-                    keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=15),
-                    watch,
-                    *callbacks,
-                ],
-            )
-        except Exception as error:
-            raise _in_words(error, rate, per_pass) from error
+        watch = _EpochWatch(network, rate)
+        fitted = model.fit(
+            batches(fold.train, per_pass, class_weights, seed=seed),
+            validation_data=batches(fold.validation, per_pass, class_weights),
+            epochs=epochs,
+            verbose=0,
+            callbacks=[keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=15), watch, *callbacks],
+        )
         history = pd.DataFrame(fitted.history).drop(columns="learning_rate", errors="ignore")
         histories.append(history.assign(learning_rate=rate, epoch=np.arange(1, len(history) + 1)))
         seconds += watch.seconds
         if watch.best > best:
             best, best_weights = watch.best, watch.best_weights
-    plain.set_weights(best_weights)
-    cost = {
-        "parameters": int(plain.count_params()),
-        "multiply_adds": multiply_adds(plain),
-        "seconds": round(float(np.sum(seconds)), 2),
-        "seconds_per_epoch": round(float(np.median(seconds)), 3),
-        "windows_per_pass": per_pass,
-        "windows_on_gpu": stored is not None,
-        "peak_memory_gb": round(peak_memory_gb(), 2),
-        "added_memory_gb": round(peak_memory_gb() - memory_before, 2),
-    }
-    return plain, pd.concat(histories, ignore_index=True), cost
+    return best_weights, pd.concat(histories, ignore_index=True), seconds
 
 
 def training_dtype(precision: str) -> str:
@@ -133,7 +149,7 @@ def windows_per_pass(model: keras.Model, batch_size: int, n_jobs: int) -> int:
     """The largest divisor of ``batch_size`` whose pass fits this job's share of the memory; gradients accumulate.
 
     It counts the memory the machine has, not what is free now, so that a rerun takes the same steps. On a GPU, whose
-    allocator decides for itself, the whole batch.
+    allocator decides for itself, the whole batch is tried, and fewer windows where it does not fit.
 
     Raises
     ------
@@ -172,21 +188,28 @@ def _optimizer(rate: float, passes: int, dtype: str) -> keras.optimizers.Optimiz
     return keras.optimizers.LossScaleOptimizer(adam) if dtype == "mixed_float16" else adam
 
 
-def _in_words(error: Exception, rate: float, per_pass: int) -> Exception:
+def _is_about_memory(error: Exception) -> bool:
     text = f"{type(error).__name__} {error}"
-    if "RESOURCE_EXHAUSTED" in text or "ResourceExhausted" in text or "out of memory" in text.lower():
-        return NeuroFaceError(f"{per_pass} windows at a time do not fit the memory. Lower BATCH_SIZE or N_JOBS.")
+    return "RESOURCE_EXHAUSTED" in text or "ResourceExhausted" in text or "out of memory" in text.lower()
+
+
+def _in_words(error: Exception) -> Exception:
+    if _is_about_memory(error):
+        return NeuroFaceError(
+            "Training does not fit the memory, not even a single window at a time. Lower N_JOBS or CNN_FILTERS (of other "
+            "networks: MODEL_OPTIONS), or use a larger machine."
+        )
     if isinstance(error, FloatingPointError):
-        return NeuroFaceError(f"The loss became NaN at LEARNING_RATE {rate:g}. Lower it, or set PRECISION = 'float32'.")
+        return NeuroFaceError(f"The loss became NaN at {error}. Lower it, or set PRECISION = 'float32'.")
     return error
 
 
 class _EpochWatch(keras.callbacks.Callback):
     """Takes the time of every epoch, keeps the best one's weights, and ends training when the loss is no number."""
 
-    def __init__(self, network: keras.Model):
+    def __init__(self, network: keras.Model, rate: float):
         super().__init__()
-        self.network, self.seconds, self.best = network, [], -np.inf
+        self.network, self.rate, self.seconds, self.best = network, rate, [], -np.inf
 
     def on_epoch_begin(self, epoch, logs=None):
         self._start = time.monotonic()
@@ -194,6 +217,6 @@ class _EpochWatch(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.seconds.append(time.monotonic() - self._start)
         if not np.isfinite(logs["loss"]):
-            raise FloatingPointError(f"loss {logs['loss']}")
+            raise FloatingPointError(f"LEARNING_RATE {self.rate:g}")
         if logs["val_balanced_accuracy"] > self.best:
             self.best, self.best_weights = logs["val_balanced_accuracy"], self.network.get_weights()

@@ -99,6 +99,25 @@ def test_predict_logits_does_not_depend_on_the_batch(network, windows, batch):
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_predict_logits_reads_a_batch_at_a_time(network, windows):
+    class Counting(np.ndarray):
+        largest = 0
+
+        def __getitem__(self, rows):
+            Counting.largest = max(Counting.largest, len(rows))
+            return np.asarray(self)[rows]
+
+    model, rows, order = (
+        logit_network(network),
+        np.array([20, 3, 4, 11, 0, 9]),
+        np.random.default_rng(1).permutation(VOXELS),
+    )
+    expected = model.predict(windows[rows][:, order, :, None], verbose=0)[:, 0]
+    logits = predict_logits(model, windows.view(Counting), 4, rows, order)
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
+    assert Counting.largest == 4
+
+
 # ---------------------------------------------------------------- files
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from neuroface import NeuroFaceError, stored_windows, training
+from neuroface.backend import keras
 from neuroface.folds import Fold
 from neuroface.model_cost import step_bytes
 from neuroface.network import build_network, logit_network, predict_logits
@@ -110,6 +111,31 @@ def test_a_window_that_does_not_fit_is_refused_with_both_sizes(full_size, monkey
     monkeypatch.setattr(training.psutil, "virtual_memory", Memory)
     with pytest.raises(NeuroFaceError, match=r"about 1\.\d GB.*0\.4 GB.*N_JOBS = 2"):
         training.windows_per_pass(full_size, 20, n_jobs=2)
+
+
+class TooLarge(keras.callbacks.Callback):
+    """Fails in the way of a GPU where more than two windows go through at once."""
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.model.optimizer.gradient_accumulation_steps not in (4, 8):
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.")
+
+
+def test_a_batch_that_does_not_fit_goes_through_in_parts(data):
+    settings = dict(learning_rates=(1e-3, 2e-3), **SMALL)
+    found, history, cost = training.train_network(*data, FOLD, **settings, callbacks=(TooLarge(),))
+    expected, same_history, _ = training.train_network(*data, FOLD, **settings, per_pass=2)
+    assert cost["windows_per_pass"] == 2 and history.equals(same_history)
+    np.testing.assert_array_equal(logits(found, data[0]), logits(expected, data[0]))
+
+
+def test_a_window_that_does_not_fit_a_gpu_is_said_in_words(data):
+    class Full(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.")
+
+    with pytest.raises(NeuroFaceError, match="not even a single window at a time"):
+        training.train_network(*data, FOLD, learning_rates=(1e-3,), **SMALL, callbacks=(Full(),))
 
 
 def test_training_in_float16_scales_its_loss():
