@@ -37,6 +37,12 @@ def test_a_path_that_the_readme_names_exists(path):
     assert (ROOT / path).exists()
 
 
+@pytest.mark.parametrize("anchor", sorted(set(re.findall(r"\]\(#(.*?)\)", README))))
+def test_a_section_that_the_readme_points_to_exists(anchor):
+    headings = re.findall("^#+ (.*)$", README, re.M)
+    assert anchor in {re.sub("[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("figure", re.findall(r"!\[.*?\]\((.*?)\)", README))
 def test_a_figure_of_the_readme_exists(figure):
     assert (ROOT / figure).is_file()
