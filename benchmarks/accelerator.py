@@ -5,14 +5,12 @@
 
 A row is ``train_network`` on one fold, three quarters of the windows for training and the rest for validation, in a process
 of its own. The first epoch, in which it compiles, is left out of the median and counted once per fold in the time of the
-paper's 4 folds × 150 epochs. Operations are counted from the shapes: 2 per multiply-add, and training costs three forward
-passes. The peak is that of a large matrix product in the same precision, measured in the same process.
+paper's 4 folds × 150 epochs. Operations are counted from the shapes: 2 per multiply-add, and training costs about three
+forward passes. The peak is that of a large matrix product in the same precision, measured in the same process.
 """
 
 import argparse
 import json
-import shutil
-import subprocess
 import tempfile
 import time
 from functools import partial
@@ -23,7 +21,7 @@ from measure import compare, machine, peak_gb
 from training import NETWORK, RATE, write_windows
 
 FOLDS, EPOCHS = 4, 150  # the paper's
-KEYS = ("epoch_s", "in_all_h", "tflops", "peak_tflops", "peak_gb", "on_gpu")
+KEYS = ("device", "epoch_s", "in_all_h", "tflops", "peak_tflops", "peak_gb", "on_gpu", "per_pass")
 
 
 def main():
@@ -37,6 +35,8 @@ def main():
     if args.one:
         print(json.dumps(measure(args.one[0], Path(args.one[1]))))
         return
+    if args.epochs < 2:
+        parser.error("--epochs must be at least 2: the first is not timed")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_windows(folder / "X.npy", args.windows, args.voxels)
@@ -44,24 +44,26 @@ def main():
         first = args.batches[0]
         cases = [f"auto:{batch}:kept" for batch in args.batches]
         cases += [f"auto:{first}:streamed", f"float32:{first}:kept"]
+        print(f"{machine('keras')}. {args.windows:,} windows of {args.voxels:,} voxels × 10 volumes.\n")
         print(
-            f"{machine('keras')}; {(device := device_name())}. {args.windows:,} windows of {args.voxels:,} voxels × 10.\n"
+            "| device | precision : batch | s per epoch | TFLOP/s | of a matrix product | peak GB | 4 × 150 epochs, h |"
         )
-        print("| precision : batch | s per epoch | TFLOP/s | of a matrix product | peak GB | 4 × 150 epochs, h |")
-        print("|---|---|---|---|---|---|")
+        print("|---|---|---|---|---|---|---|")
         for case in cases:
             print(row(case, compare(__file__, [case], folder, 1, KEYS)[case]), flush=True)
-    print(f"\nPeak GB: of the GPU where there is one, else of the process. Device: {device}.")
+    print("\nPeak GB: of the GPU where there is one, else of the process.")
 
 
 def row(case: str, result: dict) -> str:
+    name = " : ".join(case.split(":")[:2])
     if "error" in result:
-        return f"| {case} | {result['error']} | | | | |"
-    name = case.removesuffix(":kept").replace(":", " : ") + " (windows on the GPU)" * bool(result["on_gpu"])
+        return f"| | {name} | {result['error']} | | | | |"
+    name += f", {result['per_pass']} at a time" * (result["per_pass"] < int(case.split(":")[1]))
+    name += ", windows on the GPU" if result["on_gpu"] else ", streamed"
     share = result["tflops"] / result["peak_tflops"]
     return (
-        f"| {name} | {result['epoch_s']:.3g} | {result['tflops']:.3g} | {share:.0%} of {result['peak_tflops']:.3g} | "
-        f"{result['peak_gb']:.1f} | {result['in_all_h']:.2f} |"
+        f"| {result['device']} | {name} | {result['epoch_s']:.3g} | {result['tflops']:.3g} | "
+        f"{share:.0%} of {result['peak_tflops']:.3g} | {result['peak_gb']:.1f} | {result['in_all_h']:.2f} |"
     )
 
 
@@ -80,6 +82,7 @@ def measure(case: str, folder: Path) -> dict:
     fold = Fold(1, np.sort(rows[n // 4 :]), np.sort(rows[: n // 4]), np.sort(rows[: n // 4]), "window")
     moments = []
     clock = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda *_: moments.clear(),  # an attempt that did not fit the memory came before
         on_epoch_begin=lambda *_: moments.append(time.monotonic()),
         on_epoch_end=lambda *_: moments.append(time.monotonic()),
     )
@@ -108,6 +111,8 @@ def measure(case: str, folder: Path) -> dict:
         "peak_tflops": product_tflops(training.training_dtype(precision).removeprefix("mixed_")),
         "peak_gb": peak,
         "on_gpu": cost["windows_on_gpu"],
+        "per_pass": cost["windows_per_pass"],
+        "device": device(),
     }
 
 
@@ -139,12 +144,20 @@ def gpu_peak_gb() -> float:
     return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e9
 
 
-def device_name() -> str:
-    """The first GPU as the system names it; asked of the system, since a backend that looks keeps the GPU's memory."""
-    if not shutil.which("nvidia-smi"):
-        return "no GPU"
-    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip().splitlines()[0]
+def device() -> str:
+    """The backend and the GPU that it computes on, if any."""
+    from neuroface.backend import HAS_GPU, keras
+
+    name = keras.backend.backend()
+    if name == "jax":
+        import jax
+
+        return f"JAX {jax.__version__}, {jax.devices()[0].device_kind if HAS_GPU else 'CPU'}"
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    kind = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else "CPU"
+    return f"TensorFlow {tf.__version__}, {kind}"
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from contextlib import contextmanager
 
+BACKENDS = ("tensorflow", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
@@ -31,11 +32,21 @@ def _stderr_held_back():
 
 
 def _import_keras():
-    with _stderr_held_back():
-        import keras
+    try:
+        with _stderr_held_back():
+            import keras
 
-        has_gpu(keras)  # the first look for a GPU talks too
-        _compute_in_full_float32(keras)
+            if keras.backend.backend() not in BACKENDS:
+                raise ModuleNotFoundError(name=keras.backend.backend())
+            has_gpu(keras)  # the first look for a GPU talks too
+            _compute_in_full_float32(keras)
+    except ModuleNotFoundError as error:
+        if error.name not in (*BACKENDS, "torch", "openvino"):
+            raise
+        why = "which is not installed" if error.name in BACKENDS else "on which the scripts do not run"
+        sys.exit(
+            f"error: Keras' backend is {error.name}, {why}. Set KERAS_BACKEND to tensorflow or jax, or install one."
+        )
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return keras
 
@@ -53,7 +64,7 @@ def _compute_in_full_float32(keras) -> None:
 
 
 def set_random_seed(seed: int) -> None:
-    """Seed Python, NumPy and Keras. Keras seeds TensorFlow too, and imports it for that whatever the backend."""
+    """Seed Python, NumPy and Keras. Keras seeds TensorFlow too, where there is one, and imports it for that."""
     with _stderr_held_back():
         keras.utils.set_random_seed(seed)
 

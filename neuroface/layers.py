@@ -10,23 +10,29 @@ ops = keras.ops
 registered = keras.saving.register_keras_serializable(package="neuroface")
 
 
+def bounding_box(mask: np.ndarray) -> np.ndarray:
+    """The smallest box (x, y, z) bool that holds a mask; with a sixth, empty layer where the first side is 5.
+
+    Along such a side oneDNN in TensorFlow 2.21 writes where it must not, in the gradient of a convolution of 7 voxels with
+    stride 2.
+    """
+    sides = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    box = np.asarray(mask, dtype=bool)[tuple(slice(side[0], side[-1] + 1) for side in sides)]
+    return np.pad(box, [(0, int(len(box) == 5)), (0, 0), (0, 0)])
+
+
 @registered
 class ToVolumes(keras.layers.Layer):
-    """Windows (n, n_voxels, window_trs, 1) → volumes (n, window_trs, x, y, z, 1) of the mask's bounding box, 0 outside it.
+    """Windows (n, n_voxels, window_trs, 1) → volumes (n, window_trs, x, y, z, 1), 0 where the mask is False.
 
     Parameters
     ----------
-    mask : (x, y, z) bool; windows hold its voxels in C order. A saved model carries its box, a bit per cell.
+    mask : (x, y, z) bool, a brain's box; windows hold its voxels in C order. A saved model carries it, a bit per cell.
     """
 
     def __init__(self, mask: np.ndarray, **options):
         super().__init__(**options)
-        sides = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-        self.box = np.asarray(mask, dtype=bool)[tuple(slice(side[0], side[-1] + 1) for side in sides)]
-        if len(self.box) == 5:
-            # oneDNN in TensorFlow 2.21 writes where it must not, in the gradient of a convolution of 7 voxels and stride 2
-            # along a first side of exactly 5. An empty layer is nothing to the network.
-            self.box = np.pad(self.box, [(0, 1), (0, 0), (0, 0)])
+        self.box = np.asarray(mask, dtype=bool)
         # Which voxel fills each cell: gathered, so that the gradient is a gather's too. The one after the last is 0.
         self._voxel = np.where(self.box, self.box.cumsum().reshape(self.box.shape) - 1, self.box.sum()).ravel()
 

@@ -80,7 +80,8 @@ def methods_paragraph(
     parts = [_data(settings, facts)]
     parts += [text(settings, facts) for number, text in _OF_SCRIPT.items() if number in done]
     libraries = {"jax": "JAX", "tensorflow": "TensorFlow", "keras": "Keras", "nilearn": "nilearn"}
-    used = [f"{words} {versions[name]}" for name, words in libraries.items() if name in {*backends, "keras", "nilearn"}]
+    names = {*backends, "nilearn"} | ({"keras"} if backends else set())
+    used = [f"{words} {versions[name]}" for name, words in libraries.items() if name in names]
     parts.append(
         f"Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with {_and(used)} (Abraham et al. 2014); "
         f"all random draws followed from the seed {settings['SEED']}."

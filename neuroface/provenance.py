@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -55,8 +54,13 @@ def versions() -> dict[str, str]:
     """Of this project, Python, and the packages that results depend on; of the backends, those that are installed."""
     here = {"neuroface": __version__, "python": platform.python_version()}
     for name in ("tensorflow", "jax"):
-        with suppress(importlib.metadata.PackageNotFoundError):
+        try:
             here[name] = importlib.metadata.version(name)
+        except (
+            importlib.metadata.PackageNotFoundError
+        ):  # not there, or there under another name, such as tensorflow-cpu
+            if name in sys.modules:
+                here[name] = sys.modules[name].__version__
     return here | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 

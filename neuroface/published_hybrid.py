@@ -9,7 +9,7 @@ released, places are pooled before attention, whose map is then 1 × 1 × 1; the
 import numpy as np
 
 from neuroface.backend import keras
-from neuroface.layers import ToVolumes, registered
+from neuroface.layers import ToVolumes, bounding_box, registered
 from neuroface.network import face_decoder, window_input
 
 layers, ops = keras.layers, keras.ops
@@ -26,7 +26,7 @@ def published_hybrid() -> keras.Model:
 def reference(n_voxels: int, window_trs: int, mask: np.ndarray) -> keras.Model:
     """The same with the decision of this project: a window's mean volume, zero-padded to 100³, → probability of a face."""
     windows = window_input(n_voxels, window_trs)
-    x = ToVolumes(mask, name="volumes")(layers.AveragePooling2D((1, window_trs))(windows))
+    x = ToVolumes(bounding_box(mask), name="volumes")(layers.AveragePooling2D((1, window_trs))(windows))
     sides = x.shape[2:5]
     if max(sides) > SIDE:
         raise ValueError(f"the mask's box {sides} is larger than the published network's {SIDE}³")

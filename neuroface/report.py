@@ -105,7 +105,7 @@ def _render(root: Path) -> Path:
     if {1, 2} <= done and (root / "2-dataset" / "samples.tsv").is_file():
         commit = stamps[-1]["commit"] or "unknown"
         versions = {name: version for stamp in stamps for name, version in stamp["versions"].items()}
-        backends = {stamp.get("backend") for stamp in stamps} - {None}
+        backends = {backend for stamp in stamps for backend in stamp.get("backends", [])}
         methods = methods_paragraph(settings, facts_of(root), done, versions, commit, backends)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.globals["embed"] = lambda name: _embed(root, name)

@@ -8,7 +8,7 @@ import numpy as np
 
 from neuroface import published_hybrid
 from neuroface.backend import keras
-from neuroface.layers import DropConnectDense, TimeStamps, ToVolumes, VolumeConv3D
+from neuroface.layers import DropConnectDense, TimeStamps, ToVolumes, VolumeConv3D, bounding_box
 from neuroface.network import LEAK, face_decoder, window_input
 
 layers = keras.layers
@@ -42,7 +42,7 @@ def cnn3d(
 
 def convolved_volumes(windows, mask: np.ndarray, filters: tuple[int, int, int]):
     """(n, n_voxels, window_trs, 1) → feature maps (n, window_trs, x / 8, y / 8, z / 8, filters[-1]), sides rounded up."""
-    x = ToVolumes(mask, name="volumes")(windows)
+    x = ToVolumes(bounding_box(mask), name="volumes")(windows)
     # Each volume less its mean, over its SD: instance normalisation.
     x = layers.LayerNormalization(axis=(2, 3, 4), center=False, scale=False, epsilon=INSTANCE_EPSILON)(x)
     for number, (n_filters, kernel) in enumerate(zip(filters, KERNELS, strict=True), 1):

@@ -72,6 +72,7 @@ class Stage:
             "inputs": {STAGES[n][0]: stamp["digest"] for n, stamp in upstream.items()},
             "versions": provenance.versions(),
             "commit": provenance.git_commit(),
+            "backends": provenance.read_stamp(self.folder).get("backends", []) if self._stamp_file.exists() else [],
             "finished": None,
         }
         self._input_files: list[Path] = []
@@ -108,6 +109,8 @@ class Stage:
         if not missing:
             return
         self._worked = True
+        # Of all runs that made something here: a resumed script may compute with another one.
+        self._stamp["backends"] = sorted({*self._stamp["backends"], provenance.backend()} - {None})
         write_json(self._stamp_file, self._stamp)  # unfinished from here on
 
         def once(unit):  # a cluster gives a unit out again when the worker that made it dies before it can say so
@@ -161,7 +164,6 @@ class Stage:
                 "seconds": round(time.monotonic() - self._started, 1),
                 "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
                 "machine": provenance.machine(),
-                "backend": provenance.backend(),
             }
             write_json(self._stamp_file, self._stamp)
         if self.left_out:

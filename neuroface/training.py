@@ -3,7 +3,7 @@
 import gc
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -70,22 +70,28 @@ def train_network(
     _forget_peak_memory()
     memory_before = peak_memory_gb()
     plain = build(dtype="float32")
-    per_pass = per_pass or windows_per_pass(plain, batch_size, n_jobs)
-    while True:
-        stored = windows_fit(X, plain, per_pass, n_jobs)
+    most = per_pass or windows_per_pass(plain, batch_size, n_jobs)
+    for per_pass, on_gpu in _attempts(batch_size, most, windows_fit(X, plain, most, n_jobs)):
         try:
             weights, history, seconds = _train(
                 X, y, fold, build, epochs=epochs, batch_size=batch_size, learning_rates=learning_rates,
-                dtype=training_dtype(precision), seed=seed, voxel_order=voxel_order, per_pass=per_pass, stored=stored,
+                dtype=training_dtype(precision), seed=seed, voxel_order=voxel_order, per_pass=per_pass, on_gpu=on_gpu,
                 callbacks=callbacks,
             )  # fmt: skip
             break
+        except FloatingPointError as error:
+            raise NeuroFaceError(f"The loss became NaN at {error}. Lower it, or set PRECISION = 'float32'.") from error
         except Exception as error:
-            smaller = next((n for n in range(per_pass - 1, 0, -1) if batch_size % n == 0), None)
-            if not (smaller and _is_about_memory(error)):
-                raise _in_words(error) from error
-        per_pass = smaller  # and nothing holds the failed step's memory any more, once its cycles are gone
+            if not _is_about_memory(error):
+                raise
+        for callback in callbacks:
+            callback.set_model(None)  # the last that holds the failed step's memory, but for cycles
         gc.collect()
+    else:
+        raise NeuroFaceError(
+            "Training does not fit the memory, not even a single window at a time. Lower N_JOBS or CNN_FILTERS (of other "
+            "networks: MODEL_OPTIONS), or use a larger machine."
+        )
     plain.set_weights(weights)
     cost = {
         "parameters": int(plain.count_params()),
@@ -93,26 +99,33 @@ def train_network(
         "seconds": round(float(np.sum(seconds)), 2),
         "seconds_per_epoch": round(float(np.median(seconds)), 3),
         "windows_per_pass": per_pass,
-        "windows_on_gpu": stored,
+        "windows_on_gpu": on_gpu,
         "peak_memory_gb": round(peak_memory_gb(), 2),
         "added_memory_gb": round(peak_memory_gb() - memory_before, 2),
     }
     return plain, history, cost
 
 
+def _attempts(batch_size: int, most: int, on_gpu: bool) -> Iterator[tuple[int, bool]]:
+    """Windows per pass, and whether all windows go to the GPU: what to try in turn while the memory is too small."""
+    if on_gpu:
+        yield most, True
+    yield from ((n, False) for n in range(most, 0, -1) if batch_size % n == 0)
+
+
 def _train(
-    X, y, fold, build, *, epochs, batch_size, learning_rates, dtype, seed, voxel_order, per_pass, stored, callbacks
+    X, y, fold, build, *, epochs, batch_size, learning_rates, dtype, seed, voxel_order, per_pass, on_gpu, callbacks
 ) -> tuple[list[np.ndarray], pd.DataFrame, list[float]]:
     """Train at each learning rate. Returns the best weights, a row per epoch and learning rate, seconds of each epoch."""
     class_weights = dict(enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train])))
-    kept = StoredWindows(X, voxel_order) if stored else None
-    batches = partial(RowBatches, X, y) if stored else partial(WindowBatches, X, y, voxel_order=voxel_order)
-    histories, best, best_weights, seconds = [], -np.inf, None, []
-    for rate in learning_rates:
+    stored = StoredWindows(X, voxel_order) if on_gpu else None
+    batches = partial(RowBatches, X, y) if on_gpu else partial(WindowBatches, X, y, voxel_order=voxel_order)
+
+    def fit(rate: float) -> tuple[float, list[np.ndarray], list[float], pd.DataFrame]:
         keras.utils.clear_session()
         set_random_seed(seed)
         network = with_fused_normalization(build(dtype=dtype))
-        model = network_of_rows(network, kept) if stored else network
+        model = network_of_rows(network, stored) if on_gpu else network
         model.compile(
             _optimizer(rate, batch_size // per_pass, dtype),
             loss="binary_crossentropy",
@@ -131,11 +144,16 @@ def _train(
             callbacks=[keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=15), watch, *callbacks],
         )
         history = pd.DataFrame(fitted.history).drop(columns="learning_rate", errors="ignore")
-        histories.append(history.assign(learning_rate=rate, epoch=np.arange(1, len(history) + 1)))
-        seconds += watch.seconds
-        if watch.best > best:
-            best, best_weights = watch.best, watch.best_weights
-    return best_weights, pd.concat(histories, ignore_index=True), seconds
+        history = history.assign(learning_rate=rate, epoch=np.arange(1, len(history) + 1))
+        return (
+            watch.best,
+            watch.best_weights,
+            watch.seconds,
+            history,
+        )  # and not the network, whose memory the next rate needs
+
+    scores, weights, seconds, histories = zip(*map(fit, learning_rates))
+    return weights[int(np.argmax(scores))], pd.concat(histories, ignore_index=True), sum(seconds, [])
 
 
 def training_dtype(precision: str) -> str:
@@ -189,19 +207,16 @@ def _optimizer(rate: float, passes: int, dtype: str) -> keras.optimizers.Optimiz
 
 
 def _is_about_memory(error: Exception) -> bool:
-    text = f"{type(error).__name__} {error}"
-    return "RESOURCE_EXHAUSTED" in text or "ResourceExhausted" in text or "out of memory" in text.lower()
-
-
-def _in_words(error: Exception) -> Exception:
-    if _is_about_memory(error):
-        return NeuroFaceError(
-            "Training does not fit the memory, not even a single window at a time. Lower N_JOBS or CNN_FILTERS (of other "
-            "networks: MODEL_OPTIONS), or use a larger machine."
-        )
-    if isinstance(error, FloatingPointError):
-        return NeuroFaceError(f"The loss became NaN at {error}. Lower it, or set PRECISION = 'float32'.")
-    return error
+    text = f"{type(error).__name__} {error}".lower()
+    words = (
+        "resource_exhausted",
+        "resourceexhausted",
+        "out of memory",
+        "alloc_failed",
+        "unable to allocate",
+        "memoryerror",
+    )
+    return any(word in text for word in words)
 
 
 class _EpochWatch(keras.callbacks.Callback):

@@ -122,7 +122,7 @@ train_network(X, rows % 2, fold, build, epochs=3, batch_size=8, learning_rates=(
 """
 
 
-@pytest.mark.skipif(not FULL, reason="a crash would take the process along: make test-full")
+@pytest.mark.skipif(not FULL, reason="a process of its own: make test-full")
 def test_a_mask_five_voxels_wide_can_be_trained_on():
     done = subprocess.run([sys.executable, "-c", TRAIN], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

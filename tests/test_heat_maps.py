@@ -6,7 +6,7 @@ import pytest
 from neuroface import NeuroFaceError
 from neuroface.backend import keras
 from neuroface.heat_maps import AttentionRollout, GradCAM, rollout
-from neuroface.layers import ToVolumes, VolumeConv3D
+from neuroface.layers import ToVolumes, VolumeConv3D, bounding_box
 from neuroface.network import face_decoder, window_input
 from neuroface.rivals import attended
 
@@ -37,7 +37,7 @@ def test_grad_cam_of_means_is_the_weighted_feature_map(windows):
     keras.utils.set_random_seed(0)
     convolution = VolumeConv3D(2, 1)  # one voxel wide: feature maps as fine as the volumes
     model = network(
-        ToVolumes(MASK), convolution, keras.layers.Reshape((TRS, VOXELS, 2)),
+        ToVolumes(bounding_box(MASK)), convolution, keras.layers.Reshape((TRS, VOXELS, 2)),
         keras.layers.AveragePooling2D((1, VOXELS)), keras.layers.Flatten(),
     )  # fmt: skip
     kernel, weights = convolution.get_weights()[0].ravel(), model.get_layer("logit").get_weights()[0].reshape(TRS, 2)
@@ -48,7 +48,10 @@ def test_grad_cam_of_means_is_the_weighted_feature_map(windows):
 def test_grad_cam_comes_back_to_the_brain_from_coarse_maps(windows):
     keras.utils.set_random_seed(0)
     model = network(
-        ToVolumes(MASK), VolumeConv3D(1, 2, strides=2), keras.layers.Reshape((TRS, 8)), keras.layers.Flatten()
+        ToVolumes(bounding_box(MASK)),
+        VolumeConv3D(1, 2, strides=2),
+        keras.layers.Reshape((TRS, 8)),
+        keras.layers.Flatten(),
     )
     maps = explain(GradCAM(model, 4), windows)
     corner = model.layers[2](model.layers[1](windows[..., None]))[:, :, 0, 0, 0, 0]
@@ -90,7 +93,7 @@ def test_rollout_finds_the_volume_that_all_others_attend_to():
 def test_rollout_over_places_lies_where_attention_goes(windows):
     keras.utils.set_random_seed(0)
     inputs = window_input(VOXELS, TRS)
-    x = keras.layers.Reshape((TRS, 8, 4))(VolumeConv3D(4, 2, strides=2)(ToVolumes(MASK)(inputs)))
+    x = keras.layers.Reshape((TRS, 8, 4))(VolumeConv3D(4, 2, strides=2)(ToVolumes(bounding_box(MASK))(inputs)))
     x = keras.layers.Reshape((TRS, 32))(x + attended(x, 2, 0.0, (2,), "attention_over_space"))
     model = face_decoder(inputs, keras.layers.Flatten()(attended(x, 2, 0.0, (1,), "attention_over_time_1")))
     method = AttentionRollout(model, 4)

@@ -1,6 +1,7 @@
 """The manifest and the command that checks it, settings and the stages that they concern, the pipeline run twice."""
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -142,6 +143,19 @@ def test_what_was_stopped_before_it_made_anything_binds_no_setting(tiny, tmp_pat
     stamp.write_text(content.replace('"finished": "2', '"finished": null, "then": "2'))
     done = run_here(5, config)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_script_that_is_resumed_on_another_backend_names_both(tiny, tmp_path, monkeypatch):
+    pytest.importorskip("jax")
+    root, config = copy_of(tiny, tmp_path)
+    folder = root / STAGES[8][0]
+    assert read_json(folder / "settings.json")["backends"] == ["tensorflow"]
+    next(folder.glob("sub-*_predictions.tsv")).unlink()
+    monkeypatch.setattr(provenance, "backend", lambda: "jax")
+    done = run_here(8, config)
+    assert done.returncode == 0, done.stderr
+    assert read_json(folder / "settings.json")["backends"] == ["jax", "tensorflow"]
+    assert re.search(r"with JAX [\d.]+, TensorFlow [\d.]+, Keras", (root / "report.html").read_text())
 
 
 def test_other_checks_and_one_more_method_cost_no_finished_map(tiny, tmp_path):

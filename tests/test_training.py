@@ -1,5 +1,6 @@
 """One fold of training: reproducible, within memory, the best epoch and learning rate, honest errors."""
 
+import weakref
 from functools import partial
 
 import numpy as np
@@ -127,6 +128,33 @@ def test_a_batch_that_does_not_fit_goes_through_in_parts(data):
     expected, same_history, _ = training.train_network(*data, FOLD, **settings, per_pass=2)
     assert cost["windows_per_pass"] == 2 and history.equals(same_history)
     np.testing.assert_array_equal(logits(found, data[0]), logits(expected, data[0]))
+
+
+def test_windows_leave_the_gpu_before_fewer_go_through_at_once():
+    assert list(training._attempts(12, 6, on_gpu=True)) == [
+        (6, True),
+        (6, False),
+        (4, False),
+        (3, False),
+        (2, False),
+        (1, False),
+    ]
+    assert list(training._attempts(8, 8, on_gpu=False)) == [(8, False), (4, False), (2, False), (1, False)]
+
+
+def test_a_failed_attempt_leaves_nothing_in_memory(data):
+    """Nor does training at one rate while the next begins."""
+    networks, alive = [], []
+
+    def build(dtype):
+        alive.append(sum(network() is not None for network in networks))
+        networks.append(weakref.ref(BUILD(dtype=dtype)))
+        return networks[-1]()
+
+    settings = SMALL | {"build": build, "epochs": 1}
+    training.train_network(*data, FOLD, learning_rates=(1e-3, 2e-3), **settings, callbacks=(TooLarge(),))
+    # float32 to hold the result; 8, 4 and 2 windows at a time, the last at both rates
+    assert alive == [0, 1, 1, 1, 1]
 
 
 def test_a_window_that_does_not_fit_a_gpu_is_said_in_words(data):
