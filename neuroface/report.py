@@ -106,7 +106,13 @@ def _render(root: Path) -> Path:
         commit = stamps[-1]["commit"] or "unknown"
         versions = {name: version for stamp in stamps for name, version in stamp["versions"].items()}
         backends = {backend for stamp in stamps for backend in stamp.get("backends", [])}
-        methods = methods_paragraph(settings, facts_of(root), done, versions, commit, backends)
+        try:
+            methods = methods_paragraph(settings, facts_of(root), done, versions, commit, backends)
+        except KeyError as name:
+            methods = (
+                f"Not to be had: an earlier version of this project made some of these folders and did not note {name}.",
+                [],
+            )
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.globals["embed"] = lambda name: _embed(root, name)
     environment.globals["shown"] = _shown

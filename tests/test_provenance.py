@@ -11,7 +11,7 @@ from conftest import FULL, ROOT, copy_of, differing, run, run_here, write_config
 from test_settings import stamps_of
 
 from neuroface import NeuroFaceError, manifest, provenance, report
-from neuroface.files import STAGES, read_json
+from neuroface.files import STAGES, read_json, write_json
 from neuroface.settings import load_settings
 from neuroface.stage import ASIDE, MADE_ANEW, Stage, errors_in_one_line
 
@@ -156,6 +156,17 @@ def test_a_script_that_is_resumed_on_another_backend_names_both(tiny, tmp_path, 
     assert done.returncode == 0, done.stderr
     assert read_json(folder / "settings.json")["backends"] == ["jax", "tensorflow"]
     assert re.search(r"with JAX [\d.]+, TensorFlow [\d.]+, Keras", (root / "report.html").read_text())
+
+
+def test_a_folder_of_an_earlier_version_costs_the_methods_paragraph_only(tiny, tmp_path):
+    root, config = copy_of(tiny, tmp_path)
+    stamp = root / STAGES[3][0] / "settings.json"
+    content = read_json(stamp)
+    del content["settings"]["MODEL_OPTIONS"]
+    write_json(stamp, content)
+    assert run_here(1, config).returncode == 0
+    page = (root / "report.html").read_text()
+    assert "made some of these folders and did not note &#39;MODEL_OPTIONS&#39;" in page and "with Keras" not in page
 
 
 def test_other_checks_and_one_more_method_cost_no_finished_map(tiny, tmp_path):
