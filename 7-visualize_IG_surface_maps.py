@@ -75,11 +75,13 @@ def main():
 
     contrasts = [(name, method) for method in cfg.ATTRIBUTION_METHODS for name in DRAWN]
     contrasts = [one for one in contrasts if read_contrast(stage.folder_of(6), *one, mask, affine) is not None]
+    methods = list(dict.fromkeys(method for _, method in contrasts)) if cfg.REFERENCE_MAPS else []
+    references = {m: reference_maps(stage.folder_of(6), m, mask, affine, cfg.REFERENCE_MAPS) for m in methods}
     units = [(*one, kind) for one in contrasts for kind, drawn in KINDS.items() if one[0] in drawn]
     stage.each(draw, units, lambda unit: target_of(unit).exists(), "figures")
 
     def side_by_side(method):
-        maps = reference_maps(stage.folder_of(6), method, mask, affine, cfg.REFERENCE_MAPS)
+        maps = references[method]
         each = np.stack([values / symmetric_scale(values).vmax for values in maps.values()], axis=1)
         title = f"Attribution ({method}) beside other maps, mean over the window"
         unit = "multiples of each map's 99.5th percentile (signs: see the caption)"
@@ -88,9 +90,7 @@ def main():
     def references_of(method):
         return stage.folder / f"references_{method}.png"
 
-    if cfg.REFERENCE_MAPS:
-        methods = list(dict.fromkeys(method for _, method in contrasts))
-        stage.each(side_by_side, methods, lambda method: references_of(method).exists(), "comparisons")
+    stage.each(side_by_side, methods, lambda method: references_of(method).exists(), "comparisons")
     section = describe(contrasts, target_of, references_of, cfg)
     stage.finish(f"{len(units)} figures", section)
 
