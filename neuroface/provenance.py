@@ -56,10 +56,8 @@ def versions() -> dict[str, str]:
     for name in ("tensorflow", "jax"):
         try:
             here[name] = importlib.metadata.version(name)
-        except (
-            importlib.metadata.PackageNotFoundError
-        ):  # not there, or there under another name, such as tensorflow-cpu
-            if name in sys.modules:
+        except importlib.metadata.PackageNotFoundError:
+            if name in sys.modules:  # installed under another name, such as tensorflow-cpu
                 here[name] = sys.modules[name].__version__
     return here | {name: importlib.metadata.version(name) for name in PACKAGES}
 

@@ -109,10 +109,8 @@ def _render(root: Path) -> Path:
         try:
             methods = methods_paragraph(settings, facts_of(root), done, versions, commit, backends)
         except KeyError as name:
-            methods = (
-                f"Not to be had: an earlier version of this project made some of these folders and did not note {name}.",
-                [],
-            )
+            missing = f"Not to be had: an earlier version made some of these folders, and did not note {name}."
+            methods = missing, []
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.globals["embed"] = lambda name: _embed(root, name)
     environment.globals["shown"] = _shown

@@ -166,7 +166,7 @@ def test_a_folder_of_an_earlier_version_costs_the_methods_paragraph_only(tiny, t
         write_json(stamp, content)
     assert run_here(1, config).returncode == 0
     page = (root / "report.html").read_text()
-    assert "made some of these folders and did not note &#39;MODEL_OPTIONS&#39;" in page and "with Keras" not in page
+    assert "made some of these folders, and did not note &#39;MODEL_OPTIONS&#39;" in page and "with Keras" not in page
 
 
 def test_other_checks_and_one_more_method_cost_no_finished_map(tiny, tmp_path):
