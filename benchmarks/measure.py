@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))  # where neuroface lies
 KEYS = ("seconds", "peak_gb")
 
 

@@ -21,7 +21,6 @@ OTHERS = {
 # Runs in a process of its own, because Keras takes its backend once. Files: X.npy, y.npy, fixed.keras → answers.npz.
 ANSWER = """
 import sys
-from functools import partial
 from pathlib import Path
 import numpy as np
 from neuroface.attribution import IntegratedGradients
@@ -39,19 +38,19 @@ logits = predict_logits(logit_network(network), X, 16)
 maps = np.concatenate([method(np.array(X[:4]), np.zeros_like(X[:4]), np.zeros(4))[0] for method in methods])
 rows = np.arange(len(X))
 fold = Fold(1, rows[:48], rows[48:64], rows[64:], "window")
-build = partial(build_network, 40, 8, (4, 4, 4), 8)
 trained = {}
 
-def calm(dtype):  # without dropout, which TensorFlow draws in the precision of what it drops
+
+def build(dtype):  # without dropout, which TensorFlow draws in the precision of what it drops
     network = build_network(40, 8, (4, 4, 4), 8, dtype)
     for layer in network.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
     return network
 
-for precision, per_pass, stored, build in (
-    ("float32", 8, False, calm), ("float16", 8, True, calm), ("float32", 4, False, build), ("float32", 4, True, build)
-):
+
+cases = ("float32", 8, False), ("float32", 4, True), ("float32", 4, False), ("float16", 4, True)
+for precision, per_pass, stored in cases:
     training.windows_fit = lambda *_: stored
     fitted, history, _ = train_network(
         X, y, fold, build, epochs=2, batch_size=8, learning_rates=(1e-3,),
@@ -148,9 +147,8 @@ def test_training_works_on_both(both, backend):
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_training_in_float16_takes_the_way_of_float32(both, backend):
     found = both[backend]
-    rtol = {"jax": 0.01, "tensorflow": 0.03}[backend]  # TensorFlow's CPU sums in half precision too
-    np.testing.assert_allclose(found["float16_8_stored_losses"], found["float32_8_losses"], rtol=rtol)
-    assert (found["float16_8_stored"] != found["float32_8"]).all()
+    np.testing.assert_allclose(found["float16_4_stored_losses"], found["float32_4_losses"], rtol=0.05)
+    assert (found["float16_4_stored"] != found["float32_4"]).all()
 
 
 @pytest.mark.parametrize(
