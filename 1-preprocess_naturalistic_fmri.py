@@ -1,94 +1,84 @@
-"""1. From BOLD and face annotations to labelled windows.
+"""1. From BOLD and annotations to labelled windows.
 
-Builds the group mask from the individual masks, and cuts windows of BOLD at the moments when a face has come on the
-screen to stay, or has gone for a while. The two classes are balanced within each run by a seeded draw.
-With ``--check`` it only says whether the data set is whole and this machine large enough.
+Builds the group mask from the individual masks. Cuts a window of BOLD wherever the first of LABELS (by default a face on the
+screen) starts and lasts, and wherever the second does. A seeded draw balances the two classes within each run. With
+``--check`` it only checks that the data set is complete and that this machine is large enough.
 
 Reads     the data set in DATASET_DIR: BOLD and mask per person, annotation per film (NNDb ``.1D``) or run (BIDS
           ``events.tsv``). DATASET = "demo" writes its data set first.
 Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y, z) float32, share of people per voxel
           1-windows/<sub>/<sub>_task-<movie>_windows.npy (n_windows, n_voxels, WINDOW_TRS) float32, C order of the mask
           1-windows/<sub>/<sub>_task-<movie>_windows.tsv, a row per window
-Settings  SEED, EXCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, BALANCE, MASK_THRESHOLD, MASK_FILE,
-          FACE_TRIAL_TYPES, NOFACE_TRIAL_TYPES, BIDS_FILTER, NNDB_VARIANT
+Settings  SEED, EXCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, BALANCE, MASK_THRESHOLD, MASK_FILE, LABELS,
+          LABEL_EVENTS, EVENT_COLUMN, BIDS_FILTER, NNDB_VARIANT
 Takes     about the time of decompressing the files; memory: under 300 MB per job, however long the run
 """
 
+from functools import partial
 from itertools import groupby
 from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.bold import (
+    SAMPLE_COLUMNS,
+    Run,
+    ambiguous_windows,
+    balance,
+    check_distinct,
+    check_grid,
+    check_tr,
+    extract_windows,
+    header_tr_s,
+    open_header,
+    read_censor,
+    read_mask,
+    runs_of,
+    stretches_of_labels,
+    whole_windows,
+    window_table,
+    windows_file,
+    write_nifti,
+)  # fmt: skip
+from neuroface.face_study import STUDY, check_study, labels_of, write_demo
+from neuroface.pipeline import Section, Stage, read_json, read_table, run_script, write_json, write_table
 
 import numpy as np
 import pandas as pd
 
-from neuroface import NeuroFaceError, bold, windows
-from neuroface.check import check_study
-from neuroface.dataset import Run, check_distinct, find_runs
-from neuroface.demo import write_demo
-from neuroface.extraction import extract_windows
-from neuroface.files import (
-    SAMPLE_COLUMNS,
-    read_json,
-    read_table,
-    windows_file,
-    write_json,
-    write_nifti,
-    write_table,
-)
-from neuroface.report import Section
-from neuroface.settings import load_settings
-from neuroface.stage import Stage, run_script
-
-SETTINGS = (
-    "SEED", "EXCLUDE", "TR_S", "LAG_S", "WINDOW_TRS", "MIN_STRETCH_S", "STANDARDIZE", "BALANCE", "MASK_THRESHOLD",
-    "MASK_FILE", "FACE_TRIAL_TYPES", "NOFACE_TRIAL_TYPES", "BIDS_FILTER",
-    "NNDB_VARIANT",
-)  # fmt: skip
-
 
 def main():
-    cfg = load_settings(Path(__file__).with_name("config.py"))
-    stage = Stage(1, cfg, SETTINGS)
+    cfg = STUDY.load_settings(__file__)
+    stage = Stage(STUDY, 1, cfg, __doc__)
     if cfg.DATASET == "demo" and write_demo(cfg.DATASET_DIR, cfg.ROI_FILE, cfg.SEED):
         print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
-    runs, missing = find_runs(cfg.DATASET, cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, cfg.NNDB_VARIANT)
+    runs, missing = runs_of(cfg)
     for what, why in missing:
         stage.leave_out(what, why)
-
     check_distinct(runs)
 
-    def done(run):
-        target = windows_file(stage.folder, run.subject, run.name)
-        return all(target.with_suffix(suffix).exists() for suffix in (".npy", ".json", ".tsv"))
-
     used = [run.mask for run in runs if run.mask and (stage.folder / "group_mask.nii.gz").exists()]
-    used += [file for run in runs if done(run) for file in run.files]
+    used += [file for run in runs if is_cut(stage.folder, run) for file in run.files]
     stage.take_files([file for run in runs for file in run.files], used)
     plans = {run: plan_windows(run, cfg, stage) for run in runs}  # headers and annotations only: errors come early
     if all(plan.empty for plan in plans.values()):
-        raise NeuroFaceError("No run gives a window. Check FACE_TRIAL_TYPES, MIN_STRETCH_S and the annotations.")
+        raise NeuroFaceError("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
     mask, affine = make_group_mask(stage, runs, cfg)
     for run in plans:
-        image, shape = bold.open_header(run.bold)
-        bold.check_grid(run.bold, shape, image.affine, mask.shape, affine)
+        image, shape = open_header(run.bold)
+        check_grid(run.bold, shape, image.affine, mask.shape, affine)
 
-    def extract(run):
-        target = windows_file(stage.folder, run.subject, run.name)
-        first_volumes = volumes_of(plans[run], run, cfg)
-        constant = extract_windows(target, run.bold, mask, affine, first_volumes, cfg.WINDOW_TRS, cfg.STANDARDIZE)
-        write_json(target.with_suffix(".json"), {"constant_voxels_set_to_0": constant})
-        write_table(target.with_suffix(".tsv"), plans[run])
-
-    stage.each(extract, runs, done, "runs")
+    cut = partial(cut_windows, stage.folder, plans, mask, affine, cfg)
+    stage.each(cut, runs, partial(is_cut, stage.folder), "runs")
     for run in runs:
         constant = read_json(windows_file(stage.folder, run.subject, run.name).with_suffix(".json"))
         if n := constant["constant_voxels_set_to_0"]:
             stage.leave_out(run.name, f"{n:,} of {int(mask.sum()):,} voxels never change over the run and count as 0")
-    stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", describe(stage, runs, mask))
+    stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", describe(stage, runs, mask, cfg))
 
 
 def check():
-    """``--check``: is the data set whole, and this machine large enough? Nothing is written."""
-    cfg = load_settings(Path(__file__).with_name("config.py"))
+    """``--check``: is the data set complete, and this machine large enough? Nothing is written."""
+    cfg = STUDY.load_settings(__file__)
     if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
         print("  The demo data set is written by this script; there is nothing to check yet.")
         return
@@ -102,28 +92,34 @@ def check():
 
 def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
     """The run's windows, balanced, those past its end left out; columns as in ``*_windows.tsv``."""
-    image, shape = bold.open_header(run.bold)
-    bold.check_tr(run.bold, image, cfg.TR_S)
-    if bold.header_tr_s(image) is None:
+    image, shape = open_header(run.bold)
+    check_tr(run.bold, image, cfg.TR_S)
+    if header_tr_s(image) is None:
         print(f"  {run.name}: its header states no TR; TR_S = {cfg.TR_S:g} s is taken")
-    faces, others = windows.stretches_of(run.annotation, cfg.FACE_TRIAL_TYPES, cfg.NOFACE_TRIAL_TYPES)
-    if not len(faces):
-        stage.leave_out(run.name, f"no event of FACE_TRIAL_TYPES = {cfg.FACE_TRIAL_TYPES} in {run.annotation.name}")
-    table = windows.window_table(faces, others, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S)
-    kept = windows.read_censor(run.censor, shape[3])
+    labels, (first, second) = labels_of(cfg), stretches_of_labels(run, cfg)
+    for label, stretches in zip(labels, (first, second)):
+        if stretches is not None and not len(stretches):
+            events = " or ".join(map(repr, cfg.LABEL_EVENTS[label]))
+            stage.leave_out(run.name, f"its annotation has no event {events}, which LABEL_EVENTS gives for {label!r}")
+    table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S)
+    both = ambiguous_windows(table, first, second, labels, cfg.WINDOW_TRS * cfg.TR_S)
+    if both.any():
+        stage.leave_out(run.name, f"{both.sum()} windows in which {labels.first!r} and {labels.second!r} overlap")
+        table = table[~both]
+    kept = read_censor(run.censor, shape[3])
     past_end = table["first_tr"] + cfg.WINDOW_TRS > len(kept)
     if past_end.any():
         stage.leave_out(run.name, f"{past_end.sum()} windows that would run past its {len(kept)} volumes")
-    whole = table["first_tr"].isin(windows.whole_windows(kept, cfg.WINDOW_TRS)[0])
+    whole = table["first_tr"].isin(whole_windows(kept, cfg.WINDOW_TRS)[0])
     if n := (~whole & ~past_end).sum():
         stage.leave_out(run.name, f"{n} windows that touch one of the {(~kept).sum()} volumes censored for motion")
-    table = table[whole]
+    table = table[whole].reset_index(drop=True)
     found = len(table)
     if cfg.BALANCE == "run":
-        table = windows.balance(table, cfg.SEED, run.name)
+        table = balance(table, labels, cfg.SEED, run.name)
     if len(table) < found:
         print(f"  {run.name}: {found} windows, balanced to {len(table)}")
-    if table.empty and len(faces):
+    if table.empty and len(first):
         stage.leave_out(run.name, "no window: it has no stretch of one class that is long enough (see MIN_STRETCH_S)")
     table = table.assign(subject=run.subject, movie=run.movie, run=run.run)
     # The same moment of the same film is one event for all its viewers; BIDS runs have a timing of their own.
@@ -132,10 +128,26 @@ def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
     return table[SAMPLE_COLUMNS]
 
 
+def cut_windows(
+    folder: Path, plans: dict[Run, pd.DataFrame], mask: np.ndarray, affine: np.ndarray, cfg, run: Run
+) -> None:
+    """Write a run's windows and their table; the table comes last."""
+    target = windows_file(folder, run.subject, run.name)
+    first_volumes = volumes_of(plans[run], run, cfg)
+    constant = extract_windows(target, run.bold, mask, affine, first_volumes, cfg.WINDOW_TRS, cfg.STANDARDIZE)
+    write_json(target.with_suffix(".json"), {"constant_voxels_set_to_0": constant})
+    write_table(target.with_suffix(".tsv"), plans[run])
+
+
+def is_cut(folder: Path, run: Run) -> bool:
+    target = windows_file(folder, run.subject, run.name)
+    return all(target.with_suffix(suffix).exists() for suffix in (".npy", ".json", ".tsv"))
+
+
 def volumes_of(plan: pd.DataFrame, run: Run, cfg) -> np.ndarray:
     """Where the windows of a plan start in the series: ``first_tr`` counts on the film's clock, censored TRs included."""
-    kept = windows.read_censor(run.censor, bold.open_header(run.bold)[1][3])
-    first_tr, first_volume = windows.whole_windows(kept, cfg.WINDOW_TRS)
+    kept = read_censor(run.censor, open_header(run.bold)[1][3])
+    first_tr, first_volume = whole_windows(kept, cfg.WINDOW_TRS)
     return first_volume[np.searchsorted(first_tr, plan["first_tr"])]
 
 
@@ -148,7 +160,7 @@ def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.
         if without and not cfg.MASK_FILE:
             raise NeuroFaceError(f"{without[0]} has no brain mask. Add *_desc-brain_mask.nii.gz, or set MASK_FILE.")
         if cfg.MASK_FILE:
-            group, affine = bold.read_mask(Path(cfg.MASK_FILE))
+            group, affine = read_mask(Path(cfg.MASK_FILE))
             overlap = group
         else:
             overlap, affine = overlap_of_masks(runs)
@@ -162,41 +174,40 @@ def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.
         write_nifti(target, group.astype(np.uint8), affine)
 
     stage.each(make, [target], Path.exists, "masks")
-    return bold.read_mask(target)
+    return read_mask(target)
 
 
 def overlap_of_masks(runs: list[Run]) -> tuple[np.ndarray, np.ndarray]:
     """Share of people (x, y, z) whose masks hold a voxel, and the affine; a person's mask is what all their runs share."""
-    first, affine = bold.read_mask(runs[0].mask)
+    first, affine = read_mask(runs[0].mask)
     count, people = np.zeros(first.shape), 0
     for _, person in groupby(runs, key=lambda run: run.subject):
         own = True
         for file in dict.fromkeys(run.mask for run in person):
-            mask, its_affine = bold.read_mask(file)
-            bold.check_grid(file, mask.shape, its_affine, first.shape, affine)
+            mask, its_affine = read_mask(file)
+            check_grid(file, mask.shape, its_affine, first.shape, affine)
             own = own & mask
         count, people = count + own, people + 1
     return count / people, affine
 
 
-def describe(stage: Stage, runs: list[Run], mask: np.ndarray) -> Section:
+def describe(stage: Stage, runs: list[Run], mask: np.ndarray, cfg) -> Section:
+    labels = labels_of(cfg)
+    names = [f"{title.replace(' ', '-')} windows" for title in labels.titles]
     tables = [read_table(windows_file(stage.folder, r.subject, r.name).with_suffix(".tsv")) for r in runs]
-    faces = [int((table["label"] == "face").sum()) for table in tables]
-    others = [len(table) - n for table, n in zip(tables, faces)]
-    section = Section(
-        "Data", "Windows of BOLD cut where a face came on the screen to stay, or where the screen stayed without one."
-    )
+    counts = [tuple(int((table["label"] == label).sum()) for label in labels) for table in tables]
+    first, second = (labels.of(label).is_there for label in labels)
+    section = Section("Data", f"Windows of BOLD, cut where {first}, and where {second}.")
     section.numbers(
         {
             "people": f"{len({r.subject for r in runs})}",
             "films or tasks": f"{len({r.movie for r in runs})}",
             "voxels": f"{int(mask.sum()):,}",
-            "face windows": f"{sum(faces):,}",
-            "no-face windows": f"{sum(others):,}",
         }
+        | {name: f"{sum(part):,}" for name, part in zip(names, zip(*counts))}
     )
-    rows = [(r.subject, r.movie, r.run, n, m) for r, n, m in zip(runs, faces, others)]
-    section.table(["person", "film or task", "run", "face windows", "no-face windows"], rows, "Windows per run")
+    rows = [(r.subject, r.movie, r.run, *n) for r, n in zip(runs, counts)]
+    section.table(["person", "film or task", "run", *names], rows, "Windows per run")
     return section
 
 

@@ -4,7 +4,7 @@ Joins the windows of all runs into one memory-mapped array with labels, and a ta
 Nothing is held in memory: each run is copied straight into its place.
 
 Reads     1-windows/
-Writes    2-dataset/X.npy (n, n_voxels, WINDOW_TRS) float32; y.npy (n,) int8, 1 = face; samples.tsv, a row per window
+Writes    2-dataset/X.npy (n, n_voxels, WINDOW_TRS) float32; y.npy (n,) int8, 1 = first label; samples.tsv, a row per window
 Settings  none of its own
 Takes     as long as copying the windows; memory: next to none
 """
@@ -12,44 +12,44 @@ Takes     as long as copying the windows; memory: next to none
 import shutil
 from pathlib import Path
 
+from neuroface import NeuroFaceError
+from neuroface.bold import SAMPLE_COLUMNS
+from neuroface.face_study import STUDY, labels_of
+from neuroface.pipeline import Section, Stage, atomic, open_npy, read_table, run_script, write_npy, write_table
+
 import numpy as np
 import pandas as pd
 from numpy.lib.format import write_array_header_1_0
 
-from neuroface import NeuroFaceError
-from neuroface.files import SAMPLE_COLUMNS, atomic, open_npy, read_table, write_npy, write_table
-from neuroface.report import Section
-from neuroface.settings import load_settings
-from neuroface.stage import Stage, run_script
-
-SETTINGS = ()
 COPY_BYTES = 2**20
 
 
 def main():
-    cfg = load_settings(Path(__file__).with_name("config.py"))
-    stage = Stage(2, cfg, SETTINGS, reads=(1,))
+    cfg = STUDY.load_settings(__file__)
+    stage = Stage(STUDY, 2, cfg, __doc__, reads=(1,))
     files = find_windows(stage.folder_of(1))
     samples = pd.concat([read_samples(file) for file in files], ignore_index=True)
-    check_classes(samples)
+    labels = labels_of(cfg)
+    check_labels(samples, cfg.LABELS)
 
     X_file, y_file, table = (stage.folder / name for name in ("X.npy", "y.npy", "samples.tsv"))
 
     def join(_):
         write_table(table, samples)
-        write_npy(y_file, (samples["label"] == "face").to_numpy(np.int8))
+        write_npy(y_file, (samples["label"] == labels.first).to_numpy(np.int8))
         join_windows(files, X_file, len(samples))
 
     stage.each(join, [X_file], lambda X_file: all(f.exists() for f in (X_file, y_file, table)), "data sets")
     X, y = open_npy(X_file), open_npy(y_file)
+    one, other = (title.replace(" ", "-") for title in labels.titles)
     print(
-        f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB; {int(y.sum())} face, {int((y == 0).sum())} no-face windows"
+        f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB; {int(y.sum())} {one}, {int((y == 0).sum())} {other} windows"
     )
-    counts = samples.groupby(["movie", "label"]).size().unstack(fill_value=0)
+    counts = samples.groupby(["movie", "label"]).size().unstack(fill_value=0)[list(labels)]
     people = samples.groupby("movie")["subject"].nunique()
-    for movie, row in counts.iterrows():
-        print(f"  {movie}: {people[movie]} people, {row['face']} face, {row['noface']} no-face")
-    stage.finish(f"X.npy with {len(y):,} windows", describe(X, counts, people))
+    for movie, (n, m) in counts.iterrows():
+        print(f"  {movie}: {people[movie]} people, {n} {one}, {m} {other}")
+    stage.finish(f"X.npy with {len(y):,} windows", describe(X, counts, people, (one, other)))
 
 
 def find_windows(folder: Path) -> list[Path]:
@@ -68,10 +68,15 @@ def read_samples(file: Path) -> pd.DataFrame:
     return samples
 
 
-def check_classes(samples: pd.DataFrame) -> None:
-    for label in ("face", "noface"):
+def check_labels(samples: pd.DataFrame, labels: tuple[str, str]) -> None:
+    """Raise unless windows of both labels are there, and of no other."""
+    for label in labels:
         if not (samples["label"] == label).any():
             raise NeuroFaceError(f"There is no {label} window at all. Lower MIN_STRETCH_S, or check the annotations.")
+    if unknown := sorted(set(samples["label"]) - set(labels)):
+        raise NeuroFaceError(
+            f"1-windows holds windows with the label {unknown[0]!r}; LABELS = {labels}. Delete 1-windows and rerun script 1."
+        )
 
 
 def join_windows(files: list[Path], target: Path, n: int) -> None:
@@ -93,12 +98,13 @@ def join_windows(files: list[Path], target: Path, n: int) -> None:
                 shutil.copyfileobj(windows, joined, COPY_BYTES)
 
 
-def describe(X: np.ndarray, counts: pd.DataFrame, people: pd.Series) -> Section:
+def describe(X: np.ndarray, counts: pd.DataFrame, people: pd.Series, names: tuple[str, str]) -> Section:
     section = Section(
         "Data set", f"X.npy holds {X.shape[0]:,} windows of {X.shape[1]:,} voxels × {X.shape[2]} volumes."
     )
-    rows = [(movie, people[movie], row["face"], row["noface"]) for movie, row in counts.iterrows()]
-    section.table(["film or task", "people", "face windows", "no-face windows"], rows, "What the network will see")
+    rows = [(movie, people[movie], *row) for movie, row in counts.iterrows()]
+    columns = ["film or task", "people", *(f"{name} windows" for name in names)]
+    section.table(columns, rows, "What the network will see")
     return section
 
 

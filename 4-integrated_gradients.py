@@ -1,8 +1,8 @@
 """4. Which voxels, at which second, made the network say "face"?
 
-Explains every window: +logit for face windows, −logit for no-face windows, against a baseline. By default with Integrated
-Gradients, by the fold model that never saw the window. Attributions of a window must sum to what the logit gained over
-the baseline; how far they miss is stored per window, and further checks of the maps go to the report.
+Explains the logit of every window (its negative for windows of the second label) against a baseline: by default with
+Integrated Gradients, by the fold model that never saw the window. The attributions of a window must sum to the difference
+between its logit and the baseline's; the error of that sum is stored per window. The report has further checks of the maps.
 
 Reads     1-windows/group_mask.nii.gz, 2-dataset/, 3-model/
 Writes    4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>.npy (n, n_voxels, WINDOW_TRS) float32
@@ -19,53 +19,64 @@ Takes     IG_STEPS forward and backward passes per window: at full size 23 s wit
 
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
-from neuroface.architectures import builder
-from neuroface.attribution_baselines import KINDS, Baselines
-from neuroface.attribution_checks import Checker, completeness, truth_score
-from neuroface.attribution_methods import METHODS, chosen_by_hand
-from neuroface.attribution_report import describe
-from neuroface.bold import read_mask
-from neuroface.deepexplain import import_deepexplain
-from neuroface.explainers import Recipe, explainer_of
-from neuroface.files import (
-    PARTIAL,
+from neuroface.attribution import (
+    KINDS,
+    METHODS,
+    Baselines,
+    Checker,
+    Recipe,
     attribution_file,
+    chosen_by_hand,
+    completeness,
     completeness_file,
-    create_npy,
+    describe,
+    explainer_of,
+    import_deepexplain,
+    regions_to_occlude,
+    truth_score,
+)  # fmt: skip
+from neuroface.bold import read_mask
+from neuroface.decoding import (
+    builder_of,
+    folds_of,
+    load_network,
     model_file,
     model_folder,
+    permuted_labels,
+    save_network,
+    train_network,
+)  # fmt: skip
+from neuroface.face_study import STUDY, labels_of
+from neuroface.pipeline import (
+    PARTIAL,
+    Rules,
+    Stage,
+    create_npy,
+    only_more,
     open_npy,
     read_json,
     read_table,
+    run_script,
     write_json,
     write_npy,
     write_table,
-)
-from neuroface.folds import make_folds
-from neuroface.network import load_network, save_network
-from neuroface.occlusion import regions_to_occlude
-from neuroface.settings import load_settings
-from neuroface.stage import Stage, run_script
-from neuroface.training import train_network
-from neuroface.uncertainty import permuted_labels
-
-SETTINGS = (
-    "HELD_OUT_SPLIT", "EXPLAINED_MODEL", "ATTRIBUTION_METHODS", "EXPLAIN", "ATTRIBUTION_BASELINE", "ATTRIBUTION_DRAWS",
-    "SMOOTHGRAD_DRAWS", "SMOOTHGRAD_NOISE", "IG_ENGINE", "IG_RULE", "IG_STEPS", "IG_TOLERANCE", "OCCLUSION_REGIONS",
-    "OCCLUSION_CUBE_MM", "PARCEL_FILE", "OCCLUSION_TRS", "ROI_FILE", "ATTRIBUTION_CHECKS", "CHECK_WINDOWS",
 )  # fmt: skip
+
+import numpy as np
+import pandas as pd
+
 KEYS = ["subject", "movie", "label"]  # one attribution file each
 OF_OCCLUSION = ("OCCLUSION_REGIONS", "OCCLUSION_CUBE_MM", "PARCEL_FILE", "OCCLUSION_TRS", "ROI_FILE")
+OF_CHECKS = ("ATTRIBUTION_CHECKS", "CHECK_WINDOWS")  # the checks' results are made again when these change
+RULES = Rules(aside=OF_CHECKS, remade=OF_CHECKS, growing={"ATTRIBUTION_METHODS": only_more})
 
 
 def main():
-    cfg = load_settings(Path(__file__).with_name("config.py"))
+    cfg = STUDY.load_settings(__file__)
     stage = Stage(
-        4, cfg, SETTINGS, reads=(1, 2, 3), unused=() if "occlusion" in cfg.ATTRIBUTION_METHODS else OF_OCCLUSION
-    )
+        STUDY, 4, cfg, __doc__, reads=(1, 2, 3), unused=() if "occlusion" in cfg.ATTRIBUTION_METHODS else OF_OCCLUSION,
+        rules=RULES, side_results=("checks", "baselines"),
+    )  # fmt: skip
     if cfg.IG_ENGINE == "deepexplain":
         import_deepexplain()  # before any work: is it there?
     study = Study(stage, cfg)
@@ -88,7 +99,9 @@ def main():
     files = {method: [study.file(unit) for unit in units if unit[-1] == method] for method in cfg.ATTRIBUTION_METHODS}
     checks = {method: study.findings(method, files[method]) for method in files}
     write_json(stage.folder / "checks.json", checks)
-    stage.finish(f"attributions of {len(study.samples):,} windows", describe(stage.folder, files, checks, cfg))
+    stage.finish(
+        f"attributions of {len(study.samples):,} windows", describe(stage.folder, files, checks, labels_of(cfg), cfg)
+    )
 
 
 class Study:
@@ -102,6 +115,7 @@ class Study:
         self.samples["row"] = np.arange(len(self.samples))  # predictions.tsv keeps the order of X.npy
         self.samples["window"] = self.samples.groupby(KEYS).cumcount()  # in its file
         self.samples["model"] = self.samples["fold"]
+        self.samples["sign"] = np.where(self.samples["label"] == cfg.LABELS[0], 1, -1)  # of the logit that is explained
         if cfg.EXPLAIN == "best fold":
             scores = read_json(folds / "metrics.json")["folds"]
             self.samples["model"] = max(scores, key=lambda fold: fold["accuracy"])["fold"]
@@ -174,23 +188,16 @@ class Study:
     def train_on_shuffled_labels(self, target: Path) -> None:
         """The network of the first fold once more; events have swapped labels, alike for all viewers."""
         cfg, X = self.cfg, open_npy(self.X_file)
-        folds = make_folds(
-            self.samples, cfg.HELD_OUT_SPLIT, cfg.N_FOLDS, cfg.SEED, window_trs=X.shape[2], embargo_trs=cfg.EMBARGO_TRS,
-            selection=cfg.SELECTION,
-        )  # fmt: skip
+        folds = folds_of(self.samples, cfg.HELD_OUT_SPLIT, X.shape[2], cfg)
         network, _, _ = train_network(
-            X, permuted_labels(self.samples, 1, cfg.SEED)[:, 0], folds[0],
-            builder(
-                cfg.EXPLAINED_MODEL, read_mask(self.mask_file)[0], X.shape[2], cfg.MODEL_OPTIONS, cfg.CNN_FILTERS,
-                cfg.CNN_DENSE_UNITS,
-            ),
-            epochs=cfg.EPOCHS, batch_size=cfg.BATCH_SIZE,
+            X, permuted_labels(self.samples, 1, cfg.SEED, cfg.LABELS[0])[:, 0], folds[0],
+            builder_of(cfg.EXPLAINED_MODEL, read_mask(self.mask_file)[0], cfg), epochs=cfg.EPOCHS, batch_size=cfg.BATCH_SIZE,
             learning_rates=np.atleast_1d(cfg.LEARNING_RATE).tolist()[:1], precision=cfg.PRECISION, seed=cfg.SEED,
         )  # fmt: skip
         save_network(target, network)
 
     def checked_windows(self) -> pd.DataFrame:
-        """A few, half of them with a face."""
+        """A few, half of them of each label."""
         n, groups = self.cfg.CHECK_WINDOWS // 2, self.samples.groupby("label")
         return pd.concat(group.sample(min(n, len(group)), random_state=self.cfg.SEED) for _, group in groups)
 

@@ -9,21 +9,16 @@ Settings  ATTRIBUTION_METHODS
 Takes     disk: at full size about 1.5 MB per window and method; memory: one window
 """
 
-from pathlib import Path
-
 from neuroface import NeuroFaceError
-from neuroface.bold import read_mask
-from neuroface.files import brain_map_file, open_npy, write_map
-from neuroface.report import Section
-from neuroface.settings import load_settings
-from neuroface.stage import Stage, run_script
-
-SETTINGS = ("ATTRIBUTION_METHODS",)
+from neuroface.bold import read_mask, write_map
+from neuroface.face_study import STUDY
+from neuroface.maps import brain_map_file
+from neuroface.pipeline import Section, Stage, open_npy, run_script
 
 
 def main():
-    cfg = load_settings(Path(__file__).with_name("config.py"))
-    stage = Stage(5, cfg, SETTINGS, reads=(1, 4))
+    cfg = STUDY.load_settings(__file__)
+    stage = Stage(STUDY, 5, cfg, __doc__, reads=(1, 4))
     mask, affine = read_mask(stage.folder_of(1) / "group_mask.nii.gz")
     files = [
         file

@@ -1,98 +1,117 @@
 """7. Group maps on the cortical surface, second by second.
 
 Draws the group's mean attribution on fsaverage (the fsaverage5 mesh that nilearn ships): a column per volume of the
-window; ventral view of both hemispheres, lateral view of each; face regions and what passes the corrected threshold
+window; ventral view of both hemispheres, lateral view of each; regions and what passes the corrected threshold
 outlined; one colour scale per figure. Beside them a glass-brain strip, an animation, a view to turn, the reference maps.
 
 Reads     6-averages/group_*.nii.gz, 1-windows/group_mask.nii.gz
 Writes    7-figures/group_contrast-<contrast>_<method>_surface.png and .pdf, _glass.png and .pdf, .gif
-          7-figures/group_contrast-face_<method>_interactive.html; references_<method>.png and .pdf
+          7-figures/group_contrast-<label>_<method>_interactive.html (first label); references_<method>.png and .pdf
 Settings  ATTRIBUTION_METHODS, SPACE (must be "MNI"), ROI_FILE, REFERENCE_MAPS
 Takes     1 to 4 s per figure, its PDF included; 0.5 GB
 """
 
 import re
 import warnings
+from functools import partial
 from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.attribution import METHODS
+from neuroface.bold import read_mask, read_masked, read_rois, voxel_positions_mm
+from neuroface.face_study import STUDY, labels_of
+from neuroface.maps import (
+    ALPHA,
+    animate_surfaces,
+    average_file,
+    contrast_file,
+    contrasts_of,
+    draw_glass_brain,
+    draw_surfaces,
+    load_hemispheres,
+    project,
+    read_reference,
+    symmetric_scale,
+)  # fmt: skip
+from neuroface.pipeline import Section, Stage, atomic, run_script
 
 import numpy as np
 from nilearn.datasets import load_fsaverage, load_fsaverage_data
 from nilearn.plotting import view_surf
 from nilearn.surface import SurfaceImage
 
-from neuroface import NeuroFaceError
-from neuroface.attribution_methods import METHODS
-from neuroface.bold import read_mask, read_masked
-from neuroface.files import LABELS, atomic, average_file, contrast_file
-from neuroface.group import ALPHA, CONTRASTS
-from neuroface.map_tables import read_reference
-from neuroface.report import Section
-from neuroface.rois import read_rois, voxel_positions_mm
-from neuroface.settings import load_settings
-from neuroface.stage import Stage, run_script
-from neuroface.surface import load_hemispheres, project
-from neuroface.surface_figures import animate_surfaces, draw_glass_brain, draw_surfaces, symmetric_scale
-
-SETTINGS = ("ATTRIBUTION_METHODS", "SPACE", "ROI_FILE", "REFERENCE_MAPS")
-DRAWN = ("face", "noface", "face-minus-noface")
-KINDS = {"surface.png": DRAWN, "glass.png": DRAWN, "surface.gif": LABELS, "interactive.html": ("face",)}
 BLACK = "Black outlines: regions of ROI_FILE."
 GREEN = f"Green: p ≤ {ALPHA}, corrected over all voxels and seconds."
 VENTRAL = "Ventral views have the front of the brain on top and the left hemisphere on the right."
 
 
 def main():
-    cfg = load_settings(Path(__file__).with_name("config.py"))
+    cfg = STUDY.load_settings(__file__)
     if cfg.SPACE != "MNI":
         raise NeuroFaceError(
             f"SPACE is {cfg.SPACE!r}: surface maps need BOLD in MNI space. The maps in 6-averages/ are complete; "
             f'view them as volumes, or normalise the BOLD to MNI and set SPACE = "MNI". Go on with script 8.'
         )
-    stage = Stage(7, cfg, SETTINGS, reads=(1, 6))
+    stage = Stage(STUDY, 7, cfg, __doc__, reads=(1, 6))
     mask, affine = read_mask(stage.folder_of(1) / "group_mask.nii.gz")
-    hemispheres = load_hemispheres(read_rois(cfg.ROI_FILE), mask, affine)
-    seconds = [f"{tr * cfg.TR_S:g}–{(tr + 1) * cfg.TR_S:g} s" for tr in range(cfg.WINDOW_TRS)]
-
-    def target_of(unit):
-        contrast, method, kind = unit
-        return contrast_file(stage.folder, contrast, method, kind)
-
-    def draw(unit):
-        contrast, method, kind = unit
-        mean, found = read_contrast(stage.folder_of(6), contrast, method, mask, affine)
-        title, unit_text = f"Group mean attribution ({method}), {contrast}", unit_of(contrast, method)
-        if kind == "glass.png":
-            positions, voxel_mm = voxel_positions_mm(mask, affine), float(np.linalg.norm(affine[:3, 0]))
-            draw_glass_brain(mean, found, positions, voxel_mm, seconds, title, unit_text, target_of(unit))
-        elif kind == "interactive.html":
-            write_interactive(project(mean.mean(axis=1)[:, None], hemispheres), title, target_of(unit))
-        else:
-            values, areas = project(mean, hemispheres), None
-            if found is not None:
-                areas = {side: np.nan_to_num(part) for side, part in project(found.astype(float), hemispheres).items()}
-            paint = draw_surfaces if kind == "surface.png" else animate_surfaces
-            paint(values, hemispheres, seconds, title, unit_text, target_of(unit), areas)
-
-    contrasts = [(name, method) for method in cfg.ATTRIBUTION_METHODS for name in DRAWN]
-    contrasts = [one for one in contrasts if read_contrast(stage.folder_of(6), *one, mask, affine) is not None]
+    hemispheres = load_hemispheres(read_rois(cfg.ROI_FILE) if cfg.ROI_FILE else None, mask, affine)
+    contrasts = contrasts_there(stage.folder_of(6), mask, affine, cfg)
     methods = list(dict.fromkeys(method for _, method in contrasts)) if cfg.REFERENCE_MAPS else []
-    references = {m: reference_maps(stage.folder_of(6), m, mask, affine, cfg.REFERENCE_MAPS) for m in methods}
-    units = [(*one, kind) for one in contrasts for kind, drawn in KINDS.items() if one[0] in drawn]
-    stage.each(draw, units, lambda unit: target_of(unit).exists(), "figures")
+    references = {method: reference_maps(stage.folder_of(6), method, mask, affine, cfg) for method in methods}
 
-    def side_by_side(method):
-        maps = references[method]
-        each = np.stack([values / symmetric_scale(values).vmax for values in maps.values()], axis=1)
-        title = f"Attribution ({method}) beside other maps, mean over the window"
-        unit = "multiples of each map's 99.5th percentile (signs: see the caption)"
-        draw_surfaces(project(each, hemispheres), hemispheres, list(maps), title, unit, references_of(method))
+    units = [(*one, kind) for one in contrasts for kind, drawn in kinds(cfg.LABELS).items() if one[0] in drawn]
+    paint = partial(draw, stage, hemispheres, mask, affine, cfg)
+    stage.each(paint, units, lambda unit: contrast_file(stage.folder, *unit).exists(), "figures")
 
-    def references_of(method):
-        return stage.folder / f"references_{method}.png"
+    compare = partial(draw_references, stage.folder, hemispheres, references)
+    stage.each(compare, methods, lambda method: references_file(stage.folder, method).exists(), "comparisons")
+    stage.finish(f"{len(units)} figures", describe(stage.folder, contrasts, cfg))
 
-    stage.each(side_by_side, methods, lambda method: references_of(method).exists(), "comparisons")
-    section = describe(contrasts, target_of, references_of, cfg)
-    stage.finish(f"{len(units)} figures", section)
+
+def kinds(labels: tuple[str, str]) -> dict[str, tuple[str, ...]]:
+    """Ending of a figure's name → the contrasts that it is drawn of."""
+    first, second = labels
+    drawn = (first, second, f"{first}-minus-{second}")
+    return {"surface.png": drawn, "glass.png": drawn, "surface.gif": labels, "interactive.html": (first,)}
+
+
+def contrasts_there(folder: Path, mask, affine, cfg) -> list[tuple[str, str]]:
+    """(contrast, method) of the maps that script 6 has made."""
+    wanted = [(name, method) for method in cfg.ATTRIBUTION_METHODS for name in kinds(cfg.LABELS)["surface.png"]]
+    return [one for one in wanted if read_contrast(folder, *one, mask, affine) is not None]
+
+
+def draw(stage: Stage, hemispheres: dict, mask, affine, cfg, unit: tuple[str, str, str]) -> None:
+    """Draw one figure of a contrast."""
+    contrast, method, kind = unit
+    target = contrast_file(stage.folder, *unit)
+    mean, found = read_contrast(stage.folder_of(6), contrast, method, mask, affine)
+    seconds = [f"{tr * cfg.TR_S:g}–{(tr + 1) * cfg.TR_S:g} s" for tr in range(cfg.WINDOW_TRS)]
+    title, unit_text = f"Group mean attribution ({method}), {contrast}", unit_of(contrast, method, cfg)
+    if kind == "glass.png":
+        positions, voxel_mm = voxel_positions_mm(mask, affine), float(np.linalg.norm(affine[:3, 0]))
+        draw_glass_brain(mean, found, positions, voxel_mm, seconds, title, unit_text, target)
+    elif kind == "interactive.html":
+        write_interactive(project(mean.mean(axis=1)[:, None], hemispheres), title, target)
+    else:
+        values, areas = project(mean, hemispheres), None
+        if found is not None:
+            areas = {side: np.nan_to_num(part) for side, part in project(found.astype(float), hemispheres).items()}
+        paint = draw_surfaces if kind == "surface.png" else animate_surfaces
+        paint(values, hemispheres, seconds, title, unit_text, target, areas)
+
+
+def draw_references(folder: Path, hemispheres: dict, references: dict[str, dict], method: str) -> None:
+    """Draw the network's maps of both labels and the reference maps, means over the window, each on its own scale."""
+    maps = references[method]
+    each = np.stack([values / symmetric_scale(values).vmax for values in maps.values()], axis=1)
+    title = f"Attribution ({method}) beside other maps, mean over the window"
+    unit = "multiples of each map's 99.5th percentile (signs: see the caption)"
+    draw_surfaces(project(each, hemispheres), hemispheres, list(maps), title, unit, references_file(folder, method))
+
+
+def references_file(folder: Path, method: str) -> Path:
+    return folder / f"references_{method}.png"
 
 
 def read_contrast(
@@ -107,19 +126,20 @@ def read_contrast(
     return (read_masked(file, mask, affine), None) if file.exists() else None
 
 
-def unit_of(contrast: str, method: str) -> str:
+def unit_of(contrast: str, method: str, cfg) -> str:
     unit = METHODS[method].unit
-    return f"{unit} (positive: {CONTRASTS[contrast].meaning})" if METHODS[method].signed else unit
+    meaning = contrasts_of(labels_of(cfg))[contrast].meaning
+    return f"{unit} (positive: {meaning})" if METHODS[method].signed else unit
 
 
-def reference_maps(folder: Path, method: str, mask, affine, references: tuple[str, ...]) -> dict[str, np.ndarray]:
+def reference_maps(folder: Path, method: str, mask, affine, cfg) -> dict[str, np.ndarray]:
     """Name → (n_voxels,), means over the window."""
     maps = {}
-    for label in LABELS:
+    for label in cfg.LABELS:
         file = average_file(folder, "group", label, method)
         if file.exists():
             maps[f"{method}, {label}"] = read_masked(file, mask, affine).mean(axis=1)
-    for which in references:
+    for which in cfg.REFERENCE_MAPS:
         reference = read_reference(folder, which, mask, affine)
         maps[which] = reference if reference.ndim == 1 else reference.mean(axis=1)
     return maps
@@ -143,7 +163,9 @@ def write_interactive(values: dict[str, np.ndarray], title: str, target: Path) -
         partial.write_text(page)
 
 
-def describe(contrasts: list[tuple], target_of, references_of, cfg) -> Section:
+def describe(folder: Path, contrasts: list[tuple[str, str]], cfg) -> Section:
+    labels = labels_of(cfg)
+    about, outlines = contrasts_of(labels), BLACK if cfg.ROI_FILE else ""
     section = Section(
         "Surface maps",
         "Where, at each second of the window, the network found its evidence. One colour scale per figure, symmetric; "
@@ -152,31 +174,33 @@ def describe(contrasts: list[tuple], target_of, references_of, cfg) -> Section:
     for contrast, method in contrasts:
         what = f"{contrast}, {method}, mean over people."
         if METHODS[method].signed:
-            what += f" Red: the voxel {CONTRASTS[contrast].meaning}; blue: the opposite."
+            what += f" Red: the voxel {about[contrast].meaning}; blue: the opposite."
         section.figure(
-            target_of((contrast, method, "surface.png")),
-            f"{what} One column per volume after the window's start. {BLACK} {GREEN} {VENTRAL}",
+            contrast_file(folder, contrast, method, "surface.png"),
+            " ".join(filter(None, (what, "One column per volume after the window's start.", outlines, GREEN, VENTRAL))),
         )
         section.figure(
-            target_of((contrast, method, "glass.png")),
+            contrast_file(folder, contrast, method, "glass.png"),
             f"The same through a glass brain: at each point the value farthest from 0 along the line of sight. {GREEN}",
         )
-    for contrast, method in [one for one in contrasts if one[0] in LABELS][:2]:
-        section.figure(target_of((contrast, method, "surface.gif")), f"{contrast}, {method}, second after second.")
+    for contrast, method in [one for one in contrasts if one[0] in cfg.LABELS][:2]:
+        section.figure(
+            contrast_file(folder, contrast, method, "surface.gif"), f"{contrast}, {method}, second by second."
+        )
     contrast, method = contrasts[0]
-    if contrast == "face":
+    if contrast == labels.first:
         section.page(
-            target_of((contrast, method, "interactive.html")),
+            contrast_file(folder, contrast, method, "interactive.html"),
             f"To turn and zoom: {contrast}, {method}, mean over the window, both hemispheres inflated (needs WebGL).",
         )
     if cfg.REFERENCE_MAPS:
         for method in dict.fromkeys(method for _, method in contrasts):
             section.figure(
-                references_of(method),
-                f"The network's maps ({method}) beside the pattern of the linear model (haufe) and the GLM's effect of "
-                f"faces (glm), means over the window, each on its own scale. The network's are red where "
-                f"{'a voxel speaks for its label' if METHODS[method].signed else 'attention draws on a voxel'}, the others "
-                f"where BOLD rises with faces. {VENTRAL}",
+                references_file(folder, method),
+                f"The network's maps ({method}), the pattern of the linear model (haufe) and the GLM's effect of "
+                f"{labels.plural} (glm), means over the window, each on its own scale. The network's maps are red where "
+                f"{'a voxel speaks for its label' if METHODS[method].signed else 'attention uses a voxel'}, the others "
+                f"where BOLD rises with {labels.plural}. {VENTRAL}",
             )
     return section
 

@@ -1,7 +1,7 @@
 # make demo   the eight scripts on the synthetic data set, ending with data/demo/report.html
 # make test   every test
 # make test-full   every test, with 10,000 files in each fuzz test and more than 50 kills: half an hour more
-# make benchmark   most tables of benchmarks/README.md, some of them at a smaller size
+# make benchmark   most tables of docs/speed.md, some of them at a smaller size
 PYTHON ?= python3
 BIN := .venv/bin
 unexport NEUROFACE_CONFIG  # the demo and the tests are about config.py as it stands
@@ -23,7 +23,7 @@ benchmark: .venv/demo.stamp
 	$(BIN)/python benchmarks/training.py --voxels 4000 --windows 80 --steps 2
 	$(BIN)/python benchmarks/attribution.py --voxels 1000 --repeats 1
 
-.venv/%.stamp: requirements.txt requirements-test.txt
+.venv/%.stamp: requirements.txt requirements-test.txt pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 14) else f"Python 3.10 to 3.13 is needed, this is {v.major}.{v.minor}. Try: make PYTHON=python3.12 $*")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip

@@ -56,10 +56,13 @@ BALANCE: str = "run"
 MASK_THRESHOLD: float = 0.99
 # A group mask of your own, e.g. "masks/my_mask.nii.gz", in place of the overlap of individual masks. None: overlap.
 MASK_FILE: str | None = None
-# BIDS only: events.tsv trial types during which a face is on the screen.
-FACE_TRIAL_TYPES: tuple[str, ...] = ("face",)
-# BIDS only: trial types whose stretches make the no-face windows. Empty: the gaps between faces, as with films.
-NOFACE_TRIAL_TYPES: tuple[str, ...] = ()
+# The two conditions, in letters and digits, as files, tables and figures name them. A model predicts the first.
+LABELS: tuple[str, str] = ("face", "noface")
+# Their events. Films: <name> in stimuli/task-<film>_<name>-annotation.1D; BIDS: values in EVENT_COLUMN of events.tsv.
+# The second condition may have none, (): then it is the gaps between the events of the first.
+LABEL_EVENTS: dict[str, tuple[str, ...]] = {"face": ("face",), "noface": ()}
+# BIDS only: the column of events.tsv that names the events.
+EVENT_COLUMN: str = "trial_type"
 # BIDS only: text that the BOLD file's name must contain where several versions exist, e.g. "space-MNI152NLin6Asym".
 BIDS_FILTER: str = ""
 # NNDb v2 only: which of its versions, the text after "_bold_" in the file names. "blur" or "no_blur"; "censor": volumes
@@ -80,9 +83,10 @@ EMBARGO_TRS: int = 10
 SELECTION: str = "inner"
 # Networks trained on the same folds, by name: "voxel_time_cnn" (the paper's), "cnn3d" (a 3D-CNN of each volume, averaged
 # over time), "transformer" (over time, on a linear embedding of the voxels), "hybrid" (the 3D-CNN, then the Transformer).
-# The first one is the headline. neuroface/architectures.py lists them; README, "Other architectures".
+# The first one is the headline. neuroface/decoding/architectures.py lists them; docs/architectures.md.
 MODELS: tuple[str, ...] = ("voxel_time_cnn",)
-# Sizes of the others where theirs (neuroface/rivals.py) are not wanted, e.g. {"transformer": {"depth": 2, "width": 64}}.
+# Sizes of the other networks, where you do not want their defaults (neuroface/decoding/rivals.py), e.g.
+# {"transformer": {"depth": 2, "width": 64}}.
 MODEL_OPTIONS: dict[str, dict[str, object]] = {}
 # Filters of the voxel-time network's three convolutions.
 CNN_FILTERS: tuple[int, int, int] = (64, 32, 32)
@@ -98,9 +102,9 @@ LEARNING_RATE: float | tuple[float, ...] = 0.0002
 # "auto": float16 on a GPU, float32 on a CPU. "bfloat16" pays on CPUs that compute in it (see benchmarks/training.py).
 PRECISION: str = "auto"
 # What the network is compared with, on the same folds: "linear" (ridge on the whole window), "linear-mean" (on its mean
-# over time), "face-rois" (ridge on the voxels of ROI_FILE; MNI only), "shuffled-cnn" (the network with voxels in random
+# over time), "rois" (ridge on the voxels of ROI_FILE; MNI only), "shuffled-cnn" (the network with voxels in random
 # order: does the convolution over the voxel index matter?). The last costs as much as the network itself.
-BASELINES: tuple[str, ...] = ("linear", "linear-mean", "face-rois", "shuffled-cnn")
+BASELINES: tuple[str, ...] = ("linear", "linear-mean", "rois", "shuffled-cnn")
 # Relabellings in the null of the linear model: events swap labels, alike for all viewers. Cheap: one kernel serves all.
 N_PERMUTATIONS: int = 1000
 # The same null for the network; every one trains all folds again.
@@ -132,7 +136,8 @@ SMOOTHGRAD_NOISE: float = 0.1
 # "keras": ours. "deepexplain": the paper's library, for comparison: same numbers, several times slower, TensorFlow only.
 IG_ENGINE: str = "keras"
 # Rule for the integral from baseline to window: "right" (the paper), "midpoint", "trapezoid", "gauss-legendre", or
-# "secant", which misses no kink of the network between two steps: the same map error with a fifth of the steps (README).
+# "secant", which misses no kink of the network between two steps: the same map error with a fifth of the steps
+# (docs/attributions.md).
 IG_RULE: str = "right"
 # Steps of the integral; with "secant", 30 do what 150 do with "right". "auto": doubled, window by window, until the
 # completeness gap is below IG_TOLERANCE (of the logit's change, or of 1 where that is smaller), 1,024 at most; not with
@@ -159,8 +164,9 @@ CHECK_WINDOWS: int = 8
 # ---------------------------------------------------------------- 6 and 7, maps
 # Space of the BOLD data: "MNI" or "native". Surface maps (7) and face ROIs need MNI.
 SPACE: str = "MNI"
-# Face regions outlined in the figures: name, hemisphere, centre (MNI mm), radius, source.
-ROI_FILE: str = "masks/face_rois.tsv"
+# Regions to compare and outline, a table with name, hemisphere, centre (MNI mm), radius, source; None: no such regions.
+# Set it for other LABELS: these are face regions.
+ROI_FILE: str | None = "masks/face_rois.tsv"
 # Regions of your own beside them: NIfTI files in the BOLD data's space, e.g. ("masks/my_ffa.nii.gz",). They are resampled
 # to the group mask; one that is not found there stops the script.
 ROI_MASKS: tuple[str, ...] = ()
@@ -203,7 +209,7 @@ DATA_DIR: str = "data"
 # TensorFlow's sums round differently: same results to rounding, bit for bit only with the same N_JOBS.
 N_JOBS: int = 1
 # Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786": its workers do the units in place of N_JOBS, one each; the
-# README's "On a cluster" shows how to start them. None: this machine.
+# docs/clusters-and-gpus.md shows how to start them. None: this machine.
 DASK_SCHEDULER: str | None = None
 # Windows × steps (4) or volumes (8) per pass through the network. Lower it if memory runs out. At full size 20
 # take 4 GB in script 4; script 8 takes nine volumes at most, and 2 GB in all.

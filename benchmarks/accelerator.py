@@ -69,10 +69,8 @@ def row(case: str, result: dict) -> str:
 
 def measure(case: str, folder: Path) -> dict:
     """In the child: train, and say what an epoch took."""
-    from neuroface import training
-    from neuroface.backend import HAS_GPU, keras
-    from neuroface.folds import Fold
-    from neuroface.network import build_network
+    from neuroface.decoding import Fold, build_network, training
+    from neuroface.pipeline import HAS_GPU, keras
 
     precision, batch, where = case.split(":")
     if where == "streamed":
@@ -118,7 +116,7 @@ def measure(case: str, folder: Path) -> dict:
 
 def product_tflops(dtype: str, repeats: int = 20) -> float:
     """What products of large square matrices reach here."""
-    from neuroface.backend import HAS_GPU, compiled, keras
+    from neuroface.pipeline import HAS_GPU, compiled, keras
 
     n = 8192 if HAS_GPU else 2048
     factor = keras.ops.cast(np.random.default_rng(0).standard_normal((n, n)) / n**0.5, dtype)
@@ -133,7 +131,7 @@ def product_tflops(dtype: str, repeats: int = 20) -> float:
 
 
 def gpu_peak_gb() -> float:
-    from neuroface.backend import keras
+    from neuroface.pipeline import keras
 
     if keras.backend.backend() == "jax":
         import jax
@@ -146,7 +144,7 @@ def gpu_peak_gb() -> float:
 
 def device() -> str:
     """The backend and the GPU that it computes on, if any."""
-    from neuroface.backend import HAS_GPU, keras
+    from neuroface.pipeline import HAS_GPU, keras
 
     name = keras.backend.backend()
     if name == "jax":

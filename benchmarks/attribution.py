@@ -7,8 +7,8 @@
 The network is the paper's, trained here on windows with a planted signal: how far apart a path's kinks lie depends on what
 it learnt. Each case runs in a process of its own: one window to compile, then others, timed. Map error is the norm of the
 difference to 2,000 midpoint steps, relative to their norm: the mean over the timed windows. DeepExplain must be importable
-(README, "How windows are explained"). Its map at n steps is that of our right rule, which the tests show; so the search for
-the steps that it needs is done with ours, and the steps found are then timed with both.
+(docs/attributions.md, "Integration rules"). Its map at n steps is that of our right rule, which the tests show. So the search
+for the steps that it needs is done with ours, and the steps found are then timed with both.
 """
 
 import argparse
@@ -96,9 +96,9 @@ def table(results: dict[str, dict], folder: Path, ours: str | None) -> None:
 
 def measure(case: str, folder: Path) -> dict:
     """In the child: seconds per window once compiled, and the most memory the process held; keeps the maps."""
-    from neuroface import attribution
-    from neuroface.deepexplain import DeepExplainGradients
-    from neuroface.network import load_network, logit_network
+    from neuroface.attribution import DeepExplainGradients
+    from neuroface.attribution import integrated_gradients as attribution
+    from neuroface.decoding import load_network, logit_network
 
     engine, rule, steps = case.split(":")
     windows = np.load(folder / "windows.npy")
@@ -123,9 +123,9 @@ def measure(case: str, folder: Path) -> dict:
 
 def anew_for_each_window(logit_model, steps: int):
     """DeepExplain as its own examples and the released code call it: ``explain`` for each window, on a graph that grows."""
-    import tensorflow as tf
+    from neuroface.attribution import frozen_network, import_deepexplain
 
-    from neuroface.deepexplain import frozen_network, import_deepexplain
+    import tensorflow as tf
 
     graph, names = frozen_network(logit_model)
     session = tf.compat.v1.Session(graph=tf.Graph())
@@ -150,8 +150,8 @@ def map_error(folder: Path, case: str) -> float:
 
 def train(folder: Path, n_voxels: int, steps: int) -> None:
     """The paper's network after some steps on noise, smooth in time, with a signal in a tenth of the voxels."""
-    from neuroface.backend import keras
-    from neuroface.network import build_network, logit_network, predict_logits
+    from neuroface.decoding import build_network, logit_network, predict_logits
+    from neuroface.pipeline import keras
 
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)

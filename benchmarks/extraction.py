@@ -68,8 +68,7 @@ def write_run(folder: Path, n_volumes: int) -> None:
 
 
 def ours(folder: Path, standardize: str) -> None:
-    from neuroface.bold import read_mask
-    from neuroface.extraction import extract_windows
+    from neuroface.bold import extract_windows, read_mask
 
     mask, affine = read_mask(folder / "mask.nii.gz")
     starts = np.load(folder / "starts.npy")

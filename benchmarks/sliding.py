@@ -4,7 +4,7 @@
     python benchmarks/sliding.py --voxels 4000 --trs 200       a fraction of it
 
 Plain: the run as one matrix, z-scored, and ``predict`` on batches of windows. Shared: two readings of the file, volume by
-volume, and :class:`neuroface.sliding.SharedSliding`. Both read the same generated NIfTI file and use the paper's network
+volume, and ``SharedSliding`` of ``neuroface.timeline``. Both read the same generated NIfTI file and use the paper's network
 with random weights in float32. ``s per volume`` is the median over passes through the network, the first left out, which
 compiles it; ``s in all`` has reading, standardising and compiling in it.
 """
@@ -80,9 +80,9 @@ def write_run(folder: Path, n_voxels: int, n_trs: int) -> None:
 
 def measure(kind: str, folder: Path) -> dict:
     """In the child: predict the run, save its logits."""
-    from neuroface.backend import keras
     from neuroface.bold import read_mask
-    from neuroface.network import build_network
+    from neuroface.decoding import build_network
+    from neuroface.pipeline import keras
 
     mask, affine = read_mask(folder / "mask.nii")
     keras.utils.set_random_seed(0)
@@ -95,10 +95,10 @@ def measure(kind: str, folder: Path) -> dict:
 
 
 def plain(file, mask, affine, model):
-    from scipy.stats import zscore
-
     from neuroface.bold import read_masked
-    from neuroface.network import logit_network, predict_logits
+    from neuroface.decoding import logit_network, predict_logits
+
+    from scipy.stats import zscore
 
     matrix = zscore(read_masked(file, mask, affine), axis=1)
     windows = np.lib.stride_tricks.sliding_window_view(matrix, WINDOW_TRS, axis=1).transpose(1, 0, 2)
@@ -112,11 +112,10 @@ def plain(file, mask, affine, model):
 
 
 def shared(file, mask, affine, model):
-    from neuroface.bold import stream_masked
-    from neuroface.running import RunningStatistics
-    from neuroface.sliding import slide, sliding
+    from neuroface.bold import RunningStatistics, stream_masked
+    from neuroface.timeline import slide, sliding_predictor
 
-    predictor, statistics, seconds = sliding(model, BATCH), RunningStatistics(), []
+    predictor, statistics, seconds = sliding_predictor(model, BATCH), RunningStatistics(), []
     push = predictor.push
 
     def timed(volumes):

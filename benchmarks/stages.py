@@ -117,8 +117,8 @@ def maps_plain(folder: Path) -> None:
 
 
 def maps_ours(folder: Path) -> None:
-    from neuroface.bold import read_mask
-    from neuroface.files import open_npy, write_map
+    from neuroface.bold import read_mask, write_map
+    from neuroface.pipeline import open_npy
 
     def work():
         mask, affine = read_mask(folder / "mask.nii.gz")
@@ -144,8 +144,7 @@ def mean_plain(folder: Path) -> None:
 
 
 def mean_ours(folder: Path) -> None:
-    from neuroface.bold import mean_of_maps, read_mask
-    from neuroface.files import write_map
+    from neuroface.bold import mean_of_maps, read_mask, write_map
 
     def work():
         mask, affine = read_mask(folder / "mask.nii.gz")
@@ -190,10 +189,8 @@ def figure_plain(folder: Path) -> None:
 
 
 def figure_ours(folder: Path) -> None:
-    from neuroface.bold import read_mask, read_masked
-    from neuroface.rois import read_rois
-    from neuroface.surface import load_hemispheres, project
-    from neuroface.surface_figures import draw_surfaces
+    from neuroface.bold import read_mask, read_masked, read_rois
+    from neuroface.maps import draw_surfaces, load_hemispheres, project
 
     def work():
         mask, affine = read_mask(folder / "mask.nii.gz")

@@ -94,8 +94,8 @@ def run_child(case: tuple, file: Path, args) -> dict:
 
 def measure(loop: str, precision: str, per_pass: str, file: str, steps: int) -> dict:
     """In the child: train, and return the median step and the most memory this process ever held."""
-    from neuroface.backend import keras
-    from neuroface.folds import Fold
+    from neuroface.decoding import Fold
+    from neuroface.pipeline import keras
 
     moments = []
 
@@ -117,7 +117,8 @@ def measure(loop: str, precision: str, per_pass: str, file: str, steps: int) -> 
 
 
 def train_released(file: str, y, fold, precision: str, per_pass: int, epochs: int, clock) -> None:
-    from neuroface.network import build_network, keras
+    from neuroface.decoding import build_network
+    from neuroface.pipeline import keras
 
     X = np.load(file)[..., None]
     X_train, y_train = X[fold.train], y[fold.train]
@@ -136,8 +137,7 @@ def train_released(file: str, y, fold, precision: str, per_pass: int, epochs: in
 
 
 def train_ours(file: str, y, fold, precision: str, per_pass: int, epochs: int, clock) -> None:
-    from neuroface.network import build_network
-    from neuroface.training import train_network
+    from neuroface.decoding import build_network, train_network
 
     X = np.load(file, mmap_mode="r")
     train_network(

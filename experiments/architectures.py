@@ -2,7 +2,7 @@
 
 Scripts 1 to 3 make the comparison (``3-model/<split>/models.tsv`` and the report); 4 to 8 go on with the hybrid, explained
 by Integrated Gradients, Grad-CAM and attention rollout. Sizes for the demo stand in config.py, DEMO; for another data set
-the defaults of neuroface/rivals.py hold.
+the defaults of neuroface/decoding/rivals.py hold.
 """
 
 RUN_NAME = "architectures"

@@ -12,8 +12,10 @@ SPACE = "native"
 TR_S = 2.5
 LAG_S = 5.0
 WINDOW_TRS = 4
-FACE_TRIAL_TYPES = ("face",)
-NOFACE_TRIAL_TYPES = ("house", "cat", "bottle", "scissors", "shoe", "chair", "scrambledpix")
+LABEL_EVENTS = {
+    "face": ("face",),
+    "noface": ("house", "cat", "bottle", "scissors", "shoe", "chair", "scrambledpix"),
+}
 BALANCE = "none"  # 12 face blocks against 84: class weights balance them, and no block is thrown away
 
 CV_SPLITS = ("run",)

@@ -1,8 +1,8 @@
 """NNDb v1 as in the paper: 85 people, ten films, window-level folds, one model for all explanations.
 
 Edit the first lines; every other setting of config.py already has the paper's value.
-The paper's own protocol flatters itself (see "How to read the numbers" in the README). For the honest version, delete
-everything below the second comment.
+The paper's protocol gives an accuracy that is too high for new films (docs/reading-the-numbers.md). For the stricter
+protocol, delete everything below the second comment.
 """
 
 DATASET = "nndb-v1"
@@ -15,4 +15,4 @@ CV_SPLITS = ("window",)
 SELECTION = "paper"
 HELD_OUT_SPLIT = "window"
 EXPLAIN = "best fold"
-BASELINES = ("linear", "linear-mean", "face-rois")  # "shuffled-cnn" would double the time of script 3
+BASELINES = ("linear", "linear-mean", "rois")  # "shuffled-cnn" would double the time of script 3

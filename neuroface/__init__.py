@@ -1,6 +1,25 @@
-"""What two scripts must agree on, or what a formula can prove."""
+"""NeuroFaceCNN: what its numbered scripts share, in rooms. Each room's docstring says what belongs there.
+
+In order: ``pipeline``, ``bold``, ``decoding``, ``attribution``, ``maps``, ``timeline``, ``face_study``. A room imports only
+rooms before it.
+"""
+
+import re
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 __version__ = "0.1.0"
+PACKAGES = (
+    "lazy_loader",
+    "numpy",
+    "pandas",
+    "keras",
+    "nibabel",
+    "nilearn",
+    "sklearn",
+    "pydantic",
+)  # the largest, and the newest
 
 
 class NeuroFaceError(Exception):
@@ -8,3 +27,17 @@ class NeuroFaceError(Exception):
 
     def __init__(self, message: str):
         super().__init__(" ".join(line.strip() for line in message.splitlines()))  # libraries quoted in it break lines
+
+
+def _require_environment() -> None:
+    """Say in one line how to activate the environment if a numbered script runs outside it."""
+    missing = next((name for name in PACKAGES if find_spec(name) is None), None)
+    if missing and re.match(r"\d+-", Path(sys.argv[0]).name):
+        root = Path(__file__).parents[1]
+        activate = f". {root / '.venv' / 'bin' / 'activate'}"
+        if not (root / ".venv" / "bin" / "activate").exists():
+            activate = "python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.txt"
+        sys.exit(f"error: {sys.executable} has no package {missing}. Activate the environment: {activate}")
+
+
+_require_environment()

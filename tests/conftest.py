@@ -14,14 +14,15 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
 
+from neuroface.face_study import demo
+from neuroface.face_study.study import STUDY
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from neuroface import demo
-from neuroface.files import STAGES
-
 ROOT = Path(__file__).parent.parent
+STAGES = {step.number: (step.folder, step.script) for step in STUDY.steps}
 FULL = os.environ.get("NEUROFACE_FULL") == "1"  # make test-full: every case of what is otherwise sampled
 FILM_S, VOXEL_MM, FACE_EFFECT = 600, 10, 3.0
 

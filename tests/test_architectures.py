@@ -3,18 +3,26 @@
 import subprocess
 import sys
 
+from neuroface import NeuroFaceError
+from neuroface.attribution.integrated_gradients import IntegratedGradients
+from neuroface.decoding import architectures
+from neuroface.decoding.architectures import ARCHITECTURES, DEFAULT, build, builder
+from neuroface.decoding.folds import Fold
+from neuroface.decoding.model_cost import multiply_adds, step_bytes
+from neuroface.decoding.network import (
+    binary_decoder,
+    load_network,
+    logit_network,
+    predict_logits,
+    save_network,
+    window_input,
+)
+from neuroface.decoding.training import train_network
+from neuroface.pipeline.backend import keras
+
 import numpy as np
 import pytest
 from conftest import FULL, ROOT
-
-from neuroface import NeuroFaceError, architectures
-from neuroface.architectures import ARCHITECTURES, DEFAULT, build, builder
-from neuroface.attribution import IntegratedGradients
-from neuroface.backend import keras
-from neuroface.folds import Fold
-from neuroface.model_cost import multiply_adds, step_bytes
-from neuroface.network import face_decoder, load_network, logit_network, predict_logits, save_network, window_input
-from neuroface.training import train_network
 
 TRS = 6
 OPTIONS = {
@@ -111,9 +119,9 @@ def test_only_the_transformer_is_blind_to_the_places_of_voxels(network, windows)
 
 TRAIN = """
 import numpy as np
-from neuroface.architectures import builder
-from neuroface.folds import Fold
-from neuroface.training import train_network
+from neuroface.decoding.architectures import builder
+from neuroface.decoding.folds import Fold
+from neuroface.decoding.training import train_network
 
 X, rows = np.random.default_rng(0).standard_normal((48, 50, 8)).astype(np.float32), np.arange(48)
 build = builder("cnn3d", np.ones((5, 5, 2), bool), 8, {"cnn3d": {"filters": (3, 3, 3)}}, (1, 1, 1), 1)
@@ -172,10 +180,10 @@ def test_the_papers_network_at_full_size():
 
 
 def mean_over_time(n_voxels: int, window_trs: int, mask: np.ndarray, *, dropout: float = 0.5) -> keras.Model:
-    """Logistic regression on each voxel's mean over the window; as in the README."""
+    """Logistic regression on each voxel's mean over the window; as in docs/architectures.md."""
     windows = window_input(n_voxels, window_trs)
     mean = keras.layers.Flatten()(keras.layers.AveragePooling2D((1, window_trs))(windows))
-    return face_decoder(windows, keras.layers.Dropout(dropout)(mean))
+    return binary_decoder(windows, keras.layers.Dropout(dropout)(mean))
 
 
 def test_an_architecture_is_one_function_and_one_name(monkeypatch):

@@ -3,15 +3,16 @@
 import sys
 from pathlib import Path
 
+from neuroface import NeuroFaceError
+from neuroface.attribution import integrated_gradients as attribution
+from neuroface.attribution.deepexplain import INSTALL, DeepExplainGradients
+from neuroface.attribution.integrated_gradients import MOST_STEPS, RULES, IntegratedGradients, PathGradient, quadrature
+from neuroface.attribution.path_network import PathNetwork, positive_share, understands
+from neuroface.decoding.network import build_network, logit_network, predict_logits
+from neuroface.pipeline.backend import keras
+
 import numpy as np
 import pytest
-
-from neuroface import NeuroFaceError, attribution
-from neuroface.attribution import MOST_STEPS, RULES, IntegratedGradients, PathGradient, quadrature
-from neuroface.backend import keras
-from neuroface.deepexplain import INSTALL, DeepExplainGradients
-from neuroface.network import build_network, logit_network, predict_logits
-from neuroface.path_network import PathNetwork, positive_share, understands
 
 DEEPEXPLAIN = Path(__file__).with_name("data") / "deepexplain"
 SHAPE = (30, 8)

@@ -1,10 +1,6 @@
 """The checks of the maps: what they must say of maps whose worth is known."""
 
-import numpy as np
-import pandas as pd
-import pytest
-
-from neuroface.attribution_checks import (
+from neuroface.attribution.checks import (
     DELETED,
     Checker,
     alike,
@@ -14,9 +10,13 @@ from neuroface.attribution_checks import (
     truth_score,
     without,
 )
-from neuroface.backend import keras
-from neuroface.explainers import Recipe
-from neuroface.network import build_network
+from neuroface.attribution.explainers import Recipe
+from neuroface.decoding.network import build_network
+from neuroface.pipeline.backend import keras
+
+import numpy as np
+import pandas as pd
+import pytest
 
 SHAPE = (40, 8)
 IG = Recipe("ig", "keras", "right", 4, 0.01, None, 2, 0, 0.1, 8, 7)
@@ -35,7 +35,7 @@ def network():
 @pytest.fixture(scope="module")
 def checker(network):
     X = np.random.default_rng(3).standard_normal((4, *SHAPE)).astype(np.float32)
-    samples = pd.DataFrame({"row": np.arange(4), "label": ["face", "noface"] * 2, "model": 1})
+    samples = pd.DataFrame({"row": np.arange(4), "label": ["face", "noface"] * 2, "sign": [1, -1] * 2, "model": 1})
 
     def baselines(kind, sample):
         return np.full((1, *SHAPE), {"zero": 0, "half": 0.5}[kind], dtype=np.float32)
@@ -93,7 +93,7 @@ def test_deletion_on_a_linear_network_takes_the_largest_terms_first():
     model = keras.Model(inputs, keras.layers.Activation("sigmoid")(logit(keras.layers.Flatten()(inputs))))
     weights = logit.get_weights()[0].reshape(SHAPE)
     X = np.random.default_rng(3).standard_normal((2, *SHAPE)).astype(np.float32)
-    samples = pd.DataFrame({"row": [0, 1], "label": ["face", "noface"], "model": 1})
+    samples = pd.DataFrame({"row": [0, 1], "label": ["face", "noface"], "sign": [1, -1], "model": 1})
 
     def zero(kind, sample):
         return np.zeros((1, *SHAPE), dtype=np.float32)

@@ -4,11 +4,11 @@ import os
 import subprocess
 import sys
 
+from neuroface.pipeline.files import open_npy, read_table
+
 import numpy as np
 import pytest
-from conftest import FULL, ROOT, popen_arguments, write_config
-
-from neuroface.files import STAGES, open_npy, read_table
+from conftest import FULL, ROOT, STAGES, popen_arguments, write_config
 
 pytest.importorskip("jax", reason="JAX is an extra: pip install 'jax[cpu]'")
 
@@ -23,12 +23,12 @@ ANSWER = """
 import sys
 from pathlib import Path
 import numpy as np
-from neuroface.attribution import IntegratedGradients
-from neuroface.backend import keras
-from neuroface.folds import Fold
-from neuroface.network import build_network, load_network, logit_network, predict_logits
-from neuroface import training
-from neuroface.training import train_network
+from neuroface.attribution.integrated_gradients import IntegratedGradients
+from neuroface.pipeline.backend import keras
+from neuroface.decoding.folds import Fold
+from neuroface.decoding.network import build_network, load_network, logit_network, predict_logits
+from neuroface.decoding import training
+from neuroface.decoding.training import train_network
 
 folder = Path(sys.argv[1])
 X, y = np.load(folder / "X.npy", mmap_mode="r"), np.load(folder / "y.npy")
@@ -93,9 +93,9 @@ def answers(folder, backend):
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
-    from neuroface.architectures import build
-    from neuroface.backend import keras
-    from neuroface.network import build_network
+    from neuroface.decoding.architectures import build
+    from neuroface.decoding.network import build_network
+    from neuroface.pipeline.backend import keras
 
     folder = tmp_path_factory.mktemp("backends")
     rng = np.random.default_rng(0)

@@ -11,14 +11,14 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from neuroface.decoding.network import build_network, save_network
+from neuroface.pipeline.files import PARTIAL, read_json, write_json, write_npy
+from neuroface.pipeline.provenance import MANIFEST, STAMP, describe_outputs, digest
+
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import copy_of, run_here, write_config
-
-from neuroface.files import PARTIAL, STAGES, read_json, write_json, write_npy
-from neuroface.network import build_network, save_network
-from neuroface.provenance import MANIFEST, STAMP, describe_outputs, digest
+from conftest import STAGES, copy_of, run_here, write_config
 
 WHO, FILM = "sub-4", "orchard"
 SERIES = f"derivatives/{WHO}/func/{WHO}_task-{FILM}_bold_preprocessedICA.nii.gz"

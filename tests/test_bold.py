@@ -5,13 +5,14 @@ import subprocess
 import sys
 import zlib
 
+from neuroface import NeuroFaceError
+from neuroface.bold import images as bold
+
 import nibabel as nib
 import numpy as np
 import pytest
 from conftest import ROOT
 from nilearn.masking import apply_mask
-
-from neuroface import NeuroFaceError, bold
 
 AFFINE = np.array([[-3.0, 0, 0, 90], [0, 3, 0, -126], [0, 0, 3, -72], [0, 0, 0, 1]])
 SHAPE = (6, 5, 4)
@@ -108,12 +109,12 @@ def test_the_standard_library_reads_the_same(tmp_path, values, mask, suffix):
     path = save(tmp_path / f"b{suffix}", values)
     code = (
         "import sys; sys.modules['isal'] = None\n"
-        "import numpy as np; from pathlib import Path; from neuroface import bold, files\n"
-        "assert files.igzip.__name__ == 'gzip'\n"
+        "import numpy as np; from pathlib import Path; from neuroface.bold import images as bold, nifti\n"
+        "assert nifti.igzip.__name__ == 'gzip'\n"
         f"mask, affine = np.load({str(tmp_path / 'mask.npy')!r}), np.array({AFFINE.tolist()})\n"
         f"matrix = bold.read_masked(Path({str(path)!r}), mask, affine)\n"
         f"np.save({str(tmp_path / 'matrix.npy')!r}, matrix)\n"
-        f"files.write_nifti(Path({str(tmp_path / 'back.nii.gz')!r}), files.unmask(matrix, mask), affine, 1.0)\n"
+        f"nifti.write_nifti(Path({str(tmp_path / 'back.nii.gz')!r}), nifti.unmask(matrix, mask), affine, 1.0)\n"
     )
     np.save(tmp_path / "mask.npy", mask)
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

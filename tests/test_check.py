@@ -3,14 +3,16 @@
 import gzip
 import shutil
 
+from neuroface import NeuroFaceError
+from neuroface.face_study import check
+from neuroface.face_study.settings import FaceSettings
+from neuroface.pipeline.settings import load_settings
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT, run_here, write_config
-
-from neuroface import NeuroFaceError, check
-from neuroface.settings import load_settings
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def study(small_dataset, tmp_path):
     """A copy that a test may break, and its settings as a "demo", which no listing knows."""
     shutil.copytree(small_dataset, tmp_path / "dataset")
     config = write_config(tmp_path / "c.py", DATASET_DIR=str(tmp_path / "dataset"), DATA_DIR=str(tmp_path), N_JOBS=1)
-    return tmp_path / "dataset", load_settings(ROOT / "config.py", config), config
+    return tmp_path / "dataset", load_settings(FaceSettings, ROOT / "config.py", config), config
 
 
 def first(folder, pattern):

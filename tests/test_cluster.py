@@ -9,13 +9,15 @@ import threading
 import time
 from pathlib import Path
 
+from neuroface import NeuroFaceError
+from neuroface.bold.datasets import find_runs
+from neuroface.face_study import demo
+from neuroface.pipeline import workers
+from neuroface.pipeline.workers import run_units
+
 import numpy as np
 import pytest
 from conftest import run, write_config
-
-from neuroface import NeuroFaceError, demo, workers
-from neuroface.dataset import find_runs
-from neuroface.workers import run_units
 
 distributed = pytest.importorskip("distributed")
 
@@ -132,7 +134,7 @@ def test_script_1_on_the_cluster_equals_script_1_alone(cluster, tmp_path, monkey
     monkeypatch.setattr(demo, "PEOPLE_PER_FILM", 1)
     root = Path(__file__).parent.parent
     demo.write_demo(tmp_path / "dataset", root / "masks" / "face_rois.tsv", 42, 200, 12)
-    assert len(find_runs("demo", tmp_path / "dataset")[0]) == 4
+    assert len(find_runs("demo", tmp_path / "dataset", events=("face",))[0]) == 4
     written = []
     for name, scheduler in (("alone", None), ("cluster", cluster)):
         config = write_config(

@@ -1,10 +1,13 @@
 """Finding a study's files: NNDb in both layouts, BIDS, and what has to be left out."""
 
-import pytest
+from functools import partial
 
 from neuroface import NeuroFaceError
-from neuroface.dataset import find_runs
+from neuroface.bold import datasets
 
+import pytest
+
+find_runs = partial(datasets.find_runs, events=("face",))
 PEOPLE = {"sub-1": "aurora", "sub-2": "aurora", "sub-10": "midnight"}
 
 
@@ -40,7 +43,7 @@ def test_nndb_is_found_in_both_layouts_and_under_every_annotation_name(tmp_path,
         person = tmp_path / people / run.subject
         assert run.bold == person / "func" / f"{run.subject}_task-{run.movie}_bold_preprocessedICA.nii.gz"
         assert run.mask == person / "anat" / f"{run.subject}_T1w_mask.nii.gz"
-        assert run.annotation == tmp_path / f"{stimuli.format(run.movie)}_face-annotation.1D"
+        assert run.annotation_of("face") == tmp_path / f"{stimuli.format(run.movie)}_face-annotation.1D"
         assert run.name == f"{run.subject}_task-{run.movie}"
 
 
@@ -153,7 +156,7 @@ def test_bids_runs_come_in_natural_order_with_their_own_events(tmp_path):
     assert [run.name for run in runs] == stems
     assert [run.run for run in runs] == ["1", "2", "10"] * 2
     for run in runs:
-        assert run.annotation.name == f"{run.name}_events.tsv"
+        assert run.annotation_of("face").name == f"{run.name}_events.tsv"
         assert run.mask == tmp_path / run.subject / "anat" / f"{run.subject}_desc-brain_mask.nii.gz"
 
 
@@ -163,7 +166,7 @@ def test_bids_sessions_are_part_of_the_run(tmp_path):
     runs, _ = find_runs("bids", tmp_path)
     assert sorted(run.run for run in runs) == ["post-1", "pre-1"]
     assert len({run.name for run in runs}) == 2
-    assert all(run.annotation.parent == run.bold.parent for run in runs)
+    assert all(run.annotation_of("face").parent == run.bold.parent for run in runs)
 
 
 def test_a_bids_run_without_number_or_mask(tmp_path):
@@ -185,7 +188,7 @@ def test_events_of_the_raw_data_serve_the_derivatives(tmp_path):
     bids_run(derivatives, "sub-1_task-x_run-1", "_space-MNI_desc-preproc", events=False)
     events = touch(tmp_path / "sub-1" / "func" / "sub-1_task-x_run-1_events.tsv")
     ((run,), _) = find_runs("bids", derivatives)
-    assert run.annotation == events
+    assert run.annotation_of("face") == events
 
 
 def test_two_versions_of_a_run_need_a_filter(tmp_path):

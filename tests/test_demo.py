@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
+from neuroface import NeuroFaceError
+from neuroface.bold.annotations import merge_overlaps, read_1d
+from neuroface.bold.datasets import find_runs
+from neuroface.bold.regions import sphere_labels
+from neuroface.face_study import demo
+from neuroface.pipeline.files import read_json
+
 import nibabel as nib
 import numpy as np
 import pytest
 from nilearn.glm.first_level import compute_regressor
 from scipy.special import gammainc
-
-from neuroface import NeuroFaceError, demo, windows
-from neuroface.dataset import find_runs
-from neuroface.files import read_json
-from neuroface.rois import sphere_labels
 
 ROI_FILE = Path(__file__).parents[1] / "masks" / "face_rois.tsv"
 FILM_S = 900
@@ -65,7 +67,7 @@ def test_the_response_to_a_face_is_the_integral_of_the_canonical_hrf():
 
 
 def test_the_response_to_a_face_is_nilearns_regressor():
-    stretches = windows.merge_overlaps(annotations()[0])
+    stretches = merge_overlaps(annotations()[0])
     ours = demo.face_response(stretches, FILM_S)
     events = np.column_stack([stretches, np.ones(len(stretches))]).T
     theirs = compute_regressor(events, "spm", np.arange(FILM_S) * 1.0, oversampling=50)[0][:, 0]
@@ -114,16 +116,16 @@ def content_of(folder):
 
 
 def test_it_is_found_as_nndb(written):
-    runs, left_out = find_runs("nndb-v1", written)
+    runs, left_out = find_runs("nndb-v1", written, events=("face",))
     assert left_out == []
     assert [run.subject for run in runs] == [f"sub-{i}" for i in range(1, 9)]
     assert len({run.movie for run in runs}) == 4 and all(runs[i].movie == runs[i + 1].movie for i in range(0, 8, 2))
-    stretches = windows.read_1d(runs[0].annotation)
+    stretches = read_1d(runs[0].annotation_of("face"))
     assert len(stretches) and stretches.sum(axis=1).max() <= 60
 
 
 def test_series_and_masks_share_a_grid_and_masks_differ(written):
-    runs, _ = find_runs("nndb-v1", written)
+    runs, _ = find_runs("nndb-v1", written, events=("face",))
     masks = [nib.load(run.mask) for run in runs]
     for run, mask in zip(runs, masks):
         series = nib.load(run.bold)
@@ -172,8 +174,8 @@ def test_faces_drive_the_planted_regions(tmp_path):
     demo.write_demo(tmp_path / "demo", ROI_FILE, seed=1, film_s=film_s, voxel_mm=8)
     regions = nib.load(tmp_path / "demo" / "truth" / "face_rois.nii.gz").get_fdata()
     followed = []
-    for run in find_runs("nndb-v1", tmp_path / "demo")[0]:
-        stretches = windows.read_1d(run.annotation)
+    for run in find_runs("nndb-v1", tmp_path / "demo", events=("face",))[0]:
+        stretches = read_1d(run.annotation_of("face"))
         events = np.column_stack([stretches, np.ones(len(stretches))]).T
         face = compute_regressor(events, "spm", np.arange(film_s) * 1.0)[0][:, 0]
         data, mask = nib.load(run.bold).get_fdata(), nib.load(run.mask).get_fdata() > 0

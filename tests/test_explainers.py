@@ -2,16 +2,16 @@
 
 from dataclasses import replace
 
+from neuroface import NeuroFaceError
+from neuroface.attribution.baselines import Baselines
+from neuroface.attribution.explainers import Explainer, Recipe, explainer_of
+from neuroface.attribution.occlusion import cubes, parcels, regions_to_occlude
+from neuroface.pipeline.backend import keras
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-
-from neuroface import NeuroFaceError
-from neuroface.attribution_baselines import Baselines
-from neuroface.backend import keras
-from neuroface.explainers import Explainer, Recipe, explainer_of
-from neuroface.occlusion import cubes, parcels, regions_to_occlude
 
 N, SHAPE, AFFINE = 12, (27, 4), np.diag([3.0, 3.0, 3.0, 1.0])
 IG = Recipe("ig", "keras", "right", 3, 0.01, None, 2, 0, 0.1, 4, 7)
@@ -34,7 +34,8 @@ def study(tmp_path_factory):
     X = rng.standard_normal((N, *SHAPE)).astype(np.float32)
     np.save(folder / "X.npy", X)
     samples = pd.DataFrame({"label": ["face", "noface"] * (N // 2), "fold": np.arange(N) // 4 + 1, "row": np.arange(N)})
-    return X, samples.assign(model=samples["fold"]), Baselines(folder / "X.npy", samples, folder / "baselines", 3, 9)
+    more = {"model": samples["fold"], "sign": [1, -1] * (N // 2)}
+    return X, samples.assign(**more), Baselines(folder / "X.npy", samples, folder / "baselines", 3, 9)
 
 
 def zero(sample):

@@ -4,16 +4,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+from neuroface import NeuroFaceError
+from neuroface.bold import images as bold
+from neuroface.bold.extraction import extract_windows
+from neuroface.bold.running import RunningStatistics
+
 import nibabel as nib
 import numpy as np
 import pytest
 from conftest import ROOT
 from isal import igzip
 from scipy import stats
-
-from neuroface import NeuroFaceError, bold
-from neuroface.extraction import extract_windows
-from neuroface.running import RunningStatistics
 
 AFFINE = np.diag([3.0, 3, 3, 1])
 SHAPE, N_TRS, STARTS = (6, 5, 4), 60, np.array([0, 7, 12, 50])
@@ -86,7 +87,7 @@ def test_memory_does_not_hold_the_run(tmp_path, standardize):
             file.write(np.full(mask.size, tr % 7 + 1, np.float32))
     np.save(tmp_path / "mask.npy", mask)
     code = (
-        "from pathlib import Path; import numpy as np; from neuroface.extraction import extract_windows as extract\n"
+        "from pathlib import Path; import numpy as np; from neuroface.bold.extraction import extract_windows as extract\n"
         f"folder, affine = Path({str(tmp_path)!r}), np.array({AFFINE.tolist()})\n"
         "mask, starts = np.load(folder / 'mask.npy'), np.arange(0, 2990, 100)\n"
         f"extract(folder / 'w.npy', folder / 'b.nii.gz', mask, affine, starts, 10, {standardize!r})\n"

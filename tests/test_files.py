@@ -2,13 +2,19 @@
 
 import gzip
 
+from neuroface import NeuroFaceError
+from neuroface.attribution.files import attribution_file, completeness_file
+from neuroface.bold.nifti import unmask, write_map, write_nifti
+from neuroface.bold.windows import windows_file
+from neuroface.decoding.fold_files import model_file
+from neuroface.maps.files import average_file, brain_map_file
+from neuroface.pipeline import files
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 from nilearn.masking import unmask as nilearn_unmask
-
-from neuroface import NeuroFaceError, files
 
 AFFINE = np.array([[-3.0, 0, 0, 90], [0, 3, 0, -126], [0, 0, 3, -72], [0, 0, 0, 1]])
 
@@ -57,7 +63,7 @@ def test_what_a_killed_script_left_is_overwritten(tmp_path):
 @pytest.mark.parametrize("tr_s", [1.0, 2.5])
 def test_nifti_keeps_values_affine_time_step_and_units(tmp_path, tr_s):
     data = np.random.default_rng(0).standard_normal((4, 5, 6, 7)).astype(np.float32)
-    files.write_nifti(tmp_path / "a.nii.gz", data, AFFINE, tr_s)
+    write_nifti(tmp_path / "a.nii.gz", data, AFFINE, tr_s)
     image = nib.load(tmp_path / "a.nii.gz")
     assert image.get_data_dtype() == np.float32 and np.array_equal(np.asarray(image.dataobj), data)
     assert np.array_equal(image.affine, AFFINE)
@@ -70,7 +76,7 @@ def test_nifti_keeps_values_affine_time_step_and_units(tmp_path, tr_s):
 @pytest.mark.parametrize("shape", [(4, 5, 6), (4, 5, 6, 7)])
 def test_nifti_holds_what_nibabel_would_write(tmp_path, dtype, order, shape):
     data = np.asarray(np.random.default_rng(0).normal(0, 60, shape).clip(0), dtype, order=order)
-    files.write_nifti(tmp_path / "a.nii.gz", data, AFFINE, 2.0)
+    write_nifti(tmp_path / "a.nii.gz", data, AFFINE, 2.0)
     image = nib.Nifti1Image(data, AFFINE)
     image.header.set_xyzt_units("mm", "sec")
     if data.ndim == 4:
@@ -82,8 +88,8 @@ def test_a_map_written_volume_by_volume_is_the_same_file(tmp_path):
     rng = np.random.default_rng(0)
     mask = rng.random((4, 5, 6)) < 0.5
     matrix = rng.standard_normal((mask.sum(), 7)).astype(np.float32)
-    files.write_map(tmp_path / "a.nii.gz", matrix, mask, AFFINE, 2.0)
-    files.write_nifti(tmp_path / "b.nii.gz", files.unmask(matrix, mask), AFFINE, 2.0)
+    write_map(tmp_path / "a.nii.gz", matrix, mask, AFFINE, 2.0)
+    write_nifti(tmp_path / "b.nii.gz", unmask(matrix, mask), AFFINE, 2.0)
     a, b = (gzip.decompress((tmp_path / f"{name}.nii.gz").read_bytes()) for name in "ab")
     assert a == b
 
@@ -91,7 +97,7 @@ def test_a_map_written_volume_by_volume_is_the_same_file(tmp_path):
 def test_the_same_map_gives_the_same_file(tmp_path):
     data = np.random.default_rng(0).standard_normal((4, 5, 6, 7)).astype(np.float32)
     for name in ("a", "b"):
-        files.write_nifti(tmp_path / f"{name}.nii.gz", data, AFFINE, 2.0)
+        write_nifti(tmp_path / f"{name}.nii.gz", data, AFFINE, 2.0)
     assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
 
 
@@ -99,7 +105,7 @@ def test_unmask_undoes_indexing_and_is_nilearns():
     rng = np.random.default_rng(0)
     mask = rng.random((4, 5, 6)) < 0.5
     matrix = rng.standard_normal((mask.sum(), 7)).astype(np.float32)
-    volume = files.unmask(matrix, mask)
+    volume = unmask(matrix, mask)
     assert volume.dtype == np.float32 and volume.flags.f_contiguous
     assert np.array_equal(volume[mask], matrix) and not volume[~mask].any()
     nilearns = nilearn_unmask(matrix.T, nib.Nifti1Image(mask.astype(np.uint8), AFFINE))
@@ -171,13 +177,13 @@ def test_open_npy_names_a_file_that_is_cut_short(tmp_path, keep):
 
 def test_file_names_are_those_of_the_data_directory(tmp_path):
     root = tmp_path
-    ig = files.attribution_file(root, "sub-7", "split", "face", "ig")
+    ig = attribution_file(root, "sub-7", "split", "face", "ig")
     assert ig == root / "sub-7" / "sub-7_task-split_label-face_ig.npy"
-    assert files.completeness_file(ig) == root / "sub-7" / "sub-7_task-split_label-face_ig_completeness.tsv"
-    assert files.brain_map_file(root, ig, 3) == root / "sub-7" / "sub-7_task-split_label-face_window-3_ig.nii.gz"
-    assert files.average_file(root, "group", "noface", "ig") == root / "group_label-noface_ig.nii.gz"
-    assert files.model_file(root, "movie", 2) == root / "movie" / "fold-2.keras"
-    assert files.windows_file(root, "sub-7", "sub-7_task-split") == root / "sub-7" / "sub-7_task-split_windows.npy"
+    assert completeness_file(ig) == root / "sub-7" / "sub-7_task-split_label-face_ig_completeness.tsv"
+    assert brain_map_file(root, ig, 3) == root / "sub-7" / "sub-7_task-split_label-face_window-3_ig.nii.gz"
+    assert average_file(root, "group", "noface", "ig") == root / "group_label-noface_ig.nii.gz"
+    assert model_file(root, "movie", 2) == root / "movie" / "fold-2.keras"
+    assert windows_file(root, "sub-7", "sub-7_task-split") == root / "sub-7" / "sub-7_task-split_windows.npy"
 
 
 def test_numbers_of_a_table_come_back_bit_for_bit(tmp_path):

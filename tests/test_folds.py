@@ -1,11 +1,11 @@
 """Cross-validation: nothing on both sides, every window tested once, and honest inner validation."""
 
+from neuroface import NeuroFaceError
+from neuroface.decoding.folds import groups_of, make_folds
+
 import numpy as np
 import pandas as pd
 import pytest
-
-from neuroface import NeuroFaceError
-from neuroface.folds import groups_of, make_folds
 
 SPLITS = ["window", "subject", "event", "run", "movie"]
 WINDOW_TRS = 10

@@ -5,17 +5,18 @@ import sys
 import threading
 import time
 
+from neuroface import NeuroFaceError
+from neuroface.bold.images import read_mask, read_masked
+from neuroface.decoding.fold_files import model_file
+from neuroface.decoding.network import load_network, logit_network
+from neuroface.pipeline.files import read_json, read_table
+from neuroface.timeline.follow import LiveStandardizer, follow_volumes, volume_number
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, popen_arguments, write_config
-
-from neuroface import NeuroFaceError
-from neuroface.bold import read_mask, read_masked
-from neuroface.files import STAGES, model_file, read_json, read_table
-from neuroface.follow import LiveStandardizer, follow_volumes, volume_number
-from neuroface.network import load_network, logit_network
+from conftest import ROOT, STAGES, popen_arguments, write_config
 
 SHAPE = (3, 4, 2)
 MASK = np.ones(SHAPE, dtype=bool)

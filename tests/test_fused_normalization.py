@@ -2,14 +2,14 @@
 
 from functools import partial
 
+from neuroface.decoding import training
+from neuroface.decoding.folds import Fold
+from neuroface.decoding.fused_normalization import with_fused_normalization
+from neuroface.decoding.network import build_network
+from neuroface.pipeline.backend import HAS_GPU, keras
+
 import numpy as np
 import pytest
-
-from neuroface import training
-from neuroface.backend import HAS_GPU, keras
-from neuroface.folds import Fold
-from neuroface.fused_normalization import with_fused_normalization
-from neuroface.network import build_network
 
 tf = pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow" or HAS_GPU, reason="for TensorFlow on a CPU")

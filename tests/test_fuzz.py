@@ -6,14 +6,17 @@
 import gzip
 import struct
 
+from neuroface import NeuroFaceError
+from neuroface.bold import annotations, windows
+from neuroface.bold import images as bold
+from neuroface.bold.labels import Labels
+
 import nibabel as nib
 import numpy as np
 import pytest
 from conftest import FULL
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from neuroface import NeuroFaceError, bold, windows
 
 SHAPE, N_TRS, AFFINE = (4, 3, 3), 5, np.diag([3.0, 3, 3, 1])
 fuzz = settings(
@@ -105,7 +108,7 @@ def assert_sound(stretches) -> None:
     """Sorted, apart, finite, and windows can be cut from them."""
     assert stretches.shape[1] == 2 and np.isfinite(stretches).all() and (stretches >= 0).all()
     assert (stretches[1:, 0] > stretches[:-1].sum(axis=1)).all()
-    table = windows.window_table(stretches, None, 10.0, 1.0, 4.0)
+    table = windows.window_table(stretches, None, Labels("face", "noface"), 10.0, 1.0, 4.0)
     assert (table["first_tr"] >= 0).all() and table["first_tr"].is_monotonic_increasing
 
 
@@ -116,7 +119,7 @@ def test_an_annotation_of_any_text_is_read_or_refused(tmp_path, content):
     path = tmp_path / "task-x_face-annotation.1D"
     path.write_bytes(content)
     try:
-        stretches = windows.read_1d(path)
+        stretches = annotations.read_1d(path)
     except NeuroFaceError as error:
         assert str(path) in str(error)
     else:
@@ -139,7 +142,7 @@ def test_an_events_table_of_any_text_is_read_or_refused(tmp_path, content):
     path = tmp_path / "sub-1_task-x_events.tsv"
     path.write_bytes(content)
     try:
-        stretches = windows.read_events(path, ("face",))
+        stretches = annotations.read_events(path, ("face",))
     except NeuroFaceError as error:
         assert str(path) in str(error)
     else:

@@ -1,13 +1,13 @@
 """The streamed GLM against nilearn's FirstLevelModel."""
 
+from neuroface import NeuroFaceError
+from neuroface.maps.glm import HIGH_PASS_HZ, HRF, condition_design, condition_effect
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 from nilearn.glm.first_level import FirstLevelModel
-
-from neuroface import NeuroFaceError
-from neuroface.glm import HIGH_PASS_HZ, HRF, face_design, face_effect
 
 TR_S, N_TRS = 1.5, 160
 FACES = np.array([[10.0, 12.0], [60.0, 20.0], [120.0, 3.0], [180.0, 25.0]])
@@ -17,7 +17,7 @@ OTHERS = np.array([[30.0, 15.0], [95.0, 15.0], [210.0, 15.0]])
 @pytest.fixture
 def run():
     rng = np.random.default_rng(0)
-    face = face_design(FACES, None, np.ones(N_TRS, bool), TR_S)["face"].to_numpy()
+    face = condition_design(FACES, None, np.ones(N_TRS, bool), TR_S)["first"].to_numpy()
     matrix = 900 + 5 * rng.standard_normal((N_TRS, 60)) + rng.uniform(-20, 20, 60) * face[:, None]
     matrix[:, 7] = 3.0  # never changes
     return matrix.astype(np.float32)
@@ -25,8 +25,8 @@ def run():
 
 @pytest.mark.parametrize("others", [None, OTHERS])
 def test_effect_is_that_of_nilearns_first_level_model(run, others):
-    design = face_design(FACES, others, np.ones(N_TRS, bool), TR_S)
-    effect = face_effect((run[start : start + 23] for start in range(0, N_TRS, 23)), design)
+    design = condition_design(FACES, others, np.ones(N_TRS, bool), TR_S)
+    effect = condition_effect((run[start : start + 23] for start in range(0, N_TRS, 23)), design)
     volumes = nib.Nifti1Image(run.T.reshape(5, 4, 3, N_TRS), np.eye(4))
     mask = nib.Nifti1Image(np.ones((5, 4, 3), np.uint8), np.eye(4))
     model = FirstLevelModel(
@@ -47,15 +47,15 @@ def test_effect_is_that_of_nilearns_first_level_model(run, others):
 
 def test_censored_volumes_are_left_out_of_the_design(run):
     kept = np.random.default_rng(1).random(N_TRS) < 0.8
-    design = face_design(FACES, None, kept, TR_S)
+    design = condition_design(FACES, None, kept, TR_S)
     assert len(design) == kept.sum()
-    x = face_design(FACES, None, np.ones(N_TRS, bool), TR_S).to_numpy()[kept]
+    x = condition_design(FACES, None, np.ones(N_TRS, bool), TR_S).to_numpy()[kept]
     moving = np.delete(run[kept], 7, axis=1).astype(float)
     expected = np.linalg.lstsq(x, moving, rcond=None)[0][0] / moving.std(axis=0)
-    effect = face_effect([run[kept]], design)
+    effect = condition_effect([run[kept]], design)
     np.testing.assert_allclose(np.delete(effect, 7), expected, rtol=1e-5)
 
 
 def test_a_series_of_another_length_is_refused(run):
     with pytest.raises(NeuroFaceError, match="159 volumes and its design 160 rows"):
-        face_effect([run[1:]], face_design(FACES, None, np.ones(N_TRS, bool), TR_S))
+        condition_effect([run[1:]], condition_design(FACES, None, np.ones(N_TRS, bool), TR_S))

@@ -1,14 +1,14 @@
 """Group inference against nilearn's permuted_ols, against scipy, on planted effects and on nothing at all."""
 
+from neuroface.maps import group
+from neuroface.maps.group import Neighbours, family_wise, flipped_statistics, group_test, sign_flips, variance_smoother
+
 import nibabel as nib
 import numpy as np
 import pytest
 from nilearn.maskers import NiftiMasker
 from nilearn.mass_univariate import permuted_ols
 from scipy import ndimage, stats
-
-from neuroface import group
-from neuroface.group import Neighbours, family_wise, flipped_statistics, group_test, sign_flips, variance_smoother
 
 AFFINE = np.diag([-3.0, 3, 3, 1])
 

@@ -6,10 +6,8 @@ from types import SimpleNamespace
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, STAGES
 from nilearn.masking import intersect_masks
-
-from neuroface.files import STAGES
 
 SHAPE = (9, 8, 7)
 

@@ -1,14 +1,14 @@
 """Grad-CAM and attention rollout on networks and matrices whose answers are known."""
 
+from neuroface import NeuroFaceError
+from neuroface.attribution.heat_maps import AttentionRollout, GradCAM, rollout
+from neuroface.decoding.layers import ToVolumes, VolumeConv3D, bounding_box
+from neuroface.decoding.network import binary_decoder, window_input
+from neuroface.decoding.rivals import attended
+from neuroface.pipeline.backend import keras
+
 import numpy as np
 import pytest
-
-from neuroface import NeuroFaceError
-from neuroface.backend import keras
-from neuroface.heat_maps import AttentionRollout, GradCAM, rollout
-from neuroface.layers import ToVolumes, VolumeConv3D, bounding_box
-from neuroface.network import face_decoder, window_input
-from neuroface.rivals import attended
 
 TRS = 3
 MASK = np.zeros((6, 6, 6), dtype=bool)
@@ -25,7 +25,7 @@ def network(*layers):
     x = windows = window_input(VOXELS, TRS)
     for layer in layers:
         x = layer(x)
-    return face_decoder(windows, x)
+    return binary_decoder(windows, x)
 
 
 def explain(method, windows):
@@ -76,7 +76,7 @@ def test_rollout_finds_the_volume_that_all_others_attend_to():
     inputs = window_input(VOXELS, TRS)
     tokens = keras.layers.Reshape((TRS, VOXELS))(keras.layers.Permute((2, 1, 3))(inputs))
     attention = keras.layers.MultiHeadAttention(1, 1, attention_axes=(1,))
-    model = face_decoder(inputs, keras.layers.Flatten()(attention(tokens, tokens, return_attention_scores=True)[0]))
+    model = binary_decoder(inputs, keras.layers.Flatten()(attention(tokens, tokens, return_attention_scores=True)[0]))
     weights = [np.zeros_like(w) for w in attention.get_weights()]
     names = [v.path.split("/")[-2:] for v in attention.weights]
     weights[names.index(["query", "bias"])][:] = 1
@@ -95,7 +95,7 @@ def test_rollout_over_places_lies_where_attention_goes(windows):
     inputs = window_input(VOXELS, TRS)
     x = keras.layers.Reshape((TRS, 8, 4))(VolumeConv3D(4, 2, strides=2)(ToVolumes(bounding_box(MASK))(inputs)))
     x = keras.layers.Reshape((TRS, 32))(x + attended(x, 2, 0.0, (2,), "attention_over_space"))
-    model = face_decoder(inputs, keras.layers.Flatten()(attended(x, 2, 0.0, (1,), "attention_over_time_1")))
+    model = binary_decoder(inputs, keras.layers.Flatten()(attended(x, 2, 0.0, (1,), "attention_over_time_1")))
     method = AttentionRollout(model, 4)
     maps = explain(method, windows)
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), 1, rtol=1e-5)

@@ -16,12 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import Mock
 
-import pytest
-from conftest import FULL, ROOT, copy_of, differing, popen_arguments, run, run_here, write_config
+from neuroface.attribution import explainers
+from neuroface.attribution.files import completeness_file
+from neuroface.pipeline.files import PARTIAL, read_json
+from neuroface.pipeline.provenance import STAMP
 
-from neuroface import explainers
-from neuroface.files import PARTIAL, STAGES, completeness_file, read_json
-from neuroface.provenance import STAMP
+import pytest
+from conftest import FULL, ROOT, STAGES, copy_of, differing, popen_arguments, run, run_here, write_config
 
 # ---------------------------------------------------------------- SIGKILL
 

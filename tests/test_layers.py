@@ -1,12 +1,12 @@
 """Layers of the other architectures: each against plain NumPy or SciPy."""
 
+from neuroface.bold.nifti import unmask
+from neuroface.decoding.layers import DropConnectDense, TimeStamps, ToVolumes, VolumeConv3D, bounding_box
+from neuroface.pipeline.backend import gradient_of, keras
+
 import numpy as np
 import pytest
 from scipy.signal import correlate
-
-from neuroface.backend import gradient_of, keras
-from neuroface.files import unmask
-from neuroface.layers import DropConnectDense, TimeStamps, ToVolumes, VolumeConv3D, bounding_box
 
 TRS = 4
 

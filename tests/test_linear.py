@@ -1,13 +1,13 @@
 """Ridge through the kernel against scikit-learn's ridge on the features themselves."""
 
+from neuroface.decoding import linear
+from neuroface.decoding.folds import Fold, make_folds
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
-
-from neuroface import linear
-from neuroface.folds import Fold, make_folds
 
 N, VOXELS, TRS = 60, 30, 4
 

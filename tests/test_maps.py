@@ -2,6 +2,12 @@
 
 import json
 
+from neuroface.bold.images import mean_of_maps, read_mask, read_masked
+from neuroface.bold.labels import Labels
+from neuroface.bold.regions import voxel_positions_mm
+from neuroface.maps.files import average_file, contrast_file, reference_file
+from neuroface.maps.group import ALPHA, contrasts_of
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -10,10 +16,7 @@ from conftest import VOXEL_MM
 from scipy.spatial import cKDTree
 from scipy.stats import hypergeom
 
-from neuroface.bold import mean_of_maps, read_mask, read_masked
-from neuroface.files import average_file, contrast_file, reference_file
-from neuroface.group import ALPHA, CONTRASTS
-from neuroface.rois import voxel_positions_mm
+CONTRASTS = contrasts_of(Labels("face", "noface"))
 
 
 @pytest.fixture(scope="module")

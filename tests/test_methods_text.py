@@ -1,18 +1,21 @@
 """The methods paragraph follows the settings, every one of them, and cites what it names."""
 
 import ast
-import re
+
+from neuroface.face_study.methods_text import PAPER, REFERENCES, methods_paragraph
+from neuroface.face_study.settings import FaceSettings
+from neuroface.face_study.study import title
+from neuroface.pipeline.provenance import stamped
+from neuroface.pipeline.report import _differences
+from neuroface.pipeline.stage import settings_in
 
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import ROOT, STAGES
+from test_settings import load_settings
 
-from neuroface.files import STAGES
-from neuroface.methods_text import PAPER, REFERENCES, differences, methods_paragraph
-from neuroface.provenance import stamped
-from neuroface.settings import load_settings
-
-FACTS = {"people": 85, "films": 10, "face": 1803, "noface": 1802, "voxels": 41489, "flips": [10000], "units": 85}
+FACTS = {"people": 85, "films": 10, "windows": {"face": 1803, "noface": 1802}, "voxels": 41489}
+FACTS |= {"flips": [10000], "units": 85}
 VERSIONS = {"neuroface": "1.2.3", "tensorflow": "2.21.0", "jax": "0.10.2", "keras": "3.15.0", "nilearn": "0.14.1"}
 ALL = set(STAGES)
 # A setting → another value of it, as stamped; and what must be set beside it for the difference to matter.
@@ -28,8 +31,8 @@ OTHER = {
     "BALANCE": ("none", {}),
     "MASK_THRESHOLD": (0.5, {}),
     "MASK_FILE": ("masks/own.nii.gz (abc)", {}),
-    "FACE_TRIAL_TYPES": (["face", "smile"], {"DATASET": "bids"}),
-    "NOFACE_TRIAL_TYPES": (["house"], {"DATASET": "bids"}),
+    "LABEL_EVENTS": ({"face": ["face"], "noface": ["house"]}, {"DATASET": "bids"}),
+    "EVENT_COLUMN": ("place", {"DATASET": "bids"}),
     "BIDS_FILTER": ("space-MNI", {"DATASET": "bids"}),
     "NNDB_VARIANT": ("blur_censor", {"DATASET": "nndb-v2"}),
     "CV_SPLITS": (["subject"], {}),
@@ -79,17 +82,16 @@ OTHER = {
     "PREDICTION_AT": (0.25, {}),
     "MIN_SHIFT_S": (44.0, {}),
 }
-# Say nothing about the method: names; how many flips were made is a fact; the precision that "auto" chose is the machine's.
-SILENT = {"RUN_NAME", "N_FLIPS", "PRECISION"}
+# Say nothing about the method: names (LABELS have a test of their own);
+# how many flips were made is a fact; the precision that "auto" chose is the machine's.
+SILENT = {"LABELS", "RUN_NAME", "N_FLIPS", "PRECISION"}
 
 
 def stamped_by(numbers) -> set[str]:
     """Names that these scripts stamp, from their source."""
     names = {"DATASET", "RUN_NAME"}
     for number in numbers:
-        source = (ROOT / STAGES[number][1]).read_text().replace("  # fmt: skip", "")
-        (stamped,) = re.findall(r"^SETTINGS = (\(.*?\))$", source, re.M | re.S)
-        names |= set(ast.literal_eval(stamped))
+        names |= settings_in(ast.get_docstring(ast.parse((ROOT / STAGES[number][1]).read_text())))
     return names
 
 
@@ -97,7 +99,7 @@ def stamped_by(numbers) -> set[str]:
 def settings():
     """Every setting that a script stamps, at config.py's value."""
     cfg = load_settings(ROOT / "config.py", None)
-    return {name: stamped(cfg, name) for name in stamped_by(STAGES)}
+    return {name: stamped(cfg, name, FaceSettings) for name in stamped_by(STAGES)}
 
 
 def paragraph(settings, done=ALL, facts=FACTS, backends=("tensorflow",)):
@@ -166,9 +168,9 @@ def test_what_is_cited_is_listed_and_nothing_else(settings):
 def test_the_papers_protocol_differs_from_the_paper_in_nothing(settings):
     """PAPER against the other place that knows the paper's settings: experiments/nndb.py."""
     cfg = load_settings(ROOT / "config.py", ROOT / "experiments" / "nndb.py")
-    values = {name: stamped(cfg, name) for name in settings}
-    assert differences(values) == []
-    assert differences(values | {"EPOCHS": 10, "N_RANDOM_REGIONS": 3}) == [("EPOCHS", 10, 150)]
+    values = {name: stamped(cfg, name, FaceSettings) for name in settings}
+    assert _differences(PAPER, values) == []
+    assert _differences(PAPER, values | {"EPOCHS": 10, "N_RANDOM_REGIONS": 3}) == [("EPOCHS", 10, 150)]
     assert set(PAPER) <= set(settings)
 
 
@@ -176,3 +178,27 @@ def test_one_person_is_no_people_and_a_native_brain_has_no_face_regions(settings
     text, _ = paragraph(settings | {"SPACE": "native"}, facts=FACTS | {"people": 1, "films": 1})
     assert "of 1 person who saw 1 film or task." in text
     assert "face regions alone" in paragraph(settings)[0] and "face regions alone" not in text and "spheres" not in text
+
+
+def test_other_labels_have_their_own_words_and_no_others(settings):
+    other = {
+        "LABELS": ["music", "speech"], "LABEL_EVENTS": {"music": ["music"], "speech": ["talk", "dialogue"]},
+        "ROI_FILE": "masks/auditory_regions.tsv (abc)", "BASELINES": ["linear", "auditory-regions"], "MASK_FILE": None,
+    }  # fmt: skip
+    facts = FACTS | {"windows": {"music": 7, "speech": 6}}
+    text, _ = paragraph(settings | other, facts=facts)
+    assert "with music present, and of every such stretch of talk and dialogue." in text
+    assert "7 music and 6 speech windows" in text and "its negative for speech windows" in text
+    assert "the effect of music in a general linear model" in text and "spheres (masks/auditory_regions.tsv)" in text
+    assert "face" not in text.replace("NeuroFaceCNN", "").replace("surface", "")
+    gaps, _ = paragraph(settings | other | {"LABEL_EVENTS": {"music": ["music"], "speech": []}}, facts=facts)
+    assert "of every such stretch without music." in gaps
+    assert title(settings) == "Is there a face on the screen?"
+    assert title(settings | other) == "Decoding music against speech"
+
+
+def test_a_stamp_with_former_names_gives_the_same_paragraph(settings):
+    old = {name: value for name, value in settings.items() if name not in ("LABELS", "LABEL_EVENTS", "EVENT_COLUMN")}
+    old |= {"FACE_TRIAL_TYPES": ["face"], "NOFACE_TRIAL_TYPES": []}
+    assert paragraph(FaceSettings.today(old)) == paragraph(settings)
+    assert title(old) == title(settings)

@@ -1,10 +1,10 @@
 """Scores against hand counts and scikit-learn."""
 
+from neuroface.decoding.metrics import balanced_accuracies, expected_calibration_error, scores
+
 import numpy as np
 import pytest
 from sklearn import metrics as sk
-
-from neuroface.metrics import balanced_accuracies, expected_calibration_error, scores
 
 # Eight predictions: at 0.5, three faces found, one missed, one false alarm, three right rejections.
 Y = np.array([1, 1, 1, 1, 0, 0, 0, 0])

@@ -2,12 +2,12 @@
 
 import json
 
+from neuroface.pipeline.files import open_npy, read_table
+
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FULL, run_here, write_config
-
-from neuroface.files import STAGES, open_npy, read_table
+from conftest import FULL, STAGES, run_here, write_config
 
 MODELS = ("voxel_time_cnn", "hybrid", "transformer")
 pytestmark = pytest.mark.skipif(not FULL, reason="takes minutes: make test-full")

@@ -1,18 +1,12 @@
 """The paper's network: its size, what its layers compute, and how windows reach it."""
 
+from neuroface import NeuroFaceError
+from neuroface.decoding.network import WindowBatches, build_network, load_network, logit_network, predict_logits
+from neuroface.pipeline.backend import keras
+
 import numpy as np
 import pytest
 from scipy.signal import correlate2d
-
-from neuroface import NeuroFaceError
-from neuroface.backend import keras
-from neuroface.network import (
-    WindowBatches,
-    build_network,
-    load_network,
-    logit_network,
-    predict_logits,
-)
 
 VOXELS, TRS = 50, 10
 

@@ -1,13 +1,13 @@
 """Weights that the paper's released code saved in Keras 2 layout: same predictions, or an error that says where."""
 
+from neuroface import NeuroFaceError
+from neuroface.decoding.fold_files import model_file
+from neuroface.decoding.network import load_network, load_released_weights
+from neuroface.pipeline.backend import keras
+
 import h5py
 import numpy as np
 import pytest
-
-from neuroface import NeuroFaceError
-from neuroface.backend import keras
-from neuroface.files import model_file
-from neuroface.network import load_network, load_released_weights
 
 SHAPE = dict(n_voxels=24, window_trs=10, filters=(4, 3, 2), dense_units=5)
 

@@ -1,16 +1,14 @@
 """Script 1 on a censored data set: the tiny study with volumes dropped, as NNDb v2 publishes it."""
 
-import runpy
 import shutil
+
+from neuroface.timeline.clock import on_every_tr
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, run, write_config
-
-from neuroface.dataset import Run
-from neuroface.files import STAGES
+from conftest import run, write_config
 
 PEOPLE, N_DROPPED = ("sub-1", "sub-2"), 25
 
@@ -76,7 +74,5 @@ def test_predictions_of_a_censored_run_stand_at_their_own_trs(tmp_path):
     """Eight TRs, the fourth dropped: windows of three that span the gap have no prediction, later ones keep their TR."""
     censor = tmp_path / "censored_timepoints.1D"
     np.savetxt(censor, [1, 1, 1, 0, 1, 1, 1, 1], fmt="%d")
-    run = Run("sub-1", "film", "", "sub-1_task-film", tmp_path, None, tmp_path, censor)
-    on_every_tr = runpy.run_path(str(ROOT / STAGES[8][1]))["on_every_tr"]
-    by_tr = on_every_tr(np.array([10.0, 11, 12, 13, 14, np.nan, np.nan]), run, 3)
+    by_tr = on_every_tr(np.array([10.0, 11, 12, 13, 14, np.nan, np.nan]), censor, 3)
     np.testing.assert_array_equal(by_tr, [10, np.nan, np.nan, np.nan, 13, 14, np.nan, np.nan])

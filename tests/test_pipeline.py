@@ -3,23 +3,22 @@
 import fcntl
 import json
 import re
-import runpy
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from neuroface.bold.datasets import find_runs
+from neuroface.timeline.models import choose_models
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FILM_S, ROOT, content, copy_of, popen_arguments, run, run_here, write_config
+from conftest import FILM_S, ROOT, STAGES, content, copy_of, popen_arguments, run, run_here, write_config
 from scipy.stats import binomtest, hypergeom
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
-
-from neuroface.dataset import find_runs
-from neuroface.files import STAGES
 
 PEOPLE, FILMS = 8, 4
 
@@ -277,8 +276,7 @@ def test_the_report_is_one_file_that_needs_no_network(tiny):
 
 @pytest.mark.parametrize(("selection", "seen"), [("inner", False), ("paper", True)])
 def test_a_fold_that_chose_its_models_epoch_counts_as_seen(tiny, selection, seen):
-    script = runpy.run_path(str(ROOT / STAGES[8][1]))
-    runs, _ = find_runs("demo", tiny.dataset)
-    chosen = script["choose_models"](runs, tiny.root / "3-model" / "movie", selection)
+    runs, _ = find_runs("demo", tiny.dataset, events=("face",))
+    chosen = choose_models(runs, tiny.root / "3-model" / "movie", selection)
     for _, what in chosen.values():
-        assert what == {"run": seen, "person": seen, "film": seen}
+        assert what == {"seen_run": seen, "seen_person": seen, "seen_film": seen}

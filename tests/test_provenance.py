@@ -2,18 +2,29 @@
 
 import hashlib
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 
-import pytest
-from conftest import FULL, ROOT, copy_of, differing, run, run_here, write_config
-from test_settings import stamps_of
+from neuroface import NeuroFaceError
+from neuroface.face_study.study import STUDY
+from neuroface.pipeline import manifest, provenance, report
+from neuroface.pipeline.files import read_json, write_json
+from neuroface.pipeline.script import errors_in_one_line
+from neuroface.pipeline.stage import Stage
+from neuroface.pipeline.stamp import Rules
 
-from neuroface import NeuroFaceError, manifest, provenance, report
-from neuroface.files import STAGES, read_json, write_json
-from neuroface.settings import load_settings
-from neuroface.stage import ASIDE, MADE_ANEW, Stage, errors_in_one_line
+import pytest
+from conftest import FULL, ROOT, STAGES, copy_of, differing, run, run_here, write_config
+from test_settings import aside, load_settings, stamps_of
+
+
+def open_stage(number: int, cfg) -> Stage:
+    """A stage as its script opens it."""
+    script = runpy.run_path(str(ROOT / STAGES[number][1]))
+    rules = script.get("RULES", Rules())
+    return Stage(STUDY, number, cfg, script["__doc__"], reads=stamps_of(number)[2], rules=rules)
 
 
 def by_command(*arguments) -> subprocess.CompletedProcess:
@@ -195,17 +206,16 @@ def test_one_more_check_leaves_later_scripts_as_they_are():
 
 def test_one_more_architecture_costs_no_trained_fold(tiny):
     cfg = load_settings(ROOT / "config.py", tiny.config)
-    _, stamped, reads = stamps_of(3)
     cfg.MODELS, cfg.MODEL_OPTIONS = ("voxel_time_cnn", "cnn3d"), {"cnn3d": {"dropout": 0.1}}
-    Stage(3, cfg, tuple(sorted(stamped)), reads=reads)
-    with pytest.raises(NeuroFaceError, match=r"lacks some of MODELS .*Run: python 3-train"):
-        Stage(4, cfg, tuple(sorted(stamps_of(4)[1])), reads=stamps_of(4)[2])
+    open_stage(3, cfg)
+    with pytest.raises(NeuroFaceError, match=r"was made with MODELS = .*Run: python 3-train"):
+        open_stage(4, cfg)
     cfg.MODELS = ("cnn3d", "voxel_time_cnn")  # another first one, which the nulls are about
     with pytest.raises(NeuroFaceError, match="was made with MODELS"):
-        Stage(3, cfg, tuple(sorted(stamped)), reads=reads)
+        open_stage(3, cfg)
     cfg.MODELS, cfg.MODEL_OPTIONS = ("voxel_time_cnn", "cnn3d"), {"voxel_time_cnn": {}}
     with pytest.raises(NeuroFaceError, match="was made with MODEL_OPTIONS"):
-        Stage(3, cfg, tuple(sorted(stamped)), reads=reads)
+        open_stage(3, cfg)
 
 
 def before(number):
@@ -220,7 +230,8 @@ def before(number):
 OTHER = {  # a value that differs from the tiny study's
     "SEED": 7, "EXCLUDE": ("sub-1",), "TR_S": 0.9, "LAG_S": 5.0, "WINDOW_TRS": 9, "MIN_STRETCH_S": 11.0,
     "STANDARDIZE": "none", "BALANCE": "none", "MASK_THRESHOLD": 0.5, "MASK_FILE": "masks/face_rois.tsv",
-    "FACE_TRIAL_TYPES": ("faces",), "NOFACE_TRIAL_TYPES": ("house",), "BIDS_FILTER": "x", "NNDB_VARIANT": "blur_censor",
+    "LABELS": ("music", "speech"), "LABEL_EVENTS": {"face": ("faces",), "noface": ()}, "EVENT_COLUMN": "place",
+    "BIDS_FILTER": "x", "NNDB_VARIANT": "blur_censor",
     "CV_SPLITS": ("movie",), "N_FOLDS": 3, "EMBARGO_TRS": 3, "SELECTION": "paper",
     "MODELS": ("hybrid",), "MODEL_OPTIONS": {"voxel_time_cnn": {}}, "EXPLAINED_MODEL": "hybrid",
     "SMOOTH_TRS": 3, "CNN_FILTERS": (8, 8, 4),
@@ -247,15 +258,15 @@ def test_a_changed_setting_stops_exactly_the_stages_it_concerns(tiny, name):
     cfg = load_settings(ROOT / "config.py", tiny.config)
     setattr(cfg, name, OTHER[name])
     for number in STAGES:
-        _, stamped, reads = stamps_of(number)
-        apart = {4: {*MADE_ANEW, "OCCLUSION_REGIONS", "OCCLUSION_CUBE_MM", "OCCLUSION_TRS", "PARCEL_FILE", "ROI_FILE"}}
+        apart = {4: {*aside(4), "OCCLUSION_REGIONS", "OCCLUSION_CUBE_MM", "OCCLUSION_TRS", "PARCEL_FILE", "ROI_FILE"}}
         used = {n: stamps_of(n)[1] - apart.get(n, set()) for n in STAGES}  # the tiny study occludes nothing
-        concerned = name in used[number] or any(name in used[n] - set(ASIDE.get(n, ())) for n in before(number))
+        concerned = name in used[number] or any(name in used[n] - aside(n) for n in before(number))
         try:
-            Stage(number, cfg, tuple(sorted(stamped)), reads=reads)
+            open_stage(number, cfg)
         except NeuroFaceError as error:
             assert concerned and f"was made with {name} = " in str(error)
-            assert "; the setting is now " in str(error) and "Choose another RUN_NAME" in str(error)
+            assert "; the setting is now " in str(error)
+            assert "Choose another RUN_NAME" in str(error) or "It makes what is missing" in str(error)
         else:
             assert not concerned, f"{STAGES[number][1]} goes on, though {name} has changed"
 
@@ -272,7 +283,7 @@ def test_the_report_escapes_what_it_prints_and_embeds_nothing_from_outside(tmp_p
     section.table([nasty], [[nasty]], nasty)
     section.numbers({nasty: nasty})
     section.blocks.append({"kind": "figure", "path": str(root / "x" / ".." / ".." / "secret.png"), "caption": nasty})
-    page = report.add_section(root, root / STAGES[1][0], section).read_text()
+    page = report.add_section(STUDY, root, root / STAGES[1][0], section).read_text()
     assert "<script>alert" not in page and "&lt;script&gt;alert(1)" in page and "onerror='x" not in page
     assert "c2VjcmV0" not in page  # "secret" in base 64
 

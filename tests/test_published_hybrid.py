@@ -1,13 +1,13 @@
 """The published hybrid, by the two numbers that were published with it."""
 
+from neuroface import NeuroFaceError
+from neuroface.decoding.architectures import build
+from neuroface.decoding.model_cost import multiply_adds
+from neuroface.decoding.published_hybrid import PlaceAttention, published_hybrid
+from neuroface.pipeline.backend import keras
+
 import numpy as np
 import pytest
-
-from neuroface import NeuroFaceError
-from neuroface.architectures import build
-from neuroface.backend import keras
-from neuroface.model_cost import multiply_adds
-from neuroface.published_hybrid import PlaceAttention, published_hybrid
 
 
 @pytest.fixture(scope="module")

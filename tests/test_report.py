@@ -6,11 +6,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from neuroface.face_study.study import STUDY
+from neuroface.pipeline.report import LARGE_BYTES, Section, add_section
+
 import numpy as np
 import pytest
 from PIL import Image
-
-from neuroface.report import LARGE_BYTES, Section, add_section
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 needs_browser = pytest.mark.skipif(not BROWSER, reason="needs chromium or google-chrome")
@@ -96,6 +97,6 @@ def test_what_is_stored_is_escaped_and_large_pictures_shrink(tmp_path):
     section = Section("<b>title</b>", "lead & more")
     section.table(["<i>"], [["<script>"]], "caption")
     section.figure(tmp_path / "1-windows" / "large.png", 'a "picture"')
-    page = add_section(tmp_path, tmp_path / "1-windows", section).read_text()
+    page = add_section(STUDY, tmp_path, tmp_path / "1-windows", section).read_text()
     assert "<b>title" not in page and "<script>" not in page and "&lt;script&gt;" in page and "lead &amp; more" in page
     assert "data:image/webp;base64," in page and len(page) < LARGE_BYTES

@@ -2,25 +2,22 @@
 
 from pathlib import Path
 
+from neuroface import NeuroFaceError
+from neuroface.bold.regions import (  # fmt: skip
+    read_region,
+    read_rois,
+    regions_in_mask,
+    sphere_labels,
+    voxel_positions_mm,
+)
+from neuroface.maps.regions import find_peaks, nearest_region, random_regions, shares  # fmt: skip
+from neuroface.maps.tables import share_rows
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 from nibabel.affines import apply_affine
-
-from neuroface import NeuroFaceError
-from neuroface.map_tables import share_rows
-from neuroface.rois import (
-    find_peaks,
-    nearest_region,
-    random_regions,
-    read_region,
-    read_rois,
-    regions_in_mask,
-    shares,
-    sphere_labels,
-    voxel_positions_mm,
-)  # fmt: skip
 
 TABLE = Path(__file__).parents[1] / "masks" / "face_rois.tsv"
 

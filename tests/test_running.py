@@ -1,12 +1,12 @@
 """Mean and SD over parts against the whole run."""
 
+from neuroface.bold import images as bold
+from neuroface.bold.running import RunningStatistics
+
 import nibabel as nib
 import numpy as np
 import pytest
 from scipy import stats
-
-from neuroface import bold
-from neuroface.running import RunningStatistics
 
 SHAPE, N_TRS = (4, 5, 3), 23
 

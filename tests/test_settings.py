@@ -1,15 +1,24 @@
 """config.py, experiments, and that every setting is checked, documented, used and stamped."""
 
 import ast
+import inspect
 import re
+import runpy
+import textwrap
+from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.face_study.settings import LIMITS, FaceSettings
+from neuroface.pipeline import settings as pipeline_settings
+from neuroface.pipeline.stage import settings_in
+from neuroface.pipeline.stamp import Rules
 
 import pytest
 
-from neuroface import NeuroFaceError
-from neuroface.settings import LIMITS, demo_differences, load_settings
-from neuroface.stage import ASIDE
-
+load_settings = partial(pipeline_settings.load_settings, FaceSettings)
+demo_differences = partial(pipeline_settings.demo_differences, FaceSettings)
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config.py"
 SCRIPTS = {int(path.name[0]): path for path in sorted(ROOT.glob("[1-8]-*.py"))}
@@ -111,6 +120,25 @@ def annotated_settings():
         ),
         pytest.param("CHECK_WINDOWS = 5", r"CHECK_WINDOWS = 5: .*multiple of 2", id="an odd number"),
         pytest.param("PLOT_INTERVAL_S = (9.0, 3.0)", r"PLOT_INTERVAL_S = \(9\.0, 3\.0\)", id="interval backwards"),
+        pytest.param("LABELS = ('music', 'speech')", r"LABEL_EVENTS = .*LABELS = \('music', 'speech'\)", id="no events"),
+        pytest.param("LABELS = ('a b', 'c')", r"LABELS = 'a b'", id="a label that is no plain word"),
+        pytest.param("LABELS = ('face', 'Face')", r"LABELS = .*two different", id="labels that are the same"),
+        pytest.param(
+            "LABELS = ('logit', 'b')\nLABEL_EVENTS = {'logit': ('x',), 'b': ()}", r"'logit' is a column", id="label taken"
+        ),
+        pytest.param("LABEL_EVENTS = {'face': (), 'noface': ('x',)}", r"'face' names no event", id="label without events"),
+        pytest.param(
+            "LABEL_EVENTS = {'face': ('x', 'y'), 'noface': ('y',)}", r"'y' is named for 'face' and for 'noface'",
+            id="event of both labels",
+        ),
+        pytest.param("EVENT_COLUMN = ''", r"EVENT_COLUMN = ''", id="no column"),
+        pytest.param("ROI_FILE = None", r"ROI_FILE = None.*demo", id="demo without regions"),
+        pytest.param("BASELINES = ('liner',)", r"'liner' is not a baseline \(did you mean linear\?\)", id="no baseline"),
+        pytest.param("BASELINES = ('rois', 'face-rois')", r"BASELINES = .*twice", id="one baseline under both names"),
+        pytest.param(
+            "FACE_TRIAL_TYPES = ('x',)\nLABEL_EVENTS = {'face': ('x',), 'noface': ()}", r"FACE_TRIAL_TYPES is a former",
+            id="former and present name",
+        ),
         pytest.param("EPOCHS = 1 / 0", r"mine\.py cannot be read: ZeroDivisionError", id="file that fails"),
         pytest.param("EPOCHS = = 1", r"mine\.py cannot be read: SyntaxError", id="file that is no Python"),
         pytest.param("DEMO = {'EPOCS': 3}", r"DEMO: EPOCS .*did you mean EPOCHS", id="misspelt in DEMO"),
@@ -148,7 +176,7 @@ def test_the_demo_preset_is_applied_to_the_demo_and_an_experiment_wins_over_it(l
 
 def test_demo_differences_name_the_papers_values():
     cfg = load_settings(CONFIG)
-    moved = demo_differences(cfg, CONFIG)
+    moved = demo_differences(cfg)
     assert moved["EPOCHS"] == (cfg.DEMO["EPOCHS"], PAPER["EPOCHS"])
     assert moved["IG_STEPS"] == (cfg.DEMO["IG_STEPS"], PAPER["IG_STEPS"])
     assert set(moved) <= set(cfg.DEMO)
@@ -158,7 +186,7 @@ def test_demo_differences_name_the_papers_values():
 def test_other_data_sets_get_the_papers_values(load, dataset):
     cfg = load(f"DATASET = {dataset!r}")
     assert {name: getattr(cfg, name) for name in PAPER} == PAPER
-    assert demo_differences(cfg, CONFIG) == {}
+    assert demo_differences(cfg) == {}
     preset = set(cfg.DEMO)
     demo = load_settings(CONFIG)
     assert all(getattr(demo, name) == demo.DEMO[name] for name in preset)
@@ -211,44 +239,98 @@ def test_every_setting_has_a_comment_directly_above_it(name, line):
 
 @pytest.mark.parametrize("name", annotated_settings())
 def test_every_setting_is_used(name):
-    code = "\n".join(path.read_text() for path in [*SCRIPTS.values(), *(ROOT / "neuroface").glob("*.py")])
+    code = "\n".join(path.read_text() for path in [*SCRIPTS.values(), *(ROOT / "neuroface").rglob("*.py")])
     assert re.search(rf"\b(?:cfg|settings)\.{name}\b|values\[\"{name}\"\]", code)
 
+
+# ---------------------------------------------------------------- former names
+
+
+def test_former_names_of_settings_still_work(load):
+    cfg = load("DATASET = 'bids'\nFACE_TRIAL_TYPES = ('face', 'person')\nNOFACE_TRIAL_TYPES = ('house',)")
+    assert cfg.LABEL_EVENTS == {"face": ("face", "person"), "noface": ("house",)}
+    assert not hasattr(cfg, "FACE_TRIAL_TYPES")
+
+
+def test_the_baseline_on_regions_goes_by_the_name_of_its_file(load):
+    assert "face-rois" in load("").BASELINES
+    assert load("BASELINES = ('rois',)\nROI_FILE = 'masks/speech_rois.tsv'").BASELINES == ("speech-rois",)
+    assert load("DATASET = 'bids'\nBASELINES = ('linear', 'rois')\nROI_FILE = None").BASELINES == ("linear",)
+
+
+# ---------------------------------------------------------------- what is stamped
 
 # Settings that change no result, or that Stage stamps for every script.
 NOT_STAMPED = {"DATASET", "RUN_NAME", "DATASET_DIR", "DATA_DIR", "N_JOBS", "INFERENCE_BATCH", "PLOT_INTERVAL_S"}
 NOT_STAMPED |= {"FOLLOW_BASELINE_TRS", "FOLLOW_IDLE_S"}  # a live session is no result of the study
+NOT_STAMPED |= {"DASK_SCHEDULER"}
 # Script 1 only hands the ROI table on to the demo data set, which keeps a copy; windows do not depend on it.
 NOT_STAMPED_BY = {1: {"ROI_FILE"}}
+OF_THIS_PACKAGE = "neuroface."
 
 
+@cache
+def reads_of(function) -> set[str]:
+    """Settings that a function or class of the package reads from ``cfg``, itself or through others that it names."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    names = vars(inspect.getmodule(function))
+    return reads_in(tree, {name: names.get(name) for name in names_in(tree)} | {function.__name__: None})
+
+
+def reads_in(tree: ast.AST, names: dict[str, object]) -> set[str]:
+    read = set()
+    for node in ast.walk(tree):
+        of = node.value if isinstance(node, ast.Attribute) else None
+        if isinstance(of, ast.Name) and of.id == "cfg" or isinstance(of, ast.Attribute) and of.attr in ("cfg", "_cfg"):
+            read.add(node.attr)
+    for value in names.values():
+        if takes_cfg(value):
+            read |= reads_of(value)
+    return read
+
+
+def names_in(tree: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def takes_cfg(value) -> bool:
+    ours = (getattr(value, "__module__", None) or "").startswith(OF_THIS_PACKAGE)
+    return ours and (inspect.isfunction(value) or inspect.isclass(value)) and "cfg" in inspect.signature(value).parameters
+
+
+def imported_by(tree: ast.Module) -> dict[str, object]:
+    """Name → object, for what a script imports from the rooms."""
+    names = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module.startswith(OF_THIS_PACKAGE):
+            names |= {alias.asname or alias.name: getattr(import_module(node.module), alias.name) for alias in node.names}
+    return names
+
+
+@cache
 def stamps_of(number):
     """What a script's source says: settings that it reads, that it stamps, and numbers of the scripts it builds on."""
     tree = ast.parse(SCRIPTS[number].read_text())
-    read = {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "cfg"
-    }
-    (stamped,) = (
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and node.targets[0].id == "SETTINGS"
-    )
+    read = reads_in(tree, imported_by(tree))
     (stage,) = (
         node
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Stage"
     )
     builds_on = [ast.literal_eval(keyword.value) for keyword in stage.keywords if keyword.arg == "reads"]
-    return read, set(stamped), builds_on[0] if builds_on else ()
+    return read, settings_in(ast.get_docstring(tree)), builds_on[0] if builds_on else ()
+
+
+@cache
+def aside(number) -> frozenset[str]:
+    return frozenset(runpy.run_path(str(SCRIPTS[number])).get("RULES", Rules()).aside)
 
 
 def inherited(number):
     """Settings stamped by the scripts that this one builds on, directly or not."""
     names = set()
     for upstream in stamps_of(number)[2]:
-        names |= stamps_of(upstream)[1] - set(ASIDE.get(upstream, ())) | inherited(upstream)
+        names |= stamps_of(upstream)[1] - aside(upstream) | inherited(upstream)
     return names
 
 
@@ -260,12 +342,10 @@ def test_there_are_eight_scripts():
 def test_a_script_stamps_just_the_settings_it_reads(number):
     read, stamped, _ = stamps_of(number)
     result_changing = read - NOT_STAMPED - NOT_STAMPED_BY.get(number, set())
-    assert stamped <= result_changing, "stamped, but never read"
+    assert stamped <= result_changing, "listed in the docstring, but never read"
     assert result_changing <= stamped | inherited(number), "read, but neither stamped here nor upstream"
 
 
-@pytest.mark.parametrize("number", SCRIPTS)
-def test_a_scripts_docstring_lists_its_settings(number):
-    docstring = ast.get_docstring(ast.parse(SCRIPTS[number].read_text()))
-    listed = re.search(r"^Settings(.*?)^Takes", docstring, re.DOTALL | re.MULTILINE).group(1)
-    assert set(re.findall(r"\b[A-Z][A-Z_]{3,}\b", listed)) == stamps_of(number)[1]
+def test_a_script_without_its_docstring_is_refused():
+    with pytest.raises(RuntimeError, match="python -OO"):
+        settings_in(None)

@@ -1,11 +1,11 @@
 """Sliding with shared work against the plain network on every window."""
 
+from neuroface.decoding.network import build_network, logit_network
+from neuroface.pipeline.backend import keras
+from neuroface.timeline.sliding import PlainSliding, SharedSliding, slide, sliding_predictor
+
 import numpy as np
 import pytest
-
-from neuroface.backend import keras
-from neuroface.network import build_network, logit_network
-from neuroface.sliding import PlainSliding, SharedSliding, slide, sliding
 
 N_TRS = 33
 layers = keras.layers
@@ -68,7 +68,7 @@ FAMILY = {
 def test_shared_work_gives_what_the_network_gives_on_every_window(make):
     model = make()
     volumes = run_of(model.input_shape[1])
-    predictor = sliding(model, 10)
+    predictor = sliding_predictor(model, 10)
     assert type(predictor) is SharedSliding
     expected = by_hand(model, volumes)
     assert expected.std() > 0.01
@@ -87,7 +87,7 @@ OTHERS = {
 def test_another_model_is_slid_plainly(make):
     model = make()
     volumes = run_of(model.input_shape[1])
-    predictor = sliding(model, 10)
+    predictor = sliding_predictor(model, 10)
     assert type(predictor) is PlainSliding
     expected = by_hand(model, volumes)
     logits = slide(predictor, (volumes[start : start + 10] for start in range(0, N_TRS, 10)))
@@ -100,7 +100,7 @@ def test_a_network_that_branches_is_slid_plainly():
         layers.BatchNormalization()(layers.LeakyReLU()(layers.Conv2D(2, 3, padding="same")(inputs)))
     )
     x = layers.Dense(1, name="logit")(layers.Flatten()(layers.Add()([x, layers.MaxPooling2D(2)(inputs)])))
-    assert type(sliding(keras.Model(inputs, layers.Activation("sigmoid")(x)), 4)) is PlainSliding
+    assert type(sliding_predictor(keras.Model(inputs, layers.Activation("sigmoid")(x)), 4)) is PlainSliding
 
 
 def test_a_network_without_a_flattened_head_is_slid_plainly():
@@ -108,13 +108,13 @@ def test_a_network_without_a_flattened_head_is_slid_plainly():
     x = layers.LeakyReLU()(layers.Conv2D(2, 3, padding="same")(inputs))
     x = layers.MaxPooling2D(2)(layers.BatchNormalization()(x))
     x = layers.Dense(1, name="logit")(layers.GlobalAveragePooling2D()(x))
-    assert type(sliding(keras.Model(inputs, x), 4)) is PlainSliding
+    assert type(sliding_predictor(keras.Model(inputs, x), 4)) is PlainSliding
 
 
 @pytest.mark.parametrize("kind", [SharedSliding, PlainSliding])
 def test_volumes_may_come_in_any_parts_and_runs_do_not_mix(kind):
     model, volumes = network(), run_of(30)
-    predictor = sliding(model, 10) if kind is SharedSliding else PlainSliding(model, 10)
+    predictor = sliding_predictor(model, 10) if kind is SharedSliding else PlainSliding(model, 10)
     expected = by_hand(model, volumes)
     for _ in range(2):
         predictor.reset()
@@ -125,21 +125,21 @@ def test_volumes_may_come_in_any_parts_and_runs_do_not_mix(kind):
 
 
 def test_a_run_shorter_than_a_window_has_no_prediction():
-    assert np.isnan(slide(sliding(network(), 20), iter([run_of(30, 7)]))).all()
+    assert np.isnan(slide(sliding_predictor(network(), 20), iter([run_of(30, 7)]))).all()
 
 
 def test_each_tap_of_a_column_is_computed_once_per_volume():
     """Plain sliding takes, per window, 28 taps in the second convolution (10 columns of 3, two beyond the ends) and 13
     in the third. Shared: one inner column with 3 taps; the first and the last column, the only ones that know of the
     window's ends, with 2 each. In the third, the last of 5 columns is dropped by the pool: 3 + 2 + 1."""
-    recipes = sliding(network(), 10)._plan.recipes
+    recipes = sliding_predictor(network(), 10)._plan.recipes
     count = {block: sum(r.kind == "tap" and r.block == block for r in recipes) for block in (1, 2)}
     assert count == {1: 7, 2: 6}
     assert sum(r.kind == "first" for r in recipes) == 3
 
 
 def test_memory_does_not_grow_with_the_run():
-    predictor, volumes = sliding(network(), 10), run_of(30, 10)
+    predictor, volumes = sliding_predictor(network(), 10), run_of(30, 10)
     sizes = []
     for _ in range(6):
         predictor.push(volumes)

@@ -2,14 +2,14 @@
 
 import warnings
 
+from neuroface.maps.surface import paint, projection_matrix
+
 import nibabel as nib
 import numpy as np
 import pytest
 from matplotlib.path import Path as Polygon
 from nilearn.datasets import load_fsaverage
 from nilearn.surface import SurfaceImage
-
-from neuroface.surface import paint, projection_matrix
 
 
 @pytest.mark.parametrize("voxel_mm", [4.0, 9.0])

@@ -1,18 +1,12 @@
 """What the figures of script 7 show, read back from their pixels, files and artists."""
 
-import numpy as np
-import pytest
-from conftest import ROOT
-from matplotlib import pyplot as plt
-from nilearn.datasets import load_fsaverage
-from PIL import Image
-from scipy.spatial import cKDTree
-
-from neuroface import surface_figures
-from neuroface.group import CONTRASTS
-from neuroface.rois import read_rois, sphere_labels, voxel_positions_mm
-from neuroface.surface import load_hemispheres, project
-from neuroface.surface_figures import (
+from neuroface.bold.labels import Labels
+from neuroface.bold.regions import read_rois, sphere_labels, voxel_positions_mm
+from neuroface.face_study.words import WORDS
+from neuroface.maps import surface_figures
+from neuroface.maps.group import contrasts_of
+from neuroface.maps.surface import load_hemispheres, project
+from neuroface.maps.surface_figures import (  # fmt: skip
     COLOURS,
     VIEWS,
     Hemisphere,
@@ -22,7 +16,15 @@ from neuroface.surface_figures import (
     opacity,
     see_through,
     symmetric_scale,
-)  # fmt: skip
+)
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from matplotlib import pyplot as plt
+from nilearn.datasets import load_fsaverage
+from PIL import Image
+from scipy.spatial import cKDTree
 
 AFFINE = np.array([[7.0, 0, 0, -84], [0, 7, 0, -119], [0, 0, 7, -77], [0, 0, 0, 1]])
 COLUMNS = ["0–1 s", "1–2 s"]
@@ -151,7 +153,8 @@ def test_no_text_of_a_figure_overlaps(brain, tmp_path, monkeypatch):
         plt.close(figure)
 
     monkeypatch.setattr(surface_figures, "save_figure", look)
-    unit = f"logit per voxel and volume (positive: {CONTRASTS['face-minus-noface'].meaning})"  # the longest
+    contrasts = contrasts_of(Labels("face", "noface", WORDS))
+    unit = f"logit per voxel and volume (positive: {contrasts['face-minus-noface'].meaning})"  # the longest
     ten = [f"{second}–{second + 1} s" for second in range(10)]
     many = np.repeat(matrix, 5, axis=1) * 1e-3
     draw_surfaces(project(many, hemispheres), hemispheres, ten, "Group mean attribution", unit, tmp_path / "a.png")

@@ -1,13 +1,14 @@
 """The film's clock, the rotated annotation and averages around faces, against brute force and planted truth."""
 
+from neuroface.bold.annotations import on_screen
+from neuroface.bold.labels import Labels
+from neuroface.decoding.uncertainty import mean_over_people
+from neuroface.timeline import clock
+
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
-
-from neuroface import timeline as clock
-from neuroface.uncertainty import mean_over_people
-from neuroface.windows import on_screen
 
 FACES = np.array([[4.0, 12.0], [17.0, 3.0], [40.0, 25.0], [90.0, 11.0], [103.0, 2.0]])
 
@@ -19,12 +20,15 @@ def rows(n_trs=120, at=0.5, others=None, tr_s=1.0, lag_s=4.0):
 
 def test_a_row_speaks_for_its_moment_of_the_film():
     table = rows()
-    assert list(table) == list(clock.COLUMNS)[:6]
+    names = ["tr", "stimulus_time_s", "probability", "logit", "truth", "in_window"]
+    assert list(table) == names
+    on_disk = list(clock.columns_of(Labels("face", "noface")))
+    assert on_disk[:6] == ["face" if name == "truth" else name for name in names]
     assert table["stimulus_time_s"].tolist() == [tr - 4 + 5 for tr in range(120)]
     assert table["probability"].iloc[0] == pytest.approx(1 / (1 + np.exp(-0.3)))
     truth = [any(on <= t < on + d for on, d in FACES) for t in table["stimulus_time_s"]]
-    assert table["face"].tolist() == truth
-    assert rows(at=0.0)["face"].isna().sum() == 4  # volumes 0 to 3 speak for seconds before the film
+    assert table["truth"].tolist() == truth
+    assert rows(at=0.0)["truth"].isna().sum() == 4  # volumes 0 to 3 speak for seconds before the film
 
 
 def test_training_like_windows_lie_whole_in_one_long_stretch_or_gap():

@@ -3,14 +3,15 @@
 import weakref
 from functools import partial
 
+from neuroface import NeuroFaceError
+from neuroface.decoding import stored_windows, training
+from neuroface.decoding.folds import Fold
+from neuroface.decoding.model_cost import step_bytes
+from neuroface.decoding.network import build_network, logit_network, predict_logits
+from neuroface.pipeline.backend import keras
+
 import numpy as np
 import pytest
-
-from neuroface import NeuroFaceError, stored_windows, training
-from neuroface.backend import keras
-from neuroface.folds import Fold
-from neuroface.model_cost import step_bytes
-from neuroface.network import build_network, logit_network, predict_logits
 
 BUILD = partial(build_network, 40, 8, (4, 4, 4), 8)
 SMALL = dict(build=BUILD, epochs=3, batch_size=8, precision="float32", seed=3)

@@ -1,14 +1,14 @@
 """Intervals and nulls against closed forms and brute force."""
 
+from neuroface.decoding.metrics import scores
+from neuroface.decoding.training_report import COMPARED
+from neuroface.decoding.uncertainty import cluster_bootstrap, p_value, permuted_labels, weighted_scores
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
-
-from neuroface.metrics import scores
-from neuroface.training_report import COMPARED
-from neuroface.uncertainty import cluster_bootstrap, p_value, permuted_labels, weighted_scores
 
 
 def samples_of(viewers: int = 3) -> pd.DataFrame:
@@ -25,7 +25,7 @@ def samples_of(viewers: int = 3) -> pd.DataFrame:
 
 def test_an_event_has_one_label_for_all_its_viewers_in_every_relabelling():
     samples = samples_of()
-    labels = permuted_labels(samples, 50, seed=1)
+    labels = permuted_labels(samples, 50, seed=1, positive="face")
     for _, rows in samples.groupby("event").indices.items():
         assert (labels[rows] == labels[rows[0]]).all()
 
@@ -33,17 +33,17 @@ def test_an_event_has_one_label_for_all_its_viewers_in_every_relabelling():
 def test_each_film_keeps_its_number_of_face_events():
     samples = samples_of()
     first = samples.drop_duplicates("event")
-    labels = permuted_labels(samples, 50, seed=1)[first.index]
+    labels = permuted_labels(samples, 50, seed=1, positive="face")[first.index]
     for movie in ("a", "b"):
         assert (labels[(first["movie"] == movie).to_numpy()].sum(axis=0) == 4).all()
 
 
 def test_relabellings_differ_from_each_other_and_are_seeded():
     samples = samples_of()
-    labels = permuted_labels(samples, 50, seed=1)
+    labels = permuted_labels(samples, 50, seed=1, positive="face")
     assert len({column.tobytes() for column in labels.T}) > 40
-    np.testing.assert_array_equal(labels, permuted_labels(samples, 50, seed=1))
-    assert (labels != permuted_labels(samples, 50, seed=2)).any()
+    np.testing.assert_array_equal(labels, permuted_labels(samples, 50, seed=1, positive="face"))
+    assert (labels != permuted_labels(samples, 50, seed=2, positive="face")).any()
 
 
 def test_events_of_different_runs_never_swap():
@@ -53,7 +53,7 @@ def test_events_of_different_runs_never_swap():
             "event": [f"e{i}" for i in range(8)], "subject": "sub-1",
         }
     )  # fmt: skip
-    assert (permuted_labels(samples, 20, seed=0) == np.array([1] * 4 + [0] * 4)[:, None]).all()
+    assert (permuted_labels(samples, 20, seed=0, positive="face") == np.array([1] * 4 + [0] * 4)[:, None]).all()
 
 
 def test_the_interval_over_people_is_the_binomials_when_people_are_all_right_or_all_wrong():

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from neuroface import NeuroFaceError
+from neuroface.bold import annotations, windows
+from neuroface.bold.labels import Labels
+
 import numpy as np
 import pandas as pd
 import pytest
-
-from neuroface import NeuroFaceError, windows
 
 NNDB = Path(__file__).with_name("data") / "nndb"
 # film: (people of the paper, film length s, stretches, faces > 10 s, gaps > 10 s, face on screen s)
@@ -23,14 +25,15 @@ FILMS = {
     "12yearsaslave": (6, 7715, 1007, 145, 30, 5704),
 }
 WINDOW_TRS = 10
+LABELS = Labels("face", "noface")
 
 
 def annotation(film):
-    return windows.read_1d(NNDB / f"task-{film}_face-annotation.1D")
+    return annotations.read_1d(NNDB / f"task-{film}_face-annotation.1D")
 
 
 def film_table(film):
-    return windows.window_table(annotation(film), None, min_stretch_s=10.0, tr_s=1.0, lag_s=4.0)
+    return windows.window_table(annotation(film), None, LABELS, min_stretch_s=10.0, tr_s=1.0, lag_s=4.0)
 
 
 def paper_people():
@@ -56,7 +59,7 @@ def test_film_has_the_known_number_of_events(film):
 @pytest.mark.parametrize("film", FILMS)
 def test_real_annotations_are_not_changed_by_merging(film):
     raw = np.loadtxt(NNDB / f"task-{film}_face-annotation.1D")
-    assert np.array_equal(windows.merge_overlaps(raw), raw)
+    assert np.array_equal(annotations.merge_overlaps(raw), raw)
 
 
 def test_the_papers_85_people_give_1803_windows_a_class():
@@ -65,7 +68,7 @@ def test_the_papers_85_people_give_1803_windows_a_class():
     tables = {film: film_table(film) for film in FILMS}
     before = pd.concat([tables[film] for film in films])
     assert (before["label"] == "noface").sum() == 1803
-    balanced = [windows.balance(tables[film], 42, f"{who}_task-{film}") for who, film in films.items()]
+    balanced = [windows.balance(tables[film], LABELS, 42, f"{who}_task-{film}") for who, film in films.items()]
     assert pd.concat(balanced)["label"].value_counts().to_dict() == {"face": 1803, "noface": 1803}
 
 
@@ -134,14 +137,14 @@ def test_a_prediction_speaks_for_the_chosen_part_of_its_window(at, offset_s):
     ],
 )
 def test_merge_overlaps(rows, expected):
-    assert windows.merge_overlaps(np.array(rows, float)).tolist() == expected
+    assert annotations.merge_overlaps(np.array(rows, float)).tolist() == expected
 
 
 def test_stretches_that_touch_on_the_annotation_grid_are_joined_however_their_sum_rounds():
     onset, duration = np.random.default_rng(0).integers([0, 1], [40000, 200], size=(1000, 2)).T
     for a, d in zip(onset, duration):
         rows = np.array([[a / 5, d / 5], [(a + d) / 5, 2.0]])
-        assert len(windows.merge_overlaps(rows)) == 1, rows
+        assert len(annotations.merge_overlaps(rows)) == 1, rows
 
 
 def test_merged_stretches_cover_what_the_rows_covered():
@@ -150,7 +153,7 @@ def test_merged_stretches_cover_what_the_rows_covered():
     covered = np.zeros(420, bool)
     for onset, duration in rows.astype(int):
         covered[onset : onset + duration] = True
-    merged = windows.merge_overlaps(rows)
+    merged = annotations.merge_overlaps(rows)
     again = np.zeros(420, bool)
     for onset, duration in merged.astype(int):
         again[onset : onset + duration] = True
@@ -163,7 +166,7 @@ def test_merged_stretches_cover_what_the_rows_covered():
 
 def test_window_table_is_sorted_and_names_both_classes():
     faces = np.array([[2, 12], [30, 3], [60, 20]], float)  # gaps: 14 to 30, 33 to 60
-    table = windows.window_table(faces, None, min_stretch_s=10, tr_s=2.0, lag_s=4.0)
+    table = windows.window_table(faces, None, LABELS, min_stretch_s=10, tr_s=2.0, lag_s=4.0)
     assert table.to_dict("list") == {
         "label": ["face", "noface", "noface", "face"],
         "onset_s": [2, 14, 33, 60],
@@ -173,7 +176,7 @@ def test_window_table_is_sorted_and_names_both_classes():
 
 def test_no_face_stretches_of_their_own_replace_the_gaps():
     faces, others = np.array([[0, 20], [100, 20]], float), np.array([[40, 20], [70, 5]], float)
-    table = windows.window_table(faces, others, min_stretch_s=10, tr_s=2.5, lag_s=5.0)
+    table = windows.window_table(faces, others, LABELS, min_stretch_s=10, tr_s=2.5, lag_s=5.0)
     assert table["onset_s"].tolist() == [0, 40, 100]
     assert table["label"].tolist() == ["face", "noface", "face"]
 
@@ -187,7 +190,7 @@ def unbalanced(n_face=40, n_noface=9):
 @pytest.mark.parametrize(("n_face", "n_noface"), [(40, 9), (9, 40), (12, 12), (40, 0)])
 def test_balance_keeps_the_smaller_class_and_as_many_of_the_larger(n_face, n_noface):
     table = unbalanced(n_face, n_noface)
-    kept = windows.balance(table, 42, "sub-1_task-a")
+    kept = windows.balance(table, LABELS, 42, "sub-1_task-a")
     n = min(n_face, n_noface)
     assert (kept["label"] == "face").sum() == (kept["label"] == "noface").sum() == n
     smaller = "noface" if n_noface < n_face else "face"
@@ -200,18 +203,18 @@ def test_balance_keeps_the_smaller_class_and_as_many_of_the_larger(n_face, n_nof
 def test_balance_depends_on_seed_and_run_name_alone():
     table = unbalanced()
     names = [f"sub-{i}_task-a" for i in range(4)]
-    forwards = {name: windows.balance(table, 42, name) for name in names}
-    backwards = {name: windows.balance(table, 42, name) for name in reversed(names)}
+    forwards = {name: windows.balance(table, LABELS, 42, name) for name in names}
+    backwards = {name: windows.balance(table, LABELS, 42, name) for name in reversed(names)}
     for name in names:
         pd.testing.assert_frame_equal(forwards[name], backwards[name])
     draws = {tuple(kept["onset_s"]) for kept in forwards.values()}
-    draws |= {tuple(windows.balance(table, 43, names[0])["onset_s"])}
+    draws |= {tuple(windows.balance(table, LABELS, 43, names[0])["onset_s"])}
     assert len(draws) == len(names) + 1
 
 
 def test_balance_draws_every_window_about_equally_often():
     table = unbalanced(20, 10)
-    counts = pd.concat([windows.balance(table, seed, "run") for seed in range(400)])["onset_s"].value_counts()
+    counts = pd.concat([windows.balance(table, LABELS, seed, "run") for seed in range(400)])["onset_s"].value_counts()
     faces = counts[table[table["label"] == "face"]["onset_s"]]
     assert faces.between(150, 250).all()  # 200 expected, SD 10
 
@@ -282,7 +285,7 @@ def test_on_screen_agrees_with_asking_every_stretch():
     stretches = np.stack([edges[::2], edges[1::2] - edges[::2]], axis=1)
     times = np.concatenate([rng.uniform(-10, edges[-1] + 10, 500), stretches[:, 0], stretches.sum(axis=1)])
     expected = [int(any(onset <= t < onset + duration for onset, duration in stretches)) for t in times]
-    assert windows.on_screen(times, stretches).tolist() == expected
+    assert annotations.on_screen(times, stretches).tolist() == expected
 
 
 # ---------------------------------------------------------------- files
@@ -291,14 +294,14 @@ def test_on_screen_agrees_with_asking_every_stretch():
 def test_read_events_takes_the_chosen_trial_types(tmp_path):
     path = tmp_path / "events.tsv"
     path.write_text("onset\tduration\ttrial_type\n30\t5\tface\n12.5\t4\thouse\n0\t5\tface\n50\tn/a\tcat\n60\t2\tcup\n")
-    assert windows.read_events(path, ("face",)).tolist() == [[0, 5], [30, 5]]
-    assert windows.read_stretches(path, ("house", "cup")).tolist() == [[12.5, 4], [60, 2]]
+    assert annotations.read_events(path, ("face",)).tolist() == [[0, 5], [30, 5]]
+    assert annotations.read_stretches([("house", path), ("cup", path)]).tolist() == [[12.5, 4], [60, 2]]
 
 
 def test_read_1d_skips_afni_comments(tmp_path):
     path = tmp_path / "a.1D"
     path.write_text("# onset duration\n1.0 2.0\n5.2\t0.4\n")
-    assert windows.read_stretches(path, ()).tolist() == [[1.0, 2.0], [5.2, 0.4]]
+    assert annotations.read_stretches([("face", path)]).tolist() == [[1.0, 2.0], [5.2, 0.4]]
 
 
 @pytest.mark.parametrize(
@@ -319,7 +322,7 @@ def test_a_bad_1d_file_is_named_with_its_fault(tmp_path, content, says):
     path = tmp_path / "task-x_face-annotation.1D"
     path.write_text(content)
     with pytest.raises(NeuroFaceError, match=says) as error:
-        windows.read_1d(path)
+        annotations.read_1d(path)
     assert str(path) in str(error.value)
 
 
@@ -337,12 +340,12 @@ def test_a_bad_events_file_is_named_with_its_fault(tmp_path, content, says):
     path = tmp_path / "sub-1_task-x_events.tsv"
     path.write_text(content)
     with pytest.raises(NeuroFaceError, match=says) as error:
-        windows.read_events(path, ("face",))
+        annotations.read_events(path, ("face",))
     assert str(path) in str(error.value)
 
 
 def test_a_run_without_the_trial_type_has_no_stretch(tmp_path):
     path = tmp_path / "sub-1_task-x_events.tsv"
     path.write_text("onset\tduration\ttrial_type\n1\t20\thouse\n")
-    assert windows.read_events(path, ("face",)).shape == (0, 2)
-    assert windows.on_screen(np.array([1.0, 5.0]), windows.read_events(path, ("face",))).tolist() == [0, 0]
+    assert annotations.read_events(path, ("face",)).shape == (0, 2)
+    assert annotations.on_screen(np.array([1.0, 5.0]), annotations.read_events(path, ("face",))).tolist() == [0, 0]

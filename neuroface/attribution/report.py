@@ -1,0 +1,145 @@
+"""The report's section on attributions: how they were made, and whether they can be believed."""
+
+from pathlib import Path
+
+from neuroface.attribution.files import completeness_file
+from neuroface.attribution.methods import METHODS
+from neuroface.bold import Labels
+from neuroface.pipeline import Section, open_npy, read_table, save_figure
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+
+COLOURS = ("#c8643c", "#2b5f8a")
+
+
+def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict], labels: Labels, cfg) -> Section:
+    """The section, and a figure per method in ``folder``.
+
+    Parameters
+    ----------
+    files : method → attribution files. checks : method → what :mod:`neuroface.attribution.checks` found.
+    """
+    section = Section("Attributions", how(cfg))
+    for method, found in checks.items():
+        title, whole = METHODS[method].title, found.get("completeness", {})
+        numbers = {"windows": f"{sum(len(open_npy(file)) for file in files[method]):,}"}
+        if method == "ig":
+            median, most = f"{whole['median']:.2%}", f"{whole['95 % below']:.2%}"
+            numbers |= {"median completeness gap": median, "95 % of gaps below": most}
+            print(f"  completeness gap: median {median} of the logit's change, 95 % below {most}")
+        if missed := whole.get("beyond_tolerance"):
+            numbers["windows beyond IG_TOLERANCE after 1,024 steps"] = f"{missed:,}"
+            print(f"  {missed:,} windows still miss IG_TOLERANCE = {cfg.IG_TOLERANCE:g} after 1,024 steps")
+        if "steps" in found:
+            numbers["median map error"] = f"{found['steps']['map_error']['median']:.2%}"
+        if "planted_truth" in found:
+            numbers["area under the ROC, planted regions"] = f"{found['planted_truth']:.3f}"
+            print(f"  {title}: planted regions found with an area under the ROC of {found['planted_truth']:.3f}")
+        section.numbers({f"{key} ({title})" if len(checks) > 1 else key: v for key, v in numbers.items()})
+        path = folder / f"summary_{method}.png"
+        save_figure(draw(method, files[method], found, labels), path)
+        section.figure(path, "; ".join(f"{name}: {PANELS[name]}" for name in panels_of(method, found)) + ".")
+    if rows := [row for method, found in checks.items() for row in sanity_rows(METHODS[method].title, found)]:
+        section.table(
+            ["method", "compared with maps", "correlation", "rank correlation of size", "should be"],
+            rows,
+            f"How alike the maps of {next(iter(checks.values()))['checked_windows']} windows stay when something else "
+            "changes: medians over windows. Maps that do not change with random weights or labels show the window, not what "
+            "the network learnt.",
+        )
+    return section
+
+
+PANELS = {
+    "completeness": "how far a window's attributions miss the change of the logit that they must sum to",
+    "when": "at which volume of the window attributions lie",
+    "deletion": "what is left of the logit when voxels are put back to the baseline, the most attributed first (it must "
+    "fall faster than with as many random ones)",
+}
+
+
+def how(cfg) -> str:
+    """One paragraph from the settings."""
+    steps = (
+        f"until the completeness gap is below {cfg.IG_TOLERANCE:g}"
+        if cfg.IG_STEPS == "auto"
+        else f"{cfg.IG_STEPS} steps"
+    )
+    engine = ", computed by DeepExplain" if cfg.IG_ENGINE == "deepexplain" else ""
+    what = {
+        "ig": f"Integrated Gradients ({cfg.IG_RULE} rule, {steps}{engine})",
+        "gradient-x-input": "gradient × input",
+        "grad-cam": "Grad-CAM",
+        "attention-rollout": "attention rollout",
+        "occlusion": f"occlusion of {cfg.OCCLUSION_REGIONS} for {cfg.OCCLUSION_TRS} volumes",
+    }
+    baseline = {
+        "zero": "against a baseline of zero",
+        "training mean": "against the mean training window",
+        "other class": f"as the mean over {cfg.ATTRIBUTION_DRAWS} training windows of the other class as baselines",
+    }
+    smooth = f"; means over {cfg.SMOOTHGRAD_DRAWS} noisy copies (SmoothGrad)" if cfg.SMOOTHGRAD_DRAWS else ""
+    who = {
+        "held-out": "each window explained by the fold model that never saw it",
+        "best fold": "all windows explained by one model, the best on its own test fold",
+    }
+    methods = " and ".join(what[method] for method in cfg.ATTRIBUTION_METHODS)
+    return (
+        f"{methods[0].upper()}{methods[1:]} of the logit, {baseline[cfg.ATTRIBUTION_BASELINE]}{smooth}; "
+        f"{who[cfg.EXPLAIN]} ({cfg.HELD_OUT_SPLIT} folds)."
+    )
+
+
+def sanity_rows(name: str, found: dict) -> list[tuple]:
+    compared = [(f"from the baseline “{kind}”", pair, "high") for kind, pair in found.get("baselines", {}).items()]
+    compared += [
+        (f"with random weights from the top to {layer}", pair, "falling to 0")
+        for layer, pair in found.get("weights", {}).items()
+    ]
+    compared += [("of a network trained on shuffled labels", found["labels"], "near 0")] if "labels" in found else []
+    return [(name, what, f"{r['pearson']:.2f}", f"{r['spearman_of_size']:.2f}", should) for what, r, should in compared]
+
+
+def panels_of(method: str, found: dict) -> list[str]:
+    """Completeness is asked of what is in logits only, deletion is a check that one may leave out."""
+    shown = {"completeness": METHODS[method].in_logits, "when": True, "deletion": "deletion" in found}
+    return [name for name in PANELS if shown[name]]
+
+
+def draw(method: str, files: list[Path], found: dict, labels: Labels):
+    panels = panels_of(method, found)
+    figure, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 3.4), layout="constrained", squeeze=False)
+    for name, axis in zip(panels, axes[0]):
+        axis.set_title(name)
+        if name == "deletion":
+            _draw_deletion(axis, found["deletion"])
+        else:
+            {"completeness": _draw_gaps, "when": _draw_when}[name](axis, files, labels)
+    figure.suptitle(METHODS[method].title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def _draw_gaps(axis, files: list[Path], labels: Labels) -> None:
+    table = pd.concat(read_table(completeness_file(file)) for file in files)
+    relative = (table["gap"] / (table["logit"] - table["logit_of_baseline"])).abs()
+    axis.hist(np.clip(relative, 0, 0.5), bins=40, color="#2b5f8a")
+    axis.set(xlabel="|gap| / |change of the logit| (clipped at 0.5)", ylabel="windows")
+
+
+def _draw_when(axis, files: list[Path], labels: Labels) -> None:
+    for label, colour in zip(labels, COLOURS):
+        maps = [open_npy(file) for file in files if f"_label-{label}_" in file.name]
+        share = np.mean([np.abs(m).sum(axis=1).mean(axis=0) for m in maps], axis=0)
+        axis.plot(np.arange(1, len(share) + 1), share / share.sum(), marker="o", color=colour, label=label)
+    axis.set(xlabel="volume in window", ylabel="share of absolute attribution", ylim=(0, None))
+    axis.legend(frameon=False)
+
+
+def _draw_deletion(axis, curve: dict) -> None:
+    for what, colour in (("top", "#c8643c"), ("random", "#5c6672")):
+        axis.plot(curve["share_of_voxels"], curve[f"logit_without_{what}_voxels"], marker="o", color=colour, label=what)
+    axis.axhline(0, color="#dde2e8", zorder=0)
+    axis.set(xlabel="share of voxels put back", ylabel="logit for the window's label")
+    axis.legend(frameon=False)

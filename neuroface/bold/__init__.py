@@ -1,0 +1,32 @@
+"""BOLD on its way to windows: data sets, masks, regions, annotations, standardisation, windows.
+
+Code belongs here if it reads or cuts BOLD or annotations, and knows nothing of models. This room imports ``pipeline``.
+``decoding``, ``attribution``, ``maps``, ``timeline``, ``face_study`` and the scripts may import it. To add an annotation
+format, write a reader in ``annotations.py``.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "annotations": [
+            "ROUNDING_S", "merge_overlaps", "on_screen", "read_1d", "read_events", "read_stretches",
+            "stretches_of_labels", "touches",
+        ],
+        "datasets": ["Run", "check_distinct", "find_runs", "nndb_naming", "runs_of"],
+        "extraction": ["extract_windows", "standardized_volumes"],
+        "images": [
+            "check_grid", "check_tr", "header_tr_s", "is_gzip", "mean_of_maps", "open_header", "open_image", "read_mask",
+            "read_masked", "stream_masked",
+        ],
+        "labels": ["Labels", "Words"],
+        "nifti": ["DAMAGED_GZIP", "unmask", "write_map", "write_nifti"],
+        "regions": ["read_rois", "regions_in_mask", "sphere_labels", "voxel_positions_mm"],
+        "running": ["RunningStatistics"],
+        "windows": [
+            "SAMPLE_COLUMNS", "ambiguous_windows", "balance", "read_censor", "stimulus_time_s", "whole_windows",
+            "window_table", "windows_file",
+        ],
+    },
+)  # fmt: skip

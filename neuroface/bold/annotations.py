@@ -1,0 +1,144 @@
+"""Annotations of a film or run: who or what is there, from when, for how long.
+
+A new format is a reader here that returns stretches (n, 2) of onset_s and duration_s, and a line in :func:`read_stretches`.
+"""
+
+import warnings
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+
+import numpy as np
+import pandas as pd
+
+DAY_S = 86_400  # no film lasts so long: what lies beyond is not in seconds
+
+
+ROUNDING_S = 1e-6  # sums of multiples of 0.2 s miss a value by far less, real annotations differ by far more
+
+
+def read_1d(path: Path) -> np.ndarray:
+    """NNDb annotation (AFNI ``.1D`` text): onset and duration in seconds of the film, a row per stretch.
+
+    Returns
+    -------
+    stretches : (n, 2) float64, onset_s and duration_s, sorted, overlaps merged.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "loadtxt: input contained no data")  # said better below
+            rows = np.loadtxt(path, ndmin=2, dtype=np.float64)
+    except ValueError as error:
+        raise NeuroFaceError(
+            f"{path}: expected two columns of numbers, onset and duration in seconds ({error}). Correct the file."
+        ) from None
+    if rows.size and rows.shape[1] != 2:
+        raise NeuroFaceError(
+            f"{path} has {rows.shape[1]} columns; expected two, onset and duration in seconds. Correct the file."
+        )
+    return _checked(rows.reshape(-1, 2), path)
+
+
+def read_events(path: Path, trial_types: tuple[str, ...], column: str = "trial_type") -> np.ndarray:
+    """Stretches of certain trial types in a BIDS ``events.tsv``; as :func:`read_1d`, (0, 2) if there are none.
+
+    Parameters
+    ----------
+    column : where the trial types are.
+    """
+    try:
+        events = pd.read_csv(path, sep="\t", na_values=["n/a"])
+    except pd.errors.EmptyDataError:
+        raise NeuroFaceError(f"{path} is empty. Put the run's events there, or remove the run.") from None
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise NeuroFaceError(f"{path} is not a tab-separated table ({error}). Put the run's events there.") from None
+    missing = {"onset", "duration", column} - set(events.columns)
+    if missing:
+        raise NeuroFaceError(f"{path} lacks the column {sorted(missing)[0]!r}; it has {list(events.columns)}. Add it.")
+    chosen = events[events[column].astype(str).isin(trial_types)]
+    if chosen.empty:
+        return np.empty((0, 2))
+    try:
+        rows = chosen[["onset", "duration"]].to_numpy(dtype=np.float64)
+    except ValueError as error:
+        raise NeuroFaceError(f"{path}: an onset or a duration is not a number ({error}). Correct the file.") from None
+    return _checked(rows, path)
+
+
+def read_stretches(files: list[tuple[str, Path]], column: str = "trial_type") -> np.ndarray:
+    """Stretches (n, 2) of the named events, whatever the format of the files; overlaps merged.
+
+    Parameters
+    ----------
+    files : (name of an event, the file that holds it): ``.1D`` files hold one event each, ``events.tsv`` all of them.
+    """
+    parts = [read_1d(path) for _, path in files if path.suffix == ".1D"]
+    tables: dict[Path, tuple[str, ...]] = {}
+    for name, path in files:
+        if path.suffix != ".1D":
+            tables[path] = (*tables.get(path, ()), name)
+    parts += [read_events(path, names, column) for path, names in tables.items()]
+    return parts[0] if len(parts) == 1 else merge_overlaps(np.concatenate(parts))
+
+
+def _checked(rows: np.ndarray, path: Path) -> np.ndarray:
+    if not len(rows):
+        raise NeuroFaceError(f"{path} is empty: it holds no stretch. Put the film's annotation there.")
+    bad = np.flatnonzero(~((rows >= 0) & (rows < DAY_S)).all(axis=1))  # NaN is not ≥ 0 either
+    if len(bad):
+        raise NeuroFaceError(
+            f"{path}, row {bad[0] + 1}: {rows[bad[0]].tolist()} is not an onset and a duration ≥ 0 in seconds of the film. "
+            f"Correct the file."
+        )
+    return merge_overlaps(rows)
+
+
+def stretches_of_labels(run, cfg) -> tuple[np.ndarray, np.ndarray | None]:
+    """Stretches (n, 2) of both conditions in a run; None for the second where it is all the rest.
+
+    Parameters
+    ----------
+    run : a :class:`neuroface.bold.datasets.Run`. cfg : LABELS, LABEL_EVENTS, EVENT_COLUMN.
+    """
+    first, second = ([(name, run.annotation_of(name)) for name in cfg.LABEL_EVENTS[label]] for label in cfg.LABELS)
+    # Event by event: a house block that follows a cat block is a stretch of its own.
+    others = [read_stretches([one], cfg.EVENT_COLUMN) for one in second]
+    return read_stretches(first, cfg.EVENT_COLUMN), np.concatenate(others) if others else None
+
+
+def merge_overlaps(stretches: np.ndarray) -> np.ndarray:
+    """Sort stretches and join those that overlap or touch: nothing changed in between.
+
+    Parameters
+    ----------
+    stretches : (n, 2), onset_s and duration_s. NNDb has neither kind; its rows come back bit for bit.
+
+    Returns
+    -------
+    (m, 2) with m ≤ n.
+    """
+    merged: list[list[float]] = []
+    for onset, duration in stretches[np.argsort(stretches[:, 0], kind="stable")].tolist():
+        if merged and onset <= merged[-1][0] + merged[-1][1] + ROUNDING_S:
+            first = merged[-1][0]
+            merged[-1][1] = max(merged[-1][1], onset + duration - first)
+        else:
+            merged.append([onset, duration])
+    return np.array(merged, dtype=np.float64).reshape(-1, 2)
+
+
+def on_screen(times_s: np.ndarray, stretches: np.ndarray) -> np.ndarray:
+    """1 where a stretch is on at ``times_s`` (onset ≤ t < onset + duration), else 0; int8."""
+    if not len(stretches):
+        return np.zeros(len(times_s), dtype=np.int8)
+    onset, duration = stretches.T
+    row = np.searchsorted(onset, times_s, side="right") - 1
+    inside = (row >= 0) & (times_s < onset[row] + duration[row])
+    return inside.astype(np.int8)
+
+
+def touches(start_s: np.ndarray, length_s: float, stretches: np.ndarray) -> np.ndarray:
+    """Whether each interval of ``length_s`` from ``start_s`` (n,) overlaps any of the stretches (m, 2): (n,) bool."""
+    onset, end = stretches[:, 0], stretches.sum(axis=1)
+    starts_before_end = start_s[:, None] + ROUNDING_S < end[None]
+    return (starts_before_end & (start_s[:, None] + length_s - ROUNDING_S > onset[None])).any(axis=1)

@@ -1,0 +1,213 @@
+"""Stream BOLD through a mask: one pass over the compressed file, never more than a few volumes in memory."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.bold.nifti import DAMAGED_GZIP, igzip
+
+import nibabel as nib
+import numpy as np
+
+CHUNK_BYTES = 4 * 2**20  # of the decompressed file: fits the processor's cache
+SECONDS_PER = {8: 1.0, 16: 1e-3, 24: 1e-6}  # NIfTI's codes for s, ms, µs
+PACKED = 1032  # deflate makes nothing smaller than by this factor
+
+
+def open_image(path: Path):
+    """A NIfTI file with its data unread, its header believed only as far as the file can bear it out.
+
+    Raises
+    ------
+    NeuroFaceError
+        If it is no NIfTI file; if the header asks for more than the file can hold, for values that are no real numbers,
+        or gives no place in space.
+    """
+    try:
+        image = nib.load(path)
+        header, affine = image.header, image.affine
+        dtype, offset = header.get_data_dtype(), int(image.dataobj.offset)
+        slope, inter = float(image.dataobj.slope), float(image.dataobj.inter)
+    except Exception as error:  # nibabel has no common class for what can be wrong with a header
+        raise NeuroFaceError(f"{path} cannot be read as NIfTI: {error}. Download or export it again.") from None
+    asks, size = offset + math.prod(image.shape) * dtype.itemsize, path.stat().st_size
+    wrong = None
+    if min(image.shape, default=0) < 1:
+        wrong = f"states a shape of {image.shape}"
+    elif asks > PACKED * size:
+        wrong = f"asks for {asks:,} bytes, more than a file of {size:,} can hold"
+    elif dtype.kind not in "iuf":
+        wrong = f"states values of type {dtype}"
+    elif offset < 0 or not np.isfinite([slope, inter]).all():
+        wrong = f"states an offset of {offset}, a slope of {slope:g} and an intercept of {inter:g}"
+    elif not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        wrong = f"gives voxels no place in space (affine {affine.tolist()})"
+    if wrong:
+        raise NeuroFaceError(f"{path}: its header {wrong}. Download or export it again.")
+    return image
+
+
+def open_header(path: Path):
+    """The image behind a NIfTI file with its data unread; a 5D file with one volume type counts as 4D.
+
+    Returns
+    -------
+    image, shape (x, y, z, n_trs).
+    """
+    image = open_image(path)
+    shape = image.shape
+    if len(shape) == 5 and shape[3] == 1:  # AFNI writes a series as (x, y, z, 1, n_trs)
+        shape = (*shape[:3], shape[4])
+    if len(shape) == 5 and shape[4] == 1:
+        shape = shape[:4]
+    if len(shape) != 4:
+        raise NeuroFaceError(
+            f"{path} has shape {image.shape}: a BOLD series is 4D (x, y, z, volumes). Put the series in its place."
+        )
+    return image, shape
+
+
+def read_mask(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """A mask file of whole numbers as ``(mask (x, y, z) bool, affine (4, 4))``; any value above 0 is inside."""
+    image = open_image(path)
+    if len(image.shape) != 3 and image.shape[3:] != (1,):
+        raise NeuroFaceError(f"The mask {path} has shape {image.shape}: a mask is 3D (x, y, z). Name another file.")
+    try:
+        values = np.asarray(image.dataobj).reshape(image.shape[:3])
+    except (*DAMAGED_GZIP, OSError, ValueError) as error:
+        raise NeuroFaceError(f"The mask {path} cannot be read: {error}. Download or make it again.") from None
+    if n := np.count_nonzero(values != np.rint(values)):  # NaN counts too
+        raise NeuroFaceError(
+            f"The mask {path} holds {n:,} values such as {values[values != np.rint(values)][0]:g}, which are neither in nor "
+            f"out. Threshold it, name a mask in MASK_FILE, or leave this person out with EXCLUDE."
+        )
+    if not (values > 0).any():
+        raise NeuroFaceError(
+            f"The mask {path} is empty. Make it again, name a mask in MASK_FILE, or leave this person out with EXCLUDE."
+        )
+    return values > 0, image.affine
+
+
+def header_tr_s(image) -> float | None:
+    """The TR that a header states, in seconds; None where it states none (0, below 0, or not finite)."""
+    unit = int(image.header["xyzt_units"]) & 0x38  # nibabel's own reading fails on codes that mean nothing
+    step = float(image.header["pixdim"][4]) if len(image.shape) >= 4 else 0.0
+    return step * SECONDS_PER.get(unit, 1.0) if 0 < step < np.inf else None
+
+
+def check_tr(path: Path, image, tr_s: float) -> None:
+    """Raise if the header's TR contradicts ``tr_s`` by more than 1 %."""
+    stated = header_tr_s(image)
+    if stated is not None and abs(stated - tr_s) > 0.01 * tr_s:
+        raise NeuroFaceError(
+            f"{path}: its header says TR = {stated:g} s, the setting TR_S is {tr_s:g} s. Correct TR_S, or the header."
+        )
+
+
+def check_grid(path: Path, shape, affine: np.ndarray, mask_shape, mask_affine: np.ndarray) -> None:
+    """Raise, with both values, if a series and the mask do not share one grid."""
+    if tuple(shape[:3]) != tuple(mask_shape):
+        raise NeuroFaceError(
+            f"{path} has a grid of {tuple(shape[:3])} voxels, the mask {tuple(mask_shape)}. "
+            f"Resample one to the other, or leave this person out with EXCLUDE."
+        )
+    if not np.allclose(affine, mask_affine, atol=1e-3):
+        raise NeuroFaceError(
+            f"{path} and the mask lie differently in space: affine {affine.tolist()} against {mask_affine.tolist()}. "
+            f"Resample one to the other, or leave this person out with EXCLUDE."
+        )
+
+
+def stream_masked(path: Path, mask: np.ndarray, affine: np.ndarray, n: int | None = None) -> Iterator[np.ndarray]:
+    """The volumes of a BOLD series, in order and some at a time, only the voxels of the mask.
+
+    The file is decompressed once, front to back. Values are those of nilearn's ``apply_mask``.
+
+    Parameters
+    ----------
+    path : ``.nii`` or ``.nii.gz``, 4D.
+    mask : (x, y, z) bool.
+    affine : (4, 4), the mask's.
+    n : volumes at a time; None: as ``CHUNK_BYTES`` allows.
+
+    Yields
+    ------
+    volumes : (n, n_voxels) float32, the last part maybe shorter; voxels in C order of the mask.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the grid differs from the mask's, the file ends early or is corrupt, or a voxel of the mask is not finite.
+    """
+    image, shape = open_header(path)
+    check_grid(path, shape, image.affine, mask.shape, affine)
+    proxy = image.dataobj
+    slope, inter = float(proxy.slope), float(proxy.inter)
+    n_trs, per_volume = shape[3], int(np.prod(shape[:3], dtype=np.int64))
+    # Voxels in the mask's C order, as positions in a volume that lies in the file in Fortran order.
+    positions = np.ravel_multi_index(np.nonzero(mask), mask.shape, order="F")
+    finite = np.ones(len(positions), dtype=bool)
+    chunk = n or max(1, min(n_trs, CHUNK_BYTES // (per_volume * proxy.dtype.itemsize)))
+    buffer = np.empty((chunk, per_volume), dtype=proxy.dtype)
+    opener = igzip.open if is_gzip(path) else open
+    try:
+        with opener(path, "rb") as file:
+            file.seek(proxy.offset)
+            for start in range(0, n_trs, chunk):
+                volumes = buffer[: min(chunk, n_trs - start)]
+                _read_exactly(file, volumes, path, start, n_trs)
+                values = volumes[:, positions]
+                if slope != 1 or inter != 0:
+                    values = values * np.float64(slope) + np.float64(inter)
+                values = values.astype(np.float32, copy=False)
+                finite &= np.isfinite(values).all(axis=0)
+                yield values
+    except DAMAGED_GZIP as error:
+        raise NeuroFaceError(f"{path} is damaged ({error}). Download it again.") from None
+    if not finite.all():
+        raise NeuroFaceError(
+            f"{path}: {(~finite).sum()} of {len(finite)} voxels of the mask hold NaN or infinite values. "
+            f"Repair the file, or leave this person out with EXCLUDE."
+        )
+
+
+def read_masked(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Voxel-by-time matrix (n_voxels, n_trs) float32 of a whole series; see :func:`stream_masked`."""
+    n_trs, start = open_header(path)[1][3], 0
+    matrix = np.empty((int(mask.sum()), n_trs), dtype=np.float32)
+    for volumes in stream_masked(path, mask, affine):
+        matrix[:, start : start + len(volumes)] = volumes.T
+        start += len(volumes)
+    return matrix
+
+
+def mean_of_maps(files: list[Path], mask: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over 4D maps, and mean of their absolute values: (n_voxels, n_trs) float32 each, in the mask only.
+
+    Summed in float64, so that the order of files does not matter; one file in memory at a time.
+    """
+    total, absolute = 0.0, 0.0
+    for file in files:
+        matrix = read_masked(file, mask, affine).astype(np.float64)
+        total = total + matrix
+        absolute = absolute + np.abs(matrix)
+    return tuple((part / len(files)).astype(np.float32) for part in (total, absolute))
+
+
+def is_gzip(path: Path) -> bool:
+    """By its first bytes, whatever its name."""
+    with open(path, "rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _read_exactly(file, volumes: np.ndarray, path: Path, start: int, n_trs: int) -> None:
+    target, got = memoryview(volumes).cast("B"), 0
+    while got < len(target):
+        n = file.readinto(target[got:])
+        if not n:
+            whole = start + got // volumes[0].nbytes
+            raise NeuroFaceError(
+                f"{path} ends early, after volume {whole} of the {n_trs} that its header promises. Download it again."
+            )
+        got += n

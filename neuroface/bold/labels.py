@@ -1,0 +1,55 @@
+"""The two conditions that are decoded: their names, and the words for them in sentences."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Words(NamedTuple):
+    """How a condition is called in sentences, e.g. "a face", "faces", "a face is on the screen", "a face comes"."""
+
+    one: str
+    plural: str
+    is_there: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Two conditions by name; a model predicts the probability of the first one.
+
+    Parameters
+    ----------
+    first, second : names as in the column ``label`` and in names of files.
+    words : name → how sentences call it; a condition that is not there goes by its name.
+    """
+
+    first: str
+    second: str
+    words: Mapping[str, Words] = field(default_factory=dict)
+
+    def __iter__(self):
+        return iter((self.first, self.second))
+
+    def of(self, label: str) -> Words:
+        return self.words.get(label) or Words(label, label, f"{label} is present", label)
+
+    @property
+    def one(self) -> str:
+        """The first condition in a sentence: "a face"."""
+        return self.of(self.first).one
+
+    @property
+    def plural(self) -> str:
+        """The first condition in general: "faces"."""
+        return self.of(self.first).plural
+
+    @property
+    def is_there(self) -> str:
+        """The first condition as a statement: "a face is on the screen"."""
+        return self.of(self.first).is_there
+
+    @property
+    def titles(self) -> tuple[str, str]:
+        """Both conditions as figures name them: "face", "no face"."""
+        return self.of(self.first).title, self.of(self.second).title

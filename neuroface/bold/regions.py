@@ -1,0 +1,114 @@
+"""Regions: spheres around published coordinates, NIfTI files, random ones of the same size; and what lies in them."""
+
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.bold.images import read_mask
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from nilearn.image import resample_to_img
+
+COLUMNS = ["roi", "hemisphere", "x_mm", "y_mm", "z_mm", "radius_mm", "source"]
+
+
+def read_rois(path: Path) -> pd.DataFrame:
+    """The table of regions: columns roi, hemisphere, x_mm, y_mm, z_mm (MNI), radius_mm, source."""
+    if not Path(path).is_file():
+        raise NeuroFaceError(f"ROI_FILE = {path} is not there. Set it to a table such as masks/face_rois.tsv.")
+    try:
+        table = pd.read_csv(path, sep="\t", dtype={"roi": str, "hemisphere": str})
+    except ValueError as error:  # pandas' own errors and UnicodeDecodeError are ValueErrors
+        raise NeuroFaceError(f"{path} is not a tab-separated table ({error}). Correct it, or ROI_FILE.") from None
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise NeuroFaceError(f"{path} lacks the column {missing[0]!r}; it has {list(table.columns)}. Add it.")
+    numbers = table[["x_mm", "y_mm", "z_mm", "radius_mm"]].apply(pd.to_numeric, errors="coerce")
+    bad = np.flatnonzero(~np.isfinite(numbers).all(axis=1) | (numbers["radius_mm"] <= 0))
+    if table.empty or len(bad):
+        row = f"row {bad[0] + 1} has no place or no radius in mm" if len(bad) else "it names no region"
+        raise NeuroFaceError(f"ROI_FILE = {path}: {row}. Correct it.")
+    return table
+
+
+def sphere_labels(points_mm: np.ndarray, rois: pd.DataFrame) -> np.ndarray:
+    """Which sphere each point lies in.
+
+    Parameters
+    ----------
+    points_mm : (n_points, 3), MNI.
+    rois : table of :func:`read_rois`.
+
+    Returns
+    -------
+    (n_points,) int16: 0 outside, else 1 + the row of the nearest sphere that holds the point.
+    """
+    distance = np.stack(
+        [
+            np.linalg.norm(points_mm - row[["x_mm", "y_mm", "z_mm"]].to_numpy(float), axis=1)
+            for _, row in rois.iterrows()
+        ]
+    )
+    inside = distance <= rois["radius_mm"].to_numpy()[:, None]
+    nearest = np.where(inside, distance, np.inf).argmin(axis=0)
+    return np.where(inside.any(axis=0), nearest + 1, 0).astype(np.int16)
+
+
+def voxel_positions_mm(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Centres (n_voxels, 3) of the mask's voxels in mm, in C order."""
+    return np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]
+
+
+def regions_in_mask(
+    mask: np.ndarray, affine: np.ndarray, rois: pd.DataFrame | None, files: tuple[str, ...] = ()
+) -> dict[str, np.ndarray]:
+    """Voxels (n_voxels,) bool of every region, spheres first; a sphere may lie outside the mask.
+
+    Parameters
+    ----------
+    rois : table of :func:`read_rois`; a voxel belongs to the nearest sphere. None: no spheres.
+    files : NIfTI regions of the user's own.
+
+    Returns
+    -------
+    {"left FFA": …, "my_region": …}
+    """
+    regions = {}
+    if rois is not None:
+        label = sphere_labels(voxel_positions_mm(mask, affine), rois)
+        regions = {f"{row.hemisphere} {row.roi}": label == number for number, row in enumerate(rois.itertuples(), 1)}
+    for file in files:
+        name = Path(file).name.split(".nii")[0]
+        if name in regions:
+            raise NeuroFaceError(f"ROI_MASKS: {file}: there is a region {name!r} already. Rename one of the two.")
+        regions[name] = read_region(Path(file), mask, affine)
+    return regions
+
+
+def read_region(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """A NIfTI region of whole numbers, any above 0 inside, resampled (nearest neighbour) to the mask: (n_voxels,) bool.
+
+    Raises
+    ------
+    NeuroFaceError
+        If less than half of the region's volume is found again in the mask: it then lies in another space, outside the
+        mask, or is smaller than a voxel.
+    """
+    try:
+        region, own_affine = read_mask(path)
+    except NeuroFaceError as error:  # what is wrong is the same as with a mask, what to do is not
+        what = str(error).split(". ")[0]
+        raise NeuroFaceError(f"ROI_MASKS: {what}. Threshold or mend it, or take it out of ROI_MASKS.") from None
+    source = nib.Nifti1Image(region.astype(np.uint8), own_affine)
+    target = nib.Nifti1Image(mask.astype(np.uint8), affine)
+    moved = resample_to_img(source, target, interpolation="nearest", force_resample=True, copy_header=True)
+    voxels = np.asarray(moved.dataobj)[mask] > 0
+    before_mm3 = region.sum() * abs(np.linalg.det(own_affine[:3, :3]))
+    after_mm3 = voxels.sum() * abs(np.linalg.det(affine[:3, :3]))
+    if not region.any() or after_mm3 < before_mm3 / 2:
+        raise NeuroFaceError(
+            f"ROI_MASKS: {path} covers {before_mm3:,.0f} mm³, of which the group mask holds {after_mm3:,.0f} mm³. Is it in "
+            f"the space of the BOLD data? Transform it, or take it out of ROI_MASKS."
+        )
+    return voxels

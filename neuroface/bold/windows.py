@@ -1,0 +1,170 @@
+"""Windows of BOLD and what labels them: the rules of the paper, in one place."""
+
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.bold.annotations import ROUNDING_S, touches
+from neuroface.bold.labels import Labels
+
+import numpy as np
+import pandas as pd
+
+SAMPLE_COLUMNS = ["subject", "movie", "run", "label", "onset_s", "first_tr", "event"]
+
+
+def long_stretches(stretches: np.ndarray, min_s: float) -> np.ndarray:
+    """Onsets (seconds) of the stretches that last strictly longer than ``min_s``."""
+    return stretches[stretches[:, 1] > min_s, 0]
+
+
+def long_gaps(stretches: np.ndarray, min_s: float) -> np.ndarray:
+    """Onsets (seconds) of the gaps between stretches that last strictly longer than ``min_s``.
+
+    The order of operations is the paper's code's: on a 0.2 s grid another order rounds other gaps across the limit.
+    """
+    onset, duration = stretches.T
+    ends = onset[:-1] + duration[:-1]
+    return ends[onset[1:] - ends > min_s]
+
+
+def first_tr(onset_s: np.ndarray, tr_s: float, lag_s: float) -> np.ndarray:
+    """BOLD volume at which the window of a stimulus onset starts: ``int(onset / TR + LAG)``, LAG in volumes.
+
+    An onset that a rounding error puts just below a volume counts as on it; at TR 1 s this changes none of NNDb's.
+    """
+    return (np.asarray(onset_s) / tr_s + lag_s / tr_s + ROUNDING_S).astype(np.int64)
+
+
+def stimulus_time_s(tr: np.ndarray, tr_s: float, lag_s: float, window_trs: int, at: float) -> np.ndarray:
+    """Second of the film that the window starting at BOLD volume ``tr`` speaks for. The one place that removes the lag.
+
+    Parameters
+    ----------
+    at : where in its window a prediction speaks: 0 its first second, 0.5 its middle, 1 its end.
+    """
+    return np.asarray(tr) * tr_s - lag_s + at * window_trs * tr_s
+
+
+def window_table(
+    first: np.ndarray, second: np.ndarray | None, labels: Labels, min_stretch_s: float, tr_s: float, lag_s: float
+) -> pd.DataFrame:
+    """Windows of both conditions in one run, before the class balance.
+
+    Parameters
+    ----------
+    first, second : (n, 2) stretches of both conditions; second None: the gaps between the stretches of the first.
+
+    Returns
+    -------
+    Columns label, onset_s (film), first_tr (BOLD), sorted by onset.
+    """
+    onsets = [
+        long_stretches(first, min_stretch_s),
+        long_gaps(first, min_stretch_s) if second is None else long_stretches(second, min_stretch_s),
+    ]
+    names = np.repeat(list(labels), [len(part) for part in onsets])
+    table = pd.DataFrame({"label": names.astype(object), "onset_s": np.concatenate(onsets)})
+    table["first_tr"] = first_tr(table["onset_s"].to_numpy(), tr_s, lag_s)
+    return table.sort_values("onset_s", kind="stable", ignore_index=True)
+
+
+def ambiguous_windows(
+    table: pd.DataFrame, first: np.ndarray, second: np.ndarray | None, labels: Labels, window_s: float
+) -> np.ndarray:
+    """Which windows of :func:`window_table` (n,) overlap a stretch of the other condition."""
+    found = np.zeros(len(table), dtype=bool)
+    if second is not None:
+        for label, other in zip(labels, (second, first)):
+            mine = (table["label"] == label).to_numpy()
+            found[mine] = touches(table["onset_s"].to_numpy()[mine], window_s, other)
+    return found
+
+
+def balance(table: pd.DataFrame, labels: Labels, seed: int, run_name: str) -> pd.DataFrame:
+    """Draw the larger class of a run down to the smaller one.
+
+    The draw depends on ``seed`` and the run's name alone, so neither the order of runs nor a resumed job changes it.
+    """
+    rng = np.random.default_rng([seed, zlib.crc32(run_name.encode())])
+    rows = [np.flatnonzero(table["label"] == label) for label in labels]
+    smaller = min(map(len, rows))
+    keep = np.concatenate([np.sort(rng.choice(r, smaller, replace=False)) if len(r) > smaller else r for r in rows])
+    return table.iloc[np.sort(keep)].reset_index(drop=True)
+
+
+def read_censor(path: Path | None, n_volumes: int) -> np.ndarray:
+    """Which TRs of the film a series of ``n_volumes`` has, from NNDb v2's ``*_censored_timepoints.1D``; None: all.
+
+    The file has a 0 or 1 per TR. AFNI writes 1 where a TR is kept; a list that marks what was dropped instead is
+    recognised by the number of volumes that are left.
+
+    Returns
+    -------
+    kept : (n_trs,) bool, ``n_volumes`` of them True.
+    """
+    if path is None:
+        return np.ones(n_volumes, dtype=bool)
+    try:
+        marks = np.loadtxt(path, ndmin=1)
+    except ValueError as error:
+        raise NeuroFaceError(f"{path}: expected a 0 or 1 per volume ({error}). Download it again.") from None
+    if marks.ndim > 1 or not np.isin(marks, (0, 1)).all():
+        raise NeuroFaceError(f"{path}: expected one column of 0 and 1. Download it again.")
+    for kept in (marks == 1, marks == 0):
+        if kept.sum() == n_volumes:
+            return kept
+    raise NeuroFaceError(
+        f"{path} marks {int(marks.sum())} of {len(marks)} volumes, and the series has {n_volumes}: they do not belong "
+        f"together. Download both again, or leave this person out with EXCLUDE."
+    )
+
+
+def whole_windows(kept: np.ndarray, window_trs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where a window may start so that it touches no gap and does not run past the end.
+
+    Parameters
+    ----------
+    kept : (n_trs,) bool, the TRs that the series has; all True if none was censored.
+
+    Returns
+    -------
+    first_tr, first_volume : (n,) each, the start on the film's clock and in the series, where dropped TRs are missing.
+    """
+    before = np.concatenate([[0], np.cumsum(kept)])  # volumes before each TR
+    first_tr = np.flatnonzero(before[window_trs:] - before[:-window_trs] == window_trs)
+    return first_tr, before[first_tr]
+
+
+def cut_windows(volumes: Iterable[np.ndarray], first_volumes: np.ndarray, window_trs: int) -> Iterator[np.ndarray]:
+    """Windows of a run, each as soon as its last volume is there; what no window needs is not kept.
+
+    Parameters
+    ----------
+    volumes : the run's volumes in order, some at a time, (n, n_voxels) each (:func:`neuroface.bold.images.stream_masked`).
+        All are taken, also those after the last window.
+    first_volumes : where the windows start, in ascending order; they may overlap.
+
+    Yields
+    ------
+    window : (n_voxels, window_trs) float32, in the order of ``first_volumes``.
+    """
+    waiting, begun, end = deque(np.asarray(first_volumes).tolist()), deque(), 0
+    for chunk in volumes:
+        start, end = end, end + len(chunk)
+        while waiting and waiting[0] < end:
+            begun.append((waiting.popleft(), np.empty((chunk.shape[1], window_trs), dtype=np.float32)))
+        for first, window in begun:
+            low, high = max(first, start), min(first + window_trs, end)
+            window[:, low - first : high - first] = chunk[low - start : high - start].T
+        while begun and begun[0][0] + window_trs <= end:
+            yield begun.popleft()[1]
+    if begun or waiting:
+        raise ValueError(f"{len(begun) + len(waiting)} windows run past the run's {end} volumes")
+
+
+def windows_file(folder: Path, subject: str, run_name: str) -> Path:
+    """``<sub>/<sub>_task-<movie>[_run-<run>]_windows.npy``."""
+    return folder / subject / f"{run_name}_windows.npy"

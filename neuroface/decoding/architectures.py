@@ -1,0 +1,85 @@
+"""The networks that can be trained, by name."""
+
+import inspect
+from functools import partial
+from importlib import import_module
+
+from neuroface import NeuroFaceError
+from neuroface.pipeline import did_you_mean
+
+import numpy as np
+
+# name in MODELS → module:function. The function takes (n_voxels, window_trs, mask) and sizes by keyword, which
+# MODEL_OPTIONS may set, and returns a Keras model of windows (n, n_voxels, window_trs, 1) with a layer ``logit`` (n, 1)
+# before a sigmoid at its end. Text, so that settings can be checked without loading Keras.
+ARCHITECTURES = {
+    "voxel_time_cnn": "neuroface.decoding.network:voxel_time_cnn",
+    "cnn3d": "neuroface.decoding.rivals:cnn3d",
+    "transformer": "neuroface.decoding.rivals:transformer",
+    "hybrid": "neuroface.decoding.rivals:hybrid",
+}
+DEFAULT = "voxel_time_cnn"  # the paper's
+
+
+def build(name: str, mask: np.ndarray, window_trs: int, options: dict[str, object], dtype: str = "float32"):
+    """A new network of the named architecture.
+
+    Parameters
+    ----------
+    mask : (x, y, z) bool, the group mask whose voxels a window holds. options : the architecture's own sizes.
+    dtype : Keras' policy for all layers but the last two, "float32", "mixed_float16" or "mixed_bfloat16".
+
+    Raises
+    ------
+    NeuroFaceError
+        If the architecture takes no such option, or cannot be built with it.
+    """
+    from neuroface.pipeline import keras
+
+    function = _function(name)
+    known = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    for option in options:
+        if option not in known:
+            raise NeuroFaceError(
+                f"MODEL_OPTIONS: {name} has no option {option!r}{did_you_mean(option, known)}. It has {', '.join(known)}."
+            )
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        model = function(int(mask.sum()), window_trs, mask, **options)
+        model.get_layer("logit")
+        return model
+    except (TypeError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise NeuroFaceError(f"MODEL_OPTIONS: {name} cannot be built with {options} ({first}).") from error
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def builder(
+    name: str,
+    mask: np.ndarray,
+    window_trs: int,
+    model_options: dict[str, dict],
+    cnn_filters: tuple[int, int, int],
+    cnn_dense_units: int,
+) -> partial:
+    """:func:`build` for the settings of an experiment, ``dtype`` left open; the paper's network has settings of its own."""
+    options = model_options | {DEFAULT: {"filters": cnn_filters, "dense_units": cnn_dense_units}}
+    return partial(build, name, mask, window_trs, options.get(name, {}))
+
+
+def builder_of(name: str, mask: np.ndarray, cfg) -> partial:
+    """:func:`builder` with the settings of an experiment."""
+    return builder(name, mask, cfg.WINDOW_TRS, cfg.MODEL_OPTIONS, cfg.CNN_FILTERS, cfg.CNN_DENSE_UNITS)
+
+
+def load_layers() -> None:
+    """Make Keras know the layers that these architectures bring along: a stored model is read without running its code."""
+    for name in ARCHITECTURES:
+        _function(name)
+
+
+def _function(name: str):
+    module, function = ARCHITECTURES[name].split(":")
+    return getattr(import_module(module), function)

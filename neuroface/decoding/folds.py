@@ -1,0 +1,171 @@
+"""Cross-validation folds over windows: what is kept out of training together."""
+
+from dataclasses import dataclass
+
+from neuroface import NeuroFaceError
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+SPLITS = ("window", "run", "subject", "event", "movie")
+INNER_FOLDS = 4  # about a quarter of the training set chooses the epoch, more where its groups are few
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows of samples.tsv: sorted index arrays of training, inner validation and held-out windows."""
+
+    number: int  # from 1, as in fold-<k>.keras
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    validation_kept_together: str  # the split that the inner validation set follows
+    n_embargoed: int = 0  # windows in neither set: too close in time to one that is held out or chooses the epoch
+
+
+def groups_of(samples: pd.DataFrame, split: str) -> np.ndarray:
+    """What a window belongs to under a split: (n,) of str; windows of one group are never on both sides."""
+    if split == "window":
+        return np.arange(len(samples)).astype(str)
+    if split == "run":
+        return (samples["subject"] + " " + samples["movie"] + " " + samples["run"]).to_numpy(str)
+    return samples[split].to_numpy(str)
+
+
+def make_folds(
+    samples: pd.DataFrame,
+    split: str,
+    n_folds: int,
+    seed: int,
+    *,
+    window_trs: int,
+    embargo_trs: int = 0,
+    selection: str = "inner",
+) -> list[Fold]:
+    """Stratified, grouped folds with an inner validation set each.
+
+    Parameters
+    ----------
+    samples : table with columns subject, movie, run, label, event, first_tr; a row per window.
+    split : "window", "subject", "event", "run" or "movie".
+    embargo_trs : for "event", training windows are dropped when fewer than this many volumes lie between them and a
+        held-out window of the same film, whoever watched it.
+    selection : "inner": validation is about a quarter of the training set, grouped as the split (by event where
+        the training set has a single group); "paper": validation is the held-out fold itself.
+
+    Raises
+    ------
+    NeuroFaceError
+        If there are fewer groups than folds, or a part of a fold lacks a class.
+    """
+    folds = []
+    for number, (train, test) in enumerate(_split(samples, split, n_folds, seed), 1):
+        if split == "event":
+            train = train[~_too_close(samples, train, test, window_trs + embargo_trs)]
+        if selection == "paper":
+            train, validation, together = train, test, split
+        else:
+            inside = samples.iloc[train]
+            together = split if len(set(groups_of(inside, split))) > 1 else "event"
+            rarer, n_rarer = _rarer_class(inside)
+            if n_rarer < 2:
+                raise NeuroFaceError(
+                    f"Split {split!r}, fold {number}: its training set has {n_rarer} {rarer!r} window; training and the "
+                    f"choice of the epoch need one each. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
+                )
+            n_inner = min(INNER_FOLDS, len(set(groups_of(inside, together))), n_rarer)
+            inner = _split(inside, together, max(n_inner, 2), seed)[0]
+            train, validation = train[inner[0]], train[inner[1]]
+            if split == "event":
+                train = train[~_too_close(samples, train, validation, window_trs + embargo_trs)]
+        for name, rows in (("training", train), ("validation", validation), ("held-out", test)):
+            if samples["label"].iloc[rows].nunique() < 2:
+                raise NeuroFaceError(
+                    f"Split {split!r}, fold {number}: its {name} set has windows of one class only "
+                    f"({len(rows)} windows). Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
+                )
+        used = len(np.union1d(np.union1d(train, validation), test))
+        folds.append(Fold(number, train, validation, test, together, len(samples) - used))
+    return folds
+
+
+def folds_of_all_splits(samples: pd.DataFrame, window_trs: int, cfg) -> tuple[dict[str, list[Fold]], dict[str, str]]:
+    """Folds of every split that these data allow.
+
+    Parameters
+    ----------
+    cfg : CV_SPLITS, N_FOLDS, SEED, EMBARGO_TRS, SELECTION.
+
+    Returns
+    -------
+    Split → folds, and split → why it is not possible.
+
+    Raises
+    ------
+    NeuroFaceError
+        If a split of CV_SPLITS is not possible.
+    """
+    folds, impossible = {}, {}
+    for split in SPLITS:
+        try:
+            folds[split] = folds_of(samples, split, window_trs, cfg)
+        except NeuroFaceError as error:
+            if split in cfg.CV_SPLITS:
+                raise
+            impossible[split] = str(error)
+    return folds, impossible
+
+
+def folds_of(samples: pd.DataFrame, split: str, window_trs: int, cfg) -> list[Fold]:
+    """:func:`make_folds` with the settings of an experiment."""
+    return make_folds(
+        samples,
+        split,
+        cfg.N_FOLDS,
+        cfg.SEED,
+        window_trs=window_trs,
+        embargo_trs=cfg.EMBARGO_TRS,
+        selection=cfg.SELECTION,
+    )
+
+
+def _split(samples: pd.DataFrame, split: str, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    groups, label = groups_of(samples, split), samples["label"].to_numpy(str)
+    n_groups = len(set(groups))
+    if n_groups < n_folds:
+        lower = f"Lower N_FOLDS to {n_groups} or less, or leave" if n_groups > 1 else "Leave"
+        raise NeuroFaceError(
+            f"Split {split!r} has {n_groups} groups and N_FOLDS is {n_folds}: every fold needs one of its own. "
+            f"{lower} {split!r} out of CV_SPLITS."
+        )
+    rarer, n_rarer = _rarer_class(samples)
+    if n_rarer < n_folds:
+        raise NeuroFaceError(
+            f"Split {split!r}: there are {n_rarer} {rarer!r} windows for {n_folds} folds, and every fold needs one. Use "
+            f"fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
+        )
+    if split == "window":
+        return list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(label, label))
+    return list(StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(label, label, groups))
+
+
+def _rarer_class(samples: pd.DataFrame) -> tuple[str, int]:
+    """The label with fewer windows, and how many it has."""
+    counts = samples["label"].value_counts()
+    return counts.index[-1], int(counts.iloc[-1])
+
+
+def _too_close(samples: pd.DataFrame, train: np.ndarray, test: np.ndarray, min_distance_trs: int) -> np.ndarray:
+    """Which training windows start fewer than ``min_distance_trs`` volumes from a held-out window of their film.
+
+    Of the film, not only of the run: another viewer saw the same seconds.
+    """
+    run, start = (samples["movie"] + " " + samples["run"]).to_numpy(str), samples["first_tr"].to_numpy()
+    close = np.zeros(len(train), dtype=bool)
+    for name in set(run[test]):
+        held_out = start[test[run[test] == name]]
+        mine = run[train] == name
+        distance = np.abs(start[train[mine]][:, None] - held_out[None, :]).min(axis=1)
+        close[mine] = distance < min_distance_trs
+    return close

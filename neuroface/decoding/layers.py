@@ -1,0 +1,112 @@
+"""Layers that Keras lacks: windows put back as volumes, convolution of each volume, time stamps, DropConnect."""
+
+import base64
+
+from neuroface.pipeline import keras
+
+import numpy as np
+
+ops = keras.ops
+registered = keras.saving.register_keras_serializable(package="neuroface")
+
+
+def bounding_box(mask: np.ndarray) -> np.ndarray:
+    """The smallest box (x, y, z) bool that holds a mask; with a sixth, empty layer where the first side is 5.
+
+    Along such a side oneDNN in TensorFlow 2.21 writes where it must not, in the gradient of a convolution of 7 voxels with
+    stride 2.
+    """
+    sides = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    box = np.asarray(mask, dtype=bool)[tuple(slice(side[0], side[-1] + 1) for side in sides)]
+    return np.pad(box, [(0, int(len(box) == 5)), (0, 0), (0, 0)])
+
+
+@registered
+class ToVolumes(keras.layers.Layer):
+    """Windows (n, n_voxels, window_trs, 1) → volumes (n, window_trs, x, y, z, 1), 0 where the mask is False.
+
+    Parameters
+    ----------
+    mask : (x, y, z) bool, a brain's box; windows hold its voxels in C order. A saved model carries it, a bit per cell.
+    """
+
+    def __init__(self, mask: np.ndarray, **options):
+        super().__init__(**options)
+        self.box = np.asarray(mask, dtype=bool)
+        # Which voxel fills each cell: gathered, so that the gradient is a gather's too. The one after the last is 0.
+        self._voxel = np.where(self.box, self.box.cumsum().reshape(self.box.shape) - 1, self.box.sum()).ravel()
+
+    def build(self, input_shape):
+        if input_shape[1] != self.box.sum():
+            raise ValueError(f"windows have {input_shape[1]} voxels, the mask {self.box.sum()}")
+
+    def call(self, windows):
+        values = ops.pad(windows[..., 0], [(0, 0), (0, 1), (0, 0)])
+        cells = ops.transpose(ops.take(values, self._voxel, axis=1), (0, 2, 1))
+        return ops.reshape(cells, (-1, windows.shape[2], *self.box.shape, 1))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], input_shape[2], *self.box.shape, 1)
+
+    def get_config(self):
+        bits = base64.b64encode(np.packbits(self.box)).decode()
+        return super().get_config() | {"mask": {"shape": list(self.box.shape), "bits": bits}}
+
+    @classmethod
+    def from_config(cls, config):
+        shape, bits = config["mask"]["shape"], np.frombuffer(base64.b64decode(config["mask"]["bits"]), np.uint8)
+        mask = np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).astype(bool)
+        return cls(**config | {"mask": mask})
+
+
+@registered
+class VolumeConv3D(keras.layers.Conv3D):
+    """Conv3D of each volume by itself: (n, trs, x, y, z, channels) → (n, trs, x′, y′, z′, filters)."""
+
+    def build(self, input_shape):
+        super().build((None, *input_shape[-4:]))
+
+    def call(self, volumes):
+        maps = super().call(ops.reshape(volumes, (-1, *volumes.shape[2:])))
+        return ops.reshape(maps, (-1, volumes.shape[1], *maps.shape[1:]))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-4], *super().compute_output_shape((None, *input_shape[-4:]))[1:])
+
+
+@registered
+class TimeStamps(keras.layers.Layer):
+    """Adds to each token (n, n_tokens, width) the sines and cosines of its place (Vaswani et al. 2017, NeurIPS).
+
+    They are as large as the tokens, so that a window of zeros, the baseline of an attribution, is not a point at which
+    layer normalisation divides by nothing.
+    """
+
+    def call(self, tokens):
+        place, width = np.arange(tokens.shape[1])[:, None], tokens.shape[2]
+        angle = place / 10_000 ** (np.arange(width) // 2 * 2 / width)
+        return tokens + ops.cast(np.where(np.arange(width) % 2, np.cos(angle), np.sin(angle)), tokens.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@registered
+class DropConnectDense(keras.layers.Dense):
+    """A dense layer that, in training, loses each of its weights with probability ``rate`` (Wan et al. 2013, ICML).
+
+    What is left is scaled by 1 / (1 − rate), so the expected output is that of inference, which uses all weights. One draw
+    serves a batch.
+    """
+
+    def __init__(self, units: int, rate: float, **options):
+        super().__init__(units, **options)
+        self.rate, self._draws = rate, keras.random.SeedGenerator()
+
+    def call(self, inputs, training=False):
+        kernel = ops.convert_to_tensor(self.kernel)  # JAX draws for no variable
+        kernel = keras.random.dropout(kernel, self.rate, seed=self._draws) if training else kernel
+        return self.activation(ops.matmul(inputs, kernel) + self.bias)
+
+    def get_config(self):
+        return super().get_config() | {"rate": self.rate}

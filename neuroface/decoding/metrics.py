@@ -1,0 +1,65 @@
+"""Scores of predicted probabilities. A new score is a line in :func:`scores`."""
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics
+
+CALIBRATION_BINS = 10
+
+
+def scores(y: np.ndarray, probability: np.ndarray, threshold: float = 0.5) -> dict[str, float]:
+    """All scores of a set of predictions.
+
+    Parameters
+    ----------
+    y : (n,) of 0 and 1; both must occur. probability : (n,) of 1.
+    """
+    said = probability >= threshold
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(y, said, average="binary", zero_division=0)
+    return {
+        "n": int(len(y)),
+        "accuracy": float(metrics.accuracy_score(y, said)),
+        "balanced_accuracy": float(metrics.balanced_accuracy_score(y, said)),
+        "auc": float(metrics.roc_auc_score(y, probability)),
+        "pr_auc": float(metrics.average_precision_score(y, probability)),
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
+        "mcc": float(metrics.matthews_corrcoef(y, said)),
+        "brier": float(metrics.brier_score_loss(y, probability)),
+        "calibration_error": expected_calibration_error(y, probability),
+    }
+
+
+def balanced_accuracies(labels: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """Balanced accuracy of each column: ``labels`` and ``said`` (n, n_labellings) of 0 and 1 → (n_labellings,)."""
+    return (
+        (said * labels).sum(axis=0) / labels.sum(axis=0)
+        + ((1 - said) * (1 - labels)).sum(axis=0) / (1 - labels).sum(axis=0)
+    ) / 2
+
+
+def expected_calibration_error(y: np.ndarray, probability: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
+    """Mean distance between stated probability and share of ones over equal-width bins, weighted by bin size.
+
+    Naeini, Cooper & Hauskrecht 2015 (AAAI), with probability as the confidence in 1.
+    """
+    which = np.minimum((probability * bins).astype(int), bins - 1)
+    gaps = [abs((y[which == b] - probability[which == b]).sum()) for b in range(bins)]
+    return float(sum(gaps) / len(y))
+
+
+def scores_by(predictions: pd.DataFrame, column: str, positive: str) -> dict[str, dict[str, float]]:
+    """:func:`scores` for each person, film or fold; accuracy alone where a part holds one class only.
+
+    Parameters
+    ----------
+    predictions : columns label, probability, and ``column``. positive : the label whose probability it is.
+    """
+    result = {}
+    for key, part in predictions.groupby(column):
+        y, probability = (part["label"] == positive).to_numpy(int), part["probability"].to_numpy()
+        both = 0 < y.sum() < len(y)
+        only = {"n": len(y), "accuracy": float(np.mean((probability >= 0.5) == y))}
+        result[str(key)] = scores(y, probability) if both else only
+    return result

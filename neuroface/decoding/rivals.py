@@ -1,0 +1,138 @@
+"""Other architectures for the same windows: a 3D-CNN, a Transformer over time, and a hybrid of both.
+
+Each is a function of the shape of a window, the group mask and its own sizes, registered by name in
+:mod:`neuroface.decoding.architectures`. Sizes by default are those for NNDb (41,489 voxels of 3 mm).
+"""
+
+from neuroface.decoding import published_hybrid
+from neuroface.decoding.layers import DropConnectDense, TimeStamps, ToVolumes, VolumeConv3D, bounding_box
+from neuroface.decoding.network import LEAK, binary_decoder, window_input
+from neuroface.pipeline import keras
+
+import numpy as np
+
+layers = keras.layers
+KERNELS = (7, 5, 3)  # voxels, edge of the cubes of the three convolutions; each halves the volume
+# Variance added in instance normalisation, in that of a z-scored voxel. With the usual 0.001 a volume of nearly 0 would
+# be blown up to full size, and a path from a baseline of zero would change the logit in its first thousandth only.
+INSTANCE_EPSILON = 1.0
+
+
+# ---------------------------------------------------------------- 3D-CNN
+
+
+def cnn3d(
+    n_voxels: int,
+    window_trs: int,
+    mask: np.ndarray,
+    *,
+    filters: tuple[int, int, int] = (16, 32, 64),
+    dense_units: int = 128,
+    dropout: float = 0.4,
+) -> keras.Model:
+    """A 3D-CNN of each volume, its features averaged over time: space is seen, the order of volumes is not."""
+    windows = window_input(n_voxels, window_trs)
+    x = convolved_volumes(windows, mask, filters)
+    x = layers.Dropout(dropout)(layers.Reshape((window_trs, -1))(x))
+    x = layers.Dense(dense_units, kernel_initializer="he_normal", name="dense")(x)
+    x = layers.LeakyReLU(negative_slope=LEAK)(x)
+    x = layers.GlobalAveragePooling1D(name="mean_over_time")(x)
+    return binary_decoder(windows, layers.Dropout(dropout)(x))
+
+
+def convolved_volumes(windows, mask: np.ndarray, filters: tuple[int, int, int]):
+    """(n, n_voxels, window_trs, 1) → feature maps (n, window_trs, x / 8, y / 8, z / 8, filters[-1]), sides rounded up."""
+    x = ToVolumes(bounding_box(mask), name="volumes")(windows)
+    # Each volume less its mean, over its SD: instance normalisation.
+    x = layers.LayerNormalization(axis=(2, 3, 4), center=False, scale=False, epsilon=INSTANCE_EPSILON)(x)
+    for number, (n_filters, kernel) in enumerate(zip(filters, KERNELS, strict=True), 1):
+        x = VolumeConv3D(
+            n_filters, kernel, strides=2, padding="same", kernel_initializer="he_normal", name=f"conv_{number}"
+        )(x)
+        x = layers.LeakyReLU(negative_slope=LEAK)(layers.BatchNormalization()(x))
+    return x
+
+
+# ---------------------------------------------------------------- Transformer
+
+
+def transformer(
+    n_voxels: int,
+    window_trs: int,
+    mask: np.ndarray,
+    *,
+    width: int = 128,
+    heads: int = 8,
+    depth: int = 6,
+    feed_forward: int = 2048,
+    dropout: float = 0.25,
+) -> keras.Model:
+    """A Transformer encoder over time: a volume is a token, a linear embedding of its voxels; where they lie is not seen."""
+    windows = window_input(n_voxels, window_trs)
+    x = layers.Reshape((window_trs, n_voxels))(layers.Permute((2, 1, 3))(windows))
+    x = layers.Dense(width, name="embedding")(x)
+    x = encoded_over_time(x, heads, depth, feed_forward, dropout)
+    return binary_decoder(windows, layers.GlobalAveragePooling1D(name="mean_over_time")(x))
+
+
+def encoded_over_time(tokens, heads: int, depth: int, feed_forward: int, dropout: float):
+    """Transformer encoder of tokens (n, window_trs, width), normalised before each block (Xiong et al. 2020, ICML)."""
+    x = layers.Dropout(dropout)(TimeStamps(name="time_stamps")(tokens))
+    for number in range(1, depth + 1):
+        x = x + attended(x, heads, dropout, (1,), f"attention_over_time_{number}")
+        hidden = layers.Dense(feed_forward, activation="gelu", name=f"feed_forward_{number}")(_normalised(x))
+        x = x + layers.Dropout(dropout)(layers.Dense(x.shape[-1], name=f"feed_back_{number}")(hidden))
+    return _normalised(x)
+
+
+def attended(x, heads: int, dropout: float, axes: tuple[int, ...], name: str):
+    """Multi-head self-attention of what is normalised first, over ``axes`` of x (n, …, width).
+
+    The layer gives its scores too, for :class:`neuroface.attribution.heat_maps.AttentionRollout`.
+    """
+    normal = _normalised(x)
+    size = max(1, x.shape[-1] // heads)
+    attention = layers.MultiHeadAttention(heads, size, dropout=dropout, attention_axes=axes, name=name)
+    mixed, _ = attention(normal, normal, return_attention_scores=True)
+    return layers.Dropout(dropout)(mixed)
+
+
+def _normalised(x):
+    return layers.LayerNormalization(epsilon=1e-3)(x)
+
+
+# ---------------------------------------------------------------- both
+
+
+def hybrid(
+    n_voxels: int,
+    window_trs: int,
+    mask: np.ndarray,
+    *,
+    filters: tuple[int, int, int] = (16, 32, 64),
+    width: int = 128,
+    heads: int = 8,
+    depth: int = 6,
+    feed_forward: int = 2048,
+    dropout: float = 0.25,
+    drop_connect: float = 0.17,
+    reference: bool = False,
+) -> keras.Model:
+    """A 3D-CNN of each volume, self-attention over its places, then a Transformer encoder over time.
+
+    What the description of the published hybrid means: attention acts before the places are pooled, a token is a volume,
+    and DropConnect drops weights. ``reference`` builds what was released, with fixed sizes; see
+    :mod:`neuroface.decoding.published_hybrid`.
+    """
+    if reference:
+        return published_hybrid.reference(n_voxels, window_trs, mask)
+    windows = window_input(n_voxels, window_trs)
+    x = convolved_volumes(windows, mask, filters)
+    x = layers.Reshape((window_trs, -1, filters[-1]))(x)
+    x = x + attended(x, heads, dropout, (2,), "attention_over_space")
+    x = layers.Dropout(dropout)(layers.Reshape((window_trs, -1))(x))
+    x = layers.Dense(width, name="embedding")(x)
+    x = encoded_over_time(x, heads, depth, feed_forward, dropout)
+    x = layers.GlobalAveragePooling1D(name="mean_over_time")(x)
+    x = DropConnectDense(width, drop_connect, kernel_initializer="he_normal", name="dense")(x)
+    return binary_decoder(windows, layers.LeakyReLU(negative_slope=LEAK)(x))

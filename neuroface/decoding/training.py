@@ -1,0 +1,237 @@
+"""Train a network on one fold, within the memory at hand, and say what it cost."""
+
+import gc
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.decoding.folds import Fold
+from neuroface.decoding.fused_normalization import with_fused_normalization
+from neuroface.decoding.model_cost import multiply_adds, step_bytes
+from neuroface.decoding.network import WindowBatches
+from neuroface.decoding.stored_windows import RowBatches, StoredWindows, network_of_rows, windows_fit
+from neuroface.pipeline import HAS_GPU, keras, set_random_seed
+
+import numpy as np
+import pandas as pd
+import psutil
+from sklearn.utils.class_weight import compute_class_weight
+
+PROCESS = Path("/proc/self")
+PRECISIONS = {"float32": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
+
+
+def train_network(
+    X: np.ndarray,
+    y: np.ndarray,
+    fold: Fold,
+    build: Callable[..., keras.Model],
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rates: tuple[float, ...],
+    precision: str,
+    seed: int,
+    n_jobs: int = 1,
+    voxel_order: np.ndarray | None = None,
+    per_pass: int | None = None,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+) -> tuple[keras.Model, pd.DataFrame, dict]:
+    """Train on ``fold.train`` and keep the epoch, and the learning rate, that are best on ``fold.validation``.
+
+    Parameters
+    ----------
+    X : (n, n_voxels, window_trs), usually a memory map: one batch at a time is read from it, or, where a GPU has room for
+        all windows, they go there once. y : (n,) 0 or 1.
+    build : ``build(dtype=…)`` gives a new network, such as a partial :func:`neuroface.decoding.architectures.build`.
+    learning_rates : each is tried; the one with the best epoch wins.
+    precision : "float32", "float16", "bfloat16", or "auto": float16 on a GPU, float32 on a CPU.
+    n_jobs : trainings that share this machine's memory.
+    voxel_order : (n_voxels,) a permutation under which the network sees the voxels; None: as in the mask.
+    per_pass : windows that go through the network at once, a divisor of ``batch_size``; None: as many as fit. Where they
+        turn out not to, training begins anew with fewer.
+    callbacks : further ones, for a look at training from outside.
+
+    Returns
+    -------
+    network (float32, best epoch), history (a row per epoch and learning rate), cost (parameters, operations, seconds,
+    memory).
+
+    Raises
+    ------
+    NeuroFaceError
+        If not even one window fits the memory, or the loss becomes NaN.
+    """
+    keras.utils.clear_session()
+    _forget_peak_memory()
+    memory_before = peak_memory_gb()
+    plain = build(dtype="float32")
+    most = per_pass or windows_per_pass(plain, batch_size, n_jobs)
+    for per_pass, on_gpu in _attempts(batch_size, most, windows_fit(X, plain, most, n_jobs)):
+        try:
+            weights, history, seconds = _train(
+                X, y, fold, build, epochs=epochs, batch_size=batch_size, learning_rates=learning_rates,
+                dtype=training_dtype(precision), seed=seed, voxel_order=voxel_order, per_pass=per_pass, on_gpu=on_gpu,
+                callbacks=callbacks,
+            )  # fmt: skip
+            break
+        except FloatingPointError as error:
+            raise NeuroFaceError(f"The loss became NaN at {error}. Lower it, or set PRECISION = 'float32'.") from error
+        except Exception as error:
+            if not _is_about_memory(error):
+                raise
+        for callback in callbacks:
+            callback.set_model(None)  # the last that holds the failed step's memory, but for cycles
+        gc.collect()
+    else:
+        raise NeuroFaceError(
+            "Training does not fit the memory, not even a single window at a time. Lower N_JOBS or CNN_FILTERS (of other "
+            "networks: MODEL_OPTIONS), or use a larger machine."
+        )
+    plain.set_weights(weights)
+    cost = {
+        "parameters": int(plain.count_params()),
+        "multiply_adds": multiply_adds(plain),
+        "seconds": round(float(np.sum(seconds)), 2),
+        "seconds_per_epoch": round(float(np.median(seconds)), 3),
+        "windows_per_pass": per_pass,
+        "windows_on_gpu": on_gpu,
+        "peak_memory_gb": round(peak_memory_gb(), 2),
+        "added_memory_gb": round(peak_memory_gb() - memory_before, 2),
+    }
+    return plain, history, cost
+
+
+def _attempts(batch_size: int, most: int, on_gpu: bool) -> Iterator[tuple[int, bool]]:
+    """Windows per pass, and whether all windows go to the GPU: what to try in turn while the memory is too small."""
+    if on_gpu:
+        yield most, True
+    yield from ((n, False) for n in range(most, 0, -1) if batch_size % n == 0)
+
+
+def _train(
+    X, y, fold, build, *, epochs, batch_size, learning_rates, dtype, seed, voxel_order, per_pass, on_gpu, callbacks
+) -> tuple[list[np.ndarray], pd.DataFrame, list[float]]:
+    """Train at each learning rate. Returns the best weights, a row per epoch and learning rate, seconds of each epoch."""
+    class_weights = dict(enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train])))
+    stored = StoredWindows(X, voxel_order) if on_gpu else None
+    batches = partial(RowBatches, X, y) if on_gpu else partial(WindowBatches, X, y, voxel_order=voxel_order)
+
+    def fit(rate: float) -> tuple[float, list[np.ndarray], list[float], pd.DataFrame]:
+        keras.utils.clear_session()
+        set_random_seed(seed)
+        network = with_fused_normalization(build(dtype=dtype))
+        model = network_of_rows(network, stored) if on_gpu else network
+        model.compile(
+            _optimizer(rate, batch_size // per_pass, dtype),
+            loss="binary_crossentropy",
+            metrics=["accuracy"],
+            # With weights that balance the classes this is the balanced accuracy; in balanced data it equals accuracy.
+            weighted_metrics=[keras.metrics.BinaryAccuracy("balanced_accuracy")],
+            # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one operation at a time.
+            jit_compile=HAS_GPU or keras.backend.backend() == "jax",
+        )
+        watch = _EpochWatch(network, rate)
+        fitted = model.fit(
+            batches(fold.train, per_pass, class_weights, seed=seed),
+            validation_data=batches(fold.validation, per_pass, class_weights),
+            epochs=epochs,
+            verbose=0,
+            callbacks=[keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=15), watch, *callbacks],
+        )
+        history = pd.DataFrame(fitted.history).drop(columns="learning_rate", errors="ignore")
+        history = history.assign(learning_rate=rate, epoch=np.arange(1, len(history) + 1))
+        return (
+            watch.best,
+            watch.best_weights,
+            watch.seconds,
+            history,
+        )  # and not the network, whose memory the next rate needs
+
+    scores, weights, seconds, histories = zip(*map(fit, learning_rates))
+    return weights[int(np.argmax(scores))], pd.concat(histories, ignore_index=True), sum(seconds, [])
+
+
+def training_dtype(precision: str) -> str:
+    """Keras' name of a precision; "auto" is float16 on a GPU and float32 on a CPU."""
+    if precision == "auto":
+        return "mixed_float16" if HAS_GPU else "float32"
+    return PRECISIONS[precision]
+
+
+def windows_per_pass(model: keras.Model, batch_size: int, n_jobs: int) -> int:
+    """The largest divisor of ``batch_size`` whose pass fits this job's share of the memory; gradients accumulate.
+
+    It counts the memory the machine has, not what is free now, so that a rerun takes the same steps. On a GPU, whose
+    allocator decides for itself, the whole batch is tried, and fewer windows where it does not fit.
+
+    Raises
+    ------
+    NeuroFaceError
+        If not even one window fits.
+    """
+    if HAS_GPU:
+        return batch_size
+    share = 0.85 * psutil.virtual_memory().total / n_jobs
+    for windows in range(batch_size, 0, -1):
+        if batch_size % windows == 0 and step_bytes(model, windows) < share:
+            return windows
+    need = step_bytes(model, 1)
+    raise NeuroFaceError(
+        f"Training needs about {need / 1e9:.1f} GB for a single window of {model.input_shape[1]:,} voxels; "
+        f"{share / 1e9:.1f} GB are there for each of N_JOBS = {n_jobs}. Lower N_JOBS or CNN_FILTERS (of other networks: "
+        f"MODEL_OPTIONS), or use a larger machine."
+    )
+
+
+def peak_memory_gb() -> float:
+    """Most memory this process held: on Linux since its last training began, elsewhere since it began."""
+    if PROCESS.is_dir():
+        return int((PROCESS / "status").read_text().split("VmHWM:")[1].split()[0]) * 1024 / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9  # macOS counts bytes
+
+
+def _forget_peak_memory() -> None:
+    with suppress(OSError):  # macOS has no such file, and a container may forbid it
+        (PROCESS / "clear_refs").write_text("5")
+
+
+def _optimizer(rate: float, passes: int, dtype: str) -> keras.optimizers.Optimizer:
+    """Adam over ``passes`` accumulated passes; float16 gradients are scaled, or small ones would become 0."""
+    adam = keras.optimizers.Adam(rate, gradient_accumulation_steps=passes if passes > 1 else None)
+    return keras.optimizers.LossScaleOptimizer(adam) if dtype == "mixed_float16" else adam
+
+
+def _is_about_memory(error: Exception) -> bool:
+    text = f"{type(error).__name__} {error}".lower()
+    words = (
+        "resource_exhausted",
+        "resourceexhausted",
+        "out of memory",
+        "alloc_failed",
+        "unable to allocate",
+        "memoryerror",
+    )
+    return any(word in text for word in words)
+
+
+class _EpochWatch(keras.callbacks.Callback):
+    """Takes the time of every epoch, keeps the best one's weights, and ends training when the loss is no number."""
+
+    def __init__(self, network: keras.Model, rate: float):
+        super().__init__()
+        self.network, self.rate, self.seconds, self.best = network, rate, [], -np.inf
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds.append(time.monotonic() - self._start)
+        if not np.isfinite(logs["loss"]):
+            raise FloatingPointError(f"LEARNING_RATE {self.rate:g}")
+        if logs["val_balanced_accuracy"] > self.best:
+            self.best, self.best_weights = logs["val_balanced_accuracy"], self.network.get_weights()

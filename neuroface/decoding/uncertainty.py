@@ -1,0 +1,117 @@
+"""How sure is a score: bootstrap over people and films, and a null in which whole events change their label."""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+
+def cluster_bootstrap(
+    y: np.ndarray, probability: np.ndarray, clusters: np.ndarray, n_draws: int, seed: int, level: float = 0.95
+) -> dict[str, tuple[float, float]]:
+    """Percentile intervals of scores when whole people (or films) are drawn with replacement.
+
+    Windows of one person, or of one film, are not independent; drawing windows would make intervals too narrow
+    (Field & Welsh 2007, J. R. Stat. Soc. B 69:369).
+
+    Parameters
+    ----------
+    y, probability : (n,). clusters : (n,) whose window it is.
+
+    Returns
+    -------
+    {"accuracy", "mcc", "f1", "auc", "pr_auc": (low, high)}; empty with fewer than two clusters.
+    """
+    names, cluster = np.unique(clusters, return_inverse=True)
+    if len(names) < 2:
+        return {}
+    drawn = np.random.default_rng(seed).integers(len(names), size=(n_draws, len(names)))
+    times = np.stack([np.bincount(row, minlength=len(names)) for row in drawn])[:, cluster]  # each window, in each draw
+    both = (times @ y > 0) & (times @ (1 - y) > 0)
+    tails = (1 - level) / 2
+    values = weighted_scores(y, probability, times[both])
+    return {name: tuple(float(q) for q in np.quantile(v, (tails, 1 - tails))) for name, v in values.items()}
+
+
+def weighted_scores(y: np.ndarray, probability: np.ndarray, times: np.ndarray) -> dict[str, np.ndarray]:
+    """Scores at once of many samples drawn from the same windows.
+
+    Parameters
+    ----------
+    y, probability : (n,). times : (n_draws, n) how often each window was drawn; each draw holds both classes.
+
+    Returns
+    -------
+    accuracy, mcc, f1 (threshold 0.5), auc, pr_auc (average precision) : (n_draws,) each.
+    """
+    order = np.argsort(-probability, kind="stable")
+    y, probability, times = y[order], probability[order], times[:, order]
+    last = np.flatnonzero(np.append(np.diff(probability) != 0, True))  # of windows with one probability: one threshold
+    hits, alarms = (np.cumsum(times * which, axis=1)[:, last].astype(float) for which in (y, 1 - y))
+    n_positive, n_negative = hits[:, -1], alarms[:, -1]
+    new_hits, new_alarms = (np.diff(counts, axis=1, prepend=0) for counts in (hits, alarms))
+    # A window of class 1 beats the others that come after it, and half of those at its own threshold (Mann-Whitney).
+    beaten = n_negative[:, None] - alarms + new_alarms / 2
+    precision = np.divide(hits, hits + alarms, out=np.zeros_like(hits), where=hits + alarms > 0)
+    said = probability >= 0.5
+    tp, fp = times @ (y * said), times @ ((1 - y) * said)
+    fn, tn = n_positive - tp, n_negative - fp
+    spread = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    return {
+        "accuracy": (tp + tn) / (n_positive + n_negative),
+        "mcc": np.divide(tp * tn - fp * fn, spread, out=np.zeros_like(spread), where=spread > 0),
+        "f1": 2 * tp / (2 * tp + fp + fn),
+        "auc": (new_hits * beaten).sum(axis=1) / (n_positive * n_negative),
+        "pr_auc": (new_hits * precision).sum(axis=1) / n_positive,
+    }
+
+
+def permuted_labels(samples: pd.DataFrame, n_permutations: int, seed: int, positive: str) -> np.ndarray:
+    """Labels in which events have swapped places: whole events, alike for all their viewers, within a film or run.
+
+    What the viewers of one moment share stays together, so the null keeps the dependence that inflates naive tests.
+
+    Parameters
+    ----------
+    samples : columns movie, event, label, and run (events of different runs never swap).
+    positive : the label that counts as 1.
+
+    Returns
+    -------
+    (n, n_permutations) int8.
+    """
+    rng = np.random.default_rng(seed)
+    events = samples.drop_duplicates("event").reset_index(drop=True)
+    position = pd.Series(events.index, index=events["event"])[samples["event"]].to_numpy()
+    label = (events["label"] == positive).to_numpy(np.int8)
+    blocks = list(events.groupby(["movie", "run"]).indices.values())
+    result = np.empty((len(samples), n_permutations), dtype=np.int8)
+    for column in range(n_permutations):
+        moved = label.copy()
+        for block in blocks:
+            moved[block] = rng.permutation(label[block])
+        result[:, column] = moved[position]
+    return result
+
+
+def p_value(observed: float, null: np.ndarray) -> float:
+    """Share of the null at least as large as ``observed``, counting the observation itself (Phipson & Smyth 2010)."""
+    return float((1 + np.sum(np.asarray(null) >= observed)) / (1 + len(null)))
+
+
+def mean_over_people(values: np.ndarray, people: list[str], level: float = 0.95) -> np.ndarray:
+    """Mean over people with its t interval: each person counts once, however many runs they have.
+
+    Parameters
+    ----------
+    values : (n_runs,) or (n_runs, n); NaN where a run has none. people : (n_runs,) whose run it is.
+
+    Returns
+    -------
+    (3,) or (3, n): mean, low, high; the interval is NaN with fewer than two people.
+    """
+    each = pd.DataFrame(np.asarray(values, dtype=float)).groupby(np.asarray(people)).mean()
+    n = each.count()
+    half = each.std(ddof=1) / np.sqrt(n) * t.ppf((1 + level) / 2, n - 1)
+    mean = each.mean()
+    result = np.stack([mean, mean - half, mean + half])
+    return result[:, 0] if np.ndim(values) == 1 else result

@@ -1,0 +1,18 @@
+"""What makes these rooms the face study: its eight stages, its settings, its methods text, its check of the data set.
+
+Code belongs here if the eight scripts at the top need it, a test should cover it, and no other study could use it. This room
+imports all others; only the eight scripts import it. Another study declares the same in ``studies/<name>/study.py``.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "check": ["check_study"],
+        "demo": ["write_demo"],
+        "settings": ["FaceSettings", "rois_name"],
+        "study": ["STUDY"],
+        "words": ["labels_of", "roi_word"],
+    },
+)

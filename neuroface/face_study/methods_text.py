@@ -1,0 +1,260 @@
+"""A paragraph for a methods section, written from the settings that were used; and the paper's settings."""
+
+from pathlib import Path
+
+from neuroface.bold import Labels
+from neuroface.face_study.settings import rois_name
+from neuroface.face_study.words import WORDS
+from neuroface.pipeline import read_json, read_table
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+
+# The paper's value of every setting that it has one for; experiments/nndb.py sets those that are not our defaults.
+PAPER = {
+    "SEED": 42, "TR_S": 1.0, "LAG_S": 4.0, "WINDOW_TRS": 10, "MIN_STRETCH_S": 10.0, "STANDARDIZE": "none",
+    "BALANCE": "run", "MASK_THRESHOLD": 0.99, "MASK_FILE": None, "CV_SPLITS": ["window"], "N_FOLDS": 4,
+    "SELECTION": "paper", "CNN_FILTERS": [64, 32, 32], "CNN_DENSE_UNITS": 128, "EPOCHS": 150, "BATCH_SIZE": 20,
+    "LEARNING_RATE": 0.0002, "EXPLAINED_MODEL": "voxel_time_cnn", "SMOOTH_TRS": 1,
+    "HELD_OUT_SPLIT": "window", "ATTRIBUTION_METHODS": ["ig"], "EXPLAIN": "best fold",
+    "ATTRIBUTION_BASELINE": "zero", "SMOOTHGRAD_DRAWS": 0, "IG_RULE": "right", "IG_STEPS": 200,
+}  # fmt: skip
+REFERENCES = Path(__file__).with_name("references.tsv")
+KEPT_OUT = {
+    "window": "single windows",
+    "subject": "whole people",
+    "event": "moments of a film, for all its viewers",
+    "run": "whole runs",
+    "movie": "whole films, with all their viewers",
+}
+BASELINES = {
+    "linear": "ridge regression on whole windows (Saunders et al. 1998)",
+    "linear-mean": "ridge regression on windows averaged over time",
+    "shuffled-cnn": "the same network with voxels in random order",
+}
+NETWORKS = {
+    "voxel_time_cnn": "the voxel-time network",
+    "cnn3d": "a 3D convolutional network of each volume, averaged over volumes",
+    "transformer": "a Transformer encoder over volumes (Vaswani et al. 2017)",
+    "hybrid": "a 3D convolutional network of each volume with a Transformer encoder over volumes (Vaswani et al. 2017)",
+}
+CHECKS = {
+    "steps": "many more steps",
+    "baselines": "other baselines",
+    "weights": "networks with random weights (Adebayo et al. 2018)",
+    "deletion": "deletion of their top voxels",
+    "labels": "a network trained on shuffled labels",
+}
+
+
+def facts_of(root: Path) -> dict:
+    """Counts that the paragraph names, from the results of scripts 1, 2 and 6."""
+    samples = read_table(root / "2-dataset" / "samples.tsv")
+    facts = {
+        "people": samples["subject"].nunique(),
+        "films": samples["movie"].nunique(),
+        "windows": samples["label"].value_counts().to_dict(),
+        "voxels": int(np.count_nonzero(nib.load(root / "1-windows" / "group_mask.nii.gz").dataobj)),
+    }
+    tests = [read_json(file) for file in sorted((root / "6-averages").glob("group_contrast-*_test.json"))]
+    if tests:
+        facts |= {"flips": sorted({test["flips"] for test in tests}), "units": tests[0]["units"]}
+    return facts
+
+
+def methods_paragraph(
+    settings: dict, facts: dict, done: set[int], versions: dict, commit: str, backends: set[str]
+) -> tuple[str, list[str]]:
+    """The paragraph, and the references that it cites.
+
+    Parameters
+    ----------
+    settings : as stamped. facts : of :func:`facts_of`. done : numbers of the scripts that have finished, 2 among them.
+    backends : what the networks ran on, "tensorflow", "jax", or both.
+    """
+    parts = [_data(settings, facts)]
+    parts += [text(settings, facts) for number, text in _OF_SCRIPT.items() if number in done]
+    libraries = {"jax": "JAX", "tensorflow": "TensorFlow", "keras": "Keras", "nilearn": "nilearn"}
+    names = {*backends, "nilearn"} | ({"keras"} if backends else set())
+    used = [f"{words} {versions[name]}" for name, words in libraries.items() if name in names]
+    parts.append(
+        f"Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with {_and(used)} (Abraham et al. 2014); "
+        f"all random draws followed from the seed {settings['SEED']}."
+    )
+    text = " ".join(part for part in parts if part)
+    references = pd.read_csv(REFERENCES, sep="\t")
+    return text, [row.reference for row in references.itertuples() if row.cited_as in text]
+
+
+def _data(s: dict, f: dict) -> str:
+    balance = {
+        "run": "In each run the larger class was drawn down at random to the smaller one",
+        "none": "All windows were kept",
+    }
+    scale = {"zscore": "Each voxel had mean 0 and SD 1 over its run.", "none": "BOLD was not standardised."}
+    source = {
+        "demo": "synthetic, with a known truth",
+        "nndb-v1": "Naturalistic Neuroimaging Database, version 1, Aliko et al. 2020",
+        "nndb-v2": f"Naturalistic Neuroimaging Database, version 2, {s.get('NNDB_VARIANT')}, Aliko et al. 2020",
+        "bids": "files with “" + s["BIDS_FILTER"] + "” in their name" if s.get("BIDS_FILTER") else "BIDS",
+    }[s["DATASET"]]
+    who = "1 person" if f["people"] == 1 else f"{f['people']} people"
+    what = "1 film or task" if f["films"] == 1 else f"{f['films']} films or tasks"
+    text = f"We analysed fMRI (TR {s['TR_S']:g} s; {source}) of {who} who saw {what}."
+    if s["EXCLUDE"]:
+        text += f" {_and(s['EXCLUDE'])} {'was' if len(s['EXCLUDE']) == 1 else 'were'} left out."
+    labels = Labels(*s["LABELS"], WORDS)
+    first, second = (s["LABEL_EVENTS"][label] for label in labels)
+    column = "" if s["EVENT_COLUMN"] == "trial_type" else f" in column {s['EVENT_COLUMN']}"
+    events = f" ({_and(first)}{column})" if s["DATASET"] == "bids" or first != [labels.first] else ""
+    others = f"of {_and(second)}" if second else "without one" if labels.first in WORDS else f"without {labels.one}"
+    there = labels.is_there.replace(" is ", " ", 1)
+    counts = [f"{f['windows'][label]:,} {title.replace(' ', '-')}" for label, title in zip(labels, labels.titles)]
+    where = (
+        f"of a given mask ({_path(s['MASK_FILE'])})"
+        if s["MASK_FILE"]
+        else f"that more than {s['MASK_THRESHOLD']:.4g} of the individual brain masks hold"
+    )
+    return text + (
+        f" A window of {s['WINDOW_TRS']} volumes began {s['LAG_S']:g} s after the start of every stretch of more than "
+        f"{s['MIN_STRETCH_S']:g} s with {there}{events}, and of every such stretch {others}. "
+        f"{balance[s['BALANCE']]}: {_and(counts)} windows of {f['voxels']:,} voxels "
+        f"{where}. {scale[s['STANDARDIZE']]}"
+    )
+
+
+def _training(s: dict, f: dict) -> str:
+    rate = s["LEARNING_RATE"]
+    rate = f"{rate:g}" if isinstance(rate, float) else f"the best of {_and([f'{one:g}' for one in rate])}"
+    kept = _and([KEPT_OUT[split] for split in s["CV_SPLITS"]], "or")
+    networks = NETWORKS | {
+        "voxel_time_cnn": f"a convolutional network over voxels × volumes (three blocks of {_and(s['CNN_FILTERS'])} "
+        f"filters, a dense layer of {s['CNN_DENSE_UNITS']} units, one logistic output)"
+    }
+    sizes = {name: options for name, options in s["MODEL_OPTIONS"].items() if name in s["MODELS"]}
+    chosen = {name: f" ({_and(f'{key} {value}' for key, value in options.items())})" for name, options in sizes.items()}
+    trained = _and([networks.get(name, f"the network “{name}”") + chosen.get(name, "") for name in s["MODELS"]])
+    were, they = ("was", "It was") if len(s["MODELS"]) == 1 else ("were", "They were")
+    text = (
+        f"{trained[0].upper()}{trained[1:]} {were} trained with Adam (Kingma & Ba 2015; step size {rate}, "
+        f"{s['BATCH_SIZE']} windows per step, {s['EPOCHS']} epochs, classes weighted to balance). {they} tested by "
+        f"{s['N_FOLDS']}-fold cross-validation that kept out {kept}. "
+    )
+    if "event" in s["CV_SPLITS"]:
+        text += f"Between training windows and held-out moments {s['EMBARGO_TRS']} volumes were left free. "
+    if s["SELECTION"] == "inner":
+        text += "The epoch was chosen on a part of the training set that was grouped like the folds."
+    else:
+        text += "The epoch was chosen on the held-out fold itself, which flatters the scores."
+    others = [BASELINES[name] for name in s["BASELINES"] if name in BASELINES]
+    if (rois := rois_name(s["ROI_FILE"] and _path(s["ROI_FILE"]))) in s["BASELINES"] and s["SPACE"] == "MNI":
+        others.append(f"ridge regression on the {rois.removesuffix('-rois')} regions alone")
+    if others:
+        text += f" On the same folds we trained {_and(others)}."
+    if s["N_PERMUTATIONS"]:
+        text += f" Chance came from {s['N_PERMUTATIONS']:,} relabellings of events with the linear model"
+        text += f" and {s['N_PERMUTATIONS_CNN']:,} with the network" if s["N_PERMUTATIONS_CNN"] else ""
+        text += "; p-values count the observation itself (Phipson & Smyth 2010)."
+    return text
+
+
+def _attributions(s: dict, f: dict) -> str:
+    baseline = {
+        "zero": "zero baseline",
+        "training mean": "the mean training window as baseline",
+        "other class": f"{s['ATTRIBUTION_DRAWS']} training windows of the other label as baselines, Erion et al. 2021",
+    }[s["ATTRIBUTION_BASELINE"]]
+    steps = f"{s['IG_STEPS']} steps"
+    if s["IG_STEPS"] == "auto":
+        steps = f"steps doubled until the completeness gap was below {s['IG_TOLERANCE']:g}"
+    engine = ", DeepExplain, Ancona et al. 2018" if s["IG_ENGINE"] == "deepexplain" else ""
+    how = {
+        "ig": f"Integrated Gradients (Sundararajan et al. 2017; {baseline}, {s['IG_RULE']} rule, {steps}{engine})",
+        "gradient-x-input": f"gradient × input (Shrikumar et al. 2016; {baseline})",
+        "grad-cam": "Grad-CAM without its rectifier (Selvaraju et al. 2017)",
+        "attention-rollout": "attention rollout (Abnar & Zuidema 2020)",
+    }
+    if "occlusion" in s["ATTRIBUTION_METHODS"]:  # else its settings are not stamped
+        region = {
+            "cubes": f"cubes of {s['OCCLUSION_CUBE_MM']:g} mm",
+            "rois": f"regions of {_path(s['ROI_FILE'] or '')}",
+            "parcels": f"parcels of {_path(s['PARCEL_FILE'] or '')}",
+        }[s["OCCLUSION_REGIONS"]]
+        when = f"{s['OCCLUSION_TRS']} volumes at a time"
+        how["occlusion"] = f"occlusion (Zeiler & Fergus 2014; {region}, {when}, {baseline})"
+    methods = _and([how[name] for name in s["ATTRIBUTION_METHODS"]])
+    if s["SMOOTHGRAD_DRAWS"]:
+        noise = f"noise of {s['SMOOTHGRAD_NOISE']:g} SD (Smilkov et al. 2017)"
+        methods += f", averaged over {s['SMOOTHGRAD_DRAWS']} copies with {noise},"
+    if s["EXPLAIN"] == "held-out":
+        by = f"the fold model that had not seen it (folds kept out {KEPT_OUT[s['HELD_OUT_SPLIT']]})"
+    else:
+        by = f"one model, the best of the folds that kept out {KEPT_OUT[s['HELD_OUT_SPLIT']]} on its own test fold"
+    which = "" if len(s["MODELS"]) == 1 else f", under {NETWORKS.get(s['EXPLAINED_MODEL'], s['EXPLAINED_MODEL'])},"
+    other = Labels(*s["LABELS"], WORDS).titles[1].replace(" ", "-")
+    text = f"Each window's logit{which} (its negative for {other} windows) was explained by {methods} of {by}."
+    if s["ATTRIBUTION_CHECKS"]:
+        checks = _and([CHECKS[name] for name in s["ATTRIBUTION_CHECKS"]])
+        text += f" On {s['CHECK_WINDOWS']} windows the maps were checked against {checks}."
+    return text
+
+
+def _group(s: dict, f: dict) -> str:
+    text = "Attributions were averaged over each person's windows, then over people."
+    if "flips" in f:
+        unit = "people" if s["FLIP_TOGETHER"] == "person" else "films, with all their viewers"
+        what = f"a pseudo-t with variances smoothed by {s['VARIANCE_FWHM_MM']:g} mm" if s["VARIANCE_FWHM_MM"] else "t"
+        text += (
+            f" They were tested against zero, absolute attribution against an even spread over the brain, by "
+            f"{_and([f'{n:,}' for n in f['flips']], 'or')} sign flips of {f['units']} {unit} ({what}), corrected "
+            f"family-wise over all voxels and seconds, by the largest value and by the mass of clusters formed at "
+            f"p < {s['CLUSTER_FORMING_P']:g} (Nichols & Holmes 2002)."
+        )
+    regions = []
+    if s["SPACE"] == "MNI" and s["ROI_FILE"]:
+        own = _path(s["ROI_FILE"]) == "masks/face_rois.tsv"
+        source = "FFA, OFA and pSTS, Zaragoza-Jimenez et al. 2023" if own else _path(s["ROI_FILE"])
+        regions.append(f"spheres ({source})")
+    if s["ROI_MASKS"]:
+        regions.append(f"masks ({_and(map(_path, s['ROI_MASKS']))})")
+    if regions:
+        text += (
+            f" The share of absolute attribution in {_and(regions)} was compared with that in "
+            f"{s['N_RANDOM_REGIONS']:,} random regions of as many voxels."
+        )
+    beside = {
+        "haufe": "the activation pattern of the linear model (Haufe et al. 2014)",
+        "glm": f"the effect of {Labels(*s['LABELS'], WORDS).plural} in a general linear model with the canonical "
+        "haemodynamic response",
+    }
+    if s["REFERENCE_MAPS"]:
+        text += f" Maps were correlated over voxels with {_and([beside[name] for name in s['REFERENCE_MAPS']])}."
+    return text
+
+
+def _surface(s: dict, f: dict) -> str:
+    return "Group maps, averaged between pial and white surface, are shown on the inflated fsaverage5 (Fischl et al. 1999)."
+
+
+def _timeline(s: dict, f: dict) -> str:
+    smooth = f", its logit averaged over {s['SMOOTH_TRS']} volumes," if s["SMOOTH_TRS"] > 1 else ""
+    return (
+        f"For a probability at every volume of a film, fold models (folds kept out {KEPT_OUT[s['HELD_OUT_SPLIT']]}) slid "
+        f"over whole runs; a prediction{smooth} speaks for the second at {s['PREDICTION_AT']:.0%} of its window. Chance "
+        f"came from rotating the annotation by at least {s['MIN_SHIFT_S']:g} s."
+    )
+
+
+_OF_SCRIPT = {3: _training, 4: _attributions, 6: _group, 7: _surface, 8: _timeline}
+
+
+def _path(stamped: str) -> str:
+    """The path of a stamped file, without the digest of its content."""
+    return stamped.split(" (")[0]
+
+
+def _and(items, word: str = "and") -> str:
+    """a, b and c."""
+    items = [str(item) for item in items]
+    return f" {word} ".join(filter(None, [", ".join(items[:-1]), items[-1]]))

@@ -1,0 +1,242 @@
+"""What the face study's settings may be: choices, ranges, and which of them must agree."""
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from neuroface.attribution import METHODS
+from neuroface.decoding import ARCHITECTURES, DEFAULT
+from neuroface.pipeline import SettingsModel, did_you_mean
+
+from pydantic import Field, model_validator
+
+Split = Literal["window", "subject", "event", "run", "movie"]
+Rate = Annotated[float, Field(gt=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
+# Columns of script 8's tables, among which the first label has one.
+TAKEN = ("tr", "probability", "logit", "split")
+
+# What config.py's plain types cannot say: choices and ranges.
+LIMITS = {
+    "DATASET": Literal["demo", "nndb-v1", "nndb-v2", "bids"],
+    "RUN_NAME": Name,
+    "SEED": Annotated[int, Field(ge=0, lt=2**32)],
+    "TR_S": Annotated[float, Field(gt=0, le=30)],
+    "LAG_S": Annotated[float, Field(ge=0, le=30)],
+    "WINDOW_TRS": Annotated[int, Field(ge=4)],  # two poolings of the time axis leave one column of four
+    "MIN_STRETCH_S": Annotated[float, Field(ge=0)],
+    "STANDARDIZE": Literal["zscore", "none"],
+    "BALANCE": Literal["run", "none"],
+    "MASK_THRESHOLD": Annotated[float, Field(ge=0, le=1)],
+    "LABELS": tuple[Label, Label],
+    "LABEL_EVENTS": dict[str, tuple[str, ...]],
+    "EVENT_COLUMN": Annotated[str, Field(min_length=1)],
+    "NNDB_VARIANT": Literal[
+        "blur_censor",
+        "blur_censor_ica",
+        "blur_no_censor",
+        "blur_no_censor_ica",
+        "no_blur_no_censor",
+        "no_blur_no_censor_ica",
+    ],
+    "CV_SPLITS": Annotated[tuple[Split, ...], Field(min_length=1)],
+    "N_FOLDS": Annotated[int, Field(ge=2)],
+    "EMBARGO_TRS": Annotated[int, Field(ge=0)],
+    "SELECTION": Literal["inner", "paper"],
+    "MODELS": Annotated[tuple[str, ...], Field(min_length=1)],
+    "MODEL_OPTIONS": dict[str, dict[str, object]],
+    "CNN_FILTERS": tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]],
+    "CNN_DENSE_UNITS": Annotated[int, Field(ge=1)],
+    "EPOCHS": Annotated[int, Field(ge=1)],
+    "BATCH_SIZE": Annotated[int, Field(ge=1)],
+    "LEARNING_RATE": Rate | Annotated[tuple[Rate, ...], Field(min_length=1)],
+    "PRECISION": Literal["auto", "float32", "float16", "bfloat16"],
+    "BASELINES": tuple[str, ...],
+    "N_PERMUTATIONS": Annotated[int, Field(ge=0)],
+    "N_PERMUTATIONS_CNN": Annotated[int, Field(ge=0)],
+    "HELD_OUT_SPLIT": Split,
+    "ATTRIBUTION_METHODS": Annotated[tuple[Literal[tuple(METHODS)], ...], Field(min_length=1)],
+    "EXPLAIN": Literal["held-out", "best fold"],
+    "ATTRIBUTION_BASELINE": Literal["zero", "training mean", "other class"],
+    "ATTRIBUTION_DRAWS": Annotated[int, Field(ge=1)],
+    "SMOOTHGRAD_DRAWS": Annotated[int, Field(ge=0)],
+    "SMOOTHGRAD_NOISE": Annotated[float, Field(ge=0)],
+    "IG_ENGINE": Literal["keras", "deepexplain"],
+    "IG_RULE": Literal["right", "midpoint", "trapezoid", "gauss-legendre", "secant"],
+    "IG_STEPS": Annotated[int, Field(ge=1)] | Literal["auto"],
+    "IG_TOLERANCE": Annotated[float, Field(gt=0)],
+    "OCCLUSION_REGIONS": Literal["cubes", "rois", "parcels"],
+    "OCCLUSION_CUBE_MM": Annotated[float, Field(gt=0)],
+    "OCCLUSION_TRS": Annotated[int, Field(ge=1)],
+    "ATTRIBUTION_CHECKS": tuple[Literal["steps", "baselines", "weights", "deletion", "labels"], ...],
+    "CHECK_WINDOWS": Annotated[int, Field(ge=2, multiple_of=2)],
+    "SPACE": Literal["MNI", "native"],
+    "N_RANDOM_REGIONS": Annotated[int, Field(ge=1)],
+    "N_FLIPS": Annotated[int, Field(ge=20)],  # fewer allow no p of 0.05
+    "FLIP_TOGETHER": Literal["person", "movie"],
+    "VARIANCE_FWHM_MM": Annotated[float, Field(ge=0)],
+    "CLUSTER_FORMING_P": Annotated[float, Field(gt=0, lt=0.5)],
+    "REFERENCE_MAPS": tuple[Literal["haufe", "glm"], ...],
+    "PREDICTION_AT": Annotated[float, Field(ge=0, le=1)],
+    "SMOOTH_TRS": Annotated[int, Field(ge=1)],
+    "MIN_SHIFT_S": Annotated[float, Field(ge=0)],
+    "FOLLOW_BASELINE_TRS": Annotated[int, Field(ge=2)],  # one volume has no SD
+    "FOLLOW_IDLE_S": Annotated[float, Field(gt=0)],
+    "N_JOBS": Annotated[int, Field(ge=1)],
+    "DASK_SCHEDULER": Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None,
+    "INFERENCE_BATCH": Annotated[int, Field(ge=1)],
+}
+
+
+class FaceSettings(SettingsModel):
+    """Settings of ``config.py`` at the top of the repository."""
+
+    LIMITS: ClassVar = LIMITS
+    FILES: ClassVar = ("ROI_FILE", "MASK_FILE", "PARCEL_FILE", "ROI_MASKS")
+    FORMER: ClassVar = ("FACE_TRIAL_TYPES", "NOFACE_TRIAL_TYPES")
+    ADDED: ClassVar = {"LABELS": ["face", "noface"], "EVENT_COLUMN": "trial_type"}
+
+    @classmethod
+    def translate(cls, changes: dict, base: dict) -> dict:
+        former = [name for name in cls.FORMER if name in changes]
+        if not former:
+            return changes
+        if "LABEL_EVENTS" in changes:
+            raise ValueError(f"{former[0]} is a former part of LABEL_EVENTS, which is set too. Remove {former[0]}")
+        labels = changes.get("LABELS", base["LABELS"])
+        events = dict(base["LABEL_EVENTS"]) | {
+            label: changes[n] for n, label in zip(cls.FORMER, labels) if n in changes
+        }
+        if not events[labels[0]]:
+            raise ValueError(f"{cls.FORMER[0]} = {events[labels[0]]!r} names no trial type")
+        return {name: value for name, value in changes.items() if name not in former} | {"LABEL_EVENTS": events}
+
+    @classmethod
+    def former(cls, settings, name: str) -> list[str]:
+        return list(settings.LABEL_EVENTS[settings.LABELS[cls.FORMER.index(name)]])
+
+    @classmethod
+    def today(cls, stamped: dict) -> dict:
+        """Stamped settings with those that have replaced former ones filled in."""
+        stamped = cls.before_they_existed(stamped) | stamped
+        events = {label: stamped[name] for label, name in zip(("face", "noface"), cls.FORMER) if name in stamped}
+        return {"LABELS": ["face", "noface"]} | ({"LABEL_EVENTS": events} if events else {}) | stamped
+
+    @classmethod
+    def complete(cls, values: dict) -> dict:
+        """The baseline "rois" under the name of the file that holds the regions; without a file there is none."""
+        rois = rois_name(values["ROI_FILE"])
+        named = (rois if name == "rois" else name for name in values["BASELINES"])
+        return values | {"BASELINES": tuple(name for name in named if name)}
+
+    @classmethod
+    def idle(cls, settings) -> set[str]:
+        return set() if set(settings.MODELS) & set(settings.MODEL_OPTIONS) else {"MODEL_OPTIONS"}
+
+    @model_validator(mode="after")
+    def _agree(self):
+        if self.HELD_OUT_SPLIT not in self.CV_SPLITS:
+            raise ValueError(
+                f"HELD_OUT_SPLIT = {self.HELD_OUT_SPLIT!r} is not in CV_SPLITS = {self.CV_SPLITS}: its models would "
+                f"not be trained. Add it to CV_SPLITS or name one that is there"
+            )
+        for name in ("CV_SPLITS", "BASELINES", "ATTRIBUTION_METHODS", "ATTRIBUTION_CHECKS", "REFERENCE_MAPS"):
+            if len(set(values := getattr(self, name))) < len(values):
+                raise ValueError(f"{name} = {values} names one twice")
+        if self.WINDOW_TRS * self.TR_S > self.MIN_STRETCH_S + 1e-6:
+            raise ValueError(
+                f"WINDOW_TRS × TR_S = {self.WINDOW_TRS * self.TR_S:g} s is longer than MIN_STRETCH_S = "
+                f"{self.MIN_STRETCH_S:g} s: a window would run past the stretch that gives its label. "
+                f"Lower WINDOW_TRS or raise MIN_STRETCH_S"
+            )
+        if self.DATASET == "demo" and self.ROI_FILE is None:
+            raise ValueError('ROI_FILE = None, and DATASET = "demo" plants its signal in those regions. Name a file')
+        if self.PLOT_INTERVAL_S[0] >= self.PLOT_INTERVAL_S[1]:
+            raise ValueError(f"PLOT_INTERVAL_S = {self.PLOT_INTERVAL_S} ends before it starts")
+        if self.SMOOTH_TRS % 2 == 0:
+            raise ValueError(f"SMOOTH_TRS = {self.SMOOTH_TRS} is even: a mean centred on a volume takes an odd number")
+        self._name_labels()
+        self._name_baselines()
+        self._name_architectures()
+        self._explain_sensibly()
+        return self
+
+    def _name_labels(self):
+        first, second = self.LABELS
+        if first.lower() == second.lower():
+            raise ValueError(f"LABELS = {self.LABELS} must be two different names")
+        if first in TAKEN:
+            raise ValueError(f"LABELS = {self.LABELS}: {first!r} is a column of script 8's tables. Choose another name")
+        if set(self.LABEL_EVENTS) != set(self.LABELS):
+            raise ValueError(
+                f"LABEL_EVENTS = {self.LABEL_EVENTS} must name the events of each of LABELS = {self.LABELS}, and of "
+                f"nothing else. Give both an entry; that of {second!r} may be (): the gaps between the events of {first!r}"
+            )
+        if not self.LABEL_EVENTS[first]:
+            raise ValueError(f"LABEL_EVENTS: {first!r} names no event")
+        if both := set(self.LABEL_EVENTS[first]) & set(self.LABEL_EVENTS[second]):
+            raise ValueError(f"LABEL_EVENTS: {sorted(both)[0]!r} is named for {first!r} and for {second!r}")
+
+    def _name_baselines(self):
+        known = ["linear", "linear-mean", "shuffled-cnn", *filter(None, ("rois", rois_name(self.ROI_FILE)))]
+        for name in self.BASELINES:
+            if name not in known and not (name == "rois" and self.ROI_FILE is None):
+                raise ValueError(
+                    f"BASELINES: {name!r} is not a baseline{did_you_mean(name, known)}. There are {', '.join(known)}"
+                )
+        if {"rois", rois_name(self.ROI_FILE)} <= set(self.BASELINES):
+            raise ValueError(f"BASELINES = {self.BASELINES} names one twice")
+
+    def _name_architectures(self):
+        for setting in ("MODELS", "MODEL_OPTIONS"):
+            for name in getattr(self, setting):
+                if name not in ARCHITECTURES:
+                    raise ValueError(
+                        f"{setting}: {name!r} is not an architecture{did_you_mean(name, ARCHITECTURES)}. There are "
+                        f"{', '.join(ARCHITECTURES)}"
+                    )
+        if DEFAULT in self.MODEL_OPTIONS:
+            raise ValueError(f"MODEL_OPTIONS: sizes of {DEFAULT!r} are CNN_FILTERS and CNN_DENSE_UNITS. Set those")
+        if len(set(self.MODELS)) < len(self.MODELS):
+            raise ValueError(f"MODELS = {self.MODELS} names an architecture twice")
+        if self.EXPLAINED_MODEL not in self.MODELS:
+            raise ValueError(
+                f"EXPLAINED_MODEL = {self.EXPLAINED_MODEL!r} is not in MODELS = {self.MODELS}: it would not be trained. Add "
+                f"it to MODELS or name one that is there"
+            )
+
+    def _explain_sensibly(self):
+        for setting, value in (("IG_RULE", "secant"), ("IG_ENGINE", "deepexplain")):
+            if self.EXPLAINED_MODEL != DEFAULT and getattr(self, setting) == value:
+                raise ValueError(
+                    f'{setting} = "{value}" is made for {DEFAULT!r}; EXPLAINED_MODEL = {self.EXPLAINED_MODEL!r}. '
+                    f'Set IG_RULE = "midpoint" and IG_ENGINE = "keras"'
+                )
+        if self.IG_RULE == "secant" and self.IG_STEPS == "auto":
+            raise ValueError(
+                'IG_STEPS = "auto" watches the completeness gap, which is near 0 for IG_RULE = "secant" whatever the steps. '
+                "Set IG_STEPS = 20, and see the map error among the checks"
+            )
+        if self.IG_ENGINE == "deepexplain" and (self.IG_RULE != "right" or self.IG_STEPS == "auto"):
+            raise ValueError(
+                f'IG_ENGINE = "deepexplain" knows the right rule and a fixed number of steps; IG_RULE = {self.IG_RULE!r}, '
+                f"IG_STEPS = {self.IG_STEPS!r}"
+            )
+        both = self.ATTRIBUTION_BASELINE == "other class" and self.SMOOTHGRAD_DRAWS
+        if both and self.SMOOTHGRAD_DRAWS % self.ATTRIBUTION_DRAWS:
+            raise ValueError(
+                f"SMOOTHGRAD_DRAWS = {self.SMOOTHGRAD_DRAWS} is no multiple of ATTRIBUTION_DRAWS = "
+                f"{self.ATTRIBUTION_DRAWS}: each baseline must get as many noisy copies as the others"
+            )
+        if "occlusion" in self.ATTRIBUTION_METHODS and self.OCCLUSION_REGIONS == "parcels" and not self.PARCEL_FILE:
+            raise ValueError('OCCLUSION_REGIONS = "parcels" needs PARCEL_FILE')
+        if "occlusion" in self.ATTRIBUTION_METHODS and self.OCCLUSION_REGIONS == "rois" and self.SPACE != "MNI":
+            raise ValueError(f'OCCLUSION_REGIONS = "rois" needs SPACE = "MNI"; it is {self.SPACE!r}')
+        if "occlusion" in self.ATTRIBUTION_METHODS and self.OCCLUSION_REGIONS == "rois" and not self.ROI_FILE:
+            raise ValueError('OCCLUSION_REGIONS = "rois" needs ROI_FILE')
+
+
+def rois_name(roi_file: str | None) -> str | None:
+    """What results call the regions of ROI_FILE: "face-rois" for ``masks/face_rois.tsv``."""
+    return Path(roi_file).stem.replace("_", "-") if roi_file else None

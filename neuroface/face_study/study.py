@@ -1,0 +1,56 @@
+"""The face study: its eight stages, its settings, the words of its report."""
+
+from pathlib import Path
+
+from neuroface.bold import Labels
+from neuroface.face_study.methods_text import PAPER, facts_of, methods_paragraph
+from neuroface.face_study.settings import FaceSettings
+from neuroface.face_study.words import WORDS
+from neuroface.pipeline import Step, Study
+
+
+def methods(root: Path, settings: dict, done: set[int], versions: dict, commit: str, backends: set[str]):
+    """:func:`methods_paragraph` of a run; None before script 2 has joined the windows."""
+    if not {1, 2} <= done or not (root / "2-dataset" / "samples.tsv").is_file():
+        return None
+    return methods_paragraph(FaceSettings.today(settings), facts_of(root), done, versions, commit, backends)
+
+
+def title(settings: dict) -> str:
+    labels = Labels(*FaceSettings.today(settings)["LABELS"], WORDS)
+    if labels.first in WORDS:
+        return f"Is there {labels.one} on the screen?"
+    return f"Decoding {labels.one} against {labels.second}"
+
+
+STUDY = Study(
+    name="NeuroFaceCNN",
+    steps=(
+        Step(1, "1-windows", "1-preprocess_naturalistic_fmri.py"),
+        Step(2, "2-dataset", "2-load-data.py"),
+        Step(3, "3-model", "3-train_voxel_time_cnn.py"),
+        Step(4, "4-attributions", "4-integrated_gradients.py"),
+        Step(5, "5-brain-maps", "5-revert-IG-tobrain.py"),
+        Step(6, "6-averages", "6-average_IG_per_subject.py"),
+        Step(7, "7-figures", "7-visualize_IG_surface_maps.py"),
+        Step(8, "8-predictions", "8-moment_by_moment_face_prediction.py"),
+    ),
+    settings=FaceSettings,
+    title=title,
+    lead="Decoded from fMRI by NeuroFaceCNN.",
+    caution="Attributions show what the network uses, not what the brain needs. Read the numbers for unseen films first.",
+    methods=methods,
+    published=PAPER,
+    former_stamps={
+        "3-train_voxel_time_cnn.py": {
+            "aside": ["ROI_FILE", "BASELINES", "N_PERMUTATIONS", "N_PERMUTATIONS_CNN"],
+            "growing": ["MODELS", "MODEL_OPTIONS"],
+        },
+        "4-integrated_gradients.py": {
+            "aside": ["ATTRIBUTION_CHECKS", "CHECK_WINDOWS"],
+            "growing": ["ATTRIBUTION_METHODS", "MODELS", "MODEL_OPTIONS"],
+        },
+        "5-revert-IG-tobrain.py": {"growing": ["ATTRIBUTION_METHODS", "MODELS", "MODEL_OPTIONS"]},
+        "6-average_IG_per_subject.py": {"growing": ["ATTRIBUTION_METHODS", "MODELS", "MODEL_OPTIONS"]},
+    },
+)

@@ -1,0 +1,20 @@
+"""How results and sentences call the conditions and regions of an experiment."""
+
+from pathlib import Path
+
+from neuroface.bold import Labels, Words
+
+WORDS = {
+    "face": Words("a face", "faces", "a face is on the screen", "face"),
+    "noface": Words("no face", "moments without a face", "no face is on the screen", "no face"),
+}
+
+
+def labels_of(cfg) -> Labels:
+    """The two conditions of LABELS, with their words."""
+    return Labels(*cfg.LABELS, WORDS)
+
+
+def roi_word(cfg) -> str:
+    """What results call the regions of ROI_FILE: "face_roi" for ``masks/face_rois.tsv``."""
+    return Path(cfg.ROI_FILE).stem.removesuffix("s") if cfg.ROI_FILE else "region"

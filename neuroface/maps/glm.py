@@ -1,0 +1,72 @@
+"""Where BOLD follows the first condition, by a general linear model of each run."""
+
+from collections.abc import Iterable
+
+from neuroface import NeuroFaceError
+from neuroface.bold import Run, RunningStatistics, open_header, read_censor, stream_masked, stretches_of_labels
+
+import numpy as np
+import pandas as pd
+from nilearn.glm.first_level import make_first_level_design_matrix
+
+HIGH_PASS_HZ = 1 / 128  # slower drifts are modelled by cosines, SPM's usual cut-off
+HRF = "spm"
+
+
+def effect_of_run(run: Run, mask: np.ndarray, affine: np.ndarray, cfg) -> np.ndarray:
+    """:func:`condition_effect` of a run's files; one pass over its BOLD."""
+    first, second = stretches_of_labels(run, cfg)
+    kept = read_censor(run.censor, open_header(run.bold)[1][3])
+    return condition_effect(stream_masked(run.bold, mask, affine), condition_design(first, second, kept, cfg.TR_S))
+
+
+def condition_design(first: np.ndarray, second: np.ndarray | None, kept: np.ndarray, tr_s: float) -> pd.DataFrame:
+    """Design matrix of a run: the first condition (and what it is compared with) through the HRF, cosine drifts, a constant.
+
+    Parameters
+    ----------
+    first : (n, 2) stretches of the first condition, onset_s and duration_s. second : (m, 2) stretches of the second; None:
+        all other times.
+    kept : (n_trs,) bool, the TRs that the series has (:func:`neuroface.bold.read_censor`).
+
+    Returns
+    -------
+    A row per TR that is there; columns "first", perhaps "second", drifts, "constant".
+    """
+    parts = {"first": first} | ({} if second is None else {"second": second})
+    events = [
+        pd.DataFrame({"onset": stretches[:, 0], "duration": stretches[:, 1], "trial_type": name})
+        for name, stretches in parts.items()
+    ]
+    times_s = np.arange(len(kept)) * tr_s
+    design = make_first_level_design_matrix(
+        times_s, pd.concat(events), hrf_model=HRF, drift_model="cosine", high_pass=HIGH_PASS_HZ
+    )
+    return design[kept]
+
+
+def condition_effect(volumes: Iterable[np.ndarray], design: pd.DataFrame) -> np.ndarray:
+    """Least-squares effect of the first condition, minus that of the second if the design has it, in SDs of each voxel.
+
+    The SD is that over the run. The run streams by: only sums over volumes are kept. Equals nilearn's ``FirstLevelModel``
+    with OLS noise.
+
+    Parameters
+    ----------
+    volumes : the run in order, (n, n_voxels) at a time. design : of :func:`condition_design`, a row per volume.
+
+    Returns
+    -------
+    (n_voxels,) float64; 0 where a voxel never changes.
+    """
+    x, statistics = design.to_numpy(np.float64), RunningStatistics()
+    products, start = 0.0, 0
+    for part in statistics.watch(volumes):
+        # Distances from the first volume: the constant takes up what is subtracted, and nothing is lost to rounding.
+        products = products + x[start : start + len(part)].T @ (part - statistics.first).astype(np.float64)
+        start += len(part)
+    if start != len(x):
+        raise NeuroFaceError(f"The series has {start} volumes and its design {len(x)} rows. Cut the windows again.")
+    contrast = np.array([float(name == "first") - float(name == "second") for name in design])
+    effect = contrast @ np.linalg.pinv(x.T @ x) @ products
+    return effect * statistics.centre_and_scale()[1]

@@ -1,0 +1,207 @@
+"""Where a map differs from zero across people: sign flips, corrected over all voxels and seconds at once.
+
+If a map's values are as likely positive as negative in each person, turning a person's map upside down changes nothing
+(Nichols & Holmes 2002, Hum. Brain Mapp. 15:1). The largest statistic anywhere, and the heaviest cluster anywhere, under
+such flips say what chance can do somewhere in the whole map: comparing with them keeps the family-wise error.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+
+from neuroface.bold import Labels
+
+import numpy as np
+from scipy import ndimage, sparse, stats
+from scipy.sparse import csgraph
+
+BLOCK_BYTES = 64 * 2**20  # of statistics that are in memory at once
+ROUNDING = 1e-9  # relative: the same value reached by another order of sums
+FWHM_PER_SD = 2 * np.sqrt(2 * np.log(2))
+ALPHA = 0.05  # family-wise
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What a test across people asks of their maps."""
+
+    labels: tuple[str, ...]  # the maps it needs
+    meaning: str  # of a positive value
+    two_sided: bool = True
+
+
+def contrasts_of(labels: Labels) -> dict[str, Contrast]:
+    """Name → what is tested across people.
+
+    A map of the second condition explains −logit: as in a map of the first, positive values speak for the window's label.
+    """
+    first, second = labels
+    one, other = labels.titles
+    of = {label: f"“{title}” in {title.replace(' ', '-')} windows" for label, title in zip(labels, labels.titles)}
+    more = "takes more of the absolute attribution than the mean voxel"
+    return {
+        first: Contrast((first,), f"speaks for {of[first]}"),
+        second: Contrast((second,), f"speaks for {of[second]}"),
+        f"{first}-minus-{second}": Contrast((first, second), f"says more for {of[first]} than for {of[second]}"),
+        f"{first}-absolute": Contrast((first,), f"{more} ({one})", False),
+        f"{second}-absolute": Contrast((second,), f"{more} ({other})", False),
+    }
+
+
+@dataclass(frozen=True)
+class GroupTest:
+    """Outcome of :func:`group_test`; arrays are (n_voxels, n_trs)."""
+
+    statistic: np.ndarray
+    p_voxel: np.ndarray  # family-wise, of the single voxel and second
+    p_cluster: np.ndarray  # family-wise, of the cluster that it belongs to; 1 outside clusters
+    critical: (
+        float  # the statistic from which p_voxel is at most ALPHA; infinite where no number of flips can reach that
+    )
+    smallest_p: float
+
+
+def sign_flips(units: list[str], n_flips: int, seed: int, two_sided: bool) -> np.ndarray:
+    """Signs for each person, a row per flip; the first row changes nothing.
+
+    Parameters
+    ----------
+    units : (n_people,) what is flipped together: each person's own name, or the film that several saw.
+    n_flips : rows at most. If all distinct ones are no more than that, each comes once, and p-values are exact.
+    two_sided : flipping everybody then gives the same statistic, so the first unit keeps its sign.
+
+    Returns
+    -------
+    (n, n_people) int8 of 1 and −1. The smallest p-value that they allow is 1 / n.
+    """
+    names = list(dict.fromkeys(units))
+    n_free = len(names) - two_sided
+    if 2**n_free <= n_flips:
+        signs = np.array(list(product((1, -1), repeat=n_free)), dtype=np.int8).reshape(-1, n_free)
+    else:
+        signs = np.random.default_rng(seed).choice(np.array([1, -1], dtype=np.int8), (n_flips, n_free))
+        signs[0] = 1
+    if two_sided:
+        signs = np.column_stack([np.ones(len(signs), dtype=np.int8), signs])
+    return signs[:, [names.index(unit) for unit in units]]
+
+
+def variance_smoother(
+    mask: np.ndarray, affine: np.ndarray, fwhm_mm: float
+) -> Callable[[np.ndarray], np.ndarray] | None:
+    """A function that smooths variances (n_voxels, n_trs) in space, within the mask; None for a width of 0.
+
+    With few people a variance from each voxel alone is noisy, and the largest t of a map is wherever it came out too
+    small. The pseudo-t divides by a variance that neighbours share (Nichols & Holmes 2002); sign flips stay valid.
+    """
+    if not fwhm_mm:
+        return None
+    box = tuple(slice(low.min(), low.max() + 1) for low in np.nonzero(mask))
+    inside = mask[box]
+    sigma = fwhm_mm / FWHM_PER_SD / np.linalg.norm(affine[:3, :3], axis=0)
+    volume = np.zeros(inside.shape)
+
+    def blur(values: np.ndarray) -> np.ndarray:
+        volume[inside] = values
+        return ndimage.gaussian_filter(volume, sigma, mode="constant", truncate=3)[inside]
+
+    weight = blur(np.ones(inside.sum()))
+
+    def smooth(variance: np.ndarray) -> np.ndarray:
+        return np.stack([blur(column) / weight for column in variance.T], axis=1)
+
+    return smooth
+
+
+def group_test(
+    values: np.ndarray, signs: np.ndarray, mask: np.ndarray, forming_p: float, two_sided: bool, smooth=None
+) -> GroupTest:
+    """One-sample test across people of every voxel and second, and of clusters of them.
+
+    Parameters
+    ----------
+    values : (n_people, n_voxels, n_trs).
+    signs : (n_flips, n_people), from :func:`sign_flips` with the same ``two_sided``.
+    mask : (x, y, z) bool, to say who is whose neighbour; a cluster holds neighbours that share a side, or follow in time.
+    forming_p : a cluster's members pass the t value of this p, uncorrected. Its mass is their sum above that value.
+    two_sided : False: only values above zero are of interest.
+    smooth : from :func:`variance_smoother`; the statistic is then the pseudo-t.
+    """
+    n_people, shape = len(values), values.shape[1:]
+    forming = stats.t.isf(forming_p / 2 if two_sided else forming_p, n_people - 1)
+    neighbours = Neighbours(mask, shape[1])
+    largest, heaviest = np.empty(len(signs)), np.empty(len(signs))
+    observed = None
+    for flip, statistic in enumerate(flipped_statistics(values, signs, smooth)):
+        largest[flip] = np.abs(statistic).max() if two_sided else statistic.max()
+        heaviest[flip] = neighbours.masses(statistic, forming, two_sided)[0].max(initial=0)
+        if observed is None:
+            observed = statistic
+    masses, cluster = neighbours.masses(observed, forming, two_sided)
+    p_cluster = np.ones(observed.size)
+    p_cluster[cluster >= 0] = family_wise(masses, heaviest)[cluster[cluster >= 0]]
+    p_voxel = family_wise(np.abs(observed) if two_sided else observed, largest)
+    rank = int(np.floor(ALPHA * len(largest) + ROUNDING))
+    critical = float(np.sort(largest)[-rank]) if rank else np.inf
+    return GroupTest(
+        observed.reshape(shape), p_voxel.reshape(shape), p_cluster.reshape(shape), critical, 1 / len(signs)
+    )
+
+
+def flipped_statistics(values: np.ndarray, signs: np.ndarray, smooth=None) -> Iterator[np.ndarray]:
+    """One-sample t (or pseudo-t) of every voxel and second, (n_voxels × n_trs,) float64, for one row of ``signs`` each.
+
+    A flip leaves the sum of squares as it is, so all flips need one matrix product, done some rows at a time.
+    """
+    n, shape = len(values), values.shape[1:]
+    flat = values.reshape(n, -1).astype(np.float64)
+    mean_square = np.einsum("ij,ij->j", flat, flat) / n
+    floor = np.maximum(mean_square * 1e-12, np.finfo(float).tiny)
+    rows = max(1, BLOCK_BYTES // (8 * flat.shape[1]))
+    for start in range(0, len(signs), rows):
+        means = signs[start : start + rows].astype(np.float64) @ flat / n
+        variances = np.maximum(mean_square - means**2, floor) * n / (n - 1)
+        for mean, variance in zip(means, variances):
+            if smooth is not None:
+                variance = smooth(variance.reshape(shape)).ravel()
+            yield mean / np.sqrt(variance / n)
+
+
+def family_wise(observed: np.ndarray, largest: np.ndarray) -> np.ndarray:
+    """Share of flips, the observed one among them, whose largest value reaches the observed one."""
+    reached = len(largest) - np.searchsorted(np.sort(largest), observed - ROUNDING * np.abs(observed))
+    return np.maximum(reached, 1) / len(largest)
+
+
+class Neighbours:
+    """Who is next to whom among a mask's voxels (that share a side) and seconds, and the clusters of a map.
+
+    Only what passes a threshold is looked at, so a flip costs little whatever the size of the brain.
+    """
+
+    def __init__(self, mask: np.ndarray, n_trs: int):
+        n_voxels = int(mask.sum())
+        number = np.full(np.add(mask.shape, 1), -1)
+        number[:-1, :-1, :-1][mask] = np.arange(n_voxels)
+        after = [number[tuple((np.argwhere(mask) + step).T)] for step in np.eye(3, dtype=int)]
+        node = np.arange(n_voxels * n_trs).reshape(n_voxels, n_trs)
+        self._nobody = node.size
+        ahead = [np.where(voxel[:, None] >= 0, voxel[:, None] * n_trs + np.arange(n_trs), node.size) for voxel in after]
+        ahead.append(np.column_stack([node[:, 1:], np.full(n_voxels, node.size)]))
+        self._ahead = np.stack(ahead).reshape(4, -1).astype(np.int32)
+        self._place = np.full(node.size + 1, -1)
+
+    def masses(self, statistic: np.ndarray, forming: float, two_sided: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Mass of every cluster, and the cluster of each voxel and second (n_voxels × n_trs,), −1 outside."""
+        cluster, masses = np.full(self._nobody, -1), np.zeros(0)
+        for sign in (1, -1) if two_sided else (1,):
+            nodes = np.flatnonzero(sign * statistic > forming)
+            self._place[nodes] = np.arange(len(nodes))
+            target = self._place[self._ahead[:, nodes]]
+            source = np.broadcast_to(np.arange(len(nodes)), target.shape)[target >= 0]
+            self._place[nodes] = -1
+            graph = sparse.coo_matrix((np.ones(len(source)), (source, target[target >= 0])), (len(nodes), len(nodes)))
+            n, label = csgraph.connected_components(graph, directed=False)
+            cluster[nodes] = label + len(masses)
+            masses = np.append(masses, np.bincount(label, np.abs(statistic[nodes]) - forming, minlength=n))
+        return masses, cluster

@@ -1,0 +1,130 @@
+"""The report's section on group maps: tests, regions, correlations; what they found is printed too."""
+
+from pathlib import Path
+
+from neuroface.bold import Labels
+from neuroface.maps.group import ALPHA, Contrast
+from neuroface.pipeline import Section
+
+import numpy as np
+import pandas as pd
+
+
+def lead(tests: dict, n_people: int, labels: Labels, cfg) -> str:
+    one, other = labels.titles
+    windows = [f"{title.replace(' ', '-')} windows" for title in labels.titles]
+    maps = [f"{title.replace(' ', '-')} map" for title in labels.titles]
+    people = "1 person" if n_people == 1 else f"{n_people} people"
+    text = (
+        f"Mean attribution over a person's windows, then over {people}. A {maps[0]} explains the logit, a {maps[1]} its "
+        f"negative: positive values speak for the window's own label in both. Their difference is positive where a voxel "
+        f"says more for “{one}” in {windows[0]} than for “{other}” in {windows[1]}, 0 where it serves both alike. "
+    )
+    if not tests:
+        return text
+    test = next(iter(tests.values()))
+    what = "t" if not cfg.VARIANCE_FWHM_MM else f"pseudo-t (variance smoothed by {cfg.VARIANCE_FWHM_MM:g} mm)"
+    text += (
+        f"Tested across people by {test['flips']:,} sign flips of {test['units']} "
+        f"{'people' if cfg.FLIP_TOGETHER == 'person' else 'films'}, {what}: p is corrected over all voxels and seconds of a "
+        f"map, by the largest value, and by the mass of clusters. No p of a signed map can be below {test['smallest_p']:.2g}"
+        + (", so nothing can be significant. " if test["smallest_p"] > ALPHA else ". ")
+    )
+    if cfg.FLIP_TOGETHER == "person":
+        text += "Viewers of one film count as independent; FLIP_TOGETHER relaxes that. "
+    if cfg.EXPLAIN == "best fold":
+        text += "One model explained its own training windows too: what it memorised counts as evidence here. "
+    else:
+        text += (
+            "Models are taken as they are: what one learnt from noise it uses in all people that it explains, so a p speaks "
+            "of other people under these models, not of other models. "
+        )
+    return text
+
+
+def describe_tests(
+    section: Section, tests: dict, about: dict[str, Contrast], peaks: pd.DataFrame, roi_word: str, cfg
+) -> None:
+    nearest = f"nearest_{roi_word}"
+    rows = []
+    for (contrast, method), test in tests.items():
+        seconds = [f"{i * cfg.TR_S:g}" for i, n in enumerate(test["below_alpha_per_second"]) if n]
+        voxels, clustered = sum(test["below_alpha_per_second"]), sum(test["below_alpha_per_second_clusters"])
+        best = peaks.query("contrast == @contrast and method == @method").iloc[0]
+        where = f"{best.x_mm:g}, {best.y_mm:g}, {best.z_mm:g} mm, second {best.second:g}"
+        near = f", {best.distance_mm:g} mm from {best[nearest]}" if best[nearest] else ""
+        print(f"  {contrast} ({method}): {voxels} voxel-seconds with p ≤ {ALPHA}; largest at {where}{near}")
+        p = f"{test['smallest_p_voxel']:.4f}", f"{test['smallest_p_cluster']:.4f}"
+        meaning = about[contrast].meaning
+        rows.append((method, contrast, meaning, voxels, ", ".join(seconds) or "none", p[0], clustered, p[1]))
+    columns = ["method", "map", "positive: the voxel …", "voxels × seconds", "at seconds", "smallest p"]
+    section.table(
+        [*columns, "in clusters", "smallest p, clusters"],
+        rows,
+        f"What passes p ≤ {ALPHA}, family-wise. The absolute maps are tested against an even spread over the brain: they "
+        f"show what this network uses, in signal or in noise.",
+    )
+    rows = [
+        (row["method"], row["contrast"], f"{row['second']:g}", f"{row['x_mm']:g}, {row['y_mm']:g}, {row['z_mm']:g}")
+        + ((row[nearest], f"{row['distance_mm']:g}") if row[nearest] else ("", ""))
+        + (f"{row['mean']:.5f}", f"{row['t']:.2f}", f"{row['p_voxel']:.4f}", f"{row['p_cluster']:.4f}")
+        for row in peaks[~peaks["contrast"].str.endswith("absolute")].to_dict("records")
+    ]
+    where = "MNI mm" if cfg.SPACE == "MNI" else "mm of the mask's space"
+    columns = ["method", "map", "second", where, "nearest region", "mm to its centre"]
+    section.table(
+        [*columns, "mean, logit", "t", "p", "p, cluster"],
+        rows,
+        "Largest statistics of each signed map, 20 mm apart, significant or not (peaks.tsv has the absolute maps too)",
+    )
+
+
+def describe_regions(section: Section, folder: Path, shares: pd.DataFrame, cfg) -> None:
+    rows = [
+        (row.method, row.label, row.region, row.n_voxels, f"{row.share:.2%}")
+        + (_interval(row.low_95, row.high_95, ".2%"),)
+        + (f"{row.random_mean:.2%}", f"{row.p:.4f}")
+        for row in shares[shares["second"] == "all"].itertuples()
+    ]
+    columns = [
+        "method",
+        "label",
+        "region",
+        "voxels",
+        "share",
+        "95 % interval over people",
+        "random regions",
+        "p, uncorrected",
+    ]
+    section.table(
+        columns,
+        rows,
+        f"Share of absolute attribution over the window, against {cfg.N_RANDOM_REGIONS:,} random regions of as many voxels",
+    )
+    for method in shares["method"].unique():
+        section.figure(
+            folder / f"roi_shares_{method}.png",
+            f"When the regions count ({method}): share of each second's absolute attribution, mean over people with its "
+            f"95 % interval. Dotted: 95 % of random regions of the same size lie below (each label its own colour).",
+        )
+
+
+def describe_correlations(section: Section, correlations: pd.DataFrame, labels: Labels) -> None:
+    rows = [
+        (row.method, row.label, row.reference)
+        + (f"{row.r:.2f}", _interval(row.r_low_95, row.r_high_95, ".2f"))
+        + (f"{row.r_absolute:.2f}", _interval(row.r_absolute_low_95, row.r_absolute_high_95, ".2f"))
+        for row in correlations.itertuples()
+    ]
+    section.table(
+        ["method", "label", "reference", "r", "95 % interval", "r of absolute values", "95 % interval"],
+        rows,
+        "Do other ways lead to the same place? Correlation over voxels (haufe: and seconds) of people's maps with the "
+        f"pattern of the linear model (haufe) and the GLM's effect of {labels.plural} (glm); 95 % interval over people. "
+        f"References are positive where BOLD rises with {labels.plural}, attributions where a voxel speaks for its label, "
+        f"whether its BOLD rises or falls.",
+    )
+
+
+def _interval(low: float, high: float, form: str) -> str:
+    return "" if np.isnan(low) else f"{low:{form}} to {high:{form}}"  # one person has none

@@ -1,0 +1,33 @@
+"""How any script runs: settings, stages, stamps, files, worker processes, the log and the report.
+
+Code belongs here if a script of any study needs it and it knows nothing of brains. This room imports no other room; every
+room and every script may import it.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "backend": ["HAS_GPU", "compiled", "fused", "gpu_bytes", "gradient_of", "keras", "set_random_seed"],
+        "files": [
+            "PARTIAL",
+            "atomic",
+            "create_npy",
+            "open_npy",
+            "read_json",
+            "read_table",
+            "write_json",
+            "write_npy",
+            "write_table",
+        ],
+        "manifest": ["check_command"],
+        "provenance": ["fingerprint"],
+        "report": ["Section", "save_figure"],
+        "script": ["run_script"],
+        "settings": ["SettingsModel", "did_you_mean", "load_settings"],
+        "stage": ["Stage"],
+        "stamp": ["Rules", "only_more"],
+        "study": ["Step", "Study"],
+    },
+)

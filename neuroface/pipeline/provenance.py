@@ -1,0 +1,227 @@
+"""What a folder of results was made from and what it holds: settings, versions, inputs, and a digest of every file."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from neuroface import NeuroFaceError, __version__
+from neuroface.pipeline.files import PARTIAL, read_json, write_json
+
+import psutil
+
+STAMP, MANIFEST = "settings.json", "manifest.json"
+NOT_RESULTS = (STAMP, MANIFEST, "report.json", ".lock")
+LIVE = "live"  # predictions of a run that is being scanned: no result of the study
+BIDS_VERSION = "1.10.0"
+FORMER_SIDE_RESULTS = ("checks", "baselines")  # of manifests that do not list theirs
+PACKAGES = ("keras", "numpy", "scipy", "scikit-learn", "nibabel", "nilearn", "pandas", "matplotlib")
+ROOT = Path(__file__).parents[2]
+
+
+# ---------------------------------------------------------------- settings, versions
+
+
+def stamped(cfg, name: str, model):
+    """A setting as the stamp holds it; a file by its place beside config.py, so that a study may move, and its content.
+
+    Parameters
+    ----------
+    model : the study's :class:`neuroface.pipeline.settings.SettingsModel`.
+    """
+    value = model.former(cfg, name) if name in model.FORMER else getattr(cfg, name, None)
+    if name in model.FILES and value:
+        value = _file_stamp(value) if isinstance(value, str) else [_file_stamp(file) for file in value]
+    return json.loads(json.dumps(value))  # as JSON gives it back, so that a stamp compares equal after a round trip
+
+
+def _file_stamp(path: str) -> str:
+    return f"{os.path.relpath(path, ROOT)} ({sha256(Path(path))[:8] if Path(path).is_file() else 'missing'})"
+
+
+def read_stamp(folder: Path) -> dict:
+    """``settings.json`` of a stage's folder."""
+    stamp = read_json(folder / STAMP)
+    if not (isinstance(stamp, dict) and all(isinstance(stamp.get(part), dict) for part in ("settings", "inputs"))):
+        raise NeuroFaceError(f"{folder / STAMP} was not written by a script. Delete {folder} and run its script again.")
+    return stamp
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Of this project, Python, and the packages that results depend on; of the backends, those that are installed."""
+    here = {"neuroface": __version__, "python": platform.python_version()}
+    for name in ("tensorflow", "jax"):
+        try:
+            here[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            if name in sys.modules:  # installed under another name, such as tensorflow-cpu
+                here[name] = sys.modules[name].__version__
+    return here | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def backend() -> str | None:
+    """What Keras computes with, "tensorflow" or "jax"; None in a script that has no use for it."""
+    module = sys.modules.get("neuroface.pipeline.backend")
+    return module.keras.backend.backend() if module else None
+
+
+@cache
+def git_commit() -> str | None:
+    try:
+        out = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+    except OSError:
+        return None  # no git on this machine
+    return out.stdout.strip() or None
+
+
+def machine() -> str:
+    """This machine in words: processor, cores, memory, system; whether the backend saw a GPU, if the script used one."""
+    info = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
+    words = [model.group(1) if model else platform.processor() or platform.machine(), f"{os.cpu_count()} cores"]
+    words += [f"{psutil.virtual_memory().total / 1e9:.0f} GB", platform.system()]
+    backend = sys.modules.get("neuroface.pipeline.backend")
+    return ", ".join(words + (["GPU" if backend.HAS_GPU else "no GPU"] if backend else []))
+
+
+# ---------------------------------------------------------------- files
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content, read 16 MB at a time."""
+    content = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(2**24):
+            content.update(chunk)
+    return content.hexdigest()
+
+
+def fingerprint(path: Path, end_bytes: int = 2**16) -> str:
+    """Size and digest of a file's two ends.
+
+    The last bytes of a ``.gz`` are the checksum of its whole content, so this sees a change anywhere in it, at the cost of
+    two small reads.
+    """
+    size, digest = path.stat().st_size, hashlib.sha256()
+    with open(path, "rb") as stream:
+        digest.update(stream.read(end_bytes))
+        stream.seek(max(0, size - end_bytes))
+        digest.update(stream.read())
+    return f"{size} {digest.hexdigest()[:16]}"
+
+
+def results_in(folder: Path) -> dict[str, Path]:
+    """Name relative to the folder → path, of every result; stamps, leftovers of a killed run and live tables aside."""
+    return {
+        str(path.relative_to(folder)): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith((PARTIAL, ".")) and path.name not in NOT_RESULTS
+        and LIVE not in path.relative_to(folder).parts[:-1]
+    }  # fmt: skip
+
+
+def describe_outputs(folder: Path, known: dict[str, dict]) -> dict[str, dict]:
+    """Per result of a folder: ``bytes``, ``modified_ns`` and ``sha256``.
+
+    Parameters
+    ----------
+    known : what an earlier call said; a file of the same size and time is not read again.
+    """
+    outputs = {}
+    for name, path in results_in(folder).items():
+        here, old = _size_and_time(path), known.get(name, {})
+        unchanged = {part: old.get(part) for part in here} == here
+        outputs[name] = here | {"sha256": old["sha256"] if unchanged else sha256(path)}
+    return outputs
+
+
+def describe_inputs(files: Iterable[Path], dataset: Path, known: dict[str, dict]) -> dict[str, dict]:
+    """Per input file, named from the data set's folder: ``bytes``, ``modified_ns``, ``fingerprint``, and ``sha256``.
+
+    ``sha256`` is None until :mod:`neuroface.pipeline.manifest` reads the whole data set on demand.
+    """
+    inputs = {}
+    for path in dict.fromkeys(files):
+        name, here = os.path.relpath(path, dataset), _size_and_time(path) | {"fingerprint": fingerprint(path)}
+        old = known.get(name, {})
+        same = old.get("fingerprint") == here["fingerprint"]
+        inputs[name] = here | {"sha256": old.get("sha256") if same else None}
+    return inputs
+
+
+def digest(outputs: dict[str, dict], side_results: Iterable[str] = ()) -> str:
+    """One SHA-256 over names and contents of a folder's results, without figures and pages.
+
+    Parameters
+    ----------
+    side_results : beginnings of the names of results that no later script reads; these do not count either.
+    """
+    total = hashlib.sha256()
+    for name in sorted(outputs):
+        if not name.endswith((".png", ".gif", ".pdf", ".html")) and not name.startswith(tuple(side_results)):
+            total.update(f"{name} {outputs[name]['sha256']}\n".encode())
+    return total.hexdigest()
+
+
+def read_manifest(folder: Path, script: str) -> dict:
+    """``manifest.json`` of a finished folder: ``outputs``, ``inputs``, ``dataset``."""
+    file = folder / MANIFEST
+    if not file.is_file():
+        raise NeuroFaceError(f"{file} is gone. Run: python {script} (it makes nothing twice)")
+    manifest = read_json(file)
+    if not (isinstance(manifest, dict) and isinstance(manifest.get("outputs"), dict)):
+        raise NeuroFaceError(f"{file} was not written by {script}. Delete it and run {script} again.")
+    return manifest
+
+
+def differences(
+    folder: Path, outputs: dict[str, dict], script: str, *, content: bool = False, unless_as_old_as: dict | None = None
+) -> list[str]:
+    """What is not as ``script`` left it: results that are gone, new, of another size, or of another content; a line each.
+
+    Parameters
+    ----------
+    content : read every file and compare its SHA-256; False: names and sizes only.
+    unless_as_old_as : of a file with the size and time that stand here, the content is taken on trust.
+    """
+    there, wrong = results_in(folder), []
+    for name in sorted(outputs.keys() | there.keys()):
+        path = folder / name
+        if name not in there:
+            wrong.append(f"{path} is gone. Run again: python {script}")
+        elif name not in outputs:
+            wrong.append(f"{path} was not written by {script}. Move it elsewhere")
+        elif (size := path.stat().st_size) != outputs[name]["bytes"]:
+            wrong.append(
+                f"{path} has {size:,} bytes, {outputs[name]['bytes']:,} were written. Delete it, then: python {script}"
+            )
+        elif unless_as_old_as and unless_as_old_as[name] == _size_and_time(path) | {"sha256": outputs[name]["sha256"]}:
+            continue
+        elif content and sha256(path) != outputs[name]["sha256"]:
+            wrong.append(f"{path} has changed since it was written. Delete it, then: python {script}")
+    return wrong
+
+
+def _size_and_time(path: Path) -> dict[str, int]:
+    stat = path.stat()
+    return {"bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
+
+
+def describe_run(root: Path, pipeline: str) -> None:
+    """``dataset_description.json`` of ``data/<RUN_NAME>``: a BIDS derivative, and what generated it."""
+    generated_by = {"Name": pipeline, "Version": __version__, "Description": f"commit {git_commit() or 'unknown'}"}
+    content = {
+        "Name": f"{pipeline}: {root.name}",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [generated_by],
+    }
+    write_json(root / "dataset_description.json", content)

@@ -1,0 +1,166 @@
+"""``report.html``: one self-contained page that every script adds its section to."""
+
+import base64
+import fcntl
+import io
+import json
+from pathlib import Path
+
+from neuroface.pipeline.files import atomic, write_json
+
+import jinja2
+import matplotlib
+from matplotlib import pyplot as plt
+from PIL import Image
+
+matplotlib.use("Agg")  # figures go to files, on machines without a screen too
+matplotlib.rcParams |= {"pdf.fonttype": 42, "svg.fonttype": "none"}  # text stays text in vector copies
+LARGE_BYTES = 300_000  # of a PNG; the page stays small enough to send
+TEMPLATE = Path(__file__).with_name("report.html.j2")
+
+
+class Section:
+    """One script's part of the report: blocks in reading order.
+
+    Parameters
+    ----------
+    title : heading.
+    lead : one or two sentences under it: what was done and what came out.
+    """
+
+    def __init__(self, title: str, lead: str):
+        self.title, self.lead, self.blocks = title, lead, []
+
+    def numbers(self, values: dict[str, str]) -> None:
+        """Headline numbers: label → value as it should be read."""
+        self.blocks.append({"kind": "numbers", "values": values})
+
+    def table(self, columns: list[str], rows, caption: str) -> None:
+        rows = [[str(cell) for cell in row] for row in rows]
+        self.blocks.append({"kind": "table", "columns": columns, "rows": rows, "caption": caption})
+
+    def figure(self, path: Path, caption: str) -> None:
+        """A PNG or GIF inside the run's folder, embedded when the page is written; ``caption`` says how to read it."""
+        self.blocks.append({"kind": "figure", "path": str(path), "caption": caption})
+
+    def page(self, path: Path, caption: str) -> None:
+        """A self-contained HTML page inside the run's folder, embedded as a frame."""
+        self.blocks.append({"kind": "page", "path": str(path), "caption": caption})
+
+
+def save_figure(figure, path: Path, dpi: int = 150, also: tuple[str, ...] = ()) -> None:
+    """Write a matplotlib figure as PNG, whole or not at all, and close it.
+
+    Parameters
+    ----------
+    also : endings of vector copies for publication, e.g. (".pdf",), at 300 dots per inch where they hold pictures.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # places are found once for all copies
+    for ending in also:
+        with atomic(path.with_suffix(ending)) as partial:
+            figure.savefig(partial, dpi=300, metadata={"CreationDate": None})  # same figure, same bytes
+    with atomic(path) as partial:  # last: where it is, its copies are
+        figure.savefig(partial, dpi=dpi)
+    plt.close(figure)
+
+
+def add_section(study, root: Path, folder: Path, section: Section) -> Path:
+    """Store a section beside its results and write the page anew from all sections there are.
+
+    Parameters
+    ----------
+    study : a :class:`neuroface.pipeline.study.Study`. root : ``data/<RUN_NAME>``. folder : the script's folder in it.
+
+    Returns
+    -------
+    The path of ``report.html``.
+    """
+    for block in section.blocks:
+        if "path" in block:
+            block["path"] = str(Path(block["path"]).relative_to(root))
+    write_json(folder / "report.json", {"title": section.title, "lead": section.lead, "blocks": section.blocks})
+    with open(root / ".report.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two scripts may end at once
+        return _render(study, root)
+
+
+def _render(study, root: Path) -> Path:
+    sections, stamps = [], {}
+    for step in study.steps:
+        stored, stamp = root / step.folder / "report.json", root / step.folder / "settings.json"
+        if stored.exists():
+            sections.append({"id": step.folder, "script": step.script} | json.loads(stored.read_text()))
+        if stamp.exists():
+            stamps[step.folder] = json.loads(stamp.read_text())
+    # A setting is what the script that it concerns first was run with; folders made from its earlier results are stale.
+    settings = {name: value for stamp in reversed(stamps.values()) for name, value in stamp["settings"].items()}
+    stale = _stale(stamps)
+    for section in sections:
+        section["stale"] = section["id"] in stale
+    done = {s.number for s in study.steps if s.folder not in stale and stamps.get(s.folder, {}).get("finished")}
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.globals["embed"] = lambda name: _embed(root, name)
+    environment.globals["shown"] = _shown
+    environment.globals["content"] = lambda name: path.read_text() if (path := _stored(root, name, ".html")) else ""
+    page = environment.from_string(TEMPLATE.read_text()).render(
+        run=root.name, sections=sections, settings=sorted(settings.items()), stamps=list(stamps.values()), study=study,
+        title=study.title(settings), differences=_differences(study.published, settings),
+        methods=_methods(study, root, settings, done, list(stamps.values())),
+    )  # fmt: skip
+    target = root / "report.html"
+    with atomic(target) as partial:
+        partial.write_text(page)
+    return target
+
+
+def _methods(study, root: Path, settings: dict, done: set[int], stamps: list[dict]) -> tuple[str, list[str]] | None:
+    """The paragraph for a methods section and its references; what is missing where an older version made a folder."""
+    versions = {name: version for stamp in stamps for name, version in stamp["versions"].items()}
+    backends = {backend for stamp in stamps for backend in stamp.get("backends", [])}
+    commit = (stamps[-1]["commit"] if stamps else None) or "unknown"
+    try:
+        return study.methods(root, settings, done, versions, commit, backends)
+    except KeyError as name:
+        return f"Not available: an earlier version made some of these folders and did not note {name}.", []
+
+
+def _differences(published: dict, settings: dict) -> list[tuple[str, object, object]]:
+    """Stamped settings that are not the published study's: (name, here, published)."""
+    return [(name, settings[name], value) for name, value in published.items() if settings.get(name, value) != value]
+
+
+def _stale(stamps: dict[str, dict]) -> set[str]:
+    """Folders that were made from results which another run of an earlier script has replaced since."""
+    stale = set()
+    for name, stamp in stamps.items():  # in the order of the scripts
+        for upstream, digest in stamp["inputs"].items():
+            if upstream in stale or stamps.get(upstream, {}).get("digest", digest) != digest:
+                stale.add(name)
+    return stale
+
+
+def _shown(value) -> str:
+    """A setting as config.py would write it, without quotes and brackets."""
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value)) or "none"
+    return "none" if value is None or value == "" else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _stored(root: Path, name: str, *kinds: str) -> Path | None:
+    """A file that a section names; None where there is none, or where a stored name leads out of the run's folder."""
+    path = (root / name).resolve()
+    return path if path.is_relative_to(root.resolve()) and path.suffix in kinds and path.is_file() else None
+
+
+def _embed(root: Path, name: str) -> str:
+    """A picture as text; a large PNG as WebP, a fifth of its size and sharp enough for a screen."""
+    path = _stored(root, name, ".png", ".gif")
+    if path is None:
+        return ""
+    kind, content = path.suffix.removeprefix("."), path.read_bytes()
+    if kind == "png" and len(content) > LARGE_BYTES:
+        kind, smaller = "webp", io.BytesIO()
+        Image.open(path).convert("RGB").save(smaller, "webp", quality=90)
+        content = smaller.getvalue()
+    return f"data:image/{kind};base64," + base64.b64encode(content).decode()

@@ -1,0 +1,174 @@
+"""Read config.py, apply an experiment's differences, and refuse what makes no sense before any work is done."""
+
+import difflib
+import os
+import runpy
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import ClassVar
+
+from neuroface import NeuroFaceError
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+
+class SettingsModel(BaseModel):
+    """What a study's settings may be. A study derives its own model, adds limits, and checks that settings agree.
+
+    The settings themselves, their types and their defaults are those of ``config.py``.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", validate_default=True)
+
+    # Setting → type that says more than config.py's: choices and ranges.
+    LIMITS: ClassVar[dict[str, object]] = {}
+    # Settings that name files or folders; relative ones start at config.py's folder.
+    FOLDERS: ClassVar[tuple[str, ...]] = ("DATASET_DIR", "DATA_DIR")
+    FILES: ClassVar[tuple[str, ...]] = ()
+    # Names that settings once had.
+    FORMER: ClassVar[tuple[str, ...]] = ()
+    # New setting → the value that results had before the setting existed.
+    ADDED: ClassVar[dict[str, object]] = {}
+
+    @classmethod
+    def translate(cls, changes: dict, base: dict) -> dict:
+        """A user's differences from ``base`` (config.py), with former names of settings replaced by today's."""
+        return changes
+
+    @classmethod
+    def former(cls, settings, name: str):
+        """Today's value of a setting that old results were stamped with and that has another name now."""
+        return None
+
+    @classmethod
+    def in_use(cls, stamped: dict) -> set[str]:
+        """Names of stamped settings as they are called today."""
+        return set(stamped) - set(cls.FORMER) | set(cls.before_they_existed(stamped))
+
+    @classmethod
+    def before_they_existed(cls, stamped: dict) -> dict:
+        """Values that a stamp means without saying so, because it is older than these settings."""
+        return cls.ADDED if stamped.keys() & set(cls.FORMER) else {}
+
+    @classmethod
+    def complete(cls, values: dict) -> dict:
+        """Checked values, with what follows from others filled in."""
+        return values
+
+    @classmethod
+    def idle(cls, settings) -> set[str]:
+        """Settings that have no effect with the others as they are."""
+        return set()
+
+
+def load_settings(
+    model: type[SettingsModel], config: str | Path, experiment: str | Path | None = None
+) -> SimpleNamespace:
+    """Settings of an experiment, checked.
+
+    Parameters
+    ----------
+    model : of the study.
+    config : path of config.py; its annotated constants are the settings and their defaults.
+    experiment : path of a file of differences; by default the one that ``NEUROFACE_CONFIG`` names, if any.
+
+    Returns
+    -------
+    An object with one attribute per setting. Relative folders are relative to config.py's folder.
+
+    Raises
+    ------
+    NeuroFaceError
+        For an unknown name, a wrong type or a value out of range, naming the file and the setting.
+    """
+    config = Path(config).resolve()
+    experiment = experiment or os.environ.get("NEUROFACE_CONFIG") or None
+    base = _constants(config)
+    types = base.pop("__annotations__")
+    unannotated = sorted(set(base) - set(types))
+    if unannotated:
+        raise NeuroFaceError(
+            f"{config.name}: {unannotated[0]} is not a setting{did_you_mean(unannotated[0].upper(), types)}. "
+            f"Settings read `NAME: type = value`."
+        )
+    changes, source = {}, config.name
+    if experiment:
+        path = Path(experiment)
+        path = path if path.is_absolute() or path.exists() else config.parent / path
+        if not path.is_file():
+            raise NeuroFaceError(f"NEUROFACE_CONFIG names {experiment}, and there is no such file.")
+        changes, source = _constants(path), path.name
+        changes.pop("__annotations__", None)
+        _known(changes, {**types, **dict.fromkeys(model.FORMER)}, source)
+        try:
+            changes = model.translate(changes, base)
+        except ValueError as error:
+            raise NeuroFaceError(f"{source}: {error}.") from None
+    values = base | changes
+    if values.get("DATASET") == "demo":
+        preset = values["DEMO"]
+        if not isinstance(preset, dict):
+            raise NeuroFaceError(f"{source}: DEMO = {preset!r}: expected a dict of settings.")
+        _known(preset, types, f"{config.name}: DEMO")
+        values |= {name: value for name, value in preset.items() if name not in changes}
+
+    checked = create_model(
+        "Settings", __base__=model, **{name: (model.LIMITS.get(name, kind), ...) for name, kind in types.items()}
+    )
+    try:
+        settings = model.complete(checked(**values).model_dump())
+    except ValidationError as error:
+        raise NeuroFaceError(_one_line(error.errors()[0], changes, source, config.name)) from None
+    for name in (*model.FOLDERS, *model.FILES):
+        settings[name] = _from_folder(config.parent, settings.get(name))
+    preset = {name: base[name] for name in base.get("DEMO", {})}
+    # A plain object reaches worker processes as it is.
+    return SimpleNamespace(**settings, of_config=preset)
+
+
+def demo_differences(model: type[SettingsModel], settings) -> dict[str, tuple]:
+    """Settings that the demo preset moved off config.py's value: name → (value here, value in config.py)."""
+    if getattr(settings, "DATASET", None) != "demo":
+        return {}
+    names = set(settings.of_config) - model.idle(settings)
+    here = {name: (getattr(settings, name), settings.of_config[name]) for name in settings.of_config if name in names}
+    return {name: pair for name, pair in here.items() if pair[0] == settings.DEMO[name] != pair[1]}
+
+
+def did_you_mean(name: str, known) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _from_folder(folder: Path, value):
+    """A path, or several, or None, from a folder."""
+    if value is None:
+        return None
+    return str(folder / value) if isinstance(value, str) else tuple(str(folder / file) for file in value)
+
+
+def _constants(path: Path) -> dict:
+    try:
+        names = runpy.run_path(str(path))
+    except Exception as error:  # a user's file can fail in any way; say where
+        raise NeuroFaceError(f"{path.name} cannot be read: {type(error).__name__}: {error}") from None
+    # Whatever is not upper case and not a helper (module, function, private) is a setting misspelt.
+    return {
+        name: value
+        for name, value in names.items()
+        if name == "__annotations__" or not (name.startswith("_") or callable(value) or isinstance(value, ModuleType))
+    }
+
+
+def _known(names, types: dict, source: str) -> None:
+    for name in names:
+        if name not in types:
+            raise NeuroFaceError(f"{source}: {name} is not a setting{did_you_mean(name.upper(), types)}.")
+
+
+def _one_line(error: dict, changes: dict, source: str, config_name: str) -> str:
+    if not error["loc"]:  # raised by _agree, which names the settings itself
+        return f"{source}: {error['msg'].removeprefix('Value error, ')}."
+    name = error["loc"][0]
+    where = source if name in changes else config_name
+    return f"{where}: {name} = {error['input']!r}: {error['msg']}."

@@ -1,0 +1,234 @@
+"""One script at work: it checks its inputs, remembers its settings, resumes, and reports."""
+
+import re
+import time
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.pipeline import provenance, report
+from neuroface.pipeline.files import PARTIAL, read_json, write_json
+from neuroface.pipeline.lock import FolderLock
+from neuroface.pipeline.log import begin_log
+from neuroface.pipeline.settings import demo_differences
+from neuroface.pipeline.stamp import Rules, compare_own, compare_upstream, short
+from neuroface.pipeline.study import Study
+from neuroface.pipeline.units import make_units, missing_units
+
+
+class Stage:
+    """One script at work in its folder of ``data/<RUN_NAME>/``.
+
+    Parameters
+    ----------
+    study : the study that the script belongs to. number : the script's number in it.
+    cfg : settings, from :meth:`Study.load_settings`.
+    contract : the script's docstring. The settings that its paragraph "Settings" names change the script's results; they
+        are stamped into ``settings.json``.
+    reads : numbers of the scripts whose output this one reads. Their stamped settings count as this one's too.
+    unused : settings in the docstring that have no effect with the other settings as they are.
+    rules : which settings may change although there are results.
+    side_results : beginnings of the names of results that no later script reads.
+
+    Raises
+    ------
+    NeuroFaceError
+        If an input is missing, unfinished, or made under other settings, or if this script's own folder holds results
+        made under other settings or from other inputs.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        number: int,
+        cfg,
+        contract: str,
+        reads: tuple[int, ...] = (),
+        *,
+        unused: tuple[str, ...] = (),
+        rules: Rules = Rules(),  # noqa: B008  frozen
+        side_results: tuple[str, ...] = (),
+    ):
+        self.study, self.number, self.cfg = study, number, cfg
+        self.root = Path(cfg.DATA_DIR) / cfg.RUN_NAME
+        self.folder, self.script = self.folder_of(number), study.step(number).script
+        self.left_out: list[tuple[str, str]] = []
+        self._started, self._worked = time.monotonic(), False
+        self._side_results, self._input_files = side_results, []
+        print(f"{self.script} → {short(self.folder)}", flush=True)
+        own = settings_in(contract)
+        self._name_demo_preset(own)
+        upstream = {n: self._finished_stamp(n) for n in reads}
+        self._stamp = self._new_stamp(own - set(unused), upstream, rules)
+        if self._stamp_file.exists():
+            self._check_own_folder(rules, {name for stamp in upstream.values() for name in stamp.get("growing", ())})
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FolderLock(self.folder, self.script, short(self.folder))
+        begin_log(self.root / "logs", self.script, provenance.versions() | {"commit": provenance.git_commit()})
+
+    def folder_of(self, number: int) -> Path:
+        return self.root / self.study.step(number).folder
+
+    def each(self, work, units, done, what: str) -> None:
+        """Call ``work(unit)`` for every unit that is not done, ``N_JOBS`` at a time or on ``DASK_SCHEDULER``'s workers.
+
+        Parameters
+        ----------
+        work : writes the unit's files, the one that ``done`` looks for last.
+        done : ``done(unit)`` tells whether an earlier run of this script made it.
+        what : name of the units, in the plural.
+        """
+        if missing := missing_units(units, done, what):
+            self._worked = True
+            # Of all runs that made something here: a resumed script may compute with another one.
+            self._stamp["backends"] = sorted({*self._stamp["backends"], provenance.backend()} - {None})
+            write_json(self._stamp_file, self._stamp)  # unfinished from here on
+            make_units(work, missing, done, what, self.folder, self.cfg, self.script)
+
+    def take_files(self, files: Iterable[Path], used: Iterable[Path]) -> None:
+        """Remember which files of the data set this folder is made from; raise if it was begun with others.
+
+        Parameters
+        ----------
+        used : those that finished units were made from. Others may change: to repair a file costs no finished work.
+        """
+        used = {file.name for file in used}
+        self._input_files = list(dict.fromkeys(files))
+        self._stamp["files"] = fingerprints = {file.name: provenance.fingerprint(file) for file in self._input_files}
+        old = provenance.read_stamp(self.folder).get("files", {}) if self._stamp_file.exists() else fingerprints
+        for name in sorted(old.keys() | fingerprints.keys()):
+            in_both = name in old and name in fingerprints
+            if old.get(name) != fingerprints.get(name) and (name in used or not in_both):
+                happened = "is new" if name not in old else "is gone" if name not in fingerprints else "has changed"
+                raise NeuroFaceError(
+                    f"{name} {happened} since {short(self.folder)} was made. Delete {short(self.folder)} and run "
+                    f"{self.script} again, or choose another RUN_NAME."
+                )
+
+    def leave_out(self, what: str, why: str) -> None:
+        """Note something that will not be in the results; repeated at the end and in the report."""
+        self.left_out.append((what, why))
+        print(f"  left out: {what}: {why}", flush=True)
+
+    def finish(self, wrote: str, section: "report.Section") -> None:
+        """Mark the folder complete, add this script's section to the report, say what was written and what comes next."""
+        for leftover in self.folder.rglob(f"{PARTIAL}*"):
+            leftover.unlink()  # left by a killed run whose unit was then made under another name
+        self._mark_finished()
+        provenance.describe_run(self.root, self.study.name)
+        if self.left_out:
+            section.table(["left out", "why"], self.left_out, "Left out")
+        page = report.add_section(self.study, self.root, self.folder, section)
+        for what, why in self.left_out:
+            print(f"  left out: {what}: {why}")
+        print(f"  wrote {wrote} in {time.monotonic() - self._started:.0f} s; report: {short(page)}")
+        following = self.study.after(self.number)
+        print(f"  next: python {following.script}" if following else "  that was the last script", flush=True)
+
+    # ---------------------------------------------------------------- the stamp
+
+    @property
+    def _stamp_file(self) -> Path:
+        return self.folder / provenance.STAMP
+
+    def _new_stamp(self, own: set[str], upstream: dict[int, dict], rules: Rules) -> dict:
+        names = own | {"DATASET", "RUN_NAME"}
+        for stamp in upstream.values():
+            names |= self.study.settings.in_use(stamp["settings"]) - set(stamp.get("aside", ()))
+        before = provenance.read_stamp(self.folder) if self._stamp_file.exists() else {}
+        return {
+            "script": self.script,
+            "settings": {n: provenance.stamped(self.cfg, n, self.study.settings) for n in sorted(names)},
+            "aside": sorted(rules.aside),
+            "growing": sorted({*rules.growing, *(name for s in upstream.values() for name in s.get("growing", ()))}),
+            "inputs": {self.study.step(n).folder: stamp["digest"] for n, stamp in upstream.items()},
+            "versions": provenance.versions(),
+            "commit": provenance.git_commit(),
+            "backends": before.get("backends", []),
+            "finished": None,
+        }
+
+    def _mark_finished(self) -> None:
+        old = read_json(self._stamp_file) if self._stamp_file.exists() else {}
+        digest = self._write_manifest()
+        self._stamp["digest"] = digest
+        same = all(old.get(part) == self._stamp[part] for part in ("digest", "settings", "aside", "growing"))
+        if self._worked or not old.get("finished") or not same:
+            self._stamp |= {
+                "left_out": [list(row) for row in self.left_out],
+                "seconds": round(time.monotonic() - self._started, 1),
+                "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "machine": provenance.machine(),
+            }
+            write_json(self._stamp_file, self._stamp)
+
+    def _write_manifest(self) -> str:
+        """Describe every result and every input in ``manifest.json``; returns the results' digest."""
+        file, dataset = self.folder / provenance.MANIFEST, Path(self.cfg.DATASET_DIR)
+        old = read_json(file) if file.exists() else {}
+        outputs = provenance.describe_outputs(self.folder, old.get("outputs", {}))
+        inputs = provenance.describe_inputs(self._input_files, dataset, old.get("inputs", {}))
+        side = list(self._side_results)
+        write_json(file, {"outputs": outputs, "inputs": inputs, "dataset": str(dataset), "side_results": side})
+        return provenance.digest(outputs, self._side_results)
+
+    def _name_demo_preset(self, settings: set[str]) -> None:
+        moved = demo_differences(self.study.settings, self.cfg)
+        mine = [
+            name if isinstance(here, dict) else f"{name} {here} (else {there})"
+            for name, (here, there) in moved.items()
+            if name in settings | {"N_JOBS"}
+        ]
+        if mine:
+            print(f"  smaller for the demo: {', '.join(mine)}", flush=True)
+
+    # ---------------------------------------------------------------- inputs, and what is there already
+
+    def _finished_stamp(self, number: int) -> dict:
+        folder, script = self.folder_of(number), self.study.step(number).script
+        if not (folder / provenance.STAMP).exists():
+            raise NeuroFaceError(f"{short(folder)} is not there yet. Run: python {script}")
+        stamp = self.study.former_stamps.get(script, {}) | provenance.read_stamp(folder)
+        compare_upstream(stamp, self.cfg, self.study.settings, short(folder), script)
+        if not stamp.get("finished"):
+            raise NeuroFaceError(f"{short(folder)} is not complete. Run again: python {script} (it resumes)")
+        # A map that got lost would make a mean over fewer people, and nobody would know.
+        _raise_first(provenance.differences(folder, provenance.read_manifest(folder, script)["outputs"], script))
+        return stamp
+
+    def _check_own_folder(self, rules: Rules, inherited: set[str]) -> None:
+        stamp = provenance.read_stamp(self.folder)
+        if not stamp.get("finished") and not provenance.results_in(self.folder):
+            return  # begun, and stopped before anything was made
+        compare_own(stamp, self.cfg, self.study.settings, rules, inherited, short(self.folder), self.script)
+        for name, digest in self._stamp["inputs"].items():
+            if stamp["inputs"].get(name) != digest:
+                raise NeuroFaceError(
+                    f"{short(self.folder)} was made from an earlier {name}, which has changed since. "
+                    f"Delete {short(self.folder)} and run {self.script} again, or choose another RUN_NAME."
+                )
+        if stamp.get("finished") and (self.folder / provenance.MANIFEST).is_file():
+            # A result that others changed must not pass for this script's own; one that is gone is made again.
+            outputs = provenance.read_manifest(self.folder, self.script)["outputs"]
+            here = {name: old for name, old in outputs.items() if (self.folder / name).is_file()}
+            _raise_first(provenance.differences(self.folder, here, self.script, content=True, unless_as_old_as=here))
+
+
+def settings_in(contract: str) -> set[str]:
+    """Names of the settings that a script's docstring lists under "Settings".
+
+    Raises
+    ------
+    RuntimeError
+        If there is no such paragraph, as under ``python -OO``, which strips docstrings.
+    """
+    found = re.search(r"^Settings\b(.*?)^(?:Takes\b|\Z)", contract or "", re.DOTALL | re.MULTILINE)
+    if not found:
+        raise RuntimeError('the script has no docstring with "Settings" and "Takes" (python -OO removes docstrings)')
+    return set(re.findall(r"\b[A-Z][A-Z_]{3,}\b", found[1]))
+
+
+def _raise_first(wrong: list[str]) -> None:
+    if wrong:
+        raise NeuroFaceError(f"{wrong[0]}{f' (and {len(wrong) - 1} more files)' if len(wrong) > 1 else ''}")

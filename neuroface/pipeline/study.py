@@ -1,0 +1,56 @@
+"""What a study tells this package about itself: its stages, its settings, the words of its report."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+from neuroface.pipeline.settings import SettingsModel, load_settings
+
+
+class Step(NamedTuple):
+    """One stage of a study: its number, its folder in ``data/<RUN_NAME>/``, and the script that fills the folder."""
+
+    number: int
+    folder: str
+    script: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """A set of numbered scripts that share one ``config.py`` and one ``data/<RUN_NAME>/``.
+
+    Parameters
+    ----------
+    name : what the report and ``dataset_description.json`` call the pipeline.
+    steps : the stages, in the order in which they run. Their numbers need not start at 1.
+    settings : the model that checks ``config.py``.
+    title : stamped settings → the heading of ``report.html``.
+    lead : the sentence under that heading. caution : the sentence at the end of the report.
+    methods : (run folder, stamped settings, numbers of the finished stages, versions, commit, backends) → the paragraph
+        for a methods section, and its references; None if that paragraph cannot be written yet.
+    published : the published study's value of every setting that it states; the report lists what differs.
+    former_stamps : script → entries of its ``settings.json`` that earlier versions did not write.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    settings: type[SettingsModel]
+    title: Callable[[dict], str]
+    lead: str = ""
+    caution: str = ""
+    methods: Callable[..., tuple[str, list[str]] | None] = lambda *_: None
+    published: Mapping[str, object] = field(default_factory=dict)
+    former_stamps: Mapping[str, dict] = field(default_factory=dict)
+
+    def step(self, number: int) -> Step:
+        return next(step for step in self.steps if step.number == number)
+
+    def after(self, number: int) -> Step | None:
+        """The stage that follows; None after the last one."""
+        return next((step for step in self.steps if step.number > number), None)
+
+    def load_settings(self, script: str | Path) -> SimpleNamespace:
+        """Checked settings from the ``config.py`` beside a script; see :func:`neuroface.pipeline.settings.load_settings`."""
+        return load_settings(self.settings, Path(script).with_name("config.py"))

@@ -1,0 +1,187 @@
+"""Run independent units of work one after another, in worker processes or on a Dask cluster, behind one progress bar."""
+
+import io
+import os
+import random
+import sys
+import threading
+import time
+import warnings
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+
+import cloudpickle
+import joblib
+from tqdm import tqdm
+
+CONNECT_S, WAIT_FOR_WORKERS_S = 10, 600  # to a scheduler; for a first worker, as a queue may take its time
+
+
+def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None = None) -> None:
+    """Call ``work(unit)`` for all units, ``n_jobs`` at a time.
+
+    Parameters
+    ----------
+    work : a function; it may be a script's own, with what it closes over. Large arrays should reach it as paths.
+    what : name of the units, in the plural, for the progress bar.
+    scheduler : address of a Dask scheduler, whose workers then do the units in place of this machine. A unit whose
+        worker dies is given to another one.
+
+    Raises
+    ------
+    NeuroFaceError
+        If a worker process dies, as it does when memory runs out; on a cluster, if one unit takes several workers with
+        it, or if no scheduler or worker answers. Errors of ``work`` come through as they are.
+    """
+    if scheduler:
+        _run_on_cluster(work, units, what, scheduler)
+        return
+    if n_jobs == 1:
+        _show_progress(((work(unit), None)[1] for unit in units), len(units), what)
+        return
+    # Of N_JOBS, not of the units that are left: the same threads make the same sums, also after a resume.
+    threads = max(1, (os.cpu_count() or 1) // n_jobs)
+    # joblib limits BLAS and OpenMP in its workers; TensorFlow has a pool of its own.
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": str(threads)}
+    # TensorFlow keeps some memory after each fold; joblib then renews the worker, and no work is lost.
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
+    pickled, keras_too = cloudpickle.dumps(work), "neuroface.pipeline.backend" in sys.modules
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
+        # A single job joblib would do in this process.
+        calls = joblib.Parallel(min(n_jobs, max(2, len(units))), return_as="generator_unordered")(
+            joblib.delayed(_in_worker)(pickled, unit, keras_too, os.getpid()) for unit in units
+        )
+        try:
+            _show_progress(calls, len(units), what)
+        except BrokenProcessPool:
+            raise NeuroFaceError(
+                f"A worker process was killed while making {what}, most likely for lack of memory. "
+                f"Lower N_JOBS (now {n_jobs}) and run this script again; it resumes."
+            ) from None
+
+
+def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
+    """By Dask's own client: joblib's Dask backend waits for ever when a unit takes its workers with it."""
+    try:
+        from distributed import CancelledError, Client, TimeoutError, as_completed
+        from distributed.scheduler import KilledWorker
+    except ImportError:
+        raise NeuroFaceError('DASK_SCHEDULER needs Dask. Run: pip install "dask[distributed]"') from None
+    try:
+        client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise NeuroFaceError(
+            f"No Dask scheduler answers at DASK_SCHEDULER = {scheduler!r} ({error}). Start it, or set None."
+        ) from None
+    call, keras_too = _carried(str(Path(__file__).parents[2])), "neuroface.pipeline.backend" in sys.modules
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS_S)
+            for worker, threads in client.nthreads().items():
+                if threads > 1:
+                    raise NeuroFaceError(
+                        f"Dask worker {worker} takes {threads} units at once. Start workers with --nthreads 1."
+                    )
+            # The work is a task of its own: sent once, whatever it closes over, and made again if its worker dies.
+            pickled = client.submit(bytes, cloudpickle.dumps(work), pure=False)
+            futures = [client.submit(call, pickled, cloudpickle.dumps(unit), keras_too, pure=False) for unit in units]
+            _show_progress((future.result() for future in as_completed(futures, loop=client.loop)), len(units), what)
+        except TimeoutError:
+            raise NeuroFaceError(
+                f"The Dask scheduler {scheduler} has had no worker for {WAIT_FOR_WORKERS_S} s. Start workers and run "
+                f"this script again."
+            ) from None
+        except KilledWorker as error:
+            raise NeuroFaceError(
+                f"Worker after worker died over the same of the {what}, the last at {error.last_worker.address}, most "
+                f"likely for lack of memory. Give each worker more, and run this script again; it resumes."
+            ) from None
+        except CancelledError:
+            raise NeuroFaceError(
+                f"The Dask scheduler {scheduler} has gone. Start it and its workers, and run this script again; it resumes."
+            ) from None
+        except ModuleNotFoundError as error:
+            raise NeuroFaceError(
+                f"A Dask worker lacks {error.name}. Workers need this environment, and this folder under the same path."
+            ) from None
+
+
+def _carried(root: str):
+    """A function that is sent whole: the scheduler knows nothing of this project, workers only where it lies."""
+
+    def call(pickled_work: bytes, pickled_unit: bytes, keras_too: bool) -> str:
+        import pickle
+        import sys
+
+        if root not in sys.path:
+            sys.path.insert(0, root)
+        from neuroface.pipeline.workers import _keep_random_apart, _text_of
+
+        _keep_random_apart()
+        if keras_too:
+            import neuroface.pipeline.backend  # noqa: F401
+        return _text_of(pickle.loads(pickled_work), pickle.loads(pickled_unit))
+
+    return call
+
+
+def _keep_random_apart() -> None:
+    """Give Dask a random generator of its own.
+
+    Its threads draw from Python's while a network is built; seeded initial weights would come out different every time.
+    """
+    other = random.Random()
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in ("dask", "distributed", "tornado") and getattr(module, "random", None) is random:
+            module.random = other
+
+
+def _in_worker(pickled_work: bytes, unit, keras_too: bool, parent: int) -> str:
+    if "end-with-parent" not in {thread.name for thread in threading.enumerate()}:
+        threading.Thread(target=_end_with_parent, args=(parent,), name="end-with-parent", daemon=True).start()
+    if keras_too:
+        import neuroface.pipeline.backend  # noqa: F401  first, so that what TensorFlow says on import is held back
+    return _text_of(cloudpickle.loads(pickled_work), unit)
+
+
+def _text_of(work, unit) -> str:
+    """Do a unit in a worker; returns what it printed, warnings included, for the script to print and to log."""
+    printed = io.StringIO()
+    try:
+        with redirect_stdout(printed), redirect_stderr(printed):
+            work(unit)
+    except BaseException:
+        sys.stderr.write(printed.getvalue())
+        raise
+    return printed.getvalue()
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this worker when the script is killed: it would go on writing beside a rerun."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _show_progress(results, total: int, what: str) -> None:
+    """Exhaust ``results`` behind a bar, or behind a plain line now and then where the output is not a terminal.
+
+    Parameters
+    ----------
+    results : for each unit, what a worker printed, or None.
+    """
+    if sys.stderr.isatty():
+        for text in tqdm(results, total=total, desc=f"  {what}", unit=""):
+            if text:
+                tqdm.write(text, sys.stderr, end="")
+        return
+    last = time.monotonic()
+    for count, text in enumerate(results, 1):
+        if text:
+            print(text, file=sys.stderr, end="", flush=True)
+        if count == total > 1 or time.monotonic() - last > 10:
+            print(f"  {what}: {count} of {total}", flush=True)
+            last = time.monotonic()

@@ -1,0 +1,229 @@
+"""A run on the film's clock: the table of predictions, their alignment, their null, and averages around its events."""
+
+from itertools import combinations
+from pathlib import Path
+
+from neuroface.bold import ROUNDING_S, Labels, on_screen, read_censor, stimulus_time_s, touches, whole_windows
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+
+def columns_of(labels: Labels) -> dict[str, dict]:
+    """What each column of a run's table means (BIDS sidecar). The truth is in the column named after the first condition."""
+    none, there = reversed(labels.titles)
+    return {
+        "tr": {"Description": "Volume of the BOLD series, from 0, at which the window starts"},
+        "stimulus_time_s": {"Description": "Moment of the film that the prediction speaks for", "Units": "s"},
+        "probability": {
+            "Description": f"Predicted probability of {labels.one}; n/a where no whole window starts",
+        },
+        "logit": {"Description": "The network's output before the sigmoid; the mean over SMOOTH_TRS volumes"},
+        labels.first: {
+            "Description": f"Whether {labels.is_there} at that moment; n/a before the film begins",
+            "Levels": {"0": none if none.startswith("no ") else f"no {there}", "1": there},
+        },
+        "in_window": {
+            "Description": "Whether the whole window lies in one stretch of the film that could have been a training window",
+            "Levels": {"0": "no: the window is mixed, or its stretch is short", "1": "yes"},
+        },
+        "split": {"Description": "Cross-validation whose fold model predicted"},
+        "seen_in_training": {
+            "Description": "Whether that model had seen this person or this film, in training or to choose its epoch",
+            "Levels": {"0": "neither", "1": "the person, the film, or both"},
+        },
+    }
+
+
+def timeline(
+    logit: np.ndarray, first: np.ndarray, second: np.ndarray | None, tr_s: float, lag_s: float, window_trs: int,
+    at: float, min_stretch_s: float,
+) -> pd.DataFrame:  # fmt: skip
+    """The table of a run, a row per volume: the first six of :func:`columns_of`, with the truth in a column ``truth``.
+
+    Parameters
+    ----------
+    logit : (n_trs,) of the window that starts at each volume, NaN where there is none.
+    first, second : (n, 2) stretches of both conditions; None: the second is the gaps of the first.
+    at : where in its window a prediction speaks (:func:`neuroface.bold.stimulus_time_s`).
+    min_stretch_s : what a stretch must exceed to give a training window.
+    """
+    tr = np.arange(len(logit))
+    time_s = stimulus_time_s(tr, tr_s, lag_s, window_trs, at)
+    start_s = stimulus_time_s(tr, tr_s, lag_s, window_trs, 0)
+    if second is None:
+        second = gaps(first)
+    inside = []
+    for own, other in ((first, second), (second, first)):
+        long = own[own[:, 1] > min_stretch_s]
+        inside.append(within(start_s, window_trs * tr_s, long) & ~touches(start_s, window_trs * tr_s, other))
+    table = pd.DataFrame(
+        {
+            "tr": tr,
+            "stimulus_time_s": time_s,
+            "probability": 1 / (1 + np.exp(-logit)),
+            "logit": logit,
+            "truth": pd.array(on_screen(time_s, first), dtype="Int8"),
+            "in_window": (inside[0] | inside[1]).astype(np.int8),
+        }
+    )
+    table.loc[time_s < 0, "truth"] = pd.NA  # the film has not begun: neither condition
+    return table
+
+
+def on_every_tr(logit: np.ndarray, censor: Path | None, window_trs: int) -> np.ndarray:
+    """Logits by volume of the series → by TR of the film; NaN where a window would touch a censored TR.
+
+    Parameters
+    ----------
+    logit : (n_volumes,). censor : the list of censored TRs (:func:`neuroface.bold.read_censor`), or None.
+    """
+    kept = read_censor(censor, len(logit))
+    first_tr, first_volume = whole_windows(kept, window_trs)
+    by_tr = np.full(len(kept), np.nan)
+    by_tr[first_tr] = logit[first_volume]
+    return by_tr
+
+
+def smoothed(logit: np.ndarray, trs: int) -> np.ndarray:
+    """Mean logit over ``trs`` volumes, an odd number, centred on each, of those there are; NaN where there is none."""
+    known, kernel = np.isfinite(logit), np.ones(trs)
+    total, count = (
+        np.convolve(values, kernel)[trs // 2 :][: len(logit)] for values in (np.where(known, logit, 0), known)
+    )
+    return np.where(known, total / np.maximum(count, 1), np.nan)
+
+
+def gaps(stretches: np.ndarray) -> np.ndarray:
+    """The gaps (n − 1, 2) between stretches (n, 2), onset_s and duration_s both."""
+    ends = stretches[:-1].sum(axis=1)
+    return np.column_stack([ends, stretches[1:, 0] - ends]).reshape(-1, 2)
+
+
+def within(start_s: np.ndarray, length_s: float, stretches: np.ndarray) -> np.ndarray:
+    """Whether each interval of ``length_s`` from ``start_s`` (n,) lies in one of the stretches (m, 2)."""
+    if not len(stretches):
+        return np.zeros(len(start_s), dtype=bool)
+    stretches = stretches[np.argsort(stretches[:, 0], kind="stable")]
+    row = np.searchsorted(stretches[:, 0], start_s + ROUNDING_S, side="right") - 1
+    return (row >= 0) & (start_s + length_s <= stretches[row].sum(axis=1) + ROUNDING_S)
+
+
+def known(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with both a prediction and a truth."""
+    return table.dropna(subset=["probability", "truth"])
+
+
+def area_under_roc(truth: np.ndarray, score: np.ndarray) -> float:
+    """AUC (Mann-Whitney); NaN where all moments, or none, are true."""
+    n_positive = int(truth.sum())
+    if not 0 < n_positive < len(truth):
+        return float("nan")
+    above = rankdata(score)[truth == 1].sum() - n_positive * (n_positive + 1) / 2
+    return float(above / (n_positive * (len(truth) - n_positive)))
+
+
+def lag_sweep(time_s: np.ndarray, score: np.ndarray, stretches: np.ndarray, offsets_s: np.ndarray) -> np.ndarray:
+    """AUC (n_offsets,) if every prediction spoke for a moment ``offset`` seconds later than its clock says.
+
+    Parameters
+    ----------
+    time_s, score : (n,), finite. stretches : (m, 2) of the first condition. The same moments are scored at every offset.
+    """
+    within_film = time_s + offsets_s.min() >= 0
+    time_s, score = time_s[within_film], score[within_film]
+    return np.array([area_under_roc(on_screen(time_s + offset, stretches), score) for offset in offsets_s])
+
+
+def shift_null(truth: np.ndarray, score: np.ndarray, min_shift: int) -> np.ndarray:
+    """AUC of a run under every rotation of its annotation by ``min_shift`` moments or more, either way.
+
+    Rotating keeps how long stretches last and how slowly predictions move; only their bond is cut. All rotations cost one
+    circular correlation of the ranks with the annotation.
+
+    Returns
+    -------
+    (n_rotations,) in the order of the rotation; empty if the run is too short.
+    """
+    n, n_positive = len(truth), int(truth.sum())
+    sums = np.fft.irfft(np.fft.rfft(rankdata(score)) * np.conj(np.fft.rfft(truth.astype(float))), n)
+    auc = (sums - n_positive * (n_positive + 1) / 2) / (n_positive * (n - n_positive))
+    return auc[min_shift : n - min_shift + 1] if min_shift else auc
+
+
+def mean_shift_null(nulls: list[np.ndarray], same_film: list, n_draws: int, seed: int) -> np.ndarray:
+    """Mean AUC over runs, ``n_draws`` times, each film's annotation rotated by one draw, alike for all its viewers.
+
+    Parameters
+    ----------
+    nulls : :func:`shift_null` of each run. same_film : what film each shows; equal means rotated together.
+    """
+    rng, total = np.random.default_rng(seed), np.zeros(n_draws)
+    for film in dict.fromkeys(same_film):
+        of_film = [null for null, name in zip(nulls, same_film) if name == film]
+        draw = rng.random(n_draws)
+        for null in of_film:
+            total += null[(draw * len(null)).astype(int)]
+    return total / len(nulls)
+
+
+def best_threshold(truth: np.ndarray, probability: np.ndarray) -> float:
+    """The probability that best parts the classes: largest balanced accuracy, halfway between its two neighbours."""
+    order = np.argsort(probability, kind="stable")
+    value, is_positive = probability[order], truth[order] == 1
+    # Cutting before row i predicts the first condition from row i on.
+    hits = 1 - np.concatenate([[0], np.cumsum(is_positive)]) / is_positive.sum()
+    rejections = np.concatenate([[0], np.cumsum(~is_positive)]) / (~is_positive).sum()
+    distinct = np.concatenate([[True], value[1:] > value[:-1], [True]])
+    cut = int(np.argmax(np.where(distinct, hits + rejections, -np.inf)))
+    low, high = np.concatenate([[0.0], value, [1.0]])[cut : cut + 2]
+    return float((low + high) / 2)
+
+
+def event_locked(
+    time_s: np.ndarray, probability: np.ndarray, events_s: np.ndarray, offsets_s: np.ndarray
+) -> tuple[np.ndarray, int]:
+    """Mean probability (n_offsets,) around events, and how many they are.
+
+    Linear between volumes; events too near either end of the run are left out. NaN if none is left.
+    """
+    wanted = np.asarray(events_s)[:, None] + offsets_s
+    wanted = wanted[(wanted[:, 0] >= time_s[0]) & (wanted[:, -1] <= time_s[-1])]
+    if not len(wanted):
+        return np.full(len(offsets_s), np.nan), 0
+    return np.interp(wanted, time_s, probability).mean(axis=0), len(wanted)
+
+
+def clean_events(stretches: np.ndarray, min_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """Onsets with nothing in the ``min_s`` before and the condition throughout the ``min_s`` after, and offsets likewise.
+
+    Parameters
+    ----------
+    stretches : (n, 2) of the first condition, sorted.
+
+    Returns
+    -------
+    onsets_s, offsets_s.
+    """
+    onset, end = stretches[:, 0], stretches.sum(axis=1)
+    long = stretches[:, 1] > min_s
+    before, after = np.diff(end, prepend=-np.inf), np.diff(onset, append=np.inf)
+    before[1:], after[:-1] = onset[1:] - end[:-1], onset[1:] - end[:-1]
+    before[:1] = onset[:1]  # the film's beginning
+    return onset[long & (before > min_s)], end[long & (after > min_s)]
+
+
+def agreement(series: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    """Mean correlation of logits between all pairs of viewers of one film; NaN for a single viewer.
+
+    Parameters
+    ----------
+    series : (stimulus_time_s, logit) of each viewer; a pair is compared at the moments that both have.
+    """
+    values = []
+    for (time_a, logit_a), (time_b, logit_b) in combinations(series, 2):
+        _, a, b = np.intersect1d(np.round(time_a, 3), np.round(time_b, 3), return_indices=True)
+        if len(a) > 2:
+            values.append(np.corrcoef(logit_a[a], logit_b[b])[0, 1])
+    return float(np.mean(values)) if values else float("nan")

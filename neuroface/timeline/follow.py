@@ -1,0 +1,173 @@
+"""Follow a run while it is being scanned: volumes that appear in a folder one after another, each in a file of its own."""
+
+import re
+import time
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.bold import DAMAGED_GZIP, RunningStatistics, check_grid, stimulus_time_s
+from neuroface.pipeline import PARTIAL
+
+import nibabel as nib
+import numpy as np
+
+POLL_S = 0.05
+NUMBER = re.compile(r"(\d+)\.nii(\.gz)?$")
+
+
+def volume_number(path: Path) -> int | None:
+    """The number at the end of a volume's file name (``vol-0012.nii.gz`` → 12); None for other and temporary files."""
+    found = NUMBER.search(path.name)
+    return int(found.group(1)) if found and not path.name.startswith((".", PARTIAL)) else None
+
+
+def read_volume(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray | None:
+    """A 3D volume's voxels (n_voxels,) float32 in C order of the mask; None while its file is not written to its end.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the file is whole and lies on another grid than the mask, or is not 3D.
+    """
+    try:
+        image = nib.load(path)
+    except Exception:  # whatever half a header can look like
+        return None
+    if len(image.shape) != 3 and image.shape[3:] != (1,):
+        raise NeuroFaceError(
+            f"{path} has shape {image.shape}: one volume (x, y, z) per file is followed. Export 3D files."
+        )
+    check_grid(path, image.shape, image.affine, mask.shape, affine)
+    try:
+        values = np.asanyarray(image.dataobj)  # a short file ends too early; a .gz is also checked by its checksum
+    except (*DAMAGED_GZIP, OSError, ValueError):
+        return None
+    return values.reshape(mask.shape)[mask].astype(np.float32)
+
+
+def follow_volumes(folder: Path, mask: np.ndarray, affine: np.ndarray, patience_s: float, idle_s: float):
+    """Yield ``(number, volume, since)`` in the order of their numbers; ``volume`` is None for a missing one.
+
+    ``since`` (:func:`time.monotonic`) is when the reading of the whole file began.
+
+    The numbers may begin anywhere; the lowest that is there at first is the first. A file that is not written to its
+    end is waited for. A volume counts as missing if, when later ones have been there for ``patience_s``, it is not there
+    or still not whole.
+
+    Parameters
+    ----------
+    idle_s : ends when nothing new has come for so long.
+
+    Raises
+    ------
+    NeuroFaceError
+        If nothing comes at all, or the last file stays unfinished for ``idle_s``.
+    """
+    number, last_news, overtaken_since = None, time.monotonic(), None
+    while True:
+        files = {n: path for path in folder.glob("*.nii*") if (n := volume_number(path)) is not None}
+        number = min(files, default=None) if number is None else number
+        now = time.monotonic()
+        volume = read_volume(files[number], mask, affine) if number in files else None
+        later = number is not None and max(files) > number
+        if volume is None and later:
+            overtaken_since = now if overtaken_since is None else overtaken_since
+        if volume is not None or (later and now - overtaken_since > patience_s):
+            yield number, volume, now
+            number, last_news, overtaken_since = number + 1, time.monotonic(), None
+        elif now - last_news > idle_s:
+            if number is None:
+                raise NeuroFaceError(f"No volume <number>.nii or .nii.gz came to {folder} in {idle_s:g} s.")
+            if number in files:
+                raise NeuroFaceError(f"{files[number]} was not written to its end in {idle_s:g} s, or is damaged.")
+            return
+        else:
+            time.sleep(POLL_S)
+
+
+class LiveStandardizer:
+    """Standardise volumes as they come, when the run's mean and SD are not known yet.
+
+    The first ``baseline_trs`` volumes are held back until all are there and standardised together; from then on each
+    volume is standardised, once, by the mean and SD of all volumes so far, itself included. So a late volume is
+    treated nearly as in a recorded run, and an early one by the statistics of few. With ``baseline_trs`` 0 volumes
+    pass as they are.
+    """
+
+    def __init__(self, n_voxels: int, baseline_trs: int):
+        self._statistics, self._baseline_trs = RunningStatistics(), baseline_trs
+        self._held: list[np.ndarray | None] = []
+        self._last = np.zeros((1, n_voxels), dtype=np.float32)
+
+    def push(self, volume: np.ndarray | None) -> np.ndarray:
+        """Volumes (n, n_voxels) float32 that are ready now: none while the baseline is gathered, all of it, then one.
+
+        A missing volume (None) is stood in for by the one before it, and does not count for mean and SD.
+        """
+        if volume is not None:
+            self._statistics.add(volume[None])
+        self._held.append(volume)
+        if self._statistics.n < self._baseline_trs:
+            return np.empty((0, self._last.shape[1]), dtype=np.float32)
+        ready = []
+        for held in self._held:
+            if held is not None:
+                self._last = self._statistics.standardize(held[None]) if self._baseline_trs else held[None]
+            ready.append(self._last)
+        self._held = []
+        return np.concatenate(ready)
+
+
+class LivePrediction:
+    """Volumes in, rows of the live table out.
+
+    Parameters
+    ----------
+    predictor : from :func:`neuroface.timeline.sliding.sliding_predictor`. cfg : settings.
+    """
+
+    COLUMNS = ("tr", "stimulus_time_s", "probability", "logit", "missing_in_window", "latency_s")
+
+    def __init__(self, predictor, cfg):
+        self._predictor, self._cfg = predictor, cfg
+        baseline_trs = 0 if cfg.STANDARDIZE == "none" else cfg.FOLLOW_BASELINE_TRS
+        self._standardizer = LiveStandardizer(predictor.n_voxels, baseline_trs)
+        self._missing: list[bool] = []
+        self._n_ready, self._latencies = 0, []
+        predictor.reset()
+        predictor.push(np.zeros((1, predictor.n_voxels), np.float32))  # compiled before the first volume comes
+        predictor.reset()
+
+    def push(self, volume: np.ndarray | None, since: float) -> list[dict]:
+        """A row for each volume that has become ready and ends a whole window; ``tr`` is the window's first volume."""
+        cfg, rows = self._cfg, []
+        self._missing.append(volume is None)
+        for ready in self._standardizer.push(volume):
+            logit = float(self._predictor.push(ready[None])[0])
+            self._n_ready += 1
+            tr = self._n_ready - cfg.WINDOW_TRS
+            if tr >= 0:
+                row = {
+                    "tr": tr,
+                    "stimulus_time_s": float(
+                        stimulus_time_s(tr, cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS, cfg.PREDICTION_AT)
+                    ),
+                    "probability": float(1 / (1 + np.exp(-logit))),
+                    "logit": logit,
+                    "missing_in_window": sum(self._missing[tr : tr + cfg.WINDOW_TRS]),
+                    "latency_s": round(time.monotonic() - since, 4),
+                }
+                rows.append(row)
+        if len(rows) == 1:
+            self._latencies.append(rows[0]["latency_s"])
+        return rows
+
+    def summary(self) -> str:
+        """What came and what it took, in a few words."""
+        took = (
+            f", {np.median(self._latencies):.3f} s after their volume (at most {max(self._latencies):.3f})"
+            if self._latencies
+            else ""
+        )
+        came = f"{len(self._missing)} volumes, {sum(self._missing)} of them missing"
+        return f"{came}; {max(0, self._n_ready - self._cfg.WINDOW_TRS + 1)} predictions{took}"
