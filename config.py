@@ -85,8 +85,8 @@ SELECTION: str = "inner"
 # over time), "transformer" (over time, on a linear embedding of the voxels), "hybrid" (the 3D-CNN, then the Transformer).
 # The first one is the headline. neuroface/decoding/architectures.py lists them; docs/architectures.md.
 MODELS: tuple[str, ...] = ("voxel_time_cnn",)
-# Sizes of the other networks, where you do not want their defaults (neuroface/decoding/rivals.py), e.g.
-# {"transformer": {"depth": 2, "width": 64}}.
+# Sizes of the other networks, where you do not want their defaults (neuroface/decoding/rivals.py).
+# Example: {"transformer": {"depth": 2, "width": 64}}.
 MODEL_OPTIONS: dict[str, dict[str, object]] = {}
 # Filters of the voxel-time network's three convolutions.
 CNN_FILTERS: tuple[int, int, int] = (64, 32, 32)
@@ -136,8 +136,8 @@ SMOOTHGRAD_NOISE: float = 0.1
 # "keras": ours. "deepexplain": the paper's library, for comparison: same numbers, several times slower, TensorFlow only.
 IG_ENGINE: str = "keras"
 # Rule for the integral from baseline to window: "right" (the paper), "midpoint", "trapezoid", "gauss-legendre", or
-# "secant", which misses no kink of the network between two steps: the same map error with a fifth of the steps
-# (docs/attributions.md).
+# "secant". "secant" averages the network's kinks between two steps exactly: the same map error with a fifth of the
+# steps. See docs/attributions.md.
 IG_RULE: str = "right"
 # Steps of the integral; with "secant", 30 do what 150 do with "right". "auto": doubled, window by window, until the
 # completeness gap is below IG_TOLERANCE (of the logit's change, or of 1 where that is smaller), 1,024 at most; not with

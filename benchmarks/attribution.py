@@ -6,9 +6,9 @@
 
 The network is the paper's, trained here on windows with a planted signal: how far apart a path's kinks lie depends on what
 it learnt. Each case runs in a process of its own: one window to compile, then others, timed. Map error is the norm of the
-difference to 2,000 midpoint steps, relative to their norm: the mean over the timed windows. DeepExplain must be importable
-(docs/attributions.md, "Integration rules"). Its map at n steps is that of our right rule, which the tests show. So the search
-for the steps that it needs is done with ours, and the steps found are then timed with both.
+difference to 2,000 midpoint steps, relative to their norm: the mean over the timed windows. DeepExplain must be
+importable (docs/attributions.md, "Integration rules"). Its map at n steps is that of our right rule, as the tests show, so
+the search for the steps that it needs uses ours. The steps found are then timed with both.
 """
 
 import argparse

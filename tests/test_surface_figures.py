@@ -89,7 +89,7 @@ def test_a_planted_region_is_coloured_inside_its_outline(brain, view, side, sign
     warm = colour[..., 0] - colour[..., 2]  # red over blue
     y, x = np.nonzero(sign * warm > 0.3)
     assert len(y) > 50 and not (sign * warm < -0.3).any()
-    vertices = np.unique(hemisphere.faces[hemisphere.triangle[y, x]])
+    vertices = np.unique(hemisphere.triangles[hemisphere.triangle_of_pixel[y, x]])
     pial = load_fsaverage("fsaverage5")["pial"].parts[side].coordinates[vertices]
     centre = read_rois(ROOT / "masks" / "face_rois.tsv")[["x_mm", "y_mm", "z_mm"]].to_numpy()[
         0 if side == "left" else 1

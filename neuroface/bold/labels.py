@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Words(NamedTuple):
-    """How a condition is called in sentences, e.g. "a face", "faces", "a face is on the screen", "a face comes"."""
+    """How sentences call a condition, e.g. "a house", "houses", "a house is on the screen", and in figures "house"."""
 
     one: str
     plural: str
@@ -21,7 +21,7 @@ class Labels:
     Parameters
     ----------
     first, second : names as in the column ``label`` and in names of files.
-    words : name → how sentences call it; a condition that is not there goes by its name.
+    words : name → how sentences call it. A condition that is missing here is called by its name.
     """
 
     first: str
@@ -36,20 +36,20 @@ class Labels:
 
     @property
     def one(self) -> str:
-        """The first condition in a sentence: "a face"."""
+        """The first condition in a sentence, such as "a house"."""
         return self.of(self.first).one
 
     @property
     def plural(self) -> str:
-        """The first condition in general: "faces"."""
+        """The first condition in general, such as "houses"."""
         return self.of(self.first).plural
 
     @property
     def is_there(self) -> str:
-        """The first condition as a statement: "a face is on the screen"."""
+        """The first condition as a statement, such as "a house is on the screen"."""
         return self.of(self.first).is_there
 
     @property
     def titles(self) -> tuple[str, str]:
-        """Both conditions as figures name them: "face", "no face"."""
+        """Both conditions as figures name them, such as "house" and "no house"."""
         return self.of(self.first).title, self.of(self.second).title

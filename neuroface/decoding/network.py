@@ -93,7 +93,7 @@ def save_network(path: Path, network: keras.Model) -> None:
 def load_network(path: Path, n_voxels: int, window_trs: int) -> keras.Model:
     """A fold model, checked to take windows of (n_voxels, window_trs)."""
     if not Path(path).is_file():
-        raise NeuroFaceError(f"{path} is not there. Run: python 3-train_voxel_time_cnn.py")
+        raise NeuroFaceError(f"{path} is not there. Run the script that trains it.")
     load_layers()
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)

@@ -39,7 +39,7 @@ COLOURS = ("#2b5f8a", "#c8643c", "#3f8f5f", "#8a5fa8", "#8f7a2b", "#5c6672")
 
 
 def linear_title(features: str) -> str:
-    """A linear model as tables name it; one on regions goes by their file: "face-rois" are "face regions"."""
+    """A linear model as tables name it; one on regions is named after their file: "place-rois" are "place regions"."""
     return LINEAR.get(features) or f"ridge, {features.removesuffix('-rois').replace('-', ' ')} regions"
 
 

@@ -10,7 +10,7 @@ N_DEPTHS = 10  # samples between pial and white surface, as in nilearn
 
 
 def load_hemispheres(rois, mask: np.ndarray, affine: np.ndarray) -> dict[str, dict]:
-    """Per hemisphere: inflated vertices (n, 3), faces (m, 3), sulcal depth (n,), region of each vertex (n,), 0 outside.
+    """Per hemisphere: inflated vertices (n, 3), triangles (m, 3), sulcal depth (n,), region of each vertex (n,), 0 outside.
 
     And ``projection`` (n, n_voxels): the mean of a map between pial and white surface.
 
@@ -24,7 +24,7 @@ def load_hemispheres(rois, mask: np.ndarray, affine: np.ndarray) -> dict[str, di
         inflated, pial = meshes["inflated"].parts[side], meshes["pial"].parts[side]
         hemispheres[side] = {
             "vertices": inflated.coordinates,
-            "faces": inflated.faces,
+            "triangles": inflated.faces,
             "sulcal": np.asarray(sulcal.data.parts[side]).ravel(),
             # Where a vertex is in MNI, not on the inflated mesh.
             "region": np.zeros(len(pial.coordinates)) if rois is None else sphere_labels(pial.coordinates, rois),

@@ -202,48 +202,48 @@ def _colourbar(figure, axes, scale: Normalize, unit: str) -> None:
 class Hemisphere:
     """One hemisphere seen by one camera: what is visible is worked out once and coloured anew for every second.
 
-    An orthographic view needs no 3D engine: triangles that face the camera, far ones first, painted into pixels.
+    An orthographic view needs no 3D engine: triangles turned to the camera, far ones first, painted into pixels.
     """
 
     def __init__(self, mesh: dict, camera: tuple[np.ndarray, np.ndarray]):
         right, up = camera
         towards_viewer = np.cross(right, up)
-        corners = mesh["vertices"][mesh["faces"]]
+        corners = mesh["vertices"][mesh["triangles"]]
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         normals /= np.linalg.norm(normals, axis=1, keepdims=True)
         facing = normals @ towards_viewer
         visible = np.flatnonzero(facing > 0)
         depth = corners[visible].mean(axis=1) @ towards_viewer
         visible = visible[np.argsort(depth)]
-        self.faces = mesh["faces"][visible]
+        self.triangles = mesh["triangles"][visible]
         self.points = mesh["vertices"] @ np.stack([right, up], axis=1)
-        grey = 0.62 + 0.16 * np.sign(-mesh["sulcal"][self.faces].mean(axis=1))
+        grey = 0.62 + 0.16 * np.sign(-mesh["sulcal"][self.triangles].mean(axis=1))
         self.shade = (0.7 + 0.3 * facing[visible]) * grey
-        self.triangle = paint(self.points[self.faces], PIXEL_MM)
-        self.outline = _crossings(self.points, self.faces, mesh["region"])
+        self.triangle_of_pixel = paint(self.points[self.triangles], PIXEL_MM)
+        self.outline = _crossings(self.points, self.triangles, mesh["region"])
 
     def draw(self, axis, values: np.ndarray, scale: Normalize, shift: float, found: np.ndarray | None = None) -> None:
         """Add the hemisphere to an axis, ``shift`` mm to the right; values (n_vertices,), NaN where there are no data."""
-        value = np.nan_to_num(values)[self.faces].mean(axis=1)
+        value = np.nan_to_num(values)[self.triangles].mean(axis=1)
         covering = opacity(value, scale)[:, None]
         anatomy = np.repeat(self.shade[:, None], 3, axis=1)
         colour = covering * COLOURS(scale(value))[:, :3] + (1 - covering) * anatomy
-        seen = self.triangle >= 0
+        seen = self.triangle_of_pixel >= 0
         picture = np.zeros((*seen.shape, 4), dtype=np.float32)
-        picture[seen, :3], picture[seen, 3] = colour[self.triangle[seen]], 1
+        picture[seen, :3], picture[seen, 3] = colour[self.triangle_of_pixel[seen]], 1
         (left, bottom), (height, width) = self.points.min(axis=0), seen.shape
         box = (left + shift, left + shift + width * PIXEL_MM, bottom, bottom + height * PIXEL_MM)
         axis.imshow(picture, extent=box, origin="lower", interpolation="antialiased")
         if found is not None and found.any():
-            lines = _crossings(self.points, self.faces, found.astype(int))
+            lines = _crossings(self.points, self.triangles, found.astype(int))
             axis.add_collection(LineCollection(lines + np.array([shift, 0]), **FOUND_LINE))
         axis.add_collection(LineCollection(self.outline + np.array([shift, 0]), **REGION_LINE))
 
 
-def _crossings(points: np.ndarray, faces: np.ndarray, region: np.ndarray) -> np.ndarray:
+def _crossings(points: np.ndarray, triangles: np.ndarray, region: np.ndarray) -> np.ndarray:
     """Segments (n, 2, 2) that separate vertices of different regions: from edge midpoint to edge midpoint."""
-    corner = region[faces]
+    corner = region[triangles]
     differs = corner != np.roll(corner, -1, axis=1)  # edge i joins corners i and i + 1
-    middles = (points[faces] + np.roll(points[faces], -1, axis=1)) / 2
+    middles = (points[triangles] + np.roll(points[triangles], -1, axis=1)) / 2
     two = differs.sum(axis=1) == 2
     return middles[two][differs[two]].reshape(-1, 2, 2)

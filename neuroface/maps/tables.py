@@ -45,7 +45,7 @@ def peak_table(
     Parameters
     ----------
     contrasts : (contrast, method). about : of :func:`neuroface.maps.group.contrasts_of`.
-    rois, roi_word : spheres, and what the column with the nearest one calls them: "face_roi".
+    rois, roi_word : spheres, and the name of the column with the nearest one, such as "place_roi".
     """
     positions, rows = voxel_positions_mm(mask, affine), []
     for contrast, method in contrasts:

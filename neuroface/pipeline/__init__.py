@@ -25,7 +25,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "provenance": ["fingerprint"],
         "report": ["Section", "save_figure"],
         "script": ["run_script"],
-        "settings": ["SettingsModel", "did_you_mean", "load_settings"],
+        "settings": ["SettingsModel", "did_you_mean"],
         "stage": ["Stage"],
         "stamp": ["Rules", "only_more"],
         "study": ["Step", "Study"],

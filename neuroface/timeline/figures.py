@@ -15,7 +15,7 @@ STRIP_COLOURS = "cividis"
 
 
 def truth_text(labels: Labels) -> str:
-    """ "face on the screen"."""
+    """The first condition as a label of an axis, such as "house on the screen"."""
     return labels.is_there.removeprefix("a ").replace(" is ", " ", 1)
 
 
