@@ -1,0 +1,97 @@
+"""0. Train the generator that the demo draws with.
+
+Trains a variational autoencoder, a CLIP model and a U-Net of diffusers' and transformers' own classes on synthetic
+pictures with captions, and saves them in the folder layout of Stable Diffusion v1. The weights are in the repository:
+run this script only to make them anew.
+
+Reads     nothing
+Writes    GENERATOR_DIR/{vae,text_encoder,clip_vision,unet}/*.safetensors, float16, and their configurations
+          GENERATOR_DIR/tokenizer/, scheduler/, model_index.json
+Settings  SEED, GENERATOR_STEPS
+Takes     45 minutes on one CPU core; 1 GB. It resumes after the last part that is complete
+"""
+
+import shutil
+import time
+from pathlib import Path
+
+from study import STUDY
+
+from neuroface.pipeline import run_script
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from seen_images import demo_generator as parts
+from transformers import CLIPTextModel
+
+
+def main():
+    cfg = STUDY.load_settings(__file__)
+    folder = Path(cfg.GENERATOR_DIR)
+    print(f"0-train_demo_generator.py → {folder}", flush=True)
+    torch.set_num_threads(1)  # small tensors: more threads wait for each other
+    for number, (part, train) in enumerate({"vae": train_vae, "clip": train_clip, "unet": train_unet}.items()):
+        if (folder / NAMES[part]).exists():
+            print(f"  {part}: already there, not trained again")
+            continue
+        torch.manual_seed(cfg.SEED + number)
+        tell = Progress(part, cfg.GENERATOR_STEPS[part])
+        train(folder, parts.Pictures(cfg.SEED + number), cfg.GENERATOR_STEPS[part], tell)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    print(f"  {folder} holds {size / 1e6:.1f} MB", flush=True)
+
+
+NAMES = {"vae": "vae", "clip": "text_encoder", "unet": "unet"}  # the folder of each part that is renamed last
+
+
+class Progress:
+    """Prints the mean loss now and then, and the time left."""
+
+    def __init__(self, part: str, steps: int):
+        self.part, self.steps, self.started, self.losses = part, steps, time.monotonic(), []
+
+    def __call__(self, step: int, loss: float) -> None:
+        self.losses.append(loss)
+        if step % 100 == 0 or step == self.steps:
+            left = (time.monotonic() - self.started) / step * (self.steps - step) / 60
+            mean = sum(self.losses) / len(self.losses)
+            print(f"  {self.part}: step {step} of {self.steps}, loss {mean:.4f}, {left:.0f} min left", flush=True)
+            self.losses = []
+
+
+def train_vae(folder: Path, pictures, steps: int, tell: Progress) -> None:
+    vae = parts.new_vae()
+    parts.train_vae(vae, pictures, steps, tell)
+    save_whole(folder / "vae", vae.half().save_pretrained)
+
+
+def train_clip(folder: Path, pictures, steps: int, tell: Progress) -> None:
+    tokenizer = parts.new_tokenizer(folder / "tokenizer")
+    tokenizer.save_pretrained(folder / "tokenizer")
+    clip = parts.new_clip(tokenizer)
+    parts.train_clip(clip, tokenizer, pictures, steps, tell)
+    text, vision = parts.towers_of(clip)
+    save_whole(folder / "clip_vision", vision.save_pretrained)
+    save_whole(folder / "text_encoder", text.save_pretrained)
+
+
+def train_unet(folder: Path, pictures, steps: int, tell: Progress) -> None:
+    tokenizer = parts.new_tokenizer(folder / "tokenizer")
+    vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32)
+    text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32)
+    unet = parts.new_unet()
+    parts.train_unet(unet, vae, text_encoder, tokenizer, pictures, steps, tell)
+    parts.write_index(folder, vae, unet, tokenizer, text_encoder)
+    save_whole(folder / "unet", unet.half().save_pretrained)
+
+
+def save_whole(folder: Path, save) -> None:
+    """Save under another name and rename: what is there is complete."""
+    partial = folder.with_name("partial-" + folder.name)
+    shutil.rmtree(partial, ignore_errors=True)
+    save(partial)
+    partial.rename(folder)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,148 @@
+"""Every choice of an experiment, in the order of the scripts that read it.
+
+Edit this file, or keep one small file of differences per experiment and name it:
+``NEUROFACE_CONFIG=experiments/nsd.py python 1-load_betas.py``.
+Values are the publication's unless the comment says otherwise. Only constants live here.
+"""
+
+# ---------------------------------------------------------------- the study
+# Which data: "demo" (synthetic, written on first use), "nsd" (Natural Scenes Dataset), "things" (THINGS-fMRI), or "table"
+# (anybody's data in plain tables; README.md describes them).
+DATASET: str = "demo"
+# Folder of the data set, relative to this file or absolute. The demo is written here.
+DATASET_DIR: str = "../../data/images-demo-dataset"
+# Results go to data/<RUN_NAME>/. A new name starts afresh and leaves other results alone.
+RUN_NAME: str = "images-demo"
+# Seed of every random draw: inner sets, initial weights, noise of the drawings, bootstrap.
+SEED: int = 42
+# Folder with the weights of Stable Diffusion v1 in diffusers' layout, safetensors only. None: the demo's own small
+# generator where DATASET is "demo"; other data sets need it.
+MODEL_DIR: str | None = None
+# While DATASET is "demo" these replace the values below, so that the seven scripts take minutes on a laptop.
+DEMO: dict[str, object] = {
+    "EARLY_ROIS": ("V1", "V2", "V3", "V4"),
+    "HIGHER_ROIS": ("LO", "VO", "PPA"),
+    "ENCODE_PIXELS": 64,
+    "DRAW_PIXELS": 64,
+    "DECODER_OPTIONS": {
+        "image:cnn": {"channels": 8, "dense": (256, 256), "batch_size": 64, "learning_rate": 0.001},
+        "image:vae": {"encoder": (256, 128), "decoder": 256, "batch_size": 64, "learning_rate": 0.001},
+        "image:gcn": {"width": 128, "dense": 256, "channels": 4},
+        "image:mlp": {"dense": (256, 256), "batch_size": 64, "learning_rate": 0.001},
+        "text:cnn": {"channels": 8, "dense": (128, 256), "batch_size": 64, "learning_rate": 0.001},
+    },
+    "EPOCHS": 30,
+    "N_BOOTSTRAP": 1000,
+    "ATTRIBUTES": ("colour", "shape"),
+    "IG_STEPS": 16,
+    "N_JOBS": 2,
+}
+
+# ---------------------------------------------------------------- 0-train_demo_generator.py
+# Where the demo's generator lies.
+GENERATOR_DIR: str = "demo_generator"
+# Training steps of its parts.
+GENERATOR_STEPS: dict[str, int] = {"vae": 1200, "clip": 500, "unet": 3000}
+
+# ---------------------------------------------------------------- 1-load_betas.py
+# The person: "subj01" … "subj08" (NSD), "sub-01" … "sub-03" (THINGS). Not used with tables.
+SUBJECT: str = "subj01"
+# NSD only: sessions to read; () means all that are there. The publication: 1 to 37.
+SESSIONS: tuple[int, ...] = ()
+# NSD only: the version of the single-trial estimates.
+BETAS: str = "betas_fithrf_GLMdenoise_RR"
+# Regions whose voxels are decoded to image latents. NSD: atlas:label; THINGS: columns of VoxelMetadata.csv; tables:
+# values in the column roi.
+EARLY_ROIS: tuple[str, ...] = ("HCP_MMP1:V1", "HCP_MMP1:V2", "HCP_MMP1:V3", "HCP_MMP1:V4")
+# Regions whose voxels are decoded to text embeddings.
+HIGHER_ROIS: tuple[str, ...] = ("streams:ventral",)
+# "voxel": every voxel to mean 0, SD 1 over the training trials. "session": the same within each session. "global": one
+# mean and SD for all early voxels and one for all higher voxels, and the test set by its own, as in the publication.
+STANDARDIZE: str = "voxel"
+# THINGS only: a NIfTI file on the grid of the voxel indices, e.g. the brain mask, for the maps. None: no maps.
+SPACE_FILE: str | None = None
+
+# ---------------------------------------------------------------- 2-embed_images.py
+# Pictures are encoded at this size; 8 pixels make one latent.
+ENCODE_PIXELS: int = 320
+# "mean": the mean of the autoencoder's posterior. "sample": a seeded draw from it, as in the publication.
+LATENTS: str = "mean"
+# Tokens of the text embedding that are decoded and drawn with, the start token included; 77 are all.
+N_TOKENS: int = 15
+
+# ---------------------------------------------------------------- 3-decode_latents.py
+# Decoders of image latents: "ridge", "cnn", "vae", "gcn", "mlp".
+IMAGE_DECODERS: tuple[str, ...] = ("ridge", "cnn", "vae", "gcn", "mlp")
+# Decoders of text embeddings: "ridge", "cnn".
+TEXT_DECODERS: tuple[str, ...] = ("ridge", "cnn")
+# Sizes and step sizes where you do not want the published ones of NSD (seen_images/networks.py), e.g.
+# {"image:cnn": {"channels": 16}}.
+DECODER_OPTIONS: dict[str, dict[str, object]] = {}
+# Ridge penalties to choose from, per target, by inner folds. The publication's (1e-6 to 1) are too small for standardised
+# voxels: its ridge does worse than the mean of the training latents.
+ALPHAS: tuple[float, ...] = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
+# Inner folds of ridge; images are never in two folds.
+N_FOLDS: int = 5
+# Where a network's epoch is chosen. "inner": on INNER_SHARE of the training images. "paper": on the test set itself, as in
+# the publication, which flatters the result and is marked as such.
+SELECTION: str = "inner"
+# Share of the training images that choose the epoch.
+INNER_SHARE: float = 0.1
+# Passes over the training trials, at most.
+EPOCHS: int = 100
+# Epochs without a better error before training stops.
+PATIENCE: int = 5
+# Bootstrap draws of test images for the intervals.
+N_BOOTSTRAP: int = 2000
+
+# ---------------------------------------------------------------- 4-draw_images.py
+# The decoders (of IMAGE_DECODERS and TEXT_DECODERS) whose latents are drawn and explained.
+IMAGE_DECODER: str = "gcn"
+TEXT_DECODER: str = "cnn"
+# Pictures are drawn at this size.
+DRAW_PIXELS: int = 512
+# Steps of DDIM over the whole noise schedule; STRENGTH of them are done.
+DDIM_STEPS: int = 50
+# How far the decoded latents are noised before they are drawn: 0 not at all, 1 to pure noise.
+STRENGTH: float = 0.8
+# Scale of classifier-free guidance.
+GUIDANCE: float = 5.0
+# Drawings of each test image, each from its own noise.
+N_DRAWS: int = 5
+# What is drawn beside "decoded" (latents and text): "text" alone, "latents" alone.
+ALSO_DRAW: tuple[str, ...] = ("text", "latents")
+
+# ---------------------------------------------------------------- 5-score_images.py
+# Folder with weights for more scores, safetensors only; README.md lists them. None: scores that need them are left out.
+SCORES_DIR: str | None = None
+# How features of several drawings are scored: "each" (mean of the scores), "mean" (score of the mean, as in the
+# publication; better numbers, and of no picture).
+DRAWINGS: str = "each"
+# The seen picture is sought among this many test pictures.
+RETRIEVAL_N: int = 50
+# Pairings of drawings with other test images, for the row "shuffled brains".
+N_SHUFFLES: int = 200
+
+# ---------------------------------------------------------------- 6-attribute_voxels.py
+# Columns of the data set's attributes that the attributions are also made for, e.g. ("colour",). Not in the publication.
+ATTRIBUTES: tuple[str, ...] = ()
+# Steps of Integrated Gradients (midpoint rule). Ridge takes one.
+IG_STEPS: int = 32
+
+# ---------------------------------------------------------------- 7-figures.py
+# Test images of each kind (best, middle, worst) in the figures.
+N_EXAMPLES: int = 4
+
+# ---------------------------------------------------------------- this machine (not part of the experiment)
+# Folder that holds the results of all runs.
+DATA_DIR: str = "../../data"
+# "auto": the GPU if PyTorch sees one. "cpu", "cuda", "mps".
+DEVICE: str = "auto"
+# Numbers in which the generator computes. "auto": float16 on a GPU, float32 on a CPU.
+PRECISION: str = "auto"
+# Units of work done at the same time: sessions, decoders, images. On one GPU leave it at 1.
+N_JOBS: int = 1
+# Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786": its workers do the units in place of N_JOBS. None: this machine.
+DASK_SCHEDULER: str | None = None
+# Pictures, trials or paths per pass through a network. Lower it if memory runs out.
+INFERENCE_BATCH: int = 16

@@ -1,0 +1,122 @@
+"""The demo's data set: pictures of coloured shapes, and a synthetic visual cortex that sees them.
+
+Early voxels answer to oriented energy or to colour at a place of the picture. Higher voxels answer to which shape, colour or
+background is shown, wherever it is. A fifth of the voxels of each region answer to nothing. What each voxel answers to is
+written to ``truth/voxels.tsv``.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.bold import write_nifti
+from neuroface.pipeline import PARTIAL, read_json, write_json, write_npy, write_table
+from seen_images.pictures import BACKGROUNDS, COLOURS, PIXELS, SHAPES, captions_of, draw_scene, random_scenes
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+# Region → number of voxels and the SD of their receptive fields in pixels; what they answer to.
+EARLY = {"V1": (220, 3.5), "V2": (150, 4.5), "V3": (110, 5.5), "V4": (110, 7.0)}
+HIGHER = {"LO": (80, "shape"), "VO": (80, "colour"), "PPA": (80, "background")}
+VALUES = {"shape": SHAPES, "colour": tuple(COLOURS), "background": tuple(BACKGROUNDS)}
+SILENT = 0.2
+NOISE = 1.0  # SD of a trial's noise, in SDs of the response over pictures
+SESSIONS, TRAIN_REPEATS, TEST_REPEATS = 4, 2, 6
+GRID, VOXEL_MM = (14, 14, 6), 2.0
+
+
+def write_demo(folder: str | Path, seed: int, n_train: int = 500, n_test: int = 60) -> bool:
+    """Write the data set in the format of :mod:`seen_images.table`, whole or not at all; False if it is there already."""
+    folder, made_with = Path(folder), Path("truth") / "truth.json"
+    if folder.exists():
+        written_with = read_json(folder / made_with)["seed"] if (folder / made_with).exists() else "another"
+        if written_with != seed:
+            raise NeuroFaceError(
+                f"{folder} was written with seed {written_with}; SEED is {seed}. Delete it, or change DATASET_DIR."
+            )
+        return False
+    partial = folder.with_name(PARTIAL + folder.name)
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / "images").mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    scenes = random_scenes(n_train + n_test, rng)
+    scenes.insert(0, "image", [f"picture-{number:04d}" for number in range(len(scenes))])
+    pictures = np.stack([draw_scene(scene, rng) for scene in scenes.itertuples(index=False)])
+    for name, picture in zip(scenes["image"], pictures):
+        Image.fromarray(picture).save(partial / "images" / f"{name}.png")
+    captions = [(s.image, text) for s in scenes.itertuples(index=False) for text in captions_of(s)]
+    write_table(partial / "captions.tsv", pd.DataFrame(captions, columns=["image", "caption"]))
+    write_table(partial / "attributes.tsv", scenes[["image", *VALUES]])
+
+    voxels, truth, responses = _cortex(scenes, pictures, rng)
+    write_table(partial / "voxels.tsv", voxels)
+    write_table(partial / "truth" / "voxels.tsv", truth)
+    seen = np.concatenate([np.repeat(np.arange(n_train), TRAIN_REPEATS), np.repeat(np.arange(n_train, len(scenes)), TEST_REPEATS)])
+    seen = rng.permutation(seen)
+    trials = pd.DataFrame({"image": scenes["image"].to_numpy()[seen], "split": np.where(seen < n_train, "train", "test")})
+    trials["session"] = [f"{1 + place * SESSIONS // len(seen):02d}" for place in range(len(seen))]
+    write_table(partial / "trials.tsv", trials)
+    noise = NOISE * rng.standard_normal((len(seen), len(voxels)))
+    write_npy(partial / "betas.npy", (responses[seen] + noise).astype(np.float32))
+    write_nifti(partial / "space.nii.gz", np.ones(GRID, np.uint8), np.diag([VOXEL_MM] * 3 + [1.0]))
+    write_json(partial / made_with, {"seed": seed, "noise_sd": NOISE, "silent_share": SILENT})
+    os.replace(partial, folder)
+    return True
+
+
+def _cortex(scenes: pd.DataFrame, pictures: np.ndarray, rng: np.random.Generator):
+    """Voxels, what they answer to, and their responses (n_pictures, n_voxels) at mean 0 and SD 1."""
+    rois, answers, columns = [], [], []
+    for roi, (n, sd) in EARLY.items():
+        kinds = _kinds(n, ("orientation", "colour"), rng)
+        energy, colour = _oriented_energy(pictures, n, sd, rng), _colour(pictures, n, sd, rng)
+        columns.append(np.where(kinds == "orientation", energy, colour) * (kinds != "none"))
+        rois, answers = rois + [roi] * n, answers + list(kinds)
+    for roi, (n, attribute) in HIGHER.items():
+        kinds = _kinds(n, (attribute,), rng)
+        preference = pd.DataFrame(rng.standard_normal((len(VALUES[attribute]), n)), index=VALUES[attribute])
+        columns.append(preference.loc[scenes[attribute]].to_numpy() * (kinds != "none"))
+        rois, answers = rois + [roi] * n, answers + list(kinds)
+    responses = np.concatenate(columns, axis=1)
+    sd = responses.std(axis=0)
+    responses = (responses - responses.mean(axis=0)) / np.where(sd > 0, sd, 1)
+    places = np.argwhere(np.ones(GRID))[: len(rois)]
+    voxels = pd.DataFrame({"roi": rois, "i": places[:, 0], "j": places[:, 1], "k": places[:, 2]})
+    return voxels, voxels.assign(answers_to=answers), responses
+
+
+def _kinds(n: int, kinds: tuple[str, ...], rng: np.random.Generator) -> np.ndarray:
+    """What each of ``n`` voxels answers to, in random order."""
+    silent = round(SILENT * n)
+    return rng.permutation(np.array([*["none"] * silent, *(kinds[i % len(kinds)] for i in range(n - silent))]))
+
+
+def _fields(n: int, sd: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gaussian receptive fields (n, PIXELS²) that sum to 1, and the distance of each pixel from their centres."""
+    centre = rng.uniform(6, PIXELS - 6, (n, 2, 1))
+    y, x = (axis.ravel() for axis in np.mgrid[:PIXELS, :PIXELS] + 0.5)
+    dx, dy = x - centre[:, 0], y - centre[:, 1]
+    fields = np.exp(-(dx**2 + dy**2) / (2 * sd**2))
+    return fields / fields.sum(axis=1, keepdims=True), dx, dy
+
+
+def _oriented_energy(pictures: np.ndarray, n: int, sd: float, rng: np.random.Generator) -> np.ndarray:
+    """Amplitude (n_pictures, n) of luminance through Gabor pairs of random places and one of four orientations."""
+    fields, dx, dy = _fields(n, sd, rng)
+    angle = rng.choice(np.pi / 4 * np.arange(4), n)[:, None]
+    phase = 2 * np.pi * (dx * np.cos(angle) + dy * np.sin(angle)) / (2.5 * sd)
+    luminance = pictures.reshape(len(pictures), -1, 3).mean(axis=2) / 255
+    luminance = luminance - luminance.mean(axis=1, keepdims=True)
+    return np.hypot(luminance @ (fields * np.cos(phase)).T, luminance @ (fields * np.sin(phase)).T)
+
+
+def _colour(pictures: np.ndarray, n: int, sd: float, rng: np.random.Generator) -> np.ndarray:
+    """Opponent colours (n_pictures, n), red–green and blue–yellow with some luminance, averaged over random places."""
+    fields, *_ = _fields(n, sd, rng)
+    red, green, blue = np.moveaxis(pictures.reshape(len(pictures), -1, 3) / 255, 2, 0)
+    channels = [red - green, blue - (red + green) / 2, (red + green + blue) / 3]
+    weights = rng.standard_normal((3, n)) * np.array([1, 1, 0.3])[:, None]
+    return sum(weight * (channel @ fields.T) for weight, channel in zip(weights, channels))

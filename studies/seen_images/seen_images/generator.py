@@ -1,0 +1,176 @@
+"""Stable Diffusion v1 from a local folder: pictures to latents, captions to embeddings, and latents to pictures.
+
+The folder is in diffusers' layout. The demo's small generator has the same layout and goes through the same code.
+Rombach et al. 2022 (CVPR); Takagi & Nishimoto 2023 (CVPR) for its use with fMRI.
+"""
+
+from functools import cache, cached_property
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.pipeline import fingerprint
+from seen_images.devices import device_of, numbers_of
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionImg2ImgPipeline, UNet2DConditionModel
+from diffusers.utils import logging
+from PIL import Image
+from transformers import CLIPTextModel, CLIPTokenizer
+
+logging.set_verbosity_error()
+
+# What MODEL_DIR must hold; MB as published for Stable Diffusion v1.4.
+FILES = {
+    "scheduler/scheduler_config.json": 0,
+    "tokenizer/vocab.json": 1,
+    "tokenizer/merges.txt": 1,
+    "text_encoder/config.json": 0,
+    "text_encoder/model.safetensors": 492,
+    "vae/config.json": 0,
+    "vae/diffusion_pytorch_model.safetensors": 335,
+    "unet/config.json": 0,
+    "unet/diffusion_pytorch_model.safetensors": 3438,
+}
+LATENT_PIXELS = 8  # pixels per latent, along each side
+
+
+def check_folder(folder: str | None) -> Path:
+    """The folder, if all files are there.
+
+    Raises
+    ------
+    NeuroFaceError
+        Naming the files that are missing, how large they are, and where they come from.
+    """
+    sizes = [f"{name} ({f'{mb / 1000:.2f} GB' if mb >= 1000 else f'{mb} MB' if mb else '1 kB'})" for name, mb in FILES.items()]
+    source = "CompVis/stable-diffusion-v1-4 on Hugging Face, or another Stable Diffusion v1"
+    if folder is None:
+        raise NeuroFaceError(
+            f"MODEL_DIR is not set. Get these files of {source}, {sum(FILES.values()) / 1000:.1f} GB in all, keep their "
+            f"folders, and name the folder that holds them in MODEL_DIR: {', '.join(sizes)}."
+        )
+    missing = [size for name, size in zip(FILES, sizes) if not (Path(folder) / name).is_file()]
+    if missing:
+        raise NeuroFaceError(f"MODEL_DIR = {folder} lacks {', '.join(missing)}. Get them from {source}; safetensors only.")
+    return Path(folder)
+
+
+def weights_of(folder: Path) -> dict[str, str]:
+    """Weights file → its size and a digest of its ends: which generator made these results."""
+    return {name: fingerprint(folder / name) for name in FILES if name.endswith(".safetensors")}
+
+
+@cache
+def open_generator(folder: Path, device: str, precision: str) -> "Generator":
+    """One per process."""
+    return Generator(folder, device, precision)
+
+
+class Generator:
+    """The parts of a Stable Diffusion v1, each loaded when it is first used."""
+
+    def __init__(self, folder: Path, device: str, precision: str):
+        self.folder, self.device = folder, device_of(device)
+        self.numbers = numbers_of(precision, self.device)
+
+    def _load(self, kind, name: str):
+        try:
+            model = kind.from_pretrained(
+                self.folder / name, torch_dtype=self.numbers, use_safetensors=True, local_files_only=True
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise NeuroFaceError(f"{self.folder / name} cannot be loaded: {error}. Download its files again.") from None
+        return model.to(self.device).eval().requires_grad_(False)
+
+    @cached_property
+    def vae(self) -> AutoencoderKL:
+        return self._load(AutoencoderKL, "vae")
+
+    @cached_property
+    def text_encoder(self) -> CLIPTextModel:
+        return self._load(CLIPTextModel, "text_encoder")
+
+    @cached_property
+    def tokenizer(self) -> CLIPTokenizer:
+        return CLIPTokenizer.from_pretrained(self.folder / "tokenizer", local_files_only=True)
+
+    @cached_property
+    def pipeline(self) -> StableDiffusionImg2ImgPipeline:
+        """Image to image, with DDIM in place of the folder's own scheduler."""
+        scheduler = DDIMScheduler.from_pretrained(
+            self.folder / "scheduler", local_files_only=True, clip_sample=False, set_alpha_to_one=False, steps_offset=1
+        )
+        pipeline = StableDiffusionImg2ImgPipeline(
+            vae=self.vae, text_encoder=self.text_encoder, tokenizer=self.tokenizer,
+            unet=self._load(UNet2DConditionModel, "unet"), scheduler=scheduler, safety_checker=None,
+            feature_extractor=None, requires_safety_checker=False,
+        )  # fmt: skip
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    def encode(self, pictures: list[np.ndarray], pixels: int, seeds: list[list[int]] | None = None) -> np.ndarray:
+        """Latents (n, 4, pixels / 8, pixels / 8) float32 of pictures (height, width, 3) uint8, scaled as the U-Net has them.
+
+        Parameters
+        ----------
+        seeds : one per picture, for a draw from the posterior; None: its mean.
+        """
+        ready = torch.stack([as_tensor(resized(picture, pixels)) for picture in pictures]).to(self.device, self.numbers)
+        with torch.no_grad():
+            posterior = self.vae.encode(ready).latent_dist
+            latents = posterior.mean
+            if seeds is not None:
+                noise = [torch.randn(latents.shape[1:], generator=seeded(seed)) for seed in seeds]
+                latents = latents + posterior.std * torch.stack(noise).to(latents)
+        return (latents * self.vae.config.scaling_factor).float().cpu().numpy()
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """Pictures (n, height, width, 3) uint8 of latents (n, 4, height / 8, width / 8)."""
+        ready = torch.from_numpy(np.ascontiguousarray(latents)).to(self.device, self.numbers)
+        with torch.no_grad():
+            pictures = self.vae.decode(ready / self.vae.config.scaling_factor).sample
+        pictures = (pictures.float().cpu() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).numpy()
+        return np.round(pictures * 255).astype(np.uint8)
+
+    def embed(self, captions: list[str], n_tokens: int) -> np.ndarray:
+        """Text embeddings (n, n_tokens, width) float32: the first tokens of CLIP's last hidden state of 77."""
+        tokens = self.tokenizer(
+            captions, padding="max_length", max_length=self.tokenizer.model_max_length, truncation=True, return_tensors="pt"
+        ).input_ids.to(self.device)
+        with torch.no_grad():
+            return self.text_encoder(tokens)[0][:, :n_tokens].float().cpu().numpy()
+
+    def draw(self, start: np.ndarray, text: np.ndarray, seeds: list[list[int]], *, steps: int, strength: float, guidance: float):
+        """Drawings (n_draws, height, width, 3) uint8 that begin at one picture and follow one text embedding.
+
+        Parameters
+        ----------
+        start : (height, width, 3) uint8; noised by ``strength``. text : (n_tokens, width). seeds : one per drawing.
+        """
+        n, numbers = len(seeds), self.numbers
+        condition = torch.from_numpy(text).to(self.device, numbers).expand(n, -1, -1)
+        empty = torch.from_numpy(self.embed([""], len(text))).to(self.device, numbers).expand(n, -1, -1)
+        drawings = self.pipeline(
+            image=as_tensor(start)[None].expand(n, -1, -1, -1).to(self.device, numbers), prompt_embeds=condition,
+            negative_prompt_embeds=empty, num_inference_steps=steps, strength=strength, guidance_scale=guidance,
+            generator=[seeded(seed) for seed in seeds], output_type="np",
+        ).images  # fmt: skip
+        return np.round(drawings * 255).astype(np.uint8)
+
+
+def resized(picture: np.ndarray, pixels: int) -> np.ndarray:
+    """(height, width, 3) uint8 as (pixels, pixels, 3) uint8."""
+    if picture.shape[:2] == (pixels, pixels):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((pixels, pixels), Image.Resampling.LANCZOS))
+
+
+def as_tensor(picture: np.ndarray) -> torch.Tensor:
+    """(height, width, 3) uint8 as (3, height, width) float32 in [-1, 1]."""
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def seeded(seed: list[int]) -> torch.Generator:
+    """A generator on the CPU, so that the noise is the same on every device."""
+    return torch.Generator("cpu").manual_seed(int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] >> 1))

@@ -1,0 +1,94 @@
+"""What the settings of "seen images" may be: choices, ranges, and which of them must agree."""
+
+from typing import Annotated, ClassVar, Literal
+
+from neuroface.pipeline import SettingsModel, did_you_mean
+from seen_images.options import PUBLISHED, options_of
+
+from pydantic import Field, model_validator
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Pixels = Annotated[int, Field(ge=8, multiple_of=8)]
+
+LIMITS = {
+    "DATASET": Literal["demo", "nsd", "things", "table"],
+    "RUN_NAME": Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")],
+    "SEED": Annotated[int, Field(ge=0, lt=2**32)],
+    "GENERATOR_STEPS": dict[Literal["vae", "clip", "unet"], Count],
+    "SUBJECT": Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")],
+    "SESSIONS": tuple[Count, ...],
+    "EARLY_ROIS": Annotated[tuple[str, ...], Field(min_length=1)],
+    "HIGHER_ROIS": Annotated[tuple[str, ...], Field(min_length=1)],
+    "STANDARDIZE": Literal["voxel", "session", "global"],
+    "ENCODE_PIXELS": Pixels,
+    "LATENTS": Literal["mean", "sample"],
+    "N_TOKENS": Annotated[int, Field(ge=2, le=77)],
+    "IMAGE_DECODERS": Annotated[tuple[Literal["ridge", "cnn", "vae", "gcn", "mlp"], ...], Field(min_length=1)],
+    "TEXT_DECODERS": Annotated[tuple[Literal["ridge", "cnn"], ...], Field(min_length=1)],
+    "DECODER_OPTIONS": dict[str, dict[str, object]],
+    "ALPHAS": Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)],
+    "N_FOLDS": Annotated[int, Field(ge=2)],
+    "SELECTION": Literal["inner", "paper"],
+    "INNER_SHARE": Share,
+    "EPOCHS": Count,
+    "PATIENCE": Count,
+    "N_BOOTSTRAP": Annotated[int, Field(ge=100)],
+    "DRAW_PIXELS": Pixels,
+    "DDIM_STEPS": Count,
+    "STRENGTH": Annotated[float, Field(gt=0, le=1)],
+    "GUIDANCE": Annotated[float, Field(gt=1)],
+    "N_DRAWS": Count,
+    "ALSO_DRAW": tuple[Literal["text", "latents"], ...],
+    "DRAWINGS": Literal["each", "mean"],
+    "RETRIEVAL_N": Annotated[int, Field(ge=2)],
+    "N_SHUFFLES": Annotated[int, Field(ge=20)],
+    "IG_STEPS": Count,
+    "N_EXAMPLES": Count,
+    "DEVICE": Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")],
+    "PRECISION": Literal["auto", "float32", "float16", "bfloat16"],
+    "N_JOBS": Count,
+    "DASK_SCHEDULER": Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None,
+    "INFERENCE_BATCH": Count,
+}
+LISTS = ("EARLY_ROIS", "HIGHER_ROIS", "SESSIONS", "IMAGE_DECODERS", "TEXT_DECODERS", "ALSO_DRAW", "ATTRIBUTES", "ALPHAS")
+
+
+class SeenSettings(SettingsModel):
+    """Settings of this study's ``config.py``."""
+
+    LIMITS: ClassVar = LIMITS
+    FOLDERS: ClassVar = ("DATASET_DIR", "DATA_DIR", "MODEL_DIR", "GENERATOR_DIR", "SCORES_DIR", "SPACE_FILE")
+
+    @classmethod
+    def complete(cls, values: dict) -> dict:
+        """The demo draws with its own generator unless told otherwise."""
+        if values["DATASET"] == "demo" and values["MODEL_DIR"] is None:
+            return values | {"MODEL_DIR": values["GENERATOR_DIR"]}
+        return values
+
+    @model_validator(mode="after")
+    def _agree(self):
+        for name in LISTS:
+            if len(set(values := getattr(self, name))) < len(values):
+                raise ValueError(f"{name} = {values} names one twice")
+        for drawn, trained in (("IMAGE_DECODER", "IMAGE_DECODERS"), ("TEXT_DECODER", "TEXT_DECODERS")):
+            if getattr(self, drawn) not in getattr(self, trained):
+                raise ValueError(
+                    f"{drawn} = {getattr(self, drawn)!r} is not in {trained} = {getattr(self, trained)}: it would not be "
+                    f"trained. Add it there or name one that is there"
+                )
+        for decoder, options in self.DECODER_OPTIONS.items():
+            if decoder not in PUBLISHED:
+                raise ValueError(
+                    f"DECODER_OPTIONS: {decoder!r} is not a network{did_you_mean(decoder, PUBLISHED)}. There are "
+                    f"{', '.join(PUBLISHED)}"
+                )
+            for name in options:
+                if name not in PUBLISHED[decoder]:
+                    raise ValueError(
+                        f"DECODER_OPTIONS: {decoder!r} has no option {name!r}{did_you_mean(name, PUBLISHED[decoder])}. "
+                        f"There are {', '.join(PUBLISHED[decoder])}"
+                    )
+            options_of(decoder, self.DECODER_OPTIONS)  # types
+        return self

@@ -1,0 +1,116 @@
+"""Data sets: trials, voxels, pictures and captions of one person, however they are stored."""
+
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.pipeline import did_you_mean
+
+import numpy as np
+import pandas as pd
+
+TRIAL_COLUMNS, VOXEL_COLUMNS = ["image", "split", "session"], ["part", "roi", "i", "j", "k"]
+PARTS = ("early", "higher")
+READERS = {"demo": "table:Tables", "table": "table:Tables", "nsd": "nsd:NaturalScenes", "things": "things:Things"}
+
+
+class Source:
+    """One person's trials. A reader of a data set derives from it.
+
+    Attributes
+    ----------
+    trials : a row per trial: image, split ("train" or "test"), session. The index counts trials within their session's file.
+    regions : region → which of ``n_voxels`` voxels of the data set it holds, as positions.
+    positions : (n_voxels, 3) int voxel indices, or None.
+    space : (shape, affine) of the grid that ``positions`` are in, or None.
+    attributes : index image, a column per attribute; empty where the data set has none.
+    files : what the trials are read from.
+    """
+
+    positions: np.ndarray | None = None
+    space: tuple[tuple[int, int, int], np.ndarray] | None = None
+
+    def __init__(self, cfg):
+        self.cfg, self.folder = cfg, Path(cfg.DATASET_DIR)
+        if not self.folder.is_dir():
+            raise NeuroFaceError(f"DATASET_DIR = {self.folder} is not a folder. Set DATASET_DIR to the data set's folder.")
+
+    def betas(self, session: str, voxels: np.ndarray) -> np.ndarray:
+        """Responses (n_trials, n) float32 of all trials of a session, at some of the data set's voxels (n,)."""
+        raise NotImplementedError
+
+    def picture(self, image: str) -> np.ndarray:
+        """What was seen, (height, width, 3) uint8."""
+        raise NotImplementedError
+
+    def captions(self, image: str) -> list[str]:
+        """One or more."""
+        raise NotImplementedError
+
+    @property
+    def attributes(self) -> pd.DataFrame:
+        return pd.DataFrame()
+
+    def need(self, path: Path, what: str) -> Path:
+        """``path`` if it is there; else raise and say what it should hold."""
+        if not path.exists():
+            raise NeuroFaceError(f"{path} is not there: {what}. Check DATASET_DIR, or put it there.")
+        return path
+
+    def region(self, name: str) -> np.ndarray:
+        """Positions of a region's voxels, sorted."""
+        if name not in self.regions:
+            raise NeuroFaceError(
+                f"EARLY_ROIS or HIGHER_ROIS name {name!r}, which {self.folder} does not have{did_you_mean(name, self.regions)}. "
+                f"There are {', '.join(self.regions)}."
+            )
+        return np.sort(self.regions[name])
+
+    @cached_property
+    def columns(self) -> pd.DataFrame:
+        """Columns of the matrices that later scripts read: part, roi, voxel (position in the data set), i, j, k.
+
+        A voxel of two regions has two columns.
+        """
+        rows = []
+        for part, names in zip(PARTS, (self.cfg.EARLY_ROIS, self.cfg.HIGHER_ROIS)):
+            for name in names:
+                voxels = self.region(name)
+                if not len(voxels):
+                    raise NeuroFaceError(f"{name!r} has no voxel in {self.folder}. Leave it out of {part.upper()}_ROIS.")
+                rows.append(pd.DataFrame({"part": part, "roi": name.rpartition(":")[2], "voxel": voxels}))
+        table = pd.concat(rows, ignore_index=True)
+        for axis, name in enumerate("ijk"):
+            known = self.positions is not None
+            table[name] = self.positions[table["voxel"], axis] if known else pd.array([pd.NA] * len(table), "Int64")
+        return table
+
+
+def open_source(cfg) -> Source:
+    """The data set that ``DATASET`` names; only what its reader needs is imported."""
+    module, _, name = READERS[cfg.DATASET].partition(":")
+    return getattr(import_module(f"seen_images.{module}"), name)(cfg)
+
+
+def check_split(trials: pd.DataFrame) -> None:
+    """Raise unless there are training and test trials, and no image is among both."""
+    splits = {name: set(part["image"]) for name, part in trials.groupby("split")}
+    for name in ("train", "test"):
+        if name not in splits:
+            raise NeuroFaceError(f"There is no {name} trial. The column split must say train or test for each trial.")
+    if unknown := sorted(set(splits) - {"train", "test"}):
+        raise NeuroFaceError(f"The column split holds {unknown[0]!r}. It must say train or test for each trial.")
+    if both := sorted(splits["train"] & splits["test"]):
+        raise NeuroFaceError(
+            f"{len(both)} images are in training and in test trials, such as {both[0]!r}: scores would be of pictures that "
+            f"the decoders were fitted to. Give all trials of an image one split."
+        )
+
+
+def only_captions(captions, image: str) -> list[str]:
+    """Captions that say something; raise where an image has none."""
+    kept = [str(caption).strip() for caption in captions if str(caption).strip()]
+    if not kept:
+        raise NeuroFaceError(f"Image {image!r} has no caption. Add one: its text embedding is what higher voxels are decoded to.")
+    return kept

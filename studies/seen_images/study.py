@@ -1,0 +1,26 @@
+"""The study "seen images": its seven stages, its settings, the words of its report."""
+
+from neuroface.pipeline import Step, Study
+from seen_images import EXTRAS
+from seen_images.methods_text import PAPER, methods
+from seen_images.settings import SeenSettings
+
+STUDY = Study(
+    name="Seen images",
+    steps=(
+        Step(1, "1-betas", "1-load_betas.py"),
+        Step(2, "2-embeddings", "2-embed_images.py"),
+        Step(3, "3-decoders", "3-decode_latents.py"),
+        Step(4, "4-drawings", "4-draw_images.py"),
+        Step(5, "5-scores", "5-score_images.py"),
+        Step(6, "6-attributions", "6-attribute_voxels.py"),
+        Step(7, "7-figures", "7-figures.py"),
+    ),
+    settings=SeenSettings,
+    title=lambda settings: "Pictures drawn from visual cortex",
+    lead="Decoded from fMRI to the latents of a diffusion model, and drawn by it.",
+    caution="A diffusion model draws a good picture from any latents. Compare every score with the row “shuffled brains”.",
+    methods=methods,
+    published=PAPER,
+    packages=tuple(name for name in EXTRAS if name in ("torch", "diffusers", "transformers", "himalaya")),
+)
