@@ -33,8 +33,8 @@ from neuroface.pipeline import (
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from seen_images.devices import share_cores
+from seen_images.drawings import write_picture
 from seen_images.generator import check_folder, open_generator, resized, weights_of
 from seen_images.sources import open_source
 from seen_images.tables import read_tsv
@@ -107,11 +107,6 @@ def embed_chunk(folder: Path, cfg, chunk: pd.DataFrame) -> None:
     write_npy(files["pixel-sum"], total)
     write_npy(files["latents"], np.concatenate(latents))
     write_npy(files["text"], np.stack(text))
-
-
-def write_picture(path: Path, picture: np.ndarray) -> None:
-    with atomic(path) as partial_file:
-        Image.fromarray(picture).save(partial_file, format="png")
 
 
 def join(folder: Path, images: pd.DataFrame, chunks: list[pd.DataFrame], cfg, target: Path) -> None:

@@ -78,6 +78,8 @@ TEXT_DECODERS: tuple[str, ...] = ("ridge", "cnn")
 # Sizes and step sizes where you do not want the published ones of NSD (seen_images/networks.py), e.g.
 # {"image:cnn": {"channels": 16}}.
 DECODER_OPTIONS: dict[str, dict[str, object]] = {}
+# Nodes of the GCN: which early regions each holds, without the atlas; names that EARLY_ROIS lacks are passed over.
+GCN_NODES: tuple[tuple[str, ...], ...] = (("V1",), ("V2",), ("V3", "V4", "hV4"))
 # Ridge penalties to choose from, per target, by inner folds. The publication's (1e-6 to 1) are too small for standardised
 # voxels: its ridge does worse than the mean of the training latents.
 ALPHAS: tuple[float, ...] = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)

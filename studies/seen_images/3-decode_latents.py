@@ -1,0 +1,122 @@
+"""3. Decode image latents from early voxels and text embeddings from higher voxels.
+
+Fits ridge regression and the published networks to single training trials, and predicts the latents of every test image
+from its mean pattern. Inner sets of training images choose penalties and epochs; SELECTION = "paper" trains the networks once
+more as the publication did, with the epoch chosen on the test set, so that the table shows what that gave.
+
+Reads     1-betas/, 2-embeddings/
+Writes    3-decoders/{image,text}/<decoder>.safetensors; <decoder>.npy, latents of the test images (n, …) float32
+          3-decoders/{image,text}/<decoder>_history.tsv, <decoder>.json: parameters, seconds, epoch or penalties
+          3-decoders/{image,text}.tsv, the tables of decoders; training.png
+Settings  SEED, IMAGE_DECODERS, TEXT_DECODERS, DECODER_OPTIONS, GCN_NODES, ALPHAS, N_FOLDS, SELECTION, INNER_SHARE, EPOCHS,
+          PATIENCE, N_BOOTSTRAP, N_SHUFFLES
+Takes     NSD: networks minutes on a GPU, hours on a CPU; ridge of 25,000 trials and 10,631 voxels an hour on 2 cores, 8 GB
+"""
+
+import time
+from functools import partial
+from pathlib import Path
+
+from study import STUDY
+
+from neuroface.pipeline import Rules, Stage, only_more, open_npy, run_script, write_json, write_npy, write_table
+
+import numpy as np
+import pandas as pd
+from seen_images.decoder_tables import compare_decoders, describe
+from seen_images.devices import device_of, share_cores
+from seen_images.latents import Problem, decoder_file, names_of, open_problem
+from seen_images.networks import build, edges_of, n_parameters, save_decoder, scaled_laplacian
+from seen_images.options import options_of
+from seen_images.patterns import mean_of_repeats
+from seen_images.training import Watched, fit_ridge, inner_folds, inner_images, predict, train_network
+
+RULES = Rules(growing={"IMAGE_DECODERS": only_more, "TEXT_DECODERS": only_more}, remade=("N_BOOTSTRAP", "N_SHUFFLES"))
+
+
+def main():
+    cfg = STUDY.load_settings(__file__)
+    stage = Stage(STUDY, 3, cfg, __doc__, reads=(1, 2), rules=RULES)
+    units = [(target, name) for target in ("image", "text") for name in names_of(target, cfg)]
+    done = partial(is_fitted, stage.folder)
+    stage.each(partial(fit, stage.folder_of(1), stage.folder_of(2), stage.folder, cfg), units, done, "decoders")
+
+    tables = {}
+    for target in ("image", "text"):
+        problem = open_problem(stage.folder_of(1), stage.folder_of(2), target)
+        tables[target] = compare_decoders(stage.folder, problem, names_of(target, cfg), cfg)
+        write_table(stage.folder / f"{target}.tsv", tables[target])
+        print(f"  {target}: mean of the training latents {tables[target]['mse'].iloc[0]:.4f}, best {tables[target]['mse'].min():.4f}")
+    stage.finish(f"{len(units)} decoders", describe(stage.folder, tables, cfg))
+
+
+def is_fitted(folder: Path, unit: tuple[str, str]) -> bool:
+    return all(decoder_file(folder, *unit, ending).exists() for ending in (".safetensors", ".npy", ".json"))
+
+
+def fit(betas: Path, embeddings: Path, folder: Path, cfg, unit: tuple[str, str]) -> None:
+    """Fit one decoder and predict the test images; its costs are written last."""
+    target, name = unit
+    share_cores(cfg.N_JOBS)
+    problem, device, started = open_problem(betas, embeddings, target), device_of(cfg.DEVICE), time.monotonic()
+    decoder = name.partition("-")[0]
+    if decoder == "ridge":
+        folds = inner_folds(problem.images, cfg.N_FOLDS, cfg.SEED)
+        network, found = fit_ridge(problem.train, problem.targets[problem.of_trial], folds, cfg.ALPHAS, device)
+        recipe = {"options": {}}
+    else:
+        network, recipe, found = fit_network(problem, f"{target}:{decoder}", name != decoder, folder, cfg, device)
+    save_decoder(
+        decoder_file(folder, target, name, ".safetensors"), network, decoder=decoder, n_voxels=problem.train.shape[1],
+        n_outputs=problem.targets.shape[1], **recipe,
+    )  # fmt: skip
+    write_npy(decoder_file(folder, target, name, ".npy"), predict(network, problem.test, cfg.INFERENCE_BATCH))
+    cost = {"parameters": n_parameters(network), "seconds": round(time.monotonic() - started, 1)}
+    write_json(decoder_file(folder, target, name, ".json"), found | cost)
+
+
+def fit_network(problem: Problem, decoder: str, on_test: bool, folder: Path, cfg, device):
+    """The trained network, its recipe, and the epoch that was kept.
+
+    Parameters
+    ----------
+    on_test : fit all training trials and let the test set choose the epoch, as in the publication.
+    """
+    options, name = options_of(decoder, cfg.DECODER_OPTIONS), decoder.partition(":")[2]
+    recipe = {"options": options} | ({"nodes": nodes_of(problem.voxels, cfg)} if name == "gcn" else {})
+    seed = cfg.SEED + 100 * list(cfg.IMAGE_DECODERS + cfg.TEXT_DECODERS).index(name)
+    if on_test:
+        trials, watched = np.arange(len(problem.train)), Watched(problem.test, problem.truth)
+    else:
+        inner = inner_images(problem.images, cfg.INNER_SHARE, cfg.SEED)
+        trials = np.flatnonzero(~inner)
+        _, patterns = mean_of_repeats(problem.train[inner], problem.of_trial[inner])
+        watched = Watched(patterns, problem.targets[pd.unique(problem.of_trial[inner])])
+    import torch
+
+    torch.manual_seed(seed)
+    network = build(name, problem.train.shape[1], problem.targets.shape[1], **recipe)
+    if name == "gcn":
+        nodes = [np.array(columns) for columns in recipe["nodes"]]
+        edges = edges_of(problem.train[trials], nodes, options["threshold"])
+        network.laplacian.copy_(torch.from_numpy(scaled_laplacian(edges)))
+    history = train_network(
+        network, problem.train, problem.targets, problem.of_trial, trials, watched, epochs=cfg.EPOCHS,
+        patience=cfg.PATIENCE, learning_rate=options["learning_rate"], batch_size=options["batch_size"], seed=seed,
+        device=device,
+    )  # fmt: skip
+    target = decoder.partition(":")[0]
+    write_table(decoder_file(folder, target, name + ("-test-chosen" if on_test else ""), "_history.tsv"), pd.DataFrame(history))
+    best = min(history, key=lambda row: row["watched_mse"])
+    return network, recipe, {"epoch": best["epoch"], "epochs": len(history)}
+
+
+def nodes_of(voxels: pd.DataFrame, cfg) -> list[list[int]]:
+    """Columns of the early voxels that make up each node of the GCN."""
+    roi = voxels["roi"].reset_index(drop=True)
+    nodes = [np.flatnonzero(roi.isin(names)).tolist() for names in cfg.GCN_NODES]
+    return [columns for columns in nodes if columns]
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,140 @@
+"""5. How alike are seen and drawn pictures, and what would chance, a baseline or one half of the method reach?
+
+Scores every drawing by pixels and by the features of networks. The same scores are made for drawings from text alone and
+latents alone, for the nearest training picture, for the mean picture, and for shuffled brains: drawings of other test images,
+which look as good and show something else.
+
+Reads     1-betas/, 2-embeddings/, 3-decoders/, 4-drawings/, DATASET_DIR (training pictures), weights in SCORES_DIR
+Writes    5-scores/scores.tsv, a row per kind of picture and measure, with intervals and the difference from shuffled brains
+          5-scores/images.tsv, a row per kind, measure and test image; nearest.tsv, nearest training images; scores.png
+          5-scores/features/<kind>_<network>.npy (n_images, n_drawings, k) float32
+Settings  SEED, DRAWINGS, RETRIEVAL_N, N_BOOTSTRAP, N_SHUFFLES
+Takes     0.1 s per picture and network on one CPU core; memory: the features, and 5 MB per picture of a batch
+"""
+
+from functools import partial
+from pathlib import Path
+
+from study import STUDY
+
+from neuroface.pipeline import Rules, Stage, open_npy, run_script, write_json, write_npy, write_table
+
+import numpy as np
+import pandas as pd
+from seen_images.devices import share_cores
+from seen_images.drawings import DECODED, START, conditions_of, drawing_files, read_pictures, start_file
+from seen_images.features import features_of, networks_at_hand, open_network
+from seen_images.generator import resized
+from seen_images.latents import decoder_file, drawn_name, open_problem
+from seen_images.picture_scores import PAIRWISE, describe, pair_scores, shuffled_pairings, table_of_scores
+from seen_images.scores import similarity
+from seen_images.sources import open_source
+from seen_images.tables import read_tsv
+
+SEEN, NEAREST, MEAN_PICTURE, PIXELS = "seen", "nearest", "mean picture", "pixels"
+RULES = Rules(remade=("N_BOOTSTRAP", "RETRIEVAL_N", "DRAWINGS"))
+
+
+def main():
+    cfg = STUDY.load_settings(__file__)
+    stage = Stage(STUDY, 5, cfg, __doc__, reads=(1, 2, 3, 4), rules=RULES)
+    networks, left_out = networks_at_hand(cfg.SCORES_DIR, cfg.MODEL_DIR)
+    for name, why in left_out:
+        stage.leave_out(name, why)
+    files = Pictures(stage, cfg)
+    files.nearest()
+
+    units = [(kind, name) for kind in files.kinds for name in (PIXELS, *(n for n in networks if n != "LPIPS"))]
+    extract = partial(extract_features, files, networks, cfg)
+    stage.each(extract, units, lambda unit: feature_file(stage.folder, *unit).exists(), "kinds × networks")
+    measures = [name for name in PAIRWISE if name != "LPIPS" or name in networks]
+    pairs = [(kind, measure) for kind in files.kinds if kind != SEEN for measure in measures]
+    compare = partial(compare_pairs, files, networks, cfg)
+    stage.each(compare, pairs, lambda pair: pair_file(stage.folder, *pair).exists(), "kinds × measures")
+
+    features = {unit: open_npy(feature_file(stage.folder, *unit)) for unit in units}
+    pairwise = {pair: open_npy(pair_file(stage.folder, *pair)) for pair in pairs}
+    scores, per_image = table_of_scores(features, pairwise, files.images, cfg)
+    write_table(stage.folder / "scores.tsv", scores)
+    write_table(stage.folder / "images.tsv", per_image)
+    write_json(stage.folder / "networks.json", {name: Path(path).name for name, path in networks.items()})
+    stage.finish(f"scores of {len(files.images):,} test images", describe(stage.folder, scores, cfg))
+
+
+class Pictures:
+    """Which picture files there are of each kind; cheap to send to worker processes."""
+
+    def __init__(self, stage: Stage, cfg):
+        self.cfg, self.folder = cfg, stage.folder
+        self.folders = [stage.folder_of(number) for number in (1, 2, 3, 4)]
+        self.images = read_tsv(self.folders[0] / "test.tsv")["image"].tolist()
+        self.kinds = [SEEN, *conditions_of(cfg), START, NEAREST, MEAN_PICTURE]
+
+    def nearest(self) -> None:
+        """Write ``nearest.tsv``: the training image whose latents and text resemble the decoded ones most.
+
+        Both are compared less their training mean, and the two correlations averaged.
+        """
+        total = 0
+        for target in ("image", "text"):
+            problem = open_problem(*self.folders[:2], target)
+            decoded = open_npy(decoder_file(self.folders[2], target, drawn_name(target, self.cfg), ".npy"))
+            total = total + similarity(decoded - problem.mean, problem.targets - problem.mean)
+        all_images = read_tsv(self.folders[1] / "images.tsv")
+        train = all_images["image"][all_images["split"] == "train"].to_numpy()
+        write_table(self.folder / "nearest.tsv", pd.DataFrame({"image": self.images, "nearest": train[total.argmax(axis=1)]}))
+
+    def of(self, kind: str, row: int) -> np.ndarray:
+        """Pictures (n_drawings, DRAW_PIXELS, DRAW_PIXELS, 3) of a test image."""
+        image = self.images[row]
+        if kind == SEEN:
+            return read_pictures([self.folders[1] / "seen" / f"{image}.png"])
+        if kind == START:
+            return read_pictures([start_file(self.folders[3], image)])
+        if kind == MEAN_PICTURE:
+            return read_pictures([self.folders[1] / "mean_picture.png"])
+        if kind == NEAREST:
+            nearest = read_tsv(self.folder / "nearest.tsv")["nearest"][row]
+            return resized(open_source(self.cfg).picture(nearest), self.cfg.DRAW_PIXELS)[None]
+        return read_pictures(drawing_files(self.folders[3], kind, image, self.cfg.N_DRAWS))
+
+
+def feature_file(folder: Path, kind: str, network: str) -> Path:
+    return folder / "features" / f"{kind.replace(' ', '-')}_{network}.npy"
+
+
+def pair_file(folder: Path, kind: str, measure: str) -> Path:
+    return folder / "pairs" / f"{kind.replace(' ', '-')}_{measure}.npy"
+
+
+def extract_features(files: Pictures, networks: dict[str, str], cfg, unit: tuple[str, str]) -> None:
+    """Write the features of all pictures of one kind: their pixels, or what a network makes of them."""
+    kind, name = unit
+    share_cores(cfg.N_JOBS)
+    rows = []
+    for row in range(len(files.images)):
+        pictures = files.of(kind, row)
+        if name == PIXELS:  # at most 64 pixels wide: enough for a correlation, and small
+            small = np.stack([resized(picture, min(64, cfg.DRAW_PIXELS)) for picture in pictures])
+            rows.append(small.reshape(len(small), -1).astype(np.float32))
+        else:
+            rows.append(features_of(open_network(name, networks[name], cfg.DEVICE), pictures, cfg.INFERENCE_BATCH))
+    write_npy(feature_file(files.folder, kind, name), np.stack(rows))
+
+
+def compare_pairs(files: Pictures, networks: dict[str, str], cfg, pair: tuple[str, str]) -> None:
+    """Write a measure that needs both pictures at once: (1 + n_pairings, n_images), the right pairs first."""
+    kind, measure = pair
+    share_cores(cfg.N_JOBS)
+    pairings = shuffled_pairings(len(files.images), kind == DECODED, cfg)
+    scores = np.empty(pairings.shape)
+    for row in range(len(files.images)):
+        drawn = files.of(kind, row)
+        for pairing, others in zip(scores, pairings):
+            seen_row = int(np.flatnonzero(others == row)[0])  # the image that this drawing is paired with
+            pairing[seen_row] = pair_scores(measure, drawn, files.of(SEEN, seen_row)[0], networks, cfg).mean()
+    write_npy(pair_file(files.folder, kind, measure), scores)
+
+
+if __name__ == "__main__":
+    run_script(main)

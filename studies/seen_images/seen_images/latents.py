@@ -1,0 +1,74 @@
+"""What a decoder is fitted to and tested on: patterns of one part of the cortex, and the latents of the images."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from neuroface.pipeline import open_npy
+from seen_images.tables import read_tsv
+
+import numpy as np
+import pandas as pd
+
+PART_OF = {"image": "early", "text": "higher"}
+TEST_CHOSEN = "-test-chosen"
+
+
+class Problem(NamedTuple):
+    """One target of decoding.
+
+    Attributes
+    ----------
+    train : (n_trials, n_voxels) float32. images : (n_trials,) which image each trial shows. of_trial : its row of ``targets``.
+    targets : (n_train_images, n_outputs) float32. mean : (n_outputs,) of the training trials' latents.
+    test : (n_test_images, n_voxels). truth : (n_test_images, n_outputs). test_images : their names.
+    shape : of one image's latents. voxels : a row per column.
+    """
+
+    train: np.ndarray
+    images: np.ndarray
+    of_trial: np.ndarray
+    targets: np.ndarray
+    mean: np.ndarray
+    test: np.ndarray
+    truth: np.ndarray
+    test_images: np.ndarray
+    shape: tuple[int, ...]
+    voxels: pd.DataFrame
+
+
+def open_problem(betas: Path, embeddings: Path, target: str) -> Problem:
+    """Early voxels and image latents ("image"), or higher voxels and text embeddings without the start token ("text")."""
+    voxels = read_tsv(betas / "voxels.tsv")
+    columns = np.flatnonzero(voxels["part"] == PART_OF[target])
+    columns = slice(columns[0], columns[-1] + 1)  # parts lie side by side
+    images, trials = read_tsv(embeddings / "images.tsv"), read_tsv(betas / "trials.tsv")["image"].to_numpy()
+    latents = open_npy(embeddings / ("latents.npy" if target == "image" else "text.npy"))
+    latents = latents if target == "image" else latents[:, 1:]
+    flat = latents.reshape(len(latents), -1)
+    is_test = (images["split"] == "test").to_numpy()
+    targets = np.array(flat[~is_test])
+    of_trial = pd.Index(images["image"][~is_test]).get_indexer(trials)
+    mean = np.bincount(of_trial, minlength=len(targets)) @ targets / len(trials)
+    return Problem(
+        open_npy(betas / "train.npy")[:, columns], trials, of_trial, targets, mean.astype(np.float32),
+        np.array(open_npy(betas / "test.npy")[:, columns]), np.array(flat[is_test]),
+        images["image"][is_test].to_numpy(), latents.shape[1:], voxels.iloc[columns],
+    )  # fmt: skip
+
+
+def names_of(target: str, cfg) -> list[str]:
+    """Names of a target's decoders; with SELECTION = "paper" each network twice, once chosen on the test set."""
+    decoders = cfg.IMAGE_DECODERS if target == "image" else cfg.TEXT_DECODERS
+    if cfg.SELECTION == "inner":
+        return list(decoders)
+    return [name for decoder in decoders for name in ([decoder] if decoder == "ridge" else [decoder, decoder + TEST_CHOSEN])]
+
+
+def drawn_name(target: str, cfg) -> str:
+    """The decoder that is drawn with: with SELECTION = "paper" the one that the test set chose."""
+    decoder = cfg.IMAGE_DECODER if target == "image" else cfg.TEXT_DECODER
+    return decoder + TEST_CHOSEN if cfg.SELECTION == "paper" and decoder != "ridge" else decoder
+
+
+def decoder_file(folder: Path, target: str, name: str, ending: str) -> Path:
+    return folder / target / f"{name}{ending}"
