@@ -2,9 +2,13 @@
 # make test   every test
 # make test-full   every test, with 10,000 files in each fuzz test and more than 50 kills: half an hour more
 # make benchmark   most tables of docs/speed.md, some of them at a smaller size
+# make demo-images   the study "seen images" on its synthetic data set, ending with data/images-demo/report.html
+# make images-test   what the tests of that study need; make test skips them without it
 PYTHON ?= python3
 BIN := .venv/bin
 unexport NEUROFACE_CONFIG  # the demo and the tests are about config.py as it stands
+# The PyTorch to install, as pip would be told: a release, or the file of a build without CUDA.
+TORCH ?= torch
 
 demo: .venv/demo.stamp
 	@set -e; for script in [1-8]-*.py; do $(BIN)/python $$script; done
@@ -16,6 +20,12 @@ test: .venv/test.stamp
 
 test-full: .venv/test.stamp
 	NEUROFACE_FULL=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+demo-images: .venv/images.stamp
+	@set -e; for script in studies/seen_images/[1-7]-*.py; do $(BIN)/python $$script; done
+	@echo "done: open data/images-demo/report.html"
+
+images-test: .venv/images-test.stamp
 
 benchmark: .venv/demo.stamp
 	$(BIN)/python benchmarks/extraction.py
@@ -30,5 +40,12 @@ benchmark: .venv/demo.stamp
 	$(BIN)/python -m pip install --quiet -r $(if $(filter test,$*),requirements-test.txt,requirements.txt)
 	touch $@
 
-.PHONY: demo test test-full benchmark
+.venv/images.stamp: | .venv/demo.stamp
+.venv/images-test.stamp: | .venv/test.stamp
+.venv/images.stamp .venv/images-test.stamp: .venv/%.stamp: requirements-%.txt requirements-images.txt
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet -r $<
+	touch $@
+
+.PHONY: demo test test-full benchmark demo-images images-test
 .PRECIOUS: .venv/%.stamp

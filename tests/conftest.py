@@ -39,7 +39,12 @@ def popen_arguments(config: Path, output=subprocess.PIPE) -> dict:
 
 def run_here(number: int, config: Path, *arguments: str) -> subprocess.CompletedProcess:
     """The same in this process, which has its imports behind it; any error but the script's own comes through."""
-    script, code, environment = str(ROOT / STAGES[number][1]), 0, dict(os.environ)
+    return script_here(ROOT / STAGES[number][1], config, *arguments)
+
+
+def script_here(path: Path, config: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """A script of any study in this process, with what it imports from its own folder."""
+    script, code, environment = str(path), 0, dict(os.environ)
     with (
         pytest.MonkeyPatch.context() as patch,
         redirect_stdout(io.StringIO()) as out,
@@ -47,12 +52,15 @@ def run_here(number: int, config: Path, *arguments: str) -> subprocess.Completed
     ):
         patch.setenv("NEUROFACE_CONFIG", str(config))
         patch.setattr(sys, "argv", [script, *arguments])
+        patch.syspath_prepend(path.parent)
+        patch.delitem(sys.modules, "study", raising=False)  # every study has one
         try:
             runpy.run_path(script, run_name="__main__")
         except SystemExit as end:  # as the interpreter does it
             code = end.code if isinstance(end.code, int) else 1
             print("" if isinstance(end.code, int) else end.code, file=err)
         finally:  # workers get their number of threads from there
+            sys.modules.pop("study", None)
             os.environ.clear()
             os.environ.update(environment)
     return subprocess.CompletedProcess([script], code, out.getvalue(), err.getvalue())

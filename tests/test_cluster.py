@@ -63,6 +63,19 @@ def test_two_workers_share_the_units_and_each_is_done_once(cluster, tmp_path):
     assert [np.load(tmp_path / f"{i}.npy").tolist() for i in range(10)] == [[i**2] * 3 for i in range(10)]
 
 
+def test_workers_find_the_modules_beside_the_script(cluster, tmp_path, monkeypatch):
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "of_this_study.py").write_text(
+        "from pathlib import Path\ndef work(unit):\n    Path(unit).write_text('done')\n"
+    )
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "beside" / "1-script.py")])
+    monkeypatch.syspath_prepend(tmp_path / "beside")
+    from of_this_study import work
+
+    run_units(work, [str(tmp_path / "a"), str(tmp_path / "b")], 1, "files", cluster)
+    assert (tmp_path / "b").read_text() == "done"
+
+
 def test_a_worker_killed_half_way_loses_and_repeats_nothing(cluster, tmp_path):
     killed = []
 

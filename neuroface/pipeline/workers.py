@@ -76,7 +76,8 @@ def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
         raise NeuroFaceError(
             f"No Dask scheduler answers at DASK_SCHEDULER = {scheduler!r} ({error}). Start it, or set None."
         ) from None
-    call, keras_too = _carried(str(Path(__file__).parents[2])), "neuroface.pipeline.backend" in sys.modules
+    folders = [str(Path(__file__).parents[2]), str(Path(sys.argv[0]).resolve().parent)]  # of this package and of the script
+    call, keras_too = _carried(folders), "neuroface.pipeline.backend" in sys.modules
     with client:
         try:
             client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS_S)
@@ -109,15 +110,14 @@ def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
             ) from None
 
 
-def _carried(root: str):
-    """A function that is sent whole: the scheduler knows nothing of this project, workers only where it lies."""
+def _carried(folders: list[str]):
+    """A function that is sent whole: the scheduler knows nothing of this project, workers only where its modules lie."""
 
     def call(pickled_work: bytes, pickled_unit: bytes, keras_too: bool) -> str:
         import pickle
         import sys
 
-        if root not in sys.path:
-            sys.path.insert(0, root)
+        sys.path[:0] = [folder for folder in folders if folder not in sys.path]
         from neuroface.pipeline.workers import _keep_random_apart, _text_of
 
         _keep_random_apart()
@@ -178,10 +178,12 @@ def _show_progress(results, total: int, what: str) -> None:
             if text:
                 tqdm.write(text, sys.stderr, end="")
         return
-    last = time.monotonic()
+    last = started = time.monotonic()
     for count, text in enumerate(results, 1):
         if text:
             print(text, file=sys.stderr, end="", flush=True)
         if count == total > 1 or time.monotonic() - last > 10:
-            print(f"  {what}: {count} of {total}", flush=True)
             last = time.monotonic()
+            left = (last - started) / count * (total - count)
+            hint = f", about {f'{left / 60:.0f} min' if left >= 90 else f'{left:.0f} s'} left" if count < total else ""
+            print(f"  {what}: {count} of {total}{hint}", flush=True)

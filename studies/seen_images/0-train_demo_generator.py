@@ -15,13 +15,12 @@ import shutil
 import time
 from pathlib import Path
 
+from neuroface.pipeline import run_script
+from seen_images import demo_generator as parts
 from study import STUDY
 
-from neuroface.pipeline import run_script
-
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from seen_images import demo_generator as parts
+from diffusers import AutoencoderKL
 from transformers import CLIPTextModel
 
 
@@ -71,7 +70,7 @@ def train_clip(folder: Path, pictures, steps: int, tell: Progress) -> None:
     clip = parts.new_clip(tokenizer)
     parts.train_clip(clip, tokenizer, pictures, steps, tell)
     text, vision = parts.towers_of(clip)
-    save_whole(folder / "clip_vision", vision.save_pretrained)
+    save_whole(folder / "clip_vision", lambda target: parts.save_vision(vision, target))
     save_whole(folder / "text_encoder", text.save_pretrained)
 
 

@@ -14,17 +14,16 @@ Takes     the time of reading the files once; memory: a session's trials, and al
 from functools import partial
 from pathlib import Path
 
-from study import STUDY
-
 from neuroface import NeuroFaceError
 from neuroface.bold import write_nifti
 from neuroface.pipeline import Section, Stage, atomic, open_npy, run_script, write_npy, write_table
+from seen_images.demo import write_demo
+from seen_images.patterns import Scaler, mean_of_repeats, reliability
+from seen_images.sources import Source, check_trials, open_source
+from study import STUDY
 
 import numpy as np
 import pandas as pd
-from seen_images.demo import write_demo
-from seen_images.patterns import Scaler, mean_of_repeats, reliability
-from seen_images.sources import Source, check_split, open_source
 
 
 def main():
@@ -33,7 +32,7 @@ def main():
     if cfg.DATASET == "demo" and write_demo(cfg.DATASET_DIR, cfg.SEED):
         print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
     source = open_source(cfg)
-    check_split(source.trials)
+    check_trials(source.trials)
     columns = source.columns
     sessions = list(source.trials["session"].unique())
     joined = stage.folder / "test.npy"
@@ -50,7 +49,10 @@ def main():
     if n := int(voxels["constant"].sum()):
         stage.leave_out(f"{n} columns", "never change over the training trials and count as 0")
     train, test = open_npy(stage.folder / "train.npy"), open_npy(joined)
-    print(f"  {len(train):,} training trials of {trials_of(source, 'train')['image'].nunique():,} images, {len(test):,} test images")
+    print(
+        f"  {len(train):,} training trials of {trials_of(source, 'train')['image'].nunique():,} images, "
+        f"{len(test):,} test images"
+    )
     for (part, roi), n in columns.groupby(["part", "roi"], sort=False).size().items():
         print(f"  {part} {roi}: {n:,} voxels")
     wrote = f"patterns of {len(train):,} trials and {len(test):,} test images, {train.shape[1]:,} voxels"
@@ -109,7 +111,9 @@ def join(folder: Path, source: Source, cfg, target: Path) -> None:
     images, means = mean_of_repeats(test_trials, test["image"].to_numpy())
     columns = columns.assign(constant=scaler.constant, reliability=reliability(test_trials, test["image"].to_numpy()))
     write_table(folder / "trials.tsv", train[["image", "session"]])
-    write_table(folder / "test.tsv", pd.DataFrame({"image": images, "trials": test.groupby("image").size()[images].to_numpy()}))
+    write_table(
+        folder / "test.tsv", pd.DataFrame({"image": images, "trials": test.groupby("image").size()[images].to_numpy()})
+    )
     write_table(folder / "voxels.tsv", columns)
     if source.space is not None and source.positions is not None:
         used = np.zeros(source.space[0], np.uint8)
@@ -131,7 +135,9 @@ def describe(source: Source, voxels: pd.DataFrame, train: np.ndarray, test: np.n
             "training trials": f"{len(train):,}",
             "training images": f"{images:,}",
             "test images": f"{len(test):,}",
-            "trials per test image": f"{repeats.min()} to {repeats.max()}" if repeats.min() < repeats.max() else f"{repeats.min()}",
+            "trials per test image": f"{repeats.min()} to {repeats.max()}"
+            if repeats.min() < repeats.max()
+            else f"{repeats.min()}",
         }
     )
     rows = []

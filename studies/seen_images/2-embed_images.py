@@ -15,8 +15,6 @@ Takes     Stable Diffusion on a GPU: minutes per 1,000 pictures; on a CPU about 
 from functools import partial
 from pathlib import Path
 
-from study import STUDY
-
 from neuroface import NeuroFaceError
 from neuroface.pipeline import (
     Section,
@@ -30,14 +28,15 @@ from neuroface.pipeline import (
     write_npy,
     write_table,
 )  # fmt: skip
-
-import numpy as np
-import pandas as pd
 from seen_images.devices import share_cores
 from seen_images.drawings import write_picture
 from seen_images.generator import check_folder, open_generator, resized, weights_of
 from seen_images.sources import open_source
 from seen_images.tables import read_tsv
+from study import STUDY
+
+import numpy as np
+import pandas as pd
 
 CHUNK = 128  # images in a unit of work
 
@@ -52,7 +51,9 @@ def main():
     joined = stage.folder / "text.npy"
 
     embed = partial(embed_chunk, stage.folder, cfg)
-    stage.each(embed, chunks, lambda chunk: joined.exists() or is_embedded(stage.folder, chunk), "parts of the pictures")
+    stage.each(
+        embed, chunks, lambda chunk: joined.exists() or is_embedded(stage.folder, chunk), "parts of the pictures"
+    )
     stage.each(partial(join, stage.folder, images, chunks, cfg), [joined], Path.exists, "sets of embeddings")
     latents, text = open_npy(stage.folder / "latents.npy"), open_npy(joined)
     print(f"  latents {latents.shape[1:]}, text embeddings {text.shape[1:]}")
@@ -74,7 +75,8 @@ def list_images(betas: Path) -> pd.DataFrame:
     """A row per image: image, split; test images first in the order of test.npy."""
     test, train = read_tsv(betas / "test.tsv")["image"], read_tsv(betas / "trials.tsv")["image"].drop_duplicates()
     return pd.concat(
-        [pd.DataFrame({"image": test, "split": "test"}), pd.DataFrame({"image": train, "split": "train"})], ignore_index=True
+        [pd.DataFrame({"image": test, "split": "test"}), pd.DataFrame({"image": train, "split": "train"})],
+        ignore_index=True,
     )
 
 
@@ -142,7 +144,8 @@ def describe(images: pd.DataFrame, latents: np.ndarray, text: np.ndarray, cfg) -
     counts = images["split"].value_counts()
     section = Section(
         "Embeddings",
-        f"Pictures at {cfg.ENCODE_PIXELS} pixels as latents of the autoencoder, captions as embeddings of the CLIP text model.",
+        f"Pictures at {cfg.ENCODE_PIXELS} pixels as latents of the autoencoder, captions as embeddings of the CLIP "
+        "text model.",
     )
     section.numbers(
         {

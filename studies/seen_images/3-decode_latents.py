@@ -1,8 +1,8 @@
 """3. Decode image latents from early voxels and text embeddings from higher voxels.
 
 Fits ridge regression and the published networks to single training trials, and predicts the latents of every test image
-from its mean pattern. Inner sets of training images choose penalties and epochs; SELECTION = "paper" trains the networks once
-more as the publication did, with the epoch chosen on the test set, so that the table shows what that gave.
+from its mean pattern. Inner sets of training images choose penalties and epochs. SELECTION = "paper" trains the networks
+once more with the epoch chosen on the test set, as in the publication, so that the table shows what that gave.
 
 Reads     1-betas/, 2-embeddings/
 Writes    3-decoders/{image,text}/<decoder>.safetensors; <decoder>.npy, latents of the test images (n, …) float32
@@ -17,12 +17,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from study import STUDY
-
-from neuroface.pipeline import Rules, Stage, only_more, open_npy, run_script, write_json, write_npy, write_table
-
-import numpy as np
-import pandas as pd
+from neuroface.pipeline import Rules, Stage, only_more, run_script, write_json, write_npy, write_table
 from seen_images.decoder_tables import compare_decoders, describe
 from seen_images.devices import device_of, share_cores
 from seen_images.latents import Problem, decoder_file, names_of, open_problem
@@ -30,6 +25,11 @@ from seen_images.networks import build, edges_of, n_parameters, save_decoder, sc
 from seen_images.options import options_of
 from seen_images.patterns import mean_of_repeats
 from seen_images.training import Watched, fit_ridge, inner_folds, inner_images, predict, train_network
+from study import STUDY
+
+import numpy as np
+import pandas as pd
+import torch
 
 RULES = Rules(growing={"IMAGE_DECODERS": only_more, "TEXT_DECODERS": only_more}, remade=("N_BOOTSTRAP", "N_SHUFFLES"))
 
@@ -46,7 +46,10 @@ def main():
         problem = open_problem(stage.folder_of(1), stage.folder_of(2), target)
         tables[target] = compare_decoders(stage.folder, problem, names_of(target, cfg), cfg)
         write_table(stage.folder / f"{target}.tsv", tables[target])
-        print(f"  {target}: mean of the training latents {tables[target]['mse'].iloc[0]:.4f}, best {tables[target]['mse'].min():.4f}")
+        print(
+            f"  {target}: mean of the training latents {tables[target]['mse'].iloc[0]:.4f}, best "
+            f"{tables[target]['mse'].min():.4f}"
+        )
     stage.finish(f"{len(units)} decoders", describe(stage.folder, tables, cfg))
 
 
@@ -92,8 +95,6 @@ def fit_network(problem: Problem, decoder: str, on_test: bool, folder: Path, cfg
         trials = np.flatnonzero(~inner)
         _, patterns = mean_of_repeats(problem.train[inner], problem.of_trial[inner])
         watched = Watched(patterns, problem.targets[pd.unique(problem.of_trial[inner])])
-    import torch
-
     torch.manual_seed(seed)
     network = build(name, problem.train.shape[1], problem.targets.shape[1], **recipe)
     if name == "gcn":
@@ -106,7 +107,9 @@ def fit_network(problem: Problem, decoder: str, on_test: bool, folder: Path, cfg
         device=device,
     )  # fmt: skip
     target = decoder.partition(":")[0]
-    write_table(decoder_file(folder, target, name + ("-test-chosen" if on_test else ""), "_history.tsv"), pd.DataFrame(history))
+    write_table(
+        decoder_file(folder, target, name + ("-test-chosen" if on_test else ""), "_history.tsv"), pd.DataFrame(history)
+    )
     best = min(history, key=lambda row: row["watched_mse"])
     return network, recipe, {"epoch": best["epoch"], "epochs": len(history)}
 

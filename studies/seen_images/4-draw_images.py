@@ -8,24 +8,23 @@ Reads     1-betas/test.tsv, 2-embeddings/, 3-decoders/, the weights in MODEL_DIR
 Writes    4-drawings/decoded/<image>_draw-<k>.png, DRAW_PIXELS wide; the same in text/ and latents/
           4-drawings/start/<image>.png, the decoded latents through the autoencoder alone
 Settings  SEED, IMAGE_DECODER, TEXT_DECODER, DRAW_PIXELS, DDIM_STEPS, STRENGTH, GUIDANCE, N_DRAWS, ALSO_DRAW
-Takes     Stable Diffusion: about 3 s per drawing on a large GPU in float16, minutes on a CPU; 5 GB. It resumes image by image
+Takes     Stable Diffusion: about 3 s per drawing on a large GPU in float16, minutes on a CPU; 5 GB
 """
 
 from functools import partial
 from pathlib import Path
 
-from study import STUDY
-
 from neuroface import NeuroFaceError
 from neuroface.pipeline import Rules, Section, Stage, only_more, open_npy, read_json, run_script, save_figure
-
-import numpy as np
-from matplotlib import pyplot as plt
 from seen_images.devices import share_cores
 from seen_images.drawings import DECODED, conditions_of, drawing_files, read_pictures, start_file, write_picture
 from seen_images.generator import check_folder, open_generator, resized, weights_of
 from seen_images.latents import decoder_file, drawn_name, open_problem
 from seen_images.tables import read_tsv
+from study import STUDY
+
+import numpy as np
+from matplotlib import pyplot as plt
 
 RULES = Rules(growing={"ALSO_DRAW": only_more})
 SHOWN = 6  # test images in the report
@@ -47,7 +46,9 @@ def main():
 
     units = [(condition, row) for row in rows for condition in conditions_of(cfg)]
     files = lambda unit: drawing_files(stage.folder, unit[0], images[unit[1]], cfg.N_DRAWS)  # noqa: E731
-    stage.each(partial(draw, folders, cfg), units, lambda unit: all(map(Path.exists, files(unit))), "images × conditions")
+    stage.each(
+        partial(draw, folders, cfg), units, lambda unit: all(map(Path.exists, files(unit))), "images × conditions"
+    )
     stage.finish(f"{len(units) * cfg.N_DRAWS:,} drawings", describe(stage, images, cfg))
 
 
@@ -105,7 +106,8 @@ def draw(folders: list[Path], cfg, unit: tuple[str, int]) -> None:
 def describe(stage: Stage, images: list[str], cfg) -> Section:
     section = Section(
         "Drawings",
-        f"DDIM, {cfg.DDIM_STEPS} steps, strength {cfg.STRENGTH:g}, guidance {cfg.GUIDANCE:g}, {cfg.N_DRAWS} drawings per test "
+        f"DDIM, {cfg.DDIM_STEPS} steps, strength {cfg.STRENGTH:g}, guidance {cfg.GUIDANCE:g}, {cfg.N_DRAWS} drawings "
+        "per test "
         f"image. Image latents by {drawn_name('image', cfg)}, text by {drawn_name('text', cfg)}.",
     )
     shown = images[:SHOWN]
@@ -117,7 +119,9 @@ def describe(stage: Stage, images: list[str], cfg) -> Section:
         ]
         for condition in conditions_of(cfg)
     }
-    figure, axes = plt.subplots(len(rows), len(shown), figsize=(1.6 * len(shown), 1.6 * len(rows)), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        len(rows), len(shown), figsize=(1.6 * len(shown), 1.6 * len(rows)), squeeze=False, layout="constrained"
+    )
     for line, (name, files) in zip(axes, rows.items()):
         for axis, picture in zip(line, read_pictures(files)):
             axis.imshow(picture)

@@ -1,8 +1,8 @@
 """5. How alike are seen and drawn pictures, and what would chance, a baseline or one half of the method reach?
 
 Scores every drawing by pixels and by the features of networks. The same scores are made for drawings from text alone and
-latents alone, for the nearest training picture, for the mean picture, and for shuffled brains: drawings of other test images,
-which look as good and show something else.
+latents alone, for the nearest training picture, for the mean picture, and for shuffled brains: the drawings of other test
+images, which look as good and show something else.
 
 Reads     1-betas/, 2-embeddings/, 3-decoders/, 4-drawings/, DATASET_DIR (training pictures), weights in SCORES_DIR
 Writes    5-scores/scores.tsv, a row per kind of picture and measure, with intervals and the difference from shuffled brains
@@ -15,12 +15,7 @@ Takes     0.1 s per picture and network on one CPU core; memory: the features, a
 from functools import partial
 from pathlib import Path
 
-from study import STUDY
-
 from neuroface.pipeline import Rules, Stage, open_npy, run_script, write_json, write_npy, write_table
-
-import numpy as np
-import pandas as pd
 from seen_images.devices import share_cores
 from seen_images.drawings import DECODED, START, conditions_of, drawing_files, read_pictures, start_file
 from seen_images.features import features_of, networks_at_hand, open_network
@@ -30,6 +25,10 @@ from seen_images.picture_scores import PAIRWISE, describe, pair_scores, shuffled
 from seen_images.scores import similarity
 from seen_images.sources import open_source
 from seen_images.tables import read_tsv
+from study import STUDY
+
+import numpy as np
+import pandas as pd
 
 SEEN, NEAREST, MEAN_PICTURE, PIXELS = "seen", "nearest", "mean picture", "pixels"
 RULES = Rules(remade=("N_BOOTSTRAP", "RETRIEVAL_N", "DRAWINGS"))
@@ -82,7 +81,9 @@ class Pictures:
             total = total + similarity(decoded - problem.mean, problem.targets - problem.mean)
         all_images = read_tsv(self.folders[1] / "images.tsv")
         train = all_images["image"][all_images["split"] == "train"].to_numpy()
-        write_table(self.folder / "nearest.tsv", pd.DataFrame({"image": self.images, "nearest": train[total.argmax(axis=1)]}))
+        write_table(
+            self.folder / "nearest.tsv", pd.DataFrame({"image": self.images, "nearest": train[total.argmax(axis=1)]})
+        )
 
     def of(self, kind: str, row: int) -> np.ndarray:
         """Pictures (n_drawings, DRAW_PIXELS, DRAW_PIXELS, 3) of a test image."""

@@ -7,7 +7,7 @@ decoded latents is scored again.
 Reads     1-betas/, 2-embeddings/, 3-decoders/
 Writes    6-attributions/{image,text}_<direction>.npy (n_test_images, n_columns of that part) float32
           6-attributions/voxels.tsv, mean and mean absolute attributions per column; regions.tsv; left_out.tsv; checks.json
-          6-attributions/{image,text}_<direction>.nii.gz (x, y, z, 2) float32, both means, where positions are known; regions.png
+          6-attributions/{image,text}_<direction>.nii.gz (x, y, z, 2) float32, both means, where positions are known
 Settings  IMAGE_DECODER, TEXT_DECODER, ATTRIBUTES, IG_STEPS, N_BOOTSTRAP
 Takes     IG_STEPS forward and backward passes per test image and direction; INFERENCE_BATCH passes at once
 """
@@ -15,14 +15,19 @@ Takes     IG_STEPS forward and backward passes per test image and direction; INF
 from functools import partial
 from pathlib import Path
 
-from study import STUDY
-
 from neuroface import NeuroFaceError
 from neuroface.bold import read_mask, unmask, write_nifti
-from neuroface.pipeline import Rules, Stage, did_you_mean, only_more, open_npy, run_script, write_json, write_npy, write_table
-
-import numpy as np
-import pandas as pd
+from neuroface.pipeline import (
+    Rules,
+    Stage,
+    did_you_mean,
+    only_more,
+    open_npy,
+    run_script,
+    write_json,
+    write_npy,
+    write_table,
+)
 from seen_images.attribution import directions, integrated_gradients, unit, without_regions
 from seen_images.attribution_report import checks_of, describe
 from seen_images.devices import device_of, share_cores
@@ -31,6 +36,10 @@ from seen_images.networks import load_decoder
 from seen_images.scores import bootstrap_times, interval_of_mean, similarity, two_way
 from seen_images.tables import read_tsv
 from seen_images.training import predict
+from study import STUDY
+
+import numpy as np
+import pandas as pd
 
 SEEN = "seen"  # the direction of the picture that was seen
 RULES = Rules(growing={"ATTRIBUTES": only_more}, remade=("N_BOOTSTRAP",))
@@ -86,7 +95,9 @@ def explain(folders: list[Path], cfg, unit_of_work: tuple[str, str]) -> None:
     maps[known], gains[known] = integrated_gradients(
         decoder, problem.test[known], along[known], cfg.IG_STEPS, cfg.INFERENCE_BATCH, device
     )
-    gaps = pd.DataFrame({"image": problem.test_images, "gain": gains, "gap": gains - maps.sum(axis=1, dtype=np.float64)})
+    gaps = pd.DataFrame(
+        {"image": problem.test_images, "gain": gains, "gap": gains - maps.sum(axis=1, dtype=np.float64)}
+    )
     write_table(maps_file(folders[3], unit_of_work).with_suffix(".tsv"), gaps)
     write_npy(maps_file(folders[3], unit_of_work), maps)
 

@@ -22,8 +22,8 @@ MODEL_DIR: str | None = None
 DEMO: dict[str, object] = {
     "EARLY_ROIS": ("V1", "V2", "V3", "V4"),
     "HIGHER_ROIS": ("LO", "VO", "PPA"),
-    "ENCODE_PIXELS": 64,
-    "DRAW_PIXELS": 64,
+    "ENCODE_PIXELS": 32,
+    "DRAW_PIXELS": 32,
     "DECODER_OPTIONS": {
         "image:cnn": {"channels": 8, "dense": (256, 256), "batch_size": 64, "learning_rate": 0.001},
         "image:vae": {"encoder": (256, 128), "decoder": 256, "batch_size": 64, "learning_rate": 0.001},
@@ -42,7 +42,7 @@ DEMO: dict[str, object] = {
 # Where the demo's generator lies.
 GENERATOR_DIR: str = "demo_generator"
 # Training steps of its parts.
-GENERATOR_STEPS: dict[str, int] = {"vae": 1200, "clip": 500, "unet": 3000}
+GENERATOR_STEPS: dict[str, int] = {"vae": 1500, "clip": 1000, "unet": 1500}
 
 # ---------------------------------------------------------------- 1-load_betas.py
 # The person: "subj01" … "subj08" (NSD), "sub-01" … "sub-03" (THINGS). Not used with tables.

@@ -24,7 +24,8 @@ def _require_extras() -> None:
     if missing and re.match(r"\d+-", Path(sys.argv[0]).name):
         root = Path(__file__).parents[3]
         sys.exit(
-            f"error: {sys.executable} has no package {missing}, an extra of this study. Run: {sys.executable} -m pip install "
+            f"error: {sys.executable} has no package {missing}, an extra of this study. Run: {sys.executable} -m pip "
+            "install "
             f"-r {root / 'requirements-images.txt'}"
         )
 

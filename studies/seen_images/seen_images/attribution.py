@@ -10,7 +10,9 @@ import torch
 
 
 def directions(targets: np.ndarray, labels: pd.Series, wanted: pd.Series) -> np.ndarray:
-    """Unit directions (n, n_outputs) of a value in latent space: mean latents of training images that have it, less the others'.
+    """Unit directions (n, n_outputs) of a value in latent space.
+
+    A direction is the mean of the latents of the training images that have the value, less that of the others.
 
     Parameters
     ----------
@@ -20,7 +22,11 @@ def directions(targets: np.ndarray, labels: pd.Series, wanted: pd.Series) -> np.
     found = {}
     for value in wanted.unique():
         has = (labels == value).to_numpy()
-        found[value] = targets[has].mean(axis=0) - targets[~has].mean(axis=0) if has.any() and not has.all() else np.nan * targets[0]
+        found[value] = (
+            targets[has].mean(axis=0) - targets[~has].mean(axis=0)
+            if has.any() and not has.all()
+            else np.nan * targets[0]
+        )
     return unit(np.stack([found[value] for value in wanted]))
 
 
@@ -63,7 +69,9 @@ def integrated_gradients(
     return maps, gains
 
 
-def without_regions(voxels: np.ndarray, rois: np.ndarray, score: Callable[[np.ndarray], np.ndarray]) -> dict[str, np.ndarray]:
+def without_regions(
+    voxels: np.ndarray, rois: np.ndarray, score: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, np.ndarray]:
     """Scores (n_images,) with the voxels of one region at the training mean, for each region; "" with all of them.
 
     Parameters

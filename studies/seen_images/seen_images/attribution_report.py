@@ -45,10 +45,15 @@ def shares(voxels: pd.DataFrame, unit: tuple[str, str]) -> pd.DataFrame:
 def describe(folder: Path, units, voxels: pd.DataFrame, left_out: pd.DataFrame, checks: dict, cfg) -> Section:
     section = Section(
         "Attributions",
-        f"Integrated Gradients from the training mean to each test pattern, of the image decoder {drawn_name('image', cfg)} and the "
+        "Integrated Gradients from the training mean to each test pattern, of the image decoder "
+        f"{drawn_name('image', cfg)} and the "
         f"text decoder {drawn_name('text', cfg)}. They show what the decoder uses, not what the brain needs.",
     )
-    planted = {name.replace("_", ": "): f"{found['planted_auc']:.3f}" for name, found in checks.items() if "planted_auc" in found}
+    planted = {
+        name.replace("_", ": "): f"{found['planted_auc']:.3f}"
+        for name, found in checks.items()
+        if "planted_auc" in found
+    }
     if planted:
         section.numbers({f"{name}, area under the ROC": value for name, value in planted.items()})
     rows = []
@@ -57,22 +62,36 @@ def describe(folder: Path, units, voxels: pd.DataFrame, left_out: pd.DataFrame, 
             rows.append((*unit, roi, f"{row['share']:.1%}", f"{row['voxels']:.1%}", f"{row['ratio']:.2f}"))
     section.table(
         ["target", "direction", "region", "share of absolute attribution", "share of voxels", "ratio"], rows,
-        "Regions. Direction “seen”: how far the decoded latents point to the picture that was seen; other directions: to the "
+        "Regions. Direction “seen”: how far the decoded latents point to the picture that was seen; other "
+        "directions: to the "
         "picture's value of that attribute. A ratio above 1: more than as many voxels would have if all were alike.",
     )  # fmt: skip
     section.table(
         ["target", "region left out", "two-way identification", "change"],
         [
-            (r.target, r.roi_left_out, with_interval(r.identification, r.low, r.high), with_interval(r.change, r.change_low, r.change_high, "+.3f"))
+            (
+                r.target,
+                r.roi_left_out,
+                with_interval(r.identification, r.low, r.high),
+                with_interval(r.change, r.change_low, r.change_high, "+.3f"),
+            )
             for r in left_out.itertuples()
         ],
-        "Two-way identification of the decoded latents with a region's voxels at their training mean; the decoder is not fitted anew. "
+        "Two-way identification of the decoded latents with a region's voxels at their training mean; the decoder is "
+        "not fitted anew. "
         "95 % intervals over test images.",
     )
     gaps = [(name.replace("_", ": "), found["images"], f"{found['gap']:.2e}") for name, found in checks.items()]
-    section.table(["target: direction", "images", "median gap"], gaps, "Completeness: what the attributions miss of the gain they must sum to")
+    section.table(
+        ["target: direction", "images", "median gap"],
+        gaps,
+        "Completeness: what the attributions miss of the gain they must sum to",
+    )
     draw_regions(folder, units, voxels)
-    section.figure(folder / "regions.png", "Absolute attribution per region relative to its share of voxels; 1 (dashed): all voxels alike.")
+    section.figure(
+        folder / "regions.png",
+        "Absolute attribution per region relative to its share of voxels; 1 (dashed): all voxels alike.",
+    )
     return section
 
 

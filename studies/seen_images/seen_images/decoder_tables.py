@@ -49,7 +49,9 @@ def compare_decoders(folder: Path, problem: Problem, names: list[str], cfg) -> p
         decoded = np.asarray(open_npy(decoder_file(folder, problem_target(problem), name, ".npy")))
         cost = read_json(decoder_file(folder, problem_target(problem), name, ".json"))
         rows.append({"decoder": name} | _scores(decoded, problem, times) | {k: cost.get(k) for k in COSTS})
-    drawn = np.asarray(open_npy(decoder_file(folder, problem_target(problem), drawn_name(problem_target(problem), cfg), ".npy")))
+    drawn = np.asarray(
+        open_npy(decoder_file(folder, problem_target(problem), drawn_name(problem_target(problem), cfg), ".npy"))
+    )
     rows.append({"decoder": SHUFFLED} | _shuffled(drawn, problem, derangements(len(drawn), cfg.N_SHUFFLES, cfg.SEED)))
     return pd.DataFrame(rows)
 
@@ -109,7 +111,8 @@ def describe(folder: Path, tables: dict[str, pd.DataFrame], cfg) -> Section:
             ["decoder", "mean squared error", "correlation", "two-way identification", "parameters", "seconds", "epoch",
              "published error NSD, THINGS"],
             [_row(row, target) for _, row in table.iterrows()],
-            f"{TITLES[target][0].upper()}{TITLES[target][1:]}; 95 % intervals over test images. The published errors had their "
+            f"{TITLES[target][0].upper()}{TITLES[target][1:]}; 95 % intervals over test images. The published errors "
+            "had their "
             f"epochs chosen on the test set; that of text ridge includes the start token, which never varies.",
         )  # fmt: skip
     draw_training(folder, cfg)
@@ -137,7 +140,9 @@ def draw_training(folder: Path, cfg) -> None:
         for name in names_of(target, cfg)
         if (file := decoder_file(folder, target, name, "_history.tsv")).exists()
     }
-    figure, axes = plt.subplots(1, max(1, len(histories)), figsize=(2.6 * max(1, len(histories)), 2.6), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        1, max(1, len(histories)), figsize=(2.6 * max(1, len(histories)), 2.6), layout="constrained", squeeze=False
+    )
     for axis, ((target, name), history) in zip(axes[0], histories.items()):
         axis.plot(history["epoch"], history["train_loss"], "--", color="#8a94a0")
         axis.plot(history["epoch"], history["watched_mse"], color="#2b5f8a")

@@ -19,7 +19,7 @@ import pandas as pd
 from PIL import Image
 
 # Region → number of voxels and the SD of their receptive fields in pixels; what they answer to.
-EARLY = {"V1": (220, 3.5), "V2": (150, 4.5), "V3": (110, 5.5), "V4": (110, 7.0)}
+EARLY = {"V1": (220, 1.8), "V2": (150, 2.3), "V3": (110, 2.8), "V4": (110, 3.5)}
 HIGHER = {"LO": (80, "shape"), "VO": (80, "colour"), "PPA": (80, "background")}
 VALUES = {"shape": SHAPES, "colour": tuple(COLOURS), "background": tuple(BACKGROUNDS)}
 SILENT = 0.2
@@ -54,9 +54,13 @@ def write_demo(folder: str | Path, seed: int, n_train: int = 500, n_test: int = 
     voxels, truth, responses = _cortex(scenes, pictures, rng)
     write_table(partial / "voxels.tsv", voxels)
     write_table(partial / "truth" / "voxels.tsv", truth)
-    seen = np.concatenate([np.repeat(np.arange(n_train), TRAIN_REPEATS), np.repeat(np.arange(n_train, len(scenes)), TEST_REPEATS)])
+    seen = np.concatenate(
+        [np.repeat(np.arange(n_train), TRAIN_REPEATS), np.repeat(np.arange(n_train, len(scenes)), TEST_REPEATS)]
+    )
     seen = rng.permutation(seen)
-    trials = pd.DataFrame({"image": scenes["image"].to_numpy()[seen], "split": np.where(seen < n_train, "train", "test")})
+    trials = pd.DataFrame(
+        {"image": scenes["image"].to_numpy()[seen], "split": np.where(seen < n_train, "train", "test")}
+    )
     trials["session"] = [f"{1 + place * SESSIONS // len(seen):02d}" for place in range(len(seen))]
     write_table(partial / "trials.tsv", trials)
     noise = NOISE * rng.standard_normal((len(seen), len(voxels)))
@@ -96,7 +100,7 @@ def _kinds(n: int, kinds: tuple[str, ...], rng: np.random.Generator) -> np.ndarr
 
 def _fields(n: int, sd: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gaussian receptive fields (n, PIXELS²) that sum to 1, and the distance of each pixel from their centres."""
-    centre = rng.uniform(6, PIXELS - 6, (n, 2, 1))
+    centre = rng.uniform(3, PIXELS - 3, (n, 2, 1))
     y, x = (axis.ravel() for axis in np.mgrid[:PIXELS, :PIXELS] + 0.5)
     dx, dy = x - centre[:, 0], y - centre[:, 1]
     fields = np.exp(-(dx**2 + dy**2) / (2 * sd**2))

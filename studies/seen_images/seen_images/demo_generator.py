@@ -75,8 +75,8 @@ def new_tokenizer(folder: Path) -> CLIPTokenizer:
 
 def new_vae() -> AutoencoderKL:
     return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(8, 16, 32, 64), layers_per_block=1, latent_channels=4, norm_num_groups=8,
+        down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(16, 32, 64), layers_per_block=1, latent_channels=4, norm_num_groups=4,
         sample_size=PIXELS,
     )  # fmt: skip
 
@@ -88,14 +88,14 @@ def new_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
         vocab_size=len(tokenizer), max_position_embeddings=TOKENS, eos_token_id=end, pad_token_id=end,
         bos_token_id=tokenizer.bos_token_id, projection_dim=WIDTH,
     )  # fmt: skip
-    vision = tower | dict(image_size=PIXELS, patch_size=8, projection_dim=WIDTH)
+    vision = tower | dict(image_size=PIXELS, patch_size=4, projection_dim=WIDTH)
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=WIDTH))
 
 
 def new_unet() -> UNet2DConditionModel:
     return UNet2DConditionModel(
-        sample_size=PIXELS // 8, in_channels=4, out_channels=4, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), block_out_channels=(48, 64), layers_per_block=1,
+        sample_size=PIXELS // 4, in_channels=4, out_channels=4, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), block_out_channels=(32, 64), layers_per_block=1,
         cross_attention_dim=WIDTH, attention_head_dim=4, norm_num_groups=8,
     )  # fmt: skip
 
@@ -128,12 +128,13 @@ def train(
 
 
 def train_vae(vae: AutoencoderKL, pictures: Pictures, steps: int, tell) -> None:
-    """Reconstruction (absolute error) and a little Kullback–Leibler divergence; sets ``scaling_factor`` to 1 / SD."""
+    """Reconstruction (absolute and squared error) and a little Kullback–Leibler divergence; ``scaling_factor`` is 1 / SD."""
 
     def loss_of(_):
-        batch, _ = pictures.batch(12)
+        batch, _ = pictures.batch(16)
         posterior = vae.encode(batch).latent_dist
-        return F.l1_loss(vae.decode(posterior.sample()).sample, batch) + KL_WEIGHT * posterior.kl().mean() / 256
+        made = vae.decode(posterior.sample()).sample
+        return F.l1_loss(made, batch) + F.mse_loss(made, batch) + KL_WEIGHT * posterior.kl().mean() / made[0].numel()
 
     train(vae.parameters(), loss_of, steps, 2e-3, tell)
     vae.eval()
@@ -160,10 +161,10 @@ def train_clip(clip: CLIPModel, tokenizer: CLIPTokenizer, pictures: Pictures, st
 def train_unet(unet: UNet2DConditionModel, vae, text_encoder, tokenizer, pictures, steps: int, tell) -> None:
     """Predict the noise in noisy latents, from the caption's embedding; a tenth of the captions are left empty.
 
-    The weights that are kept are a moving average over the last 1,000 steps.
+    The weights that are kept are a moving average over the last few hundred steps.
     """
     scheduler, n = new_scheduler(), min(4096, 32 * steps)
-    averaged = torch.optim.swa_utils.AveragedModel(unet, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998))
+    averaged = torch.optim.swa_utils.AveragedModel(unet, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995))
     with torch.no_grad():
         parts = [pictures.batch(min(64, n)) for _ in range(0, n, 64)]
         latents = torch.cat([vae.encode(part).latent_dist.mean for part, _ in parts]) * vae.config.scaling_factor
@@ -201,6 +202,12 @@ def towers_of(clip: CLIPModel) -> tuple[CLIPTextModel, CLIPVisionModelWithProjec
         clip.half().save_pretrained(whole)
         text = CLIPTextModel.from_pretrained(whole, dtype=torch.float16)
         return text, CLIPVisionModelWithProjection.from_pretrained(whole, dtype=torch.float16)
+
+
+def save_vision(vision: CLIPVisionModelWithProjection, folder: Path) -> None:
+    """The vision tower, and how it wants its pictures."""
+    vision.save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.5] * 3, "image_std": [0.5] * 3}))
 
 
 def write_index(folder: Path, vae, unet, tokenizer, text_encoder) -> None:

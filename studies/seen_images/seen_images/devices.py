@@ -17,7 +17,9 @@ def device_of(setting: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there[setting.partition(":")[0]]:
-        raise NeuroFaceError(f"DEVICE = {setting!r}, and PyTorch {torch.__version__} sees no such device. Set DEVICE = \"cpu\".")
+        raise NeuroFaceError(
+            f'DEVICE = {setting!r}, and PyTorch {torch.__version__} sees no such device. Set DEVICE = "cpu".'
+        )
     return torch.device(setting)
 
 

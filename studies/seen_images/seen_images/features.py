@@ -66,7 +66,9 @@ def open_network(name: str, path: str, device: str) -> Network:
     try:
         module, pixels, colours = {CLIP: _clip, V2S: _efficientnet_v2_s, LITE0: _efficientnet_lite0}[name](path)
     except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
-        raise NeuroFaceError(f"{name}: {path or 'its package'} cannot be loaded ({error}). Get its weights again.") from None
+        raise NeuroFaceError(
+            f"{name}: {path or 'its package'} cannot be loaded ({error}). Get its weights again."
+        ) from None
     return Network(module.eval().requires_grad_(False).to(device_of(device)), pixels, colours)
 
 
@@ -138,7 +140,13 @@ class Lpips(nn.Module):
     Features of five layers, each place scaled to length 1; squared differences, weighted per channel, averaged over places.
     """
 
-    LAYERS = ((1, 0, 3, 64, 11, 4, 2), (2, 3, 64, 192, 5, 1, 2), (3, 6, 192, 384, 3, 1, 1), (4, 8, 384, 256, 3, 1, 1), (5, 10, 256, 256, 3, 1, 1))
+    LAYERS = (
+        (1, 0, 3, 64, 11, 4, 2),
+        (2, 3, 64, 192, 5, 1, 2),
+        (3, 6, 192, 384, 3, 1, 1),
+        (4, 8, 384, 256, 3, 1, 1),
+        (5, 10, 256, 256, 3, 1, 1),
+    )
 
     def __init__(self, state: dict[str, torch.Tensor]):
         super().__init__()

@@ -32,7 +32,6 @@ FILES = {
     "unet/config.json": 0,
     "unet/diffusion_pytorch_model.safetensors": 3438,
 }
-LATENT_PIXELS = 8  # pixels per latent, along each side
 
 
 def check_folder(folder: str | None) -> Path:
@@ -43,7 +42,10 @@ def check_folder(folder: str | None) -> Path:
     NeuroFaceError
         Naming the files that are missing, how large they are, and where they come from.
     """
-    sizes = [f"{name} ({f'{mb / 1000:.2f} GB' if mb >= 1000 else f'{mb} MB' if mb else '1 kB'})" for name, mb in FILES.items()]
+    sizes = [
+        f"{name} ({f'{mb / 1000:.2f} GB' if mb >= 1000 else f'{mb} MB' if mb else '1 kB'})"
+        for name, mb in FILES.items()
+    ]
     source = "CompVis/stable-diffusion-v1-4 on Hugging Face, or another Stable Diffusion v1"
     if folder is None:
         raise NeuroFaceError(
@@ -52,7 +54,9 @@ def check_folder(folder: str | None) -> Path:
         )
     missing = [size for name, size in zip(FILES, sizes) if not (Path(folder) / name).is_file()]
     if missing:
-        raise NeuroFaceError(f"MODEL_DIR = {folder} lacks {', '.join(missing)}. Get them from {source}; safetensors only.")
+        raise NeuroFaceError(
+            f"MODEL_DIR = {folder} lacks {', '.join(missing)}. Get them from {source}; safetensors only."
+        )
     return Path(folder)
 
 
@@ -136,12 +140,25 @@ class Generator:
     def embed(self, captions: list[str], n_tokens: int) -> np.ndarray:
         """Text embeddings (n, n_tokens, width) float32: the first tokens of CLIP's last hidden state of 77."""
         tokens = self.tokenizer(
-            captions, padding="max_length", max_length=self.tokenizer.model_max_length, truncation=True, return_tensors="pt"
+            captions,
+            padding="max_length",
+            max_length=self.tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
         ).input_ids.to(self.device)
         with torch.no_grad():
             return self.text_encoder(tokens)[0][:, :n_tokens].float().cpu().numpy()
 
-    def draw(self, start: np.ndarray, text: np.ndarray, seeds: list[list[int]], *, steps: int, strength: float, guidance: float):
+    def draw(
+        self,
+        start: np.ndarray,
+        text: np.ndarray,
+        seeds: list[list[int]],
+        *,
+        steps: int,
+        strength: float,
+        guidance: float,
+    ):
         """Drawings (n_draws, height, width, 3) uint8 that begin at one picture and follow one text embedding.
 
         Parameters

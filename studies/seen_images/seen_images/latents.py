@@ -18,7 +18,8 @@ class Problem(NamedTuple):
 
     Attributes
     ----------
-    train : (n_trials, n_voxels) float32. images : (n_trials,) which image each trial shows. of_trial : its row of ``targets``.
+    train : (n_trials, n_voxels) float32. images : (n_trials,) which image each trial shows. of_trial : its row of
+        ``targets``.
     targets : (n_train_images, n_outputs) float32. mean : (n_outputs,) of the training trials' latents.
     test : (n_test_images, n_voxels). truth : (n_test_images, n_outputs). test_images : their names.
     shape : of one image's latents. voxels : a row per column.
@@ -61,7 +62,9 @@ def names_of(target: str, cfg) -> list[str]:
     decoders = cfg.IMAGE_DECODERS if target == "image" else cfg.TEXT_DECODERS
     if cfg.SELECTION == "inner":
         return list(decoders)
-    return [name for decoder in decoders for name in ([decoder] if decoder == "ridge" else [decoder, decoder + TEST_CHOSEN])]
+    return [
+        name for decoder in decoders for name in ([decoder] if decoder == "ridge" else [decoder, decoder + TEST_CHOSEN])
+    ]
 
 
 def drawn_name(target: str, cfg) -> str:

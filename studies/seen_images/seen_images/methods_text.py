@@ -1,2 +1,145 @@
-PAPER = {}
-methods = lambda *_: None
+"""A paragraph for a methods section, from the settings of a run; and the publication's settings."""
+
+from pathlib import Path
+
+from seen_images.decoder_tables import WORDS
+from seen_images.tables import read_tsv
+
+import pandas as pd
+
+REFERENCES = Path(__file__).with_name("references.tsv")
+# The publication's value of every setting that it states.
+PAPER = {
+    "STANDARDIZE": "global",
+    "ENCODE_PIXELS": 320,
+    "LATENTS": "sample",
+    "N_TOKENS": 15,
+    "ALPHAS": [1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0],
+    "N_FOLDS": 5,
+    "SELECTION": "paper",
+    "EPOCHS": 100,
+    "PATIENCE": 5,
+    "IMAGE_DECODER": "gcn",
+    "TEXT_DECODER": "cnn",
+    "DRAW_PIXELS": 512,
+    "DDIM_STEPS": 50,
+    "STRENGTH": 0.8,
+    "GUIDANCE": 5.0,
+    "N_DRAWS": 5,
+    "DRAWINGS": "mean",
+}
+DATA = {
+    "demo": "a synthetic visual cortex with a known truth, which saw pictures of coloured shapes",
+    "nsd": "the Natural Scenes Dataset (Allen et al. 2022)",
+    "things": "THINGS-fMRI (Hebart et al. 2023)",
+    "table": "single-trial estimates given as tables",
+}
+
+
+def methods(root: Path, settings: dict, done: set[int], versions: dict, commit: str, backends: set[str]):
+    """The paragraph and its references; None before script 2 is done."""
+    if not {1, 2} <= done:
+        return None
+    text = " ".join(part(settings, root) for number, part in _PARTS.items() if number in done)
+    text += (
+        f" Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with PyTorch {versions['torch']}, diffusers "
+        f"{versions['diffusers']}, transformers {versions['transformers']} and himalaya {versions['himalaya']}; all "
+        "random draws "
+        f"followed from the seed {settings['SEED']}."
+    )
+    references = pd.read_csv(REFERENCES, sep="\t")
+    return text, [row.reference for row in references.itertuples() if row.cited_as in text]
+
+
+def _data(s: dict, root: Path) -> str:
+    voxels, test = read_tsv(root / "1-betas" / "voxels.tsv"), read_tsv(root / "1-betas" / "test.tsv")
+    trials = read_tsv(root / "1-betas" / "trials.tsv")
+    counts = voxels.groupby("part").size()
+    rois = {part: _and(voxels["roi"][voxels["part"] == part].unique()) for part in ("early", "higher")}
+    scaled = {
+        "voxel": "Each voxel had mean 0 and SD 1 over the training trials.",
+        "session": "Each voxel had mean 0 and SD 1 over the training trials of each session.",
+        "global": "Early and higher voxels were each scaled by one mean and SD, and the test patterns by their own.",
+    }[s["STANDARDIZE"]]
+    person = f" of {s['SUBJECT']}" if s["DATASET"] in ("nsd", "things") else ""
+    return (
+        f"We analysed single-trial responses{person} from {DATA[s['DATASET']]}: {len(trials):,} training trials of "
+        f"{trials['image'].nunique():,} images, and the means over trials of {len(test):,} test images, none of "
+        "which was among "
+        f"the training images. {counts['early']:,} voxels of {rois['early']} counted as early, {counts['higher']:,} of "
+        f"{rois['higher']} as higher visual cortex. {scaled}"
+    )
+
+
+def _embeddings(s: dict, root: Path) -> str:
+    generator = (
+        "a small generator of the same kind" if s["DATASET"] == "demo" else "Stable Diffusion v1 (Rombach et al. 2022)"
+    )
+    which = "the posterior mean" if s["LATENTS"] == "mean" else "a draw from the posterior"
+    return (
+        f"Following Takagi & Nishimoto 2023 and Hou 2023, pictures at {s['ENCODE_PIXELS']} pixels were encoded as "
+        f"latents of {generator} "
+        f"({which}), captions as the first {s['N_TOKENS']} tokens of the last hidden state of its CLIP text model "
+        "(Radford et al. "
+        f"2021), averaged over the captions of a picture."
+    )
+
+
+def _decoders(s: dict, root: Path) -> str:
+    image, text = (_and([WORDS[name] for name in s[key]]) for key in ("IMAGE_DECODERS", "TEXT_DECODERS"))
+    chosen = (
+        f"networks stopped at the epoch with the lowest error on {s['INNER_SHARE']:.0%} of the training images (patience "
+        f"{s['PATIENCE']}, at most {s['EPOCHS']} epochs)"
+    )
+    if s["SELECTION"] == "paper":
+        chosen += (
+            "; they were trained once more with the epoch chosen on the test set, as in Hou 2023, which flatters them"
+        )
+    return (
+        f"From early voxels we decoded the image latents by {image}, from higher voxels the text embedding without "
+        "its start token "
+        f"by {text}. Ridge regression (himalaya, Dupré la Tour et al. 2022) chose a penalty per target among "
+        f"{len(s['ALPHAS'])} by "
+        f"{s['N_FOLDS']} inner folds over images; {chosen}. Errors are compared with that of the mean of the "
+        "training latents and "
+        f"with shuffled brains; intervals are 95 % percentiles of {s['N_BOOTSTRAP']:,} bootstrap samples of test images."
+    )
+
+
+def _drawings(s: dict, root: Path) -> str:
+    return (
+        f"The latents decoded by {WORDS[s['IMAGE_DECODER']]} became a picture, which was noised to strength "
+        f"{s['STRENGTH']:g} and drawn "
+        f"at {s['DRAW_PIXELS']} pixels by DDIM (Song et al. 2021; {s['DDIM_STEPS']} steps, guidance "
+        f"{s['GUIDANCE']:g}) under the text "
+        f"embedding decoded by {WORDS[s['TEXT_DECODER']]}, {s['N_DRAWS']} times per test image."
+    )
+
+
+def _scores(s: dict, root: Path) -> str:
+    over = "scores were averaged over drawings" if s["DRAWINGS"] == "each" else "features were averaged over drawings"
+    return (
+        "Drawings were compared with what was seen by pixels, structural similarity (Wang et al. 2004) and features "
+        "of networks; "
+        f"{over}. The same scores were made for drawings of other test images ({s['N_SHUFFLES']:,} pairings), for "
+        "drawings from text "
+        f"alone and latents alone, for the nearest training picture and for the mean training picture."
+    )
+
+
+def _attributions(s: dict, root: Path) -> str:
+    more = f" and to its {_and(s['ATTRIBUTES'])}" if s["ATTRIBUTES"] else ""
+    return (
+        f"Integrated Gradients (Sundararajan et al. 2017; midpoint rule, {s['IG_STEPS']} steps, from the training "
+        "mean) attributed to "
+        f"voxels how far the decoded latents point to the picture that was seen{more}."
+    )
+
+
+_PARTS = {1: _data, 2: _embeddings, 3: _decoders, 4: _drawings, 5: _scores, 6: _attributions}
+
+
+def _and(items) -> str:
+    """a, b and c."""
+    items = [str(item) for item in items]
+    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))

@@ -1,7 +1,7 @@
 """Networks that decode voxels to latents, as in the publication (Hou 2023), in PyTorch.
 
-Every network maps standardised voxels (n, n_voxels) to (n, n_outputs) and has its own training loss. Ridge regression is kept
-as a linear network, so that scripts treat all decoders alike.
+Every network maps standardised voxels (n, n_voxels) to (n, n_outputs) and has its own training loss. Ridge regression is
+kept as a linear network, so that scripts treat all decoders alike.
 """
 
 import json
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 
 class Decoder(nn.Module):
-    """A network with a loss, the mean squared error unless it says otherwise, and a ``last`` layer that gives the latents."""
+    """A network with a loss, by default the mean squared error, and a layer ``last`` that gives the latents."""
 
     def loss(self, voxels: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
         return F.mse_loss(self(voxels), latents)
@@ -64,9 +64,11 @@ def dense(sizes, activation) -> nn.Sequential:
 
 
 class Convolutional(Decoder):
-    """Residual convolutions along the voxels' order, then dense layers; without ``channels`` the dense layers alone (MLP)."""
+    """Residual convolutions along the voxels' order, then dense layers; without ``channels`` (MLP) the dense ones alone."""
 
-    def __init__(self, n_voxels, n_outputs, *, dense_sizes, channels=0, kernel=0, convolutions=0, passes=0, last_activation=True):
+    def __init__(
+        self, n_voxels, n_outputs, *, dense_sizes, channels=0, kernel=0, convolutions=0, passes=0, last_activation=True
+    ):
         super().__init__()
         self.convolutions = None
         if channels:
@@ -187,7 +189,9 @@ def build(decoder: str, n_voxels: int, n_outputs: int, options: dict, nodes: lis
             n_voxels, n_outputs, nodes=nodes, width=options["width"], orders=options["orders"],
             channels=options["channels"], dense_size=options["dense"],
         )  # fmt: skip
-    convolutions = {k: options[k] for k in ("channels", "kernel", "convolutions", "passes", "last_activation") if k in options}
+    convolutions = {
+        k: options[k] for k in ("channels", "kernel", "convolutions", "passes", "last_activation") if k in options
+    }
     return Convolutional(n_voxels, n_outputs, dense_sizes=options["dense"], **convolutions)
 
 
@@ -211,5 +215,7 @@ def load_decoder(path: Path) -> Decoder:
         network = build(**recipe)
         network.load_state_dict(state)
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        raise NeuroFaceError(f"{path} is not a decoder of this study ({error}). Delete it and rerun script 3.") from None
+        raise NeuroFaceError(
+            f"{path} is not a decoder of this study ({error}). Delete it and rerun script 3."
+        ) from None
     return network.eval()

@@ -30,7 +30,9 @@ class NaturalScenes(Source):
         self._betas = self.folder / "nsddata_betas" / "ppdata" / cfg.SUBJECT / GRID / cfg.BETAS
         file = self.need(self._person / "behav" / "responses.tsv", f"the trials of {cfg.SUBJECT}")
         responses = pd.read_csv(file, sep="\t", usecols=["SESSION", "73KID"])
-        design = self.need(self.folder / "nsddata" / "experiments" / "nsd" / "nsd_expdesign.mat", "which images are shared")
+        design = self.need(
+            self.folder / "nsddata" / "experiments" / "nsd" / "nsd_expdesign.mat", "which images are shared"
+        )
         shared = set(loadmat(design, variable_names=["sharedix"])["sharedix"].ravel().tolist())
         sessions = self._sessions(responses)
         responses = responses[responses["SESSION"].isin(sessions)]
@@ -49,11 +51,14 @@ class NaturalScenes(Source):
         wanted = list(self.cfg.SESSIONS) or there
         if missing := sorted(set(wanted) - set(there)):
             raise NeuroFaceError(
-                f"{self._betas / f'betas_session{missing[0]:02d}'}.hdf5 is not there, nor .nii.gz, and SESSIONS names session "
+                f"{self._betas / f'betas_session{missing[0]:02d}'}.hdf5 is not there, nor .nii.gz, and SESSIONS "
+                "names session "
                 f"{missing[0]}. Download it, or take it out of SESSIONS."
             )
         if not wanted:
-            raise NeuroFaceError(f"{self._betas} holds no betas_session<n>.hdf5 or .nii.gz. Check SUBJECT, BETAS and DATASET_DIR.")
+            raise NeuroFaceError(
+                f"{self._betas} holds no betas_session<n>.hdf5 or .nii.gz. Check SUBJECT, BETAS and DATASET_DIR."
+            )
         return wanted
 
     def _file(self, session: str, must: bool = True) -> Path | None:
@@ -66,7 +71,9 @@ class NaturalScenes(Source):
         names = {name.partition(":")[0] for name in (*self.cfg.EARLY_ROIS, *self.cfg.HIGHER_ROIS) if ":" in name}
         atlases = {}
         for name in sorted(names):
-            volume = self.need(self._person / GRID / "roi" / f"{name}.nii.gz", f"the atlas {name} of {self.cfg.SUBJECT}")
+            volume = self.need(
+                self._person / GRID / "roi" / f"{name}.nii.gz", f"the atlas {name} of {self.cfg.SUBJECT}"
+            )
             image = open_image(volume)
             atlases[name] = (np.rint(np.asarray(image.dataobj)).astype(int), self._labels(name))
             self.space = (image.shape[:3], image.affine)
@@ -82,12 +89,16 @@ class NaturalScenes(Source):
     @cached_property
     def _inside(self) -> np.ndarray:
         """Voxels (x, y, z) of any region; the data set's voxels are these, in C order."""
-        return np.logical_or.reduce([self._region_volume(name) for name in (*self.cfg.EARLY_ROIS, *self.cfg.HIGHER_ROIS)])
+        return np.logical_or.reduce(
+            [self._region_volume(name) for name in (*self.cfg.EARLY_ROIS, *self.cfg.HIGHER_ROIS)]
+        )
 
     def _region_volume(self, name: str) -> np.ndarray:
         atlas, _, label = name.partition(":")
         if not label:
-            raise NeuroFaceError(f"EARLY_ROIS or HIGHER_ROIS name {name!r}. With NSD write atlas:label, e.g. HCP_MMP1:V1.")
+            raise NeuroFaceError(
+                f"EARLY_ROIS or HIGHER_ROIS name {name!r}. With NSD write atlas:label, e.g. HCP_MMP1:V1."
+            )
         volume, labels = self._atlases[atlas]
         if label not in labels:
             raise NeuroFaceError(f"The atlas {atlas} has no label {label!r}. There are {', '.join(labels)}.")
@@ -107,7 +118,9 @@ class NaturalScenes(Source):
         parts = self._from_hdf5(file) if file.suffix == ".hdf5" else stream_masked(file, self._inside, self.space[1])
         found = np.concatenate([part[:, voxels] for part in parts]).astype(np.float32) / SCALE
         if len(found) != n:
-            raise NeuroFaceError(f"{file} holds {len(found)} trials, responses.tsv {n} of session {session}. Download it again.")
+            raise NeuroFaceError(
+                f"{file} holds {len(found)} trials, responses.tsv {n} of session {session}. Download it again."
+            )
         return found
 
     def _from_hdf5(self, file: Path):
@@ -115,7 +128,9 @@ class NaturalScenes(Source):
             with h5py.File(file) as stored:
                 betas = stored["betas"]  # trials × z × y × x
                 if betas.shape[:0:-1] != self._inside.shape:
-                    raise NeuroFaceError(f"{file} has a grid of {betas.shape[:0:-1]} voxels, the atlas {self._inside.shape}.")
+                    raise NeuroFaceError(
+                        f"{file} has a grid of {betas.shape[:0:-1]} voxels, the atlas {self._inside.shape}."
+                    )
                 for start in range(0, len(betas), TRIALS_AT_ONCE):
                     yield betas[start : start + TRIALS_AT_ONCE].transpose(0, 3, 2, 1)[:, self._inside]
         except (OSError, KeyError) as error:
@@ -139,7 +154,9 @@ class NaturalScenes(Source):
     @cached_property
     def _coco(self) -> pd.DataFrame:
         file = self.folder / "nsddata" / "experiments" / "nsd" / "nsd_stim_info_merged.csv"
-        table = pd.read_csv(self.need(file, "numbers of the pictures in COCO"), usecols=["nsdId", "cocoId", "cocoSplit"])
+        table = pd.read_csv(
+            self.need(file, "numbers of the pictures in COCO"), usecols=["nsdId", "cocoId", "cocoSplit"]
+        )
         return table.set_index("nsdId")
 
     def captions(self, image: str) -> list[str]:

@@ -32,6 +32,8 @@ def options_of(decoder: str, differences: dict[str, dict[str, object]]) -> dict[
         kind = type(options[name])
         value = tuple(value) if kind is tuple and isinstance(value, list) else float(value) if kind is float else value
         if type(value) is not kind or (kind is not bool and min(value if kind is tuple else (value,)) <= 0):
-            raise ValueError(f"DECODER_OPTIONS: {decoder!r}: {name} = {value!r}: expected the like of {options[name]!r}")
+            raise ValueError(
+                f"DECODER_OPTIONS: {decoder!r}: {name} = {value!r}: expected the like of {options[name]!r}"
+            )
         options[name] = value
     return options

@@ -57,7 +57,9 @@ class Scaler:
     @property
     def constant(self) -> np.ndarray:
         """Columns (n_columns,) that never change over the training trials of any session."""
-        return np.logical_and.reduce([statistics.centre_and_scale()[1] == 0 for statistics in self._statistics.values()])
+        return np.logical_and.reduce(
+            [statistics.centre_and_scale()[1] == 0 for statistics in self._statistics.values()]
+        )
 
 
 def mean_of_repeats(trials: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

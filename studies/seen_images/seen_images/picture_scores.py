@@ -4,7 +4,15 @@ from pathlib import Path
 
 from neuroface.pipeline import Section, save_figure
 from seen_images.features import CLIP, LITE0, V2S, open_lpips
-from seen_images.scores import bootstrap_times, derangements, interval_of_mean, quantiles, retrieval, similarity, two_way
+from seen_images.scores import (
+    bootstrap_times,
+    derangements,
+    interval_of_mean,
+    quantiles,
+    retrieval,
+    similarity,
+    two_way,
+)
 from seen_images.tables import with_interval
 
 import numpy as np
@@ -25,8 +33,11 @@ WORDS = {
 LOWER_IS_BETTER = ("LPIPS", f"{V2S} distance", f"{LITE0} distance")
 # Of the publication, NSD and THINGS-fMRI: GCN for image latents, CNN for text.
 PUBLISHED = {
-    "pixel correlation": (0.3246, 0.2013), "SSIM": (0.3528, 0.3993), "LPIPS": (0.7329, 0.8148), f"{V2S} distance": (0.2734, 0.2454),
-}  # fmt: skip
+    "pixel correlation": (0.3246, 0.2013),
+    "SSIM": (0.3528, 0.3993),
+    "LPIPS": (0.7329, 0.8148),
+    f"{V2S} distance": (0.2734, 0.2454),
+}
 
 
 def shuffled_pairings(n: int, shuffled: bool, cfg) -> np.ndarray:
@@ -42,7 +53,10 @@ def pair_scores(measure: str, drawn: np.ndarray, seen: np.ndarray, networks: dic
         return np.array([structural_similarity(rgb2gray(picture), grey, data_range=1) for picture in drawn])
     network = open_lpips(networks["LPIPS"], cfg.DEVICE)
     device = network.shift.device
-    ready = [torch.from_numpy(np.array(part)).permute(0, 3, 1, 2).float().to(device) / 127.5 - 1 for part in (drawn, seen[None])]
+    ready = [
+        torch.from_numpy(np.array(part)).permute(0, 3, 1, 2).float().to(device) / 127.5 - 1
+        for part in (drawn, seen[None])
+    ]
     with torch.no_grad():
         return network(ready[0], ready[1].expand_as(ready[0])).cpu().numpy()
 
@@ -65,7 +79,9 @@ def table_of_scores(
     pairings = derangements(len(images), cfg.N_SHUFFLES, cfg.SEED)
     for (kind, network), values in features.items():
         if kind != "seen":
-            found = _of_network(network, _drawings(network, values, cfg), features["seen", network][:, 0], pairings, cfg)
+            found = _of_network(
+                network, _drawings(network, values, cfg), features["seen", network][:, 0], pairings, cfg
+            )
             each |= {(kind, measure): own for measure, (own, _) in found.items()}
             if kind == "decoded":
                 shuffled |= {measure: other for measure, (_, other) in found.items()}
@@ -84,7 +100,8 @@ def table_of_scores(
         rows.append((kind, measure, value, low, high, *((np.nan,) * 3 if kind == SHUFFLED else difference)))
     columns = ["kind", "measure", "value", "low", "high", "difference", "difference_low", "difference_high"]
     per_image = pd.concat(
-        [pd.DataFrame({"kind": k, "measure": m, "image": images, "value": v}) for (k, m), v in each.items()], ignore_index=True
+        [pd.DataFrame({"kind": k, "measure": m, "image": images, "value": v}) for (k, m), v in each.items()],
+        ignore_index=True,
     )
     return pd.DataFrame(rows, columns=columns), per_image
 
@@ -96,14 +113,17 @@ def _drawings(network: str, features: np.ndarray, cfg) -> np.ndarray:
 
 
 def _of_network(network: str, drawings: np.ndarray, seen: np.ndarray, pairings: np.ndarray, cfg):
-    """Measure → scores (n_images,) of the right pairs, and (n_pairings, n_images) of shuffled brains; means over drawings."""
+    """Measure → scores (n_images,) of the right pairs and (n_pairings, n_images) of shuffled brains; means over drawings."""
     own, other = {}, {}
     n_candidates = min(cfg.RETRIEVAL_N, len(seen))
     for drawing in drawings:
         similar = similarity(drawing, seen)  # row: drawn, column: seen
         measures = {
             "pixels": {"pixel correlation": np.diag},
-            CLIP: {"CLIP two-way": two_way, f"CLIP retrieval among {n_candidates}": lambda s: retrieval(s, n_candidates)},
+            CLIP: {
+                "CLIP two-way": two_way,
+                f"CLIP retrieval among {n_candidates}": lambda s: retrieval(s, n_candidates),
+            },
         }.get(network, {f"{network} distance": lambda s: 1 - np.diag(s), f"{network} two-way": two_way})
         for measure, score in measures.items():
             own.setdefault(measure, []).append(score(similar))
@@ -123,23 +143,35 @@ def describe(folder: Path, scores: pd.DataFrame, cfg) -> Section:
     decoded = scores[scores["kind"] == "decoded"].set_index("measure")
     chance = scores[scores["kind"] == SHUFFLED].set_index("measure")["value"]
     named = [measure for measure in decoded.index if measure.endswith("two-way") or "retrieval" in measure]
-    section.numbers({f"{measure} (shuffled {chance[measure]:.1%})": f"{decoded['value'][measure]:.1%}" for measure in named})
+    section.numbers(
+        {f"{measure} (shuffled {chance[measure]:.1%})": f"{decoded['value'][measure]:.1%}" for measure in named}
+    )
     kinds, measures = [kind for kind in WORDS if kind in set(scores["kind"])], list(dict.fromkeys(scores["measure"]))
     table = scores.set_index(["kind", "measure"])
     section.table(
         ["", *(f"{measure} {'↓' if measure in LOWER_IS_BETTER else '↑'}" for measure in measures)],
-        [[WORDS[kind], *(with_interval(*table.loc[(kind, m), ["value", "low", "high"]]) for m in measures)] for kind in kinds],
+        [
+            [WORDS[kind], *(with_interval(*table.loc[(kind, m), ["value", "low", "high"]]) for m in measures)]
+            for kind in kinds
+        ],
         f"Scores with 95 % intervals over test images; of shuffled brains over pairings. ↑: higher is better, ↓: lower. "
         f"{'Mean over drawings.' if cfg.DRAWINGS == 'each' else 'Features averaged over drawings, as in the publication.'}",
     )
     section.table(
         ["", *measures],
         [
-            [WORDS[k], *(with_interval(*table.loc[(k, m), ["difference", "difference_low", "difference_high"]]) for m in measures)]
+            [
+                WORDS[k],
+                *(
+                    with_interval(*table.loc[(k, m), ["difference", "difference_low", "difference_high"]])
+                    for m in measures
+                ),
+            ]
             for k in kinds
             if k != SHUFFLED
         ],
-        "Difference from shuffled brains, with 95 % intervals over test images. An interval that holds 0 means: no better than "
+        "Difference from shuffled brains, with 95 % intervals over test images. An interval that holds 0 means: no "
+        "better than "
         "pictures of something else.",
     )
     published = [(measure, *(f"{value:.4f}" for value in PUBLISHED[measure])) for measure in PUBLISHED]
@@ -153,11 +185,19 @@ def draw_scores(scores: pd.DataFrame, kinds: list[str], measures: list[str], pat
     table = scores.set_index(["kind", "measure"])
     columns = 4
     lines = -(-len(measures) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(11, 2.6 * lines), sharey=True, layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(11, 2.6 * lines), sharey=True, layout="constrained", squeeze=False
+    )
     for axis, measure in zip(axes.flat, measures):
         for place, kind in enumerate(kinds):
             value, low, high = table.loc[(kind, measure), ["value", "low", "high"]]
-            axis.errorbar(value, -place, xerr=[[value - low], [high - value]], fmt="o", color="#2b5f8a" if kind != SHUFFLED else "#8a94a0")
+            axis.errorbar(
+                value,
+                -place,
+                xerr=[[value - low], [high - value]],
+                fmt="o",
+                color="#2b5f8a" if kind != SHUFFLED else "#8a94a0",
+            )
         axis.axvline(table.loc[(SHUFFLED, measure), "value"], color="#8a94a0", ls="--", lw=1)
         axis.set_title(f"{measure} {'(lower is better)' if measure in LOWER_IS_BETTER else ''}", fontsize=9)
         axis.set_yticks([-place for place in range(len(kinds))], [WORDS[kind] for kind in kinds], fontsize=8)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-PIXELS = 64
+PIXELS = 32
 SHAPES = ("circle", "square", "triangle", "cross", "ring")
 COLOURS = {
     "red": (220, 40, 40),
@@ -23,9 +23,9 @@ def random_scenes(n: int, rng: np.random.Generator) -> pd.DataFrame:
             "shape": rng.choice(SHAPES, n),
             "colour": rng.choice(list(COLOURS), n),
             "background": rng.choice(list(BACKGROUNDS), n),
-            "x": rng.uniform(20, 44, n),
-            "y": rng.uniform(20, 44, n),
-            "radius": rng.uniform(9, 15, n),
+            "x": rng.uniform(10, 22, n),
+            "y": rng.uniform(10, 22, n),
+            "radius": rng.uniform(5, 8, n),
         }
     )
 
@@ -48,9 +48,9 @@ def draw_scene(scene, rng: np.random.Generator) -> np.ndarray:
 def _background(name: str, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     phase = rng.uniform(0, 2 * np.pi)
     pattern = {
-        "grass": lambda: 18 * np.sin(2 * np.pi * x / 8 + phase),  # upright blades
-        "sand": lambda: 12 * np.sin(2 * np.pi * (x + y) / 16 + phase),  # oblique ripples
-        "water": lambda: 18 * np.sin(2 * np.pi * y / 10 + phase),  # level waves
+        "grass": lambda: 18 * np.sin(2 * np.pi * x / 5 + phase),  # upright blades
+        "sand": lambda: 12 * np.sin(2 * np.pi * (x + y) / 9 + phase),  # oblique ripples
+        "water": lambda: 18 * np.sin(2 * np.pi * y / 6 + phase),  # level waves
         "night": lambda: 10 * (1 - y / PIXELS),  # a glow above
     }[name]()
     return np.array(BACKGROUNDS[name], dtype=float) + pattern[..., None]

@@ -51,7 +51,16 @@ LIMITS = {
     "DASK_SCHEDULER": Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None,
     "INFERENCE_BATCH": Count,
 }
-LISTS = ("EARLY_ROIS", "HIGHER_ROIS", "SESSIONS", "IMAGE_DECODERS", "TEXT_DECODERS", "ALSO_DRAW", "ATTRIBUTES", "ALPHAS")
+LISTS = (
+    "EARLY_ROIS",
+    "HIGHER_ROIS",
+    "SESSIONS",
+    "IMAGE_DECODERS",
+    "TEXT_DECODERS",
+    "ALSO_DRAW",
+    "ATTRIBUTES",
+    "ALPHAS",
+)
 
 
 class SeenSettings(SettingsModel):
@@ -78,9 +87,14 @@ class SeenSettings(SettingsModel):
                     f"{drawn} = {getattr(self, drawn)!r} is not in {trained} = {getattr(self, trained)}: it would not be "
                     f"trained. Add it there or name one that is there"
                 )
-        named, nodes = [name.rpartition(":")[2] for name in self.EARLY_ROIS], [roi for node in self.GCN_NODES for roi in node]
+        named, nodes = (
+            [name.rpartition(":")[2] for name in self.EARLY_ROIS],
+            [roi for node in self.GCN_NODES for roi in node],
+        )
         if "gcn" in self.IMAGE_DECODERS and (lost := [name for name in named if nodes.count(name) != 1]):
-            raise ValueError(f"GCN_NODES = {self.GCN_NODES} must name the early region {lost[0]!r} once. Put it into one node")
+            raise ValueError(
+                f"GCN_NODES = {self.GCN_NODES} must name the early region {lost[0]!r} once. Put it into one node"
+            )
         for decoder, options in self.DECODER_OPTIONS.items():
             if decoder not in PUBLISHED:
                 raise ValueError(

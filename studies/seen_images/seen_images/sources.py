@@ -1,5 +1,6 @@
 """Data sets: trials, voxels, pictures and captions of one person, however they are stored."""
 
+import re
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -34,7 +35,9 @@ class Source:
     def __init__(self, cfg):
         self.cfg, self.folder = cfg, Path(cfg.DATASET_DIR)
         if not self.folder.is_dir():
-            raise NeuroFaceError(f"DATASET_DIR = {self.folder} is not a folder. Set DATASET_DIR to the data set's folder.")
+            raise NeuroFaceError(
+                f"DATASET_DIR = {self.folder} is not a folder. Set DATASET_DIR to the data set's folder."
+            )
 
     def betas(self, session: str, voxels: np.ndarray) -> np.ndarray:
         """Responses (n_trials, n) float32 of all trials of a session, at some of the data set's voxels (n,)."""
@@ -62,7 +65,8 @@ class Source:
         """Positions of a region's voxels, sorted."""
         if name not in self.regions:
             raise NeuroFaceError(
-                f"EARLY_ROIS or HIGHER_ROIS name {name!r}, which {self.folder} does not have{did_you_mean(name, self.regions)}. "
+                f"EARLY_ROIS or HIGHER_ROIS name {name!r}, which {self.folder} does not "
+                f"have{did_you_mean(name, self.regions)}. "
                 f"There are {', '.join(self.regions)}."
             )
         return np.sort(self.regions[name])
@@ -78,7 +82,9 @@ class Source:
             for name in names:
                 voxels = self.region(name)
                 if not len(voxels):
-                    raise NeuroFaceError(f"{name!r} has no voxel in {self.folder}. Leave it out of {part.upper()}_ROIS.")
+                    raise NeuroFaceError(
+                        f"{name!r} has no voxel in {self.folder}. Leave it out of {part.upper()}_ROIS."
+                    )
                 rows.append(pd.DataFrame({"part": part, "roi": name.rpartition(":")[2], "voxel": voxels}))
         table = pd.concat(rows, ignore_index=True)
         for axis, name in enumerate("ijk"):
@@ -93,8 +99,13 @@ def open_source(cfg) -> Source:
     return getattr(import_module(f"seen_images.{module}"), name)(cfg)
 
 
-def check_split(trials: pd.DataFrame) -> None:
-    """Raise unless there are training and test trials, and no image is among both."""
+def check_trials(trials: pd.DataFrame) -> None:
+    """Raise unless there are training and test trials, no image is among both, and images can name files."""
+    for image in trials["image"].unique():
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", image):
+            raise NeuroFaceError(
+                f"The image {image!r} cannot be part of a file's name. Use letters, digits, and _ . + -"
+            )
     splits = {name: set(part["image"]) for name, part in trials.groupby("split")}
     for name in ("train", "test"):
         if name not in splits:
@@ -112,5 +123,7 @@ def only_captions(captions, image: str) -> list[str]:
     """Captions that say something; raise where an image has none."""
     kept = [str(caption).strip() for caption in captions if str(caption).strip()]
     if not kept:
-        raise NeuroFaceError(f"Image {image!r} has no caption. Add one: its text embedding is what higher voxels are decoded to.")
+        raise NeuroFaceError(
+            f"Image {image!r} has no caption. Add one: its text embedding is what higher voxels are decoded to."
+        )
     return kept

@@ -25,7 +25,11 @@ class Tables(Source):
 
     def __init__(self, cfg):
         super().__init__(cfg)
-        names = {"betas.npy": "trials × voxels", "trials.tsv": "image and split of each trial", "voxels.tsv": "roi of each voxel"}
+        names = {
+            "betas.npy": "trials × voxels",
+            "trials.tsv": "image and split of each trial",
+            "voxels.tsv": "roi of each voxel",
+        }
         self.files = [self.need(self.folder / name, what) for name, what in names.items()]
         betas, self.trials, self._voxels = open_npy(self.files[0]), _table(self.files[1]), _table(self.files[2])
         _has(self.files[1], self.trials, "image", "split")
@@ -53,7 +57,9 @@ class Tables(Source):
         for ending in ENDINGS:
             if (file := self.folder / "images" / f"{image}{ending}").exists():
                 return read_picture(file)
-        raise NeuroFaceError(f"{self.folder / 'images' / image}.png is not there, nor .jpg: image {image!r} was seen. Add it.")
+        raise NeuroFaceError(
+            f"{self.folder / 'images' / image}.png is not there, nor .jpg: image {image!r} was seen. Add it."
+        )
 
     @cached_property
     def _captions(self) -> dict[str, list[str]]:

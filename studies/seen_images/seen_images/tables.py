@@ -14,7 +14,9 @@ def read_tsv(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path, sep="\t", dtype=TEXT, na_values=["n/a"], keep_default_na=False)
     except ValueError as error:
-        raise NeuroFaceError(f"{path} is not a table ({error}). Delete it and rerun the script that wrote it.") from None
+        raise NeuroFaceError(
+            f"{path} is not a table ({error}). Delete it and rerun the script that wrote it."
+        ) from None
 
 
 def with_interval(value: float, low: float, high: float, form: str = ".3f") -> str:

@@ -31,7 +31,11 @@ class Things(Source):
         self._rows = np.flatnonzero(stimuli["trial_type"].isin(["train", "test"]))  # not the catch trials
         kept = stimuli.iloc[self._rows]
         self.trials = pd.DataFrame(
-            {"image": [Path(name).stem for name in kept["stimulus"]], "split": kept["trial_type"].to_numpy(), "session": "all"}
+            {
+                "image": [Path(name).stem for name in kept["stimulus"]],
+                "split": kept["trial_type"].to_numpy(),
+                "session": "all",
+            }
         )
         self._files = dict(zip(self.trials["image"], kept["stimulus"]))
         if {"voxel_x", "voxel_y", "voxel_z"} <= set(self._voxels):
@@ -42,7 +46,9 @@ class Things(Source):
     @cached_property
     def regions(self) -> dict[str, np.ndarray]:
         flags = self._voxels.select_dtypes("number")
-        return {name: np.flatnonzero(flags[name] == 1) for name in flags if set(flags[name].dropna().unique()) <= {0, 1}}
+        return {
+            name: np.flatnonzero(flags[name] == 1) for name in flags if set(flags[name].dropna().unique()) <= {0, 1}
+        }
 
     def betas(self, session: str, voxels: np.ndarray) -> np.ndarray:
         wanted = np.unique(voxels)
@@ -53,7 +59,8 @@ class Things(Source):
                 values = max(blocks, key=lambda block: block.shape[1])  # the other one holds the voxels' numbers
                 if len(values) != len(self._voxels) or values.shape[1] <= self._rows.max():
                     raise NeuroFaceError(
-                        f"{self.files[0]} holds {values.shape[0]} voxels × {values.shape[1]} trials; the tables beside it name "
+                        f"{self.files[0]} holds {values.shape[0]} voxels × {values.shape[1]} trials; the tables "
+                        "beside it name "
                         f"{len(self._voxels)} voxels and {self._rows.max() + 1} trials. Download them again."
                     )
                 found = np.empty((len(wanted), len(self._rows)), dtype=np.float32)
@@ -69,7 +76,9 @@ class Things(Source):
     def picture(self, image: str) -> np.ndarray:
         name = self._files[image]
         places = [self.folder / "images" / name, self.folder / "images" / self._concept(image) / name]
-        return read_picture(next((place for place in places if place.exists()), self.need(places[0], "a picture that was seen")))
+        return read_picture(
+            next((place for place in places if place.exists()), self.need(places[0], "a picture that was seen"))
+        )
 
     def _concept(self, image: str) -> str:
         """``air_conditioner_01b`` → ``air_conditioner``."""

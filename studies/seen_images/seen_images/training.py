@@ -108,7 +108,9 @@ def train_network(
             rows = np.sort(order[start : start + batch_size])
             if len(rows) < 2:
                 continue  # batch normalisation needs two
-            loss = network.loss(*(torch.from_numpy(np.array(a)).to(device) for a in (voxels[rows], latents[of_trial[rows]])))
+            loss = network.loss(
+                *(torch.from_numpy(np.array(a)).to(device) for a in (voxels[rows], latents[of_trial[rows]]))
+            )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -1,0 +1,8 @@
+"""The demo with the publication's choices where config.py makes others: what they do to the numbers."""
+
+RUN_NAME = "images-demo-as-published"
+STANDARDIZE = "global"
+LATENTS = "sample"
+ALPHAS = (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0)
+SELECTION = "paper"
+DRAWINGS = "mean"
