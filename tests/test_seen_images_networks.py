@@ -193,7 +193,7 @@ def test_ridge_is_that_of_scikit_learn(rng, n_voxels):
     folds = inner_folds(of_trial, 4, 0)
     network, found = fit_ridge(voxels, latents[of_trial], folds, (10.0,), CPU)
     expected = Ridge(alpha=10.0).fit(voxels.astype(float), latents[of_trial]).predict(voxels.astype(float))
-    assert np.allclose(predict(network, voxels, 50), expected, atol=2e-4)
+    assert np.allclose(predict(network, voxels, 50), expected, atol=1e-3)  # solved in float32
     assert found == {"alphas": {"10": 5}}
 
 
@@ -229,8 +229,8 @@ def test_a_network_learns_and_keeps_its_best_epoch(name, rng):
     trials = np.arange(150)
     watched = Watched(voxels[150:], latents[of_trial[150:]])
     history = train_network(
-        network, voxels, latents, of_trial, trials, watched, epochs=40, patience=3, learning_rate=0.02, batch_size=20, seed=1,
-        device=CPU,
+        network, voxels, latents, of_trial, trials, watched, epochs=40, patience=3, learning_rate=0.02, batch_size=20,
+        seed=1, device=CPU,
     )  # fmt: skip
     errors = [row["watched_mse"] for row in history]
     mean = np.mean((latents[of_trial[150:]] - latents[of_trial[:150]].mean(axis=0)) ** 2)

@@ -221,7 +221,8 @@ def test_selection_on_the_test_set_is_marked_and_beside_the_honest_one(tiny_imag
 def test_without_its_extras_a_script_names_the_command(tmp_path):
     blocker = tmp_path / "sitecustomize.py"
     blocker.write_text(
-        "import importlib.util as u\nfind = u.find_spec\nu.find_spec = lambda name, *a: None if name == 'torch' else find(name, *a)\n"
+        "import importlib.util as u\nfind = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'torch' else find(name, *a)\n"
     )
     done = subprocess.run(
         [sys.executable, SCRIPTS[1]],

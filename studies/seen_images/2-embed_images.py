@@ -15,22 +15,19 @@ Takes     Stable Diffusion on a GPU: minutes per 1,000 pictures; on a CPU about 
 from functools import partial
 from pathlib import Path
 
-from neuroface import NeuroFaceError
 from neuroface.pipeline import (
     Section,
     Stage,
     atomic,
     create_npy,
     open_npy,
-    read_json,
     run_script,
-    write_json,
     write_npy,
     write_table,
 )  # fmt: skip
 from seen_images.devices import share_cores
 from seen_images.drawings import write_picture
-from seen_images.generator import check_folder, open_generator, resized, weights_of
+from seen_images.generator import check_folder, check_weights, open_generator, resized
 from seen_images.sources import open_source
 from seen_images.tables import read_tsv
 from study import STUDY
@@ -43,9 +40,9 @@ CHUNK = 128  # images in a unit of work
 
 def main():
     cfg = STUDY.load_settings(__file__)
-    check_folder(cfg.MODEL_DIR)
+    model = check_folder(cfg.MODEL_DIR, cfg.GENERATOR_DIR)
     stage = Stage(STUDY, 2, cfg, __doc__, reads=(1,))
-    check_generator(stage, weights_of(Path(cfg.MODEL_DIR)))
+    check_weights(stage.folder / "generator.json", model, ("vae", "text_encoder"), stage.folder)
     images = list_images(stage.folder_of(1))
     chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
     joined = stage.folder / "text.npy"
@@ -58,17 +55,6 @@ def main():
     latents, text = open_npy(stage.folder / "latents.npy"), open_npy(joined)
     print(f"  latents {latents.shape[1:]}, text embeddings {text.shape[1:]}")
     stage.finish(f"embeddings of {len(images):,} pictures", describe(images, latents, text, cfg))
-
-
-def check_generator(stage: Stage, weights: dict[str, str]) -> None:
-    """Remember which weights this folder is made with; raise if it was begun with others."""
-    file = stage.folder / "generator.json"
-    if file.exists() and (changed := [name for name, digest in read_json(file).items() if weights.get(name) != digest]):
-        raise NeuroFaceError(
-            f"{stage.folder} was made with another {changed[0]} than MODEL_DIR = {stage.cfg.MODEL_DIR} holds. Set MODEL_DIR "
-            f"back, choose another RUN_NAME, or delete that folder and run {stage.script} again."
-        )
-    write_json(file, weights)
 
 
 def list_images(betas: Path) -> pd.DataFrame:

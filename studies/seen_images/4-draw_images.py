@@ -14,11 +14,10 @@ Takes     Stable Diffusion: about 3 s per drawing on a large GPU in float16, min
 from functools import partial
 from pathlib import Path
 
-from neuroface import NeuroFaceError
-from neuroface.pipeline import Rules, Section, Stage, only_more, open_npy, read_json, run_script, save_figure
+from neuroface.pipeline import Rules, Section, Stage, only_more, open_npy, run_script, save_figure
 from seen_images.devices import share_cores
 from seen_images.drawings import DECODED, conditions_of, drawing_files, read_pictures, start_file, write_picture
-from seen_images.generator import check_folder, open_generator, resized, weights_of
+from seen_images.generator import check_folder, check_weights, open_generator, resized
 from seen_images.latents import decoder_file, drawn_name, open_problem
 from seen_images.tables import read_tsv
 from study import STUDY
@@ -32,9 +31,10 @@ SHOWN = 6  # test images in the report
 
 def main():
     cfg = STUDY.load_settings(__file__)
-    check_folder(cfg.MODEL_DIR)
+    model = check_folder(cfg.MODEL_DIR, cfg.GENERATOR_DIR)
     stage = Stage(STUDY, 4, cfg, __doc__, reads=(1, 2, 3), rules=RULES)
-    check_generator(stage.folder_of(2), cfg)
+    check_weights(stage.folder_of(2) / "generator.json", model, ("vae", "text_encoder"), stage.folder_of(2))
+    check_weights(stage.folder / "generator.json", model, ("vae", "text_encoder", "unet"), stage.folder)
     images = read_tsv(stage.folder_of(1) / "test.tsv")["image"].tolist()
     folders = [stage.folder_of(number) for number in (1, 2, 3, 4)]
 
@@ -50,16 +50,6 @@ def main():
         partial(draw, folders, cfg), units, lambda unit: all(map(Path.exists, files(unit))), "images × conditions"
     )
     stage.finish(f"{len(units) * cfg.N_DRAWS:,} drawings", describe(stage, images, cfg))
-
-
-def check_generator(embeddings: Path, cfg) -> None:
-    """Raise unless the latents were made with the weights that will draw them."""
-    made, here = read_json(embeddings / "generator.json"), weights_of(Path(cfg.MODEL_DIR))
-    if changed := [name for name in made if here.get(name) != made[name]]:
-        raise NeuroFaceError(
-            f"The latents in {embeddings} were made with another {changed[0]} than MODEL_DIR = {cfg.MODEL_DIR} holds. Set "
-            f"MODEL_DIR back, or choose another RUN_NAME."
-        )
 
 
 def decoded_latents(folders: list[Path], target: str, cfg):

@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.pipeline import fingerprint
+from neuroface.pipeline import fingerprint, read_json, write_json
 from seen_images.devices import device_of, numbers_of
 
 import numpy as np
@@ -34,8 +34,12 @@ FILES = {
 }
 
 
-def check_folder(folder: str | None) -> Path:
+def check_folder(folder: str | None, demo: str | None = None) -> Path:
     """The folder, if all files are there.
+
+    Parameters
+    ----------
+    demo : folder of the demo's own generator, which can be made anew.
 
     Raises
     ------
@@ -53,6 +57,8 @@ def check_folder(folder: str | None) -> Path:
             f"folders, and name the folder that holds them in MODEL_DIR: {', '.join(sizes)}."
         )
     missing = [size for name, size in zip(FILES, sizes) if not (Path(folder) / name).is_file()]
+    if missing and folder == demo:
+        raise NeuroFaceError(f"{folder} lacks {missing[0].partition(' ')[0]}. Run: python 0-train_demo_generator.py")
     if missing:
         raise NeuroFaceError(
             f"MODEL_DIR = {folder} lacks {', '.join(missing)}. Get them from {source}; safetensors only."
@@ -60,9 +66,23 @@ def check_folder(folder: str | None) -> Path:
     return Path(folder)
 
 
-def weights_of(folder: Path) -> dict[str, str]:
-    """Weights file → its size and a digest of its ends: which generator made these results."""
-    return {name: fingerprint(folder / name) for name in FILES if name.endswith(".safetensors")}
+def check_weights(file: Path, folder: Path, parts: tuple[str, ...], results: Path) -> None:
+    """Remember in ``file`` which weights results are made with; raise if they were begun with others.
+
+    Parameters
+    ----------
+    parts : of the generator, those that the results depend on. results : their folder, for the message.
+    """
+    here = {
+        name: fingerprint(folder / name) for name in FILES if name.startswith(parts) and name.endswith(".safetensors")
+    }
+    if file.exists() and (changed := [name for name, digest in read_json(file).items() if here.get(name) != digest]):
+        raise NeuroFaceError(
+            f"{results} was made with another {changed[0]} than MODEL_DIR = {folder} holds. Set MODEL_DIR back, choose "
+            f"another RUN_NAME, or delete {results} and run its script again."
+        )
+    if not file.exists():
+        write_json(file, here)
 
 
 @cache

@@ -76,9 +76,8 @@ class Things(Source):
     def picture(self, image: str) -> np.ndarray:
         name = self._files[image]
         places = [self.folder / "images" / name, self.folder / "images" / self._concept(image) / name]
-        return read_picture(
-            next((place for place in places if place.exists()), self.need(places[0], "a picture that was seen"))
-        )
+        place = next((place for place in places if place.exists()), places[0])
+        return read_picture(self.need(place, "a picture that was seen"))
 
     def _concept(self, image: str) -> str:
         """``air_conditioner_01b`` → ``air_conditioner``."""
