@@ -12,7 +12,7 @@ Settings  SEED, DRAWINGS, RETRIEVAL_N, N_BOOTSTRAP, N_SHUFFLES
 Takes     0.1 s per picture and network on one CPU core; memory: the features, and 5 MB per picture of a batch
 """
 
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from neuroface.pipeline import Rules, Stage, open_npy, run_script, write_json, write_npy, write_table
@@ -85,6 +85,14 @@ class Pictures:
             self.folder / "nearest.tsv", pd.DataFrame({"image": self.images, "nearest": train[total.argmax(axis=1)]})
         )
 
+    @cached_property
+    def _source(self):
+        return open_source(self.cfg)
+
+    @cached_property
+    def _nearest(self) -> list[str]:
+        return read_tsv(self.folder / "nearest.tsv")["nearest"].tolist()
+
     def of(self, kind: str, row: int) -> np.ndarray:
         """Pictures (n_drawings, DRAW_PIXELS, DRAW_PIXELS, 3) of a test image."""
         image = self.images[row]
@@ -95,8 +103,7 @@ class Pictures:
         if kind == MEAN_PICTURE:
             return read_pictures([self.folders[1] / "mean_picture.png"])
         if kind == NEAREST:
-            nearest = read_tsv(self.folder / "nearest.tsv")["nearest"][row]
-            return resized(open_source(self.cfg).picture(nearest), self.cfg.DRAW_PIXELS)[None]
+            return resized(self._source.picture(self._nearest[row]), self.cfg.DRAW_PIXELS)[None]
         return read_pictures(drawing_files(self.folders[3], kind, image, self.cfg.N_DRAWS))
 
 

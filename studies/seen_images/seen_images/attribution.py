@@ -63,8 +63,8 @@ def integrated_gradients(
         (gradient,) = torch.autograd.grad(total, path)
         maps[start : start + at_once] = (x * gradient.view(steps, *x.shape).mean(dim=0)).cpu().numpy()
         with torch.no_grad():
-            change = (decoder(x) - decoder(torch.zeros_like(x))).double()
-            gains[start : start + at_once] = (change * direction).sum(dim=1).cpu().numpy()
+            change = (decoder(x) - decoder(torch.zeros_like(x))).cpu().double()  # some GPUs have no float64
+            gains[start : start + at_once] = (change * direction.cpu()).sum(dim=1).numpy()
     decoder.to("cpu")
     return maps, gains
 
