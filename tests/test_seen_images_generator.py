@@ -9,6 +9,7 @@ from neuroface import NeuroFaceError
 import numpy as np
 import pytest
 from conftest import ROOT
+from PIL import Image
 
 torch = pytest.importorskip("torch", reason="needs the extras of seen images: make images-test")
 for extra in ("diffusers", "transformers", "safetensors"):
@@ -90,7 +91,7 @@ def test_drawing_is_diffusers_own_image_to_image_with_ddim(pictures):
         pictures[0], one.embed(["a red circle on sand"], 77)[0], [[7]], steps=5, strength=0.8, guidance=5.0
     )
     expected = pipeline(
-        "a red circle on sand", image=generator.as_tensor(pictures[0])[None], num_inference_steps=5, strength=0.8,
+        "a red circle on sand", image=Image.fromarray(pictures[0]), num_inference_steps=5, strength=0.8,
         guidance_scale=5.0, generator=generator.seeded([7]), output_type="np",
     ).images  # fmt: skip
     assert np.abs(drawn.astype(int) - np.round(expected * 255)).max() <= 1
@@ -119,6 +120,14 @@ def test_text_and_strength_change_a_drawing(pictures):
     assert np.abs(weak - one.decode(one.encode(pictures[:1], 32))[0]).mean() < 25  # of 255: the start, nearly
     a, b = (one.draw(pictures[0], text, [[1]], strength=1.0, **how)[0].astype(int) for text in (red, grass))
     assert np.abs(a - b).mean() > 10
+
+
+def test_a_picture_without_dark_pixels_is_drawn_like_any_other():
+    """Beginning at a bright picture with little noise, the drawing stays bright."""
+    one = generator.Generator(DEMO, "cpu", "float32")
+    sand = np.full((32, 32, 3), (205, 175, 135), np.uint8)
+    drawn = one.draw(sand, one.embed([""], 15)[0], [[1]], steps=10, strength=0.1, guidance=5.0)[0]
+    assert np.abs(drawn.astype(int) - one.decode(one.encode([sand], 32))[0]).mean() < 15  # of 255
 
 
 # ---------------------------------------------------------------- what is missing

@@ -6,6 +6,10 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+from neuroface.pipeline import units
+from neuroface.pipeline.workers import run_units
+
+import cloudpickle
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -27,7 +31,14 @@ torch.set_num_threads(1)
 
 
 def run(number, config):
-    return script_here(SCRIPTS[number], config)
+    """A script in this process; its work is pickled all the same, as worker processes would need it."""
+
+    def pickled_first(work, *arguments):
+        return run_units(cloudpickle.loads(cloudpickle.dumps(work)), *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(units, "run_units", pickled_first)
+        return script_here(SCRIPTS[number], config)
 
 
 @pytest.fixture(scope="session")

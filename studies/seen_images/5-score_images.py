@@ -12,25 +12,23 @@ Settings  SEED, DRAWINGS, RETRIEVAL_N, N_BOOTSTRAP, N_SHUFFLES
 Takes     0.1 s per picture and network on one CPU core; memory: the features, and 5 MB per picture of a batch
 """
 
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 from neuroface.pipeline import Rules, Stage, open_npy, run_script, write_json, write_npy, write_table
 from seen_images.devices import share_cores
-from seen_images.drawings import DECODED, START, conditions_of, drawing_files, read_pictures, start_file
+from seen_images.drawings import DECODED, SEEN, Pictures
 from seen_images.features import features_of, networks_at_hand, open_network
 from seen_images.generator import resized
 from seen_images.latents import decoder_file, drawn_name, open_problem
 from seen_images.picture_scores import PAIRWISE, describe, pair_scores, shuffled_pairings, table_of_scores
 from seen_images.scores import similarity
-from seen_images.sources import open_source
-from seen_images.tables import read_tsv
 from study import STUDY
 
 import numpy as np
 import pandas as pd
 
-SEEN, NEAREST, MEAN_PICTURE, PIXELS = "seen", "nearest", "mean picture", "pixels"
+PIXELS = "pixels"
 RULES = Rules(remade=("N_BOOTSTRAP", "RETRIEVAL_N", "DRAWINGS"))
 
 
@@ -40,8 +38,9 @@ def main():
     networks, left_out = networks_at_hand(cfg.SCORES_DIR, cfg.MODEL_DIR)
     for name, why in left_out:
         stage.leave_out(name, why)
-    files = Pictures(stage, cfg)
-    files.nearest()
+    folders = [stage.folder_of(number) for number in (1, 2, 3, 4, 5)]
+    write_nearest(folders, cfg)
+    files = Pictures(folders, cfg)
 
     units = [(kind, name) for kind in files.kinds for name in (PIXELS, *(n for n in networks if n != "LPIPS"))]
     extract = partial(extract_features, files, networks, cfg)
@@ -60,51 +59,18 @@ def main():
     stage.finish(f"scores of {len(files.images):,} test images", describe(stage.folder, scores, cfg))
 
 
-class Pictures:
-    """Which picture files there are of each kind; cheap to send to worker processes."""
+def write_nearest(folders: list[Path], cfg) -> None:
+    """Write ``nearest.tsv``: the training image whose latents and text resemble the decoded ones most.
 
-    def __init__(self, stage: Stage, cfg):
-        self.cfg, self.folder = cfg, stage.folder
-        self.folders = [stage.folder_of(number) for number in (1, 2, 3, 4)]
-        self.images = read_tsv(self.folders[0] / "test.tsv")["image"].tolist()
-        self.kinds = [SEEN, *conditions_of(cfg), START, NEAREST, MEAN_PICTURE]
-
-    def nearest(self) -> None:
-        """Write ``nearest.tsv``: the training image whose latents and text resemble the decoded ones most.
-
-        Both are compared less their training mean, and the two correlations averaged.
-        """
-        total = 0
-        for target in ("image", "text"):
-            problem = open_problem(*self.folders[:2], target)
-            decoded = open_npy(decoder_file(self.folders[2], target, drawn_name(target, self.cfg), ".npy"))
-            total = total + similarity(decoded - problem.mean, problem.targets - problem.mean)
-        all_images = read_tsv(self.folders[1] / "images.tsv")
-        train = all_images["image"][all_images["split"] == "train"].to_numpy()
-        write_table(
-            self.folder / "nearest.tsv", pd.DataFrame({"image": self.images, "nearest": train[total.argmax(axis=1)]})
-        )
-
-    @cached_property
-    def _source(self):
-        return open_source(self.cfg)
-
-    @cached_property
-    def _nearest(self) -> list[str]:
-        return read_tsv(self.folder / "nearest.tsv")["nearest"].tolist()
-
-    def of(self, kind: str, row: int) -> np.ndarray:
-        """Pictures (n_drawings, DRAW_PIXELS, DRAW_PIXELS, 3) of a test image."""
-        image = self.images[row]
-        if kind == SEEN:
-            return read_pictures([self.folders[1] / "seen" / f"{image}.png"])
-        if kind == START:
-            return read_pictures([start_file(self.folders[3], image)])
-        if kind == MEAN_PICTURE:
-            return read_pictures([self.folders[1] / "mean_picture.png"])
-        if kind == NEAREST:
-            return resized(self._source.picture(self._nearest[row]), self.cfg.DRAW_PIXELS)[None]
-        return read_pictures(drawing_files(self.folders[3], kind, image, self.cfg.N_DRAWS))
+    Both are compared less their training mean, and the two correlations averaged.
+    """
+    total = 0
+    for target in ("image", "text"):
+        problem = open_problem(*folders[:2], target)
+        decoded = open_npy(decoder_file(folders[2], target, drawn_name(target, cfg), ".npy"))
+        total = total + similarity(decoded - problem.mean, problem.targets - problem.mean)
+    nearest = problem.train_images[total.argmax(axis=1)]
+    write_table(folders[4] / "nearest.tsv", pd.DataFrame({"image": problem.test_images, "nearest": nearest}))
 
 
 def feature_file(folder: Path, kind: str, network: str) -> Path:
@@ -127,7 +93,7 @@ def extract_features(files: Pictures, networks: dict[str, str], cfg, unit: tuple
             rows.append(small.reshape(len(small), -1).astype(np.float32))
         else:
             rows.append(features_of(open_network(name, networks[name], cfg.DEVICE), pictures, cfg.INFERENCE_BATCH))
-    write_npy(feature_file(files.folder, kind, name), np.stack(rows))
+    write_npy(feature_file(files.folders[-1], kind, name), np.stack(rows))
 
 
 def compare_pairs(files: Pictures, networks: dict[str, str], cfg, pair: tuple[str, str]) -> None:
@@ -141,7 +107,7 @@ def compare_pairs(files: Pictures, networks: dict[str, str], cfg, pair: tuple[st
         for pairing, others in zip(scores, pairings):
             seen_row = int(np.flatnonzero(others == row)[0])  # the image that this drawing is paired with
             pairing[seen_row] = pair_scores(measure, drawn, files.of(SEEN, seen_row)[0], networks, cfg).mean()
-    write_npy(pair_file(files.folder, kind, measure), scores)
+    write_npy(pair_file(files.folders[-1], kind, measure), scores)
 
 
 if __name__ == "__main__":

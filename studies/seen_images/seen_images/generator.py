@@ -189,7 +189,7 @@ class Generator:
         condition = torch.from_numpy(text).to(self.device, numbers).expand(n, -1, -1)
         empty = torch.from_numpy(self.embed([""], len(text))).to(self.device, numbers).expand(n, -1, -1)
         drawings = self.pipeline(
-            image=as_tensor(start)[None].expand(n, -1, -1, -1).to(self.device, numbers), prompt_embeds=condition,
+            image=[Image.fromarray(start)] * n, prompt_embeds=condition,
             negative_prompt_embeds=empty, num_inference_steps=steps, strength=strength, guidance_scale=guidance,
             generator=[seeded(seed) for seed in seeds], output_type="np",
         ).images  # fmt: skip

@@ -20,7 +20,8 @@ class Problem(NamedTuple):
     ----------
     train : (n_trials, n_voxels) float32. images : (n_trials,) which image each trial shows. of_trial : its row of
         ``targets``.
-    targets : (n_train_images, n_outputs) float32. mean : (n_outputs,) of the training trials' latents.
+    targets : (n_train_images, n_outputs) float32. train_images : their names.
+    mean : (n_outputs,) of the training trials' latents.
     test : (n_test_images, n_voxels). truth : (n_test_images, n_outputs). test_images : their names.
     shape : of one image's latents. voxels : a row per column.
     """
@@ -29,6 +30,7 @@ class Problem(NamedTuple):
     images: np.ndarray
     of_trial: np.ndarray
     targets: np.ndarray
+    train_images: np.ndarray
     mean: np.ndarray
     test: np.ndarray
     truth: np.ndarray
@@ -51,7 +53,8 @@ def open_problem(betas: Path, embeddings: Path, target: str) -> Problem:
     of_trial = pd.Index(images["image"][~is_test]).get_indexer(trials)
     mean = np.bincount(of_trial, minlength=len(targets)) @ targets / len(trials)
     return Problem(
-        open_npy(betas / "train.npy")[:, columns], trials, of_trial, targets, mean.astype(np.float32),
+        open_npy(betas / "train.npy")[:, columns], trials, of_trial, targets,
+        images["image"][~is_test].to_numpy(), mean.astype(np.float32),
         np.array(open_npy(betas / "test.npy")[:, columns]), np.array(flat[is_test]),
         images["image"][is_test].to_numpy(), latents.shape[1:], voxels.iloc[columns],
     )  # fmt: skip
