@@ -77,10 +77,10 @@ def test_patterns_are_standardised_and_no_image_is_on_both_sides(tiny_images):
     assert not set(table(betas / "trials.tsv")["image"]) & set(table(betas / "test.tsv")["image"])
     assert set(table(betas / "test.tsv")["trials"]) == {demo.TEST_REPEATS}
     assert not list(betas.glob("session-*.npy"))
-    # Averages of six trials whose noise has the signal's size: 6 / 7 of the variance is signal.
     voxels, truth = table(betas / "voxels.tsv"), table(tiny_images.folder / "dataset" / "truth" / "voxels.tsv")
     tuned = truth["answers_to"].to_numpy()[voxels["voxel"]] != "none"
-    assert voxels["reliability"][tuned].median() == pytest.approx(0.75, abs=0.12)  # of halves: 3 / 4
+    of_halves = 1 / (1 + demo.NOISE**2 / 3)  # of three trials each
+    assert voxels["reliability"][tuned].median() == pytest.approx(of_halves, abs=0.1)
     assert abs(voxels["reliability"][~tuned].median()) < 0.2
 
 
@@ -144,8 +144,10 @@ def test_decoded_pictures_identify_the_seen_one_above_shuffled_brains(tiny_image
 
 def test_attributions_find_the_planted_voxels(tiny_images):
     checks = json.loads((tiny_images.root / "6-attributions" / "checks.json").read_text())
-    assert checks["text_colour"]["planted_auc"] > 0.9 and checks["text_shape"]["planted_auc"] > 0.9
-    assert checks["image_colour"]["planted_auc"] > 0.75  # > 0.9 in the demo, with four times the images
+    found = {(row["target"], row["direction"], *row["compared_with"]): row["auc"] for row in checks["planted"]}
+    assert found["text", "colour", "shape", "background", "none"] > 0.9
+    assert found["text", "shape", "colour", "background", "none"] > 0.9
+    assert min(found["image", "colour", "none"], found["image", "seen", "none"]) > 0.8  # > 0.9 in the demo's 500 images
     maps = nib.load(tiny_images.root / "6-attributions" / "text_colour.nii.gz")
     voxels = table(tiny_images.root / "6-attributions" / "voxels.tsv")
     row = voxels.iloc[voxels["text_colour_absolute"].idxmax()]

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from neuroface.pipeline import Rules, Section, Stage, only_more, open_npy, run_script, save_figure
+from seen_images.decoder_tables import word_of
 from seen_images.devices import share_cores
 from seen_images.drawings import DECODED, conditions_of, drawing_files, read_pictures, start_file, write_picture
 from seen_images.generator import check_folder, check_weights, open_generator, resized
@@ -97,14 +98,13 @@ def describe(stage: Stage, images: list[str], cfg) -> Section:
     section = Section(
         "Drawings",
         f"DDIM, {cfg.DDIM_STEPS} steps, strength {cfg.STRENGTH:g}, guidance {cfg.GUIDANCE:g}, {cfg.N_DRAWS} drawings "
-        "per test "
-        f"image. Image latents by {drawn_name('image', cfg)}, text by {drawn_name('text', cfg)}.",
+        f"per test image. Image latents by {word_of(drawn_name('image', cfg))}, text by {word_of(drawn_name('text', cfg))}.",
     )
     shown = images[:SHOWN]
     rows = {"seen": [stage.folder_of(2) / "seen" / f"{image}.png" for image in shown]}
     rows["decoded latents"] = [start_file(stage.folder, image) for image in shown]
     rows |= {
-        f"drawn: {condition}" if condition == DECODED else f"{condition} alone": [
+        "drawn" if condition == DECODED else f"{condition} alone": [
             drawing_files(stage.folder, condition, image, 1)[0] for image in shown
         ]
         for condition in conditions_of(cfg)
@@ -121,7 +121,7 @@ def describe(stage: Stage, images: list[str], cfg) -> Section:
     section.figure(
         stage.folder / "first_images.png",
         f"The first {len(shown)} test images in the order of the data set, not chosen, and their first drawings. "
-        f"Script 7 shows the best, the middle and the worst.",
+        "Script 7 shows the best, the middle and the worst.",
     )
     return section
 

@@ -42,8 +42,7 @@ def main():
 
     rule = (
         f"Images are ranked by {measure}, ties by pixel correlation, both means over all drawings; shown are the "
-        "first, the middle "
-        f"and the last {cfg.N_EXAMPLES}, and of each image its first drawing."
+        f"first, the middle and the last {cfg.N_EXAMPLES}, and of each image its first drawing."
     )
     section = Section("Seen and drawn", rule)
     files = [stage.folder / f"{group}.png" for group in groups]
@@ -89,7 +88,7 @@ def draw_group(stage: Stage, images: list[str], file: Path, cfg) -> None:
         squeeze=False,
         layout="constrained",
     )
-    for line, image in zip(axes, images):
+    for number, (line, image) in enumerate(zip(axes, images)):
         shown = {"seen": stage.folder_of(2) / "seen" / f"{image}.png", "decoded latents": start_file(drawings, image)}
         shown |= {TITLES[kind]: drawing_files(drawings, kind, image, 1)[0] for kind in kinds}
         shown["another brain"] = drawing_files(drawings, DECODED, order[other[order.index(image)]], 1)[0]
@@ -98,7 +97,7 @@ def draw_group(stage: Stage, images: list[str], file: Path, cfg) -> None:
         for axis, (title, picture) in zip(line, pictures.items()):
             axis.imshow(picture)
             axis.set(xticks=[], yticks=[])
-            if line is axes[0]:
+            if number == 0:
                 axis.set_title(title, fontsize=9, fontweight="bold" if title in ("seen", "drawn") else "normal")
         line[0].set_ylabel(image, fontsize=7)
     save_figure(figure, file, also=(".pdf",))
@@ -111,8 +110,7 @@ def columns_in_words(cfg) -> str:
     also = [f"{TITLES[kind]}: {WORDS[kind]}" for kind in conditions_of(cfg)]
     return (
         f"Seen; decoded latents: through the autoencoder, not drawn; {'; '.join(also)}; another brain: the drawing "
-        "of another test "
-        f"image; nearest seen: the training picture whose latents resemble the decoded ones most."
+        "of another test image; nearest seen: the training picture whose latents resemble the decoded ones most."
     )
 
 

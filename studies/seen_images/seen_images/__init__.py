@@ -15,6 +15,7 @@ EXTRAS = ("torch", "diffusers", "transformers", "safetensors", "himalaya", "skim
 # Nothing is ever downloaded, and these libraries talk about what they might do instead.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
@@ -25,8 +26,7 @@ def _require_extras() -> None:
         root = Path(__file__).parents[3]
         sys.exit(
             f"error: {sys.executable} has no package {missing}, an extra of this study. Run: {sys.executable} -m pip "
-            "install "
-            f"-r {root / 'requirements-images.txt'}"
+            f"install -r {root / 'requirements-images.txt'}"
         )
 
 

@@ -112,14 +112,14 @@ def describe(folder: Path, tables: dict[str, pd.DataFrame], cfg) -> Section:
              "published error NSD, THINGS"],
             [_row(row, target) for _, row in table.iterrows()],
             f"{TITLES[target][0].upper()}{TITLES[target][1:]}; 95 % intervals over test images. The published errors "
-            "had their "
-            f"epochs chosen on the test set; that of text ridge includes the start token, which never varies.",
+            "had their epochs chosen on the test set; that of text ridge includes the start token, which never "
+            "varies.",
         )  # fmt: skip
     draw_training(folder, cfg)
     section.figure(
         folder / "training.png",
-        "Error per epoch. Dashed: training loss of single trials (of the VAE with its error of voxels). Solid: the set that "
-        "chooses the epoch (dot).",
+        "Error per epoch. Dashed: training loss of single trials (of the VAE with its error of voxels). Solid: the "
+        "set that chooses the epoch (dot).",
     )
     return section
 

@@ -1,8 +1,8 @@
 """The demo's data set: pictures of coloured shapes, and a synthetic visual cortex that sees them.
 
-Early voxels answer to oriented energy or to colour at a place of the picture. Higher voxels answer to which shape, colour or
-background is shown, wherever it is. A fifth of the voxels of each region answer to nothing. What each voxel answers to is
-written to ``truth/voxels.tsv``.
+Early voxels answer to oriented energy, relative to that of all orientations, or to colour, at a place of the picture. Higher
+voxels answer to which shape, colour or background is shown, wherever it is. A fifth of the voxels of each region answer to
+nothing. What each voxel answers to is written to ``truth/voxels.tsv``.
 """
 
 import os
@@ -23,7 +23,7 @@ EARLY = {"V1": (220, 1.8), "V2": (150, 2.3), "V3": (110, 2.8), "V4": (110, 3.5)}
 HIGHER = {"LO": (80, "shape"), "VO": (80, "colour"), "PPA": (80, "background")}
 VALUES = {"shape": SHAPES, "colour": tuple(COLOURS), "background": tuple(BACKGROUNDS)}
 SILENT = 0.2
-NOISE = 1.0  # SD of a trial's noise, in SDs of the response over pictures
+NOISE = 0.7  # SD of a trial's noise, in SDs of the response over pictures
 SESSIONS, TRAIN_REPEATS, TEST_REPEATS = 4, 2, 6
 GRID, VOXEL_MM = (14, 14, 6), 2.0
 
@@ -108,13 +108,22 @@ def _fields(n: int, sd: float, rng: np.random.Generator) -> tuple[np.ndarray, np
 
 
 def _oriented_energy(pictures: np.ndarray, n: int, sd: float, rng: np.random.Generator) -> np.ndarray:
-    """Amplitude (n_pictures, n) of luminance through Gabor pairs of random places and one of four orientations."""
+    """Amplitude (n_pictures, n) of luminance through Gabor pairs of random places and one of four orientations.
+
+    Divided by the amplitudes of all four at that place (Heeger 1992, Visual Neuroscience 9:181): contrast, which tells
+    colours apart, has little part in it.
+    """
     fields, dx, dy = _fields(n, sd, rng)
-    angle = rng.choice(np.pi / 4 * np.arange(4), n)[:, None]
-    phase = 2 * np.pi * (dx * np.cos(angle) + dy * np.sin(angle)) / (2.5 * sd)
+    preferred = rng.choice(np.pi / 4 * np.arange(4), n)[:, None]
     luminance = pictures.reshape(len(pictures), -1, 3).mean(axis=2) / 255
     luminance = luminance - luminance.mean(axis=1, keepdims=True)
-    return np.hypot(luminance @ (fields * np.cos(phase)).T, luminance @ (fields * np.sin(phase)).T)
+    amplitudes = []
+    for turn in np.pi / 4 * np.arange(4):
+        angle = preferred + turn
+        phase = 2 * np.pi * (dx * np.cos(angle) + dy * np.sin(angle)) / (2.5 * sd)
+        amplitudes.append(np.hypot(luminance @ (fields * np.cos(phase)).T, luminance @ (fields * np.sin(phase)).T))
+    total = sum(amplitudes)
+    return amplitudes[0] / (total + 0.05 * total.std())
 
 
 def _colour(pictures: np.ndarray, n: int, sd: float, rng: np.random.Generator) -> np.ndarray:

@@ -79,7 +79,9 @@ def features_of(network: Network, pictures: np.ndarray, batch: int) -> np.ndarra
     parts = []
     with torch.no_grad():
         for start in range(0, len(pictures), batch):
-            ready = torch.from_numpy(pictures[start : start + batch]).to(device).permute(0, 3, 1, 2).float() / 255
+            ready = (
+                torch.from_numpy(np.array(pictures[start : start + batch])).to(device).permute(0, 3, 1, 2).float() / 255
+            )
             if ready.shape[-1] != network.pixels:
                 size = (network.pixels, network.pixels)
                 ready = F.interpolate(ready, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)

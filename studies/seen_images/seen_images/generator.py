@@ -14,11 +14,8 @@ from seen_images.devices import device_of, numbers_of
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionImg2ImgPipeline, UNet2DConditionModel
-from diffusers.utils import logging
 from PIL import Image
 from transformers import CLIPTextModel, CLIPTokenizer
-
-logging.set_verbosity_error()
 
 # What MODEL_DIR must hold; MB as published for Stable Diffusion v1.4.
 FILES = {
@@ -53,8 +50,8 @@ def check_folder(folder: str | None, demo: str | None = None) -> Path:
     source = "CompVis/stable-diffusion-v1-4 on Hugging Face, or another Stable Diffusion v1"
     if folder is None:
         raise NeuroFaceError(
-            f"MODEL_DIR is not set. Get these files of {source}, {sum(FILES.values()) / 1000:.1f} GB in all, keep their "
-            f"folders, and name the folder that holds them in MODEL_DIR: {', '.join(sizes)}."
+            f"MODEL_DIR is not set. Get these files of {source}, {sum(FILES.values()) / 1000:.1f} GB in all, keep "
+            f"their folders, and name the folder that holds them in MODEL_DIR: {', '.join(sizes)}."
         )
     missing = [size for name, size in zip(FILES, sizes) if not (Path(folder) / name).is_file()]
     if missing and folder == demo:
@@ -78,8 +75,8 @@ def check_weights(file: Path, folder: Path, parts: tuple[str, ...], results: Pat
     }
     if file.exists() and (changed := [name for name, digest in read_json(file).items() if here.get(name) != digest]):
         raise NeuroFaceError(
-            f"{results} was made with another {changed[0]} than MODEL_DIR = {folder} holds. Set MODEL_DIR back, choose "
-            f"another RUN_NAME, or delete {results} and run its script again."
+            f"{results} was made with another {changed[0]} than MODEL_DIR = {folder} holds. Set MODEL_DIR back, "
+            f"choose another RUN_NAME, or delete {results} and run its script again."
         )
     if not file.exists():
         write_json(file, here)

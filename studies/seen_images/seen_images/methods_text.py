@@ -42,10 +42,9 @@ def methods(root: Path, settings: dict, done: set[int], versions: dict, commit: 
         return None
     text = " ".join(part(settings, root) for number, part in _PARTS.items() if number in done)
     text += (
-        f" Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with PyTorch {versions['torch']}, diffusers "
-        f"{versions['diffusers']}, transformers {versions['transformers']} and himalaya {versions['himalaya']}; all "
-        "random draws "
-        f"followed from the seed {settings['SEED']}."
+        f" Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with PyTorch {versions['torch']}, "
+        f"diffusers {versions['diffusers']}, transformers {versions['transformers']} and himalaya "
+        f"{versions['himalaya']}; all random draws followed from the seed {settings['SEED']}."
     )
     references = pd.read_csv(REFERENCES, sep="\t")
     return text, [row.reference for row in references.itertuples() if row.cited_as in text]
@@ -65,9 +64,8 @@ def _data(s: dict, root: Path) -> str:
     return (
         f"We analysed single-trial responses{person} from {DATA[s['DATASET']]}: {len(trials):,} training trials of "
         f"{trials['image'].nunique():,} images, and the means over trials of {len(test):,} test images, none of "
-        "which was among "
-        f"the training images. {counts['early']:,} voxels of {rois['early']} counted as early, {counts['higher']:,} of "
-        f"{rois['higher']} as higher visual cortex. {scaled}"
+        f"which was among the training images. {counts['early']:,} voxels of {rois['early']} counted as early, "
+        f"{counts['higher']:,} of {rois['higher']} as higher visual cortex. {scaled}"
     )
 
 
@@ -78,18 +76,16 @@ def _embeddings(s: dict, root: Path) -> str:
     which = "the posterior mean" if s["LATENTS"] == "mean" else "a draw from the posterior"
     return (
         f"Following Takagi & Nishimoto 2023 and Hou 2023, pictures at {s['ENCODE_PIXELS']} pixels were encoded as "
-        f"latents of {generator} "
-        f"({which}), captions as the first {s['N_TOKENS']} tokens of the last hidden state of its CLIP text model "
-        "(Radford et al. "
-        f"2021), averaged over the captions of a picture."
+        f"latents of {generator} ({which}), captions as the first {s['N_TOKENS']} tokens of the last hidden state of "
+        "its CLIP text model (Radford et al. 2021), averaged over the captions of a picture."
     )
 
 
 def _decoders(s: dict, root: Path) -> str:
     image, text = (_and([WORDS[name] for name in s[key]]) for key in ("IMAGE_DECODERS", "TEXT_DECODERS"))
     chosen = (
-        f"networks stopped at the epoch with the lowest error on {s['INNER_SHARE']:.0%} of the training images (patience "
-        f"{s['PATIENCE']}, at most {s['EPOCHS']} epochs)"
+        f"networks stopped at the epoch with the lowest error on {s['INNER_SHARE']:.0%} of the training images "
+        f"(patience {s['PATIENCE']}, at most {s['EPOCHS']} epochs)"
     )
     if s["SELECTION"] == "paper":
         chosen += (
@@ -97,22 +93,19 @@ def _decoders(s: dict, root: Path) -> str:
         )
     return (
         f"From early voxels we decoded the image latents by {image}, from higher voxels the text embedding without "
-        "its start token "
-        f"by {text}. Ridge regression (himalaya, Dupré la Tour et al. 2022) chose a penalty per target among "
-        f"{len(s['ALPHAS'])} by "
-        f"{s['N_FOLDS']} inner folds over images; {chosen}. Errors are compared with that of the mean of the "
-        "training latents and "
-        f"with shuffled brains; intervals are 95 % percentiles of {s['N_BOOTSTRAP']:,} bootstrap samples of test images."
+        f"its start token by {text}. Ridge regression (himalaya, Dupré la Tour et al. 2022) chose a penalty per "
+        f"target among {len(s['ALPHAS'])} by {s['N_FOLDS']} inner folds over images; {chosen}. Errors are compared "
+        "with that of the mean of the training latents and with shuffled brains; intervals are 95 % percentiles of "
+        f"{s['N_BOOTSTRAP']:,} bootstrap samples of test images."
     )
 
 
 def _drawings(s: dict, root: Path) -> str:
     return (
         f"The latents decoded by {WORDS[s['IMAGE_DECODER']]} became a picture, which was noised to strength "
-        f"{s['STRENGTH']:g} and drawn "
-        f"at {s['DRAW_PIXELS']} pixels by DDIM (Song et al. 2021; {s['DDIM_STEPS']} steps, guidance "
-        f"{s['GUIDANCE']:g}) under the text "
-        f"embedding decoded by {WORDS[s['TEXT_DECODER']]}, {s['N_DRAWS']} times per test image."
+        f"{s['STRENGTH']:g} and drawn at {s['DRAW_PIXELS']} pixels by DDIM (Song et al. 2021; {s['DDIM_STEPS']} "
+        f"steps, guidance {s['GUIDANCE']:g}) under the text embedding decoded by {WORDS[s['TEXT_DECODER']]}, "
+        f"{s['N_DRAWS']} times per test image."
     )
 
 
@@ -120,10 +113,9 @@ def _scores(s: dict, root: Path) -> str:
     over = "scores were averaged over drawings" if s["DRAWINGS"] == "each" else "features were averaged over drawings"
     return (
         "Drawings were compared with what was seen by pixels, structural similarity (Wang et al. 2004) and features "
-        "of networks; "
-        f"{over}. The same scores were made for drawings of other test images ({s['N_SHUFFLES']:,} pairings), for "
-        "drawings from text "
-        f"alone and latents alone, for the nearest training picture and for the mean training picture."
+        f"of networks; {over}. The same scores were made for drawings of other test images ({s['N_SHUFFLES']:,} "
+        "pairings), for drawings from text alone and latents alone, for the nearest training picture and for the "
+        "mean training picture."
     )
 
 
@@ -131,8 +123,7 @@ def _attributions(s: dict, root: Path) -> str:
     more = f" and to its {_and(s['ATTRIBUTES'])}" if s["ATTRIBUTES"] else ""
     return (
         f"Integrated Gradients (Sundararajan et al. 2017; midpoint rule, {s['IG_STEPS']} steps, from the training "
-        "mean) attributed to "
-        f"voxels how far the decoded latents point to the picture that was seen{more}."
+        f"mean) attributed to voxels how far the decoded latents point to the picture that was seen{more}."
     )
 
 

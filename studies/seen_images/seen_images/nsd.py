@@ -52,8 +52,7 @@ class NaturalScenes(Source):
         if missing := sorted(set(wanted) - set(there)):
             raise NeuroFaceError(
                 f"{self._betas / f'betas_session{missing[0]:02d}'}.hdf5 is not there, nor .nii.gz, and SESSIONS "
-                "names session "
-                f"{missing[0]}. Download it, or take it out of SESSIONS."
+                f"names session {missing[0]}. Download it, or take it out of SESSIONS."
             )
         if not wanted:
             raise NeuroFaceError(

@@ -171,13 +171,15 @@ def describe(folder: Path, scores: pd.DataFrame, cfg) -> Section:
             if k != SHUFFLED
         ],
         "Difference from shuffled brains, with 95 % intervals over test images. An interval that holds 0 means: no "
-        "better than "
-        "pictures of something else.",
+        "better than pictures of something else.",
     )
     published = [(measure, *(f"{value:.4f}" for value in PUBLISHED[measure])) for measure in PUBLISHED]
     section.table(["measure", "NSD", "THINGS-fMRI"], published, "Published scores, without a row of shuffled brains")
     draw_scores(scores, kinds, measures, folder / "scores.png")
-    section.figure(folder / "scores.png", "Means over test images and 95 % intervals; dashed: shuffled brains.")
+    section.figure(
+        folder / "scores.png",
+        "Means over test images and 95 % intervals; dashed: shuffled brains. ↑: higher is better, ↓: lower.",
+    )
     return section
 
 
@@ -199,7 +201,7 @@ def draw_scores(scores: pd.DataFrame, kinds: list[str], measures: list[str], pat
                 color="#2b5f8a" if kind != SHUFFLED else "#8a94a0",
             )
         axis.axvline(table.loc[(SHUFFLED, measure), "value"], color="#8a94a0", ls="--", lw=1)
-        axis.set_title(f"{measure} {'(lower is better)' if measure in LOWER_IS_BETTER else ''}", fontsize=9)
+        axis.set_title(f"{measure} {'↓' if measure in LOWER_IS_BETTER else '↑'}", fontsize=9)
         axis.set_yticks([-place for place in range(len(kinds))], [WORDS[kind] for kind in kinds], fontsize=8)
         axis.spines[["top", "right"]].set_visible(False)
     for axis in axes.flat[len(measures) :]:

@@ -84,8 +84,8 @@ class SeenSettings(SettingsModel):
         for drawn, trained in (("IMAGE_DECODER", "IMAGE_DECODERS"), ("TEXT_DECODER", "TEXT_DECODERS")):
             if getattr(self, drawn) not in getattr(self, trained):
                 raise ValueError(
-                    f"{drawn} = {getattr(self, drawn)!r} is not in {trained} = {getattr(self, trained)}: it would not be "
-                    f"trained. Add it there or name one that is there"
+                    f"{drawn} = {getattr(self, drawn)!r} is not in {trained} = {getattr(self, trained)}: it would "
+                    "not be trained. Add it there or name one that is there"
                 )
         named, nodes = (
             [name.rpartition(":")[2] for name in self.EARLY_ROIS],
@@ -104,8 +104,8 @@ class SeenSettings(SettingsModel):
             for name in options:
                 if name not in PUBLISHED[decoder]:
                     raise ValueError(
-                        f"DECODER_OPTIONS: {decoder!r} has no option {name!r}{did_you_mean(name, PUBLISHED[decoder])}. "
-                        f"There are {', '.join(PUBLISHED[decoder])}"
+                        f"DECODER_OPTIONS: {decoder!r} has no option "
+                        f"{name!r}{did_you_mean(name, PUBLISHED[decoder])}. There are {', '.join(PUBLISHED[decoder])}"
                     )
             options_of(decoder, self.DECODER_OPTIONS)  # types
         return self

@@ -66,8 +66,7 @@ class Source:
         if name not in self.regions:
             raise NeuroFaceError(
                 f"EARLY_ROIS or HIGHER_ROIS name {name!r}, which {self.folder} does not "
-                f"have{did_you_mean(name, self.regions)}. "
-                f"There are {', '.join(self.regions)}."
+                f"have{did_you_mean(name, self.regions)}. There are {', '.join(self.regions)}."
             )
         return np.sort(self.regions[name])
 
@@ -114,8 +113,8 @@ def check_trials(trials: pd.DataFrame) -> None:
         raise NeuroFaceError(f"The column split holds {unknown[0]!r}. It must say train or test for each trial.")
     if both := sorted(splits["train"] & splits["test"]):
         raise NeuroFaceError(
-            f"{len(both)} images are in training and in test trials, such as {both[0]!r}: scores would be of pictures that "
-            f"the decoders were fitted to. Give all trials of an image one split."
+            f"{len(both)} images are in training and in test trials, such as {both[0]!r}: scores would be of "
+            "pictures that the decoders were fitted to. Give all trials of an image one split."
         )
 
 

@@ -60,8 +60,8 @@ class Things(Source):
                 if len(values) != len(self._voxels) or values.shape[1] <= self._rows.max():
                     raise NeuroFaceError(
                         f"{self.files[0]} holds {values.shape[0]} voxels × {values.shape[1]} trials; the tables "
-                        "beside it name "
-                        f"{len(self._voxels)} voxels and {self._rows.max() + 1} trials. Download them again."
+                        f"beside it name {len(self._voxels)} voxels and {self._rows.max() + 1} trials. Download them "
+                        "again."
                     )
                 found = np.empty((len(wanted), len(self._rows)), dtype=np.float32)
                 for start in range(0, len(values), ROWS_AT_ONCE):
