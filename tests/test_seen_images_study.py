@@ -38,6 +38,7 @@ def run(number, config):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(units, "run_units", pickled_first)
+        patch.setenv("OMP_NUM_THREADS", "1")  # two test processes
         return script_here(SCRIPTS[number], config)
 
 

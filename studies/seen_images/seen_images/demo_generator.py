@@ -163,7 +163,7 @@ def train_unet(unet: UNet2DConditionModel, vae, text_encoder, tokenizer, picture
 
     The weights that are kept are a moving average over the last few hundred steps.
     """
-    scheduler, n = new_scheduler(), min(8192, 32 * steps)
+    scheduler, n = new_scheduler(), min(4096, 32 * steps)
     averaged = torch.optim.swa_utils.AveragedModel(unet, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995))
     with torch.no_grad():
         parts = [pictures.batch(min(64, n)) for _ in range(0, n, 64)]

@@ -33,5 +33,10 @@ def numbers_of(setting: str, device: torch.device) -> torch.dtype:
 
 
 def share_cores(n_jobs: int) -> None:
-    """Give this process its share of the cores: threads of several processes on one core wait for each other."""
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // n_jobs))
+    """Give this process its share of the cores, and no more than OMP_NUM_THREADS where that is set.
+
+    Threads of several processes on one core wait for each other.
+    """
+    cores = os.cpu_count() or 1
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    torch.set_num_threads(max(1, min(cores // n_jobs, int(allowed) if allowed.isdigit() else cores)))
