@@ -11,15 +11,19 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "architectures": ["ARCHITECTURES", "DEFAULT", "builder_of"],
-        "fold_files": ["cost_file", "history_file", "is_trained", "model_file", "model_folder", "predictions_file"],
+        "best": ["candidates", "is_chosen", "read_choices", "write_best"],
+        "closed_form": ["is_closed_form_network"],
+        "fold_files": ["BEST", "LINEAR", "Member", "is_linear", "is_trained", "member_models", "model_file", "model_folder"],
         "folds": ["Fold", "folds_of", "folds_of_all_splits"],
         "layers": ["ToVolumes"],
         "linear": ["linear_pattern", "scores_by_split", "window_features", "window_kernel"],
         "metrics": ["scores"],
         "network": ["build_network", "load_network", "logit_network", "predict_logits", "save_network"],
-        "results": ["SHUFFLED", "permuted", "write_comparison", "write_results"],
-        "training": ["train_network"],
+        "models": ["Windows", "fit_fold", "seed_of_member", "write_kernel"],
+        "results": [
+            "SHUFFLED", "members_of", "permuted", "summary", "write_comparison", "write_member", "write_results",
+        ],
         "training_report": ["describe"],
         "uncertainty": ["mean_over_people", "p_value", "permuted_labels"],
     },
-)
+)  # fmt: skip

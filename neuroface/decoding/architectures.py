@@ -17,7 +17,9 @@ ARCHITECTURES = {
     "cnn3d": "neuroface.decoding.rivals:cnn3d",
     "transformer": "neuroface.decoding.rivals:transformer",
     "hybrid": "neuroface.decoding.rivals:hybrid",
+    "linear_plus": "neuroface.decoding.closed_form:linear_plus",
 }
+CLOSED_FORM = ("linear_plus",)  # solved from the kernels of the windows, not trained by gradient steps
 DEFAULT = "voxel_time_cnn"  # the paper's
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from neuroface.attribution import METHODS
-from neuroface.decoding import ARCHITECTURES, DEFAULT
+from neuroface.decoding import ARCHITECTURES, BEST, DEFAULT, LINEAR
 from neuroface.pipeline import SettingsModel, did_you_mean
 
 from pydantic import Field, model_validator
@@ -48,9 +48,12 @@ LIMITS = {
     "MODEL_OPTIONS": dict[str, dict[str, object]],
     "CNN_FILTERS": tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]],
     "CNN_DENSE_UNITS": Annotated[int, Field(ge=1)],
+    "TRAINING": Literal["robust", "paper"],
+    "TRAINING_STEPS": Annotated[int, Field(ge=1)],
     "EPOCHS": Annotated[int, Field(ge=1)],
     "BATCH_SIZE": Annotated[int, Field(ge=1)],
-    "LEARNING_RATE": Rate | Annotated[tuple[Rate, ...], Field(min_length=1)],
+    "LEARNING_RATE": Rate | Annotated[tuple[Rate, ...], Field(min_length=1)] | Literal["auto"],
+    "N_SEEDS": Annotated[int, Field(ge=1)],
     "PRECISION": Literal["auto", "float32", "float16", "bfloat16"],
     "BASELINES": tuple[str, ...],
     "N_PERMUTATIONS": Annotated[int, Field(ge=0)],
@@ -63,7 +66,7 @@ LIMITS = {
     "SMOOTHGRAD_DRAWS": Annotated[int, Field(ge=0)],
     "SMOOTHGRAD_NOISE": Annotated[float, Field(ge=0)],
     "IG_ENGINE": Literal["keras", "deepexplain"],
-    "IG_RULE": Literal["right", "midpoint", "trapezoid", "gauss-legendre", "secant"],
+    "IG_RULE": Literal["right", "midpoint", "trapezoid", "gauss-legendre", "secant", "auto"],
     "IG_STEPS": Annotated[int, Field(ge=1)] | Literal["auto"],
     "IG_TOLERANCE": Annotated[float, Field(gt=0)],
     "OCCLUSION_REGIONS": Literal["cubes", "rois", "parcels"],
@@ -125,10 +128,11 @@ class FaceSettings(SettingsModel):
 
     @classmethod
     def complete(cls, values: dict) -> dict:
-        """Rename the baseline "rois" after the file of the regions; remove it if there is no file."""
+        """Rename the model "rois" after the file of the regions; remove it from the baselines if there is no file."""
         rois = rois_name(values["ROI_FILE"])
         named = (rois if name == "rois" else name for name in values["BASELINES"])
-        return values | {"BASELINES": tuple(name for name in named if name)}
+        explained = rois if values["EXPLAINED_MODEL"] == "rois" else values["EXPLAINED_MODEL"]
+        return values | {"BASELINES": tuple(name for name in named if name), "EXPLAINED_MODEL": explained}
 
     @classmethod
     def idle(cls, settings) -> set[str]:
@@ -200,10 +204,17 @@ class FaceSettings(SettingsModel):
             raise ValueError(f"MODEL_OPTIONS: sizes of {DEFAULT!r} are CNN_FILTERS and CNN_DENSE_UNITS. Set those")
         if len(set(self.MODELS)) < len(self.MODELS):
             raise ValueError(f"MODELS = {self.MODELS} names an architecture twice")
-        if self.EXPLAINED_MODEL not in self.MODELS:
+        if self.EXPLAINED_MODEL == BEST and self.SELECTION == "paper":
             raise ValueError(
-                f"EXPLAINED_MODEL = {self.EXPLAINED_MODEL!r} is not in MODELS = {self.MODELS}: it would not be trained. Add "
-                f"it to MODELS or name one that is there"
+                'EXPLAINED_MODEL = "best" chooses by inner validation windows, and SELECTION = "paper" has none. Name a '
+                'model, or set SELECTION = "inner"'
+            )
+        regions = [name for name in ("rois", rois_name(self.ROI_FILE)) if name in self.BASELINES and self.SPACE == "MNI"]
+        trained = [*self.MODELS, *LINEAR, *regions, BEST]
+        if self.EXPLAINED_MODEL not in trained:
+            raise ValueError(
+                f"EXPLAINED_MODEL = {self.EXPLAINED_MODEL!r} would not be trained{did_you_mean(self.EXPLAINED_MODEL, trained)}. "
+                f"Add it to MODELS (regions: to BASELINES), or name one of {', '.join(trained)}"
             )
 
     def _explain_sensibly(self):
@@ -211,13 +222,8 @@ class FaceSettings(SettingsModel):
             if self.EXPLAINED_MODEL != DEFAULT and getattr(self, setting) == value:
                 raise ValueError(
                     f'{setting} = "{value}" is made for {DEFAULT!r}; EXPLAINED_MODEL = {self.EXPLAINED_MODEL!r}. '
-                    f'Set IG_RULE = "midpoint" and IG_ENGINE = "keras"'
+                    f'Set IG_RULE = "auto" and IG_ENGINE = "keras"'
                 )
-        if self.IG_RULE == "secant" and self.IG_STEPS == "auto":
-            raise ValueError(
-                'IG_STEPS = "auto" uses the completeness gap, which for IG_RULE = "secant" is near 0 with any number '
-                "of steps. Set IG_STEPS = 20, and look at the map error in the checks"
-            )
         if self.IG_ENGINE == "deepexplain" and (self.IG_RULE != "right" or self.IG_STEPS == "auto"):
             raise ValueError(
                 f'IG_ENGINE = "deepexplain" has only the right rule and a fixed number of steps; '
