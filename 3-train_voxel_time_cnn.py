@@ -21,7 +21,6 @@ from functools import partial
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import read_mask, read_rois, sphere_labels, voxel_positions_mm
 from neuroface.decoding import (
     BEST,
     DEFAULT,
@@ -51,7 +50,7 @@ from neuroface.decoding import (
     write_member,
     write_results,
 )  # fmt: skip
-from neuroface.face_study import STUDY, labels_of, rois_name
+from neuroface.face_study import STUDY, has_regions, labels_of, rois_name, windows_of
 from neuroface.pipeline import Rules, Stage, only_more, open_npy, read_json, read_table, run_script, write_json
 
 import numpy as np
@@ -64,7 +63,9 @@ def main():
     samples, labels = check_dataset(stage.folder_of(2), cfg), labels_of(cfg)
     folds, impossible = folds_of_all_splits(samples, cfg.WINDOW_TRS, cfg)
     name_fold_limits(stage, folds, cfg)
-    windows, linear = windows_of(stage, samples, cfg), linear_models(stage, cfg)
+    mask_file = stage.folder_of(1) / "group_mask.nii.gz"
+    windows = windows_of(stage.folder_of(2), stage.folder, mask_file, samples, cfg)
+    linear = linear_models(stage, cfg)
 
     stage.each(partial(write_kernel, windows), linear, lambda name: windows.kernel_file(name).exists(), "kernels")
     ladder = partial(write_ladder, windows, samples, folds, cfg)
@@ -134,22 +135,12 @@ def name_fold_limits(stage: Stage, folds: dict[str, list[Fold]], cfg) -> None:
             stage.leave_out(f"{split} folds", why)
 
 
-def windows_of(stage: Stage, samples: pd.DataFrame, cfg) -> Windows:
-    """The windows, and the voxels of the linear model of ROI_FILE."""
-    mask, affine = read_mask(stage.folder_of(1) / "group_mask.nii.gz")
-    rois, regions = rois_name(cfg.ROI_FILE), {}
-    if rois in cfg.BASELINES and cfg.SPACE == "MNI":
-        regions = {rois: sphere_labels(voxel_positions_mm(mask, affine), read_rois(cfg.ROI_FILE)) > 0}
-    events = samples["event"].to_numpy(str)
-    return Windows(stage.folder_of(2), stage.folder / "linear", mask, events, regions)
-
-
 def linear_models(stage: Stage, cfg) -> list[str]:
     """Ridge classifiers: of whole windows, for the leakage ladder; of means over time; of the voxels of ROI_FILE."""
     rois = rois_name(cfg.ROI_FILE)
-    if rois in cfg.BASELINES and cfg.SPACE != "MNI":
+    if rois in cfg.BASELINES and not has_regions(cfg):
         stage.leave_out(f"baseline {rois}", f"regions of ROI_FILE need MNI space and SPACE is {cfg.SPACE!r}")
-    return [*LINEAR, *[rois] * (rois in cfg.BASELINES and cfg.SPACE == "MNI")]
+    return [*LINEAR, *[rois] * has_regions(cfg)]
 
 
 def write_ladder(windows: Windows, samples: pd.DataFrame, folds: dict[str, list[Fold]], cfg, name: str) -> None:

@@ -23,7 +23,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "results": [
             "SHUFFLED", "members_of", "permuted", "summary", "write_comparison", "write_member", "write_results",
         ],
-        "training_report": ["describe"],
+        "training_report": ["describe", "title_of"],
         "uncertainty": ["mean_over_people", "p_value", "permuted_labels"],
     },
 )  # fmt: skip

@@ -213,8 +213,9 @@ class FaceSettings(SettingsModel):
         trained = [*self.MODELS, *LINEAR, *regions, BEST]
         if self.EXPLAINED_MODEL not in trained:
             raise ValueError(
-                f"EXPLAINED_MODEL = {self.EXPLAINED_MODEL!r} would not be trained{did_you_mean(self.EXPLAINED_MODEL, trained)}. "
-                f"Add it to MODELS (regions: to BASELINES), or name one of {', '.join(trained)}"
+                f"EXPLAINED_MODEL = {self.EXPLAINED_MODEL!r} would not be trained"
+                f"{did_you_mean(self.EXPLAINED_MODEL, trained)}. Add it to MODELS (regions: to BASELINES), or name one "
+                f"of {', '.join(trained)}"
             )
 
     def _explain_sensibly(self):
