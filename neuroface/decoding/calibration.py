@@ -37,7 +37,9 @@ def log_losses(y: np.ndarray, logit: np.ndarray) -> np.ndarray:
     return np.logaddexp(0, np.where(y == 1, -logit, logit))
 
 
-def simplest_good_model(losses: list[np.ndarray], clusters: np.ndarray, weights: np.ndarray) -> int:
+def simplest_good_model(
+    losses: list[np.ndarray], clusters: np.ndarray, weights: np.ndarray, errors: float = 1.0
+) -> int:
     """Index of the simplest model whose loss is within one standard error of the best (Breiman et al. 1984, CART).
 
     Parameters
@@ -45,6 +47,7 @@ def simplest_good_model(losses: list[np.ndarray], clusters: np.ndarray, weights:
     losses : per model, simplest first, the loss of the same windows (n,).
     clusters : (n,) windows of one cluster are not independent, such as one moment seen by several people.
     weights : (n,) of the windows, such as those that balance the classes.
+    errors : number of standard errors, of the mean difference between the two models.
     """
     best = int(np.argmin([np.average(loss, weights=weights) for loss in losses]))
     _, cluster = np.unique(clusters, return_inverse=True)
@@ -53,7 +56,7 @@ def simplest_good_model(losses: list[np.ndarray], clusters: np.ndarray, weights:
         excess = weights * (loss - losses[best])
         of_clusters = np.bincount(cluster, excess)
         error = np.sqrt(len(of_clusters) / (len(of_clusters) - 1) * np.sum((of_clusters - of_clusters.mean()) ** 2))
-        if excess.sum() <= error:
+        if excess.sum() <= errors * error:
             return index
     return best
 

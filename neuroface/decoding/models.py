@@ -148,8 +148,8 @@ def _fit_second_order(name: str, windows: Windows, fold: Fold, cfg) -> Fitted:
     units = network.get_layer("directions").units
     found = solve_second_order(*kernels, window_trs, windows.y, fold, windows.events, units)
     set_parameters(network, parameters(lambda: _chunks(windows.X), found))
-    cost = {"parameters": network.count_params(), "multiply_adds": multiply_adds(network), "penalty": found.penalty}
-    return _closed_form(network, found.inner_logit, cost | {"bands": list(found.bands)}, started)
+    cost = {"parameters": network.count_params(), "multiply_adds": multiply_adds(network)} | found.chosen
+    return _closed_form(network, found.inner_logit, cost, started)
 
 
 def _closed_form(network: keras.Model, inner: np.ndarray, cost: dict, started: float) -> Fitted:

@@ -4,10 +4,11 @@ The logit of a window x with mean over time m is
 
     w · x  +  Σ_k s_k (u_k · (m − μ))²  +  b.
 
-Ridge regression with a sum of three kernels (bands) gives all parameters in closed form: the means over time, the
-deviations from these means, and the squared products of the centred means. The last band is the quadratic kernel (Poggio
-1975, Biol. Cybern. 19:201); a penalty per band is banded ridge regression (Nunez-Elizalde et al. 2019, NeuroImage
-197:482). The u_k are the leading eigenvectors of the quadratic form, as in common spatial patterns (Koles 1991).
+Both paths are ridge classifiers in closed form. The second one uses the quadratic kernel of the centred means (Poggio 1975,
+Biol. Cybern. 19:201), and the u_k are the leading eigenvectors of its quadratic form, as in common spatial patterns (Koles
+1991). A logistic regression of the out-of-fold logits combines the two (stacking: Wolpert 1992, Neural Networks 5:241). The
+second-order path is left out where it does not improve the inner cross-validation by more than two standard errors; the
+classifier is then ridge regression.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,17 +20,10 @@ from neuroface.decoding.linear import solve
 
 import numpy as np
 from scipy import linalg
+from sklearn.linear_model import LogisticRegression
 
-# Weights of the bands (mean, deviation, second order) to choose from, simplest first.
-BANDS = (
-    (1.0, 0.0, 0.0),
-    (1.0, 0.1, 0.0),
-    (1.0, 0.5, 0.0),
-    (1.0, 1.0, 0.0),
-    (1.0, 0.1, 0.1),
-    (1.0, 0.1, 1.0),
-    (0.0, 0.0, 1.0),
-)
+# Weight of the deviations from the mean over time, relative to that of the means, simplest first; 1: whole windows.
+DEVIATIONS = (0.0, 0.1, 1.0)
 
 
 class SecondOrder(NamedTuple):
@@ -40,7 +34,8 @@ class SecondOrder(NamedTuple):
     mean, deviation : (n,) coefficients of the windows in w. directions : (n_units, n) coefficients of the windows in u_k.
     strengths : (n_units,) s_k. rows : the windows that were fitted; μ is their mean.
     logit_of_rows : (n_rows,) logits of these windows; the network's intercept is chosen to keep their mean.
-    inner_logit : (n,) logits of the inner cross-validation, NaN elsewhere. bands : the weights that were chosen.
+    inner_logit : (n,) logits of the inner cross-validation, NaN elsewhere.
+    chosen : what was chosen: ``deviation`` of DEVIATIONS, ``linear`` and ``second_order``, the weights of the two paths.
     """
 
     mean: np.ndarray
@@ -50,8 +45,7 @@ class SecondOrder(NamedTuple):
     rows: np.ndarray
     logit_of_rows: np.ndarray
     inner_logit: np.ndarray
-    bands: tuple[float, float, float]
-    penalty: float
+    chosen: dict[str, float]
 
 
 def solve_second_order(
@@ -63,10 +57,7 @@ def solve_second_order(
     events: np.ndarray,
     n_units: int,
 ) -> SecondOrder:
-    """Fit the classifier to one fold; the bands and the penalty are chosen in the inner cross-validation.
-
-    Among the choices of :data:`BANDS` it takes the simplest whose log loss is within one standard error of the best, so
-    that the second-order path is used only where the training windows show a need for it.
+    """Fit the classifier to one fold; all choices are made in its inner cross-validation.
 
     Parameters
     ----------
@@ -75,33 +66,54 @@ def solve_second_order(
     n_units : number of u_k that are kept, those with the largest strengths.
     """
     rows = fold.rows
+    # Inner products of whole windows are those of the means, counted in every volume, plus those of the deviations.
+    means = window_trs * mean_kernel
+    kernels = [means + weight * (window_kernel - means) for weight in DEVIATIONS]
+    linear = [solve(kernel, y, fold) for kernel in kernels]
+    known = ~np.isnan(linear[0].inner_logit)
+    weights = balanced_weights(y[known])
+
+    def simplest(logits: list[np.ndarray], errors: float) -> int:
+        losses = [log_losses(y[known], logit) for logit in logits]
+        return simplest_good_model(losses, events[known], weights, errors)
+
+    best = simplest([solution.inner_logit[known] for solution in linear], errors=1)
+    first, kernel = linear[best], kernels[best]
     centred = _centred(mean_kernel, rows)
-    bands = [mean_kernel, window_kernel - window_trs * mean_kernel, centred**2]
-    scales = [1 / max(_variance(band, rows), 1e-12) for band in bands]
+    second = solve(centred**2, y, fold)
 
-    def kernel_of(weights) -> np.ndarray:
-        return sum(weight * scale * band for weight, scale, band in zip(weights, scales, bands) if weight)
+    paths = np.column_stack([first.inner_logit, second.inner_logit])
+    share, intercept = _stacked(paths[known], y[known], weights)
+    if simplest([first.inner_logit[known], paths[known] @ share + intercept], errors=2) == 0:
+        share, intercept = np.array([1.0, 0.0]), 0.0
 
-    solutions = [solve(kernel_of(weights), y, fold) for weights in BANDS]
-    known = ~np.isnan(solutions[0].inner_logit)
-    losses = [log_losses(y[known], solution.inner_logit[known]) for solution in solutions]
-    chosen = simplest_good_model(losses, events[known], balanced_weights(y[known]))
-    solution, weights = solutions[chosen], np.multiply(BANDS[chosen], scales)
-
-    logit = kernel_of(BANDS[chosen])[rows] @ solution.coefficients + solution.intercept
-    directions, strengths = _leading_directions(centred, solution.coefficients * weights[2], rows, n_units)
+    logits = [
+        kernel_of_path[rows] @ solution.coefficients + solution.intercept
+        for kernel_of_path, solution in ((kernel, first), (centred**2, second))
+    ]
+    directions, strengths = _leading_directions(centred, share[1] * second.coefficients, rows, n_units)
     return SecondOrder(
-        # A window's mean counts in all of its volumes, so the weight of a volume is a part of the mean's.
-        mean=solution.coefficients * weights[0] / window_trs,
-        deviation=solution.coefficients * weights[1],
+        mean=share[0] * first.coefficients,
+        deviation=share[0] * DEVIATIONS[best] * first.coefficients,
         directions=directions,
         strengths=strengths,
         rows=rows,
-        logit_of_rows=logit,
-        inner_logit=solution.inner_logit,
-        bands=BANDS[chosen],
-        penalty=solution.penalty,
+        logit_of_rows=share @ np.stack(logits) + intercept,
+        inner_logit=paths @ share + intercept,
+        chosen={"deviation": DEVIATIONS[best], "linear": float(share[0]), "second_order": float(share[1])},
     )
+
+
+def _stacked(paths: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights of the paths, none of them negative, and intercept of a logistic regression of their logits (n, n_paths)."""
+    kept = np.ones(paths.shape[1], dtype=bool)
+    while True:
+        stack = LogisticRegression(C=100.0).fit(paths[:, kept], y, sample_weight=weights)
+        if stack.coef_.min() >= 0 or kept.sum() == 1:
+            share = np.zeros(len(kept))
+            share[kept] = np.maximum(stack.coef_[0], 0)
+            return share, float(stack.intercept_[0])
+        kept[np.flatnonzero(kept)[stack.coef_[0].argmin()]] = False
 
 
 class Parameters(NamedTuple):
