@@ -19,9 +19,16 @@ from sklearn.metrics import balanced_accuracy_score
 
 EVALUATIONS = 12  # in a whole training
 PATIENCE = 5  # evaluations without a lower loss that end it
+MIXUP = 0.4  # parameter of the Beta distribution of the shares
 WARM_UP = 0.1  # share of the steps
 LAST_RATE = 0.01  # of the largest step size
 STATISTICS_WINDOWS = 256  # from which the statistics of batch normalisation are computed
+
+
+def accuracy(y, probability):
+    """Share of windows whose more probable label is that of ``y``, which may be a mean of two labels."""
+    agree = keras.ops.equal(y > 0.5, probability > 0.5)
+    return keras.ops.mean(keras.ops.cast(agree, "float32"), axis=-1)
 
 
 class Watch(keras.callbacks.Callback):
@@ -53,7 +60,7 @@ class RobustWatch(Watch):
 
     Parameters
     ----------
-    training, validation : batches (:class:`neuroface.decoding.network.WindowBatches`) without shuffling.
+    training, validation : batches (:class:`neuroface.decoding.batches.WindowBatches`) without shuffling.
     """
 
     def __init__(self, network: keras.Model, rate: float, training, validation):

@@ -8,12 +8,26 @@ from functools import partial
 from pathlib import Path
 
 from neuroface import NeuroFaceError
+from neuroface.decoding.batches import WindowBatches
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.fused_normalization import with_fused_normalization
 from neuroface.decoding.model_cost import multiply_adds, step_bytes
-from neuroface.decoding.network import WindowBatches
-from neuroface.decoding.recipes import EVALUATIONS, STATISTICS_WINDOWS, RobustWatch, Watch, decaying_rate
-from neuroface.decoding.stored_windows import RowBatches, StoredWindows, network_of_rows, windows_fit
+from neuroface.decoding.recipes import (
+    EVALUATIONS,
+    MIXUP,
+    STATISTICS_WINDOWS,
+    RobustWatch,
+    Watch,
+    accuracy,
+    decaying_rate,
+)
+from neuroface.decoding.stored_windows import (
+    RowBatches,
+    StoredWindows,
+    network_of_mixed_rows,
+    network_of_rows,
+    windows_fit,
+)
 from neuroface.pipeline import HAS_GPU, keras, set_random_seed
 
 import numpy as np
@@ -130,13 +144,14 @@ def _train(
         keras.utils.clear_session()
         set_random_seed(seed)
         network = with_fused_normalization(build(dtype=dtype))
-        model = network_of_rows(network, stored) if on_gpu else network
+        by_rows = network_of_mixed_rows if steps else network_of_rows
+        model = by_rows(network, stored) if on_gpu else network
         model.compile(
             _optimizer(decaying_rate(rate, steps, passes) if steps else rate, passes, dtype),
             loss="binary_crossentropy",
-            metrics=["accuracy"],
+            metrics=[accuracy],
             # With weights that balance the classes this is the balanced accuracy; in balanced data it equals accuracy.
-            weighted_metrics=[keras.metrics.BinaryAccuracy("balanced_accuracy")],
+            weighted_metrics=[keras.metrics.MeanMetricWrapper(accuracy, "balanced_accuracy")],
             # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one operation at a time.
             jit_compile=HAS_GPU or keras.backend.backend() == "jax",
         )
@@ -155,7 +170,8 @@ def _train(
                 "validation_data": batches(fold.validation, per_pass, class_weights),
             }
         per_epoch = -(-steps // schedule["epochs"]) * passes if steps else None
-        training = batches(fold.train, per_pass, class_weights, seed=seed, steps=per_epoch)
+        mixup = MIXUP if steps else 0.0
+        training = batches(fold.train, per_pass, class_weights, seed=seed, steps=per_epoch, mixup=mixup)
         fitted = model.fit(training, verbose=0, **schedule)
         history = pd.DataFrame(fitted.history).drop(columns="learning_rate", errors="ignore")
         epoch = np.arange(1, len(history) + 1)
