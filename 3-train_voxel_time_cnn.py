@@ -1,17 +1,20 @@
-"""3. Train the voxel-by-time network on every fold, and test how reliable its accuracy is.
+"""3. Train the models on every fold, and test how reliable their accuracy is.
 
-Trains the paper's network on each fold of each cross-validation in CV_SPLITS, keeps the best epoch, and predicts the
-held-out windows. "window" folds give the paper's number; "movie" folds give the accuracy for unseen films. Also trains
-other architectures (MODELS) and simpler models on the same folds, compares increasingly strict splits (the leakage
+Trains the paper's network, other models (MODELS) and ridge regression on each fold of each cross-validation in CV_SPLITS,
+and predicts the held-out windows. "window" folds give the paper's number; "movie" folds give the accuracy for unseen
+films. In each fold, inner validation windows choose the best model. Also compares increasingly strict splits (the leakage
 ladder), and computes intervals and a permutation null.
 
 Reads     2-dataset/, 1-windows/group_mask.nii.gz
-Writes    3-model/<split>/fold-<k>.keras, the float32 network; fold-<k>.tsv, its held-out predictions
+Writes    3-model/<split>/fold-<k>.keras, the float32 network, and with N_SEEDS > 1 fold-<k>_seed-<n>.keras; fold-<k>.tsv,
+          its held-out predictions; inner-<k>.tsv, its logits of inner validation windows
           3-model/<split>/predictions.tsv, one row per window; metrics.json, history.tsv; *.png; all of this for any
-          other architecture in 3-model/<split>/<model>/; 3-model/<split>/<baseline>/fold-<k>.tsv
-          3-model/<split>/models.tsv, comparison of all models; 3-model/linear/<features>.json; 3-model/metrics.json
-Settings  SEED, CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, CNN_FILTERS, CNN_DENSE_UNITS, EPOCHS,
-          BATCH_SIZE, LEARNING_RATE, PRECISION, BASELINES, N_PERMUTATIONS, N_PERMUTATIONS_CNN, SPACE, ROI_FILE
+          other model in 3-model/<split>/<model>/, for the chosen ones in 3-model/<split>/best/ with choices.json
+          3-model/<split>/models.tsv, comparison of all models; 3-model/metrics.json
+          3-model/linear/<features>.json, the leakage ladder; <features>_kernel.npy (n, n) float64
+Settings  SEED, CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, CNN_FILTERS, CNN_DENSE_UNITS, TRAINING,
+          TRAINING_STEPS, EPOCHS, BATCH_SIZE, LEARNING_RATE, N_SEEDS, PRECISION, BASELINES, N_PERMUTATIONS,
+          N_PERMUTATIONS_CNN, SPACE, ROI_FILE
 Takes     full size (41,489 voxels): 6 s per step of 20 windows on 2 CPU cores, so use a GPU; 19 GB, or less if less is
           available, because gradients accumulate over smaller passes. Linear models: minutes
 """
@@ -50,7 +53,7 @@ from neuroface.decoding import (
     write_member,
     write_results,
 )  # fmt: skip
-from neuroface.face_study import STUDY, has_regions, labels_of, rois_name, windows_of
+from neuroface.face_study import STUDY, labels_of, rois_name, windows_of
 from neuroface.pipeline import Rules, Stage, only_more, open_npy, read_json, read_table, run_script, write_json
 
 import numpy as np
@@ -64,8 +67,8 @@ def main():
     folds, impossible = folds_of_all_splits(samples, cfg.WINDOW_TRS, cfg)
     name_fold_limits(stage, folds, cfg)
     mask_file = stage.folder_of(1) / "group_mask.nii.gz"
-    windows = windows_of(stage.folder_of(2), stage.folder, mask_file, samples, cfg)
     linear = linear_models(stage, cfg)
+    windows = windows_of(stage.folder_of(2), stage.folder, mask_file, samples, linear, cfg)
 
     stage.each(partial(write_kernel, windows), linear, lambda name: windows.kernel_file(name).exists(), "kernels")
     ladder = partial(write_ladder, windows, samples, folds, cfg)
@@ -137,10 +140,11 @@ def name_fold_limits(stage: Stage, folds: dict[str, list[Fold]], cfg) -> None:
 
 def linear_models(stage: Stage, cfg) -> list[str]:
     """Ridge classifiers: of whole windows, for the leakage ladder; of means over time; of the voxels of ROI_FILE."""
-    rois = rois_name(cfg.ROI_FILE)
-    if rois in cfg.BASELINES and not has_regions(cfg):
-        stage.leave_out(f"baseline {rois}", f"regions of ROI_FILE need MNI space and SPACE is {cfg.SPACE!r}")
-    return [*LINEAR, *[rois] * has_regions(cfg)]
+    rois = [name for name in cfg.BASELINES if name == rois_name(cfg.ROI_FILE)]
+    if rois and cfg.SPACE != "MNI":
+        stage.leave_out(f"baseline {rois[0]}", f"regions of ROI_FILE need MNI space and SPACE is {cfg.SPACE!r}")
+        rois = []
+    return [*LINEAR, *rois]
 
 
 def write_ladder(windows: Windows, samples: pd.DataFrame, folds: dict[str, list[Fold]], cfg, name: str) -> None:

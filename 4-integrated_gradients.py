@@ -134,6 +134,7 @@ class Study:
         self.shuffled_file = self.folder / "checks" / "shuffled_labels.keras"
 
     def explaining(self) -> Explaining:
+        """Which windows are explained by which models."""
         kind = self.cfg.ATTRIBUTION_BASELINE
         return Explaining(self.folder, self.X_file, self.samples, self.models, self.recipe, self.baselines, kind)
 
@@ -155,9 +156,10 @@ class Study:
         """Fit the model of the first fold once more; events have swapped labels, in the same way for all viewers."""
         cfg, X = self.cfg, open_npy(self.X_file)
         labels = permuted_labels(self.samples, 1, cfg.SEED, cfg.LABELS[0])[:, 0]
-        windows = windows_of(self.dataset, self.training, self.mask_file, self.samples, cfg, labels)
+        name = next(iter(self.model_names.values()))
+        windows = windows_of(self.dataset, self.training, self.mask_file, self.samples, [name], cfg, labels)
         fold = folds_of(self.samples, cfg.HELD_OUT_SPLIT, X.shape[2], cfg)[0]
-        save_network(target, fit_fold(next(iter(self.model_names.values())), windows, fold, cfg, cfg.SEED).network)
+        save_network(target, fit_fold(name, windows, fold, cfg, cfg.SEED).network)
 
     def checked_windows(self) -> pd.DataFrame:
         """A few windows, half of them of each label."""

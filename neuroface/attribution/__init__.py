@@ -15,7 +15,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "explainers": ["Recipe"],
         "explaining": ["KEYS", "Explaining"],
         "files": ["attribution_file", "completeness_file", "seed_means_file"],
-        "methods": ["METHODS", "chosen_by_hand"],
+        "methods": ["METHODS", "SECANT_STEPS", "chosen_by_hand"],
         "occlusion": ["regions_to_occlude"],
         "report": ["describe"],
     },

@@ -1,6 +1,7 @@
 """Integrated Gradients of the logit, after Sundararajan, Taly & Yan 2017 (ICML): quadrature separate from gradients."""
 
 from neuroface import NeuroFaceError
+from neuroface.attribution.methods import SECANT_STEPS
 from neuroface.attribution.path_network import PathNetwork, understands
 from neuroface.decoding import is_closed_form_network, logit_network
 from neuroface.pipeline import gradient_of, keras
@@ -9,7 +10,6 @@ import numpy as np
 
 RULES = ("right", "midpoint", "trapezoid", "gauss-legendre", "secant")
 FIRST_STEPS, MOST_STEPS = 8, 1024  # of steps = "auto"
-SECANT_STEPS = 30  # of steps = "auto" with secants, whose completeness gap is always near 0
 
 
 def rule_for(model: keras.Model, rule: str, steps: int | str) -> tuple[str, int | str]:

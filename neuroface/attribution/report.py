@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from neuroface.attribution.files import completeness_file
-from neuroface.attribution.integrated_gradients import SECANT_STEPS
-from neuroface.attribution.methods import METHODS
+from neuroface.attribution.methods import METHODS, SECANT_STEPS
 from neuroface.bold import Labels
 from neuroface.decoding import title_of
 from neuroface.pipeline import Section, open_npy, read_table, save_figure

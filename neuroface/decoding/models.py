@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from neuroface.decoding.architectures import CLOSED_FORM, builder_of
+from neuroface.decoding.architectures import CLOSED_FORM, builder_of, learning_rates
 from neuroface.decoding.calibration import calibration_slope
 from neuroface.decoding.closed_form import linear, scale_logit, set_parameters
 from neuroface.decoding.fold_files import is_linear
@@ -98,10 +98,10 @@ def fit_fold(name: str, windows: Windows, fold: Fold, cfg, seed: int, voxel_orde
         return _fit_linear(name, windows, fold)
     if name in CLOSED_FORM:
         return _fit_second_order(name, windows, fold, cfg)
-    robust = cfg.TRAINING == "robust"
+    robust, rates = cfg.TRAINING == "robust", learning_rates(cfg.TRAINING, cfg.LEARNING_RATE)
     network, history, cost = train_network(
         windows.X, windows.y, fold, builder_of(name, windows.mask, cfg), epochs=None if robust else cfg.EPOCHS,
-        steps=cfg.TRAINING_STEPS if robust else None, batch_size=cfg.BATCH_SIZE, learning_rates=learning_rates(cfg),
+        steps=cfg.TRAINING_STEPS if robust else None, batch_size=cfg.BATCH_SIZE, learning_rates=rates,
         precision=cfg.PRECISION, seed=seed, n_jobs=cfg.N_JOBS, voxel_order=voxel_order,
     )  # fmt: skip
     inner = predict_logits(logit_network(network), windows.X, cfg.INFERENCE_BATCH, fold.validation, voxel_order)
@@ -115,16 +115,6 @@ def fit_fold(name: str, windows: Windows, fold: Fold, cfg, seed: int, voxel_orde
 def seed_of_member(seed: int, fold: int, number: int) -> int:
     """Seed of a training: another one for each fold, and for each of several networks on the same fold."""
     return seed + fold + 1000 * (number - 1)
-
-
-def learning_rates(cfg) -> list[float]:
-    """The learning rates to try; "auto" stands for the one that suits TRAINING."""
-    if cfg.LEARNING_RATE == "auto":
-        return [RATES[cfg.TRAINING]]
-    return np.atleast_1d(cfg.LEARNING_RATE).tolist()
-
-
-RATES = {"paper": 2e-4, "robust": 3e-3}
 
 
 def _fit_linear(name: str, windows: Windows, fold: Fold) -> Fitted:

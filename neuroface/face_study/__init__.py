@@ -13,7 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "demo": ["write_demo"],
         "settings": ["FaceSettings", "rois_name"],
         "study": ["STUDY"],
-        "windows": ["has_regions", "windows_of"],
+        "windows": ["windows_of"],
         "words": ["labels_of", "roi_word"],
     },
 )

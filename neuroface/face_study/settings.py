@@ -98,7 +98,10 @@ class FaceSettings(SettingsModel):
     LIMITS: ClassVar = LIMITS
     FILES: ClassVar = ("ROI_FILE", "MASK_FILE", "PARCEL_FILE", "ROI_MASKS")
     FORMER: ClassVar = ("FACE_TRIAL_TYPES", "NOFACE_TRIAL_TYPES")
-    ADDED: ClassVar = {"LABELS": ["face", "noface"], "EVENT_COLUMN": "trial_type"}
+    ADDED: ClassVar = {
+        "FACE_TRIAL_TYPES": {"LABELS": ["face", "noface"], "EVENT_COLUMN": "trial_type"},
+        "EPOCHS": {"TRAINING": "paper", "N_SEEDS": 1},
+    }
 
     @classmethod
     def translate(cls, changes: dict, base: dict) -> dict:
