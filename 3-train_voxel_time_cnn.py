@@ -13,8 +13,8 @@ Writes    3-model/<split>/fold-<k>.keras, the float32 network, and with N_SEEDS 
           3-model/<split>/models.tsv, comparison of all models; 3-model/metrics.json
           3-model/linear/<features>.json, the leakage ladder; <features>_kernel.npy (n, n) float64
 Settings  SEED, CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, CNN_FILTERS, CNN_DENSE_UNITS, TRAINING,
-          TRAINING_STEPS, EPOCHS, BATCH_SIZE, LEARNING_RATE, N_SEEDS, PRECISION, BASELINES, N_PERMUTATIONS,
-          N_PERMUTATIONS_CNN, SPACE, ROI_FILE
+          TRAINING_STEPS, EPOCHS, BATCH_SIZE, LEARNING_RATE, N_SEEDS, PRECISION, BASELINES, ALIGNMENT,
+          ALIGNMENT_FEATURES, N_PERMUTATIONS, N_PERMUTATIONS_CNN, SPACE, ROI_FILE
 Takes     full size (41,489 voxels): 6 s per step of 20 windows on 2 CPU cores, so use a GPU; 19 GB, or less if less is
           available, because gradients accumulate over smaller passes. Linear models: minutes
 """
@@ -32,6 +32,7 @@ from neuroface.decoding import (
     Fold,
     Member,
     Windows,
+    aligned_kernel,
     candidates,
     describe,
     fit_fold,
@@ -74,6 +75,9 @@ def main():
     ladder = partial(write_ladder, windows, samples, folds, cfg)
     stage.each(ladder, linear, lambda name: ladder_file(windows, name).exists(), "linear models")
 
+    aligned = [windows.kernels / "aligned.json"] if cfg.ALIGNMENT == "srm" else []
+    stage.each(partial(write_alignment, windows, samples, folds, cfg), aligned, Path.exists, "alignments")
+
     members = [
         member
         for variant in [*linear, *variants(cfg)]
@@ -94,7 +98,8 @@ def main():
         write_comparison(stage.folder, results, split, labels, cfg)
     write_json(stage.folder / "metrics.json", summary(results, ladders, impossible, cfg))
     choices = {split: read_choices(stage.folder, split) for split in cfg.CV_SPLITS if choosing}
-    section = describe(stage.folder, results, ladders, choices, impossible, labels, cfg)
+    alignment = read_json(aligned[0]) if aligned else None
+    section = describe(stage.folder, results, ladders, choices, impossible, alignment, labels, cfg)
     stage.finish(f"{len(members)} fold models", section)
 
 
@@ -109,7 +114,8 @@ def same_sizes(old: dict, new: dict, stamped: dict) -> bool:
 
 
 RULES = Rules(
-    aside=("ROI_FILE", "BASELINES", "N_PERMUTATIONS", "N_PERMUTATIONS_CNN"),  # no later script reads what they change
+    # No later script reads what these change.
+    aside=("ROI_FILE", "BASELINES", "ALIGNMENT", "ALIGNMENT_FEATURES", "N_PERMUTATIONS", "N_PERMUTATIONS_CNN"),
     growing={"MODELS": more_models, "MODEL_OPTIONS": same_sizes},
 )
 
@@ -152,6 +158,19 @@ def write_ladder(windows: Windows, samples: pd.DataFrame, folds: dict[str, list[
     kernel = windows.kernel_of(name)
     result = scores_by_split(kernel, windows.y, samples, folds, cfg.N_PERMUTATIONS, cfg.SEED, cfg.LABELS[0])
     write_json(ladder_file(windows, name), result)
+
+
+def write_alignment(windows: Windows, samples: pd.DataFrame, folds: dict[str, list[Fold]], cfg, target: Path) -> None:
+    """The ladder of ridge regression after people were aligned; a split that gives no data to align is named."""
+    X, scored, impossible = windows.X, {}, {}
+    for split, part in folds.items():
+        kernel = partial(aligned_kernel, X, samples, n_features=cfg.ALIGNMENT_FEATURES)
+        try:
+            null = cfg.N_PERMUTATIONS, cfg.SEED, cfg.LABELS[0]
+            scored |= scores_by_split(kernel, windows.y, samples, {split: part}, *null)
+        except NeuroFaceError as why:
+            impossible[split] = str(why)
+    write_json(target, {"scores": scored, "not_possible": impossible})
 
 
 def ladder_file(windows: Windows, name: str) -> Path:

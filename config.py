@@ -116,6 +116,11 @@ PRECISION: str = "auto"
 # over time), "rois" (ridge on the voxels of ROI_FILE; MNI only), "shuffled-cnn" (the network with voxels in random
 # order: does the convolution over the voxel index matter?). The last costs as much as the network itself.
 BASELINES: tuple[str, ...] = ("linear", "linear-mean", "rois", "shuffled-cnn")
+# "srm": the ladder of ridge regression also after a shared response model has aligned the viewers of each film. This needs
+# training windows of every person, as in the "event" split.
+ALIGNMENT: str = "none"
+# Features of that model.
+ALIGNMENT_FEATURES: int = 20
 # Relabellings in the null of the linear model: events swap labels, in the same way for all viewers. They cost little.
 N_PERMUTATIONS: int = 1000
 # The same for the null of the network; each relabelling trains all folds again.

@@ -10,6 +10,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "alignment": ["aligned_kernel"],
         "architectures": ["ARCHITECTURES", "CLOSED_FORM", "DEFAULT", "learning_rates"],
         "best": ["candidates", "is_chosen", "read_choices", "write_best"],
         "closed_form": ["is_closed_form_network"],

@@ -5,7 +5,7 @@ Vovk 1998, ICML). A fold needs one eigendecomposition; relabelled data reuse it,
 than one fit.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from neuroface.decoding.calibration import calibration_slope
@@ -48,7 +48,7 @@ def window_kernel(blocks: Iterator[np.ndarray]) -> np.ndarray:
     return sum(np.asarray(block @ block.T, dtype=np.float64) for block in blocks)
 
 
-def decision_values(kernel: np.ndarray, labels: np.ndarray, folds: list[Fold]) -> np.ndarray:
+def decision_values(kernel: np.ndarray | Callable[[Fold], np.ndarray], labels: np.ndarray, folds: list[Fold]) -> np.ndarray:
     """Held-out decision values of ridge classifiers, above 0 for the first condition (1).
 
     In each fold and for each labelling, the penalty is the one that best separates the classes in the fold's inner
@@ -57,7 +57,8 @@ def decision_values(kernel: np.ndarray, labels: np.ndarray, folds: list[Fold]) -
 
     Parameters
     ----------
-    kernel : (n, n), from :func:`window_kernel`. labels : (n, n_labellings) of 0 and 1.
+    kernel : (n, n), from :func:`window_kernel`, or a function that gives the kernel of a fold.
+    labels : (n, n_labellings) of 0 and 1.
 
     Returns
     -------
@@ -65,8 +66,9 @@ def decision_values(kernel: np.ndarray, labels: np.ndarray, folds: list[Fold]) -
     """
     values = np.full(labels.shape, np.nan)
     for fold in folds:
-        best = _best_penalty(kernel, labels, fold)
-        outer = _fit_predict(kernel, labels, fold.rows, fold.test)
+        of_fold = kernel(fold) if callable(kernel) else kernel
+        best = _best_penalty(of_fold, labels, fold)
+        outer = _fit_predict(of_fold, labels, fold.rows, fold.test)
         values[fold.test] = np.take_along_axis(outer, best[None, None, :], axis=0)[0]
     return values
 
@@ -168,7 +170,7 @@ def weighted_sums(blocks: Iterator[np.ndarray], coefficients: np.ndarray) -> np.
 
 
 def scores_by_split(
-    kernel: np.ndarray,
+    kernel: np.ndarray | Callable[[Fold], np.ndarray],
     y: np.ndarray,
     samples: pd.DataFrame,
     folds: dict[str, list[Fold]],
@@ -180,7 +182,7 @@ def scores_by_split(
 
     Parameters
     ----------
-    kernel : (n, n), from :func:`window_kernel`. y : (n,) 0 or 1. samples, positive : as :func:`permuted_labels` takes them.
+    kernel : as for :func:`decision_values`. y : (n,) 0 or 1. samples, positive : as :func:`permuted_labels` takes them.
     """
     labels = np.column_stack([y, permuted_labels(samples, n_permutations, seed, positive)])
     result = {}

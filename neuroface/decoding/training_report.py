@@ -81,7 +81,7 @@ def _row(model: str, scores: dict, intervals: dict, cost: dict) -> dict:
 
 
 def describe(
-    folder: Path, results: dict, ladders: dict, choices: dict, impossible: dict, labels: Labels, cfg
+    folder: Path, results: dict, ladders: dict, choices: dict, impossible: dict, alignment: dict | None, labels: Labels, cfg
 ) -> Section:
     """The section.
 
@@ -89,7 +89,7 @@ def describe(
     ----------
     results : as for :func:`comparison`. ladders : linear model → split → scores, also on relabelled events.
     choices : split → fold → the chosen model, and the losses of all; see :func:`neuroface.decoding.best.choose`.
-    impossible : split → why it is not possible.
+    impossible : split → why it is not possible. alignment : scores after alignment by split, and why others have none.
     """
     headline_name, headline = next(iter(results.items()))
     mark = MARK[cfg.SELECTION]
@@ -121,6 +121,14 @@ def describe(
         f"{cfg.N_PERMUTATIONS} times, in the same way for all viewers. An accuracy above 50 % with swapped labels is "
         f"leakage.",
     )
+    if alignment:
+        scored, without = alignment["scores"], impossible | alignment["not_possible"]
+        section.table(
+            ["held out together", "accuracy, ridge", "AUC", "accuracy with swapped labels", "p"],
+            [ladder_row(split, scored.get(split), without.get(split)) for split in KEPT_OUT],
+            "The same ladder after functional alignment: in each fold a shared response model with "
+            f"{cfg.ALIGNMENT_FEATURES} features, from training windows of moments that all viewers of a film have.",
+        )
     for split in headline:
         section.table(
             ["model", "accuracy", "MCC", "F1", "ROC AUC", "PR AUC", "balanced accuracy", "accuracy of single seeds",

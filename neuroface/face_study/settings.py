@@ -56,6 +56,8 @@ LIMITS = {
     "N_SEEDS": Annotated[int, Field(ge=1)],
     "PRECISION": Literal["auto", "float32", "float16", "bfloat16"],
     "BASELINES": tuple[str, ...],
+    "ALIGNMENT": Literal["none", "srm"],
+    "ALIGNMENT_FEATURES": Annotated[int, Field(ge=1)],
     "N_PERMUTATIONS": Annotated[int, Field(ge=0)],
     "N_PERMUTATIONS_CNN": Annotated[int, Field(ge=0)],
     "HELD_OUT_SPLIT": Split,
