@@ -72,7 +72,9 @@ def _bases(X, samples, rows, fold: Fold, n_features: int, name: str) -> dict[str
         raise NeuroFaceError(f"{name} needs two viewers or more, each with training windows")
     n_moments = len(place) * X.shape[2]
     if n_moments <= n_features:
-        raise NeuroFaceError(f"{name}: its viewers share {n_moments} training volumes; ALIGNMENT_FEATURES is {n_features}")
+        raise NeuroFaceError(
+            f"{name}: its viewers share {n_moments} training volumes; ALIGNMENT_FEATURES is {n_features}"
+        )
     data = [np.concatenate(list(X[place[viewer].astype(int)]), axis=1).astype(np.float64) for viewer in viewers]
     return dict(zip(viewers, shared_response(data, n_features)))
 

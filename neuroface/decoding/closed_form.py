@@ -46,7 +46,9 @@ def linear_plus(n_voxels: int, window_trs: int, mask: np.ndarray, *, units: int 
     units : directions of the second-order path.
     """
     windows = window_input(n_voxels, window_trs)
-    first = layers.Dense(1, use_bias=False, name="linear_path", dtype="float32")(layers.Flatten(dtype="float32")(windows))
+    first = layers.Dense(1, use_bias=False, name="linear_path", dtype="float32")(
+        layers.Flatten(dtype="float32")(windows)
+    )
     mean = layers.AveragePooling2D((1, window_trs), name="mean_over_time", dtype="float32")(windows)
     projected = layers.Dense(units, name="directions", dtype="float32")(layers.Flatten(dtype="float32")(mean))
     second = Square(name="second_order_path", dtype="float32")(projected)

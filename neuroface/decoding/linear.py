@@ -48,7 +48,9 @@ def window_kernel(blocks: Iterator[np.ndarray]) -> np.ndarray:
     return sum(np.asarray(block @ block.T, dtype=np.float64) for block in blocks)
 
 
-def decision_values(kernel: np.ndarray | Callable[[Fold], np.ndarray], labels: np.ndarray, folds: list[Fold]) -> np.ndarray:
+def decision_values(
+    kernel: np.ndarray | Callable[[Fold], np.ndarray], labels: np.ndarray, folds: list[Fold]
+) -> np.ndarray:
     """Held-out decision values of ridge classifiers, above 0 for the first condition (1).
 
     In each fold and for each labelling, the penalty is the one that best separates the classes in the fold's inner

@@ -115,7 +115,9 @@ def _inner_scores(folder: Path, members: list[Member], y: np.ndarray) -> dict[in
 def _spread(y: np.ndarray, by_seed: list[pd.DataFrame]) -> dict:
     """Scores of each seed alone: how much a single network depends on its initial weights and order of windows."""
     each = [scores(y, table["probability"].to_numpy()) for table in by_seed]
-    result = {"n": len(each)} | {name: [score[name] for score in each] for name in ("accuracy", "balanced_accuracy", "auc")}
+    result = {"n": len(each)} | {
+        name: [score[name] for score in each] for name in ("accuracy", "balanced_accuracy", "auc")
+    }
     if len(each) > 1:
         result["median_sd_of_logit"] = float(np.median(np.std([table["logit"] for table in by_seed], axis=0, ddof=1)))
     return result

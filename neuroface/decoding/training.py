@@ -132,7 +132,21 @@ def _attempts(batch_size: int, most: int, on_gpu: bool) -> Iterator[tuple[int, b
 
 
 def _train(
-    X, y, fold, build, *, epochs, steps, batch_size, learning_rates, dtype, seed, voxel_order, per_pass, on_gpu, callbacks
+    X,
+    y,
+    fold,
+    build,
+    *,
+    epochs,
+    steps,
+    batch_size,
+    learning_rates,
+    dtype,
+    seed,
+    voxel_order,
+    per_pass,
+    on_gpu,
+    callbacks,
 ) -> tuple[list[np.ndarray], pd.DataFrame, list[float]]:
     """Train at each learning rate. Returns the best weights, the history, and the seconds of each epoch."""
     class_weights = dict(enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train])))
@@ -158,7 +172,10 @@ def _train(
         if steps:
             some = np.random.default_rng(seed).permutation(fold.train)[:STATISTICS_WINDOWS]
             watch = RobustWatch(
-                network, rate, seen(some, min(batch_size, 32), class_weights), seen(fold.validation, per_pass, class_weights)
+                network,
+                rate,
+                seen(some, min(batch_size, 32), class_weights),
+                seen(fold.validation, per_pass, class_weights),
             )
             schedule = {"epochs": min(EVALUATIONS, steps), "callbacks": [watch, *callbacks]}
         else:

@@ -81,7 +81,14 @@ def _row(model: str, scores: dict, intervals: dict, cost: dict) -> dict:
 
 
 def describe(
-    folder: Path, results: dict, ladders: dict, choices: dict, impossible: dict, alignment: dict | None, labels: Labels, cfg
+    folder: Path,
+    results: dict,
+    ladders: dict,
+    choices: dict,
+    impossible: dict,
+    alignment: dict | None,
+    labels: Labels,
+    cfg,
 ) -> Section:
     """The section.
 
@@ -140,7 +147,9 @@ def describe(
         )  # fmt: skip
         section.figure(folder / split / "models.png", f"ROC and precision-recall of all models, {split} folds.")
         if split in choices:
-            section.table(["fold", "chosen", "log loss of each model"], choice_rows(choices[split]), CHOSEN.format(split))
+            section.table(
+                ["fold", "chosen", "log loss of each model"], choice_rows(choices[split]), CHOSEN.format(split)
+            )
     names = ["n", "accuracy", "balanced_accuracy", "auc", "pr_auc", "f1", "mcc", "brier", "calibration_error"]
     for name in [headline_name, *[BEST] * (BEST in results)]:
         rows = [

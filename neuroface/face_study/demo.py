@@ -80,16 +80,12 @@ def write_demo(folder: Path, roi_file: Path, seed: int, film_s: int = 900, voxel
         stretches = draw_annotation(rng, film_s)
         (partial / "stimuli").mkdir(parents=True, exist_ok=True)
         np.savetxt(partial / "stimuli" / f"task-{film}_face-annotation.1D", stretches, fmt="%.1f")
-        face = face_response(stretches, film_s)
         film_response = _smooth_noise(rng, len(FILM_REGIONS), film_s, seconds=3.0)
         for _ in range(PEOPLE_PER_FILM):
             subject += 1
             rng = np.random.default_rng([seed, film_number, subject])
-            matrix = draw_noise(rng, brain, film_s, voxel_mm)
-            amplitude = rng.uniform(0.75, 1.25)
-            strength = np.concatenate([[0.0], FACE_EFFECT * amplitude * rng.uniform(0.8, 1.2, len(rois))])
-            matrix += strength[regions][:, None] * np.tanh(SATURATION * face) / np.tanh(SATURATION)
-            matrix += amplitude * _coupling(rng, stretches, film_s, rois["roi"])[regions]
+            effects = FACE_EFFECT, COUPLING_EFFECT
+            matrix, amplitude = draw_person(rng, brain, regions, rois["roi"], stretches, film_s, voxel_mm, *effects)
             matrix += FILM_EFFECT * film_weights @ film_response
             matrix *= rng.uniform(0.6, 1.6) * 10  # people differ in overall amplitude, in arbitrary units
             _write_person(partial, f"sub-{subject}", film, _own_mask(rng, brain), brain, matrix, affine)
@@ -104,6 +100,33 @@ def write_demo(folder: Path, roi_file: Path, seed: int, film_s: int = 900, voxel
     write_json(partial / "truth" / "truth.json", parameters | {"seed": seed, "film_s": film_s, "voxel_mm": voxel_mm})
     partial.rename(folder)
     return True
+
+
+def draw_person(
+    rng: np.random.Generator,
+    brain: np.ndarray,
+    regions: np.ndarray,
+    names: pd.Series,
+    stretches: np.ndarray,
+    film_s: int,
+    voxel_mm: float,
+    face_effect: float,
+    coupling_effect: float,
+) -> tuple[np.ndarray, float]:
+    """Noise of a person and the response of their face regions, (n_voxels, film_s) float32, and their amplitude.
+
+    Parameters
+    ----------
+    brain : (x, y, z) bool. regions : (n_voxels,) number of each voxel's region, 0: none. names : name of each region.
+    stretches : annotation of the film. face_effect, coupling_effect : as FACE_EFFECT and COUPLING_EFFECT.
+    """
+    matrix = draw_noise(rng, brain, film_s, voxel_mm)
+    amplitude = rng.uniform(0.75, 1.25)
+    strength = np.concatenate([[0.0], face_effect * amplitude * rng.uniform(0.8, 1.2, len(names))])
+    face = face_response(stretches, film_s)
+    matrix += strength[regions][:, None] * np.tanh(SATURATION * face) / np.tanh(SATURATION)
+    matrix += coupling_effect * amplitude * _coupling(rng, stretches, film_s, names)[regions]
+    return matrix, amplitude
 
 
 def draw_annotation(rng: np.random.Generator, film_s: int) -> np.ndarray:
@@ -142,7 +165,7 @@ def _coupling(rng: np.random.Generator, stretches: np.ndarray, n_trs: int, names
     direction = np.repeat(rng.choice([-1.0, 1.0], len(bounds) - 1), np.diff(bounds))
     drives = {"FFA": _convolved(direction), "OFA": _convolved(np.where(on, direction, -direction))}
     none = np.zeros(n_trs, dtype=np.float32)
-    return COUPLING_EFFECT * np.stack([none, *(drives.get(name, none) for name in names)])
+    return np.stack([none, *(drives.get(name, none) for name in names)])
 
 
 def _on_screen(stretches: np.ndarray, n_trs: int) -> np.ndarray:

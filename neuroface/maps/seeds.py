@@ -36,7 +36,9 @@ def spread_file(folder: Path, label: str, method: str) -> Path:
     return average_file(folder, "group", label, method, "_seed-sd")
 
 
-def write_spread(folder: Path, attributions: Path, people: dict, mask, affine, tr_s: float, group: tuple[str, str]) -> None:
+def write_spread(
+    folder: Path, attributions: Path, people: dict, mask, affine, tr_s: float, group: tuple[str, str]
+) -> None:
     """Write the SD over seeds of the group's mean map of a label and method."""
     maps = seed_maps(attributions, people[group], *group)
     write_map(spread_file(folder, *group), maps.std(axis=0, ddof=1).astype(np.float32), mask, affine, tr_s)

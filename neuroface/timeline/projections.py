@@ -39,12 +39,16 @@ class ProjectionSliding:
     def push(self, volumes: np.ndarray) -> np.ndarray:
         """Logits (n,) float64 of the windows that end with each of ``volumes`` (n, n_voxels); NaN before the first."""
         products = np.concatenate([self._products, (volumes @ self._weights).astype(np.float64)])
-        self._products = products[len(products) - self.window_trs + 1 :] if len(products) >= self.window_trs else products
+        self._products = (
+            products[len(products) - self.window_trs + 1 :] if len(products) >= self.window_trs else products
+        )
         logit = np.full(len(volumes), np.nan)
         n = len(products) - self.window_trs + 1
         if n > 0:
             linear = sum(products[place : place + n, place] for place in range(self.window_trs))
-            sums = np.cumsum(np.concatenate([np.zeros((1, len(self._offsets))), products[:, self.window_trs :]]), axis=0)
+            sums = np.cumsum(
+                np.concatenate([np.zeros((1, len(self._offsets))), products[:, self.window_trs :]]), axis=0
+            )
             means = (sums[self.window_trs :] - sums[: -self.window_trs]) / self.window_trs
             logit[len(volumes) - n :] = linear + (means + self._offsets) ** 2 @ self._strengths + self._intercept
         return logit
