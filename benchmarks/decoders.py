@@ -6,9 +6,10 @@
     python benchmarks/decoders.py --recipes --data demo nndb-10     the voxel-time CNN with one part of the recipe changed
 
 Data sets: ``demo``, windows of the demo's signal; ``product``, a signal that no linear model can read (FFA and OFA move
-together with a face, in opposite directions without one); ``nndb-10``, ``-30``, ``-85``, NNDb's real annotations (of ``--stimuli``) with a
-planted linear response in that many people; ``haxby``. Folds hold out whole films, or runs. All choices use inner validation
-windows. Results are stored in ``--out`` per data set, model and seed, and a rerun makes only what is missing.
+together with a face, in opposite directions without one); ``nndb-10``, ``-30``, ``-85``, NNDb's real annotations (of
+``--stimuli``) with a planted linear response in that many people; ``haxby``. Folds hold out whole films, or runs. All
+choices use inner validation windows. Results are stored in ``--out`` per data set, model and seed; a rerun makes only what
+is missing.
 """
 
 import argparse
