@@ -129,7 +129,8 @@ def _total(costs: pd.DataFrame) -> dict:
     kinds = {
         "parameters": (int, "max"), "multiply_adds": (int, "max"), "windows_per_pass": (int, "min"),
         "windows_on_gpu": (bool, "all"), "seconds": (float, "sum"), "seconds_per_epoch": (float, "median"),
-        "steps": (int, "max"), "peak_memory_gb": (float, "max"), "added_memory_gb": (float, "median"),
+        "steps": (int, "max"), "best_step": (int, "median"),
+        "peak_memory_gb": (float, "max"), "added_memory_gb": (float, "median"),
     }  # fmt: skip
     known = {name: costs[name].dropna() for name in kinds if name in costs}
     return {name: kinds[name][0](getattr(values, kinds[name][1])()) for name, values in known.items() if len(values)}

@@ -116,6 +116,7 @@ def train_network(
         "seconds": round(float(np.sum(seconds)), 2),
         "seconds_per_epoch": round(float(np.median(seconds)), 3),
         "steps": int(history["step"].max()),
+        "best_step": int(history.loc[history["val_loss"].idxmin(), "step"]),
         "windows_per_pass": per_pass,
         "windows_on_gpu": on_gpu,
         "peak_memory_gb": round(peak_memory_gb(), 2),

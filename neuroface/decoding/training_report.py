@@ -176,10 +176,12 @@ def describe(
             )
     for split in headline:
         if (history := model_folder(folder, split, headline_name) / "history.png").exists():
+            cost = headline[split]["cost"]
             section.figure(
                 history,
                 f"Training, {split} folds: a thin line per fold, the mean thick. Validation is "
-                + ("an inner part of the training set." if cfg.SELECTION == "inner" else "the reported fold itself."),
+                + ("an inner part of the training set. " if cfg.SELECTION == "inner" else "the reported fold itself. ")
+                + f"Its loss was lowest after {cost['best_step']:,} of {cost['steps']:,} steps (median over folds).",
             )
     return section
 
