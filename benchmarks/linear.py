@@ -3,7 +3,7 @@
     python benchmarks/linear.py                       3,606 windows × 41,489 voxels × 10 volumes: 6 GB on disk, minutes
     python benchmarks/linear.py --voxels 4000         a tenth of it
 
-Each step runs in a separate process. The memory is the peak of the process without those parts of X.npy that the system keeps
+Each step runs in a separate process. Its memory is the peak without those parts of X.npy that the system keeps
 because they were read and that it can drop at any time (RssAnon of Linux, read ten times per second).
 """
 
