@@ -1,4 +1,4 @@
-"""Figures of script 3: training histories, ROC, confusion, reliability, curves of all models."""
+"""Figures of decoding: training histories, ROC, confusion, reliability, curves of all models."""
 
 from pathlib import Path
 
