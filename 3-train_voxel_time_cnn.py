@@ -11,7 +11,7 @@ Writes    3-model/<split>/fold-<k>.keras, the float32 network, and with N_SEEDS 
           3-model/<split>/predictions.tsv, one row per window; metrics.json, history.tsv; *.png; all of this for any
           other model in 3-model/<split>/<model>/, for the chosen ones in 3-model/<split>/best/ with choices.json
           3-model/<split>/models.tsv, comparison of all models; 3-model/metrics.json
-          3-model/linear/<features>.json, the leakage ladder; <features>_kernel.npy (n, n) float64
+          3-model/linear/<features>_ladder.json, the leakage ladder; <features>_kernel.npy (n, n) float64
 Settings  SEED, CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, CNN_FILTERS, CNN_DENSE_UNITS, TRAINING,
           TRAINING_STEPS, EPOCHS, BATCH_SIZE, LEARNING_RATE, N_SEEDS, PRECISION, BASELINES, ALIGNMENT,
           ALIGNMENT_FEATURES, N_PERMUTATIONS, N_PERMUTATIONS_CNN, SPACE, ROI_FILE
@@ -35,10 +35,13 @@ from neuroface.decoding import (
     aligned_kernel,
     candidates,
     describe,
+    files_of,
     fit_fold,
     folds_of_all_splits,
     is_chosen,
     is_trained,
+    lacks_inner_logits,
+    load_network,
     logit_network,
     members_of,
     permuted,
@@ -50,6 +53,7 @@ from neuroface.decoding import (
     summary,
     write_best,
     write_comparison,
+    write_inner,
     write_kernel,
     write_member,
     write_results,
@@ -90,7 +94,8 @@ def main():
     choosing = candidates(cfg.MODELS) if cfg.SELECTION == "inner" else []
     if choosing:
         best = partial(write_best, stage.folder, folds, choosing, samples, cfg)
-        stage.each(best, cfg.CV_SPLITS, partial(is_chosen, stage.folder, choosing), "choices of the best model")
+        chosen = partial(is_chosen, stage.folder, folds, choosing, cfg.N_SEEDS)
+        stage.each(best, cfg.CV_SPLITS, chosen, "choices of the best model")
     models = [*cfg.MODELS, *[BEST] * bool(choosing), *linear]
     results = {name: write_all(stage.folder, name, folds, samples, labels, cfg) for name in models}
     ladders = {name: read_json(ladder_file(windows, name)) for name in linear}
@@ -113,10 +118,15 @@ def same_sizes(old: dict, new: dict, stamped: dict) -> bool:
     return all(old.get(model) == new.get(model) for model in stamped["MODELS"])
 
 
+def no_fewer(old: int, new: int, stamped: dict) -> bool:
+    """Whether results still hold under another N_SEEDS: networks may be added."""
+    return new >= old
+
+
 RULES = Rules(
     # No later script reads what these change.
     aside=("ROI_FILE", "BASELINES", "ALIGNMENT", "ALIGNMENT_FEATURES", "N_PERMUTATIONS", "N_PERMUTATIONS_CNN"),
-    growing={"MODELS": more_models, "MODEL_OPTIONS": same_sizes},
+    growing={"MODELS": more_models, "MODEL_OPTIONS": same_sizes, "N_SEEDS": no_fewer},
 )
 
 
@@ -174,7 +184,7 @@ def write_alignment(windows: Windows, samples: pd.DataFrame, folds: dict[str, li
 
 
 def ladder_file(windows: Windows, name: str) -> Path:
-    return windows.kernels / f"{name}.json"
+    return windows.kernels / f"{name}_ladder.json"
 
 
 def variants(cfg) -> list[str]:
@@ -191,6 +201,10 @@ def n_seeds(variant: str, cfg) -> int:
 def train_fold(folder: Path, windows: Windows, samples: pd.DataFrame, cfg, member: Member) -> None:
     """Fit a variant to a fold and predict its held-out windows."""
     variant, _, fold, number = member
+    if lacks_inner_logits(folder, member):
+        network = load_network(files_of(folder, member).model, *windows.X.shape[1:])
+        logit = predict_logits(logit_network(network), windows.X, cfg.INFERENCE_BATCH, fold.validation)
+        return write_inner(folder, member, fold.validation, logit)
     model, order = variant, None
     if variant == SHUFFLED:
         model, order = DEFAULT, np.random.default_rng(cfg.SEED).permutation(windows.X.shape[1])

@@ -32,7 +32,7 @@ def choose(folder: Path, split: str, fold: Fold, models: list[str], samples: pd.
 
     Parameters
     ----------
-    folder : of script 3. models : from :func:`candidates`. samples : ``samples.tsv``. positive : the first label.
+    folder : of the trainings. models : from :func:`candidates`. samples : ``samples.tsv``. positive : the first label.
 
     Returns
     -------
@@ -78,26 +78,34 @@ def write_best(
 
     Parameters
     ----------
-    folds : split → folds. models, samples : as for :func:`choose`. cfg : LABELS.
+    folds : split → folds. models, samples : as for :func:`choose`. cfg : LABELS, N_SEEDS.
     """
     target = choices_file(folder, split).parent
     shutil.rmtree(target, ignore_errors=True)
     choices = {}
     for fold in folds[split]:
-        choice = choices[fold.number] = choose(folder, split, fold, models, samples, cfg.LABELS[0])
-        for number, _ in enumerate(member_models(folder, split, fold.number, choice["model"]), 1):
-            own = files_of(folder, Member(BEST, split, fold, number))
-            theirs = files_of(folder, Member(choice["model"], split, fold, number))
-            for source, copy in zip(theirs, own):
-                if source and copy:
-                    _link(source, copy)
-    write_json(choices_file(folder, split), {"candidates": models, "folds": choices})
+        choices[str(fold.number)] = choose(folder, split, fold, models, samples, cfg.LABELS[0])
+        for source, copy in _copies(folder, split, fold, choices):
+            _link(source, copy)
+    write_json(choices_file(folder, split), {"candidates": models, "seeds": cfg.N_SEEDS, "folds": choices})
 
 
-def is_chosen(folder: Path, models: list[str], split: str) -> bool:
-    """Whether the models of a split were chosen among these candidates."""
+def is_chosen(folder: Path, folds: dict[str, list[Fold]], models: list[str], n_seeds: int, split: str) -> bool:
+    """Whether the models of a split were chosen among these candidates with this number of seeds, and have all files."""
     file = choices_file(folder, split)
-    return file.exists() and read_json(file)["candidates"] == models
+    if not file.exists() or (found := read_json(file))["candidates"] != models or found["seeds"] != n_seeds:
+        return False
+    return all(own.exists() for fold in folds[split] for _, own in _copies(folder, split, fold, found["folds"]))
+
+
+def _copies(folder: Path, split: str, fold: Fold, choices: dict) -> list[tuple[Path, Path]]:
+    """(file of the chosen model, file in ``best/``) of a fold."""
+    chosen = choices[str(fold.number)]["model"]
+    pairs = []
+    for number, _ in enumerate(member_models(folder, split, fold.number, chosen), 1):
+        theirs, own = (files_of(folder, Member(name, split, fold, number)) for name in (chosen, BEST))
+        pairs += [(source, copy) for source, copy in zip(theirs, own) if source and copy]
+    return pairs
 
 
 def read_choices(folder: Path, split: str) -> dict[str, dict]:

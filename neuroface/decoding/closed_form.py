@@ -67,9 +67,10 @@ def is_closed_form_network(network: keras.Model) -> bool:
 
     Along a straight path the gradient then changes linearly, so that Integrated Gradients are exact with one step.
     """
+    kinds = [type(layer) for layer in network.layers]
     names = {layer.name for layer in network.layers}
-    dense = [layer.name for layer in network.layers if isinstance(layer, layers.Dense)]
-    return dense == ["logit"] and len(names) == 4 or {"linear_path", "second_order_path"} <= names
+    is_linear = kinds == [layers.InputLayer, layers.Flatten, layers.Dense, layers.Activation]
+    return is_linear or {"linear_path", "directions", "second_order_path"} <= names and Square in kinds
 
 
 def scale_logit(network: keras.Model, factor: float) -> None:

@@ -1,4 +1,4 @@
-"""Figures of script 3: training histories, ROC, confusion, reliability, curves of all models."""
+"""Figures of decoding: training histories, ROC, confusion, reliability, curves of all models."""
 
 from pathlib import Path
 
@@ -17,16 +17,16 @@ from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, RocC
 COLOURS = ("#2b5f8a", "#c8643c", "#3f8f5f", "#8a5fa8", "#8f7a2b", "#5c6672")
 
 
-def plot_history(history: pd.DataFrame, target: Path) -> None:
-    """Accuracy and loss over epochs, a thin line per fold and the mean over folds."""
+def plot_history(history: pd.DataFrame, over: str, target: Path) -> None:
+    """Accuracy and loss over the column ``over``, a thin line per training and the mean over trainings."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     for axis, name in zip(axes, ("accuracy", "loss")):
         for column, colour, label in ((name, "#2b5f8a", "training"), (f"val_{name}", "#c8643c", "validation")):
-            for _, fold in history.groupby(["fold", "learning_rate"]):
-                axis.plot(fold["epoch"], fold[column], color=colour, alpha=0.3, linewidth=0.8)
-            mean = history.groupby("epoch")[column].mean()
+            for _, one in history.groupby(["fold", "seed", "learning_rate"]):
+                axis.plot(one[over], one[column], color=colour, alpha=0.3, linewidth=0.8)
+            mean = history.groupby(over)[column].mean()
             axis.plot(mean.index, mean, color=colour, label=label)
-        axis.set(xlabel="epoch", ylabel=name)
+        axis.set(xlabel=over, ylabel=name)
         axis.legend(frameon=False)
     save_figure(figure, target)
 

@@ -25,13 +25,16 @@ class Member(NamedTuple):
 
 
 class MemberFiles(NamedTuple):
-    """Files of a training. ``model`` is None for variants whose models no later script uses; ``history`` for models
-    that are not trained by gradient steps. ``predictions`` is written last."""
+    """Files of a training. ``predictions`` is written last.
+
+    Nulls, whose models nothing else uses, have only ``cost`` and ``predictions``. Models that are not trained by gradient
+    steps have no ``history``.
+    """
 
     model: Path | None
     history: Path | None
     cost: Path
-    inner: Path
+    inner: Path | None
     predictions: Path
 
 
@@ -63,9 +66,9 @@ def files_of(folder: Path, member: Member) -> MemberFiles:
     null = variant not in (*ARCHITECTURES, BEST) and not is_linear(variant)
     return MemberFiles(
         model=None if null else model_file(folder, split, fold.number, variant, number),
-        history=None if is_closed_form(variant) else where / f"history-{suffix}.tsv",
+        history=None if null or is_closed_form(variant) else where / f"history-{suffix}.tsv",
         cost=where / f"cost-{suffix}.json",
-        inner=where / f"inner-{suffix}.tsv",
+        inner=None if null else where / f"inner-{suffix}.tsv",
         predictions=where / f"fold-{suffix}.tsv",
     )
 
@@ -73,6 +76,13 @@ def files_of(folder: Path, member: Member) -> MemberFiles:
 def is_trained(folder: Path, member: Member) -> bool:
     """Whether all files of a training exist."""
     return all(file.exists() for file in files_of(folder, member) if file)
+
+
+def lacks_inner_logits(folder: Path, member: Member) -> bool:
+    """Whether a training by an earlier version, which did not store logits of inner windows, lacks only these."""
+    files = files_of(folder, member)
+    others = [file for file in files if file and file != files.inner]
+    return files.inner is not None and not files.inner.exists() and all(file.exists() for file in others)
 
 
 def is_linear(variant: str) -> bool:

@@ -1,4 +1,4 @@
-"""The voxel-by-time network of the paper, its logit, and its batches of windows."""
+"""The voxel-by-time network of the paper: its layers, its logit, its files."""
 
 import json
 import zipfile

@@ -48,7 +48,7 @@ def write_results(
     Parameters
     ----------
     folder : the stage's folder. samples : ``samples.tsv``.
-    cfg : SEED, SELECTION, MODELS, BASELINES, N_PERMUTATIONS_CNN.
+    cfg : SEED, SELECTION, TRAINING, MODELS, BASELINES, N_PERMUTATIONS_CNN.
 
     Returns
     -------
@@ -83,11 +83,15 @@ def write_results(
         result |= _nulls(folder, split, folds, y, result["all_folds"]["balanced_accuracy"], cfg)
     write_table(target / "predictions.tsv", predictions)
     write_json(target / "metrics.json", result)
-    histories = [file for member in members if (file := files_of(folder, member).history) and file.exists()]
+    histories = [
+        read_table(file).assign(seed=member.number)
+        for member in members
+        if (file := files_of(folder, member).history) and file.exists()
+    ]
     if histories:
-        history = pd.concat([read_table(file) for file in histories])
+        history = pd.concat(histories)
         write_table(target / "history.tsv", history)
-        plot_history(history, target / "history.png")
+        plot_history(history, "step" if cfg.TRAINING == "robust" else "epoch", target / "history.png")
     title = f"{split} folds{MARK[cfg.SELECTION]}"
     plot_results(y, probability, folds, title, labels, target / "results.png")
     return result
@@ -135,10 +139,16 @@ def write_member(folder: Path, member: Member, fitted: Fitted, samples: pd.DataF
         save_network(files.model, fitted.network)
     if files.history:
         write_table(files.history, fitted.history.assign(fold=fold.number, seed=member.number))
+    if files.inner:
+        write_inner(folder, member, fitted.inner_rows, fitted.inner_logit)
     write_json(files.cost, fitted.cost)
-    write_table(files.inner, pd.DataFrame({"row": fitted.inner_rows, "logit": fitted.inner_logit}))
     table = samples.iloc[fold.test].assign(fold=fold.number, logit=logit, probability=1 / (1 + np.exp(-logit)))
     write_table(files.predictions, table.assign(row=fold.test, trained_label=y[fold.test]))
+
+
+def write_inner(folder: Path, member: Member, rows: np.ndarray, logit: np.ndarray) -> None:
+    """Write the logits (n_rows,) of the inner validation windows of a training."""
+    write_table(files_of(folder, member).inner, pd.DataFrame({"row": rows, "logit": logit}))
 
 
 def summary(results: dict[str, dict], ladders: dict[str, dict], impossible: dict[str, str], cfg) -> dict:

@@ -178,7 +178,8 @@ def _train(
                 seen(some, min(batch_size, 32), class_weights),
                 seen(fold.validation, per_pass, class_weights),
             )
-            schedule = {"epochs": min(EVALUATIONS, steps), "callbacks": [watch, *callbacks]}
+            per_epoch = -(-steps // EVALUATIONS)
+            schedule = {"epochs": -(-steps // per_epoch), "callbacks": [watch, *callbacks]}
         else:
             watch = Watch(network, rate)
             plateau = keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=15)
@@ -187,9 +188,8 @@ def _train(
                 "callbacks": [plateau, watch, *callbacks],
                 "validation_data": batches(fold.validation, per_pass, class_weights),
             }
-        per_epoch = -(-steps // schedule["epochs"]) * passes if steps else None
-        mixup = MIXUP if steps else 0.0
-        training = batches(fold.train, per_pass, class_weights, seed=seed, steps=per_epoch, mixup=mixup)
+        robust = {"steps": per_epoch * passes, "mixup": MIXUP} if steps else {}
+        training = batches(fold.train, per_pass, class_weights, seed=seed, **robust)
         fitted = model.fit(training, verbose=0, **schedule)
         history = pd.DataFrame(fitted.history).drop(columns="learning_rate", errors="ignore")
         epoch = np.arange(1, len(history) + 1)

@@ -141,7 +141,8 @@ class FaceSettings(SettingsModel):
 
     @classmethod
     def idle(cls, settings) -> set[str]:
-        return set() if set(settings.MODELS) & set(settings.MODEL_OPTIONS) else {"MODEL_OPTIONS"}
+        other_recipe = "EPOCHS" if settings.TRAINING == "robust" else "TRAINING_STEPS"
+        return {other_recipe} | (set() if set(settings.MODELS) & set(settings.MODEL_OPTIONS) else {"MODEL_OPTIONS"})
 
     @model_validator(mode="after")
     def _agree(self):
@@ -214,7 +215,8 @@ class FaceSettings(SettingsModel):
                 'EXPLAINED_MODEL = "best" chooses by inner validation windows, and SELECTION = "paper" has none. Name a '
                 'model, or set SELECTION = "inner"'
             )
-        regions = [name for name in ("rois", rois_name(self.ROI_FILE)) if name in self.BASELINES and self.SPACE == "MNI"]
+        regions = [name for name in ("rois", rois_name(self.ROI_FILE)) if self.ROI_FILE and self.SPACE == "MNI"]
+        regions = regions if set(regions) & set(self.BASELINES) else []
         trained = [*self.MODELS, *LINEAR, *regions, BEST]
         if self.EXPLAINED_MODEL not in trained:
             raise ValueError(
