@@ -11,8 +11,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "check": ["check_study"],
         "demo": ["write_demo"],
+        "films": [
+            "FILMS", "annotate_run", "chunk_file", "chunks_of", "describe_films", "digest_file", "film_settings",
+            "scan_chunk", "write_digest",
+        ],
         "settings": ["FaceSettings", "rois_name"],
         "study": ["STUDY"],
         "words": ["labels_of", "roi_word"],
     },
-)
+)  # fmt: skip
