@@ -5,9 +5,9 @@
 Frames are 640 × 360 and drawn from pictures that packages ship. With a face: scikit-image's astronaut (Eileen Collins;
 NASA, public domain) and camera (a man in profile; CC0), matplotlib's grace_hopper (US Navy, public domain), pasted at four
 sizes on six backgrounds, bright and dark, sharp and blurred, upright and tilted by 15°; and the 100 faces of scikit-image's
-lfw_subset, 25 × 25 pixels each, enlarged. Without: the backgrounds, among them a cat's face, cuttings of them, and the 100 patches of
-lfw_subset that show no face. "Installed" means: mtcnn, opencv-python-headless < 5 (5 has no cascades), facenet-pytorch; the
-cascade of scikit-image needs nothing else.
+lfw_subset, 25 × 25 pixels each, enlarged. Without: the backgrounds, among them a cat's face, cuttings of them, and the 100
+patches of lfw_subset that show no face. "Installed" means: mtcnn, opencv-python-headless < 5 (5 has no cascades),
+facenet-pytorch; the cascade of scikit-image needs nothing else.
 """
 
 import argparse

@@ -6,9 +6,8 @@ from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
-from neuroface.bold import on_screen, window_table
+from neuroface.face_study.film_report import plot_run
 from neuroface.face_study.settings import FaceSettings
-from neuroface.face_study.words import labels_of
 from neuroface.film import (
     CONTENTS,
     HEIGHT,
@@ -30,13 +29,11 @@ from neuroface.film import (
     write_regressors,
 )
 from neuroface.pipeline import (
-    Section,
     Step,
     Study,
     atomic,
     fingerprint,
     read_json,
-    save_figure,
     sha256,
     write_json,
     write_table,
@@ -44,7 +41,6 @@ from neuroface.pipeline import (
 
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 
 CHUNK_S = 60  # of film: a unit of work
 FILMS = Study(
@@ -211,59 +207,3 @@ def _pictures(folder: Path, films: dict[str, Film], parts: list[Part], shown: np
         return zipfile.ZipFile(io.BytesIO(archive.read_bytes()))
 
     return rows, lambda row: opened(where[tuple(shown[row].tolist())]).read(f"{shown[row][1]}.webp")
-
-
-# ---------------------------------------------------------------- figure and report
-
-
-def plot_run(table: pd.DataFrame, faces: np.ndarray, name: str, target: Path) -> None:
-    """When a face is on the screen, how large it is, and the film's other contents, over the run."""
-    contents = [column for column in CONTENTS if table[column].notna().any()]
-    figure, axes = plt.subplots(
-        len(contents) + 1, 1, figsize=(12, 1.1 * (len(contents) + 1)), sharex=True, layout="constrained"
-    )
-    time_s = table["time_s"].to_numpy()
-    axes[0].broken_barh(faces.tolist(), (0, 1), color="#2b5f8a", alpha=0.35, linewidth=0)
-    axes[0].plot(time_s, np.sqrt(table["largest_share"]), color="#2b5f8a", linewidth=0.6)
-    axes[0].set(ylim=(0, 1), title=name)
-    axes[0].set_ylabel("face; size", rotation=0, ha="right")
-    width = max(1, len(table) // 1500)
-    for axis, column in zip(axes[1:], contents):
-        axis.plot(time_s, table[column].rolling(width, min_periods=1).mean(), color="#5c6672", linewidth=0.6)
-        axis.set_ylabel(column.replace("_", " "), rotation=0, ha="right")
-    axes[-1].set(xlabel="second of the run", xlim=(0, time_s[-1] + 1e-6))
-    save_figure(figure, target)
-
-
-def describe_films(folder: Path, runs: dict[str, dict], cfg) -> Section:
-    """The report's section: a row and a figure per run."""
-    labels, rows = labels_of(cfg), []
-    for name, run in runs.items():
-        length_s, faces = run["length_s"], run["faces"]
-        share = on_screen(np.arange(0, length_s, 0.1) + 1e-6, faces).mean()
-        windows = window_table(faces, None, labels, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S) if len(faces) else None
-        counts = [int((windows["label"] == label).sum()) if windows is not None else 0 for label in labels]
-        rows.append((name, f"{length_s:.1f}", len(faces), f"{share:.1%}", *counts, run["doubtful"]))
-        print(
-            f"  {name}: {len(faces)} stretches with a face, {share:.1%} of {length_s:.0f} s; {run['doubtful']} doubtful "
-            f"stretches: open {folder / f'{name}_check.html'}"
-        )
-    section = Section(
-        "Annotation",
-        f"MTCNN looked at {cfg.ANNOTATION_HZ:g} frames per second. A face counts from a score of {cfg.FACE_SCORE:g} and a "
-        f"height of {cfg.MIN_FACE_HEIGHT:.0%} of the picture's; gaps up to {cfg.BRIDGE_GAPS_S:g} s are closed, and stretches "
-        f"shorter than {cfg.SHORTEST_FACE_S:g} s dropped.",
-    )
-    titles = [f"{title.replace(' ', '-')} windows" for title in labels.titles]
-    section.table(
-        ["run", "length, s", "stretches with a face", "share of time", *titles, "doubtful stretches"],
-        rows,
-        "What was found. Windows are counted before the classes are balanced.",
-    )
-    for name in runs:
-        section.figure(
-            folder / f"{name}_samples.png",
-            f"{name}: faces (blue; line: side of the largest one, as a share of the picture's) and what else the film shows "
-            f"and sounds like.",
-        )
-    return section

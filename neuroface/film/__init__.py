@@ -18,7 +18,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "matching": ["imbalance", "match_windows"],
         "parts": ["Part", "parts_of", "read_parts", "run_clock", "task_of"],
         "regressors": [
-            "CONTENTS", "convolved", "read_regressors", "regressors_of_samples", "regressors_of_windows", "write_regressors",
+            "CONTENTS", "chosen_regressors", "convolved", "read_regressors", "regressors_of_samples",
+            "regressors_of_windows", "write_regressors",
         ],
         "samples": ["scan"],
         "stretches": ["Rules", "complement", "doubt", "faces_of_samples", "stretches_of_samples"],

@@ -192,13 +192,17 @@ def _track(container, kind: str):
 def _ends(container, track, start_s: float, said_s: float | None) -> tuple[float, float]:
     """Where the file's data end, and where its picture ends, in seconds of the film; only the last packets are read."""
     av, ends = film_package("av"), {}
+    frame_s = 1 / float(track.average_rate or 25)
     starts = [max(0.0, said_s - 20), 0.0] if said_s else [0.0]
     for from_s in starts:
         try:
             container.seek(int((from_s + start_s) * 1e6))
             for packet in container.demux():
                 if packet.pts is not None:
-                    end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base) - start_s
+                    lasts_s = packet.duration * packet.time_base if packet.duration else 0.0
+                    if packet.stream_index == track.index:
+                        lasts_s = lasts_s or frame_s
+                    end_s = float(packet.pts * packet.time_base) + float(lasts_s) - start_s
                     ends[packet.stream_index] = max(ends.get(packet.stream_index, 0.0), end_s)
         except av.FFmpegError:
             pass  # what was read so far tells where the data end

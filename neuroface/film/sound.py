@@ -88,11 +88,11 @@ def _meter(av, track):
     def push(frame, time_s):
         if not offset:
             offset.append(time_s - float(frame.pts * frame.time_base))
-        source.push(frame)
+        graph.push(frame)
         found = []
         while True:
             try:
-                out = sink.pull()
+                out = graph.pull()  # the graph must outlive its filters, and so stays named here
             except (av.BlockingIOError, av.EOFError):
                 return found
             if (value := out.metadata.get("lavfi.r128.M")) is not None:
