@@ -1,7 +1,7 @@
 """NeuroFaceCNN: what its numbered scripts share, in rooms. Each room's docstring says what belongs there.
 
-In order: ``pipeline``, ``bold``, ``decoding``, ``attribution``, ``maps``, ``timeline``, ``face_study``. A room imports only
-rooms before it.
+In order: ``pipeline``, ``bold``, ``film``, ``decoding``, ``attribution``, ``maps``, ``timeline``, ``face_study``. A room
+imports only rooms before it.
 """
 
 import re

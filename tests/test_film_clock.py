@@ -7,9 +7,9 @@ import pytest
 
 pytest.importorskip("av", reason="needs requirements-film.txt")
 
-from film_files import grey, write_film  # noqa: E402
-
 from neuroface.film import open_film, scan  # noqa: E402
+
+from film_files import grey, write_film  # noqa: E402
 
 ON_S, OFF_S = 3.04, 5.0
 CONSTANT = np.arange(0, 8, 1 / 25)
@@ -39,7 +39,9 @@ FILMS = {
     "late start of all.mkv": dict(times_s=CONSTANT, start_s=1.0),
     "100 per second.mp4": dict(times_s=np.arange(0, 8, 0.01), rate=100),
     "29.97 per second.mp4": dict(times_s=np.arange(240) * 1001 / 30000, rate=Fraction(30000, 1001)),
-    "ten bits, ä ß.mkv": dict(times_s=CONSTANT, codec="libx265", pixels="yuv420p10le", options={"x265-params": "log-level=none"}),
+    "ten bits, ä ß.mkv": dict(
+        times_s=CONSTANT, codec="libx265", pixels="yuv420p10le", options={"x265-params": "log-level=none"}
+    ),
     "VP9.webm": dict(times_s=CONSTANT, codec="libvpx-vp9", options={"cpu-used": "8"}),
     "MPEG-4.avi": dict(times_s=CONSTANT, codec="mpeg4", time_base=Fraction(1, 25)),
 }  # fmt: skip

@@ -7,7 +7,6 @@ from importlib.metadata import version
 
 from neuroface import NeuroFaceError
 from neuroface.film.packages import film_package
-from neuroface.pipeline import keras
 
 import numpy as np
 
@@ -20,6 +19,8 @@ class FaceFinder:
     """MTCNN on frames of :data:`HEIGHT` pixels."""
 
     def __init__(self):
+        from neuroface.pipeline import keras  # only here: it takes seconds
+
         if keras.backend.backend() != "tensorflow":
             raise NeuroFaceError("The face detector runs on TensorFlow. Unset KERAS_BACKEND for this script.")
         self._detector = film_package("mtcnn").MTCNN(stages="face_detection_only")

@@ -165,6 +165,8 @@ def open_film(path: str | Path) -> Film:
     with film.opened("video") as (container, track):
         film.start_s = (container.start_time or 0) / 1e6
         said_s = container.duration / 1e6 if container.duration else None
+        if container.format.name == "avi" and track.frames and track.average_rate:  # its duration is what is there
+            said_s = float(track.frames / track.average_rate)
         film.frame_rate, film.codec = float(track.average_rate or 0), track.codec_context.name
         film.has_sound = _track(container, "audio") is not None
         pixel = track.sample_aspect_ratio or track.codec_context.sample_aspect_ratio or 1

@@ -27,6 +27,7 @@ def loudness_and_speech(film: Film, times_s: np.ndarray, step_s: float) -> tuple
     # The window of 400 ms that is centred on the step ends 200 ms after the middle.
     nearest = np.searchsorted(loud_at, times_s + step_s / 2 + 0.2 - 1e-6)
     loudness = np.full(len(times_s), SILENCE_LUFS)
+    loud = np.nan_to_num(loud, nan=SILENCE_LUFS, neginf=SILENCE_LUFS)  # of nothing but zeros
     loudness[nearest < len(loud)] = loud[nearest[nearest < len(loud)]]
     edges = np.searchsorted(speech_at, np.stack([times_s, times_s + step_s]) - 1e-6)
     sums = np.concatenate([[0.0], np.cumsum(spoken)])
