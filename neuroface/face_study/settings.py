@@ -167,6 +167,8 @@ class FaceSettings(SettingsModel):
             )
         if self.MATCH_ON and self.BALANCE != "run":
             raise ValueError(f'MATCH_ON = {self.MATCH_ON} pairs windows and needs BALANCE = "run"; it is {self.BALANCE!r}')
+        if Path(self.FILM_DIR) == Path(self.DATA_DIR) / self.RUN_NAME:
+            raise ValueError(f"FILM_DIR = {self.FILM_DIR!r} is the folder of RUN_NAME = {self.RUN_NAME!r}. Choose another")
         if self.DATASET == "demo" and self.ROI_FILE is None:
             raise ValueError('ROI_FILE = None, and DATASET = "demo" plants its signal in those regions. Name a file')
         if self.PLOT_INTERVAL_S[0] >= self.PLOT_INTERVAL_S[1]:

@@ -137,7 +137,7 @@ class _CutFinder:
             self._note(self._detector.post_process(self._code(len(self._times_s) - 1)))
         kept = []
         for time_s in (self._times_s[number] for number in sorted(self._cuts)):
-            if not kept or time_s - kept[-1] >= CUT_APART_S:
+            if not kept or time_s - kept[-1] >= CUT_APART_S - SAME_S:
                 kept.append(time_s)
         return kept
 
