@@ -52,14 +52,14 @@ def main(arguments: argparse.Namespace):
     cfg = film_settings(__file__)
     annotations = check_arguments(arguments)
     if not annotations:
-        runs = annotate(arguments.films, cfg)
-        annotations = [Path(cfg.FILM_DIR) / "stimuli" / f"{name}_face-annotation.1D" for name in runs]
+        names = annotate(arguments.films, cfg)
+        annotations = [Path(cfg.FILM_DIR) / "stimuli" / f"{name}_face-annotation.1D" for name in names]
     if arguments.compare:
         compare(annotations, arguments.compare, arguments.length, cfg)
 
 
-def annotate(paths: list[Path], cfg) -> dict[str, dict]:
-    """Scan the films, a minute at a time, and write what belongs to each run; returns what was found, by run."""
+def annotate(paths: list[Path], cfg) -> list[str]:
+    """Scan the films, a minute at a time, and write what belongs to each run; returns the runs' names."""
     films = [open_film(path) for path in dict.fromkeys(paths)]
     parts = parts_of(films, read_parts(cfg.FILM_PARTS) if cfg.FILM_PARTS else None)
     stage = Stage(FILMS, 0, cfg, __doc__, rules=RULES)
@@ -84,15 +84,14 @@ def annotate(paths: list[Path], cfg) -> dict[str, dict]:
         if n:
             stage.leave_out(name, f"{n} packets of picture or sound cannot be decoded; the frame before them stays")
     by_name = {film.path.name: film for film in films}
-    runs = {
-        name: annotate_run(stage.folder, by_name, name, list(own), cfg)
-        for name, own in groupby(sorted(parts, key=lambda part: part.name), key=lambda part: part.name)
-    }
-    for name, run in runs.items():
-        if not len(run["faces"]):
+    names = []
+    for name, own in groupby(sorted(parts, key=lambda part: part.name), key=lambda part: part.name):
+        annotate_run(stage.folder, by_name, name, list(own), cfg)
+        names.append(name)
+        if not (stage.folder / f"{name}_face-annotation.1D").exists():
             stage.leave_out(f"{name}_face-annotation.1D", "no face was found")
-    stage.finish(f"annotations of {len(runs)} runs", describe_films(stage.folder, runs, cfg))
-    return runs
+    stage.finish(f"annotations of {len(names)} runs", describe_films(stage.folder, cfg))
+    return names
 
 
 def check_arguments(arguments: argparse.Namespace) -> list[Path]:

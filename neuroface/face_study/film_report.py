@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from neuroface.bold import on_screen, window_table
+from neuroface.bold import on_screen, read_1d, window_table
 from neuroface.face_study.words import labels_of
 from neuroface.film import CONTENTS
-from neuroface.pipeline import Section, save_figure
+from neuroface.pipeline import Section, read_json, save_figure
 
 import numpy as np
 import pandas as pd
@@ -31,18 +31,21 @@ def plot_run(table: pd.DataFrame, faces: np.ndarray, name: str, target: Path) ->
     save_figure(figure, target)
 
 
-def describe_films(folder: Path, runs: dict[str, dict], cfg) -> Section:
-    """The report's section: a row and a figure per run."""
+def describe_films(folder: Path, cfg) -> Section:
+    """The report's section: a row and a figure per run that has been annotated so far; the rows are printed too."""
     labels, rows = labels_of(cfg), []
-    for name, run in runs.items():
-        length_s, faces = run["length_s"], run["faces"]
+    runs = {file.name.removesuffix("_events.json"): read_json(file) for file in sorted(folder.glob("*_events.json"))}
+    for name, about in runs.items():
+        length_s, doubtful = about["LengthS"], about["DoubtfulStretches"]
+        file = folder / f"{name}_face-annotation.1D"
+        faces = read_1d(file) if file.exists() else np.empty((0, 2))
         share = on_screen(np.arange(0, length_s, 0.1) + 1e-6, faces).mean()
         windows = window_table(faces, None, labels, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S) if len(faces) else None
         counts = [int((windows["label"] == label).sum()) if windows is not None else 0 for label in labels]
-        rows.append((name, f"{length_s:.1f}", len(faces), f"{share:.1%}", *counts, run["doubtful"]))
+        rows.append((name, f"{length_s:.1f}", len(faces), f"{share:.1%}", *counts, doubtful))
         print(
-            f"  {name}: {len(faces)} stretches with a face, {share:.1%} of {length_s:.0f} s; {run['doubtful']} doubtful "
-            f"stretches: open {folder / f'{name}_check.html'}"
+            f"  {name}: {len(faces)} stretches with a face, {share:.1%} of {length_s:.0f} s; doubtful: {doubtful}. "
+            f"Open {folder / f'{name}_check.html'}"
         )
     section = Section(
         "Annotation",

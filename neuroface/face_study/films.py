@@ -43,6 +43,7 @@ import numpy as np
 import pandas as pd
 
 CHUNK_S = 60  # of film: a unit of work
+DOUBTFUL = 0.5  # from this doubt on a stretch is counted as doubtful
 FILMS = Study(
     name="NeuroFaceCNN, annotation of films",
     steps=(
@@ -138,13 +139,8 @@ def _film_table(folder: Path, film: Film, cfg) -> pd.DataFrame:
     return pd.DataFrame(faces | {name: np.array(values, dtype=float) for name, values in joined.items()})
 
 
-def annotate_run(folder: Path, films: dict[str, Film], name: str, parts: list[Part], cfg) -> dict:
-    """Write a run's annotation, samples, regressors, figure and the page to correct it.
-
-    Returns
-    -------
-    What the report says of it.
-    """
+def annotate_run(folder: Path, films: dict[str, Film], name: str, parts: list[Part], cfg) -> None:
+    """Write a run's annotation, samples, regressors, figure and the page to correct it."""
     rate_hz, rules = cfg.ANNOTATION_HZ, rules_of(cfg)
     table, shown = samples_of_run(folder, films, parts, cfg)
     length_s = round(max(part.onset_s + part.end_s - part.start_s for part in parts), 3)
@@ -160,18 +156,17 @@ def annotate_run(folder: Path, films: dict[str, Film], name: str, parts: list[Pa
     write_table(folder / f"{name}_samples.tsv", table)
     regressors = regressors_of_samples(table, rate_hz, cfg.TR_S)
     write_regressors(folder, name, regressors, cfg.TR_S, {"Films": about["Films"], "Parts": about["Parts"]})
-    write_annotation(folder, name, {"face": faces, "noface": rest}, about)
     score = table["score"].fillna(0).to_numpy()
     marked = [(on, *row, d) for on, part in ((True, faces), (False, rest))
               for row, d in zip(part.tolist(), doubt(part, score, rate_hz, on, rules))]  # fmt: skip
+    about["DoubtfulStretches"] = sum(row[3] > DOUBTFUL for row in marked)
+    write_annotation(folder, name, {"face": faces, "noface": rest}, about)
     has_picture, picture_of = _pictures(folder, films, parts, shown, cfg)
     write_correction_page(
         folder / f"{name}_check.html", name, "face", sorted(marked, key=lambda row: row[1]), length_s, rate_hz,
         has_picture, picture_of,
     )  # fmt: skip
     plot_run(table, faces, name, folder / f"{name}_samples.png")
-    doubtful = sum(row[3] > 0.5 for row in marked)
-    return {"length_s": length_s, "faces": faces, "doubtful": doubtful, "regressors": list(regressors.columns[1:])}
 
 
 def _sidecar(folder: Path, films: dict[str, Film], parts: list[Part], length_s: float, cfg) -> dict:

@@ -8,7 +8,7 @@ the right second (ISO/IEC 14496-12, 8.6; FFmpeg's ``AVFormatContext.start_time``
 import math
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -197,8 +197,9 @@ def _ends(container, track, start_s: float, said_s: float | None) -> tuple[float
     frame_s = 1 / float(track.average_rate or 25)
     starts = [max(0.0, said_s - 20), 0.0] if said_s else [0.0]
     for from_s in starts:
-        try:
+        with suppress(av.FFmpegError):  # a file that cannot be searched is read from where it is
             container.seek(int((from_s + start_s) * 1e6))
+        with suppress(av.FFmpegError):  # what was read until then tells where the data end
             for packet in container.demux():
                 if packet.pts is not None:
                     lasts_s = packet.duration * packet.time_base if packet.duration else 0.0
@@ -206,8 +207,6 @@ def _ends(container, track, start_s: float, said_s: float | None) -> tuple[float
                         lasts_s = lasts_s or frame_s
                     end_s = float(packet.pts * packet.time_base) + float(lasts_s) - start_s
                     ends[packet.stream_index] = max(ends.get(packet.stream_index, 0.0), end_s)
-        except av.FFmpegError:
-            pass  # what was read so far tells where the data end
         if track.index in ends:
             break
     return max(ends.values(), default=0.0), ends.get(track.index, 0.0)
