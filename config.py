@@ -69,8 +69,9 @@ BALANCE: str = "run"
 # Film regressors (docs/annotate.md) in which the two classes are made alike, e.g. ("brightness", "loudness"): with BALANCE =
 # "run", each window of the smaller class keeps the most similar one of the larger. (): drawn at random, as in the paper.
 MATCH_ON: tuple[str, ...] = ()
-# Pairs that differ by more than this are left out: root mean square over MATCH_ON, in SDs over the run's windows.
-MATCH_WITHIN_SD: float = 1.0
+# Pairs that differ by more than this are left out: root mean square over MATCH_ON, in SDs over the run's windows. Smaller:
+# more alike, and fewer windows.
+MATCH_WITHIN_SD: float = 0.5
 # A voxel is in the group mask if more than this share of the individual masks hold it.
 MASK_THRESHOLD: float = 0.99
 # A group mask of your own, e.g. "masks/my_mask.nii.gz", in place of the overlap of individual masks. None: overlap.

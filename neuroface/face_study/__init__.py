@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "check": ["check_study"],
         "confounds": [
-            "add_confounds", "choose_windows", "describe_balance", "regressors_of_dataset", "window_regressors", "with_kept",
+            "add_confounds", "choose_windows", "describe_balance", "window_regressors", "with_kept",
             "write_window_regressors",
         ],
         "demo": ["write_demo"],
