@@ -195,7 +195,7 @@ def _bids_runs(
         events = [p for root in roots if (p := root / inside / f"{stem}_events.tsv").is_file()]
         # One table at the root may serve all people (BIDS inheritance).
         task = f"task-{entities.get('task')}"
-        names = [f"{task}_run-{entities['run']}"] * ("run" in entities) + [task]
+        names = [f"{task}_run-{entities['run']}", task] if "run" in entities else [task]
         events += [p for root in [*roots, *stimuli] for name in names if (p := root / f"{name}_events.tsv").is_file()]
         if not events:
             missing.append((bold.name, f"no {stem}_events.tsv"))

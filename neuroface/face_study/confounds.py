@@ -25,7 +25,7 @@ def window_regressors(run: Run, table: pd.DataFrame, n_trs: int, cfg) -> pd.Data
     NeuroFaceError
         If MATCH_ON names one that the run does not have.
     """
-    chosen_regressors(run, "MATCH_ON", n_trs, cfg)
+    chosen_regressors(run, cfg.MATCH_ON, "MATCH_ON", cfg.TR_S, n_trs)
     if run.regressors is None:
         return None
     regressors = read_regressors(run.regressors, cfg.TR_S, n_trs)

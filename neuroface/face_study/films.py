@@ -159,7 +159,7 @@ def annotate_run(folder: Path, films: dict[str, Film], name: str, parts: list[Pa
     score = table["score"].fillna(0).to_numpy()
     marked = [(on, *row, d) for on, part in ((True, faces), (False, rest))
               for row, d in zip(part.tolist(), doubt(part, score, rate_hz, on, rules))]  # fmt: skip
-    about["DoubtfulStretches"] = sum(row[3] > DOUBTFUL for row in marked)
+    about["DoubtfulStretches"] = int(sum(row[3] > DOUBTFUL for row in marked))
     write_annotation(folder, name, {"face": faces, "noface": rest}, about)
     has_picture, picture_of = _pictures(folder, films, parts, shown, cfg)
     write_correction_page(

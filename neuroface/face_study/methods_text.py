@@ -94,7 +94,8 @@ def _data(s: dict, f: dict) -> str:
     }
     if s.get("MATCH_ON"):  # results of earlier versions do not have it
         alike = f"alike in {_and([name.replace('_', ' ') for name in s['MATCH_ON']])} of the film"
-        balance["run"] = f"In each run windows of both classes were paired to be {alike} (Rosenbaum 1989)"
+        balance["run"] = f"In each run windows of both classes were paired to be {alike}, "
+        balance["run"] += f"at most {s['MATCH_WITHIN_SD']:g} SD apart (Rosenbaum 1989)"
     scale = {"zscore": "Each voxel had mean 0 and SD 1 over its run.", "none": "BOLD was not standardised."}
     source = {
         "demo": "synthetic, with a known truth",

@@ -103,34 +103,33 @@ def read_regressors(path: Path, tr_s: float, n_trs: int) -> pd.DataFrame:
     return values.drop(columns="time_s").iloc[rows].reset_index(drop=True)
 
 
-def chosen_regressors(run: Run, setting: str, n_trs: int, cfg) -> pd.DataFrame:
-    """The regressors that a setting names, a row for each of ``n_trs`` TRs of a run.
+def chosen_regressors(run: Run, names: tuple[str, ...], setting: str, tr_s: float, n_trs: int) -> pd.DataFrame:
+    """The regressors ``names``, a row for each of ``n_trs`` TRs of a run.
 
     Parameters
     ----------
-    setting : "MATCH_ON" or "NUISANCE". cfg : TR_S and that setting.
+    setting : which one names them, for messages.
 
     Raises
     ------
     NeuroFaceError
         If the run lacks one of them.
     """
-    names = list(getattr(cfg, setting))
     if not names:
         return pd.DataFrame(index=range(n_trs))
     if run.regressors is None:
         raise NeuroFaceError(
-            f"{setting} = {tuple(names)}, and {run.name} has no task-{run.movie}_film-regressors.tsv. Annotate its film, "
+            f"{setting} = {names}, and {run.name} has no task-{run.movie}_film-regressors.tsv. Annotate its film, "
             f"or set {setting} = ()."
         )
-    table = read_regressors(run.regressors, cfg.TR_S, n_trs)
+    table = read_regressors(run.regressors, tr_s, n_trs)
     for name in names:
         if name not in table:
             raise NeuroFaceError(
                 f"{setting}: {name!r} is not in {run.regressors}{did_you_mean(name, list(table))}. There are "
                 f"{', '.join(table)}."
             )
-    return table[names]
+    return table[list(names)]
 
 
 def regressors_of_windows(regressors: pd.DataFrame, first_tr: np.ndarray, window_trs: int) -> pd.DataFrame:

@@ -18,7 +18,7 @@ def effect_of_run(run: Run, mask: np.ndarray, affine: np.ndarray, cfg) -> np.nda
     """:func:`condition_effect` of a run's files; one pass over its BOLD."""
     first, second = stretches_of_labels(run, cfg)
     kept = read_censor(run.censor, open_header(run.bold)[1][3])
-    nuisance = chosen_regressors(run, "NUISANCE", len(kept), cfg)
+    nuisance = chosen_regressors(run, cfg.NUISANCE, "NUISANCE", cfg.TR_S, len(kept))
     design = condition_design(first, second, kept, cfg.TR_S, nuisance)
     return condition_effect(stream_masked(run.bold, mask, affine), design)
 
