@@ -114,7 +114,7 @@ def test_the_regressors_fit_the_design_of_the_study(done):
     at = np.arange(int(LENGTH_S * 5)) / 5
     drawn = 47.0 * ((at >= TONE_S[0]) & (at < TONE_S[1]))  # -23 LUFS, above -70
     # The window of 400 ms reaches beyond both ends of the tone, and on this scale half of it counts for nearly all.
-    assert np.allclose(table["loudness"], convolved(drawn, 5.0, np.arange(100.0)), atol=4)
+    assert np.allclose(table["loudness"], convolved(drawn, 5.0, np.arange(100.0)), atol=2.5)
     assert table["loudness"].max() > 40 and (table["loudness"][70:] == 0).all()  # long after the film
 
 
