@@ -79,8 +79,32 @@ class Film:
         with container:
             track = _track(container, kind)
             if track is None:
-                raise NeuroFaceError(f"{self.path} has no {kind} track. Name the file that holds the film's picture.")
+                raise NeuroFaceError(
+                    f"{self.path} has no {kind} track that FFmpeg can decode. Name the file that holds the film's picture."
+                )
             yield container, track
+
+    def decoded(self, container, track) -> Iterator[tuple]:
+        """Packets of a track, each with the frames that it completes; those that cannot be decoded are counted and skipped.
+
+        Raises
+        ------
+        NeuroFaceError
+            If the file cannot be read on.
+        """
+        av = film_package("av")
+        try:
+            for packet in _packets(container, track):
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError:
+                    self.damaged += packet.size > 0  # an empty packet stands for a frame that repeats the one before
+                    continue
+                yield packet, frames
+        except av.FFmpegError as error:
+            raise NeuroFaceError(
+                f"{self.path} is damaged and cannot be read on ({error.strerror or error}). Copy or export it again."
+            ) from None
 
     def frames(self, start_s: float = 0.0, end_s: float = math.inf) -> Iterator[Frame]:
         """Frames in the order of the screen, from the one that is on at ``start_s`` to the last before ``end_s``.
@@ -128,14 +152,9 @@ class Film:
                     return
             # AVI numbers its packets and not its pictures: the n-th picture to be shown gets the n-th packet's time.
             numbers = deque() if container.format.name == "avi" else None
-            for packet in container.demux(track):
+            for packet, pictures in self.decoded(container, track):
                 if numbers is not None and packet.dts is not None:
                     numbers.append(packet.dts * packet.time_base)
-                try:
-                    pictures = packet.decode()
-                except av.FFmpegError:
-                    self.damaged += 1
-                    continue
                 for picture in pictures:
                     if numbers:
                         stamp_s = numbers.popleft()
@@ -159,7 +178,7 @@ def open_film(path: str | Path) -> Film:
     film_package("av")
     film = Film(Path(path))
     if not film.path.is_file():
-        raise NeuroFaceError(f"{path} is not there. Name a film file.")
+        raise NeuroFaceError(f"{path} is {'a folder' if film.path.is_dir() else 'not there'}. Name a film file.")
     if not film.path.stat().st_size:
         raise NeuroFaceError(f"{path} is empty (0 bytes). Copy or export it again.")
     with film.opened("video") as (container, track):
@@ -186,9 +205,15 @@ def open_film(path: str | Path) -> Film:
 
 
 def _track(container, kind: str):
-    """The first track of a kind that is not a cover picture."""
-    tracks = getattr(container.streams, kind)
+    """The first track of a kind that can be decoded and is not a cover picture."""
+    tracks = (track for track in getattr(container.streams, kind) if track.codec_context)
     return next((track for track in tracks if "attached_pic" not in str(track.disposition).lower()), None)
+
+
+def _packets(container, *tracks) -> Iterator:
+    """Packets of tracks; of all without one. PyAV 18 fails after the last one if a track has appeared midway."""
+    with suppress(IndexError):
+        yield from container.demux(*tracks)
 
 
 def _ends(container, track, start_s: float, said_s: float | None) -> tuple[float, float]:
@@ -200,7 +225,7 @@ def _ends(container, track, start_s: float, said_s: float | None) -> tuple[float
         with suppress(av.FFmpegError):  # a file that cannot be searched is read from where it is
             container.seek(int((from_s + start_s) * 1e6))
         with suppress(av.FFmpegError):  # what was read until then tells where the data end
-            for packet in container.demux():
+            for packet in _packets(container):
                 if packet.pts is not None:
                     lasts_s = packet.duration * packet.time_base if packet.duration else 0.0
                     if packet.stream_index == track.index:
