@@ -11,6 +11,7 @@ Writes    3-model/<split>/fold-<k>.keras, the float32 network, and with N_SEEDS 
           3-model/<split>/predictions.tsv, one row per window; metrics.json, history.tsv; *.png; all of this for any
           other model in 3-model/<split>/<model>/, for the chosen ones in 3-model/<split>/best/ with choices.json
           3-model/<split>/models.tsv, comparison of all models; 3-model/metrics.json
+          3-model/film_regressors.json, how well what else the film shows predicts the label, where script 1 has it
           3-model/linear/<features>_ladder.json, the leakage ladder; <features>_kernel.npy (n, n) float64
 Settings  SEED, CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, CNN_FILTERS, CNN_DENSE_UNITS, TRAINING,
           TRAINING_STEPS, EPOCHS, BATCH_SIZE, LEARNING_RATE, N_SEEDS, PRECISION, BASELINES, ALIGNMENT,
@@ -58,7 +59,7 @@ from neuroface.decoding import (
     write_member,
     write_results,
 )  # fmt: skip
-from neuroface.face_study import STUDY, labels_of, rois_name, windows_of
+from neuroface.face_study import STUDY, add_confounds, labels_of, rois_name, windows_of
 from neuroface.pipeline import Rules, Stage, only_more, open_npy, read_json, read_table, run_script, write_json
 
 import numpy as np
@@ -105,6 +106,7 @@ def main():
     choices = {split: read_choices(stage.folder, split) for split in cfg.CV_SPLITS if choosing}
     alignment = read_json(aligned[0]) if aligned else None
     section = describe(stage.folder, results, ladders, choices, impossible, alignment, labels, cfg)
+    add_confounds(stage, section, samples, folds, results, ladders, cfg)
     stage.finish(f"{len(members)} fold models", section)
 
 

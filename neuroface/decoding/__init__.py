@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "architectures": ["ARCHITECTURES", "CLOSED_FORM", "DEFAULT", "learning_rates"],
         "best": ["candidates", "is_chosen", "read_choices", "write_best"],
         "closed_form": ["is_closed_form_network"],
+        "confounds": ["TOGETHER", "confound_scores"],
         "fold_files": [
             "BEST", "LINEAR", "Member", "files_of", "is_trained", "lacks_inner_logits", "member_models", "model_folder",
         ],
