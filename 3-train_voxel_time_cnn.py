@@ -72,8 +72,8 @@ def main():
     samples, labels = check_dataset(stage.folder_of(2), cfg), labels_of(cfg)
     folds, impossible = folds_of_all_splits(samples, cfg.WINDOW_TRS, cfg)
     name_fold_limits(stage, folds, cfg)
-    mask_file = stage.folder_of(1) / "group_mask.nii.gz"
     linear = linear_models(stage, cfg)
+    mask_file = stage.folder_of(1) / "group_mask.nii.gz"
     windows = windows_of(stage.folder_of(2), stage.folder, mask_file, samples, linear, cfg)
 
     stage.each(partial(write_kernel, windows), linear, lambda name: windows.kernel_file(name).exists(), "kernels")
@@ -92,18 +92,13 @@ def main():
     train = partial(train_fold, stage.folder, windows, samples, cfg)
     stage.each(train, members, partial(is_trained, stage.folder), "folds")
 
-    choosing = candidates(cfg.MODELS) if cfg.SELECTION == "inner" else []
-    if choosing:
-        best = partial(write_best, stage.folder, folds, choosing, samples, cfg)
-        chosen = partial(is_chosen, stage.folder, folds, choosing, cfg.N_SEEDS)
-        stage.each(best, cfg.CV_SPLITS, chosen, "choices of the best model")
-    models = [*cfg.MODELS, *[BEST] * bool(choosing), *linear]
+    choices = choose_best(stage, folds, samples, cfg)
+    models = [*cfg.MODELS, *[BEST] * bool(choices), *linear]
     results = {name: write_all(stage.folder, name, folds, samples, labels, cfg) for name in models}
     ladders = {name: read_json(ladder_file(windows, name)) for name in linear}
     for split in cfg.CV_SPLITS:
         write_comparison(stage.folder, results, split, labels, cfg)
     write_json(stage.folder / "metrics.json", summary(results, ladders, impossible, cfg))
-    choices = {split: read_choices(stage.folder, split) for split in cfg.CV_SPLITS if choosing}
     alignment = read_json(aligned[0]) if aligned else None
     section = describe(stage.folder, results, ladders, choices, impossible, alignment, labels, cfg)
     add_confounds(stage, section, samples, folds, results, ladders, cfg)
@@ -183,6 +178,17 @@ def write_alignment(windows: Windows, samples: pd.DataFrame, folds: dict[str, li
         except NeuroFaceError as why:
             impossible[split] = str(why)
     write_json(target, {"scores": scored, "not_possible": impossible})
+
+
+def choose_best(stage: Stage, folds: dict[str, list[Fold]], samples: pd.DataFrame, cfg) -> dict[str, dict]:
+    """Choose a model in each fold by its inner validation windows: split → choices. SELECTION may leave no such windows."""
+    if cfg.SELECTION != "inner":
+        return {}
+    models = candidates(cfg.MODELS)
+    best = partial(write_best, stage.folder, folds, models, samples, cfg)
+    chosen = partial(is_chosen, stage.folder, folds, models, cfg.N_SEEDS)
+    stage.each(best, cfg.CV_SPLITS, chosen, "choices of the best model")
+    return {split: read_choices(stage.folder, split) for split in cfg.CV_SPLITS}
 
 
 def ladder_file(windows: Windows, name: str) -> Path:

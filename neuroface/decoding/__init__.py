@@ -16,7 +16,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "closed_form": ["is_closed_form_network"],
         "confounds": ["TOGETHER", "confound_scores"],
         "fold_files": [
-            "BEST", "LINEAR", "Member", "files_of", "is_trained", "lacks_inner_logits", "member_models", "model_folder",
+            "BEST", "LINEAR", "SHUFFLED",
+            "Member", "files_of", "is_trained", "lacks_inner_logits", "member_models", "model_folder", "permuted",
         ],
         "folds": ["Fold", "folds_of", "folds_of_all_splits"],
         "layers": ["ToVolumes"],
@@ -25,7 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "network": ["build_network", "load_network", "logit_network", "predict_logits", "save_network"],
         "models": ["Windows", "fit_fold", "seed_of_member", "write_kernel"],
         "results": [
-            "SHUFFLED", "members_of", "permuted", "summary", "write_comparison", "write_inner", "write_member",
+            "members_of", "summary", "write_comparison", "write_inner", "write_member",
             "write_results",
         ],
         "training_report": ["describe", "title_of"],

@@ -13,6 +13,7 @@ import pandas as pd
 
 BEST = "best"  # the model that the inner validation windows of each fold choose
 LINEAR = ("linear", "linear-mean")  # ridge classifiers of all voxels, trained whatever BASELINES names
+SHUFFLED = "shuffled-cnn"
 
 
 class Member(NamedTuple):
@@ -63,7 +64,7 @@ def files_of(folder: Path, member: Member) -> MemberFiles:
     """Paths of all files of a training; ``inner``: its logits of the inner validation windows."""
     variant, split, fold, number = member
     where, suffix = model_folder(folder, split, variant), _suffix(fold.number, number)
-    null = variant not in (*ARCHITECTURES, BEST) and not is_linear(variant)
+    null = is_null(variant)
     return MemberFiles(
         model=None if null else model_file(folder, split, fold.number, variant, number),
         history=None if null or is_closed_form(variant) else where / f"history-{suffix}.tsv",
@@ -85,9 +86,19 @@ def lacks_inner_logits(folder: Path, member: Member) -> bool:
     return files.inner is not None and not files.inner.exists() and all(file.exists() for file in others)
 
 
+def permuted(number: int) -> str:
+    """Name of the folder with the folds of a network on relabelled events; numbers count from 1."""
+    return f"permuted-{number}"
+
+
+def is_null(variant: str) -> bool:
+    """Whether a variant is a network on relabelled events, or on voxels in random order."""
+    return variant == SHUFFLED or variant.startswith(permuted(""))
+
+
 def is_linear(variant: str) -> bool:
-    """Whether a variant is a ridge classifier: of all voxels, or of those in the regions of a file."""
-    return variant in LINEAR or variant.endswith("rois")
+    """Whether a variant is a ridge classifier: of all voxels, or of those in the regions of a file, named after it."""
+    return variant not in (*ARCHITECTURES, BEST) and not is_null(variant)
 
 
 def is_closed_form(variant: str) -> bool:

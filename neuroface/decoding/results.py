@@ -6,12 +6,14 @@ from neuroface.bold import Labels
 from neuroface.decoding.figures import plot_curves, plot_history, plot_results
 from neuroface.decoding.fold_files import (
     BEST,
+    SHUFFLED,
     Member,
     files_of,
     is_closed_form,
     join_folds,
     member_models,
     model_folder,
+    permuted,
 )
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.metrics import scores, scores_by
@@ -25,7 +27,6 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
-SHUFFLED = "shuffled-cnn"
 N_BOOTSTRAP = 1000
 
 
@@ -33,11 +34,6 @@ def members_of(variant: str, split: str, folds: list[Fold], n_seeds: int) -> lis
     """Trainings of a variant on all folds of a split: ``n_seeds`` networks per fold, one model in closed form."""
     numbers = range(1, 2 if is_closed_form(variant) else n_seeds + 1)
     return [Member(variant, split, fold, number) for fold in folds for number in numbers]
-
-
-def permuted(number: int) -> str:
-    """Name of the folder with the folds of a network on relabelled events; numbers count from 1."""
-    return f"permuted-{number}"
 
 
 def write_results(

@@ -144,12 +144,10 @@ def add_confounds(
         Path.exists,
         "confounds",
     )
-    results = read_json(stage.folder / "film_regressors.json")
-    rows = [
-        (name.replace("_", " "), *_cells(name, results, cfg.CV_SPLITS)) for name in [*features, TOGETHER]
-    ]  # fmt: skip
-    of_bold = {model: {split: results[model][split]["all_folds"] for split in cfg.CV_SPLITS} for model in results}
-    for model, scores in (of_bold | {name: ladders[name] for name in ladders}).items():
+    of_film = read_json(stage.folder / "film_regressors.json")
+    rows = [(name.replace("_", " "), *_cells(name, of_film, cfg.CV_SPLITS)) for name in [*features, TOGETHER]]
+    of_bold = {model: {split: part["all_folds"] for split, part in parts.items()} for model, parts in results.items()}
+    for model, scores in (of_bold | ladders).items():
         rows.append((f"BOLD, {title_of(model)}", "", *(cell for split in cfg.CV_SPLITS for cell in _scores(scores[split]))))
     one, other = labels.titles
     section.table(
@@ -164,7 +162,7 @@ def add_confounds(
         f"they reach, a model of BOLD can reach without {labels.one}; MATCH_ON makes the classes alike.",
     )
     for split in cfg.CV_SPLITS:
-        alone = results["scores"][TOGETHER][split]
+        alone = of_film["scores"][TOGETHER][split]
         print(
             f"  film regressors alone, {split} folds: {alone['balanced_accuracy']:.1%} accuracy, AUC {alone['auc']:.3f}"
         )

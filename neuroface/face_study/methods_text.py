@@ -173,6 +173,11 @@ def _training(s: dict, f: dict) -> str:
         others.append(f"ridge regression on the {rois.removesuffix('-rois')} regions alone")
     if others:
         text += f" On the same folds we trained {_and(others)}."
+    if s["ALIGNMENT"] == "srm":
+        text += (
+            f" The linear model was also trained after a shared response model with {s['ALIGNMENT_FEATURES']} features, "
+            "fitted to training windows, had aligned the viewers of each film (Chen et al. 2015)."
+        )
     if s["N_PERMUTATIONS"]:
         text += f" Chance was estimated from {s['N_PERMUTATIONS']:,} relabellings of events with the linear model"
         text += f" and {s['N_PERMUTATIONS_CNN']:,} with the network" if s["N_PERMUTATIONS_CNN"] else ""
