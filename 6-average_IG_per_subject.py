@@ -1,18 +1,19 @@
-"""6. From maps of windows to a map per person, to the group, and to what can be claimed.
+"""6. From maps of windows to maps of people and the group, and to tests across people.
 
-Averages each person's maps per label over all their windows, then the people, so that everyone counts the same. Tests
-across people, by sign flips, where attribution differs from zero, corrected over all voxels and seconds; compares
-regions with random ones; and makes two other maps to compare with: a linear model's pattern and a GLM's effect of the
-first label.
+Averages each person's maps of a label over their windows, then over people, so that all people count the same. Tests
+where attribution differs from zero across people, by sign flips, corrected over all voxels and seconds. Compares
+regions with random regions. Computes two other maps for comparison: the pattern of a linear model, and the effect of
+the first label in a GLM.
 
-Reads     5-brain-maps/, 2-dataset/, 1-windows/group_mask.nii.gz, for the GLM the data set in DATASET_DIR
+Reads     5-brain-maps/, 2-dataset/, 1-windows/group_mask.nii.gz; for the GLM the data set in DATASET_DIR
 Writes    6-averages/<sub>_label-<label>_<method>[_absolute].nii.gz, group_… (x, y, z, WINDOW_TRS) float32
+          6-averages/group_label-<label>_<method>_seed-sd.nii.gz, seeds.tsv, if the models had several seeds
           6-averages/group_contrast-<contrast>_<method>_{mean,t,logp-voxel,logp-cluster,thresholded}.nii.gz, and .json
           6-averages/group_reference-haufe.nii.gz (x, y, z, WINDOW_TRS), <sub>_ and group_reference-glm.nii.gz (x, y, z)
           6-averages/peaks.tsv, map_correlations.tsv; with regions roi_shares.tsv and roi_shares_<method>.png
 Settings  ATTRIBUTION_METHODS, SPACE, ROI_FILE, ROI_MASKS, N_RANDOM_REGIONS, N_FLIPS, FLIP_TOGETHER, VARIANCE_FWHM_MM,
-          CLUSTER_FORMING_P, REFERENCE_MAPS
-Takes     one pass over the maps, one over the BOLD for the GLM; a test of 85 people at full size 1 GB, 14 ms per flip
+          CLUSTER_FORMING_P, REFERENCE_MAPS, NUISANCE
+Takes     one pass over the maps, one over the BOLD for the GLM; 1 GB and 14 ms per flip for 85 people at full size
 """
 
 from functools import partial
@@ -44,6 +45,7 @@ from neuroface.maps import (
     correlation_rows,
     describe_correlations,
     describe_regions,
+    describe_seeds,
     describe_tests,
     effect_of_run,
     find_maps,
@@ -54,6 +56,9 @@ from neuroface.maps import (
     read_people,
     reference_file,
     share_rows,
+    spread_file,
+    spread_rows,
+    write_spread,
     write_test,
 )  # fmt: skip
 from neuroface.pipeline import Section, Stage, open_npy, read_json, read_table, run_script, write_table
@@ -65,7 +70,7 @@ import pandas as pd
 
 def main():
     cfg = STUDY.load_settings(__file__)
-    stage = Stage(STUDY, 6, cfg, __doc__, reads=(1, 2, 5))
+    stage = Stage(STUDY, 6, cfg, __doc__, reads=(1, 2, 5) if cfg.N_SEEDS == 1 else (1, 2, 4, 5))
     brain = read_mask(stage.folder_of(1) / "group_mask.nii.gz")
     samples = read_table(stage.folder_of(2) / "samples.tsv")
     maps = find_maps(stage.folder_of(5), cfg.ATTRIBUTION_METHODS)
@@ -78,6 +83,10 @@ def main():
     stage.each(average, maps, lambda unit: average_file(stage.folder, *unit).exists(), "people × labels")
     average = partial(average_people, stage.folder, people, *brain, cfg.TR_S)
     stage.each(average, people, lambda group: average_file(stage.folder, "group", *group).exists(), "group maps")
+
+    several = [*people] if spread_rows(stage.folder_of(4), people) else []
+    spread = partial(write_spread, stage.folder, stage.folder_of(4), people, *brain, cfg.TR_S)
+    stage.each(spread, several, lambda group: spread_file(stage.folder, *group).exists(), "spread over seeds")
 
     about = contrasts_of(labels_of(cfg))
     contrasts, left_out = contrasts_to_test(maps, about, cfg.ATTRIBUTION_METHODS, cfg.OCCLUSION_REGIONS)
@@ -96,19 +105,19 @@ def main():
 
 
 def runs_for_glm(cfg) -> list[Run]:
-    """Runs whose BOLD the GLM reads: those with the first label; script 1 has named those that are left out."""
+    """Runs whose BOLD the GLM reads: those with the first label. Script 1 lists the runs that are left out."""
     return [run for run in runs_of(cfg)[0] if len(stretches_of_labels(run, cfg)[0])]
 
 
 def write_pattern(stage: Stage, samples: pd.DataFrame, brain: tuple, cfg, target: Path) -> None:
-    """Write the activation pattern of the linear model (Haufe et al. 2014), a value per voxel and volume."""
+    """Write the activation pattern of the linear model (Haufe et al. 2014), one value per voxel and volume."""
     X, is_first = open_npy(stage.folder_of(2) / "X.npy"), (samples["label"] == cfg.LABELS[0]).to_numpy(np.int8)
     folds = folds_of(samples, cfg.HELD_OUT_SPLIT, cfg.WINDOW_TRS, cfg)
     write_map(target, linear_pattern(X, is_first, folds).astype(np.float32), *brain, cfg.TR_S)
 
 
 def write_effects(stage: Stage, runs: list[Run], brain: tuple, cfg) -> None:
-    """Write the effect of the first label in a GLM: a map per person, the mean of their runs, and the mean of people."""
+    """Write the effect of the first label in a GLM: per person (the mean over runs), and the mean over people."""
     mask, affine = brain
     people = [tuple(part) for _, part in groupby(runs, key=lambda run: run.subject)]
 
@@ -128,7 +137,7 @@ def write_effects(stage: Stage, runs: list[Run], brain: tuple, cfg) -> None:
 
 
 def summarize(stage: Stage, people: dict, contrasts: list, about: dict, brain: tuple, cfg) -> Section:
-    """Tables of peaks, regions and correlations, and the report's section with what the tests found."""
+    """Write the tables of peaks, regions and correlations; return the report's section with the test results."""
     labels, rois = labels_of(cfg), read_rois(cfg.ROI_FILE) if cfg.ROI_FILE and cfg.SPACE == "MNI" else None
     tests = {contrast: read_json(contrast_file(stage.folder, *contrast, "test.json")) for contrast in contrasts}
     section = Section("Group maps", lead(tests, len({who for part in people.values() for who in part}), labels, cfg))
@@ -153,6 +162,9 @@ def summarize(stage: Stage, people: dict, contrasts: list, about: dict, brain: t
             plot_shares(part, f"Share of absolute attribution ({method})", stage.folder / f"roi_shares_{method}.png")
         describe_regions(section, stage.folder, shares, cfg)
 
+    if rows := spread_rows(stage.folder_of(4), people):
+        write_table(stage.folder / "seeds.tsv", pd.DataFrame(rows))
+        describe_seeds(section, rows)
     if cfg.REFERENCE_MAPS:
         correlations = pd.DataFrame(correlation_rows(stage.folder, people, cfg.REFERENCE_MAPS, *brain))
         write_table(stage.folder / "map_correlations.tsv", correlations)

@@ -1,12 +1,13 @@
 # make demo   the eight scripts on the synthetic data set, ending with data/demo/report.html
 # make test   every test
 # make test-full   every test, with 10,000 files in each fuzz test and more than 50 kills: half an hour more
+# make film   what 0-annotate_film.py needs beside the rest
 # make benchmark   most tables of docs/speed.md, some of them at a smaller size
 # make demo-images   the study "seen images" on its synthetic data set, ending with data/images-demo/report.html
 # make images-test   what the tests of that study need; make test skips them without it
 PYTHON ?= python3
 BIN := .venv/bin
-unexport NEUROFACE_CONFIG  # the demo and the tests are about config.py as it stands
+unexport NEUROFACE_CONFIG  # the demo and the tests use config.py without an experiment file
 # The PyTorch to install, as pip would be told: a release, or the file of a build without CUDA.
 TORCH ?= torch
 
@@ -20,6 +21,8 @@ test: .venv/test.stamp
 
 test-full: .venv/test.stamp
 	NEUROFACE_FULL=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+film: .venv/film.stamp
 
 demo-images: .venv/images.stamp
 	@set -e; for script in studies/seen_images/[1-7]-*.py; do $(BIN)/python $$script; done
@@ -40,6 +43,10 @@ benchmark: .venv/demo.stamp
 	$(BIN)/python -m pip install --quiet -r $(if $(filter test,$*),requirements-test.txt,requirements.txt)
 	touch $@
 
+.venv/film.stamp: .venv/demo.stamp requirements-film.txt
+	$(BIN)/python -m pip install --quiet -r requirements-film.txt
+	touch $@
+
 .venv/images.stamp: | .venv/demo.stamp
 .venv/images-test.stamp: | .venv/test.stamp
 .venv/images.stamp .venv/images-test.stamp: .venv/%.stamp: requirements-%.txt requirements-images.txt
@@ -47,5 +54,5 @@ benchmark: .venv/demo.stamp
 	$(BIN)/python -m pip install --quiet -r $<
 	touch $@
 
-.PHONY: demo test test-full benchmark demo-images images-test
+.PHONY: demo film test test-full benchmark demo-images images-test
 .PRECIOUS: .venv/%.stamp

@@ -42,6 +42,11 @@ def run_here(number: int, config: Path, *arguments: str) -> subprocess.Completed
     return script_here(ROOT / STAGES[number][1], config, *arguments)
 
 
+def run_zero(config: Path, *arguments) -> subprocess.CompletedProcess:
+    """``0-annotate_film.py`` in this process."""
+    return script_here(ROOT / "0-annotate_film.py", config, *map(str, arguments))
+
+
 def script_here(path: Path, config: Path, *arguments: str) -> subprocess.CompletedProcess:
     """A script of any study in this process, with what it imports from its own folder."""
     script, code, environment = str(path), 0, dict(os.environ)
@@ -177,8 +182,8 @@ def tiny(tmp_path_factory) -> SimpleNamespace:
 def _make_tiny(folder: Path) -> tuple[dict, dict]:
     """Settings, and what each script printed."""
     settings = dict(
-        DATASET_DIR=str(folder / "dataset"), DATA_DIR=str(folder), RUN_NAME="tiny", N_FOLDS=2, EPOCHS=10,
-        IG_STEPS=16, INFERENCE_BATCH=16, N_JOBS=1,
+        DATASET_DIR=str(folder / "dataset"), DATA_DIR=str(folder), RUN_NAME="tiny", N_FOLDS=2, TRAINING_STEPS=60,
+        INFERENCE_BATCH=16, N_JOBS=1,
         CHECK_WINDOWS=2,
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:

@@ -148,7 +148,7 @@ def flip_a_byte(path):
 def test_what_was_stopped_before_it_made_anything_binds_no_setting(tiny, tmp_path):
     root, config = copy_of(tiny, tmp_path)
     stamp = root / STAGES[5][0] / "settings.json"
-    content = stamp.read_text().replace('"IG_STEPS": 16', '"IG_STEPS": 99')
+    content = stamp.read_text().replace('"SEED": 42', '"SEED": 99')
     shutil.rmtree(stamp.parent)
     stamp.parent.mkdir()
     stamp.write_text(content.replace('"finished": "2', '"finished": null, "then": "2'))
@@ -177,7 +177,7 @@ def test_a_folder_of_an_earlier_version_costs_the_methods_paragraph_only(tiny, t
         write_json(stamp, content)
     assert run_here(1, config).returncode == 0
     page = (root / "report.html").read_text()
-    assert "made some of these folders and did not note &#39;MODEL_OPTIONS&#39;" in page and "with Keras" not in page
+    assert "made some of these folders and did not store &#39;MODEL_OPTIONS&#39;" in page and "with Keras" not in page
 
 
 def test_other_checks_and_one_more_method_cost_no_finished_map(tiny, tmp_path):
@@ -237,7 +237,8 @@ OTHER = {  # a value that differs from the tiny study's
     "CV_SPLITS": ("movie",), "N_FOLDS": 3, "EMBARGO_TRS": 3, "SELECTION": "paper",
     "MODELS": ("hybrid",), "MODEL_OPTIONS": {"voxel_time_cnn": {}}, "EXPLAINED_MODEL": "hybrid",
     "SMOOTH_TRS": 3, "CNN_FILTERS": (8, 8, 4),
-    "CNN_DENSE_UNITS": 16, "EPOCHS": 3, "BATCH_SIZE": 4, "LEARNING_RATE": 0.1, "PRECISION": "bfloat16",
+    "CNN_DENSE_UNITS": 16, "TRAINING": "paper", "TRAINING_STEPS": 3, "EPOCHS": 3, "N_SEEDS": 2, "ALIGNMENT": "srm",
+    "ALIGNMENT_FEATURES": 3, "BATCH_SIZE": 4, "LEARNING_RATE": 0.1, "PRECISION": "bfloat16",
     "BASELINES": ("linear",), "N_PERMUTATIONS": 20, "N_PERMUTATIONS_CNN": 1, "HELD_OUT_SPLIT": "window",
     "EXPLAIN": "best fold", "IG_RULE": "midpoint", "ATTRIBUTION_METHODS": ("gradient-x-input",),
     "ATTRIBUTION_BASELINE": "other class", "ATTRIBUTION_DRAWS": 3, "SMOOTHGRAD_DRAWS": 3, "SMOOTHGRAD_NOISE": 0.3,
@@ -246,6 +247,7 @@ OTHER = {  # a value that differs from the tiny study's
     "IG_STEPS": 17, "SPACE": "native", "ROI_FILE": "masks/other.tsv",
     "ROI_MASKS": ("masks/other.nii.gz",), "N_RANDOM_REGIONS": 99, "N_FLIPS": 99, "FLIP_TOGETHER": "movie",
     "VARIANCE_FWHM_MM": 0.0, "CLUSTER_FORMING_P": 0.01, "REFERENCE_MAPS": ("glm",),
+    "MATCH_ON": ("brightness",), "MATCH_WITHIN_SD": 0.1, "NUISANCE": ("loudness",),
     "PREDICTION_AT": 1.0, "MIN_SHIFT_S": 10.0,
 }  # fmt: skip
 
@@ -297,7 +299,7 @@ def test_the_report_escapes_what_it_prints_and_embeds_nothing_from_outside(tmp_p
         (OSError(28, "No space left on device", "/d/x.npy"), 1, "No space left on device: /d/x.npy. Free space there"),
         (PermissionError(13, "Permission denied", "/d"), 1, "Permission denied: /d. Change its permissions"),
         (MemoryError(), 1, "the memory is full. Lower N_JOBS"),
-        (KeyboardInterrupt(), 1, "stopped. What is finished is kept"),
+        (KeyboardInterrupt(), 1, "stopped. Finished work is kept"),
     ],
 )
 def test_what_a_person_can_mend_is_one_line_and_exit_code_1(raised, code, says):

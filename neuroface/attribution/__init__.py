@@ -1,4 +1,4 @@
-"""Which voxels, at which volume, a decision rests on; and checks of the methods that say so.
+"""Which voxels, at which volume, a decision is based on; and checks of the attribution methods.
 
 Code belongs here if it explains a trained model. This room imports ``pipeline``, ``bold`` and ``decoding``; ``maps``,
 ``timeline`` and the scripts may import it.
@@ -12,9 +12,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "baselines": ["Baselines", "KINDS"],
         "checks": ["Checker", "completeness", "truth_score"],
         "deepexplain": ["DeepExplainGradients", "frozen_network", "import_deepexplain"],
-        "explainers": ["Recipe", "explainer_of"],
-        "files": ["attribution_file", "completeness_file"],
-        "methods": ["METHODS", "chosen_by_hand"],
+        "explainers": ["Recipe"],
+        "explaining": ["KEYS", "Explaining"],
+        "files": ["attribution_file", "completeness_file", "seed_means_file"],
+        "methods": ["METHODS", "SECANT_STEPS", "chosen_by_hand"],
         "occlusion": ["regions_to_occlude"],
         "report": ["describe"],
     },

@@ -1,14 +1,28 @@
-"""Integrated Gradients of the logit, after Sundararajan, Taly & Yan 2017 (ICML): quadrature apart from gradients."""
+"""Integrated Gradients of the logit, after Sundararajan, Taly & Yan 2017 (ICML): quadrature separate from gradients."""
 
 from neuroface import NeuroFaceError
+from neuroface.attribution.methods import SECANT_STEPS
 from neuroface.attribution.path_network import PathNetwork, understands
-from neuroface.decoding import logit_network
+from neuroface.decoding import is_closed_form_network, logit_network
 from neuroface.pipeline import gradient_of, keras
 
 import numpy as np
 
 RULES = ("right", "midpoint", "trapezoid", "gauss-legendre", "secant")
 FIRST_STEPS, MOST_STEPS = 8, 1024  # of steps = "auto"
+
+
+def rule_for(model: keras.Model, rule: str, steps: int | str) -> tuple[str, int | str]:
+    """The rule and steps that "auto" stands for with this network.
+
+    The attributions of a linear or second-order classifier are exact with one midpoint: along a path the gradient changes
+    linearly. Of a linear one they are weight × (window − baseline).
+    """
+    if rule == "auto":
+        if is_closed_form_network(model):
+            return "midpoint", 1
+        rule = "secant" if understands(model) else "midpoint"
+    return rule, SECANT_STEPS if (rule, steps) == ("secant", "auto") else steps
 
 
 def quadrature(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -19,12 +33,12 @@ def quadrature(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
     rule : how the integral from 0 to 1 becomes a sum.
         "right" (1/n, 2/n … 1): the paper's and DeepExplain's.
         "midpoint" (1/2n, 3/2n …): exact for linear gradients.
-        "trapezoid" (0, 1/n … 1; half weight at both ends): likewise; n + 1 nodes.
+        "trapezoid" (0, 1/n … 1; half weight at both ends): exact for linear gradients; n + 1 nodes.
         "gauss-legendre": exact for polynomials up to degree 2n − 1. Gradients of a network with switches have jumps,
-        where that order is lost.
-        "secant" (0, 1/n², 4/n² … 1; weight k is the way from node k − 1): for mean slopes over segments, see
-        :mod:`neuroface.attribution.path_network`. Segments are short near the baseline, where most switches turn. n + 1
-        nodes.
+        so that this order is lost.
+        "secant" (0, 1/n², 4/n² … 1; weight k is the distance from node k − 1): for mean slopes over segments, see
+        :mod:`neuroface.attribution.path_network`. Segments are short near the baseline, where most switches change.
+        n + 1 nodes.
     steps : n, at least 1.
 
     Returns
@@ -45,7 +59,7 @@ def quadrature(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
         return (nodes + 1) / 2, weights / 2
     if rule == "secant":
         return edges**2, np.diff(edges**2, prepend=0)
-    raise ValueError(f"rule {rule!r} is none of {', '.join(RULES)}")
+    raise ValueError(f"rule {rule!r} is not one of {', '.join(RULES)}")
 
 
 class PathGradient:
@@ -54,12 +68,12 @@ class PathGradient:
     Parameters
     ----------
     model : a network whose layer ``logit`` comes before its sigmoid, in float32.
-    segments : take the mean slope of each switch over the segment that ends at a node, not the derivative at the node.
+    segments : use the mean slope of each switch over the segment that ends at a node, not the derivative at the node.
 
     Raises
     ------
     NeuroFaceError
-        If ``segments`` and the network has other layers than the voxel-time network.
+        If ``segments`` is set and the network has other layers than the voxel-time network.
     """
 
     def __init__(self, model: keras.Model, segments: bool = False):
@@ -96,7 +110,7 @@ class PathGradient:
 
 
 def _logits_by_autodiff(logit_model: keras.Model):
-    """As :meth:`PathNetwork.logits`, of any network."""
+    """As :meth:`PathNetwork.logits`, for any network."""
 
     def logits(baselines, windows, nodes):
         move = keras.ops.stop_gradient(windows - baselines)
@@ -110,13 +124,14 @@ def _logits_by_autodiff(logit_model: keras.Model):
 class IntegratedGradients:
     """Attribution of the logit to each voxel and second of windows: gradients integrated from baseline to window.
 
-    Paths run side by side and their steps one part after another, summed as they come: never more than ``batch`` nodes
-    in one pass, always in arrays of the same shape, so nothing is traced twice.
+    Several paths are processed together, and their steps in parts that are summed: at most ``batch`` nodes in one pass,
+    always in arrays of the same shape, so that nothing is traced twice.
 
     Parameters
     ----------
-    rule : one of :func:`quadrature`'s. steps : its n, or "auto": doubled from 8, path by path, until the attributions
-        miss the gain in logit by no more than ``tolerance`` times the gain, or times 1 where it is smaller; 1,024 at most.
+    rule : one of :func:`quadrature`'s. steps : its n, or "auto": doubled from 8 for each path until the sum of the
+        attributions differs from the gain in logit by at most ``tolerance`` times the gain (or 1 if the gain is below
+        1); at most 1,024.
     """
 
     def __init__(self, model: keras.Model, rule: str, steps: int | str, batch: int, tolerance: float = 0.01):

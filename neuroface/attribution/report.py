@@ -1,10 +1,11 @@
-"""The report's section on attributions: how they were made, and whether they can be believed."""
+"""The report's section on attributions: how they were made, and how reliable they are."""
 
 from pathlib import Path
 
 from neuroface.attribution.files import completeness_file
-from neuroface.attribution.methods import METHODS
+from neuroface.attribution.methods import METHODS, SECANT_STEPS
 from neuroface.bold import Labels
+from neuroface.decoding import title_of
 from neuroface.pipeline import Section, open_npy, read_table, save_figure
 
 import numpy as np
@@ -14,14 +15,17 @@ from matplotlib import pyplot as plt
 COLOURS = ("#c8643c", "#2b5f8a")
 
 
-def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict], labels: Labels, cfg) -> Section:
+def describe(
+    folder: Path, files: dict[str, list[Path]], checks: dict[str, dict], models: dict[int, str], labels: Labels, cfg
+) -> Section:
     """The section, and a figure per method in ``folder``.
 
     Parameters
     ----------
     files : method → attribution files. checks : method → what :mod:`neuroface.attribution.checks` found.
+    models : number of a fold model → its name.
     """
-    section = Section("Attributions", how(cfg))
+    section = Section("Attributions", f"{how(cfg)} {which(models)}")
     for method, found in checks.items():
         title, whole = METHODS[method].title, found.get("completeness", {})
         numbers = {"windows": f"{sum(len(open_npy(file)) for file in files[method]):,}"}
@@ -31,9 +35,12 @@ def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict]
             print(f"  completeness gap: median {median} of the logit's change, 95 % below {most}")
         if missed := whole.get("beyond_tolerance"):
             numbers["windows beyond IG_TOLERANCE after 1,024 steps"] = f"{missed:,}"
-            print(f"  {missed:,} windows still miss IG_TOLERANCE = {cfg.IG_TOLERANCE:g} after 1,024 steps")
+            print(f"  {missed:,} windows still exceed IG_TOLERANCE = {cfg.IG_TOLERANCE:g} after 1,024 steps")
         if "steps" in found:
-            numbers["median map error"] = f"{found['steps']['map_error']['median']:.2%}"
+            errors = found["steps"]["map_error"]
+            numbers["median map error"] = f"{errors['median']:.2%}"
+            if "paper_map_error" in found["steps"]:
+                numbers["with the paper's rule and steps"] = f"{found['steps']['paper_map_error']['median']:.2%}"
         if "planted_truth" in found:
             numbers["area under the ROC, planted regions"] = f"{found['planted_truth']:.3f}"
             print(f"  {title}: planted regions found with an area under the ROC of {found['planted_truth']:.3f}")
@@ -43,33 +50,45 @@ def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict]
         section.figure(path, "; ".join(f"{name}: {PANELS[name]}" for name in panels_of(method, found)) + ".")
     if rows := [row for method, found in checks.items() for row in sanity_rows(METHODS[method].title, found)]:
         section.table(
-            ["method", "compared with maps", "correlation", "rank correlation of size", "should be"],
+            ["method", "compared with maps", "correlation", "rank correlation of absolute values", "should be"],
             rows,
-            f"How alike the maps of {next(iter(checks.values()))['checked_windows']} windows stay when something else "
-            "changes: medians over windows. Maps that do not change with random weights or labels show the window, not what "
-            "the network learnt.",
+            f"Similarity of the maps of {next(iter(checks.values()))['checked_windows']} windows when the baseline, "
+            "the weights or the labels change: medians over windows. Maps that do not change with random weights or "
+            "labels show the window, not what the network learnt.",
         )
     return section
 
 
+RULE_WORDS = {"auto": "exact for linear and second-order models, secants for the voxel-time CNN, midpoints for others"}
 PANELS = {
-    "completeness": "how far a window's attributions miss the change of the logit that they must sum to",
-    "when": "at which volume of the window attributions lie",
-    "deletion": "what is left of the logit when voxels are put back to the baseline, the most attributed first (it must "
-    "fall faster than with as many random ones)",
+    "completeness": "difference between the sum of a window's attributions and the change of the logit (should be 0)",
+    "when": "share of absolute attribution at each volume of the window",
+    "deletion": "the logit when voxels are set to the baseline, those with most attribution first (it must fall faster "
+    "than with the same number of random voxels)",
 }
+
+
+def which(models: dict[int, str]) -> str:
+    """Which model explains the windows, in words."""
+    folds: dict[str, list[int]] = {}
+    for fold, name in sorted(models.items()):
+        folds.setdefault(title_of(name), []).append(fold)
+    if len(folds) == 1:
+        return f"Model: {next(iter(folds))}."
+    return "Models: " + "; ".join(f"{name} (fold {', '.join(map(str, of))})" for name, of in folds.items()) + "."
 
 
 def how(cfg) -> str:
     """One paragraph from the settings."""
     steps = (
-        f"until the completeness gap is below {cfg.IG_TOLERANCE:g}"
+        f"until the completeness gap is below {cfg.IG_TOLERANCE:g}; {SECANT_STEPS} with secants"
         if cfg.IG_STEPS == "auto"
         else f"{cfg.IG_STEPS} steps"
     )
+    rule = RULE_WORDS.get(cfg.IG_RULE, f"{cfg.IG_RULE} rule")
     engine = ", computed by DeepExplain" if cfg.IG_ENGINE == "deepexplain" else ""
     what = {
-        "ig": f"Integrated Gradients ({cfg.IG_RULE} rule, {steps}{engine})",
+        "ig": f"Integrated Gradients ({rule}, {steps}{engine})",
         "gradient-x-input": "gradient × input",
         "grad-cam": "Grad-CAM",
         "attention-rollout": "attention rollout",
@@ -103,7 +122,7 @@ def sanity_rows(name: str, found: dict) -> list[tuple]:
 
 
 def panels_of(method: str, found: dict) -> list[str]:
-    """Completeness is asked of what is in logits only, deletion is a check that one may leave out."""
+    """Completeness needs maps in units of the logit; deletion is an optional check."""
     shown = {"completeness": METHODS[method].in_logits, "when": True, "deletion": "deletion" in found}
     return [name for name in PANELS if shown[name]]
 
@@ -141,5 +160,5 @@ def _draw_deletion(axis, curve: dict) -> None:
     for what, colour in (("top", "#c8643c"), ("random", "#5c6672")):
         axis.plot(curve["share_of_voxels"], curve[f"logit_without_{what}_voxels"], marker="o", color=colour, label=what)
     axis.axhline(0, color="#dde2e8", zorder=0)
-    axis.set(xlabel="share of voxels put back", ylabel="logit for the window's label")
+    axis.set(xlabel="share of voxels set to the baseline", ylabel="logit for the window's label")
     axis.legend(frameon=False)

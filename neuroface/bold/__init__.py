@@ -1,6 +1,6 @@
-"""BOLD on its way to windows: data sets, masks, regions, annotations, standardisation, windows.
+"""From BOLD to windows: data sets, masks, regions, annotations, standardisation, windows.
 
-Code belongs here if it reads or cuts BOLD or annotations, and knows nothing of models. This room imports ``pipeline``.
+Code belongs here if it reads or cuts BOLD or annotations, and does not use models. This room imports ``pipeline``.
 ``decoding``, ``attribution``, ``maps``, ``timeline``, ``face_study`` and the scripts may import it. To add an annotation
 format, write a reader in ``annotations.py``.
 """
@@ -10,7 +10,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "annotations": ["ROUNDING_S", "on_screen", "stretches_of_labels", "touches"],
+        "annotations": ["ROUNDING_S", "on_screen", "read_1d", "stretches_of_labels", "touches"],
         "datasets": ["Run", "check_distinct", "nndb_naming", "runs_of"],
         "extraction": ["extract_windows", "standardized_volumes"],
         "images": [

@@ -1,4 +1,4 @@
-"""Find a study's files: who watched what, and where the BOLD, the mask and the annotation lie."""
+"""Find a study's files: which person watched which film, and the paths of BOLD, mask and annotation."""
 
 import re
 from dataclasses import dataclass
@@ -7,28 +7,31 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.pipeline import fingerprint
 
+REGRESSORS = "film-regressors.tsv"
+
 
 @dataclass(frozen=True)
 class Run:
-    """One person's one run, and its files."""
+    """One run of one person, and its files."""
 
     subject: str  # "sub-7"
     movie: str  # NNDb: the film; BIDS: the task
-    run: str  # "1" where the data set does not number runs; "<session>-<run>" where it has sessions
+    run: str  # "1" if the data set does not number runs; "<session>-<run>" if it has sessions
     name: str  # start of this run's file names: "sub-7_task-split", "sub-7_ses-1_task-film_run-02"
     bold: Path
     mask: Path | None
     annotations: tuple[tuple[str, Path], ...]  # (name of an event, its file); BIDS: one file for all, named ""
     censor: Path | None = None  # NNDb v2, censored: which TRs the series still has (windows.read_censor)
+    regressors: Path | None = None  # what else the film shows, per TR (neuroface.film)
 
     @property
     def files(self) -> list[Path]:
-        """All that this run is made from."""
+        """All files of this run."""
         annotations = dict.fromkeys(file for _, file in self.annotations)
-        return [file for file in (self.bold, self.mask, *annotations, self.censor) if file]
+        return [file for file in (self.bold, self.mask, *annotations, self.censor, self.regressors) if file]
 
     def annotation_of(self, event: str) -> Path:
-        """The file that says when an event is on."""
+        """The file with the onsets and durations of an event."""
         files = dict(self.annotations)
         return files[event] if event in files else files[""]
 
@@ -45,7 +48,7 @@ class Naming:
 def nndb_naming(dataset: str, variant: str = "") -> Naming:
     """File names of NNDb v1 (and of the demo), or of one variant of v2.
 
-    v2's brain mask is the one cut to where the EPI has signal (``t1w_mask_epi_anat``).
+    The brain mask of v2 is the one restricted to voxels with EPI signal (``t1w_mask_epi_anat``).
     """
     if dataset != "nndb-v2":
         return Naming("preprocessedICA", "T1w_mask")
@@ -61,6 +64,7 @@ def find_runs(
     bids_filter: str = "",
     variant: str = "",
     events: tuple[str, ...] = (),
+    films: str | Path | None = None,
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """All runs of a data set, sorted by person and run, and what had to be left out.
 
@@ -71,7 +75,8 @@ def find_runs(
     exclude : people left out on purpose.
     bids_filter : text that a BIDS BOLD file's name must contain.
     variant : of NNDb v2, e.g. "blur_no_censor_ica".
-    events : names of the events that NNDb's annotation files ``stimuli/task-<film>_<name>-annotation.1D`` must give.
+    events : names of the events that NNDb's annotation files ``stimuli/task-<film>_<name>-annotation.1D`` must have.
+    films : a folder with a further ``stimuli/``, for annotations and film regressors that ``folder`` lacks.
 
     Returns
     -------
@@ -93,11 +98,14 @@ def find_runs(
     left_out = [(p.name, "named in EXCLUDE") for p in people if p.name in exclude]
     people = [p for p in people if p.name not in exclude]
     naming = nndb_naming(dataset, variant)
+    stimuli = [folder / "stimuli", folder, *([Path(films) / "stimuli"] if films else [])]
     runs: list[Run] = []
     for person in people:
         is_bids = dataset == "bids"
         found, missing = (
-            _bids_runs(person, folder, bids_filter) if is_bids else _nndb_runs(person, folder, naming, events)
+            _bids_runs(person, folder, bids_filter, stimuli)
+            if is_bids
+            else _nndb_runs(person, stimuli, naming, events)
         )
         runs += found
         left_out += missing
@@ -108,7 +116,7 @@ def find_runs(
 
 
 def check_distinct(runs: list[Run]) -> None:
-    """Raise if two runs have the same BOLD: a copy on both sides of a fold would be recognised, not decoded."""
+    """Raise if two runs have the same BOLD: with a copy in training, a held-out window is recognised, not decoded."""
     seen: dict[str, Run] = {}
     for run in runs:
         same = seen.setdefault(fingerprint(run.bold), run)
@@ -129,7 +137,7 @@ def _people(folder: Path) -> list[Path]:
 
 
 def _nndb_runs(
-    person: Path, folder: Path, naming: Naming, events: tuple[str, ...]
+    person: Path, stimuli: list[Path], naming: Naming, events: tuple[str, ...]
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     subject, runs, missing = person.name, [], []
     series = sorted((person / "func").glob(f"{subject}_task-*_bold_{naming.bold}.nii*"))
@@ -150,25 +158,26 @@ def _nndb_runs(
         censor = person / "regressors" / f"{name}_censored_timepoints.1D" if naming.censored else None
         if censor and not censor.is_file():
             raise NeuroFaceError(
-                f"{bold.name} lacks the volumes with motion, and {censor} is not there to say which. Download it, choose "
+                f"{bold.name} lacks the volumes with motion, and their list {censor} is not there. Download it, choose "
                 f"a no_censor variant in NNDB_VARIANT, or leave {subject} out with EXCLUDE."
             )
-        found = {event: _film_annotation(folder, movie, event) for event in events}
+        found = {event: _film_file(stimuli, f"task-{movie}_{event}-annotation.1D") for event in events}
+        regressors = _film_file(stimuli, f"task-{movie}_{REGRESSORS}")
         if lacking := [event for event, file in found.items() if file is None]:
             missing.append((bold.name, f"no annotation stimuli/task-{movie}_{lacking[0]}-annotation.1D"))
         else:
-            runs.append(Run(subject, movie, "1", name, bold, masks[0], tuple(found.items()), censor))
+            runs.append(Run(subject, movie, "1", name, bold, masks[0], tuple(found.items()), censor, regressors))
     return runs, missing
 
 
-def _film_annotation(folder: Path, movie: str, event: str) -> Path | None:
-    names = [f"{prefix}task-{movie}_{event}-annotation.1D" for prefix in ("", "stimuli-")]
-    return next(
-        (p for parent in (folder / "stimuli", folder) for name in names if (p := parent / name).is_file()), None
-    )
+def _film_file(stimuli: list[Path], name: str) -> Path | None:
+    names = [f"{prefix}{name}" for prefix in ("", "stimuli-")]
+    return next((p for parent in stimuli for name in names if (p := parent / name).is_file()), None)
 
 
-def _bids_runs(person: Path, folder: Path, name_part: str) -> tuple[list[Run], list[tuple[str, str]]]:
+def _bids_runs(
+    person: Path, folder: Path, name_part: str, stimuli: list[Path]
+) -> tuple[list[Run], list[tuple[str, str]]]:
     runs, missing, seen = [], [], {}
     for bold in sorted(person.glob("**/func/*_bold.nii*"), key=lambda p: _natural(p.name)):
         if name_part not in bold.name:
@@ -180,18 +189,25 @@ def _bids_runs(person: Path, folder: Path, name_part: str) -> tuple[list[Run], l
                 f"{seen[stem]} and {bold.name} are the same run. Set BIDS_FILTER to text that only one of them has."
             )
         seen[stem] = bold.name
-        # fMRIPrep leaves the events in the raw data set, beside or above the derivatives.
+        # fMRIPrep leaves the events in the raw data set, next to or above the derivatives.
         inside = bold.parent.relative_to(folder)
         roots = [folder, *list(folder.parents)[:2]]
         events = [p for root in roots if (p := root / inside / f"{stem}_events.tsv").is_file()]
         # One table at the root may serve all people (BIDS inheritance).
-        events += [p for root in roots if (p := root / f"task-{entities.get('task')}_events.tsv").is_file()]
+        task = f"task-{entities.get('task')}"
+        names = [f"{task}_run-{entities['run']}", task] if "run" in entities else [task]
+        events += [p for root in [*roots, *stimuli] for name in names if (p := root / f"{name}_events.tsv").is_file()]
         if not events:
             missing.append((bold.name, f"no {stem}_events.tsv"))
             continue
         mask = _bids_mask(bold, person)
         number = "-".join(entities[key] for key in ("ses", "run") if key in entities)
-        runs.append(Run(person.name, entities["task"], number or "1", stem, bold, mask, (("", events[0]),)))
+        own = [p for root in roots if (p := root / inside / f"{stem}_{REGRESSORS}").is_file()]
+        own += [p for name in names if (p := _film_file([*roots, *stimuli], f"{name}_{REGRESSORS}"))]
+        annotations, regressors = (("", events[0]),), next(iter(own), None)
+        runs.append(
+            Run(person.name, entities["task"], number or "1", stem, bold, mask, annotations, regressors=regressors)
+        )
     if not seen:
         missing.append((person.name, "no func/*_bold.nii.gz" + (f" with {name_part!r} in its name" * bool(name_part))))
     return runs, missing
@@ -210,4 +226,5 @@ def _natural(name: str) -> list:
 def runs_of(cfg) -> tuple[list[Run], list[tuple[str, str]]]:
     """:func:`find_runs` with the settings of an experiment."""
     events = tuple(dict.fromkeys(name for label in cfg.LABELS for name in cfg.LABEL_EVENTS[label]))
-    return find_runs(cfg.DATASET, cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, cfg.NNDB_VARIANT, events)
+    films = getattr(cfg, "FILM_DIR", None)  # not every study annotates films
+    return find_runs(cfg.DATASET, cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, cfg.NNDB_VARIANT, events, films)

@@ -1,4 +1,4 @@
-"""Cross-validation folds over windows: what is kept out of training together."""
+"""Cross-validation folds over windows: which windows are held out together."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 SPLITS = ("window", "run", "subject", "event", "movie")
-INNER_FOLDS = 4  # about a quarter of the training set chooses the epoch, more where its groups are few
+INNER_FOLDS = 4  # so that about a quarter of the training set chooses the epoch, more if it has few groups
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,27 @@ class Fold:
     validation: np.ndarray
     test: np.ndarray
     validation_kept_together: str  # the split that the inner validation set follows
-    n_embargoed: int = 0  # windows in neither set: too close in time to one that is held out or chooses the epoch
+    n_embargoed: int = 0  # windows in no set: too close in time to one that is held out or chooses the epoch
+    further_inner: tuple[tuple[np.ndarray, np.ndarray], ...] = ()  # other divisions into training and validation
+
+    @property
+    def inner(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+        """Inner cross-validation: (training, validation) rows; the first pair is ``train`` and ``validation``.
+
+        Networks use the first pair only. Models that are fitted in closed form use all of them.
+        """
+        return ((self.train, self.validation), *self.further_inner)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """All rows that a final fit may use: training and inner validation together."""
+        if np.array_equal(self.validation, self.test):  # SELECTION = "paper"
+            return self.train
+        return np.unique(np.concatenate([part for pair in self.inner for part in pair]))
 
 
 def groups_of(samples: pd.DataFrame, split: str) -> np.ndarray:
-    """What a window belongs to under a split: (n,) of str; windows of one group are never on both sides."""
+    """Group of each window under a split, (n,) of str; training and held-out windows share no group."""
     if split == "window":
         return np.arange(len(samples)).astype(str)
     if split == "run":
@@ -47,11 +63,11 @@ def make_folds(
 
     Parameters
     ----------
-    samples : table with columns subject, movie, run, label, event, first_tr; a row per window.
+    samples : table with columns subject, movie, run, label, event, first_tr; one row per window.
     split : "window", "subject", "event", "run" or "movie".
     embargo_trs : for "event", training windows are dropped when fewer than this many volumes lie between them and a
-        held-out window of the same film, whoever watched it.
-    selection : "inner": validation is about a quarter of the training set, grouped as the split (by event where
+        held-out window of the same film, seen by any person.
+    selection : "inner": validation is about a quarter of the training set, grouped as the split (by event if
         the training set has a single group); "paper": validation is the held-out fold itself.
 
     Raises
@@ -64,7 +80,7 @@ def make_folds(
         if split == "event":
             train = train[~_too_close(samples, train, test, window_trs + embargo_trs)]
         if selection == "paper":
-            train, validation, together = train, test, split
+            pairs, together = [(train, test)], split
         else:
             inside = samples.iloc[train]
             together = split if len(set(groups_of(inside, split))) > 1 else "event"
@@ -75,10 +91,12 @@ def make_folds(
                     f"choice of the epoch need one each. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
                 )
             n_inner = min(INNER_FOLDS, len(set(groups_of(inside, together))), n_rarer)
-            inner = _split(inside, together, max(n_inner, 2), seed)[0]
-            train, validation = train[inner[0]], train[inner[1]]
+            inner = _split(inside, together, max(n_inner, 2), seed)
+            pairs = [(train[kept], train[chosen]) for kept, chosen in inner]
             if split == "event":
-                train = train[~_too_close(samples, train, validation, window_trs + embargo_trs)]
+                distance = window_trs + embargo_trs
+                pairs = [(a[~_too_close(samples, a, b, distance)], b) for a, b in pairs]
+        (train, validation), *further = pairs
         for name, rows in (("training", train), ("validation", validation), ("held-out", test)):
             if samples["label"].iloc[rows].nunique() < 2:
                 raise NeuroFaceError(
@@ -86,7 +104,8 @@ def make_folds(
                     f"({len(rows)} windows). Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
                 )
         used = len(np.union1d(np.union1d(train, validation), test))
-        folds.append(Fold(number, train, validation, test, together, len(samples) - used))
+        further = [pair for pair in further if all(samples["label"].iloc[rows].nunique() == 2 for rows in pair)]
+        folds.append(Fold(number, train, validation, test, together, len(samples) - used, tuple(further)))
     return folds
 
 
@@ -159,7 +178,7 @@ def _rarer_class(samples: pd.DataFrame) -> tuple[str, int]:
 def _too_close(samples: pd.DataFrame, train: np.ndarray, test: np.ndarray, min_distance_trs: int) -> np.ndarray:
     """Which training windows start fewer than ``min_distance_trs`` volumes from a held-out window of their film.
 
-    Of the film, not only of the run: another viewer saw the same seconds.
+    Windows of all viewers of the film count, because they saw the same seconds.
     """
     run, start = (samples["movie"] + " " + samples["run"]).to_numpy(str), samples["first_tr"].to_numpy()
     close = np.zeros(len(train), dtype=bool)

@@ -1,19 +1,33 @@
-"""Train a network on one fold, within the memory at hand, and say what it cost."""
+"""Train a network on one fold, within the available memory, and measure the cost."""
 
 import gc
 import resource
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from neuroface import NeuroFaceError
+from neuroface.decoding.batches import WindowBatches
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.fused_normalization import with_fused_normalization
 from neuroface.decoding.model_cost import multiply_adds, step_bytes
-from neuroface.decoding.network import WindowBatches
-from neuroface.decoding.stored_windows import RowBatches, StoredWindows, network_of_rows, windows_fit
+from neuroface.decoding.recipes import (
+    EVALUATIONS,
+    MIXUP,
+    STATISTICS_WINDOWS,
+    RobustWatch,
+    Watch,
+    accuracy,
+    decaying_rate,
+)
+from neuroface.decoding.stored_windows import (
+    RowBatches,
+    StoredWindows,
+    network_of_mixed_rows,
+    network_of_rows,
+    windows_fit,
+)
 from neuroface.pipeline import HAS_GPU, keras, set_random_seed
 
 import numpy as np
@@ -31,7 +45,8 @@ def train_network(
     fold: Fold,
     build: Callable[..., keras.Model],
     *,
-    epochs: int,
+    epochs: int | None = None,
+    steps: int | None = None,
     batch_size: int,
     learning_rates: tuple[float, ...],
     precision: str,
@@ -45,20 +60,22 @@ def train_network(
 
     Parameters
     ----------
-    X : (n, n_voxels, window_trs), usually a memory map: one batch at a time is read from it, or, where a GPU has room for
-        all windows, they go there once. y : (n,) 0 or 1.
+    X : (n, n_voxels, window_trs), usually a memory map: one batch at a time is read from it, or, if a GPU has room for
+        all windows, they are copied there once. y : (n,) 0 or 1.
     build : ``build(dtype=…)`` gives a new network, such as a partial :func:`neuroface.decoding.architectures.build`.
-    learning_rates : each is tried; the one with the best epoch wins.
+    epochs : trains as in the paper. steps : trains by the robust recipe; see :mod:`neuroface.decoding.recipes`. One of
+        the two must be given.
+    learning_rates : each is tried; the one with the best epoch is kept.
     precision : "float32", "float16", "bfloat16", or "auto": float16 on a GPU, float32 on a CPU.
     n_jobs : trainings that share this machine's memory.
-    voxel_order : (n_voxels,) a permutation under which the network sees the voxels; None: as in the mask.
-    per_pass : windows that go through the network at once, a divisor of ``batch_size``; None: as many as fit. Where they
-        turn out not to, training begins anew with fewer.
-    callbacks : further ones, for a look at training from outside.
+    voxel_order : (n_voxels,) order in which the network gets the voxels; None: as in the mask.
+    per_pass : windows that go through the network at once, a divisor of ``batch_size``; None: as many as fit. If they
+        do not fit after all, training starts again with fewer.
+    callbacks : additional callbacks that observe the training.
 
     Returns
     -------
-    network (float32, best epoch), history (a row per epoch and learning rate), cost (parameters, operations, seconds,
+    network (float32, best epoch), history (one row per epoch and learning rate), cost (parameters, operations, seconds,
     memory).
 
     Raises
@@ -74,7 +91,7 @@ def train_network(
     for per_pass, on_gpu in _attempts(batch_size, most, windows_fit(X, plain, most, n_jobs)):
         try:
             weights, history, seconds = _train(
-                X, y, fold, build, epochs=epochs, batch_size=batch_size, learning_rates=learning_rates,
+                X, y, fold, build, epochs=epochs, steps=steps, batch_size=batch_size, learning_rates=learning_rates,
                 dtype=training_dtype(precision), seed=seed, voxel_order=voxel_order, per_pass=per_pass, on_gpu=on_gpu,
                 callbacks=callbacks,
             )  # fmt: skip
@@ -85,7 +102,7 @@ def train_network(
             if not _is_about_memory(error):
                 raise
         for callback in callbacks:
-            callback.set_model(None)  # the last that holds the failed step's memory, but for cycles
+            callback.set_model(None)  # the last reference to the failed step's memory, except cycles
         gc.collect()
     else:
         raise NeuroFaceError(
@@ -98,6 +115,8 @@ def train_network(
         "multiply_adds": multiply_adds(plain),
         "seconds": round(float(np.sum(seconds)), 2),
         "seconds_per_epoch": round(float(np.median(seconds)), 3),
+        "steps": int(history["step"].max()),
+        "best_step": int(history.loc[history["val_loss"].idxmin(), "step"]),
         "windows_per_pass": per_pass,
         "windows_on_gpu": on_gpu,
         "peak_memory_gb": round(peak_memory_gb(), 2),
@@ -107,50 +126,80 @@ def train_network(
 
 
 def _attempts(batch_size: int, most: int, on_gpu: bool) -> Iterator[tuple[int, bool]]:
-    """Windows per pass, and whether all windows go to the GPU: what to try in turn while the memory is too small."""
+    """Windows per pass, and whether all windows go to the GPU: values to try until the memory is large enough."""
     if on_gpu:
         yield most, True
     yield from ((n, False) for n in range(most, 0, -1) if batch_size % n == 0)
 
 
 def _train(
-    X, y, fold, build, *, epochs, batch_size, learning_rates, dtype, seed, voxel_order, per_pass, on_gpu, callbacks
+    X,
+    y,
+    fold,
+    build,
+    *,
+    epochs,
+    steps,
+    batch_size,
+    learning_rates,
+    dtype,
+    seed,
+    voxel_order,
+    per_pass,
+    on_gpu,
+    callbacks,
 ) -> tuple[list[np.ndarray], pd.DataFrame, list[float]]:
-    """Train at each learning rate. Returns the best weights, a row per epoch and learning rate, seconds of each epoch."""
+    """Train at each learning rate. Returns the best weights, the history, and the seconds of each epoch."""
     class_weights = dict(enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train])))
     stored = StoredWindows(X, voxel_order) if on_gpu else None
     batches = partial(RowBatches, X, y) if on_gpu else partial(WindowBatches, X, y, voxel_order=voxel_order)
+    passes, seen = batch_size // per_pass, partial(WindowBatches, X, y, voxel_order=voxel_order)
 
     def fit(rate: float) -> tuple[float, list[np.ndarray], list[float], pd.DataFrame]:
         keras.utils.clear_session()
         set_random_seed(seed)
         network = with_fused_normalization(build(dtype=dtype))
-        model = network_of_rows(network, stored) if on_gpu else network
+        by_rows = network_of_mixed_rows if steps else network_of_rows
+        model = by_rows(network, stored) if on_gpu else network
         model.compile(
-            _optimizer(rate, batch_size // per_pass, dtype),
+            _optimizer(decaying_rate(rate, steps, passes) if steps else rate, passes, dtype),
             loss="binary_crossentropy",
-            metrics=["accuracy"],
+            metrics=[accuracy],
             # With weights that balance the classes this is the balanced accuracy; in balanced data it equals accuracy.
-            weighted_metrics=[keras.metrics.BinaryAccuracy("balanced_accuracy")],
+            weighted_metrics=[keras.metrics.MeanMetricWrapper(accuracy, "balanced_accuracy")],
             # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one operation at a time.
             jit_compile=HAS_GPU or keras.backend.backend() == "jax",
         )
-        watch = _EpochWatch(network, rate)
-        fitted = model.fit(
-            batches(fold.train, per_pass, class_weights, seed=seed),
-            validation_data=batches(fold.validation, per_pass, class_weights),
-            epochs=epochs,
-            verbose=0,
-            callbacks=[keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=15), watch, *callbacks],
-        )
+        if steps:
+            some = np.random.default_rng(seed).permutation(fold.train)[:STATISTICS_WINDOWS]
+            watch = RobustWatch(
+                network,
+                rate,
+                seen(some, min(batch_size, 32), class_weights),
+                seen(fold.validation, per_pass, class_weights),
+            )
+            per_epoch = -(-steps // EVALUATIONS)
+            schedule = {"epochs": -(-steps // per_epoch), "callbacks": [watch, *callbacks]}
+        else:
+            watch = Watch(network, rate)
+            plateau = keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=15)
+            schedule = {
+                "epochs": epochs,
+                "callbacks": [plateau, watch, *callbacks],
+                "validation_data": batches(fold.validation, per_pass, class_weights),
+            }
+        robust = {"steps": per_epoch * passes, "mixup": MIXUP} if steps else {}
+        training = batches(fold.train, per_pass, class_weights, seed=seed, **robust)
+        fitted = model.fit(training, verbose=0, **schedule)
         history = pd.DataFrame(fitted.history).drop(columns="learning_rate", errors="ignore")
-        history = history.assign(learning_rate=rate, epoch=np.arange(1, len(history) + 1))
+        epoch = np.arange(1, len(history) + 1)
+        history = history.assign(learning_rate=rate, epoch=epoch, step=epoch * len(training) // passes)
         return (
             watch.best,
             watch.best_weights,
             watch.seconds,
             history,
-        )  # and not the network, whose memory the next rate needs
+        )  # not the network: the next rate needs its memory
 
     scores, weights, seconds, histories = zip(*map(fit, learning_rates))
     return weights[int(np.argmax(scores))], pd.concat(histories, ignore_index=True), sum(seconds, [])
@@ -166,8 +215,8 @@ def training_dtype(precision: str) -> str:
 def windows_per_pass(model: keras.Model, batch_size: int, n_jobs: int) -> int:
     """The largest divisor of ``batch_size`` whose pass fits this job's share of the memory; gradients accumulate.
 
-    It counts the memory the machine has, not what is free now, so that a rerun takes the same steps. On a GPU, whose
-    allocator decides for itself, the whole batch is tried, and fewer windows where it does not fit.
+    It counts the total memory of the machine, not the free memory, so that a rerun takes the same steps. On a GPU the
+    allocator decides, so the whole batch is tried first, and fewer windows if it does not fit.
 
     Raises
     ------
@@ -183,8 +232,8 @@ def windows_per_pass(model: keras.Model, batch_size: int, n_jobs: int) -> int:
     need = step_bytes(model, 1)
     raise NeuroFaceError(
         f"Training needs about {need / 1e9:.1f} GB for a single window of {model.input_shape[1]:,} voxels; "
-        f"{share / 1e9:.1f} GB are there for each of N_JOBS = {n_jobs}. Lower N_JOBS or CNN_FILTERS (of other networks: "
-        f"MODEL_OPTIONS), or use a larger machine."
+        f"{share / 1e9:.1f} GB are available for each of N_JOBS = {n_jobs}. Lower N_JOBS or CNN_FILTERS (of other "
+        f"networks: MODEL_OPTIONS), or use a larger machine."
     )
 
 
@@ -200,8 +249,8 @@ def _forget_peak_memory() -> None:
         (PROCESS / "clear_refs").write_text("5")
 
 
-def _optimizer(rate: float, passes: int, dtype: str) -> keras.optimizers.Optimizer:
-    """Adam over ``passes`` accumulated passes; float16 gradients are scaled, or small ones would become 0."""
+def _optimizer(rate, passes: int, dtype: str) -> keras.optimizers.Optimizer:
+    """Adam over ``passes`` accumulated passes; float16 gradients are scaled, so that small ones do not become 0."""
     adam = keras.optimizers.Adam(rate, gradient_accumulation_steps=passes if passes > 1 else None)
     return keras.optimizers.LossScaleOptimizer(adam) if dtype == "mixed_float16" else adam
 
@@ -217,21 +266,3 @@ def _is_about_memory(error: Exception) -> bool:
         "memoryerror",
     )
     return any(word in text for word in words)
-
-
-class _EpochWatch(keras.callbacks.Callback):
-    """Takes the time of every epoch, keeps the best one's weights, and ends training when the loss is no number."""
-
-    def __init__(self, network: keras.Model, rate: float):
-        super().__init__()
-        self.network, self.rate, self.seconds, self.best = network, rate, [], -np.inf
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._start = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.seconds.append(time.monotonic() - self._start)
-        if not np.isfinite(logs["loss"]):
-            raise FloatingPointError(f"LEARNING_RATE {self.rate:g}")
-        if logs["val_balanced_accuracy"] > self.best:
-            self.best, self.best_weights = logs["val_balanced_accuracy"], self.network.get_weights()

@@ -1,10 +1,10 @@
-"""What the face study's settings may be: choices, ranges, and which of them must agree."""
+"""Allowed settings of the face study: choices, ranges, and rules between settings."""
 
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from neuroface.attribution import METHODS
-from neuroface.decoding import ARCHITECTURES, DEFAULT
+from neuroface.decoding import ARCHITECTURES, BEST, DEFAULT, LINEAR
 from neuroface.pipeline import SettingsModel, did_you_mean
 
 from pydantic import Field, model_validator
@@ -14,20 +14,26 @@ Rate = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
-# Columns of script 8's tables, among which the first label has one.
+# Columns of script 8's tables, which also have a column with the name of the first label.
 TAKEN = ("tr", "probability", "logit", "split")
 
-# What config.py's plain types cannot say: choices and ranges.
+# What config.py's plain types cannot express: choices and ranges.
 LIMITS = {
     "DATASET": Literal["demo", "nndb-v1", "nndb-v2", "bids"],
     "RUN_NAME": Name,
     "SEED": Annotated[int, Field(ge=0, lt=2**32)],
+    "ANNOTATION_HZ": Annotated[float, Field(gt=0, le=100)],
+    "FACE_SCORE": Annotated[float, Field(ge=0.7, lt=1)],
+    "MIN_FACE_HEIGHT": Annotated[float, Field(ge=0, le=1)],
+    "BRIDGE_GAPS_S": Annotated[float, Field(ge=0)],
+    "SHORTEST_FACE_S": Annotated[float, Field(ge=0)],
     "TR_S": Annotated[float, Field(gt=0, le=30)],
     "LAG_S": Annotated[float, Field(ge=0, le=30)],
-    "WINDOW_TRS": Annotated[int, Field(ge=4)],  # two poolings of the time axis leave one column of four
+    "WINDOW_TRS": Annotated[int, Field(ge=4)],  # two poolings of the time axis turn four columns into one
     "MIN_STRETCH_S": Annotated[float, Field(ge=0)],
     "STANDARDIZE": Literal["zscore", "none"],
     "BALANCE": Literal["run", "none"],
+    "MATCH_WITHIN_SD": Annotated[float, Field(gt=0)],
     "MASK_THRESHOLD": Annotated[float, Field(ge=0, le=1)],
     "LABELS": tuple[Label, Label],
     "LABEL_EVENTS": dict[str, tuple[str, ...]],
@@ -48,11 +54,16 @@ LIMITS = {
     "MODEL_OPTIONS": dict[str, dict[str, object]],
     "CNN_FILTERS": tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]],
     "CNN_DENSE_UNITS": Annotated[int, Field(ge=1)],
+    "TRAINING": Literal["robust", "paper"],
+    "TRAINING_STEPS": Annotated[int, Field(ge=1)],
     "EPOCHS": Annotated[int, Field(ge=1)],
     "BATCH_SIZE": Annotated[int, Field(ge=1)],
-    "LEARNING_RATE": Rate | Annotated[tuple[Rate, ...], Field(min_length=1)],
+    "LEARNING_RATE": Rate | Annotated[tuple[Rate, ...], Field(min_length=1)] | Literal["auto"],
+    "N_SEEDS": Annotated[int, Field(ge=1)],
     "PRECISION": Literal["auto", "float32", "float16", "bfloat16"],
     "BASELINES": tuple[str, ...],
+    "ALIGNMENT": Literal["none", "srm"],
+    "ALIGNMENT_FEATURES": Annotated[int, Field(ge=1)],
     "N_PERMUTATIONS": Annotated[int, Field(ge=0)],
     "N_PERMUTATIONS_CNN": Annotated[int, Field(ge=0)],
     "HELD_OUT_SPLIT": Split,
@@ -63,7 +74,7 @@ LIMITS = {
     "SMOOTHGRAD_DRAWS": Annotated[int, Field(ge=0)],
     "SMOOTHGRAD_NOISE": Annotated[float, Field(ge=0)],
     "IG_ENGINE": Literal["keras", "deepexplain"],
-    "IG_RULE": Literal["right", "midpoint", "trapezoid", "gauss-legendre", "secant"],
+    "IG_RULE": Literal["right", "midpoint", "trapezoid", "gauss-legendre", "secant", "auto"],
     "IG_STEPS": Annotated[int, Field(ge=1)] | Literal["auto"],
     "IG_TOLERANCE": Annotated[float, Field(gt=0)],
     "OCCLUSION_REGIONS": Literal["cubes", "rois", "parcels"],
@@ -73,7 +84,7 @@ LIMITS = {
     "CHECK_WINDOWS": Annotated[int, Field(ge=2, multiple_of=2)],
     "SPACE": Literal["MNI", "native"],
     "N_RANDOM_REGIONS": Annotated[int, Field(ge=1)],
-    "N_FLIPS": Annotated[int, Field(ge=20)],  # fewer allow no p of 0.05
+    "N_FLIPS": Annotated[int, Field(ge=20)],  # with fewer no p can reach 0.05
     "FLIP_TOGETHER": Literal["person", "movie"],
     "VARIANCE_FWHM_MM": Annotated[float, Field(ge=0)],
     "CLUSTER_FORMING_P": Annotated[float, Field(gt=0, lt=0.5)],
@@ -93,9 +104,15 @@ class FaceSettings(SettingsModel):
     """Settings of ``config.py`` at the top of the repository."""
 
     LIMITS: ClassVar = LIMITS
-    FILES: ClassVar = ("ROI_FILE", "MASK_FILE", "PARCEL_FILE", "ROI_MASKS")
+    FOLDERS: ClassVar = ("DATASET_DIR", "DATA_DIR", "FILM_DIR")
+    FILES: ClassVar = ("ROI_FILE", "MASK_FILE", "PARCEL_FILE", "ROI_MASKS", "FILM_PARTS")
     FORMER: ClassVar = ("FACE_TRIAL_TYPES", "NOFACE_TRIAL_TYPES")
-    ADDED: ClassVar = {"LABELS": ["face", "noface"], "EVENT_COLUMN": "trial_type"}
+    ADDED: ClassVar = {
+        "FACE_TRIAL_TYPES": {"LABELS": ["face", "noface"], "EVENT_COLUMN": "trial_type"},
+        "EPOCHS": {"TRAINING": "paper", "N_SEEDS": 1},
+        "BALANCE": {"MATCH_ON": []},
+        "REFERENCE_MAPS": {"NUISANCE": []},
+    }
 
     @classmethod
     def translate(cls, changes: dict, base: dict) -> dict:
@@ -118,21 +135,23 @@ class FaceSettings(SettingsModel):
 
     @classmethod
     def today(cls, stamped: dict) -> dict:
-        """Stamped settings with those that have replaced former ones filled in."""
+        """Stamped settings, with former settings translated to current ones."""
         stamped = cls.before_they_existed(stamped) | stamped
         events = {label: stamped[name] for label, name in zip(("face", "noface"), cls.FORMER) if name in stamped}
         return {"LABELS": ["face", "noface"]} | ({"LABEL_EVENTS": events} if events else {}) | stamped
 
     @classmethod
     def complete(cls, values: dict) -> dict:
-        """The baseline "rois" under the name of the file that holds the regions; without a file there is none."""
+        """Rename the model "rois" after the file of the regions; remove it from the baselines if there is no file."""
         rois = rois_name(values["ROI_FILE"])
         named = (rois if name == "rois" else name for name in values["BASELINES"])
-        return values | {"BASELINES": tuple(name for name in named if name)}
+        explained = rois if values["EXPLAINED_MODEL"] == "rois" else values["EXPLAINED_MODEL"]
+        return values | {"BASELINES": tuple(name for name in named if name), "EXPLAINED_MODEL": explained}
 
     @classmethod
     def idle(cls, settings) -> set[str]:
-        return set() if set(settings.MODELS) & set(settings.MODEL_OPTIONS) else {"MODEL_OPTIONS"}
+        other_recipe = "EPOCHS" if settings.TRAINING == "robust" else "TRAINING_STEPS"
+        return {other_recipe} | (set() if set(settings.MODELS) & set(settings.MODEL_OPTIONS) else {"MODEL_OPTIONS"})
 
     @model_validator(mode="after")
     def _agree(self):
@@ -141,7 +160,8 @@ class FaceSettings(SettingsModel):
                 f"HELD_OUT_SPLIT = {self.HELD_OUT_SPLIT!r} is not in CV_SPLITS = {self.CV_SPLITS}: its models would "
                 f"not be trained. Add it to CV_SPLITS or name one that is there"
             )
-        for name in ("CV_SPLITS", "BASELINES", "ATTRIBUTION_METHODS", "ATTRIBUTION_CHECKS", "REFERENCE_MAPS"):
+        lists = ("CV_SPLITS", "BASELINES", "ATTRIBUTION_METHODS", "ATTRIBUTION_CHECKS", "REFERENCE_MAPS")
+        for name in (*lists, "MATCH_ON", "NUISANCE"):
             if len(set(values := getattr(self, name))) < len(values):
                 raise ValueError(f"{name} = {values} names one twice")
         if self.WINDOW_TRS * self.TR_S > self.MIN_STRETCH_S + 1e-6:
@@ -150,12 +170,16 @@ class FaceSettings(SettingsModel):
                 f"{self.MIN_STRETCH_S:g} s: a window would run past the stretch that gives its label. "
                 f"Lower WINDOW_TRS or raise MIN_STRETCH_S"
             )
+        if self.MATCH_ON and self.BALANCE != "run":
+            raise ValueError(f'MATCH_ON = {self.MATCH_ON} pairs windows and needs BALANCE = "run"; it is {self.BALANCE!r}')
+        if Path(self.FILM_DIR) == Path(self.DATA_DIR) / self.RUN_NAME:
+            raise ValueError(f"FILM_DIR = {self.FILM_DIR!r} is the folder of RUN_NAME = {self.RUN_NAME!r}. Choose another")
         if self.DATASET == "demo" and self.ROI_FILE is None:
-            raise ValueError('ROI_FILE = None, and DATASET = "demo" plants its signal in those regions. Name a file')
+            raise ValueError('ROI_FILE = None, but DATASET = "demo" plants its signal in these regions. Name a file')
         if self.PLOT_INTERVAL_S[0] >= self.PLOT_INTERVAL_S[1]:
             raise ValueError(f"PLOT_INTERVAL_S = {self.PLOT_INTERVAL_S} ends before it starts")
         if self.SMOOTH_TRS % 2 == 0:
-            raise ValueError(f"SMOOTH_TRS = {self.SMOOTH_TRS} is even: a mean centred on a volume takes an odd number")
+            raise ValueError(f"SMOOTH_TRS = {self.SMOOTH_TRS} is even: a mean centred on a volume needs an odd number")
         self._name_labels()
         self._name_baselines()
         self._name_architectures()
@@ -200,10 +224,19 @@ class FaceSettings(SettingsModel):
             raise ValueError(f"MODEL_OPTIONS: sizes of {DEFAULT!r} are CNN_FILTERS and CNN_DENSE_UNITS. Set those")
         if len(set(self.MODELS)) < len(self.MODELS):
             raise ValueError(f"MODELS = {self.MODELS} names an architecture twice")
-        if self.EXPLAINED_MODEL not in self.MODELS:
+        if self.EXPLAINED_MODEL == BEST and self.SELECTION == "paper":
             raise ValueError(
-                f"EXPLAINED_MODEL = {self.EXPLAINED_MODEL!r} is not in MODELS = {self.MODELS}: it would not be trained. Add "
-                f"it to MODELS or name one that is there"
+                'EXPLAINED_MODEL = "best" chooses by inner validation windows, and SELECTION = "paper" has none. Name a '
+                'model, or set SELECTION = "inner"'
+            )
+        regions = [name for name in ("rois", rois_name(self.ROI_FILE)) if self.ROI_FILE and self.SPACE == "MNI"]
+        regions = regions if set(regions) & set(self.BASELINES) else []
+        trained = [*self.MODELS, *LINEAR, *regions, BEST]
+        if self.EXPLAINED_MODEL not in trained:
+            raise ValueError(
+                f"EXPLAINED_MODEL = {self.EXPLAINED_MODEL!r} would not be trained"
+                f"{did_you_mean(self.EXPLAINED_MODEL, trained)}. Add it to MODELS (regions: to BASELINES), or name one "
+                f"of {', '.join(trained)}"
             )
 
     def _explain_sensibly(self):
@@ -211,23 +244,18 @@ class FaceSettings(SettingsModel):
             if self.EXPLAINED_MODEL != DEFAULT and getattr(self, setting) == value:
                 raise ValueError(
                     f'{setting} = "{value}" is made for {DEFAULT!r}; EXPLAINED_MODEL = {self.EXPLAINED_MODEL!r}. '
-                    f'Set IG_RULE = "midpoint" and IG_ENGINE = "keras"'
+                    f'Set IG_RULE = "auto" and IG_ENGINE = "keras"'
                 )
-        if self.IG_RULE == "secant" and self.IG_STEPS == "auto":
-            raise ValueError(
-                'IG_STEPS = "auto" watches the completeness gap, which is near 0 for IG_RULE = "secant" whatever the steps. '
-                "Set IG_STEPS = 20, and see the map error among the checks"
-            )
         if self.IG_ENGINE == "deepexplain" and (self.IG_RULE != "right" or self.IG_STEPS == "auto"):
             raise ValueError(
-                f'IG_ENGINE = "deepexplain" knows the right rule and a fixed number of steps; IG_RULE = {self.IG_RULE!r}, '
-                f"IG_STEPS = {self.IG_STEPS!r}"
+                f'IG_ENGINE = "deepexplain" has only the right rule and a fixed number of steps; '
+                f"IG_RULE = {self.IG_RULE!r}, IG_STEPS = {self.IG_STEPS!r}"
             )
         both = self.ATTRIBUTION_BASELINE == "other class" and self.SMOOTHGRAD_DRAWS
         if both and self.SMOOTHGRAD_DRAWS % self.ATTRIBUTION_DRAWS:
             raise ValueError(
                 f"SMOOTHGRAD_DRAWS = {self.SMOOTHGRAD_DRAWS} is no multiple of ATTRIBUTION_DRAWS = "
-                f"{self.ATTRIBUTION_DRAWS}: each baseline must get as many noisy copies as the others"
+                f"{self.ATTRIBUTION_DRAWS}: all baselines must get the same number of noisy copies"
             )
         if "occlusion" in self.ATTRIBUTION_METHODS and self.OCCLUSION_REGIONS == "parcels" and not self.PARCEL_FILE:
             raise ValueError('OCCLUSION_REGIONS = "parcels" needs PARCEL_FILE')
@@ -238,5 +266,5 @@ class FaceSettings(SettingsModel):
 
 
 def rois_name(roi_file: str | None) -> str | None:
-    """What results call the regions of ROI_FILE: "face-rois" for ``masks/face_rois.tsv``."""
+    """Name of the regions of ROI_FILE in results: "face-rois" for ``masks/face_rois.tsv``."""
     return Path(roi_file).stem.replace("_", "-") if roi_file else None

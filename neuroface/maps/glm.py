@@ -1,9 +1,10 @@
-"""Where BOLD follows the first condition, by a general linear model of each run."""
+"""Effect of the first condition on BOLD, by a general linear model of each run."""
 
 from collections.abc import Iterable
 
 from neuroface import NeuroFaceError
 from neuroface.bold import Run, RunningStatistics, open_header, read_censor, stream_masked, stretches_of_labels
+from neuroface.film import chosen_regressors
 
 import numpy as np
 import pandas as pd
@@ -17,21 +18,27 @@ def effect_of_run(run: Run, mask: np.ndarray, affine: np.ndarray, cfg) -> np.nda
     """:func:`condition_effect` of a run's files; one pass over its BOLD."""
     first, second = stretches_of_labels(run, cfg)
     kept = read_censor(run.censor, open_header(run.bold)[1][3])
-    return condition_effect(stream_masked(run.bold, mask, affine), condition_design(first, second, kept, cfg.TR_S))
+    nuisance = chosen_regressors(run, cfg.NUISANCE, "NUISANCE", cfg.TR_S, len(kept))
+    design = condition_design(first, second, kept, cfg.TR_S, nuisance)
+    return condition_effect(stream_masked(run.bold, mask, affine), design)
 
 
-def condition_design(first: np.ndarray, second: np.ndarray | None, kept: np.ndarray, tr_s: float) -> pd.DataFrame:
-    """Design matrix of a run: the first condition (and what it is compared with) through the HRF, cosine drifts, a constant.
+def condition_design(
+    first: np.ndarray, second: np.ndarray | None, kept: np.ndarray, tr_s: float, nuisance: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Design matrix of a run: the first condition (and the second) convolved with the HRF, cosine drifts, a constant.
 
     Parameters
     ----------
     first : (n, 2) stretches of the first condition, onset_s and duration_s. second : (m, 2) stretches of the second; None:
         all other times.
     kept : (n_trs,) bool, the TRs that the series has (:func:`neuroface.bold.read_censor`).
+    nuisance : (n_trs, n) regressors to hold constant, already convolved; they enter in SDs from their mean.
 
     Returns
     -------
-    A row per TR that is there; columns "first", perhaps "second", drifts, "constant".
+    One row per TR that the series has; columns "first", perhaps "second", those of ``nuisance`` as "nuisance_<name>",
+    drifts, "constant".
     """
     parts = {"first": first} | ({} if second is None else {"second": second})
     events = [
@@ -39,8 +46,15 @@ def condition_design(first: np.ndarray, second: np.ndarray | None, kept: np.ndar
         for name, stretches in parts.items()
     ]
     times_s = np.arange(len(kept)) * tr_s
+    added = {}
+    if nuisance is not None and nuisance.shape[1]:
+        spread = nuisance.std(ddof=0).where(lambda sd: sd > 0, 1.0)
+        added = {
+            "add_regs": ((nuisance - nuisance.mean()) / spread).to_numpy(),
+            "add_reg_names": [f"nuisance_{name}" for name in nuisance],
+        }
     design = make_first_level_design_matrix(
-        times_s, pd.concat(events), hrf_model=HRF, drift_model="cosine", high_pass=HIGH_PASS_HZ
+        times_s, pd.concat(events), hrf_model=HRF, drift_model="cosine", high_pass=HIGH_PASS_HZ, **added
     )
     return design[kept]
 
@@ -48,8 +62,8 @@ def condition_design(first: np.ndarray, second: np.ndarray | None, kept: np.ndar
 def condition_effect(volumes: Iterable[np.ndarray], design: pd.DataFrame) -> np.ndarray:
     """Least-squares effect of the first condition, minus that of the second if the design has it, in SDs of each voxel.
 
-    The SD is that over the run. The run streams by: only sums over volumes are kept. Equals nilearn's ``FirstLevelModel``
-    with OLS noise.
+    The SD is over the run. Only sums over volumes are kept in memory. Equals nilearn's ``FirstLevelModel`` with OLS
+    noise.
 
     Parameters
     ----------
@@ -62,7 +76,7 @@ def condition_effect(volumes: Iterable[np.ndarray], design: pd.DataFrame) -> np.
     x, statistics = design.to_numpy(np.float64), RunningStatistics()
     products, start = 0.0, 0
     for part in statistics.watch(volumes):
-        # Distances from the first volume: the constant takes up what is subtracted, and nothing is lost to rounding.
+        # Differences from the first volume keep the precision; the constant of the design accounts for the subtraction.
         products = products + x[start : start + len(part)].T @ (part - statistics.first).astype(np.float64)
         start += len(part)
     if start != len(x):

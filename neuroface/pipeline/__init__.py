@@ -1,6 +1,6 @@
 """How any script runs: settings, stages, stamps, files, worker processes, the log and the report.
 
-Code belongs here if a script of any study needs it and it knows nothing of brains. This room imports no other room; every
+Code belongs here if a script of any study needs it and it is not about brains. This room imports no other room; every
 room and every script may import it.
 """
 
@@ -22,7 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "write_table",
         ],
         "manifest": ["check_command"],
-        "provenance": ["fingerprint"],
+        "provenance": ["fingerprint", "sha256"],
         "report": ["Section", "save_figure"],
         "script": ["run_script"],
         "settings": ["SettingsModel", "did_you_mean"],

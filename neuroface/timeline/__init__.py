@@ -1,4 +1,4 @@
-"""Predictions for every volume of a run, on the film's clock; live runs; their scores and figures.
+"""Predictions for every volume of a run, on the time axis of the film; live runs; their scores and figures.
 
 Code belongs here if it predicts or scores whole runs. This room imports ``pipeline``, ``bold`` and ``decoding``; only
 ``face_study`` and the scripts may import it. To add a score of timelines, write it in ``scores.py``.
@@ -15,6 +15,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "models": ["choose_models", "run_of_folder", "seen_text"],
         "report": ["describe", "draw"],
         "scores": ["curves_of", "score_run", "summarize"],
-        "sliding": ["predictor_of_model", "slide", "sliding_predictor"],
+        "sliding": ["predictor_of_models", "slide", "sliding_predictor"],
     },
 )
