@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-ALL = [README, *PAGES, ROOT / "benchmarks" / "README.md"]
+ALL = [README, *PAGES, ROOT / "benchmarks" / "README.md", *sorted(ROOT.glob("studies/*/README.md"))]
 CODE = sorted((ROOT / "neuroface").rglob("*.py"))
 SCRIPTS = sorted(ROOT.glob("[1-8]-*.py"))
 WITH_ZERO = [ROOT / "0-annotate_film.py", *SCRIPTS]

@@ -1,6 +1,8 @@
 """Study "seen images": readers of NSD, THINGS-fMRI and plain tables on small folders of their layouts; what they refuse."""
 
+import ast
 import json
+import re
 import sys
 from types import SimpleNamespace
 
@@ -18,7 +20,13 @@ from scipy.io import savemat
 pytest.importorskip("torch", reason="needs the extras of seen images: make images-test")
 sys.path.insert(0, str(ROOT / "studies" / "seen_images"))
 
+from neuroface.pipeline.settings import load_settings  # noqa: E402
+from neuroface.pipeline.stage import settings_in  # noqa: E402
+
+from seen_images.settings import SeenSettings  # noqa: E402
 from seen_images.sources import check_trials, open_source  # noqa: E402
+
+FOLDER = ROOT / "studies" / "seen_images"
 
 AFFINE = np.diag([1.8, 1.8, 1.8, 1.0])
 
@@ -263,7 +271,7 @@ def test_tables_are_read_as_they_are(table):
             "has the columns picture, split; image is missing",
         ),
         (lambda f: write(f / "voxels.tsv", "roi\nV1\nn/a\nV1\n"), "row 2 has no roi"),
-        (lambda f: (f / "betas.npy").write_bytes(b"x"), "is not a whole .npy array"),
+        (lambda f: (f / "betas.npy").write_bytes(b"x"), "is not a complete .npy array"),
     ],
 )
 def test_a_damaged_table_is_named(table, change, message):
@@ -295,3 +303,39 @@ def test_a_missing_or_damaged_picture_or_caption_is_named(table):
 def test_a_split_that_leaks_is_refused(rows, message):
     with pytest.raises(NeuroFaceError, match=message):
         check_trials(pd.DataFrame(rows, columns=["image", "split"]))
+
+
+# ---------------------------------------------------------------- settings
+
+EXPERIMENTS = sorted((FOLDER / "experiments").glob("*.py"))
+# Of the machine, or of files whose contents are compared: they do not change a result under the same name.
+NOT_STAMPED = {
+    "DATASET", "DATASET_DIR", "DATA_DIR", "RUN_NAME", "MODEL_DIR", "GENERATOR_DIR", "SCORES_DIR", "DEVICE", "PRECISION",
+    "N_JOBS", "DASK_SCHEDULER", "INFERENCE_BATCH", "DEMO",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda path: path.stem)
+def test_an_experiment_is_made_of_settings(experiment):
+    settings = load_settings(SeenSettings, FOLDER / "config.py", experiment)
+    assert settings.RUN_NAME != "images-demo"
+
+
+def test_every_setting_that_a_script_reads_is_in_its_contract_and_every_setting_is_read():
+    names = {
+        node.target.id for node in ast.parse((FOLDER / "config.py").read_text()).body if isinstance(node, ast.AnnAssign)
+    }
+    stamped, read = set(), set()
+    for script in sorted(FOLDER.glob("[1-7]-*.py")):
+        own = set(re.findall(r"\bcfg\.([A-Z][A-Z_0-9]+)", script.read_text()))
+        contract = settings_in(ast.get_docstring(ast.parse(script.read_text())))
+        assert contract <= names, script.name
+        stamped |= contract  # of the scripts before too: their results are compared
+        assert own <= stamped | NOT_STAMPED, (script.name, own - stamped - NOT_STAMPED)
+    for file in [
+        *FOLDER.glob("*.py"),
+        *(FOLDER / "seen_images").glob("*.py"),
+        *(ROOT / "neuroface" / "pipeline").glob("*.py"),
+    ]:
+        read |= set(re.findall(r"\b(?:cfg|settings)\.([A-Z][A-Z_0-9]+)", file.read_text()))
+    assert names - {"DEMO"} <= read, names - read
