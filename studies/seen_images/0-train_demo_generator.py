@@ -8,7 +8,7 @@ Reads     nothing
 Writes    GENERATOR_DIR/{vae,text_encoder,clip_vision,unet}/*.safetensors, float16, and their configurations
           GENERATOR_DIR/tokenizer/, scheduler/, model_index.json
 Settings  SEED, GENERATOR_STEPS
-Takes     45 minutes on one CPU core; 1 GB. It resumes after the last part that is complete
+Takes     about 10 minutes on one CPU core; 1 GB. It resumes after the last part that is complete
 """
 
 import shutil
