@@ -48,7 +48,7 @@ def tiny_images(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images")
     demo.write_demo(folder / "dataset", 42, N_TRAIN, N_TEST)
     settings = dict(
-        DATASET_DIR=str(folder / "dataset"), DATA_DIR=str(folder), RUN_NAME="tiny", EPOCHS=6, DDIM_STEPS=10, N_DRAWS=2,
+        DATASET_DIR=str(folder / "dataset"), DATA_DIR=str(folder), RUN_NAME="tiny", EPOCHS=15, DDIM_STEPS=10, N_DRAWS=2,
         N_BOOTSTRAP=200, N_SHUFFLES=40, IG_STEPS=4, N_JOBS=1, N_EXAMPLES=2, ALPHAS=(10.0, 1000.0),
     )  # fmt: skip
     config, printed = write_config(folder / "tiny.py", **settings), {}
@@ -187,8 +187,8 @@ def test_a_finished_script_makes_nothing_twice(tiny_images):
 
 
 def test_other_settings_are_refused_by_name(tiny_images, tmp_path):
-    refused = run(3, changed(tiny_images, tmp_path, EPOCHS=7))
-    assert refused.returncode == 1 and "was made with EPOCHS = 6; the setting is now 7" in refused.stderr
+    refused = run(3, changed(tiny_images, tmp_path, EPOCHS=16))
+    assert refused.returncode == 1 and "was made with EPOCHS = 15; the setting is now 16" in refused.stderr
     refused = run(2, changed(tiny_images, tmp_path, STANDARDIZE="global"))
     assert refused.returncode == 1 and "STANDARDIZE = 'voxel'" in refused.stderr
 
@@ -202,7 +202,7 @@ def test_other_settings_are_refused_by_name(tiny_images, tmp_path):
         ({"GCN_NODES": (("V1",), ("V2",), ("V3",))}, "must name the early region 'V4' once"),
         ({"EARLY_ROIS": ("V1", "V9")}, "V9"),
         ({"STRENGTH": 1.5}, "STRENGTH = 1.5"),
-        ({"ATTRIBUTES": ("color",)}, "ATTRIBUTES names 'color' (did you mean colour?)"),
+        ({"ATTRIBUTES": ("colour", "shape", "color")}, "ATTRIBUTES names 'color' (did you mean colour?)"),
         ({"DEVICE": "cuda", "RUN_NAME": "cuda"}, "DEVICE = 'cuda', and PyTorch"),
     ],
 )
