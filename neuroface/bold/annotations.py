@@ -47,9 +47,8 @@ def read_events(path: Path, trial_types: tuple[str, ...], column: str = "trial_t
     column : where the trial types are.
     """
     try:
-        events = pd.read_csv(
-            path, sep="\t", na_values=["n/a"], dtype={column: str}
-        )  # 3 with an n/a beside it is not 3.0
+        # As text: pandas would turn the trial type 3 into 3.0 where another row is n/a.
+        events = pd.read_csv(path, sep="\t", na_values=["n/a"], dtype={column: str})
     except pd.errors.EmptyDataError:
         raise NeuroFaceError(f"{path} is empty. Put the run's events there, or remove the run.") from None
     except (pd.errors.ParserError, UnicodeDecodeError) as error:

@@ -16,9 +16,7 @@ COLUMNS = ["roi", "hemisphere", "x_mm", "y_mm", "z_mm", "radius_mm", "source"]
 def read_rois(path: Path) -> pd.DataFrame:
     """The table of regions: columns roi, hemisphere, x_mm, y_mm, z_mm (MNI), radius_mm, source."""
     if not Path(path).is_file():
-        raise NeuroFaceError(
-            f"ROI_FILE = {path} is not there. Set it to a table with the columns {', '.join(COLUMNS)}."
-        )
+        raise NeuroFaceError(f"ROI_FILE = {path} is not there. Set it to a table with the columns {', '.join(COLUMNS)}.")
     try:
         table = pd.read_csv(path, sep="\t", dtype={"roi": str, "hemisphere": str})
     except ValueError as error:  # pandas' own errors and UnicodeDecodeError are ValueErrors
