@@ -10,16 +10,20 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "architectures": ["ARCHITECTURES", "DEFAULT", "builder_of"],
+        "architectures": ["ARCHITECTURES", "DEFAULT", "build", "builder_of"],
         "fold_files": ["cost_file", "history_file", "is_trained", "model_file", "model_folder", "predictions_file"],
-        "folds": ["Fold", "folds_of", "folds_of_all_splits"],
-        "layers": ["ToVolumes"],
+        "folds": ["Fold", "INNER_FOLDS", "folds_of", "folds_of_all_splits"],
+        "layers": ["DropConnectDense", "ToVolumes", "VolumeConv3D", "bounding_box"],
         "linear": ["linear_pattern", "scores_by_split", "window_features", "window_kernel"],
-        "metrics": ["scores"],
-        "network": ["build_network", "load_network", "logit_network", "predict_logits", "save_network"],
+        "metrics": ["CALIBRATION_BINS", "scores"],
+        "model_cost": ["multiply_adds"],
+        "network": [
+            "build_network", "load_network", "logit_network", "predict_logits", "save_network", "window_input",
+        ],
+        "rivals": ["attended", "convolved_volumes"],
         "results": ["SHUFFLED", "permuted", "write_comparison", "write_results"],
         "training": ["train_network"],
         "training_report": ["describe"],
-        "uncertainty": ["mean_over_people", "p_value", "permuted_labels"],
+        "uncertainty": ["cluster_bootstrap", "mean_over_people", "p_value", "permuted_labels"],
     },
-)
+)  # fmt: skip

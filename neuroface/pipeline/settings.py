@@ -144,7 +144,9 @@ def _from_folder(folder: Path, value):
     """A path, or several, or None, from a folder."""
     if value is None:
         return None
-    return str(folder / value) if isinstance(value, str) else tuple(str(folder / file) for file in value)
+    paths = (value,) if isinstance(value, str) else value
+    paths = tuple(os.path.normpath(folder / path) for path in paths)  # messages show them
+    return paths[0] if isinstance(value, str) else paths
 
 
 def _constants(path: Path) -> dict:
