@@ -1,6 +1,6 @@
 """Layers that Keras lacks and only these networks need."""
 
-from neuroface.pipeline import keras
+from neuroface.pipeline import HAS_GPU, keras
 
 import numpy as np
 
@@ -30,8 +30,9 @@ class VolumePadding(keras.layers.Layer):
 class DepthwiseConv3D(keras.layers.Layer):
     """A convolution of each channel by itself: (n, trs, x, y, z, channels) → (n, trs, x′, y′, z′, channels).
 
-    With a margin of half the kernel of zeros on every side. No backend has it for three dimensions on a CPU; it is the sum of
-    two-dimensional ones over the planes of the kernel.
+    With a margin of half the kernel of zeros on every side. No backend has it for three dimensions everywhere. On a GPU it is
+    the sum of two-dimensional ones over the planes of the kernel. On a CPU, where TensorFlow computes those slowly, it is a
+    plain convolution whose kernel is 0 between channels: more operations, a third of the time for a training step.
 
     Parameters
     ----------
@@ -49,16 +50,22 @@ class DepthwiseConv3D(keras.layers.Layer):
 
     def call(self, volumes):
         margin, (_, trs, *sides, channels) = self.size // 2, volumes.shape
-        x = ops.reshape(volumes, (-1, *sides, channels))
-        x = ops.pad(x, [(0, 0), *[(margin, margin)] * 3, (0, 0)])
-        n_planes, *sides = ((side - 1) // self.stride + 1 for side in sides)
-        total = 0
+        x = ops.pad(ops.reshape(volumes, (-1, *sides, channels)), [(0, 0), *[(margin, margin)] * 3, (0, 0)])
+        kernel = ops.cast(self.kernel, x.dtype)
+        result = self._by_planes(x, kernel) if HAS_GPU else self._as_plain_convolution(x, kernel)
+        return ops.reshape(result, (-1, trs, *result.shape[1:]))
+
+    def _as_plain_convolution(self, x, kernel):
+        kernel = kernel[..., None, :] * ops.eye(kernel.shape[-1], dtype=x.dtype)
+        return ops.conv(x, kernel, strides=self.stride, padding="valid")
+
+    def _by_planes(self, x, kernel):
+        n_planes, total = (x.shape[1] - self.size) // self.stride + 1, 0
         for plane in range(self.size):
             part = x[:, plane : plane + self.stride * (n_planes - 1) + 1 : self.stride]
             part = ops.reshape(part, (-1, *x.shape[2:]))
-            kernel = ops.cast(self.kernel[plane], part.dtype)[..., None]
-            total = total + ops.depthwise_conv(part, kernel, strides=self.stride, padding="valid")
-        return ops.reshape(total, (-1, trs, n_planes, *sides, channels))
+            total = total + ops.depthwise_conv(part, kernel[plane][..., None], strides=self.stride, padding="valid")
+        return ops.reshape(total, (-1, n_planes, *total.shape[1:]))
 
     def compute_output_shape(self, shape):
         return (*shape[:2], *[(side - 1) // self.stride + 1 for side in shape[2:5]], shape[-1])
