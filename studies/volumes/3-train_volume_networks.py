@@ -10,8 +10,8 @@ Writes    3-models/<split>/<network>/fold-<k>.keras; predictions.tsv, a row per 
           3-models/<split>/models.tsv; 3-models/linear/<model>.json; 3-models/metrics.json
 Settings  CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, EPOCHS, PATIENCE, BATCH_SIZE, LEARNING_RATE,
           WEIGHT_DECAY, BASELINES, N_PERMUTATIONS, N_PERMUTATIONS_NETWORK
-Takes     EPOCHS passes per fold and network: the separable 3D-CNN at 80 × 80 × 35 voxels needs 1.4 G multiply-adds per volume
-          and pass, and about 5 GB for a batch of 16; a GPU is advisable
+Takes     EPOCHS passes per fold and network: the separable 3D-CNN at 80 × 80 × 35 voxels needs 1.4 G multiply-adds per
+          volume and pass, and about 5 GB for a batch of 16; a GPU is advisable
 """
 
 import time
@@ -21,7 +21,17 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.bold import read_mask
 from neuroface.decoding import Fold, model_file, save_network, window_features, window_kernel
-from neuroface.pipeline import Rules, Stage, only_more, open_npy, read_json, read_table, run_script, write_json, write_npy
+from neuroface.pipeline import (
+    Rules,
+    Stage,
+    only_more,
+    open_npy,
+    read_json,
+    read_table,
+    run_script,
+    write_json,
+    write_npy,
+)
 
 import numpy as np
 import pandas as pd
@@ -95,12 +105,14 @@ def check_dataset(folder: Path) -> pd.DataFrame:
     X, y, samples = open_npy(folder / "X.npy"), open_npy(folder / "y.npy"), read_table(folder / "samples.tsv")
     if not len(X) == len(y) == len(samples):
         raise NeuroFaceError(
-            f"{folder}: X.npy has {len(X)} volumes, y.npy {len(y)}, samples.tsv {len(samples)}. Delete {folder} and run script "
-            f"2 again."
+            f"{folder}: X.npy has {len(X)} volumes, y.npy {len(y)}, samples.tsv {len(samples)}. Delete {folder} and run "
+            f"script 2 again."
         )
     for start in range(0, len(X), 64):
         if not np.isfinite(X[start : start + 64].sum(dtype=np.float64)):
-            raise NeuroFaceError(f"{folder / 'X.npy'} holds NaN or infinite values near row {start}. Run script 2 again.")
+            raise NeuroFaceError(
+                f"{folder / 'X.npy'} holds NaN or infinite values near row {start}. Run script 2 again."
+            )
     return samples
 
 
@@ -125,7 +137,9 @@ def train_fold(stage: Stage, samples: pd.DataFrame, labels: list[str], cfg, unit
     write_fold(stage.folder, unit, samples, y, labels, probability, history, cost)
 
 
-def fit_linear(stage: Stage, samples: pd.DataFrame, labels: list[str], folds: dict[str, list[Fold]], cfg, name: str) -> None:
+def fit_linear(
+    stage: Stage, samples: pd.DataFrame, labels: list[str], folds: dict[str, list[Fold]], cfg, name: str
+) -> None:
     """Score a linear model on all folds: ridge under every split and on relabelled blocks, logistic where networks are."""
     X, y = open_npy(stage.folder_of(2) / "X.npy"), np.array(open_npy(stage.folder_of(2) / "y.npy"))
     started = time.monotonic()

@@ -45,7 +45,9 @@ def main():
     maps, there, labels = read_maps(stage, mask, affine, cfg)
     n_top = min(cfg.TOP_VOXELS, len(positions) // len(labels))
     if n_top < cfg.TOP_VOXELS:
-        stage.leave_out("TOP_VOXELS", f"{n_top} instead of {cfg.TOP_VOXELS}: {len(positions):,} voxels for {len(labels)} labels")
+        stage.leave_out(
+            "TOP_VOXELS", f"{n_top} instead of {cfg.TOP_VOXELS}: {len(positions):,} voxels for {len(labels)} labels"
+        )
     means = {label: maps[there[:, k], k].mean(axis=0) for k, label in enumerate(labels)}
     top = {label: top_voxels(values, n_top) for label, values in means.items()}
 
@@ -76,8 +78,13 @@ def read_maps(stage: Stage, mask, affine, cfg) -> tuple[np.ndarray, np.ndarray, 
         if label not in labels:
             stage.leave_out(label, "it has no map")
     if len(labels) < 2:
-        raise NeuroFaceError(f"Only {' '.join(labels)} has maps; two labels are needed. Lower MIN_PROBABILITY in script 4.")
-    maps, there = np.zeros((len(people), len(labels), int(mask.sum()))), np.zeros((len(people), len(labels)), dtype=bool)
+        raise NeuroFaceError(
+            f"Only {' '.join(labels)} has maps; two labels are needed. Lower MIN_PROBABILITY in script 4."
+        )
+    maps, there = (
+        np.zeros((len(people), len(labels), int(mask.sum()))),
+        np.zeros((len(people), len(labels)), dtype=bool),
+    )
     for who, label in volumes.groupby(["subject", "label"]).groups:
         file = average_file(stage.folder_of(4), who, label, cfg.CLUSTERED_METHOD)
         place = people.index(who), labels.index(label)
@@ -130,10 +137,14 @@ def write_functional(means: dict, top: dict, cfg, target: Path) -> None:
 def describe(overlap: pd.DataFrame, result: dict, n_top: int, cfg) -> Section:
     section = Section(
         "Clusters",
-        f"The {n_top} strongest voxels of each label's group map ({cfg.CLUSTERED_METHOD}): do labels rest on different places?",
+        f"The {n_top} strongest voxels of each label's group map ({cfg.CLUSTERED_METHOD}): do labels rest on "
+        "different places?",
     )
     low, high = result["null_interval"]
-    print(f"  silhouette {result['silhouette']:.3f}, null {result['null_mean']:.3f} [{low:.3f}, {high:.3f}], p {result['p']:.4f}")
+    print(
+        f"  silhouette {result['silhouette']:.3f}, null {result['null_mean']:.3f} [{low:.3f}, {high:.3f}], p "
+        f"{result['p']:.4f}"
+    )
     section.numbers(
         {
             "silhouette of labels in space": f"{result['silhouette']:.3f}",
@@ -143,12 +154,6 @@ def describe(overlap: pd.DataFrame, result: dict, n_top: int, cfg) -> Section:
     )
     rows = [(label, *(f"{share:.0%}" for share in row)) for label, row in zip(overlap.index, overlap.to_numpy())]
     section.table(["label", *overlap.columns], rows, "Share of strong voxels that two labels have in common")
-    section.table(
-        ["question", "answer"],
-        [("what is permuted", f"each person's maps exchange their labels, {result['n_permutations']:,} times"),
-         ("what p says", "how often permuted maps are at least as separate; smooth maps are separate to some degree anyway")],
-        "How to read the silhouette: 1 if every strong voxel is nearer to its own label's voxels, 0 if they mix",
-    )  # fmt: skip
     return section
 
 

@@ -6,14 +6,13 @@ people and a Mantel test that tries all permutations of the labels.
 
 Reads     2-dataset/, 3-models/<HELD_OUT_SPLIT>/<EXPLAINED_MODEL>/
 Writes    6-similarity/distances.tsv, a row per source (person or layer), distance and pair of labels
-          6-similarity/mantel.tsv, a row per layer, distance and correlation: r, p_two_sided, p_greater, ceiling_low, ceiling_high
+          6-similarity/mantel.tsv, a row per layer, distance and correlation: r, p_two_sided, p_greater, noise ceiling
 Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, N_LABEL_PERMUTATIONS
 Takes     one pass of the held-out volumes through the networks; memory: a few batches of feature maps
 """
 
 from functools import partial
 from itertools import combinations
-from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.decoding import load_network, model_file, model_folder
@@ -37,14 +36,20 @@ def main():
     stage = Stage(STUDY, 6, cfg, __doc__, reads=(2, 3))
     labels = read_json(stage.folder_of(2) / "labels.json")["labels"]
     if len(labels) < 3:
-        raise NeuroFaceError(f"{len(labels)} labels have {len(labels) - 1} distance; three labels or more can be compared.")
-    predictions = read_table(model_folder(stage.folder_of(3), cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL) / "predictions.tsv")
+        raise NeuroFaceError(
+            f"{len(labels)} labels have {len(labels) - 1} distance; three labels or more can be compared."
+        )
+    predictions = read_table(
+        model_folder(stage.folder_of(3), cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL) / "predictions.tsv"
+    )
     parts = parts_of(predictions, labels)
     people = [who for who in sorted(predictions["subject"].unique()) if who in parts]
     for who in sorted(set(predictions["subject"]) - set(people)):
         stage.leave_out(who, "not every half of the folds holds volumes of every label of this person")
     if not people:
-        raise NeuroFaceError("No person has volumes of every label in both halves of the folds. Lower N_FOLDS in script 3.")
+        raise NeuroFaceError(
+            "No person has volumes of every label in both halves of the folds. Lower N_FOLDS in script 3."
+        )
 
     brain = partial(write_brain, stage, predictions, labels, parts)
     stage.each(brain, people, lambda who: (stage.folder / "brain" / f"{who}.tsv").exists(), "people")
@@ -73,7 +78,9 @@ def parts_of(predictions: pd.DataFrame, labels: list[str]) -> dict[str, dict[int
 def as_table(found: dict[str, np.ndarray], labels: list[str], **columns) -> pd.DataFrame:
     pairs = list(combinations(labels, 2))
     tables = [
-        pd.DataFrame({"distance": kind, "label_1": [a for a, _ in pairs], "label_2": [b for _, b in pairs], "value": values})
+        pd.DataFrame(
+            {"distance": kind, "label_1": [a for a, _ in pairs], "label_2": [b for _, b in pairs], "value": values}
+        )
         for kind, values in found.items()
     ]
     return pd.concat(tables, ignore_index=True).assign(**columns)
@@ -98,7 +105,8 @@ def write_layers(stage: Stage, predictions: pd.DataFrame, labels: list[str], cfg
     group = mine["label"].map(labels.index).to_numpy() * 2 + number % 2
     if len(set(group)) < 2 * len(labels):
         raise NeuroFaceError(
-            f"Fold {fold} holds out no volume of some label in one half of the people. Lower N_FOLDS, or take more people."
+            f"Fold {fold} holds out no volume of some label in one half of the people. Lower N_FOLDS, or take more "
+            "people."
         )
     names = layers_to_compare(model)
     means = LayerMeans(model, names, cfg.INFERENCE_BATCH)(X, mine.index.to_numpy(), group, 2 * len(labels))
@@ -111,7 +119,9 @@ def write_layers(stage: Stage, predictions: pd.DataFrame, labels: list[str], cfg
 
 def join(stage: Stage, people: list[str], folds: list[int]) -> pd.DataFrame:
     """All distances: kind "brain" (a person each) and "network" (a layer each, mean over folds)."""
-    brain = pd.concat(read_table(stage.folder / "brain" / f"{who}.tsv") for who in people).assign(kind="brain", order=-1)
+    brain = pd.concat(read_table(stage.folder / "brain" / f"{who}.tsv") for who in people).assign(
+        kind="brain", order=-1
+    )
     network = pd.concat(read_table(stage.folder / "network" / f"fold-{fold}.tsv") for fold in folds)
     keys = ["order", "source", "distance", "label_1", "label_2"]
     network = network.groupby(keys, sort=False)["value"].mean().reset_index().assign(kind="network")
@@ -139,14 +149,24 @@ def compare(table: pd.DataFrame, labels: list[str], people: list[str], cfg) -> p
 
 def describe(table: pd.DataFrame, tests: pd.DataFrame, labels: list[str], people: list[str], cfg) -> Section:
     first = tests.iloc[0]
-    how = f"all {first['n_permutations']:,} permutations" if first["exact"] else f"{first['n_permutations']:,} permutations"
+    how = (
+        f"all {first['n_permutations']:,} permutations"
+        if first["exact"]
+        else f"{first['n_permutations']:,} permutations"
+    )
     section = Section(
         "Representational similarity",
-        f"Distances of {len(labels)} labels in the brains of {len(people)} people and in the layers of the networks, on volumes "
-        f"that the networks never saw ({cfg.HELD_OUT_SPLIT} folds). Mantel tests with {how} of the labels: no p is below "
+        f"Distances of {len(labels)} labels in the brains of {len(people)} people and in the layers of the networks, "
+        "on volumes "
+        f"that the networks never saw ({cfg.HELD_OUT_SPLIT} folds). Mantel tests with {how} of the labels: no p is "
+        "below "
         f"{1 / first['n_permutations']:.4f}.",
     )
-    last = tests[(tests["layer"] == "pool") & (tests["correlation"] == "pearson")] if "pool" in set(tests["layer"]) else tests
+    last = (
+        tests[(tests["layer"] == "pool") & (tests["correlation"] == "pearson")]
+        if "pool" in set(tests["layer"])
+        else tests
+    )
     for row in last.itertuples():
         print(f"  {row.layer}, {row.distance}, {row.correlation}: r {row.r:.3f}, exact p {row.p_two_sided:.3f}")
     rows = [
@@ -158,7 +178,8 @@ def describe(table: pd.DataFrame, tests: pd.DataFrame, labels: list[str], people
     rows.append(("pool (published)", "1 − Pearson", "pearson", "−0.590", "> .05, not a Mantel test", "–", "–"))
     section.table(
         ["layer", "distance", "correlation", "r", "p, two-sided", "p, larger", "noise ceiling over people"], rows,
-        "Brain against network. The published row correlates ten distances of means over volumes that were chosen because the "
+        "Brain against network. The published row correlates ten distances of means over volumes that were chosen "
+        "because the "
         "network was right about them; its p takes the ten for independent.",
     )  # fmt: skip
     return section

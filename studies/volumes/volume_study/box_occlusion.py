@@ -1,8 +1,8 @@
-"""What a class loses when a small box of a volume is put back to a baseline, for every box of a grid (Zeiler & Fergus 2014).
+"""What a class loses when a small box of a volume is set to a baseline, for every box of a grid (Zeiler & Fergus 2014).
 
-A box changes only a few places of every feature map, and a convolution is linear: the change that it makes is the convolution
-of the change that it gets. So the feature maps of the whole volume are computed once. For every box only its change travels
-through the layers, as a patch of a few places; at a nonlinearity the patch meets the stored map. One pass per box through the
+A box changes only a few places of every feature map. A convolution is linear: its output changes by the convolution of what
+changed in its input. So the feature maps of the whole volume are computed once. For every box only its change goes through
+the layers, as a patch of a few places; at a nonlinearity the patch is added to the stored map. One pass per box through the
 whole network gives the same maps, at 80 × 80 × 35 voxels with a hundred times as many operations.
 """
 

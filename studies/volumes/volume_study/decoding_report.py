@@ -55,12 +55,16 @@ def plot_predictions(y: np.ndarray, probability: np.ndarray, labels: list[str], 
         y, said, display_labels=labels, normalize="true", values_format=".2f", cmap="Blues", colorbar=False, ax=confusion,
         xticks_rotation=30, im_kw={"vmin": 0, "vmax": 1},
     )  # fmt: skip
-    confusion.set(xlabel="predicted", ylabel="true", title=f"accuracy {(said == y).mean():.1%}, chance {1 / len(labels):.0%}")
+    confusion.set(
+        xlabel="predicted", ylabel="true", title=f"accuracy {(said == y).mean():.1%}, chance {1 / len(labels):.0%}"
+    )
     CalibrationDisplay.from_predictions(
         said == y, probability.max(axis=1), n_bins=CALIBRATION_BINS, ax=calibration, color=COLOURS[0]
     )
     calibration.axvline(1 / len(labels), **grey)
-    calibration.set(xlabel="probability of the answer", ylabel="share of correct answers", title="reliability; dotted: chance")
+    calibration.set(
+        xlabel="probability of the answer", ylabel="share of correct answers", title="reliability; dotted: chance"
+    )
     calibration.get_legend().remove()
     figure.suptitle(title, fontsize=13)
     save_figure(figure, target, dpi=110)
@@ -94,7 +98,11 @@ def comparison(split: str, networks: dict, linear: dict) -> pd.DataFrame:
         rows.append(_row(MODELS[model], result["all_folds"], result["intervals_95"], result["cost"]))
     for name, content in linear.items():
         result = content["splits"][split]
-        cost = {"parameters": content["parameters"], "multiply_adds": content["parameters"], "seconds": content["seconds"]}
+        cost = {
+            "parameters": content["parameters"],
+            "multiply_adds": content["parameters"],
+            "seconds": content["seconds"],
+        }
         rows.append(_row(BASELINES[name], result, result.get("intervals_95", {}), cost))
     return pd.DataFrame(rows)
 
@@ -113,13 +121,16 @@ def write_comparison(folder: Path, split: str, networks: dict, linear: dict) -> 
     write_table(folder / split / "models.tsv", comparison(split, networks, linear))
 
 
-def describe(folder: Path, networks: dict, linear: dict, leaks: dict, impossible: dict, labels: list[str], cfg) -> Section:
+def describe(
+    folder: Path, networks: dict, linear: dict, leaks: dict, impossible: dict, labels: list[str], cfg
+) -> Section:
     """The section; arguments as in ``metrics.json``."""
     headline, by_split = next(iter(networks.items()))
     chance, mark, ridge = 1 / len(labels), MARK[cfg.SELECTION], linear["ridge"]["splits"]
     section = Section(
         "Decoding",
-        f"Which of {len(labels)} labels does a held-out volume carry? Chance is {chance:.1%}. The same networks under each "
+        f"Which of {len(labels)} labels does a held-out volume carry? Chance is {chance:.1%}. The same networks "
+        "under each "
         "cross-validation; read the split that holds out what belongs together.",
     )
     for model, results in networks.items():
@@ -139,16 +150,26 @@ def describe(folder: Path, networks: dict, linear: dict, leaks: dict, impossible
                     }
                 )
     section.table(
-        ["kept out together", "accuracy, ridge", "when labels mean nothing", "bias of the split", "p", "held-out volumes are"],
+        [
+            "kept out together",
+            "accuracy, ridge",
+            "when labels mean nothing",
+            "bias of the split",
+            "p",
+            "held-out volumes are",
+        ],
         [_ladder_row(split, ridge.get(split), leaks.get(split, ""), impossible.get(split)) for split in SPLITS],
-        f"Ladder of splits with one linear model (balanced accuracy). {cfg.N_PERMUTATIONS} times, blocks exchanged their labels, "
-        "alike for all viewers; mean and 95 % of those accuracies. What lies above chance then, the split itself reveals.",
+        f"Ladder of splits with one linear model (balanced accuracy). {cfg.N_PERMUTATIONS} times, blocks exchanged "
+        "their labels, "
+        "alike for all viewers; mean and 95 % of those accuracies. What lies above chance then, the split itself "
+        "reveals.",
     )
     for split, result in by_split.items():
         section.table(
             ["model", *(name.replace("_", " ") for name in SCORES), "parameters", "multiply-adds per volume", "training, s"],
             map(_cells, comparison(split, networks, linear).to_dict("records")),
-            f"Models on the same {split} folds{mark}; intervals of 95 % over people. AUCs are means over labels, each against "
+            f"Models on the same {split} folds{mark}; intervals of 95 % over people. AUCs are means over labels, "
+            "each against "
             "the rest.",
         )  # fmt: skip
         rows = [
@@ -165,12 +186,14 @@ def describe(folder: Path, networks: dict, linear: dict, leaks: dict, impossible
         where = model_folder(folder, split, headline)
         section.figure(
             where / "results.png",
-            f"{MODELS[headline]}, {split} folds, held-out volumes of all folds. Confusion: share of a row. A calibrated model "
+            f"{MODELS[headline]}, {split} folds, held-out volumes of all folds. Confusion: share of a row. A "
+            "calibrated model "
             "lies on the diagonal of the last panel.",
         )
         section.figure(
             where / "history.png",
-            f"Training, {split} folds: a thin line per fold, the mean thick. Held-out accuracy is shown and decides nothing.",
+            f"Training, {split} folds: a thin line per fold, the mean thick. Held-out accuracy is shown and decides "
+            "nothing.",
         )
     return section
 
@@ -181,7 +204,14 @@ def _ladder_row(split: str, result: dict | None, leak: str, why_not: str | None)
     low, high = result["null_interval"]
     null = f"{result['null_mean']:.1%} [{low:.1%}, {high:.1%}]"
     news = f"not new: {leak}" if leak else "new"
-    return SPLITS[split], f"{result['balanced_accuracy']:.1%}", null, f"{result['bias']:+.1%}", f"{result['p']:.4f}", news
+    return (
+        SPLITS[split],
+        f"{result['balanced_accuracy']:.1%}",
+        null,
+        f"{result['bias']:+.1%}",
+        f"{result['p']:.4f}",
+        news,
+    )
 
 
 def _cells(row: dict) -> tuple:

@@ -67,14 +67,18 @@ class Explainer:
     def _occlude(self, method: str, row: int, fold: int, number: int) -> np.ndarray:
         if fold not in self._occlusions:
             cfg = self.cfg
-            self._occlusions[fold] = BoxOcclusion(self.network(fold), cfg.BOX_VOXELS, cfg.BOX_STRIDE, cfg.INFERENCE_BATCH)
+            self._occlusions[fold] = BoxOcclusion(
+                self.network(fold), cfg.BOX_VOXELS, cfg.BOX_STRIDE, cfg.INFERENCE_BATCH
+            )
         baseline = np.zeros(self.X.shape[1], dtype=np.float32)
         if method == "occlusion-mean":
             baseline = np.load(self.means[fold], allow_pickle=False)
         return self._occlusions[fold](self.X[row], baseline, number)[0]
 
 
-def choose_volumes(predictions: pd.DataFrame, labels: list[str], least: float, per_person: int, seed: int) -> pd.DataFrame:
+def choose_volumes(
+    predictions: pd.DataFrame, labels: list[str], least: float, per_person: int, seed: int
+) -> pd.DataFrame:
     """Held-out volumes that are classified correctly and with confidence, some of each person and label, drawn at random.
 
     Parameters

@@ -30,9 +30,9 @@ class VolumePadding(keras.layers.Layer):
 class DepthwiseConv3D(keras.layers.Layer):
     """A convolution of each channel by itself: (n, trs, x, y, z, channels) → (n, trs, x′, y′, z′, channels).
 
-    With a margin of half the kernel of zeros on every side. No backend has it for three dimensions everywhere. On a GPU it is
-    the sum of two-dimensional ones over the planes of the kernel. On a CPU, where TensorFlow computes those slowly, it is a
-    plain convolution whose kernel is 0 between channels: more operations, a third of the time for a training step.
+    Zeros surround the volume by half a kernel. Backends have it in two dimensions only. On a GPU it is the sum of such
+    convolutions over the planes of the kernel. On a CPU, where TensorFlow computes them slowly, it is a plain convolution
+    whose kernel is 0 between channels: more operations, and a third of the time for a training step.
 
     Parameters
     ----------

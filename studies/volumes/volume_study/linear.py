@@ -77,9 +77,7 @@ def logistic_probabilities(kernel: np.ndarray, y: np.ndarray, folds: list[Fold],
     """
     probability = np.full((len(y), n_classes), np.nan)
     for fold in folds:
-        tried = [
-            _fit_logistic(kernel, y, fold.train, fold.validation, n_classes, strength) for strength in STRENGTHS
-        ]
+        tried = [_fit_logistic(kernel, y, fold.train, fold.validation, n_classes, strength) for strength in STRENGTHS]
         truth = y[fold.validation][:, None]
         scores = [balanced_accuracy(truth, p.argmax(axis=1)[:, None], n_classes)[0] for p in tried]
         best = STRENGTHS[int(np.argmax(scores))]

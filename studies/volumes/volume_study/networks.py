@@ -46,7 +46,8 @@ def build_classifier(name: str, mask: np.ndarray, n_classes: int, options: dict[
     for option in options:
         if option not in known:
             raise NeuroFaceError(
-                f"MODEL_OPTIONS: {name} has no option {option!r}{did_you_mean(option, known)}. It has {', '.join(known)}."
+                f"MODEL_OPTIONS: {name} has no option {option!r}{did_you_mean(option, known)}. It has "
+                f"{', '.join(known)}."
             )
     volumes = window_input(int(mask.sum()), 1)
     try:
@@ -88,9 +89,9 @@ def separable_cnn3d(
 ):
     """Convolution, then inverted blocks of depthwise-separable convolutions, each of which halves the volume.
 
-    A block: a pointwise convolution to ``expansion`` times its channels, a depthwise one of 3³ with stride 2, both with ReLU6,
-    and a pointwise projection without (Sandler et al. 2018, CVPR). By default and with five classes 424,549 trainable
-    parameters, as published.
+    A block: a pointwise convolution to ``expansion`` times its channels and a depthwise one of 3³ with stride 2, both with
+    ReLU6, then a pointwise projection without (Sandler et al. 2018, CVPR). By default and with five classes it has 424,549
+    trainable parameters, as published.
     """
     x = ToVolumes(bounding_box(mask), name="volumes")(volumes)
     x = _relu6(VolumeConv3D(stem, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name="stem")(x))
@@ -190,7 +191,12 @@ def decided(tokens, width: int, drop_connect: float):
 
 
 def deepbrain(
-    volumes, mask: np.ndarray, *, stem: int = 32, filters: tuple[int, int, int, int] = (64, 64, 128, 64), units: int = 64
+    volumes,
+    mask: np.ndarray,
+    *,
+    stem: int = 32,
+    filters: tuple[int, int, int, int] = (64, 64, 128, 64),
+    units: int = 64,
 ):
     """The residual network that the hybrid was compared with (after Wang et al. 2020, Hum. Brain Mapp. 41:1505).
 

@@ -42,7 +42,9 @@ def write_fold(folder: Path, unit: Unit, samples, y, labels, probability, histor
     model, split, fold = unit
     write_table(history_file(folder, model, split, fold), history.assign(fold=fold.number))
     write_json(cost_file(folder, model, split, fold), cost)
-    table = samples.iloc[fold.test].assign(fold=fold.number, row=fold.test, trained_label=np.array(labels)[y[fold.test]])
+    table = samples.iloc[fold.test].assign(
+        fold=fold.number, row=fold.test, trained_label=np.array(labels)[y[fold.test]]
+    )
     table[columns_of(labels)] = probability
     write_table(predictions_file(folder, model, split, fold), table)
 
@@ -138,7 +140,10 @@ def network_null(folder: Path, split: str, folds: list[Fold], y, observed: float
     null = []
     for number in range(1, cfg.N_PERMUTATIONS_NETWORK + 1):
         table, _ = join_folds(folder, permuted(number), split, folds, len(y))
-        truth, said = table["trained_label"].map(labels.index).to_numpy(), table[columns_of(labels)].to_numpy().argmax(axis=1)
+        truth, said = (
+            table["trained_label"].map(labels.index).to_numpy(),
+            table[columns_of(labels)].to_numpy().argmax(axis=1),
+        )
         null.append(balanced_accuracy(truth[:, None], said[:, None], len(labels))[0])
     return {"n": len(null), "mean": float(np.mean(null)), "bias": float(np.mean(null) - 1 / len(labels)),
             "p": p_value(observed, np.array(null))}  # fmt: skip

@@ -25,7 +25,9 @@ def distances(patterns: np.ndarray, labels: list[str], parts: np.ndarray, names:
     from rsatoolbox.data import Dataset
     from rsatoolbox.rdm import calc_rdm
 
-    place = np.array([names.index(label) for label in labels])  # rsatoolbox keeps the order of first appearance or sorts
+    place = np.array(
+        [names.index(label) for label in labels]
+    )  # rsatoolbox keeps the order of first appearance or sorts
     order = np.lexsort((parts, place))
     data = Dataset(
         np.asarray(patterns, dtype=np.float64)[order],
@@ -100,7 +102,17 @@ def mantel(one: np.ndarray, other: np.ndarray, method: str, n_permutations: int,
 def layers_to_compare(model: keras.Model) -> list[str]:
     """Names of layers with features of their own, from the first: convolutions and dense layers that blocks end with."""
     names = [layer.name for layer in model.layers]
-    wanted = ("stem", "project_", "conv_", "pre_convolution_2", "_block_2_2", "embedding", "feed_back_", "pool", "dense")
+    wanted = (
+        "stem",
+        "project_",
+        "conv_",
+        "pre_convolution_2",
+        "_block_2_2",
+        "embedding",
+        "feed_back_",
+        "pool",
+        "dense",
+    )
     return [name for name in names if any(part in name for part in wanted)] + ["logit"]
 
 

@@ -50,7 +50,8 @@ def make_folds(
         for name, rows in (("training", train), ("validation", validation), ("held-out", test)):
             if lacking := sorted(set(samples["label"]) - set(samples["label"].iloc[rows])):
                 raise NeuroFaceError(
-                    f"Split {split!r}, fold {number}: its {name} set of {len(rows)} volumes has none of {lacking[0]!r}. Use "
+                    f"Split {split!r}, fold {number}: its {name} set of {len(rows)} volumes has none of "
+                    f"{lacking[0]!r}. Use "
                     f"fewer N_FOLDS, lower EMBARGO_TRS, or leave {split!r} out of CV_SPLITS."
                 )
         used = len(np.union1d(np.union1d(train, validation), test))
@@ -110,7 +111,10 @@ def permuted_labels(samples: pd.DataFrame, y: np.ndarray, n_permutations: int, s
     rng = np.random.default_rng(seed)
     events = pd.DataFrame({"event": samples["event"], "stimulus": samples["stimulus"], "y": y}).drop_duplicates("event")
     place = pd.Series(np.arange(len(events)), index=events["event"])[samples["event"]].to_numpy()
-    label, parts = events["y"].to_numpy(np.int8), list(events.reset_index(drop=True).groupby("stimulus").indices.values())
+    label, parts = (
+        events["y"].to_numpy(np.int8),
+        list(events.reset_index(drop=True).groupby("stimulus").indices.values()),
+    )
     result = np.empty((len(samples), n_permutations), dtype=np.int8)
     for column in range(n_permutations):
         moved = label.copy()
@@ -132,7 +136,8 @@ def _divide(samples: pd.DataFrame, split: str, n_folds: int, seed: int) -> list[
     rarest = pd.Series(label).value_counts()
     if rarest.iloc[-1] < n_folds:
         raise NeuroFaceError(
-            f"Split {split!r}: there are {rarest.iloc[-1]} volumes of {rarest.index[-1]!r} for {n_folds} folds, and every fold "
+            f"Split {split!r}: there are {rarest.iloc[-1]} volumes of {rarest.index[-1]!r} for {n_folds} folds, and "
+            "every fold "
             f"needs one. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
         )
     return list(StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(label, label, groups))

@@ -97,7 +97,9 @@ def train_classifier(
         epochs=epochs,
         verbose=0,
         callbacks=[
-            keras.callbacks.LearningRateScheduler(lambda epoch: learning_rate * (1 + np.cos(np.pi * epoch / epochs)) / 2),
+            keras.callbacks.LearningRateScheduler(
+                lambda epoch: learning_rate * (1 + np.cos(np.pi * epoch / epochs)) / 2
+            ),
             keras.callbacks.TerminateOnNaN(),
             watch,
         ],
@@ -144,4 +146,6 @@ class _Watch(keras.callbacks.Callback):
         """Accuracy and cross-entropy on some volumes."""
         probability = predict(self.model, self.X, rows, self.batch)
         right = np.take_along_axis(probability, self.y[rows][:, None].astype(int), axis=1)[:, 0]
-        return float((probability.argmax(axis=1) == self.y[rows]).mean()), float(-np.log(np.maximum(right, 1e-7)).mean())
+        return float((probability.argmax(axis=1) == self.y[rows]).mean()), float(
+            -np.log(np.maximum(right, 1e-7)).mean()
+        )
