@@ -1,6 +1,7 @@
 # make demo   the eight scripts on the synthetic data set, ending with data/demo/report.html
 # make test   every test
 # make test-full   every test, with 10,000 files in each fuzz test and more than 50 kills: half an hour more
+# make demo-volumes   the study of labelled volumes on its synthetic data set, ending with data/volumes-demo/report.html
 # make benchmark   most tables of docs/speed.md, some of them at a smaller size
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,6 +10,10 @@ unexport NEUROFACE_CONFIG  # the demo and the tests are about config.py as it st
 demo: .venv/demo.stamp
 	@set -e; for script in [1-8]-*.py; do $(BIN)/python $$script; done
 	@echo "done: open data/demo/report.html"
+
+demo-volumes: .venv/volumes.stamp
+	@set -e; for script in studies/volumes/[1-7]-*.py; do $(BIN)/python $$script; done
+	@echo "done: open data/volumes-demo/report.html"
 
 test: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -23,12 +28,12 @@ benchmark: .venv/demo.stamp
 	$(BIN)/python benchmarks/training.py --voxels 4000 --windows 80 --steps 2
 	$(BIN)/python benchmarks/attribution.py --voxels 1000 --repeats 1
 
-.venv/%.stamp: requirements.txt requirements-test.txt pyproject.toml
+.venv/%.stamp: $(wildcard requirements*.txt) pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 14) else f"Python 3.10 to 3.13 is needed, this is {v.major}.{v.minor}. Try: make PYTHON=python3.12 $*")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -r $(if $(filter test,$*),requirements-test.txt,requirements.txt)
+	$(BIN)/python -m pip install --quiet -r $(or $(wildcard requirements-$*.txt),requirements.txt)
 	touch $@
 
-.PHONY: demo test test-full benchmark
+.PHONY: demo demo-volumes test test-full benchmark
 .PRECIOUS: .venv/%.stamp

@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "baselines": ["Baselines", "KINDS"],
         "checks": ["Checker", "completeness", "truth_score"],
         "deepexplain": ["DeepExplainGradients", "frozen_network", "import_deepexplain"],
-        "explainers": ["Recipe", "explainer_of"],
+        "explainers": ["Recipe", "explainer_of", "explainer_of_network"],
         "files": ["attribution_file", "completeness_file"],
         "methods": ["METHODS", "chosen_by_hand"],
         "occlusion": ["regions_to_occlude"],

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from neuroface import NeuroFaceError
@@ -70,7 +71,7 @@ def find_runs(
     dataset : "demo" and "nndb-v1" share their naming; "nndb-v2"; "bids" is any data set with ``events.tsv``.
     folder : its root.
     exclude : people left out on purpose.
-    bids_filter : text that a BIDS BOLD file's name must contain.
+    bids_filter : text that a BIDS BOLD file's name must contain; "*" stands for anything in between.
     variant : of NNDb v2, e.g. "blur_no_censor_ica".
     events : names of the events that NNDb's annotation files ``stimuli/task-<film>_<name>-annotation.1D`` must give.
     annotated : False: a BIDS run needs no ``events.tsv``, because its labels come from elsewhere.
@@ -175,7 +176,7 @@ def _film_annotation(folder: Path, movie: str, event: str) -> Path | None:
 def _bids_runs(person: Path, folder: Path, name_part: str, annotated: bool) -> tuple[list[Run], list[tuple[str, str]]]:
     runs, missing, seen = [], [], {}
     for bold in sorted(person.glob("**/func/*_bold.nii*"), key=lambda p: _natural(p.name)):
-        if name_part not in bold.name:
+        if not fnmatchcase(bold.name, f"*{name_part}*"):
             continue
         entities = dict(re.findall(r"(sub|ses|task|run)-([A-Za-z0-9]+)", bold.name))
         stem = "_".join(f"{key}-{entities[key]}" for key in ("sub", "ses", "task", "run") if key in entities)

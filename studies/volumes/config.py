@@ -65,7 +65,8 @@ FILM_CLOCK: str = "segments"
 EVENT_LABELS: dict[str, tuple[str, ...]] = {}
 # Events: the column of events.tsv that names them.
 EVENT_COLUMN: str = "trial_type"
-# Text that the BOLD file's name must contain where several versions exist, e.g. "space-MNI152NLin2009cAsym".
+# Text that the BOLD file's name must contain where several versions or tasks exist; "*" stands for anything in between, e.g.
+# "task-movie*space-MNI152NLin2009cAsym".
 BIDS_FILTER: str = ""
 
 # ---------------------------------------------------------------- 2-load-volumes.py
