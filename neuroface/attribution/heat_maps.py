@@ -80,14 +80,12 @@ class AttentionRollout:
             )
         if over_space:
             self._box, self._places = _box(model), _feature_maps(model)[-1].shape[2:5]
-        self._n_over_time = len(over_time)
-        self._scores = keras.Model(model.input, [*over_time, *over_space])
+        self._scores = keras.Model(model.input, [over_time, over_space])
 
     def __call__(self, windows: np.ndarray, baselines: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Maps (n, n_voxels, window_trs), and steps (n,), 1 each."""
         n_voxels, window_trs = self._shape
-        scores = keras.tree.flatten(self._scores.predict_on_batch(windows[..., None]))
-        over_time, over_space = scores[: self._n_over_time], scores[self._n_over_time :]
+        over_time, over_space = self._scores.predict_on_batch(windows[..., None])
         volumes = np.ones((len(windows), window_trs))
         if over_time:
             volumes = rollout([scores.mean(axis=1) for scores in over_time])  # (n, window_trs)

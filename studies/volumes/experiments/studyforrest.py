@@ -1,4 +1,4 @@
-"""StudyForrest: portrayed emotions in the film, OpenNeuro ds000113 (15 people, TR 2 s, eight runs), preprocessed by fMRIPrep.
+"""StudyForrest: portrayed emotions in a film, OpenNeuro ds000113 (15 people, TR 2 s, eight runs), preprocessed by fMRIPrep.
 
 Nine observers' tables of emotions (Labs et al. 2015, CC0) lie in tests/data/studyforrest. With the settings below a label
 has its right moment and its haemodynamic delay. To repeat the published procedure, give it its own RUN_NAME and set

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
-from sklearn.metrics import silhouette_score
 
 
 def top_voxels(values: np.ndarray, n: int) -> np.ndarray:
@@ -18,34 +17,43 @@ def overlap_table(top: dict[str, np.ndarray]) -> pd.DataFrame:
     return pd.DataFrame(shares, index=names, columns=names)
 
 
-def separation(top: dict[str, np.ndarray], positions_mm: np.ndarray) -> float:
-    """Silhouette (Rousseeuw 1987) of labels over the places (n_voxels, 3) of their strongest voxels: 1 apart, 0 mixed."""
-    place = np.concatenate([positions_mm[voxels] for voxels in top.values()])
-    return float(silhouette_score(place, np.repeat(np.arange(len(top)), [len(voxels) for voxels in top.values()])))
-
-
-def permuted_separation(
-    maps: np.ndarray, there: np.ndarray, positions_mm: np.ndarray, n_top: int, n_permutations: int, seed: int
-) -> np.ndarray:
-    """Silhouettes when each person's maps have exchanged their labels, (n_permutations,).
-
-    Strong voxels of any smooth map lie together, so permuted voxels would make every silhouette significant. Here whole
-    maps are permuted within people: what is left of the separation is what smooth maps have without the labels.
+def separation(distance: np.ndarray, labels: np.ndarray) -> float:
+    """Silhouette (Rousseeuw 1987) of labels over places: 1 if each label's places are together and apart, 0 if they mix.
 
     Parameters
     ----------
-    maps : (n_people, n_labels, n_voxels); there : (n_people, n_labels) bool, which of them exist.
+    distance : (n, n) between the places. labels : (n,) whole numbers.
+    """
+    member = np.eye(labels.max() + 1)[labels]
+    member = member[:, member.any(axis=0)]
+    total, n = distance @ member, member.sum(axis=0)
+    own = member.astype(bool)
+    inside = total[own] / np.maximum(n[own.argmax(axis=1)] - 1, 1)
+    outside = np.where(own, np.inf, total / n).min(axis=1)
+    return float(np.mean((outside - inside) / np.maximum(np.maximum(outside, inside), 1e-300)))
+
+
+def permuted_separation(
+    distance: np.ndarray, people: np.ndarray, labels: np.ndarray, n_permutations: int, seed: int
+) -> np.ndarray:
+    """Silhouettes when in each person the maps have exchanged their labels, (n_permutations,).
+
+    Whole maps are permuted, not single voxels: strong voxels of any smooth map lie together, so a null of permuted voxels
+    would make every silhouette significant.
+
+    Parameters
+    ----------
+    people, labels : (n,) whole numbers: from whose map of which label a place is.
     """
     rng, found = np.random.default_rng(seed), np.empty(n_permutations)
+    maps = {who: np.unique(labels[people == who]) for who in np.unique(people)}
     for permutation in range(n_permutations):
-        total, n = np.zeros(maps.shape[1:]), np.zeros(maps.shape[1])
-        for person, known in zip(maps, there):
-            labels = np.flatnonzero(known)
-            moved = rng.permutation(labels)
-            total[moved] += person[labels]
-            n[moved] += 1
-        mean = total / n[:, None]
-        found[permutation] = separation({k: top_voxels(values, n_top) for k, values in enumerate(mean)}, positions_mm)
+        moved = np.empty_like(labels)
+        for who, there in maps.items():
+            renamed = dict(zip(there, rng.permutation(there)))
+            mine = people == who
+            moved[mine] = [renamed[label] for label in labels[mine]]
+        found[permutation] = separation(distance, moved)
     return found
 
 

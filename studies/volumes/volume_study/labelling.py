@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import ROUNDING_S, on_screen, read_events
+from neuroface.bold import ROUNDING_S, on_screen, read_events, trial_types_of
 
 import numpy as np
 import pandas as pd
@@ -116,10 +116,7 @@ def event_labels(files: list[Path], cfg) -> dict[str, tuple[str, ...]]:
     NeuroFaceError
         If a label of EVENT_LABELS has no event in any table, or all tables together have fewer than two trial types.
     """
-    found = set()
-    for file in dict.fromkeys(files):
-        types = _trial_types(file, cfg.EVENT_COLUMN)
-        found |= set(types)
+    found = {name for file in dict.fromkeys(files) for name in trial_types_of(file, cfg.EVENT_COLUMN)}
     if not cfg.EVENT_LABELS:
         labels = {file_label(name): (name,) for name in sorted(found) if file_label(name)}
         if len(labels) < 2:
@@ -135,16 +132,6 @@ def event_labels(files: list[Path], cfg) -> dict[str, tuple[str, ...]]:
                 f"{cfg.EVENT_COLUMN!r} holds {', '.join(map(repr, sorted(found)[:12]))}."
             )
     return dict(cfg.EVENT_LABELS)
-
-
-def _trial_types(path: Path, column: str) -> list[str]:
-    try:
-        table = pd.read_csv(path, sep="\t", na_values=["n/a"], dtype={column: str})
-    except ValueError as error:
-        raise NeuroFaceError(f"{path} is not a tab-separated table ({error}). Put the run's events there.") from None
-    if column not in table:
-        raise NeuroFaceError(f"{path} has no column {column!r}; it has {list(table.columns)}. Set EVENT_COLUMN.")
-    return table[column].dropna().tolist()
 
 
 def event_volumes(run, n_volumes: int, labels: dict[str, tuple[str, ...]], cfg) -> tuple[pd.DataFrame, int]:

@@ -96,7 +96,7 @@ def consensus(said: pd.DataFrame, min_agreement: int) -> pd.DataFrame:
     most = votes.argmax(axis=1)  # the first of several that are largest
     n = votes.max(axis=1)
     label = np.where(n >= min_agreement, np.array(names, dtype=object)[most], None)
-    return pd.DataFrame({"label": label, "n_observers": n})
+    return pd.DataFrame({"label": pd.Series(label, dtype=object), "n_observers": n})
 
 
 def agreement(said: pd.DataFrame) -> dict[str, float]:

@@ -38,8 +38,17 @@ def make_folds(
         If there are fewer groups than folds, or a part of a fold lacks a label.
     """
     folds, reach_s = [], embargo_trs * tr_s if split in PURGED else None
-    for number, (train, test) in enumerate(_divide(samples, split, n_folds, seed), 1):
+
+    def check(rows: np.ndarray, what: str) -> None:
+        if lacking := sorted(set(samples["label"]) - set(samples["label"].iloc[rows])):
+            raise NeuroFaceError(
+                f"Split {split!r}, fold {len(folds) + 1}: its {what} set of {len(rows)} volumes has none of {str(lacking[0])!r}. "
+                f"Use fewer N_FOLDS, lower EMBARGO_TRS, or leave {split!r} out of CV_SPLITS."
+            )
+
+    for train, test in _divide(samples, split, n_folds, seed):
         train = _apart(samples, train, test, reach_s)
+        check(train, "training")
         together, validation = split, test
         if selection == "inner":
             inside = samples.iloc[train]
@@ -47,15 +56,10 @@ def make_folds(
             n_inner = max(2, min(INNER_FOLDS, len(set(groups_of(inside, together)))))
             inner, chosen = _divide(inside, together, n_inner, seed)[0]
             train, validation = _apart(samples, train[inner], train[chosen], reach_s), train[chosen]
-        for name, rows in (("training", train), ("validation", validation), ("held-out", test)):
-            if lacking := sorted(set(samples["label"]) - set(samples["label"].iloc[rows])):
-                raise NeuroFaceError(
-                    f"Split {split!r}, fold {number}: its {name} set of {len(rows)} volumes has none of "
-                    f"{lacking[0]!r}. Use "
-                    f"fewer N_FOLDS, lower EMBARGO_TRS, or leave {split!r} out of CV_SPLITS."
-                )
+        for what, rows in (("training", train), ("validation", validation), ("held-out", test)):
+            check(rows, what)
         used = len(np.union1d(np.union1d(train, validation), test))
-        folds.append(Fold(number, train, validation, test, together, len(samples) - used))
+        folds.append(Fold(len(folds) + 1, train, validation, test, together, len(samples) - used))
     return folds
 
 
