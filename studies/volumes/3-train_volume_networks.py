@@ -131,7 +131,8 @@ def train_fold(stage: Stage, samples: pd.DataFrame, labels: list[str], cfg, unit
         learning_rate=cfg.LEARNING_RATE, weight_decay=cfg.WEIGHT_DECAY, inference_batch=cfg.INFERENCE_BATCH,
         seed=cfg.SEED + fold.number,
     )  # fmt: skip
-    probability = predict(network, X, fold.test, cfg.INFERENCE_BATCH)
+    probability = predict(network, X, fold.test, cfg.INFERENCE_BATCH).astype(np.float64)
+    probability /= probability.sum(axis=1, keepdims=True)  # float32 misses 1 by more than scikit-learn accepts
     if model in cfg.MODELS:
         save_network(model_file(stage.folder, split, fold.number, model), network)
     write_fold(stage.folder, unit, samples, y, labels, probability, history, cost)

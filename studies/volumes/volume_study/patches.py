@@ -49,8 +49,8 @@ class Nonlinear:
     def __call__(self, patch, corner: np.ndarray, width: np.ndarray, stored: np.ndarray):
         """Parameters as for patches; stored : (n_places, channels)."""
         shape = self.source.shape[2:5]
-        cells = np.stack(list(np.ndindex(*width)))
-        places = np.ravel_multi_index(tuple((corner[:, None] + cells).transpose(2, 0, 1)), shape)
+        cells = corner[:, None] + np.stack(list(np.ndindex(*width)))
+        places = np.ravel_multi_index(tuple(cells.transpose(2, 0, 1)), shape, mode="clip")  # beyond the map nothing changes
         before = ops.take(ops.convert_to_tensor(stored), places, axis=0)
         return self.layer(before + patch) - self.layer(before)
 
@@ -95,10 +95,13 @@ class Spatial:
         return self.kernel.shape[0]
 
     def __call__(self, patch, corner: np.ndarray, width: np.ndarray):
-        """The patch of the result, its corner and its width: it holds every place that the change reaches."""
-        reached = np.minimum((width + self.size - 2) // self.stride + 1, self.shape)
+        """The patch of the result, its corner and its width: it holds every place that the change reaches.
+
+        A patch may reach beyond the map; there it is 0. So where a box lies matters only modulo the stride, and few groups of
+        boxes, of one matrix each, make all of them.
+        """
+        reached = (width + self.size - 2) // self.stride + 1
         first = -((self.size - 1 - self.margin - corner) // self.stride)  # rounded up
-        first = np.clip(first, 0, np.array(self.shape) - reached)
         offset = corner + self.margin - self.stride * first
         kinds, kind = np.unique(offset, axis=0, return_inverse=True)
         order = np.argsort(kind.ravel(), kind="stable")
@@ -107,7 +110,9 @@ class Spatial:
         for offset, start, end in zip(kinds, [0, *ends[:-1]], ends):
             parts.append(self._apply(patch[start:end], tuple(offset), tuple(width), tuple(reached)))
         result = ops.take(ops.concatenate(parts, axis=0), np.argsort(order), axis=0)
-        return result, first, reached
+        places = first[:, None] + np.stack(list(np.ndindex(*reached)))
+        inside = ((places >= 0) & (places < self.shape)).all(axis=2)
+        return result * inside[..., None].astype(np.float32), first, reached
 
     def _apply(self, patch, offset: tuple, width: tuple, reached: tuple):
         matrix = self._matrix(offset, width, reached)

@@ -42,8 +42,8 @@ def make_folds(
     def check(rows: np.ndarray, what: str) -> None:
         if lacking := sorted(set(samples["label"]) - set(samples["label"].iloc[rows])):
             raise NeuroFaceError(
-                f"Split {split!r}, fold {len(folds) + 1}: its {what} set of {len(rows)} volumes has none of {str(lacking[0])!r}. "
-                f"Use fewer N_FOLDS, lower EMBARGO_TRS, or leave {split!r} out of CV_SPLITS."
+                f"Split {split!r}, fold {len(folds) + 1}: its {what} set of {len(rows)} volumes has none of "
+                f"{str(lacking[0])!r}. Use fewer N_FOLDS, lower EMBARGO_TRS, or leave {split!r} out of CV_SPLITS."
             )
 
     for train, test in _divide(samples, split, n_folds, seed):
