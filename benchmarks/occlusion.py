@@ -3,10 +3,10 @@
     python benchmarks/occlusion.py                      80 × 80 × 35 voxels, 28,800 boxes: about 15 minutes, 5 GB
     python benchmarks/occlusion.py --shape 40 40 18     an eighth of it
 
-The network is the separable 3D-CNN of studies/volumes with its published sizes. Its convolutions have random weights; its last
-layer is fitted to volumes with a small planted signal, so that single boxes matter. Each case runs in a process of its own: one
-volume to compile, then one that is timed. A pass per box is timed on some of the boxes and scaled to all of them; half of those
-boxes are the ones with the largest drops, and on all of them the drops of both ways are compared.
+The network is the separable 3D-CNN of studies/volumes with its published sizes. Its convolutions have random weights; its
+last layer is fitted to volumes with a small planted signal, so that single boxes matter. Each case runs in a process of its
+own: one volume to compile, then one that is timed. A pass per box is timed on some boxes and scaled to all of them; half of
+those boxes are the ones with the largest drops, and on all of them the drops of both ways are compared.
 
 "planes" computes depthwise convolutions as sums over planes, as on a GPU: fewer operations than the plain convolutions with
 zeros between channels that training on a CPU uses.
@@ -56,7 +56,7 @@ def table(results: dict[str, dict], folder: Path) -> None:
             continue
         apart = np.abs(np.load(drops_file(folder, case)) - np.load(drops_file(folder, CASES[0]))).max()
         ratio = result["seconds"] / ours["seconds"]
-        print(f"| {case} | {result['seconds']:.1f} | {ratio:.1f}× | {result['peak_gb']:.1f} | {apart:.1e} |", flush=True)
+        print(f"| {case} | {result['seconds']:.1f} | {ratio:.1f}× | {result['peak_gb']:.1f} | {apart:.1e} |")
     print(f"\n{len(everything):,} boxes; drops from {everything.min():.3f} to {everything.max():.3f}.")
 
 
@@ -83,13 +83,11 @@ def drops_file(folder: Path, case: str) -> Path:
 
 
 def occluder(folder: Path, shared: bool):
-    from neuroface.decoding import load_network
-
-    from volume_study import networks  # noqa: F401  its layers, for Keras to load
     from volume_study.box_occlusion import BoxOcclusion
+    from volume_study.networks import load_classifier
 
     n_voxels = np.load(folder / "volumes.npy", mmap_mode="r").shape[1]
-    return BoxOcclusion(load_network(folder / "network.keras", n_voxels, 1), EDGE, EDGE, BATCH, shared)
+    return BoxOcclusion(load_classifier(folder / "network.keras", n_voxels), EDGE, EDGE, BATCH, shared)
 
 
 def prepare(folder: Path, shape: tuple[int, int, int], n_boxes: int) -> None:
@@ -108,7 +106,7 @@ def prepare(folder: Path, shape: tuple[int, int, int], n_boxes: int) -> None:
     features = keras.Model(model.input, model.get_layer("pool").output)
     pooled = np.concatenate([features.predict_on_batch(volume[None, :, None, None]) for volume in volumes])
     scale = pooled.std(axis=0) + 1e-6
-    fitted = LogisticRegression(C=0.1).fit(pooled / scale, labels)
+    fitted = LogisticRegression(C=0.1, max_iter=1000).fit(pooled / scale, labels)
     model.get_layer("logit").set_weights([(fitted.coef_ / scale).T, fitted.intercept_])
     save_network(folder / "network.keras", model)
     np.save(folder / "volumes.npy", volumes[:1])

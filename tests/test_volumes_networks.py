@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.decoding.model_cost import multiply_adds
-from neuroface.decoding.network import load_network, save_network
+from neuroface.decoding.network import save_network
 from neuroface.pipeline.backend import keras
 
 import numpy as np
@@ -15,7 +15,7 @@ from scipy.ndimage import correlate
 from volume_study.explaining import Explainer, choose_volumes
 from volume_study.layers import DepthwiseConv3D
 from volume_study.names import MODELS
-from volume_study.networks import NETWORKS, build_classifier, view_of_class
+from volume_study.networks import NETWORKS, build_classifier, load_classifier, view_of_class
 
 SMALL = {
     "separable_cnn3d": {"stem": 4, "filters": (6, 8)},
@@ -103,7 +103,7 @@ def test_a_network_is_stored_and_read_again(name, mask, volumes, tmp_path):
     probability = outputs(model, volumes)
     np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-5)
     save_network(tmp_path / "fold-1.keras", model)
-    again = load_network(tmp_path / "fold-1.keras", volumes.shape[1], 1)
+    again = load_classifier(tmp_path / "fold-1.keras", volumes.shape[1])
     np.testing.assert_allclose(outputs(again, volumes), probability, atol=1e-6)
 
 
@@ -134,7 +134,7 @@ def models(mask, tmp_path_factory):
 
 
 def test_a_view_holds_the_log_odds_of_its_class(models, volumes):
-    model = load_network(models["hybrid"], volumes.shape[1], 1)
+    model = load_classifier(models["hybrid"], volumes.shape[1])
     probability = outputs(model, volumes)
     for number in range(3):
         view = view_of_class(model, number)

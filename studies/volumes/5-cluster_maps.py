@@ -56,10 +56,9 @@ def main():
     test = partial(write_silhouette, maps, there, positions, top, cfg)
     stage.each(test, [stage.folder / "silhouette.json"], Path.exists, "tests")
     result = read_json(stage.folder / "silhouette.json")
-    places = partial(write_places, means, top, positions, cfg)
-    stage.each(places, [stage.folder / "voxels.tsv"], Path.exists, "maps of places")
-    drops = partial(write_functional, means, top, cfg)
-    stage.each(drops, [stage.folder / "functional.tsv"], Path.exists, "maps of drops")
+    embed = partial(write_embeddings, means, top, positions, cfg)
+    written = stage.folder / "voxels.tsv", stage.folder / "functional.tsv"
+    stage.each(embed, [stage.folder], lambda _: all(file.exists() for file in written), "UMAPs")
     stage.finish(f"{n_top} voxels of {len(labels)} labels", describe(overlap, result, n_top, cfg))
 
 
@@ -118,6 +117,12 @@ def write_silhouette(maps: np.ndarray, there: np.ndarray, positions: np.ndarray,
             "silhouette_of_group_maps": of_group,
         },
     )
+
+
+def write_embeddings(means: dict, top: dict, positions: np.ndarray, cfg, folder: Path) -> None:
+    """Write both UMAPs; in one process, because UMAP compiles itself in each."""
+    write_places(means, top, positions, cfg, folder / "voxels.tsv")
+    write_functional(means, top, cfg, folder / "functional.tsv")
 
 
 def write_places(means: dict, top: dict, positions: np.ndarray, cfg, target: Path) -> None:

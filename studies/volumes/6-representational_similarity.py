@@ -15,15 +15,15 @@ from functools import partial
 from itertools import combinations
 
 from neuroface import NeuroFaceError
-from neuroface.decoding import load_network, model_file, model_folder
+from neuroface.decoding import model_file, model_folder
 from neuroface.pipeline import Section, Stage, open_npy, read_json, read_table, run_script, write_table
 
 import numpy as np
 import pandas as pd
 
 from study import STUDY
-from volume_study import networks  # noqa: F401  its layers, for Keras to load
 from volume_study.extras import require
+from volume_study.networks import load_classifier
 from volume_study.similarity import DISTANCES, LayerMeans, distances, layers_to_compare, mantel, noise_ceiling
 
 CORRELATIONS = ("spearman", "pearson")
@@ -97,7 +97,7 @@ def write_brain(stage: Stage, predictions: pd.DataFrame, labels: list[str], part
 def write_layers(stage: Stage, predictions: pd.DataFrame, labels: list[str], cfg, fold: int) -> None:
     """Write the distances of labels in the layers of a fold's network, on its held-out volumes; people make two halves."""
     X = open_npy(stage.folder_of(2) / "X.npy")
-    model = load_network(model_file(stage.folder_of(3), cfg.HELD_OUT_SPLIT, fold, cfg.EXPLAINED_MODEL), X.shape[1], 1)
+    model = load_classifier(model_file(stage.folder_of(3), cfg.HELD_OUT_SPLIT, fold, cfg.EXPLAINED_MODEL), X.shape[1])
     mine = predictions[predictions["fold"] == fold]
     number = mine["subject"].map({who: k for k, who in enumerate(sorted(mine["subject"].unique()))}).to_numpy()
     if len(set(number)) == 1:  # one person: halves of the volumes

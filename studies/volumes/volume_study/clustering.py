@@ -1,5 +1,8 @@
 """Where the strongest voxels of labels lie: their overlap, their separation, and maps of them in two dimensions."""
 
+import sys
+import warnings
+
 import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
@@ -65,12 +68,22 @@ def principal_axes(positions_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def umap_of(features: np.ndarray, neighbors: int, min_dist: float, seed: int) -> np.ndarray:
     """UMAP (McInnes et al. 2018) of features (n, n_features) in two dimensions, seeded: (n, 2)."""
-    import warnings
-
-    import umap
-
+    umap = _import_umap()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "n_jobs value")  # a seed and several threads exclude each other
         return umap.UMAP(
             n_components=2, n_neighbors=min(neighbors, len(features) - 1), min_dist=min_dist, random_state=seed
         ).fit_transform(features)
+
+
+def _import_umap():
+    """The package, without TensorFlow: umap would load that for a neural variant that is not used here."""
+    absent = "tensorflow" not in sys.modules
+    if absent:
+        sys.modules["tensorflow"] = None  # Python then says that it is not installed
+    try:
+        import umap
+    finally:
+        if absent:
+            del sys.modules["tensorflow"]
+    return umap

@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from neuroface.attribution import Recipe, explainer_of_network
-from neuroface.decoding import load_network
 from neuroface.pipeline import keras
 
 import numpy as np
 import pandas as pd
 
 from volume_study.box_occlusion import BoxOcclusion
-from volume_study.networks import view_of_class
+from volume_study.networks import load_classifier, view_of_class
 
 # method → (what tables call it, unit of a map's values, positive and negative values mean something)
 METHODS = {
@@ -38,7 +37,7 @@ class Explainer:
 
     def network(self, fold: int) -> keras.Model:
         if fold not in self._networks:
-            self._networks[fold] = load_network(self.models[fold], self.X.shape[1], 1)
+            self._networks[fold] = load_classifier(self.models[fold], self.X.shape[1])
         return self._networks[fold]
 
     def __call__(self, method: str, row: int, fold: int, number: int) -> tuple[np.ndarray, float]:

@@ -95,7 +95,7 @@ def describe(work, summary: dict, cfg) -> Section:
         ] + [(label, "no", "–", "no confident volume, no map") for label in work.labels if label not in drawn]
         section.table(
             ["label", "planted", "method", "area under the ROC"], rows,
-            "Does the map find the region of its label? Nothing was planted in the regions of the other labels: 0.5 "
-            "is expected.",
+            "Does the map find the region of its label? It should where the label drives the region, and not where it "
+            "does not.",
         )  # fmt: skip
     return section

@@ -6,6 +6,7 @@ attribution methods fit.
 """
 
 import inspect
+from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.decoding import (
@@ -16,6 +17,7 @@ from neuroface.decoding import (
     bounding_box,
     build,
     convolved_volumes,
+    load_network,
     window_input,
 )
 from neuroface.pipeline import did_you_mean, keras
@@ -55,6 +57,19 @@ def build_classifier(name: str, mask: np.ndarray, n_classes: int, options: dict[
     except (TypeError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise NeuroFaceError(f"MODEL_OPTIONS: {name} cannot be built with {options} ({first}).") from error
+
+
+def load_classifier(path: Path, n_voxels: int) -> keras.Model:
+    """A fold model that takes volumes of ``n_voxels``.
+
+    Scripts load networks through this module, because Keras finds only layers that were imported: workers have no others.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the file is not there or damaged, or takes another number of voxels.
+    """
+    return load_network(path, n_voxels, 1)
 
 
 def with_classes(volumes, features, n_classes: int) -> keras.Model:

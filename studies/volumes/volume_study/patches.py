@@ -50,7 +50,8 @@ class Nonlinear:
         """Parameters as for patches; stored : (n_places, channels)."""
         shape = self.source.shape[2:5]
         cells = corner[:, None] + np.stack(list(np.ndindex(*width)))
-        places = np.ravel_multi_index(tuple(cells.transpose(2, 0, 1)), shape, mode="clip")  # beyond the map nothing changes
+        # Beyond the map a patch is 0, so that any value of the map will do.
+        places = np.ravel_multi_index(tuple(cells.transpose(2, 0, 1)), shape, mode="clip")
         before = ops.take(ops.convert_to_tensor(stored), places, axis=0)
         return self.layer(before + patch) - self.layer(before)
 
@@ -97,8 +98,8 @@ class Spatial:
     def __call__(self, patch, corner: np.ndarray, width: np.ndarray):
         """The patch of the result, its corner and its width: it holds every place that the change reaches.
 
-        A patch may reach beyond the map; there it is 0. So where a box lies matters only modulo the stride, and few groups of
-        boxes, of one matrix each, make all of them.
+        A patch may reach beyond the map; there it is 0. So where a box lies matters only modulo the stride, and a few
+        groups of boxes, of one matrix each, make up all of them.
         """
         reached = (width + self.size - 2) // self.stride + 1
         first = -((self.size - 1 - self.margin - corner) // self.stride)  # rounded up

@@ -25,13 +25,15 @@ def distances(patterns: np.ndarray, labels: list[str], parts: np.ndarray, names:
     from rsatoolbox.data import Dataset
     from rsatoolbox.rdm import calc_rdm
 
-    place = np.array(
-        [names.index(label) for label in labels]
-    )  # rsatoolbox keeps the order of first appearance or sorts
+    # rsatoolbox keeps the order of first appearance or sorts.
+    place = np.array([names.index(label) for label in labels])
     order = np.lexsort((parts, place))
     data = Dataset(
         np.asarray(patterns, dtype=np.float64)[order],
-        obs_descriptors={"label": place[order].tolist(), "part": np.asarray(parts)[order].tolist()},
+        obs_descriptors={
+            "label": place[order].astype(float),
+            "part": np.asarray(parts, dtype=float)[order],
+        },  # may be NaN
     )
     return {
         "correlation": calc_rdm(data, method="correlation", descriptor="label").dissimilarities[0],
