@@ -60,9 +60,8 @@ def tiny(tmp_path_factory):
     settings = dict(
         DATASET_DIR=str(folder / "dataset"), DATA_DIR=str(folder), RUN_NAME="tiny",
         OBSERVER_DIR=str(folder / "dataset" / "observers"), SEGMENTS=SEGMENTS, MIN_PER_CLASS=30, N_FOLDS=3,
-        MODELS=("hybrid", "separable_cnn3d"), EXPLAINED_MODEL="hybrid", EPOCHS=8, N_PERMUTATIONS=40,
+        MODELS=("hybrid",), EXPLAINED_MODEL="hybrid", EPOCHS=7, LEARNING_RATE=0.002, N_PERMUTATIONS=40,
         MODEL_OPTIONS={
-            "separable_cnn3d": {"stem": 4, "filters": (8, 8)},
             "hybrid": {"filters": (8, 8, 16), "width": 16, "heads": 2, "depth": 1, "feed_forward": 16, "dropout": 0.1},
         },
         MAP_METHODS=("occlusion-zero", "ig", "grad-cam", "attention-rollout"), BOX_VOXELS=2, BOX_STRIDE=2,
@@ -242,7 +241,11 @@ WRONG = {
     "too many observers": ({"MIN_AGREEMENT": 10}, 1, "holds 9 tables of observers"),
     "a shorter film": ({"SEGMENTS": SEGMENTS[:2]}, 1, "is outside the film, which lasts 616 s"),
     "a class that vanishes": ({"MIN_PER_CLASS": 900}, 2, "0 labels have MIN_PER_CLASS = 900 moments or more"),
-    "rollout without attention": ({"EXPLAINED_MODEL": "separable_cnn3d"}, 1, "attention-rollout needs attention"),
+    "rollout without attention": (
+        {"MODELS": ("separable_cnn3d",), "EXPLAINED_MODEL": "separable_cnn3d"},
+        1,
+        "attention-rollout needs attention",
+    ),
     "one network for all": ({"EXPLAINED_MODEL": "deepbrain"}, 1, "is not in MODELS"),
     "one label": ({"EVENT_LABELS": {"leg": ("3",)}}, 1, "names one label; two or more are needed"),
 }

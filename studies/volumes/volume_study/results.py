@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.decoding import Fold, cost_file, history_file, model_file, model_folder, p_value, predictions_file
+from neuroface.decoding import Fold, model_file, model_folder, p_value
 from neuroface.pipeline import read_json, read_table, write_json, write_table
 
 import numpy as np
@@ -14,6 +14,12 @@ from volume_study.scores import balanced_accuracy, people_intervals, scores, sco
 Unit = tuple[str, str, Fold]  # network (or permutation), split, fold
 
 
+def fold_file(folder: Path, kind: str, unit: Unit) -> Path:
+    """``<split>/<network>/<kind>-<k>``: kind "fold" (held-out predictions, .tsv), "history" (.tsv) or "cost" (.json)."""
+    model, split, fold = unit
+    return model_folder(folder, split, model) / f"{kind}-{fold.number}.{'json' if kind == 'cost' else 'tsv'}"
+
+
 def permuted(number: int) -> str:
     """Name of the folder with the folds of a network on relabelled blocks; numbers count from 1."""
     return f"permuted-{number}"
@@ -22,7 +28,7 @@ def permuted(number: int) -> str:
 def is_trained(folder: Path, models: tuple[str, ...], unit: Unit) -> bool:
     """Whether a fold has left all its files; networks on relabelled blocks are not kept."""
     model, split, fold = unit
-    files = [kind(folder, model, split, fold) for kind in (predictions_file, history_file, cost_file)]
+    files = [fold_file(folder, kind, unit) for kind in ("fold", "history", "cost")]
     files += [model_file(folder, split, fold.number, model)] * (model in models)
     return all(file.exists() for file in files)
 
@@ -39,14 +45,14 @@ def write_fold(folder: Path, unit: Unit, samples, y, labels, probability, histor
     ----------
     y : (n,) class numbers that it was trained on. probability : (n_test, n_classes).
     """
-    model, split, fold = unit
-    write_table(history_file(folder, model, split, fold), history.assign(fold=fold.number))
-    write_json(cost_file(folder, model, split, fold), cost)
+    fold = unit[2]
+    write_table(fold_file(folder, "history", unit), history.assign(fold=fold.number))
+    write_json(fold_file(folder, "cost", unit), cost)
     table = samples.iloc[fold.test].assign(
         fold=fold.number, row=fold.test, trained_label=np.array(labels)[y[fold.test]]
     )
     table[columns_of(labels)] = probability
-    write_table(predictions_file(folder, model, split, fold), table)
+    write_table(fold_file(folder, "fold", unit), table)
 
 
 def join_folds(folder: Path, model: str, split: str, folds: list[Fold], n: int) -> tuple[pd.DataFrame, dict]:
@@ -57,13 +63,13 @@ def join_folds(folder: Path, model: str, split: str, folds: list[Fold], n: int) 
     NeuroFaceError
         If the folds together do not predict each volume exactly once.
     """
-    files = [predictions_file(folder, model, split, fold) for fold in folds]
+    files = [fold_file(folder, "fold", (model, split, fold)) for fold in folds]
     table = pd.concat([read_table(file) for file in files]).sort_values("row", ignore_index=True)
     if not np.array_equal(table["row"], np.arange(n)):
         raise NeuroFaceError(
             f"{files[0].parent} does not predict each of the {n} volumes once. Delete it and run script 3 again."
         )
-    costs = pd.DataFrame([read_json(cost_file(folder, model, split, fold)) for fold in folds])
+    costs = pd.DataFrame([read_json(fold_file(folder, "cost", (model, split, fold))) for fold in folds])
     cost = {
         "parameters": int(costs["parameters"].iloc[0]),
         "multiply_adds": int(costs["multiply_adds"].iloc[0]),
@@ -88,7 +94,7 @@ def write_results(
     """
     target = model_folder(folder, split, model)
     table, cost = join_folds(folder, model, split, folds, len(samples))
-    history = pd.concat([read_table(history_file(folder, model, split, fold)) for fold in folds])
+    history = pd.concat([read_table(fold_file(folder, "history", (model, split, fold))) for fold in folds])
     y = table["label"].map(labels.index).to_numpy()
     probability, people = table[columns_of(labels)].to_numpy(), table["subject"].to_numpy()
     said = probability.argmax(axis=1)
