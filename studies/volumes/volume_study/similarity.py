@@ -30,15 +30,14 @@ def distances(patterns: np.ndarray, labels: list[str], parts: np.ndarray, names:
     order = np.lexsort((parts, place))
     data = Dataset(
         np.asarray(patterns, dtype=np.float64)[order],
-        obs_descriptors={
-            "label": place[order].astype(float),
-            "part": np.asarray(parts, dtype=float)[order],
-        },  # may be NaN
+        obs_descriptors={"label": place[order].tolist(), "part": np.asarray(parts)[order].tolist()},
     )
-    return {
-        "correlation": calc_rdm(data, method="correlation", descriptor="label").dissimilarities[0],
-        "crossnobis": calc_rdm(data, method="crossnobis", descriptor="label", cv_descriptor="part").dissimilarities[0],
-    }
+    with np.errstate(invalid="ignore"):  # rsatoolbox fills whole numbers and fresh memory with NaN
+        kinds = {
+            "correlation": calc_rdm(data, method="correlation", descriptor="label"),
+            "crossnobis": calc_rdm(data, method="crossnobis", descriptor="label", cv_descriptor="part"),
+        }
+    return {kind: found.dissimilarities[0] for kind, found in kinds.items()}
 
 
 def noise_ceiling(rdms: np.ndarray, method: str) -> tuple[float, float]:
