@@ -301,18 +301,19 @@ def test_principal_axes_hold_the_variance():
 # ---------------------------------------------------------------- similarity
 
 
-def test_distances_are_their_definitions():
+@pytest.mark.parametrize("features", [10, 300])  # fewer and more than patterns
+def test_distances_are_their_definitions(features):
     pytest.importorskip("rsatoolbox", reason="pip install -r requirements-volumes.txt")
     rng = np.random.default_rng(0)
     labels, parts = np.repeat(["z", "a", "m"], 8), np.tile([0, 1], 12)
-    patterns = rng.standard_normal((24, 10)) + np.repeat(rng.standard_normal((3, 10)), 8, axis=0)
+    patterns = rng.standard_normal((24, features)) + np.repeat(rng.standard_normal((3, features)), 8, axis=0)
     found = distances(patterns, labels.tolist(), parts, ["z", "a", "m"])
     means = {name: patterns[labels == name].mean(axis=0) for name in "zam"}
     halves = {(name, h): patterns[(labels == name) & (parts == h)].mean(axis=0) for name in "zam" for h in (0, 1)}
     for pair, (one, other) in enumerate((("z", "a"), ("z", "m"), ("a", "m"))):
         assert found["correlation"][pair] == pytest.approx(1 - np.corrcoef(means[one], means[other])[0, 1])
         first, second = (halves[one, h] - halves[other, h] for h in (0, 1))
-        assert found["crossnobis"][pair] == pytest.approx(first @ second / 10)
+        assert found["crossnobis"][pair] == pytest.approx(first @ second / features)
 
 
 @pytest.mark.parametrize("method, correlate", [("pearson", pearsonr), ("spearman", spearmanr)])

@@ -28,16 +28,18 @@ def distances(patterns: np.ndarray, labels: list[str], parts: np.ndarray, names:
     # rsatoolbox keeps the order of first appearance or sorts.
     place = np.array([names.index(label) for label in labels])
     order = np.lexsort((parts, place))
-    data = Dataset(
-        np.asarray(patterns, dtype=np.float64)[order],
-        obs_descriptors={"label": place[order].tolist(), "part": np.asarray(parts)[order].tolist()},
-    )
+    patterns = np.asarray(patterns, dtype=np.float64)[order]
+    # rsatoolbox makes a matrix of all pairs of features for cross-validated distances. They depend on inner products of the
+    # patterns alone, which are the same on an orthonormal basis of the patterns.
+    coordinates = np.linalg.qr(patterns.T, mode="r").T
+    about = {"label": place[order].tolist(), "part": np.asarray(parts)[order].tolist()}
     with np.errstate(invalid="ignore"):  # rsatoolbox fills whole numbers and fresh memory with NaN
-        kinds = {
-            "correlation": calc_rdm(data, method="correlation", descriptor="label"),
-            "crossnobis": calc_rdm(data, method="crossnobis", descriptor="label", cv_descriptor="part"),
-        }
-    return {kind: found.dissimilarities[0] for kind, found in kinds.items()}
+        pearson = calc_rdm(Dataset(patterns, obs_descriptors=about), method="correlation", descriptor="label")
+        crossed = calc_rdm(
+            Dataset(coordinates, obs_descriptors=about), method="crossnobis", descriptor="label", cv_descriptor="part"
+        )
+    per_feature = coordinates.shape[1] / patterns.shape[1]  # rsatoolbox divides by the number of features
+    return {"correlation": pearson.dissimilarities[0], "crossnobis": crossed.dissimilarities[0] * per_feature}
 
 
 def noise_ceiling(rdms: np.ndarray, method: str) -> tuple[float, float]:
