@@ -5,7 +5,7 @@
 # make benchmark   most tables of docs/speed.md, some of them at a smaller size
 PYTHON ?= python3
 BIN := .venv/bin
-unexport NEUROFACE_CONFIG  # the demo and the tests are about config.py as it stands
+unexport NEUROFACE_CONFIG  # the demo and the tests use config.py without an experiment file
 
 demo: .venv/demo.stamp
 	@set -e; for script in [1-8]-*.py; do $(BIN)/python $$script; done
