@@ -56,7 +56,7 @@ def draw_maps(stage: Stage, mask, affine, cfg, unit: tuple[str, str]) -> None:
     maps, found = read_maps(stage, method, mask, affine)
     title, target = f"Group maps, {METHODS[method][0]}", figure_file(stage.folder, *unit)
     if kind == "slices":
-        draw_slices(maps, mask, affine, cfg.SPACE == "MNI", title, target)
+        draw_slices(maps, mask, affine, cfg.SPACE == "MNI", title, METHODS[method][1], target)
         return
     hemispheres = load_hemispheres(read_rois(cfg.ROI_FILE) if cfg.ROI_FILE else None, mask, affine)
     values = project(np.stack(list(maps.values()), axis=1), hemispheres)

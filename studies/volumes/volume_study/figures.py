@@ -19,7 +19,7 @@ N_SLICES, SHOWN = 6, 0.9  # slices per label; the share of voxels, by size, that
 
 
 def draw_slices(
-    maps: dict[str, np.ndarray], mask: np.ndarray, affine: np.ndarray, mni: bool, title: str, target: Path
+    maps: dict[str, np.ndarray], mask: np.ndarray, affine: np.ndarray, mni: bool, title: str, unit: str, target: Path
 ) -> None:
     """A row of horizontal slices per label on one scale, over the MNI template or, in native space, over the mask.
 
@@ -32,15 +32,20 @@ def draw_slices(
     cuts = np.linspace(*np.quantile(heights, (0.15, 0.85)), N_SLICES)
     cuts = [round(float(affine[2, 2] * cut + affine[2, 3]), 1) for cut in cuts]
     size = np.abs(np.stack(list(maps.values())))
-    figure, axes = plt.subplots(len(maps), 1, figsize=(10, 1.9 * len(maps)), squeeze=False)
+    least, most = (float(np.quantile(size, share)) for share in (SHOWN, 0.999))
+    figure, axes = plt.subplots(len(maps), 1, figsize=(10, 1.5 * len(maps) + 0.6), squeeze=False)
+    figure.subplots_adjust(left=0.1, right=0.88, top=1 - 0.5 / (1.5 * len(maps) + 0.6), bottom=0.01, hspace=0.02)
     for axis, (label, values) in zip(axes[:, 0], maps.items()):
         image = nib.Nifti1Image(unmask(values[:, None], mask)[..., 0], affine)
         plot_stat_map(
-            image, bg_img=behind, display_mode="z", cut_coords=cuts, axes=axis, figure=figure, title=label,
-            threshold=float(np.quantile(size, SHOWN)), vmax=float(np.quantile(size, 0.999)), cmap="RdBu_r",
-            draw_cross=False, annotate=True, black_bg=False,
+            image, bg_img=behind, display_mode="z", cut_coords=cuts, axes=axis, figure=figure, threshold=least, vmax=most,
+            cmap="RdBu_r", draw_cross=False, annotate=axis is axes[0, 0], black_bg=False, colorbar=False,
         )  # fmt: skip
-    figure.suptitle(title, fontsize=12, y=1.0)
+        place = axis.get_position()
+        figure.text(0.01, (place.y0 + place.y1) / 2, label, va="center", fontsize=9)
+    scale = plt.cm.ScalarMappable(plt.Normalize(-most, most), "RdBu_r")
+    figure.colorbar(scale, cax=figure.add_axes((0.91, 0.25, 0.012, 0.5)), label=unit)
+    figure.suptitle(title, fontsize=12, y=0.99)
     save_figure(figure, target, also=(".pdf",))
 
 
