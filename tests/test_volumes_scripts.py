@@ -285,7 +285,9 @@ def bids(folder, people=2, other_grid=False):
 def somatotopy(folder, dataset):
     settings = runpy.run_path(str(STUDY / "experiments" / "somatotopy.py"))
     settings = {name: value for name, value in settings.items() if name.isupper()}
-    return write_config(folder / "body.py", **settings | {"DATASET_DIR": str(dataset), "DATA_DIR": str(folder)})
+    return write_config(
+        folder / "body.py", **settings | {"DATASET_DIR": str(dataset), "DATA_DIR": str(folder), "MIN_PER_CLASS": 20}
+    )
 
 
 def test_somatotopy_labels_parts_of_the_body_by_integer_trial_types(tmp_path):

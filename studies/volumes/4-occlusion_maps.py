@@ -64,8 +64,12 @@ def main():
     stage.each(work.explain, units, work.is_explained, "people × labels × methods")
     groups = list(dict.fromkeys((label, method) for _, label, method in units))
     stage.each(work.average, groups, work.is_averaged, "group maps")
-    tests = [(label, method) for label, method in groups if len(work.people_with(label)) > 1]
-    for label in sorted({label for label, _ in groups} - {label for label, _ in tests}):
+    signed = [method for method in cfg.MAP_METHODS if METHODS[method][2]]
+    for method in set(cfg.MAP_METHODS) - set(signed):
+        stage.leave_out(f"tests of {METHODS[method][0]}", "its values are shares, none of which is below zero")
+    enough = {label for label, _ in groups if len(work.people_with(label)) > 1}
+    tests = [(label, method) for label, method in groups if label in enough and method in signed]
+    for label in sorted({label for label, _ in groups} - enough):
         stage.leave_out(f"test of {label}", "it needs two people or more with a map")
     stage.each(work.test, tests, work.is_tested, "group tests")
 
@@ -142,7 +146,7 @@ class Work:
         """Test across people where the map differs from zero."""
         label, method = group
         maps = {(who, label, method): [] for who in self.people_with(label)}
-        contrast = Contrast((label,), f"speaks for {label}", METHODS[method][2])
+        contrast = Contrast((label,), f"speaks for {label}")
         samples = self.volumes.assign(movie="")
         settings = SimpleNamespace(**vars(self.cfg) | {"FLIP_TOGETHER": "person"})
         write_test(self.folder, maps, {label: contrast}, samples, *self.brain(), settings, group)
