@@ -1,6 +1,6 @@
 """Occlusion maps of one volume: boxes that share their work, against one pass through the network per box.
 
-    python benchmarks/occlusion.py                      80 × 80 × 35 voxels, 28,800 boxes: about 15 minutes, 5 GB
+    python benchmarks/occlusion.py                      80 × 80 × 35 voxels, 28,800 boxes; up to 7 GB
     python benchmarks/occlusion.py --shape 40 40 18     an eighth of it
 
 The network is the separable 3D-CNN of studies/volumes with its published sizes. Its convolutions have random weights; its
