@@ -1,6 +1,7 @@
 # make demo   the eight scripts on the synthetic data set, ending with data/demo/report.html
 # make test   every test
 # make test-full   every test, with 10,000 files in each fuzz test and more than 50 kills: half an hour more
+# make film   what 0-annotate_film.py needs beside the rest
 # make demo-volumes   the study of labelled volumes on its synthetic data set, ending with data/volumes-demo/report.html
 # make benchmark   most tables of docs/speed.md, some of them at a smaller size
 PYTHON ?= python3
@@ -22,6 +23,8 @@ test: .venv/test.stamp
 test-full: .venv/test.stamp
 	NEUROFACE_FULL=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+film: .venv/film.stamp
+
 benchmark: .venv/demo.stamp
 	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/stages.py
@@ -35,5 +38,9 @@ benchmark: .venv/demo.stamp
 	$(BIN)/python -m pip install --quiet -r $(or $(wildcard requirements-$*.txt),requirements.txt)
 	touch $@
 
-.PHONY: demo demo-volumes test test-full benchmark
+.venv/film.stamp: .venv/demo.stamp requirements-film.txt
+	$(BIN)/python -m pip install --quiet -r requirements-film.txt
+	touch $@
+
+.PHONY: demo demo-volumes film test test-full benchmark
 .PRECIOUS: .venv/%.stamp

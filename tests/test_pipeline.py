@@ -119,7 +119,7 @@ def test_attributions_sum_to_the_change_of_the_logit(tiny):
 
 
 def test_each_window_is_explained_by_the_model_that_never_saw_it(tiny):
-    predictions = table(tiny.root / "3-model" / "movie" / "predictions.tsv")
+    predictions = table(tiny.root / "3-model" / "movie" / "best" / "predictions.tsv")
     sign = np.where(predictions["label"] == "face", 1, -1)
     for file in (tiny.root / "4-attributions").glob("sub-*/*_completeness.tsv"):
         rows = table(file)
@@ -186,7 +186,7 @@ def test_stage_8_beats_the_rotated_annotation_and_its_clock_is_right(tiny):
         rows = table(folder / f"{result['run']}_predictions.tsv")
         sidecar = json.loads((folder / f"{result['run']}_predictions.json").read_text())
         assert list(rows) == list(sidecar) and all(column["Description"] for column in sidecar.values())
-        others = table(tiny.root / "3-model" / "movie" / "predictions.tsv").query("fold != @result['fold_model']")
+        others = table(tiny.root / "3-model" / "movie" / "best" / "predictions.tsv").query("fold != @result['fold_model']")
         threshold = result["at_training_threshold"]["threshold"]
         said = others["probability"] >= threshold
         best = max(
@@ -277,6 +277,6 @@ def test_the_report_is_one_file_that_needs_no_network(tiny):
 @pytest.mark.parametrize(("selection", "seen"), [("inner", False), ("paper", True)])
 def test_a_fold_that_chose_its_models_epoch_counts_as_seen(tiny, selection, seen):
     runs, _ = find_runs("demo", tiny.dataset, events=("face",))
-    chosen = choose_models(runs, tiny.root / "3-model" / "movie", selection)
+    chosen = choose_models(runs, tiny.root / "3-model" / "movie" / "best", selection)
     for _, what in chosen.values():
         assert what == {"seen_run": seen, "seen_person": seen, "seen_film": seen}

@@ -148,7 +148,7 @@ def flip_a_byte(path):
 def test_what_was_stopped_before_it_made_anything_binds_no_setting(tiny, tmp_path):
     root, config = copy_of(tiny, tmp_path)
     stamp = root / STAGES[5][0] / "settings.json"
-    content = stamp.read_text().replace('"IG_STEPS": 16', '"IG_STEPS": 99')
+    content = stamp.read_text().replace('"SEED": 42', '"SEED": 99')
     shutil.rmtree(stamp.parent)
     stamp.parent.mkdir()
     stamp.write_text(content.replace('"finished": "2', '"finished": null, "then": "2'))
@@ -237,7 +237,8 @@ OTHER = {  # a value that differs from the tiny study's
     "CV_SPLITS": ("movie",), "N_FOLDS": 3, "EMBARGO_TRS": 3, "SELECTION": "paper",
     "MODELS": ("hybrid",), "MODEL_OPTIONS": {"voxel_time_cnn": {}}, "EXPLAINED_MODEL": "hybrid",
     "SMOOTH_TRS": 3, "CNN_FILTERS": (8, 8, 4),
-    "CNN_DENSE_UNITS": 16, "EPOCHS": 3, "BATCH_SIZE": 4, "LEARNING_RATE": 0.1, "PRECISION": "bfloat16",
+    "CNN_DENSE_UNITS": 16, "TRAINING": "paper", "TRAINING_STEPS": 3, "EPOCHS": 3, "N_SEEDS": 2, "ALIGNMENT": "srm",
+    "ALIGNMENT_FEATURES": 3, "BATCH_SIZE": 4, "LEARNING_RATE": 0.1, "PRECISION": "bfloat16",
     "BASELINES": ("linear",), "N_PERMUTATIONS": 20, "N_PERMUTATIONS_CNN": 1, "HELD_OUT_SPLIT": "window",
     "EXPLAIN": "best fold", "IG_RULE": "midpoint", "ATTRIBUTION_METHODS": ("gradient-x-input",),
     "ATTRIBUTION_BASELINE": "other class", "ATTRIBUTION_DRAWS": 3, "SMOOTHGRAD_DRAWS": 3, "SMOOTHGRAD_NOISE": 0.3,
@@ -246,6 +247,7 @@ OTHER = {  # a value that differs from the tiny study's
     "IG_STEPS": 17, "SPACE": "native", "ROI_FILE": "masks/other.tsv",
     "ROI_MASKS": ("masks/other.nii.gz",), "N_RANDOM_REGIONS": 99, "N_FLIPS": 99, "FLIP_TOGETHER": "movie",
     "VARIANCE_FWHM_MM": 0.0, "CLUSTER_FORMING_P": 0.01, "REFERENCE_MAPS": ("glm",),
+    "MATCH_ON": ("brightness",), "MATCH_WITHIN_SD": 0.1, "NUISANCE": ("loudness",),
     "PREDICTION_AT": 1.0, "MIN_SHIFT_S": 10.0,
 }  # fmt: skip
 

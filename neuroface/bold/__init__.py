@@ -10,7 +10,9 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "annotations": ["ROUNDING_S", "on_screen", "read_events", "stretches_of_labels", "touches", "trial_types_of"],
+        "annotations": [
+            "ROUNDING_S", "on_screen", "read_1d", "read_events", "stretches_of_labels", "touches", "trial_types_of",
+        ],
         "datasets": ["Run", "check_distinct", "find_runs", "nndb_naming", "runs_of"],
         "extraction": ["extract_windows", "standardized_volumes"],
         "group_mask": ["shared_mask"],

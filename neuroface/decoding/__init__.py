@@ -10,8 +10,15 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "architectures": ["ARCHITECTURES", "DEFAULT", "build", "builder_of"],
-        "fold_files": ["cost_file", "history_file", "is_trained", "model_file", "model_folder", "predictions_file"],
+        "alignment": ["aligned_kernel"],
+        "architectures": ["ARCHITECTURES", "CLOSED_FORM", "DEFAULT", "build", "learning_rates"],
+        "best": ["candidates", "is_chosen", "read_choices", "write_best"],
+        "closed_form": ["is_closed_form_network"],
+        "confounds": ["TOGETHER", "confound_scores"],
+        "fold_files": [
+            "BEST", "LINEAR", "Member", "files_of", "is_trained", "lacks_inner_logits", "member_models", "model_file",
+            "model_folder",
+        ],
         "folds": ["Fold", "INNER_FOLDS", "folds_of", "folds_of_all_splits"],
         "layers": ["DropConnectDense", "ToVolumes", "VolumeConv3D", "bounding_box"],
         "linear": ["linear_pattern", "scores_by_split", "window_features", "window_kernel"],
@@ -20,10 +27,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "network": [
             "build_network", "load_network", "logit_network", "predict_logits", "save_network", "window_input",
         ],
+        "models": ["Windows", "fit_fold", "seed_of_member", "write_kernel"],
+        "results": [
+            "SHUFFLED", "members_of", "permuted", "summary", "write_comparison", "write_inner", "write_member",
+            "write_results",
+        ],
         "rivals": ["attended", "convolved_volumes"],
-        "results": ["SHUFFLED", "permuted", "write_comparison", "write_results"],
-        "training": ["train_network"],
-        "training_report": ["describe"],
+        "training_report": ["describe", "title_of"],
         "uncertainty": ["cluster_bootstrap", "mean_over_people", "p_value", "permuted_labels"],
     },
 )  # fmt: skip

@@ -12,11 +12,6 @@ PENALTIES = (1e-2, 1e-1, 1.0, 1e1, 1e2)  # multiples of the mean variance of a t
 STRENGTHS = (1e-3, 1e-1, 1e1)  # C of logistic regression, in the same unit
 
 
-def training_rows(fold: Fold) -> np.ndarray:
-    """Rows that the final fit of a fold may use: inner validation too, unless that is the held-out set itself."""
-    return np.union1d(fold.train, fold.validation) if fold.validation is not fold.test else fold.train
-
-
 def ridge_said(kernel: np.ndarray, labels: np.ndarray, folds: list[Fold], n_classes: int) -> np.ndarray:
     """Held-out answers of ridge classifiers, one against the rest, with the largest decision value.
 
@@ -35,7 +30,7 @@ def ridge_said(kernel: np.ndarray, labels: np.ndarray, folds: list[Fold], n_clas
         tried = _decide(kernel, labels, fold.train, fold.validation, n_classes)
         truth = labels[fold.validation]
         best = np.argmax([balanced_accuracy(truth, answers, n_classes) for answers in tried], axis=0)
-        answers = _decide(kernel, labels, training_rows(fold), fold.test, n_classes)
+        answers = _decide(kernel, labels, fold.rows, fold.test, n_classes)
         said[fold.test] = np.take_along_axis(answers, best[None, None], axis=0)[0]
     return said
 
@@ -81,7 +76,7 @@ def logistic_probabilities(kernel: np.ndarray, y: np.ndarray, folds: list[Fold],
         truth = y[fold.validation][:, None]
         scores = [balanced_accuracy(truth, p.argmax(axis=1)[:, None], n_classes)[0] for p in tried]
         best = STRENGTHS[int(np.argmax(scores))]
-        probability[fold.test] = _fit_logistic(kernel, y, training_rows(fold), fold.test, n_classes, best)
+        probability[fold.test] = _fit_logistic(kernel, y, fold.rows, fold.test, n_classes, best)
     return probability
 
 
