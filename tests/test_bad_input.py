@@ -329,7 +329,7 @@ def keras_file(change):
 
 def newer_keras(parts):
     parts["metadata.json"] = json.dumps({"keras_version": "99.0"}).encode()
-    parts["config.json"] = parts["config.json"].replace(b"MaxPooling2D", b"MaxPooling9D")
+    parts["config.json"] = parts["config.json"].replace(b"Dense", b"Denser")
 
 
 def with_code(parts):

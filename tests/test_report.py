@@ -69,7 +69,7 @@ def test_it_ends_with_the_methods_and_says_what_differs_from_the_paper(tiny):
     for words in (
         "8 people who saw 4 films",
         "Integrated Gradients",
-        "16 steps",
+        "exact for linear and second-order models",
         "128 or 256 sign flips of 8 people",
         "Nichols",
     ):

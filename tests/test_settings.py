@@ -330,14 +330,13 @@ def stamps_of(number):
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Stage"
     )
-    builds_on = [most_of(keyword.value) for keyword in stage.keywords if keyword.arg == "reads"]
+    builds_on = [scripts_in(keyword.value) for keyword in stage.keywords if keyword.arg == "reads"]
     return read, settings_in(ast.get_docstring(tree)), builds_on[0] if builds_on else ()
 
 
-def most_of(node: ast.expr) -> tuple[int, ...]:
-    """Scripts that ``reads`` names; of a choice between two, all that it may name."""
-    branches = [node.body, node.orelse] if isinstance(node, ast.IfExp) else [node]
-    return tuple(sorted({number for branch in branches for number in ast.literal_eval(branch)}))
+def scripts_in(node: ast.expr) -> tuple[int, ...]:
+    """Scripts that ``reads`` names; of a choice between two, those that are read with one network per fold."""
+    return ast.literal_eval(node.body if isinstance(node, ast.IfExp) else node)
 
 
 @cache

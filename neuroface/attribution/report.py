@@ -105,9 +105,13 @@ def how(cfg) -> str:
         "best fold": "all windows explained by one model, the best on its own test fold",
     }
     methods = " and ".join(what[method] for method in cfg.ATTRIBUTION_METHODS)
+    kinks = (
+        " Two exact maps of one window of a network may differ by up to 1 %, where rounding decides on which side of a kink "
+        "the gradient is taken."
+    )
     return (
         f"{methods[0].upper()}{methods[1:]} of the logit, {baseline[cfg.ATTRIBUTION_BASELINE]}{smooth}; "
-        f"{who[cfg.EXPLAIN]} ({cfg.HELD_OUT_SPLIT} folds)."
+        f"{who[cfg.EXPLAIN]} ({cfg.HELD_OUT_SPLIT} folds).{kinks if 'ig' in cfg.ATTRIBUTION_METHODS else ''}"
     )
 
 
