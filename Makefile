@@ -2,6 +2,7 @@
 # make test   every test
 # make test-full   every test, with 10,000 files in each fuzz test and more than 50 kills: half an hour more
 # make film   what 0-annotate_film.py needs beside the rest
+# make demo-volumes   the study of labelled volumes on its synthetic data set, ending with data/volumes-demo/report.html
 # make benchmark   most tables of docs/speed.md, some of them at a smaller size
 # make demo-images   the study "seen images" on its synthetic data set, ending with data/images-demo/report.html
 # make images-test   what the tests of that study need; make test skips them without it
@@ -14,6 +15,10 @@ TORCH ?= torch
 demo: .venv/demo.stamp
 	@set -e; for script in [1-8]-*.py; do $(BIN)/python $$script; done
 	@echo "done: open data/demo/report.html"
+
+demo-volumes: .venv/volumes.stamp
+	@set -e; for script in studies/volumes/[1-7]-*.py; do $(BIN)/python $$script; done
+	@echo "done: open data/volumes-demo/report.html"
 
 test: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -36,11 +41,11 @@ benchmark: .venv/demo.stamp
 	$(BIN)/python benchmarks/training.py --voxels 4000 --windows 80 --steps 2
 	$(BIN)/python benchmarks/attribution.py --voxels 1000 --repeats 1
 
-.venv/%.stamp: requirements.txt requirements-test.txt pyproject.toml
+.venv/%.stamp: $(wildcard requirements*.txt) pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 14) else f"Python 3.10 to 3.13 is needed, this is {v.major}.{v.minor}. Try: make PYTHON=python3.12 $*")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -r $(if $(filter test,$*),requirements-test.txt,requirements.txt)
+	$(BIN)/python -m pip install --quiet -r $(or $(wildcard requirements-$*.txt),requirements.txt)
 	touch $@
 
 .venv/film.stamp: .venv/demo.stamp requirements-film.txt
@@ -54,5 +59,5 @@ benchmark: .venv/demo.stamp
 	$(BIN)/python -m pip install --quiet -r $<
 	touch $@
 
-.PHONY: demo film test test-full benchmark demo-images images-test
+.PHONY: demo demo-volumes film test test-full benchmark demo-images images-test
 .PRECIOUS: .venv/%.stamp

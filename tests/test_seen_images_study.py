@@ -173,7 +173,7 @@ def test_the_figures_show_images_by_the_stated_rule(tiny_images):
 def test_the_report_says_what_was_done(tiny_images):
     page = (tiny_images.root / "report.html").read_text()
     for words in ("Shuffled brains", "mean of the training latents", "PyTorch", "Takagi Y", "0.3246",
-                  "Settings that are not the paper", "SELECTION"):  # fmt: skip
+                  "Settings that differ from the paper", "SELECTION"):  # fmt: skip
         assert words in page, words
 
 

@@ -76,7 +76,7 @@ def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
         raise NeuroFaceError(
             f"No Dask scheduler answers at DASK_SCHEDULER = {scheduler!r} ({error}). Start it, or set None."
         ) from None
-    folders = [str(Path(__file__).parents[2]), str(Path(sys.argv[0]).resolve().parent)]  # of this package and of the script
+    folders = [str(folder) for folder in (Path(__file__).parents[2], Path(sys.argv[0]).resolve().parent)]  # a study's own
     call, keras_too = _carried(folders), "neuroface.pipeline.backend" in sys.modules
     with client:
         try:
@@ -112,7 +112,7 @@ def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
 
 
 def _carried(folders: list[str]):
-    """A function that is sent with its code: the scheduler does not know this project, workers know only its folders."""
+    """A function that is sent with its code: the scheduler does not know this project, workers know only its paths."""
 
     def call(pickled_work: bytes, pickled_unit: bytes, keras_too: bool) -> str:
         import pickle
