@@ -10,8 +10,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "annotations": ["ROUNDING_S", "on_screen", "stretches_of_labels", "touches"],
-        "datasets": ["Run", "check_distinct", "nndb_naming", "runs_of"],
+        "annotations": ["ROUNDING_S", "on_screen", "read_stretches", "stretches_of_labels", "touches"],
+        "datasets": ["Run", "check_distinct", "find_runs", "nndb_naming", "runs_of"],
         "extraction": ["extract_windows", "standardized_volumes"],
         "images": [
             "check_grid", "check_tr", "header_tr_s", "is_gzip", "mean_of_maps", "open_header", "open_image", "read_mask",

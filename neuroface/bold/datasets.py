@@ -61,6 +61,7 @@ def find_runs(
     bids_filter: str = "",
     variant: str = "",
     events: tuple[str, ...] = (),
+    needs_events: bool = True,
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """All runs of a data set, sorted by person and run, and what had to be left out.
 
@@ -72,6 +73,7 @@ def find_runs(
     bids_filter : text that a BIDS BOLD file's name must contain.
     variant : of NNDb v2, e.g. "blur_no_censor_ica".
     events : names of the events that NNDb's annotation files ``stimuli/task-<film>_<name>-annotation.1D`` must give.
+    needs_events : leave BIDS runs without ``events.tsv`` out; False: they come with no annotation.
 
     Returns
     -------
@@ -97,7 +99,9 @@ def find_runs(
     for person in people:
         is_bids = dataset == "bids"
         found, missing = (
-            _bids_runs(person, folder, bids_filter) if is_bids else _nndb_runs(person, folder, naming, events)
+            _bids_runs(person, folder, bids_filter, needs_events)
+            if is_bids
+            else _nndb_runs(person, folder, naming, events)
         )
         runs += found
         left_out += missing
@@ -168,7 +172,9 @@ def _film_annotation(folder: Path, movie: str, event: str) -> Path | None:
     )
 
 
-def _bids_runs(person: Path, folder: Path, name_part: str) -> tuple[list[Run], list[tuple[str, str]]]:
+def _bids_runs(
+    person: Path, folder: Path, name_part: str, needs_events: bool
+) -> tuple[list[Run], list[tuple[str, str]]]:
     runs, missing, seen = [], [], {}
     for bold in sorted(person.glob("**/func/*_bold.nii*"), key=lambda p: _natural(p.name)):
         if name_part not in bold.name:
@@ -186,12 +192,13 @@ def _bids_runs(person: Path, folder: Path, name_part: str) -> tuple[list[Run], l
         events = [p for root in roots if (p := root / inside / f"{stem}_events.tsv").is_file()]
         # One table at the root may serve all people (BIDS inheritance).
         events += [p for root in roots if (p := root / f"task-{entities.get('task')}_events.tsv").is_file()]
-        if not events:
+        if needs_events and not events:
             missing.append((bold.name, f"no {stem}_events.tsv"))
             continue
         mask = _bids_mask(bold, person)
         number = "-".join(entities[key] for key in ("ses", "run") if key in entities)
-        runs.append(Run(person.name, entities["task"], number or "1", stem, bold, mask, (("", events[0]),)))
+        annotations = tuple(("", file) for file in events[:1])
+        runs.append(Run(person.name, entities["task"], number or "1", stem, bold, mask, annotations))
     if not seen:
         missing.append((person.name, "no func/*_bold.nii.gz" + (f" with {name_part!r} in its name" * bool(name_part))))
     return runs, missing

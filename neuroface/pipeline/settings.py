@@ -144,7 +144,9 @@ def _from_folder(folder: Path, value):
     """A path, or several, or None, from a folder."""
     if value is None:
         return None
-    return str(folder / value) if isinstance(value, str) else tuple(str(folder / file) for file in value)
+    if isinstance(value, str):
+        return os.path.normpath(folder / value)
+    return tuple(os.path.normpath(folder / file) for file in value)
 
 
 def _constants(path: Path) -> dict:

@@ -1,0 +1,5 @@
+PUBLISHED = {}
+
+
+def methods(*_):
+    return None
