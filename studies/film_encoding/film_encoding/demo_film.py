@@ -49,10 +49,10 @@ def draw_shots(rng: np.random.Generator, film_s: float) -> list[Shot]:
         velocity = rng.uniform(-0.03, 0.03, 2)
         shots.append(
             Shot(
-                now, duration, thing, float(rng.uniform(0.25, 0.75)), float(rng.uniform(0.32, 0.68)),
-                float(rng.uniform(0.17, 0.24)), (float(velocity[0]), float(velocity[1])), int(rng.integers(3)),
+                now, duration, thing, float(rng.uniform(0.32, 0.68)), float(rng.uniform(0.38, 0.62)),
+                float(rng.uniform(0.26, 0.36)), (float(velocity[0]), float(velocity[1])), int(rng.integers(3)),
                 float(rng.uniform(0, np.pi)), float(rng.uniform(-0.6, 0.6)),
-                COLOURS[rng.integers(len(COLOURS))], float(rng.uniform(0.35, 0.60)),
+                COLOURS[rng.integers(len(COLOURS))], float(rng.uniform(0.38, 0.48)),
             )
         )  # fmt: skip
         now += duration
@@ -69,7 +69,7 @@ def draw_frame(shots: list[Shot], time_s: float, width: int, height: int) -> tup
     shot = shot_at(shots, time_s)
     y, x = np.mgrid[:height, :width].astype(np.float32)
     x, y = (x + 0.5) / width, (y + 0.5) / height
-    frame = np.repeat((shot.background + 0.12 * (y - 0.5))[..., None], 3, axis=2)
+    frame = np.repeat((shot.background + _room(x, y))[..., None], 3, axis=2)
     since = time_s - shot.onset_s
     dx, dy = x - shot.x - shot.velocity[0] * since, y - shot.y - shot.velocity[1] * since
     draw = {"face": _draw_face, "shape": _draw_shape, "grating": _draw_grating}[shot.thing]
@@ -82,6 +82,11 @@ def shot_at(shots: list[Shot], time_s: float) -> Shot:
     """The shot on the screen; after the end of the film the last one."""
     onsets = [shot.onset_s for shot in shots]
     return shots[max(0, int(np.searchsorted(onsets, time_s + 1e-9, side="right")) - 1)]
+
+
+def _room(x, y) -> np.ndarray:
+    """What stands behind everything, the same in all films: real films have no flat surfaces either."""
+    return 0.10 * np.sin(2 * np.pi * (2.3 * x + 0.7 * y)) + 0.08 * np.sin(2 * np.pi * (3.1 * y - 1.1 * x) + 1)
 
 
 def _draw_face(frame, dx, dy, shot: Shot, since: float) -> np.ndarray:
@@ -109,7 +114,7 @@ def _draw_shape(frame, dx, dy, shot: Shot, since: float) -> np.ndarray:
 
 def _draw_grating(frame, dx, dy, shot: Shot, since: float) -> np.ndarray:
     inside = dx**2 + dy**2 <= shot.size**2
-    phase = 2 * np.pi * (9 * (np.cos(shot.angle) * dx + np.sin(shot.angle) * dy) - 1.2 * since)
+    phase = 2 * np.pi * (5 * (np.cos(shot.angle) * dx + np.sin(shot.angle) * dy) - 1.2 * since)
     frame[inside] = (0.5 + 0.4 * np.sin(phase))[inside, None]
     return inside
 
