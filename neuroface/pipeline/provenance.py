@@ -55,8 +55,13 @@ def read_stamp(folder: Path) -> dict:
 
 
 @cache
-def versions() -> dict[str, str]:
-    """Of this project, Python, and the packages that results depend on; of the backends, those that are installed."""
+def versions(more: tuple[str, ...] = ()) -> dict[str, str]:
+    """Of this project, Python, and the packages that results depend on; of the backends, those that are installed.
+
+    Parameters
+    ----------
+    more : further packages, of the study at work.
+    """
     here = {"neuroface": __version__, "python": platform.python_version()}
     for name in ("tensorflow", "jax"):
         try:
@@ -64,7 +69,7 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             if name in sys.modules:  # installed under another name, such as tensorflow-cpu
                 here[name] = sys.modules[name].__version__
-    return here | {name: importlib.metadata.version(name) for name in PACKAGES}
+    return here | {name: importlib.metadata.version(name) for name in (*PACKAGES, *more)}
 
 
 def backend() -> str | None:

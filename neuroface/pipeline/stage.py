@@ -65,7 +65,8 @@ class Stage:
             self._check_own_folder(rules, {name for stamp in upstream.values() for name in stamp.get("growing", ())})
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(self.folder, self.script, short(self.folder))
-        begin_log(self.root / "logs", self.script, provenance.versions() | {"commit": provenance.git_commit()})
+        versions = provenance.versions(study.packages)
+        begin_log(self.root / "logs", self.script, versions | {"commit": provenance.git_commit()})
 
     def folder_of(self, number: int) -> Path:
         return self.root / self.study.step(number).folder
@@ -143,7 +144,7 @@ class Stage:
             "aside": sorted(rules.aside),
             "growing": sorted({*rules.growing, *(name for s in upstream.values() for name in s.get("growing", ()))}),
             "inputs": {self.study.step(n).folder: stamp["digest"] for n, stamp in upstream.items()},
-            "versions": provenance.versions(),
+            "versions": provenance.versions(self.study.packages),
             "commit": provenance.git_commit(),
             "backends": before.get("backends", []),
             "finished": None,

@@ -32,6 +32,7 @@ class Study:
         for a methods section, and its references; None if that paragraph cannot be written yet.
     published : the published study's value of every setting that it states; the report lists what differs.
     former_stamps : script → entries of its ``settings.json`` that earlier versions did not write.
+    packages : further packages whose versions results depend on.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Study:
     methods: Callable[..., tuple[str, list[str]] | None] = lambda *_: None
     published: Mapping[str, object] = field(default_factory=dict)
     former_stamps: Mapping[str, dict] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
 
     def step(self, number: int) -> Step:
         return next(step for step in self.steps if step.number == number)

@@ -20,14 +20,15 @@ EXCLUDE: tuple[str, ...] = ()
 # Each script prints its own. A file named in NEUROFACE_CONFIG wins over them. Other data sets never see them.
 DEMO: dict[str, object] = {
     "FRAMES_PER_TR": 8,
-    "FRAME_PX": 48,
+    "FRAME_PX": 32,
     "FRAME_CONTRAST": "none",
     "PARCELS": ((1, 8),),
     "VOXEL_SHARE": 0.6,
     "ENCODER_FILTERS": (8, 16, 8, 16),
     "DECODER_FILTERS": 16,
-    "EPOCHS": 24,
-    "LEARNING_RATE": 0.001,
+    "N_FOLDS": 2,
+    "EPOCHS": 20,
+    "LEARNING_RATE": 0.003,
     "N_SEEDS": 5,
     "N_SHIFTS": 500,
     "N_RIDGE_TRIES": 10,
@@ -111,7 +112,7 @@ EPOCHS: int = 11
 BATCH_SIZE: int = 16
 # Adam's step size.
 LEARNING_RATE: float = 0.0001
-# Trainings of the network and of "encoder" from different seeds, on the published split. The effect of the decoder as a regulariser
+# Trainings of the network and of "encoder" from different seeds, on the first of SPLITS. The effect of the decoder as a regulariser
 # is measured over them.
 N_SEEDS: int = 1
 # Networks beside the main one: "encoder" (no decoder), "all voxels", "frames 16", "frames 64" (any even number), "delay 3", "delay 5"

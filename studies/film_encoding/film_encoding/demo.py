@@ -7,15 +7,15 @@ film, a little differently for each person; ``events.tsv`` says when.
 import shutil
 from pathlib import Path
 
+from film_encoding.demo_cortex import STEPS_PER_TR, Tuning, bold_response, brain, person_bold
+from film_encoding.demo_film import draw_frame, draw_shots
+from film_encoding.film_frames import write_film
 from neuroface import NeuroFaceError
 from neuroface.bold import write_nifti
 from neuroface.pipeline import PARTIAL, read_json, write_json, write_table
 
 import numpy as np
 import pandas as pd
-
-from film_encoding.demo_cortex import STEPS_PER_TR, Tuning, bold_response, brain, person_bold
-from film_encoding.demo_film import draw_frame, draw_shots, write_film
 
 TR_S = 1.3
 FILMS = {"harbour": 190, "kites": 200, "lanterns": 170, "orchard": 180}  # name → length in TRs

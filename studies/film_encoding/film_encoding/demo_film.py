@@ -4,14 +4,8 @@ A film is a list of shots; each can be drawn at any time and at any size, togeth
 about a frame is known without looking at the file.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
-from pathlib import Path
 
-from neuroface.pipeline import atomic
-
-import av
 import numpy as np
 
 THINGS = ("background", "face", "shape", "grating")  # what the labels 0, 1, 2, 3 stand for
@@ -19,7 +13,6 @@ SHARES = {"face": 0.4, "shape": 0.3, "grating": 0.3}
 SHOT_S = (3.5, 8.0)
 SKIN, DARK = (0.92, 0.74, 0.58), (0.10, 0.07, 0.06)
 COLOURS = ((0.15, 0.45, 0.85), (0.15, 0.65, 0.35), (0.55, 0.25, 0.70), (0.10, 0.60, 0.65))  # of shapes; none is skin
-SOUND_HZ = 22_050
 
 
 @dataclass(frozen=True)
@@ -117,38 +110,3 @@ def _draw_grating(frame, dx, dy, shot: Shot, since: float) -> np.ndarray:
     phase = 2 * np.pi * (5 * (np.cos(shot.angle) * dx + np.sin(shot.angle) * dy) - 1.2 * since)
     frame[inside] = (0.5 + 0.4 * np.sin(phase))[inside, None]
     return inside
-
-
-def write_film(path: Path, frames: Iterable[tuple[float, np.ndarray]], *, rate: int = 10, sound_s: float = 0.0) -> None:
-    """Frames as an MP4 file (H.264), each at its own time.
-
-    Parameters
-    ----------
-    frames : (time_s, frame (height, width, 3) uint8), in order; times need not be evenly spaced.
-    rate : frames per second that the header states.
-    sound_s : seconds of silence as a sound track; 0: none.
-    """
-    with atomic(path) as partial, av.open(str(partial), "w", format="mp4") as container:
-        picture = sound = None
-        if sound_s:
-            sound = container.add_stream("aac", rate=SOUND_HZ, layout="mono")
-        for time_s, frame in frames:
-            if picture is None:
-                picture = container.add_stream("libx264", rate=rate, options={"preset": "ultrafast", "crf": "20"})
-                picture.height, picture.width = frame.shape[:2]
-                picture.pix_fmt, picture.time_base = "yuv420p", Fraction(1, 1000)
-                picture.codec_context.time_base = picture.time_base
-            shown = av.VideoFrame.from_ndarray(frame, format="rgb24")
-            shown.pts, shown.time_base = round(1000 * time_s), Fraction(1, 1000)
-            container.mux(picture.encode(shown))
-        container.mux(picture.encode(None))
-        if sound:
-            _add_silence(container, sound, sound_s)
-
-
-def _add_silence(container, sound, seconds: float) -> None:
-    for start in range(0, int(seconds * SOUND_HZ), 1024):
-        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), dtype=np.float32), format="fltp", layout="mono")
-        silence.sample_rate, silence.pts, silence.time_base = SOUND_HZ, start, Fraction(1, SOUND_HZ)
-        container.mux(sound.encode(silence))
-    container.mux(sound.encode(None))

@@ -1,18 +1,21 @@
 """Frames of a film on the film's clock, decoded once, front to back.
 
-This is the only module that knows how films are stored. Its interface is :class:`Film`: the times at which frames appear,
-the end of the picture, and the frames that are on the screen at given times.
+This is the only module that knows how films are stored. Its interface is :class:`Film` (the times at which frames appear,
+the end of the picture, the frames that are on the screen at given times) and :func:`write_film`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 from neuroface import NeuroFaceError
+from neuroface.pipeline import atomic
 
 import av
 import numpy as np
 
 SAME_TIME_S = 1e-6  # times that differ by less are one time: they are sums of fractions
+SOUND_HZ = 22_050
 
 
 class Film:
@@ -138,3 +141,38 @@ class _Opened:
 def _scaled(frame: av.VideoFrame, pixels: int) -> np.ndarray:
     """Each pixel the mean of the area that it covers, so that fine stripes do not alias."""
     return frame.reformat(width=pixels, height=pixels, format="rgb24", interpolation="AREA").to_ndarray()
+
+
+def write_film(path: Path, frames: Iterable[tuple[float, np.ndarray]], *, rate: int = 10, sound_s: float = 0.0) -> None:
+    """Frames as an MP4 file (H.264), each at its own time.
+
+    Parameters
+    ----------
+    frames : (time_s, frame (height, width, 3) uint8), in order; times need not be evenly spaced.
+    rate : frames per second that the header states.
+    sound_s : seconds of silence as a sound track; 0: none.
+    """
+    with atomic(path) as partial, av.open(str(partial), "w", format="mp4") as container:
+        picture = sound = None
+        if sound_s:
+            sound = container.add_stream("aac", rate=SOUND_HZ, layout="mono")
+        for time_s, frame in frames:
+            if picture is None:
+                picture = container.add_stream("libx264", rate=rate, options={"preset": "ultrafast", "crf": "20"})
+                picture.height, picture.width = frame.shape[:2]
+                picture.pix_fmt, picture.time_base = "yuv420p", Fraction(1, 1000)
+                picture.codec_context.time_base = picture.time_base
+            shown = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            shown.pts, shown.time_base = round(1000 * time_s), Fraction(1, 1000)
+            container.mux(picture.encode(shown))
+        container.mux(picture.encode(None))
+        if sound:
+            _add_silence(container, sound, sound_s)
+
+
+def _add_silence(container, sound, seconds: float) -> None:
+    for start in range(0, int(seconds * SOUND_HZ), 1024):
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), dtype=np.float32), format="fltp", layout="mono")
+        silence.sample_rate, silence.pts, silence.time_base = SOUND_HZ, start, Fraction(1, SOUND_HZ)
+        container.mux(sound.encode(silence))
+    container.mux(sound.encode(None))

@@ -67,16 +67,20 @@ def total_variation(images):
 def ssim(a, b):
     """Structural similarity of images (n, height, width, 3) in 0 … 1, the mean over places and colours; (n,).
 
-    Gaussian window, only places where it lies inside the image: scikit-image's ``structural_similarity`` with
-    ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False``, and the released code's.
+    scikit-image's ``structural_similarity`` with ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False``, and the
+    released code's.
     """
+    return keras.ops.mean(ssim_map(a, b), axis=(1, 2, 3))
+
+
+def ssim_map(a, b):
+    """Structural similarity at every place where the Gaussian window lies inside the images: (n, h − 10, w − 10, 3)."""
     mean_a, mean_b = _blurred(a), _blurred(b)
     variance_a = _blurred(a * a) - mean_a * mean_a
     variance_b = _blurred(b * b) - mean_b * mean_b
     covariance = _blurred(a * b) - mean_a * mean_b
     similar = (2 * mean_a * mean_b + C1) * (2 * covariance + C2)
-    similar = similar / ((mean_a * mean_a + mean_b * mean_b + C1) * (variance_a + variance_b + C2))
-    return keras.ops.mean(similar, axis=(1, 2, 3))
+    return similar / ((mean_a * mean_a + mean_b * mean_b + C1) * (variance_a + variance_b + C2))
 
 
 def _blurred(images):

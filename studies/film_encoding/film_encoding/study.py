@@ -22,4 +22,5 @@ STUDY = Study(
     "scores beside them.",
     methods=methods,
     published=PUBLISHED,
+    packages=("av", "himalaya", "pymoten", "scikit-image"),
 )

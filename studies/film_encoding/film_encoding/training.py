@@ -84,3 +84,24 @@ class EpochClock(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.seconds.append(time.monotonic() - self._start)
+
+
+def predict(network: keras.Model, data: FilmData, table: pd.DataFrame, batch: int) -> dict[str, np.ndarray]:
+    """What a trained network says about chunks, ``batch`` at a time.
+
+    Returns
+    -------
+    "predicted" (n, n_voxels) float32; with a decoder also "from_predicted" and "from_measured" (n, pixels, pixels, 3)
+    float16: its frames of the predicted and of the measured voxels, as they leave it, not clipped to 0 … 1.
+    """
+    has_decoder = len(network.outputs) == 2
+    parts: dict[str, list] = {}
+    measured = data.bold(table)
+    for start in range(0, len(table), batch):
+        out = network.predict_on_batch(data.frames(table.iloc[start : start + batch]))
+        parts.setdefault("predicted", []).append(np.asarray(out[0] if has_decoder else out, dtype=np.float32))
+        if has_decoder:
+            made = network.get_layer("decoder").predict_on_batch(measured[start : start + batch])
+            parts.setdefault("from_predicted", []).append(np.asarray(out[1], dtype=np.float16))
+            parts.setdefault("from_measured", []).append(np.asarray(made, dtype=np.float16))
+    return {name: np.concatenate(values) for name, values in parts.items()}
