@@ -52,7 +52,8 @@ def build_decoder(n_voxels: int, pixels: int, filters: int = 48) -> keras.Model:
         x = keras.layers.Conv2DTranspose(filters, 5, padding="same", activation="relu", kernel_initializer=INITIAL)(x)
         x = _normalized(keras.layers.UpSampling2D(2)(x))
     x = keras.layers.Conv2DTranspose(3, 5, padding="same", activation="sigmoid", kernel_initializer=INITIAL)(x)
-    # From 0 and 1, where batch normalisation begins by itself, it would take hundreds of steps into the range of frames.
+    # From 0 and 1, where batch normalisation begins by itself, it would take hundreds of steps into the range of
+    # frames.
     start = {
         "beta_initializer": keras.initializers.Constant(0.5),
         "gamma_initializer": keras.initializers.Constant(0.25),
