@@ -102,7 +102,8 @@ def find_films(folder: Path, films: list[str], stage: Stage, named: bool) -> dic
             stage.leave_out(film, f"there is BOLD, but no film file {film}.mp4 in {folder}")
     if not files:
         raise NeuroFaceError(
-            f"{folder} holds no film that people saw: {', '.join(films)}. Name files after the tasks, e.g. {films[0]}.mp4."
+            f"{folder} holds no film that people saw: {', '.join(films)}. Name files after the tasks, e.g. "
+            f"{films[0]}.mp4."
         )
     return files
 
@@ -185,8 +186,8 @@ def describe(stage: Stage, films: pd.DataFrame, cfg) -> Section:
         }
         | {"broken or missing frames": f"{films[['frames_missing', 'frames_broken']].to_numpy().sum():,}"}
     )
-    rows = films[["film", "chunks", "picture_s", "sound_tail_s", "frames", "frames_per_s", "longest_frame_s", "frames_missing",
-                  "frames_broken"]]  # fmt: skip
+    seconds = ["picture_s", "sound_tail_s", "frames_per_s", "longest_frame_s"]
+    rows = films[["film", "chunks", "frames", *seconds, "frames_missing", "frames_broken"]]
     section.table(list(rows), rows.to_numpy(), "Films as they were found; seconds on the film's own clock")
     contact = np.concatenate(
         [np.concatenate(contact_row(open_npy(stage.folder / f"{film}.npy")), axis=1) for film in films["film"]]

@@ -1,12 +1,13 @@
 """2. From BOLD to the voxels that follow the film.
 
-Cuts every person's BOLD to the film's clock, averages people, and divides the chunks into training and test. In each fold
-it keeps the voxels of the visual parcels whose signal-to-noise ratio is largest, computed on that fold's training volumes
-only.
+Cuts every person's BOLD to the film's clock, averages people, and divides the chunks into training and test. In each
+fold it keeps the voxels of the visual parcels whose signal-to-noise ratio is largest, computed on that fold's training
+volumes only.
 
 Reads     BOLD and events of the data set in DATASET_DIR, ATLAS_FILE, 1-chunks/
 Writes    2-voxels/mask.nii.gz (x, y, z) uint8, the voxels of PARCELS; parcels.npy (n_voxels,) int32, in its C order
-          2-voxels/<film>_mean.npy, <film>_variance.npy, <film>_<sub>.npy (n_rows, n_voxels) float32; row t is the volume
+          2-voxels/<film>_mean.npy, <film>_variance.npy, <film>_<sub>.npy (n_rows, n_voxels) float32; row t is the
+          volume
           nearest to t · TR_S after the film began; <film>_baseline.npy (n_voxels,) float32
           2-voxels/people.tsv, a row per person and film; folds.tsv, a row per chunk and fold
           2-voxels/chosen_<split>_fold-<k>.npy (n_chosen,) int32, positions in the mask; snr_<split>_fold-<k>.nii.gz
@@ -103,12 +104,14 @@ def plan_viewings(stage: Stage, chunks: dict[str, int], cfg) -> dict[str, list[V
         stage.leave_out(what, why)
     if not viewings:
         raise NeuroFaceError(
-            f"No film is left that all of SUBJECTS = {cfg.SUBJECTS} saw whole. Correct SUBJECTS, or see what was left out."
+            f"No film is left that all of SUBJECTS = {cfg.SUBJECTS} saw whole. Correct SUBJECTS, or see what was left "
+            "out."
         )
     fewest = min(len(who) for who in viewings.values())
     if fewest < 2 and cfg.VOXEL_SHARE < 1:
         raise NeuroFaceError(
-            "A film was seen by one person only, so there is no SNR over people to choose voxels by. Set VOXEL_SHARE = 1.0, or leave that "
+            "A film was seen by one person only, so there is no SNR over people to choose voxels by. Set VOXEL_SHARE "
+            "= 1.0, or leave that "
             "film out with FILMS."
         )
     return viewings
@@ -128,7 +131,8 @@ def make_mask(stage: Stage, viewings: list[Viewing], cfg) -> tuple[np.ndarray, n
         mask = in_parcels(labels, cfg.PARCELS)
         if not mask.any():
             raise NeuroFaceError(
-                f"No voxel of {cfg.ATLAS_FILE} has a label in PARCELS = {cfg.PARCELS}; its labels go from {labels.min()} to {labels.max()}. "
+                f"No voxel of {cfg.ATLAS_FILE} has a label in PARCELS = {cfg.PARCELS}; its labels go from "
+                f"{labels.min()} to {labels.max()}. "
                 f"Correct PARCELS, or name another atlas."
             )
         write_npy(stage.folder / "parcels.npy", labels[mask])
@@ -201,7 +205,8 @@ def describe(stage: Stage, viewings: dict, folds: list[Fold], mask: np.ndarray, 
     chosen = len(open_npy(stage.folder / f"chosen_{folds[0].name}.npy"))
     section = Section(
         "Voxels",
-        f"BOLD on the films' clock. Voxels were chosen by their signal-to-noise ratio over people, in each fold on its training volumes only: "
+        "BOLD on the films' clock. Voxels were chosen by their signal-to-noise ratio over people, in each fold on its "
+        "training volumes only: "
         f"the top {cfg.VOXEL_SHARE:.0%}.",
     )
     people = {one.run.subject for who in viewings.values() for one in who}

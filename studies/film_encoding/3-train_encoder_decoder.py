@@ -1,8 +1,8 @@
 """3. Train the encoder–decoder on every fold, and predict what was held out.
 
-The encoder predicts voxels from the frames of a TR; the decoder makes the middle frame from voxels, and its loss regularises
-the encoder. Ablations and single people are trained on the same folds. The epoch is chosen on inner chunks; what is held out
-is predicted once.
+The encoder predicts voxels from the frames of a TR; the decoder makes the middle frame from voxels, and its loss
+regularises the encoder. Ablations and single people are trained on the same folds. The epoch is chosen on inner chunks;
+what is held out is predicted once.
 
 Reads     1-chunks/, 2-voxels/
 Writes    3-networks/<variant>/<split>_fold-<k>_seed-<s>/network.keras, chunk → voxels and frame
@@ -102,7 +102,8 @@ def describe(stage: Stage, table: pd.DataFrame, cfg) -> Section:
     main = table[table["variant"] == "network"].iloc[0]
     section = Section(
         "Networks",
-        f"An encoder from {cfg.FRAMES_PER_TR} frames to voxels, and a decoder from voxels to the middle frame, trained together. "
+        f"An encoder from {cfg.FRAMES_PER_TR} frames to voxels, and a decoder from voxels to the middle frame, trained "
+        "together. "
         f"Best epoch of {cfg.EPOCHS}, chosen on inner chunks.",
     )
     section.numbers(
@@ -116,7 +117,8 @@ def describe(stage: Stage, table: pd.DataFrame, cfg) -> Section:
     ]  # fmt: skip
     section.table(
         ["network", "split", "trainings", "voxels", "best epoch", "s per epoch"], rows,
-        f"Trainings; medians. At the published sizes the encoder has {PUBLISHED_PARAMETERS['encoder']:,} trainable parameters and the "
+        f"Trainings; medians. At the published sizes the encoder has {PUBLISHED_PARAMETERS['encoder']:,} trainable "
+        "parameters and the "
         f"decoder {PUBLISHED_PARAMETERS['decoder']:,}.",
     )  # fmt: skip
     section.figure(stage.folder / "histories.png", "Loss over epochs: pale on training chunks, full on inner chunks.")

@@ -1,12 +1,15 @@
 """4. How good are the predictions, and is a network needed for them?
 
-Correlates predicted and measured voxels, and compares reconstructions with frames, each with an interval over blocks of time, a
-null of circular shifts, and, for voxels, the noise ceiling. Beside the network stand banded ridge regression from film features to
-voxels, ridge regression from voxels to principal components of frames, the mean volume and the mean frame, on the same folds.
+Correlates predicted and measured voxels, and compares reconstructions with frames, each with an interval over blocks of
+time, a null of circular shifts, and, for voxels, the noise ceiling. Beside the network stand banded ridge regression
+from film features to voxels, ridge regression from voxels to principal components of frames, the mean volume and the
+mean frame, on the same folds.
 
 Reads     1-chunks/, 2-voxels/, 3-networks/
-Writes    4-scores/voxels.tsv, a row per model, split and test set; frames.tsv likewise; seeds.tsv, the mean r of every training
-          4-scores/regulariser.json, what the decoder does to the encoder; 4-scores/comparison.json, network against ridge
+Writes    4-scores/voxels.tsv, a row per model, split and test set; frames.tsv likewise; seeds.tsv, the mean r of every
+          training
+          4-scores/regulariser.json, what the decoder does to the encoder; 4-scores/comparison.json, network against
+          ridge
           4-scores/maps/<model>_<split>_<test set>_<what>.nii.gz float32: r, r_low, r_high, p_fdr, ceiling, r_of_ceiling
           4-scores/units/, ridge/, ridge-one-chunk/, features/: what these were made from; *.png
 Settings  SEED, N_SHIFTS, N_IMAGE_SHIFTS, MIN_SHIFT_S, BLOCK_S, N_BOOTSTRAP, TOP_K, MIN_RELIABILITY, RIDGE_FEATURES,
@@ -59,7 +62,7 @@ def main():
     for name, table in (("voxels", voxels), ("frames", frames), ("seeds", seeds)):
         write_table(stage.folder / f"{name}.tsv", table)
     write_maps(stage, units, cfg)
-    regulariser, comparison = compare_encoder(stage.folder, scorer, cfg), compare_ridge(stage.folder, scorer, cfg)
+    regulariser, comparison = compare_encoder(stage.folder, scorer, cfg), compare_ridge(stage.folder, scorer)
     write_json(stage.folder / "regulariser.json", regulariser)
     write_json(stage.folder / "comparison.json", comparison)
     draw_scores(stage.folder, voxels, seeds)
@@ -80,7 +83,9 @@ def extract_features(folder: Path, chunk_folder: Path, cfg, one: tuple[str, str]
 
 
 def fit_ridge(scorer: Scorer, fold: Fold) -> None:
-    """Write what ridge regressions predict for a fold's test chunks: voxels and frames; the shares of the bands come last."""
+    """Write what ridge regressions predict for a fold's test chunks: voxels and frames; the shares of the bands come
+    last.
+    """
     cfg, data = scorer.cfg, scorer.data(fold, scorer.variant(RIDGE))
     learn, test = fold.of(*LEARNED_FROM), fold.of("test")
     blocks, bold = inner_blocks(learn), data.bold(learn)
@@ -156,7 +161,7 @@ def write_maps(stage: Stage, units: list[Unit], cfg) -> None:
 
 
 def compare_encoder(folder: Path, scorer: Scorer, cfg) -> list[dict]:
-    """What the decoder does to the encoder: r of the network less r of the encoder alone, on each test set of the first split.
+    """What the decoder does to the encoder: r of the network less r of the encoder alone, on test sets of the first split.
 
     "interval" is over blocks of time, seeds averaged; "p_seeds" is of a t-test over seeds, which are pairs.
     """
@@ -168,33 +173,41 @@ def compare_encoder(folder: Path, scorer: Scorer, cfg) -> list[dict]:
         seeds = np.array([open_npy(unit_file(folder, one, "by_seed.npy")) for one in both])
         effect = seeds[0] - seeds[1]
         draws = np.subtract(*(open_npy(unit_file(folder, one, "draws.npy")) for one in both))
-        rows.append(
-            {"split": unit.split, "test_set": unit.test_set, "n_seeds": len(effect), "network": seeds[0].tolist(),
-             "encoder": seeds[1].tolist(), "effect": float(effect.mean()), "interval": np.quantile(draws, [0.025, 0.975]).tolist(),
-             "sd_over_seeds": float(effect.std(ddof=1)) if len(effect) > 1 else None,
-             "p_seeds": float(stats.ttest_1samp(effect, 0).pvalue) if len(effect) > 1 else None}
-        )  # fmt: skip
+        several = len(effect) > 1
+        row = {
+            "split": unit.split,
+            "test_set": unit.test_set,
+            "n_seeds": len(effect),
+            "network": seeds[0].tolist(),
+            "encoder": seeds[1].tolist(),
+            "effect": float(effect.mean()),
+            "interval": np.quantile(draws, [0.025, 0.975]).tolist(),
+            "sd_over_seeds": float(effect.std(ddof=1)) if several else None,
+            "p_seeds": float(stats.ttest_1samp(effect, 0).pvalue) if several else None,
+        }
+        rows.append(row)
     return rows
 
 
-def compare_ridge(folder: Path, scorer: Scorer, cfg) -> list[dict]:
-    """The network less ridge regression on every test set: mean r of voxels, and SSIM of frames from measured voxels; intervals over
-    the same blocks of time."""
+def compare_ridge(folder: Path, scorer: Scorer) -> list[dict]:
+    """The network less ridge regression on every test set: mean r of voxels, and SSIM of frames from measured voxels.
+
+    Intervals are of the difference, over the same blocks of time.
+    """
     rows = []
     for unit in (unit for unit in scorer.units() if unit.model == MAIN):
         both = [unit, Unit(RIDGE, unit.split, unit.test_set)]
-        for what, draws, value in (
-            ("r", "draws", ("voxels", "r")),
-            ("ssim", f"{FROM_MEASURED}_draws", ("frames", FROM_MEASURED)),
-        ):
-            found = [read_json(unit_file(folder, one, "json"))[value[0]][value[1]] for one in both]
-            found = [one["ssim"] if isinstance(one, dict) else one for one in found]
-            low, high = np.quantile(
-                np.subtract(*(open_npy(unit_file(folder, one, f"{draws}.npy")) for one in both)), [0.025, 0.975]
-            )
+        found = [read_json(unit_file(folder, one, "json")) for one in both]
+        values = {
+            "r": ([one["voxels"]["r"] for one in found], "draws.npy"),
+            "SSIM": ([one["frames"][FROM_MEASURED]["ssim"] for one in found], f"{FROM_MEASURED}_draws.npy"),
+        }
+        for score, ((network, ridge), draws) in values.items():
+            drawn = np.subtract(*(open_npy(unit_file(folder, one, draws)) for one in both))
+            low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
             verdict = "better" if low > 0 else "worse" if high < 0 else "not different"
-            rows.append({"split": unit.split, "test_set": unit.test_set, "score": what, "network": found[0], "ridge": found[1],
-                         "low": float(low), "high": float(high), "network_is": verdict})  # fmt: skip
+            row = {"split": unit.split, "test_set": unit.test_set, "score": score, "network": network, "ridge": ridge}
+            rows.append(row | {"low": low, "high": high, "network_is": verdict})
     return rows
 
 

@@ -1,10 +1,11 @@
 """5. Which voxels do the reconstructions rest on?
 
-Maps, over the held-out moments, the mean size of the gradient of SSIM with respect to each voxel, as published, and Integrated
-Gradients beside it. Counts the top voxels per region of an atlas, against random regions of the same size.
+Maps, over the held-out moments, the mean size of the gradient of SSIM with respect to each voxel, as published, and
+Integrated Gradients beside it. Counts the top voxels per region of an atlas, against random regions of the same size.
 
 Reads     1-chunks/, 2-voxels/, 3-networks/, REGIONS_FILE, REGIONS_TABLE
-Writes    5-saliency/<method>.nii.gz (x, y, z, 1) float32, the mean over moments of |map|; <method>.npy (n_voxels,) float32
+Writes    5-saliency/<method>.nii.gz (x, y, z, 1) float32, the mean over moments of |map|; <method>.npy (n_voxels,)
+          float32
           5-saliency/regions_<method>.tsv, a row per region; completeness.tsv, a row per moment; *.png
           <method> is "gradient" or "integrated-gradients"
 Settings  SEED, EXPLAINED_SPLIT, DECODE_FROM, IG_STEPS, TOP_SHARE, REGIONS_FILE, REGIONS_TABLE, N_RANDOM_REGIONS
@@ -17,6 +18,7 @@ from pathlib import Path
 from film_encoding.held_out import HeldOut
 from film_encoding.regions import named_regions, shares_of_regions
 from film_encoding.saliency import SsimGradient, integrated_gradients
+from film_encoding.score_report import as_table
 from film_encoding.study import STUDY
 from neuroface.bold import read_mask, voxel_positions_mm, write_map
 from neuroface.pipeline import Section, Stage, open_npy, read_table, run_script, save_figure, write_npy, write_table
@@ -92,29 +94,29 @@ def describe(stage: Stage, tables: dict[str, pd.DataFrame], split: str, cfg) -> 
     completeness = read_table(stage.folder / "completeness.tsv")
     section = Section(
         "Saliency",
-        f"Which voxels the reconstructions rest on, over {len(completeness):,} held-out moments ({split} split), decoded from {cfg.DECODE_FROM} "
-        f"BOLD. The maps show what the decoder uses, not what the brain needs.",
+        f"Which voxels the reconstructions rest on, over {len(completeness):,} held-out moments ({split} split), "
+        f"decoded from {cfg.DECODE_FROM} BOLD. The maps show what the decoder uses, not what the brain needs.",
     )
     gap = np.abs(completeness["gap"]).median() / max(1e-9, np.abs(completeness["attributed"]).median())
     section.numbers({"moments": f"{len(completeness):,}", "median completeness gap of IG": f"{gap:.1%}"})
     rows = [
-        (
-            row.region,
-            row.n_voxels,
-            method,
-            f"{row.share_of_top:.1%}",
-            f"{row.top_in_region:.1%}",
-            f"{row.top_in_random:.1%}",
-            f"{row.p:.4f}",
-        )
+        {
+            "region": row.region,
+            "voxels": row.n_voxels,
+            "method": method,
+            f"share of the top {cfg.TOP_SHARE:.0%}": f"{row.share_of_top:.1%}",
+            "of its voxels": f"{row.top_in_region:.1%}",
+            "of random regions": f"{row.top_in_random:.1%}",
+            "p": f"{row.p:.4f}",
+        }
         for method, table in tables.items()
         for row in table.sort_values("share_of_top", ascending=False).itertuples()
     ]
     section.table(
-        ["region", "voxels", "method", f"share of the top {cfg.TOP_SHARE:.0%}", "of its voxels", "of random regions", "p"], rows,
-        f"The top {cfg.TOP_SHARE:.0%} of voxels per region; p against {cfg.N_RANDOM_REGIONS:,} random regions of the same size, one-sided, not corrected "
-        f"over regions.",
-    )  # fmt: skip
+        *as_table(rows),
+        f"The top {cfg.TOP_SHARE:.0%} of voxels per region. p: against {cfg.N_RANDOM_REGIONS:,} random regions of the same "
+        "size, one-sided, not corrected over regions.",
+    )
     section.figure(
         stage.folder / "regions.png", "Orange: p < 0.05. Black lines: the mean of random regions of the same size."
     )

@@ -1,13 +1,15 @@
 """6. Take a region out: does the reconstruction of faces suffer more than that of other things?
 
-Replaces the BOLD of regions, and of as many random voxels, and scores the reconstruction where faces and other things are. Asks
-which directions of the bottleneck stand for edges, motion and faces, and whether reconstructions use them.
+Replaces the BOLD of regions, and of as many random voxels, and scores the reconstruction where faces and other things
+are. Asks which directions of the bottleneck stand for edges, motion and faces, and whether reconstructions use them.
 
 Reads     1-chunks/, 2-voxels/, 3-networks/, REGIONS_FILE, REGIONS_TABLE, annotations and labels of pixels in FILM_DIR
 Writes    6-perturbations/perturbations.tsv, a row per region and perturbation; random/<region>_<perturbation>.npy
           (1 + N_RANDOM_SETS, n_cases) float32, SSIM lost at every case: region first, then random sets; cases.tsv
-          6-perturbations/concepts.tsv, a row per concept; concept_<name>.nii.gz, the BOLD with it less the BOLD without it
-Settings  SEED, EXPLAINED_SPLIT, DECODE_FROM, PERTURBED_REGIONS, PERTURBATIONS, N_RANDOM_SETS, THING, USE_PIXEL_LABELS, CONCEPTS,
+          6-perturbations/concepts.tsv, a row per concept; concept_<name>.nii.gz, the BOLD with it less the BOLD without
+          it
+Settings  SEED, EXPLAINED_SPLIT, DECODE_FROM, PERTURBED_REGIONS, PERTURBATIONS, N_RANDOM_SETS, THING, USE_PIXEL_LABELS,
+          CONCEPTS,
           N_RANDOM_CONCEPTS, REGIONS_FILE, REGIONS_TABLE, MIN_SHIFT_S, BLOCK_S, TOP_SHARE,
           N_RANDOM_REGIONS
 Takes     N_RANDOM_SETS × regions × perturbations passes of the decoder over the held-out moments
@@ -79,7 +81,8 @@ def scores_of(held_out: HeldOut, cfg) -> ThingScores:
     for kind, what in ((THING, f"with {cfg.THING!r}"), (OTHER, f"without {cfg.THING!r}")):
         if (n := (scores.cases["kind"] == kind).sum()) < 2:
             raise NeuroFaceError(
-                f"{n} held-out moments {what}: nothing to compare. Check the annotations, or set another EXPLAINED_SPLIT."
+                f"{n} held-out moments {what}: nothing to compare. Check the annotations, or set another "
+                "EXPLAINED_SPLIT."
             )
     return scores
 
@@ -91,13 +94,15 @@ def regions_to_perturb(stage: Stage, named: dict[str, np.ndarray], voxels: np.nd
         parts = [here for name, here in named.items() if text.lower() in name.lower()]
         if not parts:
             raise NeuroFaceError(
-                f"PERTURBED_REGIONS names {text!r}, and no region of REGIONS_TABLE has that in its name: {', '.join(named)}."
+                f"PERTURBED_REGIONS names {text!r}, and no region of REGIONS_TABLE has that in its name: "
+                f"{', '.join(named)}."
             )
         here = np.any(parts, axis=0)[voxels]
         if not here.any() or here.all() or 2 * here.sum() > len(here):
             stage.leave_out(
                 text,
-                f"{here.sum()} of the {len(here)} chosen voxels lie in it; random sets as large cannot be drawn beside it",
+                f"{here.sum()} of the {len(here)} chosen voxels lie in it; random sets as large cannot be drawn beside "
+                "it",
             )
         else:
             regions[text] = here
@@ -107,7 +112,9 @@ def regions_to_perturb(stage: Stage, named: dict[str, np.ndarray], voxels: np.nd
 
 
 def list_cases(held_out: HeldOut, cfg, target: Path) -> None:
-    """Write where the thing and others are: a row per moment and kind, its stretch of film, and the SSIM of the whole BOLD."""
+    """Write where the thing and others are: a row per moment and kind, its stretch of film, and the SSIM of the whole
+    BOLD.
+    """
     scores = scores_of(held_out, cfg)
     films, chunks = (held_out.table[column].to_numpy() for column in ("film", "chunk"))
     row = scores.cases["row"]
@@ -164,7 +171,8 @@ def find_concept(folder: Path, held_out: HeldOut, named: dict, mask, affine, cfg
     labels, present = (values > border for values in strength)
     if not 0 < labels.sum() < len(labels) or not present.any():
         raise NeuroFaceError(
-            f"CONCEPTS: {name!r} is in all training moments, in none, or in no held-out moment. Take it out of CONCEPTS."
+            f"CONCEPTS: {name!r} is in all training moments, in none, or in no held-out moment. Take it out of "
+            "CONCEPTS."
         )
     activations, (shift, block) = (
         held_out.learned_bold(),

@@ -1,11 +1,12 @@
 """7. Frames beside their reconstructions, a film with the brain below, surface maps, tables.
 
-Draws moments of the film that the explained network never saw, evenly spaced and not selected, beside what was made of them; writes the
-same as a film; draws r, the noise ceiling and r / ceiling on the cortical surface.
+Draws moments of the film that the explained network never saw, evenly spaced and not selected, beside what was made of
+them; writes the same as a film; draws r, the noise ceiling and r / ceiling on the cortical surface.
 
 Reads     1-chunks/, 2-voxels/, 3-networks/, 4-scores/
 Writes    7-figures/strip.png and .pdf; clip.mp4; clip.html, the clip in a page of its own
-          7-figures/surface_r.png, surface_r_of_ceiling.png and .pdf; table_voxels.tsv, table_frames.tsv, rounded for a paper
+          7-figures/surface_r.png, surface_r_of_ceiling.png and .pdf; table_voxels.tsv, table_frames.tsv, rounded for a
+          paper
 Settings  EXPLAINED_SPLIT, DECODE_FROM, N_STRIP, CLIP_S
 Takes     0.3 s per TR of the clip, 2 s per figure
 """
@@ -107,24 +108,25 @@ def surface(stage: Stage, unit: Unit, maps: dict[str, tuple[str, ...]], name: st
                 file, mask, affine
             )[:, 0]
     hemispheres = load_hemispheres(None, mask, affine)
-    title = f"{unit.split} split, {unit.test_set}"
-    unit_text = "r" if name == "surface_r" else "r / noise ceiling"
-    draw_surfaces(project(np.stack(list(columns.values()), axis=1), hemispheres), hemispheres, list(columns), title, unit_text,
-                  stage.folder / f"{name}.png")  # fmt: skip
+    values = project(np.stack(list(columns.values()), axis=1), hemispheres)
+    title, shown = f"{unit.split} split, {unit.test_set}", "r" if name == "surface_r" else "r / noise ceiling"
+    draw_surfaces(values, hemispheres, list(columns), title, shown, stage.folder / f"{name}.png")
 
 
 def write_tables(stage: Stage, cfg) -> None:
     """The tables of script 4, rounded as the report shows them."""
-    for name, rows_of in (("voxels", lambda table: voxel_rows(table, cfg)), ("frames", frame_rows)):
-        columns, rows = rows_of(read_table(stage.folder_of(4) / f"{name}.tsv"))
-        write_table(stage.folder / f"table_{name}.tsv", pd.DataFrame(rows, columns=columns))
+    rows_of = {"voxels": partial(voxel_rows, cfg=cfg), "frames": frame_rows}
+    for name, rows in rows_of.items():
+        cells = rows(read_table(stage.folder_of(4) / f"{name}.tsv"))
+        write_table(stage.folder / f"table_{name}.tsv", pd.DataFrame(cells))
 
 
 def describe(stage: Stage, held_out: HeldOut, rows: np.ndarray, unit: Unit, cfg) -> Section:
     film = held_out.table["film"].iloc[rows[0]]
     section = Section(
         "Figures",
-        f"{film}, a film that the network never saw ({unit.split} split). Moments are evenly spaced, not selected. “From BOLD” was decoded from measured "
+        f"{film}, a film that the network never saw ({unit.split} split). Moments are evenly spaced, not selected. "
+        "“From BOLD” was decoded from measured "
         f"BOLD; “through the network” went from frames to predicted voxels and back, and never passed a brain.",
     )
     section.figure(stage.folder / "strip.png", "The film, and what was reconstructed of it.")

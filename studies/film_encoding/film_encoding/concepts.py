@@ -1,7 +1,7 @@
 """Concept activation vectors on the bottleneck: directions in voxel space, and whether reconstructions use them.
 
-After Kim et al. 2018 (ICML). The null are concepts whose labels are shifted in time, so that they come and go as slowly as the real
-ones.
+After Kim et al. 2018 (ICML). The null are concepts whose labels are shifted in time, so that they come and go as slowly
+as the real ones.
 """
 
 from film_encoding.correlations import lags_of
@@ -44,7 +44,9 @@ def concept_accuracy(activations: np.ndarray, labels: np.ndarray, blocks: np.nda
 
 
 def sensitivity(gradients: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Share of moments whose reconstruction gets better along a vector: (n_concepts,) of gradients (n_moments, n_voxels)."""
+    """Share of moments whose reconstruction gets better along a vector: (n_concepts,) of gradients (n_moments,
+    n_voxels).
+    """
     return (gradients @ vectors.T > 0).mean(axis=0)
 
 
@@ -54,8 +56,8 @@ def concept_test(value: float, null: np.ndarray, middle: float | None = None) ->
 
 
 def pattern(activations: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Mean BOLD with the concept less that without (n_voxels,): what the concept looks like in the brain, not a filter for it
-    (Haufe et al. 2014, NeuroImage 87:96)."""
+    """Mean BOLD with the concept less that without (n_voxels,): what the concept looks like in the brain, not a filter
+    for it (Haufe et al. 2014, NeuroImage 87:96)."""
     return activations[labels].mean(axis=0) - activations[~labels].mean(axis=0)
 
 

@@ -12,7 +12,8 @@ ALPHA = 0.05
 class Series:
     """Test chunks of one fold, in order: measured and predicted BOLD (n, n_voxels), each z-scored within its film.
 
-    ``voxels`` (n_voxels,) are positions in the mask; ``films`` (n,) the film of each chunk; ``chunks`` (n,) its number in it.
+    ``voxels`` (n_voxels,) are positions in the mask; ``films`` (n,) the film of each chunk; ``chunks`` (n,) its number
+    in it.
     """
 
     measured: np.ndarray
@@ -52,7 +53,9 @@ def correlation(parts: list[Series], n_mask: int) -> np.ndarray:
 
 
 def blocks_of(films: np.ndarray, length: int) -> np.ndarray:
-    """Number of the block of time of each chunk (n,): ``length`` chunks of one film; a short rest joins the block before."""
+    """Number of the block of time of each chunk (n,): ``length`` chunks of one film; a short rest joins the block
+    before.
+    """
     blocks, first = np.empty(len(films), dtype=int), 0
     for film in dict.fromkeys(films):
         rows = np.flatnonzero(films == film)
@@ -63,9 +66,11 @@ def blocks_of(films: np.ndarray, length: int) -> np.ndarray:
 
 
 def bootstrap_correlation(parts: list[Series], n_mask: int, block: int, n_draws: int, seed: int) -> np.ndarray:
-    """r per voxel when blocks of time are drawn with replacement: (n_draws, n_mask) float32, NaN where no fold chose it.
+    """r per voxel when blocks of time are drawn with replacement: (n_draws, n_mask) float32, NaN where no fold chose
+    it.
 
-    The draws depend on the lengths of the films and the seed alone, so those of two models on the same chunks are pairs.
+    The draws depend on the lengths of the films and the seed alone, so those of two models on the same chunks are
+    pairs.
     """
     rng = np.random.default_rng(seed)
     sums = {name: np.zeros((n_draws, n_mask), dtype=np.float32) for name in ("n", "x", "y", "xx", "yy", "xy")}

@@ -1,7 +1,7 @@
 """The demo data set: drawn films as MP4 files, and BOLD of people whose visual cortex is synthetic, in BIDS.
 
-One film goes on with sound after its picture has ended; another has frames at uneven times. Runs begin a few seconds before the
-film, a little differently for each person; ``events.tsv`` says when.
+One film goes on with sound after its picture has ended; another has frames at uneven times. Runs begin a few seconds
+before the film, a little differently for each person; ``events.tsv`` says when.
 """
 
 import shutil

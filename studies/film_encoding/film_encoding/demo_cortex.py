@@ -1,8 +1,8 @@
 """A synthetic visual cortex whose voxels are known functions of the film.
 
-Calcarine voxels follow oriented energy at a place of the frame, middle occipital voxels follow motion at a place, fusiform
-voxels follow drawn faces and where they are. Cuneus voxels follow nothing. Every response passes through the canonical HRF;
-people differ in gain and in noise.
+Calcarine voxels follow oriented energy at a place of the frame, middle occipital voxels follow motion at a place,
+fusiform voxels follow drawn faces and where they are. Cuneus voxels follow nothing. Every response passes through the
+canonical HRF; people differ in gain and in noise.
 """
 
 import numpy as np
@@ -59,7 +59,8 @@ class Tuning:
 
     Parameters
     ----------
-    names : region of every voxel, (n_voxels,). follows : what it follows. pixels : size of the frames that it will be shown.
+    names : region of every voxel, (n_voxels,). follows : what it follows. pixels : size of the frames that it will be
+        shown.
     """
 
     def __init__(self, rng: np.random.Generator, names: np.ndarray, follows: np.ndarray, pixels: int):

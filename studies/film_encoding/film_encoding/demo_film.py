@@ -1,7 +1,7 @@
 """Drawn films: moving shapes, drifting gratings and simple faces, a thing at a time, written as real MP4 files.
 
-A film is a list of shots; each can be drawn at any time and at any size, together with a label of every pixel. So the truth
-about a frame is known without looking at the file.
+A film is a list of shots; each can be drawn at any time and at any size, together with a label of every pixel. So the
+truth about a frame is known without looking at the file.
 """
 
 from dataclasses import dataclass

@@ -39,7 +39,9 @@ class FilmData:
         return out
 
     def targets(self, table: pd.DataFrame, frames_per_tr: int) -> np.ndarray:
-        """The frames to reconstruct: (n, pixels, pixels, 3) uint8, the middle ones of chunks of ``frames_per_tr`` frames."""
+        """The frames to reconstruct: (n, pixels, pixels, 3) uint8, the middle ones of chunks of ``frames_per_tr``
+        frames.
+        """
         frame = middle_frame(frames_per_tr) * (self.n_cut // frames_per_tr)
         return np.stack([self.chunks[film][chunk, frame] for film, chunk in zip(table["film"], table["chunk"])])
 
@@ -53,7 +55,8 @@ class FilmData:
 
 
 class ChunkBatches(keras.utils.PyDataset):
-    """Batches for ``fit``, read from the memory maps as they are needed: frames stay uint8 until they are in the network.
+    """Batches for ``fit``, read from the memory maps as they are needed: frames stay uint8 until they are in the
+    network.
 
     Parameters
     ----------

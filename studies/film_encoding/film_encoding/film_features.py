@@ -21,8 +21,9 @@ def film_features(chunks: np.ndarray, name: str, tr_s: float) -> np.ndarray:
     Parameters
     ----------
     chunks : (n_chunks, frames, pixels, pixels, 3) uint8, usually a memory map; some are read at a time.
-    name : "motion energy": spatio-temporal Gabor filters (Nishimoto et al. 2011, Curr. Biol. 21:1641; pymoten), the mean over the
-        chunk of their compressed amplitudes. "frames": the middle frame in colour, averaged down to 14 × 14.
+    name : "motion energy": spatio-temporal Gabor filters (Nishimoto et al. 2011, Curr. Biol. 21:1641; pymoten), the
+        mean over the chunk of their compressed amplitudes. "frames": the middle frame in colour, averaged down to 14 ×
+        14.
     """
     return motion_energy(chunks, tr_s) if name == "motion energy" else small_frames(chunks)
 

@@ -1,7 +1,7 @@
 """Frames of a film on the film's clock, decoded once, front to back.
 
-This is the only module that knows how films are stored. Its interface is :class:`Film` (the times at which frames appear,
-the end of the picture, the frames that are on the screen at given times) and :func:`write_film`.
+This is the only module that knows how films are stored. Its interface is :class:`Film` (the times at which frames
+appear, the end of the picture, the frames that are on the screen at given times) and :func:`write_film`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,8 +21,8 @@ SOUND_HZ = 22_050
 class Film:
     """A film file, its times read from the container without decoding a frame.
 
-    Zero of the film's clock is the moment at which a player starts: the earliest start of any stream, after the edit list
-    of the file has been applied. Frames may come at any rate.
+    Zero of the film's clock is the moment at which a player starts: the earliest start of any stream, after the edit
+    list of the file has been applied. Frames may come at any rate.
 
     Parameters
     ----------
@@ -51,7 +51,8 @@ class Film:
                 if packet.size and not packet.is_discard:  # not before the edit list begins
                     if packet.pts is None:
                         raise NeuroFaceError(
-                            f"{path} does not say when its frames appear. Rewrap it: ffmpeg -fflags +genpts -i … -c copy …"
+                            f"{path} does not say when its frames appear. Rewrap it: ffmpeg -fflags +genpts -i … -c "
+                            "copy …"
                         )
                     times.append(float(packet.pts * packet.time_base) - self._start_s)
                     lengths.append(float((packet.duration or 0) * packet.time_base))
@@ -67,7 +68,8 @@ class Film:
         self.n_decoded = 0
 
     def frames_at(self, times_s: np.ndarray, pixels: int) -> Iterator[np.ndarray]:
-        """The frame on the screen at each of some times: the last one that has appeared, or the first one before any has.
+        """The frame on the screen at each of some times: the last one that has appeared, or the first one before any
+        has.
 
         Only frames that are asked for are scaled. A frame that cannot be decoded is passed over, so that the one before
         stays; :attr:`n_decoded` counts, when all is read, those that could be.

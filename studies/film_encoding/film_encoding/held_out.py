@@ -21,7 +21,8 @@ class HeldOut:
 
     Attributes
     ----------
-    table, learned : the held-out chunks, and those that training and the choice of the epoch saw: film, chunk, test_set.
+    table, learned : the held-out chunks, and those that training and the choice of the epoch saw: film, chunk,
+        test_set.
     voxels : (n_voxels,) positions in the mask. data : frames and BOLD of any chunks.
     """
 
@@ -56,5 +57,7 @@ class HeldOut:
         return np.concatenate([network.predict_on_batch(self.data.frames(part))[0] for part in rows])
 
     def frames(self, table: pd.DataFrame | None = None) -> np.ndarray:
-        """The frames to reconstruct, (n, pixels, pixels, 3) float32 in 0 … 1; of the held-out moments if no others are named."""
+        """The frames to reconstruct, (n, pixels, pixels, 3) float32 in 0 … 1; of the held-out moments if no others are
+        named.
+        """
         return self.data.targets(self.table if table is None else table, self.cfg.FRAMES_PER_TR) / np.float32(255)

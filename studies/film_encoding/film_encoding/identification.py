@@ -6,7 +6,9 @@ import numpy as np
 
 
 def similarity(measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Pearson's r of every measured pattern with every predicted one: (n, n); rows are measured. Patterns are (n, n_values)."""
+    """Pearson's r of every measured pattern with every predicted one: (n, n); rows are measured. Patterns are (n,
+    n_values).
+    """
 
     def rows(values):
         values = values.reshape(len(values), -1).astype(np.float64)
@@ -18,12 +20,16 @@ def similarity(measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
 
 def candidates(films: np.ndarray, chunks: np.ndarray, apart: int) -> np.ndarray:
-    """(n, n) bool: which moments compete with each moment: all of other films, and those of its own more than ``apart`` away."""
+    """(n, n) bool: which moments compete with each moment: all of other films, and those of its own more than ``apart``
+    away.
+    """
     return (films[:, None] != films[None]) | (np.abs(chunks[:, None] - chunks[None]) > apart)
 
 
 def beaten(similar: np.ndarray, compete: np.ndarray) -> np.ndarray:
-    """Share of its competitors that each pairing (i, j) beats: (n, n); a tie counts half. Row by row, so memory stays small."""
+    """Share of its competitors that each pairing (i, j) beats: (n, n); a tie counts half. Row by row, so memory stays
+    small.
+    """
     out = np.empty(similar.shape)
     for i, row in enumerate(similar):
         others = np.sort(row[compete[i]])
@@ -37,14 +43,15 @@ def identify(measured, predicted, films, chunks, apart: int, top: tuple[int, ...
 
     Parameters
     ----------
-    apart : chunks of the same film that are no competitors, because the moment itself reaches so far. top : values of k.
+    apart : chunks of the same film that are no competitors, because the moment itself reaches so far. top : values of
+        k.
     smallest : the smallest circular shift of the null.
 
     Returns
     -------
-    "two_way": share of pairs won, chance 0.5, with its "two_way_null" (n_lags,) over all circular shifts; "top_<k>": share of
-    moments among their k best, and "chance_<k>", k by the number of candidates, the moment itself included; "each" (n,) the share of
-    pairs that each moment won.
+    "two_way": share of pairs won, chance 0.5, with its "two_way_null" (n_lags,) over all circular shifts; "top_<k>":
+    share of moments among their k best, and "chance_<k>", k by the number of candidates, the moment itself included;
+    "each" (n,) the share of pairs that each moment won.
     """
     compete = candidates(np.asarray(films), np.asarray(chunks), apart)
     similar = similarity(measured, predicted)

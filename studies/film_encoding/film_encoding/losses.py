@@ -67,8 +67,8 @@ def total_variation(images):
 def ssim(a, b):
     """Structural similarity of images (n, height, width, 3) in 0 … 1, the mean over places and colours; (n,).
 
-    scikit-image's ``structural_similarity`` with ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False``, and the
-    released code's.
+    scikit-image's ``structural_similarity`` with ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False``, and
+    the released code's.
     """
     return keras.ops.mean(ssim_map(a, b), axis=(1, 2, 3))
 

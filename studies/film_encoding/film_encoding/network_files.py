@@ -28,7 +28,9 @@ class Training:
 
 
 def trainings_of(folds: list[Fold], cfg) -> list[Training]:
-    """All trainings: every variant on every fold; the network and the encoder alone from N_SEEDS seeds on the first split."""
+    """All trainings: every variant on every fold; the network and the encoder alone from N_SEEDS seeds on the first
+    split.
+    """
     return [
         Training(variant, fold, seed)
         for variant in variants_of(cfg).values()

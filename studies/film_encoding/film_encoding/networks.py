@@ -18,9 +18,9 @@ def build_encoder(
 ) -> keras.Model:
     """Frames of one TR → voxels: (n, frames, pixels, pixels, 3) uint8 → (n, n_voxels).
 
-    Convolution in space, convolution in time, mean over pairs of frames; then each of the ``frames`` / 2 time steps has a
-    convolution of its own, whose outputs are joined. With the published sizes (4,609 voxels, 32 frames, 112 pixels) it has
-    63,766,593 trainable parameters.
+    Convolution in space, convolution in time, mean over pairs of frames; then each of the ``frames`` / 2 time steps has
+    a convolution of its own, whose outputs are joined. With the published sizes (4,609 voxels, 32 frames, 112 pixels)
+    it has 63,766,593 trainable parameters.
     """
     chunk = x = keras.Input((frames, pixels, pixels, 3), dtype="uint8", name="chunk")
     x = keras.layers.Rescaling(1 / 255)(x)
@@ -41,8 +41,8 @@ def build_encoder(
 def build_decoder(n_voxels: int, pixels: int, filters: int = 48) -> keras.Model:
     """Voxels → one frame: (n, n_voxels) → (n, pixels, pixels, 3), near 0 … 1.
 
-    As published, batch normalisation follows the sigmoid, so values may lie outside 0 … 1. With the published sizes it has
-    43,547,721 trainable parameters.
+    As published, batch normalisation follows the sigmoid, so values may lie outside 0 … 1. With the published sizes it
+    has 43,547,721 trainable parameters.
     """
     voxels = keras.Input((n_voxels,), name="voxels")
     side = pixels // 8
@@ -66,8 +66,8 @@ def join(encoder: keras.Model, decoder: keras.Model | None, decoder_input: str =
 
     Parameters
     ----------
-    decoder_input : "predicted": the decoder gets what the encoder predicts; "measured": the measured voxels; "both": each,
-        in one batch, so that its batch normalisation sees both kinds.
+    decoder_input : "predicted": the decoder gets what the encoder predicts; "measured": the measured voxels; "both":
+        each, in one batch, so that its batch normalisation sees both kinds.
 
     Returns
     -------
@@ -98,8 +98,8 @@ def _normalized(x, **start):
 class TimeStepConvolutions(keras.layers.Layer):
     """A convolution (3 × 3) of its own for every time step, computed as one grouped convolution.
 
-    (n, time, height, width, channels) → (n, height, width, time · filters): for each time step its filters, one step after
-    another. Equal to separate convolutions that are joined, and faster (``benchmarks/film.py``).
+    (n, time, height, width, channels) → (n, height, width, time · filters): for each time step its filters, one step
+    after another. Equal to separate convolutions that are joined, and faster (``benchmarks/film.py``).
     """
 
     def __init__(self, filters: int, **more):

@@ -24,8 +24,8 @@ def features_of(cfg) -> Callable:
 def scattering(images) -> list:
     """Moduli of Gabor wavelets on three scales, and of these moduli: the first two layers of a scattering transform.
 
-    After Bruna & Mallat 2013, IEEE Trans. Pattern Anal. 35:1872. Wavelets see the brightness; each map also holds the local
-    means of the colours, so that flat places have a direction too. Kernels are scikit-image's.
+    After Bruna & Mallat 2013, IEEE Trans. Pattern Anal. 35:1872. Wavelets see the brightness; each map also holds the
+    local means of the colours, so that flat places have a direction too. Kernels are scikit-image's.
     """
     maps, x, second = [], images, None
     for _ in range(SCALES):

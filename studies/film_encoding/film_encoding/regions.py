@@ -12,7 +12,8 @@ import pandas as pd
 
 
 def named_regions(cfg, mask: np.ndarray, affine: np.ndarray) -> dict[str, np.ndarray]:
-    """Name → voxels of the mask (n_mask,) bool. Labels with equal names are one region; those without a voxel are left out.
+    """Name → voxels of the mask (n_mask,) bool. Labels with equal names are one region; those without a voxel are left
+    out.
 
     Raises
     ------
@@ -57,18 +58,24 @@ def shares_of_regions(
 
     Parameters
     ----------
-    values : (n,), absolute saliency. positions_mm : (n, 3). regions : name → (n,) bool. share : of the voxels, counted as top.
+    values : (n,), absolute saliency. positions_mm : (n, 3). regions : name → (n,) bool. share : of the voxels, counted
+        as top.
 
     Returns
     -------
-    A row per region: its voxels, the share of the top voxels that lie in it, the share of its voxels that are top, the mean
-    of that in random regions of its size (the voxels nearest to a random one), and p, one-sided.
+    A row per region: its voxels, the share of the top voxels that lie in it, the share of its voxels that are top, the
+    mean of that in random regions of its size (the voxels nearest to a random one), and p, one-sided.
     """
     top, rows = top_voxels(values, share), []
     for name, here in regions.items():
         null = top[random_regions(positions_mm, int(here.sum()), n_random, seed).reshape(n_random, -1)].mean(axis=1)
-        rows.append(
-            {"region": name, "n_voxels": int(here.sum()), "share_of_top": float(top[here].sum() / top.sum()),
-             "top_in_region": float(top[here].mean()), "top_in_random": float(null.mean()), "p": p_value(top[here].mean(), null)}
-        )  # fmt: skip
+        row = {
+            "region": name,
+            "n_voxels": int(here.sum()),
+            "share_of_top": float(top[here].sum() / top.sum()),
+            "top_in_region": float(top[here].mean()),
+            "top_in_random": float(null.mean()),
+            "p": p_value(top[here].mean(), null),
+        }
+        rows.append(row)
     return pd.DataFrame(rows)

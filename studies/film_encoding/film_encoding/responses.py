@@ -16,7 +16,9 @@ SHORT = 0.95  # a run that holds less than this share of its film would cost eve
 
 @dataclass(frozen=True)
 class Viewing:
-    """One person's run of one film. ``first`` is the volume at which the film begins; ``n_rows`` volumes follow from there."""
+    """One person's run of one film. ``first`` is the volume at which the film begins; ``n_rows`` volumes follow from
+    there.
+    """
 
     run: Run
     first: int
@@ -41,7 +43,8 @@ def find_viewings(cfg) -> tuple[dict[str, list[Viewing]], list[tuple[str, str]]]
         others = viewings.setdefault(run.movie, [])
         if any(other.run.subject == run.subject for other in others):
             raise NeuroFaceError(
-                f"{run.subject} has two runs of {run.movie}. Set BIDS_FILTER to text that only one of the files has in its name."
+                f"{run.subject} has two runs of {run.movie}. Set BIDS_FILTER to text that only one of the files has in "
+                "its name."
             )
         image, shape = open_header(run.bold)
         check_tr(run.bold, image, cfg.TR_S)
@@ -49,7 +52,8 @@ def find_viewings(cfg) -> tuple[dict[str, list[Viewing]], list[tuple[str, str]]]
         first = first_volume(onset_s, cfg.TR_S)
         if first >= shape[3]:
             raise NeuroFaceError(
-                f"{run.bold} has {shape[3]} volumes, and its events say that the film begins at {onset_s:g} s, volume {first}. "
+                f"{run.bold} has {shape[3]} volumes, and its events say that the film begins at {onset_s:g} s, volume "
+                f"{first}. "
                 f"Correct the events, or TR_S."
             )
         others.append(Viewing(run, first, shape[3] - first, onset_s))
@@ -66,7 +70,8 @@ def film_onset_s(run: Run, event: str | None) -> float:
     stretches = read_stretches([(event, file)])
     if not len(stretches):
         raise NeuroFaceError(
-            f"{file} has no event {event!r}, which marks the start of the film. Set FILM_EVENT to its trial_type, or to None if "
+            f"{file} has no event {event!r}, which marks the start of the film. Set FILM_EVENT to its trial_type, or "
+            "to None if "
             f"films begin with the first volume."
         )
     return float(stretches[0, 0])
@@ -80,7 +85,8 @@ def drop_short(viewings: list[Viewing], n_rows: int) -> tuple[list[Viewing], lis
 
 
 def read_labels(path: Path, shape: tuple[int, ...], affine: np.ndarray, setting: str) -> tuple[np.ndarray, bool]:
-    """Labels (x, y, z) int32 of an atlas on the grid of the BOLD, and whether it had to be resampled (nearest neighbour).
+    """Labels (x, y, z) int32 of an atlas on the grid of the BOLD, and whether it had to be resampled (nearest
+    neighbour).
 
     Raises
     ------
@@ -120,7 +126,8 @@ def film_rows(
 
     Returns
     -------
-    rows (n_rows, n_voxels) float32 with mean 0 over time; baseline (n_voxels,), the mean that was taken off, 0 if z-scored.
+    rows (n_rows, n_voxels) float32 with mean 0 over time; baseline (n_voxels,), the mean that was taken off, 0 if
+    z-scored.
     """
     rows, seen = np.empty((n_rows, int(mask.sum())), dtype=np.float32), 0
     for volumes in stream_masked(viewing.run.bold, mask, affine):
@@ -160,8 +167,9 @@ def snr(mean: np.ndarray, variance: np.ndarray, baseline_variance: np.ndarray) -
 
     Parameters
     ----------
-    mean, variance : (n_rows, n_voxels) over people whose own means over time were taken off. baseline_variance : (n_voxels,), the
-        variance over people of those means. Over whole runs the last two sum to the variance over people of what was measured.
+    mean, variance : (n_rows, n_voxels) over people whose own means over time were taken off. baseline_variance :
+        (n_voxels,), the variance over people of those means. Over whole runs the last two sum to the variance over
+        people of what was measured.
 
     Returns
     -------
@@ -188,7 +196,8 @@ def reliability(mean: np.ndarray, variance: np.ndarray, n_people: int, of_people
     Parameters
     ----------
     mean, variance : (n_rows, n_voxels), mean and unbiased variance over people, their own means over time taken off.
-    n_people : whom these are of. of_people : of a mean over how many people the reliability is asked; None: ``n_people``.
+    n_people : whom these are of. of_people : of a mean over how many people the reliability is asked; None:
+        ``n_people``.
     """
     measured = mean.var(axis=0, ddof=1, dtype=np.float64)
     noise = variance.mean(axis=0, dtype=np.float64)

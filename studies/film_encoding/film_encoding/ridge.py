@@ -1,4 +1,6 @@
-"""Ridge regressions on the same folds: films to voxels with a band of regularisation per feature space, voxels to frames."""
+"""Ridge regressions on the same folds: films to voxels with a band of regularisation per feature space, voxels to
+frames.
+"""
 
 import warnings
 
@@ -20,8 +22,8 @@ def delayed(features: dict[str, np.ndarray], table: pd.DataFrame, delays: tuple[
     Parameters
     ----------
     features : film → (n_chunks, n_features). table : columns film and chunk.
-    delays : volumes by which features are later than at the chunk's own delay; +1 is the chunk before it. Outside the film they are 0
-        after centring: the film's mean stands there.
+    delays : volumes by which features are later than at the chunk's own delay; +1 is the chunk before it. Outside the
+        film they are 0 after centring: the film's mean stands there.
     """
     out = []
     for delay in delays:
@@ -44,7 +46,8 @@ def fit_banded(
     Parameters
     ----------
     bands : a feature space each, (n_train, n_features) and (n_test, n_features). bold : (n_train, n_voxels).
-    blocks : (n_train,) whole blocks are left out when weights and regularisation are chosen. n_tries : random weightings.
+    blocks : (n_train,) whole blocks are left out when weights and regularisation are chosen. n_tries : random
+        weightings.
 
     Returns
     -------

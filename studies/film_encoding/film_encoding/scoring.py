@@ -105,7 +105,8 @@ class Scorer:
 
         Returns
         -------
-        scores : values of means over voxels, with intervals and nulls. arrays : r, p, ceiling of every voxel of the mask
+        scores : values of means over voxels, with intervals and nulls. arrays : r, p, ceiling of every voxel of the
+            mask
         (n_mask,), NaN where it was not chosen; "draws" (n_bootstrap,) of the mean r; "by_seed" (n_seeds,).
         """
         cfg, variant = self.cfg, self.variant(unit.model)
@@ -151,8 +152,8 @@ class Scorer:
         return scores, arrays | {"r_of_ceiling": relative, "draws": mean_draws, "by_seed": by_seed}
 
     def reliability(self, unit: Unit) -> np.ndarray:
-        """Share of the variance of the measured BOLD that people have in common (n_mask,), the mean over the films of the test
-        set, weighted by their length; NaN where a voxel was not chosen, or one person saw the film."""
+        """Share of the variance of the measured BOLD that people have in common (n_mask,), the mean over the films of
+        the test set, weighted by their length; NaN where a voxel was not chosen, or one person saw the film."""
         variant = self.variant(unit.model)
         total, n = np.zeros(self.n_mask), np.zeros(self.n_mask)
         for fold in (fold for fold in self.folds if fold.split == unit.split):
@@ -176,7 +177,8 @@ class Scorer:
 
         Returns
         -------
-        scores : means over moments with intervals and nulls. arrays : SSIM and pixel r of every moment (n,), and "draws"
+        scores : means over moments with intervals and nulls. arrays : SSIM and pixel r of every moment (n,), and
+            "draws"
         (n_bootstrap,) of the mean SSIM.
         """
         cfg, variant = self.cfg, self.variant(unit.model)

@@ -107,7 +107,8 @@ class FilmSettings(SettingsModel):
                 raise ValueError(f"{name} = {values} names one twice")
         if self.EXPLAINED_SPLIT not in self.SPLITS:
             raise ValueError(
-                f"EXPLAINED_SPLIT = {self.EXPLAINED_SPLIT!r} is not in SPLITS = {self.SPLITS}: its networks would not be "
+                f"EXPLAINED_SPLIT = {self.EXPLAINED_SPLIT!r} is not in SPLITS = {self.SPLITS}: its networks would not "
+                "be "
                 f"trained. Add it to SPLITS or name one that is there"
             )
         for first, last in self.PARCELS:

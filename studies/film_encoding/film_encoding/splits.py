@@ -15,8 +15,8 @@ PUBLISHED_EVERY = 5  # of SELECTION = "paper": every fifth chunk chooses the epo
 class Fold:
     """Chunks of all films under one division.
 
-    ``chunks`` has a row per chunk: film, chunk, part ("train", "inner", "test", or "embargo": left out), and test_set, which names
-    what a test chunk tests ("last part", "unseen film").
+    ``chunks`` has a row per chunk: film, chunk, part ("train", "inner", "test", or "embargo": left out), and test_set,
+    which names what a test chunk tests ("last part", "unseen film").
     """
 
     split: str
@@ -38,8 +38,8 @@ def make_folds(lengths: dict[str, int], split: str, cfg) -> list[Fold]:
     Parameters
     ----------
     lengths : film → chunks that have BOLD.
-    split : "published": one fold; the last TEST_SHARE of each film is held out, and HELD_OUT_FILM whole. "film": N_FOLDS folds that hold
-        whole films out.
+    split : "published": one fold; the last TEST_SHARE of each film is held out, and HELD_OUT_FILM whole. "film":
+        N_FOLDS folds that hold whole films out.
     cfg : HELD_OUT_FILM, TEST_SHARE, N_FOLDS, SELECTION, INNER_SHARE, EMBARGO_TRS.
 
     Raises
@@ -103,7 +103,8 @@ def _checked(fold: Fold) -> Fold:
     for part, what in (("train", "training"), ("inner", "the choice of the epoch"), ("test", "the test")):
         if counts.get(part, 0) < 2:
             raise NeuroFaceError(
-                f"Split {fold.split!r}, fold {fold.number}: {counts.get(part, 0)} chunks are left for {what}. Lower EMBARGO_TRS, "
+                f"Split {fold.split!r}, fold {fold.number}: {counts.get(part, 0)} chunks are left for {what}. Lower "
+                "EMBARGO_TRS, "
                 f"INNER_SHARE or TEST_SHARE, or use longer films."
             )
     fold.chunks.reset_index(drop=True, inplace=True)

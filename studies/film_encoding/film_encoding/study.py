@@ -18,8 +18,8 @@ STUDY = Study(
     settings=FilmSettings,
     title=lambda settings: "Film and brain: voxels from frames, frames from voxels",
     lead="An encoder–decoder between films and BOLD (David et al. 2025), beside ridge regression and noise ceilings.",
-    caution="Reconstructions through the network never pass a brain; those from measured BOLD do. Read both, and the mean frame's "
-    "scores beside them.",
+    caution="Reconstructions through the network never pass a brain; those from measured BOLD do. Read both beside the mean "
+    "frame.",
     methods=methods,
     published=PUBLISHED,
     packages=("av", "himalaya", "pymoten", "scikit-image"),

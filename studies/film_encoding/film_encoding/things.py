@@ -31,7 +31,8 @@ def has_thing(table: pd.DataFrame, cfg) -> np.ndarray:
         file = Path(cfg.FILM_DIR) / f"task-{film}_{cfg.THING}-annotation.1D"
         if not file.is_file():
             raise NeuroFaceError(
-                f"{file} is not there: onset and duration in seconds of every stretch of {film} with THING = {cfg.THING!r}. Put "
+                f"{file} is not there: onset and duration in seconds of every stretch of {film} with THING = "
+                f"{cfg.THING!r}. Put "
                 f"it there, or leave the film out with FILMS."
             )
         found[rows] = on_screen(times[rows], read_stretches([(cfg.THING, file)])).astype(bool)
@@ -39,10 +40,11 @@ def has_thing(table: pd.DataFrame, cfg) -> np.ndarray:
 
 
 def label_pixels(table: pd.DataFrame, cfg, pixels: int) -> np.ndarray | None:
-    """Labels of pixels at each moment: (n, pixels, pixels) uint8, 0, ``THING`` or ``OTHER``; None if a film has no such file.
+    """Labels of pixels at each moment: (n, pixels, pixels) uint8, 0, ``THING`` or ``OTHER``; None if a film has no such
+    file.
 
-    Read from ``<film>_things.npz`` in FILM_DIR: ``times_s`` (n,) and ``labels`` (n, height, width); the last labels at or
-    before the moment count.
+    Read from ``<film>_things.npz`` in FILM_DIR: ``times_s`` (n,) and ``labels`` (n, height, width); the last labels at
+    or before the moment count.
 
     Raises
     ------
@@ -61,7 +63,8 @@ def label_pixels(table: pd.DataFrame, cfg, pixels: int) -> np.ndarray | None:
                 raise ValueError(f"labels {labels.shape}, times_s {times_s.shape}")
         except (ValueError, KeyError, OSError, EOFError) as error:
             raise NeuroFaceError(
-                f"{files[film]} does not hold times_s (n,) and labels (n, height, width) ({error}). Write it again, or set "
+                f"{files[film]} does not hold times_s (n,) and labels (n, height, width) ({error}). Write it again, or "
+                "set "
                 f"USE_PIXEL_LABELS = False."
             ) from None
         moment = np.clip(np.searchsorted(times_s, times[rows] + 1e-6, side="right") - 1, 0, None)
@@ -71,8 +74,8 @@ def label_pixels(table: pd.DataFrame, cfg, pixels: int) -> np.ndarray | None:
 
 
 def concept_strength(table: pd.DataFrame, chunk_folder: Path, concept: str, cfg) -> np.ndarray:
-    """How much of a concept is in each chunk; (n,): "edges": mean size of the brightness gradient of the middle frame; "motion": mean
-    change from frame to frame; "faces": 1 where THING is on the screen."""
+    """How much of a concept is in each chunk; (n,): "edges": mean size of the brightness gradient of the middle frame;
+    "motion": mean change from frame to frame; "faces": 1 where THING is on the screen."""
     if concept == "faces":
         return has_thing(table, cfg).astype(np.float32)
     strength = np.empty(len(table), dtype=np.float32)

@@ -24,7 +24,8 @@ def train(data: FilmData, fold: Fold, variant: Variant, cfg, seed: int) -> tuple
 
     Returns
     -------
-    network : chunk → voxels, or chunk → (voxels, frame) with a decoder. history : a row per epoch. cost : parameters, seconds.
+    network : chunk → voxels, or chunk → (voxels, frame) with a decoder. history : a row per epoch. cost : parameters,
+        seconds.
 
     Raises
     ------
