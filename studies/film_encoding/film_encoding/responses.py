@@ -203,4 +203,4 @@ def reliability(mean: np.ndarray, variance: np.ndarray, n_people: int, of_people
     noise = variance.mean(axis=0, dtype=np.float64)
     signal = np.maximum(measured - noise / n_people, 0)
     total = signal + noise / (of_people or n_people)
-    return np.divide(signal, total, out=np.zeros_like(total), where=total > 0)
+    return np.divide(signal, total, out=np.where(np.isnan(total), np.nan, 0), where=total > 0)

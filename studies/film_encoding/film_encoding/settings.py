@@ -132,6 +132,10 @@ class FilmSettings(SettingsModel):
             )
         if self.CLIP_S[0] >= self.CLIP_S[1] or self.CLIP_S[0] < 0:
             raise ValueError(f"CLIP_S = {self.CLIP_S} is no interval of a film. Give its start and its end in seconds")
-        for name in self.ABLATIONS:
-            parse_ablation(name, self.FRAMES_PER_TR, self.DELAY_TRS)
+        counts = [self.FRAMES_PER_TR]
+        counts += [parse_ablation(name, self.FRAMES_PER_TR, self.DELAY_TRS).frames_per_tr for name in self.ABLATIONS]
+        if odd := [n for n in counts if max(counts) % n]:
+            raise ValueError(
+                f"ABLATIONS: {max(counts)} and {odd[0]} frames do not divide each other, and all take theirs from the same ones. Remove one"
+            )
         return self

@@ -60,12 +60,11 @@ def make_folds(lengths: dict[str, int], split: str, cfg) -> list[Fold]:
                 f"N_FOLDS = {cfg.N_FOLDS}, and there are {len(films)} films. Lower it to {len(films)}."
             )
         held_out = [set(films[k :: cfg.N_FOLDS]) for k in range(cfg.N_FOLDS)]
-    return [
-        _checked(
-            Fold(split, number, pd.concat([_parts(film, lengths[film], film in out, split, cfg) for film in films]))
-        )
-        for number, out in enumerate(held_out, 1)
-    ]
+    folds = []
+    for number, out in enumerate(held_out, 1):
+        parts = [_parts(film, lengths[film], film in out, split, cfg) for film in films]
+        folds.append(_checked(Fold(split, number, pd.concat(parts, ignore_index=True))))
+    return folds
 
 
 def held_out_film(films: list[str], cfg) -> str:
@@ -107,7 +106,6 @@ def _checked(fold: Fold) -> Fold:
                 "EMBARGO_TRS, "
                 f"INNER_SHARE or TEST_SHARE, or use longer films."
             )
-    fold.chunks.reset_index(drop=True, inplace=True)
     return fold
 
 
