@@ -11,7 +11,7 @@ from nilearn.glm.first_level import compute_regressor
 from scipy.signal import convolve2d
 from skimage.filters import gabor_kernel
 
-pytest.importorskip("av", reason="films need PyAV: make film")
+pytest.importorskip("av", reason="films need PyAV: make film-encoding")
 
 from film_encoding import demo, demo_cortex, demo_film  # noqa: E402
 from film_encoding.film_frames import Film  # noqa: E402

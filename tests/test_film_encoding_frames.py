@@ -8,7 +8,7 @@ from neuroface import NeuroFaceError
 import numpy as np
 import pytest
 
-av = pytest.importorskip("av", reason="films need PyAV: make film")
+av = pytest.importorskip("av", reason="films need PyAV: make film-encoding")
 
 from film_encoding.film_clock import (  # noqa: E402
     count_chunks,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-pytest.importorskip("av", reason="films need PyAV: make film")
+pytest.importorskip("av", reason="films need PyAV: make film-encoding")
 skimage_metrics = pytest.importorskip("skimage.metrics")
 
 from film_encoding import losses, networks  # noqa: E402

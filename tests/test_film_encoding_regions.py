@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-pytest.importorskip("av", reason="films need PyAV: make film")
-pytest.importorskip("skimage", reason="scores of images need scikit-image: make film")
+pytest.importorskip("av", reason="films need PyAV: make film-encoding")
+pytest.importorskip("skimage", reason="scores of images need scikit-image: make film-encoding")
 
 from film_encoding import concepts, perturbation, regions, things  # noqa: E402
 from film_encoding.image_scores import ssim  # noqa: E402

@@ -6,8 +6,8 @@ import pytest
 from scipy import stats
 from sklearn.kernel_ridge import KernelRidge
 
-pytest.importorskip("av", reason="films need PyAV: make film")
-pytest.importorskip("himalaya", reason="ridge regression needs himalaya: make film")
+pytest.importorskip("av", reason="films need PyAV: make film-encoding")
+pytest.importorskip("himalaya", reason="ridge regression needs himalaya: make film-encoding")
 
 from film_encoding import correlations, identification, ridge  # noqa: E402
 from film_encoding.film_features import averaged, motion_energy, small_frames  # noqa: E402

@@ -9,8 +9,8 @@ from neuroface import NeuroFaceError
 import pytest
 from conftest import ROOT, write_config
 
-pytest.importorskip("av", reason="films need PyAV: make film")
-pytest.importorskip("himalaya", reason="ridge regression needs himalaya: make film")
+pytest.importorskip("av", reason="films need PyAV: make film-encoding")
+pytest.importorskip("himalaya", reason="ridge regression needs himalaya: make film-encoding")
 
 from film_encoding.methods_text import PUBLISHED  # noqa: E402
 from film_encoding.study import STUDY  # noqa: E402

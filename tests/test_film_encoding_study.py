@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from conftest import FULL, ROOT, write_config
 
-pytest.importorskip("av", reason="films need PyAV: make film")
-pytest.importorskip("himalaya", reason="ridge regression needs himalaya: make film")
-pytest.importorskip("moten", reason="motion energy needs pymoten: make film")
+pytest.importorskip("av", reason="films need PyAV: make film-encoding")
+pytest.importorskip("himalaya", reason="ridge regression needs himalaya: make film-encoding")
+pytest.importorskip("moten", reason="motion energy needs pymoten: make film-encoding")
 
 from film_encoding import demo  # noqa: E402
 from film_encoding.film_clock import middle_frame, sample_times_s  # noqa: E402
@@ -359,7 +359,7 @@ def test_without_the_extra_packages_one_line_names_the_command():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1
-    assert "has no package av" in done.stderr and "make film" in done.stderr
+    assert "has no package av" in done.stderr and "make film-encoding" in done.stderr
 
 
 # ---------------------------------------------------------------- the long way

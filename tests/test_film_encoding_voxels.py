@@ -8,7 +8,7 @@ from neuroface.bold import Run, write_nifti
 import numpy as np
 import pytest
 
-pytest.importorskip("av", reason="films need PyAV: make film")
+pytest.importorskip("av", reason="films need PyAV: make film-encoding")
 
 from film_encoding.responses import (  # noqa: E402
     OverPeople,

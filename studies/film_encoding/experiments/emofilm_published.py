@@ -1,7 +1,8 @@
 """Emo-FilM with the settings of the publication and its released code: its numbers are to be compared with these.
 
-They are less cautious than the defaults: every fifth chunk chooses the epoch, though its neighbours are in training; nothing is left
-free beside held-out chunks; frames are reconstructed from predicted BOLD, so no reconstruction passes a brain.
+They are less cautious than the defaults: every fifth chunk chooses the epoch, though its neighbours are in training;
+nothing is left free beside held-out chunks; frames are reconstructed from predicted BOLD, so no reconstruction passes a
+brain.
 """
 
 DATASET = "bids"

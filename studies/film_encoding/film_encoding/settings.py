@@ -136,6 +136,7 @@ class FilmSettings(SettingsModel):
         counts += [parse_ablation(name, self.FRAMES_PER_TR, self.DELAY_TRS).frames_per_tr for name in self.ABLATIONS]
         if odd := [n for n in counts if max(counts) % n]:
             raise ValueError(
-                f"ABLATIONS: {max(counts)} and {odd[0]} frames do not divide each other, and all take theirs from the same ones. Remove one"
+                f"ABLATIONS: {max(counts)} and {odd[0]} frames do not divide each other, and all take theirs from the "
+                "same ones. Remove one"
             )
         return self
