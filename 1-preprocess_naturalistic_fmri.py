@@ -1,17 +1,17 @@
 """1. From BOLD and annotations to labelled windows.
 
-Builds the group mask from the individual masks. Cuts a window of BOLD wherever the first of LABELS (by default a face on the
-screen) starts and lasts, and wherever the second does. A seeded draw balances the two classes within each run. With
-``--check`` it only checks that the data set is complete and that this machine is large enough.
+Builds the group mask from the individual masks. Cuts a window of BOLD at the start of every long stretch of the first
+of LABELS (by default a face on the screen) and of the second. A seeded random draw balances the two classes within each
+run. With ``--check`` it only checks that the data set is complete and that this machine is large enough.
 
 Reads     the data set in DATASET_DIR: BOLD and mask per person, annotation per film (NNDb ``.1D``) or run (BIDS
           ``events.tsv``). DATASET = "demo" writes its data set first.
 Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y, z) float32, share of people per voxel
           1-windows/<sub>/<sub>_task-<movie>_windows.npy (n_windows, n_voxels, WINDOW_TRS) float32, C order of the mask
-          1-windows/<sub>/<sub>_task-<movie>_windows.tsv, a row per window
+          1-windows/<sub>/<sub>_task-<movie>_windows.tsv, one row per window
 Settings  SEED, EXCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, BALANCE, MASK_THRESHOLD, MASK_FILE, LABELS,
           LABEL_EVENTS, EVENT_COLUMN, BIDS_FILTER, NNDB_VARIANT
-Takes     about the time of decompressing the files; memory: under 300 MB per job, however long the run
+Takes     about as long as decompressing the files; memory: under 300 MB per job for any length of run
 """
 
 from functools import partial
@@ -59,7 +59,7 @@ def main():
     used = [run.mask for run in runs if run.mask and (stage.folder / "group_mask.nii.gz").exists()]
     used += [file for run in runs if is_cut(stage.folder, run) for file in run.files]
     stage.take_files([file for run in runs for file in run.files], used)
-    plans = {run: plan_windows(run, cfg, stage) for run in runs}  # headers and annotations only: errors come early
+    plans = {run: plan_windows(run, cfg, stage) for run in runs}  # reads only headers and annotations: early errors
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
     mask, affine = make_group_mask(stage, runs, cfg)
@@ -77,7 +77,7 @@ def main():
 
 
 def check():
-    """``--check``: is the data set complete, and this machine large enough? Nothing is written."""
+    """``--check``: check that the data set is complete and this machine large enough. Writes nothing."""
     cfg = STUDY.load_settings(__file__)
     if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
         print("  The demo data set is written by this script; there is nothing to check yet.")
@@ -86,16 +86,16 @@ def check():
     for problem in problems:
         print(f"  wrong: {problem}")
     if problems:
-        raise NeuroFaceError(f"{len(problems)} of the points above are wrong with {cfg.DATASET_DIR} or this machine.")
+        raise NeuroFaceError(f"Problems with {cfg.DATASET_DIR} or this machine: {len(problems)}, listed above.")
     print("  nothing is wrong")
 
 
 def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
-    """The run's windows, balanced, those past its end left out; columns as in ``*_windows.tsv``."""
+    """The run's windows after balancing, without those past its end; columns as in ``*_windows.tsv``."""
     image, shape = open_header(run.bold)
     check_tr(run.bold, image, cfg.TR_S)
     if header_tr_s(image) is None:
-        print(f"  {run.name}: its header states no TR; TR_S = {cfg.TR_S:g} s is taken")
+        print(f"  {run.name}: its header states no TR; TR_S = {cfg.TR_S:g} s is used")
     labels, (first, second) = labels_of(cfg), stretches_of_labels(run, cfg)
     for label, stretches in zip(labels, (first, second)):
         if stretches is not None and not len(stretches):
@@ -122,7 +122,7 @@ def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
     if table.empty and len(first):
         stage.leave_out(run.name, "no window: it has no stretch of one class that is long enough (see MIN_STRETCH_S)")
     table = table.assign(subject=run.subject, movie=run.movie, run=run.run)
-    # The same moment of the same film is one event for all its viewers; BIDS runs have a timing of their own.
+    # The same moment of the same film is one event for all its viewers; each BIDS run has its own timing.
     where = run.name.removeprefix(f"{run.subject}_").removeprefix("task-")
     table["event"] = [f"{where}_{row.label}_{row.onset_s:g}s" for row in table.itertuples()]
     return table[SAMPLE_COLUMNS]
@@ -131,7 +131,7 @@ def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
 def cut_windows(
     folder: Path, plans: dict[Run, pd.DataFrame], mask: np.ndarray, affine: np.ndarray, cfg, run: Run
 ) -> None:
-    """Write a run's windows and their table; the table comes last."""
+    """Write a run's windows and their table; the table is written last."""
     target = windows_file(folder, run.subject, run.name)
     first_volumes = volumes_of(plans[run], run, cfg)
     constant = extract_windows(target, run.bold, mask, affine, first_volumes, cfg.WINDOW_TRS, cfg.STANDARDIZE)
@@ -145,7 +145,7 @@ def is_cut(folder: Path, run: Run) -> bool:
 
 
 def volumes_of(plan: pd.DataFrame, run: Run, cfg) -> np.ndarray:
-    """Where the windows of a plan start in the series: ``first_tr`` counts on the film's clock, censored TRs included."""
+    """Volume of the series at which each window starts; ``first_tr`` also counts the censored TRs of the film."""
     kept = read_censor(run.censor, open_header(run.bold)[1][3])
     first_tr, first_volume = whole_windows(kept, cfg.WINDOW_TRS)
     return first_volume[np.searchsorted(first_tr, plan["first_tr"])]
@@ -164,7 +164,7 @@ def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.
             overlap = group
         else:
             overlap, affine = overlap_of_masks(runs)
-            group = overlap > min(cfg.MASK_THRESHOLD, 1 - 1e-7)  # as nilearn's intersect_masks: 1 means everybody
+            group = overlap > min(cfg.MASK_THRESHOLD, 1 - 1e-7)  # as nilearn's intersect_masks: 1 means all people
         if not group.any():
             raise NeuroFaceError(
                 f"No voxel lies in more than {cfg.MASK_THRESHOLD:.0%} of {len({run.subject for run in runs})} people's "
@@ -178,7 +178,7 @@ def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.
 
 
 def overlap_of_masks(runs: list[Run]) -> tuple[np.ndarray, np.ndarray]:
-    """Share of people (x, y, z) whose masks hold a voxel, and the affine; a person's mask is what all their runs share."""
+    """Share of people (x, y, z) whose masks contain a voxel, and the affine; masks of one person are intersected."""
     first, affine = read_mask(runs[0].mask)
     count, people = np.zeros(first.shape), 0
     for _, person in groupby(runs, key=lambda run: run.subject):

@@ -1,12 +1,12 @@
 """2. From windows per run to one data set.
 
-Joins the windows of all runs into one memory-mapped array with labels, and a table that says where each row comes from.
-Nothing is held in memory: each run is copied straight into its place.
+Joins the windows of all runs into one memory-mapped array with labels, and a table with the source of each row. No run
+is held in memory: each is copied directly to its position.
 
 Reads     1-windows/
-Writes    2-dataset/X.npy (n, n_voxels, WINDOW_TRS) float32; y.npy (n,) int8, 1 = first label; samples.tsv, a row per window
-Settings  none of its own
-Takes     as long as copying the windows; memory: next to none
+Writes    2-dataset/X.npy (n, n_voxels, WINDOW_TRS) float32; y.npy (n,) int8, 1 = first label; samples.tsv, one row each
+Settings  none
+Takes     as long as copying the windows; very little memory
 """
 
 import shutil
@@ -58,7 +58,7 @@ def find_windows(folder: Path) -> list[Path]:
 
 
 def read_samples(file: Path) -> pd.DataFrame:
-    """The table beside a window file, a row per window."""
+    """The table of a window file, one row per window."""
     samples, n = read_table(file.with_suffix(".tsv")), len(open_npy(file))
     if list(samples) != SAMPLE_COLUMNS or len(samples) != n:
         raise NeuroFaceError(
@@ -69,10 +69,10 @@ def read_samples(file: Path) -> pd.DataFrame:
 
 
 def check_labels(samples: pd.DataFrame, labels: tuple[str, str]) -> None:
-    """Raise unless windows of both labels are there, and of no other."""
+    """Raise unless there are windows of both labels and of no other label."""
     for label in labels:
         if not (samples["label"] == label).any():
-            raise NeuroFaceError(f"There is no {label} window at all. Lower MIN_STRETCH_S, or check the annotations.")
+            raise NeuroFaceError(f"There is no {label} window. Lower MIN_STRETCH_S, or check the annotations.")
     if unknown := sorted(set(samples["label"]) - set(labels)):
         raise NeuroFaceError(
             f"1-windows holds windows with the label {unknown[0]!r}; LABELS = {labels}. Delete 1-windows and rerun script 1."
@@ -82,7 +82,7 @@ def check_labels(samples: pd.DataFrame, labels: tuple[str, str]) -> None:
 def join_windows(files: list[Path], target: Path, n: int) -> None:
     """Copy window files (n_i, n_voxels, window_trs) one after another into ``target`` (n, n_voxels, window_trs).
 
-    Their bytes are copied as they lie behind each file's header: no array is made.
+    The bytes after each file's header are copied directly, so no array is created.
     """
     shape = open_npy(files[0]).shape[1:]
     with atomic(target) as partial, open(partial, "wb") as joined:
@@ -91,7 +91,8 @@ def join_windows(files: list[Path], target: Path, n: int) -> None:
             part = open_npy(file)
             if part.shape[1:] != shape or part.dtype.str != "<f4" or not part.flags.c_contiguous:
                 raise NeuroFaceError(
-                    f"{file} holds windows of {part.shape[1:]} {part.dtype}, the first run {shape} float32. Rerun script 1."
+                    f"{file} holds windows of {part.shape[1:]} {part.dtype}, the first run of {shape} float32. "
+                    f"Rerun script 1."
                 )
             with open(file, "rb") as windows:
                 windows.seek(part.offset)
@@ -104,7 +105,7 @@ def describe(X: np.ndarray, counts: pd.DataFrame, people: pd.Series, names: tupl
     )
     rows = [(movie, people[movie], *row) for movie, row in counts.iterrows()]
     columns = ["film or task", "people", *(f"{name} windows" for name in names)]
-    section.table(columns, rows, "What the network will see")
+    section.table(columns, rows, "Windows per film or task")
     return section
 
 

@@ -1,19 +1,19 @@
-"""3. Train the voxel-by-time network on every fold, and say how far to trust its accuracy.
+"""3. Train the voxel-by-time network on every fold, and test how reliable its accuracy is.
 
 Trains the paper's network on each fold of each cross-validation in CV_SPLITS, keeps the best epoch, and predicts the
-windows that the fold left out. "window" folds give the paper's number; "movie" folds tell what holds for unseen films.
-Beside it: other architectures (MODELS) and simpler models on the same folds, a ladder of ever stricter splits, intervals,
-and a permutation null.
+held-out windows. "window" folds give the paper's number; "movie" folds give the accuracy for unseen films. Also trains
+other architectures (MODELS) and simpler models on the same folds, compares increasingly strict splits (the leakage
+ladder), and computes intervals and a permutation null.
 
 Reads     2-dataset/, 1-windows/group_mask.nii.gz
 Writes    3-model/<split>/fold-<k>.keras, the float32 network; fold-<k>.tsv, its held-out predictions
-          3-model/<split>/predictions.tsv, a row per window; metrics.json, history.tsv; *.png; all of this for any other
-          architecture in 3-model/<split>/<model>/; 3-model/<split>/<baseline>/fold-<k>.tsv
-          3-model/<split>/models.tsv, all models side by side; 3-model/linear/<features>.json; 3-model/metrics.json
+          3-model/<split>/predictions.tsv, one row per window; metrics.json, history.tsv; *.png; all of this for any
+          other architecture in 3-model/<split>/<model>/; 3-model/<split>/<baseline>/fold-<k>.tsv
+          3-model/<split>/models.tsv, comparison of all models; 3-model/linear/<features>.json; 3-model/metrics.json
 Settings  SEED, CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, CNN_FILTERS, CNN_DENSE_UNITS, EPOCHS,
           BATCH_SIZE, LEARNING_RATE, PRECISION, BASELINES, N_PERMUTATIONS, N_PERMUTATIONS_CNN, SPACE, ROI_FILE
-Takes     full size (41,489 voxels): 6 s per step of 20 windows on 2 CPU cores; 19 GB, or less where less is there, for
-          gradients accumulate over smaller passes; plan for a GPU. Linear models: minutes
+Takes     full size (41,489 voxels): 6 s per step of 20 windows on 2 CPU cores, so use a GPU; 19 GB, or less if less is
+          available, because gradients accumulate over smaller passes. Linear models: minutes
 """
 
 import time
@@ -100,12 +100,12 @@ def main():
 
 
 def more_models(old: list, new: list, stamped: dict) -> bool:
-    """Whether results still hold under another MODELS: the first is the headline, others may join."""
+    """Whether results still hold under another MODELS: the first must stay the main network, others may be added."""
     return only_more(old, new, stamped) and new[0] == old[0]
 
 
 def same_sizes(old: dict, new: dict, stamped: dict) -> bool:
-    """Whether results still hold under other MODEL_OPTIONS: those of the trained models are the same."""
+    """Whether results still hold under other MODEL_OPTIONS: those of the trained models must be the same."""
     return all(old.get(model) == new.get(model) for model in stamped["MODELS"])
 
 
@@ -130,17 +130,17 @@ def check_dataset(folder: Path, cfg) -> pd.DataFrame:
 
 
 def name_fold_limits(stage: Stage, folds: dict[str, list[Fold]], cfg) -> None:
-    """Say where the epoch is not chosen as the split asks, and how many windows an embargo costs."""
+    """Print which splits choose the epoch by event instead, and how many windows the embargo removes."""
     for split in cfg.CV_SPLITS:
         if folds[split][0].validation_kept_together != split:
-            print(f"  split {split!r}: one group in training, so the epoch is chosen by event")
+            print(f"  split {split!r}: the training set has one group, so the epoch is chosen by event")
         if dropped := sum(fold.n_embargoed for fold in folds[split]):
             why = f"{dropped} windows over {cfg.N_FOLDS} trainings, within EMBARGO_TRS of one that is held out"
             stage.leave_out(f"{split} folds", why)
 
 
 def variants(cfg) -> list[str]:
-    """What is trained on every fold: the architectures, the shuffled network, the networks on relabelled events."""
+    """Networks to train on every fold: the architectures, the shuffled network, the networks on relabelled events."""
     names = [*cfg.MODELS, *(name for name in cfg.BASELINES if name == SHUFFLED)]
     return names + [permuted(number) for number in range(1, cfg.N_PERMUTATIONS_CNN + 1)]
 
@@ -172,7 +172,7 @@ def train_fold(stage: Stage, samples: pd.DataFrame, cfg, unit: tuple[str, str, F
 
 
 def linear_models(stage: Stage, cfg) -> list[str]:
-    """Features of the ridge classifiers; "linear" is always among them, for it makes the ladder of splits."""
+    """Features of the ridge classifiers; "linear" is always among them, because the leakage ladder needs it."""
     rois = rois_name(cfg.ROI_FILE)
     features = [name for name in ("linear", "linear-mean", rois) if name in cfg.BASELINES or name == "linear"]
     if rois in features and cfg.SPACE != "MNI":

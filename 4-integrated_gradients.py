@@ -1,20 +1,21 @@
-"""4. Which voxels, at which second, made the network say "face"?
+"""4. Which voxels, at which second, made the network decide "face"?
 
-Explains the logit of every window (its negative for windows of the second label) against a baseline: by default with
-Integrated Gradients, by the fold model that never saw the window. The attributions of a window must sum to the difference
-between its logit and the baseline's; the error of that sum is stored per window. The report has further checks of the maps.
+Explains the logit of every window (its negative for windows of the second label) against a baseline. By default it
+uses Integrated Gradients and the fold model that never saw the window. The attributions of a window must sum to the
+difference between its logit and the baseline's; the error of that sum is stored per window. The report has further
+checks of the maps.
 
 Reads     1-windows/group_mask.nii.gz, 2-dataset/, 3-model/
 Writes    4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>.npy (n, n_voxels, WINDOW_TRS) float32
-          4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>_completeness.tsv, a row per window
+          4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>_completeness.tsv, one row each
           4-attributions/checks.json: completeness, steps, baselines, random weights and labels, deletion, planted truth
-          4-attributions/summary_<method>.png; baselines/, checks/, occlusion_regions.npy: what these were made with
+          4-attributions/summary_<method>.png; baselines/, checks/, occlusion_regions.npy: inputs of these results
 Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, ATTRIBUTION_METHODS, EXPLAIN, ATTRIBUTION_BASELINE, ATTRIBUTION_DRAWS,
           SMOOTHGRAD_DRAWS, SMOOTHGRAD_NOISE, IG_ENGINE, IG_RULE, IG_STEPS, IG_TOLERANCE, OCCLUSION_REGIONS,
-          OCCLUSION_CUBE_MM, PARCEL_FILE, OCCLUSION_TRS, ROI_FILE, ATTRIBUTION_CHECKS, CHECK_WINDOWS; for the check
-          "labels" those of script 3's training
+          OCCLUSION_CUBE_MM, PARCEL_FILE, OCCLUSION_TRS, ROI_FILE, ATTRIBUTION_CHECKS, CHECK_WINDOWS; the check
+          "labels" also uses the training settings of script 3
 Takes     IG_STEPS forward and backward passes per window: at full size 23 s with 200 steps on 2 CPU cores, 3 s with 30
-          secants, 4 GB; the checks of a method as long as some 20 × CHECK_WINDOWS windows
+          secants; 4 GB; the checks of a method take as long as about 20 × CHECK_WINDOWS windows
 """
 
 from pathlib import Path
@@ -65,7 +66,7 @@ from neuroface.pipeline import (
 import numpy as np
 import pandas as pd
 
-KEYS = ["subject", "movie", "label"]  # one attribution file each
+KEYS = ["subject", "movie", "label"]  # one attribution file per combination
 OF_OCCLUSION = ("OCCLUSION_REGIONS", "OCCLUSION_CUBE_MM", "PARCEL_FILE", "OCCLUSION_TRS", "ROI_FILE")
 OF_CHECKS = ("ATTRIBUTION_CHECKS", "CHECK_WINDOWS")  # the checks' results are made again when these change
 RULES = Rules(aside=OF_CHECKS, remade=OF_CHECKS, growing={"ATTRIBUTION_METHODS": only_more})
@@ -78,7 +79,7 @@ def main():
         rules=RULES, side_results=("checks", "baselines"),
     )  # fmt: skip
     if cfg.IG_ENGINE == "deepexplain":
-        import_deepexplain()  # before any work: is it there?
+        import_deepexplain()  # if it is not installed, stop before any work
     study = Study(stage, cfg)
     if "occlusion" in cfg.ATTRIBUTION_METHODS:
         regions = regions_to_occlude(
@@ -105,7 +106,7 @@ def main():
 
 
 class Study:
-    """The windows, who explains them, and where it all lies; cheap to send to worker processes."""
+    """The windows, the models that explain them, and all paths; small enough to send to worker processes."""
 
     def __init__(self, stage: Stage, cfg):
         self.cfg, self.folder, self.X_file = cfg, stage.folder, stage.folder_of(2) / "X.npy"
@@ -113,7 +114,7 @@ class Study:
         folds = model_folder(stage.folder_of(3), cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL)
         self.samples = read_table(folds / "predictions.tsv")
         self.samples["row"] = np.arange(len(self.samples))  # predictions.tsv keeps the order of X.npy
-        self.samples["window"] = self.samples.groupby(KEYS).cumcount()  # in its file
+        self.samples["window"] = self.samples.groupby(KEYS).cumcount()  # index in its file
         self.samples["model"] = self.samples["fold"]
         self.samples["sign"] = np.where(self.samples["label"] == cfg.LABELS[0], 1, -1)  # of the logit that is explained
         if cfg.EXPLAIN == "best fold":
@@ -152,11 +153,11 @@ class Study:
         )  # fmt: skip
 
     def explain(self, unit: tuple) -> None:
-        """Write attributions and completeness of one person's windows of one label; resumes after the last batch."""
+        """Write attributions and completeness of a person's windows of one label; a rerun skips finished batches."""
         subject, movie, label, method = unit
         X, target = open_npy(self.X_file), self.file(unit)
         mine = self.samples.query("subject == @subject and movie == @movie and label == @label")
-        # The journal gains rows once their attributions are on disk: what it lists is what a rerun may skip.
+        # Rows are added to the journal after their attributions are on disk, so a rerun may skip the listed windows.
         table = completeness_file(target)
         journal = table.with_name(f"{PARTIAL}journal-{table.name}")
         partial = target.with_name(PARTIAL + target.name)
@@ -164,7 +165,7 @@ class Study:
         resumes = journal.exists() and partial.exists()
         finished = [read_table(journal)] if resumes else []
         if not resumes:
-            journal.unlink(missing_ok=True)  # it speaks of a file that is no longer there
+            journal.unlink(missing_ok=True)  # it describes a file that no longer exists
             create_npy(partial, (len(mine), *X.shape[1:]))
         maps = np.lib.format.open_memmap(partial, mode="r+")
         for model, windows in mine.groupby("model"):  # model by model, so that each is loaded once
@@ -186,7 +187,7 @@ class Study:
         return self.baselines.of(self.cfg.ATTRIBUTION_BASELINE, sample)
 
     def train_on_shuffled_labels(self, target: Path) -> None:
-        """The network of the first fold once more; events have swapped labels, alike for all viewers."""
+        """Train the network of the first fold on labels swapped between events, in the same way for all viewers."""
         cfg, X = self.cfg, open_npy(self.X_file)
         folds = folds_of(self.samples, cfg.HELD_OUT_SPLIT, X.shape[2], cfg)
         network, _, _ = train_network(
@@ -197,12 +198,12 @@ class Study:
         save_network(target, network)
 
     def checked_windows(self) -> pd.DataFrame:
-        """A few, half of them of each label."""
+        """CHECK_WINDOWS windows, half of them of each label."""
         n, groups = self.cfg.CHECK_WINDOWS // 2, self.samples.groupby("label")
         return pd.concat(group.sample(min(n, len(group)), random_state=self.cfg.SEED) for _, group in groups)
 
     def check(self, check: tuple[str, str]) -> None:
-        """Write what one of ATTRIBUTION_CHECKS finds about a method."""
+        """Write the result of one of ATTRIBUTION_CHECKS for a method."""
         (method, name), cfg, X = check, self.cfg, open_npy(self.X_file)
         chosen = self.checked_windows()
         files = [self.file((who, film, label, method)) for who, film, label in chosen[KEYS].itertuples(index=False)]
@@ -220,7 +221,7 @@ class Study:
         write_json(self.check_file(check), {"CHECK_WINDOWS": cfg.CHECK_WINDOWS, "found": found})
 
     def findings(self, method: str, files: list[Path]) -> dict:
-        """Of the checks on a few windows, and of all maps: completeness and, in the demo, whether they find the truth."""
+        """Results of the checks; of all maps: completeness and, in the demo, how well they find the planted regions."""
         tolerance = self.cfg.IG_TOLERANCE if method == "ig" and self.cfg.IG_STEPS == "auto" else None
         found = {}
         if METHODS[method].in_logits:

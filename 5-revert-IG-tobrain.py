@@ -1,7 +1,6 @@
-"""5. From attribution matrices back to the brain.
+"""5. From attribution matrices to brain maps.
 
-Puts each window's attributions at the voxels they belong to: one 4D NIfTI per window in the group mask's space, which
-any viewer opens.
+Writes each window's attributions to their voxels: one 4D NIfTI per window in the group mask's space, for any viewer.
 
 Reads     4-attributions/, 1-windows/group_mask.nii.gz
 Writes    5-brain-maps/<sub>/<sub>_task-<movie>_label-<label>_window-<i>_<method>.nii.gz (x, y, z, WINDOW_TRS) float32

@@ -1,18 +1,18 @@
-"""6. From maps of windows to a map per person, to the group, and to what can be claimed.
+"""6. From maps of windows to maps of people and the group, and to tests across people.
 
-Averages each person's maps per label over all their windows, then the people, so that everyone counts the same. Tests
-across people, by sign flips, where attribution differs from zero, corrected over all voxels and seconds; compares
-regions with random ones; and makes two other maps to compare with: a linear model's pattern and a GLM's effect of the
-first label.
+Averages each person's maps of a label over their windows, then over people, so that all people count the same. Tests
+where attribution differs from zero across people, by sign flips, corrected over all voxels and seconds. Compares
+regions with random regions. Computes two other maps for comparison: the pattern of a linear model, and the effect of
+the first label in a GLM.
 
-Reads     5-brain-maps/, 2-dataset/, 1-windows/group_mask.nii.gz, for the GLM the data set in DATASET_DIR
+Reads     5-brain-maps/, 2-dataset/, 1-windows/group_mask.nii.gz; for the GLM the data set in DATASET_DIR
 Writes    6-averages/<sub>_label-<label>_<method>[_absolute].nii.gz, group_… (x, y, z, WINDOW_TRS) float32
           6-averages/group_contrast-<contrast>_<method>_{mean,t,logp-voxel,logp-cluster,thresholded}.nii.gz, and .json
           6-averages/group_reference-haufe.nii.gz (x, y, z, WINDOW_TRS), <sub>_ and group_reference-glm.nii.gz (x, y, z)
           6-averages/peaks.tsv, map_correlations.tsv; with regions roi_shares.tsv and roi_shares_<method>.png
 Settings  ATTRIBUTION_METHODS, SPACE, ROI_FILE, ROI_MASKS, N_RANDOM_REGIONS, N_FLIPS, FLIP_TOGETHER, VARIANCE_FWHM_MM,
           CLUSTER_FORMING_P, REFERENCE_MAPS
-Takes     one pass over the maps, one over the BOLD for the GLM; a test of 85 people at full size 1 GB, 14 ms per flip
+Takes     one pass over the maps, one over the BOLD for the GLM; 1 GB and 14 ms per flip for 85 people at full size
 """
 
 from functools import partial
@@ -96,19 +96,19 @@ def main():
 
 
 def runs_for_glm(cfg) -> list[Run]:
-    """Runs whose BOLD the GLM reads: those with the first label; script 1 has named those that are left out."""
+    """Runs whose BOLD the GLM reads: those with the first label. Script 1 lists the runs that are left out."""
     return [run for run in runs_of(cfg)[0] if len(stretches_of_labels(run, cfg)[0])]
 
 
 def write_pattern(stage: Stage, samples: pd.DataFrame, brain: tuple, cfg, target: Path) -> None:
-    """Write the activation pattern of the linear model (Haufe et al. 2014), a value per voxel and volume."""
+    """Write the activation pattern of the linear model (Haufe et al. 2014), one value per voxel and volume."""
     X, is_first = open_npy(stage.folder_of(2) / "X.npy"), (samples["label"] == cfg.LABELS[0]).to_numpy(np.int8)
     folds = folds_of(samples, cfg.HELD_OUT_SPLIT, cfg.WINDOW_TRS, cfg)
     write_map(target, linear_pattern(X, is_first, folds).astype(np.float32), *brain, cfg.TR_S)
 
 
 def write_effects(stage: Stage, runs: list[Run], brain: tuple, cfg) -> None:
-    """Write the effect of the first label in a GLM: a map per person, the mean of their runs, and the mean of people."""
+    """Write the effect of the first label in a GLM: per person (the mean over runs), and the mean over people."""
     mask, affine = brain
     people = [tuple(part) for _, part in groupby(runs, key=lambda run: run.subject)]
 
@@ -128,7 +128,7 @@ def write_effects(stage: Stage, runs: list[Run], brain: tuple, cfg) -> None:
 
 
 def summarize(stage: Stage, people: dict, contrasts: list, about: dict, brain: tuple, cfg) -> Section:
-    """Tables of peaks, regions and correlations, and the report's section with what the tests found."""
+    """Write the tables of peaks, regions and correlations; return the report's section with the test results."""
     labels, rois = labels_of(cfg), read_rois(cfg.ROI_FILE) if cfg.ROI_FILE and cfg.SPACE == "MNI" else None
     tests = {contrast: read_json(contrast_file(stage.folder, *contrast, "test.json")) for contrast in contrasts}
     section = Section("Group maps", lead(tests, len({who for part in people.values() for who in part}), labels, cfg))

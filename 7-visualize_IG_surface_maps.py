@@ -1,14 +1,14 @@
 """7. Group maps on the cortical surface, second by second.
 
-Draws the group's mean attribution on fsaverage (the fsaverage5 mesh that nilearn ships): a column per volume of the
-window; ventral view of both hemispheres, lateral view of each; regions and what passes the corrected threshold
-outlined; one colour scale per figure. Beside them a glass-brain strip, an animation, a view to turn, the reference maps.
+Draws the group's mean attribution on the fsaverage5 mesh of nilearn: one column per volume of the window, a ventral
+view of both hemispheres, a lateral view of each, one colour scale per figure. Lines outline the regions and the areas
+that pass the corrected threshold. Also draws a glass brain, an animation, an interactive view, and the reference maps.
 
 Reads     6-averages/group_*.nii.gz, 1-windows/group_mask.nii.gz
 Writes    7-figures/group_contrast-<contrast>_<method>_surface.png and .pdf, _glass.png and .pdf, .gif
           7-figures/group_contrast-<label>_<method>_interactive.html (first label); references_<method>.png and .pdf
 Settings  ATTRIBUTION_METHODS, SPACE (must be "MNI"), ROI_FILE, REFERENCE_MAPS
-Takes     1 to 4 s per figure, its PDF included; 0.5 GB
+Takes     1 to 4 s per figure, including its PDF; 0.5 GB
 """
 
 import re
@@ -50,7 +50,7 @@ def main():
     if cfg.SPACE != "MNI":
         raise NeuroFaceError(
             f"SPACE is {cfg.SPACE!r}: surface maps need BOLD in MNI space. The maps in 6-averages/ are complete; "
-            f'view them as volumes, or normalise the BOLD to MNI and set SPACE = "MNI". Go on with script 8.'
+            f'view them as volumes, or normalise the BOLD to MNI and set SPACE = "MNI". Continue with script 8.'
         )
     stage = Stage(STUDY, 7, cfg, __doc__, reads=(1, 6))
     mask, affine = read_mask(stage.folder_of(1) / "group_mask.nii.gz")
@@ -69,7 +69,7 @@ def main():
 
 
 def kinds(labels: tuple[str, str]) -> dict[str, tuple[str, ...]]:
-    """Ending of a figure's name → the contrasts that it is drawn of."""
+    """Ending of a figure's name → the contrasts for which it is drawn."""
     first, second = labels
     drawn = (first, second, f"{first}-minus-{second}")
     return {"surface.png": drawn, "glass.png": drawn, "surface.gif": labels, "interactive.html": (first,)}
@@ -102,10 +102,10 @@ def draw(stage: Stage, hemispheres: dict, mask, affine, cfg, unit: tuple[str, st
 
 
 def draw_references(folder: Path, hemispheres: dict, references: dict[str, dict], method: str) -> None:
-    """Draw the network's maps of both labels and the reference maps, means over the window, each on its own scale."""
+    """Draw the network's maps of both labels and the reference maps, means over the window, each with its own scale."""
     maps = references[method]
     each = np.stack([values / symmetric_scale(values).vmax for values in maps.values()], axis=1)
-    title = f"Attribution ({method}) beside other maps, mean over the window"
+    title = f"Attribution ({method}) and other maps, mean over the window"
     unit = "multiples of each map's 99.5th percentile (signs: see the caption)"
     draw_surfaces(project(each, hemispheres), hemispheres, list(maps), title, unit, references_file(folder, method))
 
@@ -117,7 +117,7 @@ def references_file(folder: Path, method: str) -> Path:
 def read_contrast(
     folder: Path, contrast: str, method: str, mask, affine
 ) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """Mean (n_voxels, n_trs) and where it passes the corrected threshold; None for what was not tested or is not there."""
+    """Mean (n_voxels, n_trs), and where it passes the corrected threshold (None: untested); None if there is no map."""
     file = contrast_file(folder, contrast, method, "mean.nii.gz")
     if file.exists():
         logp = read_masked(contrast_file(folder, contrast, method, "logp-voxel.nii.gz"), mask, affine)
@@ -146,7 +146,7 @@ def reference_maps(folder: Path, method: str, mask, affine, cfg) -> dict[str, np
 
 
 def write_interactive(values: dict[str, np.ndarray], title: str, target: Path) -> None:
-    """nilearn's surface view as a page of its own that needs no network; values {side: (n_vertices, 1)}."""
+    """Write nilearn's surface view as a page that needs no network; values {side: (n_vertices, 1)}."""
     meshes, sulcal = load_fsaverage("fsaverage5"), load_fsaverage_data(mesh="fsaverage5", data_type="sulcal")
     shown = SurfaceImage(meshes["inflated"], {side: np.nan_to_num(part[:, 0]) for side, part in values.items()})
     limit = symmetric_scale(np.concatenate(list(values.values()))).vmax
@@ -156,8 +156,8 @@ def write_interactive(values: dict[str, np.ndarray], title: str, target: Path) -
             meshes["inflated"], shown, bg_map=sulcal, hemi="both", title=f"{title}, mean over the window", vmax=limit,
             engine="niivue", colorbar_fontsize=16, title_fontsize=18,
         )  # fmt: skip
-    page = re.sub(r'<link rel="icon".*?>', "", view.html, flags=re.DOTALL)  # the one thing it would fetch
-    # nilearn 0.14 asks for its canvas before the page has it, which is an error in the console.
+    page = re.sub(r'<link rel="icon".*?>', "", view.html, flags=re.DOTALL)  # the only part that it would download
+    # nilearn 0.14 looks for its canvas before the page contains it, which causes an error in the console.
     page = page.replace('document.getElementById("gl").addEventListener', "document.addEventListener")
     with atomic(target) as partial:
         partial.write_text(page)
@@ -168,8 +168,8 @@ def describe(folder: Path, contrasts: list[tuple[str, str]], cfg) -> Section:
     about, outlines = contrasts_of(labels), BLACK if cfg.ROI_FILE else ""
     section = Section(
         "Surface maps",
-        "Where, at each second of the window, the network found its evidence. One colour scale per figure, symmetric; "
-        "paler means weaker. Every figure lies in the folder as PDF too.",
+        "Voxels that the network's decision is based on, at each second of the window. Each figure has one symmetric "
+        "colour scale; paler means weaker. The folder has the still figures as PDF too.",
     )
     for contrast, method in contrasts:
         what = f"{contrast}, {method}, mean over people."
@@ -181,7 +181,7 @@ def describe(folder: Path, contrasts: list[tuple[str, str]], cfg) -> Section:
         )
         section.figure(
             contrast_file(folder, contrast, method, "glass.png"),
-            f"The same through a glass brain: at each point the value farthest from 0 along the line of sight. {GREEN}",
+            f"The same in a glass brain: each point shows the value farthest from 0 along the line of sight. {GREEN}",
         )
     for contrast, method in [one for one in contrasts if one[0] in cfg.LABELS][:2]:
         section.figure(
@@ -191,16 +191,16 @@ def describe(folder: Path, contrasts: list[tuple[str, str]], cfg) -> Section:
     if contrast == labels.first:
         section.page(
             contrast_file(folder, contrast, method, "interactive.html"),
-            f"To turn and zoom: {contrast}, {method}, mean over the window, both hemispheres inflated (needs WebGL).",
+            f"Interactive view: {contrast}, {method}, mean over the window, both hemispheres inflated (needs WebGL).",
         )
     if cfg.REFERENCE_MAPS:
         for method in dict.fromkeys(method for _, method in contrasts):
             section.figure(
                 references_file(folder, method),
                 f"The network's maps ({method}), the pattern of the linear model (haufe) and the GLM's effect of "
-                f"{labels.plural} (glm), means over the window, each on its own scale. The network's maps are red where "
-                f"{'a voxel speaks for its label' if METHODS[method].signed else 'attention uses a voxel'}, the others "
-                f"where BOLD rises with {labels.plural}. {VENTRAL}",
+                f"{labels.plural} (glm), means over the window, each with its own scale. The network's maps are red "
+                f"where {'a voxel supports its label' if METHODS[method].signed else 'attention uses a voxel'}, "
+                f"the others where BOLD rises with {labels.plural}. {VENTRAL}",
             )
     return section
 

@@ -1,20 +1,20 @@
-"""8. A face on the screen, or not, at every moment of a film.
+"""8. Predict, for every moment of a film, whether a face is on the screen.
 
-Slides a fold model over whole runs, volume by volume, and compares its probability with what was on the screen, both on
-the film's clock. Each run is predicted by the model that saw least of it, if possible neither its person nor its film. The
-table and the figures say what the model had seen.
+Slides a fold model over whole runs, volume by volume, and compares its probability with what was on the screen at that
+moment of the film. Each run is predicted by the model that saw the least of it, if possible neither its person nor its
+film. The table and the figures state what the model had seen.
 
     python 8-moment_by_moment_face_prediction.py                        all runs
     python 8-moment_by_moment_face_prediction.py --follow FOLDER        a run that is being scanned: one prediction per
-                                                                        volume (<number>.nii or .nii.gz) as it comes
+                                                                        volume (<number>.nii or .nii.gz)
 
 Reads     the data set in DATASET_DIR, 1-windows/group_mask.nii.gz, 3-model/<HELD_OUT_SPLIT>/
-Writes    8-predictions/<sub>_task-<movie>_predictions.tsv, a row per volume, and .json, what its columns mean;
-          metrics.json; <sub>_task-<movie>_timeline.png, the seconds of PLOT_INTERVAL_S; <movie>_strip.png, the film with
-          all its viewers; event_locked.png, lag_sweep.png; live/<FOLDER's name>_predictions.tsv
+Writes    8-predictions/<sub>_task-<movie>_predictions.tsv, one row per volume, and .json, its columns;
+          metrics.json; <sub>_task-<movie>_timeline.png, the seconds of PLOT_INTERVAL_S; <movie>_strip.png, the whole
+          film with all viewers; event_locked.png, lag_sweep.png; live/<FOLDER's name>_predictions.tsv
 Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, SMOOTH_TRS, PREDICTION_AT, MIN_SHIFT_S
-Takes     per volume 0.02 s at full size on 2 CPU cores, and every BOLD file is read twice; 2 GB of memory at full size,
-          whatever the length of the runs
+Takes     0.02 s per volume at full size on 2 CPU cores; every BOLD file is read twice; 2 GB of memory at full size for
+          any length of run
 """
 
 from functools import partial
@@ -59,7 +59,7 @@ def main():
     stage.take_files([file for run in runs for file in run.files], used)
     models = choose_models(runs, folder_of_models(stage, cfg), cfg.SELECTION)
 
-    by_model = sorted(runs, key=lambda run: models[run][0])  # a model is loaded once
+    by_model = sorted(runs, key=lambda run: models[run][0])  # so each model is loaded once
     predict = partial(predict_run, stage, models, mask, affine, cfg)
     stage.each(predict, by_model, partial(is_predicted, stage.folder), "runs")
 
@@ -70,7 +70,7 @@ def main():
         stage.leave_out(run.name, f"no scores or figure: in all its predicted moments, or in none, {labels.is_there}")
     if not scored:
         raise NeuroFaceError(
-            f"In no run are there both moments in which {labels.is_there} and others; there is nothing to score."
+            f"No run has both moments in which {labels.is_there} and other moments; there is nothing to score."
         )
     held_out = read_table(folder_of_models(stage, cfg) / "predictions.tsv")
     results, nulls = zip(
@@ -97,13 +97,13 @@ def folder_of_models(stage: Stage, cfg) -> Path:
 
 
 def predictor_of(stage: Stage, fold: int, n_voxels: int, batch: int, cfg):
-    """What slides the fold's model over a run, ``batch`` volumes per pass."""
+    """Predictor that slides the fold's model over a run, ``batch`` volumes per pass."""
     file = model_file(stage.folder_of(3), cfg.HELD_OUT_SPLIT, fold, cfg.EXPLAINED_MODEL)
     return predictor_of_model(file, n_voxels, cfg.WINDOW_TRS, batch)
 
 
 def predict_run(stage: Stage, models: dict, mask: np.ndarray, affine: np.ndarray, cfg, run: Run) -> None:
-    """Write the table of a run, a row per volume."""
+    """Write the table of a run, one row per volume."""
     fold, seen = models[run]
     predictor = predictor_of(stage, fold, int(mask.sum()), cfg.INFERENCE_BATCH, cfg)
     logit = slide(predictor, standardized_volumes(run.bold, mask, affine, predictor.batch, cfg.STANDARDIZE))
@@ -117,14 +117,14 @@ def predict_run(stage: Stage, models: dict, mask: np.ndarray, affine: np.ndarray
 
 
 def follow(name: str):
-    """Predict a run while it is scanned: a line, and a row of ``live/<name>_predictions.tsv``, per volume."""
+    """Predict a run during the scan: per volume, print a line and write a row of ``live/<name>_predictions.tsv``."""
     cfg, stage, mask, affine = open_stage()
     folder = Path(name)
     if not folder.is_dir():
         raise NeuroFaceError(f"--follow {name}: no such folder. Name the one that the scanner writes volumes to.")
     target = stage.folder / "live" / f"{folder.resolve().name}_predictions.tsv"
     if target.exists():
-        raise NeuroFaceError(f"{target} is there already. Move it away, or follow a folder of another name.")
+        raise NeuroFaceError(f"{target} already exists. Move it, or follow a folder with another name.")
     run = run_of_folder(folder)
     fold, seen = choose_models([run], folder_of_models(stage, cfg), cfg.SELECTION)[run]
     live = LivePrediction(predictor_of(stage, fold, int(mask.sum()), 1, cfg), cfg)

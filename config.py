@@ -7,18 +7,18 @@ Values are the paper's unless the comment says otherwise. Only constants live he
 
 # ---------------------------------------------------------------- the study
 # Which data: "demo" (synthetic, written on first use), "nndb-v1" (OpenNeuro ds002837 as in the paper), "nndb-v2" (the
-# same people, preprocessed anew), "bids".
+# same people with a newer preprocessing), "bids".
 DATASET: str = "demo"
 # Folder of the data set, relative to this file or absolute. The demo is written here.
 DATASET_DIR: str = "data/demo-dataset"
-# Results go to data/<RUN_NAME>/. A new name starts afresh and leaves other results alone.
+# Results go to data/<RUN_NAME>/. With a new name all scripts start from the beginning; other results do not change.
 RUN_NAME: str = "demo"
 # Seed of every random draw: class balance, folds, initial weights, dropout. Paper: 42.
 SEED: int = 42
 # People left out on purpose, e.g. ("sub-7", "sub-12"). They are listed in the report.
 EXCLUDE: tuple[str, ...] = ()
-# While DATASET is "demo" these replace the values below, so that the eight scripts take minutes on a laptop.
-# Each script prints its own. A file named in NEUROFACE_CONFIG wins over them. Other data sets never see them.
+# If DATASET is "demo", these values replace the values below, so that the eight scripts take minutes on a laptop.
+# Each script prints those that it uses. A file named in NEUROFACE_CONFIG overrides them. Other data sets ignore them.
 DEMO: dict[str, object] = {
     "CNN_FILTERS": (8, 8, 8),
     "CNN_DENSE_UNITS": 32,
@@ -39,53 +39,54 @@ DEMO: dict[str, object] = {
 }
 
 # ---------------------------------------------------------------- 1-preprocess_naturalistic_fmri.py
-# Seconds between two volumes. A BOLD header that disagrees stops the script. NNDb: 1.
+# Seconds between two volumes. If a BOLD header states another TR, the script stops. NNDb: 1.
 TR_S: float = 1.0
 # Seconds from stimulus to the BOLD volume where its window starts (the haemodynamic delay).
 LAG_S: float = 4.0
 # Volumes in a window.
 WINDOW_TRS: int = 10
-# A stretch with (or without) a face makes a window if it lasts strictly longer than this many seconds.
+# A stretch with (or without) a face gives a window if it lasts strictly longer than this many seconds.
 MIN_STRETCH_S: float = 10.0
 # "zscore": every voxel to mean 0, SD 1 over its run. "none": as in the paper. NNDb v1 was scaled so that amplitude
 # depends on the film's length: without z-scoring a network can tell films apart by amplitude alone.
 STANDARDIZE: str = "zscore"
-# "run": in each run the larger class is drawn down (seeded) to the smaller one, as in the paper. "none": keep all.
+# "run": in each run, random windows of the larger class are removed (seeded) until both classes are equal, as in the
+# paper. "none": keep all windows.
 BALANCE: str = "run"
-# A voxel is in the group mask if more than this share of the individual masks hold it.
+# A voxel is in the group mask if more than this share of the individual masks contain it.
 MASK_THRESHOLD: float = 0.99
-# A group mask of your own, e.g. "masks/my_mask.nii.gz", in place of the overlap of individual masks. None: overlap.
+# Your own group mask, e.g. "masks/my_mask.nii.gz", instead of the overlap of individual masks. None: overlap.
 MASK_FILE: str | None = None
-# The two conditions, in letters and digits, as files, tables and figures name them. A model predicts the first.
+# Names of the two conditions in files, tables and figures; letters and digits only. A model predicts the first.
 LABELS: tuple[str, str] = ("face", "noface")
 # Their events. Films: <name> in stimuli/task-<film>_<name>-annotation.1D; BIDS: values in EVENT_COLUMN of events.tsv.
-# The second condition may have none, (): then it is the gaps between the events of the first.
+# The second condition may have no events, (): it then consists of the gaps between the events of the first.
 LABEL_EVENTS: dict[str, tuple[str, ...]] = {"face": ("face",), "noface": ()}
 # BIDS only: the column of events.tsv that names the events.
 EVENT_COLUMN: str = "trial_type"
-# BIDS only: text that the BOLD file's name must contain where several versions exist, e.g. "space-MNI152NLin6Asym".
+# BIDS only: text that the BOLD file's name must contain if several versions exist, e.g. "space-MNI152NLin6Asym".
 BIDS_FILTER: str = ""
 # NNDb v2 only: which of its versions, the text after "_bold_" in the file names. "blur" or "no_blur"; "censor": volumes
 # with motion are missing, and windows that touch one are left out; "ica": cleaned by ICA.
 NNDB_VARIANT: str = "blur_no_censor_ica"
 
 # ---------------------------------------------------------------- 3-train_voxel_time_cnn.py
-# What is kept out of training together: "window" (the paper), "subject", "event" (one moment, all viewers), "run",
-# "movie". Each is a cross-validation of its own; "movie" is the honest one when films differ between people.
+# Which windows are held out together: "window" (single windows, the paper), "subject", "event" (one moment, all
+# viewers), "run", "movie". Each is a separate cross-validation; "movie" is unbiased if people saw different films.
 CV_SPLITS: tuple[str, ...] = ("window", "movie")
 # Folds of every cross-validation.
 N_FOLDS: int = 4
 # Volumes kept free between training windows and held-out windows of the same run in the "event" split. Paper: none.
 EMBARGO_TRS: int = 10
-# Where the best epoch is chosen. "inner": on a quarter of the training set (more where it has few groups), grouped like
-# the fold; the held-out fold is touched once. "paper": on the held-out fold itself, which flatters the result and is
-# marked as such.
+# Which windows choose the best epoch. "inner": a quarter of the training set (more if it has few groups), grouped like
+# the fold; the held-out fold is used once. "paper": the held-out fold itself; the result is then too high, and it is
+# marked.
 SELECTION: str = "inner"
 # Networks trained on the same folds, by name: "voxel_time_cnn" (the paper's), "cnn3d" (a 3D-CNN of each volume, averaged
 # over time), "transformer" (over time, on a linear embedding of the voxels), "hybrid" (the 3D-CNN, then the Transformer).
-# The first one is the headline. neuroface/decoding/architectures.py lists them; docs/architectures.md.
+# The first one is the main network. neuroface/decoding/architectures.py lists them; docs/architectures.md.
 MODELS: tuple[str, ...] = ("voxel_time_cnn",)
-# Sizes of the other networks, where you do not want their defaults (neuroface/decoding/rivals.py).
+# Sizes of the other networks, if you do not want the defaults in neuroface/decoding/rivals.py.
 # Example: {"transformer": {"depth": 2, "width": 64}}.
 MODEL_OPTIONS: dict[str, dict[str, object]] = {}
 # Filters of the voxel-time network's three convolutions.
@@ -96,121 +97,122 @@ CNN_DENSE_UNITS: int = 128
 EPOCHS: int = 150
 # Windows per gradient step.
 BATCH_SIZE: int = 20
-# Adam's step size; halved after 15 epochs without a better validation loss. Several, e.g. (0.001, 0.0002): each is
-# tried, and the one that is best where SELECTION looks is kept.
+# Adam's step size; halved after 15 epochs without a better validation loss. With several, e.g. (0.001, 0.0002), each is
+# tried, and the one with the best score on the windows of SELECTION is kept.
 LEARNING_RATE: float | tuple[float, ...] = 0.0002
-# "auto": float16 on a GPU, float32 on a CPU. "bfloat16" pays on CPUs that compute in it (see benchmarks/training.py).
+# "auto": float16 on a GPU, float32 on a CPU. "bfloat16" is faster on CPUs that support it (benchmarks/training.py).
 PRECISION: str = "auto"
 # What the network is compared with, on the same folds: "linear" (ridge on the whole window), "linear-mean" (on its mean
 # over time), "rois" (ridge on the voxels of ROI_FILE; MNI only), "shuffled-cnn" (the network with voxels in random
 # order: does the convolution over the voxel index matter?). The last costs as much as the network itself.
 BASELINES: tuple[str, ...] = ("linear", "linear-mean", "rois", "shuffled-cnn")
-# Relabellings in the null of the linear model: events swap labels, alike for all viewers. Cheap: one kernel serves all.
+# Relabellings in the null of the linear model: events swap labels, in the same way for all viewers. They cost little.
 N_PERMUTATIONS: int = 1000
-# The same null for the network; every one trains all folds again.
+# The same for the null of the network; each relabelling trains all folds again.
 N_PERMUTATIONS_CNN: int = 0
 
 # ---------------------------------------------------------------- 4-integrated_gradients.py
-# The split (one of CV_SPLITS) whose fold models explain windows here and predict runs in script 8. Paper: "window".
+# The split (one of CV_SPLITS) whose fold models are explained here and predict runs in script 8. Paper: "window".
 HELD_OUT_SPLIT: str = "movie"
-# The network (one of MODELS) that explains windows here and predicts runs in script 8.
+# The network (one of MODELS) that is explained here and predicts runs in script 8.
 EXPLAINED_MODEL: str = "voxel_time_cnn"
 # How windows are explained; scripts 4 to 7 make the same files for each. "ig": Integrated Gradients (the paper);
-# "gradient-x-input": one gradient at the window itself, quick and noisy; "occlusion": what the logit loses when a region
-# is put back to the baseline, slow and coarse, and free of gradients; "grad-cam" (cnn3d, hybrid): coarse heat maps of the
-# last convolution; "attention-rollout" (transformer, hybrid): what attention draws on, whatever the label.
+# "gradient-x-input": one gradient at the window itself, fast and noisy; "occlusion": drop of the logit when a region
+# is set to the baseline, slow and coarse, without gradients; "grad-cam" (cnn3d, hybrid): coarse heat maps of the last
+# convolution; "attention-rollout" (transformer, hybrid): what the attention uses, independent of the label.
 ATTRIBUTION_METHODS: tuple[str, ...] = ("ig",)
 # "held-out": each window is explained by the fold model that never saw it. "best fold": one model, the best on its
 # own test fold, explains all windows, its training windows included, as in the paper.
 EXPLAIN: str = "held-out"
-# What a window is compared with: "zero" (the paper), "training mean" (of the explaining model's training windows), or
-# "other class": training windows with the other label (the mean over paths from each: expected gradients).
+# The baseline of a window: "zero" (the paper), "training mean" (of the training windows of the model that explains it),
+# or "other class": training windows with the other label (the mean over paths from each: expected gradients).
 ATTRIBUTION_BASELINE: str = "zero"
-# How many of them, drawn anew for every window.
+# Number of training windows of "other class", drawn separately for each window.
 ATTRIBUTION_DRAWS: int = 8
-# SmoothGrad: means over this many noisy copies of each window; 0: none, as in the paper. Time grows with it. With "other
-# class" a multiple of ATTRIBUTION_DRAWS.
+# SmoothGrad: means over this many noisy copies of each window; 0: none, as in the paper. Time grows in proportion. With
+# "other class" it must be a multiple of ATTRIBUTION_DRAWS.
 SMOOTHGRAD_DRAWS: int = 0
 # SD of that noise, in SDs of the window.
 SMOOTHGRAD_NOISE: float = 0.1
-# "keras": ours. "deepexplain": the paper's library, for comparison: same numbers, several times slower, TensorFlow only.
+# "keras": our code. "deepexplain": the paper's library, for comparison: same numbers, several times slower, only
+# TensorFlow.
 IG_ENGINE: str = "keras"
 # Rule for the integral from baseline to window: "right" (the paper), "midpoint", "trapezoid", "gauss-legendre", or
-# "secant". "secant" averages the network's kinks between two steps exactly: the same map error with a fifth of the
-# steps. See docs/attributions.md.
+# "secant". "secant" computes the mean slope between two steps exactly and needs a fifth of the steps for the same
+# map error. See docs/attributions.md.
 IG_RULE: str = "right"
-# Steps of the integral; with "secant", 30 do what 150 do with "right". "auto": doubled, window by window, until the
-# completeness gap is below IG_TOLERANCE (of the logit's change, or of 1 where that is smaller), 1,024 at most; not with
-# "secant", whose gap is always near 0.
+# Steps of the integral. 30 with "secant" have the map error of 150 with "right". "auto": the steps of a window are
+# doubled until its completeness gap is below IG_TOLERANCE, up to 1,024; not with "secant", whose gap is always near 0.
 IG_STEPS: int | str = 200
-# Largest completeness gap with IG_STEPS = "auto".
+# Largest completeness gap with IG_STEPS = "auto", relative to the logit's change (absolute if the change is below 1).
 IG_TOLERANCE: float = 0.01
-# What occlusion puts back to the baseline: "cubes" that fill the brain, "rois" (spheres of ROI_FILE; MNI only), or
+# What occlusion sets to the baseline: "cubes" that fill the brain, "rois" (spheres of ROI_FILE; MNI only), or
 # "parcels", the labels of PARCEL_FILE.
 OCCLUSION_REGIONS: str = "cubes"
-# Edge of those cubes.
+# Edge length of these cubes.
 OCCLUSION_CUBE_MM: float = 15.0
 # A parcellation as NIfTI in the BOLD data's space, e.g. "masks/schaefer200.nii.gz".
 PARCEL_FILE: str | None = None
-# Volumes of a window that are put back together.
+# Consecutive volumes of a window that occlusion sets to the baseline together.
 OCCLUSION_TRS: int = 5
 # Tests of the maps on a few windows, for the report: "steps" (error against many steps), "baselines" (maps from
-# other baselines), "weights" (random weights, layer by layer from the top), "deletion" (voxels put back, the top ones
-# first), "labels" (a network trained on shuffled labels: costs one more fold of script 3).
+# other baselines), "weights" (random weights, layer by layer from the top), "deletion" (voxels set to the baseline,
+# the most attributed first), "labels" (a network trained on shuffled labels: costs one more fold of script 3).
 ATTRIBUTION_CHECKS: tuple[str, ...] = ("steps", "baselines", "weights", "deletion")
-# How many windows those tests take, half of them with a face: an even number.
+# Number of windows in these tests, half of them with a face: an even number.
 CHECK_WINDOWS: int = 8
 
 # ---------------------------------------------------------------- 6 and 7, maps
 # Space of the BOLD data: "MNI" or "native". Surface maps (7) and face ROIs need MNI.
 SPACE: str = "MNI"
-# Regions to compare and outline, a table with name, hemisphere, centre (MNI mm), radius, source; None: no such regions.
-# Set it for other LABELS: these are face regions.
+# Table of the regions to compare and outline: name, hemisphere, centre (MNI mm), radius, source; None: no such regions.
+# Change it for other LABELS: these are face regions.
 ROI_FILE: str | None = "masks/face_rois.tsv"
-# Regions of your own beside them: NIfTI files in the BOLD data's space, e.g. ("masks/my_ffa.nii.gz",). They are resampled
-# to the group mask; one that is not found there stops the script.
+# Your own regions in addition: NIfTI files in the BOLD data's space, e.g. ("masks/my_ffa.nii.gz",). They are resampled
+# to the group mask; if the mask does not contain one of them, the script stops.
 ROI_MASKS: tuple[str, ...] = ()
-# Random regions of the same size that each region's share of attribution is compared with.
+# Number of random regions of the same size with which each region's share of attribution is compared.
 N_RANDOM_REGIONS: int = 2000
-# Sign flips of the test across people. All of them are taken, and p is exact, where there are no more (up to 14 people, 13
-# where only values above 0 are of interest).
+# Largest number of sign flips in the test across people. If there are no more flips than this (up to 14 people, 13 for
+# absolute maps), all of them are used and p is exact.
 N_FLIPS: int = 10000
-# What is flipped together: "person", or "movie", all viewers of a film, which allows for what they share because they saw
-# the same seconds. Each film then counts once: with 4 films no p is below 0.125, with NNDb's 10 none below 0.002.
+# What is flipped together: "person", each person alone, or "movie", all viewers of a film, which accounts for what they
+# share because they saw the same seconds. Each film then counts once: with 4 films no p is below 0.125, with NNDb's 10
+# none is below 0.002.
 FLIP_TOGETHER: str = "person"
-# Smoothing (FWHM, mm) of the variance that the test divides by; 0: none, the plain t. With fewer than about 20 people a
-# variance from one voxel alone is noise, and two or three voxels are a good width. It takes time with many people.
+# Smoothing (FWHM, mm) of the variance that the test divides by; 0: none, the plain t. With fewer than about 20 people
+# the variance of a single voxel is unreliable; use a width of two or three voxels. With many people it takes long.
 VARIANCE_FWHM_MM: float = 0.0
-# p, uncorrected and of the plain t, from which voxels and seconds form clusters.
+# Voxels and seconds with a p below this value (uncorrected, of the plain t) form clusters.
 CLUSTER_FORMING_P: float = 0.001
-# Maps to hold beside the network's: "haufe", the pattern of the linear model of script 3; "glm", where BOLD follows the
-# faces (reads the BOLD files again). Not in the paper.
+# Maps to compare with the network's: "haufe", the pattern of the linear model of script 3; "glm", the effect of faces
+# on BOLD in a GLM (reads the BOLD files again). Not in the paper.
 REFERENCE_MAPS: tuple[str, ...] = ("haufe", "glm")
 
 # ---------------------------------------------------------------- 8-moment_by_moment_face_prediction.py
-# Where in its window a prediction speaks: 0 = the first second, 0.5 = the middle, 1 = the end.
+# Time in its window to which a prediction is assigned: 0 = the first second, 0.5 = the middle, 1 = the end.
 PREDICTION_AT: float = 0.5
-# Volumes over which logits are averaged, centred on each; odd. 1: as they come, as in the paper. Not with --follow.
+# Volumes over which logits are averaged, centred on each volume; odd. 1: no averaging (paper). Not with --follow.
 SMOOTH_TRS: int = 1
 # Seconds of film that the timeline figures show. Paper: 500 Days of Summer, 2,032 to 3,032.
 PLOT_INTERVAL_S: tuple[float, float] = (2032.0, 3032.0)
-# The null rotates the annotation by at least this many seconds: beyond the reach of the haemodynamic response.
+# The null rotates the annotation by at least this many seconds, longer than the haemodynamic response.
 MIN_SHIFT_S: float = 30.0
-# With --follow: volumes gathered before the first is standardised. More make the first predictions surer and later.
+# With --follow: volumes collected before the first is standardised. More volumes: later and better first predictions.
 FOLLOW_BASELINE_TRS: int = 30
-# With --follow: the run is over when no volume has come for this many seconds.
+# With --follow: the run ends when no volume has arrived for this many seconds.
 FOLLOW_IDLE_S: float = 30.0
 
 # ---------------------------------------------------------------- this machine (not part of the experiment)
 # Folder that holds the results of all runs.
 DATA_DIR: str = "data"
-# Units of work done at the same time: runs, folds, people. Each takes the memory that the script's docstring states; on
-# one GPU, or at full size in script 3 on a CPU, leave it at 1. With more jobs each trains with fewer threads, and
-# TensorFlow's sums round differently: same results to rounding, bit for bit only with the same N_JOBS.
+# Units of work done at the same time: runs, folds, people. Each needs the memory that the script's docstring states; on
+# one GPU, or at full size in script 3 on a CPU, leave it at 1. With more jobs each has fewer threads, and TensorFlow
+# rounds sums differently: results are equal up to rounding, and bit for bit only with the same N_JOBS.
 N_JOBS: int = 1
-# Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786": its workers do the units in place of N_JOBS, one each; the
-# docs/clusters-and-gpus.md shows how to start them. None: this machine.
+# Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786": its workers do the units instead of N_JOBS processes, one
+# unit at a time each. docs/clusters-and-gpus.md shows how to start them. None: this machine.
 DASK_SCHEDULER: str | None = None
-# Windows × steps (4) or volumes (8) per pass through the network. Lower it if memory runs out. At full size 20
-# take 4 GB in script 4; script 8 takes nine volumes at most, and 2 GB in all.
+# Windows × steps (script 4) or volumes (script 8) per pass through the network. Lower it if memory runs out. At full
+# size 20 need 4 GB in script 4; script 8 uses at most nine volumes per pass, and 2 GB in total.
 INFERENCE_BATCH: int = 20

@@ -1,12 +1,12 @@
-"""Training on what Keras finds, a GPU or a CPU: seconds per epoch, share of the device's peak, the paper's training in all.
+"""Training on a GPU or a CPU: seconds per epoch, share of the device's peak, time of the paper's whole training.
 
     KERAS_BACKEND=jax python benchmarks/accelerator.py                               a GPU at full size: minutes
-    python benchmarks/accelerator.py --voxels 1000 --windows 200 --batches 20        a rehearsal without one
+    python benchmarks/accelerator.py --voxels 1000 --windows 200 --batches 20        a test run without one
 
-A row is ``train_network`` on one fold, three quarters of the windows for training and the rest for validation, in a process
-of its own. The first epoch, in which it compiles, is left out of the median and counted once per fold in the time of the
-paper's 4 folds × 150 epochs. Operations are counted from the shapes: 2 per multiply-add, and training costs about three
-forward passes. The peak is that of a large matrix product in the same precision, measured in the same process.
+A row is ``train_network`` on one fold in a separate process: three quarters of the windows for training, the rest for
+validation. The first epoch includes compilation; it is left out of the median, and counted once per fold in the time of
+the paper's 4 folds × 150 epochs. Operations are counted from the shapes: 2 per multiply-add, and training costs about
+three forward passes. The peak is the speed of a large matrix product in the same precision and the same process.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def row(case: str, result: dict) -> str:
 
 
 def measure(case: str, folder: Path) -> dict:
-    """In the child: train, and say what an epoch took."""
+    """In the child process: train, and return the time of an epoch."""
     from neuroface.decoding import Fold, build_network, training
     from neuroface.pipeline import HAS_GPU, keras
 
@@ -80,7 +80,7 @@ def measure(case: str, folder: Path) -> dict:
     fold = Fold(1, np.sort(rows[n // 4 :]), np.sort(rows[: n // 4]), np.sort(rows[: n // 4]), "window")
     moments = []
     clock = keras.callbacks.LambdaCallback(
-        on_train_begin=lambda *_: moments.clear(),  # an attempt that did not fit the memory came before
+        on_train_begin=lambda *_: moments.clear(),  # forgets an attempt that did not fit the memory
         on_epoch_begin=lambda *_: moments.append(time.monotonic()),
         on_epoch_end=lambda *_: moments.append(time.monotonic()),
     )
@@ -98,7 +98,7 @@ def measure(case: str, folder: Path) -> dict:
         callbacks=(clock,),
     )
     in_all = time.monotonic() - started
-    peak = gpu_peak_gb() if HAS_GPU else peak_gb()  # before the matrix product has its turn
+    peak = gpu_peak_gb() if HAS_GPU else peak_gb()  # before the matrix product runs
     epochs = np.diff(np.reshape(moments, (-1, 2)))[:, 0]
     epoch = float(np.median(epochs[1:]))
     operations = 2 * cost["multiply_adds"] * (3 * len(fold.train) + len(fold.validation))
@@ -115,14 +115,14 @@ def measure(case: str, folder: Path) -> dict:
 
 
 def product_tflops(dtype: str, repeats: int = 20) -> float:
-    """What products of large square matrices reach here."""
+    """Speed of products of large square matrices on this device."""
     from neuroface.pipeline import HAS_GPU, compiled, keras
 
     n = 8192 if HAS_GPU else 2048
     factor = keras.ops.cast(np.random.default_rng(0).standard_normal((n, n)) / n**0.5, dtype)
     multiply = compiled(keras.ops.matmul)
     product = multiply(multiply(factor, factor), factor)
-    float(product[0, 0])  # waits for what has been asked for
+    float(product[0, 0])  # waits until the product is computed
     started = time.perf_counter()
     for _ in range(repeats):
         product = multiply(product, factor)

@@ -1,14 +1,15 @@
-"""Integrated Gradients of one window: ours against DeepExplain, at equal steps and at equal map error.
+"""Integrated Gradients of one window: ours compared with DeepExplain, at equal steps and at equal map error.
 
     python benchmarks/attribution.py                                 41,489 voxels × 10 volumes: an hour, 12 GB
     python benchmarks/attribution.py --voxels 4000                   a tenth of it
     KERAS_BACKEND=jax python benchmarks/attribution.py --only-ours   for a GPU: windows per second, time of 3,606 × 200
 
-The network is the paper's, trained here on windows with a planted signal: how far apart a path's kinks lie depends on what
-it learnt. Each case runs in a process of its own: one window to compile, then others, timed. Map error is the norm of the
-difference to 2,000 midpoint steps, relative to their norm: the mean over the timed windows. DeepExplain must be
-importable (docs/attributions.md, "Integration rules"). Its map at n steps is that of our right rule, as the tests show, so
-the search for the steps that it needs uses ours. The steps found are then timed with both.
+The network is the paper's, trained here on windows with a planted signal, because the positions of kinks along a path
+depend on what it learnt. Each case runs in a separate process: one window to compile, then other windows, timed. Map
+error is the norm of the difference from the map with 2,000 midpoint steps, relative to the norm of that map: the mean
+over the timed windows. DeepExplain must be installed (docs/attributions.md, "DeepExplain"). The tests show that its
+map at n steps equals that of our right rule. So the number of steps that it needs is found with our code, and then
+both are timed.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def main():
     parser.add_argument("--error", type=float, default=0.01)
     parser.add_argument("--batch", type=int, default=20, help="steps in one pass through the network")
     parser.add_argument("--only-ours", action="store_true")
-    parser.add_argument("--folder", type=Path, help="keep network and maps here, and go on with what is there")
+    parser.add_argument("--folder", type=Path, help="keep network and maps here, and use those that exist")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -67,7 +68,7 @@ def main():
 
 
 def first_below(error: float, folder: Path, cases: list[str]) -> str:
-    """The first case whose map misses the reference by no more; all errors on the way are printed."""
+    """The first case with a map error of at most ``error``; prints the error of each case that it tries."""
     for case in cases:
         if not map_file(folder, case).exists():
             compare(__file__, [case], folder, 1)
@@ -75,7 +76,7 @@ def first_below(error: float, folder: Path, cases: list[str]) -> str:
         print(f"{case}: map error {found:.2%}", flush=True)
         if found <= error:
             return case
-    sys.exit(f"no case of {cases} comes as close as {error:.0%}")
+    sys.exit(f"no case of {cases} has a map error of at most {error:.0%}")
 
 
 def table(results: dict[str, dict], folder: Path, ours: str | None) -> None:
@@ -95,7 +96,7 @@ def table(results: dict[str, dict], folder: Path, ours: str | None) -> None:
 
 
 def measure(case: str, folder: Path) -> dict:
-    """In the child: seconds per window once compiled, and the most memory the process held; keeps the maps."""
+    """In the child process: seconds per window without compilation, and peak memory; saves the maps."""
     from neuroface.attribution import DeepExplainGradients
     from neuroface.attribution import integrated_gradients as attribution
     from neuroface.decoding import load_network, logit_network
@@ -108,11 +109,11 @@ def measure(case: str, folder: Path) -> dict:
     elif engine == "deepexplain-anew":
         explain = anew_for_each_window(logit_network(model), int(steps))
     else:
-        if engine == "ours-plain":  # without knowing the network: automatic differentiation of whole batches of steps
+        if engine == "ours-plain":  # ignores the structure of the network: automatic differentiation of step batches
             attribution.understands = lambda model: False
         explain = attribution.IntegratedGradients(model, rule, int(steps), int((folder / "batch").read_text()))
     zero = np.zeros_like(windows[:1])
-    if case != REFERENCE:  # nobody times it
+    if case != REFERENCE:  # its time is not used
         explain(windows[:1], zero, np.zeros(1))
     started = time.perf_counter()
     maps = [explain(window[None], zero, np.zeros(1))[0][0] for window in windows[1 : 1 + TIMED_WINDOWS]]
@@ -158,7 +159,7 @@ def train(folder: Path, n_voxels: int, steps: int) -> None:
     model = build_network(n_voxels, WINDOW_TRS)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.9  # its averages settle within these few steps
+            layer.momentum = 0.9  # its averages converge within these few steps
     model.compile(keras.optimizers.Adam(2e-4), loss="binary_crossentropy")
     signal = np.zeros((n_voxels, 1), dtype=np.float32)
     signal[n_voxels // 2 : n_voxels // 2 + n_voxels // 10] = 0.7

@@ -1,12 +1,13 @@
-"""From a run's .nii.gz to its windows: time and peak memory of four ways, each in a process of its own.
+"""From a run's .nii.gz to its windows: time and peak memory of several ways, each in a separate process.
 
     python benchmarks/extraction.py                   600 volumes of 85 × 85 × 85: 8 GB of memory, minutes
     python benchmarks/extraction.py --volumes 150     a quarter of it
 
-"get_fdata, text": as the paper's released code does it: the run as float64, indexed by the mask, a text file per window.
-"NiftiMasker": nilearn's, z-scored over the run, windows saved as .npy. "decompress only": isal reads the file and nothing
-is done with it. Ours as in script 1: windows alone are kept, in float32. The run is
-random: 41,489 voxels of a mask inside a brain of twice as many, zero elsewhere, about as well compressible as NNDb's.
+"get_fdata, text": as in the paper's released code: the run as float64, indexed by the mask, one text file per window.
+"NiftiMasker": that of nilearn, z-scored over the run, windows saved as .npy. "decompress only": isal decompresses the
+file and discards the content. "ours": as in script 1, which keeps only the windows, in float32. The run is random:
+41,489 voxels of a mask in a brain of twice as many voxels, zero elsewhere; it is about as compressible as runs of
+NNDb.
 """
 
 import argparse
@@ -42,7 +43,7 @@ def main():
 
 
 def write_run(folder: Path, n_volumes: int) -> None:
-    """``run.nii.gz``, ``mask.nii.gz`` and ``starts.npy``; volume by volume, so that this needs no memory either."""
+    """``run.nii.gz``, ``mask.nii.gz`` and ``starts.npy``; volume by volume, so that this needs little memory."""
     import nibabel as nib
     from isal import igzip
 

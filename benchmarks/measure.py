@@ -1,4 +1,4 @@
-"""What the benchmarks share: each case in a process of its own, medians, peak memory, one table."""
+"""Common code of the benchmarks: each case in a separate process, medians, peak memory, one table."""
 
 import json
 import os
@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))  # where neuroface lies
+sys.path.insert(0, str(ROOT))  # the folder of neuroface
 KEYS = ("seconds", "peak_gb")
 
 
 def machine(*packages: str) -> str:
-    """One line for above a table: processor, cores, memory, versions."""
+    """The line above a table: processor, cores, memory, versions."""
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     memory = f"{psutil.virtual_memory().total / 1e9:.0f} GB"
     return f"{cpu()}, {os.cpu_count()} cores, {memory}; Python {platform.python_version()}, {versions}"
@@ -32,14 +32,14 @@ def cpu() -> str:
 
 
 def timed(work, *arguments) -> None:
-    """In the child: do the work, print its seconds and the most memory that this process ever held."""
+    """In the child process: do the work, print its seconds and the peak memory of the process."""
     started = time.perf_counter()
     work(*arguments)
     print(json.dumps({"seconds": time.perf_counter() - started, "peak_gb": peak_gb()}))
 
 
 def peak_gb() -> float:
-    """The most memory this process ever held. Linux counts it anew for a program; ``getrusage`` begins at its parent's."""
+    """Peak memory of this process. VmHWM (Linux) starts with the program, ``getrusage`` at the parent's memory."""
     status = Path("/proc/self/status")
     if status.exists():
         (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
@@ -48,7 +48,7 @@ def peak_gb() -> float:
 
 
 def compare(script: str, cases: list[str], folder: Path, repeats: int, keys: tuple[str, ...] = KEYS) -> dict[str, dict]:
-    """Measure ``python script --one CASE FOLDER`` for each case: the cases in turn, ``repeats`` rounds of all of them.
+    """Measure ``python script --one CASE FOLDER`` for each case, one after another, in ``repeats`` rounds.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def compare(script: str, cases: list[str], folder: Path, repeats: int, keys: tup
 
 
 def print_rows(stage: str, results: dict[str, dict], ours: str) -> None:
-    """A row per case; the last two columns say how many times the time and memory of ``ours`` it takes."""
+    """One row per case; the ratios are time and memory relative to those of ``ours``."""
     base = results[ours]
     for case, result in results.items():
         if "error" in result or "error" in base:

@@ -1,12 +1,13 @@
-"""Time and peak memory of sliding a network over a run: every window anew against shared work, each in its own process.
+"""Time and peak memory of sliding a network over a run: window by window compared with shared work.
 
     python benchmarks/sliding.py                               41,489 voxels × 1,000 volumes: 1.3 GB of disk, minutes
     python benchmarks/sliding.py --voxels 4000 --trs 200       a fraction of it
 
-Plain: the run as one matrix, z-scored, and ``predict`` on batches of windows. Shared: two readings of the file, volume by
-volume, and ``SharedSliding`` of ``neuroface.timeline``. Both read the same generated NIfTI file and use the paper's network
-with random weights in float32. ``s per volume`` is the median over passes through the network, the first left out, which
-compiles it; ``s in all`` has reading, standardising and compiling in it.
+Plain: the run as one matrix, z-scored, and ``predict`` on batches of windows. Shared: the file is read twice, volume
+by volume, and ``SharedSliding`` of ``neuroface.timeline`` predicts. Each runs in a separate process, reads the same
+generated NIfTI file, and uses the paper's network with random weights in float32. ``s per volume`` is the median over
+passes through the network without the first, which compiles; ``s in all`` includes reading, standardising and
+compiling.
 """
 
 import argparse
@@ -79,7 +80,7 @@ def write_run(folder: Path, n_voxels: int, n_trs: int) -> None:
 
 
 def measure(kind: str, folder: Path) -> dict:
-    """In the child: predict the run, save its logits."""
+    """In the child process: predict the run, save its logits."""
     from neuroface.bold import read_mask
     from neuroface.decoding import build_network
     from neuroface.pipeline import keras

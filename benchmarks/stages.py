@@ -1,12 +1,13 @@
-"""Scripts 2, 5, 6 and 7 at full geometry: time and peak memory against the plain way, each in a process of its own.
+"""Scripts 2, 5, 6 and 7 at full geometry: time and peak memory compared with plain code, each in a separate process.
 
     python benchmarks/stages.py                       minutes, 4 GB of memory
     python benchmarks/stages.py --windows 6 --seconds 2
 
-The plain ways: 2, windows as text files, read into a list, made one array, saved; and the same from .npy files. 5, a
-volume per window filled by the mask and saved by nibabel. 6, ``get_fdata`` of all maps, their mean, saved by nibabel. 7,
-each second projected and plotted by nilearn, a PNG per panel, put together in one figure. Windows are random numbers in a
-mask of 41,489 voxels on an 85 × 85 × 85 grid. Ours are the functions that the scripts call.
+The plain code. Script 2: text files of windows are read into a list, converted to one array and saved; the same from
+.npy files. Script 5: one volume per window is filled at the mask and saved by nibabel. Script 6: ``get_fdata`` of all
+maps; the mean is saved by nibabel. Script 7: nilearn projects and plots each second, one PNG per panel, and the PNGs
+are combined in one figure. Windows are random numbers in a mask of 41,489 voxels on an 85 × 85 × 85 grid. "ours": the
+functions that the scripts call.
 """
 
 import argparse

@@ -1,11 +1,12 @@
-"""Step time and peak memory of training: the form of the released loop against ours, each in a process of its own.
+"""Step time and peak memory of training: the form of the released loop compared with ours, in separate processes.
 
     python benchmarks/training.py                  the paper's network at 41,489 voxels: 22 GB of memory, minutes
     python benchmarks/training.py --voxels 4000    a tenth of it
 
-Released: X.npy loaded whole, ``fit(X_train, y_train, batch_size=20)``. Ours: ``train_network``, which streams windows from
-the memory map and accumulates gradients over passes of as many windows as stated. Network, batch, optimiser and data
-(random) are the same. A step is a batch of 20 windows; the first one, which builds the graph, is left out of the median.
+Released: loads all of X.npy and calls ``fit(X_train, y_train, batch_size=20)``. Ours: ``train_network``, which streams
+windows from the memory map and accumulates gradients over passes with the stated number of windows. Network, batch,
+optimiser and data (random) are the same. A step is a batch of 20 windows; the median leaves out the first step, which
+builds the graph.
 """
 
 import argparse
@@ -71,7 +72,7 @@ def main():
     print(
         f"\nRatios are to the first row. X.npy has {args.windows} windows here. With the paper's {N_PAPER:,} the released"
     )
-    print(f"loop holds {whole:.1f} GB more for X, and again three quarters of it for X_train; ours holds none of it.")
+    print(f"loop needs {whole:.1f} GB more for X, and three quarters of this for X_train; ours needs no more.")
 
 
 def write_windows(file: Path, n: int, n_voxels: int) -> Path:
@@ -93,7 +94,7 @@ def run_child(case: tuple, file: Path, args) -> dict:
 
 
 def measure(loop: str, precision: str, per_pass: str, file: str, steps: int) -> dict:
-    """In the child: train, and return the median step and the most memory this process ever held."""
+    """In the child process: train, and return the median step and the peak memory."""
     from neuroface.decoding import Fold
     from neuroface.pipeline import keras
 

@@ -1,8 +1,8 @@
-"""Four architectures on the same windows and folds of the demo: which decodes best, at what cost?
+"""Accuracy and cost of four architectures on the same windows and folds of the demo.
 
-Scripts 1 to 3 make the comparison (``3-model/<split>/models.tsv`` and the report); 4 to 8 go on with the hybrid, explained
-by Integrated Gradients, Grad-CAM and attention rollout. Sizes for the demo stand in config.py, DEMO; for another data set
-the defaults of neuroface/decoding/rivals.py hold.
+Scripts 1 to 3 make the comparison (``3-model/<split>/models.tsv`` and the report). Scripts 4 to 8 use only the hybrid
+and explain it by Integrated Gradients, Grad-CAM and attention rollout. The sizes for the demo are in DEMO of config.py;
+other data sets get the defaults of neuroface/decoding/rivals.py.
 """
 
 RUN_NAME = "architectures"
@@ -12,6 +12,6 @@ BASELINES = ("linear",)
 EXPLAINED_MODEL = "hybrid"
 ATTRIBUTION_METHODS = ("ig", "grad-cam", "attention-rollout")
 ATTRIBUTION_CHECKS = ("steps",)
-IG_RULE = "midpoint"  # attention and normalisation bend the path: at a fixed 32 steps gaps of 10 % were seen
+IG_RULE = "midpoint"  # the logit of such networks changes unevenly along the path: 32 steps left gaps of 10 %
 IG_STEPS = "auto"
 IG_TOLERANCE = 0.05

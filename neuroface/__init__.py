@@ -1,4 +1,4 @@
-"""NeuroFaceCNN: what its numbered scripts share, in rooms. Each room's docstring says what belongs there.
+"""NeuroFaceCNN: code that its numbered scripts share, in subpackages (rooms). A room's docstring states its content.
 
 In order: ``pipeline``, ``bold``, ``decoding``, ``attribution``, ``maps``, ``timeline``, ``face_study``. A room imports only
 rooms before it.
@@ -19,14 +19,14 @@ PACKAGES = (
     "nilearn",
     "sklearn",
     "pydantic",
-)  # the largest, and the newest
+)  # the largest packages, and those that were added last
 
 
 class NeuroFaceError(Exception):
     """A problem with data or settings, in one line: what is wrong, where, and what to do next."""
 
     def __init__(self, message: str):
-        super().__init__(" ".join(line.strip() for line in message.splitlines()))  # libraries quoted in it break lines
+        super().__init__(" ".join(line.strip() for line in message.splitlines()))  # one line, even with quoted text
 
 
 def _require_environment() -> None:

@@ -127,9 +127,9 @@ REFUSED = [
     ("a voxel of infinity", SERIES, at_a_voxel(np.inf), "1 of .* voxels of the mask hold NaN or inf", "EXCLUDE"),
     ("a volume of zeros", SERIES, values(lost_volume), "volume 18 is 0 in all voxels", "EXCLUDE"),
     ("nothing but zeros", SERIES, values(np.zeros_like), "volume 1 is 0 in all voxels", "EXCLUDE"),
-    ("another place in space", SERIES, values(lambda d: d, affine=SHIFTED), "lie differently in space", "Resample"),
+    ("another place in space", SERIES, values(lambda d: d, affine=SHIFTED), "different positions in space", "Resample"),
     ("another grid", SERIES, values(lambda d: d[1:]), "has a grid of .* the mask", "Resample"),
-    ("no place in space", SERIES, header(sform_code=1, srow_x=0, srow_y=0, srow_z=0), "no place in space", "again"),
+    ("no place in space", SERIES, header(sform_code=1, srow_x=0, srow_y=0, srow_z=0), "no valid position", "again"),
     ("huge dimensions", SERIES, header(dim=[4, 32767, 32767, 32767, 32767, 1, 1, 1]), "more than a file of", "again"),
     ("dimensions below 1", SERIES, header(dim__1=-4), "states a shape of|cannot be read as NIfTI", "again"),
     ("complex values", SERIES, header(datatype=32, bitpix=64), "values of type complex64", "again"),
@@ -168,7 +168,7 @@ LEFT_OUT = [
     ("no BOLD", SERIES, lambda path: path.unlink(), f"{WHO}: no func/"),
     ("a film with no no-face window", ANNOTATION, content(b"2 180\n"), "no stretch of one class that is long enough"),
     ("annotation beyond the film", ANNOTATION, text(lambda t: t + "300 20\n340 15\n"), "windows that would run past"),
-    ("a header without TR", SERIES, header(pixdim__4=0.0), "its header states no TR; TR_S = 1 s is taken"),
+    ("a header without TR", SERIES, header(pixdim__4=0.0), "its header states no TR; TR_S = 1 s is used"),
 ]  # fmt: skip
 # (case, file, what happens to it, largest difference of z-scored windows): nothing to complain about
 TAKEN = [
@@ -360,13 +360,13 @@ ALTERED = [
 ]  # fmt: skip
 # The same where the manifest has been made to agree, as of files that were put together elsewhere.
 ALTERED_AND_SIGNED = [
-    ("windows that are pickled", 2, f"{W}.npy", pickled, "not a whole .npy array", "Delete it"),
+    ("windows that are pickled", 2, f"{W}.npy", pickled, "not a complete .npy array", "Delete it"),
     ("windows of other voxels", 2, f"{W}.npy", array(lambda a: a[:, 1:]), "holds windows of|the first run", "script 1"),
     ("more windows than rows", 2, f"{W}.npy", array(lambda a: np.concatenate([a, a])), "windows; .* rows", "script 1"),
     ("a table of bytes", 2, f"{W}.tsv", content(bytes(range(128, 256)) * 9), "is not a table", "Delete it"),
     ("a name that leads out", 2, f"{W}.tsv", text(lambda t: t.replace("sub-1\t", "../../sub-1\t")),
      "subject '../../sub-1' cannot be part of a file's name", "rerun"),
-    ("X pickled", 3, "2-dataset/X.npy", pickled, "not a whole .npy array", "Delete it"),
+    ("X pickled", 3, "2-dataset/X.npy", pickled, "not a complete .npy array", "Delete it"),
     ("X with NaN", 3, "2-dataset/X.npy", array(with_nan), "NaN or infinite values near row 0", "Rerun script 1"),
     ("y too short", 3, "2-dataset/y.npy", array(lambda a: a[:-1]), "X.npy has 204 windows, y.npy 203", "rerun script 2"),
     ("a model of another shape", 4, MODEL, lambda p: save_network(p, build_network(50, 10, (2, 2, 2), 3)),

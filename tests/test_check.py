@@ -89,7 +89,7 @@ def test_an_uncompressed_series_is_measured_by_its_size(tmp_path):
     nib.save(nib.Nifti1Image(np.zeros((4, 4, 4, 5), np.float32), np.eye(4)), path)
     check.check_length(path, 352 + 4**3 * 5 * 4)
     cut_off(path)
-    with pytest.raises(NeuroFaceError, match="asks for 1,632 bytes, its end says 632"):
+    with pytest.raises(NeuroFaceError, match="states 1,632 bytes, its end 632"):
         check.check_length(path, 352 + 4**3 * 5 * 4)
 
 
@@ -167,7 +167,7 @@ def test_the_command_exits_with_1_if_something_is_wrong_and_writes_nothing(study
     assert done.returncode == 0 and "nothing is wrong" in done.stdout, done.stderr
     cut_off(first(folder, "*_bold_*.nii.gz"))
     done = run_here(1, config, "--check")
-    assert done.returncode == 1 and "wrong: " in done.stdout and "error: 1 of the points above" in done.stderr
+    assert done.returncode == 1 and "wrong: " in done.stdout and "this machine: 1, listed above" in done.stderr
     assert not (folder.parent / cfg.RUN_NAME).exists()
     other = run_here(2, config, "--check")
     assert other.returncode == 2 and "usage" in other.stderr

@@ -112,7 +112,7 @@ def test_a_unit_that_kills_every_worker_is_an_error(cluster):
     """Dask gives up on a unit when more than ``allowed-failures`` workers died over it; here: none may."""
     with distributed.Client(cluster, set_as_default=False) as client:
         client.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0))
-    with pytest.raises(NeuroFaceError, match="Worker after worker died over the same of the numbers"):
+    with pytest.raises(NeuroFaceError, match="Several workers died on the same unit of the numbers"):
         run_units(lambda unit: os._exit(1) if unit == 2 else None, [1, 2, 3], 1, "numbers", cluster)
 
 

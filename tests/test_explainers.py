@@ -199,7 +199,7 @@ def test_parcels_elsewhere_or_unreadable_are_refused(mask, tmp_path):
     whole = np.ones(mask.shape, np.float32)
     for name, values in (("four", np.stack([whole, whole], axis=3)), ("soft", 0.3 * whole), ("below", -whole)):
         nib.save(nib.Nifti1Image(values, AFFINE), tmp_path / f"{name}.nii.gz")
-        with pytest.raises(NeuroFaceError, match=f"{name}.nii.gz, of shape .* is no parcellation"):
+        with pytest.raises(NeuroFaceError, match=f"{name}.nii.gz, of shape .* is not a parcellation"):
             regions_to_occlude("parcels", mask, AFFINE, 9.0, None, tmp_path / f"{name}.nii.gz")
 
 

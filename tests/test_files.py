@@ -170,7 +170,7 @@ def test_open_npy_names_a_file_that_is_cut_short(tmp_path, keep):
     path = tmp_path / "a.npy"
     files.write_npy(path, np.arange(100.0))
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(NeuroFaceError, match="not a whole .npy") as error:
+    with pytest.raises(NeuroFaceError, match="not a complete .npy") as error:
         files.open_npy(path)
     assert str(path) in str(error.value)
 

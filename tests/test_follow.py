@@ -98,7 +98,7 @@ def test_what_never_comes_or_never_ends_is_said(tmp_path):
         collect(tmp_path, idle_s=0.2)
     write_volume(tmp_path, 1, 1, ".nii")
     (tmp_path / "v1.nii").write_bytes((tmp_path / "v1.nii").read_bytes()[:-8])
-    with pytest.raises(NeuroFaceError, match=r"v1\.nii was not written to its end"):
+    with pytest.raises(NeuroFaceError, match=r"v1\.nii is still incomplete"):
         collect(tmp_path, idle_s=0.2)
 
 
@@ -172,5 +172,5 @@ def test_script_8_follows_a_run_that_a_writer_drips(tiny, tmp_path):
     np.testing.assert_allclose(table["logit"], expected, atol=1e-3)
 
     again = subprocess.run(command, **popen_arguments(config))
-    assert again.returncode == 1 and "is there already" in again.stderr
+    assert again.returncode == 1 and "already exists" in again.stderr
     assert pd.Series(printed.splitlines()).str.contains("unseen in training").any()

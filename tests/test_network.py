@@ -130,8 +130,8 @@ def test_a_network_for_other_windows_is_refused_with_both_sizes(tmp_path, networ
         load_network(tmp_path / "fold-1.keras", 51, 10)
 
 
-def test_a_missing_network_says_which_script_makes_it(tmp_path):
-    with pytest.raises(NeuroFaceError, match=r"fold-1\.keras is not there.*3-train_voxel_time_cnn\.py"):
+def test_a_missing_network_says_what_to_run(tmp_path):
+    with pytest.raises(NeuroFaceError, match=r"fold-1\.keras is not there. Run the script that trains it"):
         load_network(tmp_path / "fold-1.keras", VOXELS, TRS)
 
 

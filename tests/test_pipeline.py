@@ -234,7 +234,7 @@ def test_two_runs_of_one_script_do_not_meet(tiny, tmp_path):
     with open(root / "5-brain-maps" / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = run(5, config)
-    assert done.returncode == 1 and "Another run of 5-revert-IG-tobrain.py is at work" in done.stderr
+    assert done.returncode == 1 and "Another run of 5-revert-IG-tobrain.py is working in" in done.stderr
 
 
 def test_input_that_changed_is_noticed_by_name(tiny, tmp_path):

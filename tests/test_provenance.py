@@ -177,7 +177,7 @@ def test_a_folder_of_an_earlier_version_costs_the_methods_paragraph_only(tiny, t
         write_json(stamp, content)
     assert run_here(1, config).returncode == 0
     page = (root / "report.html").read_text()
-    assert "made some of these folders and did not note &#39;MODEL_OPTIONS&#39;" in page and "with Keras" not in page
+    assert "made some of these folders and did not store &#39;MODEL_OPTIONS&#39;" in page and "with Keras" not in page
 
 
 def test_other_checks_and_one_more_method_cost_no_finished_map(tiny, tmp_path):
@@ -297,7 +297,7 @@ def test_the_report_escapes_what_it_prints_and_embeds_nothing_from_outside(tmp_p
         (OSError(28, "No space left on device", "/d/x.npy"), 1, "No space left on device: /d/x.npy. Free space there"),
         (PermissionError(13, "Permission denied", "/d"), 1, "Permission denied: /d. Change its permissions"),
         (MemoryError(), 1, "the memory is full. Lower N_JOBS"),
-        (KeyboardInterrupt(), 1, "stopped. What is finished is kept"),
+        (KeyboardInterrupt(), 1, "stopped. Finished work is kept"),
     ],
 )
 def test_what_a_person_can_mend_is_one_line_and_exit_code_1(raised, code, says):

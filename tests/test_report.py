@@ -74,14 +74,15 @@ def test_it_ends_with_the_methods_and_says_what_differs_from_the_paper(tiny):
         "Nichols",
     ):
         assert words in last
-    different = page.split("Settings that are not the paper's")[1].split("</table>")[0]
+    different = page.split("Settings that differ from the paper")[1].split("</table>")[0]
     rows = re.findall(r"<tr><td><code>(\w+)</code></td><td>(.*?)</td><td>(.*?)</td></tr>", different)
     assert ("IG_STEPS", "16", "200") in rows and ("EPOCHS", "10", "150") in rows
     assert not {"LAG_S", "WINDOW_TRS", "SEED"} & {name for name, *_ in rows}
 
 
 def test_every_script_says_when_and_on_what_it_ran(tiny):
-    table = (tiny.root / "report.html").read_text().split("When and with what")[1].split("</table>")[0]
+    page = (tiny.root / "report.html").read_text()
+    table = page.split("Time, commit and machine of each script")[1].split("</table>")[0]
     rows = re.findall(r"<tr>(.*?)</tr>", table.replace("\n", " "))[1:]
     assert len(rows) == 8 and all(re.search(r"\d+ cores, \d+ GB", row) for row in rows)
     gpu = [row for row in rows if "GPU" in row]

@@ -108,7 +108,7 @@ def test_a_region_that_the_mask_does_not_hold_is_refused(tmp_path, mask, centre,
 def test_a_probability_map_is_no_region(tmp_path, mask):
     nib.save(nib.Nifti1Image(np.full(mask.shape, 0.3, np.float32), AFFINE), tmp_path / "soft.nii.gz")
     with pytest.raises(
-        NeuroFaceError, match=r"^ROI_MASKS: .*soft.nii.gz .* 0.3.* take it out of ROI_MASKS\.$"
+        NeuroFaceError, match=r"^ROI_MASKS: .*soft.nii.gz .* 0.3.* remove it from ROI_MASKS\.$"
     ) as error:
         read_region(tmp_path / "soft.nii.gz", mask, AFFINE)
     assert "EXCLUDE" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Which voxels, at which volume, a decision rests on; and checks of the methods that say so.
+"""Which voxels, at which volume, a decision is based on; and checks of the attribution methods.
 
 Code belongs here if it explains a trained model. This room imports ``pipeline``, ``bold`` and ``decoding``; ``maps``,
 ``timeline`` and the scripts may import it.

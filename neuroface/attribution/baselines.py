@@ -1,4 +1,4 @@
-"""What a window is compared with: nothing, the mean training window, or windows of the other class."""
+"""Baselines of a window: zero, the mean training window, or windows of the other class."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,13 @@ CHUNK = 64  # windows read at once for a mean
 
 @dataclass(frozen=True)
 class Baselines:
-    """Baselines from windows outside the explaining model's held-out fold.
+    """Baselines from the training windows of the model that explains a window.
 
     Parameters
     ----------
-    X_file : (n, n_voxels, window_trs). samples : a row per window of X, columns label and fold; windows of fold k are those
-        that model k never saw.
-    folder : where mean training windows lie. draws, seed : of "other class".
+    X_file : (n, n_voxels, window_trs). samples : one row per window of X, columns label and fold; model k never saw
+        the windows of fold k.
+    folder : for mean training windows. draws, seed : of "other class".
     """
 
     X_file: Path
@@ -54,7 +54,7 @@ class Baselines:
             return np.load(self.mean_file(sample.model), allow_pickle=False)[None]
         rows = self._training_rows(sample.model)
         others = rows[(self.samples["label"] != sample.label).to_numpy()[rows]]
-        few = len(others) < self.draws  # then some come twice
+        few = len(others) < self.draws  # then some are drawn twice
         drawn = np.random.default_rng([self.seed, sample.row]).choice(others, self.draws, replace=few)
         return X[np.sort(drawn)]
 

@@ -1,4 +1,4 @@
-"""Can these maps be believed? Tests that an attribution method must pass on the trained networks themselves."""
+"""Are the maps reliable? Tests that an attribution method must pass on the trained networks."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -14,15 +14,15 @@ import pandas as pd
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-# Maps that count as exact: made by another rule than the one checked; error in the demo 0.1 to 0.2 %, and 0.2 %.
+# Maps that count as exact, by another rule than the checked one; their errors in the demo: 0.1 to 0.2 %, and 0.2 %.
 EXACT = ("secant", 100)
 EXACT_OTHERWISE = ("midpoint", 500)
-DELETED = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # share of voxels put back to the baseline
+DELETED = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # share of voxels set to the baseline
 RANDOM_DELETIONS = 5
 
 
 class Checker:
-    """Windows to check on, and how to explain them.
+    """Windows for the checks, and how to explain them.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Checker:
 
         Parameters
         ----------
-        change : network → the one to explain in its place. kind : of baseline. recipe : another one.
+        change : network → the network to explain instead. kind : of baseline. recipe : another recipe.
         """
         maps = np.empty((len(self.samples), *self.X.shape[1:]), dtype=np.float32)
         baselines_of = partial(self.baselines_of, kind or self.kind)
@@ -66,7 +66,7 @@ class Checker:
         return maps
 
     def steps(self) -> dict:
-        """Relative error of each map against many steps: what completeness cannot see, since errors of voxels cancel."""
+        """Relative error of each map against many steps. Completeness does not show it: errors of voxels cancel."""
         other = self.recipe.rule == "secant" or not understands(self._one)
         rule, steps = EXACT_OTHERWISE if other else EXACT
         recipe = replace(self.recipe, engine="keras", rule=rule, steps=steps)
@@ -75,13 +75,13 @@ class Checker:
         return {"reference": f"{rule}, {steps} steps", "map_error": _spread(errors)}
 
     def baselines(self, kinds: tuple[str, ...]) -> dict:
-        """How alike maps are that start from other baselines."""
+        """Similarity to maps from other baselines."""
         return {kind: alike(self._maps, self.maps(kind=kind)) for kind in kinds if kind != self.kind}
 
     def weights(self) -> dict:
         """Cascading randomisation (Adebayo et al. 2018, NeurIPS): layer by layer from the top, weights become random.
 
-        A method whose maps stay alike shows edges of its input, not what the network learnt.
+        A method whose maps stay similar shows the input, not what the network learnt.
         """
         return {
             layer: alike(self._maps, self.maps(partial(randomised, depth=depth, seed=self.seed)))
@@ -93,12 +93,12 @@ class Checker:
         return alike(self._maps, self.maps(lambda _: network))
 
     def deletion(self) -> dict:
-        """Logit times the window's sign, as voxels are put back to the baseline: most attributed first.
+        """Logit times the window's sign when voxels are set to the baseline, those with most attribution first.
 
         Returns
         -------
-        Means over windows (n_shares,) with the top voxels or as many random ones put back, and the share of windows in which
-        the top ones cost more, averaged over the shares.
+        Means over windows (n_shares,) with the top voxels or as many random ones set to the baseline, and the share of
+        windows in which the top ones lower the logit more, averaged over the shares.
         """
         curves = []
         networks = {model: logit_network(network) for model, network in self.networks.items()}
@@ -125,7 +125,7 @@ def layers_from_the_top(network: keras.Model) -> list[str]:
 
 
 def randomised(network: keras.Model, depth: int, seed: int) -> keras.Model:
-    """A copy with fresh weights in the ``depth`` topmost layers that have a kernel, and in what lies above the last."""
+    """A copy with new random weights in all layers from the ``depth``-th topmost layer with a kernel upwards."""
     set_random_seed(seed)
     copy = keras.models.clone_model(network)
     last = layers_from_the_top(network)[depth - 1]
@@ -139,7 +139,7 @@ def randomised(network: keras.Model, depth: int, seed: int) -> keras.Model:
 def without(
     window: np.ndarray, baseline: np.ndarray, order: np.ndarray, shares: tuple[float, ...]
 ) -> Iterator[np.ndarray]:
-    """The window (n_voxels, window_trs) with the first voxels of ``order`` put back to the baseline, for each share."""
+    """The window (n_voxels, window_trs) with the first voxels of ``order`` set to the baseline, for each share."""
     for share in shares:
         voxels = order[: round(share * len(order))]
         changed = window.copy()
@@ -148,19 +148,19 @@ def without(
 
 
 def alike(maps: np.ndarray, others: np.ndarray) -> dict:
-    """Medians over windows of Pearson's r of the maps and Spearman's r of their sizes; 0 where one map is constant."""
+    """Medians over windows of Pearson's r of maps and Spearman's r of absolute maps; 0 if one map is constant."""
     signed = [np.corrcoef(a, b)[0, 1] for a, b in zip(_flat(maps), _flat(others))]
     sizes = [spearmanr(a, b).statistic for a, b in zip(np.abs(_flat(maps)), np.abs(_flat(others)))]
     return {name: float(np.median(np.nan_to_num(r))) for name, r in (("pearson", signed), ("spearman_of_size", sizes))}
 
 
 def completeness(table: pd.DataFrame, tolerance: float | None = None) -> dict:
-    """How far attributions miss the change of the logit that they must sum to, relative to it, over all windows.
+    """Difference between the sum of attributions and the change of the logit, relative to the change, over windows.
 
     Parameters
     ----------
     table : columns logit, logit_of_baseline, gap.
-    tolerance : of IG_STEPS = "auto": count the windows that missed it all the same.
+    tolerance : of IG_STEPS = "auto": count the windows that still exceed it.
     """
     gained = table["logit"] - table["logit_of_baseline"]
     relative = (table["gap"] / gained).abs()

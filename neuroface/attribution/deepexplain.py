@@ -1,7 +1,7 @@
 """Integrated Gradients by DeepExplain (Ancona et al. 2018, ICLR), which was written for TensorFlow 1.
 
-It is not on a package index and needs names that TensorFlow 2 moved. All of that is here: the trained network is frozen to
-a graph, the graph is built once, and every window goes through it.
+It is not on a package index, and it needs names that TensorFlow 2 has moved. This module restores these names, freezes
+the trained network to a graph, builds the graph once, and sends every window through it.
 """
 
 import warnings
@@ -44,7 +44,7 @@ class DeepExplainGradients:
         session = tf.compat.v1.Session(graph=tf.Graph())
         with session.graph.as_default(), import_deepexplain()(session=session) as context:
             window, logit = tf.graph_util.import_graph_def(graph, return_elements=names)
-            # It warns that no gradient was replaced; Integrated Gradients need none to be.
+            # It warns that no gradient was replaced; Integrated Gradients do not need this.
             warnings.filterwarnings("ignore", "DeepExplain detected you are trying", UserWarning)
             self._explainer = context.get_explainer("intgrad", logit, window, steps=steps)
 
@@ -56,7 +56,7 @@ class DeepExplainGradients:
 
 
 def import_deepexplain():
-    """DeepExplain's context class, after TensorFlow and NumPy got back the names that it uses."""
+    """Restore the names that DeepExplain uses in TensorFlow and NumPy; return its context class."""
     import tensorflow as tf
 
     for name in ("placeholder", "gradients", "get_default_session", "get_default_graph"):

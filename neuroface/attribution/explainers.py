@@ -1,4 +1,4 @@
-"""Every way to explain a window behind one door: the same call and the same files, whatever the method."""
+"""One interface for all attribution methods: the same call and the same files for every method."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from neuroface.pipeline import keras
 import numpy as np
 import pandas as pd
 
-_explainers: dict = {}  # of this process: recipe → explainer, its form, and the files that its weights came from
+_explainers: dict = {}  # of this process: recipe → explainer, its form, and the files of its weights
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Recipe:
     ----------
     method : "ig", "gradient-x-input" (one gradient, at the window itself), "occlusion", "grad-cam" or "attention-rollout".
     engine, rule, steps, tolerance : of "ig"; see :class:`neuroface.attribution.integrated_gradients.IntegratedGradients`.
-    regions_file : of "occlusion": ``.npy`` of region numbers (n_voxels,). occlusion_trs : volumes put back together.
+    regions_file : of "occlusion": ``.npy`` of region numbers (n_voxels,). occlusion_trs : volumes occluded together.
     smooth_draws, smooth_noise : SmoothGrad (Smilkov et al. 2017): maps are means over this many copies of a window, with
-        noise of this SD, in SDs of the window. 0: the window as it is.
+        noise of this SD, in SDs of the window. 0: no noise.
     batch : windows × steps in one pass.
     seed : of the noise.
     """
@@ -48,7 +48,7 @@ class Recipe:
 
 
 class Explainer:
-    """A recipe for one network, or for several of its form one after another, compiled once."""
+    """A recipe compiled once for a network and for others with the same layers."""
 
     def __init__(self, model: keras.Model, recipe: Recipe):
         self.recipe, self.model, self.logit_model = recipe, model, logit_network(model)
@@ -68,13 +68,13 @@ class Explainer:
         self.windows_at_once = self._attribute.paths_per_pass
 
     def take_weights(self, model: keras.Model) -> None:
-        """Explain another network of the same form from here on."""
+        """From now on explain another network with the same layers."""
         self.model.set_weights(model.get_weights())
         if isinstance(self._attribute, DeepExplainGradients):  # its weights are constants of its graph
             self._attribute = DeepExplainGradients(self.logit_model, self.recipe.steps)
 
     def __call__(self, X: np.ndarray, samples: pd.DataFrame, baselines_of: Callable) -> tuple[np.ndarray, pd.DataFrame]:
-        """Explain windows: the logit of windows of the first condition, minus the logit of the others.
+        """Explain windows: for the first condition the logit, for the second the negative logit.
 
         Parameters
         ----------
@@ -86,8 +86,8 @@ class Explainer:
         Returns
         -------
         maps : (n_samples, n_voxels, window_trs) float32.
-        table : a row per window: row, logit and logit_of_baseline (means over its paths), sum_of_attributions, gap (how much
-            they miss of the difference of the logits) and steps (of the path that took most).
+        table : one row per window: row, logit and logit_of_baseline (means over its paths), sum_of_attributions, gap
+            (difference of the logits minus this sum) and steps (the largest number over its paths).
         """
         maps, parts = np.empty((len(samples), *X.shape[1:]), dtype=np.float32), []
         n_baselines = len(baselines_of(next(samples.itertuples())))
@@ -103,7 +103,7 @@ class Explainer:
         n_paths = max(starts.shape[1], self.recipe.smooth_draws)
         starts = starts[:, np.arange(n_paths) % starts.shape[1]].reshape(-1, *X.shape[1:])
         ends = np.concatenate([self._noisy(X[row], row, n_paths) for row in samples["row"]])
-        batch = min(self.recipe.batch, 2 * max(self.windows_at_once, n_paths))  # one shape: nothing is traced twice
+        batch = min(self.recipe.batch, 2 * max(self.windows_at_once, n_paths))  # one shape, so nothing is traced twice
         logits = predict_logits(self.logit_model, np.concatenate([ends, starts]), batch).reshape(
             2, len(samples), n_paths
         )
@@ -123,7 +123,7 @@ class Explainer:
         }
 
     def _noisy(self, window: np.ndarray, row: int, n_paths: int) -> np.ndarray:
-        """The window once per path, with noise of its own where SmoothGrad asks for it."""
+        """One copy of the window per path, with SmoothGrad each with different noise."""
         copies = np.repeat(window[None], n_paths, axis=0)
         if self.recipe.smooth_draws:
             noise = np.random.default_rng([self.recipe.seed, row]).standard_normal(copies.shape, dtype=np.float32)
@@ -141,12 +141,12 @@ def explainer_of(model_file: Path, n_voxels: int, window_trs: int, recipe: Recip
 
 
 def explainer_of_network(network: keras.Model, recipe: Recipe) -> Explainer:
-    """The same explainer for a network that lies in no file. It takes a copy of the weights."""
+    """The same for a network that is not stored in a file. It copies the weights."""
     form = [(type(layer), [w.shape for w in layer.weights]) for layer in network.layers], _time_of(recipe.regions_file)
     if recipe in _explainers and _explainers[recipe].form == form:
         _explainers[recipe].explainer.take_weights(network)
         _explainers[recipe].files = None
-    else:  # also in a worker that outlives its script and meets another study
+    else:  # also in a worker that a second study uses again
         copy = keras.models.clone_model(network)
         copy.set_weights(network.get_weights())
         _explainers[recipe] = SimpleNamespace(explainer=Explainer(copy, recipe), form=form, files=None)

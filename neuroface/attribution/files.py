@@ -9,5 +9,5 @@ def attribution_file(folder: Path, subject: str, movie: str, label: str, method:
 
 
 def completeness_file(attributions: Path) -> Path:
-    """The table beside an attribution file: a row per window, in the order of its first axis."""
+    """The table of an attribution file: one row per window, in the order of its first axis."""
     return attributions.with_name(f"{attributions.stem}_completeness.tsv")

@@ -1,4 +1,4 @@
-"""Heat maps of what a network looks at: Grad-CAM over space, attention rollout over time and space."""
+"""Heat maps: Grad-CAM over space, attention rollout over time and space."""
 
 from neuroface import NeuroFaceError
 from neuroface.decoding import ToVolumes
@@ -23,7 +23,7 @@ class GradCAM:
     Raises
     ------
     NeuroFaceError
-        If it has none.
+        If it has no such layer.
     """
 
     def __init__(self, model: keras.Model, batch: int):
@@ -50,11 +50,11 @@ class GradCAM:
 
 
 class AttentionRollout:
-    """Which volumes, and in the hybrid which places, attention draws on, through all layers (Abnar & Zuidema 2020, ACL).
+    """Volumes, and in the hybrid also places, that attention uses, through all layers (Abnar & Zuidema 2020, ACL).
 
-    Each layer passes on half its input as it is and half as attention mixes it, the mean over heads; the product over
-    layers says what share of the decoder's mean each volume holds. Maps are such shares: positive, 1 in sum over a window,
-    and they know of no label.
+    Each layer counts as half the identity and half the attention (mean over heads). The product over layers gives the
+    share of each volume in the decoder's mean. Maps are such shares: they are positive, sum to 1 over a window, and do
+    not depend on the label.
 
     Parameters
     ----------
@@ -63,12 +63,12 @@ class AttentionRollout:
     Raises
     ------
     NeuroFaceError
-        If it has none.
+        If it has no such layer.
     """
 
     def __init__(self, model: keras.Model, batch: int):
         layers = [layer for layer in model.layers if isinstance(layer, keras.layers.MultiHeadAttention)]
-        layers = [layer for layer in layers if isinstance(layer.output, (tuple, list))]  # whose scores can be seen
+        layers = [layer for layer in layers if isinstance(layer.output, (tuple, list))]  # those that return scores
         over_time = [layer.output[1] for layer in layers if layer.attention_axes == (1,)]
         over_space = [layer.output[1] for layer in layers if layer.attention_axes == (2,)]
         if not over_time:
@@ -99,11 +99,11 @@ def rollout(scores: list[np.ndarray]) -> np.ndarray:
 
     Parameters
     ----------
-    scores : per layer, from the first, (…, n_tokens, n_tokens): how much each token (row) takes from each (column).
+    scores : per layer, from the first, (…, n_tokens, n_tokens): how much each token (row) uses each token (column).
 
     Returns
     -------
-    (…, n_tokens), 1 in sum.
+    (…, n_tokens), with a sum of 1.
     """
     total = np.eye(scores[0].shape[-1])
     for layer in scores:
@@ -112,7 +112,7 @@ def rollout(scores: list[np.ndarray]) -> np.ndarray:
 
 
 def _feature_maps(model: keras.Model) -> list:
-    """Outputs (n, window_trs, x, y, z, channels), from the first."""
+    """Outputs (n, window_trs, x, y, z, channels), in the order of the layers."""
     outputs = [keras.tree.flatten(layer.output)[0] for layer in model.layers]
     return [output for output in outputs if len(output.shape) == 6]
 
@@ -122,7 +122,7 @@ def _box(model: keras.Model) -> np.ndarray:
 
 
 def _at_voxels(heat: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Coarse maps (n, window_trs, x, y, z) → linear in between, at the voxels of ``box``: (n, n_voxels, window_trs)."""
+    """Coarse maps (n, window_trs, x, y, z), linearly interpolated at voxels of ``box``: (n, n_voxels, window_trs)."""
     factors = np.array(box.shape) / heat.shape[2:]
     fine = ndimage.zoom(heat, (1, 1, *factors), order=1, mode="nearest", grid_mode=True)
     return np.ascontiguousarray(np.swapaxes(fine[:, :, box], 1, 2), dtype=np.float32)

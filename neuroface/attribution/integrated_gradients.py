@@ -1,4 +1,4 @@
-"""Integrated Gradients of the logit, after Sundararajan, Taly & Yan 2017 (ICML): quadrature apart from gradients."""
+"""Integrated Gradients of the logit, after Sundararajan, Taly & Yan 2017 (ICML): quadrature separate from gradients."""
 
 from neuroface import NeuroFaceError
 from neuroface.attribution.path_network import PathNetwork, understands
@@ -19,12 +19,12 @@ def quadrature(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
     rule : how the integral from 0 to 1 becomes a sum.
         "right" (1/n, 2/n … 1): the paper's and DeepExplain's.
         "midpoint" (1/2n, 3/2n …): exact for linear gradients.
-        "trapezoid" (0, 1/n … 1; half weight at both ends): likewise; n + 1 nodes.
+        "trapezoid" (0, 1/n … 1; half weight at both ends): exact for linear gradients; n + 1 nodes.
         "gauss-legendre": exact for polynomials up to degree 2n − 1. Gradients of a network with switches have jumps,
-        where that order is lost.
-        "secant" (0, 1/n², 4/n² … 1; weight k is the way from node k − 1): for mean slopes over segments, see
-        :mod:`neuroface.attribution.path_network`. Segments are short near the baseline, where most switches turn. n + 1
-        nodes.
+        so that this order is lost.
+        "secant" (0, 1/n², 4/n² … 1; weight k is the distance from node k − 1): for mean slopes over segments, see
+        :mod:`neuroface.attribution.path_network`. Segments are short near the baseline, where most switches change.
+        n + 1 nodes.
     steps : n, at least 1.
 
     Returns
@@ -45,7 +45,7 @@ def quadrature(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
         return (nodes + 1) / 2, weights / 2
     if rule == "secant":
         return edges**2, np.diff(edges**2, prepend=0)
-    raise ValueError(f"rule {rule!r} is none of {', '.join(RULES)}")
+    raise ValueError(f"rule {rule!r} is not one of {', '.join(RULES)}")
 
 
 class PathGradient:
@@ -54,12 +54,12 @@ class PathGradient:
     Parameters
     ----------
     model : a network whose layer ``logit`` comes before its sigmoid, in float32.
-    segments : take the mean slope of each switch over the segment that ends at a node, not the derivative at the node.
+    segments : use the mean slope of each switch over the segment that ends at a node, not the derivative at the node.
 
     Raises
     ------
     NeuroFaceError
-        If ``segments`` and the network has other layers than the voxel-time network.
+        If ``segments`` is set and the network has other layers than the voxel-time network.
     """
 
     def __init__(self, model: keras.Model, segments: bool = False):
@@ -96,7 +96,7 @@ class PathGradient:
 
 
 def _logits_by_autodiff(logit_model: keras.Model):
-    """As :meth:`PathNetwork.logits`, of any network."""
+    """As :meth:`PathNetwork.logits`, for any network."""
 
     def logits(baselines, windows, nodes):
         move = keras.ops.stop_gradient(windows - baselines)
@@ -110,13 +110,14 @@ def _logits_by_autodiff(logit_model: keras.Model):
 class IntegratedGradients:
     """Attribution of the logit to each voxel and second of windows: gradients integrated from baseline to window.
 
-    Paths run side by side and their steps one part after another, summed as they come: never more than ``batch`` nodes
-    in one pass, always in arrays of the same shape, so nothing is traced twice.
+    Several paths are processed together, and their steps in parts that are summed: at most ``batch`` nodes in one pass,
+    always in arrays of the same shape, so that nothing is traced twice.
 
     Parameters
     ----------
-    rule : one of :func:`quadrature`'s. steps : its n, or "auto": doubled from 8, path by path, until the attributions
-        miss the gain in logit by no more than ``tolerance`` times the gain, or times 1 where it is smaller; 1,024 at most.
+    rule : one of :func:`quadrature`'s. steps : its n, or "auto": doubled from 8 for each path until the sum of the
+        attributions differs from the gain in logit by at most ``tolerance`` times the gain (or 1 if the gain is below
+        1); at most 1,024.
     """
 
     def __init__(self, model: keras.Model, rule: str, steps: int | str, batch: int, tolerance: float = 0.01):

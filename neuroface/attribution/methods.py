@@ -1,4 +1,4 @@
-"""What each attribution method is called, and what its maps mean."""
+"""Names of the attribution methods, and the meaning of their maps."""
 
 from typing import NamedTuple
 
@@ -27,5 +27,5 @@ METHODS = {
 
 
 def chosen_by_hand(method: str, regions: str) -> bool:
-    """Whether some voxels only were tried (OCCLUSION_REGIONS): that attribution gathers there then shows nothing."""
+    """Whether the user chose the voxels (OCCLUSION_REGIONS), so that the place of attribution is no evidence."""
     return method == "occlusion" and regions != "cubes"

@@ -1,4 +1,4 @@
-"""Occlusion: how much the logit drops when a region is put back to its baseline for some seconds (Zeiler & Fergus 2014)."""
+"""Occlusion: drop of the logit when a region is set to the baseline for some seconds (Zeiler & Fergus 2014)."""
 
 from pathlib import Path
 
@@ -51,8 +51,8 @@ def parcels(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
         raise NeuroFaceError(f"PARCEL_FILE = {path} cannot be read: {error}. Export it again.") from None
     if values.ndim != 3 or not np.isfinite(values).all() or (values < 0).any() or (values != values.round()).any():
         raise NeuroFaceError(
-            f"PARCEL_FILE = {path}, of shape {values.shape}, is no parcellation: a volume of whole numbers, 0 outside "
-            f"parcels, is needed."
+            f"PARCEL_FILE = {path}, of shape {values.shape}, is not a parcellation: it must be one volume of whole "
+            f"numbers, 0 outside parcels."
         )
     target = nib.Nifti1Image(mask.astype(np.uint8), affine)
     source = nib.Nifti1Image(values.astype(np.int32), image.affine)
@@ -61,13 +61,13 @@ def parcels(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 class Occlusion:
-    """The drop in logit for every region and stretch of seconds, spread evenly over the voxels × volumes put back.
+    """The drop in logit for every region and stretch of seconds, spread evenly over its voxels × volumes.
 
     Parameters
     ----------
     logit_model : (n, n_voxels, window_trs, 1) → (n, 1).
-    regions : (n_voxels,) int; voxels with 0 are never put back and get no attribution.
-    trs : volumes put back together. batch : copies of a window in one pass through the network.
+    regions : (n_voxels,) int; voxels with 0 are never occluded and get no attribution.
+    trs : volumes occluded together. batch : copies of a window in one pass through the network.
     """
 
     def __init__(self, logit_model, regions: np.ndarray, trs: int, batch: int):
@@ -75,10 +75,10 @@ class Occlusion:
         self.regions = [np.flatnonzero(regions == number) for number in np.unique(regions[regions > 0])]
 
     def __call__(self, windows: np.ndarray, baselines: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Attributions (n, n_voxels, window_trs) of ``windows`` against ``baselines``, pairwise, and sets put back (n,).
+        """Attributions (n, n_voxels, window_trs) of ``windows`` against ``baselines``, pairwise; number of sets (n,).
 
-        Over the voxels and volumes of a set they sum to the drop in logit that it alone makes; over a whole window only if
-        sets do not interact.
+        The attributions of a set sum to the drop in logit when only this set is occluded. For a whole window this holds
+        only if sets do not interact.
         """
         stretches = [slice(tr, tr + self.trs) for tr in range(0, windows.shape[2], self.trs)]
         sets = [(region, stretch) for region in self.regions for stretch in stretches]

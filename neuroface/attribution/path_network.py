@@ -1,14 +1,14 @@
 """The voxel-time network along straight paths from baseline to window, with slopes at points or means over segments.
 
-Two facts make it fast. The first convolution is affine: it is done once at each end of a path, not once per step. And
-what lies between two convolutions (LeakyReLU, batch normalisation, max-pooling) only switches between slopes: it costs one
-pass over memory each way if nothing in between is stored.
+Two properties make it fast. The first convolution is affine: it is computed once at each end of a path, not once per
+step. The operations between two convolutions (LeakyReLU, batch normalisation, max-pooling) only switch between slopes:
+they need one pass over memory forward and one backward if no intermediate result is stored.
 
-The slope of a switch is the share of a segment on which it is on. Over a segment of no length that is the derivative,
-and the sum over nodes is a Riemann sum of Integrated Gradients. Over the segment before each node it is exact for
-whatever moves linearly, as the first layer does: no kink is missed, only that two switches of one path may be correlated.
-With one segment this is DeepLIFT's rescale rule (Shrikumar et al. 2017, ICML); with more and more it becomes Integrated
-Gradients, sooner than a Riemann sum does.
+The slope of a switch is the share of a segment on which it is on. For a segment of length 0 this is the derivative, and
+the sum over nodes is a Riemann sum of Integrated Gradients. For the segment before each node the slope is exact if the
+input of the switch changes linearly, as in the first layer. Then no kink is missed; an error remains only if switches
+of one path are correlated. With one segment this is DeepLIFT's rescale rule (Shrikumar et al. 2017, ICML); with more
+segments it converges to Integrated Gradients, faster than a Riemann sum.
 """
 
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from neuroface.pipeline import fused, keras
 
 ops = keras.ops
-UNROLLED = 10  # nodes that one pass over memory of the first layer's slopes serves
+UNROLLED = 10  # nodes in one pass over memory for the slopes of the first layer
 
 
 def positive_share(before, after):
-    """On what share of the way from ``before`` to ``after`` a number is above 0, elementwise.
+    """Share of the interval from ``before`` to ``after`` that is above 0, elementwise.
 
-    1 or 0 where both have one sign, else the part on the positive side; where both are equal, 1 above 0 and 0 at or below.
+    1 or 0 if both have the same sign, else the positive part; if both are equal, 1 above 0 and 0 otherwise.
     """
     positive = ops.relu(before) + ops.relu(after)
     whole = 2 * positive - (before + after)  # |before| + |after|
@@ -37,13 +37,13 @@ class Switches:
     pool: tuple[int, int]
 
     def values(self, z, scale, shift):
-        """What comes out: (…, rows // pool[0], columns // pool[1], channels)."""
+        """Output: (…, rows // pool[0], columns // pool[1], channels)."""
         return _largest([self._activated(part, scale, shift) for row in self._parts(z) for part in row])
 
     def slopes(self, before, after, scale, shift, gradient):
-        """Mean gradient with respect to the input as it goes from ``before`` to ``after``; where both are one, the gradient.
+        """Mean gradient with respect to the input between ``before`` and ``after``; if both are equal, the gradient.
 
-        Max-pooling is a tournament: rows of a pooling window first, then the winners of its columns. Ties go to the first.
+        Max-pooling takes the largest of the rows of a pooling window, then of its columns. In a tie the first counts.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class Switches:
         ]
 
     def joined(self, parts, rows: int, columns: int):
-        """Parts of pooling windows back in their places; what pooling leaves over at the end gets 0."""
+        """Put parts of pooling windows back in their places; rows and columns without a pooling window get 0."""
         whole = ops.stack([ops.stack(row, axis=-2) for row in parts], axis=-4)  # …, rows, p, columns, q, channels
         shape = whole.shape
         whole = ops.reshape(whole, (*shape[:-5], shape[-5] * shape[-4], shape[-3] * shape[-2], shape[-1]))
@@ -90,7 +90,7 @@ class Switches:
         return ops.maximum(part, self.leak * part) * scale + shift
 
     def _parts(self, z):
-        """z[…, i::p, j::q, :] for i and j, without what pooling leaves over."""
+        """z[…, i::p, j::q, :] for i and j, without rows and columns outside pooling windows."""
         p, q = self.pool
         rows, columns = z.shape[-3] // p * p, z.shape[-2] // q * q
         shape = (*z.shape[:-3], rows // p, p, columns // q, q, z.shape[-1])
@@ -99,13 +99,13 @@ class Switches:
 
 
 class PathNetwork:
-    """The logit of a network of :func:`neuroface.decoding.network.build_network` at the nodes of paths, to differentiate.
+    """The logit of a network of :func:`neuroface.decoding.network.build_network` at the nodes of paths; differentiable.
 
     Parameters
     ----------
     model : the network, float32; its weights are read at each call.
-    segments : mean slopes over the segments that end at the nodes, in place of derivatives at the nodes. The first node then
-        only begins a segment and has no gradient.
+    segments : mean slopes over the segments that end at the nodes, instead of derivatives at the nodes. The first node
+        then only starts a segment and has no gradient.
     """
 
     def __init__(self, model: keras.Model, segments: bool):
@@ -114,7 +114,7 @@ class PathNetwork:
     def logits(self, baselines, windows, nodes):
         """Logits (n_paths, n_nodes) at ``baselines + nodes · (windows − baselines)``.
 
-        Their gradient with respect to ``baselines`` is that of shifting a whole path: the sum over its nodes.
+        Their gradient with respect to ``baselines`` is that of a shift of the whole path: the sum over its nodes.
         """
         affine, switches, norm = self.stages[0]
         start = _apply(affine, baselines[..., None])
@@ -127,7 +127,7 @@ class PathNetwork:
         return x[..., 0]
 
     def _along(self, switches: Switches, start, move, nodes, scale, shift):
-        """Switches of what moves linearly, ``start + nodes · move``, which is never stored: (n_paths, n_nodes, …)."""
+        """Switches of the linear path ``start + nodes · move``, which is never stored: (n_paths, n_nodes, …)."""
         is_flat = len(start.shape) == 2
         if is_flat:
             start, move = start[:, None, None], move[:, None, None]
@@ -211,7 +211,7 @@ def _stages(model: keras.Model):
         kind, is_last = type(layer).__name__, layer.name == "logit"
         if kind in ("Conv2D", "Dense", "Flatten"):
             if kind != "Flatten" and layer.activation is not keras.activations.linear:
-                raise ValueError(f"layer {layer.name} has an activation of its own")
+                raise ValueError(f"layer {layer.name} has an activation")
             if pending:
                 yield affine, Switches(pending["leak"], pending["pool"]), pending.get("norm")
                 has_switches = True
@@ -234,7 +234,7 @@ def _stages(model: keras.Model):
 
 
 def _scale_and_shift(norm) -> tuple:
-    """What batch normalisation does per channel at inference."""
+    """Scale and shift per channel by batch normalisation at inference."""
     if norm is None:
         return ops.ones(()), ops.zeros(())
     scale = norm.gamma / ops.sqrt(norm.moving_variance + norm.epsilon)

@@ -1,4 +1,4 @@
-"""The report's section on attributions: how they were made, and whether they can be believed."""
+"""The report's section on attributions: how they were made, and how reliable they are."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict]
             print(f"  completeness gap: median {median} of the logit's change, 95 % below {most}")
         if missed := whole.get("beyond_tolerance"):
             numbers["windows beyond IG_TOLERANCE after 1,024 steps"] = f"{missed:,}"
-            print(f"  {missed:,} windows still miss IG_TOLERANCE = {cfg.IG_TOLERANCE:g} after 1,024 steps")
+            print(f"  {missed:,} windows still exceed IG_TOLERANCE = {cfg.IG_TOLERANCE:g} after 1,024 steps")
         if "steps" in found:
             numbers["median map error"] = f"{found['steps']['map_error']['median']:.2%}"
         if "planted_truth" in found:
@@ -43,20 +43,20 @@ def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict]
         section.figure(path, "; ".join(f"{name}: {PANELS[name]}" for name in panels_of(method, found)) + ".")
     if rows := [row for method, found in checks.items() for row in sanity_rows(METHODS[method].title, found)]:
         section.table(
-            ["method", "compared with maps", "correlation", "rank correlation of size", "should be"],
+            ["method", "compared with maps", "correlation", "rank correlation of absolute values", "should be"],
             rows,
-            f"How alike the maps of {next(iter(checks.values()))['checked_windows']} windows stay when something else "
-            "changes: medians over windows. Maps that do not change with random weights or labels show the window, not what "
-            "the network learnt.",
+            f"Similarity of the maps of {next(iter(checks.values()))['checked_windows']} windows when the baseline, "
+            "the weights or the labels change: medians over windows. Maps that do not change with random weights or "
+            "labels show the window, not what the network learnt.",
         )
     return section
 
 
 PANELS = {
-    "completeness": "how far a window's attributions miss the change of the logit that they must sum to",
-    "when": "at which volume of the window attributions lie",
-    "deletion": "what is left of the logit when voxels are put back to the baseline, the most attributed first (it must "
-    "fall faster than with as many random ones)",
+    "completeness": "difference between the sum of a window's attributions and the change of the logit (should be 0)",
+    "when": "share of absolute attribution at each volume of the window",
+    "deletion": "the logit when voxels are set to the baseline, those with most attribution first (it must fall faster "
+    "than with the same number of random voxels)",
 }
 
 
@@ -103,7 +103,7 @@ def sanity_rows(name: str, found: dict) -> list[tuple]:
 
 
 def panels_of(method: str, found: dict) -> list[str]:
-    """Completeness is asked of what is in logits only, deletion is a check that one may leave out."""
+    """Completeness needs maps in units of the logit; deletion is an optional check."""
     shown = {"completeness": METHODS[method].in_logits, "when": True, "deletion": "deletion" in found}
     return [name for name in PANELS if shown[name]]
 
@@ -141,5 +141,5 @@ def _draw_deletion(axis, curve: dict) -> None:
     for what, colour in (("top", "#c8643c"), ("random", "#5c6672")):
         axis.plot(curve["share_of_voxels"], curve[f"logit_without_{what}_voxels"], marker="o", color=colour, label=what)
     axis.axhline(0, color="#dde2e8", zorder=0)
-    axis.set(xlabel="share of voxels put back", ylabel="logit for the window's label")
+    axis.set(xlabel="share of voxels set to the baseline", ylabel="logit for the window's label")
     axis.legend(frameon=False)

@@ -1,6 +1,7 @@
-"""Annotations of a film or run: who or what is there, from when, for how long.
+"""Annotations of a film or run: what is present, from when, for how long.
 
-A new format is a reader here that returns stretches (n, 2) of onset_s and duration_s, and a line in :func:`read_stretches`.
+To add a format, write a reader here that returns stretches (n, 2) of onset_s and duration_s, and call it in
+:func:`read_stretches`.
 """
 
 import warnings
@@ -11,10 +12,10 @@ from neuroface import NeuroFaceError
 import numpy as np
 import pandas as pd
 
-DAY_S = 86_400  # no film lasts so long: what lies beyond is not in seconds
+DAY_S = 86_400  # no film is this long: larger values are not in seconds
 
 
-ROUNDING_S = 1e-6  # sums of multiples of 0.2 s miss a value by far less, real annotations differ by far more
+ROUNDING_S = 1e-6  # far above the rounding errors of sums, far below differences between annotations
 
 
 def read_1d(path: Path) -> np.ndarray:
@@ -26,7 +27,7 @@ def read_1d(path: Path) -> np.ndarray:
     """
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "loadtxt: input contained no data")  # said better below
+            warnings.filterwarnings("ignore", "loadtxt: input contained no data")  # reported below
             rows = np.loadtxt(path, ndmin=2, dtype=np.float64)
     except ValueError as error:
         raise NeuroFaceError(
@@ -40,11 +41,11 @@ def read_1d(path: Path) -> np.ndarray:
 
 
 def read_events(path: Path, trial_types: tuple[str, ...], column: str = "trial_type") -> np.ndarray:
-    """Stretches of certain trial types in a BIDS ``events.tsv``; as :func:`read_1d`, (0, 2) if there are none.
+    """Stretches of certain trial types in a BIDS ``events.tsv``; format of :func:`read_1d`, (0, 2) if there are none.
 
     Parameters
     ----------
-    column : where the trial types are.
+    column : the column with the trial types.
     """
     try:
         events = pd.read_csv(path, sep="\t", na_values=["n/a"])
@@ -66,7 +67,7 @@ def read_events(path: Path, trial_types: tuple[str, ...], column: str = "trial_t
 
 
 def read_stretches(files: list[tuple[str, Path]], column: str = "trial_type") -> np.ndarray:
-    """Stretches (n, 2) of the named events, whatever the format of the files; overlaps merged.
+    """Stretches (n, 2) of the named events, from files of any format; overlaps merged.
 
     Parameters
     ----------
@@ -94,24 +95,24 @@ def _checked(rows: np.ndarray, path: Path) -> np.ndarray:
 
 
 def stretches_of_labels(run, cfg) -> tuple[np.ndarray, np.ndarray | None]:
-    """Stretches (n, 2) of both conditions in a run; None for the second where it is all the rest.
+    """Stretches (n, 2) of both conditions in a run; None for the second if it has no events.
 
     Parameters
     ----------
     run : a :class:`neuroface.bold.datasets.Run`. cfg : LABELS, LABEL_EVENTS, EVENT_COLUMN.
     """
     first, second = ([(name, run.annotation_of(name)) for name in cfg.LABEL_EVENTS[label]] for label in cfg.LABELS)
-    # Event by event: a house block that follows a cat block is a stretch of its own.
+    # Event by event, so that a house block after a cat block is a separate stretch.
     others = [read_stretches([one], cfg.EVENT_COLUMN) for one in second]
     return read_stretches(first, cfg.EVENT_COLUMN), np.concatenate(others) if others else None
 
 
 def merge_overlaps(stretches: np.ndarray) -> np.ndarray:
-    """Sort stretches and join those that overlap or touch: nothing changed in between.
+    """Sort stretches and join those that overlap or touch, because nothing changes between them.
 
     Parameters
     ----------
-    stretches : (n, 2), onset_s and duration_s. NNDb has neither kind; its rows come back bit for bit.
+    stretches : (n, 2), onset_s and duration_s. NNDb has no such rows, so its rows do not change.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Find a study's files: who watched what, and where the BOLD, the mask and the annotation lie."""
+"""Find a study's files: which person watched which film, and the paths of BOLD, mask and annotation."""
 
 import re
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from neuroface.pipeline import fingerprint
 
 @dataclass(frozen=True)
 class Run:
-    """One person's one run, and its files."""
+    """One run of one person, and its files."""
 
     subject: str  # "sub-7"
     movie: str  # NNDb: the film; BIDS: the task
-    run: str  # "1" where the data set does not number runs; "<session>-<run>" where it has sessions
+    run: str  # "1" if the data set does not number runs; "<session>-<run>" if it has sessions
     name: str  # start of this run's file names: "sub-7_task-split", "sub-7_ses-1_task-film_run-02"
     bold: Path
     mask: Path | None
@@ -23,12 +23,12 @@ class Run:
 
     @property
     def files(self) -> list[Path]:
-        """All that this run is made from."""
+        """All files of this run."""
         annotations = dict.fromkeys(file for _, file in self.annotations)
         return [file for file in (self.bold, self.mask, *annotations, self.censor) if file]
 
     def annotation_of(self, event: str) -> Path:
-        """The file that says when an event is on."""
+        """The file with the onsets and durations of an event."""
         files = dict(self.annotations)
         return files[event] if event in files else files[""]
 
@@ -45,7 +45,7 @@ class Naming:
 def nndb_naming(dataset: str, variant: str = "") -> Naming:
     """File names of NNDb v1 (and of the demo), or of one variant of v2.
 
-    v2's brain mask is the one cut to where the EPI has signal (``t1w_mask_epi_anat``).
+    The brain mask of v2 is the one restricted to voxels with EPI signal (``t1w_mask_epi_anat``).
     """
     if dataset != "nndb-v2":
         return Naming("preprocessedICA", "T1w_mask")
@@ -72,8 +72,8 @@ def find_runs(
     exclude : people left out on purpose.
     bids_filter : text that a BIDS BOLD file's name must contain.
     variant : of NNDb v2, e.g. "blur_no_censor_ica".
-    events : names of the events that NNDb's annotation files ``stimuli/task-<film>_<name>-annotation.1D`` must give.
-    needs_events : leave BIDS runs without ``events.tsv`` out; False: they come with no annotation.
+    events : names of the events that NNDb's annotation files ``stimuli/task-<film>_<name>-annotation.1D`` must have.
+    needs_events : leave out BIDS runs without ``events.tsv``; False: such runs have no annotation.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def find_runs(
 
 
 def check_distinct(runs: list[Run]) -> None:
-    """Raise if two runs have the same BOLD: a copy on both sides of a fold would be recognised, not decoded."""
+    """Raise if two runs have the same BOLD: with a copy in training, a held-out window is recognised, not decoded."""
     seen: dict[str, Run] = {}
     for run in runs:
         same = seen.setdefault(fingerprint(run.bold), run)
@@ -154,7 +154,7 @@ def _nndb_runs(
         censor = person / "regressors" / f"{name}_censored_timepoints.1D" if naming.censored else None
         if censor and not censor.is_file():
             raise NeuroFaceError(
-                f"{bold.name} lacks the volumes with motion, and {censor} is not there to say which. Download it, choose "
+                f"{bold.name} lacks the volumes with motion, and their list {censor} is not there. Download it, choose "
                 f"a no_censor variant in NNDB_VARIANT, or leave {subject} out with EXCLUDE."
             )
         found = {event: _film_annotation(folder, movie, event) for event in events}
@@ -186,7 +186,7 @@ def _bids_runs(
                 f"{seen[stem]} and {bold.name} are the same run. Set BIDS_FILTER to text that only one of them has."
             )
         seen[stem] = bold.name
-        # fMRIPrep leaves the events in the raw data set, beside or above the derivatives.
+        # fMRIPrep leaves the events in the raw data set, next to or above the derivatives.
         inside = bold.parent.relative_to(folder)
         roots = [folder, *list(folder.parents)[:2]]
         events = [p for root in roots if (p := root / inside / f"{stem}_events.tsv").is_file()]

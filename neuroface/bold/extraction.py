@@ -1,4 +1,4 @@
-"""Windows of a run, standardised over the whole run, while only a few of its volumes are ever in memory."""
+"""Cut windows from a run and standardise them over the whole run, with only a few volumes in memory."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +23,8 @@ def extract_windows(
 ) -> int:
     """Write a run's windows (n_windows, n_voxels, window_trs) float32 to the ``.npy`` file ``target``.
 
-    Each window goes to the file as soon as it is complete. Mean and SD are known when the run has gone by; the windows,
-    not the run, are then standardised in the file. Memory does not grow with the length of the run.
+    Each window is written as soon as it is complete. Mean and SD are known after the last volume; the windows, not the
+    run, are then standardised in the file. Memory does not grow with the length of the run.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def extract_windows(
 
     Returns
     -------
-    How many voxels were constant; 0 if not standardised.
+    Number of constant voxels; 0 if not standardised.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def extract_windows(
 
 
 def _none_lost(path: Path, volumes: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Pass volumes (n, n_voxels) on; raise at one that holds nothing: lost in export, or filled in."""
+    """Pass volumes (n, n_voxels) on; raise if a volume is 0 everywhere: it was lost in export or filled in."""
     start = 0
     for part in volumes:
         if not (there := part.any(axis=1)).all():

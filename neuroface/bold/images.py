@@ -12,24 +12,24 @@ import numpy as np
 
 CHUNK_BYTES = 4 * 2**20  # of the decompressed file: fits the processor's cache
 SECONDS_PER = {8: 1.0, 16: 1e-3, 24: 1e-6}  # NIfTI's codes for s, ms, µs
-PACKED = 1032  # deflate makes nothing smaller than by this factor
+PACKED = 1032  # largest compression factor of deflate
 
 
 def open_image(path: Path):
-    """A NIfTI file with its data unread, its header believed only as far as the file can bear it out.
+    """Open a NIfTI file without reading its data, and check that its header is possible for this file.
 
     Raises
     ------
     NeuroFaceError
-        If it is no NIfTI file; if the header asks for more than the file can hold, for values that are no real numbers,
-        or gives no place in space.
+        If it is not a NIfTI file, or if its header states more data than the file can hold, values that are not real
+        numbers, or no valid position in space.
     """
     try:
         image = nib.load(path)
         header, affine = image.header, image.affine
         dtype, offset = header.get_data_dtype(), int(image.dataobj.offset)
         slope, inter = float(image.dataobj.slope), float(image.dataobj.inter)
-    except Exception as error:  # nibabel has no common class for what can be wrong with a header
+    except Exception as error:  # nibabel has no common class for header errors
         raise NeuroFaceError(f"{path} cannot be read as NIfTI: {error}. Download or export it again.") from None
     asks, size = offset + math.prod(image.shape) * dtype.itemsize, path.stat().st_size
     wrong = None
@@ -42,14 +42,14 @@ def open_image(path: Path):
     elif offset < 0 or not np.isfinite([slope, inter]).all():
         wrong = f"states an offset of {offset}, a slope of {slope:g} and an intercept of {inter:g}"
     elif not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        wrong = f"gives voxels no place in space (affine {affine.tolist()})"
+        wrong = f"states no valid position in space (affine {affine.tolist()})"
     if wrong:
         raise NeuroFaceError(f"{path}: its header {wrong}. Download or export it again.")
     return image
 
 
 def open_header(path: Path):
-    """The image behind a NIfTI file with its data unread; a 5D file with one volume type counts as 4D.
+    """Open a NIfTI series without reading its data; a 5D file with one axis of length 1 counts as 4D.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def open_header(path: Path):
 
 
 def read_mask(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """A mask file of whole numbers as ``(mask (x, y, z) bool, affine (4, 4))``; any value above 0 is inside."""
+    """Read a mask of whole numbers as ``(mask (x, y, z) bool, affine (4, 4))``; values above 0 are inside."""
     image = open_image(path)
     if len(image.shape) != 3 and image.shape[3:] != (1,):
         raise NeuroFaceError(f"The mask {path} has shape {image.shape}: a mask is 3D (x, y, z). Name another file.")
@@ -79,8 +79,8 @@ def read_mask(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise NeuroFaceError(f"The mask {path} cannot be read: {error}. Download or make it again.") from None
     if n := np.count_nonzero(values != np.rint(values)):  # NaN counts too
         raise NeuroFaceError(
-            f"The mask {path} holds {n:,} values such as {values[values != np.rint(values)][0]:g}, which are neither in nor "
-            f"out. Threshold it, name a mask in MASK_FILE, or leave this person out with EXCLUDE."
+            f"The mask {path} holds {n:,} values such as {values[values != np.rint(values)][0]:g}, which are not whole "
+            f"numbers. Threshold it, name a mask in MASK_FILE, or leave this person out with EXCLUDE."
         )
     if not (values > 0).any():
         raise NeuroFaceError(
@@ -90,8 +90,8 @@ def read_mask(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def header_tr_s(image) -> float | None:
-    """The TR that a header states, in seconds; None where it states none (0, below 0, or not finite)."""
-    unit = int(image.header["xyzt_units"]) & 0x38  # nibabel's own reading fails on codes that mean nothing
+    """The TR that a header states, in seconds; None if it states none (0, below 0, or not finite)."""
+    unit = int(image.header["xyzt_units"]) & 0x38  # nibabel fails on unknown codes
     step = float(image.header["pixdim"][4]) if len(image.shape) >= 4 else 0.0
     return step * SECONDS_PER.get(unit, 1.0) if 0 < step < np.inf else None
 
@@ -114,15 +114,16 @@ def check_grid(path: Path, shape, affine: np.ndarray, mask_shape, mask_affine: n
         )
     if not np.allclose(affine, mask_affine, atol=1e-3):
         raise NeuroFaceError(
-            f"{path} and the mask lie differently in space: affine {affine.tolist()} against {mask_affine.tolist()}. "
+            f"{path} and the mask have different positions in space: affine {affine.tolist()} against "
+            f"{mask_affine.tolist()}. "
             f"Resample one to the other, or leave this person out with EXCLUDE."
         )
 
 
 def stream_masked(path: Path, mask: np.ndarray, affine: np.ndarray, n: int | None = None) -> Iterator[np.ndarray]:
-    """The volumes of a BOLD series, in order and some at a time, only the voxels of the mask.
+    """Yield the volumes of a BOLD series in order, several at a time, with only the voxels of the mask.
 
-    The file is decompressed once, front to back. Values are those of nilearn's ``apply_mask``.
+    The file is decompressed once, from start to end. Values equal those of nilearn's ``apply_mask``.
 
     Parameters
     ----------
@@ -133,7 +134,7 @@ def stream_masked(path: Path, mask: np.ndarray, affine: np.ndarray, n: int | Non
 
     Yields
     ------
-    volumes : (n, n_voxels) float32, the last part maybe shorter; voxels in C order of the mask.
+    volumes : (n, n_voxels) float32, the last part may be shorter; voxels in C order of the mask.
 
     Raises
     ------
@@ -145,7 +146,7 @@ def stream_masked(path: Path, mask: np.ndarray, affine: np.ndarray, n: int | Non
     proxy = image.dataobj
     slope, inter = float(proxy.slope), float(proxy.inter)
     n_trs, per_volume = shape[3], int(np.prod(shape[:3], dtype=np.int64))
-    # Voxels in the mask's C order, as positions in a volume that lies in the file in Fortran order.
+    # Positions of the mask's voxels (C order) in a volume, which is in Fortran order in the file.
     positions = np.ravel_multi_index(np.nonzero(mask), mask.shape, order="F")
     finite = np.ones(len(positions), dtype=bool)
     chunk = n or max(1, min(n_trs, CHUNK_BYTES // (per_volume * proxy.dtype.itemsize)))
@@ -196,7 +197,7 @@ def mean_of_maps(files: list[Path], mask: np.ndarray, affine: np.ndarray) -> tup
 
 
 def is_gzip(path: Path) -> bool:
-    """By its first bytes, whatever its name."""
+    """Whether a file is compressed, by its first bytes, not by its name."""
     with open(path, "rb") as file:
         return file.read(2) == b"\x1f\x8b"
 
@@ -208,6 +209,6 @@ def _read_exactly(file, volumes: np.ndarray, path: Path, start: int, n_trs: int)
         if not n:
             whole = start + got // volumes[0].nbytes
             raise NeuroFaceError(
-                f"{path} ends early, after volume {whole} of the {n_trs} that its header promises. Download it again."
+                f"{path} ends early, after volume {whole} of the {n_trs} that its header states. Download it again."
             )
         got += n

@@ -1,4 +1,4 @@
-"""The two conditions that are decoded: their names, and the words for them in sentences."""
+"""The two conditions that are decoded: their names, and their words in sentences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Words(NamedTuple):
-    """How sentences call a condition, e.g. "a house", "houses", "a house is on the screen", and in figures "house"."""
+    """Words for a condition: in sentences "a house", "houses", "a house is on the screen", in figures "house"."""
 
     one: str
     plural: str
@@ -21,7 +21,7 @@ class Labels:
     Parameters
     ----------
     first, second : names as in the column ``label`` and in names of files.
-    words : name → how sentences call it. A condition that is missing here is called by its name.
+    words : name → its words. A condition without words is called by its name.
     """
 
     first: str

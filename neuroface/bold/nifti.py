@@ -1,4 +1,4 @@
-"""NIfTI files written voxel by voxel of a mask, and what decompresses them."""
+"""Write NIfTI files from the voxels of a mask; import the gzip library."""
 
 import gzip
 import zlib
@@ -18,12 +18,12 @@ DAMAGED_GZIP = (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error)
 
 
 def write_nifti(path: Path, data: np.ndarray, affine: np.ndarray, tr_s: float | None = None) -> None:
-    """``data`` (x, y, z) or (x, y, z, n_trs) as compressed NIfTI; 4D with the time step in its header."""
+    """Write ``data`` (x, y, z) or (x, y, z, n_trs) as compressed NIfTI; 4D with the time step in its header."""
     _pack(path, data, affine, tr_s, [np.asfortranarray(data).T])
 
 
 def write_map(path: Path, matrix: np.ndarray, mask: np.ndarray, affine: np.ndarray, tr_s: float) -> None:
-    """``matrix`` (n_voxels, n_trs) at the mask's voxels as :func:`write_nifti` of :func:`unmask`, a volume at a time."""
+    """Write ``matrix`` (n_voxels, n_trs) volume by volume: the same file as :func:`write_nifti` of :func:`unmask`."""
     volume, positions = np.zeros(mask.size, dtype=np.float32), _positions(mask)
 
     def volumes():
@@ -35,9 +35,9 @@ def write_map(path: Path, matrix: np.ndarray, mask: np.ndarray, affine: np.ndarr
 
 
 def _pack(path: Path, data: np.ndarray, affine: np.ndarray, tr_s: float | None, parts) -> None:
-    """Header for ``data``, and its bytes as they come in ``parts``.
+    """Write the header for ``data``, then the bytes of ``parts``.
 
-    Compression level 1: these maps are mostly zeros outside the mask and hardly shrink further.
+    Compression level 1: outside the mask these maps are 0, and higher levels hardly make them smaller.
     """
     header = nib.Nifti1Image(data, affine).header
     header.set_xyzt_units("mm", "sec")
@@ -54,14 +54,14 @@ def _pack(path: Path, data: np.ndarray, affine: np.ndarray, tr_s: float | None, 
 
 
 def _positions(mask: np.ndarray) -> np.ndarray:
-    """The mask's voxels, in C order, as places in a volume that lies in Fortran order, as in a NIfTI file."""
+    """Positions of the mask's voxels (C order) in a volume in Fortran order, as in a NIfTI file."""
     return np.ravel_multi_index(np.nonzero(mask), mask.shape, order="F")
 
 
 def unmask(matrix: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Put rows of ``matrix`` (n_voxels, n_trs) back at the mask's voxels in C order: (x, y, z, n_trs) float32.
 
-    The result lies in Fortran order, as in a NIfTI file.
+    The result is in Fortran order, as in a NIfTI file.
     """
     volumes = np.zeros((matrix.shape[1], mask.size), dtype=np.float32)
     volumes[:, _positions(mask)] = matrix.T

@@ -1,4 +1,4 @@
-"""Regions: spheres around published coordinates, NIfTI files, random ones of the same size; and what lies in them."""
+"""Regions (spheres around published coordinates, NIfTI files) and the voxels in them."""
 
 from pathlib import Path
 
@@ -27,13 +27,13 @@ def read_rois(path: Path) -> pd.DataFrame:
     numbers = table[["x_mm", "y_mm", "z_mm", "radius_mm"]].apply(pd.to_numeric, errors="coerce")
     bad = np.flatnonzero(~np.isfinite(numbers).all(axis=1) | (numbers["radius_mm"] <= 0))
     if table.empty or len(bad):
-        row = f"row {bad[0] + 1} has no place or no radius in mm" if len(bad) else "it names no region"
+        row = f"row {bad[0] + 1} has no position or no radius in mm" if len(bad) else "it names no region"
         raise NeuroFaceError(f"ROI_FILE = {path}: {row}. Correct it.")
     return table
 
 
 def sphere_labels(points_mm: np.ndarray, rois: pd.DataFrame) -> np.ndarray:
-    """Which sphere each point lies in.
+    """The sphere in which each point lies.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def regions_in_mask(
     Parameters
     ----------
     rois : table of :func:`read_rois`; a voxel belongs to the nearest sphere. None: no spheres.
-    files : NIfTI regions of the user's own.
+    files : the user's NIfTI regions.
 
     Returns
     -------
@@ -87,19 +87,19 @@ def regions_in_mask(
 
 
 def read_region(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """A NIfTI region of whole numbers, any above 0 inside, resampled (nearest neighbour) to the mask: (n_voxels,) bool.
+    """Read a NIfTI region (whole numbers, above 0 inside), resampled (nearest neighbour) to the mask: (n_voxels,) bool.
 
     Raises
     ------
     NeuroFaceError
-        If less than half of the region's volume is found again in the mask: it then lies in another space, outside the
-        mask, or is smaller than a voxel.
+        If the mask contains less than half of the region's volume: the region is then in another space, outside the
+        mask, or smaller than a voxel.
     """
     try:
         region, own_affine = read_mask(path)
-    except NeuroFaceError as error:  # what is wrong is the same as with a mask, what to do is not
+    except NeuroFaceError as error:  # the problem is the same as with a mask, the advice is not
         what = str(error).split(". ")[0]
-        raise NeuroFaceError(f"ROI_MASKS: {what}. Threshold or mend it, or take it out of ROI_MASKS.") from None
+        raise NeuroFaceError(f"ROI_MASKS: {what}. Threshold or repair it, or remove it from ROI_MASKS.") from None
     source = nib.Nifti1Image(region.astype(np.uint8), own_affine)
     target = nib.Nifti1Image(mask.astype(np.uint8), affine)
     moved = resample_to_img(source, target, interpolation="nearest", force_resample=True, copy_header=True)
@@ -109,6 +109,6 @@ def read_region(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     if not region.any() or after_mm3 < before_mm3 / 2:
         raise NeuroFaceError(
             f"ROI_MASKS: {path} covers {before_mm3:,.0f} mm³, of which the group mask holds {after_mm3:,.0f} mm³. Is it in "
-            f"the space of the BOLD data? Transform it, or take it out of ROI_MASKS."
+            f"the space of the BOLD data? Transform it, or remove it from ROI_MASKS."
         )
     return voxels

@@ -1,17 +1,17 @@
-"""Mean and SD of every voxel over volumes that come one part after another."""
+"""Mean and SD of every voxel over volumes that arrive in parts."""
 
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-CONSTANT = 1e-7  # an SD this small beside the signal is rounding
+CONSTANT = 1e-7  # an SD this small relative to the signal is a rounding error
 
 
 class RunningStatistics:
-    """Mean and SD per voxel, without the volumes they are of.
+    """Mean and SD per voxel, without storing the volumes.
 
-    Sums run in float64 over the distance from the first volume, so that they do not cancel where the signal is far from
-    zero (Chan, Golub & LeVeque 1983, Am. Stat. 37:242). After all volumes of a run :meth:`standardize` gives their
+    Sums are float64 and over differences from the first volume, so that they keep their precision if the signal is far
+    from zero (Chan, Golub & LeVeque 1983, Am. Stat. 37:242). After all volumes of a run :meth:`standardize` gives their
     z-scores; a voxel that never changes gets 0.
     """
 
@@ -19,7 +19,7 @@ class RunningStatistics:
         self.n, self.first, self.sum, self.squares = 0, None, 0.0, 0.0
 
     def add(self, volumes: np.ndarray) -> None:
-        """Take in ``volumes`` (n, n_voxels)."""
+        """Add ``volumes`` (n, n_voxels)."""
         if self.first is None:
             self.first = volumes[0].copy()
         for volume in volumes:  # one at a time stays in the processor's cache
@@ -29,19 +29,19 @@ class RunningStatistics:
         self.n += len(volumes)
 
     def watch(self, parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Hand parts of a run (n, n_voxels) on and take each in."""
+        """Pass parts of a run (n, n_voxels) on, and add each."""
         for volumes in parts:
             self.add(volumes)
             yield volumes
 
     def centre_and_scale(self) -> tuple[np.ndarray, np.ndarray]:
-        """What to subtract from each voxel (n_voxels,), and what to multiply it with then: 0 where it is constant."""
+        """Value to subtract from each voxel (n_voxels,), and factor to apply after that: 0 where it is constant."""
         shift = self.sum / self.n
         sd = np.sqrt(np.maximum(self.squares / self.n - shift**2, 0))
         constant = sd <= CONSTANT * np.abs(self.first)
         return self.first + shift, np.where(constant, 0, 1 / np.where(constant, 1, sd))
 
     def standardize(self, volumes: np.ndarray) -> np.ndarray:
-        """(n, n_voxels) float32 at mean 0, SD 1 of the volumes taken in so far; voxels that never changed become 0."""
+        """(n, n_voxels) float32, standardised by mean and SD of all volumes so far; constant voxels become 0."""
         centre, scale = self.centre_and_scale()
         return ((volumes - centre) * scale).astype(np.float32)

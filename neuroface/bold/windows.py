@@ -1,4 +1,4 @@
-"""Windows of BOLD and what labels them: the rules of the paper, in one place."""
+"""Windows of BOLD and their labels, by the rules of the paper."""
 
 import zlib
 from collections import deque
@@ -23,7 +23,8 @@ def long_stretches(stretches: np.ndarray, min_s: float) -> np.ndarray:
 def long_gaps(stretches: np.ndarray, min_s: float) -> np.ndarray:
     """Onsets (seconds) of the gaps between stretches that last strictly longer than ``min_s``.
 
-    The order of operations is the paper's code's: on a 0.2 s grid another order rounds other gaps across the limit.
+    The order of operations is that of the paper's code: on a 0.2 s grid, another order would round differently at the
+    limit.
     """
     onset, duration = stretches.T
     ends = onset[:-1] + duration[:-1]
@@ -33,17 +34,17 @@ def long_gaps(stretches: np.ndarray, min_s: float) -> np.ndarray:
 def first_tr(onset_s: np.ndarray, tr_s: float, lag_s: float) -> np.ndarray:
     """BOLD volume at which the window of a stimulus onset starts: ``int(onset / TR + LAG)``, LAG in volumes.
 
-    An onset that a rounding error puts just below a volume counts as on it; at TR 1 s this changes none of NNDb's.
+    An onset just below a volume because of rounding counts as on the volume; at a TR of 1 s this changes none in NNDb.
     """
     return (np.asarray(onset_s) / tr_s + lag_s / tr_s + ROUNDING_S).astype(np.int64)
 
 
 def stimulus_time_s(tr: np.ndarray, tr_s: float, lag_s: float, window_trs: int, at: float) -> np.ndarray:
-    """Second of the film that the window starting at BOLD volume ``tr`` speaks for. The one place that removes the lag.
+    """Second of the film that the window from BOLD volume ``tr`` on predicts. Only this function removes the lag.
 
     Parameters
     ----------
-    at : where in its window a prediction speaks: 0 its first second, 0.5 its middle, 1 its end.
+    at : time in its window to which a prediction is assigned: 0 the first second, 0.5 the middle, 1 the end.
     """
     return np.asarray(tr) * tr_s - lag_s + at * window_trs * tr_s
 
@@ -84,9 +85,9 @@ def ambiguous_windows(
 
 
 def balance(table: pd.DataFrame, labels: Labels, seed: int, run_name: str) -> pd.DataFrame:
-    """Draw the larger class of a run down to the smaller one.
+    """Remove random windows of the larger class of a run until both classes are equal.
 
-    The draw depends on ``seed`` and the run's name alone, so neither the order of runs nor a resumed job changes it.
+    The draw depends only on ``seed`` and the run's name, so neither the order of runs nor a resumed job changes it.
     """
     rng = np.random.default_rng([seed, zlib.crc32(run_name.encode())])
     rows = [np.flatnonzero(table["label"] == label) for label in labels]
@@ -98,8 +99,8 @@ def balance(table: pd.DataFrame, labels: Labels, seed: int, run_name: str) -> pd
 def read_censor(path: Path | None, n_volumes: int) -> np.ndarray:
     """Which TRs of the film a series of ``n_volumes`` has, from NNDb v2's ``*_censored_timepoints.1D``; None: all.
 
-    The file has a 0 or 1 per TR. AFNI writes 1 where a TR is kept; a list that marks what was dropped instead is
-    recognised by the number of volumes that are left.
+    The file has a 0 or 1 per TR. AFNI writes 1 for a kept TR; a file that marks dropped TRs instead is recognised by
+    the number of volumes in the series.
 
     Returns
     -------
@@ -123,7 +124,7 @@ def read_censor(path: Path | None, n_volumes: int) -> np.ndarray:
 
 
 def whole_windows(kept: np.ndarray, window_trs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where a window may start so that it touches no gap and does not run past the end.
+    """Starts at which a window touches no gap and does not run past the end.
 
     Parameters
     ----------
@@ -131,7 +132,7 @@ def whole_windows(kept: np.ndarray, window_trs: int) -> tuple[np.ndarray, np.nda
 
     Returns
     -------
-    first_tr, first_volume : (n,) each, the start on the film's clock and in the series, where dropped TRs are missing.
+    first_tr, first_volume : (n,) each, the start in TRs of the film and in volumes of the series (no dropped TRs).
     """
     before = np.concatenate([[0], np.cumsum(kept)])  # volumes before each TR
     first_tr = np.flatnonzero(before[window_trs:] - before[:-window_trs] == window_trs)
@@ -139,12 +140,12 @@ def whole_windows(kept: np.ndarray, window_trs: int) -> tuple[np.ndarray, np.nda
 
 
 def cut_windows(volumes: Iterable[np.ndarray], first_volumes: np.ndarray, window_trs: int) -> Iterator[np.ndarray]:
-    """Windows of a run, each as soon as its last volume is there; what no window needs is not kept.
+    """Yield each window of a run as soon as its last volume is there; keep no volume that no window needs.
 
     Parameters
     ----------
     volumes : the run's volumes in order, some at a time, (n, n_voxels) each (:func:`neuroface.bold.images.stream_masked`).
-        All are taken, also those after the last window.
+        All are read, also those after the last window.
     first_volumes : where the windows start, in ascending order; they may overlap.
 
     Yields

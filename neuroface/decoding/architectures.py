@@ -11,7 +11,7 @@ import numpy as np
 
 # name in MODELS → module:function. The function takes (n_voxels, window_trs, mask) and sizes by keyword, which
 # MODEL_OPTIONS may set, and returns a Keras model of windows (n, n_voxels, window_trs, 1) with a layer ``logit`` (n, 1)
-# before a sigmoid at its end. Text, so that settings can be checked without loading Keras.
+# before a sigmoid at its end. The values are text, so that settings can be checked without loading Keras.
 ARCHITECTURES = {
     "voxel_time_cnn": "neuroface.decoding.network:voxel_time_cnn",
     "cnn3d": "neuroface.decoding.rivals:cnn3d",
@@ -32,7 +32,7 @@ def build(name: str, mask: np.ndarray, window_trs: int, options: dict[str, objec
     Raises
     ------
     NeuroFaceError
-        If the architecture takes no such option, or cannot be built with it.
+        If the architecture has no such option, or cannot be built with it.
     """
     from neuroface.pipeline import keras
 
@@ -64,7 +64,7 @@ def builder(
     cnn_filters: tuple[int, int, int],
     cnn_dense_units: int,
 ) -> partial:
-    """:func:`build` for the settings of an experiment, ``dtype`` left open; the paper's network has settings of its own."""
+    """:func:`build` with the settings of an experiment, for any ``dtype``; the paper's network has its own settings."""
     options = model_options | {DEFAULT: {"filters": cnn_filters, "dense_units": cnn_dense_units}}
     return partial(build, name, mask, window_trs, options.get(name, {}))
 
@@ -75,7 +75,7 @@ def builder_of(name: str, mask: np.ndarray, cfg) -> partial:
 
 
 def load_layers() -> None:
-    """Make Keras know the layers that these architectures bring along: a stored model is read without running its code."""
+    """Register the layers of these architectures with Keras, which loads a stored model without running its code."""
     for name in ARCHITECTURES:
         _function(name)
 

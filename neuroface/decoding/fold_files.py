@@ -1,4 +1,4 @@
-"""Files of a cross-validation: the networks of its folds, and what each fold leaves beside its network."""
+"""Files of a cross-validation: the network of each fold, its predictions, history and cost."""
 
 from pathlib import Path
 
@@ -26,29 +26,29 @@ def model_file(folder: Path, split: str, fold: int, model: str = DEFAULT) -> Pat
 
 
 def predictions_file(folder: Path, variant: str, split: str, fold: Fold) -> Path:
-    """A fold's held-out predictions, ``fold-<k>.tsv`` beside its network."""
+    """A fold's held-out predictions, ``fold-<k>.tsv`` in the folder of its network."""
     return model_folder(folder, split, variant) / f"fold-{fold.number}.tsv"
 
 
 def history_file(folder: Path, variant: str, split: str, fold: Fold) -> Path:
-    """Accuracy and loss of a fold, a row per epoch."""
+    """Accuracy and loss of a fold, one row per epoch."""
     return predictions_file(folder, variant, split, fold).with_name(f"history-{fold.number}.tsv")
 
 
 def cost_file(folder: Path, variant: str, split: str, fold: Fold) -> Path:
-    """What a fold's training took: seconds, memory, multiply-adds."""
+    """Cost of a fold's training: seconds, memory, multiply-adds."""
     return predictions_file(folder, variant, split, fold).with_name(f"cost-{fold.number}.json")
 
 
 def is_trained(folder: Path, variant: str, split: str, fold: Fold) -> bool:
-    """Whether a fold has left all its files; only architectures keep their networks, permutations do not."""
+    """Whether all files of a fold exist; only architectures store their networks, permutations do not."""
     files = [kind(folder, variant, split, fold) for kind in (predictions_file, history_file, cost_file)]
     files += [model_file(folder, split, fold.number, variant)] * (variant in ARCHITECTURES)
     return all(file.exists() for file in files)
 
 
 def join_folds(folder: Path, variant: str, split: str, folds: list[Fold], n: int) -> tuple[pd.DataFrame, dict]:
-    """Held-out predictions of all folds, and what the folds cost together.
+    """Held-out predictions of all folds, and the total cost of the folds.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def join_folds(folder: Path, variant: str, split: str, folds: list[Fold], n: int
 
     Returns
     -------
-    The predictions have a row per window, in the order of ``X.npy``.
+    The predictions have one row per window, in the order of ``X.npy``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Cross-validation folds over windows: what is kept out of training together."""
+"""Cross-validation folds over windows: which windows are held out together."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 SPLITS = ("window", "run", "subject", "event", "movie")
-INNER_FOLDS = 4  # about a quarter of the training set chooses the epoch, more where its groups are few
+INNER_FOLDS = 4  # about a quarter of the training set chooses the epoch, more if it has few groups
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Fold:
     validation: np.ndarray
     test: np.ndarray
     validation_kept_together: str  # the split that the inner validation set follows
-    n_embargoed: int = 0  # windows in neither set: too close in time to one that is held out or chooses the epoch
+    n_embargoed: int = 0  # windows in no set: too close in time to one that is held out or chooses the epoch
 
 
 def groups_of(samples: pd.DataFrame, split: str) -> np.ndarray:
-    """What a window belongs to under a split: (n,) of str; windows of one group are never on both sides."""
+    """Group of each window under a split, (n,) of str; training and held-out windows share no group."""
     if split == "window":
         return np.arange(len(samples)).astype(str)
     if split == "run":
@@ -47,11 +47,11 @@ def make_folds(
 
     Parameters
     ----------
-    samples : table with columns subject, movie, run, label, event, first_tr; a row per window.
+    samples : table with columns subject, movie, run, label, event, first_tr; one row per window.
     split : "window", "subject", "event", "run" or "movie".
     embargo_trs : for "event", training windows are dropped when fewer than this many volumes lie between them and a
-        held-out window of the same film, whoever watched it.
-    selection : "inner": validation is about a quarter of the training set, grouped as the split (by event where
+        held-out window of the same film, seen by any person.
+    selection : "inner": validation is about a quarter of the training set, grouped as the split (by event if
         the training set has a single group); "paper": validation is the held-out fold itself.
 
     Raises
@@ -159,7 +159,7 @@ def _rarer_class(samples: pd.DataFrame) -> tuple[str, int]:
 def _too_close(samples: pd.DataFrame, train: np.ndarray, test: np.ndarray, min_distance_trs: int) -> np.ndarray:
     """Which training windows start fewer than ``min_distance_trs`` volumes from a held-out window of their film.
 
-    Of the film, not only of the run: another viewer saw the same seconds.
+    Windows of all viewers of the film count, because they saw the same seconds.
     """
     run, start = (samples["movie"] + " " + samples["run"]).to_numpy(str), samples["first_tr"].to_numpy()
     close = np.zeros(len(train), dtype=bool)

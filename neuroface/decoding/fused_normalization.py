@@ -1,7 +1,7 @@
 """Batch normalisation in one pass over memory, for training with TensorFlow on a CPU.
 
-Keras takes a normalisation apart into a dozen operations there, each of which reads and writes a whole layer; TensorFlow
-has one operation for it. XLA, on GPUs and under JAX, joins them by itself.
+There Keras splits a normalisation into a dozen operations, each of which reads and writes a whole layer; TensorFlow has
+one operation for it. XLA, on GPUs and with JAX, joins them automatically.
 """
 
 from neuroface.pipeline import HAS_GPU, keras
@@ -10,9 +10,9 @@ import numpy as np
 
 
 def with_fused_normalization(network: keras.Model) -> keras.Model:
-    """A copy of a network, weights and all, that trains faster where this helps, else the network itself.
+    """A copy of a network with its weights that trains faster; the network itself if this does not help.
 
-    Its weights come in the same order, to be set in a network of Keras' own layers.
+    The weights have the same order, so that they can be set in a network of Keras' own layers.
     """
     if keras.backend.backend() != "tensorflow" or HAS_GPU or not any(map(_can_be_fused, network.layers)):
         return network
@@ -23,7 +23,7 @@ def with_fused_normalization(network: keras.Model) -> keras.Model:
 
     try:
         copy = keras.models.clone_model(network, clone_function=fused)
-    except (TypeError, ValueError):  # a layer of the user's own that cannot be copied: it trains as it is
+    except (TypeError, ValueError):  # a user's layer that cannot be copied: train the network unchanged
         return network
     copy.set_weights(network.get_weights())
     return copy
@@ -50,7 +50,7 @@ class _FusedBatchNormalization(keras.layers.BatchNormalization):
         offset = self.beta if self.center else np.zeros(n_channels, np.float32)
         images, mean, variance = tf.compat.v1.nn.fused_batch_norm(images, scale, offset, epsilon=self.epsilon)
         n = tf.cast(tf.size(inputs) // n_channels, tf.float32)
-        variance = variance * (n - 1) / n  # divided by n, as Keras keeps it
+        variance = variance * (n - 1) / n  # divided by n, as in Keras
         for average, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
             average.assign(average * self.momentum + new * (1 - self.momentum))
         return images if len(inputs.shape) == 4 else tf.reshape(images, tf.shape(inputs))

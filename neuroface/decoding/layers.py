@@ -1,4 +1,4 @@
-"""Layers that Keras lacks: windows put back as volumes, convolution of each volume, time stamps, DropConnect."""
+"""Layers that Keras lacks: windows to volumes, convolution of each volume, time stamps, DropConnect."""
 
 import base64
 
@@ -11,10 +11,10 @@ registered = keras.saving.register_keras_serializable(package="neuroface")
 
 
 def bounding_box(mask: np.ndarray) -> np.ndarray:
-    """The smallest box (x, y, z) bool that holds a mask; with a sixth, empty layer where the first side is 5.
+    """The smallest box (x, y, z) bool that contains a mask; if the first side is 5, with a sixth, empty layer.
 
-    Along such a side oneDNN in TensorFlow 2.21 writes where it must not, in the gradient of a convolution of 7 voxels with
-    stride 2.
+    With a first side of 5, oneDNN in TensorFlow 2.21 writes outside its memory in the gradient of a convolution of 7
+    voxels with stride 2.
     """
     sides = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
     box = np.asarray(mask, dtype=bool)[tuple(slice(side[0], side[-1] + 1) for side in sides)]
@@ -27,13 +27,13 @@ class ToVolumes(keras.layers.Layer):
 
     Parameters
     ----------
-    mask : (x, y, z) bool, a brain's box; windows hold its voxels in C order. A saved model carries it, a bit per cell.
+    mask : (x, y, z) bool, a brain in its box; windows hold its voxels in C order. A saved model has a bit per cell.
     """
 
     def __init__(self, mask: np.ndarray, **options):
         super().__init__(**options)
         self.box = np.asarray(mask, dtype=bool)
-        # Which voxel fills each cell: gathered, so that the gradient is a gather's too. The one after the last is 0.
+        # Which voxel fills each cell, for a gather and its gradient. The index after the last voxel stands for 0.
         self._voxel = np.where(self.box, self.box.cumsum().reshape(self.box.shape) - 1, self.box.sum()).ravel()
 
     def build(self, input_shape):
@@ -61,7 +61,7 @@ class ToVolumes(keras.layers.Layer):
 
 @registered
 class VolumeConv3D(keras.layers.Conv3D):
-    """Conv3D of each volume by itself: (n, trs, x, y, z, channels) → (n, trs, x′, y′, z′, filters)."""
+    """Conv3D of each volume separately: (n, trs, x, y, z, channels) → (n, trs, x′, y′, z′, filters)."""
 
     def build(self, input_shape):
         super().build((None, *input_shape[-4:]))
@@ -76,10 +76,10 @@ class VolumeConv3D(keras.layers.Conv3D):
 
 @registered
 class TimeStamps(keras.layers.Layer):
-    """Adds to each token (n, n_tokens, width) the sines and cosines of its place (Vaswani et al. 2017, NeurIPS).
+    """Adds to each token (n, n_tokens, width) the sines and cosines of its position (Vaswani et al. 2017, NeurIPS).
 
-    They are as large as the tokens, so that a window of zeros, the baseline of an attribution, is not a point at which
-    layer normalisation divides by nothing.
+    They are as large as the tokens, so that layer normalisation does not divide by 0 for a window of zeros, as the
+    baseline of an attribution.
     """
 
     def call(self, tokens):
@@ -93,10 +93,10 @@ class TimeStamps(keras.layers.Layer):
 
 @registered
 class DropConnectDense(keras.layers.Dense):
-    """A dense layer that, in training, loses each of its weights with probability ``rate`` (Wan et al. 2013, ICML).
+    """A dense layer that drops each of its weights with probability ``rate`` in training (Wan et al. 2013, ICML).
 
-    What is left is scaled by 1 / (1 − rate), so the expected output is that of inference, which uses all weights. One draw
-    serves a batch.
+    The other weights are scaled by 1 / (1 − rate), so the expected output is that of inference, which uses all weights.
+    All windows of a batch share one draw.
     """
 
     def __init__(self, units: int, rate: float, **options):
@@ -104,7 +104,7 @@ class DropConnectDense(keras.layers.Dense):
         self.rate, self._draws = rate, keras.random.SeedGenerator()
 
     def call(self, inputs, training=False):
-        kernel = ops.convert_to_tensor(self.kernel)  # JAX draws for no variable
+        kernel = ops.convert_to_tensor(self.kernel)  # with JAX, dropout does not accept a variable
         kernel = keras.random.dropout(kernel, self.rate, seed=self._draws) if training else kernel
         return self.activation(ops.matmul(inputs, kernel) + self.bias)
 

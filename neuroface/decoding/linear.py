@@ -1,8 +1,8 @@
-"""Ridge classification through the kernel of the windows: every fold, and a thousand relabellings, from one n × n matrix.
+"""Ridge classification with the kernel of the windows: one n × n matrix for all folds and relabellings.
 
 With n windows and far more features, ridge regression needs only the inner products of windows (Saunders, Gammerman &
-Vovk 1998, ICML). A fold is one eigendecomposition; relabelled data reuse it, so a permutation test costs little more than
-one fit.
+Vovk 1998, ICML). A fold needs one eigendecomposition; relabelled data reuse it, so a permutation test costs little more
+than one fit.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ CHUNK_BYTES = 256 * 2**20
 
 
 def window_features(X: np.ndarray, kind: str, voxels: np.ndarray | None = None) -> Iterator[np.ndarray]:
-    """Features of all windows, some voxels at a time so that X (n, n_voxels, window_trs) is never whole in memory.
+    """Features of all windows, some voxels at a time, so that X (n, n_voxels, window_trs) is never all in memory.
 
     Parameters
     ----------
@@ -49,9 +49,9 @@ def window_kernel(blocks: Iterator[np.ndarray]) -> np.ndarray:
 def decision_values(kernel: np.ndarray, labels: np.ndarray, folds: list[Fold]) -> np.ndarray:
     """Held-out decision values of ridge classifiers, above 0 for the first condition (1).
 
-    In each fold the penalty is the one that separates the classes of the inner validation set best (difference of their
-    means in units of spread), chosen anew for every labelling; then training and validation are fitted together.
-    Features are centred on the training set; the threshold lies midway between the classes' leave-one-out means.
+    In each fold and for each labelling, the penalty is the one that best separates the classes of the inner validation
+    set (difference of their means in units of spread). The final fit uses training and validation windows together.
+    Features are centred on the training set; the threshold is midway between the classes' leave-one-out means.
 
     Parameters
     ----------
@@ -81,9 +81,9 @@ def linear_pattern(X: np.ndarray, label: np.ndarray, folds: list[Fold]) -> np.nd
 def pattern_weights(kernel: np.ndarray, label: np.ndarray, folds: list[Fold]) -> np.ndarray:
     """Weights (n,) of the windows whose weighted sum is the activation pattern of the ridge classifiers.
 
-    What a linear model weighs need not be what the class moves: a voxel may serve to cancel noise. The pattern says which
-    voxels rise with the model's decision: cov(X, d) / SD(d), d its decision values on the windows that it was fitted to
-    (Haufe et al. 2014, NeuroImage 87:96). As d is a sum over windows, so is the pattern, and cov(X) is never made.
+    A voxel with a large weight need not respond to the class: it may cancel noise. The pattern shows which voxels rise
+    with the model's decision: cov(X, d) / SD(d), where d are its decision values on the windows of its fit (Haufe et
+    al. 2014, NeuroImage 87:96). d is a sum over windows, so the pattern is one too, and cov(X) is never computed.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def _fit_predict(kernel: np.ndarray, labels: np.ndarray, train: np.ndarray, test
     eigenvalues = np.maximum(eigenvalues, 0)
     y = labels[train].astype(np.float64)
     n_positive = y.sum(axis=0)
-    target = np.where(y == 1, 1 / n_positive, -1 / (len(y) - n_positive))  # sums to 0 whatever the balance
+    target = np.where(y == 1, 1 / n_positive, -1 / (len(y) - n_positive))  # sums to 0 for any balance
     projected = vectors.T @ target
     results = []
     for penalty in PENALTIES:
@@ -171,7 +171,7 @@ def _fit_predict(kernel: np.ndarray, labels: np.ndarray, train: np.ndarray, test
 
 
 def _separation(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Difference of class means over the spread: (n_penalties, n_labellings); 0 where a relabelling leaves one class."""
+    """Difference of class means divided by the spread: (n_penalties, n_labellings); 0 if there is only one class."""
     positive = labels[None].astype(bool)
     n_positive = positive.sum(axis=1)
     n_negative = positive.shape[1] - n_positive

@@ -1,4 +1,4 @@
-"""Scores of predicted probabilities. A new score is a line in :func:`scores`."""
+"""Scores of predicted probabilities. To add a score, add a line to :func:`scores`."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ def scores(y: np.ndarray, probability: np.ndarray, threshold: float = 0.5) -> di
 
     Parameters
     ----------
-    y : (n,) of 0 and 1; both must occur. probability : (n,) of 1.
+    y : (n,) of 0 and 1; both must occur. probability : (n,), predicted for 1.
     """
     said = probability >= threshold
     precision, recall, f1, _ = metrics.precision_recall_fscore_support(y, said, average="binary", zero_division=0)
@@ -40,9 +40,9 @@ def balanced_accuracies(labels: np.ndarray, said: np.ndarray) -> np.ndarray:
 
 
 def expected_calibration_error(y: np.ndarray, probability: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
-    """Mean distance between stated probability and share of ones over equal-width bins, weighted by bin size.
+    """Mean distance between predicted probability and share of ones over equal-width bins, weighted by bin size.
 
-    Naeini, Cooper & Hauskrecht 2015 (AAAI), with probability as the confidence in 1.
+    Naeini, Cooper & Hauskrecht 2015 (AAAI), for the probability of 1.
     """
     which = np.minimum((probability * bins).astype(int), bins - 1)
     gaps = [abs((y[which == b] - probability[which == b]).sum()) for b in range(bins)]
@@ -50,11 +50,11 @@ def expected_calibration_error(y: np.ndarray, probability: np.ndarray, bins: int
 
 
 def scores_by(predictions: pd.DataFrame, column: str, positive: str) -> dict[str, dict[str, float]]:
-    """:func:`scores` for each person, film or fold; accuracy alone where a part holds one class only.
+    """:func:`scores` for each person, film or fold; only the accuracy if a part has one class.
 
     Parameters
     ----------
-    predictions : columns label, probability, and ``column``. positive : the label whose probability it is.
+    predictions : columns label, probability, and ``column``. positive : the label of this probability.
     """
     result = {}
     for key, part in predictions.groupby(column):

@@ -1,4 +1,4 @@
-"""What a network costs, from the shapes of its layers: multiply-adds, and the memory of a training step."""
+"""Cost of a network, from the shapes of its layers: multiply-adds, and the memory of a training step."""
 
 from neuroface.pipeline import keras
 
@@ -6,7 +6,7 @@ import numpy as np
 
 # Bytes that a training step holds per activation of a layer with weights: the values of that layer and the four after it,
 # what their gradients need, and the gradients. Measured on the voxel-time network in float32: 19 to 31 between 4,000 and
-# 41,489 voxels, and 1 GB for Python and TensorFlow, which the share of memory left free in windows_per_pass covers.
+# 41,489 voxels. Python and TensorFlow need 1 GB more, which windows_per_pass leaves free.
 BYTES_PER_ACTIVATION = 30
 
 
@@ -16,7 +16,7 @@ def multiply_adds(model: keras.Model) -> int:
 
 
 def step_bytes(model: keras.Model, windows: int) -> int:
-    """Memory of one training pass of ``windows`` windows: activations, and weights four times over (Adam)."""
+    """Memory of one training pass of ``windows`` windows: activations, and four arrays per weight (Adam)."""
     activations = sum(_activations(layer) for layer in model.layers)
     return windows * activations * BYTES_PER_ACTIVATION + 4 * 4 * model.count_params()
 
@@ -25,7 +25,7 @@ def _multiply_adds(layer: keras.Layer) -> int:
     if isinstance(layer, keras.layers.MultiHeadAttention):
         n_sets, n_tokens, width = _attention_shape(layer)
         inner = layer.num_heads * layer.key_dim
-        # Queries, keys, values and output are a matrix each; every token meets every token twice, in scores and in sums.
+        # Queries, keys, values and output are one matrix each; a pair of tokens counts twice, in scores and in sums.
         return n_sets * n_tokens * (4 * width * inner + 2 * n_tokens * inner)
     if not hasattr(layer, "kernel"):
         return 0
@@ -40,7 +40,7 @@ def _activations(layer: keras.Layer) -> int:
 
 
 def _attention_shape(layer: keras.layers.MultiHeadAttention) -> tuple[int, int, int]:
-    """Sets of tokens per window, tokens in each, numbers in a token."""
-    shape = keras.tree.flatten(layer.output)[0].shape  # its scores may come second
+    """Sets of tokens per window, tokens per set, numbers per token."""
+    shape = keras.tree.flatten(layer.output)[0].shape  # a second output may be its scores
     n_tokens = int(np.prod([shape[axis] for axis in layer.attention_axes]))
     return int(np.prod(shape[1:-1])) // n_tokens, n_tokens, shape[-1]

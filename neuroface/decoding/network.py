@@ -1,4 +1,4 @@
-"""The voxel-by-time network of the paper, its logit, and how windows reach it."""
+"""The voxel-by-time network of the paper, its logit, and its batches of windows."""
 
 import json
 import zipfile
@@ -28,7 +28,7 @@ def build_network(
     """The paper's network: (n, n_voxels, window_trs, 1) → probability of the first condition (n, 1).
 
     Three blocks of convolution, LeakyReLU, batch normalisation, max-pooling and dropout, then a dense layer. The layer
-    named ``logit`` and the sigmoid after it compute in float32 whatever ``dtype`` the rest uses ("mixed_float16" …).
+    named ``logit`` and the sigmoid after it use float32 for any ``dtype`` of the other layers ("mixed_float16" …).
     At 41,489 voxels it has 42,526,017 parameters.
     """
 
@@ -63,12 +63,12 @@ def voxel_time_cnn(
     filters: tuple[int, int, int] = (64, 32, 32),
     dense_units: int = 128,
 ) -> keras.Model:
-    """:func:`build_network` among the other architectures; where its voxels lie does not matter to it."""
+    """:func:`build_network` with the arguments of the other architectures; it does not use the positions of voxels."""
     return build_network(n_voxels, window_trs, filters, dense_units, keras.config.dtype_policy().name)
 
 
 def window_input(n_voxels: int, window_trs: int):
-    """Where every architecture begins: (n, n_voxels, window_trs, 1)."""
+    """Input of every architecture: (n, n_voxels, window_trs, 1)."""
     return keras.Input((n_voxels, window_trs, 1), name="window")
 
 
@@ -79,7 +79,7 @@ def binary_decoder(windows, features) -> keras.Model:
 
 
 def save_network(path: Path, network: keras.Model) -> None:
-    """Write a ``.keras`` file, whole or not at all; the same network gives the same bytes, whenever it is saved."""
+    """Write a ``.keras`` file, completely or not at all; the same network gives the same bytes at any time."""
     with atomic(path) as partial:
         network.save(partial)
         with zipfile.ZipFile(partial) as dated:
@@ -87,11 +87,11 @@ def save_network(path: Path, network: keras.Model) -> None:
         parts["metadata.json"] = json.dumps(json.loads(parts["metadata.json"]) | {"date_saved": None}).encode()
         with zipfile.ZipFile(partial, "w") as undated:
             for name, content in parts.items():
-                undated.writestr(zipfile.ZipInfo(name), content)  # all of 1980
+                undated.writestr(zipfile.ZipInfo(name), content)  # every part is dated 1980
 
 
 def load_network(path: Path, n_voxels: int, window_trs: int) -> keras.Model:
-    """A fold model, checked to take windows of (n_voxels, window_trs)."""
+    """Load a fold model; raise unless it takes windows of (n_voxels, window_trs)."""
     if not Path(path).is_file():
         raise NeuroFaceError(f"{path} is not there. Run the script that trains it.")
     load_layers()
@@ -99,7 +99,7 @@ def load_network(path: Path, n_voxels: int, window_trs: int) -> keras.Model:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
         logit_network(model)
         takes = tuple(model.input_shape[1:3])
-    except Exception as error:  # there is no end to what can be wrong with such a file
+    except Exception as error:  # a damaged file can raise any error
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise NeuroFaceError(
             f"{path} cannot be loaded as a Keras model ({first}){_other_keras(path)}. Delete it and train again."
@@ -112,11 +112,11 @@ def load_network(path: Path, n_voxels: int, window_trs: int) -> keras.Model:
 
 
 def _other_keras(path: Path) -> str:
-    """That a model file comes from another version of Keras, where it says so."""
+    """A note if the model file states that another version of Keras saved it."""
     try:
         with zipfile.ZipFile(path) as file:
             saved_by = json.loads(file.read("metadata.json"))["keras_version"]
-    except Exception:  # no Keras file at all, as has been said
+    except Exception:  # not a Keras file, as the message says
         return ""
     return f"; Keras {saved_by} saved it, this is Keras {keras.__version__}" * (saved_by != keras.__version__)
 
@@ -131,7 +131,7 @@ def load_released_weights(
     """The network with the weights of an ``.h5`` file that the paper's released code saved.
 
     Only arrays are read from the file (Keras 2: a whole model, or weights alone), matched by the order of the layers,
-    whatever their names. To explain windows or predict runs with it, save it as a fold model:
+    not by their names. To explain windows or predict runs with it, save it as a fold model:
     ``load_released_weights(path, 41489, 10).save(model_file(folder, split, fold))``.
 
     Parameters
@@ -179,8 +179,8 @@ class WindowBatches(keras.utils.PyDataset):
     ----------
     X : (n, n_voxels, window_trs) float32. y : (n,) 0 or 1. rows : indices to serve.
     class_weight : {0: weight, 1: weight}, given to each window as its sample weight.
-    seed : shuffles the rows anew in every epoch; None keeps their order.
-    voxel_order : (n_voxels,) a permutation of the voxels; None leaves them as they are.
+    seed : shuffles the rows in every epoch; None keeps their order.
+    voxel_order : (n_voxels,) a permutation of the voxels; None: unchanged.
     """
 
     def __init__(
@@ -203,7 +203,7 @@ class WindowBatches(keras.utils.PyDataset):
         return self.windows(rows), y, weight
 
     def windows(self, rows: np.ndarray) -> np.ndarray:
-        """What the network gets of these rows of X: (n, n_voxels, window_trs, 1)."""
+        """Input of the network for these rows of X: (n, n_voxels, window_trs, 1)."""
         windows = self.X[rows] if self.voxel_order is None else self.X[rows][:, self.voxel_order]
         return windows[..., None]
 
@@ -217,11 +217,11 @@ def predict_logits(
 ) -> np.ndarray:
     """Logits (n,) float64 of windows (n, n_voxels, window_trs), ``batch`` at a time; the last batch is padded.
 
-    Of a memory map no more than a batch is in memory.
+    If ``windows`` is a memory map, only one batch is in memory.
 
     Parameters
     ----------
-    rows : of ``windows``; None: all. voxel_order : (n_voxels,) a permutation of the voxels; None leaves them as they are.
+    rows : of ``windows``; None: all. voxel_order : (n_voxels,) a permutation of the voxels; None: unchanged.
     """
     rows = np.arange(len(windows)) if rows is None else rows
     logits = np.empty(len(rows))

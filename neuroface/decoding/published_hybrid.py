@@ -1,9 +1,10 @@
 """The hybrid of a 3D-CNN and a Transformer as it was released, for comparison with :func:`neuroface.decoding.rivals.hybrid`.
 
 Fahrier's thesis, "Advanced task-based fMRI classification using a hybrid 3D CNN and Transformer model with attention
-mechanisms": volumes of 100³ voxels in four classes, 70,361,445 parameters, 261.57 G multiply-adds for 32 volumes. As
-released, places are pooled before attention, whose map is then 1 × 1 × 1; the Transformer sees one token; and
-"DropConnect" drops softmax outputs. The parameters name the kernel of its attention, which descriptions leave out: 3³.
+mechanisms": volumes of 100³ voxels in four classes, 70,361,445 parameters, 261.57 G multiply-adds for 32 volumes. In
+the released code, places are pooled before attention, so the attention map is 1 × 1 × 1; the Transformer sees one
+token; and "DropConnect" drops softmax outputs. Descriptions do not state the kernel of the attention, 3³; the number of
+parameters shows it.
 """
 
 from neuroface.decoding.layers import ToVolumes, bounding_box, registered
@@ -62,7 +63,7 @@ def _instance_normalised(x):
 
 @registered
 class PlaceAttention(keras.layers.Layer):
-    """x + γ · (attention of each place to all), γ from 0; takes [x, query, key, value], (n, x, y, z, channels) each."""
+    """x + γ · (attention of each place to all), γ = 0 at first; of [x, query, key, value], (n, x, y, z, channels)."""
 
     def build(self, input_shape):
         self.gamma = self.add_weight(shape=(1,), initializer="zeros", name="gamma")

@@ -30,7 +30,7 @@ def write_results(
 
     Parameters
     ----------
-    folder : of the stage. samples : ``samples.tsv``.
+    folder : the stage's folder. samples : ``samples.tsv``.
     cfg : SEED, SELECTION, MODELS, BASELINES, N_PERMUTATIONS_CNN.
 
     Returns

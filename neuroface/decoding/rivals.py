@@ -1,7 +1,7 @@
 """Other architectures for the same windows: a 3D-CNN, a Transformer over time, and a hybrid of both.
 
 Each is a function of the shape of a window, the group mask and its own sizes, registered by name in
-:mod:`neuroface.decoding.architectures`. Sizes by default are those for NNDb (41,489 voxels of 3 mm).
+:mod:`neuroface.decoding.architectures`. The default sizes are for NNDb (41,489 voxels of 3 mm).
 """
 
 from neuroface.decoding import published_hybrid
@@ -12,9 +12,10 @@ from neuroface.pipeline import keras
 import numpy as np
 
 layers = keras.layers
-KERNELS = (7, 5, 3)  # voxels, edge of the cubes of the three convolutions; each halves the volume
-# Variance added in instance normalisation, in that of a z-scored voxel. With the usual 0.001 a volume of nearly 0 would
-# be blown up to full size, and a path from a baseline of zero would change the logit in its first thousandth only.
+KERNELS = (7, 5, 3)  # edge in voxels of the three cubic kernels; each convolution halves the sides of the volume
+# Variance added in instance normalisation, in units of the variance of a z-scored voxel. With the usual 0.001 a volume
+# near 0 would be scaled up to full size, and a path from a zero baseline would change the logit only in its first
+# thousandth.
 INSTANCE_EPSILON = 1.0
 
 
@@ -30,7 +31,7 @@ def cnn3d(
     dense_units: int = 128,
     dropout: float = 0.4,
 ) -> keras.Model:
-    """A 3D-CNN of each volume, its features averaged over time: space is seen, the order of volumes is not."""
+    """A 3D-CNN of each volume, averaged over time. It uses positions in space, but not the order of volumes."""
     windows = window_input(n_voxels, window_trs)
     x = convolved_volumes(windows, mask, filters)
     x = layers.Dropout(dropout)(layers.Reshape((window_trs, -1))(x))
@@ -43,7 +44,7 @@ def cnn3d(
 def convolved_volumes(windows, mask: np.ndarray, filters: tuple[int, int, int]):
     """(n, n_voxels, window_trs, 1) → feature maps (n, window_trs, x / 8, y / 8, z / 8, filters[-1]), sides rounded up."""
     x = ToVolumes(bounding_box(mask), name="volumes")(windows)
-    # Each volume less its mean, over its SD: instance normalisation.
+    # Instance normalisation: each volume minus its mean, divided by its SD.
     x = layers.LayerNormalization(axis=(2, 3, 4), center=False, scale=False, epsilon=INSTANCE_EPSILON)(x)
     for number, (n_filters, kernel) in enumerate(zip(filters, KERNELS, strict=True), 1):
         x = VolumeConv3D(
@@ -67,7 +68,7 @@ def transformer(
     feed_forward: int = 2048,
     dropout: float = 0.25,
 ) -> keras.Model:
-    """A Transformer encoder over time: a volume is a token, a linear embedding of its voxels; where they lie is not seen."""
+    """A Transformer encoder over time: a volume is a token, a linear embedding of voxels without their positions."""
     windows = window_input(n_voxels, window_trs)
     x = layers.Reshape((window_trs, n_voxels))(layers.Permute((2, 1, 3))(windows))
     x = layers.Dense(width, name="embedding")(x)
@@ -86,9 +87,9 @@ def encoded_over_time(tokens, heads: int, depth: int, feed_forward: int, dropout
 
 
 def attended(x, heads: int, dropout: float, axes: tuple[int, ...], name: str):
-    """Multi-head self-attention of what is normalised first, over ``axes`` of x (n, …, width).
+    """Layer normalisation, then multi-head self-attention over ``axes`` of x (n, …, width).
 
-    The layer gives its scores too, for :class:`neuroface.attribution.heat_maps.AttentionRollout`.
+    The layer also returns its scores, for :class:`neuroface.attribution.heat_maps.AttentionRollout`.
     """
     normal = _normalised(x)
     size = max(1, x.shape[-1] // heads)
@@ -120,8 +121,8 @@ def hybrid(
 ) -> keras.Model:
     """A 3D-CNN of each volume, self-attention over its places, then a Transformer encoder over time.
 
-    What the description of the published hybrid means: attention acts before the places are pooled, a token is a volume,
-    and DropConnect drops weights. ``reference`` builds what was released, with fixed sizes; see
+    It follows the description of the published hybrid: attention acts before places are pooled, a token is a volume,
+    and DropConnect drops weights. ``reference`` builds the released network, with fixed sizes; see
     :mod:`neuroface.decoding.published_hybrid`.
     """
     if reference:

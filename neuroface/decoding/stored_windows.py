@@ -1,4 +1,4 @@
-"""Windows kept on a GPU that has room for them all: batches are gathered there, and only their row numbers are sent."""
+"""All windows stored on a GPU if they fit: batches are gathered there, and only their row numbers are sent."""
 
 from neuroface.decoding.model_cost import step_bytes
 from neuroface.decoding.network import WindowBatches
@@ -10,18 +10,18 @@ SHARE = 0.9  # of the GPU's memory, for windows and training together
 
 
 def windows_fit(X: np.ndarray, model: keras.Model, per_pass: int, n_jobs: int) -> bool:
-    """Whether there is a GPU that holds X (n, n_voxels, window_trs) beside a training pass, for each of ``n_jobs``."""
+    """Whether a GPU has room for X (n, n_voxels, window_trs) and a training pass, for each of ``n_jobs``."""
     return X.nbytes + step_bytes(model, per_pass) < SHARE * gpu_bytes() / n_jobs
 
 
 def network_of_rows(network: keras.Model, stored: "StoredWindows") -> keras.Model:
-    """The same network, with the same weights, of row numbers (n,). Save ``network``: this holds all windows."""
+    """The same network and weights with row numbers (n,) as input. Save ``network``: this one contains all windows."""
     rows = keras.Input((), dtype="int32", name="row")
     return keras.Model(rows, network(stored(rows)))
 
 
 class RowBatches(WindowBatches):
-    """The batches of :class:`neuroface.decoding.network.WindowBatches`, by number."""
+    """The batches of :class:`neuroface.decoding.network.WindowBatches`, as row numbers."""
 
     def windows(self, rows: np.ndarray) -> np.ndarray:
         return rows.astype(np.int32)

@@ -1,4 +1,4 @@
-"""Train a network on one fold, within the memory at hand, and say what it cost."""
+"""Train a network on one fold, within the available memory, and measure the cost."""
 
 import gc
 import resource
@@ -45,20 +45,20 @@ def train_network(
 
     Parameters
     ----------
-    X : (n, n_voxels, window_trs), usually a memory map: one batch at a time is read from it, or, where a GPU has room for
-        all windows, they go there once. y : (n,) 0 or 1.
+    X : (n, n_voxels, window_trs), usually a memory map: one batch at a time is read from it, or, if a GPU has room for
+        all windows, they are copied there once. y : (n,) 0 or 1.
     build : ``build(dtype=…)`` gives a new network, such as a partial :func:`neuroface.decoding.architectures.build`.
-    learning_rates : each is tried; the one with the best epoch wins.
+    learning_rates : each is tried; the one with the best epoch is kept.
     precision : "float32", "float16", "bfloat16", or "auto": float16 on a GPU, float32 on a CPU.
     n_jobs : trainings that share this machine's memory.
-    voxel_order : (n_voxels,) a permutation under which the network sees the voxels; None: as in the mask.
-    per_pass : windows that go through the network at once, a divisor of ``batch_size``; None: as many as fit. Where they
-        turn out not to, training begins anew with fewer.
-    callbacks : further ones, for a look at training from outside.
+    voxel_order : (n_voxels,) order in which the network gets the voxels; None: as in the mask.
+    per_pass : windows that go through the network at once, a divisor of ``batch_size``; None: as many as fit. If they
+        do not fit after all, training starts again with fewer.
+    callbacks : additional callbacks that observe the training.
 
     Returns
     -------
-    network (float32, best epoch), history (a row per epoch and learning rate), cost (parameters, operations, seconds,
+    network (float32, best epoch), history (one row per epoch and learning rate), cost (parameters, operations, seconds,
     memory).
 
     Raises
@@ -85,7 +85,7 @@ def train_network(
             if not _is_about_memory(error):
                 raise
         for callback in callbacks:
-            callback.set_model(None)  # the last that holds the failed step's memory, but for cycles
+            callback.set_model(None)  # the last reference to the failed step's memory, except cycles
         gc.collect()
     else:
         raise NeuroFaceError(
@@ -107,7 +107,7 @@ def train_network(
 
 
 def _attempts(batch_size: int, most: int, on_gpu: bool) -> Iterator[tuple[int, bool]]:
-    """Windows per pass, and whether all windows go to the GPU: what to try in turn while the memory is too small."""
+    """Windows per pass, and whether all windows go to the GPU: values to try until the memory is large enough."""
     if on_gpu:
         yield most, True
     yield from ((n, False) for n in range(most, 0, -1) if batch_size % n == 0)
@@ -116,7 +116,7 @@ def _attempts(batch_size: int, most: int, on_gpu: bool) -> Iterator[tuple[int, b
 def _train(
     X, y, fold, build, *, epochs, batch_size, learning_rates, dtype, seed, voxel_order, per_pass, on_gpu, callbacks
 ) -> tuple[list[np.ndarray], pd.DataFrame, list[float]]:
-    """Train at each learning rate. Returns the best weights, a row per epoch and learning rate, seconds of each epoch."""
+    """Train at each learning rate. Returns the best weights, the history, and the seconds of each epoch."""
     class_weights = dict(enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train])))
     stored = StoredWindows(X, voxel_order) if on_gpu else None
     batches = partial(RowBatches, X, y) if on_gpu else partial(WindowBatches, X, y, voxel_order=voxel_order)
@@ -150,7 +150,7 @@ def _train(
             watch.best_weights,
             watch.seconds,
             history,
-        )  # and not the network, whose memory the next rate needs
+        )  # not the network: the next rate needs its memory
 
     scores, weights, seconds, histories = zip(*map(fit, learning_rates))
     return weights[int(np.argmax(scores))], pd.concat(histories, ignore_index=True), sum(seconds, [])
@@ -166,8 +166,8 @@ def training_dtype(precision: str) -> str:
 def windows_per_pass(model: keras.Model, batch_size: int, n_jobs: int) -> int:
     """The largest divisor of ``batch_size`` whose pass fits this job's share of the memory; gradients accumulate.
 
-    It counts the memory the machine has, not what is free now, so that a rerun takes the same steps. On a GPU, whose
-    allocator decides for itself, the whole batch is tried, and fewer windows where it does not fit.
+    It counts the total memory of the machine, not the free memory, so that a rerun takes the same steps. On a GPU the
+    allocator decides, so the whole batch is tried first, and fewer windows if it does not fit.
 
     Raises
     ------
@@ -183,8 +183,8 @@ def windows_per_pass(model: keras.Model, batch_size: int, n_jobs: int) -> int:
     need = step_bytes(model, 1)
     raise NeuroFaceError(
         f"Training needs about {need / 1e9:.1f} GB for a single window of {model.input_shape[1]:,} voxels; "
-        f"{share / 1e9:.1f} GB are there for each of N_JOBS = {n_jobs}. Lower N_JOBS or CNN_FILTERS (of other networks: "
-        f"MODEL_OPTIONS), or use a larger machine."
+        f"{share / 1e9:.1f} GB are available for each of N_JOBS = {n_jobs}. Lower N_JOBS or CNN_FILTERS (of other "
+        f"networks: MODEL_OPTIONS), or use a larger machine."
     )
 
 
@@ -201,7 +201,7 @@ def _forget_peak_memory() -> None:
 
 
 def _optimizer(rate: float, passes: int, dtype: str) -> keras.optimizers.Optimizer:
-    """Adam over ``passes`` accumulated passes; float16 gradients are scaled, or small ones would become 0."""
+    """Adam over ``passes`` accumulated passes; float16 gradients are scaled, so that small ones do not become 0."""
     adam = keras.optimizers.Adam(rate, gradient_accumulation_steps=passes if passes > 1 else None)
     return keras.optimizers.LossScaleOptimizer(adam) if dtype == "mixed_float16" else adam
 
@@ -220,7 +220,7 @@ def _is_about_memory(error: Exception) -> bool:
 
 
 class _EpochWatch(keras.callbacks.Callback):
-    """Takes the time of every epoch, keeps the best one's weights, and ends training when the loss is no number."""
+    """Measures the time of every epoch, keeps the weights of the best one, and stops if the loss is not finite."""
 
     def __init__(self, network: keras.Model, rate: float):
         super().__init__()

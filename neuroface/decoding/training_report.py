@@ -1,4 +1,4 @@
-"""The report's section on decoding: how well held-out windows are decoded, by which model, and how sure that is."""
+"""The report's section on decoding: how well held-out windows are decoded, by which model, and how certain this is."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, RocC
 MARK = {"inner": "", "paper": " (epoch chosen on the reported fold, as in the paper)"}
 HELD_OUT = {
     "inner": "on windows that the model had not seen",
-    "paper": "on the windows that chose its epoch, which flatters every number here",
+    "paper": "on the windows that chose its epoch, which makes all numbers here too high",
 }
 KEPT_OUT = {
     "window": "windows (the paper)",
@@ -39,7 +39,7 @@ COLOURS = ("#2b5f8a", "#c8643c", "#3f8f5f", "#8a5fa8", "#8f7a2b", "#5c6672")
 
 
 def linear_title(features: str) -> str:
-    """A linear model as tables name it; one on regions is named after their file: "place-rois" are "place regions"."""
+    """Name of a linear model in tables; regions are named after their file: "place-rois" are "place regions"."""
     return LINEAR.get(features) or f"ridge, {features.removesuffix('-rois').replace('-', ' ')} regions"
 
 
@@ -60,7 +60,7 @@ def plot_history(history: pd.DataFrame, target: Path) -> None:
 def plot_results(
     y: np.ndarray, probability: np.ndarray, folds: list[Fold], title: str, labels: Labels, target: Path
 ) -> None:
-    """ROC with AUC, confusion matrix at 0.5, reliability diagram: held-out predictions of all folds, (n,) each."""
+    """ROC with AUC, confusion matrix at 0.5, reliability diagram of held-out predictions of all folds, (n,) each."""
     figure, (roc, confusion, calibration) = plt.subplots(1, 3, figsize=(12, 3.9), layout="constrained")
     for fold in folds:
         RocCurveDisplay.from_predictions(
@@ -97,7 +97,7 @@ def _plot_reliability(axis, y: np.ndarray, probability: np.ndarray, labels: Labe
 
 
 def windows_per_bin(probability: np.ndarray, bins: int = CALIBRATION_BINS) -> np.ndarray:
-    """How many predictions lie in each bin of the reliability diagram, (bins,); scikit-learn's bins, closed above."""
+    """Number of predictions in each bin of the reliability diagram, (bins,); scikit-learn's bins, closed above."""
     return np.bincount(np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probability), minlength=bins)
 
 
@@ -117,17 +117,17 @@ def plot_curves(y: np.ndarray, probabilities: dict[str, np.ndarray], title: str,
 
 
 def comparison(results: dict[str, dict[str, dict]], linear: dict, costs: dict, split: str) -> pd.DataFrame:
-    """Every model on the folds of one split, a row each: scores with 95 % intervals over people, and what it costs.
+    """All models on the folds of one split, one row each: scores with 95 % intervals over people, and cost.
 
     Parameters
     ----------
-    results : architecture → split → content of its ``metrics.json``; the first is the headline.
+    results : architecture → split → content of its ``metrics.json``; the first is the main network.
     linear, costs : features → scores by split, and cost, of the ridge classifiers.
 
     Returns
     -------
     Columns model, accuracy, accuracy_low, accuracy_high …, balanced_accuracy, parameters, multiply_adds (per window),
-    training_s (all folds), memory_gb (that training a fold added to its process, the median); NaN where a model has no
+    training_s (all folds), memory_gb (added to the process by training a fold, the median); NaN where a model has no
     such number.
     """
     rows = []
@@ -162,9 +162,9 @@ def describe(folder: Path, results: dict, linear: dict, costs: dict, impossible:
     mark = MARK[cfg.SELECTION]
     section = Section(
         "Decoding",
-        f"Does a held-out window show {labels.one}? The same network under each cross-validation, "
+        f"Does a held-out window show {labels.one}? The same network was tested in each cross-validation, "
         f"{HELD_OUT[cfg.SELECTION]}. "
-        "Window folds are the paper's; movie folds tell what holds for unseen people watching unseen films.",
+        "Window folds are the paper's; movie folds give the accuracy for unseen people and unseen films.",
     )
     for name, by_split in results.items():
         for split, result in by_split.items():
@@ -184,10 +184,11 @@ def describe(folder: Path, results: dict, linear: dict, costs: dict, impossible:
                     }
                 )
     section.table(
-        ["kept out together", "accuracy, ridge", "AUC", "accuracy when labels mean nothing", "p"],
+        ["held out together", "accuracy, ridge", "AUC", "accuracy with swapped labels", "p"],
         [ladder_row(split, linear["linear"].get(split), impossible.get(split)) for split in KEPT_OUT],
-        f"Leakage ladder: one linear model, ever stricter splits. {cfg.N_PERMUTATIONS} times, events swapped their labels, "
-        "alike for all viewers: what a split then scores above 50 % is leakage.",
+        f"Leakage ladder: one linear model, increasingly strict splits. The labels of events were swapped "
+        f"{cfg.N_PERMUTATIONS} times, in the same way for all viewers. An accuracy above 50 % with swapped labels is "
+        f"leakage.",
     )
     for split in headline:
         section.table(
@@ -195,7 +196,7 @@ def describe(folder: Path, results: dict, linear: dict, costs: dict, impossible:
              "multiply-adds per window", "training, s", "memory, GB"],
             map(comparison_cells, comparison(results, linear, costs, split).to_dict("records")),
             f"Models on the same {split} folds{mark}, with 95 % intervals over people. Seconds: all folds together; "
-            "memory: what training a fold adds to a process.",
+            "memory: added to the process by training a fold.",
         )  # fmt: skip
         if len(results) > 1:
             section.figure(folder / split / "models.png", f"The networks' ROC and precision-recall, {split} folds.")
@@ -212,14 +213,14 @@ def describe(folder: Path, results: dict, linear: dict, costs: dict, impossible:
         for over, interval in result["intervals_95"].items()
         if interval
     ]
-    section.table(["split", "drawn anew", *COMPARED], rows, "95 % intervals: bootstrap over whole people or films")
+    section.table(["split", "drawn at random", *COMPARED], rows, "95 % intervals: bootstrap over whole people or films")
     for split in headline:
         where = model_folder(folder, split, headline_name)
         section.figure(
             where / "results.png",
             f"Held-out windows, {split} folds. Left: ROC, all folds (thick) and each fold. Middle: counts at a threshold of "
             f"0.5. Right: a calibrated model lies on the "
-            f"diagonal; the numbers count windows, and a bin of few windows says little.",
+            f"diagonal; the numbers are windows per bin, and a bin with few windows is unreliable.",
         )
         section.figure(
             where / "history.png",

@@ -1,4 +1,4 @@
-"""How sure is a score: bootstrap over people and films, and a null in which whole events change their label."""
+"""How certain a score is: bootstrap over people and films, and a null in which whole events swap their labels."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ def cluster_bootstrap(
 
     Parameters
     ----------
-    y, probability : (n,). clusters : (n,) whose window it is.
+    y, probability : (n,). clusters : (n,) person or film of each window.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def cluster_bootstrap(
 
 
 def weighted_scores(y: np.ndarray, probability: np.ndarray, times: np.ndarray) -> dict[str, np.ndarray]:
-    """Scores at once of many samples drawn from the same windows.
+    """Scores of many bootstrap samples of the same windows, all at once.
 
     Parameters
     ----------
@@ -45,11 +45,11 @@ def weighted_scores(y: np.ndarray, probability: np.ndarray, times: np.ndarray) -
     """
     order = np.argsort(-probability, kind="stable")
     y, probability, times = y[order], probability[order], times[:, order]
-    last = np.flatnonzero(np.append(np.diff(probability) != 0, True))  # of windows with one probability: one threshold
+    last = np.flatnonzero(np.append(np.diff(probability) != 0, True))  # windows of equal probability share a threshold
     hits, alarms = (np.cumsum(times * which, axis=1)[:, last].astype(float) for which in (y, 1 - y))
     n_positive, n_negative = hits[:, -1], alarms[:, -1]
     new_hits, new_alarms = (np.diff(counts, axis=1, prepend=0) for counts in (hits, alarms))
-    # A window of class 1 beats the others that come after it, and half of those at its own threshold (Mann-Whitney).
+    # A window of class 1 ranks above those of class 0 after it, and half of those at its threshold (Mann-Whitney).
     beaten = n_negative[:, None] - alarms + new_alarms / 2
     precision = np.divide(hits, hits + alarms, out=np.zeros_like(hits), where=hits + alarms > 0)
     said = probability >= 0.5
@@ -66,9 +66,9 @@ def weighted_scores(y: np.ndarray, probability: np.ndarray, times: np.ndarray) -
 
 
 def permuted_labels(samples: pd.DataFrame, n_permutations: int, seed: int, positive: str) -> np.ndarray:
-    """Labels in which events have swapped places: whole events, alike for all their viewers, within a film or run.
+    """Labels after whole events have swapped them within a film or run, in the same way for all viewers.
 
-    What the viewers of one moment share stays together, so the null keeps the dependence that inflates naive tests.
+    All viewers of a moment keep the same label, so the null has the same dependence between windows as the data.
 
     Parameters
     ----------
@@ -99,11 +99,11 @@ def p_value(observed: float, null: np.ndarray) -> float:
 
 
 def mean_over_people(values: np.ndarray, people: list[str], level: float = 0.95) -> np.ndarray:
-    """Mean over people with its t interval: each person counts once, however many runs they have.
+    """Mean over people with its t interval: each person counts once, for any number of runs.
 
     Parameters
     ----------
-    values : (n_runs,) or (n_runs, n); NaN where a run has none. people : (n_runs,) whose run it is.
+    values : (n_runs,) or (n_runs, n); NaN if a run has none. people : (n_runs,) person of each run.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Is the data set whole, and this machine large enough? Looks at names, sizes, headers and the ends of files only."""
+"""Is the data set complete, and this machine large enough? Reads only names, sizes, headers and the ends of files."""
 
 import shutil
 from collections import Counter
@@ -26,17 +26,17 @@ import pandas as pd
 import psutil
 
 LISTING = Path(__file__).with_name("nndb_files.tsv")
-GB_PER_VOXEL = 4e-5  # of script 8, the largest but 3: 2.1 GB at 41,489 voxels (benchmarks/sliding.py)
+GB_PER_VOXEL = 4e-5  # of script 8, which needs most after script 3: 2.1 GB at 41,489 voxels (benchmarks/sliding.py)
 COPIES_ON_DISK = 4  # of the windows: 1-windows, 2-dataset, 4-attributions, 5-brain-maps (which hardly compress)
 
 
 def check_study(cfg) -> list[str]:
-    """Print what a data set holds and needs.
+    """Print the content of a data set, and the disk and memory that it needs.
 
     Returns
     -------
-    What is wrong, a line each: files missing, of another size than published, cut off, unreadable, or not fitting
-    together; too little disk or memory.
+    What is wrong, one line each: files that are missing, cut off or unreadable, have another size than published, or do
+    not fit together; too little disk or memory.
     """
     folder = Path(cfg.DATASET_DIR)
     problems = compare_with_listing(folder, published_files(cfg.DATASET, cfg.NNDB_VARIANT), cfg.EXCLUDE)
@@ -47,7 +47,7 @@ def check_study(cfg) -> list[str]:
     print(f"  {len({run.subject for run in runs})} people with {len(runs)} runs that can be used, ", end="")
     print(f"{len(films)} films or tasks: {', '.join(f'{film} {n}' for film, n in sorted(films.items()))}")
     size = sum(run.bold.stat().st_size for run in runs)
-    print(f"  BOLD: {size / 1e9:.1f} GB in {len(runs)} files; their headers and ends are looked at, not their content")
+    print(f"  BOLD: {size / 1e9:.1f} GB in {len(runs)} files; only their headers and ends are checked")
 
     try:
         check_distinct(runs)
@@ -81,7 +81,7 @@ def published_files(dataset: str, variant: str = "") -> dict[str, int]:
 
 
 def compare_with_listing(folder: Path, listed: dict[str, int], exclude: tuple[str, ...]) -> list[str]:
-    """Published files that are missing under ``folder`` or have another size, a line each; people may lie at its root."""
+    """Published files that are missing in ``folder`` or have another size, one line each; sub-* may be at its root."""
     problems, whole = [], 0
     listed = {path: n for path, n in listed.items() if not any(f"/{person}/" in path for person in exclude)}
     for path, published in listed.items():
@@ -101,7 +101,7 @@ def compare_with_listing(folder: Path, listed: dict[str, int], exclude: tuple[st
 
 
 def check_run(run: Run, cfg) -> tuple[np.ndarray | None, int, int]:
-    """A run's mask (x, y, z), volumes and windows; raise if its files cannot be read or do not belong together."""
+    """A run's mask (x, y, z), number of volumes and of windows; raise if its files are unreadable or do not fit."""
     image, shape = open_header(run.bold)
     check_tr(run.bold, image, cfg.TR_S)
     check_length(run.bold, image.dataobj.offset + int(np.prod(shape)) * image.dataobj.dtype.itemsize)
@@ -114,10 +114,10 @@ def check_run(run: Run, cfg) -> tuple[np.ndarray | None, int, int]:
 
 
 def check_length(path: Path, expected: int) -> None:
-    """Raise if a file does not hold the bytes that its header promises.
+    """Raise if a file does not hold the number of bytes that its header states.
 
-    A gzip file ends with its content's length modulo 4 GiB; one that is cut off ends with something else. Of a file
-    made of several gzip members this sees the last one only, and takes it for cut off.
+    A gzip file ends with its content's length modulo 4 GiB; a file that is cut off ends with other bytes. A file with
+    several gzip members is wrongly reported as cut off, because only the last member is checked.
     """
     if is_gzip(path):
         with open(path, "rb") as file:
@@ -127,13 +127,13 @@ def check_length(path: Path, expected: int) -> None:
         there = path.stat().st_size
     if there != expected:
         raise NeuroFaceError(
-            f"{path} is cut off or damaged: its header asks for {expected:,} bytes, its end says {there:,}"
+            f"{path} is cut off or damaged: its header states {expected:,} bytes, its end {there:,}"
             f"{' (modulo 4 GiB)' * is_gzip(path)}. Download it again."
         )
 
 
 def count_windows(run: Run, cfg) -> int:
-    """About how many windows a run gives: those of script 1, before it looks at the run's end and at censored volumes."""
+    """Approximate number of windows of a run: as in script 1, but ignoring the run's end and censored volumes."""
     labels, (first, second) = labels_of(cfg), stretches_of_labels(run, cfg)
     table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S)
     counts = [int((table["label"] == label).sum()) for label in labels]
@@ -141,14 +141,14 @@ def count_windows(run: Run, cfg) -> int:
 
 
 def shared_voxels(masks: list[np.ndarray], cfg) -> int:
-    """How many voxels the group mask will have, from people's masks on one grid."""
+    """Number of voxels of the group mask, from people's masks on one grid."""
     if len({mask.shape for mask in masks}) != 1:
         return max((int(mask.sum()) for mask in masks), default=0)
     return int((np.mean(masks, axis=0, dtype=np.float32) > cfg.MASK_THRESHOLD).sum())
 
 
 def check_machine(n_voxels: int, n_trs: int, n_windows: int, cfg) -> list[str]:
-    """Print disk, memory and GPU, needed and there; what is too little, a line each."""
+    """Print the needed and available disk, memory and GPU; return what is too little, one line each."""
     from neuroface.pipeline import HAS_GPU, keras
 
     results = Path(cfg.DATA_DIR) / cfg.RUN_NAME
@@ -160,10 +160,12 @@ def check_machine(n_voxels: int, n_trs: int, n_windows: int, cfg) -> list[str]:
     available = psutil.virtual_memory().available / 1e9
     print(f"  {n_windows:,} windows of {n_voxels:,} voxels; the longest run has {n_trs:,} volumes")
     print(
-        f"  disk: about {disk:.1f} GB needed in {results}, {free:.1f} GB free there (what it already holds counted in)"
+        f"  disk: about {disk:.1f} GB needed in {results}, {free:.1f} GB free there (including what it already holds)"
     )
     print(f"  memory: {memory:.1f} GB needed by script 8 with N_JOBS = {cfg.N_JOBS}, {available:.1f} GB available")
-    print(f"  GPU: {'seen' if HAS_GPU else 'none seen'} by {keras.backend.backend()}; script 3 wants one at full size")
+    print(
+        f"  GPU: {'found' if HAS_GPU else 'none found'} by {keras.backend.backend()}; use one for script 3 at full size"
+    )
     problems = [f"too little disk: about {disk:.1f} GB are needed, {free:.1f} GB are free at {there}"] * (disk > free)
     if memory > available:
         problems.append(

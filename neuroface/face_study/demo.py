@@ -1,8 +1,8 @@
 """The demo data set: synthetic BOLD of people watching films, in NNDb's naming and formats, with a known truth.
 
-Faces drive FFA, OFA and pSTS of both hemispheres through the canonical HRF. On top: noise that is smooth in space and
-autocorrelated in time, slow drift, responses to the film elsewhere in the brain that its viewers share, and people who
-differ in amplitude and in the edge of their brain mask.
+Faces drive FFA, OFA and pSTS of both hemispheres through the canonical HRF. Added are noise that is smooth in space and
+autocorrelated in time, slow drift, and responses to the film in other regions that all its viewers share. People differ
+in amplitude and in the edge of their brain mask.
 """
 
 import shutil
@@ -23,12 +23,12 @@ PEOPLE_PER_FILM = 2
 TR_S = 1.0
 VOXEL_MM = 8
 GREY_MATTER = 0.45  # share of grey matter above which a voxel belongs to the demo brain
-FACE_EFFECT = 1.5  # response to a face in SDs of a voxel's noise, before a person's own factor
+FACE_EFFECT = 1.5  # response to a face in SDs of a voxel's noise, before the factor of each person
 FILM_EFFECT = 1.0
 NOISE_AR = 0.4  # lag-1 autocorrelation at 1 s
 NOISE_FWHM_MM = 9.0
 DRIFT_SD = 0.2
-# Places that follow the film's sound, light and story rather than its faces (MNI mm), and the reach of the response.
+# Regions that follow the film's sound, light and story, not its faces (MNI mm), and the radius of the response.
 FILM_REGIONS = {
     "auditory": [(-54, -20, 6), (56, -18, 6)],
     "early visual": [(-8, -94, 0), (10, -92, 2)],
@@ -39,7 +39,7 @@ FILM_RADIUS_MM = 14.0
 
 
 def write_demo(folder: Path, roi_file: Path, seed: int, film_s: int = 900, voxel_mm: int = VOXEL_MM) -> bool:
-    """Write the demo data set to ``folder`` unless it is there.
+    """Write the demo data set to ``folder`` unless it exists.
 
     Layout as NNDb v1: ``stimuli/task-<film>_face-annotation.1D``, ``derivatives/sub-<n>/anat/…_T1w_mask.nii.gz``,
     ``derivatives/sub-<n>/func/…_bold_preprocessedICA.nii.gz`` (x, y, z, film_s) float32; and ``truth/``: the regions
@@ -47,7 +47,7 @@ def write_demo(folder: Path, roi_file: Path, seed: int, film_s: int = 900, voxel
 
     Returns
     -------
-    Whether it was written now.
+    Whether this call wrote it.
     """
     folder = Path(folder)
     if folder.exists():
@@ -163,7 +163,7 @@ def _film_weights(positions_mm: np.ndarray) -> np.ndarray:
 
 
 def _own_mask(rng: np.random.Generator, brain: np.ndarray) -> np.ndarray:
-    """A person's mask: the common brain with a few voxels of its surface missing and a few beyond it added."""
+    """A person's mask: the common brain without a few voxels of its surface, and with a few voxels outside it."""
     surface = brain & ~ndimage.binary_erosion(brain)
     rim = ndimage.binary_dilation(brain) & ~brain
     own = brain.copy()

@@ -1,4 +1,4 @@
-"""A paragraph for a methods section, written from the settings that were used; and the paper's settings."""
+"""A paragraph for a methods section, generated from the settings that were used; and the paper's settings."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-# The paper's value of every setting that it has one for; experiments/nndb.py sets those that are not our defaults.
+# The paper's values of the settings that it states; experiments/nndb.py sets those that are not our defaults.
 PAPER = {
     "SEED": 42, "TR_S": 1.0, "LAG_S": 4.0, "WINDOW_TRS": 10, "MIN_STRETCH_S": 10.0, "STANDARDIZE": "none",
     "BALANCE": "run", "MASK_THRESHOLD": 0.99, "MASK_FILE": None, "CV_SPLITS": ["window"], "N_FOLDS": 4,
@@ -71,7 +71,7 @@ def methods_paragraph(
     Parameters
     ----------
     settings : as stamped. facts : of :func:`facts_of`. done : numbers of the scripts that have finished, 2 among them.
-    backends : what the networks ran on, "tensorflow", "jax", or both.
+    backends : of the networks: "tensorflow", "jax", or both.
     """
     parts = [_data(settings, facts)]
     parts += [text(settings, facts) for number, text in _OF_SCRIPT.items() if number in done]
@@ -80,7 +80,7 @@ def methods_paragraph(
     used = [f"{words} {versions[name]}" for name, words in libraries.items() if name in names]
     parts.append(
         f"Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with {_and(used)} (Abraham et al. 2014); "
-        f"all random draws followed from the seed {settings['SEED']}."
+        f"all random draws used the seed {settings['SEED']}."
     )
     text = " ".join(part for part in parts if part)
     references = pd.read_csv(REFERENCES, sep="\t")
@@ -89,7 +89,7 @@ def methods_paragraph(
 
 def _data(s: dict, f: dict) -> str:
     balance = {
-        "run": "In each run the larger class was drawn down at random to the smaller one",
+        "run": "In each run, random windows of the larger class were removed until both classes were equal",
         "none": "All windows were kept",
     }
     scale = {"zscore": "Each voxel had mean 0 and SD 1 over its run.", "none": "BOLD was not standardised."}
@@ -114,7 +114,7 @@ def _data(s: dict, f: dict) -> str:
     where = (
         f"of a given mask ({_path(s['MASK_FILE'])})"
         if s["MASK_FILE"]
-        else f"that more than {s['MASK_THRESHOLD']:.4g} of the individual brain masks hold"
+        else f"that lie in more than {s['MASK_THRESHOLD']:.4g} of the individual brain masks"
     )
     return text + (
         f" A window of {s['WINDOW_TRS']} volumes began {s['LAG_S']:g} s after the start of every stretch of more than "
@@ -142,18 +142,18 @@ def _training(s: dict, f: dict) -> str:
         f"{s['N_FOLDS']}-fold cross-validation that kept out {kept}. "
     )
     if "event" in s["CV_SPLITS"]:
-        text += f"Between training windows and held-out moments {s['EMBARGO_TRS']} volumes were left free. "
+        text += f"At least {s['EMBARGO_TRS']} volumes lay between training windows and held-out moments. "
     if s["SELECTION"] == "inner":
         text += "The epoch was chosen on a part of the training set that was grouped like the folds."
     else:
-        text += "The epoch was chosen on the held-out fold itself, which flatters the scores."
+        text += "The epoch was chosen on the held-out fold itself, which makes the scores too high."
     others = [BASELINES[name] for name in s["BASELINES"] if name in BASELINES]
     if (rois := rois_name(s["ROI_FILE"] and _path(s["ROI_FILE"]))) in s["BASELINES"] and s["SPACE"] == "MNI":
         others.append(f"ridge regression on the {rois.removesuffix('-rois')} regions alone")
     if others:
         text += f" On the same folds we trained {_and(others)}."
     if s["N_PERMUTATIONS"]:
-        text += f" Chance came from {s['N_PERMUTATIONS']:,} relabellings of events with the linear model"
+        text += f" Chance was estimated from {s['N_PERMUTATIONS']:,} relabellings of events with the linear model"
         text += f" and {s['N_PERMUTATIONS_CNN']:,} with the network" if s["N_PERMUTATIONS_CNN"] else ""
         text += "; p-values count the observation itself (Phipson & Smyth 2010)."
     return text
@@ -241,8 +241,8 @@ def _timeline(s: dict, f: dict) -> str:
     smooth = f", its logit averaged over {s['SMOOTH_TRS']} volumes," if s["SMOOTH_TRS"] > 1 else ""
     return (
         f"For a probability at every volume of a film, fold models (folds kept out {KEPT_OUT[s['HELD_OUT_SPLIT']]}) slid "
-        f"over whole runs; a prediction{smooth} speaks for the second at {s['PREDICTION_AT']:.0%} of its window. Chance "
-        f"came from rotating the annotation by at least {s['MIN_SHIFT_S']:g} s."
+        f"over whole runs; a prediction{smooth} was assigned to the second at {s['PREDICTION_AT']:.0%} of its window. "
+        f"Chance was estimated by rotating the annotation by at least {s['MIN_SHIFT_S']:g} s."
     )
 
 

@@ -1,4 +1,4 @@
-"""What the face study's settings may be: choices, ranges, and which of them must agree."""
+"""Allowed settings of the face study: choices, ranges, and rules between settings."""
 
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -14,17 +14,17 @@ Rate = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
-# Columns of script 8's tables, among which the first label has one.
+# Columns of script 8's tables, which also have a column with the name of the first label.
 TAKEN = ("tr", "probability", "logit", "split")
 
-# What config.py's plain types cannot say: choices and ranges.
+# What config.py's plain types cannot express: choices and ranges.
 LIMITS = {
     "DATASET": Literal["demo", "nndb-v1", "nndb-v2", "bids"],
     "RUN_NAME": Name,
     "SEED": Annotated[int, Field(ge=0, lt=2**32)],
     "TR_S": Annotated[float, Field(gt=0, le=30)],
     "LAG_S": Annotated[float, Field(ge=0, le=30)],
-    "WINDOW_TRS": Annotated[int, Field(ge=4)],  # two poolings of the time axis leave one column of four
+    "WINDOW_TRS": Annotated[int, Field(ge=4)],  # two poolings of the time axis turn four columns into one
     "MIN_STRETCH_S": Annotated[float, Field(ge=0)],
     "STANDARDIZE": Literal["zscore", "none"],
     "BALANCE": Literal["run", "none"],
@@ -73,7 +73,7 @@ LIMITS = {
     "CHECK_WINDOWS": Annotated[int, Field(ge=2, multiple_of=2)],
     "SPACE": Literal["MNI", "native"],
     "N_RANDOM_REGIONS": Annotated[int, Field(ge=1)],
-    "N_FLIPS": Annotated[int, Field(ge=20)],  # fewer allow no p of 0.05
+    "N_FLIPS": Annotated[int, Field(ge=20)],  # with fewer no p can reach 0.05
     "FLIP_TOGETHER": Literal["person", "movie"],
     "VARIANCE_FWHM_MM": Annotated[float, Field(ge=0)],
     "CLUSTER_FORMING_P": Annotated[float, Field(gt=0, lt=0.5)],
@@ -118,14 +118,14 @@ class FaceSettings(SettingsModel):
 
     @classmethod
     def today(cls, stamped: dict) -> dict:
-        """Stamped settings with those that have replaced former ones filled in."""
+        """Stamped settings, with former settings translated to current ones."""
         stamped = cls.before_they_existed(stamped) | stamped
         events = {label: stamped[name] for label, name in zip(("face", "noface"), cls.FORMER) if name in stamped}
         return {"LABELS": ["face", "noface"]} | ({"LABEL_EVENTS": events} if events else {}) | stamped
 
     @classmethod
     def complete(cls, values: dict) -> dict:
-        """The baseline "rois" under the name of the file that holds the regions; without a file there is none."""
+        """Rename the baseline "rois" after the file of the regions; remove it if there is no file."""
         rois = rois_name(values["ROI_FILE"])
         named = (rois if name == "rois" else name for name in values["BASELINES"])
         return values | {"BASELINES": tuple(name for name in named if name)}
@@ -151,11 +151,11 @@ class FaceSettings(SettingsModel):
                 f"Lower WINDOW_TRS or raise MIN_STRETCH_S"
             )
         if self.DATASET == "demo" and self.ROI_FILE is None:
-            raise ValueError('ROI_FILE = None, and DATASET = "demo" plants its signal in those regions. Name a file')
+            raise ValueError('ROI_FILE = None, but DATASET = "demo" plants its signal in these regions. Name a file')
         if self.PLOT_INTERVAL_S[0] >= self.PLOT_INTERVAL_S[1]:
             raise ValueError(f"PLOT_INTERVAL_S = {self.PLOT_INTERVAL_S} ends before it starts")
         if self.SMOOTH_TRS % 2 == 0:
-            raise ValueError(f"SMOOTH_TRS = {self.SMOOTH_TRS} is even: a mean centred on a volume takes an odd number")
+            raise ValueError(f"SMOOTH_TRS = {self.SMOOTH_TRS} is even: a mean centred on a volume needs an odd number")
         self._name_labels()
         self._name_baselines()
         self._name_architectures()
@@ -215,19 +215,19 @@ class FaceSettings(SettingsModel):
                 )
         if self.IG_RULE == "secant" and self.IG_STEPS == "auto":
             raise ValueError(
-                'IG_STEPS = "auto" watches the completeness gap, which is near 0 for IG_RULE = "secant" whatever the steps. '
-                "Set IG_STEPS = 20, and see the map error among the checks"
+                'IG_STEPS = "auto" uses the completeness gap, which for IG_RULE = "secant" is near 0 with any number '
+                "of steps. Set IG_STEPS = 20, and look at the map error in the checks"
             )
         if self.IG_ENGINE == "deepexplain" and (self.IG_RULE != "right" or self.IG_STEPS == "auto"):
             raise ValueError(
-                f'IG_ENGINE = "deepexplain" knows the right rule and a fixed number of steps; IG_RULE = {self.IG_RULE!r}, '
-                f"IG_STEPS = {self.IG_STEPS!r}"
+                f'IG_ENGINE = "deepexplain" has only the right rule and a fixed number of steps; '
+                f"IG_RULE = {self.IG_RULE!r}, IG_STEPS = {self.IG_STEPS!r}"
             )
         both = self.ATTRIBUTION_BASELINE == "other class" and self.SMOOTHGRAD_DRAWS
         if both and self.SMOOTHGRAD_DRAWS % self.ATTRIBUTION_DRAWS:
             raise ValueError(
                 f"SMOOTHGRAD_DRAWS = {self.SMOOTHGRAD_DRAWS} is no multiple of ATTRIBUTION_DRAWS = "
-                f"{self.ATTRIBUTION_DRAWS}: each baseline must get as many noisy copies as the others"
+                f"{self.ATTRIBUTION_DRAWS}: all baselines must get the same number of noisy copies"
             )
         if "occlusion" in self.ATTRIBUTION_METHODS and self.OCCLUSION_REGIONS == "parcels" and not self.PARCEL_FILE:
             raise ValueError('OCCLUSION_REGIONS = "parcels" needs PARCEL_FILE')
@@ -238,5 +238,5 @@ class FaceSettings(SettingsModel):
 
 
 def rois_name(roi_file: str | None) -> str | None:
-    """What results call the regions of ROI_FILE: "face-rois" for ``masks/face_rois.tsv``."""
+    """Name of the regions of ROI_FILE in results: "face-rois" for ``masks/face_rois.tsv``."""
     return Path(roi_file).stem.replace("_", "-") if roi_file else None

@@ -1,4 +1,4 @@
-"""The face study: its eight stages, its settings, the words of its report."""
+"""The face study: its eight stages, its settings, the texts of its report."""
 
 from pathlib import Path
 

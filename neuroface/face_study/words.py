@@ -1,4 +1,4 @@
-"""How results and sentences call the conditions and regions of an experiment."""
+"""Words for the conditions and regions of an experiment in results and sentences."""
 
 from pathlib import Path
 
@@ -16,5 +16,5 @@ def labels_of(cfg) -> Labels:
 
 
 def roi_word(cfg) -> str:
-    """What results call the regions of ROI_FILE: "face_roi" for ``masks/face_rois.tsv``."""
+    """Name of the regions of ROI_FILE in results: "face_roi" for ``masks/face_rois.tsv``."""
     return Path(cfg.ROI_FILE).stem.removesuffix("s") if cfg.ROI_FILE else "region"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def brain_map_file(folder: Path, attributions: Path, window: int) -> Path:
-    """``<sub>/<sub>_task-<movie>_label-<label>_window-<i>_<method>.nii.gz`` of one row of such a file."""
+    """``<sub>/<sub>_task-<movie>_label-<label>_window-<i>_<method>.nii.gz`` of row i of an attribution file."""
     stem, method = attributions.stem.rsplit("_", 1)
     return folder / attributions.parent.name / f"{stem}_window-{window}_{method}.nii.gz"
 

@@ -1,4 +1,4 @@
-"""Where BOLD follows the first condition, by a general linear model of each run."""
+"""Effect of the first condition on BOLD, by a general linear model of each run."""
 
 from collections.abc import Iterable
 
@@ -21,7 +21,7 @@ def effect_of_run(run: Run, mask: np.ndarray, affine: np.ndarray, cfg) -> np.nda
 
 
 def condition_design(first: np.ndarray, second: np.ndarray | None, kept: np.ndarray, tr_s: float) -> pd.DataFrame:
-    """Design matrix of a run: the first condition (and what it is compared with) through the HRF, cosine drifts, a constant.
+    """Design matrix of a run: the first condition (and the second) convolved with the HRF, cosine drifts, a constant.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def condition_design(first: np.ndarray, second: np.ndarray | None, kept: np.ndar
 
     Returns
     -------
-    A row per TR that is there; columns "first", perhaps "second", drifts, "constant".
+    One row per TR that the series has; columns "first", perhaps "second", drifts, "constant".
     """
     parts = {"first": first} | ({} if second is None else {"second": second})
     events = [
@@ -48,8 +48,8 @@ def condition_design(first: np.ndarray, second: np.ndarray | None, kept: np.ndar
 def condition_effect(volumes: Iterable[np.ndarray], design: pd.DataFrame) -> np.ndarray:
     """Least-squares effect of the first condition, minus that of the second if the design has it, in SDs of each voxel.
 
-    The SD is that over the run. The run streams by: only sums over volumes are kept. Equals nilearn's ``FirstLevelModel``
-    with OLS noise.
+    The SD is over the run. Only sums over volumes are kept in memory. Equals nilearn's ``FirstLevelModel`` with OLS
+    noise.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def condition_effect(volumes: Iterable[np.ndarray], design: pd.DataFrame) -> np.
     x, statistics = design.to_numpy(np.float64), RunningStatistics()
     products, start = 0.0, 0
     for part in statistics.watch(volumes):
-        # Distances from the first volume: the constant takes up what is subtracted, and nothing is lost to rounding.
+        # Differences from the first volume keep the precision; the constant of the design accounts for the subtraction.
         products = products + x[start : start + len(part)].T @ (part - statistics.first).astype(np.float64)
         start += len(part)
     if start != len(x):

@@ -1,8 +1,8 @@
 """Where a map differs from zero across people: sign flips, corrected over all voxels and seconds at once.
 
-If a map's values are as likely positive as negative in each person, turning a person's map upside down changes nothing
-(Nichols & Holmes 2002, Hum. Brain Mapp. 15:1). The largest statistic anywhere, and the heaviest cluster anywhere, under
-such flips say what chance can do somewhere in the whole map: comparing with them keeps the family-wise error.
+Under the null hypothesis a person's map and its negative are equally likely, so its sign can be flipped (Nichols &
+Holmes 2002, Hum. Brain Mapp. 15:1). Each flip gives the largest statistic and the largest cluster mass of the whole
+map. Comparing the observed values with these controls the family-wise error.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,16 +16,16 @@ from scipy import ndimage, sparse, stats
 from scipy.sparse import csgraph
 
 BLOCK_BYTES = 64 * 2**20  # of statistics that are in memory at once
-ROUNDING = 1e-9  # relative: the same value reached by another order of sums
+ROUNDING = 1e-9  # relative difference of one value summed in two orders
 FWHM_PER_SD = 2 * np.sqrt(2 * np.log(2))
 ALPHA = 0.05  # family-wise
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """What a test across people asks of their maps."""
+    """A contrast of people's maps that is tested across people."""
 
-    labels: tuple[str, ...]  # the maps it needs
+    labels: tuple[str, ...]  # labels of the maps that it needs
     meaning: str  # of a positive value
     two_sided: bool = True
 
@@ -33,16 +33,16 @@ class Contrast:
 def contrasts_of(labels: Labels) -> dict[str, Contrast]:
     """Name → what is tested across people.
 
-    A map of the second condition explains −logit: as in a map of the first, positive values speak for the window's label.
+    A map of the second condition explains −logit, so in both maps positive values support the window's label.
     """
     first, second = labels
     one, other = labels.titles
     of = {label: f"“{title}” in {title.replace(' ', '-')} windows" for label, title in zip(labels, labels.titles)}
-    more = "takes more of the absolute attribution than the mean voxel"
+    more = "has more absolute attribution than the mean voxel"
     return {
-        first: Contrast((first,), f"speaks for {of[first]}"),
-        second: Contrast((second,), f"speaks for {of[second]}"),
-        f"{first}-minus-{second}": Contrast((first, second), f"says more for {of[first]} than for {of[second]}"),
+        first: Contrast((first,), f"supports {of[first]}"),
+        second: Contrast((second,), f"supports {of[second]}"),
+        f"{first}-minus-{second}": Contrast((first, second), f"supports {of[first]} more than {of[second]}"),
         f"{first}-absolute": Contrast((first,), f"{more} ({one})", False),
         f"{second}-absolute": Contrast((second,), f"{more} ({other})", False),
     }
@@ -55,20 +55,18 @@ class GroupTest:
     statistic: np.ndarray
     p_voxel: np.ndarray  # family-wise, of the single voxel and second
     p_cluster: np.ndarray  # family-wise, of the cluster that it belongs to; 1 outside clusters
-    critical: (
-        float  # the statistic from which p_voxel is at most ALPHA; infinite where no number of flips can reach that
-    )
+    critical: float  # smallest statistic with p_voxel of at most ALPHA; infinite if there are too few flips for this
     smallest_p: float
 
 
 def sign_flips(units: list[str], n_flips: int, seed: int, two_sided: bool) -> np.ndarray:
-    """Signs for each person, a row per flip; the first row changes nothing.
+    """Signs for each person, one row per flip; the first row changes nothing.
 
     Parameters
     ----------
-    units : (n_people,) what is flipped together: each person's own name, or the film that several saw.
-    n_flips : rows at most. If all distinct ones are no more than that, each comes once, and p-values are exact.
-    two_sided : flipping everybody then gives the same statistic, so the first unit keeps its sign.
+    units : (n_people,) people with the same unit are flipped together: the person's name, or the film.
+    n_flips : largest number of rows. If there are no more distinct flips, each is used once, and p-values are exact.
+    two_sided : flipping all people then gives the same statistic, so the first unit keeps its sign.
 
     Returns
     -------
@@ -91,8 +89,8 @@ def variance_smoother(
 ) -> Callable[[np.ndarray], np.ndarray] | None:
     """A function that smooths variances (n_voxels, n_trs) in space, within the mask; None for a width of 0.
 
-    With few people a variance from each voxel alone is noisy, and the largest t of a map is wherever it came out too
-    small. The pseudo-t divides by a variance that neighbours share (Nichols & Holmes 2002); sign flips stay valid.
+    With few people the variance of a single voxel is noisy, and the largest t of a map occurs where it is too small by
+    chance. The pseudo-t divides by a smoothed variance (Nichols & Holmes 2002); sign flips stay valid.
     """
     if not fwhm_mm:
         return None
@@ -122,8 +120,8 @@ def group_test(
     ----------
     values : (n_people, n_voxels, n_trs).
     signs : (n_flips, n_people), from :func:`sign_flips` with the same ``two_sided``.
-    mask : (x, y, z) bool, to say who is whose neighbour; a cluster holds neighbours that share a side, or follow in time.
-    forming_p : a cluster's members pass the t value of this p, uncorrected. Its mass is their sum above that value.
+    mask : (x, y, z) bool, defines the neighbours; a cluster joins voxels that share a side, and successive seconds.
+    forming_p : members of a cluster exceed the t value of this p, uncorrected. Its mass is the sum of the excess.
     two_sided : False: only values above zero are of interest.
     smooth : from :func:`variance_smoother`; the statistic is then the pseudo-t.
     """
@@ -151,7 +149,7 @@ def group_test(
 def flipped_statistics(values: np.ndarray, signs: np.ndarray, smooth=None) -> Iterator[np.ndarray]:
     """One-sample t (or pseudo-t) of every voxel and second, (n_voxels × n_trs,) float64, for one row of ``signs`` each.
 
-    A flip leaves the sum of squares as it is, so all flips need one matrix product, done some rows at a time.
+    A flip does not change the sum of squares, so all flips need one matrix product, done some rows at a time.
     """
     n, shape = len(values), values.shape[1:]
     flat = values.reshape(n, -1).astype(np.float64)
@@ -168,15 +166,15 @@ def flipped_statistics(values: np.ndarray, signs: np.ndarray, smooth=None) -> It
 
 
 def family_wise(observed: np.ndarray, largest: np.ndarray) -> np.ndarray:
-    """Share of flips, the observed one among them, whose largest value reaches the observed one."""
+    """Share of flips, including the first, whose largest value is at least the observed value."""
     reached = len(largest) - np.searchsorted(np.sort(largest), observed - ROUNDING * np.abs(observed))
     return np.maximum(reached, 1) / len(largest)
 
 
 class Neighbours:
-    """Who is next to whom among a mask's voxels (that share a side) and seconds, and the clusters of a map.
+    """Neighbours among a mask's voxels (that share a side) and seconds, and the clusters of a map.
 
-    Only what passes a threshold is looked at, so a flip costs little whatever the size of the brain.
+    Only values above the threshold are processed, so a flip costs little for any size of the brain.
     """
 
     def __init__(self, mask: np.ndarray, n_trs: int):

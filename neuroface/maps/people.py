@@ -65,7 +65,7 @@ def people_with(maps: Maps, contrast: Contrast, method: str) -> list[str]:
 def contrasts_to_test(
     maps: Maps, about: dict[str, Contrast], methods: tuple[str, ...], occlusion_regions: str
 ) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Contrasts that a test across people can speak about.
+    """Contrasts that can be tested across people.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def contrasts_to_test(
 
 
 def units_to_flip(people: list[str], samples: pd.DataFrame, together: str) -> list[str]:
-    """What is flipped together with each person: the person, or the film that they saw.
+    """Unit of each person (people of one unit are flipped together): the person, or the film that they saw.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def units_to_flip(people: list[str], samples: pd.DataFrame, together: str) -> li
     Raises
     ------
     NeuroFaceError
-        With "movie", if someone saw several films, or everyone the same one.
+        With "movie", if a person saw several films, or all people saw the same film.
     """
     if together == "person":
         return people

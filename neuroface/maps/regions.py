@@ -1,4 +1,4 @@
-"""How much of a map lies in regions, against random regions of the same size; where a map is largest."""
+"""Share of a map in regions, compared with random regions of the same size; peaks of a map."""
 
 import numpy as np
 import pandas as pd
@@ -6,13 +6,13 @@ from scipy.spatial import cKDTree
 
 
 def random_regions(positions_mm: np.ndarray, n_voxels: int, n_regions: int, seed: int) -> np.ndarray:
-    """Regions as large as one to be judged: the ``n_voxels`` voxels nearest to a random one; (n_regions, n_voxels)."""
+    """Random regions of a given size: the ``n_voxels`` voxels nearest to a random voxel; (n_regions, n_voxels)."""
     centres = np.random.default_rng(seed).integers(len(positions_mm), size=n_regions)
     return cKDTree(positions_mm).query(positions_mm[centres], k=np.arange(1, n_voxels + 1))[1]
 
 
 def shares(size: np.ndarray, voxels: np.ndarray) -> np.ndarray:
-    """Share of each second's total that lies in some voxels.
+    """Share of each second's total that lies in the given voxels.
 
     Parameters
     ----------

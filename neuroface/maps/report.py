@@ -1,4 +1,4 @@
-"""The report's section on group maps: tests, regions, correlations; what they found is printed too."""
+"""The report's section on group maps: tests, regions, correlations; it also prints the results of the tests."""
 
 from pathlib import Path
 
@@ -17,8 +17,8 @@ def lead(tests: dict, n_people: int, labels: Labels, cfg) -> str:
     people = "1 person" if n_people == 1 else f"{n_people} people"
     text = (
         f"Mean attribution over a person's windows, then over {people}. A {maps[0]} explains the logit, a {maps[1]} its "
-        f"negative: positive values speak for the window's own label in both. Their difference is positive where a voxel "
-        f"says more for “{one}” in {windows[0]} than for “{other}” in {windows[1]}, 0 where it serves both alike. "
+        f"negative: in both, positive values support the window's label. Their difference is positive where a voxel "
+        f"supports “{one}” in {windows[0]} more than “{other}” in {windows[1]}, 0 where it supports both equally. "
     )
     if not tests:
         return text
@@ -31,13 +31,13 @@ def lead(tests: dict, n_people: int, labels: Labels, cfg) -> str:
         + (", so nothing can be significant. " if test["smallest_p"] > ALPHA else ". ")
     )
     if cfg.FLIP_TOGETHER == "person":
-        text += "Viewers of one film count as independent; FLIP_TOGETHER relaxes that. "
+        text += "Viewers of one film count as independent; FLIP_TOGETHER changes that. "
     if cfg.EXPLAIN == "best fold":
-        text += "One model explained its own training windows too: what it memorised counts as evidence here. "
+        text += "One model also explained its training windows: what it memorised counts as evidence here. "
     else:
         text += (
-            "Models are taken as they are: what one learnt from noise it uses in all people that it explains, so a p speaks "
-            "of other people under these models, not of other models. "
+            "The test takes the trained models as fixed: a model that learnt a pattern from noise uses it in all "
+            "people that it explains. So p holds for other people under these models, not for other models. "
         )
     return text
 
@@ -61,8 +61,8 @@ def describe_tests(
     section.table(
         [*columns, "in clusters", "smallest p, clusters"],
         rows,
-        f"What passes p ≤ {ALPHA}, family-wise. The absolute maps are tested against an even spread over the brain: they "
-        f"show what this network uses, in signal or in noise.",
+        f"Voxels and seconds with p ≤ {ALPHA}, family-wise. The absolute maps are tested against an even spread over "
+        f"the brain: they show what this network uses, whether signal or noise.",
     )
     rows = [
         (row["method"], row["contrast"], f"{row['second']:g}", f"{row['x_mm']:g}, {row['y_mm']:g}, {row['z_mm']:g}")
@@ -104,8 +104,8 @@ def describe_regions(section: Section, folder: Path, shares: pd.DataFrame, cfg) 
     for method in shares["method"].unique():
         section.figure(
             folder / f"roi_shares_{method}.png",
-            f"When the regions count ({method}): share of each second's absolute attribution, mean over people with its "
-            f"95 % interval. Dotted: 95 % of random regions of the same size lie below (each label its own colour).",
+            f"Regions over time ({method}): share of each second's absolute attribution, mean over people with its "
+            f"95 % interval. Dotted, in the colour of the label: 95 % of random regions of the same size are below.",
         )
 
 
@@ -119,10 +119,10 @@ def describe_correlations(section: Section, correlations: pd.DataFrame, labels: 
     section.table(
         ["method", "label", "reference", "r", "95 % interval", "r of absolute values", "95 % interval"],
         rows,
-        "Do other ways lead to the same place? Correlation over voxels (haufe: and seconds) of people's maps with the "
+        "Comparison with other methods: correlation over voxels (haufe: voxels and seconds) of people's maps with the "
         f"pattern of the linear model (haufe) and the GLM's effect of {labels.plural} (glm); 95 % interval over people. "
-        f"References are positive where BOLD rises with {labels.plural}, attributions where a voxel speaks for its label, "
-        f"whether its BOLD rises or falls.",
+        f"References are positive where BOLD rises with {labels.plural}, attributions where a voxel supports its "
+        f"label, whether its BOLD rises or falls.",
     )
 
 

@@ -26,7 +26,7 @@ def load_hemispheres(rois, mask: np.ndarray, affine: np.ndarray) -> dict[str, di
             "vertices": inflated.coordinates,
             "triangles": inflated.faces,
             "sulcal": np.asarray(sulcal.data.parts[side]).ravel(),
-            # Where a vertex is in MNI, not on the inflated mesh.
+            # By the position of a vertex in MNI, not on the inflated mesh.
             "region": np.zeros(len(pial.coordinates)) if rois is None else sphere_labels(pial.coordinates, rois),
             "projection": projection_matrix(
                 pial.coordinates, meshes["white_matter"].parts[side].coordinates, mask, affine
@@ -85,7 +85,7 @@ def projection_matrix(pial: np.ndarray, white: np.ndarray, mask: np.ndarray, aff
 
 
 def paint(triangles: np.ndarray, pixel: float) -> np.ndarray:
-    """Which triangle is seen at each pixel, where later triangles cover earlier ones.
+    """The triangle that is visible at each pixel; later triangles cover earlier ones.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Figures of maps on the cortical surface, second by second, still and moving, and on a glass brain."""
+"""Figures of maps at each second: on the cortical surface (also as an animation) and on a glass brain."""
 
 from pathlib import Path
 
@@ -14,12 +14,12 @@ from matplotlib.ticker import FuncFormatter
 from nilearn.plotting.glass_brain import plot_brain_schematics
 from PIL import Image
 
-OPAQUE_FROM = 0.4  # share of the scale above which a colour hides the anatomy; weaker values let it show
+OPAQUE_FROM = 0.4  # share of the scale above which a colour hides the anatomy; weaker colours are transparent
 PIXEL_MM = 0.5  # of a hemisphere's picture
 GAP_MM = 8.0  # between two hemispheres
 COLOURS = plt.get_cmap("RdBu_r")  # diverging, equal steps in lightness on both sides, safe for the colour-blind
 REGION_LINE = {"colors": "black", "linewidths": 0.8}
-FOUND_LINE = {"colors": "#12b886", "linewidths": 1.3}  # neither red nor blue, brighter than either is at its darkest
+FOUND_LINE = {"colors": "#12b886", "linewidths": 1.3}  # neither red nor blue, brighter than the darkest red and blue
 FRAME_MS = 700
 # Camera: screen right and screen up, in MNI axes (x right, y anterior, z superior). It looks along up × right.
 VIEWS = {
@@ -31,12 +31,12 @@ GLASS = {"x": ("from the side", 1, 2), "z": ("from above", 0, 1)}  # nilearn's d
 
 
 def symmetric_scale(matrix: np.ndarray) -> Normalize:
-    """One scale for a whole figure: ± the 99.5th percentile of what is drawn."""
+    """One scale for a whole figure: ± the 99.5th percentile of the absolute values."""
     return Normalize(*(np.nanpercentile(np.abs(matrix), 99.5) or 1.0) * np.array([-1, 1]))
 
 
 def opacity(values: np.ndarray, scale: Normalize) -> np.ndarray:
-    """0 where a value is 0, 1 from a share of the scale on: what is weak does not hide what lies beneath."""
+    """0 where a value is 0, 1 above a share of the scale, so that weak values do not hide the anatomy."""
     return np.clip(np.abs(values) / scale.vmax / OPAQUE_FROM, 0, 1)
 
 
@@ -44,7 +44,7 @@ def draw_surfaces(
     values: dict, hemispheres: dict, columns: list[str], title: str, unit: str, target: Path, found: dict | None = None,
     copies: tuple[str, ...] = (".pdf",),
 ) -> None:  # fmt: skip
-    """A column per second, a row per view; one colour scale; regions outlined in black, what was found in green.
+    """One column per second, one row per view; one colour scale; outlines of regions in black, of ``found`` in green.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def draw_surfaces(
 def animate_surfaces(
     values: dict, hemispheres: dict, columns: list[str], title: str, unit: str, target: Path, found: dict | None = None
 ) -> None:
-    """The same second after second in one GIF that repeats."""
+    """The same as an animation over seconds: one GIF that repeats."""
     frames = surface_pictures(values, hemispheres, columns, title, unit, found)
     # One palette for all frames that keeps rare colours: outlines stay green, and nothing flickers.
     palette = Image.fromarray(np.concatenate(frames)).quantize(256, Image.Quantize.MAXCOVERAGE)
@@ -101,7 +101,7 @@ def surface_pictures(
             _draw_view(axis, part, values, scale, column, found)
         figure.suptitle(f"{title}: {name}")
         figure.canvas.draw()
-        figure.set_layout_engine("none")  # nothing moves from frame to frame
+        figure.set_layout_engine("none")  # the same layout in all frames
         frames.append(np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())
     plt.close(figure)
     return frames
@@ -111,7 +111,7 @@ def draw_glass_brain(
     matrix: np.ndarray, found: np.ndarray | None, positions_mm: np.ndarray, voxel_mm: float, columns: list[str], title: str,
     unit: str, target: Path,
 ) -> None:  # fmt: skip
-    """Each second seen through the brain: at every point the value farthest from 0 along the line of sight.
+    """Glass brain of each second: at every point the value farthest from 0 along the line of sight.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def draw_glass_brain(
 
 
 def see_through(values: np.ndarray, places_mm: np.ndarray, voxel_mm: float) -> tuple[np.ndarray, tuple]:
-    """Voxels on a plane: of those that fall on one pixel, the value farthest from 0; and imshow's extent in mm.
+    """Project voxels onto a plane: the value farthest from 0 at each pixel, and imshow's extent in mm.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def see_through(values: np.ndarray, places_mm: np.ndarray, voxel_mm: float) -> t
     right, up = np.rint((places_mm - low) / voxel_mm).astype(int).T
     picture = np.zeros((up.max() + 1, right.max() + 1))
     order = np.argsort(np.abs(values), kind="stable")
-    picture[up[order], right[order]] = values[order]  # the last one stays
+    picture[up[order], right[order]] = values[order]  # the last value remains
     (left, bottom), (height, width) = low - voxel_mm / 2, picture.shape
     return picture, (left, left + width * voxel_mm, bottom, bottom + height * voxel_mm)
 
@@ -189,7 +189,7 @@ def _brain_lines(direction: str) -> dict:
 
 
 def _empty_axis(axis, xlim: tuple, ylim: tuple) -> None:
-    """No frame and no ticks, millimetres alike both ways; what is drawn in it need not be asked for its size."""
+    """No frame, no ticks, equal millimetres on both axes; the layout ignores the size of what is drawn."""
     axis.set(aspect="equal", xticks=[], yticks=[], xlim=xlim, ylim=ylim)
     axis.set_frame_on(False)
     for artist in [*axis.images, *axis.collections]:
@@ -208,9 +208,9 @@ def _colourbar(figure, axes, scale: Normalize, unit: str) -> None:
 
 
 class Hemisphere:
-    """One hemisphere seen by one camera: what is visible is worked out once and coloured anew for every second.
+    """One hemisphere in one camera view: the visible triangles are computed once and coloured for every second.
 
-    An orthographic view needs no 3D engine: triangles turned to the camera, far ones first, painted into pixels.
+    An orthographic view needs no 3D engine: triangles that point to the camera are painted into pixels, far ones first.
     """
 
     def __init__(self, mesh: dict, camera: tuple[np.ndarray, np.ndarray]):

@@ -24,10 +24,10 @@ def read_people(folder: Path, people: list[str], label: str, method: str, kind: 
 
 
 def contrast_values(folder: Path, contrast: Contrast, method: str, people: list[str], mask, affine) -> np.ndarray:
-    """What a test across people is of, (n_people, n_voxels, n_trs).
+    """Values that are tested across people, (n_people, n_voxels, n_trs).
 
-    The signed contrasts are maps, or their difference. The absolute ones are a person's absolute attribution as a multiple
-    of its mean over voxels and seconds, less 1: above 0 where more lies than if it were spread evenly.
+    The signed contrasts are maps, or their difference. The absolute ones are a person's absolute attribution divided by
+    its mean over voxels and seconds, minus 1: above 0 where there is more than if it were spread evenly.
     """
     kind = "" if contrast.two_sided else "_absolute"
     first, *rest = (read_people(folder, people, label, method, kind, mask, affine) for label in contrast.labels)
@@ -40,7 +40,7 @@ def peak_table(
     folder: Path, contrasts: list[tuple], about: dict[str, Contrast], mask, affine, rois: pd.DataFrame | None,
     roi_word: str, tr_s: float,
 ) -> pd.DataFrame:  # fmt: skip
-    """Where and when each contrast's statistic is largest, 20 mm apart; a row per peak, significant or not.
+    """Where and when each contrast's statistic is largest, 20 mm apart; one row per peak, significant or not.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def share_rows(
     rows, people = [], list(range(len(size)))
     for name, voxels in regions.items():
         random = random_regions(positions_mm, int(voxels.sum()), n_random, seed)
-        # A window's share is of its own total: a second with more attribution counts for more.
+        # The share over the window uses the total of all seconds: a second with more attribution counts more.
         parts = [
             [shares(part, where) for part in (size, size.sum(axis=2, keepdims=True))] for where in (voxels, random)
         ]
@@ -103,7 +103,7 @@ def share_rows(
 
 
 def plot_shares(table: pd.DataFrame, title: str, target: Path) -> None:
-    """A panel per region of one method: share per second for both labels, interval over people, random regions in grey."""
+    """One panel per region: share per second for both labels with its interval over people; random regions dotted."""
     table = table[table["second"] != "all"]
     names = list(dict.fromkeys(table["region"]))
     columns = min(len(names), 3)
@@ -128,7 +128,7 @@ def plot_shares(table: pd.DataFrame, title: str, target: Path) -> None:
 def correlation_rows(folder: Path, groups: dict, references: tuple[str, ...], mask, affine) -> list[dict]:
     """Spatial correlation of people's maps with the reference maps: mean over people, 95 % interval.
 
-    Voxels that lie together vary together, so no p-value is given. A reference without seconds is held against the mean
+    Neighbouring voxels are correlated, so no p-value is given. A reference without seconds is compared with the mean
     over the window.
 
     Parameters

@@ -1,6 +1,6 @@
 """How any script runs: settings, stages, stamps, files, worker processes, the log and the report.
 
-Code belongs here if a script of any study needs it and it knows nothing of brains. This room imports no other room; every
+Code belongs here if a script of any study needs it and it is not about brains. This room imports no other room; every
 room and every script may import it.
 """
 

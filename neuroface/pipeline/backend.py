@@ -1,7 +1,7 @@
-"""Keras, imported without the start-up chatter of its backend, and what hardware it has.
+"""Import Keras without the start-up messages of its backend, and find its hardware.
 
-KERAS_BACKEND chooses "tensorflow" (the default) or "jax". TensorFlow's libraries write pages about CUDA and CPU features
-to stderr before any setting can stop them. They are held back here, and shown if the import fails.
+KERAS_BACKEND chooses "tensorflow" (the default) or "jax". TensorFlow's libraries write long messages about CUDA and CPU
+features to stderr before any setting can stop them. They are held back here, and shown only if the import fails.
 """
 
 import logging
@@ -38,7 +38,7 @@ def _import_keras():
 
             if keras.backend.backend() not in BACKENDS:
                 raise ModuleNotFoundError(name=keras.backend.backend())
-            has_gpu(keras)  # the first look for a GPU talks too
+            has_gpu(keras)  # the first search for a GPU prints messages too
             _compute_in_full_float32(keras)
     except ModuleNotFoundError as error:
         if error.name not in (*BACKENDS, "torch", "openvino"):
@@ -52,7 +52,7 @@ def _import_keras():
 
 
 def _compute_in_full_float32(keras) -> None:
-    """Switch off TensorFloat-32: on GPUs since Ampere both backends multiply float32 with 10 bits by default."""
+    """Switch off TensorFloat-32: by default both backends use it (10 mantissa bits) on GPUs since Ampere."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -64,7 +64,7 @@ def _compute_in_full_float32(keras) -> None:
 
 
 def set_random_seed(seed: int) -> None:
-    """Seed Python, NumPy and Keras. Keras seeds TensorFlow too, where there is one, and imports it for that."""
+    """Seed Python, NumPy and Keras. Keras also seeds TensorFlow, if installed, and imports it for this."""
     with _stderr_held_back():
         keras.utils.set_random_seed(seed)
 
@@ -98,7 +98,7 @@ def gpu_bytes() -> int:
 
 
 def compiled(function):
-    """``function`` of nested lists of arrays, compiled for each shape it meets."""
+    """Compile ``function`` of nested lists of arrays, once for each shape."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -109,9 +109,9 @@ def compiled(function):
 
 
 def fused(function):
-    """``function`` of arrays, elementwise: the compiler makes one pass over memory of it.
+    """Compile an elementwise ``function`` of arrays to one pass over memory.
 
-    TensorFlow has to be told, and slows down if told for convolutions; JAX does it for whatever it compiles.
+    TensorFlow does this only on request, and the request slows convolutions down; JAX does it for all that it compiles.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -129,7 +129,7 @@ def gradient_of(function, model):
 
     Returns
     -------
-    (x, *rest) → (what else ``function`` returned, gradient of the number with respect to x); arrays of float32.
+    (x, *rest) → (the other result of ``function``, gradient of the number with respect to x); arrays of float32.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -152,7 +152,7 @@ def gradient_of(function, model):
     gradient = jax.jit(jax.grad(stateless, has_aux=True))
 
     def compute(x, *rest):
-        # Read anew each time: Keras' own predict() gives the variables new buffers and deletes the old ones.
+        # Read at every call: Keras' own predict() gives the variables new buffers and deletes the old ones.
         gradients, others = gradient(x, rest, [variable.value for variable in model.variables])
         return others, gradients
 

@@ -1,4 +1,4 @@
-"""Files that become complete all at once: tables, JSON, arrays."""
+"""Write files completely or not at all: tables, JSON, arrays."""
 
 import json
 import os
@@ -10,19 +10,19 @@ from neuroface import NeuroFaceError
 import numpy as np
 import pandas as pd
 
-# Before 3.1 pandas rounds floats without this argument; since then it warns of it.
+# pandas before 3.1 rounds floats without this argument; later versions warn about it.
 EXACT_FLOATS = {"float_precision": "round_trip"} if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1) else {}
 PARTIAL = "partial-"
-# Columns whose text becomes part of a file's name, and what it may look like: no separator, so no way out of the folder.
+# Columns whose text becomes part of a file's name, and the allowed pattern: no separator, so files stay in the folder.
 NAME = r"[A-Za-z0-9][A-Za-z0-9.+-]*"
 NAMES = dict.fromkeys(("subject", "movie", "run", "label"), NAME)
 
 
 @contextmanager
 def atomic(path: str | Path):
-    """Yield a temporary name beside ``path``; rename it to ``path`` if the block succeeds.
+    """Yield a temporary name in the folder of ``path``; rename it to ``path`` if the block succeeds.
 
-    So "exists" means "complete". The temporary name is fixed: what a killed script left is overwritten by its rerun.
+    So a file that exists is complete. The temporary name is fixed: a rerun overwrites what a killed script left.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,12 +56,12 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table of :func:`write_table`, its numbers bit for bit; names and runs stay text.
+    """Read a table of :func:`write_table`: numbers are exact, names and runs stay text.
 
     Raises
     ------
     NeuroFaceError
-        If it is no table, or a name in it could not be part of a file's name.
+        If it is not a table, or a name in it cannot be part of a file's name.
     """
     text = dict.fromkeys(("subject", "movie", "run", "label", "event"), str)
     try:
@@ -83,13 +83,13 @@ def write_npy(path: Path, array: np.ndarray) -> None:
     array = np.ascontiguousarray(array)
     with atomic(path) as partial, open(partial, "wb") as file:
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
-        file.write(array.data)  # unlike np.save's, its errors say what is wrong with the disk
+        file.write(array.data)  # its errors state the problem with the disk; those of np.save do not
 
 
 def create_npy(path: Path, shape: tuple[int, ...], dtype: type = np.float32) -> np.memmap:
-    """A new ``.npy`` file as a memory map, its place on the disk reserved.
+    """A new ``.npy`` file as a memory map, with its disk space reserved.
 
-    A map onto a file that is longer than what the disk has given it so far kills the process when the disk is full.
+    Without reserved space, writing to the map kills the process when the disk is full.
     """
     array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     if hasattr(os, "posix_fallocate"):  # not on macOS
@@ -106,4 +106,4 @@ def open_npy(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise NeuroFaceError(f"{path} is not a whole .npy array ({error}). Delete it and rerun.") from None
+        raise NeuroFaceError(f"{path} is not a complete .npy array ({error}). Delete it and rerun.") from None

@@ -7,7 +7,7 @@ from neuroface import NeuroFaceError
 
 
 class FolderLock:
-    """Held until this process ends, however it ends. Worker processes get a copy that holds nothing."""
+    """A lock that this process holds until it ends, even by a kill. Worker processes get a copy without the lock."""
 
     def __init__(self, folder: Path, script: str, shown: str):
         self._file = open(folder / ".lock", "w")
@@ -15,7 +15,7 @@ class FolderLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise NeuroFaceError(
-                f"Another run of {script} is at work in {shown}. Wait for it, or stop it first."
+                f"Another run of {script} is working in {shown}. Wait for it, or stop it first."
             ) from None
 
     def __getstate__(self) -> dict:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class _Copied:
-    """A terminal or pipe whose text also goes to the log. Of a progress bar only the last state of a line is kept."""
+    """A terminal or pipe whose text is also logged. For a progress bar, only the last state of a line is logged."""
 
     def __init__(self, stream, log: "Log"):
         self._stream, self._log = stream, log
@@ -22,7 +22,7 @@ class _Copied:
 
 
 class Log:
-    """Text of one run of a script. It is held in memory until :meth:`begin` says which file it belongs to."""
+    """Text of one run of a script. It is held in memory until :meth:`begin` names its file."""
 
     def __init__(self):
         self._line, self._lines, self._file = "", [], None
@@ -35,7 +35,7 @@ class Log:
             self._write()
 
     def begin(self, folder: Path, script: str, heading: dict) -> None:
-        """Write to ``<script>-<time>.log`` from here on; ``heading`` (name → value) comes first."""
+        """From now on write to ``<script>-<time>.log``; ``heading`` (name → value) comes first."""
         folder.mkdir(parents=True, exist_ok=True)
         now = datetime.now()
         self._file = folder / f"{Path(script).stem}-{now:%Y%m%dT%H%M%S}.log"
@@ -48,7 +48,7 @@ class Log:
             self.add("\n")
 
     def _write(self) -> None:
-        with open(self._file, "a") as file:  # line by line: a killed script leaves what it said
+        with open(self._file, "a") as file:  # after each line, so a killed script leaves its output
             file.writelines(f"{line}\n" for line in self._lines)
         self._lines = []
 

@@ -1,11 +1,11 @@
-"""Check a finished run again: is every file as its script left it?
+"""Check a finished run: has any file changed since its script wrote it?
 
     python -m neuroface.manifest data/<RUN_NAME>                   all results, against the SHA-256 in manifest.json
     python -m neuroface.manifest data/<RUN_NAME> --inputs          and the data set: the first call stores the SHA-256 of
                                                                    its files, later ones compare
     python -m neuroface.manifest data/<RUN_NAME> --inputs FOLDER   the same for a data set that has moved
 
-Exit code 0: nothing has changed; 1: something has, and is named; 2: a wrong call.
+Exit code 0: nothing has changed; 1: some files have changed, and are named; 2: wrong arguments.
 """
 
 import argparse
@@ -21,21 +21,21 @@ from neuroface.pipeline.script import errors_in_one_line
 
 
 def check_run(root: Path, *, inputs: bool = False, dataset: Path | None = None) -> list[str]:
-    """Compare all stages of ``data/<RUN_NAME>`` with their manifests, print what was looked at.
+    """Compare all stages of ``data/<RUN_NAME>`` with their manifests, and print what was checked.
 
     Parameters
     ----------
-    inputs : the data set's files too.
+    inputs : whether to check the files of the data set too.
     dataset : where the data set is now; None: where it was.
 
     Returns
     -------
-    What has changed, a line each.
+    What has changed, one line each.
 
     Raises
     ------
     NeuroFaceError
-        If ``root`` holds no stage at all, or a manifest is gone.
+        If ``root`` holds no stage, or a manifest is missing.
     """
     there = [stamp.parent for stamp in sorted(root.glob(f"*/{provenance.STAMP}"), key=_number)]
     if not there:
@@ -73,11 +73,11 @@ def _number(stamp: Path) -> tuple:
 
 
 def check_inputs(folder: Path, manifest: dict, dataset: Path, sha256: Callable[[Path], str]) -> list[str]:
-    """Files of the data set that are gone or have changed, a line each; those read for the first time are stored.
+    """Files of the data set that are gone or have changed, one line each; stores a SHA-256 that is not yet known.
 
     Parameters
     ----------
-    sha256 : of a file; the same file may be an input of several stages.
+    sha256 : path → SHA-256 of the file; one file may be an input of several stages.
     """
     wrong, stored = [], 0
     for name, known in manifest["inputs"].items():
@@ -86,13 +86,13 @@ def check_inputs(folder: Path, manifest: dict, dataset: Path, sha256: Callable[[
             wrong.append(f"{path} is gone; {folder} was made from it. Put it back, or name the folder after --inputs")
         elif path.stat().st_size != known["bytes"] or provenance.fingerprint(path) != known["fingerprint"]:
             wrong.append(
-                f"{path} has changed since {folder} was made from it. Put the old one back, or make {folder} anew"
+                f"{path} has changed since {folder} was made from it. Restore the old file, or make {folder} again"
             )
         elif known["sha256"] is None:
             known["sha256"], stored = sha256(path), stored + 1
         elif sha256(path) != known["sha256"]:
             wrong.append(
-                f"{path} has changed since {folder} was made from it. Put the old one back, or make {folder} anew"
+                f"{path} has changed since {folder} was made from it. Restore the old file, or make {folder} again"
             )
     if stored:
         write_json(folder / provenance.MANIFEST, manifest)
@@ -111,5 +111,5 @@ def check_command(arguments: list[str] | None = None) -> None:
         for problem in problems:
             print(f"  wrong: {problem}", file=sys.stderr)
         if problems:
-            raise NeuroFaceError(f"{len(problems)} of the files named above are not as they were, in {chosen.run}.")
+            raise NeuroFaceError(f"{len(problems)} differences in {chosen.run} are named above.")
         print("  nothing has changed")

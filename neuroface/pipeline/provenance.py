@@ -1,4 +1,4 @@
-"""What a folder of results was made from and what it holds: settings, versions, inputs, and a digest of every file."""
+"""Inputs and content of a folder of results: settings, versions, input files, and a digest of every file."""
 
 import hashlib
 import importlib.metadata
@@ -19,9 +19,9 @@ import psutil
 
 STAMP, MANIFEST = "settings.json", "manifest.json"
 NOT_RESULTS = (STAMP, MANIFEST, "report.json", ".lock")
-LIVE = "live"  # predictions of a run that is being scanned: no result of the study
+LIVE = "live"  # predictions of a run that is being scanned: not a result of the study
 BIDS_VERSION = "1.10.0"
-FORMER_SIDE_RESULTS = ("checks", "baselines")  # of manifests that do not list theirs
+FORMER_SIDE_RESULTS = ("checks", "baselines")  # for manifests that do not list them
 PACKAGES = ("keras", "numpy", "scipy", "scikit-learn", "nibabel", "nilearn", "pandas", "matplotlib")
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def stamped(cfg, name: str, model):
-    """A setting as the stamp holds it; a file by its place beside config.py, so that a study may move, and its content.
+    """A setting as stored in the stamp; a file as its path relative to the repository, and a digest of its content.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def stamped(cfg, name: str, model):
     value = model.former(cfg, name) if name in model.FORMER else getattr(cfg, name, None)
     if name in model.FILES and value:
         value = _file_stamp(value) if isinstance(value, str) else [_file_stamp(file) for file in value]
-    return json.loads(json.dumps(value))  # as JSON gives it back, so that a stamp compares equal after a round trip
+    return json.loads(json.dumps(value))  # as read back from JSON, so that it equals the value in a stamp
 
 
 def _file_stamp(path: str) -> str:
@@ -55,12 +55,12 @@ def read_stamp(folder: Path) -> dict:
 
 
 @cache
-def versions(more: tuple[str, ...] = ()) -> dict[str, str]:
-    """Of this project, Python, and the packages that results depend on; of the backends, those that are installed.
+def versions(packages: tuple[str, ...] = ()) -> dict[str, str]:
+    """Versions of this project, Python, the packages that results depend on, and the installed backends.
 
     Parameters
     ----------
-    more : further packages, of the study at work.
+    packages : further ones, of a study.
     """
     here = {"neuroface": __version__, "python": platform.python_version()}
     for name in ("tensorflow", "jax"):
@@ -69,11 +69,11 @@ def versions(more: tuple[str, ...] = ()) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             if name in sys.modules:  # installed under another name, such as tensorflow-cpu
                 here[name] = sys.modules[name].__version__
-    return here | {name: importlib.metadata.version(name) for name in (*PACKAGES, *more)}
+    return here | {name: importlib.metadata.version(name) for name in (*PACKAGES, *packages)}
 
 
 def backend() -> str | None:
-    """What Keras computes with, "tensorflow" or "jax"; None in a script that has no use for it."""
+    """The backend of Keras, "tensorflow" or "jax"; None in a script that does not use Keras."""
     module = sys.modules.get("neuroface.pipeline.backend")
     return module.keras.backend.backend() if module else None
 
@@ -88,7 +88,7 @@ def git_commit() -> str | None:
 
 
 def machine() -> str:
-    """This machine in words: processor, cores, memory, system; whether the backend saw a GPU, if the script used one."""
+    """Processor, cores, memory and system of this machine; if the script used a backend, whether that found a GPU."""
     info = Path("/proc/cpuinfo")
     model = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
     words = [model.group(1) if model else platform.processor() or platform.machine(), f"{os.cpu_count()} cores"]
@@ -101,7 +101,7 @@ def machine() -> str:
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content, read 16 MB at a time."""
+    """SHA-256 of a file's content, read 16 MB at a time."""
     content = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(2**24):
@@ -112,8 +112,7 @@ def sha256(path: Path) -> str:
 def fingerprint(path: Path, end_bytes: int = 2**16) -> str:
     """Size and digest of a file's two ends.
 
-    The last bytes of a ``.gz`` are the checksum of its whole content, so this sees a change anywhere in it, at the cost of
-    two small reads.
+    The last bytes of a ``.gz`` file are the checksum of its whole content. So two small reads detect any change.
     """
     size, digest = path.stat().st_size, hashlib.sha256()
     with open(path, "rb") as stream:
@@ -124,7 +123,7 @@ def fingerprint(path: Path, end_bytes: int = 2**16) -> str:
 
 
 def results_in(folder: Path) -> dict[str, Path]:
-    """Name relative to the folder → path, of every result; stamps, leftovers of a killed run and live tables aside."""
+    """Name relative to the folder → path of every result, without stamps, live tables and leftovers of a killed run."""
     return {
         str(path.relative_to(folder)): path
         for path in sorted(folder.rglob("*"))
@@ -134,11 +133,11 @@ def results_in(folder: Path) -> dict[str, Path]:
 
 
 def describe_outputs(folder: Path, known: dict[str, dict]) -> dict[str, dict]:
-    """Per result of a folder: ``bytes``, ``modified_ns`` and ``sha256``.
+    """For each result of a folder: ``bytes``, ``modified_ns`` and ``sha256``.
 
     Parameters
     ----------
-    known : what an earlier call said; a file of the same size and time is not read again.
+    known : result of an earlier call; a file with the same size and time is not read again.
     """
     outputs = {}
     for name, path in results_in(folder).items():
@@ -149,7 +148,7 @@ def describe_outputs(folder: Path, known: dict[str, dict]) -> dict[str, dict]:
 
 
 def describe_inputs(files: Iterable[Path], dataset: Path, known: dict[str, dict]) -> dict[str, dict]:
-    """Per input file, named from the data set's folder: ``bytes``, ``modified_ns``, ``fingerprint``, and ``sha256``.
+    """For each input file, relative to the data set's folder: ``bytes``, ``modified_ns``, ``fingerprint``, ``sha256``.
 
     ``sha256`` is None until :mod:`neuroface.pipeline.manifest` reads the whole data set on demand.
     """
@@ -167,7 +166,7 @@ def digest(outputs: dict[str, dict], side_results: Iterable[str] = ()) -> str:
 
     Parameters
     ----------
-    side_results : beginnings of the names of results that no later script reads; these do not count either.
+    side_results : beginnings of the names of results that no later script reads; they are left out too.
     """
     total = hashlib.sha256()
     for name in sorted(outputs):
@@ -180,7 +179,7 @@ def read_manifest(folder: Path, script: str) -> dict:
     """``manifest.json`` of a finished folder: ``outputs``, ``inputs``, ``dataset``."""
     file = folder / MANIFEST
     if not file.is_file():
-        raise NeuroFaceError(f"{file} is gone. Run: python {script} (it makes nothing twice)")
+        raise NeuroFaceError(f"{file} is gone. Run: python {script} (it keeps finished work)")
     manifest = read_json(file)
     if not (isinstance(manifest, dict) and isinstance(manifest.get("outputs"), dict)):
         raise NeuroFaceError(f"{file} was not written by {script}. Delete it and run {script} again.")
@@ -190,12 +189,12 @@ def read_manifest(folder: Path, script: str) -> dict:
 def differences(
     folder: Path, outputs: dict[str, dict], script: str, *, content: bool = False, unless_as_old_as: dict | None = None
 ) -> list[str]:
-    """What is not as ``script`` left it: results that are gone, new, of another size, or of another content; a line each.
+    """Differences from what ``script`` wrote: results that are gone, new, of another size or content; one line each.
 
     Parameters
     ----------
     content : read every file and compare its SHA-256; False: names and sizes only.
-    unless_as_old_as : of a file with the size and time that stand here, the content is taken on trust.
+    unless_as_old_as : a file that still has the size and time in this dictionary is not read.
     """
     there, wrong = results_in(folder), []
     for name in sorted(outputs.keys() | there.keys()):
@@ -221,7 +220,7 @@ def _size_and_time(path: Path) -> dict[str, int]:
 
 
 def describe_run(root: Path, pipeline: str) -> None:
-    """``dataset_description.json`` of ``data/<RUN_NAME>``: a BIDS derivative, and what generated it."""
+    """``dataset_description.json`` of ``data/<RUN_NAME>``: a BIDS derivative, and the pipeline that generated it."""
     generated_by = {"Name": pipeline, "Version": __version__, "Description": f"commit {git_commit() or 'unknown'}"}
     content = {
         "Name": f"{pipeline}: {root.name}",

@@ -1,4 +1,4 @@
-"""``report.html``: one self-contained page that every script adds its section to."""
+"""``report.html``: one self-contained page to which every script adds its section."""
 
 import base64
 import fcntl
@@ -13,9 +13,9 @@ import matplotlib
 from matplotlib import pyplot as plt
 from PIL import Image
 
-matplotlib.use("Agg")  # figures go to files, on machines without a screen too
+matplotlib.use("Agg")  # writes figures to files, also without a screen
 matplotlib.rcParams |= {"pdf.fonttype": 42, "svg.fonttype": "none"}  # text stays text in vector copies
-LARGE_BYTES = 300_000  # of a PNG; the page stays small enough to send
+LARGE_BYTES = 300_000  # a larger PNG is compressed, so that the page is small enough to send
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
@@ -25,14 +25,14 @@ class Section:
     Parameters
     ----------
     title : heading.
-    lead : one or two sentences under it: what was done and what came out.
+    lead : one or two sentences under it: what was done, and the result.
     """
 
     def __init__(self, title: str, lead: str):
         self.title, self.lead, self.blocks = title, lead, []
 
     def numbers(self, values: dict[str, str]) -> None:
-        """Headline numbers: label → value as it should be read."""
+        """Main numbers: label → value as it is shown."""
         self.blocks.append({"kind": "numbers", "values": values})
 
     def table(self, columns: list[str], rows, caption: str) -> None:
@@ -49,24 +49,24 @@ class Section:
 
 
 def save_figure(figure, path: Path, dpi: int = 150, also: tuple[str, ...] = ()) -> None:
-    """Write a matplotlib figure as PNG, whole or not at all, and close it.
+    """Write a matplotlib figure as PNG, completely or not at all, and close it.
 
     Parameters
     ----------
-    also : endings of vector copies for publication, e.g. (".pdf",), at 300 dots per inch where they hold pictures.
+    also : endings of vector copies for publication, e.g. (".pdf",); pictures in them have 300 dots per inch.
     """
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # places are found once for all copies
+    figure.set_layout_engine("none")  # one layout for all copies
     for ending in also:
         with atomic(path.with_suffix(ending)) as partial:
             figure.savefig(partial, dpi=300, metadata={"CreationDate": None})  # same figure, same bytes
-    with atomic(path) as partial:  # last: where it is, its copies are
+    with atomic(path) as partial:  # written last: if it exists, its copies exist
         figure.savefig(partial, dpi=dpi)
     plt.close(figure)
 
 
 def add_section(study, root: Path, folder: Path, section: Section) -> Path:
-    """Store a section beside its results and write the page anew from all sections there are.
+    """Store a section with its results, and write the page again from all sections.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def add_section(study, root: Path, folder: Path, section: Section) -> Path:
             block["path"] = str(Path(block["path"]).relative_to(root))
     write_json(folder / "report.json", {"title": section.title, "lead": section.lead, "blocks": section.blocks})
     with open(root / ".report.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two scripts may end at once
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two scripts may end at the same time
         return _render(study, root)
 
 
@@ -93,7 +93,7 @@ def _render(study, root: Path) -> Path:
             sections.append({"id": step.folder, "script": step.script} | json.loads(stored.read_text()))
         if stamp.exists():
             stamps[step.folder] = json.loads(stamp.read_text())
-    # A setting is what the script that it concerns first was run with; folders made from its earlier results are stale.
+    # A setting's value is that of the first script that uses it; folders made from older results of it are stale.
     settings = {name: value for stamp in reversed(stamps.values()) for name, value in stamp["settings"].items()}
     stale = _stale(stamps)
     for section in sections:
@@ -115,23 +115,23 @@ def _render(study, root: Path) -> Path:
 
 
 def _methods(study, root: Path, settings: dict, done: set[int], stamps: list[dict]) -> tuple[str, list[str]] | None:
-    """The paragraph for a methods section and its references; what is missing where an older version made a folder."""
+    """The paragraph for a methods section and its references; a note if an older version made a folder."""
     versions = {name: version for stamp in stamps for name, version in stamp["versions"].items()}
     backends = {backend for stamp in stamps for backend in stamp.get("backends", [])}
     commit = (stamps[-1]["commit"] if stamps else None) or "unknown"
     try:
         return study.methods(root, settings, done, versions, commit, backends)
     except KeyError as name:
-        return f"Not available: an earlier version made some of these folders and did not note {name}.", []
+        return f"Not available: an earlier version made some of these folders and did not store {name}.", []
 
 
 def _differences(published: dict, settings: dict) -> list[tuple[str, object, object]]:
-    """Stamped settings that are not the published study's: (name, here, published)."""
+    """Stamped settings that differ from the published study: (name, here, published)."""
     return [(name, settings[name], value) for name, value in published.items() if settings.get(name, value) != value]
 
 
 def _stale(stamps: dict[str, dict]) -> set[str]:
-    """Folders that were made from results which another run of an earlier script has replaced since."""
+    """Folders made from results of an earlier script that has since replaced these results."""
     stale = set()
     for name, stamp in stamps.items():  # in the order of the scripts
         for upstream, digest in stamp["inputs"].items():
@@ -141,20 +141,20 @@ def _stale(stamps: dict[str, dict]) -> set[str]:
 
 
 def _shown(value) -> str:
-    """A setting as config.py would write it, without quotes and brackets."""
+    """A setting as in config.py, but without quotes and brackets."""
     if isinstance(value, list):
         return ", ".join(map(_shown, value)) or "none"
     return "none" if value is None or value == "" else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _stored(root: Path, name: str, *kinds: str) -> Path | None:
-    """A file that a section names; None where there is none, or where a stored name leads out of the run's folder."""
+    """A file that a section names; None if it does not exist or lies outside the run's folder."""
     path = (root / name).resolve()
     return path if path.is_relative_to(root.resolve()) and path.suffix in kinds and path.is_file() else None
 
 
 def _embed(root: Path, name: str) -> str:
-    """A picture as text; a large PNG as WebP, a fifth of its size and sharp enough for a screen."""
+    """A picture as a data URL; a large PNG becomes WebP, with a fifth of the size and sharp enough for a screen."""
     path = _stored(root, name, ".png", ".gif")
     if path is None:
         return ""

@@ -24,8 +24,8 @@ def run_script(main, *, check=None, follow=None) -> None:
 
     Parameters
     ----------
-    check : what ``--check`` calls in place of ``main``; None where a script has no such mode.
-    follow : what ``--follow FOLDER`` calls in place of ``main``, with FOLDER; None likewise.
+    check : function that ``--check`` calls instead of ``main``; None if the script has no such mode.
+    follow : function that ``--follow FOLDER`` calls with FOLDER instead of ``main``; None if there is no such mode.
     """
     work, arguments = main, sys.argv[1:]
     if check and arguments == ["--check"]:
@@ -49,13 +49,13 @@ def errors_in_one_line():
     except NeuroFaceError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        advice = WHAT_TO_DO.get(error.errno, "See to it")
+        advice = WHAT_TO_DO.get(error.errno, "Solve this problem")
         where = f": {error.filename}" if error.filename else ""
-        sys.exit(f"error: {error.strerror or error}{where}. {advice} and run again; what is finished is kept.")
+        sys.exit(f"error: {error.strerror or error}{where}. {advice} and run again; finished work is kept.")
     except KeyboardInterrupt:
-        sys.exit("\nstopped. What is finished is kept; run the same script again to go on.")
-    except Exception as error:  # the memory of a GPU has no class of its own
+        sys.exit("\nstopped. Finished work is kept; run the same script again to continue.")
+    except Exception as error:  # a full GPU memory raises no specific class
         text = f"{type(error).__name__} {error}"
         if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in text and "ResourceExhausted" not in text:
             raise
-        sys.exit("error: the memory is full. Lower N_JOBS or INFERENCE_BATCH and run again; what is finished is kept.")
+        sys.exit("error: the memory is full. Lower N_JOBS or INFERENCE_BATCH and run again; finished work is kept.")

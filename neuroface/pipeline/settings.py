@@ -1,4 +1,4 @@
-"""Read config.py, apply an experiment's differences, and refuse what makes no sense before any work is done."""
+"""Read config.py, apply an experiment's differences, and reject impossible values before any work is done."""
 
 import difflib
 import os
@@ -13,51 +13,51 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 
 class SettingsModel(BaseModel):
-    """What a study's settings may be. A study derives its own model, adds limits, and checks that settings agree.
+    """Allowed settings of a study. A study derives its own model, adds limits, and checks that settings agree.
 
     The settings themselves, their types and their defaults are those of ``config.py``.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", validate_default=True)
 
-    # Setting → type that says more than config.py's: choices and ranges.
+    # Setting → a stricter type than in config.py: choices and ranges.
     LIMITS: ClassVar[dict[str, object]] = {}
     # Settings that name files or folders; relative ones start at config.py's folder.
     FOLDERS: ClassVar[tuple[str, ...]] = ("DATASET_DIR", "DATA_DIR")
     FILES: ClassVar[tuple[str, ...]] = ()
-    # Names that settings once had.
+    # Former names of settings.
     FORMER: ClassVar[tuple[str, ...]] = ()
     # New setting → the value that results had before the setting existed.
     ADDED: ClassVar[dict[str, object]] = {}
 
     @classmethod
     def translate(cls, changes: dict, base: dict) -> dict:
-        """A user's differences from ``base`` (config.py), with former names of settings replaced by today's."""
+        """A user's differences from ``base`` (config.py), with former names of settings replaced by current names."""
         return changes
 
     @classmethod
     def former(cls, settings, name: str):
-        """Today's value of a setting that old results were stamped with and that has another name now."""
+        """Current value of a setting that old stamps store under the former ``name``."""
         return None
 
     @classmethod
     def in_use(cls, stamped: dict) -> set[str]:
-        """Names of stamped settings as they are called today."""
+        """Current names of stamped settings."""
         return set(stamped) - set(cls.FORMER) | set(cls.before_they_existed(stamped))
 
     @classmethod
     def before_they_existed(cls, stamped: dict) -> dict:
-        """Values that a stamp means without saying so, because it is older than these settings."""
+        """Values of settings that are newer than a stamp and that it therefore does not list."""
         return cls.ADDED if stamped.keys() & set(cls.FORMER) else {}
 
     @classmethod
     def complete(cls, values: dict) -> dict:
-        """Checked values, with what follows from others filled in."""
+        """Checked values, plus values that follow from others."""
         return values
 
     @classmethod
     def idle(cls, settings) -> set[str]:
-        """Settings that have no effect with the others as they are."""
+        """Settings that have no effect, given the values of the others."""
         return set()
 
 
@@ -68,7 +68,7 @@ def load_settings(
 
     Parameters
     ----------
-    model : of the study.
+    model : the study's model.
     config : path of config.py; its annotated constants are the settings and their defaults.
     experiment : path of a file of differences; by default the one that ``NEUROFACE_CONFIG`` names, if any.
 
@@ -89,14 +89,14 @@ def load_settings(
     if unannotated:
         raise NeuroFaceError(
             f"{config.name}: {unannotated[0]} is not a setting{did_you_mean(unannotated[0].upper(), types)}. "
-            f"Settings read `NAME: type = value`."
+            f"Write a setting as `NAME: type = value`."
         )
     changes, source = {}, config.name
     if experiment:
         path = Path(experiment)
         path = path if path.is_absolute() or path.exists() else config.parent / path
         if not path.is_file():
-            raise NeuroFaceError(f"NEUROFACE_CONFIG names {experiment}, and there is no such file.")
+            raise NeuroFaceError(f"NEUROFACE_CONFIG names {experiment}, but there is no such file.")
         changes, source = _constants(path), path.name
         changes.pop("__annotations__", None)
         _known(changes, {**types, **dict.fromkeys(model.FORMER)}, source)
@@ -122,12 +122,12 @@ def load_settings(
     for name in (*model.FOLDERS, *model.FILES):
         settings[name] = _from_folder(config.parent, settings.get(name))
     preset = {name: base[name] for name in base.get("DEMO", {})}
-    # A plain object reaches worker processes as it is.
+    # A plain object can be sent to worker processes.
     return SimpleNamespace(**settings, of_config=preset)
 
 
 def demo_differences(model: type[SettingsModel], settings) -> dict[str, tuple]:
-    """Settings that the demo preset moved off config.py's value: name → (value here, value in config.py)."""
+    """Settings that the demo preset changes: name → (value here, value in config.py)."""
     if getattr(settings, "DATASET", None) != "demo":
         return {}
     names = set(settings.of_config) - model.idle(settings)
@@ -141,7 +141,7 @@ def did_you_mean(name: str, known) -> str:
 
 
 def _from_folder(folder: Path, value):
-    """A path, or several, or None, from a folder."""
+    """One path, several paths or None, relative to a folder."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -152,9 +152,9 @@ def _from_folder(folder: Path, value):
 def _constants(path: Path) -> dict:
     try:
         names = runpy.run_path(str(path))
-    except Exception as error:  # a user's file can fail in any way; say where
+    except Exception as error:  # a user's file can raise any error; the message names the file
         raise NeuroFaceError(f"{path.name} cannot be read: {type(error).__name__}: {error}") from None
-    # Whatever is not upper case and not a helper (module, function, private) is a setting misspelt.
+    # Every name that is not a helper (module, function, private) counts as a setting, so that misspelt names are found.
     return {
         name: value
         for name, value in names.items()

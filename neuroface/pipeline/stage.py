@@ -1,4 +1,4 @@
-"""One script at work: it checks its inputs, remembers its settings, resumes, and reports."""
+"""Run one script: check its inputs, stamp its settings, resume, and report."""
 
 import re
 import time
@@ -18,7 +18,7 @@ from neuroface.pipeline.units import make_units, missing_units
 
 
 class Stage:
-    """One script at work in its folder of ``data/<RUN_NAME>/``.
+    """A run of one script in its folder of ``data/<RUN_NAME>/``.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ class Stage:
     cfg : settings, from :meth:`Study.load_settings`.
     contract : the script's docstring. The settings that its paragraph "Settings" names change the script's results; they
         are stamped into ``settings.json``.
-    reads : numbers of the scripts whose output this one reads. Their stamped settings count as this one's too.
-    unused : settings in the docstring that have no effect with the other settings as they are.
+    reads : numbers of the scripts whose output this one reads. Their stamped settings are stamped for this one too.
+    unused : settings in the docstring that have no effect, given the values of the others.
     rules : which settings may change although there are results.
     side_results : beginnings of the names of results that no later script reads.
 
@@ -76,23 +76,23 @@ class Stage:
 
         Parameters
         ----------
-        work : writes the unit's files, the one that ``done`` looks for last.
+        work : writes the unit's files; the file that ``done`` checks must be written last.
         done : ``done(unit)`` tells whether an earlier run of this script made it.
         what : name of the units, in the plural.
         """
         if missing := missing_units(units, done, what):
             self._worked = True
-            # Of all runs that made something here: a resumed script may compute with another one.
+            # Backends of all runs that wrote results here: a resumed script may use another one.
             self._stamp["backends"] = sorted({*self._stamp["backends"], provenance.backend()} - {None})
-            write_json(self._stamp_file, self._stamp)  # unfinished from here on
+            write_json(self._stamp_file, self._stamp)  # the folder is now unfinished
             make_units(work, missing, done, what, self.folder, self.cfg, self.script)
 
     def take_files(self, files: Iterable[Path], used: Iterable[Path]) -> None:
-        """Remember which files of the data set this folder is made from; raise if it was begun with others.
+        """Record the files of the data set that this folder is made from; raise if it was started with others.
 
         Parameters
         ----------
-        used : those that finished units were made from. Others may change: to repair a file costs no finished work.
+        used : files that finished units were made from. Others may change, so repairing a file loses no finished work.
         """
         used = {file.name for file in used}
         self._input_files = list(dict.fromkeys(files))
@@ -108,12 +108,12 @@ class Stage:
                 )
 
     def leave_out(self, what: str, why: str) -> None:
-        """Note something that will not be in the results; repeated at the end and in the report."""
+        """Print something that is left out of the results; it is listed again at the end and in the report."""
         self.left_out.append((what, why))
         print(f"  left out: {what}: {why}", flush=True)
 
     def finish(self, wrote: str, section: "report.Section") -> None:
-        """Mark the folder complete, add this script's section to the report, say what was written and what comes next."""
+        """Mark the folder complete, add this script's section to the report, print the results and the next script."""
         for leftover in self.folder.rglob(f"{PARTIAL}*"):
             leftover.unlink()  # left by a killed run whose unit was then made under another name
         self._mark_finished()
@@ -184,7 +184,7 @@ class Stage:
         if mine:
             print(f"  smaller for the demo: {', '.join(mine)}", flush=True)
 
-    # ---------------------------------------------------------------- inputs, and what is there already
+    # ---------------------------------------------------------------- inputs, and existing results
 
     def _finished_stamp(self, number: int) -> dict:
         folder, script = self.folder_of(number), self.study.step(number).script
@@ -194,14 +194,14 @@ class Stage:
         compare_upstream(stamp, self.cfg, self.study.settings, short(folder), script)
         if not stamp.get("finished"):
             raise NeuroFaceError(f"{short(folder)} is not complete. Run again: python {script} (it resumes)")
-        # A map that got lost would make a mean over fewer people, and nobody would know.
+        # Without this check a lost map would silently reduce the number of people in a mean.
         _raise_first(provenance.differences(folder, provenance.read_manifest(folder, script)["outputs"], script))
         return stamp
 
     def _check_own_folder(self, rules: Rules, inherited: set[str]) -> None:
         stamp = provenance.read_stamp(self.folder)
         if not stamp.get("finished") and not provenance.results_in(self.folder):
-            return  # begun, and stopped before anything was made
+            return  # started, and stopped before any result was written
         compare_own(stamp, self.cfg, self.study.settings, rules, inherited, short(self.folder), self.script)
         for name, digest in self._stamp["inputs"].items():
             if stamp["inputs"].get(name) != digest:
@@ -210,7 +210,7 @@ class Stage:
                     f"Delete {short(self.folder)} and run {self.script} again, or choose another RUN_NAME."
                 )
         if stamp.get("finished") and (self.folder / provenance.MANIFEST).is_file():
-            # A result that others changed must not pass for this script's own; one that is gone is made again.
+            # A result that something else changed must not be kept as this script's result; a lost one is made again.
             outputs = provenance.read_manifest(self.folder, self.script)["outputs"]
             here = {name: old for name, old in outputs.items() if (self.folder / name).is_file()}
             _raise_first(provenance.differences(self.folder, here, self.script, content=True, unless_as_old_as=here))
@@ -222,7 +222,7 @@ def settings_in(contract: str) -> set[str]:
     Raises
     ------
     RuntimeError
-        If there is no such paragraph, as under ``python -OO``, which strips docstrings.
+        If there is no such paragraph, for example under ``python -OO``, which removes docstrings.
     """
     found = re.search(r"^Settings\b(.*?)^(?:Takes\b|\Z)", contract or "", re.DOTALL | re.MULTILINE)
     if not found:

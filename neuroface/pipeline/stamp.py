@@ -1,4 +1,4 @@
-"""``settings.json``: the settings that made a folder, compared with those of today."""
+"""``settings.json``: the settings that made a folder, compared with the current settings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from neuroface.pipeline import provenance
 
 @dataclass(frozen=True)
 class Rules:
-    """Which settings of a script may change although it has results, and what then happens. The script declares them.
+    """Settings of a script that may change although it has results, and the consequence. The script declares them.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Rules:
 
 
 def only_more(old, new, stamped: dict) -> bool:
-    """A rule for ``growing``: the new list holds everything that the old one held."""
+    """A rule for ``growing``: the new list contains everything in the old one."""
     return set(old) <= set(new)
 
 
@@ -35,7 +35,7 @@ def compare_upstream(stamp: dict, settings, model, folder: str, script: str) -> 
 
     Parameters
     ----------
-    stamp : the folder's ``settings.json``. settings : those of today. model : their :class:`SettingsModel`.
+    stamp : the folder's ``settings.json``. settings : the current ones. model : their :class:`SettingsModel`.
     folder : the folder, as messages show it. script : the script that made it.
     """
     for name, old, new in _changed(stamp, settings, model):
@@ -54,7 +54,7 @@ def compare_own(stamp: dict, settings, model, rules: Rules, inherited: set[str],
 
     Parameters
     ----------
-    rules : of this script. inherited : settings that grow in an earlier script; its results are compared by their digest.
+    rules : of this script. inherited : settings that grow in an earlier script, whose digest is compared instead.
     """
     for name, old, new in _changed(stamp, settings, model):
         if name in rules.remade:
@@ -79,7 +79,7 @@ def _made_otherwise(name: str, old, new, folder: str, script: str) -> str:
 
 
 def short(path: Path) -> str:
-    """A path as messages show it: relative to the current folder where it lies in it."""
+    """A path as messages show it: relative to the current folder if it lies inside."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

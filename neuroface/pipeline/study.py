@@ -1,4 +1,4 @@
-"""What a study tells this package about itself: its stages, its settings, the words of its report."""
+"""What a study declares: its stages, its settings, the texts of its report."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Study:
 
     Parameters
     ----------
-    name : what the report and ``dataset_description.json`` call the pipeline.
+    name : of the pipeline, in the report and ``dataset_description.json``.
     steps : the stages, in the order in which they run. Their numbers need not start at 1.
     settings : the model that checks ``config.py``.
     title : stamped settings → the heading of ``report.html``.
@@ -32,7 +32,7 @@ class Study:
         for a methods section, and its references; None if that paragraph cannot be written yet.
     published : the published study's value of every setting that it states; the report lists what differs.
     former_stamps : script → entries of its ``settings.json`` that earlier versions did not write.
-    packages : further packages whose versions results depend on.
+    packages : packages of this study alone whose versions its results depend on.
     """
 
     name: str
@@ -54,5 +54,5 @@ class Study:
         return next((step for step in self.steps if step.number > number), None)
 
     def load_settings(self, script: str | Path) -> SimpleNamespace:
-        """Checked settings from the ``config.py`` beside a script; see :func:`neuroface.pipeline.settings.load_settings`."""
+        """Settings from ``config.py`` in a script's folder; see :func:`neuroface.pipeline.settings.load_settings`."""
         return load_settings(self.settings, Path(script).with_name("config.py"))

@@ -1,4 +1,4 @@
-"""A script's work in units that a rerun need not do again."""
+"""Work of a script in units; a rerun skips finished units."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -8,7 +8,7 @@ from neuroface.pipeline.workers import run_units
 
 
 def missing_units(units: Iterable, done: Callable, what: str) -> list:
-    """The units that are not done yet; says how many are.
+    """The units that are not done yet; prints how many are done.
 
     Parameters
     ----------
@@ -27,16 +27,17 @@ def make_units(work: Callable, units: list, done: Callable, what: str, folder: P
 
     Parameters
     ----------
-    work : writes the unit's files, the one that ``done`` looks for last. See :func:`neuroface.pipeline.workers.run_units`.
+    work : writes the unit's files; the file that ``done`` checks must be written last. See
+        :func:`neuroface.pipeline.workers.run_units`.
     folder : where the files go. script : its name, for messages.
     """
 
-    def once(unit):  # a cluster gives a unit out again when the worker that made it dies before it can say so
+    def once(unit):  # a cluster repeats a unit whose worker died before it reported that the unit is done
         if not done(unit):
             work(unit)
 
     run_units(once, units, cfg.N_JOBS, what, cfg.DASK_SCHEDULER)
-    list(folder.rglob("*"))  # a network file system may still remember that a file was not there
+    list(folder.rglob("*"))  # makes a network file system look for new files
     if lost := [unit for unit in units if not done(unit)]:
         raise NeuroFaceError(
             f"{len(lost)} of {len(units)} {what} are not in {folder}, though no worker failed. Do all workers see that "

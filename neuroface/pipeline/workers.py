@@ -1,4 +1,4 @@
-"""Run independent units of work one after another, in worker processes or on a Dask cluster, behind one progress bar."""
+"""Run independent units of work one after another, in worker processes or on a Dask cluster, with one progress bar."""
 
 import io
 import os
@@ -17,7 +17,7 @@ import cloudpickle
 import joblib
 from tqdm import tqdm
 
-CONNECT_S, WAIT_FOR_WORKERS_S = 10, 600  # to a scheduler; for a first worker, as a queue may take its time
+CONNECT_S, WAIT_FOR_WORKERS_S = 10, 600  # for the scheduler; for a first worker, because a queue may be slow
 
 
 def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None = None) -> None:
@@ -25,16 +25,16 @@ def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None =
 
     Parameters
     ----------
-    work : a function; it may be a script's own, with what it closes over. Large arrays should reach it as paths.
+    work : a function; it may be defined in a script and use its local variables. Pass large arrays as paths.
     what : name of the units, in the plural, for the progress bar.
-    scheduler : address of a Dask scheduler, whose workers then do the units in place of this machine. A unit whose
-        worker dies is given to another one.
+    scheduler : address of a Dask scheduler, whose workers then do the units instead of this machine. A unit whose
+        worker dies is given to another worker.
 
     Raises
     ------
     NeuroFaceError
-        If a worker process dies, as it does when memory runs out; on a cluster, if one unit takes several workers with
-        it, or if no scheduler or worker answers. Errors of ``work`` come through as they are.
+        If a worker process dies, for example because memory runs out; on a cluster, if several workers die with the
+        same unit, or if no scheduler or worker answers. Errors of ``work`` are raised unchanged.
     """
     if scheduler:
         _run_on_cluster(work, units, what, scheduler)
@@ -42,15 +42,15 @@ def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None =
     if n_jobs == 1:
         _show_progress(((work(unit), None)[1] for unit in units), len(units), what)
         return
-    # Of N_JOBS, not of the units that are left: the same threads make the same sums, also after a resume.
+    # Depends on N_JOBS, not on the units that are left: the same number of threads gives the same sums after a resume.
     threads = max(1, (os.cpu_count() or 1) // n_jobs)
-    # joblib limits BLAS and OpenMP in its workers; TensorFlow has a pool of its own.
+    # joblib limits BLAS and OpenMP in its workers; TensorFlow has a separate thread pool.
     os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": str(threads)}
-    # TensorFlow keeps some memory after each fold; joblib then renews the worker, and no work is lost.
+    # TensorFlow keeps some memory after each fold; joblib then replaces the worker without losing work.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
     pickled, keras_too = cloudpickle.dumps(work), "neuroface.pipeline.backend" in sys.modules
     with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
-        # A single job joblib would do in this process.
+        # joblib would run a single job in this process.
         calls = joblib.Parallel(min(n_jobs, max(2, len(units))), return_as="generator_unordered")(
             joblib.delayed(_in_worker)(pickled, unit, keras_too, os.getpid()) for unit in units
         )
@@ -64,7 +64,7 @@ def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None =
 
 
 def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
-    """By Dask's own client: joblib's Dask backend waits for ever when a unit takes its workers with it."""
+    """Use Dask's client directly: joblib's Dask backend waits forever when a unit kills its workers."""
     try:
         from distributed import CancelledError, Client, TimeoutError, as_completed
         from distributed.scheduler import KilledWorker
@@ -85,7 +85,7 @@ def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
                     raise NeuroFaceError(
                         f"Dask worker {worker} takes {threads} units at once. Start workers with --nthreads 1."
                     )
-            # The work is a task of its own: sent once, whatever it closes over, and made again if its worker dies.
+            # The work is a separate task: it is sent once with its variables, and again only if its worker dies.
             pickled = client.submit(bytes, cloudpickle.dumps(work), pure=False)
             futures = [client.submit(call, pickled, cloudpickle.dumps(unit), keras_too, pure=False) for unit in units]
             _show_progress((future.result() for future in as_completed(futures, loop=client.loop)), len(units), what)
@@ -96,12 +96,13 @@ def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
             ) from None
         except KilledWorker as error:
             raise NeuroFaceError(
-                f"Worker after worker died over the same of the {what}, the last at {error.last_worker.address}, most "
-                f"likely for lack of memory. Give each worker more, and run this script again; it resumes."
+                f"Several workers died on the same unit of the {what}, the last at {error.last_worker.address}, most "
+                f"likely for lack of memory. Give each worker more memory, and run this script again; it resumes."
             ) from None
         except CancelledError:
             raise NeuroFaceError(
-                f"The Dask scheduler {scheduler} has gone. Start it and its workers, and run this script again; it resumes."
+                f"The Dask scheduler {scheduler} has stopped. Start it and its workers, and run this script again; "
+                f"it resumes."
             ) from None
         except ModuleNotFoundError as error:
             raise NeuroFaceError(
@@ -110,7 +111,7 @@ def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
 
 
 def _carried(root: str):
-    """A function that is sent whole: the scheduler knows nothing of this project, workers only where it lies."""
+    """A function that is sent with its code: the scheduler does not know this project, workers know only its path."""
 
     def call(pickled_work: bytes, pickled_unit: bytes, keras_too: bool) -> str:
         import pickle
@@ -129,9 +130,9 @@ def _carried(root: str):
 
 
 def _keep_random_apart() -> None:
-    """Give Dask a random generator of its own.
+    """Give Dask its own random generator.
 
-    Its threads draw from Python's while a network is built; seeded initial weights would come out different every time.
+    Otherwise its threads draw from Python's generator while a network is built, and seeded initial weights vary.
     """
     other = random.Random()
     for name, module in list(sys.modules.items()):
@@ -143,7 +144,7 @@ def _in_worker(pickled_work: bytes, unit, keras_too: bool, parent: int) -> str:
     if "end-with-parent" not in {thread.name for thread in threading.enumerate()}:
         threading.Thread(target=_end_with_parent, args=(parent,), name="end-with-parent", daemon=True).start()
     if keras_too:
-        import neuroface.pipeline.backend  # noqa: F401  first, so that what TensorFlow says on import is held back
+        import neuroface.pipeline.backend  # noqa: F401  first, so that TensorFlow's import messages are held back
     return _text_of(cloudpickle.loads(pickled_work), unit)
 
 
@@ -160,14 +161,14 @@ def _text_of(work, unit) -> str:
 
 
 def _end_with_parent(parent: int) -> None:
-    """End this worker when the script is killed: it would go on writing beside a rerun."""
+    """End this worker when the script is killed; otherwise it would continue to write during a rerun."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)
 
 
 def _show_progress(results, total: int, what: str) -> None:
-    """Exhaust ``results`` behind a bar, or behind a plain line now and then where the output is not a terminal.
+    """Consume ``results`` and show a progress bar, or an occasional line if the output is not a terminal.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Predictions for every volume of a run, on the film's clock; live runs; their scores and figures.
+"""Predictions for every volume of a run, on the time axis of the film; live runs; their scores and figures.
 
 Code belongs here if it predicts or scores whole runs. This room imports ``pipeline``, ``bold`` and ``decoding``; only
 ``face_study`` and the scripts may import it. To add a score of timelines, write it in ``scores.py``.

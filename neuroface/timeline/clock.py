@@ -1,4 +1,4 @@
-"""A run on the film's clock: the table of predictions, their alignment, their null, and averages around its events."""
+"""A run on the time axis of the film: table of predictions, alignment, null, and averages around events."""
 
 from itertools import combinations
 from pathlib import Path
@@ -40,14 +40,14 @@ def timeline(
     logit: np.ndarray, first: np.ndarray, second: np.ndarray | None, tr_s: float, lag_s: float, window_trs: int,
     at: float, min_stretch_s: float,
 ) -> pd.DataFrame:  # fmt: skip
-    """The table of a run, a row per volume: the first six of :func:`columns_of`, with the truth in a column ``truth``.
+    """Table of a run, one row per volume: the first six of :func:`columns_of`, with the truth in a column ``truth``.
 
     Parameters
     ----------
     logit : (n_trs,) of the window that starts at each volume, NaN where there is none.
-    first, second : (n, 2) stretches of both conditions; None: the second is the gaps of the first.
-    at : where in its window a prediction speaks (:func:`neuroface.bold.stimulus_time_s`).
-    min_stretch_s : what a stretch must exceed to give a training window.
+    first, second : (n, 2) stretches of both conditions; None: the second consists of the gaps of the first.
+    at : time in its window to which a prediction is assigned (:func:`neuroface.bold.stimulus_time_s`).
+    min_stretch_s : a stretch gives a training window if it is longer than this.
     """
     tr = np.arange(len(logit))
     time_s = stimulus_time_s(tr, tr_s, lag_s, window_trs, at)
@@ -73,7 +73,7 @@ def timeline(
 
 
 def on_every_tr(logit: np.ndarray, censor: Path | None, window_trs: int) -> np.ndarray:
-    """Logits by volume of the series → by TR of the film; NaN where a window would touch a censored TR.
+    """Logits per volume of the series → per TR of the film; NaN where a window would touch a censored TR.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def on_every_tr(logit: np.ndarray, censor: Path | None, window_trs: int) -> np.n
 
 
 def smoothed(logit: np.ndarray, trs: int) -> np.ndarray:
-    """Mean logit over ``trs`` volumes, an odd number, centred on each, of those there are; NaN where there is none."""
+    """Mean of the known logits over ``trs`` (odd) volumes, centred on each volume; NaN where that logit is unknown."""
     known, kernel = np.isfinite(logit), np.ones(trs)
     total, count = (
         np.convolve(values, kernel)[trs // 2 :][: len(logit)] for values in (np.where(known, logit, 0), known)
@@ -125,7 +125,7 @@ def area_under_roc(truth: np.ndarray, score: np.ndarray) -> float:
 
 
 def lag_sweep(time_s: np.ndarray, score: np.ndarray, stretches: np.ndarray, offsets_s: np.ndarray) -> np.ndarray:
-    """AUC (n_offsets,) if every prediction spoke for a moment ``offset`` seconds later than its clock says.
+    """AUC (n_offsets,) if every prediction is assigned to a moment ``offset`` seconds later.
 
     Parameters
     ----------
@@ -139,8 +139,8 @@ def lag_sweep(time_s: np.ndarray, score: np.ndarray, stretches: np.ndarray, offs
 def shift_null(truth: np.ndarray, score: np.ndarray, min_shift: int) -> np.ndarray:
     """AUC of a run under every rotation of its annotation by ``min_shift`` moments or more, either way.
 
-    Rotating keeps how long stretches last and how slowly predictions move; only their bond is cut. All rotations cost one
-    circular correlation of the ranks with the annotation.
+    Rotating keeps the durations of stretches and the slow changes of predictions; it removes only their relation. One
+    circular correlation of the ranks with the annotation gives all rotations.
 
     Returns
     -------
@@ -153,11 +153,11 @@ def shift_null(truth: np.ndarray, score: np.ndarray, min_shift: int) -> np.ndarr
 
 
 def mean_shift_null(nulls: list[np.ndarray], same_film: list, n_draws: int, seed: int) -> np.ndarray:
-    """Mean AUC over runs, ``n_draws`` times, each film's annotation rotated by one draw, alike for all its viewers.
+    """Mean AUC over runs, ``n_draws`` times; a draw rotates a film's annotation in the same way for all its viewers.
 
     Parameters
     ----------
-    nulls : :func:`shift_null` of each run. same_film : what film each shows; equal means rotated together.
+    nulls : :func:`shift_null` of each run. same_film : film of each run; runs of one film are rotated together.
     """
     rng, total = np.random.default_rng(seed), np.zeros(n_draws)
     for film in dict.fromkeys(same_film):
@@ -169,7 +169,7 @@ def mean_shift_null(nulls: list[np.ndarray], same_film: list, n_draws: int, seed
 
 
 def best_threshold(truth: np.ndarray, probability: np.ndarray) -> float:
-    """The probability that best parts the classes: largest balanced accuracy, halfway between its two neighbours."""
+    """The threshold with the largest balanced accuracy, halfway between its two neighbouring probabilities."""
     order = np.argsort(probability, kind="stable")
     value, is_positive = probability[order], truth[order] == 1
     # Cutting before row i predicts the first condition from row i on.
@@ -184,9 +184,9 @@ def best_threshold(truth: np.ndarray, probability: np.ndarray) -> float:
 def event_locked(
     time_s: np.ndarray, probability: np.ndarray, events_s: np.ndarray, offsets_s: np.ndarray
 ) -> tuple[np.ndarray, int]:
-    """Mean probability (n_offsets,) around events, and how many they are.
+    """Mean probability (n_offsets,) around events, and the number of events.
 
-    Linear between volumes; events too near either end of the run are left out. NaN if none is left.
+    Interpolates linearly between volumes; leaves out events too near to an end of the run. NaN if no event is left.
     """
     wanted = np.asarray(events_s)[:, None] + offsets_s
     wanted = wanted[(wanted[:, 0] >= time_s[0]) & (wanted[:, -1] <= time_s[-1])]
@@ -196,7 +196,7 @@ def event_locked(
 
 
 def clean_events(stretches: np.ndarray, min_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """Onsets with nothing in the ``min_s`` before and the condition throughout the ``min_s`` after, and offsets likewise.
+    """Onsets and offsets with the condition for ``min_s`` on one side and without it for ``min_s`` on the other.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ def truth_text(labels: Labels) -> str:
 
 
 def plot_interval(table: pd.DataFrame, title: str, interval_s, threshold: float, labels: Labels, target: Path) -> None:
-    """Probability of the first condition, the yes/no answers, and the truth; in ``interval_s``, or all if outside."""
+    """Probability of the first condition, yes/no answers, and truth, in ``interval_s`` (the whole run if outside)."""
     rows = known(table)
     shown = rows[rows["stimulus_time_s"].between(*interval_s)]
     shown = shown if len(shown) else rows
@@ -43,7 +43,7 @@ def plot_interval(table: pd.DataFrame, title: str, interval_s, threshold: float,
 
 
 def plot_strip(tables: dict[str, pd.DataFrame], title: str, target: Path) -> None:
-    """A whole film, a row per viewer, coloured by probability; the truth above, once where all viewers share it.
+    """A whole film, one row per viewer, coloured by probability; the truth above, once if all viewers have the same.
 
     Parameters
     ----------
@@ -93,10 +93,10 @@ def plot_event_locked(
 
     Parameters
     ----------
-    counts : how many moments of each kind. certain_s : how long it lasts, at least, after it began, before it ended.
+    counts : number of moments of each kind. certain_s : least time with the condition after an onset, before an offset.
     """
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
-    parts = ((f"{labels.one} comes", onset, (0, certain_s)), (f"{labels.one} goes", offset, (-certain_s, 0)))
+    parts = ((f"onset of {labels.one}", onset, (0, certain_s)), (f"offset of {labels.one}", offset, (-certain_s, 0)))
     for axis, (title, (mean, low, high), truth), n in zip(axes, parts, counts):
         axis.axvspan(*truth, color=TRUE_LIGHT, alpha=0.5, linewidth=0)
         axis.fill_between(offsets_s, low, high, color=PREDICTED, alpha=0.25, linewidth=0)
@@ -118,6 +118,6 @@ def plot_lag_sweep(offsets_s, auc, each: np.ndarray, target: Path) -> None:
     axis.axhline(0.5, color=QUIET, linewidth=0.8, linestyle=":")
     best = offsets_s[int(np.nanargmax(auc[0]))]
     axis.plot(best, np.nanmax(auc[0]), "o", color=PREDICTED)
-    axis.set(xlabel="seconds added to the clock of the predictions", ylabel="AUC", xlim=(offsets_s[0], offsets_s[-1]))
-    axis.set_title(f"0 is the clock in use; the largest AUC is at {best:+g} s", fontsize=11)
+    axis.set(xlabel="seconds added to the time of the predictions", ylabel="AUC", xlim=(offsets_s[0], offsets_s[-1]))
+    axis.set_title(f"0: the settings in use; the largest AUC is at {best:+g} s", fontsize=11)
     save_figure(figure, target, dpi=120)

@@ -25,7 +25,7 @@ def is_predicted(folder: Path, run: Run) -> bool:
 
 
 def write_timeline(folder: Path, run: Run, table: pd.DataFrame, labels: Labels) -> None:
-    """Write a run's table, its truth in a column of the first condition's name, and the BIDS sidecar of its columns."""
+    """Write a run's table, its truth in a column named after the first condition, and the BIDS sidecar."""
     file = timeline_file(folder, run)
     write_table(file, table.rename(columns={"truth": labels.first}))
     write_json(file.with_suffix(".json"), columns_of(labels))

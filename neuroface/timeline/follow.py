@@ -1,4 +1,4 @@
-"""Follow a run while it is being scanned: volumes that appear in a folder one after another, each in a file of its own."""
+"""Follow a run while it is being scanned: volumes appear in a folder one after another, one file each."""
 
 import re
 import time
@@ -22,21 +22,19 @@ def volume_number(path: Path) -> int | None:
 
 
 def read_volume(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray | None:
-    """A 3D volume's voxels (n_voxels,) float32 in C order of the mask; None while its file is not written to its end.
+    """A 3D volume's voxels (n_voxels,) float32 in C order of the mask; None while its file is incomplete.
 
     Raises
     ------
     NeuroFaceError
-        If the file is whole and lies on another grid than the mask, or is not 3D.
+        If the file is complete and has another grid than the mask, or is not 3D.
     """
     try:
         image = nib.load(path)
-    except Exception:  # whatever half a header can look like
+    except Exception:  # half a header can raise any error
         return None
     if len(image.shape) != 3 and image.shape[3:] != (1,):
-        raise NeuroFaceError(
-            f"{path} has shape {image.shape}: one volume (x, y, z) per file is followed. Export 3D files."
-        )
+        raise NeuroFaceError(f"{path} has shape {image.shape}: a file must hold one volume (x, y, z). Export 3D files.")
     check_grid(path, image.shape, image.affine, mask.shape, affine)
     try:
         values = np.asanyarray(image.dataobj)  # a short file ends too early; a .gz is also checked by its checksum
@@ -48,20 +46,20 @@ def read_volume(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray 
 def follow_volumes(folder: Path, mask: np.ndarray, affine: np.ndarray, patience_s: float, idle_s: float):
     """Yield ``(number, volume, since)`` in the order of their numbers; ``volume`` is None for a missing one.
 
-    ``since`` (:func:`time.monotonic`) is when the reading of the whole file began.
+    ``since`` (:func:`time.monotonic`) is the time at which reading the complete file began.
 
-    The numbers may begin anywhere; the lowest that is there at first is the first. A file that is not written to its
-    end is waited for. A volume counts as missing if, when later ones have been there for ``patience_s``, it is not there
-    or still not whole.
+    The first volume is the one with the lowest number at the start. An incomplete file is read again until it is
+    complete. A volume counts as missing if it is absent or incomplete when later volumes have existed for
+    ``patience_s``.
 
     Parameters
     ----------
-    idle_s : ends when nothing new has come for so long.
+    idle_s : ends when no new volume has arrived for this time.
 
     Raises
     ------
     NeuroFaceError
-        If nothing comes at all, or the last file stays unfinished for ``idle_s``.
+        If no volume arrives, or the last file stays incomplete for ``idle_s``.
     """
     number, last_news, overtaken_since = None, time.monotonic(), None
     while True:
@@ -77,21 +75,21 @@ def follow_volumes(folder: Path, mask: np.ndarray, affine: np.ndarray, patience_
             number, last_news, overtaken_since = number + 1, time.monotonic(), None
         elif now - last_news > idle_s:
             if number is None:
-                raise NeuroFaceError(f"No volume <number>.nii or .nii.gz came to {folder} in {idle_s:g} s.")
+                raise NeuroFaceError(f"No volume <number>.nii or .nii.gz arrived in {folder} within {idle_s:g} s.")
             if number in files:
-                raise NeuroFaceError(f"{files[number]} was not written to its end in {idle_s:g} s, or is damaged.")
+                raise NeuroFaceError(f"{files[number]} is still incomplete after {idle_s:g} s, or is damaged.")
             return
         else:
             time.sleep(POLL_S)
 
 
 class LiveStandardizer:
-    """Standardise volumes as they come, when the run's mean and SD are not known yet.
+    """Standardise volumes as they arrive, while the run's mean and SD are unknown.
 
-    The first ``baseline_trs`` volumes are held back until all are there and standardised together; from then on each
-    volume is standardised, once, by the mean and SD of all volumes so far, itself included. So a late volume is
-    treated nearly as in a recorded run, and an early one by the statistics of few. With ``baseline_trs`` 0 volumes
-    pass as they are.
+    The first ``baseline_trs`` volumes are held back until all of them are there, and standardised together. Each later
+    volume is standardised once, by mean and SD of all volumes so far, including itself. So a late volume gets nearly
+    the values of a recorded run; an early volume is standardised by few volumes. With ``baseline_trs`` 0 volumes are
+    not changed.
     """
 
     def __init__(self, n_voxels: int, baseline_trs: int):
@@ -100,9 +98,9 @@ class LiveStandardizer:
         self._last = np.zeros((1, n_voxels), dtype=np.float32)
 
     def push(self, volume: np.ndarray | None) -> np.ndarray:
-        """Volumes (n, n_voxels) float32 that are ready now: none while the baseline is gathered, all of it, then one.
+        """Volumes (n, n_voxels) float32 that are ready: first none, then the whole baseline, then one per call.
 
-        A missing volume (None) is stood in for by the one before it, and does not count for mean and SD.
+        A missing volume (None) is replaced by the one before it, and does not count for mean and SD.
         """
         if volume is not None:
             self._statistics.add(volume[None])
@@ -119,7 +117,7 @@ class LiveStandardizer:
 
 
 class LivePrediction:
-    """Volumes in, rows of the live table out.
+    """Turns volumes into rows of the live table.
 
     Parameters
     ----------
@@ -135,11 +133,11 @@ class LivePrediction:
         self._missing: list[bool] = []
         self._n_ready, self._latencies = 0, []
         predictor.reset()
-        predictor.push(np.zeros((1, predictor.n_voxels), np.float32))  # compiled before the first volume comes
+        predictor.push(np.zeros((1, predictor.n_voxels), np.float32))  # compiles before the first volume arrives
         predictor.reset()
 
     def push(self, volume: np.ndarray | None, since: float) -> list[dict]:
-        """A row for each volume that has become ready and ends a whole window; ``tr`` is the window's first volume."""
+        """One row for each volume that is ready and completes a window; ``tr`` is the window's first volume."""
         cfg, rows = self._cfg, []
         self._missing.append(volume is None)
         for ready in self._standardizer.push(volume):
@@ -163,7 +161,7 @@ class LivePrediction:
         return rows
 
     def summary(self) -> str:
-        """What came and what it took, in a few words."""
+        """Number of volumes and predictions, and their latency, as text."""
         took = (
             f", {np.median(self._latencies):.3f} s after their volume (at most {max(self._latencies):.3f})"
             if self._latencies

@@ -1,4 +1,4 @@
-"""Which fold model predicts a run: the one that saw least of it."""
+"""The fold model that predicts a run: the one that saw the least of it."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ SEEN = ("seen_run", "seen_person", "seen_film")
 
 
 def choose_models(runs: list[Run], folder: Path, selection: str) -> dict[Run, tuple[int, dict[str, bool]]]:
-    """For each run, the fold model that saw least of it, and whether that model saw this run, person and film.
+    """For each run, the fold model that saw the least of it, and whether that model saw this run, person and film.
 
     A fold model saw every window that its fold does not hold out, in training or to choose the epoch. With SELECTION =
     "paper" it saw the held-out windows too, because they chose its epoch.
@@ -36,7 +36,7 @@ def choose_models(runs: list[Run], folder: Path, selection: str) -> dict[Run, tu
 
 
 def seen_text(seen: dict[str, bool]) -> str:
-    """What a model had seen of a run, in words; ``seen`` holds what :func:`choose_models` gives."""
+    """What a model had seen of a run, in words; ``seen`` comes from :func:`choose_models`."""
     parts = {True: [], False: []}
     for name in SEEN:
         parts[seen[name]].append(name.removeprefix("seen_"))

@@ -44,8 +44,9 @@ def describe(folder: Path, runs: list[Run], results: list[dict], study: dict, la
     there = labels.is_there
     section = Section(
         "Moment by moment",
-        "The network slid over whole runs. Predictions and truth share the film's clock. Compare accuracy with the share of "
-        f"time in which {there}: a model that always gives the more frequent answer scores that share, or 1 minus it.",
+        "The network predicted every volume of whole runs. Predictions and truth are on the time axis of the film. "
+        f"Compare the accuracy with the share of time in which {there}: a model that always gives the more frequent "
+        f"answer scores this share, or 1 minus this share.",
     )
     for result in results:
         print(f"  {result['run']}: AUC {result['auc']:.3f}, F1 {result['f1']:.3f}; {seen_text(result)}")
@@ -65,13 +66,13 @@ def describe(folder: Path, runs: list[Run], results: list[dict], study: dict, la
     )
     section.figure(
         folder / "lag_sweep.png",
-        "AUC if every prediction were assigned to a moment so many seconds later than its clock says. Thick: the mean over "
-        "people with its 95 % interval. Thin: each run. With LAG_S and PREDICTION_AT right, the top is near 0.",
+        "AUC if every prediction is assigned to a moment that many seconds later. Thick: the mean over people with its "
+        "95 % interval. Thin: each run. If LAG_S and PREDICTION_AT are right, the maximum is near 0.",
     )
     section.figure(
         folder / "event_locked.png",
-        f"Mean probability around the moments at which {labels.one} comes and stays, and at which it goes and stays away, "
-        f"with the 95 % interval over people. Shaded: {there} for certain.",
+        f"Mean probability around onsets and offsets of {labels.one}, without other changes nearby, with the 95 % "
+        f"interval over people. Shaded: {there} all the time.",
     )
     for movie in list(study["by_movie"])[:FIGURES_IN_REPORT]:
         section.figure(folder / f"{movie}_strip.png", f"{movie}: the truth, and each viewer's predicted probability.")
@@ -81,7 +82,7 @@ def describe(folder: Path, runs: list[Run], results: list[dict], study: dict, la
     chance = [(r["shift_null"]["mean"], r["shift_null"]["p"], r["auc_in_training_like_windows"]) for r in results]
     rows = [(r["run"], text(r["auc"]), text(m), text(p, 4), text(inside)) for r, (m, p, inside) in zip(results, chance)]
     columns = ["run", "AUC", "AUC, annotation rotated", "p", "AUC in training-like windows"]
-    section.table(columns, rows, "Against chance, run by run")
+    section.table(columns, rows, "Comparison with chance, per run")
     for what, part in (("film or task", study["by_movie"]), ("person", study["by_subject"])):
         rows = [(key, *(text(s[name]) for name in MEANS)) for key, s in part.items()]
         section.table([what, *MEANS], rows, f"Means per {what}, threshold 0.5")

@@ -1,4 +1,4 @@
-"""Scores of predicted timelines: a run's, and what a study's runs say together."""
+"""Scores of predicted timelines: of one run, and of all runs of a study."""
 
 from neuroface.bold import Run
 from neuroface.decoding import mean_over_people, p_value, scores
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 SWEEP_S = 10.0
-AFTER_S = 5.0  # how much longer than a certain truth the averages around its coming and going are
+AFTER_S = 5.0  # how far averages around onsets and offsets reach beyond the time of certain truth
 N_NULL_DRAWS = 10_000
 MEANS = ("base_rate", "accuracy", "precision", "recall", "f1", "mcc", "auc", "pr_auc")
 
@@ -19,7 +19,7 @@ def score_timeline(table: pd.DataFrame, threshold: float, min_shift_trs: int) ->
     Parameters
     ----------
     table : of :func:`neuroface.timeline.clock.timeline`; both classes must occur where there is a prediction.
-    threshold : chosen elsewhere; the scores at 0.5 stand beside those at this one.
+    threshold : chosen on other data; the result has the scores at 0.5 and at this threshold.
     min_shift_trs : smallest rotation.
     """
     table = clock.known(table)
@@ -42,7 +42,7 @@ def score_timeline(table: pd.DataFrame, threshold: float, min_shift_trs: int) ->
 def score_run(
     table: pd.DataFrame, run: Run, fold: int, seen: dict, held_out: pd.DataFrame, positive: str, cfg
 ) -> tuple[dict, np.ndarray]:
-    """:func:`score_timeline` of a run, with what identifies the run and its model.
+    """:func:`score_timeline` of a run, with the names of the run and its model.
 
     The threshold is the best one for the held-out windows of the folds other than the run's fold.
 
@@ -55,17 +55,17 @@ def score_run(
     threshold = clock.best_threshold((others["label"] == positive).to_numpy(int), others["probability"].to_numpy())
     what, null = score_timeline(table, threshold, round(cfg.MIN_SHIFT_S / cfg.TR_S))
     who = {"run": run.name, "subject": run.subject, "movie": run.movie, "fold_model": fold}
-    # What a run shows; BIDS runs have a timing of their own.
+    # The stimulus of a run; each BIDS run has its own timing.
     who["film"] = run.name.removeprefix(f"{run.subject}_").removeprefix("task-")
     return who | seen | what, null
 
 
 def curves_of(tables: list[pd.DataFrame], stretches: list[np.ndarray], tr_s: float, min_stretch_s: float) -> dict:
-    """AUC against alignment, and mean probability around the moments at which first come and go.
+    """AUC against alignment, and mean probability around onsets and offsets of the first condition.
 
     Parameters
     ----------
-    tables, stretches : of each run. min_stretch_s : how long screen and truth must last around such a moment.
+    tables, stretches : of each run. min_stretch_s : minimum time without a change on both sides of such a moment.
 
     Returns
     -------
@@ -86,11 +86,11 @@ def curves_of(tables: list[pd.DataFrame], stretches: list[np.ndarray], tr_s: flo
 
 
 def summarize(results, tables: list[pd.DataFrame], nulls: list[np.ndarray], curves: dict, seed: int) -> dict:
-    """What the runs say together: means over people with 95 % intervals, null, films, people, agreement, alignment.
+    """Summary of all runs: means over people with 95 % intervals, null, films, people, agreement, alignment.
 
     Parameters
     ----------
-    results : of :func:`score_timeline` with subject, movie, and film (equal where one annotation serves), a run each.
+    results : of :func:`score_timeline` with subject, movie, and film (equal if runs share an annotation), one per run.
     """
     frame, tables = pd.DataFrame(results), list(map(clock.known, tables))
     people, films = frame["subject"].tolist(), frame["film"].tolist()

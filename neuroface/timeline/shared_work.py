@@ -1,10 +1,10 @@
-"""What sliding windows share: the columns of a network's layers that do not depend on where a window ends.
+"""Work that sliding windows share: columns of a network's layers that do not depend on the ends of a window.
 
-Two windows that follow each other have all volumes but one in common. After a convolution over time, the columns near a
-window's two ends know of the zeros beyond them and belong to that window alone; those between are the same in every
-window that holds them. So each column of each layer is described by what it is made of, relative to the volume that
-arrives, and columns made of the same things are one *node*, computed once per volume. A convolution is a sum over its
-taps in time: the product of a column with a tap is a node too, and serves every window and every neighbour.
+Two successive windows have all volumes but one in common. After a convolution over time, the columns near the two ends
+of a window depend on the zero padding and belong to this window alone; the columns between them are the same in every
+window that contains them. So each column of each layer is described by its inputs, relative to the volume that arrives.
+Columns with the same inputs are one *node*, computed once per volume. A convolution is a sum over its taps in time: the
+product of a column with a tap is a node too, and all windows and neighbouring columns use it.
 """
 
 from dataclasses import dataclass, field
@@ -24,8 +24,9 @@ INPUT = 0  # the node of the arriving volume
 class Block:
     """Conv2D → LeakyReLU → BatchNormalization → MaxPooling2D (→ Dropout), ready to be computed column by column.
 
-    The normalisation is a × value + shift. |a| goes into the kernel, which the leaky rectifier lets through; the sign
-    of a stays apart, because the largest value under a negative a is the smallest before it.
+    The normalisation is a × value + shift. |a| is multiplied into the kernel, because a positive factor may be applied
+    before the leaky rectifier. The sign of a is kept separately, because a negative a turns the smallest value into the
+    largest.
     """
 
     kernel: np.ndarray  # (voxels, trs, channels in, channels out), times |a|
@@ -42,7 +43,7 @@ class Block:
 
     @property
     def turned(self) -> bool:
-        """Whether some channel falls where its value rises. If none does, the rectifier may follow the pools: less work."""
+        """Whether a channel has a negative a. If none has, the rectifier may follow the pooling, which is less work."""
         return bool((self.sign < 0).any())
 
     def pool_voxels(self, values, bias, sign):
@@ -68,8 +69,8 @@ def family_blocks(model: keras.Model) -> list[Block] | None:
     """The convolutional blocks of a network of the paper's family; None if the model is of another kind.
 
     The family: a chain of layers in float32, which begins with blocks of Conv2D ("same", stride 1), LeakyReLU,
-    BatchNormalization, MaxPooling2D and perhaps Dropout, of any number, kernels, filters and pools, and goes on with
-    Flatten and whatever leads to the layer ``logit``.
+    BatchNormalization, MaxPooling2D and perhaps Dropout, with any number of blocks, kernels, filters and pools, and
+    continues with Flatten and any layers up to ``logit``.
     """
     layers = keras.layers
     chain = list(model.layers)
@@ -125,7 +126,7 @@ def _folded(conv, rectifier, norm, pool, last_layer) -> Block:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a node's value at a volume is made from other nodes, ``delay`` volumes earlier."""
+    """How a node's value at a volume is computed from other nodes, ``delay`` volumes earlier."""
 
     kind: str  # "input", "first" (all taps at once), "tap", "sum" or "max"
     block: int = -1
@@ -160,7 +161,7 @@ class Plan:
             self.history[node] = max(self.history[node], delay)
 
     def empty_state(self, n_voxels: int, blocks: list[Block]) -> list:
-        """Zeros in the place of the volumes before the first."""
+        """Zeros for the volumes before the first."""
         rows = [n_voxels]
         for block in blocks:
             rows.append(rows[-1] // block.pool[0])
@@ -196,7 +197,7 @@ class Plan:
         return self._node("sum", depth - 1, (), products)
 
     def _node(self, kind: str, block: int, taps, sources) -> tuple[int, int]:
-        """The node with this recipe, and the delay at which it is wanted: it is computed as soon as its sources are."""
+        """The node with this recipe, and its delay: it is computed as soon as its sources are there."""
         delay = min(delay for _, delay in sources)
         recipe = Recipe(kind, block, tuple(taps), tuple((node, d - delay) for node, d in sources))
         return self._numbers.setdefault(recipe, len(self._numbers)), delay

@@ -1,4 +1,4 @@
-"""Slide a network over a run volume by volume: shared work for networks of the paper's family, plainly for others."""
+"""Slide a network over a run volume by volume: with shared work if it is of the paper's family, else by windows."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -10,12 +10,12 @@ from neuroface.timeline.shared_work import INPUT, Block, Plan, convolve_series, 
 import numpy as np
 
 ops = keras.ops
-# The widest layer of a pass. Beyond, the system fetches fresh memory for every result, which costs more than it saves.
+# Largest layer of a pass. Above this the system allocates new memory for every result, which costs more than it saves.
 PASS_BYTES = 100e6
 
 
 def sliding_predictor(model: keras.Model, batch: int):
-    """The fastest predictor there is for a model: :class:`SharedSliding` for the paper's family, else :class:`PlainSliding`.
+    """The fastest predictor for a model: :class:`SharedSliding` for the paper's family, else :class:`PlainSliding`.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def sliding_predictor(model: keras.Model, batch: int):
     return PlainSliding(model, batch) if blocks is None else SharedSliding(model, blocks, batch)
 
 
-@lru_cache(maxsize=1)  # runs come ordered by model, and one full-size network is enough in memory
+@lru_cache(maxsize=1)  # runs are ordered by model, so one network in memory is enough
 def predictor_of_model(path: Path, n_voxels: int, window_trs: int, batch: int):
     """:func:`sliding_predictor` of a fold model's file."""
     return sliding_predictor(load_network(path, n_voxels, window_trs), batch)
@@ -37,12 +37,12 @@ def slide(predictor, volumes) -> np.ndarray:
 
     Parameters
     ----------
-    predictor : from :func:`sliding`. volumes : yields (n, n_voxels) float32, ``predictor.batch`` at a time.
+    predictor : from :func:`sliding_predictor`. volumes : yields (n, n_voxels) float32, ``predictor.batch`` at a time.
     """
     predictor.reset()
     logits = []
     for part in volumes:
-        # A short last part is filled up, so that nothing is compiled for its length.
+        # A short last part is filled with zeros, so that nothing is compiled for its length.
         filled = np.concatenate([part, np.zeros((predictor.batch - len(part), part.shape[1]), np.float32)])
         logits.append(predictor.push(filled)[: len(part)])
     ending = np.concatenate(logits)
@@ -52,7 +52,7 @@ def slide(predictor, volumes) -> np.ndarray:
 
 
 class PlainSliding:
-    """Every window through the whole network, for any model. Interface as :class:`SharedSliding`."""
+    """Predicts every window with the whole network, for any model. Interface as :class:`SharedSliding`."""
 
     def __init__(self, model: keras.Model, batch: int):
         self._logit_model, self.batch = logit_network(model), batch
@@ -73,14 +73,14 @@ class PlainSliding:
 
 
 class SharedSliding:
-    """Sliding prediction with shared work: equal to the network on every window, to rounding.
+    """Sliding prediction with shared work: equal to the network on every window, up to rounding.
 
-    Memory holds one batch of volumes and the columns that later windows still need, whatever the run's length.
+    Memory holds one batch of volumes and the columns that later windows still need, for any length of run.
 
     Parameters
     ----------
     blocks : from :func:`family_blocks`.
-    batch : volumes per pass, at most; full size takes nine.
+    batch : largest number of volumes per pass; nine at full size.
     """
 
     def __init__(self, model: keras.Model, blocks: list[Block], batch: int):
