@@ -82,13 +82,14 @@ def test_what_a_data_set_has_in_its_own_places(tmp_path, monkeypatch):
     assert cfg.REGIONS_FILE == str(tmp_path / "aal.nii") and cfg.REGIONS_TABLE == str(tmp_path / "set" / "atlas.tsv")
 
 
+def as_lists(value):
+    return [as_lists(part) for part in value] if isinstance(value, (tuple, list)) else value
+
+
 def test_config_has_the_published_values_but_for_what_it_says():
     tree = ast.parse((STUDY_FOLDER / "config.py").read_text())
     values = {node.target.id: ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.AnnAssign)}
-    differ = {
-        name for name, value in PUBLISHED.items()
-        if (list(map(list, values[name])) if name == "PARCELS" else list(values[name]) if isinstance(value, list) else values[name]) != value
-    }  # fmt: skip
+    differ = {name for name, value in PUBLISHED.items() if as_lists(values[name]) != value}
     # Each is more cautious than the publication, or needs no file; config.py says so beside it.
     assert differ == {"STANDARDIZE", "SPLITS", "SELECTION", "EMBARGO_TRS", "DECODER_INPUT", "PERCEPTUAL", "DECODE_FROM"}
 
@@ -97,8 +98,7 @@ def test_the_published_experiment_is_the_published_settings():
     changes = {}
     exec((STUDY_FOLDER / "experiments" / "emofilm_published.py").read_text(), changes)
     for name in ("STANDARDIZE", "SPLITS", "SELECTION", "EMBARGO_TRS", "DECODER_INPUT", "PERCEPTUAL", "DECODE_FROM"):
-        published = PUBLISHED[name]
-        assert changes[name] == (tuple(published) if isinstance(published, list) else published)
+        assert as_lists(changes[name]) == PUBLISHED[name]
 
 
 @pytest.mark.parametrize("experiment", sorted((STUDY_FOLDER / "experiments").glob("*.py")), ids=lambda path: path.name)

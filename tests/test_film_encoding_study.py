@@ -197,11 +197,11 @@ def test_frames_are_scored_against_the_middle_ones_and_the_mean_frame_stands_bes
     errors = []
     for _, fold in folds.groupby("fold"):
         target = {film: np.load(tiny.root / "1-chunks" / f"{film}.npy")[:, middle_frame(4)] / 255 for film in FILMS}
-        shown = {
-            part: np.stack([target[r.film][r.chunk] for r in fold[fold["part"] == part].itertuples()])
-            for part in ("train", "test")
-        }
-        errors += np.mean((shown["test"] - shown["train"].mean(axis=0)) ** 2, axis=(1, 2, 3)).tolist()
+        learned, tested = (
+            np.stack([target[row.film][row.chunk] for row in fold[fold["part"].isin(parts)].itertuples()])
+            for parts in (["train", "inner"], ["test"])
+        )
+        errors += np.mean((tested - learned.mean(axis=0)) ** 2, axis=(1, 2, 3)).tolist()
     assert frames.loc["mean frame", "psnr_db"] == pytest.approx(np.mean(-10 * np.log10(errors)), abs=1e-3)
 
 

@@ -15,7 +15,7 @@ from conftest import ROOT
 ROOMS = ("pipeline", "bold", "decoding", "attribution", "maps", "timeline", "face_study")
 SCRIPTS = sorted(ROOT.glob("[1-8]-*.py"))
 COMMANDS = [*SCRIPTS, ROOT / "neuroface" / "manifest.py"]
-OUTSIDE = [*COMMANDS, *sorted((ROOT / "benchmarks").glob("*.py"))]
+OUTSIDE = [*COMMANDS, *sorted((ROOT / "benchmarks").glob("*.py")), *sorted((ROOT / "studies").rglob("*.py"))]
 
 
 def modules_of(room: str) -> list[Path]:

@@ -64,11 +64,11 @@ def main():
 def same_frames(cfg):
     """A rule: other ABLATIONS leave the chunks as they are if they need no more frames than were cut."""
 
-    def hold(old, new, stamped: dict) -> bool:
-        before = type(cfg)(**vars(cfg) | {"ABLATIONS": tuple(old), "FRAMES_PER_TR": stamped["FRAMES_PER_TR"]})
+    def holds(old, new, stamped: dict) -> bool:
+        before = type(cfg)(**vars(cfg) | {"ABLATIONS": tuple(old)})
         return frames_to_cut(before) == frames_to_cut(cfg)
 
-    return hold
+    return holds
 
 
 def find_films(folder: Path, films: list[str], stage: Stage, named: bool) -> dict[str, Path]:

@@ -37,6 +37,7 @@ from film_encoding.variants import largest_delay
 from neuroface import NeuroFaceError
 from neuroface.bold import check_distinct, check_grid, open_header, read_mask, write_map, write_nifti
 from neuroface.pipeline import (
+    Rules,
     Section,
     Stage,
     open_npy,
@@ -54,7 +55,7 @@ import pandas as pd
 
 def main():
     cfg = STUDY.load_settings(__file__)
-    stage = Stage(STUDY, 2, cfg, __doc__, reads=(1,))
+    stage = Stage(STUDY, 2, cfg, __doc__, reads=(1,), rules=Rules(growing={"ABLATIONS": same_delay(cfg)}))
     chunks = read_table(stage.folder_of(1) / "films.tsv").set_index("film")["chunks"].to_dict()
     viewings = plan_viewings(stage, chunks, cfg)
     rows = {
@@ -85,6 +86,16 @@ def main():
     )
     write_table(stage.folder / "people.tsv", people_table(viewings))
     stage.finish(f"{int(mask.sum()):,} voxels of {len(viewings)} films", describe(stage, viewings, folds, mask, cfg))
+
+
+def same_delay(cfg):
+    """A rule: other ABLATIONS need no other volumes if the longest delay stays the same."""
+
+    def holds(old, new, stamped: dict) -> bool:
+        before = type(cfg)(**vars(cfg) | {"ABLATIONS": tuple(old)})
+        return largest_delay(before) == largest_delay(cfg)
+
+    return holds
 
 
 def plan_viewings(stage: Stage, chunks: dict[str, int], cfg) -> dict[str, list[Viewing]]:

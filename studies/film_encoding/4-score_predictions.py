@@ -6,10 +6,8 @@ from film features to voxels, ridge regression from voxels to principal componen
 mean frame, on the same folds.
 
 Reads     1-chunks/, 2-voxels/, 3-networks/
-Writes    4-scores/voxels.tsv, a row per model, split and test set; frames.tsv likewise; seeds.tsv, the mean r of every
-          training
-          4-scores/regulariser.json, what the decoder does to the encoder; 4-scores/comparison.json, network against
-          ridge
+Writes    4-scores/voxels.tsv, frames.tsv, a row per model, split and test set; seeds.tsv, the mean r of every training
+          4-scores/regulariser.json, the effect of the decoder on the encoder; comparison.json, network against ridge
           4-scores/maps/<model>_<split>_<test set>_<what>.nii.gz float32: r, r_low, r_high, p_fdr, ceiling, r_of_ceiling
           4-scores/units/, ridge/, ridge-one-chunk/, features/: what these were made from; *.png
 Settings  SEED, N_SHIFTS, N_IMAGE_SHIFTS, MIN_SHIFT_S, BLOCK_S, N_BOOTSTRAP, TOP_K, MIN_RELIABILITY, RIDGE_FEATURES,
@@ -21,13 +19,15 @@ from functools import partial
 from pathlib import Path
 
 from film_encoding.film_features import film_features
+from film_encoding.frame_scores import score_frames
 from film_encoding.network_files import folds_of_script_2
 from film_encoding.ridge import delayed, fit_banded, fit_frames, inner_blocks
 from film_encoding.score_report import describe, draw_scores
-from film_encoding.scoring import FROM_MEASURED, FROM_PREDICTED, MEAN_FRAME, RIDGE, RIDGE_ONE, Scorer, Unit
+from film_encoding.scoring import FROM_MEASURED, FROM_PREDICTED, MEAN_FRAME, RIDGE, RIDGE_ONE, RIDGES, Scorer, Unit
 from film_encoding.splits import LEARNED_FROM, Fold
 from film_encoding.study import STUDY
 from film_encoding.variants import ENCODER, MAIN
+from film_encoding.voxel_scores import score_voxels
 from neuroface.bold import read_mask, write_map
 from neuroface.pipeline import Stage, open_npy, read_json, run_script, write_json, write_npy, write_table
 
@@ -49,12 +49,8 @@ def main():
     features = [(film, name) for film in films for name in cfg.RIDGE_FEATURES]
     write_features = partial(extract_features, stage.folder, stage.folder_of(1), cfg)
     stage.each(write_features, features, lambda one: features_file(stage.folder, *one).exists(), "features")
-    stage.each(
-        partial(fit_ridge, scorer),
-        folds,
-        lambda fold: scorer.ridge_file(fold, "shares.json").exists(),
-        "ridge regressions",
-    )
+    fitted = partial(scorer.ridge_file, what="shares.json")
+    stage.each(partial(fit_ridge, scorer), folds, lambda fold: fitted(fold).exists(), "ridge regressions")
     units = scorer.units()
     stage.each(partial(score, scorer), units, lambda unit: unit_file(stage.folder, unit, "json").exists(), "scores")
 
@@ -66,11 +62,9 @@ def main():
     write_json(stage.folder / "regulariser.json", regulariser)
     write_json(stage.folder / "comparison.json", comparison)
     draw_scores(stage.folder, voxels, seeds)
-    shares = {fold.name: read_json(scorer.ridge_file(fold, "shares.json")) for fold in folds}
-    stage.finish(
-        f"scores of {len(units)} models × test sets",
-        describe(stage.folder, voxels, frames, regulariser, comparison, shares, cfg),
-    )
+    shares = {fold.name: read_json(fitted(fold)) for fold in folds}
+    section = describe(stage.folder, voxels, frames, regulariser, comparison, shares, cfg)
+    stage.finish(f"scores of {len(units)} models × test sets", section)
 
 
 def features_file(folder: Path, film: str, name: str) -> Path:
@@ -83,14 +77,14 @@ def extract_features(folder: Path, chunk_folder: Path, cfg, one: tuple[str, str]
 
 
 def fit_ridge(scorer: Scorer, fold: Fold) -> None:
-    """Write what ridge regressions predict for a fold's test chunks: voxels and frames; the shares of the bands come
-    last.
-    """
+    """Write the voxels and frames that ridge regressions predict for a fold's test chunks, and last the weights of bands."""
     cfg, data = scorer.cfg, scorer.data(fold, scorer.variant(RIDGE))
     learn, test = fold.of(*LEARNED_FROM), fold.of("test")
     blocks, bold = inner_blocks(learn), data.bold(learn)
-    names = [features_file(scorer.folder, "{}", name) for name in cfg.RIDGE_FEATURES]
-    spaces = [{film: open_npy(Path(str(file).format(film))) for film in data.chunks} for file in names]
+    spaces = [
+        {film: open_npy(features_file(scorer.folder, film, name)) for film in data.chunks}
+        for name in cfg.RIDGE_FEATURES
+    ]
     for model, delays in ((RIDGE_ONE, (0,)), (RIDGE, cfg.RIDGE_DELAYS_TRS)):
         bands = [tuple(delayed(space, table, delays) for table in (learn, test)) for space in spaces]
         predicted, shares = fit_banded(bands, bold, blocks, cfg.N_RIDGE_TRIES, cfg.SEED)
@@ -107,28 +101,29 @@ def unit_file(folder: Path, unit: Unit, ending: str) -> Path:
 
 def score(scorer: Scorer, unit: Unit) -> None:
     """Write a unit's arrays and, last, its scores."""
-    scores, arrays = scorer.score_voxels(unit)
+    scores, arrays = score_voxels(scorer, unit)
     found = {"voxels": scores, "frames": {}}
-    kinds = {RIDGE: (FROM_MEASURED,), RIDGE_ONE: (), MAIN: (FROM_PREDICTED, FROM_MEASURED, MEAN_FRAME)}.get(
-        unit.model, (FROM_PREDICTED, FROM_MEASURED)
-    )
-    for what in kinds:
-        if images := scorer.score_images(unit, what):
-            found["frames"][what], of_images = images
-            arrays |= {f"{what}_{name}": values for name, values in of_images.items()}
+    for given in frames_of(scorer, unit):
+        found["frames"][given], of_frames = score_frames(scorer, unit, given)
+        arrays |= {f"{given}_{name}": values for name, values in of_frames.items()}
     for name, values in arrays.items():
         write_npy(unit_file(scorer.folder, unit, f"{name.replace(' ', '-')}.npy"), values)
     write_json(unit_file(scorer.folder, unit, "json"), found)
+
+
+def frames_of(scorer: Scorer, unit: Unit) -> tuple[str, ...]:
+    """What a model makes frames from."""
+    if unit.model in RIDGES or not scorer.variant(unit.model).has_decoder:
+        return (FROM_MEASURED,) if unit.model == RIDGE else ()
+    return (FROM_PREDICTED, FROM_MEASURED, MEAN_FRAME) if unit.model == MAIN else (FROM_PREDICTED, FROM_MEASURED)
 
 
 def tables_of(folder: Path, units: list[Unit]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Scores of voxels, of frames, and the mean r of every seed, a row each."""
     voxels, frames, seeds = [], [], []
     for unit in units:
-        names, found = (
-            {"model": unit.model, "split": unit.split, "test_set": unit.test_set},
-            read_json(unit_file(folder, unit, "json")),
-        )
+        names = {"model": unit.model, "split": unit.split, "test_set": unit.test_set}
+        found = read_json(unit_file(folder, unit, "json"))
         voxels.append(names | flat(found["voxels"]))
         frames += [names | {"given": what} | flat(scores) for what, scores in found["frames"].items()]
         by_seed = open_npy(unit_file(folder, unit, "by_seed.npy"))
@@ -140,11 +135,8 @@ def flat(scores: dict) -> dict:
     """Intervals as two columns."""
     out = {}
     for name, value in scores.items():
-        out |= (
-            {f"{name.removesuffix('_interval')}_{end}": v for end, v in zip(("low", "high"), value)}
-            if isinstance(value, list)
-            else {name: value}
-        )
+        ends = {f"{name.removesuffix('_interval')}_{end}": v for end, v in zip(("low", "high"), np.ravel(value))}
+        out |= ends if name.endswith("_interval") else {name: value}
     return out
 
 
@@ -153,9 +145,8 @@ def write_maps(stage: Stage, units: list[Unit], cfg) -> None:
     mask, affine = read_mask(stage.folder_of(2) / "mask.nii.gz")
     for unit in units:
         for what in MAPS if unit.model in (MAIN, ENCODER, RIDGE) else ():
-            values = np.nan_to_num(
-                open_npy(unit_file(stage.folder, unit, f"{what}.npy")), nan=1.0 if what == "p_fdr" else 0.0
-            )
+            stored = open_npy(unit_file(stage.folder, unit, f"{what}.npy"))
+            values = np.nan_to_num(stored, nan=1.0 if what == "p_fdr" else 0.0)
             target = stage.folder / "maps" / f"{unit.name}_{what}.nii.gz"
             write_map(target, values[:, None].astype(np.float32), mask, affine, cfg.TR_S)
 
