@@ -146,7 +146,8 @@ def test_the_perceptual_distance_knows_edges_from_flat():
     near = np.roll(edges, 1, axis=2)
     distance = {name: float(np.asarray(losses.perceptual_distance(scattering(edges), scattering(other)))[0])
                 for name, other in {"same": edges, "moved": near, "flat": flat}.items()}  # fmt: skip
-    assert distance["same"] < 1e-3 < distance["moved"] < distance["flat"]
+    # Edges that move a little stay edges; without edges everything is different.
+    assert distance["same"] < 1e-4 and distance["moved"] < 0.1 * distance["flat"] and distance["flat"] > 0.01
 
 
 def test_vgg16_comes_from_a_weights_file(tmp_path):

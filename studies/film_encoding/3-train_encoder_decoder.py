@@ -42,13 +42,6 @@ from matplotlib import pyplot as plt
 PUBLISHED_PARAMETERS = {"encoder": 63_766_593, "decoder": 43_547_721}  # 4,609 voxels, 32 frames, 112 pixels
 
 
-def more_seeds(old: int, new: int, stamped: dict) -> bool:
-    return new >= old
-
-
-RULES = Rules(growing={"ABLATIONS": only_more, "N_SEEDS": more_seeds})
-
-
 def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 3, cfg, __doc__, reads=(1, 2), rules=RULES)
@@ -60,6 +53,13 @@ def main():
     write_table(stage.folder / "trainings.tsv", table)
     draw_histories(stage, trainings)
     stage.finish(f"{len(trainings)} trained networks", describe(stage, table, cfg))
+
+
+def more_seeds(old: int, new: int, stamped: dict) -> bool:
+    return new >= old
+
+
+RULES = Rules(growing={"ABLATIONS": only_more, "N_SEEDS": more_seeds})
 
 
 def train_one(folder, chunk_folder, voxel_folder, cfg, one: Training) -> None:
