@@ -9,8 +9,9 @@ Reads     the data set in DATASET_DIR: BOLD and mask per person, annotation per 
 Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y, z) float32, share of people per voxel
           1-windows/<sub>/<sub>_task-<movie>_windows.npy (n_windows, n_voxels, WINDOW_TRS) float32, C order of the mask
           1-windows/<sub>/<sub>_task-<movie>_windows.tsv, one row per window
-Settings  SEED, EXCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, BALANCE, MASK_THRESHOLD, MASK_FILE, LABELS,
-          LABEL_EVENTS, EVENT_COLUMN, BIDS_FILTER, NNDB_VARIANT
+          1-windows/film_regressors.tsv, what else the film shows in each window, where the runs have film regressors
+Settings  SEED, EXCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, BALANCE, MATCH_ON, MATCH_WITHIN_SD,
+          MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, BIDS_FILTER, NNDB_VARIANT
 Takes     about as long as decompressing the files; memory: under 300 MB per job for any length of run
 """
 
@@ -23,7 +24,6 @@ from neuroface.bold import (
     SAMPLE_COLUMNS,
     Run,
     ambiguous_windows,
-    balance,
     check_distinct,
     check_grid,
     check_tr,
@@ -39,7 +39,17 @@ from neuroface.bold import (
     windows_file,
     write_nifti,
 )  # fmt: skip
-from neuroface.face_study import STUDY, check_study, labels_of, write_demo
+from neuroface.face_study import (
+    STUDY,
+    check_study,
+    choose_windows,
+    describe_balance,
+    labels_of,
+    window_regressors,
+    with_kept,
+    write_demo,
+    write_window_regressors,
+)
 from neuroface.pipeline import Section, Stage, read_json, read_table, run_script, write_json, write_table
 
 import numpy as np
@@ -59,7 +69,8 @@ def main():
     used = [run.mask for run in runs if run.mask and (stage.folder / "group_mask.nii.gz").exists()]
     used += [file for run in runs if is_cut(stage.folder, run) for file in run.files]
     stage.take_files([file for run in runs for file in run.files], used)
-    plans = {run: plan_windows(run, cfg, stage) for run in runs}  # reads only headers and annotations: early errors
+    planned = {run: plan_windows(run, cfg, stage) for run in runs}  # reads only headers and annotations: early errors
+    plans = {run: plan for run, (plan, _) in planned.items()}
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
     mask, affine = make_group_mask(stage, runs, cfg)
@@ -69,6 +80,8 @@ def main():
 
     cut = partial(cut_windows, stage.folder, plans, mask, affine, cfg)
     stage.each(cut, runs, partial(is_cut, stage.folder), "runs")
+    if why := write_window_regressors(stage.folder, [found for _, found in planned.values()]):
+        stage.leave_out("film regressors", why)
     for run in runs:
         constant = read_json(windows_file(stage.folder, run.subject, run.name).with_suffix(".json"))
         if n := constant["constant_voxels_set_to_0"]:
@@ -90,8 +103,8 @@ def check():
     print("  nothing is wrong")
 
 
-def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
-    """The run's windows after balancing, without those past its end; columns as in ``*_windows.tsv``."""
+def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """The run's windows after balancing, without those past its end, columns as in ``*_windows.tsv``; and all windows."""
     image, shape = open_header(run.bold)
     check_tr(run.bold, image, cfg.TR_S)
     if header_tr_s(image) is None:
@@ -114,18 +127,18 @@ def plan_windows(run: Run, cfg, stage: Stage) -> pd.DataFrame:
     if n := (~whole & ~past_end).sum():
         stage.leave_out(run.name, f"{n} windows that touch one of the {(~kept).sum()} volumes censored for motion")
     table = table[whole].reset_index(drop=True)
-    found = len(table)
+    found, regressors = table, window_regressors(run, table, len(kept), cfg)
     if cfg.BALANCE == "run":
-        table = balance(table, labels, cfg.SEED, run.name)
-    if len(table) < found:
-        print(f"  {run.name}: {found} windows, balanced to {len(table)}")
+        table = choose_windows(table, regressors, labels, run.name, cfg)
+    if len(table) < len(found):
+        print(f"  {run.name}: {len(found)} windows, {'matched' if cfg.MATCH_ON else 'balanced'} to {len(table)}")
     if table.empty and len(first):
         stage.leave_out(run.name, "no window: it has no stretch of one class that is long enough (see MIN_STRETCH_S)")
     table = table.assign(subject=run.subject, movie=run.movie, run=run.run)
     # The same moment of the same film is one event for all its viewers; each BIDS run has its own timing.
     where = run.name.removeprefix(f"{run.subject}_").removeprefix("task-")
     table["event"] = [f"{where}_{row.label}_{row.onset_s:g}s" for row in table.itertuples()]
-    return table[SAMPLE_COLUMNS]
+    return table[SAMPLE_COLUMNS], with_kept(found, regressors, table, run)
 
 
 def cut_windows(
@@ -208,6 +221,7 @@ def describe(stage: Stage, runs: list[Run], mask: np.ndarray, cfg) -> Section:
     )
     rows = [(r.subject, r.movie, r.run, *n) for r, n in zip(runs, counts)]
     section.table(["person", "film or task", "run", *names], rows, "Windows per run")
+    describe_balance(section, stage.folder, labels, cfg)
     return section
 
 

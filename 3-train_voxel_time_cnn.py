@@ -10,6 +10,7 @@ Writes    3-model/<split>/fold-<k>.keras, the float32 network; fold-<k>.tsv, its
           3-model/<split>/predictions.tsv, one row per window; metrics.json, history.tsv; *.png; all of this for any
           other architecture in 3-model/<split>/<model>/; 3-model/<split>/<baseline>/fold-<k>.tsv
           3-model/<split>/models.tsv, comparison of all models; 3-model/linear/<features>.json; 3-model/metrics.json
+          3-model/film_regressors.json, how well what else the film shows predicts the label, where script 1 has it
 Settings  SEED, CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, CNN_FILTERS, CNN_DENSE_UNITS, EPOCHS,
           BATCH_SIZE, LEARNING_RATE, PRECISION, BASELINES, N_PERMUTATIONS, N_PERMUTATIONS_CNN, SPACE, ROI_FILE
 Takes     full size (41,489 voxels): 6 s per step of 20 windows on 2 CPU cores, so use a GPU; 19 GB, or less if less is
@@ -47,7 +48,7 @@ from neuroface.decoding import (
     write_comparison,
     write_results,
 )  # fmt: skip
-from neuroface.face_study import STUDY, labels_of, rois_name
+from neuroface.face_study import STUDY, add_confounds, labels_of, rois_name
 from neuroface.pipeline import (
     Rules,
     Stage,
@@ -96,6 +97,7 @@ def main():
          "linear": linear, "linear_cost": costs, "not_possible": impossible},
     )  # fmt: skip
     section = describe(stage.folder, networks, linear, costs, impossible, labels, cfg)
+    add_confounds(stage, section, samples, folds, networks[headline], linear["linear"], cfg)
     stage.finish(f"{len(units)} fold models", section)
 
 

@@ -11,7 +11,7 @@ Writes    6-averages/<sub>_label-<label>_<method>[_absolute].nii.gz, group_… (
           6-averages/group_reference-haufe.nii.gz (x, y, z, WINDOW_TRS), <sub>_ and group_reference-glm.nii.gz (x, y, z)
           6-averages/peaks.tsv, map_correlations.tsv; with regions roi_shares.tsv and roi_shares_<method>.png
 Settings  ATTRIBUTION_METHODS, SPACE, ROI_FILE, ROI_MASKS, N_RANDOM_REGIONS, N_FLIPS, FLIP_TOGETHER, VARIANCE_FWHM_MM,
-          CLUSTER_FORMING_P, REFERENCE_MAPS
+          CLUSTER_FORMING_P, REFERENCE_MAPS, NUISANCE
 Takes     one pass over the maps, one over the BOLD for the GLM; 1 GB and 14 ms per flip for 85 people at full size
 """
 

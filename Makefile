@@ -3,6 +3,7 @@
 # make test-full   every test, with 10,000 files in each fuzz test and more than 50 kills: half an hour more
 # make demo-film   the study "film and brain" on its synthetic films, ending with data/film-demo/report.html
 # make film-encoding   what that study needs beside requirements.txt; make test skips its tests without it
+# make film   what 0-annotate_film.py needs beside the rest
 # make benchmark   most tables of docs/speed.md, some of them at a smaller size
 PYTHON ?= python3
 BIN := .venv/bin
@@ -25,6 +26,8 @@ test: .venv/test.stamp
 test-full: .venv/test.stamp
 	NEUROFACE_FULL=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+film: .venv/film.stamp
+
 benchmark: .venv/demo.stamp
 	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/stages.py
@@ -38,5 +41,9 @@ benchmark: .venv/demo.stamp
 	$(BIN)/python -m pip install --quiet -r $(or $(wildcard requirements-$*.txt),requirements.txt)
 	touch $@
 
-.PHONY: demo demo-film film-encoding test test-full benchmark
+.venv/film.stamp: .venv/demo.stamp requirements-film.txt
+	$(BIN)/python -m pip install --quiet -r requirements-film.txt
+	touch $@
+
+.PHONY: demo demo-film film film-encoding test test-full benchmark
 .PRECIOUS: .venv/%.stamp

@@ -38,6 +38,20 @@ DEMO: dict[str, object] = {
     "N_JOBS": 2,
 }
 
+# ---------------------------------------------------------------- 0-annotate_film.py (only for films without annotation)
+# Samples per second of film. NNDb: 5.
+ANNOTATION_HZ: float = 5.0
+# A face counts from this score of the detector on (0.7 to 1). docs/annotate.md has precision and recall.
+FACE_SCORE: float = 0.95
+# Height of the smallest face that counts, as a share of the picture's; below 0.056 none is looked for.
+MIN_FACE_HEIGHT: float = 0.06
+# Gaps up to this long between two stretches with a face are closed: the detector blinked. NNDb: 0.
+BRIDGE_GAPS_S: float = 0.4
+# Stretches that are shorter after that are dropped. NNDb: 0.2.
+SHORTEST_FACE_S: float = 0.4
+# A table of the seconds of each film file that a run shows, and when (docs/annotate.md). None: each file is a run.
+FILM_PARTS: str | None = None
+
 # ---------------------------------------------------------------- 1-preprocess_naturalistic_fmri.py
 # Seconds between two volumes. If a BOLD header states another TR, the script stops. NNDb: 1.
 TR_S: float = 1.0
@@ -53,6 +67,12 @@ STANDARDIZE: str = "zscore"
 # "run": in each run, random windows of the larger class are removed (seeded) until both classes are equal, as in the
 # paper. "none": keep all windows.
 BALANCE: str = "run"
+# Film regressors (docs/annotate.md) in which the two classes are made alike, e.g. ("brightness", "loudness"): with BALANCE =
+# "run", each window of the smaller class keeps the most similar one of the larger. (): drawn at random, as in the paper.
+MATCH_ON: tuple[str, ...] = ()
+# Pairs that differ by more than this are left out: root mean square over MATCH_ON, in SDs over the run's windows. Smaller:
+# more alike, and fewer windows.
+MATCH_WITHIN_SD: float = 0.5
 # A voxel is in the group mask if more than this share of the individual masks contain it.
 MASK_THRESHOLD: float = 0.99
 # Your own group mask, e.g. "masks/my_mask.nii.gz", instead of the overlap of individual masks. None: overlap.
@@ -188,6 +208,8 @@ CLUSTER_FORMING_P: float = 0.001
 # Maps to compare with the network's: "haufe", the pattern of the linear model of script 3; "glm", the effect of faces
 # on BOLD in a GLM (reads the BOLD files again). Not in the paper.
 REFERENCE_MAPS: tuple[str, ...] = ("haufe", "glm")
+# Film regressors that the GLM holds constant, e.g. ("brightness", "loudness").
+NUISANCE: tuple[str, ...] = ()
 
 # ---------------------------------------------------------------- 8-moment_by_moment_face_prediction.py
 # Time in its window to which a prediction is assigned: 0 = the first second, 0.5 = the middle, 1 = the end.
@@ -206,6 +228,8 @@ FOLLOW_IDLE_S: float = 30.0
 # ---------------------------------------------------------------- this machine (not part of the experiment)
 # Folder that holds the results of all runs.
 DATA_DIR: str = "data"
+# Folder for what script 0 finds in films. Script 1 takes annotations and regressors that DATASET_DIR lacks from here.
+FILM_DIR: str = "data/films"
 # Units of work done at the same time: runs, folds, people. Each needs the memory that the script's docstring states; on
 # one GPU, or at full size in script 3 on a CPU, leave it at 1. With more jobs each has fewer threads, and TensorFlow
 # rounds sums differently: results are equal up to rounding, and bit for bit only with the same N_JOBS.

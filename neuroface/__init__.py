@@ -1,7 +1,7 @@
 """NeuroFaceCNN: code that its numbered scripts share, in subpackages (rooms). A room's docstring states its content.
 
-In order: ``pipeline``, ``bold``, ``decoding``, ``attribution``, ``maps``, ``timeline``, ``face_study``. A room imports only
-rooms before it.
+In order: ``pipeline``, ``bold``, ``film``, ``decoding``, ``attribution``, ``maps``, ``timeline``, ``face_study``. A room
+imports only rooms before it.
 """
 
 import re

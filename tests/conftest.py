@@ -39,7 +39,16 @@ def popen_arguments(config: Path, output=subprocess.PIPE) -> dict:
 
 def run_here(number: int, config: Path, *arguments: str) -> subprocess.CompletedProcess:
     """The same in this process, which has its imports behind it; any error but the script's own comes through."""
-    script, code, environment = str(ROOT / STAGES[number][1]), 0, dict(os.environ)
+    return _run_in_process(str(ROOT / STAGES[number][1]), config, *arguments)
+
+
+def run_zero(config: Path, *arguments) -> subprocess.CompletedProcess:
+    """``0-annotate_film.py`` in this process."""
+    return _run_in_process(str(ROOT / "0-annotate_film.py"), config, *map(str, arguments))
+
+
+def _run_in_process(script: str, config: Path, *arguments: str) -> subprocess.CompletedProcess:
+    code, environment = 0, dict(os.environ)
     with (
         pytest.MonkeyPatch.context() as patch,
         redirect_stdout(io.StringIO()) as out,

@@ -79,6 +79,9 @@ OTHER = {
     "MODEL_OPTIONS": ({"hybrid": {"depth": 1}}, {"MODELS": ["voxel_time_cnn", "hybrid"]}),
     "EXPLAINED_MODEL": ("hybrid", {"MODELS": ["voxel_time_cnn", "hybrid"]}),
     "SMOOTH_TRS": (3, {}),
+    "MATCH_ON": (["brightness"], {}),
+    "MATCH_WITHIN_SD": (0.3, {"MATCH_ON": ["brightness"]}),
+    "NUISANCE": (["loudness"], {}),
     "PREDICTION_AT": (0.25, {}),
     "MIN_SHIFT_S": (44.0, {}),
 }
@@ -155,6 +158,7 @@ def test_it_needs_only_what_the_finished_scripts_stamp(settings, last):
 def test_what_is_cited_is_listed_and_nothing_else(settings):
     nndb = settings | {"DATASET": "nndb-v1", "MODELS": ["voxel_time_cnn", "hybrid"]}
     nndb |= {"ATTRIBUTION_METHODS": ["ig", "gradient-x-input", "occlusion", "grad-cam", "attention-rollout"]}
+    nndb |= {"MATCH_ON": ["brightness"]}
     nndb |= {"IG_ENGINE": "deepexplain", "ATTRIBUTION_BASELINE": "other class", "SMOOTHGRAD_DRAWS": 4}
     text, references = paragraph(nndb)
     table = pd.read_csv(REFERENCES, sep="\t")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-ROOMS = ("pipeline", "bold", "decoding", "attribution", "maps", "timeline", "face_study")
-SCRIPTS = sorted(ROOT.glob("[1-8]-*.py"))
+ROOMS = ("pipeline", "bold", "film", "decoding", "attribution", "maps", "timeline", "face_study")
+SCRIPTS = sorted(ROOT.glob("[0-8]-*.py"))
 COMMANDS = [*SCRIPTS, ROOT / "neuroface" / "manifest.py"]
 OUTSIDE = [*COMMANDS, *sorted((ROOT / "benchmarks").glob("*.py")), *sorted((ROOT / "studies").rglob("*.py"))]
 
@@ -84,6 +84,8 @@ def test_a_room_that_all_studies_share_names_no_script_and_no_condition(room):
         text = path.read_text()
         assert not any(script in text for script in scripts), path
         assert not re.search(r"\bscripts? [1-8]\b", text, re.IGNORECASE), path
+        if room == "film":  # finds faces in pictures, whatever the conditions are
+            continue
         words = re.sub(r"neuroface\w*|face_study|surface\w*|interface|facecolors|\.faces", "", text, flags=re.IGNORECASE)
         assert "face" not in words.lower(), path
 

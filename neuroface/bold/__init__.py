@@ -10,7 +10,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "annotations": ["ROUNDING_S", "on_screen", "read_stretches", "stretches_of_labels", "touches"],
+        "annotations": ["ROUNDING_S", "on_screen", "read_1d", "read_stretches", "stretches_of_labels", "touches"],
         "datasets": ["Run", "check_distinct", "find_runs", "nndb_naming", "runs_of"],
         "extraction": ["extract_windows", "standardized_volumes"],
         "images": [

@@ -7,6 +7,8 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.pipeline import fingerprint
 
+REGRESSORS = "film-regressors.tsv"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -20,12 +22,13 @@ class Run:
     mask: Path | None
     annotations: tuple[tuple[str, Path], ...]  # (name of an event, its file); BIDS: one file for all, named ""
     censor: Path | None = None  # NNDb v2, censored: which TRs the series still has (windows.read_censor)
+    regressors: Path | None = None  # what else the film shows, per TR (neuroface.film)
 
     @property
     def files(self) -> list[Path]:
         """All files of this run."""
         annotations = dict.fromkeys(file for _, file in self.annotations)
-        return [file for file in (self.bold, self.mask, *annotations, self.censor) if file]
+        return [file for file in (self.bold, self.mask, *annotations, self.censor, self.regressors) if file]
 
     def annotation_of(self, event: str) -> Path:
         """The file with the onsets and durations of an event."""
@@ -62,6 +65,7 @@ def find_runs(
     variant: str = "",
     events: tuple[str, ...] = (),
     needs_events: bool = True,
+    films: str | Path | None = None,
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """All runs of a data set, sorted by person and run, and what had to be left out.
 
@@ -74,6 +78,7 @@ def find_runs(
     variant : of NNDb v2, e.g. "blur_no_censor_ica".
     events : names of the events that NNDb's annotation files ``stimuli/task-<film>_<name>-annotation.1D`` must have.
     needs_events : leave out BIDS runs without ``events.tsv``; False: such runs have no annotation.
+    films : a folder with a further ``stimuli/``, for annotations and film regressors that ``folder`` lacks.
 
     Returns
     -------
@@ -95,13 +100,14 @@ def find_runs(
     left_out = [(p.name, "named in EXCLUDE") for p in people if p.name in exclude]
     people = [p for p in people if p.name not in exclude]
     naming = nndb_naming(dataset, variant)
+    stimuli = [folder / "stimuli", folder, *([Path(films) / "stimuli"] if films else [])]
     runs: list[Run] = []
     for person in people:
         is_bids = dataset == "bids"
         found, missing = (
-            _bids_runs(person, folder, bids_filter, needs_events)
+            _bids_runs(person, folder, bids_filter, stimuli, needs_events)
             if is_bids
-            else _nndb_runs(person, folder, naming, events)
+            else _nndb_runs(person, stimuli, naming, events)
         )
         runs += found
         left_out += missing
@@ -133,7 +139,7 @@ def _people(folder: Path) -> list[Path]:
 
 
 def _nndb_runs(
-    person: Path, folder: Path, naming: Naming, events: tuple[str, ...]
+    person: Path, stimuli: list[Path], naming: Naming, events: tuple[str, ...]
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     subject, runs, missing = person.name, [], []
     series = sorted((person / "func").glob(f"{subject}_task-*_bold_{naming.bold}.nii*"))
@@ -157,23 +163,22 @@ def _nndb_runs(
                 f"{bold.name} lacks the volumes with motion, and their list {censor} is not there. Download it, choose "
                 f"a no_censor variant in NNDB_VARIANT, or leave {subject} out with EXCLUDE."
             )
-        found = {event: _film_annotation(folder, movie, event) for event in events}
+        found = {event: _film_file(stimuli, f"task-{movie}_{event}-annotation.1D") for event in events}
+        regressors = _film_file(stimuli, f"task-{movie}_{REGRESSORS}")
         if lacking := [event for event, file in found.items() if file is None]:
             missing.append((bold.name, f"no annotation stimuli/task-{movie}_{lacking[0]}-annotation.1D"))
         else:
-            runs.append(Run(subject, movie, "1", name, bold, masks[0], tuple(found.items()), censor))
+            runs.append(Run(subject, movie, "1", name, bold, masks[0], tuple(found.items()), censor, regressors))
     return runs, missing
 
 
-def _film_annotation(folder: Path, movie: str, event: str) -> Path | None:
-    names = [f"{prefix}task-{movie}_{event}-annotation.1D" for prefix in ("", "stimuli-")]
-    return next(
-        (p for parent in (folder / "stimuli", folder) for name in names if (p := parent / name).is_file()), None
-    )
+def _film_file(stimuli: list[Path], name: str) -> Path | None:
+    names = [f"{prefix}{name}" for prefix in ("", "stimuli-")]
+    return next((p for parent in stimuli for name in names if (p := parent / name).is_file()), None)
 
 
 def _bids_runs(
-    person: Path, folder: Path, name_part: str, needs_events: bool
+    person: Path, folder: Path, name_part: str, stimuli: list[Path], needs_events: bool
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     runs, missing, seen = [], [], {}
     for bold in sorted(person.glob("**/func/*_bold.nii*"), key=lambda p: _natural(p.name)):
@@ -191,14 +196,20 @@ def _bids_runs(
         roots = [folder, *list(folder.parents)[:2]]
         events = [p for root in roots if (p := root / inside / f"{stem}_events.tsv").is_file()]
         # One table at the root may serve all people (BIDS inheritance).
-        events += [p for root in roots if (p := root / f"task-{entities.get('task')}_events.tsv").is_file()]
+        task = f"task-{entities.get('task')}"
+        names = [f"{task}_run-{entities['run']}", task] if "run" in entities else [task]
+        events += [p for root in [*roots, *stimuli] for name in names if (p := root / f"{name}_events.tsv").is_file()]
         if needs_events and not events:
             missing.append((bold.name, f"no {stem}_events.tsv"))
             continue
         mask = _bids_mask(bold, person)
         number = "-".join(entities[key] for key in ("ses", "run") if key in entities)
-        annotations = tuple(("", file) for file in events[:1])
-        runs.append(Run(person.name, entities["task"], number or "1", stem, bold, mask, annotations))
+        own = [p for root in roots if (p := root / inside / f"{stem}_{REGRESSORS}").is_file()]
+        own += [p for name in names if (p := _film_file([*roots, *stimuli], f"{name}_{REGRESSORS}"))]
+        annotations, regressors = tuple(("", file) for file in events[:1]), next(iter(own), None)
+        runs.append(
+            Run(person.name, entities["task"], number or "1", stem, bold, mask, annotations, regressors=regressors)
+        )
     if not seen:
         missing.append((person.name, "no func/*_bold.nii.gz" + (f" with {name_part!r} in its name" * bool(name_part))))
     return runs, missing
@@ -217,4 +228,5 @@ def _natural(name: str) -> list:
 def runs_of(cfg) -> tuple[list[Run], list[tuple[str, str]]]:
     """:func:`find_runs` with the settings of an experiment."""
     events = tuple(dict.fromkeys(name for label in cfg.LABELS for name in cfg.LABEL_EVENTS[label]))
-    return find_runs(cfg.DATASET, cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, cfg.NNDB_VARIANT, events)
+    films = getattr(cfg, "FILM_DIR", None)  # not every study annotates films
+    return find_runs(cfg.DATASET, cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, cfg.NNDB_VARIANT, events, films)

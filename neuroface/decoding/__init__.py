@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "architectures": ["ARCHITECTURES", "DEFAULT", "builder_of"],
+        "confounds": ["TOGETHER", "confound_scores"],
         "fold_files": ["cost_file", "history_file", "is_trained", "model_file", "model_folder", "predictions_file"],
         "folds": ["Fold", "folds_of", "folds_of_all_splits"],
         "layers": ["ToVolumes"],

@@ -10,9 +10,18 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "check": ["check_study"],
+        "confounds": [
+            "add_confounds", "choose_windows", "describe_balance", "window_regressors", "with_kept",
+            "write_window_regressors",
+        ],
         "demo": ["write_demo"],
+        "film_report": ["describe_films"],
+        "films": [
+            "FILMS", "annotate_run", "chunk_file", "chunks_of", "digest_file", "film_settings",
+            "scan_chunk", "write_digest",
+        ],
         "settings": ["FaceSettings", "rois_name"],
         "study": ["STUDY"],
         "words": ["labels_of", "roi_word"],
     },
-)
+)  # fmt: skip

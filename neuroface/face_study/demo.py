@@ -10,6 +10,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import read_rois, sphere_labels, voxel_positions_mm, write_nifti
+from neuroface.face_study.demo_regressors import write_demo_regressors
 from neuroface.pipeline import PARTIAL, read_json, write_json, write_table
 
 import numpy as np
@@ -74,6 +75,7 @@ def write_demo(folder: Path, roi_file: Path, seed: int, film_s: int = 900, voxel
         stretches = draw_annotation(rng, film_s)
         (partial / "stimuli").mkdir(parents=True, exist_ok=True)
         np.savetxt(partial / "stimuli" / f"task-{film}_face-annotation.1D", stretches, fmt="%.1f")
+        write_demo_regressors(partial / "stimuli", film, stretches, film_s, TR_S, [seed, film_number])
         face = face_response(stretches, film_s)
         film_response = _smooth_noise(rng, len(FILM_REGIONS), film_s, seconds=3.0)
         for _ in range(PEOPLE_PER_FILM):

@@ -14,7 +14,7 @@ import pandas as pd
 # The paper's values of the settings that it states; experiments/nndb.py sets those that are not our defaults.
 PAPER = {
     "SEED": 42, "TR_S": 1.0, "LAG_S": 4.0, "WINDOW_TRS": 10, "MIN_STRETCH_S": 10.0, "STANDARDIZE": "none",
-    "BALANCE": "run", "MASK_THRESHOLD": 0.99, "MASK_FILE": None, "CV_SPLITS": ["window"], "N_FOLDS": 4,
+    "BALANCE": "run", "MATCH_ON": [], "MASK_THRESHOLD": 0.99, "MASK_FILE": None, "CV_SPLITS": ["window"], "N_FOLDS": 4,
     "SELECTION": "paper", "CNN_FILTERS": [64, 32, 32], "CNN_DENSE_UNITS": 128, "EPOCHS": 150, "BATCH_SIZE": 20,
     "LEARNING_RATE": 0.0002, "EXPLAINED_MODEL": "voxel_time_cnn", "SMOOTH_TRS": 1,
     "HELD_OUT_SPLIT": "window", "ATTRIBUTION_METHODS": ["ig"], "EXPLAIN": "best fold",
@@ -92,6 +92,10 @@ def _data(s: dict, f: dict) -> str:
         "run": "In each run, random windows of the larger class were removed until both classes were equal",
         "none": "All windows were kept",
     }
+    if s.get("MATCH_ON"):  # results of earlier versions do not have it
+        alike = f"alike in {_and([name.replace('_', ' ') for name in s['MATCH_ON']])} of the film"
+        balance["run"] = f"In each run windows of both classes were paired to be {alike}, "
+        balance["run"] += f"at most {s['MATCH_WITHIN_SD']:g} SD apart (Rosenbaum 1989)"
     scale = {"zscore": "Each voxel had mean 0 and SD 1 over its run.", "none": "BOLD was not standardised."}
     source = {
         "demo": "synthetic, with a known truth",
@@ -226,7 +230,8 @@ def _group(s: dict, f: dict) -> str:
     beside = {
         "haufe": "the activation pattern of the linear model (Haufe et al. 2014)",
         "glm": f"the effect of {Labels(*s['LABELS'], WORDS).plural} in a general linear model with the canonical "
-        "haemodynamic response",
+        "haemodynamic response"
+        + (f" and {_and([name.replace('_', ' ') for name in s['NUISANCE']])} of the film" if s.get("NUISANCE") else ""),
     }
     if s["REFERENCE_MAPS"]:
         text += f" Maps were correlated over voxels with {_and([beside[name] for name in s['REFERENCE_MAPS']])}."

@@ -22,12 +22,18 @@ LIMITS = {
     "DATASET": Literal["demo", "nndb-v1", "nndb-v2", "bids"],
     "RUN_NAME": Name,
     "SEED": Annotated[int, Field(ge=0, lt=2**32)],
+    "ANNOTATION_HZ": Annotated[float, Field(gt=0, le=100)],
+    "FACE_SCORE": Annotated[float, Field(ge=0.7, lt=1)],
+    "MIN_FACE_HEIGHT": Annotated[float, Field(ge=0, le=1)],
+    "BRIDGE_GAPS_S": Annotated[float, Field(ge=0)],
+    "SHORTEST_FACE_S": Annotated[float, Field(ge=0)],
     "TR_S": Annotated[float, Field(gt=0, le=30)],
     "LAG_S": Annotated[float, Field(ge=0, le=30)],
     "WINDOW_TRS": Annotated[int, Field(ge=4)],  # two poolings of the time axis turn four columns into one
     "MIN_STRETCH_S": Annotated[float, Field(ge=0)],
     "STANDARDIZE": Literal["zscore", "none"],
     "BALANCE": Literal["run", "none"],
+    "MATCH_WITHIN_SD": Annotated[float, Field(gt=0)],
     "MASK_THRESHOLD": Annotated[float, Field(ge=0, le=1)],
     "LABELS": tuple[Label, Label],
     "LABEL_EVENTS": dict[str, tuple[str, ...]],
@@ -93,9 +99,17 @@ class FaceSettings(SettingsModel):
     """Settings of ``config.py`` at the top of the repository."""
 
     LIMITS: ClassVar = LIMITS
-    FILES: ClassVar = ("ROI_FILE", "MASK_FILE", "PARCEL_FILE", "ROI_MASKS")
+    FOLDERS: ClassVar = ("DATASET_DIR", "DATA_DIR", "FILM_DIR")
+    FILES: ClassVar = ("ROI_FILE", "MASK_FILE", "PARCEL_FILE", "ROI_MASKS", "FILM_PARTS")
     FORMER: ClassVar = ("FACE_TRIAL_TYPES", "NOFACE_TRIAL_TYPES")
     ADDED: ClassVar = {"LABELS": ["face", "noface"], "EVENT_COLUMN": "trial_type"}
+    # Setting that came later → one that the same stamps hold; results made before had none.
+    ADDED_BESIDE: ClassVar = {"MATCH_ON": "BALANCE", "NUISANCE": "REFERENCE_MAPS"}
+
+    @classmethod
+    def before_they_existed(cls, stamped: dict) -> dict:
+        later = {name: [] for name, beside in cls.ADDED_BESIDE.items() if beside in stamped and name not in stamped}
+        return super().before_they_existed(stamped) | later
 
     @classmethod
     def translate(cls, changes: dict, base: dict) -> dict:
@@ -141,7 +155,8 @@ class FaceSettings(SettingsModel):
                 f"HELD_OUT_SPLIT = {self.HELD_OUT_SPLIT!r} is not in CV_SPLITS = {self.CV_SPLITS}: its models would "
                 f"not be trained. Add it to CV_SPLITS or name one that is there"
             )
-        for name in ("CV_SPLITS", "BASELINES", "ATTRIBUTION_METHODS", "ATTRIBUTION_CHECKS", "REFERENCE_MAPS"):
+        lists = ("CV_SPLITS", "BASELINES", "ATTRIBUTION_METHODS", "ATTRIBUTION_CHECKS", "REFERENCE_MAPS")
+        for name in (*lists, "MATCH_ON", "NUISANCE"):
             if len(set(values := getattr(self, name))) < len(values):
                 raise ValueError(f"{name} = {values} names one twice")
         if self.WINDOW_TRS * self.TR_S > self.MIN_STRETCH_S + 1e-6:
@@ -150,6 +165,10 @@ class FaceSettings(SettingsModel):
                 f"{self.MIN_STRETCH_S:g} s: a window would run past the stretch that gives its label. "
                 f"Lower WINDOW_TRS or raise MIN_STRETCH_S"
             )
+        if self.MATCH_ON and self.BALANCE != "run":
+            raise ValueError(f'MATCH_ON = {self.MATCH_ON} pairs windows and needs BALANCE = "run"; it is {self.BALANCE!r}')
+        if Path(self.FILM_DIR) == Path(self.DATA_DIR) / self.RUN_NAME:
+            raise ValueError(f"FILM_DIR = {self.FILM_DIR!r} is the folder of RUN_NAME = {self.RUN_NAME!r}. Choose another")
         if self.DATASET == "demo" and self.ROI_FILE is None:
             raise ValueError('ROI_FILE = None, but DATASET = "demo" plants its signal in these regions. Name a file')
         if self.PLOT_INTERVAL_S[0] >= self.PLOT_INTERVAL_S[1]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from neuroface import NeuroFaceError
 from neuroface.bold import Run, RunningStatistics, open_header, read_censor, stream_masked, stretches_of_labels
+from neuroface.film import chosen_regressors
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,14 @@ def effect_of_run(run: Run, mask: np.ndarray, affine: np.ndarray, cfg) -> np.nda
     """:func:`condition_effect` of a run's files; one pass over its BOLD."""
     first, second = stretches_of_labels(run, cfg)
     kept = read_censor(run.censor, open_header(run.bold)[1][3])
-    return condition_effect(stream_masked(run.bold, mask, affine), condition_design(first, second, kept, cfg.TR_S))
+    nuisance = chosen_regressors(run, cfg.NUISANCE, "NUISANCE", cfg.TR_S, len(kept))
+    design = condition_design(first, second, kept, cfg.TR_S, nuisance)
+    return condition_effect(stream_masked(run.bold, mask, affine), design)
 
 
-def condition_design(first: np.ndarray, second: np.ndarray | None, kept: np.ndarray, tr_s: float) -> pd.DataFrame:
+def condition_design(
+    first: np.ndarray, second: np.ndarray | None, kept: np.ndarray, tr_s: float, nuisance: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Design matrix of a run: the first condition (and the second) convolved with the HRF, cosine drifts, a constant.
 
     Parameters
@@ -28,10 +33,12 @@ def condition_design(first: np.ndarray, second: np.ndarray | None, kept: np.ndar
     first : (n, 2) stretches of the first condition, onset_s and duration_s. second : (m, 2) stretches of the second; None:
         all other times.
     kept : (n_trs,) bool, the TRs that the series has (:func:`neuroface.bold.read_censor`).
+    nuisance : (n_trs, n) regressors to hold constant, already convolved; they enter in SDs from their mean.
 
     Returns
     -------
-    One row per TR that the series has; columns "first", perhaps "second", drifts, "constant".
+    One row per TR that the series has; columns "first", perhaps "second", those of ``nuisance`` as "nuisance_<name>",
+    drifts, "constant".
     """
     parts = {"first": first} | ({} if second is None else {"second": second})
     events = [
@@ -39,8 +46,15 @@ def condition_design(first: np.ndarray, second: np.ndarray | None, kept: np.ndar
         for name, stretches in parts.items()
     ]
     times_s = np.arange(len(kept)) * tr_s
+    added = {}
+    if nuisance is not None and nuisance.shape[1]:
+        spread = nuisance.std(ddof=0).where(lambda sd: sd > 0, 1.0)
+        added = {
+            "add_regs": ((nuisance - nuisance.mean()) / spread).to_numpy(),
+            "add_reg_names": [f"nuisance_{name}" for name in nuisance],
+        }
     design = make_first_level_design_matrix(
-        times_s, pd.concat(events), hrf_model=HRF, drift_model="cosine", high_pass=HIGH_PASS_HZ
+        times_s, pd.concat(events), hrf_model=HRF, drift_model="cosine", high_pass=HIGH_PASS_HZ, **added
     )
     return design[kept]
 

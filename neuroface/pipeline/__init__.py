@@ -22,7 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "write_table",
         ],
         "manifest": ["check_command"],
-        "provenance": ["fingerprint"],
+        "provenance": ["fingerprint", "sha256"],
         "report": ["Section", "save_figure"],
         "script": ["run_script"],
         "settings": ["SettingsModel", "did_you_mean"],

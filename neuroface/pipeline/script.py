@@ -1,5 +1,6 @@
 """How a script starts and ends: its arguments, its log, its errors in one line."""
 
+import argparse
 import errno
 import sys
 from contextlib import contextmanager
@@ -19,16 +20,19 @@ WHAT_TO_DO = {
 }
 
 
-def run_script(main, *, check=None, follow=None) -> None:
+def run_script(main, *, check=None, follow=None, parser: argparse.ArgumentParser | None = None) -> None:
     """Run a script's ``main``: problems with data or settings become one line on stderr and exit code 1.
 
     Parameters
     ----------
     check : function that ``--check`` calls instead of ``main``; None if the script has no such mode.
     follow : function that ``--follow FOLDER`` calls with FOLDER instead of ``main``; None if there is no such mode.
+    parser : for a script with arguments of its own; ``main`` gets the parsed arguments.
     """
     work, arguments = main, sys.argv[1:]
-    if check and arguments == ["--check"]:
+    if parser:
+        work = partial(main, parser.parse_args(arguments))
+    elif check and arguments == ["--check"]:
         work = check
     elif follow and len(arguments) == 2 and arguments[0] == "--follow":
         work = partial(follow, arguments[1])

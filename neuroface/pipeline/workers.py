@@ -179,10 +179,12 @@ def _show_progress(results, total: int, what: str) -> None:
             if text:
                 tqdm.write(text, sys.stderr, end="")
         return
-    last = time.monotonic()
+    started = last = time.monotonic()
     for count, text in enumerate(results, 1):
         if text:
             print(text, file=sys.stderr, end="", flush=True)
         if count == total > 1 or time.monotonic() - last > 10:
-            print(f"  {what}: {count} of {total}", flush=True)
             last = time.monotonic()
+            left_s = (last - started) / count * (total - count)
+            left = f", about {left_s / 60:.0f} min left" if left_s > 90 else ""
+            print(f"  {what}: {count} of {total}{left}", flush=True)

@@ -1,0 +1,128 @@
+"""Which seconds of which film file were shown in which run, and when: films in parts, with pauses, or in several files."""
+
+import re
+import unicodedata
+from pathlib import Path
+from typing import NamedTuple
+
+from neuroface import NeuroFaceError
+from neuroface.film.frames import Film
+
+import numpy as np
+import pandas as pd
+
+COLUMNS = {"file": str, "start_s": float, "end_s": float, "task": str, "run": str, "onset_s": float}
+
+
+class Part(NamedTuple):
+    """Seconds ``start_s`` to ``end_s`` of a file, shown from second ``onset_s`` of a run."""
+
+    file: str  # name of the film file
+    start_s: float
+    end_s: float
+    task: str
+    run: str  # "" where a task has one run
+    onset_s: float
+
+    @property
+    def name(self) -> str:
+        """Start of the names of the run's files: ``task-<task>[_run-<run>]``."""
+        return f"task-{self.task}" + (f"_run-{self.run}" if self.run else "")
+
+
+def task_of(file: Path) -> str:
+    """The name of a film as names of files have it, letters and digits only: "Das große Fest.mkv" is "DasgrosseFest"."""
+    plain = unicodedata.normalize("NFKD", file.stem.replace("ß", "ss"))
+    return re.sub(r"[^A-Za-z0-9]", "", plain) or "film"
+
+
+def parts_of(films: list[Film], table: list[Part] | None) -> list[Part]:
+    """Parts of the films that are given: those of the table, or every film as one run of its own.
+
+    Raises
+    ------
+    NeuroFaceError
+        If two films would have the same name, if a film is not in the table, or a part lies beyond its film.
+    """
+    names = {film.path.name: film for film in films}
+    if len(names) < len(films):
+        raise NeuroFaceError("Two of the films have the same file name. Rename one, or annotate them one at a time.")
+    if table is None:
+        parts = [Part(film.path.name, 0.0, film.duration_s, task_of(film.path), "", 0.0) for film in films]
+        tasks = [part.task for part in parts]
+        if doubled := next((task for task in tasks if tasks.count(task) > 1), None):
+            raise NeuroFaceError(
+                f"Two films would both be called task-{doubled}. Rename one, or name a table in FILM_PARTS."
+            )
+        return parts
+    for name, film in names.items():
+        own = [part for part in table if part.file == name]
+        if not own:
+            raise NeuroFaceError(f"{name} is not in the column file of FILM_PARTS. Add its parts there.")
+        if beyond := next((part for part in own if part.start_s >= film.duration_s), None):
+            raise NeuroFaceError(
+                f"FILM_PARTS: a part of {name} starts at {beyond.start_s:g} s, and the film lasts {film.duration_s:.1f} s."
+            )
+    needed = {part.name for part in table if part.file in names}
+    missing = {part.file for part in table if part.name in needed} - set(names)
+    if missing:
+        raise NeuroFaceError(
+            f"{sorted(missing)[0]} belongs to the same run as another film here. Name both films in one call."
+        )
+    return [
+        part._replace(end_s=min(part.end_s, names[part.file].duration_s)) for part in table if part.file in names
+    ]  # fmt: skip
+
+
+def read_parts(path: str | Path) -> list[Part]:
+    """The table that FILM_PARTS names: tab-separated, columns file, start_s, end_s, task, run, onset_s; a row per part.
+
+    Raises
+    ------
+    NeuroFaceError
+        If a column is missing, a value is none, or two parts of a run overlap.
+    """
+    try:
+        table = pd.read_csv(path, sep="\t", dtype={"file": str, "task": str, "run": str}, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise NeuroFaceError(f"FILM_PARTS: {path} cannot be read as a tab-separated table ({error}).") from None
+    if missing := [name for name in COLUMNS if name not in table]:
+        raise NeuroFaceError(f"FILM_PARTS: {path} lacks the column {missing[0]!r}; it needs {', '.join(COLUMNS)}.")
+    parts = []
+    for number, row in enumerate(table[list(COLUMNS)].itertuples(index=False), 2):
+        try:
+            part = Part(row.file, float(row.start_s), float(row.end_s), row.task, row.run, float(row.onset_s))
+        except ValueError:
+            raise NeuroFaceError(
+                f"FILM_PARTS: {path}, line {number}: start_s, end_s and onset_s are seconds."
+            ) from None
+        named = re.fullmatch("[A-Za-z0-9]+", part.task) and re.fullmatch("[A-Za-z0-9]*", part.run)
+        if not (named and 0 <= part.start_s < part.end_s and part.onset_s >= 0):
+            raise NeuroFaceError(
+                f"FILM_PARTS: {path}, line {number}: task and run take letters and digits; 0 ≤ start_s < end_s, onset_s ≥ 0."
+            )
+        parts.append(part)
+    for name in dict.fromkeys(part.name for part in parts):
+        own = sorted((part for part in parts if part.name == name), key=lambda part: part.onset_s)
+        for one, following in zip(own, own[1:]):
+            if one.onset_s + one.end_s - one.start_s > following.onset_s + 1e-6:
+                raise NeuroFaceError(f"FILM_PARTS: {path}: two parts of {name} overlap at {following.onset_s:g} s.")
+    return parts
+
+
+def run_clock(parts: list[Part], rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
+    """For the samples of a run, which part is on the screen and which sample of its film that is.
+
+    Returns
+    -------
+    part, sample : (n,) int each, from the run's second 0 to the end of its last part; −1 where no film is shown.
+    """
+    length = max(part.onset_s + part.end_s - part.start_s for part in parts)
+    times_s = np.arange(int(np.ceil(length * rate_hz - 1e-6))) / rate_hz
+    which, sample = np.full((2, len(times_s)), -1)
+    for number, part in enumerate(parts):
+        film_s = times_s - part.onset_s + part.start_s
+        inside = (film_s >= part.start_s - 1e-6) & (film_s < part.end_s - 1e-6)
+        which[inside] = number
+        sample[inside] = np.floor(film_s[inside] * rate_hz + 1e-6)
+    return which, sample
