@@ -88,9 +88,9 @@ def write_films(folder: Path, size: str) -> None:
 
 def cut(path: Path, pixels: int, frames: int) -> np.ndarray:
     from film_encoding.film_clock import count_chunks, sample_times_s
-    from film_encoding.film_frames import Film
+    from film_encoding.film_frames import SampledFilm
 
-    film = Film(path)
+    film = SampledFilm(path)
     n = count_chunks(film.end_s, TR_S)
     return np.stack(list(film.frames_at(sample_times_s(n, frames, TR_S), pixels))).reshape(n, frames, pixels, pixels, 3)
 
@@ -197,13 +197,13 @@ def convolve(case: str, folder: Path) -> dict:
 def cut_film(case: str, folder: Path) -> dict:
     """Decode a film once and store its chunks, as script 1 does; a film four times as long takes the same memory."""
     from film_encoding.film_clock import count_chunks, sample_times_s
-    from film_encoding.film_frames import Film
+    from film_encoding.film_frames import SampledFilm
     from neuroface.pipeline import create_npy
 
     _, length, size = case.split(":")
     pixels, frames, *_ = SIZES[size]
     started = time.perf_counter()
-    film = Film(folder / f"{length.split()[0]}.mp4")
+    film = SampledFilm(folder / f"{length.split()[0]}.mp4")
     n = count_chunks(film.end_s, TR_S)
     chunks = create_npy(folder / "cut.npy", (n, frames, pixels, pixels, 3), np.uint8)
     flat = chunks.reshape(-1, pixels, pixels, 3)

@@ -14,9 +14,9 @@ from skimage.filters import gabor_kernel
 pytest.importorskip("av", reason="films need PyAV: make film-encoding")
 
 from film_encoding import demo, demo_cortex, demo_film  # noqa: E402
-from film_encoding.film_frames import Film  # noqa: E402
+from film_encoding.film_frames import SampledFilm  # noqa: E402
 
-FILMS, SEED = {"one": 24, "two": 20}, 5
+FILMS, SEED = {"one": 24, "two": 20}, 3
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,8 @@ def shots_of(film: str) -> list[demo_film.Shot]:
 
 
 def test_the_file_shows_what_was_drawn(written):
-    film, shots = Film(written / "stimuli" / "one.mp4"), shots_of("one")
-    assert film.end_s == pytest.approx(24 * demo.TR_S, abs=0.11) and film.sound_end_s > film.end_s + 3
+    film, shots = SampledFilm(written / "stimuli" / "one.mp4"), shots_of("one")
+    assert film.end_s == pytest.approx(24 * demo.TR_S, abs=0.11) and film.file_end_s > film.end_s + 3
     times = film.times_s[[0, 60, 150, 290]]
     for time_s, frame in zip(times, film.frames_at(times, 28)):
         drawn, _ = demo_film.draw_frame(shots, time_s, 28, 28)
@@ -41,7 +41,7 @@ def test_the_file_shows_what_was_drawn(written):
 
 
 def test_the_second_film_has_no_constant_rate(written):
-    steps = np.diff(Film(written / "stimuli" / "two.mp4").times_s).round(3)
+    steps = np.diff(SampledFilm(written / "stimuli" / "two.mp4").times_s).round(3)
     assert set(steps) == {0.1, 0.2}
 
 
@@ -103,11 +103,14 @@ def test_a_run_begins_before_its_film_and_people_differ(written):
         values = np.asarray(image.dataobj)[np.asarray(nib.load(written / "atlas.nii.gz").dataobj) > 0].astype(float)
         assert (values[:, :first] == 1000).all() and values[:, first:].std() > 5
         series.append(values[:, first : first + 24])
-    r = [np.corrcoef(a, b)[0, 1] for a, b in zip(*series)]
-    assert 0.1 < np.mean(r) < 0.6  # they share the film, and have noise of their own
+    r = np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(*series)])
+    atlas = np.asarray(nib.load(written / "atlas.nii.gz").dataobj)
+    nothing = np.isin(atlas[atlas > 0], regions["index"][regions["follows"] == "nothing"])
+    assert 0.1 < r[~nothing].mean() < 0.6  # they share the film, and have noise of their own
+    assert abs(r[nothing].mean()) < 0.06
 
 
 def test_another_seed_does_not_pass_for_this_data_set(written):
     assert not demo.write_demo(written, SEED, FILMS, n_people=2)
-    with pytest.raises(NeuroFaceError, match=f"was written with seed {SEED}; SEED is 6"):
-        demo.write_demo(written, 6, FILMS)
+    with pytest.raises(NeuroFaceError, match=f"was written with seed {SEED}; SEED is 4"):
+        demo.write_demo(written, 4, FILMS)

@@ -18,7 +18,7 @@ from film_encoding.film_clock import (  # noqa: E402
     middle_frame,
     sample_times_s,
 )
-from film_encoding.film_frames import Film, write_film  # noqa: E402
+from film_encoding.film_frames import SampledFilm, write_film  # noqa: E402
 
 STEP = 32  # of grey between two digits: each survives the codec
 
@@ -31,7 +31,7 @@ def numbered(times_s, size: int = 32):
         yield time_s, frame
 
 
-def numbers_of(film: Film, times_s) -> list[int]:
+def numbers_of(film: SampledFilm, times_s) -> list[int]:
     halves = [(frame[:, :3].mean(), frame[:, -3:].mean()) for frame in film.frames_at(times_s, 8)]
     return [8 * int(left // STEP) + int(right // STEP) for left, right in halves]
 
@@ -49,7 +49,7 @@ def shown_at(times_s, wanted) -> list[int]:
 def test_the_frame_on_the_screen_is_the_last_that_appeared(tmp_path, times):
     times = np.round(times, 3)
     write_film(tmp_path / "film.mp4", numbered(times))
-    film = Film(tmp_path / "film.mp4")
+    film = SampledFilm(tmp_path / "film.mp4")
     np.testing.assert_allclose(film.times_s, times, atol=1e-3)
     wanted = np.arange(0, times[-1], 0.07)
     assert numbers_of(film, wanted) == shown_at(times, wanted)
@@ -59,20 +59,20 @@ def test_the_frame_on_the_screen_is_the_last_that_appeared(tmp_path, times):
 def test_times_exactly_at_a_frame_and_after_the_end_have_that_frame(tmp_path):
     times = np.arange(30) / 10
     write_film(tmp_path / "film.mp4", numbered(times))
-    assert numbers_of(Film(tmp_path / "film.mp4"), [0.0, 0.1, 0.2, 2.9, 3.5, 9.0]) == [0, 1, 2, 29, 29, 29]
+    assert numbers_of(SampledFilm(tmp_path / "film.mp4"), [0.0, 0.1, 0.2, 2.9, 3.5, 9.0]) == [0, 1, 2, 29, 29, 29]
 
 
 def test_sound_that_goes_on_does_not_lengthen_the_picture(tmp_path):
     write_film(tmp_path / "film.mp4", numbered(np.arange(40) / 10), sound_s=7.5)
-    film = Film(tmp_path / "film.mp4")
-    assert film.end_s == pytest.approx(4.0, abs=0.05) and film.sound_end_s == pytest.approx(7.5, abs=0.1)
+    film = SampledFilm(tmp_path / "film.mp4")
+    assert film.end_s == pytest.approx(4.0, abs=0.05) and film.file_end_s == pytest.approx(7.5, abs=0.1)
     assert count_chunks(film.end_s, 1.3) == 3
 
 
 def test_a_picture_that_starts_late_stands_from_the_beginning_and_keeps_its_time(tmp_path):
     """The sound starts at 0, the picture 1.2 s later: the file has an empty edit for it."""
     write_film(tmp_path / "film.mp4", numbered(1.2 + np.arange(30) / 10), sound_s=4.0)
-    film = Film(tmp_path / "film.mp4")
+    film = SampledFilm(tmp_path / "film.mp4")
     assert film.times_s[0] == pytest.approx(1.2, abs=0.03)
     assert numbers_of(film, [0.0, 1.0, 1.25, 2.25]) == [0, 0, 0, 10]
 
@@ -88,7 +88,7 @@ def test_an_edit_list_that_cuts_the_beginning_moves_the_clock(tmp_path):
                 packet.pts, packet.dts = (round(t - 2 / packet.time_base) for t in (packet.pts, packet.dts))
                 packet.stream = copy
                 target.mux(packet)
-    film = Film(tmp_path / "cut.mp4")
+    film = SampledFilm(tmp_path / "cut.mp4")
     assert film.times_s[film.times_s >= -1e-3][0] == pytest.approx(0, abs=0.051)
     assert film.end_s == pytest.approx(3.0, abs=0.06)
     assert numbers_of(film, [0.05, 1.05, 2.05]) == [20, 30, 40]
@@ -102,41 +102,41 @@ def test_frames_that_cannot_be_decoded_are_counted_and_the_one_before_stays(tmp_
     for place in range(len(content) // 3, len(content) // 3 + 4000):
         content[place] = (content[place] * 7 + 13) % 256
     (tmp_path / "broken.mp4").write_bytes(content)
-    film = Film(tmp_path / "broken.mp4")
+    film = SampledFilm(tmp_path / "broken.mp4")
     frames = list(film.frames_at(np.arange(60) / 10, 16))
     assert len(frames) == 60 and 30 < film.n_decoded < 60 == len(film.times_s)
 
 
-@pytest.mark.parametrize("content", [b"", b"no film at all", b"\x00\x00\x00\x18ftypmp42" + bytes(100)])
+@pytest.mark.parametrize("content", [b"no film at all", b"\x00\x00\x00\x18ftypmp42" + bytes(100)])
 def test_what_is_no_film_is_one_line(tmp_path, content):
     (tmp_path / "film.mp4").write_bytes(content)
-    with pytest.raises(NeuroFaceError, match="cannot be read as a film"):
-        Film(tmp_path / "film.mp4")
+    with pytest.raises(NeuroFaceError, match="cannot be opened as a film"):
+        SampledFilm(tmp_path / "film.mp4")
 
 
 def test_half_a_film_and_sound_alone_and_nothing_are_one_line(tmp_path):
     write_film(tmp_path / "film.mp4", numbered(np.arange(40) / 10))
     content = (tmp_path / "film.mp4").read_bytes()
     (tmp_path / "half.mp4").write_bytes(content[: len(content) // 2])
-    with pytest.raises(NeuroFaceError, match="cannot be read as a film"):
-        Film(tmp_path / "half.mp4")
+    with pytest.raises(NeuroFaceError, match="cannot be opened as a film"):
+        SampledFilm(tmp_path / "half.mp4")
     with pytest.raises(NeuroFaceError, match="is not there"):
-        Film(tmp_path / "gone.mp4")
+        SampledFilm(tmp_path / "gone.mp4")
     with av.open(str(tmp_path / "sound.mp4"), "w") as container:
         sound = container.add_stream("aac", rate=8000, layout="mono")
         silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), dtype=np.float32), format="fltp", layout="mono")
         silence.sample_rate, silence.time_base, silence.pts = 8000, Fraction(1, 8000), 0
         container.mux(sound.encode(silence))
         container.mux(sound.encode(None))
-    with pytest.raises(NeuroFaceError, match="no picture"):
-        Film(tmp_path / "sound.mp4")
+    with pytest.raises(NeuroFaceError, match="no video track"):
+        SampledFilm(tmp_path / "sound.mp4")
 
 
 def test_scaling_takes_the_mean_of_areas(tmp_path):
     stripes = np.zeros((64, 64, 3), dtype=np.uint8)
     stripes[:, ::2] = 200
     write_film(tmp_path / "film.mp4", [(i / 10, stripes) for i in range(12)])
-    (frame,) = Film(tmp_path / "film.mp4").frames_at([0.5], 16)
+    (frame,) = SampledFilm(tmp_path / "film.mp4").frames_at([0.5], 16)
     assert frame.shape == (16, 16, 3) and abs(float(frame.mean()) - 100) < 6 and frame.std() < 6
 
 

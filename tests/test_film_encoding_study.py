@@ -24,7 +24,7 @@ pytest.importorskip("moten", reason="motion energy needs pymoten: make film-enco
 
 from film_encoding import demo  # noqa: E402
 from film_encoding.film_clock import middle_frame, sample_times_s  # noqa: E402
-from film_encoding.film_frames import Film  # noqa: E402
+from film_encoding.film_frames import SampledFilm  # noqa: E402
 from film_encoding.network_files import load_network  # noqa: E402
 from film_encoding.study import STUDY  # noqa: E402
 
@@ -93,7 +93,7 @@ def test_every_script_names_the_next_and_the_report_has_their_sections(tiny):
 
 
 def test_chunks_are_the_frames_on_the_screen(tiny):
-    film = Film(tiny.dataset / "stimuli" / "beta.mp4")
+    film = SampledFilm(tiny.dataset / "stimuli" / "beta.mp4")
     chunks = np.load(tiny.root / "1-chunks" / "beta.npy")
     assert chunks.shape == (49, 4, 16, 16, 3) and chunks.dtype == np.uint8  # the last frame of 50 TRs is missing
     frames = np.stack(list(film.frames_at(sample_times_s(49, 4, 1.3), 16)))
@@ -206,7 +206,7 @@ def test_frames_are_scored_against_the_middle_ones_and_the_mean_frame_stands_bes
 
 
 def test_the_clip_plays_as_long_as_asked_and_shows_the_brain(tiny):
-    clip = Film(tiny.root / "7-figures" / "clip.mp4")
+    clip = SampledFilm(tiny.root / "7-figures" / "clip.mp4")
     assert clip.end_s == pytest.approx(4 * 1.3, abs=0.2) and len(clip.times_s) > 30
     assert (tiny.root / "7-figures" / "clip.html").read_text().count("data:video/mp4;base64,") == 1
     (frame,) = clip.frames_at([1.0], 64)

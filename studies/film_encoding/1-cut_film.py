@@ -17,7 +17,7 @@ from pathlib import Path
 
 from film_encoding.demo import write_demo
 from film_encoding.film_clock import count_chunks, sample_times_s
-from film_encoding.film_frames import Film
+from film_encoding.film_frames import SampledFilm
 from film_encoding.responses import find_viewings
 from film_encoding.study import STUDY
 from film_encoding.variants import frames_to_cut
@@ -114,7 +114,7 @@ def plain(name: str) -> str:
 
 def cut_film(folder: Path, files: dict[str, Path], cfg, film: str) -> None:
     """Write a film's chunks and, last, what was found in it."""
-    source, frames = Film(files[film]), frames_to_cut(cfg)
+    source, frames = SampledFilm(files[film]), frames_to_cut(cfg)
     n = count_chunks(source.end_s, cfg.TR_S)
     if not n:
         raise NeuroFaceError(
@@ -135,7 +135,7 @@ def cut_film(folder: Path, files: dict[str, Path], cfg, film: str) -> None:
     found = {
         "chunks": n,
         "picture_s": round(source.end_s, 3),
-        "sound_tail_s": round(source.sound_end_s - source.end_s, 3),
+        "sound_tail_s": round(source.file_end_s - source.end_s, 3),
         "frames": len(source.times_s),
         "frames_per_s": round(len(source.times_s) / source.end_s, 3),
         "longest_frame_s": round(float(steps.max(initial=0)), 3),

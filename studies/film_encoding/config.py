@@ -28,11 +28,12 @@ DEMO: dict[str, object] = {
     "ENCODER_FILTERS": (8, 16, 8, 16),
     "DECODER_FILTERS": 16,
     "N_FOLDS": 2,
-    "EPOCHS": 20,
+    "EPOCHS": 16,
     "LEARNING_RATE": 0.003,
     "N_SEEDS": 5,
     "N_SHIFTS": 500,
     "N_RIDGE_TRIES": 10,
+    "N_RANDOM_SETS": 100,
     "N_JOBS": 2,
 }
 

@@ -79,7 +79,7 @@ class Tuning:
         y, x = (np.mgrid[: self.pixels, : self.pixels] + 0.5) / self.pixels
         place, width = self.place[voxels], self.sharpness[voxels][:, None, None]
         distance = (x - place[:, 0, None, None]) ** 2 + (y - place[:, 1, None, None]) ** 2
-        fields = np.exp(-0.5 * distance / width**2).reshape(len(voxels), -1)
+        fields = np.exp(-0.5 * distance / width**2).reshape(len(voxels), self.pixels**2)
         return (fields / fields.sum(axis=1, keepdims=True)).astype(np.float32)
 
     def respond(self, frames: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Frames of a film on the film's clock, decoded once, front to back.
+"""Frames of a film at given times, and MP4 files written frame by frame.
 
-This is the only module that knows how films are stored. Its interface is :class:`Film` (the times at which frames
-appear, the end of the picture, the frames that are on the screen at given times) and :func:`write_film`.
+The room ``film`` reads films; :class:`SampledFilm` says which frame is on the screen when, and how many are missing or
+broken.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from neuroface import NeuroFaceError
+from neuroface.film import open_film
 from neuroface.pipeline import atomic
 
 import av
@@ -18,11 +19,10 @@ SAME_TIME_S = 1e-6  # times that differ by less are one time: they are sums of f
 SOUND_HZ = 22_050
 
 
-class Film:
-    """A film file, its times read from the container without decoding a frame.
+class SampledFilm:
+    """A film file and the times of its frames, which are read without decoding them.
 
-    Zero of the film's clock is the moment at which a player starts: the earliest start of any stream, after the edit
-    list of the file has been applied. Frames may come at any rate.
+    The clock is that of :mod:`neuroface.film.frames`. Frames may come at any rate.
 
     Parameters
     ----------
@@ -32,47 +32,39 @@ class Film:
     ----------
     times_s : (n_frames,) float64, sorted; when each frame appears.
     end_s : when the last frame leaves the screen. Sound may go on.
-    sound_end_s : when the file ends.
+    file_end_s : when the file ends.
     n_stated : frames that the file's header promises; 0 where it does not say.
+    n_decoded : frames that could be decoded, once :meth:`frames_at` is done.
 
     Raises
     ------
     NeuroFaceError
-        If it is no film, has no picture, or states no times.
+        If it is no film, is cut off, has no picture, or does not say when its frames appear.
     """
 
     def __init__(self, path: Path):
-        self.path = Path(path)
-        with self._open() as (container, stream):
-            self._start_s = (container.start_time or 0) / av.time_base
-            self.n_stated = stream.frames
-            times, lengths = [], []
-            for packet in container.demux(stream):
-                if packet.size and not packet.is_discard:  # not before the edit list begins
-                    if packet.pts is None:
-                        raise NeuroFaceError(
-                            f"{path} does not say when its frames appear. Rewrap it: ffmpeg -fflags +genpts -i … -c "
-                            "copy …"
-                        )
-                    times.append(float(packet.pts * packet.time_base) - self._start_s)
-                    lengths.append(float((packet.duration or 0) * packet.time_base))
-            duration_s = (container.duration or 0) / av.time_base
-        if not times:
-            raise NeuroFaceError(f"{path} holds no frame. Export the film again.")
-        order = np.argsort(times, kind="stable")
-        self.times_s = np.array(times)[order]
-        steps = np.diff(self.times_s)
-        usual_s = float(np.median(steps)) if len(steps) else 0.0
-        self.end_s = float(self.times_s[-1]) + (lengths[order[-1]] or usual_s)
-        self.sound_end_s = max(duration_s, self.end_s)
-        self.n_decoded = 0
+        self.path, self._film, self.n_decoded = Path(path), open_film(path), 0
+        with self._film.opened("video") as (container, track):
+            packets = [packet for packet in container.demux(track) if packet.size]
+            shown = [packet for packet in packets if not packet.is_discard]  # not before the edit list begins
+            self.n_stated = max(0, track.frames - len(packets) + len(shown))
+            file_s = (container.duration or 0) / av.time_base
+            stamps = [packet.dts if packet.pts is None else packet.pts for packet in shown]
+            step_s = track.time_base
+        if not stamps or None in stamps:
+            raise NeuroFaceError(
+                f"{path} does not say when its frames appear. Copy it: ffmpeg -fflags +genpts -i FILM -c copy FILM.mkv"
+            )
+        self.times_s = np.sort([float(stamp * step_s) for stamp in stamps]) - self._film.start_s
+        self.end_s = self._film.duration_s
+        self.file_end_s = max(file_s, self.end_s)
 
     def frames_at(self, times_s: np.ndarray, pixels: int) -> Iterator[np.ndarray]:
         """The frame on the screen at each of some times: the last one that has appeared, or the first one before any
         has.
 
         Only frames that are asked for are scaled. A frame that cannot be decoded is passed over, so that the one before
-        stays; :attr:`n_decoded` counts, when all is read, those that could be.
+        stays.
 
         Parameters
         ----------
@@ -80,69 +72,31 @@ class Film:
 
         Yields
         ------
-        frame : (pixels, pixels, 3) uint8, RGB, for each time.
+        frame : (pixels, pixels, 3) uint8, RGB, upright, for each time.
         """
-        wanted, position = np.asarray(times_s) + SAME_TIME_S, 0
+        wanted, position, self.n_decoded = np.asarray(times_s) + SAME_TIME_S, 0, 0
         shown = scaled = None
-        for time_s, frame in self._decoded():
+        for time_s, picture in self._film.frames():
+            if picture.is_corrupt:
+                continue
+            self.n_decoded += 1
             while position < len(wanted) and wanted[position] < time_s and shown is not None:
-                scaled = _scaled(shown, pixels) if scaled is None else scaled
+                scaled = self._scaled(shown, pixels) if scaled is None else scaled
                 yield scaled
                 position += 1
-            shown, scaled = frame, None
+            shown, scaled = picture, None
         if shown is None:
             raise NeuroFaceError(
                 f"{self.path}: none of its {len(self.times_s)} frames can be decoded. Export it again."
             )
-        scaled = _scaled(shown, pixels)
+        scaled = self._scaled(shown, pixels)
         for _ in range(position, len(wanted)):
             yield scaled
 
-    def _decoded(self) -> Iterator[tuple[float, av.VideoFrame]]:
-        """(time, frame) of all that can be decoded."""
-        self.n_decoded = 0
-        with self._open() as (container, stream):
-            stream.thread_type = "AUTO"
-            for packet in container.demux(stream):
-                try:
-                    frames = packet.decode()
-                except av.error.FFmpegError:  # this packet is damaged; the next may be whole
-                    continue
-                for frame in frames:
-                    if frame.pts is not None and not frame.is_corrupt:
-                        self.n_decoded += 1
-                        yield float(frame.pts * frame.time_base) - self._start_s, frame
-
-    def _open(self):
-        return _Opened(self.path)
-
-
-class _Opened:
-    """A container and its picture stream, closed at the end of a ``with`` block."""
-
-    def __init__(self, path: Path):
-        try:
-            self.container = av.open(str(path))
-        except FileNotFoundError:
-            raise NeuroFaceError(f"{path} is not there. Correct FILM_DIR.") from None
-        except av.error.FFmpegError as error:
-            raise NeuroFaceError(f"{path} cannot be read as a film ({error.strerror}). Export it again.") from None
-        stream = self.container.streams.best("video")
-        if stream is None:
-            self.container.close()
-            raise NeuroFaceError(f"{path} has no picture, only sound. Put the film there.")
-        self.stream = stream
-
-    def __enter__(self):
-        return self.container, self.stream
-
-    def __exit__(self, *_):
-        self.container.close()
-
-
-def _scaled(frame: av.VideoFrame, pixels: int) -> np.ndarray:
-    """Each pixel the mean of the area that it covers, so that fine stripes do not alias."""
-    return frame.reformat(width=pixels, height=pixels, format="rgb24", interpolation="AREA").to_ndarray()
+    def _scaled(self, picture: av.VideoFrame, pixels: int) -> np.ndarray:
+        """Each pixel the mean of the area that it covers, so that fine stripes do not alias."""
+        image = picture.reformat(width=pixels, height=pixels, format="rgb24", interpolation="AREA").to_ndarray()
+        return np.rot90(image, round(self._film.rotation / 90))
 
 
 def write_film(path: Path, frames: Iterable[tuple[float, np.ndarray]], *, rate: int = 10, sound_s: float = 0.0) -> None:

@@ -14,7 +14,8 @@ def score_frames(scorer: Scorer, unit: Unit, given: str) -> tuple[dict, dict[str
 
     Parameters
     ----------
-    given : what the frames were made from: FROM_PREDICTED, FROM_MEASURED, or MEAN_FRAME, which is made from nothing.
+    given : what the frames were made from: FROM_PREDICTED, FROM_MEASURED, or MEAN_FRAME, which is made from nothing
+        and has no null.
 
     Returns
     -------
@@ -33,22 +34,20 @@ def score_frames(scorer: Scorer, unit: Unit, given: str) -> tuple[dict, dict[str
             images = as_shown(made)
             pairs = zip(stretched(frames), stretched(made))
             values.append(image_scores(frames, images) | {"ssim_stretched": np.array([ssim(*pair) for pair in pairs])})
-            if given != MEAN_FRAME:
-                found.append(scorer.identify(frames, images, table))
+            if given == MEAN_FRAME:
+                continue  # the same for all moments: nothing to identify or to shift
+            found.append(scorer.identify(frames, images, table))
             if seed == 1:
                 null.append(shifted_ssim(frames, images, scorer.smallest_shift, cfg.N_IMAGE_SHIFTS, cfg.SEED))
         each.append({name: np.concatenate([one[name] for one in values]) for name in values[0]})
     mean = {name: np.mean([one[name] for one in each], axis=0) for name in each[0]}
     draws = block_means(mean["ssim"], blocks_of_folds(scorer, unit), cfg.N_BOOTSTRAP, cfg.SEED)
     scores = {name: float(values.mean()) for name, values in mean.items()}
-    shifted = np.mean(null, axis=0)
-    scores |= {
-        "n_chunks": len(mean["ssim"]),
-        "ssim_interval": correlations.interval(draws),
-        "ssim_null": float(shifted.mean()),
-        "ssim_p": p_value(scores["ssim"], shifted),
-    }
-    return scores | (pooled(found) if found else {}), {"ssim": mean["ssim"], "pixel_r": mean["pixel_r"], "draws": draws}
+    scores |= {"n_chunks": len(mean["ssim"]), "ssim_interval": correlations.interval(draws)}
+    if found:
+        shifted = np.mean(null, axis=0)
+        scores |= {"ssim_null": float(shifted.mean()), "ssim_p": p_value(scores["ssim"], shifted)} | pooled(found)
+    return scores, {"ssim": mean["ssim"], "pixel_r": mean["pixel_r"], "draws": draws}
 
 
 def shifted_ssim(frames: np.ndarray, images: np.ndarray, smallest: int, n_shifts: int, seed: int) -> np.ndarray:
