@@ -3,6 +3,7 @@ of film.
 
     python benchmarks/film_encoding.py              full size: 112 pixels, 32 frames, the published network; minutes
     python benchmarks/film_encoding.py --small      the demo's size: seconds
+    python benchmarks/film_encoding.py --only feed convolve cut    these tables; a training step needs 10 GB
 
 Plain: for each batch every chunk is found again in the MP4 file (seek, decode, scale) and becomes float32, as (channel,
 height, width, frame). Released: chunks are stored as float32 in that order and copied
@@ -31,6 +32,7 @@ CONVOLUTIONS = ("sixteen layers", "one grouped")
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -40,7 +42,8 @@ def main():
         return
     size = "small" if args.small else "full"
     print(f"{machine('tensorflow', 'keras', 'av')}. Reproduce:")
-    print(f"`python benchmarks/film_encoding.py{' --small' * args.small} --repeats {args.repeats}`\n", flush=True)
+    options = " --small" * args.small + f" --only {' '.join(args.only)}" * (len(args.only) < len(CASES))
+    print(f"`python benchmarks/film_encoding.py{options} --repeats {args.repeats}`\n", flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_films(folder, size)
@@ -57,7 +60,7 @@ def main():
         )
         print("| what | way | " + "time | ratio | peak GB |")
         print("|---|---|---|---|---|")
-        for what, cases, unit, scale in tables:
+        for what, cases, unit, scale in (table for table in tables if table[1][0].split(":")[0] in args.only):
             results = compare(__file__, cases, folder, args.repeats)
             ours = results[cases[-1]]
             for case, found in results.items():
