@@ -105,7 +105,7 @@ def test_the_published_experiment_is_the_published_settings():
 def test_experiments_are_sound(experiment, monkeypatch):
     monkeypatch.setenv("NEUROFACE_CONFIG", str(experiment))
     cfg = STUDY.load_settings(STUDY_FOLDER / "1-cut_film.py")
-    assert cfg.DATASET == "bids" and cfg.RUN_NAME != "film-demo"
+    assert cfg.RUN_NAME != "film-demo" and cfg.DATASET == ("demo" if experiment.name.startswith("demo") else "bids")
 
 
 # ---------------------------------------------------------------- the scripts

@@ -35,8 +35,8 @@ SETTINGS = dict(
     RUN_NAME="tiny-film", FRAMES_PER_TR=4, FRAME_PX=16, ENCODER_FILTERS=(2, 2, 2, 2), DECODER_FILTERS=2, EPOCHS=2,
     N_SEEDS=2, N_FOLDS=2, EMBARGO_TRS=3, INNER_SHARE=0.2, BATCH_SIZE=8, N_SHIFTS=20, N_IMAGE_SHIFTS=2, N_BOOTSTRAP=20,
     MIN_SHIFT_S=5.0, BLOCK_S=6.0, N_RIDGE_TRIES=2, N_COMPONENTS=8, IG_STEPS=3, N_RANDOM_REGIONS=20, N_RANDOM_SETS=20,
-    N_RANDOM_CONCEPTS=20, N_STRIP=4, CLIP_S=(0.0, 4.0), ABLATIONS=("encoder", "frames 2"), SUBJECTS=("mean", "sub-02"),
-    N_JOBS=1, INFERENCE_BATCH=16,
+    N_RANDOM_CONCEPTS=20, N_STRIP=4, CLIP_S=(0.0, 4.0), ABLATIONS=("encoder",),
+    SUBJECTS=("mean", "sub-02") if FULL else ("mean",), N_JOBS=1, INFERENCE_BATCH=16,
 )  # fmt: skip
 
 
@@ -117,7 +117,8 @@ def test_the_mean_over_people_is_on_the_films_clock(tiny):
     people = [volumes(tiny, f"sub-0{person}", "alpha")[: len(mean)] for person in (1, 2, 3)]
     scored = np.stack([(values - values.mean(0)) / values.std(0) for values in people])
     np.testing.assert_allclose(mean, scored.mean(axis=0), atol=1e-3)
-    np.testing.assert_allclose(np.load(tiny.root / "2-voxels" / "alpha_sub-02.npy"), scored[1], atol=1e-3)
+    if FULL:
+        np.testing.assert_allclose(np.load(tiny.root / "2-voxels" / "alpha_sub-02.npy"), scored[1], atol=1e-3)
     np.testing.assert_allclose(np.load(tiny.root / "2-voxels" / "alpha_variance.npy"), scored.var(0, ddof=1), atol=1e-3)
 
 
@@ -154,12 +155,11 @@ def test_predictions_are_the_networks_own(tiny):
 def test_every_variant_is_trained_and_scored(tiny):
     table = read_table(tiny.root / "3-networks" / "trainings.tsv")
     counts = table.groupby(["variant", "split"]).size().unstack()
-    assert (
-        counts.loc["network"].tolist() == counts.loc["encoder"].tolist() == [2, 2]
-    )  # film folds; seeds of the published
-    assert counts.loc["frames-2"].tolist() == counts.loc["sub-02"].tolist() == [2, 1]
+    # Two film folds; two seeds of the published split.
+    assert counts.loc["network"].tolist() == counts.loc["encoder"].tolist() == [2, 2]
+    assert not FULL or counts.loc["sub-02"].tolist() == [2, 1]
     scores = read_table(tiny.root / "4-scores" / "voxels.tsv")
-    models = {"network", "encoder", "frames-2", "sub-02", "ridge", "ridge one chunk"}
+    models = {"network", "encoder", "ridge", "ridge one chunk"} | ({"sub-02"} if FULL else set())
     for _, part in scores.groupby(["split", "test_set"]):
         assert set(part["model"]) == models
     assert read_json(tiny.root / "4-scores" / "regulariser.json")[0]["n_seeds"] == 2
@@ -239,7 +239,9 @@ def test_a_training_that_is_missing_is_made_again_and_the_others_stay(tiny, tmp_
     expected, before = np.load(lost / "predicted.npy"), times_of(root / "3-networks")
     shutil.rmtree(lost)
     done = run(3, config)
-    assert done.code == 0 and "trainings: 13 of 14 already there" in done.out, done.out + done.err
+    assert done.code == 0 and f"trainings: {10 if FULL else 7} of {11 if FULL else 8} already there" in done.out, (
+        done.out + done.err
+    )
     np.testing.assert_allclose(np.load(lost / "predicted.npy"), expected, atol=1e-4)  # the same seed
     after = times_of(root / "3-networks")
     assert {path for path in before if before[path] != after[path]} == {path for path in before if path.parent == lost}
@@ -260,14 +262,18 @@ def test_results_of_other_settings_are_refused(tiny, tmp_path, number, changed):
         assert later.code == 1 and name in later.err
 
 
+@pytest.mark.skipif(not FULL, reason="NEUROFACE_FULL=1: trains more networks")
 def test_more_ablations_and_seeds_add_to_what_is_there(tiny, tmp_path):
     root, config = copy_of(tiny, tmp_path, ABLATIONS=("encoder", "frames 2", "all voxels"), N_SEEDS=3)
-    for number, said in ((1, "3 of 3 already there"), (2, "3 of 3 already there"), (3, "14 of 19 already there")):
+    for number, said in ((1, "3 of 3 already there"), (2, "3 of 3 already there"), (3, "11 of 19 already there")):
         done = run(number, config)
         assert done.code == 0 and said in done.out, done.out + done.err
     assert read_table(root / "3-networks" / "trainings.tsv")["variant"].nunique() == 5
     done = run(4, config)
     assert done.code == 1 and "was made from an earlier 3-networks" in done.err
+    shutil.rmtree(root / "4-scores")
+    assert run(4, config).code == 0
+    assert {"frames-2", "all-voxels"} <= set(read_table(root / "4-scores" / "voxels.tsv")["model"])
 
 
 # ---------------------------------------------------------------- bad input
