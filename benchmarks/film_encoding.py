@@ -200,18 +200,15 @@ def convolve(case: str, folder: Path) -> dict:
 def cut_film(case: str, folder: Path) -> dict:
     """Decode a film once and store its chunks, as script 1 does; a film four times as long takes the same memory."""
     from film_encoding.film_clock import count_chunks, sample_times_s
-    from film_encoding.film_frames import SampledFilm
-    from neuroface.pipeline import create_npy
+    from film_encoding.film_frames import SampledFilm, store_frames
 
     _, length, size = case.split(":")
     pixels, frames, *_ = SIZES[size]
     started = time.perf_counter()
     film = SampledFilm(folder / f"{length.split()[0]}.mp4")
     n = count_chunks(film.end_s, TR_S)
-    chunks = create_npy(folder / "cut.npy", (n, frames, pixels, pixels, 3), np.uint8)
-    flat = chunks.reshape(-1, pixels, pixels, 3)
-    for place, frame in enumerate(film.frames_at(sample_times_s(n, frames, TR_S), pixels)):
-        flat[place] = frame
+    shown = film.frames_at(sample_times_s(n, frames, TR_S), pixels)
+    store_frames(folder / "cut.npy", (n, frames, pixels, pixels, 3), shown)
     return {"seconds": time.perf_counter() - started, "peak_gb": peak_gb()}
 
 

@@ -18,7 +18,7 @@ from film_encoding.film_clock import (  # noqa: E402
     middle_frame,
     sample_times_s,
 )
-from film_encoding.film_frames import SampledFilm, write_film  # noqa: E402
+from film_encoding.film_frames import SampledFilm, store_frames, write_film  # noqa: E402
 
 STEP = 32  # of grey between two digits: each survives the codec
 
@@ -138,6 +138,13 @@ def test_scaling_takes_the_mean_of_areas(tmp_path):
     write_film(tmp_path / "film.mp4", [(i / 10, stripes) for i in range(12)])
     (frame,) = SampledFilm(tmp_path / "film.mp4").frames_at([0.5], 16)
     assert frame.shape == (16, 16, 3) and abs(float(frame.mean()) - 100) < 6 and frame.std() < 6
+
+
+def test_stored_frames_are_those_given_also_across_maps(tmp_path, monkeypatch):
+    monkeypatch.setattr("film_encoding.film_frames.MAPPED_FRAMES", 4)
+    frames = np.random.default_rng(0).integers(0, 255, (3, 5, 2, 2, 3), dtype=np.uint8)
+    store_frames(tmp_path / "chunks.npy", frames.shape, iter(frames.reshape(15, 2, 2, 3)))
+    np.testing.assert_array_equal(np.load(tmp_path / "chunks.npy"), frames)
 
 
 def test_a_film_that_fails_half_way_leaves_no_file(tmp_path):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from film_encoding.demo import write_demo
 from film_encoding.film_clock import count_chunks, sample_times_s
-from film_encoding.film_frames import SampledFilm
+from film_encoding.film_frames import SampledFilm, store_frames
 from film_encoding.responses import find_viewings
 from film_encoding.study import STUDY
 from film_encoding.variants import frames_to_cut
@@ -27,7 +27,6 @@ from neuroface.pipeline import (
     Rules,
     Section,
     Stage,
-    create_npy,
     open_npy,
     read_json,
     run_script,
@@ -122,14 +121,10 @@ def cut_film(folder: Path, files: dict[str, Path], cfg, film: str) -> None:
         )
     target = folder / f"{film}.npy"
     partial_file = target.with_name(PARTIAL + target.name)
-    chunks = create_npy(partial_file, (n, frames, cfg.FRAME_PX, cfg.FRAME_PX, 3), np.uint8)
-    flat = chunks.reshape(-1, *chunks.shape[2:])
-    for place, frame in enumerate(source.frames_at(sample_times_s(n, frames, cfg.TR_S), cfg.FRAME_PX)):
-        flat[place] = stretched(frame) if cfg.FRAME_CONTRAST == "frame" else frame
-        if place % 4096 == 4095:
-            chunks.flush()
-    chunks.flush()
-    del flat, chunks
+    shown = source.frames_at(sample_times_s(n, frames, cfg.TR_S), cfg.FRAME_PX)
+    if cfg.FRAME_CONTRAST == "frame":
+        shown = map(stretched, shown)
+    store_frames(partial_file, (n, frames, cfg.FRAME_PX, cfg.FRAME_PX, 3), shown)
     partial_file.rename(target)
     steps = np.diff(source.times_s)
     found = {

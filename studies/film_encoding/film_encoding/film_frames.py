@@ -10,13 +10,14 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.film import open_film
-from neuroface.pipeline import atomic
+from neuroface.pipeline import atomic, create_npy
 
 import av
 import numpy as np
 
 SAME_TIME_S = 1e-6  # times that differ by less are one time: they are sums of fractions
 SOUND_HZ = 22_050
+MAPPED_FRAMES = 1024
 
 
 class SampledFilm:
@@ -97,6 +98,22 @@ class SampledFilm:
         """Each pixel the mean of the area that it covers, so that fine stripes do not alias."""
         image = picture.reformat(width=pixels, height=pixels, format="rgb24", interpolation="AREA").to_ndarray()
         return np.rot90(image, round(self._film.rotation / 90))
+
+
+def store_frames(path: Path, shape: tuple[int, ...], frames: Iterable[np.ndarray]) -> None:
+    """Write frames one after another to a ``.npy`` file; memory does not grow with their number.
+
+    Parameters
+    ----------
+    shape : (n_chunks, frames, height, width, 3) of the file, uint8; as many frames as it holds.
+    """
+    create_npy(path, shape, np.uint8)
+    stored = None
+    for place, frame in enumerate(frames):
+        if place % MAPPED_FRAMES == 0:  # a new map gives the memory of the one before back
+            stored = np.lib.format.open_memmap(path, mode="r+").reshape(-1, *shape[2:])
+        stored[place] = frame
+    stored.flush()
 
 
 def write_film(path: Path, frames: Iterable[tuple[float, np.ndarray]], *, rate: int = 10, sound_s: float = 0.0) -> None:
