@@ -99,7 +99,7 @@ class TimeStepConvolutions(keras.layers.Layer):
     """A convolution (3 × 3) of its own for every time step, computed as one grouped convolution.
 
     (n, time, height, width, channels) → (n, height, width, time · filters): for each time step its filters, one step
-    after another. Equal to separate convolutions that are joined, and faster (``benchmarks/film.py``).
+    after another. Equal to separate convolutions that are joined, and in less memory (``benchmarks/film_encoding.py``).
     """
 
     def __init__(self, filters: int, **more):
