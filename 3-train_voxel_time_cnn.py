@@ -1,65 +1,66 @@
-"""3. Train the voxel-by-time network on every fold, and test how reliable its accuracy is.
+"""3. Train the models on every fold, and test how reliable their accuracy is.
 
-Trains the paper's network on each fold of each cross-validation in CV_SPLITS, keeps the best epoch, and predicts the
-held-out windows. "window" folds give the paper's number; "movie" folds give the accuracy for unseen films. Also trains
-other architectures (MODELS) and simpler models on the same folds, compares increasingly strict splits (the leakage
+Trains the paper's network, other models (MODELS) and ridge regression on each fold of each cross-validation in CV_SPLITS,
+and predicts the held-out windows. "window" folds give the paper's number; "movie" folds give the accuracy for unseen
+films. In each fold, inner validation windows choose the best model. Also compares increasingly strict splits (the leakage
 ladder), and computes intervals and a permutation null.
 
 Reads     2-dataset/, 1-windows/group_mask.nii.gz
-Writes    3-model/<split>/fold-<k>.keras, the float32 network; fold-<k>.tsv, its held-out predictions
+Writes    3-model/<split>/fold-<k>.keras, the float32 network, and with N_SEEDS > 1 fold-<k>_seed-<n>.keras; fold-<k>.tsv,
+          its held-out predictions; inner-<k>.tsv, its logits of inner validation windows
           3-model/<split>/predictions.tsv, one row per window; metrics.json, history.tsv; *.png; all of this for any
-          other architecture in 3-model/<split>/<model>/; 3-model/<split>/<baseline>/fold-<k>.tsv
-          3-model/<split>/models.tsv, comparison of all models; 3-model/linear/<features>.json; 3-model/metrics.json
+          other model in 3-model/<split>/<model>/, for the chosen ones in 3-model/<split>/best/ with choices.json
+          3-model/<split>/models.tsv, comparison of all models; 3-model/metrics.json
           3-model/film_regressors.json, how well what else the film shows predicts the label, where script 1 has it
-Settings  SEED, CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, CNN_FILTERS, CNN_DENSE_UNITS, EPOCHS,
-          BATCH_SIZE, LEARNING_RATE, PRECISION, BASELINES, N_PERMUTATIONS, N_PERMUTATIONS_CNN, SPACE, ROI_FILE
+          3-model/linear/<features>_ladder.json, the leakage ladder; <features>_kernel.npy (n, n) float64
+Settings  SEED, CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, CNN_FILTERS, CNN_DENSE_UNITS, TRAINING,
+          TRAINING_STEPS, EPOCHS, BATCH_SIZE, LEARNING_RATE, N_SEEDS, PRECISION, BASELINES, ALIGNMENT,
+          ALIGNMENT_FEATURES, N_PERMUTATIONS, N_PERMUTATIONS_CNN, SPACE, ROI_FILE
 Takes     full size (41,489 voxels): 6 s per step of 20 windows on 2 CPU cores, so use a GPU; 19 GB, or less if less is
           available, because gradients accumulate over smaller passes. Linear models: minutes
 """
 
-import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import read_mask, read_rois, sphere_labels, voxel_positions_mm
 from neuroface.decoding import (
-    ARCHITECTURES,
+    BEST,
     DEFAULT,
+    LINEAR,
     SHUFFLED,
     Fold,
-    builder_of,
-    cost_file,
+    Member,
+    Windows,
+    aligned_kernel,
+    candidates,
     describe,
+    files_of,
+    fit_fold,
     folds_of_all_splits,
-    history_file,
+    is_chosen,
     is_trained,
+    lacks_inner_logits,
+    load_network,
     logit_network,
-    model_file,
+    members_of,
     permuted,
     permuted_labels,
     predict_logits,
-    predictions_file,
-    save_network,
+    read_choices,
     scores_by_split,
-    train_network,
-    window_features,
-    window_kernel,
+    seed_of_member,
+    summary,
+    write_best,
     write_comparison,
+    write_inner,
+    write_kernel,
+    write_member,
     write_results,
 )  # fmt: skip
-from neuroface.face_study import STUDY, add_confounds, labels_of, rois_name
-from neuroface.pipeline import (
-    Rules,
-    Stage,
-    only_more,
-    open_npy,
-    read_json,
-    read_table,
-    run_script,
-    write_json,
-    write_table,
-)
+from neuroface.face_study import STUDY, add_confounds, labels_of, rois_name, windows_of
+from neuroface.pipeline import Rules, Stage, only_more, open_npy, read_json, read_table, run_script, write_json
 
 import numpy as np
 import pandas as pd
@@ -67,38 +68,41 @@ import pandas as pd
 
 def main():
     cfg = STUDY.load_settings(__file__)
-    stage = Stage(STUDY, 3, cfg, __doc__, reads=(1, 2), rules=RULES)
+    stage = Stage(STUDY, 3, cfg, __doc__, reads=(1, 2), rules=RULES, side_results=("linear/",))
     samples, labels = check_dataset(stage.folder_of(2), cfg), labels_of(cfg)
     folds, impossible = folds_of_all_splits(samples, cfg.WINDOW_TRS, cfg)
     name_fold_limits(stage, folds, cfg)
+    linear = linear_models(stage, cfg)
+    mask_file = stage.folder_of(1) / "group_mask.nii.gz"
+    windows = windows_of(stage.folder_of(2), stage.folder, mask_file, samples, linear, cfg)
 
-    units = [(variant, split, fold) for variant in variants(cfg) for split in cfg.CV_SPLITS for fold in folds[split]]
-    stage.each(partial(train_fold, stage, samples, cfg), units, lambda unit: is_trained(stage.folder, *unit), "folds")
+    stage.each(partial(write_kernel, windows), linear, lambda name: windows.kernel_file(name).exists(), "kernels")
+    ladder = partial(write_ladder, windows, samples, folds, cfg)
+    stage.each(ladder, linear, lambda name: ladder_file(windows, name).exists(), "linear models")
 
-    features = linear_models(stage, cfg)
-    fit = partial(fit_linear, stage, samples, folds, cfg)
-    stage.each(fit, features, lambda name: linear_file(stage, name).exists(), "linear models")
+    aligned = [windows.kernels / "aligned.json"] if cfg.ALIGNMENT == "srm" else []
+    stage.each(partial(write_alignment, windows, samples, folds, cfg), aligned, Path.exists, "alignments")
 
-    networks = {
-        model: {
-            split: write_results(stage.folder, model, split, folds[split], samples, labels, cfg)
-            for split in cfg.CV_SPLITS
-        }
-        for model in cfg.MODELS
-    }
-    fitted = {name: read_json(linear_file(stage, name)) for name in features}
-    linear, costs = ({name: content[part] for name, content in fitted.items()} for part in ("scores", "cost"))
+    members = [
+        member
+        for variant in [*linear, *variants(cfg)]
+        for split in cfg.CV_SPLITS
+        for member in members_of(variant, split, folds[split], n_seeds(variant, cfg))
+    ]
+    train = partial(train_fold, stage.folder, windows, samples, cfg)
+    stage.each(train, members, partial(is_trained, stage.folder), "folds")
+
+    choices = choose_best(stage, folds, samples, cfg)
+    models = [*cfg.MODELS, *[BEST] * bool(choices), *linear]
+    results = {name: write_all(stage.folder, name, folds, samples, labels, cfg) for name in models}
+    ladders = {name: read_json(ladder_file(windows, name)) for name in linear}
     for split in cfg.CV_SPLITS:
-        write_comparison(stage.folder, networks, linear, costs, split, labels, cfg)
-    headline, *others = cfg.MODELS
-    write_json(
-        stage.folder / "metrics.json",
-        {"network": networks[headline], "other_networks": {model: networks[model] for model in others},
-         "linear": linear, "linear_cost": costs, "not_possible": impossible},
-    )  # fmt: skip
-    section = describe(stage.folder, networks, linear, costs, impossible, labels, cfg)
-    add_confounds(stage, section, samples, folds, networks[headline], linear["linear"], cfg)
-    stage.finish(f"{len(units)} fold models", section)
+        write_comparison(stage.folder, results, split, labels, cfg)
+    write_json(stage.folder / "metrics.json", summary(results, ladders, impossible, cfg))
+    alignment = read_json(aligned[0]) if aligned else None
+    section = describe(stage.folder, results, ladders, choices, impossible, alignment, labels, cfg)
+    add_confounds(stage, section, samples, folds, results, ladders, cfg)
+    stage.finish(f"{len(members)} fold models", section)
 
 
 def more_models(old: list, new: list, stamped: dict) -> bool:
@@ -111,9 +115,15 @@ def same_sizes(old: dict, new: dict, stamped: dict) -> bool:
     return all(old.get(model) == new.get(model) for model in stamped["MODELS"])
 
 
+def no_fewer(old: int, new: int, stamped: dict) -> bool:
+    """Whether results still hold under another N_SEEDS: networks may be added."""
+    return new >= old
+
+
 RULES = Rules(
-    aside=("ROI_FILE", "BASELINES", "N_PERMUTATIONS", "N_PERMUTATIONS_CNN"),  # no later script reads what they change
-    growing={"MODELS": more_models, "MODEL_OPTIONS": same_sizes},
+    # No later script reads what these change.
+    aside=("ROI_FILE", "BASELINES", "ALIGNMENT", "ALIGNMENT_FEATURES", "N_PERMUTATIONS", "N_PERMUTATIONS_CNN"),
+    growing={"MODELS": more_models, "MODEL_OPTIONS": same_sizes, "N_SEEDS": no_fewer},
 )
 
 
@@ -141,68 +151,82 @@ def name_fold_limits(stage: Stage, folds: dict[str, list[Fold]], cfg) -> None:
             stage.leave_out(f"{split} folds", why)
 
 
+def linear_models(stage: Stage, cfg) -> list[str]:
+    """Ridge classifiers: of whole windows, for the leakage ladder; of means over time; of the voxels of ROI_FILE."""
+    rois = [name for name in cfg.BASELINES if name == rois_name(cfg.ROI_FILE)]
+    if rois and cfg.SPACE != "MNI":
+        stage.leave_out(f"baseline {rois[0]}", f"regions of ROI_FILE need MNI space and SPACE is {cfg.SPACE!r}")
+        rois = []
+    return [*LINEAR, *rois]
+
+
+def write_ladder(windows: Windows, samples: pd.DataFrame, folds: dict[str, list[Fold]], cfg, name: str) -> None:
+    """Score a linear model on all folds of all splits, and on relabelled events."""
+    kernel = windows.kernel_of(name)
+    result = scores_by_split(kernel, windows.y, samples, folds, cfg.N_PERMUTATIONS, cfg.SEED, cfg.LABELS[0])
+    write_json(ladder_file(windows, name), result)
+
+
+def write_alignment(windows: Windows, samples: pd.DataFrame, folds: dict[str, list[Fold]], cfg, target: Path) -> None:
+    """The ladder of ridge regression after people were aligned; a split that gives no data to align is named."""
+    X, scored, impossible = windows.X, {}, {}
+    for split, part in folds.items():
+        kernel = partial(aligned_kernel, X, samples, n_features=cfg.ALIGNMENT_FEATURES)
+        try:
+            null = cfg.N_PERMUTATIONS, cfg.SEED, cfg.LABELS[0]
+            scored |= scores_by_split(kernel, windows.y, samples, {split: part}, *null)
+        except NeuroFaceError as why:
+            impossible[split] = str(why)
+    write_json(target, {"scores": scored, "not_possible": impossible})
+
+
+def choose_best(stage: Stage, folds: dict[str, list[Fold]], samples: pd.DataFrame, cfg) -> dict[str, dict]:
+    """Choose a model in each fold by its inner validation windows: split → choices. SELECTION may leave no such windows."""
+    if cfg.SELECTION != "inner":
+        return {}
+    models = candidates(cfg.MODELS)
+    best = partial(write_best, stage.folder, folds, models, samples, cfg)
+    chosen = partial(is_chosen, stage.folder, folds, models, cfg.N_SEEDS)
+    stage.each(best, cfg.CV_SPLITS, chosen, "choices of the best model")
+    return {split: read_choices(stage.folder, split) for split in cfg.CV_SPLITS}
+
+
+def ladder_file(windows: Windows, name: str) -> Path:
+    return windows.kernels / f"{name}_ladder.json"
+
+
 def variants(cfg) -> list[str]:
     """Networks to train on every fold: the architectures, the shuffled network, the networks on relabelled events."""
     names = [*cfg.MODELS, *(name for name in cfg.BASELINES if name == SHUFFLED)]
     return names + [permuted(number) for number in range(1, cfg.N_PERMUTATIONS_CNN + 1)]
 
 
-def train_fold(stage: Stage, samples: pd.DataFrame, cfg, unit: tuple[str, str, Fold]) -> None:
-    """Train one fold of a variant and predict its held-out windows; the predictions are written last."""
-    variant, split, fold = unit
-    X, y = open_npy(stage.folder_of(2) / "X.npy"), np.array(open_npy(stage.folder_of(2) / "y.npy"))
-    mask, _ = read_mask(stage.folder_of(1) / "group_mask.nii.gz")
+def n_seeds(variant: str, cfg) -> int:
+    """Networks per fold; nulls have one."""
+    return cfg.N_SEEDS if variant in cfg.MODELS else 1
+
+
+def train_fold(folder: Path, windows: Windows, samples: pd.DataFrame, cfg, member: Member) -> None:
+    """Fit a variant to a fold and predict its held-out windows."""
+    variant, _, fold, number = member
+    if lacks_inner_logits(folder, member):
+        network = load_network(files_of(folder, member).model, *windows.X.shape[1:])
+        logit = predict_logits(logit_network(network), windows.X, cfg.INFERENCE_BATCH, fold.validation)
+        return write_inner(folder, member, fold.validation, logit)
     model, order = variant, None
     if variant == SHUFFLED:
-        model, order = DEFAULT, np.random.default_rng(cfg.SEED).permutation(X.shape[1])
-    if variant not in (*ARCHITECTURES, SHUFFLED):
-        model, number = cfg.MODELS[0], int(variant.rpartition("-")[2])
-        y = permuted_labels(samples, 1, cfg.SEED + number, cfg.LABELS[0])[:, 0]
-    network, history, cost = train_network(
-        X, y, fold, builder_of(model, mask, cfg), epochs=cfg.EPOCHS, batch_size=cfg.BATCH_SIZE,
-        learning_rates=np.atleast_1d(cfg.LEARNING_RATE).tolist(), precision=cfg.PRECISION, seed=cfg.SEED + fold.number,
-        n_jobs=cfg.N_JOBS, voxel_order=order,
-    )  # fmt: skip
-    logit = predict_logits(logit_network(network), X, cfg.INFERENCE_BATCH, fold.test, order)
-    if variant in ARCHITECTURES:
-        save_network(model_file(stage.folder, split, fold.number, variant), network)
-    write_table(history_file(stage.folder, variant, split, fold), history.assign(fold=fold.number))
-    write_json(cost_file(stage.folder, variant, split, fold), cost)
-    table = samples.iloc[fold.test].assign(fold=fold.number, logit=logit, probability=1 / (1 + np.exp(-logit)))
-    table = table.assign(row=fold.test, trained_label=y[fold.test])
-    write_table(predictions_file(stage.folder, variant, split, fold), table)
+        model, order = DEFAULT, np.random.default_rng(cfg.SEED).permutation(windows.X.shape[1])
+    if variant.startswith(permuted("")):
+        model, null = cfg.MODELS[0], int(variant.removeprefix(permuted("")))
+        windows = replace(windows, labels=permuted_labels(samples, 1, cfg.SEED + null, cfg.LABELS[0])[:, 0])
+    fitted = fit_fold(model, windows, fold, cfg, seed_of_member(cfg.SEED, fold.number, number), order)
+    logit = predict_logits(logit_network(fitted.network), windows.X, cfg.INFERENCE_BATCH, fold.test, order)
+    write_member(folder, member, fitted, samples, windows.y, logit)
 
 
-def linear_models(stage: Stage, cfg) -> list[str]:
-    """Features of the ridge classifiers; "linear" is always among them, because the leakage ladder needs it."""
-    rois = rois_name(cfg.ROI_FILE)
-    features = [name for name in ("linear", "linear-mean", rois) if name in cfg.BASELINES or name == "linear"]
-    if rois in features and cfg.SPACE != "MNI":
-        stage.leave_out(f"baseline {rois}", f"regions of ROI_FILE need MNI space and SPACE is {cfg.SPACE!r}")
-        features.remove(rois)
-    return features
-
-
-def fit_linear(stage: Stage, samples: pd.DataFrame, folds: dict[str, list[Fold]], cfg, features: str) -> None:
-    """Score a ridge classifier on all folds of all splits, and on relabelled events."""
-    X, y, started = open_npy(stage.folder_of(2) / "X.npy"), open_npy(stage.folder_of(2) / "y.npy"), time.monotonic()
-    kind = "mean" if features == "linear-mean" else "window"
-    voxels = region_voxels(stage, cfg) if features == rois_name(cfg.ROI_FILE) else None
-    kernel = window_kernel(window_features(X, kind, voxels))
-    result = scores_by_split(kernel, np.array(y), samples, folds, cfg.N_PERMUTATIONS, cfg.SEED, cfg.LABELS[0])
-    n_features = (X.shape[1] if voxels is None else int(voxels.sum())) * (1 if kind == "mean" else X.shape[2])
-    cost = {"parameters": n_features + 1, "seconds": round(time.monotonic() - started, 1)}
-    write_json(linear_file(stage, features), {"scores": result, "cost": cost})
-
-
-def linear_file(stage: Stage, features: str) -> Path:
-    return stage.folder / "linear" / f"{features}.json"
-
-
-def region_voxels(stage: Stage, cfg) -> np.ndarray:
-    """Which voxels of the mask (n_voxels,) lie in a region of ROI_FILE."""
-    positions = voxel_positions_mm(*read_mask(stage.folder_of(1) / "group_mask.nii.gz"))
-    return sphere_labels(positions, read_rois(cfg.ROI_FILE)) > 0
+def write_all(folder: Path, model: str, folds: dict[str, list[Fold]], samples: pd.DataFrame, labels, cfg) -> dict:
+    """Results of a model under every split: split → content of its ``metrics.json``."""
+    return {split: write_results(folder, model, split, folds[split], samples, labels, cfg) for split in cfg.CV_SPLITS}
 
 
 if __name__ == "__main__":

@@ -21,38 +21,38 @@ Takes     IG_STEPS forward and backward passes per window: at full size 23 s wit
 from pathlib import Path
 
 from neuroface.attribution import (
+    KEYS,
     KINDS,
     METHODS,
     Baselines,
     Checker,
+    Explaining,
     Recipe,
     attribution_file,
     chosen_by_hand,
     completeness,
     completeness_file,
     describe,
-    explainer_of,
     import_deepexplain,
     regions_to_occlude,
     truth_score,
 )  # fmt: skip
 from neuroface.bold import read_mask
 from neuroface.decoding import (
-    builder_of,
+    BEST,
+    fit_fold,
     folds_of,
     load_network,
-    model_file,
+    member_models,
     model_folder,
     permuted_labels,
+    read_choices,
     save_network,
-    train_network,
 )  # fmt: skip
-from neuroface.face_study import STUDY, labels_of
+from neuroface.face_study import STUDY, labels_of, windows_of
 from neuroface.pipeline import (
-    PARTIAL,
     Rules,
     Stage,
-    create_npy,
     only_more,
     open_npy,
     read_json,
@@ -60,13 +60,11 @@ from neuroface.pipeline import (
     run_script,
     write_json,
     write_npy,
-    write_table,
-)  # fmt: skip
+)
 
 import numpy as np
 import pandas as pd
 
-KEYS = ["subject", "movie", "label"]  # one attribution file per combination
 OF_OCCLUSION = ("OCCLUSION_REGIONS", "OCCLUSION_CUBE_MM", "PARCEL_FILE", "OCCLUSION_TRS", "ROI_FILE")
 OF_CHECKS = ("ATTRIBUTION_CHECKS", "CHECK_WINDOWS")  # the checks' results are made again when these change
 RULES = Rules(aside=OF_CHECKS, remade=OF_CHECKS, growing={"ATTRIBUTION_METHODS": only_more})
@@ -90,40 +88,43 @@ def main():
         mean_file = study.baselines.mean_file
         stage.each(study.baselines.write_mean, study.models, lambda k: mean_file(k).exists(), "mean windows")
 
-    windows = study.samples.groupby(KEYS, sort=False)
-    units = [(*key, method) for method in cfg.ATTRIBUTION_METHODS for key, _ in windows]
-    stage.each(study.explain, units, study.is_explained, "people × films × labels")
+    explaining = study.explaining()
+    units = explaining.units(cfg.ATTRIBUTION_METHODS)
+    stage.each(explaining.explain, units, explaining.is_explained, "people × films × labels")
+    if explaining.n_seeds > 1:
+        units = [unit for unit in units if unit.number == 1]
+        stage.each(explaining.join, units, explaining.is_joined, "means over seeds")
 
     if "labels" in cfg.ATTRIBUTION_CHECKS:
         stage.each(study.train_on_shuffled_labels, [study.shuffled_file], Path.exists, "networks on shuffled labels")
     stage.each(study.check, study.checks, study.is_checked, "checks")
-    files = {method: [study.file(unit) for unit in units if unit[-1] == method] for method in cfg.ATTRIBUTION_METHODS}
+    files = {m: [attribution_file(stage.folder, *u[:4]) for u in units if u.method == m] for m in cfg.ATTRIBUTION_METHODS}
     checks = {method: study.findings(method, files[method]) for method in files}
     write_json(stage.folder / "checks.json", checks)
-    stage.finish(
-        f"attributions of {len(study.samples):,} windows", describe(stage.folder, files, checks, labels_of(cfg), cfg)
-    )
+    section = describe(stage.folder, files, checks, study.model_names, labels_of(cfg), cfg)
+    stage.finish(f"attributions of {len(study.samples):,} windows", section)
 
 
 class Study:
     """The windows, the models that explain them, and all paths; small enough to send to worker processes."""
 
     def __init__(self, stage: Stage, cfg):
-        self.cfg, self.folder, self.X_file = cfg, stage.folder, stage.folder_of(2) / "X.npy"
-        self.mask_file = stage.folder_of(1) / "group_mask.nii.gz"
-        folds = model_folder(stage.folder_of(3), cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL)
+        self.cfg, self.folder, self.dataset, self.training = cfg, stage.folder, stage.folder_of(2), stage.folder_of(3)
+        self.X_file, self.mask_file = self.dataset / "X.npy", stage.folder_of(1) / "group_mask.nii.gz"
+        folds = model_folder(self.training, cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL)
         self.samples = read_table(folds / "predictions.tsv")
         self.samples["row"] = np.arange(len(self.samples))  # predictions.tsv keeps the order of X.npy
-        self.samples["window"] = self.samples.groupby(KEYS).cumcount()  # index in its file
+        self.samples["window"] = self.samples.groupby(KEYS).cumcount()  # in its file
         self.samples["model"] = self.samples["fold"]
         self.samples["sign"] = np.where(self.samples["label"] == cfg.LABELS[0], 1, -1)  # of the logit that is explained
         if cfg.EXPLAIN == "best fold":
             scores = read_json(folds / "metrics.json")["folds"]
             self.samples["model"] = max(scores, key=lambda fold: fold["accuracy"])["fold"]
-        self.models = {
-            k: model_file(stage.folder_of(3), cfg.HELD_OUT_SPLIT, k, cfg.EXPLAINED_MODEL)
-            for k in self.samples["model"].unique()
-        }
+        numbers = self.samples["model"].unique()
+        split, name = cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL
+        self.models = {k: member_models(self.training, split, k, name) for k in numbers}
+        choices = read_choices(self.training, split) if name == BEST else {}
+        self.model_names = {k: choices[str(k)]["model"] if choices else name for k in numbers}
         self.baselines = Baselines(
             self.X_file, self.samples, self.folder / "baselines", cfg.ATTRIBUTION_DRAWS, cfg.SEED
         )
@@ -132,18 +133,10 @@ class Study:
         self.regions_file = self.folder / "occlusion_regions.npy"
         self.shuffled_file = self.folder / "checks" / "shuffled_labels.keras"
 
-    def file(self, unit: tuple) -> Path:
-        return attribution_file(self.folder, *unit)
-
-    def is_explained(self, unit: tuple) -> bool:
-        return self.file(unit).exists() and completeness_file(self.file(unit)).exists()
-
-    def check_file(self, check: tuple[str, str]) -> Path:
-        return self.folder / "checks" / f"{'_'.join(check)}.json"
-
-    def is_checked(self, check: tuple[str, str]) -> bool:
-        file = self.check_file(check)
-        return file.exists() and read_json(file)["CHECK_WINDOWS"] == self.cfg.CHECK_WINDOWS
+    def explaining(self) -> Explaining:
+        """Which windows are explained by which models."""
+        kind = self.cfg.ATTRIBUTION_BASELINE
+        return Explaining(self.folder, self.X_file, self.samples, self.models, self.recipe, self.baselines, kind)
 
     def recipe(self, method: str) -> Recipe:
         cfg = self.cfg
@@ -152,63 +145,36 @@ class Study:
             cfg.SMOOTHGRAD_DRAWS, cfg.SMOOTHGRAD_NOISE, cfg.INFERENCE_BATCH, cfg.SEED,
         )  # fmt: skip
 
-    def explain(self, unit: tuple) -> None:
-        """Write attributions and completeness of a person's windows of one label; a rerun skips finished batches."""
-        subject, movie, label, method = unit
-        X, target = open_npy(self.X_file), self.file(unit)
-        mine = self.samples.query("subject == @subject and movie == @movie and label == @label")
-        # Rows are added to the journal after their attributions are on disk, so a rerun may skip the listed windows.
-        table = completeness_file(target)
-        journal = table.with_name(f"{PARTIAL}journal-{table.name}")
-        partial = target.with_name(PARTIAL + target.name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        resumes = journal.exists() and partial.exists()
-        finished = [read_table(journal)] if resumes else []
-        if not resumes:
-            journal.unlink(missing_ok=True)  # it describes a file that no longer exists
-            create_npy(partial, (len(mine), *X.shape[1:]))
-        maps = np.lib.format.open_memmap(partial, mode="r+")
-        for model, windows in mine.groupby("model"):  # model by model, so that each is loaded once
-            explainer = explainer_of(self.models[model], *X.shape[1:], self.recipe(method))
-            windows = windows[~windows["window"].isin(pd.concat(finished)["window"] if finished else [])]
-            for start in range(0, len(windows), explainer.windows_at_once):
-                batch = windows.iloc[start : start + explainer.windows_at_once]
-                maps[batch["window"]], figures = explainer(X, batch, self.baseline_of)
-                maps.flush()
-                known = batch[["window", "event", "model"]].rename(columns={"model": "fold_model"})
-                finished.append(pd.concat([known.reset_index(drop=True), figures], axis=1))
-                write_table(journal, pd.concat(finished))
-        del maps
-        partial.rename(target)
-        write_table(table, pd.concat(finished).sort_values("window"))
-        journal.unlink()
+    def check_file(self, check: tuple[str, str]) -> Path:
+        return self.folder / "checks" / f"{'_'.join(check)}.json"
 
-    def baseline_of(self, sample) -> np.ndarray:
-        return self.baselines.of(self.cfg.ATTRIBUTION_BASELINE, sample)
+    def is_checked(self, check: tuple[str, str]) -> bool:
+        file = self.check_file(check)
+        return file.exists() and read_json(file)["CHECK_WINDOWS"] == self.cfg.CHECK_WINDOWS
 
     def train_on_shuffled_labels(self, target: Path) -> None:
-        """Train the network of the first fold on labels swapped between events, in the same way for all viewers."""
+        """Fit the model of the first fold once more; events have swapped labels, in the same way for all viewers."""
         cfg, X = self.cfg, open_npy(self.X_file)
-        folds = folds_of(self.samples, cfg.HELD_OUT_SPLIT, X.shape[2], cfg)
-        network, _, _ = train_network(
-            X, permuted_labels(self.samples, 1, cfg.SEED, cfg.LABELS[0])[:, 0], folds[0],
-            builder_of(cfg.EXPLAINED_MODEL, read_mask(self.mask_file)[0], cfg), epochs=cfg.EPOCHS, batch_size=cfg.BATCH_SIZE,
-            learning_rates=np.atleast_1d(cfg.LEARNING_RATE).tolist()[:1], precision=cfg.PRECISION, seed=cfg.SEED,
-        )  # fmt: skip
-        save_network(target, network)
+        labels = permuted_labels(self.samples, 1, cfg.SEED, cfg.LABELS[0])[:, 0]
+        name = next(iter(self.model_names.values()))
+        windows = windows_of(self.dataset, self.training, self.mask_file, self.samples, [name], cfg, labels)
+        fold = folds_of(self.samples, cfg.HELD_OUT_SPLIT, X.shape[2], cfg)[0]
+        save_network(target, fit_fold(name, windows, fold, cfg, cfg.SEED).network)
 
     def checked_windows(self) -> pd.DataFrame:
-        """CHECK_WINDOWS windows, half of them of each label."""
+        """A few windows, half of them of each label."""
         n, groups = self.cfg.CHECK_WINDOWS // 2, self.samples.groupby("label")
         return pd.concat(group.sample(min(n, len(group)), random_state=self.cfg.SEED) for _, group in groups)
 
     def check(self, check: tuple[str, str]) -> None:
-        """Write the result of one of ATTRIBUTION_CHECKS for a method."""
+        """Write the result of one of ATTRIBUTION_CHECKS for a method; with several seeds, for the first one."""
         (method, name), cfg, X = check, self.cfg, open_npy(self.X_file)
         chosen = self.checked_windows()
-        files = [self.file((who, film, label, method)) for who, film, label in chosen[KEYS].itertuples(index=False)]
-        made = np.stack([open_npy(file)[window] for file, window in zip(files, chosen["window"])])
-        networks = {model: load_network(self.models[model], *X.shape[1:]) for model in chosen["model"].unique()}
+        made = None
+        if self.explaining().n_seeds == 1:
+            files = [attribution_file(self.folder, *key, method) for key in chosen[KEYS].itertuples(index=False)]
+            made = np.stack([open_npy(file)[window] for file, window in zip(files, chosen["window"])])
+        networks = {model: load_network(self.models[model][0], *X.shape[1:]) for model in chosen["model"].unique()}
         recipe, kind = self.recipe(method), cfg.ATTRIBUTION_BASELINE
         checker = Checker(X, chosen, networks, recipe, self.baselines.of, kind, cfg.SEED, made)
         found = {
@@ -221,7 +187,7 @@ class Study:
         write_json(self.check_file(check), {"CHECK_WINDOWS": cfg.CHECK_WINDOWS, "found": found})
 
     def findings(self, method: str, files: list[Path]) -> dict:
-        """Results of the checks; of all maps: completeness and, in the demo, how well they find the planted regions."""
+        """Results of the checks on a few windows, and of all maps: completeness and, in the demo, the planted truth."""
         tolerance = self.cfg.IG_TOLERANCE if method == "ig" and self.cfg.IG_STEPS == "auto" else None
         found = {}
         if METHODS[method].in_logits:

@@ -7,6 +7,7 @@ the first label in a GLM.
 
 Reads     5-brain-maps/, 2-dataset/, 1-windows/group_mask.nii.gz; for the GLM the data set in DATASET_DIR
 Writes    6-averages/<sub>_label-<label>_<method>[_absolute].nii.gz, group_… (x, y, z, WINDOW_TRS) float32
+          6-averages/group_label-<label>_<method>_seed-sd.nii.gz, seeds.tsv, if the models had several seeds
           6-averages/group_contrast-<contrast>_<method>_{mean,t,logp-voxel,logp-cluster,thresholded}.nii.gz, and .json
           6-averages/group_reference-haufe.nii.gz (x, y, z, WINDOW_TRS), <sub>_ and group_reference-glm.nii.gz (x, y, z)
           6-averages/peaks.tsv, map_correlations.tsv; with regions roi_shares.tsv and roi_shares_<method>.png
@@ -44,6 +45,7 @@ from neuroface.maps import (
     correlation_rows,
     describe_correlations,
     describe_regions,
+    describe_seeds,
     describe_tests,
     effect_of_run,
     find_maps,
@@ -54,6 +56,9 @@ from neuroface.maps import (
     read_people,
     reference_file,
     share_rows,
+    spread_file,
+    spread_rows,
+    write_spread,
     write_test,
 )  # fmt: skip
 from neuroface.pipeline import Section, Stage, open_npy, read_json, read_table, run_script, write_table
@@ -65,7 +70,7 @@ import pandas as pd
 
 def main():
     cfg = STUDY.load_settings(__file__)
-    stage = Stage(STUDY, 6, cfg, __doc__, reads=(1, 2, 5))
+    stage = Stage(STUDY, 6, cfg, __doc__, reads=(1, 2, 5) if cfg.N_SEEDS == 1 else (1, 2, 4, 5))
     brain = read_mask(stage.folder_of(1) / "group_mask.nii.gz")
     samples = read_table(stage.folder_of(2) / "samples.tsv")
     maps = find_maps(stage.folder_of(5), cfg.ATTRIBUTION_METHODS)
@@ -78,6 +83,10 @@ def main():
     stage.each(average, maps, lambda unit: average_file(stage.folder, *unit).exists(), "people × labels")
     average = partial(average_people, stage.folder, people, *brain, cfg.TR_S)
     stage.each(average, people, lambda group: average_file(stage.folder, "group", *group).exists(), "group maps")
+
+    several = [*people] if spread_rows(stage.folder_of(4), people) else []
+    spread = partial(write_spread, stage.folder, stage.folder_of(4), people, *brain, cfg.TR_S)
+    stage.each(spread, several, lambda group: spread_file(stage.folder, *group).exists(), "spread over seeds")
 
     about = contrasts_of(labels_of(cfg))
     contrasts, left_out = contrasts_to_test(maps, about, cfg.ATTRIBUTION_METHODS, cfg.OCCLUSION_REGIONS)
@@ -153,6 +162,9 @@ def summarize(stage: Stage, people: dict, contrasts: list, about: dict, brain: t
             plot_shares(part, f"Share of absolute attribution ({method})", stage.folder / f"roi_shares_{method}.png")
         describe_regions(section, stage.folder, shares, cfg)
 
+    if rows := spread_rows(stage.folder_of(4), people):
+        write_table(stage.folder / "seeds.tsv", pd.DataFrame(rows))
+        describe_seeds(section, rows)
     if cfg.REFERENCE_MAPS:
         correlations = pd.DataFrame(correlation_rows(stage.folder, people, cfg.REFERENCE_MAPS, *brain))
         write_table(stage.folder / "map_correlations.tsv", correlations)

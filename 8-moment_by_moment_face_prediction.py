@@ -22,7 +22,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import Run, read_mask, runs_of, standardized_volumes, stretches_of_labels
-from neuroface.decoding import model_file, model_folder
+from neuroface.decoding import member_models, model_folder
 from neuroface.face_study import STUDY, labels_of
 from neuroface.pipeline import Stage, read_table, run_script, write_json
 from neuroface.timeline import (
@@ -35,7 +35,7 @@ from neuroface.timeline import (
     is_predicted,
     known,
     on_every_tr,
-    predictor_of_model,
+    predictor_of_models,
     read_timeline,
     run_of_folder,
     score_run,
@@ -98,8 +98,8 @@ def folder_of_models(stage: Stage, cfg) -> Path:
 
 def predictor_of(stage: Stage, fold: int, n_voxels: int, batch: int, cfg):
     """Predictor that slides the fold's model over a run, ``batch`` volumes per pass."""
-    file = model_file(stage.folder_of(3), cfg.HELD_OUT_SPLIT, fold, cfg.EXPLAINED_MODEL)
-    return predictor_of_model(file, n_voxels, cfg.WINDOW_TRS, batch)
+    files = member_models(stage.folder_of(3), cfg.HELD_OUT_SPLIT, fold, cfg.EXPLAINED_MODEL)
+    return predictor_of_models(tuple(files), n_voxels, cfg.WINDOW_TRS, batch)
 
 
 def predict_run(stage: Stage, models: dict, mask: np.ndarray, affine: np.ndarray, cfg, run: Run) -> None:

@@ -27,11 +27,10 @@ DEMO: dict[str, object] = {
         "transformer": {"width": 32, "heads": 4, "depth": 2, "feed_forward": 64},
         "hybrid": {"filters": (8, 8, 16), "width": 32, "heads": 4, "depth": 2, "feed_forward": 64},
     },
-    "EPOCHS": 7,
+    "TRAINING_STEPS": 180,
     "BATCH_SIZE": 8,
     "LEARNING_RATE": 0.003,
     "N_PERMUTATIONS": 200,
-    "IG_STEPS": 30,
     "ATTRIBUTION_CHECKS": ("steps", "baselines", "weights", "deletion", "labels"),
     "VARIANCE_FWHM_MM": 16.0,
     "PLOT_INTERVAL_S": (100.0, 500.0),
@@ -102,10 +101,11 @@ EMBARGO_TRS: int = 10
 # the fold; the held-out fold is used once. "paper": the held-out fold itself; the result is then too high, and it is
 # marked.
 SELECTION: str = "inner"
-# Networks trained on the same folds, by name: "voxel_time_cnn" (the paper's), "cnn3d" (a 3D-CNN of each volume, averaged
-# over time), "transformer" (over time, on a linear embedding of the voxels), "hybrid" (the 3D-CNN, then the Transformer).
-# The first one is the main network. neuroface/decoding/architectures.py lists them; docs/architectures.md.
-MODELS: tuple[str, ...] = ("voxel_time_cnn",)
+# Models trained on the same folds, by name: "voxel_time_cnn" (the paper's), "linear_plus" (a linear and a second-order
+# path, in closed form), "cnn3d" (a 3D-CNN of each volume, averaged over time), "transformer" (over time, on a linear
+# embedding of the voxels), "hybrid" (the 3D-CNN, then the Transformer). The first one is the main model. Ridge regression
+# is always trained too. neuroface/decoding/architectures.py lists them; docs/architectures.md.
+MODELS: tuple[str, ...] = ("voxel_time_cnn", "linear_plus")
 # Sizes of the other networks, if you do not want the defaults in neuroface/decoding/rivals.py.
 # Example: {"transformer": {"depth": 2, "width": 64}}.
 MODEL_OPTIONS: dict[str, dict[str, object]] = {}
@@ -113,19 +113,34 @@ MODEL_OPTIONS: dict[str, dict[str, object]] = {}
 CNN_FILTERS: tuple[int, int, int] = (64, 32, 32)
 # Units of its dense layer; it holds 99.9 % of the weights.
 CNN_DENSE_UNITS: int = 128
-# Passes over the training windows; the best one is kept.
+# How networks are trained. "robust": TRAINING_STEPS steps, warm-up and cosine decay of the step size, statistics of batch
+# normalisation computed again before each evaluation, the lowest validation loss, calibrated logits; docs/training.md.
+# "paper": EPOCHS epochs, the best validation accuracy, nothing else.
+TRAINING: str = "robust"
+# With TRAINING = "robust": steps of a training, whatever the number of windows. It ends early if nothing is gained.
+TRAINING_STEPS: int = 600
+# With TRAINING = "paper": passes over the training windows; the best one is kept.
 EPOCHS: int = 150
 # Windows per gradient step.
 BATCH_SIZE: int = 20
-# Adam's step size; halved after 15 epochs without a better validation loss. With several, e.g. (0.001, 0.0002), each is
-# tried, and the one with the best score on the windows of SELECTION is kept.
-LEARNING_RATE: float | tuple[float, ...] = 0.0002
+# Adam's step size. "auto": 0.003 with TRAINING = "robust"; with "paper" 0.0002, halved after 15 epochs without a lower
+# validation loss. With several, e.g. (0.001, 0.0002), each is tried, and the one with the best score on the windows of
+# SELECTION is kept.
+LEARNING_RATE: float | tuple[float, ...] | str = "auto"
+# Networks per fold, with different initial weights and orders of windows. Their mean logit is the prediction, and results
+# state their spread. With 1 (paper) results do not show how much they depend on the seed.
+N_SEEDS: int = 1
 # "auto": float16 on a GPU, float32 on a CPU. "bfloat16" is faster on CPUs that support it (benchmarks/training.py).
 PRECISION: str = "auto"
 # What the network is compared with, on the same folds: "linear" (ridge on the whole window), "linear-mean" (on its mean
 # over time), "rois" (ridge on the voxels of ROI_FILE; MNI only), "shuffled-cnn" (the network with voxels in random
 # order: does the convolution over the voxel index matter?). The last costs as much as the network itself.
 BASELINES: tuple[str, ...] = ("linear", "linear-mean", "rois", "shuffled-cnn")
+# "srm": the ladder of ridge regression also after a shared response model has aligned the viewers of each film. This needs
+# training windows of every person, as in the "event" split.
+ALIGNMENT: str = "none"
+# Features of that model.
+ALIGNMENT_FEATURES: int = 20
 # Relabellings in the null of the linear model: events swap labels, in the same way for all viewers. They cost little.
 N_PERMUTATIONS: int = 1000
 # The same for the null of the network; each relabelling trains all folds again.
@@ -134,8 +149,9 @@ N_PERMUTATIONS_CNN: int = 0
 # ---------------------------------------------------------------- 4-integrated_gradients.py
 # The split (one of CV_SPLITS) whose fold models are explained here and predict runs in script 8. Paper: "window".
 HELD_OUT_SPLIT: str = "movie"
-# The network (one of MODELS) that is explained here and predicts runs in script 8.
-EXPLAINED_MODEL: str = "voxel_time_cnn"
+# The model that is explained here and predicts runs in script 8: one of MODELS, "linear", "linear-mean", "rois", or
+# "best", in each fold the model that its inner validation windows choose. Paper: "voxel_time_cnn".
+EXPLAINED_MODEL: str = "best"
 # How windows are explained; scripts 4 to 7 make the same files for each. "ig": Integrated Gradients (the paper);
 # "gradient-x-input": one gradient at the window itself, fast and noisy; "occlusion": drop of the logit when a region
 # is set to the baseline, slow and coarse, without gradients; "grad-cam" (cnn3d, hybrid): coarse heat maps of the last
@@ -157,13 +173,14 @@ SMOOTHGRAD_NOISE: float = 0.1
 # "keras": our code. "deepexplain": the paper's library, for comparison: same numbers, several times slower, only
 # TensorFlow.
 IG_ENGINE: str = "keras"
-# Rule for the integral from baseline to window: "right" (the paper), "midpoint", "trapezoid", "gauss-legendre", or
-# "secant". "secant" computes the mean slope between two steps exactly and needs a fifth of the steps for the same
-# map error. See docs/attributions.md.
-IG_RULE: str = "right"
-# Steps of the integral. 30 with "secant" have the map error of 150 with "right". "auto": the steps of a window are
-# doubled until its completeness gap is below IG_TOLERANCE, up to 1,024; not with "secant", whose gap is always near 0.
-IG_STEPS: int | str = 200
+# Rule for the integral from baseline to window: "right" (the paper), "midpoint", "trapezoid", "gauss-legendre", "secant",
+# or "auto". "secant" (only "voxel_time_cnn") computes the mean slope between two steps exactly and needs a fifth of the
+# steps for the same map error. "auto": "secant" where possible, else "midpoint". See docs/attributions.md.
+IG_RULE: str = "auto"
+# Steps of the integral. Paper: 200. "auto": 30 with "secant", which have the map error of 150 with "right"; with other
+# rules the steps of a window are doubled until its completeness gap is below IG_TOLERANCE, up to 1,024. Linear and
+# second-order models have exact attributions in one step, whatever is set here.
+IG_STEPS: int | str = "auto"
 # Largest completeness gap with IG_STEPS = "auto", relative to the logit's change (absolute if the change is below 1).
 IG_TOLERANCE: float = 0.01
 # What occlusion sets to the baseline: "cubes" that fill the brain, "rois" (spheres of ROI_FILE; MNI only), or

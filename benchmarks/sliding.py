@@ -5,9 +5,10 @@
 
 Plain: the run as one matrix, z-scored, and ``predict`` on batches of windows. Shared: the file is read twice, volume
 by volume, and ``SharedSliding`` of ``neuroface.timeline`` predicts. Each runs in a separate process, reads the same
-generated NIfTI file, and uses the paper's network with random weights in float32. ``s per volume`` is the median over
-passes through the network without the first, which compiles; ``s in all`` includes reading, standardising and
-compiling.
+generated NIfTI file, and uses the paper's network with random weights in float32. In the last rows the model is linear or
+second-order, and shared means that each volume is multiplied with the weights once (``ProjectionSliding``). ``s per volume``
+is the median over passes through the model without the first, which compiles; ``s in all`` includes reading,
+standardising and compiling.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from measure import compare, machine, peak_gb
 WINDOW_TRS, BATCH = 10, 20
 KEYS = ("per_volume_s", "total_s", "peak_gb")
 FULL_VOXELS, FULL_SIDE = 41_489, 85
+MODELS = ("voxel_time_cnn", "linear", "linear_plus")  # the first one has no name in the table
 
 
 def main():
@@ -54,8 +56,22 @@ def main():
             print(f"| {kind} | {args.trs} | {each} | {total} | {result['peak_gb']:.2f} |")
         each, total = f"{shorter['per_volume_s']:.4f}", f"{shorter['total_s']:.1f}"
         print(f"| shared | {args.trs // 2} | {each} | | {total} | | {shorter['peak_gb']:.2f} |")
-        plain, shared = (np.load(whole / f"{kind}.npy") for kind in both)
-    print(f"\nLargest difference of their logits: {np.nanmax(np.abs(plain - shared)):.1e} (SD {np.nanstd(plain):.2f}).")
+        differences = [difference(whole, *both)]
+        for model in MODELS[1:]:
+            cases = [f"{kind} {model}" for kind in both]
+            of_model = compare(__file__, cases, whole, args.repeats, KEYS)
+            for case, result in of_model.items():
+                ratios = {key: f"{result[key] / of_model[cases[1]][key]:.1f}" for key in KEYS[:2]}
+                each = f"{result['per_volume_s']:.6f} | {ratios['per_volume_s']}"
+                total = f"{result['total_s']:.1f} | {ratios['total_s']}"
+                print(f"| {case} | {args.trs} | {each} | {total} | {result['peak_gb']:.2f} |")
+            differences.append(difference(whole, *cases))
+    print(f"\nLargest difference of the logits of both ways: {', '.join(differences)}.")
+
+
+def difference(folder: Path, plain: str, shared: str) -> str:
+    logits, others = (np.load(folder / f"{case}.npy") for case in (plain, shared))
+    return f"{np.nanmax(np.abs(logits - others)):.1e} (SD {np.nanstd(logits):.2f})"
 
 
 def write_run(folder: Path, n_voxels: int, n_trs: int) -> None:
@@ -82,14 +98,19 @@ def write_run(folder: Path, n_voxels: int, n_trs: int) -> None:
 def measure(kind: str, folder: Path) -> dict:
     """In the child process: predict the run, save its logits."""
     from neuroface.bold import read_mask
-    from neuroface.decoding import build_network
+    from neuroface.decoding.architectures import build
+    from neuroface.decoding.closed_form import linear
     from neuroface.pipeline import keras
 
     mask, affine = read_mask(folder / "mask.nii")
     keras.utils.set_random_seed(0)
-    model = build_network(int(mask.sum()), WINDOW_TRS)
+    way, _, name = kind.partition(" ")
+    if name == "linear":
+        model = linear(np.random.default_rng(0).standard_normal((int(mask.sum()), WINDOW_TRS)) / mask.sum() ** 0.5, 0.0)
+    else:
+        model = build(name or MODELS[0], mask, WINDOW_TRS, {})
     began = time.monotonic()
-    logits, per_volume = {"plain": plain, "shared": shared}[kind](folder / "run.nii", mask, affine, model)
+    logits, per_volume = {"plain": plain, "shared": shared}[way](folder / "run.nii", mask, affine, model)
     total = time.monotonic() - began
     np.save(folder / f"{kind}.npy", logits)
     return {"per_volume_s": float(np.median(per_volume[1:])), "total_s": total, "peak_gb": peak_gb()}

@@ -178,8 +178,8 @@ def tiny(tmp_path_factory) -> SimpleNamespace:
 def _make_tiny(folder: Path) -> tuple[dict, dict]:
     """Settings, and what each script printed."""
     settings = dict(
-        DATASET_DIR=str(folder / "dataset"), DATA_DIR=str(folder), RUN_NAME="tiny", N_FOLDS=2, EPOCHS=10,
-        IG_STEPS=16, INFERENCE_BATCH=16, N_JOBS=1,
+        DATASET_DIR=str(folder / "dataset"), DATA_DIR=str(folder), RUN_NAME="tiny", N_FOLDS=2, TRAINING_STEPS=60,
+        INFERENCE_BATCH=16, N_JOBS=1,
         CHECK_WINDOWS=2,
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:

@@ -329,7 +329,7 @@ def keras_file(change):
 
 def newer_keras(parts):
     parts["metadata.json"] = json.dumps({"keras_version": "99.0"}).encode()
-    parts["config.json"] = parts["config.json"].replace(b"MaxPooling2D", b"MaxPooling9D")
+    parts["config.json"] = parts["config.json"].replace(b"Dense", b"Denser")
 
 
 def with_code(parts):
@@ -345,7 +345,7 @@ def with_code(parts):
 
 W = "1-windows/sub-1/sub-1_task-aurora_windows"
 IG = "4-attributions/sub-1/sub-1_task-aurora_label-face_ig.npy"
-MODEL, PREDICTIONS = "3-model/movie/fold-2.keras", "3-model/movie/predictions.tsv"
+MODEL, PREDICTIONS = "3-model/movie/best/fold-2.keras", "3-model/movie/best/predictions.tsv"
 # (case, script that meets it, file, what happens to it, what it says, what it says to do)
 ALTERED = [
     ("windows cut off", 2, f"{W}.npy", half_of, "bytes, [0-9,]* were written", "Delete it, then: python 1-"),
@@ -370,18 +370,18 @@ ALTERED_AND_SIGNED = [
     ("X with NaN", 3, "2-dataset/X.npy", array(with_nan), "NaN or infinite values near row 0", "Rerun script 1"),
     ("y too short", 3, "2-dataset/y.npy", array(lambda a: a[:-1]), "X.npy has 204 windows, y.npy 203", "rerun script 2"),
     ("a model of another shape", 4, MODEL, lambda p: save_network(p, build_network(50, 10, (2, 2, 2), 3)),
-     r"takes windows of \(50, 10\); the data have \(1107, 10\)", "train again"),
+     r"takes windows of \(50, 10\); the data have \(1109, 10\)", "train again"),
     ("a model that is none", 4, MODEL, content(b"PK" * 300), "cannot be loaded as a Keras model", "train again"),
     ("a model of a newer Keras", 4, MODEL, keras_file(newer_keras), "Keras 99.0 saved it, this is Keras", "train again"),
     ("a model with code in it", 4, MODEL, keras_file(with_code), "cannot be loaded as a Keras model .*ambda", "train again"),
     ("a fold that leads out", 4, PREDICTIONS, text(lambda t: re.sub(r"\t\d(\t\S+\t\S+)$", r"\t../1\1", t, flags=re.M)),
      "has no fold '../1'", "train again"),
-    ("attributions of another mask", 5, IG, array(lambda a: a[:, 1:]), "1106 voxels, the group mask 1107", "Rerun"),
+    ("attributions of another mask", 5, IG, array(lambda a: a[:, 1:]), "1108 voxels, the group mask 1109", "Rerun"),
     ("a map on another grid", 6, "5-brain-maps/sub-1/sub-1_task-aurora_label-face_window-0_ig.nii.gz",
      values(lambda d: d[1:]), "has a grid of", "Resample"),
     ("a group map cut off", 7, "6-averages/group_label-face_ig.nii.gz", half_of, "damaged|ends early", "again"),
     ("another group mask", 8, "1-windows/group_mask.nii.gz", values(lambda d: d * (np.cumsum(d).reshape(d.shape) > 1)),
-     r"takes windows of \(1107, 10\); the data have \(1106, 10\)", "train again"),
+     r"takes windows of \(1109, 10\); the data have \(1108, 10\)", "train again"),
 ]  # fmt: skip
 
 

@@ -166,7 +166,7 @@ def test_script_8_follows_a_run_that_a_writer_drips(tiny, tmp_path):
     standard = np.insert(standard, missing - 1, standard[missing - 2], axis=0)
     metrics = read_json(tiny.root / STAGES[8][0] / "metrics.json")["runs"]
     (fold,) = [r["fold_model"] for r in metrics if r["run"] == run.name]
-    model = logit_network(load_network(model_file(tiny.root / STAGES[3][0], "movie", fold), len(volumes.T), 10))
+    model = logit_network(load_network(model_file(tiny.root / STAGES[3][0], "movie", fold, "best"), len(volumes.T), 10))
     windows = np.stack([standard[t : t + 10].T for t in range(n - 9)]).astype(np.float32)
     expected = np.asarray(model(windows[..., None], training=False))[:, 0]
     np.testing.assert_allclose(table["logit"], expected, atol=1e-3)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 def haxby(tmp_path_factory):
     folder = tmp_path_factory.mktemp("haxby")
     config = folder / "haxby.py"
-    changes = dict(DATASET_DIR=str(DATA), DATA_DIR=str(folder), N_FOLDS=4, EPOCHS=20, IG_STEPS=20, N_JOBS=1)
+    changes = dict(DATASET_DIR=str(DATA), DATA_DIR=str(folder), N_FOLDS=4, TRAINING_STEPS=60, N_JOBS=1)
     changes["BASELINES"] = ("linear", "linear-mean", "face-rois")
     experiment = (ROOT / "experiments" / "haxby2001.py").read_text()
     config.write_text(experiment + "".join(f"{name} = {value!r}\n" for name, value in changes.items()))

@@ -39,7 +39,7 @@ def concert(tiny, tmp_path_factory):
     config = write_config(
         folder / "concert.py", DATASET="nndb-v1", DATASET_DIR=str(folder / "dataset"), DATA_DIR=str(folder / "data"),
         RUN_NAME="concert", LABELS=("music", "speech"), LABEL_EVENTS={"music": ("music",), "speech": ("speech",)},
-        ROI_FILE=str(folder / "auditory_regions.tsv"), N_FOLDS=2, CV_SPLITS=("movie",), EPOCHS=2, BATCH_SIZE=8,
+        ROI_FILE=str(folder / "auditory_regions.tsv"), N_FOLDS=2, CV_SPLITS=("movie",), TRAINING_STEPS=12, BATCH_SIZE=8,
         CNN_FILTERS=(4, 4, 4), CNN_DENSE_UNITS=8, BASELINES=("linear", "rois"), N_PERMUTATIONS=20, IG_STEPS=8,
         LEARNING_RATE=0.003, CHECK_WINDOWS=2, ATTRIBUTION_CHECKS=("deletion",), N_FLIPS=20, N_RANDOM_REGIONS=20, N_JOBS=1,
     )  # fmt: skip
@@ -86,7 +86,7 @@ def test_results_and_sentences_have_the_labels(concert):
     assert np.array_equal(np.load(root / "2-dataset" / "y.npy"), (samples["label"] == "music").astype(int))
     assert "music, " in printed[2] and " speech windows" in printed[2]
     assert (root / "6-averages" / "group_contrast-music-minus-speech_ig_t.nii.gz").exists()
-    assert (root / "3-model" / "linear" / "auditory-regions.json").exists()
+    assert (root / "3-model" / "linear" / "auditory-regions_ladder.json").exists()
     peaks = pd.read_csv(root / "6-averages" / "peaks.tsv", sep="\t")
     assert "nearest_auditory_region" in peaks and peaks["nearest_auditory_region"].str.contains(" A").all()
     timeline = pd.read_csv(root / "8-predictions" / "sub-1_task-aurora_predictions.tsv", sep="\t")

@@ -1,6 +1,7 @@
 """Ridge through the kernel against scikit-learn's ridge on the features themselves."""
 
 from neuroface.decoding import linear
+from neuroface.decoding.calibration import calibration_slope
 from neuroface.decoding.folds import Fold, make_folds
 
 import numpy as np
@@ -113,3 +114,57 @@ def test_pattern_shows_the_signal_where_weights_show_noise_too():
     weights = Ridge(alpha=1e-2).fit(X[:350, :, 0], y[:350]).coef_
     assert abs(weights[1]) > 0.8 * abs(weights[0])
     assert first > 0.4 and abs(second) < 0.1
+
+
+# ---------------------------------------------------------------- as a model with weights
+
+
+def ridge_by_hand(features, y, rows, penalty):
+    """scikit-learn's ridge, and the threshold midway between the classes' leave-one-out means."""
+    mean = features[rows].mean(axis=0)
+    centred = features[rows] - mean
+    target = np.where(y[rows] == 1, 1 / y[rows].sum(), -1 / (1 - y[rows]).sum())
+    ridge = Ridge(alpha=penalty * np.linalg.eigvalsh(centred @ centred.T).mean(), fit_intercept=False)
+    left_out = cross_val_predict(ridge, centred, target, cv=LeaveOneOut())
+    threshold = (left_out[y[rows] == 1].mean() + left_out[y[rows] == 0].mean()) / 2
+    weights = ridge.fit(centred, target).coef_
+    return weights, -mean @ weights - threshold
+
+
+def test_a_solution_has_ridges_weights_and_calibrated_logits(X, monkeypatch):
+    monkeypatch.setattr(linear, "PENALTIES", (0.3,))
+    y = (np.arange(N) % 4 == 0).astype(np.int8)
+    rows = np.arange(45)
+    pairs = [(np.setdiff1d(rows, rows[k::3]), rows[k::3]) for k in range(3)]
+    fold = Fold(1, *pairs[0], np.arange(45, N), "window", further_inner=tuple(pairs[1:]))
+    flat = X.reshape(N, -1).astype(float)
+    found = linear.solve(flat @ flat.T, y, fold)
+
+    inner = np.full(N, np.nan)
+    for train, validation in pairs:
+        weights, intercept = ridge_by_hand(flat, y, train, 0.3)
+        inner[validation] = flat[validation] @ weights + intercept
+    slope = calibration_slope(y[rows], inner[rows])
+    np.testing.assert_allclose(found.inner_logit, slope * inner, rtol=1e-3, atol=1e-6)
+    weights, intercept = ridge_by_hand(flat, y, rows, 0.3)
+    made = linear.weighted_sums(linear.window_features(X, "window"), found.coefficients[None])[0]
+    np.testing.assert_allclose(made, slope * weights, rtol=1e-3, atol=1e-5)
+    assert found.intercept == pytest.approx(slope * intercept, rel=1e-3)
+    assert found.penalty == 0.3 and not found.coefficients[45:].any()
+    assert found.coefficients.sum() == pytest.approx(0, abs=1e-9)
+    np.testing.assert_allclose(  # the same decision as where only the accuracy is asked for
+        flat[45:] @ made + found.intercept,
+        slope * linear.decision_values(flat @ flat.T, y[:, None], [fold])[45:, 0],
+        rtol=1e-3, atol=1e-6,
+    )  # fmt: skip
+
+
+def test_weighted_sums_are_those_of_the_windows_however_they_are_chunked(X, monkeypatch):
+    coefficients = np.random.default_rng(1).standard_normal((2, N))
+    some = np.arange(VOXELS) % 3 == 0
+    for chunk in (2**28, N * TRS * 4 * 7):
+        monkeypatch.setattr(linear, "CHUNK_BYTES", chunk)
+        for kind, voxels, values in (("window", None, X.reshape(N, -1)), ("mean", None, X.mean(axis=2)),
+                                     ("window", some, X[:, some].reshape(N, -1))):  # fmt: skip
+            sums = linear.weighted_sums(linear.window_features(X, kind, voxels), coefficients)
+            np.testing.assert_allclose(sums, coefficients @ values.astype(float), rtol=1e-5, atol=1e-5)

@@ -41,9 +41,14 @@ OTHER = {
     "SELECTION": ("paper", {}),
     "CNN_FILTERS": ([1, 2, 3], {}),
     "CNN_DENSE_UNITS": (17, {}),
-    "EPOCHS": (151, {}),
+    "TRAINING": ("paper", {}),
+    "TRAINING_STEPS": (601, {}),
+    "EPOCHS": (151, {"TRAINING": "paper"}),
     "BATCH_SIZE": (6, {}),
-    "LEARNING_RATE": ([0.005, 0.01], {}),
+    "LEARNING_RATE": ([0.005, 0.07], {}),
+    "N_SEEDS": (5, {}),
+    "ALIGNMENT": ("srm", {}),
+    "ALIGNMENT_FEATURES": (37, {"ALIGNMENT": "srm"}),
     "BASELINES": (["linear"], {}),
     "N_PERMUTATIONS": (77, {}),
     "N_PERMUTATIONS_CNN": (5, {}),
@@ -158,7 +163,7 @@ def test_it_needs_only_what_the_finished_scripts_stamp(settings, last):
 def test_what_is_cited_is_listed_and_nothing_else(settings):
     nndb = settings | {"DATASET": "nndb-v1", "MODELS": ["voxel_time_cnn", "hybrid"]}
     nndb |= {"ATTRIBUTION_METHODS": ["ig", "gradient-x-input", "occlusion", "grad-cam", "attention-rollout"]}
-    nndb |= {"MATCH_ON": ["brightness"]}
+    nndb |= {"MATCH_ON": ["brightness"], "ALIGNMENT": "srm"}
     nndb |= {"IG_ENGINE": "deepexplain", "ATTRIBUTION_BASELINE": "other class", "SMOOTHGRAD_DRAWS": 4}
     text, references = paragraph(nndb)
     table = pd.read_csv(REFERENCES, sep="\t")

@@ -1,7 +1,8 @@
 """The paper's network: its size, what its layers compute, and how windows reach it."""
 
 from neuroface import NeuroFaceError
-from neuroface.decoding.network import WindowBatches, build_network, load_network, logit_network, predict_logits
+from neuroface.decoding.batches import WindowBatches
+from neuroface.decoding.network import build_network, load_network, logit_network, predict_logits
 from neuroface.pipeline.backend import keras
 
 import numpy as np

@@ -51,7 +51,7 @@ def test_the_manifest_lists_every_result_with_its_size_and_sha256(tiny):
 def test_the_manifest_lists_the_data_set_with_size_and_time(tiny):
     for number in (1, 8):
         stored = read_json(tiny.root / STAGES[number][0] / "manifest.json")
-        assert stored["dataset"] == str(tiny.dataset) and len(stored["inputs"]) == 8 + 8 + 4
+        assert stored["dataset"] == str(tiny.dataset) and len(stored["inputs"]) == 8 + 8 + 4 + 4
         for name, entry in stored["inputs"].items():
             stat = (tiny.dataset / name).stat()
             assert (entry["bytes"], entry["modified_ns"]) == (stat.st_size, stat.st_mtime_ns)
@@ -91,7 +91,7 @@ def test_inputs_are_hashed_on_demand_and_compared_afterwards(tiny, tmp_path, cap
     (name,) = [name for name in stored if name.endswith(series.name)]
     assert stored[name]["sha256"] == hashlib.sha256(series.read_bytes()).hexdigest()
     assert manifest.check_run(root, inputs=True, dataset=tmp_path / "moved") == []
-    assert "20 files, SHA-256 of 0 stored now" in capsys.readouterr().out.split("8-predictions")[-1]
+    assert "24 files, SHA-256 of 0 stored now" in capsys.readouterr().out.split("8-predictions")[-1]
     packed = bytearray(series.read_bytes())
     packed[len(packed) // 2] ^= 1  # size and both ends as they were
     series.write_bytes(packed)
@@ -148,7 +148,7 @@ def flip_a_byte(path):
 def test_what_was_stopped_before_it_made_anything_binds_no_setting(tiny, tmp_path):
     root, config = copy_of(tiny, tmp_path)
     stamp = root / STAGES[5][0] / "settings.json"
-    content = stamp.read_text().replace('"IG_STEPS": 16', '"IG_STEPS": 99')
+    content = stamp.read_text().replace('"SEED": 42', '"SEED": 99')
     shutil.rmtree(stamp.parent)
     stamp.parent.mkdir()
     stamp.write_text(content.replace('"finished": "2', '"finished": null, "then": "2'))
@@ -208,14 +208,15 @@ def test_one_more_check_leaves_later_scripts_as_they_are():
 
 def test_one_more_architecture_costs_no_trained_fold(tiny):
     cfg = load_settings(ROOT / "config.py", tiny.config)
-    cfg.MODELS, cfg.MODEL_OPTIONS = ("voxel_time_cnn", "cnn3d"), {"cnn3d": {"dropout": 0.1}}
+    models = cfg.MODELS
+    cfg.MODELS, cfg.MODEL_OPTIONS = (*models, "cnn3d"), {"cnn3d": {"dropout": 0.1}}
     open_stage(3, cfg)
     with pytest.raises(NeuroFaceError, match=r"was made with MODELS = .*Run: python 3-train"):
         open_stage(4, cfg)
-    cfg.MODELS = ("cnn3d", "voxel_time_cnn")  # another first one, which the nulls are about
+    cfg.MODELS = ("cnn3d", *models)  # another first one, which the nulls are about
     with pytest.raises(NeuroFaceError, match="was made with MODELS"):
         open_stage(3, cfg)
-    cfg.MODELS, cfg.MODEL_OPTIONS = ("voxel_time_cnn", "cnn3d"), {"voxel_time_cnn": {}}
+    cfg.MODELS, cfg.MODEL_OPTIONS = (*models, "cnn3d"), {"voxel_time_cnn": {}}
     with pytest.raises(NeuroFaceError, match="was made with MODEL_OPTIONS"):
         open_stage(3, cfg)
 
@@ -237,7 +238,8 @@ OTHER = {  # a value that differs from the tiny study's
     "CV_SPLITS": ("movie",), "N_FOLDS": 3, "EMBARGO_TRS": 3, "SELECTION": "paper",
     "MODELS": ("hybrid",), "MODEL_OPTIONS": {"voxel_time_cnn": {}}, "EXPLAINED_MODEL": "hybrid",
     "SMOOTH_TRS": 3, "CNN_FILTERS": (8, 8, 4),
-    "CNN_DENSE_UNITS": 16, "EPOCHS": 3, "BATCH_SIZE": 4, "LEARNING_RATE": 0.1, "PRECISION": "bfloat16",
+    "CNN_DENSE_UNITS": 16, "TRAINING": "paper", "TRAINING_STEPS": 3, "EPOCHS": 3, "N_SEEDS": 2, "ALIGNMENT": "srm",
+    "ALIGNMENT_FEATURES": 3, "BATCH_SIZE": 4, "LEARNING_RATE": 0.1, "PRECISION": "bfloat16",
     "BASELINES": ("linear",), "N_PERMUTATIONS": 20, "N_PERMUTATIONS_CNN": 1, "HELD_OUT_SPLIT": "window",
     "EXPLAIN": "best fold", "IG_RULE": "midpoint", "ATTRIBUTION_METHODS": ("gradient-x-input",),
     "ATTRIBUTION_BASELINE": "other class", "ATTRIBUTION_DRAWS": 3, "SMOOTHGRAD_DRAWS": 3, "SMOOTHGRAD_NOISE": 0.3,
@@ -246,6 +248,7 @@ OTHER = {  # a value that differs from the tiny study's
     "IG_STEPS": 17, "SPACE": "native", "ROI_FILE": "masks/other.tsv",
     "ROI_MASKS": ("masks/other.nii.gz",), "N_RANDOM_REGIONS": 99, "N_FLIPS": 99, "FLIP_TOGETHER": "movie",
     "VARIANCE_FWHM_MM": 0.0, "CLUSTER_FORMING_P": 0.01, "REFERENCE_MAPS": ("glm",),
+    "MATCH_ON": ("brightness",), "MATCH_WITHIN_SD": 0.1, "NUISANCE": ("loudness",),
     "PREDICTION_AT": 1.0, "MIN_SHIFT_S": 10.0,
 }  # fmt: skip
 
@@ -263,6 +266,7 @@ def test_a_changed_setting_stops_exactly_the_stages_it_concerns(tiny, name):
         apart = {4: {*aside(4), "OCCLUSION_REGIONS", "OCCLUSION_CUBE_MM", "OCCLUSION_TRS", "PARCEL_FILE", "ROI_FILE"}}
         used = {n: stamps_of(n)[1] - apart.get(n, set()) for n in STAGES}  # the tiny study occludes nothing
         concerned = name in used[number] or any(name in used[n] - aside(n) for n in before(number))
+        concerned &= (number, name) != (3, "N_SEEDS")  # script 3 adds networks to those that are there
         try:
             open_stage(number, cfg)
         except NeuroFaceError as error:

@@ -1,8 +1,17 @@
 """Sliding with shared work against the plain network on every window."""
 
+from neuroface.decoding import closed_form
 from neuroface.decoding.network import build_network, logit_network
 from neuroface.pipeline.backend import keras
-from neuroface.timeline.sliding import PlainSliding, SharedSliding, slide, sliding_predictor
+from neuroface.timeline.projections import ProjectionSliding
+from neuroface.timeline.sliding import (
+    EnsembleSliding,
+    PlainSliding,
+    SharedSliding,
+    predictor_of_models,
+    slide,
+    sliding_predictor,
+)
 
 import numpy as np
 import pytest
@@ -77,10 +86,45 @@ def test_shared_work_gives_what_the_network_gives_on_every_window(make):
     assert np.isnan(logits[len(expected) :]).all() and len(logits) == N_TRS
 
 
+def polynomial(n_voxels=16, window_trs=6, units=3, linear=False):
+    """A classifier in closed form with weights of its own."""
+    rng = np.random.default_rng(4)
+    if linear:
+        return closed_form.linear(rng.standard_normal((n_voxels, window_trs)), 0.7)
+    return shaken(closed_form.linear_plus(n_voxels, window_trs, None, units=units))
+
+
+CLOSED_FORMS = {
+    "linear": lambda: polynomial(linear=True),
+    "second-order": lambda: polynomial(),
+    "second-order, long window": lambda: polynomial(9, 14, 5),
+    "linear, one volume": lambda: polynomial(9, 1, linear=True),
+}
+
+
+@pytest.mark.parametrize("make", CLOSED_FORMS.values(), ids=CLOSED_FORMS)
+def test_a_model_in_closed_form_is_slid_by_its_projections(make):
+    model = make()
+    volumes = run_of(model.input_shape[1])
+    predictor = sliding_predictor(model, 10)
+    assert type(predictor) is ProjectionSliding
+    expected = by_hand(model, volumes)
+    assert expected.std() > 0.01
+    logits = slide(predictor, (volumes[start : start + 10] for start in range(0, N_TRS, 10)))
+    np.testing.assert_allclose(logits[: len(expected)], expected, atol=1e-4)
+    assert np.isnan(logits[len(expected) :]).all() and len(logits) == N_TRS
+
+
 OTHERS = {
     "another rectifier": lambda: chain(16, 6, [(3, (3, 3), (2, 2))], between=layers.ReLU),
-    "no convolution": lambda: chain(16, 6, []),
+    "a pool in place of a convolution": lambda: pooled(16, 6),
 }
+
+
+def pooled(n_voxels, window_trs):
+    inputs = keras.Input((n_voxels, window_trs, 1))
+    x = layers.Dense(1, name="logit")(layers.Flatten()(layers.MaxPooling2D(2)(inputs)))
+    return shaken(keras.Model(inputs, layers.Activation("sigmoid")(x)))
 
 
 @pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS)
@@ -111,14 +155,15 @@ def test_a_network_without_a_flattened_head_is_slid_plainly():
     assert type(sliding_predictor(keras.Model(inputs, x), 4)) is PlainSliding
 
 
-@pytest.mark.parametrize("kind", [SharedSliding, PlainSliding])
+@pytest.mark.parametrize("kind", [SharedSliding, PlainSliding, ProjectionSliding])
 def test_volumes_may_come_in_any_parts_and_runs_do_not_mix(kind):
-    model, volumes = network(), run_of(30)
-    predictor = sliding_predictor(model, 10) if kind is SharedSliding else PlainSliding(model, 10)
+    model, volumes = polynomial(30, 10) if kind is ProjectionSliding else network(), run_of(30)
+    predictor = PlainSliding(model, 10) if kind is PlainSliding else sliding_predictor(model, 10)
+    assert type(predictor) is kind
     expected = by_hand(model, volumes)
-    for _ in range(2):
+    for cuts in ([1, 2, 5, 15, 25], list(range(1, N_TRS))):  # the second: one by one, as in a scan
         predictor.reset()
-        parts = np.split(volumes, [1, 2, 5, 15, 25])
+        parts = np.split(volumes, cuts if kind is not SharedSliding else [1, 2, 5, 15, 25])
         logits = np.concatenate([predictor.push(part) for part in parts])
         assert np.isnan(logits[:9]).all()
         np.testing.assert_allclose(logits[9:], expected, atol=1e-4)
@@ -145,3 +190,28 @@ def test_memory_does_not_grow_with_the_run():
         predictor.push(volumes)
         sizes.append(sum(int(np.prod(part.shape)) for part in predictor._state))
     assert len(set(sizes)) == 1
+
+
+def test_several_networks_predict_by_their_mean_logit(tmp_path):
+    models = [network(), network(negative_scales=True), shaken(build_network(30, 10, (4, 3, 5), 6), True)]
+    volumes = run_of(30)
+    expected = np.mean([by_hand(model, volumes) for model in models], axis=0)
+    files = []
+    for number, model in enumerate(models):
+        model.save(tmp_path / f"{number}.keras")
+        files.append(tmp_path / f"{number}.keras")
+    predictor = predictor_of_models(tuple(files), 30, 10, 8)
+    assert type(predictor) is EnsembleSliding and predictor.batch == 8
+    for _ in range(2):  # a second run starts anew
+        logits = slide(predictor, (volumes[start : start + 8] for start in range(0, N_TRS, 8)))
+        np.testing.assert_allclose(logits[: len(expected)], expected, atol=1e-4)
+    assert type(predictor_of_models(tuple(files[:1]), 30, 10, 8)) is SharedSliding
+
+
+def test_memory_of_projections_does_not_grow_with_the_run():
+    predictor, volumes = sliding_predictor(polynomial(30, 10), 10), run_of(30, 10)
+    sizes = []
+    for _ in range(4):
+        predictor.push(volumes)
+        sizes.append(predictor._products.shape)
+    assert sizes == [(9, 13)] * 4  # products with 10 places and 3 directions

@@ -17,6 +17,7 @@ from sklearn.metrics import roc_auc_score
 # Maps that count as exact, by another rule than the checked one; their errors in the demo: 0.1 to 0.2 %, and 0.2 %.
 EXACT = ("secant", 100)
 EXACT_OTHERWISE = ("midpoint", 500)
+PAPER = ("right", 200)
 DELETED = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # share of voxels set to the baseline
 RANDOM_DELETIONS = 5
 
@@ -46,7 +47,6 @@ class Checker:
     ):
         self.X, self.samples, self.networks, self.recipe = X, samples.reset_index(drop=True), networks, recipe
         self.baselines_of, self.kind, self.seed = baselines_of, kind, seed
-        self._one = next(iter(networks.values()))  # all have the same layers
         self._maps = self.maps() if made is None else made
 
     def maps(
@@ -67,12 +67,14 @@ class Checker:
 
     def steps(self) -> dict:
         """Relative error of each map against many steps. Completeness does not show it: errors of voxels cancel."""
-        other = self.recipe.rule == "secant" or not understands(self._one)
-        rule, steps = EXACT_OTHERWISE if other else EXACT
-        recipe = replace(self.recipe, engine="keras", rule=rule, steps=steps)
-        exact = self.maps(recipe=recipe)
-        errors = np.linalg.norm(_flat(self._maps - exact), axis=1) / np.linalg.norm(_flat(exact), axis=1)
-        return {"reference": f"{rule}, {steps} steps", "map_error": _spread(errors)}
+        right = self.recipe.rule != "right" or not all(map(understands, self.networks.values()))
+        rule, steps = EXACT_OTHERWISE if right else EXACT
+        exact = self.maps(recipe=replace(self.recipe, engine="keras", rule=rule, steps=steps))
+        found = {"reference": f"{rule}, {steps} steps", "map_error": _spread(_errors(self._maps, exact))}
+        if (self.recipe.rule, self.recipe.steps) != PAPER:
+            paper = self.maps(recipe=replace(self.recipe, engine="keras", rule=PAPER[0], steps=PAPER[1]))
+            found["paper_map_error"] = _spread(_errors(paper, exact))
+        return found
 
     def baselines(self, kinds: tuple[str, ...]) -> dict:
         """Similarity to maps from other baselines."""
@@ -83,10 +85,12 @@ class Checker:
 
         A method whose maps stay similar shows the input, not what the network learnt.
         """
-        return {
-            layer: alike(self._maps, self.maps(partial(randomised, depth=depth, seed=self.seed)))
-            for depth, layer in enumerate(layers_from_the_top(self._one), 1)
-        }
+        layers = [layers_from_the_top(network) for network in self.networks.values()]
+        deepest = max(layers, key=len)
+        same = all(names == deepest for names in layers)  # the models of "best" may differ between folds
+        maps = (self.maps(partial(randomised, depth=depth, seed=self.seed)) for depth in range(1, len(deepest) + 1))
+        names = deepest if same else [f"layer {depth}" for depth in range(1, len(deepest) + 1)]
+        return {name: alike(self._maps, changed) for name, changed in zip(names, maps)}
 
     def labels(self, network: keras.Model) -> dict:
         """Maps of a network that was trained on shuffled labels must differ from those of the real one."""
@@ -128,7 +132,7 @@ def randomised(network: keras.Model, depth: int, seed: int) -> keras.Model:
     """A copy with new random weights in all layers from the ``depth``-th topmost layer with a kernel upwards."""
     set_random_seed(seed)
     copy = keras.models.clone_model(network)
-    last = layers_from_the_top(network)[depth - 1]
+    last = layers_from_the_top(network)[:depth][-1]
     for old, new in zip(network.layers, copy.layers):
         if old.name == last:
             break
@@ -182,6 +186,11 @@ def truth_score(maps: Iterable[np.ndarray], truth: np.ndarray) -> float:
 
 def _flat(maps: np.ndarray) -> np.ndarray:
     return maps.reshape(len(maps), -1)
+
+
+def _errors(maps: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    """Norm of the error of each map, relative to the exact map's norm."""
+    return np.linalg.norm(_flat(maps - exact), axis=1) / np.linalg.norm(_flat(exact), axis=1)
 
 
 def _spread(values: np.ndarray) -> dict:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from neuroface.attribution.deepexplain import DeepExplainGradients
 from neuroface.attribution.heat_maps import AttentionRollout, GradCAM
-from neuroface.attribution.integrated_gradients import IntegratedGradients
+from neuroface.attribution.integrated_gradients import IntegratedGradients, rule_for
 from neuroface.attribution.methods import METHODS
 from neuroface.attribution.occlusion import Occlusion
 from neuroface.decoding import load_network, logit_network, predict_logits
@@ -64,7 +64,8 @@ class Explainer:
         elif recipe.engine == "deepexplain":
             self._attribute = DeepExplainGradients(self.logit_model, recipe.steps)
         else:
-            self._attribute = IntegratedGradients(model, recipe.rule, recipe.steps, recipe.batch, recipe.tolerance)
+            rule, steps = rule_for(model, recipe.rule, recipe.steps)
+            self._attribute = IntegratedGradients(model, rule, steps, recipe.batch, recipe.tolerance)
         self.windows_at_once = self._attribute.paths_per_pass
 
     def take_weights(self, model: keras.Model) -> None:

@@ -1,14 +1,28 @@
 """Integrated Gradients of the logit, after Sundararajan, Taly & Yan 2017 (ICML): quadrature separate from gradients."""
 
 from neuroface import NeuroFaceError
+from neuroface.attribution.methods import SECANT_STEPS
 from neuroface.attribution.path_network import PathNetwork, understands
-from neuroface.decoding import logit_network
+from neuroface.decoding import is_closed_form_network, logit_network
 from neuroface.pipeline import gradient_of, keras
 
 import numpy as np
 
 RULES = ("right", "midpoint", "trapezoid", "gauss-legendre", "secant")
 FIRST_STEPS, MOST_STEPS = 8, 1024  # of steps = "auto"
+
+
+def rule_for(model: keras.Model, rule: str, steps: int | str) -> tuple[str, int | str]:
+    """The rule and steps that "auto" stands for with this network.
+
+    The attributions of a linear or second-order classifier are exact with one midpoint: along a path the gradient changes
+    linearly. Of a linear one they are weight × (window − baseline).
+    """
+    if rule == "auto":
+        if is_closed_form_network(model):
+            return "midpoint", 1
+        rule = "secant" if understands(model) else "midpoint"
+    return rule, SECANT_STEPS if (rule, steps) == ("secant", "auto") else steps
 
 
 def quadrature(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:

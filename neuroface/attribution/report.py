@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from neuroface.attribution.files import completeness_file
-from neuroface.attribution.methods import METHODS
+from neuroface.attribution.methods import METHODS, SECANT_STEPS
 from neuroface.bold import Labels
+from neuroface.decoding import title_of
 from neuroface.pipeline import Section, open_npy, read_table, save_figure
 
 import numpy as np
@@ -14,14 +15,17 @@ from matplotlib import pyplot as plt
 COLOURS = ("#c8643c", "#2b5f8a")
 
 
-def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict], labels: Labels, cfg) -> Section:
+def describe(
+    folder: Path, files: dict[str, list[Path]], checks: dict[str, dict], models: dict[int, str], labels: Labels, cfg
+) -> Section:
     """The section, and a figure per method in ``folder``.
 
     Parameters
     ----------
     files : method → attribution files. checks : method → what :mod:`neuroface.attribution.checks` found.
+    models : number of a fold model → its name.
     """
-    section = Section("Attributions", how(cfg))
+    section = Section("Attributions", f"{how(cfg)} {which(models)}")
     for method, found in checks.items():
         title, whole = METHODS[method].title, found.get("completeness", {})
         numbers = {"windows": f"{sum(len(open_npy(file)) for file in files[method]):,}"}
@@ -33,7 +37,10 @@ def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict]
             numbers["windows beyond IG_TOLERANCE after 1,024 steps"] = f"{missed:,}"
             print(f"  {missed:,} windows still exceed IG_TOLERANCE = {cfg.IG_TOLERANCE:g} after 1,024 steps")
         if "steps" in found:
-            numbers["median map error"] = f"{found['steps']['map_error']['median']:.2%}"
+            errors = found["steps"]["map_error"]
+            numbers["median map error"] = f"{errors['median']:.2%}"
+            if "paper_map_error" in found["steps"]:
+                numbers["with the paper's rule and steps"] = f"{found['steps']['paper_map_error']['median']:.2%}"
         if "planted_truth" in found:
             numbers["area under the ROC, planted regions"] = f"{found['planted_truth']:.3f}"
             print(f"  {title}: planted regions found with an area under the ROC of {found['planted_truth']:.3f}")
@@ -52,6 +59,7 @@ def describe(folder: Path, files: dict[str, list[Path]], checks: dict[str, dict]
     return section
 
 
+RULE_WORDS = {"auto": "exact for linear and second-order models, secants for the voxel-time CNN, midpoints for others"}
 PANELS = {
     "completeness": "difference between the sum of a window's attributions and the change of the logit (should be 0)",
     "when": "share of absolute attribution at each volume of the window",
@@ -60,16 +68,27 @@ PANELS = {
 }
 
 
+def which(models: dict[int, str]) -> str:
+    """Which model explains the windows, in words."""
+    folds: dict[str, list[int]] = {}
+    for fold, name in sorted(models.items()):
+        folds.setdefault(title_of(name), []).append(fold)
+    if len(folds) == 1:
+        return f"Model: {next(iter(folds))}."
+    return "Models: " + "; ".join(f"{name} (fold {', '.join(map(str, of))})" for name, of in folds.items()) + "."
+
+
 def how(cfg) -> str:
     """One paragraph from the settings."""
     steps = (
-        f"until the completeness gap is below {cfg.IG_TOLERANCE:g}"
+        f"until the completeness gap is below {cfg.IG_TOLERANCE:g}; {SECANT_STEPS} with secants"
         if cfg.IG_STEPS == "auto"
         else f"{cfg.IG_STEPS} steps"
     )
+    rule = RULE_WORDS.get(cfg.IG_RULE, f"{cfg.IG_RULE} rule")
     engine = ", computed by DeepExplain" if cfg.IG_ENGINE == "deepexplain" else ""
     what = {
-        "ig": f"Integrated Gradients ({cfg.IG_RULE} rule, {steps}{engine})",
+        "ig": f"Integrated Gradients ({rule}, {steps}{engine})",
         "gradient-x-input": "gradient × input",
         "grad-cam": "Grad-CAM",
         "attention-rollout": "attention rollout",
@@ -86,9 +105,13 @@ def how(cfg) -> str:
         "best fold": "all windows explained by one model, the best on its own test fold",
     }
     methods = " and ".join(what[method] for method in cfg.ATTRIBUTION_METHODS)
+    kinks = (
+        " Two exact maps of one window of a network may differ by up to 1 %, where rounding decides on which side of a kink "
+        "the gradient is taken."
+    )
     return (
         f"{methods[0].upper()}{methods[1:]} of the logit, {baseline[cfg.ATTRIBUTION_BASELINE]}{smooth}; "
-        f"{who[cfg.EXPLAIN]} ({cfg.HELD_OUT_SPLIT} folds)."
+        f"{who[cfg.EXPLAIN]} ({cfg.HELD_OUT_SPLIT} folds).{kinks if 'ig' in cfg.ATTRIBUTION_METHODS else ''}"
     )
 
 

@@ -10,17 +10,26 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "architectures": ["ARCHITECTURES", "DEFAULT", "builder_of"],
+        "alignment": ["aligned_kernel"],
+        "architectures": ["ARCHITECTURES", "CLOSED_FORM", "DEFAULT", "learning_rates"],
+        "best": ["candidates", "is_chosen", "read_choices", "write_best"],
+        "closed_form": ["is_closed_form_network"],
         "confounds": ["TOGETHER", "confound_scores"],
-        "fold_files": ["cost_file", "history_file", "is_trained", "model_file", "model_folder", "predictions_file"],
+        "fold_files": [
+            "BEST", "LINEAR", "SHUFFLED",
+            "Member", "files_of", "is_trained", "lacks_inner_logits", "member_models", "model_folder", "permuted",
+        ],
         "folds": ["Fold", "folds_of", "folds_of_all_splits"],
         "layers": ["ToVolumes"],
-        "linear": ["linear_pattern", "scores_by_split", "window_features", "window_kernel"],
+        "linear": ["linear_pattern", "scores_by_split"],
         "metrics": ["scores"],
         "network": ["build_network", "load_network", "logit_network", "predict_logits", "save_network"],
-        "results": ["SHUFFLED", "permuted", "write_comparison", "write_results"],
-        "training": ["train_network"],
-        "training_report": ["describe"],
+        "models": ["Windows", "fit_fold", "seed_of_member", "write_kernel"],
+        "results": [
+            "members_of", "summary", "write_comparison", "write_inner", "write_member",
+            "write_results",
+        ],
+        "training_report": ["describe", "title_of"],
         "uncertainty": ["mean_over_people", "p_value", "permuted_labels"],
     },
-)
+)  # fmt: skip

@@ -17,7 +17,10 @@ ARCHITECTURES = {
     "cnn3d": "neuroface.decoding.rivals:cnn3d",
     "transformer": "neuroface.decoding.rivals:transformer",
     "hybrid": "neuroface.decoding.rivals:hybrid",
+    "linear_plus": "neuroface.decoding.closed_form:linear_plus",
 }
+RATES = {"paper": 2e-4, "robust": 3e-3}  # step sizes that LEARNING_RATE = "auto" stands for
+CLOSED_FORM = ("linear_plus",)  # solved from the kernels of the windows, not trained by gradient steps
 DEFAULT = "voxel_time_cnn"  # the paper's
 
 
@@ -72,6 +75,11 @@ def builder(
 def builder_of(name: str, mask: np.ndarray, cfg) -> partial:
     """:func:`builder` with the settings of an experiment."""
     return builder(name, mask, cfg.WINDOW_TRS, cfg.MODEL_OPTIONS, cfg.CNN_FILTERS, cfg.CNN_DENSE_UNITS)
+
+
+def learning_rates(training: str, setting: float | tuple[float, ...] | str) -> list[float]:
+    """The step sizes to try. Arguments are the settings TRAINING and LEARNING_RATE."""
+    return [RATES[training]] if setting == "auto" else np.atleast_1d(setting).tolist()
 
 
 def load_layers() -> None:

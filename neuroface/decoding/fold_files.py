@@ -1,14 +1,42 @@
-"""Files of a cross-validation: the network of each fold, its predictions, history and cost."""
+"""Files of a cross-validation: the model of each fold, its predictions, history and cost."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from neuroface import NeuroFaceError
-from neuroface.decoding.architectures import ARCHITECTURES, DEFAULT
+from neuroface.decoding.architectures import ARCHITECTURES, CLOSED_FORM, DEFAULT
 from neuroface.decoding.folds import Fold
 from neuroface.pipeline import read_json, read_table
 
 import numpy as np
 import pandas as pd
+
+BEST = "best"  # the model that the inner validation windows of each fold choose
+LINEAR = ("linear", "linear-mean")  # ridge classifiers of all voxels, trained whatever BASELINES names
+SHUFFLED = "shuffled-cnn"
+
+
+class Member(NamedTuple):
+    """One training: a variant (an architecture, a linear model, a null) on a fold, and its number among several seeds."""
+
+    variant: str
+    split: str
+    fold: Fold
+    number: int = 1
+
+
+class MemberFiles(NamedTuple):
+    """Files of a training. ``predictions`` is written last.
+
+    Nulls, whose models nothing else uses, have only ``cost`` and ``predictions``. Models that are not trained by gradient
+    steps have no ``history``.
+    """
+
+    model: Path | None
+    history: Path | None
+    cost: Path
+    inner: Path | None
+    predictions: Path
 
 
 def model_folder(folder: Path, split: str, model: str = DEFAULT) -> Path:
@@ -16,68 +44,118 @@ def model_folder(folder: Path, split: str, model: str = DEFAULT) -> Path:
     return folder / split / ("" if model == DEFAULT else model)
 
 
-def model_file(folder: Path, split: str, fold: int, model: str = DEFAULT) -> Path:
-    """``<split>/[<model>/]fold-<k>.keras``; folds count from 1."""
+def model_file(folder: Path, split: str, fold: int, model: str = DEFAULT, number: int = 1) -> Path:
+    """``<split>/[<model>/]fold-<k>.keras``; with ``_seed-<number>`` from the second seed on. Folds count from 1."""
     if not str(fold).isdecimal():  # it may come from a file
         raise NeuroFaceError(
             f"{folder / split} has no fold {fold!r}: folds are whole numbers. Delete {folder} and train again."
         )
-    return model_folder(folder, split, model) / f"fold-{fold}.keras"
+    return model_folder(folder, split, model) / f"fold-{_suffix(fold, number)}.keras"
 
 
-def predictions_file(folder: Path, variant: str, split: str, fold: Fold) -> Path:
-    """A fold's held-out predictions, ``fold-<k>.tsv`` in the folder of its network."""
-    return model_folder(folder, split, variant) / f"fold-{fold.number}.tsv"
+def member_models(folder: Path, split: str, fold: int, model: str = DEFAULT) -> list[Path]:
+    """The stored models of a fold, one per seed, in the order of their numbers."""
+    first = model_file(folder, split, fold, model)
+    others = first.parent.glob(f"fold-{fold}_seed-*.keras")
+    return [first, *sorted(others, key=lambda path: int(path.stem.rpartition("-")[2]))]
 
 
-def history_file(folder: Path, variant: str, split: str, fold: Fold) -> Path:
-    """Accuracy and loss of a fold, one row per epoch."""
-    return predictions_file(folder, variant, split, fold).with_name(f"history-{fold.number}.tsv")
+def files_of(folder: Path, member: Member) -> MemberFiles:
+    """Paths of all files of a training; ``inner``: its logits of the inner validation windows."""
+    variant, split, fold, number = member
+    where, suffix = model_folder(folder, split, variant), _suffix(fold.number, number)
+    null = is_null(variant)
+    return MemberFiles(
+        model=None if null else model_file(folder, split, fold.number, variant, number),
+        history=None if null or is_closed_form(variant) else where / f"history-{suffix}.tsv",
+        cost=where / f"cost-{suffix}.json",
+        inner=None if null else where / f"inner-{suffix}.tsv",
+        predictions=where / f"fold-{suffix}.tsv",
+    )
 
 
-def cost_file(folder: Path, variant: str, split: str, fold: Fold) -> Path:
-    """Cost of a fold's training: seconds, memory, multiply-adds."""
-    return predictions_file(folder, variant, split, fold).with_name(f"cost-{fold.number}.json")
+def is_trained(folder: Path, member: Member) -> bool:
+    """Whether all files of a training exist."""
+    return all(file.exists() for file in files_of(folder, member) if file)
 
 
-def is_trained(folder: Path, variant: str, split: str, fold: Fold) -> bool:
-    """Whether all files of a fold exist; only architectures store their networks, permutations do not."""
-    files = [kind(folder, variant, split, fold) for kind in (predictions_file, history_file, cost_file)]
-    files += [model_file(folder, split, fold.number, variant)] * (variant in ARCHITECTURES)
-    return all(file.exists() for file in files)
+def lacks_inner_logits(folder: Path, member: Member) -> bool:
+    """Whether a training by an earlier version, which did not store logits of inner windows, lacks only these."""
+    files = files_of(folder, member)
+    others = [file for file in files if file and file != files.inner]
+    return files.inner is not None and not files.inner.exists() and all(file.exists() for file in others)
 
 
-def join_folds(folder: Path, variant: str, split: str, folds: list[Fold], n: int) -> tuple[pd.DataFrame, dict]:
+def permuted(number: int) -> str:
+    """Name of the folder with the folds of a network on relabelled events; numbers count from 1."""
+    return f"permuted-{number}"
+
+
+def is_null(variant: str) -> bool:
+    """Whether a variant is a network on relabelled events, or on voxels in random order."""
+    return variant == SHUFFLED or variant.startswith(permuted(""))
+
+
+def is_linear(variant: str) -> bool:
+    """Whether a variant is a ridge classifier: of all voxels, or of those in the regions of a file, named after it."""
+    return variant not in (*ARCHITECTURES, BEST) and not is_null(variant)
+
+
+def is_closed_form(variant: str) -> bool:
+    """Whether a variant is solved in closed form, so that it has no history and its seed has no effect."""
+    return is_linear(variant) or variant in CLOSED_FORM
+
+
+def join_folds(folder: Path, members: list[Member], n: int) -> tuple[pd.DataFrame, list[pd.DataFrame], dict]:
     """Held-out predictions of all folds, and the total cost of the folds.
 
     Parameters
     ----------
-    n : number of windows.
+    members : of one variant and split, all seeds of all folds. n : number of windows.
 
     Returns
     -------
-    The predictions have one row per window, in the order of ``X.npy``.
+    predictions : one row per window, in the order of ``X.npy``; the logit is the mean over seeds.
+    by_seed : the same table for each seed alone.
+    cost : of all trainings together.
 
     Raises
     ------
     NeuroFaceError
         If the folds together do not predict each window exactly once.
     """
-    files = [predictions_file(folder, variant, split, fold) for fold in folds]
-    table = pd.concat([read_table(file) for file in files]).sort_values("row")
-    if not np.array_equal(table["row"], np.arange(n)):
-        raise NeuroFaceError(
-            f"{files[0].parent} does not predict each of the {n} windows once. Delete it and train again."
-        )
-    costs = pd.DataFrame([read_json(cost_file(folder, variant, split, fold)) for fold in folds])
-    cost = {
-        "parameters": int(costs["parameters"].iloc[0]),
-        "multiply_adds": int(costs["multiply_adds"].iloc[0]),
-        "windows_per_pass": int(costs["windows_per_pass"].min()),
-        "windows_on_gpu": bool(np.all(costs.get("windows_on_gpu", False))),
-        "seconds": float(costs["seconds"].sum()),
-        "seconds_per_epoch": float(costs["seconds_per_epoch"].median()),
-        "peak_memory_gb": float(costs["peak_memory_gb"].max()),
-        "added_memory_gb": float(costs["added_memory_gb"].median()),
-    }
-    return table.drop(columns="row"), cost
+    numbers: dict[int, list[Member]] = {}
+    for member in members:
+        numbers.setdefault(member.fold.number, []).append(member)
+    by_seed = []
+    for seed in range(max(map(len, numbers.values()))):
+        # A fold with fewer models than others, because its model has no seeds, is the same for every seed.
+        files = [files_of(folder, of_fold[min(seed, len(of_fold) - 1)]).predictions for of_fold in numbers.values()]
+        table = pd.concat([read_table(file) for file in files]).sort_values("row", ignore_index=True)
+        if not np.array_equal(table["row"], np.arange(n)):
+            raise NeuroFaceError(
+                f"{files[0].parent} does not predict each of the {n} windows once. Delete it and train again."
+            )
+        by_seed.append(table.drop(columns="row"))
+    predictions = by_seed[0]
+    if len(by_seed) > 1:
+        logit = np.mean([table["logit"] for table in by_seed], axis=0)
+        predictions = predictions.assign(logit=logit, probability=1 / (1 + np.exp(-logit)))
+    costs = pd.DataFrame([read_json(files_of(folder, member).cost) for member in members])
+    return predictions, by_seed, _total(costs)
+
+
+def _total(costs: pd.DataFrame) -> dict:
+    """Cost of several trainings; a number that a model does not have is left out."""
+    kinds = {
+        "parameters": (int, "max"), "multiply_adds": (int, "max"), "windows_per_pass": (int, "min"),
+        "windows_on_gpu": (bool, "all"), "seconds": (float, "sum"), "seconds_per_epoch": (float, "median"),
+        "steps": (int, "max"), "best_step": (int, "median"),
+        "peak_memory_gb": (float, "max"), "added_memory_gb": (float, "median"),
+    }  # fmt: skip
+    known = {name: costs[name].dropna() for name in kinds if name in costs}
+    return {name: kinds[name][0](getattr(values, kinds[name][1])()) for name, values in known.items() if len(values)}
+
+
+def _suffix(fold: int, number: int) -> str:
+    return f"{fold}" if number == 1 else f"{fold}_seed-{number}"

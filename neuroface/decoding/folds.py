@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 SPLITS = ("window", "run", "subject", "event", "movie")
-INNER_FOLDS = 4  # about a quarter of the training set chooses the epoch, more if it has few groups
+INNER_FOLDS = 4  # so that about a quarter of the training set chooses the epoch, more if it has few groups
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,22 @@ class Fold:
     test: np.ndarray
     validation_kept_together: str  # the split that the inner validation set follows
     n_embargoed: int = 0  # windows in no set: too close in time to one that is held out or chooses the epoch
+    further_inner: tuple[tuple[np.ndarray, np.ndarray], ...] = ()  # other divisions into training and validation
+
+    @property
+    def inner(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+        """Inner cross-validation: (training, validation) rows; the first pair is ``train`` and ``validation``.
+
+        Networks use the first pair only. Models that are fitted in closed form use all of them.
+        """
+        return ((self.train, self.validation), *self.further_inner)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """All rows that a final fit may use: training and inner validation together."""
+        if np.array_equal(self.validation, self.test):  # SELECTION = "paper"
+            return self.train
+        return np.unique(np.concatenate([part for pair in self.inner for part in pair]))
 
 
 def groups_of(samples: pd.DataFrame, split: str) -> np.ndarray:
@@ -64,7 +80,7 @@ def make_folds(
         if split == "event":
             train = train[~_too_close(samples, train, test, window_trs + embargo_trs)]
         if selection == "paper":
-            train, validation, together = train, test, split
+            pairs, together = [(train, test)], split
         else:
             inside = samples.iloc[train]
             together = split if len(set(groups_of(inside, split))) > 1 else "event"
@@ -75,10 +91,12 @@ def make_folds(
                     f"choice of the epoch need one each. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
                 )
             n_inner = min(INNER_FOLDS, len(set(groups_of(inside, together))), n_rarer)
-            inner = _split(inside, together, max(n_inner, 2), seed)[0]
-            train, validation = train[inner[0]], train[inner[1]]
+            inner = _split(inside, together, max(n_inner, 2), seed)
+            pairs = [(train[kept], train[chosen]) for kept, chosen in inner]
             if split == "event":
-                train = train[~_too_close(samples, train, validation, window_trs + embargo_trs)]
+                distance = window_trs + embargo_trs
+                pairs = [(a[~_too_close(samples, a, b, distance)], b) for a, b in pairs]
+        (train, validation), *further = pairs
         for name, rows in (("training", train), ("validation", validation), ("held-out", test)):
             if samples["label"].iloc[rows].nunique() < 2:
                 raise NeuroFaceError(
@@ -86,7 +104,8 @@ def make_folds(
                     f"({len(rows)} windows). Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
                 )
         used = len(np.union1d(np.union1d(train, validation), test))
-        folds.append(Fold(number, train, validation, test, together, len(samples) - used))
+        further = [pair for pair in further if all(samples["label"].iloc[rows].nunique() == 2 for rows in pair)]
+        folds.append(Fold(number, train, validation, test, together, len(samples) - used, tuple(further)))
     return folds
 
 

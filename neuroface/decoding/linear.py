@@ -5,8 +5,10 @@ Vovk 1998, ICML). A fold needs one eigendecomposition; relabelled data reuse it,
 than one fit.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
+from neuroface.decoding.calibration import calibration_slope
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.metrics import balanced_accuracies
 from neuroface.decoding.uncertainty import p_value, permuted_labels
@@ -46,16 +48,19 @@ def window_kernel(blocks: Iterator[np.ndarray]) -> np.ndarray:
     return sum(np.asarray(block @ block.T, dtype=np.float64) for block in blocks)
 
 
-def decision_values(kernel: np.ndarray, labels: np.ndarray, folds: list[Fold]) -> np.ndarray:
+def decision_values(
+    kernel: np.ndarray | Callable[[Fold], np.ndarray], labels: np.ndarray, folds: list[Fold]
+) -> np.ndarray:
     """Held-out decision values of ridge classifiers, above 0 for the first condition (1).
 
-    In each fold and for each labelling, the penalty is the one that best separates the classes of the inner validation
-    set (difference of their means in units of spread). The final fit uses training and validation windows together.
+    In each fold and for each labelling, the penalty is the one that best separates the classes in the fold's inner
+    cross-validation (difference of their means in units of spread). The final fit uses all training windows.
     Features are centred on the training set; the threshold is midway between the classes' leave-one-out means.
 
     Parameters
     ----------
-    kernel : (n, n), from :func:`window_kernel`. labels : (n, n_labellings) of 0 and 1.
+    kernel : (n, n), from :func:`window_kernel`, or a function that gives the kernel of a fold.
+    labels : (n, n_labellings) of 0 and 1.
 
     Returns
     -------
@@ -63,8 +68,9 @@ def decision_values(kernel: np.ndarray, labels: np.ndarray, folds: list[Fold]) -
     """
     values = np.full(labels.shape, np.nan)
     for fold in folds:
-        best = _best_penalty(kernel, labels, fold)
-        outer = _fit_predict(kernel, labels, _everything(fold), fold.test)
+        of_fold = kernel(fold) if callable(kernel) else kernel
+        best = _best_penalty(of_fold, labels, fold)
+        outer = _fit_predict(of_fold, labels, fold.rows, fold.test)
         values[fold.test] = np.take_along_axis(outer, best[None, None, :], axis=0)[0]
     return values
 
@@ -95,26 +101,78 @@ def pattern_weights(kernel: np.ndarray, label: np.ndarray, folds: list[Fold]) ->
     """
     weights, labels = np.zeros(len(label)), np.asarray(label)[:, None]
     for fold in folds:
-        rows = _everything(fold)
+        rows = fold.rows
         decision = _fit_predict(kernel, labels, rows, rows)[_best_penalty(kernel, labels, fold)[0], :, 0]
         decision = decision - decision.mean()
         weights[rows] += decision / decision.std(ddof=1) / (len(rows) - 1) / len(folds)
     return weights
 
 
-def _everything(fold: Fold) -> np.ndarray:
-    """Rows that the final fit of a fold may use."""
-    return np.union1d(fold.train, fold.validation) if fold.validation is not fold.test else fold.train
+def out_of_fold(kernel: np.ndarray, labels: np.ndarray, fold: Fold) -> np.ndarray:
+    """Decision values in the inner cross-validation, for each penalty: (n_penalties, n, n_labellings), NaN outside it."""
+    values = np.full((len(PENALTIES), *labels.shape), np.nan)
+    for train, validation in fold.inner:
+        values[:, validation] = _fit_predict(kernel, labels, train, validation)
+    return values
 
 
 def _best_penalty(kernel: np.ndarray, labels: np.ndarray, fold: Fold) -> np.ndarray:
-    """Index into PENALTIES for each labelling, chosen on the inner validation set."""
-    values = _fit_predict(kernel, labels, fold.train, fold.validation)
-    return _separation(labels[fold.validation], values).argmax(axis=0)
+    """Index into PENALTIES for each labelling: the best mean separation of the classes in the inner validation sets."""
+    values = out_of_fold(kernel, labels, fold)
+    separations = [_separation(labels[rows], values[:, rows]) for _, rows in fold.inner]
+    return np.mean(separations, axis=0).argmax(axis=0)
+
+
+class Solution(NamedTuple):
+    """A classifier in terms of the windows: logit(x) = Σ coefficients · k(x_i, x) + intercept.
+
+    Attributes
+    ----------
+    coefficients : (n,) float64, 0 for windows that were not fitted; they sum to 0.
+    inner_logit : (n,) logits of the inner cross-validation, NaN for windows that no inner validation set holds.
+    penalty : the strength that was chosen.
+    """
+
+    coefficients: np.ndarray
+    intercept: float
+    inner_logit: np.ndarray
+    penalty: float
+
+
+def solve(kernel: np.ndarray, y: np.ndarray, fold: Fold) -> Solution:
+    """The ridge classifier of :func:`decision_values` for one labelling, calibrated on the inner cross-validation.
+
+    Parameters
+    ----------
+    kernel : (n, n), from :func:`window_kernel`. y : (n,) of 0 and 1.
+    """
+    labels = np.asarray(y)[:, None]
+    best = _best_penalty(kernel, labels, fold)[0]
+    inner = out_of_fold(kernel, labels, fold)[best, :, 0]
+    known = ~np.isnan(inner)
+    slope = calibration_slope(labels[known, 0], inner[known])
+    weights, intercepts = _fit(kernel, labels, fold.rows)
+    coefficients = np.zeros(len(y))
+    coefficients[fold.rows] = slope * weights[best, :, 0]
+    return Solution(coefficients, slope * float(intercepts[best, 0]), slope * inner, PENALTIES[best])
+
+
+def weighted_sums(blocks: Iterator[np.ndarray], coefficients: np.ndarray) -> np.ndarray:
+    """Weights of the features of linear models whose coefficients of windows are known.
+
+    Parameters
+    ----------
+    blocks : from :func:`window_features`. coefficients : (n_models, n).
+
+    Returns
+    -------
+    (n_models, n_features) float64.
+    """
+    return np.concatenate([coefficients @ block.astype(np.float64) for block in blocks], axis=1)
 
 
 def scores_by_split(
-    kernel: np.ndarray,
+    kernel: np.ndarray | Callable[[Fold], np.ndarray],
     y: np.ndarray,
     samples: pd.DataFrame,
     folds: dict[str, list[Fold]],
@@ -126,7 +184,7 @@ def scores_by_split(
 
     Parameters
     ----------
-    kernel : (n, n), from :func:`window_kernel`. y : (n,) 0 or 1. samples, positive : as :func:`permuted_labels` takes them.
+    kernel : as for :func:`decision_values`. y : (n,) 0 or 1. samples, positive : as :func:`permuted_labels` takes them.
     """
     labels = np.column_stack([y, permuted_labels(samples, n_permutations, seed, positive)])
     result = {}
@@ -147,27 +205,38 @@ def scores_by_split(
 
 
 def _fit_predict(kernel: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Decision values (n_penalties, n_test, n_labellings), one eigendecomposition for all."""
-    inside, across = kernel[np.ix_(train, train)], kernel[np.ix_(test, train)]
+    """Decision values (n_penalties, n_test, n_labellings) of classifiers fitted to ``train``."""
+    weights, intercepts = _fit(kernel, labels, train)
+    return kernel[np.ix_(test, train)] @ weights + intercepts[:, None]
+
+
+def _fit(kernel: np.ndarray, labels: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients (n_penalties, n_train, n_labellings) and intercepts (n_penalties, n_labellings).
+
+    One eigendecomposition serves all penalties and labellings. As the targets sum to 0, so do the coefficients, and
+    centring the features on the training set changes the intercept only.
+    """
+    inside = kernel[np.ix_(train, train)]
     column_mean = inside.mean(axis=0)
-    across = across - column_mean - across.mean(axis=1, keepdims=True) + column_mean.mean()
     inside = inside - column_mean - column_mean[:, None] + column_mean.mean()
     eigenvalues, vectors = linalg.eigh(inside)
     eigenvalues = np.maximum(eigenvalues, 0)
     y = labels[train].astype(np.float64)
     n_positive = y.sum(axis=0)
-    target = np.where(y == 1, 1 / n_positive, -1 / (len(y) - n_positive))  # sums to 0 for any balance
+    n_negative = np.maximum(len(y) - n_positive, 1)
+    target = np.where(y == 1, 1 / np.maximum(n_positive, 1), -1 / n_negative)  # sums to 0 whatever the balance
     projected = vectors.T @ target
-    results = []
+    coefficients, intercepts = [], []
     for penalty in PENALTIES:
         shrunk = 1 / (eigenvalues + penalty * eigenvalues.mean())
         weights = vectors @ (shrunk[:, None] * projected)
         # Closed-form leave-one-out predictions of ridge regression: y − w / diag(G⁻¹).
         left_out = target - weights / ((vectors**2) @ shrunk)[:, None]
-        positive_mean = np.where(y == 1, left_out, 0).sum(axis=0) / n_positive
-        negative_mean = np.where(y == 0, left_out, 0).sum(axis=0) / (len(y) - n_positive)
-        results.append(across @ weights - (positive_mean + negative_mean) / 2)
-    return np.stack(results)
+        positive_mean = np.where(y == 1, left_out, 0).sum(axis=0) / np.maximum(n_positive, 1)
+        negative_mean = np.where(y == 0, left_out, 0).sum(axis=0) / n_negative
+        coefficients.append(weights)
+        intercepts.append(-column_mean @ weights - (positive_mean + negative_mean) / 2)
+    return np.stack(coefficients), np.stack(intercepts)
 
 
 def _separation(labels: np.ndarray, values: np.ndarray) -> np.ndarray:

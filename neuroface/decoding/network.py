@@ -1,4 +1,4 @@
-"""The voxel-by-time network of the paper, its logit, and its batches of windows."""
+"""The voxel-by-time network of the paper: its layers, its logit, its files."""
 
 import json
 import zipfile
@@ -170,46 +170,6 @@ def load_released_weights(
 def logit_network(model: keras.Model) -> keras.Model:
     """The same network up to the pre-sigmoid logit: (n, n_voxels, window_trs, 1) → (n, 1)."""
     return keras.Model(model.input, model.get_layer("logit").output)
-
-
-class WindowBatches(keras.utils.PyDataset):
-    """Batches of windows read from a memory map: never more than one batch in memory.
-
-    Parameters
-    ----------
-    X : (n, n_voxels, window_trs) float32. y : (n,) 0 or 1. rows : indices to serve.
-    class_weight : {0: weight, 1: weight}, given to each window as its sample weight.
-    seed : shuffles the rows in every epoch; None keeps their order.
-    voxel_order : (n_voxels,) a permutation of the voxels; None: unchanged.
-    """
-
-    def __init__(
-        self, X, y, rows, batch_size: int, class_weight: dict[int, float], seed: int | None = None, voxel_order=None
-    ):
-        super().__init__()
-        self.X, self.y, self.rows = X, y, np.array(rows)
-        self.batch_size, self.class_weight = batch_size, class_weight
-        self.voxel_order = voxel_order
-        self._rng = None if seed is None else np.random.default_rng(seed)
-        self.on_epoch_end()
-
-    def __len__(self):
-        return -(-len(self.rows) // self.batch_size)
-
-    def __getitem__(self, index):
-        rows = np.sort(self.rows[index * self.batch_size : (index + 1) * self.batch_size])
-        y = self.y[rows].astype(np.float32)[:, None]
-        weight = np.where(y[:, 0] == 1, self.class_weight[1], self.class_weight[0]).astype(np.float32)
-        return self.windows(rows), y, weight
-
-    def windows(self, rows: np.ndarray) -> np.ndarray:
-        """Input of the network for these rows of X: (n, n_voxels, window_trs, 1)."""
-        windows = self.X[rows] if self.voxel_order is None else self.X[rows][:, self.voxel_order]
-        return windows[..., None]
-
-    def on_epoch_end(self):
-        if self._rng is not None:
-            self._rng.shuffle(self.rows)
 
 
 def predict_logits(

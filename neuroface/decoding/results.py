@@ -3,10 +3,23 @@
 from pathlib import Path
 
 from neuroface.bold import Labels
-from neuroface.decoding.fold_files import history_file, join_folds, model_folder
+from neuroface.decoding.figures import plot_curves, plot_history, plot_results
+from neuroface.decoding.fold_files import (
+    BEST,
+    SHUFFLED,
+    Member,
+    files_of,
+    is_closed_form,
+    join_folds,
+    member_models,
+    model_folder,
+    permuted,
+)
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.metrics import scores, scores_by
-from neuroface.decoding.training_report import MARK, comparison, plot_curves, plot_history, plot_results
+from neuroface.decoding.models import Fitted
+from neuroface.decoding.network import save_network
+from neuroface.decoding.training_report import MARK, comparison, title_of
 from neuroface.decoding.uncertainty import cluster_bootstrap, p_value
 from neuroface.pipeline import read_table, write_json, write_table
 
@@ -14,13 +27,13 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
-SHUFFLED = "shuffled-cnn"
 N_BOOTSTRAP = 1000
 
 
-def permuted(number: int) -> str:
-    """Name of the folder with the folds of a network on relabelled events; numbers count from 1."""
-    return f"permuted-{number}"
+def members_of(variant: str, split: str, folds: list[Fold], n_seeds: int) -> list[Member]:
+    """Trainings of a variant on all folds of a split: ``n_seeds`` networks per fold, one model in closed form."""
+    numbers = range(1, 2 if is_closed_form(variant) else n_seeds + 1)
+    return [Member(variant, split, fold, number) for fold in folds for number in numbers]
 
 
 def write_results(
@@ -31,18 +44,18 @@ def write_results(
     Parameters
     ----------
     folder : the stage's folder. samples : ``samples.tsv``.
-    cfg : SEED, SELECTION, MODELS, BASELINES, N_PERMUTATIONS_CNN.
+    cfg : SEED, SELECTION, TRAINING, MODELS, BASELINES, N_PERMUTATIONS_CNN.
 
     Returns
     -------
     The content of its ``metrics.json``.
     """
     target = model_folder(folder, split, model)
-    predictions, cost = join_folds(folder, model, split, folds, len(samples))
+    members = stored_members(folder, model, split, folds)
+    predictions, by_seed, cost = join_folds(folder, members, len(samples))
     predictions = predictions.drop(columns="trained_label")
-    history = pd.concat([read_table(history_file(folder, model, split, fold)) for fold in folds])
     y, probability = (predictions["label"] == labels.first).to_numpy(int), predictions["probability"].to_numpy()
-    best = history.groupby("fold")["val_balanced_accuracy"].max()
+    inner = _inner_scores(folder, members, (samples["label"] == labels.first).to_numpy(int))
     result = {
         "model": model,
         "split": split,
@@ -53,9 +66,10 @@ def write_results(
             "people": cluster_bootstrap(y, probability, predictions["subject"].to_numpy(), N_BOOTSTRAP, cfg.SEED),
             "films": cluster_bootstrap(y, probability, predictions["movie"].to_numpy(), N_BOOTSTRAP, cfg.SEED),
         },
+        "seeds": _spread(y, by_seed),
         "cost": cost,
         "folds": [
-            {"fold": int(k), "best_val_balanced_accuracy": float(best[int(k)])} | part
+            {"fold": int(k), "best_val_balanced_accuracy": inner[int(k)]} | part
             for k, part in scores_by(predictions, "fold", labels.first).items()
         ],
         "by_movie": scores_by(predictions, "movie", labels.first),
@@ -64,27 +78,100 @@ def write_results(
     if model == cfg.MODELS[0]:
         result |= _nulls(folder, split, folds, y, result["all_folds"]["balanced_accuracy"], cfg)
     write_table(target / "predictions.tsv", predictions)
-    write_table(target / "history.tsv", history)
     write_json(target / "metrics.json", result)
-    plot_history(history, target / "history.png")
+    histories = [
+        read_table(file).assign(seed=member.number)
+        for member in members
+        if (file := files_of(folder, member).history) and file.exists()
+    ]
+    if histories:
+        history = pd.concat(histories)
+        write_table(target / "history.tsv", history)
+        plot_history(history, "step" if cfg.TRAINING == "robust" else "epoch", target / "history.png")
     title = f"{split} folds{MARK[cfg.SELECTION]}"
     plot_results(y, probability, folds, title, labels, target / "results.png")
     return result
 
 
-def write_comparison(folder: Path, results: dict, linear: dict, costs: dict, split: str, labels: Labels, cfg) -> None:
-    """Write the table of all models on the folds of one split; with several networks, their curves too.
+def stored_members(folder: Path, model: str, split: str, folds: list[Fold]) -> list[Member]:
+    """All trainings of a model whose models are stored."""
+    return [
+        Member(model, split, fold, number)
+        for fold in folds
+        for number in range(1, len(member_models(folder, split, fold.number, model)) + 1)
+    ]
+
+
+def _inner_scores(folder: Path, members: list[Member], y: np.ndarray) -> dict[int, float]:
+    """Fold → balanced accuracy in its inner validation windows; the logit is the mean over seeds."""
+    result = {}
+    for number in sorted({member.fold.number for member in members}):
+        tables = [read_table(files_of(folder, member).inner) for member in members if member.fold.number == number]
+        logit = pd.concat(tables).groupby("row")["logit"].mean()
+        result[number] = float(balanced_accuracy_score(y[logit.index], logit > 0))
+    return result
+
+
+def _spread(y: np.ndarray, by_seed: list[pd.DataFrame]) -> dict:
+    """Scores of each seed alone: how much a single network depends on its initial weights and order of windows."""
+    each = [scores(y, table["probability"].to_numpy()) for table in by_seed]
+    result = {"n": len(each)} | {
+        name: [score[name] for score in each] for name in ("accuracy", "balanced_accuracy", "auc")
+    }
+    if len(each) > 1:
+        result["median_sd_of_logit"] = float(np.median(np.std([table["logit"] for table in by_seed], axis=0, ddof=1)))
+    return result
+
+
+def write_member(folder: Path, member: Member, fitted: Fitted, samples: pd.DataFrame, y: np.ndarray, logit) -> None:
+    """Write the files of one training; the predictions come last.
 
     Parameters
     ----------
-    results, linear, costs : as for :func:`neuroface.decoding.training_report.comparison`.
+    samples : ``samples.tsv``. y : (n,) the labels that were trained. logit : (n_test,) of the held-out windows.
     """
-    write_table(folder / split / "models.tsv", comparison(results, linear, costs, split))
-    if len(cfg.MODELS) > 1:
-        tables = {model: read_table(model_folder(folder, split, model) / "predictions.tsv") for model in cfg.MODELS}
-        y = (tables[cfg.MODELS[0]]["label"] == labels.first).to_numpy(int)
-        probabilities = {model: table["probability"].to_numpy() for model, table in tables.items()}
-        plot_curves(y, probabilities, f"{split} folds{MARK[cfg.SELECTION]}", folder / split / "models.png")
+    fold, files = member.fold, files_of(folder, member)
+    if files.model:
+        save_network(files.model, fitted.network)
+    if files.history:
+        write_table(files.history, fitted.history.assign(fold=fold.number, seed=member.number))
+    if files.inner:
+        write_inner(folder, member, fitted.inner_rows, fitted.inner_logit)
+    write_json(files.cost, fitted.cost)
+    table = samples.iloc[fold.test].assign(fold=fold.number, logit=logit, probability=1 / (1 + np.exp(-logit)))
+    write_table(files.predictions, table.assign(row=fold.test, trained_label=y[fold.test]))
+
+
+def write_inner(folder: Path, member: Member, rows: np.ndarray, logit: np.ndarray) -> None:
+    """Write the logits (n_rows,) of the inner validation windows of a training."""
+    write_table(files_of(folder, member).inner, pd.DataFrame({"row": rows, "logit": logit}))
+
+
+def summary(results: dict[str, dict], ladders: dict[str, dict], impossible: dict[str, str], cfg) -> dict:
+    """Content of ``3-model/metrics.json``: model → split → scores; the ladder of the linear models."""
+    headline, *others = cfg.MODELS
+    return {
+        "network": results[headline],
+        "other_networks": {model: results[model] for model in others},
+        "best": results.get(BEST, {}),
+        "linear_models": {model: results[model] for model in ladders},
+        "linear": ladders,
+        "not_possible": impossible,
+    }
+
+
+def write_comparison(folder: Path, results: dict[str, dict], split: str, labels: Labels, cfg) -> None:
+    """Write the table and the curves of all models on the folds of one split.
+
+    Parameters
+    ----------
+    results : as for :func:`neuroface.decoding.training_report.comparison`.
+    """
+    write_table(folder / split / "models.tsv", comparison(results, split))
+    tables = {model: read_table(model_folder(folder, split, model) / "predictions.tsv") for model in results}
+    y = (tables[cfg.MODELS[0]]["label"] == labels.first).to_numpy(int)
+    probabilities = {title_of(model): table["probability"].to_numpy() for model, table in tables.items()}
+    plot_curves(y, probabilities, f"{split} folds{MARK[cfg.SELECTION]}", folder / split / "models.png")
 
 
 def _nulls(folder: Path, split: str, folds: list[Fold], y: np.ndarray, observed: float, cfg) -> dict:
@@ -93,10 +180,10 @@ def _nulls(folder: Path, split: str, folds: list[Fold], y: np.ndarray, observed:
     if cfg.N_PERMUTATIONS_CNN:
         null = []
         for number in range(1, cfg.N_PERMUTATIONS_CNN + 1):
-            table, _ = join_folds(folder, permuted(number), split, folds, len(y))
+            table, _, _ = join_folds(folder, members_of(permuted(number), split, folds, 1), len(y))
             null.append(balanced_accuracy_score(table["trained_label"], table["probability"] >= 0.5))
         result["null"] = {"n": len(null), "mean": float(np.mean(null)), "p": p_value(observed, np.array(null))}
     if SHUFFLED in cfg.BASELINES:
-        table, cost = join_folds(folder, SHUFFLED, split, folds, len(y))
+        table, _, cost = join_folds(folder, members_of(SHUFFLED, split, folds, 1), len(y))
         result["shuffled_cnn"] = scores(y, table["probability"].to_numpy()) | {"cost": cost}
     return result

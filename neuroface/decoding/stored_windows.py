@@ -1,7 +1,7 @@
 """All windows stored on a GPU if they fit: batches are gathered there, and only their row numbers are sent."""
 
+from neuroface.decoding.batches import WindowBatches
 from neuroface.decoding.model_cost import step_bytes
-from neuroface.decoding.network import WindowBatches
 from neuroface.pipeline import gpu_bytes, keras
 
 import numpy as np
@@ -20,11 +20,23 @@ def network_of_rows(network: keras.Model, stored: "StoredWindows") -> keras.Mode
     return keras.Model(rows, network(stored(rows)))
 
 
+def network_of_mixed_rows(network: keras.Model, stored: "StoredWindows") -> keras.Model:
+    """As :func:`network_of_rows` for means of two windows: inputs are two row numbers, and the share of the first one."""
+    rows, partners = (keras.Input((), dtype="int32", name=name) for name in ("row", "partner"))
+    share = keras.Input((), name="share")
+    of_first = keras.layers.Reshape((1, 1, 1))(share)
+    windows = stored(rows) * of_first + stored(partners) * (1.0 - of_first)
+    return keras.Model([rows, partners, share], network(windows))
+
+
 class RowBatches(WindowBatches):
-    """The batches of :class:`neuroface.decoding.network.WindowBatches`, as row numbers."""
+    """The batches of :class:`neuroface.decoding.batches.WindowBatches`, as row numbers."""
 
     def windows(self, rows: np.ndarray) -> np.ndarray:
         return rows.astype(np.int32)
+
+    def mixed_windows(self, rows: np.ndarray, partner: np.ndarray, share: np.ndarray):
+        return self.windows(rows), self.windows(rows)[partner], share
 
 
 class StoredWindows(keras.layers.Layer):

@@ -2,18 +2,32 @@
 
 import gc
 import resource
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from neuroface import NeuroFaceError
+from neuroface.decoding.batches import WindowBatches
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.fused_normalization import with_fused_normalization
 from neuroface.decoding.model_cost import multiply_adds, step_bytes
-from neuroface.decoding.network import WindowBatches
-from neuroface.decoding.stored_windows import RowBatches, StoredWindows, network_of_rows, windows_fit
+from neuroface.decoding.recipes import (
+    EVALUATIONS,
+    MIXUP,
+    STATISTICS_WINDOWS,
+    RobustWatch,
+    Watch,
+    accuracy,
+    decaying_rate,
+)
+from neuroface.decoding.stored_windows import (
+    RowBatches,
+    StoredWindows,
+    network_of_mixed_rows,
+    network_of_rows,
+    windows_fit,
+)
 from neuroface.pipeline import HAS_GPU, keras, set_random_seed
 
 import numpy as np
@@ -31,7 +45,8 @@ def train_network(
     fold: Fold,
     build: Callable[..., keras.Model],
     *,
-    epochs: int,
+    epochs: int | None = None,
+    steps: int | None = None,
     batch_size: int,
     learning_rates: tuple[float, ...],
     precision: str,
@@ -48,6 +63,8 @@ def train_network(
     X : (n, n_voxels, window_trs), usually a memory map: one batch at a time is read from it, or, if a GPU has room for
         all windows, they are copied there once. y : (n,) 0 or 1.
     build : ``build(dtype=…)`` gives a new network, such as a partial :func:`neuroface.decoding.architectures.build`.
+    epochs : trains as in the paper. steps : trains by the robust recipe; see :mod:`neuroface.decoding.recipes`. One of
+        the two must be given.
     learning_rates : each is tried; the one with the best epoch is kept.
     precision : "float32", "float16", "bfloat16", or "auto": float16 on a GPU, float32 on a CPU.
     n_jobs : trainings that share this machine's memory.
@@ -74,7 +91,7 @@ def train_network(
     for per_pass, on_gpu in _attempts(batch_size, most, windows_fit(X, plain, most, n_jobs)):
         try:
             weights, history, seconds = _train(
-                X, y, fold, build, epochs=epochs, batch_size=batch_size, learning_rates=learning_rates,
+                X, y, fold, build, epochs=epochs, steps=steps, batch_size=batch_size, learning_rates=learning_rates,
                 dtype=training_dtype(precision), seed=seed, voxel_order=voxel_order, per_pass=per_pass, on_gpu=on_gpu,
                 callbacks=callbacks,
             )  # fmt: skip
@@ -98,6 +115,8 @@ def train_network(
         "multiply_adds": multiply_adds(plain),
         "seconds": round(float(np.sum(seconds)), 2),
         "seconds_per_epoch": round(float(np.median(seconds)), 3),
+        "steps": int(history["step"].max()),
+        "best_step": int(history.loc[history["val_loss"].idxmin(), "step"]),
         "windows_per_pass": per_pass,
         "windows_on_gpu": on_gpu,
         "peak_memory_gb": round(peak_memory_gb(), 2),
@@ -114,37 +133,67 @@ def _attempts(batch_size: int, most: int, on_gpu: bool) -> Iterator[tuple[int, b
 
 
 def _train(
-    X, y, fold, build, *, epochs, batch_size, learning_rates, dtype, seed, voxel_order, per_pass, on_gpu, callbacks
+    X,
+    y,
+    fold,
+    build,
+    *,
+    epochs,
+    steps,
+    batch_size,
+    learning_rates,
+    dtype,
+    seed,
+    voxel_order,
+    per_pass,
+    on_gpu,
+    callbacks,
 ) -> tuple[list[np.ndarray], pd.DataFrame, list[float]]:
     """Train at each learning rate. Returns the best weights, the history, and the seconds of each epoch."""
     class_weights = dict(enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train])))
     stored = StoredWindows(X, voxel_order) if on_gpu else None
     batches = partial(RowBatches, X, y) if on_gpu else partial(WindowBatches, X, y, voxel_order=voxel_order)
+    passes, seen = batch_size // per_pass, partial(WindowBatches, X, y, voxel_order=voxel_order)
 
     def fit(rate: float) -> tuple[float, list[np.ndarray], list[float], pd.DataFrame]:
         keras.utils.clear_session()
         set_random_seed(seed)
         network = with_fused_normalization(build(dtype=dtype))
-        model = network_of_rows(network, stored) if on_gpu else network
+        by_rows = network_of_mixed_rows if steps else network_of_rows
+        model = by_rows(network, stored) if on_gpu else network
         model.compile(
-            _optimizer(rate, batch_size // per_pass, dtype),
+            _optimizer(decaying_rate(rate, steps, passes) if steps else rate, passes, dtype),
             loss="binary_crossentropy",
-            metrics=["accuracy"],
+            metrics=[accuracy],
             # With weights that balance the classes this is the balanced accuracy; in balanced data it equals accuracy.
-            weighted_metrics=[keras.metrics.BinaryAccuracy("balanced_accuracy")],
+            weighted_metrics=[keras.metrics.MeanMetricWrapper(accuracy, "balanced_accuracy")],
             # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one operation at a time.
             jit_compile=HAS_GPU or keras.backend.backend() == "jax",
         )
-        watch = _EpochWatch(network, rate)
-        fitted = model.fit(
-            batches(fold.train, per_pass, class_weights, seed=seed),
-            validation_data=batches(fold.validation, per_pass, class_weights),
-            epochs=epochs,
-            verbose=0,
-            callbacks=[keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=15), watch, *callbacks],
-        )
+        if steps:
+            some = np.random.default_rng(seed).permutation(fold.train)[:STATISTICS_WINDOWS]
+            watch = RobustWatch(
+                network,
+                rate,
+                seen(some, min(batch_size, 32), class_weights),
+                seen(fold.validation, per_pass, class_weights),
+            )
+            per_epoch = -(-steps // EVALUATIONS)
+            schedule = {"epochs": -(-steps // per_epoch), "callbacks": [watch, *callbacks]}
+        else:
+            watch = Watch(network, rate)
+            plateau = keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=15)
+            schedule = {
+                "epochs": epochs,
+                "callbacks": [plateau, watch, *callbacks],
+                "validation_data": batches(fold.validation, per_pass, class_weights),
+            }
+        robust = {"steps": per_epoch * passes, "mixup": MIXUP} if steps else {}
+        training = batches(fold.train, per_pass, class_weights, seed=seed, **robust)
+        fitted = model.fit(training, verbose=0, **schedule)
         history = pd.DataFrame(fitted.history).drop(columns="learning_rate", errors="ignore")
-        history = history.assign(learning_rate=rate, epoch=np.arange(1, len(history) + 1))
+        epoch = np.arange(1, len(history) + 1)
+        history = history.assign(learning_rate=rate, epoch=epoch, step=epoch * len(training) // passes)
         return (
             watch.best,
             watch.best_weights,
@@ -200,7 +249,7 @@ def _forget_peak_memory() -> None:
         (PROCESS / "clear_refs").write_text("5")
 
 
-def _optimizer(rate: float, passes: int, dtype: str) -> keras.optimizers.Optimizer:
+def _optimizer(rate, passes: int, dtype: str) -> keras.optimizers.Optimizer:
     """Adam over ``passes`` accumulated passes; float16 gradients are scaled, so that small ones do not become 0."""
     adam = keras.optimizers.Adam(rate, gradient_accumulation_steps=passes if passes > 1 else None)
     return keras.optimizers.LossScaleOptimizer(adam) if dtype == "mixed_float16" else adam
@@ -217,21 +266,3 @@ def _is_about_memory(error: Exception) -> bool:
         "memoryerror",
     )
     return any(word in text for word in words)
-
-
-class _EpochWatch(keras.callbacks.Callback):
-    """Measures the time of every epoch, keeps the weights of the best one, and stops if the loss is not finite."""
-
-    def __init__(self, network: keras.Model, rate: float):
-        super().__init__()
-        self.network, self.rate, self.seconds, self.best = network, rate, [], -np.inf
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._start = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.seconds.append(time.monotonic() - self._start)
-        if not np.isfinite(logs["loss"]):
-            raise FloatingPointError(f"LEARNING_RATE {self.rate:g}")
-        if logs["val_balanced_accuracy"] > self.best:
-            self.best, self.best_weights = logs["val_balanced_accuracy"], self.network.get_weights()

@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "settings": ["FaceSettings", "rois_name"],
         "study": ["STUDY"],
+        "windows": ["windows_of"],
         "words": ["labels_of", "roi_word"],
     },
 )  # fmt: skip

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from neuroface.bold import Labels, Run, balance
-from neuroface.decoding import TOGETHER, Fold, confound_scores
+from neuroface.decoding import TOGETHER, Fold, confound_scores, title_of
 from neuroface.face_study.words import labels_of
 from neuroface.film import chosen_regressors, imbalance, match_windows, read_regressors, regressors_of_windows
 from neuroface.pipeline import Section, Stage, read_json, read_table, write_json, write_table
@@ -120,14 +120,20 @@ def regressors_of_dataset(folder: Path, samples: pd.DataFrame) -> pd.DataFrame |
 
 
 def add_confounds(
-    stage: Stage, section: Section, samples: pd.DataFrame, folds: dict[str, list[Fold]], network: dict, ridge: dict, cfg
+    stage: Stage,
+    section: Section,
+    samples: pd.DataFrame,
+    folds: dict[str, list[Fold]],
+    results: dict[str, dict],
+    ladders: dict[str, dict],
+    cfg,
 ) -> None:
     """Predict the label from film regressors alone, and add the table to the report; nothing where there are none.
 
     Parameters
     ----------
-    samples : ``samples.tsv``. network : split → content of the headline's ``metrics.json``. ridge : split → scores of the
-        linear model on BOLD.
+    samples : ``samples.tsv``. results : model → split → content of ``metrics.json``. ladders : linear model → split →
+        scores with p-values.
     """
     features, labels = regressors_of_dataset(stage.folder_of(1), samples), labels_of(cfg)
     if features is None:
@@ -138,13 +144,11 @@ def add_confounds(
         Path.exists,
         "confounds",
     )
-    results = read_json(stage.folder / "film_regressors.json")
-    rows = [
-        (name.replace("_", " "), *_cells(name, results, cfg.CV_SPLITS)) for name in [*features, TOGETHER]
-    ]  # fmt: skip
-    rows.append(("BOLD, ridge", "", *(cell for split in cfg.CV_SPLITS for cell in _scores(ridge[split]))))
-    of_network = [network[split]["all_folds"] for split in cfg.CV_SPLITS]
-    rows.append(("BOLD, network", "", *(cell for one in of_network for cell in _scores(one))))
+    of_film = read_json(stage.folder / "film_regressors.json")
+    rows = [(name.replace("_", " "), *_cells(name, of_film, cfg.CV_SPLITS)) for name in [*features, TOGETHER]]
+    of_bold = {model: {split: part["all_folds"] for split, part in parts.items()} for model, parts in results.items()}
+    for model, scores in (of_bold | ladders).items():
+        rows.append((f"BOLD, {title_of(model)}", "", *(cell for split in cfg.CV_SPLITS for cell in _scores(scores[split]))))
     one, other = labels.titles
     section.table(
         [
@@ -158,7 +162,7 @@ def add_confounds(
         f"they reach, a model of BOLD can reach without {labels.one}; MATCH_ON makes the classes alike.",
     )
     for split in cfg.CV_SPLITS:
-        alone = results["scores"][TOGETHER][split]
+        alone = of_film["scores"][TOGETHER][split]
         print(
             f"  film regressors alone, {split} folds: {alone['balanced_accuracy']:.1%} accuracy, AUC {alone['auc']:.3f}"
         )

@@ -1,8 +1,9 @@
 """The demo data set: synthetic BOLD of people watching films, in NNDb's naming and formats, with a known truth.
 
-Faces drive FFA, OFA and pSTS of both hemispheres through the canonical HRF. Added are noise that is smooth in space and
-autocorrelated in time, slow drift, and responses to the film in other regions that all its viewers share. People differ
-in amplitude and in the edge of their brain mask.
+Faces drive FFA, OFA and pSTS of both hemispheres through the canonical HRF, with saturation. FFA and OFA also vary
+together: in the same direction with a face, in opposite directions without one, which no linear model can read. Added are
+noise that is smooth in space and autocorrelated in time, slow drift, and responses to the film in other regions that all
+its viewers share. People differ in amplitude and in the edge of their brain mask.
 """
 
 import shutil
@@ -22,9 +23,14 @@ from scipy import ndimage, signal
 FILMS = ("aurora", "harbour", "midnight", "orchard")
 PEOPLE_PER_FILM = 2
 TR_S = 1.0
+STEP_S = 0.2  # grid of the annotations
 VOXEL_MM = 8
 GREY_MATTER = 0.45  # share of grey matter above which a voxel belongs to the demo brain
-FACE_EFFECT = 1.5  # response to a face in SDs of a voxel's noise, before the factor of each person
+FACE_EFFECT = 1.3  # response to a face in SDs of a voxel's noise, before the factor of each person
+SATURATION = 1.5  # of the response: tanh(SATURATION × drive) / tanh(SATURATION)
+# Amplitude of the variation that FFA and OFA share. With a face both rise or both fall; without one, one rises and the other
+# falls. The direction is random in each stretch, so its mean is 0; only the product of the two regions tells a face.
+COUPLING_EFFECT = 2.0
 FILM_EFFECT = 1.0
 NOISE_AR = 0.4  # lag-1 autocorrelation at 1 s
 NOISE_FWHM_MM = 9.0
@@ -76,15 +82,12 @@ def write_demo(folder: Path, roi_file: Path, seed: int, film_s: int = 900, voxel
         (partial / "stimuli").mkdir(parents=True, exist_ok=True)
         np.savetxt(partial / "stimuli" / f"task-{film}_face-annotation.1D", stretches, fmt="%.1f")
         write_demo_regressors(partial / "stimuli", film, stretches, film_s, TR_S, [seed, film_number])
-        face = face_response(stretches, film_s)
         film_response = _smooth_noise(rng, len(FILM_REGIONS), film_s, seconds=3.0)
         for _ in range(PEOPLE_PER_FILM):
             subject += 1
             rng = np.random.default_rng([seed, film_number, subject])
-            matrix = draw_noise(rng, brain, film_s, voxel_mm)
-            amplitude = rng.uniform(0.75, 1.25)
-            strength = np.concatenate([[0.0], FACE_EFFECT * amplitude * rng.uniform(0.8, 1.2, len(rois))])
-            matrix += strength[regions][:, None] * face
+            effects = FACE_EFFECT, COUPLING_EFFECT
+            matrix, amplitude = draw_person(rng, brain, regions, rois["roi"], stretches, film_s, voxel_mm, *effects)
             matrix += FILM_EFFECT * film_weights @ film_response
             matrix *= rng.uniform(0.6, 1.6) * 10  # people differ in overall amplitude, in arbitrary units
             _write_person(partial, f"sub-{subject}", film, _own_mask(rng, brain), brain, matrix, affine)
@@ -99,6 +102,33 @@ def write_demo(folder: Path, roi_file: Path, seed: int, film_s: int = 900, voxel
     write_json(partial / "truth" / "truth.json", parameters | {"seed": seed, "film_s": film_s, "voxel_mm": voxel_mm})
     partial.rename(folder)
     return True
+
+
+def draw_person(
+    rng: np.random.Generator,
+    brain: np.ndarray,
+    regions: np.ndarray,
+    names: pd.Series,
+    stretches: np.ndarray,
+    film_s: int,
+    voxel_mm: float,
+    face_effect: float,
+    coupling_effect: float,
+) -> tuple[np.ndarray, float]:
+    """Noise of a person and the response of their face regions, (n_voxels, film_s) float32, and their amplitude.
+
+    Parameters
+    ----------
+    brain : (x, y, z) bool. regions : (n_voxels,) number of each voxel's region, 0: none. names : name of each region.
+    stretches : annotation of the film. face_effect, coupling_effect : as FACE_EFFECT and COUPLING_EFFECT.
+    """
+    matrix = draw_noise(rng, brain, film_s, voxel_mm)
+    amplitude = rng.uniform(0.75, 1.25)
+    strength = np.concatenate([[0.0], face_effect * amplitude * rng.uniform(0.8, 1.2, len(names))])
+    face = face_response(stretches, film_s)
+    matrix += strength[regions][:, None] * np.tanh(SATURATION * face) / np.tanh(SATURATION)
+    matrix += coupling_effect * amplitude * _coupling(rng, stretches, film_s, names)[regions]
+    return matrix, amplitude
 
 
 def draw_annotation(rng: np.random.Generator, film_s: int) -> np.ndarray:
@@ -127,13 +157,32 @@ def draw_annotation(rng: np.random.Generator, film_s: int) -> np.ndarray:
 
 def face_response(stretches: np.ndarray, n_trs: int) -> np.ndarray:
     """BOLD response (n_trs,) to a face on the screen: the canonical HRF over the annotation, 1 at the plateau."""
-    step = 0.2
-    time_s = np.arange(0, n_trs, step)
-    screen = np.zeros(len(time_s))
+    return _convolved(_on_screen(stretches, n_trs).astype(float))
+
+
+def _coupling(rng: np.random.Generator, stretches: np.ndarray, n_trs: int, names: pd.Series) -> np.ndarray:
+    """The variation that FFA and OFA share, (1 + n_regions, n_trs) float32; the first row is the rest of the brain."""
+    on = _on_screen(stretches, n_trs)
+    bounds = np.concatenate([[0], np.flatnonzero(np.diff(on.astype(int))) + 1, [len(on)]])
+    direction = np.repeat(rng.choice([-1.0, 1.0], len(bounds) - 1), np.diff(bounds))
+    drives = {"FFA": _convolved(direction), "OFA": _convolved(np.where(on, direction, -direction))}
+    none = np.zeros(n_trs, dtype=np.float32)
+    return np.stack([none, *(drives.get(name, none) for name in names)])
+
+
+def _on_screen(stretches: np.ndarray, n_trs: int) -> np.ndarray:
+    """Whether a face is on the screen, every STEP_S seconds: (n,) bool."""
+    time_s, found = np.arange(0, n_trs, STEP_S), False
     for onset, duration in stretches:
-        screen[(time_s >= onset - 1e-6) & (time_s < onset + duration - 1e-6)] = 1
-    hrf = spm_hrf(TR_S, oversampling=round(TR_S / step))
-    return np.convolve(screen, hrf / hrf.sum())[: len(time_s)][:: round(TR_S / step)].astype(np.float32)
+        found = found | (time_s >= onset - 1e-6) & (time_s < onset + duration - 1e-6)
+    return found
+
+
+def _convolved(drive: np.ndarray) -> np.ndarray:
+    """A drive given every STEP_S seconds, convolved with the canonical HRF (of sum 1): one value per TR, float32."""
+    step = round(TR_S / STEP_S)
+    hrf = spm_hrf(TR_S, oversampling=step)
+    return np.convolve(drive, hrf / hrf.sum())[: len(drive)][::step].astype(np.float32)
 
 
 def draw_noise(rng: np.random.Generator, brain: np.ndarray, n_trs: int, voxel_mm: float) -> np.ndarray:

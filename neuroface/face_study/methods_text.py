@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from neuroface.attribution import SECANT_STEPS
 from neuroface.bold import Labels
+from neuroface.decoding import CLOSED_FORM, learning_rates
 from neuroface.face_study.settings import rois_name
 from neuroface.face_study.words import WORDS
 from neuroface.pipeline import read_json, read_table
@@ -15,8 +17,8 @@ import pandas as pd
 PAPER = {
     "SEED": 42, "TR_S": 1.0, "LAG_S": 4.0, "WINDOW_TRS": 10, "MIN_STRETCH_S": 10.0, "STANDARDIZE": "none",
     "BALANCE": "run", "MATCH_ON": [], "MASK_THRESHOLD": 0.99, "MASK_FILE": None, "CV_SPLITS": ["window"], "N_FOLDS": 4,
-    "SELECTION": "paper", "CNN_FILTERS": [64, 32, 32], "CNN_DENSE_UNITS": 128, "EPOCHS": 150, "BATCH_SIZE": 20,
-    "LEARNING_RATE": 0.0002, "EXPLAINED_MODEL": "voxel_time_cnn", "SMOOTH_TRS": 1,
+    "SELECTION": "paper", "CNN_FILTERS": [64, 32, 32], "CNN_DENSE_UNITS": 128, "TRAINING": "paper", "EPOCHS": 150,
+    "BATCH_SIZE": 20, "LEARNING_RATE": "auto", "N_SEEDS": 1, "EXPLAINED_MODEL": "voxel_time_cnn", "SMOOTH_TRS": 1,
     "HELD_OUT_SPLIT": "window", "ATTRIBUTION_METHODS": ["ig"], "EXPLAIN": "best fold",
     "ATTRIBUTION_BASELINE": "zero", "SMOOTHGRAD_DRAWS": 0, "IG_RULE": "right", "IG_STEPS": 200,
 }  # fmt: skip
@@ -33,8 +35,13 @@ BASELINES = {
     "linear-mean": "ridge regression on windows averaged over time",
     "shuffled-cnn": "the same network with voxels in random order",
 }
-NETWORKS = {
+MODELS = {
     "voxel_time_cnn": "the voxel-time network",
+    "linear_plus": "a linear classifier with a second-order path (ridge regression with a linear and a quadratic kernel)",
+    "linear": "ridge regression on whole windows",
+    "linear-mean": "ridge regression on windows averaged over time",
+    "best": "in each fold the simplest model whose loss on inner validation windows was within one standard error of the "
+    "lowest (Breiman et al. 1984)",
     "cnn3d": "a 3D convolutional network of each volume, averaged over volumes",
     "transformer": "a Transformer encoder over volumes (Vaswani et al. 2017)",
     "hybrid": "a 3D convolutional network of each volume with a Transformer encoder over volumes (Vaswani et al. 2017)",
@@ -129,10 +136,10 @@ def _data(s: dict, f: dict) -> str:
 
 
 def _training(s: dict, f: dict) -> str:
-    rate = s["LEARNING_RATE"]
-    rate = f"{rate:g}" if isinstance(rate, float) else f"the best of {_and([f'{one:g}' for one in rate])}"
+    rates = [f"{rate:g}" for rate in learning_rates(s["TRAINING"], s["LEARNING_RATE"])]
+    rate = rates[0] if len(rates) == 1 else f"the best of {_and(rates)}"
     kept = _and([KEPT_OUT[split] for split in s["CV_SPLITS"]], "or")
-    networks = NETWORKS | {
+    networks = MODELS | {
         "voxel_time_cnn": f"a convolutional network over voxels × volumes (three blocks of {_and(s['CNN_FILTERS'])} "
         f"filters, a dense layer of {s['CNN_DENSE_UNITS']} units, one logistic output)"
     }
@@ -140,15 +147,25 @@ def _training(s: dict, f: dict) -> str:
     chosen = {name: f" ({_and(f'{key} {value}' for key, value in options.items())})" for name, options in sizes.items()}
     trained = _and([networks.get(name, f"the network “{name}”") + chosen.get(name, "") for name in s["MODELS"]])
     were, they = ("was", "It was") if len(s["MODELS"]) == 1 else ("were", "They were")
+    how = f"{s['EPOCHS']} epochs"
+    if s["TRAINING"] == "robust":
+        how = (
+            f"{s['TRAINING_STEPS']} steps with warm-up and cosine decay (Loshchilov & Hutter 2017), mixup (Zhang et al. "
+            "2018), statistics of batch normalisation estimated again before each evaluation (Izmailov et al. 2018)"
+        )
+    how += f", {s['N_SEEDS']} networks per fold, whose logits were averaged" if s["N_SEEDS"] > 1 else ""
+    closed = " Models in closed form were fitted instead." if set(s["MODELS"]) & set(CLOSED_FORM) else ""
     text = (
         f"{trained[0].upper()}{trained[1:]} {were} trained with Adam (Kingma & Ba 2015; step size {rate}, "
-        f"{s['BATCH_SIZE']} windows per step, {s['EPOCHS']} epochs, classes weighted to balance). {they} tested by "
+        f"{s['BATCH_SIZE']} windows per step, {how}, classes weighted to balance).{closed} {they} tested by "
         f"{s['N_FOLDS']}-fold cross-validation that kept out {kept}. "
     )
     if "event" in s["CV_SPLITS"]:
         text += f"At least {s['EMBARGO_TRS']} volumes lay between training windows and held-out moments. "
     if s["SELECTION"] == "inner":
         text += "The epoch was chosen on a part of the training set that was grouped like the folds."
+        if s["TRAINING"] == "robust":
+            text += " Logits were calibrated there by a temperature (Guo et al. 2017)."
     else:
         text += "The epoch was chosen on the held-out fold itself, which makes the scores too high."
     others = [BASELINES[name] for name in s["BASELINES"] if name in BASELINES]
@@ -156,6 +173,11 @@ def _training(s: dict, f: dict) -> str:
         others.append(f"ridge regression on the {rois.removesuffix('-rois')} regions alone")
     if others:
         text += f" On the same folds we trained {_and(others)}."
+    if s["ALIGNMENT"] == "srm":
+        text += (
+            f" The linear model was also trained after a shared response model with {s['ALIGNMENT_FEATURES']} features, "
+            "fitted to training windows, had aligned the viewers of each film (Chen et al. 2015)."
+        )
     if s["N_PERMUTATIONS"]:
         text += f" Chance was estimated from {s['N_PERMUTATIONS']:,} relabellings of events with the linear model"
         text += f" and {s['N_PERMUTATIONS_CNN']:,} with the network" if s["N_PERMUTATIONS_CNN"] else ""
@@ -172,9 +194,13 @@ def _attributions(s: dict, f: dict) -> str:
     steps = f"{s['IG_STEPS']} steps"
     if s["IG_STEPS"] == "auto":
         steps = f"steps doubled until the completeness gap was below {s['IG_TOLERANCE']:g}"
+        steps = f"{SECANT_STEPS} secants" if s["IG_RULE"] == "secant" else steps
+    rule = f"{s['IG_RULE']} rule, {steps}"
+    if s["IG_RULE"] == "auto":
+        rule = f"exact for linear and second-order models; {SECANT_STEPS} secants for the voxel-time network; else {steps}"
     engine = ", DeepExplain, Ancona et al. 2018" if s["IG_ENGINE"] == "deepexplain" else ""
     how = {
-        "ig": f"Integrated Gradients (Sundararajan et al. 2017; {baseline}, {s['IG_RULE']} rule, {steps}{engine})",
+        "ig": f"Integrated Gradients (Sundararajan et al. 2017; {baseline}, {rule}{engine})",
         "gradient-x-input": f"gradient × input (Shrikumar et al. 2016; {baseline})",
         "grad-cam": "Grad-CAM without its rectifier (Selvaraju et al. 2017)",
         "attention-rollout": "attention rollout (Abnar & Zuidema 2020)",
@@ -195,7 +221,8 @@ def _attributions(s: dict, f: dict) -> str:
         by = f"the fold model that had not seen it (folds kept out {KEPT_OUT[s['HELD_OUT_SPLIT']]})"
     else:
         by = f"one model, the best of the folds that kept out {KEPT_OUT[s['HELD_OUT_SPLIT']]} on its own test fold"
-    which = "" if len(s["MODELS"]) == 1 else f", under {NETWORKS.get(s['EXPLAINED_MODEL'], s['EXPLAINED_MODEL'])},"
+    name = s["EXPLAINED_MODEL"]
+    which = "" if [name] == s["MODELS"] else f", under {MODELS.get(name, f'the model “{name}”')},"
     other = Labels(*s["LABELS"], WORDS).titles[1].replace(" ", "-")
     text = f"Each window's logit{which} (its negative for {other} windows) was explained by {methods} of {by}."
     if s["ATTRIBUTION_CHECKS"]:

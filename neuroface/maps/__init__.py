@@ -22,7 +22,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "write_test",
         ],
         "regions": ["random_regions"],
-        "report": ["describe_correlations", "describe_regions", "describe_tests", "lead"],
+        "report": ["describe_correlations", "describe_regions", "describe_seeds", "describe_tests", "lead"],
+        "seeds": ["spread_file", "spread_rows", "write_spread"],
         "surface": ["load_hemispheres", "project"],
         "surface_figures": [
             "animate_surfaces",

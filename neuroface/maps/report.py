@@ -128,3 +128,14 @@ def describe_correlations(section: Section, correlations: pd.DataFrame, labels: 
 
 def _interval(low: float, high: float, form: str) -> str:
     return "" if np.isnan(low) else f"{low:{form}} to {high:{form}}"  # one person has none
+
+
+def describe_seeds(section: Section, rows: list[dict]) -> None:
+    """Table of how much the group maps of single seeds agree."""
+    numbers = ("r_mean", "r_lowest", "sd_of_top_percent")
+    section.table(
+        ["map", "method", "seeds", "mean correlation of two seeds", "lowest", "SD over seeds / mean, top 1 % of values"],
+        [(r["label"], r["method"], r["seeds"], *(f"{r[name]:.3f}" for name in numbers)) for r in rows],
+        "Agreement of the group maps that networks of single seeds give. The SD over seeds is in "
+        "group_label-<label>_<method>_seed-sd.nii.gz.",
+    )

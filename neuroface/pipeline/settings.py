@@ -48,7 +48,8 @@ class SettingsModel(BaseModel):
     @classmethod
     def before_they_existed(cls, stamped: dict) -> dict:
         """Values of settings that are newer than a stamp and that it therefore does not list."""
-        return cls.ADDED if stamped.keys() & set(cls.FORMER) else {}
+        known = {name: value for old, new in cls.ADDED.items() if old in stamped for name, value in new.items()}
+        return {name: value for name, value in known.items() if name not in stamped}
 
     @classmethod
     def complete(cls, values: dict) -> dict:

@@ -15,6 +15,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "models": ["choose_models", "run_of_folder", "seen_text"],
         "report": ["describe", "draw"],
         "scores": ["curves_of", "score_run", "summarize"],
-        "sliding": ["predictor_of_model", "slide", "sliding_predictor"],
+        "sliding": ["predictor_of_models", "slide", "sliding_predictor"],
     },
 )

@@ -1,10 +1,11 @@
-"""Slide a network over a run volume by volume: with shared work if it is of the paper's family, else by windows."""
+"""Slide a model over a run volume by volume: with shared work if its form is known, else by windows."""
 
 from functools import lru_cache
 from pathlib import Path
 
-from neuroface.decoding import load_network, logit_network, predict_logits
+from neuroface.decoding import is_closed_form_network, load_network, logit_network, predict_logits
 from neuroface.pipeline import compiled, keras
+from neuroface.timeline.projections import ProjectionSliding
 from neuroface.timeline.shared_work import INPUT, Block, Plan, convolve_series, family_blocks
 
 import numpy as np
@@ -15,21 +16,42 @@ PASS_BYTES = 100e6
 
 
 def sliding_predictor(model: keras.Model, batch: int):
-    """The fastest predictor for a model: :class:`SharedSliding` for the paper's family, else :class:`PlainSliding`.
+    """The fastest predictor for a model.
+
+    :class:`SharedSliding` for the paper's family, :class:`neuroface.timeline.projections.ProjectionSliding` for models in
+    closed form, else :class:`PlainSliding`.
 
     Parameters
     ----------
     model : (n, n_voxels, window_trs, 1) → probability (n, 1), with a layer named ``logit`` before the end.
     batch : volumes, or windows, per pass.
     """
+    if is_closed_form_network(model):
+        return ProjectionSliding(model, batch)
     blocks = family_blocks(model)
     return PlainSliding(model, batch) if blocks is None else SharedSliding(model, blocks, batch)
 
 
-@lru_cache(maxsize=1)  # runs are ordered by model, so one network in memory is enough
-def predictor_of_model(path: Path, n_voxels: int, window_trs: int, batch: int):
-    """:func:`sliding_predictor` of a fold model's file."""
-    return sliding_predictor(load_network(path, n_voxels, window_trs), batch)
+@lru_cache(maxsize=1)  # runs are ordered by model, so one fold's networks in memory are enough
+def predictor_of_models(paths: tuple[Path, ...], n_voxels: int, window_trs: int, batch: int):
+    """:func:`sliding_predictor` of a fold's model files; of several, their mean logit."""
+    predictors = [sliding_predictor(load_network(path, n_voxels, window_trs), batch) for path in paths]
+    return predictors[0] if len(predictors) == 1 else EnsembleSliding(predictors)
+
+
+class EnsembleSliding:
+    """The mean logit of several predictors. Interface as :class:`SharedSliding`."""
+
+    def __init__(self, predictors: list):
+        self._predictors, first = predictors, predictors[0]
+        self.batch, self.n_voxels, self.window_trs = first.batch, first.n_voxels, first.window_trs
+
+    def reset(self) -> None:
+        for predictor in self._predictors:
+            predictor.reset()
+
+    def push(self, volumes: np.ndarray) -> np.ndarray:
+        return np.mean([predictor.push(volumes) for predictor in self._predictors], axis=0)
 
 
 def slide(predictor, volumes) -> np.ndarray:

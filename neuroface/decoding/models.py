@@ -1,0 +1,153 @@
+"""Fit any model to one fold: a network by gradient steps, a linear or second-order classifier in closed form."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from neuroface.decoding.architectures import CLOSED_FORM, builder_of, learning_rates
+from neuroface.decoding.calibration import calibration_slope
+from neuroface.decoding.closed_form import linear, scale_logit, set_parameters
+from neuroface.decoding.fold_files import is_linear
+from neuroface.decoding.folds import Fold
+from neuroface.decoding.linear import solve, weighted_sums, window_features, window_kernel
+from neuroface.decoding.model_cost import multiply_adds
+from neuroface.decoding.network import logit_network, predict_logits
+from neuroface.decoding.second_order import parameters, solve_second_order
+from neuroface.decoding.training import train_network
+from neuroface.pipeline import keras, open_npy, write_npy
+
+import numpy as np
+import pandas as pd
+
+CHUNK_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of a study, and what all models are fitted with; small enough to send to worker processes.
+
+    Parameters
+    ----------
+    dataset : folder with ``X.npy`` (n, n_voxels, window_trs) float32 and ``y.npy`` (n,) 0 or 1.
+    kernels : folder of the files of :func:`write_kernel`.
+    mask : (x, y, z) bool, the group mask. events : (n,) str, windows of one event are not independent.
+    regions : name of a linear model → (n_voxels,) bool, the voxels that it uses; all voxels if it has no entry.
+    labels : (n,) 0 or 1 in place of ``y.npy``.
+    """
+
+    dataset: Path
+    kernels: Path
+    mask: np.ndarray
+    events: np.ndarray
+    regions: dict[str, np.ndarray]
+    labels: np.ndarray | None = None
+
+    @property
+    def X(self) -> np.ndarray:
+        return open_npy(self.dataset / "X.npy")
+
+    @property
+    def y(self) -> np.ndarray:
+        return np.array(open_npy(self.dataset / "y.npy")) if self.labels is None else self.labels
+
+    def features_of(self, name: str):
+        """Features of a linear model, in blocks; see :func:`neuroface.decoding.linear.window_features`."""
+        return window_features(self.X, "mean" if name == "linear-mean" else "window", self.regions.get(name))
+
+    def kernel_file(self, name: str) -> Path:
+        return self.kernels / f"{name}_kernel.npy"
+
+    def kernel_of(self, name: str) -> np.ndarray:
+        """Inner products (n, n) float64 of the windows in the features of a linear model."""
+        return np.array(open_npy(self.kernel_file(name)))
+
+
+def write_kernel(windows: Windows, name: str) -> None:
+    """Compute the kernel of a linear model; all folds, labels and models that need it read this file."""
+    write_npy(windows.kernel_file(name), window_kernel(windows.features_of(name)))
+
+
+class Fitted(NamedTuple):
+    """A model of a fold.
+
+    Attributes
+    ----------
+    inner_rows, inner_logit : inner validation windows, and their logits from models that were not fitted to them.
+    history : a row per epoch; None for a model in closed form.
+    """
+
+    network: keras.Model
+    inner_rows: np.ndarray
+    inner_logit: np.ndarray
+    history: pd.DataFrame | None
+    cost: dict
+
+
+def fit_fold(name: str, windows: Windows, fold: Fold, cfg, seed: int, voxel_order: np.ndarray | None = None) -> Fitted:
+    """Fit a model to a fold.
+
+    Parameters
+    ----------
+    name : an architecture or a linear model. seed : of a network's initial weights and of the order of its batches.
+    voxel_order : (n_voxels,) a permutation under which a network sees the voxels; None: mask order.
+    cfg : TRAINING, EPOCHS, TRAINING_STEPS, BATCH_SIZE, LEARNING_RATE, PRECISION, N_JOBS, INFERENCE_BATCH, MODEL_OPTIONS,
+        CNN_FILTERS, CNN_DENSE_UNITS, WINDOW_TRS.
+    """
+    if is_linear(name):
+        return _fit_linear(name, windows, fold)
+    if name in CLOSED_FORM:
+        return _fit_second_order(name, windows, fold, cfg)
+    robust, rates = cfg.TRAINING == "robust", learning_rates(cfg.TRAINING, cfg.LEARNING_RATE)
+    network, history, cost = train_network(
+        windows.X, windows.y, fold, builder_of(name, windows.mask, cfg), epochs=None if robust else cfg.EPOCHS,
+        steps=cfg.TRAINING_STEPS if robust else None, batch_size=cfg.BATCH_SIZE, learning_rates=rates,
+        precision=cfg.PRECISION, seed=seed, n_jobs=cfg.N_JOBS, voxel_order=voxel_order,
+    )  # fmt: skip
+    inner = predict_logits(logit_network(network), windows.X, cfg.INFERENCE_BATCH, fold.validation, voxel_order)
+    if robust:
+        slope = calibration_slope(windows.y[fold.validation], inner)
+        scale_logit(network, slope)
+        inner, cost = slope * inner, cost | {"temperature": round(1 / slope, 4)}
+    return Fitted(network, fold.validation, inner, history, cost)
+
+
+def seed_of_member(seed: int, fold: int, number: int) -> int:
+    """Seed of a training: another one for each fold, and for each of several networks on the same fold."""
+    return seed + fold + 1000 * (number - 1)
+
+
+def _fit_linear(name: str, windows: Windows, fold: Fold) -> Fitted:
+    started, (_, n_voxels, window_trs) = time.monotonic(), windows.X.shape
+    found = solve(windows.kernel_of(name), windows.y, fold)
+    features = weighted_sums(windows.features_of(name), found.coefficients[None])[0]
+    if name == "linear-mean":  # the mean over time has the same weight in every volume
+        features = np.repeat(features / window_trs, window_trs)
+    weights = np.zeros((n_voxels, window_trs))
+    weights[windows.regions.get(name, slice(None))] = features.reshape(-1, window_trs)
+    network = linear(weights, found.intercept)
+    n_features = features.size // (window_trs if name == "linear-mean" else 1)
+    cost = {"parameters": n_features + 1, "multiply_adds": n_features, "penalty": found.penalty}
+    return _closed_form(network, found.inner_logit, cost, started)
+
+
+def _fit_second_order(name: str, windows: Windows, fold: Fold, cfg) -> Fitted:
+    started, window_trs = time.monotonic(), windows.X.shape[2]
+    network = builder_of(name, windows.mask, cfg)(dtype="float32")
+    kernels = windows.kernel_of("linear"), windows.kernel_of("linear-mean")
+    units = network.get_layer("directions").units
+    found = solve_second_order(*kernels, window_trs, windows.y, fold, windows.events, units)
+    set_parameters(network, parameters(lambda: _chunks(windows.X), found))
+    cost = {"parameters": network.count_params(), "multiply_adds": multiply_adds(network)} | found.chosen
+    return _closed_form(network, found.inner_logit, cost, started)
+
+
+def _closed_form(network: keras.Model, inner: np.ndarray, cost: dict, started: float) -> Fitted:
+    rows = np.flatnonzero(~np.isnan(inner))
+    return Fitted(network, rows, inner[rows], None, cost | {"seconds": round(time.monotonic() - started, 2)})
+
+
+def _chunks(X: np.ndarray):
+    step = max(1, CHUNK_BYTES // (8 * X[0].size))
+    for start in range(0, len(X), step):
+        yield slice(start, start + step), np.asarray(X[start : start + step])

@@ -1,0 +1,122 @@
+"""How a network is trained: as in the paper, or by what was found to work with the windows of one study.
+
+"paper": a fixed number of epochs with Adam; the step size is halved when the validation loss does not fall; the epoch with
+the best validation accuracy is kept.
+
+"robust": a fixed number of steps, whatever the number of windows; warm-up and cosine decay of the step size; before each
+evaluation the statistics of batch normalisation are computed again from training windows; the weights with the lowest
+validation loss are kept, and training ends early when this loss no longer falls. docs/training.md has the measurements.
+"""
+
+import time
+
+from neuroface.decoding.calibration import balanced_weights, log_losses
+from neuroface.decoding.network import logit_network, predict_logits
+from neuroface.pipeline import keras
+
+import numpy as np
+from sklearn.metrics import balanced_accuracy_score
+
+EVALUATIONS = 12  # in a whole training
+PATIENCE = 5  # evaluations without a lower loss that end it
+MIXUP = 0.4  # parameter of the Beta distribution of the shares
+WARM_UP = 0.1  # share of the steps
+LAST_RATE = 0.01  # of the largest step size
+STATISTICS_WINDOWS = 256  # from which the statistics of batch normalisation are computed
+
+
+def accuracy(y, probability):
+    """Share of windows whose more probable label is that of ``y``, which may be a mean of two labels."""
+    agree = keras.ops.equal(y > 0.5, probability > 0.5)
+    return keras.ops.mean(keras.ops.cast(agree, "float32"), axis=-1)
+
+
+class Watch(keras.callbacks.Callback):
+    """Measures the time of each epoch, keeps the best weights, and stops if the loss is not finite."""
+
+    def __init__(self, network: keras.Model, rate: float):
+        super().__init__()
+        self.network, self.rate, self.seconds, self.best = network, rate, [], -np.inf
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not np.isfinite(logs["loss"]):
+            raise FloatingPointError(f"LEARNING_RATE {self.rate:g}")
+        self.evaluate(logs)
+        self.seconds.append(time.monotonic() - self._start)
+
+    def evaluate(self, logs: dict) -> None:
+        self.keep(logs["val_balanced_accuracy"])
+
+    def keep(self, score: float) -> None:
+        if score > self.best:
+            self.best, self.best_weights = score, self.network.get_weights()
+
+
+class RobustWatch(Watch):
+    """Evaluates with statistics of batch normalisation that belong to the weights of this moment.
+
+    Parameters
+    ----------
+    training, validation : batches (:class:`neuroface.decoding.batches.WindowBatches`) without shuffling.
+    """
+
+    def __init__(self, network: keras.Model, rate: float, training, validation):
+        super().__init__(network, rate)
+        self._training, self._validation, self._logit = training, validation, logit_network(network)
+        self._without_gain = 0
+
+    def evaluate(self, logs: dict) -> None:
+        estimate_normalization(self.network, self._training)
+        source, rows = self._validation, self._validation.rows
+        logit = predict_logits(self._logit, source.X, source.batch_size, rows, source.voxel_order)
+        y = source.y[rows]
+        loss = float(np.average(log_losses(y, logit), weights=balanced_weights(y)))
+        logs["val_loss"], logs["val_accuracy"] = loss, float(np.mean((logit > 0) == y))
+        logs["val_balanced_accuracy"] = float(balanced_accuracy_score(y, logit > 0))
+        self._without_gain = 0 if -loss > self.best else self._without_gain + 1
+        self.keep(-loss)
+        if self._without_gain >= PATIENCE:
+            self.model.stop_training = True
+
+
+def estimate_normalization(network: keras.Model, batches) -> None:
+    """Replace the moving averages of batch normalisation by averages over batches of training windows.
+
+    The moving averages of Keras have a memory of 100 steps and start at 0 and 1. In a short training they still contain
+    this start, and they always lag behind the weights. The same is done after weight averaging (Izmailov et al. 2018,
+    UAI, section 3.2). Dropout is off, as it is in prediction.
+    """
+    normalizations = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    if not normalizations:
+        return
+    dropouts = [layer for layer in network.layers if type(layer) is keras.layers.Dropout]
+    before = [layer.momentum for layer in normalizations], [layer.rate for layer in dropouts]
+    try:
+        for layer in dropouts:
+            layer.rate = 0.0
+        for number in range(min(len(batches), -(-STATISTICS_WINDOWS // batches.batch_size))):
+            for layer in normalizations:
+                layer.momentum = number / (number + 1)  # the average so far becomes the average of one batch more
+            network(batches[number][0], training=True)
+    finally:
+        for layer, momentum in zip(normalizations, before[0]):
+            layer.momentum = momentum
+        for layer, rate in zip(dropouts, before[1]):
+            layer.rate = rate
+
+
+def decaying_rate(rate: float, steps: int, passes: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Step size over a training of ``steps`` steps: linear warm-up, then a cosine to nearly 0 (Loshchilov & Hutter 2017).
+
+    Parameters
+    ----------
+    passes : per step; Keras counts passes.
+    """
+    warm_up = round(WARM_UP * steps) * passes
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=rate * LAST_RATE, warmup_target=rate, warmup_steps=warm_up,
+        decay_steps=steps * passes - warm_up, alpha=LAST_RATE,
+    )  # fmt: skip

@@ -1,0 +1,191 @@
+"""A linear classifier with a second-order path: what two places do together can decide, not only what each does alone.
+
+The logit of a window x with mean over time m is
+
+    w · x  +  Σ_k s_k (u_k · (m − μ))²  +  b.
+
+Both paths are ridge classifiers in closed form. The second one uses the quadratic kernel of the centred means (Poggio 1975,
+Biol. Cybern. 19:201), and the u_k are the leading eigenvectors of its quadratic form, as in common spatial patterns (Koles
+1991). A logistic regression of the out-of-fold logits combines the two (stacking: Wolpert 1992, Neural Networks 5:241). The
+second-order path is left out where it does not improve the inner cross-validation by more than two standard errors; the
+classifier is then ridge regression.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from neuroface.decoding.calibration import balanced_weights, log_losses, simplest_good_model
+from neuroface.decoding.folds import Fold
+from neuroface.decoding.linear import solve
+
+import numpy as np
+from scipy import linalg
+from sklearn.linear_model import LogisticRegression
+
+# Weight of the deviations from the mean over time, relative to that of the means, simplest first; 1: whole windows.
+DEVIATIONS = (0.0, 0.1, 1.0)
+
+
+class SecondOrder(NamedTuple):
+    """The classifier in terms of the windows; see :func:`parameters` for its weights.
+
+    Attributes
+    ----------
+    mean, deviation : (n,) coefficients of the windows in w. directions : (n_units, n) coefficients of the windows in u_k.
+    strengths : (n_units,) s_k. rows : the windows that were fitted; μ is their mean.
+    logit_of_rows : (n_rows,) logits of these windows; the network's intercept is chosen to keep their mean.
+    inner_logit : (n,) logits of the inner cross-validation, NaN elsewhere.
+    chosen : what was chosen: ``deviation`` of DEVIATIONS, ``linear`` and ``second_order``, the weights of the two paths.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+    directions: np.ndarray
+    strengths: np.ndarray
+    rows: np.ndarray
+    logit_of_rows: np.ndarray
+    inner_logit: np.ndarray
+    chosen: dict[str, float]
+
+
+def solve_second_order(
+    window_kernel: np.ndarray,
+    mean_kernel: np.ndarray,
+    window_trs: int,
+    y: np.ndarray,
+    fold: Fold,
+    events: np.ndarray,
+    n_units: int,
+) -> SecondOrder:
+    """Fit the classifier to one fold; all choices are made in its inner cross-validation.
+
+    Parameters
+    ----------
+    window_kernel, mean_kernel : (n, n) inner products of whole windows and of their means over time. y : (n,) of 0 and 1.
+    events : (n,) windows of the same event are not independent.
+    n_units : number of u_k that are kept, those with the largest strengths.
+    """
+    rows = fold.rows
+    # Inner products of whole windows are those of the means, counted in every volume, plus those of the deviations.
+    means = window_trs * mean_kernel
+    kernels = [means + weight * (window_kernel - means) for weight in DEVIATIONS]
+    linear = [solve(kernel, y, fold) for kernel in kernels]
+    known = ~np.isnan(linear[0].inner_logit)
+    weights = balanced_weights(y[known])
+
+    def simplest(logits: list[np.ndarray], errors: float) -> int:
+        losses = [log_losses(y[known], logit) for logit in logits]
+        return simplest_good_model(losses, events[known], weights, errors)
+
+    best = simplest([solution.inner_logit[known] for solution in linear], errors=1)
+    first, kernel = linear[best], kernels[best]
+    centred = _centred(mean_kernel, rows)
+    second = solve(centred**2, y, fold)
+
+    paths = np.column_stack([first.inner_logit, second.inner_logit])
+    share, intercept = _stacked(paths[known], y[known], weights)
+    if simplest([first.inner_logit[known], paths[known] @ share + intercept], errors=2) == 0:
+        share, intercept = np.array([1.0, 0.0]), 0.0
+
+    logits = [
+        kernel_of_path[rows] @ solution.coefficients + solution.intercept
+        for kernel_of_path, solution in ((kernel, first), (centred**2, second))
+    ]
+    directions, strengths = _leading_directions(centred, share[1] * second.coefficients, rows, n_units)
+    return SecondOrder(
+        mean=share[0] * first.coefficients,
+        deviation=share[0] * DEVIATIONS[best] * first.coefficients,
+        directions=directions,
+        strengths=strengths,
+        rows=rows,
+        logit_of_rows=share @ np.stack(logits) + intercept,
+        inner_logit=paths @ share + intercept,
+        chosen={"deviation": DEVIATIONS[best], "linear": float(share[0]), "second_order": float(share[1])},
+    )
+
+
+def _stacked(paths: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights of the paths, none of them negative, and intercept of a logistic regression of their logits (n, n_paths)."""
+    kept = np.ones(paths.shape[1], dtype=bool)
+    while True:
+        stack = LogisticRegression(C=100.0).fit(paths[:, kept], y, sample_weight=weights)
+        if stack.coef_.min() >= 0 or kept.sum() == 1:
+            share = np.zeros(len(kept))
+            share[kept] = np.maximum(stack.coef_[0], 0)
+            return share, float(stack.intercept_[0])
+        kept[np.flatnonzero(kept)[stack.coef_[0].argmin()]] = False
+
+
+class Parameters(NamedTuple):
+    """Weights of the classifier: weights (n_voxels, window_trs), directions (n_voxels, n_units), offsets and strengths
+    (n_units,), intercept. The logit is Σ weights · x + Σ_k strengths_k (directions_k · m + offsets_k)² + intercept."""
+
+    weights: np.ndarray
+    directions: np.ndarray
+    offsets: np.ndarray
+    strengths: np.ndarray
+    intercept: float
+
+
+def parameters(chunks: Callable[[], Iterator[tuple[slice, np.ndarray]]], fit: SecondOrder) -> Parameters:
+    """Weights of a fit, from two passes over the windows.
+
+    Parameters
+    ----------
+    chunks : a function; each call iterates over (rows, windows (n_rows, n_voxels, window_trs)) of all windows.
+    """
+    weights, directions, centre = 0.0, 0.0, 0.0
+    fitted = np.zeros(len(fit.mean))
+    fitted[fit.rows] = 1 / len(fit.rows)
+    for rows, windows in chunks():
+        mean = windows.mean(axis=2, dtype=np.float64)
+        deviation = windows - mean[:, :, None]
+        weights = weights + np.tensordot(fit.deviation[rows], deviation, axes=1)
+        weights = weights + np.tensordot(fit.mean[rows], mean, axes=1)[:, None]
+        directions = directions + fit.directions[:, rows] @ mean
+        centre = centre + fitted[rows] @ mean
+    offsets = -directions @ centre
+    found = Parameters(weights, directions.T, offsets, fit.strengths, 0.0)
+    logit = np.concatenate([logits_of(windows, found) for _, windows in chunks()])[fit.rows]
+    return found._replace(intercept=float(np.mean(fit.logit_of_rows - logit)))
+
+
+def logits_of(windows: np.ndarray, found: Parameters) -> np.ndarray:
+    """Logits (n,) of windows (n, n_voxels, window_trs), in float64: what the network computes, written out."""
+    second = windows.mean(axis=2, dtype=np.float64) @ found.directions + found.offsets
+    linear = np.tensordot(windows.astype(np.float64), found.weights, axes=2)
+    return linear + second**2 @ found.strengths + found.intercept
+
+
+def _centred(kernel: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Inner products (n, n) of features that are centred on the mean of ``rows``."""
+    mean = kernel[:, rows].mean(axis=1)
+    return kernel - mean[:, None] - mean[None, :] + kernel[np.ix_(rows, rows)].mean()
+
+
+def _variance(kernel: np.ndarray, rows: np.ndarray) -> float:
+    """Mean squared distance of ``rows`` from their centre."""
+    inside = kernel[np.ix_(rows, rows)]
+    return float(np.trace(inside) / len(rows) - inside.mean())
+
+
+def _leading_directions(centred: np.ndarray, coefficients: np.ndarray, rows: np.ndarray, n_units: int):
+    """Directions (n_units, n), as coefficients of the windows, and strengths (n_units,) of the quadratic form.
+
+    The form is A = Σ c_i (m_i − μ)(m_i − μ)ᵀ. Its eigenvectors are sums of the windows: with the kernel K = E S Eᵀ of
+    ``rows`` they are (m − μ)ᵀ E S^-½ P, where P are the eigenvectors of S^½ Eᵀ diag(c) E S^½. The coefficients of a
+    direction sum to 0, so that the mean of the windows can be added to or left out of them.
+    """
+    n_units = min(n_units, len(rows) - 1)
+    values, vectors = linalg.eigh(centred[np.ix_(rows, rows)])
+    kept = values > values[-1] * 1e-10
+    root = np.sqrt(values[kept])
+    form = (vectors[:, kept] * root).T @ (coefficients[rows, None] * vectors[:, kept] * root)
+    strengths, axes = linalg.eigh(form)
+    largest = np.argsort(-np.abs(strengths), kind="stable")[:n_units]
+    directions = np.zeros((n_units, len(centred)))
+    directions[: len(largest), rows] = ((vectors[:, kept] / root) @ axes[:, largest]).T
+    directions[:, rows] -= directions[:, rows].mean(axis=1, keepdims=True)
+    found = np.zeros(n_units)
+    found[: len(largest)] = strengths[largest]
+    return directions, found

@@ -1,0 +1,162 @@
+"""The linear classifier with a second-order path against numpy on the features themselves."""
+
+from functools import cache
+
+from neuroface.decoding import closed_form, linear
+from neuroface.decoding.folds import Fold
+from neuroface.decoding.network import logit_network, predict_logits
+from neuroface.decoding.second_order import DEVIATIONS, _stacked, logits_of, parameters, solve_second_order
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+N, VOXELS, TRS = 240, 7, 4
+FITTED, HELD_OUT = np.arange(180), np.arange(180, N)
+EVENTS = np.arange(N).astype(str)
+
+
+def fold_of(n_fitted=180):
+    parts = [np.arange(n_fitted)[k::3] for k in range(3)]
+    pairs = [(np.sort(np.concatenate(parts[:k] + parts[k + 1 :])), parts[k]) for k in range(3)]
+    return Fold(1, *pairs[0], HELD_OUT, "window", further_inner=tuple(pairs[1:]))
+
+
+def windows_with(linear_part: float, product_part: float, seed=0):
+    """Labels 0 or 1, and windows whose first two voxels have the same sign in those with 1; the third follows the label."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(N) // 2 % 2
+    X = rng.standard_normal((N, VOXELS, TRS))
+    first = rng.choice([-1.0, 1.0], N)
+    X[:, 0] += product_part * first[:, None]
+    X[:, 1] += product_part * (first * (2 * y - 1))[:, None]
+    X[:, 2] += linear_part * (2 * y - 1)[:, None]
+    return X.astype(np.float32), y
+
+
+def kernels(X):
+    whole, mean = X.reshape(len(X), -1).astype(float), X.mean(axis=2, dtype=float)
+    return whole @ whole.T, mean @ mean.T
+
+
+@cache
+def case(linear_part, product_part, units=VOXELS):
+    """Windows, labels, the fit, its weights."""
+    X, y = windows_with(linear_part, product_part)
+    found = solve_second_order(*kernels(X), TRS, y, fold_of(), EVENTS, units)
+    return X, y, found, parameters(lambda: chunks(X), found)
+
+
+def chunks(X, step=50):
+    for start in range(0, len(X), step):
+        yield slice(start, start + step), X[start : start + step]
+
+
+def paths_by_features(X, y, deviation):
+    """Logits (n, 2) of ridge on weighted features, and of ridge on all products of two centred means, written out."""
+    mean = X.mean(axis=2, dtype=float)
+    away = (X - mean[:, :, None]).reshape(N, -1)
+    first = np.concatenate([np.sqrt(TRS) * mean, np.sqrt(deviation) * away], axis=1)
+    centred = mean - mean[FITTED].mean(axis=0)
+    second = np.einsum("na,nb->nab", centred, centred).reshape(N, -1)
+    logits = []
+    for features in (first, second):
+        solution = linear.solve(features @ features.T, y, fold_of())
+        logits.append(features @ (solution.coefficients @ features) + solution.intercept)
+    return np.stack(logits, axis=1)
+
+
+def accuracy(logit, y):
+    return np.mean((logit[HELD_OUT] > 0) == y[HELD_OUT])
+
+
+def test_its_logits_are_those_of_ridge_on_the_products():
+    X, y, found, weights = case(0.4, 1.0)
+    share = np.array([found.chosen["linear"], found.chosen["second_order"]])
+    assert (share > 0).all() and found.chosen["deviation"] in DEVIATIONS
+    expected = paths_by_features(X, y, found.chosen["deviation"]) @ share
+    intercept = np.mean(found.logit_of_rows - expected[FITTED])
+    np.testing.assert_allclose(found.logit_of_rows, expected[FITTED] + intercept, atol=1e-6)
+    logit = logits_of(X, weights)
+    assert logit.std() > 0.5
+    np.testing.assert_allclose(logit, expected + intercept, atol=1e-5)  # held-out windows too
+
+
+def test_its_quadratic_form_is_the_weighted_sum_of_outer_products():
+    X, y, found, weights = case(0.0, 1.0)
+    mean = X.mean(axis=2, dtype=float)
+    centre = mean[FITTED].mean(axis=0)
+    second = linear.solve(((mean - centre) @ (mean - centre).T) ** 2, y, fold_of())
+    form = np.einsum("n,na,nb->ab", second.coefficients, mean - centre, mean - centre) * found.chosen["second_order"]
+    np.testing.assert_allclose(weights.directions * weights.strengths @ weights.directions.T, form, atol=1e-6)
+    np.testing.assert_allclose(weights.directions.T @ weights.directions, np.eye(VOXELS), atol=1e-6)
+    np.testing.assert_allclose(weights.offsets, -centre @ weights.directions, atol=1e-6)
+
+
+def test_a_product_that_no_line_can_read_is_read():
+    X, y, found, weights = case(0.0, 1.0)
+    ridge = linear.decision_values(kernels(X)[0], y[:, None], [fold_of()])[:, 0]
+    assert accuracy(ridge, y) < 0.65 < 0.85 < accuracy(logits_of(X, weights), y)
+    strongest = weights.directions[:, np.abs(weights.strengths).argmax()]
+    assert (strongest[:2] ** 2).sum() > 0.8  # the direction lies in the two voxels
+
+
+def test_where_the_signal_is_linear_it_is_ridge():
+    X, y, found, weights = case(0.6, 0.0)
+    assert found.chosen["second_order"] == 0 and found.chosen["linear"] == 1 and not weights.strengths.any()
+    whole, mean = kernels(X)
+    kernel = TRS * mean + found.chosen["deviation"] * (whole - TRS * mean)
+    ridge = linear.solve(kernel, y, fold_of())
+    np.testing.assert_allclose(logits_of(X, weights), kernel @ ridge.coefficients + ridge.intercept, atol=1e-5)
+    np.testing.assert_array_equal(found.inner_logit, ridge.inner_logit)
+
+
+def test_the_network_computes_the_same():
+    for units in (VOXELS, 3, VOXELS + 5):
+        X, _, _, weights = case(0.4, 1.0, units)
+        network = closed_form.linear_plus(VOXELS, TRS, None, units=units)
+        closed_form.set_parameters(network, weights)
+        np.testing.assert_allclose(predict_logits(logit_network(network), X, 32), logits_of(X, weights), atol=1e-4)
+
+
+def test_fewer_directions_keep_the_strongest_and_the_mean():
+    X, y, found, few = case(0.0, 1.0, units=2)
+    strengths = case(0.0, 1.0)[3].strengths
+    np.testing.assert_allclose(few.strengths, strengths[np.argsort(-np.abs(strengths))[:2]])
+    assert np.mean(logits_of(X, few)[FITTED]) == pytest.approx(np.mean(found.logit_of_rows))
+    assert accuracy(logits_of(X, few), y) > 0.85
+
+
+def test_directions_that_cannot_exist_have_no_strength():
+    X, _, _, weights = case(0.4, 1.0, units=VOXELS + 5)
+    assert weights.directions.shape == (VOXELS, VOXELS + 5)
+    assert np.abs(weights.strengths[VOXELS:]).max() < 1e-12
+    np.testing.assert_allclose(logits_of(X, weights), logits_of(X, case(0.4, 1.0)[3]), atol=1e-6)
+
+
+def test_windows_may_be_read_in_parts_of_any_size():
+    X, y, found, weights = case(0.4, 1.0)
+    for mine, theirs in zip(parameters(lambda: chunks(X, 7), found), weights):
+        np.testing.assert_allclose(mine, theirs, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_stacking_is_the_best_without_negative_weights(seed):
+    """Against a minimiser that knows bounds, of the same penalised loss."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(60) % 2
+    quality = rng.uniform(-1.5, 1.5, 2)
+    paths = (2 * y - 1)[:, None] * quality + rng.standard_normal((60, 2)) + rng.standard_normal((60, 1))
+    weights = np.ones(60)
+
+    def loss(at):
+        logit = paths @ at[:2] + at[2]
+        return 0.5 * at[:2] @ at[:2] + 100 * np.sum(weights * (np.logaddexp(0, logit) - y * logit))
+
+    best = minimize(loss, [0.1, 0.1, 0.0], bounds=[(0, None), (0, None), (None, None)], tol=1e-12)
+    share, intercept = _stacked(paths, y, weights)
+    assert share.min() >= 0
+    if best.x[:2].max() > 1e-6:  # else the intercept is that of no path at all
+        np.testing.assert_allclose([*share, intercept], best.x, atol=2e-3)
+    else:
+        assert not share.any()
