@@ -89,7 +89,7 @@ def test_every_script_names_the_next_and_the_report_has_their_sections(tiny):
     page = (tiny.root / "report.html").read_text()
     for words in ("Films", "Voxels", "Networks", "Scores", "Saliency", "Perturbations", "Figures", "Methods text"):
         assert f">{words}<" in page
-    assert "himalaya" in page and "Settings that are not the paper" in page
+    assert "himalaya" in page and "Settings that differ from the paper" in page
 
 
 def test_chunks_are_the_frames_on_the_screen(tiny):
@@ -175,7 +175,7 @@ def test_r_is_that_of_the_stored_predictions(tiny):
         file = tiny.root / "3-networks" / "encoder" / f"published_fold-1_seed-{seed}" / "predicted.npy"
         predicted = np.load(file)[unseen]
         r.append([np.corrcoef(a, b)[0, 1] for a, b in zip(measured.T, predicted.T)])
-    stored = np.load(tiny.root / "4-scores" / "units" / "encoder_published_unseen-film_r.npy")
+    stored = np.load(tiny.root / "4-scores" / "units" / "encoder_published_unseen-film.r.npy")
     np.testing.assert_allclose(stored[chosen], np.mean(r, axis=0), atol=1e-4)
     row = read_table(tiny.root / "4-scores" / "voxels.tsv").query(
         "model == 'encoder' and split == 'published' and test_set == 'unseen film'"
