@@ -16,7 +16,6 @@ Takes     about as long as decompressing the files; memory: under 300 MB per job
 """
 
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 
 from neuroface import NeuroFaceError
@@ -33,6 +32,7 @@ from neuroface.bold import (
     read_censor,
     read_mask,
     runs_of,
+    shared_mask,
     stretches_of_labels,
     whole_windows,
     window_table,
@@ -169,39 +169,12 @@ def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.
     target = stage.folder / "group_mask.nii.gz"
 
     def make(target):
-        without = sorted({run.subject for run in runs if not run.mask})
-        if without and not cfg.MASK_FILE:
-            raise NeuroFaceError(f"{without[0]} has no brain mask. Add *_desc-brain_mask.nii.gz, or set MASK_FILE.")
-        if cfg.MASK_FILE:
-            group, affine = read_mask(Path(cfg.MASK_FILE))
-            overlap = group
-        else:
-            overlap, affine = overlap_of_masks(runs)
-            group = overlap > min(cfg.MASK_THRESHOLD, 1 - 1e-7)  # as nilearn's intersect_masks: 1 means all people
-        if not group.any():
-            raise NeuroFaceError(
-                f"No voxel lies in more than {cfg.MASK_THRESHOLD:.0%} of {len({run.subject for run in runs})} people's "
-                f"masks. Lower MASK_THRESHOLD."
-            )
+        group, overlap, affine = shared_mask(runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
         write_nifti(stage.folder / "mask_overlap.nii.gz", overlap.astype(np.float32), affine)
         write_nifti(target, group.astype(np.uint8), affine)
 
     stage.each(make, [target], Path.exists, "masks")
     return read_mask(target)
-
-
-def overlap_of_masks(runs: list[Run]) -> tuple[np.ndarray, np.ndarray]:
-    """Share of people (x, y, z) whose masks contain a voxel, and the affine; masks of one person are intersected."""
-    first, affine = read_mask(runs[0].mask)
-    count, people = np.zeros(first.shape), 0
-    for _, person in groupby(runs, key=lambda run: run.subject):
-        own = True
-        for file in dict.fromkeys(run.mask for run in person):
-            mask, its_affine = read_mask(file)
-            check_grid(file, mask.shape, its_affine, first.shape, affine)
-            own = own & mask
-        count, people = count + own, people + 1
-    return count / people, affine
 
 
 def describe(stage: Stage, runs: list[Run], mask: np.ndarray, cfg) -> Section:

@@ -4,6 +4,7 @@
 # make demo-film   the study "film and brain" on its synthetic films, ending with data/film-demo/report.html
 # make film-encoding   what that study needs beside requirements.txt; make test skips its tests without it
 # make film   what 0-annotate_film.py needs beside the rest
+# make demo-volumes   the study of labelled volumes on its synthetic data set, ending with data/volumes-demo/report.html
 # make benchmark   most tables of docs/speed.md, some of them at a smaller size
 PYTHON ?= python3
 BIN := .venv/bin
@@ -18,6 +19,10 @@ demo-film: .venv/film-encoding.stamp
 	@echo "done: open data/film-demo/report.html"
 
 film-encoding: .venv/film-encoding.stamp
+
+demo-volumes: .venv/volumes.stamp
+	@set -e; for script in studies/volumes/[1-7]-*.py; do $(BIN)/python $$script; done
+	@echo "done: open data/volumes-demo/report.html"
 
 test: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -45,5 +50,5 @@ benchmark: .venv/demo.stamp
 	$(BIN)/python -m pip install --quiet -r requirements-film.txt
 	touch $@
 
-.PHONY: demo demo-film film film-encoding test test-full benchmark
+.PHONY: demo demo-film demo-volumes film film-encoding test test-full benchmark
 .PRECIOUS: .venv/%.stamp

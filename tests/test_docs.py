@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+STUDIES = sorted((ROOT / "studies").glob("*/README.md"))
 ALL = [README, *PAGES, ROOT / "benchmarks" / "README.md"]
 CODE = sorted((ROOT / "neuroface").rglob("*.py"))
 SCRIPTS = sorted(ROOT.glob("[1-8]-*.py"))
@@ -69,7 +70,7 @@ def test_the_readme_is_short():
 
 
 @pytest.mark.parametrize(
-    "page, target", [(page, target) for page in ALL for target in dict.fromkeys(links(page))],
+    "page, target", [(page, target) for page in ALL + STUDIES for target in dict.fromkeys(links(page))],
     ids=lambda part: name_of(part) if isinstance(part, Path) else part,
 )  # fmt: skip
 def test_a_link_leads_somewhere(page, target):
@@ -86,7 +87,7 @@ def test_a_page_and_the_readme_link_each_other(page):
     assert name_of(page) in {LINK.search(row[0])[1] for row in rows_of(README, "All pages")}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", PAGES + STUDIES, ids=name_of)
 def test_a_page_begins_with_its_table_of_contents(page):
     top = page.read_text().split("\n## ")[0]
     listed = re.findall(r"^- \[(.+)\]\(#(.+)\)$", top, re.M)

@@ -1,20 +1,14 @@
-"""The group mask of script 1 against nilearn."""
+"""The group mask against nilearn."""
 
-import runpy
 from types import SimpleNamespace
+
+from neuroface.bold.group_mask import overlap_of_masks
 
 import nibabel as nib
 import numpy as np
-import pytest
-from conftest import ROOT, STAGES
 from nilearn.masking import intersect_masks
 
 SHAPE = (9, 8, 7)
-
-
-@pytest.fixture(scope="module")
-def overlap_of_masks():
-    return runpy.run_path(str(ROOT / STAGES[1][1]))["overlap_of_masks"]
 
 
 def runs_of(folder, masks):
@@ -26,7 +20,7 @@ def runs_of(folder, masks):
     return runs
 
 
-def test_the_overlap_above_any_threshold_is_nilearns(tmp_path, overlap_of_masks):
+def test_the_overlap_above_any_threshold_is_nilearns(tmp_path):
     rng = np.random.default_rng(0)
     masks = [(f"sub-{i}", rng.random(SHAPE) < 0.8) for i in range(10)]
     overlap, affine = overlap_of_masks(runs_of(tmp_path, masks))
@@ -37,7 +31,7 @@ def test_the_overlap_above_any_threshold_is_nilearns(tmp_path, overlap_of_masks)
         assert np.array_equal(overlap > threshold, expected)
 
 
-def test_a_person_of_several_runs_counts_once_with_what_the_runs_share(tmp_path, overlap_of_masks):
+def test_a_person_of_several_runs_counts_once_with_what_the_runs_share(tmp_path):
     rng = np.random.default_rng(1)
     a, b, c = rng.random((3, *SHAPE)) < 0.7
     overlap, _ = overlap_of_masks(runs_of(tmp_path, [("sub-1", a), ("sub-1", b), ("sub-2", c)]))

@@ -14,8 +14,10 @@ from conftest import ROOT
 
 ROOMS = ("pipeline", "bold", "film", "decoding", "attribution", "maps", "timeline", "face_study")
 SCRIPTS = sorted(ROOT.glob("[0-8]-*.py"))
-COMMANDS = [*SCRIPTS, ROOT / "neuroface" / "manifest.py"]
-OUTSIDE = [*COMMANDS, *sorted((ROOT / "benchmarks").glob("*.py")), *sorted((ROOT / "studies").rglob("*.py"))]
+OF_STUDIES = sorted((ROOT / "studies").rglob("*.py"))
+STUDY_SCRIPTS = [path for path in OF_STUDIES if path.name[0].isdigit()]
+COMMANDS = [*SCRIPTS, *OF_STUDIES, ROOT / "neuroface" / "manifest.py"]
+OUTSIDE = [*COMMANDS, *sorted((ROOT / "benchmarks").glob("*.py"))]
 
 
 def modules_of(room: str) -> list[Path]:
@@ -53,7 +55,7 @@ def test_a_room_imports_only_rooms_before_it_and_only_what_they_offer(room):
                 assert name in import_module(module).__all__, (path, module, name)
 
 
-@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_scripts_take_what_rooms_offer(path):  # benchmarks may time a part that a room keeps to itself
     for module, name in imports_of(path):
         if module != "neuroface":
@@ -69,6 +71,17 @@ def test_what_a_room_offers_is_there_and_used_elsewhere(room):
     assert set(offered.__all__) - {"FaceSettings", "fingerprint"} <= used
     for name in offered.__all__:
         assert getattr(offered, name) is not None
+
+
+def test_no_study_imports_another():
+    packages = {path.parent.name: path.relative_to(ROOT).parts[1] for path in OF_STUDIES if path.name == "__init__.py"}
+    for path in OF_STUDIES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+                for name in names:
+                    study = packages.get(name.split(".")[0], path.relative_to(ROOT).parts[1])
+                    assert study == path.relative_to(ROOT).parts[1], f"{path} imports {name}"
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -106,7 +119,7 @@ def test_importing_a_room_loads_neither_keras_nor_nilearn():
 # ---------------------------------------------------------------- main() reads like a methods section
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SCRIPTS + STUDY_SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_main_is_short_and_stands_first(path):
     functions = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
     assert functions[0].name == "main"

@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "baselines": ["Baselines", "KINDS"],
         "checks": ["Checker", "completeness", "truth_score"],
         "deepexplain": ["DeepExplainGradients", "frozen_network", "import_deepexplain"],
-        "explainers": ["Recipe"],
+        "explainers": ["Recipe", "explainer_of_network"],
         "explaining": ["KEYS", "Explaining"],
         "files": ["attribution_file", "completeness_file", "seed_means_file"],
         "methods": ["METHODS", "SECANT_STEPS", "chosen_by_hand"],

@@ -58,7 +58,8 @@ class AttentionRollout:
 
     Parameters
     ----------
-    model : a network with MultiHeadAttention over time, and perhaps one over the places of each volume.
+    model : a network with MultiHeadAttention over time, over the places of each volume, or both. Over time is needed for
+        windows of more than one volume.
 
     Raises
     ------
@@ -71,12 +72,12 @@ class AttentionRollout:
         layers = [layer for layer in layers if isinstance(layer.output, (tuple, list))]  # those that return scores
         over_time = [layer.output[1] for layer in layers if layer.attention_axes == (1,)]
         over_space = [layer.output[1] for layer in layers if layer.attention_axes == (2,)]
-        if not over_time:
+        self.paths_per_pass, self._shape = batch, model.input_shape[1:3]
+        if not over_time and not (over_space and self._shape[1] == 1):  # a single volume has no time to attend to
             raise NeuroFaceError(
                 f"ATTRIBUTION_METHODS: attention-rollout needs attention over time; {model.name} has none. Set "
                 f'EXPLAINED_MODEL to "transformer" or "hybrid", or leave attention-rollout out.'
             )
-        self.paths_per_pass, self._shape = batch, model.input_shape[1:3]
         if over_space:
             self._box, self._places = _box(model), _feature_maps(model)[-1].shape[2:5]
         self._scores = keras.Model(model.input, [over_time, over_space])
@@ -85,7 +86,9 @@ class AttentionRollout:
         """Maps (n, n_voxels, window_trs), and steps (n,), 1 each."""
         n_voxels, window_trs = self._shape
         over_time, over_space = self._scores.predict_on_batch(windows[..., None])
-        volumes = rollout([scores.mean(axis=1) for scores in over_time])  # (n, window_trs)
+        volumes = np.ones((len(windows), window_trs))
+        if over_time:
+            volumes = rollout([scores.mean(axis=1) for scores in over_time])  # (n, window_trs)
         places = np.full((len(windows), n_voxels, window_trs), 1 / n_voxels, dtype=np.float32)
         if over_space:
             shares = rollout([scores.mean(axis=2) for scores in over_space])  # (n, window_trs, n_places)

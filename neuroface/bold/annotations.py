@@ -47,16 +47,8 @@ def read_events(path: Path, trial_types: tuple[str, ...], column: str = "trial_t
     ----------
     column : the column with the trial types.
     """
-    try:
-        events = pd.read_csv(path, sep="\t", na_values=["n/a"])
-    except pd.errors.EmptyDataError:
-        raise NeuroFaceError(f"{path} is empty. Put the run's events there, or remove the run.") from None
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise NeuroFaceError(f"{path} is not a tab-separated table ({error}). Put the run's events there.") from None
-    missing = {"onset", "duration", column} - set(events.columns)
-    if missing:
-        raise NeuroFaceError(f"{path} lacks the column {sorted(missing)[0]!r}; it has {list(events.columns)}. Add it.")
-    chosen = events[events[column].astype(str).isin(trial_types)]
+    events = _events_table(path, column)
+    chosen = events[events[column].isin(trial_types)]
     if chosen.empty:
         return np.empty((0, 2))
     try:
@@ -64,6 +56,25 @@ def read_events(path: Path, trial_types: tuple[str, ...], column: str = "trial_t
     except ValueError as error:
         raise NeuroFaceError(f"{path}: an onset or a duration is not a number ({error}). Correct the file.") from None
     return _checked(rows, path)
+
+
+def trial_types_of(path: Path, column: str = "trial_type") -> list[str]:
+    """The trial types in a BIDS ``events.tsv``, each once, in the order in which they come."""
+    return _events_table(path, column)[column].dropna().unique().tolist()
+
+
+def _events_table(path: Path, column: str) -> pd.DataFrame:
+    """An ``events.tsv`` with its trial types as text, whole numbers without decimals: pandas writes 3 beside n/a as 3.0."""
+    try:
+        events = pd.read_csv(path, sep="\t", na_values=["n/a"], dtype={column: str})
+    except pd.errors.EmptyDataError:
+        raise NeuroFaceError(f"{path} is empty. Put the run's events there, or remove the run.") from None
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise NeuroFaceError(f"{path} is not a tab-separated table ({error}). Put the run's events there.") from None
+    missing = {"onset", "duration", column} - set(events.columns)
+    if missing:
+        raise NeuroFaceError(f"{path} lacks the column {sorted(missing)[0]!r}; it has {list(events.columns)}. Add it.")
+    return events.assign(**{column: events[column].str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)})
 
 
 def read_stretches(files: list[tuple[str, Path]], column: str = "trial_type") -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from neuroface import NeuroFaceError
@@ -64,7 +65,7 @@ def find_runs(
     bids_filter: str = "",
     variant: str = "",
     events: tuple[str, ...] = (),
-    needs_events: bool = True,
+    annotated: bool = True,
     films: str | Path | None = None,
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """All runs of a data set, sorted by person and run, and what had to be left out.
@@ -74,10 +75,10 @@ def find_runs(
     dataset : "demo" and "nndb-v1" share their naming; "nndb-v2"; "bids" is any data set with ``events.tsv``.
     folder : its root.
     exclude : people left out on purpose.
-    bids_filter : text that a BIDS BOLD file's name must contain.
+    bids_filter : text that a BIDS BOLD file's name must contain; "*" stands for anything in between.
     variant : of NNDb v2, e.g. "blur_no_censor_ica".
     events : names of the events that NNDb's annotation files ``stimuli/task-<film>_<name>-annotation.1D`` must have.
-    needs_events : leave out BIDS runs without ``events.tsv``; False: such runs have no annotation.
+    annotated : False: a BIDS run needs no ``events.tsv``, because its labels come from elsewhere.
     films : a folder with a further ``stimuli/``, for annotations and film regressors that ``folder`` lacks.
 
     Returns
@@ -105,7 +106,7 @@ def find_runs(
     for person in people:
         is_bids = dataset == "bids"
         found, missing = (
-            _bids_runs(person, folder, bids_filter, stimuli, needs_events)
+            _bids_runs(person, folder, bids_filter, stimuli, annotated)
             if is_bids
             else _nndb_runs(person, stimuli, naming, events)
         )
@@ -178,11 +179,11 @@ def _film_file(stimuli: list[Path], name: str) -> Path | None:
 
 
 def _bids_runs(
-    person: Path, folder: Path, name_part: str, stimuli: list[Path], needs_events: bool
+    person: Path, folder: Path, name_part: str, stimuli: list[Path], annotated: bool
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     runs, missing, seen = [], [], {}
     for bold in sorted(person.glob("**/func/*_bold.nii*"), key=lambda p: _natural(p.name)):
-        if name_part not in bold.name:
+        if not fnmatchcase(bold.name, f"*{name_part}*"):
             continue
         entities = dict(re.findall(r"(sub|ses|task|run)-([A-Za-z0-9]+)", bold.name))
         stem = "_".join(f"{key}-{entities[key]}" for key in ("sub", "ses", "task", "run") if key in entities)
@@ -199,14 +200,14 @@ def _bids_runs(
         task = f"task-{entities.get('task')}"
         names = [f"{task}_run-{entities['run']}", task] if "run" in entities else [task]
         events += [p for root in [*roots, *stimuli] for name in names if (p := root / f"{name}_events.tsv").is_file()]
-        if needs_events and not events:
+        if not events and annotated:
             missing.append((bold.name, f"no {stem}_events.tsv"))
             continue
         mask = _bids_mask(bold, person)
         number = "-".join(entities[key] for key in ("ses", "run") if key in entities)
         own = [p for root in roots if (p := root / inside / f"{stem}_{REGRESSORS}").is_file()]
         own += [p for name in names if (p := _film_file([*roots, *stimuli], f"{name}_{REGRESSORS}"))]
-        annotations, regressors = tuple(("", file) for file in events[:1]), next(iter(own), None)
+        annotations, regressors = (("", events[0]),) if annotated else (), next(iter(own), None)
         runs.append(
             Run(person.name, entities["task"], number or "1", stem, bold, mask, annotations, regressors=regressors)
         )

@@ -145,9 +145,9 @@ def _from_folder(folder: Path, value):
     """One path, several paths or None, relative to a folder."""
     if value is None:
         return None
-    if isinstance(value, str):
-        return os.path.normpath(folder / value)
-    return tuple(os.path.normpath(folder / file) for file in value)
+    paths = (value,) if isinstance(value, str) else value
+    paths = tuple(os.path.normpath(folder / path) for path in paths)  # messages show them
+    return paths[0] if isinstance(value, str) else paths
 
 
 def _constants(path: Path) -> dict:

@@ -76,7 +76,8 @@ def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
         raise NeuroFaceError(
             f"No Dask scheduler answers at DASK_SCHEDULER = {scheduler!r} ({error}). Start it, or set None."
         ) from None
-    call, keras_too = _carried(str(Path(__file__).parents[2])), "neuroface.pipeline.backend" in sys.modules
+    folders = [str(folder) for folder in (Path(__file__).parents[2], Path(sys.argv[0]).resolve().parent)]  # a study's own
+    call, keras_too = _carried(folders), "neuroface.pipeline.backend" in sys.modules
     with client:
         try:
             client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS_S)
@@ -110,15 +111,14 @@ def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
             ) from None
 
 
-def _carried(root: str):
-    """A function that is sent with its code: the scheduler does not know this project, workers know only its path."""
+def _carried(folders: list[str]):
+    """A function that is sent with its code: the scheduler does not know this project, workers know only its paths."""
 
     def call(pickled_work: bytes, pickled_unit: bytes, keras_too: bool) -> str:
         import pickle
         import sys
 
-        if root not in sys.path:
-            sys.path.insert(0, root)
+        sys.path[:0] = [folder for folder in folders if folder not in sys.path]
         from neuroface.pipeline.workers import _keep_random_apart, _text_of
 
         _keep_random_apart()

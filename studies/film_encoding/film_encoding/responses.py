@@ -34,7 +34,7 @@ def find_viewings(cfg) -> tuple[dict[str, list[Viewing]], list[tuple[str, str]]]
     film → viewings, people in natural order; left_out (what, why).
     """
     runs, left_out = find_runs(
-        "bids", cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, needs_events=cfg.FILM_EVENT is not None
+        "bids", cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=cfg.FILM_EVENT is not None
     )
     viewings: dict[str, list[Viewing]] = {}
     for run in runs:

@@ -1,0 +1,157 @@
+"""2. From labelled volumes to one data set.
+
+Draws the volumes that are decoded, the same number for every label, and copies their voxels inside the group mask into one
+memory-mapped array. Each run is read once, a few volumes at a time.
+
+Reads     1-labels/samples.tsv, the BOLD and masks in DATASET_DIR
+Writes    2-dataset/X.npy (n, n_voxels) float32, voxels in C order of the mask; y.npy (n,) int8, index of the label in
+          labels.json; samples.tsv, a row per volume; group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz float32
+Settings  STANDARDIZE, MIN_PER_CLASS, BALANCE, MASK_THRESHOLD, MASK_FILE
+Takes     about the time of decompressing the files; memory: the labelled volumes of one run per job
+"""
+
+import shutil
+from functools import partial
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.bold import Run, check_grid, find_runs, open_header, read_mask, shared_mask, write_nifti
+from neuroface.pipeline import (
+    PARTIAL,
+    Section,
+    Stage,
+    create_npy,
+    open_npy,
+    read_json,
+    read_table,
+    run_script,
+    write_json,
+    write_npy,
+    write_table,
+)
+
+import numpy as np
+import pandas as pd
+
+from study import STUDY
+from volume_study.volumes import balance, extract_volumes, keep_frequent
+
+
+def main():
+    cfg = STUDY.load_settings(__file__)
+    stage = Stage(STUDY, 2, cfg, __doc__, reads=(1,))
+    samples = choose_samples(stage, cfg)
+    runs = runs_of_samples(samples, cfg)
+    X_file, done = stage.folder / "X.npy", stage.folder / f"{PARTIAL}runs"
+    finished = [run for run in runs if X_file.exists() or (done / f"{run.name}.json").exists()]
+    stage.take_files([file for run in runs for file in run.files], [file for run in finished for file in run.files])
+    mask, affine = make_group_mask(stage, runs, cfg)
+    for run in runs:
+        image, shape = open_header(run.bold)
+        check_grid(run.bold, shape, image.affine, mask.shape, affine)
+
+    growing = stage.folder / f"{PARTIAL}X.npy"
+    if not X_file.exists() and not growing.exists():
+        shutil.rmtree(done, ignore_errors=True)
+        create_npy(growing, (len(samples), int(mask.sum())))
+    copy = partial(copy_run, growing, done, samples, mask, affine, cfg.STANDARDIZE)
+    stage.each(copy, runs, lambda run: X_file.exists() or (done / f"{run.name}.json").exists(), "runs")
+    if growing.exists():
+        finish_array(stage, growing, done, X_file)
+    for name, n in read_json(stage.folder / "constant_voxels.json").items():
+        if n:
+            stage.leave_out(name, f"{n:,} of {int(mask.sum()):,} voxels never change over the run and count as 0")
+
+    labels = sorted(samples["label"].unique())
+    write_json(stage.folder / "labels.json", {"labels": labels})
+    write_npy(stage.folder / "y.npy", samples["label"].map(labels.index).to_numpy(np.int8))
+    write_table(stage.folder / "samples.tsv", samples)
+    stage.finish(f"X.npy with {len(samples):,} volumes", describe(samples, open_npy(X_file), labels))
+
+
+def choose_samples(stage: Stage, cfg) -> pd.DataFrame:
+    """The rows of samples.tsv that are decoded; labels with too few moments are left out, the others are balanced."""
+    samples, rare = keep_frequent(read_table(stage.folder_of(1) / "samples.tsv"), cfg.MIN_PER_CLASS)
+    for label, n in rare.items():
+        stage.leave_out(label, f"{n} moments, fewer than MIN_PER_CLASS = {cfg.MIN_PER_CLASS}")
+    found = len(samples)
+    samples = balance(samples, cfg.BALANCE, cfg.MIN_PER_CLASS, cfg.SEED)
+    if len(samples) < found:
+        print(f"  {found:,} volumes, balanced to {len(samples):,}")
+    return samples.sort_values(["subject", "run", "tr"], kind="stable", ignore_index=True)
+
+
+def runs_of_samples(samples: pd.DataFrame, cfg) -> list[Run]:
+    """The runs that samples come from, in the order of the data set."""
+    runs, _ = find_runs("bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=False)
+    wanted = set(zip(samples["subject"], samples["movie"], samples["run"]))
+    runs = [run for run in runs if (run.subject, run.movie, run.run) in wanted]
+    if len(runs) < len(wanted):
+        here = {(run.subject, run.movie, run.run) for run in runs}
+        raise NeuroFaceError(
+            f"{' '.join(sorted(wanted - here)[0])} was labelled and is no longer in {cfg.DATASET_DIR}. Put it back, or "
+            f"delete 1-labels and run script 1 again."
+        )
+    return runs
+
+
+def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.ndarray]:
+    """The group mask (x, y, z) and its affine."""
+    target = stage.folder / "group_mask.nii.gz"
+
+    def make(target):
+        group, overlap, affine = shared_mask(runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
+        write_nifti(stage.folder / "mask_overlap.nii.gz", overlap.astype(np.float32), affine)
+        write_nifti(target, group.astype(np.uint8), affine)
+
+    stage.each(make, [target], Path.exists, "masks")
+    return read_mask(target)
+
+
+def copy_run(growing: Path, done: Path, samples: pd.DataFrame, mask, affine, standardize: str, run: Run) -> None:
+    """Write a run's volumes to their rows; the note that the run is finished comes last."""
+    mine = samples[(samples["subject"] == run.subject) & (samples["movie"] == run.movie) & (samples["run"] == run.run)]
+    volumes, constant = extract_volumes(run, mask, affine, mine["tr"].to_numpy(), standardize)
+    X = np.lib.format.open_memmap(growing, mode="r+")
+    X[mine.index] = volumes
+    X.flush()
+    write_json(done / f"{run.name}.json", {"constant_voxels_set_to_0": constant})
+
+
+def finish_array(stage: Stage, growing: Path, done: Path, target: Path) -> None:
+    """Give the complete array its name, and gather what the runs noted."""
+    notes = {file.stem: read_json(file)["constant_voxels_set_to_0"] for file in sorted(done.glob("*.json"))}
+    write_json(stage.folder / "constant_voxels.json", notes)
+    growing.rename(target)
+    for file in done.glob("*.json"):
+        file.unlink()
+    done.rmdir()
+
+
+def describe(samples: pd.DataFrame, X: np.ndarray, labels: list[str]) -> Section:
+    print(f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB")
+    section = Section("Data", "Labelled volumes at the voxels of the group mask, balanced over labels.")
+    section.numbers(
+        {
+            "volumes": f"{len(X):,}",
+            "voxels": f"{X.shape[1]:,}",
+            "people": f"{samples['subject'].nunique()}",
+            "labels": f"{len(labels)}",
+            "chance": f"{1 / len(labels):.1%}",
+        }
+    )
+    counts = samples.groupby("label").agg(
+        volumes=("tr", "size"),
+        moments=("moment", "nunique"),
+        events=("event", "nunique"),
+        people=("subject", "nunique"),
+    )
+    rows = [(label, *map(int, row)) for label, row in zip(counts.index, counts.to_numpy())]
+    section.table(["label", "volumes", "moments", "blocks or episodes", "people"], rows, "Volumes per label")
+    for label, n, moments, events, people in rows:
+        print(f"  {label}: {n:,} volumes, {moments} moments, {events} blocks, {people} people")
+    return section
+
+
+if __name__ == "__main__":
+    run_script(main)

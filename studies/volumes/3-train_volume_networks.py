@@ -1,0 +1,167 @@
+"""3. Which label does a volume carry?
+
+Trains networks and linear models that classify single volumes, under several cross-validations at once: the published one,
+which holds single volumes out, and others that hold out what belongs together. Held-out predictions, scores, intervals over
+people, and a ladder that shows what each split reveals when labels mean nothing.
+
+Reads     2-dataset/
+Writes    3-models/<split>/<network>/fold-<k>.keras; predictions.tsv, a row per volume: samples.tsv's columns, fold,
+          probability_<label>; history.tsv, a row per epoch; metrics.json; results.png, history.png
+          3-models/<split>/models.tsv; 3-models/linear/<model>.json; 3-models/metrics.json
+Settings  CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, EPOCHS, PATIENCE, BATCH_SIZE, LEARNING_RATE,
+          WEIGHT_DECAY, BASELINES, N_PERMUTATIONS, N_PERMUTATIONS_NETWORK
+Takes     EPOCHS passes per fold and network: the separable 3D-CNN at 80 × 80 × 35 voxels needs 1.4 G multiply-adds per
+          volume and pass, and about 5 GB for a batch of 16; a GPU is advisable
+"""
+
+import time
+from functools import partial
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.bold import read_mask
+from neuroface.decoding import Fold, model_file, save_network, window_features, window_kernel
+from neuroface.pipeline import (
+    Rules,
+    Stage,
+    only_more,
+    open_npy,
+    read_json,
+    read_table,
+    run_script,
+    write_json,
+    write_npy,
+)
+
+import numpy as np
+import pandas as pd
+
+from study import STUDY
+from volume_study.decoding_report import describe, plot_results, write_comparison
+from volume_study.linear import ladder, logistic_probabilities
+from volume_study.networks import build_classifier
+from volume_study.results import Unit, is_trained, permuted, write_fold, write_results
+from volume_study.scores import people_intervals, scores
+from volume_study.splits import folds_of_all_splits, leaks, permuted_labels
+from volume_study.training import predict, train_classifier
+
+
+def main():
+    cfg = STUDY.load_settings(__file__)
+    stage = Stage(STUDY, 3, cfg, __doc__, reads=(2,), rules=RULES)
+    samples, labels = check_dataset(stage.folder_of(2)), read_json(stage.folder_of(2) / "labels.json")["labels"]
+    folds, impossible = folds_of_all_splits(samples, cfg)
+    for split in cfg.CV_SPLITS:
+        if dropped := sum(fold.n_embargoed for fold in folds[split]):
+            why = f"{dropped} volumes over {cfg.N_FOLDS} trainings, within EMBARGO_TRS of one that is held out"
+            stage.leave_out(f"{split} folds", why)
+
+    variants = [*cfg.MODELS, *(permuted(number) for number in range(1, cfg.N_PERMUTATIONS_NETWORK + 1))]
+    units = [(model, split, fold) for model in variants for split in cfg.CV_SPLITS for fold in folds[split]]
+    train = partial(train_fold, stage, samples, labels, cfg)
+    stage.each(train, units, partial(is_trained, stage.folder, cfg.MODELS), "folds")
+
+    names = ["ridge", *(name for name in cfg.BASELINES if name != "ridge")]
+    fit = partial(fit_linear, stage, samples, labels, folds, cfg)
+    stage.each(fit, names, lambda name: linear_file(stage, name).exists(), "linear models")
+    linear = {name: read_json(linear_file(stage, name)) for name in names}
+
+    networks = {
+        model: {
+            split: write_results(stage.folder, model, split, folds[split], samples, labels, cfg)
+            for split in cfg.CV_SPLITS
+        }
+        for model in cfg.MODELS
+    }
+    plot_results(stage.folder, networks, labels)
+    for split in cfg.CV_SPLITS:
+        write_comparison(stage.folder, split, networks, linear)
+    known = {split: leaks(samples, split) for split in folds}
+    write_json(
+        stage.folder / "metrics.json",
+        {"labels": labels, "networks": networks, "linear": linear, "leaks": known, "not_possible": impossible},
+    )
+    stage.finish(f"{len(units)} fold models", describe(stage.folder, networks, linear, known, impossible, labels, cfg))
+
+
+def more_networks(old: list, new: list, stamped: dict) -> bool:
+    """Whether results still hold under another MODELS: the first is the headline, others may join."""
+    return only_more(old, new, stamped) and new[0] == old[0]
+
+
+def same_sizes(old: dict, new: dict, stamped: dict) -> bool:
+    """Whether results still hold under other MODEL_OPTIONS: those of the trained networks are the same."""
+    return all(old.get(model) == new.get(model) for model in stamped["MODELS"])
+
+
+RULES = Rules(
+    aside=("BASELINES", "N_PERMUTATIONS", "N_PERMUTATIONS_NETWORK"),  # no later script reads what they change
+    growing={"MODELS": more_networks, "MODEL_OPTIONS": same_sizes},
+)
+
+
+def check_dataset(folder: Path) -> pd.DataFrame:
+    """``samples.tsv``; raise unless it fits X.npy (n, n_voxels) and y.npy (n,), and all values are finite."""
+    X, y, samples = open_npy(folder / "X.npy"), open_npy(folder / "y.npy"), read_table(folder / "samples.tsv")
+    if not len(X) == len(y) == len(samples):
+        raise NeuroFaceError(
+            f"{folder}: X.npy has {len(X)} volumes, y.npy {len(y)}, samples.tsv {len(samples)}. Delete {folder} and run "
+            f"script 2 again."
+        )
+    for start in range(0, len(X), 64):
+        if not np.isfinite(X[start : start + 64].sum(dtype=np.float64)):
+            raise NeuroFaceError(
+                f"{folder / 'X.npy'} holds NaN or infinite values near row {start}. Run script 2 again."
+            )
+    return samples
+
+
+def train_fold(stage: Stage, samples: pd.DataFrame, labels: list[str], cfg, unit: Unit) -> None:
+    """Train a network on one fold and predict its held-out volumes; the predictions are written last."""
+    model, split, fold = unit
+    X, y = open_npy(stage.folder_of(2) / "X.npy"), np.array(open_npy(stage.folder_of(2) / "y.npy"))
+    mask, _ = read_mask(stage.folder_of(2) / "group_mask.nii.gz")
+    name = model
+    if model not in cfg.MODELS:
+        name, number = cfg.MODELS[0], int(model.rpartition("-")[2])
+        y = permuted_labels(samples, y, 1, cfg.SEED + number)[:, 0]
+    build = partial(build_classifier, name, mask, len(labels), cfg.MODEL_OPTIONS.get(name, {}))
+    network, history, cost = train_classifier(
+        X, y, fold, build, epochs=cfg.EPOCHS, patience=cfg.PATIENCE, batch_size=cfg.BATCH_SIZE,
+        learning_rate=cfg.LEARNING_RATE, weight_decay=cfg.WEIGHT_DECAY, inference_batch=cfg.INFERENCE_BATCH,
+        seed=cfg.SEED + fold.number,
+    )  # fmt: skip
+    probability = predict(network, X, fold.test, cfg.INFERENCE_BATCH).astype(np.float64)
+    probability /= probability.sum(axis=1, keepdims=True)  # float32 misses 1 by more than scikit-learn accepts
+    if model in cfg.MODELS:
+        save_network(model_file(stage.folder, split, fold.number, model), network)
+    write_fold(stage.folder, unit, samples, y, labels, probability, history, cost)
+
+
+def fit_linear(
+    stage: Stage, samples: pd.DataFrame, labels: list[str], folds: dict[str, list[Fold]], cfg, name: str
+) -> None:
+    """Score a linear model on all folds: ridge under every split and on relabelled blocks, logistic where networks are."""
+    X, y = open_npy(stage.folder_of(2) / "X.npy"), np.array(open_npy(stage.folder_of(2) / "y.npy"))
+    started = time.monotonic()
+    kernel = window_kernel(window_features(X[..., None], "window"))
+    result = {"parameters": (X.shape[1] + 1) * len(labels)}
+    if name == "ridge":
+        permutations = permuted_labels(samples, y, cfg.N_PERMUTATIONS, cfg.SEED)
+        result["splits"] = ladder(kernel, y, permutations, folds, len(labels))
+    else:
+        result["splits"], people = {}, samples["subject"].to_numpy()
+        for split in cfg.CV_SPLITS:
+            probability = logistic_probabilities(kernel, y, folds[split], len(labels))
+            write_npy(stage.folder / "linear" / f"{name}_{split}.npy", probability.astype(np.float32))
+            intervals = people_intervals(y, probability.argmax(axis=1), people, len(labels), cfg.SEED)
+            result["splits"][split] = scores(y, probability) | {"intervals_95": intervals}
+    write_json(linear_file(stage, name), result | {"seconds": round(time.monotonic() - started, 1)})
+
+
+def linear_file(stage: Stage, name: str) -> Path:
+    return stage.folder / "linear" / f"{name}.json"
+
+
+if __name__ == "__main__":
+    run_script(main)

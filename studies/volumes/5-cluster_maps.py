@@ -1,0 +1,182 @@
+"""5. Do labels rest on different voxels?
+
+Takes the strongest voxels of each label's group map: how many two labels share, and where they lie in two dimensions, by
+place (PCA, UMAP) and by what each label loses without them (functional UMAP). Tests on the strongest voxels of every
+person's maps whether those of a label lie together and apart from those of other labels.
+
+Reads     2-dataset/group_mask.nii.gz, 4-maps/
+Writes    5-clusters/voxels.tsv, a row per label and strong voxel: label, rank, voxel, value, x_mm, y_mm, z_mm, pc_1, pc_2,
+          umap_1, umap_2; functional.tsv, a row per voxel: voxel, strongest label, umap_1, umap_2, drop_<label>
+          5-clusters/overlap.tsv; silhouette.json: silhouettes, null, p; null.npy
+Settings  CLUSTERED_METHOD, TOP_VOXELS, UMAP_NEIGHBORS, UMAP_MIN_DIST, N_LABEL_PERMUTATIONS
+Takes     a minute, most of it UMAP, which compiles itself; 0.2 GB with 500 voxels of 5 labels
+"""
+
+from functools import partial
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.bold import read_mask, read_masked, voxel_positions_mm
+from neuroface.decoding import p_value
+from neuroface.maps import average_file
+from neuroface.pipeline import Section, Stage, read_json, read_table, run_script, write_json, write_npy, write_table
+
+import numpy as np
+import pandas as pd
+from scipy.spatial.distance import cdist
+
+from study import STUDY
+from volume_study.clustering import (
+    overlap_table,
+    permuted_separation,
+    principal_axes,
+    separation,
+    top_voxels,
+    umap_of,
+)
+from volume_study.extras import require
+
+
+def main():
+    cfg = STUDY.load_settings(__file__)
+    require("umap")
+    stage = Stage(STUDY, 5, cfg, __doc__, reads=(2, 4))
+    mask, affine = read_mask(stage.folder_of(2) / "group_mask.nii.gz")
+    positions = voxel_positions_mm(mask, affine)
+    maps, there, labels = read_maps(stage, mask, affine, cfg)
+    n_top = min(cfg.TOP_VOXELS, len(positions) // len(labels))
+    if n_top < cfg.TOP_VOXELS:
+        why = f"{len(positions):,} voxels for {len(labels)} labels: {n_top} are taken"
+        stage.leave_out(f"TOP_VOXELS = {cfg.TOP_VOXELS}", why)
+    means = {label: maps[there[:, k], k].mean(axis=0) for k, label in enumerate(labels)}
+    top = {label: top_voxels(values, n_top) for label, values in means.items()}
+
+    overlap = overlap_table(top)
+    write_table(stage.folder / "overlap.tsv", overlap.rename_axis("label").reset_index())
+    test = partial(write_silhouette, maps, there, positions, top, cfg)
+    stage.each(test, [stage.folder / "silhouette.json"], Path.exists, "tests")
+    result = read_json(stage.folder / "silhouette.json")
+    embed = partial(write_embeddings, means, top, positions, cfg)
+    written = stage.folder / "voxels.tsv", stage.folder / "functional.tsv"
+    stage.each(embed, [stage.folder], lambda _: all(file.exists() for file in written), "UMAPs")
+    stage.finish(f"{n_top} voxels of {len(labels)} labels", describe(overlap, result, n_top, cfg))
+
+
+def read_maps(stage: Stage, mask, affine, cfg) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """People's maps (n_people, n_labels, n_voxels), which of them there are, and the labels that have any.
+
+    Raises
+    ------
+    NeuroFaceError
+        If fewer than two labels have maps.
+    """
+    volumes = read_table(stage.folder_of(4) / "volumes.tsv")
+    people, labels = sorted(volumes["subject"].unique()), sorted(volumes["label"].unique())
+    for label in read_json(stage.folder_of(2) / "labels.json")["labels"]:
+        if label not in labels:
+            stage.leave_out(label, "it has no map")
+    if len(labels) < 2:
+        raise NeuroFaceError(
+            f"Only {' '.join(labels)} has maps; two labels are needed. Lower MIN_PROBABILITY in script 4."
+        )
+    maps, there = (
+        np.zeros((len(people), len(labels), int(mask.sum()))),
+        np.zeros((len(people), len(labels)), dtype=bool),
+    )
+    for who, label in volumes.groupby(["subject", "label"]).groups:
+        file = average_file(stage.folder_of(4), who, label, cfg.CLUSTERED_METHOD)
+        place = people.index(who), labels.index(label)
+        maps[place], there[place] = read_masked(file, mask, affine)[:, 0], True
+    return maps, there, labels
+
+
+def write_silhouette(maps: np.ndarray, there: np.ndarray, positions: np.ndarray, top: dict, cfg, target: Path) -> None:
+    """Write the silhouette of labels over people's strong voxels beside its null; p is one-sided: is it larger?
+
+    Every map gives as many voxels as makes the group's number over all people.
+    """
+    n_each = max(2, len(next(iter(top.values()))) // len(maps))
+    cells = [(who, k) for who, k in np.argwhere(there)]
+    voxels = np.concatenate([top_voxels(maps[cell], n_each) for cell in cells])
+    people, labels = np.repeat(np.array(cells), n_each, axis=0).T
+    distance = cdist(positions[voxels], positions[voxels])
+    observed = separation(distance, labels)
+    null = permuted_separation(distance, people, labels, cfg.N_LABEL_PERMUTATIONS, cfg.SEED)
+    write_npy(target.with_name("null.npy"), null)
+    group = np.concatenate([positions[voxels] for voxels in top.values()])
+    of_group = separation(cdist(group, group), np.repeat(np.arange(len(top)), [len(v) for v in top.values()]))
+    write_json(
+        target,
+        {
+            "silhouette": observed,
+            "null_mean": float(null.mean()),
+            "null_interval": [float(q) for q in np.quantile(null, (0.025, 0.975))],
+            "n_permutations": len(null),
+            "p": p_value(observed, null),
+            "voxels_per_map": n_each,
+            "silhouette_of_group_maps": of_group,
+        },
+    )
+
+
+def write_embeddings(means: dict, top: dict, positions: np.ndarray, cfg, folder: Path) -> None:
+    """Write both UMAPs; in one process, because UMAP compiles itself in each."""
+    write_places(means, top, positions, cfg, folder / "voxels.tsv")
+    write_functional(means, top, cfg, folder / "functional.tsv")
+
+
+def write_places(means: dict, top: dict, positions: np.ndarray, cfg, target: Path) -> None:
+    """Write the strong voxels with their place, and where that lies on two axes of PCA and of UMAP."""
+    table = pd.concat(
+        pd.DataFrame({"label": label, "rank": np.arange(1, len(voxels) + 1), "voxel": voxels, "value": means[label][voxels]})
+        for label, voxels in top.items()
+    )  # fmt: skip
+    place = positions[table["voxel"]]
+    table[["x_mm", "y_mm", "z_mm"]] = place
+    table[["pc_1", "pc_2"]], shares = principal_axes(place)
+    table[["umap_1", "umap_2"]] = umap_of(place, cfg.UMAP_NEIGHBORS, cfg.UMAP_MIN_DIST, cfg.SEED)
+    write_json(target.with_name("pca.json"), {"variance_share": shares.tolist()})
+    write_table(target, table)
+
+
+def write_functional(means: dict, top: dict, cfg, target: Path) -> None:
+    """Write what every label loses at each voxel that is strong for any, and the UMAP of these profiles."""
+    voxels = np.unique(np.concatenate(list(top.values())))
+    profile = np.stack([means[label][voxels] for label in means], axis=1)
+    table = pd.DataFrame({"voxel": voxels, "strongest": np.array(list(means))[profile.argmax(axis=1)]})
+    # Drops are small numbers; UMAP's neighbourhoods do not depend on their unit, its curve fit does.
+    scaled = profile / profile.std()
+    table[["umap_1", "umap_2"]] = umap_of(scaled, cfg.UMAP_NEIGHBORS, cfg.UMAP_MIN_DIST, cfg.SEED)
+    table[[f"drop_{label}" for label in means]] = profile
+    write_table(target, table)
+
+
+def describe(overlap: pd.DataFrame, result: dict, n_top: int, cfg) -> Section:
+    section = Section(
+        "Clusters",
+        "Do labels rest on different places? The silhouette is 1 if strong voxels are nearer to those of their own "
+        "label than "
+        f"to those of others, 0 if they mix. It is tested on the {result['voxels_per_map']} strongest voxels of "
+        "every person's "
+        f"maps ({cfg.CLUSTERED_METHOD}): in the null each person's maps exchange their labels, "
+        f"{result['n_permutations']:,} "
+        "times.",
+    )
+    low, high = result["null_interval"]
+    null = f"{result['null_mean']:.3f} [{low:.3f}, {high:.3f}]"
+    print(f"  silhouette {result['silhouette']:.3f}, labels exchanged {null}, p {result['p']:.4f}")
+    section.numbers(
+        {
+            "silhouette, people's maps": f"{result['silhouette']:.3f}",
+            "when labels are exchanged": null,
+            "p": f"{result['p']:.4f}",
+            f"silhouette of the {n_top} strongest group voxels": f"{result['silhouette_of_group_maps']:.3f}",
+        }
+    )
+    rows = [(label, *(f"{share:.0%}" for share in row)) for label, row in zip(overlap.index, overlap.to_numpy())]
+    section.table(["label", *overlap.columns], rows, "Share of strong voxels that two labels have in common")
+    return section
+
+
+if __name__ == "__main__":
+    run_script(main)

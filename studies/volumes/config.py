@@ -1,0 +1,172 @@
+"""Every choice of an experiment, in the order of the scripts that read it.
+
+Edit this file, or keep one small file of differences per experiment and name it:
+``NEUROFACE_CONFIG=experiments/studyforrest.py python 1-label_volumes.py``.
+"Published" in a comment means the emotion study (see README.md); only constants live here.
+"""
+
+# ---------------------------------------------------------------- the study
+# Which data: "demo" (synthetic, written on first use) or "bids" (BOLD in BIDS, best as fMRIPrep leaves it).
+DATASET: str = "demo"
+# Folder of the data set, relative to this file or absolute. The demo is written here.
+DATASET_DIR: str = "../../data/volumes-demo-dataset"
+# Results go to data/<RUN_NAME>/. A new name starts afresh and leaves other results alone.
+RUN_NAME: str = "volumes-demo"
+# Seed of every random draw: balance, folds, initial weights, dropout, permutations, UMAP.
+SEED: int = 42
+# People left out on purpose, e.g. ("sub-07",). They are listed in the report.
+EXCLUDE: tuple[str, ...] = ()
+# While DATASET is "demo" these replace the values below, so that the seven scripts take minutes on a laptop.
+# Each script prints its own. A file named in NEUROFACE_CONFIG wins over them. Other data sets never see them.
+DEMO: dict[str, object] = {
+    "OBSERVER_DIR": "../../data/volumes-demo-dataset/observers",
+    "SEGMENTS": ((0.0, 316.0), (300.0, 616.0), (600.0, 916.0), (900.0, 1216.0)),
+    "MIN_PER_CLASS": 40,
+    "N_FOLDS": 4,
+    "MODELS": ("separable_cnn3d", "hybrid"),
+    "MODEL_OPTIONS": {
+        "separable_cnn3d": {"stem": 4, "filters": (16, 32, 32)},
+        "hybrid": {"filters": (8, 16, 16), "width": 16, "heads": 2, "depth": 1, "feed_forward": 32},
+    },
+    "EPOCHS": 7,
+    "LEARNING_RATE": 0.004,
+    "N_PERMUTATIONS": 200,
+    "VOLUMES_PER_PERSON": 4,
+    "IG_STEPS": 16,
+    "VARIANCE_FWHM_MM": 20.0,
+    "TOP_VOXELS": 60,
+    "N_LABEL_PERMUTATIONS": 200,
+    "ROI_FILE": "demo_regions.tsv",
+    "N_JOBS": 2,
+}
+
+# ---------------------------------------------------------------- 1-label_volumes.py
+# Seconds between two volumes. A BOLD header that disagrees stops the script.
+TR_S: float = 2.0
+# Seconds from the stimulus to the volume that carries its label (haemodynamic delay). The canonical response has its peak
+# at 5 s and its centre of mass at 6 s. Published: 0.
+LAG_S: float = 6.0
+# Where labels come from: "observers" (tables of episodes on the clock of a film, one per observer) or "events"
+# (events.tsv of every run).
+LABEL_SOURCE: str = "observers"
+# Observers: the folder with their tables (*.csv), with columns start, end (s of the film) and OBSERVER_COLUMN.
+OBSERVER_DIR: str | None = None
+# Observers: the column with the label. Empty: no label, the episode is left out.
+OBSERVER_COLUMN: str = "emotion"
+# Observers: a TR keeps its label if at least this many observers gave it. Published: 5 of 9.
+MIN_AGREEMENT: int = 5
+# Observers: (start, end) of the part of the film that each run shows, in seconds, in the order of the run numbers. Parts
+# may overlap: runs of StudyForrest share 16 s.
+SEGMENTS: tuple[tuple[float, float], ...] = ()
+# Observers: "segments" takes the time of a volume from SEGMENTS. "cumulated" (published) adds up the lengths of the runs,
+# as if they did not overlap: labels are then late by 16 s in run 2 and by 112 s in run 8.
+FILM_CLOCK: str = "segments"
+# Events: label → trial types, strings or integers as text, e.g. {"leftleg": ("3",)}. {}: every trial type is a label.
+EVENT_LABELS: dict[str, tuple[str, ...]] = {}
+# Events: the column of events.tsv that names them.
+EVENT_COLUMN: str = "trial_type"
+# Text that the BOLD file's name must contain where several versions or tasks exist; "*" stands for anything in between, e.g.
+# "task-movie*space-MNI152NLin2009cAsym".
+BIDS_FILTER: str = ""
+
+# ---------------------------------------------------------------- 2-load-volumes.py
+# "voxel": every voxel to mean 0, SD 1 over its run. "volume" (published): every volume to mean 0, SD 1 over its voxels;
+# the person's anatomy then stays in. "none".
+STANDARDIZE: str = "voxel"
+# A label with fewer moments than this is left out.
+MIN_PER_CLASS: int = 70
+# "moments" (published): MIN_PER_CLASS moments of each label are drawn, the same for all people. "person": in each person,
+# every label is drawn down to the rarest one. "none": all are kept.
+BALANCE: str = "moments"
+# A voxel is in the group mask if more than this share of the individual masks hold it.
+MASK_THRESHOLD: float = 0.99
+# A group mask of your own in place of the overlap of individual masks. None: overlap.
+MASK_FILE: str | None = None
+
+# ---------------------------------------------------------------- 3-train_volume_networks.py
+# What is kept out of training together: "volume" (published: single volumes), "moment" (one TR of the stimulus, all its
+# viewers), "block" (a whole block or episode, all its viewers, and EMBARGO_TRS around it), "run" (a part of the
+# stimulus, all its viewers), "subject". Each is a cross-validation of its own.
+CV_SPLITS: tuple[str, ...] = ("volume", "block")
+# Folds of every cross-validation. Published: one split of 80 % and 20 %.
+N_FOLDS: int = 5
+# "block" and "run": volumes kept free between training volumes and held-out volumes of the same stimulus.
+EMBARGO_TRS: int = 5
+# Where the best epoch is chosen. "inner": on a quarter of the training set, grouped like the fold. "published": on the
+# held-out fold itself, which flatters the result; it is marked as such.
+SELECTION: str = "inner"
+# Networks trained on the same folds; the first one is the headline: "separable_cnn3d" (emotions, published), "hybrid" (body
+# parts), "deepbrain" (its predecessor), "cnn_only" and "transformer_only" (the hybrid without one of its halves).
+MODELS: tuple[str, ...] = ("separable_cnn3d",)
+# Sizes of networks, where you do not want their defaults (volume_study/networks.py), e.g. {"hybrid": {"depth": 2}}.
+# {"hybrid": {"reference": True}}: the hybrid as it was released.
+MODEL_OPTIONS: dict[str, dict[str, object]] = {}
+# Passes over the training volumes; the best one is kept.
+EPOCHS: int = 50
+# Training ends after this many epochs without a better accuracy where SELECTION looks.
+PATIENCE: int = 10
+# Volumes per gradient step.
+BATCH_SIZE: int = 16
+# AdamW's first step size; it falls to 0 along half a cosine over EPOCHS.
+LEARNING_RATE: float = 0.001
+# AdamW's weight decay.
+WEIGHT_DECAY: float = 0.0001
+# Linear models on the same folds: "ridge" (makes the ladder of splits; always fitted), "logistic" (multinomial).
+BASELINES: tuple[str, ...] = ("ridge", "logistic")
+# Relabellings in the null of the ridge classifier: whole blocks exchange their labels, alike for all viewers.
+N_PERMUTATIONS: int = 1000
+# The same null for the first network of MODELS; every one trains all folds again.
+N_PERMUTATIONS_NETWORK: int = 0
+
+# ---------------------------------------------------------------- 4-occlusion_maps.py
+# The split (one of CV_SPLITS) whose fold models are explained and compared with the brain. Published: "volume".
+HELD_OUT_SPLIT: str = "block"
+# The network (one of MODELS) that is explained.
+EXPLAINED_MODEL: str = "separable_cnn3d"
+# "occlusion-zero" (published) and "occlusion-mean": drop of the label's probability when a box is set to 0, or to the mean
+# of the training volumes. "ig": Integrated Gradients of the label's log-odds. "grad-cam": coarse, from the last
+# convolution. "attention-rollout" (hybrid, transformer_only): what attention uses, whatever the label.
+MAP_METHODS: tuple[str, ...] = ("occlusion-zero", "occlusion-mean", "ig", "grad-cam")
+# Only held-out volumes that are classified correctly, with at least this probability, are explained.
+MIN_PROBABILITY: float = 0.75
+# How many of them per person and label, drawn at random. Published: 10 per label over all people.
+VOLUMES_PER_PERSON: int = 10
+# Edge of the box that is occluded, and the step from box to box, in voxels.
+BOX_VOXELS: int = 2
+BOX_STRIDE: int = 2
+# Rule and steps of Integrated Gradients (docs/attributions.md).
+IG_RULE: str = "midpoint"
+IG_STEPS: int = 50
+# Sign flips of the test across people. All of them are taken, and p is exact, where there are no more.
+N_FLIPS: int = 10000
+# Smoothing (FWHM, mm) of the variance that the test divides by; 0: none, the plain t.
+VARIANCE_FWHM_MM: float = 0.0
+# p, uncorrected, from which voxels form clusters.
+CLUSTER_FORMING_P: float = 0.001
+
+# ---------------------------------------------------------------- 5-cluster_maps.py
+# The maps (one of MAP_METHODS) that are clustered.
+CLUSTERED_METHOD: str = "occlusion-zero"
+# Voxels per label with the largest values.
+TOP_VOXELS: int = 500
+# UMAP: neighbours that count as near, and the least distance between points.
+UMAP_NEIGHBORS: int = 30
+UMAP_MIN_DIST: float = 0.1
+# Permutations of the labels in the null of the silhouette.
+N_LABEL_PERMUTATIONS: int = 1000
+
+# ---------------------------------------------------------------- 7-figures.py
+# Space of the BOLD data: "MNI" or "native". Surfaces need MNI.
+SPACE: str = "MNI"
+# Regions to outline on the surfaces, a table with roi, hemisphere, centre (MNI mm), radius, source. None: none.
+ROI_FILE: str | None = None
+
+# ---------------------------------------------------------------- this machine (not part of the experiment)
+# Folder that holds the results of all runs.
+DATA_DIR: str = "../../data"
+# Units of work done at the same time: runs, folds, people. Each takes the memory that the script's docstring states.
+N_JOBS: int = 1
+# Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786": its workers do the units in place of N_JOBS. None: this machine.
+DASK_SCHEDULER: str | None = None
+# Volumes (3, 6), volumes × steps (4) or boxes (4, × 64) per pass through the network. Lower it if memory runs out.
+INFERENCE_BATCH: int = 32

@@ -1,0 +1,13 @@
+"""The demo data with the published procedure: what its clock, its missing delay and its standardisation do to the numbers.
+
+Labels drive known regions, so the numbers can be compared with those of the default settings (README.md).
+"""
+
+RUN_NAME = "volumes-demo-published"
+FILM_CLOCK = "cumulated"
+LAG_S = 0.0
+STANDARDIZE = "volume"
+SELECTION = "published"
+HELD_OUT_SPLIT = "volume"
+MAP_METHODS = ("occlusion-zero",)
+MODELS = ("separable_cnn3d",)

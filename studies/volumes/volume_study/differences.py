@@ -1,0 +1,108 @@
+"""What differs from the publications, and what it does to the numbers of this data set."""
+
+from pathlib import Path
+
+from neuroface.pipeline import read_json, read_table
+
+import pandas as pd
+
+NOT_MEASURED = "not measured in this run"
+
+
+def differences(root: Path, settings, leaks: dict[str, str]) -> list[tuple[str, str, str, str]]:
+    """Rows (what, published, here, effect on the numbers of this data set).
+
+    Parameters
+    ----------
+    root : ``data/<RUN_NAME>``. settings : of the experiment. leaks : split → why its held-out volumes are not new.
+    """
+    metrics = read_json(root / "3-models" / "metrics.json")
+    results, ridge = next(iter(metrics["networks"].values())), metrics["linear"]["ridge"]["splits"]
+    chance, rows = 1 / len(metrics["labels"]), []
+    if settings.LABEL_SOURCE == "observers":
+        rows += _labels(root / "1-labels" / "moved.tsv", settings)
+    rows.append(
+        (
+            "standardisation",
+            "each volume over its voxels, so that anatomy stays in",
+            {"voxel": "each voxel over its run", "volume": "as published", "none": "none"}[settings.STANDARDIZE],
+            NOT_MEASURED,
+        )  # fmt: skip
+    )
+    rows.append(_held_out(results, chance, leaks))
+    null = ", ".join(f"{split} {ridge[split]['bias']:+.1%}" for split in ridge)
+    rows.append(
+        (
+            "what the split reveals when labels mean nothing",
+            "not tested",
+            "ridge on exchanged labels, against chance",
+            null,
+        )
+    )
+    rows.append(_epoch(results, settings))
+    rows.append(_similarity(root / "6-similarity" / "mantel.tsv"))
+    rows.append(_clusters(root / "5-clusters" / "silhouette.json"))
+    rows.append(
+        (
+            "the Transformer of the hybrid",
+            "sees one token per volume, so that attention has nothing to choose from",
+            "a token per place of the feature map; reference=True builds the released network",
+            NOT_MEASURED,
+        )  # fmt: skip
+    )
+    return rows
+
+
+def _labels(file: Path, settings) -> list[tuple]:
+    moved = read_table(file)
+    n, clock = moved["labelled"].sum(), moved["clock_alone"].sum()
+    both = moved[["other", "none"]].to_numpy().sum()
+    late = moved["drift_s"].max()
+    same = "as published" if settings.FILM_CLOCK == "cumulated" else "film second of every run"
+    return [
+        ("film clock", "lengths of runs added up", same, f"{clock / n:.0%} of labels move, by up to {late:g} s"),
+        ("haemodynamic delay", "none", f"{settings.LAG_S:g} s", f"{both / n:.0%} of labels move, with the clock"),
+    ]
+
+
+def _held_out(results: dict, chance: float, leaks: dict[str, str]) -> tuple:
+    accuracy = {split: result["all_folds"]["accuracy"] for split, result in results.items()}
+    honest = [split for split in accuracy if not leaks.get(split)]
+    effect = ", ".join(f"{split} {value:.1%}" for split, value in accuracy.items()) + f" (chance {chance:.1%})"
+    if "volume" in accuracy and honest:
+        effect += f": {accuracy['volume'] - accuracy[honest[0]]:+.1%} by holding out single volumes"
+    return "what is held out", "single volumes", _and(list(accuracy)), effect
+
+
+def _epoch(results: dict, settings) -> tuple:
+    gains = ", ".join(f"{split} {result['chosen_on_held_out']['gain']:+.1%}" for split, result in results.items())
+    here = "on an inner part of the training set" if settings.SELECTION == "inner" else "as published"
+    return "choice of the epoch", "on the reported volumes", here, f"accuracy if it were chosen there: {gains}"
+
+
+def _similarity(file: Path) -> tuple:
+    what = ("brain against network", "r = −0.590, p > .05, of volumes that the network got right")
+    if not file.exists():
+        return (*what, "held-out volumes, exact permutations", NOT_MEASURED)
+    table = read_table(file)
+    layer = "pool" if "pool" in set(table["layer"]) else table["layer"].iloc[-1]
+    rows = table[(table["layer"] == layer) & (table["correlation"] == "pearson")]
+    found = ", ".join(f"{r.distance} r = {r.r:.3f}, p = {r.p_two_sided:.3f}" for r in rows.itertuples())
+    return (*what, f"held-out volumes, {rows['n_permutations'].iloc[0]} permutations", f"layer {layer}: {found}")
+
+
+def _clusters(file: Path) -> tuple:
+    what = ("separate voxels of labels", "seen in a UMAP, not tested")
+    if not file.exists():
+        return (*what, "silhouette against exchanged labels", NOT_MEASURED)
+    found = read_json(file)
+    effect = f"{found['silhouette']:.3f}, when labels are exchanged {found['null_mean']:.3f}, p = {found['p']:.4f}"
+    return (*what, "silhouette against exchanged labels", effect)
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def as_frame(rows: list[tuple]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["what", "published", "here", "effect"])

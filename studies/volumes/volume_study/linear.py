@@ -1,0 +1,124 @@
+"""Multinomial ridge and logistic classifiers from one n × n kernel of volumes; the ladder of splits and its null."""
+
+from neuroface.decoding import Fold, p_value
+
+import numpy as np
+from scipy import linalg
+from sklearn.linear_model import LogisticRegression
+
+from volume_study.scores import balanced_accuracy
+
+PENALTIES = (1e-2, 1e-1, 1.0, 1e1, 1e2)  # multiples of the mean variance of a training volume
+STRENGTHS = (1e-3, 1e-1, 1e1)  # C of logistic regression, in the same unit
+
+
+def ridge_said(kernel: np.ndarray, labels: np.ndarray, folds: list[Fold], n_classes: int) -> np.ndarray:
+    """Held-out answers of ridge classifiers, one against the rest, with the largest decision value.
+
+    In each fold the penalty with the best balanced accuracy on the inner validation set is taken, anew for every labelling.
+
+    Parameters
+    ----------
+    kernel : (n, n) inner products of volumes. labels : (n, n_labellings) of class numbers.
+
+    Returns
+    -------
+    (n, n_labellings) int8; −1 in rows that no fold holds out.
+    """
+    said = np.full(labels.shape, -1, dtype=np.int8)
+    for fold in folds:
+        tried = _decide(kernel, labels, fold.train, fold.validation, n_classes)
+        truth = labels[fold.validation]
+        best = np.argmax([balanced_accuracy(truth, answers, n_classes) for answers in tried], axis=0)
+        answers = _decide(kernel, labels, fold.rows, fold.test, n_classes)
+        said[fold.test] = np.take_along_axis(answers, best[None, None], axis=0)[0]
+    return said
+
+
+def _decide(kernel: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray, n_classes: int) -> np.ndarray:
+    """Class with the largest decision value (n_penalties, n_test, n_labellings), one eigendecomposition for all.
+
+    The target of a class is 1 / n in its own n volumes and −1 / (the rest) in the others, so that classes of different size
+    compete on one scale.
+    """
+    inside, across = centred(kernel, train, test)
+    eigenvalues, vectors = linalg.eigh(inside)
+    eigenvalues, across = np.maximum(eigenvalues, 0), across @ vectors
+    own = labels[train][:, None] == np.arange(n_classes)[:, None]  # (n_train, n_classes, n_labellings)
+    n_own = own.sum(axis=0)
+    target = np.where(own, 1 / np.maximum(n_own, 1), -1 / np.maximum(len(train) - n_own, 1))
+    projected = vectors.T @ target.reshape(len(train), -1)
+    answers = []
+    for penalty in PENALTIES:
+        values = (across / (eigenvalues + penalty * eigenvalues.mean())) @ projected
+        answers.append(values.reshape(len(test), n_classes, -1).argmax(axis=1).astype(np.int8))
+    return np.stack(answers)
+
+
+def centred(kernel: np.ndarray, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Kernels (n_train, n_train) and (n_test, n_train) of volumes less the mean training volume."""
+    inside, across = kernel[np.ix_(train, train)], kernel[np.ix_(test, train)]
+    column_mean = inside.mean(axis=0)
+    across = across - column_mean - across.mean(axis=1, keepdims=True) + column_mean.mean()
+    inside = inside - column_mean - column_mean[:, None] + column_mean.mean()
+    return inside, across
+
+
+def logistic_probabilities(kernel: np.ndarray, y: np.ndarray, folds: list[Fold], n_classes: int) -> np.ndarray:
+    """Held-out probabilities (n, n_classes) of multinomial logistic regression with an L2 penalty, from the kernel.
+
+    On the n_train coordinates of volumes in the space that training volumes span, the penalised fit is that on all voxels.
+    The strength is chosen on the inner validation set.
+    """
+    probability = np.full((len(y), n_classes), np.nan)
+    for fold in folds:
+        tried = [_fit_logistic(kernel, y, fold.train, fold.validation, n_classes, strength) for strength in STRENGTHS]
+        truth = y[fold.validation][:, None]
+        scores = [balanced_accuracy(truth, p.argmax(axis=1)[:, None], n_classes)[0] for p in tried]
+        best = STRENGTHS[int(np.argmax(scores))]
+        probability[fold.test] = _fit_logistic(kernel, y, fold.rows, fold.test, n_classes, best)
+    return probability
+
+
+def _fit_logistic(kernel, y, train, test, n_classes: int, strength: float) -> np.ndarray:
+    inside, across = centred(kernel, train, test)
+    eigenvalues, vectors = linalg.eigh(inside)
+    there = eigenvalues > 1e-9 * eigenvalues.max()
+    scale = np.sqrt(eigenvalues[there].sum() / len(train))  # so that a volume has length 1
+    axes = vectors[:, there] / np.sqrt(eigenvalues[there])
+    model = LogisticRegression(C=strength * len(train), max_iter=200, class_weight="balanced")
+    model.fit(inside @ axes / scale, y[train])
+    probability = np.zeros((len(test), n_classes))
+    probability[:, model.classes_] = model.predict_proba(across @ axes / scale)
+    return probability
+
+
+def ladder(
+    kernel: np.ndarray, y: np.ndarray, permuted: np.ndarray, folds: dict[str, list[Fold]], n_classes: int
+) -> dict[str, dict]:
+    """Per split: balanced accuracy of the ridge classifier, and of the same cross-validation on relabelled blocks.
+
+    Parameters
+    ----------
+    permuted : (n, n_permutations), from :func:`volume_study.splits.permuted_labels`.
+
+    Returns
+    -------
+    split → accuracy, balanced_accuracy, null_mean, null_interval (2.5 % and 97.5 %), n_permutations, p, and bias: how far
+    the null's mean lies above chance, which is what the split itself reveals.
+    """
+    labels, result = np.column_stack([y, permuted]), {}
+    for split, part in folds.items():
+        said = ridge_said(kernel, labels, part, n_classes)
+        scores = balanced_accuracy(labels, said, n_classes)
+        null = scores[1:]
+        result[split] = {
+            "accuracy": float((said[:, 0] == y).mean()),
+            "balanced_accuracy": float(scores[0]),
+            "null_mean": float(null.mean()),
+            "null_interval": [float(q) for q in np.quantile(null, (0.025, 0.975))],
+            "n_permutations": len(null),
+            "bias": float(null.mean() - 1 / n_classes),
+            "p": p_value(scores[0], null),
+        }
+    return result

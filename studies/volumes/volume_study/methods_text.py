@@ -1,0 +1,140 @@
+"""The words of the report: its title, a paragraph for a methods section, and the published settings."""
+
+from pathlib import Path
+
+from neuroface.pipeline import read_json, read_table
+
+import pandas as pd
+
+from volume_study.names import BASELINES, MODELS, SPLITS
+
+LEAD = "Labels of single volumes of BOLD, decoded by networks."
+CAUTION = (
+    "Accuracy on single held-out volumes is no evidence that a label can be decoded: read the splits that hold out what "
+    "belongs together. Maps show what a network uses, not what the brain needs."
+)
+# The emotion study's value of every setting that it states.
+PUBLISHED = {
+    "TR_S": 2.0, "LAG_S": 0.0, "MIN_AGREEMENT": 5, "FILM_CLOCK": "cumulated", "STANDARDIZE": "volume",
+    "MIN_PER_CLASS": 70, "BALANCE": "moments", "CV_SPLITS": ["volume"], "SELECTION": "published",
+    "MODELS": ["separable_cnn3d"], "EPOCHS": 50, "PATIENCE": 10, "BATCH_SIZE": 16, "LEARNING_RATE": 0.001,
+    "WEIGHT_DECAY": 0.0001, "HELD_OUT_SPLIT": "volume", "MAP_METHODS": ["occlusion-zero"], "MIN_PROBABILITY": 0.75,
+    "BOX_VOXELS": 2, "BOX_STRIDE": 2, "TOP_VOXELS": 500, "UMAP_NEIGHBORS": 30, "UMAP_MIN_DIST": 0.1,
+}  # fmt: skip
+REFERENCES = Path(__file__).with_name("references.tsv")
+SCALE = {
+    "voxel": "Each voxel had mean 0 and SD 1 over its run",
+    "volume": "Each volume had mean 0 and SD 1 over its voxels",
+    "none": "BOLD was not standardised",
+}
+
+
+def title(settings: dict) -> str:
+    if settings.get("LABEL_SOURCE") == "events":
+        return "Which condition does a volume belong to?"
+    return "What do observers see in the moment that a volume responds to?"
+
+
+def methods(root: Path, settings: dict, done: set[int], versions: dict, commit: str, backends: set[str]):
+    """The paragraph, and the references that it cites; None before script 2 has joined the volumes."""
+    if not {1, 2} <= done or not (root / "2-dataset" / "samples.tsv").is_file():
+        return None
+    parts = [_labels(root, settings), _data(root, settings)]
+    parts += [text(settings) for number, text in _OF_SCRIPT.items() if number in done]
+    names = {"jax": "JAX", "tensorflow": "TensorFlow"}
+    used = [f"{names[name]} {versions[name]}" for name in sorted(backends) if name in versions]
+    used += [f"Keras {versions['keras']}"] if used else []
+    software = f"NeuroFaceCNN {versions['neuroface']} (commit {commit}){' with ' + _and(used) if used else ''}"
+    parts.append(f"Analyses used {software}; all random draws followed from the seed {settings['SEED']}.")
+    text, references = " ".join(parts), pd.read_csv(REFERENCES, sep="\t")
+    return text, [row.reference for row in references.itertuples() if row.cited_as in text]
+
+
+def _labels(root: Path, s: dict) -> str:
+    if s["LABEL_SOURCE"] == "events":
+        return f"Volumes carried the label of the event that was on {s['LAG_S']:g} s before."
+    found = read_json(root / "1-labels" / "agreement.json")
+    alpha = f"Krippendorff's α = {found['krippendorff_alpha']['named']:.2f}; Krippendorff 2004"
+    right = s["FILM_CLOCK"] == "segments"
+    clock = "by the film second that each run showed" if right else "by lengths of runs, added up"
+    return (
+        f"{found['observers']} observers named what the film portrays ({alpha}). A TR of the film kept the label that "
+        f"{s['MIN_AGREEMENT']} or more of them gave ({found['labelled_trs']:,} of {found['trs']:,} TRs). Volumes were "
+        f"matched to the film {clock}, {s['LAG_S']:g} s later."
+    )
+
+
+def _data(root: Path, s: dict) -> str:
+    samples = read_table(root / "2-dataset" / "samples.tsv")
+    labels = read_json(root / "2-dataset" / "labels.json")["labels"]
+    source = "; synthetic, with a known truth" if s["DATASET"] == "demo" else ""
+    drawn = {
+        "moments": f"{s['MIN_PER_CLASS']} moments of each label were drawn, the same for all people",
+        "person": "In each person, labels were drawn down to the rarest one",
+        "none": "All labelled volumes were kept",
+    }[s["BALANCE"]]
+    return (
+        f"We analysed fMRI (TR {s['TR_S']:g} s{source}) of {samples['subject'].nunique()} people. {drawn}: "
+        f"{len(samples):,} volumes of {len(labels)} labels ({_and(labels)}; chance {1 / len(labels):.1%}). "
+        f"{SCALE[s['STANDARDIZE']]}."
+    )
+
+
+def _decoding(s: dict) -> str:
+    cited = {"separable_cnn3d": " (Sandler et al. 2018)", "deepbrain": " (Wang et al. 2020)"}
+    networks = _and([MODELS[name] + cited.get(name, "") for name in s["MODELS"]])
+    held_out = _and([SPLITS[split].removesuffix(" (published)") for split in s["CV_SPLITS"]])
+    free = f", with {s['EMBARGO_TRS']} volumes left free around held-out blocks"
+    inner = s["SELECTION"] == "inner"
+    where = "an inner part of the training set" if inner else "the reported volumes, which flatters the result"
+    linear = {"ridge": "Ridge classifiers (Saunders et al. 1998)", "logistic": BASELINES["logistic"]}
+    others = [linear[name] for name in linear if name == "ridge" or name in s["BASELINES"]]
+    return (
+        f"We trained the {networks} with AdamW (Loshchilov & Hutter 2019; step size {s['LEARNING_RATE']:g} along half a "
+        f"cosine over {s['EPOCHS']} epochs, weight decay {s['WEIGHT_DECAY']:g}, batch {s['BATCH_SIZE']}, early stopping "
+        f"after {s['PATIENCE']} epochs). The epoch was chosen on {where}. {s['N_FOLDS']} folds held out {held_out}"
+        f"{free if {'block', 'run'} & set(s['CV_SPLITS']) else ''}. {_and(others)} used the same folds. Intervals come "
+        f"from a bootstrap over people. In the null, blocks exchanged their labels {s['N_PERMUTATIONS']:,} times, alike "
+        "for all viewers."
+    )
+
+
+def _maps(s: dict) -> str:
+    steps = f"{s['IG_RULE']} rule, {s['IG_STEPS']} steps"
+    methods = {
+        "occlusion-zero": f"occlusion of boxes of {s['BOX_VOXELS']}³ voxels by zero (Zeiler & Fergus 2014)",
+        "occlusion-mean": "occlusion by the mean training volume",
+        "ig": f"Integrated Gradients of the log-odds ({steps}; Sundararajan et al. 2017)",
+        "grad-cam": "Grad-CAM (Selvaraju et al. 2017)",
+        "attention-rollout": "attention rollout (Abnar & Zuidema 2020)",
+    }
+    chosen = f"at most {s['VOLUMES_PER_PERSON']} per person and label"
+    return (
+        f"Of the volumes that the {MODELS[s['EXPLAINED_MODEL']]} had not seen ({s['HELD_OUT_SPLIT']} folds) and classified "
+        f"correctly with a probability of {s['MIN_PROBABILITY']:g} or more, {chosen}, maps were made by "
+        f"{_and([methods[name] for name in s['MAP_METHODS']])}. They were averaged per person, then over people, and tested "
+        "by sign flips with the largest statistic (Nichols & Holmes 2002)."
+    )
+
+
+def _clusters(s: dict) -> str:
+    return (
+        f"The {s['TOP_VOXELS']} strongest voxels per label ({s['CLUSTERED_METHOD']}) were embedded by UMAP (McInnes et al. "
+        f"2018; {s['UMAP_NEIGHBORS']} neighbours). Their separation was the silhouette (Rousseeuw 1987); in its null each "
+        f"person's maps exchanged their labels {s['N_LABEL_PERMUTATIONS']:,} times."
+    )
+
+
+def _similarity(s: dict) -> str:
+    return (
+        "Distances between labels (1 − Pearson, and cross-validated: Walther et al. 2016) were computed with rsatoolbox "
+        "(Schütt et al. 2023) in each person's brain and in each layer. They were compared by Mantel tests over all "
+        "permutations of the labels (Mantel 1967), beside a noise ceiling over people (Nili et al. 2014)."
+    )
+
+
+_OF_SCRIPT = {3: _decoding, 4: _maps, 5: _clusters, 6: _similarity}
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

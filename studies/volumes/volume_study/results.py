@@ -1,0 +1,155 @@
+"""From the folds of a cross-validation to its tables and scores."""
+
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.decoding import Fold, model_file, model_folder, p_value
+from neuroface.pipeline import read_json, read_table, write_json, write_table
+
+import numpy as np
+import pandas as pd
+
+from volume_study.scores import balanced_accuracy, people_intervals, scores, scores_by, scores_by_class
+
+Unit = tuple[str, str, Fold]  # network (or permutation), split, fold
+
+
+def fold_file(folder: Path, kind: str, unit: Unit) -> Path:
+    """``<split>/<network>/<kind>-<k>``: kind "fold" (held-out predictions, .tsv), "history" (.tsv) or "cost" (.json)."""
+    model, split, fold = unit
+    return model_folder(folder, split, model) / f"{kind}-{fold.number}.{'json' if kind == 'cost' else 'tsv'}"
+
+
+def permuted(number: int) -> str:
+    """Name of the folder with the folds of a network on relabelled blocks; numbers count from 1."""
+    return f"permuted-{number}"
+
+
+def is_trained(folder: Path, models: tuple[str, ...], unit: Unit) -> bool:
+    """Whether a fold has left all its files; networks on relabelled blocks are not kept."""
+    model, split, fold = unit
+    files = [fold_file(folder, kind, unit) for kind in ("fold", "history", "cost")]
+    files += [model_file(folder, split, fold.number, model)] * (model in models)
+    return all(file.exists() for file in files)
+
+
+def columns_of(labels: list[str]) -> list[str]:
+    """Columns of ``predictions.tsv`` with the probability of each label."""
+    return [f"probability_{label}" for label in labels]
+
+
+def write_fold(folder: Path, unit: Unit, samples, y, labels, probability, history, cost) -> None:
+    """Write what a fold leaves beside its network; the predictions come last.
+
+    Parameters
+    ----------
+    y : (n,) class numbers that it was trained on. probability : (n_test, n_classes).
+    """
+    fold = unit[2]
+    write_table(fold_file(folder, "history", unit), history.assign(fold=fold.number))
+    write_json(fold_file(folder, "cost", unit), cost)
+    table = samples.iloc[fold.test].assign(
+        fold=fold.number, row=fold.test, trained_label=np.array(labels)[y[fold.test]]
+    )
+    table[columns_of(labels)] = probability
+    write_table(fold_file(folder, "fold", unit), table)
+
+
+def join_folds(folder: Path, model: str, split: str, folds: list[Fold], n: int) -> tuple[pd.DataFrame, dict]:
+    """Held-out predictions of all folds, a row per volume in the order of ``X.npy``; and what the folds cost together.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the folds together do not predict each volume exactly once.
+    """
+    files = [fold_file(folder, "fold", (model, split, fold)) for fold in folds]
+    table = pd.concat([read_table(file) for file in files]).sort_values("row", ignore_index=True)
+    if not np.array_equal(table["row"], np.arange(n)):
+        raise NeuroFaceError(
+            f"{files[0].parent} does not predict each of the {n} volumes once. Delete it and run script 3 again."
+        )
+    costs = pd.DataFrame([read_json(fold_file(folder, "cost", (model, split, fold))) for fold in folds])
+    cost = {
+        "parameters": int(costs["parameters"].iloc[0]),
+        "multiply_adds": int(costs["multiply_adds"].iloc[0]),
+        "seconds": float(costs["seconds"].sum()),
+        "seconds_per_epoch": float(costs["seconds_per_epoch"].median()),
+    }
+    return table, cost
+
+
+def write_results(
+    folder: Path, model: str, split: str, folds: list[Fold], samples: pd.DataFrame, labels: list[str], cfg
+) -> dict:
+    """Write predictions, history and scores of a network under one split.
+
+    Parameters
+    ----------
+    cfg : SEED, SELECTION, MODELS, N_PERMUTATIONS_NETWORK.
+
+    Returns
+    -------
+    The content of its ``metrics.json``.
+    """
+    target = model_folder(folder, split, model)
+    table, cost = join_folds(folder, model, split, folds, len(samples))
+    history = pd.concat([read_table(fold_file(folder, "history", (model, split, fold))) for fold in folds])
+    y = table["label"].map(labels.index).to_numpy()
+    probability, people = table[columns_of(labels)].to_numpy(), table["subject"].to_numpy()
+    said = probability.argmax(axis=1)
+    result = {
+        "model": model,
+        "split": split,
+        "selection": cfg.SELECTION,
+        "chance": 1 / len(labels),
+        "all_folds": scores(y, probability),
+        "intervals_95": people_intervals(y, said, people, len(labels), cfg.SEED),
+        "by_label": scores_by_class(y, probability, people, labels, cfg.SEED),
+        "confusion": pd.crosstab(y, said).reindex(range(len(labels)), columns=range(len(labels)), fill_value=0)
+        .to_numpy().tolist(),
+        "by_fold": scores_by(table, "fold", y, said),
+        "by_subject": scores_by(table, "subject", y, said),
+        "n_embargoed": {fold.number: fold.n_embargoed for fold in folds},
+        "chosen_on_held_out": chosen_on_held_out(history, folds),
+        "cost": cost,
+    }  # fmt: skip
+    if model == cfg.MODELS[0] and cfg.N_PERMUTATIONS_NETWORK:
+        result["null"] = network_null(folder, split, folds, y, result["all_folds"]["balanced_accuracy"], labels, cfg)
+    write_table(target / "predictions.tsv", table.drop(columns="trained_label"))
+    write_table(target / "history.tsv", history)
+    write_json(target / "metrics.json", result)
+    return result
+
+
+def chosen_on_held_out(history: pd.DataFrame, folds: list[Fold]) -> dict[str, float]:
+    """Accuracy of the epoch chosen as published, on the held-out volumes themselves, and how much it gains.
+
+    Parameters
+    ----------
+    history : epochs of all folds, columns fold, val_accuracy, test_accuracy.
+
+    Returns
+    -------
+    accuracy : mean over volumes of each fold's best epoch. gain : above that of the epochs chosen on inner sets.
+    """
+    n = {fold.number: len(fold.test) for fold in folds}
+    best = history.groupby("fold")["test_accuracy"].max()
+    chosen = history.groupby("fold").apply(lambda part: part["test_accuracy"].iloc[part["val_accuracy"].argmax()])
+    weights = np.array([n[int(fold)] for fold in best.index])
+    accuracy, inner = (float(np.average(part, weights=weights)) for part in (best, chosen))
+    return {"accuracy": accuracy, "gain": accuracy - inner}
+
+
+def network_null(folder: Path, split: str, folds: list[Fold], y, observed: float, labels: list[str], cfg) -> dict:
+    """Balanced accuracies of the first network when it was trained on relabelled blocks."""
+    null = []
+    for number in range(1, cfg.N_PERMUTATIONS_NETWORK + 1):
+        table, _ = join_folds(folder, permuted(number), split, folds, len(y))
+        truth, said = (
+            table["trained_label"].map(labels.index).to_numpy(),
+            table[columns_of(labels)].to_numpy().argmax(axis=1),
+        )
+        null.append(balanced_accuracy(truth[:, None], said[:, None], len(labels))[0])
+    return {"n": len(null), "mean": float(np.mean(null)), "bias": float(np.mean(null) - 1 / len(labels)),
+            "p": p_value(observed, np.array(null))}  # fmt: skip

@@ -1,0 +1,147 @@
+"""Representational similarity: how far labels lie apart, in the brain and in a network's layers, and whether both agree."""
+
+from itertools import permutations
+from math import factorial
+
+from neuroface.pipeline import keras
+
+import numpy as np
+from scipy.stats import rankdata
+
+MOST_EXACT = 50_000  # relabellings up to which all are tried: eight labels
+DISTANCES = ("correlation", "crossnobis")  # 1 − Pearson of mean patterns; cross-validated squared Euclidean distance
+
+
+def distances(patterns: np.ndarray, labels: list[str], parts: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
+    """Distances of labels (n_pairs,), pairs in the order of ``names``: (0, 1), (0, 2) …
+
+    Cross-validated distances (Walther et al. 2016, NeuroImage 137:188) multiply differences from separate parts of the data:
+    they are 0 on average where labels do not differ, and may be negative. 1 − Pearson is above 0 by noise alone.
+
+    Parameters
+    ----------
+    patterns : (n, n_features). labels : (n,). parts : (n,) the part of the data of each; each holds every label.
+    """
+    from rsatoolbox.data import Dataset
+    from rsatoolbox.rdm import calc_rdm
+
+    # rsatoolbox keeps the order of first appearance or sorts.
+    place = np.array([names.index(label) for label in labels])
+    order = np.lexsort((parts, place))
+    patterns = np.asarray(patterns, dtype=np.float64)[order]
+    # rsatoolbox makes a matrix of all pairs of features for cross-validated distances. They depend on inner products of the
+    # patterns alone, which are the same on an orthonormal basis of the patterns.
+    coordinates = np.linalg.qr(patterns.T, mode="r").T
+    about = {"label": place[order].tolist(), "part": np.asarray(parts)[order].tolist()}
+    with np.errstate(invalid="ignore"):  # rsatoolbox fills whole numbers and fresh memory with NaN
+        pearson = calc_rdm(Dataset(patterns, obs_descriptors=about), method="correlation", descriptor="label")
+        crossed = calc_rdm(
+            Dataset(coordinates, obs_descriptors=about), method="crossnobis", descriptor="label", cv_descriptor="part"
+        )
+    per_feature = coordinates.shape[1] / patterns.shape[1]  # rsatoolbox divides by the number of features
+    return {"correlation": pearson.dissimilarities[0], "crossnobis": crossed.dissimilarities[0] * per_feature}
+
+
+def noise_ceiling(rdms: np.ndarray, method: str) -> tuple[float, float]:
+    """How well a perfect model could agree with single people's distances (n_people, n_pairs): lower and upper bound.
+
+    Nili et al. 2014 (PLoS Comput. Biol. 10:e1003553). method : "spearman" or "pearson".
+    """
+    from rsatoolbox.inference import boot_noise_ceiling
+    from rsatoolbox.rdm import RDMs
+
+    low, high = boot_noise_ceiling(RDMs(rdms), method={"pearson": "corr", "spearman": "rho-a"}[method])
+    return float(low), float(high)
+
+
+def square(pairs: np.ndarray) -> np.ndarray:
+    """Distances of pairs as a symmetric matrix."""
+    n = int(round((1 + np.sqrt(1 + 8 * len(pairs))) / 2))
+    matrix = np.zeros((n, n))
+    matrix[np.triu_indices(n, 1)] = pairs
+    return matrix + matrix.T
+
+
+def mantel(one: np.ndarray, other: np.ndarray, method: str, n_permutations: int, seed: int) -> dict:
+    """Correlation of two sets of distances (n_pairs,), and its p when labels of one are permuted (Mantel 1967).
+
+    All permutations of the labels are tried where there are no more than 50,000, so that p is exact; with five labels these
+    are 120, and no p is below 1 / 120. Pairs that share a label are not independent, which is why the p-value that comes
+    with a correlation does not hold here.
+
+    Parameters
+    ----------
+    method : "spearman" or "pearson". n_permutations, seed : of a random draw where there are more.
+
+    Returns
+    -------
+    r, p_two_sided, p_greater, n_permutations, exact.
+    """
+    n, pairs = len(square(one)), np.triu_indices(len(square(one)), 1)
+    first, matrix = (rankdata(x) if method == "spearman" else np.asarray(x, dtype=float) for x in (one, other))
+    matrix, exact = square(matrix), factorial(n) <= MOST_EXACT
+    if exact:
+        orders = np.array(list(permutations(range(n))))
+    else:
+        rng = np.random.default_rng(seed)
+        orders = np.array([np.arange(n), *(rng.permutation(n) for _ in range(n_permutations))])
+    moved = matrix[orders[:, pairs[0]], orders[:, pairs[1]]]  # (n_orders, n_pairs); the first order changes nothing
+    a, b = first - first.mean(), moved - moved.mean(axis=1, keepdims=True)
+    spread = np.sqrt((a**2).sum() * (b**2).sum(axis=1))
+    r = np.divide(b @ a, spread, out=np.zeros(len(b)), where=spread > 0)
+    close = 1e-9
+    return {
+        "r": float(r[0]),
+        "p_two_sided": float(np.mean(np.abs(r) >= abs(r[0]) - close)),
+        "p_greater": float(np.mean(r >= r[0] - close)),
+        "n_permutations": len(r),
+        "exact": exact,
+    }
+
+
+# ---------------------------------------------------------------- layers of a network
+
+
+def layers_to_compare(model: keras.Model) -> list[str]:
+    """Names of layers with features of their own, from the first: convolutions and dense layers that blocks end with."""
+    names = [layer.name for layer in model.layers]
+    wanted = (
+        "stem",
+        "project_",
+        "conv_",
+        "pre_convolution_2",
+        "_block_2_2",
+        "embedding",
+        "feed_back_",
+        "pool",
+        "dense",
+    )
+    return [name for name in names if any(part in name for part in wanted)] + ["logit"]
+
+
+class LayerMeans:
+    """Mean activations of a network's layers per group of volumes, summed up batch by batch."""
+
+    def __init__(self, model: keras.Model, names: list[str], batch: int):
+        self.names, self.batch = names, batch
+        self._outputs = keras.Model(model.input, [model.get_layer(name).output for name in names])
+
+    def __call__(self, X: np.ndarray, rows: np.ndarray, group: np.ndarray, n_groups: int) -> dict[str, np.ndarray]:
+        """Layer → means (n_groups, n_features) over the rows of X (n, n_voxels) of each group.
+
+        Parameters
+        ----------
+        group : (len(rows),) number of each row's group; every group has a row.
+        """
+        sums: dict[str, np.ndarray] = {}
+        padded = np.zeros((self.batch, X.shape[1], 1, 1), dtype=np.float32)
+        for start in range(0, len(rows), self.batch):
+            part, mine = X[rows[start : start + self.batch]], group[start : start + self.batch]
+            padded[: len(part), :, 0, 0] = part
+            weights = np.eye(n_groups)[mine].T  # (n_groups, n_part)
+            outputs = keras.tree.flatten(self._outputs.predict_on_batch(padded))
+            for name, output in zip(self.names, outputs):
+                features = np.asarray(output, dtype=np.float64).reshape(self.batch, -1)[: len(part)]
+                sums[name] = sums.get(name, 0) + weights @ features
+        n = np.bincount(group, minlength=n_groups)[:, None]
+        return {name: total / n for name, total in sums.items()}
