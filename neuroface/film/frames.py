@@ -197,10 +197,7 @@ def open_film(path: str | Path) -> Film:
         )
     first = next(film._frames_from(-math.inf), None)
     if first is None or film.damaged > MOST_DAMAGED:
-        raise NeuroFaceError(
-            f"{path}: {'no frame' if first is None else f'none of the first {film.damaged} frames'} can be decoded. It is "
-            f"damaged or encrypted; copy or export it again."
-        )
+        raise NeuroFaceError(f"{path}: no frame can be decoded. It is damaged or encrypted; copy or export it again.")
     film.duration_s, film.rotation = stated_s, int(first.picture.rotation) % 360
     film.width, film.height = max(1, round(first.picture.width * float(pixel))), first.picture.height
     if film.rotation % 180 == 90:
