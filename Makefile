@@ -1,6 +1,8 @@
 # make demo   the eight scripts on the synthetic data set, ending with data/demo/report.html
 # make test   every test
 # make test-full   every test, with 10,000 files in each fuzz test and more than 50 kills: half an hour more
+# make demo-film   the study "film and brain" on its synthetic films, ending with data/film-demo/report.html
+# make film-encoding   what that study needs beside requirements.txt; make test skips its tests without it
 # make film   what 0-annotate_film.py needs beside the rest
 # make demo-volumes   the study of labelled volumes on its synthetic data set, ending with data/volumes-demo/report.html
 # make benchmark   most tables of docs/speed.md, some of them at a smaller size
@@ -15,6 +17,12 @@ TORCH ?= torch
 demo: .venv/demo.stamp
 	@set -e; for script in [1-8]-*.py; do $(BIN)/python $$script; done
 	@echo "done: open data/demo/report.html"
+
+demo-film: .venv/film-encoding.stamp
+	@set -e; for script in studies/film_encoding/[1-7]-*.py; do $(BIN)/python $$script; done
+	@echo "done: open data/film-demo/report.html"
+
+film-encoding: .venv/film-encoding.stamp
 
 demo-volumes: .venv/volumes.stamp
 	@set -e; for script in studies/volumes/[1-7]-*.py; do $(BIN)/python $$script; done
@@ -59,5 +67,5 @@ benchmark: .venv/demo.stamp
 	$(BIN)/python -m pip install --quiet -r $<
 	touch $@
 
-.PHONY: demo demo-volumes film test test-full benchmark demo-images images-test
+.PHONY: demo demo-film demo-images demo-volumes film film-encoding images-test test test-full benchmark
 .PRECIOUS: .venv/%.stamp

@@ -40,7 +40,7 @@ def test_a_file_that_is_no_film(tmp_path):
         sound.setparams((1, 2, 16_000, 0, "NONE", ""))
         sound.writeframes(bytes(32_000))
     assert "is not there" in complain(tmp_path / "missing.mp4")
-    assert "is not there" in complain(tmp_path)
+    assert "is a folder" in complain(tmp_path)
     assert "is empty (0 bytes)" in complain(tmp_path / "empty.mp4")
     assert "cannot be opened as a film" in complain(tmp_path / "text.mkv")
     assert "has no video track" in complain(tmp_path / "sound.wav")

@@ -141,7 +141,8 @@ def test_the_demos_films_carry_confounds_and_the_report_shows_them(tiny):
     assert results["scores"]["all of them"]["movie"]["auc"] > 0.6
     page = (tiny.root / "report.html").read_text()
     table = page.split("predicted from")[1].split("</table>")[0]
-    for row in ("brightness", "speech", "all of them", "BOLD, ridge, whole window", "BOLD, voxel-time CNN", "BOLD, best by inner validation"):
+    of_bold = [f"BOLD, {model}" for model in ("ridge, whole window", "voxel-time CNN", "best by inner validation")]
+    for row in ("brightness", "speech", "all of them", *of_bold):
         assert f"<td>{row}</td>" in table
     assert "What else differs between the classes" in page
     assert "film regressors alone, movie folds" in tiny.printed[3]

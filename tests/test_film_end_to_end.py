@@ -198,6 +198,8 @@ def downloaded(page, action) -> str:
 
 def test_a_stretch_is_corrected_with_the_mouse(page, done, tmp_path, small_dataset):
     """The man in profile is marked as wrong: script 1 takes what is downloaded."""
+    from playwright.sync_api import expect
+
     untouched = downloaded(page, lambda: page.click("#download"))
     assert untouched == (done[1] / "task-aurora_face-annotation.1D").read_text()
     items = page.locator("li")
@@ -208,7 +210,7 @@ def test_a_stretch_is_corrected_with_the_mouse(page, done, tmp_path, small_datas
     onsets = [float(items.nth(i).get_attribute("data-onset")) for i in range(items.count())]
     assert onsets == sorted(onsets)
     items.nth(5).locator("button").click()
-    assert "1 of 7 stretches" in page.inner_text("#count")
+    expect(page.locator("#count")).to_contain_text("1 of 7 stretches")
     assert items.nth(5).locator("button").get_attribute("aria-pressed") == "true"
     stretches = read_1d(done[1] / "task-aurora_face-annotation.1D")
     corrected = downloaded(page, lambda: page.click("#download"))
@@ -216,7 +218,7 @@ def test_a_stretch_is_corrected_with_the_mouse(page, done, tmp_path, small_datas
     target.write_text(corrected)
     assert read_1d(target).tolist() == stretches[:2].tolist()
     page.reload()
-    assert "1 of 7 stretches" in page.inner_text("#count")  # marks stay
+    expect(page.locator("#count")).to_contain_text("1 of 7 stretches")  # marks stay
 
     dataset = tmp_path / "dataset"
     shutil.copytree(small_dataset, dataset)

@@ -11,7 +11,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "annotations": [
-            "ROUNDING_S", "on_screen", "read_1d", "read_events", "stretches_of_labels", "touches", "trial_types_of",
+            "ROUNDING_S", "on_screen", "read_1d", "read_events", "read_stretches", "stretches_of_labels", "touches",
+            "trial_types_of",
         ],
         "datasets": ["Run", "check_distinct", "find_runs", "nndb_naming", "runs_of"],
         "extraction": ["extract_windows", "standardized_volumes"],

@@ -230,4 +230,4 @@ def runs_of(cfg) -> tuple[list[Run], list[tuple[str, str]]]:
     """:func:`find_runs` with the settings of an experiment."""
     events = tuple(dict.fromkeys(name for label in cfg.LABELS for name in cfg.LABEL_EVENTS[label]))
     films = getattr(cfg, "FILM_DIR", None)  # not every study annotates films
-    return find_runs(cfg.DATASET, cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, cfg.NNDB_VARIANT, events, films)
+    return find_runs(cfg.DATASET, cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, cfg.NNDB_VARIANT, events, films=films)

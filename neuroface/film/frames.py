@@ -22,6 +22,7 @@ SAME_S = 1e-3  # Matroska rounds time stamps to 1 ms
 BACK_S = (1.0, 10.0, 60.0, math.inf)  # how far before the wanted second decoding starts, until it starts early enough
 MISSING_S = 2.0  # a file that ends earlier than it says, by more than this, is cut off
 JUMP_S = 1.0  # time stamps that jump back by more than this belong to several recordings in one file
+MOST_DAMAGED = 25  # frames before the first that can be decoded; with more, what is decoded is chance
 
 
 class Frame(NamedTuple):
@@ -195,7 +196,7 @@ def open_film(path: str | Path) -> Film:
             f"{path} is cut off: it says that it lasts {said_s:.1f} s, and its data end at {end_s:.1f} s. Copy it again."
         )
     first = next(film._frames_from(-math.inf), None)
-    if first is None:
+    if first is None or film.damaged > MOST_DAMAGED:
         raise NeuroFaceError(f"{path}: no frame can be decoded. It is damaged or encrypted; copy or export it again.")
     film.duration_s, film.rotation = stated_s, int(first.picture.rotation) % 360
     film.width, film.height = max(1, round(first.picture.width * float(pixel))), first.picture.height

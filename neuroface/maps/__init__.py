@@ -21,10 +21,17 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "groups_of_maps",
             "write_test",
         ],
+        "regions": ["random_regions"],
         "report": ["describe_correlations", "describe_regions", "describe_seeds", "describe_tests", "lead"],
         "seeds": ["spread_file", "spread_rows", "write_spread"],
         "surface": ["load_hemispheres", "project"],
-        "surface_figures": ["animate_surfaces", "draw_glass_brain", "draw_surfaces", "symmetric_scale"],
+        "surface_figures": [
+            "animate_surfaces",
+            "draw_glass_brain",
+            "draw_surfaces",
+            "surface_pictures",
+            "symmetric_scale",
+        ],
         "tables": ["correlation_rows", "peak_table", "plot_shares", "read_people", "read_reference", "share_rows"],
     },
 )

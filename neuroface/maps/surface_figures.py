@@ -74,6 +74,18 @@ def animate_surfaces(
     values: dict, hemispheres: dict, columns: list[str], title: str, unit: str, target: Path, found: dict | None = None
 ) -> None:
     """The same as an animation over seconds: one GIF that repeats."""
+    frames = surface_pictures(values, hemispheres, columns, title, unit, found)
+    # One palette for all frames that keeps rare colours: outlines stay green, and nothing flickers.
+    palette = Image.fromarray(np.concatenate(frames)).quantize(256, Image.Quantize.MAXCOVERAGE)
+    frames = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    with atomic(target) as partial:
+        frames[0].save(partial, "gif", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
+
+
+def surface_pictures(
+    values: dict, hemispheres: dict, columns: list[str], title: str, unit: str, found: dict | None = None
+) -> list[np.ndarray]:
+    """A picture (height, width, 3) uint8 of all views for each column, on one colour scale; for moving figures."""
     scale = symmetric_scale(np.concatenate(list(values.values())))
     figure, axes = plt.subplots(1, 3, figsize=(9, 3.6), width_ratios=(1.15, 1, 1), layout="constrained", squeeze=False)
     shown = [_hemispheres_of(view, hemispheres) for view in VIEWS]
@@ -91,12 +103,8 @@ def animate_surfaces(
         figure.canvas.draw()
         figure.set_layout_engine("none")  # the same layout in all frames
         frames.append(np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())
-    # One palette for all frames that keeps rare colours: outlines stay green, and nothing flickers.
-    palette = Image.fromarray(np.concatenate(frames)).quantize(256, Image.Quantize.MAXCOVERAGE)
-    frames = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    with atomic(target) as partial:
-        frames[0].save(partial, "gif", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
     plt.close(figure)
+    return frames
 
 
 def draw_glass_brain(

@@ -86,12 +86,12 @@ def write_npy(path: Path, array: np.ndarray) -> None:
         file.write(array.data)  # its errors state the problem with the disk; those of np.save do not
 
 
-def create_npy(path: Path, shape: tuple[int, ...]) -> np.memmap:
-    """A new float32 ``.npy`` file as a memory map, with its disk space reserved.
+def create_npy(path: Path, shape: tuple[int, ...], dtype: type = np.float32) -> np.memmap:
+    """A new ``.npy`` file as a memory map, with its disk space reserved.
 
     Without reserved space, writing to the map kills the process when the disk is full.
     """
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     if hasattr(os, "posix_fallocate"):  # not on macOS
         try:
             with open(path, "r+b") as file:

@@ -65,7 +65,8 @@ class Stage:
             self._check_own_folder(rules, {name for stamp in upstream.values() for name in stamp.get("growing", ())})
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(self.folder, self.script, short(self.folder))
-        begin_log(self.root / "logs", self.script, provenance.versions(study.packages) | {"commit": provenance.git_commit()})
+        versions = provenance.versions(study.packages)
+        begin_log(self.root / "logs", self.script, versions | {"commit": provenance.git_commit()})
 
     def folder_of(self, number: int) -> Path:
         return self.root / self.study.step(number).folder

@@ -31,8 +31,8 @@ class Study:
     methods : (run folder, stamped settings, numbers of the finished stages, versions, commit, backends) → the paragraph
         for a methods section, and its references; None if that paragraph cannot be written yet.
     published : the published study's value of every setting that it states; the report lists what differs.
-    packages : packages of this study alone whose versions its results depend on.
     former_stamps : script → entries of its ``settings.json`` that earlier versions did not write.
+    packages : packages of this study alone whose versions its results depend on.
     """
 
     name: str
@@ -43,8 +43,8 @@ class Study:
     caution: str = ""
     methods: Callable[..., tuple[str, list[str]] | None] = lambda *_: None
     published: Mapping[str, object] = field(default_factory=dict)
-    packages: tuple[str, ...] = ()
     former_stamps: Mapping[str, dict] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
 
     def step(self, number: int) -> Step:
         return next(step for step in self.steps if step.number == number)

@@ -1,0 +1,229 @@
+"""Film and brain: chunks that reach the network per second, training steps, the sixteen convolutions, memory by length
+of film.
+
+    python benchmarks/film_encoding.py              full size: 112 pixels, 32 frames, the published network; minutes
+    python benchmarks/film_encoding.py --small      the demo's size: seconds
+    python benchmarks/film_encoding.py --only feed convolve cut    these tables; a training step needs 10 GB
+
+Plain: for each batch every chunk is found again in the MP4 file (seek, decode, scale) and becomes float32, as (channel,
+height, width, frame). Released: chunks are stored as float32 in that order and copied
+(MIPLabCH/Encoding-Decoding-Movies). Ours: decoded once to uint8 and copied from the memory map; they become float32 in
+the network. Cases run in turn, each in a process of its own.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from measure import ROOT, compare, machine, peak_gb
+
+sys.path.insert(0, str(ROOT / "studies" / "film_encoding"))
+TR_S, BATCH, FPS = 1.3, 16, 25
+SIZES = {"full": (112, 32, (32, 256, 128, 64), 48, 4609), "small": (32, 8, (8, 16, 8, 16), 16, 582)}
+FEEDS = ("plain", "released", "ours")
+CONVOLUTIONS = ("sixteen layers", "one grouped")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        case, folder = args.one
+        print(json.dumps(CASES[case.split(":")[0]](case, Path(folder))))
+        return
+    size = "small" if args.small else "full"
+    print(f"{machine('tensorflow', 'keras', 'av')}. Reproduce:")
+    options = " --small" * args.small + f" --only {' '.join(args.only)}" * (len(args.only) < len(CASES))
+    print(f"`python benchmarks/film_encoding.py{options} --repeats {args.repeats}`\n", flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_films(folder, size)
+        tables = (
+            ("chunks to the network", [f"feed:{way}:{size}" for way in FEEDS], "ms per chunk", 1000 / (4 * BATCH)),
+            ("a training step", [f"step:{way}:{size}" for way in ("released", "ours")], "s per chunk", 1 / BATCH),
+            (
+                "convolutions per time step",
+                [f"convolve:{way}:{size}" for way in CONVOLUTIONS],
+                "ms per chunk",
+                1000 / 4,
+            ),
+            ("cutting a film", [f"cut:{minutes} minutes:{size}" for minutes in (1, 4)], "s", 1),
+        )
+        print("| what | way | " + "time | ratio | peak GB |")
+        print("|---|---|---|---|---|")
+        for what, cases, unit, scale in (table for table in tables if table[1][0].split(":")[0] in args.only):
+            results = compare(__file__, cases, folder, args.repeats)
+            ours = results[cases[-1]]
+            for case, found in results.items():
+                way = case.split(":")[1]
+                if "error" in found or "error" in ours:
+                    print(f"| {what} | {way} | {found.get('error', '')} | | |", flush=True)
+                    continue
+                value = found["seconds"] * scale
+                ratio = found["seconds"] / ours["seconds"]
+                print(f"| {what} | {way} | {value:.3g} {unit} | {ratio:.2f} | {found['peak_gb']:.2f} |", flush=True)
+    print(arithmetic())
+
+
+def write_films(folder: Path, size: str) -> None:
+    """Drawn films of 1 and 4 minutes, 640 × 360 at 25 frames per second; chunks of the first, stored both ways."""
+    from film_encoding.demo_film import draw_frame, draw_shots
+    from film_encoding.film_frames import write_film
+
+    pixels, frames, *_ = SIZES[size]
+    for minutes in (1, 4):
+        shots = draw_shots(np.random.default_rng(0), 60 * minutes)
+        times = np.arange(60 * minutes * FPS) / FPS
+        write_film(folder / f"{minutes}.mp4", ((t, draw_frame(shots, t, 640, 360)[0]) for t in times), rate=FPS)
+    chunks = cut(folder / "1.mp4", pixels, frames)
+    np.save(folder / "ours.npy", chunks)
+    np.save(folder / "released.npy", chunks.transpose(0, 4, 2, 3, 1).astype(np.float32) / 255)
+
+
+def cut(path: Path, pixels: int, frames: int) -> np.ndarray:
+    from film_encoding.film_clock import count_chunks, sample_times_s
+    from film_encoding.film_frames import SampledFilm
+
+    film = SampledFilm(path)
+    n = count_chunks(film.end_s, TR_S)
+    return np.stack(list(film.frames_at(sample_times_s(n, frames, TR_S), pixels))).reshape(n, frames, pixels, pixels, 3)
+
+
+# ---------------------------------------------------------------- the ways to feed a network
+
+
+def batches_of(way: str, folder: Path, size: str, n: int):
+    """n batches of random chunks, as the network of that way takes them."""
+    pixels, frames, *_ = SIZES[size]
+    rng, stored = np.random.default_rng(1), None if way == "plain" else np.load(folder / f"{way}.npy", mmap_mode="r")
+    total = 46 if stored is None else len(stored)
+    for _ in range(n):
+        rows = rng.choice(total, BATCH, replace=False)
+        if way == "plain":
+            yield np.stack([decoded_chunk(folder / "1.mp4", row, pixels, frames) for row in rows])
+        else:
+            yield np.stack([stored[row] for row in rows])
+
+
+def decoded_chunk(path: Path, chunk: int, pixels: int, frames: int) -> np.ndarray:
+    """Seek, decode and scale: (3, pixels, pixels, frames) float32."""
+    import av
+
+    wanted, out = chunk * TR_S + np.arange(frames) * TR_S / frames, []
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        container.seek(int(wanted[0] / stream.time_base), stream=stream)
+        last = None
+        for frame in container.decode(stream):
+            while len(out) < frames and last is not None and wanted[len(out)] < frame.time:
+                out.append(
+                    last.reformat(width=pixels, height=pixels, format="rgb24", interpolation="AREA").to_ndarray()
+                )
+            if len(out) == frames:
+                break
+            last = frame
+        while len(out) < frames:
+            out.append(last.reformat(width=pixels, height=pixels, format="rgb24", interpolation="AREA").to_ndarray())
+    return np.stack(out).transpose(3, 1, 2, 0).astype(np.float32) / 255
+
+
+def feed(case: str, folder: Path) -> dict:
+    """Four batches, from the store to arrays in memory."""
+    _, way, size = case.split(":")
+    list(batches_of(way, folder, size, 1))
+    started = time.perf_counter()
+    for _ in batches_of(way, folder, size, 4):
+        pass
+    return {"seconds": time.perf_counter() - started, "peak_gb": peak_gb()}
+
+
+def step(case: str, folder: Path) -> dict:
+    """A gradient step of encoder and decoder on one batch, reading included; the median of three after a first one."""
+    from film_encoding.losses import image_loss, voxel_loss
+    from film_encoding.networks import build_decoder, build_encoder, join
+    from film_encoding.perceptual import scattering
+    from neuroface.pipeline import keras
+
+    _, way, size = case.split(":")
+    pixels, frames, filters, decoder_filters, n_voxels = SIZES[size]
+    encoder = build_encoder(n_voxels, frames, pixels, filters)
+    network = join(encoder, build_decoder(n_voxels, pixels, decoder_filters), "predicted")
+    loss = {"voxels": voxel_loss(1, 0.5), "images": image_loss((0.35, 0.35, 0.3), scattering)}
+    network.compile(keras.optimizers.Adam(1e-4), loss=loss, jit_compile=False)
+    measured = np.random.default_rng(0).normal(size=(BATCH, n_voxels)).astype(np.float32)
+    seconds = []
+    for chunks in batches_of(way, folder, size, 4):
+        started = time.perf_counter()
+        if way == "released":  # into our order, and back to the range of uint8 that the network expects
+            chunks = (255 * chunks.transpose(0, 4, 2, 3, 1)).astype(np.uint8)
+        wanted = {"voxels": measured, "images": chunks[:, frames // 2 - 1]}
+        network.train_on_batch({"chunk": chunks, "measured": measured}, wanted)
+        seconds.append(time.perf_counter() - started)
+    return {"seconds": statistics.median(seconds[1:]), "peak_gb": peak_gb()}
+
+
+def convolve(case: str, folder: Path) -> dict:
+    """Forward and backward through the convolutions of the time steps, four chunks."""
+    from film_encoding.networks import TimeStepConvolutions
+    from neuroface.pipeline import gradient_of, keras
+
+    _, way, size = case.split(":")
+    pixels, frames, filters, *_ = SIZES[size]
+    shape = (4, frames // 2, pixels // 4, pixels // 4, filters[1])
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    inputs = keras.Input(shape[1:])
+    if way == "one grouped":
+        model = keras.Model(inputs, TimeStepConvolutions(filters[2])(inputs))
+    else:
+        layers = [keras.layers.Conv2D(filters[2], 3, padding="same") for _ in range(shape[1])]
+        model = keras.Model(
+            inputs, keras.ops.concatenate([layer(inputs[:, t]) for t, layer in enumerate(layers)], axis=-1)
+        )
+    gradient = gradient_of(lambda x: (keras.ops.sum(keras.ops.square(model(x))), keras.ops.zeros(1)), model)
+    seconds = []
+    for _ in range(4):
+        started = time.perf_counter()
+        np.asarray(gradient(x)[1])
+        seconds.append(time.perf_counter() - started)
+    return {"seconds": statistics.median(seconds[1:]), "peak_gb": peak_gb()}
+
+
+def cut_film(case: str, folder: Path) -> dict:
+    """Decode a film once and store its chunks, as script 1 does; a film four times as long takes the same memory."""
+    from film_encoding.film_clock import count_chunks, sample_times_s
+    from film_encoding.film_frames import SampledFilm, store_frames
+
+    _, length, size = case.split(":")
+    pixels, frames, *_ = SIZES[size]
+    started = time.perf_counter()
+    film = SampledFilm(folder / f"{length.split()[0]}.mp4")
+    n = count_chunks(film.end_s, TR_S)
+    shown = film.frames_at(sample_times_s(n, frames, TR_S), pixels)
+    store_frames(folder / "cut.npy", (n, frames, pixels, pixels, 3), shown)
+    return {"seconds": time.perf_counter() - started, "peak_gb": peak_gb()}
+
+
+def arithmetic() -> str:
+    """14 films of 2.5 hours, from the sizes alone."""
+    chunks = 14 * 2.5 * 3600 / TR_S
+    uint8 = 32 * 112 * 112 * 3
+    return (
+        f"\n14 films of 2.5 h are {chunks:,.0f} chunks: {chunks * uint8 / 1e9:.0f} GB as uint8 on disk, "
+        f"{4 * chunks * uint8 / 1e9:.0f} GB as "
+        f"float32. A batch of {BATCH} is {BATCH * uint8 / 1e6:.0f} MB, whatever the films' length."
+    )
+
+
+CASES = {"feed": feed, "step": step, "convolve": convolve, "cut": cut_film}
+
+if __name__ == "__main__":
+    main()

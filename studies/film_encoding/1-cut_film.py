@@ -1,0 +1,203 @@
+"""1. From films to chunks of frames, one per TR.
+
+Decodes each film once, front to back, and stores the frames that are on the screen at evenly spaced times of every TR.
+Counts the frames that are missing or cannot be decoded, and says where sound goes on after the picture has ended.
+
+Reads     the films in FILM_DIR. DATASET = "demo" writes its data set first.
+Writes    1-chunks/<film>.npy (n_chunks, frames, FRAME_PX, FRAME_PX, 3) uint8, RGB; frames is FRAMES_PER_TR, or more
+          where an ablation needs more
+          1-chunks/films.tsv, a row per film: times and counts
+Settings  FILMS, TR_S, FRAMES_PER_TR, FRAME_PX, FRAME_CONTRAST, ABLATIONS, EXCLUDE, BIDS_FILTER, FILM_EVENT
+Takes     as long as decoding the films (a film of 2 hours: 1 to 3 minutes); memory: a few frames; disk: 1.2 MB per TR
+          at full size
+"""
+
+from functools import partial
+from pathlib import Path
+
+from film_encoding.demo import write_demo
+from film_encoding.film_clock import count_chunks, sample_times_s
+from film_encoding.film_frames import SampledFilm, store_frames
+from film_encoding.responses import find_viewings
+from film_encoding.study import STUDY
+from film_encoding.variants import frames_to_cut
+from neuroface import NeuroFaceError
+from neuroface.pipeline import (
+    PARTIAL,
+    Rules,
+    Section,
+    Stage,
+    open_npy,
+    read_json,
+    run_script,
+    write_json,
+    write_table,
+)  # fmt: skip
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+TAIL_S = 1.0  # sound that goes on for longer than this after the picture is named in the report
+
+
+def main():
+    cfg = STUDY.load_settings(__file__)
+    stage = Stage(STUDY, 1, cfg, __doc__, rules=Rules(growing={"ABLATIONS": same_frames(cfg)}))
+    if cfg.DATASET == "demo" and write_demo(cfg.DATASET_DIR, cfg.SEED):
+        print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
+    viewings, left_out = find_viewings(cfg)
+    for what, why in left_out:
+        stage.leave_out(what, why)
+    files = find_films(Path(cfg.FILM_DIR), sorted(viewings), stage, bool(cfg.FILMS))
+    stage.take_files(files.values(), [files[film] for film in files if is_cut(stage.folder, film)])
+
+    cut = partial(cut_film, stage.folder, files, cfg)
+    stage.each(cut, list(files), partial(is_cut, stage.folder), "films")
+    films = pd.DataFrame([{"film": film} | read_json(stage.folder / f"{film}.json") for film in files])
+    write_table(stage.folder / "films.tsv", films)
+    name_faults(stage, films)
+    stage.finish(f"{films['chunks'].sum():,} chunks of {len(films)} films", describe(stage, films, cfg))
+
+
+def same_frames(cfg):
+    """A rule: other ABLATIONS leave the chunks as they are if they need no more frames than were cut."""
+
+    def holds(old, new, stamped: dict) -> bool:
+        before = type(cfg)(**vars(cfg) | {"ABLATIONS": tuple(old)})
+        return frames_to_cut(before) == frames_to_cut(cfg)
+
+    return holds
+
+
+def find_films(folder: Path, films: list[str], stage: Stage, named: bool) -> dict[str, Path]:
+    """Film → its file. Names are compared without regard to case, "_", "-" and a leading "task-".
+
+    Raises
+    ------
+    NeuroFaceError
+        If the folder is missing, a film of FILMS has no file, a film has two, or none has one.
+    """
+    if not folder.is_dir():
+        raise NeuroFaceError(f"FILM_DIR = {folder} is not there. Set it to the folder that holds the films.")
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix.lower() not in (".1d", ".npz", ".tsv", ".json", ".txt", ".csv", ".srt"):
+            found.setdefault(plain(path.stem), []).append(path)
+    files = {}
+    for film in films:
+        paths = found.get(plain(film), [])
+        if len(paths) > 1:
+            raise NeuroFaceError(
+                f"{folder} holds {paths[0].name} and {paths[1].name} for the film {film}. Remove one of the two."
+            )
+        if paths:
+            files[film] = paths[0]
+        elif named:
+            raise NeuroFaceError(
+                f"FILMS names {film!r}, and {folder} holds no file of that name. Put {film}.mp4 there."
+            )
+        else:
+            stage.leave_out(film, f"there is BOLD, but no film file {film}.mp4 in {folder}")
+    if not files:
+        raise NeuroFaceError(
+            f"{folder} holds no film that people saw: {', '.join(films)}. Name files after the tasks, e.g. "
+            f"{films[0]}.mp4."
+        )
+    return files
+
+
+def plain(name: str) -> str:
+    return "".join(c for c in name.lower().removeprefix("task-") if c.isalnum())
+
+
+def cut_film(folder: Path, files: dict[str, Path], cfg, film: str) -> None:
+    """Write a film's chunks and, last, what was found in it."""
+    source, frames = SampledFilm(files[film]), frames_to_cut(cfg)
+    n = count_chunks(source.end_s, cfg.TR_S)
+    if not n:
+        raise NeuroFaceError(
+            f"{files[film]} shows a picture for {source.end_s:.2f} s, less than one TR. Is it the whole film?"
+        )
+    target = folder / f"{film}.npy"
+    partial_file = target.with_name(PARTIAL + target.name)
+    shown = source.frames_at(sample_times_s(n, frames, cfg.TR_S), cfg.FRAME_PX)
+    if cfg.FRAME_CONTRAST == "frame":
+        shown = map(stretched, shown)
+    store_frames(partial_file, (n, frames, cfg.FRAME_PX, cfg.FRAME_PX, 3), shown)
+    partial_file.rename(target)
+    steps = np.diff(source.times_s)
+    found = {
+        "chunks": n,
+        "picture_s": round(source.end_s, 3),
+        "sound_tail_s": round(source.file_end_s - source.end_s, 3),
+        "frames": len(source.times_s),
+        "frames_per_s": round(len(source.times_s) / source.end_s, 3),
+        "longest_frame_s": round(float(steps.max(initial=0)), 3),
+        "late_start_s": round(max(0.0, float(source.times_s[0])), 3),
+        "frames_missing": max(source.n_stated, len(source.times_s)) - len(source.times_s),
+        "frames_broken": len(source.times_s) - min(source.n_decoded, len(source.times_s)),
+    }
+    write_json(folder / f"{film}.json", found)
+
+
+def is_cut(folder: Path, film: str) -> bool:
+    return (folder / f"{film}.npy").exists() and (folder / f"{film}.json").exists()
+
+
+def stretched(frame: np.ndarray) -> np.ndarray:
+    """A frame from its darkest to its brightest value; one colour everywhere becomes black."""
+    low, high = int(frame.min()), int(frame.max())
+    return np.round((frame - float(low)) * (255 / max(1, high - low))).astype(np.uint8)
+
+
+def name_faults(stage: Stage, films: pd.DataFrame) -> None:
+    """Say what is not in the chunks although the files promise it."""
+    for row in films.itertuples():
+        if row.frames_missing:
+            stage.leave_out(
+                row.film, f"{row.frames_missing:,} of its frames are missing from the file; the frames before them stay"
+            )
+        if row.frames_broken:
+            stage.leave_out(
+                row.film, f"{row.frames_broken:,} of its frames cannot be decoded; the frames before them stay"
+            )
+        if row.late_start_s > 0.5:
+            stage.leave_out(row.film, f"no picture in its first {row.late_start_s:.2f} s; its first frame stands there")
+        if row.sound_tail_s > TAIL_S:
+            stage.leave_out(row.film, f"sound goes on for {row.sound_tail_s:.1f} s after the picture has ended")
+
+
+def describe(stage: Stage, films: pd.DataFrame, cfg) -> Section:
+    frames = frames_to_cut(cfg)
+    section = Section(
+        "Films", f"Each film was decoded once; every TR of {cfg.TR_S:g} s has a chunk of {frames} frames."
+    )
+    section.numbers(
+        {
+            "films": f"{len(films)}",
+            "chunks": f"{films['chunks'].sum():,}",
+            "frames": f"{frames} × {cfg.FRAME_PX} × {cfg.FRAME_PX}",
+        }
+        | {"broken or missing frames": f"{films[['frames_missing', 'frames_broken']].to_numpy().sum():,}"}
+    )
+    seconds = ["picture_s", "sound_tail_s", "frames_per_s", "longest_frame_s"]
+    rows = films[["film", "chunks", "frames", *seconds, "frames_missing", "frames_broken"]]
+    section.table(list(rows), rows.to_numpy(), "Films as they were found; seconds on the film's own clock")
+    contact = np.concatenate(
+        [np.concatenate(contact_row(open_npy(stage.folder / f"{film}.npy")), axis=1) for film in films["film"]]
+    )
+    Image.fromarray(contact).save(stage.folder / "contact_sheet.png")
+    section.figure(
+        stage.folder / "contact_sheet.png", "Eight moments of each film, evenly spaced, as the network sees them."
+    )
+    return section
+
+
+def contact_row(chunks: np.ndarray, n: int = 8, pixels: int = 96) -> list[np.ndarray]:
+    shown = chunks[np.linspace(0, len(chunks) - 1, n).astype(int), chunks.shape[1] // 2]
+    return [np.asarray(Image.fromarray(frame).resize((pixels, pixels))) for frame in shown]
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,246 @@
+"""2. From BOLD to the voxels that follow the film.
+
+Cuts every person's BOLD to the film's clock, averages people, and divides the chunks into training and test. In each
+fold it keeps the voxels of the visual parcels whose signal-to-noise ratio is largest, computed on that fold's training
+volumes only.
+
+Reads     BOLD and events of the data set in DATASET_DIR, ATLAS_FILE, 1-chunks/
+Writes    2-voxels/mask.nii.gz (x, y, z) uint8, the voxels of PARCELS; parcels.npy (n_voxels,) int32, in its C order
+          2-voxels/<film>_mean.npy, <film>_variance.npy, <film>_<sub>.npy (n_rows, n_voxels) float32; row t is the
+          volume
+          nearest to t · TR_S after the film began; <film>_baseline.npy (n_voxels,) float32
+          2-voxels/people.tsv, a row per person and film; folds.tsv, a row per chunk and fold
+          2-voxels/chosen_<split>_fold-<k>.npy (n_chosen,) int32, positions in the mask; snr_<split>_fold-<k>.nii.gz
+Settings  EXCLUDE, BIDS_FILTER, FILM_EVENT, TR_S, ATLAS_FILE, PARCELS, STANDARDIZE, VOXEL_SHARE, SUBJECTS, DELAY_TRS,
+          ABLATIONS, SPLITS, HELD_OUT_FILM, TEST_SHARE, N_FOLDS, SELECTION, INNER_SHARE, EMBARGO_TRS
+Takes     about the time of decompressing the files; memory per job: 30 bytes × volumes of a film × voxels
+"""
+
+from functools import partial
+from pathlib import Path
+
+from film_encoding.film_clock import count_pairs
+from film_encoding.responses import (
+    OverPeople,
+    Viewing,
+    choose,
+    drop_short,
+    film_rows,
+    find_viewings,
+    in_parcels,
+    read_labels,
+    snr,
+)
+from film_encoding.splits import LEARNED_FROM, Fold, make_folds, write_folds
+from film_encoding.study import STUDY
+from film_encoding.variants import largest_delay
+from neuroface import NeuroFaceError
+from neuroface.bold import check_distinct, check_grid, open_header, read_mask, write_map, write_nifti
+from neuroface.pipeline import (
+    Rules,
+    Section,
+    Stage,
+    open_npy,
+    read_json,
+    read_table,
+    run_script,
+    write_json,
+    write_npy,
+    write_table,
+)
+
+import numpy as np
+import pandas as pd
+
+
+def main():
+    cfg = STUDY.load_settings(__file__)
+    stage = Stage(STUDY, 2, cfg, __doc__, reads=(1,), rules=Rules(growing={"ABLATIONS": same_delay(cfg)}))
+    chunks = read_table(stage.folder_of(1) / "films.tsv").set_index("film")["chunks"].to_dict()
+    viewings = plan_viewings(stage, chunks, cfg)
+    rows = {
+        film: min(chunks[film] + largest_delay(cfg), *(one.n_rows for one in who)) for film, who in viewings.items()
+    }
+    every = [one for who in viewings.values() for one in who]
+    check_distinct([one.run for one in every])
+    used = [
+        file for film in viewings if is_averaged(stage.folder, film) for one in viewings[film] for file in one.run.files
+    ]
+    stage.take_files([file for one in every for file in one.run.files], used)
+    mask, affine = make_mask(stage, every, cfg)
+
+    average = partial(average_people, stage.folder, viewings, rows, mask, affine, cfg)
+    stage.each(average, list(viewings), partial(is_averaged, stage.folder), "films")
+    name_constant_voxels(stage, viewings)
+
+    lengths = {film: count_pairs(chunks[film], rows[film], largest_delay(cfg)) for film in viewings}
+    for film, n in lengths.items():
+        if n < chunks[film]:
+            stage.leave_out(
+                film, f"its last {chunks[film] - n} of {chunks[film]} chunks, whose BOLD was not measured to the end"
+            )
+    folds = [fold for split in cfg.SPLITS for fold in make_folds(lengths, split, cfg)]
+    write_table(stage.folder / "folds.tsv", write_folds(folds))
+    stage.each(
+        partial(choose_voxels, stage.folder, mask, affine, cfg), folds, partial(is_chosen, stage.folder), "folds"
+    )
+    write_table(stage.folder / "people.tsv", people_table(viewings))
+    stage.finish(f"{int(mask.sum()):,} voxels of {len(viewings)} films", describe(stage, viewings, folds, mask, cfg))
+
+
+def same_delay(cfg):
+    """A rule: other ABLATIONS need no other volumes if the longest delay stays the same."""
+
+    def holds(old, new, stamped: dict) -> bool:
+        before = type(cfg)(**vars(cfg) | {"ABLATIONS": tuple(old)})
+        return largest_delay(before) == largest_delay(cfg)
+
+    return holds
+
+
+def plan_viewings(stage: Stage, chunks: dict[str, int], cfg) -> dict[str, list[Viewing]]:
+    """Who saw which film; runs that end early and films without a person of SUBJECTS are left out."""
+    found, left_out = find_viewings(cfg)
+    viewings = {}
+    for film in chunks:
+        viewings[film], short = drop_short(found.get(film, []), chunks[film])
+        left_out += short
+        people = {one.run.subject for one in viewings[film]}
+        if missing := [name for name in cfg.SUBJECTS if name != "mean" and name not in people] or (
+            not people and ["anybody"]
+        ):
+            left_out.append((film, f"no whole run of {missing[0]}"))
+            del viewings[film]
+    for what, why in left_out:
+        stage.leave_out(what, why)
+    if not viewings:
+        raise NeuroFaceError(
+            f"No film is left that all of SUBJECTS = {cfg.SUBJECTS} saw whole. Correct SUBJECTS, or see what was left "
+            "out."
+        )
+    fewest = min(len(who) for who in viewings.values())
+    if fewest < 2 and cfg.VOXEL_SHARE < 1:
+        raise NeuroFaceError(
+            "A film was seen by one person only, so there is no SNR over people to choose voxels by. Set VOXEL_SHARE "
+            "= 1.0, or leave that "
+            "film out with FILMS."
+        )
+    return viewings
+
+
+def make_mask(stage: Stage, viewings: list[Viewing], cfg) -> tuple[np.ndarray, np.ndarray]:
+    """The voxels of PARCELS (x, y, z) on the grid of the BOLD, and the affine."""
+    image, shape = open_header(viewings[0].run.bold)
+    for one in viewings[1:]:
+        other, its_shape = open_header(one.run.bold)
+        check_grid(one.run.bold, its_shape, other.affine, shape[:3], image.affine)
+
+    def make(target: Path) -> None:
+        labels, resampled = read_labels(cfg.ATLAS_FILE, shape[:3], image.affine, "ATLAS_FILE")
+        if resampled:
+            print(f"  {cfg.ATLAS_FILE} is on another grid than the BOLD; resampled to it (nearest neighbour)")
+        mask = in_parcels(labels, cfg.PARCELS)
+        if not mask.any():
+            raise NeuroFaceError(
+                f"No voxel of {cfg.ATLAS_FILE} has a label in PARCELS = {cfg.PARCELS}; its labels go from "
+                f"{labels.min()} to {labels.max()}. "
+                f"Correct PARCELS, or name another atlas."
+            )
+        write_npy(stage.folder / "parcels.npy", labels[mask])
+        write_nifti(target, mask.astype(np.uint8), image.affine)
+
+    stage.each(make, [stage.folder / "mask.nii.gz"], Path.exists, "masks")
+    return read_mask(stage.folder / "mask.nii.gz")
+
+
+def average_people(folder: Path, viewings: dict, rows: dict, mask, affine, cfg, film: str) -> None:
+    """Write mean and variance over a film's viewers, the BOLD of single people, and last the counts."""
+    over, baselines, constant = OverPeople(), OverPeople(), 0
+    for one in viewings[film]:
+        values, baseline = film_rows(one, mask, affine, rows[film], cfg.STANDARDIZE)
+        over.add(values)
+        baselines.add(baseline)
+        constant += int((values == 0).all(axis=0).sum())
+        if one.run.subject in cfg.SUBJECTS:
+            write_npy(folder / f"{film}_{one.run.subject}.npy", (values + baseline).astype(np.float32))
+    write_npy(folder / f"{film}_variance.npy", over.variance.astype(np.float32))
+    write_npy(folder / f"{film}_baseline.npy", np.nan_to_num(baselines.variance).astype(np.float32))
+    write_npy(folder / f"{film}_mean.npy", (over.mean + baselines.mean).astype(np.float32))
+    write_json(folder / f"{film}.json", {"people": over.n, "rows": rows[film], "constant_voxels": constant})
+
+
+def is_averaged(folder: Path, film: str) -> bool:
+    return (folder / f"{film}.json").exists()
+
+
+def name_constant_voxels(stage: Stage, viewings: dict) -> None:
+    for film in viewings:
+        if n := read_json(stage.folder / f"{film}.json")["constant_voxels"]:
+            stage.leave_out(film, f"{n:,} voxels, counted over all people, that never change and count as 0")
+
+
+def choose_voxels(folder: Path, mask, affine, cfg, fold: Fold) -> None:
+    """Write a fold's map of SNR, the mean over its training films, and last the positions of the voxels that are kept."""
+    films = []
+    for film, chunks in fold.of(*LEARNED_FROM).groupby("film"):
+        mean, variance = (open_npy(folder / f"{film}_{kind}.npy") for kind in ("mean", "variance"))
+        rows = chunks["chunk"].to_numpy() + cfg.DELAY_TRS
+        films.append(snr(mean[rows], variance[rows], np.asarray(open_npy(folder / f"{film}_baseline.npy"))))
+    values = np.mean(films, axis=0)
+    kept = choose(values, cfg.VOXEL_SHARE)
+    write_map(folder / f"snr_{fold.name}.nii.gz", values[:, None].astype(np.float32), mask, affine, cfg.TR_S)
+    write_npy(folder / f"chosen_{fold.name}.npy", kept.astype(np.int32))
+
+
+def is_chosen(folder: Path, fold: Fold) -> bool:
+    return (folder / f"chosen_{fold.name}.npy").exists()
+
+
+def people_table(viewings: dict[str, list[Viewing]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "subject": one.run.subject,
+                "film": film,
+                "film_onset_s": one.onset_s,
+                "first_volume": one.first,
+                "n_rows": one.n_rows,
+            }
+            for film, who in viewings.items()
+            for one in who
+        ]
+    )
+
+
+def describe(stage: Stage, viewings: dict, folds: list[Fold], mask: np.ndarray, cfg) -> Section:
+    chosen = len(open_npy(stage.folder / f"chosen_{folds[0].name}.npy"))
+    section = Section(
+        "Voxels",
+        "BOLD on the films' clock. Voxels were chosen by their signal-to-noise ratio over people, in each fold on its "
+        "training volumes only: "
+        f"the top {cfg.VOXEL_SHARE:.0%}.",
+    )
+    people = {one.run.subject for who in viewings.values() for one in who}
+    section.numbers(
+        {"people": f"{len(people)}", "voxels in the parcels": f"{int(mask.sum()):,}", "voxels chosen": f"{chosen:,}"}
+    )
+    rows = []
+    for fold in folds:
+        counts = fold.chunks["part"].value_counts()
+        films = ", ".join(dict.fromkeys(fold.of("test").query("test_set == 'unseen film'")["film"]))
+        rows.append(
+            (fold.split, fold.number, *(counts.get(part, 0) for part in ("train", "inner", "embargo", "test")), films)
+        )
+    section.table(
+        ["split", "fold", "train", "choose the epoch", "left free", "test", "films never trained on"], rows,
+        "Chunks in each fold. Those left free lie beside held-out chunks of the same film.",
+    )  # fmt: skip
+    onsets = people_table(viewings)
+    off = (onsets["film_onset_s"] - onsets["first_volume"] * cfg.TR_S).abs().max()
+    rows = [(film, len(who), read_json(stage.folder / f"{film}.json")["rows"]) for film, who in viewings.items()]
+    section.table(["film", "people", "volumes"], rows, f"Films. Volumes lie at most {off:.2f} s from the film's clock.")
+    return section
+
+
+if __name__ == "__main__":
+    run_script(main)

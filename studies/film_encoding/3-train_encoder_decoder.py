@@ -1,0 +1,129 @@
+"""3. Train the encoder–decoder on every fold, and predict what was held out.
+
+The encoder predicts voxels from the frames of a TR; the decoder makes the middle frame from voxels, and its loss
+regularises the encoder. Ablations and single people are trained on the same folds. The epoch is chosen on inner chunks;
+what is held out is predicted once.
+
+Reads     1-chunks/, 2-voxels/
+Writes    3-networks/<variant>/<split>_fold-<k>_seed-<s>/network.keras, chunk → voxels and frame
+          3-networks/…/predicted.npy (n_test, n_voxels) float32; from_predicted.npy, from_measured.npy
+          (n_test, FRAME_PX, FRAME_PX, 3) float16, frames that the decoder makes of predicted and of measured voxels
+          3-networks/…/history.tsv, a row per epoch; cost.json; 3-networks/trainings.tsv, a row per training
+Settings  SEED, ENCODER_FILTERS, DECODER_FILTERS, DROPOUT, DECODER_INPUT, ENCODER_WEIGHT, MSE_WEIGHT, COSINE_WEIGHT,
+          IMAGE_WEIGHTS, PERCEPTUAL, PERCEPTUAL_WEIGHTS, EPOCHS, BATCH_SIZE, LEARNING_RATE, N_SEEDS, ABLATIONS, SUBJECTS
+Takes     full size: 8.4 G multiply-adds per chunk forward; 0.5 GB per chunk of a batch; plan for a GPU
+"""
+
+from functools import partial
+
+from film_encoding.film_data import FilmData
+from film_encoding.network_files import Training, folds_of_script_2, trainings_of, voxels_of
+from film_encoding.study import STUDY
+from film_encoding.training import predict, train
+from neuroface.decoding import save_network
+from neuroface.pipeline import (
+    Rules,
+    Section,
+    Stage,
+    only_more,
+    read_json,
+    read_table,
+    run_script,
+    save_figure,
+    write_json,
+    write_npy,
+    write_table,
+)
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+
+PUBLISHED_PARAMETERS = {"encoder": 63_766_593, "decoder": 43_547_721}  # 4,609 voxels, 32 frames, 112 pixels
+
+
+def main():
+    cfg = STUDY.load_settings(__file__)
+    stage = Stage(STUDY, 3, cfg, __doc__, reads=(1, 2), rules=RULES)
+    trainings = trainings_of(folds_of_script_2(stage.folder_of(2)), cfg)
+    work = partial(train_one, stage.folder, stage.folder_of(1), stage.folder_of(2), cfg)
+    stage.each(work, trainings, lambda one: one.is_done(stage.folder), "trainings")
+
+    table = pd.DataFrame([describe_training(stage.folder, one) for one in trainings])
+    write_table(stage.folder / "trainings.tsv", table)
+    draw_histories(stage, trainings)
+    stage.finish(f"{len(trainings)} trained networks", describe(stage, table, cfg))
+
+
+def more_seeds(old: int, new: int, stamped: dict) -> bool:
+    return new >= old
+
+
+RULES = Rules(growing={"ABLATIONS": only_more, "N_SEEDS": more_seeds})
+
+
+def train_one(folder, chunk_folder, voxel_folder, cfg, one: Training) -> None:
+    """Train, and write the network and what it predicts; the costs come last."""
+    voxels = voxels_of(voxel_folder, one.fold, one.variant)
+    films = sorted(set(one.fold.chunks["film"]))
+    data = FilmData(chunk_folder, voxel_folder, films, one.variant, voxels)
+    network, history, cost = train(data, one.fold, one.variant, cfg, cfg.SEED + 1000 * one.seed + one.fold.number)
+    target = one.folder(folder)
+    for name, values in predict(network, data, one.fold.of("test"), cfg.INFERENCE_BATCH).items():
+        write_npy(target / f"{name}.npy", values)
+    save_network(target / "network.keras", network)
+    write_table(target / "history.tsv", history)
+    write_json(target / "cost.json", cost | {"n_voxels": data.n_voxels})
+
+
+def describe_training(folder, one: Training) -> dict:
+    names = {"variant": one.variant.name, "split": one.fold.split, "fold": one.fold.number, "seed": one.seed}
+    return names | read_json(one.folder(folder) / "cost.json")
+
+
+def draw_histories(stage: Stage, trainings: list[Training]) -> None:
+    """Loss on training and inner chunks of the main network and the encoder alone, seed 1 of every fold."""
+    shown = [one for one in trainings if one.seed == 1 and one.variant.name in ("network", "encoder")]
+    names = list(dict.fromkeys(one.variant.name for one in shown))
+    figure, axes = plt.subplots(1, len(names), figsize=(4.2 * len(names), 3), layout="constrained", squeeze=False)
+    for axis, name in zip(axes[0], names):
+        for number, one in enumerate(each for each in shown if each.variant.name == name):
+            history = read_table(one.folder(stage.folder) / "history.tsv")
+            axis.plot(history["epoch"], history["loss"], color=f"C{number}", alpha=0.4)
+            axis.plot(
+                history["epoch"], history["val_loss"], color=f"C{number}", label=f"{one.fold.split} {one.fold.number}"
+            )
+        axis.set(title=name, xlabel="epoch", ylabel="loss", ylim=(0, None))
+        axis.legend(fontsize=7, title="split, fold", title_fontsize=7)
+    save_figure(figure, stage.folder / "histories.png")
+
+
+def describe(stage: Stage, table: pd.DataFrame, cfg) -> Section:
+    main = table[table["variant"] == "network"].iloc[0]
+    section = Section(
+        "Networks",
+        f"An encoder from {cfg.FRAMES_PER_TR} frames to voxels, and a decoder from voxels to the middle frame, trained "
+        "together. "
+        f"Best epoch of {cfg.EPOCHS}, chosen on inner chunks.",
+    )
+    section.numbers(
+        {"trainings": f"{len(table)}", "encoder's parameters": f"{main.encoder_parameters:,}"}
+        | {"decoder's parameters": f"{main.decoder_parameters:,}", "voxels": f"{main.n_voxels:,}"}
+    )
+    rows = [
+        (variant, split, len(part), f"{part['n_voxels'].median():,.0f}", f"{np.median(part['best_epoch']):g}",
+         f"{part['seconds_per_epoch'].median():.1f}")
+        for (variant, split), part in table.groupby(["variant", "split"], sort=False)
+    ]  # fmt: skip
+    section.table(
+        ["network", "split", "trainings", "voxels", "best epoch", "s per epoch"], rows,
+        f"Trainings; medians. At the published sizes the encoder has {PUBLISHED_PARAMETERS['encoder']:,} trainable "
+        "parameters and the "
+        f"decoder {PUBLISHED_PARAMETERS['decoder']:,}.",
+    )  # fmt: skip
+    section.figure(stage.folder / "histories.png", "Loss over epochs: pale on training chunks, full on inner chunks.")
+    return section
+
+
+if __name__ == "__main__":
+    run_script(main)

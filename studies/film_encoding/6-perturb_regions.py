@@ -1,0 +1,212 @@
+"""6. Take a region out: does the reconstruction of faces suffer more than that of other things?
+
+Replaces the BOLD of regions, and of as many random voxels, and scores the reconstruction where faces and other things
+are. Asks which directions of the bottleneck stand for edges, motion and faces, and whether reconstructions use them.
+
+Reads     1-chunks/, 2-voxels/, 3-networks/, REGIONS_FILE, REGIONS_TABLE, annotations and labels of pixels in FILM_DIR
+Writes    6-perturbations/perturbations.tsv, a row per region and perturbation; random/<region>_<perturbation>.npy
+          (1 + N_RANDOM_SETS, n_cases) float32, SSIM lost at every case: region first, then random sets; cases.tsv
+          6-perturbations/concepts.tsv, a row per concept; concept_<name>.nii.gz, the BOLD with it less the BOLD without
+          it
+Settings  SEED, EXPLAINED_SPLIT, DECODE_FROM, PERTURBED_REGIONS, PERTURBATIONS, N_RANDOM_SETS, THING, USE_PIXEL_LABELS,
+          CONCEPTS,
+          N_RANDOM_CONCEPTS, REGIONS_FILE, REGIONS_TABLE, MIN_SHIFT_S, BLOCK_S, TOP_SHARE,
+          N_RANDOM_REGIONS
+Takes     N_RANDOM_SETS × regions × perturbations passes of the decoder over the held-out moments
+"""
+
+from functools import partial
+from pathlib import Path
+
+from film_encoding import concepts
+from film_encoding.correlations import blocks_of
+from film_encoding.held_out import HeldOut
+from film_encoding.perturbation import ThingScores, difference, exchanged_kinds, kind_test, perturbed, stretches_of
+from film_encoding.perturbation_report import describe, draw_losses
+from film_encoding.regions import named_regions, shares_of_regions
+from film_encoding.saliency import SsimGradient
+from film_encoding.study import STUDY
+from film_encoding.things import OTHER, THING, concept_strength, has_thing, label_pixels
+from neuroface import NeuroFaceError
+from neuroface.bold import read_mask, voxel_positions_mm, write_map
+from neuroface.decoding import p_value
+from neuroface.pipeline import Stage, open_npy, read_table, run_script, write_npy, write_table
+
+import numpy as np
+import pandas as pd
+
+N_EXCHANGES = 2000
+
+
+def main():
+    cfg = STUDY.load_settings(__file__)
+    stage = Stage(STUDY, 6, cfg, __doc__, reads=(1, 2, 3))
+    mask, affine = read_mask(stage.folder_of(2) / "mask.nii.gz")
+    held_out = HeldOut(*(stage.folder_of(number) for number in (1, 2, 3)), cfg)
+    named = named_regions(cfg, mask, affine)
+    regions = regions_to_perturb(stage, named, held_out.voxels, cfg)
+
+    cases = stage.folder / "cases.tsv"
+    stage.each(partial(list_cases, held_out, cfg), [cases], Path.exists, "lists of cases")
+    units = [(region, kind) for region in regions for kind in cfg.PERTURBATIONS]
+    take_out = partial(perturb, stage.folder, held_out, regions, cfg)
+    stage.each(take_out, units, lambda unit: losses_file(stage.folder, unit).exists(), "perturbations")
+    losses = {unit: np.array(open_npy(losses_file(stage.folder, unit)), dtype=np.float64) for unit in units}
+    table = pd.DataFrame([test_region(losses[unit], read_table(cases), regions, cfg, unit) for unit in units])
+    write_table(stage.folder / "perturbations.tsv", table)
+
+    search = partial(find_concept, stage.folder, held_out, named, mask, affine, cfg)
+    stage.each(search, list(cfg.CONCEPTS), lambda name: concept_file(stage.folder, name).exists(), "concepts")
+    found = [read_table(concept_file(stage.folder, name)) for name in cfg.CONCEPTS]
+    found = pd.concat(found) if found else pd.DataFrame()
+    write_table(stage.folder / "concepts.tsv", found)
+    draw_losses(stage.folder, losses, table, read_table(cases), cfg)
+    section = describe(stage.folder, table, found, read_table(cases), cfg)
+    stage.finish(f"{len(units)} perturbations and {len(cfg.CONCEPTS)} concepts", section)
+
+
+def losses_file(folder: Path, unit: tuple[str, str]) -> Path:
+    return folder / "random" / f"{unit[0].replace(' ', '-')}_{unit[1]}.npy"
+
+
+def concept_file(folder: Path, name: str) -> Path:
+    return folder / "concepts" / f"{name}.tsv"
+
+
+def scores_of(held_out: HeldOut, cfg) -> ThingScores:
+    """SSIM where things are; raises unless the thing and others are there."""
+    labels = label_pixels(held_out.table, cfg, held_out.data.pixels)
+    present = has_thing(held_out.table, cfg)
+    scores = ThingScores(held_out.decoder(), held_out.frames(), labels, present, cfg.INFERENCE_BATCH)
+    for kind, what in ((THING, f"with {cfg.THING!r}"), (OTHER, f"without {cfg.THING!r}")):
+        if (n := (scores.cases["kind"] == kind).sum()) < 2:
+            raise NeuroFaceError(
+                f"{n} held-out moments {what}: nothing to compare. Check the annotations, or set another "
+                "EXPLAINED_SPLIT."
+            )
+    return scores
+
+
+def regions_to_perturb(stage: Stage, named: dict[str, np.ndarray], voxels: np.ndarray, cfg) -> dict[str, np.ndarray]:
+    """Text of PERTURBED_REGIONS → chosen voxels (n_voxels,) bool of all regions whose name contains it."""
+    regions = {}
+    for text in cfg.PERTURBED_REGIONS:
+        parts = [here for name, here in named.items() if text.lower() in name.lower()]
+        if not parts:
+            raise NeuroFaceError(
+                f"PERTURBED_REGIONS names {text!r}, and no region of REGIONS_TABLE has that in its name: "
+                f"{', '.join(named)}."
+            )
+        here = np.any(parts, axis=0)[voxels]
+        if not here.any() or here.all() or 2 * here.sum() > len(here):
+            stage.leave_out(
+                text,
+                f"{here.sum()} of the {len(here)} chosen voxels lie in it; random sets as large cannot be drawn beside "
+                "it",
+            )
+        else:
+            regions[text] = here
+    if not regions:
+        raise NeuroFaceError("No region of PERTURBED_REGIONS can be perturbed. Name others, or raise VOXEL_SHARE.")
+    return regions
+
+
+def list_cases(held_out: HeldOut, cfg, target: Path) -> None:
+    """Write where the thing and others are: a row per moment and kind, its stretch of film, and the SSIM of the whole
+    BOLD.
+    """
+    scores = scores_of(held_out, cfg)
+    films, chunks = (held_out.table[column].to_numpy() for column in ("film", "chunk"))
+    row = scores.cases["row"]
+    stretch = stretches_of(scores.cases, films, chunks)
+    write_table(
+        target, scores.cases.assign(film=films[row], chunk=chunks[row], stretch=stretch, ssim=scores(held_out.bold()))
+    )
+
+
+def perturb(folder: Path, held_out: HeldOut, regions: dict[str, np.ndarray], cfg, unit: tuple[str, str]) -> None:
+    """Write the SSIM that is lost at every case without a region, and without as many random voxels outside it."""
+    (region, kind), here = unit, regions[unit[0]]
+    scores, bold, learned = scores_of(held_out, cfg), held_out.bold(), held_out.learned_bold()
+    mean, sd = learned.mean(axis=0), learned.std(axis=0)
+    rng = np.random.default_rng([cfg.SEED, list(regions).index(region)])
+    others = np.flatnonzero(~here)
+    sets = [here] + [rng.choice(others, here.sum(), replace=False) for _ in range(cfg.N_RANDOM_SETS)]
+    whole = scores(bold)
+    losses = [
+        whole - scores(perturbed(bold, voxels, kind, mean, sd, cfg.SEED + number)) for number, voxels in enumerate(sets)
+    ]
+    write_npy(losses_file(folder, unit), np.stack(losses).astype(np.float32))
+
+
+def test_region(
+    losses: np.ndarray, cases: pd.DataFrame, regions: dict[str, np.ndarray], cfg, unit: tuple[str, str]
+) -> dict:
+    """Does the thing suffer more than others, and more than without random voxels? losses (1 + n_sets, n_cases)."""
+    kinds = cases["kind"].to_numpy()
+    p = kind_test(losses, kinds, exchanged_kinds(kinds, cases["stretch"].to_numpy(), N_EXCHANGES, cfg.SEED))
+    differences = np.array([difference(loss, kinds) for loss in losses])
+    return {
+        "region": unit[0],
+        "perturbation": unit[1],
+        "n_voxels": int(regions[unit[0]].sum()),
+        "loss_thing": float(losses[0, kinds == THING].mean()),
+        "loss_other": float(losses[0, kinds == OTHER].mean()),
+        "difference": float(differences[0]),
+        "p_thing_over_others": float(p[0]),
+        "random_loss_thing": float(losses[1:, kinds == THING].mean()),
+        "random_loss_other": float(losses[1:, kinds == OTHER].mean()),
+        "random_difference": float(differences[1:].mean()),
+        "p_over_random": p_value(differences[0], differences[1:]),
+        "random_median_p": float(np.median(p[1:])),
+        "random_share_significant": float((p[1:] < 0.05).mean()),
+    }
+
+
+def find_concept(folder: Path, held_out: HeldOut, named: dict, mask, affine, cfg, name: str) -> None:
+    """Write what a concept looks like in the brain, and last, whether the bottleneck has it and reconstructions use it."""
+    learned = held_out.learned
+    strength = [concept_strength(table, held_out.chunk_folder, name, cfg) for table in (learned, held_out.table)]
+    border = 0.5 if name == "faces" else np.median(strength[0])
+    labels, present = (values > border for values in strength)
+    if not 0 < labels.sum() < len(labels) or not present.any():
+        raise NeuroFaceError(
+            f"CONCEPTS: {name!r} is in all training moments, in none, or in no held-out moment. Take it out of "
+            "CONCEPTS."
+        )
+    activations, (shift, block) = (
+        held_out.learned_bold(),
+        (max(2, round(s / cfg.TR_S)) for s in (cfg.MIN_SHIFT_S, cfg.BLOCK_S)),
+    )
+    every = np.concatenate([labels[None], concepts.shifted_labels(labels, cfg.N_RANDOM_CONCEPTS, shift, cfg.SEED)])
+    accuracy = concepts.concept_accuracy(activations, every, blocks_of(learned["film"].to_numpy(), block))
+    _, gradients = SsimGradient(held_out.decoder(), cfg.INFERENCE_BATCH)(held_out.bold(), held_out.frames())
+    used = concepts.sensitivity(gradients[present], concepts.concept_vectors(activations, every))
+    looks = concepts.pattern(activations, labels)
+    positions = voxel_positions_mm(mask, affine)[held_out.voxels]
+    inside = {region: here[held_out.voxels] for region, here in named.items() if here[held_out.voxels].any()}
+    shares = shares_of_regions(np.abs(looks), positions, inside, cfg.TOP_SHARE, cfg.N_RANDOM_REGIONS, cfg.SEED)
+    best = shares.sort_values("share_of_top").iloc[-1]
+    whole = np.zeros(int(mask.sum()), dtype=np.float32)
+    whole[held_out.voxels] = looks
+    write_map(folder / f"concept_{name}.nii.gz", whole[:, None], mask, affine, cfg.TR_S)
+    row = {
+        "concept": name,
+        "moments_with": int(labels.sum()),
+        "moments_without": int((~labels).sum()),
+        "held_out_with": int(present.sum()),
+        "accuracy": accuracy[0],
+        "random_accuracy": accuracy[1:].mean(),
+        "p_accuracy": concepts.concept_test(accuracy[0], accuracy[1:]),
+        "sensitivity": used[0],
+        "random_sensitivity": used[1:].mean(),
+        "p_sensitivity": concepts.concept_test(used[0], used[1:], 0.5),
+        "top_region": best["region"],
+        "share_of_top": best["share_of_top"],
+        "p_region": best["p"],
+    }
+    write_table(concept_file(folder, name), pd.DataFrame([row]))
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,67 @@
+"""Which of many moments was seen? Measured patterns against predicted ones, or frames against reconstructions."""
+
+from film_encoding.correlations import lags_of
+
+import numpy as np
+
+
+def similarity(measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Pearson's r of every measured pattern with every predicted one: (n, n); rows are measured. Patterns are (n,
+    n_values).
+    """
+
+    def rows(values):
+        values = values.reshape(len(values), -1).astype(np.float64)
+        values = values - values.mean(axis=1, keepdims=True)
+        norm = np.linalg.norm(values, axis=1, keepdims=True)
+        return values / np.where(norm > 0, norm, 1)
+
+    return rows(measured) @ rows(predicted).T
+
+
+def candidates(films: np.ndarray, chunks: np.ndarray, apart: int) -> np.ndarray:
+    """(n, n) bool: which moments compete with each moment: all of other films, and those of its own more than ``apart``
+    away.
+    """
+    return (films[:, None] != films[None]) | (np.abs(chunks[:, None] - chunks[None]) > apart)
+
+
+def beaten(similar: np.ndarray, compete: np.ndarray) -> np.ndarray:
+    """Share of its competitors that each pairing (i, j) beats: (n, n); a tie counts half. Row by row, so memory stays
+    small.
+    """
+    out = np.empty(similar.shape)
+    for i, row in enumerate(similar):
+        others = np.sort(row[compete[i]])
+        below = np.searchsorted(others, row, side="left")
+        out[i] = (below + np.searchsorted(others, row, side="right")) / 2 / max(1, len(others))
+    return out
+
+
+def identify(measured, predicted, films, chunks, apart: int, top: tuple[int, ...], smallest: int) -> dict:
+    """How often the moment that was seen wins.
+
+    Parameters
+    ----------
+    apart : chunks of the same film that are no competitors, because the moment itself reaches so far. top : values of
+        k.
+    smallest : the smallest circular shift of the null.
+
+    Returns
+    -------
+    "two_way": share of pairs won, chance 0.5, with its "two_way_null" (n_lags,) over all circular shifts; "top_<k>":
+    share of moments among their k best, and "chance_<k>", k by the number of candidates, the moment itself included;
+    "each" (n,) the share of pairs that each moment won.
+    """
+    compete = candidates(np.asarray(films), np.asarray(chunks), apart)
+    similar = similarity(measured, predicted)
+    won, n = beaten(similar, compete), len(similar)
+    own, rivals = np.diagonal(won), compete.sum(axis=1)
+    lags = lags_of(n, smallest)
+    place = (np.arange(n) + lags[:, None]) % n
+    found = {"two_way": float(own.mean()), "each": own, "two_way_null": won[np.arange(n), place].mean(axis=1)}
+    for k in top:
+        better = ((similar > np.diagonal(similar)[:, None]) & compete).sum(axis=1)
+        found[f"top_{k}"] = float((better < k).mean())
+        found[f"chance_{k}"] = float(np.minimum(1, k / (rivals + 1)).mean())
+    return found

@@ -1,0 +1,142 @@
+"""A paragraph for a methods section, written from the settings that were used; and the publication's settings."""
+
+from pathlib import Path
+
+from neuroface.pipeline import read_table
+
+import pandas as pd
+
+REFERENCES = Path(__file__).with_name("references.tsv")
+# The publication's value of every setting that it states, or that the released code has.
+PUBLISHED = {
+    "TR_S": 1.3, "FRAMES_PER_TR": 32, "FRAME_PX": 112, "FRAME_CONTRAST": "frame",
+    "PARCELS": [[420, 450], [478, 500], [910, 940], [976, 1000]], "STANDARDIZE": "none", "VOXEL_SHARE": 0.30,
+    "SUBJECTS": ["mean"], "DELAY_TRS": 4, "SPLITS": ["published"], "TEST_SHARE": 0.2, "SELECTION": "paper", "EMBARGO_TRS": 0,
+    "ENCODER_FILTERS": [32, 256, 128, 64], "DECODER_FILTERS": 48, "DROPOUT": 0.5, "DECODER_INPUT": "predicted",
+    "ENCODER_WEIGHT": 0.5, "COSINE_WEIGHT": 0.5, "IMAGE_WEIGHTS": [0.35, 0.35, 0.30], "PERCEPTUAL": "vgg16", "EPOCHS": 11,
+    "BATCH_SIZE": 16, "LEARNING_RATE": 0.0001, "EXPLAINED_SPLIT": "published", "DECODE_FROM": "predicted", "TOP_SHARE": 0.20,
+}  # fmt: skip
+
+
+def methods(root: Path, settings: dict, done: set[int], versions: dict, commit: str, backends: set[str]):
+    """The paragraph and the references that it cites; None before script 2 has chosen voxels."""
+    if not {1, 2} <= done:
+        return None
+    parts = [_data(settings, root)]
+    parts += [text(settings) for number, text in _OF_SCRIPT.items() if number in done]
+    libraries = {"tensorflow": "TensorFlow", "jax": "JAX", "keras": "Keras", "himalaya": "himalaya", "pymoten": "pymoten",
+                 "scikit-image": "scikit-image", "av": "PyAV"}  # fmt: skip
+    used = (
+        ["scikit-image", "av"]
+        + ([*backends, "keras"] if backends else [])
+        + (["himalaya", "pymoten"] if 4 in done else [])
+    )
+    named = [f"{libraries[name]} {versions[name]}" for name in libraries if name in used and name in versions]
+    parts.append(
+        f"Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with {_and(named)}; all random draws "
+        "followed from the seed "
+        f"{settings['SEED']}."
+    )
+    text = " ".join(parts)
+    references = pd.read_csv(REFERENCES, sep="\t")
+    return text, [row.reference for row in references.itertuples() if row.cited_as in text]
+
+
+def _data(s: dict, root: Path) -> str:
+    people, folds = read_table(root / "2-voxels" / "people.tsv"), read_table(root / "2-voxels" / "folds.tsv")
+    films = folds["film"].nunique()
+    whose = "averaged over people" if s["SUBJECTS"][0] == "mean" else f"of {s['SUBJECTS'][0]}"
+    scaled = ", z-scored per voxel and run" if s["STANDARDIZE"] == "zscore" else ""
+    contrast = ", each stretched to its full range of brightness" if s["FRAME_CONTRAST"] == "frame" else ""
+    share = (
+        f"the {s['VOXEL_SHARE']:.0%} with the largest signal-to-noise ratio (variance over time of the mean over people, "
+        "by the mean over time of the variance over people) on the training volumes of each fold"
+    )
+    atlas = Path(s["ATLAS_FILE"].partition(" (")[0]).name
+    source = "Synthetic BOLD and drawn films with a known truth were analysed: " if s["DATASET"] == "demo" else ""
+    return (
+        f"{source}{people['subject'].nunique()} people saw {films} films during fMRI (TR {s['TR_S']:g} s). For every "
+        f"TR we took {s['FRAMES_PER_TR']} frames of "
+        f"{s['FRAME_PX']} × {s['FRAME_PX']} pixels{contrast}, and BOLD {s['DELAY_TRS']} volumes later, "
+        f"{whose}{scaled}. Of the voxels in "
+        f"{sum(last - first + 1 for first, last in s['PARCELS'])} parcels of the atlas {atlas}, we kept {share}."
+    )
+
+
+def _training(s: dict) -> str:
+    perceptual = {
+        "vgg16": "features of VGG16 (Simonyan & Zisserman 2015)",
+        "scattering": "a fixed scattering transform (Bruna & Mallat 2013)",
+    }[s["PERCEPTUAL"]]
+    given = {
+        "predicted": "the predicted voxels",
+        "measured": "the measured voxels",
+        "both": "the predicted and the measured voxels",
+    }[s["DECODER_INPUT"]]
+    chosen = {
+        "inner": f"the last {s['INNER_SHARE']:.0%} of each film's training part",
+        "paper": "every fifth chunk of the training part",
+    }[s["SELECTION"]]
+    splits = {
+        "published": f"the last {s['TEST_SHARE']:.0%} of each film and one whole film",
+        "film": f"whole films, in {s['N_FOLDS']} folds",
+    }
+    a, b, c = s["IMAGE_WEIGHTS"]
+    return (
+        f"A convolutional encoder ({_and(s['ENCODER_FILTERS'])} filters) predicted the voxels from the frames of a TR, "
+        "and a decoder of transposed convolutions "
+        f"({s['DECODER_FILTERS']} filters) made the middle frame from {given} (David et al. 2025). The loss was "
+        f"{s['ENCODER_WEIGHT']:g} × (mean squared error × "
+        f"{s['MSE_WEIGHT']:.3g} + {s['COSINE_WEIGHT']:g} × (1 − cosine)) + {1 - s['ENCODER_WEIGHT']:g} × ({a:g} × "
+        f"perceptual distance + {b:g} × (1 − SSIM) + {c:g} × "
+        f"total variation), with SSIM after Wang et al. 2004 and {perceptual}. Training used Adam (Kingma & Ba 2015; "
+        f"step size {s['LEARNING_RATE']:g}, "
+        f"{s['BATCH_SIZE']} chunks per step, at most {s['EPOCHS']} epochs); the epoch was chosen on {chosen}. Held out "
+        "were "
+        f"{_and([splits[name] for name in s['SPLITS']], 'or')}; {s['EMBARGO_TRS']} chunks beside held-out ones were "
+        "left free."
+    )
+
+
+def _scores(s: dict) -> str:
+    return (
+        "Encoding was scored by Pearson's r per voxel over films z-scored one by one, decoding by SSIM with "
+        "scikit-image (van der Walt et al. 2014). Intervals are over "
+        f"blocks of {s['BLOCK_S']:g} s drawn {s['N_BOOTSTRAP']:,} times; nulls are {s['N_SHIFTS']:,} circular shifts "
+        f"by at least {s['MIN_SHIFT_S']:g} s; maps were "
+        "corrected for the false discovery rate (Benjamini & Hochberg 1995). The noise ceiling is the square root of "
+        "the share of variance that "
+        "people have in common (Sahani & Linden 2003). For comparison, banded ridge regression (Dupré la Tour et al. "
+        "2022) predicted voxels from "
+        f"{_and(s['RIDGE_FEATURES'])} (Nishimoto et al. 2011) at {len(s['RIDGE_DELAYS_TRS'])} delays, and ridge "
+        "regression predicted "
+        f"{s['N_COMPONENTS']} principal components of the frames from voxels."
+    )
+
+
+def _saliency(s: dict) -> str:
+    return (
+        "Saliency of a voxel is the mean size of the gradient of SSIM over held-out moments, decoded from "
+        f"{s['DECODE_FROM']} BOLD, and likewise of Integrated Gradients "
+        f"(Sundararajan et al. 2017; {s['IG_STEPS']} steps from the mean of the training set); the top "
+        f"{s['TOP_SHARE']:.0%} per region were compared with "
+        f"{s['N_RANDOM_REGIONS']:,} random regions of the same size."
+    )
+
+
+def _perturbations(s: dict) -> str:
+    return (
+        f"BOLD of {_and(s['PERTURBED_REGIONS'])} was replaced ({_and(s['PERTURBATIONS'])}), and the SSIM lost where a "
+        f"{s['THING']} was compared with that at "
+        f"other things, by exchanging the labels of stretches of film, and with {s['N_RANDOM_SETS']:,} random sets of "
+        "as many voxels. Concept activation vectors (Kim et al. "
+        f"2018) were compared with {s['N_RANDOM_CONCEPTS']:,} concepts shifted in time."
+    )
+
+
+_OF_SCRIPT = {3: _training, 4: _scores, 5: _saliency, 6: _perturbations}
+
+
+def _and(parts, word: str = "and") -> str:
+    parts = [str(part) for part in parts]
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {word} {parts[-1]}"

@@ -1,0 +1,77 @@
+"""Names of what script 3 writes, and what the later scripts read of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from film_encoding.networks import TimeStepConvolutions  # noqa: F401  a stored network is read without running its code
+from film_encoding.splits import Fold, read_folds
+from film_encoding.variants import Variant, is_repeated, variants_of
+from neuroface import NeuroFaceError
+from neuroface.pipeline import keras, open_npy, read_table
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training: a variant, a fold, and the number of its seed, from 1."""
+
+    variant: Variant
+    fold: Fold
+    seed: int
+
+    def folder(self, networks: Path) -> Path:
+        return networks / self.variant.name / f"{self.fold.name}_seed-{self.seed}"
+
+    def is_done(self, networks: Path) -> bool:
+        return (self.folder(networks) / "cost.json").exists()
+
+
+def trainings_of(folds: list[Fold], cfg) -> list[Training]:
+    """All trainings: every variant on every fold; the network and the encoder alone from N_SEEDS seeds on the first
+    split.
+    """
+    return [
+        Training(variant, fold, seed)
+        for variant in variants_of(cfg).values()
+        for fold in folds
+        for seed in range(1, 1 + (cfg.N_SEEDS if is_repeated(variant) and fold.split == cfg.SPLITS[0] else 1))
+    ]
+
+
+def folds_of_script_2(voxel_folder: Path) -> list[Fold]:
+    return read_folds(read_table(voxel_folder / "folds.tsv"))
+
+
+def voxels_of(voxel_folder: Path, fold: Fold, variant: Variant) -> np.ndarray | None:
+    """Positions in the mask of the voxels that a variant uses in a fold; None: all."""
+    return None if variant.all_voxels else np.array(open_npy(voxel_folder / f"chosen_{fold.name}.npy"))
+
+
+def explained_fold(folds: list[Fold], cfg) -> Fold:
+    """The fold whose network scripts 5 to 7 use: the first of EXPLAINED_SPLIT."""
+    return next(fold for fold in folds if fold.split == cfg.EXPLAINED_SPLIT)
+
+
+def load_network(path: Path, n_voxels: int) -> keras.Model:
+    """A network of script 3, checked to predict ``n_voxels`` voxels.
+
+    Raises
+    ------
+    NeuroFaceError
+        If it is damaged, or predicts another number.
+    """
+    try:
+        network = keras.saving.load_model(path, compile=False, safe_mode=True)
+        outputs = network.output_shape
+    except Exception as error:  # there is no end to what can be wrong with such a file
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise NeuroFaceError(
+            f"{path} cannot be loaded as a Keras model ({first}). Delete it and train again."
+        ) from None
+    predicted = (outputs[0] if isinstance(outputs, list) else outputs)[-1]
+    if predicted != n_voxels:
+        raise NeuroFaceError(
+            f"{path} predicts {predicted} voxels; the data have {n_voxels}. Delete it and train again."
+        )
+    return network

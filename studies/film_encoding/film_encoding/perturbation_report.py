@@ -1,0 +1,98 @@
+"""Script 6's part of the report."""
+
+from pathlib import Path
+
+from film_encoding.perturbation import difference
+from film_encoding.score_report import as_table
+from film_encoding.things import OTHER, THING
+from neuroface.pipeline import Section, save_figure
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+
+OF_REGIONS = (
+    "SSIM lost where things are. p over others: whole stretches of film exchange their labels. p over random sets: sets "
+    "of as many chosen voxels outside the region. All p are one-sided. Of the random sets about 5 % should have p over "
+    "others below 0.05."
+)
+OF_CONCEPTS = (
+    "Concept activation vectors, in brackets the mean of concepts shifted in time. Accuracy: balanced, in blocks of time "
+    "left out. Sensitivity: share of held-out moments with the concept whose SSIM grows along the vector; 0.5 if it does "
+    "not matter. Region: the one with most of the top voxels of the concept's pattern."
+)
+
+
+def draw_losses(folder: Path, losses: dict, table: pd.DataFrame, cases: pd.DataFrame, cfg) -> None:
+    """For every region and perturbation: the difference of losses, beside those of random sets."""
+    figure, axis = plt.subplots(figsize=(6.5, 0.9 + 0.42 * len(table)), layout="constrained")
+    kinds = cases["kind"].to_numpy()
+    for place, row in enumerate(table.itertuples()):
+        random = [difference(loss, kinds) for loss in losses[row.region, row.perturbation][1:]]
+        axis.scatter(random, np.full(len(random), place), marker="|", color="0.6", alpha=0.5)
+        axis.scatter(row.difference, place, color="C1" if row.p_thing_over_others < 0.05 else "C0", zorder=3)
+    axis.axvline(0, color="0.8", lw=0.8, zorder=0)
+    axis.set(
+        xlabel=f"SSIM lost where {cfg.THING} is, less SSIM lost at other things",
+        yticks=range(len(table)),
+        yticklabels=[f"{row.region}, {row.perturbation}" for row in table.itertuples()],
+    )
+    axis.invert_yaxis()
+    save_figure(figure, folder / "perturbations.png", also=(".pdf",))
+
+
+def describe(folder: Path, table: pd.DataFrame, found: pd.DataFrame, cases: pd.DataFrame, cfg) -> Section:
+    first = table[table["perturbation"] == cfg.PERTURBATIONS[0]]
+    section = Section("Perturbations", " ".join(sentence(row, cfg.THING) for row in first.itertuples()))
+    section.numbers(
+        {
+            f"moments with {cfg.THING}": f"{(cases['kind'] == THING).sum()}",
+            "moments with other things": f"{(cases['kind'] == OTHER).sum()}",
+            "decoded from": f"{cfg.DECODE_FROM} BOLD",
+        }
+    )
+    section.table(*as_table([region_cells(row, cfg.THING) for row in table.itertuples()]), OF_REGIONS)
+    section.figure(
+        folder / "perturbations.png",
+        "Dots: the region, orange if p over others < 0.05. Grey: random sets of as many voxels.",
+    )
+    if len(found):
+        section.table(*as_table([concept_cells(row) for row in found.itertuples()]), OF_CONCEPTS)
+    return section
+
+
+def region_cells(row, thing: str) -> dict[str, str]:
+    return {
+        "region": row.region,
+        "replaced by": row.perturbation,
+        "voxels": str(row.n_voxels),
+        f"lost at {thing}": f"{row.loss_thing:.4f}",
+        "lost at others": f"{row.loss_other:.4f}",
+        "difference": f"{row.difference:+.4f}",
+        "p over others": f"{row.p_thing_over_others:.4f}",
+        "difference, random sets": f"{row.random_difference:+.4f}",
+        "p over random sets": f"{row.p_over_random:.4f}",
+        "random sets with p < 0.05": f"{row.random_share_significant:.0%}",
+    }
+
+
+def concept_cells(row) -> dict[str, str]:
+    return {
+        "concept": row.concept,
+        "moments with / without": f"{row.moments_with} / {row.moments_without}",
+        "accuracy": f"{row.accuracy:.2f} ({row.random_accuracy:.2f})",
+        "p of accuracy": f"{row.p_accuracy:.3f}",
+        "sensitivity": f"{row.sensitivity:.2f} ({row.random_sensitivity:.2f})",
+        "p of sensitivity": f"{row.p_sensitivity:.3f}",
+        "region": f"{row.top_region} ({row.share_of_top:.0%})",
+    }
+
+
+def sentence(row, thing: str) -> str:
+    suffers = "suffers more" if row.p_thing_over_others < 0.05 else "does not clearly suffer more"
+    random = "more" if row.p_over_random < 0.05 else "no more"
+    return (
+        f"Without {row.region} the reconstruction of {thing} {suffers} than that of other things (difference "
+        f"{row.difference:+.4f}, p = {row.p_thing_over_others:.4f}), {random} than without random voxels "
+        f"(p = {row.p_over_random:.4f})."
+    )

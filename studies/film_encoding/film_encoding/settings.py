@@ -1,0 +1,142 @@
+"""What the settings of this study may be: choices, ranges, and which of them must agree."""
+
+from typing import Annotated, ClassVar, Literal
+
+from film_encoding.variants import parse_ablation
+from neuroface.pipeline import SettingsModel
+
+from pydantic import Field, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Subject = Annotated[str, Field(pattern=r"^(mean|sub-[A-Za-z0-9]+)$")]
+Film = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
+AtLeast1, AtLeast0 = Annotated[int, Field(ge=1)], Annotated[int, Field(ge=0)]
+Weight = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Split = Literal["published", "film"]
+
+# What config.py's plain types cannot say: choices and ranges.
+LIMITS = {
+    "DATASET": Literal["demo", "bids"],
+    "RUN_NAME": Name,
+    "SEED": Annotated[int, Field(ge=0, lt=2**32)],
+    "FILMS": tuple[Film, ...],
+    "TR_S": Annotated[float, Field(gt=0, le=30)],
+    "FRAMES_PER_TR": Annotated[int, Field(ge=2, le=256, multiple_of=2)],
+    "FRAME_PX": Annotated[int, Field(ge=16, le=512, multiple_of=8)],
+    "FRAME_CONTRAST": Literal["frame", "none"],
+    "PARCELS": Annotated[tuple[tuple[AtLeast1, AtLeast1], ...], Field(min_length=1)],
+    "STANDARDIZE": Literal["zscore", "none"],
+    "VOXEL_SHARE": Share,
+    "SUBJECTS": Annotated[tuple[Subject, ...], Field(min_length=1)],
+    "DELAY_TRS": AtLeast0,
+    "SPLITS": Annotated[tuple[Split, ...], Field(min_length=1)],
+    "HELD_OUT_FILM": Film | None,
+    "TEST_SHARE": Annotated[float, Field(gt=0, lt=1)],
+    "N_FOLDS": Annotated[int, Field(ge=2)],
+    "SELECTION": Literal["inner", "paper"],
+    "INNER_SHARE": Annotated[float, Field(gt=0, lt=1)],
+    "EMBARGO_TRS": AtLeast0,
+    "ENCODER_FILTERS": tuple[AtLeast1, AtLeast1, AtLeast1, AtLeast1],
+    "DECODER_FILTERS": AtLeast1,
+    "DROPOUT": Annotated[float, Field(ge=0, lt=1)],
+    "DECODER_INPUT": Literal["predicted", "measured", "both"],
+    "ENCODER_WEIGHT": Weight,
+    "MSE_WEIGHT": Annotated[float, Field(ge=0)],
+    "COSINE_WEIGHT": Annotated[float, Field(ge=0)],
+    "IMAGE_WEIGHTS": tuple[Weight, Weight, Weight],
+    "PERCEPTUAL": Literal["scattering", "vgg16"],
+    "EPOCHS": AtLeast1,
+    "BATCH_SIZE": Annotated[int, Field(ge=2)],  # batch normalisation of one chunk is no normalisation
+    "LEARNING_RATE": Annotated[float, Field(gt=0, le=1)],
+    "N_SEEDS": AtLeast1,
+    "N_SHIFTS": Annotated[int, Field(ge=20)],
+    "N_IMAGE_SHIFTS": AtLeast1,
+    "MIN_SHIFT_S": Annotated[float, Field(ge=0)],
+    "BLOCK_S": Annotated[float, Field(gt=0)],
+    "N_BOOTSTRAP": Annotated[int, Field(ge=20)],
+    "TOP_K": Annotated[tuple[AtLeast1, ...], Field(min_length=1)],
+    "MIN_RELIABILITY": Annotated[float, Field(gt=0, lt=1)],
+    "RIDGE_FEATURES": Annotated[tuple[Literal["motion energy", "frames"], ...], Field(min_length=1)],
+    "RIDGE_DELAYS_TRS": Annotated[tuple[int, ...], Field(min_length=1)],
+    "N_RIDGE_TRIES": AtLeast1,
+    "N_COMPONENTS": AtLeast1,
+    "EXPLAINED_SPLIT": Split,
+    "DECODE_FROM": Literal["measured", "predicted"],
+    "IG_STEPS": AtLeast1,
+    "TOP_SHARE": Annotated[float, Field(gt=0, lt=1)],
+    "N_RANDOM_REGIONS": Annotated[int, Field(ge=20)],
+    "PERTURBED_REGIONS": Annotated[tuple[str, ...], Field(min_length=1)],
+    "PERTURBATIONS": Annotated[tuple[Literal["zero", "mean", "noise"], ...], Field(min_length=1)],
+    "N_RANDOM_SETS": Annotated[int, Field(ge=20)],
+    "THING": Film,
+    "CONCEPTS": tuple[Literal["edges", "motion", "faces"], ...],
+    "N_RANDOM_CONCEPTS": Annotated[int, Field(ge=20)],
+    "N_STRIP": AtLeast1,
+    "N_JOBS": AtLeast1,
+    "DASK_SCHEDULER": Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None,
+    "INFERENCE_BATCH": AtLeast1,
+}
+LISTS = ("FILMS", "SUBJECTS", "SPLITS", "ABLATIONS", "RIDGE_FEATURES", "RIDGE_DELAYS_TRS", "PERTURBED_REGIONS",
+         "PERTURBATIONS", "CONCEPTS", "TOP_K")  # fmt: skip
+
+
+class FilmSettings(SettingsModel):
+    """Settings of ``config.py`` in this study's folder."""
+
+    LIMITS: ClassVar = LIMITS
+    FOLDERS: ClassVar = ("DATASET_DIR", "DATA_DIR", "FILM_DIR")
+    FILES: ClassVar = ("ATLAS_FILE", "REGIONS_FILE", "REGIONS_TABLE", "PERCEPTUAL_WEIGHTS")
+
+    @classmethod
+    def complete(cls, values: dict) -> dict:
+        """The places that a data set has for films, atlas and names of regions, where no other is named."""
+        dataset = values["DATASET_DIR"]
+        atlas = values["ATLAS_FILE"] or f"{dataset}/atlas.nii.gz"
+        return values | {
+            "FILM_DIR": values["FILM_DIR"] or f"{dataset}/stimuli",
+            "ATLAS_FILE": atlas,
+            "REGIONS_FILE": values["REGIONS_FILE"] or atlas,
+            "REGIONS_TABLE": values["REGIONS_TABLE"] or f"{dataset}/atlas.tsv",
+        }
+
+    @model_validator(mode="after")
+    def _agree(self):
+        for name in LISTS:
+            if len(set(values := getattr(self, name))) < len(values):
+                raise ValueError(f"{name} = {values} names one twice")
+        if self.EXPLAINED_SPLIT not in self.SPLITS:
+            raise ValueError(
+                f"EXPLAINED_SPLIT = {self.EXPLAINED_SPLIT!r} is not in SPLITS = {self.SPLITS}: its networks would not "
+                "be "
+                f"trained. Add it to SPLITS or name one that is there"
+            )
+        for first, last in self.PARCELS:
+            if first > last:
+                raise ValueError(f"PARCELS: the range {first, last} ends before it starts")
+        if self.PERCEPTUAL == "vgg16" and not self.PERCEPTUAL_WEIGHTS:
+            raise ValueError(
+                'PERCEPTUAL = "vgg16" needs PERCEPTUAL_WEIGHTS, a Keras weights file of VGG16 without its top. Name it, or '
+                'set PERCEPTUAL = "scattering"'
+            )
+        if self.ENCODER_WEIGHT == 1:
+            raise ValueError(
+                'ENCODER_WEIGHT = 1 leaves the decoder untrained. For an encoder alone add "encoder" to ABLATIONS; for the '
+                "network set a weight below 1"
+            )
+        if not any(self.IMAGE_WEIGHTS):
+            raise ValueError("IMAGE_WEIGHTS are all 0: the decoder would learn nothing. Raise one of them")
+        if not self.MSE_WEIGHT + self.COSINE_WEIGHT:
+            raise ValueError(
+                "MSE_WEIGHT and COSINE_WEIGHT are both 0: the encoder would learn nothing. Raise one of them"
+            )
+        if self.CLIP_S[0] >= self.CLIP_S[1] or self.CLIP_S[0] < 0:
+            raise ValueError(f"CLIP_S = {self.CLIP_S} is no interval of a film. Give its start and its end in seconds")
+        counts = [self.FRAMES_PER_TR]
+        counts += [parse_ablation(name, self.FRAMES_PER_TR, self.DELAY_TRS).frames_per_tr for name in self.ABLATIONS]
+        if odd := [n for n in counts if max(counts) % n]:
+            raise ValueError(
+                f"ABLATIONS: {max(counts)} and {odd[0]} frames do not divide each other, and all take theirs from the "
+                "same ones. Remove one"
+            )
+        return self

@@ -1,0 +1,26 @@
+"""The study: its seven stages, its settings, the words of its report."""
+
+from film_encoding.methods_text import PUBLISHED, methods
+from film_encoding.settings import FilmSettings
+from neuroface.pipeline import Step, Study
+
+STUDY = Study(
+    name="Film and brain",
+    steps=(
+        Step(1, "1-chunks", "1-cut_film.py"),
+        Step(2, "2-voxels", "2-choose_voxels.py"),
+        Step(3, "3-networks", "3-train_encoder_decoder.py"),
+        Step(4, "4-scores", "4-score_predictions.py"),
+        Step(5, "5-saliency", "5-saliency_maps.py"),
+        Step(6, "6-perturbations", "6-perturb_regions.py"),
+        Step(7, "7-figures", "7-figures.py"),
+    ),
+    settings=FilmSettings,
+    title=lambda settings: "Film and brain: voxels from frames, frames from voxels",
+    lead="An encoder–decoder between films and BOLD (David et al. 2025), beside ridge regression and noise ceilings.",
+    caution="Reconstructions through the network never pass a brain; those from measured BOLD do. Read both beside the mean "
+    "frame.",
+    methods=methods,
+    published=PUBLISHED,
+    packages=("av", "himalaya", "pymoten", "scikit-image"),
+)

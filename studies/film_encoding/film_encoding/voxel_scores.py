@@ -1,0 +1,110 @@
+"""How good one model's voxels are on one test set."""
+
+from film_encoding import correlations
+from film_encoding.network_files import voxels_of
+from film_encoding.responses import reliability
+from film_encoding.scoring import Scorer, Unit, pooled
+from film_encoding.splits import LEARNED_FROM
+from neuroface.decoding import p_value
+from neuroface.pipeline import open_npy, read_json
+
+import numpy as np
+
+
+def score_voxels(scorer: Scorer, unit: Unit) -> tuple[dict, dict[str, np.ndarray]]:
+    """Scores of encoding.
+
+    Returns
+    -------
+    scores : means over voxels, with intervals and nulls; over seeds where there are several.
+    arrays : r, r_low, r_high, p, p_fdr, ceiling, r_of_ceiling of every voxel of the mask (n_mask,), NaN where no fold chose
+        it; draws (n_bootstrap,) of the mean r; by_seed (n_seeds,).
+    """
+    cfg = scorer.cfg
+    r, draws, null, found, errors = [], [], [], [], []
+    for folds in scorer.predictions(unit, "predicted").values():
+        parts = [series_of(scorer, unit, fold, predicted, found, errors) for fold, predicted in folds]
+        r.append(correlations.correlation(parts, scorer.n_mask))
+        draws.append(correlations.bootstrap_correlation(parts, scorer.n_mask, scorer.block, cfg.N_BOOTSTRAP, cfg.SEED))
+        null.append(
+            correlations.shifted_correlation(parts, scorer.n_mask, scorer.smallest_shift, cfg.N_SHIFTS, cfg.SEED)
+        )
+    chosen = np.isfinite(r[0])
+    by_seed = np.mean([one[chosen] for one in r], axis=1)
+    r, draws, null = (np.mean(values, axis=0)[..., chosen] for values in (r, draws, null))
+    p, shared = correlations.voxel_p(r, null), shared_variance(scorer, unit)[chosen]
+    clear = shared >= cfg.MIN_RELIABILITY  # NaN is not: one person has no ceiling
+    values = {
+        "r": r,
+        "r_low": np.quantile(draws, 0.025, axis=0),
+        "r_high": np.quantile(draws, 0.975, axis=0),
+        "p": p,
+        "p_fdr": correlations.fdr(p),
+        "ceiling": np.sqrt(shared),
+        "r_of_ceiling": np.where(clear, r / np.sqrt(np.where(clear, shared, 1)), np.nan),
+    }
+    mean_draws = draws.mean(axis=1)
+    scores = {
+        "n_chunks": sum(len(scorer.test_table(fold, unit)) for fold in scorer.folds_of(unit)),
+        "n_voxels": int(chosen.sum()),
+        "r": float(by_seed.mean()),
+        "r_interval": correlations.interval(mean_draws),
+        "r_null": float(null.mean()),
+        "p": p_value(by_seed.mean(), null.mean(axis=1)),
+        "significant_share": float((values["p_fdr"] <= correlations.ALPHA).mean()),
+        "ceiling": mean_or_none(values["ceiling"]),
+        "r_of_ceiling": mean_or_none(values["r_of_ceiling"]),
+        "mse_over_mean_volume": float(np.divide(*np.mean(errors, axis=0))),
+        **pooled(found),
+    }
+    arrays = {name: whole(one, chosen) for name, one in values.items()}
+    return scores, arrays | {"draws": mean_draws, "by_seed": by_seed}
+
+
+def series_of(
+    scorer: Scorer, unit: Unit, fold, predicted: np.ndarray, found: list, errors: list
+) -> correlations.Series:
+    """One fold's test chunks; adds how well its moments are identified to ``found``, and to ``errors`` the mean squared
+    errors of the model and of the mean volume of the training set."""
+    table, data = scorer.test_table(fold, unit), scorer.data(fold, scorer.variant(unit.model))
+    measured = data.bold(table)
+    voxels = np.arange(scorer.n_mask) if data.voxels is None else data.voxels
+    one = correlations.series(measured, predicted, voxels, table["film"], table["chunk"])
+    found.append(scorer.identify(one.measured, one.predicted, table))
+    mean_volume = data.bold(fold.of(*LEARNED_FROM)).mean(axis=0)
+    errors.append([np.mean((measured - guess) ** 2) for guess in (predicted, mean_volume)])
+    return one
+
+
+def shared_variance(scorer: Scorer, unit: Unit) -> np.ndarray:
+    """Share of the variance of the measured BOLD that people have in common: (n_mask,).
+
+    The mean over the films of the test set, weighted by their lengths; NaN where no fold chose a voxel, or where one
+    person saw the film.
+    """
+    variant = scorer.variant(unit.model)
+    total, n = np.zeros(scorer.n_mask), np.zeros(scorer.n_mask)
+    for fold in scorer.folds_of(unit):
+        voxels = voxels_of(scorer.voxel_folder, fold, variant)
+        voxels = np.arange(scorer.n_mask) if voxels is None else voxels
+        for film, part in scorer.test_table(fold, unit).groupby("film"):
+            rows = part["chunk"].to_numpy() + variant.delay_trs
+            files = [scorer.voxel_folder / f"{film}_{kind}.npy" for kind in ("mean", "variance")]
+            mean, variance = (open_npy(file)[rows][:, voxels] for file in files)
+            people = read_json(scorer.voxel_folder / f"{film}.json")["people"]
+            of_people = None if variant.subject == "mean" else 1
+            total[voxels] += len(rows) * reliability(mean, variance, people, of_people)
+            n[voxels] += len(rows)
+    return np.divide(total, n, out=np.full(scorer.n_mask, np.nan), where=n > 0)
+
+
+def whole(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Values of chosen voxels at their places in the mask, NaN elsewhere."""
+    out = np.full(chosen.shape, np.nan)
+    out[chosen] = values
+    return out
+
+
+def mean_or_none(values: np.ndarray) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None

@@ -1,0 +1,210 @@
+"""Film and brain: saliency, perturbed regions, concepts, what is on the screen."""
+
+from types import SimpleNamespace
+
+from neuroface import NeuroFaceError
+from neuroface.pipeline import keras
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip("av", reason="films need PyAV: make film-encoding")
+pytest.importorskip("skimage", reason="scores of images need scikit-image: make film-encoding")
+
+from film_encoding import concepts, perturbation, regions, things  # noqa: E402
+from film_encoding.image_scores import ssim  # noqa: E402
+from film_encoding.networks import build_decoder  # noqa: E402
+from film_encoding.saliency import SsimGradient, integrated_gradients  # noqa: E402
+
+N, VOXELS, PX = 7, 9, 16
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    keras.utils.set_random_seed(3)
+    model = build_decoder(VOXELS, PX, 4)
+    rng = np.random.default_rng(0)
+    model.set_weights([w + 0.1 * rng.normal(size=w.shape) if w.ndim > 1 else w for w in model.get_weights()])
+    return model
+
+
+@pytest.fixture(scope="module")
+def moments():
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(N, VOXELS)).astype(np.float32), rng.random((N, PX, PX, 3)).astype(np.float32)
+
+
+# ---------------------------------------------------------------- saliency
+
+
+def test_the_gradient_is_that_of_finite_differences(decoder, moments):
+    bold, frames = moments
+    gradient = SsimGradient(decoder, 4)  # a batch that does not divide the moments
+    value, slopes = gradient(bold, frames)
+    made = np.asarray(decoder(bold))
+    np.testing.assert_allclose(value, [ssim(a, b) for a, b in zip(frames, made)], atol=1e-5)
+    differences = np.empty_like(slopes)
+    for voxel in range(VOXELS):
+        step = np.zeros(VOXELS, np.float32)
+        step[voxel] = 1e-2
+        differences[:, voxel] = (gradient(bold + step, frames)[0] - gradient(bold - step, frames)[0]) / 2e-2
+    slope, _ = np.polyfit(differences.ravel(), slopes.ravel(), 1)  # ReLUs that turn on the way make single ones differ
+    assert np.corrcoef(differences.ravel(), slopes.ravel())[0, 1] > 0.97 and slope == pytest.approx(1, abs=0.05)
+
+
+def test_integrated_gradients_sum_to_what_ssim_gains(decoder, moments):
+    bold, frames = moments
+    gaps = {}
+    for steps in (2, 64):
+        maps, gap = integrated_gradients(SsimGradient(decoder, 16), bold, frames, bold.mean(axis=0), steps)
+        gaps[steps] = np.abs(gap).max()
+    assert maps.shape == bold.shape and gaps[64] < 1e-3 and gaps[64] <= gaps[2]
+
+
+def test_the_top_of_a_map_is_counted_in_regions_and_planted_ones_are_found():
+    positions = np.stack(np.meshgrid(*[np.arange(10.0)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    near = np.linalg.norm(positions - [2, 2, 2], axis=1) < 2.1
+    far = np.linalg.norm(positions - [7, 7, 7], axis=1) < 2.1
+    values = np.random.default_rng(2).random(1000) + 2 * near
+    table = regions.shares_of_regions(values, positions, {"near": near, "far": far}, near.mean(), 500, 0)
+    near, far = table.set_index("region").loc["near"], table.set_index("region").loc["far"]
+    assert near["share_of_top"] == near["top_in_region"] == 1 and near["p"] < 0.01
+    assert far["share_of_top"] == 0 and far["p"] == 1
+    assert regions.top_voxels(np.array([3.0, 9, 1, 5]), 0.5).tolist() == [False, True, False, True]
+
+
+# ---------------------------------------------------------------- perturbation
+
+
+def test_scores_where_things_are_equal_scikit_images(decoder, moments):
+    bold, frames = moments
+    labels = np.zeros((N, PX, PX), np.uint8)
+    labels[:4, 5:9, 5:9], labels[2:, 8:11, 8:11] = things.THING, things.OTHER
+    labels[5, 8:11, 8:11] = 0  # nothing there
+    scores = perturbation.ThingScores(decoder, frames, labels, np.zeros(N, bool), batch=4)
+    assert scores.cases["row"].tolist() == [0, 1, 2, 3, 2, 3, 4, 6]
+    assert scores.cases["kind"].tolist() == [things.THING] * 4 + [things.OTHER] * 4
+    made = np.clip(np.asarray(decoder(bold)), 0, 1)
+    for value, row, kind in zip(scores(bold), scores.cases["row"], scores.cases["kind"]):
+        whole = ssim(frames[row], made[row], full=True)[1].mean(axis=-1)
+        inside = labels[row] == kind
+        inside[:5] = inside[-5:] = inside[:, :5] = inside[:, -5:] = False
+        assert value == pytest.approx(whole[inside].mean(), abs=1e-4)
+
+
+def test_without_labels_of_pixels_whole_frames_are_scored(decoder, moments):
+    bold, frames = moments
+    present = np.arange(N) % 2 == 0
+    scores = perturbation.ThingScores(decoder, frames, None, present, batch=16)
+    assert (scores.cases["kind"] == np.where(present, things.THING, things.OTHER)).all()
+    made = np.clip(np.asarray(decoder(bold)), 0, 1)
+    np.testing.assert_allclose(scores(bold), [ssim(a, b) for a, b in zip(frames, made)], atol=1e-5)
+
+
+def test_only_the_regions_voxels_change():
+    bold, mean, sd = np.random.default_rng(3).normal(size=(200, 5)), np.arange(5.0), np.full(5, 0.5)
+    here = np.array([False, True, False, True, False])
+    for voxels in (here, np.flatnonzero(here)):
+        for kind, value in (("zero", 0.0), ("mean", mean[here])):
+            out = perturbation.perturbed(bold, voxels, kind, mean, sd, 0)
+            assert (out[:, here] == value).all() and (out[:, ~here] == bold[:, ~here]).all()
+        out = perturbation.perturbed(bold, voxels, "noise", mean, sd, 0)
+        np.testing.assert_allclose(out[:, here].mean(axis=0), mean[here], atol=0.12)
+        np.testing.assert_allclose(out[:, here].std(axis=0), sd[here], rtol=0.15)
+
+
+def test_stretches_are_consecutive_chunks_of_one_kind():
+    films, chunks = np.array(list("aaaaaabb")), np.array([0, 1, 2, 3, 4, 8, 9, 10])
+    kinds = [1, 1, 2, 2, 1, 1, 1, 1]
+    cases = pd.DataFrame({"row": np.arange(8), "kind": kinds})
+    found = perturbation.stretches_of(cases, films, chunks)
+    same = [(i, j) for i in range(8) for j in range(i) if found[i] == found[j]]
+    assert sorted(same) == [(1, 0), (3, 2), (7, 6)]
+
+
+def test_the_test_of_kinds_is_calibrated_and_finds_what_is_planted():
+    rng, kinds = np.random.default_rng(4), np.repeat(rng_kinds := np.tile([1, 2], 15), 4)
+    stretch = np.repeat(np.arange(len(rng_kinds)), 4)
+    exchanged = perturbation.exchanged_kinds(kinds, stretch, 500, 0)
+    assert ((exchanged == 1).sum(axis=1) == (kinds == 1).sum()).all()
+    common = np.repeat(rng.standard_normal((400, 30)), 4, axis=1)  # stretches vary as a whole
+    p = perturbation.kind_test(common + rng.standard_normal(common.shape), kinds, exchanged)
+    assert 0.02 < (p < 0.05).mean() < 0.09
+    planted = common[:5] + 3 * (kinds == things.THING)
+    assert (perturbation.kind_test(planted, kinds, exchanged) < 0.01).all()
+    assert perturbation.difference(3.0 * (kinds == 1), kinds) == 3
+
+
+# ---------------------------------------------------------------- concepts
+
+
+def test_a_planted_concept_is_found_and_a_shifted_one_is_not():
+    rng = np.random.default_rng(5)
+    labels = np.repeat(rng.random(60) < 0.4, 6)
+    direction = np.zeros(40)
+    direction[:5] = 1
+    activations = rng.standard_normal((360, 40)) + 0.8 * labels[:, None] * direction
+    every = np.concatenate([labels[None], concepts.shifted_labels(labels, 50, 20, 0)])
+    assert (every.sum(axis=1) == labels.sum()).all()
+    accuracy = concepts.concept_accuracy(activations, every, np.arange(360) // 36)
+    assert accuracy[0] > 0.75 and abs(accuracy[1:].mean() - 0.5) < 0.05
+    assert concepts.concept_test(accuracy[0], accuracy[1:]) == pytest.approx(1 / 51)
+    vectors = concepts.concept_vectors(activations, every)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    assert vectors[0] @ direction / np.sqrt(5) > 0.8
+    pattern = concepts.pattern(activations, labels)
+    assert np.abs(pattern[:5] - 0.8).max() < 0.4 and np.abs(pattern[5:]).max() < 0.4
+
+
+def test_sensitivity_counts_moments_that_gain():
+    gradients = np.array([[1.0, 0], [2, -1], [-1, 5], [3, 3]])
+    np.testing.assert_allclose(concepts.sensitivity(gradients, np.array([[1.0, 0], [0, 1]])), [0.75, 0.5])
+    assert concepts.concept_test(0.9, np.array([0.5, 0.2, 0.6, 0.95]), 0.5) == pytest.approx(2 / 5)
+
+
+# ---------------------------------------------------------------- what is on the screen
+
+
+@pytest.fixture
+def screen(tmp_path):
+    cfg = SimpleNamespace(
+        FILM_DIR=str(tmp_path), TR_S=1.0, FRAMES_PER_TR=4, THING="face", USE_PIXEL_LABELS=True, PERTURBED_REGIONS=()
+    )
+    (tmp_path / "task-a_face-annotation.1D").write_text("2.0 3.0\n7.3 1.0\n")
+    return cfg, pd.DataFrame({"film": "a", "chunk": np.arange(10)})
+
+
+def test_a_thing_is_there_if_it_is_on_the_screen_with_the_middle_frame(screen):
+    cfg, table = screen
+    np.testing.assert_allclose(things.target_times_s(table, cfg), np.arange(10) + 0.25)
+    assert np.flatnonzero(things.has_thing(table, cfg)).tolist() == [2, 3, 4, 8]
+    with pytest.raises(NeuroFaceError, match="task-b_face-annotation.1D is not there"):
+        things.has_thing(pd.DataFrame({"film": ["b"], "chunk": [0]}), cfg)
+
+
+def test_labels_of_pixels_are_the_last_before_the_moment(screen, tmp_path):
+    cfg, table = screen
+    assert things.label_pixels(table, cfg, 4) is None
+    labels = np.zeros((3, 8, 8), np.uint8)
+    labels[1, :4], labels[2, :, 4:] = 1, 3
+    np.savez(tmp_path / "a_things.npz", times_s=[0.0, 2.25, 5.0], labels=labels)
+    found = things.label_pixels(table, cfg, 4)
+    assert not found[:2].any() and (found[2:5, :2] == 1).all() and (found[5:, :, 2:] == things.OTHER).all()
+    cfg.USE_PIXEL_LABELS = False
+    assert things.label_pixels(table, cfg, 4) is None
+    cfg.USE_PIXEL_LABELS = True
+    np.savez(tmp_path / "a_things.npz", times_s=[0.0], labels=labels)
+    with pytest.raises(NeuroFaceError, match="does not hold times_s"):
+        things.label_pixels(table, cfg, 4)
+
+
+def test_edges_and_motion_are_where_they_are(screen, tmp_path):
+    cfg, table = screen
+    chunks = np.full((10, 4, 8, 8, 3), 100, np.uint8)
+    chunks[3, :, :, ::2] = 200  # stripes that stand
+    chunks[6, ::2] = 180  # a flicker without an edge
+    np.save(tmp_path / "a.npy", chunks)
+    strength = {name: things.concept_strength(table, tmp_path, name, cfg) for name in ("edges", "motion", "faces")}
+    assert strength["edges"].argmax() == 3 and strength["motion"].argmax() == 6
+    assert (np.delete(strength["motion"], 6) == 0).all() and strength["faces"].sum() == 4

@@ -1,0 +1,256 @@
+"""Film and brain: correlations, intervals, nulls, identification, ridge regression, film features."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.kernel_ridge import KernelRidge
+
+pytest.importorskip("av", reason="films need PyAV: make film-encoding")
+pytest.importorskip("himalaya", reason="ridge regression needs himalaya: make film-encoding")
+
+from film_encoding import correlations, identification, ridge  # noqa: E402
+from film_encoding.film_features import averaged, motion_energy, small_frames  # noqa: E402
+from film_encoding.frame_scores import block_means  # noqa: E402
+from film_encoding.image_scores import image_scores, pixel_r, stretched  # noqa: E402
+
+N_MASK = 12
+
+
+def one_series(rng, n: int, voxels, r: float = 0.5, films=("x",)) -> correlations.Series:
+    """White measurements and predictions with a true correlation r."""
+    measured = rng.standard_normal((n, len(voxels)))
+    predicted = r * measured + np.sqrt(1 - r**2) * rng.standard_normal(measured.shape)
+    names = np.repeat(films, -(-n // len(films)))[:n]
+    return correlations.series(measured, predicted, voxels, names, np.arange(n))
+
+
+@pytest.fixture
+def parts():
+    rng = np.random.default_rng(0)
+    return [one_series(rng, 90, [0, 3, 5]), one_series(rng, 60, [3, 5, 7], films=("y", "z"))]
+
+
+def test_r_is_pearsons_over_the_folds_that_chose_a_voxel(parts):
+    found = correlations.correlation(parts, N_MASK)
+    assert np.isnan(found[[1, 2, 4, 6, 8, 9, 10, 11]]).all()
+    np.testing.assert_allclose(
+        found[0], stats.pearsonr(parts[0].measured[:, 0], parts[0].predicted[:, 0])[0], atol=1e-5
+    )
+    both = [np.concatenate([one.measured[:, k] for one, k in zip(parts, (1, 0))]),
+            np.concatenate([one.predicted[:, k] for one, k in zip(parts, (1, 0))])]  # fmt: skip
+    np.testing.assert_allclose(found[3], stats.pearsonr(*both)[0], atol=1e-5)
+
+
+def test_films_are_z_scored_one_by_one():
+    films = np.array(["a"] * 20 + ["b"] * 30)
+    values = np.random.default_rng(1).normal(5, 3, (50, 2)) + (films == "b")[:, None] * 100
+    values[:20, 1] = 7
+    found = correlations.zscored(values, films)
+    for film in "ab":
+        np.testing.assert_allclose(found[films == film, 0].mean(), 0, atol=1e-5)
+        np.testing.assert_allclose(found[films == film, 0].std(), 1, atol=1e-5)
+    assert not found[:20, 1].any()
+
+
+def test_blocks_stay_within_films_and_take_a_short_rest_along():
+    films = np.array(["a"] * 23 + ["b"] * 9 + ["c"] * 4)
+    blocks = correlations.blocks_of(films, 10)
+    assert blocks.tolist() == [0] * 10 + [1] * 13 + [2] * 9 + [3] * 4
+
+
+def test_bootstrap_intervals_hold_the_truth_as_often_as_they_say():
+    """White noise, r = 0.5, blocks of 10: the 95 % interval of the mean over 5 voxels holds 0.5 in about 95 % of samples."""
+    rng, held = np.random.default_rng(2), 0
+    for sample in range(200):
+        one = one_series(rng, 300, list(range(5)))
+        draws = correlations.bootstrap_correlation([one], 5, 10, 200, sample)
+        low, high = correlations.interval(draws.mean(axis=1))
+        held += low <= 0.5 <= high
+    assert 0.88 <= held / 200 <= 0.99
+
+
+def test_a_bootstrap_draw_is_pearsons_r_of_the_drawn_blocks(parts):
+    draws = correlations.bootstrap_correlation(parts[:1], N_MASK, 10, 3, seed=7)
+    times = np.random.default_rng(7).multinomial(9, np.full(9, 1 / 9), size=3)
+    for draw, count in zip(draws, times):
+        rows = np.concatenate([np.tile(np.arange(10 * b, 10 * b + 10), c) for b, c in enumerate(count)])
+        expected = stats.pearsonr(parts[0].measured[rows, 1], parts[0].predicted[rows, 1])[0]
+        assert draw[3] == pytest.approx(expected, abs=1e-4)
+
+
+def test_shifts_are_numpys_roll(parts):
+    found = correlations.shifted_correlation(parts[:1], N_MASK, 20, 5, seed=3)
+    lags = np.random.default_rng(3).choice(correlations.lags_of(90, 20), size=5)
+    for row, lag in zip(found, lags):
+        rolled = np.mean(np.roll(parts[0].predicted, lag, axis=0) * parts[0].measured, axis=0)
+        np.testing.assert_allclose(row[[0, 3, 5]], rolled, atol=1e-5)
+    assert correlations.lags_of(90, 20).min() == 20 and correlations.lags_of(90, 20).max() == 70
+    assert correlations.lags_of(20, 50).min() == 5  # a short film allows a quarter of itself
+
+
+def test_p_of_voxels_is_uniform_without_a_relation_and_small_with_one():
+    rng, null, true = np.random.default_rng(4), [], []
+    for sample in range(60):
+        for r, into in ((0.0, null), (0.6, true)):
+            one = one_series(rng, 200, list(range(5)), r)
+            shifted = correlations.shifted_correlation([one], 5, 20, 200, sample)
+            into += correlations.voxel_p(correlations.correlation([one], 5), shifted).tolist()
+    assert stats.kstest(null, "uniform").pvalue > 0.001 and max(true) < 1e-6
+
+
+def test_fdr_is_benjamini_and_hochbergs_and_leaves_nan():
+    p = np.array([0.01, np.nan, 0.04, 0.03, 0.005])
+    known = np.sort(p[np.isfinite(p)])
+    adjusted = np.minimum.accumulate((known * 4 / np.arange(1, 5))[::-1])[::-1]
+    found = correlations.fdr(p)
+    assert np.isnan(found[1])
+    np.testing.assert_allclose(np.sort(found[np.isfinite(found)]), adjusted)
+
+
+def test_block_means_of_equal_blocks_have_the_spread_of_their_means():
+    values, blocks = np.random.default_rng(5).normal(2, 1, 400), np.repeat(np.arange(40), 10)
+    draws = block_means(values, blocks, 4000, 0)
+    assert draws.mean() == pytest.approx(values.mean(), abs=0.01)
+    assert draws.std() == pytest.approx(values.reshape(40, 10).mean(axis=1).std() / np.sqrt(40), rel=0.05)
+
+
+# ---------------------------------------------------------------- identification
+
+
+def test_a_perfect_prediction_is_identified_and_noise_is_at_chance():
+    rng = np.random.default_rng(6)
+    measured, films, chunks = rng.standard_normal((120, 30)), np.repeat(["a", "b"], 60), np.tile(np.arange(60), 2)
+    right = identification.identify(measured, measured, films, chunks, 5, (1, 5), 10)
+    assert right["two_way"] == right["top_1"] == 1
+    wrong = identification.identify(measured, rng.standard_normal((120, 30)), films, chunks, 5, (1, 5), 10)
+    assert abs(wrong["two_way"] - 0.5) < 0.06 and abs(wrong["two_way_null"].mean() - 0.5) < 0.02
+    assert wrong["top_5"] < 0.15 and wrong["chance_5"] == pytest.approx(np.mean(5 / (119 - _near(60, 5) + 1)), rel=0.01)
+
+
+def _near(n: int, apart: int) -> np.ndarray:
+    """How many moments of its own film are no rivals of each moment of two films."""
+    place = np.arange(n)
+    return np.tile([(np.abs(place - k) <= apart).sum() - 1 for k in place], 2)
+
+
+def test_beaten_is_a_count_of_pairs():
+    rng = np.random.default_rng(7)
+    similar, compete = rng.random((9, 9)).round(1), rng.random((9, 9)) < 0.7
+    found = identification.beaten(similar, compete)
+    for i in range(9):
+        rivals = similar[i][compete[i]]
+        for j in range(9):
+            expected = ((rivals < similar[i, j]).sum() + 0.5 * (rivals == similar[i, j]).sum()) / max(1, len(rivals))
+            assert found[i, j] == pytest.approx(expected)
+
+
+def test_neighbours_are_no_rivals():
+    films, chunks = np.array(["a", "a", "a", "b"]), np.array([0, 3, 9, 1])
+    expected = [[0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 0, 1], [1, 1, 1, 0]]
+    assert identification.candidates(films, chunks, 5).astype(int).tolist() == expected
+
+
+# ---------------------------------------------------------------- frames
+
+
+def test_image_scores_of_known_images():
+    rng = np.random.default_rng(8)
+    frame = rng.random((2, 20, 20, 3)).astype(np.float32)
+    same = image_scores(frame, frame)
+    np.testing.assert_allclose([same["ssim"], same["pixel_r"]], 1, atol=1e-6)
+    np.testing.assert_allclose(same["psnr_db"], 100)
+    darker = image_scores(frame, frame - 0.1)
+    np.testing.assert_allclose(darker["psnr_db"], 20, atol=1e-4)  # an error of 0.1 everywhere
+    np.testing.assert_allclose(darker["pixel_r"], 1, atol=1e-5)
+    assert pixel_r(frame[0], np.full_like(frame[0], 0.5)) == 0
+    wide = stretched(0.2 + 0.3 * frame)
+    assert wide.min() == 0 and wide.max() == pytest.approx(1)
+
+
+# ---------------------------------------------------------------- ridge regression
+
+
+def test_delays_take_earlier_chunks_and_the_films_mean_outside():
+    features = {"a": np.arange(10.0)[:, None].astype(np.float32), "b": np.full((5, 1), 100, np.float32)}
+    table = pd.DataFrame({"film": ["a", "a", "b"], "chunk": [0, 7, 4]})
+    found = ridge.delayed(features, table, (0, 1, -3))
+    assert found.tolist() == [[0, 4.5, 3], [7, 6, 4.5], [100, 100, 100]]
+
+
+def test_one_band_is_kernel_ridge_with_the_best_penalty():
+    """Against scikit-learn's kernel ridge over the same penalties and blocks, voxel by voxel."""
+    rng = np.random.default_rng(9)
+    x, weights = rng.standard_normal((120, 15)), rng.standard_normal((15, 6))
+    y = x @ weights + 2 * rng.standard_normal((120, 6)) + 3
+    test, blocks = rng.standard_normal((20, 15)), np.repeat(np.arange(5), 24)
+    found, shares = ridge.fit_banded([(x, test)], y, blocks, 1, 0)
+    scaled = [(part - x.mean(0)) / x.std(0) for part in (x, test)]
+    kernel, across, centred = scaled[0] @ scaled[0].T / 15, scaled[1] @ scaled[0].T / 15, y - y.mean(0)
+    expected = np.empty((20, 6))
+    for voxel in range(6):
+        errors = []
+        for alpha in ridge.ALPHAS / 1e3:
+            errors.append(0.0)
+            for block in range(5):
+                out = blocks == block
+                model = KernelRidge(alpha=alpha, kernel="precomputed").fit(kernel[~out][:, ~out], centred[~out, voxel])
+                errors[-1] += np.mean((model.predict(kernel[out][:, ~out]) - centred[out, voxel]) ** 2)
+        best = ridge.ALPHAS[int(np.argmin(errors))] / 1e3
+        model = KernelRidge(alpha=best, kernel="precomputed").fit(kernel, centred[:, voxel])
+        expected[:, voxel] = model.predict(across) + y[:, voxel].mean()
+    np.testing.assert_allclose(found, expected, rtol=2e-2, atol=2e-2)
+    assert shares.tolist() == [1.0]
+
+
+def test_bands_find_the_feature_space_that_matters():
+    rng = np.random.default_rng(10)
+    matters, other = rng.standard_normal((200, 10)), rng.standard_normal((200, 300))
+    y = matters @ rng.standard_normal((10, 8)) + rng.standard_normal((200, 8))
+    bands = [(matters[:150], matters[150:]), (other[:150], other[150:])]
+    predicted, shares = ridge.fit_banded(bands, y[:150], np.repeat(np.arange(5), 30), 20, 0)
+    assert shares[0] > 0.8 and np.mean([np.corrcoef(*pair)[0, 1] for pair in zip(predicted.T, y[150:].T)]) > 0.85
+
+
+def test_frames_come_back_from_voxels_that_hold_their_components():
+    rng = np.random.default_rng(11)
+    codes, pictures = rng.standard_normal((130, 3)), rng.random((3, 8 * 8 * 3))
+    frames = (0.5 + 0.1 * codes @ pictures).reshape(130, 8, 8, 3)
+    bold = codes @ rng.standard_normal((3, 20)) + 0.05 * rng.standard_normal((130, 20))
+    made = ridge.fit_frames(bold[:100], frames[:100], bold[100:], np.repeat(np.arange(5), 20), 10, 0)
+    assert np.mean([pixel_r(a, b.astype(float)) for a, b in zip(frames[100:], made)]) > 0.98
+
+
+def test_inner_blocks_cut_every_film_in_five():
+    table = pd.DataFrame({"film": ["a"] * 10 + ["b"] * 7, "chunk": range(17)})
+    assert ridge.inner_blocks(table).tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 0, 0, 1, 2, 2, 3, 4]
+
+
+# ---------------------------------------------------------------- features of films
+
+
+def test_small_frames_are_means_of_areas_of_the_middle_frame():
+    chunks = np.random.default_rng(12).integers(0, 255, (3, 6, 28, 28, 3)).astype(np.uint8)
+    expected = chunks[:, 2].reshape(3, 14, 2, 14, 2, 3).mean(axis=(2, 4)) / 255
+    np.testing.assert_allclose(small_frames(chunks), expected.reshape(3, -1), atol=1e-5)
+    assert averaged(np.zeros((1, 30, 30, 1)), 14).shape == (1, 15, 15, 1)
+
+
+def test_motion_energy_tells_moving_from_still():
+    """A grating that drifts, the same one still, and grey: energy falls in that order."""
+    x = np.arange(24)
+    energies = []
+    for speed, contrast in ((0.6, 100), (0.0, 100), (0.0, 0)):
+        phase = 2 * np.pi * 4 * x / 24 - speed * np.arange(30)[:, None]
+        film = 128 + contrast * np.sin(phase)[:, None, :, None] * np.ones((1, 24, 1, 3))
+        energies.append(motion_energy(film.astype(np.uint8).reshape(5, 6, 24, 24, 3), 0.5))
+    assert energies[0].shape[0] == 5 and energies[0].mean() > energies[1].mean() > energies[2].mean()
+
+
+def test_motion_energy_does_not_depend_on_how_many_chunks_are_read_at_once(monkeypatch):
+    from film_encoding import film_features
+
+    chunks = np.random.default_rng(13).integers(0, 255, (9, 6, 16, 16, 3)).astype(np.uint8)
+    whole = motion_energy(chunks, 0.6)
+    monkeypatch.setattr(film_features, "AT_ONCE", 4)
+    np.testing.assert_allclose(motion_energy(chunks, 0.6), whole, atol=1e-4)
