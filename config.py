@@ -29,7 +29,6 @@ DEMO: dict[str, object] = {
     },
     "TRAINING_STEPS": 180,
     "BATCH_SIZE": 8,
-    "LEARNING_RATE": 0.003,
     "N_PERMUTATIONS": 200,
     "ATTRIBUTION_CHECKS": ("steps", "baselines", "weights", "deletion", "labels"),
     "VARIANCE_FWHM_MM": 16.0,

@@ -12,6 +12,4 @@ BASELINES = ("linear",)
 EXPLAINED_MODEL = "hybrid"
 ATTRIBUTION_METHODS = ("ig", "grad-cam", "attention-rollout")
 ATTRIBUTION_CHECKS = ("steps",)
-IG_RULE = "midpoint"  # the logit of such networks changes unevenly along the path: 32 steps left gaps of 10 %
-IG_STEPS = "auto"
-IG_TOLERANCE = 0.05
+IG_TOLERANCE = 0.05  # the logit of such networks changes unevenly along the path: 32 steps left gaps of 10 %

@@ -23,10 +23,8 @@ HELD_OUT_SPLIT = "run"
 N_FOLDS = 12  # leave one run out
 PLOT_INTERVAL_S = (0.0, 302.5)
 
-# Training has only 530 voxels and 88 blocks: a smaller network and a larger learning rate than in the paper.
+# Training has only 530 voxels and 88 blocks: a smaller network and smaller batches than in the paper.
 CNN_FILTERS = (32, 16, 16)
 CNN_DENSE_UNITS = 32
-EPOCHS = 40
 BATCH_SIZE = 8
-LEARNING_RATE = 0.002
 N_JOBS = 2

@@ -1,5 +1,6 @@
 """Cross-validation folds over windows: which windows are held out together."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from neuroface import NeuroFaceError
@@ -125,12 +126,29 @@ def folds_of_all_splits(samples: pd.DataFrame, window_trs: int, cfg) -> tuple[di
     NeuroFaceError
         If a split of CV_SPLITS is not possible.
     """
+    return possible_folds(lambda split: folds_of(samples, split, window_trs, cfg), SPLITS, cfg.CV_SPLITS)
+
+
+def possible_folds(
+    make: Callable[[str], list[Fold]], splits: Iterable[str], required: Iterable[str]
+) -> tuple[dict[str, list[Fold]], dict[str, str]]:
+    """Split → its folds, and split → why it is not possible.
+
+    Parameters
+    ----------
+    make : gives the folds of a split, or raises NeuroFaceError.
+
+    Raises
+    ------
+    NeuroFaceError
+        If a split in ``required`` is not possible.
+    """
     folds, impossible = {}, {}
-    for split in SPLITS:
+    for split in splits:
         try:
-            folds[split] = folds_of(samples, split, window_trs, cfg)
+            folds[split] = make(split)
         except NeuroFaceError as error:
-            if split in cfg.CV_SPLITS:
+            if split in required:
                 raise
             impossible[split] = str(error)
     return folds, impossible

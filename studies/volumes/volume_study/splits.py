@@ -1,7 +1,7 @@
 """Cross-validation folds over labelled volumes: what is kept out of training together."""
 
 from neuroface import NeuroFaceError
-from neuroface.decoding import INNER_FOLDS, Fold
+from neuroface.decoding import INNER_FOLDS, Fold, possible_folds
 
 import numpy as np
 import pandas as pd
@@ -78,15 +78,7 @@ def folds_of_all_splits(samples: pd.DataFrame, cfg) -> tuple[dict[str, list[Fold
     NeuroFaceError
         If a split of CV_SPLITS is not possible.
     """
-    folds, impossible = {}, {}
-    for split in SPLITS:
-        try:
-            folds[split] = folds_of(samples, split, cfg)
-        except NeuroFaceError as error:
-            if split in cfg.CV_SPLITS:
-                raise
-            impossible[split] = str(error)
-    return folds, impossible
+    return possible_folds(lambda split: folds_of(samples, split, cfg), SPLITS, cfg.CV_SPLITS)
 
 
 def leaks(samples: pd.DataFrame, split: str) -> str:
