@@ -1,0 +1,59 @@
+"""Whole procedures on simulated studies with a known truth: false-positive rates and coverages of intervals.
+
+    python benchmarks/calibration.py                  every area
+    python benchmarks/calibration.py maps intervals   two of them
+    python benchmarks/calibration.py --small          fewer studies, as in make test-full
+    python benchmarks/calibration.py maps --jobs 2
+
+Each area is a module of ``null_studies/``. A row states the share of studies with the outcome, its Monte-Carlo standard
+error, and the share that is right.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed
+from null_studies.case import Case
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))  # the folder of neuroface
+AREAS = ("intervals", "decoders", "maps", "timeline", "volumes", "film", "images")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("areas", nargs="*", default=AREAS, help=f"of {', '.join(AREAS)}; default: all")
+    parser.add_argument("--small", action="store_true", help="fewer studies")
+    parser.add_argument("--jobs", type=int, default=1, help="studies at the same time")
+    arguments = parser.parse_args()
+    os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'benchmarks'}"  # for the processes of --jobs
+    print("| procedure | simulated study | outcome | studies | share | standard error | right |")
+    print("|---|---|---|---|---|---|---|")
+    for area in arguments.areas:
+        for case in cases_of(area):
+            n_studies = case.n_small if arguments.small else case.n_studies
+            for outcome, share, error in measured(case, n_studies, arguments.jobs):
+                cells = (case.procedure, case.design, outcome, n_studies, f"{share:.3f}", f"{error:.3f}", case.right)
+                print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+
+
+def cases_of(area: str) -> list[Case]:
+    """The cases of an area; empty where its module lists none."""
+    return importlib.import_module(f"null_studies.{area}").CASES
+
+
+def measured(case: Case, n_studies: int, n_jobs: int = 1) -> Iterator[tuple[str, float, float]]:
+    """Outcome, share of studies in which it occurred, and the Monte-Carlo standard error of this share."""
+    outcomes = Parallel(n_jobs=n_jobs)(delayed(case.study)(seed) for seed in range(n_studies))
+    for outcome in outcomes[0]:
+        share = float(np.mean([study[outcome] for study in outcomes]))
+        yield outcome, share, float(np.sqrt(share * (1 - share) / n_studies))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""Placeholder."""
+
+from null_studies.case import Case
+
+CASES: list[Case] = []
