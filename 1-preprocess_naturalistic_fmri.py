@@ -123,8 +123,11 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     past_end = table["first_tr"] + cfg.WINDOW_TRS > len(kept)
     if past_end.any():
         stage.leave_out(run.name, f"{past_end.sum()} windows that would run past its {len(kept)} volumes")
+    before_start = table["first_tr"] < 0
+    if before_start.any():
+        stage.leave_out(run.name, f"{before_start.sum()} windows that would begin before its first volume")
     whole = table["first_tr"].isin(whole_windows(kept, cfg.WINDOW_TRS)[0])
-    if n := (~whole & ~past_end).sum():
+    if n := (~whole & ~past_end & ~before_start).sum():
         stage.leave_out(run.name, f"{n} windows that touch one of the {(~kept).sum()} volumes censored for motion")
     table = table[whole].reset_index(drop=True)
     found, regressors = table, window_regressors(run, table, len(kept), cfg)

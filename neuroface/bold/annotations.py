@@ -4,10 +4,12 @@ To add a format, write a reader here that returns stretches (n, 2) of onset_s an
 :func:`read_stretches`.
 """
 
+import re
 import warnings
 from pathlib import Path
 
 from neuroface import NeuroFaceError
+from neuroface.pipeline import numbers, read_text_table
 
 import numpy as np
 import pandas as pd
@@ -43,19 +45,29 @@ def read_1d(path: Path) -> np.ndarray:
 def read_events(path: Path, trial_types: tuple[str, ...], column: str = "trial_type") -> np.ndarray:
     """Stretches of certain trial types in a BIDS ``events.tsv``; format of :func:`read_1d`, (0, 2) if there are none.
 
+    An onset may be negative: BIDS counts from the first stored volume.
+
     Parameters
     ----------
     column : the column with the trial types.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the table cannot be read, or a chosen row has no onset ≥ −1 day or no duration ≥ 0; the file's line is named.
     """
     events = _events_table(path, column)
     chosen = events[events[column].isin(trial_types)]
     if chosen.empty:
         return np.empty((0, 2))
-    try:
-        rows = chosen[["onset", "duration"]].to_numpy(dtype=np.float64)
-    except ValueError as error:
-        raise NeuroFaceError(f"{path}: an onset or a duration is not a number ({error}). Correct the file.") from None
-    return _checked(rows, path)
+    rows = np.stack([numbers(chosen, name, path) for name in ("onset", "duration")], axis=1)
+    for line, (onset_s, duration_s) in zip(chosen.index, rows):
+        if not (-DAY_S < onset_s < DAY_S and 0 <= duration_s < DAY_S):  # NaN is neither
+            raise NeuroFaceError(
+                f"{path}, line {line}: onset {onset_s:g} and duration {duration_s:g} of {chosen[column][line]!r} are not an "
+                f"onset and a duration ≥ 0 in seconds. Correct the file."
+            )
+    return merge_overlaps(rows)
 
 
 def trial_types_of(path: Path, column: str = "trial_type") -> list[str]:
@@ -63,18 +75,35 @@ def trial_types_of(path: Path, column: str = "trial_type") -> list[str]:
     return _events_table(path, column)[column].dropna().unique().tolist()
 
 
+def check_names(path: Path, wanted: tuple[str, ...], column: str = "trial_type") -> None:
+    """Raise if a trial type differs from a wanted one only in case or blanks.
+
+    Such rows would count as something else, and where gaps between events are windows, these would show what the rows name.
+    """
+    of_key = {_key(name): name for name in wanted}
+    events = _events_table(path, column)
+    for line, name in events[column].items():
+        near = of_key.get(_key(name)) if name is not None and name not in wanted else None
+        if near is not None:
+            raise NeuroFaceError(
+                f"{path}, line {line}: {column} {name!r} is nearly {near!r}. Write both alike, or name {name!r} as an event "
+                f"of its own in the settings."
+            )
+
+
+def _key(name: str) -> str:
+    return re.sub(r"\s+", "", name).casefold()
+
+
 def _events_table(path: Path, column: str) -> pd.DataFrame:
-    """An ``events.tsv`` with its trial types as text, whole numbers without decimals: pandas writes 3 beside n/a as 3.0."""
-    try:
-        events = pd.read_csv(path, sep="\t", na_values=["n/a"], dtype={column: str})
-    except pd.errors.EmptyDataError:
-        raise NeuroFaceError(f"{path} is empty. Put the run's events there, or remove the run.") from None
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise NeuroFaceError(f"{path} is not a tab-separated table ({error}). Put the run's events there.") from None
-    missing = {"onset", "duration", column} - set(events.columns)
-    if missing:
-        raise NeuroFaceError(f"{path} lacks the column {sorted(missing)[0]!r}; it has {list(events.columns)}. Add it.")
-    return events.assign(**{column: events[column].str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)})
+    """An ``events.tsv`` with every cell as text; whole numbers among trial types have no decimals: pandas writes 3 as 3.0."""
+    events = read_text_table(path, ("onset", "duration", column))
+    names = [_whole(name) for name in events[column]]
+    return events.assign(**{column: pd.Series(names, index=events.index, dtype=object)})
+
+
+def _whole(name: str | None) -> str | None:
+    return None if name is None else re.sub(r"^(-?\d+)\.0+$", r"\1", name)
 
 
 def read_stretches(files: list[tuple[str, Path]], column: str = "trial_type") -> np.ndarray:
@@ -113,6 +142,9 @@ def stretches_of_labels(run, cfg) -> tuple[np.ndarray, np.ndarray | None]:
     run : a :class:`neuroface.bold.datasets.Run`. cfg : LABELS, LABEL_EVENTS, EVENT_COLUMN.
     """
     first, second = ([(name, run.annotation_of(name)) for name in cfg.LABEL_EVENTS[label]] for label in cfg.LABELS)
+    wanted = tuple(name for label in cfg.LABELS for name in cfg.LABEL_EVENTS[label])
+    for path in dict.fromkeys(path for _, path in run.annotations if path.suffix != ".1D"):
+        check_names(path, wanted, cfg.EVENT_COLUMN)
     # Event by event, so that a house block after a cat block is a separate stretch.
     others = [read_stretches([one], cfg.EVENT_COLUMN) for one in second]
     return read_stretches(first, cfg.EVENT_COLUMN), np.concatenate(others) if others else None

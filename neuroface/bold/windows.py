@@ -36,7 +36,7 @@ def first_tr(onset_s: np.ndarray, tr_s: float, lag_s: float) -> np.ndarray:
 
     An onset just below a volume because of rounding counts as on the volume; at a TR of 1 s this changes none in NNDb.
     """
-    return (np.asarray(onset_s) / tr_s + lag_s / tr_s + ROUNDING_S).astype(np.int64)
+    return np.floor(np.asarray(onset_s) / tr_s + lag_s / tr_s + ROUNDING_S).astype(np.int64)
 
 
 def stimulus_time_s(tr: np.ndarray, tr_s: float, lag_s: float, window_trs: int, at: float) -> np.ndarray:

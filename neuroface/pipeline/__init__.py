@@ -29,5 +29,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "stage": ["Stage"],
         "stamp": ["Rules", "only_more"],
         "study": ["Step", "Study"],
+        "text_tables": ["numbers", "read_text_table"],
     },
 )
