@@ -59,7 +59,7 @@ def test_regressors_have_a_row_per_tr_until_the_response_has_faded(tmp_path):
     ("a\tb\n0\t1\n1\t2\n", "needs a column time_s"),
     ("time_s\tx\n0\t1\n2\t1\n4\t1\n", "has a row every 2 s, and TR_S is 1 s"),
     ("time_s\tx\n0\t1\n1\tn/a\n", "'x' holds a value that is no number"),
-    ("", "is not a table of film regressors"),
+    ("", "x.tsv is empty"),
 ])  # fmt: skip
 def test_regressors_that_cannot_be_read(tmp_path, text, words):
     (tmp_path / "x.tsv").write_text(text)

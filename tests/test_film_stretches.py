@@ -128,7 +128,8 @@ def test_a_film_in_two_parts_with_a_pause_and_one_in_two_files(tmp_path):
 @pytest.mark.parametrize("row, words", [
     ("a.mp4\t5\t5\tx\t\t0", "0 ≤ start_s < end_s"),
     ("a.mp4\t0\t5\tx y\t\t0", "letters and digits"),
-    ("a.mp4\tzero\t5\tx\t\t0", "are seconds"),
+    ("a.mp4\tzero\t5\tx\t\t0", "start_s .zero. is not a number"),
+    ("A.mp4\t0\t5\tx\t\t0", "names .A.mp4., the film is .a.mp4."),
     ("a.mp4\t0\t5\tx\t\t0\na.mp4\t5\t9\tx\t\t4", "overlap at 4 s"),
     ("a.mp4\t20\t25\tx\t\t0", "the film lasts 15.0 s"),
     ("b.mp4\t0\t5\tx\t\t0", "a.mp4 is not in the column file"),

@@ -333,7 +333,7 @@ def test_a_bad_1d_file_is_named_with_its_fault(tmp_path, content, says):
         pytest.param("onset\tduration\ttrial_type\n1\tlong\tface\n", "line 2: duration 'long'.*not a number", id="text"),
         pytest.param("onset\tduration\ttrial_type\n1\t2\tcat\n\n1\tn/a\tface\n", "line 4: .*duration nan", id="no duration"),
         pytest.param("onset\tduration\ttrial_type\n1\t-2\tface\n", "line 2: .*duration -2", id="negative duration"),
-        pytest.param("onset\tduration\ttrial_type\n1\t2\tface\tx\n", "line 2 has 4 cells, the header 3", id="a cell too many"),
+        pytest.param("onset\tduration\ttrial_type\n1\t2\tface\tx\n", "line 2 has 4 cells, the header 3", id="4 cells"),
         pytest.param("", "empty", id="empty"),
     ],
 )

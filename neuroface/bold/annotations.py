@@ -96,7 +96,7 @@ def _key(name: str) -> str:
 
 
 def _events_table(path: Path, column: str) -> pd.DataFrame:
-    """An ``events.tsv`` with every cell as text; whole numbers among trial types have no decimals: pandas writes 3 as 3.0."""
+    """An ``events.tsv`` with every cell as text; trial types that are whole numbers lose the ".0" that pandas adds."""
     events = read_text_table(path, ("onset", "duration", column))
     names = [_whole(name) for name in events[column]]
     return events.assign(**{column: pd.Series(names, index=events.index, dtype=object)})

@@ -4,32 +4,30 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold.images import read_mask
+from neuroface.pipeline import numbers, read_text_table
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 from nilearn.image import resample_to_img
 
-COLUMNS = ["roi", "hemisphere", "x_mm", "y_mm", "z_mm", "radius_mm", "source"]
+COLUMNS = ("roi", "hemisphere", "x_mm", "y_mm", "z_mm", "radius_mm", "source")
 
 
 def read_rois(path: Path) -> pd.DataFrame:
     """The table of regions: columns roi, hemisphere, x_mm, y_mm, z_mm (MNI), radius_mm, source."""
     if not Path(path).is_file():
         raise NeuroFaceError(f"ROI_FILE = {path} is not there. Set it to a table with the columns {', '.join(COLUMNS)}.")
-    try:
-        table = pd.read_csv(path, sep="\t", dtype={"roi": str, "hemisphere": str})
-    except ValueError as error:  # pandas' own errors and UnicodeDecodeError are ValueErrors
-        raise NeuroFaceError(f"{path} is not a tab-separated table ({error}). Correct it, or ROI_FILE.") from None
-    missing = [name for name in COLUMNS if name not in table.columns]
-    if missing:
-        raise NeuroFaceError(f"{path} lacks the column {missing[0]!r}; it has {list(table.columns)}. Add it.")
-    numbers = table[["x_mm", "y_mm", "z_mm", "radius_mm"]].apply(pd.to_numeric, errors="coerce")
-    bad = np.flatnonzero(~np.isfinite(numbers).all(axis=1) | (numbers["radius_mm"] <= 0))
-    if table.empty or len(bad):
-        row = f"row {bad[0] + 1} has no position or no radius in mm" if len(bad) else "it names no region"
-        raise NeuroFaceError(f"ROI_FILE = {path}: {row}. Correct it.")
-    return table
+    table = read_text_table(Path(path), COLUMNS)
+    if table.empty:
+        raise NeuroFaceError(f"ROI_FILE = {path}: it names no region. Correct it.")
+    for name in ("x_mm", "y_mm", "z_mm", "radius_mm"):
+        table[name] = numbers(table, name, Path(path))
+    bad = ~np.isfinite(table[["x_mm", "y_mm", "z_mm"]].to_numpy(float)).all(axis=1) | ~(table["radius_mm"] > 0)
+    if bad.any():
+        line = table.index[bad][0]
+        raise NeuroFaceError(f"ROI_FILE = {path}, line {line}: it has no position or no radius in mm. Correct it.")
+    return table.reset_index(drop=True)
 
 
 def sphere_labels(points_mm: np.ndarray, rois: pd.DataFrame) -> np.ndarray:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from neuroface import NeuroFaceError
 from neuroface.film.frames import Film
+from neuroface.pipeline import numbers, read_text_table
 
 import numpy as np
-import pandas as pd
 
-COLUMNS = {"file": str, "start_s": float, "end_s": float, "task": str, "run": str, "onset_s": float}
+COLUMNS = ("file", "start_s", "end_s", "task", "run", "onset_s")
 
 
 class Part(NamedTuple):
@@ -55,6 +55,10 @@ def parts_of(films: list[Film], table: list[Part] | None) -> list[Part]:
                 f"Two films would both be called task-{doubled}. Rename one, or name a table in FILM_PARTS."
             )
         return parts
+    for part in table:
+        near = [name for name in names if name.casefold() == part.file.casefold() and name != part.file]
+        if near:
+            raise NeuroFaceError(f"FILM_PARTS names {part.file!r}, the film is {near[0]!r}. Write both alike.")
     for name, film in names.items():
         own = [part for part in table if part.file == name]
         if not own:
@@ -82,20 +86,13 @@ def read_parts(path: str | Path) -> list[Part]:
     NeuroFaceError
         If a column is missing, a value is none, or two parts of a run overlap.
     """
-    try:
-        table = pd.read_csv(path, sep="\t", dtype={"file": str, "task": str, "run": str}, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise NeuroFaceError(f"FILM_PARTS: {path} cannot be read as a tab-separated table ({error}).") from None
-    if missing := [name for name in COLUMNS if name not in table]:
-        raise NeuroFaceError(f"FILM_PARTS: {path} lacks the column {missing[0]!r}; it needs {', '.join(COLUMNS)}.")
+    table = read_text_table(Path(path), COLUMNS)
+    seconds = {name: numbers(table, name, Path(path)) for name in ("start_s", "end_s", "onset_s")}
     parts = []
-    for number, row in enumerate(table[list(COLUMNS)].itertuples(index=False), 2):
-        try:
-            part = Part(row.file, float(row.start_s), float(row.end_s), row.task, row.run, float(row.onset_s))
-        except ValueError:
-            raise NeuroFaceError(
-                f"FILM_PARTS: {path}, line {number}: start_s, end_s and onset_s are seconds."
-            ) from None
+    for row, number in enumerate(table.index):
+        file, task, run = (table[name][number] or "" for name in ("file", "task", "run"))
+        start_s, end_s, onset_s = (values[row] for values in seconds.values())
+        part = Part(file, start_s, end_s, task, run, onset_s)
         named = re.fullmatch("[A-Za-z0-9]+", part.task) and re.fullmatch("[A-Za-z0-9]*", part.run)
         if not (named and 0 <= part.start_s < part.end_s and part.onset_s >= 0):
             raise NeuroFaceError(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import Run
-from neuroface.pipeline import did_you_mean, write_json, write_table
+from neuroface.pipeline import did_you_mean, numbers, read_text_table, write_json, write_table
 
 import numpy as np
 import pandas as pd
@@ -80,17 +80,12 @@ def read_regressors(path: Path, tr_s: float, n_trs: int) -> pd.DataFrame:
     NeuroFaceError
         If it is no such table, has another TR, or a value is missing.
     """
-    try:
-        table = pd.read_csv(path, sep="\t", na_values=["n/a"])
-    except (ValueError, OSError) as error:
-        raise NeuroFaceError(
-            f"{path} is not a table of film regressors ({error}). Make it again, or remove it."
-        ) from None
+    table = read_text_table(path)
     if "time_s" not in table or table.shape[1] < 2 or len(table) < 2:
         raise NeuroFaceError(
             f"{path} needs a column time_s, a regressor and two rows; it has {list(table)}. Make it again."
         )
-    values = table.apply(pd.to_numeric, errors="coerce")
+    values = pd.DataFrame({name: numbers(table, name, path) for name in table})
     if not np.isfinite(values.to_numpy(float)).all():
         column = values.columns[~np.isfinite(values.to_numpy(float)).all(axis=0)][0]
         raise NeuroFaceError(f"{path}: {column!r} holds a value that is no number. Correct or remove that column.")
