@@ -210,5 +210,5 @@ def test_bids_people_and_runs_without_files_are_left_out_and_listed(tmp_path):
     assert [run.name for run in runs] == ["sub-1_task-x_run-1"]
     assert dict(left_out) == {
         "sub-1_task-x_run-2_bold.nii.gz": "no sub-1_task-x_run-2_events.tsv",
-        "sub-2": "no func/*_bold.nii.gz",
+        "sub-2": "no *_bold.nii.gz",
     }

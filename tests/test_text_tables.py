@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from neuroface import NeuroFaceError
 from neuroface.bold import stretches_of_labels, trial_types_of
 from neuroface.bold.annotations import read_events
-from neuroface.bold.datasets import Run
+from neuroface.bold.run import Run
 from neuroface.pipeline import numbers, read_text_table
 
 import pytest

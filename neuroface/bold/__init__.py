@@ -14,7 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "ROUNDING_S", "on_screen", "read_1d", "read_events", "read_stretches", "stretches_of_labels", "touches",
             "trial_types_of",
         ],
-        "datasets": ["Run", "check_distinct", "find_runs", "nndb_naming", "runs_of"],
+        "datasets": ["check_distinct", "find_runs", "runs_of"],
         "extraction": ["extract_windows", "standardized_volumes"],
         "group_mask": ["shared_mask"],
         "images": [
@@ -22,8 +22,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "read_masked", "stream_masked",
         ],
         "labels": ["Labels", "Words"],
+        "nndb": ["nndb_naming"],
         "nifti": ["DAMAGED_GZIP", "unmask", "write_map", "write_nifti"],
         "regions": ["read_rois", "regions_in_mask", "sphere_labels", "voxel_positions_mm"],
+        "run": ["Run"],
         "running": ["RunningStatistics"],
         "windows": [
             "SAMPLE_COLUMNS", "ambiguous_windows", "balance", "read_censor", "stimulus_time_s", "whole_windows",

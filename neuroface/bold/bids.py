@@ -1,0 +1,234 @@
+"""Names of BIDS files: entities, which files belong to a series (inheritance), and folders that hold no person.
+
+A file without some of a series' entities describes all series that have the others (BIDS 1.10, "The inheritance principle").
+fMRIPrep writes ``run-1`` where the raw data set has ``run-01``, so numbers are compared as numbers.
+"""
+
+import os
+import re
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.bold.images import open_image
+from neuroface.bold.run import REGRESSORS, Run, natural
+
+import numpy as np
+
+RUN_ENTITIES = ("sub", "ses", "task", "dir", "run")  # what tells runs apart; space, res and desc are versions of a run
+ANNEX = "annex/objects/"
+NO_PERSON = r"sub-(phantom|emptyroom)[A-Za-z0-9]*"
+
+
+@cache
+def entities_of(name: str) -> dict[str, str]:
+    """Entity → value in a file's name, numbers without leading zeros: ``sub-01_run-02_bold`` → sub "01", run "2".
+
+    The person keeps the spelling of the file.
+    """
+    entities = dict(re.findall(r"(?:^|_)([a-zA-Z0-9]+)-([A-Za-z0-9+]+)", name))
+    return {key: value if key == "sub" or not value.isdigit() else str(int(value)) for key, value in entities.items()}
+
+
+def files_below(folder: Path, deep: bool = True) -> list[Path]:
+    """Files of a folder, also behind links to folders; hidden files, such as ``._*`` of macOS, are not there.
+
+    Parameters
+    ----------
+    deep : False: only the folder itself.
+    """
+    files, seen = [], set()
+    for here, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(here)) in seen:  # a link to a folder above
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in sorted(folders) if not name.startswith(".")] if deep else []
+        files += [Path(here) / name for name in sorted(names) if not name.startswith(".")]
+    return files
+
+
+def is_person(folder: Path, ignored: tuple[str, ...]) -> bool:
+    """Whether a folder ``sub-*`` holds a person's data."""
+    return not re.fullmatch(NO_PERSON, folder.name) and not any(fnmatchcase(folder.name, rule) for rule in ignored)
+
+
+def ignored_names(folder: Path) -> tuple[str, ...]:
+    """Patterns of ``.bidsignore`` that could name a person's folder or a file."""
+    file = folder / ".bidsignore"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    rules = (line.strip().strip("/").removeprefix("**/").removesuffix("/**") for line in lines)
+    return tuple(rule for rule in rules if rule and not rule.startswith("#"))
+
+
+def not_fetched(file: Path) -> bool:
+    """Whether git-annex knows the file, and its content is not here: a broken link, or a short text in its place."""
+    if file.is_symlink() and not file.exists():
+        return ANNEX in os.readlink(file).replace("\\", "/")
+    if not file.is_file() or file.stat().st_size > 500:
+        return False
+    return file.read_bytes().startswith(b"/" + ANNEX.encode())
+
+
+class Tables:
+    """Files that may describe a person's series: the person's own first, then those that serve all people.
+
+    Parameters
+    ----------
+    person : the folder ``sub-*``. folder : its data set or derivative. others : further folders with tables for all people.
+    """
+
+    def __init__(self, person: Path, folder: Path, others: list[Path]):
+        places = raw_folders(folder)
+        self._own = [file for place in places for file in files_below(place / person.name)]
+        self._shared = [files_below(place, deep=False) for place in [*places, *others]]
+
+    def of(self, series: str, suffix: str) -> list[Path]:
+        """Files whose entities the series has too, the best first: own before shared, most entities first.
+
+        Parameters
+        ----------
+        series : the name of its file. suffix : end of the names, such as ``_events.tsv``.
+        """
+        own_entities = entities_of(series)
+
+        def entities(file):
+            return entities_of(file.name.removesuffix(suffix))
+
+        def of_place(files):
+            fitting = [file for file in files if file.name.endswith(suffix)]
+            fitting = [file for file in fitting if entities(file).items() <= own_entities.items()]
+            return sorted(fitting, key=lambda file: (-len(entities(file)), file.name))
+
+        return [file for files in (self._own, *self._shared) for file in of_place(files)]
+
+
+def raw_folders(derivative: Path) -> list[Path]:
+    """Where the raw data set of a derivative may be: itself, inside, above, beside."""
+    above = list(derivative.parents)[:2]
+    inside = [derivative / "sourcedata" / "raw", derivative / "sourcedata"]
+    beside = [derivative.parent / name for name in ("bids", "raw", "rawdata", "sourcedata/raw")]
+    return [folder for folder in (derivative, *inside, *above, *beside) if folder.is_dir()]
+
+
+def folder_of_series(folder: Path, name_part: str) -> Path:
+    """The folder whose people have series that BIDS_FILTER takes: the data set's root, else one of its derivatives.
+
+    Raises
+    ------
+    NeuroFaceError
+        If several derivatives have some.
+    """
+
+    def has_series(place):
+        people = [p for p in place.glob("sub-*") if p.is_dir()]
+        return any(_is_series(file, name_part) for person in people for file in files_below(person))
+
+    if has_series(folder):
+        return folder
+    derivatives = [folder / "derivatives", *sorted(folder.glob("derivatives/*"))]
+    places = [place for place in derivatives if place.is_dir() and has_series(place)]
+    if len(places) > 1:
+        raise NeuroFaceError(
+            f"{' and '.join(map(str, places))} hold such series. Set DATASET_DIR to one of them, or BIDS_FILTER to text "
+            f"that only one has."
+        )
+    return places[0] if places else folder
+
+
+def bids_runs(
+    person: Path, folder: Path, name_part: str, stimuli: list[Path], annotated: bool, event_column: str | None = None
+) -> tuple[list[Run], list[tuple[str, str]]]:
+    """Runs of a person in a data set or derivative ``folder``, and what is left out.
+
+    Parameters
+    ----------
+    name_part : BIDS_FILTER. stimuli : folders with further tables. annotated : False: a run needs no ``events.tsv``.
+    event_column : a table with this column wins over one without.
+    """
+    runs, missing, seen = [], [], {}
+    files, tables = files_below(person), Tables(person, folder, stimuli)  # fMRIPrep leaves events in the raw data set
+    for bold in sorted((file for file in files if _is_series(file, name_part)), key=lambda p: natural(p.name)):
+        entities = entities_of(bold.name)
+        if "task" not in entities:
+            missing.append((bold.name, "its name has no task-<name>, which BIDS asks for"))
+            continue
+        # The halves of a film may differ in dir- only.
+        stem = "_".join(f"{key}-{_as_written(bold, key)}" for key in RUN_ENTITIES if key in entities)
+        if stem in seen:
+            raise NeuroFaceError(
+                f"{seen[stem]} and {bold.name} are the same run. Set BIDS_FILTER to text that only one of them has."
+            )
+        seen[stem] = bold.name
+        if not_fetched(bold):
+            missing.append((bold.name, f"not fetched: datalad get {bold}"))
+            continue
+        events = tables.of(bold.name, "_events.tsv")
+        if event_column:  # StudyForrest's own tables list frames: they say nothing of events
+            events = [file for file in events if not_fetched(file) or _has_column(file, event_column)] or events
+        if annotated and not events:
+            missing.append((bold.name, f"no {stem}_events.tsv"))
+            continue
+        if annotated and not_fetched(events[0]):
+            missing.append((bold.name, f"its events are not fetched: datalad get {events[0]}"))
+            continue
+        runs.append(
+            Run(
+                person.name,
+                entities["task"],
+                "-".join(_as_written(bold, key) for key in ("ses", "dir", "run") if key in entities) or "1",
+                stem,
+                bold,
+                _bids_mask(bold, files),
+                (("", events[0]),) if annotated else (),
+                regressors=next(iter(tables.of(bold.name, f"_{REGRESSORS}")), None),
+            )
+        )
+    if not seen and not missing:
+        missing.append((person.name, "no *_bold.nii.gz" + (f" with {name_part!r} in its name" if name_part else "")))
+    return runs, missing
+
+
+def _is_series(file: Path, name_part: str) -> bool:
+    """Whether a file is a BOLD series that BIDS_FILTER takes; text behind ``_bold`` must be asked for there."""
+    ends = r"_bold\.nii(\.gz)?" if "_bold" not in name_part else r"_bold(_[A-Za-z0-9]+)?\.nii(\.gz)?"
+    return bool(re.search(ends + "$", file.name)) and fnmatchcase(file.name, f"*{name_part}*")
+
+
+def _has_column(table: Path, column: str) -> bool:
+    with open(table, encoding="utf-8-sig", errors="replace") as file:
+        return column in [name.strip() for name in file.readline().split("\t")]
+
+
+def _as_written(file: Path, key: str) -> str:
+    return re.search(rf"(?:^|_){key}-([A-Za-z0-9+]+)", file.name).group(1)
+
+
+def _bids_mask(bold: Path, files: list[Path]) -> Path | None:
+    """The person's brain mask for a series: beside it, else of its space in ``anat/``; the one whose grid fits wins."""
+    own = entities_of(bold.name)
+    named = [file for file in files if file.name.endswith(("_mask.nii.gz", "_mask.nii"))]
+    named = [file for file in named if entities_of(file.name).get("desc", "brain") == "brain" and not not_fetched(file)]
+
+    def distance(file):
+        entities = {key: value for key, value in entities_of(file.name).items() if key != "desc"}
+        differs = [key for key, value in entities.items() if own.get(key) != value]
+        is_anatomical = file.parent.name == "anat"
+        lacks = [key for key in ("space", "res", "den", "cohort") if key in own and key not in entities]
+        return is_anatomical, len(differs), len(lacks), file.name
+
+    of_other_runs = [file for file in named if file.parent.name != "anat" and distance(file)[1]]
+    masks = sorted((file for file in named if file not in of_other_runs), key=distance)
+    if len(masks) > 1:
+        masks = [file for file in masks if _same_grid(file, bold)] or masks
+    return next(iter(masks), None)
+
+
+def _same_grid(mask: Path, bold: Path) -> bool:
+    try:
+        images = [open_image(file) for file in (mask, bold)]
+    except NeuroFaceError:
+        return False
+    shapes = [image.shape[:3] for image in images]
+    return shapes[0] == shapes[1] and np.allclose(images[0].affine, images[1].affine, atol=1e-3)

@@ -1,0 +1,68 @@
+"""File names of NNDb's derivatives, v1 (the demo shares them) and v2."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.bold.run import REGRESSORS, Run
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How NNDb's derivatives name a person's files."""
+
+    bold: str
+    mask: str
+    censored: bool = False
+
+
+def nndb_naming(dataset: str, variant: str = "") -> Naming:
+    """File names of NNDb v1 (and of the demo), or of one variant of v2.
+
+    The brain mask of v2 is the one restricted to voxels with EPI signal (``t1w_mask_epi_anat``).
+    """
+    if dataset != "nndb-v2":
+        return Naming("preprocessedICA", "T1w_mask")
+    if not variant:
+        raise NeuroFaceError('DATASET = "nndb-v2" needs NNDB_VARIANT, the text after "_bold_" in its file names.')
+    return Naming(variant, "t1w_mask_epi_anat", censored="no_censor" not in variant)
+
+
+def nndb_runs(
+    person: Path, stimuli: list[Path], naming: Naming, events: tuple[str, ...]
+) -> tuple[list[Run], list[tuple[str, str]]]:
+    subject, runs, missing = person.name, [], []
+    series = sorted((person / "func").glob(f"{subject}_task-*_bold_{naming.bold}.nii*"))
+    if not series:
+        return [], [(subject, f"no func/*_bold_{naming.bold}.nii.gz")]
+    masks = sorted((person / "anat").glob(f"{subject}_{naming.mask}.nii*"))
+    if not masks:
+        return [], [(subject, f"no anat/{subject}_{naming.mask}.nii.gz")]
+    for bold in series:
+        named = re.fullmatch(rf"sub-[^_]+_task-([A-Za-z0-9]+)_bold_{naming.bold}\.nii(\.gz)?", bold.name)
+        if not named:
+            missing.append((bold.name, "its film is not named in letters and digits"))
+            continue
+        movie = named.group(1)
+        if any(run.movie == movie for run in runs):
+            raise NeuroFaceError(f"{bold} is there as .nii too: {subject} would count twice. Remove one of the two.")
+        name = f"{subject}_task-{movie}"
+        censor = person / "regressors" / f"{name}_censored_timepoints.1D" if naming.censored else None
+        if censor and not censor.is_file():
+            raise NeuroFaceError(
+                f"{bold.name} lacks the volumes with motion, and their list {censor} is not there. Download it, choose "
+                f"a no_censor variant in NNDB_VARIANT, or leave {subject} out with EXCLUDE."
+            )
+        found = {event: film_file(stimuli, f"task-{movie}_{event}-annotation.1D") for event in events}
+        regressors = film_file(stimuli, f"task-{movie}_{REGRESSORS}")
+        if lacking := [event for event, file in found.items() if file is None]:
+            missing.append((bold.name, f"no annotation stimuli/task-{movie}_{lacking[0]}-annotation.1D"))
+        else:
+            runs.append(Run(subject, movie, "1", name, bold, masks[0], tuple(found.items()), censor, regressors))
+    return runs, missing
+
+
+def film_file(stimuli: list[Path], name: str) -> Path | None:
+    names = [f"{prefix}{name}" for prefix in ("", "stimuli-")]
+    return next((p for parent in stimuli for name in names if (p := parent / name).is_file()), None)

@@ -1,0 +1,238 @@
+"""Names as public data sets and fMRIPrep have them: every run is found with its own files, or listed with what is missing.
+
+The situations come from the file trees of open data sets and from public bug reports; each test names one.
+"""
+
+import os
+
+from neuroface import NeuroFaceError
+from neuroface.bold.datasets import find_runs
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+MNI = "_space-MNI152NLin2009cAsym_desc-preproc"
+
+
+def touch(path, text=""):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def series(root, stem, version="", folder="func"):
+    """An empty series; ``stem`` is e.g. sub-01_ses-1_task-x_run-2."""
+    parts = [part for part in stem.split("_") if part.startswith(("sub-", "ses-"))]
+    return touch(root.joinpath(*parts, folder) / f"{stem}{version}_bold.nii.gz")
+
+
+def events(root, name, columns="onset\tduration\ttrial_type"):
+    parts = [part for part in name.split("_") if part.startswith(("sub-", "ses-"))]
+    return touch(root.joinpath(*parts, "func") / f"{name}_events.tsv", columns + "\n")
+
+
+def only_run(folder, **settings):
+    (run,), left_out = find_runs("bids", folder, **settings)
+    assert left_out == []
+    return run
+
+
+def image(path, shape, affine):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(np.ones(shape, np.uint8), affine), path)
+    return path
+
+
+# ---------------------------------------------------------------- events
+
+
+@pytest.mark.parametrize(("derived", "raw"), [("1", "01"), ("01", "1"), ("10", "10")])
+def test_numbers_of_runs_are_compared_as_numbers(tmp_path, derived, raw):
+    """fMRIPrep 21 writes run-1, the raw data set has run-01 (ds000105, ds004044)."""
+    series(tmp_path / "derivatives" / "fmriprep", f"sub-01_task-x_run-{derived}", MNI)
+    table = events(tmp_path, f"sub-01_task-x_run-{raw}")
+    assert only_run(tmp_path / "derivatives" / "fmriprep").annotation_of("face") == table
+
+
+def test_events_carry_further_entities_of_their_series(tmp_path):
+    """ds004892 and ds000113: acq-, dir- and rec-."""
+    series(tmp_path, "sub-01_task-x_acq-mb4_dir-AP_run-1")
+    events(tmp_path, "sub-01_task-x_acq-mb2")
+    table = events(tmp_path, "sub-01_task-x_acq-mb4")
+    assert only_run(tmp_path).annotation_of("face") == table
+
+
+@pytest.mark.parametrize("where", [".", "sub-01", "sub-01/ses-1", "sub-01/ses-1/func"])
+def test_events_are_inherited_from_every_level(tmp_path, where):
+    series(tmp_path, "sub-01_ses-1_task-x_run-1")
+    levels = where.split("/")
+    entities = ["", "sub-01_", "sub-01_ses-1_", "sub-01_ses-1_"][0 if where == "." else len(levels)]
+    table = touch(tmp_path / where / f"{entities}task-x_events.tsv")
+    assert only_run(tmp_path).annotation_of("face") == table
+
+
+def test_the_nearest_table_wins(tmp_path):
+    series(tmp_path, "sub-01_task-x_run-1")
+    touch(tmp_path / "task-x_run-1_events.tsv")
+    touch(tmp_path / "sub-01" / "sub-01_task-x_events.tsv")
+    own = events(tmp_path, "sub-01_task-x_run-01")
+    assert only_run(tmp_path).annotation_of("face") == own
+
+
+@pytest.mark.parametrize("raw", ["sourcedata/raw", "..", "../..", "../bids", "../rawdata"])
+def test_the_raw_data_set_is_inside_above_or_beside(tmp_path, raw):
+    derivative = tmp_path / "project" / "derivatives" / "fmriprep"
+    series(derivative, "sub-01_task-x", MNI)
+    table = events(derivative / raw, "sub-01_task-x")
+    assert only_run(derivative).annotation_of("face").resolve() == table.resolve()
+
+
+def test_a_log_of_frames_does_not_hide_the_annotation_of_the_film(tmp_path):
+    """ds000113: events.tsv has a row per frame and no trial_type; script 0 wrote an annotation to FILM_DIR."""
+    series(tmp_path / "ds", "sub-01_ses-movie_task-movie_run-1")
+    events(tmp_path / "ds", "sub-01_ses-movie_task-movie_run-1", "onset\tduration\tframeidx")
+    table = touch(tmp_path / "films" / "stimuli" / "task-movie_run-1_events.tsv", "onset\tduration\ttrial_type\n")
+    run = only_run(tmp_path / "ds", films=tmp_path / "films", event_column="trial_type")
+    assert run.annotation_of("face") == table
+
+
+def test_film_regressors_follow_the_same_rule(tmp_path):
+    series(tmp_path, "sub-01_task-x_run-02")
+    events(tmp_path, "sub-01_task-x_run-02")
+    table = touch(tmp_path / "stimuli" / "task-x_run-2_film-regressors.tsv")
+    assert only_run(tmp_path).regressors == table
+
+
+# ---------------------------------------------------------------- people and runs
+
+
+def test_a_session_behind_a_link_is_found(tmp_path):
+    for session in ("1", "2"):
+        series(tmp_path / "ds", f"sub-01_ses-{session}_task-x")
+        events(tmp_path / "ds", f"sub-01_ses-{session}_task-x")
+    (tmp_path / "disk2").mkdir()
+    (tmp_path / "ds/sub-01/ses-2").rename(tmp_path / "disk2/ses-2")
+    (tmp_path / "ds/sub-01/ses-2").symlink_to(tmp_path / "disk2/ses-2")
+    runs, left_out = find_runs("bids", tmp_path / "ds")
+    assert [run.run for run in runs] == ["1", "2"] and left_out == []
+
+
+def test_a_link_to_a_folder_above_ends(tmp_path):
+    series(tmp_path, "sub-01_task-x")
+    events(tmp_path, "sub-01_task-x")
+    (tmp_path / "sub-01" / "again").symlink_to(tmp_path / "sub-01")
+    only_run(tmp_path)
+
+
+def test_one_person_in_derivatives_does_not_hide_the_others(tmp_path):
+    for person in range(1, 6):
+        series(tmp_path, f"sub-0{person}_task-x")
+        events(tmp_path, f"sub-0{person}_task-x")
+    series(tmp_path / "derivatives", "sub-03_task-x")
+    assert len(find_runs("bids", tmp_path)[0]) == 5
+
+
+def test_the_root_of_the_raw_data_leads_to_its_derivative(tmp_path):
+    """DATASET_DIR is the raw data set, the series that BIDS_FILTER names lie in derivatives/fmriprep."""
+    series(tmp_path, "sub-01_task-x")
+    events(tmp_path, "sub-01_task-x")
+    derived = series(tmp_path / "derivatives" / "fmriprep", "sub-01_task-x", MNI)
+    assert only_run(tmp_path, bids_filter="space-MNI").bold == derived
+    series(tmp_path / "derivatives" / "xcp_d", "sub-01_task-x", MNI)
+    with pytest.raises(NeuroFaceError, match=r"fmriprep and .*xcp_d hold such series\. Set DATASET_DIR"):
+        find_runs("bids", tmp_path, bids_filter="space-MNI")
+
+
+def test_phantoms_and_ignored_folders_are_listed(tmp_path):
+    """ds000113 and ds004044 have sub-phantom; .bidsignore names sub-99."""
+    for person in ("01", "phantom", "99"):
+        series(tmp_path, f"sub-{person}_task-x")
+        events(tmp_path, f"sub-{person}_task-x")
+    touch(tmp_path / ".bidsignore", "# comment\nsub-99/\n")
+    runs, left_out = find_runs("bids", tmp_path)
+    assert [run.subject for run in runs] == ["sub-01"]
+    assert sorted(who for who, _ in left_out) == ["sub-99", "sub-phantom"]
+
+
+def test_files_that_macos_leaves_do_not_count(tmp_path):
+    file = series(tmp_path, "sub-01_task-x")
+    table = events(tmp_path, "sub-01_task-x")
+    for path in (file, table):
+        touch(path.with_name(f"._{path.name}"), "Mac OS X")
+    assert only_run(tmp_path).bold == file
+
+
+def test_halves_of_a_film_may_differ_in_the_direction_only(tmp_path):
+    for direction in ("AP", "PA"):
+        series(tmp_path, f"sub-01_task-film_dir-{direction}")
+        events(tmp_path, f"sub-01_task-film_dir-{direction}")
+    runs, _ = find_runs("bids", tmp_path)
+    assert [(run.run, run.annotation_of("face").name) for run in runs] == [
+        ("AP", "sub-01_task-film_dir-AP_events.tsv"),
+        ("PA", "sub-01_task-film_dir-PA_events.tsv"),
+    ]
+
+
+def test_a_series_without_task_is_listed(tmp_path):
+    series(tmp_path, "sub-01_run-1")
+    series(tmp_path, "sub-01_task-x")
+    events(tmp_path, "sub-01_task-x")
+    runs, left_out = find_runs("bids", tmp_path)
+    assert len(runs) == 1
+    assert left_out == [("sub-01_run-1_bold.nii.gz", "its name has no task-<name>, which BIDS asks for")]
+
+
+def test_series_lie_directly_in_the_persons_folder_and_end_in_more_than_bold(tmp_path):
+    """ds004044: no func/, run-1 against run-01, and ``_bold_denoised`` beside ``_bold``."""
+    person = tmp_path / "derivatives" / "fmriprep" / "sub-01"
+    plain = touch(person / "sub-01_ses-1_task-motor_run-1_space-T1w_desc-preproc_bold.nii.gz")
+    clean = touch(person / "sub-01_ses-1_task-motor_run-1_space-T1w_desc-preproc_bold_denoised.nii.gz")
+    events(tmp_path, "sub-01_ses-1_task-motor_run-01")
+    folder = tmp_path / "derivatives" / "fmriprep"
+    assert only_run(folder, bids_filter="task-motor").bold == plain
+    assert only_run(folder, bids_filter="task-motor*_bold_denoised").bold == clean
+
+
+# ---------------------------------------------------------------- git-annex
+
+
+@pytest.mark.parametrize("kind", ["link", "pointer"])
+def test_what_git_annex_has_not_fetched_is_listed_with_the_command(tmp_path, kind):
+    there = series(tmp_path, "sub-01_task-x")
+    there.write_bytes(b"\0" * 600)
+    for person in ("01", "02"):
+        events(tmp_path, f"sub-{person}_task-x")
+    away = series(tmp_path, "sub-02_task-x")
+    key = "MD5E-s123--d41d8cd98f00b204e9800998ecf8427e.nii.gz"
+    if kind == "link":
+        away.unlink()
+        os.symlink(f"../../.git/annex/objects/aa/bb/{key}/{key}", away)
+    else:
+        away.write_text(f"/annex/objects/{key}\n")
+    runs, left_out = find_runs("bids", tmp_path)
+    assert [run.subject for run in runs] == ["sub-01"]
+    assert left_out == [(away.name, f"not fetched: datalad get {away}")]
+
+
+# ---------------------------------------------------------------- masks
+
+
+def test_the_mask_whose_grid_fits_wins(tmp_path):
+    """fMRIPrep's anat/ holds a native mask and one in the space of the series."""
+    affine = np.diag([4.0, 4, 4, 1])
+    name = "sub-01_task-x_space-MNI152NLin2009cAsym_res-2_desc-preproc_bold.nii.gz"
+    image(tmp_path / "sub-01" / "func" / name, (6, 6, 5, 4), affine)
+    events(tmp_path, "sub-01_task-x")
+    anat = tmp_path / "sub-01" / "anat"
+    image(anat / "sub-01_desc-brain_mask.nii.gz", (12, 12, 10), np.eye(4))
+    fits = image(anat / "sub-01_space-MNI152NLin2009cAsym_res-2_desc-brain_mask.nii.gz", (6, 6, 5), affine)
+    assert only_run(tmp_path).mask == fits
+
+
+def test_a_mask_of_another_run_or_of_grey_matter_is_no_brain_mask(tmp_path):
+    series(tmp_path, "sub-01_task-x_run-1")
+    events(tmp_path, "sub-01_task-x_run-1")
+    touch(tmp_path / "sub-01" / "func" / "sub-01_task-x_run-2_desc-brain_mask.nii.gz")
+    touch(tmp_path / "sub-01" / "anat" / "sub-01_label-GM_desc-ribbon_mask.nii.gz")
+    assert only_run(tmp_path).mask is None
