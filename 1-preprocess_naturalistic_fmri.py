@@ -26,6 +26,7 @@ from neuroface.bold import (
     check_distinct,
     check_grid,
     check_tr,
+    events_of,
     extract_windows,
     header_tr_s,
     open_header,
@@ -70,7 +71,7 @@ def main():
     used += [file for run in runs if is_cut(stage.folder, run) for file in run.files]
     stage.take_files([file for run in runs for file in run.files], used)
     planned = {run: plan_windows(run, cfg, stage) for run in runs}  # reads only headers and annotations: early errors
-    plans = {run: plan for run, (plan, _) in planned.items()}
+    plans = with_events({run: plan for run, (plan, _) in planned.items()})
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
     mask, affine = make_group_mask(stage, runs, cfg)
@@ -137,11 +138,17 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
         print(f"  {run.name}: {len(found)} windows, {'matched' if cfg.MATCH_ON else 'balanced'} to {len(table)}")
     if table.empty and len(first):
         stage.leave_out(run.name, "no window: it has no stretch of one class that is long enough (see MIN_STRETCH_S)")
-    table = table.assign(subject=run.subject, movie=run.movie, run=run.run)
-    # The same moment of the same film is one event for all its viewers; each BIDS run has its own timing.
-    where = run.name.removeprefix(f"{run.subject}_").removeprefix("task-")
-    table["event"] = [f"{where}_{row.label}_{row.onset_s:g}s" for row in table.itertuples()]
-    return table[SAMPLE_COLUMNS], with_kept(found, regressors, table, run)
+    table = table.assign(subject=run.subject, movie=run.movie, run=run.run, stimulus=run.stimulus)
+    return table, with_kept(found, regressors, table, run)
+
+
+def with_events(plans: dict[Run, pd.DataFrame]) -> dict[Run, pd.DataFrame]:
+    """The plans with the column event and the columns of ``*_windows.tsv`` only."""
+    events = events_of(pd.concat(plans.values(), keys=range(len(plans))))
+    return {
+        run: plan.assign(event=events.loc[[number]].to_numpy())[SAMPLE_COLUMNS]
+        for number, (run, plan) in enumerate(plans.items())
+    }
 
 
 def cut_windows(

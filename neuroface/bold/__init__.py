@@ -28,8 +28,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "run": ["Run"],
         "running": ["RunningStatistics"],
         "windows": [
-            "SAMPLE_COLUMNS", "ambiguous_windows", "balance", "read_censor", "stimulus_time_s", "whole_windows",
-            "window_table", "windows_file",
+            "SAMPLE_COLUMNS", "ambiguous_windows", "balance", "events_of", "read_censor", "stimuli_of", "stimulus_time_s",
+            "whole_windows",            "window_table", "windows_file",
         ],
     },
 )  # fmt: skip

@@ -7,28 +7,17 @@ fMRIPrep writes ``run-1`` where the raw data set has ``run-01``, so numbers are 
 import os
 import re
 from fnmatch import fnmatchcase
-from functools import cache
 from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold.images import open_image
-from neuroface.bold.run import REGRESSORS, Run, natural
+from neuroface.bold.run import REGRESSORS, Run, entities_of, natural
 
 import numpy as np
 
 RUN_ENTITIES = ("sub", "ses", "task", "dir", "run")  # what tells runs apart; space, res and desc are versions of a run
 ANNEX = "annex/objects/"
 NO_PERSON = r"sub-(phantom|emptyroom)[A-Za-z0-9]*"
-
-
-@cache
-def entities_of(name: str) -> dict[str, str]:
-    """Entity → value in a file's name, numbers without leading zeros: ``sub-01_run-02_bold`` → sub "01", run "2".
-
-    The person keeps the spelling of the file.
-    """
-    entities = dict(re.findall(r"(?:^|_)([a-zA-Z0-9]+)-([A-Za-z0-9+]+)", name))
-    return {key: value if key == "sub" or not value.isdigit() else str(int(value)) for key, value in entities.items()}
 
 
 def files_below(folder: Path, deep: bool = True) -> list[Path]:

@@ -2,9 +2,20 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 REGRESSORS = "film-regressors.tsv"
+
+
+@cache
+def entities_of(name: str) -> dict[str, str]:
+    """Entity → value in a file's name, numbers without leading zeros: ``sub-01_run-02_bold`` → sub "01", run "2".
+
+    The person keeps the spelling of the file.
+    """
+    entities = dict(re.findall(r"(?:^|_)([a-zA-Z0-9]+)-([A-Za-z0-9+]+)", name))
+    return {key: value if key == "sub" or not value.isdigit() else str(int(value)) for key, value in entities.items()}
 
 
 @dataclass(frozen=True)
@@ -20,6 +31,13 @@ class Run:
     annotations: tuple[tuple[str, Path], ...]  # (name of an event, its file); BIDS: one file for all, named ""
     censor: Path | None = None  # NNDb v2, censored: which TRs the series still has (windows.read_censor)
     regressors: Path | None = None  # what else the film shows, per TR (neuroface.film)
+
+    @property
+    def stimulus(self) -> str:
+        """The film, or the part of it that this run shows: the same in every session, for run-1 and run-01."""
+        entities = entities_of(self.name)
+        parts = [f"{key}-{entities[key]}" for key in ("dir", "run") if key in entities]
+        return "_".join([self.movie, *parts])
 
     @property
     def files(self) -> list[Path]:

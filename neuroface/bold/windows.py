@@ -12,23 +12,24 @@ from neuroface.bold.labels import Labels
 import numpy as np
 import pandas as pd
 
-SAMPLE_COLUMNS = ["subject", "movie", "run", "label", "onset_s", "first_tr", "event"]
+SAMPLE_COLUMNS = ["subject", "movie", "run", "label", "onset_s", "first_tr", "event", "stimulus"]
 
 
 def long_stretches(stretches: np.ndarray, min_s: float) -> np.ndarray:
-    """Onsets (seconds) of the stretches that last strictly longer than ``min_s``."""
-    return stretches[stretches[:, 1] > min_s, 0]
+    """The stretches (m, 2), onset_s and duration_s, that last strictly longer than ``min_s``."""
+    return stretches[stretches[:, 1] > min_s]
 
 
 def long_gaps(stretches: np.ndarray, min_s: float) -> np.ndarray:
-    """Onsets (seconds) of the gaps between stretches that last strictly longer than ``min_s``.
+    """The gaps (m, 2), onset_s and duration_s, between stretches that last strictly longer than ``min_s``.
 
     The order of operations is that of the paper's code: on a 0.2 s grid, another order would round differently at the
     limit.
     """
     onset, duration = stretches.T
     ends = onset[:-1] + duration[:-1]
-    return ends[onset[1:] - ends > min_s]
+    gaps = np.stack([ends, onset[1:] - ends], axis=1)
+    return gaps[gaps[:, 1] > min_s]
 
 
 def first_tr(onset_s: np.ndarray, tr_s: float, lag_s: float) -> np.ndarray:
@@ -60,15 +61,16 @@ def window_table(
 
     Returns
     -------
-    Columns label, onset_s (film), first_tr (BOLD), sorted by onset.
+    Columns label, onset_s (film), duration_s (of the stretch), first_tr (BOLD), sorted by onset.
     """
-    onsets = [
+    stretches = [
         long_stretches(first, min_stretch_s),
         long_gaps(first, min_stretch_s) if second is None else long_stretches(second, min_stretch_s),
     ]
-    names = np.repeat(list(labels), [len(part) for part in onsets])
-    table = pd.DataFrame({"label": names.astype(object), "onset_s": np.concatenate(onsets)})
-    table["first_tr"] = first_tr(table["onset_s"].to_numpy(), tr_s, lag_s)
+    names = np.repeat(list(labels), [len(of_label) for of_label in stretches])
+    onset_s, duration_s = np.concatenate(stretches).T
+    table = pd.DataFrame({"label": names.astype(object), "onset_s": onset_s, "duration_s": duration_s})
+    table["first_tr"] = first_tr(onset_s, tr_s, lag_s)
     return table.sort_values("onset_s", kind="stable", ignore_index=True)
 
 
@@ -82,6 +84,39 @@ def ambiguous_windows(
             mine = (table["label"] == label).to_numpy()
             found[mine] = touches(table["onset_s"].to_numpy()[mine], window_s, other)
     return found
+
+
+def events_of(table: pd.DataFrame) -> pd.Series:
+    """The event of each window, (n,) str: one moment of a film is one event for all its viewers.
+
+    Stretches of one label belong to one event if they overlap by more than half of the longer one: logs of a film differ by
+    milliseconds between people. The session in which somebody saw the film plays no part.
+
+    Parameters
+    ----------
+    table : windows of all people; columns stimulus (the film, or the part of it that a run shows), label, onset_s,
+        duration_s.
+    """
+    events = pd.Series(index=table.index, dtype=object)
+    for (stimulus, label), windows in table.groupby(["stimulus", "label"], sort=False):
+        first = None  # the earliest stretch of the event
+        for row in windows.sort_values("onset_s", kind="stable").itertuples():
+            if first is None or not _mostly_overlap(first, row):
+                first = row
+            events[row.Index] = f"{stimulus}_{label}_{first.onset_s:g}s"
+    return events
+
+
+def _mostly_overlap(earlier, later) -> bool:
+    end_s = min(earlier.onset_s + earlier.duration_s, later.onset_s + later.duration_s)
+    return end_s - later.onset_s > max(earlier.duration_s, later.duration_s) / 2
+
+
+def stimuli_of(samples: pd.DataFrame) -> np.ndarray:
+    """What the viewers of each window have in common, (n,) str: the column ``stimulus``, else movie and run."""
+    if "stimulus" in samples:
+        return samples["stimulus"].to_numpy(str)
+    return (samples["movie"] + " " + samples["run"]).to_numpy(str)
 
 
 def balance(table: pd.DataFrame, labels: Labels, seed: int, run_name: str) -> pd.DataFrame:

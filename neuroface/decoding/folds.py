@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from neuroface import NeuroFaceError
+from neuroface.bold import stimuli_of
 
 import numpy as np
 import pandas as pd
@@ -198,11 +199,11 @@ def _too_close(samples: pd.DataFrame, train: np.ndarray, test: np.ndarray, min_d
 
     Windows of all viewers of the film count, because they saw the same seconds.
     """
-    run, start = (samples["movie"] + " " + samples["run"]).to_numpy(str), samples["first_tr"].to_numpy()
+    stimulus, start = stimuli_of(samples), samples["first_tr"].to_numpy()
     close = np.zeros(len(train), dtype=bool)
-    for name in set(run[test]):
-        held_out = start[test[run[test] == name]]
-        mine = run[train] == name
+    for name in set(stimulus[test]):
+        held_out = start[test[stimulus[test] == name]]
+        mine = stimulus[train] == name
         distance = np.abs(start[train[mine]][:, None] - held_out[None, :]).min(axis=1)
         close[mine] = distance < min_distance_trs
     return close

@@ -1,5 +1,7 @@
 """How certain a score is: bootstrap over people and films, and a null in which whole events swap their labels."""
 
+from neuroface.bold import stimuli_of
+
 import numpy as np
 import pandas as pd
 from scipy.stats import t
@@ -72,7 +74,7 @@ def permuted_labels(samples: pd.DataFrame, n_permutations: int, seed: int, posit
 
     Parameters
     ----------
-    samples : columns movie, event, label, and run (events of different runs never swap).
+    samples : columns event, label, and stimulus (events of different films, or parts of a film, never swap).
     positive : the label that counts as 1.
 
     Returns
@@ -83,7 +85,7 @@ def permuted_labels(samples: pd.DataFrame, n_permutations: int, seed: int, posit
     events = samples.drop_duplicates("event").reset_index(drop=True)
     position = pd.Series(events.index, index=events["event"])[samples["event"]].to_numpy()
     label = (events["label"] == positive).to_numpy(np.int8)
-    blocks = list(events.groupby(["movie", "run"]).indices.values())
+    blocks = list(events.groupby(stimuli_of(events)).indices.values())
     result = np.empty((len(samples), n_permutations), dtype=np.int8)
     for column in range(n_permutations):
         moved = label.copy()
