@@ -120,12 +120,15 @@ def seed_of_member(seed: int, fold: int, number: int) -> int:
 def _fit_linear(name: str, windows: Windows, fold: Fold) -> Fitted:
     started, (_, n_voxels, window_trs) = time.monotonic(), windows.X.shape
     found = solve(windows.kernel_of(name), windows.y, fold)
-    features = weighted_sums(windows.features_of(name), found.coefficients[None])[0]
+    fitted = np.zeros(len(windows.y))
+    fitted[fold.rows] = 1 / len(fold.rows)
+    features, mean = weighted_sums(windows.features_of(name), np.stack([found.coefficients, fitted]))
+    intercept = found.logit_at_mean - float(features @ mean)
     if name == "linear-mean":  # the mean over time has the same weight in every volume
         features = np.repeat(features / window_trs, window_trs)
     weights = np.zeros((n_voxels, window_trs))
     weights[windows.regions.get(name, slice(None))] = features.reshape(-1, window_trs)
-    network = linear(weights, found.intercept)
+    network = linear(weights, intercept)
     n_features = features.size // (window_trs if name == "linear-mean" else 1)
     cost = {"parameters": n_features + 1, "multiply_adds": n_features, "penalty": found.penalty}
     return _closed_form(network, found.inner_logit, cost, started)
