@@ -164,8 +164,8 @@ def _training(s: dict, f: dict) -> str:
         text += f"At least {s['EMBARGO_TRS']} volumes lay between training windows and held-out moments. "
     if s["SELECTION"] == "inner":
         text += (
-            "The epoch was chosen on a part of the training set that was grouped like the folds. Logits were calibrated there "
-            "by a temperature (Guo et al. 2017)."
+            "The epoch was chosen on a part of the training set that was grouped like the folds. Logits were calibrated "
+            "there by a temperature (Guo et al. 2017)."
         )
     else:
         text += "The epoch was chosen on the held-out fold itself, which makes the scores too high."
