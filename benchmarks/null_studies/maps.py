@@ -1,5 +1,176 @@
-"""Placeholder."""
+"""Script 6's tests of group maps on BOLD that tells nothing about the labels, and with an effect in some voxels.
 
+A study is made of windows: films with several viewers, events with a label each, a response to the film that its viewers
+share, noise that each viewer has alone, perhaps slow drift. Folds hold out films, models are fitted and explain the people
+that they hold out, as scripts 3 to 6 do. So a rate is that of the whole procedure. With 19 relabellings a p of at most .05
+is the smallest p, and a valid test gives it in exactly 5 % of studies.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+from neuroface.bold import Labels
+from neuroface.decoding import solve_each
+from neuroface.decoding.calibration import balanced_weights, log_losses, simplest_good_model
+from neuroface.decoding.folds import Fold, make_folds
+from neuroface.decoding.linear import solve
+from neuroface.decoding.second_order import solve_second_order
+from neuroface.maps.group import compare, contrasts_of, group_test, null_of, sign_flips
+from neuroface.maps.refits import Refits, second_path, swapped_labels
+from neuroface.maps.relabelling import blocks_of_maps, group_statistics, parts_of, values_of
+
+import numpy as np
+import pandas as pd
 from null_studies.case import Case
+from scipy.signal import lfilter
 
+MASK = np.ones((6, 6, 6), dtype=bool)
+N_VOXELS, N_TRS = 216, 2
+N_RELABELLINGS = 19
+FORMING_P = 0.01
+NAMES = Labels("face", "noface")
+PLANTED = np.arange(N_VOXELS) < 12  # two rows of voxels
+
+
+@dataclass(frozen=True)
+class Design:
+    """A simulated study; strengths are in SDs of the noise of one viewer.
+
+    Parameters
+    ----------
+    shared : response to the film that its viewers share. drift : slow noise of each viewer.
+    effect : of faces in the planted voxels. runs : labels of successive events are the same with probability .8.
+    everybody : all people see all films.
+    """
+
+    films: int
+    viewers: int
+    events: int
+    shared: float
+    drift: float = 0.0
+    effect: float = 0.0
+    runs: bool = False
+    everybody: bool = False
+
+    def __str__(self):
+        seen = f"{self.viewers} people × all films" if self.everybody else f"{self.viewers} viewers"
+        text = f"{self.films} films × {seen} × {self.events} events, shared response {self.shared:g} SD"
+        text += f", drift {self.drift:g} SD" if self.drift else ""
+        text += ", labels in runs" if self.runs else ""
+        return text + (f", effect {self.effect:g} SD in {PLANTED.sum()} of {N_VOXELS} voxels" if self.effect else "")
+
+
+def simulate(seed: int, design: Design) -> tuple[np.ndarray, pd.DataFrame]:
+    """Windows X (n, N_VOXELS, N_TRS), and their table."""
+    rng, windows, rows = np.random.default_rng(seed), [], []
+    shape = (design.events, N_VOXELS, N_TRS)
+    for film in range(design.films):
+        is_face = rng.permutation(np.arange(design.events) % 2)
+        if design.runs:
+            is_face = _in_runs(rng, design.events)
+        common = design.shared * _slow(rng, shape, 0.5 if design.runs else 0.0)
+        common[:, PLANTED] += design.effect * (is_face - 0.5)[:, None, None]
+        for viewer in range(design.viewers):
+            drift = design.drift * _slow(rng, shape, 0.9)
+            windows.append(common + drift + rng.standard_normal(shape))
+            who = f"sub-{viewer}" if design.everybody else f"sub-{film}-{viewer}"
+            labels = np.where(is_face == 1, *NAMES)
+            rows.append(pd.DataFrame({"subject": who, "movie": f"film-{film}", "run": "1", "label": labels}))
+            rows[-1]["event"] = [f"film-{film} {event}" for event in range(design.events)]
+            rows[-1]["first_tr"] = np.arange(design.events) * 20
+    return np.concatenate(windows).astype(np.float32), pd.concat(rows, ignore_index=True)
+
+
+def _slow(rng, shape, rho: float) -> np.ndarray:
+    """Noise of SD 1 whose successive events are correlated by ``rho``."""
+    noise = rng.standard_normal(shape)
+    noise[1:] *= np.sqrt(1 - rho**2)
+    return lfilter([1], [1, -rho], noise, axis=0)
+
+
+def _in_runs(rng, n: int) -> np.ndarray:
+    """Labels of which half are 1, most of them the same as their predecessor."""
+    while True:
+        changes = rng.random(n) < 0.2
+        labels = (np.cumsum(changes) + rng.integers(2)) % 2
+        if abs(labels.mean() - 0.5) < 0.15:
+            return labels
+
+
+def refits(model: str, X, samples, folds: list[Fold], labels) -> dict[int, Refits]:
+    """Models of every fold under each labelling; "best": the type that the fold chooses under the observed labels."""
+    n, whole, means = len(X), X.reshape(len(X), -1).astype(np.float64), X.mean(axis=2, dtype=np.float64)
+    kernels = {"linear": whole @ whole.T, "linear-mean": means @ means.T}
+    events, found, zero = samples["event"].to_numpy(str), {}, np.zeros(n)
+    for fold in folds:
+        name = _chosen(kernels, labels[:, 0], fold, events) if model == "best" else model
+        if name == "linear_plus":
+            fits = [solve_second_order(kernels["linear"], kernels["linear-mean"], N_TRS, y, fold, events, 8) for y in labels.T]
+            second = [second_path(fit, kernels["linear-mean"], zero, 0.5, N_TRS) for fit in fits]
+            deviation, mean = np.array([fit.deviation for fit in fits]), np.array([fit.mean for fit in fits])
+        else:
+            mean, second = solve_each(kernels[name], labels, fold)[0], [None] * labels.shape[1]
+            deviation, mean = (0 * mean, mean / N_TRS) if name == "linear-mean" else (mean, mean)
+        found[fold.number] = Refits(deviation, mean, None, second, zero)
+    return found
+
+
+def _chosen(kernels: dict, y, fold: Fold, events) -> str:
+    names = ["linear-mean", "linear"]
+    logits = [solve(kernels[name], y, fold).inner_logit for name in names]
+    known = ~np.isnan(logits[0])
+    losses = [log_losses(y[known], logit[known]) for logit in logits]
+    return names[simplest_good_model(losses, events[known], balanced_weights(y[known]))]
+
+
+def unit_length(fits: dict[int, Refits], X: np.ndarray) -> dict[int, Refits]:
+    """Linear models whose weights are scaled to length 1, so that the scale of a fold's logits plays no part."""
+    whole, means = X.reshape(len(X), -1).astype(np.float64), X.mean(axis=2, dtype=np.float64)
+    scaled = {}
+    for fold, fit in fits.items():
+        weights = fit.deviation @ (whole - np.repeat(means, N_TRS, axis=1)) + fit.mean @ np.repeat(means, N_TRS, axis=1)
+        length = np.linalg.norm(weights, axis=1, keepdims=True)
+        scaled[fold] = fit._replace(deviation=fit.deviation / length, mean=fit.mean / length)
+    return scaled
+
+
+def study(seed: int, design: Design, model: str = "linear", scaled: bool = False, flips: bool = True) -> dict[str, bool]:
+    """Whether any voxel or second has a p of at most .05: for each test and contrast."""
+    X, samples = simulate(seed, design)
+    folds = make_folds(samples, "movie", 4, seed, window_trs=10)
+    people = list(samples["subject"].unique())
+    labels = swapped_labels(samples, people, N_RELABELLINGS, seed, NAMES.first)
+    samples["model"] = 0
+    for fold in folds:
+        samples.loc[fold.test, "model"] = fold.number
+    fits, parts = refits(model, X, samples, folds, labels), parts_of(samples)
+    fits = unit_length(fits, X) if scaled else fits
+    contrasts = {name: (contrast, people) for name, contrast in contrasts_of(NAMES).items()}
+    found = {}
+    statistics = group_statistics(X, labels, tuple(NAMES), fits, parts, contrasts)
+    for name, (contrast, _) in contrasts.items():
+        maps = list(statistics[name])
+        null = null_of(maps, len(people), MASK, FORMING_P, contrast.two_sided)
+        test = compare(maps[0].reshape(N_VOXELS, N_TRS), null, len(people), MASK, FORMING_P, contrast.two_sided)
+        found |= outcomes(f"relabelling, {name}", test, design)
+    if flips:
+        _, maps = next(blocks_of_maps(X, labels, tuple(NAMES), fits, parts, people))
+        for name in list(contrasts)[:3]:
+            values = values_of(contrasts[name][0], maps, None, range(len(people)), 1)[:, 0]
+            films = [samples.loc[samples["subject"] == who, "movie"].iloc[0] for who in people]
+            for what, units in {"people": people, "films": films}.items():
+                signs = sign_flips(units, 500, seed, True)
+                if len(signs) >= 20 and not (what == "films" and design.everybody):
+                    found |= outcomes(f"flipping {what}, {name}", group_test(values, signs, MASK, FORMING_P, True), design)
+    return found
+
+
+def outcomes(what: str, test, design: Design) -> dict[str, bool]:
+    voxels = (test.p_voxel <= 0.05 + 1e-9).any(axis=1)
+    if design.effect:
+        return {f"{what}: a planted voxel": voxels[PLANTED].any(), f"{what}: another voxel": voxels[~PLANTED].any()}
+    return {f"{what}: a voxel": voxels.any(), f"{what}: a cluster": (test.p_cluster <= 0.05 + 1e-9).any()}
+
+
+DEMO, NNDB = partial(Design, films=4, viewers=2, events=38), partial(Design, films=10, viewers=2, events=24)
 CASES: list[Case] = []
