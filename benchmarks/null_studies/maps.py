@@ -17,7 +17,7 @@ from neuroface.decoding.linear import solve
 from neuroface.decoding.second_order import solve_second_order
 from neuroface.maps.group import compare, contrasts_of, group_test, null_of, sign_flips
 from neuroface.maps.refits import Refits, second_path, swapped_labels
-from neuroface.maps.relabelling import blocks_of_maps, group_statistics, parts_of, values_of
+from neuroface.maps.relabelling import absolute_totals, blocks_of_maps, group_statistics, parts_of, values_of
 
 import numpy as np
 import pandas as pd
@@ -123,18 +123,7 @@ def _chosen(kernels: dict, y, fold: Fold, events) -> str:
     return names[simplest_good_model(losses, events[known], balanced_weights(y[known]))]
 
 
-def unit_length(fits: dict[int, Refits], X: np.ndarray) -> dict[int, Refits]:
-    """Linear models whose weights are scaled to length 1, so that the scale of a fold's logits plays no part."""
-    whole, means = X.reshape(len(X), -1).astype(np.float64), X.mean(axis=2, dtype=np.float64)
-    scaled = {}
-    for fold, fit in fits.items():
-        weights = fit.deviation @ (whole - np.repeat(means, N_TRS, axis=1)) + fit.mean @ np.repeat(means, N_TRS, axis=1)
-        length = np.linalg.norm(weights, axis=1, keepdims=True)
-        scaled[fold] = fit._replace(deviation=fit.deviation / length, mean=fit.mean / length)
-    return scaled
-
-
-def study(seed: int, design: Design, model: str = "linear", scaled: bool = False, flips: bool = True) -> dict[str, bool]:
+def study(seed: int, design: Design, model: str = "linear", flips: bool = True) -> dict[str, bool]:
     """Whether any voxel or second has a p of at most .05: for each test and contrast."""
     X, samples = simulate(seed, design)
     folds = make_folds(samples, "movie", 4, seed, window_trs=10)
@@ -144,7 +133,6 @@ def study(seed: int, design: Design, model: str = "linear", scaled: bool = False
     for fold in folds:
         samples.loc[fold.test, "model"] = fold.number
     fits, parts = refits(model, X, samples, folds, labels), parts_of(samples)
-    fits = unit_length(fits, X) if scaled else fits
     contrasts = {name: (contrast, people) for name, contrast in contrasts_of(NAMES).items()}
     found = {}
     statistics = group_statistics(X, labels, tuple(NAMES), fits, parts, contrasts)
@@ -155,11 +143,12 @@ def study(seed: int, design: Design, model: str = "linear", scaled: bool = False
         found |= outcomes(f"relabelling, {name}", test, design)
     if flips:
         _, maps = next(blocks_of_maps(X, labels, tuple(NAMES), fits, parts, people))
+        totals = absolute_totals(X, labels, tuple(NAMES), fits, parts, people)
         for name in list(contrasts)[:3]:
-            values = values_of(contrasts[name][0], maps, None, range(len(people)), 1)[:, 0]
+            values = values_of(contrasts[name][0], maps, totals, list(range(len(people))), X[0].size)[:, 0]
             films = [samples.loc[samples["subject"] == who, "movie"].iloc[0] for who in people]
             for what, units in {"people": people, "films": films}.items():
-                signs = sign_flips(units, 500, seed, True)
+                signs = sign_flips(units, 200, seed, True)
                 if len(signs) >= 20 and not (what == "films" and design.everybody):
                     found |= outcomes(f"flipping {what}, {name}", group_test(values, signs, MASK, FORMING_P, True), design)
     return found
@@ -168,9 +157,28 @@ def study(seed: int, design: Design, model: str = "linear", scaled: bool = False
 def outcomes(what: str, test, design: Design) -> dict[str, bool]:
     voxels = (test.p_voxel <= 0.05 + 1e-9).any(axis=1)
     if design.effect:
-        return {f"{what}: a planted voxel": voxels[PLANTED].any(), f"{what}: another voxel": voxels[~PLANTED].any()}
+        return {f"{what}: a planted voxel (power)": voxels[PLANTED].any(), f"{what}: another voxel": voxels[~PLANTED].any()}
     return {f"{what}: a voxel": voxels.any(), f"{what}: a cluster": (test.p_cluster <= 0.05 + 1e-9).any()}
 
 
 DEMO, NNDB = partial(Design, films=4, viewers=2, events=38), partial(Design, films=10, viewers=2, events=24)
-CASES: list[Case] = []
+SMALL = partial(Design, films=4, viewers=2, events=20)
+
+
+def case(design: Design, n_studies: int, n_small: int = 40, **options) -> Case:
+    procedure = f"scripts 3 to 6, model {options.get('model', 'linear')}"
+    return Case(procedure, str(design), partial(study, design=design, **options), 0.05, n_studies, n_small)
+
+
+CASES: list[Case] = [
+    *(case(NNDB(shared=shared), 150) for shared in (0.0, 0.5, 1.0)),
+    case(NNDB(shared=0.5, drift=1.0), 150),
+    *(case(DEMO(shared=shared), 200) for shared in (0.0, 0.5, 1.0)),
+    case(DEMO(shared=0.5, drift=1.0), 200),
+    case(DEMO(shared=0.5, everybody=True), 200, flips=False),
+    case(DEMO(shared=0.5), 200, model="best", flips=False),
+    case(SMALL(shared=0.5), 100, n_small=10, model="linear_plus", flips=False),
+    case(DEMO(shared=0.5, runs=True), 200, flips=False),
+    # Power: in which share of studies a planted voxel is found. 0.05 is right for other voxels.
+    *(case(DEMO(shared=1.0, effect=effect), 100, flips=False) for effect in (0.7, 2.0)),
+]

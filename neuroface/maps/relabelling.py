@@ -47,7 +47,7 @@ def relabelled_null(
 
     Parameters
     ----------
-    X : (n, n_voxels, window_trs), read once, and once more if ``contrasts`` has absolute ones.
+    X : (n, n_voxels, window_trs), read twice.
     labels : (n, n_labellings) of 0 and 1; names : the labels that 1 and 0 stand for.
     fits : fold → its models under the same labellings. parts : from :func:`parts_of`.
     contrasts : name → contrast, and the people whose maps it tests.
@@ -65,9 +65,7 @@ def group_statistics(X, labels, names, fits, parts, contrasts, smooth=None) -> d
     """Statistics across people, (n_voxels × window_trs,) per labelling, of each contrast; see :func:`relabelled_null`."""
     n_labellings, shape = labels.shape[1], X.shape[1:]
     people = list(dict.fromkeys(part.subject for part in parts))
-    totals = None
-    if any(not contrast.two_sided for contrast, _ in contrasts.values()):
-        totals = absolute_totals(X, labels, names, fits, parts, people)
+    totals = absolute_totals(X, labels, names, fits, parts, people)
     moments = {name: np.empty((2, n_labellings, *shape), dtype=np.float32) for name in contrasts}
     for voxels, maps in blocks_of_maps(X, labels, names, fits, parts, people):
         for name, (contrast, who) in contrasts.items():
@@ -85,14 +83,19 @@ def group_statistics(X, labels, names, fits, parts, contrasts, smooth=None) -> d
     }
 
 
-def values_of(contrast: Contrast, maps: dict, totals: dict | None, people: list[int], n_values: int) -> np.ndarray:
-    """Values that are tested, (n_people, n_labellings, n_voxels, n_trs), as ``contrast_values`` has them."""
-    if contrast.two_sided:
-        first, *rest = (maps[label, False][people] for label in contrast.labels)
-        return first - rest[0] if rest else first
-    label = contrast.labels[0]
-    mean = totals[label][people] / n_values
-    return maps[label, True][people] / mean[:, :, None, None] - 1
+def values_of(contrast: Contrast, maps: dict, totals: dict, people: list[int], n_values: int) -> np.ndarray:
+    """Values that are tested, (n_people, n_labellings, n_voxels, n_trs), as ``contrast_values`` has them.
+
+    Parameters
+    ----------
+    maps : of :func:`blocks_of_maps`. totals : of :func:`absolute_totals`, sums over ``n_values`` voxels and seconds.
+    people : positions in ``maps``.
+    """
+    first, *rest = (maps[label, not contrast.two_sided][people] for label in contrast.labels)
+    values = first - rest[0] if rest else first
+    scale = sum(totals[label][people] for label in contrast.labels) / len(contrast.labels) / n_values
+    values = values / scale[:, :, None, None].astype(np.float32)
+    return values if contrast.two_sided else values - 1
 
 
 def absolute_totals(X, labels, names, fits, parts, people) -> dict[str, np.ndarray]:
