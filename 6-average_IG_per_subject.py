@@ -2,8 +2,8 @@
 
 Averages each person's maps of a label over their windows, then over people, so that all people count the same. Tests
 where attribution is larger than that of models which were fitted to swapped labels, corrected over all voxels and
-seconds; other tests if models cannot be refitted (MAP_TEST). Compares regions with random regions. Computes two other maps for comparison: the pattern of a linear model, and the effect of
-the first label in a GLM.
+seconds; other tests if models cannot be refitted (MAP_TEST). Compares regions with random regions. Computes two other
+maps for comparison: the pattern of a linear model, and the effect of the first label in a GLM.
 
 Reads     5-brain-maps/, 3-model/, 2-dataset/, 1-windows/group_mask.nii.gz; for the GLM the data set in DATASET_DIR
 Writes    6-averages/<sub>_label-<label>_<method>[_absolute].nii.gz, group_… (x, y, z, WINDOW_TRS) float32

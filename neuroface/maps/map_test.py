@@ -52,11 +52,12 @@ def choose_test(wanted: str, method: str, models: Mapping[int, str], samples: pd
     if wanted != "auto":
         if obstacles[wanted]:
             raise NeuroFaceError(f'MAP_TEST = "{wanted}" is not possible: {obstacles[wanted]}. Set it to "auto".')
-        others = f"models cannot be refitted ({obstacles['relabel']})" if obstacles["relabel"] else "MAP_TEST names this test"
-        return MapTest(wanted, "" if wanted == "relabel" else others)
+        why = obstacles["relabel"] and f"models cannot be refitted: {obstacles['relabel']}"
+        why = why or "MAP_TEST names this test"
+        return MapTest(wanted, "" if wanted == "relabel" else why)
     for kind in ("relabel", "flip films"):
         if not obstacles[kind]:
-            return MapTest(kind, obstacles["relabel"])
+            return MapTest(kind, obstacles["relabel"] and f"models cannot be refitted: {obstacles['relabel']}")
     return MapTest(
         "none", f"models cannot be refitted: {obstacles['relabel']}; films cannot be flipped: {obstacles['flip films']}"
     )

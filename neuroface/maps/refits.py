@@ -113,7 +113,7 @@ def _refit_second_order(name, windows: Windows, fold: Fold, labels, baseline, at
 
 
 def second_path(fit, mean_kernel: np.ndarray, baseline: np.ndarray, at: float, n_trs: int) -> SecondPath:
-    """The path of a fit: its derivative along u_k at a mean m is 2 s_k u_k · (m − μ), and each volume has 1 / n_trs of it."""
+    """The path of a fit: its derivative along u_k at a mean m is 2 s_k u_k · (m − μ); each volume has 1 / n_trs of it."""
     along = fit.directions @ mean_kernel  # (n_units, n): u_k · m_i
     centre = along[:, fit.rows].mean(axis=1, keepdims=True)
     point = at * along + (1 - at) * (along @ baseline)[:, None]

@@ -25,7 +25,7 @@ def read_people(folder: Path, people: list[str], label: str, method: str, kind: 
 
 
 def contrast_values(folder: Path, contrast: Contrast, method: str, people: list[str], mask, affine) -> np.ndarray:
-    """Maps of a contrast, (n_people, n_voxels, n_trs): of a label, or a difference of labels; for absolute ones as stored."""
+    """Maps of a contrast, (n_people, n_voxels, n_trs): of a label, of absolute values, or a difference of labels."""
     kind = "" if contrast.two_sided else "_absolute"
     first, *rest = (read_people(folder, people, label, method, kind, mask, affine) for label in contrast.labels)
     return first - rest[0] if rest else first
