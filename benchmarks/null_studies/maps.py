@@ -124,17 +124,20 @@ def _chosen(kernels: dict, y, fold: Fold, events) -> str:
     return names[simplest_good_model(losses, events[known], balanced_weights(y[known]))]
 
 
-def study(seed: int, design: Design, model: str = "linear", flips: bool = True) -> dict[str, bool]:
-    """Whether any voxel or second has a p of at most .05: for each test and contrast."""
+def study(seed: int, design: Design, model: str = "linear", flips: bool = False) -> dict[str, bool]:
+    """Whether any voxel or second has a p of at most .05, for each contrast: by relabelling, or by flips."""
     X, samples = simulate(seed, design)
     folds = make_folds(samples, "movie", 4, seed, window_trs=10)
     people = list(samples["subject"].unique())
     labels = swapped_labels(samples, people, N_RELABELLINGS, seed, NAMES.first)
+    labels = labels[:, :1] if flips else labels
     samples["model"] = 0
     for fold in folds:
         samples.loc[fold.test, "model"] = fold.number
     fits, parts = refits(model, X, samples, folds, labels), parts_of(samples)
     contrasts = {name: (contrast, people) for name, contrast in contrasts_of(NAMES).items()}
+    if flips:
+        return by_flips(seed, X, samples, labels, fits, parts, contrasts, people, design)
     found = {}
     statistics = group_statistics(X, labels, tuple(NAMES), fits, parts, contrasts)
     for name, (contrast, _) in contrasts.items():
@@ -142,16 +145,20 @@ def study(seed: int, design: Design, model: str = "linear", flips: bool = True) 
         null = null_of(maps, len(people), MASK, FORMING_P, contrast.two_sided)
         test = compare(maps[0].reshape(N_VOXELS, N_TRS), null, len(people), MASK, FORMING_P, contrast.two_sided)
         found |= outcomes(f"relabelling, {name}", test, design)
-    if flips:
-        _, maps = next(blocks_of_maps(X, labels, tuple(NAMES), fits, parts, people))
-        totals = absolute_totals(X, labels, tuple(NAMES), fits, parts, people)
-        for name in ("face", "face-minus-noface"):
-            values = values_of(contrasts[name][0], maps, totals, list(range(len(people))), X[0].size)[:, 0]
-            films = [samples.loc[samples["subject"] == who, "movie"].iloc[0] for who in people]
-            for what, units in {"people": people, "films": films}.items():
-                signs = sign_flips(units, 100, seed, True)
-                if len(signs) >= 20 and not (what == "films" and design.everybody):
-                    found |= outcomes(f"flipping {what}, {name}", group_test(values, signs, MASK, FORMING_P, True), design)
+    return found
+
+
+def by_flips(seed, X, samples, labels, fits, parts, contrasts, people, design: Design) -> dict[str, bool]:
+    """The same for sign flips of people, and of films where there are enough."""
+    _, maps = next(blocks_of_maps(X, labels, tuple(NAMES), fits, parts, people))
+    totals, found = absolute_totals(X, labels, tuple(NAMES), fits, parts, people), {}
+    for name in ("face", "face-minus-noface"):
+        values = values_of(contrasts[name][0], maps, totals, list(range(len(people))), X[0].size)[:, 0]
+        films = [samples.loc[samples["subject"] == who, "movie"].iloc[0] for who in people]
+        for what, units in {"people": people, "films": films}.items():
+            signs = sign_flips(units, 100, seed, True)
+            if len(signs) >= 20:
+                found |= outcomes(f"flipping {what}, {name}", group_test(values, signs, MASK, FORMING_P, True), design)
     return found
 
 
@@ -159,7 +166,7 @@ def outcomes(what: str, test: GroupTest, design: Design) -> dict[str, bool]:
     """Whether a voxel, or a cluster, has a p of at most .05; with an effect: a planted voxel, and another one."""
     voxels = (test.p_voxel <= 0.05 + 1e-9).any(axis=1)
     if design.effect:
-        return {f"{what}: a planted voxel (power)": voxels[PLANTED].any(), f"{what}: another voxel": voxels[~PLANTED].any()}
+        return {f"{what}: a planted voxel": voxels[PLANTED].any(), f"{what}: another voxel": voxels[~PLANTED].any()}
     return {f"{what}: a voxel": voxels.any(), f"{what}: a cluster": (test.p_cluster <= 0.05 + 1e-9).any()}
 
 
@@ -172,18 +179,18 @@ def case(design: Design, n_studies: int, n_small: int = 40, **options) -> Case:
 
 
 CASES: list[Case] = [
-    case(NNDB(shared=1.0), 200),
-    case(NNDB(shared=0.5), 200, flips=False),
-    case(NNDB(shared=0.0), 200),
-    case(NNDB(shared=0.5, drift=1.0), 200, flips=False),
-    case(DEMO(shared=1.0), 200),
-    case(DEMO(shared=0.5), 200, flips=False),
-    case(DEMO(shared=0.0), 200),
-    case(DEMO(shared=0.5, drift=1.0), 200, flips=False),
-    case(DEMO(shared=0.5, everybody=True), 200, flips=False),
-    case(DEMO(shared=0.5), 200, model="best", flips=False),
-    case(DEMO(shared=0.5), 60, n_small=5, model="linear_plus", flips=False),
-    case(DEMO(shared=0.5, runs=True), 200, flips=False),
-    # Power: in which share of studies a planted voxel is found. 0.05 is right for other voxels.
-    *(case(DEMO(shared=1.0, effect=effect), 100, flips=False) for effect in (1.0, 2.0)),
+    *(case(NNDB(shared=shared), 200, n_small=30) for shared in (0.0, 0.5, 1.0)),
+    case(NNDB(shared=0.5, drift=1.0), 200, n_small=30),
+    *(case(DEMO(shared=shared), 200) for shared in (0.0, 0.5, 1.0)),
+    case(DEMO(shared=0.5, drift=1.0), 200),
+    case(DEMO(shared=0.5, everybody=True), 200),
+    case(DEMO(shared=0.5), 200, model="best"),
+    case(DEMO(shared=0.5), 60, n_small=5, model="linear_plus"),
+]
+# Tests that do not hold their rate, and the power of the one that does: shares in which a planted voxel is found.
+KNOWN_OTHERWISE: list[Case] = [
+    *(case(NNDB(shared=shared), 200, flips=True) for shared in (0.0, 1.0)),
+    *(case(DEMO(shared=shared), 200, flips=True) for shared in (0.0, 1.0)),
+    case(DEMO(shared=0.5, runs=True), 200),
+    *(case(DEMO(shared=1.0, effect=effect), 100) for effect in (1.0, 2.0)),
 ]

@@ -37,8 +37,8 @@ def lead(tests: dict, n_people: int, labels: Labels, cfg) -> str:
         elif kind != "none":
             unit = "films, with all their viewers" if kind == "flip films" else "people"
             text += (
-                f"Test: {test['flips']:,} sign flips of {test['units']} {unit} ({what}), because {test['why']}. p is "
-                f"corrected over all voxels and seconds of a map, and takes the trained models as fixed. Of simulated studies "
+                f"Test: {test['flips']:,} sign flips of {test['units']} {unit} ({what}); {test['why']}. p is "
+                f"corrected over all voxels and seconds, and takes the trained models as fixed. Of simulated studies "
                 f"without any effect {MEASURED_RATES[kind]} had a voxel with p ≤ {ALPHA}, where {ALPHA} is right "
                 f"(docs/what-maps-can-claim.md): these p are too small. "
             )
