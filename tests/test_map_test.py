@@ -162,6 +162,21 @@ def test_the_scale_of_a_fold_does_not_change_the_statistic(study, fits):
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
 
 
+def test_a_labelling_whose_models_have_no_weights_is_no_evidence(study, fits):
+    """Stacking may give both paths of a model the weight 0; its people then have maps of zeros, and never a NaN."""
+    contrasts = {name: (contrast, study.people) for name, contrast in contrasts_of(Labels(*NAMES)).items()}
+    empty = {k: f._replace(deviation=f.deviation.copy(), mean=f.mean.copy()) for k, f in fits.items()}
+    empty[1].deviation[2], empty[1].mean[2] = 0, 0
+    for f in empty.values():
+        f.deviation[3], f.mean[3] = 0, 0
+    statistics = group_statistics(study.X, study.labels, NAMES, empty, parts_of(study.samples), contrasts)
+    for name in contrasts:
+        maps = np.array(list(statistics[name]))
+        assert np.isfinite(maps).all() and maps[2].any() and not maps[3].any()
+    zero = scaled_values(np.zeros((2, 3, 1)), np.array([0.0, 1.0]), False)
+    np.testing.assert_array_equal(zero[:, 0, 0], [0, -1])
+
+
 def test_statistics_of_refits_are_t_tests_of_the_scaled_maps(study, fits):
     contrasts = {"face": (Contrast(("face",), ""), study.people[:5])}
     statistics = group_statistics(study.X, study.labels, NAMES, fits, parts_of(study.samples), contrasts)

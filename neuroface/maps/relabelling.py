@@ -94,8 +94,9 @@ def values_of(contrast: Contrast, maps: dict, totals: dict, people: list[int], n
     first, *rest = (maps[label, not contrast.two_sided][people] for label in contrast.labels)
     values = first - rest[0] if rest else first
     scale = sum(totals[label][people] for label in contrast.labels) / len(contrast.labels) / n_values
-    values = values / scale[:, :, None, None].astype(np.float32)
-    return values if contrast.two_sided else values - 1
+    unused = scale == 0  # under swapped labels all weights of a model may be 0: its map is even, and 0
+    values = values / np.where(unused, 1, scale)[:, :, None, None].astype(np.float32)
+    return values if contrast.two_sided else values - ~unused[:, :, None, None]
 
 
 def absolute_totals(X, labels, names, fits, parts, people) -> dict[str, np.ndarray]:

@@ -42,8 +42,9 @@ def scaled_values(values: np.ndarray, absolute: np.ndarray, two_sided: bool) -> 
     values : from :func:`contrast_values`. absolute : (n_people,) mean absolute attribution over voxels, seconds and labels.
     two_sided : False: absolute maps. Then 1 is subtracted, so that 0 is the mean voxel.
     """
-    values = values / absolute[:, None, None]
-    return values if two_sided else values - 1
+    unused = absolute == 0  # a model without weights: its map is even, and 0
+    values = values / np.where(unused, 1, absolute)[:, None, None]
+    return values if two_sided else values - ~unused[:, None, None]
 
 
 def mean_absolute(folder: Path, labels: tuple[str, ...], method: str, people: list[str], mask, affine) -> np.ndarray:
