@@ -192,6 +192,28 @@ def solve_with(kernel: np.ndarray, y: np.ndarray, rows: np.ndarray, penalty: flo
     return coefficients, float(intercepts[chosen, 0])
 
 
+def solve_each(kernel: np.ndarray, labels: np.ndarray, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`solve` for many labellings of the same windows, which share every eigendecomposition.
+
+    Parameters
+    ----------
+    kernel : (n, n), from :func:`window_kernel`. labels : (n, n_labellings) of 0 and 1.
+
+    Returns
+    -------
+    coefficients : (n_labellings, n) float64. intercepts : (n_labellings,) float64.
+    """
+    best = _best_penalty(kernel, labels, fold)
+    inner = np.take_along_axis(out_of_fold(kernel, labels, fold), best[None, None, :], axis=0)[0]
+    known = ~np.isnan(inner[:, 0])
+    weights, intercepts = _fit(kernel, labels, fold.rows)
+    each = np.arange(labels.shape[1])
+    slopes = np.array([calibration_slope(labels[known, i], inner[known, i]) for i in each])
+    coefficients = np.zeros(labels.T.shape)
+    coefficients[:, fold.rows] = slopes[:, None] * weights[best, :, each]
+    return coefficients, slopes * intercepts[best, each]
+
+
 def weighted_sums(blocks: Iterator[np.ndarray], coefficients: np.ndarray) -> np.ndarray:
     """Weights of the features of linear models whose coefficients of windows are known.
 

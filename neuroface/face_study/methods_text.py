@@ -66,7 +66,7 @@ def facts_of(root: Path) -> dict:
     }
     tests = [read_json(file) for file in sorted((root / "6-averages").glob("group_contrast-*_test.json"))]
     if tests:
-        facts |= {"flips": sorted({test["flips"] for test in tests}), "units": tests[0]["units"]}
+        facts["tests"] = {test["test"]: {n: test.get(n) for n in ("relabellings", "flips", "units")} for test in tests}
     return facts
 
 
@@ -234,15 +234,8 @@ def _attributions(s: dict, f: dict) -> str:
 
 def _group(s: dict, f: dict) -> str:
     text = "Attributions were averaged over each person's windows, then over people."
-    if "flips" in f:
-        unit = "people" if s["FLIP_TOGETHER"] == "person" else "films, with all their viewers"
-        what = f"a pseudo-t with variances smoothed by {s['VARIANCE_FWHM_MM']:g} mm" if s["VARIANCE_FWHM_MM"] else "t"
-        text += (
-            f" They were tested against zero, absolute attribution against an even spread over the brain, by "
-            f"{_and([f'{n:,}' for n in f['flips']], 'or')} sign flips of {f['units']} {unit} ({what}), corrected "
-            f"family-wise over all voxels and seconds, by the largest value and by the mass of clusters formed at "
-            f"p < {s['CLUSTER_FORMING_P']:g} (Nichols & Holmes 2002)."
-        )
+    for kind, numbers in f.get("tests", {}).items():
+        text += _map_test(kind, numbers, s)
     regions = []
     if s["SPACE"] == "MNI" and s["ROI_FILE"]:
         own = _path(s["ROI_FILE"]) == "masks/face_rois.tsv"
@@ -264,6 +257,27 @@ def _group(s: dict, f: dict) -> str:
     if s["REFERENCE_MAPS"]:
         text += f" Maps were correlated over voxels with {_and([beside[name] for name in s['REFERENCE_MAPS']])}."
     return text
+
+
+def _map_test(kind: str, numbers: dict, s: dict) -> str:
+    if kind == "none":
+        return " Maps for which there is no valid test were not tested."
+    what = f"a pseudo-t with variances smoothed by {s['VARIANCE_FWHM_MM']:g} mm" if s["VARIANCE_FWHM_MM"] else "t"
+    corrected = (
+        f"corrected family-wise over all voxels and seconds, by the largest value and by the mass of clusters formed at "
+        f"p < {s['CLUSTER_FORMING_P']:g} (Nichols & Holmes 2002)"
+    )
+    scaled = f"in units of each person's mean absolute attribution ({what} across people), {corrected}"
+    if kind == "relabel":
+        return (
+            f" They were compared, {scaled}, with the maps of {numbers['relabellings']:,} relabellings of events within "
+            f"films, for each of which the models of all folds were fitted again (Ojala & Garriga 2010)."
+        )
+    unit = "people" if kind == "flip people" else "films, with all their viewers"
+    return (
+        f" They were tested against zero, {scaled}, by {numbers['flips']:,} sign flips of {numbers['units']} {unit}; these "
+        f"p-values take the trained models as fixed."
+    )
 
 
 def _surface(s: dict, f: dict) -> str:
