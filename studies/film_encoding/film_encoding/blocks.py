@@ -116,7 +116,8 @@ class BlockScore:
         if n > 1:
             parts = np.array([error**2, whole.var(ddof=1) / n])
             error = np.sqrt(parts.sum())
-            df = parts.sum() ** 2 / np.maximum((parts**2 / [max(df, 1), n - 1]).sum(), 1e-300) if df > 0 else 0
+            weakness = (parts**2 / [max(df, 1), n - 1]).sum()
+            df = parts.sum() ** 2 / weakness if df > 0 and weakness > 0 else df
         ends = t_interval(whole.mean(), error, df)
         low, high = np.tanh(ends) if self.is_r else ends
         return float(low), float(high)

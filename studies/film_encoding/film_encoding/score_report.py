@@ -28,10 +28,10 @@ SCORES = {
 WORDS = {"better": "better", "worse": "worse", "not different": "no clear difference"}
 OF_VOXELS = (
     "Voxels from frames. r: mean over voxels of Pearson's r, films z-scored. Intervals, 95 %: jackknife over blocks of "
-    "time, Student's t, and over seeds where there are several. Null: mean r over different circular shifts, and p, a count of "
-    "them. FDR: p of single voxels by Student's t with the null's own SD. Error: mean squared error by that of the mean "
-    "volume; above 1 the mean volume is better. Identified: the seen moment against another one (chance 0.5), and among the "
-    "best k of all. Published on a film never seen (Emo-FilM): r = 0.203, encoder alone 0.139; these are other data."
+    "time, Student's t, and over seeds where there are several. Null: mean r over different circular shifts, and p, a "
+    "count of them. FDR: p of single voxels by Student's t with the null's own SD. Error: mean squared error by that of "
+    "the mean volume; above 1 the mean volume is better. Identified: the seen moment against another one (chance 0.5), and "
+    "among the best k of all. Published on a film never seen (Emo-FilM, other data): r = 0.203, encoder alone 0.139."
 )
 OF_FRAMES = (
     "Frames from voxels. Only “from measured BOLD” passes through a brain; “through the network” goes from frames to "
