@@ -1,5 +1,7 @@
 """How good one model's voxels are on one test set."""
 
+from functools import partial
+
 from film_encoding import correlations
 from film_encoding.blocks import BlockScore, r_interval
 from film_encoding.network_files import voxels_of
@@ -24,25 +26,31 @@ def score_voxels(scorer: Scorer, unit: Unit) -> tuple[dict, dict[str, np.ndarray
     over_blocks : "r", the mean r, and "two_way", each with every block of time left out.
     """
     cfg = scorer.cfg
-    r, left_out, null, found, errors = [], [], [], [], []
+    r, left_out, null, null_mean, found, errors = [], [], [], [], [], []
     for folds in scorer.predictions(unit, "predicted").values():
         found.append([])
         parts = [series_of(scorer, unit, fold, predicted, found[-1], errors) for fold, predicted in folds]
         r.append(correlations.correlation(parts, scorer.n_mask))
         without, sizes = correlations.left_out_correlation(parts, scorer.n_mask, scorer.block)
         left_out.append(without)
-        shifted, df = correlations.shifted_correlation(
-            parts, scorer.n_mask, scorer.smallest_shift, cfg.N_SHIFTS, cfg.SEED
+        shift = partial(
+            correlations.shifted_correlation,
+            n_mask=scorer.n_mask,
+            smallest=scorer.smallest_shift,
+            n_shifts=cfg.N_SHIFTS,
+            seed=cfg.SEED,
         )
+        null_mean.append(np.nanmean(shift(parts)[0], axis=1))
+        shifted, df = shift(correlations.by_film(parts))
         null.append(shifted)
-    chosen = np.isfinite(r[0])
+    chosen, null_mean = np.isfinite(r[0]), np.mean(null_mean, axis=0)
     by_seed = np.mean([one[chosen] for one in r], axis=1)
     over_blocks = {"r": mean_r_over_blocks(r, left_out, sizes, chosen)}
     r, left_out, null = (np.mean(values, axis=0)[..., chosen] for values in (r, left_out, null))
     found, over_blocks["two_way"] = pooled(found)
     shared = shared_variance(scorer, unit)[chosen]
     clear = shared >= cfg.MIN_RELIABILITY  # NaN is not: one person has no ceiling
-    smallest = smallest_p(len(null))
+    smallest = smallest_p(len(null_mean))
     p = correlations.voxel_p(r, null, df[chosen]) if smallest <= correlations.ALPHA else np.full(len(r), np.nan)
     low, high = r_interval(r, left_out, sizes)
     values = {
@@ -61,8 +69,8 @@ def score_voxels(scorer: Scorer, unit: Unit) -> tuple[dict, dict[str, np.ndarray
         "n_voxels": int(chosen.sum()),
         "r": over_blocks["r"].value,
         "r_interval": over_blocks["r"].interval(),
-        "r_null": float(null.mean()),
-        "p": p_value(by_seed.mean(), null.mean(axis=1)),
+        "r_null": float(null_mean.mean()),
+        "p": p_value(by_seed.mean(), null_mean),
         "p_smallest": smallest,
         "significant_share": float((values["p_fdr"] <= correlations.ALPHA).mean()) if np.isfinite(p).any() else None,
         "ceiling": mean_or_none(values["ceiling"]),
