@@ -25,6 +25,7 @@ SCORES = {
     "psnr_db": "PSNR (dB)",
     "ssim": "SSIM (in the network's loss)",
 }
+OF_THESE = " (intervals are of these networks; another seed may differ by more)"
 WORDS = {"better": "better", "worse": "worse", "not different": "no clear difference"}
 OF_VOXELS = (
     "Voxels from frames. r: mean over voxels of Pearson's r, films z-scored. Intervals, 95 %: jackknife over blocks of "
@@ -114,7 +115,7 @@ def voxel_verdict(rows: pd.DataFrame, cfg) -> str:
         parts.append(f"{row.of_rival:.3f} of {model_name(rival, cfg)} ({difference(row)})")
     return (
         f"the network predicts voxels with r = {row.network:.3f}, against {' and '.join(parts)}; differences over "
-        f"{over_what(row.n_blocks, row.n_seeds)}."
+        f"{over_what(row.n_blocks, row.n_seeds)}{OF_THESE if row.n_seeds == 1 else ''}."
     )
 
 
