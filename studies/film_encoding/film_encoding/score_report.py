@@ -48,7 +48,7 @@ OF_DIFFERENCES = (
     "The network less each rival, on the same moments. All learned from the same chunks; ridge regression chose its penalty "
     "in blocks of these, the network its epoch on inner chunks. SSIM is in the network's loss, and ridge regression "
     "minimises the squared error, which PSNR measures; identification and pixel r are in no loss. The interval says "
-    "whether a difference is clear; the 24 and more rows are not corrected for their number."
+    "whether a difference is clear; rows are not corrected for their number."
 )
 OF_PEOPLE = (
     "Single people: mean r over voxels and people. Intervals are over people and over blocks of time, because all people "
@@ -73,7 +73,9 @@ class Scores:
 def describe(folder: Path, found: Scores, cfg) -> Section:
     headline = headline_of(found.voxels)
     where = here(found.comparison, headline)
-    lead = f"On films never trained on ({headline.split} split): {voxel_verdict(where, cfg)} {frame_verdict(where)}"
+    lead = (
+        f"{headline.test_set.capitalize()}, {headline.split} split: {voxel_verdict(where, cfg)} {frame_verdict(where)}"
+    )
     section = Section("Scores", " ".join([lead, effect_of_decoder(found.regulariser)]))
     section.numbers(cards(headline, where, here(found.frames, headline), cfg))
     section.table(*as_table(difference_rows(found.comparison, cfg)), OF_DIFFERENCES)
@@ -108,24 +110,21 @@ def here(table: pd.DataFrame, headline: pd.Series) -> pd.DataFrame:
 
 
 def voxel_verdict(rows: pd.DataFrame, cfg) -> str:
-    """r of the network beside both ridge regressions, each with the interval of the difference."""
+    """r of the network less that of both ridge regressions, the one with its own chunk first."""
     parts = []
     for rival in (RIDGE_ONE, RIDGE):
         row = rows[(rows["of"] == VOXELS) & (rows["score"] == "r") & (rows["rival"] == rival)].iloc[0]
-        parts.append(f"{row.of_rival:.3f} of {model_name(rival, cfg)} ({difference(row)})")
+        parts.append(f"{model_name(rival, cfg)} {difference(row)}")
     return (
-        f"the network predicts voxels with r = {row.network:.3f}, against {' and '.join(parts)}; differences over "
-        f"{over_what(row.n_blocks, row.n_seeds)}{OF_THESE if row.n_seeds == 1 else ''}."
+        f"r of the network's voxels less that of {'; of '.join(parts)}; over {over_what(row.n_blocks, row.n_seeds)}"
+        f"{OF_THESE if row.n_seeds == 1 else ''}."
     )
 
 
 def frame_verdict(rows: pd.DataFrame) -> str:
     """Frames from measured BOLD against ridge regression on four measures, identification first."""
     rows = rows[(rows["of"] == FRAMES) & (rows["rival"] == RIDGE)]
-    parts = [
-        f"{SCORES[row.score]} {row.network:.3f} against {row.of_rival:.3f} ({difference(row)})"
-        for _, row in rows.iterrows()
-    ]
+    parts = [f"{SCORES[row.score]} {difference(row)}" for _, row in rows.iterrows()]
     found = set(rows["network_is"])
     if found == {"better"}:
         whole = "The network beats ridge regression on all four measures."
@@ -133,12 +132,12 @@ def frame_verdict(rows: pd.DataFrame) -> str:
         whole = "Ridge regression beats the network on all four measures."
     else:
         whole = "The measures do not agree on a winner." if len(found) > 1 else "No measure shows a clear difference."
-    return f"Frames from measured BOLD, the network against ridge regression: {'; '.join(parts)}. {whole}"
+    return f"Frames from measured BOLD, the network less ridge regression: {'; '.join(parts)}. {whole}"
 
 
 def difference(row) -> str:
     """Size of a difference, its interval, and what that says."""
-    return f"difference {row.difference:+.3f} {interval(row.low, row.high, sign='+')}, {WORDS[row.network_is]}"
+    return f"{row.difference:+.3f} {interval(row.low, row.high, sign='+')} ({WORDS[row.network_is]})"
 
 
 def effect_of_decoder(regulariser: list[dict]) -> str:
