@@ -17,7 +17,7 @@ from pathlib import Path
 from film_encoding.film_clock import frame_time_s, middle_frame
 from film_encoding.film_pictures import draw_strip, write_clip, write_player
 from film_encoding.held_out import HeldOut
-from film_encoding.score_report import frame_rows, voxel_rows
+from film_encoding.score_tables import frame_rows, voxel_rows
 from film_encoding.scoring import FROM_MEASURED, FROM_PREDICTED, RIDGE, Unit
 from film_encoding.study import STUDY
 from film_encoding.variants import MAIN
