@@ -249,7 +249,7 @@ OTHER = {  # a value that differs from the tiny study's
     "ROI_MASKS": ("masks/other.nii.gz",), "N_RANDOM_REGIONS": 99, "N_FLIPS": 99, "FLIP_TOGETHER": "movie",
     "VARIANCE_FWHM_MM": 0.0, "CLUSTER_FORMING_P": 0.01, "REFERENCE_MAPS": ("glm",),
     "MATCH_ON": ("brightness",), "MATCH_WITHIN_SD": 0.1, "NUISANCE": ("loudness",),
-    "PREDICTION_AT": 1.0, "MIN_SHIFT_S": 10.0,
+    "PREDICTION_AT": 1.0,
 }  # fmt: skip
 
 

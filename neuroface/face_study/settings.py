@@ -91,7 +91,6 @@ LIMITS = {
     "REFERENCE_MAPS": tuple[Literal["haufe", "glm"], ...],
     "PREDICTION_AT": Annotated[float, Field(ge=0, le=1)],
     "SMOOTH_TRS": Annotated[int, Field(ge=1)],
-    "MIN_SHIFT_S": Annotated[float, Field(ge=0)],
     "FOLLOW_BASELINE_TRS": Annotated[int, Field(ge=2)],  # one volume has no SD
     "FOLLOW_IDLE_S": Annotated[float, Field(gt=0)],
     "N_JOBS": Annotated[int, Field(ge=1)],
@@ -116,6 +115,10 @@ class FaceSettings(SettingsModel):
 
     @classmethod
     def translate(cls, changes: dict, base: dict) -> dict:
+        if "MIN_SHIFT_S" in changes:
+            raise ValueError(
+                "MIN_SHIFT_S no longer exists: script 8 compares with all rotations of the annotation. Remove it"
+            )
         former = [name for name in cls.FORMER if name in changes]
         if not former:
             return changes
