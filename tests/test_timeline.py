@@ -158,14 +158,14 @@ def test_smoothing_is_the_mean_of_the_known_volumes_around_each(trs):
 def test_the_interval_is_over_films_and_not_over_their_viewers():
     values = np.array([0.6, 0.62, 0.8, 0.82, 0.7, 0.72])
     films, people = ["a", "a", "b", "b", "c", "c"], list("123456")
-    expected = stats.ttest_1samp([0.61, 0.81, 0.71], 0).confidence_interval(0.95)
-    assert mean_and_interval(values, films, people) == pytest.approx([0.71, expected.low, expected.high])
+    half = stats.t.ppf(0.975, 2) * np.sqrt((1 / 3 + 1 / 2) * np.var([0.61, 0.81, 0.71], ddof=1))  # Nadeau & Bengio 2003
+    assert mean_and_interval(values, films, people, 3) == pytest.approx([0.71, 0.71 - half, 0.71 + half])
     assert interval_text(films, people) == "over 3 films or runs"
-    mean, low, high = mean_and_interval(values, ["a"] * 6, people)
+    mean, low, high = mean_and_interval(values, ["a"] * 6, people, 3)
     assert mean == pytest.approx(0.71) and np.isnan([low, high]).all()
     assert interval_text(["a"] * 6, people).startswith("none: 1 film")
     # Two people saw all films and differ more than the films do: the wider interval counts.
     values, people = np.array([0.5, 0.9, 0.51, 0.91, 0.52, 0.92]), ["1", "2"] * 3
-    expected = stats.ttest_1samp([0.51, 0.91], 0).confidence_interval(0.95)
-    assert mean_and_interval(values, films, people) == pytest.approx([0.71, expected.low, expected.high])
+    half = stats.t.ppf(0.975, 1) * np.sqrt((1 / 2 + 3 / 2 / 2) * np.var([0.51, 0.91], ddof=1))
+    assert mean_and_interval(values, films, people, 3) == pytest.approx([0.71, 0.71 - half, 0.71 + half])
     assert interval_text(films, people).startswith("the wider one")

@@ -86,7 +86,9 @@ def test_under_movie_folds_one_model_predicts_the_whole_film(tmp_path):
     cfg, samples, runs, folder = study(tmp_path, "movie", films=("aurora", "harbour", "orchard"))
     for run, models in choose_models(runs, folder, cfg).items():
         held_out = samples["fold"][samples["movie"] == run.movie].unique()
-        assert models.folds == tuple(held_out) and not models.learnt_from_film and not models.saw(models.folds[0], 9).any()
+        assert (
+            models.folds == tuple(held_out) and not models.learnt_from_film and not models.saw(models.folds[0], 9).any()
+        )
         assert not any(models.seen.values())
 
 
@@ -107,7 +109,9 @@ def scored(models, run, samples):
     return table, *score_run(table, run, models, samples, "face")
 
 
-@pytest.mark.parametrize(("split", "p", "lag"), [("window", False, False), ("event", False, True), ("movie", True, True)])
+@pytest.mark.parametrize(
+    ("split", "p", "lag"), [("window", False, False), ("event", False, True), ("movie", True, True)]
+)
 def test_p_interval_and_lag_are_stated_only_where_they_hold(tmp_path, split, p, lag):
     films = ("aurora", "harbour", "orchard")
     cfg, samples, runs, folder = study(tmp_path, split, films=films)
@@ -117,7 +121,9 @@ def test_p_interval_and_lag_are_stated_only_where_they_hold(tmp_path, split, p, 
     curves = {"sweep_s": np.arange(3.0), "sweep": np.full((len(runs), 3), 0.6)} if lag else None
     summary = summarize(list(results), list(tables), list(aucs), curves)
     assert all((result["rotations"]["p"] is not None) == p for result in results)
-    assert (summary["rotations"]["p"] is not None) == p and set(summary["rotations"]["p_by_film"]) == set(films if p else ())
+    assert (summary["rotations"]["p"] is not None) == p and set(summary["rotations"]["p_by_film"]) == set(
+        films if p else ()
+    )
     assert (summary["mean_95"]["auc"][1] is not None) == (summary["lag_sweep"] is not None) == lag
     assert summary["n_runs_unseen"] == (len(runs) if lag else 0)
 

@@ -107,34 +107,48 @@ def curves_of(tables: list[pd.DataFrame], stretches: list[np.ndarray], tr_s: flo
     return {"sweep_s": sweep_s, "around_s": around_s} | {kind: np.array(r) for kind, r in rows.items()} | counts
 
 
-def mean_and_interval(values: np.ndarray, films: list[str], people: list[str]) -> np.ndarray:
+def mean_and_interval(values: np.ndarray, films: list[str], people: list[str], n_models: int) -> np.ndarray:
     """Mean with a 95 % t interval over films; each film counts once, for any number of viewers.
 
     Viewers of a film share its moments and its models, so they are not independent. Where people saw several films, people
-    are a second sample: the interval is then the wider one of both, at each value.
+    are a second sample: the interval is then the wider one of both, at each value. Films are not independent either,
+    because their models learnt from each other's films: the variance of the mean is 1 + k / (k - 1) times as large, with
+    k fold models (Nadeau & Bengio 2003, Machine Learning 52:239).
 
     Parameters
     ----------
     values : (n_runs,) or (n_runs, n); NaN if a run has none. films, people : (n_runs,) of each run.
+    n_models : fold models that predict these runs.
 
     Returns
     -------
     (3,) or (3, n): mean, low, high; the interval is NaN with fewer than ``MIN_FILMS`` films.
     """
-    over_films = mean_over_people(values, films)
+    over_films = _widened(mean_over_people(values, films), n_models)
     if len(set(films)) < MIN_FILMS:
         over_films[1:] = np.nan
         return over_films
     if not are_crossed(films, people):
         return over_films
-    over_people = mean_over_people(values, people)
+    over_people = _widened(mean_over_people(values, people), n_models)
     wider = over_people[2] - over_people[1] > over_films[2] - over_films[1]
     return np.where(wider, over_people, over_films)
+
+
+def _widened(mean_low_high: np.ndarray, n_models: int) -> np.ndarray:
+    mean = mean_low_high[0]
+    factor = np.sqrt(1 + n_models / max(n_models - 1, 1))
+    return mean + (mean_low_high - mean) * factor
 
 
 def are_crossed(films: list[str], people: list[str]) -> bool:
     """Whether there are several people, of whom one saw several films."""
     return 1 < len(set(people)) < len(set(zip(films, people)))
+
+
+def n_models_of(results: list[dict]) -> int:
+    """How many fold models predicted these runs."""
+    return len({fold for result in results for fold in result["fold_models"]})
 
 
 def interval_text(films: list[str], people: list[str]) -> str:
@@ -163,7 +177,8 @@ def summarize(results: list[dict], tables: list[pd.DataFrame], aucs: list[np.nda
     unseen = frame[~frame["seen_moments"]]
     of = unseen if len(unseen) else frame
     films, people = of["film"].tolist(), of["subject"].tolist()
-    means = {name: mean_and_interval(of[name].to_numpy(), films, people) for name in MEANS}
+    n_models = n_models_of(of.to_dict("records"))
+    means = {name: mean_and_interval(of[name].to_numpy(), films, people, n_models) for name in MEANS}
     if not len(unseen):
         means = {name: np.array([mean, np.nan, np.nan]) for name, (mean, *_) in means.items()}
     by_film = {}
@@ -190,12 +205,12 @@ def summarize(results: list[dict], tables: list[pd.DataFrame], aucs: list[np.nda
             for film in dict.fromkeys(all_films)
             if all_films.count(film) > 1
         },
-        "lag_sweep": _sweep(curves, films, people) if curves else None,
+        "lag_sweep": _sweep(curves, films, people, n_models) if curves else None,
     }
 
 
-def _sweep(curves: dict, films: list[str], people: list[str]) -> dict:
-    mean, _, _ = mean_and_interval(curves["sweep"], films, people)
+def _sweep(curves: dict, films: list[str], people: list[str], n_models: int) -> dict:
+    mean, _, _ = mean_and_interval(curves["sweep"], films, people, n_models)
     return {"offset_s": curves["sweep_s"].tolist(), "auc": [_or_none(value) for value in mean]}
 
 
