@@ -160,20 +160,19 @@ def _cases() -> list[Case]:
             study = partial(small_p_of_a_run, film_s, slow, level)
             cases.append(Case("script 8, p of a run", design, study, level, 4000, 500))
     designs = {
-        "4 films × 2 viewers, no shared response": ("movie", 4, 2, 900, 0.0, 0.0),
         "4 films × 2 viewers, shared response of 1 SD": ("movie", 4, 2, 900, 1.0, 0.0),
         "10 films × 2 viewers, shared response of 1 SD": ("movie", 10, 2, 900, 1.0, 0.0),
     }
     for name, design in designs.items():
-        n_studies = 400 if design[1] == 4 else 200
-        cases.append(Case("script 8, film folds, ridge", name, partial(small_p, design), 0.05, n_studies, 40))
+        n_studies = 160 if design[1] == 4 else 60
+        cases.append(Case("script 8, film folds, ridge", name, partial(small_p, design), 0.05, n_studies, 20))
         covers = partial(interval_of_auc, design)
-        cases.append(Case("script 8, film folds, ridge", name, covers, 0.95, n_studies, 40))
+        cases.append(Case("script 8, film folds, ridge", name, covers, 0.95, n_studies, 20))
     for name, design in {
         "1 film × 3 viewers, shared response of 1 SD": ("event", 1, 3, 900, 1.0, 0.0),
         "the same, with slow noise of 1 SD": ("event", 1, 3, 900, 1.0, 1.0),
     }.items():
-        cases.append(Case("script 8, event folds, ridge", name, partial(auc_above_half, design), 0.5, 400, 40))
+        cases.append(Case("script 8, event folds, ridge", name, partial(auc_above_half, design), 0.5, 60, 20))
     name, design = "1 film × 3 viewers, shared response of 1 SD", ("window", 1, 3, 900, 1.0, 0.0)
     cases.append(Case("script 8, window folds, ridge", name, partial(claims, design), 0.0, 40, 5))
     return cases

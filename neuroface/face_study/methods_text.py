@@ -285,8 +285,8 @@ def _timeline(s: dict, f: dict) -> str:
             "with any viewer."
         )
     return text + (
-        " Chance was estimated for each film by all rotations of its annotation; p-values of films were combined (Liu & Xie "
-        "2020)."
+        " Chance was estimated for each film by rotating its annotation by every number of volumes; p-values of films were "
+        "combined (Liu & Xie 2020)."
     )
 
 

@@ -129,7 +129,7 @@ def rows_seen(samples: pd.DataFrame, folder: Path, cfg) -> dict[int, np.ndarray]
         if not np.array_equal(fold.test, np.flatnonzero(samples["fold"] == fold.number)):
             raise NeuroFaceError(
                 f"{folder / 'predictions.tsv'}: fold {fold.number} does not hold out the windows that the settings give. "
-                f"Delete {folder} and run script 3 again."
+                f"Delete {folder} and train again."
             )
         mine = np.zeros(len(samples), dtype=bool)
         mine[fold.rows] = True

@@ -97,7 +97,7 @@ def introduction(results: list[dict], study: dict, labels: Labels) -> str:
             f"In {len(several)} of {len(results)} runs each moment was predicted by a fold model that was trained neither "
             f"on it nor on its neighbours (EMBARGO_TRS); {share:.0%} of their moments have such a model, the others are "
             "empty. These models learnt from other moments of the same film, so rotating the annotation is no valid null, "
-            "and there is no p. Script 3 has a p for its windows."
+            "and there is no p. The section on training has a p for windows."
         )
     n_seen = study["n_runs"] - study["n_runs_unseen"]
     if n_seen:
