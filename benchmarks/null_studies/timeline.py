@@ -172,7 +172,7 @@ def _cases() -> list[Case]:
         "1 film × 3 viewers, shared response of 1 SD": ("event", 1, 3, 900, 1.0, 0.0),
         "the same, with slow noise of 1 SD": ("event", 1, 3, 900, 1.0, 1.0),
     }.items():
-        cases.append(Case("script 8, event folds, ridge", name, partial(auc_above_half, design), 0.5, 60, 20))
+        cases.append(Case("script 8, event folds, ridge", name, partial(auc_above_half, design), 0.5, 120, 20))
     name, design = "1 film × 3 viewers, shared response of 1 SD", ("window", 1, 3, 900, 1.0, 0.0)
     cases.append(Case("script 8, window folds, ridge", name, partial(claims, design), 0.0, 40, 5))
     return cases
