@@ -237,8 +237,6 @@ PREDICTION_AT: float = 0.5
 SMOOTH_TRS: int = 1
 # Seconds of film that the timeline figures show. Paper: 500 Days of Summer, 2,032 to 3,032.
 PLOT_INTERVAL_S: tuple[float, float] = (2032.0, 3032.0)
-# The null rotates the annotation by at least this many seconds, longer than the haemodynamic response.
-MIN_SHIFT_S: float = 30.0
 # With --follow: volumes collected before the first is standardised. More volumes: later and better first predictions.
 FOLLOW_BASELINE_TRS: int = 30
 # With --follow: the run ends when no volume has arrived for this many seconds.

@@ -91,7 +91,6 @@ OTHER = {
     "MATCH_WITHIN_SD": (0.3, {"MATCH_ON": ["brightness"]}),
     "NUISANCE": (["loudness"], {}),
     "PREDICTION_AT": (0.25, {}),
-    "MIN_SHIFT_S": (44.0, {}),
 }
 # Say nothing about the method: names (LABELS have a test of their own);
 # which tests were made, and by how many flips or relabellings, are facts; the precision that "auto" chose is the machine's.

@@ -250,7 +250,7 @@ OTHER = {  # a value that differs from the tiny study's
     "N_RELABELLINGS": 99,
     "VARIANCE_FWHM_MM": 0.0, "CLUSTER_FORMING_P": 0.01, "REFERENCE_MAPS": ("glm",),
     "MATCH_ON": ("brightness",), "MATCH_WITHIN_SD": 0.1, "NUISANCE": ("loudness",),
-    "PREDICTION_AT": 1.0, "MIN_SHIFT_S": 10.0,
+    "PREDICTION_AT": 1.0,
 }  # fmt: skip
 
 

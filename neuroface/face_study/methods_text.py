@@ -56,7 +56,7 @@ CHECKS = {
 
 
 def facts_of(root: Path) -> dict:
-    """Counts that the paragraph names, from the results of scripts 1, 2 and 6."""
+    """Counts that the paragraph names, from the results of scripts 1, 2, 6 and 8."""
     samples = read_table(root / "2-dataset" / "samples.tsv")
     facts = {
         "people": samples["subject"].nunique(),
@@ -67,6 +67,8 @@ def facts_of(root: Path) -> dict:
     tests = [read_json(file) for file in sorted((root / "6-averages").glob("group_contrast-*_test.json"))]
     if tests:
         facts["tests"] = {test["test"]: {n: test.get(n) for n in ("relabellings", "flips", "units")} for test in tests}
+    if (timelines := root / "8-predictions" / "metrics.json").exists():
+        facts["moments_unseen"] = read_json(timelines).get("n_runs_unseen", 0) > 0  # earlier versions did not count them
     return facts
 
 
@@ -286,10 +288,20 @@ def _surface(s: dict, f: dict) -> str:
 
 def _timeline(s: dict, f: dict) -> str:
     smooth = f", its logit averaged over {s['SMOOTH_TRS']} volumes," if s["SMOOTH_TRS"] > 1 else ""
-    return (
+    text = (
         f"For a probability at every volume of a film, fold models (folds kept out {KEPT_OUT[s['HELD_OUT_SPLIT']]}) slid "
-        f"over whole runs; a prediction{smooth} was assigned to the second at {s['PREDICTION_AT']:.0%} of its window. "
-        f"Chance was estimated by rotating the annotation by at least {s['MIN_SHIFT_S']:g} s."
+        f"over whole runs; a prediction{smooth} was assigned to the second at {s['PREDICTION_AT']:.0%} of its window."
+    )
+    if not f.get("moments_unseen", s["SELECTION"] == "inner" and s["HELD_OUT_SPLIT"] not in ("window", "subject")):
+        return text + " The models had seen the moments that they predicted, so these predictions were not tested."
+    if s["HELD_OUT_SPLIT"] == "event":
+        return text + (
+            f" Moments were predicted only by models that had seen no window within {s['EMBARGO_TRS']} volumes of them, "
+            "with any viewer."
+        )
+    return text + (
+        " Chance was estimated for each film by rotating its annotation by every number of volumes; p-values of films were "
+        "combined (Liu & Xie 2020)."
     )
 
 

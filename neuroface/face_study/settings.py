@@ -92,7 +92,6 @@ LIMITS = {
     "REFERENCE_MAPS": tuple[Literal["haufe", "glm"], ...],
     "PREDICTION_AT": Annotated[float, Field(ge=0, le=1)],
     "SMOOTH_TRS": Annotated[int, Field(ge=1)],
-    "MIN_SHIFT_S": Annotated[float, Field(ge=0)],
     "FOLLOW_BASELINE_TRS": Annotated[int, Field(ge=2)],  # one volume has no SD
     "FOLLOW_IDLE_S": Annotated[float, Field(gt=0)],
     "N_JOBS": Annotated[int, Field(ge=1)],
@@ -122,6 +121,10 @@ class FaceSettings(SettingsModel):
             raise ValueError(
                 f'FLIP_TOGETHER is now MAP_TEST. Write MAP_TEST = "{now}" for the test that it named, or "auto" for the '
                 f"best test that these data allow"
+            )
+        if "MIN_SHIFT_S" in changes:
+            raise ValueError(
+                "MIN_SHIFT_S no longer exists: script 8 compares with all rotations of the annotation. Remove it"
             )
         former = [name for name in cls.FORMER if name in changes]
         if not former:
