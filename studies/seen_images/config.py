@@ -63,7 +63,7 @@ STANDARDIZE: str = "voxel"
 SPACE_FILE: str | None = None
 
 # ---------------------------------------------------------------- 2-embed_images.py
-# Pictures are encoded at this size; 8 pixels make one latent.
+# Pictures are encoded at this size. 8 pixels of Stable Diffusion make one latent, 4 of the demo's small generator.
 ENCODE_PIXELS: int = 320
 # "mean": the mean of the autoencoder's posterior. "sample": a seeded draw from it, as in the publication.
 LATENTS: str = "mean"
@@ -140,7 +140,8 @@ N_EXAMPLES: int = 4
 DATA_DIR: str = "../../data"
 # "auto": the GPU if PyTorch sees one. "cpu", "cuda", "mps".
 DEVICE: str = "auto"
-# Numbers in which the generator computes. "auto": float16 on a GPU, float32 on a CPU.
+# Numbers in which the generator computes. "auto": float16 with CUDA, else float32. Set "float32" if a script says that the
+# generator made values that are not finite.
 PRECISION: str = "auto"
 # Units of work done at the same time: sessions, decoders, images. On one GPU leave it at 1.
 N_JOBS: int = 1
