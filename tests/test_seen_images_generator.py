@@ -159,7 +159,9 @@ def test_nan_never_becomes_a_black_picture(pictures):
         one.draw(pictures[0][None], texts, [[[1]]], steps=2, strength=0.8, guidance=5.0)
 
 
-@pytest.mark.parametrize("part, message", [("vae", "latents of pictures"), ("text_encoder", "text embeddings of captions")])
+@pytest.mark.parametrize(
+    "part, message", [("vae", "latents of pictures"), ("text_encoder", "text embeddings of captions")]
+)
 def test_weights_that_make_nan_are_named(pictures, part, message):
     one = generator.Generator(DEMO, "cpu", "float32")
     next(getattr(one, part).parameters()).data.fill_(float("nan"))

@@ -1,9 +1,9 @@
 """Scores that need both pictures at once, each named with its pixels and window.
 
 Two definitions of pixel correlation and structural similarity (SSIM; Wang et al. 2004) are in use. The field's (MindEye and
-MindEye2, Scotti et al. 2023, 2024): pictures at 425 pixels, SSIM of grey values with a Gaussian window of 1.5 pixels SD. The
-publication's: 512 pixels, SSIM of grey values with a uniform window of 7 × 7 pixels. They give different numbers for the same
-pictures.
+MindEye2, Scotti et al. 2023, 2024): pictures at 425 pixels, SSIM of grey values with a Gaussian window of 1.5 pixels SD.
+The publication's: 512 pixels, SSIM of grey values with a uniform window of 7 × 7 pixels. They give different numbers for the
+same pictures.
 """
 
 from seen_images.features import open_lpips

@@ -58,7 +58,7 @@ def retrieval(similar: np.ndarray, n: int) -> np.ndarray:
 
 
 def retrieval_influence(similar: np.ndarray, n: int) -> np.ndarray:
-    """Contribution (n_images,) of each image to the mean of :func:`retrieval`, as the one sought and as a rival (jackknife)."""
+    """Contribution (n_images,) of each image to the mean of :func:`retrieval`, as sought and as rival (jackknife)."""
     n_images, own = len(similar), np.diag(similar)[:, None]
     is_better, is_tied = similar > own, similar == own
     np.fill_diagonal(is_tied, False)
@@ -89,7 +89,7 @@ def two_way_of_pairing(similar: np.ndarray, pairing: np.ndarray) -> np.ndarray:
 
 
 def retrieval_of_pairing(similar: np.ndarray, pairing: np.ndarray, n: int) -> np.ndarray:
-    """:func:`retrieval` (n_images,) of each seen image by what was decoded for another one; see :func:`two_way_of_pairing`."""
+    """Retrieval (n_images,) of each seen image by what was decoded for another one, which is no rival here either."""
     _, ties, losses = _counts_of_pairing(similar, pairing)
     return _retrieval_of_counts(losses, ties, len(similar) - 2, n)
 

@@ -132,7 +132,9 @@ def only_captions(captions, image: str) -> list[str]:
 
 def first_captions(source: Source, images: list[str], width: int = 22) -> list[str]:
     """The first caption of each image, in lines of ``width`` letters and three lines at most, for figures."""
-    return ["\n".join(textwrap.wrap(source.captions(image)[0], width, max_lines=3, placeholder=" …")) for image in images]
+    return [
+        "\n".join(textwrap.wrap(source.captions(image)[0], width, max_lines=3, placeholder=" …")) for image in images
+    ]
 
 
 def check_sessions(trials: pd.DataFrame, standardize: str) -> None:
