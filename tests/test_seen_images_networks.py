@@ -255,7 +255,7 @@ class Square(Decoder):
 def test_training_that_diverges_stops_and_names_the_step_size(rng):
     voxels, latents = rng.standard_normal((20, 12)).astype(np.float32), rng.standard_normal((20, 5)).astype(np.float32)
     voxels[3, 4] = np.nan
-    network = small("mlp")
+    network, _ = small("mlp")
     with pytest.raises(NeuroFaceError, match="the error is nan after epoch 1, with learning_rate = 0.01"):
         train_network(
             network, voxels, latents, np.arange(20), np.arange(20), Watched(voxels, latents), epochs=2, patience=2,
