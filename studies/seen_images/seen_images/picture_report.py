@@ -35,7 +35,7 @@ PUBLISHED = {
     LPIPS: (0.7695, 0.7329, 0.8364, 0.8148),
 }
 # Of the publication's notebook, NSD only, pictures in 0 … 1, features of the drawings averaged: linear baseline, the
-# published drawings, later drawings of the same method.
+# published drawings (folder "new": they have the published scores above), and those of folder "nsd_roi".
 NOTEBOOK = {
     "CLIP ViT-L/14 two-way": (0.6459, 0.8524, 0.8689),
     "Inception v3 two-way": (0.7180, 0.9004, 0.9064),
@@ -47,9 +47,9 @@ NOTEBOOK = {
 def describe(folder: Path, scores: pd.DataFrame, cfg) -> Section:
     section = Section(
         "Scores",
-        "Seen and drawn pictures compared. Identification has a known chance and comes first. A pixel score, SSIM, LPIPS or "
-        "distance is evidence only if it is better than shuffled brains and better than the mean training picture, which "
-        "holds nothing of any brain. Shuffled brains: each seen picture with the drawings of another test image.",
+        "Seen and drawn pictures compared. Identification has a known chance and comes first. A pixel score, SSIM, "
+        "LPIPS or distance is evidence only if it is better than shuffled brains and better than the mean training "
+        "picture, which holds nothing of any brain. Shuffled brains: each seen picture with the drawings of another test image.",
     )
     kinds = [kind for kind in WORDS if kind in set(scores["kind"])]
     measures = list(dict.fromkeys(scores["measure"]))
@@ -170,10 +170,10 @@ def add_published(section: Section, cfg) -> None:
         "that expects 0 … 1, and cannot be compared with any distance here.",
     )
     section.table(
-        ["measure", "linear", "published drawings", "later drawings"],
+        ["measure", "linear", "published drawings", "drawings of folder nsd_roi"],
         [(measure, *(f"{value:.4f}" for value in values)) for measure, values in NOTEBOOK.items()],
         "The publication's notebook, NSD, pictures in 0 … 1. Features were averaged over five drawings (DRAWINGS = "
-        '"mean"), over two for the later EfficientNet-B1 distance, and one for the linear SwAV distance.',
+        '"mean"), over two for the EfficientNet-B1 distance of nsd_roi, over one for the linear SwAV distance.',
     )
 
 
