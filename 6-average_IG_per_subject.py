@@ -1,18 +1,20 @@
 """6. From maps of windows to maps of people and the group, and to tests across people.
 
 Averages each person's maps of a label over their windows, then over people, so that all people count the same. Tests
-where attribution differs from zero across people, by sign flips, corrected over all voxels and seconds. Compares
-regions with random regions. Computes two other maps for comparison: the pattern of a linear model, and the effect of
-the first label in a GLM.
+where attribution is larger than that of models which were fitted to swapped labels, corrected over all voxels and
+seconds; other tests if models cannot be refitted (MAP_TEST). Compares regions with random regions. Computes two other
+maps for comparison: the pattern of a linear model, and the effect of the first label in a GLM.
 
-Reads     5-brain-maps/, 2-dataset/, 1-windows/group_mask.nii.gz; for the GLM the data set in DATASET_DIR
+Reads     5-brain-maps/, 3-model/, 2-dataset/, 1-windows/group_mask.nii.gz; for the GLM the data set in DATASET_DIR
 Writes    6-averages/<sub>_label-<label>_<method>[_absolute].nii.gz, group_… (x, y, z, WINDOW_TRS) float32
           6-averages/group_label-<label>_<method>_seed-sd.nii.gz, seeds.tsv, if the models had several seeds
-          6-averages/group_contrast-<contrast>_<method>_{mean,t,logp-voxel,logp-cluster,thresholded}.nii.gz, and .json
+          6-averages/group_contrast-<contrast>_<method>_{mean,t,logp-voxel,logp-cluster,thresholded}.nii.gz, and .json;
+          without a test only mean, t and .json
+          6-averages/relabelled/<method>_fold-<k>.npz, <method>_labellings-<from>-<to>.npz: refitted models, their null
           6-averages/group_reference-haufe.nii.gz (x, y, z, WINDOW_TRS), <sub>_ and group_reference-glm.nii.gz (x, y, z)
           6-averages/peaks.tsv, map_correlations.tsv; with regions roi_shares.tsv and roi_shares_<method>.png
-Settings  ATTRIBUTION_METHODS, SPACE, ROI_FILE, ROI_MASKS, N_RANDOM_REGIONS, N_FLIPS, FLIP_TOGETHER, VARIANCE_FWHM_MM,
-          CLUSTER_FORMING_P, REFERENCE_MAPS, NUISANCE
+Settings  ATTRIBUTION_METHODS, SPACE, ROI_FILE, ROI_MASKS, N_RANDOM_REGIONS, MAP_TEST, N_RELABELLINGS, N_FLIPS,
+          VARIANCE_FWHM_MM, CLUSTER_FORMING_P, REFERENCE_MAPS, NUISANCE
 Takes     one pass over the maps, one over the BOLD for the GLM; 1 GB and 14 ms per flip for 85 people at full size
 """
 
@@ -33,12 +35,15 @@ from neuroface.bold import (
     write_map,
     write_nifti,
 )  # fmt: skip
-from neuroface.decoding import folds_of, linear_pattern
-from neuroface.face_study import STUDY, labels_of, roi_word
+from neuroface.decoding import BEST, folds_of, linear_pattern, model_folder, read_choices
+from neuroface.face_study import STUDY, labels_of, roi_word, windows_of
 from neuroface.maps import (
+    MapTest,
+    Relabelling,
     average_file,
     average_people,
     average_person,
+    choose_test,
     contrast_file,
     contrasts_of,
     contrasts_to_test,
@@ -52,6 +57,7 @@ from neuroface.maps import (
     groups_of_maps,
     lead,
     peak_table,
+    people_with,
     plot_shares,
     read_people,
     reference_file,
@@ -70,7 +76,7 @@ import pandas as pd
 
 def main():
     cfg = STUDY.load_settings(__file__)
-    stage = Stage(STUDY, 6, cfg, __doc__, reads=(1, 2, 5) if cfg.N_SEEDS == 1 else (1, 2, 4, 5))
+    stage = Stage(STUDY, 6, cfg, __doc__, reads=(1, 2, 3, 5) if cfg.N_SEEDS == 1 else (1, 2, 3, 4, 5))
     brain = read_mask(stage.folder_of(1) / "group_mask.nii.gz")
     samples = read_table(stage.folder_of(2) / "samples.tsv")
     maps = find_maps(stage.folder_of(5), cfg.ATTRIBUTION_METHODS)
@@ -92,7 +98,11 @@ def main():
     contrasts, left_out = contrasts_to_test(maps, about, cfg.ATTRIBUTION_METHODS, cfg.OCCLUSION_REGIONS)
     for what, why in left_out:
         stage.leave_out(what, why)
-    test = partial(write_test, stage.folder, maps, about, samples, *brain, cfg)
+    tests, nulls = tests_of(stage, maps, contrasts, about, brain, cfg)
+    for null in nulls.values():
+        stage.each(null.write_refits, null.folds, lambda fold, at=null: at.refits_file(fold).exists(), "refitted folds")
+        stage.each(null.write_null, null.parts(), lambda part, at=null: at.null_file(part).exists(), "parts of the null")
+    test = partial(write_test, stage.folder, maps, about, samples, *brain, cfg, tests, nulls)
     stage.each(test, contrasts, lambda unit: contrast_file(stage.folder, *unit, "test.json").exists(), "group tests")
 
     if "haufe" in cfg.REFERENCE_MAPS:
@@ -107,6 +117,31 @@ def main():
 def runs_for_glm(cfg) -> list[Run]:
     """Runs whose BOLD the GLM reads: those with the first label. Script 1 lists the runs that are left out."""
     return [run for run in runs_of(cfg)[0] if len(stretches_of_labels(run, cfg)[0])]
+
+
+def tests_of(stage: Stage, maps: dict, contrasts: list, about: dict, brain: tuple, cfg) -> tuple[dict, dict]:
+    """Method → the test of its group maps; and method → its relabellings, where they are the test."""
+    training, split = stage.folder_of(3), cfg.HELD_OUT_SPLIT
+    samples = read_table(model_folder(training, split, cfg.EXPLAINED_MODEL) / "predictions.tsv")
+    samples["model"] = samples["fold"]
+    folds = folds_of(samples, split, cfg.WINDOW_TRS, cfg)
+    choices = read_choices(training, split) if cfg.EXPLAINED_MODEL == BEST else {}
+    models = {f.number: choices[str(f.number)]["model"] if choices else cfg.EXPLAINED_MODEL for f in folds}
+    people = list(dict.fromkeys(who for who, _, _ in maps))
+    tests, nulls = {}, {}
+    for method in dict.fromkeys(method for _, method in contrasts):
+        tests[method] = choose_test(cfg.MAP_TEST, method, models, samples, people, cfg)
+        if tests[method].kind == "relabel":
+            of = {name: (about[name], people_with(maps, about[name], method)) for name, m in contrasts if m == method}
+            mask_file = stage.folder_of(1) / "group_mask.nii.gz"
+            windows = windows_of(stage.folder_of(2), training, mask_file, samples, [*models.values()], cfg)
+            folder = stage.folder / "relabelled"
+            null = Relabelling(folder, method, windows, samples, folds, models, of, brain[1], cfg)
+            if obstacle := null.obstacle():
+                tests[method] = MapTest("none", obstacle)
+            else:
+                nulls[method] = null
+    return tests, nulls
 
 
 def write_pattern(stage: Stage, samples: pd.DataFrame, brain: tuple, cfg, target: Path) -> None:

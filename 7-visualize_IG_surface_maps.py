@@ -33,7 +33,7 @@ from neuroface.maps import (
     read_reference,
     symmetric_scale,
 )  # fmt: skip
-from neuroface.pipeline import Section, Stage, atomic, run_script
+from neuroface.pipeline import Section, Stage, atomic, read_json, run_script
 
 import numpy as np
 from nilearn.datasets import load_fsaverage, load_fsaverage_data
@@ -42,6 +42,12 @@ from nilearn.surface import SurfaceImage
 
 BLACK = "Black outlines: regions of ROI_FILE."
 GREEN = f"Green: p ≤ {ALPHA}, corrected over all voxels and seconds."
+OUTLINES = {
+    "relabel": GREEN,
+    "flip films": f"{GREEN} The test takes the trained models as fixed: these p are too small.",
+    "flip people": f"{GREEN} The test takes models as fixed and people as independent: these p are far too small.",
+    "none": "No outlines of a test: {why}.",
+}
 VENTRAL = "Ventral views have the front of the brain on top and the left hemisphere on the right."
 
 
@@ -65,7 +71,7 @@ def main():
 
     compare = partial(draw_references, stage.folder, hemispheres, references)
     stage.each(compare, methods, lambda method: references_file(stage.folder, method).exists(), "comparisons")
-    stage.finish(f"{len(units)} figures", describe(stage.folder, contrasts, cfg))
+    stage.finish(f"{len(units)} figures", describe(stage.folder, stage.folder_of(6), contrasts, cfg))
 
 
 def kinds(labels: tuple[str, str]) -> dict[str, tuple[str, ...]]:
@@ -120,8 +126,11 @@ def read_contrast(
     """Mean (n_voxels, n_trs), and where it passes the corrected threshold (None: untested); None if there is no map."""
     file = contrast_file(folder, contrast, method, "mean.nii.gz")
     if file.exists():
+        mean, passed = read_masked(file, mask, affine), contrast_file(folder, contrast, method, "thresholded.nii.gz")
+        if not passed.exists():  # there is no test, or no p of it can be ALPHA
+            return mean, None
         logp = read_masked(contrast_file(folder, contrast, method, "logp-voxel.nii.gz"), mask, affine)
-        return read_masked(file, mask, affine), logp >= -np.log10(ALPHA) - 1e-6
+        return mean, logp >= -np.log10(ALPHA) - 1e-6
     file = average_file(folder, "group", contrast, method)
     return (read_masked(file, mask, affine), None) if file.exists() else None
 
@@ -163,7 +172,16 @@ def write_interactive(values: dict[str, np.ndarray], title: str, target: Path) -
         partial.write_text(page)
 
 
-def describe(folder: Path, contrasts: list[tuple[str, str]], cfg) -> Section:
+def outlines_of(folder: Path, contrast: str, method: str) -> str:
+    """What the outlines of a contrast's test mean, or why there are none."""
+    file = contrast_file(folder, contrast, method, "test.json")
+    test = read_json(file) if file.exists() else {"test": "none", "why": "there is one person"}
+    if test["test"] != "none" and test["smallest_p"] > ALPHA:
+        return f"No outlines of a test: its smallest possible p is {test['smallest_p']:.2g}."
+    return OUTLINES[test["test"]].format(why=test.get("why"))
+
+
+def describe(folder: Path, results: Path, contrasts: list[tuple[str, str]], cfg) -> Section:
     labels = labels_of(cfg)
     about, outlines = contrasts_of(labels), BLACK if cfg.ROI_FILE else ""
     section = Section(
@@ -172,16 +190,17 @@ def describe(folder: Path, contrasts: list[tuple[str, str]], cfg) -> Section:
         "colour scale; paler means weaker. The folder has the still figures as PDF too.",
     )
     for contrast, method in contrasts:
+        green = outlines_of(results, contrast, method)
         what = f"{contrast}, {method}, mean over people."
         if METHODS[method].signed:
             what += f" Red: the voxel {about[contrast].meaning}; blue: the opposite."
         section.figure(
             contrast_file(folder, contrast, method, "surface.png"),
-            " ".join(filter(None, (what, "One column per volume after the window's start.", outlines, GREEN, VENTRAL))),
+            " ".join(filter(None, (what, "One column per volume after the window's start.", outlines, green, VENTRAL))),
         )
         section.figure(
             contrast_file(folder, contrast, method, "glass.png"),
-            f"The same in a glass brain: each point shows the value farthest from 0 along the line of sight. {GREEN}",
+            f"The same in a glass brain: each point shows the value farthest from 0 along the line of sight. {green}",
         )
     for contrast, method in [one for one in contrasts if one[0] in cfg.LABELS][:2]:
         section.figure(

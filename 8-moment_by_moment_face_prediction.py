@@ -1,8 +1,9 @@
 """8. Predict, for every moment of a film, whether a face is on the screen.
 
-Slides a fold model over whole runs, volume by volume, and compares its probability with what was on the screen at that
-moment of the film. Each run is predicted by the model that saw the least of it, if possible neither its person nor its
-film. The table and the figures state what the model had seen.
+Slides fold models over whole runs, volume by volume, and compares their probability with what was on the screen at that
+moment of the film. A model that saw no moment of a film predicts the whole run. With HELD_OUT_SPLIT = "event" each moment is
+predicted by a model that saw neither this moment nor its neighbours, with any viewer; moments for which there is none are
+left empty. In other splits a run whose film the models saw is marked: it gets no p, no interval and no alignment.
 
     python 8-moment_by_moment_face_prediction.py                        all runs
     python 8-moment_by_moment_face_prediction.py --follow FOLDER        a run that is being scanned: one prediction per
@@ -11,10 +12,11 @@ film. The table and the figures state what the model had seen.
 Reads     the data set in DATASET_DIR, 1-windows/group_mask.nii.gz, 3-model/<HELD_OUT_SPLIT>/
 Writes    8-predictions/<sub>_task-<movie>_predictions.tsv, one row per volume, and .json, its columns;
           metrics.json; <sub>_task-<movie>_timeline.png, the seconds of PLOT_INTERVAL_S; <movie>_strip.png, the whole
-          film with all viewers; event_locked.png, lag_sweep.png; live/<FOLDER's name>_predictions.tsv
-Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, SMOOTH_TRS, PREDICTION_AT, MIN_SHIFT_S
+          film with all viewers; event_locked.png, lag_sweep.png, both of the runs that are not marked;
+          live/<FOLDER's name>_predictions.tsv
+Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, SMOOTH_TRS, PREDICTION_AT
 Takes     0.02 s per volume at full size on 2 CPU cores; every BOLD file is read twice; 2 GB of memory at full size for
-          any length of run
+          any length of run. With HELD_OUT_SPLIT = "event" N_FOLDS times as long
 """
 
 from functools import partial
@@ -34,12 +36,12 @@ from neuroface.timeline import (
     follow_volumes,
     is_predicted,
     known,
+    live_text,
     on_every_tr,
     predictor_of_models,
     read_timeline,
     run_of_folder,
     score_run,
-    seen_text,
     slide,
     smoothed,
     summarize,
@@ -57,14 +59,15 @@ def main():
         stage.leave_out(what, why)
     used = [file for run in runs if is_predicted(stage.folder, run) for file in run.files]
     stage.take_files([file for run in runs for file in run.files], used)
-    models = choose_models(runs, folder_of_models(stage, cfg), cfg.SELECTION)
+    models = choose_models(runs, folder_of_models(stage, cfg), cfg)
 
-    by_model = sorted(runs, key=lambda run: models[run][0])  # so each model is loaded once
+    by_model = sorted(runs, key=lambda run: models[run].folds)  # so each model is loaded once
     predict = partial(predict_run, stage, models, mask, affine, cfg)
     stage.each(predict, by_model, partial(is_predicted, stage.folder), "runs")
 
     labels = labels_of(cfg)
     tables = {run: read_timeline(stage.folder, run, labels) for run in runs}
+    name_unpredicted(stage, tables)
     scored = {run: table for run, table in tables.items() if known(table)["truth"].nunique() == 2}
     for run in [run for run in tables if run not in scored]:
         stage.leave_out(run.name, f"no scores or figure: in all its predicted moments, or in none, {labels.is_there}")
@@ -73,17 +76,26 @@ def main():
             f"No run has both moments in which {labels.is_there} and other moments; there is nothing to score."
         )
     held_out = read_table(folder_of_models(stage, cfg) / "predictions.tsv")
-    results, nulls = zip(
-        *(score_run(table, run, *models[run], held_out, labels.first, cfg) for run, table in scored.items())
-    )
-    stretches = [stretches_of_labels(run, cfg)[0] for run in scored]
-    curves = curves_of(list(scored.values()), stretches, cfg.TR_S, cfg.MIN_STRETCH_S)
+    results, aucs = zip(*(score_run(table, run, models[run], held_out, labels.first) for run, table in scored.items()))
+    unseen = [run for run, result in zip(scored, results) if not result["seen_moments"]]
+    curves = None
+    if unseen:
+        stretches = [stretches_of_labels(run, cfg)[0] for run in unseen]
+        curves = curves_of([scored[run] for run in unseen], stretches, cfg.TR_S, cfg.MIN_STRETCH_S)
     study = {"split": cfg.HELD_OUT_SPLIT, "selection": cfg.SELECTION}
-    study |= summarize(results, list(scored.values()), nulls, curves, cfg.SEED)
+    study |= summarize(results, list(scored.values()), aucs, curves)
     write_json(stage.folder / "metrics.json", study | {"runs": list(results)})
     draw(stage.folder, scored, results, curves, labels, cfg)
     section = describe(stage.folder, list(scored), results, study, labels)
     stage.finish(f"predictions of {len(runs)} runs", section)
+
+
+def name_unpredicted(stage: Stage, tables: dict) -> None:
+    """Count the moments that no model may predict."""
+    for run, table in tables.items():
+        if n := int(table["fold_model"].isna().sum()):
+            why = "each fold model was trained on a window within EMBARGO_TRS of them"
+            stage.leave_out(run.name, f"{n} of {len(table)} volumes: {why}")
 
 
 def open_stage():
@@ -104,15 +116,18 @@ def predictor_of(stage: Stage, fold: int, n_voxels: int, batch: int, cfg):
 
 def predict_run(stage: Stage, models: dict, mask: np.ndarray, affine: np.ndarray, cfg, run: Run) -> None:
     """Write the table of a run, one row per volume."""
-    fold, seen = models[run]
-    predictor = predictor_of(stage, fold, int(mask.sum()), cfg.INFERENCE_BATCH, cfg)
-    logit = slide(predictor, standardized_volumes(run.bold, mask, affine, predictor.batch, cfg.STANDARDIZE))
-    logit = smoothed(on_every_tr(logit, run.censor, cfg.WINDOW_TRS), cfg.SMOOTH_TRS)
+    logits = {}
+    for fold in models[run].folds:
+        predictor = predictor_of(stage, fold, int(mask.sum()), cfg.INFERENCE_BATCH, cfg)
+        logit = slide(predictor, standardized_volumes(run.bold, mask, affine, predictor.batch, cfg.STANDARDIZE))
+        logits[fold] = smoothed(on_every_tr(logit, run.censor, cfg.WINDOW_TRS), cfg.SMOOTH_TRS)
+    predicted = models[run].join(logits)
     table = timeline(
-        logit, *stretches_of_labels(run, cfg), cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS, cfg.PREDICTION_AT, cfg.MIN_STRETCH_S
-    )
+        predicted["logit"].to_numpy(), *stretches_of_labels(run, cfg), cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS,
+        cfg.PREDICTION_AT, cfg.MIN_STRETCH_S,
+    )  # fmt: skip
     table["split"] = cfg.HELD_OUT_SPLIT
-    table["seen_in_training"] = int(seen["seen_person"] or seen["seen_film"])
+    table[["seen_in_training", "fold_model"]] = predicted[["seen_in_training", "fold_model"]]
     write_timeline(stage.folder, run, table, labels_of(cfg))
 
 
@@ -126,9 +141,10 @@ def follow(name: str):
     if target.exists():
         raise NeuroFaceError(f"{target} already exists. Move it, or follow a folder with another name.")
     run = run_of_folder(folder)
-    fold, seen = choose_models([run], folder_of_models(stage, cfg), cfg.SELECTION)[run]
-    live = LivePrediction(predictor_of(stage, fold, int(mask.sum()), 1, cfg), cfg)
-    print(f"  {run.name}: fold model {fold}, {seen_text(seen)}")
+    models = choose_models([run], folder_of_models(stage, cfg), cfg, several=False)[run]
+    (fold,) = models.folds
+    live = LivePrediction(predictor_of(stage, fold, int(mask.sum()), 1, cfg), cfg, models if run.movie else None)
+    print(f"  {run.name}: fold model {fold}, {live_text(run, models)}")
     print(
         f"  waiting for volumes in {folder}; ends after {cfg.FOLLOW_IDLE_S:g} s without one, or with Ctrl-C", flush=True
     )

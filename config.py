@@ -31,6 +31,7 @@ DEMO: dict[str, object] = {
     "BATCH_SIZE": 8,
     "N_PERMUTATIONS": 200,
     "ATTRIBUTION_CHECKS": ("steps", "baselines", "weights", "deletion", "labels"),
+    "N_RELABELLINGS": 200,
     "VARIANCE_FWHM_MM": 16.0,
     "PLOT_INTERVAL_S": (100.0, 500.0),
     "N_JOBS": 2,
@@ -209,13 +210,15 @@ ROI_FILE: str | None = "masks/face_rois.tsv"
 ROI_MASKS: tuple[str, ...] = ()
 # Number of random regions of the same size with which each region's share of attribution is compared.
 N_RANDOM_REGIONS: int = 2000
-# Largest number of sign flips in the test across people. If there are no more flips than this (up to 14 people, 13 for
-# absolute maps), all of them are used and p is exact.
+# Test of the group's maps (docs/what-maps-can-claim.md). "relabel": models are fitted again to swapped labels; the p holds
+# for the whole procedure; for models in closed form. "flip films": signs of maps, all viewers of a film together; 6 films
+# or more, and one film per person; the p is too small, because it takes the models as fixed. "flip people": far too small
+# where people saw the same films. "none": no p. "auto": "relabel" if possible, else "flip films", else "none".
+MAP_TEST: str = "auto"
+# Relabellings of "relabel". No p is below 1 / (1 + this number).
+N_RELABELLINGS: int = 1000
+# Largest number of sign flips. If there are no more distinct ones, each is used once.
 N_FLIPS: int = 10000
-# What is flipped together: "person", each person alone, or "movie", all viewers of a film, which accounts for what they
-# share because they saw the same seconds. Each film then counts once: with 4 films no p is below 0.125, with NNDb's 10
-# none is below 0.002.
-FLIP_TOGETHER: str = "person"
 # Smoothing (FWHM, mm) of the variance that the test divides by; 0: none, the plain t. With fewer than about 20 people
 # the variance of a single voxel is unreliable; use a width of two or three voxels. With many people it takes long.
 VARIANCE_FWHM_MM: float = 0.0
@@ -234,8 +237,6 @@ PREDICTION_AT: float = 0.5
 SMOOTH_TRS: int = 1
 # Seconds of film that the timeline figures show. Paper: 500 Days of Summer, 2,032 to 3,032.
 PLOT_INTERVAL_S: tuple[float, float] = (2032.0, 3032.0)
-# The null rotates the annotation by at least this many seconds, longer than the haemodynamic response.
-MIN_SHIFT_S: float = 30.0
 # With --follow: volumes collected before the first is standardised. More volumes: later and better first predictions.
 FOLLOW_BASELINE_TRS: int = 30
 # With --follow: the run ends when no volume has arrived for this many seconds.

@@ -85,7 +85,7 @@ def measure(case: str, folder: Path) -> dict:
         on_epoch_end=lambda *_: moments.append(time.monotonic()),
     )
     started = time.monotonic()
-    _, _, cost = training.train_network(
+    cost = training.train_network(
         X,
         np.arange(n) % 2,
         fold,
@@ -96,7 +96,7 @@ def measure(case: str, folder: Path) -> dict:
         precision=precision,
         seed=0,
         callbacks=(clock,),
-    )
+    ).cost
     in_all = time.monotonic() - started
     peak = gpu_peak_gb() if HAS_GPU else peak_gb()  # before the matrix product runs
     epochs = np.diff(np.reshape(moments, (-1, 2)))[:, 0]

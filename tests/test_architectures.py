@@ -193,7 +193,7 @@ def test_an_architecture_is_one_function_and_one_name(monkeypatch):
     X = rng.standard_normal((80, VOXELS, TRS)).astype(np.float32)
     X[:, :100] += y[:, None, None] - 0.5
     fold = Fold(1, np.arange(48), np.arange(48, 64), np.arange(64, 80), "window")
-    model, history, cost = train_network(
+    model, history, cost, _ = train_network(
         X, y, fold, builder("mean_over_time", MASK, TRS, {"mean_over_time": {"dropout": 0.2}}, (1, 1, 1), 1), epochs=8,
         batch_size=8, learning_rates=(0.05,), precision="float32", seed=0,
     )  # fmt: skip

@@ -52,7 +52,7 @@ def build(dtype):  # without dropout, which TensorFlow draws in the precision of
 cases = ("float32", 8, False), ("float32", 4, True), ("float32", 4, False), ("float16", 4, True)
 for precision, per_pass, stored in cases:
     training.windows_fit = lambda *_: stored
-    fitted, history, _ = train_network(
+    fitted, history, _, _ = train_network(
         X, y, fold, build, epochs=2, batch_size=8, learning_rates=(1e-3,),
         precision=precision, seed=3, per_pass=per_pass,
     )
@@ -62,7 +62,7 @@ for precision, per_pass, stored in cases:
 for file in sorted(folder.glob("other-*.keras")):
     other = load_network(file, *X.shape[1:])
     trained[f"{file.stem}_logits"] = predict_logits(logit_network(other), X[:16], 16)
-    fitted, others_history, _ = train_network(
+    fitted, others_history, _, _ = train_network(
         X, y, fold, lambda dtype: keras.models.clone_model(other), epochs=1, batch_size=8, learning_rates=(1e-3,),
         precision="float32", seed=3,
     )

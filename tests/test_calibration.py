@@ -1,6 +1,12 @@
 """Calibration of logits, and the one-standard-error rule, against closed forms and scikit-learn."""
 
-from neuroface.decoding.calibration import balanced_weights, calibration_slope, log_losses, simplest_good_model
+from neuroface.decoding.calibration import (
+    balanced_weights,
+    calibration_slope,
+    log_losses,
+    out_of_choice_logits,
+    simplest_good_model,
+)
 
 import numpy as np
 import pytest
@@ -11,7 +17,7 @@ from sklearn.metrics import log_loss
 def slope_of_sklearn(y, value):
     """Logistic regression without intercept; a target of 0.9 is a window that counts 0.9 as 1 and 0.1 as 0."""
     n = np.where(y == 1, (y == 1).sum(), (y == 0).sum())
-    target = np.where(y == 1, (n + 1) / (n + 2), 1 / (n + 2))
+    target = np.where(y == 1, (n + 0.5) / (n + 1), 0.5 / (n + 1))
     twice, labels = np.tile(value, 2)[:, None], np.repeat([1, 0], len(y))
     weights = np.concatenate([target, 1 - target]) / np.tile(n, 2)
     fit = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-10, max_iter=1000)
@@ -27,11 +33,11 @@ def test_the_slope_is_that_of_logistic_regression(n_positive, scale):
 
 
 @pytest.mark.parametrize(("n_positive", "n_negative"), [(5, 5), (3, 40)])
-def test_windows_that_are_all_correct_get_platts_probability(n_positive, n_negative):
+def test_windows_that_are_all_correct_do_not_get_certain_probabilities(n_positive, n_negative):
     """With values of ±1 the loss has its minimum at the mean of the two targets, whatever the number of windows."""
     y = np.repeat([1, 0], [n_positive, n_negative])
     probability = 1 / (1 + np.exp(-calibration_slope(y, 2.0 * y - 1)))
-    expected = ((n_positive + 1) / (n_positive + 2) + (n_negative + 1) / (n_negative + 2)) / 2
+    expected = ((n_positive + 0.5) / (n_positive + 1) + (n_negative + 0.5) / (n_negative + 1)) / 2
     assert probability == pytest.approx(expected, abs=1e-4)
 
 
@@ -88,3 +94,40 @@ def test_ties_go_to_the_simpler_model():
     assert simplest_good_model(same, np.array(["a", "b", "c"]), np.ones(3)) == 0
     better = [same[0] + 0.1, same[0], same[0]]
     assert simplest_good_model(better, np.array(["a", "b", "c"]), np.ones(3)) == 1
+
+
+# ---------------------------------------------------------------- windows that chose the step
+
+
+def negative_loss(y, logit):
+    return -float(np.average(log_losses(y, logit), weights=balanced_weights(y)))
+
+
+def test_each_half_takes_the_step_that_the_other_half_chose():
+    y, clusters = np.array([0, 1, 0, 1]), np.array(["a", "b", "c", "d"])
+    good, bad = np.array([-3.0, 3, -3, 3]), np.array([3.0, -3, 3, -3])
+    first_half = np.isin(clusters, ["a", "b"])
+    logits = np.stack([np.where(first_half, good, bad), np.where(first_half, bad, good)])
+    chosen = out_of_choice_logits(logits, y, clusters, negative_loss)
+    np.testing.assert_array_equal(chosen, bad)  # what is good for one half is bad for the other
+    np.testing.assert_array_equal(out_of_choice_logits(logits[:1], y, clusters, negative_loss), logits[0])
+
+
+def test_one_moment_of_a_class_leaves_the_choice_to_all_windows():
+    y, clusters = np.array([0, 0, 1, 1]), np.array(["a", "b", "c", "c"])
+    logits = np.stack([np.zeros(4), np.array([-1.0, -1, 1, 1])])
+    np.testing.assert_array_equal(out_of_choice_logits(logits, y, clusters, negative_loss), logits[1])
+
+
+def test_a_temperature_of_windows_that_chose_among_noise_is_not_too_low():
+    """300 small studies: the best of 12 steps of noise looks informative on the windows that chose it, and only there."""
+    rng = np.random.default_rng(0)
+    y, clusters = np.arange(60) % 2, np.arange(60)
+    naive, honest = [], []
+    for _ in range(300):
+        logits = 0.3 * (2 * y - 1) + 2 * rng.standard_normal((12, 60))
+        held_out = 0.3 * (2 * y - 1) + 2 * rng.standard_normal(60)
+        best = logits[np.argmax([negative_loss(y, logit) for logit in logits])]
+        for logit, losses in ((best, naive), (out_of_choice_logits(logits, y, clusters, negative_loss), honest)):
+            losses.append(-negative_loss(y, calibration_slope(y, logit) * held_out))
+    assert np.mean(honest) < np.log(2) + 0.002 < np.mean(naive)

@@ -169,7 +169,13 @@ def test_sensitivity_counts_moments_that_gain():
 @pytest.fixture
 def screen(tmp_path):
     cfg = SimpleNamespace(
-        FILM_DIR=str(tmp_path), TR_S=1.0, FRAMES_PER_TR=4, THING="face", USE_PIXEL_LABELS=True, PERTURBED_REGIONS=()
+        FRAME_CONTRAST="none",
+        FILM_DIR=str(tmp_path),
+        TR_S=1.0,
+        FRAMES_PER_TR=4,
+        THING="face",
+        USE_PIXEL_LABELS=True,
+        PERTURBED_REGIONS=(),
     )
     (tmp_path / "task-a_face-annotation.1D").write_text("2.0 3.0\n7.3 1.0\n")
     return cfg, pd.DataFrame({"film": "a", "chunk": np.arange(10)})

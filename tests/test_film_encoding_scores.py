@@ -1,17 +1,21 @@
 """Film and brain: correlations, intervals, nulls, identification, ridge regression, film features."""
 
+from neuroface.decoding import p_value
+
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from nilearn.glm.first_level import spm_hrf
+from scipy import signal, stats
 from sklearn.kernel_ridge import KernelRidge
 
 pytest.importorskip("av", reason="films need PyAV: make film-encoding")
 pytest.importorskip("himalaya", reason="ridge regression needs himalaya: make film-encoding")
 
-from film_encoding import correlations, identification, ridge  # noqa: E402
+from film_encoding import blocks, correlations, identification, ridge, shifts  # noqa: E402
+from film_encoding.blocks import BlockScore  # noqa: E402
 from film_encoding.film_features import averaged, motion_energy, small_frames  # noqa: E402
-from film_encoding.frame_scores import block_means  # noqa: E402
+from film_encoding.frame_scores import means_over_blocks  # noqa: E402
 from film_encoding.image_scores import image_scores, pixel_r, stretched  # noqa: E402
 
 N_MASK = 12
@@ -55,38 +59,122 @@ def test_films_are_z_scored_one_by_one():
 
 def test_blocks_stay_within_films_and_take_a_short_rest_along():
     films = np.array(["a"] * 23 + ["b"] * 9 + ["c"] * 4)
-    blocks = correlations.blocks_of(films, 10)
-    assert blocks.tolist() == [0] * 10 + [1] * 13 + [2] * 9 + [3] * 4
+    found = blocks.blocks_of(films, 10)
+    assert found.tolist() == [0] * 10 + [1] * 13 + [2] * 9 + [3] * 4
 
 
-def test_bootstrap_intervals_hold_the_truth_as_often_as_they_say():
-    """White noise, r = 0.5, blocks of 10: the 95 % interval of the mean over 5 voxels holds 0.5 in about 95 % of samples."""
-    rng, held = np.random.default_rng(2), 0
-    for sample in range(200):
-        one = one_series(rng, 300, list(range(5)))
-        draws = correlations.bootstrap_correlation([one], 5, 10, 200, sample)
-        low, high = correlations.interval(draws.mean(axis=1))
-        held += low <= 0.5 <= high
-    assert 0.88 <= held / 200 <= 0.99
+def test_r_without_a_block_is_pearsons_r_of_the_rest(parts):
+    left_out, sizes = correlations.left_out_correlation(parts, N_MASK, 10)
+    assert sizes.tolist() == [10] * 9 + [10] * 6  # films of 30 and 30 chunks in the second fold
+    rest = np.arange(90) >= 10
+    expected = stats.pearsonr(parts[0].measured[rest, 0], parts[0].predicted[rest, 0])[0]
+    assert left_out[0, 0] == pytest.approx(expected, abs=1e-5)
+    assert np.isnan(left_out[9:, 0]).all()  # the second fold did not choose voxel 0
+    both = [np.concatenate([parts[0].measured[rest, 1], parts[1].measured[:, 0]]),
+            np.concatenate([parts[0].predicted[rest, 1], parts[1].predicted[:, 0]])]  # fmt: skip
+    assert left_out[0, 3] == pytest.approx(stats.pearsonr(*both)[0], abs=1e-5)
 
 
-def test_a_bootstrap_draw_is_pearsons_r_of_the_drawn_blocks(parts):
-    draws = correlations.bootstrap_correlation(parts[:1], N_MASK, 10, 3, seed=7)
-    times = np.random.default_rng(7).multinomial(9, np.full(9, 1 / 9), size=3)
-    for draw, count in zip(draws, times):
-        rows = np.concatenate([np.tile(np.arange(10 * b, 10 * b + 10), c) for b, c in enumerate(count)])
-        expected = stats.pearsonr(parts[0].measured[rows, 1], parts[0].predicted[rows, 1])[0]
-        assert draw[3] == pytest.approx(expected, abs=1e-4)
+def test_the_jackknife_of_a_mean_of_equal_blocks_is_students_t_of_their_means():
+    values, numbers = np.random.default_rng(5).normal(2, 1, 90), np.repeat(np.arange(9), 10)
+    found = means_over_blocks([values], numbers).interval()
+    means = values.reshape(9, 10).mean(axis=1)
+    expected = stats.t.interval(0.95, 8, means.mean(), stats.sem(means))
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
-def test_shifts_are_numpys_roll(parts):
-    found = correlations.shifted_correlation(parts[:1], N_MASK, 20, 5, seed=3)
-    lags = np.random.default_rng(3).choice(correlations.lags_of(90, 20), size=5)
+def test_one_block_gives_no_interval():
+    assert np.isnan(means_over_blocks([np.arange(9.0)], np.zeros(9, dtype=int)).interval()).all()
+
+
+def test_seeds_widen_the_interval_and_pairs_of_seeds_cancel():
+    """Five seeds that differ by ±: over seeds alone the interval is Student's t with 4 degrees of freedom."""
+    numbers, seeds = np.repeat(np.arange(9), 10), np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+    of_seeds = means_over_blocks([np.full(90, value) for value in seeds], numbers)
+    np.testing.assert_allclose(of_seeds.interval(), stats.t.interval(0.95, 4, 0, stats.sem(seeds)), rtol=1e-6)
+    same = of_seeds.minus(means_over_blocks([np.full(90, value - 3) for value in seeds], numbers))
+    np.testing.assert_allclose([same.value, *same.interval()], 3, atol=1e-9)
+    moments = np.random.default_rng(6).normal(size=90)
+    over_both = means_over_blocks([moments + value for value in seeds], numbers)
+    over_time = means_over_blocks([moments], numbers)
+    assert np.ptp(over_both.interval()) > 1.5 * np.ptp(over_time.interval())
+
+
+def test_scores_on_other_blocks_are_not_compared():
+    one, other = (means_over_blocks([np.zeros(20)], np.repeat([0, 1], sizes)) for sizes in ((10, 10), (5, 15)))
+    with pytest.raises(ValueError, match="cannot be compared"):
+        one.minus(other)
+
+
+def smooth(rng, n: int, n_columns: int) -> np.ndarray:
+    """Noise as slow as BOLD at a TR of 1.3 s, SD 1."""
+    response = spm_hrf(1.3, oversampling=1)
+    values = signal.lfilter(response, [1], rng.standard_normal((n + 60, n_columns)), axis=0)[60:]
+    return values / np.sqrt((response**2).sum())
+
+
+@pytest.mark.parametrize("films", [("a",), ("a", "b", "c")])
+def test_intervals_over_few_blocks_cover_the_true_r(films):
+    """180 chunks in 9 blocks, 114 in 3: percentiles of a bootstrap over blocks covered 86 and 83 % of the truths."""
+    n, true, held = (180 if len(films) == 1 else 38), np.linspace(0.5, 0.95, 10), 0
+    for sample in range(150):
+        rng = np.random.default_rng([len(films), sample])
+        shared, missed = (np.concatenate([smooth(rng, n, 1) for _ in films]) for _ in range(2))
+        measured, predicted = true * shared + np.sqrt(1 - true**2) * missed, np.repeat(shared, len(true), axis=1)
+        one = correlations.series(measured, predicted, np.arange(10), np.repeat(films, n), np.arange(len(shared)))
+        left_out, sizes = correlations.left_out_correlation([one], 10, 20)
+        r = correlations.correlation([one], 10)
+        low, high = BlockScore(np.array([r.mean()]), left_out.mean(axis=1)[None], sizes, is_r=True).interval()
+        held += low <= true.mean() <= high
+    assert 0.91 <= held / 150 <= 0.985
+
+
+def test_shifts_are_numpys_roll_and_none_comes_twice(parts):
+    lags = shifts.lags_of(90, 20)
+    assert lags.min() == 20 and lags.max() == 70
+    assert shifts.lags_of(20, 50).min() == 5  # a short film allows a quarter of itself
+    found, _ = correlations.shifted_correlation(parts[:1], N_MASK, 20, 500, seed=3)
+    assert len(found) == len(lags) == 51  # all of them, once, although 500 were asked for
     for row, lag in zip(found, lags):
         rolled = np.mean(np.roll(parts[0].predicted, lag, axis=0) * parts[0].measured, axis=0)
         np.testing.assert_allclose(row[[0, 3, 5]], rolled, atol=1e-5)
-    assert correlations.lags_of(90, 20).min() == 20 and correlations.lags_of(90, 20).max() == 70
-    assert correlations.lags_of(20, 50).min() == 5  # a short film allows a quarter of itself
+    assert shifts.smallest_p(len(found)) == pytest.approx(1 / 52)
+
+
+def test_folds_are_shifted_each_by_itself_and_no_combination_comes_twice():
+    few = shifts.distinct_shifts([12, 8], 3, 1000, 0)  # lags 3 … 9 and 2 … 6
+    assert len(few) == 7 * 5 and len(np.unique(few, axis=0)) == 35
+    many = shifts.distinct_shifts([180, 114], 23, 500, 0)
+    assert len(many) == 500 and len(np.unique(many, axis=0)) == 500
+    assert 23 <= many[:, 0].min() and many[:, 0].max() <= 157 and many[:, 1].max() <= 91
+    almost_all = shifts.distinct_shifts([180], 23, 134, 0)  # of 135
+    assert len(np.unique(almost_all)) == 134
+
+
+def test_a_demo_film_of_180_chunks_cannot_give_a_smaller_p_than_its_lags_allow():
+    one = one_series(np.random.default_rng(1), 180, [0, 1], r=0.9)
+    null, _ = correlations.shifted_correlation([one], 2, 23, 500, seed=0)
+    p = p_value(correlations.correlation([one], 2).mean(), null.mean(axis=1))
+    assert p == pytest.approx(1 / 136) == shifts.smallest_p(len(null))
+
+
+@pytest.mark.parametrize("films", [(180,), (38, 38, 38)])
+def test_voxels_pass_the_fdr_in_at_most_5_percent_of_null_studies(films):
+    """The normal distribution of the shifts let a voxel pass in 13 and 24 % of these studies."""
+    n = sum(films)
+    any_passes, small = [], []
+    for sample in range(200):
+        rng = np.random.default_rng([n, sample])
+        signal, noise, other = (np.concatenate([smooth(rng, one, k) for one in films]) for k in (3, 60, 3))
+        measured = signal @ rng.standard_normal((3, 60)) + 0.7 * noise
+        predicted = other @ rng.standard_normal((3, 60))
+        one = correlations.series(measured, predicted, np.arange(60), np.repeat(range(len(films)), films), np.arange(n))
+        null, df = correlations.shifted_correlation(correlations.by_film([one]), 60, 23, 500, sample)
+        p = correlations.voxel_p(correlations.correlation([one], 60), null, df)
+        small.append((p <= 0.05).mean())
+        any_passes.append((correlations.fdr(p) <= 0.05).any())
+    error = np.std(small) / np.sqrt(len(small))
+    assert np.mean(small) <= 0.05 + 3 * error and np.mean(any_passes) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
 
 
 def test_p_of_voxels_is_uniform_without_a_relation_and_small_with_one():
@@ -94,9 +182,17 @@ def test_p_of_voxels_is_uniform_without_a_relation_and_small_with_one():
     for sample in range(60):
         for r, into in ((0.0, null), (0.6, true)):
             one = one_series(rng, 200, list(range(5)), r)
-            shifted = correlations.shifted_correlation([one], 5, 20, 200, sample)
-            into += correlations.voxel_p(correlations.correlation([one], 5), shifted).tolist()
-    assert stats.kstest(null, "uniform").pvalue > 0.001 and max(true) < 1e-6
+            shifted, df = correlations.shifted_correlation([one], 5, 20, 200, sample)
+            into += correlations.voxel_p(correlations.correlation([one], 5), shifted, df).tolist()
+    assert stats.kstest(null, "uniform").pvalue > 0.001 and max(true) < 1e-5
+
+
+def test_lags_are_worth_as_many_values_as_their_autocorrelation_says():
+    """White noise keeps all lags; an average over 5 has Σ ρ² = 1 + 2 (.8² + .6² + .4² + .2²) = 3.4."""
+    white = np.random.default_rng(8).standard_normal((2004, 40))
+    assert shifts.effective_lags(white) == pytest.approx(2004, rel=0.02)
+    averaged_5 = np.mean([white[k : k + 2000] for k in range(5)], axis=0)
+    assert shifts.effective_lags(averaged_5) == pytest.approx(2000 / 3.4, rel=0.05)
 
 
 def test_fdr_is_benjamini_and_hochbergs_and_leaves_nan():
@@ -106,13 +202,6 @@ def test_fdr_is_benjamini_and_hochbergs_and_leaves_nan():
     found = correlations.fdr(p)
     assert np.isnan(found[1])
     np.testing.assert_allclose(np.sort(found[np.isfinite(found)]), adjusted)
-
-
-def test_block_means_of_equal_blocks_have_the_spread_of_their_means():
-    values, blocks = np.random.default_rng(5).normal(2, 1, 400), np.repeat(np.arange(40), 10)
-    draws = block_means(values, blocks, 4000, 0)
-    assert draws.mean() == pytest.approx(values.mean(), abs=0.01)
-    assert draws.std() == pytest.approx(values.reshape(40, 10).mean(axis=1).std() / np.sqrt(40), rel=0.05)
 
 
 # ---------------------------------------------------------------- identification
@@ -151,6 +240,18 @@ def test_neighbours_are_no_rivals():
     assert identification.candidates(films, chunks, 5).astype(int).tolist() == expected
 
 
+def test_identification_without_a_block_is_that_of_the_other_moments_among_themselves():
+    rng = np.random.default_rng(16)
+    films, chunks, numbers = np.repeat(["a", "b"], 30), np.tile(np.arange(30), 2), np.repeat(np.arange(6), 10)
+    measured = rng.standard_normal((60, 8))
+    predicted = 0.5 * measured + rng.standard_normal((60, 8))
+    found = identification.identify(measured, predicted, films, chunks, 4, (1,), 10, numbers)
+    for number in range(6):
+        rest = numbers != number
+        alone = identification.identify(measured[rest], predicted[rest], films[rest], chunks[rest], 4, (1,), 10)
+        assert found["left_out"][number] == pytest.approx(alone["two_way"])
+
+
 # ---------------------------------------------------------------- frames
 
 
@@ -171,11 +272,24 @@ def test_image_scores_of_known_images():
 # ---------------------------------------------------------------- ridge regression
 
 
-def test_delays_take_earlier_chunks_and_the_films_mean_outside():
+def test_delays_take_earlier_chunks_and_nothing_outside_the_film():
     features = {"a": np.arange(10.0)[:, None].astype(np.float32), "b": np.full((5, 1), 100, np.float32)}
     table = pd.DataFrame({"film": ["a", "a", "b"], "chunk": [0, 7, 4]})
     found = ridge.delayed(features, table, (0, 1, -3))
-    assert found.tolist() == [[0, 4.5, 3], [7, 6, 4.5], [100, 100, 100]]
+    np.testing.assert_array_equal(found, [[0, np.nan, 3], [7, 6, np.nan], [100, 100, np.nan]])
+
+
+def test_what_lies_outside_a_film_is_the_mean_of_the_training_chunks():
+    """0 after centring: as if the mean of what was learned from stood there, not the mean of that film."""
+    rng = np.random.default_rng(15)
+    x, test, y = rng.standard_normal((60, 4)) + 5, rng.standard_normal((10, 4)) + 5, rng.standard_normal((60, 3))
+    y += x @ rng.standard_normal((4, 3))
+    outside = rng.random(test.shape) < 0.3
+    made = [
+        ridge.fit_banded([(x, part)], y, np.repeat(np.arange(5), 12), 1, 0)[0]
+        for part in (np.where(outside, np.nan, test), np.where(outside, x.mean(axis=0), test))
+    ]
+    np.testing.assert_allclose(*made, atol=1e-5)
 
 
 def test_one_band_is_kernel_ridge_with_the_best_penalty():

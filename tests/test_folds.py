@@ -108,6 +108,18 @@ def test_selection_as_in_the_paper_validates_on_the_held_out_fold(samples, split
             assert len(fold.train) + len(fold.test) == len(samples)
 
 
+@pytest.mark.parametrize("split", ["window", "movie", "event"])
+def test_closed_form_models_never_choose_on_the_held_out_fold(samples, split):
+    """Where networks are validated as in the paper, the inner sets lie inside the training set and cover it."""
+    for fold in folds_of(samples, split, selection="paper"):
+        assert len(fold.inner) > 1
+        for train, validation in fold.inner:
+            inside = np.concatenate([train, validation])
+            assert not set(inside) & set(fold.test) and set(inside) <= set(fold.train)
+        assert set(np.concatenate([validation for _, validation in fold.inner])) == set(fold.train)
+        np.testing.assert_array_equal(fold.rows, fold.train)
+
+
 @pytest.mark.parametrize("embargo_trs", [0, 7, 30])
 def test_embargo_keeps_just_the_training_windows_that_are_far_enough(embargo_trs):
     samples = film_samples(n_films=2, people_per_film=2, events=40)

@@ -165,7 +165,7 @@ def test_script_8_follows_a_run_that_a_writer_drips(tiny, tmp_path):
     standard = causal(there, baseline)
     standard = np.insert(standard, missing - 1, standard[missing - 2], axis=0)
     metrics = read_json(tiny.root / STAGES[8][0] / "metrics.json")["runs"]
-    (fold,) = [r["fold_model"] for r in metrics if r["run"] == run.name]
+    (fold,) = next(r["fold_models"] for r in metrics if r["run"] == run.name)
     model = logit_network(load_network(model_file(tiny.root / STAGES[3][0], "movie", fold, "best"), len(volumes.T), 10))
     windows = np.stack([standard[t : t + 10].T for t in range(n - 9)]).astype(np.float32)
     expected = np.asarray(model(windows[..., None], training=False))[:, 0]
@@ -174,3 +174,4 @@ def test_script_8_follows_a_run_that_a_writer_drips(tiny, tmp_path):
     again = subprocess.run(command, **popen_arguments(config))
     assert again.returncode == 1 and "already exists" in again.stderr
     assert pd.Series(printed.splitlines()).str.contains("unseen in training").any()
+    assert (table["seen_in_training"] == 0).all()

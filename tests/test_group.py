@@ -111,9 +111,8 @@ def test_family_wise_p_counts_the_observed_flip():
 
 @pytest.mark.parametrize("fwhm_mm", [0.0, 7.0])
 def test_false_positives_are_at_most_nominal_on_a_hundred_null_studies(fwhm_mm):
-    """People and voxels of different amplitude; any voxel, second or cluster below 0.05 counts as false.
-
-    Of 1,500 such studies without smoothing 4.4 % (voxels) and 4.8 % (clusters) were, where 64 flips allow 3 / 64 = 4.7 %.
+    """Independent maps of different amplitude: any voxel, second or cluster below 0.05 counts as false; 3 / 64 = 4.7 % is
+    what 64 flips allow. Maps of fold models are not independent: benchmarks/null_studies/maps.py has the rates of those.
     """
     mask = np.ones((5, 5, 5), dtype=bool)
     smooth = variance_smoother(mask, AFFINE, fwhm_mm)

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 N, VOXELS, TRS = 60, 30, 4
 
@@ -22,16 +24,31 @@ def test_kernel_is_the_inner_products_however_it_is_chunked(X, monkeypatch):
     flat = X.reshape(N, -1).astype(float)
     for chunk in (2**28, N * TRS * 4 * 7):
         monkeypatch.setattr(linear, "CHUNK_BYTES", chunk)
-        np.testing.assert_allclose(linear.window_kernel(linear.window_features(X, "window")), flat @ flat.T, rtol=1e-4)
-        mean = X.mean(axis=2).astype(float)
-        np.testing.assert_allclose(
-            linear.window_kernel(linear.window_features(X, "mean")), mean @ mean.T, rtol=1e-4, atol=1e-5
-        )
         some = np.arange(VOXELS) % 3 == 0
-        part = X[:, some].reshape(N, -1).astype(float)
-        np.testing.assert_allclose(
-            linear.window_kernel(linear.window_features(X, "window", some)), part @ part.T, rtol=1e-4, atol=1e-4
-        )
+        for kind, voxels, features in (
+            ("window", None, flat),
+            ("mean", None, X.mean(axis=2).astype(float)),
+            ("window", some, X[:, some].reshape(N, -1).astype(float)),
+        ):
+            centred = features - features.mean(axis=0)
+            kernel = linear.window_kernel(linear.window_features(X, kind, voxels))
+            np.testing.assert_allclose(kernel, centred @ centred.T, rtol=1e-4, atol=1e-4)
+
+
+def test_kernel_of_raw_bold_keeps_the_differences_between_windows():
+    """Voxels of 8,000 to 12,000 with an SD of 30 (raw BOLD), against inner products in float64."""
+    rng = np.random.default_rng(0)
+    raw = (rng.uniform(8_000, 12_000, (1, 400, 1)) + 30 * rng.standard_normal((N, 400, TRS))).astype(np.float32)
+    flat = raw.reshape(N, -1).astype(float)
+    centred = flat - flat.mean(axis=0)
+    exact = centred @ centred.T
+    apart = ~np.eye(N, dtype=bool)
+    for chunk in (2**28, N * TRS * 4 * 7):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(linear, "CHUNK_BYTES", chunk)
+            kernel = linear.window_kernel(linear.window_features(raw, "window"))
+        kernel = kernel - kernel.mean(axis=0) - kernel.mean(axis=1)[:, None] + kernel.mean()
+        assert np.std((kernel - exact)[apart]) < 1e-4 * np.std(exact[apart])
 
 
 @pytest.mark.parametrize("n_faces", [30, 12])
@@ -42,16 +59,33 @@ def test_decision_values_are_those_of_ridge_regression(X, monkeypatch, n_faces):
     kernel = linear.window_kernel(linear.window_features(X, "window"))
     values = linear.decision_values(kernel, y[:, None], [Fold(1, train, validation, test, "window")])[:, 0]
 
-    flat, both = X.reshape(N, -1).astype(float), np.arange(45)
-    centred = flat - flat[both].mean(axis=0)
-    alpha = 0.3 * np.linalg.eigvalsh(centred[both] @ centred[both].T).mean()
-    target = np.where(y[both] == 1, 1 / y[both].sum(), -1 / (1 - y[both]).sum())
-    ridge = Ridge(alpha=alpha, fit_intercept=False)
-    left_out = cross_val_predict(ridge, centred[both], target, cv=LeaveOneOut())
-    threshold = (left_out[y[both] == 1].mean() + left_out[y[both] == 0].mean()) / 2
-    expected = ridge.fit(centred[both], target).predict(centred[test]) - threshold
-    np.testing.assert_allclose(values[test], expected, rtol=1e-3, atol=1e-6)
-    assert np.isnan(values[both]).all()
+    flat = X.reshape(N, -1).astype(float)
+    weights, intercept = ridge_by_hand(flat, y, np.arange(45), 0.3)
+    np.testing.assert_allclose(values[test], flat[test] @ weights + intercept, rtol=1e-3, atol=1e-5)
+    assert np.isnan(values[:45]).all()
+
+
+@pytest.mark.parametrize("penalty", [0.01, 0.1, 1.0])
+def test_threshold_of_unequal_classes_is_that_of_refits(penalty, monkeypatch):
+    """Noise, 11 windows of one class and 77 of the other; each refit centres on its own 87 windows."""
+    monkeypatch.setattr(linear, "PENALTIES", (penalty,))
+    features, y = np.random.default_rng(0).standard_normal((88, 300)), np.zeros(88, dtype=int)
+    y[::8] = 1
+    _, intercept = ridge_by_hand(features, y, np.arange(88), penalty)
+    found, intercepts = linear._fit(features @ features.T, y[:, None], np.arange(88))
+    assert intercepts[0, 0] == pytest.approx(intercept, abs=1e-6)
+
+
+def test_decision_values_do_not_shrink_with_the_number_of_windows():
+    """Twice every window: the same classifier, the same penalty, so the same values of new windows."""
+    rng = np.random.default_rng(2)
+    y = np.arange(80) % 2
+    features = rng.standard_normal((80, 20)) + 0.5 * (2 * y - 1)[:, None]
+    doubled, twice = np.concatenate([features[:40], features]), np.concatenate([y[:40], y])
+    once = linear._fit_predict(features @ features.T, y[:, None], np.arange(40), np.arange(40, 80))
+    weights = linear._fit_predict(doubled @ doubled.T, twice[:, None], np.arange(80), np.arange(80, 120))
+    spread = np.ptp(weights, axis=1) / np.ptp(once, axis=1)
+    assert (spread > 0.9).all() and (spread < 2.1).all()
 
 
 def test_relabellings_are_solved_together_as_one_by_one(X):
@@ -120,12 +154,13 @@ def test_pattern_shows_the_signal_where_weights_show_noise_too():
 
 
 def ridge_by_hand(features, y, rows, penalty):
-    """scikit-learn's ridge, and the threshold midway between the classes' leave-one-out means."""
-    mean = features[rows].mean(axis=0)
+    """scikit-learn's ridge, and the threshold midway between the classes' leave-one-out means; refits centre inside."""
+    mean, n_faces = features[rows].mean(axis=0), y[rows].sum()
     centred = features[rows] - mean
-    target = np.where(y[rows] == 1, 1 / y[rows].sum(), -1 / (1 - y[rows]).sum())
+    target = np.where(y[rows] == 1, len(rows) / (2 * n_faces), -len(rows) / (2 * (len(rows) - n_faces)))
     ridge = Ridge(alpha=penalty * np.linalg.eigvalsh(centred @ centred.T).mean(), fit_intercept=False)
-    left_out = cross_val_predict(ridge, centred, target, cv=LeaveOneOut())
+    pipeline = make_pipeline(StandardScaler(with_std=False), ridge)
+    left_out = cross_val_predict(pipeline, features[rows], target, cv=LeaveOneOut())
     threshold = (left_out[y[rows] == 1].mean() + left_out[y[rows] == 0].mean()) / 2
     weights = ridge.fit(centred, target).coef_
     return weights, -mean @ weights - threshold

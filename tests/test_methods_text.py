@@ -15,7 +15,11 @@ from conftest import ROOT, STAGES
 from test_settings import load_settings
 
 FACTS = {"people": 85, "films": 10, "windows": {"face": 1803, "noface": 1802}, "voxels": 41489}
-FACTS |= {"flips": [10000], "units": 85}
+FACTS["tests"] = {
+    "relabel": {"relabellings": 1000, "flips": None, "units": None},
+    "flip films": {"relabellings": None, "flips": 512, "units": 10},
+    "none": {"relabellings": None, "flips": None, "units": None},
+}
 VERSIONS = {"neuroface": "1.2.3", "tensorflow": "2.21.0", "jax": "0.10.2", "keras": "3.15.0", "nilearn": "0.14.1"}
 ALL = set(STAGES)
 # A setting → another value of it, as stamped; and what must be set beside it for the difference to matter.
@@ -76,7 +80,6 @@ OTHER = {
     "ROI_FILE": ("masks/own.tsv (abc)", {}),
     "ROI_MASKS": (["masks/ffa.nii.gz (abc)"], {}),
     "N_RANDOM_REGIONS": (99, {}),
-    "FLIP_TOGETHER": ("movie", {}),
     "VARIANCE_FWHM_MM": (9.0, {}),
     "CLUSTER_FORMING_P": (0.02, {}),
     "REFERENCE_MAPS": (["glm"], {}),
@@ -88,11 +91,10 @@ OTHER = {
     "MATCH_WITHIN_SD": (0.3, {"MATCH_ON": ["brightness"]}),
     "NUISANCE": (["loudness"], {}),
     "PREDICTION_AT": (0.25, {}),
-    "MIN_SHIFT_S": (44.0, {}),
 }
 # Say nothing about the method: names (LABELS have a test of their own);
-# how many flips were made is a fact; the precision that "auto" chose is the machine's.
-SILENT = {"LABELS", "RUN_NAME", "N_FLIPS", "PRECISION"}
+# which tests were made, and by how many flips or relabellings, are facts; the precision that "auto" chose is the machine's.
+SILENT = {"LABELS", "RUN_NAME", "MAP_TEST", "N_RELABELLINGS", "N_FLIPS", "PRECISION"}
 
 
 def stamped_by(numbers) -> set[str]:
@@ -149,7 +151,9 @@ def test_a_script_that_has_not_run_is_not_spoken_of(settings):
     assert len(references) == 1  # nilearn
     for number, word in {3: "Adam", 4: "Integrated Gradients", 6: "sign flips", 7: "fsaverage5", 8: "rotating"}.items():
         assert word in paragraph(settings, {1, 2, number})[0] and word not in text
-    untested = {name: fact for name, fact in FACTS.items() if name not in ("flips", "units")}
+    text = paragraph(settings, {1, 2, 6})[0]
+    assert "1,000 relabellings" in text and "512 sign flips of 10 films" in text and "no valid test" in text
+    untested = {name: fact for name, fact in FACTS.items() if name != "tests"}
     assert "sign flips" not in paragraph(settings, {1, 2, 6}, untested)[0]
 
 

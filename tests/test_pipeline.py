@@ -17,8 +17,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import FILM_S, ROOT, STAGES, content, copy_of, popen_arguments, run, run_here, write_config
+from scipy import stats
 from scipy.stats import binomtest, hypergeom
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from test_settings import load_settings
 
 PEOPLE, FILMS = 8, 4
 
@@ -155,7 +157,8 @@ def test_moment_by_moment_predictions_follow_the_true_timeline(tiny):
     right_clock, wrong_clock = [], []
     for file in (tiny.root / "8-predictions").glob("*_predictions.tsv"):
         rows = table(file)
-        assert len(rows) == FILM_S and (rows["seen_in_training"] == 0).all()
+        assert len(rows) == FILM_S and (rows["seen_in_training"].dropna() == 0).all()
+        np.testing.assert_array_equal(rows["seen_in_training"].notna(), rows["probability"].notna())
         movie = re.search("task-([a-z]+)", file.name).group(1)
         stretches = np.loadtxt(tiny.dataset / "stimuli" / f"task-{movie}_face-annotation.1D")
         # Volume t holds the window t … t + 9, that is seconds t − 4 … t + 6 of the film; its middle is t + 1.
@@ -174,9 +177,13 @@ def test_moment_by_moment_predictions_follow_the_true_timeline(tiny):
 def test_stage_8_beats_the_rotated_annotation_and_its_clock_is_right(tiny):
     folder = tiny.root / "8-predictions"
     study = json.loads((folder / "metrics.json").read_text())
-    assert study["shift_null"]["p"] < 0.001 and abs(study["shift_null"]["mean"] - 0.5) < 0.05
-    mean, low, high = study["mean_over_people_95"]["auc"]
-    assert mean == pytest.approx(np.mean([r["auc"] for r in study["runs"]])) and low < mean < high
+    assert 1 / FILM_S < study["rotations"]["p"] < 0.01  # no film alone can give less than one rotation of all
+    assert study["n_runs_unseen"] == len(study["runs"]) == PEOPLE
+    mean, low, high = study["mean_95"]["auc"]
+    films = pd.DataFrame(study["runs"]).groupby("film")["auc"].mean()
+    half = stats.t.ppf(0.975, FILMS - 1) * np.sqrt((1 / FILMS + 1 / (FILMS - 1)) * films.var())
+    assert study["interval_95"] == f"over {FILMS} films or runs"
+    assert (mean, low, high) == pytest.approx((films.mean(), films.mean() - half, films.mean() + half))
     # The demo's response peaks 5 s after a face and LAG_S is 4, so windows speak for a moment up to 1.5 s earlier.
     sweep = study["lag_sweep"]
     assert -2 <= sweep["offset_s"][int(np.argmax(sweep["auc"]))] <= 1
@@ -188,7 +195,7 @@ def test_stage_8_beats_the_rotated_annotation_and_its_clock_is_right(tiny):
         rows = table(folder / f"{result['run']}_predictions.tsv")
         sidecar = json.loads((folder / f"{result['run']}_predictions.json").read_text())
         assert list(rows) == list(sidecar) and all(column["Description"] for column in sidecar.values())
-        others = table(tiny.root / "3-model" / "movie" / "best" / "predictions.tsv").query("fold != @result['fold_model']")
+        others = table(tiny.root / "3-model" / "movie" / "best" / "predictions.tsv").query("movie != @result['movie']")
         threshold = result["at_training_threshold"]["threshold"]
         said = others["probability"] >= threshold
         best = max(
@@ -279,6 +286,7 @@ def test_the_report_is_one_file_that_needs_no_network(tiny):
 @pytest.mark.parametrize(("selection", "seen"), [("inner", False), ("paper", True)])
 def test_a_fold_that_chose_its_models_epoch_counts_as_seen(tiny, selection, seen):
     runs, _ = find_runs("demo", tiny.dataset, events=("face",))
-    chosen = choose_models(runs, tiny.root / "3-model" / "movie" / "best", selection)
-    for _, what in chosen.values():
-        assert what == {"seen_run": seen, "seen_person": seen, "seen_film": seen}
+    cfg = load_settings(ROOT / "config.py", tiny.config)
+    cfg.SELECTION = selection
+    for models in choose_models(runs, tiny.root / "3-model" / "movie" / "best", cfg).values():
+        assert models.seen == dict.fromkeys(("seen_moments", "seen_run", "seen_person", "seen_film"), seen)

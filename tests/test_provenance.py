@@ -246,10 +246,11 @@ OTHER = {  # a value that differs from the tiny study's
     "IG_ENGINE": "deepexplain", "IG_TOLERANCE": 0.1, "OCCLUSION_REGIONS": "rois", "OCCLUSION_CUBE_MM": 9.0,
     "OCCLUSION_TRS": 2, "PARCEL_FILE": "masks/other.nii.gz", "ATTRIBUTION_CHECKS": (), "CHECK_WINDOWS": 4,
     "IG_STEPS": 17, "SPACE": "native", "ROI_FILE": "masks/other.tsv",
-    "ROI_MASKS": ("masks/other.nii.gz",), "N_RANDOM_REGIONS": 99, "N_FLIPS": 99, "FLIP_TOGETHER": "movie",
+    "ROI_MASKS": ("masks/other.nii.gz",), "N_RANDOM_REGIONS": 99, "N_FLIPS": 99, "MAP_TEST": "flip people",
+    "N_RELABELLINGS": 99,
     "VARIANCE_FWHM_MM": 0.0, "CLUSTER_FORMING_P": 0.01, "REFERENCE_MAPS": ("glm",),
     "MATCH_ON": ("brightness",), "MATCH_WITHIN_SD": 0.1, "NUISANCE": ("loudness",),
-    "PREDICTION_AT": 1.0, "MIN_SHIFT_S": 10.0,
+    "PREDICTION_AT": 1.0,
 }  # fmt: skip
 
 

@@ -49,9 +49,22 @@ def test_mixed_batches_are_means_of_two_windows_and_of_their_labels_and_weights(
         expected = share[:, None, None, None] * windows + (1 - share)[:, None, None, None] * windows[partner]
         mixed, mixed_labels, mixed_weights = batches[index]
         np.testing.assert_allclose(mixed, expected, atol=1e-6)
-        np.testing.assert_allclose(mixed_labels[:, 0], share * labels[:, 0] + (1 - share) * labels[partner, 0], atol=1e-6)
         np.testing.assert_allclose(mixed_weights, share * weights + (1 - share) * weights[partner], atol=1e-6)
+        of_class_1 = share * weights * labels[:, 0] + (1 - share) * weights[partner] * labels[partner, 0]
+        np.testing.assert_allclose(mixed_weights * mixed_labels[:, 0], of_class_1, atol=1e-6)
         assert mixed.dtype == mixed_labels.dtype == mixed_weights.dtype == np.float32
+
+
+@pytest.mark.parametrize("n_rare", [11, 30, 44])
+def test_mixup_keeps_the_total_weights_of_the_classes(n_rare):
+    """The share of class 1 in the loss, Σ weight · label / Σ weight, is one half however rare the class is."""
+    y = (np.arange(88) < n_rare).astype(np.int8)
+    weights = {0: 88 / (2 * (88 - n_rare)), 1: 88 / (2 * n_rare)}
+    batches = WindowBatches(np.zeros((88, 1, 1), np.float32), y, np.arange(88), 8, weights, seed=1, steps=4400, mixup=0.4)
+    drawn = [batches[index] for index in range(4400)]
+    labels = np.concatenate([labels[:, 0] for _, labels, _ in drawn])
+    weight = np.concatenate([weight for _, _, weight in drawn])
+    assert np.average(labels, weights=weight) == pytest.approx(0.5, abs=0.01)
 
 
 def batches_of(X, y, epochs, **more):
@@ -171,7 +184,7 @@ def validation_loss(network, X, y):
 
 
 def test_the_network_with_the_lowest_validation_loss_is_kept(data, trained):
-    network, history, cost = trained
+    network, history, cost, _ = trained
     assert history["val_loss"].min() < 0.6
     assert validation_loss(network, *data) == pytest.approx(history["val_loss"].min(), abs=1e-5)
     best = history.loc[history["val_loss"].idxmin()]
@@ -182,7 +195,7 @@ def test_the_network_with_the_lowest_validation_loss_is_kept(data, trained):
 
 
 def test_the_same_seed_gives_the_same_network_bit_for_bit(data, trained):
-    again, history, _ = TRAIN(*data, FOLD, steps=48)
+    again, history, _, _ = TRAIN(*data, FOLD, steps=48)
     for mine, theirs in zip(again.get_weights(), trained[0].get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert history.equals(trained[1])
@@ -190,7 +203,7 @@ def test_the_same_seed_gives_the_same_network_bit_for_bit(data, trained):
 
 def test_windows_kept_on_the_device_train_the_same_network(data, trained, monkeypatch):
     monkeypatch.setattr(training, "windows_fit", lambda *_: True)
-    kept, history, cost = TRAIN(*data, FOLD, steps=48)
+    kept, history, cost, _ = TRAIN(*data, FOLD, steps=48)
     assert cost["windows_on_gpu"]
     np.testing.assert_allclose(history["val_loss"], trained[1]["val_loss"], atol=1e-3)
     for mine, theirs in zip(kept.get_weights(), trained[0].get_weights(), strict=True):
@@ -200,18 +213,18 @@ def test_windows_kept_on_the_device_train_the_same_network(data, trained, monkey
 def test_training_ends_early_when_nothing_is_gained(data):
     X, y = data
     swapped = np.where(np.isin(np.arange(N), FOLD.validation), 1 - y, y)  # the better it learns, the larger the loss
-    _, history, _ = TRAIN(X, swapped, FOLD, steps=96)
+    _, history, _, _ = TRAIN(X, swapped, FOLD, steps=96)
     assert len(history) == history["val_loss"].argmin() + 1 + recipes.PATIENCE < recipes.EVALUATIONS
 
 
 def test_accumulated_passes_are_steps_and_the_last_evaluation_may_add_a_few(data, monkeypatch):
     monkeypatch.setattr(recipes, "PATIENCE", 99)
-    _, history, cost = TRAIN(*data, FOLD, steps=13, per_pass=4)  # two steps between evaluations
+    _, history, cost, _ = TRAIN(*data, FOLD, steps=13, per_pass=4)  # two steps between evaluations
     assert cost["steps"] == 14 and history["step"].tolist() == [2, 4, 6, 8, 10, 12, 14]
 
 
 def test_of_several_step_sizes_the_one_with_the_lowest_loss_is_kept(data):
-    network, history, _ = TRAIN(*data, FOLD, steps=24, learning_rates=(1e-7, 3e-3))
+    network, history, _, _ = TRAIN(*data, FOLD, steps=24, learning_rates=(1e-7, 3e-3))
     best = history.loc[history["val_loss"].idxmin()]
     assert best["learning_rate"] == 3e-3
     assert validation_loss(network, *data) == pytest.approx(best["val_loss"], abs=1e-5)

@@ -70,7 +70,7 @@ def test_it_ends_with_the_methods_and_says_what_differs_from_the_paper(tiny):
         "8 people who saw 4 films",
         "Integrated Gradients",
         "exact for linear and second-order models",
-        "128 or 256 sign flips of 8 people",
+        "relabellings of events within films",
         "Nichols",
     ):
         assert words in last

@@ -39,6 +39,12 @@ def kernels(X):
     return whole @ whole.T, mean @ mean.T
 
 
+def first_kernel(X, deviation):
+    """Inner products of the linear path."""
+    whole, mean = kernels(X)
+    return TRS * mean + deviation * (whole - TRS * mean)
+
+
 @cache
 def case(linear_part, product_part, units=VOXELS):
     """Windows, labels, the fit, its weights."""
@@ -52,16 +58,31 @@ def chunks(X, step=50):
         yield slice(start, start + step), X[start : start + step]
 
 
+def products_of(mean, rows):
+    """All products of two means over time (n, n_voxels²), centred on the mean of ``rows``, and that mean."""
+    centre = mean[rows].mean(axis=0)
+    return np.einsum("na,nb->nab", mean - centre, mean - centre).reshape(len(mean), -1), centre
+
+
+def solve_products(mean, y):
+    """Ridge on the products; each training set centres on its own windows."""
+
+    def kernel(rows):
+        products, _ = products_of(mean, rows)
+        return products @ products.T
+
+    return linear.solve(kernel, y, fold_of())
+
+
 def paths_by_features(X, y, deviation):
     """Logits (n, 2) of ridge on weighted features, and of ridge on all products of two centred means, written out."""
     mean = X.mean(axis=2, dtype=float)
     away = (X - mean[:, :, None]).reshape(N, -1)
     first = np.concatenate([np.sqrt(TRS) * mean, np.sqrt(deviation) * away], axis=1)
-    centred = mean - mean[FITTED].mean(axis=0)
-    second = np.einsum("na,nb->nab", centred, centred).reshape(N, -1)
+    second, _ = products_of(mean, FITTED)
+    solutions = linear.solve(first @ first.T, y, fold_of()), solve_products(mean, y)
     logits = []
-    for features in (first, second):
-        solution = linear.solve(features @ features.T, y, fold_of())
+    for features, solution in zip((first, second), solutions):
         logits.append(features @ (solution.coefficients @ features) + solution.intercept)
     return np.stack(logits, axis=1)
 
@@ -86,7 +107,7 @@ def test_its_quadratic_form_is_the_weighted_sum_of_outer_products():
     X, y, found, weights = case(0.0, 1.0)
     mean = X.mean(axis=2, dtype=float)
     centre = mean[FITTED].mean(axis=0)
-    second = linear.solve(((mean - centre) @ (mean - centre).T) ** 2, y, fold_of())
+    second = solve_products(mean, y)
     form = np.einsum("n,na,nb->ab", second.coefficients, mean - centre, mean - centre) * found.chosen["second_order"]
     np.testing.assert_allclose(weights.directions * weights.strengths @ weights.directions.T, form, atol=1e-6)
     np.testing.assert_allclose(weights.directions.T @ weights.directions, np.eye(VOXELS), atol=1e-6)
@@ -104,8 +125,7 @@ def test_a_product_that_no_line_can_read_is_read():
 def test_where_the_signal_is_linear_it_is_ridge():
     X, y, found, weights = case(0.6, 0.0)
     assert found.chosen["second_order"] == 0 and found.chosen["linear"] == 1 and not weights.strengths.any()
-    whole, mean = kernels(X)
-    kernel = TRS * mean + found.chosen["deviation"] * (whole - TRS * mean)
+    kernel = first_kernel(X, found.chosen["deviation"])
     ridge = linear.solve(kernel, y, fold_of())
     np.testing.assert_allclose(logits_of(X, weights), kernel @ ridge.coefficients + ridge.intercept, atol=1e-5)
     np.testing.assert_array_equal(found.inner_logit, ridge.inner_logit)
@@ -119,12 +139,75 @@ def test_the_network_computes_the_same():
         np.testing.assert_allclose(predict_logits(logit_network(network), X, 32), logits_of(X, weights), atol=1e-4)
 
 
-def test_fewer_directions_keep_the_strongest_and_the_mean():
-    X, y, found, few = case(0.0, 1.0, units=2)
+def test_fewer_directions_keep_the_strongest():
+    X, y, _, few = case(0.0, 1.0, units=2)
     strengths = case(0.0, 1.0)[3].strengths
-    np.testing.assert_allclose(few.strengths, strengths[np.argsort(-np.abs(strengths))[:2]])
-    assert np.mean(logits_of(X, few)[FITTED]) == pytest.approx(np.mean(found.logit_of_rows))
+    strongest = strengths[np.argsort(-np.abs(strengths))[:2]]
+    np.testing.assert_allclose(few.strengths / few.strengths[0], strongest / strongest[0])
     assert accuracy(logits_of(X, few), y) > 0.85
+
+
+def test_inner_logits_are_those_of_networks_with_as_few_directions():
+    """Two directions of 7, by eigenvectors of the quadratic form in voxels; scale and intercept by the stack alone."""
+    X, y, found, few = case(0.0, 1.0, units=2)
+    mean = X.mean(axis=2, dtype=float)
+    second = solve_products(mean, y)
+    inner = np.full(N, np.nan)
+    for train, validation in fold_of().inner:
+        products, centre = products_of(mean, train)
+        coefficients, intercept = linear.solve_with(products @ products.T, y, train, second.penalty)
+        form = (coefficients @ products).reshape(VOXELS, VOXELS)
+        strengths, directions = np.linalg.eigh(form)
+        kept = np.argsort(-np.abs(strengths))[:2]
+        projected = (mean[validation] - centre) @ directions[:, kept]
+        inner[validation] = second.slope * (projected**2 @ strengths[kept] + intercept)
+    first = linear.solve(first_kernel(X, found.chosen["deviation"]), y, fold_of())
+    share, intercept = _stacked(np.column_stack([first.inner_logit, inner])[FITTED], y[FITTED], np.ones(len(FITTED)))
+    expected = share[0] * first.inner_logit + share[1] * inner + intercept
+    np.testing.assert_allclose(found.inner_logit[FITTED], expected[FITTED], atol=1e-4)
+    at_centre = few.intercept + np.tensordot(few.weights, X[FITTED].mean(axis=0, dtype=float), axes=2)
+    assert at_centre == pytest.approx(share[0] * first.logit_at_mean + share[1] * second.intercept + intercept, abs=1e-4)
+
+
+def test_the_intercept_is_right_where_most_directions_are_dropped():
+    """A condition with a larger variance along three directions, five times more voxels than windows."""
+    rng = np.random.default_rng(4)
+    n, n_fitted, voxels = 600, 300, 1500
+    y = np.arange(n) % 2
+    X = rng.standard_normal((n, voxels, 2))
+    for _ in range(3):
+        direction = rng.standard_normal(voxels)
+        amount = 8 * y * rng.standard_normal(n)
+        X += (amount[:, None] * direction / np.linalg.norm(direction))[:, :, None]
+    part = np.arange(n_fitted) // 2 % 4
+    pairs = [(np.flatnonzero(part != k), np.flatnonzero(part == k)) for k in range(4)]
+    fold = Fold(1, *pairs[0], np.arange(n_fitted, n), "window", further_inner=tuple(pairs[1:]))
+    logits = {}
+    for units in (8, 1000):
+        found = solve_second_order(*kernels(X), 2, y, fold, np.arange(n).astype(str), units)
+        logits[units] = logits_of(X, parameters(lambda: chunks(X), found))[fold.test]
+        assert np.mean((logits[units] > 0) == y[fold.test]) > 0.94
+    assert abs(logits[8].mean() - logits[1000].mean()) < 0.3 * logits[1000].std()
+
+
+@pytest.mark.parametrize("effect", [1.0, 1.4])
+def test_a_strong_linear_signal_does_not_call_for_products(effect):
+    """People differ in gain; the signal is linear. The stack may rescale ridge, so both sides of the choice may."""
+    rng = np.random.default_rng(6)
+    used = 0
+    for _ in range(4):
+        film, label = np.repeat(np.arange(4), 56), np.tile(np.arange(28) % 2, 8)
+        events = np.array([f"{f}_{moment}" for f, moment in zip(film, np.tile(np.arange(28), 8))])
+        gain = np.repeat(rng.uniform(0.6, 1.4, 8), 28)
+        moments = 0.5 * rng.standard_normal((4, 1, 28, 300))
+        X = (moments + rng.standard_normal((4, 2, 28, 300))).reshape(224, 300)
+        X[:, :40] += (gain * effect * (label - 0.5))[:, None]
+        rows = np.arange(224)
+        pairs = [(rows[(film != 0) & (film != k)], rows[film == k]) for k in (1, 2, 3)]
+        fold = Fold(1, *pairs[0], rows[film == 0], "movie", further_inner=tuple(pairs[1:]))
+        found = solve_second_order(X @ X.T, X @ X.T, 1, label, fold, events, 8)
+        used += found.chosen["second_order"] > 0
+    assert used == 0
 
 
 def test_directions_that_cannot_exist_have_no_strength():

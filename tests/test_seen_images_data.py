@@ -24,7 +24,7 @@ from neuroface.pipeline.settings import load_settings  # noqa: E402
 from neuroface.pipeline.stage import settings_in  # noqa: E402
 
 from seen_images.settings import SeenSettings  # noqa: E402
-from seen_images.sources import check_trials, open_source  # noqa: E402
+from seen_images.sources import check_sessions, check_trials, open_source  # noqa: E402
 
 FOLDER = ROOT / "studies" / "seen_images"
 
@@ -181,7 +181,9 @@ def things(tmp_path, rng):
         group["block0_values"], group["block1_values"] = betas, np.arange(6)[:, None]
     names = ["dog_01b.jpg", "air_conditioner_02s.jpg", "x.jpg", "dog_01b.jpg", "cat_03n.jpg"]
     kinds = ["train", "test", "catch", "train", "train"]
-    pd.DataFrame({"trial_type": kinds, "session": 1, "stimulus": names}).to_csv(folder / "sub-01_StimulusMetadata.csv")
+    pd.DataFrame({"trial_type": kinds, "session": [1, 1, 1, 2, 2], "run": [1, 2, 2, 1, 1], "stimulus": names}).to_csv(
+        folder / "sub-01_StimulusMetadata.csv"
+    )
     flags = {
         "V1": [1, 1, 0, 0, 0, 0],
         "hV4": [0, 0, 1, 0, 0, 0],
@@ -209,8 +211,22 @@ def test_things_trials_betas_and_regions_that_overlap(things):
     assert source.columns["roi"].tolist() == ["V1", "V1", "hV4", "lFFA", "lLOC", "lLOC"]
     voxels = source.columns["voxel"].to_numpy()
     assert voxels.tolist() == [0, 1, 2, 3, 3, 5]
-    assert np.allclose(source.betas("all", voxels), betas[voxels][:, [0, 1, 3, 4]].T)
+    assert source.trials["session"].tolist() == ["01", "01", "02", "02"]
+    assert source.trials["run"].tolist() == [1, 2, 1, 1]
+    assert np.allclose(source.betas("01", voxels), betas[voxels][:, [0, 1]].T)
+    assert np.allclose(source.betas("02", voxels), betas[voxels][:, [3, 4]].T)
     assert source.columns[["i", "j", "k"]].to_numpy(int)[-1].tolist() == [5, 6, 7]
+
+
+def test_sessions_that_the_tables_do_not_name_cannot_be_standardised(things):
+    folder = things[0]
+    check_sessions(open_source(things_cfg(folder)).trials, "session")
+    file = folder / "betas_csv" / "sub-01_StimulusMetadata.csv"
+    pd.read_csv(file).drop(columns=["session", "run"]).to_csv(file)
+    source = open_source(things_cfg(folder))
+    check_sessions(source.trials, "voxel")
+    with pytest.raises(NeuroFaceError, match="has no column session. Add it, or set STANDARDIZE"):
+        check_sessions(source.trials, "session")
 
 
 def test_things_pictures_and_captions(things):

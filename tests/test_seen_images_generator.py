@@ -19,6 +19,7 @@ sys.path.insert(0, str(FOLDER))
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 from seen_images import generator  # noqa: E402
+from seen_images.devices import numbers_of  # noqa: E402
 from seen_images.pictures import draw_scene, random_scenes  # noqa: E402
 
 DEMO = FOLDER / "demo_generator"
@@ -75,8 +76,21 @@ def test_stable_diffusions_layout_gives_the_same_latents_embeddings_and_drawings
     text = [one.embed(["a red circle on sand", ""], 15) for one in (made, expected)]
     assert np.array_equal(*text)
     how = dict(steps=4, strength=0.8, guidance=5.0)
-    drawn = [one.draw(pictures[0], text[0][0], [[1], [2]], **how) for one in (made, expected)]
-    assert np.array_equal(*drawn) and drawn[0].shape == (2, 32, 32, 3)
+    drawn = [one.draw(pictures[0][None], text[0][:1], [[[1], [2]]], **how) for one in (made, expected)]
+    assert np.array_equal(*drawn) and drawn[0].shape == (1, 2, 32, 32, 3)
+
+
+def test_a_drawing_does_not_depend_on_those_beside_it(pictures):
+    """Two images in one pass, two drawings each, as one image per pass would draw them; but for rounding."""
+    one = generator.Generator(DEMO, "cpu", "float32")
+    texts = one.embed(["a red circle on sand", "a cyan cross on grass"], 15)
+    how = dict(steps=6, strength=0.8, guidance=5.0)
+    seeds = [[[1], [2]], [[3], [4]]]
+    together = one.draw(np.stack(pictures[:2]), texts, seeds, **how).astype(int)
+    for number in range(2):
+        alone = one.draw(pictures[number][None], texts[number : number + 1], seeds[number : number + 1], **how)[0]
+        assert np.abs(together[number] - alone).max() <= 1
+    assert np.abs(together[0] - together[1]).mean() > 5
 
 
 def test_drawing_is_diffusers_own_image_to_image_with_ddim(pictures):
@@ -88,8 +102,8 @@ def test_drawing_is_diffusers_own_image_to_image_with_ddim(pictures):
     pipeline.set_progress_bar_config(disable=True)
     one = generator.Generator(DEMO, "cpu", "float32")
     drawn = one.draw(
-        pictures[0], one.embed(["a red circle on sand"], 77)[0], [[7]], steps=5, strength=0.8, guidance=5.0
-    )
+        pictures[0][None], one.embed(["a red circle on sand"], 77), [[[7]]], steps=5, strength=0.8, guidance=5.0
+    )[0]
     expected = pipeline(
         "a red circle on sand", image=Image.fromarray(pictures[0]), num_inference_steps=5, strength=0.8,
         guidance_scale=5.0, generator=generator.seeded([7]), output_type="np",
@@ -116,9 +130,10 @@ def test_text_and_strength_change_a_drawing(pictures):
     one = generator.Generator(DEMO, "cpu", "float32")
     red, grass = one.embed(["a red circle on sand", "a cyan cross on grass"], 15)
     how = dict(steps=10, guidance=5.0)
-    weak = one.draw(pictures[0], red, [[1]], strength=0.1, **how)[0].astype(int)
+    start = pictures[0][None]
+    weak = one.draw(start, red[None], [[[1]]], strength=0.1, **how)[0, 0].astype(int)
     assert np.abs(weak - one.decode(one.encode(pictures[:1], 32))[0]).mean() < 25  # of 255: the start, nearly
-    a, b = (one.draw(pictures[0], text, [[1]], strength=1.0, **how)[0].astype(int) for text in (red, grass))
+    a, b = (one.draw(start, text[None], [[[1]]], strength=1.0, **how)[0, 0].astype(int) for text in (red, grass))
     assert np.abs(a - b).mean() > 10
 
 
@@ -126,8 +141,62 @@ def test_a_picture_without_dark_pixels_is_drawn_like_any_other():
     """Beginning at a bright picture with little noise, the drawing stays bright."""
     one = generator.Generator(DEMO, "cpu", "float32")
     sand = np.full((32, 32, 3), (205, 175, 135), np.uint8)
-    drawn = one.draw(sand, one.embed([""], 15)[0], [[1]], steps=10, strength=0.1, guidance=5.0)[0]
+    drawn = one.draw(sand[None], one.embed([""], 15), [[[1]]], steps=10, strength=0.1, guidance=5.0)[0, 0]
     assert np.abs(drawn.astype(int) - one.decode(one.encode([sand], 32))[0]).mean() < 15  # of 255
+
+
+# ---------------------------------------------------------------- what is not finite
+
+
+def test_nan_never_becomes_a_black_picture(pictures):
+    one = generator.Generator(DEMO, "cpu", "float32")
+    latents = np.zeros((2, 4, 8, 8), np.float32)
+    latents[1, 2, 3, 4] = np.nan
+    with pytest.raises(NeuroFaceError, match=r"latents to be decoded hold nan at \(1, 2, 3, 4\)"):
+        one.decode(latents)
+    texts = np.full((1, 15, 64), np.inf, np.float32)
+    with pytest.raises(NeuroFaceError, match="text embeddings to draw with hold inf"):
+        one.draw(pictures[0][None], texts, [[[1]]], steps=2, strength=0.8, guidance=5.0)
+
+
+@pytest.mark.parametrize(
+    "part, message", [("vae", "latents of pictures"), ("text_encoder", "text embeddings of captions")]
+)
+def test_weights_that_make_nan_are_named(pictures, part, message):
+    one = generator.Generator(DEMO, "cpu", "float32")
+    next(getattr(one, part).parameters()).data.fill_(float("nan"))
+    if part == "vae":
+        next(one.vae.decoder.parameters()).data.fill_(float("nan"))
+        with pytest.raises(NeuroFaceError, match="pictures of latents hold .* not finite, in float32 on cpu"):
+            one.decode(np.zeros((1, 4, 8, 8), np.float32))
+    with pytest.raises(NeuroFaceError, match=f"{message} hold .* that are not finite"):
+        one.encode(pictures[:1], 32) if part == "vae" else one.embed(["a red circle"], 15)
+
+
+def test_a_denoiser_that_makes_nan_is_named(pictures):
+    one = generator.Generator(DEMO, "cpu", "float32")
+    next(one.pipeline.unet.parameters()).data.fill_(float("nan"))
+    with pytest.raises(NeuroFaceError, match="drawings hold .* that are not finite"):
+        one.draw(pictures[0][None], one.embed([""], 15), [[[1]]], steps=2, strength=0.8, guidance=5.0)
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def test_precision_is_float16_with_cuda_only():
+    chosen = {kind: numbers_of("auto", torch.device(kind)) for kind in ("cpu", "mps", "cuda")}
+    assert chosen == {"cpu": torch.float32, "mps": torch.float32, "cuda": torch.float16}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU with CUDA")
+def test_float16_draws_what_float32_draws(pictures):
+    half, whole = (generator.Generator(DEMO, "cuda", numbers) for numbers in ("float16", "float32"))
+    latents = [one.encode(pictures, 32) for one in (half, whole)]
+    assert np.abs(latents[0] - latents[1]).max() < 0.05 * np.abs(latents[1]).max()
+    texts = whole.embed(["a red circle on sand"], 15)
+    how = dict(steps=10, strength=0.8, guidance=5.0)
+    drawn = [one.draw(pictures[0][None], texts, [[[1]]], **how).astype(int) for one in (half, whole)]
+    assert np.abs(drawn[0] - drawn[1]).mean() < 10  # of 255
 
 
 # ---------------------------------------------------------------- what is missing

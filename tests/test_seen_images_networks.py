@@ -2,6 +2,8 @@
 
 import sys
 
+from neuroface import NeuroFaceError
+
 import numpy as np
 import pytest
 from conftest import ROOT
@@ -248,6 +250,17 @@ class Square(Decoder):
 
     def forward(self, x):
         return torch.stack([(x**2).sum(dim=1), x.sum(dim=1)], dim=1)
+
+
+def test_training_that_diverges_stops_and_names_the_step_size(rng):
+    voxels, latents = rng.standard_normal((20, 12)).astype(np.float32), rng.standard_normal((20, 5)).astype(np.float32)
+    voxels[3, 4] = np.nan
+    network, _ = small("mlp")
+    with pytest.raises(NeuroFaceError, match="the error is nan after epoch 1, with learning_rate = 0.01"):
+        train_network(
+            network, voxels, latents, np.arange(20), np.arange(20), Watched(voxels, latents), epochs=2, patience=2,
+            learning_rate=0.01, batch_size=10, seed=0, device=torch.device("cpu"),
+        )  # fmt: skip
 
 
 def test_integrated_gradients_have_their_closed_forms(rng):

@@ -17,15 +17,25 @@ from neuroface import NeuroFaceError  # noqa: E402
 
 from seen_images import features  # noqa: E402
 from seen_images.patterns import Scaler, mean_of_repeats, reliability  # noqa: E402
-from seen_images.picture_scores import pair_scores, shuffled_pairings, table_of_scores  # noqa: E402
+from seen_images.picture_report import describe  # noqa: E402
+from seen_images.picture_scores import PAIRINGS, shuffled_pairings, table_of_scores  # noqa: E402
+from seen_images.pictures import colour_of_shape, draw_scene, random_scenes  # noqa: E402
+from seen_images.pixel_scores import at_size, pair_scores, pairwise_measures  # noqa: E402
 from seen_images.scores import (  # noqa: E402
     bootstrap_times,
     derangements,
+    excess_influence,
+    exchange_p,
     feature_correlation,
     interval_of_mean,
+    interval_of_share,
     retrieval,
+    retrieval_influence,
+    retrieval_of_pairing,
     similarity,
     two_way,
+    two_way_influence,
+    two_way_of_pairing,
 )
 
 torch.set_num_threads(1)  # two test processes
@@ -95,43 +105,139 @@ def test_pairings_leave_no_image_in_its_place_and_choose_all_others_alike():
     assert np.allclose(counts[~np.eye(5, dtype=bool)] / 4000, 0.25, atol=0.03)
 
 
+# ---------------------------------------------------------------- images as rivals and in wrong pairs
+
+
+def left_out(similar, image):
+    return np.delete(np.delete(similar, image, axis=0), image, axis=1)
+
+
+@pytest.mark.parametrize(
+    "score, influence",
+    [(two_way, two_way_influence), (lambda s: retrieval(s, 3), lambda s: retrieval_influence(s, 3))],
+    ids=["two-way", "retrieval"],
+)
+def test_contributions_are_those_of_leaving_an_image_out_of_rows_and_columns(rng, score, influence):
+    similar = np.round(rng.standard_normal((9, 9)) + np.eye(9), 1)  # with ties
+    mean = score(similar).mean()
+    jackknife = np.array([9 * mean - 8 * score(left_out(similar, image)).mean() for image in range(9)])
+    found = influence(similar)
+    assert np.allclose(found, jackknife - jackknife.mean() + mean) and found.mean() == pytest.approx(mean)
+
+
+def test_a_picture_that_never_changes_is_at_chance_without_error(rng):
+    """Its rank differs between images, but the mean over images cannot: what one image wins another one loses."""
+    similar = np.repeat(rng.standard_normal((1, 40)), 40, axis=0)
+    assert np.ptp(two_way(similar)) == 1
+    assert interval_of_share(two_way_influence(similar)) == pytest.approx((0.5, 0.5, 0.5))
+    assert np.allclose(retrieval_influence(similar, 5), 0.2)
+    assert exchange_p([similar], 50, 0) == 1
+
+
+def test_intervals_of_shares_stay_between_0_and_1():
+    assert interval_of_share(np.ones(60)) == pytest.approx((1, 0.025 ** (1 / 60), 1))
+    assert interval_of_share(np.zeros(60)) == pytest.approx((0, 0, 1 - 0.025 ** (1 / 60)))
+    share = np.repeat([1.0, 0.9], [55, 5])
+    mean, low, high = interval_of_share(share)
+    error = share.std(ddof=1) / np.sqrt(60)
+    assert mean == pytest.approx(0.9917, abs=1e-4) and low < mean < high < 1
+    assert mean - low > 2 * error > high - mean  # longer towards the middle
+
+
+def test_what_other_brains_decoded_is_at_chance_however_good_the_decoder_is(rng):
+    """Over all pairings, and without the picture that the other person saw as a rival: exactly one half, and one in n."""
+    similar = rng.standard_normal((7, 7)) + 3 * np.eye(7)
+    pairings = np.stack([np.roll(np.arange(7), shift) for shift in range(1, 7)])
+    assert two_way(similar).mean() > 0.9
+    assert np.mean([two_way_of_pairing(similar, pairing) for pairing in pairings]) == pytest.approx(0.5)
+    assert np.mean([retrieval_of_pairing(similar, pairing, 3) for pairing in pairings]) == pytest.approx(1 / 3)
+    with_own = np.mean([two_way(similar[pairing]) for pairing in pairings])
+    assert with_own < 0.47  # what the row said before
+
+
+def test_the_excess_over_wrong_pairs_counts_an_image_three_times(rng):
+    scores = rng.standard_normal((6, 6))  # row: drawn, column: seen
+    pairings = np.stack([np.roll(np.arange(6), shift) for shift in range(1, 6)])  # every wrong pair once
+    others = np.stack([scores[pairing, np.arange(6)] for pairing in pairings])
+    found = excess_influence(np.diag(scores), others, pairings)
+    wrong = scores.copy()
+    np.fill_diagonal(wrong, 0)
+    for image in range(6):
+        as_seen, as_drawn = wrong[:, image].sum() / 5, wrong[image].sum() / 5
+        assert found[image] == pytest.approx(scores[image, image] - as_seen - as_drawn + wrong.sum() / 30)
+    assert found.mean() == pytest.approx(np.diag(scores).mean() - wrong.sum() / 30)
+
+
+def test_p_of_identification_is_the_share_of_pairings_at_least_as_good(rng):
+    assert exchange_p([rng.standard_normal((20, 20)) + 4 * np.eye(20)], 199, 0) == 1 / 200
+    null = [exchange_p([rng.standard_normal((12, 12))], 49, seed) for seed in range(200)]
+    assert np.mean(np.array(null) <= 0.1) == pytest.approx(0.1, abs=0.06)
+
+
 # ---------------------------------------------------------------- the table of scores
 
 
-CFG = SimpleNamespace(N_SHUFFLES=50, SEED=0, N_BOOTSTRAP=500, RETRIEVAL_N=5, DRAWINGS="each", DEVICE="cpu")
+CFG = SimpleNamespace(
+    N_SHUFFLES=50, SEED=0, N_BOOTSTRAP=500, RETRIEVAL_N=5, DRAWINGS="each", DEVICE="cpu", DATASET="demo", SCORE_PIXELS=32,
+    DRAW_PIXELS=32,
+)  # fmt: skip
+SSIM = "SSIM (32 px, Gaussian window)"
+
+
+def changed(**values):
+    return SimpleNamespace(**vars(CFG) | values)
 
 
 def toy_features(rng, n=12, noise=0.5):
     seen = rng.standard_normal((n, 1, 20))
     drawn = seen + noise * rng.standard_normal((n, 3, 20))
-    return {("seen", "pixels"): seen, ("decoded", "pixels"): drawn, ("seen", "CLIP"): seen, ("decoded", "CLIP"): drawn,
-            ("mean picture", "CLIP"): np.ones((n, 1, 20)), ("mean picture", "pixels"): np.ones((n, 1, 20))}  # fmt: skip
+    return {("seen", "CLIP"): seen, ("decoded", "CLIP"): drawn, ("mean picture", "CLIP"): np.ones((n, 1, 20))}
+
+
+def toy_pairs(rng, n=12):
+    mean = rng.uniform(0.4, 0.6, size=(1, n))
+    return {("decoded", SSIM): rng.uniform(0, 0.3, size=(1 + PAIRINGS, n)), ("mean picture", SSIM): mean}
 
 
 def test_shuffled_brains_are_at_chance_and_good_drawings_are_not(rng):
-    images = [f"i{n}" for n in range(12)]
-    pairs = {("decoded", "SSIM"): rng.uniform(size=(6, 12)), ("mean picture", "SSIM"): rng.uniform(size=(1, 12))}
+    images, pairs = [f"i{n}" for n in range(12)], toy_pairs(rng)
     scores, per_image = table_of_scores(toy_features(rng), pairs, images, CFG)
     table = scores.set_index(["kind", "measure"])
-    assert table.loc[("decoded", "CLIP two-way"), "low"] > 0.9
-    # A derangement's mean is (n − 2 × share of own) / …: below one half, because the own one is among the rivals.
+    drawn = table.loc[("decoded", "CLIP two-way")]
+    assert drawn["value"] > 0.95 and drawn["low"] > 0.7 and drawn["p"] == 1 / 51 and drawn["evidence"]
+    assert drawn["difference"] == drawn["value"] - 0.5
     shuffled = table.loc[("shuffled brains", "CLIP two-way")]
-    assert 0.3 < shuffled["value"] < 0.55 and shuffled["low"] < shuffled["value"] < shuffled["high"]
-    assert table.loc[("mean picture", "CLIP two-way"), "value"] == 0.5
+    assert shuffled["value"] == pytest.approx(0.5, abs=0.05) and shuffled["low"] < shuffled["value"] < shuffled["high"]
+    mean = table.loc[("mean picture", "CLIP two-way")]
+    assert mean["value"] == 0.5 and mean["p"] == 1 and not mean["evidence"]
     assert table.loc[("mean picture", "CLIP retrieval among 5"), "value"] == pytest.approx(0.2)
-    own = pairs["decoded", "SSIM"]
-    row = table.loc[("decoded", "SSIM")]
+    own, row = pairs["decoded", SSIM], table.loc[("decoded", SSIM)]
     assert row["value"] == pytest.approx(own[0].mean())
     assert row["difference"] == pytest.approx(own[0].mean() - own[1:].mean())
-    of_images = per_image[(per_image["kind"] == "decoded") & (per_image["measure"] == "SSIM")]
+    assert row["from_mean_picture"] == pytest.approx((own[0] - pairs["mean picture", SSIM][0]).mean())
+    of_images = per_image[(per_image["kind"] == "decoded") & (per_image["measure"] == SSIM)]
     assert of_images["value"].tolist() == own[0].tolist()
+    assert np.isnan(table.loc[("shuffled brains", SSIM), "low"])  # 20 pairings are no interval
+
+
+@pytest.mark.parametrize("above_mean", [-0.2, 0.2])
+def test_a_pixel_score_is_evidence_only_above_the_mean_picture_too(rng, above_mean):
+    """The mean picture holds nothing of a brain and is better than shuffled brains."""
+    pairs = {("decoded", SSIM): np.zeros((1 + PAIRINGS, 30)), ("mean picture", SSIM): rng.uniform(0.4, 0.6, (1, 30))}
+    pairs["decoded", SSIM][1:] = rng.uniform(0, 0.1, (PAIRINGS, 30))
+    pairs["decoded", SSIM][0] = pairs["mean picture", SSIM][0] + above_mean + rng.uniform(-0.05, 0.05, 30)
+    scores, _ = table_of_scores({}, pairs, [f"i{n}" for n in range(30)], CFG)
+    table = scores.set_index(["kind", "measure"])
+    assert table.loc[("mean picture", SSIM), "difference_low"] > 0 and not table.loc[("mean picture", SSIM), "evidence"]
+    assert table.loc[("decoded", SSIM), "difference_low"] > 0
+    assert table.loc[("decoded", SSIM), "evidence"] == (above_mean > 0)
 
 
 def test_features_of_drawings_may_be_averaged_as_in_the_publication(rng):
     found, images = toy_features(rng, noise=2.0), [f"i{n}" for n in range(12)]
-    mean = SimpleNamespace(**vars(CFG) | {"DRAWINGS": "mean"})
     each, averaged = (
-        table_of_scores(found, {}, images, c)[0].set_index(["kind", "measure"])["value"] for c in (CFG, mean)
+        table_of_scores(found, {}, images, cfg)[0].set_index(["kind", "measure"])["value"]
+        for cfg in (CFG, changed(DRAWINGS="mean"))
     )
     key = ("decoded", "CLIP two-way")
     expected = two_way(similarity(found["decoded", "CLIP"].mean(axis=1), found["seen", "CLIP"][:, 0])).mean()
@@ -140,14 +246,108 @@ def test_features_of_drawings_may_be_averaged_as_in_the_publication(rng):
 
 def test_pairings_of_pictures_begin_with_the_right_pairs():
     pairings = shuffled_pairings(6, True, CFG)
-    assert pairings[0].tolist() == list(range(6)) and len(pairings) == 6
+    assert pairings[0].tolist() == list(range(6)) and len(pairings) == 21
     assert shuffled_pairings(6, False, CFG).tolist() == [list(range(6))]
+
+
+@pytest.mark.parametrize("dataset, published", [("demo", False), ("nsd", True)])
+def test_the_report_has_identification_first_and_published_numbers_beside_their_data_only(
+    rng, tmp_path, dataset, published
+):
+    images, pairs, cfg = [f"i{n}" for n in range(12)], toy_pairs(rng), changed(DATASET=dataset)
+    scores, _ = table_of_scores(toy_features(rng), pairs, images, cfg)
+    section = describe(tmp_path, scores, cfg)
+    tables = [block for block in section.blocks if block["kind"] == "table"]
+    assert "two-way" in tables[0]["columns"][1] and "SSIM" in tables[1]["columns"][1]
+    page = str(section.blocks)
+    assert ("0.3246" in page and "0.6696" in page) == published
+    assert "cannot be compared with published ones" in page  # 32 pixels
+    assert ("the demo's own CLIP two-way" in page) == (dataset == "demo")
+
+
+# ---------------------------------------------------------------- measures of pairs of pictures
 
 
 def test_structural_similarity_is_1_for_the_same_picture(rng):
     picture = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    made = pair_scores("SSIM", np.stack([picture, 255 - picture]), picture, {}, CFG)
-    assert made[0] == pytest.approx(1) and made[1] < 0
+    made = pair_scores(SSIM, np.stack([picture, 255 - picture]), picture, {}, CFG)
+    assert made[0] == pytest.approx(1, abs=1e-5) and made[1] < 0
+
+
+def test_pixel_scores_are_the_fields_and_the_publications_definitions():
+    """A drawing with the right blur and a wrong texture, 512 pixels: the definitions differ by as much as methods do."""
+    from scipy.ndimage import gaussian_filter
+    from skimage.color import rgb2gray
+    from skimage.metrics import structural_similarity
+
+    y, x = np.mgrid[:512, :512] / 512
+    seen = np.stack([0.5 + 0.3 * np.sin(9 * x + k) * np.cos(7 * y) for k in range(3)], axis=2)
+    noise = np.random.default_rng(0).standard_normal((2, 512, 512, 1))
+    seen, drawn = (np.clip(seen + 2 * gaussian_filter(one, (2, 2, 0)), 0, 1) for one in noise)
+    seen, drawn = (np.round(255 * picture).astype(np.uint8) for picture in (seen, drawn))
+    cfg = changed(DATASET="nsd", SCORE_PIXELS=425, DRAW_PIXELS=512)
+    names = pairwise_measures({}, cfg)
+    assert names == ["pixel correlation (425 px)", "SSIM (425 px, Gaussian window)", "pixel correlation (512 px)",
+                     "SSIM (512 px, 7 × 7 window)"]  # fmt: skip
+    found = [pair_scores(name, drawn[None], seen, {}, cfg)[0] for name in names]
+    small = [at_size(picture[None], 425)[0] for picture in (drawn, seen)]
+    window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    expected = [
+        np.corrcoef(*(picture.ravel() for picture in small))[0, 1],
+        structural_similarity(*map(rgb2gray, small), data_range=1, **window),
+        np.corrcoef(drawn.ravel(), seen.ravel())[0, 1],
+        structural_similarity(*map(rgb2gray, (drawn, seen)), data_range=1),
+    ]
+    assert np.allclose(found, expected, atol=1e-4)
+    at_64 = pair_scores("pixel correlation (64 px)", drawn[None], seen, {}, changed(SCORE_PIXELS=64))[0]
+    assert at_64 > found[0] + 0.1 and abs(found[3] - found[1]) > 0.005
+
+
+def test_pictures_are_resized_by_bilinear_interpolation():
+    picture = np.zeros((2, 2, 3), np.uint8)
+    picture[:, 1] = 255
+    row = at_size(picture[None], 4)[0, 0, :, 0]
+    assert np.allclose(row, [0, 0.25, 0.75, 1])  # by hand: pixel centres, edges repeated
+
+
+def test_the_colour_of_a_shape_is_that_of_the_scene(rng):
+    scenes = list(random_scenes(100, rng).itertuples(index=False))
+    pictures = [draw_scene(scene, rng) for scene in scenes]
+    assert np.mean([colour_of_shape(picture) == scene.colour for picture, scene in zip(pictures, scenes)]) > 0.95
+    other = next(k for k, scene in enumerate(scenes) if scene.colour != scenes[0].colour)
+    drawn = np.stack([pictures[0], pictures[other]])
+    assert pair_scores("colour of the shape", drawn, pictures[0], {}, CFG).tolist() == [1, 0]
+
+
+def test_networks_are_given_pictures_in_0_to_1():
+    """Before they are centred by their means and SDs; the publication's EfficientNet distances were of 0 … 255."""
+    given = []
+
+    class Spy(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(1))
+
+        def forward(self, pictures):
+            given.append(pictures)
+            return pictures.flatten(1)
+
+    network = features.Network(Spy(), 2, ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)))
+    picture = np.array([0, 255], np.uint8).repeat(6).reshape(1, 2, 2, 3)
+    features.features_of(network, picture, 1)
+    assert given[0].min() == -2 and given[0].max() == 2
+
+
+def test_features_that_are_not_finite_stop_the_script():
+    class Broken(torch.nn.Linear):
+        def forward(self, pictures):
+            return super().forward(pictures.flatten(1))
+
+    broken = Broken(12, 2)
+    broken.weight.data.fill_(float("nan"))
+    network = features.Network(broken, 2, features.IMAGENET)
+    with pytest.raises(NeuroFaceError, match="Broken, cpu. made features that are not finite"):
+        features.features_of(network, np.zeros((1, 2, 2, 3), np.uint8), 1)
 
 
 # ---------------------------------------------------------------- patterns

@@ -113,6 +113,8 @@ def annotated_settings():
             r"IG_RULE = .secant. is made for 'voxel_time_cnn'; EXPLAINED_MODEL = 'cnn3d'",
             id="secant",
         ),
+        pytest.param("FLIP_TOGETHER = 'movie'", r"FLIP_TOGETHER is now MAP_TEST.*\"flip films\"", id="former test"),
+        pytest.param("MAP_TEST = 'flips'", r"MAP_TEST = 'flips'.*'flip films'", id="no such test"),
         pytest.param("SMOOTH_TRS = 4", r"SMOOTH_TRS = 4 is even", id="mean without a centre"),
         pytest.param("CV_SPLITS = ('movie', 'movie')", r"CV_SPLITS = .* twice", id="split named twice"),
         pytest.param("ATTRIBUTION_METHODS = ('ig', 'ig')", r"ATTRIBUTION_METHODS = .* twice", id="method named twice"),

@@ -3,11 +3,13 @@
 from neuroface.bold.annotations import on_screen
 from neuroface.bold.labels import Labels
 from neuroface.decoding.uncertainty import mean_over_people
-from neuroface.timeline import clock
+from neuroface.face_study.demo import draw_annotation
+from neuroface.timeline import chance, clock
+from neuroface.timeline.scores import interval_text, mean_and_interval
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import ndimage, signal, stats
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 FACES = np.array([[4.0, 12.0], [17.0, 3.0], [40.0, 25.0], [90.0, 11.0], [103.0, 2.0]])
@@ -56,18 +58,42 @@ def test_the_lag_sweep_finds_a_planted_shift(shift_s):
 def test_the_rotated_annotation_is_every_rotation_scored_by_sklearn():
     rng = np.random.default_rng(1)
     face, score = (rng.random(60) < 0.4).astype(int), np.round(rng.standard_normal(60), 1)  # with ties
-    expected = [roc_auc_score(np.roll(face, shift), score) for shift in range(7, 54)]
-    np.testing.assert_allclose(clock.shift_null(face, score, 7), expected, atol=1e-9)
-    assert clock.shift_null(face, score, 0)[0] == pytest.approx(roc_auc_score(face, score))
-    assert len(clock.shift_null(face, score, 31)) == 0
+    expected = [roc_auc_score(np.roll(face, shift), score) for shift in range(60)]
+    np.testing.assert_allclose(chance.rotated_aucs(face, score), expected, atol=1e-9)
+    assert chance.rotation_p(np.array(expected)) == np.mean(np.array(expected) >= expected[0])
+    score[[0, 5, 6, 7, 40, 59]] = np.nan  # moments without a prediction: the film goes on, they are not scored
+    there = np.isfinite(score)
+    expected = [roc_auc_score(np.roll(face, shift)[there], score[there]) for shift in range(60)]
+    np.testing.assert_allclose(chance.rotated_aucs(face, score), expected, atol=1e-9)
+
+
+def test_the_smallest_p_of_a_run_is_as_rare_as_it_says():
+    """Scores that do not follow faces. Without small rotations the smallest p came 4 to 7 times too often."""
+    rng = np.random.default_rng(5)
+    n, n_runs = 900, 2000
+    truths = [on_screen(np.arange(n) + 0.5, draw_annotation(rng, n)).astype(int) for _ in range(100)]
+    noise = signal.lfilter([1], [1, -0.4], rng.standard_normal((n_runs, n)))
+    score = ndimage.uniform_filter1d(noise, 10)  # windows of 10 volumes
+    slow = ndimage.gaussian_filter1d(rng.standard_normal((n_runs, n)), 40)
+    score = score / score.std() + slow / slow.std()
+    p = [chance.rotation_p(chance.rotated_aucs(truths[i % 100], score[i])) for i in range(n_runs)]
+    for level in (0.05, 0.01, 0.002):
+        assert stats.binom.sf(np.sum(np.array(p) <= level) - 1, n_runs, level * 1.1) > 0.01
 
 
 def test_viewers_of_one_film_are_rotated_together():
-    null = np.linspace(0.2, 0.8, 101)
-    together = clock.mean_shift_null([null, 1 - null], ["a", "a"], 400, seed=0)
-    np.testing.assert_allclose(together, 0.5)
-    apart = clock.mean_shift_null([null, 1 - null], ["a", "b"], 400, seed=0)
-    assert apart.std() == pytest.approx(null.std() / np.sqrt(2), rel=0.15)
+    auc = np.linspace(0.2, 0.8, 101)
+    np.testing.assert_allclose(chance.mean_over_viewers([auc, 1 - auc]), 0.5)
+    shorter = chance.mean_over_viewers([auc, auc[:100]])
+    assert len(shorter) == 101 and shorter[0] == auc[0]
+
+
+def test_p_values_of_films_that_say_the_same_combine_to_the_same():
+    assert chance.combined_p([0.03]) == pytest.approx(0.03)
+    assert chance.combined_p([0.03] * 10) == pytest.approx(0.03)  # they may be one film ten times
+    t = np.mean(np.tan((0.5 - np.array([0.01, 0.4, 0.7])) * np.pi))  # Liu & Xie 2020, equation 3
+    assert chance.combined_p([0.01, 0.4, 0.7]) == pytest.approx(0.5 - np.arctan(t) / np.pi)
+    assert 0.01 < chance.combined_p([0.001, 1.0]) < 1  # 1 does not decide alone
 
 
 def test_the_threshold_is_the_best_of_all():
@@ -87,6 +113,10 @@ def test_averages_around_events_of_a_ramp_are_the_ramp():
     np.testing.assert_allclose(mean, 0.01 * (40.5 + np.arange(-5, 6.0)))
     mean, n = clock.event_locked(time_s, time_s, np.array([]), np.arange(3.0))
     assert n == 0 and np.isnan(mean).all()
+    probability = np.where((time_s > 26) & (time_s < 29), np.nan, 0.01 * time_s)  # a gap is not interpolated
+    mean, n = clock.event_locked(time_s, probability, np.array([30.0, 51.0]), np.arange(-5, 6.0))
+    assert n == 1
+    np.testing.assert_allclose(mean, 0.01 * (51 + np.arange(-5, 6.0)))
 
 
 def test_clean_events_by_hand():
@@ -123,3 +153,19 @@ def test_smoothing_is_the_mean_of_the_known_volumes_around_each(trs):
     for t, value in enumerate(logit):
         around = logit[max(0, t - reach) : t + reach + 1]
         np.testing.assert_allclose(smooth[t], np.nan if np.isnan(value) else np.nanmean(around))
+
+
+def test_the_interval_is_over_films_and_not_over_their_viewers():
+    values = np.array([0.6, 0.62, 0.8, 0.82, 0.7, 0.72])
+    films, people = ["a", "a", "b", "b", "c", "c"], list("123456")
+    half = stats.t.ppf(0.975, 2) * np.sqrt((1 / 3 + 1 / 2) * np.var([0.61, 0.81, 0.71], ddof=1))  # Nadeau & Bengio 2003
+    assert mean_and_interval(values, films, people, 3) == pytest.approx([0.71, 0.71 - half, 0.71 + half])
+    assert interval_text(films, people) == "over 3 films or runs"
+    mean, low, high = mean_and_interval(values, ["a"] * 6, people, 3)
+    assert mean == pytest.approx(0.71) and np.isnan([low, high]).all()
+    assert interval_text(["a"] * 6, people).startswith("none: 1 film")
+    # Two people saw all films and differ more than the films do: the wider interval counts.
+    values, people = np.array([0.5, 0.9, 0.51, 0.91, 0.52, 0.92]), ["1", "2"] * 3
+    half = stats.t.ppf(0.975, 1) * np.sqrt((1 / 2 + 3 / 2 / 2) * np.var([0.51, 0.91], ddof=1))
+    assert mean_and_interval(values, films, people, 3) == pytest.approx([0.71, 0.71 - half, 0.71 + half])
+    assert interval_text(films, people).startswith("the wider one")

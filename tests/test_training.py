@@ -48,7 +48,7 @@ def test_the_same_seed_gives_the_same_predictions_bit_for_bit(data):
 def test_the_best_learning_rate_on_the_inner_set_is_kept(data):
     build, alive = counting_build()
     settings = SMALL | {"learning_rates": (1e-9, 3e-3), "epochs": 8, "build": build}
-    network, history, _ = training.train_network(*data, FOLD, **settings)
+    network, history, _, _ = training.train_network(*data, FOLD, **settings)
     assert alive == [0, 1, 1]  # one to hold the result, one for each rate, which is gone when the next begins
     best = history.loc[history["val_balanced_accuracy"].idxmax()]
     assert best["learning_rate"] == 3e-3 and set(history["learning_rate"]) == {1e-9, 3e-3}
@@ -71,10 +71,10 @@ def test_the_network_can_be_trained_on_voxels_in_another_order(data):
 
 def test_windows_kept_on_the_device_train_the_same_network(data, monkeypatch):
     order = np.random.default_rng(2).permutation(40)  # test_backends leaves them as they are
-    settings = dict(learning_rates=(1e-3,), voxel_order=order, per_pass=4, **SMALL)
-    sent, history, cost = training.train_network(*data, FOLD, **settings)
+    settings = dict(learning_rates=(1e-3,), voxel_order=order, per_pass=8, **SMALL)
+    sent, history, cost, _ = training.train_network(*data, FOLD, **settings)
     monkeypatch.setattr(training, "windows_fit", lambda *_: True)
-    kept, same_history, same_cost = training.train_network(*data, FOLD, **settings)
+    kept, same_history, same_cost, _ = training.train_network(*data, FOLD, **settings)
     for mine, theirs in zip(kept.get_weights(), sent.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert same_history.equals(history)
@@ -100,7 +100,7 @@ def test_folds_are_left_as_they_are(data):
     np.testing.assert_array_equal(FOLD.train, before)
 
 
-@pytest.mark.parametrize(("gigabytes", "expected"), [(64, 20), (16, 10), (6, 4), (3, 1)])
+@pytest.mark.parametrize(("gigabytes", "expected"), [(64, 20), (16, 10)])
 def test_as_many_windows_go_through_at_once_as_memory_allows(full_size, monkeypatch, gigabytes, expected):
     class Memory:
         total = gigabytes * 1e9
@@ -109,17 +109,25 @@ def test_as_many_windows_go_through_at_once_as_memory_allows(full_size, monkeypa
     assert training.windows_per_pass(full_size, 20, n_jobs=1) == expected
 
 
-def test_a_window_that_does_not_fit_is_refused_with_both_sizes(full_size, monkeypatch):
+@pytest.mark.parametrize(("gigabytes", "n_jobs"), [(6, 1), (16, 2), (16, 4)])
+def test_passes_too_small_for_batch_normalisation_are_refused(full_size, monkeypatch, gigabytes, n_jobs):
     class Memory:
-        total = 1e9
+        total = gigabytes * 1e9
 
     monkeypatch.setattr(training.psutil, "virtual_memory", Memory)
-    with pytest.raises(NeuroFaceError, match=r"about 1\.\d GB.*0\.4 GB.*N_JOBS = 2"):
-        training.windows_per_pass(full_size, 20, n_jobs=2)
+    share = 0.85 * gigabytes / n_jobs
+    words = rf"about 11\.\d GB for 10 windows .* {share:.1f} GB are available for each of N_JOBS = {n_jobs}.*BATCH_SIZE"
+    with pytest.raises(NeuroFaceError, match=words):
+        training.windows_per_pass(full_size, 20, n_jobs=n_jobs)
+
+
+@pytest.mark.parametrize(("batch_size", "sizes"), [(20, [20, 10]), (8, [8]), (16, [16, 8]), (4, [4]), (13, [13])])
+def test_no_pass_has_fewer_windows_than_batch_normalisation_needs(batch_size, sizes):
+    assert training.sizes_of_passes(batch_size) == sizes
 
 
 class TooLarge(keras.callbacks.Callback):
-    """Fails in the way of a GPU where more than two windows go through at once."""
+    """Fails in the way of a GPU where more than eight windows go through at once."""
 
     def on_train_batch_begin(self, batch, logs=None):
         if self.model.optimizer.gradient_accumulation_steps != 2:
@@ -128,11 +136,11 @@ class TooLarge(keras.callbacks.Callback):
 
 def test_a_batch_that_does_not_fit_goes_through_in_parts(data):
     build, alive = counting_build()
-    settings = SMALL | {"learning_rates": (1e-3,), "epochs": 1, "batch_size": 4}
-    found, history, cost = training.train_network(*data, FOLD, **settings | {"build": build}, callbacks=(TooLarge(),))
-    assert alive == [0, 1, 1]  # one to hold the result; 4 windows at a time, of which nothing is left; 2 at a time
-    expected, same_history, _ = training.train_network(*data, FOLD, **settings, per_pass=2)
-    assert cost["windows_per_pass"] == 2 and history.equals(same_history)
+    settings = SMALL | {"learning_rates": (1e-3,), "epochs": 1, "batch_size": 16}
+    found, history, cost, _ = training.train_network(*data, FOLD, **settings | {"build": build}, callbacks=(TooLarge(),))
+    assert alive == [0, 1, 1]  # one to hold the result; 16 windows at a time, of which nothing is left; 8 at a time
+    expected, same_history, _, _ = training.train_network(*data, FOLD, **settings, per_pass=8)
+    assert cost["windows_per_pass"] == 8 and history.equals(same_history)
     np.testing.assert_array_equal(logits(found, data[0]), logits(expected, data[0]))
 
 
@@ -149,15 +157,8 @@ def counting_build():
 
 
 def test_windows_leave_the_gpu_before_fewer_go_through_at_once():
-    assert list(training._attempts(12, 6, on_gpu=True)) == [
-        (6, True),
-        (6, False),
-        (4, False),
-        (3, False),
-        (2, False),
-        (1, False),
-    ]
-    assert list(training._attempts(8, 8, on_gpu=False)) == [(8, False), (4, False), (2, False), (1, False)]
+    assert list(training._attempts(32, 16, on_gpu=True)) == [(16, True), (16, False), (8, False)]
+    assert list(training._attempts(20, 20, on_gpu=False)) == [(20, False), (10, False)]
 
 
 def test_a_window_that_does_not_fit_a_gpu_is_said_in_words(data):
@@ -166,7 +167,7 @@ def test_a_window_that_does_not_fit_a_gpu_is_said_in_words(data):
             raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.")
 
     settings = SMALL | {"learning_rates": (1e-3,), "batch_size": 2}
-    with pytest.raises(NeuroFaceError, match="not even a single window at a time"):
+    with pytest.raises(NeuroFaceError, match="not even 2 windows at a time"):
         training.train_network(*data, FOLD, **settings, callbacks=(Full(),))
 
 

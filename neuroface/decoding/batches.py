@@ -15,8 +15,9 @@ class WindowBatches(keras.utils.PyDataset):
     seed : shuffles the rows again for every pass over them; None keeps their order.
     voxel_order : (n_voxels,) a permutation of the voxels; None keeps their order.
     steps : number of batches that Keras takes as an epoch, whatever the number of windows; None: one pass over the rows.
-    mixup : each window becomes a mean of two windows of its batch, their labels and weights likewise; the shares follow a
-        Beta distribution with this parameter (Zhang et al. 2018, ICLR). 0: none.
+    mixup : each window becomes a mean of two windows of its batch; the shares follow a Beta distribution with this parameter
+        (Zhang et al. 2018, ICLR). Its label is their weighted mean, with the classes' weights too, so that both classes
+        have the same total weight in the loss, as without mixup. 0: none.
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class WindowBatches(keras.utils.PyDataset):
             return self.windows(rows), y, weight
         rng = np.random.default_rng([self.seed, number, place])
         partner, share = rng.permutation(len(rows)), rng.beta(self.mixup, self.mixup, len(rows)).astype(np.float32)
-        mixed = (share * values + (1 - share) * values[partner] for values in (y[:, 0], weight))
-        y, weight = mixed
-        return self.mixed_windows(rows, partner, share), y[:, None], weight
+        of_first, of_second = share * weight, (1 - share) * weight[partner]
+        mixed_weight = of_first + of_second
+        mixed_y = (of_first * y[:, 0] + of_second * y[partner, 0]) / mixed_weight
+        return self.mixed_windows(rows, partner, share), mixed_y[:, None], mixed_weight
 
     def windows(self, rows: np.ndarray) -> np.ndarray:
         """The network's input for these rows of X: (n, n_voxels, window_trs, 1)."""

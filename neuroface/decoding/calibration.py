@@ -1,5 +1,7 @@
 """Turn decision values into probabilities, and choose between models by the loss of these probabilities."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 
@@ -10,8 +12,8 @@ def calibration_slope(y: np.ndarray, value: np.ndarray) -> float:
     """Factor that turns decision values (0 at the threshold) into logits: one over the temperature (Guo et al. 2017, ICML).
 
     The factor minimises the log loss of windows that were not used for the fit, with both classes weighted equally. The
-    targets are Platt's (1999): (n + 1) / (n + 2) in place of 1, so that a few windows that are all correct do not give
-    certain probabilities.
+    targets are (n + ½) / (n + 1) in place of 1, so that a few windows that are all correct do not give certain
+    probabilities. Platt's (1999) (n + 1) / (n + 2) keep the logits of classes that are well apart too small.
 
     Parameters
     ----------
@@ -19,7 +21,7 @@ def calibration_slope(y: np.ndarray, value: np.ndarray) -> float:
     """
     positive = y == 1
     n = np.where(positive, positive.sum(), (~positive).sum())
-    target, weight = np.where(positive, (n + 1) / (n + 2), 1 / (n + 2)), 1 / n
+    target, weight = np.where(positive, (n + 0.5) / (n + 1), 0.5 / (n + 1)), 1 / n
     spread = np.abs(value).mean()
     if spread == 0:
         return 1.0
@@ -30,6 +32,42 @@ def calibration_slope(y: np.ndarray, value: np.ndarray) -> float:
 
     bounds = -np.log(LARGEST_CHANGE), np.log(LARGEST_CHANGE)
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x) / spread)
+
+
+def out_of_choice_logits(
+    logits: np.ndarray, y: np.ndarray, clusters: np.ndarray, score: Callable[[np.ndarray, np.ndarray], float]
+) -> np.ndarray:
+    """Logits (n,) of windows at a step that other windows chose.
+
+    The step with the best score on some windows fits these windows too well, and a temperature of the same windows would be
+    too low. So each half of the windows gets its logits from the step that is best for the other half.
+
+    Parameters
+    ----------
+    logits : (n_steps, n) at each step that was evaluated. y : (n,) of 0 and 1.
+    clusters : (n,) windows of one cluster, such as a moment of a film, stay in one half.
+    score : ``score(y, logit)``, larger is better: what chose the step.
+
+    Returns
+    -------
+    The logits at the best step of all windows where a half would lack a class.
+    """
+    names, first, cluster = np.unique(clusters, return_index=True, return_inverse=True)
+    half_of_cluster = np.zeros(len(names), dtype=int)
+    for label in (0, 1):
+        of_label = np.flatnonzero(y[first] == label)
+        half_of_cluster[of_label] = np.arange(len(of_label)) % 2
+    halves = [np.flatnonzero(half_of_cluster[cluster] == half) for half in (0, 1)]
+
+    def best_step(rows):
+        return int(np.argmax([score(y[rows], logit[rows]) for logit in logits]))
+
+    if any(len(np.unique(y[rows])) < 2 for rows in halves):
+        return logits[best_step(np.arange(len(y)))]
+    chosen = np.empty(len(y))
+    for rows, others in (halves, halves[::-1]):
+        chosen[rows] = logits[best_step(others), rows]
+    return chosen
 
 
 def log_losses(y: np.ndarray, logit: np.ndarray) -> np.ndarray:

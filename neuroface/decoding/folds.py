@@ -27,17 +27,26 @@ class Fold:
     further_inner: tuple[tuple[np.ndarray, np.ndarray], ...] = ()  # other divisions into training and validation
 
     @property
-    def inner(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-        """Inner cross-validation: (training, validation) rows; the first pair is ``train`` and ``validation``.
+    def validated_on_test(self) -> bool:
+        """Whether networks choose their epoch on the held-out windows: SELECTION = "paper"."""
+        return np.array_equal(self.validation, self.test)
 
-        Networks use the first pair only. Models that are fitted in closed form use all of them.
+    @property
+    def inner(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+        """Inner cross-validation: (training, validation) rows, all of them outside the held-out windows.
+
+        Models that are fitted in closed form choose their penalty in it. The first pair is ``train`` and ``validation``,
+        the pair that networks use. With SELECTION = "paper" networks are validated on the held-out windows; that pair
+        belongs to them alone.
         """
+        if self.validated_on_test:
+            return self.further_inner
         return ((self.train, self.validation), *self.further_inner)
 
     @property
     def rows(self) -> np.ndarray:
         """All rows that a final fit may use: training and inner validation together."""
-        if np.array_equal(self.validation, self.test):  # SELECTION = "paper"
+        if self.validated_on_test:
             return self.train
         return np.unique(np.concatenate([part for pair in self.inner for part in pair]))
 
@@ -70,7 +79,8 @@ def make_folds(
     embargo_trs : for "event", training windows are dropped when fewer than this many volumes lie between them and a
         held-out window of the same film, seen by any person.
     selection : "inner": validation is about a quarter of the training set, grouped as the split (by event if
-        the training set has a single group); "paper": validation is the held-out fold itself.
+        the training set has a single group); "paper": the networks' validation is the held-out fold
+        itself. ``Fold.inner`` of closed-form models lies inside the training set either way.
 
     Raises
     ------
@@ -81,23 +91,9 @@ def make_folds(
     for number, (train, test) in enumerate(_split(samples, split, n_folds, seed), 1):
         if split == "event":
             train = train[~_too_close(samples, train, test, window_trs + embargo_trs)]
+        pairs, together = _inner_pairs(samples, train, split, number, seed, window_trs + embargo_trs)
         if selection == "paper":
-            pairs, together = [(train, test)], split
-        else:
-            inside = samples.iloc[train]
-            together = split if len(set(groups_of(inside, split))) > 1 else "event"
-            rarer, n_rarer = _rarer_class(inside)
-            if n_rarer < 2:
-                raise NeuroFaceError(
-                    f"Split {split!r}, fold {number}: its training set has {n_rarer} {rarer!r} window; training and the "
-                    f"choice of the epoch need one each. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
-                )
-            n_inner = min(INNER_FOLDS, len(set(groups_of(inside, together))), n_rarer)
-            inner = _split(inside, together, max(n_inner, 2), seed)
-            pairs = [(train[kept], train[chosen]) for kept, chosen in inner]
-            if split == "event":
-                distance = window_trs + embargo_trs
-                pairs = [(a[~_too_close(samples, a, b, distance)], b) for a, b in pairs]
+            pairs, together = [(train, test), *pairs], split
         (train, validation), *further = pairs
         for name, rows in (("training", train), ("validation", validation), ("held-out", test)):
             if samples["label"].iloc[rows].nunique() < 2:
@@ -107,8 +103,32 @@ def make_folds(
                 )
         used = len(np.union1d(np.union1d(train, validation), test))
         further = [pair for pair in further if all(samples["label"].iloc[rows].nunique() == 2 for rows in pair)]
+        if selection == "paper" and not further:
+            raise NeuroFaceError(
+                f"Split {split!r}, fold {number}: no inner division of its training set has both classes on both sides, and "
+                f"ridge regression chooses its penalty there. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
+            )
         folds.append(Fold(number, train, validation, test, together, len(samples) - used, tuple(further)))
     return folds
+
+
+def _inner_pairs(
+    samples: pd.DataFrame, train: np.ndarray, split: str, number: int, seed: int, min_distance_trs: int
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
+    """Divisions of a training set into training and validation rows, and the split that they follow."""
+    inside = samples.iloc[train]
+    together = split if len(set(groups_of(inside, split))) > 1 else "event"
+    rarer, n_rarer = _rarer_class(inside)
+    if n_rarer < 2:
+        raise NeuroFaceError(
+            f"Split {split!r}, fold {number}: its training set has {n_rarer} {rarer!r} window; training and the choice of "
+            f"the epoch and the penalty need one each. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
+        )
+    n_inner = max(min(INNER_FOLDS, len(set(groups_of(inside, together))), n_rarer), 2)
+    pairs = [(train[kept], train[chosen]) for kept, chosen in _split(inside, together, n_inner, seed)]
+    if split == "event":
+        pairs = [(a[~_too_close(samples, a, b, min_distance_trs)], b) for a, b in pairs]
+    return pairs, together
 
 
 def folds_of_all_splits(samples: pd.DataFrame, window_trs: int, cfg) -> tuple[dict[str, list[Fold]], dict[str, str]]:

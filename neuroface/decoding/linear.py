@@ -18,9 +18,9 @@ import pandas as pd
 from scipy import linalg
 from sklearn.metrics import roc_auc_score
 
-# Strengths of the penalty to choose from, as multiples of the mean variance of a training window.
+# Strengths of the penalty to choose from, as multiples of the mean eigenvalue of the centred training kernel.
 PENALTIES = (1e-2, 1e-1, 1.0, 1e1, 1e2)
-CHUNK_BYTES = 256 * 2**20
+CHUNK_BYTES = 128 * 2**20  # of a block of features; its centred copy needs as much again
 
 
 def window_features(X: np.ndarray, kind: str, voxels: np.ndarray | None = None) -> Iterator[np.ndarray]:
@@ -44,8 +44,16 @@ def window_features(X: np.ndarray, kind: str, voxels: np.ndarray | None = None) 
 
 
 def window_kernel(blocks: Iterator[np.ndarray]) -> np.ndarray:
-    """Inner products (n, n) float64 of windows, summed over blocks of their features."""
-    return sum(np.asarray(block @ block.T, dtype=np.float64) for block in blocks)
+    """Inner products (n, n) float64 of windows whose features were centred on all windows, summed over blocks of features.
+
+    Raw BOLD has a mean of up to 10,000 and an SD of 30. Products of such float32 values round away the differences between
+    windows, so each feature is centred before the product. Every classifier centres again, on its training windows.
+    """
+    kernel = 0.0
+    for block in blocks:
+        centred = block - block.mean(axis=0)
+        kernel = kernel + (centred @ centred.T).astype(np.float64)
+    return kernel
 
 
 def decision_values(
@@ -108,17 +116,26 @@ def pattern_weights(kernel: np.ndarray, label: np.ndarray, folds: list[Fold]) ->
     return weights
 
 
-def out_of_fold(kernel: np.ndarray, labels: np.ndarray, fold: Fold) -> np.ndarray:
-    """Decision values in the inner cross-validation, for each penalty: (n_penalties, n, n_labellings), NaN outside it."""
+def out_of_fold(kernel: np.ndarray | Callable[[np.ndarray], np.ndarray], labels: np.ndarray, fold: Fold) -> np.ndarray:
+    """Decision values in the inner cross-validation, for each penalty: (n_penalties, n, n_labellings), NaN outside it.
+
+    Parameters
+    ----------
+    kernel : (n, n), or a function that gives it for the rows of a training set. labels : (n, n_labellings) of 0 and 1.
+    """
     values = np.full((len(PENALTIES), *labels.shape), np.nan)
     for train, validation in fold.inner:
-        values[:, validation] = _fit_predict(kernel, labels, train, validation)
+        of_train = kernel(train) if callable(kernel) else kernel
+        values[:, validation] = _fit_predict(of_train, labels, train, validation)
     return values
 
 
 def _best_penalty(kernel: np.ndarray, labels: np.ndarray, fold: Fold) -> np.ndarray:
     """Index into PENALTIES for each labelling: the best mean separation of the classes in the inner validation sets."""
-    values = out_of_fold(kernel, labels, fold)
+    return _best_of(out_of_fold(kernel, labels, fold), labels, fold)
+
+
+def _best_of(values: np.ndarray, labels: np.ndarray, fold: Fold) -> np.ndarray:
     separations = [_separation(labels[rows], values[:, rows]) for _, rows in fold.inner]
     return np.mean(separations, axis=0).argmax(axis=0)
 
@@ -131,30 +148,70 @@ class Solution(NamedTuple):
     coefficients : (n,) float64, 0 for windows that were not fitted; they sum to 0.
     inner_logit : (n,) logits of the inner cross-validation, NaN for windows that no inner validation set holds.
     penalty : the strength that was chosen.
+    logit_at_mean : logit of the mean of the fitted windows. It is the intercept of the same classifier for features that
+        are centred on these windows, so it does not depend on the origin of the kernel.
+    slope : factor that turned decision values into logits.
     """
 
     coefficients: np.ndarray
     intercept: float
     inner_logit: np.ndarray
     penalty: float
+    logit_at_mean: float
+    slope: float
 
 
-def solve(kernel: np.ndarray, y: np.ndarray, fold: Fold) -> Solution:
+def solve(kernel: np.ndarray | Callable[[np.ndarray], np.ndarray], y: np.ndarray, fold: Fold) -> Solution:
     """The ridge classifier of :func:`decision_values` for one labelling, calibrated on the inner cross-validation.
 
     Parameters
     ----------
-    kernel : (n, n), from :func:`window_kernel`. y : (n,) of 0 and 1.
+    kernel : as for :func:`out_of_fold`. y : (n,) of 0 and 1.
     """
-    labels = np.asarray(y)[:, None]
-    best = _best_penalty(kernel, labels, fold)[0]
-    inner = out_of_fold(kernel, labels, fold)[best, :, 0]
+    labels, rows = np.asarray(y)[:, None], fold.rows
+    values = out_of_fold(kernel, labels, fold)
+    best = _best_of(values, labels, fold)[0]
+    inner = values[best, :, 0]
     known = ~np.isnan(inner)
     slope = calibration_slope(labels[known, 0], inner[known])
-    weights, intercepts = _fit(kernel, labels, fold.rows)
+    of_rows = kernel(rows) if callable(kernel) else kernel
+    weights, intercepts = _fit(of_rows, labels, rows)
     coefficients = np.zeros(len(y))
-    coefficients[fold.rows] = slope * weights[best, :, 0]
-    return Solution(coefficients, slope * float(intercepts[best, 0]), slope * inner, PENALTIES[best])
+    coefficients[rows] = slope * weights[best, :, 0]
+    intercept = slope * float(intercepts[best, 0])
+    at_mean = float(of_rows[np.ix_(rows, rows)].mean(axis=0) @ coefficients[rows]) + intercept
+    return Solution(coefficients, intercept, slope * inner, PENALTIES[best], at_mean, slope)
+
+
+def solve_with(kernel: np.ndarray, y: np.ndarray, rows: np.ndarray, penalty: float) -> tuple[np.ndarray, float]:
+    """Coefficients (n,) and intercept of the ridge classifier of ``rows`` with a penalty that was chosen before."""
+    weights, intercepts = _fit(kernel, np.asarray(y)[:, None], rows)
+    chosen = PENALTIES.index(penalty)
+    coefficients = np.zeros(len(y))
+    coefficients[rows] = weights[chosen, :, 0]
+    return coefficients, float(intercepts[chosen, 0])
+
+
+def solve_each(kernel: np.ndarray, labels: np.ndarray, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`solve` for many labellings of the same windows, which share every eigendecomposition.
+
+    Parameters
+    ----------
+    kernel : (n, n), from :func:`window_kernel`. labels : (n, n_labellings) of 0 and 1.
+
+    Returns
+    -------
+    coefficients : (n_labellings, n) float64. intercepts : (n_labellings,) float64.
+    """
+    best = _best_penalty(kernel, labels, fold)
+    inner = np.take_along_axis(out_of_fold(kernel, labels, fold), best[None, None, :], axis=0)[0]
+    known = ~np.isnan(inner[:, 0])
+    weights, intercepts = _fit(kernel, labels, fold.rows)
+    each = np.arange(labels.shape[1])
+    slopes = np.array([calibration_slope(labels[known, i], inner[known, i]) for i in each])
+    coefficients = np.zeros(labels.T.shape)
+    coefficients[:, fold.rows] = slopes[:, None] * weights[best, :, each]
+    return coefficients, slopes * intercepts[best, each]
 
 
 def weighted_sums(blocks: Iterator[np.ndarray], coefficients: np.ndarray) -> np.ndarray:
@@ -214,7 +271,8 @@ def _fit(kernel: np.ndarray, labels: np.ndarray, train: np.ndarray) -> tuple[np.
     """Coefficients (n_penalties, n_train, n_labellings) and intercepts (n_penalties, n_labellings).
 
     One eigendecomposition serves all penalties and labellings. As the targets sum to 0, so do the coefficients, and
-    centring the features on the training set changes the intercept only.
+    centring the features on the training set changes the intercept only. Targets are n / (2 n₊) and −n / (2 n₋), ±1 for
+    classes of equal size: they do not shrink with n, so models of inner training sets and the final model have one scale.
     """
     inside = kernel[np.ix_(train, train)]
     column_mean = inside.mean(axis=0)
@@ -223,15 +281,19 @@ def _fit(kernel: np.ndarray, labels: np.ndarray, train: np.ndarray) -> tuple[np.
     eigenvalues = np.maximum(eigenvalues, 0)
     y = labels[train].astype(np.float64)
     n_positive = y.sum(axis=0)
-    n_negative = np.maximum(len(y) - n_positive, 1)
-    target = np.where(y == 1, 1 / np.maximum(n_positive, 1), -1 / n_negative)  # sums to 0 whatever the balance
+    n, n_negative = len(y), np.maximum(len(y) - n_positive, 1)
+    # Targets sum to 0 whatever the balance.
+    target = np.where(y == 1, n / (2 * np.maximum(n_positive, 1)), -n / (2 * n_negative))
     projected = vectors.T @ target
     coefficients, intercepts = [], []
     for penalty in PENALTIES:
-        shrunk = 1 / (eigenvalues + penalty * eigenvalues.mean())
+        strength = penalty * eigenvalues.mean()
+        shrunk = 1 / (eigenvalues + strength)
         weights = vectors @ (shrunk[:, None] * projected)
-        # Closed-form leave-one-out predictions of ridge regression: y − w / diag(G⁻¹).
-        left_out = target - weights / ((vectors**2) @ shrunk)[:, None]
+        # Closed-form leave-one-out predictions of a ridge regression that is centred on the other n − 1 windows. The
+        # leverage of a window holds 1 / n for the mean; the mean target of the others, −target / (n − 1), is taken out.
+        remaining = (vectors**2) @ shrunk - 1 / (n * strength)
+        left_out = target * (1 + 1 / max(n - 1, 1)) - weights / remaining[:, None]
         positive_mean = np.where(y == 1, left_out, 0).sum(axis=0) / np.maximum(n_positive, 1)
         negative_mean = np.where(y == 0, left_out, 0).sum(axis=0) / n_negative
         coefficients.append(weights)

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from neuroface.decoding.architectures import CLOSED_FORM, builder_of, learning_rates
-from neuroface.decoding.calibration import calibration_slope
+from neuroface.decoding.calibration import calibration_slope, out_of_choice_logits
 from neuroface.decoding.closed_form import linear, scale_logit, set_parameters
 from neuroface.decoding.fold_files import is_linear
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.linear import solve, weighted_sums, window_features, window_kernel
 from neuroface.decoding.model_cost import multiply_adds
 from neuroface.decoding.network import logit_network, predict_logits
+from neuroface.decoding.recipes import accuracy_score_of_logits, loss_score_of_logits
 from neuroface.decoding.second_order import parameters, solve_second_order
 from neuroface.decoding.training import train_network
 from neuroface.pipeline import keras, open_npy, write_npy
@@ -99,17 +100,20 @@ def fit_fold(name: str, windows: Windows, fold: Fold, cfg, seed: int, voxel_orde
     if name in CLOSED_FORM:
         return _fit_second_order(name, windows, fold, cfg)
     robust, rates = cfg.TRAINING == "robust", learning_rates(cfg.TRAINING, cfg.LEARNING_RATE)
-    network, history, cost = train_network(
+    network, history, cost, logits = train_network(
         windows.X, windows.y, fold, builder_of(name, windows.mask, cfg), epochs=None if robust else cfg.EPOCHS,
         steps=cfg.TRAINING_STEPS if robust else None, batch_size=cfg.BATCH_SIZE, learning_rates=rates,
         precision=cfg.PRECISION, seed=seed, n_jobs=cfg.N_JOBS, voxel_order=voxel_order,
     )  # fmt: skip
-    inner = predict_logits(logit_network(network), windows.X, cfg.INFERENCE_BATCH, fold.validation, voxel_order)
-    if robust:
-        slope = calibration_slope(windows.y[fold.validation], inner)
-        scale_logit(network, slope)
-        inner, cost = slope * inner, cost | {"temperature": round(1 / slope, 4)}
-    return Fitted(network, fold.validation, inner, history, cost)
+    rows = fold.validation
+    if np.array_equal(rows, fold.test):  # SELECTION = "paper": no window is left that could calibrate the network
+        inner = predict_logits(logit_network(network), windows.X, cfg.INFERENCE_BATCH, rows, voxel_order)
+        return Fitted(network, rows, inner, history, cost)
+    score = loss_score_of_logits if robust else accuracy_score_of_logits
+    inner = out_of_choice_logits(logits, windows.y[rows], windows.events[rows], score)
+    slope = calibration_slope(windows.y[rows], inner)
+    scale_logit(network, slope)
+    return Fitted(network, rows, slope * inner, history, cost | {"temperature": round(1 / slope, 4)})
 
 
 def seed_of_member(seed: int, fold: int, number: int) -> int:
@@ -120,12 +124,15 @@ def seed_of_member(seed: int, fold: int, number: int) -> int:
 def _fit_linear(name: str, windows: Windows, fold: Fold) -> Fitted:
     started, (_, n_voxels, window_trs) = time.monotonic(), windows.X.shape
     found = solve(windows.kernel_of(name), windows.y, fold)
-    features = weighted_sums(windows.features_of(name), found.coefficients[None])[0]
+    fitted = np.zeros(len(windows.y))
+    fitted[fold.rows] = 1 / len(fold.rows)
+    features, mean = weighted_sums(windows.features_of(name), np.stack([found.coefficients, fitted]))
+    intercept = found.logit_at_mean - float(features @ mean)
     if name == "linear-mean":  # the mean over time has the same weight in every volume
         features = np.repeat(features / window_trs, window_trs)
     weights = np.zeros((n_voxels, window_trs))
     weights[windows.regions.get(name, slice(None))] = features.reshape(-1, window_trs)
-    network = linear(weights, found.intercept)
+    network = linear(weights, intercept)
     n_features = features.size // (window_trs if name == "linear-mean" else 1)
     cost = {"parameters": n_features + 1, "multiply_adds": n_features, "penalty": found.penalty}
     return _closed_form(network, found.inner_logit, cost, started)

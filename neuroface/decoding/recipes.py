@@ -31,12 +31,38 @@ def accuracy(y, probability):
     return keras.ops.mean(keras.ops.cast(agree, "float32"), axis=-1)
 
 
-class Watch(keras.callbacks.Callback):
-    """Measures the time of each epoch, keeps the best weights, and stops if the loss is not finite."""
+def accuracy_score_of_logits(y: np.ndarray, logit: np.ndarray) -> float:
+    """Balanced accuracy: what chooses the epoch with the paper's recipe."""
+    return float(balanced_accuracy_score(y, logit > 0))
 
-    def __init__(self, network: keras.Model, rate: float):
+
+def loss_score_of_logits(y: np.ndarray, logit: np.ndarray) -> float:
+    """Negative log loss, both classes weighted equally: what chooses the step with the robust recipe."""
+    return -float(np.average(log_losses(y, logit), weights=balanced_weights(y)))
+
+
+class Watch(keras.callbacks.Callback):
+    """Measures the time of each epoch, keeps the best weights, and stops if the loss is not finite.
+
+    Parameters
+    ----------
+    validation : batches (:class:`neuroface.decoding.batches.WindowBatches`) without shuffling; None: no logits are kept.
+
+    Attributes
+    ----------
+    logits : per evaluation the logits (n_validation,) of the validation windows.
+    """
+
+    def __init__(self, network: keras.Model, rate: float, validation):
         super().__init__()
         self.network, self.rate, self.seconds, self.best = network, rate, [], -np.inf
+        self.logits, self._validation, self._logit = [], validation, logit_network(network)
+
+    def validation_logit(self) -> np.ndarray:
+        """Logits (n_validation,) of the validation windows; they are kept."""
+        source = self._validation
+        self.logits.append(predict_logits(self._logit, source.X, source.batch_size, source.rows, source.voxel_order))
+        return self.logits[-1]
 
     def on_epoch_begin(self, epoch, logs=None):
         self._start = time.monotonic()
@@ -48,6 +74,8 @@ class Watch(keras.callbacks.Callback):
         self.seconds.append(time.monotonic() - self._start)
 
     def evaluate(self, logs: dict) -> None:
+        if self._validation is not None:
+            self.validation_logit()
         self.keep(logs["val_balanced_accuracy"])
 
     def keep(self, score: float) -> None:
@@ -64,16 +92,13 @@ class RobustWatch(Watch):
     """
 
     def __init__(self, network: keras.Model, rate: float, training, validation):
-        super().__init__(network, rate)
-        self._training, self._validation, self._logit = training, validation, logit_network(network)
-        self._without_gain = 0
+        super().__init__(network, rate, validation)
+        self._training, self._without_gain = training, 0
 
     def evaluate(self, logs: dict) -> None:
         estimate_normalization(self.network, self._training)
-        source, rows = self._validation, self._validation.rows
-        logit = predict_logits(self._logit, source.X, source.batch_size, rows, source.voxel_order)
-        y = source.y[rows]
-        loss = float(np.average(log_losses(y, logit), weights=balanced_weights(y)))
+        logit, y = self.validation_logit(), self._validation.y[self._validation.rows]
+        loss = -loss_score_of_logits(y, logit)
         logs["val_loss"], logs["val_accuracy"] = loss, float(np.mean((logit > 0) == y))
         logs["val_balanced_accuracy"] = float(balanced_accuracy_score(y, logit > 0))
         self._without_gain = 0 if -loss > self.best else self._without_gain + 1

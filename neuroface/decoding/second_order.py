@@ -6,17 +6,20 @@ The logit of a window x with mean over time m is
 
 Both paths are ridge classifiers in closed form. The second one uses the quadratic kernel of the centred means (Poggio 1975,
 Biol. Cybern. 19:201), and the u_k are the leading eigenvectors of its quadratic form, as in common spatial patterns (Koles
-1991). A logistic regression of the out-of-fold logits combines the two (stacking: Wolpert 1992, Neural Networks 5:241). The
-second-order path is left out where it does not improve the inner cross-validation by more than two standard errors; the
-classifier is then ridge regression.
+1991). Only some u_k are kept. They are kept in every model of the inner cross-validation too, and a logistic regression of
+these out-of-fold logits combines the two paths (stacking: Wolpert 1992, Neural Networks 5:241), so its weights and intercept
+belong to the network that is stored. The second-order path is left out where it does not improve the inner cross-validation
+by more than two standard errors over the same logistic regression of the linear path alone; the classifier is then ridge
+regression.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from neuroface.decoding.calibration import balanced_weights, log_losses, simplest_good_model
 from neuroface.decoding.folds import Fold
-from neuroface.decoding.linear import solve
+from neuroface.decoding.linear import Solution, solve, solve_with
 
 import numpy as np
 from scipy import linalg
@@ -33,8 +36,8 @@ class SecondOrder(NamedTuple):
     ----------
     mean, deviation : (n,) coefficients of the windows in w. directions : (n_units, n) coefficients of the windows in u_k.
     strengths : (n_units,) s_k. rows : the windows that were fitted; μ is their mean.
-    logit_of_rows : (n_rows,) logits of these windows; the network's intercept is chosen to keep their mean.
-    inner_logit : (n,) logits of the inner cross-validation, NaN elsewhere.
+    logit_of_rows : (n_rows,) logits of these windows, from the directions that are kept.
+    inner_logit : (n,) logits of the inner cross-validation, from as many directions; NaN elsewhere.
     chosen : what was chosen: ``deviation`` of DEVIATIONS, ``linear`` and ``second_order``, the weights of the two paths.
     """
 
@@ -79,29 +82,56 @@ def solve_second_order(
 
     best = simplest([solution.inner_logit[known] for solution in linear], errors=1)
     first, kernel = linear[best], kernels[best]
-    centred = _centred(mean_kernel, rows)
-    second = solve(centred**2, y, fold)
+    second = solve(partial(_quadratic_kernel, mean_kernel), y, fold)
+    inner_second, final = _second_paths(mean_kernel, y, fold, second, n_units)
 
-    paths = np.column_stack([first.inner_logit, second.inner_logit])
+    paths = np.column_stack([first.inner_logit, inner_second])
+    share_alone, intercept_alone = _stacked(paths[known, :1], y[known], weights)
     share, intercept = _stacked(paths[known], y[known], weights)
-    if simplest([first.inner_logit[known], paths[known] @ share + intercept], errors=2) == 0:
+    alone = paths[known, :1] @ share_alone + intercept_alone
+    if simplest([alone, paths[known] @ share + intercept], errors=2) == 0:
         share, intercept = np.array([1.0, 0.0]), 0.0
 
-    logits = [
-        kernel_of_path[rows] @ solution.coefficients + solution.intercept
-        for kernel_of_path, solution in ((kernel, first), (centred**2, second))
-    ]
-    directions, strengths = _leading_directions(centred, share[1] * second.coefficients, rows, n_units)
+    first_logit = kernel[rows] @ first.coefficients + first.intercept
     return SecondOrder(
         mean=share[0] * first.coefficients,
         deviation=share[0] * DEVIATIONS[best] * first.coefficients,
-        directions=directions,
-        strengths=strengths,
+        directions=final.directions,
+        strengths=share[1] * final.strengths,
         rows=rows,
-        logit_of_rows=share @ np.stack(logits) + intercept,
+        logit_of_rows=share[0] * first_logit + share[1] * final.logit[rows] + intercept,
         inner_logit=paths @ share + intercept,
         chosen={"deviation": DEVIATIONS[best], "linear": float(share[0]), "second_order": float(share[1])},
     )
+
+
+class _SecondPath(NamedTuple):
+    """A second-order path with the directions that are kept: directions (n_units, n), strengths (n_units,), logit (n,)."""
+
+    directions: np.ndarray
+    strengths: np.ndarray
+    logit: np.ndarray
+
+
+def _second_paths(
+    mean_kernel: np.ndarray, y: np.ndarray, fold: Fold, second: Solution, n_units: int
+) -> tuple[np.ndarray, _SecondPath]:
+    """Out-of-fold logits (n,) of the second-order path with few directions, and the path of the final fit."""
+    inner = np.full(len(y), np.nan)
+    for train, validation in fold.inner:
+        coefficients, intercept = solve_with(_quadratic_kernel(mean_kernel, train), y, train, second.penalty)
+        path = _truncated(mean_kernel, train, second.slope * coefficients, second.slope * intercept, n_units)
+        inner[validation] = path.logit[validation]
+    return inner, _truncated(mean_kernel, fold.rows, second.coefficients, second.intercept, n_units)
+
+
+def _truncated(
+    mean_kernel: np.ndarray, rows: np.ndarray, coefficients: np.ndarray, intercept: float, n_units: int
+) -> _SecondPath:
+    """The path with the n_units strongest directions of a quadratic classifier that was fitted to ``rows``."""
+    centred = _centred(mean_kernel, rows)
+    directions, strengths = _leading_directions(centred, coefficients, rows, n_units)
+    return _SecondPath(directions, strengths, (centred @ directions.T) ** 2 @ strengths + intercept)
 
 
 def _stacked(paths: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
@@ -163,10 +193,9 @@ def _centred(kernel: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return kernel - mean[:, None] - mean[None, :] + kernel[np.ix_(rows, rows)].mean()
 
 
-def _variance(kernel: np.ndarray, rows: np.ndarray) -> float:
-    """Mean squared distance of ``rows`` from their centre."""
-    inside = kernel[np.ix_(rows, rows)]
-    return float(np.trace(inside) / len(rows) - inside.mean())
+def _quadratic_kernel(mean_kernel: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Squared inner products (n, n) of the means over time, centred on the mean of ``rows``."""
+    return _centred(mean_kernel, rows) ** 2
 
 
 def _leading_directions(centred: np.ndarray, coefficients: np.ndarray, rows: np.ndarray, n_units: int):

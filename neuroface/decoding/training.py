@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from neuroface import NeuroFaceError
 from neuroface.decoding.batches import WindowBatches
@@ -36,7 +37,28 @@ import psutil
 from sklearn.utils.class_weight import compute_class_weight
 
 PROCESS = Path("/proc/self")
+# Batch normalisation and mixup see only the windows of a pass. With fewer than this a network hardly learns
+# (docs/clusters-and-gpus.md has the measurement), so that its accuracy would depend on the memory of the machine.
+LEAST_WINDOWS_PER_PASS = 8
 PRECISIONS = {"float32": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
+
+
+class Trained(NamedTuple):
+    """A trained network.
+
+    Attributes
+    ----------
+    network : float32, with the weights of the best epoch.
+    history : a row per epoch and learning rate.
+    cost : parameters, operations, seconds, memory.
+    validation_logits : (n_epochs, n_validation) logits of ``fold.validation`` at each epoch of the best learning rate; empty
+        where the paper's recipe validates on the held-out windows.
+    """
+
+    network: keras.Model
+    history: pd.DataFrame
+    cost: dict
+    validation_logits: np.ndarray
 
 
 def train_network(
@@ -55,7 +77,7 @@ def train_network(
     voxel_order: np.ndarray | None = None,
     per_pass: int | None = None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
-) -> tuple[keras.Model, pd.DataFrame, dict]:
+) -> Trained:
     """Train on ``fold.train`` and keep the epoch, and the learning rate, that are best on ``fold.validation``.
 
     Parameters
@@ -70,18 +92,13 @@ def train_network(
     n_jobs : trainings that share this machine's memory.
     voxel_order : (n_voxels,) order in which the network gets the voxels; None: as in the mask.
     per_pass : windows that go through the network at once, a divisor of ``batch_size``; None: as many as fit. If they
-        do not fit after all, training starts again with fewer.
+        do not fit after all, training starts again with fewer, but not with fewer than LEAST_WINDOWS_PER_PASS.
     callbacks : additional callbacks that observe the training.
-
-    Returns
-    -------
-    network (float32, best epoch), history (one row per epoch and learning rate), cost (parameters, operations, seconds,
-    memory).
 
     Raises
     ------
     NeuroFaceError
-        If not even one window fits the memory, or the loss becomes NaN.
+        If the least number of windows does not fit the memory, or the loss becomes NaN.
     """
     keras.utils.clear_session()
     _forget_peak_memory()
@@ -90,7 +107,7 @@ def train_network(
     most = per_pass or windows_per_pass(plain, batch_size, n_jobs)
     for per_pass, on_gpu in _attempts(batch_size, most, windows_fit(X, plain, most, n_jobs)):
         try:
-            weights, history, seconds = _train(
+            weights, history, seconds, logits = _train(
                 X, y, fold, build, epochs=epochs, steps=steps, batch_size=batch_size, learning_rates=learning_rates,
                 dtype=training_dtype(precision), seed=seed, voxel_order=voxel_order, per_pass=per_pass, on_gpu=on_gpu,
                 callbacks=callbacks,
@@ -105,9 +122,11 @@ def train_network(
             callback.set_model(None)  # the last reference to the failed step's memory, except cycles
         gc.collect()
     else:
+        least = sizes_of_passes(batch_size)[-1]
         raise NeuroFaceError(
-            "Training does not fit the memory, not even a single window at a time. Lower N_JOBS or CNN_FILTERS (of other "
-            "networks: MODEL_OPTIONS), or use a larger machine."
+            f"Training does not fit the memory, not even {least} windows at a time (about "
+            f"{step_bytes(plain, least) / 1e9:.1f} GB); with fewer, batch normalisation fails. Lower N_JOBS or CNN_FILTERS "
+            f"(of other networks: MODEL_OPTIONS), or use a larger machine."
         )
     plain.set_weights(weights)
     cost = {
@@ -122,14 +141,20 @@ def train_network(
         "peak_memory_gb": round(peak_memory_gb(), 2),
         "added_memory_gb": round(peak_memory_gb() - memory_before, 2),
     }
-    return plain, history, cost
+    return Trained(plain, history, cost, logits)
+
+
+def sizes_of_passes(batch_size: int) -> list[int]:
+    """Windows that may go through a network at once: divisors of the batch, largest first, none below the least."""
+    least = min(LEAST_WINDOWS_PER_PASS, batch_size)
+    return [n for n in range(batch_size, least - 1, -1) if batch_size % n == 0]
 
 
 def _attempts(batch_size: int, most: int, on_gpu: bool) -> Iterator[tuple[int, bool]]:
     """Windows per pass, and whether all windows go to the GPU: values to try until the memory is large enough."""
     if on_gpu:
         yield most, True
-    yield from ((n, False) for n in range(most, 0, -1) if batch_size % n == 0)
+    yield from ((n, False) for n in sizes_of_passes(batch_size) if n <= most)
 
 
 def _train(
@@ -148,14 +173,19 @@ def _train(
     per_pass,
     on_gpu,
     callbacks,
-) -> tuple[list[np.ndarray], pd.DataFrame, list[float]]:
-    """Train at each learning rate. Returns the best weights, the history, and the seconds of each epoch."""
+) -> tuple[list[np.ndarray], pd.DataFrame, list[float], np.ndarray]:
+    """Train at each learning rate.
+
+    Returns
+    -------
+    The best weights, the history, the seconds of each epoch, and the logits of the validation windows at the best rate.
+    """
     class_weights = dict(enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train])))
     stored = StoredWindows(X, voxel_order) if on_gpu else None
     batches = partial(RowBatches, X, y) if on_gpu else partial(WindowBatches, X, y, voxel_order=voxel_order)
     passes, seen = batch_size // per_pass, partial(WindowBatches, X, y, voxel_order=voxel_order)
 
-    def fit(rate: float) -> tuple[float, list[np.ndarray], list[float], pd.DataFrame]:
+    def fit(rate: float) -> tuple[float, list[np.ndarray], list[float], pd.DataFrame, np.ndarray]:
         keras.utils.clear_session()
         set_random_seed(seed)
         network = with_fused_normalization(build(dtype=dtype))
@@ -170,18 +200,15 @@ def _train(
             # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one operation at a time.
             jit_compile=HAS_GPU or keras.backend.backend() == "jax",
         )
+        validation = seen(fold.validation, per_pass, class_weights)
         if steps:
             some = np.random.default_rng(seed).permutation(fold.train)[:STATISTICS_WINDOWS]
-            watch = RobustWatch(
-                network,
-                rate,
-                seen(some, min(batch_size, 32), class_weights),
-                seen(fold.validation, per_pass, class_weights),
-            )
+            watch = RobustWatch(network, rate, seen(some, min(batch_size, 32), class_weights), validation)
             per_epoch = -(-steps // EVALUATIONS)
             schedule = {"epochs": -(-steps // per_epoch), "callbacks": [watch, *callbacks]}
         else:
-            watch = Watch(network, rate)
+            has_inner = not np.array_equal(fold.validation, fold.test)  # else nothing is calibrated
+            watch = Watch(network, rate, validation if has_inner else None)
             plateau = keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=15)
             schedule = {
                 "epochs": epochs,
@@ -199,10 +226,12 @@ def _train(
             watch.best_weights,
             watch.seconds,
             history,
+            np.array(watch.logits),
         )  # not the network: the next rate needs its memory
 
-    scores, weights, seconds, histories = zip(*map(fit, learning_rates))
-    return weights[int(np.argmax(scores))], pd.concat(histories, ignore_index=True), sum(seconds, [])
+    scores, weights, seconds, histories, logits = zip(*map(fit, learning_rates))
+    best = int(np.argmax(scores))
+    return weights[best], pd.concat(histories, ignore_index=True), sum(seconds, []), logits[best]
 
 
 def training_dtype(precision: str) -> str:
@@ -221,19 +250,20 @@ def windows_per_pass(model: keras.Model, batch_size: int, n_jobs: int) -> int:
     Raises
     ------
     NeuroFaceError
-        If not even one window fits.
+        If fewer than LEAST_WINDOWS_PER_PASS fit.
     """
     if HAS_GPU:
         return batch_size
     share = 0.85 * psutil.virtual_memory().total / n_jobs
-    for windows in range(batch_size, 0, -1):
-        if batch_size % windows == 0 and step_bytes(model, windows) < share:
+    sizes = sizes_of_passes(batch_size)
+    for windows in sizes:
+        if step_bytes(model, windows) < share:
             return windows
-    need = step_bytes(model, 1)
     raise NeuroFaceError(
-        f"Training needs about {need / 1e9:.1f} GB for a single window of {model.input_shape[1]:,} voxels; "
-        f"{share / 1e9:.1f} GB are available for each of N_JOBS = {n_jobs}. Lower N_JOBS or CNN_FILTERS (of other "
-        f"networks: MODEL_OPTIONS), or use a larger machine."
+        f"Training needs about {step_bytes(model, sizes[-1]) / 1e9:.1f} GB for {sizes[-1]} windows of "
+        f"{model.input_shape[1]:,} voxels at a time; {share / 1e9:.1f} GB are available for each of N_JOBS = {n_jobs}. With "
+        f"fewer windows batch normalisation fails. Lower N_JOBS or CNN_FILTERS (of other networks: MODEL_OPTIONS), set "
+        f"BATCH_SIZE to a multiple of {LEAST_WINDOWS_PER_PASS}, or use a larger machine."
     )
 
 

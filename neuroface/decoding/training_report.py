@@ -181,7 +181,8 @@ def describe(
                 history,
                 f"Training, {split} folds: a thin line per fold, the mean thick. Validation is "
                 + ("an inner part of the training set. " if cfg.SELECTION == "inner" else "the reported fold itself. ")
-                + f"Its loss was lowest after {cost['best_step']:,} of {cost['steps']:,} steps (median over folds).",
+                + f"Its loss was lowest after {cost['best_step']:,} of {cost['steps']:,} steps (median over folds). "
+                f"{cost['windows_per_pass']} windows went through the network at once.",
             )
     return section
 

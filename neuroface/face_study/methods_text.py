@@ -56,7 +56,7 @@ CHECKS = {
 
 
 def facts_of(root: Path) -> dict:
-    """Counts that the paragraph names, from the results of scripts 1, 2 and 6."""
+    """Counts that the paragraph names, from the results of scripts 1, 2, 6 and 8."""
     samples = read_table(root / "2-dataset" / "samples.tsv")
     facts = {
         "people": samples["subject"].nunique(),
@@ -66,7 +66,9 @@ def facts_of(root: Path) -> dict:
     }
     tests = [read_json(file) for file in sorted((root / "6-averages").glob("group_contrast-*_test.json"))]
     if tests:
-        facts |= {"flips": sorted({test["flips"] for test in tests}), "units": tests[0]["units"]}
+        facts["tests"] = {test["test"]: {n: test.get(n) for n in ("relabellings", "flips", "units")} for test in tests}
+    if (timelines := root / "8-predictions" / "metrics.json").exists():
+        facts["moments_unseen"] = read_json(timelines).get("n_runs_unseen", 0) > 0  # earlier versions did not count them
     return facts
 
 
@@ -163,9 +165,10 @@ def _training(s: dict, f: dict) -> str:
     if "event" in s["CV_SPLITS"]:
         text += f"At least {s['EMBARGO_TRS']} volumes lay between training windows and held-out moments. "
     if s["SELECTION"] == "inner":
-        text += "The epoch was chosen on a part of the training set that was grouped like the folds."
-        if s["TRAINING"] == "robust":
-            text += " Logits were calibrated there by a temperature (Guo et al. 2017)."
+        text += (
+            "The epoch was chosen on a part of the training set that was grouped like the folds. Logits were calibrated "
+            "there by a temperature (Guo et al. 2017)."
+        )
     else:
         text += "The epoch was chosen on the held-out fold itself, which makes the scores too high."
     others = [BASELINES[name] for name in s["BASELINES"] if name in BASELINES]
@@ -233,15 +236,8 @@ def _attributions(s: dict, f: dict) -> str:
 
 def _group(s: dict, f: dict) -> str:
     text = "Attributions were averaged over each person's windows, then over people."
-    if "flips" in f:
-        unit = "people" if s["FLIP_TOGETHER"] == "person" else "films, with all their viewers"
-        what = f"a pseudo-t with variances smoothed by {s['VARIANCE_FWHM_MM']:g} mm" if s["VARIANCE_FWHM_MM"] else "t"
-        text += (
-            f" They were tested against zero, absolute attribution against an even spread over the brain, by "
-            f"{_and([f'{n:,}' for n in f['flips']], 'or')} sign flips of {f['units']} {unit} ({what}), corrected "
-            f"family-wise over all voxels and seconds, by the largest value and by the mass of clusters formed at "
-            f"p < {s['CLUSTER_FORMING_P']:g} (Nichols & Holmes 2002)."
-        )
+    for kind, numbers in f.get("tests", {}).items():
+        text += _map_test(kind, numbers, s)
     regions = []
     if s["SPACE"] == "MNI" and s["ROI_FILE"]:
         own = _path(s["ROI_FILE"]) == "masks/face_rois.tsv"
@@ -265,16 +261,47 @@ def _group(s: dict, f: dict) -> str:
     return text
 
 
+def _map_test(kind: str, numbers: dict, s: dict) -> str:
+    if kind == "none":
+        return " Maps for which there is no valid test were not tested."
+    what = f"a pseudo-t with variances smoothed by {s['VARIANCE_FWHM_MM']:g} mm" if s["VARIANCE_FWHM_MM"] else "t"
+    corrected = (
+        f"corrected family-wise over all voxels and seconds, by the largest value and by the mass of clusters formed at "
+        f"p < {s['CLUSTER_FORMING_P']:g} (Nichols & Holmes 2002)"
+    )
+    scaled = f"in units of each person's mean absolute attribution ({what} across people), {corrected}"
+    if kind == "relabel":
+        return (
+            f" They were compared, {scaled}, with the maps of {numbers['relabellings']:,} relabellings of events within "
+            f"films, for each of which the models of all folds were fitted again (Ojala & Garriga 2010)."
+        )
+    unit = "people" if kind == "flip people" else "films, with all their viewers"
+    return (
+        f" They were tested against zero, {scaled}, by {numbers['flips']:,} sign flips of {numbers['units']} {unit}; these "
+        f"p-values take the trained models as fixed."
+    )
+
+
 def _surface(s: dict, f: dict) -> str:
     return "Group maps, averaged between pial and white surface, are shown on the inflated fsaverage5 (Fischl et al. 1999)."
 
 
 def _timeline(s: dict, f: dict) -> str:
     smooth = f", its logit averaged over {s['SMOOTH_TRS']} volumes," if s["SMOOTH_TRS"] > 1 else ""
-    return (
+    text = (
         f"For a probability at every volume of a film, fold models (folds kept out {KEPT_OUT[s['HELD_OUT_SPLIT']]}) slid "
-        f"over whole runs; a prediction{smooth} was assigned to the second at {s['PREDICTION_AT']:.0%} of its window. "
-        f"Chance was estimated by rotating the annotation by at least {s['MIN_SHIFT_S']:g} s."
+        f"over whole runs; a prediction{smooth} was assigned to the second at {s['PREDICTION_AT']:.0%} of its window."
+    )
+    if not f.get("moments_unseen", s["SELECTION"] == "inner" and s["HELD_OUT_SPLIT"] not in ("window", "subject")):
+        return text + " The models had seen the moments that they predicted, so these predictions were not tested."
+    if s["HELD_OUT_SPLIT"] == "event":
+        return text + (
+            f" Moments were predicted only by models that had seen no window within {s['EMBARGO_TRS']} volumes of them, "
+            "with any viewer."
+        )
+    return text + (
+        " Chance was estimated for each film by rotating its annotation by every number of volumes; p-values of films were "
+        "combined (Liu & Xie 2020)."
     )
 
 

@@ -85,13 +85,13 @@ LIMITS = {
     "SPACE": Literal["MNI", "native"],
     "N_RANDOM_REGIONS": Annotated[int, Field(ge=1)],
     "N_FLIPS": Annotated[int, Field(ge=20)],  # with fewer no p can reach 0.05
-    "FLIP_TOGETHER": Literal["person", "movie"],
+    "MAP_TEST": Literal["auto", "relabel", "flip films", "flip people", "none"],
+    "N_RELABELLINGS": Annotated[int, Field(ge=19)],  # with fewer no p can be 0.05
     "VARIANCE_FWHM_MM": Annotated[float, Field(ge=0)],
     "CLUSTER_FORMING_P": Annotated[float, Field(gt=0, lt=0.5)],
     "REFERENCE_MAPS": tuple[Literal["haufe", "glm"], ...],
     "PREDICTION_AT": Annotated[float, Field(ge=0, le=1)],
     "SMOOTH_TRS": Annotated[int, Field(ge=1)],
-    "MIN_SHIFT_S": Annotated[float, Field(ge=0)],
     "FOLLOW_BASELINE_TRS": Annotated[int, Field(ge=2)],  # one volume has no SD
     "FOLLOW_IDLE_S": Annotated[float, Field(gt=0)],
     "N_JOBS": Annotated[int, Field(ge=1)],
@@ -106,7 +106,7 @@ class FaceSettings(SettingsModel):
     LIMITS: ClassVar = LIMITS
     FOLDERS: ClassVar = ("DATASET_DIR", "DATA_DIR", "FILM_DIR")
     FILES: ClassVar = ("ROI_FILE", "MASK_FILE", "PARCEL_FILE", "ROI_MASKS", "FILM_PARTS")
-    FORMER: ClassVar = ("FACE_TRIAL_TYPES", "NOFACE_TRIAL_TYPES")
+    FORMER: ClassVar = ("FACE_TRIAL_TYPES", "NOFACE_TRIAL_TYPES", "FLIP_TOGETHER")
     ADDED: ClassVar = {
         "FACE_TRIAL_TYPES": {"LABELS": ["face", "noface"], "EVENT_COLUMN": "trial_type"},
         "EPOCHS": {"TRAINING": "paper", "N_SEEDS": 1},
@@ -116,6 +116,16 @@ class FaceSettings(SettingsModel):
 
     @classmethod
     def translate(cls, changes: dict, base: dict) -> dict:
+        if "FLIP_TOGETHER" in changes:
+            now = {"person": "flip people", "movie": "flip films"}.get(changes["FLIP_TOGETHER"], "auto")
+            raise ValueError(
+                f'FLIP_TOGETHER is now MAP_TEST. Write MAP_TEST = "{now}" for the test that it named, or "auto" for the '
+                f"best test that these data allow"
+            )
+        if "MIN_SHIFT_S" in changes:
+            raise ValueError(
+                "MIN_SHIFT_S no longer exists: script 8 compares with all rotations of the annotation. Remove it"
+            )
         former = [name for name in cls.FORMER if name in changes]
         if not former:
             return changes
@@ -130,7 +140,9 @@ class FaceSettings(SettingsModel):
         return {name: value for name, value in changes.items() if name not in former} | {"LABEL_EVENTS": events}
 
     @classmethod
-    def former(cls, settings, name: str) -> list[str]:
+    def former(cls, settings, name: str) -> list[str] | str:
+        if name == "FLIP_TOGETHER":
+            return f"MAP_TEST = {settings.MAP_TEST!r}"
         return list(settings.LABEL_EVENTS[settings.LABELS[cls.FORMER.index(name)]])
 
     @classmethod

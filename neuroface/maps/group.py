@@ -5,9 +5,10 @@ Holmes 2002, Hum. Brain Mapp. 15:1). Each flip gives the largest statistic and t
 map. Comparing the observed values with these controls the family-wise error.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 from neuroface.bold import Labels
 
@@ -111,39 +112,69 @@ def variance_smoother(
     return smooth
 
 
+class Null(NamedTuple):
+    """Largest statistic and heaviest cluster of the whole map, (n,) each, of every flip or relabelling.
+
+    The first entry is that of the observed map.
+    """
+
+    largest: np.ndarray
+    heaviest: np.ndarray
+
+
 def group_test(
     values: np.ndarray, signs: np.ndarray, mask: np.ndarray, forming_p: float, two_sided: bool, smooth=None
 ) -> GroupTest:
-    """One-sample test across people of every voxel and second, and of clusters of them.
+    """One-sample test across people of every voxel and second, and of clusters of them, by sign flips.
 
     Parameters
     ----------
     values : (n_people, n_voxels, n_trs).
     signs : (n_flips, n_people), from :func:`sign_flips` with the same ``two_sided``.
+    mask, forming_p, two_sided : as for :func:`null_of`. smooth : from :func:`variance_smoother`.
+    """
+    null = null_of(flipped_statistics(values, signs, smooth), len(values), mask, forming_p, two_sided)
+    observed = next(flipped_statistics(values, signs[:1], smooth)).reshape(values.shape[1:])
+    return compare(observed, null, len(values), mask, forming_p, two_sided)
+
+
+def null_of(
+    statistics: Iterable[np.ndarray], n_people: int, mask: np.ndarray, forming_p: float, two_sided: bool
+) -> Null:
+    """The largest value and the heaviest cluster of each map of statistics.
+
+    Parameters
+    ----------
+    statistics : (n_voxels × n_trs,) each.
     mask : (x, y, z) bool, defines the neighbours; a cluster joins voxels that share a side, and successive seconds.
     forming_p : members of a cluster exceed the t value of this p, uncorrected. Its mass is the sum of the excess.
     two_sided : False: only values above zero are of interest.
-    smooth : from :func:`variance_smoother`; the statistic is then the pseudo-t.
     """
-    n_people, shape = len(values), values.shape[1:]
-    forming = stats.t.isf(forming_p / 2 if two_sided else forming_p, n_people - 1)
-    neighbours = Neighbours(mask, shape[1])
-    largest, heaviest = np.empty(len(signs)), np.empty(len(signs))
-    observed = None
-    for flip, statistic in enumerate(flipped_statistics(values, signs, smooth)):
-        largest[flip] = np.abs(statistic).max() if two_sided else statistic.max()
-        heaviest[flip] = neighbours.masses(statistic, forming, two_sided)[0].max(initial=0)
-        if observed is None:
-            observed = statistic
-    masses, cluster = neighbours.masses(observed, forming, two_sided)
-    p_cluster = np.ones(observed.size)
-    p_cluster[cluster >= 0] = family_wise(masses, heaviest)[cluster[cluster >= 0]]
-    p_voxel = family_wise(np.abs(observed) if two_sided else observed, largest)
-    rank = int(np.floor(ALPHA * len(largest) + ROUNDING))
-    critical = float(np.sort(largest)[-rank]) if rank else np.inf
-    return GroupTest(
-        observed.reshape(shape), p_voxel.reshape(shape), p_cluster.reshape(shape), critical, 1 / len(signs)
-    )
+    forming, neighbours, found = _forming(forming_p, n_people, two_sided), None, []
+    for statistic in statistics:
+        neighbours = neighbours or Neighbours(mask, statistic.size // int(mask.sum()))
+        largest = np.abs(statistic).max() if two_sided else statistic.max()
+        found.append((largest, neighbours.masses(statistic, forming, two_sided)[0].max(initial=0)))
+    return Null(*np.array(found, dtype=np.float64).reshape(-1, 2).T)
+
+
+def compare(
+    observed: np.ndarray, null: Null, n_people: int, mask: np.ndarray, forming_p: float, two_sided: bool
+) -> GroupTest:
+    """Family-wise p of an observed map of statistics (n_voxels, n_trs); other parameters as for :func:`null_of`."""
+    flat, forming = observed.ravel(), _forming(forming_p, n_people, two_sided)
+    masses, cluster = Neighbours(mask, observed.shape[1]).masses(flat, forming, two_sided)
+    p_cluster = np.ones(flat.size)
+    p_cluster[cluster >= 0] = family_wise(masses, null.heaviest)[cluster[cluster >= 0]]
+    p_voxel = family_wise(np.abs(flat) if two_sided else flat, null.largest)
+    rank = int(np.floor(ALPHA * len(null.largest) + ROUNDING))
+    critical = float(np.sort(null.largest)[-rank]) if rank else np.inf
+    shape = observed.shape
+    return GroupTest(observed, p_voxel.reshape(shape), p_cluster.reshape(shape), critical, 1 / len(null.largest))
+
+
+def _forming(forming_p: float, n_people: int, two_sided: bool) -> float:
+    return float(stats.t.isf(forming_p / 2 if two_sided else forming_p, n_people - 1))
 
 
 def flipped_statistics(values: np.ndarray, signs: np.ndarray, smooth=None) -> Iterator[np.ndarray]:
@@ -160,9 +191,12 @@ def flipped_statistics(values: np.ndarray, signs: np.ndarray, smooth=None) -> It
         means = signs[start : start + rows].astype(np.float64) @ flat / n
         variances = np.maximum(mean_square - means**2, floor) * n / (n - 1)
         for mean, variance in zip(means, variances):
-            if smooth is not None:
-                variance = smooth(variance.reshape(shape)).ravel()
-            yield mean / np.sqrt(variance / n)
+            yield pseudo_t(mean.reshape(shape), variance.reshape(shape), n, smooth).ravel()
+
+
+def pseudo_t(mean: np.ndarray, variance: np.ndarray, n_people: int, smooth=None) -> np.ndarray:
+    """One-sample t (n_voxels, n_trs) of means and variances over people; pseudo-t with ``smooth``."""
+    return mean / np.sqrt((variance if smooth is None else smooth(variance)) / n_people)
 
 
 def family_wise(observed: np.ndarray, largest: np.ndarray) -> np.ndarray:

@@ -1,13 +1,26 @@
 """Mean maps of a person and of the group, and the test of a contrast across people, as files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.attribution import METHODS, chosen_by_hand
 from neuroface.bold import mean_of_maps, write_map
 from neuroface.maps.files import average_file, contrast_file
-from neuroface.maps.group import ALPHA, Contrast, group_test, sign_flips, variance_smoother
-from neuroface.maps.tables import contrast_values
+from neuroface.maps.group import (
+    ALPHA,
+    Contrast,
+    GroupTest,
+    compare,
+    flipped_statistics,
+    group_test,
+    null_of,
+    sign_flips,
+    variance_smoother,
+)
+from neuroface.maps.map_test import MapTest, units_to_flip
+from neuroface.maps.relabelling_files import Relabelling
+from neuroface.maps.tables import contrast_values, mean_absolute, scaled_values
 from neuroface.pipeline import write_json
 
 import numpy as np
@@ -88,32 +101,6 @@ def contrasts_to_test(
     return [one for one in tested if one not in too_few], left_out
 
 
-def units_to_flip(people: list[str], samples: pd.DataFrame, together: str) -> list[str]:
-    """Unit of each person (people of one unit are flipped together): the person, or the film that they saw.
-
-    Parameters
-    ----------
-    together : "person" or "movie".
-
-    Raises
-    ------
-    NeuroFaceError
-        With "movie", if a person saw several films, or all people saw the same film.
-    """
-    if together == "person":
-        return people
-    films = samples.groupby("subject")["movie"].unique()
-    for who in people:
-        if len(films[who]) > 1:
-            raise NeuroFaceError(
-                f'FLIP_TOGETHER = "movie" needs people who saw one film each; {who} saw {", ".join(films[who])}. '
-                f'Set it to "person".'
-            )
-    if len({films[who][0] for who in people}) < 2:
-        raise NeuroFaceError('FLIP_TOGETHER = "movie" needs two films or more. Set it to "person".')
-    return [films[who][0] for who in people]
-
-
 def write_test(
     folder: Path,
     maps: Maps,
@@ -122,38 +109,90 @@ def write_test(
     mask,
     affine,
     cfg,
+    tests: Mapping[str, MapTest],
+    nulls: Mapping[str, Relabelling],
     unit: tuple[str, str],
 ) -> None:
     """Test a contrast of one method across people; write its maps and its summary.
 
-    Maps of p hold −log10 p, so that their 0 outside the mask means p = 1.
+    Maps of p hold −log10 p, so that their 0 outside the mask means p = 1. Without a test there are only the mean and t.
+
+    Parameters
+    ----------
+    tests : method → the test that it gets. nulls : method → its relabellings, if they are its test.
+    cfg : N_FLIPS, SEED, VARIANCE_FWHM_MM, CLUSTER_FORMING_P, TR_S.
     """
-    contrast, people = about[unit[0]], people_with(maps, about[unit[0]], unit[1])
+    name, method = unit
+    contrast, people = about[name], people_with(maps, about[name], method)
+    kind, why = test_of_contrast(tests[method], contrast)
+    maps_of_people = contrast_values(folder, contrast, method, people, mask, affine)
+    absolute = mean_absolute(folder, contrast.labels, method, people, mask, affine)
+    values = scaled_values(maps_of_people, absolute, contrast.two_sided)
+    shown = maps_of_people if contrast.two_sided else values
+    mean, smooth = shown.mean(axis=0, dtype=np.float64), variance_smoother(mask, affine, cfg.VARIANCE_FWHM_MM)
+    statistic = t_across_people(values, smooth)
+    found, summary = {"mean": mean, "t": statistic}, {"people": len(people), "test": kind, "why": why}
+    if kind != "none":
+        if kind == "relabel":
+            null = nulls[method].null(name, statistic)
+            summary |= {"relabellings": len(null.largest) - 1}
+        else:
+            units = units_to_flip(kind, people, samples)
+            signs = sign_flips(units, cfg.N_FLIPS, cfg.SEED, contrast.two_sided)
+            flipped = flipped_statistics(values, signs, smooth)
+            null = null_of(flipped, len(people), mask, cfg.CLUSTER_FORMING_P, contrast.two_sided)
+            summary |= {"flips": len(signs), "units": len(set(units))}
+        test = compare(statistic, null, len(people), mask, cfg.CLUSTER_FORMING_P, contrast.two_sided)
+        found |= _maps_of_p(test, mean)
+        summary |= _summary(test)
+    _write(folder, unit, found, summary, mask, affine, cfg.TR_S)
+
+
+def write_sign_flip_test(
+    folder: Path, contrast: Contrast, people: list[str], mask, affine, cfg, unit: tuple[str, str]
+) -> None:
+    """Test maps of people as they are, each person flipped alone: for maps that share neither models nor a stimulus."""
     values = contrast_values(folder, contrast, unit[1], people, mask, affine)
-    units = units_to_flip(people, samples, cfg.FLIP_TOGETHER)
-    signs = sign_flips(units, cfg.N_FLIPS, cfg.SEED, contrast.two_sided)
+    signs = sign_flips(people, cfg.N_FLIPS, cfg.SEED, contrast.two_sided)
     smooth = variance_smoother(mask, affine, cfg.VARIANCE_FWHM_MM)
     test = group_test(values, signs, mask, cfg.CLUSTER_FORMING_P, contrast.two_sided, smooth)
-    mean, found = values.mean(axis=0, dtype=np.float64), test.p_voxel <= ALPHA
-    for what, matrix in {
-        "mean": mean,
-        "t": test.statistic,
-        "logp-voxel": -np.log10(test.p_voxel),
-        "logp-cluster": -np.log10(test.p_cluster),
-        "thresholded": np.where(found, mean, 0),
-    }.items():
-        target = contrast_file(folder, *unit, f"{what}.nii.gz")
-        write_map(target, matrix.astype(np.float32), mask, affine, cfg.TR_S)
-    summary = {
-        "people": len(values),
-        "flipped_together": cfg.FLIP_TOGETHER,
-        "units": len(set(units)),
-        "flips": len(signs),
+    mean = values.mean(axis=0, dtype=np.float64)
+    found = {"mean": mean, "t": test.statistic} | _maps_of_p(test, mean)
+    summary = {"people": len(people), "test": "flip people", "flips": len(signs), "units": len(people)} | _summary(test)
+    _write(folder, unit, found, summary, mask, affine, cfg.TR_S)
+
+
+def _maps_of_p(test: GroupTest, mean: np.ndarray) -> dict[str, np.ndarray]:
+    found = {"logp-voxel": -np.log10(test.p_voxel), "logp-cluster": -np.log10(test.p_cluster)}
+    if test.smallest_p <= ALPHA:
+        found["thresholded"] = np.where(test.p_voxel <= ALPHA, mean, 0)
+    return found
+
+
+def _write(folder: Path, unit: tuple[str, str], found: dict, summary: dict, mask, affine, tr_s: float) -> None:
+    for what, matrix in found.items():
+        write_map(contrast_file(folder, *unit, f"{what}.nii.gz"), matrix.astype(np.float32), mask, affine, tr_s)
+    write_json(contrast_file(folder, *unit, "test.json"), summary)
+
+
+def test_of_contrast(test: MapTest, contrast: Contrast) -> MapTest:
+    """The test of a contrast: that of its method, but absolute maps have no sign to flip."""
+    if contrast.two_sided or test.kind in ("relabel", "none"):
+        return test
+    return MapTest("none", "absolute maps have no sign to flip; only refitted models give a null for them")
+
+
+def t_across_people(values: np.ndarray, smooth=None) -> np.ndarray:
+    """One-sample t, or pseudo-t, (n_voxels, n_trs) of values (n_people, n_voxels, n_trs)."""
+    return next(flipped_statistics(values, np.ones((1, len(values))), smooth)).reshape(values.shape[1:])
+
+
+def _summary(test: GroupTest) -> dict:
+    return {
         "smallest_p": test.smallest_p,
         "critical": test.critical if np.isfinite(test.critical) else None,
-        "below_alpha_per_second": found.sum(axis=0).tolist(),
+        "below_alpha_per_second": (test.p_voxel <= ALPHA).sum(axis=0).tolist(),
         "below_alpha_per_second_clusters": (test.p_cluster <= ALPHA).sum(axis=0).tolist(),
         "smallest_p_voxel": float(test.p_voxel.min()),
         "smallest_p_cluster": float(test.p_cluster.min()),
     }
-    write_json(contrast_file(folder, *unit, "test.json"), summary)

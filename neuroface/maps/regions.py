@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 
-def random_regions(positions_mm: np.ndarray, n_voxels: int, n_regions: int, seed: int) -> np.ndarray:
+def random_regions(positions_mm: np.ndarray, n_voxels: int, n_regions: int, seed: int | list[int]) -> np.ndarray:
     """Random regions of a given size: the ``n_voxels`` voxels nearest to a random voxel; (n_regions, n_voxels)."""
     centres = np.random.default_rng(seed).integers(len(positions_mm), size=n_regions)
     return cKDTree(positions_mm).query(positions_mm[centres], k=np.arange(1, n_voxels + 1))[1]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from neuroface.bold import Labels
 from neuroface.maps.group import ALPHA, Contrast
+from neuroface.maps.map_test import MEASURED_RATES
 from neuroface.pipeline import Section
 
 import numpy as np
@@ -22,23 +23,32 @@ def lead(tests: dict, n_people: int, labels: Labels, cfg) -> str:
     )
     if not tests:
         return text
-    test = next(iter(tests.values()))
     what = "t" if not cfg.VARIANCE_FWHM_MM else f"pseudo-t (variance smoothed by {cfg.VARIANCE_FWHM_MM:g} mm)"
-    text += (
-        f"Tested across people by {test['flips']:,} sign flips of {test['units']} "
-        f"{'people' if cfg.FLIP_TOGETHER == 'person' else 'films'}, {what}: p is corrected over all voxels and seconds of a "
-        f"map, by the largest value, and by the mass of clusters. No p of a signed map can be below {test['smallest_p']:.2g}"
-        + (", so nothing can be significant. " if test["smallest_p"] > ALPHA else ". ")
-    )
-    if cfg.FLIP_TOGETHER == "person":
-        text += "Viewers of one film count as independent; FLIP_TOGETHER changes that. "
-    if cfg.EXPLAIN == "best fold":
-        text += "One model also explained its training windows: what it memorised counts as evidence here. "
-    else:
-        text += (
-            "The test takes the trained models as fixed: a model that learnt a pattern from noise uses it in all "
-            "people that it explains. So p holds for other people under these models, not for other models. "
-        )
+    kinds = {test["test"]: test for test in tests.values()}
+    for kind, test in kinds.items():
+        if kind == "relabel":
+            text += (
+                f"Test: the models of all folds were fitted again to {test['relabellings']:,} relabellings, in which events "
+                f"swap labels within a film for all its viewers, and explained the windows that they hold out. The {what} "
+                f"across people of the observed maps is compared with the largest of each relabelling: p is corrected over "
+                f"all voxels and seconds of a map, by the largest value and by the mass of clusters. It holds for the whole "
+                f"procedure, training included. "
+            )
+        elif kind != "none":
+            unit = "films, with all their viewers" if kind == "flip films" else "people"
+            text += (
+                f"Test: {test['flips']:,} sign flips of {test['units']} {unit} ({what}); {test['why']}. p is "
+                f"corrected over all voxels and seconds, and takes the trained models as fixed. Of simulated studies "
+                f"without any effect {MEASURED_RATES[kind]} had a voxel with p ≤ {ALPHA}, where {ALPHA} is right "
+                f"(docs/what-maps-can-claim.md): these p are too small. "
+            )
+        smallest = test.get("smallest_p", 0)
+        if kind != "none":
+            text += f"No p can be below {smallest:.2g}" + (": nothing can be significant. " if smallest > ALPHA else ". ")
+    if "none" in kinds:
+        untested = [f"{contrast} ({method})" for (contrast, method), test in tests.items() if test["test"] == "none"]
+        reasons = dict.fromkeys(test["why"] for test in tests.values() if test["test"] == "none")
+        text += f"No p for {', '.join(untested)}: {'; '.join(reasons)}. "
     return text
 
 
@@ -48,26 +58,32 @@ def describe_tests(
     nearest = f"nearest_{roi_word}"
     rows = []
     for (contrast, method), test in tests.items():
+        if test["test"] == "none":
+            print(f"  {contrast} ({method}): no p: {test['why']}")
+            continue
         seconds = [f"{i * cfg.TR_S:g}" for i, n in enumerate(test["below_alpha_per_second"]) if n]
         voxels, clustered = sum(test["below_alpha_per_second"]), sum(test["below_alpha_per_second_clusters"])
-        best = peaks.query("contrast == @contrast and method == @method").iloc[0]
-        where = f"{best.x_mm:g}, {best.y_mm:g}, {best.z_mm:g} mm, second {best.second:g}"
-        near = f", {best.distance_mm:g} mm from {best[nearest]}" if best[nearest] else ""
-        print(f"  {contrast} ({method}): {voxels} voxel-seconds with p ≤ {ALPHA}; largest at {where}{near}")
+        largest = ""
+        if len(best := peaks.query("contrast == @contrast and method == @method")):
+            best = best.iloc[0]
+            largest = f"; largest at {best.x_mm:g}, {best.y_mm:g}, {best.z_mm:g} mm, second {best.second:g}"
+            largest += f", {best.distance_mm:g} mm from {best[nearest]}" if best[nearest] else ""
+        print(f"  {contrast} ({method}): {voxels} voxel-seconds with p ≤ {ALPHA}{largest}")
         p = f"{test['smallest_p_voxel']:.4f}", f"{test['smallest_p_cluster']:.4f}"
         meaning = about[contrast].meaning
         rows.append((method, contrast, meaning, voxels, ", ".join(seconds) or "none", p[0], clustered, p[1]))
     columns = ["method", "map", "positive: the voxel …", "voxels × seconds", "at seconds", "smallest p"]
-    section.table(
-        [*columns, "in clusters", "smallest p, clusters"],
-        rows,
-        f"Voxels and seconds with p ≤ {ALPHA}, family-wise. The absolute maps are tested against an even spread over "
-        f"the brain: they show what this network uses, whether signal or noise.",
-    )
+    if rows:
+        section.table(
+            [*columns, "in clusters", "smallest p, clusters"],
+            rows,
+            f"Voxels and seconds with p ≤ {ALPHA}, family-wise. Absolute maps: more absolute attribution than models of "
+            f"swapped labels give to any voxel.",
+        )
     rows = [
         (row["method"], row["contrast"], f"{row['second']:g}", f"{row['x_mm']:g}, {row['y_mm']:g}, {row['z_mm']:g}")
         + ((row[nearest], f"{row['distance_mm']:g}") if row[nearest] else ("", ""))
-        + (f"{row['mean']:.5f}", f"{row['t']:.2f}", f"{row['p_voxel']:.4f}", f"{row['p_cluster']:.4f}")
+        + (f"{row['mean']:.5f}", f"{row['t']:.2f}", _p(row["p_voxel"]), _p(row["p_cluster"]))
         for row in peaks[~peaks["contrast"].str.endswith("absolute")].to_dict("records")
     ]
     where = "MNI mm" if cfg.SPACE == "MNI" else "mm of the mask's space"
@@ -75,7 +91,7 @@ def describe_tests(
     section.table(
         [*columns, "mean, logit", "t", "p", "p, cluster"],
         rows,
-        "Largest statistics of each signed map, 20 mm apart, significant or not (peaks.tsv has the absolute maps too)",
+        f"Largest means of each signed map, 20 mm apart; those with p ≤ {ALPHA} first (peaks.tsv has the absolute maps too)",
     )
 
 
@@ -83,7 +99,7 @@ def describe_regions(section: Section, folder: Path, shares: pd.DataFrame, cfg) 
     rows = [
         (row.method, row.label, row.region, row.n_voxels, f"{row.share:.2%}")
         + (_interval(row.low_95, row.high_95, ".2%"),)
-        + (f"{row.random_mean:.2%}", f"{row.p:.4f}")
+        + (f"{row.random_mean:.2%}", f"{row.p:.4f}", f"{row.p_corrected:.4f}")
         for row in shares[shares["second"] == "all"].itertuples()
     ]
     columns = [
@@ -95,11 +111,13 @@ def describe_regions(section: Section, folder: Path, shares: pd.DataFrame, cfg) 
         "95 % interval over people",
         "random regions",
         "p, uncorrected",
+        "p, corrected over regions",
     ]
     section.table(
         columns,
         rows,
-        f"Share of absolute attribution over the window, against {cfg.N_RANDOM_REGIONS:,} random regions of as many voxels",
+        f"Share of absolute attribution over the window, against {cfg.N_RANDOM_REGIONS:,} random regions of as many voxels. "
+        f"roi_shares.tsv has every second: its p_corrected is family-wise over regions and seconds of a label, its p is not",
     )
     for method in shares["method"].unique():
         section.figure(
@@ -124,6 +142,10 @@ def describe_correlations(section: Section, correlations: pd.DataFrame, labels: 
         f"References are positive where BOLD rises with {labels.plural}, attributions where a voxel supports its "
         f"label, whether its BOLD rises or falls.",
     )
+
+
+def _p(value: float | None) -> str:
+    return "" if value is None or np.isnan(value) else f"{value:.4f}"
 
 
 def _interval(low: float, high: float, form: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from neuroface.bold import read_masked, voxel_positions_mm
 from neuroface.decoding import mean_over_people, p_value
 from neuroface.maps.files import average_file, contrast_file, reference_file
-from neuroface.maps.group import Contrast
+from neuroface.maps.group import ALPHA, Contrast
 from neuroface.maps.regions import find_peaks, nearest_region, random_regions, shares
 from neuroface.pipeline import save_figure
 
@@ -13,6 +13,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from scipy.stats import rankdata
 
 N_PEAKS, PEAKS_APART_MM = 6, 20.0
 COLOURS = ("#c8643c", "#2b5f8a")
@@ -24,23 +25,42 @@ def read_people(folder: Path, people: list[str], label: str, method: str, kind: 
 
 
 def contrast_values(folder: Path, contrast: Contrast, method: str, people: list[str], mask, affine) -> np.ndarray:
-    """Values that are tested across people, (n_people, n_voxels, n_trs).
-
-    The signed contrasts are maps, or their difference. The absolute ones are a person's absolute attribution divided by
-    its mean over voxels and seconds, minus 1: above 0 where there is more than if it were spread evenly.
-    """
+    """Maps of a contrast, (n_people, n_voxels, n_trs): of a label, of absolute values, or a difference of labels."""
     kind = "" if contrast.two_sided else "_absolute"
     first, *rest = (read_people(folder, people, label, method, kind, mask, affine) for label in contrast.labels)
-    if rest:
-        return first - rest[0]
-    return first if contrast.two_sided else first / first.mean(axis=(1, 2), keepdims=True) - 1
+    return first - rest[0] if rest else first
+
+
+def scaled_values(values: np.ndarray, absolute: np.ndarray, two_sided: bool) -> np.ndarray:
+    """Values that are tested across people: maps in units of the person's mean absolute attribution.
+
+    The logits of fold models differ in scale. Without this the people of one fold would decide the statistic, and under
+    swapped labels, where scales differ most, it would be too small.
+
+    Parameters
+    ----------
+    values : from :func:`contrast_values`. absolute : (n_people,) mean absolute attribution over voxels, seconds and labels.
+    two_sided : False: absolute maps. Then 1 is subtracted, so that 0 is the mean voxel.
+    """
+    unused = absolute == 0  # a model without weights: its map is even, and 0
+    values = values / np.where(unused, 1, absolute)[:, None, None]
+    return values if two_sided else values - ~unused[:, None, None]
+
+
+def mean_absolute(folder: Path, labels: tuple[str, ...], method: str, people: list[str], mask, affine) -> np.ndarray:
+    """Mean absolute attribution (n_people,) over voxels, seconds and labels."""
+    parts = [read_people(folder, people, label, method, "_absolute", mask, affine) for label in labels]
+    return np.mean([part.mean(axis=(1, 2), dtype=np.float64) for part in parts], axis=0)
 
 
 def peak_table(
     folder: Path, contrasts: list[tuple], about: dict[str, Contrast], mask, affine, rois: pd.DataFrame | None,
     roi_word: str, tr_s: float,
 ) -> pd.DataFrame:  # fmt: skip
-    """Where and when each contrast's statistic is largest, 20 mm apart; one row per peak, significant or not.
+    """Where and when each contrast's mean is largest, 20 mm apart; one row per peak.
+
+    Voxels with p of at most ALPHA come first. Among the others the mean decides and not t: with few people the largest t
+    of a map lies where people happen to agree on a value near 0. Without a test p is empty.
 
     Parameters
     ----------
@@ -50,10 +70,13 @@ def peak_table(
     positions, rows = voxel_positions_mm(mask, affine), []
     for contrast, method in contrasts:
         mean, t, logp_voxel, logp_cluster = (
-            read_masked(contrast_file(folder, contrast, method, f"{what}.nii.gz"), mask, affine)
-            for what in ("mean", "t", "logp-voxel", "logp-cluster")
+            read_masked(file, mask, affine) if file.exists() else None
+            for file in (
+                contrast_file(folder, contrast, method, f"{what}.nii.gz")
+                for what in ("mean", "t", "logp-voxel", "logp-cluster")
+            )
         )
-        size = np.abs(t) if about[contrast].two_sided else np.maximum(t, 0)
+        size = order_of_peaks(mean, logp_voxel, about[contrast].two_sided)
         for voxel, tr in find_peaks(size, positions, N_PEAKS, PEAKS_APART_MM):
             region, distance = nearest_region(positions[voxel], rois) if rois is not None else (None, None)
             rows.append(
@@ -61,9 +84,17 @@ def peak_table(
                 | dict(zip(("x_mm", "y_mm", "z_mm"), np.round(positions[voxel], 1)))
                 | {f"nearest_{roi_word}": region, "distance_mm": None if distance is None else round(distance, 1)}
                 | {"mean": mean[voxel, tr], "t": t[voxel, tr]}
-                | {"p_voxel": 10.0 ** -logp_voxel[voxel, tr], "p_cluster": 10.0 ** -logp_cluster[voxel, tr]}
+                | {"p_voxel": None if logp_voxel is None else 10.0 ** -logp_voxel[voxel, tr]}
+                | {"p_cluster": None if logp_cluster is None else 10.0 ** -logp_cluster[voxel, tr]}
             )
     return pd.DataFrame(rows)
+
+
+def order_of_peaks(mean: np.ndarray, logp_voxel: np.ndarray | None, two_sided: bool) -> np.ndarray:
+    """Values (n_voxels, n_trs) by which peaks are found: size of the mean relative to the largest, plus 1 if p ≤ ALPHA."""
+    size = np.abs(mean) if two_sided else np.maximum(mean, 0)
+    size = size / max(size.max(), np.finfo(float).tiny)
+    return size if logp_voxel is None else size + ((logp_voxel >= -np.log10(ALPHA) - 1e-6) & (size > 0))
 
 
 def share_rows(
@@ -78,19 +109,24 @@ def share_rows(
 ) -> list[dict]:
     """Share of absolute attribution in each region, per second and ("all") over the window, against random regions.
 
+    p is that of one region and one second. p_corrected is family-wise over all regions and seconds of this label: p is
+    compared with the smallest p that a set of random regions reaches (Westfall & Young 1993). The rows of "all" are
+    corrected over regions only.
+
     Parameters
     ----------
     size : (n_people, n_voxels, n_trs), absolute attribution. regions : name → (n_voxels,) bool.
     """
-    rows, people = [], list(range(len(size)))
-    for name, voxels in regions.items():
-        random = random_regions(positions_mm, int(voxels.sum()), n_random, seed)
+    rows, people, parts = [], list(range(len(size))), [size, size.sum(axis=2, keepdims=True)]
+    observed, nulls = [], []
+    for number, (name, voxels) in enumerate(regions.items()):
+        # Each region has its own places: in one draw the random regions lie apart, as the regions do.
+        random = random_regions(positions_mm, int(voxels.sum()), n_random, [seed, number])
         # The share over the window uses the total of all seconds: a second with more attribution counts more.
-        parts = [
-            [shares(part, where) for part in (size, size.sum(axis=2, keepdims=True))] for where in (voxels, random)
-        ]
-        each, null = map(np.column_stack, parts)
+        each, null = (np.column_stack([shares(part, where) for part in parts]) for where in (voxels, random))
         mean, low, high = mean_over_people(each, people)
+        observed.append(mean)
+        nulls.append(null)
         for column in range(each.shape[1]):
             second = f"{column * tr_s:g}" if column < size.shape[2] else "all"
             rows.append(
@@ -99,7 +135,25 @@ def share_rows(
                 | {"random_mean": null[:, column].mean(), "random_95": np.quantile(null[:, column], 0.95)}
                 | {"p": p_value(mean[column], null[:, column])}
             )
-    return rows
+    observed, nulls = np.stack(observed), np.stack(nulls, axis=1)
+    corrected = np.empty_like(observed)
+    for family in (slice(0, -1), slice(-1, None)):
+        shape = observed[:, family].shape
+        p = smallest_p(observed[:, family].ravel(), nulls[:, :, family].reshape(len(nulls), -1))
+        corrected[:, family] = p.reshape(shape)
+    return [row | {"p_corrected": value} for row, value in zip(rows, corrected.ravel())]
+
+
+def smallest_p(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """Family-wise p (n_values,) of several values: share of draws whose smallest p is at most that of the value.
+
+    Parameters
+    ----------
+    observed : (n_values,). null : (n_draws, n_values), the same values in each draw of the null.
+    """
+    everything = np.vstack([observed, null])
+    p = rankdata(-everything, method="max", axis=0) / len(everything)
+    return (p.min(axis=1)[:, None] <= p[0] * (1 + 1e-12)).mean(axis=0)
 
 
 def plot_shares(table: pd.DataFrame, title: str, target: Path) -> None:

@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "clock": ["known", "on_every_tr", "smoothed", "timeline"],
         "files": ["is_predicted", "read_timeline", "write_timeline"],
         "follow": ["LivePrediction", "follow_volumes"],
-        "models": ["choose_models", "run_of_folder", "seen_text"],
+        "models": ["choose_models", "live_text", "run_of_folder"],
         "report": ["describe", "draw"],
         "scores": ["curves_of", "score_run", "summarize"],
         "sliding": ["predictor_of_models", "slide", "sliding_predictor"],

@@ -1,4 +1,4 @@
-"""A run on the time axis of the film: table of predictions, alignment, null, and averages around events."""
+"""A run on the time axis of the film: table of predictions, alignment, and averages around events."""
 
 from itertools import combinations
 from pathlib import Path
@@ -17,7 +17,8 @@ def columns_of(labels: Labels) -> dict[str, dict]:
         "tr": {"Description": "Volume of the BOLD series, from 0, at which the window starts"},
         "stimulus_time_s": {"Description": "Moment of the film that the prediction speaks for", "Units": "s"},
         "probability": {
-            "Description": f"Predicted probability of {labels.one}; n/a where no whole window starts",
+            "Description": f"Predicted probability of {labels.one}; n/a where no whole window starts, or where each fold "
+            "model had seen the moment (HELD_OUT_SPLIT = event)",
         },
         "logit": {"Description": "The network's output before the sigmoid; the mean over SMOOTH_TRS volumes"},
         labels.first: {
@@ -30,8 +31,12 @@ def columns_of(labels: Labels) -> dict[str, dict]:
         },
         "split": {"Description": "Cross-validation whose fold model predicted"},
         "seen_in_training": {
-            "Description": "Whether that model had seen this person or this film, in training or to choose its epoch",
-            "Levels": {"0": "neither", "1": "the person, the film, or both"},
+            "Description": "Whether that model had seen this moment of the film, or one within EMBARGO_TRS of it, in "
+            "training or to choose its epoch, with this person or another one; n/a where nothing is predicted",
+            "Levels": {"0": "no", "1": "yes: the prediction is no test of the model"},
+        },
+        "fold_model": {
+            "Description": "Number of the fold model that predicts this volume; n/a where all of them had seen the moment"
         },
     }
 
@@ -136,38 +141,6 @@ def lag_sweep(time_s: np.ndarray, score: np.ndarray, stretches: np.ndarray, offs
     return np.array([area_under_roc(on_screen(time_s + offset, stretches), score) for offset in offsets_s])
 
 
-def shift_null(truth: np.ndarray, score: np.ndarray, min_shift: int) -> np.ndarray:
-    """AUC of a run under every rotation of its annotation by ``min_shift`` moments or more, either way.
-
-    Rotating keeps the durations of stretches and the slow changes of predictions; it removes only their relation. One
-    circular correlation of the ranks with the annotation gives all rotations.
-
-    Returns
-    -------
-    (n_rotations,) in the order of the rotation; empty if the run is too short.
-    """
-    n, n_positive = len(truth), int(truth.sum())
-    sums = np.fft.irfft(np.fft.rfft(rankdata(score)) * np.conj(np.fft.rfft(truth.astype(float))), n)
-    auc = (sums - n_positive * (n_positive + 1) / 2) / (n_positive * (n - n_positive))
-    return auc[min_shift : n - min_shift + 1] if min_shift else auc
-
-
-def mean_shift_null(nulls: list[np.ndarray], same_film: list, n_draws: int, seed: int) -> np.ndarray:
-    """Mean AUC over runs, ``n_draws`` times; a draw rotates a film's annotation in the same way for all its viewers.
-
-    Parameters
-    ----------
-    nulls : :func:`shift_null` of each run. same_film : film of each run; runs of one film are rotated together.
-    """
-    rng, total = np.random.default_rng(seed), np.zeros(n_draws)
-    for film in dict.fromkeys(same_film):
-        of_film = [null for null, name in zip(nulls, same_film) if name == film]
-        draw = rng.random(n_draws)
-        for null in of_film:
-            total += null[(draw * len(null)).astype(int)]
-    return total / len(nulls)
-
-
 def best_threshold(truth: np.ndarray, probability: np.ndarray) -> float:
     """The threshold with the largest balanced accuracy, halfway between its two neighbouring probabilities."""
     order = np.argsort(probability, kind="stable")
@@ -186,13 +159,19 @@ def event_locked(
 ) -> tuple[np.ndarray, int]:
     """Mean probability (n_offsets,) around events, and the number of events.
 
-    Interpolates linearly between volumes; leaves out events too near to an end of the run. NaN if no event is left.
+    Interpolates linearly between neighbouring volumes. Leaves out events too near to an end of the run, and those with a
+    moment nearby that is not predicted. NaN if no event is left.
+
+    Parameters
+    ----------
+    time_s, probability : (n,) of all volumes of a run; the probability is NaN where nothing is predicted.
     """
     wanted = np.asarray(events_s)[:, None] + offsets_s
-    wanted = wanted[(wanted[:, 0] >= time_s[0]) & (wanted[:, -1] <= time_s[-1])]
-    if not len(wanted):
+    values = np.interp(wanted, time_s, probability, left=np.nan, right=np.nan)
+    values = values[np.isfinite(values).all(axis=1)]
+    if not len(values):
         return np.full(len(offsets_s), np.nan), 0
-    return np.interp(wanted, time_s, probability).mean(axis=0), len(wanted)
+    return values.mean(axis=0), len(values)
 
 
 def clean_events(stretches: np.ndarray, min_s: float) -> tuple[np.ndarray, np.ndarray]:

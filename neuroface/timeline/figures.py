@@ -20,8 +20,11 @@ def truth_text(labels: Labels) -> str:
 
 
 def plot_interval(table: pd.DataFrame, title: str, interval_s, threshold: float, labels: Labels, target: Path) -> None:
-    """Probability of the first condition, yes/no answers, and truth, in ``interval_s`` (the whole run if outside)."""
-    rows = known(table)
+    """Probability of the first condition, yes/no answers, and truth, in ``interval_s`` (the whole run if outside).
+
+    Moments without a prediction stay empty.
+    """
+    rows = table[table["stimulus_time_s"].between(*known(table)["stimulus_time_s"].iloc[[0, -1]])]
     shown = rows[rows["stimulus_time_s"].between(*interval_s)]
     shown = shown if len(shown) else rows
     time_s, truth = shown["stimulus_time_s"], shown["truth"].astype(int)
@@ -29,12 +32,13 @@ def plot_interval(table: pd.DataFrame, title: str, interval_s, threshold: float,
     top.fill_between(time_s, 0, truth, step="mid", color=TRUE_LIGHT, linewidth=0, label=truth_text(labels))
     top.plot(time_s, shown["probability"], color=PREDICTED, linewidth=1, label="predicted probability")
     top.axhline(0.5, color=QUIET, linewidth=0.8, linestyle=":", label="0.5")
-    top.axhline(threshold, color=QUIET, linewidth=0.8, linestyle="--", label=f"threshold of training, {threshold:.2g}")
+    top.axhline(threshold, color=QUIET, linewidth=0.8, linestyle="--", label=f"chosen threshold, {threshold:.2g}")
     top.set(ylabel="probability", ylim=(-0.02, 1.02), xlim=(time_s.min(), time_s.max()))
     figure.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9, frameon=False)
-    answers = [(shown["probability"] >= cut).astype(int) for cut in (threshold, 0.5)]
+    answers = [(shown["probability"] >= cut).where(shown["probability"].notna()) for cut in (threshold, 0.5)]
     for height, (values, colour) in enumerate(zip([*answers, truth], (PREDICTED, PREDICTED, TRUE))):
-        bottom.fill_between(time_s, height + 0.12, height + 0.12 + 0.76 * values, step="mid", color=colour, linewidth=0)
+        top_of = height + 0.12 + 0.76 * values.astype(float)
+        bottom.fill_between(time_s, height + 0.12, top_of, step="mid", color=colour, linewidth=0)
     bottom.set(yticks=(0.5, 1.5, 2.5), yticklabels=("at threshold", "at 0.5", "true"), ylim=(0, 3))
     bottom.tick_params(axis="y", length=0)
     bottom.set_xlabel("second of the film")

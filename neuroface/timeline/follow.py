@@ -7,6 +7,7 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.bold import DAMAGED_GZIP, RunningStatistics, check_grid, stimulus_time_s
 from neuroface.pipeline import PARTIAL
+from neuroface.timeline.models import RunModels
 
 import nibabel as nib
 import numpy as np
@@ -122,12 +123,13 @@ class LivePrediction:
     Parameters
     ----------
     predictor : from :func:`neuroface.timeline.sliding.sliding_predictor`. cfg : settings.
+    models : of :func:`neuroface.timeline.models.choose_models`, a single one; None: the film is unknown.
     """
 
-    COLUMNS = ("tr", "stimulus_time_s", "probability", "logit", "missing_in_window", "latency_s")
+    COLUMNS = ("tr", "stimulus_time_s", "probability", "logit", "seen_in_training", "missing_in_window", "latency_s")
 
-    def __init__(self, predictor, cfg):
-        self._predictor, self._cfg = predictor, cfg
+    def __init__(self, predictor, cfg, models: RunModels | None):
+        self._predictor, self._cfg, self._models = predictor, cfg, models
         baseline_trs = 0 if cfg.STANDARDIZE == "none" else cfg.FOLLOW_BASELINE_TRS
         self._standardizer = LiveStandardizer(predictor.n_voxels, baseline_trs)
         self._missing: list[bool] = []
@@ -152,6 +154,7 @@ class LivePrediction:
                     ),
                     "probability": float(1 / (1 + np.exp(-logit))),
                     "logit": logit,
+                    "seen_in_training": self._seen(tr),
                     "missing_in_window": sum(self._missing[tr : tr + cfg.WINDOW_TRS]),
                     "latency_s": round(time.monotonic() - since, 4),
                 }
@@ -159,6 +162,12 @@ class LivePrediction:
         if len(rows) == 1:
             self._latencies.append(rows[0]["latency_s"])
         return rows
+
+    def _seen(self, tr: int) -> int | str:
+        """Whether the model saw this moment of the film or a neighbour, with any viewer; n/a if the film is unknown."""
+        if self._models is None:
+            return "n/a"
+        return int(self._models.saw(self._models.folds[0], tr + 1)[tr])
 
     def summary(self) -> str:
         """Number of volumes and predictions, and their latency, as text."""

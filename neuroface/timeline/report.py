@@ -3,24 +3,27 @@
 from pathlib import Path
 
 from neuroface.bold import Labels, Run
-from neuroface.decoding import mean_over_people
 from neuroface.pipeline import Section
 from neuroface.timeline.figures import plot_event_locked, plot_interval, plot_lag_sweep, plot_strip
 from neuroface.timeline.files import timeline_figure
 from neuroface.timeline.models import seen_text
-from neuroface.timeline.scores import MEANS
+from neuroface.timeline.scores import MEANS, mean_and_interval, n_models_of
 
 import pandas as pd
 
 FIGURES_IN_REPORT = 8
+SWEEP, LOCKED = "lag_sweep.png", "event_locked.png"
 
 
-def draw(folder: Path, tables: dict[Run, pd.DataFrame], results: list[dict], curves: dict, labels: Labels, cfg) -> None:
-    """Write all figures.
+def draw(
+    folder: Path, tables: dict[Run, pd.DataFrame], results: list[dict], curves: dict | None, labels: Labels, cfg
+) -> None:
+    """Write all figures; those of alignment and of onsets show the runs whose moments the models had not seen.
 
     Parameters
     ----------
-    tables, results : of each run, in the same order. curves : of :func:`neuroface.timeline.scores.curves_of`.
+    tables, results : of each run, in the same order.
+    curves : of :func:`neuroface.timeline.scores.curves_of`; None if there is no such run.
     """
     for (run, table), result in zip(tables.items(), results, strict=True):
         title = f"{run.name}: AUC {result['auc']:.2f} ({seen_text(result)})"
@@ -30,59 +33,121 @@ def draw(folder: Path, tables: dict[Run, pd.DataFrame], results: list[dict], cur
         rows = {run.name.replace(f"_task-{movie}", ""): table for run, table in tables.items() if run.movie == movie}
         seen = dict.fromkeys(seen_text(result) for result in results if result["movie"] == movie)
         plot_strip(rows, f"{movie} ({'; '.join(seen)})", folder / f"{movie}_strip.png")
-    people = [run.subject for run in tables]
-    sweep, onset, offset = (mean_over_people(curves[kind], people) for kind in ("sweep", "onset", "offset"))
-    plot_lag_sweep(curves["sweep_s"], sweep, curves["sweep"], folder / "lag_sweep.png")
+    if curves is None:
+        for name in (SWEEP, LOCKED):
+            (folder / name).unlink(missing_ok=True)
+        return
+    of = [result for result in results if not result["seen_moments"]]
+    films, people = [result["film"] for result in of], [result["subject"] for result in of]
+    n_models = n_models_of(of)
+    sweep, onset, offset = (
+        mean_and_interval(curves[kind], films, people, n_models) for kind in ("sweep", "onset", "offset")
+    )
+    plot_lag_sweep(curves["sweep_s"], sweep, curves["sweep"], folder / SWEEP)
     counts = curves["n_onsets"], curves["n_offsets"]
-    target = folder / "event_locked.png"
-    plot_event_locked(curves["around_s"], onset, offset, counts, cfg.MIN_STRETCH_S, labels, target)
+    plot_event_locked(curves["around_s"], onset, offset, counts, cfg.MIN_STRETCH_S, labels, folder / LOCKED)
 
 
 def describe(folder: Path, runs: list[Run], results: list[dict], study: dict, labels: Labels) -> Section:
     """The section; ``results`` of each run, ``study`` of :func:`neuroface.timeline.scores.summarize`."""
-    null, mean = study["shift_null"], study["mean_over_people_95"]
     there = labels.is_there
-    section = Section(
-        "Moment by moment",
-        "The network predicted every volume of whole runs. Predictions and truth are on the time axis of the film. "
-        f"Compare the accuracy with the share of time in which {there}: a model that always gives the more frequent "
-        f"answer scores this share, or 1 minus this share.",
-    )
+    section = Section("Moment by moment", introduction(results, study, labels))
     for result in results:
         print(f"  {result['run']}: AUC {result['auc']:.3f}, F1 {result['f1']:.3f}; {seen_text(result)}")
-    print(
-        f"  mean AUC {mean['auc'][0]:.3f}; with the annotation rotated {text(null['mean'])}, p = {text(null['p'], 4)}"
-    )
+    mean, p = study["mean_95"], study["rotations"]["p"]
+    seen = not study["n_runs_unseen"]
+    auc_name = "mean AUC, of moments seen in training: no test" if seen else "mean AUC"
+    print(f"  {auc_name} {mean['auc'][0]:.3f}; p (rotations) {text(p, 4)}")
     section.numbers(
         {
-            "mean AUC": text(mean["auc"][0]),
-            "its 95 % interval over people": " – ".join(map(text, mean["auc"][1:])),
-            "AUC, annotation rotated": text(null["mean"]),
-            "p (rotations)": text(null["p"], 4),
+            auc_name: text(mean["auc"][0]),
+            "its 95 % interval": " – ".join(map(text, mean["auc"][1:])),
+            "interval": study["interval_95"],
+            "p (rotations)": text(p, 4),
             "mean MCC": text(mean["mcc"][0]),
             "mean F1": text(mean["f1"][0]),
             f"time in which {there}": f"{mean['base_rate'][0]:.1%}",
         }
     )
-    section.figure(
-        folder / "lag_sweep.png",
-        "AUC if every prediction is assigned to a moment that many seconds later. Thick: the mean over people with its "
-        "95 % interval. Thin: each run. If LAG_S and PREDICTION_AT are right, the maximum is near 0.",
-    )
-    section.figure(
-        folder / "event_locked.png",
-        f"Mean probability around onsets and offsets of {labels.one}, without other changes nearby, with the 95 % "
-        f"interval over people. Shaded: {there} all the time.",
-    )
+    if not seen:
+        _figures_of_unseen(section, folder, study, labels)
     for movie in list(study["by_movie"])[:FIGURES_IN_REPORT]:
         section.figure(folder / f"{movie}_strip.png", f"{movie}: the truth, and each viewer's predicted probability.")
-    for cut, of in (("0.5", lambda r: r), ("the training folds' best threshold", lambda r: r["at_training_threshold"])):
+    _tables(section, results, study)
+    for run in runs[:FIGURES_IN_REPORT]:
+        section.figure(
+            timeline_figure(folder, run),
+            f"{run.name}. Top: the predicted probability; shaded are the moments in which {there}. Bottom: the truth, and "
+            f"the answers at 0.5 and at the chosen threshold. Moments without a prediction are empty.",
+        )
+    return section
+
+
+def introduction(results: list[dict], study: dict, labels: Labels) -> str:
+    """What was predicted by which models, and what the numbers can claim."""
+    parts = [
+        "Fold models predicted every volume of whole runs. Predictions and truth are on the time axis of the film. "
+        f"Compare the accuracy with the share of time in which {labels.is_there}: a model that always gives the more "
+        f"frequent answer scores this share, or 1 minus this share."
+    ]
+    several = [result for result in results if len(result["fold_models"]) > 1]
+    if several:
+        share = sum(r["n_predicted"] for r in several) / sum(r["n_moments"] for r in several)
+        parts.append(
+            f"In {len(several)} of {len(results)} runs each moment was predicted by a fold model that was trained neither "
+            f"on it nor on its neighbours (EMBARGO_TRS); {share:.0%} of their moments have such a model, the others are "
+            "empty. These models learnt from other moments of the same film, so rotating the annotation is no valid null, "
+            "and there is no p. The section on training has a p for windows."
+        )
+    n_seen = study["n_runs"] - study["n_runs_unseen"]
+    if n_seen:
+        parts.append(
+            f"The models of {n_seen} of {len(results)} runs had seen the moments that they predict, so these runs have no "
+            "p, no interval and no alignment, and their scores do not show how well the models decode. Set HELD_OUT_SPLIT = "
+            '"movie" (or "event" with one film) and SELECTION = "inner" for scores that do.'
+        )
+    return " ".join(parts)
+
+
+def _figures_of_unseen(section: Section, folder: Path, study: dict, labels: Labels) -> None:
+    n = study["n_runs_unseen"]
+    over = f"Shaded: 95 % interval ({study['interval_95']})."
+    section.figure(
+        folder / SWEEP,
+        f"AUC if every prediction is assigned to a moment that many seconds later. Thick: the mean of {n} runs. Thin: each "
+        f"run. {over} If LAG_S and PREDICTION_AT are right, the maximum is near 0. Do not set them by this figure: scores "
+        "of the same runs would then be too high. Choose them by other data or by the haemodynamic response.",
+    )
+    section.figure(
+        folder / LOCKED,
+        f"Mean probability around onsets and offsets of {labels.one}, without other changes nearby. {over} Coloured: the "
+        f"time in which {labels.is_there}.",
+    )
+
+
+def _tables(section: Section, results: list[dict], study: dict) -> None:
+    for cut, of in (("0.5", lambda r: r), ("chosen on other windows", lambda r: r["at_training_threshold"])):
         rows = [(r["run"], seen_text(r), *(text((r | of(r))[name]) for name in MEANS)) for r in results]
-        section.table(["run", "model", *MEANS], rows, f"Every second of every run, threshold {cut}")
-    chance = [(r["shift_null"]["mean"], r["shift_null"]["p"], r["auc_in_training_like_windows"]) for r in results]
-    rows = [(r["run"], text(r["auc"]), text(m), text(p, 4), text(inside)) for r, (m, p, inside) in zip(results, chance)]
-    columns = ["run", "AUC", "AUC, annotation rotated", "p", "AUC in training-like windows"]
-    section.table(columns, rows, "Comparison with chance, per run")
+        section.table(["run", "model", *MEANS], rows, f"Every predicted second of every run, threshold {cut}")
+    rows = [
+        (r["run"], text(r["at_training_threshold"]["threshold"]), r["at_training_threshold"]["chosen_on"])
+        for r in results
+    ]
+    section.table(["run", "threshold", "chosen on"], rows, "Chosen thresholds")
+    rows = [
+        (
+            r["run"],
+            f"{r['n_predicted']} of {r['n_moments']}",
+            text(r["auc"]),
+            text(r["rotations"]["auc_95"]),
+            text(r["rotations"]["p"], 4),
+            text(r["auc_in_training_like_windows"]),
+        )
+        for r in results
+    ]
+    columns = ["run", "predicted moments", "AUC", "95 % of rotations are below", "p", "AUC in training-like windows"]
+    caption = "Comparison with chance, per run: all rotations of the annotation. "
+    section.table(columns, rows, caption + "The p of different viewers of a film, and of films, depend on each other")
     for what, part in (("film or task", study["by_movie"]), ("person", study["by_subject"])):
         rows = [(key, *(text(s[name]) for name in MEANS)) for key, s in part.items()]
         section.table([what, *MEANS], rows, f"Means per {what}, threshold 0.5")
@@ -90,13 +155,6 @@ def describe(folder: Path, runs: list[Run], results: list[dict], study: dict, la
         rows = [(film, text(r)) for film, r in study["agreement"].items()]
         caption = "Agreement: mean correlation of logits between viewers of one film"
         section.table(["film", "correlation"], rows, caption)
-    for run in runs[:FIGURES_IN_REPORT]:
-        section.figure(
-            timeline_figure(folder, run),
-            f"{run.name}. Top: the predicted probability; shaded are the moments in which {there}. Bottom: the truth, and "
-            f"the answers at 0.5 and at the training folds' threshold.",
-        )
-    return section
 
 
 def text(value: float | None, digits: int = 3) -> str:

@@ -1,63 +1,82 @@
 """Scores of predicted timelines: of one run, and of all runs of a study."""
 
 from neuroface.bold import Run
-from neuroface.decoding import mean_over_people, p_value, scores
-from neuroface.timeline import clock
+from neuroface.decoding import mean_over_people, scores
+from neuroface.timeline import chance, clock
+from neuroface.timeline.models import RunModels
 
 import numpy as np
 import pandas as pd
 
 SWEEP_S = 10.0
 AFTER_S = 5.0  # how far averages around onsets and offsets reach beyond the time of certain truth
-N_NULL_DRAWS = 10_000
+MIN_FILMS = 3  # for an interval; with two films t has one degree of freedom
 MEANS = ("base_rate", "accuracy", "precision", "recall", "f1", "mcc", "auc", "pr_auc")
 
 
-def score_timeline(table: pd.DataFrame, threshold: float, min_shift_trs: int) -> tuple[dict, np.ndarray]:
+def score_timeline(table: pd.DataFrame, threshold: float) -> tuple[dict, np.ndarray]:
     """All scores of a run, and its AUC under every rotation of the annotation.
 
     Parameters
     ----------
     table : of :func:`neuroface.timeline.clock.timeline`; both classes must occur where there is a prediction.
     threshold : chosen on other data; the result has the scores at 0.5 and at this threshold.
-    min_shift_trs : smallest rotation.
     """
+    film = table.dropna(subset=["truth"])
+    aucs = chance.rotated_aucs(film["truth"].to_numpy(int), film["logit"].to_numpy(float))
     table = clock.known(table)
     truth, probability = table["truth"].to_numpy(int), table["probability"].to_numpy()
-    null = clock.shift_null(truth, table["logit"].to_numpy(), min_shift_trs)
     like_training = table["in_window"].to_numpy() == 1
     base_rate, at_half = float(truth.mean()), scores(truth, probability)
     auc_inside = clock.area_under_roc(truth[like_training], probability[like_training])
     result = {
+        "n_moments": len(film),
+        "n_predicted": len(table),
         "base_rate": base_rate,
         "accuracy_of_always_the_commoner": max(base_rate, 1 - base_rate),
         **at_half,
         "at_training_threshold": {"threshold": threshold} | scores(truth, probability, threshold),
         "auc_in_training_like_windows": _or_none(auc_inside),
-        "shift_null": _against(at_half["auc"], null),
+        "rotations": {"n": len(aucs), "auc_95": float(np.quantile(aucs, 0.95)), "p": chance.rotation_p(aucs)},
     }
-    return result, null
+    return result, aucs
 
 
 def score_run(
-    table: pd.DataFrame, run: Run, fold: int, seen: dict, held_out: pd.DataFrame, positive: str, cfg
+    table: pd.DataFrame, run: Run, models: RunModels, held_out: pd.DataFrame, positive: str
 ) -> tuple[dict, np.ndarray]:
-    """:func:`score_timeline` of a run, with the names of the run and its model.
+    """:func:`score_timeline` of a run, with the names of the run and its models.
 
-    The threshold is the best one for the held-out windows of the folds other than the run's fold.
+    There is no p where the models learnt from moments of this film, the same ones or others: the labels of the training
+    would have to be rotated too.
 
     Parameters
     ----------
-    fold, seen : of :func:`neuroface.timeline.models.choose_models`. held_out : predictions of all folds.
-    positive : the label whose probability is predicted. cfg : MIN_SHIFT_S, TR_S.
+    models : of :func:`neuroface.timeline.models.choose_models`. held_out : predictions of all folds.
+    positive : the label whose probability is predicted.
     """
-    others = held_out[held_out["fold"] != fold]
-    threshold = clock.best_threshold((others["label"] == positive).to_numpy(int), others["probability"].to_numpy())
-    what, null = score_timeline(table, threshold, round(cfg.MIN_SHIFT_S / cfg.TR_S))
-    who = {"run": run.name, "subject": run.subject, "movie": run.movie, "fold_model": fold}
+    threshold, chosen_on = threshold_for(run, held_out, positive)
+    what, aucs = score_timeline(table, threshold)
+    what["at_training_threshold"]["chosen_on"] = chosen_on
+    if models.learnt_from_film:
+        what["rotations"]["p"] = None
+    who = {"run": run.name, "subject": run.subject, "movie": run.movie, "fold_models": list(models.folds)}
     # The stimulus of a run; each BIDS run has its own timing.
     who["film"] = run.name.removeprefix(f"{run.subject}_").removeprefix("task-")
-    return who | seen | what, null
+    return who | models.seen | what, aucs
+
+
+def threshold_for(run: Run, held_out: pd.DataFrame, positive: str) -> tuple[float, str]:
+    """The threshold that separates held-out windows of the other films best, and where it comes from.
+
+    If there is no other film or run with both labels, it comes from held-out windows of the same film, in words.
+    """
+    other = (held_out["movie"] != run.movie) | (held_out["run"] != run.run)
+    others, where = held_out[other], "held-out windows of the other films"
+    if others["label"].nunique() < 2:
+        others, where = held_out, "held-out windows of the same film"
+    truth = (others["label"] == positive).to_numpy(int)
+    return clock.best_threshold(truth, others["probability"].to_numpy()), where
 
 
 def curves_of(tables: list[pd.DataFrame], stretches: list[np.ndarray], tr_s: float, min_stretch_s: float) -> dict:
@@ -75,9 +94,12 @@ def curves_of(tables: list[pd.DataFrame], stretches: list[np.ndarray], tr_s: flo
     around_s = tr_s * np.arange(-int(min_stretch_s / tr_s), int((min_stretch_s + AFTER_S) / tr_s) + 1)
     rows: dict[str, list] = {"sweep": [], "onset": [], "offset": []}
     counts = {"n_onsets": 0, "n_offsets": 0}
-    for table, first in zip(map(clock.known, tables), stretches, strict=True):
-        time_s, probability = table["stimulus_time_s"].to_numpy(), table["probability"].to_numpy()
+    for table, first in zip(tables, stretches, strict=True):
+        rows_known = clock.known(table)
+        time_s, probability = rows_known["stimulus_time_s"].to_numpy(), rows_known["probability"].to_numpy()
         rows["sweep"].append(clock.lag_sweep(time_s, probability, first, sweep_s))
+        film = table.dropna(subset=["truth"])
+        time_s, probability = film["stimulus_time_s"].to_numpy(), film["probability"].to_numpy(float)
         for kind, events_s in zip(("onset", "offset"), clock.clean_events(first, min_stretch_s)):
             mean, n = clock.event_locked(time_s, probability, events_s, around_s)
             rows[kind].append(mean)
@@ -85,36 +107,111 @@ def curves_of(tables: list[pd.DataFrame], stretches: list[np.ndarray], tr_s: flo
     return {"sweep_s": sweep_s, "around_s": around_s} | {kind: np.array(r) for kind, r in rows.items()} | counts
 
 
-def summarize(results, tables: list[pd.DataFrame], nulls: list[np.ndarray], curves: dict, seed: int) -> dict:
-    """Summary of all runs: means over people with 95 % intervals, null, films, people, agreement, alignment.
+def mean_and_interval(values: np.ndarray, films: list[str], people: list[str], n_models: int) -> np.ndarray:
+    """Mean with a 95 % t interval over films; each film counts once, for any number of viewers.
+
+    Viewers of a film share its moments and its models, so they are not independent. Where people saw several films, people
+    are a second sample: the interval is then the wider one of both, at each value. Films are not independent either,
+    because their models learnt from each other's films: the variance of the mean is 1 + k / (k - 1) times as large, with
+    k fold models (Nadeau & Bengio 2003, Machine Learning 52:239).
 
     Parameters
     ----------
-    results : of :func:`score_timeline` with subject, movie, and film (equal if runs share an annotation), one per run.
+    values : (n_runs,) or (n_runs, n); NaN if a run has none. films, people : (n_runs,) of each run.
+    n_models : fold models that predict these runs.
+
+    Returns
+    -------
+    (3,) or (3, n): mean, low, high; the interval is NaN with fewer than ``MIN_FILMS`` films.
     """
-    frame, tables = pd.DataFrame(results), list(map(clock.known, tables))
-    people, films = frame["subject"].tolist(), frame["film"].tolist()
-    null = clock.mean_shift_null(nulls, films, N_NULL_DRAWS, seed) if all(map(len, nulls)) else np.array([])
+    over_films = _widened(mean_over_people(values, films), n_models)
+    if len(set(films)) < MIN_FILMS:
+        over_films[1:] = np.nan
+        return over_films
+    if not are_crossed(films, people):
+        return over_films
+    over_people = _widened(mean_over_people(values, people), n_models)
+    wider = over_people[2] - over_people[1] > over_films[2] - over_films[1]
+    return np.where(wider, over_people, over_films)
+
+
+def _widened(mean_low_high: np.ndarray, n_models: int) -> np.ndarray:
+    mean = mean_low_high[0]
+    factor = np.sqrt(1 + n_models / max(n_models - 1, 1))
+    return mean + (mean_low_high - mean) * factor
+
+
+def are_crossed(films: list[str], people: list[str]) -> bool:
+    """Whether there are several people, of whom one saw several films."""
+    return 1 < len(set(people)) < len(set(zip(films, people)))
+
+
+def n_models_of(results: list[dict]) -> int:
+    """How many fold models predicted these runs."""
+    return len({fold for result in results for fold in result["fold_models"]})
+
+
+def interval_text(films: list[str], people: list[str]) -> str:
+    """What the intervals of :func:`mean_and_interval` are over, in words."""
+    n_films = len(set(films))
+    if n_films < MIN_FILMS:
+        of_films = "1 film" if n_films == 1 else f"{n_films} films"
+        return f"none: {of_films}, and an interval needs {MIN_FILMS}; viewers of one film are not independent"
+    if are_crossed(films, people):
+        return f"the wider one of both: over {n_films} films or runs, over {len(set(people))} people"
+    return f"over {n_films} films or runs"
+
+
+def summarize(results: list[dict], tables: list[pd.DataFrame], aucs: list[np.ndarray], curves: dict | None) -> dict:
+    """Summary of all runs: means with 95 % intervals, p, films, people, agreement, alignment.
+
+    Means, p and alignment are those of the runs whose moments the models had not seen. If there are none, the means are
+    those of all runs, without intervals.
+
+    Parameters
+    ----------
+    results, aucs : of :func:`score_run`, one per run. tables : of each run.
+    curves : of :func:`curves_of`, of the runs without ``seen_moments``; None if there are none.
+    """
+    frame = pd.DataFrame(results)
+    unseen = frame[~frame["seen_moments"]]
+    of = unseen if len(unseen) else frame
+    films, people = of["film"].tolist(), of["subject"].tolist()
+    n_models = n_models_of(of.to_dict("records"))
+    means = {name: mean_and_interval(of[name].to_numpy(), films, people, n_models) for name in MEANS}
+    if not len(unseen):
+        means = {name: np.array([mean, np.nan, np.nan]) for name, (mean, *_) in means.items()}
+    by_film = {}
+    for result, of_run in zip(results, aucs):
+        if result["rotations"]["p"] is not None:
+            by_film.setdefault(result["film"], []).append(of_run)
+    p_of_films = {film: chance.rotation_p(chance.mean_over_viewers(part)) for film, part in by_film.items()}
+    tables = list(map(clock.known, tables))
     series = [(table["stimulus_time_s"].to_numpy(), table["logit"].to_numpy()) for table in tables]
-    sweep = mean_over_people(curves["sweep"], people)[0]
+    all_films = frame["film"].tolist()
     return {
-        "mean_over_people_95": {name: [_or_none(v) for v in mean_over_people(frame[name], people)] for name in MEANS},
-        "shift_null": _against(frame["auc"].mean(), null),
+        "n_runs": len(frame),
+        "n_runs_unseen": len(unseen),
+        "mean_95": {name: [_or_none(value) for value in values] for name, values in means.items()},
+        "interval_95": interval_text(films, people) if len(unseen) else "none: the models had seen the moments",
+        "rotations": {
+            "p": chance.combined_p(list(p_of_films.values())) if p_of_films else None,
+            "p_by_film": p_of_films,
+        },
         "by_movie": frame.groupby("movie")[list(MEANS)].mean().to_dict("index"),
         "by_subject": frame.groupby("subject")[list(MEANS)].mean().to_dict("index"),
         "agreement": {
-            film: _or_none(clock.agreement([s for s, name in zip(series, films) if name == film]))
-            for film in dict.fromkeys(films)
-            if films.count(film) > 1
+            film: _or_none(clock.agreement([s for s, name in zip(series, all_films) if name == film]))
+            for film in dict.fromkeys(all_films)
+            if all_films.count(film) > 1
         },
-        "lag_sweep": {"offset_s": curves["sweep_s"].tolist(), "auc": [_or_none(v) for v in sweep]},
+        "lag_sweep": _sweep(curves, films, people, n_models) if curves else None,
     }
 
 
-def _against(auc: float, null: np.ndarray) -> dict:
-    if not len(null):
-        return {"n": 0, "mean": None, "p": None}
-    return {"n": len(null), "mean": float(null.mean()), "p": p_value(auc, null)}
+def _sweep(curves: dict, films: list[str], people: list[str], n_models: int) -> dict:
+    mean, _, _ = mean_and_interval(curves["sweep"], films, people, n_models)
+    return {"offset_s": curves["sweep_s"].tolist(), "auc": [_or_none(value) for value in mean]}
 
 
 def _or_none(value: float) -> float | None:

@@ -6,6 +6,8 @@ Counts the frames that are missing or cannot be decoded, and says where sound go
 Reads     the films in FILM_DIR. DATASET = "demo" writes its data set first.
 Writes    1-chunks/<film>.npy (n_chunks, frames, FRAME_PX, FRAME_PX, 3) uint8, RGB; frames is FRAMES_PER_TR, or more
           where an ablation needs more
+          1-chunks/<film>_range.npy (n_chunks, frames, 2) uint8, darkest and brightest value of each frame before
+          FRAME_CONTRAST = "frame" stretched it
           1-chunks/films.tsv, a row per film: times and counts
 Settings  FILMS, TR_S, FRAMES_PER_TR, FRAME_PX, FRAME_CONTRAST, ABLATIONS, EXCLUDE, BIDS_FILTER, FILM_EVENT
 Takes     as long as decoding the films (a film of 2 hours: 1 to 3 minutes); memory: a few frames; disk: 1.2 MB per TR
@@ -17,6 +19,7 @@ from pathlib import Path
 
 from film_encoding.demo import write_demo
 from film_encoding.film_clock import count_chunks, sample_times_s
+from film_encoding.film_contrast import range_file, stretch_each
 from film_encoding.film_frames import SampledFilm, store_frames
 from film_encoding.responses import find_viewings
 from film_encoding.study import STUDY
@@ -31,6 +34,7 @@ from neuroface.pipeline import (
     read_json,
     run_script,
     write_json,
+    write_npy,
     write_table,
 )  # fmt: skip
 
@@ -50,10 +54,10 @@ def main():
     for what, why in left_out:
         stage.leave_out(what, why)
     files = find_films(Path(cfg.FILM_DIR), sorted(viewings), stage, bool(cfg.FILMS))
-    stage.take_files(files.values(), [files[film] for film in files if is_cut(stage.folder, film)])
+    stage.take_files(files.values(), [files[film] for film in files if is_cut(stage.folder, cfg, film)])
 
     cut = partial(cut_film, stage.folder, files, cfg)
-    stage.each(cut, list(files), partial(is_cut, stage.folder), "films")
+    stage.each(cut, list(files), partial(is_cut, stage.folder, cfg), "films")
     films = pd.DataFrame([{"film": film} | read_json(stage.folder / f"{film}.json") for film in files])
     write_table(stage.folder / "films.tsv", films)
     name_faults(stage, films)
@@ -122,9 +126,12 @@ def cut_film(folder: Path, files: dict[str, Path], cfg, film: str) -> None:
     target = folder / f"{film}.npy"
     partial_file = target.with_name(PARTIAL + target.name)
     shown = source.frames_at(sample_times_s(n, frames, cfg.TR_S), cfg.FRAME_PX)
+    ranges = np.empty((n * frames, 2), dtype=np.uint8)
     if cfg.FRAME_CONTRAST == "frame":
-        shown = map(stretched, shown)
+        shown = stretch_each(shown, ranges)
     store_frames(partial_file, (n, frames, cfg.FRAME_PX, cfg.FRAME_PX, 3), shown)
+    if cfg.FRAME_CONTRAST == "frame":
+        write_npy(range_file(folder, film), ranges.reshape(n, frames, 2))
     partial_file.rename(target)
     steps = np.diff(source.times_s)
     found = {
@@ -141,14 +148,11 @@ def cut_film(folder: Path, files: dict[str, Path], cfg, film: str) -> None:
     write_json(folder / f"{film}.json", found)
 
 
-def is_cut(folder: Path, film: str) -> bool:
-    return (folder / f"{film}.npy").exists() and (folder / f"{film}.json").exists()
-
-
-def stretched(frame: np.ndarray) -> np.ndarray:
-    """A frame from its darkest to its brightest value; one colour everywhere becomes black."""
-    low, high = int(frame.min()), int(frame.max())
-    return np.round((frame - float(low)) * (255 / max(1, high - low))).astype(np.uint8)
+def is_cut(folder: Path, cfg, film: str) -> bool:
+    files = [folder / f"{film}.npy", folder / f"{film}.json"]
+    if cfg.FRAME_CONTRAST == "frame":
+        files.append(range_file(folder, film))
+    return all(file.exists() for file in files)
 
 
 def name_faults(stage: Stage, films: pd.DataFrame) -> None:
@@ -164,14 +168,22 @@ def name_faults(stage: Stage, films: pd.DataFrame) -> None:
             )
         if row.late_start_s > 0.5:
             stage.leave_out(row.film, f"no picture in its first {row.late_start_s:.2f} s; its first frame stands there")
-        if row.sound_tail_s > TAIL_S:
-            stage.leave_out(row.film, f"sound goes on for {row.sound_tail_s:.1f} s after the picture has ended")
+
+
+def name_tails(films: pd.DataFrame) -> str:
+    """A sentence on films whose sound goes on after the picture: nothing of the picture is lost."""
+    tails = [f"{row.film} ({row.sound_tail_s:.1f} s)" for row in films.itertuples() if row.sound_tail_s > TAIL_S]
+    if not tails:
+        return ""
+    return f" Whole pictures are used; sound goes on after the picture has ended in {', '.join(tails)}."
 
 
 def describe(stage: Stage, films: pd.DataFrame, cfg) -> Section:
-    frames = frames_to_cut(cfg)
+    frames, tails = frames_to_cut(cfg), name_tails(films)
+    if tails:
+        print(f" {tails}")
     section = Section(
-        "Films", f"Each film was decoded once; every TR of {cfg.TR_S:g} s has a chunk of {frames} frames."
+        "Films", f"Each film was decoded once; every TR of {cfg.TR_S:g} s has a chunk of {frames} frames.{tails}"
     )
     section.numbers(
         {

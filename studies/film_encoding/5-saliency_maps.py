@@ -18,8 +18,9 @@ from pathlib import Path
 from film_encoding.held_out import HeldOut
 from film_encoding.regions import named_regions, shares_of_regions
 from film_encoding.saliency import SsimGradient, integrated_gradients
-from film_encoding.score_report import as_table
+from film_encoding.shifts import smallest_p
 from film_encoding.study import STUDY
+from film_encoding.wording import as_table, p_text
 from neuroface.bold import read_mask, voxel_positions_mm, write_map
 from neuroface.pipeline import Section, Stage, open_npy, read_table, run_script, save_figure, write_npy, write_table
 
@@ -107,7 +108,7 @@ def describe(stage: Stage, tables: dict[str, pd.DataFrame], split: str, cfg) -> 
             f"share of the top {cfg.TOP_SHARE:.0%}": f"{row.share_of_top:.1%}",
             "of its voxels": f"{row.top_in_region:.1%}",
             "of random regions": f"{row.top_in_random:.1%}",
-            "p": f"{row.p:.4f}",
+            "p": p_text(row.p, smallest_p(cfg.N_RANDOM_REGIONS)),
         }
         for method, table in tables.items()
         for row in table.sort_values("share_of_top", ascending=False).itertuples()

@@ -19,12 +19,21 @@ from functools import partial
 from pathlib import Path
 
 from film_encoding import concepts
-from film_encoding.correlations import blocks_of
+from film_encoding.blocks import blocks_of
 from film_encoding.held_out import HeldOut
-from film_encoding.perturbation import ThingScores, difference, exchanged_kinds, kind_test, perturbed, stretches_of
+from film_encoding.perturbation import (
+    ThingScores,
+    difference,
+    difference_interval,
+    exchanged_kinds,
+    kind_test,
+    perturbed,
+    stretches_of,
+)
 from film_encoding.perturbation_report import describe, draw_losses
 from film_encoding.regions import named_regions, shares_of_regions
 from film_encoding.saliency import SsimGradient
+from film_encoding.shifts import smallest_p
 from film_encoding.study import STUDY
 from film_encoding.things import OTHER, THING, concept_strength, has_thing, label_pixels
 from neuroface import NeuroFaceError
@@ -146,13 +155,18 @@ def test_region(
     kinds = cases["kind"].to_numpy()
     p = kind_test(losses, kinds, exchanged_kinds(kinds, cases["stretch"].to_numpy(), N_EXCHANGES, cfg.SEED))
     differences = np.array([difference(loss, kinds) for loss in losses])
+    low, high = difference_interval(losses[0], kinds, cases["stretch"].to_numpy())
+    here = regions[unit[0]]
     return {
         "region": unit[0],
         "perturbation": unit[1],
-        "n_voxels": int(regions[unit[0]].sum()),
+        "n_voxels": int(here.sum()),
+        "n_stretches": int(cases["stretch"].nunique()),
         "loss_thing": float(losses[0, kinds == THING].mean()),
         "loss_other": float(losses[0, kinds == OTHER].mean()),
         "difference": float(differences[0]),
+        "difference_low": low,
+        "difference_high": high,
         "p_thing_over_others": float(p[0]),
         "random_loss_thing": float(losses[1:, kinds == THING].mean()),
         "random_loss_other": float(losses[1:, kinds == OTHER].mean()),
@@ -160,6 +174,9 @@ def test_region(
         "p_over_random": p_value(differences[0], differences[1:]),
         "random_median_p": float(np.median(p[1:])),
         "random_share_significant": float((p[1:] < 0.05).mean()),
+        "random_share_of_others": float(here.sum() / (~here).sum()),  # of every voxel outside, how often it is drawn
+        "p_others_smallest": smallest_p(N_EXCHANGES),
+        "p_random_smallest": smallest_p(len(losses) - 1),
     }
 
 
@@ -197,6 +214,7 @@ def find_concept(folder: Path, held_out: HeldOut, named: dict, mask, affine, cfg
         "held_out_with": int(present.sum()),
         "accuracy": accuracy[0],
         "random_accuracy": accuracy[1:].mean(),
+        "p_smallest": smallest_p(len(every) - 1),
         "p_accuracy": concepts.concept_test(accuracy[0], accuracy[1:]),
         "sensitivity": used[0],
         "random_sensitivity": used[1:].mean(),

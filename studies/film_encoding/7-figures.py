@@ -17,10 +17,11 @@ from pathlib import Path
 from film_encoding.film_clock import frame_time_s, middle_frame
 from film_encoding.film_pictures import draw_strip, write_clip, write_player
 from film_encoding.held_out import HeldOut
-from film_encoding.score_report import frame_rows, voxel_rows
+from film_encoding.score_tables import frame_rows, voxel_rows
 from film_encoding.scoring import FROM_MEASURED, FROM_PREDICTED, RIDGE, Unit
 from film_encoding.study import STUDY
 from film_encoding.variants import MAIN
+from film_encoding.wording import model_name
 from neuroface.bold import read_mask, read_masked
 from neuroface.maps import draw_surfaces, load_hemispheres, project, surface_pictures
 from neuroface.pipeline import Section, Stage, open_npy, read_table, run_script, write_table
@@ -40,7 +41,7 @@ def main():
     stage.each(partial(clip, stage, held_out, rows, made, cfg), [stage.folder / "clip.html"], Path.exists, "films")
     unit = Unit(MAIN, held_out.split, "unseen film")
     maps = {"surface_r": ("r", "ceiling"), "surface_r_of_ceiling": ("r_of_ceiling",)}
-    draw = partial(surface, stage, unit, maps)
+    draw = partial(surface, stage, unit, maps, cfg)
     stage.each(draw, list(maps), lambda name: (stage.folder / f"{name}.png").exists(), "surface maps")
     write_tables(stage, cfg)
     stage.finish("figures, a film and tables", describe(stage, held_out, rows, unit, cfg))
@@ -98,26 +99,24 @@ def clip(stage: Stage, held_out: HeldOut, rows: np.ndarray, made: dict[str, np.n
     write_player(target, stage.folder / "clip.mp4", "Film, reconstructions and BOLD")
 
 
-def surface(stage: Stage, unit: Unit, maps: dict[str, tuple[str, ...]], name: str) -> None:
+def surface(stage: Stage, unit: Unit, maps: dict[str, tuple[str, ...]], cfg, name: str) -> None:
     mask, affine = read_mask(stage.folder_of(2) / "mask.nii.gz")
     columns = {}
     for what in maps[name]:
         for model in (MAIN, RIDGE) if what != "ceiling" else (MAIN,):
             file = stage.folder_of(4) / "maps" / f"{Unit(model, unit.split, unit.test_set).name}_{what}.nii.gz"
-            columns[what if what == "ceiling" else f"{what.replace('_of_', ' / ')}, {model}"] = read_masked(
-                file, mask, affine
-            )[:, 0]
+            of_model = f"{what.replace('_of_', ' / ')}, {model_name(model, cfg)}"
+            columns[what if what == "ceiling" else of_model] = read_masked(file, mask, affine)[:, 0]
     hemispheres = load_hemispheres(None, mask, affine)
     values = project(np.stack(list(columns.values()), axis=1), hemispheres)
     title, shown = f"{unit.split} split, {unit.test_set}", "r" if name == "surface_r" else "r / noise ceiling"
-    draw_surfaces(values, hemispheres, list(columns), title, shown, stage.folder / f"{name}.png")
+    draw_surfaces(values, hemispheres, list(columns), title, shown, stage.folder / f"{name}.png", medial=True)
 
 
 def write_tables(stage: Stage, cfg) -> None:
     """The tables of script 4, rounded as the report shows them."""
-    rows_of = {"voxels": partial(voxel_rows, cfg=cfg), "frames": frame_rows}
-    for name, rows in rows_of.items():
-        cells = rows(read_table(stage.folder_of(4) / f"{name}.tsv"))
+    for name, rows in {"voxels": voxel_rows, "frames": frame_rows}.items():
+        cells = rows(read_table(stage.folder_of(4) / f"{name}.tsv"), cfg)
         write_table(stage.folder / f"table_{name}.tsv", pd.DataFrame(cells))
 
 
@@ -136,7 +135,8 @@ def describe(stage: Stage, held_out: HeldOut, rows: np.ndarray, unit: Unit, cfg)
     )
     section.figure(
         stage.folder / "surface_r.png",
-        f"Mean r of each voxel on {unit.test_set}, and the noise ceiling. Grey: not among the chosen voxels.",
+        f"Mean r of each voxel on {unit.test_set}, and the noise ceiling, seen from below, from the sides and from the "
+        "middle. Grey: not among the chosen voxels.",
     )
     section.figure(stage.folder / "surface_r_of_ceiling.png", "r relative to the noise ceiling.")
     return section

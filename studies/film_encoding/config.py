@@ -48,8 +48,8 @@ TR_S: float = 1.3
 FRAMES_PER_TR: int = 32
 # Width and height of a frame in pixels; a multiple of 8. The film's own proportions are not kept.
 FRAME_PX: int = 112
-# "frame": each frame is stretched to the full range from black to white, as published. "none": brightness as in the
-# film.
+# "frame": each frame that the network sees is stretched to the full range from black to white, as published; features for
+# ridge regression are of the frames as they are in the film. "none": brightness as in the film.
 FRAME_CONTRAST: str = "frame"
 
 # ---------------------------------------------------------------- 2-choose_voxels.py
@@ -127,15 +127,15 @@ N_SEEDS: int = 1
 ABLATIONS: tuple[str, ...] = ("encoder",)
 
 # ---------------------------------------------------------------- 4-score_predictions.py
-# Random circular shifts of the predictions against the measurements: the null of every correlation.
+# Different circular shifts of the predictions against the measurements: the null of every correlation. Short test sets
+# have fewer; then all of them are used, and the smallest possible p is larger.
 N_SHIFTS: int = 1000
 # The same for SSIM, which takes longer.
 N_IMAGE_SHIFTS: int = 20
 # The smallest shift, in seconds: beyond the reach of the haemodynamic response.
 MIN_SHIFT_S: float = 30.0
-# Intervals draw blocks of time of this length, in seconds, with replacement.
+# Intervals leave out blocks of time of this length, in seconds, one after another.
 BLOCK_S: float = 26.0
-N_BOOTSTRAP: int = 1000
 # Identification: the moment that was seen is among the k best of all moments of the test set.
 TOP_K: tuple[int, ...] = (1, 5)
 # Voxels whose reliability (signal / all variance of the mean over people) is below this get no r / ceiling.

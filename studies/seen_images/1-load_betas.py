@@ -19,7 +19,7 @@ from neuroface.bold import write_nifti
 from neuroface.pipeline import Section, Stage, atomic, open_npy, run_script, write_npy, write_table
 from seen_images.demo import write_demo
 from seen_images.patterns import Scaler, mean_of_repeats, reliability
-from seen_images.sources import Source, check_trials, open_source
+from seen_images.sources import Source, check_sessions, check_trials, open_source
 from study import STUDY
 
 import numpy as np
@@ -33,11 +33,12 @@ def main():
         print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
     source = open_source(cfg)
     check_trials(source.trials)
+    check_sessions(source.trials, cfg.STANDARDIZE)
     columns = source.columns
     sessions = list(source.trials["session"].unique())
     joined = stage.folder / "test.npy"
 
-    read = [file for file in source.files if joined.exists() or part_file(stage.folder, session_of(file)).exists()]
+    read = [file for file in source.files if joined.exists() or is_used(stage.folder, file)]
     stage.take_files(source.files, read)
     stage.each(
         partial(read_session, stage.folder, cfg), sessions,
@@ -66,6 +67,12 @@ def part_file(folder: Path, session: str) -> Path:
 def session_of(file: Path) -> str:
     """``betas_session03.hdf5`` → ``03``."""
     return file.name.partition("session")[2].partition(".")[0]
+
+
+def is_used(folder: Path, file: Path) -> bool:
+    """Whether a session was read from a file of the data set; a file without a session's number holds all of them."""
+    session = session_of(file)
+    return part_file(folder, session).exists() if session else any(folder.glob(part_file(folder, "*").name))
 
 
 def trials_of(source: Source, split: str) -> pd.DataFrame:
@@ -110,7 +117,7 @@ def join(folder: Path, source: Source, cfg, target: Path) -> None:
     test_trials = np.concatenate(test_trials)
     images, means = mean_of_repeats(test_trials, test["image"].to_numpy())
     columns = columns.assign(constant=scaler.constant, reliability=reliability(test_trials, test["image"].to_numpy()))
-    write_table(folder / "trials.tsv", train[["image", "session"]])
+    write_table(folder / "trials.tsv", train[[name for name in ("image", "session", "run") if name in train]])
     write_table(
         folder / "test.tsv", pd.DataFrame({"image": images, "trials": test.groupby("image").size()[images].to_numpy()})
     )

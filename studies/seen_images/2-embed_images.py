@@ -4,7 +4,7 @@ Encodes every picture with the autoencoder of a latent diffusion model and every
 what the decoders of script 3 learn to predict. Embeddings of several captions of one picture are averaged.
 
 Reads     1-betas/, the pictures and captions in DATASET_DIR, the weights in MODEL_DIR
-Writes    2-embeddings/latents.npy (n_images, 4, ENCODE_PIXELS / 8, ENCODE_PIXELS / 8) float32
+Writes    2-embeddings/latents.npy (n_images, 4, h, w) float32; h = w = ENCODE_PIXELS / 8 (demo: / 4)
           2-embeddings/text.npy (n_images, N_TOKENS, width) float32; the first token is the start token
           2-embeddings/images.tsv, a row per image; generator.json: digests of the weights; attributes.tsv
           2-embeddings/seen/<image>.png, the test pictures at DRAW_PIXELS; mean_picture.png, of the training pictures

@@ -6,9 +6,11 @@ text).
 
 Reads     1-betas/test.tsv, 2-embeddings/, 3-decoders/, the weights in MODEL_DIR
 Writes    4-drawings/decoded/<image>_draw-<k>.png, DRAW_PIXELS wide; the same in text/ and latents/
-          4-drawings/start/<image>.png, the decoded latents through the autoencoder alone
+          4-drawings/start/<image>.png, the decoded latents through the autoencoder alone; mean_latents.png, those of the
+          mean of the training latents
 Settings  SEED, IMAGE_DECODER, TEXT_DECODER, DRAW_PIXELS, DDIM_STEPS, STRENGTH, GUIDANCE, N_DRAWS, ALSO_DRAW
-Takes     Stable Diffusion: about 3 s per drawing on a large GPU in float16, minutes on a CPU; 5 GB
+Takes     Stable Diffusion: about 3 s per drawing on a large GPU in float16, minutes on a CPU. INFERENCE_BATCH drawings are
+          made at once: lower it if the GPU's memory runs out
 """
 
 from functools import partial
@@ -19,7 +21,8 @@ from seen_images.decoder_tables import word_of
 from seen_images.devices import share_cores
 from seen_images.drawings import DECODED, conditions_of, drawing_files, read_pictures, start_file, write_picture
 from seen_images.generator import check_folder, check_weights, open_generator, resized
-from seen_images.latents import decoder_file, drawn_name, open_problem
+from seen_images.latents import decoded_latents, drawn_name, open_problem
+from seen_images.sources import first_captions, open_source
 from seen_images.tables import read_tsv
 from study import STUDY
 
@@ -39,59 +42,71 @@ def main():
     images = read_tsv(stage.folder_of(1) / "test.tsv")["image"].tolist()
     folders = [stage.folder_of(number) for number in (1, 2, 3, 4)]
 
-    draw_start = partial(draw_starts, folders, cfg)
-    rows = list(range(len(images)))
-    parts = [rows[start : start + cfg.INFERENCE_BATCH] for start in rows[:: cfg.INFERENCE_BATCH]]
+    stage.each(partial(draw_mean, folders, cfg), [mean_file(stage.folder)], Path.exists, "mean pictures")
     is_started = lambda part: all(start_file(stage.folder, images[row]).exists() for row in part)  # noqa: E731
-    stage.each(draw_start, parts, is_started, "parts of the decoded latents")
+    parts = parts_of(len(images), cfg.INFERENCE_BATCH)
+    stage.each(partial(draw_starts, folders, cfg, images), parts, is_started, "parts of the decoded latents")
 
-    units = [(condition, row) for row in rows for condition in conditions_of(cfg)]
-    files = lambda unit: drawing_files(stage.folder, unit[0], images[unit[1]], cfg.N_DRAWS)  # noqa: E731
-    stage.each(
-        partial(draw, folders, cfg), units, lambda unit: all(map(Path.exists, files(unit))), "images × conditions"
-    )
-    stage.finish(f"{len(units) * cfg.N_DRAWS:,} drawings", describe(stage, images, cfg))
-
-
-def decoded_latents(folders: list[Path], target: str, cfg):
-    """Decoded latents (n_test_images, …) of the decoder that is drawn with, and the problem they solve."""
-    problem = open_problem(folders[0], folders[1], target)
-    decoded = open_npy(decoder_file(folders[2], target, drawn_name(target, cfg), ".npy"))
-    return np.asarray(decoded).reshape(-1, *problem.shape), problem
+    at_once = max(1, cfg.INFERENCE_BATCH // cfg.N_DRAWS)
+    parts = parts_of(len(images), at_once)
+    units = [(condition, part) for part in parts for condition in conditions_of(cfg)]
+    files = partial(files_of, stage.folder, images, cfg)
+    is_drawn = lambda unit: all(file.exists() for row in unit[1] for file in files(unit[0], row))  # noqa: E731
+    stage.each(partial(draw, folders, cfg, images), units, is_drawn, "parts of the images × conditions")
+    n_drawings = len(images) * len(conditions_of(cfg)) * cfg.N_DRAWS
+    stage.finish(f"{n_drawings:,} drawings", describe(stage, images, cfg))
 
 
-def draw_starts(folders: list[Path], cfg, rows: list[int]) -> None:
+def parts_of(n_images: int, n_at_once: int) -> list[list[int]]:
+    rows = list(range(n_images))
+    return [rows[start : start + n_at_once] for start in rows[::n_at_once]]
+
+
+def mean_file(folder: Path) -> Path:
+    return folder / "mean_latents.png"
+
+
+def files_of(folder: Path, images: list[str], cfg, condition: str, row: int) -> list[Path]:
+    return drawing_files(folder, condition, images[row], cfg.N_DRAWS)
+
+
+def draw_mean(folders: list[Path], cfg, file: Path) -> None:
+    """Write the mean of the training latents as a picture of DRAW_PIXELS: where drawings from text alone begin."""
+    share_cores(cfg.N_JOBS)
+    generator = open_generator(Path(cfg.MODEL_DIR), cfg.DEVICE, cfg.PRECISION)
+    problem = open_problem(folders[0], folders[1], "image")
+    write_picture(file, resized(generator.decode(problem.mean.reshape(1, *problem.shape))[0], cfg.DRAW_PIXELS))
+
+
+def draw_starts(folders: list[Path], cfg, images: list[str], rows: list[int]) -> None:
     """Write the decoded latents of some images as pictures of DRAW_PIXELS."""
     share_cores(cfg.N_JOBS)
     generator = open_generator(Path(cfg.MODEL_DIR), cfg.DEVICE, cfg.PRECISION)
-    latents, problem = decoded_latents(folders, "image", cfg)
-    for row, picture in zip(rows, generator.decode(latents[rows])):
-        write_picture(start_file(folders[3], problem.test_images[row]), resized(picture, cfg.DRAW_PIXELS))
+    latents = decoded_latents(folders, "image", rows, cfg)
+    for row, picture in zip(rows, generator.decode(latents)):
+        write_picture(start_file(folders[3], images[row]), resized(picture, cfg.DRAW_PIXELS))
 
 
-def draw(folders: list[Path], cfg, unit: tuple[str, int]) -> None:
-    """All drawings of one test image under one condition. Drawing k begins with the same noise under each condition."""
-    condition, row = unit
+def draw(folders: list[Path], cfg, images: list[str], unit: tuple[str, list[int]]) -> None:
+    """All drawings of some test images under one condition. Drawing k of an image has the same noise in each condition."""
+    condition, rows = unit
     share_cores(cfg.N_JOBS)
     generator = open_generator(Path(cfg.MODEL_DIR), cfg.DEVICE, cfg.PRECISION)
-    decoded, problem = decoded_latents(folders, "text", cfg)
-    start_token = np.asarray(open_npy(folders[1] / "text.npy")[0, :1])  # the same for every caption
-    text, strength = np.concatenate([start_token, decoded[row]]), cfg.STRENGTH
-    image = problem.test_images[row]
-    if condition == "text":
-        mean = open_problem(folders[0], folders[1], "image")
-        start = resized(generator.decode(mean.mean.reshape(1, *mean.shape))[0], cfg.DRAW_PIXELS)
-        strength = 1.0
-    else:
-        start = read_pictures([start_file(folders[3], image)])[0]
     if condition == "latents":
-        text = generator.embed([""], cfg.N_TOKENS)[0]
+        texts = np.repeat(generator.embed([""], cfg.N_TOKENS), len(rows), axis=0)
+    else:
+        decoded = decoded_latents(folders, "text", rows, cfg)
+        start_token = np.asarray(open_npy(folders[1] / "text.npy")[0, :1])  # the same for every caption
+        texts = np.concatenate([np.repeat(start_token[None], len(rows), axis=0), decoded], axis=1)
+    starts = [mean_file(folders[3]) if condition == "text" else start_file(folders[3], images[row]) for row in rows]
+    seeds = [[[cfg.SEED, 4, row, number] for number in range(cfg.N_DRAWS)] for row in rows]
     drawings = generator.draw(
-        start, text.astype(np.float32), [[cfg.SEED, 4, row, number] for number in range(cfg.N_DRAWS)], steps=cfg.DDIM_STEPS,
-        strength=strength, guidance=cfg.GUIDANCE,
+        read_pictures(starts), texts.astype(np.float32), seeds, steps=cfg.DDIM_STEPS,
+        strength=1.0 if condition == "text" else cfg.STRENGTH, guidance=cfg.GUIDANCE,
     )  # fmt: skip
-    for file, drawing in zip(drawing_files(folders[3], condition, image, cfg.N_DRAWS), drawings):
-        write_picture(file, drawing)
+    for row, of_image in zip(rows, drawings):
+        for file, drawing in zip(files_of(folders[3], images, cfg, condition, row), of_image):
+            write_picture(file, drawing)
 
 
 def describe(stage: Stage, images: list[str], cfg) -> Section:
@@ -109,9 +124,12 @@ def describe(stage: Stage, images: list[str], cfg) -> Section:
         ]
         for condition in conditions_of(cfg)
     }
+    captions = first_captions(open_source(cfg), shown)
     figure, axes = plt.subplots(
-        len(rows), len(shown), figsize=(1.6 * len(shown), 1.6 * len(rows)), squeeze=False, layout="constrained"
+        len(rows), len(shown), figsize=(1.6 * len(shown), 1.6 * len(rows) + 0.5), squeeze=False, layout="constrained"
     )
+    for axis, caption in zip(axes[0], captions):
+        axis.set_title(caption, fontsize=7)
     for line, (name, files) in zip(axes, rows.items()):
         for axis, picture in zip(line, read_pictures(files)):
             axis.imshow(picture)
@@ -120,7 +138,8 @@ def describe(stage: Stage, images: list[str], cfg) -> Section:
     save_figure(figure, stage.folder / "first_images.png")
     section.figure(
         stage.folder / "first_images.png",
-        f"The first {len(shown)} test images in the order of the data set, not chosen, and their first drawings. "
+        f"The first {len(shown)} test images in the order of the data set, not chosen, with a caption each, and their "
+        "first drawings. "
         "Script 7 shows the best, the middle and the worst.",
     )
     return section

@@ -2,16 +2,20 @@
 
 Scores every drawing by pixels and by the features of networks. The same scores are made for drawings from text alone and
 latents alone, for the nearest training picture, for the mean picture, and for shuffled brains: the drawings of other test
-images, which look as good and show something else.
+images, which look as good and show something else. A score is evidence if it is better than shuffled brains and than the
+mean picture; identification is compared with chance.
 
 Reads     1-betas/, 2-embeddings/, 3-decoders/, 4-drawings/, DATASET_DIR (training pictures), weights in SCORES_DIR
-Writes    5-scores/scores.tsv, a row per kind of picture and measure, with intervals and the difference from shuffled brains
+Writes    5-scores/scores.tsv, a row per kind of picture and measure: intervals, differences from shuffled brains and from
+          the mean picture, p of identification
           5-scores/images.tsv, a row per kind, measure and test image; nearest.tsv, nearest training images; scores.png
           5-scores/features/<kind>_<network>.npy (n_images, n_drawings, k) float32
-Settings  SEED, DRAWINGS, RETRIEVAL_N, N_BOOTSTRAP, N_SHUFFLES
-Takes     0.1 s per picture and network on one CPU core; memory: the features, and 5 MB per picture of a batch
+Settings  SEED, SCORE_PIXELS, DRAWINGS, RETRIEVAL_N, N_BOOTSTRAP, N_SHUFFLES
+Takes     0.1 s per picture and network on one CPU core, 0.04 s per pair of pictures and pixel measure at 425 pixels;
+          memory: the features, and 5 MB per picture of a batch
 """
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -19,16 +23,16 @@ from neuroface.pipeline import Rules, Stage, open_npy, run_script, write_json, w
 from seen_images.devices import share_cores
 from seen_images.drawings import DECODED, SEEN, Pictures
 from seen_images.features import features_of, networks_at_hand, open_network
-from seen_images.generator import resized
 from seen_images.latents import decoder_file, drawn_name, open_problem
-from seen_images.picture_scores import PAIRWISE, describe, pair_scores, shuffled_pairings, table_of_scores
+from seen_images.picture_report import describe
+from seen_images.picture_scores import shuffled_pairings, table_of_scores
+from seen_images.pixel_scores import LPIPS, pair_scores, pairwise_measures
 from seen_images.scores import similarity
 from study import STUDY
 
 import numpy as np
 import pandas as pd
 
-PIXELS = "pixels"
 RULES = Rules(remade=("N_BOOTSTRAP", "RETRIEVAL_N", "DRAWINGS"))
 
 
@@ -42,10 +46,10 @@ def main():
     write_nearest(folders, cfg)
     files = Pictures(folders, cfg)
 
-    units = [(kind, name) for kind in files.kinds for name in (PIXELS, *(n for n in networks if n != "LPIPS"))]
+    units = [(kind, name) for kind in files.kinds for name in networks if name != LPIPS]
     extract = partial(extract_features, files, networks, cfg)
     stage.each(extract, units, lambda unit: feature_file(stage.folder, *unit).exists(), "kinds × networks")
-    measures = [name for name in PAIRWISE if name != "LPIPS" or name in networks]
+    measures = pairwise_measures(networks, cfg)
     pairs = [(kind, measure) for kind in files.kinds if kind != SEEN for measure in measures]
     compare = partial(compare_pairs, files, networks, cfg)
     stage.each(compare, pairs, lambda pair: pair_file(stage.folder, *pair).exists(), "kinds × measures")
@@ -78,35 +82,35 @@ def feature_file(folder: Path, kind: str, network: str) -> Path:
 
 
 def pair_file(folder: Path, kind: str, measure: str) -> Path:
-    return folder / "pairs" / f"{kind.replace(' ', '-')}_{measure}.npy"
+    """``pairs/mean-picture_SSIM-425-px-Gaussian-window.npy``"""
+    name = re.sub(r"[^A-Za-z0-9]+", "-", measure).strip("-")
+    return folder / "pairs" / f"{kind.replace(' ', '-')}_{name}.npy"
 
 
 def extract_features(files: Pictures, networks: dict[str, str], cfg, unit: tuple[str, str]) -> None:
-    """Write the features of all pictures of one kind: their pixels, or what a network makes of them."""
+    """Write what a network makes of all pictures of one kind."""
     kind, name = unit
     share_cores(cfg.N_JOBS)
-    rows = []
-    for row in range(len(files.images)):
-        pictures = files.of(kind, row)
-        if name == PIXELS:  # at most 64 pixels wide: enough for a correlation, and small
-            small = np.stack([resized(picture, min(64, cfg.DRAW_PIXELS)) for picture in pictures])
-            rows.append(small.reshape(len(small), -1).astype(np.float32))
-        else:
-            rows.append(features_of(open_network(name, networks[name], cfg.DEVICE), pictures, cfg.INFERENCE_BATCH))
+    network = open_network(name, networks[name], cfg.DEVICE)
+    rows = [features_of(network, files.of(kind, row), cfg.INFERENCE_BATCH) for row in range(len(files.images))]
     write_npy(feature_file(files.folders[-1], kind, name), np.stack(rows))
 
 
 def compare_pairs(files: Pictures, networks: dict[str, str], cfg, pair: tuple[str, str]) -> None:
-    """Write a measure that needs both pictures at once: (1 + n_pairings, n_images), the right pairs first."""
+    """Write a measure that needs both pictures at once: (1 + n_pairings, n_images), the right pairs first.
+
+    Right pairs are scored with all drawings of the image, each wrong pair with one of them, in turn.
+    """
     kind, measure = pair
     share_cores(cfg.N_JOBS)
     pairings = shuffled_pairings(len(files.images), kind == DECODED, cfg)
     scores = np.empty(pairings.shape)
     for row in range(len(files.images)):
         drawn = files.of(kind, row)
-        for pairing, others in zip(scores, pairings):
+        for number, others in enumerate(pairings):
             seen_row = int(np.flatnonzero(others == row)[0])  # the image that this drawing is paired with
-            pairing[seen_row] = pair_scores(measure, drawn, files.of(SEEN, seen_row)[0], networks, cfg).mean()
+            used = drawn if number == 0 else drawn[[number % len(drawn)]]
+            scores[number, seen_row] = pair_scores(measure, used, files.of(SEEN, seen_row)[0], networks, cfg).mean()
     write_npy(pair_file(files.folders[-1], kind, measure), scores)
 
 

@@ -33,7 +33,7 @@ from seen_images.attribution_report import checks_of, describe
 from seen_images.devices import device_of, share_cores
 from seen_images.latents import Problem, decoder_file, drawn_name, open_problem
 from seen_images.networks import load_decoder
-from seen_images.scores import bootstrap_times, interval_of_mean, similarity, two_way
+from seen_images.scores import bootstrap_times, interval_of_mean, interval_of_share, similarity, two_way_influence
 from seen_images.tables import read_tsv
 from seen_images.training import predict
 from study import STUDY
@@ -119,13 +119,13 @@ def leave_out_regions(folders: list[Path], cfg, target_file: Path) -> None:
 
         def identify(patterns, problem=problem, decoder=decoder):
             decoded = predict(decoder, patterns, cfg.INFERENCE_BATCH)
-            return two_way(similarity(decoded - problem.mean, problem.truth - problem.mean))
+            return two_way_influence(similarity(decoded - problem.mean, problem.truth - problem.mean))
 
         scores = without_regions(problem.test, problem.voxels["roi"].to_numpy(), identify)
         times = bootstrap_times(len(problem.test), cfg.N_BOOTSTRAP, cfg.SEED) if times is None else times
         for roi, values in scores.items():
             change = interval_of_mean(values - scores[""], times)
-            rows.append((target, roi or "none", *interval_of_mean(values, times), *change))
+            rows.append((target, roi or "none", *interval_of_share(values), *change))
     columns = ["target", "roi_left_out", "identification", "low", "high", "change", "change_low", "change_high"]
     write_table(target_file, pd.DataFrame(rows, columns=columns))
 

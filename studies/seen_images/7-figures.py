@@ -18,7 +18,7 @@ from seen_images.drawings import DECODED, conditions_of, drawing_files, read_pic
 from seen_images.generator import resized
 from seen_images.picture_scores import WORDS
 from seen_images.scores import derangements
-from seen_images.sources import open_source
+from seen_images.sources import first_captions, open_source
 from seen_images.tables import read_tsv, with_interval
 from study import STUDY
 
@@ -28,6 +28,7 @@ from matplotlib import pyplot as plt
 
 GROUPS = ("best", "middle", "worst")
 RANKED_BY = ("CLIP two-way", "EfficientNetV2-S two-way", "EfficientNet-Lite0 two-way")  # the first that there is
+TIES_BY = "pixel correlation"  # its name goes on with the size of the pictures
 
 
 def main():
@@ -58,9 +59,8 @@ def rank(per_image: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Test images from best to worst drawn, and the measure that ranks them."""
     table = per_image[per_image["kind"] == DECODED].pivot(index="image", columns="measure", values="value")
     measure = next(name for name in RANKED_BY if name in table)
-    table = table[[measure, "pixel correlation"]].sort_values(
-        [measure, "pixel correlation"], ascending=False, kind="stable"
-    )
+    ties = next(name for name in table if name.startswith(TIES_BY))
+    table = table[[measure, ties]].sort_values([measure, ties], ascending=False, kind="stable")
     return table.reset_index().assign(rank=np.arange(1, len(table) + 1)), measure
 
 
@@ -81,10 +81,11 @@ def draw_group(stage: Stage, images: list[str], file: Path, cfg) -> None:
     nearest = read_tsv(stage.folder_of(5) / "nearest.tsv").set_index("image")["nearest"]
     other = derangements(len(order), 1, cfg.SEED)[0]
     drawings, kinds = stage.folder_of(4), conditions_of(cfg)
+    captions = first_captions(source, images, 18)
     figure, axes = plt.subplots(
         len(images),
         4 + len(kinds),
-        figsize=(1.5 * (4 + len(kinds)), 1.55 * len(images) + 0.3),
+        figsize=(1.5 * (4 + len(kinds)) + 1.1, 1.55 * len(images) + 0.3),
         squeeze=False,
         layout="constrained",
     )
@@ -99,7 +100,7 @@ def draw_group(stage: Stage, images: list[str], file: Path, cfg) -> None:
             axis.set(xticks=[], yticks=[])
             if number == 0:
                 axis.set_title(title, fontsize=9, fontweight="bold" if title in ("seen", "drawn") else "normal")
-        line[0].set_ylabel(image, fontsize=7)
+        line[0].set_ylabel(captions[number], fontsize=7, rotation=0, ha="right", va="center")
     save_figure(figure, file, also=(".pdf",))
 
 
@@ -109,8 +110,9 @@ TITLES = {DECODED: "drawn", "text": "text alone", "latents": "latents alone"}
 def columns_in_words(cfg) -> str:
     also = [f"{TITLES[kind]}: {WORDS[kind]}" for kind in conditions_of(cfg)]
     return (
-        f"Seen; decoded latents: through the autoencoder, not drawn; {'; '.join(also)}; another brain: the drawing "
-        "of another test image; nearest seen: the training picture whose latents resemble the decoded ones most."
+        "On the left: a caption of what was seen, whose text embedding is decoded from higher voxels. Seen; decoded "
+        f"latents: through the autoencoder, not drawn; {'; '.join(also)}; another brain: the drawing of another test image; "
+        "nearest seen: the training picture whose latents resemble the decoded ones most."
     )
 
 

@@ -32,6 +32,7 @@ DEMO: dict[str, object] = {
         "text:cnn": {"channels": 4, "kernel": 5, "dense": (128, 256), "batch_size": 64, "learning_rate": 0.001},
     },
     "EPOCHS": 20,
+    "SCORE_PIXELS": 32,
     "N_BOOTSTRAP": 1000,
     "ATTRIBUTES": ("colour", "shape"),
     "IG_STEPS": 16,
@@ -63,7 +64,7 @@ STANDARDIZE: str = "voxel"
 SPACE_FILE: str | None = None
 
 # ---------------------------------------------------------------- 2-embed_images.py
-# Pictures are encoded at this size; 8 pixels make one latent.
+# Pictures are encoded at this size. 8 pixels of Stable Diffusion make one latent, 4 of the demo's small generator.
 ENCODE_PIXELS: int = 320
 # "mean": the mean of the autoencoder's posterior. "sample": a seeded draw from it, as in the publication.
 LATENTS: str = "mean"
@@ -117,12 +118,16 @@ ALSO_DRAW: tuple[str, ...] = ("text", "latents")
 # ---------------------------------------------------------------- 5-score_images.py
 # Folder with weights for more scores, safetensors only; README.md lists them. None: scores that need them are left out.
 SCORES_DIR: str | None = None
+# Pixel correlation and SSIM compare pictures at this size: 425 as the field does (MindEye, MindEye2). The publication's own
+# definition, 512 pixels and another window of SSIM, is scored beside it for NSD and THINGS.
+SCORE_PIXELS: int = 425
 # How features of several drawings are scored: "each" (mean of the scores), "mean" (score of the mean, as in the
 # publication; better numbers, and of no picture).
 DRAWINGS: str = "each"
 # The seen picture is sought among this many test pictures.
 RETRIEVAL_N: int = 50
-# Pairings of drawings with other test images, for the row "shuffled brains".
+# Pairings of drawings with other test images, for the row "shuffled brains" and for p of identification. Measures that need
+# both pictures at once (pixel correlation, SSIM, LPIPS) take 20.
 N_SHUFFLES: int = 200
 
 # ---------------------------------------------------------------- 6-attribute_voxels.py
@@ -140,7 +145,8 @@ N_EXAMPLES: int = 4
 DATA_DIR: str = "../../data"
 # "auto": the GPU if PyTorch sees one. "cpu", "cuda", "mps".
 DEVICE: str = "auto"
-# Numbers in which the generator computes. "auto": float16 on a GPU, float32 on a CPU.
+# Numbers in which the generator computes. "auto": float16 with CUDA, else float32. Set "float32" if a script says that the
+# generator made values that are not finite.
 PRECISION: str = "auto"
 # Units of work done at the same time: sessions, decoders, images. On one GPU leave it at 1.
 N_JOBS: int = 1

@@ -19,7 +19,8 @@ STUDY = Study(
     settings=SeenSettings,
     title=lambda settings: "Pictures drawn from visual cortex",
     lead="Decoded from fMRI to the latents of a diffusion model, and drawn by it.",
-    caution="A diffusion model draws a good picture from any latents. Compare every score with the row “shuffled brains”.",
+    caution="A diffusion model draws a good picture from any latents. Compare every score with “shuffled brains” and with "
+    "“mean training picture”.",
     methods=methods,
     published=PAPER,
     packages=tuple(name for name in EXTRAS if name in ("torch", "diffusers", "transformers", "himalaya")),

@@ -15,13 +15,12 @@ Takes     for each volume and baseline about as long as 200 passes through the n
 """
 
 from pathlib import Path
-from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.attribution import Baselines
 from neuroface.bold import mean_of_maps, read_mask, read_masked, write_map
 from neuroface.decoding import model_file, model_folder
-from neuroface.maps import Contrast, average_file, contrast_file, write_test
+from neuroface.maps import Contrast, average_file, contrast_file, write_sign_flip_test
 from neuroface.pipeline import (
     Rules,
     Stage,
@@ -144,12 +143,9 @@ class Work:
 
     def test(self, group: tuple[str, str]) -> None:
         """Test across people where the map differs from zero."""
-        label, method = group
-        maps = {(who, label, method): [] for who in self.people_with(label)}
+        label, _ = group
         contrast = Contrast((label,), f"speaks for {label}")
-        samples = self.volumes.assign(movie="")
-        settings = SimpleNamespace(**vars(self.cfg) | {"FLIP_TOGETHER": "person"})
-        write_test(self.folder, maps, {label: contrast}, samples, *self.brain(), settings, group)
+        write_sign_flip_test(self.folder, contrast, self.people_with(label), *self.brain(), self.cfg, group)
 
     def is_tested(self, group) -> bool:
         return contrast_file(self.folder, *group, "test.json").exists()

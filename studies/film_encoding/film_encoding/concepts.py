@@ -4,7 +4,7 @@ After Kim et al. 2018 (ICML). The null are concepts whose labels are shifted in 
 as the real ones.
 """
 
-from film_encoding.correlations import lags_of
+from film_encoding.shifts import distinct_shifts
 from neuroface.decoding import p_value
 
 import numpy as np
@@ -12,9 +12,9 @@ from sklearn.linear_model import Ridge
 
 
 def shifted_labels(labels: np.ndarray, n: int, smallest: int, seed: int) -> np.ndarray:
-    """Labels (n, n_moments) under random circular shifts."""
-    lags = np.random.default_rng(seed).choice(lags_of(len(labels), smallest), size=n)
-    return np.stack([np.roll(labels, lag) for lag in lags])
+    """Labels (n, n_moments) under n different circular shifts, or under all where there are fewer."""
+    shifts = distinct_shifts([len(labels)], smallest, n, seed)
+    return np.stack([np.roll(labels, lag) for (lag,) in shifts])
 
 
 def concept_vectors(activations: np.ndarray, labels: np.ndarray) -> np.ndarray:

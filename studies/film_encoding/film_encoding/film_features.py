@@ -4,6 +4,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 
 from film_encoding.film_clock import middle_frame
+from film_encoding.film_contrast import as_filmed
 
 import numpy as np
 from moten import get_default_pyramid
@@ -15,7 +16,7 @@ TEMPORAL_HZ, CYCLES_PER_IMAGE = (0, 2, 4), (0, 2, 4, 8, 16)  # of Nishimoto et a
 AT_ONCE = 64  # chunks
 
 
-def film_features(chunks: np.ndarray, name: str, tr_s: float) -> np.ndarray:
+def film_features(chunks: np.ndarray, name: str, tr_s: float, ranges: np.ndarray | None = None) -> np.ndarray:
     """Features of every chunk of a film: (n_chunks, n_features) float32.
 
     Parameters
@@ -24,21 +25,25 @@ def film_features(chunks: np.ndarray, name: str, tr_s: float) -> np.ndarray:
     name : "motion energy": spatio-temporal Gabor filters (Nishimoto et al. 2011, Curr. Biol. 21:1641; pymoten), the
         mean over the chunk of their compressed amplitudes. "frames": the middle frame in colour, averaged down to 14 ×
         14.
+    ranges : of :func:`film_encoding.film_contrast.ranges_of`, where the stored frames are stretched ones.
     """
-    return motion_energy(chunks, tr_s) if name == "motion energy" else small_frames(chunks)
+    return motion_energy(chunks, tr_s, ranges) if name == "motion energy" else small_frames(chunks, ranges)
 
 
-def small_frames(chunks: np.ndarray) -> np.ndarray:
-    frame = middle_frame(chunks.shape[1])
-    return np.concatenate(
-        [
-            averaged(chunks[start : start + AT_ONCE, frame] / np.float32(255), FRAMES_PX)
-            for start in range(0, len(chunks), AT_ONCE)
-        ]
-    ).reshape(len(chunks), -1)
+def _range(ranges: np.ndarray | None, *place) -> np.ndarray | None:
+    return None if ranges is None else ranges[place]
 
 
-def motion_energy(chunks: np.ndarray, tr_s: float) -> np.ndarray:
+def small_frames(chunks: np.ndarray, ranges: np.ndarray | None = None) -> np.ndarray:
+    frame, parts = middle_frame(chunks.shape[1]), []
+    for start in range(0, len(chunks), AT_ONCE):
+        here = slice(start, start + AT_ONCE)
+        frames = as_filmed(chunks[here, frame], _range(ranges, here, frame))
+        parts.append(averaged(frames / np.float32(255), FRAMES_PX))
+    return np.concatenate(parts).reshape(len(chunks), -1)
+
+
+def motion_energy(chunks: np.ndarray, tr_s: float, ranges: np.ndarray | None = None) -> np.ndarray:
     n, frames = chunks.shape[:2]
     step = max(1, round(frames / tr_s / MOTION_FPS))
     used = len(range(0, frames, step))
@@ -47,7 +52,8 @@ def motion_energy(chunks: np.ndarray, tr_s: float) -> np.ndarray:
     features = []
     for start in range(0, n, AT_ONCE):
         first, last = max(0, start - 1), min(n, start + AT_ONCE + 1)  # filters reach into the neighbours
-        grey = rgb2gray(np.asarray(chunks[first:last, ::step])).astype(np.float32)
+        here = slice(first, last), slice(None, None, step)
+        grey = rgb2gray(as_filmed(chunks[here], _range(ranges, *here))).astype(np.float32)
         grey = averaged(grey.reshape(-1, *grey.shape[2:], 1), MOTION_PX)[..., 0]
         if pyramid is None:
             pixels = grey.shape[1]

@@ -1,5 +1,6 @@
 """Regions taken out of the BOLD: what happens to the reconstruction of one kind of thing, and of others?"""
 
+from film_encoding.blocks import t_interval
 from film_encoding.losses import ssim_map
 from film_encoding.things import OTHER, THING
 from neuroface.decoding import p_value
@@ -87,6 +88,26 @@ def perturbed(
 def difference(loss: np.ndarray, kind: np.ndarray) -> float:
     """Mean loss where the thing is, less that of other things."""
     return float(loss[kind == THING].mean() - loss[kind == OTHER].mean())
+
+
+def difference_interval(loss: np.ndarray, kind: np.ndarray, stretch: np.ndarray) -> tuple[float, float]:
+    """95 % interval of :func:`difference` over stretches of film, each of one kind (Welch's t of two sets of clusters).
+
+    Parameters
+    ----------
+    loss, kind, stretch : (n_cases,). NaN where a kind has fewer than two stretches.
+    """
+    variances, dfs = [], []
+    for one in (THING, OTHER):
+        here = kind == one
+        sums = np.bincount(np.unique(stretch[here], return_inverse=True)[1], loss[here] - loss[here].mean())
+        n = len(sums)
+        variances.append(np.sum((sums / here.sum()) ** 2) * n / max(n - 1, 1) if n > 1 else np.nan)
+        dfs.append(n - 1)
+    variances = np.array(variances)
+    df = variances.sum() ** 2 / np.maximum((variances**2 / np.maximum(dfs, 1)).sum(), 1e-300)
+    low, high = t_interval(difference(loss, kind), np.sqrt(variances.sum()), df)
+    return float(low), float(high)
 
 
 def stretches_of(cases: pd.DataFrame, films: np.ndarray, chunks: np.ndarray) -> np.ndarray:

@@ -3,18 +3,20 @@
 from pathlib import Path
 
 from film_encoding.perturbation import difference
-from film_encoding.score_report import as_table
 from film_encoding.things import OTHER, THING
+from film_encoding.wording import as_table, interval, p_text
 from neuroface.pipeline import Section, save_figure
 
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
+MANY = 0.5  # of the voxels outside a region in each random set: then random sets are no comparison
 OF_REGIONS = (
-    "SSIM lost where things are. p over others: whole stretches of film exchange their labels. p over random sets: sets "
-    "of as many chosen voxels outside the region. All p are one-sided. Of the random sets about 5 % should have p over "
-    "others below 0.05."
+    "SSIM lost where things are; the interval of the difference is over stretches of film. p over others: whole stretches "
+    "exchange their labels. p over random sets: sets of as many chosen voxels outside the region. All p are one-sided. Of "
+    "the random sets about 5 % should have p over others below 0.05, unless they hold voxels that the thing needs: the last "
+    "column says how many of the voxels outside the region each of them holds."
 )
 OF_CONCEPTS = (
     "Concept activation vectors, in brackets the mean of concepts shifted in time. Accuracy: balanced, in blocks of time "
@@ -68,11 +70,13 @@ def region_cells(row, thing: str) -> dict[str, str]:
         "voxels": str(row.n_voxels),
         f"lost at {thing}": f"{row.loss_thing:.4f}",
         "lost at others": f"{row.loss_other:.4f}",
-        "difference": f"{row.difference:+.4f}",
-        "p over others": f"{row.p_thing_over_others:.4f}",
+        "difference [95 %]": f"{row.difference:+.3f} {interval(row.difference_low, row.difference_high, sign='+')}",
+        "stretches": str(row.n_stretches),
+        "p over others": p_text(row.p_thing_over_others, row.p_others_smallest),
         "difference, random sets": f"{row.random_difference:+.4f}",
-        "p over random sets": f"{row.p_over_random:.4f}",
+        "p over random sets": p_text(row.p_over_random, row.p_random_smallest),
         "random sets with p < 0.05": f"{row.random_share_significant:.0%}",
+        "each random set holds": f"{row.random_share_of_others:.0%} of the other voxels",
     }
 
 
@@ -81,18 +85,27 @@ def concept_cells(row) -> dict[str, str]:
         "concept": row.concept,
         "moments with / without": f"{row.moments_with} / {row.moments_without}",
         "accuracy": f"{row.accuracy:.2f} ({row.random_accuracy:.2f})",
-        "p of accuracy": f"{row.p_accuracy:.3f}",
+        "p of accuracy": p_text(row.p_accuracy, row.p_smallest),
         "sensitivity": f"{row.sensitivity:.2f} ({row.random_sensitivity:.2f})",
-        "p of sensitivity": f"{row.p_sensitivity:.3f}",
+        "p of sensitivity": p_text(row.p_sensitivity, row.p_smallest),
         "region": f"{row.top_region} ({row.share_of_top:.0%})",
     }
 
 
 def sentence(row, thing: str) -> str:
     suffers = "suffers more" if row.p_thing_over_others < 0.05 else "does not clearly suffer more"
-    random = "more" if row.p_over_random < 0.05 else "no more"
-    return (
+    against = interval(row.difference_low, row.difference_high, sign="+")
+    others = p_text(row.p_thing_over_others, row.p_others_smallest)
+    random = p_text(row.p_over_random, row.p_random_smallest)
+    more = "more" if row.p_over_random < 0.05 else "not clearly more"
+    text = (
         f"Without {row.region} the reconstruction of {thing} {suffers} than that of other things (difference "
-        f"{row.difference:+.4f}, p = {row.p_thing_over_others:.4f}), {random} than without random voxels "
-        f"(p = {row.p_over_random:.4f})."
+        f"{row.difference:+.3f} {against} over {row.n_stretches} stretches, p {others}), and {more} than without random "
+        f"voxels (p {random})."
     )
+    if row.random_share_of_others > MANY:
+        text += (
+            f" Each random set holds {row.random_share_of_others:.0%} of all voxels outside {row.region}, so it takes out "
+            f"most of what {thing} needs elsewhere: this comparison says nothing about {row.region}."
+        )
+    return text

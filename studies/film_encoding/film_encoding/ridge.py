@@ -23,7 +23,7 @@ def delayed(features: dict[str, np.ndarray], table: pd.DataFrame, delays: tuple[
     ----------
     features : film → (n_chunks, n_features). table : columns film and chunk.
     delays : volumes by which features are later than at the chunk's own delay; +1 is the chunk before it. Outside the
-        film they are 0 after centring: the film's mean stands there.
+        film they are NaN, which :func:`fit_banded` makes 0 after centring.
     """
     out = []
     for delay in delays:
@@ -31,9 +31,8 @@ def delayed(features: dict[str, np.ndarray], table: pd.DataFrame, delays: tuple[
         for film, rows in table.groupby("film").indices.items():
             chunk = table["chunk"].to_numpy()[rows] - delay
             there = (chunk >= 0) & (chunk < len(features[film]))
-            part[rows] = np.where(
-                there[:, None], features[film][np.clip(chunk, 0, len(features[film]) - 1)], features[film].mean(axis=0)
-            )
+            part[rows] = np.nan
+            part[rows[there]] = features[film][chunk[there]]
         out.append(part)
     return np.concatenate(out, axis=1)
 
@@ -45,7 +44,8 @@ def fit_banded(
 
     Parameters
     ----------
-    bands : a feature space each, (n_train, n_features) and (n_test, n_features). bold : (n_train, n_voxels).
+    bands : a feature space each, (n_train, n_features) and (n_test, n_features). They are z-scored by the training
+        chunks; NaN becomes 0. bold : (n_train, n_voxels).
     blocks : (n_train,) whole blocks are left out when weights and regularisation are chosen. n_tries : random
         weightings.
 
@@ -55,8 +55,8 @@ def fit_banded(
     """
     kernels, test_kernels = [], []
     for train, test in bands:
-        mean, sd = train.mean(axis=0), train.std(axis=0)
-        train, test = ((part - mean) / np.where(sd > 1e-6, sd, np.inf) for part in (train, test))
+        mean, sd = np.nanmean(train, axis=0), np.nanstd(train, axis=0)
+        train, test = (np.nan_to_num((part - mean) / np.where(sd > 1e-6, sd, np.inf)) for part in (train, test))
         scale = max(1, (sd > 1e-6).sum())
         kernels.append(train @ train.T / scale)
         test_kernels.append(test @ train.T / scale)

@@ -1,11 +1,13 @@
 """What was measured and what models predict, behind one interface; and names of models."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from film_encoding.blocks import BlockScore, blocks_of
 from film_encoding.film_data import FilmData
 from film_encoding.identification import identify
 from film_encoding.network_files import Training, trainings_of, voxels_of
+from film_encoding.shifts import smallest_p
 from film_encoding.splits import Fold
 from film_encoding.variants import MAIN, Variant, variants_of
 from neuroface.decoding import p_value
@@ -15,8 +17,35 @@ import numpy as np
 import pandas as pd
 
 RIDGE, RIDGE_ONE, MEAN_FRAME = "ridge", "ridge one chunk", "mean frame"
-RIDGES = (RIDGE, RIDGE_ONE)  # features at several delays; those of the chunk that the network sees
 FROM_PREDICTED, FROM_MEASURED = "from_predicted", "from_measured"
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """A ridge regression: ``one_chunk`` sees the chunk that the network sees, the other RIDGE_DELAYS_TRS."""
+
+    name: str
+    subject: str
+    one_chunk: bool
+
+
+def ridges_of(cfg) -> dict[str, Ridge]:
+    """Name → ridge regression: the two of the first of SUBJECTS, then two for every other person."""
+    found = {}
+    for subject in cfg.SUBJECTS:
+        for name, one_chunk in ((RIDGE, False), (RIDGE_ONE, True)):
+            full = ridge_name(name, subject, cfg)
+            found[full] = Ridge(full, subject, one_chunk)
+    return found
+
+
+def ridge_name(name: str, subject: str, cfg) -> str:
+    """Name of a ridge regression from RIDGE or RIDGE_ONE, and whose BOLD it predicts."""
+    return name if subject == cfg.SUBJECTS[0] else f"{name} {subject}"
+
+
+def is_ridge(model: str) -> bool:
+    return model.startswith(RIDGE)
 
 
 @dataclass(frozen=True)
@@ -54,13 +83,16 @@ class Scorer:
     def units(self) -> list[Unit]:
         """Every model on every test set of every split."""
         sets = dict.fromkeys((fold.split, test) for fold in self.folds for test in fold.of("test")["test_set"])
-        return [Unit(model, *where) for where in sets for model in (*variants_of(self.cfg), *RIDGES)]
+        return [Unit(model, *where) for where in sets for model in (*variants_of(self.cfg), *ridges_of(self.cfg))]
 
     def folds_of(self, unit: Unit) -> list[Fold]:
         return [fold for fold in self.folds if fold.split == unit.split]
 
     def variant(self, model: str) -> Variant:
-        return variants_of(self.cfg)[MAIN if model in RIDGES else model]
+        """Whose BOLD a model predicts, from how many frames, after which delay."""
+        if not is_ridge(model):
+            return variants_of(self.cfg)[model]
+        return replace(variants_of(self.cfg)[MAIN], subject=ridges_of(self.cfg)[model].subject)
 
     def trainings(self, unit: Unit) -> list[Training]:
         """Of a network, all seeds."""
@@ -77,7 +109,7 @@ class Scorer:
     def predictions(self, unit: Unit, what: str) -> dict[int, list[tuple[Fold, np.ndarray]]]:
         """Seed → (fold, rows of the test set) of every fold; a ridge regression has one seed."""
         found: dict[int, list] = {}
-        if unit.model in RIDGES:
+        if is_ridge(unit.model):
             files = [(1, fold, self.ridge_file(fold, f"{what}.npy", unit.model)) for fold in self.folds_of(unit)]
         else:
             files = [
@@ -92,18 +124,62 @@ class Scorer:
         table = fold.of("test")
         return table[table["test_set"] == unit.test_set].reset_index(drop=True)
 
+    def blocks(self, table: pd.DataFrame) -> np.ndarray:
+        """Number of the block of time of each row of a test table; (n,)."""
+        return blocks_of(table["film"].to_numpy(), self.block)
+
     def identify(self, measured: np.ndarray, predicted: np.ndarray, table: pd.DataFrame) -> dict:
         """:func:`film_encoding.identification.identify` with its p, and the number of moments n."""
         cfg, (films, chunks) = self.cfg, table[["film", "chunk"]].to_numpy().T
         found = identify(
-            measured, predicted, films, chunks.astype(int), cfg.EMBARGO_TRS, cfg.TOP_K, self.smallest_shift
-        )
-        found["two_way_p"] = p_value(found["two_way"], found.pop("two_way_null"))
+            measured, predicted, films, chunks.astype(int), cfg.EMBARGO_TRS, cfg.TOP_K, self.smallest_shift,
+            self.blocks(table),
+        )  # fmt: skip
+        null = found.pop("two_way_null")
+        found["two_way_p"], found["two_way_p_smallest"] = p_value(found["two_way"], null), smallest_p(len(null))
+        found["sizes"] = np.bincount(self.blocks(table))
         return {name: value for name, value in found.items() if name != "each"} | {"n": len(table)}
 
 
-def pooled(found: list[dict]) -> dict:
-    """Identification over folds and seeds: means weighted by the number of moments; the largest p."""
-    weights = [one["n"] for one in found]
-    means = {name: float(np.average([one[name] for one in found], weights=weights)) for name in found[0] if name != "n"}
-    return means | {"two_way_p": max(one["two_way_p"] for one in found)}
+NOT_POOLED = ("n", "left_out", "sizes")
+
+
+def pooled(found: list[list[dict]]) -> tuple[dict, BlockScore]:
+    """Identification over seeds and folds.
+
+    Parameters
+    ----------
+    found : a list per seed, in it a result of :meth:`Scorer.identify` per fold.
+
+    Returns
+    -------
+    scores : means weighted by the number of moments; the largest p. two_way : share of pairs won, over blocks of time.
+    """
+    every = [one for folds in found for one in folds]
+    weights = [one["n"] for one in every]
+    names = [name for name in every[0] if name not in NOT_POOLED]
+    means = {name: float(np.average([one[name] for one in every], weights=weights)) for name in names}
+    means |= {name: max(one[name] for one in every) for name in ("two_way_p", "two_way_p_smallest")}
+    two_way = BlockScore(
+        np.array([_weighted(folds, [one["two_way"] for one in folds]) for folds in found]),
+        np.array([_two_way_left_out(folds) for folds in found]),
+        np.concatenate([one["sizes"] for one in found[0]]).astype(float),
+    )
+    means["two_way_interval"] = np.clip(two_way.interval(), 0, 1).tolist()
+    return means, two_way
+
+
+def _weighted(folds: list[dict], values: list[float]) -> float:
+    return float(np.average(values, weights=[one["n"] for one in folds]))
+
+
+def _two_way_left_out(folds: list[dict]) -> list[float]:
+    """Pairs won over all folds without each block of each fold."""
+    sums = [one["n"] * one["two_way"] for one in folds]
+    n = sum(one["n"] for one in folds)
+    out = []
+    for one, own in zip(folds, sums):
+        for size, left_out in zip(one["sizes"], one["left_out"]):
+            of_fold = 0.0 if size == one["n"] else (one["n"] - size) * left_out
+            out.append((sum(sums) - own + of_fold) / (n - size) if n > size else np.nan)
+    return out

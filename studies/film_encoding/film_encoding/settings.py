@@ -54,7 +54,6 @@ LIMITS = {
     "N_IMAGE_SHIFTS": AtLeast1,
     "MIN_SHIFT_S": Annotated[float, Field(ge=0)],
     "BLOCK_S": Annotated[float, Field(gt=0)],
-    "N_BOOTSTRAP": Annotated[int, Field(ge=20)],
     "TOP_K": Annotated[tuple[AtLeast1, ...], Field(min_length=1)],
     "MIN_RELIABILITY": Annotated[float, Field(gt=0, lt=1)],
     "RIDGE_FEATURES": Annotated[tuple[Literal["motion energy", "frames"], ...], Field(min_length=1)],

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 LEARNED_FROM = ("train", "inner")  # parts of a fold that a result may depend on
+TRAINED_ON = ("train",)  # chunks that the network's weights come from; its rivals learn from the same
 PUBLISHED_EVERY = 5  # of SELECTION = "paper": every fifth chunk chooses the epoch
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from film_encoding.film_clock import frame_time_s, middle_frame
+from film_encoding.film_contrast import as_filmed, ranges_of
 from neuroface import NeuroFaceError
 from neuroface.bold import on_screen, read_stretches
 from neuroface.pipeline import open_npy
@@ -75,14 +76,17 @@ def label_pixels(table: pd.DataFrame, cfg, pixels: int) -> np.ndarray | None:
 
 def concept_strength(table: pd.DataFrame, chunk_folder: Path, concept: str, cfg) -> np.ndarray:
     """How much of a concept is in each chunk; (n,): "edges": mean size of the brightness gradient of the middle frame;
-    "motion": mean change from frame to frame; "faces": 1 where THING is on the screen."""
+    "motion": mean change from frame to frame; "faces": 1 where THING is on the screen. Frames are as in the film."""
     if concept == "faces":
         return has_thing(table, cfg).astype(np.float32)
     strength = np.empty(len(table), dtype=np.float32)
     for film, rows in table.groupby("film").indices.items():
         chunks = open_npy(chunk_folder / f"{film}.npy")
+        ranges = ranges_of(chunk_folder, film, cfg)
         for row in rows:
-            chunk = np.asarray(chunks[table["chunk"].iloc[row]]).mean(axis=-1, dtype=np.float32)
+            number = table["chunk"].iloc[row]
+            chunk = as_filmed(chunks[number], None if ranges is None else ranges[number])
+            chunk = chunk.mean(axis=-1, dtype=np.float32)
             if concept == "motion":
                 strength[row] = np.abs(np.diff(chunk, axis=0)).mean()
             else:

@@ -1,64 +1,95 @@
 """How good one model's voxels are on one test set."""
 
+from functools import partial
+
 from film_encoding import correlations
+from film_encoding.blocks import BlockScore, r_interval
 from film_encoding.network_files import voxels_of
 from film_encoding.responses import reliability
 from film_encoding.scoring import Scorer, Unit, pooled
-from film_encoding.splits import LEARNED_FROM
+from film_encoding.shifts import smallest_p
+from film_encoding.splits import TRAINED_ON
 from neuroface.decoding import p_value
 from neuroface.pipeline import open_npy, read_json
 
 import numpy as np
 
 
-def score_voxels(scorer: Scorer, unit: Unit) -> tuple[dict, dict[str, np.ndarray]]:
+def score_voxels(scorer: Scorer, unit: Unit) -> tuple[dict, dict[str, np.ndarray], dict[str, BlockScore]]:
     """Scores of encoding.
 
     Returns
     -------
     scores : means over voxels, with intervals and nulls; over seeds where there are several.
     arrays : r, r_low, r_high, p, p_fdr, ceiling, r_of_ceiling of every voxel of the mask (n_mask,), NaN where no fold chose
-        it; draws (n_bootstrap,) of the mean r; by_seed (n_seeds,).
+        it; by_seed (n_seeds,).
+    over_blocks : "r", the mean r, and "two_way", each with every block of time left out.
     """
     cfg = scorer.cfg
-    r, draws, null, found, errors = [], [], [], [], []
+    r, left_out, null, null_mean, found, errors = [], [], [], [], [], []
     for folds in scorer.predictions(unit, "predicted").values():
-        parts = [series_of(scorer, unit, fold, predicted, found, errors) for fold, predicted in folds]
+        found.append([])
+        parts = [series_of(scorer, unit, fold, predicted, found[-1], errors) for fold, predicted in folds]
         r.append(correlations.correlation(parts, scorer.n_mask))
-        draws.append(correlations.bootstrap_correlation(parts, scorer.n_mask, scorer.block, cfg.N_BOOTSTRAP, cfg.SEED))
-        null.append(
-            correlations.shifted_correlation(parts, scorer.n_mask, scorer.smallest_shift, cfg.N_SHIFTS, cfg.SEED)
+        without, sizes = correlations.left_out_correlation(parts, scorer.n_mask, scorer.block)
+        left_out.append(without)
+        shift = partial(
+            correlations.shifted_correlation,
+            n_mask=scorer.n_mask,
+            smallest=scorer.smallest_shift,
+            n_shifts=cfg.N_SHIFTS,
+            seed=cfg.SEED,
         )
-    chosen = np.isfinite(r[0])
+        null_mean.append(np.nanmean(shift(parts)[0], axis=1))
+        shifted, df = shift(correlations.by_film(parts))
+        null.append(shifted)
+    chosen, null_mean = np.isfinite(r[0]), np.mean(null_mean, axis=0)
     by_seed = np.mean([one[chosen] for one in r], axis=1)
-    r, draws, null = (np.mean(values, axis=0)[..., chosen] for values in (r, draws, null))
-    p, shared = correlations.voxel_p(r, null), shared_variance(scorer, unit)[chosen]
+    over_blocks = {"r": mean_r_over_blocks(r, left_out, sizes, chosen)}
+    r, left_out, null = (np.mean(values, axis=0)[..., chosen] for values in (r, left_out, null))
+    found, over_blocks["two_way"] = pooled(found)
+    shared = shared_variance(scorer, unit)[chosen]
     clear = shared >= cfg.MIN_RELIABILITY  # NaN is not: one person has no ceiling
+    smallest = smallest_p(len(null_mean))
+    p = correlations.voxel_p(r, null, df[chosen]) if smallest <= correlations.ALPHA else np.full(len(r), np.nan)
+    low, high = r_interval(r, left_out, sizes)
     values = {
         "r": r,
-        "r_low": np.quantile(draws, 0.025, axis=0),
-        "r_high": np.quantile(draws, 0.975, axis=0),
+        "r_low": low,
+        "r_high": high,
         "p": p,
         "p_fdr": correlations.fdr(p),
         "ceiling": np.sqrt(shared),
         "r_of_ceiling": np.where(clear, r / np.sqrt(np.where(clear, shared, 1)), np.nan),
     }
-    mean_draws = draws.mean(axis=1)
     scores = {
         "n_chunks": sum(len(scorer.test_table(fold, unit)) for fold in scorer.folds_of(unit)),
+        "n_blocks": over_blocks["r"].n_blocks,
+        "n_seeds": len(by_seed),
         "n_voxels": int(chosen.sum()),
-        "r": float(by_seed.mean()),
-        "r_interval": correlations.interval(mean_draws),
-        "r_null": float(null.mean()),
-        "p": p_value(by_seed.mean(), null.mean(axis=1)),
-        "significant_share": float((values["p_fdr"] <= correlations.ALPHA).mean()),
+        "r": over_blocks["r"].value,
+        "r_interval": over_blocks["r"].interval(),
+        "r_null": float(null_mean.mean()),
+        "p": p_value(by_seed.mean(), null_mean),
+        "p_smallest": smallest,
+        "significant_share": float((values["p_fdr"] <= correlations.ALPHA).mean()) if np.isfinite(p).any() else None,
         "ceiling": mean_or_none(values["ceiling"]),
         "r_of_ceiling": mean_or_none(values["r_of_ceiling"]),
         "mse_over_mean_volume": float(np.divide(*np.mean(errors, axis=0))),
-        **pooled(found),
+        **found,
     }
     arrays = {name: whole(one, chosen) for name, one in values.items()}
-    return scores, arrays | {"draws": mean_draws, "by_seed": by_seed}
+    return scores, arrays | {"by_seed": by_seed}, over_blocks
+
+
+def mean_r_over_blocks(r: list, left_out: list, sizes: np.ndarray, chosen: np.ndarray) -> BlockScore:
+    """The mean over chosen voxels, with each block left out: a block changes the voxels that its fold chose."""
+    whole_r = np.array([one[chosen].mean() for one in r])
+    without = [
+        np.where(np.isfinite(lost[:, chosen]), lost[:, chosen], one[chosen]).mean(axis=1)
+        for one, lost in zip(r, left_out)
+    ]
+    return BlockScore(whole_r, np.array(without), sizes, is_r=True)
 
 
 def series_of(
@@ -71,7 +102,7 @@ def series_of(
     voxels = np.arange(scorer.n_mask) if data.voxels is None else data.voxels
     one = correlations.series(measured, predicted, voxels, table["film"], table["chunk"])
     found.append(scorer.identify(one.measured, one.predicted, table))
-    mean_volume = data.bold(fold.of(*LEARNED_FROM)).mean(axis=0)
+    mean_volume = data.bold(fold.of(*TRAINED_ON)).mean(axis=0)
     errors.append([np.mean((measured - guess) ** 2) for guess in (predicted, mean_volume)])
     return one
 

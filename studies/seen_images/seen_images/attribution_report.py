@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from sklearn.metrics import roc_auc_score
 
+ALIKE = 0.05  # ratios within this of 1 say that no region stands out
 # In the demo: target, direction, what the voxels answer to that it must be found in, and what those it is compared with.
 PLANTED = (
     ("image", "seen", ("orientation", "colour"), ("none",)),
@@ -58,6 +59,17 @@ def shares(voxels: pd.DataFrame, unit: tuple[str, str]) -> pd.DataFrame:
     return table.assign(ratio=table["share"] / table["voxels"])
 
 
+def rows_of_shares(unit: tuple[str, str], table: pd.DataFrame) -> list[tuple[str, ...]]:
+    """A row per region; one row for all of them if no region has more or less than its share of the voxels."""
+    if len(table) > 1 and (table["ratio"] - 1).abs().max() <= ALIKE:
+        ratios = f"{table['ratio'].min():.2f} to {table['ratio'].max():.2f}"
+        return [(*unit, f"all: {', '.join(table.index)}", "100.0%", "100.0%", ratios)]
+    return [
+        (*unit, roi, f"{row['share']:.1%}", f"{row['voxels']:.1%}", f"{row['ratio']:.2f}")
+        for roi, row in table.iterrows()
+    ]
+
+
 def describe(folder: Path, units, voxels: pd.DataFrame, left_out: pd.DataFrame, checks: dict, cfg) -> Section:
     section = Section(
         "Attributions",
@@ -72,18 +84,15 @@ def describe(folder: Path, units, voxels: pd.DataFrame, left_out: pd.DataFrame, 
                 (r["target"], r["direction"], ", ".join(r["planted"]), ", ".join(r["compared_with"]), f"{r['auc']:.3f}")
                 for r in checks["planted"]
             ],
-            "What was planted in the demo, and how well mean absolute attributions find it; 0.5 is chance. Where the shape "
-            "is, which orientation tells, also serves to decode its colour in the image latents.",
+            "What was planted in the demo, and how well mean absolute attributions find it; 0.5 is chance. Where the "
+            "shape is, which orientation tells, also serves to decode its colour in the image latents.",
         )
-    rows = []
-    for unit in units:
-        for roi, row in shares(voxels, unit).iterrows():
-            rows.append((*unit, roi, f"{row['share']:.1%}", f"{row['voxels']:.1%}", f"{row['ratio']:.2f}"))
+    rows = [row for unit in units for row in rows_of_shares(unit, shares(voxels, unit))]
     section.table(
         ["target", "direction", "region", "share of absolute attribution", "share of voxels", "ratio"], rows,
         "Regions. Direction “seen”: how far the decoded latents point to the picture that was seen; other "
         "directions: to the picture's value of that attribute. A ratio above 1: more than as many voxels would have "
-        "if all were alike.",
+        f"if all were alike. Regions of one target and direction whose ratios are all within {ALIKE:.0%} of 1 are one row.",
     )  # fmt: skip
     section.table(
         ["target", "region left out", "two-way identification", "change"],

@@ -9,9 +9,11 @@ from seen_images.scores import (
     derangements,
     feature_correlation,
     interval_of_mean,
+    interval_of_share,
     quantiles,
     similarity,
-    two_way,
+    two_way_influence,
+    two_way_of_pairing,
 )
 from seen_images.tables import read_tsv, with_interval
 
@@ -38,25 +40,29 @@ def word_of(name: str) -> str:
 def compare_decoders(folder: Path, problem: Problem, names: list[str], cfg) -> pd.DataFrame:
     """A row per decoder: the mean of the training latents first, shuffled brains last.
 
-    Errors, correlations (over test images, averaged over latents) and two-way identification, with percentile intervals over
-    test images. Identification compares latents less the training mean. The row of shuffled brains pairs each image with
-    what the drawn decoder made of another one; its interval is over pairings.
+    Errors, correlations (over test images, averaged over latents) and two-way identification, with intervals over test
+    images. Identification compares latents less the training mean. All decoders decode the same images, so two of them are
+    compared by the differences of their errors and identification, image by image: columns ``…_from_drawn``, each decoder
+    less the one that is drawn. The row of shuffled brains pairs each image with what the drawn decoder made of another one;
+    its interval is over pairings.
     """
+    target = problem_target(problem)
     times = bootstrap_times(len(problem.test), cfg.N_BOOTSTRAP, cfg.SEED)
+    drawn = np.asarray(open_npy(decoder_file(folder, target, drawn_name(target, cfg), ".npy")))
     constant = np.repeat(problem.mean[None], len(problem.test), axis=0)
-    rows = [{"decoder": MEAN} | _scores(constant, problem, times)]
+    rows = [{"decoder": MEAN} | _scores(constant, problem, times) | _from_drawn(constant, drawn, problem, times)]
     for name in names:
-        decoded = np.asarray(open_npy(decoder_file(folder, problem_target(problem), name, ".npy")))
-        cost = read_json(decoder_file(folder, problem_target(problem), name, ".json"))
-        rows.append({"decoder": name} | _scores(decoded, problem, times) | {k: cost.get(k) for k in COSTS})
-    drawn = np.asarray(
-        open_npy(decoder_file(folder, problem_target(problem), drawn_name(problem_target(problem), cfg), ".npy"))
-    )
+        decoded = np.asarray(open_npy(decoder_file(folder, target, name, ".npy")))
+        cost = read_json(decoder_file(folder, target, name, ".json"))
+        row = {"decoder": name} | _scores(decoded, problem, times)
+        if name != drawn_name(target, cfg):
+            row |= _from_drawn(decoded, drawn, problem, times)
+        rows.append(row | {k: cost.get(k) for k in COSTS})
     rows.append({"decoder": SHUFFLED} | _shuffled(drawn, problem, derangements(len(drawn), cfg.N_SHUFFLES, cfg.SEED)))
     return pd.DataFrame(rows)
 
 
-COSTS = ("parameters", "seconds", "epoch")
+COSTS = ("parameters", "seconds", "epoch", "epochs")  # the epoch that was kept, and how many were trained
 MEASURES = ("mse", "correlation", "identification")
 
 
@@ -65,14 +71,39 @@ def problem_target(problem: Problem) -> str:
 
 
 def _scores(decoded: np.ndarray, problem: Problem, times: np.ndarray) -> dict[str, float]:
-    similar = similarity(decoded - problem.mean, problem.truth - problem.mean)
     correlations = feature_correlation(decoded, problem.truth, np.concatenate([np.ones((1, len(decoded))), times]))
     values = {
-        "mse": interval_of_mean(((decoded - problem.truth) ** 2).mean(axis=1), times),
+        "mse": interval_of_mean(_errors(decoded, problem), times),
         "correlation": (float(correlations[0]), *quantiles(correlations[1:])),
-        "identification": interval_of_mean(two_way(similar), times),
+        "identification": interval_of_share(_identified(decoded, problem)),
     }
+    return _columns(values)
+
+
+def _from_drawn(decoded: np.ndarray, drawn: np.ndarray, problem: Problem, times: np.ndarray) -> dict[str, float]:
+    """Error and identification less those of the decoder that is drawn, with intervals over the images that both decode."""
+    return _columns(
+        {
+            "mse_from_drawn": interval_of_mean(_errors(decoded, problem) - _errors(drawn, problem), times),
+            "identification_from_drawn": interval_of_mean(
+                _identified(decoded, problem) - _identified(drawn, problem), times
+            ),
+        }
+    )
+
+
+def _columns(values: dict[str, tuple[float, float, float]]) -> dict[str, float]:
     return {f"{name}{part}": v for name, triple in values.items() for part, v in zip(("", "_low", "_high"), triple)}
+
+
+def _errors(decoded: np.ndarray, problem: Problem) -> np.ndarray:
+    """Mean squared error (n_test_images,)."""
+    return ((decoded - problem.truth) ** 2).mean(axis=1)
+
+
+def _identified(decoded: np.ndarray, problem: Problem) -> np.ndarray:
+    """Contributions (n_test_images,) to two-way identification."""
+    return two_way_influence(similarity(decoded - problem.mean, problem.truth - problem.mean))
 
 
 def _shuffled(decoded: np.ndarray, problem: Problem, pairings: np.ndarray) -> dict[str, float]:
@@ -81,7 +112,7 @@ def _shuffled(decoded: np.ndarray, problem: Problem, pairings: np.ndarray) -> di
     for other in pairings:
         values["mse"].append(((decoded[other] - problem.truth) ** 2).mean())
         values["correlation"].append(feature_correlation(decoded[other], problem.truth, once)[0])
-        values["identification"].append(two_way(similar[other]).mean())
+        values["identification"].append(two_way_of_pairing(similar, other).mean())
     found = {}
     for name, each in values.items():
         found |= dict(zip((name, f"{name}_low", f"{name}_high"), (float(np.mean(each)), *quantiles(np.array(each)))))
@@ -93,27 +124,37 @@ def describe(folder: Path, tables: dict[str, pd.DataFrame], cfg) -> Section:
         "Decoders",
         "Latents of the test images, decoded from their mean patterns. "
         + (
-            "Penalties and epochs were chosen on inner sets of training images; the test set was used once."
+            "Penalties and epochs were chosen on inner sets of training images; the test set was used once. "
             if cfg.SELECTION == "inner"
-            else "Rows that say so had their epoch chosen on the test set, as in the publication: their errors are too low."
-        ),
+            else "Rows that say so had their epoch chosen on the test set, as in the publication: their errors are too low. "
+        )
+        + which_is_drawn(tables, cfg),
     )
     for target, table in tables.items():
-        best = table.iloc[1:-1].sort_values("mse").iloc[0]
+        drawn = table.set_index("decoder").loc[drawn_name(target, cfg)]
+        word = word_of(drawn_name(target, cfg))
+        what = {"image": "image latents", "text": "text embeddings"}[target]
         section.numbers(
             {
-                f"{target}: error of the mean": f"{table['mse'].iloc[0]:.3f}",
-                f"{target}: lowest error ({word_of(best['decoder'])})": f"{best['mse']:.3f}",
-                f"{target}: identification ({word_of(best['decoder'])})": f"{best['identification']:.1%}",
+                f"two-way identification of {what}, {word} (chance 50%)": f"{drawn['identification']:.1%}",
+                f"mean squared error of {what}, {word}": f"{drawn['mse']:.3f}",
+                f"the same of the mean of the training {what}": f"{table['mse'].iloc[0]:.3f}",
             }
         )
+        of_paper = cfg.DATASET in ("nsd", "things")
         section.table(
-            ["decoder", "mean squared error", "correlation", "two-way identification", "parameters", "seconds", "epoch",
-             "published error NSD, THINGS"],
-            [_row(row, target) for _, row in table.iterrows()],
-            f"{TITLES[target][0].upper()}{TITLES[target][1:]}; 95 % intervals over test images. The published errors "
-            "had their epochs chosen on the test set; that of text ridge includes the start token, which never "
-            "varies.",
+            ["decoder", "mean squared error", "correlation", "two-way identification", "error less the drawn decoder's",
+             "identification less the drawn decoder's", "parameters", "seconds", "epoch",
+             *(["published error NSD, THINGS"] if of_paper else [])],
+            [_row(row, target, of_paper) for _, row in table.iterrows()],
+            f"{TITLES[target][0].upper()}{TITLES[target][1:]}; 95 % intervals over test images, of differences over "
+            f"the same images. {capped(table)}"
+            + (
+                "The published errors had their epochs chosen on the test set; that of text ridge includes the start "
+                "token, which never varies."
+                if of_paper
+                else ""
+            ),
         )  # fmt: skip
     draw_training(folder, cfg)
     section.figure(
@@ -124,12 +165,51 @@ def describe(folder: Path, tables: dict[str, pd.DataFrame], cfg) -> Section:
     return section
 
 
-def _row(row: pd.Series, target: str) -> list[str]:
+def which_is_drawn(tables: dict[str, pd.DataFrame], cfg) -> str:
+    """A sentence per target: which decoder is drawn, and why it need not be the best one."""
+    parts = []
+    for target, table in tables.items():
+        best = table.iloc[1:-1].sort_values("mse").iloc[0]["decoder"]
+        setting, drawn = {"image": "IMAGE_DECODER", "text": "TEXT_DECODER"}[target], drawn_name(target, cfg)
+        least = "which has the lowest error" if best == drawn else f"though {word_of(best)} has the lowest error"
+        parts.append(f"{target} by {word_of(drawn)} ({setting}), {least}")
+    return (
+        f"Drawn and explained: {'; '.join(parts)}. The choice is made in config.py, before the test set is scored; "
+        "taking the best decoder of this table would choose on the test set."
+    )
+
+
+def capped(table: pd.DataFrame) -> str:
+    """A sentence that names networks whose best epoch is the last one they were allowed; empty if there are none."""
+    at_cap = [word_of(row["decoder"]) for _, row in table.iterrows() if is_capped(row)]
+    if not at_cap:
+        return ""
+    verb = "was" if len(at_cap) == 1 else "were"
+    return (
+        f"{', '.join(at_cap)} {verb} best at the last epoch allowed (*): with more EPOCHS the error may fall further, "
+        "and the order of the networks is that at this limit. "
+    )
+
+
+def is_capped(row: pd.Series) -> bool:
+    """Whether the epoch that was kept is the last one trained; with patience, training goes on after the best epoch."""
+    return bool(pd.notna(row["epoch"]) and row["epoch"] == row["epochs"])
+
+
+def _row(row: pd.Series, target: str, of_paper: bool) -> list[str]:
     cells = [word_of(row["decoder"])]
     cells += [with_interval(row[m], row[f"{m}_low"], row[f"{m}_high"]) for m in MEASURES]
-    cells += ["" if pd.isna(row[c]) else f"{row[c]:,.0f}" if c != "seconds" else f"{row[c]:,.1f}" for c in COSTS]
-    published = PUBLISHED_MSE[target].get(str(row["decoder"]).removesuffix(TEST_CHOSEN))
-    return [*cells, ", ".join(f"{value:.4f}" for value in published) if published else ""]
+    for difference in ("mse_from_drawn", "identification_from_drawn"):
+        known = pd.notna(row[difference])
+        triple = [row[f"{difference}{part}"] for part in ("", "_low", "_high")]
+        cells.append(with_interval(*triple, "+.3f") if known else "")
+    cells.append("" if pd.isna(row["parameters"]) else f"{row['parameters']:,.0f}")
+    cells.append("" if pd.isna(row["seconds"]) else f"{row['seconds']:,.1f}")
+    cells.append("" if pd.isna(row["epoch"]) else f"{row['epoch']:.0f}{'*' if is_capped(row) else ''}")
+    if of_paper:
+        published = PUBLISHED_MSE[target].get(str(row["decoder"]).removesuffix(TEST_CHOSEN))
+        cells.append(", ".join(f"{value:.4f}" for value in published) if published else "")
+    return cells
 
 
 def draw_training(folder: Path, cfg) -> None:

@@ -24,9 +24,12 @@ def device_of(setting: str) -> torch.device:
 
 
 def numbers_of(setting: str, device: torch.device) -> torch.dtype:
-    """What ``PRECISION`` means on a device; "auto" is float16 on a GPU."""
+    """What ``PRECISION`` means on a device; "auto" is float16 with CUDA only.
+
+    On MPS, Apple's GPU, float16 was reported to break this pipeline (diffusers, issue 4480), and nobody measured it here.
+    """
     if setting == "auto":
-        return torch.float32 if device.type == "cpu" else torch.float16
+        return torch.float16 if device.type == "cuda" else torch.float32
     if setting == "float16" and device.type == "cpu":
         raise NeuroFaceError('PRECISION = "float16" is for GPUs, and DEVICE is the CPU. Set PRECISION = "auto".')
     return NUMBERS[setting]

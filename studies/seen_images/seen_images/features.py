@@ -86,7 +86,13 @@ def features_of(network: Network, pictures: np.ndarray, batch: int) -> np.ndarra
                 size = (network.pixels, network.pixels)
                 ready = F.interpolate(ready, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
             parts.append(network.features((ready - mean) / sd).float().cpu().numpy())
-    return np.concatenate(parts)
+    features = np.concatenate(parts)
+    if not np.isfinite(features).all():
+        raise NeuroFaceError(
+            f"A network that compares pictures ({type(network.features).__name__}, {device}) made features that are not "
+            'finite. Its weights may be damaged: get them again, or set DEVICE = "cpu".'
+        )
+    return features
 
 
 class _ClipVision(nn.Module):

@@ -131,11 +131,18 @@ class Generator:
         return pipeline
 
     def encode(self, pictures: list[np.ndarray], pixels: int, seeds: list[list[int]] | None = None) -> np.ndarray:
-        """Latents (n, 4, pixels / 8, pixels / 8) float32 of pictures (height, width, 3) uint8, scaled as the U-Net has them.
+        """Latents (n, 4, h, w) float32 of pictures (height, width, 3) uint8, scaled as the U-Net has them.
+
+        ``h`` and ``w`` are pixels / 8 for Stable Diffusion, pixels / 4 for the demo's generator.
 
         Parameters
         ----------
         seeds : one per picture, for a draw from the posterior; None: its mean.
+
+        Raises
+        ------
+        NeuroFaceError
+            If a latent is not finite; so do the other methods.
         """
         ready = torch.stack([as_tensor(resized(picture, pixels)) for picture in pictures]).to(self.device, self.numbers)
         with torch.no_grad():
@@ -144,14 +151,17 @@ class Generator:
             if seeds is not None:
                 noise = [torch.randn(latents.shape[1:], generator=seeded(seed)) for seed in seeds]
                 latents = latents + posterior.std * torch.stack(noise).to(latents)
-        return (latents * self.vae.config.scaling_factor).float().cpu().numpy()
+        latents = (latents * self.vae.config.scaling_factor).float().cpu().numpy()
+        return self._finite(latents, "latents of pictures")
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
-        """Pictures (n, height, width, 3) uint8 of latents (n, 4, height / 8, width / 8)."""
+        """Pictures (n, height, width, 3) uint8 of latents (n, 4, h, w)."""
+        check_given(latents, "latents to be decoded")
         ready = torch.from_numpy(np.ascontiguousarray(latents)).to(self.device, self.numbers)
         with torch.no_grad():
             pictures = self.vae.decode(ready / self.vae.config.scaling_factor).sample
         pictures = (pictures.float().cpu() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).numpy()
+        self._finite(pictures, "pictures of latents")
         return np.round(pictures * 255).astype(np.uint8)
 
     def embed(self, captions: list[str], n_tokens: int) -> np.ndarray:
@@ -164,33 +174,65 @@ class Generator:
             return_tensors="pt",
         ).input_ids.to(self.device)
         with torch.no_grad():
-            return self.text_encoder(tokens)[0][:, :n_tokens].float().cpu().numpy()
+            text = self.text_encoder(tokens)[0][:, :n_tokens].float().cpu().numpy()
+        return self._finite(text, "text embeddings of captions")
 
     def draw(
         self,
-        start: np.ndarray,
-        text: np.ndarray,
-        seeds: list[list[int]],
+        starts: np.ndarray,
+        texts: np.ndarray,
+        seeds: list[list[list[int]]],
         *,
         steps: int,
         strength: float,
         guidance: float,
-    ):
-        """Drawings (n_draws, height, width, 3) uint8 that begin at one picture and follow one text embedding.
+    ) -> np.ndarray:
+        """Drawings (n_images, n_draws, height, width, 3) uint8 that begin at a picture and follow a text embedding each.
+
+        All are drawn in one pass. A drawing depends on its own start, text and seed, whatever is drawn beside it.
 
         Parameters
         ----------
-        start : (height, width, 3) uint8; noised by ``strength``. text : (n_tokens, width). seeds : one per drawing.
+        starts : (n_images, height, width, 3) uint8; noised by ``strength``. texts : (n_images, n_tokens, width).
+        seeds : per image a list of seeds, one per drawing.
         """
-        n, numbers = len(seeds), self.numbers
-        condition = torch.from_numpy(text).to(self.device, numbers).expand(n, -1, -1)
-        empty = torch.from_numpy(self.embed([""], len(text))).to(self.device, numbers).expand(n, -1, -1)
+        check_given(texts, "text embeddings to draw with")
+        n_draws, numbers = len(seeds[0]), self.numbers
+        condition = torch.from_numpy(texts).to(self.device, numbers).repeat_interleave(n_draws, dim=0)
+        empty = torch.from_numpy(self.embed([""], texts.shape[1])).to(self.device, numbers).expand_as(condition)
         drawings = self.pipeline(
-            image=[Image.fromarray(start)] * n, prompt_embeds=condition,
+            image=[Image.fromarray(start) for start in starts for _ in range(n_draws)], prompt_embeds=condition,
             negative_prompt_embeds=empty, num_inference_steps=steps, strength=strength, guidance_scale=guidance,
-            generator=[seeded(seed) for seed in seeds], output_type="np",
+            generator=[seeded(seed) for of_image in seeds for seed in of_image], output_type="np",
         ).images  # fmt: skip
-        return np.round(drawings * 255).astype(np.uint8)
+        self._finite(drawings, "drawings")
+        drawings = np.round(drawings * 255).astype(np.uint8)
+        return drawings.reshape(len(starts), n_draws, *drawings.shape[1:])
+
+    def _finite(self, values: np.ndarray, what: str) -> np.ndarray:
+        """``values``, or an error if some are not finite: as a picture they would be black, without a word."""
+        if not np.isfinite(values).all():
+            numbers = str(self.numbers).removeprefix("torch.")
+            advice = (
+                "Its weights may be damaged: get them again"
+                if numbers == "float32"
+                else f'{numbers} may be too coarse for these weights: set PRECISION = "float32"'
+            )
+            raise NeuroFaceError(
+                f"{self.folder}: {what} hold {np.size(values) - np.isfinite(values).sum():,} values of "
+                f"{np.size(values):,} that are not finite, in {numbers} on {self.device}. {advice}."
+            )
+        return values
+
+
+def check_given(values: np.ndarray, what: str) -> None:
+    """Raise if an array that the generator is given holds NaN or infinite values."""
+    if not np.isfinite(values).all():
+        place = tuple(int(n) for n in np.argwhere(~np.isfinite(values))[0])
+        raise NeuroFaceError(
+            f"The {what} hold {values[place]} at {place} of {values.shape}. A decoder made them: delete its files in "
+            "3-decoders and run script 3 again, with a smaller learning_rate in DECODER_OPTIONS if it trains to NaN."
+        )
 
 
 def resized(picture: np.ndarray, pixels: int) -> np.ndarray:

@@ -78,3 +78,16 @@ def drawn_name(target: str, cfg) -> str:
 
 def decoder_file(folder: Path, target: str, name: str, ending: str) -> Path:
     return folder / target / f"{name}{ending}"
+
+
+def decoded_latents(folders: list[Path], target: str, rows: list[int], cfg) -> np.ndarray:
+    """Decoded latents (n, …) of some test images by the decoder that is drawn with; nothing else is read.
+
+    Parameters
+    ----------
+    folders : of scripts 1 to 3. rows : (n,) of the test images.
+    """
+    stored = open_npy(folders[1] / ("latents.npy" if target == "image" else "text.npy"))
+    shape = stored.shape[1:] if target == "image" else (stored.shape[1] - 1, *stored.shape[2:])  # less the start token
+    decoded = open_npy(decoder_file(folders[2], target, drawn_name(target, cfg), ".npy"))
+    return np.array(decoded[rows]).reshape(len(rows), *shape)

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from seen_images.decoder_tables import WORDS
+from seen_images.picture_scores import PAIRINGS
+from seen_images.pixel_scores import PUBLISHED_ON
 from seen_images.tables import read_tsv
 
 import pandas as pd
@@ -111,11 +113,19 @@ def _drawings(s: dict, root: Path) -> str:
 
 def _scores(s: dict, root: Path) -> str:
     over = "scores were averaged over drawings" if s["DRAWINGS"] == "each" else "features were averaged over drawings"
+    published = (
+        " and, as in Hou 2023, at 512 pixels with a uniform window of 7 × 7 pixels"
+        if s["DATASET"] in PUBLISHED_ON
+        else ""
+    )
     return (
-        "Drawings were compared with what was seen by pixels, structural similarity (Wang et al. 2004) and features "
-        f"of networks; {over}. The same scores were made for drawings of other test images ({s['N_SHUFFLES']:,} "
-        "pairings), for drawings from text alone and latents alone, for the nearest training picture and for the "
-        "mean training picture."
+        f"Drawings were compared with what was seen by the correlation of their pixels at {s['SCORE_PIXELS']} pixels, by "
+        f"the structural similarity (Wang et al. 2004) of grey values at {s['SCORE_PIXELS']} pixels with a Gaussian window "
+        f"of 1.5 pixels SD{published}, and by features of networks; {over}. The same scores were made for drawings of other "
+        f"test images ({s['N_SHUFFLES']:,} pairings; {PAIRINGS} for scores of pixels and LPIPS), for drawings from text "
+        "alone and latents alone, for the nearest training picture and for the mean training picture. A score counted as "
+        "evidence if it was better than that of shuffled brains and, unless it was identification, than that of the mean "
+        "training picture. Intervals of identification are over test images, which count as identified and as rivals."
     )
 
 

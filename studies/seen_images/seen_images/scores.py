@@ -1,7 +1,8 @@
 """Scores of decoded latents and of drawn pictures, by formulas: identification, retrieval, correlation, intervals."""
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import expit, gammaln, logit
+from scipy.stats import t
 
 LEVEL = 0.95
 
@@ -32,17 +33,97 @@ def two_way(similar: np.ndarray) -> np.ndarray:
     return wins / (len(similar) - 1)
 
 
+def two_way_influence(similar: np.ndarray) -> np.ndarray:
+    """Contribution (n,) of each image to the mean of :func:`two_way`; their mean is that mean.
+
+    An image counts twice: as the one that is identified, and as a rival of all others. Its score alone is not all that
+    changes when another image is drawn in its place, so intervals rest on these contributions (the projection of a
+    U-statistic: Hoeffding 1948, Ann. Math. Stat. 19:293).
+    """
+    n, own = len(similar), np.diag(similar)[:, None]
+    wins = (similar < own) + (similar == own) / 2
+    np.fill_diagonal(wins, 0)
+    as_own, as_rival = wins.sum(axis=1) / (n - 1), wins.sum(axis=0) / (n - 1)
+    return (as_own + as_rival - 2 * as_own.mean()) * (n - 1) / (n - 2) + as_own.mean()  # the jackknife's factor
+
+
 def retrieval(similar: np.ndarray, n: int) -> np.ndarray:
     """Chance (n_images,) that the seen image is the most similar among itself and ``n`` − 1 random others.
 
     Closed form over all draws of others, without replacement. Images tied with the seen one share the win.
     """
-    own, others = np.diag(similar)[:, None], len(similar) - 1
+    own = np.diag(similar)[:, None]
     better, tied = (similar > own).sum(axis=1), (similar == own).sum(axis=1) - 1
-    result = np.zeros(len(similar))
+    return _retrieval_of_counts(better, tied, len(similar) - 1, n)
+
+
+def retrieval_influence(similar: np.ndarray, n: int) -> np.ndarray:
+    """Contribution (n_images,) of each image to the mean of :func:`retrieval`, as sought and as rival (jackknife)."""
+    n_images, own = len(similar), np.diag(similar)[:, None]
+    is_better, is_tied = similar > own, similar == own
+    np.fill_diagonal(is_tied, False)
+    better, tied = is_better.sum(axis=1), is_tied.sum(axis=1)
+    others = n_images - 2  # one image is left out
+    without = np.repeat(_retrieval_of_counts(better, tied, others, n)[:, None], n_images, axis=1)
+    fewer_better = _retrieval_of_counts(np.maximum(better - 1, 0), tied, others, n)[:, None]
+    fewer_tied = _retrieval_of_counts(better, np.maximum(tied - 1, 0), others, n)[:, None]
+    without = np.where(is_better, fewer_better, np.where(is_tied, fewer_tied, without))
+    np.fill_diagonal(without, 0)
+    mean = retrieval(similar, n).mean()
+    contributions = n_images * mean - without.sum(axis=0)
+    return contributions - contributions.mean() + mean
+
+
+def two_way_of_pairing(similar: np.ndarray, pairing: np.ndarray) -> np.ndarray:
+    """Two-way identification (n,) of each seen image by what was decoded for another one.
+
+    The picture that was seen when the other one was decoded is no rival here: with it the mean would lie below chance, 0.5,
+    by as much as the decoder is good.
+
+    Parameters
+    ----------
+    pairing : (n,) for each seen image the decoded one, never its own.
+    """
+    wins, ties, _ = _counts_of_pairing(similar, pairing)
+    return (wins + ties / 2) / (len(similar) - 2)
+
+
+def retrieval_of_pairing(similar: np.ndarray, pairing: np.ndarray, n: int) -> np.ndarray:
+    """Retrieval (n_images,) of each seen image by what was decoded for another one, which is no rival here either."""
+    _, ties, losses = _counts_of_pairing(similar, pairing)
+    return _retrieval_of_counts(losses, ties, len(similar) - 2, n)
+
+
+def _counts_of_pairing(similar: np.ndarray, pairing: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How many rivals are less similar, as similar and more similar (n,) than the seen image."""
+    moved, rows = similar[pairing], np.arange(len(similar))
+    own, source = np.diag(moved)[:, None], moved[rows, pairing][:, None]
+    wins = (moved < own).sum(axis=1) - (source < own)[:, 0]
+    ties = (moved == own).sum(axis=1) - 1 - (source == own)[:, 0]
+    return wins, ties, len(similar) - 2 - wins - ties
+
+
+def exchange_p(similar: list[np.ndarray], n_exchanges: int, seed: int) -> float:
+    """p of the mean two-way identification when decoded and seen images are paired at random (exact; Phipson & Smyth 2010).
+
+    Parameters
+    ----------
+    similar : one matrix (n, n) per drawing; the score is the mean over them.
+    """
+    rng = np.random.default_rng([seed, 53])
+    observed = np.mean([two_way(one).mean() for one in similar])
+    at_least = 0
+    for _ in range(n_exchanges):
+        order = rng.permutation(len(similar[0]))
+        at_least += np.mean([two_way(one[order]).mean() for one in similar]) >= observed - 1e-12
+    return (1 + at_least) / (1 + n_exchanges)
+
+
+def _retrieval_of_counts(better: np.ndarray, tied: np.ndarray, others: int, n: int) -> np.ndarray:
+    """Chance to be first among ``n`` − 1 of ``others`` rivals, of which some are better and some are tied."""
+    result = np.zeros(len(better))
     for extra in range(int(tied.max(initial=0)) + 1):  # of the tied ones, how many are among the drawn
-        chance = _hypergeometric(others, tied, better, n - 1, extra)
-        result += chance / (1 + extra)
+        result += _hypergeometric(others, tied, better, n - 1, extra) / (1 + extra)
     return result
 
 
@@ -85,6 +166,36 @@ def bootstrap_times(n: int, n_draws: int, seed: int) -> np.ndarray:
 def interval_of_mean(values: np.ndarray, times: np.ndarray) -> tuple[float, float, float]:
     """Mean of values (n,) over images, and its percentile interval over bootstrap samples."""
     return (float(values.mean()), *quantiles(times @ values / times.sum(axis=1)))
+
+
+def interval_of_share(contributions: np.ndarray) -> tuple[float, float, float]:
+    """Mean of contributions (n,) to a share between 0 and 1, and its interval: Student's t on the scale of log-odds.
+
+    At 0 or 1 the interval is that of ``n`` images which were all identified, or none of them (Clopper & Pearson 1934).
+    """
+    n, mean = len(contributions), float(contributions.mean())
+    edge = ((1 - LEVEL) / 2) ** (1 / n)
+    if mean >= 1 - 1e-9:
+        return 1.0, edge, 1.0
+    if mean <= 1e-9:
+        return 0.0, 0.0, 1 - edge
+    error = contributions.std(ddof=1) / np.sqrt(n) / (mean * (1 - mean))  # of the log-odds
+    half = t.ppf((1 + LEVEL) / 2, n - 1) * error
+    return mean, float(expit(logit(mean) - half)), float(expit(logit(mean) + half))
+
+
+def excess_influence(own: np.ndarray, others: np.ndarray, pairings: np.ndarray) -> np.ndarray:
+    """Contribution (n,) of each image to the mean of right pairs less the mean of wrong pairs.
+
+    An image counts in its own pair, as what was seen in wrong pairs, and as what was drawn in wrong pairs.
+
+    Parameters
+    ----------
+    own : (n,) scores of right pairs. others : (n_pairings, n) scores of seen images with the drawings ``pairings``.
+    """
+    as_seen = others.mean(axis=0)
+    as_drawn = np.bincount(pairings.ravel(), weights=others.ravel(), minlength=len(own)) / len(pairings)
+    return own - as_seen - as_drawn + others.mean()
 
 
 def quantiles(values: np.ndarray) -> tuple[float, float]:

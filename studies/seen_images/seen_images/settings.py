@@ -40,6 +40,7 @@ LIMITS = {
     "GUIDANCE": Annotated[float, Field(gt=1)],
     "N_DRAWS": Count,
     "ALSO_DRAW": tuple[Literal["text", "latents"], ...],
+    "SCORE_PIXELS": Annotated[int, Field(ge=16)],
     "DRAWINGS": Literal["each", "mean"],
     "RETRIEVAL_N": Annotated[int, Field(ge=2)],
     "N_SHUFFLES": Annotated[int, Field(ge=20)],

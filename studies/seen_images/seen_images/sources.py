@@ -1,6 +1,7 @@
 """Data sets: trials, voxels, pictures and captions of one person, however they are stored."""
 
 import re
+import textwrap
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 
 TRIAL_COLUMNS, VOXEL_COLUMNS = ["image", "split", "session"], ["part", "roi", "i", "j", "k"]
 PARTS = ("early", "higher")
+NO_SESSION = "all"  # of trials whose table names no session
 READERS = {"demo": "table:Tables", "table": "table:Tables", "nsd": "nsd:NaturalScenes", "things": "things:Things"}
 
 
@@ -21,7 +23,7 @@ class Source:
 
     Attributes
     ----------
-    trials : a row per trial: image, split ("train" or "test"), session. The index counts trials within their session's file.
+    trials : a row per trial: image, split ("train" or "test"), session, maybe run.
     regions : region → which of ``n_voxels`` voxels of the data set it holds, as positions.
     positions : (n_voxels, 3) int voxel indices, or None.
     space : (shape, affine) of the grid that ``positions`` are in, or None.
@@ -126,3 +128,18 @@ def only_captions(captions, image: str) -> list[str]:
             f"Image {image!r} has no caption. Add one: its text embedding is what higher voxels are decoded to."
         )
     return kept
+
+
+def first_captions(source: Source, images: list[str], width: int = 22) -> list[str]:
+    """The first caption of each image, in lines of ``width`` letters and three lines at most, for figures."""
+    return [
+        "\n".join(textwrap.wrap(source.captions(image)[0], width, max_lines=3, placeholder=" …")) for image in images
+    ]
+
+
+def check_sessions(trials: pd.DataFrame, standardize: str) -> None:
+    """Raise where trials are to be standardised within sessions and the data set does not say which session they are of."""
+    if standardize == "session" and trials["session"].isin([NO_SESSION]).all():
+        raise NeuroFaceError(
+            'STANDARDIZE = "session", and the table of trials has no column session. Add it, or set STANDARDIZE = "voxel".'
+        )

@@ -11,7 +11,7 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.bold import open_image
 from neuroface.pipeline import open_npy
-from seen_images.sources import Source, only_captions
+from seen_images.sources import NO_SESSION, Source, only_captions
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,7 @@ class Tables(Source):
                 f"{self.files[0]} has shape {betas.shape}; trials.tsv has {len(self.trials)} rows and voxels.tsv "
                 f"{len(self._voxels)}: betas.npy must be trials × voxels. Correct the one that is wrong."
             )
-        self.trials["session"] = self.trials["session"].astype(str) if "session" in self.trials else "all"
+        self.trials["session"] = self.trials["session"].astype(str) if "session" in self.trials else NO_SESSION
         if {"i", "j", "k"} <= set(self._voxels):
             self.positions = self._voxels[["i", "j", "k"]].to_numpy(int)
             if (file := self.folder / "space.nii.gz").exists():

@@ -20,5 +20,7 @@ def read_tsv(path: Path) -> pd.DataFrame:
 
 
 def with_interval(value: float, low: float, high: float, form: str = ".3f") -> str:
-    """0.712 [0.690, 0.733]"""
+    """0.712 [0.690, 0.733]; the value alone where there is no interval."""
+    if pd.isna(low):
+        return f"{value:{form}}"
     return f"{value:{form}} [{low:{form}}, {high:{form}}]"

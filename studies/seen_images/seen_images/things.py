@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from seen_images.sources import Source, only_captions
+from seen_images.sources import NO_SESSION, Source, only_captions
 from seen_images.table import grid_of, read_picture
 
 import h5py
@@ -34,9 +34,11 @@ class Things(Source):
             {
                 "image": [Path(name).stem for name in kept["stimulus"]],
                 "split": kept["trial_type"].to_numpy(),
-                "session": "all",
+                "session": kept["session"].map("{:02.0f}".format).to_numpy() if "session" in kept else NO_SESSION,
             }
         )
+        if "run" in kept:
+            self.trials["run"] = kept["run"].to_numpy()
         self._files = dict(zip(self.trials["image"], kept["stimulus"]))
         if {"voxel_x", "voxel_y", "voxel_z"} <= set(self._voxels):
             self.positions = self._voxels[["voxel_x", "voxel_y", "voxel_z"]].to_numpy(int)
@@ -51,7 +53,8 @@ class Things(Source):
         }
 
     def betas(self, session: str, voxels: np.ndarray) -> np.ndarray:
-        wanted = np.unique(voxels)
+        wanted, columns = np.unique(voxels), self._rows[(self.trials["session"] == session).to_numpy()]
+        first_column, last_column = columns.min(), columns.max() + 1  # a session's trials lie side by side
         try:
             with h5py.File(self.files[0]) as stored:
                 frame = next(iter(stored.values()))
@@ -63,12 +66,12 @@ class Things(Source):
                         f"beside it name {len(self._voxels)} voxels and {self._rows.max() + 1} trials. Download them "
                         "again."
                     )
-                found = np.empty((len(wanted), len(self._rows)), dtype=np.float32)
+                found = np.empty((len(wanted), len(columns)), dtype=np.float32)
                 for start in range(0, len(values), ROWS_AT_ONCE):
                     first, last = np.searchsorted(wanted, (start, start + ROWS_AT_ONCE))
                     if last > first:
-                        part = values[start : start + ROWS_AT_ONCE]
-                        found[first:last] = part[wanted[first:last] - start][:, self._rows]
+                        part = values[start : start + ROWS_AT_ONCE, first_column:last_column]
+                        found[first:last] = part[wanted[first:last] - start][:, columns - first_column]
         except (OSError, StopIteration, ValueError) as error:
             raise NeuroFaceError(f"{self.files[0]} cannot be read: {error}. Download it again.") from None
         return found[np.searchsorted(wanted, voxels)].T

@@ -3,6 +3,7 @@
 import time
 from typing import NamedTuple
 
+from neuroface import NeuroFaceError
 from seen_images.networks import Decoder, Linear
 
 import numpy as np
@@ -93,6 +94,11 @@ def train_network(
     Returns
     -------
     Per epoch: epoch (from 1), train and watched mean squared error, seconds.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the watched error is not finite.
     """
     torch.manual_seed(seed)
     rng, history, best, best_error = np.random.default_rng([seed, 33]), [], None, np.inf
@@ -116,6 +122,11 @@ def train_network(
             optimizer.step()
             total += loss.item() * len(rows)
         error = float(np.mean((predict(network, watched.voxels, batch_size, device) - watched.latents) ** 2))
+        if not np.isfinite(error):
+            raise NeuroFaceError(
+                f"{type(network).__name__}: the error is {error} after epoch {epoch}, with learning_rate = "
+                f"{learning_rate:g}. Set a smaller learning_rate in DECODER_OPTIONS."
+            )
         seconds = round(time.monotonic() - started, 2)
         history.append({"epoch": epoch, "train_loss": total / len(order), "watched_mse": error, "seconds": seconds})
         if error < best_error:

@@ -1,0 +1,143 @@
+"""The null of relabelling as files of script 6: refitted models of each fold, largest statistics of each part."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.decoding import Fold, Windows
+from neuroface.maps.group import Contrast, Null, variance_smoother
+from neuroface.maps.map_test import METHODS_TO_REFIT
+from neuroface.maps.refits import Refits, SecondPath, refit, swapped_labels
+from neuroface.maps.relabelling import labellings_at_once, parts_of, relabelled_null
+from neuroface.pipeline import atomic
+
+import numpy as np
+import pandas as pd
+
+MIN_LABELLINGS = 19  # with fewer no p can be 0.05
+AGREE = 0.02  # largest difference, relative, between the observed statistic of the maps on disk and of the refitted models
+
+
+@dataclass(frozen=True)
+class Relabelling:
+    """The null of one attribution method; small enough to send to worker processes.
+
+    Parameters
+    ----------
+    folder : where its files go. method : "ig" or "gradient-x-input".
+    windows : with the kernels of script 3. samples : a row per window: subject, movie, run, event, label; ``model``, the
+        number of the fold model that explains it.
+    folds : of the split whose models explain. models : fold → name of its model.
+    contrasts : name → contrast, and the people whose maps it tests.
+    affine : (4, 4), of the mask. cfg : N_RELABELLINGS, SEED, LABELS, ATTRIBUTION_BASELINE, VARIANCE_FWHM_MM,
+        CLUSTER_FORMING_P, and the settings of models.
+    """
+
+    folder: Path
+    method: str
+    windows: Windows
+    samples: pd.DataFrame
+    folds: list[Fold]
+    models: dict[int, str]
+    contrasts: dict[str, tuple[Contrast, list[str]]]
+    affine: np.ndarray
+    cfg: object
+
+    def labels(self) -> np.ndarray:
+        """(n, 1 + n_labellings), the observed labels first."""
+        people = list(dict.fromkeys(self.samples["subject"]))
+        return swapped_labels(self.samples, people, self.cfg.N_RELABELLINGS, self.cfg.SEED, self.cfg.LABELS[0])
+
+    def obstacle(self) -> str:
+        """Why there is no null; empty if there is one."""
+        n = self.labels().shape[1] - 1
+        if n >= MIN_LABELLINGS:
+            return ""
+        return f"only {n} relabellings leave every person with windows of both labels, and {MIN_LABELLINGS} are needed"
+
+    def refits_file(self, fold: Fold) -> Path:
+        return self.folder / f"{self.method}_fold-{fold.number}.npz"
+
+    def null_file(self, part: slice) -> Path:
+        return self.folder / f"{self.method}_labellings-{part.start}-{part.stop}.npz"
+
+    def parts(self) -> list[slice]:
+        """Labellings whose maps are made together."""
+        n, (_, n_voxels, n_trs) = self.labels().shape[1], self.windows.X.shape
+        step = labellings_at_once(n_voxels, n_trs, len(self.contrasts))
+        return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+    def write_refits(self, fold: Fold) -> None:
+        """Fit the model of a fold to every labelling."""
+        labels, baseline = self.labels(), np.zeros(len(self.samples))
+        if self.cfg.ATTRIBUTION_BASELINE == "training mean":
+            rows = (self.samples["model"] != fold.number).to_numpy()
+            baseline[rows] = 1 / rows.sum()
+        name, at = self.models[fold.number], METHODS_TO_REFIT[self.method]
+        fits = refit(name, self.windows, fold, labels, baseline, at, self.cfg)
+        _save(self.refits_file(fold), _arrays(fits))
+
+    def write_null(self, part: slice) -> None:
+        """Make the group maps of some labellings, and keep their largest statistics."""
+        fits = {fold.number: _read_refits(self.refits_file(fold), part) for fold in self.folds}
+        mask = self.windows.mask
+        smooth = variance_smoother(mask, self.affine, self.cfg.VARIANCE_FWHM_MM)
+        nulls = relabelled_null(
+            self.windows.X, self.labels()[:, part], self.cfg.LABELS, fits, parts_of(self.samples), self.contrasts, mask,
+            self.cfg.CLUSTER_FORMING_P, smooth,
+        )  # fmt: skip
+        _save(self.null_file(part), {name: np.stack(null) for name, null in nulls.items()})
+
+    def null(self, contrast: str, observed: np.ndarray) -> Null:
+        """The null of a contrast. Its first entries are those of the observed labels.
+
+        Parameters
+        ----------
+        observed : (n_voxels, n_trs), the statistic of the maps on disk.
+
+        Raises
+        ------
+        NeuroFaceError
+            If the refitted models give other maps for the observed labels than those on disk.
+        """
+        arrays = []
+        for part in self.parts():
+            with np.load(self.null_file(part), allow_pickle=False) as stored:
+                arrays.append(stored[contrast])
+        null = Null(*np.concatenate(arrays, axis=1))
+        largest = np.abs(observed).max() if self.contrasts[contrast][0].two_sided else observed.max()
+        if abs(largest - null.largest[0]) > AGREE * abs(largest):
+            raise NeuroFaceError(
+                f"{contrast} ({self.method}): the largest statistic is {largest:.4g} in the maps on disk and "
+                f"{null.largest[0]:.4g} with the models as they are fitted now. The maps were made by an earlier version. "
+                f"Run scripts 3 to 6 again, or set MAP_TEST to another test."
+            )
+        null.largest[0] = largest
+        return null
+
+
+def _arrays(fits: Refits) -> dict[str, np.ndarray]:
+    arrays = {"deviation": fits.deviation, "mean": fits.mean, "baseline": fits.baseline}
+    if fits.voxels is not None:
+        arrays["voxels"] = fits.voxels
+    used = [number for number, path in enumerate(fits.second) if path is not None]
+    arrays["used"] = np.array(used, dtype=int)
+    if used:
+        arrays["directions"] = np.stack([fits.second[number].directions for number in used]).astype(np.float32)
+        arrays["slopes"] = np.stack([fits.second[number].slopes for number in used]).astype(np.float32)
+    return arrays
+
+
+def _read_refits(file: Path, part: slice) -> Refits:
+    with np.load(file, allow_pickle=False) as stored:
+        arrays = dict(stored)
+    second = [None] * len(arrays["mean"])
+    for number, directions, slopes in zip(arrays["used"], arrays.get("directions", ()), arrays.get("slopes", ())):
+        second[number] = SecondPath(directions, slopes)
+    fits = Refits(arrays["deviation"], arrays["mean"], arrays.get("voxels"), second, arrays["baseline"])
+    return fits._replace(deviation=fits.deviation[part], mean=fits.mean[part], second=second[part])
+
+
+def _save(file: Path, arrays: dict[str, np.ndarray]) -> None:
+    with atomic(file) as partial, open(partial, "wb") as target:  # given a name, savez would append .npz
+        np.savez(target, **arrays)
