@@ -1,4 +1,4 @@
-"""The null of relabelling as files of script 6: refitted models of each fold, largest statistics of each part."""
+"""The null of relabelling as files: refitted models of each fold, largest statistics of each part."""
 
 from dataclasses import dataclass
 from pathlib import Path
