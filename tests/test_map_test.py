@@ -260,5 +260,5 @@ def test_the_smallest_p_of_many_values_is_corrected():
     # p of the values: 1/4 and 3/4; smallest p of the draws: 1/4, 2/4 and 2/4.
     np.testing.assert_allclose(smallest_p(np.array([9.0, 1.0]), null), [2 / 4, 4 / 4])
     rng, n = np.random.default_rng(0), 300
-    families = [smallest_p(rng.standard_normal(66), rng.standard_normal((199, 66))).min() <= 0.05 for _ in range(n)]
+    families = [smallest_p(rng.standard_normal(8), rng.standard_normal((399, 8))).min() <= 0.05 for _ in range(n)]
     assert stats.binom.cdf(sum(families), n, 0.05) < 0.999 and sum(families) > 3

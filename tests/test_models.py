@@ -116,14 +116,32 @@ def test_the_scale_of_the_logit_is_that_of_its_last_layer(windows, fitted):
     np.testing.assert_allclose(logits(network, windows.X), 0.3 * logits(fitted["linear_plus"].network, windows.X), atol=1e-5)
 
 
-def test_a_trained_network_is_calibrated_on_its_inner_windows(windows):
-    found = models.fit_fold("voxel_time_cnn", windows, fold(), CFG, 3)
-    np.testing.assert_allclose(found.inner_logit, logits(found.network, windows.X)[fold().validation], atol=1e-4)
-    y = windows.y[fold().validation]
+@pytest.mark.parametrize("training", ["robust", "paper"])
+def test_a_trained_network_is_calibrated_on_inner_windows_that_did_not_choose_its_step(windows, training, monkeypatch):
+    trained = []
+
+    def train(*given, **settings):
+        trained.append(models_train(*given, **settings))
+        return trained[-1]
+
+    models_train = models.train_network
+    monkeypatch.setattr(models, "train_network", train)
+    cfg = SimpleNamespace(**vars(CFG) | {"TRAINING": training})
+    found = models.fit_fold("voxel_time_cnn", windows, fold(), cfg, 3)
+    rows = fold().validation
+    y, at_each_step = windows.y[rows], trained[0].validation_logits
+    assert at_each_step.shape == (len(found.history), len(rows))
+    slope = 1 / found.cost["temperature"]
     assert models.calibration_slope(y, found.inner_logit) == pytest.approx(1, rel=1e-3)
-    plain = models.fit_fold("voxel_time_cnn", windows, fold(), SimpleNamespace(**vars(CFG) | {"TRAINING": "paper"}), 3)
-    assert "temperature" in found.cost and "temperature" not in plain.cost
-    assert len(plain.history) == CFG.EPOCHS and found.cost["steps"] == 2 * len(found.history) <= 24
+    nearest = np.abs(found.inner_logit - slope * at_each_step).min(axis=0)  # each window has the logit of some step
+    assert nearest.max() <= 1e-3 * np.abs(found.inner_logit).max()
+
+
+def test_a_network_without_inner_windows_is_not_calibrated(windows):
+    paper = replace(fold(), validation=fold().test)
+    found = models.fit_fold("voxel_time_cnn", windows, paper, CFG, 3)
+    assert "temperature" not in found.cost
+    np.testing.assert_allclose(found.inner_logit, logits(found.network, windows.X)[paper.test], atol=1e-4)
 
 
 # ---------------------------------------------------------------- attributions

@@ -2,12 +2,19 @@
 
 from neuroface.decoding.metrics import scores
 from neuroface.decoding.training_report import COMPARED
-from neuroface.decoding.uncertainty import cluster_bootstrap, p_value, permuted_labels, weighted_scores
+from neuroface.decoding.uncertainty import (
+    cluster_bootstrap,
+    cluster_intervals,
+    jackknife_interval,
+    p_value,
+    permuted_labels,
+    weighted_scores,
+)
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, t
 from sklearn.metrics import roc_auc_score
 
 
@@ -104,3 +111,28 @@ def test_every_score_of_the_comparison_has_an_interval_around_it():
     intervals, whole = cluster_bootstrap(y, probability, person, 300, seed=0), scores(y, probability)
     assert set(intervals) == set(COMPARED)
     assert all(low < whole[name] < high for name, (low, high) in intervals.items())
+
+
+def test_the_jackknife_interval_of_a_mean_is_the_t_interval():
+    values = np.random.default_rng(3).standard_normal(5)
+    left_out = (values.sum() - values) / 4
+    expected = t.interval(0.95, 4, values.mean(), values.std(ddof=1) / np.sqrt(5))
+    assert jackknife_interval(values.mean(), left_out) == pytest.approx(expected)
+
+
+def test_three_clusters_have_no_interval():
+    y, person = np.tile([0, 1], 6), np.repeat(np.arange(3), 4)
+    assert cluster_intervals(y, np.linspace(0.1, 0.9, 12), person) == {}
+    assert np.isnan(jackknife_interval(0.5, [0.4, 0.5, 0.6])).all()
+
+
+def test_intervals_over_four_clusters_cover_the_truth():
+    rng = np.random.default_rng(4)
+    found = []
+    for _ in range(300):
+        right = np.clip(rng.normal(0.75, 0.08, 4), 0, 1)
+        y, person = np.tile([0, 1], 160), np.repeat(np.arange(4), 80)
+        probability = np.where(rng.random(320) < right[person], y, 1 - y) * 0.8 + 0.1
+        low, high = cluster_intervals(y, probability, person)["accuracy"]
+        found.append(low <= 0.75 <= high)
+    assert 0.91 < np.mean(found) < 0.99

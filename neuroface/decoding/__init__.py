@@ -35,6 +35,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "rivals": ["attended", "convolved_volumes"],
         "second_order": ["solve_second_order"],
         "training_report": ["describe", "title_of"],
-        "uncertainty": ["cluster_bootstrap", "mean_over_people", "p_value", "permuted_labels"],
+        "uncertainty": [
+            "cluster_bootstrap", "cluster_intervals", "jackknife_interval", "mean_over_people", "p_value",
+            "permuted_labels",
+        ],
     },
 )  # fmt: skip

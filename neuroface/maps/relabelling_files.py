@@ -1,4 +1,4 @@
-"""The null of relabelling as files of script 6: refitted models of each fold, largest statistics of each part."""
+"""The null of relabelling as files: refitted models of each fold, largest statistics of each part."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ class Relabelling:
     Parameters
     ----------
     folder : where its files go. method : "ig" or "gradient-x-input".
-    windows : with the kernels of script 3. samples : a row per window: subject, movie, run, event, label; ``model``, the
+    windows : with the kernels of the linear models. samples : a row per window: subject, movie, run, event, label; ``model``, the
         number of the fold model that explains it.
     folds : of the split whose models explain. models : fold → name of its model.
     contrasts : name → contrast, and the people whose maps it tests.
