@@ -27,6 +27,10 @@ VIEWS = {
     "lateral left": (np.array([0, -1.0, 0]), np.array([0, 0, 1.0])),
     "lateral right": (np.array([0, 1.0, 0]), np.array([0, 0, 1.0])),
 }
+MEDIAL_VIEWS = {
+    "medial left": (np.array([0, 1.0, 0]), np.array([0, 0, 1.0])),
+    "medial right": (np.array([0, -1.0, 0]), np.array([0, 0, 1.0])),
+}
 GLASS = {"x": ("from the side", 1, 2), "z": ("from above", 0, 1)}  # nilearn's direction → name, axes right and up
 
 
@@ -42,7 +46,7 @@ def opacity(values: np.ndarray, scale: Normalize) -> np.ndarray:
 
 def draw_surfaces(
     values: dict, hemispheres: dict, columns: list[str], title: str, unit: str, target: Path, found: dict | None = None,
-    copies: tuple[str, ...] = (".pdf",),
+    copies: tuple[str, ...] = (".pdf",), medial: bool = False,
 ) -> None:  # fmt: skip
     """One column per second, one row per view; one colour scale; outlines of regions in black, of ``found`` in green.
 
@@ -50,13 +54,15 @@ def draw_surfaces(
     ----------
     values : of :func:`project`. columns : their titles. unit : of the values, and what a positive one means.
     found : {side: (n_vertices, n_columns)}, outlined where above 0.5. target : a PNG. copies : of :func:`save_figure`.
+    medial : show the medial surfaces too.
     """
     scale = symmetric_scale(np.concatenate(list(values.values())))
+    views = [*VIEWS, *MEDIAL_VIEWS] if medial else list(VIEWS)
     figure, axes = plt.subplots(
-        3, len(columns), figsize=(max(1.55 * len(columns), 6), 5.6), height_ratios=(2.0, 1, 1), layout="constrained",
-        squeeze=False,
+        len(views), len(columns), figsize=(max(1.55 * len(columns), 6), 1.4 * (len(views) + 1)),
+        height_ratios=(2.0, *[1] * (len(views) - 1)), layout="constrained", squeeze=False,
     )  # fmt: skip
-    for row, view in enumerate(VIEWS):
+    for row, view in enumerate(views):
         shown = _hemispheres_of(view, hemispheres)
         for column, name in enumerate(columns):
             _draw_view(axes[row, column], shown, values, scale, column, found)
@@ -161,7 +167,8 @@ def see_through(values: np.ndarray, places_mm: np.ndarray, voxel_mm: float) -> t
 
 def _hemispheres_of(view: str, hemispheres: dict) -> list[tuple[str, "Hemisphere"]]:
     sides = ("right", "left") if view == "ventral" else (view.split()[1],)
-    return [(side, Hemisphere(hemispheres[side], VIEWS[view])) for side in sides]
+    camera = (VIEWS | MEDIAL_VIEWS)[view]
+    return [(side, Hemisphere(hemispheres[side], camera)) for side in sides]
 
 
 def _draw_view(axis, shown: list[tuple[str, "Hemisphere"]], values: dict, scale: Normalize, column: int, found) -> None:

@@ -38,6 +38,7 @@ from neuroface.pipeline import (
 )
 
 import numpy as np
+import pandas as pd
 
 from study import STUDY
 from volume_study.episode_test import ALPHA, episode_test, mean_difference
@@ -135,7 +136,7 @@ class Work:
         return self.folder / "episodes" / f"{'_'.join(unit)}.npy"
 
     def gaps_file(self, unit: tuple[str, str]) -> Path:
-        return self.folder / "gaps" / f"{'_'.join(unit)}.json"
+        return self.folder / "gaps" / f"{'_'.join(unit)}.tsv"
 
     def is_explained(self, unit: tuple[str, str]) -> bool:
         who, method = unit
@@ -153,12 +154,12 @@ class Work:
         mine = self.volumes[self.volumes["subject"] == who]
         for fold, part in mine.groupby("fold"):
             found, missed = self._explainer(method, part["row"].to_numpy(), fold)
-            gaps += missed[np.isfinite(missed)].tolist()
+            gaps.append(missed)
             for event in part["event"].unique():
                 place = (self.episodes["fold"] == fold) & (self.episodes["event"] == event)
                 maps[place.to_numpy()] = found[(part["event"] == event).to_numpy()].mean(axis=0)
         write_npy(self.episodes_file(unit), maps)
-        write_json(self.gaps_file(unit), {"gaps": gaps})
+        write_table(self.gaps_file(unit), pd.concat(gaps))
         there = np.isfinite(maps[:, 0, 0])
         for number, label in enumerate(self.labels):
             if who in self.people_with(label):

@@ -17,6 +17,7 @@ Takes     1 + UNTRAINED_SEEDS passes of the held-out volumes through the network
 
 from functools import partial
 from itertools import combinations
+from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import read_mask
@@ -46,6 +47,7 @@ from volume_study.similarity import (
 CORRELATIONS = ("pearson", "spearman")
 PUBLISHED = "r = −0.590, p > .05"
 TRAINED = -1  # number of the trained network beside seeds of untrained ones, which count from 0
+Unit = tuple[tuple[int, ...], int]  # folds, and TRAINED or the seed of a network that sees the held-out volumes of them all
 
 
 def main():
@@ -76,7 +78,8 @@ def main():
 
     brain = partial(write_brain, stage, predictions, half, labels)
     stage.each(brain, people, lambda who: (stage.folder / "brain" / f"{who}.tsv").exists(), "people")
-    units = [(fold, seed) for fold in folds for seed in (TRAINED, *range(cfg.UNTRAINED_SEEDS))]
+    units = [((fold,), TRAINED) for fold in folds]
+    units += [(tuple(folds), seed) for seed in range(cfg.UNTRAINED_SEEDS)]
     layers = partial(write_layers, stage, predictions, labels, cfg)
     stage.each(layers, units, lambda unit: network_file(stage, unit).exists(), "networks")
 
@@ -116,36 +119,39 @@ def write_brain(stage: Stage, predictions: pd.DataFrame, half: np.ndarray, label
     write_table(stage.folder / "brain" / f"{who}.tsv", as_table(found, labels, source=who))
 
 
-def network_file(stage: Stage, unit: tuple[int, int]):
-    fold, seed = unit
-    name = f"fold-{fold}" if seed == TRAINED else f"fold-{fold}_untrained-{seed + 1}"
+def network_file(stage: Stage, unit: Unit) -> Path:
+    folds, seed = unit
+    name = f"fold-{folds[0]}" if seed == TRAINED else f"untrained-{seed + 1}"
     return stage.folder / "network" / f"{name}.tsv"
 
 
-def write_layers(stage: Stage, predictions: pd.DataFrame, labels: list[str], cfg, unit: tuple[int, int]) -> None:
-    """Write the distances of labels in the layers of a fold's network, or of an untrained one, on its held-out volumes."""
-    fold, seed = unit
-    X = open_npy(stage.folder_of(2) / "X.npy")
-    model = load_classifier(model_file(stage.folder_of(3), cfg.HELD_OUT_SPLIT, fold, cfg.EXPLAINED_MODEL), X.shape[1])
-    if seed != TRAINED:
+def write_layers(stage: Stage, predictions: pd.DataFrame, labels: list[str], cfg, unit: Unit) -> None:
+    """Write the distances of labels in the layers of a fold's network, or of an untrained one, on held-out volumes."""
+    folds, seed = unit
+    X, trained = open_npy(stage.folder_of(2) / "X.npy"), stage.folder_of(3)
+    if seed == TRAINED:
+        file = model_file(trained, cfg.HELD_OUT_SPLIT, folds[0], cfg.EXPLAINED_MODEL)
+        model = load_classifier(file, X.shape[1])
+    else:
         mask, _ = read_mask(stage.folder_of(2) / "group_mask.nii.gz")
         set_random_seed(cfg.SEED + seed)
         options = cfg.MODEL_OPTIONS.get(cfg.EXPLAINED_MODEL, {})
         model = build_classifier(cfg.EXPLAINED_MODEL, mask, len(labels), options)
-    mine = predictions[predictions["fold"] == fold]
-    half = halves_of_fold(mine, labels, cfg)
-    kept = half >= 0
-    group = mine["label"].map(labels.index).to_numpy()[kept] * 2 + half[kept]
-    names = layers_to_compare(model)
-    means = LayerMeans(model, names, cfg.INFERENCE_BATCH)(X, mine.index.to_numpy()[kept], group, 2 * len(labels))
-    tables = []
-    for order, name in enumerate(names):
-        found = distances(means[name], np.repeat(labels, 2).tolist(), np.tile([0, 1], len(labels)), labels)
-        tables.append(as_table(found, labels, source=name, order=order))
+    names, tables = layers_to_compare(model), []
+    mean_of_layers = LayerMeans(model, names, cfg.INFERENCE_BATCH)
+    for fold in folds:
+        mine = predictions[predictions["fold"] == fold]
+        half = halves_of_fold(mine, labels, cfg)
+        kept = half >= 0
+        group = mine["label"].map(labels.index).to_numpy()[kept] * 2 + half[kept]
+        means = mean_of_layers(X, mine.index.to_numpy()[kept], group, 2 * len(labels))
+        for order, name in enumerate(names):
+            found = distances(means[name], np.repeat(labels, 2).tolist(), np.tile([0, 1], len(labels)), labels)
+            tables.append(as_table(found, labels, source=name, order=order, fold=fold))
     write_table(network_file(stage, unit), pd.concat(tables))
 
 
-def join(stage: Stage, people: list[str], units: list[tuple[int, int]]) -> pd.DataFrame:
+def join(stage: Stage, people: list[str], units: list[Unit]) -> pd.DataFrame:
     """All distances: kind "brain" (a person each), "network" and "untrained-<seed>" (a layer each, mean over folds)."""
     parts = [pd.concat(read_table(stage.folder / "brain" / f"{who}.tsv") for who in people).assign(kind="brain")]
     keys = ["order", "source", "distance", "label_1", "label_2"]

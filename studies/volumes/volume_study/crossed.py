@@ -30,14 +30,15 @@ def crossed_intervals(
 
     Returns
     -------
-    score → (low, high); empty with one person and one episode. With one person the interval is over episodes alone, with
-    one episode over people alone.
+    score → (low, high); empty with one person and one episode. With one person the interval is over episodes alone; with
+    one episode, or where nobody shares an episode, over people alone.
     """
     person, episode = (np.unique(part, return_inverse=True)[1] for part in (people, episodes))
     cell = np.unique(person * (episode.max() + 1) + episode, return_inverse=True)[1]
     whole = scored(np.ones((1, len(person))))
     found, freedom = [], []
-    for group in (person, episode):
+    own = person.max() > 0 and cell.max() == episode.max()  # each episode has one viewer, and people are the only unit
+    for group in (person,) if own else (person, episode):
         if group.max() > 0:
             found.append(jackknife_variance(scored, group))
             freedom.append(group.max())

@@ -46,7 +46,7 @@ class Explainer:
             self._views[fold, number] = view_of_class(self.network(fold), number)
         return self._views[fold, number]
 
-    def __call__(self, method: str, rows: np.ndarray, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, method: str, rows: np.ndarray, fold: int) -> tuple[np.ndarray, pd.DataFrame]:
         """Explain the probability of every class in some volumes, whatever their label.
 
         Parameters
@@ -55,12 +55,12 @@ class Explainer:
 
         Returns
         -------
-        (n_rows, n_classes, n_voxels) float32. And how much the map's sum misses of the change of the log-odds, relative to
-        that change, (n_rows, n_classes): NaN for methods other than "ig".
+        (n_rows, n_classes, n_voxels) float32. And for "ig" a row per volume and class, columns gap and change: how much the
+        map's sum misses of the change of the log-odds from an empty volume to this one, and that change; else no rows.
         """
         network = self.network(fold)
         n_classes = network.output_shape[1]
-        gaps = np.full((len(rows), n_classes), np.nan)
+        gaps = pd.DataFrame(columns=["gap", "change"], dtype=float)
         if method.startswith("occlusion"):
             return np.stack([self._occlude(method, row, fold) for row in rows]), gaps
         cfg, zero = self.cfg, np.zeros((1, self.X.shape[1], 1), dtype=np.float32)
@@ -76,8 +76,9 @@ class Explainer:
             found, figures = explain(self.X[..., None], asked, lambda _: zero)
             maps[:, number] = found[..., 0]
             if method == "ig":
-                change = np.abs(figures["logit"] - figures["logit_of_baseline"])
-                gaps[:, number] = np.abs(figures["gap"]) / np.maximum(change, 1e-6)
+                change = figures["logit"] - figures["logit_of_baseline"]
+                part = pd.DataFrame({"gap": figures["gap"].abs(), "change": change.abs()})
+                gaps = part if gaps.empty else pd.concat([gaps, part])
         return maps, gaps
 
     def _occlude(self, method: str, row: int, fold: int) -> np.ndarray:

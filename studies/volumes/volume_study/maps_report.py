@@ -8,6 +8,7 @@ from neuroface.pipeline import Section, read_json, read_table
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from volume_study.episode_test import ALPHA
@@ -31,8 +32,8 @@ def summarize(work, groups: list, tests: list, cfg) -> dict:
         "agreement": _agreement(maps, work.labels, cfg.MAP_METHODS),
     }
     if "ig" in cfg.MAP_METHODS:
-        gaps = [gap for who in work.people for gap in read_json(work.gaps_file((who, "ig")))["gaps"]]
-        summary["ig_gap"] = {"median": float(np.median(gaps)), "largest": float(np.max(gaps))}
+        gaps = pd.concat(read_table(work.gaps_file((who, "ig"))) for who in work.people)
+        summary["ig_gap"] = {"median": float(gaps["gap"].median()), "median_change": float(gaps["change"].median())}
     if cfg.DATASET == "demo":
         summary["planted_truth"] = truth(maps, work, Path(cfg.DATASET_DIR) / "truth")
     return summary
@@ -72,8 +73,8 @@ def describe(work, summary: dict, cfg) -> Section:
         }
     )
     if gap := summary.get("ig_gap"):
-        name = "median gap of IG, share of the change of the log-odds that it explains"
-        section.numbers({name: f"{gap['median']:.1%}"})
+        change = f"{gap['median_change']:.3f}"
+        section.numbers({"median gap of IG": f"{gap['median']:.3f}", "median change of log-odds that it explains": change})
     if summary["tests"]:
         section.table(*_tests_table(work, summary, cfg))
     section.table(*_agreement_table(work, summary, cfg))

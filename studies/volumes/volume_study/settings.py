@@ -44,7 +44,7 @@ LIMITS = {
     "LEARNING_RATE": Annotated[float, Field(gt=0, le=1)],
     "WEIGHT_DECAY": Annotated[float, Field(ge=0, lt=1)],
     "BASELINES": tuple[Literal["ridge", "logistic"], ...],
-    "N_PERMUTATIONS": Annotated[int, Field(ge=20)],  # fewer allow no p of 0.05
+    "N_PERMUTATIONS": Annotated[int, Field(ge=20)],  # fewer allow no p of 0.05 of the ladder
     "N_PERMUTATIONS_NETWORK": Annotated[int, Field(ge=0)],
     "HELD_OUT_SPLIT": Split,
     "MAP_METHODS": Annotated[tuple[Method, ...], Field(min_length=1)],
