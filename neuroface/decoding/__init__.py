@@ -34,6 +34,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "rivals": ["attended", "convolved_volumes"],
         "training_report": ["describe", "title_of"],
-        "uncertainty": ["cluster_bootstrap", "mean_over_people", "p_value", "permuted_labels", "weighted_scores"],
+        "uncertainty": ["mean_over_people", "p_value", "permuted_labels", "weighted_scores"],
     },
 )  # fmt: skip

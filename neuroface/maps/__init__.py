@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "files": ["average_file", "brain_map_file", "contrast_file", "reference_file"],
         "glm": ["effect_of_run"],
-        "group": ["ALPHA", "Contrast", "contrasts_of"],
+        "group": ["ALPHA", "contrasts_of"],
         "people": [
             "average_people",
             "average_person",
