@@ -68,13 +68,13 @@ def measure(case: str, folder: Path) -> dict:
     occlusion, volume = occluder(folder, shared=case == CASES[0]), np.load(folder / "volumes.npy")[0]
     zero, corners = np.zeros_like(volume), np.load(folder / "corners.npy")
     few = occlusion.corners if occlusion.shares else corners
-    occlusion.drops(volume + 1, zero, 0, few[: len(few) if occlusion.shares else BATCH])  # compiles
+    occlusion.drops(volume + 1, zero, few[: len(few) if occlusion.shares else BATCH])  # compiles
     started = time.perf_counter()
-    drops, _ = occlusion.drops(volume, zero, 0, few)
+    drops, _ = occlusion.drops(volume, zero, few)
     seconds = (time.perf_counter() - started) * len(occlusion.corners) / len(few)
     if occlusion.shares:
-        drops = occlusion.drops(volume, zero, 0, corners)[0]
-    np.save(drops_file(folder, case), drops)
+        drops = occlusion.drops(volume, zero, corners)[0]
+    np.save(drops_file(folder, case), drops[:, 0])
     return {"seconds": seconds, "peak_gb": peak_gb()}
 
 

@@ -153,16 +153,19 @@ def test_integrated_gradients_add_up_to_the_log_odds_of_any_class(models, volume
     """With one compiled explainer for all classes: which one is explained lies in a weight."""
     explain = Explainer(volumes, {1: models["separable_cnn3d"]}, {}, settings())
     model = explain.network(1)
-    for number in (0, 2, 1):
-        found, gap = explain("ig", 4, 1, number)
-        p = outputs(model, np.stack([volumes[4], 0 * volumes[4]]))
-        log_odds = np.log(p[:, number] / (1 - p[:, number]))
-        assert found.sum() == pytest.approx(log_odds[0] - log_odds[1], abs=0.02) and abs(gap) < 0.02
+    maps, gaps = explain("ig", np.array([4, 1]), 1)
+    for place, row in enumerate((4, 1)):
+        p = outputs(model, np.stack([volumes[row], 0 * volumes[row]]))
+        log_odds = np.log(p / (1 - p))
+        np.testing.assert_allclose(maps[place].sum(axis=1), log_odds[0] - log_odds[1], atol=0.02)
+    assert len(gaps) == 6 and gaps["gap"].max() < 0.02
 
 
 @pytest.mark.parametrize("name", ["hybrid", "transformer_only"])
 def test_attention_rollout_shares_one_volume_among_its_voxels(models, volumes, name):
-    found, _ = Explainer(volumes, {1: models[name]}, {}, settings())("attention-rollout", 2, 1, 0)
+    maps, _ = Explainer(volumes, {1: models[name]}, {}, settings())("attention-rollout", np.array([2]), 1)
+    found = maps[0, 0]
+    assert np.array_equal(maps[0, 2], found)  # attention does not know the class
     assert found.min() >= 0 and found.std() > 0 and found.sum() == pytest.approx(1, rel=1e-4)
 
 
@@ -171,19 +174,21 @@ def test_grad_cam_of_two_classes_is_opposite(models, volumes, mask):
     model = build_classifier("separable_cnn3d", mask, 2, SMALL["separable_cnn3d"])
     explain = Explainer(volumes, {}, {}, settings())
     explain._networks[1] = model
-    one, other = (explain("grad-cam", 0, 1, number)[0] for number in (0, 1))
+    one, other = explain("grad-cam", np.array([0]), 1)[0][0]
     assert one.std() > 0
     np.testing.assert_allclose(one, -other, atol=1e-5 * np.abs(one).max())
 
 
-def test_confident_correct_volumes_are_chosen():
+def test_volumes_are_chosen_from_all_episodes_whether_the_network_is_right_or_not():
     import pandas as pd
 
-    table = pd.DataFrame({"subject": ["s"] * 4 + ["t"] * 3, "label": list("AAAB") + list("BBA"), "fold": 1})
-    table["probability_A"] = [0.9, 0.8, 0.7, 0.2, 0.9, 0.1, 0.76]
+    table = pd.DataFrame({"subject": list("sssssttt"), "label": list("AAABBBBA"), "event": list("aabccccd"), "fold": 1})
+    table["probability_A"] = [0.9, 0.8, 0.1, 0.2, 0.9, 0.1, 0.1, 0.76]
     table["probability_B"] = 1 - table["probability_A"]
-    found = choose_volumes(table, ["A", "B"], 0.75, 1, seed=0)
-    assert found[["subject", "label"]].apply(tuple, axis=1).tolist() == [("s", "A"), ("s", "B"), ("t", "B"), ("t", "A")]
-    assert found["row"].tolist()[1:] == [3, 5, 6] and found["row"][0] in (0, 1)
-    assert len(choose_volumes(table, ["A", "B"], 0.75, 9, seed=0)) == 5
-    assert choose_volumes(table, ["A", "B"], 0.95, 9, seed=0).empty
+    found = choose_volumes(table, ["A", "B"], 0.0, 1, seed=0)
+    assert found[["subject", "event"]].apply(tuple, axis=1).tolist() == [
+        ("s", "a"), ("s", "b"), ("s", "c"), ("t", "c"), ("t", "d")
+    ]  # fmt: skip
+    assert len(choose_volumes(table, ["A", "B"], 0.0, 9, seed=0)) == 8
+    sure = choose_volumes(table, ["A", "B"], 0.75, 9, seed=0)  # as published
+    assert sure["row"].tolist() == [0, 1, 3, 5, 6, 7] and (sure["probability"] >= 0.75).all()

@@ -42,10 +42,11 @@ def test_shared_work_changes_no_map(case):
     shared = BoxOcclusion(model, edge, stride, 2)
     plain = BoxOcclusion(model, edge, stride, 32, shared=False)
     assert shared.shares and not plain.shares
+    (found, p), (expected, q) = shared(volume, baseline), plain(volume, baseline)
+    assert found.shape == (4, mask.sum()) and p == pytest.approx(q, abs=1e-6)
     for number in (0, 3):
-        (found, p), (expected, q) = shared(volume, baseline, number), plain(volume, baseline, number)
-        assert p == pytest.approx(q, abs=1e-6) and np.abs(expected).max() > 1e-4
-        np.testing.assert_allclose(found, expected, atol=1e-5 * max(1, np.abs(expected).max()))
+        assert np.abs(expected[number]).max() > 1e-4
+        np.testing.assert_allclose(found[number], expected[number], atol=1e-5 * max(1, np.abs(expected[number]).max()))
 
 
 def test_a_map_is_the_mean_drop_of_the_boxes_that_hold_a_voxel():
@@ -54,7 +55,8 @@ def test_a_map_is_the_mean_drop_of_the_boxes_that_hold_a_voxel():
     mask[0, 0, 0] = mask[-1, -1, -1] = True
     model = network("separable_cnn3d", mask, {"stem": 4, "filters": (6,)})
     volume, baseline = rng.standard_normal((2, mask.sum())).astype(np.float32)
-    found, whole = BoxOcclusion(model, 2, 1, 8)(volume, baseline, 1)
+    maps, probability = BoxOcclusion(model, 2, 1, 8)(volume, baseline)
+    found, whole = maps[1], probability[1]
     total, times = np.zeros(mask.shape), np.zeros(mask.shape)
     for corner in np.ndindex(mask.shape):
         box = np.zeros(mask.shape, bool)
@@ -85,5 +87,5 @@ def test_networks_that_fork_or_see_everything_at_once_take_a_pass_per_box(name, 
     mask = np.ones((8, 7, 6), bool)
     occlusion = BoxOcclusion(network(name, mask, options), 4, 4, 8)
     volume = np.random.default_rng(0).standard_normal(mask.sum()).astype(np.float32)
-    found, _ = occlusion(volume, np.zeros_like(volume), 0)
-    assert not occlusion.shares and len(np.unique(found)) == len(occlusion.corners) == 8
+    found, _ = occlusion(volume, np.zeros_like(volume))
+    assert not occlusion.shares and len(np.unique(found[0])) == len(occlusion.corners) == 8

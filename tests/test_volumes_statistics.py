@@ -1,11 +1,11 @@
 """Splits, linear models, scores, clusters and similarity of labelled volumes, against independent computations."""
 
-from itertools import permutations
+from functools import partial
+from itertools import combinations, permutations
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.decoding.folds import Fold
-from neuroface.decoding.uncertainty import p_value
 
 import numpy as np
 import pandas as pd
@@ -13,25 +13,38 @@ import pytest
 import volumes_path  # noqa: F401
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
-from scipy.stats import pearsonr, spearmanr
+from scipy.stats import pearsonr, spearmanr, t, ttest_1samp, ttest_ind
 from sklearn import metrics
 from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits
 
-from volume_study.clustering import overlap_table, permuted_separation, principal_axes, separation, top_voxels
-from volume_study.linear import PENALTIES, ladder, logistic_probabilities, ridge_said
+from volume_study.clustering import exchanged_separations, overlap_table, principal_axes, separation, top_voxels
+from volume_study.crossed import crossed_intervals
+from volume_study.episode_test import episode_test, exchanged, mean_difference
+from volume_study.fold_test import fold_test
+from volume_study.linear import PENALTIES, ladder, logistic_probabilities, ridge_said, ridge_values
 from volume_study.names import SPLITS
-from volume_study.results import chosen_on_held_out
+from volume_study.results import chosen_on_held_out, paired_differences
 from volume_study.scores import (
     balanced_accuracy,
     calibration_error,
-    people_intervals,
     scores,
     scores_by_class,
     scores_of_tables,
+    scores_of_values,
+    weighted_scores_of_all,
 )
-from volume_study.similarity import distances, mantel, noise_ceiling, square
-from volume_study.splits import folds_of_all_splits, groups_of, leaks, make_folds, permuted_labels
+from volume_study.similarity import (
+    correlations,
+    distances,
+    halves_of_episodes,
+    holm,
+    mantel,
+    noise_ceiling,
+    p_over_people,
+    square,
+)
+from volume_study.splits import folds_of_all_splits, groups_of, leaks, make_folds, permuted_labels, viewers_of
 
 LABELS = list("ABC")
 
@@ -174,9 +187,11 @@ def test_ridge_is_sklearns_with_the_penalty_that_is_best_inside():
         return answers
 
     inner = [metrics.balanced_accuracy_score(y[fold.validation], a) for a in sklearns(fold.train, fold.validation)]
-    expected = sklearns(np.arange(60), fold.test)[int(np.argmax(inner))]
+    expected = sklearns(fold.train, fold.test)[int(np.argmax(inner))]  # the volumes that the networks learn from
     said = ridge_said(X @ X.T, y[:, None], [fold], 3)[:, 0]
     assert np.array_equal(said[fold.test], expected) and (said[:60] == -1).all()
+    values = ridge_values(X @ X.T, y, [fold], 3)
+    assert np.array_equal(values[fold.test].argmax(axis=1), expected) and np.isnan(values[:60]).all()
 
 
 def test_logistic_regression_from_the_kernel_is_that_on_the_features():
@@ -185,7 +200,7 @@ def test_logistic_regression_from_the_kernel_is_that_on_the_features():
     X = rng.standard_normal((60, 40)) + 2 * np.eye(3, 40)[y]
     fold = Fold(1, np.arange(30), np.arange(30, 45), np.arange(45, 60), "volume")
     found = logistic_probabilities(X @ X.T, y, [fold], 3)
-    train = np.arange(45)
+    train = fold.train  # not the inner validation set, which the networks do not learn from either
     mean = X[train].mean(axis=0)
     scale = np.sqrt(((X[train] - mean) ** 2).sum() / len(train))
     fits = []
@@ -194,6 +209,16 @@ def test_logistic_regression_from_the_kernel_is_that_on_the_features():
         fits.append(model.fit((X[train] - mean) / scale, y[train]).predict_proba((X[fold.test] - mean) / scale))
     assert min(np.abs(found[fold.test] - fit).max() for fit in fits) < 2e-3
     assert np.isnan(found[:45]).all()
+
+
+def test_linear_models_do_not_learn_from_the_inner_validation_set():
+    """A label that only validation volumes carry is never answered."""
+    rng = np.random.default_rng(0)
+    y = np.concatenate([rng.integers(0, 2, 40), np.full(20, 2), rng.integers(0, 3, 30)])
+    X = rng.standard_normal((90, 20)) + 5 * np.eye(3, 20)[y]
+    fold = Fold(1, np.arange(40), np.arange(40, 60), np.arange(60, 90), "volume")
+    assert 2 not in ridge_said(X @ X.T, y[:, None], [fold], 3)[fold.test]
+    assert (logistic_probabilities(X @ X.T, y, [fold], 3)[fold.test, 2] == 0).all()
 
 
 # ---------------------------------------------------------------- scores
@@ -223,25 +248,85 @@ def test_scores_from_tables_are_sklearns(predicted):
     assert balanced_accuracy(y[:, None], said[:, None], 4)[0] == pytest.approx(metrics.balanced_accuracy_score(y, said))
 
 
-def test_intervals_are_those_of_people_drawn_again(predicted):
-    y, probability, people = predicted
-    said = probability.argmax(axis=1)
-    low, high = people_intervals(y, said, people, 4, seed=1)["accuracy"]
-    rng, drawn = np.random.default_rng(2), []
-    for _ in range(1000):
-        rows = np.concatenate([np.flatnonzero(people == who) for who in rng.choice(list("abcde"), 5)])
-        drawn.append((y == said)[rows].mean())
-    assert (low, high) == pytest.approx(tuple(np.quantile(drawn, (0.025, 0.975))), abs=0.01)
-    assert people_intervals(y, said, np.full(300, "a"), 4, seed=1) == {}
+def test_crossed_intervals_are_the_sum_of_both_variances_less_the_shared_one():
+    """Accuracy in a balanced design: the variance of its mean follows from the means of people, episodes and cells."""
+    rng = np.random.default_rng(0)
+    n_people, n_episodes, n_trs = 7, 20, 3
+    level = rng.standard_normal((n_people, 1, 1)) + rng.standard_normal((n_episodes, 1))
+    right = (level + rng.standard_normal((n_people, n_episodes, n_trs)) > 0).astype(float)
+    people = np.repeat(np.arange(n_people), n_episodes * n_trs)
+    episodes = np.tile(np.repeat(np.arange(n_episodes), n_trs), n_people)
+    low, high = crossed_intervals(partial(accuracy, right.ravel()), people, episodes)["accuracy"]
+    cells = right.mean(axis=2)
+    of_people, of_episodes = cells.mean(axis=1).var(ddof=1) / n_people, cells.mean(axis=0).var(ddof=1) / n_episodes
+    total = of_people + of_episodes - cells.var(ddof=1) / cells.size
+    freedom = total**2 / (of_people**2 / (n_people - 1) + of_episodes**2 / (n_episodes - 1))
+    half = t.ppf(0.975, freedom) * np.sqrt(total)
+    assert (low, high) == pytest.approx((right.mean() - half, right.mean() + half))
+
+
+def accuracy(right: np.ndarray, times: np.ndarray) -> dict[str, np.ndarray]:
+    return {"accuracy": times @ right / times.sum(axis=1)}
+
+
+def test_where_each_person_saw_own_episodes_people_are_the_only_unit():
+    rng = np.random.default_rng(0)
+    right, people = rng.integers(0, 2, 240).astype(float), np.repeat(np.arange(8), 30)
+    found = crossed_intervals(partial(accuracy, right), people, np.repeat(np.arange(40), 6))["accuracy"]
+    means = right.reshape(8, 30).mean(axis=1)
+    assert found == pytest.approx(t.interval(0.95, 7, means.mean(), means.std(ddof=1) / np.sqrt(8)))
+    one_person = crossed_intervals(partial(accuracy, right), np.zeros(240), np.repeat(np.arange(40), 6))["accuracy"]
+    means = right.reshape(40, 6).mean(axis=1)
+    assert one_person == pytest.approx(t.interval(0.95, 39, means.mean(), means.std(ddof=1) / np.sqrt(40)))
+    assert crossed_intervals(partial(accuracy, right), np.zeros(240), np.zeros(240)) == {}
+
+
+def test_intervals_cover_new_people_and_new_episodes():
+    """People alone, as before, cover far less: everybody saw the same episodes."""
+    covered = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        level = 0.1 * rng.standard_normal((6, 1, 1)) + 0.8 * rng.standard_normal((59, 1))
+        right = (level + rng.standard_normal((6, 59, 3)) > 0).astype(float).ravel()
+        people, episodes = np.repeat(np.arange(6), 177), np.tile(np.repeat(np.arange(59), 3), 6)
+        parts = episodes, np.arange(len(people))  # each volume as an episode of its own: people are the only unit
+        intervals = [crossed_intervals(partial(accuracy, right), people, part)["accuracy"] for part in parts]
+        covered.append([low <= 0.5 <= high for low, high in intervals])
+    crossed, of_people = np.mean(covered, axis=0)
+    assert 0.9 < crossed < 0.99 and of_people < crossed - 0.05
 
 
 def test_each_label_has_its_own_curves(predicted):
     y, probability, people = predicted
-    found = scores_by_class(y, probability, people, list("wxyz"), 1)
+    episodes = np.arange(300) // 3
+    found = scores_by_class(y, probability, people, episodes, list("wxyz"))
     for number, label in enumerate("wxyz"):
         assert found[label]["roc_auc"] == pytest.approx(metrics.roc_auc_score(y == number, probability[:, number]))
-        low, high = found[label]["intervals_95"]["auc"]
+        low, high = found[label]["intervals_95"]["roc_auc"]
         assert low < found[label]["roc_auc"] < high
+
+
+def test_weighted_scores_are_those_of_repeated_volumes(predicted):
+    y, probability, _ = predicted
+    times = np.random.default_rng(1).integers(0, 3, 300)
+    rows = np.repeat(np.arange(300), times)
+    found, expected = weighted_scores_of_all(y, probability, times[None]), scores(y[rows], probability[rows])
+    for name, value in found.items():
+        assert value[0] == pytest.approx(expected[name]), name
+    ranks = scores_of_values(y, np.log(probability))
+    assert ranks["roc_auc"] == pytest.approx(scores(y, probability)["roc_auc"]) and "log_loss" not in ranks
+
+
+def test_models_are_compared_on_the_same_volumes(predicted):
+    y, probability, people = predicted
+    values = {"one": probability, "other": np.roll(probability, 1, axis=1), "again": probability}
+    table = paired_differences(y, values, people, np.arange(300) // 3).set_index(["model", "other", "score"])
+    assert (table.loc[("one", "again")] == 0).all(axis=None)
+    row = table.loc[("one", "other", "accuracy")]
+    assert row["difference"] == pytest.approx(
+        (probability.argmax(axis=1) == y).mean() - (values["other"].argmax(axis=1) == y).mean()
+    )
+    assert 0 < row["low"] < row["difference"] < row["high"]
 
 
 def test_an_answer_that_is_right_as_often_as_it_says_is_calibrated():
@@ -274,21 +359,21 @@ def test_the_silhouette_is_sklearns():
     assert separation(cdist(place, place), labels) == pytest.approx(metrics.silhouette_score(place, labels))
 
 
-def test_smooth_maps_are_separate_by_chance_and_labels_that_mean_something_are_significant():
+@pytest.mark.parametrize("planted", [False, True])
+def test_labels_are_separate_if_they_mean_something_and_not_because_people_share_a_network(planted):
+    """All people's maps are one network's weights × what the episodes did to everybody, and noise."""
     rng = np.random.default_rng(0)
     positions = np.argwhere(np.ones((8, 8, 8), bool)).astype(float)
-    people, labels = (part.ravel() for part in np.mgrid[0:6, 0:3])
-    noise = np.stack([gaussian_filter(rng.standard_normal((8, 8, 8)), 1).ravel() for _ in labels])
-
-    def p_of(maps):
-        place = positions[np.concatenate([top_voxels(values, 12) for values in maps])]
-        who, what, distance = np.repeat(people, 12), np.repeat(labels, 12), cdist(place, place)
-        observed, null = separation(distance, what), permuted_separation(distance, who, what, 99, 1)
-        return p_value(observed, null)
-
-    places = [np.linalg.norm(positions - centre, axis=1) < 2.5 for centre in ((1, 1, 1), (6, 6, 1), (1, 6, 6))]
-    assert p_of(noise) > 0.05
-    assert p_of(noise + np.stack(places)[labels]) == 0.01
+    labels, n_voxels = np.tile(np.arange(3), 5), len(positions)
+    weights = np.stack([gaussian_filter(rng.standard_normal((8, 8, 8)), 1).ravel() for _ in range(3)])
+    if planted:
+        centres = [np.linalg.norm(positions - centre, axis=1) < 2.5 for centre in ((1, 1, 1), (6, 6, 1), (1, 6, 6))]
+        weights = weights + np.stack(centres)
+    film = rng.standard_normal((15, n_voxels)) + planted * 3 * np.stack(centres)[labels] if planted else 0
+    maps = (film + rng.standard_normal((6, 15, n_voxels)))[:, :, None] * weights
+    found = exchanged_separations(maps, labels, np.zeros(15, int), positions, 12, 99, rng)
+    p = np.mean(found >= found[0])
+    assert p == 0.01 if planted else p > 0.05
 
 
 def test_principal_axes_hold_the_variance():
@@ -319,11 +404,12 @@ def test_distances_are_their_definitions(features):
 @pytest.mark.parametrize("method, correlate", [("pearson", pearsonr), ("spearman", spearmanr)])
 def test_mantel_tries_every_permutation_of_five_labels(method, correlate):
     rng = np.random.default_rng(3)
-    one, other = rng.random((2, 10))
-    found, pairs = mantel(one, other, method, 99, 0), np.triu_indices(5, 1)
-    null = [
-        correlate(one, square(other)[np.ix_(order, order)][pairs])[0] for order in map(list, permutations(range(5)))
-    ]
+    brains, layer = rng.random((3, 10)), rng.random(10)
+    found, pairs = mantel(brains, layer, method, 99, 0), np.triu_indices(5, 1)
+    null = []
+    for order in map(list, permutations(range(5))):
+        moved = square(layer)[np.ix_(order, order)][pairs]
+        null.append(np.mean([correlate(brain, moved)[0] for brain in brains]))
     assert found["n_permutations"] == 120 and found["exact"]
     assert found["r"] == pytest.approx(null[0])
     assert found["p_greater"] == pytest.approx(np.mean(np.array(null) >= null[0] - 1e-9))
@@ -332,10 +418,134 @@ def test_mantel_tries_every_permutation_of_five_labels(method, correlate):
 
 def test_no_p_of_five_labels_is_below_one_in_120_and_nine_labels_are_drawn():
     values = np.arange(10.0)
-    assert mantel(values, values, "pearson", 99, 0)["p_greater"] == pytest.approx(1 / 120)
+    assert mantel(values[None], values, "pearson", 99, 0)["p_greater"] == pytest.approx(1 / 120)
     nine = np.random.default_rng(0).random(36)
-    found = mantel(nine, nine, "spearman", 99, 0)
+    found = mantel(nine[None], nine, "spearman", 99, 0)
     assert not found["exact"] and found["n_permutations"] == 100 and found["p_greater"] == pytest.approx(0.01)
+
+
+def test_r_of_a_perfect_model_reaches_its_ceiling_and_does_not_exceed_it():
+    """The correlation with the mean of people's distances, as before, exceeds the bound for single people."""
+    pytest.importorskip("rsatoolbox", reason="pip install -r requirements-volumes.txt")
+    rng, of_people, of_mean, ceiling = np.random.default_rng(0), [], [], []
+    for _ in range(20):
+        true = rng.random(10)
+        brains, layer = true + 0.35 * rng.standard_normal((6, 10)), true + 0.05 * rng.standard_normal(10)
+        of_people.append(mantel(brains, layer, "pearson", 99, 0)["r"])
+        of_mean.append(np.corrcoef(brains.mean(axis=0), layer)[0, 1])
+        ceiling.append(noise_ceiling(brains, "pearson"))
+    low, high = np.mean(ceiling, axis=0)
+    assert low < np.mean(of_people) < high < np.mean(of_mean)
+
+
+def test_holm_and_the_test_over_people():
+    p = np.array([0.01, 0.04, np.nan, 0.03, 0.005])  # 4 × .005, 3 × .01, 2 × .03, .04 raised to what came before
+    np.testing.assert_allclose(holm(p), [0.03, 0.06, np.nan, 0.06, 0.02])
+    assert p_over_people(np.array([0.1, 0.3, 0.2])) == pytest.approx(ttest_1samp([0.1, 0.3, 0.2], 0).pvalue)
+    assert np.isnan(p_over_people(np.array([0.4])))
+    r = correlations(np.array([[1.0, 2, 3], [3, 1, 2]]), np.array([[2.0, 4, 6], [1, 1, 1]]), "pearson")
+    np.testing.assert_allclose(r, [[1, -0.5], [0, 0]])
+
+
+def test_distances_between_earlier_and_later_episodes_are_0_without_an_effect():
+    """Halves of people, as layers had before, share the episodes: 0.7 in place of 0."""
+    pytest.importorskip("rsatoolbox", reason="pip install -r requirements-volumes.txt")
+    samples = film(people=4, blocks=24)
+    half = halves_of_episodes(samples, 2.0, 2)
+    people = samples["subject"].map({f"s{k}": k % 2 for k in range(4)}).to_numpy()
+    groups = [(label, h) for label in LABELS for h in (0, 1)]
+    found = {"episodes": [], "people": []}
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        shared = rng.standard_normal((samples["event"].nunique(), 20))[samples["event"].astype("category").cat.codes]
+        X = shared + rng.standard_normal((len(samples), 20))
+        for name, part in {"episodes": half, "people": people}.items():
+            means = [X[(samples["label"] == label) & (part == h)].mean(axis=0) for label, h in groups]
+            labels, parts = [label for label, _ in groups], np.array([h for _, h in groups])
+            found[name].append(distances(np.stack(means), labels, parts, LABELS)["crossnobis"].mean())
+    error = np.std(found["episodes"]) / np.sqrt(60)
+    assert abs(np.mean(found["episodes"])) < 3 * error and np.mean(found["people"]) > 10 * error
+
+
+def test_halves_hold_whole_episodes_alike_for_viewers_and_apart():
+    samples = film(people=3, blocks=24)
+    half = halves_of_episodes(samples, 2.0, 2)
+    table = samples.assign(half=half)
+    kept = table[table["half"] >= 0]
+    assert (kept.groupby("event")["half"].nunique() == 1).all() and (table.groupby("moment")["half"].nunique() == 1).all()
+    assert (kept.groupby("half")["label"].nunique() == 3).all()
+    distance = np.abs(np.subtract.outer(*(kept["onset_s"][kept["half"] == h].to_numpy() for h in (0, 1))))
+    assert distance.min() > 4.0 and len(kept) > 0.7 * len(table)
+    one_fold = samples[samples["subject"] == "s0"]  # HELD_OUT_SPLIT = "subject": a person lies in one fold
+    assert set(halves_of_episodes(one_fold, 2.0, 2)) >= {0, 1}
+
+
+# ---------------------------------------------------------------- episodes exchange their labels
+
+
+def test_p_of_a_fold_is_that_of_all_exchanges():
+    rng = np.random.default_rng(0)
+    maps, own = rng.standard_normal((9, 4)), np.arange(9) < 3
+    maps[own, 0] += 2
+    found = episode_test(maps, own, np.ones(9, int), np.zeros(9, int), 1000, 0)
+    statistics = []
+    for chosen in combinations(range(9), 3):
+        mine = np.isin(np.arange(9), chosen)
+        statistics.append(np.abs(ttest_ind(maps[mine], maps[~mine]).statistic))
+    observed = np.abs(ttest_ind(maps[own], maps[~own]).statistic)
+    expected = (np.max(statistics, axis=1)[:, None] >= observed - 1e-9).mean(axis=0)
+    np.testing.assert_allclose(found.p_voxel, expected)
+    np.testing.assert_allclose(found.difference, maps[own].mean(axis=0) - maps[~own].mean(axis=0))
+    assert found.exact and found.n_permutations == [84] and found.smallest_p == pytest.approx(1 / 84)
+
+
+def test_the_smallest_p_of_folds_counts_as_often_as_there_are_folds():
+    rng = np.random.default_rng(1)
+    maps, own, fold = rng.standard_normal((18, 3)), np.tile(np.arange(9) < 3, 2), np.repeat([1, 2], 9)
+    none = np.zeros(18, int)
+    both = episode_test(maps, own, fold, none, 1000, 0)
+    each = [episode_test(maps[fold == k], own[fold == k], fold[fold == k], none[:9], 1000, 0) for k in (1, 2)]
+    expected = np.minimum(1, 2 * np.minimum(*(test.p_voxel for test in each)))
+    np.testing.assert_allclose(both.p_voxel, expected)
+    np.testing.assert_allclose(both.difference, mean_difference(maps, own, fold))
+    assert both.smallest_p == pytest.approx(2 / 84)
+    assert episode_test(maps, np.zeros(18, bool), fold, none, 1000, 0) is None
+
+
+def test_labels_stay_with_their_viewers():
+    own, viewers = np.array([1, 0, 0, 1, 0, 0], bool), np.array(list("aaabbb"))
+    orders, complete = exchanged(own, viewers, 100, 0)
+    assert complete and len(orders) == 9 and len(np.unique(orders, axis=0)) == 9 and np.array_equal(orders[0], own)
+    assert (orders[:, :3].sum(axis=1) == 1).all()
+    drawn, complete = exchanged(own, viewers, 5, 0)
+    assert not complete and len(drawn) == 5 and (drawn[:, :3].sum(axis=1) == 1).all()
+    shared, alone = film(people=2), film(people=2, own=True)
+    assert set(viewers_of(shared)) == {"several"} and (viewers_of(alone) == alone["subject"]).all()
+
+
+def test_maps_of_random_weights_on_noise_are_significant_in_5_percent():
+    """The test of before, of volumes that the network is sure of and sign flips of people: 88 %."""
+    hits = []
+    for seed in range(120):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((20, 1, 30)) + rng.standard_normal((20, 6, 30))  # episodes, people, voxels
+        own, fold = np.arange(20) % 4 == 0, np.arange(20) // 10
+        weights = rng.standard_normal((2, 30))
+        maps = (X * weights[fold][:, None]).mean(axis=1)
+        hits.append((episode_test(maps, own, fold, np.zeros(20, int), 300, seed).p_voxel <= 0.05).any())
+    assert np.mean(hits) <= 0.11  # 3 standard errors above 0.05
+
+
+def test_decoding_of_noise_and_of_an_effect():
+    samples = film(people=4, blocks=36)
+    y = samples["label"].map(LABELS.index).to_numpy()
+    table = samples.assign(fold=samples["event"].astype("category").cat.codes % 2)
+    rng = np.random.default_rng(0)
+    said = np.where(rng.random(len(y)) < 0.5, y, rng.integers(0, 3, len(y)))
+    found = fold_test(table, y, said, 3, 99, 0)
+    assert found["p"] == found["smallest_p"] == pytest.approx(2 / 100)
+    noise = rng.integers(0, 3, samples["event"].nunique())[samples["event"].astype("category").cat.codes]
+    assert fold_test(table, y, noise, 3, 99, 0)["p"] > 0.05  # alike in all viewers of an episode
 
 
 def test_the_noise_ceiling_lies_around_the_agreement_of_people():

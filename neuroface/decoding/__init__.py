@@ -36,8 +36,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "second_order": ["solve_second_order"],
         "training_report": ["describe", "title_of"],
         "uncertainty": [
-            "cluster_bootstrap", "cluster_intervals", "jackknife_interval", "mean_over_people", "p_value",
-            "permuted_labels",
+            "cluster_intervals", "jackknife_interval", "mean_over_people", "p_value", "permuted_labels", "weighted_scores",
         ],
     },
 )  # fmt: skip

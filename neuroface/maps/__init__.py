@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "files": ["average_file", "brain_map_file", "contrast_file", "reference_file"],
         "glm": ["effect_of_run"],
-        "group": ["ALPHA", "Contrast", "contrasts_of"],
+        "group": ["ALPHA", "contrasts_of"],
         "map_test": ["MapTest", "choose_test"],
         "people": [
             "average_people",
@@ -21,7 +21,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "find_maps",
             "groups_of_maps",
             "people_with",
-            "write_sign_flip_test",
             "write_test",
         ],
         "regions": ["random_regions"],

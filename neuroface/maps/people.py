@@ -13,7 +13,6 @@ from neuroface.maps.group import (
     GroupTest,
     compare,
     flipped_statistics,
-    group_test,
     null_of,
     sign_flips,
     variance_smoother,
@@ -145,20 +144,6 @@ def write_test(
         test = compare(statistic, null, len(people), mask, cfg.CLUSTER_FORMING_P, contrast.two_sided)
         found |= _maps_of_p(test, mean)
         summary |= _summary(test)
-    _write(folder, unit, found, summary, mask, affine, cfg.TR_S)
-
-
-def write_sign_flip_test(
-    folder: Path, contrast: Contrast, people: list[str], mask, affine, cfg, unit: tuple[str, str]
-) -> None:
-    """Test maps of people as they are, each person flipped alone: for maps that share neither models nor a stimulus."""
-    values = contrast_values(folder, contrast, unit[1], people, mask, affine)
-    signs = sign_flips(people, cfg.N_FLIPS, cfg.SEED, contrast.two_sided)
-    smooth = variance_smoother(mask, affine, cfg.VARIANCE_FWHM_MM)
-    test = group_test(values, signs, mask, cfg.CLUSTER_FORMING_P, contrast.two_sided, smooth)
-    mean = values.mean(axis=0, dtype=np.float64)
-    found = {"mean": mean, "t": test.statistic} | _maps_of_p(test, mean)
-    summary = {"people": len(people), "test": "flip people", "flips": len(signs), "units": len(people)} | _summary(test)
     _write(folder, unit, found, summary, mask, affine, cfg.TR_S)
 
 

@@ -1,13 +1,14 @@
 """3. Which label does a volume carry?
 
 Trains networks and linear models that classify single volumes, under several cross-validations at once: the published one,
-which holds single volumes out, and others that hold out what belongs together. Held-out predictions, scores, intervals over
-people, and a ladder that shows what each split reveals when labels mean nothing.
+which holds single volumes out, and others that hold out what belongs together. All learn from the same volumes. Held-out
+predictions, scores with intervals over people and episodes, paired differences between models, and a ladder that shows what
+each split reveals when labels mean nothing.
 
 Reads     2-dataset/
 Writes    3-models/<split>/<network>/fold-<k>.keras; predictions.tsv, a row per volume: samples.tsv's columns, fold,
           probability_<label>; history.tsv, a row per epoch; metrics.json; results.png, history.png
-          3-models/<split>/models.tsv; 3-models/linear/<model>.json; 3-models/metrics.json
+          3-models/<split>/models.tsv, differences.tsv; 3-models/linear/<model>.json; 3-models/metrics.json
 Settings  CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, EPOCHS, PATIENCE, BATCH_SIZE, LEARNING_RATE,
           WEIGHT_DECAY, BASELINES, N_PERMUTATIONS, N_PERMUTATIONS_NETWORK
 Takes     EPOCHS passes per fold and network: the separable 3D-CNN at 80 × 80 × 35 voxels needs 1.4 G multiply-adds per
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import read_mask
-from neuroface.decoding import Fold, model_file, save_network, window_features, window_kernel
+from neuroface.decoding import Fold, model_file, model_folder, save_network, window_features, window_kernel
 from neuroface.pipeline import (
     Rules,
     Stage,
@@ -31,17 +32,29 @@ from neuroface.pipeline import (
     run_script,
     write_json,
     write_npy,
+    write_table,
 )
 
 import numpy as np
 import pandas as pd
 
 from study import STUDY
+from volume_study.crossed import crossed_intervals
 from volume_study.decoding_report import describe, plot_results, write_comparison
-from volume_study.linear import ladder, logistic_probabilities
+from volume_study.fold_test import fold_test
+from volume_study.linear import ladder, logistic_probabilities, ridge_values
+from volume_study.names import BASELINES, MODELS
 from volume_study.networks import build_classifier
-from volume_study.results import Unit, is_trained, permuted, write_fold, write_results
-from volume_study.scores import people_intervals, scores
+from volume_study.results import (
+    Unit,
+    columns_of,
+    is_trained,
+    paired_differences,
+    permuted,
+    write_fold,
+    write_results,
+)
+from volume_study.scores import scores, scores_of_values, weighted_scores_of_all
 from volume_study.splits import folds_of_all_splits, leaks, permuted_labels
 from volume_study.training import predict, train_classifier
 
@@ -76,6 +89,7 @@ def main():
     plot_results(stage.folder, networks, labels)
     for split in cfg.CV_SPLITS:
         write_comparison(stage.folder, split, networks, linear)
+        compare_models(stage, samples, labels, names, cfg, split)
     known = {split: leaks(samples, split) for split in folds}
     write_json(
         stage.folder / "metrics.json",
@@ -142,21 +156,55 @@ def fit_linear(
     stage: Stage, samples: pd.DataFrame, labels: list[str], folds: dict[str, list[Fold]], cfg, name: str
 ) -> None:
     """Score a linear model on all folds: ridge under every split and on relabelled blocks, logistic where networks are."""
-    X, y = open_npy(stage.folder_of(2) / "X.npy"), np.array(open_npy(stage.folder_of(2) / "y.npy"))
-    started = time.monotonic()
+    X, y = open_npy(stage.folder_of(2) / "X.npy"), np.array(open_npy(stage.folder_of(2) / "y.npy")).astype(int)
+    started, n_labels = time.monotonic(), len(labels)
     kernel = window_kernel(window_features(X[..., None], "window"))
-    result = {"parameters": (X.shape[1] + 1) * len(labels)}
+    result = {"parameters": (X.shape[1] + 1) * n_labels, "splits": {}}
     if name == "ridge":
         permutations = permuted_labels(samples, y, cfg.N_PERMUTATIONS, cfg.SEED)
-        result["splits"] = ladder(kernel, y, permutations, folds, len(labels))
-    else:
-        result["splits"], people = {}, samples["subject"].to_numpy()
-        for split in cfg.CV_SPLITS:
-            probability = logistic_probabilities(kernel, y, folds[split], len(labels))
-            write_npy(stage.folder / "linear" / f"{name}_{split}.npy", probability.astype(np.float32))
-            intervals = people_intervals(y, probability.argmax(axis=1), people, len(labels), cfg.SEED)
-            result["splits"][split] = scores(y, probability) | {"intervals_95": intervals}
+        result["splits"] = ladder(kernel, y, permutations, folds, n_labels)
+    for split in cfg.CV_SPLITS:
+        if name == "ridge":
+            values = ridge_values(kernel, y, folds[split], n_labels)
+            found = scores_of_values(y, values)
+        else:
+            values = logistic_probabilities(kernel, y, folds[split], n_labels)
+            found = scores(y, values)
+        write_npy(values_file(stage, name, split), values.astype(np.float32))
+        scored = partial(weighted_scores_of_all, y, values)
+        intervals = crossed_intervals(scored, samples["subject"].to_numpy(), samples["event"].to_numpy())
+        found["intervals_95"] = {score: intervals[score] for score in intervals if score in found}
+        if not leaks(samples, split) and cfg.SELECTION == "inner":
+            table = samples.assign(fold=number_of_fold(folds[split], len(y)))
+            found["fold_test"] = fold_test(table, y, values.argmax(axis=1), n_labels, cfg.N_PERMUTATIONS, cfg.SEED)
+        result["splits"][split] = result["splits"].get(split, {}) | found
     write_json(linear_file(stage, name), result | {"seconds": round(time.monotonic() - started, 1)})
+
+
+def number_of_fold(folds: list[Fold], n: int) -> np.ndarray:
+    """The fold that holds each volume out, (n,)."""
+    number = np.zeros(n, dtype=int)
+    for fold in folds:
+        number[fold.test] = fold.number
+    return number
+
+
+def compare_models(stage: Stage, samples: pd.DataFrame, labels: list[str], linear: list[str], cfg, split: str) -> None:
+    """Write the paired differences between all models on the folds of a split."""
+    values = {}
+    for model in cfg.MODELS:
+        table = read_table(model_folder(stage.folder, split, model) / "predictions.tsv")
+        values[MODELS[model]] = table[columns_of(labels)].to_numpy()
+    for name in linear:
+        values[BASELINES[name]] = np.load(values_file(stage, name, split), allow_pickle=False)
+    y = samples["label"].map(labels.index).to_numpy()
+    table = paired_differences(y, values, samples["subject"].to_numpy(), samples["event"].to_numpy())
+    write_table(stage.folder / split / "differences.tsv", table)
+
+
+def values_file(stage: Stage, name: str, split: str) -> Path:
+    """Held-out probabilities, or decision values of ridge, (n, n_labels)."""
+    return stage.folder / "linear" / f"{name}_{split}.npy"
 
 
 def linear_file(stage: Stage, name: str) -> Path:

@@ -1,17 +1,20 @@
 """4. Which voxels make a volume look like its label?
 
-Explains held-out volumes that are classified correctly and with confidence, each by the model that never saw it: boxes are
-set to zero or to the training mean, and the drop of the label's probability is the map; other methods beside it. Mean maps
-per person and label, then over people, with a test across people by sign flips.
+Explains held-out volumes, right or wrong, each by the network that never saw it and for every label: boxes are set to
+zero or to the training mean, and the drop of the label's probability is the map; other methods beside it. A label's map is
+the mean of what speaks for this label in its own episodes, less the same mean in the episodes of all other labels. Tests
+exchange the labels of held-out episodes.
 
 Reads     2-dataset/, 3-models/<HELD_OUT_SPLIT>/<EXPLAINED_MODEL>/
 Writes    4-maps/<sub>_label-<label>_<method>.nii.gz, group_label-<label>_<method>.nii.gz (x, y, z, 1) float32
-          4-maps/group_contrast-<label>_<method>_{mean,t,logp-voxel,logp-cluster,thresholded}.nii.gz, _test.json
-          4-maps/volumes.tsv, a row per explained volume; summary.json: gaps of IG, agreement of methods, planted truth
-Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, MAP_METHODS, MIN_PROBABILITY, VOLUMES_PER_PERSON, BOX_VOXELS, BOX_STRIDE, IG_RULE,
-          IG_STEPS, N_FLIPS, VARIANCE_FWHM_MM, CLUSTER_FORMING_P
-Takes     for each volume and baseline about as long as 200 passes through the network; memory: the network's feature maps of
-          one volume, and 64 × INFERENCE_BATCH patches
+          4-maps/group_contrast-<label>_<method>_{mean,logp-voxel,thresholded}.nii.gz, _test.json
+          4-maps/volumes.tsv, a row per explained volume; episodes.tsv, a row per episode: event, label, fold, viewers;
+          episodes/<sub>_<method>.npy (n_episodes, n_labels, n_voxels) float32, mean maps of a person's episodes, NaN where
+          there is none; summary.json: gaps of IG, agreement of methods, planted truth
+Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, MAP_METHODS, MIN_PROBABILITY, VOLUMES_PER_EPISODE, BOX_VOXELS, BOX_STRIDE,
+          IG_RULE, IG_STEPS, N_PERMUTATIONS_MAPS
+Takes     for each volume and baseline about as long as 200 passes through the network; IG and Grad-CAM once per label;
+          memory: the network's feature maps of one volume, 64 × INFERENCE_BATCH patches, a person's maps of a fold
 """
 
 from pathlib import Path
@@ -20,7 +23,7 @@ from neuroface import NeuroFaceError
 from neuroface.attribution import Baselines
 from neuroface.bold import mean_of_maps, read_mask, read_masked, write_map
 from neuroface.decoding import model_file, model_folder
-from neuroface.maps import Contrast, average_file, contrast_file, write_sign_flip_test
+from neuroface.maps import average_file, contrast_file
 from neuroface.pipeline import (
     Rules,
     Stage,
@@ -30,14 +33,18 @@ from neuroface.pipeline import (
     read_table,
     run_script,
     write_json,
+    write_npy,
     write_table,
 )
 
 import numpy as np
+import pandas as pd
 
 from study import STUDY
-from volume_study.explaining import METHODS, Explainer, choose_volumes
+from volume_study.episode_test import ALPHA, episode_test, mean_difference
+from volume_study.explaining import Explainer, choose_volumes
 from volume_study.maps_report import describe, summarize
+from volume_study.splits import leaks, viewers_of
 
 RULES = Rules(growing={"MAP_METHODS": only_more})
 
@@ -46,31 +53,34 @@ def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 4, cfg, __doc__, reads=(2, 3), rules=RULES, side_results=("baselines",))
     work = Work(stage, cfg)
-    write_table(stage.folder / "volumes.tsv", work.volumes)
-    for label, why in work.missing.items():
-        stage.leave_out(label, why)
     if work.volumes.empty:
         raise NeuroFaceError(
-            f"No held-out volume is classified correctly with a probability of {cfg.MIN_PROBABILITY:g} or more. Lower "
-            f"MIN_PROBABILITY, or train a better network."
+            f"No held-out volume is classified correctly with a probability of {cfg.MIN_PROBABILITY:g} or more. Set "
+            f"MIN_PROBABILITY to 0, or train a better network."
         )
+    write_table(stage.folder / "volumes.tsv", work.volumes)
+    write_table(stage.folder / "episodes.tsv", work.episodes)
+    for label, n in work.missing.items():
+        stage.leave_out(f"maps of {label}", f"{n} people have no volume of it, or none of other labels, in the same fold")
     if "occlusion-mean" in cfg.MAP_METHODS:
         stage.each(
             work.baselines.write_mean, work.folds, lambda k: work.baselines.mean_file(k).exists(), "mean volumes"
         )
 
-    units = [(*key, method) for method in cfg.MAP_METHODS for key in work.groups]
-    stage.each(work.explain, units, work.is_explained, "people × labels × methods")
-    groups = list(dict.fromkeys((label, method) for _, label, method in units))
+    units = [(who, method) for method in cfg.MAP_METHODS for who in work.people]
+    stage.each(work.explain, units, work.is_explained, "people × methods")
+    groups = [(label, method) for method in cfg.MAP_METHODS for label in work.labels if work.people_with(label)]
     stage.each(work.average, groups, work.is_averaged, "group maps")
-    signed = [method for method in cfg.MAP_METHODS if METHODS[method][2]]
-    for method in set(cfg.MAP_METHODS) - set(signed):
-        stage.leave_out(f"tests of {METHODS[method][0]}", "its values are shares, none of which is below zero")
-    enough = {label for label, _ in groups if len(work.people_with(label)) > 1}
-    tests = [(label, method) for label, method in groups if label in enough and method in signed]
-    for label in sorted({label for label, _ in groups} - enough):
-        stage.leave_out(f"test of {label}", "it needs two people or more with a map")
+    tests = [] if work.why_not_tested else groups
+    if work.why_not_tested:
+        stage.leave_out("tests of maps", work.why_not_tested)
     stage.each(work.test, tests, work.is_tested, "group tests")
+    for label in dict.fromkeys(label for label, _ in tests):
+        result = read_json(contrast_file(stage.folder, label, cfg.MAP_METHODS[0], "test.json"))
+        if result["smallest_p"] > ALPHA:
+            orders = ", ".join(map(str, result["n_permutations"]))
+            why = f"its episodes allow no p below {result['smallest_p']:.3f} (orders in the folds: {orders})"
+            stage.leave_out(f"p of {label}", why)
 
     summary = summarize(work, groups, tests, cfg)
     write_json(stage.folder / "summary.json", summary)
@@ -85,46 +95,77 @@ class Work:
         trained = stage.folder_of(3)
         self.labels = read_json(self.data / "labels.json")["labels"]
         predictions = read_table(model_folder(trained, cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL) / "predictions.tsv")
-        self.volumes = choose_volumes(predictions, self.labels, cfg.MIN_PROBABILITY, cfg.VOLUMES_PER_PERSON, cfg.SEED)
-        self.groups = list(self.volumes.groupby(["subject", "label"]).groups)
+        self.volumes = choose_volumes(predictions, self.labels, cfg.MIN_PROBABILITY, cfg.VOLUMES_PER_EPISODE, cfg.SEED)
+        self.people = sorted(self.volumes["subject"].unique())
+        self.episodes = self._episodes(predictions)
         self.folds = sorted(predictions["fold"].unique())
         self.models = {k: model_file(trained, cfg.HELD_OUT_SPLIT, k, cfg.EXPLAINED_MODEL) for k in self.folds}
         self.baselines = Baselines(self.data / "X.npy", predictions, self.folder / "baselines", 1, cfg.SEED)
+        self.why_not_tested = self._why_not_tested(leaks(predictions, cfg.HELD_OUT_SPLIT))
         everybody = predictions["subject"].nunique()
-        self.missing = {
-            f"maps of {label}": f"{n} of {everybody} people have no correct volume with p ≥ {cfg.MIN_PROBABILITY:g}"
-            for label in self.labels
-            if (n := everybody - len(self.people_with(label)))
-        }
+        lacking = {label: everybody - len(self.people_with(label)) for label in self.labels}
+        self.missing = {label: n for label, n in lacking.items() if n}
         self._explainer = None
 
+    def _episodes(self, predictions):
+        """A row per explained episode and fold; under "volume" folds an episode can lie in several."""
+        known = self.volumes.assign(viewers=viewers_of(predictions)[self.volumes["row"]])
+        columns = ["event", "label", "fold", "viewers"]
+        return known[columns].drop_duplicates(["event", "fold"]).sort_values(["fold", "event"], ignore_index=True)
+
+    def _why_not_tested(self, leak: str) -> str:
+        """Why a test of the maps would mean nothing; empty if it means something."""
+        if self.cfg.MIN_PROBABILITY > 0:
+            return "MIN_PROBABILITY chose volumes that the network is sure of: their maps differ from 0 by this choice"
+        if leak:
+            return f"volumes held out by {self.cfg.HELD_OUT_SPLIT!r} are not new to the network: {leak}"
+        if self.cfg.SELECTION == "published":
+            return 'SELECTION = "published" chose the epoch on the explained volumes'
+        return ""
+
     def people_with(self, label: str) -> list[str]:
-        return [who for who, named in self.groups if named == label]
+        """People with volumes of the label and of other labels in one fold."""
+        own = self.volumes.assign(own=self.volumes["label"] == label).groupby(["subject", "fold"])["own"]
+        both = own.any() & ~own.all()
+        return sorted(both[both].index.get_level_values("subject").unique())
 
-    def file(self, unit: tuple[str, str, str]) -> Path:
-        return average_file(self.folder, *unit)
+    def file(self, who: str, label: str, method: str) -> Path:
+        return average_file(self.folder, who, label, method)
 
-    def is_explained(self, unit) -> bool:
-        return self.file(unit).exists() and self.gaps_file(unit).exists()
+    def episodes_file(self, unit: tuple[str, str]) -> Path:
+        return self.folder / "episodes" / f"{'_'.join(unit)}.npy"
 
-    def gaps_file(self, unit) -> Path:
-        return self.folder / "gaps" / f"{'_'.join(unit)}.json"
+    def gaps_file(self, unit: tuple[str, str]) -> Path:
+        return self.folder / "gaps" / f"{'_'.join(unit)}.tsv"
 
-    def explain(self, unit: tuple[str, str, str]) -> None:
-        """Write the mean map of a person's volumes of a label."""
-        who, label, method = unit
+    def is_explained(self, unit: tuple[str, str]) -> bool:
+        who, method = unit
+        maps = [self.file(who, label, method) for label in self.labels if who in self.people_with(label)]
+        return all(file.exists() for file in [*maps, self.gaps_file(unit), self.episodes_file(unit)])
+
+    def explain(self, unit: tuple[str, str]) -> None:
+        """Write the mean maps of a person's episodes for every label, and the map of each label."""
+        who, method = unit
         if self._explainer is None:  # in the process that works
             means = {fold: self.baselines.mean_file(fold) for fold in self.folds}
             self._explainer = Explainer(open_npy(self.data / "X.npy"), self.models, means, self.cfg)
-        mine = self.volumes[(self.volumes["subject"] == who) & (self.volumes["label"] == label)]
-        number, total, gaps = self.labels.index(label), 0.0, []
-        for volume in mine.itertuples():
-            found, gap = self._explainer(method, volume.row, volume.fold, number)
-            total = total + found.astype(np.float64)
-            gaps.append(gap)
-        mean = (total / len(mine)).astype(np.float32)
-        write_json(self.gaps_file(unit), {"gaps": [None if np.isnan(gap) else gap for gap in gaps]})
-        write_map(self.file(unit), mean[:, None], *self.brain(), self.cfg.TR_S)
+        shape = len(self.episodes), len(self.labels), int(self.brain()[0].sum())
+        maps, gaps = np.full(shape, np.nan, dtype=np.float32), []
+        mine = self.volumes[self.volumes["subject"] == who]
+        for fold, part in mine.groupby("fold"):
+            found, missed = self._explainer(method, part["row"].to_numpy(), fold)
+            gaps.append(missed)
+            for event in part["event"].unique():
+                place = (self.episodes["fold"] == fold) & (self.episodes["event"] == event)
+                maps[place.to_numpy()] = found[(part["event"] == event).to_numpy()].mean(axis=0)
+        write_npy(self.episodes_file(unit), maps)
+        write_table(self.gaps_file(unit), pd.concat(gaps))
+        there = np.isfinite(maps[:, 0, 0])
+        for number, label in enumerate(self.labels):
+            if who in self.people_with(label):
+                own = (self.episodes["label"] == label).to_numpy()
+                mean = mean_difference(maps[there, number], own[there], self.episodes["fold"].to_numpy()[there])
+                write_map(self.file(who, label, method), mean[:, None].astype(np.float32), *self.brain(), self.cfg.TR_S)
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_explainer": None}
@@ -134,7 +175,7 @@ class Work:
 
     def average(self, group: tuple[str, str]) -> None:
         """Write the group's mean map; every person counts the same."""
-        files = [self.file((who, *group)) for who in self.people_with(group[0])]
+        files = [self.file(who, *group) for who in self.people_with(group[0])]
         mean = mean_of_maps(files, *self.brain())[0]
         write_map(average_file(self.folder, "group", *group), mean, *self.brain(), self.cfg.TR_S)
 
@@ -142,10 +183,38 @@ class Work:
         return average_file(self.folder, "group", *group).exists()
 
     def test(self, group: tuple[str, str]) -> None:
-        """Test across people where the map differs from zero."""
-        label, _ = group
-        contrast = Contrast((label,), f"speaks for {label}")
-        write_sign_flip_test(self.folder, contrast, self.people_with(label), *self.brain(), self.cfg, group)
+        """Test whether the map of a label depends on the label of the episode: mean over viewers, then over episodes."""
+        label, method = group
+        number, own = self.labels.index(label), (self.episodes["label"] == label).to_numpy()
+        total = np.zeros((len(self.episodes), int(self.brain()[0].sum())))
+        n_viewers = np.zeros(len(self.episodes))
+        for who in self.people:
+            maps = open_npy(self.episodes_file((who, method)))[:, number]
+            there = np.isfinite(maps[:, 0])
+            total[there] += maps[there]
+            n_viewers += there
+        found = episode_test(
+            total / n_viewers[:, None], own, self.episodes["fold"].to_numpy(), self.episodes["viewers"].to_numpy(str),
+            self.cfg.N_PERMUTATIONS_MAPS, self.cfg.SEED,
+        )  # fmt: skip
+        summary = {"people": len(self.people_with(label)), "episodes": int(own.sum()), "other_episodes": int((~own).sum())}
+        if found is None:
+            self._write_test(group, summary | {"smallest_p": 1.0, "n_permutations": [], "exact": True})
+            return
+        summary |= {"smallest_p": found.smallest_p, "n_permutations": found.n_permutations, "exact": found.exact}
+        written = {"mean": found.difference}
+        if found.smallest_p <= ALPHA:
+            below = found.p_voxel <= ALPHA
+            summary |= {"voxels_below_alpha": int(below.sum()), "smallest_p_voxel": float(found.p_voxel.min())}
+            written["logp-voxel"] = -np.log10(found.p_voxel)
+            written["thresholded"] = np.where(below, found.difference, 0)
+        for what, values in written.items():
+            target = contrast_file(self.folder, *group, f"{what}.nii.gz")
+            write_map(target, values[:, None].astype(np.float32), *self.brain(), self.cfg.TR_S)
+        self._write_test(group, summary)
+
+    def _write_test(self, group: tuple[str, str], summary: dict) -> None:
+        write_json(contrast_file(self.folder, *group, "test.json"), summary)
 
     def is_tested(self, group) -> bool:
         return contrast_file(self.folder, *group, "test.json").exists()

@@ -1,33 +1,53 @@
 """6. Do the brain and the network keep the same labels apart?
 
 Distances between labels in each person's brain and in every layer of the fold networks, on volumes that the networks never
-saw: 1 − Pearson of mean patterns, as published, and cross-validated distances. Correlates both, with a noise ceiling over
-people and a Mantel test that tries all permutations of the labels.
+saw: 1 − Pearson of mean patterns, as published, and distances that are cross-validated between earlier and later episodes.
+Correlates both, beside a noise ceiling over people and beside networks that were never trained: they are fed the brain's own
+patterns, and keep their distances whether they learned something or not.
 
 Reads     2-dataset/, 3-models/<HELD_OUT_SPLIT>/<EXPLAINED_MODEL>/
-Writes    6-similarity/distances.tsv, a row per source (person or layer), distance and pair of labels
-          6-similarity/mantel.tsv, a row per layer, distance and correlation: r, p_two_sided, p_greater, noise ceiling
-Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, N_LABEL_PERMUTATIONS
-Takes     one pass of the held-out volumes through the networks; memory: a few batches of feature maps
+Writes    6-similarity/distances.tsv, a row per source (person, layer, or layer of an untrained network), distance and pair
+          of labels
+          6-similarity/mantel.tsv, a row per layer, distance and correlation: r, mean over people; r_untrained, mean over
+          UNTRAINED_SEEDS, and the smallest and largest; p_difference, t test over people; p_two_sided and p_greater of the
+          Mantel test; p_holm and p_difference_holm, corrected over all rows; noise ceiling
+Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, MODEL_OPTIONS, EMBARGO_TRS, TR_S, N_LABEL_PERMUTATIONS, UNTRAINED_SEEDS
+Takes     1 + UNTRAINED_SEEDS passes of the held-out volumes through the networks; memory: a few batches of feature maps
 """
 
 from functools import partial
 from itertools import combinations
+from pathlib import Path
 
 from neuroface import NeuroFaceError
+from neuroface.bold import read_mask
 from neuroface.decoding import model_file, model_folder
-from neuroface.pipeline import Section, Stage, open_npy, read_json, read_table, run_script, write_table
+from neuroface.pipeline import Section, Stage, open_npy, read_json, read_table, run_script, set_random_seed, write_table
 
 import numpy as np
 import pandas as pd
 
 from study import STUDY
 from volume_study.extras import require
-from volume_study.networks import load_classifier
-from volume_study.similarity import DISTANCES, LayerMeans, distances, layers_to_compare, mantel, noise_ceiling
+from volume_study.networks import build_classifier, load_classifier
+from volume_study.similarity import (
+    DISTANCES,
+    LayerMeans,
+    complete,
+    correlations,
+    distances,
+    halves_of_episodes,
+    holm,
+    layers_to_compare,
+    mantel,
+    noise_ceiling,
+    p_over_people,
+)
 
-CORRELATIONS = ("spearman", "pearson")
+CORRELATIONS = ("pearson", "spearman")
 PUBLISHED = "r = −0.590, p > .05"
+TRAINED = -1  # number of the trained network beside seeds of untrained ones, which count from 0
+Unit = tuple[tuple[int, ...], int]  # folds, and TRAINED or the seed of a network that sees the held-out volumes of them all
 
 
 def main():
@@ -42,147 +62,175 @@ def main():
     predictions = read_table(
         model_folder(stage.folder_of(3), cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL) / "predictions.tsv"
     )
-    parts = parts_of(predictions, labels)
-    people = [who for who in sorted(predictions["subject"].unique()) if who in parts]
+    half = halves_of_episodes(predictions, cfg.TR_S, cfg.EMBARGO_TRS)
+    people = [who for who, mine in predictions.groupby("subject") if is_complete(mine, half, labels)]
+    folds = [fold for fold, mine in predictions.groupby("fold") if len(halves_of_fold(mine, labels, cfg))]
     for who in sorted(set(predictions["subject"]) - set(people)):
-        stage.leave_out(who, "not every half of the folds holds volumes of every label of this person")
-    if not people:
+        stage.leave_out(who, "the earlier or the later episodes of this person lack a label")
+    for fold in sorted(set(predictions["fold"]) - set(folds)):
+        stage.leave_out(f"network of fold {fold}", "it holds out fewer than two episodes of some label")
+    if not people or not folds:
+        what = "person" if not people else "fold"
         raise NeuroFaceError(
-            "No person has volumes of every label in both halves of the folds. Lower N_FOLDS in script 3."
+            f"No {what} has two episodes of every label that lie more than EMBARGO_TRS = {cfg.EMBARGO_TRS} volumes apart. "
+            f"Lower N_FOLDS or EMBARGO_TRS in script 3, or leave out rare labels with MIN_PER_CLASS in script 2."
         )
 
-    brain = partial(write_brain, stage, predictions, labels, parts)
+    brain = partial(write_brain, stage, predictions, half, labels)
     stage.each(brain, people, lambda who: (stage.folder / "brain" / f"{who}.tsv").exists(), "people")
-    folds = sorted(predictions["fold"].unique())
+    units = [((fold,), TRAINED) for fold in folds]
+    units += [(tuple(folds), seed) for seed in range(cfg.UNTRAINED_SEEDS)]
     layers = partial(write_layers, stage, predictions, labels, cfg)
-    stage.each(layers, folds, lambda fold: (stage.folder / "network" / f"fold-{fold}.tsv").exists(), "networks")
+    stage.each(layers, units, lambda unit: network_file(stage, unit).exists(), "networks")
 
-    table = join(stage, people, folds)
+    table = join(stage, people, units)
     write_table(stage.folder / "distances.tsv", table)
-    tests = compare(table, labels, people, cfg)
+    tests = compare(table, people, cfg)
     write_table(stage.folder / "mantel.tsv", tests)
-    stage.finish(f"distances of {len(labels)} labels", describe(table, tests, labels, people, cfg))
+    stage.finish(f"distances of {len(labels)} labels", describe(tests, labels, people, cfg))
 
 
-def parts_of(predictions: pd.DataFrame, labels: list[str]) -> dict[str, dict[int, int]]:
-    """Person → fold → half of the data (0 or 1) for cross-validated distances; only people whose halves hold all labels."""
-    found = {}
-    for who, mine in predictions.groupby("subject"):
-        halves = {fold: number % 2 for number, fold in enumerate(sorted(mine["fold"].unique()))}
-        half = mine["fold"].map(halves)
-        if all(set(mine["label"][half == h]) == set(labels) for h in (0, 1)):
-            found[who] = halves
-    return found
+def is_complete(mine: pd.DataFrame, half: np.ndarray, labels: list[str]) -> bool:
+    """Whether a person's earlier and later episodes hold every label; rows of ``mine`` are numbered as ``half``."""
+    return complete(half[mine.index], mine["label"].to_numpy(), labels)
 
 
-def as_table(found: dict[str, np.ndarray], labels: list[str], **columns) -> pd.DataFrame:
+def halves_of_fold(mine: pd.DataFrame, labels: list[str], cfg) -> np.ndarray:
+    """Halves (n,) of a fold's held-out volumes by episode; empty if one lacks a label."""
+    half = halves_of_episodes(mine, cfg.TR_S, cfg.EMBARGO_TRS)
+    return half if complete(half, mine["label"].to_numpy(), labels) else half[:0]
+
+
+def as_table(values: dict[str, np.ndarray], labels: list[str], **more) -> pd.DataFrame:
     pairs = list(combinations(labels, 2))
-    tables = [
-        pd.DataFrame(
-            {"distance": kind, "label_1": [a for a, _ in pairs], "label_2": [b for _, b in pairs], "value": values}
-        )
-        for kind, values in found.items()
-    ]
-    return pd.concat(tables, ignore_index=True).assign(**columns)
+    parts = [
+        pd.DataFrame({"distance": name, "label_1": [a for a, _ in pairs], "label_2": [b for _, b in pairs],
+                      "value": values[name]})
+        for name in DISTANCES
+    ]  # fmt: skip
+    return pd.concat(parts).assign(**more)
 
 
-def write_brain(stage: Stage, predictions: pd.DataFrame, labels: list[str], parts: dict, who: str) -> None:
-    """Write the distances of labels in one person's brain, over all voxels."""
-    mine = predictions[predictions["subject"] == who]
-    X = open_npy(stage.folder_of(2) / "X.npy")[mine.index.to_numpy()]
-    found = distances(X, mine["label"].tolist(), mine["fold"].map(parts[who]).to_numpy(), labels)
+def write_brain(stage: Stage, predictions: pd.DataFrame, half: np.ndarray, labels: list[str], who: str) -> None:
+    """Write the distances of labels in a person's brain, cross-validated between earlier and later episodes."""
+    rows = np.flatnonzero((predictions["subject"] == who).to_numpy() & (half >= 0))
+    X = open_npy(stage.folder_of(2) / "X.npy")[rows]
+    found = distances(X, predictions["label"].iloc[rows].tolist(), half[rows], labels)
     write_table(stage.folder / "brain" / f"{who}.tsv", as_table(found, labels, source=who))
 
 
-def write_layers(stage: Stage, predictions: pd.DataFrame, labels: list[str], cfg, fold: int) -> None:
-    """Write the distances of labels in the layers of a fold's network, on its held-out volumes; people make two halves."""
-    X = open_npy(stage.folder_of(2) / "X.npy")
-    model = load_classifier(model_file(stage.folder_of(3), cfg.HELD_OUT_SPLIT, fold, cfg.EXPLAINED_MODEL), X.shape[1])
-    mine = predictions[predictions["fold"] == fold]
-    number = mine["subject"].map({who: k for k, who in enumerate(sorted(mine["subject"].unique()))}).to_numpy()
-    if len(set(number)) == 1:  # one person: halves of the volumes
-        number = np.arange(len(mine))
-    group = mine["label"].map(labels.index).to_numpy() * 2 + number % 2
-    if len(set(group)) < 2 * len(labels):
-        raise NeuroFaceError(
-            f"Fold {fold} holds out no volume of some label in one half of the people. Lower N_FOLDS, or take more "
-            "people."
-        )
-    names = layers_to_compare(model)
-    means = LayerMeans(model, names, cfg.INFERENCE_BATCH)(X, mine.index.to_numpy(), group, 2 * len(labels))
-    tables = []
-    for order, name in enumerate(names):
-        found = distances(means[name], np.repeat(labels, 2).tolist(), np.tile([0, 1], len(labels)), labels)
-        tables.append(as_table(found, labels, source=name, order=order))
-    write_table(stage.folder / "network" / f"fold-{fold}.tsv", pd.concat(tables))
+def network_file(stage: Stage, unit: Unit) -> Path:
+    folds, seed = unit
+    name = f"fold-{folds[0]}" if seed == TRAINED else f"untrained-{seed + 1}"
+    return stage.folder / "network" / f"{name}.tsv"
 
 
-def join(stage: Stage, people: list[str], folds: list[int]) -> pd.DataFrame:
-    """All distances: kind "brain" (a person each) and "network" (a layer each, mean over folds)."""
-    brain = pd.concat(read_table(stage.folder / "brain" / f"{who}.tsv") for who in people).assign(
-        kind="brain", order=-1
-    )
-    network = pd.concat(read_table(stage.folder / "network" / f"fold-{fold}.tsv") for fold in folds)
+def write_layers(stage: Stage, predictions: pd.DataFrame, labels: list[str], cfg, unit: Unit) -> None:
+    """Write the distances of labels in the layers of a fold's network, or of an untrained one, on held-out volumes."""
+    folds, seed = unit
+    X, trained = open_npy(stage.folder_of(2) / "X.npy"), stage.folder_of(3)
+    if seed == TRAINED:
+        file = model_file(trained, cfg.HELD_OUT_SPLIT, folds[0], cfg.EXPLAINED_MODEL)
+        model = load_classifier(file, X.shape[1])
+    else:
+        mask, _ = read_mask(stage.folder_of(2) / "group_mask.nii.gz")
+        set_random_seed(cfg.SEED + seed)
+        options = cfg.MODEL_OPTIONS.get(cfg.EXPLAINED_MODEL, {})
+        model = build_classifier(cfg.EXPLAINED_MODEL, mask, len(labels), options)
+    names, tables = layers_to_compare(model), []
+    mean_of_layers = LayerMeans(model, names, cfg.INFERENCE_BATCH)
+    for fold in folds:
+        mine = predictions[predictions["fold"] == fold]
+        half = halves_of_fold(mine, labels, cfg)
+        kept = half >= 0
+        group = mine["label"].map(labels.index).to_numpy()[kept] * 2 + half[kept]
+        means = mean_of_layers(X, mine.index.to_numpy()[kept], group, 2 * len(labels))
+        for order, name in enumerate(names):
+            found = distances(means[name], np.repeat(labels, 2).tolist(), np.tile([0, 1], len(labels)), labels)
+            tables.append(as_table(found, labels, source=name, order=order, fold=fold))
+    write_table(network_file(stage, unit), pd.concat(tables))
+
+
+def join(stage: Stage, people: list[str], units: list[Unit]) -> pd.DataFrame:
+    """All distances: kind "brain" (a person each), "network" and "untrained-<seed>" (a layer each, mean over folds)."""
+    parts = [pd.concat(read_table(stage.folder / "brain" / f"{who}.tsv") for who in people).assign(kind="brain")]
     keys = ["order", "source", "distance", "label_1", "label_2"]
-    network = network.groupby(keys, sort=False)["value"].mean().reset_index().assign(kind="network")
-    columns = ["kind", "source", "distance", "label_1", "label_2", "value"]
-    return pd.concat([brain, network.sort_values("order", kind="stable")])[columns]
+    for seed in sorted({seed for _, seed in units}):
+        tables = pd.concat(read_table(network_file(stage, unit)) for unit in units if unit[1] == seed)
+        mean = tables.groupby(keys, sort=False)["value"].mean().reset_index().sort_values("order", kind="stable")
+        parts.append(mean.assign(kind="network" if seed == TRAINED else f"untrained-{seed + 1}"))
+    return pd.concat(parts)[["kind", "source", "distance", "label_1", "label_2", "value"]]
 
 
-def compare(table: pd.DataFrame, labels: list[str], people: list[str], cfg) -> pd.DataFrame:
-    """Every layer against the mean of people's brains, for each kind of distance and of correlation."""
+def compare(table: pd.DataFrame, people: list[str], cfg) -> pd.DataFrame:
+    """Every layer, trained and untrained, against single people's brains, for each distance and correlation."""
     rows = []
+    untrained = sorted(kind for kind in table["kind"].unique() if kind.startswith("untrained"))
     for distance in DISTANCES:
         part = table[table["distance"] == distance]
         brain = np.stack([part["value"][part["source"] == who].to_numpy() for who in people])
+        of_kind = {kind: part[part["kind"] == kind] for kind in ("network", *untrained)}
         for method in CORRELATIONS:
             low, high = noise_ceiling(brain, method) if len(people) > 1 else (np.nan, np.nan)
-            for layer in part["source"][part["kind"] == "network"].unique():
-                values = part["value"][part["source"] == layer].to_numpy()
-                found = mantel(brain.mean(axis=0), values, method, cfg.N_LABEL_PERMUTATIONS, cfg.SEED)
+            for layer in of_kind["network"]["source"].unique():
+                values = {kind: own["value"][own["source"] == layer].to_numpy() for kind, own in of_kind.items()}
+                found = mantel(brain, values["network"], method, cfg.N_LABEL_PERMUTATIONS, cfg.SEED)
+                r = correlations(brain, np.stack(list(values.values())), method)  # (1 + n_seeds, n_people)
+                gain, seeds = r[0] - r[1:].mean(axis=0), r[1:].mean(axis=1)
                 rows.append(
                     {"layer": layer, "distance": distance, "correlation": method} | found
-                    | {"ceiling_low": low, "ceiling_high": high}
+                    | {"r_untrained": seeds.mean(), "untrained_low": seeds.min(), "untrained_high": seeds.max(),
+                       "difference": gain.mean(), "p_difference": p_over_people(gain),
+                       "ceiling_low": low, "ceiling_high": high}
                 )  # fmt: skip
-    return pd.DataFrame(rows)
+    tests = pd.DataFrame(rows)
+    return tests.assign(p_holm=holm(tests["p_two_sided"]), p_difference_holm=holm(tests["p_difference"]))
 
 
-def describe(table: pd.DataFrame, tests: pd.DataFrame, labels: list[str], people: list[str], cfg) -> Section:
+def describe(tests: pd.DataFrame, labels: list[str], people: list[str], cfg) -> Section:
     first = tests.iloc[0]
-    how = (
-        f"all {first['n_permutations']:,} permutations"
-        if first["exact"]
-        else f"{first['n_permutations']:,} permutations"
-    )
+    draws = "all " if first["exact"] else ""
+    smallest = 1 / first["n_permutations"]
+    corrected = min(1, smallest * len(tests))
+    reach = f"corrected over {len(tests)} tests it cannot be below {corrected:.3f}"
     section = Section(
         "Representational similarity",
-        f"Distances of {len(labels)} labels in the brains of {len(people)} people and in the layers of the networks, "
-        "on volumes "
-        f"that the networks never saw ({cfg.HELD_OUT_SPLIT} folds). Mantel tests with {how} of the labels: no p is "
-        "below "
-        f"{1 / first['n_permutations']:.4f}.",
+        f"Distances of {len(labels)} labels in the brains of {len(people)} people and in the layers of the networks, on "
+        f"volumes that the networks never saw ({cfg.HELD_OUT_SPLIT} folds). r is the mean over people. A network is fed the "
+        "brain's own patterns, so that r is high without any training: the evidence is how far r exceeds that of untrained "
+        f"networks ({cfg.UNTRAINED_SEEDS} seeds). Mantel tests with {draws}{first['n_permutations']:,} permutations of the "
+        f"labels: no p is below {smallest:.4f}, and {reach}.",
     )
-    last = (
-        tests[(tests["layer"] == "pool") & (tests["correlation"] == "pearson")]
-        if "pool" in set(tests["layer"])
-        else tests
-    )
-    for row in last.itertuples():
-        print(f"  {row.layer}, {row.distance}, {row.correlation}: r {row.r:.3f}, exact p {row.p_two_sided:.3f}")
-    rows = [
-        (r.layer, "1 − Pearson" if r.distance == "correlation" else "cross-validated", r.correlation, f"{r.r:.3f}",
-         f"{r.p_two_sided:.3f}", f"{r.p_greater:.3f}",
-         "–" if np.isnan(r.ceiling_low) else f"{r.ceiling_low:.2f} – {r.ceiling_high:.2f}")
-        for r in tests.itertuples()
-    ]  # fmt: skip
-    rows.append(("pool (published)", "1 − Pearson", "pearson", "−0.590", "> .05, not a Mantel test", "–", "–"))
-    section.table(
-        ["layer", "distance", "correlation", "r", "p, two-sided", "p, larger", "noise ceiling over people"], rows,
-        "Brain against network. The published row correlates ten distances of means over volumes that were chosen "
-        "because the "
-        "network was right about them; its p takes the ten for independent.",
-    )  # fmt: skip
+    for distance in DISTANCES:
+        part = tests[(tests["distance"] == distance) & (tests["correlation"] == "pearson")]
+        section.table(
+            ["layer", "r", "untrained [smallest, largest]", "difference", "p, Holm", "Mantel p", "Mantel p, Holm"],
+            [_row(test) for test in part.itertuples()],
+            f"Brain against network, {NAMES[distance]}, Pearson. Noise ceiling for r with single people "
+            f"{_ceiling(part.iloc[0])}. p: t test of the difference over people, for these labels and episodes. Holm: over "
+            "all layers, distances and correlations; rank correlations are in mantel.tsv. Published: r = −0.590 at the "
+            "layer pool with 1 − Pearson, of volumes that the network was right about; its p takes ten distances for "
+            "independent.",
+        )  # fmt: skip
+        for test in part[part["layer"] == "pool"].itertuples():
+            print(
+                f"  pool, {NAMES[distance]}: r {test.r:.3f}, untrained {test.r_untrained:.3f}, difference p "
+                f"{test.p_difference_holm:.3f} (Holm), Mantel p {test.p_two_sided:.3f}"
+            )
     return section
+
+
+NAMES = {"correlation": "1 − Pearson", "crossnobis": "cross-validated distance"}
+
+
+def _ceiling(test) -> str:
+    return "not known" if np.isnan(test.ceiling_low) else f"{test.ceiling_low:.2f} to {test.ceiling_high:.2f}"
+
+
+def _row(test) -> tuple:
+    seeds = f"{test.r_untrained:.3f} [{test.untrained_low:.3f}, {test.untrained_high:.3f}]"
+    p = "–" if np.isnan(test.p_difference_holm) else f"{test.p_difference_holm:.4f}"
+    return test.layer, f"{test.r:.3f}", seeds, f"{test.difference:+.3f}", p, f"{test.p_two_sided:.4f}", f"{test.p_holm:.4f}"
 
 
 if __name__ == "__main__":

@@ -15,13 +15,14 @@ from functools import partial
 from pathlib import Path
 
 from neuroface.bold import read_mask, read_masked, read_rois
-from neuroface.maps import ALPHA, average_file, contrast_file, draw_surfaces, load_hemispheres, project
+from neuroface.maps import average_file, contrast_file, draw_surfaces, load_hemispheres, project
 from neuroface.pipeline import Section, Stage, read_json, read_table, run_script, write_table
 
 import numpy as np
 
 from study import STUDY
 from volume_study.differences import as_frame, differences
+from volume_study.episode_test import ALPHA
 from volume_study.explaining import METHODS
 from volume_study.figures import draw_distances, draw_places, draw_slices
 
@@ -61,7 +62,7 @@ def draw_maps(stage: Stage, mask, affine, cfg, unit: tuple[str, str]) -> None:
     hemispheres = load_hemispheres(read_rois(cfg.ROI_FILE) if cfg.ROI_FILE else None, mask, affine)
     values = project(np.stack(list(maps.values()), axis=1), hemispheres)
     areas = {side: np.nan_to_num(part) for side, part in project(found.astype(float), hemispheres).items()}
-    draw_surfaces(values, hemispheres, list(maps), title, METHODS[method][1], target, areas)
+    draw_surfaces(values, hemispheres, list(maps), title, METHODS[method][1], target, areas, medial=True)
 
 
 def read_maps(stage: Stage, method: str, mask, affine) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -93,11 +94,13 @@ def distances(stage: Stage) -> None:
 
 def describe(stage: Stage, units: list, rows: list[tuple], cfg) -> Section:
     section = Section("Figures", "Maps of all labels, the places of their strongest voxels, distances between labels.")
+    why_not = read_json(stage.folder_of(4) / "summary.json")["why_not_tested"]
+    found = f"Not tested: {why_not}." if why_not else f"Green: p ≤ {ALPHA}, family-wise over the voxels of a map."
     for method, kind in units:
-        what = f"{METHODS[method][0]}, mean over people; unit: {METHODS[method][1]}."
+        what = f"{METHODS[method][0]}, the label's episodes less all others, mean over people; unit: {METHODS[method][1]}."
         if kind == "surface":
             outlines = "Black: regions of ROI_FILE. " if cfg.ROI_FILE else ""
-            what += f" One scale for all labels. {outlines}Green: p ≤ {ALPHA}, corrected over all voxels."
+            what += f" One scale for all labels. {outlines}{found}"
         else:
             what += " The tenth of voxels with the largest values, over all labels; z in mm; left is left."
         section.figure(figure_file(stage.folder, method, kind), what)
@@ -110,8 +113,7 @@ def describe(stage: Stage, units: list, rows: list[tuple], cfg) -> Section:
     section.figure(
         stage.folder / "distances.png",
         "Distances between labels: mean over people's brains, and layers of the network from the first to the last. "
-        "Each panel "
-        "has its own scale.",
+        "Each panel has its own scale.",
     )
     section.table(
         ["what", "published", "here", "effect in this data set"], rows,

@@ -22,6 +22,7 @@ DEMO: dict[str, object] = {
     "OBSERVER_DIR": "../../data/volumes-demo-dataset/observers",
     "SEGMENTS": ((0.0, 316.0), (300.0, 616.0), (600.0, 916.0), (900.0, 1216.0)),
     "MIN_PER_CLASS": 40,
+    "BALANCE": "moments",
     "N_FOLDS": 4,
     "MODELS": ("separable_cnn3d", "hybrid"),
     "MODEL_OPTIONS": {
@@ -31,9 +32,8 @@ DEMO: dict[str, object] = {
     "EPOCHS": 7,
     "LEARNING_RATE": 0.004,
     "N_PERMUTATIONS": 200,
-    "VOLUMES_PER_PERSON": 4,
     "IG_STEPS": 16,
-    "VARIANCE_FWHM_MM": 20.0,
+    "N_PERMUTATIONS_MAPS": 1000,
     "TOP_VOXELS": 60,
     "N_LABEL_PERMUTATIONS": 200,
     "ROI_FILE": "demo_regions.tsv",
@@ -75,9 +75,10 @@ BIDS_FILTER: str = ""
 STANDARDIZE: str = "voxel"
 # A label with fewer moments than this is left out.
 MIN_PER_CLASS: int = 70
-# "moments" (published): MIN_PER_CLASS moments of each label are drawn, the same for all people. "person": in each person,
-# every label is drawn down to the rarest one. "none": all are kept.
-BALANCE: str = "moments"
+# "none": all labelled volumes are kept; models weight their losses by class. "moments" (published): MIN_PER_CLASS moments
+# of each label are drawn, the same for all people; StudyForrest then keeps 350 of 898. "person": in each person, every
+# label is drawn down to the rarest one.
+BALANCE: str = "none"
 # A voxel is in the group mask if more than this share of the individual masks hold it.
 MASK_THRESHOLD: float = 0.99
 # A group mask of your own in place of the overlap of individual masks. None: overlap.
@@ -126,23 +127,22 @@ EXPLAINED_MODEL: str = "separable_cnn3d"
 # "occlusion-zero" (published) and "occlusion-mean": drop of the label's probability when a box is set to 0, or to the mean
 # of the training volumes. "ig": Integrated Gradients of the label's log-odds. "grad-cam": coarse, from the last
 # convolution. "attention-rollout" (hybrid, transformer_only): what attention uses, whatever the label.
-MAP_METHODS: tuple[str, ...] = ("occlusion-zero", "occlusion-mean", "ig", "grad-cam")
-# Only held-out volumes that are classified correctly, with at least this probability, are explained.
-MIN_PROBABILITY: float = 0.75
-# How many of them per person and label, drawn at random. Published: 10 per label over all people.
-VOLUMES_PER_PERSON: int = 10
+# Where STANDARDIZE is "voxel", the training mean is near 0 and both occlusions give the same maps.
+MAP_METHODS: tuple[str, ...] = ("occlusion-zero", "ig", "grad-cam")
+# 0: held-out volumes are explained whether the network is right or not. Above 0: only those that are classified correctly
+# with at least this probability (published: 0.75). Such maps differ from 0 whatever the brain does, and are not tested.
+MIN_PROBABILITY: float = 0.0
+# How many volumes per person and block or episode are explained, drawn at random. Published: 10 per label over all people.
+VOLUMES_PER_EPISODE: int = 1
 # Edge of the box that is occluded, and the step from box to box, in voxels.
 BOX_VOXELS: int = 2
 BOX_STRIDE: int = 2
 # Rule and steps of Integrated Gradients (docs/attributions.md).
 IG_RULE: str = "midpoint"
 IG_STEPS: int = 50
-# Sign flips of the test across people. All of them are taken, and p is exact, where there are no more.
-N_FLIPS: int = 10000
-# Smoothing (FWHM, mm) of the variance that the test divides by; 0: none, the plain t.
-VARIANCE_FWHM_MM: float = 0.0
-# p, uncorrected, from which voxels form clusters.
-CLUSTER_FORMING_P: float = 0.001
+# Relabellings of held-out episodes in each fold of the tests of maps. All are taken, and p is exact, where there are no
+# more.
+N_PERMUTATIONS_MAPS: int = 10000
 
 # ---------------------------------------------------------------- 5-cluster_maps.py
 # The maps (one of MAP_METHODS) that are clustered.
@@ -154,6 +154,10 @@ UMAP_NEIGHBORS: int = 30
 UMAP_MIN_DIST: float = 0.1
 # Permutations of the labels in the null of the silhouette.
 N_LABEL_PERMUTATIONS: int = 1000
+
+# ---------------------------------------------------------------- 6-representational_similarity.py
+# Networks with fresh initial weights beside the trained ones.
+UNTRAINED_SEEDS: int = 5
 
 # ---------------------------------------------------------------- 7-figures.py
 # Space of the BOLD data: "MNI" or "native". Surfaces need MNI.

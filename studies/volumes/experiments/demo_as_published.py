@@ -9,5 +9,7 @@ LAG_S = 0.0
 STANDARDIZE = "volume"
 SELECTION = "published"
 HELD_OUT_SPLIT = "volume"
+MIN_PROBABILITY = 0.75
+BALANCE = "moments"
 MAP_METHODS = ("occlusion-zero",)
 MODELS = ("separable_cnn3d",)

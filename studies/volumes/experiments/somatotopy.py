@@ -25,4 +25,3 @@ LEARNING_RATE = 0.0001
 MAP_METHODS = ("occlusion-zero", "ig", "grad-cam", "attention-rollout")
 BOX_VOXELS = 4  # boxes share no work in this network: every box is one pass
 BOX_STRIDE = 4
-VARIANCE_FWHM_MM = 8.0

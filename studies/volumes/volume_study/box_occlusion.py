@@ -32,7 +32,7 @@ def boxes_of(inside: np.ndarray, edge: int, stride: int) -> np.ndarray:
 
 
 class BoxOcclusion:
-    """Drop of a class's probability for every box, as a map over voxels.
+    """Drops of all classes' probabilities for every box, as maps over voxels.
 
     Parameters
     ----------
@@ -55,42 +55,43 @@ class BoxOcclusion:
         """Whether boxes share work: False for networks whose layers look at the whole volume at once."""
         return self.steps is not None
 
-    def __call__(self, volume: np.ndarray, baseline: np.ndarray, number: int) -> tuple[np.ndarray, float]:
-        """The map of a volume, and the class's probability in the whole volume.
+    def __call__(self, volume: np.ndarray, baseline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The maps of a volume for all classes, and their probabilities in the whole volume.
 
         Parameters
         ----------
-        volume, baseline : (n_voxels,). number : of the class.
+        volume, baseline : (n_voxels,).
 
         Returns
         -------
-        (n_voxels,) float32: the mean drop of the boxes that hold a voxel; 0 where none does.
+        (n_classes, n_voxels) float32: the mean drop of the boxes that hold a voxel; 0 where none does. (n_classes,).
         """
-        drops, probability = self.drops(volume, baseline, number, self.corners)
-        total, times = np.zeros(np.add(self.box.shape, self.edge)), np.zeros(np.add(self.box.shape, self.edge))
+        drops, probability = self.drops(volume, baseline, self.corners)
+        shape = np.add(self.box.shape, self.edge)
+        total, times = np.zeros((*shape, drops.shape[1])), np.zeros((*shape, 1))
         for offset in np.ndindex(*[self.edge] * 3):
             place = tuple((self.corners + offset).T)
             total[place] += drops  # corners differ, so places do
             times[place] += 1
         cut = tuple(slice(side) for side in self.box.shape)
         mean = total[cut] / np.maximum(times[cut], 1)
-        return mean[self.box].astype(np.float32), probability
+        return mean[self.box].T.astype(np.float32), probability
 
-    def drops(self, volume, baseline, number: int, corners: np.ndarray) -> tuple[np.ndarray, float]:
-        """Drops (n_boxes,) float64 of the class's probability for boxes at ``corners``, and its probability."""
+    def drops(self, volume, baseline, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Drops (n_boxes, n_classes) float64 of the probabilities for boxes at ``corners``, and these (n_classes,)."""
         change = np.zeros(np.add(self.box.shape, self.edge), dtype=np.float32)
         change[: self.box.shape[0], : self.box.shape[1], : self.box.shape[2]][self.box] = baseline - volume
         window = np.asarray(volume, dtype=np.float32)[None, :, None, None]
         if not self.shares:
-            return self._drops_one_by_one(window, change, number, corners)
+            return self._drops_one_by_one(window, change, corners)
         *stored, logits = self._maps.predict_on_batch(window)
         maps = [np.asarray(part).reshape(-1, part.shape[-1]) for part in stored]
-        whole = _softmax(logits)[0, number]
+        whole = _softmax(logits)[0]
         found = []
         for start in range(0, len(corners), 64 * self.batch):
             part = corners[start : start + 64 * self.batch]
-            found.append(whole - _softmax(logits + self._changes_of_logits(change, part, maps))[:, number])
-        return np.concatenate(found), float(whole)
+            found.append(whole - _softmax(logits + self._changes_of_logits(change, part, maps)))
+        return np.concatenate(found), whole
 
     def _changes_of_logits(self, change: np.ndarray, corners: np.ndarray, maps: list) -> np.ndarray:
         """How each box changes the logits: (n_boxes, n_classes)."""
@@ -106,8 +107,8 @@ class BoxOcclusion:
                 patch = step(patch)
         return np.asarray(patch, dtype=np.float64)
 
-    def _drops_one_by_one(self, window, change, number: int, corners: np.ndarray) -> tuple[np.ndarray, float]:
-        whole = float(np.asarray(self.model.predict_on_batch(window))[0, number])
+    def _drops_one_by_one(self, window, change, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        whole = np.asarray(self.model.predict_on_batch(window))[0].astype(np.float64)
         copies, found = np.repeat(window, self.batch, axis=0), []
         cells = np.stack(list(np.ndindex(*[self.edge] * 3)))
         voxel = np.full(change.shape, -1)
@@ -119,7 +120,7 @@ class BoxOcclusion:
                 place = tuple((corner + cells).T)
                 there = voxel[place] >= 0
                 copy[voxel[place][there], 0, 0] += change[place][there]
-            found.append(np.asarray(self.model.predict_on_batch(copies))[: len(part), number].astype(np.float64))
+            found.append(np.asarray(self.model.predict_on_batch(copies))[: len(part)].astype(np.float64))
         return whole - np.concatenate(found), whole
 
 

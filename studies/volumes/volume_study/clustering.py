@@ -5,12 +5,17 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
 
 def top_voxels(values: np.ndarray, n: int) -> np.ndarray:
     """Indices (n,) of the voxels with the largest values, largest first; the lower index where two are equal."""
-    return np.argsort(-values, kind="stable")[:n]
+    if n >= len(values):
+        return np.argsort(-values, kind="stable")
+    least = np.partition(values, -n)[-n]  # sorting all voxels of a brain would take most of a permutation's time
+    candidates = np.flatnonzero(values >= least)
+    return candidates[np.argsort(-values[candidates], kind="stable")[:n]]
 
 
 def overlap_table(top: dict[str, np.ndarray]) -> pd.DataFrame:
@@ -36,27 +41,51 @@ def separation(distance: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean((outside - inside) / np.maximum(np.maximum(outside, inside), 1e-300)))
 
 
-def permuted_separation(
-    distance: np.ndarray, people: np.ndarray, labels: np.ndarray, n_permutations: int, seed: int
-) -> np.ndarray:
-    """Silhouettes when in each person the maps have exchanged their labels, (n_permutations,).
-
-    Whole maps are permuted, not single voxels: strong voxels of any smooth map lie together, so a null of permuted voxels
-    would make every silhouette significant.
+def separation_of_maps(maps: np.ndarray, there: np.ndarray, positions: np.ndarray, n_each: int) -> float:
+    """Silhouette of labels over the strongest voxels of people's maps.
 
     Parameters
     ----------
-    people, labels : (n,) whole numbers: from whose map of which label a place is.
+    maps : (n_people, n_labels, n_voxels). there : (n_people, n_labels) bool, which maps exist. positions : (n_voxels, 3).
+    n_each : voxels that each map gives.
     """
-    rng, found = np.random.default_rng(seed), np.empty(n_permutations)
-    maps = {who: np.unique(labels[people == who]) for who in np.unique(people)}
-    for permutation in range(n_permutations):
-        moved = np.empty_like(labels)
-        for who, there in maps.items():
-            renamed = dict(zip(there, rng.permutation(there)))
-            mine = people == who
-            moved[mine] = [renamed[label] for label in labels[mine]]
-        found[permutation] = separation(distance, moved)
+    cells = np.argwhere(there)
+    voxels = np.concatenate([top_voxels(maps[who, label], n_each) for who, label in cells])
+    places = positions[voxels]
+    return separation(cdist(places, places), np.repeat(cells[:, 1], n_each))
+
+
+def exchanged_separations(
+    maps: np.ndarray, labels: np.ndarray, viewers: np.ndarray, positions: np.ndarray, n_each: int, n_permutations: int,
+    rng: np.random.Generator,
+) -> np.ndarray:  # fmt: skip
+    """Silhouettes of the maps of one fold: first as they are, then when held-out episodes have exchanged their labels.
+
+    Labels are exchanged alike for all people. People's maps come from the same network and the same episodes, so labels that
+    were exchanged anew in each person would make every silhouette significant.
+
+    Parameters
+    ----------
+    maps : (n_people, n_episodes, n_labels, n_voxels) of each person's held-out episodes, explained for each label; NaN where
+        a person has no such episode. labels : (n_episodes,) numbers. viewers : (n_episodes,) who saw it.
+
+    Returns
+    -------
+    (1 + n_permutations,).
+    """
+    seen = np.isfinite(maps[:, :, 0, 0])
+    maps, found, moved = np.nan_to_num(maps), np.empty(1 + n_permutations), labels.copy()
+    for number in range(1 + n_permutations):
+        for who in np.unique(viewers) if number else ():
+            mine = np.flatnonzero(viewers == who)
+            moved[mine] = rng.permutation(labels[mine])
+        own = seen[:, :, None] & (moved[:, None] == np.arange(maps.shape[2]))  # (n_people, n_episodes, n_labels)
+        other = seen[:, :, None] & ~own
+        n_own, n_other = own.sum(axis=1, keepdims=True), other.sum(axis=1, keepdims=True)
+        weights = own / np.maximum(n_own, 1) - other / np.maximum(n_other, 1)
+        contrast = np.einsum("pel,pelv->plv", weights, maps)
+        there = ((n_own > 0) & (n_other > 0))[:, 0]
+        found[number] = separation_of_maps(contrast, there, positions, n_each)
     return found
 
 

@@ -12,7 +12,7 @@ from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, RocCurveDisplay
 
 from volume_study.names import BASELINES, MODELS, SPLITS
-from volume_study.results import columns_of
+from volume_study.results import COMPARED, columns_of
 
 COLOURS = ("#2b5f8a", "#c8643c", "#3f8f5f", "#8a5fa8", "#8f7a2b", "#5c6672", "#b0507a", "#4aa3a3")
 SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "roc_auc", "pr_auc", "log_loss", "calibration_error")
@@ -91,11 +91,11 @@ def plot_history(history: pd.DataFrame, chance: float, target: Path) -> None:
 
 
 def comparison(split: str, networks: dict, linear: dict) -> pd.DataFrame:
-    """Every model on the folds of one split, a row each: scores, intervals over people, parameters, operations, seconds."""
+    """Every model on the folds of one split, a row each: scores, crossed intervals, p, parameters, operations, seconds."""
     rows = []
     for model, by_split in networks.items():
         result = by_split[split]
-        rows.append(_row(MODELS[model], result["all_folds"], result["intervals_95"], result["cost"]))
+        rows.append(_row(MODELS[model], result["all_folds"], result, result["cost"]))
     for name, content in linear.items():
         result = content["splits"][split]
         cost = {
@@ -103,16 +103,19 @@ def comparison(split: str, networks: dict, linear: dict) -> pd.DataFrame:
             "multiply_adds": content["parameters"],
             "seconds": content["seconds"],
         }
-        rows.append(_row(BASELINES[name], result, result.get("intervals_95", {}), cost))
+        rows.append(_row(BASELINES[name], result, result, cost))
     return pd.DataFrame(rows)
 
 
-def _row(model: str, scores: dict, intervals: dict, cost: dict) -> dict:
+def _row(model: str, scores: dict, result: dict, cost: dict) -> dict:
     row = {"model": model}
     for name in SCORES:
-        low, high = intervals.get(name, (np.nan, np.nan))
+        low, high = result["intervals_95"].get(name, (np.nan, np.nan))
         row |= {name: scores.get(name, np.nan), f"{name}_low": low, f"{name}_high": high}
     row = {key: value for key, value in row.items() if not (key.endswith(("_low", "_high")) and pd.isna(value))}
+    row["p"] = result.get("fold_test", {}).get("p", np.nan)
+    if "null" in result:
+        row |= {"null_mean": result["null"]["mean"], "null_p": result["null"]["p"], "null_n": result["null"]["n"]}
     return row | {"parameters": cost["parameters"], "multiply_adds": cost["multiply_adds"], "seconds": cost["seconds"]}
 
 
@@ -129,66 +132,31 @@ def describe(
     chance, mark, ridge = 1 / len(labels), MARK[cfg.SELECTION], linear["ridge"]["splits"]
     section = Section(
         "Decoding",
-        f"Which of {len(labels)} labels does a held-out volume carry? Chance is {chance:.1%}. The same networks "
-        "under each "
-        "cross-validation; read the split that holds out what belongs together.",
+        f"Which of {len(labels)} labels does a held-out volume carry? Balanced accuracy is the mean share of recognised "
+        f"volumes over labels; chance is {chance:.1%}. Intervals are for new people and new episodes.",
     )
+    for split in sorted(by_split, key=lambda name: bool(leaks[name])):  # splits that leak come last
+        _cards(section, MODELS[headline], split, by_split[split], leaks[split], chance, mark)
     for model, results in networks.items():
         for split, result in results.items():
-            low, high = result["intervals_95"].get("accuracy", (np.nan, np.nan))
-            interval = f"[{low:.1%}, {high:.1%}]" if np.isfinite(low) else "–"
-            accuracy, leak = f"{result['all_folds']['accuracy']:.1%}", " (leaks)" if leaks[split] else ""
-            print(f"  {MODELS[model]}, {split} folds{leak}: {accuracy} accuracy {interval}, chance {chance:.1%}{mark}")
-            if model == headline:
-                section.numbers(
-                    {
-                        f"accuracy, {split} folds{leak}{mark}": accuracy,
-                        "95 % interval over people": interval,
-                        "macro F1": f"{result['all_folds']['macro_f1']:.3f}",
-                        "MCC": f"{result['all_folds']['mcc']:.3f}",
-                        "chance": f"{chance:.1%}",
-                    }
-                )
+            leak = " (leaks)" if leaks[split] else ""
+            accuracy = _percent(result, "balanced_accuracy")
+            print(f"  {MODELS[model]}, {split} folds{leak}: {accuracy} balanced accuracy, chance {chance:.1%}{mark}")
     section.table(
-        [
-            "kept out together",
-            "accuracy, ridge",
-            "when labels mean nothing",
-            "bias of the split",
-            "p",
-            "held-out volumes are",
-        ],
+        ["kept out together", "ridge", "when labels mean nothing", "bias of the split", "p", "held-out volumes"],
         [_ladder_row(split, ridge.get(split), leaks.get(split, ""), impossible.get(split)) for split in SPLITS],
         f"Ladder of splits with one linear model (balanced accuracy). {cfg.N_PERMUTATIONS} times, blocks exchanged "
-        "their labels, "
-        "alike for all viewers; mean and 95 % of those accuracies. What lies above chance then, the split itself "
-        "reveals.",
+        "their labels, alike for all viewers; mean and 95 % of those accuracies. What lies above chance then, the split "
+        "itself reveals. A small bias can remain where neighbouring episodes share labels and the film changes slowly.",
     )
-    for split, result in by_split.items():
-        section.table(
-            ["model", *(name.replace("_", " ") for name in SCORES), "parameters", "multiply-adds per volume", "training, s"],
-            map(_cells, comparison(split, networks, linear).to_dict("records")),
-            f"Models on the same {split} folds{mark}; intervals of 95 % over people. AUCs are means over labels, "
-            "each against "
-            "the rest.",
-        )  # fmt: skip
-        rows = [
-            (label, s["n"], f"{s['recall']:.2f}", "–" if s["precision"] is None else f"{s['precision']:.2f}",
-             _with_interval(s["roc_auc"], s["intervals_95"].get("auc")),
-             _with_interval(s["pr_auc"], s["intervals_95"].get("pr_auc")))
-            for label, s in result["by_label"].items()
-        ]  # fmt: skip
-        section.table(
-            ["label", "volumes", "recall", "precision", "ROC AUC", "PR AUC"], rows,
-            f"{MODELS[headline]}, {split} folds: each label against the rest",
-        )  # fmt: skip
+    for split in by_split:
+        _tables(section, folder, split, networks, linear, headline, mark)
     for split in by_split:
         where = model_folder(folder, split, headline)
         section.figure(
             where / "results.png",
             f"{MODELS[headline]}, {split} folds, held-out volumes of all folds. Confusion: share of a row. A "
-            "calibrated model "
-            "lies on the diagonal of the last panel.",
+            "calibrated model lies on the diagonal of the last panel.",
         )
         section.figure(
             where / "history.png",
@@ -198,20 +166,72 @@ def describe(
     return section
 
 
+def _cards(section: Section, model: str, split: str, result: dict, leak: str, chance: float, mark: str) -> None:
+    """The main numbers of a split."""
+    what = f"{model}, {split} folds" + (": too high, " + leak if leak else "") + mark
+    numbers = {what: _percent(result, "balanced_accuracy"), "chance": f"{chance:.1%}"}
+    if test := result.get("fold_test"):
+        numbers["p, held-out episodes exchange labels"] = said_p(test)
+    numbers |= {"macro F1": f"{result['all_folds']['macro_f1']:.3f}", "MCC": f"{result['all_folds']['mcc']:.3f}"}
+    section.numbers(numbers)
+
+
+def said_p(test: dict) -> str:
+    """A p as text; none where the permutations allow no p of 0.05."""
+    if test["smallest_p"] > 0.05:
+        return f"none: the smallest possible p is {test['smallest_p']:.3f}"
+    floor = " (the smallest possible)" if test["p"] <= test["smallest_p"] else ""
+    return f"{test['p']:.4f}{floor}"
+
+
+def _percent(result: dict, score: str) -> str:
+    low, high = result["intervals_95"].get(score, (np.nan, np.nan))
+    interval = f" [{low:.1%}, {high:.1%}]" if np.isfinite(low) else ""
+    return f"{result['all_folds'][score]:.1%}{interval}"
+
+
+def _tables(section: Section, folder: Path, split: str, networks: dict, linear: dict, headline: str, mark: str) -> None:
+    """Models of a split, their differences, and each label against the rest."""
+    section.table(
+        ["model", *(name.replace("_", " ") for name in SCORES), "p", "when trained on exchanged labels", "parameters",
+         "multiply-adds per volume", "training, s"],
+        map(_cells, comparison(split, networks, linear).to_dict("records")),
+        f"Models that learned from the same volumes, {split} folds{mark}; intervals of 95 % over people and episodes. "
+        "AUCs are means over labels, each against the rest. p: held-out episodes exchange their labels within a fold, "
+        "smallest p of the folds × number of folds; none where held-out volumes are not new.",
+    )  # fmt: skip
+    differences = read_table(folder / split / "differences.tsv")
+    rows = []
+    for pair, part in differences.groupby(["model", "other"], sort=False):
+        of_score = part.set_index("score")
+        cells = [of_score.loc[name, ["difference", "low", "high"]] for name in COMPARED]
+        rows.append((*pair, *(f"{value:+.3f} [{low:+.3f}, {high:+.3f}]" for value, low, high in cells)))
+    if rows:
+        section.table(
+            ["model", "less", *(name.replace("_", " ") for name in COMPARED)], rows,
+            f"Differences between models on the same volumes, {split} folds; 95 % over people and episodes, not corrected "
+            "for the number of pairs",
+        )  # fmt: skip
+    rows = [
+        (label, s["n"], f"{s['recall']:.2f}", "–" if s["precision"] is None else f"{s['precision']:.2f}",
+         _with_interval(s["roc_auc"], s["intervals_95"].get("roc_auc")),
+         _with_interval(s["pr_auc"], s["intervals_95"].get("pr_auc")))
+        for label, s in networks[headline][split]["by_label"].items()
+    ]  # fmt: skip
+    section.table(
+        ["label", "volumes", "recall", "precision", "ROC AUC", "PR AUC"], rows,
+        f"{MODELS[headline]}, {split} folds: each label against the rest",
+    )  # fmt: skip
+
+
 def _ladder_row(split: str, result: dict | None, leak: str, why_not: str | None) -> tuple:
     if result is None:
         return SPLITS[split], "not possible", "", "", "", why_not
     low, high = result["null_interval"]
     null = f"{result['null_mean']:.1%} [{low:.1%}, {high:.1%}]"
-    news = f"not new: {leak}" if leak else "new"
-    return (
-        SPLITS[split],
-        f"{result['balanced_accuracy']:.1%}",
-        null,
-        f"{result['bias']:+.1%}",
-        f"{result['p']:.4f}",
-        news,
-    )
+    news = f"not new: {leak}" if leak else "not in training, nor are their neighbours"
+    accuracy, bias, p = f"{result['balanced_accuracy']:.1%}", f"{result['bias']:+.1%}", f"{result['p']:.4f}"
+    return SPLITS[split], accuracy, null, bias, p, news
 
 
 def _cells(row: dict) -> tuple:
@@ -220,7 +240,11 @@ def _cells(row: dict) -> tuple:
         interval = (row.get(f"{name}_low"), row.get(f"{name}_high"))
         there = interval[0] is not None and np.isfinite(interval[0])
         scores.append("–" if pd.isna(row[name]) else _with_interval(row[name], interval if there else None))
-    return row["model"], *scores, f"{row['parameters']:,}", f"{row['multiply_adds']:,}", f"{row['seconds']:.0f}"
+    null = "not trained"
+    if pd.notna(row.get("null_n")):
+        null = f"{row['null_mean']:.3f}, p {row['null_p']:.3f} of {row['null_n']:.0f}"
+    p = "–" if pd.isna(row["p"]) else f"{row['p']:.4f}"
+    return row["model"], *scores, p, null, f"{row['parameters']:,}", f"{row['multiply_adds']:,}", f"{row['seconds']:.0f}"
 
 
 def _with_interval(value: float, interval: tuple | None) -> str:

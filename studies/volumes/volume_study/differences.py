@@ -4,7 +4,10 @@ from pathlib import Path
 
 from neuroface.pipeline import read_json, read_table
 
+import numpy as np
 import pandas as pd
+
+from volume_study.decoding_report import said_p
 
 NOT_MEASURED = "not measured in this run"
 
@@ -29,6 +32,7 @@ def differences(root: Path, settings, leaks: dict[str, str]) -> list[tuple[str, 
             NOT_MEASURED,
         )  # fmt: skip
     )
+    rows.append(_balance(root / "1-labels" / "samples.tsv", root / "2-dataset" / "samples.tsv", settings))
     rows.append(_held_out(results, chance, leaks))
     null = ", ".join(f"{split} {ridge[split]['bias']:+.1%}" for split in ridge)
     rows.append(
@@ -65,8 +69,23 @@ def _labels(file: Path, settings) -> list[tuple]:
     ]
 
 
+def _balance(labelled: Path, decoded: Path, settings) -> tuple:
+    """What the published balance keeps of the moments of the labels that are decoded."""
+    used = read_table(decoded)
+    every = read_table(labelled)
+    every = every[every["label"].isin(used["label"].unique())].drop_duplicates("moment")
+    published = np.minimum(every["label"].value_counts(), settings.MIN_PER_CLASS).sum()
+    here = {
+        "none": "all are kept, losses weighted by class",
+        "moments": "as published",
+        "person": "in each person down to the rarest label",
+    }[settings.BALANCE]
+    effect = f"{used['moment'].nunique():,} of {len(every):,} labelled moments are decoded; as published {published:,}"
+    return "balance of the labels", f"{settings.MIN_PER_CLASS} moments of each label", here, effect
+
+
 def _held_out(results: dict, chance: float, leaks: dict[str, str]) -> tuple:
-    accuracy = {split: result["all_folds"]["accuracy"] for split, result in results.items()}
+    accuracy = {split: result["all_folds"]["balanced_accuracy"] for split, result in results.items()}
     honest = [split for split in accuracy if not leaks.get(split)]
     effect = ", ".join(f"{split} {value:.1%}" for split, value in accuracy.items()) + f" (chance {chance:.1%})"
     if "volume" in accuracy and honest:
@@ -83,12 +102,12 @@ def _epoch(results: dict, settings) -> tuple:
 def _similarity(file: Path) -> tuple:
     what = ("brain against network", "r = −0.590, p > .05, of volumes that the network got right")
     if not file.exists():
-        return (*what, "held-out volumes, exact permutations", NOT_MEASURED)
+        return (*what, "mean over people, against untrained networks", NOT_MEASURED)
     table = read_table(file)
     layer = "pool" if "pool" in set(table["layer"]) else table["layer"].iloc[-1]
     rows = table[(table["layer"] == layer) & (table["correlation"] == "pearson")]
-    found = ", ".join(f"{r.distance} r = {r.r:.3f}, p = {r.p_two_sided:.3f}" for r in rows.itertuples())
-    return (*what, f"held-out volumes, {rows['n_permutations'].iloc[0]} permutations", f"layer {layer}: {found}")
+    found = ", ".join(f"{r.distance} r = {r.r:.3f} against {r.r_untrained:.3f}" for r in rows.itertuples())
+    return (*what, "mean over people, against untrained networks", f"layer {layer}: {found}")
 
 
 def _clusters(file: Path) -> tuple:
@@ -96,8 +115,10 @@ def _clusters(file: Path) -> tuple:
     if not file.exists():
         return (*what, "silhouette against exchanged labels", NOT_MEASURED)
     found = read_json(file)
-    effect = f"{found['silhouette']:.3f}, when labels are exchanged {found['null_mean']:.3f}, p = {found['p']:.4f}"
-    return (*what, "silhouette against exchanged labels", effect)
+    if found["why_not_tested"]:
+        return (*what, "silhouette", f"{found['silhouette']:.3f}, not tested: {found['why_not_tested']}")
+    effect = f"{found['silhouette']:.3f}; of single folds, when labels are exchanged {found['null_mean']:.3f}"
+    return (*what, "silhouette against exchanged labels", f"{effect}, p {said_p(found)}")
 
 
 def _and(names: list[str]) -> str:

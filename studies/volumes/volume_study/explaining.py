@@ -11,13 +11,13 @@ import pandas as pd
 from volume_study.box_occlusion import BoxOcclusion
 from volume_study.networks import load_classifier, view_of_class
 
-# method → (what tables call it, unit of a map's values, positive and negative values mean something)
+# method → (what tables call it, unit of a map's values)
 METHODS = {
-    "occlusion-zero": ("occlusion by zero", "drop of the label's probability", True),
-    "occlusion-mean": ("occlusion by the training mean", "drop of the label's probability", True),
-    "ig": ("Integrated Gradients", "log-odds per voxel", True),
-    "grad-cam": ("Grad-CAM", "features × their mean gradient", True),
-    "attention-rollout": ("attention rollout", "share of attention", False),
+    "occlusion-zero": ("occlusion by zero", "drop of the label's probability"),
+    "occlusion-mean": ("occlusion by the training mean", "drop of the label's probability"),
+    "ig": ("Integrated Gradients", "log-odds per voxel"),
+    "grad-cam": ("Grad-CAM", "features × their mean gradient"),
+    "attention-rollout": ("attention rollout", "share of attention"),
 }
 
 
@@ -33,6 +33,7 @@ class Explainer:
     def __init__(self, X: np.ndarray, models: dict[int, Path], means: dict[int, Path], cfg):
         self.X, self.models, self.means, self.cfg = X, models, means, cfg
         self._networks: dict[int, keras.Model] = {}
+        self._views: dict[tuple[int, int], keras.Model] = {}
         self._occlusions: dict[int, BoxOcclusion] = {}
 
     def network(self, fold: int) -> keras.Model:
@@ -40,30 +41,47 @@ class Explainer:
             self._networks[fold] = load_classifier(self.models[fold], self.X.shape[1])
         return self._networks[fold]
 
-    def __call__(self, method: str, row: int, fold: int, number: int) -> tuple[np.ndarray, float]:
-        """Explain why a volume is of a class.
+    def _view(self, fold: int, number: int) -> keras.Model:
+        if (fold, number) not in self._views:
+            self._views[fold, number] = view_of_class(self.network(fold), number)
+        return self._views[fold, number]
+
+    def __call__(self, method: str, rows: np.ndarray, fold: int) -> tuple[np.ndarray, pd.DataFrame]:
+        """Explain the probability of every class in some volumes, whatever their label.
 
         Parameters
         ----------
-        row : of X. fold : the model that never saw it. number : of the class.
+        rows : of X. fold : the model that never saw them.
 
         Returns
         -------
-        (n_voxels,) float32, and for "ig" the completeness gap: how much the map's sum misses of the change of the log-odds
-        (NaN for other methods).
+        (n_rows, n_classes, n_voxels) float32. And for "ig" a row per volume and class, columns gap and change: how much the
+        map's sum misses of the change of the log-odds from an empty volume to this one, and that change; else no rows.
         """
+        network = self.network(fold)
+        n_classes = network.output_shape[1]
+        gaps = pd.DataFrame(columns=["gap", "change"], dtype=float)
         if method.startswith("occlusion"):
-            return self._occlude(method, row, fold, number), np.nan
+            return np.stack([self._occlude(method, row, fold) for row in rows]), gaps
         cfg, zero = self.cfg, np.zeros((1, self.X.shape[1], 1), dtype=np.float32)
         recipe = Recipe(
-            method, "keras", cfg.IG_RULE, cfg.IG_STEPS, 0.01, None, 1, 0, 0.0, min(cfg.INFERENCE_BATCH, cfg.IG_STEPS),
-            cfg.SEED,
-        )  # fmt: skip
-        explain = explainer_of_network(view_of_class(self.network(fold), number), recipe)
-        maps, figures = explain(self.X[..., None], pd.DataFrame({"row": [row], "sign": [1]}), lambda _: zero)
-        return maps[0, :, 0], float(figures["gap"].iloc[0]) if method == "ig" else np.nan
+            method, "keras", cfg.IG_RULE, cfg.IG_STEPS, 0.01, None, 1, 0, 0.0, cfg.INFERENCE_BATCH, cfg.SEED
+        )
+        asked, maps = pd.DataFrame({"row": rows, "sign": 1}), np.empty((len(rows), n_classes, self.X.shape[1]), np.float32)
+        for number in range(n_classes):
+            if number and method == "attention-rollout":  # it does not know the class
+                maps[:, number] = maps[:, 0]
+                continue
+            explain = explainer_of_network(self._view(fold, number), recipe)
+            found, figures = explain(self.X[..., None], asked, lambda _: zero)
+            maps[:, number] = found[..., 0]
+            if method == "ig":
+                change = figures["logit"] - figures["logit_of_baseline"]
+                part = pd.DataFrame({"gap": figures["gap"].abs(), "change": change.abs()})
+                gaps = part if gaps.empty else pd.concat([gaps, part])
+        return maps, gaps
 
-    def _occlude(self, method: str, row: int, fold: int, number: int) -> np.ndarray:
+    def _occlude(self, method: str, row: int, fold: int) -> np.ndarray:
         if fold not in self._occlusions:
             cfg = self.cfg
             self._occlusions[fold] = BoxOcclusion(
@@ -72,29 +90,32 @@ class Explainer:
         baseline = np.zeros(self.X.shape[1], dtype=np.float32)
         if method == "occlusion-mean":
             baseline = np.load(self.means[fold], allow_pickle=False)
-        return self._occlusions[fold](self.X[row], baseline, number)[0]
+        return self._occlusions[fold](self.X[row], baseline)[0]
 
 
 def choose_volumes(
-    predictions: pd.DataFrame, labels: list[str], least: float, per_person: int, seed: int
+    predictions: pd.DataFrame, labels: list[str], least: float, per_episode: int, seed: int
 ) -> pd.DataFrame:
-    """Held-out volumes that are classified correctly and with confidence, some of each person and label, drawn at random.
+    """Held-out volumes that are explained: some of each person and episode, drawn at random.
 
     Parameters
     ----------
-    predictions : columns subject, label, fold, probability_<label>; a row per row of X.
-    least : probability of the label from which a volume counts. per_person : volumes of a person and label at most.
+    predictions : columns subject, label, fold, event, probability_<label>; a row per row of X.
+    least : 0: every volume may be drawn. Above: only those that are classified correctly with at least this probability, as
+        published. A map of volumes that were chosen because the network is sure of them differs from 0 wherever the network
+        has a weight, whatever the brain does: such maps cannot be tested.
+    per_episode : volumes of a person and episode at most.
 
     Returns
     -------
-    Columns subject, label, fold, row, probability, sorted by row.
+    Columns subject, label, fold, event, row, probability (of its label), sorted by row.
     """
     probability = predictions[[f"probability_{label}" for label in labels]].to_numpy()
     number = predictions["label"].map(labels.index).to_numpy()
     own = probability[np.arange(len(number)), number]
-    table = predictions[["subject", "label", "fold"]].assign(row=np.arange(len(number)), probability=own)
-    table = table[(probability.argmax(axis=1) == number) & (own >= least)]
-    parts = [
-        part.sample(min(per_person, len(part)), random_state=seed) for _, part in table.groupby(["subject", "label"])
-    ]
-    return pd.concat(parts).sort_values("row", ignore_index=True) if parts else table
+    table = predictions[["subject", "label", "fold", "event"]].assign(row=np.arange(len(number)), probability=own)
+    if least > 0:
+        table = table[(probability.argmax(axis=1) == number) & (own >= least)]
+    shuffled = table.sample(frac=1, random_state=seed)
+    kept = shuffled[shuffled.groupby(["subject", "event"]).cumcount() < per_episode]
+    return kept.sort_values("row", ignore_index=True)

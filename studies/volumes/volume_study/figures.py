@@ -92,7 +92,9 @@ def draw_distances(table: pd.DataFrame, labels: list[str], target: Path) -> None
         part = table[table["distance"] == kind]
         pairs = ["label_1", "label_2"]
         brain = part[part["kind"] == "brain"].groupby(pairs, sort=False)["value"].mean().to_numpy()
-        matrices = {"brain, mean": brain} | {name: part["value"][part["source"] == name].to_numpy() for name in layers}
+        network = part[part["kind"] == "network"]
+        matrices = {"brain, mean": brain}
+        matrices |= {name: network["value"][network["source"] == name].to_numpy() for name in layers}
         for axis, (name, values) in zip(row, matrices.items()):
             picture = axis.imshow(square(values), cmap="viridis", vmin=min(0, values.min()))
             axis.set_title(name, fontsize=10)

@@ -15,7 +15,8 @@ STRENGTHS = (1e-3, 1e-1, 1e1)  # C of logistic regression, in the same unit
 def ridge_said(kernel: np.ndarray, labels: np.ndarray, folds: list[Fold], n_classes: int) -> np.ndarray:
     """Held-out answers of ridge classifiers, one against the rest, with the largest decision value.
 
-    In each fold the penalty with the best balanced accuracy on the inner validation set is taken, anew for every labelling.
+    They learn from the volumes that the networks learn from. In each fold the penalty with the best balanced accuracy on the
+    inner validation set is taken, anew for every labelling.
 
     Parameters
     ----------
@@ -27,32 +28,59 @@ def ridge_said(kernel: np.ndarray, labels: np.ndarray, folds: list[Fold], n_clas
     """
     said = np.full(labels.shape, -1, dtype=np.int8)
     for fold in folds:
-        tried = _decide(kernel, labels, fold.train, fold.validation, n_classes)
-        truth = labels[fold.validation]
-        best = np.argmax([balanced_accuracy(truth, answers, n_classes) for answers in tried], axis=0)
-        answers = _decide(kernel, labels, fold.rows, fold.test, n_classes)
-        said[fold.test] = np.take_along_axis(answers, best[None, None], axis=0)[0]
+        model = _Ridge(kernel, labels, fold.train, n_classes)
+        best = _best_penalty(model, labels, fold.validation, n_classes)
+        for number in np.unique(best):
+            mine = np.flatnonzero(best == number)
+            said[np.ix_(fold.test, mine)] = model.decide(PENALTIES[number], fold.test, mine).argmax(axis=1)
     return said
 
 
-def _decide(kernel: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray, n_classes: int) -> np.ndarray:
-    """Class with the largest decision value (n_penalties, n_test, n_labellings), one eigendecomposition for all.
+def ridge_values(kernel: np.ndarray, y: np.ndarray, folds: list[Fold], n_classes: int) -> np.ndarray:
+    """Held-out decision values (n, n_classes) of the classifier of :func:`ridge_said` for one labelling y (n,).
+
+    Those of a fold are divided by their SD on its validation set, so that folds can be ranked together.
+    """
+    found = np.full((len(y), n_classes), np.nan)
+    for fold in folds:
+        model = _Ridge(kernel, y[:, None], fold.train, n_classes)
+        penalty = PENALTIES[_best_penalty(model, y[:, None], fold.validation, n_classes)[0]]
+        spread = model.decide(penalty, fold.validation).std()
+        found[fold.test] = model.decide(penalty, fold.test)[..., 0] / max(spread, 1e-300)
+    return found
+
+
+def _best_penalty(model: "_Ridge", labels: np.ndarray, rows: np.ndarray, n_classes: int) -> np.ndarray:
+    """Number of the penalty with the best balanced accuracy on some volumes, for each labelling."""
+    tried = [
+        balanced_accuracy(labels[rows], model.decide(penalty, rows).argmax(axis=1), n_classes) for penalty in PENALTIES
+    ]
+    return np.argmax(tried, axis=0)
+
+
+class _Ridge:
+    """Ridge classifiers of many labellings, one eigendecomposition for all of them and for all penalties.
 
     The target of a class is 1 / n in its own n volumes and −1 / (the rest) in the others, so that classes of different size
     compete on one scale.
     """
-    inside, across = centred(kernel, train, test)
-    eigenvalues, vectors = linalg.eigh(inside)
-    eigenvalues, across = np.maximum(eigenvalues, 0), across @ vectors
-    own = labels[train][:, None] == np.arange(n_classes)[:, None]  # (n_train, n_classes, n_labellings)
-    n_own = own.sum(axis=0)
-    target = np.where(own, 1 / np.maximum(n_own, 1), -1 / np.maximum(len(train) - n_own, 1))
-    projected = vectors.T @ target.reshape(len(train), -1)
-    answers = []
-    for penalty in PENALTIES:
-        values = (across / (eigenvalues + penalty * eigenvalues.mean())) @ projected
-        answers.append(values.reshape(len(test), n_classes, -1).argmax(axis=1).astype(np.int8))
-    return np.stack(answers)
+
+    def __init__(self, kernel: np.ndarray, labels: np.ndarray, train: np.ndarray, n_classes: int):
+        self.kernel, self.train, self.n_classes = kernel, train, n_classes
+        inside, _ = centred(kernel, train, train[:1])
+        eigenvalues, self.vectors = linalg.eigh(inside)
+        self.eigenvalues = np.maximum(eigenvalues, 0)
+        own = labels[train][:, None] == np.arange(n_classes)[:, None]  # (n_train, n_classes, n_labellings)
+        n_own = own.sum(axis=0)
+        target = np.where(own, 1 / np.maximum(n_own, 1), -1 / np.maximum(len(train) - n_own, 1))
+        self.projected = (self.vectors.T @ target.reshape(len(train), -1)).reshape(target.shape)
+
+    def decide(self, penalty: float, rows: np.ndarray, labellings: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Decision values (n_rows, n_classes, n_labellings) of some volumes."""
+        across = centred(self.kernel, self.train, rows)[1] @ self.vectors
+        weights = across / (self.eigenvalues + penalty * self.eigenvalues.mean())
+        projected = self.projected[..., labellings]
+        return (weights @ projected.reshape(len(self.train), -1)).reshape(len(rows), self.n_classes, -1)
 
 
 def centred(kernel: np.ndarray, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -68,15 +96,15 @@ def logistic_probabilities(kernel: np.ndarray, y: np.ndarray, folds: list[Fold],
     """Held-out probabilities (n, n_classes) of multinomial logistic regression with an L2 penalty, from the kernel.
 
     On the n_train coordinates of volumes in the space that training volumes span, the penalised fit is that on all voxels.
-    The strength is chosen on the inner validation set.
+    It learns from the volumes that the networks learn from; the strength is chosen on the inner validation set.
     """
     probability = np.full((len(y), n_classes), np.nan)
     for fold in folds:
-        tried = [_fit_logistic(kernel, y, fold.train, fold.validation, n_classes, strength) for strength in STRENGTHS]
-        truth = y[fold.validation][:, None]
-        scores = [balanced_accuracy(truth, p.argmax(axis=1)[:, None], n_classes)[0] for p in tried]
-        best = STRENGTHS[int(np.argmax(scores))]
-        probability[fold.test] = _fit_logistic(kernel, y, fold.rows, fold.test, n_classes, best)
+        rows = np.concatenate([fold.validation, fold.test])
+        tried = [_fit_logistic(kernel, y, fold.train, rows, n_classes, strength) for strength in STRENGTHS]
+        n_inner, truth = len(fold.validation), y[fold.validation][:, None]
+        scores = [balanced_accuracy(truth, p[:n_inner].argmax(axis=1)[:, None], n_classes)[0] for p in tried]
+        probability[fold.test] = tried[int(np.argmax(scores))][n_inner:]
     return probability
 
 

@@ -1,14 +1,17 @@
 """Script 4's part of the report: what the maps agree on, the group tests, and, in the demo, whether they find the truth."""
 
+from itertools import combinations
 from pathlib import Path
 
-from neuroface.maps import ALPHA, contrast_file
+from neuroface.maps import contrast_file
 from neuroface.pipeline import Section, read_json, read_table
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from volume_study.episode_test import ALPHA
 from volume_study.explaining import METHODS
 
 
@@ -23,23 +26,28 @@ def summarize(work, groups: list, tests: list, cfg) -> dict:
     summary = {
         "volumes": {label: int((work.volumes["label"] == label).sum()) for label in work.labels},
         "people": {label: len(work.people_with(label)) for label in work.labels},
-        "tests": {
-            "_".join(test): read_json(contrast_file(work.folder, *test, "test.json")) for test in tests
-        },
-        "agreement": [
-            {"label": label, "methods": [one, other],
-             "correlation": float(np.corrcoef(maps[label, one], maps[label, other])[0, 1])}
-            for label in dict.fromkeys(label for label, _ in groups)
-            for i, one in enumerate(cfg.MAP_METHODS)
-            for other in cfg.MAP_METHODS[i + 1 :]
-        ],
-    }  # fmt: skip
+        "episodes": {label: int(work.episodes["event"][work.episodes["label"] == label].nunique()) for label in work.labels},
+        "tests": {"_".join(test): read_json(contrast_file(work.folder, *test, "test.json")) for test in tests},
+        "why_not_tested": work.why_not_tested,
+        "agreement": _agreement(maps, work.labels, cfg.MAP_METHODS),
+    }
     if "ig" in cfg.MAP_METHODS:
-        gaps = [g for key in work.groups for g in read_json(work.gaps_file((*key, "ig")))["gaps"]]
-        summary["ig_gap"] = {"median": float(np.median(np.abs(gaps))), "largest": float(np.max(np.abs(gaps)))}
+        gaps = pd.concat(read_table(work.gaps_file((who, "ig"))) for who in work.people)
+        summary["ig_gap"] = {"median": float(gaps["gap"].median()), "median_change": float(gaps["change"].median())}
     if cfg.DATASET == "demo":
         summary["planted_truth"] = truth(maps, work, Path(cfg.DATASET_DIR) / "truth")
     return summary
+
+
+def _agreement(maps: dict, labels: list[str], methods: tuple[str, ...]) -> list[dict]:
+    """Correlation of the group maps of two methods, a row per label and pair of methods."""
+    rows = []
+    for label in labels:
+        for one, other in combinations(methods, 2):
+            if (label, one) in maps:
+                r = float(np.corrcoef(maps[label, one], maps[label, other])[0, 1])
+                rows.append({"label": label, "methods": [one, other], "correlation": r})
+    return rows
 
 
 def truth(maps: dict, work, folder: Path) -> list[dict]:
@@ -55,47 +63,76 @@ def truth(maps: dict, work, folder: Path) -> list[dict]:
 
 
 def describe(work, summary: dict, cfg) -> Section:
-    section = Section(
-        "Maps",
-        f"Why did the network see its label in a volume that it had never seen ({cfg.HELD_OUT_SPLIT} folds)? Volumes "
-        "that are "
-        f"classified correctly with a probability of {cfg.MIN_PROBABILITY:g} or more, at most "
-        f"{cfg.VOLUMES_PER_PERSON} per person "
-        f"and label; occlusion sets boxes of {cfg.BOX_VOXELS}³ voxels back, {cfg.BOX_STRIDE} voxels apart.",
-    )
+    section = Section("Maps", _lead(cfg))
+    most = max(summary["people"].values())
     section.numbers(
-        {f"volumes, {label}": f"{n} of {summary['people'][label]} people" for label, n in summary["volumes"].items()}
+        {
+            "explained volumes": f"{len(work.volumes):,}",
+            "episodes": f"{work.episodes['event'].nunique()}",
+            "people": f"{most}",
+        }
     )
-    if "ig_gap" in summary:
-        section.numbers({"median completeness gap of IG (log-odds)": f"{summary['ig_gap']['median']:.3f}"})
-    rows = []
-    for name, test in summary["tests"].items():
-        label, method = name.split("_")
-        voxels, clusters = test["below_alpha_per_second"][0], test["below_alpha_per_second_clusters"][0]
-        rows.append(
-            (label, METHODS[method][0], test["people"], f"{test['smallest_p']:.4f}", f"{voxels:,}", f"{clusters:,}")
-        )
-    section.table(
-        ["label", "method", "people", "smallest p possible", f"voxels, p ≤ {ALPHA}",
-         f"voxels in clusters, p ≤ {ALPHA}"], rows,
-        "Group tests: where a map differs from zero across people, by sign flips, corrected over all voxels",
-    )  # fmt: skip
-    rows = [
-        (r["label"], " / ".join(METHODS[m][0] for m in r["methods"]), f"{r['correlation']:.2f}")
-        for r in summary["agreement"]
-    ]
-    section.table(["label", "methods", "correlation of group maps"], rows, "Do the methods agree?")
+    if gap := summary.get("ig_gap"):
+        change = f"{gap['median_change']:.3f}"
+        section.numbers({"median gap of IG": f"{gap['median']:.3f}", "median change of log-odds that it explains": change})
+    if summary["tests"]:
+        section.table(*_tests_table(work, summary, cfg))
+    section.table(*_agreement_table(work, summary, cfg))
     for row in summary.get("planted_truth", []):
         print(f"  {row['label']}, {row['method']}: area under the ROC of its region {row['roc_auc']:.3f}")
     if truth := summary.get("planted_truth"):
-        drawn = {row["label"] for row in truth}
+        area = {(row["label"], row["method"]): f"{row['roc_auc']:.3f}" for row in truth}
+        planted = {row["label"]: "yes" if row["planted"] else "no" for row in truth}
         rows = [
-            (row["label"], "yes" if row["planted"] else "no", METHODS[row["method"]][0], f"{row['roc_auc']:.3f}")
-            for row in truth
-        ] + [(label, "no", "–", "no confident volume, no map") for label in work.labels if label not in drawn]
+            (label, planted.get(label, "no"), *(area.get((label, method), "no map") for method in cfg.MAP_METHODS))
+            for label in work.labels
+        ]
         section.table(
-            ["label", "planted", "method", "area under the ROC"], rows,
-            "Does the map find the region of its label? It should where the label drives the region, and not where it "
-            "does not.",
+            ["label", "planted", *(METHODS[method][0] for method in cfg.MAP_METHODS)], rows,
+            "Does the map find the region of its label? Area under the ROC of the region's voxels. It should be near 1 "
+            "where the label drives the region, and has no right value where it does not.",
         )  # fmt: skip
     return section
+
+
+def _lead(cfg) -> str:
+    chosen = f"{cfg.VOLUMES_PER_EPISODE} per person and episode"
+    if cfg.MIN_PROBABILITY > 0:
+        chosen += f", only those classified correctly with a probability of {cfg.MIN_PROBABILITY:g} or more"
+    return (
+        f"What speaks for a label in volumes that the network never saw ({cfg.HELD_OUT_SPLIT} folds)? Volumes, right or "
+        f"wrong: {chosen}. A map is the mean over episodes of the label less the mean over all other episodes, both "
+        f"explained for this label. Occlusion sets boxes of {cfg.BOX_VOXELS}³ voxels back, {cfg.BOX_STRIDE} voxels apart."
+    )
+
+
+def _tests_table(work, summary: dict, cfg) -> tuple[list[str], list[tuple], str]:
+    """Columns, rows and caption: labels × methods, voxels that pass."""
+    rows = []
+    for label in work.labels:
+        results = [summary["tests"].get(f"{label}_{method}") for method in cfg.MAP_METHODS]
+        known = [result for result in results if result]
+        if not known:
+            rows.append((label, 0, "", *["no map"] * len(results)))
+            continue
+        floor = known[0]["smallest_p"]
+        cells = [f"{result['voxels_below_alpha']:,}" if floor <= ALPHA else f"cannot reach {ALPHA}" for result in known]
+        rows.append((label, known[0]["episodes"], f"{floor:.4f}", *cells))
+    n_voxels = int(work.brain()[0].sum())
+    caption = (
+        f"Voxels of {n_voxels:,} with p ≤ {ALPHA} (family-wise over the voxels of a map, not over labels and methods). "
+        "Held-out episodes exchange their labels within a fold; the smallest p of the folds is multiplied with their "
+        "number. This generalises to new episodes of these people."
+    )
+    columns = ["label", "episodes", "smallest possible p", *(METHODS[method][0] for method in cfg.MAP_METHODS)]
+    return columns, rows, caption
+
+
+def _agreement_table(work, summary: dict, cfg) -> tuple[list[str], list[tuple], str]:
+    """Columns, rows and caption: pairs of methods × labels."""
+    found = {(row["label"], *row["methods"]): f"{row['correlation']:.2f}" for row in summary["agreement"]}
+    rows = [
+        (f"{METHODS[one][0]} / {METHODS[other][0]}", *(found.get((label, one, other), "–") for label in work.labels))
+        for one, other in combinations(cfg.MAP_METHODS, 2)
+    ]
+    return ["methods", *work.labels], rows, "Do the methods agree? Correlation of group maps over voxels"

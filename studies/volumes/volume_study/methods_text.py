@@ -40,7 +40,7 @@ def methods(root: Path, settings: dict, done: set[int], versions: dict, commit: 
     if not {1, 2} <= done or not (root / "2-dataset" / "samples.tsv").is_file():
         return None
     parts = [_labels(root, settings), _data(root, settings)]
-    parts += [text(settings) for number, text in _OF_SCRIPT.items() if number in done]
+    parts += [text(root, settings) for number, text in _OF_SCRIPT.items() if number in done]
     names = {"jax": "JAX", "tensorflow": "TensorFlow"}
     used = [f"{names[name]} {versions[name]}" for name in sorted(backends) if name in versions]
     used += [f"Keras {versions['keras']}"] if used else []
@@ -80,7 +80,7 @@ def _data(root: Path, s: dict) -> str:
     )
 
 
-def _decoding(s: dict) -> str:
+def _decoding(root: Path, s: dict) -> str:
     cited = {"separable_cnn3d": " (Sandler et al. 2018)", "deepbrain": " (Wang et al. 2020)"}
     networks = _and([MODELS[name] + cited.get(name, "") for name in s["MODELS"]])
     held_out = _and([SPLITS[split].removesuffix(" (published)") for split in s["CV_SPLITS"]])
@@ -93,13 +93,16 @@ def _decoding(s: dict) -> str:
         f"We trained the {networks} with AdamW (Loshchilov & Hutter 2019; step size {s['LEARNING_RATE']:g} along half a "
         f"cosine over {s['EPOCHS']} epochs, weight decay {s['WEIGHT_DECAY']:g}, batch {s['BATCH_SIZE']}, early stopping "
         f"after {s['PATIENCE']} epochs). The epoch was chosen on {where}. {s['N_FOLDS']} folds held out {held_out}"
-        f"{free if {'block', 'run'} & set(s['CV_SPLITS']) else ''}. {_and(others)} used the same folds. Intervals come "
-        f"from a bootstrap over people. In the null, blocks exchanged their labels {s['N_PERMUTATIONS']:,} times, alike "
-        "for all viewers."
+        f"{free if {'block', 'run'} & set(s['CV_SPLITS']) else ''}. {_and(others)} learned from the same "
+        "volumes. Intervals are for new people and new episodes: jackknife variances over both, added, and their shared "
+        "part taken off (Cameron et al. 2011), with the t of their Satterthwaite degrees of freedom. For p, held-out "
+        f"episodes exchanged their labels {s['N_PERMUTATIONS']:,} times within a fold, alike for all viewers; the smallest "
+        "p of the folds was multiplied with their number. What a split reveals was measured by ridge classifiers trained on "
+        "exchanged labels."
     )
 
 
-def _maps(s: dict) -> str:
+def _maps(root: Path, s: dict) -> str:
     steps = f"{s['IG_RULE']} rule, {s['IG_STEPS']} steps"
     methods = {
         "occlusion-zero": f"occlusion of boxes of {s['BOX_VOXELS']}³ voxels by zero (Zeiler & Fergus 2014)",
@@ -108,28 +111,48 @@ def _maps(s: dict) -> str:
         "grad-cam": "Grad-CAM (Selvaraju et al. 2017)",
         "attention-rollout": "attention rollout (Abnar & Zuidema 2020)",
     }
-    chosen = f"at most {s['VOLUMES_PER_PERSON']} per person and label"
+    chosen = f"{s['VOLUMES_PER_EPISODE']} per person and episode"
+    sure = ""
+    if s["MIN_PROBABILITY"] > 0:
+        sure = f" and classified correctly with a probability of {s['MIN_PROBABILITY']:g} or more"
+    text = (
+        f"Of the volumes that the {MODELS[s['EXPLAINED_MODEL']]} had not seen ({s['HELD_OUT_SPLIT']} folds){sure}, "
+        f"{chosen}, maps were made for every label by {_and([methods[name] for name in s['MAP_METHODS']])}. A label's map "
+        "was the mean over its episodes less the mean over all others, within each fold, then over folds and people."
+    )
+    summary = read_json(root / "4-maps" / "summary.json")
+    if not summary["tests"]:
+        return f"{text} Maps were not tested."
+    exact = all(test["exact"] for test in summary["tests"].values())
+    orders = "over all orders" if exact else f"over up to {s['N_PERMUTATIONS_MAPS']:,} orders"
     return (
-        f"Of the volumes that the {MODELS[s['EXPLAINED_MODEL']]} had not seen ({s['HELD_OUT_SPLIT']} folds) and classified "
-        f"correctly with a probability of {s['MIN_PROBABILITY']:g} or more, {chosen}, maps were made by "
-        f"{_and([methods[name] for name in s['MAP_METHODS']])}. They were averaged per person, then over people, and tested "
-        "by sign flips with the largest statistic (Nichols & Holmes 2002)."
+        f"{text} They were tested by exchanging the labels of held-out episodes within a fold, {orders}, with the largest t "
+        "of two groups of episodes over voxels (Westfall & Young 1993); the smallest p of the folds was multiplied with "
+        "their number."
     )
 
 
-def _clusters(s: dict) -> str:
+def _clusters(root: Path, s: dict) -> str:
+    found = read_json(root / "5-clusters" / "silhouette.json")
+    tested = "not tested"
+    if not found["why_not_tested"]:
+        tested = f"tested by exchanging the labels of held-out episodes {s['N_LABEL_PERMUTATIONS']:,} times within a fold"
     return (
-        f"The {s['TOP_VOXELS']} strongest voxels per label ({s['CLUSTERED_METHOD']}) were embedded by UMAP (McInnes et al. "
-        f"2018; {s['UMAP_NEIGHBORS']} neighbours). Their separation was the silhouette (Rousseeuw 1987); in its null each "
-        f"person's maps exchanged their labels {s['N_LABEL_PERMUTATIONS']:,} times."
+        f"The {s['TOP_VOXELS']} strongest voxels of each label's group map ({s['CLUSTERED_METHOD']}) were embedded by UMAP "
+        f"(McInnes et al. 2018; {s['UMAP_NEIGHBORS']} neighbours). The separation of labels was the silhouette (Rousseeuw "
+        f"1987) of the {found['voxels_per_map']} strongest voxels of every person's map, {tested}."
     )
 
 
-def _similarity(s: dict) -> str:
+def _similarity(root: Path, s: dict) -> str:
+    tests = read_table(root / "6-similarity" / "mantel.tsv")
+    draws = f"{'all ' if tests['exact'].all() else ''}{tests['n_permutations'].iloc[0]:,} permutations"
     return (
-        "Distances between labels (1 − Pearson, and cross-validated: Walther et al. 2016) were computed with rsatoolbox "
-        "(Schütt et al. 2023) in each person's brain and in each layer. They were compared by Mantel tests over all "
-        "permutations of the labels (Mantel 1967), beside a noise ceiling over people (Nili et al. 2014)."
+        "Distances between labels (1 − Pearson, and cross-validated between earlier and later episodes: Walther et al. "
+        "2016) were computed with rsatoolbox (Schütt et al. 2023) in each person's brain and in each layer. Their "
+        "correlation was averaged over people, beside a noise ceiling (Nili et al. 2014), and compared with that of "
+        f"{s['UNTRAINED_SEEDS']} untrained networks by a t test over people, and by Mantel tests over {draws} of the labels "
+        f"(Mantel 1967). p-values were corrected for {len(tests)} tests (Holm 1979)."
     )
 
 

@@ -1,5 +1,7 @@
 """From the folds of a cross-validation to its tables and scores."""
 
+from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 from neuroface import NeuroFaceError
@@ -9,9 +11,13 @@ from neuroface.pipeline import read_json, read_table, write_json, write_table
 import numpy as np
 import pandas as pd
 
-from volume_study.scores import balanced_accuracy, people_intervals, scores, scores_by, scores_by_class
+from volume_study.crossed import crossed_intervals, difference_of
+from volume_study.fold_test import fold_test
+from volume_study.scores import balanced_accuracy, scores, scores_by, scores_by_class, weighted_scores_of_all
+from volume_study.splits import leaks
 
 Unit = tuple[str, str, Fold]  # network (or permutation), split, fold
+COMPARED = ("accuracy", "balanced_accuracy", "roc_auc")  # of pairs of models
 
 
 def fold_file(folder: Path, kind: str, unit: Unit) -> Path:
@@ -86,7 +92,7 @@ def write_results(
 
     Parameters
     ----------
-    cfg : SEED, SELECTION, MODELS, N_PERMUTATIONS_NETWORK.
+    cfg : SEED, SELECTION, MODELS, N_PERMUTATIONS, N_PERMUTATIONS_NETWORK.
 
     Returns
     -------
@@ -96,16 +102,18 @@ def write_results(
     table, cost = join_folds(folder, model, split, folds, len(samples))
     history = pd.concat([read_table(fold_file(folder, "history", (model, split, fold))) for fold in folds])
     y = table["label"].map(labels.index).to_numpy()
-    probability, people = table[columns_of(labels)].to_numpy(), table["subject"].to_numpy()
+    probability = table[columns_of(labels)].to_numpy()
+    people, episodes = table["subject"].to_numpy(), table["event"].to_numpy()
     said = probability.argmax(axis=1)
+    scored = partial(weighted_scores_of_all, y, probability)
     result = {
         "model": model,
         "split": split,
         "selection": cfg.SELECTION,
         "chance": 1 / len(labels),
         "all_folds": scores(y, probability),
-        "intervals_95": people_intervals(y, said, people, len(labels), cfg.SEED),
-        "by_label": scores_by_class(y, probability, people, labels, cfg.SEED),
+        "intervals_95": crossed_intervals(scored, people, episodes),
+        "by_label": scores_by_class(y, probability, people, episodes, labels),
         "confusion": pd.crosstab(y, said).reindex(range(len(labels)), columns=range(len(labels)), fill_value=0)
         .to_numpy().tolist(),
         "by_fold": scores_by(table, "fold", y, said),
@@ -114,12 +122,34 @@ def write_results(
         "chosen_on_held_out": chosen_on_held_out(history, folds),
         "cost": cost,
     }  # fmt: skip
+    if not leaks(samples, split) and cfg.SELECTION == "inner":
+        result["fold_test"] = fold_test(table, y, said, len(labels), cfg.N_PERMUTATIONS, cfg.SEED)
     if model == cfg.MODELS[0] and cfg.N_PERMUTATIONS_NETWORK:
         result["null"] = network_null(folder, split, folds, y, result["all_folds"]["balanced_accuracy"], labels, cfg)
     write_table(target / "predictions.tsv", table.drop(columns="trained_label"))
     write_table(target / "history.tsv", history)
     write_json(target / "metrics.json", result)
     return result
+
+
+def paired_differences(
+    y: np.ndarray, values: dict[str, np.ndarray], people: np.ndarray, episodes: np.ndarray
+) -> pd.DataFrame:
+    """Differences between models on the same held-out volumes, a row per pair and score, with crossed 95 % intervals.
+
+    Parameters
+    ----------
+    values : model → probabilities or decision values (n, n_classes). people, episodes : (n,) of each volume.
+    """
+    rows = []
+    for one, other in combinations(values, 2):
+        scored = difference_of(*(partial(weighted_scores_of_all, y, values[model]) for model in (one, other)))
+        intervals = crossed_intervals(scored, people, episodes, ranges=dict.fromkeys(COMPARED, (-1.0, 1.0)))
+        whole = scored(np.ones((1, len(y))))
+        for name in COMPARED:
+            low, high = intervals.get(name, (np.nan, np.nan))
+            rows.append((one, other, name, float(whole[name][0]), low, high))
+    return pd.DataFrame(rows, columns=["model", "other", "score", "difference", "low", "high"])
 
 
 def chosen_on_held_out(history: pd.DataFrame, folds: list[Fold]) -> dict[str, float]:

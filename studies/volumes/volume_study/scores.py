@@ -1,12 +1,14 @@
-"""Scores of predictions among several classes, and their intervals over people."""
+"""Scores of predictions among several classes, also of weighted volumes, from which their intervals follow."""
 
-from neuroface.decoding import CALIBRATION_BINS, cluster_bootstrap
+from functools import partial
+
+from neuroface.decoding import CALIBRATION_BINS, weighted_scores
 
 import numpy as np
 import pandas as pd
 from sklearn import metrics
 
-N_BOOTSTRAP = 1000
+from volume_study.crossed import crossed_intervals
 
 
 def balanced_accuracy(labels: np.ndarray, said: np.ndarray, n_classes: int) -> np.ndarray:
@@ -49,6 +51,12 @@ def scores(y: np.ndarray, probability: np.ndarray) -> dict[str, float]:
     }
 
 
+def scores_of_values(y: np.ndarray, values: np.ndarray) -> dict[str, float]:
+    """Scores of a model without probabilities, from its decision values (n, n_classes): those that need none."""
+    found = weighted_scores_of_all(y, values, np.ones((1, len(y))))
+    return {"n": len(y)} | {name: float(score[0]) for name, score in found.items() if name != "log_loss"}
+
+
 def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
     """Mean distance between the probability of an answer and the share of correct answers, over equal-width bins."""
     which = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -56,41 +64,50 @@ def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = C
 
 
 def scores_by_class(
-    y: np.ndarray, probability: np.ndarray, people: np.ndarray, labels: list[str], seed: int
+    y: np.ndarray, probability: np.ndarray, people: np.ndarray, episodes: np.ndarray, labels: list[str]
 ) -> dict[str, dict]:
-    """Per label, one against the rest: share recognised, precision, ROC and PR AUC with 95 % intervals over people."""
+    """Per label, one against the rest: share recognised, precision, ROC and PR AUC with 95 % crossed intervals."""
     said, result = probability.argmax(axis=1), {}
     for number, label in enumerate(labels):
         own = (y == number).astype(int)
-        intervals = cluster_bootstrap(own, probability[:, number], people, N_BOOTSTRAP, seed)
+        curves = partial(_areas, own, probability[:, number])
         result[label] = {
             "n": int(own.sum()),
             "recall": float((said[own == 1] == number).mean()),
             "precision": float(own[said == number].mean()) if (said == number).any() else None,
             "roc_auc": float(metrics.roc_auc_score(own, probability[:, number])),
             "pr_auc": float(metrics.average_precision_score(own, probability[:, number])),
-            "intervals_95": {name: intervals[name] for name in ("auc", "pr_auc") if name in intervals},
+            "intervals_95": crossed_intervals(curves, people, episodes),
         }
     return result
 
 
-def people_intervals(
-    y: np.ndarray, said: np.ndarray, people: np.ndarray, n_classes: int, seed: int, level: float = 0.95
-) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of accuracy, balanced_accuracy, macro_f1 and mcc when whole people are drawn with replacement.
+def _areas(own: np.ndarray, value: np.ndarray, times: np.ndarray) -> dict[str, np.ndarray]:
+    """ROC and PR AUC of weighted volumes, (n_samples,) each; NaN where a sample holds no volume of one side."""
+    found = {name: np.full(len(times), np.nan) for name in ("roc_auc", "pr_auc")}
+    both = (times @ own > 0) & (times @ (1 - own) > 0)
+    if both.any():
+        values = weighted_scores(own, value, times[both])
+        found["roc_auc"][both], found["pr_auc"][both] = values["auc"], values["pr_auc"]
+    return found
 
-    All four follow from a table of true and given labels, and tables of people add up. Empty with fewer than two people.
-    """
-    names, person = np.unique(people, return_inverse=True)
-    if len(names) < 2:
-        return {}
-    tables = np.zeros((len(names), n_classes, n_classes))
-    np.add.at(tables, (person, y, said), 1)
-    drawn = np.random.default_rng(seed).integers(len(names), size=(N_BOOTSTRAP, len(names)))
-    times = np.stack([np.bincount(row, minlength=len(names)) for row in drawn])
-    values = scores_of_tables(np.tensordot(times, tables, axes=1))
-    tails = (1 - level) / 2
-    return {name: tuple(float(q) for q in np.nanquantile(v, (tails, 1 - tails))) for name, v in values.items()}
+
+def weighted_scores_of_tables(y: np.ndarray, said: np.ndarray, n_classes: int, times: np.ndarray) -> dict[str, np.ndarray]:
+    """accuracy, balanced_accuracy, macro_f1 and mcc of weighted volumes: times (n_samples, n) → (n_samples,) each."""
+    cell = np.eye(n_classes**2)[y * n_classes + said]
+    return scores_of_tables((times @ cell).reshape(-1, n_classes, n_classes))
+
+
+def weighted_scores_of_all(y: np.ndarray, probability: np.ndarray, times: np.ndarray) -> dict[str, np.ndarray]:
+    """All scores of :func:`scores` of weighted volumes but n and calibration_error: (n_samples, n) → (n_samples,) each."""
+    n_classes = probability.shape[1]
+    areas = [_areas((y == number).astype(int), probability[:, number], times) for number in range(n_classes)]
+    right = np.maximum(probability[np.arange(len(y)), y], np.finfo(float).eps)
+    found = weighted_scores_of_tables(y, probability.argmax(axis=1), n_classes, times)
+    for name in ("roc_auc", "pr_auc"):
+        found[name] = np.mean([area[name] for area in areas], axis=0)
+    found["log_loss"] = -(times @ np.log(right)) / times.sum(axis=1)
+    return found
 
 
 def scores_of_tables(tables: np.ndarray) -> dict[str, np.ndarray]:

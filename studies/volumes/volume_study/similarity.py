@@ -6,7 +6,10 @@ from math import factorial
 from neuroface.pipeline import keras
 
 import numpy as np
-from scipy.stats import rankdata
+import pandas as pd
+from scipy.stats import rankdata, ttest_1samp
+
+from volume_study.splits import apart, viewers_of
 
 MOST_EXACT = 50_000  # relabellings up to which all are tried: eight labels
 DISTANCES = ("correlation", "crossnobis")  # 1 − Pearson of mean patterns; cross-validated squared Euclidean distance
@@ -62,34 +65,45 @@ def square(pairs: np.ndarray) -> np.ndarray:
     return matrix + matrix.T
 
 
-def mantel(one: np.ndarray, other: np.ndarray, method: str, n_permutations: int, seed: int) -> dict:
-    """Correlation of two sets of distances (n_pairs,), and its p when labels of one are permuted (Mantel 1967).
+def correlations(brains: np.ndarray, layers: np.ndarray, method: str) -> np.ndarray:
+    """Correlation of each person's distances (n_people, n_pairs) with each set (n, n_pairs): (n, n_people).
 
-    All permutations of the labels are tried where there are no more than 50,000, so that p is exact; with five labels these
-    are 120, and no p is below 1 / 120. Pairs that share a label are not independent, which is why the p-value that comes
-    with a correlation does not hold here.
+    method : "spearman" or "pearson". 0 where distances do not vary.
+    """
+    if method == "spearman":
+        brains, layers = rankdata(brains, axis=1), rankdata(layers, axis=1)
+    a, b = brains - brains.mean(axis=1, keepdims=True), layers - layers.mean(axis=1, keepdims=True)
+    spread = np.sqrt((b**2).sum(axis=1)[:, None] * (a**2).sum(axis=1))
+    return np.divide(b @ a.T, spread, out=np.zeros_like(spread), where=spread > 0)
+
+
+def mantel(brains: np.ndarray, layer: np.ndarray, method: str, n_permutations: int, seed: int) -> dict:
+    """Mean over people of the correlation with a layer's distances, and its p when labels of the layer are permuted.
+
+    The mean over people is what the noise ceiling of Nili et al. (2014) bounds; the correlation with the mean of people's
+    distances is larger. All permutations of the labels are tried where there are no more than 50,000, so that p is exact
+    (Mantel 1967); with five labels these are 120, and no p is below 1 / 120. Pairs that share a label are not independent,
+    which is why the p-value that comes with a correlation does not hold here.
 
     Parameters
     ----------
-    method : "spearman" or "pearson". n_permutations, seed : of a random draw where there are more.
+    brains : (n_people, n_pairs). layer : (n_pairs,). method : "spearman" or "pearson". n_permutations, seed : of a random
+        draw where there are more.
 
     Returns
     -------
     r, p_two_sided, p_greater, n_permutations, exact.
     """
-    n, pairs = len(square(one)), np.triu_indices(len(square(one)), 1)
-    first, matrix = (rankdata(x) if method == "spearman" else np.asarray(x, dtype=float) for x in (one, other))
-    matrix, exact = square(matrix), factorial(n) <= MOST_EXACT
+    matrix = square(np.asarray(layer, dtype=float))
+    n, pairs = len(matrix), np.triu_indices(len(matrix), 1)
+    exact = factorial(n) <= MOST_EXACT
     if exact:
         orders = np.array(list(permutations(range(n))))
     else:
         rng = np.random.default_rng(seed)
         orders = np.array([np.arange(n), *(rng.permutation(n) for _ in range(n_permutations))])
     moved = matrix[orders[:, pairs[0]], orders[:, pairs[1]]]  # (n_orders, n_pairs); the first order changes nothing
-    a, b = first - first.mean(), moved - moved.mean(axis=1, keepdims=True)
-    spread = np.sqrt((a**2).sum() * (b**2).sum(axis=1))
-    r = np.divide(b @ a, spread, out=np.zeros(len(b)), where=spread > 0)
-    close = 1e-9
+    r, close = correlations(brains, moved, method).mean(axis=1), 1e-9
     return {
         "r": float(r[0]),
         "p_two_sided": float(np.mean(np.abs(r) >= abs(r[0]) - close)),
@@ -97,6 +111,55 @@ def mantel(one: np.ndarray, other: np.ndarray, method: str, n_permutations: int,
         "n_permutations": len(r),
         "exact": exact,
     }
+
+
+def p_over_people(values: np.ndarray) -> float:
+    """Two-sided p of the t test that the mean over people is 0, for the given labels and episodes; NaN for one person."""
+    if len(values) < 2 or np.ptp(values) < 1e-12:
+        return np.nan
+    return float(ttest_1samp(values, 0).pvalue)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """p-values corrected for their number (Holm 1979, Scand. J. Stat. 6:65); NaN stays NaN and does not count."""
+    p, corrected = np.asarray(p, dtype=float), np.full(len(p), np.nan)
+    order = np.argsort(p)[: int(np.isfinite(p).sum())]
+    raised = p[order] * np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(raised))
+    return corrected
+
+
+# ---------------------------------------------------------------- halves of the data
+
+
+def halves_of_episodes(samples: pd.DataFrame, tr_s: float, embargo_trs: int) -> np.ndarray:
+    """Half of the data of each volume for cross-validated distances, (n,): 0 or 1, −1: in neither.
+
+    The earlier episodes of a label are one half, the later ones the other, alike for all viewers: halves that share moments
+    share what these moments did to everybody, and distances would be above 0 without a difference between labels. Volumes
+    within ``embargo_trs`` of one in the other half, on the same clock, are in neither.
+
+    Parameters
+    ----------
+    samples : columns label, event, clock, onset_s, subject, stimulus.
+    """
+    viewers = viewers_of(samples)
+    episodes = pd.DataFrame(
+        {"event": samples["event"], "label": samples["label"], "viewers": viewers, "clock": samples["clock"],
+         "onset_s": samples["onset_s"]}
+    ).sort_values(["clock", "onset_s"], kind="stable").drop_duplicates("event")  # fmt: skip
+    by_label = episodes.groupby(["viewers", "label"])["event"]
+    later = by_label.cumcount() >= by_label.transform("size") / 2
+    half = samples["event"].map(dict(zip(episodes["event"], later.astype(int)))).to_numpy()
+    rows, kept = [np.flatnonzero(half == h) for h in (0, 1)], np.full(len(samples), -1)
+    for h in (0, 1):
+        kept[apart(samples, rows[h], rows[1 - h], embargo_trs * tr_s)] = h
+    return kept
+
+
+def complete(half: np.ndarray, label: np.ndarray, labels: list[str]) -> bool:
+    """Whether both halves hold every label."""
+    return all(set(label[half == h]) == set(labels) for h in (0, 1))
 
 
 # ---------------------------------------------------------------- layers of a network

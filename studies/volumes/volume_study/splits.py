@@ -47,7 +47,7 @@ def make_folds(
             )
 
     for train, test in _divide(samples, split, n_folds, seed):
-        train = _apart(samples, train, test, reach_s)
+        train = apart(samples, train, test, reach_s)
         check(train, "training")
         together, validation = split, test
         if selection == "inner":
@@ -55,7 +55,7 @@ def make_folds(
             together = split if len(set(groups_of(inside, split))) > 1 else "block"
             n_inner = max(2, min(INNER_FOLDS, len(set(groups_of(inside, together)))))
             inner, chosen = _divide(inside, together, n_inner, seed)[0]
-            train, validation = _apart(samples, train[inner], train[chosen], reach_s), train[chosen]
+            train, validation = apart(samples, train[inner], train[chosen], reach_s), train[chosen]
         for what, rows in (("training", train), ("validation", validation), ("held-out", test)):
             check(rows, what)
         used = len(np.union1d(np.union1d(train, validation), test))
@@ -91,6 +91,16 @@ def leaks(samples: pd.DataFrame, split: str) -> str:
     if split == "subject" and shared:
         return "other viewers of the same moments are in training"
     return ""
+
+
+def viewers_of(samples: pd.DataFrame) -> np.ndarray:
+    """Who saw the stimulus of each volume, (n,) of str: the only person who saw it, or "several".
+
+    Labels are exchanged among episodes with the same viewers.
+    """
+    of_stimulus = samples.groupby("stimulus")["subject"].agg(["nunique", "first"])
+    name = of_stimulus["first"].where(of_stimulus["nunique"] == 1, "several")
+    return name[samples["stimulus"]].to_numpy(str)
 
 
 def permuted_labels(samples: pd.DataFrame, y: np.ndarray, n_permutations: int, seed: int) -> np.ndarray:
@@ -139,7 +149,7 @@ def _divide(samples: pd.DataFrame, split: str, n_folds: int, seed: int) -> list[
     return list(StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(label, label, groups))
 
 
-def _apart(samples: pd.DataFrame, train: np.ndarray, held_out: np.ndarray, reach_s: float | None) -> np.ndarray:
+def apart(samples: pd.DataFrame, train: np.ndarray, held_out: np.ndarray, reach_s: float | None) -> np.ndarray:
     """Training rows without those that lie within ``reach_s`` of a held-out row on the same clock."""
     if reach_s is None:
         return train

@@ -1,0 +1,54 @@
+"""Is a trained model better than chance? Held-out episodes exchange their labels, fold by fold, without another training.
+
+Given a model that never saw them, held-out episodes may exchange their labels if these mean nothing. Models of different
+folds learn from each other's held-out episodes, so that p-values of folds depend on each other: the smallest is multiplied
+with the number of folds. Where held-out volumes are not new
+to the model (:func:`volume_study.splits.leaks`) this is no test.
+"""
+
+import numpy as np
+import pandas as pd
+
+from volume_study.scores import balanced_accuracy
+from volume_study.splits import viewers_of
+
+
+def fold_test(
+    table: pd.DataFrame, y: np.ndarray, said: np.ndarray, n_classes: int, n_permutations: int, seed: int
+) -> dict[str, float]:
+    """p of held-out balanced accuracy.
+
+    Parameters
+    ----------
+    table : a row per volume, columns fold, event, stimulus, subject. y, said : (n,) true and given class numbers.
+
+    Returns
+    -------
+    p, smallest_p (that these permutations allow), n_permutations (in each fold).
+    """
+    rng, found = np.random.default_rng(seed), []
+    viewers = viewers_of(table)
+    for fold in np.unique(table["fold"]):
+        mine = np.flatnonzero(table["fold"] == fold)
+        moved = exchanged_labels(table["event"].to_numpy()[mine], viewers[mine], y[mine], n_permutations, rng)
+        scores = balanced_accuracy(np.column_stack([y[mine], moved]), said[mine][:, None], n_classes)
+        found.append(np.mean(scores >= scores[0] - 1e-9))
+    n = len(found)
+    return {
+        "p": float(min(1, n * min(found))),
+        "smallest_p": float(min(1, n / (n_permutations + 1))),
+        "n_permutations": n_permutations,
+    }
+
+
+def exchanged_labels(
+    event: np.ndarray, viewers: np.ndarray, y: np.ndarray, n_permutations: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Labels (n, n_permutations) of volumes when their episodes exchange them among episodes with the same viewers."""
+    names, first, number = np.unique(event, return_index=True, return_inverse=True)
+    label, who = y[first], viewers[first]
+    moved = np.tile(label, (n_permutations, 1))
+    for name in np.unique(who):
+        mine = np.flatnonzero(who == name)
+        moved[:, mine] = rng.permuted(moved[:, mine], axis=1)
+    return moved[:, number].T
