@@ -110,7 +110,7 @@ class Relabelling:
             raise NeuroFaceError(
                 f"{contrast} ({self.method}): the largest statistic is {largest:.4g} in the maps on disk and "
                 f"{null.largest[0]:.4g} with the models as they are fitted now. The maps were made by an earlier version. "
-                f"Run scripts 3 to 6 again, or set MAP_TEST to another test."
+                f"Train and explain again, or set MAP_TEST to another test."
             )
         null.largest[0] = largest
         return null
