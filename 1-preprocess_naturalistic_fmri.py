@@ -28,7 +28,7 @@ from neuroface.bold import (
     check_tr,
     events_of,
     extract_windows,
-    header_tr_s,
+    first_volume_s,
     open_header,
     read_censor,
     read_mask,
@@ -107,15 +107,17 @@ def check():
 def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """The run's windows after balancing, without those past its end, columns as in ``*_windows.tsv``; and all windows."""
     image, shape = open_header(run.bold)
-    check_tr(run.bold, image, cfg.TR_S)
-    if header_tr_s(image) is None:
-        print(f"  {run.name}: its header states no TR; TR_S = {cfg.TR_S:g} s is used")
+    if remark := check_tr(run, image, shape[3], cfg.TR_S):
+        print(f"  {run.name}: {remark}")
+    lag_s = cfg.LAG_S - first_volume_s(run, shape[3], cfg.TR_S)
+    if lag_s != cfg.LAG_S:
+        print(f"  {run.name}: its first volume shows second {cfg.LAG_S - lag_s:g} of the run, by its sidecar")
     labels, (first, second) = labels_of(cfg), stretches_of_labels(run, cfg)
     for label, stretches in zip(labels, (first, second)):
         if stretches is not None and not len(stretches):
             events = " or ".join(map(repr, cfg.LABEL_EVENTS[label]))
             stage.leave_out(run.name, f"its annotation has no event {events}, which LABEL_EVENTS gives for {label!r}")
-    table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S)
+    table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, lag_s)
     both = ambiguous_windows(table, first, second, labels, cfg.WINDOW_TRS * cfg.TR_S)
     if both.any():
         stage.leave_out(run.name, f"{both.sum()} windows in which {labels.first!r} and {labels.second!r} overlap")
@@ -144,10 +146,11 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
 
 def with_events(plans: dict[Run, pd.DataFrame]) -> dict[Run, pd.DataFrame]:
     """The plans with the column event and the columns of ``*_windows.tsv`` only."""
-    events = events_of(pd.concat(plans.values(), keys=range(len(plans))))
+    events = events_of(pd.concat(plans.values(), ignore_index=True)).to_numpy()
+    ends = np.cumsum([len(plan) for plan in plans.values()])
     return {
-        run: plan.assign(event=events.loc[[number]].to_numpy())[SAMPLE_COLUMNS]
-        for number, (run, plan) in enumerate(plans.items())
+        run: plan.assign(event=events[end - len(plan) : end])[SAMPLE_COLUMNS]
+        for (run, plan), end in zip(plans.items(), ends)
     }
 
 

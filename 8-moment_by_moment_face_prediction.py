@@ -23,7 +23,15 @@ from functools import partial
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run, read_mask, runs_of, standardized_volumes, stretches_of_labels
+from neuroface.bold import (
+    Run,
+    first_volume_s,
+    open_header,
+    read_mask,
+    runs_of,
+    standardized_volumes,
+    stretches_of_labels,
+)  # fmt: skip
 from neuroface.decoding import member_models, model_folder
 from neuroface.face_study import STUDY, labels_of
 from neuroface.pipeline import Stage, read_table, run_script, write_json
@@ -122,8 +130,9 @@ def predict_run(stage: Stage, models: dict, mask: np.ndarray, affine: np.ndarray
         logit = slide(predictor, standardized_volumes(run.bold, mask, affine, predictor.batch, cfg.STANDARDIZE))
         logits[fold] = smoothed(on_every_tr(logit, run.censor, cfg.WINDOW_TRS), cfg.SMOOTH_TRS)
     predicted = models[run].join(logits)
+    lag_s = cfg.LAG_S - first_volume_s(run, open_header(run.bold)[1][3], cfg.TR_S)
     table = timeline(
-        predicted["logit"].to_numpy(), *stretches_of_labels(run, cfg), cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS,
+        predicted["logit"].to_numpy(), *stretches_of_labels(run, cfg), cfg.TR_S, lag_s, cfg.WINDOW_TRS,
         cfg.PREDICTION_AT, cfg.MIN_STRETCH_S,
     )  # fmt: skip
     table["split"] = cfg.HELD_OUT_SPLIT

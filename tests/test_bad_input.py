@@ -168,7 +168,7 @@ LEFT_OUT = [
     ("no BOLD", SERIES, lambda path: path.unlink(), f"{WHO}: no func/"),
     ("a film with no no-face window", ANNOTATION, content(b"2 180\n"), "no stretch of one class that is long enough"),
     ("annotation beyond the film", ANNOTATION, text(lambda t: t + "300 20\n340 15\n"), "windows that would run past"),
-    ("a header without TR", SERIES, header(pixdim__4=0.0), "its header states no TR; TR_S = 1 s is used"),
+    ("a header without TR", SERIES, header(pixdim__4=0.0), "neither its header nor a sidecar states a TR; TR_S = 1 s"),
 ]  # fmt: skip
 # (case, file, what happens to it, largest difference of z-scored windows): nothing to complain about
 TAKEN = [

@@ -7,7 +7,7 @@ import gzip
 import struct
 
 from neuroface import NeuroFaceError
-from neuroface.bold import annotations, windows
+from neuroface.bold import Run, annotations, check_tr, windows
 from neuroface.bold import images as bold
 from neuroface.bold.labels import Labels
 
@@ -71,7 +71,7 @@ def test_a_series_with_any_header_is_read_or_refused(tmp_path, file):
     mask = np.ones(SHAPE, dtype=bool)
     try:
         image, shape = bold.open_header(path)
-        bold.check_tr(path, image, 1.0)
+        check_tr(Run("sub-1", "x", "1", "sub-1_task-x", path, None, ()), image, shape[3], 1.0)
         matrix = bold.read_masked(path, mask, AFFINE)
     except NeuroFaceError as error:
         assert str(path) in str(error) and "\n" not in str(error)

@@ -1,10 +1,12 @@
 """Labels of volumes: the published procedure on the real tables, its two mistakes, BIDS events, and what is refused."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
+from neuroface.bold import Run
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ from volume_study.labelling import (
     file_label,
     film_volumes,
     moved_labels,
+    name_events,
     name_own_stimuli,
     shown_once,
 )
@@ -55,7 +58,7 @@ def forrest(**settings):
 
 def run_of(subject="sub-01", run="1", movie="movie"):
     name = f"{subject}_task-{movie}_run-{run}"
-    return SimpleNamespace(subject=subject, movie=movie, run=run, name=name, bold=Path(f"{name}_bold.nii.gz"))
+    return Run(subject, movie, run, name, Path(f"{name}_bold.nii.gz"), None, ())
 
 
 # ---------------------------------------------------------------- observers
@@ -216,8 +219,7 @@ def test_a_label_can_be_part_of_a_files_name():
 def events_run(folder, subject, rows, column="trial_type"):
     path = folder / f"{subject}_events.tsv"
     pd.DataFrame(rows, columns=["onset", "duration", column]).to_csv(path, sep="\t", index=False, na_rep="n/a")
-    run = run_of(subject, "1", "motor")
-    return SimpleNamespace(**vars(run), annotation_of=lambda event: path)
+    return replace(run_of(subject, "1", "motor"), annotations=(("", path),))
 
 
 def motor(**settings):
@@ -230,11 +232,29 @@ def test_integer_trial_types_beside_missing_ones_become_labels(tmp_path):
     cfg = motor()
     labels = event_labels([run.annotation_of("")], cfg)
     table, ambiguous = event_volumes(run, 20, labels, cfg)
+    table = name_events(table)
     assert ambiguous == 0 and list(table) == COLUMNS
     assert dict(zip(table["tr"], table["label"])) == {2: "leftleg", 3: "leftleg", 7: "arm", 8: "arm", 9: "arm"}
     assert table["event"].unique().tolist() == ["task-motor_run-1_leftleg_0s", "task-motor_run-1_arm_10s"]
     every = event_labels([run.annotation_of("")], motor(EVENT_LABELS={}))
     assert every == {"3": ("3",), "4": ("4",), "5": ("5",), "6": ("6",)}
+
+
+def test_trial_types_that_differ_in_punctuation_stay_labels(tmp_path):
+    run = events_run(tmp_path, "sub-01", [(0, 4, "CS+"), (10, 4, "CS-"), (20, 4, "US")])
+    labels = event_labels([run.annotation_of("")], motor(EVENT_LABELS={}))
+    assert labels == {"CSplus": ("CS+",), "CSminus": ("CS-",), "US": ("US",)}
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [(("left_hand", "left-hand"), "'left_hand' would be the label 'lefthand', as 'left-hand' is"),
+     (("рука", "hand"), "'рука' has no Latin letter or digit")],
+)  # fmt: skip
+def test_trial_types_that_cannot_be_told_apart_are_named(tmp_path, names, words):
+    run = events_run(tmp_path, "sub-01", [(10 * k, 4, name) for k, name in enumerate(names)])
+    with pytest.raises(NeuroFaceError, match=f"{words}.*EVENT_LABELS"):
+        event_labels([run.annotation_of("")], motor(EVENT_LABELS={}))
 
 
 def test_string_trial_types_and_volumes_with_two_labels(tmp_path):
@@ -264,9 +284,11 @@ def test_stimuli_are_shared_only_where_all_saw_the_same_blocks(tmp_path):
         cfg, parts = motor(), []
         for subject, rows in (("sub-01", [(0, 4, 3), (10, 4, 5)]), ("sub-02", rows_of_second)):
             parts.append(event_volumes(events_run(tmp_path, subject, rows), 20, cfg.EVENT_LABELS, cfg)[0])
-        return name_own_stimuli(pd.concat(parts, ignore_index=True))
+        return name_own_stimuli(name_events(pd.concat(parts, ignore_index=True)))
 
     same, other = labelled([(0, 4, 3), (10, 4, 5)]), labelled([(0, 4, 5), (10, 4, 3)])
+    shifted = labelled([(0.01, 4, 3), (9.99, 4, 5)])  # own logs of one stimulus
+    assert shifted["stimulus"].nunique() == 1 and shifted["event"].nunique() == 2
     assert same["stimulus"].nunique() == 1 and (same.groupby("moment")["subject"].nunique() == 2).all()
     assert other["stimulus"].nunique() == 2 and (other.groupby("moment")["subject"].nunique() == 1).all()
 

@@ -90,7 +90,7 @@ class Tables:
             fitting = [file for file in fitting if entities(file).items() <= own_entities.items()]
             return sorted(fitting, key=lambda file: (-len(entities(file)), file.name))
 
-        return [file for files in (self._own, *self._shared) for file in of_place(files)]
+        return list(dict.fromkeys(file for files in (self._own, *self._shared) for file in of_place(files)))
 
 
 def raw_folders(derivative: Path) -> list[Path]:
@@ -172,6 +172,8 @@ def bids_runs(
                 _bids_mask(bold, files),
                 (("", events[0]),) if annotated else (),
                 regressors=next(iter(tables.of(bold.name, f"_{REGRESSORS}")), None),
+                sidecars=tuple(file for file in tables.of(bold.name, "_bold.json") if not not_fetched(file)),
+                raw=_raw_series(bold, tables),
             )
         )
     if not seen and not missing:
@@ -183,6 +185,14 @@ def _is_series(file: Path, name_part: str) -> bool:
     """Whether a file is a BOLD series that BIDS_FILTER takes; text behind ``_bold`` must be asked for there."""
     ends = r"_bold\.nii(\.gz)?" if "_bold" not in name_part else r"_bold(_[A-Za-z0-9]+)?\.nii(\.gz)?"
     return bool(re.search(ends + "$", file.name)) and fnmatchcase(file.name, f"*{name_part}*")
+
+
+def _raw_series(bold: Path, tables: Tables) -> Path | None:
+    """The raw series that a derivative was made from; None for a raw series."""
+    is_derivative = {"space", "desc", "res", "den", "cohort"} & entities_of(bold.name).keys()
+    found = [*tables.of(bold.name, "_bold.nii.gz"), *tables.of(bold.name, "_bold.nii")] if is_derivative else []
+    raw = [file for file in found if not {"space", "desc"} & entities_of(file.name).keys() and not not_fetched(file)]
+    return next(iter(raw), None)
 
 
 def _has_column(table: Path, column: str) -> bool:

@@ -96,15 +96,6 @@ def header_tr_s(image) -> float | None:
     return step * SECONDS_PER.get(unit, 1.0) if 0 < step < np.inf else None
 
 
-def check_tr(path: Path, image, tr_s: float) -> None:
-    """Raise if the header's TR contradicts ``tr_s`` by more than 1 %."""
-    stated = header_tr_s(image)
-    if stated is not None and abs(stated - tr_s) > 0.01 * tr_s:
-        raise NeuroFaceError(
-            f"{path}: its header says TR = {stated:g} s, the setting TR_S is {tr_s:g} s. Correct TR_S, or the header."
-        )
-
-
 def check_grid(path: Path, shape, affine: np.ndarray, mask_shape, mask_affine: np.ndarray) -> None:
     """Raise, with both values, if a series and the mask do not share one grid."""
     if tuple(shape[:3]) != tuple(mask_shape):

@@ -31,6 +31,8 @@ class Run:
     annotations: tuple[tuple[str, Path], ...]  # (name of an event, its file); BIDS: one file for all, named ""
     censor: Path | None = None  # NNDb v2, censored: which TRs the series still has (windows.read_censor)
     regressors: Path | None = None  # what else the film shows, per TR (neuroface.film)
+    sidecars: tuple[Path, ...] = ()  # BIDS: JSON files that describe the series, the nearest first
+    raw: Path | None = None  # BIDS: the raw series of a derivative
 
     @property
     def stimulus(self) -> str:
@@ -43,7 +45,8 @@ class Run:
     def files(self) -> list[Path]:
         """All files of this run."""
         annotations = dict.fromkeys(file for _, file in self.annotations)
-        return [file for file in (self.bold, self.mask, *annotations, self.censor, self.regressors) if file]
+        files = (self.bold, self.mask, *annotations, self.censor, self.regressors, *self.sidecars)
+        return [file for file in files if file]
 
     def annotation_of(self, event: str) -> Path:
         """The file with the onsets and durations of an event."""

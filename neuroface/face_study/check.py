@@ -10,6 +10,7 @@ from neuroface.bold import (
     check_distinct,
     check_grid,
     check_tr,
+    first_volume_s,
     is_gzip,
     nndb_naming,
     open_header,
@@ -103,7 +104,8 @@ def compare_with_listing(folder: Path, listed: dict[str, int], exclude: tuple[st
 def check_run(run: Run, cfg) -> tuple[np.ndarray | None, int, int]:
     """A run's mask (x, y, z), number of volumes and of windows; raise if its files are unreadable or do not fit."""
     image, shape = open_header(run.bold)
-    check_tr(run.bold, image, cfg.TR_S)
+    if remark := check_tr(run, image, shape[3], cfg.TR_S):
+        print(f"  {run.name}: {remark}")
     check_length(run.bold, image.dataobj.offset + int(np.prod(shape)) * image.dataobj.dtype.itemsize)
     mask = None
     if run.mask:
@@ -135,7 +137,8 @@ def check_length(path: Path, expected: int) -> None:
 def count_windows(run: Run, cfg) -> int:
     """Approximate number of windows of a run: as in script 1, but ignoring the run's end and censored volumes."""
     labels, (first, second) = labels_of(cfg), stretches_of_labels(run, cfg)
-    table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S)
+    lag_s = cfg.LAG_S - first_volume_s(run, open_header(run.bold)[1][3], cfg.TR_S)
+    table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, lag_s)
     counts = [int((table["label"] == label).sum()) for label in labels]
     return 2 * min(counts) if cfg.BALANCE == "run" else sum(counts)
 

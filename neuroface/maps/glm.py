@@ -3,7 +3,15 @@
 from collections.abc import Iterable
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run, RunningStatistics, open_header, read_censor, stream_masked, stretches_of_labels
+from neuroface.bold import (
+    Run,
+    RunningStatistics,
+    first_volume_s,
+    open_header,
+    read_censor,
+    stream_masked,
+    stretches_of_labels,
+)  # fmt: skip
 from neuroface.film import chosen_regressors
 
 import numpy as np
@@ -17,14 +25,17 @@ HRF = "spm"
 def effect_of_run(run: Run, mask: np.ndarray, affine: np.ndarray, cfg) -> np.ndarray:
     """:func:`condition_effect` of a run's files; one pass over its BOLD."""
     first, second = stretches_of_labels(run, cfg)
-    kept = read_censor(run.censor, open_header(run.bold)[1][3])
+    n_volumes = open_header(run.bold)[1][3]
+    kept = read_censor(run.censor, n_volumes)
     nuisance = chosen_regressors(run, cfg.NUISANCE, "NUISANCE", cfg.TR_S, len(kept))
-    design = condition_design(first, second, kept, cfg.TR_S, nuisance)
+    start_s = first_volume_s(run, n_volumes, cfg.TR_S)
+    design = condition_design(first, second, kept, cfg.TR_S, nuisance, start_s)
     return condition_effect(stream_masked(run.bold, mask, affine), design)
 
 
 def condition_design(
-    first: np.ndarray, second: np.ndarray | None, kept: np.ndarray, tr_s: float, nuisance: pd.DataFrame | None = None
+    first: np.ndarray, second: np.ndarray | None, kept: np.ndarray, tr_s: float, nuisance: pd.DataFrame | None = None,
+    start_s: float = 0.0,
 ) -> pd.DataFrame:
     """Design matrix of a run: the first condition (and the second) convolved with the HRF, cosine drifts, a constant.
 
@@ -33,6 +44,7 @@ def condition_design(
     first : (n, 2) stretches of the first condition, onset_s and duration_s. second : (m, 2) stretches of the second; None:
         all other times.
     kept : (n_trs,) bool, the TRs that the series has (:func:`neuroface.bold.read_censor`).
+    start_s : second of the run that the first volume shows.
     nuisance : (n_trs, n) regressors to hold constant, already convolved; they enter in SDs from their mean.
 
     Returns
@@ -45,7 +57,7 @@ def condition_design(
         pd.DataFrame({"onset": stretches[:, 0], "duration": stretches[:, 1], "trial_type": name})
         for name, stretches in parts.items()
     ]
-    times_s = np.arange(len(kept)) * tr_s
+    times_s = start_s + np.arange(len(kept)) * tr_s
     added = {}
     if nuisance is not None and nuisance.shape[1]:
         spread = nuisance.std(ddof=0).where(lambda sd: sd > 0, 1.0)

@@ -31,6 +31,7 @@ from volume_study.labelling import (
     event_volumes,
     film_volumes,
     moved_labels,
+    name_events,
     name_own_stimuli,
     shown_once,
 )
@@ -68,7 +69,8 @@ def main():
 def volumes_of(run: Run, cfg) -> int:
     """Number of a run's volumes; raise if its TR is not that of the settings."""
     image, shape = open_header(run.bold)
-    check_tr(run.bold, image, cfg.TR_S)
+    if remark := check_tr(run, image, shape[3], cfg.TR_S):
+        print(f"  {run.name}: {remark}")
     return shape[3]
 
 
@@ -142,7 +144,7 @@ def label_by_events(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.Data
         if ambiguous:
             stage.leave_out(run.name, f"{ambiguous} volumes that carry several labels at once")
         parts.append(table)
-    samples = name_own_stimuli(pd.concat(parts, ignore_index=True))
+    samples = name_own_stimuli(name_events(pd.concat(parts, ignore_index=True)))
     section = Section("Labels", f"Volumes carry the label of the event that was on {cfg.LAG_S:g} s before.")
     rows = [(label, ", ".join(types)) for label, types in labels.items()]
     section.table(["label", "trial types"], rows, f"Labels, from column {cfg.EVENT_COLUMN}")

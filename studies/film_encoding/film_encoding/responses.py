@@ -5,7 +5,16 @@ from pathlib import Path
 
 from film_encoding.film_clock import first_volume
 from neuroface import NeuroFaceError
-from neuroface.bold import Run, check_tr, find_runs, open_header, open_image, read_stretches, stream_masked
+from neuroface.bold import (
+    Run,
+    check_tr,
+    find_runs,
+    first_volume_s,
+    open_header,
+    open_image,
+    read_stretches,
+    stream_masked,
+)  # fmt: skip
 
 import nibabel as nib
 import numpy as np
@@ -47,9 +56,14 @@ def find_viewings(cfg) -> tuple[dict[str, list[Viewing]], list[tuple[str, str]]]
                 "its name."
             )
         image, shape = open_header(run.bold)
-        check_tr(run.bold, image, cfg.TR_S)
-        onset_s = film_onset_s(run, cfg.FILM_EVENT)
+        if remark := check_tr(run, image, shape[3], cfg.TR_S):
+            print(f"  {run.name}: {remark}")
+        onset_s = film_onset_s(run, cfg.FILM_EVENT) - first_volume_s(run, shape[3], cfg.TR_S)
         first = first_volume(onset_s, cfg.TR_S)
+        if first < 0:
+            raise NeuroFaceError(
+                f"{run.bold}: the film begins {-onset_s:g} s before its first volume. Leave {run.subject} out with EXCLUDE."
+            )
         if first >= shape[3]:
             raise NeuroFaceError(
                 f"{run.bold} has {shape[3]} volumes, and its events say that the film begins at {onset_s:g} s, volume "

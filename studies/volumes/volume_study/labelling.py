@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import ROUNDING_S, on_screen, read_events, trial_types_of
+from neuroface.bold import ROUNDING_S, check_names, events_of, first_volume_s, on_screen, read_events, trial_types_of
 
 import numpy as np
 import pandas as pd
@@ -14,11 +14,39 @@ from volume_study.film_clock import moments_of_volumes
 # A row per volume. onset_s: time of its label on ``clock``, the film or the run; tr: the volume in the BOLD series, from 0;
 # moment: what all volumes with this TR of the stimulus share; event: the block or episode; stimulus: the run's part of it.
 COLUMNS = ["subject", "movie", "run", "label", "onset_s", "tr", "moment", "event", "stimulus", "clock"]
+OF_STRETCH = ("stretch_onset_s", "stretch_duration_s")  # until all people's blocks are compared
 
 
 def file_label(label: str) -> str:
-    """A label as part of a file's name: letters and digits."""
-    return re.sub(r"[^A-Za-z0-9]+", "", label)
+    """A label as part of a file's name: letters and digits; "CS+" is "CSplus", "CS-" is "CSminus"."""
+    words = re.sub(r"-$", "minus", label.strip()).replace("+", "plus")
+    return re.sub(r"[^A-Za-z0-9]+", "", words)
+
+
+def labels_of_types(types: list[str]) -> dict[str, tuple[str, ...]]:
+    """Every trial type as a label of its own.
+
+    Raises
+    ------
+    NeuroFaceError
+        If a type has no letter or digit that a file's name may have, or two types would have one label.
+    """
+    labels: dict[str, tuple[str, ...]] = {}
+    for name in types:
+        label = file_label(name)
+        if not label or label in labels:
+            other = f"would be the label {label!r}, as {labels[label][0]!r} is" if label else "has no Latin letter or digit"
+            raise NeuroFaceError(
+                f"The trial type {name!r} {other}. Give it a label in EVENT_LABELS, for example "
+                f"{{'mylabel': ({name!r},)}}, and list the other trial types there too."
+            )
+        labels[label] = (name,)
+    return labels
+
+
+def lag_of_run(run, n_volumes: int, cfg) -> float:
+    """Seconds from a moment of the run to the volume that carries its label, counted in volumes of the series."""
+    return cfg.LAG_S - first_volume_s(run, n_volumes, cfg.TR_S)
 
 
 # ---------------------------------------------------------------- observers
@@ -31,7 +59,7 @@ def film_volumes(run, n_volumes: int, index: int, votes: pd.DataFrame, cfg) -> p
     ----------
     index : of the run's segment. votes : :func:`volume_study.observers.consensus` of the film.
     """
-    moment = moments_of_volumes(n_volumes, index, cfg.SEGMENTS, cfg.TR_S, cfg.LAG_S, cfg.FILM_CLOCK)
+    moment = moments_of_volumes(n_volumes, index, cfg.SEGMENTS, cfg.TR_S, lag_of_run(run, n_volumes, cfg), cfg.FILM_CLOCK)
     labels, episode = votes["label"].to_numpy(), episodes_of(votes["label"])
     tr = np.flatnonzero((moment >= 0) & (moment < len(votes)))
     tr = tr[pd.notna(labels[moment[tr]])]
@@ -118,13 +146,16 @@ def event_labels(files: list[Path], cfg) -> dict[str, tuple[str, ...]]:
     """
     found = {name for file in dict.fromkeys(files) for name in trial_types_of(file, cfg.EVENT_COLUMN)}
     if not cfg.EVENT_LABELS:
-        labels = {file_label(name): (name,) for name in sorted(found) if file_label(name)}
+        labels = labels_of_types(sorted(found))
         if len(labels) < 2:
             raise NeuroFaceError(
                 f"The events of {cfg.DATASET_DIR} have {len(labels)} trial type in column {cfg.EVENT_COLUMN!r}; two are "
                 f"needed. Set EVENT_COLUMN."
             )
         return labels
+    wanted = tuple(name for types in cfg.EVENT_LABELS.values() for name in types)
+    for file in dict.fromkeys(files):
+        check_names(file, wanted, cfg.EVENT_COLUMN)
     for label, types in cfg.EVENT_LABELS.items():
         if not found & set(types):
             raise NeuroFaceError(
@@ -135,26 +166,36 @@ def event_labels(files: list[Path], cfg) -> dict[str, tuple[str, ...]]:
 
 
 def event_volumes(run, n_volumes: int, labels: dict[str, tuple[str, ...]], cfg) -> tuple[pd.DataFrame, int]:
-    """Labelled volumes of a run with ``events.tsv``, and how many carry several labels at once and are left out."""
-    time_s = np.arange(n_volumes) * cfg.TR_S - cfg.LAG_S
-    where = run.name.removeprefix(f"{run.subject}_")
-    parts = []
+    """Labelled volumes of a run with ``events.tsv``, and how many carry several labels at once and are left out.
+
+    The volumes have no event yet, but the columns of OF_STRETCH; :func:`name_events` compares those of all people.
+    """
+    time_s = np.arange(n_volumes) * cfg.TR_S - lag_of_run(run, n_volumes, cfg)
+    where, parts = f"task-{run.stimulus}", []
     for label, types in labels.items():
         stretches = read_events(run.annotation_of(""), types, cfg.EVENT_COLUMN)
         tr = np.flatnonzero(on_screen(time_s + ROUNDING_S, stretches))
         if len(tr):
             block = np.searchsorted(stretches[:, 0], time_s[tr] + ROUNDING_S, side="right") - 1
-            event = [f"{where}_{label}_{onset:g}s" for onset in stretches[block, 0]]
             moment = [f"{where}_{label}_tr-{number}" for number in tr]
+            of_stretch = {"stretch_onset_s": stretches[block, 0], "stretch_duration_s": stretches[block, 1]}
             parts.append(
-                pd.DataFrame({"label": label, "onset_s": time_s[tr], "tr": tr, "moment": moment, "event": event})
+                pd.DataFrame({"label": label, "onset_s": time_s[tr], "tr": tr, "moment": moment} | of_stretch)
             )
     if not parts:
-        return pd.DataFrame(columns=COLUMNS), 0
+        return pd.DataFrame(columns=[*COLUMNS, *OF_STRETCH]), 0
     table = pd.concat(parts).sort_values("tr", ignore_index=True)
     several = table.duplicated("tr", keep=False)
     table = table[~several].assign(subject=run.subject, movie=run.movie, run=run.run, stimulus=where, clock=where)
-    return table[COLUMNS], int(table["tr"].shape[0] and several.sum() // 2)
+    return table, int(table["tr"].shape[0] and several.sum() // 2)
+
+
+def name_events(table: pd.DataFrame) -> pd.DataFrame:
+    """The volumes of all people with their events: blocks of people that overlap by most of their length are one."""
+    stretches = table.drop(columns="onset_s").rename(
+        columns={"stretch_onset_s": "onset_s", "stretch_duration_s": "duration_s"}
+    )
+    return table.assign(event=events_of(stretches))[COLUMNS]
 
 
 def name_own_stimuli(table: pd.DataFrame) -> pd.DataFrame:
