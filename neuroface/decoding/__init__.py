@@ -33,7 +33,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "write_results",
         ],
         "rivals": ["attended", "convolved_volumes"],
-        "second_order": ["solve_second_order"],
+        "second_order": ["solve_second_order_each"],
         "training_report": ["describe", "title_of"],
         "uncertainty": [
             "cluster_intervals", "jackknife_interval", "mean_over_people", "p_value", "permuted_labels", "weighted_scores",

@@ -168,19 +168,7 @@ def solve(kernel: np.ndarray | Callable[[np.ndarray], np.ndarray], y: np.ndarray
     ----------
     kernel : as for :func:`out_of_fold`. y : (n,) of 0 and 1.
     """
-    labels, rows = np.asarray(y)[:, None], fold.rows
-    values = out_of_fold(kernel, labels, fold)
-    best = _best_of(values, labels, fold)[0]
-    inner = values[best, :, 0]
-    known = ~np.isnan(inner)
-    slope = calibration_slope(labels[known, 0], inner[known])
-    of_rows = kernel(rows) if callable(kernel) else kernel
-    weights, intercepts = _fit(of_rows, labels, rows)
-    coefficients = np.zeros(len(y))
-    coefficients[rows] = slope * weights[best, :, 0]
-    intercept = slope * float(intercepts[best, 0])
-    at_mean = float(of_rows[np.ix_(rows, rows)].mean(axis=0) @ coefficients[rows]) + intercept
-    return Solution(coefficients, intercept, slope * inner, PENALTIES[best], at_mean, slope)
+    return solve_each(kernel, np.asarray(y)[:, None], fold)[0]
 
 
 def solve_with(kernel: np.ndarray, y: np.ndarray, rows: np.ndarray, penalty: float) -> tuple[np.ndarray, float]:
@@ -192,26 +180,28 @@ def solve_with(kernel: np.ndarray, y: np.ndarray, rows: np.ndarray, penalty: flo
     return coefficients, float(intercepts[chosen, 0])
 
 
-def solve_each(kernel: np.ndarray, labels: np.ndarray, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
-    """:func:`solve` for many labellings of the same windows, which share every eigendecomposition.
-
-    Parameters
-    ----------
-    kernel : (n, n), from :func:`window_kernel`. labels : (n, n_labellings) of 0 and 1.
-
-    Returns
-    -------
-    coefficients : (n_labellings, n) float64. intercepts : (n_labellings,) float64.
-    """
-    best = _best_penalty(kernel, labels, fold)
-    inner = np.take_along_axis(out_of_fold(kernel, labels, fold), best[None, None, :], axis=0)[0]
+def solve_each(
+    kernel: np.ndarray | Callable[[np.ndarray], np.ndarray], labels: np.ndarray, fold: Fold
+) -> list[Solution]:
+    """:func:`solve` for many labellings (n, n_labellings) of the same windows, which share every eigendecomposition."""
+    rows, values = fold.rows, out_of_fold(kernel, labels, fold)
+    best = _best_of(values, labels, fold)
+    inner = np.take_along_axis(values, best[None, None, :], axis=0)[0]
     known = ~np.isnan(inner[:, 0])
-    weights, intercepts = _fit(kernel, labels, fold.rows)
-    each = np.arange(labels.shape[1])
-    slopes = np.array([calibration_slope(labels[known, i], inner[known, i]) for i in each])
-    coefficients = np.zeros(labels.T.shape)
-    coefficients[:, fold.rows] = slopes[:, None] * weights[best, :, each]
-    return coefficients, slopes * intercepts[best, each]
+    of_rows = kernel(rows) if callable(kernel) else kernel
+    weights, intercepts = _fit(of_rows, labels, rows)
+    mean = of_rows[np.ix_(rows, rows)].mean(axis=0)
+    solutions = []
+    for column, chosen in enumerate(best):
+        slope = calibration_slope(labels[known, column], inner[known, column])
+        coefficients = np.zeros(len(labels))
+        coefficients[rows] = slope * weights[chosen, :, column]
+        intercept = slope * float(intercepts[chosen, column])
+        at_mean = float(mean @ coefficients[rows]) + intercept
+        solutions.append(
+            Solution(coefficients, intercept, slope * inner[:, column], PENALTIES[chosen], at_mean, slope)
+        )
+    return solutions
 
 
 def weighted_sums(blocks: Iterator[np.ndarray], coefficients: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from neuroface.decoding.calibration import balanced_weights, log_losses, simplest_good_model
 from neuroface.decoding.folds import Fold
-from neuroface.decoding.linear import Solution, solve, solve_with
+from neuroface.decoding.linear import Solution, solve_each, solve_with
 
 import numpy as np
 from scipy import linalg
@@ -68,11 +68,41 @@ def solve_second_order(
     events : (n,) windows of the same event are not independent.
     n_units : number of u_k that are kept, those with the largest strengths.
     """
-    rows = fold.rows
+    labels = np.asarray(y)[:, None]
+    return next(solve_second_order_each(window_kernel, mean_kernel, window_trs, labels, fold, events, n_units))
+
+
+def solve_second_order_each(
+    window_kernel: np.ndarray,
+    mean_kernel: np.ndarray,
+    window_trs: int,
+    labels: np.ndarray,
+    fold: Fold,
+    events: np.ndarray,
+    n_units: int,
+) -> Iterator[SecondOrder]:
+    """:func:`solve_second_order` for many labellings (n, n_labellings), one after another; they share decompositions."""
     # Inner products of whole windows are those of the means, counted in every volume, plus those of the deviations.
     means = window_trs * mean_kernel
     kernels = [means + weight * (window_kernel - means) for weight in DEVIATIONS]
-    linear = [solve(kernel, y, fold) for kernel in kernels]
+    linear = zip(*(solve_each(kernel, labels, fold) for kernel in kernels))
+    second = solve_each(partial(_quadratic_kernel, mean_kernel), labels, fold)
+    for y, firsts, quadratic in zip(labels.T, linear, second):
+        yield _combined(kernels, mean_kernel, y, fold, events, n_units, firsts, quadratic)
+
+
+def _combined(
+    kernels: list[np.ndarray],
+    mean_kernel: np.ndarray,
+    y: np.ndarray,
+    fold: Fold,
+    events: np.ndarray,
+    n_units: int,
+    linear: tuple[Solution, ...],
+    second: Solution,
+) -> SecondOrder:
+    """The best of the linear classifiers (one per kernel), and the second-order path where it helps."""
+    rows = fold.rows
     known = ~np.isnan(linear[0].inner_logit)
     weights = balanced_weights(y[known])
 
@@ -80,26 +110,38 @@ def solve_second_order(
         losses = [log_losses(y[known], logit) for logit in logits]
         return simplest_good_model(losses, events[known], weights, errors)
 
+    def stacked_logit(paths: np.ndarray) -> np.ndarray:
+        share, intercept = _stacked(paths[known], y[known], weights)
+        return paths[known] @ share + intercept
+
     best = simplest([solution.inner_logit[known] for solution in linear], errors=1)
     first, kernel = linear[best], kernels[best]
-    second = solve(partial(_quadratic_kernel, mean_kernel), y, fold)
+    alone = stacked_logit(first.inner_logit[:, None])
+    found = SecondOrder(
+        mean=first.coefficients,
+        deviation=DEVIATIONS[best] * first.coefficients,
+        directions=np.zeros((n_units, len(y))),
+        strengths=np.zeros(n_units),
+        rows=rows,
+        logit_of_rows=kernel[rows] @ first.coefficients + first.intercept,
+        inner_logit=first.inner_logit,
+        chosen={"deviation": DEVIATIONS[best], "linear": 1.0, "second_order": 0.0},
+    )
+    # A path that does not help with all its directions is not tried with few.
+    if simplest([alone, stacked_logit(np.column_stack([first.inner_logit, second.inner_logit]))], errors=1) == 0:
+        return found
     inner_second, final = _second_paths(mean_kernel, y, fold, second, n_units)
-
     paths = np.column_stack([first.inner_logit, inner_second])
-    share_alone, intercept_alone = _stacked(paths[known, :1], y[known], weights)
+    if simplest([alone, stacked_logit(paths)], errors=2) == 0:
+        return found
     share, intercept = _stacked(paths[known], y[known], weights)
-    alone = paths[known, :1] @ share_alone + intercept_alone
-    if simplest([alone, paths[known] @ share + intercept], errors=2) == 0:
-        share, intercept = np.array([1.0, 0.0]), 0.0
-
-    first_logit = kernel[rows] @ first.coefficients + first.intercept
     return SecondOrder(
-        mean=share[0] * first.coefficients,
-        deviation=share[0] * DEVIATIONS[best] * first.coefficients,
+        mean=share[0] * found.mean,
+        deviation=share[0] * found.deviation,
         directions=final.directions,
         strengths=share[1] * final.strengths,
         rows=rows,
-        logit_of_rows=share[0] * first_logit + share[1] * final.logit[rows] + intercept,
+        logit_of_rows=share[0] * found.logit_of_rows + share[1] * final.logit[rows] + intercept,
         inner_logit=paths @ share + intercept,
         chosen={"deviation": DEVIATIONS[best], "linear": float(share[0]), "second_order": float(share[1])},
     )

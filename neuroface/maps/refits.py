@@ -8,7 +8,15 @@ Learn. Res. 11:1833). A model in closed form needs only the inner products of wi
 
 from typing import NamedTuple
 
-from neuroface.decoding import Fold, Windows, builder_of, is_linear, permuted_labels, solve_each, solve_second_order
+from neuroface.decoding import (
+    Fold,
+    Windows,
+    builder_of,
+    is_linear,
+    permuted_labels,
+    solve_each,
+    solve_second_order_each,
+)
 
 import numpy as np
 import pandas as pd
@@ -90,7 +98,8 @@ def refit(name: str, windows: Windows, fold: Fold, labels: np.ndarray, baseline:
         are exact there for models of second order; 1: gradient × input.
     """
     if is_linear(name):
-        coefficients = solve_each(windows.kernel_of(name), labels, fold)[0]
+        solutions = solve_each(windows.kernel_of(name), labels, fold)
+        coefficients = np.stack([solution.coefficients for solution in solutions])
         n_trs = windows.X.shape[2]
         of_mean = name == "linear-mean"  # the mean over time has the same weight in every volume
         deviation, mean = (0 * coefficients, coefficients / n_trs) if of_mean else (coefficients, coefficients)
@@ -103,8 +112,7 @@ def _refit_second_order(name, windows: Windows, fold: Fold, labels, baseline, at
     kernels = windows.kernel_of("linear"), windows.kernel_of("linear-mean")
     n_units = builder_of(name, windows.mask, cfg)(dtype="float32").get_layer("directions").units
     deviation, mean, second = [], [], []
-    for y in labels.T:
-        fit = solve_second_order(*kernels, n_trs, y, fold, windows.events, n_units)
+    for fit in solve_second_order_each(*kernels, n_trs, labels, fold, windows.events, n_units):
         deviation.append(fit.deviation)
         mean.append(fit.mean)
         used = np.any(fit.strengths != 0)
