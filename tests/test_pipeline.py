@@ -87,7 +87,9 @@ def test_the_ladder_and_the_baselines_stand_beside_the_network(tiny):
     assert set(everything["linear"]) == {"linear", "linear-mean", "face-rois"}
     for split in ("window", "movie"):
         result = everything["network"][split]
-        low, high = result["intervals_95"]["people"]["accuracy"]
+        intervals = result["intervals_95"]
+        assert (intervals["over"], intervals["n"]) == (("films", 4) if split == "movie" else ("people", 8))
+        low, high = intervals["scores"]["accuracy"]
         assert low <= result["all_folds"]["accuracy"] <= high
         shuffled = table_of_folds(tiny.root / "3-model" / split / "shuffled-cnn")
         right = (shuffled["probability"] > 0.5) == (shuffled["label"] == "face")
