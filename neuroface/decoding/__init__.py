@@ -37,8 +37,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "second_order": ["solve_second_order"],
         "training_report": ["describe"],
         "uncertainty": [
-            "LEAST_CLUSTERS", "cluster_intervals", "intervals_of_split", "jackknife_interval", "mean_over_people",
-            "p_value", "permuted_labels", "widening",
+            "LEAST_CLUSTERS", "mean_over_people", "p_value", "permuted_labels", "widening",
         ],
     },
 )  # fmt: skip

@@ -99,7 +99,10 @@ def describe(
                 *((f["fold"], f) for f in results[name][split]["folds"]),
             ]
         ]
-        caption = f"Scores of the model: {title_of(name)}{mark_of(name, cfg.SELECTION)}. {POOLED}"
+        caption = (
+            f"Scores of the model: {title_of(name)}{mark_of(name, cfg.SELECTION)}. All together: the held-out windows of all "
+            "folds in one set, as in the other tables. A fold alone has fewer windows."
+        )
         section.table(["split", "fold", *names], rows, caption)
     for name in shown_first:
         for split in splits:
