@@ -100,8 +100,8 @@ def describe(
             ]
         ]
         caption = (
-            f"Scores of the model: {title_of(name)}{mark_of(name, cfg.SELECTION)}. All together: the held-out windows of all "
-            "folds in one set, as in the other tables. A fold alone has fewer windows."
+            f"Scores of the model: {title_of(name)}{mark_of(name, cfg.SELECTION)}. All together: the held-out windows of "
+            "all folds in one set, as in the other tables."
         )
         section.table(["split", "fold", *names], rows, caption)
     for name in shown_first:
