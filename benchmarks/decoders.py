@@ -185,8 +185,9 @@ def scores(folder: Path, files: list[Path]) -> dict:
     logits = np.stack([table["logit"].to_numpy() for table in tables])
     y, samples = y[tables[0]["row"]], samples.iloc[tables[0]["row"]]
     probability = 1 / (1 + np.exp(-logits.mean(axis=0)))
-    # The runs of Haxby's person are stored as "subject", one for each fold.
-    split = "subject" if folder.name == "haxby" else "movie"
+    split = "movie"
+    if folder.name == "haxby":  # one person: the interval is over runs, each held out by a model of its own
+        split, samples = "subject", samples.assign(subject=samples["run"])
     result = score(y, probability)
     interval = intervals_of_split(y, probability, samples, split, tables[0]["fold"].nunique())["scores"]
     seeds = [score(y, 1 / (1 + np.exp(-one)))["balanced_accuracy"] for one in logits]
