@@ -178,6 +178,16 @@ def test_too_few_films_are_named_where_the_interval_would_be():
     assert intervals_caption(films) == "No 95 % intervals: too few films for an interval: 3 of at least 4."
 
 
+def test_a_perfect_score_is_not_said_to_be_known_exactly():
+    y, _, windows = predicted(4)
+    perfect = intervals_of_split(y, 0.1 + 0.8 * y, windows, "window", 4)
+    assert perfect["scores"] == {} and "do not differ" in perfect["why_none"]
+    too_low = 0.1 + 0.8 * y - 0.5 * (y * (np.arange(len(y)) % 9 == 1))  # ranked rightly, some below the threshold
+    found = intervals_of_split(y, too_low, windows, "window", 4)
+    assert interval_text(found, "auc", ".3f") == "no interval: people do not differ"
+    assert "over 12 people" in interval_text(found, "accuracy", ".3f")
+
+
 def test_models_of_folds_that_learn_from_each_other_widen_the_interval():
     values = np.random.default_rng(5).standard_normal(6)
     left_out = (values.sum() - values) / 5

@@ -145,6 +145,8 @@ def interval_text(intervals: dict, score: str, form: str) -> str:
     """ "[0.8, 0.9] over 8 people", or why there is no interval."""
     if not intervals["scores"]:
         return intervals["why_none"]
+    if score not in intervals["scores"]:
+        return f"no interval: {intervals['over']} do not differ"
     low, high = intervals["scores"][score]
     return f"[{low:{form}}, {high:{form}}] over {intervals['n']} {intervals['over']}"
 

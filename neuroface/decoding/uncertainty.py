@@ -92,7 +92,7 @@ def intervals_of_split(y: np.ndarray, probability: np.ndarray, windows: pd.DataF
     if n < LEAST_CLUSTERS:
         why = f"too few {over} for an interval: {n} of at least {LEAST_CLUSTERS}"
     elif not found:
-        why = f"no interval over {over}: one of them holds all windows of a class"
+        why = f"no interval over {over}: they do not differ, or one of them holds all windows of a class"
     factor = 1.0 if fold_models is None else widening(fold_models)
     return {"over": over, "n": n, "widened": factor, "scores": found, "why_none": why}
 
@@ -112,7 +112,8 @@ def cluster_intervals(
     Returns
     -------
     {"accuracy", "mcc", "f1", "auc", "pr_auc": (low, high)}; empty with fewer than ``LEAST_CLUSTERS`` clusters, or where
-    one cluster holds all windows of a class.
+    one cluster holds all windows of a class. A score without spread, such as an accuracy of 1 in all clusters, is left
+    out: an interval of no width would claim that it is known exactly.
     """
     names, cluster = np.unique(clusters, return_inverse=True)
     without = (cluster != np.arange(len(names))[:, None]).astype(int)
@@ -122,6 +123,8 @@ def cluster_intervals(
     values = weighted_scores(y, probability, np.vstack([np.ones_like(y, dtype=int), without]))
     result = {}
     for name, value in values.items():
+        if np.ptp(value) < 1e-12:
+            continue
         low, high = jackknife_interval(value[0], value[1:], LIMITS.get(name, (0, 1)), fold_models, level)
         result[name] = float(low), float(high)
     return result
