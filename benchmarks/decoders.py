@@ -175,21 +175,25 @@ def change_recipe(recipe: dict) -> dict:
 
 
 def scores(folder: Path, files: list[Path]) -> dict:
-    """Scores with the interval over people and the range over seeds, and the CPU seconds of one training of all folds."""
+    """Scores with the interval over films (Haxby: runs), range over seeds, CPU seconds of one training of all folds."""
     from neuroface.decoding.metrics import scores as score
-    from neuroface.decoding.uncertainty import cluster_bootstrap
+    from neuroface.decoding.uncertainty import intervals_of_split
 
     y = np.load(folder / "y.npy").astype(int)
-    subject = pd.read_csv(folder / "samples.tsv", sep="\t")["subject"].to_numpy(str)
+    samples = pd.read_csv(folder / "samples.tsv", sep="\t", dtype=str)
     tables = [pd.read_csv(file, sep="\t").query("kind == 'held-out'").sort_values("row") for file in files]
     logits = np.stack([table["logit"].to_numpy() for table in tables])
-    y, subject = y[tables[0]["row"]], subject[tables[0]["row"]]
+    y, samples = y[tables[0]["row"]], samples.iloc[tables[0]["row"]]
     probability = 1 / (1 + np.exp(-logits.mean(axis=0)))
-    result, interval = score(y, probability), cluster_bootstrap(y, probability, subject, 1000, 0)
+    split = "movie"
+    if folder.name == "haxby":  # one person: the interval is over runs, each held out by a model of its own
+        split, samples = "subject", samples.assign(subject=samples["run"])
+    result = score(y, probability)
+    interval = intervals_of_split(y, probability, samples, split, tables[0]["fold"].nunique())["scores"]
     seeds = [score(y, 1 / (1 + np.exp(-one)))["balanced_accuracy"] for one in logits]
     return {
         "balanced accuracy": f"{result['balanced_accuracy']:.3f}",
-        "AUC [over people]": f"{result['auc']:.3f}"
+        "AUC [over films, Haxby: runs]": f"{result['auc']:.3f}"
         + (" [{:.3f}, {:.3f}]".format(*interval["auc"]) if interval else ""),
         "seeds": f"{min(seeds):.3f} – {max(seeds):.3f}" if len(seeds) > 1 else "–",
         "CPU s": f"{np.mean([table['cpu_s'].iloc[0] for table in tables]):.0f}",

@@ -58,19 +58,19 @@ def fits(study):
     zero = np.zeros(len(study.X))
     found = {}
     for fold in study.folds:
-        coefficients = solve_each(study.kernel, study.labels, fold)[0]
+        coefficients = np.stack([one.coefficients for one in solve_each(study.kernel, study.labels, fold)])
         found[fold.number] = Refits(coefficients, coefficients, None, [None] * 5, zero)
     return found
 
 
 def test_many_labellings_are_solved_as_one_is(study):
     for fold in study.folds[:2]:
-        coefficients, intercepts = solve_each(study.kernel, study.labels, fold)
+        together = solve_each(study.kernel, study.labels, fold)
         for number, y in enumerate(study.labels.T):
             one = solve(study.kernel, y, fold)
             scale = np.abs(one.coefficients).max()
-            np.testing.assert_allclose(coefficients[number], one.coefficients, atol=1e-8 * scale)
-            assert intercepts[number] == pytest.approx(one.intercept, rel=1e-6, abs=1e-10)
+            np.testing.assert_allclose(together[number].coefficients, one.coefficients, atol=1e-8 * scale)
+            assert together[number].intercept == pytest.approx(one.intercept, rel=1e-6, abs=1e-10)
 
 
 def test_events_swap_labels_within_a_film_for_all_viewers_and_nobody_loses_a_label():

@@ -80,13 +80,44 @@ def test_it_ends_with_the_methods_and_says_what_differs_from_the_paper(tiny):
     assert not {"LAG_S", "WINDOW_TRS", "SEED"} & {name for name, *_ in rows}
 
 
+def blocks_of_decoding(tiny, kind: str) -> list[dict]:
+    blocks = json.loads((tiny.root / "3-model" / "report.json").read_text())["blocks"]
+    return [block for block in blocks if block["kind"] == kind]
+
+
+def test_the_first_numbers_are_those_of_the_best_model_on_unseen_films(tiny):
+    cards = [list(block["values"]) for block in blocks_of_decoding(tiny, "numbers")]
+    assert [card[0] for card in cards] == [
+        "accuracy, best by inner validation, movie folds",
+        "accuracy, best by inner validation, window folds",
+        "accuracy, voxel-time CNN, movie folds, for reference",
+        "accuracy, voxel-time CNN, window folds, for reference",
+    ]
+    assert not any(name.startswith("p ") for card in cards for name in card), "a p of ridge beside another model"
+
+
+def test_a_model_has_one_auc_per_split(tiny):
+    """Ridge regression on movie folds: in the comparison, beside the film regressors, not in the ladder."""
+    everything = json.loads((tiny.root / "3-model" / "metrics.json").read_text())
+    auc = f"{everything['linear_models']['linear']['movie']['all_folds']['auc']:.3f}"
+    cells = []
+    for table in blocks_of_decoding(tiny, "table"):
+        columns = [i for i, name in enumerate(table["columns"]) if "ROC AUC" in name or name == "AUC, movie folds"]
+        of_film_folds = "movie" in table["caption"] or "AUC, movie folds" in table["columns"]
+        rows = [row for row in table["rows"] if "ridge, whole window" in row[0] and of_film_folds]
+        cells += [row[i].split(" ")[0] for row in rows for i in columns]
+        assert "AUC" not in table["columns"], "an AUC of which no one knows whether it is pooled"
+    assert len(cells) >= 2 and set(cells) == {auc}
+
+
 def test_every_script_says_when_and_on_what_it_ran(tiny):
     page = (tiny.root / "report.html").read_text()
     table = page.split("Time, commit and machine of each script")[1].split("</table>")[0]
     rows = re.findall(r"<tr>(.*?)</tr>", table.replace("\n", " "))[1:]
     assert len(rows) == 8 and all(re.search(r"\d+ cores, \d+ GB", row) for row in rows)
     gpu = [row for row in rows if "GPU" in row]
-    assert len(gpu) == 3 and "3-train" in gpu[0] and "4-integrated" in gpu[1] and "8-moment" in gpu[2]
+    scripts = ["3-train", "4-integrated", "6-average", "8-moment"]  # script 6 refits models to swapped labels
+    assert len(gpu) == 4 and all(script in row for script, row in zip(scripts, gpu))
 
 
 def test_what_is_stored_is_escaped_and_large_pictures_shrink(tmp_path):

@@ -1,5 +1,147 @@
-"""Placeholder."""
+"""Intervals of script 3's scores: over people who differ, and over films whose viewers share moments and models."""
+
+from functools import cache, partial
 
 from null_studies.case import Case
 
-CASES: list[Case] = []
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+SCORES = {"accuracy": "accuracy", "auc": "AUC", "mcc": "MCC", "f1": "F1", "pr_auc": "PR AUC"}
+N_FEATURES, N_MOMENTS, N_VIEWERS = 30, 20, 2
+N_FOLDS = 4  # as in config.py
+
+
+def _truth(probability: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    from neuroface.decoding.uncertainty import weighted_scores
+
+    found = weighted_scores(y, probability, np.ones((1, len(y)), dtype=int))
+    return {name: float(value[0]) for name, value in found.items()}
+
+
+def _covered(scores: dict[str, tuple[float, float]], truth: dict[str, float]) -> dict[str, bool]:
+    """Whether each interval covers the truth; a study without an interval counts as one that does not."""
+    result = {}
+    for name, words in SCORES.items():
+        low, high = scores.get(name, (np.nan, np.nan))
+        result[f"interval of {words} covers it"] = bool(low <= truth[name] <= high)
+    return result
+
+
+# ---------------------------------------------------------------- people, and a model that is given
+
+
+def people_who_differ(n_people: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, probabilities and person of each window: people differ in sensitivity, bias, and 30 to 118 windows."""
+    person = np.repeat(np.arange(n_people), 2 * rng.integers(15, 60, n_people))
+    y = np.arange(len(person)) % 2
+    sensitivity, bias = rng.normal(1.5, 0.6, n_people), rng.normal(0, 0.3, n_people)
+    return y, expit((y - 0.5) * sensitivity[person] + bias[person] + rng.standard_normal(len(person))), person
+
+
+@cache
+def _truth_of_people() -> dict[str, float]:
+    y, probability, _ = people_who_differ(8000, np.random.default_rng(0))
+    return _truth(probability, y)
+
+
+def over_people(n_people: int, seed: int) -> dict[str, bool]:
+    """Whether intervals over people cover the scores of 8,000 people."""
+    from neuroface.decoding.uncertainty import cluster_intervals
+
+    y, probability, person = people_who_differ(n_people, np.random.default_rng([1, seed]))
+    return _covered(cluster_intervals(y, probability, person), _truth_of_people())
+
+
+def percentiles_over_people(n_people: int, seed: int) -> dict[str, bool]:
+    """The same for percentiles of a bootstrap that draws people."""
+    from neuroface.decoding.uncertainty import weighted_scores
+
+    rng = np.random.default_rng([1, seed])
+    y, probability, person = people_who_differ(n_people, rng)
+    drawn = rng.integers(n_people, size=(400, n_people))
+    times = np.stack([np.bincount(row, minlength=n_people) for row in drawn])[:, person]
+    found = weighted_scores(y, probability, times)
+    return _covered({name: tuple(np.quantile(v, (0.025, 0.975))) for name, v in found.items()}, _truth_of_people())
+
+
+# ---------------------------------------------------------------- films, and models of film folds
+
+
+def film_folds(n_films: int, effect: float, seed: int) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """Labels, held-out probabilities and windows: a nearest-mean classifier in a cross-validation over films.
+
+    Viewers of a film share a response to each moment (1 SD), films shift the features (0.3 SD) and differ in the size of
+    the effect.
+    """
+    rng = np.random.default_rng([2, n_films, seed])
+    film, viewer, moment = np.indices((n_films, N_VIEWERS, N_MOMENTS)).reshape(3, -1)
+    y = moment % 2
+    size = effect * np.maximum(rng.normal(1, 0.4, n_films), 0)
+    X = rng.standard_normal((len(y), N_FEATURES)) + rng.standard_normal((n_films, N_MOMENTS, N_FEATURES))[film, moment]
+    X += 0.3 * rng.standard_normal((n_films, N_FEATURES))[film]
+    X[:, 0] += (y - 0.5) * size[film]
+    fold, logit = film % N_FOLDS, np.empty(len(y))
+    for k in range(N_FOLDS):
+        train, test = fold != k, fold == k
+        one, other = X[train & (y == 1)].mean(axis=0), X[train & (y == 0)].mean(axis=0)
+        logit[test] = (X[test] - (one + other) / 2) @ (one - other)
+    return y, expit(logit), pd.DataFrame({"movie": film, "subject": film * N_VIEWERS + viewer})
+
+
+@cache
+def _truth_of_films(n_films: int, effect: float) -> dict[str, float]:
+    """Mean scores of 2,000 studies of this size: what a cross-validation of so many films reaches."""
+    each = []
+    for seed in range(10_000, 12_000):
+        y, probability, _ = film_folds(n_films, effect, seed)
+        each.append(_truth(probability, y))
+    return pd.DataFrame(each).mean().to_dict()
+
+
+def over_films(n_films: int, effect: float, seed: int) -> dict[str, bool]:
+    """Whether the intervals that script 3 states for film folds cover the expected scores."""
+    from neuroface.decoding.uncertainty import intervals_of_split
+
+    found = intervals_of_split(*film_folds(n_films, effect, seed), "movie", N_FOLDS)
+    return _covered(found["scores"], _truth_of_films(n_films, effect))
+
+
+def over_films_as_if_independent(n_films: int, effect: float, seed: int) -> dict[str, bool]:
+    """The same without the factor for models that learn from each other's films."""
+    from neuroface.decoding.uncertainty import cluster_intervals
+
+    y, probability, windows = film_folds(n_films, effect, seed)
+    found = cluster_intervals(y, probability, windows["movie"].to_numpy())
+    return _covered(found, _truth_of_films(n_films, effect))
+
+
+def over_viewers(n_films: int, effect: float, seed: int) -> dict[str, bool]:
+    """The same over viewers, as if those of one film were independent."""
+    from neuroface.decoding.uncertainty import cluster_intervals
+
+    y, probability, windows = film_folds(n_films, effect, seed)
+    found = cluster_intervals(y, probability, windows["subject"].to_numpy())
+    return _covered(found, _truth_of_films(n_films, effect))
+
+
+PEOPLE, FILMS = (4, 8, 10, 12, 20, 40), (4, 8, 12, 20, 40)
+EFFECTS = {"no effect": 0.0, "an effect": 1.5}
+CASES = [
+    Case("intervals over people", f"{n} people who differ", partial(over_people, n), 0.95, 1000, 100) for n in PEOPLE
+] + [
+    Case("film folds, intervals over films", f"{n} films, {words}", partial(over_films, n, effect), 0.95, 600, 60)
+    for words, effect in EFFECTS.items()
+    for n in FILMS
+]
+KNOWN_OTHERWISE = [
+    Case("percentiles of a bootstrap", f"{n} people who differ", partial(percentiles_over_people, n), 0.95, 400, 40)
+    for n in (4, 8)
+]
+for n in (4, 12):
+    for words, effect in EFFECTS.items():
+        of, films = f"{n} films, {words}", partial(over_films_as_if_independent, n, effect)
+        KNOWN_OTHERWISE.append(Case("film folds, films as if independent", of, films, 0.95, 600, 60))
+        viewers = partial(over_viewers, n, effect)
+        KNOWN_OTHERWISE.append(Case("film folds, over viewers", of, viewers, 0.95, 600, 60))

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from neuroface.bold import Labels
-from neuroface.decoding import solve_each
+from neuroface.decoding import solve_each, solve_second_order_each
 from neuroface.decoding.calibration import balanced_weights, log_losses, simplest_good_model
 from neuroface.decoding.folds import Fold, make_folds
 from neuroface.decoding.linear import solve
-from neuroface.decoding.second_order import solve_second_order
 from neuroface.maps.group import GroupTest, compare, contrasts_of, group_test, null_of, sign_flips
 from neuroface.maps.refits import Refits, second_path, swapped_labels
 from neuroface.maps.relabelling import absolute_totals, blocks_of_maps, group_statistics, parts_of, values_of
@@ -106,11 +105,12 @@ def refits(model: str, X, samples, folds: list[Fold], labels) -> dict[int, Refit
         name = _chosen(kernels, labels[:, 0], fold, events) if model == "best" else model
         if name == "linear_plus":
             both = kernels["linear"], kernels["linear-mean"]
-            fits = [solve_second_order(*both, N_TRS, y, fold, events, 8) for y in labels.T]
+            fits = list(solve_second_order_each(*both, N_TRS, labels, fold, events, 8))
             second = [second_path(fit, kernels["linear-mean"], zero, 0.5, N_TRS) for fit in fits]
             deviation, mean = np.array([fit.deviation for fit in fits]), np.array([fit.mean for fit in fits])
         else:
-            mean, second = solve_each(kernels[name], labels, fold)[0], [None] * labels.shape[1]
+            solutions = solve_each(kernels[name], labels, fold)
+            mean, second = np.stack([one.coefficients for one in solutions]), [None] * labels.shape[1]
             deviation, mean = (0 * mean, mean / N_TRS) if name == "linear-mean" else (mean, mean)
         found[fold.number] = Refits(deviation, mean, None, second, zero)
     return found

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "architectures": ["ARCHITECTURES", "CLOSED_FORM", "DEFAULT", "build", "builder_of", "learning_rates"],
         "best": ["candidates", "is_chosen", "read_choices", "write_best"],
         "closed_form": ["is_closed_form_network"],
+        "comparison": ["mark_of", "title_of"],
         "confounds": ["TOGETHER", "confound_scores"],
         "fold_files": [
             "BEST", "LINEAR", "Member", "files_of", "is_closed_form", "is_linear", "is_trained", "lacks_inner_logits",
@@ -34,9 +35,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "rivals": ["attended", "convolved_volumes"],
         "second_order": ["solve_second_order_each"],
-        "training_report": ["describe", "title_of"],
+        "training_report": ["describe"],
         "uncertainty": [
-            "cluster_intervals", "jackknife_interval", "mean_over_people", "p_value", "permuted_labels", "weighted_scores",
+            "LEAST_CLUSTERS", "mean_over_people", "p_value", "permuted_labels", "weighted_scores", "widening",
         ],
     },
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from neuroface.bold import Labels
+from neuroface.decoding.comparison import comparison, mark_of, title_of
 from neuroface.decoding.figures import plot_curves, plot_history, plot_results
 from neuroface.decoding.fold_files import (
     BEST,
@@ -19,15 +20,12 @@ from neuroface.decoding.folds import Fold
 from neuroface.decoding.metrics import scores, scores_by
 from neuroface.decoding.models import Fitted
 from neuroface.decoding.network import save_network
-from neuroface.decoding.training_report import MARK, comparison, title_of
-from neuroface.decoding.uncertainty import cluster_bootstrap, p_value
+from neuroface.decoding.uncertainty import intervals_of_split, p_value
 from neuroface.pipeline import read_table, write_json, write_table
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
-
-N_BOOTSTRAP = 1000
 
 
 def members_of(variant: str, split: str, folds: list[Fold], n_seeds: int) -> list[Member]:
@@ -62,10 +60,7 @@ def write_results(
         "selection": cfg.SELECTION,
         "all_folds": scores(y, probability),
         "n_embargoed": {fold.number: fold.n_embargoed for fold in folds},
-        "intervals_95": {
-            "people": cluster_bootstrap(y, probability, predictions["subject"].to_numpy(), N_BOOTSTRAP, cfg.SEED),
-            "films": cluster_bootstrap(y, probability, predictions["movie"].to_numpy(), N_BOOTSTRAP, cfg.SEED),
-        },
+        "intervals_95": intervals_of_split(y, probability, predictions, split, len(folds)),
         "seeds": _spread(y, by_seed),
         "cost": cost,
         "folds": [
@@ -76,7 +71,7 @@ def write_results(
         "by_subject": scores_by(predictions, "subject", labels.first),
     }
     if model == cfg.MODELS[0]:
-        result |= _nulls(folder, split, folds, y, result["all_folds"]["balanced_accuracy"], cfg)
+        result |= _nulls(folder, split, folds, y, result["seeds"]["balanced_accuracy"], cfg)
     write_table(target / "predictions.tsv", predictions)
     write_json(target / "metrics.json", result)
     histories = [
@@ -88,7 +83,7 @@ def write_results(
         history = pd.concat(histories)
         write_table(target / "history.tsv", history)
         plot_history(history, "step" if cfg.TRAINING == "robust" else "epoch", target / "history.png")
-    title = f"{split} folds{MARK[cfg.SELECTION]}"
+    title = f"{split} folds{mark_of(model, cfg.SELECTION)}"
     plot_results(y, probability, folds, title, labels, target / "results.png")
     return result
 
@@ -165,24 +160,33 @@ def write_comparison(folder: Path, results: dict[str, dict], split: str, labels:
 
     Parameters
     ----------
-    results : as for :func:`neuroface.decoding.training_report.comparison`.
+    results : as for :func:`neuroface.decoding.comparison.comparison`.
     """
     write_table(folder / split / "models.tsv", comparison(results, split))
     tables = {model: read_table(model_folder(folder, split, model) / "predictions.tsv") for model in results}
     y = (tables[cfg.MODELS[0]]["label"] == labels.first).to_numpy(int)
-    probabilities = {title_of(model): table["probability"].to_numpy() for model, table in tables.items()}
-    plot_curves(y, probabilities, f"{split} folds{MARK[cfg.SELECTION]}", folder / split / "models.png")
+    probabilities = {
+        f"{title_of(model)}{mark_of(model, cfg.SELECTION)}": table["probability"].to_numpy()
+        for model, table in tables.items()
+    }
+    plot_curves(y, probabilities, f"{split} folds", folder / split / "models.png")
 
 
-def _nulls(folder: Path, split: str, folds: list[Fold], y: np.ndarray, observed: float, cfg) -> dict:
-    """Scores of the first architecture when it was trained on relabelled events, and on voxels in random order."""
+def _nulls(folder: Path, split: str, folds: list[Fold], y: np.ndarray, of_seeds: list[float], cfg) -> dict:
+    """Scores of the first architecture when it was trained on relabelled events, and on voxels in random order.
+
+    Networks on relabelled events are single ones. They are compared with the mean balanced accuracy of single networks,
+    ``of_seeds`` (n_seeds,), not with that of the mean logit over seeds, which is higher.
+    """
     result = {}
     if cfg.N_PERMUTATIONS_CNN:
         null = []
         for number in range(1, cfg.N_PERMUTATIONS_CNN + 1):
             table, _, _ = join_folds(folder, members_of(permuted(number), split, folds, 1), len(y))
             null.append(balanced_accuracy_score(table["trained_label"], table["probability"] >= 0.5))
-        result["null"] = {"n": len(null), "mean": float(np.mean(null)), "p": p_value(observed, np.array(null))}
+        observed = float(np.mean(of_seeds))
+        p = p_value(observed, np.array(null))
+        result["null"] = {"n": len(null), "mean": float(np.mean(null)), "observed": observed, "p": p}
     if SHUFFLED in cfg.BASELINES:
         table, _, cost = join_folds(folder, members_of(SHUFFLED, split, folds, 1), len(y))
         result["shuffled_cnn"] = scores(y, table["probability"].to_numpy()) | {"cost": cost}

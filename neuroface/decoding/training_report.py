@@ -3,17 +3,14 @@
 from pathlib import Path
 
 from neuroface.bold import Labels
-from neuroface.decoding.architectures import DEFAULT
+from neuroface.decoding.comparison import comparison, comparison_cells, mark_of, title_of
 from neuroface.decoding.fold_files import BEST, model_folder
 from neuroface.pipeline import Section
 
-import numpy as np
-import pandas as pd
-
-MARK = {"inner": "", "paper": " (epoch chosen on the reported fold, as in the paper)"}
 HELD_OUT = {
     "inner": "on windows that the model had not seen",
-    "paper": "on the windows that chose its epoch, which makes all numbers here too high",
+    "paper": "networks on the windows that chose their epoch, which makes their numbers too high, and models in closed form "
+    "on windows that they had not seen",
 }
 KEPT_OUT = {
     "window": "windows (the paper)",
@@ -22,62 +19,6 @@ KEPT_OUT = {
     "event": "moments of a film, for all viewers",
     "movie": "films, with all their viewers",
 }
-TITLES = {
-    DEFAULT: "voxel-time CNN",
-    "cnn3d": "3D-CNN",
-    "transformer": "Transformer",
-    "hybrid": "3D-CNN and Transformer",
-    "linear_plus": "linear and second-order",
-    "linear": "ridge, whole window",
-    "linear-mean": "ridge, mean over time",
-    BEST: "best by inner validation",
-}
-COMPARED = ("accuracy", "mcc", "f1", "auc", "pr_auc")  # each with its interval over people
-
-
-def title_of(model: str) -> str:
-    """Name of a model in tables; regions are named after their file: "place-rois" are "place regions"."""
-    if model.endswith("-rois"):
-        return f"ridge, {model.removesuffix('-rois').replace('-', ' ')} regions"
-    return TITLES.get(model, model)
-
-
-def comparison(results: dict[str, dict[str, dict]], split: str) -> pd.DataFrame:
-    """All models on the folds of one split, one row each: scores with 95 % intervals over people, and cost.
-
-    Parameters
-    ----------
-    results : model → split → content of its ``metrics.json``; the first is the main network.
-
-    Returns
-    -------
-    Columns model, accuracy, accuracy_low, accuracy_high …, balanced_accuracy, seeds, accuracy_least, accuracy_most (of the
-    seeds, each alone), parameters, multiply_adds (per window), training_s (all folds and seeds), memory_gb (added to the
-    process by training a fold, the median); NaN where a model has no such number.
-    """
-    rows = []
-    for name, result in [(name, by_split[split]) for name, by_split in results.items()]:
-        seeds = result["seeds"]
-        rows.append(
-            _row(title_of(name), result["all_folds"], result["intervals_95"]["people"], result["cost"])
-            | {"seeds": seeds["n"], "accuracy_least": min(seeds["accuracy"]), "accuracy_most": max(seeds["accuracy"])}
-        )
-    headline = next(iter(results.values()))[split]
-    if "shuffled_cnn" in headline:
-        shuffled = headline["shuffled_cnn"]
-        rows.append(_row("CNN, voxels in random order", shuffled, {}, shuffled["cost"]))
-    return pd.DataFrame(rows)
-
-
-def _row(model: str, scores: dict, intervals: dict, cost: dict) -> dict:
-    row = {"model": model}
-    for name in COMPARED:
-        low, high = intervals.get(name, (np.nan, np.nan))
-        row |= {name: scores.get(name, np.nan), f"{name}_low": low, f"{name}_high": high}
-    row["balanced_accuracy"] = scores["balanced_accuracy"]
-    spent = {"parameters": "parameters", "multiply_adds": "multiply_adds", "training_s": "seconds"}
-    memory = {"memory_gb": cost.get("added_memory_gb", np.nan)}
-    return row | {column: cost.get(key, np.nan) for column, key in spent.items()} | memory
 
 
 def describe(
@@ -99,49 +40,47 @@ def describe(
     impossible : split → why it is not possible. alignment : scores after alignment by split, and why others have none.
     """
     headline_name, headline = next(iter(results.items()))
-    mark = MARK[cfg.SELECTION]
+    shown_first = [BEST, headline_name] if BEST in results else [headline_name]
+    splits = sorted(headline, key=lambda split: ORDER.get(split, len(ORDER)))
     section = Section(
         "Decoding",
         f"Does a held-out window show {labels.one}? The same models were tested in each cross-validation, "
         f"{HELD_OUT[cfg.SELECTION]}. "
-        "Window folds are the paper's; movie folds give the accuracy for unseen people and unseen films.",
+        "Movie folds give the accuracy for unseen people and unseen films; window folds are the paper's.",
     )
-    for name, by_split in results.items():
-        for split, result in by_split.items():
-            all_folds, people = result["all_folds"], result["intervals_95"]["people"]
-            interval = f" [{people['accuracy'][0]:.1%}, {people['accuracy'][1]:.1%}]" if people else ""
-            auc = f"{all_folds['auc']:.3f}"
-            print(f"  {title_of(name)}, {split} folds: {all_folds['accuracy']:.1%} accuracy{interval}, AUC {auc}{mark}")
-            if name in (headline_name, BEST):
-                section.numbers(
-                    {
-                        f"accuracy, {title_of(name)}, {split} folds{mark}": f"{all_folds['accuracy']:.1%}",
-                        "95 % interval over people": interval.strip(" []"),
-                        "AUC": auc,
-                        "p (ridge, permuted events)": p_text(ladders["linear"][split]),
-                    }
-                )
+    for name in [*shown_first, *(name for name in results if name not in shown_first)]:
+        for split in splits:
+            result, title = results[name][split], f"{title_of(name)}, {split} folds{mark_of(name, cfg.SELECTION)}"
+            accuracy, auc = f"{result['all_folds']['accuracy']:.1%}", f"{result['all_folds']['auc']:.3f}"
+            interval = interval_text(result["intervals_95"], "accuracy", ".1%")
+            print(f"  {title}: {accuracy} accuracy ({interval}), {AUC} {auc}")
+            if name in shown_first:
+                reference = ", for reference" if BEST in shown_first and name == headline_name else ""
+                section.numbers({f"accuracy, {title}{reference}": accuracy, "95 % interval": interval, AUC: auc})
+    if "windows_per_pass" in (cost := headline[splits[0]]["cost"]):
+        print(f"  {title_of(headline_name)}: {cost['windows_per_pass']} windows went through the network at once")
     section.table(
-        ["held out together", "accuracy, ridge", "AUC", "accuracy with swapped labels", "p"],
+        LADDER,
         [ladder_row(split, ladders["linear"].get(split), impossible.get(split)) for split in KEPT_OUT],
         f"Leakage ladder: one linear model, increasingly strict splits. The labels of events were swapped "
         f"{cfg.N_PERMUTATIONS} times, in the same way for all viewers. An accuracy above 50 % with swapped labels is "
-        f"leakage.",
+        f"leakage. {smallest_p_text(cfg.N_PERMUTATIONS)}",
     )
     if alignment:
         scored, without = alignment["scores"], impossible | alignment["not_possible"]
         section.table(
-            ["held out together", "accuracy, ridge", "AUC", "accuracy with swapped labels", "p"],
+            LADDER,
             [ladder_row(split, scored.get(split), without.get(split)) for split in KEPT_OUT],
             "The same ladder after functional alignment: in each fold a shared response model with "
             f"{cfg.ALIGNMENT_FEATURES} features, from training windows of moments that all viewers of a film have.",
         )
-    for split in headline:
+    for split in splits:
         section.table(
             ["model", "accuracy", "MCC", "F1", "ROC AUC", "PR AUC", "balanced accuracy", "accuracy of single seeds",
              "parameters", "multiply-adds per window", "training, s", "memory, GB"],
             map(comparison_cells, comparison(results, split).to_dict("records")),
-            f"Models on the same {split} folds{mark}, with 95 % intervals over people. {SEEDS[cfg.N_SEEDS > 1]} "
+            f"Models on the same {split} folds. {intervals_caption(headline[split]['intervals_95'])} {POOLED} "
+            f"{SEEDS[cfg.N_SEEDS > 1]} "
             "Seconds: all folds and seeds together, without the inner products of the windows; memory: added to the "
             "process by training a fold.",
         )  # fmt: skip
@@ -151,30 +90,29 @@ def describe(
                 ["fold", "chosen", "log loss of each model"], choice_rows(choices[split]), CHOSEN.format(split)
             )
     names = ["n", "accuracy", "balanced_accuracy", "auc", "pr_auc", "f1", "mcc", "brier", "calibration_error"]
-    for name in [headline_name, *[BEST] * (BEST in results)]:
+    for name in shown_first:
         rows = [
             (split, which, *(f"{s[score]:.3f}" if score != "n" else s["n"] for score in names))
-            for split, result in results[name].items()
-            for which, s in [("all", result["all_folds"]), *((f["fold"], f) for f in result["folds"])]
+            for split in splits
+            for which, s in [
+                ("all together", results[name][split]["all_folds"]),
+                *((f["fold"], f) for f in results[name][split]["folds"]),
+            ]
         ]
-        section.table(["split", "fold", *names], rows, f"Scores of the model: {title_of(name)}{mark}")
-    rows = [
-        (split, over, *(f"{low:.3f} – {high:.3f}" for low, high in (interval[name] for name in COMPARED)))
-        for split, result in headline.items()
-        for over, interval in result["intervals_95"].items()
-        if interval
-    ]
-    caption = f"{title_of(headline_name)}, 95 % intervals: bootstrap over whole people or films"
-    section.table(["split", "drawn at random", *COMPARED], rows, caption)
-    for name in [headline_name, *[BEST] * (BEST in results)]:
-        for split in headline:
+        caption = (
+            f"Scores of the model: {title_of(name)}{mark_of(name, cfg.SELECTION)}. All together: the held-out windows of "
+            "all folds in one set, as in the other tables."
+        )
+        section.table(["split", "fold", *names], rows, caption)
+    for name in shown_first:
+        for split in splits:
             section.figure(
                 model_folder(folder, split, name) / "results.png",
                 f"Held-out windows, {title_of(name)}, {split} folds. Left: ROC, all folds (thick) and each fold. Middle: "
                 f"counts at a threshold of 0.5. Right: a calibrated model lies on the diagonal; the numbers are windows per "
                 f"bin, the lines 95 % intervals, and a bin with few windows is unreliable.",
             )
-    for split in headline:
+    for split in splits:
         if (history := model_folder(folder, split, headline_name) / "history.png").exists():
             cost = headline[split]["cost"]
             section.figure(
@@ -197,6 +135,44 @@ CHOSEN = (
 )
 
 
+ORDER = {"movie": 0, "window": 1}  # of the cards: the accuracy for unseen films, then the paper's
+AUC = "AUC of all held-out windows together"
+POOLED = "AUCs are those of the held-out windows of all folds together, not means over folds."
+LADDER = ["held out together", "balanced accuracy, ridge", "the same with swapped labels", "p"]
+
+
+def interval_text(intervals: dict, score: str, form: str) -> str:
+    """ "[0.8, 0.9] over 8 people", or why there is no interval."""
+    if not intervals["scores"]:
+        return intervals["why_none"]
+    if score not in intervals["scores"]:
+        return f"no interval: {intervals['over']} do not differ"
+    low, high = intervals["scores"][score]
+    return f"[{low:{form}}, {high:{form}}] over {intervals['n']} {intervals['over']}"
+
+
+def intervals_caption(intervals: dict) -> str:
+    """Over what the intervals of a table are, and by what method."""
+    if not intervals["scores"]:
+        return f"No 95 % intervals: {intervals['why_none']}."
+    text = f"In brackets: 95 % t intervals over {intervals['n']} {intervals['over']}, from a delete-one jackknife"
+    if intervals["widened"] == 1:
+        return f"{text}."
+    return (
+        f"{text}; {intervals['widened']:.2f} times as wide as for independent {intervals['over']}, because the models of "
+        f"the folds learnt from each other's {intervals['over']} (Nadeau & Bengio 2003)."
+    )
+
+
+def smallest_p_text(n_permutations: int) -> str:
+    """The smallest p that so many relabellings allow."""
+    if not n_permutations:
+        return "Without relabellings there is no p."
+    smallest = 1 / (n_permutations + 1)
+    text = f"No p can be below {smallest:.2g}"
+    return f"{text}: nothing can be significant." if smallest > 0.05 else f"{text}."
+
+
 def choice_rows(choices: dict[str, dict]) -> list[tuple]:
     """Fold, chosen model, losses of all models."""
     return [
@@ -211,21 +187,6 @@ def p_text(scores_of_split: dict) -> str:
 
 def ladder_row(split: str, result: dict | None, why_not: str | None) -> tuple:
     if result is None:
-        return KEPT_OUT[split], "not possible", why_not, "", ""
+        return KEPT_OUT[split], "not possible", why_not, ""
     null = "–" if result["null_mean"] is None else f"{result['null_mean']:.1%}"
-    return KEPT_OUT[split], f"{result['balanced_accuracy']:.1%}", f"{result['auc']:.3f}", null, p_text(result)
-
-
-def comparison_cells(row: dict) -> tuple:
-    def score(name):
-        interval = "" if pd.isna(row[f"{name}_low"]) else f" [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
-        return "–" if pd.isna(row[name]) else f"{row[name]:.3f}{interval}"
-
-    def number(name, form):
-        return "–" if pd.isna(row[name]) else f"{row[name]:{form}}"
-
-    several = row.get("seeds", 1) > 1
-    seeds = f"{row['accuracy_least']:.3f} – {row['accuracy_most']:.3f}" if several else "–"
-    forms = {"parameters": ",.0f", "multiply_adds": ",.0f", "training_s": ".0f", "memory_gb": ".2f"}
-    spent = (number(name, form) for name, form in forms.items())
-    return row["model"], *map(score, COMPARED), f"{row['balanced_accuracy']:.3f}", seeds, *spent
+    return KEPT_OUT[split], f"{result['balanced_accuracy']:.1%}", null, p_text(result)

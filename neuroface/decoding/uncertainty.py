@@ -1,4 +1,4 @@
-"""How certain a score is: bootstrap over people and films, and a null in which whole events swap their labels."""
+"""How certain a score is: t intervals over people and films, and a null in which whole events swap their labels."""
 
 from neuroface.bold import stimuli_of
 
@@ -7,39 +7,15 @@ import pandas as pd
 from scipy.special import expit, logit
 from scipy.stats import t
 
-
-def cluster_bootstrap(
-    y: np.ndarray, probability: np.ndarray, clusters: np.ndarray, n_draws: int, seed: int, level: float = 0.95
-) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of scores when whole people (or films) are drawn with replacement.
-
-    Windows of one person, or of one film, are not independent; drawing windows would make intervals too narrow
-    (Field & Welsh 2007, J. R. Stat. Soc. B 69:369).
-
-    Parameters
-    ----------
-    y, probability : (n,). clusters : (n,) person or film of each window.
-
-    Returns
-    -------
-    {"accuracy", "mcc", "f1", "auc", "pr_auc": (low, high)}; empty with fewer than two clusters.
-    """
-    names, cluster = np.unique(clusters, return_inverse=True)
-    if len(names) < 2:
-        return {}
-    drawn = np.random.default_rng(seed).integers(len(names), size=(n_draws, len(names)))
-    times = np.stack([np.bincount(row, minlength=len(names)) for row in drawn])[:, cluster]  # each window, in each draw
-    both = (times @ y > 0) & (times @ (1 - y) > 0)
-    tails = (1 - level) / 2
-    values = weighted_scores(y, probability, times[both])
-    return {name: tuple(float(q) for q in np.quantile(v, (tails, 1 - tails))) for name, v in values.items()}
-
-
 LEAST_CLUSTERS = 4  # a t interval over 2 or 3 clusters is too wide to say anything
 
 
 def jackknife_interval(
-    whole: np.ndarray, left_out: np.ndarray, limits: tuple[float, float] | None = None, level: float = 0.95
+    whole: np.ndarray,
+    left_out: np.ndarray,
+    limits: tuple[float, float] | None = None,
+    fold_models: int | None = None,
+    level: float = 0.95,
 ) -> tuple[np.ndarray, np.ndarray]:
     """t interval of any statistic from its values without one cluster each (delete-one-cluster jackknife).
 
@@ -49,7 +25,9 @@ def jackknife_interval(
 
     Parameters
     ----------
-    whole : (...) on all clusters. left_out : (n_clusters, ...) without each cluster; the clusters are independent.
+    whole : (...) on all clusters. left_out : (n_clusters, ...) without each cluster.
+    fold_models : number of models if each cluster is predicted by one model that learnt from the other clusters (film
+        folds, people folds): see :func:`widening`. None if the clusters are independent.
     limits : lowest and highest possible value. The interval is then computed on the logit scale, which keeps it inside;
         where a value lies at a limit, on the scale of the statistic, cut at the limits.
 
@@ -62,6 +40,8 @@ def jackknife_interval(
     if n < LEAST_CLUSTERS:
         return np.full(whole.shape, np.nan), np.full(whole.shape, np.nan)
     quantile = t.ppf((1 + level) / 2, n - 1)
+    if fold_models is not None:
+        quantile *= widening(fold_models)
     half = quantile * _jackknife_error(left_out)
     low, high = whole - half, whole + half
     if limits is None:
@@ -83,8 +63,44 @@ def _jackknife_error(left_out: np.ndarray) -> np.ndarray:
     return np.sqrt((n - 1) / n * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
 
 
+def widening(fold_models: int) -> float:
+    """Factor of a standard error over clusters that are held out by k models which learnt from each other's clusters.
+
+    The variance of a cross-validated mean is 1 + k / (k − 1) times that of independent clusters, with n_test / n_train
+    = 1 / (k − 1) (Nadeau & Bengio 2003, Machine Learning 52:239).
+    """
+    return float(np.sqrt(1 + fold_models / max(fold_models - 1, 1)))
+
+
+def intervals_of_split(y: np.ndarray, probability: np.ndarray, windows: pd.DataFrame, split: str, n_folds: int) -> dict:
+    """The 95 % intervals of scores under one cross-validation.
+
+    Where whole films are held out they are over films, whose viewers share moments and model; else over people.
+
+    Parameters
+    ----------
+    y, probability : (n,). windows : (n,) rows with columns movie and subject. split : "movie", "window", ...
+
+    Returns
+    -------
+    over : "films" or "people". n : how many. widened : factor for models that learn from each other's films or people.
+    scores : of :func:`cluster_intervals`. why_none : why ``scores`` is empty, else "".
+    """
+    over, column = ("films", "movie") if split == "movie" else ("people", "subject")
+    fold_models = n_folds if split in ("movie", "subject") else None
+    clusters = windows[column].to_numpy()
+    n = len(np.unique(clusters))
+    found, why = cluster_intervals(y, probability, clusters, fold_models), ""
+    if n < LEAST_CLUSTERS:
+        why = f"too few {over} for an interval: {n} of at least {LEAST_CLUSTERS}"
+    elif not found:
+        why = f"no interval over {over}: they do not differ, or one of them holds all windows of a class"
+    factor = 1.0 if fold_models is None else widening(fold_models)
+    return {"over": over, "n": n, "widened": factor, "scores": found, "why_none": why}
+
+
 def cluster_intervals(
-    y: np.ndarray, probability: np.ndarray, clusters: np.ndarray, level: float = 0.95
+    y: np.ndarray, probability: np.ndarray, clusters: np.ndarray, fold_models: int | None = None, level: float = 0.95
 ) -> dict[str, tuple[float, float]]:
     """Intervals of scores over whole people (or films): :func:`jackknife_interval` without one of them each.
 
@@ -93,12 +109,13 @@ def cluster_intervals(
 
     Parameters
     ----------
-    y, probability : (n,). clusters : (n,) person or film of each window.
+    y, probability : (n,). clusters : (n,) person or film of each window. fold_models : of :func:`jackknife_interval`.
 
     Returns
     -------
     {"accuracy", "mcc", "f1", "auc", "pr_auc": (low, high)}; empty with fewer than ``LEAST_CLUSTERS`` clusters, or where
-    one cluster holds all windows of a class.
+    one cluster holds all windows of a class. A score without spread, such as an accuracy of 1 in all clusters, is left
+    out: an interval of no width would claim that it is known exactly.
     """
     names, cluster = np.unique(clusters, return_inverse=True)
     without = (cluster != np.arange(len(names))[:, None]).astype(int)
@@ -108,7 +125,9 @@ def cluster_intervals(
     values = weighted_scores(y, probability, np.vstack([np.ones_like(y, dtype=int), without]))
     result = {}
     for name, value in values.items():
-        low, high = jackknife_interval(value[0], value[1:], LIMITS.get(name, (0, 1)), level)
+        if np.ptp(value) < 1e-12:
+            continue
+        low, high = jackknife_interval(value[0], value[1:], LIMITS.get(name, (0, 1)), fold_models, level)
         result[name] = float(low), float(high)
     return result
 
@@ -117,11 +136,11 @@ LIMITS = {"mcc": (-1, 1)}
 
 
 def weighted_scores(y: np.ndarray, probability: np.ndarray, times: np.ndarray) -> dict[str, np.ndarray]:
-    """Scores of many bootstrap samples of the same windows, all at once.
+    """Scores of the same windows with many sets of whole weights, all at once.
 
     Parameters
     ----------
-    y, probability : (n,). times : (n_draws, n) how often each window was drawn; each draw holds both classes.
+    y, probability : (n,). times : (n_draws, n) weight of each window; each row holds both classes.
 
     Returns
     -------

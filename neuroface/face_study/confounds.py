@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from neuroface.bold import Labels, Run, balance
-from neuroface.decoding import TOGETHER, Fold, confound_scores, title_of
+from neuroface.decoding import TOGETHER, Fold, confound_scores, mark_of, title_of
 from neuroface.face_study.words import labels_of
 from neuroface.film import chosen_regressors, imbalance, match_windows, read_regressors, regressors_of_windows
 from neuroface.pipeline import Section, Stage, read_json, read_table, write_json, write_table
@@ -146,9 +146,12 @@ def add_confounds(
     )
     of_film = read_json(stage.folder / "film_regressors.json")
     rows = [(name.replace("_", " "), *_cells(name, of_film, cfg.CV_SPLITS)) for name in [*features, TOGETHER]]
-    of_bold = {model: {split: part["all_folds"] for split, part in parts.items()} for model, parts in results.items()}
-    for model, scores in (of_bold | ladders).items():
-        rows.append((f"BOLD, {title_of(model)}", "", *(cell for split in cfg.CV_SPLITS for cell in _scores(scores[split]))))
+    for model, parts in results.items():
+        cells = []
+        for split in cfg.CV_SPLITS:
+            p = ladders[model][split]["p"] if model in ladders else None
+            cells += _scores(parts[split]["all_folds"] | {"p": p})
+        rows.append((f"BOLD, {title_of(model)}{mark_of(model, cfg.SELECTION)}", "", *cells))
     one, other = labels.titles
     section.table(
         [
@@ -164,7 +167,8 @@ def add_confounds(
     for split in cfg.CV_SPLITS:
         alone = of_film["scores"][TOGETHER][split]
         print(
-            f"  film regressors alone, {split} folds: {alone['balanced_accuracy']:.1%} accuracy, AUC {alone['auc']:.3f}"
+            f"  film regressors alone, {split} folds: {alone['balanced_accuracy']:.1%} balanced accuracy, "
+            f"AUC {alone['auc']:.3f}"
         )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from neuroface.attribution import SECANT_STEPS
 from neuroface.bold import Labels
-from neuroface.decoding import CLOSED_FORM, learning_rates
+from neuroface.decoding import CLOSED_FORM, LEAST_CLUSTERS, learning_rates
 from neuroface.face_study.settings import rois_name
 from neuroface.face_study.words import WORDS
 from neuroface.pipeline import read_json, read_table
@@ -68,7 +68,9 @@ def facts_of(root: Path) -> dict:
     if tests:
         facts["tests"] = {test["test"]: {n: test.get(n) for n in ("relabellings", "flips", "units")} for test in tests}
     if (timelines := root / "8-predictions" / "metrics.json").exists():
-        facts["moments_unseen"] = read_json(timelines).get("n_runs_unseen", 0) > 0  # earlier versions did not count them
+        facts["moments_unseen"] = (
+            read_json(timelines).get("n_runs_unseen", 0) > 0
+        )  # earlier versions did not count them
     return facts
 
 
@@ -170,7 +172,8 @@ def _training(s: dict, f: dict) -> str:
             "there by a temperature (Guo et al. 2017)."
         )
     else:
-        text += "The epoch was chosen on the held-out fold itself, which makes the scores too high."
+        text += "Networks' epochs were chosen on the held-out folds themselves, which makes their scores too high."
+    text += _intervals(s, f)
     others = [BASELINES[name] for name in s["BASELINES"] if name in BASELINES]
     if (rois := rois_name(s["ROI_FILE"] and _path(s["ROI_FILE"]))) in s["BASELINES"] and s["SPACE"] == "MNI":
         others.append(f"ridge regression on the {rois.removesuffix('-rois')} regions alone")
@@ -188,6 +191,27 @@ def _training(s: dict, f: dict) -> str:
     return text
 
 
+def _intervals(s: dict, f: dict) -> str:
+    """Over what the 95 % intervals of script 3 are; nothing where there are too few films or people."""
+    over = []
+    if "movie" in s["CV_SPLITS"] and f["films"] >= LEAST_CLUSTERS:
+        over.append("films where films were held out")
+    if set(s["CV_SPLITS"]) - {"movie"} and f["people"] >= LEAST_CLUSTERS:
+        over.append("people otherwise" if over else "people")
+    if not over:
+        return ""
+    text = f" 95 % intervals are t intervals over {_and(over)}, from a delete-one jackknife (Efron & Tibshirani 1993)"
+    if not {"movie", "subject"} & set(s["CV_SPLITS"]):
+        return f"{text}."
+    held_out = _and(
+        [kind for kind, split in (("films", "movie"), ("people", "subject")) if split in s["CV_SPLITS"]], "or"
+    )
+    return (
+        f"{text}, wider where whole {held_out} were held out, because the models of the folds share training data "
+        "(Nadeau & Bengio 2003)."
+    )
+
+
 def _attributions(s: dict, f: dict) -> str:
     baseline = {
         "zero": "zero baseline",
@@ -200,7 +224,9 @@ def _attributions(s: dict, f: dict) -> str:
         steps = f"{SECANT_STEPS} secants" if s["IG_RULE"] == "secant" else steps
     rule = f"{s['IG_RULE']} rule, {steps}"
     if s["IG_RULE"] == "auto":
-        rule = f"exact for linear and second-order models; {SECANT_STEPS} secants for the voxel-time network; else {steps}"
+        rule = (
+            f"exact for linear and second-order models; {SECANT_STEPS} secants for the voxel-time network; else {steps}"
+        )
     engine = ", DeepExplain, Ancona et al. 2018" if s["IG_ENGINE"] == "deepexplain" else ""
     how = {
         "ig": f"Integrated Gradients (Sundararajan et al. 2017; {baseline}, {rule}{engine})",

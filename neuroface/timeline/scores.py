@@ -1,7 +1,7 @@
 """Scores of predicted timelines: of one run, and of all runs of a study."""
 
 from neuroface.bold import Run
-from neuroface.decoding import mean_over_people, scores
+from neuroface.decoding import mean_over_people, scores, widening
 from neuroface.timeline import chance, clock
 from neuroface.timeline.models import RunModels
 
@@ -137,8 +137,7 @@ def mean_and_interval(values: np.ndarray, films: list[str], people: list[str], n
 
 def _widened(mean_low_high: np.ndarray, n_models: int) -> np.ndarray:
     mean = mean_low_high[0]
-    factor = np.sqrt(1 + n_models / max(n_models - 1, 1))
-    return mean + (mean_low_high - mean) * factor
+    return mean + (mean_low_high - mean) * widening(n_models)
 
 
 def are_crossed(films: list[str], people: list[str]) -> bool:
