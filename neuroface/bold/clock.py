@@ -10,7 +10,7 @@ from neuroface.bold.run import Run
 from neuroface.pipeline import read_json
 
 DROPPED = "NumberOfVolumesDiscardedByUser"
-PLACEHOLDER_S = 1.0  # what fMRIPrep 23.2.0 and nilearn's unmask, math_img and concat_imgs write in place of the TR
+PLACEHOLDER_S = 1.0  # what fMRIPrep 23.2.0 and nilearn 0.14's math_img, clean_img and unmask write in place of the TR
 
 
 def read_sidecar(run: Run) -> dict:

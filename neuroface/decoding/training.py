@@ -91,8 +91,8 @@ def train_network(
     precision : "float32", "float16", "bfloat16", or "auto": float16 on a GPU, float32 on a CPU.
     n_jobs : trainings that share this machine's memory.
     voxel_order : (n_voxels,) order in which the network gets the voxels; None: as in the mask.
-    per_pass : windows that go through the network at once, a divisor of ``batch_size``; None: as many as fit. If they
-        do not fit after all, training starts again with fewer, but not with fewer than LEAST_WINDOWS_PER_PASS.
+    per_pass : windows that go through the network at once, a divisor of ``batch_size``; None: as many as fit, at least
+        LEAST_WINDOWS_PER_PASS. If they do not fit after all, training starts again with fewer, down to this number.
     callbacks : additional callbacks that observe the training.
 
     Raises
@@ -154,7 +154,8 @@ def _attempts(batch_size: int, most: int, on_gpu: bool) -> Iterator[tuple[int, b
     """Windows per pass, and whether all windows go to the GPU: values to try until the memory is large enough."""
     if on_gpu:
         yield most, True
-    yield from ((n, False) for n in sizes_of_passes(batch_size) if n <= most)
+    yield most, False
+    yield from ((n, False) for n in sizes_of_passes(batch_size) if n < most)
 
 
 def _train(
