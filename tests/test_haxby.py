@@ -78,7 +78,7 @@ def test_every_volume_of_every_run_is_predicted_by_a_model_that_never_saw_the_ru
 def test_the_probability_rises_in_the_face_block_of_runs_kept_out_of_training(haxby):
     root, _ = haxby
     study = json.loads((root / "8-predictions" / "metrics.json").read_text())
-    assert study["shift_null"]["p"] < 0.05
+    assert study["rotations"]["p"] < 0.05
     rises = []
     for file in sorted((root / "8-predictions").glob("*_predictions.tsv")):
         rows, name = pd.read_csv(file, sep="\t").dropna(), file.name.removesuffix("_predictions.tsv")
