@@ -274,6 +274,17 @@ def test_tables_are_read_as_they_are(table):
     assert source.space is None and source.attributes.empty
 
 
+def test_a_quotation_mark_in_a_caption_swallows_no_row(table):
+    rows = ['01\t"a dog', "01\tone dog", "02\ta cat", '03\t"a red car"', "03\tnull"]
+    write(table / "captions.tsv", "image\tcaption\n" + "\n".join(rows) + "\n")
+    source = open_source(table_cfg(table))
+    assert [source.captions(image) for image in ("01", "02", "03")] == [
+        ['"a dog', "one dog"],
+        ["a cat"],
+        ["a red car", "null"],
+    ]
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -284,9 +295,9 @@ def test_tables_are_read_as_they_are(table):
         (lambda f: (f / "voxels.tsv").unlink(), "voxels.tsv is not there"),
         (
             lambda f: write(f / "trials.tsv", "picture\tsplit\n1\ttrain\n"),
-            "has the columns picture, split; image is missing",
+            r"lacks the column 'image'; it has \['picture', 'split'\]",
         ),
-        (lambda f: write(f / "voxels.tsv", "roi\nV1\nn/a\nV1\n"), "row 2 has no roi"),
+        (lambda f: write(f / "voxels.tsv", "roi\nV1\nn/a\nV1\n"), "line 3 has no roi"),
         (lambda f: (f / "betas.npy").write_bytes(b"x"), "is not a complete .npy array"),
     ],
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import open_image
-from neuroface.pipeline import open_npy
+from neuroface.pipeline import open_npy, read_text_table
 from seen_images.sources import NO_SESSION, Source, only_captions
 
 import numpy as np
@@ -18,6 +18,7 @@ import pandas as pd
 from PIL import Image
 
 ENDINGS = (".png", ".jpg", ".jpeg")
+TEXT = ("image", "split", "session", "roi", "caption")
 
 
 class Tables(Source):
@@ -31,9 +32,8 @@ class Tables(Source):
             "voxels.tsv": "roi of each voxel",
         }
         self.files = [self.need(self.folder / name, what) for name, what in names.items()]
-        betas, self.trials, self._voxels = open_npy(self.files[0]), _table(self.files[1]), _table(self.files[2])
-        _has(self.files[1], self.trials, "image", "split")
-        _has(self.files[2], self._voxels, "roi")
+        betas = open_npy(self.files[0])
+        self.trials, self._voxels = _table(self.files[1], "image", "split"), _table(self.files[2], "roi")
         if betas.ndim != 2 or betas.shape != (len(self.trials), len(self._voxels)):
             raise NeuroFaceError(
                 f"{self.files[0]} has shape {betas.shape}; trials.tsv has {len(self.trials)} rows and voxels.tsv "
@@ -64,8 +64,7 @@ class Tables(Source):
     @cached_property
     def _captions(self) -> dict[str, list[str]]:
         file = self.need(self.folder / "captions.tsv", "image and caption, a row per caption")
-        table = _table(file)
-        _has(file, table, "image", "caption")
+        table = read_text_table(file, ("image", "caption")).fillna("")
         return table.groupby("image")["caption"].apply(list).to_dict()
 
     def captions(self, image: str) -> list[str]:
@@ -92,19 +91,20 @@ def read_picture(file: Path) -> np.ndarray:
         raise NeuroFaceError(f"{file} cannot be read as a picture: {error}. Download or make it again.") from None
 
 
-def _table(file: Path) -> pd.DataFrame:
-    """A tab-separated table; names of images, captions and attributes stay text."""
-    text = dict.fromkeys(("image", "split", "session", "roi", "caption"), str)
-    try:
-        return pd.read_csv(file, sep="\t", dtype=text, keep_default_na=False, na_values=["n/a"])
-    except ValueError as error:  # pandas' own errors and UnicodeDecodeError are ValueErrors
-        raise NeuroFaceError(f"{file} is not a tab-separated table: {error}. Correct it.") from None
+def _table(file: Path, *columns: str) -> pd.DataFrame:
+    """A tab-separated table; names of images and regions stay text, other columns are numbers where they can be.
 
-
-def _has(file: Path, table: pd.DataFrame, *columns: str) -> None:
+    Parameters
+    ----------
+    columns : must be there, with a value in every row.
+    """
+    table = read_text_table(file, columns)
     for column in columns:
-        if column not in table:
-            raise NeuroFaceError(f"{file} has the columns {', '.join(table)}; {column} is missing. Add it.")
         if table[column].isna().any():
-            row = int(table[column].isna().argmax())
-            raise NeuroFaceError(f"{file}: row {row + 1} has no {column}. Fill it in.")
+            line = table.index[table[column].isna()][0]
+            raise NeuroFaceError(f"{file}: line {line} has no {column}. Fill it in.")
+    for column in table.columns.difference(TEXT):
+        values = pd.to_numeric(table[column], errors="coerce")
+        if values.notna().sum() == table[column].notna().sum():
+            table[column] = values
+    return table.reset_index(drop=True)
