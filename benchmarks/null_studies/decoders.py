@@ -82,7 +82,7 @@ def linear_study(effect: float, seed: int) -> dict[str, bool]:
 
 LADDER_DESIGN = f"{FILMS} films × {VIEWERS} viewers, shared response of {SHARED_SD:g} SD, drift of {DRIFT_SD:g} SD"
 CASES: list[Case] = [
-    Case(f'script 3, ladder, SELECTION = "{selection}"', LADDER_DESIGN, partial(ladder_study, selection), 0.05, 400, 40)
+    Case(f'script 3, ladder, SELECTION = "{selection}"', LADDER_DESIGN, partial(ladder_study, selection), 0.05, 400, 15)
     for selection in ("inner", "paper")
 ] + [
     Case("script 3, linear_plus", f"linear signal of {effect} SD, people of different gain",
