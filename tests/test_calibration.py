@@ -104,18 +104,18 @@ def negative_loss(y, logit):
 
 
 def test_each_half_takes_the_step_that_the_other_half_chose():
-    y, clusters = np.array([0, 1, 0, 1]), np.array(["a", "b", "c", "d"])
-    good, bad = np.array([-3.0, 3, -3, 3]), np.array([3.0, -3, 3, -3])
-    first_half = np.isin(clusters, ["a", "b"])
+    y, clusters = np.arange(20) % 2, np.arange(20)
+    good, bad = 6.0 * y - 3, 3 - 6.0 * y
+    first_half = np.arange(20) // 2 % 2 == 0  # every second cluster of each class
     logits = np.stack([np.where(first_half, good, bad), np.where(first_half, bad, good)])
     chosen = out_of_choice_logits(logits, y, clusters, negative_loss)
     np.testing.assert_array_equal(chosen, bad)  # what is good for one half is bad for the other
     np.testing.assert_array_equal(out_of_choice_logits(logits[:1], y, clusters, negative_loss), logits[0])
 
 
-def test_one_moment_of_a_class_leaves_the_choice_to_all_windows():
-    y, clusters = np.array([0, 0, 1, 1]), np.array(["a", "b", "c", "c"])
-    logits = np.stack([np.zeros(4), np.array([-1.0, -1, 1, 1])])
+def test_few_windows_of_a_class_leave_the_choice_to_all_windows():
+    y, clusters = np.repeat([0, 1], [21, 3]), np.arange(24)  # Haxby's inner sets have three face windows
+    logits = np.stack([np.zeros(24), 2.0 * y - 1])
     np.testing.assert_array_equal(out_of_choice_logits(logits, y, clusters, negative_loss), logits[1])
 
 

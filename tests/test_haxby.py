@@ -50,8 +50,9 @@ def test_faces_are_decoded_in_runs_kept_out_of_training(haxby):
     root, _ = haxby
     predictions = pd.read_csv(root / "3-model" / "run" / "predictions.tsv", sep="\t", dtype={"run": str})
     assert (predictions.groupby("run")["fold"].nunique() == 1).all()
-    scores = json.loads((root / "3-model" / "run" / "metrics.json").read_text())["all_folds"]
-    assert scores["auc"] > 0.65  # 0.5 ± 0.09 by chance with 12 against 84 blocks
+    # Ridge: what a network of 60 steps reaches here depends on its seed more than on the data (docs/bids.md).
+    scores = json.loads((root / "3-model" / "run" / "linear-mean" / "metrics.json").read_text())["all_folds"]
+    assert scores["auc"] > 0.8  # a linear SVM on block means has a balanced accuracy of 0.96; chance is 0.5 ± 0.09
 
 
 def test_maps_come_back_to_native_space_and_the_surface_stage_says_why_it_stops(haxby):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+LEAST_PER_HALF = 5  # windows of a class: fewer choose a step, and a temperature, at random
 LARGEST_CHANGE = 1e4  # of the scale of decision values; values without any information give a slope near 0
 
 
@@ -50,7 +51,7 @@ def out_of_choice_logits(
 
     Returns
     -------
-    The logits at the best step of all windows where a half would lack a class.
+    The logits at the best step of all windows where a half would have fewer than LEAST_PER_HALF windows of a class.
     """
     names, first, cluster = np.unique(clusters, return_index=True, return_inverse=True)
     half_of_cluster = np.zeros(len(names), dtype=int)
@@ -62,7 +63,8 @@ def out_of_choice_logits(
     def best_step(rows):
         return int(np.argmax([score(y[rows], logit[rows]) for logit in logits]))
 
-    if any(len(np.unique(y[rows])) < 2 for rows in halves):
+    counts = [np.sum(y[rows] == label) for rows in halves for label in (0, 1)]
+    if min(counts) < LEAST_PER_HALF:
         return logits[best_step(np.arange(len(y)))]
     chosen = np.empty(len(y))
     for rows, others in (halves, halves[::-1]):
