@@ -120,6 +120,23 @@ def test_volumes_that_nobody_accounts_for_stop_the_run(tmp_path):
         first_volume_s(run, 125, 2.0)
 
 
+def test_a_derivative_without_its_raw_run_says_itself_what_was_dropped(tmp_path):
+    run = run_with(tmp_path, 2.0, {"NumberOfVolumesDiscardedByUser": 5}, 125)
+    assert run.raw is None and first_volume_s(run, 125, 2.0) == 10.0
+
+
+def test_more_dropped_volumes_than_the_raw_run_has_are_refused(tmp_path):
+    run = run_with(tmp_path, 2.0, {"NumberOfVolumesDiscardedByUser": 9}, 125, raw_volumes=130)
+    with pytest.raises(NeuroFaceError, match="DiscardedByUser is 9, and the series has 5 volumes fewer"):
+        first_volume_s(run, 125, 2.0)
+
+
+def test_what_the_scanner_discarded_does_not_explain_a_shorter_derivative(tmp_path):
+    run = run_with(tmp_path, 2.0, {"NumberOfVolumesDiscardedByUser": 4}, 125, raw_volumes=130, place="root")
+    with pytest.raises(NeuroFaceError, match="5 fewer than the raw run"):
+        first_volume_s(run, 125, 2.0)
+
+
 def test_what_the_scanner_discarded_of_a_raw_run_is_before_its_clock(tmp_path):
     """BIDS counts onsets from the first volume that is stored."""
     save(tmp_path / "sub-01/func/sub-01_task-x_bold.nii.gz", 120, 2.0)

@@ -30,7 +30,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "running": ["RunningStatistics"],
         "windows": [
             "SAMPLE_COLUMNS", "ambiguous_windows", "balance", "events_of", "read_censor", "stimuli_of", "stimulus_time_s",
-            "whole_windows",            "window_table", "windows_file",
+            "whole_windows", "window_table", "windows_file",
         ],
     },
 )  # fmt: skip

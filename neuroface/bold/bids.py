@@ -11,7 +11,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold.images import open_image
-from neuroface.bold.run import REGRESSORS, Run, entities_of, natural
+from neuroface.bold.run import REGRESSORS, Run, entities_of, is_derivative, natural
 
 import numpy as np
 
@@ -189,10 +189,10 @@ def _is_series(file: Path, name_part: str) -> bool:
 
 def _raw_series(bold: Path, tables: Tables) -> Path | None:
     """The raw series that a derivative was made from; None for a raw series."""
-    is_derivative = {"space", "desc", "res", "den", "cohort"} & entities_of(bold.name).keys()
-    found = [*tables.of(bold.name, "_bold.nii.gz"), *tables.of(bold.name, "_bold.nii")] if is_derivative else []
-    raw = [file for file in found if not {"space", "desc"} & entities_of(file.name).keys() and not not_fetched(file)]
-    return next(iter(raw), None)
+    if not is_derivative(bold.name):
+        return None
+    series = [*tables.of(bold.name, "_bold.nii.gz"), *tables.of(bold.name, "_bold.nii")]
+    return next((file for file in series if not is_derivative(file.name) and not not_fetched(file)), None)
 
 
 def _has_column(table: Path, column: str) -> bool:

@@ -6,7 +6,7 @@ fMRIPrep states in the sidecar to which time within a volume it shifted the slic
 
 from neuroface import NeuroFaceError
 from neuroface.bold.images import header_tr_s, open_header
-from neuroface.bold.run import Run
+from neuroface.bold.run import Run, is_derivative
 from neuroface.pipeline import read_json
 
 DROPPED = "NumberOfVolumesDiscardedByUser"
@@ -72,23 +72,34 @@ def first_volume_s(run: Run, n_volumes: int, tr_s: float) -> float:
     Raises
     ------
     NeuroFaceError
-        If the series has fewer volumes than the raw run whose clock its events use, and no sidecar says why.
+        If the series has fewer volumes than the raw run whose clock its events use, and its sidecar does not say why.
     """
-    sidecar = read_sidecar(run)
-    start_s, dropped = sidecar.get("StartTime", 0.0), sidecar.get(DROPPED)
-    for name, value, most in (("StartTime", start_s, tr_s), (DROPPED, dropped or 0, n_volumes)):
-        if not (isinstance(value, int | float) and 0 <= value < most):
-            raise NeuroFaceError(f"{run.sidecars[0]}: {name} is {value!r}; expected 0 to less than {most:g}. Correct it.")
-    lost = _volumes_of_raw(run) - n_volumes if run.raw else 0
-    if lost > 0 and dropped is None:
+    start_s = read_sidecar(run).get("StartTime", 0.0)
+    if not (isinstance(start_s, int | float) and 0 <= start_s < tr_s):
+        raise NeuroFaceError(f"{run.sidecars[0]}: StartTime is {start_s!r}; expected 0 to less than {tr_s:g} s. Correct it.")
+    return start_s + tr_s * _dropped_volumes(run, n_volumes)
+
+
+def _dropped_volumes(run: Run, n_volumes: int) -> int:
+    """Volumes that a derivative lacks at its beginning; 0 of a raw run: BIDS counts events from the first stored volume."""
+    if not is_derivative(run.bold.name):
+        return 0
+    own = [file for file in run.sidecars if file.parent == run.bold.parent]  # a raw sidecar speaks of the scanner
+    stated = read_json(own[0]).get(DROPPED) if own else None
+    if run.raw is None:
+        return stated or 0
+    lost = max(_volumes_of_raw(run) - n_volumes, 0)
+    if lost and stated is None:
         raise NeuroFaceError(
             f"{run.bold} has {n_volumes} volumes, {lost} fewer than the raw run {run.raw.name}, whose clock its events use. "
             f"Write {DROPPED}: {lost} to the JSON file beside the series if they were dropped at its beginning, or 0 if at "
             f"its end."
         )
-    if run.raw is None or lost <= 0:
-        dropped = 0  # of a raw run: BIDS counts events from the first volume that is stored
-    return start_s + dropped * tr_s
+    if lost and not (isinstance(stated, int) and 0 <= stated <= lost):
+        raise NeuroFaceError(
+            f"{own[0]}: {DROPPED} is {stated!r}, and the series has {lost} volumes fewer than {run.raw.name}. Correct it."
+        )
+    return stated if lost else 0
 
 
 def _volumes_of_raw(run: Run) -> int:

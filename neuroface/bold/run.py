@@ -18,6 +18,11 @@ def entities_of(name: str) -> dict[str, str]:
     return {key: value if key == "sub" or not value.isdigit() else str(int(value)) for key, value in entities.items()}
 
 
+def is_derivative(name: str) -> bool:
+    """Whether a series' file name is that of a derivative: raw names have none of these entities."""
+    return bool({"space", "desc", "res", "den", "cohort"} & entities_of(name).keys())
+
+
 @dataclass(frozen=True)
 class Run:
     """One run of one person, and its files."""
