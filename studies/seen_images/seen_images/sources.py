@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.pipeline import did_you_mean
+from neuroface.pipeline import did_you_mean, numbers
 
 import numpy as np
 import pandas as pd
@@ -68,9 +68,14 @@ class Source:
         if name not in self.regions:
             raise NeuroFaceError(
                 f"EARLY_ROIS or HIGHER_ROIS name {name!r}, which {self.folder} does not "
-                f"have{did_you_mean(name, self.regions)}. There are {', '.join(self.regions)}."
+                f"have{did_you_mean(name, self.region_names)}. There are {', '.join(self.region_names)}."
             )
         return np.sort(self.regions[name])
+
+    @property
+    def region_names(self) -> list[str]:
+        """Every region that the data set has."""
+        return list(self.regions)
 
     @cached_property
     def columns(self) -> pd.DataFrame:
@@ -118,6 +123,16 @@ def check_trials(trials: pd.DataFrame) -> None:
             f"{len(both)} images are in training and in test trials, such as {both[0]!r}: scores would be of "
             "pictures that the decoders were fitted to. Give all trials of an image one split."
         )
+
+
+def whole_numbers(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:
+    """A column of a table that was read as text, as int (n,); raise where a cell is missing or is no whole number."""
+    values = numbers(table, column, path)
+    wrong = ~(values == np.rint(values))  # NaN too
+    if wrong.any():
+        line, cell = table.index[wrong][0], table[column].to_numpy()[wrong][0]
+        raise NeuroFaceError(f"{path}, line {line}: {column} is {cell or 'missing'}, not a whole number. Correct the file.")
+    return values.astype(int)
 
 
 def only_captions(captions, image: str) -> list[str]:
