@@ -83,12 +83,12 @@ def test_names_of_regions_are_read_as_they_are(tmp_path, separator):
     """pandas would join rows between the marks and take the region NA for a missing name."""
     rows = [("index", "name"), (1, '"V1'), (2, "NA"), (3, 'V2"'), (4, "null")]
     (tmp_path / "atlas.tsv").write_text("".join(f"{index}{separator}{name}\n" for index, name in rows), "utf-8-sig")
-    labels = np.arange(6).reshape(6, 1, 1).astype(np.int16)
+    labels = (np.arange(24) // 4).reshape(6, 2, 2).astype(np.int16)
     nib.save(nib.Nifti1Image(labels, np.eye(4)), tmp_path / "atlas.nii")
     cfg = SimpleNamespace(REGIONS_TABLE=str(tmp_path / "atlas.tsv"), REGIONS_FILE=tmp_path / "atlas.nii")
     found = regions.named_regions(cfg, labels > 0, np.eye(4))
-    assert {name: np.flatnonzero(here).tolist() for name, here in found.items()} == {
-        '"V1': [0], "NA": [1], 'V2"': [2], "null": [3]
+    assert {name: set(labels[labels > 0][here]) for name, here in found.items()} == {
+        '"V1': {1}, "NA": {2}, 'V2"': {3}, "null": {4}
     }
 
 
