@@ -28,17 +28,18 @@ def read_voxels(stored: h5py.Dataset, places: np.ndarray) -> np.ndarray:
     order = np.lexsort((places // chunk).T[::-1])  # voxels of one chunk side by side
     places, of_chunk = places[order], (places // chunk)[order]
     starts = np.flatnonzero(np.diff(of_chunk, axis=0, prepend=-1).any(axis=1))
-    lows, highs = np.minimum.reduceat(places, starts), np.maximum.reduceat(places, starts) + 1
+    lows = of_chunk[starts] * chunk
+    highs = np.minimum(lows + chunk, grid)
     if stored.chunks is None:  # whole slices lie side by side in the file
-        lows[:, 1:], highs[:, 1:] = 0, grid[1:]
+        lows[0, 0], highs[0, 0] = places[:, 0].min(), places[:, 0].max() + 1
     sizes = (highs - lows).prod(axis=1) * stored.dtype.itemsize * trials_per_chunk
     steps = trials_per_chunk * np.maximum(1, BYTES_AT_ONCE // sizes)
     for start, end, low, high, step in zip(starts, [*starts[1:], len(places)], lows, highs, steps):
         box = tuple(map(slice, low, high))
-        within = tuple((places[start:end] - low).T)
+        within = np.ravel_multi_index((places[start:end] - low).T, high - low)
         for trial in range(0, n_trials, step):
             part = stored[(slice(trial, trial + step), *box)]
-            values[start:end, trial : trial + step] = part[(slice(None), *within)].T
+            values[start:end, trial : trial + step] = part.reshape(len(part), -1)[:, within].T
     in_order = np.empty_like(order)
     in_order[order] = np.arange(len(order))
     return values[in_order].T

@@ -14,6 +14,7 @@ import pandas as pd
 
 TRIAL_COLUMNS, VOXEL_COLUMNS = ["image", "split", "session"], ["part", "roi", "i", "j", "k"]
 PARTS = ("early", "higher")
+MIN_TRIALS = 10  # training trials of a session that is standardised by itself
 NO_SESSION = "all"  # of trials whose table names no session
 READERS = {"demo": "table:Tables", "table": "table:Tables", "nsd": "nsd:NaturalScenes", "things": "things:Things"}
 
@@ -152,9 +153,23 @@ def first_captions(source: Source, images: list[str], width: int = 22) -> list[s
     ]
 
 
-def check_sessions(trials: pd.DataFrame, standardize: str) -> None:
-    """Raise where trials are to be standardised within sessions and the data set does not say which session they are of."""
-    if standardize == "session" and trials["session"].isin([NO_SESSION]).all():
-        raise NeuroFaceError(
-            'STANDARDIZE = "session", and the table of trials has no column session. Add it, or set STANDARDIZE = "voxel".'
-        )
+def check_sessions(trials: pd.DataFrame, standardize: str) -> str | None:
+    """A remark where trials are to be standardised within sessions and the data set does not say which session they are of.
+
+    Raises
+    ------
+    NeuroFaceError
+        If a session has too few training trials for a mean and SD of its own.
+    """
+    if standardize != "session":
+        return None
+    if trials["session"].isin([NO_SESSION]).all():
+        return 'the table of trials has no column session: STANDARDIZE = "session" takes all trials as one session'
+    counts = trials["session"][trials["split"] == "train"].value_counts()
+    for session in trials["session"].unique():
+        if (n := counts.get(session, 0)) < MIN_TRIALS:
+            raise NeuroFaceError(
+                f'STANDARDIZE = "session", and session {session} has {n} training trials, too few for a mean and SD of its '
+                f'own ({MIN_TRIALS} are needed). Leave the session out, or set STANDARDIZE = "voxel".'
+            )
+    return None
