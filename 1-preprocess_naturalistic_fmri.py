@@ -11,7 +11,8 @@ Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y
           1-windows/<sub>/<sub>_task-<movie>_windows.tsv, one row per window
           1-windows/film_regressors.tsv, what else the film shows in each window, where the runs have film regressors
 Settings  SEED, EXCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, BALANCE, MATCH_ON, MATCH_WITHIN_SD,
-          MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, BIDS_FILTER, NNDB_VARIANT
+          MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER,
+          NNDB_VARIANT
 Takes     about as long as decompressing the files; memory: under 300 MB per job for any length of run
 """
 
@@ -29,6 +30,7 @@ from neuroface.bold import (
     events_of,
     extract_windows,
     first_volume_s,
+    joined_trials,
     open_header,
     read_censor,
     read_mask,
@@ -72,6 +74,8 @@ def main():
     stage.take_files([file for run in runs for file in run.files], used)
     planned = {run: plan_windows(run, cfg, stage) for run in runs}  # reads only headers and annotations: early errors
     plans = with_events({run: plan for run, (plan, _) in planned.items()})
+    if joined := describe_trials(runs, cfg):
+        print(f"  {joined}")
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
     mask, affine = make_group_mask(stage, runs, cfg)
@@ -190,13 +194,18 @@ def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.
     return read_mask(target)
 
 
+def describe_trials(runs: list[Run], cfg) -> str:
+    return joined_trials(runs, [name for names in cfg.LABEL_EVENTS.values() for name in names], cfg, cfg.MIN_STRETCH_S)
+
+
 def describe(stage: Stage, runs: list[Run], mask: np.ndarray, cfg) -> Section:
     labels = labels_of(cfg)
     names = [f"{title.replace(' ', '-')} windows" for title in labels.titles]
     tables = [read_table(windows_file(stage.folder, r.subject, r.name).with_suffix(".tsv")) for r in runs]
     counts = [tuple(int((table["label"] == label).sum()) for label in labels) for table in tables]
     first, second = (labels.of(label).is_there for label in labels)
-    section = Section("Data", f"Windows of BOLD, cut where {first}, and where {second}.")
+    lead = f"Windows of BOLD, cut where {first}, and where {second}. {describe_trials(runs, cfg)}"
+    section = Section("Data", lead.strip())
     section.numbers(
         {
             "people": f"{len({r.subject for r in runs})}",

@@ -11,7 +11,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "annotations": [
-            "ROUNDING_S", "check_names", "on_screen", "read_1d", "read_events", "read_stretches", "stretches_of_labels",
+            "ROUNDING_S", "check_names", "joined_trials", "on_screen", "read_1d", "read_events", "read_stretches",
+            "stretches_of_labels",
             "touches", "trial_types_of",
         ],
         "clock": ["check_tr", "first_volume_s"],
