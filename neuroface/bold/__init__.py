@@ -20,7 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "extraction": ["extract_windows", "standardized_volumes"],
         "group_mask": ["shared_mask"],
         "images": [
-            "check_grid", "is_gzip", "mean_of_maps", "open_header", "open_image", "read_mask",
+            "check_grid", "is_gzip", "mean_of_maps", "nearly_whole", "open_header", "open_image", "read_mask",
             "read_masked", "stream_masked",
         ],
         "labels": ["Labels", "Words"],
