@@ -18,7 +18,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "clock": ["check_tr", "first_volume_s"],
         "datasets": ["check_distinct", "find_runs", "runs_of"],
         "extraction": ["extract_windows", "standardized_volumes"],
-        "group_mask": ["shared_mask"],
+        "group_mask": ["make_group_mask"],
         "images": [
             "check_grid", "is_gzip", "mean_of_maps", "nearly_whole", "open_header", "open_image", "read_mask",
             "read_masked", "stream_masked",
