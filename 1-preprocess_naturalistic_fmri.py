@@ -6,12 +6,14 @@ run. With ``--check`` it only checks that the data set is complete and that this
 
 Reads     the data set in DATASET_DIR: BOLD and mask per person, annotation per film (NNDb ``.1D``) or run (BIDS
           ``events.tsv``). DATASET = "demo" writes its data set first.
-Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y, z) float32, share of people per voxel
+Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y, z) float32, share of people per voxel;
+          mask_costs.tsv, voxels that each person's mask takes from the group; where the data have no masks own_masks/
           1-windows/<sub>/<sub>_task-<movie>_windows.npy (n_windows, n_voxels, WINDOW_TRS) float32, C order of the mask
           1-windows/<sub>/<sub>_task-<movie>_windows.tsv, one row per window
           1-windows/film_regressors.tsv, what else the film shows in each window, where the runs have film regressors
 Settings  SEED, EXCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, BALANCE, MATCH_ON, MATCH_WITHIN_SD,
-          MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, BIDS_FILTER, NNDB_VARIANT
+          MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, JOIN_GAP_S,
+          BIDS_FILTER, NNDB_VARIANT
 Takes     about as long as decompressing the files; memory: under 300 MB per job for any length of run
 """
 
@@ -29,16 +31,15 @@ from neuroface.bold import (
     events_of,
     extract_windows,
     first_volume_s,
+    joined_trials,
+    make_group_mask,
     open_header,
     read_censor,
-    read_mask,
     runs_of,
-    shared_mask,
     stretches_of_labels,
     whole_windows,
     window_table,
     windows_file,
-    write_nifti,
 )  # fmt: skip
 from neuroface.face_study import (
     STUDY,
@@ -72,9 +73,11 @@ def main():
     stage.take_files([file for run in runs for file in run.files], used)
     planned = {run: plan_windows(run, cfg, stage) for run in runs}  # reads only headers and annotations: early errors
     plans = with_events({run: plan for run, (plan, _) in planned.items()})
+    if joined := describe_trials(runs, cfg):
+        print(f"  {joined}")
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
-    mask, affine = make_group_mask(stage, runs, cfg)
+    mask, affine, computed = make_group_mask(stage, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
     for run in plans:
         image, shape = open_header(run.bold)
         check_grid(run.bold, shape, image.affine, mask.shape, affine)
@@ -87,7 +90,7 @@ def main():
         constant = read_json(windows_file(stage.folder, run.subject, run.name).with_suffix(".json"))
         if n := constant["constant_voxels_set_to_0"]:
             stage.leave_out(run.name, f"{n:,} of {int(mask.sum()):,} voxels never change over the run and count as 0")
-    stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", describe(stage, runs, mask, cfg))
+    stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", describe(stage, runs, mask, computed, cfg))
 
 
 def check():
@@ -177,26 +180,18 @@ def volumes_of(plan: pd.DataFrame, run: Run, cfg) -> np.ndarray:
     return first_volume[np.searchsorted(first_tr, plan["first_tr"])]
 
 
-def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.ndarray]:
-    """The group mask (x, y, z) and its affine: the user's own, or voxels that nearly all people share."""
-    target = stage.folder / "group_mask.nii.gz"
-
-    def make(target):
-        group, overlap, affine = shared_mask(runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
-        write_nifti(stage.folder / "mask_overlap.nii.gz", overlap.astype(np.float32), affine)
-        write_nifti(target, group.astype(np.uint8), affine)
-
-    stage.each(make, [target], Path.exists, "masks")
-    return read_mask(target)
+def describe_trials(runs: list[Run], cfg) -> str:
+    return joined_trials(runs, [name for names in cfg.LABEL_EVENTS.values() for name in names], cfg, cfg.MIN_STRETCH_S)
 
 
-def describe(stage: Stage, runs: list[Run], mask: np.ndarray, cfg) -> Section:
+def describe(stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cfg) -> Section:
     labels = labels_of(cfg)
     names = [f"{title.replace(' ', '-')} windows" for title in labels.titles]
     tables = [read_table(windows_file(stage.folder, r.subject, r.name).with_suffix(".tsv")) for r in runs]
     counts = [tuple(int((table["label"] == label).sum()) for label in labels) for table in tables]
     first, second = (labels.of(label).is_there for label in labels)
-    section = Section("Data", f"Windows of BOLD, cut where {first}, and where {second}.")
+    lead = (f"Windows of BOLD, cut where {first}, and where {second}.", describe_trials(runs, cfg), computed)
+    section = Section("Data", " ".join(filter(None, lead)))
     section.numbers(
         {
             "people": f"{len({r.subject for r in runs})}",

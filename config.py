@@ -83,6 +83,9 @@ LABELS: tuple[str, str] = ("face", "noface")
 LABEL_EVENTS: dict[str, tuple[str, ...]] = {"face": ("face",), "noface": ()}
 # BIDS only: the column of events.tsv that names the events.
 EVENT_COLUMN: str = "trial_type"
+# BIDS only: trials of a block are one stretch: events of one type at a regular pace, none longer than MIN_STRETCH_S, with
+# gaps of at most this many seconds and no other event between. Haxby 2001: 0.5 s every 2 s. 0: events stay as they are.
+JOIN_GAP_S: float = 2.0
 # BIDS only: text that the BOLD file's name must contain if several versions exist, e.g. "space-MNI152NLin6Asym".
 BIDS_FILTER: str = ""
 # NNDb v2 only: which of its versions, the text after "_bold_" in the file names. "blur" or "no_blur"; "censor": volumes

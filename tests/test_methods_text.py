@@ -37,6 +37,7 @@ OTHER = {
     "MASK_FILE": ("masks/own.nii.gz (abc)", {}),
     "LABEL_EVENTS": ({"face": ["face"], "noface": ["house"]}, {"DATASET": "bids"}),
     "EVENT_COLUMN": ("place", {"DATASET": "bids"}),
+    "JOIN_GAP_S": (1.5, {"DATASET": "bids"}),
     "BIDS_FILTER": ("space-MNI", {"DATASET": "bids"}),
     "NNDB_VARIANT": ("blur_censor", {"DATASET": "nndb-v2"}),
     "CV_SPLITS": (["subject"], {}),

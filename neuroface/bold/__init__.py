@@ -11,15 +11,16 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "annotations": [
-            "ROUNDING_S", "check_names", "on_screen", "read_1d", "read_events", "read_stretches", "stretches_of_labels",
+            "ROUNDING_S", "check_names", "joined_trials", "on_screen", "read_1d", "read_events", "read_stretches",
+            "stretches_of_labels",
             "touches", "trial_types_of",
         ],
         "clock": ["check_tr", "first_volume_s"],
         "datasets": ["check_distinct", "find_runs", "runs_of"],
         "extraction": ["extract_windows", "standardized_volumes"],
-        "group_mask": ["shared_mask"],
+        "group_mask": ["make_group_mask"],
         "images": [
-            "check_grid", "is_gzip", "mean_of_maps", "open_header", "open_image", "read_mask",
+            "check_grid", "is_gzip", "mean_of_maps", "nearly_whole", "open_header", "open_image", "read_mask",
             "read_masked", "stream_masked",
         ],
         "labels": ["Labels", "Words"],

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 from neuroface import NeuroFaceError
+from neuroface.bold.trials import LONGEST_TRIAL_S, join_trials
 from neuroface.pipeline import numbers, read_text_table
 
 import numpy as np
@@ -42,7 +43,10 @@ def read_1d(path: Path) -> np.ndarray:
     return _checked(rows.reshape(-1, 2), path)
 
 
-def read_events(path: Path, trial_types: tuple[str, ...], column: str = "trial_type") -> np.ndarray:
+def read_events(
+    path: Path, trial_types: tuple[str, ...], column: str = "trial_type", join_gap_s: float = 0.0,
+    longest_trial_s: float = LONGEST_TRIAL_S,
+) -> np.ndarray:  # fmt: skip
     """Stretches of certain trial types in a BIDS ``events.tsv``; format of :func:`read_1d`, (0, 2) if there are none.
 
     An onset may be negative: BIDS counts from the first stored volume.
@@ -50,16 +54,22 @@ def read_events(path: Path, trial_types: tuple[str, ...], column: str = "trial_t
     Parameters
     ----------
     column : the column with the trial types.
+    join_gap_s, longest_trial_s : which trials are one stretch (:func:`neuroface.bold.trials.join_trials`).
 
     Raises
     ------
     NeuroFaceError
         If the table cannot be read, or a chosen row has no onset ≥ −1 day or no duration ≥ 0; the file's line is named.
     """
+    return merge_overlaps(_joined_rows(path, trial_types, column, join_gap_s, longest_trial_s)[:, :2])
+
+
+def _joined_rows(path: Path, trial_types: tuple[str, ...], column: str, gap_s: float, longest_s: float) -> np.ndarray:
+    """Rows (n, 3) of :func:`join_trials`, checked: onset_s, duration_s, number of trials."""
     events = _events_table(path, column)
     chosen = events[events[column].isin(trial_types)]
     if chosen.empty:
-        return np.empty((0, 2))
+        return np.empty((0, 3))
     rows = np.stack([numbers(chosen, name, path) for name in ("onset", "duration")], axis=1)
     for line, (onset_s, duration_s) in zip(chosen.index, rows):
         if not (-DAY_S < onset_s < DAY_S and 0 <= duration_s < DAY_S):  # NaN is neither
@@ -67,7 +77,9 @@ def read_events(path: Path, trial_types: tuple[str, ...], column: str = "trial_t
                 f"{path}, line {line}: onset {onset_s:g} and duration {duration_s:g} of {chosen[column][line]!r} are not an "
                 f"onset and a duration ≥ 0 in seconds. Correct the file."
             )
-    return merge_overlaps(rows)
+    onset_s, duration_s = (pd.to_numeric(events[name], errors="coerce") for name in ("onset", "duration"))
+    table = pd.DataFrame({"onset_s": onset_s, "duration_s": duration_s, "trial_type": events[column]})
+    return join_trials(table, trial_types, gap_s, longest_s)
 
 
 def trial_types_of(path: Path, column: str = "trial_type") -> list[str]:
@@ -106,19 +118,24 @@ def _whole(name: str | None) -> str | None:
     return None if name is None else re.sub(r"^(-?\d+)\.0+$", r"\1", name)
 
 
-def read_stretches(files: list[tuple[str, Path]], column: str = "trial_type") -> np.ndarray:
+def read_stretches(
+    files: list[tuple[str, Path]], column: str = "trial_type", join_gap_s: float = 0.0,
+    longest_trial_s: float = LONGEST_TRIAL_S,
+) -> np.ndarray:  # fmt: skip
     """Stretches (n, 2) of the named events, from files of any format; overlaps merged.
 
     Parameters
     ----------
     files : (name of an event, the file that holds it): ``.1D`` files hold one event each, ``events.tsv`` all of them.
+    join_gap_s, longest_trial_s : which trials of ``events.tsv`` are one stretch, as in :func:`read_events`.
     """
     parts = [read_1d(path) for _, path in files if path.suffix == ".1D"]
     tables: dict[Path, tuple[str, ...]] = {}
     for name, path in files:
         if path.suffix != ".1D":
             tables[path] = (*tables.get(path, ()), name)
-    parts += [read_events(path, names, column) for path, names in tables.items()]
+    joining = (column, join_gap_s, longest_trial_s)
+    parts += [read_events(path, names, *joining) for path, names in tables.items()]
     return parts[0] if len(parts) == 1 else merge_overlaps(np.concatenate(parts))
 
 
@@ -139,15 +156,36 @@ def stretches_of_labels(run, cfg) -> tuple[np.ndarray, np.ndarray | None]:
 
     Parameters
     ----------
-    run : a :class:`neuroface.bold.datasets.Run`. cfg : LABELS, LABEL_EVENTS, EVENT_COLUMN.
+    run : a :class:`neuroface.bold.datasets.Run`. cfg : LABELS, LABEL_EVENTS, EVENT_COLUMN, JOIN_GAP_S, MIN_STRETCH_S.
     """
     first, second = ([(name, run.annotation_of(name)) for name in cfg.LABEL_EVENTS[label]] for label in cfg.LABELS)
     wanted = tuple(name for label in cfg.LABELS for name in cfg.LABEL_EVENTS[label])
     for path in dict.fromkeys(path for _, path in run.annotations if path.suffix != ".1D"):
         check_names(path, wanted, cfg.EVENT_COLUMN)
+    reading = (cfg.EVENT_COLUMN, cfg.JOIN_GAP_S, cfg.MIN_STRETCH_S)  # a longer event gives a window alone
     # Event by event, so that a house block after a cat block is a separate stretch.
-    others = [read_stretches([one], cfg.EVENT_COLUMN) for one in second]
-    return read_stretches(first, cfg.EVENT_COLUMN), np.concatenate(others) if others else None
+    others = [read_stretches([one], *reading) for one in second]
+    return read_stretches(first, *reading), np.concatenate(others) if others else None
+
+
+def joined_trials(runs: list, trial_types, cfg, longest_trial_s: float = LONGEST_TRIAL_S) -> str:
+    """A sentence on the trials that are joined to stretches in the ``events.tsv`` of some runs; empty if there are none.
+
+    Parameters
+    ----------
+    runs : of :class:`neuroface.bold.run.Run`. trial_types : whose trials. cfg : EVENT_COLUMN, JOIN_GAP_S.
+    """
+    tables = dict.fromkeys(path for run in runs for _, path in run.annotations if path.suffix != ".1D")
+    reading = (tuple(trial_types), cfg.EVENT_COLUMN, cfg.JOIN_GAP_S, longest_trial_s)
+    rows = np.concatenate([np.empty((0, 3)), *(_joined_rows(path, *reading) for path in tables)])
+    stretches = rows[rows[:, 2] > 1]
+    if not len(stretches):
+        return ""
+    lengths_s = " to ".join(dict.fromkeys(f"{length:.4g}" for length in np.quantile(stretches[:, 1], [0, 1])))
+    return (
+        f"{int(stretches[:, 2].sum()):,} trials with gaps of at most JOIN_GAP_S = {cfg.JOIN_GAP_S:g} s are joined to "
+        f"{len(stretches):,} stretches of {lengths_s} s."
+    )
 
 
 def merge_overlaps(stretches: np.ndarray) -> np.ndarray:

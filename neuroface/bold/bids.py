@@ -17,6 +17,7 @@ import numpy as np
 
 RUN_ENTITIES = ("sub", "ses", "task", "dir", "run")  # what tells runs apart; space, res and desc are versions of a run
 ANNEX = "annex/objects/"
+NIFTI = r"\.nii(\.gz|\.bz2|\.zst|\.xz)?$"  # the last three are refused with advice when they are opened
 NO_PERSON = r"sub-(phantom|emptyroom)[A-Za-z0-9]*"
 
 
@@ -183,8 +184,8 @@ def bids_runs(
 
 def _is_series(file: Path, name_part: str) -> bool:
     """Whether a file is a BOLD series that BIDS_FILTER takes; text behind ``_bold`` must be asked for there."""
-    ends = r"_bold\.nii(\.gz)?" if "_bold" not in name_part else r"_bold(_[A-Za-z0-9]+)?\.nii(\.gz)?"
-    return bool(re.search(ends + "$", file.name)) and fnmatchcase(file.name, f"*{name_part}*")
+    ends = "_bold" if "_bold" not in name_part else r"_bold(_[A-Za-z0-9]+)?"
+    return bool(re.search(ends + NIFTI, file.name)) and fnmatchcase(file.name, f"*{name_part}*")
 
 
 def _raw_series(bold: Path, tables: Tables) -> Path | None:
@@ -207,7 +208,7 @@ def _as_written(file: Path, key: str) -> str:
 def _bids_mask(bold: Path, files: list[Path]) -> Path | None:
     """The person's brain mask for a series: beside it, else of its space in ``anat/``; the one whose grid fits wins."""
     own = entities_of(bold.name)
-    named = [file for file in files if file.name.endswith(("_mask.nii.gz", "_mask.nii"))]
+    named = [file for file in files if re.search("_mask" + NIFTI, file.name)]
     named = [file for file in named if entities_of(file.name).get("desc", "brain") == "brain" and not not_fetched(file)]
 
     def distance(file):

@@ -38,6 +38,7 @@ LIMITS = {
     "LABELS": tuple[Label, Label],
     "LABEL_EVENTS": dict[str, tuple[str, ...]],
     "EVENT_COLUMN": Annotated[str, Field(min_length=1)],
+    "JOIN_GAP_S": Annotated[float, Field(ge=0, le=10)],
     "NNDB_VARIANT": Literal[
         "blur_censor",
         "blur_censor_ica",
