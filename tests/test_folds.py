@@ -178,8 +178,9 @@ def block_design(people=3, runs=2, blocks=12, apart_s=26.0, tr_s=2.0):
         for run in range(1, runs + 1):
             onset_s, label = 12 + apart_s * np.arange(blocks), rng.permutation(["face", "noface"] * (blocks // 2))
             rows += [
-                (f"sub-{person}", "loc", str(run), kind, t, int((t + 4) / tr_s), f"loc_run-{run}_{kind}_{t:g}s", f"loc_run-{run}")
+                (f"sub-{person}", "loc", str(run), kind, t, int((t + 4) / tr_s), f"{film}_{kind}_{t:g}s", film)
                 for t, kind in zip(onset_s, label)
+                for film in [f"loc_run-{run}"]
             ]
     columns = ["subject", "movie", "run", "label", "onset_s", "first_tr", "event", "stimulus"]
     return pd.DataFrame(rows, columns=columns)

@@ -93,9 +93,9 @@ def make_folds(
             train = train[~_too_close(samples, train, test, window_trs + embargo_trs)]
         if not len(train):
             raise NeuroFaceError(
-                f"Split {split!r}, fold {number}: its training set is empty, because every window starts fewer than WINDOW_TRS "
-                f"+ EMBARGO_TRS = {window_trs} + {embargo_trs} volumes from one that is held out. Lower EMBARGO_TRS, or leave "
-                f"{split!r} out of CV_SPLITS."
+                f"Split {split!r}, fold {number}: its training set is empty, because every window starts fewer than "
+                f"WINDOW_TRS + EMBARGO_TRS = {window_trs} + {embargo_trs} volumes from one that is held out. Lower "
+                f"EMBARGO_TRS, or leave {split!r} out of CV_SPLITS."
             )
         pairs, together = _inner_pairs(samples, train, split, number, seed, window_trs + embargo_trs)
         if selection == "paper":
