@@ -15,8 +15,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "touches", "trial_types_of",
         ],
         "clock": ["check_tr", "first_volume_s"],
+        "denoising": ["DENOISE", "cleaning_lines", "cleaning_of", "complete_denoise"],
         "datasets": ["check_distinct", "find_runs", "runs_of"],
-        "extraction": ["extract_windows", "standardized_volumes"],
+        "extraction": ["extract_windows", "standardized_volumes", "statistics_of"],
         "group_mask": ["shared_mask"],
         "images": [
             "check_grid", "is_gzip", "mean_of_maps", "open_header", "open_image", "read_mask",
