@@ -4,7 +4,7 @@
     python benchmarks/cleaning.py --volumes 150     a quarter of it
 
 The run is that of benchmarks/extraction.py, at a TR of 1 s. "not cleaned": as script 1 with DENOISE = "none". "trend,
-cosines": DENOISE = "detrend", high-pass at 1/128 Hz. "and 24 confounds": random ones, beside these. "NiftiMasker": nilearn's with
+cosines": DENOISE = "detrend", high-pass at 1/128 Hz; "24 confounds": random ones, beside these. "NiftiMasker": with
 ``detrend``, ``high_pass`` by cosines and the same confounds. The windows of the last two are compared.
 """
 

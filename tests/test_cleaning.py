@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.bold import cleaning_of, extract_windows, stream_masked
+from neuroface.bold import extract_windows, stream_masked
 from neuroface.bold.extraction import standardized_volumes
 from neuroface.bold.projection import Cleaning, Projection, drift_regressors
 from neuroface.bold.run import Run

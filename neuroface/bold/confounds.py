@@ -8,7 +8,7 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.bold.bids import CONFOUND_TABLES
 from neuroface.bold.run import Run
-from neuroface.pipeline.text_tables import numbers, read_text_table
+from neuroface.pipeline import numbers, read_text_table
 
 import numpy as np
 
@@ -70,7 +70,8 @@ def column_confounds(run: Run, patterns: tuple[str, ...]) -> tuple[np.ndarray, n
     """
     if run.confounds is None:
         raise NeuroFaceError(
-            f'{run.bold}: DENOISE names columns of confounds, and there is no table *{CONFOUND_TABLES[0]}. Set DENOISE to "auto".'
+            f"{run.bold}: DENOISE names columns of confounds, and there is no table *{CONFOUND_TABLES[0]}. Set DENOISE to "
+            f'"auto".'
         )
     table = read_text_table(run.confounds)
     names = []
@@ -91,8 +92,8 @@ def _filled(table, name: str, path: Path) -> np.ndarray:
         values[0] = values[1]
     if np.isnan(values).any():
         raise NeuroFaceError(
-            f"{path}, line {table.index[np.isnan(values).argmax()]}: {name} is missing. Only the first row of a confound may "
-            f"be. Correct the file, or leave the column out of DENOISE."
+            f"{path}, line {table.index[np.isnan(values).argmax()]}: {name} is missing. Only the first row "
+            f"of a confound may be. Correct the file, or leave the column out of DENOISE."
         )
     return values
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from fnmatch import fnmatchcase
+from typing import Annotated, Literal
 
 from neuroface import NeuroFaceError
 from neuroface.bold.clock import read_sidecar
@@ -11,11 +12,22 @@ from neuroface.bold.projection import Cleaning, drift_regressors
 from neuroface.bold.run import Run, entities_of
 
 import numpy as np
+from pydantic import Field
 
-DENOISE = ("auto", "none", "detrend", *STRATEGIES)
 # Values of desc- and text behind _bold of series whose authors took drift away: XCP-D, ds004044, Emo-FilM (FEAT), CONN.
 CLEANED = ("denoised*", "ppres", "*filtered", "*[rR]esiduals", "*[cC]leaned")
 FILTERS = "SoftwareFilters"  # XCP-D states its filter there
+
+
+def denoise_limits() -> dict[str, object]:
+    """Types of the three settings, for a study's settings model."""
+    strategy = Literal[("auto", "none", "detrend", *STRATEGIES)]
+    columns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+    return {
+        "DENOISE": strategy | columns,
+        "HIGH_PASS_HZ": Annotated[float, Field(gt=0, lt=1)] | None,
+        "SMOOTHING_MM": Annotated[float, Field(gt=0, le=30)] | None,
+    }
 
 
 def complete_denoise(values: dict) -> dict:
@@ -93,3 +105,19 @@ def cleaning_lines(runs: list[Run], cfg) -> list[str]:
     if not tables and cfg.DATASET == "bids":
         lines.append("confounds at hand: none")
     return lines
+
+
+def denoise_sentences(settings: dict) -> str:
+    """What the three settings do, for a methods section; empty where they do nothing, or are older than a stamp."""
+    text = f"Volumes were smoothed by {mm:g} mm (FWHM). " if (mm := settings.get("SMOOTHING_MM")) else ""
+    denoise = settings.get("DENOISE", "none")
+    if denoise == "none":
+        return text
+    high_pass_hz, has_confounds = settings["HIGH_PASS_HZ"], denoise not in ("auto", "detrend")
+    removed = ["a linear trend"] + ([f"cosines below {high_pass_hz:.2g} Hz"] if high_pass_hz else [])
+    if has_confounds:
+        named = f"nilearn's strategy “{denoise}”" if isinstance(denoise, str) else ", ".join(denoise)
+        removed.append(f"fMRIPrep's confounds ({named})")
+    whose = " of runs whose files did not state a filter" if denoise == "auto" else ""
+    text += f"By regression we removed from each voxel{whose} {' and '.join(removed)}. "
+    return text + ("Volumes marked as outliers counted neither for the fit nor as data. " if has_confounds else "")

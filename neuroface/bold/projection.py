@@ -88,7 +88,7 @@ def _orthonormal(columns: np.ndarray) -> tuple[np.ndarray, int]:
 class Projection:
     """Nuisance fit and SD of every voxel over volumes that arrive in parts; then cleans any volumes of the run.
 
-    Memory holds sums, rank × n_voxels, not the run. Equals ``nilearn.signal.clean`` with ``detrend=True, filter="cosine"`` and
+    Memory holds sums, rank × n_voxels, not the run. Equals ``nilearn.signal.clean`` with detrending, ``filter="cosine"`` and
     the same confounds. Two differences: the SD divides by the number of volumes, nilearn's by one less; with scrubbed
     volumes the trend is linear in time, while nilearn 0.14's is linear over the volumes that are left, as if no time had
     passed between them.
