@@ -1,12 +1,9 @@
 """Cleaning of BOLD against nilearn, closed forms, and noise that was planted."""
 
-from types import SimpleNamespace
-
 from neuroface import NeuroFaceError
 from neuroface.bold import extract_windows, stream_masked
 from neuroface.bold.extraction import standardized_volumes
 from neuroface.bold.projection import Cleaning, Projection, drift_regressors
-from neuroface.bold.run import Run
 
 import nibabel as nib
 import numpy as np
@@ -14,6 +11,9 @@ import pytest
 from nilearn.glm.first_level.design_matrix import create_cosine_drift
 from nilearn.image import smooth_img
 from nilearn.signal import clean
+from scipy import stats
+from sklearn.linear_model import Ridge
+from sklearn.metrics import roc_auc_score
 
 AFFINE = np.array([[3.0, 0, 0, -9], [0, 2, 0, 4], [0, 0, 2.5, 0], [0, 0, 0, 1]])
 SHAPE, N, TR_S, HIGH_PASS_HZ = (5, 4, 6), 150, 2.0, 1 / 100
@@ -173,8 +173,107 @@ def test_more_regressors_than_volumes_are_refused():
 
 # ---------------------------------------------------------------- what it does to decoding
 
-SETTINGS = SimpleNamespace(DENOISE="auto", HIGH_PASS_HZ=1 / 128, SMOOTHING_MM=None, TR_S=TR_S, DATASET="bids")
+N_RUNS, N_TRS, N_VOXELS, BLOCK = 6, 300, 40, 12  # of simulated runs; a block is 8 volumes, and 4 of rest
 
 
-def run_of(path, name="sub-1_task-x_bold.nii.gz", **files):
-    return Run("sub-1", "x", "1", name.split("_bold")[0], path.with_name(name), None, (), **files)
+def blocks() -> np.ndarray:
+    return np.arange(0, N_TRS - BLOCK, BLOCK)
+
+
+def windows_of(run: np.ndarray, regressors: np.ndarray | None) -> np.ndarray:
+    """Mean of each block (n_blocks, n_voxels) of a run (n_trs, n_voxels), cleaned and z-scored."""
+    run = run.astype(np.float32)
+    projection = Projection(Cleaning(np.ones((N_TRS, 1)) if regressors is None else regressors, np.ones(N_TRS, bool)))
+    projection.add(run)
+    volumes = projection.standardize(run, np.arange(N_TRS))
+    return np.stack([volumes[start : start + 8].mean(axis=0) for start in blocks()])
+
+
+def decoded(X: np.ndarray, y: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """Held-out decision values of ridge regression."""
+    value = np.empty(len(y))
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        value[held_out] = Ridge(alpha=X.shape[1]).fit(X[~held_out], 2 * y[~held_out] - 1).predict(X[held_out])
+    return value
+
+
+def slow_drift(rng, sd: float) -> np.ndarray:
+    """Of periods above 170 s, another one in each voxel, (n_trs, n_voxels)."""
+    slow = drift_regressors(N_TRS, TR_S, 1 / 170)[:, 1:]
+    return sd * stats.zscore(stats.zscore(slow) @ rng.standard_normal((slow.shape[1], N_VOXELS)))
+
+
+def balanced_labels(rng, odds_late: float = 0.5) -> np.ndarray:
+    """A label per block, half of them 1; those late in the run more often."""
+    n = len(blocks())
+    weights = np.linspace(1 - odds_late, odds_late, n)
+    y = np.zeros(n, dtype=int)
+    y[rng.choice(n, n // 2, replace=False, p=weights / weights.sum())] = 1
+    return y
+
+
+def test_drift_of_two_noise_sds_hides_the_signal_and_cleaning_brings_it_back():
+    aucs = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        pattern = 0.13 * rng.standard_normal(N_VOXELS)
+        labels, X = [], {"no drift": [], "drift": [], "cleaned": []}
+        for _ in range(N_RUNS):
+            y, run = balanced_labels(rng), rng.standard_normal((N_TRS, N_VOXELS))
+            for start, label in zip(blocks(), y):
+                run[start : start + 8] += (2 * label - 1) * pattern
+            drifting = run + slow_drift(rng, 2.0)
+            X["no drift"].append(windows_of(run, None))
+            X["drift"].append(windows_of(drifting, None))
+            X["cleaned"].append(windows_of(drifting, drift_regressors(N_TRS, TR_S, 1 / 128)))
+            labels.append(y)
+        y, folds = np.concatenate(labels), np.repeat(np.arange(N_RUNS), len(blocks()))
+        aucs.append([roc_auc_score(y, decoded(np.concatenate(runs), y, folds)) for runs in X.values()])
+    without, drift, cleaned = np.mean(aucs, axis=0)
+    assert without > 0.8 and drift < without - 0.15
+    assert cleaned > without - 0.06
+
+
+def test_motion_and_drift_that_follow_the_label_are_removed():
+    scores, columns = [], ("not cleaned", "cleaned", "cleaned, swapped labels")
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        of_motion, of_time = rng.standard_normal((2, N_VOXELS))
+        labels, swapped, X = [], [], {"raw": [], "cleaned": []}
+        for _ in range(N_RUNS):
+            y = balanced_labels(rng, odds_late=0.8)
+            motion = 0.3 * rng.standard_normal(N_TRS)
+            for start, label in zip(blocks(), y):
+                motion[start : start + 8] += label
+            run = rng.standard_normal((N_TRS, N_VOXELS)) + np.outer(motion, of_motion)
+            run += 2 * np.outer(np.linspace(-1, 1, N_TRS), of_time)
+            X["raw"].append(windows_of(run, None))
+            X["cleaned"].append(windows_of(run, np.column_stack([drift_regressors(N_TRS, TR_S, 1 / 128), motion])))
+            labels.append(y)
+            swapped.append(rng.permutation(y))
+        folds = np.repeat(np.arange(N_RUNS), len(blocks()))
+        y, other = np.concatenate(labels), np.concatenate(swapped)
+        X = {name: np.concatenate(runs) for name, runs in X.items()}
+        cases = (X["raw"], y), (X["cleaned"], y), (X["cleaned"], other)
+        scores.append([((decoded(data, truth, folds) > 0) == truth).mean() for data, truth in cases])
+    mean = dict(zip(columns, np.mean(scores, axis=0)))
+    assert mean["not cleaned"] > 0.95
+    assert abs(mean["cleaned"] - 0.5) < 0.02 and abs(mean["cleaned, swapped labels"] - 0.5) < 0.02
+
+
+def test_alternating_blocks_do_not_decode_below_chance_once_cleaned():
+    """Without signal: neighbours in time share a drift and have the other label, so a model predicts the other label."""
+    scores = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        X = {"raw": [], "cleaned": []}
+        for _ in range(4):
+            run = rng.standard_normal((N_TRS, N_VOXELS)) + slow_drift(rng, 2.0)
+            X["raw"].append(windows_of(run, None))
+            X["cleaned"].append(windows_of(run, drift_regressors(N_TRS, TR_S, 1 / 128)))
+        y = np.tile(np.arange(len(blocks())) % 2, 4)
+        folds = rng.permutation(len(y)) % 8
+        scores.append([((decoded(np.concatenate(runs), y, folds) > 0) == y).mean() for runs in X.values()])
+    raw, cleaned = np.mean(scores, axis=0)
+    assert raw < 0.42 and cleaned > 0.48

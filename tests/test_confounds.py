@@ -91,7 +91,7 @@ def test_columns_are_regressed_and_marks_scrub(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        (("trans_x", "tran_y"), r"has no column 'tran_y' of DENOISE.*has motion \(24\), tissue signals \(8\), cosines \(3\)"),
+        (("trans_x", "tran_y"), r"has no column 'tran_y' of DENOISE.*has motion \(24\), tissue signals \(8\), cos"),
         (("framewise*", "late"), "line 12: late is missing. Only the first row of a confound may be"),
         (("word",), "line 2: word 'x' is not a number"),
     ],
