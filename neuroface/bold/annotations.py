@@ -19,6 +19,7 @@ DAY_S = 86_400  # no film is this long: larger values are not in seconds
 
 
 ROUNDING_S = 1e-6  # far above the rounding errors of sums, far below differences between annotations
+BORDER_S = 0.02  # onsets and durations with two decimals put the end of a stretch up to 0.015 s behind the next one's start
 
 
 def read_1d(path: Path) -> np.ndarray:
@@ -220,7 +221,10 @@ def on_screen(times_s: np.ndarray, stretches: np.ndarray) -> np.ndarray:
 
 
 def touches(start_s: np.ndarray, length_s: float, stretches: np.ndarray) -> np.ndarray:
-    """Whether each interval of ``length_s`` from ``start_s`` (n,) overlaps any of the stretches (m, 2): (n,) bool."""
+    """Whether each interval of ``length_s`` from ``start_s`` (n,) overlaps any of the stretches (m, 2): (n,) bool.
+
+    An overlap of less than ``BORDER_S`` is none.
+    """
     onset, end = stretches[:, 0], stretches.sum(axis=1)
-    starts_before_end = start_s[:, None] + ROUNDING_S < end[None]
-    return (starts_before_end & (start_s[:, None] + length_s - ROUNDING_S > onset[None])).any(axis=1)
+    starts_before_end = start_s[:, None] + BORDER_S < end[None]
+    return (starts_before_end & (start_s[:, None] + length_s - BORDER_S > onset[None])).any(axis=1)

@@ -46,6 +46,21 @@ def files_below(folder: Path, deep: bool = True) -> list[Path]:
     return files
 
 
+def people_in(folder: Path) -> list[Path]:
+    """Folders ``sub-*``. Where all files lie in one folder, as nilearn's fetchers leave them: the folders they would have."""
+    folders = [place for place in folder.glob("sub-*") if place.is_dir()]
+    if folders:
+        return folders
+    names = {file.name.split("_")[0] for file in files_below(folder, deep=False) if file.name.startswith("sub-")}
+    return [folder / name for name in names]
+
+
+def files_of(person: Path) -> list[Path]:
+    """A person's files: in the folder ``sub-*``, and beside it under the person's name."""
+    beside = files_below(person.parent, deep=False) if person.parent.is_dir() else []
+    return files_below(person) + [file for file in beside if file.name.startswith(f"{person.name}_")]
+
+
 def is_person(folder: Path, ignored: tuple[str, ...]) -> bool:
     """Whether a folder ``sub-*`` holds a person's data."""
     return not re.fullmatch(NO_PERSON, folder.name) and not any(fnmatchcase(folder.name, rule) for rule in ignored)
@@ -78,7 +93,7 @@ class Tables:
 
     def __init__(self, person: Path, folder: Path, others: list[Path]):
         places = raw_folders(folder)
-        self._own = [file for place in places for file in files_below(place / person.name)]
+        self._own = [file for place in places for file in files_of(place / person.name)]
         self._shared = [files_below(place, deep=False) for place in [*places, *others]]
 
     def of(self, series: str, suffix: str) -> list[Path]:
@@ -119,8 +134,7 @@ def folder_of_series(folder: Path, name_part: str) -> Path:
     """
 
     def has_series(place):
-        people = [p for p in place.glob("sub-*") if p.is_dir()]
-        return any(_is_series(file, name_part) for person in people for file in files_below(person))
+        return any(_is_series(file, name_part) for person in people_in(place) for file in files_of(person))
 
     if has_series(folder):
         return folder
@@ -145,7 +159,7 @@ def bids_runs(
     event_column : a table with this column wins over one without.
     """
     runs, missing, seen = [], [], {}
-    files, tables = files_below(person), Tables(person, folder, stimuli)  # fMRIPrep leaves events in the raw data set
+    files, tables = files_of(person), Tables(person, folder, stimuli)  # fMRIPrep leaves events in the raw data set
     for bold in sorted((file for file in files if _is_series(file, name_part)), key=lambda p: natural(p.name)):
         entities = entities_of(bold.name)
         if "task" not in entities:
