@@ -29,6 +29,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "regions": ["read_rois", "regions_in_mask", "sphere_labels", "voxel_positions_mm"],
         "run": ["Run"],
         "running": ["RunningStatistics"],
+        "space": ["check_shared_space"],
         "windows": [
             "SAMPLE_COLUMNS", "ambiguous_windows", "balance", "events_of", "read_censor", "stimuli_of", "stimulus_time_s",
             "whole_windows", "window_table", "windows_file",
