@@ -11,9 +11,9 @@ Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y
           1-windows/<sub>/<sub>_task-<movie>_windows.npy (n_windows, n_voxels, WINDOW_TRS) float32, C order of the mask
           1-windows/<sub>/<sub>_task-<movie>_windows.tsv, one row per window
           1-windows/film_regressors.tsv, what else the film shows in each window, where the runs have film regressors
-Settings  SEED, EXCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM, BALANCE,
-          MATCH_ON, MATCH_WITHIN_SD, MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER,
-          NNDB_VARIANT
+Settings  SEED, EXCLUDE, INCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM,
+          BALANCE, MATCH_ON, MATCH_WITHIN_SD, MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, JOIN_GAP_S,
+          BIDS_FILTER, NNDB_VARIANT
 Takes     about as long as decompressing the files; memory: under 300 MB per job for any length of run
 """
 
@@ -27,6 +27,7 @@ from neuroface.bold import (
     ambiguous_windows,
     check_distinct,
     check_grid,
+    check_shared_space,
     check_tr,
     cleaning_lines,
     cleaning_of,
@@ -69,6 +70,7 @@ def main():
     for what, why in missing:
         stage.leave_out(what, why)
     check_distinct(runs)
+    check_shared_space(runs, cfg.SPACE)
 
     used = [run.mask for run in runs if run.mask and (stage.folder / "group_mask.nii.gz").exists()]
     used += [file for run in runs if is_cut(stage.folder, run) for file in run.files]

@@ -17,6 +17,11 @@ RUN_NAME: str = "demo"
 SEED: int = 42
 # People left out on purpose, e.g. ("sub-7", "sub-12"). They are listed in the report.
 EXCLUDE: tuple[str, ...] = ()
+# The only people to use, e.g. ("sub-1",): BOLD in each person's own space is decoded person by person. (): all people.
+INCLUDE: tuple[str, ...] = ()
+# BIDS derivatives only: folder of the raw data set, for events, sidecars and lengths of raw runs. None: it is looked for
+# inside, above and beside DATASET_DIR (docs/bids.md).
+RAW_DIR: str | None = None
 # If DATASET is "demo", these values replace the values below, so that the eight scripts take minutes on a laptop.
 # Each script prints those that it uses. A file named in NEUROFACE_CONFIG overrides them. Other data sets ignore them.
 DEMO: dict[str, object] = {

@@ -18,8 +18,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "clock": ["check_tr", "first_volume_s"],
         "denoising": ["cleaning_lines", "cleaning_of", "complete_denoise", "denoise_limits", "denoise_sentences"],
         "datasets": ["check_distinct", "find_runs", "runs_of"],
-        "group_mask": ["make_group_mask"],
         "extraction": ["extract_windows", "standardized_volumes", "statistics_of"],
+        "group_mask": ["make_group_mask"],
         "images": [
             "check_grid", "is_gzip", "mean_of_maps", "nearly_whole", "open_header", "open_image", "read_mask",
             "read_masked", "stream_masked",
@@ -31,6 +31,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "regions": ["read_rois", "regions_in_mask", "sphere_labels", "voxel_positions_mm"],
         "run": ["Run"],
         "running": ["RunningStatistics"],
+        "space": ["check_shared_space"],
         "windows": [
             "SAMPLE_COLUMNS", "ambiguous_windows", "balance", "events_of", "read_censor", "stimuli_of", "stimulus_time_s",
             "whole_windows", "window_table", "windows_file",

@@ -89,10 +89,11 @@ class Tables:
     Parameters
     ----------
     person : the folder ``sub-*``. folder : its data set or derivative. others : further folders with tables for all people.
+    raw : the raw data set, if the settings name it; None: it is looked for.
     """
 
-    def __init__(self, person: Path, folder: Path, others: list[Path]):
-        places = raw_folders(folder)
+    def __init__(self, person: Path, folder: Path, others: list[Path], raw: str | Path | None = None):
+        places = raw_folders(folder) if raw is None else [folder, Path(raw)]
         self._own = [file for place in places for file in files_of(place / person.name)]
         self._shared = [files_below(place, deep=False) for place in [*places, *others]]
 
@@ -149,17 +150,18 @@ def folder_of_series(folder: Path, name_part: str) -> Path:
 
 
 def bids_runs(
-    person: Path, folder: Path, name_part: str, stimuli: list[Path], annotated: bool, event_column: str | None = None
+    person: Path, folder: Path, name_part: str, stimuli: list[Path], annotated: bool, event_column: str | None = None,
+    raw: str | Path | None = None,
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """Runs of a person in a data set or derivative ``folder``, and what is left out.
 
     Parameters
     ----------
     name_part : BIDS_FILTER. stimuli : folders with further tables. annotated : False: a run needs no ``events.tsv``.
-    event_column : a table with this column wins over one without.
+    event_column : a table with this column wins over one without. raw : RAW_DIR.
     """
     runs, missing, seen = [], [], {}
-    files, tables = files_of(person), Tables(person, folder, stimuli)  # fMRIPrep leaves events in the raw data set
+    files, tables = files_of(person), Tables(person, folder, stimuli, raw)  # fMRIPrep leaves events in the raw data set
     for bold in sorted((file for file in files if _is_series(file, name_part)), key=lambda p: natural(p.name)):
         entities = entities_of(bold.name)
         if "task" not in entities:

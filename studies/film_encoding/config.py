@@ -17,6 +17,11 @@ RUN_NAME: str = "film-demo"
 SEED: int = 42
 # People left out on purpose, e.g. ("sub-S12", "sub-S18"). They are listed in the report.
 EXCLUDE: tuple[str, ...] = ()
+# The only people to use, e.g. ("sub-01",). (): all.
+INCLUDE: tuple[str, ...] = ()
+# Folder of the raw data set, for events, sidecars and lengths of raw runs, where DATASET_DIR is a derivative. None: it is
+# looked for inside, above and beside DATASET_DIR.
+RAW_DIR: str | None = None
 # While DATASET is "demo" these replace the values below, so that the seven scripts take minutes on a laptop.
 # Each script prints its own. A file named in NEUROFACE_CONFIG wins over them. Other data sets never see them.
 DEMO: dict[str, object] = {

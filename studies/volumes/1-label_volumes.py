@@ -9,15 +9,15 @@ Reads     the data set in DATASET_DIR (headers of the BOLD, events.tsv), the tab
 Writes    1-labels/samples.tsv, a row per labelled volume: subject, movie, run, label, onset_s, tr, moment, event, stimulus,
           clock. With observers also 1-labels/observers.tsv, a row per TR of the film: what each said, the label, how many
           gave it; agreement.json; moved.tsv, a row per run: labels that the published procedure puts elsewhere
-Settings  SEED, EXCLUDE, TR_S, LAG_S, LABEL_SOURCE, OBSERVER_COLUMN, MIN_AGREEMENT, SEGMENTS, FILM_CLOCK, EVENT_LABELS,
-          EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER
+Settings  SEED, EXCLUDE, INCLUDE, TR_S, LAG_S, LABEL_SOURCE, OBSERVER_COLUMN, MIN_AGREEMENT, SEGMENTS, FILM_CLOCK,
+          EVENT_LABELS, EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER
 Takes     seconds; memory: next to none
 """
 
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run, check_distinct, check_tr, find_runs, joined_trials, open_header
+from neuroface.bold import Run, check_distinct, check_shared_space, check_tr, find_runs, joined_trials, open_header
 from neuroface.pipeline import Section, Stage, run_script, write_json, write_table
 
 import pandas as pd
@@ -49,10 +49,14 @@ def main():
     stage = Stage(STUDY, 1, cfg, __doc__, unused=OF_EVENTS if by_observers else OF_OBSERVERS)
     if cfg.DATASET == "demo" and write_demo(Path(cfg.DATASET_DIR), cfg.ROI_FILE, cfg.SEGMENTS, cfg.SEED):
         print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
-    runs, missing = find_runs("bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=not by_observers)
+    runs, missing = find_runs(
+        "bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=not by_observers, include=cfg.INCLUDE,
+        raw=cfg.RAW_DIR,
+    )  # fmt: skip
     for what, why in missing:
         stage.leave_out(what, why)
     check_distinct(runs)
+    check_shared_space(runs, cfg.SPACE)
     lengths = {run: volumes_of(run, cfg) for run in runs}
 
     label = label_by_observers if by_observers else label_by_events

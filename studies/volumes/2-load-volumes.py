@@ -84,7 +84,7 @@ def choose_samples(stage: Stage, cfg) -> pd.DataFrame:
 
 def runs_of_samples(samples: pd.DataFrame, cfg) -> list[Run]:
     """The runs that samples come from, in the order of the data set."""
-    runs, _ = find_runs("bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=False)
+    runs, _ = find_runs("bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=False, raw=cfg.RAW_DIR)
     wanted = set(zip(samples["subject"], samples["movie"], samples["run"]))
     runs = [run for run in runs if (run.subject, run.movie, run.run) in wanted]
     if len(runs) < len(wanted):

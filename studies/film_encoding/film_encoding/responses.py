@@ -7,6 +7,7 @@ from film_encoding.film_clock import first_volume
 from neuroface import NeuroFaceError
 from neuroface.bold import (
     Run,
+    check_shared_space,
     check_tr,
     find_runs,
     first_volume_s,
@@ -44,8 +45,10 @@ def find_viewings(cfg) -> tuple[dict[str, list[Viewing]], list[tuple[str, str]]]
     film → viewings, people in natural order; left_out (what, why).
     """
     runs, left_out = find_runs(
-        "bids", cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=cfg.FILM_EVENT is not None
-    )
+        "bids", cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=cfg.FILM_EVENT is not None, include=cfg.INCLUDE,
+        raw=cfg.RAW_DIR,
+    )  # fmt: skip
+    check_shared_space(runs)
     viewings: dict[str, list[Viewing]] = {}
     for run in runs:
         if cfg.FILMS and run.movie not in cfg.FILMS:

@@ -84,7 +84,7 @@ class FilmSettings(SettingsModel):
     """Settings of ``config.py`` in this study's folder."""
 
     LIMITS: ClassVar = LIMITS
-    FOLDERS: ClassVar = ("DATASET_DIR", "DATA_DIR", "FILM_DIR")
+    FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
     FILES: ClassVar = ("ATLAS_FILE", "REGIONS_FILE", "REGIONS_TABLE", "PERCEPTUAL_WEIGHTS")
 
     @classmethod

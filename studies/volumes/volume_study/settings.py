@@ -73,7 +73,7 @@ class VolumeSettings(SettingsModel):
     """Settings of ``studies/volumes/config.py``."""
 
     LIMITS: ClassVar = LIMITS
-    FOLDERS: ClassVar = ("DATASET_DIR", "DATA_DIR", "OBSERVER_DIR")
+    FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "OBSERVER_DIR")
     FILES: ClassVar = ("MASK_FILE", "ROI_FILE")
 
     @model_validator(mode="after")
