@@ -10,8 +10,8 @@ Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y
           1-windows/<sub>/<sub>_task-<movie>_windows.npy (n_windows, n_voxels, WINDOW_TRS) float32, C order of the mask
           1-windows/<sub>/<sub>_task-<movie>_windows.tsv, one row per window
           1-windows/film_regressors.tsv, what else the film shows in each window, where the runs have film regressors
-Settings  SEED, EXCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, BALANCE, MATCH_ON, MATCH_WITHIN_SD,
-          MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, BIDS_FILTER, NNDB_VARIANT
+Settings  SEED, EXCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM, BALANCE,
+          MATCH_ON, MATCH_WITHIN_SD, MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, BIDS_FILTER, NNDB_VARIANT
 Takes     about as long as decompressing the files; memory: under 300 MB per job for any length of run
 """
 
@@ -26,6 +26,8 @@ from neuroface.bold import (
     check_distinct,
     check_grid,
     check_tr,
+    cleaning_lines,
+    cleaning_of,
     events_of,
     extract_windows,
     first_volume_s,
@@ -74,6 +76,8 @@ def main():
     plans = with_events({run: plan for run, (plan, _) in planned.items()})
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
+    for line in cleaning_lines(runs, cfg):
+        print(f"  {line}")
     mask, affine = make_group_mask(stage, runs, cfg)
     for run in plans:
         image, shape = open_header(run.bold)
@@ -132,7 +136,12 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     whole = table["first_tr"].isin(whole_windows(kept, cfg.WINDOW_TRS)[0])
     if n := (~whole & ~past_end & ~before_start).sum():
         stage.leave_out(run.name, f"{n} windows that touch one of the {(~kept).sum()} volumes censored for motion")
-    table = table[whole].reset_index(drop=True)
+    cleaning = cleaning_of(run, shape[3], cfg)
+    starts, volumes = whole_windows(kept, cfg.WINDOW_TRS)
+    scrubbed = table["first_tr"].isin(starts[~cleaning.keeps(volumes, cfg.WINDOW_TRS)])
+    if scrubbed.any():
+        stage.leave_out(run.name, f"{scrubbed.sum()} windows that touch one of {(~cleaning.kept).sum()} scrubbed volumes")
+    table = table[whole & ~scrubbed].reset_index(drop=True)
     found, regressors = table, window_regressors(run, table, len(kept), cfg)
     if cfg.BALANCE == "run":
         table = choose_windows(table, regressors, labels, run.name, cfg)
@@ -160,8 +169,12 @@ def cut_windows(
     """Write a run's windows and their table; the table is written last."""
     target = windows_file(folder, run.subject, run.name)
     first_volumes = volumes_of(plans[run], run, cfg)
-    constant = extract_windows(target, run.bold, mask, affine, first_volumes, cfg.WINDOW_TRS, cfg.STANDARDIZE)
-    write_json(target.with_suffix(".json"), {"constant_voxels_set_to_0": constant})
+    cleaning = cleaning_of(run, open_header(run.bold)[1][3], cfg)
+    constant = extract_windows(
+        target, run.bold, mask, affine, first_volumes, cfg.WINDOW_TRS, cfg.STANDARDIZE, cleaning
+    )
+    taken = {"taken_from_bold": cleaning.removed, "why": cleaning.reason, "scrubbed_volumes": int((~cleaning.kept).sum())}
+    write_json(target.with_suffix(".json"), {"constant_voxels_set_to_0": constant} | taken)
     write_table(target.with_suffix(".tsv"), plans[run])
 
 
@@ -207,6 +220,7 @@ def describe(stage: Stage, runs: list[Run], mask: np.ndarray, cfg) -> Section:
     )
     rows = [(r.subject, r.movie, r.run, *n) for r, n in zip(runs, counts)]
     section.table(["person", "film or task", "run", *names], rows, "Windows per run")
+    section.table(["cleaning of the BOLD"], [(line,) for line in cleaning_lines(runs, cfg)], "DENOISE: docs/cleaning.md")
     describe_balance(section, stage.folder, labels, cfg)
     return section
 

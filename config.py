@@ -63,6 +63,14 @@ MIN_STRETCH_S: float = 10.0
 # "zscore": every voxel to mean 0, SD 1 over its run. "none": as in the paper. NNDb v1 was scaled so that amplitude
 # depends on the film's length: without z-scoring a network can tell films apart by amplitude alone.
 STANDARDIZE: str = "zscore"
+# Noise taken from each run first (docs/cleaning.md). "auto": "detrend" for BIDS series, unless they state that they were
+# filtered; NNDb's were. "detrend": a linear trend and the drifts of HIGH_PASS_HZ. "simple", "scrubbing", "compcor",
+# "ica_aroma": these, and nilearn's choice of fMRIPrep's confounds; or columns, e.g. ("trans_*", "rot_*", "csf"). "none".
+DENOISE: str | tuple[str, ...] = "auto"
+# DENOISE also removes cosines below this many Hz; None: only the trend. A design that changes more slowly is lost.
+HIGH_PASS_HZ: float | None = 1 / 128
+# Width (FWHM, mm) of a Gaussian that smooths volumes first; None: none.
+SMOOTHING_MM: float | None = None
 # "run": in each run, random windows of the larger class are removed (seeded) until both classes are equal, as in the
 # paper. "none": keep all windows.
 BALANCE: str = "run"

@@ -15,8 +15,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "touches", "trial_types_of",
         ],
         "clock": ["check_tr", "first_volume_s"],
+        "denoising": ["cleaning_lines", "cleaning_of", "complete_denoise", "denoise_limits", "denoise_sentences"],
         "datasets": ["check_distinct", "find_runs", "runs_of"],
-        "extraction": ["extract_windows", "standardized_volumes"],
+        "extraction": ["extract_windows", "standardized_volumes", "statistics_of"],
         "group_mask": ["shared_mask"],
         "images": [
             "check_grid", "is_gzip", "mean_of_maps", "open_header", "open_image", "read_mask",
@@ -25,6 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "labels": ["Labels", "Words"],
         "nndb": ["nndb_naming"],
         "nifti": ["DAMAGED_GZIP", "unmask", "write_map", "write_nifti"],
+        "projection": ["Cleaning"],
         "regions": ["read_rois", "regions_in_mask", "sphere_labels", "voxel_positions_mm"],
         "run": ["Run"],
         "running": ["RunningStatistics"],

@@ -17,6 +17,13 @@ import numpy as np
 
 RUN_ENTITIES = ("sub", "ses", "task", "dir", "run")  # what tells runs apart; space, res and desc are versions of a run
 ANNEX = "annex/objects/"
+# Ends of the names of tables with confounds: fMRIPrep from 20.2 on, its earlier versions, development_fmri, 1.0.
+CONFOUND_TABLES = (
+    "_desc-confounds_timeseries.tsv",
+    "_desc-confounds_regressors.tsv",
+    "_desc-reducedConfounds_regressors.tsv",
+    "_bold_confounds.tsv",
+)
 NO_PERSON = r"sub-(phantom|emptyroom)[A-Za-z0-9]*"
 
 
@@ -174,6 +181,7 @@ def bids_runs(
                 regressors=next(iter(tables.of(bold.name, f"_{REGRESSORS}")), None),
                 sidecars=tuple(file for file in tables.of(bold.name, "_bold.json") if not not_fetched(file)),
                 raw=_raw_series(bold, tables),
+                confounds=_confounds(bold, tables),
             )
         )
     if not seen and not missing:
@@ -193,6 +201,12 @@ def _raw_series(bold: Path, tables: Tables) -> Path | None:
         return None
     series = [*tables.of(bold.name, "_bold.nii.gz"), *tables.of(bold.name, "_bold.nii")]
     return next((file for file in series if not is_derivative(file.name) and not not_fetched(file)), None)
+
+
+def _confounds(bold: Path, tables: Tables) -> Path | None:
+    """The table of confounds of a series."""
+    named = [file for end in CONFOUND_TABLES for file in tables.of(bold.name, end)]
+    return next((file for file in named if not not_fetched(file)), None)
 
 
 def _has_column(table: Path, column: str) -> bool:

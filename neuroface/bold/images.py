@@ -6,6 +6,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold.nifti import DAMAGED_GZIP, igzip
+from neuroface.bold.smoothing import smoothed_volumes
 
 import nibabel as nib
 import numpy as np
@@ -111,7 +112,9 @@ def check_grid(path: Path, shape, affine: np.ndarray, mask_shape, mask_affine: n
         )
 
 
-def stream_masked(path: Path, mask: np.ndarray, affine: np.ndarray, n: int | None = None) -> Iterator[np.ndarray]:
+def stream_masked(
+    path: Path, mask: np.ndarray, affine: np.ndarray, n: int | None = None, smoothing_mm: float | None = None
+) -> Iterator[np.ndarray]:
     """Yield the volumes of a BOLD series in order, several at a time, with only the voxels of the mask.
 
     The file is decompressed once, from start to end. Values equal those of nilearn's ``apply_mask``.
@@ -122,6 +125,7 @@ def stream_masked(path: Path, mask: np.ndarray, affine: np.ndarray, n: int | Non
     mask : (x, y, z) bool.
     affine : (4, 4), the mask's.
     n : volumes at a time; None: as ``CHUNK_BYTES`` allows.
+    smoothing_mm : FWHM of a Gaussian by which volumes are smoothed before the mask; None: not at all.
 
     Yields
     ------
@@ -154,6 +158,9 @@ def stream_masked(path: Path, mask: np.ndarray, affine: np.ndarray, n: int | Non
                     values = values * np.float64(slope) + np.float64(inter)
                 values = values.astype(np.float32, copy=False)
                 finite &= np.isfinite(values).all(axis=0)
+                if smoothing_mm:
+                    whole = volumes.reshape(-1, *shape[2::-1]) * np.float64(slope) + np.float64(inter)
+                    values = smoothed_volumes(whole, affine, smoothing_mm).reshape(len(volumes), -1)[:, positions]
                 yield values
     except DAMAGED_GZIP as error:
         raise NeuroFaceError(f"{path} is damaged ({error}). Download it again.") from None

@@ -38,6 +38,7 @@ class Run:
     regressors: Path | None = None  # what else the film shows, per TR (neuroface.film)
     sidecars: tuple[Path, ...] = ()  # BIDS: JSON files that describe the series, the nearest first
     raw: Path | None = None  # BIDS: the raw series of a derivative
+    confounds: Path | None = None  # BIDS: the table of confounds (neuroface.bold.confounds)
 
     @property
     def stimulus(self) -> str:
@@ -50,7 +51,7 @@ class Run:
     def files(self) -> list[Path]:
         """All files of this run."""
         annotations = dict.fromkeys(file for _, file in self.annotations)
-        files = (self.bold, self.mask, *annotations, self.censor, self.regressors, *self.sidecars)
+        files = (self.bold, self.mask, *annotations, self.censor, self.regressors, *self.sidecars, self.confounds)
         return [file for file in files if file]
 
     def annotation_of(self, event: str) -> Path:

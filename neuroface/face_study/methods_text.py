@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface.attribution import SECANT_STEPS
-from neuroface.bold import Labels
+from neuroface.bold import Labels, denoise_sentences
 from neuroface.decoding import CLOSED_FORM, LEAST_CLUSTERS, learning_rates
 from neuroface.face_study.settings import rois_name
 from neuroface.face_study.words import WORDS
@@ -135,7 +135,7 @@ def _data(s: dict, f: dict) -> str:
         f" A window of {s['WINDOW_TRS']} volumes began {s['LAG_S']:g} s after the start of every stretch of more than "
         f"{s['MIN_STRETCH_S']:g} s with {there}{events}, and of every such stretch {others}. "
         f"{balance[s['BALANCE']]}: {_and(counts)} windows of {f['voxels']:,} voxels "
-        f"{where}. {scale[s['STANDARDIZE']]}"
+        f"{where}. {denoise_sentences(s)}{scale[s['STANDARDIZE']]}"
     )
 
 
