@@ -11,17 +11,18 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "annotations": [
-            "ROUNDING_S", "check_names", "on_screen", "read_1d", "read_events", "read_stretches", "stretches_of_labels",
-            "touches", "trial_types_of",
+            "ROUNDING_S", "check_names", "event_names", "on_screen", "read_1d", "read_events", "read_stretches",
+            "stretches_of_labels", "touches", "trial_types_of",
         ],
         "clock": ["check_tr", "first_volume_s"],
         "datasets": ["check_distinct", "find_runs", "runs_of"],
         "extraction": ["extract_windows", "standardized_volumes"],
         "group_mask": ["shared_mask"],
         "images": [
-            "check_grid", "is_gzip", "mean_of_maps", "open_header", "open_image", "read_mask",
+            "check_grid", "mean_of_maps", "open_header", "open_image", "read_mask",
             "read_masked", "stream_masked",
         ],
+        "inspection": ["costs_of_masks", "inspect_run", "runs_that_others_have"],
         "labels": ["Labels", "Words"],
         "nndb": ["nndb_naming"],
         "nifti": ["DAMAGED_GZIP", "unmask", "write_map", "write_nifti"],

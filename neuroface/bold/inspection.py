@@ -1,0 +1,139 @@
+"""What ``--check`` says about runs: their series, clocks, confounds and masks, from headers, names and the ends of files."""
+
+from collections import Counter
+from pathlib import Path
+
+from neuroface import NeuroFaceError
+from neuroface.bold.bids import files_below
+from neuroface.bold.clock import first_volume_s, read_sidecar
+from neuroface.bold.images import CHUNK_BYTES, header_tr_s, is_gzip, open_header, read_mask
+from neuroface.bold.nifti import DAMAGED_GZIP, igzip
+from neuroface.bold.run import Run, entities_of
+
+import numpy as np
+
+
+def check_length(path: Path, expected: int) -> None:
+    """Raise if a series cannot be read to its last volume.
+
+    A whole gzip file ends with its content's length modulo 4 GiB. Where it ends otherwise (it was cut off, has several
+    members, or something follows the stream), it is decompressed as the extraction of windows does.
+
+    Parameters
+    ----------
+    expected : bytes of header and volumes, by the header. More may follow.
+    """
+    if not is_gzip(path):
+        there = path.stat().st_size
+    else:
+        with open(path, "rb") as file:
+            file.seek(-4, 2)
+            if int.from_bytes(file.read(4), "little") == expected % 2**32:
+                return
+        there = _bytes_until(path, expected)
+    if there < expected:
+        raise NeuroFaceError(
+            f"{path} is cut off or damaged: its header states {expected:,} bytes, and {there:,} can be read. Download it "
+            f"again."
+        )
+
+
+def _bytes_until(path: Path, expected: int) -> int:
+    """Bytes that a gzip file gives before it ends or is damaged, at most ``expected``."""
+    there, buffer = 0, memoryview(bytearray(CHUNK_BYTES))
+    try:
+        with igzip.open(path, "rb") as file:
+            while there < expected and (n := file.readinto(buffer[: expected - there])):
+                there += n
+    except DAMAGED_GZIP:
+        pass
+    return there
+
+
+def inspect_run(run: Run, tr_s: float) -> dict[str, object]:
+    """What the files of a run say, for a table: column → value; person and run come first.
+
+    Whether TR and length fit the settings is for :func:`neuroface.bold.check_tr` and :func:`neuroface.bold.first_volume_s`;
+    the fields are there even if they do not.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the series is damaged.
+    """
+    image, shape = open_header(run.bold)
+    check_length(run.bold, image.dataobj.offset + int(np.prod(shape, dtype=np.int64)) * image.dataobj.dtype.itemsize)
+    file, columns = confounds_of(run)
+    return {
+        "person": run.subject,
+        "run": run.name.removeprefix(f"{run.subject}_"),
+        "volumes": shape[3],
+        "TR in the header, s": header_tr_s(image),
+        "TR in the sidecar, s": read_sidecar(run).get("RepetitionTime"),
+        "first volume shows second": _first_volume_s(run, shape[3], tr_s),
+        "volumes fewer than the raw run": _lost(run, shape[3]),
+        "confounds (columns)": f"{file.name.removeprefix(run.name + '_')} ({columns})" if file else None,
+    }
+
+
+def _first_volume_s(run: Run, n_volumes: int, tr_s: float) -> float | None:
+    try:
+        return first_volume_s(run, n_volumes, tr_s)
+    except NeuroFaceError:  # the script says why
+        return None
+
+
+def _lost(run: Run, n_volumes: int) -> int | None:
+    try:
+        return open_header(run.raw)[1][3] - n_volumes if run.raw else None
+    except NeuroFaceError:  # not fetched
+        return None
+
+
+def confounds_of(run: Run) -> tuple[Path | None, int]:
+    """The table of confounds beside a series, and its number of columns; (None, 0) if there is none.
+
+    fMRIPrep names it ``…_desc-confounds_timeseries.tsv``, before version 20.2 ``…_desc-confounds_regressors.tsv``.
+    """
+    own = entities_of(run.bold.name)
+    for file in files_below(run.bold.parent, deep=False):
+        entities = {key: value for key, value in entities_of(file.name).items() if key != "desc"}
+        is_table = file.name.endswith(("_timeseries.tsv", "_regressors.tsv")) and "confounds" in file.name.lower()
+        if is_table and entities.items() <= own.items():
+            with open(file, encoding="utf-8", errors="replace") as table:
+                return file, len(table.readline().split("\t"))
+    return None, 0
+
+
+def costs_of_masks(runs: list[Run], threshold: float) -> dict[str, tuple[int, int]]:
+    """Person → voxels of the own mask, and voxels that the group mask would have more without this person.
+
+    Masks are on one grid (:func:`neuroface.bold.shared_mask` checks it); a person's mask is what all own runs share.
+    """
+    masks: dict[str, np.ndarray] = {}
+    for run in {(run.subject, run.mask): run for run in runs if run.mask}.values():
+        mask = read_mask(run.mask)[0]
+        masks[run.subject] = masks[run.subject] & mask if run.subject in masks else mask
+    if len({mask.shape for mask in masks.values()}) != 1:
+        return {}
+    count, n = np.sum(list(masks.values()), axis=0, dtype=np.int32), len(masks)
+    limit = min(threshold, 1 - 1e-7)
+    group = count > limit * n
+    return {
+        person: (int(mask.sum()), int(((count - mask > limit * (n - 1)) & ~group).sum()) if n > 1 else 0)
+        for person, mask in masks.items()
+    }
+
+
+def runs_that_others_have(runs: list[Run]) -> list[str]:
+    """Sentences on people who lack a run that more than half of the people have: a file may have lost its name."""
+    people = {run.subject for run in runs}
+    there, count = {(run.subject, run.stimulus) for run in runs}, Counter()
+    for _, stimulus in there:
+        count[stimulus] += 1
+    return [
+        f"{person} has no run of {stimulus}, which {n} of {len(people)} people have"
+        for stimulus, n in count.items()
+        for person in sorted(people)
+        if n > len(people) / 2 and (person, stimulus) not in there
+    ]
