@@ -22,7 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "check_grid", "mean_of_maps", "open_header", "open_image", "read_mask",
             "read_masked", "stream_masked",
         ],
-        "inspection": ["costs_of_masks", "inspect_run", "runs_that_others_have"],
+        "inspection": ["check_group_mask", "check_runs", "costs_of_masks", "inspect_run"],
         "labels": ["Labels", "Words"],
         "nndb": ["nndb_naming"],
         "nifti": ["DAMAGED_GZIP", "unmask", "write_map", "write_nifti"],

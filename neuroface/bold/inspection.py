@@ -6,9 +6,12 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.bold.bids import files_below
 from neuroface.bold.clock import first_volume_s, read_sidecar
-from neuroface.bold.images import CHUNK_BYTES, header_tr_s, is_gzip, open_header, read_mask
+from neuroface.bold.datasets import check_distinct
+from neuroface.bold.group_mask import shared_mask
+from neuroface.bold.images import CHUNK_BYTES, check_grid, header_tr_s, is_gzip, open_header, read_mask
 from neuroface.bold.nifti import DAMAGED_GZIP, igzip
 from neuroface.bold.run import Run, entities_of
+from neuroface.pipeline import Checklist
 
 import numpy as np
 
@@ -48,6 +51,45 @@ def _bytes_until(path: Path, expected: int) -> int:
     except DAMAGED_GZIP:
         pass
     return there
+
+
+def check_runs(checklist: Checklist, runs: list[Run], left_out: list[tuple[str, str]], notes: bool = True) -> None:
+    """Print how many people and runs there are, what is left out, and who lacks a run; copies of a run are wrong.
+
+    Parameters
+    ----------
+    notes : False: each person saw another film, so that nobody lacks a run.
+    """
+    for what, why in left_out:
+        checklist.leave_out(what, why)
+    if not runs:
+        return
+    films = Counter(run.movie for run in runs)
+    names = ", ".join(f"{film} {n}" for film, n in sorted(films.items()))
+    n_people = len({run.subject for run in runs})
+    checklist.say(f"{n_people} people with {len(runs)} runs that can be used, {len(films)} films or tasks: {names}")
+    size = sum(run.bold.stat().st_size for run in runs)
+    checklist.say(f"BOLD: {size / 1e9:.1f} GB in {len(runs)} files; of whole files only header and end are read")
+    checklist.try_to(check_distinct, runs)
+    if notes:
+        for note in runs_that_others_have(runs):
+            checklist.say(f"note: {note}. Was a file renamed?")
+
+
+def check_group_mask(checklist: Checklist, runs: list[Run], threshold: float, mask_file: str | None) -> np.ndarray:
+    """The group mask (x, y, z); runs on another grid are noted as wrong.
+
+    Parameters
+    ----------
+    threshold, mask_file : MASK_THRESHOLD and MASK_FILE.
+    """
+    mask, _, affine = shared_mask(runs, threshold, mask_file)
+    source = f"of MASK_FILE = {mask_file}" if mask_file else f"each in more than {threshold:.0%} of people's masks"
+    checklist.say(f"group mask: {int(mask.sum()):,} voxels, {source}")
+    for run in runs:
+        image, shape = open_header(run.bold)
+        checklist.try_to(check_grid, run.bold, shape, image.affine, mask.shape, affine)
+    return mask
 
 
 def inspect_run(run: Run, tr_s: float) -> dict[str, object]:

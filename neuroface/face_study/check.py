@@ -3,20 +3,16 @@
 Reads names, sizes, headers, annotations, masks and the ends of files, and writes nothing.
 """
 
-from collections import Counter
 from pathlib import Path
 
 from neuroface.bold import (
-    check_distinct,
-    check_grid,
+    check_group_mask,
+    check_runs,
     costs_of_masks,
     inspect_run,
     nndb_naming,
-    open_header,
     runs_of,
-    runs_that_others_have,
-    shared_mask,
-)
+)  # fmt: skip
 from neuroface.decoding import CLOSED_FORM, builder_of, folds_of_all_splits, step_bytes, windows_per_pass
 from neuroface.face_study.study import STUDY
 from neuroface.pipeline import Checklist
@@ -48,11 +44,9 @@ def check_study(cfg, plan_windows, with_events) -> None:
     for problem in compare_with_listing(Path(cfg.DATASET_DIR), listed, cfg.EXCLUDE):
         checklist.wrong(problem)
     runs, left_out = checklist.try_to(runs_of, cfg) or ([], [])
-    for what, why in left_out:
-        checklist.leave_out(what, why)
+    check_runs(checklist, runs, left_out, notes=cfg.DATASET == "bids")
     if runs:
-        describe_runs(checklist, runs, cfg)
-        mask = checklist.try_to(check_mask, checklist, runs, cfg)
+        mask = checklist.try_to(check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
         plans = plans_of(checklist, runs, plan_windows, cfg)
         samples = pd.concat(with_events(plans).values(), ignore_index=True) if plans else pd.DataFrame()
         if has_windows(checklist, samples, cfg):
@@ -60,18 +54,6 @@ def check_study(cfg, plan_windows, with_events) -> None:
             if mask is not None:
                 checklist.try_to(check_machine, checklist, mask, len(samples), cfg)
     checklist.finish()
-
-
-def describe_runs(checklist: Checklist, runs: list, cfg) -> None:
-    films, people = Counter(run.movie for run in runs), {run.subject for run in runs}
-    names = ", ".join(f"{film} {n}" for film, n in sorted(films.items()))
-    checklist.say(f"{len(people)} people with {len(runs)} runs that can be used, {len(films)} films or tasks: {names}")
-    size = sum(run.bold.stat().st_size for run in runs)
-    checklist.say(f"BOLD: {size / 1e9:.1f} GB in {len(runs)} files; of whole files only header and end are read")
-    checklist.try_to(check_distinct, runs)
-    if cfg.DATASET == "bids":
-        for note in runs_that_others_have(runs):
-            checklist.say(f"note: {note}. Was a file renamed?")
 
 
 def plans_of(checklist: Checklist, runs: list, plan_windows, cfg) -> dict:
@@ -123,17 +105,6 @@ def has_windows(checklist: Checklist, samples: pd.DataFrame, cfg) -> bool:
         if not n:
             checklist.wrong(f"There is no {label} window. Lower MIN_STRETCH_S, or check the annotations.")
     return all(counts.values())
-
-
-def check_mask(checklist: Checklist, runs: list, cfg) -> np.ndarray:
-    """The group mask (x, y, z); runs on another grid are noted as wrong."""
-    mask, _, affine = shared_mask(runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
-    source = f"MASK_FILE = {cfg.MASK_FILE}" if cfg.MASK_FILE else f"in more than {cfg.MASK_THRESHOLD:.0%} of people's masks"
-    checklist.say(f"group mask: {int(mask.sum()):,} voxels, {source}")
-    for run in runs:
-        image, shape = open_header(run.bold)
-        checklist.try_to(check_grid, run.bold, shape, image.affine, mask.shape, affine)
-    return mask
 
 
 def check_splits(checklist: Checklist, samples: pd.DataFrame, cfg) -> None:
