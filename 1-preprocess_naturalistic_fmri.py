@@ -31,6 +31,7 @@ from neuroface.bold import (
     check_tr,
     cleaning_lines,
     cleaning_of,
+    event_names,
     events_of,
     extract_windows,
     first_volume_s,
@@ -100,17 +101,12 @@ def main():
 
 
 def check():
-    """``--check``: check that the data set is complete and this machine large enough. Writes nothing."""
+    """``--check``: say what the data set holds, and what would stop scripts 1 to 3. Writes nothing."""
     cfg = STUDY.load_settings(__file__)
     if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
         print("  The demo data set is written by this script; there is nothing to check yet.")
         return
-    problems = check_study(cfg)
-    for problem in problems:
-        print(f"  wrong: {problem}")
-    if problems:
-        raise NeuroFaceError(f"Problems with {cfg.DATASET_DIR} or this machine: {len(problems)}, listed above.")
-    print("  nothing is wrong")
+    check_study(cfg, plan_windows, with_events)
 
 
 def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFrame | None]:
@@ -125,7 +121,8 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     for label, stretches in zip(labels, (first, second)):
         if stretches is not None and not len(stretches):
             events = " or ".join(map(repr, cfg.LABEL_EVENTS[label]))
-            stage.leave_out(run.name, f"its annotation has no event {events}, which LABEL_EVENTS gives for {label!r}")
+            there = f"; it has {', '.join(map(repr, names))}" if (names := event_names(run, cfg)) else ""
+            stage.leave_out(run.name, f"its annotation has no event {events}, which LABEL_EVENTS gives for {label!r}{there}")
     table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, lag_s)
     both = ambiguous_windows(table, first, second, labels, cfg.WINDOW_TRS * cfg.TR_S)
     if both.any():

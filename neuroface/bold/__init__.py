@@ -11,9 +11,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "annotations": [
-            "ROUNDING_S", "check_names", "joined_trials", "on_screen", "read_1d", "read_events", "read_stretches",
-            "stretches_of_labels",
-            "touches", "trial_types_of",
+            "ROUNDING_S", "check_names", "event_names", "joined_trials", "on_screen", "read_1d", "read_events",
+            "read_stretches", "stretches_of_labels", "touches", "trial_types_of",
         ],
         "clock": ["check_tr", "first_volume_s"],
         "denoising": ["cleaning_lines", "cleaning_of", "complete_denoise", "denoise_limits", "denoise_sentences"],
@@ -21,9 +20,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "extraction": ["extract_windows", "standardized_volumes", "statistics_of"],
         "group_mask": ["make_group_mask"],
         "images": [
-            "check_grid", "is_gzip", "mean_of_maps", "nearly_whole", "open_header", "open_image", "read_mask",
+            "check_grid", "mean_of_maps", "nearly_whole", "open_header", "open_image", "read_mask",
             "read_masked", "stream_masked",
         ],
+        "inspection": ["check_group_mask", "check_runs", "costs_of_masks", "inspect_run"],
         "labels": ["Labels", "Words"],
         "nndb": ["nndb_naming"],
         "nifti": ["DAMAGED_GZIP", "unmask", "write_map", "write_nifti"],

@@ -88,6 +88,12 @@ def trial_types_of(path: Path, column: str = "trial_type") -> list[str]:
     return _events_table(path, column)[column].dropna().unique().tolist()
 
 
+def event_names(run, cfg) -> list[str]:
+    """Events that the tables of a run hold, each once; none of ``.1D`` files, whose names name the event."""
+    tables = dict.fromkeys(path for _, path in run.annotations if path.suffix != ".1D")
+    return sorted({name for path in tables for name in trial_types_of(path, cfg.EVENT_COLUMN)})
+
+
 def check_names(path: Path, wanted: tuple[str, ...], column: str = "trial_type") -> None:
     """Raise if a trial type differs from a wanted one only in case or blanks.
 

@@ -47,7 +47,7 @@ def files_below(folder: Path, deep: bool = True) -> list[Path]:
 
 
 def people_in(folder: Path) -> list[Path]:
-    """Folders ``sub-*``. Where all files lie in one folder, as nilearn's fetchers leave them: the folders they would have."""
+    """Folders ``sub-*``; where all files lie in one folder, as nilearn's fetchers leave them, those they would have."""
     folders = [place for place in folder.glob("sub-*") if place.is_dir()]
     if folders:
         return folders
