@@ -11,7 +11,8 @@ Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y
           1-windows/<sub>/<sub>_task-<movie>_windows.tsv, one row per window
           1-windows/film_regressors.tsv, what else the film shows in each window, where the runs have film regressors
 Settings  SEED, EXCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, BALANCE, MATCH_ON, MATCH_WITHIN_SD,
-          MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, BIDS_FILTER, NNDB_VARIANT
+          MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, FILM_EVENT, BIDS_FILTER,
+          NNDB_VARIANT
 Takes     about as long as decompressing the files; memory: under 300 MB per job for any length of run
 """
 
@@ -42,6 +43,7 @@ from neuroface.bold import (
 )  # fmt: skip
 from neuroface.face_study import (
     STUDY,
+    check_clock,
     check_study,
     choose_windows,
     describe_balance,
@@ -109,15 +111,18 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     image, shape = open_header(run.bold)
     if remark := check_tr(run, image, shape[3], cfg.TR_S):
         print(f"  {run.name}: {remark}")
-    lag_s = cfg.LAG_S - first_volume_s(run, shape[3], cfg.TR_S)
-    if lag_s != cfg.LAG_S:
-        print(f"  {run.name}: its first volume shows second {cfg.LAG_S - lag_s:g} of the run, by its sidecar")
+    first_s = first_volume_s(run, shape[3], cfg.TR_S)
+    if first_s:
+        source = f"its sidecar{' and FILM_EVENT' if run.film else ''}"
+        print(f"  {run.name}: its first volume shows second {first_s:.2f} of the film or run, by {source}")
+    for remark in check_clock(run, shape[3], cfg):
+        stage.leave_out(run.name, remark)
     labels, (first, second) = labels_of(cfg), stretches_of_labels(run, cfg)
     for label, stretches in zip(labels, (first, second)):
         if stretches is not None and not len(stretches):
             events = " or ".join(map(repr, cfg.LABEL_EVENTS[label]))
             stage.leave_out(run.name, f"its annotation has no event {events}, which LABEL_EVENTS gives for {label!r}")
-    table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, lag_s)
+    table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S - first_s)
     both = ambiguous_windows(table, first, second, labels, cfg.WINDOW_TRS * cfg.TR_S)
     if both.any():
         stage.leave_out(run.name, f"{both.sum()} windows in which {labels.first!r} and {labels.second!r} overlap")
@@ -133,7 +138,7 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     if n := (~whole & ~past_end & ~before_start).sum():
         stage.leave_out(run.name, f"{n} windows that touch one of the {(~kept).sum()} volumes censored for motion")
     table = table[whole].reset_index(drop=True)
-    found, regressors = table, window_regressors(run, table, len(kept), cfg)
+    found, regressors = table, window_regressors(run, table, len(kept), shape[3], cfg)
     if cfg.BALANCE == "run":
         table = choose_windows(table, regressors, labels, run.name, cfg)
     if len(table) < len(found):

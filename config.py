@@ -83,6 +83,10 @@ LABELS: tuple[str, str] = ("face", "noface")
 LABEL_EVENTS: dict[str, tuple[str, ...]] = {"face": ("face",), "noface": ()}
 # BIDS only: the column of events.tsv that names the events.
 EVENT_COLUMN: str = "trial_type"
+# BIDS only: what says when a run shows its film, if runs begin earlier. "film": the event of that name in the run's own
+# events.tsv; ("film", "task-scan_acq-{task}_events.tsv"): in a table of that name; 8.0: at that second of every run. None:
+# films begin with their runs; if a run is much longer than its film, the script stops.
+FILM_EVENT: tuple[str, str] | str | float | None = None
 # BIDS only: text that the BOLD file's name must contain if several versions exist, e.g. "space-MNI152NLin6Asym".
 BIDS_FILTER: str = ""
 # NNDb v2 only: which of its versions, the text after "_bold_" in the file names. "blur" or "no_blur"; "censor": volumes

@@ -11,11 +11,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "annotations": [
-            "ROUNDING_S", "check_names", "on_screen", "read_1d", "read_events", "read_stretches", "stretches_of_labels",
-            "touches", "trial_types_of",
+            "ROUNDING_S", "check_names", "is_on_film_clock", "on_screen", "read_1d", "read_events", "read_stretches",
+            "stretches_of_labels", "touches", "trial_types_of",
         ],
         "clock": ["check_tr", "first_volume_s"],
         "datasets": ["check_distinct", "find_runs", "runs_of"],
+        "film_event": ["check_film_event", "check_film_length"],
         "extraction": ["extract_windows", "standardized_volumes"],
         "group_mask": ["shared_mask"],
         "images": [

@@ -17,6 +17,8 @@ import numpy as np
 
 RUN_ENTITIES = ("sub", "ses", "task", "dir", "run")  # what tells runs apart; space, res and desc are versions of a run
 ANNEX = "annex/objects/"
+# Folders whose tables describe no BOLD, whatever their names: in Emo-FilM beh/…_task-<film>_events.tsv holds ratings.
+OTHER_DATA = ("anat", "beh", "dwi", "eeg", "fmap", "ieeg", "meg", "motion", "mrs", "nirs", "perf", "pet")
 NO_PERSON = r"sub-(phantom|emptyroom)[A-Za-z0-9]*"
 
 
@@ -70,7 +72,8 @@ class Tables:
 
     def __init__(self, person: Path, folder: Path, others: list[Path]):
         places = raw_folders(folder)
-        self._own = [file for place in places for file in files_below(place / person.name)]
+        own = [file for place in places for file in files_below(place / person.name)]
+        self._own = [file for file in own if file.parent.name not in OTHER_DATA]
         self._shared = [files_below(place, deep=False) for place in [*places, *others]]
 
     def of(self, series: str, suffix: str) -> list[Path]:

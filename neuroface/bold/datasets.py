@@ -4,6 +4,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold.bids import bids_runs, folder_of_series, ignored_names, is_person
+from neuroface.bold.film_event import FilmEvent, with_showings
 from neuroface.bold.nndb import nndb_naming, nndb_runs
 from neuroface.bold.run import Run, natural
 from neuroface.pipeline import fingerprint
@@ -19,6 +20,7 @@ def find_runs(
     annotated: bool = True,
     films: str | Path | None = None,
     event_column: str | None = None,
+    film_event: FilmEvent = None,
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """All runs of a data set, sorted by person and run, and what had to be left out.
 
@@ -32,6 +34,7 @@ def find_runs(
     events : names of the events that NNDb's annotation files ``stimuli/task-<film>_<name>-annotation.1D`` must have.
     annotated : False: a BIDS run needs no ``events.tsv``, because its labels come from elsewhere.
     event_column : an ``events.tsv`` with this column wins over one without.
+    film_event : FILM_EVENT, what says when a run shows its film; None: films begin with their runs.
     films : a folder with a further ``stimuli/``, for annotations and film regressors that ``folder`` lacks.
 
     Returns
@@ -70,6 +73,8 @@ def find_runs(
         )
         runs += found
         left_out += missing
+    runs, missing = with_showings(runs, folder, film_event, event_column or "trial_type")
+    left_out += missing
     if not runs:
         reasons = "; ".join(sorted({why for _, why in left_out})[:3]) or "no folder sub-* in it or in derivatives/"
         raise NeuroFaceError(f"{folder} holds no run of DATASET = {dataset!r}: {reasons}.")
@@ -110,4 +115,5 @@ def runs_of(cfg) -> tuple[list[Run], list[tuple[str, str]]]:
         events,
         films=films,
         event_column=cfg.EVENT_COLUMN,
+        film_event=cfg.FILM_EVENT,
     )

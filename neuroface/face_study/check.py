@@ -20,6 +20,7 @@ from neuroface.bold import (
     stretches_of_labels,
     window_table,
 )  # fmt: skip
+from neuroface.face_study.annotation_clock import check_clock
 from neuroface.face_study.words import labels_of
 
 import numpy as np
@@ -112,6 +113,8 @@ def check_run(run: Run, cfg) -> tuple[np.ndarray | None, int, int]:
         mask, affine = read_mask(run.mask)
         check_grid(run.bold, shape, image.affine, mask.shape, affine)
     read_censor(run.censor, shape[3])
+    for remark in check_clock(run, shape[3], cfg):
+        print(f"  left out: {run.name}: {remark}")
     return mask, shape[3], count_windows(run, cfg)
 
 
