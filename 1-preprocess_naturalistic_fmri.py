@@ -41,6 +41,7 @@ from neuroface.bold import (
     windows_file,
     write_nifti,
 )  # fmt: skip
+from neuroface.decoding import impossible_splits
 from neuroface.face_study import (
     STUDY,
     check_clock,
@@ -76,6 +77,8 @@ def main():
     plans = with_events({run: plan for run, (plan, _) in planned.items()})
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
+    for split, why in impossible_splits(pd.concat(plans.values(), ignore_index=True), cfg.WINDOW_TRS, cfg).items():
+        stage.leave_out(f"{split} folds", f"script 3 will stop: {why}")
     mask, affine = make_group_mask(stage, runs, cfg)
     for run in plans:
         image, shape = open_header(run.bold)

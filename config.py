@@ -95,7 +95,8 @@ NNDB_VARIANT: str = "blur_no_censor_ica"
 
 # ---------------------------------------------------------------- 3-train_voxel_time_cnn.py
 # Which windows are held out together: "window" (single windows, the paper), "subject", "event" (one moment, all
-# viewers), "run", "movie". Each is a separate cross-validation; "movie" is unbiased if people saw different films.
+# viewers), "run", "part" (the part of a film that a run shows, all viewers; for one film in several runs), "movie". Each is
+# a separate cross-validation; "movie" is unbiased if people saw different films. Script 1 says which ones are not possible.
 CV_SPLITS: tuple[str, ...] = ("window", "movie")
 # Folds of every cross-validation.
 N_FOLDS: int = 4

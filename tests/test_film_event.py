@@ -99,7 +99,7 @@ def test_a_film_begins_at_its_event(tmp_path, rows, film_event, name, expected):
 
 
 def test_a_log_that_does_not_say_when_the_film_begins_is_named(tmp_path):
-    with pytest.raises(NeuroFaceError, match=r"has no event 'film' \(did you mean films\?\), which FILM_EVENT names; it has"):
+    with pytest.raises(NeuroFaceError, match=r"has no event 'film' \(did you mean films\?\), which FILM_EVENT names"):
         one_run(tmp_path / "a", "8\t60\tfilms\n", "film")
     with pytest.raises(NeuroFaceError, match=r"has 2 events 'film', at 8, 90 s"):
         one_run(tmp_path / "b", "8\t60\tfilm\n90\t60\tfilm\n", "film")
@@ -141,7 +141,7 @@ def test_lengths_of_film_event_and_run_are_compared(film_s, run_s, onset_s, show
 
 @pytest.fixture
 def study(tmp_path):
-    """Two people of Emo-FilM whose films begin half a second apart; an annotation of the film as script 0 writes it; a config."""
+    """Two people of Emo-FilM whose films begin half a second apart; an annotation as script 0 writes it; settings."""
     rows = TABLE[(TABLE["task"] == "BigBuckBunny") & TABLE["film_onset_s"].notna()].sort_values("film_onset_s")
     rows = rows.iloc[[0, -1]]
     folder = emofilm(tmp_path / "ds004892", rows)

@@ -10,7 +10,7 @@ from neuroface.pipeline import SettingsModel, did_you_mean
 
 from pydantic import Field, model_validator
 
-Split = Literal["window", "subject", "event", "run", "movie"]
+Split = Literal["window", "subject", "event", "run", "part", "movie"]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 

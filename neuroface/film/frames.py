@@ -1,10 +1,10 @@
 """Frames of a film file, streamed, each with the second at which it appears on the screen.
 
-The film's clock starts where a player starts: at the earliest time stamp of the file's tracks, in MP4 and MOV not before 0.
-Time stamps are those that FFmpeg gives after it has applied edit lists, so a variable frame rate, a late start and a cut
-without re-encoding all keep the right second (ISO/IEC 14496-12, 8.6; FFmpeg's ``AVFormatContext.start_time``). Of a fragmented
-MP4 FFmpeg shifts the time stamps by the edit list and keeps what lies before the edit, at negative times; a regular MP4 of the
-same cut has lost it. In MPEG-TS and Matroska a negative time stamp is no such mark.
+The film's clock starts where a player starts: at the earliest time stamp of the file's tracks, in MP4 and MOV not before
+second 0. Time stamps are those that FFmpeg gives after it has applied edit lists, so a variable frame rate, a late start and
+a cut without re-encoding all keep the right second (ISO/IEC 14496-12, 8.6; FFmpeg's ``AVFormatContext.start_time``). Of a
+fragmented MP4 FFmpeg 8 keeps what lies before the edit, at negative times; of a regular MP4 of the same cut it does not. In
+MPEG-TS and Matroska a negative time stamp is no such mark.
 """
 
 import math
