@@ -13,7 +13,7 @@ Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y
           1-windows/film_regressors.tsv, what else the film shows in each window, where the runs have film regressors
 Settings  SEED, EXCLUDE, INCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM,
           BALANCE, MATCH_ON, MATCH_WITHIN_SD, MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, JOIN_GAP_S,
-          BIDS_FILTER, NNDB_VARIANT
+          FILM_EVENT, BIDS_FILTER, NNDB_VARIANT
 Takes     about as long as decompressing the files; memory: under 300 MB per job for any length of run
 """
 
@@ -45,8 +45,10 @@ from neuroface.bold import (
     window_table,
     windows_file,
 )  # fmt: skip
+from neuroface.decoding import impossible_splits
 from neuroface.face_study import (
     STUDY,
+    check_clock,
     check_study,
     choose_windows,
     describe_balance,
@@ -82,6 +84,8 @@ def main():
         print(f"  {joined}")
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
+    for split, why in impossible_splits(pd.concat(plans.values(), ignore_index=True), cfg.WINDOW_TRS, cfg).items():
+        stage.leave_out(f"{split} folds", f"script 3 will stop: {why}")
     for line in cleaning_lines(runs, cfg):
         print(f"  {line}")
     mask, affine, computed = make_group_mask(stage, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
@@ -114,16 +118,19 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     image, shape = open_header(run.bold)
     if remark := check_tr(run, image, shape[3], cfg.TR_S):
         print(f"  {run.name}: {remark}")
-    lag_s = cfg.LAG_S - first_volume_s(run, shape[3], cfg.TR_S)
-    if lag_s != cfg.LAG_S:
-        print(f"  {run.name}: its first volume shows second {cfg.LAG_S - lag_s:g} of the run, by its sidecar")
+    first_s = first_volume_s(run, shape[3], cfg.TR_S)
+    if first_s:
+        source = f"its sidecar{' and FILM_EVENT' if run.film else ''}"
+        print(f"  {run.name}: its first volume shows second {first_s:.2f} of the film or run, by {source}")
+    for remark in check_clock(run, shape[3], cfg):
+        stage.leave_out(run.name, remark)
     labels, (first, second) = labels_of(cfg), stretches_of_labels(run, cfg)
     for label, stretches in zip(labels, (first, second)):
         if stretches is not None and not len(stretches):
             events = " or ".join(map(repr, cfg.LABEL_EVENTS[label]))
             there = f"; it has {', '.join(map(repr, names))}" if (names := event_names(run, cfg)) else ""
             stage.leave_out(run.name, f"its annotation has no event {events}, which LABEL_EVENTS gives for {label!r}{there}")
-    table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, lag_s)
+    table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S - first_s)
     both = ambiguous_windows(table, first, second, labels, cfg.WINDOW_TRS * cfg.TR_S)
     if both.any():
         stage.leave_out(run.name, f"{both.sum()} windows in which {labels.first!r} and {labels.second!r} overlap")
@@ -144,7 +151,7 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     if scrubbed.any():
         stage.leave_out(run.name, f"{scrubbed.sum()} windows that touch one of {(~cleaning.kept).sum()} scrubbed volumes")
     table = table[whole & ~scrubbed].reset_index(drop=True)
-    found, regressors = table, window_regressors(run, table, len(kept), cfg)
+    found, regressors = table, window_regressors(run, table, len(kept), shape[3], cfg)
     if cfg.BALANCE == "run":
         table = choose_windows(table, regressors, labels, run.name, cfg)
     if len(table) < len(found):

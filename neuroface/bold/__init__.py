@@ -11,12 +11,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "annotations": [
-            "ROUNDING_S", "check_names", "event_names", "joined_trials", "on_screen", "read_1d", "read_events",
-            "read_stretches", "stretches_of_labels", "touches", "trial_types_of",
+            "ROUNDING_S", "check_names", "event_names", "is_on_film_clock", "joined_trials", "on_screen", "read_1d",
+            "read_events", "read_stretches", "stretches_of_labels", "touches", "trial_types_of",
         ],
         "clock": ["check_tr", "first_volume_s"],
         "denoising": ["cleaning_lines", "cleaning_of", "complete_denoise", "denoise_limits", "denoise_sentences"],
         "datasets": ["check_distinct", "find_runs", "runs_of"],
+        "film_event": ["check_film_event", "check_film_length"],
         "extraction": ["extract_windows", "standardized_volumes", "statistics_of"],
         "group_mask": ["make_group_mask"],
         "images": [

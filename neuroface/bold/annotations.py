@@ -83,6 +83,32 @@ def _joined_rows(path: Path, trial_types: tuple[str, ...], column: str, gap_s: f
     return join_trials(table, trial_types, gap_s, longest_s)
 
 
+def read_film_event(path: Path, event: str, column: str = "trial_type") -> tuple[float, float] | None:
+    """Onset and duration (s) of the event that marks a film in a run's log; None if the log does not have it.
+
+    A duration that is missing or 0 is that of a mark of the beginning: infinite.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the event is there several times, or has no onset.
+    """
+    events = _events_table(path, column)
+    rows = events[events[column] == event]
+    if rows.empty:
+        return None
+    onset_s, duration_s = (numbers(rows, name, path) for name in ("onset", "duration"))
+    if len(rows) > 1:
+        raise NeuroFaceError(
+            f"{path} has {len(rows)} events {event!r}, at {', '.join(f'{s:g}' for s in onset_s[:5])} s: FILM_EVENT needs "
+            f"one, from the beginning of the film to its end."
+        )
+    if not (-DAY_S < onset_s[0] < DAY_S):
+        raise NeuroFaceError(f"{path}, line {rows.index[0]}: {event!r} has no onset in seconds. Correct the file.")
+    lasts_s = float(duration_s[0])
+    return float(onset_s[0]), lasts_s if lasts_s > 0 else np.inf
+
+
 def trial_types_of(path: Path, column: str = "trial_type") -> list[str]:
     """The trial types in a BIDS ``events.tsv``, each once, in the order in which they come."""
     return _events_table(path, column)[column].dropna().unique().tolist()
@@ -159,7 +185,7 @@ def _checked(rows: np.ndarray, path: Path) -> np.ndarray:
 
 
 def stretches_of_labels(run, cfg) -> tuple[np.ndarray, np.ndarray | None]:
-    """Stretches (n, 2) of both conditions in a run; None for the second if it has no events.
+    """Stretches (n, 2) of both conditions in a run, on the clock of its film; None for the second if it has no events.
 
     Parameters
     ----------
@@ -171,8 +197,11 @@ def stretches_of_labels(run, cfg) -> tuple[np.ndarray, np.ndarray | None]:
         check_names(path, wanted, cfg.EVENT_COLUMN)
     reading = (cfg.EVENT_COLUMN, cfg.JOIN_GAP_S, cfg.MIN_STRETCH_S)  # a longer event gives a window alone
     # Event by event, so that a house block after a cat block is a separate stretch.
-    others = [read_stretches([one], *reading) for one in second]
-    return read_stretches(first, *reading), np.concatenate(others) if others else None
+    others = [_of_film(read_stretches([named], *reading), run, named[1]) for named in second]
+    files = dict.fromkeys(path for _, path in first)
+    parts = [_of_film(read_stretches([n for n in first if n[1] == path], *reading), run, path) for path in files]
+    stretches = parts[0] if len(parts) == 1 else merge_overlaps(np.concatenate(parts))
+    return stretches, np.concatenate(others) if others else None
 
 
 def joined_trials(runs: list, trial_types, cfg, longest_trial_s: float = LONGEST_TRIAL_S) -> str:
@@ -193,6 +222,23 @@ def joined_trials(runs: list, trial_types, cfg, longest_trial_s: float = LONGEST
         f"{int(stretches[:, 2].sum()):,} trials with gaps of at most JOIN_GAP_S = {cfg.JOIN_GAP_S:g} s are joined to "
         f"{len(stretches):,} stretches of {lengths_s} s."
     )
+
+
+def is_on_film_clock(path: Path) -> bool:
+    """Whether an annotation counts from the film's beginning: those in ``stimuli/``; a run's own log counts from the run."""
+    return path.parent.name == "stimuli" or path.suffix == ".1D"
+
+
+def _of_film(stretches: np.ndarray, run, path: Path) -> np.ndarray:
+    """Stretches (n, 2) on the film's clock, without what lies before the film or after it, by FILM_EVENT."""
+    if run.film is None or not len(stretches):
+        return stretches
+    shift_s = 0.0 if is_on_film_clock(path) else run.film.onset_s
+    onset_s, end_s = stretches[:, 0] - shift_s, stretches.sum(axis=1) - shift_s
+    start_s, stop_s = np.clip(onset_s, 0, None), np.minimum(end_s, run.film.duration_s)
+    is_whole = (start_s == onset_s) & (stop_s == end_s)
+    lasts_s = np.where(is_whole, stretches[:, 1], stop_s - start_s)
+    return np.stack([start_s, lasts_s], axis=1)[stop_s > start_s + ROUNDING_S]
 
 
 def merge_overlaps(stretches: np.ndarray) -> np.ndarray:

@@ -25,6 +25,8 @@ CONFOUND_TABLES = (
     "_desc-reducedConfounds_regressors.tsv",
     "_bold_confounds.tsv",
 )
+# Folders whose tables describe no BOLD, whatever their names: in Emo-FilM beh/…_task-<film>_events.tsv holds ratings.
+OTHER_DATA = ("anat", "beh", "dwi", "eeg", "fmap", "ieeg", "meg", "motion", "mrs", "nirs", "perf", "pet")
 NO_PERSON = r"sub-(phantom|emptyroom)[A-Za-z0-9]*"
 
 
@@ -94,7 +96,8 @@ class Tables:
 
     def __init__(self, person: Path, folder: Path, others: list[Path], raw: str | Path | None = None):
         places = raw_folders(folder) if raw is None else [folder, Path(raw)]
-        self._own = [file for place in places for file in files_of(place / person.name)]
+        own = [file for place in places for file in files_of(place / person.name)]
+        self._own = [file for file in own if file.parent.name not in OTHER_DATA]
         self._shared = [files_below(place, deep=False) for place in [*places, *others]]
 
     def of(self, series: str, suffix: str) -> list[Path]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold.bids import bids_runs, folder_of_series, ignored_names, is_person, people_in
+from neuroface.bold.film_event import FilmEvent, with_showings
 from neuroface.bold.nndb import nndb_naming, nndb_runs
 from neuroface.bold.run import Run, natural
 from neuroface.pipeline import fingerprint
@@ -21,6 +22,7 @@ def find_runs(
     event_column: str | None = None,
     include: tuple[str, ...] = (),
     raw: str | Path | None = None,
+    film_event: FilmEvent = None,
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """All runs of a data set, sorted by person and run, and what had to be left out.
 
@@ -35,6 +37,7 @@ def find_runs(
     annotated : False: a BIDS run needs no ``events.tsv``, because its labels come from elsewhere.
     event_column : an ``events.tsv`` with this column wins over one without.
     include : the only people to take; (): all. raw : RAW_DIR, the raw data set of a derivative; None: it is looked for.
+    film_event : FILM_EVENT, what says when a run shows its film; None: films begin with their runs.
     films : a folder with a further ``stimuli/``, for annotations and film regressors that ``folder`` lacks.
 
     Returns
@@ -78,6 +81,8 @@ def find_runs(
         )
         runs += found
         left_out += missing
+    runs, missing = with_showings(runs, folder, film_event, event_column or "trial_type")
+    left_out += missing
     if not runs:
         others = {why for _, why in left_out if why != "not named in INCLUDE"}
         reasons = "; ".join(sorted(others)[:3]) or "no folder sub-* in it or in derivatives/"
@@ -123,4 +128,5 @@ def runs_of(cfg) -> tuple[list[Run], list[tuple[str, str]]]:
         event_column=cfg.EVENT_COLUMN,
         include=cfg.INCLUDE,
         raw=cfg.RAW_DIR,
+        film_event=cfg.FILM_EVENT,
     )

@@ -28,6 +28,7 @@ KEPT_OUT = {
     "subject": "whole people",
     "event": "moments of a film, for all its viewers",
     "run": "whole runs",
+    "part": "whole parts of films (what a run shows), with all their viewers",
     "movie": "whole films, with all their viewers",
 }
 BASELINES = {

@@ -10,7 +10,7 @@ Writes    1-labels/samples.tsv, a row per labelled volume: subject, movie, run, 
           clock. With observers also 1-labels/observers.tsv, a row per TR of the film: what each said, the label, how many
           gave it; agreement.json; moved.tsv, a row per run: labels that the published procedure puts elsewhere
 Settings  SEED, EXCLUDE, INCLUDE, TR_S, LAG_S, LABEL_SOURCE, OBSERVER_COLUMN, MIN_AGREEMENT, SEGMENTS, FILM_CLOCK,
-          EVENT_LABELS, EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER
+          FILM_EVENT, EVENT_LABELS, EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER
 Takes     seconds; memory: next to none
 """
 
@@ -25,7 +25,7 @@ import pandas as pd
 from study import STUDY
 from volume_study.demo import write_demo
 from volume_study.extras import require
-from volume_study.film_clock import segment_of
+from volume_study.film_clock import segment_of, shown_volumes
 from volume_study.labelling import (
     event_labels,
     event_volumes,
@@ -37,7 +37,7 @@ from volume_study.labelling import (
 )
 from volume_study.observers import agreement, consensus, labels_per_tr, read_observers
 
-OF_OBSERVERS = ("OBSERVER_COLUMN", "MIN_AGREEMENT", "SEGMENTS", "FILM_CLOCK")
+OF_OBSERVERS = ("OBSERVER_COLUMN", "MIN_AGREEMENT", "SEGMENTS", "FILM_CLOCK", "FILM_EVENT")
 OF_EVENTS = ("EVENT_LABELS", "EVENT_COLUMN", "JOIN_GAP_S")
 
 
@@ -49,9 +49,10 @@ def main():
     stage = Stage(STUDY, 1, cfg, __doc__, unused=OF_EVENTS if by_observers else OF_OBSERVERS)
     if cfg.DATASET == "demo" and write_demo(Path(cfg.DATASET_DIR), cfg.ROI_FILE, cfg.SEGMENTS, cfg.SEED):
         print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
+    film_event = cfg.FILM_EVENT if by_observers else None
     runs, missing = find_runs(
-        "bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=not by_observers, include=cfg.INCLUDE,
-        raw=cfg.RAW_DIR,
+        "bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=not by_observers, film_event=film_event,
+        include=cfg.INCLUDE, raw=cfg.RAW_DIR,
     )  # fmt: skip
     for what, why in missing:
         stage.leave_out(what, why)
@@ -86,15 +87,18 @@ def run_names(samples: pd.DataFrame, runs: list[Run]) -> pd.Series:
 
 def label_by_observers(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.DataFrame, Section]:
     """Labelled volumes of all runs, and the part of the report on the observers."""
-    stage.take_files(sorted(Path(cfg.OBSERVER_DIR).glob("*.csv")), ())
+    logs = [run.film.log for run in lengths if run.film and run.film.log]
+    stage.take_files([*sorted(Path(cfg.OBSERVER_DIR).glob("*.csv")), *logs], ())
     film_s = max(end for _, end in cfg.SEGMENTS)
     observers = read_observers(cfg.OBSERVER_DIR, cfg.OBSERVER_COLUMN, film_s, cfg.MIN_AGREEMENT)
     said = labels_per_tr(observers, cfg.TR_S)
     votes = consensus(said, cfg.MIN_AGREEMENT)
     write_table(stage.folder / "observers.tsv", pd.concat([said, votes], axis=1).rename_axis("film_tr").reset_index())
     index = {run: segment_of(run, n, cfg.SEGMENTS, cfg.TR_S) for run, n in lengths.items()}
+    shown = {}  # part of the film → volumes that show it
     for run, n in lengths.items():
         whole = round((cfg.SEGMENTS[index[run]][1] - cfg.SEGMENTS[index[run]][0]) / cfg.TR_S)
+        n = shown[index[run]] = min(shown_volumes(run, n, cfg), whole + 1)
         if n < whole - 1:
             stage.leave_out(run.name, f"its last {whole - n} volumes are missing: it has {n} of {whole}")
     samples = pd.concat([film_volumes(run, lengths[run], index[run], votes, cfg) for run in lengths])
@@ -102,7 +106,7 @@ def label_by_observers(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.D
     if again:
         stage.leave_out(f"{again} volumes", "two runs showed their moment; the earlier run counts")
 
-    alpha, moved = agreement(said), moved_labels({index[run]: n for run, n in lengths.items()}, votes, cfg)
+    alpha, moved = agreement(said), moved_labels(shown, votes, cfg)
     kept, n_moved = votes["label"].notna(), moved[["other", "none"]].to_numpy().sum()
     write_json(
         stage.folder / "agreement.json",
