@@ -44,6 +44,25 @@ def image(path, shape, affine):
     return path
 
 
+# ---------------------------------------------------------------- people
+
+
+def test_a_fetcher_leaves_the_files_of_all_people_in_one_folder(tmp_path):
+    """nilearn 0.14.1, fetch_development_fmri: no folder sub-*, names with task-pixar, events nowhere."""
+    for person in ("sub-pixar123", "sub-pixar124"):
+        touch(tmp_path / f"{person}_task-pixar_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz")
+        touch(tmp_path / f"{person}_task-pixar_desc-reducedConfounds_regressors.tsv")
+    touch(tmp_path / "participants.tsv")
+    table = events(tmp_path, "task-pixar")
+    table = table.rename(tmp_path / "task-pixar_events.tsv")
+    runs, left_out = find_runs("bids", tmp_path)
+    assert [(run.subject, run.movie, run.annotation_of("face")) for run in runs] == [
+        ("sub-pixar123", "pixar", table),
+        ("sub-pixar124", "pixar", table),
+    ]
+    assert left_out == []
+
+
 # ---------------------------------------------------------------- events
 
 

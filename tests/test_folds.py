@@ -1,5 +1,6 @@
 """Cross-validation: nothing on both sides, every window tested once, and honest inner validation."""
 
+import re
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
@@ -167,6 +168,39 @@ def test_a_fold_with_one_class_is_an_error_that_names_it(selection):
         NeuroFaceError, match=r"Split 'movie', fold \d: its (held-out|validation) set has windows of one"
     ):
         folds_of(samples, "movie", selection=selection)
+
+
+def block_design(people=3, runs=2, blocks=12, apart_s=26.0, tr_s=2.0):
+    """A block design whose order is random for each person: blocks of one label are at other times for others."""
+    rows = []
+    for person in range(people):
+        rng = np.random.default_rng(person)
+        for run in range(1, runs + 1):
+            onset_s, label = 12 + apart_s * np.arange(blocks), rng.permutation(["face", "noface"] * (blocks // 2))
+            rows += [
+                (f"sub-{person}", "loc", str(run), kind, t, int((t + 4) / tr_s), f"{film}_{kind}_{t:g}s", film)
+                for t, kind in zip(onset_s, label)
+                for film in [f"loc_run-{run}"]
+            ]
+    columns = ["subject", "movie", "run", "label", "onset_s", "first_tr", "event", "stimulus"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.mark.parametrize("people, runs", [(3, 2), (2, 1)])
+def test_an_embargo_that_leaves_no_training_window_makes_event_folds_impossible_and_the_others_run(people, runs):
+    """Field log, row 1: IndexError in _rarer_class. 13 volumes from block to block, an embargo of 5 + 10."""
+    cfg = SimpleNamespace(CV_SPLITS=("subject",), N_FOLDS=min(people, 3), SEED=42, EMBARGO_TRS=10, SELECTION="inner")
+    folds, impossible = folds_of_all_splits(block_design(people, runs), 5, cfg)
+    assert len(folds["subject"]) == cfg.N_FOLDS
+    assert re.search(r"its training set (is empty.*5 \+ 10 volumes|has 1 'n?o?face' window)", impossible["event"])
+    with pytest.raises(NeuroFaceError, match="'event'"):
+        folds_of_all_splits(block_design(people, runs), 5, SimpleNamespace(**vars(cfg) | {"CV_SPLITS": ("event",)}))
+
+
+def test_messages_name_labels_as_the_settings_do():
+    one_noface = block_design()[lambda table: (table["label"] == "face") | (table.groupby("label").cumcount() < 1)]
+    with pytest.raises(NeuroFaceError, match="there are 1 'noface' windows"):
+        folds_of(one_noface.reset_index(drop=True), "subject", n_folds=3)
 
 
 # ---------------------------------------------------------------- one film in several runs

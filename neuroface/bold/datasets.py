@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold.bids import bids_runs, folder_of_series, ignored_names, is_person
+from neuroface.bold.bids import bids_runs, folder_of_series, ignored_names, is_person, people_in
 from neuroface.bold.film_event import FilmEvent, with_showings
 from neuroface.bold.nndb import nndb_naming, nndb_runs
 from neuroface.bold.run import Run, natural
@@ -94,9 +94,9 @@ def check_distinct(runs: list[Run]) -> None:
 
 
 def _people(folder: Path, is_bids: bool) -> list[Path]:
-    """Folders ``sub-*``: of ``derivatives/`` or the root for NNDb, of the root for BIDS."""
+    """People of ``derivatives/`` or the root for NNDb, of the root for BIDS."""
     for parent in (folder,) if is_bids else (folder / "derivatives", folder):
-        people = [p for p in parent.glob("sub-*") if p.is_dir()]
+        people = people_in(parent)
         if people:
             return sorted(people, key=lambda p: natural(p.name))
     return []

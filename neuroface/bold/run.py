@@ -49,6 +49,7 @@ class Run:
     sidecars: tuple[Path, ...] = ()  # BIDS: JSON files that describe the series, the nearest first
     raw: Path | None = None  # BIDS: the raw series of a derivative
     film: Showing | None = None  # None: the film begins with the run
+    confounds: Path | None = None  # BIDS: the table of confounds (neuroface.bold.confounds)
 
     @property
     def stimulus(self) -> str:
@@ -62,7 +63,7 @@ class Run:
         """All files of this run."""
         annotations = dict.fromkeys(file for _, file in self.annotations)
         log = self.film.log if self.film else None
-        files = (self.bold, self.mask, *annotations, self.censor, self.regressors, *self.sidecars, log)
+        files = (self.bold, self.mask, *annotations, self.censor, self.regressors, *self.sidecars, self.confounds, log)
         return [file for file in files if file]
 
     def annotation_of(self, event: str) -> Path:

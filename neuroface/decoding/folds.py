@@ -94,6 +94,12 @@ def make_folds(
     for number, (train, test) in enumerate(_split(samples, split, n_folds, seed), 1):
         if split == "event":
             train = train[~_too_close(samples, train, test, window_trs + embargo_trs)]
+        if not len(train):
+            raise NeuroFaceError(
+                f"Split {split!r}, fold {number}: its training set is empty, because every window starts fewer than "
+                f"WINDOW_TRS + EMBARGO_TRS = {window_trs} + {embargo_trs} volumes from one that is held out. Lower "
+                f"EMBARGO_TRS, or leave {split!r} out of CV_SPLITS."
+            )
         pairs, together = _inner_pairs(samples, train, split, number, seed, window_trs + embargo_trs)
         if selection == "paper":
             pairs, together = [(train, test), *pairs], split
@@ -236,7 +242,7 @@ def _instead(samples: pd.DataFrame, split: str) -> str:
 def _rarer_class(samples: pd.DataFrame) -> tuple[str, int]:
     """The label with fewer windows, and how many it has."""
     counts = samples["label"].value_counts()
-    return counts.index[-1], int(counts.iloc[-1])
+    return str(counts.index[-1]), int(counts.iloc[-1])
 
 
 def _too_close(samples: pd.DataFrame, train: np.ndarray, test: np.ndarray, min_distance_trs: int) -> np.ndarray:

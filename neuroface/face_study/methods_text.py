@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface.attribution import SECANT_STEPS
-from neuroface.bold import Labels
+from neuroface.bold import Labels, denoise_sentences
 from neuroface.decoding import CLOSED_FORM, LEAST_CLUSTERS, learning_rates
 from neuroface.face_study.settings import rois_name
 from neuroface.face_study.words import WORDS
@@ -132,11 +132,14 @@ def _data(s: dict, f: dict) -> str:
         if s["MASK_FILE"]
         else f"that lie in more than {s['MASK_THRESHOLD']:.4g} of the individual brain masks"
     )
+    if s["DATASET"] == "bids" and s.get("JOIN_GAP_S"):  # results of earlier versions do not have it
+        gap_s = s["JOIN_GAP_S"]
+        others += f" (trials of one type in a row, at a regular pace and at most {gap_s:g} s apart, counted as one stretch)"
     return text + (
         f" A window of {s['WINDOW_TRS']} volumes began {s['LAG_S']:g} s after the start of every stretch of more than "
         f"{s['MIN_STRETCH_S']:g} s with {there}{events}, and of every such stretch {others}. "
         f"{balance[s['BALANCE']]}: {_and(counts)} windows of {f['voxels']:,} voxels "
-        f"{where}. {scale[s['STANDARDIZE']]}"
+        f"{where}. {denoise_sentences(s)}{scale[s['STANDARDIZE']]}"
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from neuroface.attribution import METHODS
-from neuroface.bold import check_film_event
+from neuroface.bold import check_film_event, complete_denoise, denoise_limits
 from neuroface.decoding import ARCHITECTURES, BEST, DEFAULT, LINEAR
 from neuroface.pipeline import SettingsModel, did_you_mean
 
@@ -33,12 +33,14 @@ LIMITS = {
     "WINDOW_TRS": Annotated[int, Field(ge=4)],  # two poolings of the time axis turn four columns into one
     "MIN_STRETCH_S": Annotated[float, Field(ge=0)],
     "STANDARDIZE": Literal["zscore", "none"],
+    **denoise_limits(),
     "BALANCE": Literal["run", "none"],
     "MATCH_WITHIN_SD": Annotated[float, Field(gt=0)],
     "MASK_THRESHOLD": Annotated[float, Field(ge=0, le=1)],
     "LABELS": tuple[Label, Label],
     "LABEL_EVENTS": dict[str, tuple[str, ...]],
     "EVENT_COLUMN": Annotated[str, Field(min_length=1)],
+    "JOIN_GAP_S": Annotated[float, Field(ge=0, le=10)],
     "NNDB_VARIANT": Literal[
         "blur_censor",
         "blur_censor_ica",
@@ -111,6 +113,7 @@ class FaceSettings(SettingsModel):
     ADDED: ClassVar = {
         "FACE_TRIAL_TYPES": {"LABELS": ["face", "noface"], "EVENT_COLUMN": "trial_type"},
         "EPOCHS": {"TRAINING": "paper", "N_SEEDS": 1},
+        "STANDARDIZE": {"DENOISE": "none", "HIGH_PASS_HZ": 1 / 128, "SMOOTHING_MM": None},
         "BALANCE": {"MATCH_ON": []},
         "REFERENCE_MAPS": {"NUISANCE": []},
         "BIDS_FILTER": {"FILM_EVENT": None},
@@ -160,7 +163,7 @@ class FaceSettings(SettingsModel):
         rois = rois_name(values["ROI_FILE"])
         named = (rois if name == "rois" else name for name in values["BASELINES"])
         explained = rois if values["EXPLAINED_MODEL"] == "rois" else values["EXPLAINED_MODEL"]
-        return values | {"BASELINES": tuple(name for name in named if name), "EXPLAINED_MODEL": explained}
+        return complete_denoise(values) | {"BASELINES": tuple(name for name in named if name), "EXPLAINED_MODEL": explained}
 
     @classmethod
     def idle(cls, settings) -> set[str]:

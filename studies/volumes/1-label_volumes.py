@@ -10,14 +10,14 @@ Writes    1-labels/samples.tsv, a row per labelled volume: subject, movie, run, 
           clock. With observers also 1-labels/observers.tsv, a row per TR of the film: what each said, the label, how many
           gave it; agreement.json; moved.tsv, a row per run: labels that the published procedure puts elsewhere
 Settings  SEED, EXCLUDE, TR_S, LAG_S, LABEL_SOURCE, OBSERVER_COLUMN, MIN_AGREEMENT, SEGMENTS, FILM_CLOCK, FILM_EVENT,
-          EVENT_LABELS, EVENT_COLUMN, BIDS_FILTER
+          EVENT_LABELS, EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER
 Takes     seconds; memory: next to none
 """
 
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run, check_distinct, check_tr, find_runs, open_header
+from neuroface.bold import Run, check_distinct, check_tr, find_runs, joined_trials, open_header
 from neuroface.pipeline import Section, Stage, run_script, write_json, write_table
 
 import pandas as pd
@@ -38,7 +38,7 @@ from volume_study.labelling import (
 from volume_study.observers import agreement, consensus, labels_per_tr, read_observers
 
 OF_OBSERVERS = ("OBSERVER_COLUMN", "MIN_AGREEMENT", "SEGMENTS", "FILM_CLOCK", "FILM_EVENT")
-OF_EVENTS = ("EVENT_LABELS", "EVENT_COLUMN")
+OF_EVENTS = ("EVENT_LABELS", "EVENT_COLUMN", "JOIN_GAP_S")
 
 
 def main():
@@ -151,7 +151,11 @@ def label_by_events(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.Data
             stage.leave_out(run.name, f"{ambiguous} volumes that carry several labels at once")
         parts.append(table)
     samples = name_own_stimuli(name_events(pd.concat(parts, ignore_index=True)))
-    section = Section("Labels", f"Volumes carry the label of the event that was on {cfg.LAG_S:g} s before.")
+    joined = joined_trials(list(lengths), [name for types in labels.values() for name in types], cfg)
+    if joined:
+        print(f"  {joined}")
+    lead = f"Volumes carry the label of the event that was on {cfg.LAG_S:g} s before. {joined}"
+    section = Section("Labels", lead.strip())
     rows = [(label, ", ".join(types)) for label, types in labels.items()]
     section.table(["label", "trial types"], rows, f"Labels, from column {cfg.EVENT_COLUMN}")
     return samples, section

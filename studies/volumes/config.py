@@ -69,6 +69,9 @@ FILM_EVENT: tuple[str, str] | str | float | None = None
 EVENT_LABELS: dict[str, tuple[str, ...]] = {}
 # Events: the column of events.tsv that names them.
 EVENT_COLUMN: str = "trial_type"
+# Events: trials of a block are one event: trials of one type at a regular pace, none longer than 10 s, with gaps of at most
+# this many seconds and no other event between. 0: events stay as they are.
+JOIN_GAP_S: float = 2.0
 # Text that the BOLD file's name must contain where several versions or tasks exist; "*" stands for anything in between, e.g.
 # "task-movie*space-MNI152NLin2009cAsym".
 BIDS_FILTER: str = ""

@@ -11,6 +11,7 @@ from neuroface.bold import (
     check_tr,
     find_runs,
     first_volume_s,
+    nearly_whole,
     open_header,
     open_image,
     stream_masked,
@@ -121,10 +122,11 @@ def read_labels(path: Path, shape: tuple[int, ...], affine: np.ndarray, setting:
         raise NeuroFaceError(f"{setting} = {path} is not there. Name an atlas: a NIfTI file of whole numbers.")
     image = open_image(Path(path))
     values = np.asarray(image.dataobj).squeeze()
-    if values.ndim != 3 or (values != np.rint(values)).any():
+    if values.ndim != 3 or not nearly_whole(values).all():
         raise NeuroFaceError(
             f"{setting} = {path} is no volume of whole numbers (shape {image.shape}). Name an atlas of labels."
         )
+    values = np.rint(values)
     same = values.shape == tuple(shape) and np.allclose(image.affine, affine, atol=1e-3)
     if not same:
         source = nib.Nifti1Image(values.astype(np.int32), image.affine)

@@ -29,6 +29,7 @@ LIMITS = {
     "FILM_CLOCK": Literal["segments", "cumulated"],
     "EVENT_LABELS": dict[Label, Annotated[tuple[str, ...], Field(min_length=1)]],
     "EVENT_COLUMN": Annotated[str, Field(min_length=1)],
+    "JOIN_GAP_S": Annotated[float, Field(ge=0, le=10)],
     "STANDARDIZE": Literal["voxel", "volume", "none"],
     "MIN_PER_CLASS": Annotated[int, Field(ge=2)],
     "BALANCE": Literal["moments", "person", "none"],
