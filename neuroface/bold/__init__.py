@@ -26,10 +26,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "labels": ["Labels", "Words"],
         "nndb": ["nndb_naming"],
         "nifti": ["DAMAGED_GZIP", "unmask", "write_map", "write_nifti"],
-        "projection": ["Cleaning"],
+        "projection": ["Cleaning", "Projection", "drift_regressors"],
         "regions": ["read_rois", "regions_in_mask", "sphere_labels", "voxel_positions_mm"],
         "run": ["Run"],
         "running": ["RunningStatistics"],
+        "smoothing": ["smoothed_volumes"],
         "windows": [
             "SAMPLE_COLUMNS", "ambiguous_windows", "balance", "events_of", "read_censor", "stimuli_of", "stimulus_time_s",
             "whole_windows", "window_table", "windows_file",

@@ -10,6 +10,7 @@ from neuroface.bold import (
     check_distinct,
     check_grid,
     check_tr,
+    cleaning_lines,
     first_volume_s,
     is_gzip,
     nndb_naming,
@@ -52,6 +53,8 @@ def check_study(cfg) -> list[str]:
 
     try:
         check_distinct(runs)
+        for line in cleaning_lines(runs, cfg):
+            print(f"  {line}")
     except NeuroFaceError as error:
         problems.append(str(error))
     masks, n_trs, n_windows = {}, [], 0

@@ -15,7 +15,17 @@ from functools import partial
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run, check_grid, find_runs, open_header, read_mask, shared_mask, write_nifti
+from neuroface.bold import (
+    Run,
+    check_grid,
+    cleaning_lines,
+    cleaning_of,
+    find_runs,
+    open_header,
+    read_mask,
+    shared_mask,
+    write_nifti,
+)
 from neuroface.pipeline import (
     PARTIAL,
     Section,
@@ -50,11 +60,14 @@ def main():
         image, shape = open_header(run.bold)
         check_grid(run.bold, shape, image.affine, mask.shape, affine)
 
+    cleaning = cleaning_lines(runs, cfg)
+    for line in cleaning:
+        print(f"  {line}")
     growing = stage.folder / f"{PARTIAL}X.npy"
     if not X_file.exists() and not growing.exists():
         shutil.rmtree(done, ignore_errors=True)
         create_npy(growing, (len(samples), int(mask.sum())))
-    copy = partial(copy_run, growing, done, samples, mask, affine, cfg.STANDARDIZE)
+    copy = partial(copy_run, growing, done, samples, mask, affine, cfg)
     stage.each(copy, runs, lambda run: X_file.exists() or (done / f"{run.name}.json").exists(), "runs")
     if growing.exists():
         finish_array(stage, growing, done, X_file)
@@ -66,7 +79,7 @@ def main():
     write_json(stage.folder / "labels.json", {"labels": labels})
     write_npy(stage.folder / "y.npy", samples["label"].map(labels.index).to_numpy(np.int8))
     write_table(stage.folder / "samples.tsv", samples)
-    stage.finish(f"X.npy with {len(samples):,} volumes", describe(samples, open_npy(X_file), labels))
+    stage.finish(f"X.npy with {len(samples):,} volumes", describe(samples, open_npy(X_file), labels, cleaning))
 
 
 def choose_samples(stage: Stage, cfg) -> pd.DataFrame:
@@ -108,10 +121,11 @@ def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.
     return read_mask(target)
 
 
-def copy_run(growing: Path, done: Path, samples: pd.DataFrame, mask, affine, standardize: str, run: Run) -> None:
+def copy_run(growing: Path, done: Path, samples: pd.DataFrame, mask, affine, cfg, run: Run) -> None:
     """Write a run's volumes to their rows; the note that the run is finished comes last."""
     mine = samples[(samples["subject"] == run.subject) & (samples["movie"] == run.movie) & (samples["run"] == run.run)]
-    volumes, constant = extract_volumes(run, mask, affine, mine["tr"].to_numpy(), standardize)
+    cleaning = cleaning_of(run, open_header(run.bold)[1][3], cfg)
+    volumes, constant = extract_volumes(run, mask, affine, mine["tr"].to_numpy(), cfg.STANDARDIZE, cleaning)
     X = np.lib.format.open_memmap(growing, mode="r+")
     X[mine.index] = volumes
     X.flush()
@@ -128,7 +142,7 @@ def finish_array(stage: Stage, growing: Path, done: Path, target: Path) -> None:
     done.rmdir()
 
 
-def describe(samples: pd.DataFrame, X: np.ndarray, labels: list[str]) -> Section:
+def describe(samples: pd.DataFrame, X: np.ndarray, labels: list[str], cleaning: list[str]) -> Section:
     print(f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB")
     section = Section("Data", "Labelled volumes at the voxels of the group mask, balanced over labels.")
     section.numbers(
@@ -148,6 +162,7 @@ def describe(samples: pd.DataFrame, X: np.ndarray, labels: list[str]) -> Section
     )
     rows = [(label, *map(int, row)) for label, row in zip(counts.index, counts.to_numpy())]
     section.table(["label", "volumes", "moments", "blocks or episodes", "people"], rows, "Volumes per label")
+    section.table(["cleaning of the BOLD"], [(line,) for line in cleaning], "DENOISE: docs/cleaning.md")
     for label, n, moments, events, people in rows:
         print(f"  {label}: {n:,} volumes, {moments} moments, {events} blocks, {people} people")
     return section
