@@ -146,10 +146,12 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     if n := (~whole & ~past_end & ~before_start).sum():
         stage.leave_out(run.name, f"{n} windows that touch one of the {(~kept).sum()} volumes censored for motion")
     cleaning = cleaning_of(run, shape[3], cfg)
+    if n := cleaning.steady.n_before:
+        stage.leave_out(run.name, f"{n} volumes before the steady state, {cleaning.steady.reason}")
     starts, volumes = whole_windows(kept, cfg.WINDOW_TRS)
     scrubbed = table["first_tr"].isin(starts[~cleaning.keeps(volumes, cfg.WINDOW_TRS)])
     if scrubbed.any():
-        stage.leave_out(run.name, f"{scrubbed.sum()} windows that touch one of {(~cleaning.kept).sum()} scrubbed volumes")
+        stage.leave_out(run.name, f"{scrubbed.sum()} windows that touch one of {cleaning.lost}")
     table = table[whole & ~scrubbed].reset_index(drop=True)
     found, regressors = table, window_regressors(run, table, len(kept), shape[3], cfg)
     if cfg.BALANCE == "run":
@@ -183,6 +185,7 @@ def cut_windows(
         target, run.bold, mask, affine, first_volumes, cfg.WINDOW_TRS, cfg.STANDARDIZE, cleaning
     )
     taken = {"taken_from_bold": cleaning.removed, "why": cleaning.reason, "scrubbed_volumes": int((~cleaning.kept).sum())}
+    taken["volumes_before_steady_state"] = cleaning.steady.n_before
     write_json(target.with_suffix(".json"), {"constant_voxels_set_to_0": constant} | taken)
     write_table(target.with_suffix(".tsv"), plans[run])
 

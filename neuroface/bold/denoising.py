@@ -10,6 +10,7 @@ from neuroface.bold.confounds import STRATEGIES, column_confounds, kinds_of_conf
 from neuroface.bold.images import open_header
 from neuroface.bold.projection import Cleaning, drift_regressors
 from neuroface.bold.run import Run, entities_of
+from neuroface.bold.steady_state import steady_state
 
 import numpy as np
 from pydantic import Field
@@ -59,7 +60,7 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
     NeuroFaceError
         If confounds are asked for that the run does not have, or do not fit the series.
     """
-    all_kept, denoise = np.ones(n_volumes, dtype=bool), cfg.DENOISE
+    steady, denoise = steady_state(run, n_volumes), cfg.DENOISE
     smoothed = [f"smoothed by {cfg.SMOOTHING_MM:g} mm"] if cfg.SMOOTHING_MM else []
     reason = f"DENOISE = {denoise!r}"
     if denoise == "auto" and (stated := stated_filter(run)):
@@ -67,8 +68,9 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
     elif denoise == "auto":
         denoise, reason = "detrend", f"{reason}: nothing states that the series was filtered"
     if denoise == "none":
-        return Cleaning(None, all_kept, cfg.SMOOTHING_MM, ", ".join(smoothed) or "nothing", reason)
-    drift, kept = drift_regressors(n_volumes, cfg.TR_S, cfg.HIGH_PASS_HZ), all_kept
+        mean_only = None if steady.kept.all() else np.ones((n_volumes, 1))  # mean and SD of the kept volumes
+        return Cleaning(mean_only, steady.kept, cfg.SMOOTHING_MM, ", ".join(smoothed) or "nothing", reason, steady)
+    drift, kept = drift_regressors(n_volumes, cfg.TR_S, cfg.HIGH_PASS_HZ), np.ones(n_volumes, dtype=bool)
     removed = ["linear trend"]
     if cfg.HIGH_PASS_HZ:
         removed.append(f"{drift.shape[1] - 2} cosines below {cfg.HIGH_PASS_HZ:.2g} Hz")
@@ -83,7 +85,7 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
         nuisance = np.hstack([drift, confounds])
         removed.append(f"{confounds.shape[1]} confounds ({names})")
     removed = ", ".join([*removed, *smoothed]) + (f"; {(~kept).sum()} volumes scrubbed" if not kept.all() else "")
-    cleaning = Cleaning(nuisance, kept, cfg.SMOOTHING_MM, removed, reason)
+    cleaning = Cleaning(nuisance, kept & steady.kept, cfg.SMOOTHING_MM, removed, reason, steady)
     cleaning.basis  # noqa: B018  raises if nothing is left
     return cleaning
 

@@ -44,6 +44,8 @@ def with_nuisance(design: pd.DataFrame, cleaning: Cleaning) -> pd.DataFrame:
     """
     if cleaning.nuisance is None:
         return design
+    if cleaning.nuisance.shape[1] == 1:  # nothing but the mean over kept volumes
+        return design.reset_index(drop=True).mul(cleaning.kept, axis=0)
     nuisance = {f"denoise_{number}": column for number, column in enumerate(cleaning.basis[:, 1:].T, 1)}
     own = design[[name for name in design if not name.startswith("drift_")]].reset_index(drop=True)
     return own.assign(**nuisance).mul(cleaning.kept, axis=0)
