@@ -10,6 +10,7 @@ from neuroface.bold.confounds import STRATEGIES, column_confounds, kinds_of_conf
 from neuroface.bold.images import open_header
 from neuroface.bold.projection import Cleaning, drift_regressors
 from neuroface.bold.run import Run, entities_of
+from neuroface.bold.windows import censored_volumes
 
 import numpy as np
 from pydantic import Field
@@ -59,15 +60,18 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
     NeuroFaceError
         If confounds are asked for that the run does not have, or do not fit the series.
     """
-    all_kept, denoise = np.ones(n_volumes, dtype=bool), cfg.DENOISE
+    all_kept, denoise = ~censored_volumes(run.censor, n_volumes), cfg.DENOISE
     smoothed = [f"smoothed by {cfg.SMOOTHING_MM:g} mm"] if cfg.SMOOTHING_MM else []
     reason = f"DENOISE = {denoise!r}"
     if denoise == "auto" and (stated := stated_filter(run)):
         denoise, reason = "none", f"{reason}: {stated}"
     elif denoise == "auto":
         denoise, reason = "detrend", f"{reason}: nothing states that the series was filtered"
+    censored = f"; {(~all_kept).sum()} censored volumes count for nothing" * (not all_kept.all())
     if denoise == "none":
-        return Cleaning(None, all_kept, cfg.SMOOTHING_MM, ", ".join(smoothed) or "nothing", reason)
+        constant = np.ones((n_volumes, 1)) if censored else None  # mean and SD are then of the kept volumes
+        removed = (", ".join(smoothed) or "nothing") + censored
+        return Cleaning(constant, all_kept, cfg.SMOOTHING_MM, removed, reason)
     drift, kept = drift_regressors(n_volumes, cfg.TR_S, cfg.HIGH_PASS_HZ), all_kept
     removed = ["linear trend"]
     if cfg.HIGH_PASS_HZ:
@@ -80,6 +84,7 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
                 f"{run.bold} has {n_volumes} volumes and its table of confounds {len(kept)} rows. They do not belong "
                 f"together: put the right table beside it, or leave {run.subject} out with EXCLUDE."
             )
+        kept = kept & all_kept
         nuisance = np.hstack([drift, confounds])
         removed.append(f"{confounds.shape[1]} confounds ({names})")
     removed = ", ".join([*removed, *smoothed]) + (f"; {(~kept).sum()} volumes scrubbed" if not kept.all() else "")
