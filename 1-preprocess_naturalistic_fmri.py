@@ -27,14 +27,18 @@ from neuroface.bold import (
     ambiguous_windows,
     check_distinct,
     check_grid,
+    check_pauses,
     check_shared_space,
     check_tr,
     cleaning_lines,
     cleaning_of,
+    describe_pauses,
     event_names,
     events_of,
     extract_windows,
+    first_tr,
     first_volume_s,
+    in_series_s,
     joined_trials,
     make_group_mask,
     open_header,
@@ -80,8 +84,8 @@ def main():
     stage.take_files([file for run in runs for file in run.files], used)
     planned = {run: plan_windows(run, cfg, stage) for run in runs}  # reads only headers and annotations: early errors
     plans = with_events({run: plan for run, (plan, _) in planned.items()})
-    if joined := describe_trials(runs, cfg):
-        print(f"  {joined}")
+    for line in (*describe_trials(runs, cfg), *describe_pauses(runs)):
+        print(f"  {line}")
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
     for split, why in impossible_splits(pd.concat(plans.values(), ignore_index=True), cfg.WINDOW_TRS, cfg).items():
@@ -130,7 +134,10 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
             events = " or ".join(map(repr, cfg.LABEL_EVENTS[label]))
             there = f"; it has {', '.join(map(repr, names))}" if (names := event_names(run, cfg)) else ""
             stage.leave_out(run.name, f"its annotation has no event {events}, which LABEL_EVENTS gives for {label!r}{there}")
-    table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S - first_s)
+    lag_s = cfg.LAG_S - first_s
+    table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, lag_s)
+    check_pauses(run, shape[3])
+    table["first_tr"] = first_tr(in_series_s(run, table["onset_s"], cfg.TR_S), cfg.TR_S, lag_s)
     both = ambiguous_windows(table, first, second, labels, cfg.WINDOW_TRS * cfg.TR_S)
     if both.any():
         stage.leave_out(run.name, f"{both.sum()} windows in which {labels.first!r} and {labels.second!r} overlap")
@@ -202,8 +209,9 @@ def volumes_of(plan: pd.DataFrame, run: Run, cfg) -> np.ndarray:
     return first_volume[np.searchsorted(first_tr, plan["first_tr"])]
 
 
-def describe_trials(runs: list[Run], cfg) -> str:
-    return joined_trials(runs, [name for names in cfg.LABEL_EVENTS.values() for name in names], cfg, cfg.MIN_STRETCH_S)
+def describe_trials(runs: list[Run], cfg) -> list[str]:
+    names = [name for names in cfg.LABEL_EVENTS.values() for name in names]
+    return list(filter(None, [joined_trials(runs, names, cfg, cfg.MIN_STRETCH_S)]))
 
 
 def describe(stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cfg) -> Section:
@@ -212,8 +220,8 @@ def describe(stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cfg
     tables = [read_table(windows_file(stage.folder, r.subject, r.name).with_suffix(".tsv")) for r in runs]
     counts = [tuple(int((table["label"] == label).sum()) for label in labels) for table in tables]
     first, second = (labels.of(label).is_there for label in labels)
-    lead = (f"Windows of BOLD, cut where {first}, and where {second}.", describe_trials(runs, cfg), computed)
-    section = Section("Data", " ".join(filter(None, lead)))
+    lead = (f"Windows of BOLD, cut where {first}, and where {second}.", *describe_trials(runs, cfg), *describe_pauses(runs))
+    section = Section("Data", " ".join(filter(None, (*lead, computed))))
     section.numbers(
         {
             "people": f"{len({r.subject for r in runs})}",
