@@ -20,9 +20,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, run_here, write_config
-
-AFFINE = np.diag([4.0, 4, 4, 1])
+from block_design import AFFINE, bids, save
+from conftest import ROOT, run_here, write_config, wrong_lines
 
 
 @pytest.fixture
@@ -36,38 +35,7 @@ def study(small_dataset, tmp_path):
 
 
 def problems_of(config) -> list[str]:
-    """What ``--check`` calls wrong; nothing is written."""
-    before = {path: path.stat().st_mtime_ns for path in config.parent.rglob("*")}
-    done = run_here(1, config, "--check")
-    assert {path: path.stat().st_mtime_ns for path in config.parent.rglob("*")} == before
-    wrong = [line.removeprefix("  wrong: ") for line in done.stdout.splitlines() if line.startswith("  wrong: ")]
-    assert done.returncode == bool(wrong), done.stderr
-    assert ("nothing is wrong" in done.stdout) == (not wrong)
-    return wrong
-
-
-def bids(folder, people=3, runs=(1, 2), events=("face", "house"), n_volumes=170, tr_s=2.0, order=None, mask=True):
-    """A block design: blocks of 16 s, 26 s apart; every run has a mask of all voxels (4 × 4 × 4)."""
-    for person in range(1, people + 1):
-        func = folder / f"sub-{person:02d}" / "func"
-        func.mkdir(parents=True)
-        for run in runs:
-            stem, rng = f"sub-{person:02d}_task-loc_run-{run}", np.random.default_rng([person, run])
-            save(func / f"{stem}_bold.nii.gz", 100 + rng.standard_normal((4, 4, 4, n_volumes)), tr_s)
-            if mask:
-                save(func / f"{stem}_desc-brain_mask.nii.gz", np.ones((4, 4, 4)))
-            labels = list(events) * (12 // len(events))
-            labels = rng.permutation(labels) if order == "random" else labels
-            rows = [f"{12 + 26 * number}\t16\t{label}\n" for number, label in enumerate(labels)]
-            (func / f"{stem}_events.tsv").write_text("onset\tduration\ttrial_type\n" + "".join(rows))
-
-
-def save(path, values, tr_s=None):
-    image = nib.Nifti1Image(values.astype(np.float32), AFFINE)
-    image.header.set_xyzt_units("mm", "sec")
-    if tr_s:
-        image.header.set_zooms((4, 4, 4, tr_s))
-    nib.save(image, path)
+    return wrong_lines(ROOT / STUDY.steps[0].script, config)
 
 
 def bids_config(folder, **settings):

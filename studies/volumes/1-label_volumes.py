@@ -12,17 +12,19 @@ Writes    1-labels/samples.tsv, a row per labelled volume: subject, movie, run, 
 Settings  SEED, EXCLUDE, TR_S, LAG_S, LABEL_SOURCE, OBSERVER_COLUMN, MIN_AGREEMENT, SEGMENTS, FILM_CLOCK, EVENT_LABELS,
           EVENT_COLUMN, BIDS_FILTER
 Takes     seconds; memory: next to none
+``--check``: says what the data set holds and what would stop scripts 1 to 3; writes nothing
 """
 
 from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import Run, check_distinct, check_tr, find_runs, open_header
-from neuroface.pipeline import Section, Stage, run_script, write_json, write_table
+from neuroface.pipeline import Checklist, Section, Stage, run_script, write_json, write_table
 
 import pandas as pd
 
 from study import STUDY
+from volume_study.check import check_study
 from volume_study.demo import write_demo
 from volume_study.extras import require
 from volume_study.film_clock import segment_of
@@ -64,6 +66,18 @@ def main():
     write_table(stage.folder / "samples.tsv", samples)
     describe(section, samples)
     stage.finish(f"labels of {len(samples):,} volumes", section)
+
+
+def check():
+    """``--check``: say what the data set holds, and what would stop scripts 1 to 3. Writes nothing."""
+    cfg = STUDY.load_settings(__file__)
+    if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
+        print("  The demo data set is written by this script; there is nothing to check yet.")
+        return
+    by_observers = cfg.LABEL_SOURCE == "observers"
+    if by_observers:
+        require("krippendorff")
+    check_study(Checklist(STUDY, cfg), cfg, volumes_of, label_by_observers if by_observers else label_by_events)
 
 
 def volumes_of(run: Run, cfg) -> int:
@@ -172,4 +186,4 @@ def describe(section: Section, samples: pd.DataFrame) -> None:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, check=check)
