@@ -25,6 +25,7 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.bold import (
     Run,
+    cleaning_of,
     first_volume_s,
     open_header,
     read_mask,
@@ -124,16 +125,19 @@ def predictor_of(stage: Stage, fold: int, n_voxels: int, batch: int, cfg):
 
 def predict_run(stage: Stage, models: dict, mask: np.ndarray, affine: np.ndarray, cfg, run: Run) -> None:
     """Write the table of a run, one row per volume."""
-    logits = {}
+    logits, n_volumes = {}, open_header(run.bold)[1][3]
+    cleaning = cleaning_of(run, n_volumes, cfg)
     for fold in models[run].folds:
         predictor = predictor_of(stage, fold, int(mask.sum()), cfg.INFERENCE_BATCH, cfg)
-        logit = slide(predictor, standardized_volumes(run.bold, mask, affine, predictor.batch, cfg.STANDARDIZE))
+        volumes = standardized_volumes(run.bold, mask, affine, predictor.batch, cfg.STANDARDIZE, cleaning)
+        logit = slide(predictor, volumes)
+        logit[~cleaning.keeps(np.arange(n_volumes), cfg.WINDOW_TRS)] = np.nan
         logits[fold] = smoothed(on_every_tr(logit, run.censor, cfg.WINDOW_TRS), cfg.SMOOTH_TRS)
     predicted = models[run].join(logits)
-    lag_s = cfg.LAG_S - first_volume_s(run, open_header(run.bold)[1][3], cfg.TR_S)
+    lag_s = cfg.LAG_S - first_volume_s(run, n_volumes, cfg.TR_S)
     table = timeline(
         predicted["logit"].to_numpy(), *stretches_of_labels(run, cfg), cfg.TR_S, lag_s, cfg.WINDOW_TRS,
-        cfg.PREDICTION_AT, cfg.MIN_STRETCH_S,
+        cfg.PREDICTION_AT, cfg.MIN_STRETCH_S, run.film.duration_s if run.film else np.inf,
     )  # fmt: skip
     table["split"] = cfg.HELD_OUT_SPLIT
     table[["seen_in_training", "fold_model"]] = predicted[["seen_in_training", "fold_model"]]
@@ -154,6 +158,8 @@ def follow(name: str):
     (fold,) = models.folds
     live = LivePrediction(predictor_of(stage, fold, int(mask.sum()), 1, cfg), cfg, models if run.movie else None)
     print(f"  {run.name}: fold model {fold}, {live_text(run, models)}")
+    if cfg.FILM_EVENT is not None:
+        print("  seconds count from the first volume: when the film began (FILM_EVENT) is not known during a scan")
     print(
         f"  waiting for volumes in {folder}; ends after {cfg.FOLLOW_IDLE_S:g} s without one, or with Ctrl-C", flush=True
     )

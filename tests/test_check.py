@@ -43,7 +43,7 @@ def bids_config(folder, **settings):
         DATASET="bids", DATASET_DIR=str(folder / "dataset"), DATA_DIR=str(folder / "data"), RUN_NAME="r", TR_S=2.0,
         WINDOW_TRS=5, LABEL_EVENTS={"face": ("face",), "noface": ("house",)}, CV_SPLITS=("subject",), N_FOLDS=3,
         HELD_OUT_SPLIT="subject", MODELS=("linear_plus",), EXPLAINED_MODEL="linear_plus", BASELINES=("linear-mean",),
-        N_PERMUTATIONS=20, SPACE="native", ROI_FILE=None, FILM_DIR=str(folder / "films"),
+        N_PERMUTATIONS=20, SPACE="MNI", ROI_FILE=None, FILM_DIR=str(folder / "films"),
     )  # fmt: skip
     return write_config(folder / "c.py", **blocks | settings)
 
@@ -203,20 +203,28 @@ def test_one_label_without_a_window_is_wrong_as_script_2_says_it(tmp_path):
     assert problem in run_here(2, config).stderr and "no noface window" in problem
 
 
-def test_no_mask_is_wrong_as_script_1_says_it(tmp_path):
+def test_people_without_a_mask_are_named(tmp_path):
     bids(tmp_path / "dataset", people=2, mask=False)
+    printed = run_here(1, bids_config(tmp_path, N_FOLDS=2), "--check").stdout
+    assert "no brain mask of 2 people (sub-01 …): script 1 computes it" in printed
+
+
+def test_masks_that_share_no_voxel_are_wrong_as_script_1_says_it(tmp_path):
+    bids(tmp_path / "dataset", people=2, runs=(1,))
+    for number, mask in enumerate(sorted(tmp_path.rglob("*_mask.nii.gz"))):
+        save(mask, np.arange(64).reshape(4, 4, 4) % 2 == number)
     config = bids_config(tmp_path, N_FOLDS=2)
     (problem,) = problems_of(config)
-    assert "sub-01 has no brain mask" in problem and problem in run_here(1, config).stderr
+    assert "No voxel lies in more than 99%" in problem and problem in run_here(1, config).stderr
 
 
 def test_a_mask_file_on_another_grid_is_wrong(tmp_path):
     bids(tmp_path / "dataset", people=2, runs=(1,))
     save(tmp_path / "m.nii.gz", np.ones((4, 4, 5)))
     config = bids_config(tmp_path, MASK_FILE=str(tmp_path / "m.nii.gz"), N_FOLDS=2)
-    problems = problems_of(config)
-    assert len(problems) == 2 and all("has a grid of (4, 4, 4) voxels, the mask (4, 4, 5)" in p for p in problems)
-    assert problems[0] in run_here(1, config).stderr
+    (problem,) = problems_of(config)
+    assert "has a grid of (4, 4, 4) voxels, the mask (4, 4, 5)" in problem
+    assert problem in run_here(1, config).stderr
 
 
 @pytest.mark.parametrize(

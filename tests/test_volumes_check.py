@@ -18,7 +18,7 @@ HYBRID = {"hybrid": {"filters": (4, 4, 4), "width": 8, "heads": 2, "depth": 1, "
 def blocks_config(folder, **settings):
     blocks = dict(
         DATASET="bids", DATASET_DIR=str(folder / "dataset"), DATA_DIR=str(folder / "data"), RUN_NAME="r", TR_S=2.0,
-        LABEL_SOURCE="events", MIN_PER_CLASS=2, CV_SPLITS=("block",), HELD_OUT_SPLIT="block", N_FOLDS=3, SPACE="native",
+        LABEL_SOURCE="events", MIN_PER_CLASS=2, CV_SPLITS=("block",), HELD_OUT_SPLIT="block", N_FOLDS=3, SPACE="MNI",
         MODELS=("hybrid",), EXPLAINED_MODEL="hybrid", MODEL_OPTIONS=HYBRID, MAP_METHODS=("occlusion-zero",),
     )  # fmt: skip
     return write_config(folder / "c.py", **blocks | settings)
@@ -86,11 +86,8 @@ def test_what_stops_scripts_1_to_3_is_wrong_and_in_their_words(tmp_path, setting
     assert any(problem in errors_of_scripts(config) for problem in problems)
 
 
-@pytest.mark.parametrize("damage", ["cut off", "no mask"])
-def test_damaged_and_missing_files_are_wrong(tmp_path, damage):
-    bids(tmp_path / "dataset", people=2, mask=damage != "no mask")
-    if damage == "cut off":
-        file = tmp_path / "dataset/sub-01/func/sub-01_task-loc_run-1_bold.nii.gz"
-        file.write_bytes(file.read_bytes()[:-1000])
-    problems = problems_of(blocks_config(tmp_path))
-    assert ("sub-01_task-loc_run-1_bold.nii.gz is cut off" if damage == "cut off" else "has no brain mask") in problems[0]
+def test_a_damaged_series_is_wrong(tmp_path):
+    bids(tmp_path / "dataset", people=2)
+    file = tmp_path / "dataset/sub-01/func/sub-01_task-loc_run-1_bold.nii.gz"
+    file.write_bytes(file.read_bytes()[:-1000])
+    assert "sub-01_task-loc_run-1_bold.nii.gz is cut off" in problems_of(blocks_config(tmp_path))[0]

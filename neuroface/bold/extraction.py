@@ -5,6 +5,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold.images import stream_masked
+from neuroface.bold.projection import Cleaning, Projection
 from neuroface.bold.running import RunningStatistics
 from neuroface.bold.windows import cut_windows
 from neuroface.pipeline import atomic
@@ -20,21 +21,24 @@ def extract_windows(
     first_volumes: np.ndarray,
     window_trs: int,
     standardize: str,
+    cleaning: Cleaning | None = None,
 ) -> int:
     """Write a run's windows (n_windows, n_voxels, window_trs) float32 to the ``.npy`` file ``target``.
 
-    Each window is written as soon as it is complete. Mean and SD are known after the last volume; the windows, not the
-    run, are then standardised in the file. Memory does not grow with the length of the run.
+    Each window is written as soon as it is complete. Nuisance fit, mean and SD are known after the last volume; the windows,
+    not the run, are then cleaned and standardised in the file. Memory does not grow with the length of the run.
 
     Parameters
     ----------
     path, mask, affine : as in :func:`neuroface.bold.images.stream_masked`.
     first_volumes : (n_windows,), where windows start, in ascending order.
     standardize : "zscore" (mean 0, SD 1 of each voxel over the run; 0 where it is constant) or "none".
+    cleaning : what is taken from the run first (:func:`neuroface.bold.cleaning_of`); None: nothing. Windows must not touch
+        scrubbed volumes (:meth:`Cleaning.keeps`).
 
     Returns
     -------
-    Number of constant voxels; 0 if not standardised.
+    Number of voxels without variance, before or after the cleaning; 0 if not standardised.
 
     Raises
     ------
@@ -42,24 +46,42 @@ def extract_windows(
         As :func:`neuroface.bold.images.stream_masked`, and if a volume is 0 in all voxels.
     """
     shape = (len(first_volumes), int(mask.sum()), window_trs)
-    volumes, statistics = _none_lost(path, stream_masked(path, mask, affine)), RunningStatistics()
+    smoothing_mm = cleaning.smoothing_mm if cleaning else None
+    volumes = _none_lost(path, stream_masked(path, mask, affine, smoothing_mm=smoothing_mm))
+    statistics = statistics_of(cleaning, standardize)
     with atomic(target) as partial, open(partial, "w+b") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
         start = file.tell()
-        for window in cut_windows(
-            statistics.watch(volumes) if standardize == "zscore" else volumes, first_volumes, window_trs
-        ):
+        for window in cut_windows(statistics.watch(volumes) if statistics else volumes, first_volumes, window_trs):
             file.write(window.astype("<f4", copy=False))
-        if standardize != "zscore":
+        if statistics is None:
             return 0
-        mean, factor = statistics.centre_and_scale()
         window = np.empty(shape[1:], dtype="<f4")
-        for position in range(start, start + shape[0] * window.nbytes, window.nbytes):
+        finish = _finishing(statistics, standardize)
+        for number, first in enumerate(first_volumes):
+            position = start + number * window.nbytes
             file.seek(position)
             file.readinto(window)
             file.seek(position)
-            file.write(((window - mean[:, None]) * factor[:, None]).astype("<f4"))
-    return int((factor == 0).sum())
+            file.write(np.ascontiguousarray(finish(window, np.arange(first, first + window_trs)), dtype="<f4"))
+    return int((statistics.centre_and_scale()[1] == 0).sum()) if standardize == "zscore" else 0
+
+
+def statistics_of(cleaning: Cleaning | None, standardize: str) -> RunningStatistics | Projection | None:
+    """What has to be summed over a run's volumes before they can be cleaned and standardised; None: nothing."""
+    if cleaning is not None and cleaning.nuisance is not None:
+        return Projection(cleaning)
+    return RunningStatistics() if standardize == "zscore" else None
+
+
+def _finishing(statistics: RunningStatistics | Projection, standardize: str):
+    """Function of a window (n_voxels, window_trs) and the numbers (window_trs,) of its volumes: cleaned, standardised."""
+    centre, scale = (values[:, None] for values in statistics.centre_and_scale())
+    if isinstance(statistics, RunningStatistics):
+        return lambda window, numbers: (window - centre) * scale
+    if standardize == "zscore":
+        return lambda window, numbers: (statistics.clean(window.T, numbers).T - centre) * scale
+    return lambda window, numbers: statistics.clean(window.T, numbers).T
 
 
 def _none_lost(path: Path, volumes: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
@@ -75,15 +97,31 @@ def _none_lost(path: Path, volumes: Iterator[np.ndarray]) -> Iterator[np.ndarray
         yield part
 
 
-def standardized_volumes(path: Path, mask: np.ndarray, affine: np.ndarray, n: int, standardize: str):
-    """A run's volumes (n, n_voxels), ``n`` at a time, standardised as :func:`extract_windows` does.
+def standardized_volumes(
+    path: Path, mask: np.ndarray, affine: np.ndarray, n: int, standardize: str, cleaning: Cleaning | None = None
+) -> Iterator[np.ndarray]:
+    """A run's volumes (n, n_voxels), ``n`` at a time, cleaned and standardised as :func:`extract_windows` does.
 
-    With "zscore" the file is read twice: mean and SD are known after the first reading.
+    The file is read twice: nuisance fit, mean and SD are known after the first reading. With neither cleaning nor "zscore"
+    it is read once. Scrubbed volumes are 0.
     """
-    volumes = stream_masked(path, mask, affine, n)
-    if standardize == "none":
-        return volumes
-    statistics = RunningStatistics()
-    for part in volumes:
+    smoothing_mm = cleaning.smoothing_mm if cleaning else None
+    statistics = statistics_of(cleaning, standardize)
+    if statistics is None:
+        return stream_masked(path, mask, affine, n, smoothing_mm)
+    for part in stream_masked(path, mask, affine, smoothing_mm=smoothing_mm):
         statistics.add(part)
-    return map(statistics.standardize, stream_masked(path, mask, affine, n))
+    again = stream_masked(path, mask, affine, n, smoothing_mm)
+    if isinstance(statistics, RunningStatistics):
+        return map(statistics.standardize, again)
+    return _cleaned(again, statistics, standardize)
+
+
+def _cleaned(volumes: Iterator[np.ndarray], statistics: Projection, standardize: str) -> Iterator[np.ndarray]:
+    start = 0
+    for part in volumes:
+        numbers = np.arange(start, start + len(part))
+        start += len(part)
+        yield statistics.standardize(part, numbers) if standardize == "zscore" else statistics.clean(part, numbers).astype(
+            np.float32
+        )

@@ -4,13 +4,12 @@ from collections import Counter
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold.bids import files_below
 from neuroface.bold.clock import first_volume_s, read_sidecar
 from neuroface.bold.datasets import check_distinct
-from neuroface.bold.group_mask import shared_mask
-from neuroface.bold.images import CHUNK_BYTES, check_grid, header_tr_s, is_gzip, open_header, read_mask
+from neuroface.bold.group_mask import costs_of_people, overlap_of_masks, shared_mask
+from neuroface.bold.images import CHUNK_BYTES, check_grid, header_tr_s, is_gzip, open_header
 from neuroface.bold.nifti import DAMAGED_GZIP, igzip
-from neuroface.bold.run import Run, entities_of
+from neuroface.bold.run import Run
 from neuroface.pipeline import Checklist
 
 import numpy as np
@@ -76,14 +75,21 @@ def check_runs(checklist: Checklist, runs: list[Run], left_out: list[tuple[str, 
             checklist.say(f"note: {note}. Was a file renamed?")
 
 
-def check_group_mask(checklist: Checklist, runs: list[Run], threshold: float, mask_file: str | None) -> np.ndarray:
-    """The group mask (x, y, z); runs on another grid are noted as wrong.
+def check_group_mask(checklist: Checklist, runs: list[Run], threshold: float, mask_file: str | None) -> np.ndarray | None:
+    """The group mask (x, y, z); runs on another grid are noted as wrong. None if masks of people are still to be computed.
 
     Parameters
     ----------
     threshold, mask_file : MASK_THRESHOLD and MASK_FILE.
     """
-    mask, _, affine = shared_mask(runs, threshold, mask_file)
+    without = sorted({run.subject for run in runs if not run.mask})
+    if without and not mask_file:
+        checklist.say(
+            f"no brain mask of {len(without)} people ({without[0]} …): script 1 computes it from the BOLD, so the size of "
+            f"the group mask is not known yet"
+        )
+        return None
+    mask, _, affine, _ = shared_mask(runs, threshold, mask_file)
     source = f"of MASK_FILE = {mask_file}" if mask_file else f"each in more than {threshold:.0%} of people's masks"
     checklist.say(f"group mask: {int(mask.sum()):,} voxels, {source}")
     for run in runs:
@@ -105,7 +111,6 @@ def inspect_run(run: Run, tr_s: float) -> dict[str, object]:
     """
     image, shape = open_header(run.bold)
     check_length(run.bold, image.dataobj.offset + int(np.prod(shape, dtype=np.int64)) * image.dataobj.dtype.itemsize)
-    file, columns = confounds_of(run)
     return {
         "person": run.subject,
         "run": run.name.removeprefix(f"{run.subject}_"),
@@ -114,7 +119,7 @@ def inspect_run(run: Run, tr_s: float) -> dict[str, object]:
         "TR in the sidecar, s": read_sidecar(run).get("RepetitionTime"),
         "first volume shows second": _first_volume_s(run, shape[3], tr_s),
         "volumes fewer than the raw run": _lost(run, shape[3]),
-        "confounds (columns)": f"{file.name.removeprefix(run.name + '_')} ({columns})" if file else None,
+        "confounds (columns)": _confounds_of(run),
     }
 
 
@@ -132,39 +137,24 @@ def _lost(run: Run, n_volumes: int) -> int | None:
         return None
 
 
-def confounds_of(run: Run) -> tuple[Path | None, int]:
-    """The table of confounds beside a series, and its number of columns; (None, 0) if there is none.
-
-    fMRIPrep names it ``…_desc-confounds_timeseries.tsv``, before version 20.2 ``…_desc-confounds_regressors.tsv``.
-    """
-    own = entities_of(run.bold.name)
-    for file in files_below(run.bold.parent, deep=False):
-        entities = {key: value for key, value in entities_of(file.name).items() if key != "desc"}
-        is_table = file.name.endswith(("_timeseries.tsv", "_regressors.tsv")) and "confounds" in file.name.lower()
-        if is_table and entities.items() <= own.items():
-            with open(file, encoding="utf-8", errors="replace") as table:
-                return file, len(table.readline().split("\t"))
-    return None, 0
+def _confounds_of(run: Run) -> str | None:
+    """The table of confounds of a run, and its number of columns."""
+    if run.confounds is None:
+        return None
+    with open(run.confounds, encoding="utf-8", errors="replace") as table:
+        n_columns = len(table.readline().split("\t"))
+    return f"{run.confounds.name.removeprefix(run.name + '_')} ({n_columns})"
 
 
 def costs_of_masks(runs: list[Run], threshold: float) -> dict[str, tuple[int, int]]:
-    """Person → voxels of the own mask, and voxels that the group mask would have more without this person.
-
-    Masks are on one grid (:func:`neuroface.bold.shared_mask` checks it); a person's mask is what all own runs share.
-    """
-    masks: dict[str, np.ndarray] = {}
-    for run in {(run.subject, run.mask): run for run in runs if run.mask}.values():
-        mask = read_mask(run.mask)[0]
-        masks[run.subject] = masks[run.subject] & mask if run.subject in masks else mask
-    if len({mask.shape for mask in masks.values()}) != 1:
+    """Person → voxels of the own mask, and voxels that the group mask would have more without this person."""
+    runs = [run for run in runs if run.mask]
+    if not runs:
         return {}
-    count, n = np.sum(list(masks.values()), axis=0, dtype=np.int32), len(masks)
-    limit = min(threshold, 1 - 1e-7)
-    group = count > limit * n
-    return {
-        person: (int(mask.sum()), int(((count - mask > limit * (n - 1)) & ~group).sum()) if n > 1 else 0)
-        for person, mask in masks.items()
-    }
+    overlap, _, people = overlap_of_masks(runs)
+    costs = costs_of_people(overlap, people, min(threshold, 1 - 1e-7))
+    sizes = {subject: int(np.unpackbits(packed, count=overlap.size).sum()) for subject, packed in people.items()}
+    return {subject: (size, costs.get(subject, 0)) for subject, size in sizes.items()}
 
 
 def runs_that_others_have(runs: list[Run]) -> list[str]:

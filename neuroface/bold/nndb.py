@@ -40,7 +40,7 @@ def nndb_runs(
     if not masks:
         return [], [(subject, f"no anat/{subject}_{naming.mask}.nii.gz")]
     for bold in series:
-        named = re.fullmatch(rf"sub-[^_]+_task-([A-Za-z0-9]+)_bold_{naming.bold}\.nii(\.gz)?", bold.name)
+        named = re.fullmatch(rf"sub-[^_]+_task-([A-Za-z0-9]+)_bold_{naming.bold}\.nii(\.\w+)?", bold.name)
         if not named:
             missing.append((bold.name, "its film is not named in letters and digits"))
             continue

@@ -8,6 +8,8 @@ from pathlib import Path
 from neuroface.bold import (
     check_group_mask,
     check_runs,
+    check_shared_space,
+    cleaning_lines,
     costs_of_masks,
     inspect_run,
     nndb_naming,
@@ -46,6 +48,9 @@ def check_study(cfg, plan_windows, with_events) -> None:
     runs, left_out = checklist.try_to(runs_of, cfg) or ([], [])
     check_runs(checklist, runs, left_out, notes=cfg.DATASET == "bids")
     if runs:
+        checklist.try_to(check_shared_space, runs, cfg.SPACE)
+        for line in checklist.try_to(cleaning_lines, runs, cfg) or []:
+            checklist.say(line)
         mask = checklist.try_to(check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
         plans = plans_of(checklist, runs, plan_windows, cfg)
         samples = pd.concat(with_events(plans).values(), ignore_index=True) if plans else pd.DataFrame()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface.attribution import SECANT_STEPS
-from neuroface.bold import Labels
+from neuroface.bold import Labels, denoise_sentences
 from neuroface.decoding import CLOSED_FORM, LEAST_CLUSTERS, learning_rates
 from neuroface.face_study.settings import rois_name
 from neuroface.face_study.words import WORDS
@@ -28,6 +28,7 @@ KEPT_OUT = {
     "subject": "whole people",
     "event": "moments of a film, for all its viewers",
     "run": "whole runs",
+    "part": "whole parts of films (what a run shows), with all their viewers",
     "movie": "whole films, with all their viewers",
 }
 BASELINES = {
@@ -119,6 +120,8 @@ def _data(s: dict, f: dict) -> str:
     text = f"We analysed fMRI (TR {s['TR_S']:g} s; {source}) of {who} who saw {what}."
     if s["EXCLUDE"]:
         text += f" {_and(s['EXCLUDE'])} {'was' if len(s['EXCLUDE']) == 1 else 'were'} left out."
+    if s.get("INCLUDE"):  # results of earlier versions do not have it
+        text += f" Of the data set only {_and(s['INCLUDE'])} {'was' if len(s['INCLUDE']) == 1 else 'were'} used."
     labels = Labels(*s["LABELS"], WORDS)
     first, second = (s["LABEL_EVENTS"][label] for label in labels)
     column = "" if s["EVENT_COLUMN"] == "trial_type" else f" in column {s['EVENT_COLUMN']}"
@@ -131,11 +134,14 @@ def _data(s: dict, f: dict) -> str:
         if s["MASK_FILE"]
         else f"that lie in more than {s['MASK_THRESHOLD']:.4g} of the individual brain masks"
     )
+    if s["DATASET"] == "bids" and s.get("JOIN_GAP_S"):  # results of earlier versions do not have it
+        gap_s = s["JOIN_GAP_S"]
+        others += f" (trials of one type in a row, at a regular pace and at most {gap_s:g} s apart, counted as one stretch)"
     return text + (
         f" A window of {s['WINDOW_TRS']} volumes began {s['LAG_S']:g} s after the start of every stretch of more than "
         f"{s['MIN_STRETCH_S']:g} s with {there}{events}, and of every such stretch {others}. "
         f"{balance[s['BALANCE']]}: {_and(counts)} windows of {f['voxels']:,} voxels "
-        f"{where}. {scale[s['STANDARDIZE']]}"
+        f"{where}. {denoise_sentences(s)}{scale[s['STANDARDIZE']]}"
     )
 
 

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 
 from neuroface import NeuroFaceError
 from neuroface.bold import (
+    Cleaning,
     Run,
-    RunningStatistics,
+    cleaning_of,
     first_volume_s,
     open_header,
     read_censor,
+    statistics_of,
     stream_masked,
     stretches_of_labels,
 )  # fmt: skip
@@ -23,14 +25,28 @@ HRF = "spm"
 
 
 def effect_of_run(run: Run, mask: np.ndarray, affine: np.ndarray, cfg) -> np.ndarray:
-    """:func:`condition_effect` of a run's files; one pass over its BOLD."""
+    """:func:`condition_effect` of a run's files; one pass over its BOLD, cleaned as windows are."""
     first, second = stretches_of_labels(run, cfg)
     n_volumes = open_header(run.bold)[1][3]
     kept = read_censor(run.censor, n_volumes)
-    nuisance = chosen_regressors(run, cfg.NUISANCE, "NUISANCE", cfg.TR_S, len(kept))
+    nuisance = chosen_regressors(run, cfg.NUISANCE, "NUISANCE", cfg.TR_S, len(kept), n_volumes)
     start_s = first_volume_s(run, n_volumes, cfg.TR_S)
     design = condition_design(first, second, kept, cfg.TR_S, nuisance, start_s)
-    return condition_effect(stream_masked(run.bold, mask, affine), design)
+    cleaning = cleaning_of(run, n_volumes, cfg)
+    volumes = stream_masked(run.bold, mask, affine, smoothing_mm=cleaning.smoothing_mm)
+    return condition_effect(volumes, with_nuisance(design, cleaning), cleaning)
+
+
+def with_nuisance(design: pd.DataFrame, cleaning: Cleaning) -> pd.DataFrame:
+    """The design with the nuisance regressors of DENOISE in place of its own drifts; scrubbed volumes have rows of 0.
+
+    Fitting both together leaves of the conditions what the nuisance does not explain.
+    """
+    if cleaning.nuisance is None:
+        return design
+    nuisance = {f"denoise_{number}": column for number, column in enumerate(cleaning.basis[:, 1:].T, 1)}
+    own = design[[name for name in design if not name.startswith("drift_")]].reset_index(drop=True)
+    return own.assign(**nuisance).mul(cleaning.kept, axis=0)
 
 
 def condition_design(
@@ -44,7 +60,7 @@ def condition_design(
     first : (n, 2) stretches of the first condition, onset_s and duration_s. second : (m, 2) stretches of the second; None:
         all other times.
     kept : (n_trs,) bool, the TRs that the series has (:func:`neuroface.bold.read_censor`).
-    start_s : second of the run that the first volume shows.
+    start_s : second of the film or run that the first volume shows.
     nuisance : (n_trs, n) regressors to hold constant, already convolved; they enter in SDs from their mean.
 
     Returns
@@ -54,10 +70,10 @@ def condition_design(
     """
     parts = {"first": first} | ({} if second is None else {"second": second})
     events = [
-        pd.DataFrame({"onset": stretches[:, 0], "duration": stretches[:, 1], "trial_type": name})
+        pd.DataFrame({"onset": stretches[:, 0] - start_s, "duration": stretches[:, 1], "trial_type": name})
         for name, stretches in parts.items()
     ]
-    times_s = start_s + np.arange(len(kept)) * tr_s
+    times_s = np.arange(len(kept)) * tr_s
     added = {}
     if nuisance is not None and nuisance.shape[1]:
         spread = nuisance.std(ddof=0).where(lambda sd: sd > 0, 1.0)
@@ -71,21 +87,24 @@ def condition_design(
     return design[kept]
 
 
-def condition_effect(volumes: Iterable[np.ndarray], design: pd.DataFrame) -> np.ndarray:
+def condition_effect(
+    volumes: Iterable[np.ndarray], design: pd.DataFrame, cleaning: Cleaning | None = None
+) -> np.ndarray:
     """Least-squares effect of the first condition, minus that of the second if the design has it, in SDs of each voxel.
 
-    The SD is over the run. Only sums over volumes are kept in memory. Equals nilearn's ``FirstLevelModel`` with OLS
-    noise.
+    The SD is over the run, after the cleaning if there is one. Only sums over volumes are kept in memory. Equals nilearn's
+    ``FirstLevelModel`` with OLS noise.
 
     Parameters
     ----------
     volumes : the run in order, (n, n_voxels) at a time. design : of :func:`condition_design`, a row per volume.
+    cleaning : of the run, with ``design`` from :func:`with_nuisance`; None: not cleaned.
 
     Returns
     -------
     (n_voxels,) float64; 0 where a voxel never changes.
     """
-    x, statistics = design.to_numpy(np.float64), RunningStatistics()
+    x, statistics = design.to_numpy(np.float64), statistics_of(cleaning, "zscore")
     products, start = 0.0, 0
     for part in statistics.watch(volumes):
         # Differences from the first volume keep the precision; the constant of the design accounts for the subtraction.

@@ -1,8 +1,6 @@
 """``--check`` of script 1: what a data set holds, person by person, and what would stop scripts 1 to 3."""
 
-from pathlib import Path
-
-from neuroface.bold import check_group_mask, check_runs, costs_of_masks, find_runs, inspect_run
+from neuroface.bold import check_group_mask, check_runs, check_shared_space, costs_of_masks, inspect_run
 from neuroface.decoding import step_bytes
 from neuroface.pipeline import Checklist
 
@@ -15,13 +13,13 @@ from volume_study.volumes import balance, keep_frequent
 GB_OF_A_PROCESS = 0.8  # Python, TensorFlow and the volumes in use
 
 
-def check_study(checklist: Checklist, cfg, volumes_of, label) -> None:
+def check_study(checklist: Checklist, cfg, runs_of, volumes_of, label) -> None:
     """Print the content of a data set, and the disk and memory that it needs.
 
     Parameters
     ----------
-    checklist : takes the place of script 1's stage. volumes_of, label : functions of script 1, which give volumes their
-        labels.
+    checklist : takes the place of script 1's stage. runs_of, volumes_of, label : functions of script 1, which find runs and
+        give volumes their labels.
 
     Raises
     ------
@@ -29,11 +27,10 @@ def check_study(checklist: Checklist, cfg, volumes_of, label) -> None:
         If something is wrong: files that are damaged or do not fit together, no labels, a split of CV_SPLITS that is not
         possible, too little disk or memory.
     """
-    annotated = cfg.LABEL_SOURCE == "events"
-    found = checklist.try_to(find_runs, "bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, "", (), annotated)
-    runs, left_out = found or ([], [])
+    runs, left_out = checklist.try_to(runs_of, cfg) or ([], [])
     check_runs(checklist, runs, left_out)
     if runs:
+        checklist.try_to(check_shared_space, runs, cfg.SPACE)
         fields, lengths = fields_of_runs(checklist, runs, volumes_of, cfg)
         samples, _ = (lengths and checklist.try_to(label, checklist, lengths, cfg)) or (pd.DataFrame(), None)
         mask = checklist.try_to(check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)

@@ -1,0 +1,123 @@
+"""Which nuisance is taken from a run's BOLD: the setting DENOISE, what the data state, what the run offers."""
+
+from collections import Counter
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+from neuroface import NeuroFaceError
+from neuroface.bold.clock import read_sidecar
+from neuroface.bold.confounds import STRATEGIES, column_confounds, kinds_of_confounds, strategy_confounds
+from neuroface.bold.images import open_header
+from neuroface.bold.projection import Cleaning, drift_regressors
+from neuroface.bold.run import Run, entities_of
+
+import numpy as np
+from pydantic import Field
+
+# Values of desc- and text behind _bold of series whose authors took drift away: XCP-D, ds004044, Emo-FilM (FEAT), CONN.
+CLEANED = ("denoised*", "ppres", "*filtered", "*[rR]esiduals", "*[cC]leaned")
+FILTERS = "SoftwareFilters"  # XCP-D states its filter there
+
+
+def denoise_limits() -> dict[str, object]:
+    """Types of the three settings, for a study's settings model."""
+    strategy = Literal[("auto", "none", "detrend", *STRATEGIES)]
+    columns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+    return {
+        "DENOISE": strategy | columns,
+        "HIGH_PASS_HZ": Annotated[float, Field(gt=0, lt=1)] | None,
+        "SMOOTHING_MM": Annotated[float, Field(gt=0, le=30)] | None,
+    }
+
+
+def complete_denoise(values: dict) -> dict:
+    """Settings with DENOISE = "auto" replaced by "none" where the whole data set is known to need nothing.
+
+    NNDb's README: despiked, motion and tissue signals regressed, high-passed. The demos write series as if after that.
+    """
+    needs_nothing = values["DENOISE"] == "auto" and values["DATASET"] != "bids"
+    return values | ({"DENOISE": "none"} if needs_nothing else {})
+
+
+def stated_filter(run: Run) -> str | None:
+    """Where a series states that drift was taken from it, as words; None if it does not."""
+    name = run.bold.name.removesuffix(".gz").removesuffix(".nii")
+    behind = name.partition("_bold")[2].strip("_")
+    for value in (entities_of(run.bold.name).get("desc", ""), behind):
+        if any(fnmatchcase(value, pattern) for pattern in CLEANED):
+            return f"its name says {value}"
+    if read_sidecar(run).get(FILTERS) not in (None, "n/a", {}):
+        return f"its sidecar states {FILTERS}"
+    return None
+
+
+def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
+    """What DENOISE, HIGH_PASS_HZ and SMOOTHING_MM take from a run of ``n_volumes``. Labels play no part.
+
+    Raises
+    ------
+    NeuroFaceError
+        If confounds are asked for that the run does not have, or do not fit the series.
+    """
+    all_kept, denoise = np.ones(n_volumes, dtype=bool), cfg.DENOISE
+    smoothed = [f"smoothed by {cfg.SMOOTHING_MM:g} mm"] if cfg.SMOOTHING_MM else []
+    reason = f"DENOISE = {denoise!r}"
+    if denoise == "auto" and (stated := stated_filter(run)):
+        denoise, reason = "none", f"{reason}: {stated}"
+    elif denoise == "auto":
+        denoise, reason = "detrend", f"{reason}: nothing states that the series was filtered"
+    if denoise == "none":
+        return Cleaning(None, all_kept, cfg.SMOOTHING_MM, ", ".join(smoothed) or "nothing", reason)
+    drift, kept = drift_regressors(n_volumes, cfg.TR_S, cfg.HIGH_PASS_HZ), all_kept
+    removed = ["linear trend"]
+    if cfg.HIGH_PASS_HZ:
+        removed.append(f"{drift.shape[1] - 2} cosines below {cfg.HIGH_PASS_HZ:.2g} Hz")
+    nuisance = drift
+    if denoise != "detrend":
+        confounds, kept, names = _confounds(run, denoise)
+        if len(kept) != n_volumes:
+            raise NeuroFaceError(
+                f"{run.bold} has {n_volumes} volumes and its table of confounds {len(kept)} rows. They do not belong "
+                f"together: put the right table beside it, or leave {run.subject} out with EXCLUDE."
+            )
+        nuisance = np.hstack([drift, confounds])
+        removed.append(f"{confounds.shape[1]} confounds ({names})")
+    removed = ", ".join([*removed, *smoothed]) + (f"; {(~kept).sum()} volumes scrubbed" if not kept.all() else "")
+    cleaning = Cleaning(nuisance, kept, cfg.SMOOTHING_MM, removed, reason)
+    cleaning.basis  # noqa: B018  raises if nothing is left
+    return cleaning
+
+
+def _confounds(run: Run, denoise: str | tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, str]:
+    if isinstance(denoise, str):
+        return *strategy_confounds(run, denoise), f"nilearn's strategy {denoise!r}"
+    confounds, kept, names = column_confounds(run, denoise)
+    return confounds, kept, ", ".join(names)
+
+
+def cleaning_lines(runs: list[Run], cfg) -> list[str]:
+    """What is taken from the runs and what their tables of confounds offer, a line for each kind of run."""
+    cleanings = [cleaning_of(run, open_header(run.bold)[1][3], cfg) for run in runs]
+    done = Counter((cleaning.removed, cleaning.reason) for cleaning in cleanings)
+    lines = [f"taken from the BOLD of {n} of {len(runs)} runs: {what} ({why})" for (what, why), n in done.items()]
+    tables = Counter(kinds_of_confounds(run.confounds) for run in runs if run.confounds)
+    lines += [f"confounds at hand for {n} of {len(runs)} runs: {kinds}" for kinds, n in tables.items()]
+    if not tables and cfg.DATASET == "bids":
+        lines.append("confounds at hand: none")
+    return lines
+
+
+def denoise_sentences(settings: dict) -> str:
+    """What the three settings do, for a methods section; empty where they do nothing, or are older than a stamp."""
+    text = f"Volumes were smoothed by {mm:g} mm (FWHM). " if (mm := settings.get("SMOOTHING_MM")) else ""
+    denoise = settings.get("DENOISE", "none")
+    if denoise == "none":
+        return text
+    high_pass_hz, has_confounds = settings["HIGH_PASS_HZ"], denoise not in ("auto", "detrend")
+    removed = ["a linear trend"] + ([f"cosines below {high_pass_hz:.2g} Hz"] if high_pass_hz else [])
+    if has_confounds:
+        named = f"nilearn's strategy “{denoise}”" if isinstance(denoise, str) else ", ".join(denoise)
+        removed.append(f"fMRIPrep's confounds ({named})")
+    whose = " of runs whose files did not state a filter" if denoise == "auto" else ""
+    text += f"By regression we removed from each voxel{whose} {' and '.join(removed)}. "
+    return text + ("Volumes marked as outliers counted neither for the fit nor as data. " if has_confounds else "")
