@@ -20,9 +20,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, run_here, write_config
-
-AFFINE = np.diag([4.0, 4, 4, 1])
+from block_design import AFFINE, bids, save
+from conftest import ROOT, run_here, write_config, wrong_lines
 
 
 @pytest.fixture
@@ -36,38 +35,7 @@ def study(small_dataset, tmp_path):
 
 
 def problems_of(config) -> list[str]:
-    """What ``--check`` calls wrong; nothing is written."""
-    before = {path: path.stat().st_mtime_ns for path in config.parent.rglob("*")}
-    done = run_here(1, config, "--check")
-    assert {path: path.stat().st_mtime_ns for path in config.parent.rglob("*")} == before
-    wrong = [line.removeprefix("  wrong: ") for line in done.stdout.splitlines() if line.startswith("  wrong: ")]
-    assert done.returncode == bool(wrong), done.stderr
-    assert ("nothing is wrong" in done.stdout) == (not wrong)
-    return wrong
-
-
-def bids(folder, people=3, runs=(1, 2), events=("face", "house"), n_volumes=170, tr_s=2.0, order=None, mask=True):
-    """A block design: blocks of 16 s, 26 s apart; every run has a mask of all voxels (4 × 4 × 4)."""
-    for person in range(1, people + 1):
-        func = folder / f"sub-{person:02d}" / "func"
-        func.mkdir(parents=True)
-        for run in runs:
-            stem, rng = f"sub-{person:02d}_task-loc_run-{run}", np.random.default_rng([person, run])
-            save(func / f"{stem}_bold.nii.gz", 100 + rng.standard_normal((4, 4, 4, n_volumes)), tr_s)
-            if mask:
-                save(func / f"{stem}_desc-brain_mask.nii.gz", np.ones((4, 4, 4)))
-            labels = list(events) * (12 // len(events))
-            labels = rng.permutation(labels) if order == "random" else labels
-            rows = [f"{12 + 26 * number}\t16\t{label}\n" for number, label in enumerate(labels)]
-            (func / f"{stem}_events.tsv").write_text("onset\tduration\ttrial_type\n" + "".join(rows))
-
-
-def save(path, values, tr_s=None):
-    image = nib.Nifti1Image(values.astype(np.float32), AFFINE)
-    image.header.set_xyzt_units("mm", "sec")
-    if tr_s:
-        image.header.set_zooms((4, 4, 4, tr_s))
-    nib.save(image, path)
+    return wrong_lines(ROOT / STUDY.steps[0].script, config)
 
 
 def bids_config(folder, **settings):
@@ -75,7 +43,7 @@ def bids_config(folder, **settings):
         DATASET="bids", DATASET_DIR=str(folder / "dataset"), DATA_DIR=str(folder / "data"), RUN_NAME="r", TR_S=2.0,
         WINDOW_TRS=5, LABEL_EVENTS={"face": ("face",), "noface": ("house",)}, CV_SPLITS=("subject",), N_FOLDS=3,
         HELD_OUT_SPLIT="subject", MODELS=("linear_plus",), EXPLAINED_MODEL="linear_plus", BASELINES=("linear-mean",),
-        N_PERMUTATIONS=20, SPACE="native", ROI_FILE=None, FILM_DIR=str(folder / "films"),
+        N_PERMUTATIONS=20, SPACE="MNI", ROI_FILE=None, FILM_DIR=str(folder / "films"),
     )  # fmt: skip
     return write_config(folder / "c.py", **blocks | settings)
 
@@ -235,20 +203,28 @@ def test_one_label_without_a_window_is_wrong_as_script_2_says_it(tmp_path):
     assert problem in run_here(2, config).stderr and "no noface window" in problem
 
 
-def test_no_mask_is_wrong_as_script_1_says_it(tmp_path):
+def test_people_without_a_mask_are_named(tmp_path):
     bids(tmp_path / "dataset", people=2, mask=False)
+    printed = run_here(1, bids_config(tmp_path, N_FOLDS=2), "--check").stdout
+    assert "no brain mask of 2 people (sub-01 …): script 1 computes it" in printed
+
+
+def test_masks_that_share_no_voxel_are_wrong_as_script_1_says_it(tmp_path):
+    bids(tmp_path / "dataset", people=2, runs=(1,))
+    for number, mask in enumerate(sorted(tmp_path.rglob("*_mask.nii.gz"))):
+        save(mask, np.arange(64).reshape(4, 4, 4) % 2 == number)
     config = bids_config(tmp_path, N_FOLDS=2)
     (problem,) = problems_of(config)
-    assert "sub-01 has no brain mask" in problem and problem in run_here(1, config).stderr
+    assert "No voxel lies in more than 99%" in problem and problem in run_here(1, config).stderr
 
 
 def test_a_mask_file_on_another_grid_is_wrong(tmp_path):
     bids(tmp_path / "dataset", people=2, runs=(1,))
     save(tmp_path / "m.nii.gz", np.ones((4, 4, 5)))
     config = bids_config(tmp_path, MASK_FILE=str(tmp_path / "m.nii.gz"), N_FOLDS=2)
-    problems = problems_of(config)
-    assert len(problems) == 2 and all("has a grid of (4, 4, 4) voxels, the mask (4, 4, 5)" in p for p in problems)
-    assert problems[0] in run_here(1, config).stderr
+    (problem,) = problems_of(config)
+    assert "has a grid of (4, 4, 4) voxels, the mask (4, 4, 5)" in problem
+    assert problem in run_here(1, config).stderr
 
 
 @pytest.mark.parametrize(

@@ -82,20 +82,17 @@ class Checklist:
             self.say("  ".join(line).rstrip())
 
     def machine(self, disk_gb: float, memory_gb: float, of_memory: str) -> None:
-        """Say how much disk and memory the study needs and how much there is, and whether DATA_DIR can be written.
+        """Say how much disk and memory the study needs and how much there is.
 
         Parameters
         ----------
         disk_gb : of all results. memory_gb : at the worst moment. of_memory : which script that is, and why.
         """
-        results = Path(self.cfg.DATA_DIR) / self.cfg.RUN_NAME
-        there = next(place for place in (results, *results.parents) if place.exists())
+        results, there = self._results
         made = sum(file.stat().st_size for file in results.rglob("*") if file.is_file())
         free_gb, available_gb = (shutil.disk_usage(there).free + made) / 1e9, psutil.virtual_memory().available / 1e9
         self.say(f"disk: about {disk_gb:.1f} GB needed in {results}, {free_gb:.1f} GB free (with what it already holds)")
         self.say(f"memory: about {memory_gb:.1f} GB needed by {of_memory}, {available_gb:.1f} GB available")
-        if not (there.is_dir() and os.access(there, os.W_OK)):
-            self.wrong(f"DATA_DIR: {there} cannot be written. Change its permissions, or choose another DATA_DIR")
         if disk_gb > free_gb:
             self.wrong(f"too little disk: about {disk_gb:.1f} GB are needed, {free_gb:.1f} GB are free at {there}")
         if memory_gb > available_gb:
@@ -104,14 +101,23 @@ class Checklist:
                 f"N_JOBS"
             )
 
+    @property
+    def _results(self) -> tuple[Path, Path]:
+        """The folder of the results, and the nearest folder to it that is there."""
+        results = Path(self.cfg.DATA_DIR) / self.cfg.RUN_NAME
+        return results, next(place for place in (results, *results.parents) if place.exists())
+
     def finish(self, next_scripts: int = 3) -> None:
-        """Print what is wrong, or the next commands.
+        """Print what is wrong, also whether DATA_DIR cannot be written; or the next commands.
 
         Raises
         ------
         NeuroFaceError
             If something is wrong.
         """
+        _, there = self._results
+        if not (there.is_dir() and os.access(there, os.W_OK)):
+            self.wrong(f"DATA_DIR: {there} cannot be written. Change its permissions, or choose another DATA_DIR.")
         for problem in self.problems:
             self.say(f"wrong: {problem}")
         if self.problems:

@@ -12,6 +12,7 @@ Writes    1-labels/samples.tsv, a row per labelled volume: subject, movie, run, 
 Settings  SEED, EXCLUDE, INCLUDE, TR_S, LAG_S, LABEL_SOURCE, OBSERVER_COLUMN, MIN_AGREEMENT, SEGMENTS, FILM_CLOCK,
           FILM_EVENT, EVENT_LABELS, EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM
 Takes     seconds; memory: next to none
+``--check``: says what the data set holds and what would stop scripts 1 to 3; writes nothing
 """
 
 from pathlib import Path
@@ -27,11 +28,12 @@ from neuroface.bold import (
     joined_trials,
     open_header,
 )
-from neuroface.pipeline import Section, Stage, run_script, write_json, write_table
+from neuroface.pipeline import Checklist, Section, Stage, run_script, write_json, write_table
 
 import pandas as pd
 
 from study import STUDY
+from volume_study.check import check_study
 from volume_study.demo import write_demo
 from volume_study.extras import require
 from volume_study.film_clock import segment_of, shown_volumes
@@ -58,11 +60,7 @@ def main():
     stage = Stage(STUDY, 1, cfg, __doc__, unused=OF_EVENTS if by_observers else OF_OBSERVERS)
     if cfg.DATASET == "demo" and write_demo(Path(cfg.DATASET_DIR), cfg.ROI_FILE, cfg.SEGMENTS, cfg.SEED):
         print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
-    film_event = cfg.FILM_EVENT if by_observers else None
-    runs, missing = find_runs(
-        "bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=not by_observers, film_event=film_event,
-        include=cfg.INCLUDE, raw=cfg.RAW_DIR,
-    )  # fmt: skip
+    runs, missing = runs_of(cfg)
     for what, why in missing:
         stage.leave_out(what, why)
     check_distinct(runs)
@@ -79,6 +77,27 @@ def main():
     write_table(stage.folder / "samples.tsv", samples)
     describe(section, samples)
     stage.finish(f"labels of {len(samples):,} volumes", section)
+
+
+def check():
+    """``--check``: say what the data set holds, and what would stop scripts 1 to 3. Writes nothing."""
+    cfg = STUDY.load_settings(__file__)
+    if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
+        print("  The demo data set is written by this script; there is nothing to check yet.")
+        return
+    by_observers = cfg.LABEL_SOURCE == "observers"
+    if by_observers:
+        require("krippendorff")
+    check_study(Checklist(STUDY, cfg), cfg, runs_of, volumes_of, label_by_observers if by_observers else label_by_events)
+
+
+def runs_of(cfg) -> tuple[list[Run], list[tuple[str, str]]]:
+    """All runs of the data set, and (what, why) of what is left out."""
+    by_observers = cfg.LABEL_SOURCE == "observers"
+    return find_runs(
+        "bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=not by_observers,
+        film_event=cfg.FILM_EVENT if by_observers else None, include=cfg.INCLUDE, raw=cfg.RAW_DIR,
+    )  # fmt: skip
 
 
 def volumes_of(run: Run, cfg) -> int:
@@ -206,4 +225,4 @@ def describe(section: Section, samples: pd.DataFrame) -> None:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, check=check)
