@@ -61,7 +61,7 @@ FILM_PARTS: str | None = None
 TR_S: float = 1.0
 # Seconds from stimulus to the BOLD volume where its window starts (the haemodynamic delay).
 LAG_S: float = 4.0
-# Volumes in a window.
+# Volumes in a window; networks need 4 or more.
 WINDOW_TRS: int = 10
 # A stretch with (or without) a face gives a window if it lasts strictly longer than this many seconds.
 MIN_STRETCH_S: float = 10.0
