@@ -27,14 +27,18 @@ from neuroface.bold import (
     ambiguous_windows,
     check_distinct,
     check_grid,
+    check_pauses,
     check_shared_space,
     check_tr,
     cleaning_lines,
     cleaning_of,
+    describe_pauses,
     event_names,
     events_of,
     extract_windows,
+    first_tr,
     first_volume_s,
+    in_series_s,
     joined_trials,
     make_group_mask,
     open_header,
@@ -80,8 +84,8 @@ def main():
     stage.take_files([file for run in runs for file in run.files], used)
     planned = {run: plan_windows(run, cfg, stage) for run in runs}  # reads only headers and annotations: early errors
     plans = with_events({run: plan for run, (plan, _) in planned.items()})
-    if joined := describe_trials(runs, cfg):
-        print(f"  {joined}")
+    for line in (*describe_trials(runs, cfg), *describe_pauses(runs)):
+        print(f"  {line}")
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
     for split, why in impossible_splits(pd.concat(plans.values(), ignore_index=True), cfg.WINDOW_TRS, cfg).items():
@@ -130,7 +134,10 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
             events = " or ".join(map(repr, cfg.LABEL_EVENTS[label]))
             there = f"; it has {', '.join(map(repr, names))}" if (names := event_names(run, cfg)) else ""
             stage.leave_out(run.name, f"its annotation has no event {events}, which LABEL_EVENTS gives for {label!r}{there}")
-    table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S - first_s)
+    lag_s = cfg.LAG_S - first_s
+    table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, lag_s)
+    check_pauses(run, shape[3])
+    table["first_tr"] = first_tr(in_series_s(run, table["onset_s"], cfg.TR_S), cfg.TR_S, lag_s)
     both = ambiguous_windows(table, first, second, labels, cfg.WINDOW_TRS * cfg.TR_S)
     if both.any():
         stage.leave_out(run.name, f"{both.sum()} windows in which {labels.first!r} and {labels.second!r} overlap")
@@ -146,10 +153,12 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     if n := (~whole & ~past_end & ~before_start).sum():
         stage.leave_out(run.name, f"{n} windows that touch one of the {(~kept).sum()} volumes censored for motion")
     cleaning = cleaning_of(run, shape[3], cfg)
+    if n := cleaning.steady.n_before:
+        stage.leave_out(run.name, f"{n} volumes before the steady state, {cleaning.steady.reason}")
     starts, volumes = whole_windows(kept, cfg.WINDOW_TRS)
     scrubbed = table["first_tr"].isin(starts[~cleaning.keeps(volumes, cfg.WINDOW_TRS)])
     if scrubbed.any():
-        stage.leave_out(run.name, f"{scrubbed.sum()} windows that touch one of {(~cleaning.kept).sum()} scrubbed volumes")
+        stage.leave_out(run.name, f"{scrubbed.sum()} windows that touch one of {cleaning.lost}")
     table = table[whole & ~scrubbed].reset_index(drop=True)
     found, regressors = table, window_regressors(run, table, len(kept), shape[3], cfg)
     if cfg.BALANCE == "run":
@@ -183,6 +192,7 @@ def cut_windows(
         target, run.bold, mask, affine, first_volumes, cfg.WINDOW_TRS, cfg.STANDARDIZE, cleaning
     )
     taken = {"taken_from_bold": cleaning.removed, "why": cleaning.reason, "scrubbed_volumes": int((~cleaning.kept).sum())}
+    taken["volumes_before_steady_state"] = cleaning.steady.n_before
     write_json(target.with_suffix(".json"), {"constant_voxels_set_to_0": constant} | taken)
     write_table(target.with_suffix(".tsv"), plans[run])
 
@@ -199,8 +209,9 @@ def volumes_of(plan: pd.DataFrame, run: Run, cfg) -> np.ndarray:
     return first_volume[np.searchsorted(first_tr, plan["first_tr"])]
 
 
-def describe_trials(runs: list[Run], cfg) -> str:
-    return joined_trials(runs, [name for names in cfg.LABEL_EVENTS.values() for name in names], cfg, cfg.MIN_STRETCH_S)
+def describe_trials(runs: list[Run], cfg) -> list[str]:
+    names = [name for names in cfg.LABEL_EVENTS.values() for name in names]
+    return list(filter(None, [joined_trials(runs, names, cfg, cfg.MIN_STRETCH_S)]))
 
 
 def describe(stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cfg) -> Section:
@@ -209,8 +220,8 @@ def describe(stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cfg
     tables = [read_table(windows_file(stage.folder, r.subject, r.name).with_suffix(".tsv")) for r in runs]
     counts = [tuple(int((table["label"] == label).sum()) for label in labels) for table in tables]
     first, second = (labels.of(label).is_there for label in labels)
-    lead = (f"Windows of BOLD, cut where {first}, and where {second}.", describe_trials(runs, cfg), computed)
-    section = Section("Data", " ".join(filter(None, lead)))
+    lead = (f"Windows of BOLD, cut where {first}, and where {second}.", *describe_trials(runs, cfg), *describe_pauses(runs))
+    section = Section("Data", " ".join(filter(None, (*lead, computed))))
     section.numbers(
         {
             "people": f"{len({r.subject for r in runs})}",

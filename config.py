@@ -106,7 +106,7 @@ FILM_EVENT: tuple[str, str] | str | float | None = None
 # BIDS only: text that the BOLD file's name must contain if several versions exist, e.g. "space-MNI152NLin6Asym".
 BIDS_FILTER: str = ""
 # NNDb v2 only: which of its versions, the text after "_bold_" in the file names. "blur" or "no_blur"; "censor": volumes
-# with motion are missing, and windows that touch one are left out; "ica": cleaned by ICA.
+# with motion are marked, and windows that touch one are left out; "ica": cleaned by ICA.
 NNDB_VARIANT: str = "blur_no_censor_ica"
 
 # ---------------------------------------------------------------- 3-train_voxel_time_cnn.py

@@ -85,7 +85,7 @@ def check_group_mask(checklist: Checklist, runs: list[Run], threshold: float, ma
     without = sorted({run.subject for run in runs if not run.mask})
     if without and not mask_file:
         checklist.say(
-            f"no brain mask of {len(without)} people ({without[0]} …): script 1 computes it from the BOLD, so the size of "
+            f"no brain mask of {len(without)} people ({without[0]} …): it is computed from the BOLD later, so the size of "
             f"the group mask is not known yet"
         )
         return None
