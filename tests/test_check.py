@@ -286,7 +286,7 @@ def test_sidecars_raw_runs_and_confounds_are_shown(tmp_path):
     config = bids_config(tmp_path, DATASET_DIR=str(tmp_path / "dataset/derivatives/fmriprep"), N_FOLDS=2)
     printed = run_here(1, config, "--check").stdout
     assert "none in any run" not in printed
-    for line in ("TR in the header, s: 1", "TR in the sidecar, s: 2", "first volume shows second: 9",
+    for line in ("TR in the header, s: 1", "TR in the sidecar, s: 2", "first volume shows second (film or run): 9",
                  "volumes fewer than the raw run: 4", "confounds (columns): desc-confounds_timeseries.tsv (3)",
                  "first face window: 12 → 6"):  # 12 + 4 − 9 = 7 s: volume 3, which begins at 6 s  # fmt: skip
         assert f"  {line} (all runs)" in printed
