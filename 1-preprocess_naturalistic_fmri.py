@@ -49,6 +49,7 @@ from neuroface.face_study import (
     check_clock,
     check_study,
     choose_windows,
+    describe_annotations,
     describe_balance,
     labels_of,
     window_regressors,
@@ -70,6 +71,8 @@ def main():
     runs, missing = runs_of(cfg)
     for what, why in missing:
         stage.leave_out(what, why)
+    for line in describe_annotations(runs):
+        print(f"  {line}")
     check_distinct(runs)
 
     used = [run.mask for run in runs if run.mask and (stage.folder / "group_mask.nii.gz").exists()]

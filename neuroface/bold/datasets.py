@@ -50,6 +50,7 @@ def find_runs(
     folder = Path(folder)
     if not folder.is_dir():
         raise NeuroFaceError(f"DATASET_DIR = {folder} is not there. Set it to the folder that holds the data set.")
+    root = folder
     if dataset == "bids":
         folder = folder_of_series(folder, bids_filter)
     people = _people(folder, dataset == "bids")
@@ -62,12 +63,13 @@ def find_runs(
     left_out += [(p.name, "no person: a phantom, or in .bidsignore") for p in people if not is_person(p, ignored)]
     people = [p for p in people if is_person(p, ignored)]
     naming = nndb_naming(dataset, variant)
-    stimuli = [folder / "stimuli", folder, *([Path(films) / "stimuli"] if films else [])]
+    of_data = list(dict.fromkeys([root / "stimuli", folder / "stimuli", folder]))
+    stimuli = [*of_data, *([Path(films) / "stimuli"] if films else [])]
     runs: list[Run] = []
     for person in people:
         is_bids = dataset == "bids"
         found, missing = (
-            bids_runs(person, folder, bids_filter, stimuli, annotated, event_column)
+            bids_runs(person, folder, bids_filter, stimuli, annotated, event_column, events, len(of_data))
             if is_bids
             else nndb_runs(person, stimuli, naming, events)
         )

@@ -49,6 +49,7 @@ class Run:
     sidecars: tuple[Path, ...] = ()  # BIDS: JSON files that describe the series, the nearest first
     raw: Path | None = None  # BIDS: the raw series of a derivative
     film: Showing | None = None  # None: the film begins with the run
+    not_used: tuple[Path, ...] = ()  # annotations of the film that gave way to ``annotations``
     confounds: Path | None = None  # BIDS: the table of confounds (neuroface.bold.confounds)
 
     @property

@@ -54,3 +54,20 @@ def _stated_s(annotation: Path) -> float | None:
     """Length of what script 0 annotated, by the sidecar beside an annotation; None without one."""
     sidecar = annotation.with_name(annotation.name.rpartition("_")[0] + "_events.json")
     return read_json(sidecar).get("LengthS") if sidecar.is_file() else None
+
+
+def describe_annotations(runs: list[Run]) -> list[str]:
+    """Where labels come from, if several annotations could give them: a line for each that is not used."""
+    of_file: dict[Path, list[Run]] = {}
+    for run in runs:
+        for file in run.not_used:
+            of_file.setdefault(file, []).append(run)
+    return [
+        f"{file} is not used: {_name(of[0])} gives the labels of {of[0].name}"
+        + (f", and other files those of {len(of) - 1} further runs" if len(of) > 1 else "")
+        for file, of in of_file.items()
+    ]
+
+
+def _name(run: Run) -> str:
+    return " and ".join(dict.fromkeys(str(file) for _, file in run.annotations))
