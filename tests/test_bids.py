@@ -319,7 +319,7 @@ NNDB = sorted((Path(__file__).parent / "data" / "nndb").glob("*.1D"))
 
 @pytest.mark.parametrize("path", NNDB, ids=lambda path: path.name)
 def test_a_column_of_ends_is_recognised(tmp_path, path):
-    """Field log, row 38: all rows overlap, so they merged to few stretches. NNDb's ten annotations, as they are and as ends."""
+    """All rows overlapped and merged to few stretches. NNDb's ten annotations, as they are and as ends."""
     rows = np.loadtxt(path)
     assert len(read_1d(path)) == len(rows)
     ends = tmp_path / path.name
