@@ -51,6 +51,7 @@ from neuroface.face_study import (
     choose_windows,
     describe_annotations,
     describe_balance,
+    early_windows,
     labels_of,
     window_regressors,
     with_kept,
@@ -213,7 +214,8 @@ def describe(stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cfg
     tables = [read_table(windows_file(stage.folder, r.subject, r.name).with_suffix(".tsv")) for r in runs]
     counts = [tuple(int((table["label"] == label).sum()) for label in labels) for table in tables]
     first, second = (labels.of(label).is_there for label in labels)
-    lead = (f"Windows of BOLD, cut where {first}, and where {second}.", describe_trials(runs, cfg), computed)
+    lead = (f"Windows of BOLD, cut where {first}, and where {second}.", early_windows(runs, tables, cfg))
+    lead += (describe_trials(runs, cfg), computed)
     section = Section("Data", " ".join(filter(None, lead)))
     section.numbers(
         {

@@ -259,6 +259,24 @@ def test_a_mask_of_another_run_or_of_grey_matter_is_no_brain_mask(tmp_path):
     assert only_run(tmp_path).mask is None
 
 
+def test_a_filter_that_names_a_task_takes_no_longer_name(tmp_path):
+    """ds000113: "task-movie*space-…" also took task-movielocalizer_run-1, 48 volumes of flicker, as part 1 of the film."""
+    for person in ("01", "02"):
+        for run in (1, 2):
+            series(tmp_path, f"sub-{person}_ses-movie_task-movie_run-{run}", MNI)
+        series(tmp_path, f"sub-{person}_ses-localizer_task-movielocalizer_run-1", MNI)
+    runs, left_out = find_runs("bids", tmp_path, bids_filter="task-movie*space-MNI152NLin2009cAsym", annotated=False)
+    assert [run.movie for run in runs] == ["movie"] * 4
+    assert [why for _, why in left_out] == ["not task-movie, which BIDS_FILTER names"] * 2
+    assert all("movielocalizer" in what for what, _ in left_out)
+    shipped = {}
+    exec((Path(__file__).parent.parent / "studies/volumes/experiments/studyforrest.py").read_text(), shipped)
+    runs, left_out = find_runs("bids", tmp_path, bids_filter=shipped["BIDS_FILTER"], annotated=False)
+    assert len(runs) == 4 and left_out == []
+    runs, left_out = find_runs("bids", tmp_path, bids_filter="task-mov*space-MNI152", annotated=False)  # a beginning
+    assert len(runs) == 6 and left_out == []
+
+
 # ---------------------------------------------------------------- which annotation counts
 
 ROWS = "onset\tduration\ttrial_type\n10\t12\tface\n"

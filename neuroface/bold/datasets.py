@@ -6,7 +6,7 @@ from neuroface import NeuroFaceError
 from neuroface.bold.bids import bids_runs, folder_of_series, ignored_names, is_person, people_in
 from neuroface.bold.film_event import FilmEvent, with_showings
 from neuroface.bold.nndb import nndb_naming, nndb_runs
-from neuroface.bold.run import Run, natural
+from neuroface.bold.run import Run, natural, whole_values
 from neuroface.pipeline import fingerprint
 
 
@@ -75,6 +75,8 @@ def find_runs(
         )
         runs += found
         left_out += missing
+    runs, missing = whole_values(runs, bids_filter)
+    left_out += missing
     runs, missing = with_showings(runs, folder, film_event, event_column or "trial_type")
     left_out += missing
     if not runs:

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run, check_film_length, first_volume_s, is_on_film_clock, read_stretches
+from neuroface.bold import Run, check_film_length, first_volume_s, is_on_film_clock, open_header, read_stretches
 from neuroface.pipeline import read_json
+
+import numpy as np
+import pandas as pd
 
 NOT_SECONDS = 5  # an annotation this many times as long as its run is in frames or milliseconds, or of a film in parts
 UNSEEN_S = 10.0  # an annotation that goes on for longer than this after the last volume is named
@@ -43,6 +46,23 @@ def check_clock(run: Run, n_volumes: int, cfg) -> list[str]:
     if last_s > seen_s + UNSEEN_S:
         remarks.append(f"its annotation from second {seen_s:.0f} to {last_s:.0f}: the run ends before")
     return [remark for remark in remarks if remark]
+
+
+def early_windows(runs: list[Run], tables: list[pd.DataFrame], cfg) -> str:
+    """A sentence: by how many seconds windows begin before their onset + LAG_S, because they begin with a whole volume.
+
+    Parameters
+    ----------
+    tables : windows of each run; columns onset_s (film) and first_tr.
+    """
+    early_s = [np.zeros(0)]
+    for run, table in zip(runs, tables):
+        first_s = first_volume_s(run, open_header(run.bold)[1][3], cfg.TR_S)
+        early_s.append((table["onset_s"] + cfg.LAG_S - first_s - table["first_tr"] * cfg.TR_S).to_numpy(float))
+    early_s = np.concatenate(early_s)
+    if not len(early_s):
+        return ""
+    return f"Windows begin with a whole volume, on average {early_s.mean():.2f} s before onset + LAG_S."
 
 
 def _last_s(path: Path, names: list[str], cfg) -> float:
