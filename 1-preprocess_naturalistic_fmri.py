@@ -72,7 +72,7 @@ def main():
     runs, missing = runs_of(cfg)
     for what, why in missing:
         stage.leave_out(what, why)
-    for line in describe_annotations(runs):
+    for line in describe_annotations(runs, cfg):
         print(f"  {line}")
     check_distinct(runs)
 

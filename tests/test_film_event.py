@@ -8,7 +8,7 @@ from neuroface import NeuroFaceError
 from neuroface.bold import Run, check_film_length, first_volume_s
 from neuroface.bold.datasets import find_runs
 from neuroface.bold.film_event import check_film_event
-from neuroface.face_study import check_clock
+from neuroface.face_study import check_clock, describe_annotations
 from neuroface.film.regressors import read_regressors, write_regressors
 from neuroface.maps.glm import condition_design
 from neuroface.timeline.clock import timeline
@@ -365,3 +365,20 @@ def test_an_annotation_that_goes_on_after_the_run_is_named(tmp_path):
     run = Run("sub-01", "x", "1", "sub-01_task-x", tmp_path / "sub-01_task-x_bold.nii.gz", None, (("face", annotation),))
     assert check_clock(run, 120, cfg) == ["its annotation from second 120 to 190: the run ends before"]
     assert check_clock(run, 190, cfg) == []
+
+
+def test_an_annotation_of_a_whole_film_does_not_serve_its_parts(tmp_path):
+    """Both runs would get the first half of it."""
+    annotation = touch(tmp_path / "stimuli" / "task-x_face-annotation.1D", "0 10\n50 10\n170 20\n")
+    cfg = SimpleNamespace(LABELS=("face", "noface"), LABEL_EVENTS={"face": ("face",), "noface": ()}, TR_S=TR_S,
+                          EVENT_COLUMN="trial_type")  # fmt: skip
+    runs = []
+    for number in (1, 2):
+        bold = tmp_path / f"sub-01_task-x_run-{number}_bold.nii.gz"
+        save_series(bold, 100, number)
+        name = bold.name.removesuffix("_bold.nii.gz")
+        runs.append(Run("sub-01", "x", f"{number}", name, bold, None, (("face", annotation),)))
+    with pytest.raises(NeuroFaceError, match="goes on to second 190 and serves sub-01_task-x_run-1 and sub-01_task-x_run-2"):
+        describe_annotations(runs, cfg)
+    annotation.write_text("0 10\n50 10\n100 20\n")  # the film was shown twice
+    assert describe_annotations(runs, cfg) == []

@@ -76,8 +76,15 @@ def _stated_s(annotation: Path) -> float | None:
     return read_json(sidecar).get("LengthS") if sidecar.is_file() else None
 
 
-def describe_annotations(runs: list[Run]) -> list[str]:
-    """Where labels come from, if several annotations could give them: a line for each that is not used."""
+def describe_annotations(runs: list[Run], cfg) -> list[str]:
+    """Where labels come from, if several annotations could give them: a line for each that is not used.
+
+    Raises
+    ------
+    NeuroFaceError
+        If an annotation of a whole film serves several runs of a person, which show parts of it.
+    """
+    _check_parts(runs, cfg)
     of_file: dict[Path, list[Run]] = {}
     for run in runs:
         for file in run.not_used:
@@ -87,6 +94,25 @@ def describe_annotations(runs: list[Run]) -> list[str]:
         + (f", and other files those of {len(of) - 1} further runs" if len(of) > 1 else "")
         for file, of in of_file.items()
     ]
+
+
+def _check_parts(runs: list[Run], cfg) -> None:
+    """Raise if one annotation in ``stimuli/`` serves runs of different numbers and goes on after one of them."""
+    of_file: dict[tuple[str, Path], list[Run]] = {}
+    for run in runs:
+        for file in dict.fromkeys(file for _, file in run.annotations):
+            if is_on_film_clock(file):
+                of_file.setdefault((run.subject, file), []).append(run)
+    for (_, file), of in of_file.items():
+        if len({run.stimulus for run in of}) < 2:
+            continue
+        names = [name for label in cfg.LABELS for name in cfg.LABEL_EVENTS[label] if of[0].annotation_of(name) == file]
+        run_s = min(open_header(run.bold)[1][3] for run in of) * cfg.TR_S
+        if (last_s := _last_s(file, names, cfg)) > run_s + UNSEEN_S:
+            raise NeuroFaceError(
+                f"{file} goes on to second {last_s:.0f} and serves {of[0].name} and {of[1].name}; the shorter one lasts "
+                f"{run_s:.0f} s. Do they show parts of one film? Annotate the parts: name them in FILM_PARTS."
+            )
 
 
 def _name(run: Run) -> str:
