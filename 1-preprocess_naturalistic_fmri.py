@@ -11,9 +11,9 @@ Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y
           1-windows/<sub>/<sub>_task-<movie>_windows.npy (n_windows, n_voxels, WINDOW_TRS) float32, C order of the mask
           1-windows/<sub>/<sub>_task-<movie>_windows.tsv, one row per window
           1-windows/film_regressors.tsv, what else the film shows in each window, where the runs have film regressors
-Settings  SEED, EXCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM, BALANCE,
-          MATCH_ON, MATCH_WITHIN_SD, MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, JOIN_GAP_S, FILM_EVENT,
-          BIDS_FILTER,          NNDB_VARIANT
+Settings  SEED, EXCLUDE, INCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM,
+          BALANCE, MATCH_ON, MATCH_WITHIN_SD, MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, JOIN_GAP_S,
+          FILM_EVENT, BIDS_FILTER, NNDB_VARIANT
 Takes     about as long as decompressing the files; memory: under 300 MB per job for any length of run
 """
 
@@ -27,12 +27,18 @@ from neuroface.bold import (
     ambiguous_windows,
     check_distinct,
     check_grid,
+    check_pauses,
+    check_shared_space,
     check_tr,
     cleaning_lines,
     cleaning_of,
+    describe_pauses,
+    event_names,
     events_of,
     extract_windows,
+    first_tr,
     first_volume_s,
+    in_series_s,
     joined_trials,
     make_group_mask,
     open_header,
@@ -75,14 +81,15 @@ def main():
     for line in describe_annotations(runs, cfg):
         print(f"  {line}")
     check_distinct(runs)
+    check_shared_space(runs, cfg.SPACE)
 
     used = [run.mask for run in runs if run.mask and (stage.folder / "group_mask.nii.gz").exists()]
     used += [file for run in runs if is_cut(stage.folder, run) for file in run.files]
     stage.take_files([file for run in runs for file in run.files], used)
     planned = {run: plan_windows(run, cfg, stage) for run in runs}  # reads only headers and annotations: early errors
     plans = with_events({run: plan for run, (plan, _) in planned.items()})
-    if joined := describe_trials(runs, cfg):
-        print(f"  {joined}")
+    for line in (*describe_trials(runs, cfg), *describe_pauses(runs)):
+        print(f"  {line}")
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
     for split, why in impossible_splits(pd.concat(plans.values(), ignore_index=True), cfg.WINDOW_TRS, cfg).items():
@@ -106,17 +113,12 @@ def main():
 
 
 def check():
-    """``--check``: check that the data set is complete and this machine large enough. Writes nothing."""
+    """``--check``: say what the data set holds, and what would stop scripts 1 to 3. Writes nothing."""
     cfg = STUDY.load_settings(__file__)
     if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
         print("  The demo data set is written by this script; there is nothing to check yet.")
         return
-    problems = check_study(cfg)
-    for problem in problems:
-        print(f"  wrong: {problem}")
-    if problems:
-        raise NeuroFaceError(f"Problems with {cfg.DATASET_DIR} or this machine: {len(problems)}, listed above.")
-    print("  nothing is wrong")
+    check_study(cfg, plan_windows, with_events)
 
 
 def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFrame | None]:
@@ -134,8 +136,12 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     for label, stretches in zip(labels, (first, second)):
         if stretches is not None and not len(stretches):
             events = " or ".join(map(repr, cfg.LABEL_EVENTS[label]))
-            stage.leave_out(run.name, f"its annotation has no event {events}, which LABEL_EVENTS gives for {label!r}")
-    table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S - first_s)
+            there = f"; it has {', '.join(map(repr, names))}" if (names := event_names(run, cfg)) else ""
+            stage.leave_out(run.name, f"its annotation has no event {events}, which LABEL_EVENTS gives for {label!r}{there}")
+    lag_s = cfg.LAG_S - first_s
+    table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, lag_s)
+    check_pauses(run, shape[3])
+    table["first_tr"] = first_tr(in_series_s(run, table["onset_s"], cfg.TR_S), cfg.TR_S, lag_s)
     both = ambiguous_windows(table, first, second, labels, cfg.WINDOW_TRS * cfg.TR_S)
     if both.any():
         stage.leave_out(run.name, f"{both.sum()} windows in which {labels.first!r} and {labels.second!r} overlap")
@@ -151,10 +157,12 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     if n := (~whole & ~past_end & ~before_start).sum():
         stage.leave_out(run.name, f"{n} windows that touch one of the {(~kept).sum()} volumes censored for motion")
     cleaning = cleaning_of(run, shape[3], cfg)
+    if n := cleaning.steady.n_before:
+        stage.leave_out(run.name, f"{n} volumes before the steady state, {cleaning.steady.reason}")
     starts, volumes = whole_windows(kept, cfg.WINDOW_TRS)
     scrubbed = table["first_tr"].isin(starts[~cleaning.keeps(volumes, cfg.WINDOW_TRS)])
     if scrubbed.any():
-        stage.leave_out(run.name, f"{scrubbed.sum()} windows that touch one of {(~cleaning.kept).sum()} scrubbed volumes")
+        stage.leave_out(run.name, f"{scrubbed.sum()} windows that touch one of {cleaning.lost}")
     table = table[whole & ~scrubbed].reset_index(drop=True)
     found, regressors = table, window_regressors(run, table, len(kept), shape[3], cfg)
     if cfg.BALANCE == "run":
@@ -188,6 +196,7 @@ def cut_windows(
         target, run.bold, mask, affine, first_volumes, cfg.WINDOW_TRS, cfg.STANDARDIZE, cleaning
     )
     taken = {"taken_from_bold": cleaning.removed, "why": cleaning.reason, "scrubbed_volumes": int((~cleaning.kept).sum())}
+    taken["volumes_before_steady_state"] = cleaning.steady.n_before
     write_json(target.with_suffix(".json"), {"constant_voxels_set_to_0": constant} | taken)
     write_table(target.with_suffix(".tsv"), plans[run])
 
@@ -204,8 +213,9 @@ def volumes_of(plan: pd.DataFrame, run: Run, cfg) -> np.ndarray:
     return first_volume[np.searchsorted(first_tr, plan["first_tr"])]
 
 
-def describe_trials(runs: list[Run], cfg) -> str:
-    return joined_trials(runs, [name for names in cfg.LABEL_EVENTS.values() for name in names], cfg, cfg.MIN_STRETCH_S)
+def describe_trials(runs: list[Run], cfg) -> list[str]:
+    names = [name for names in cfg.LABEL_EVENTS.values() for name in names]
+    return list(filter(None, [joined_trials(runs, names, cfg, cfg.MIN_STRETCH_S)]))
 
 
 def describe(stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cfg) -> Section:
@@ -214,9 +224,9 @@ def describe(stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cfg
     tables = [read_table(windows_file(stage.folder, r.subject, r.name).with_suffix(".tsv")) for r in runs]
     counts = [tuple(int((table["label"] == label).sum()) for label in labels) for table in tables]
     first, second = (labels.of(label).is_there for label in labels)
-    lead = (f"Windows of BOLD, cut where {first}, and where {second}.", early_windows(runs, tables, cfg))
-    lead += (describe_trials(runs, cfg), computed)
-    section = Section("Data", " ".join(filter(None, lead)))
+    shown = f"Windows of BOLD, cut where {first}, and where {second}."
+    lead = (shown, early_windows(runs, tables, cfg), *describe_trials(runs, cfg), *describe_pauses(runs))
+    section = Section("Data", " ".join(filter(None, (*lead, computed))))
     section.numbers(
         {
             "people": f"{len({r.subject for r in runs})}",

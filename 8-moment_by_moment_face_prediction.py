@@ -26,6 +26,7 @@ from neuroface import NeuroFaceError
 from neuroface.bold import (
     Run,
     cleaning_of,
+    film_ahead_s,
     first_volume_s,
     open_header,
     read_mask,
@@ -77,6 +78,9 @@ def main():
     labels = labels_of(cfg)
     tables = {run: read_timeline(stage.folder, run, labels) for run in runs}
     name_unpredicted(stage, tables)
+    for run in runs:
+        if n := int((~cleaning_of(run, open_header(run.bold)[1][3], cfg).kept).sum()):
+            stage.leave_out(run.name, f"windows that touch one of {n} scrubbed volumes")
     scored = {run: table for run, table in tables.items() if known(table)["truth"].nunique() == 2}
     for run in [run for run in tables if run not in scored]:
         stage.leave_out(run.name, f"no scores or figure: in all its predicted moments, or in none, {labels.is_there}")
@@ -137,7 +141,7 @@ def predict_run(stage: Stage, models: dict, mask: np.ndarray, affine: np.ndarray
     lag_s = cfg.LAG_S - first_volume_s(run, n_volumes, cfg.TR_S)
     table = timeline(
         predicted["logit"].to_numpy(), *stretches_of_labels(run, cfg), cfg.TR_S, lag_s, cfg.WINDOW_TRS,
-        cfg.PREDICTION_AT, cfg.MIN_STRETCH_S, run.film.duration_s if run.film else np.inf,
+        cfg.PREDICTION_AT, cfg.MIN_STRETCH_S, film_ahead_s(run, len(predicted)), run.film.duration_s if run.film else np.inf,
     )  # fmt: skip
     table["split"] = cfg.HELD_OUT_SPLIT
     table[["seen_in_training", "fold_model"]] = predicted[["seen_in_training", "fold_model"]]
@@ -160,6 +164,8 @@ def follow(name: str):
     print(f"  {run.name}: fold model {fold}, {live_text(run, models)}")
     if cfg.FILM_EVENT is not None:
         print("  seconds count from the first volume: when the film began (FILM_EVENT) is not known during a scan")
+    if cfg.DENOISE != "none":
+        print(f"  DENOISE = {cfg.DENOISE!r}: of volumes that arrive only drift is removed; confounds are not known yet")
     print(
         f"  waiting for volumes in {folder}; ends after {cfg.FOLLOW_IDLE_S:g} s without one, or with Ctrl-C", flush=True
     )
@@ -167,7 +173,8 @@ def follow(name: str):
     with open(target, "w") as table:
         table.write("\t".join(live.COLUMNS) + "\n")
         try:
-            for number, volume, since in follow_volumes(folder, mask, affine, 2 * cfg.TR_S, cfg.FOLLOW_IDLE_S):
+            arriving = follow_volumes(folder, mask, affine, 2 * cfg.TR_S, cfg.FOLLOW_IDLE_S, cfg.SMOOTHING_MM)
+            for number, volume, since in arriving:
                 if volume is None:
                     print(f"  volume {number} is missing or incomplete: the volume before it is used", flush=True)
                 for row in live.push(volume, since):

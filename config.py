@@ -17,6 +17,11 @@ RUN_NAME: str = "demo"
 SEED: int = 42
 # People left out on purpose, e.g. ("sub-7", "sub-12"). They are listed in the report.
 EXCLUDE: tuple[str, ...] = ()
+# The only people to use, e.g. ("sub-1",): BOLD in each person's own space is decoded person by person. (): all people.
+INCLUDE: tuple[str, ...] = ()
+# BIDS derivatives only: folder of the raw data set, for events, sidecars and lengths of raw runs. None: it is looked for
+# inside, above and beside DATASET_DIR (docs/bids.md).
+RAW_DIR: str | None = None
 # If DATASET is "demo", these values replace the values below, so that the eight scripts take minutes on a laptop.
 # Each script prints those that it uses. A file named in NEUROFACE_CONFIG overrides them. Other data sets ignore them.
 DEMO: dict[str, object] = {
@@ -102,7 +107,7 @@ FILM_EVENT: tuple[str, str] | str | float | None = None
 # BIDS only: text that the BOLD file's name must contain if several versions exist, e.g. "space-MNI152NLin6Asym".
 BIDS_FILTER: str = ""
 # NNDb v2 only: which of its versions, the text after "_bold_" in the file names. "blur" or "no_blur"; "censor": volumes
-# with motion are missing, and windows that touch one are left out; "ica": cleaned by ICA.
+# with motion are marked, and windows that touch one are left out; "ica": cleaned by ICA.
 NNDB_VARIANT: str = "blur_no_censor_ica"
 
 # ---------------------------------------------------------------- 3-train_voxel_time_cnn.py

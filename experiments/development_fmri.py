@@ -4,7 +4,7 @@ nilearn fetches the 33 adults (about 1.3 GB):
     python -c "from nilearn.datasets import fetch_development_fmri as fetch; print(fetch(age_group='adults').func[0])"
 Set DATASET_DIR to the folder that this prints. RAW_DIR holds what the data set lacks: its TR, and when a face is on the
 screen. The faces are those of the public rating of every 2 s of the film by Im, Shirahatti and Isik
-(github.com/Isik-lab/partly_cloudy_encoding, data_prep/feature_labels.csv, whose first row is second 10 of the film); the film
+(github.com/Isik-lab/partly_cloudy_encoding, data_prep/feature_labels.csv; its first row is second 10 of the film). The film
 begins 10 s after the scan (movie localizer of Jacoby et al. 2016).
 """
 

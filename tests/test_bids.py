@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from neuroface import NeuroFaceError
+from neuroface.bold import check_shared_space
 from neuroface.bold.annotations import read_1d
 from neuroface.bold.datasets import find_runs
 
@@ -349,3 +350,58 @@ def test_a_column_of_ends_is_recognised(tmp_path, path):
 def test_durations_that_could_be_ends_are_durations_if_nothing_overlaps(tmp_path):
     file = touch(tmp_path / "task-film_face-annotation.1D", "0 5\n10 11\n30 31\n")
     assert read_1d(file).tolist() == [[0, 5], [10, 11], [30, 31]]
+
+
+# ---------------------------------------------------------------- whose space, which people, where the raw data are
+
+
+def native(folder, space, people=("01", "02")):
+    for person in people:
+        series(folder, f"sub-{person}_task-x_run-1", space)
+        events(folder, f"sub-{person}_task-x_run-1")
+    return find_runs("bids", folder)[0]
+
+
+@pytest.mark.parametrize("space", ["_space-T1w_desc-preproc", "_space-orig_desc-ppres", "_space-individual"])
+def test_voxels_of_several_people_in_their_own_spaces_are_not_pooled(tmp_path, space):
+    """ds004044 has nothing but space-T1w; Emo-FilM has space-orig and space-subject."""
+    runs = native(tmp_path, space)
+    for stated in ("MNI", "native", None):
+        with pytest.raises(NeuroFaceError, match=r"own space, where voxels of 2 people do not.*INCLUDE = \(\"sub-01\",\)"):
+            check_shared_space(runs, stated)
+    check_shared_space(runs[:1], "native")
+    check_shared_space(runs[:1], None)
+    with pytest.raises(NeuroFaceError, match='SPACE is \'MNI\'.*Set SPACE = "native"'):
+        check_shared_space(runs[:1], "MNI")
+
+
+def test_raw_data_of_several_people_are_native_if_the_setting_says_so(tmp_path):
+    """ds000105: names of raw data state no space."""
+    runs = native(tmp_path, "")
+    with pytest.raises(NeuroFaceError, match='SPACE = "native": BOLD is in each person'):
+        check_shared_space(runs, "native")
+    check_shared_space(runs, "MNI")
+
+
+def test_only_people_of_include_are_used(tmp_path):
+    native(tmp_path, "", ("01", "02", "03"))
+    runs, left_out = find_runs("bids", tmp_path, include=("sub-02",))
+    assert [run.subject for run in runs] == ["sub-02"] and left_out == [("2 people", "not named in INCLUDE")]
+    with pytest.raises(NeuroFaceError, match="INCLUDE names sub-04, who is not in"):
+        find_runs("bids", tmp_path, include=("sub-04",))
+
+
+def test_raw_dir_names_the_raw_data_set(tmp_path):
+    """project/openneuro and project/fmriprep side by side: neither name is one that is looked for (nilearn#4280)."""
+    derivative, raw = tmp_path / "fmriprep", tmp_path / "openneuro"
+    series(derivative, "sub-01_task-x_run-1", MNI)
+    series(raw, "sub-01_task-x_run-01")
+    table = events(raw, "sub-01_task-x_run-01")
+    sidecar = touch(raw / "task-x_bold.json", "{}")
+    with pytest.raises(NeuroFaceError, match=r"no sub-01_task-x_run-1_events\.tsv\..*set RAW_DIR"):
+        find_runs("bids", derivative)
+    run = only_run(derivative, raw=raw)
+    assert (run.annotation_of("face"), run.sidecars) == (table, (sidecar,))
+    assert run.raw == raw / "sub-01" / "func" / "sub-01_task-x_run-01_bold.nii.gz"
+    with pytest.raises(NeuroFaceError, match="RAW_DIR = .* is not there"):
+        find_runs("bids", derivative, raw=tmp_path / "gone")

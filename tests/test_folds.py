@@ -201,8 +201,6 @@ def test_messages_name_labels_as_the_settings_do():
     one_noface = block_design()[lambda table: (table["label"] == "face") | (table.groupby("label").cumcount() < 1)]
     with pytest.raises(NeuroFaceError, match="there are 1 'noface' windows"):
         folds_of(one_noface.reset_index(drop=True), "subject", n_folds=3)
-
-
 # ---------------------------------------------------------------- one film in several runs
 
 

@@ -27,6 +27,7 @@ OTHER = {
     "DATASET": ("nndb-v1", {}),
     "SEED": (43, {}),
     "EXCLUDE": (["sub-7"], {}),
+    "INCLUDE": (["sub-7"], {}),
     "TR_S": (1.5, {}),
     "LAG_S": (5.0, {}),
     "WINDOW_TRS": (8, {}),
@@ -143,7 +144,8 @@ def test_its_sentence_follows_its_setting(settings, name):
     after, _ = paragraph(settings | beside | {name: value})
     assert before != after
     shown = value if isinstance(value, list) else [value]
-    if name in ("EXCLUDE", "LAG_S", "N_FOLDS", "CNN_FILTERS", "EPOCHS", "IG_STEPS", "IG_RULE", "LEARNING_RATE", "SEED"):
+    as_they_are = ("EXCLUDE", "INCLUDE", "LAG_S", "N_FOLDS", "CNN_FILTERS", "EPOCHS", "IG_STEPS", "IG_RULE", "SEED")
+    if name in (*as_they_are, "LEARNING_RATE"):
         for part in shown:
             text = f"{part:g}" if isinstance(part, float) else str(part)
             assert text in after and (text not in before or len(text) < 2)

@@ -216,7 +216,6 @@ def write_by_pandas(folder, betas):
 def test_the_experiment_of_things_finds_every_trial_picture_and_caption(things, write):
     folder, stimuli, betas = things
     write(folder, betas)
-    assert size(folder) < MEBIBYTE
     source = open_source(load_settings(SeenSettings, FOLDER / "config.py", experiment_of("things", folder)))
     assert source.trials["image"].tolist() == [name.removesuffix(".jpg") for name in stimuli["stimulus"]]
     assert source.trials["split"].tolist() == stimuli["trial_type"].tolist()
@@ -234,6 +233,7 @@ def test_the_experiment_of_things_finds_every_trial_picture_and_caption(things, 
 def test_sessions_of_things_have_mean_0(things):
     folder, stimuli, betas = things
     write_like_pandas(folder, betas)
+    assert size(folder) < MEBIBYTE
     changes = {"SPACE_FILE": str(mask_of(folder)), "EARLY_ROIS": ("V1", "V2", "hV4", "glasser-p9-46v")}
     results, printed = load_patterns("things", folder, **changes, GCN_NODES=(("V1", "V2"), ("hV4", "glasser-p9-46v")))
     assert "early glasser-p9-46v: 5 voxels" in printed and "84 training trials of 84 images, 14 test images" in printed

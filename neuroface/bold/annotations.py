@@ -88,6 +88,12 @@ def trial_types_of(path: Path, column: str = "trial_type") -> list[str]:
     return _events_table(path, column)[column].dropna().unique().tolist()
 
 
+def event_names(run, cfg) -> list[str]:
+    """Events that the tables of a run hold, each once; none of ``.1D`` files, whose names name the event."""
+    tables = dict.fromkeys(path for _, path in run.annotations if path.suffix != ".1D")
+    return sorted({name for path in tables for name in trial_types_of(path, cfg.EVENT_COLUMN)})
+
+
 def check_names(path: Path, wanted: tuple[str, ...], column: str = "trial_type") -> None:
     """Raise if a trial type differs from a wanted one only in case or blanks.
 
@@ -186,23 +192,6 @@ def stretches_of_labels(run, cfg) -> tuple[np.ndarray, np.ndarray | None]:
     return stretches, np.concatenate(others) if others else None
 
 
-def is_on_film_clock(path: Path) -> bool:
-    """Whether an annotation counts from the film's beginning: those in ``stimuli/``; a run's own log counts from the run."""
-    return path.parent.name == "stimuli" or path.suffix == ".1D"
-
-
-def _of_film(stretches: np.ndarray, run, path: Path) -> np.ndarray:
-    """Stretches (n, 2) on the film's clock, without what lies before the film or after it, by FILM_EVENT."""
-    if run.film is None or not len(stretches):
-        return stretches
-    shift_s = 0.0 if is_on_film_clock(path) else run.film.onset_s
-    onset_s, end_s = stretches[:, 0] - shift_s, stretches.sum(axis=1) - shift_s
-    start_s, stop_s = np.clip(onset_s, 0, None), np.minimum(end_s, run.film.duration_s)
-    is_whole = (start_s == onset_s) & (stop_s == end_s)
-    lasts_s = np.where(is_whole, stretches[:, 1], stop_s - start_s)
-    return np.stack([start_s, lasts_s], axis=1)[stop_s > start_s + ROUNDING_S]
-
-
 def joined_trials(runs: list, trial_types, cfg, longest_trial_s: float = LONGEST_TRIAL_S) -> str:
     """A sentence on the trials that are joined to stretches in the ``events.tsv`` of some runs; empty if there are none.
 
@@ -221,6 +210,23 @@ def joined_trials(runs: list, trial_types, cfg, longest_trial_s: float = LONGEST
         f"{int(stretches[:, 2].sum()):,} trials with gaps of at most JOIN_GAP_S = {cfg.JOIN_GAP_S:g} s are joined to "
         f"{len(stretches):,} stretches of {lengths_s} s."
     )
+
+
+def is_on_film_clock(path: Path) -> bool:
+    """Whether an annotation counts from the film's beginning: those in ``stimuli/``; a run's own log counts from the run."""
+    return path.parent.name == "stimuli" or path.suffix == ".1D"
+
+
+def _of_film(stretches: np.ndarray, run, path: Path) -> np.ndarray:
+    """Stretches (n, 2) on the film's clock, without what lies before the film or after it, by FILM_EVENT."""
+    if run.film is None or not len(stretches):
+        return stretches
+    shift_s = 0.0 if is_on_film_clock(path) else run.film.onset_s
+    onset_s, end_s = stretches[:, 0] - shift_s, stretches.sum(axis=1) - shift_s
+    start_s, stop_s = np.clip(onset_s, 0, None), np.minimum(end_s, run.film.duration_s)
+    is_whole = (start_s == onset_s) & (stop_s == end_s)
+    lasts_s = np.where(is_whole, stretches[:, 1], stop_s - start_s)
+    return np.stack([start_s, lasts_s], axis=1)[stop_s > start_s + ROUNDING_S]
 
 
 def merge_overlaps(stretches: np.ndarray) -> np.ndarray:

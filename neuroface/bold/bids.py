@@ -18,8 +18,6 @@ import numpy as np
 
 RUN_ENTITIES = ("sub", "ses", "task", "dir", "run")  # what tells runs apart; space, res and desc are versions of a run
 ANNEX = "annex/objects/"
-# Folders whose tables describe no BOLD, whatever their names: in Emo-FilM beh/…_task-<film>_events.tsv holds ratings.
-OTHER_DATA = ("anat", "beh", "dwi", "eeg", "fmap", "ieeg", "meg", "motion", "mrs", "nirs", "perf", "pet")
 NIFTI = r"\.nii(\.gz|\.bz2|\.zst|\.xz)?$"  # the last three are refused with advice when they are opened
 # Ends of the names of tables with confounds: fMRIPrep from 20.2 on, its earlier versions, development_fmri, 1.0.
 CONFOUND_TABLES = (
@@ -28,6 +26,8 @@ CONFOUND_TABLES = (
     "_desc-reducedConfounds_regressors.tsv",
     "_bold_confounds.tsv",
 )
+# Folders whose tables describe no BOLD, whatever their names: in Emo-FilM beh/…_task-<film>_events.tsv holds ratings.
+OTHER_DATA = ("anat", "beh", "dwi", "eeg", "fmap", "ieeg", "meg", "motion", "mrs", "nirs", "perf", "pet")
 NO_PERSON = r"sub-(phantom|emptyroom)[A-Za-z0-9]*"
 
 
@@ -50,7 +50,7 @@ def files_below(folder: Path, deep: bool = True) -> list[Path]:
 
 
 def people_in(folder: Path) -> list[Path]:
-    """Folders ``sub-*``. Where all files lie in one folder, as nilearn's fetchers leave them: the folders they would have."""
+    """Folders ``sub-*``; where all files lie in one folder, as nilearn's fetchers leave them, those they would have."""
     folders = [place for place in folder.glob("sub-*") if place.is_dir()]
     if folders:
         return folders
@@ -92,10 +92,11 @@ class Tables:
     Parameters
     ----------
     person : the folder ``sub-*``. folder : its data set or derivative. others : further folders with tables for all people.
+    raw : the raw data set, if the settings name it; None: it is looked for.
     """
 
-    def __init__(self, person: Path, folder: Path, others: list[Path]):
-        places = raw_folders(folder)
+    def __init__(self, person: Path, folder: Path, others: list[Path], raw: str | Path | None = None):
+        places = raw_folders(folder) if raw is None else [folder, Path(raw)]
         own = [file for place in places for file in files_of(place / person.name)]
         self._own = [file for file in own if file.parent.name not in OTHER_DATA]
         self._shared = [files_below(place, deep=False) for place in [*places, *others]]
@@ -154,7 +155,7 @@ def folder_of_series(folder: Path, name_part: str) -> Path:
 
 def bids_runs(
     person: Path, folder: Path, name_part: str, stimuli: list[Path], annotated: bool, event_column: str | None = None,
-    wanted: tuple[str, ...] = (), n_of_data: int = 1,
+    wanted: tuple[str, ...] = (), n_of_data: int = 1, raw: str | Path | None = None,
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """Runs of a person in a data set or derivative ``folder``, and what is left out.
 
@@ -163,10 +164,11 @@ def bids_runs(
     name_part : BIDS_FILTER. stimuli : folders with further tables, the first ``n_of_data`` in the data set.
     annotated : False: a run needs no ``events.tsv``.
     wanted : names of events. event_column : a table with this column, and with one of the events, wins over one without.
+    raw : RAW_DIR.
     """
     runs, missing, seen = [], [], {}
     of_films = {place: number < n_of_data for number, place in enumerate(stimuli) if place.name == "stimuli"}
-    files, tables = files_of(person), Tables(person, folder, stimuli)  # fMRIPrep leaves events in the raw data set
+    files, tables = files_of(person), Tables(person, folder, stimuli, raw)  # fMRIPrep leaves events in the raw data set
     for bold in sorted((file for file in files if _is_series(file, name_part)), key=lambda p: natural(p.name)):
         entities = entities_of(bold.name)
         if "task" not in entities:

@@ -20,6 +20,8 @@ def find_runs(
     annotated: bool = True,
     films: str | Path | None = None,
     event_column: str | None = None,
+    include: tuple[str, ...] = (),
+    raw: str | Path | None = None,
     film_event: FilmEvent = None,
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """All runs of a data set, sorted by person and run, and what had to be left out.
@@ -34,6 +36,7 @@ def find_runs(
     events : names of the events that NNDb's annotation files ``stimuli/task-<film>_<name>-annotation.1D`` must have.
     annotated : False: a BIDS run needs no ``events.tsv``, because its labels come from elsewhere.
     event_column : an ``events.tsv`` with this column wins over one without.
+    include : the only people to take; (): all. raw : RAW_DIR, the raw data set of a derivative; None: it is looked for.
     film_event : FILM_EVENT, what says when a run shows its film; None: films begin with their runs.
     films : a folder with a further ``stimuli/``, for annotations and film regressors that ``folder`` lacks.
 
@@ -44,21 +47,26 @@ def find_runs(
     Raises
     ------
     NeuroFaceError
-        If the folder is missing, holds no run, or a name in ``exclude`` is not there; if a censored run of NNDb v2 has no
-        list of its censored time points.
+        If a folder is missing or holds no run, or a name in ``include`` or ``exclude`` is not there; if a censored run of
+        NNDb v2 has no list of its censored time points.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise NeuroFaceError(f"DATASET_DIR = {folder} is not there. Set it to the folder that holds the data set.")
+    if raw and not Path(raw).is_dir():
+        raise NeuroFaceError(f"RAW_DIR = {raw} is not there. Set it to the folder of the raw data set, or to None.")
     root = folder
     if dataset == "bids":
         folder = folder_of_series(folder, bids_filter)
     people = _people(folder, dataset == "bids")
-    unknown = sorted(set(exclude) - {p.name for p in people})
-    if unknown:
-        raise NeuroFaceError(f"EXCLUDE names {unknown[0]}, who is not in {folder} ({len(people)} people).")
+    for setting, names in (("INCLUDE", include), ("EXCLUDE", exclude)):
+        if unknown := sorted(set(names) - {p.name for p in people}):
+            raise NeuroFaceError(f"{setting} names {unknown[0]}, who is not in {folder} ({len(people)} people).")
     left_out = [(p.name, "named in EXCLUDE") for p in people if p.name in exclude]
     people = [p for p in people if p.name not in exclude]
+    if include and (others := [p.name for p in people if p.name not in include]):
+        left_out.append((f"{len(others)} people" if len(others) > 1 else others[0], "not named in INCLUDE"))
+        people = [p for p in people if p.name in include]
     ignored = ignored_names(folder)
     left_out += [(p.name, "no person: a phantom, or in .bidsignore") for p in people if not is_person(p, ignored)]
     people = [p for p in people if is_person(p, ignored)]
@@ -69,7 +77,7 @@ def find_runs(
     for person in people:
         is_bids = dataset == "bids"
         found, missing = (
-            bids_runs(person, folder, bids_filter, stimuli, annotated, event_column, events, len(of_data))
+            bids_runs(person, folder, bids_filter, stimuli, annotated, event_column, events, len(of_data), raw)
             if is_bids
             else nndb_runs(person, stimuli, naming, events)
         )
@@ -77,11 +85,14 @@ def find_runs(
         left_out += missing
     runs, missing = whole_values(runs, bids_filter)
     left_out += missing
-    runs, missing = with_showings(runs, folder, film_event, event_column or "trial_type")
+    runs, missing = with_showings(runs, folder, film_event, event_column or "trial_type", raw)
     left_out += missing
     if not runs:
-        reasons = "; ".join(sorted({why for _, why in left_out})[:3]) or "no folder sub-* in it or in derivatives/"
-        raise NeuroFaceError(f"{folder} holds no run of DATASET = {dataset!r}: {reasons}.")
+        others = {why for _, why in left_out if why != "not named in INCLUDE"}
+        reasons = "; ".join(sorted(others)[:3]) or "no folder sub-* in it or in derivatives/"
+        elsewhere = " If the raw data set with the events is elsewhere, set RAW_DIR."
+        hint = elsewhere if "_events.tsv" in reasons and not raw else ""
+        raise NeuroFaceError(f"{folder} holds no run of DATASET = {dataset!r}: {reasons}.{hint}")
     return runs, left_out
 
 
@@ -119,5 +130,7 @@ def runs_of(cfg) -> tuple[list[Run], list[tuple[str, str]]]:
         events,
         films=films,
         event_column=cfg.EVENT_COLUMN,
+        include=cfg.INCLUDE,
+        raw=cfg.RAW_DIR,
         film_event=cfg.FILM_EVENT,
     )

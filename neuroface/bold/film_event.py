@@ -32,13 +32,14 @@ def check_film_event(film_event: FilmEvent) -> None:
 
 
 def with_showings(
-    runs: list[Run], folder: Path, film_event: FilmEvent, column: str = "trial_type"
+    runs: list[Run], folder: Path, film_event: FilmEvent, column: str = "trial_type", raw: str | Path | None = None
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """Runs with the time at which each shows its film; those whose log does not say it are left out.
 
     Parameters
     ----------
     folder : of the data set or derivative. film_event : FILM_EVENT. column : of the log, with the names of events.
+    raw : RAW_DIR.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def with_showings(
     shown, left_out, tables = [], [], {}
     for run in runs:
         if run.subject not in tables:
-            tables[run.subject] = Tables(folder / run.subject, folder, [])
+            tables[run.subject] = Tables(folder / run.subject, folder, [], raw)
         name = _log_name(run, pattern)
         files = [log for log in tables[run.subject].of(name, SUFFIX) if not pattern or _states(log, pattern, run)]
         log = next(iter(files), None)

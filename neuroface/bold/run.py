@@ -48,9 +48,11 @@ class Run:
     regressors: Path | None = None  # what else the film shows, per TR (neuroface.film)
     sidecars: tuple[Path, ...] = ()  # BIDS: JSON files that describe the series, the nearest first
     raw: Path | None = None  # BIDS: the raw series of a derivative
-    film: Showing | None = None  # None: the film begins with the run
+    joined: bool = False  # NNDb v2: a series that joins the runs of a film
+    pauses: tuple[tuple[int, float], ...] = ()  # of such a series (neuroface.bold.pauses); (): not known
     not_used: tuple[Path, ...] = ()  # annotations of the film that gave way to ``annotations``
     confounds: Path | None = None  # BIDS: the table of confounds (neuroface.bold.confounds)
+    film: Showing | None = None  # None: the film begins with the run
 
     @property
     def stimulus(self) -> str:

@@ -3,7 +3,15 @@
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run, check_film_length, first_volume_s, is_on_film_clock, open_header, read_stretches
+from neuroface.bold import (
+    Run,
+    check_film_length,
+    first_volume_s,
+    in_series_s,
+    is_on_film_clock,
+    open_header,
+    read_stretches,
+)  # fmt: skip
 from neuroface.pipeline import read_json
 
 import numpy as np
@@ -58,7 +66,8 @@ def early_windows(runs: list[Run], tables: list[pd.DataFrame], cfg) -> str:
     early_s = [np.zeros(0)]
     for run, table in zip(runs, tables):
         first_s = first_volume_s(run, open_header(run.bold)[1][3], cfg.TR_S)
-        early_s.append((table["onset_s"] + cfg.LAG_S - first_s - table["first_tr"] * cfg.TR_S).to_numpy(float))
+        onset_s = in_series_s(run, table["onset_s"], cfg.TR_S) - first_s
+        early_s.append(np.asarray(onset_s + cfg.LAG_S - table["first_tr"] * cfg.TR_S, dtype=float))
     early_s = np.concatenate(early_s)
     if not len(early_s):
         return ""

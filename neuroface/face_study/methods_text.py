@@ -120,6 +120,8 @@ def _data(s: dict, f: dict) -> str:
     text = f"We analysed fMRI (TR {s['TR_S']:g} s; {source}) of {who} who saw {what}."
     if s["EXCLUDE"]:
         text += f" {_and(s['EXCLUDE'])} {'was' if len(s['EXCLUDE']) == 1 else 'were'} left out."
+    if s.get("INCLUDE"):  # results of earlier versions do not have it
+        text += f" Of the data set only {_and(s['INCLUDE'])} {'was' if len(s['INCLUDE']) == 1 else 'were'} used."
     labels = Labels(*s["LABELS"], WORDS)
     first, second = (s["LABEL_EVENTS"][label] for label in labels)
     column = "" if s["EVENT_COLUMN"] == "trial_type" else f" in column {s['EVENT_COLUMN']}"

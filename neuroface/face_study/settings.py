@@ -107,7 +107,7 @@ class FaceSettings(SettingsModel):
     """Settings of ``config.py`` at the top of the repository."""
 
     LIMITS: ClassVar = LIMITS
-    FOLDERS: ClassVar = ("DATASET_DIR", "DATA_DIR", "FILM_DIR")
+    FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
     FILES: ClassVar = ("ROI_FILE", "MASK_FILE", "PARCEL_FILE", "ROI_MASKS", "FILM_PARTS")
     FORMER: ClassVar = ("FACE_TRIAL_TYPES", "NOFACE_TRIAL_TYPES", "FLIP_TOGETHER")
     ADDED: ClassVar = {

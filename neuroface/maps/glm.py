@@ -7,6 +7,7 @@ from neuroface.bold import (
     Cleaning,
     Run,
     cleaning_of,
+    film_ahead_s,
     first_volume_s,
     open_header,
     read_censor,
@@ -30,7 +31,7 @@ def effect_of_run(run: Run, mask: np.ndarray, affine: np.ndarray, cfg) -> np.nda
     n_volumes = open_header(run.bold)[1][3]
     kept = read_censor(run.censor, n_volumes)
     nuisance = chosen_regressors(run, cfg.NUISANCE, "NUISANCE", cfg.TR_S, len(kept), n_volumes)
-    start_s = first_volume_s(run, n_volumes, cfg.TR_S)
+    start_s = first_volume_s(run, n_volumes, cfg.TR_S) + film_ahead_s(run, len(kept))
     design = condition_design(first, second, kept, cfg.TR_S, nuisance, start_s)
     cleaning = cleaning_of(run, n_volumes, cfg)
     volumes = stream_masked(run.bold, mask, affine, smoothing_mm=cleaning.smoothing_mm)
@@ -44,6 +45,8 @@ def with_nuisance(design: pd.DataFrame, cleaning: Cleaning) -> pd.DataFrame:
     """
     if cleaning.nuisance is None:
         return design
+    if cleaning.nuisance.shape[1] == 1:  # nothing but the mean over kept volumes
+        return design.reset_index(drop=True).mul(cleaning.kept, axis=0)
     nuisance = {f"denoise_{number}": column for number, column in enumerate(cleaning.basis[:, 1:].T, 1)}
     own = design[[name for name in design if not name.startswith("drift_")]].reset_index(drop=True)
     return own.assign(**nuisance).mul(cleaning.kept, axis=0)
@@ -51,7 +54,7 @@ def with_nuisance(design: pd.DataFrame, cleaning: Cleaning) -> pd.DataFrame:
 
 def condition_design(
     first: np.ndarray, second: np.ndarray | None, kept: np.ndarray, tr_s: float, nuisance: pd.DataFrame | None = None,
-    start_s: float = 0.0,
+    start_s: float | np.ndarray = 0.0,
 ) -> pd.DataFrame:
     """Design matrix of a run: the first condition (and the second) convolved with the HRF, cosine drifts, a constant.
 
@@ -60,7 +63,7 @@ def condition_design(
     first : (n, 2) stretches of the first condition, onset_s and duration_s. second : (m, 2) stretches of the second; None:
         all other times.
     kept : (n_trs,) bool, the TRs that the series has (:func:`neuroface.bold.read_censor`).
-    start_s : second of the film or run that the first volume shows.
+    start_s : second of the film or run that the first volume shows; (n_trs,) where each TR has its own, because of pauses.
     nuisance : (n_trs, n) regressors to hold constant, already convolved; they enter in SDs from their mean.
 
     Returns

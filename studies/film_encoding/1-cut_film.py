@@ -9,7 +9,7 @@ Writes    1-chunks/<film>.npy (n_chunks, frames, FRAME_PX, FRAME_PX, 3) uint8, R
           1-chunks/<film>_range.npy (n_chunks, frames, 2) uint8, darkest and brightest value of each frame before
           FRAME_CONTRAST = "frame" stretched it
           1-chunks/films.tsv, a row per film: times and counts
-Settings  FILMS, TR_S, FRAMES_PER_TR, FRAME_PX, FRAME_CONTRAST, ABLATIONS, EXCLUDE, BIDS_FILTER, FILM_EVENT
+Settings  FILMS, TR_S, FRAMES_PER_TR, FRAME_PX, FRAME_CONTRAST, ABLATIONS, EXCLUDE, INCLUDE, BIDS_FILTER, FILM_EVENT
 Takes     as long as decoding the films (a film of 2 hours: 1 to 3 minutes); memory: a few frames; disk: 1.2 MB per TR
           at full size
 """

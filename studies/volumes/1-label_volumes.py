@@ -9,20 +9,31 @@ Reads     the data set in DATASET_DIR (headers of the BOLD, events.tsv), the tab
 Writes    1-labels/samples.tsv, a row per labelled volume: subject, movie, run, label, onset_s, tr, moment, event, stimulus,
           clock. With observers also 1-labels/observers.tsv, a row per TR of the film: what each said, the label, how many
           gave it; agreement.json; moved.tsv, a row per run: labels that the published procedure puts elsewhere
-Settings  SEED, EXCLUDE, TR_S, LAG_S, LABEL_SOURCE, OBSERVER_COLUMN, MIN_AGREEMENT, SEGMENTS, FILM_CLOCK, FILM_EVENT,
-          EVENT_LABELS, EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER
+Settings  SEED, EXCLUDE, INCLUDE, TR_S, LAG_S, LABEL_SOURCE, OBSERVER_COLUMN, MIN_AGREEMENT, SEGMENTS, FILM_CLOCK,
+          FILM_EVENT, EVENT_LABELS, EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM
 Takes     seconds; memory: next to none
+``--check``: says what the data set holds and what would stop scripts 1 to 3; writes nothing
 """
 
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run, check_distinct, check_tr, find_runs, joined_trials, open_header
-from neuroface.pipeline import Section, Stage, run_script, write_json, write_table
+from neuroface.bold import (
+    Run,
+    check_distinct,
+    check_shared_space,
+    check_tr,
+    cleaning_of,
+    find_runs,
+    joined_trials,
+    open_header,
+)
+from neuroface.pipeline import Checklist, Section, Stage, run_script, write_json, write_table
 
 import pandas as pd
 
 from study import STUDY
+from volume_study.check import check_study
 from volume_study.demo import write_demo
 from volume_study.extras import require
 from volume_study.film_clock import segment_of, shown_volumes
@@ -49,17 +60,16 @@ def main():
     stage = Stage(STUDY, 1, cfg, __doc__, unused=OF_EVENTS if by_observers else OF_OBSERVERS)
     if cfg.DATASET == "demo" and write_demo(Path(cfg.DATASET_DIR), cfg.ROI_FILE, cfg.SEGMENTS, cfg.SEED):
         print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
-    film_event = cfg.FILM_EVENT if by_observers else None
-    runs, missing = find_runs(
-        "bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=not by_observers, film_event=film_event
-    )
+    runs, missing = runs_of(cfg)
     for what, why in missing:
         stage.leave_out(what, why)
     check_distinct(runs)
+    check_shared_space(runs, cfg.SPACE)
     lengths = {run: volumes_of(run, cfg) for run in runs}
 
     label = label_by_observers if by_observers else label_by_events
     samples, section = label(stage, lengths, cfg)
+    samples = without_scrubbed(stage, samples, lengths, cfg)
     if samples.empty:
         raise NeuroFaceError("No volume carries a label. Check SEGMENTS or EVENT_LABELS, LAG_S and MIN_AGREEMENT.")
     for name in sorted({run.name for run in runs} - set(samples["subject"] + "_" + run_names(samples, runs))):
@@ -69,12 +79,45 @@ def main():
     stage.finish(f"labels of {len(samples):,} volumes", section)
 
 
+def check():
+    """``--check``: say what the data set holds, and what would stop scripts 1 to 3. Writes nothing."""
+    cfg = STUDY.load_settings(__file__)
+    if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
+        print("  The demo data set is written by this script; there is nothing to check yet.")
+        return
+    by_observers = cfg.LABEL_SOURCE == "observers"
+    if by_observers:
+        require("krippendorff")
+    check_study(Checklist(STUDY, cfg), cfg, runs_of, volumes_of, label_by_observers if by_observers else label_by_events)
+
+
+def runs_of(cfg) -> tuple[list[Run], list[tuple[str, str]]]:
+    """All runs of the data set, and (what, why) of what is left out."""
+    by_observers = cfg.LABEL_SOURCE == "observers"
+    return find_runs(
+        "bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=not by_observers,
+        film_event=cfg.FILM_EVENT if by_observers else None, include=cfg.INCLUDE, raw=cfg.RAW_DIR,
+    )  # fmt: skip
+
+
 def volumes_of(run: Run, cfg) -> int:
     """Number of a run's volumes; raise if its TR is not that of the settings."""
     image, shape = open_header(run.bold)
     if remark := check_tr(run, image, shape[3], cfg.TR_S):
         print(f"  {run.name}: {remark}")
     return shape[3]
+
+
+def without_scrubbed(stage: Stage, samples: pd.DataFrame, lengths: dict[Run, int], cfg) -> pd.DataFrame:
+    """The samples without volumes that DENOISE scrubs, which are counted."""
+    scrubbed = pd.Series(False, index=samples.index)
+    for run, n_volumes in lengths.items():
+        kept = cleaning_of(run, n_volumes, cfg).kept
+        mine = (samples["subject"] == run.subject) & (samples["movie"] == run.movie) & (samples["run"] == run.run)
+        scrubbed[mine] = ~kept[samples.loc[mine, "tr"].to_numpy(int)]
+        if n := int(scrubbed[mine].sum()):
+            stage.leave_out(run.name, f"{n} labelled volumes of {(~kept).sum()} that DENOISE scrubs")
+    return samples[~scrubbed].reset_index(drop=True)
 
 
 def run_names(samples: pd.DataFrame, runs: list[Run]) -> pd.Series:
@@ -182,4 +225,4 @@ def describe(section: Section, samples: pd.DataFrame) -> None:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, check=check)

@@ -16,6 +16,11 @@ RUN_NAME: str = "volumes-demo"
 SEED: int = 42
 # People left out on purpose, e.g. ("sub-07",). They are listed in the report.
 EXCLUDE: tuple[str, ...] = ()
+# The only people to use, e.g. ("sub-01",). (): all.
+INCLUDE: tuple[str, ...] = ()
+# Folder of the raw data set, for events, sidecars and lengths of raw runs, where DATASET_DIR is a derivative. None: it is
+# looked for inside, above and beside DATASET_DIR.
+RAW_DIR: str | None = None
 # While DATASET is "demo" these replace the values below, so that the seven scripts take minutes on a laptop.
 # Each script prints its own. A file named in NEUROFACE_CONFIG wins over them. Other data sets never see them.
 DEMO: dict[str, object] = {
@@ -75,6 +80,14 @@ JOIN_GAP_S: float = 2.0
 # Text that the BOLD file's name must contain where several versions or tasks exist; "*" stands for anything in between, e.g.
 # "task-movie_*space-MNI152NLin2009cAsym".
 BIDS_FILTER: str = ""
+# Noise taken from each run first (../../docs/cleaning.md). "auto": "detrend", unless the series state that they were
+# filtered. "detrend": a linear trend and the drifts of HIGH_PASS_HZ. "simple", "scrubbing", "compcor", "ica_aroma": these,
+# and nilearn's choice of fMRIPrep's confounds; or columns, e.g. ("trans_*", "rot_*", "csf"). "none".
+DENOISE: str | tuple[str, ...] = "auto"
+# DENOISE also removes cosines below this many Hz; None: only the trend. A design that changes more slowly is lost.
+HIGH_PASS_HZ: float | None = 1 / 128
+# Width (FWHM, mm) of a Gaussian that smooths volumes first; None: none.
+SMOOTHING_MM: float | None = None
 
 # ---------------------------------------------------------------- 2-load-volumes.py
 # "voxel": every voxel to mean 0, SD 1 over its run. "volume" (published): every volume to mean 0, SD 1 over its voxels;
