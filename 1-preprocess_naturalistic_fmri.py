@@ -55,7 +55,9 @@ from neuroface.face_study import (
     check_clock,
     check_study,
     choose_windows,
+    describe_annotations,
     describe_balance,
+    early_windows,
     labels_of,
     window_regressors,
     with_kept,
@@ -76,6 +78,8 @@ def main():
     runs, missing = runs_of(cfg)
     for what, why in missing:
         stage.leave_out(what, why)
+    for line in describe_annotations(runs, cfg):
+        print(f"  {line}")
     check_distinct(runs)
     check_shared_space(runs, cfg.SPACE)
 
@@ -220,7 +224,8 @@ def describe(stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cfg
     tables = [read_table(windows_file(stage.folder, r.subject, r.name).with_suffix(".tsv")) for r in runs]
     counts = [tuple(int((table["label"] == label).sum()) for label in labels) for table in tables]
     first, second = (labels.of(label).is_there for label in labels)
-    lead = (f"Windows of BOLD, cut where {first}, and where {second}.", *describe_trials(runs, cfg), *describe_pauses(runs))
+    shown = f"Windows of BOLD, cut where {first}, and where {second}."
+    lead = (shown, early_windows(runs, tables, cfg), *describe_trials(runs, cfg), *describe_pauses(runs))
     section = Section("Data", " ".join(filter(None, (*lead, computed))))
     section.numbers(
         {

@@ -285,7 +285,8 @@ NOT_STAMPED = {"DATASET", "RUN_NAME", "DATASET_DIR", "DATA_DIR", "N_JOBS", "INFE
 NOT_STAMPED |= {"FOLLOW_BASELINE_TRS", "FOLLOW_IDLE_S"}  # a live session is no result of the study
 NOT_STAMPED |= {"DASK_SCHEDULER", "RAW_DIR"}
 # Script 1 only hands the ROI table on to the demo data set, which keeps a copy; windows do not depend on it.
-NOT_STAMPED_BY = {1: {"ROI_FILE", "SPACE"}}  # of SPACE: whether people may share a mask
+# Of SPACE script 1 reads whether people may share a mask; it says which splits will not be possible.
+NOT_STAMPED_BY = {1: {"ROI_FILE", "SPACE", "CV_SPLITS", "N_FOLDS", "EMBARGO_TRS", "SELECTION"}}
 OF_THIS_PACKAGE = "neuroface."
 
 
