@@ -76,8 +76,8 @@ def main():
     plans = with_events({run: plan for run, (plan, _) in planned.items()})
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
-    for line in cleaning_lines(runs, cfg):
-        print(f"  {line}")
+    cleaning = cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs])
+    print(*[f"  {line}" for line in cleaning], sep="\n")
     mask, affine = make_group_mask(stage, runs, cfg)
     for run in plans:
         image, shape = open_header(run.bold)
@@ -91,7 +91,7 @@ def main():
         constant = read_json(windows_file(stage.folder, run.subject, run.name).with_suffix(".json"))
         if n := constant["constant_voxels_set_to_0"]:
             stage.leave_out(run.name, f"{n:,} of {int(mask.sum()):,} voxels never change over the run and count as 0")
-    stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", describe(stage, runs, mask, cfg))
+    stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", describe(stage, runs, mask, cleaning, cfg))
 
 
 def check():
@@ -203,7 +203,7 @@ def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.
     return read_mask(target)
 
 
-def describe(stage: Stage, runs: list[Run], mask: np.ndarray, cfg) -> Section:
+def describe(stage: Stage, runs: list[Run], mask: np.ndarray, cleaning: list[str], cfg) -> Section:
     labels = labels_of(cfg)
     names = [f"{title.replace(' ', '-')} windows" for title in labels.titles]
     tables = [read_table(windows_file(stage.folder, r.subject, r.name).with_suffix(".tsv")) for r in runs]
@@ -220,7 +220,7 @@ def describe(stage: Stage, runs: list[Run], mask: np.ndarray, cfg) -> Section:
     )
     rows = [(r.subject, r.movie, r.run, *n) for r, n in zip(runs, counts)]
     section.table(["person", "film or task", "run", *names], rows, "Windows per run")
-    section.table(["cleaning of the BOLD"], [(line,) for line in cleaning_lines(runs, cfg)], "DENOISE: docs/cleaning.md")
+    section.table(["cleaning of the BOLD"], [(line,) for line in cleaning], "DENOISE: docs/cleaning.md")
     describe_balance(section, stage.folder, labels, cfg)
     return section
 

@@ -53,7 +53,7 @@ def check_study(cfg) -> list[str]:
 
     try:
         check_distinct(runs)
-        for line in cleaning_lines(runs, cfg):
+        for line in cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs]):
             print(f"  {line}")
     except NeuroFaceError as error:
         problems.append(str(error))
