@@ -17,7 +17,7 @@ from pydantic import Field
 
 # Values of desc- and text behind _bold of series whose authors took drift away: XCP-D, ds004044, Emo-FilM (FEAT), CONN.
 CLEANED = ("denoised*", "ppres", "*filtered", "*[rR]esiduals", "*[cC]leaned")
-SLOW = 0.4  # share of a design's variance; fast designs lose about the share of regressors in volumes
+SLOW = 0.25  # share of a design's variance beyond the share of regressors in volumes, which any design loses
 FILTERS = "SoftwareFilters"  # XCP-D states its filter there
 
 
@@ -116,8 +116,9 @@ def _lost_of_design(stretches: list[np.ndarray], cleanings: list[Cleaning], cfg)
     if not np.isfinite(shares).any():
         return []
     share = np.nanmean(shares)
+    by_chance = np.mean([cleaning.basis.shape[1] / cleaning.kept.sum() for _, cleaning in pairs])
     line = f"{share:.0%} of the variance of {cfg.LABELS[0]!r} over time is removed with it"
-    if share > SLOW and cfg.HIGH_PASS_HZ:
+    if share - by_chance > SLOW and cfg.HIGH_PASS_HZ:
         line += f": slow changes are lost; lower HIGH_PASS_HZ = {cfg.HIGH_PASS_HZ:.2g}, or set None"
     return [line]
 
