@@ -78,6 +78,9 @@ def main():
     labels = labels_of(cfg)
     tables = {run: read_timeline(stage.folder, run, labels) for run in runs}
     name_unpredicted(stage, tables)
+    for run in runs:
+        if n := int((~cleaning_of(run, open_header(run.bold)[1][3], cfg).kept).sum()):
+            stage.leave_out(run.name, f"windows that touch one of {n} scrubbed volumes")
     scored = {run: table for run, table in tables.items() if known(table)["truth"].nunique() == 2}
     for run in [run for run in tables if run not in scored]:
         stage.leave_out(run.name, f"no scores or figure: in all its predicted moments, or in none, {labels.is_there}")
@@ -159,6 +162,8 @@ def follow(name: str):
     (fold,) = models.folds
     live = LivePrediction(predictor_of(stage, fold, int(mask.sum()), 1, cfg), cfg, models if run.movie else None)
     print(f"  {run.name}: fold model {fold}, {live_text(run, models)}")
+    if cfg.DENOISE != "none":
+        print(f"  DENOISE = {cfg.DENOISE!r}: of volumes that arrive only drift is removed; confounds are not known yet")
     print(
         f"  waiting for volumes in {folder}; ends after {cfg.FOLLOW_IDLE_S:g} s without one, or with Ctrl-C", flush=True
     )
@@ -166,7 +171,8 @@ def follow(name: str):
     with open(target, "w") as table:
         table.write("\t".join(live.COLUMNS) + "\n")
         try:
-            for number, volume, since in follow_volumes(folder, mask, affine, 2 * cfg.TR_S, cfg.FOLLOW_IDLE_S):
+            arriving = follow_volumes(folder, mask, affine, 2 * cfg.TR_S, cfg.FOLLOW_IDLE_S, cfg.SMOOTHING_MM)
+            for number, volume, since in arriving:
                 if volume is None:
                     print(f"  volume {number} is missing or incomplete: the volume before it is used", flush=True)
                 for row in live.push(volume, since):

@@ -10,13 +10,16 @@ from neuroface.bold.images import read_mask, read_masked
 from neuroface.decoding.fold_files import model_file
 from neuroface.decoding.network import load_network, logit_network
 from neuroface.pipeline.files import read_json, read_table
-from neuroface.timeline.follow import LiveStandardizer, follow_volumes, volume_number
+from neuroface.timeline.follow import LiveStandardizer, follow_volumes, read_volume, volume_number
+from neuroface.timeline.live_cleaning import LiveCleaner
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT, STAGES, popen_arguments, write_config
+from nilearn.glm.first_level.design_matrix import create_cosine_drift
+from nilearn.image import smooth_img
 
 SHAPE = (3, 4, 2)
 MASK = np.ones(SHAPE, dtype=bool)
@@ -175,3 +178,50 @@ def test_script_8_follows_a_run_that_a_writer_drips(tiny, tmp_path):
     assert again.returncode == 1 and "already exists" in again.stderr
     assert pd.Series(printed.splitlines()).str.contains("unseen in training").any()
     assert (table["seen_in_training"] == 0).all()
+
+
+def drift_left(volumes, baseline, high_pass_hz, past_trs):
+    """By hand: each volume after the fit of trend and cosines to the last volumes up to it, in SDs of what is left."""
+    result = []
+    for t in range(len(volumes)):
+        end = max(t + 1, baseline)
+        past = volumes[max(0, end - past_trs) : end].astype(float)
+        columns = [np.ones(len(past)), np.arange(len(past))]
+        columns += list(create_cosine_drift(high_pass_hz, np.arange(len(past)) * 1.0)[:, :-1].T)
+        design = np.column_stack(columns)
+        left = past - design @ np.linalg.lstsq(design, past, rcond=None)[0]
+        result.append((left / left.std(axis=0))[min(t, len(past) - 1) if t < baseline else -1])
+    return np.array(result)
+
+
+def test_live_volumes_lose_the_drift_of_the_volumes_so_far():
+    rng = np.random.default_rng(0)
+    volumes = (900 + rng.normal(0, 3, (90, 6)) + 0.02 * np.arange(90)[:, None] ** 2).astype(np.float32)
+    cleaner = LiveCleaner(6, 12, 1.0, 1 / 20, "zscore")
+    parts = [cleaner.push(volume) for volume in volumes]
+    assert [len(part) for part in parts] == [0] * 11 + [12] + [1] * 78
+    np.testing.assert_allclose(np.concatenate(parts), drift_left(volumes, 12, 1 / 20, 40), atol=2e-3)
+    np.testing.assert_array_equal(cleaner.push(None), parts[-1])
+    kept = LiveCleaner(6, 12, 1.0, 1 / 20, "none")
+    parts = np.concatenate([kept.push(volume) for volume in volumes])
+    assert abs(parts[-1] - volumes[-40:].mean(axis=0)).max() < 12  # the mean of the last volumes stays
+
+
+def test_live_cleaning_nears_that_of_the_recorded_run():
+    rng = np.random.default_rng(1)
+    signal = rng.standard_normal((400, 20))
+    drift = 8 * np.cos(np.linspace(0, 5, 400))[:, None] * rng.standard_normal(20)
+    volumes = (500 + signal + drift).astype(np.float32)
+    cleaner, plain = LiveCleaner(20, 30, 2.0, 1 / 128, "zscore"), LiveStandardizer(20, 30)
+    live = np.concatenate([cleaner.push(volume) for volume in volumes])[200:]
+    only_scaled = np.concatenate([plain.push(volume) for volume in volumes])[200:]
+    assert np.corrcoef(live.ravel(), signal[200:].ravel())[0, 1] > 0.85
+    assert np.corrcoef(only_scaled.ravel(), signal[200:].ravel())[0, 1] < 0.5
+
+
+def test_a_smoothed_live_volume_is_nilearns(tmp_path):
+    values = np.random.default_rng(0).normal(50, 9, SHAPE).astype(np.float32)
+    affine = np.diag([2.0, 3, 4, 1])
+    nib.save(nib.Nifti1Image(values, affine), tmp_path / "1.nii")
+    expected = smooth_img(nib.Nifti1Image(values, affine), 5.0).get_fdata()
+    np.testing.assert_allclose(read_volume(tmp_path / "1.nii", MASK, affine, 5.0), expected[MASK], rtol=1e-5)

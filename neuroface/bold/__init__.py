@@ -27,11 +27,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "labels": ["Labels", "Words"],
         "nndb": ["nndb_naming"],
         "nifti": ["DAMAGED_GZIP", "unmask", "write_map", "write_nifti"],
-        "projection": ["Cleaning"],
         "pauses": ["check_pauses", "describe_pauses", "film_ahead_s", "in_series_s"],
+        "projection": ["Cleaning", "Projection", "drift_regressors"],
         "regions": ["read_rois", "regions_in_mask", "sphere_labels", "voxel_positions_mm"],
         "run": ["Run"],
         "running": ["RunningStatistics"],
+        "smoothing": ["smoothed_volumes"],
         "space": ["check_shared_space"],
         "windows": [
             "SAMPLE_COLUMNS", "ambiguous_windows", "balance", "events_of", "first_tr", "read_censor", "stimuli_of",

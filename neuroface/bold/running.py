@@ -41,7 +41,10 @@ class RunningStatistics:
         constant = sd <= CONSTANT * np.abs(self.first)
         return self.first + shift, np.where(constant, 0, 1 / np.where(constant, 1, sd))
 
-    def standardize(self, volumes: np.ndarray) -> np.ndarray:
-        """(n, n_voxels) float32, standardised by mean and SD of all volumes so far; constant voxels become 0."""
+    def standardize(self, volumes: np.ndarray, numbers: np.ndarray | None = None) -> np.ndarray:
+        """(n, n_voxels) float32, standardised by mean and SD of all volumes so far; constant voxels become 0.
+
+        ``numbers`` : of the volumes in the run, as for :class:`neuroface.bold.Projection`; not needed here.
+        """
         centre, scale = self.centre_and_scale()
         return ((volumes - centre) * scale).astype(np.float32)

@@ -11,6 +11,7 @@ from neuroface.bold import (
     check_distinct,
     check_grid,
     check_tr,
+    cleaning_lines,
     first_volume_s,
     is_gzip,
     nndb_naming,
@@ -53,6 +54,8 @@ def check_study(cfg) -> list[str]:
 
     try:
         check_distinct(runs)
+        for line in cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs]):
+            print(f"  {line}")
     except NeuroFaceError as error:
         problems.append(str(error))
     masks, n_trs, n_windows = {}, [], 0

@@ -5,8 +5,9 @@ import time
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import DAMAGED_GZIP, RunningStatistics, check_grid, stimulus_time_s
+from neuroface.bold import DAMAGED_GZIP, RunningStatistics, check_grid, smoothed_volumes, stimulus_time_s
 from neuroface.pipeline import PARTIAL
+from neuroface.timeline.live_cleaning import LiveCleaner
 from neuroface.timeline.models import RunModels
 
 import nibabel as nib
@@ -22,8 +23,14 @@ def volume_number(path: Path) -> int | None:
     return int(found.group(1)) if found and not path.name.startswith((".", PARTIAL)) else None
 
 
-def read_volume(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray | None:
+def read_volume(
+    path: Path, mask: np.ndarray, affine: np.ndarray, smoothing_mm: float | None = None
+) -> np.ndarray | None:
     """A 3D volume's voxels (n_voxels,) float32 in C order of the mask; None while its file is incomplete.
+
+    Parameters
+    ----------
+    smoothing_mm : FWHM of a Gaussian by which the volume is smoothed before the mask; None: not at all.
 
     Raises
     ------
@@ -41,10 +48,15 @@ def read_volume(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray 
         values = np.asanyarray(image.dataobj)  # a short file ends too early; a .gz is also checked by its checksum
     except (*DAMAGED_GZIP, OSError, ValueError):
         return None
-    return values.reshape(mask.shape)[mask].astype(np.float32)
+    values = values.reshape(mask.shape)
+    if smoothing_mm:
+        values = smoothed_volumes(values.T[None], affine, smoothing_mm)[0].T
+    return values[mask].astype(np.float32)
 
 
-def follow_volumes(folder: Path, mask: np.ndarray, affine: np.ndarray, patience_s: float, idle_s: float):
+def follow_volumes(
+    folder: Path, mask: np.ndarray, affine: np.ndarray, patience_s: float, idle_s: float, smoothing_mm: float | None = None
+):
     """Yield ``(number, volume, since)`` in the order of their numbers; ``volume`` is None for a missing one.
 
     ``since`` (:func:`time.monotonic`) is the time at which reading the complete file began.
@@ -55,7 +67,7 @@ def follow_volumes(folder: Path, mask: np.ndarray, affine: np.ndarray, patience_
 
     Parameters
     ----------
-    idle_s : ends when no new volume has arrived for this time.
+    idle_s : ends when no new volume has arrived for this time. smoothing_mm : as in :func:`read_volume`.
 
     Raises
     ------
@@ -67,7 +79,7 @@ def follow_volumes(folder: Path, mask: np.ndarray, affine: np.ndarray, patience_
         files = {n: path for path in folder.glob("*.nii*") if (n := volume_number(path)) is not None}
         number = min(files, default=None) if number is None else number
         now = time.monotonic()
-        volume = read_volume(files[number], mask, affine) if number in files else None
+        volume = read_volume(files[number], mask, affine, smoothing_mm) if number in files else None
         later = number is not None and max(files) > number
         if volume is None and later:
             overtaken_since = now if overtaken_since is None else overtaken_since
@@ -130,8 +142,13 @@ class LivePrediction:
 
     def __init__(self, predictor, cfg, models: RunModels | None):
         self._predictor, self._cfg, self._models = predictor, cfg, models
-        baseline_trs = 0 if cfg.STANDARDIZE == "none" else cfg.FOLLOW_BASELINE_TRS
-        self._standardizer = LiveStandardizer(predictor.n_voxels, baseline_trs)
+        if cfg.DENOISE == "none":
+            baseline_trs = 0 if cfg.STANDARDIZE == "none" else cfg.FOLLOW_BASELINE_TRS
+            self._standardizer = LiveStandardizer(predictor.n_voxels, baseline_trs)
+        else:
+            self._standardizer = LiveCleaner(
+                predictor.n_voxels, cfg.FOLLOW_BASELINE_TRS, cfg.TR_S, cfg.HIGH_PASS_HZ, cfg.STANDARDIZE
+            )
         self._missing: list[bool] = []
         self._n_ready, self._latencies = 0, []
         predictor.reset()

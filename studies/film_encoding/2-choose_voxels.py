@@ -11,14 +11,16 @@ Writes    2-voxels/mask.nii.gz (x, y, z) uint8, the voxels of PARCELS; parcels.n
           nearest to t · TR_S after the film began; <film>_baseline.npy (n_voxels,) float32
           2-voxels/people.tsv, a row per person and film; folds.tsv, a row per chunk and fold
           2-voxels/chosen_<split>_fold-<k>.npy (n_chosen,) int32, positions in the mask; snr_<split>_fold-<k>.nii.gz
-Settings  EXCLUDE, INCLUDE, BIDS_FILTER, FILM_EVENT, TR_S, ATLAS_FILE, PARCELS, STANDARDIZE, VOXEL_SHARE, SUBJECTS,
-          DELAY_TRS, ABLATIONS, SPLITS, HELD_OUT_FILM, TEST_SHARE, N_FOLDS, SELECTION, INNER_SHARE, EMBARGO_TRS
+Settings  EXCLUDE, INCLUDE, BIDS_FILTER, FILM_EVENT, TR_S, ATLAS_FILE, PARCELS, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM,
+          STANDARDIZE, VOXEL_SHARE, SUBJECTS, DELAY_TRS, ABLATIONS, SPLITS, HELD_OUT_FILM, TEST_SHARE, N_FOLDS, SELECTION,
+          INNER_SHARE, EMBARGO_TRS
 Takes     about the time of decompressing the files; memory per job: 30 bytes × volumes of a film × voxels
 """
 
 from functools import partial
 from pathlib import Path
 
+from film_encoding.cleaning import name_cleaning, run_cleaning
 from film_encoding.film_clock import count_pairs
 from film_encoding.responses import (
     OverPeople,
@@ -35,7 +37,7 @@ from film_encoding.splits import LEARNED_FROM, Fold, make_folds, write_folds
 from film_encoding.study import STUDY
 from film_encoding.variants import largest_delay
 from neuroface import NeuroFaceError
-from neuroface.bold import check_distinct, check_grid, open_header, read_mask, write_map, write_nifti
+from neuroface.bold import check_distinct, check_grid, cleaning_lines, open_header, read_mask, write_map, write_nifti
 from neuroface.pipeline import (
     Rules,
     Section,
@@ -69,6 +71,7 @@ def main():
     stage.take_files([file for one in every for file in one.run.files], used)
     mask, affine = make_mask(stage, every, cfg)
 
+    name_cleaning(stage, [one.run for one in every], cfg)
     average = partial(average_people, stage.folder, viewings, rows, mask, affine, cfg)
     stage.each(average, list(viewings), partial(is_averaged, stage.folder), "films")
     name_constant_voxels(stage, viewings)
@@ -157,7 +160,7 @@ def average_people(folder: Path, viewings: dict, rows: dict, mask, affine, cfg, 
     """Write mean and variance over a film's viewers, the BOLD of single people, and last the counts."""
     over, baselines, constant = OverPeople(), OverPeople(), 0
     for one in viewings[film]:
-        values, baseline = film_rows(one, mask, affine, rows[film], cfg.STANDARDIZE)
+        values, baseline = film_rows(one, mask, affine, rows[film], cfg.STANDARDIZE, run_cleaning(one.run, cfg))
         over.add(values)
         baselines.add(baseline)
         constant += int((values == 0).all(axis=0).sum())
@@ -238,6 +241,8 @@ def describe(stage: Stage, viewings: dict, folds: list[Fold], mask: np.ndarray, 
     onsets = people_table(viewings)
     off = (onsets["film_onset_s"] - onsets["first_volume"] * cfg.TR_S).abs().max()
     rows = [(film, len(who), read_json(stage.folder / f"{film}.json")["rows"]) for film, who in viewings.items()]
+    lines = cleaning_lines([one.run for who in viewings.values() for one in who], cfg)
+    section.table(["cleaning of the BOLD"], [(line,) for line in lines], "DENOISE: docs/cleaning.md")
     section.table(["film", "people", "volumes"], rows, f"Films. Volumes lie at most {off:.2f} s from the film's clock.")
     return section
 

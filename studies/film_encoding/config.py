@@ -67,6 +67,14 @@ FILM_EVENT: str | None = "film"
 ATLAS_FILE: str | None = None
 # Ranges of its labels, both ends included, that hold the voxels to choose from: here the visual parcels of that atlas.
 PARCELS: tuple[tuple[int, int], ...] = ((420, 450), (478, 500), (910, 940), (976, 1000))
+# Noise taken from each run first (../../docs/cleaning.md). "auto": "detrend", unless the series state that they were
+# filtered, as Emo-FilM's. "detrend": a linear trend and the drifts of HIGH_PASS_HZ. "simple", "scrubbing", "compcor",
+# "ica_aroma": these, and nilearn's choice of fMRIPrep's confounds; or columns, e.g. ("trans_*", "rot_*", "csf"). "none".
+DENOISE: str | tuple[str, ...] = "auto"
+# DENOISE also removes cosines below this many Hz; None: only the trend.
+HIGH_PASS_HZ: float | None = 1 / 128
+# Width (FWHM, mm) of a Gaussian that smooths volumes first; None: none.
+SMOOTHING_MM: float | None = None
 # "zscore": every voxel to mean 0, SD 1 over its run, before people are averaged. "none": as published.
 STANDARDIZE: str = "zscore"
 # Share of those voxels that is kept: the ones with the largest SNR, chosen anew in each fold, on its training volumes

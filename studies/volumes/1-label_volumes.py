@@ -10,14 +10,23 @@ Writes    1-labels/samples.tsv, a row per labelled volume: subject, movie, run, 
           clock. With observers also 1-labels/observers.tsv, a row per TR of the film: what each said, the label, how many
           gave it; agreement.json; moved.tsv, a row per run: labels that the published procedure puts elsewhere
 Settings  SEED, EXCLUDE, INCLUDE, TR_S, LAG_S, LABEL_SOURCE, OBSERVER_COLUMN, MIN_AGREEMENT, SEGMENTS, FILM_CLOCK,
-          EVENT_LABELS, EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER
+          EVENT_LABELS, EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM
 Takes     seconds; memory: next to none
 """
 
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run, check_distinct, check_shared_space, check_tr, find_runs, joined_trials, open_header
+from neuroface.bold import (
+    Run,
+    check_distinct,
+    check_shared_space,
+    check_tr,
+    cleaning_of,
+    find_runs,
+    joined_trials,
+    open_header,
+)  # fmt: skip
 from neuroface.pipeline import Section, Stage, run_script, write_json, write_table
 
 import pandas as pd
@@ -61,6 +70,7 @@ def main():
 
     label = label_by_observers if by_observers else label_by_events
     samples, section = label(stage, lengths, cfg)
+    samples = without_scrubbed(stage, samples, lengths, cfg)
     if samples.empty:
         raise NeuroFaceError("No volume carries a label. Check SEGMENTS or EVENT_LABELS, LAG_S and MIN_AGREEMENT.")
     for name in sorted({run.name for run in runs} - set(samples["subject"] + "_" + run_names(samples, runs))):
@@ -76,6 +86,18 @@ def volumes_of(run: Run, cfg) -> int:
     if remark := check_tr(run, image, shape[3], cfg.TR_S):
         print(f"  {run.name}: {remark}")
     return shape[3]
+
+
+def without_scrubbed(stage: Stage, samples: pd.DataFrame, lengths: dict[Run, int], cfg) -> pd.DataFrame:
+    """The samples without volumes that DENOISE scrubs, which are counted."""
+    scrubbed = pd.Series(False, index=samples.index)
+    for run, n_volumes in lengths.items():
+        kept = cleaning_of(run, n_volumes, cfg).kept
+        mine = (samples["subject"] == run.subject) & (samples["movie"] == run.movie) & (samples["run"] == run.run)
+        scrubbed[mine] = ~kept[samples.loc[mine, "tr"].to_numpy(int)]
+        if n := int(scrubbed[mine].sum()):
+            stage.leave_out(run.name, f"{n} labelled volumes of {(~kept).sum()} that DENOISE scrubs")
+    return samples[~scrubbed].reset_index(drop=True)
 
 
 def run_names(samples: pd.DataFrame, runs: list[Run]) -> pd.Series:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run, check_grid, find_runs, make_group_mask, open_header
+from neuroface.bold import Run, check_grid, cleaning_lines, cleaning_of, find_runs, make_group_mask, open_header
 from neuroface.pipeline import (
     PARTIAL,
     Section,
@@ -51,11 +51,14 @@ def main():
         image, shape = open_header(run.bold)
         check_grid(run.bold, shape, image.affine, mask.shape, affine)
 
+    cleaning = cleaning_lines(runs, cfg)
+    for line in cleaning:
+        print(f"  {line}")
     growing = stage.folder / f"{PARTIAL}X.npy"
     if not X_file.exists() and not growing.exists():
         shutil.rmtree(done, ignore_errors=True)
         create_npy(growing, (len(samples), int(mask.sum())))
-    copy = partial(copy_run, growing, done, samples, mask, affine, cfg.STANDARDIZE)
+    copy = partial(copy_run, growing, done, samples, mask, affine, cfg)
     stage.each(copy, runs, lambda run: X_file.exists() or (done / f"{run.name}.json").exists(), "runs")
     if growing.exists():
         finish_array(stage, growing, done, X_file)
@@ -67,7 +70,8 @@ def main():
     write_json(stage.folder / "labels.json", {"labels": labels})
     write_npy(stage.folder / "y.npy", samples["label"].map(labels.index).to_numpy(np.int8))
     write_table(stage.folder / "samples.tsv", samples)
-    stage.finish(f"X.npy with {len(samples):,} volumes", describe(samples, open_npy(X_file), labels, computed))
+    section = describe(samples, open_npy(X_file), labels, computed, cleaning)
+    stage.finish(f"X.npy with {len(samples):,} volumes", section)
 
 
 def choose_samples(stage: Stage, cfg) -> pd.DataFrame:
@@ -96,10 +100,11 @@ def runs_of_samples(samples: pd.DataFrame, cfg) -> list[Run]:
     return runs
 
 
-def copy_run(growing: Path, done: Path, samples: pd.DataFrame, mask, affine, standardize: str, run: Run) -> None:
+def copy_run(growing: Path, done: Path, samples: pd.DataFrame, mask, affine, cfg, run: Run) -> None:
     """Write a run's volumes to their rows; the note that the run is finished comes last."""
     mine = samples[(samples["subject"] == run.subject) & (samples["movie"] == run.movie) & (samples["run"] == run.run)]
-    volumes, constant = extract_volumes(run, mask, affine, mine["tr"].to_numpy(), standardize)
+    cleaning = cleaning_of(run, open_header(run.bold)[1][3], cfg)
+    volumes, constant = extract_volumes(run, mask, affine, mine["tr"].to_numpy(), cfg.STANDARDIZE, cleaning)
     X = np.lib.format.open_memmap(growing, mode="r+")
     X[mine.index] = volumes
     X.flush()
@@ -116,7 +121,7 @@ def finish_array(stage: Stage, growing: Path, done: Path, target: Path) -> None:
     done.rmdir()
 
 
-def describe(samples: pd.DataFrame, X: np.ndarray, labels: list[str], computed: str) -> Section:
+def describe(samples: pd.DataFrame, X: np.ndarray, labels: list[str], computed: str, cleaning: list[str]) -> Section:
     print(f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB")
     lead = "Labelled volumes at the voxels of the group mask, balanced over labels."
     section = Section("Data", " ".join(filter(None, (lead, computed))))
@@ -137,6 +142,7 @@ def describe(samples: pd.DataFrame, X: np.ndarray, labels: list[str], computed: 
     )
     rows = [(label, *map(int, row)) for label, row in zip(counts.index, counts.to_numpy())]
     section.table(["label", "volumes", "moments", "blocks or episodes", "people"], rows, "Volumes per label")
+    section.table(["cleaning of the BOLD"], [(line,) for line in cleaning], "DENOISE: docs/cleaning.md")
     for label, n, moments, events, people in rows:
         print(f"  {label}: {n:,} volumes, {moments} moments, {events} blocks, {people} people")
     return section

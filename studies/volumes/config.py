@@ -76,6 +76,14 @@ JOIN_GAP_S: float = 2.0
 # Text that the BOLD file's name must contain where several versions or tasks exist; "*" stands for anything in between, e.g.
 # "task-movie*space-MNI152NLin2009cAsym".
 BIDS_FILTER: str = ""
+# Noise taken from each run first (../../docs/cleaning.md). "auto": "detrend", unless the series state that they were
+# filtered. "detrend": a linear trend and the drifts of HIGH_PASS_HZ. "simple", "scrubbing", "compcor", "ica_aroma": these,
+# and nilearn's choice of fMRIPrep's confounds; or columns, e.g. ("trans_*", "rot_*", "csf"). "none".
+DENOISE: str | tuple[str, ...] = "auto"
+# DENOISE also removes cosines below this many Hz; None: only the trend. A design that changes more slowly is lost.
+HIGH_PASS_HZ: float | None = 1 / 128
+# Width (FWHM, mm) of a Gaussian that smooths volumes first; None: none.
+SMOOTHING_MM: float | None = None
 
 # ---------------------------------------------------------------- 2-load-volumes.py
 # "voxel": every voxel to mean 0, SD 1 over its run. "volume" (published): every volume to mean 0, SD 1 over its voxels;

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from neuroface.bold import denoise_sentences
 from neuroface.pipeline import read_table
 
 import pandas as pd
@@ -55,7 +56,8 @@ def _data(s: dict, root: Path) -> str:
     atlas = Path(s["ATLAS_FILE"].partition(" (")[0]).name
     source = "Synthetic BOLD and drawn films with a known truth were analysed: " if s["DATASET"] == "demo" else ""
     return (
-        f"{source}{people['subject'].nunique()} people saw {films} films during fMRI (TR {s['TR_S']:g} s). For every "
+        f"{source}{people['subject'].nunique()} people saw {films} films during fMRI (TR {s['TR_S']:g} s). "
+        f"{denoise_sentences(s)}For every "
         f"TR we took {s['FRAMES_PER_TR']} frames of "
         f"{s['FRAME_PX']} × {s['FRAME_PX']} pixels{contrast}, and BOLD {s['DELAY_TRS']} volumes later, "
         f"{whose}{scaled}. Of the voxels in "

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from film_encoding.cleaning import interpolate
 from film_encoding.film_clock import first_volume
 from neuroface import NeuroFaceError
 from neuroface.bold import (
+    Cleaning,
     Run,
     check_shared_space,
     check_tr,
@@ -15,6 +17,7 @@ from neuroface.bold import (
     open_header,
     open_image,
     read_stretches,
+    statistics_of,
     stream_masked,
 )  # fmt: skip
 
@@ -135,13 +138,14 @@ def in_parcels(labels: np.ndarray, parcels: tuple[tuple[int, int], ...]) -> np.n
 
 
 def film_rows(
-    viewing: Viewing, mask: np.ndarray, affine: np.ndarray, n_rows: int, standardize: str
+    viewing: Viewing, mask: np.ndarray, affine: np.ndarray, n_rows: int, standardize: str, cleaning: Cleaning | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """One person's BOLD on the film's clock.
 
     Parameters
     ----------
     standardize : "zscore": SD 1 per voxel over these rows; "none": as measured. A voxel that never changes becomes 0.
+    cleaning : what is taken from the whole run first; None: nothing. Rows of scrubbed volumes are interpolated.
 
     Returns
     -------
@@ -149,11 +153,19 @@ def film_rows(
     z-scored.
     """
     rows, seen = np.empty((n_rows, int(mask.sum())), dtype=np.float32), 0
-    for volumes in stream_masked(viewing.run.bold, mask, affine):
+    statistics = statistics_of(cleaning, "none")
+    for volumes in stream_masked(viewing.run.bold, mask, affine, smoothing_mm=cleaning.smoothing_mm if cleaning else None):
+        if statistics:
+            statistics.add(volumes)
         part = volumes[max(0, viewing.first - seen) :]
         place = max(0, seen - viewing.first)
         rows[place : place + len(part)] = part[: max(0, n_rows - place)]
         seen += len(volumes)
+    if statistics:
+        for start in range(0, n_rows, 64):  # in parts: the difference is float64
+            numbers = np.arange(start, min(start + 64, n_rows))
+            rows[numbers] = statistics.clean(rows[numbers], viewing.first + numbers)
+        interpolate(rows, cleaning.kept[viewing.first : viewing.first + n_rows])
     mean, sd = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
     if standardize == "none":
         return (rows - mean).astype(np.float32), mean

@@ -3,6 +3,7 @@
 from typing import Annotated, ClassVar, Literal
 
 from film_encoding.variants import parse_ablation
+from neuroface.bold import complete_denoise, denoise_limits
 from neuroface.pipeline import SettingsModel
 
 from pydantic import Field, model_validator
@@ -26,6 +27,7 @@ LIMITS = {
     "FRAME_PX": Annotated[int, Field(ge=16, le=512, multiple_of=8)],
     "FRAME_CONTRAST": Literal["frame", "none"],
     "PARCELS": Annotated[tuple[tuple[AtLeast1, AtLeast1], ...], Field(min_length=1)],
+    **denoise_limits(),
     "STANDARDIZE": Literal["zscore", "none"],
     "VOXEL_SHARE": Share,
     "SUBJECTS": Annotated[tuple[Subject, ...], Field(min_length=1)],
@@ -86,13 +88,14 @@ class FilmSettings(SettingsModel):
     LIMITS: ClassVar = LIMITS
     FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
     FILES: ClassVar = ("ATLAS_FILE", "REGIONS_FILE", "REGIONS_TABLE", "PERCEPTUAL_WEIGHTS")
+    ADDED: ClassVar = {"STANDARDIZE": {"DENOISE": "none", "HIGH_PASS_HZ": 1 / 128, "SMOOTHING_MM": None}}
 
     @classmethod
     def complete(cls, values: dict) -> dict:
         """The places that a data set has for films, atlas and names of regions, where no other is named."""
         dataset = values["DATASET_DIR"]
         atlas = values["ATLAS_FILE"] or f"{dataset}/atlas.nii.gz"
-        return values | {
+        return complete_denoise(values) | {
             "FILM_DIR": values["FILM_DIR"] or f"{dataset}/stimuli",
             "ATLAS_FILE": atlas,
             "REGIONS_FILE": values["REGIONS_FILE"] or atlas,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from neuroface.bold import denoise_sentences
 from neuroface.pipeline import read_json, read_table
 
 import pandas as pd
@@ -76,7 +77,7 @@ def _data(root: Path, s: dict) -> str:
     return (
         f"We analysed fMRI (TR {s['TR_S']:g} s{source}) of {samples['subject'].nunique()} people. {drawn}: "
         f"{len(samples):,} volumes of {len(labels)} labels ({_and(labels)}; chance {1 / len(labels):.1%}). "
-        f"{SCALE[s['STANDARDIZE']]}."
+        f"{denoise_sentences(s)}{SCALE[s['STANDARDIZE']]}."
     )
 
 

@@ -2,6 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
+from neuroface.bold import complete_denoise, denoise_limits
 from neuroface.pipeline import SettingsModel, did_you_mean
 
 from pydantic import Field, model_validator
@@ -29,6 +30,7 @@ LIMITS = {
     "EVENT_LABELS": dict[Label, Annotated[tuple[str, ...], Field(min_length=1)]],
     "EVENT_COLUMN": Annotated[str, Field(min_length=1)],
     "JOIN_GAP_S": Annotated[float, Field(ge=0, le=10)],
+    **denoise_limits(),
     "STANDARDIZE": Literal["voxel", "volume", "none"],
     "MIN_PER_CLASS": Annotated[int, Field(ge=2)],
     "BALANCE": Literal["moments", "person", "none"],
@@ -75,6 +77,11 @@ class VolumeSettings(SettingsModel):
     LIMITS: ClassVar = LIMITS
     FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "OBSERVER_DIR")
     FILES: ClassVar = ("MASK_FILE", "ROI_FILE")
+    ADDED: ClassVar = {"LABEL_SOURCE": {"DENOISE": "none", "HIGH_PASS_HZ": 1 / 128, "SMOOTHING_MM": None}}
+
+    @classmethod
+    def complete(cls, values: dict) -> dict:
+        return complete_denoise(values)
 
     @model_validator(mode="after")
     def _agree(self):

@@ -3,7 +3,7 @@
 import zlib
 
 from neuroface import NeuroFaceError
-from neuroface.bold import RunningStatistics, stream_masked
+from neuroface.bold import Cleaning, Projection, statistics_of, stream_masked
 
 import numpy as np
 import pandas as pd
@@ -63,7 +63,7 @@ def _rng(seed: int, name: str) -> np.random.Generator:
 
 
 def extract_volumes(
-    run, mask: np.ndarray, affine: np.ndarray, tr: np.ndarray, standardize: str
+    run, mask: np.ndarray, affine: np.ndarray, tr: np.ndarray, standardize: str, cleaning: Cleaning | None = None
 ) -> tuple[np.ndarray, int]:
     """Volumes of a run at the mask's voxels, in one pass over the file.
 
@@ -72,19 +72,20 @@ def extract_volumes(
     tr : (n,) which volumes, ascending.
     standardize : "voxel" (mean 0, SD 1 of each voxel over the whole run; 0 where it is constant), "volume" (mean 0, SD 1 of
         each volume over its voxels) or "none".
+    cleaning : what is taken from the run first (:func:`neuroface.bold.cleaning_of`); None: nothing.
 
     Returns
     -------
-    (n, n_voxels) float32, and how many voxels were constant over the run (0 unless "voxel").
+    (n, n_voxels) float32, and how many voxels had no variance over the run (0 unless "voxel").
 
     Raises
     ------
     NeuroFaceError
         As :func:`neuroface.bold.stream_masked`, and if a labelled volume is 0 in all voxels.
     """
-    statistics, start, parts = RunningStatistics(), 0, []
-    for volumes in stream_masked(run.bold, mask, affine):
-        if standardize == "voxel":
+    statistics, start, parts = statistics_of(cleaning, "zscore" if standardize == "voxel" else "none"), 0, []
+    for volumes in stream_masked(run.bold, mask, affine, smoothing_mm=cleaning.smoothing_mm if cleaning else None):
+        if statistics:
             statistics.add(volumes)
         inside = tr[(tr >= start) & (tr < start + len(volumes))]
         parts.append(volumes[inside - start])
@@ -96,7 +97,9 @@ def extract_volumes(
             f"or leave this person out with EXCLUDE."
         )
     if standardize == "voxel":
-        return statistics.standardize(chosen), int((statistics.centre_and_scale()[1] == 0).sum())
+        return statistics.standardize(chosen, tr), int((statistics.centre_and_scale()[1] == 0).sum())
+    if isinstance(statistics, Projection):
+        chosen = statistics.clean(chosen, tr)
     if standardize == "volume":
         sd = chosen.std(axis=1, keepdims=True, dtype=np.float64)
         chosen = (chosen - chosen.mean(axis=1, keepdims=True, dtype=np.float64)) / np.where(sd == 0, 1, sd)

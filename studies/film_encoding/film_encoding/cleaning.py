@@ -1,0 +1,32 @@
+"""What DENOISE takes from the runs of this study, and what replaces scrubbed volumes."""
+
+from neuroface.bold import Cleaning, Run, cleaning_lines, cleaning_of, open_header
+
+import numpy as np
+
+
+def run_cleaning(run: Run, cfg) -> Cleaning:
+    """What DENOISE takes from a whole run, also from what was measured before and after the film."""
+    return cleaning_of(run, open_header(run.bold)[1][3], cfg)
+
+
+def name_cleaning(stage, runs: list[Run], cfg) -> None:
+    """Print what is taken from the BOLD, and count scrubbed volumes."""
+    for line in cleaning_lines(runs, cfg):
+        print(f"  {line}")
+    for run in runs:
+        if n := int((~run_cleaning(run, cfg).kept).sum()):
+            stage.leave_out(run.name, f"{n} volumes that DENOISE scrubs; lines between their neighbours replace them")
+
+
+def interpolate(rows: np.ndarray, kept: np.ndarray) -> None:
+    """Replace rows (n_rows, n_voxels) that are not ``kept`` (n_rows,) by lines between their neighbours, in place.
+
+    At the ends the nearest row counts. People are averaged, so a row cannot be left out for one of them.
+    """
+    known = np.flatnonzero(kept)
+    for row in np.flatnonzero(~kept):
+        after = np.searchsorted(known, row).clip(1, len(known) - 1)
+        left, right = known[after - 1], known[after]
+        share = np.clip((row - left) / (right - left), 0, 1)
+        rows[row] = (1 - share) * rows[left] + share * rows[right]
