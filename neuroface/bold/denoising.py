@@ -98,10 +98,18 @@ def _confounds(run: Run, denoise: str | tuple[str, ...]) -> tuple[np.ndarray, np
 
 
 def cleaning_lines(runs: list[Run], cfg) -> list[str]:
-    """What is taken from the runs and what their tables of confounds offer, a line for each kind of run."""
+    """What is taken from the runs and what their tables of confounds offer, a line for each kind of run.
+
+    A run with volumes before the steady state has a line of its own.
+    """
     cleanings = [cleaning_of(run, open_header(run.bold)[1][3], cfg) for run in runs]
     done = Counter((cleaning.removed, cleaning.reason) for cleaning in cleanings)
     lines = [f"taken from the BOLD of {n} of {len(runs)} runs: {what} ({why})" for (what, why), n in done.items()]
+    lines += [
+        f"{run.name}: {steady.n_before} volumes before the steady state are left out: {steady.reason}"
+        for run, steady in zip(runs, (cleaning.steady for cleaning in cleanings))
+        if steady.n_before
+    ]
     tables = Counter(kinds_of_confounds(run.confounds) for run in runs if run.confounds)
     lines += [f"confounds at hand for {n} of {len(runs)} runs: {kinds}" for kinds, n in tables.items()]
     if not tables and cfg.DATASET == "bids":
