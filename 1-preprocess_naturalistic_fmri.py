@@ -6,12 +6,14 @@ run. With ``--check`` it only checks that the data set is complete and that this
 
 Reads     the data set in DATASET_DIR: BOLD and mask per person, annotation per film (NNDb ``.1D``) or run (BIDS
           ``events.tsv``). DATASET = "demo" writes its data set first.
-Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y, z) float32, share of people per voxel
+Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y, z) float32, share of people per voxel;
+          mask_costs.tsv, voxels that each person's mask takes from the group; where the data have no masks own_masks/
           1-windows/<sub>/<sub>_task-<movie>_windows.npy (n_windows, n_voxels, WINDOW_TRS) float32, C order of the mask
           1-windows/<sub>/<sub>_task-<movie>_windows.tsv, one row per window
           1-windows/film_regressors.tsv, what else the film shows in each window, where the runs have film regressors
-Settings  SEED, EXCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM, BALANCE,
-          MATCH_ON, MATCH_WITHIN_SD, MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, BIDS_FILTER, NNDB_VARIANT
+Settings  SEED, EXCLUDE, INCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM,
+          BALANCE, MATCH_ON, MATCH_WITHIN_SD, MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, JOIN_GAP_S,
+          FILM_EVENT, BIDS_FILTER, NNDB_VARIANT
 Takes     about as long as decompressing the files; memory: under 300 MB per job for any length of run
 """
 
@@ -25,25 +27,32 @@ from neuroface.bold import (
     ambiguous_windows,
     check_distinct,
     check_grid,
+    check_pauses,
+    check_shared_space,
     check_tr,
     cleaning_lines,
     cleaning_of,
+    describe_pauses,
+    event_names,
     events_of,
     extract_windows,
+    first_tr,
     first_volume_s,
+    in_series_s,
+    joined_trials,
+    make_group_mask,
     open_header,
     read_censor,
-    read_mask,
     runs_of,
-    shared_mask,
     stretches_of_labels,
     whole_windows,
     window_table,
     windows_file,
-    write_nifti,
 )  # fmt: skip
+from neuroface.decoding import impossible_splits
 from neuroface.face_study import (
     STUDY,
+    check_clock,
     check_study,
     choose_windows,
     describe_balance,
@@ -68,17 +77,22 @@ def main():
     for what, why in missing:
         stage.leave_out(what, why)
     check_distinct(runs)
+    check_shared_space(runs, cfg.SPACE)
 
     used = [run.mask for run in runs if run.mask and (stage.folder / "group_mask.nii.gz").exists()]
     used += [file for run in runs if is_cut(stage.folder, run) for file in run.files]
     stage.take_files([file for run in runs for file in run.files], used)
     planned = {run: plan_windows(run, cfg, stage) for run in runs}  # reads only headers and annotations: early errors
     plans = with_events({run: plan for run, (plan, _) in planned.items()})
+    for line in (*describe_trials(runs, cfg), *describe_pauses(runs)):
+        print(f"  {line}")
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
+    for split, why in impossible_splits(pd.concat(plans.values(), ignore_index=True), cfg.WINDOW_TRS, cfg).items():
+        stage.leave_out(f"{split} folds", f"script 3 will stop: {why}")
     for line in cleaning_lines(runs, cfg):
         print(f"  {line}")
-    mask, affine = make_group_mask(stage, runs, cfg)
+    mask, affine, computed = make_group_mask(stage, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
     for run in plans:
         image, shape = open_header(run.bold)
         check_grid(run.bold, shape, image.affine, mask.shape, affine)
@@ -91,21 +105,16 @@ def main():
         constant = read_json(windows_file(stage.folder, run.subject, run.name).with_suffix(".json"))
         if n := constant["constant_voxels_set_to_0"]:
             stage.leave_out(run.name, f"{n:,} of {int(mask.sum()):,} voxels never change over the run and count as 0")
-    stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", describe(stage, runs, mask, cfg))
+    stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", describe(stage, runs, mask, computed, cfg))
 
 
 def check():
-    """``--check``: check that the data set is complete and this machine large enough. Writes nothing."""
+    """``--check``: say what the data set holds, and what would stop scripts 1 to 3. Writes nothing."""
     cfg = STUDY.load_settings(__file__)
     if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
         print("  The demo data set is written by this script; there is nothing to check yet.")
         return
-    problems = check_study(cfg)
-    for problem in problems:
-        print(f"  wrong: {problem}")
-    if problems:
-        raise NeuroFaceError(f"Problems with {cfg.DATASET_DIR} or this machine: {len(problems)}, listed above.")
-    print("  nothing is wrong")
+    check_study(cfg, plan_windows, with_events)
 
 
 def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFrame | None]:
@@ -113,15 +122,22 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     image, shape = open_header(run.bold)
     if remark := check_tr(run, image, shape[3], cfg.TR_S):
         print(f"  {run.name}: {remark}")
-    lag_s = cfg.LAG_S - first_volume_s(run, shape[3], cfg.TR_S)
-    if lag_s != cfg.LAG_S:
-        print(f"  {run.name}: its first volume shows second {cfg.LAG_S - lag_s:g} of the run, by its sidecar")
+    first_s = first_volume_s(run, shape[3], cfg.TR_S)
+    if first_s:
+        source = f"its sidecar{' and FILM_EVENT' if run.film else ''}"
+        print(f"  {run.name}: its first volume shows second {first_s:.2f} of the film or run, by {source}")
+    for remark in check_clock(run, shape[3], cfg):
+        stage.leave_out(run.name, remark)
     labels, (first, second) = labels_of(cfg), stretches_of_labels(run, cfg)
     for label, stretches in zip(labels, (first, second)):
         if stretches is not None and not len(stretches):
             events = " or ".join(map(repr, cfg.LABEL_EVENTS[label]))
-            stage.leave_out(run.name, f"its annotation has no event {events}, which LABEL_EVENTS gives for {label!r}")
+            there = f"; it has {', '.join(map(repr, names))}" if (names := event_names(run, cfg)) else ""
+            stage.leave_out(run.name, f"its annotation has no event {events}, which LABEL_EVENTS gives for {label!r}{there}")
+    lag_s = cfg.LAG_S - first_s
     table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, lag_s)
+    check_pauses(run, shape[3])
+    table["first_tr"] = first_tr(in_series_s(run, table["onset_s"], cfg.TR_S), cfg.TR_S, lag_s)
     both = ambiguous_windows(table, first, second, labels, cfg.WINDOW_TRS * cfg.TR_S)
     if both.any():
         stage.leave_out(run.name, f"{both.sum()} windows in which {labels.first!r} and {labels.second!r} overlap")
@@ -142,7 +158,7 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     if scrubbed.any():
         stage.leave_out(run.name, f"{scrubbed.sum()} windows that touch one of {cleaning.lost}")
     table = table[whole & ~scrubbed].reset_index(drop=True)
-    found, regressors = table, window_regressors(run, table, len(kept), cfg)
+    found, regressors = table, window_regressors(run, table, len(kept), shape[3], cfg)
     if cfg.BALANCE == "run":
         table = choose_windows(table, regressors, labels, run.name, cfg)
     if len(table) < len(found):
@@ -191,26 +207,19 @@ def volumes_of(plan: pd.DataFrame, run: Run, cfg) -> np.ndarray:
     return first_volume[np.searchsorted(first_tr, plan["first_tr"])]
 
 
-def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.ndarray]:
-    """The group mask (x, y, z) and its affine: the user's own, or voxels that nearly all people share."""
-    target = stage.folder / "group_mask.nii.gz"
-
-    def make(target):
-        group, overlap, affine = shared_mask(runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
-        write_nifti(stage.folder / "mask_overlap.nii.gz", overlap.astype(np.float32), affine)
-        write_nifti(target, group.astype(np.uint8), affine)
-
-    stage.each(make, [target], Path.exists, "masks")
-    return read_mask(target)
+def describe_trials(runs: list[Run], cfg) -> list[str]:
+    names = [name for names in cfg.LABEL_EVENTS.values() for name in names]
+    return list(filter(None, [joined_trials(runs, names, cfg, cfg.MIN_STRETCH_S)]))
 
 
-def describe(stage: Stage, runs: list[Run], mask: np.ndarray, cfg) -> Section:
+def describe(stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cfg) -> Section:
     labels = labels_of(cfg)
     names = [f"{title.replace(' ', '-')} windows" for title in labels.titles]
     tables = [read_table(windows_file(stage.folder, r.subject, r.name).with_suffix(".tsv")) for r in runs]
     counts = [tuple(int((table["label"] == label).sum()) for label in labels) for table in tables]
     first, second = (labels.of(label).is_there for label in labels)
-    section = Section("Data", f"Windows of BOLD, cut where {first}, and where {second}.")
+    lead = (f"Windows of BOLD, cut where {first}, and where {second}.", *describe_trials(runs, cfg), *describe_pauses(runs))
+    section = Section("Data", " ".join(filter(None, (*lead, computed))))
     section.numbers(
         {
             "people": f"{len({r.subject for r in runs})}",

@@ -17,6 +17,11 @@ RUN_NAME: str = "demo"
 SEED: int = 42
 # People left out on purpose, e.g. ("sub-7", "sub-12"). They are listed in the report.
 EXCLUDE: tuple[str, ...] = ()
+# The only people to use, e.g. ("sub-1",): BOLD in each person's own space is decoded person by person. (): all people.
+INCLUDE: tuple[str, ...] = ()
+# BIDS derivatives only: folder of the raw data set, for events, sidecars and lengths of raw runs. None: it is looked for
+# inside, above and beside DATASET_DIR (docs/bids.md).
+RAW_DIR: str | None = None
 # If DATASET is "demo", these values replace the values below, so that the eight scripts take minutes on a laptop.
 # Each script prints those that it uses. A file named in NEUROFACE_CONFIG overrides them. Other data sets ignore them.
 DEMO: dict[str, object] = {
@@ -91,15 +96,23 @@ LABELS: tuple[str, str] = ("face", "noface")
 LABEL_EVENTS: dict[str, tuple[str, ...]] = {"face": ("face",), "noface": ()}
 # BIDS only: the column of events.tsv that names the events.
 EVENT_COLUMN: str = "trial_type"
+# BIDS only: trials of a block are one stretch: events of one type at a regular pace, none longer than MIN_STRETCH_S, with
+# gaps of at most this many seconds and no other event between. Haxby 2001: 0.5 s every 2 s. 0: events stay as they are.
+JOIN_GAP_S: float = 2.0
+# BIDS only: what says when a run shows its film, if runs begin earlier. "film": the event of that name in the run's own
+# events.tsv; ("film", "task-scan_acq-{task}_events.tsv"): in a table of that name; 8.0: at that second of every run. None:
+# films begin with their runs; if a run is much longer than its film, the script stops.
+FILM_EVENT: tuple[str, str] | str | float | None = None
 # BIDS only: text that the BOLD file's name must contain if several versions exist, e.g. "space-MNI152NLin6Asym".
 BIDS_FILTER: str = ""
 # NNDb v2 only: which of its versions, the text after "_bold_" in the file names. "blur" or "no_blur"; "censor": volumes
-# with motion are missing, and windows that touch one are left out; "ica": cleaned by ICA.
+# with motion are marked, and windows that touch one are left out; "ica": cleaned by ICA.
 NNDB_VARIANT: str = "blur_no_censor_ica"
 
 # ---------------------------------------------------------------- 3-train_voxel_time_cnn.py
 # Which windows are held out together: "window" (single windows, the paper), "subject", "event" (one moment, all
-# viewers), "run", "movie". Each is a separate cross-validation; "movie" is unbiased if people saw different films.
+# viewers), "run", "part" (the part of a film that a run shows, all viewers; for one film in several runs), "movie". Each is
+# a separate cross-validation; "movie" is unbiased if people saw different films. Script 1 says which ones are not possible.
 CV_SPLITS: tuple[str, ...] = ("window", "movie")
 # Folds of every cross-validation.
 N_FOLDS: int = 4

@@ -6,6 +6,7 @@ The situations come from the file trees of open data sets and from public bug re
 import os
 
 from neuroface import NeuroFaceError
+from neuroface.bold import check_shared_space
 from neuroface.bold.datasets import find_runs
 
 import nibabel as nib
@@ -42,6 +43,25 @@ def image(path, shape, affine):
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(nib.Nifti1Image(np.ones(shape, np.uint8), affine), path)
     return path
+
+
+# ---------------------------------------------------------------- people
+
+
+def test_a_fetcher_leaves_the_files_of_all_people_in_one_folder(tmp_path):
+    """nilearn 0.14.1, fetch_development_fmri: no folder sub-*, names with task-pixar, events nowhere."""
+    for person in ("sub-pixar123", "sub-pixar124"):
+        touch(tmp_path / f"{person}_task-pixar_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz")
+        touch(tmp_path / f"{person}_task-pixar_desc-reducedConfounds_regressors.tsv")
+    touch(tmp_path / "participants.tsv")
+    table = events(tmp_path, "task-pixar")
+    table = table.rename(tmp_path / "task-pixar_events.tsv")
+    runs, left_out = find_runs("bids", tmp_path)
+    assert [(run.subject, run.movie, run.annotation_of("face")) for run in runs] == [
+        ("sub-pixar123", "pixar", table),
+        ("sub-pixar124", "pixar", table),
+    ]
+    assert left_out == []
 
 
 # ---------------------------------------------------------------- events
@@ -236,3 +256,58 @@ def test_a_mask_of_another_run_or_of_grey_matter_is_no_brain_mask(tmp_path):
     touch(tmp_path / "sub-01" / "func" / "sub-01_task-x_run-2_desc-brain_mask.nii.gz")
     touch(tmp_path / "sub-01" / "anat" / "sub-01_label-GM_desc-ribbon_mask.nii.gz")
     assert only_run(tmp_path).mask is None
+
+
+# ---------------------------------------------------------------- whose space, which people, where the raw data are
+
+
+def native(folder, space, people=("01", "02")):
+    for person in people:
+        series(folder, f"sub-{person}_task-x_run-1", space)
+        events(folder, f"sub-{person}_task-x_run-1")
+    return find_runs("bids", folder)[0]
+
+
+@pytest.mark.parametrize("space", ["_space-T1w_desc-preproc", "_space-orig_desc-ppres", "_space-individual"])
+def test_voxels_of_several_people_in_their_own_spaces_are_not_pooled(tmp_path, space):
+    """ds004044 has nothing but space-T1w; Emo-FilM has space-orig and space-subject."""
+    runs = native(tmp_path, space)
+    for stated in ("MNI", "native", None):
+        with pytest.raises(NeuroFaceError, match=r"own space, where voxels of 2 people do not.*INCLUDE = \(\"sub-01\",\)"):
+            check_shared_space(runs, stated)
+    check_shared_space(runs[:1], "native")
+    check_shared_space(runs[:1], None)
+    with pytest.raises(NeuroFaceError, match='SPACE is \'MNI\'.*Set SPACE = "native"'):
+        check_shared_space(runs[:1], "MNI")
+
+
+def test_raw_data_of_several_people_are_native_if_the_setting_says_so(tmp_path):
+    """ds000105: names of raw data state no space."""
+    runs = native(tmp_path, "")
+    with pytest.raises(NeuroFaceError, match='SPACE = "native": BOLD is in each person'):
+        check_shared_space(runs, "native")
+    check_shared_space(runs, "MNI")
+
+
+def test_only_people_of_include_are_used(tmp_path):
+    native(tmp_path, "", ("01", "02", "03"))
+    runs, left_out = find_runs("bids", tmp_path, include=("sub-02",))
+    assert [run.subject for run in runs] == ["sub-02"] and left_out == [("2 people", "not named in INCLUDE")]
+    with pytest.raises(NeuroFaceError, match="INCLUDE names sub-04, who is not in"):
+        find_runs("bids", tmp_path, include=("sub-04",))
+
+
+def test_raw_dir_names_the_raw_data_set(tmp_path):
+    """project/openneuro and project/fmriprep side by side: neither name is one that is looked for (nilearn#4280)."""
+    derivative, raw = tmp_path / "fmriprep", tmp_path / "openneuro"
+    series(derivative, "sub-01_task-x_run-1", MNI)
+    series(raw, "sub-01_task-x_run-01")
+    table = events(raw, "sub-01_task-x_run-01")
+    sidecar = touch(raw / "task-x_bold.json", "{}")
+    with pytest.raises(NeuroFaceError, match=r"no sub-01_task-x_run-1_events\.tsv\..*set RAW_DIR"):
+        find_runs("bids", derivative)
+    run = only_run(derivative, raw=raw)
+    assert (run.annotation_of("face"), run.sidecars) == (table, (sidecar,))
+    assert run.raw == raw / "sub-01" / "func" / "sub-01_task-x_run-01_bold.nii.gz"
+    with pytest.raises(NeuroFaceError, match="RAW_DIR = .* is not there"):
+        find_runs("bids", derivative, raw=tmp_path / "gone")

@@ -54,7 +54,8 @@ def test_labelled_volumes_that_are_scrubbed_are_left_out_and_counted(tmp_path):
     write_study(tmp_path / "bids", ALTERNATING)
     config = write_config(
         tmp_path / "c.py", DATASET="bids", DATASET_DIR=str(tmp_path / "bids"), DATA_DIR=str(tmp_path), RUN_NAME="v",
-        TR_S=TR_S, LABEL_SOURCE="events", LAG_S=4.0, DENOISE=("trans_x", "motion_outlier*"), MIN_PER_CLASS=2, MASK_THRESHOLD=0.5,
+        TR_S=TR_S, LABEL_SOURCE="events", LAG_S=4.0, DENOISE=("trans_x", "motion_outlier*"), MIN_PER_CLASS=2,
+        MASK_THRESHOLD=0.5,
     )  # fmt: skip
     done = [script_here(ROOT / "studies" / "volumes" / name, config) for name in ("1-label_volumes.py", "2-load-volumes.py")]
     assert [script.returncode for script in done] == [0, 0], done[0].stderr + done[1].stderr

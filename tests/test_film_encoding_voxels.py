@@ -118,6 +118,13 @@ def test_parcels_hold_both_ends_and_an_atlas_on_another_grid_is_resampled(tmp_pa
     assert moved and np.array_equal(finer[inner], atlas.repeat(2, 0).repeat(2, 1).repeat(2, 2)[inner])
 
 
+def test_labels_that_miss_whole_numbers_by_rounding_are_labels(tmp_path):
+    """Atlases that a program scaled or saved as float are off by up to 0.016."""
+    labels = np.arange(27).reshape(3, 3, 3)
+    write_nifti(tmp_path / "atlas.nii.gz", (labels - 0.016).astype(np.float32), AFFINE)
+    assert np.array_equal(read_labels(tmp_path / "atlas.nii.gz", (3, 3, 3), AFFINE, "ATLAS_FILE")[0], labels)
+
+
 def test_an_atlas_that_is_none_is_one_line(tmp_path):
     write_nifti(tmp_path / "map.nii.gz", np.full((3, 3, 3), 0.5, dtype=np.float32), AFFINE)
     for path, what in ((tmp_path / "map.nii.gz", "whole numbers"), (tmp_path / "gone.nii.gz", "is not there")):

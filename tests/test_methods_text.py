@@ -27,6 +27,7 @@ OTHER = {
     "DATASET": ("nndb-v1", {}),
     "SEED": (43, {}),
     "EXCLUDE": (["sub-7"], {}),
+    "INCLUDE": (["sub-7"], {}),
     "TR_S": (1.5, {}),
     "LAG_S": (5.0, {}),
     "WINDOW_TRS": (8, {}),
@@ -40,6 +41,7 @@ OTHER = {
     "MASK_FILE": ("masks/own.nii.gz (abc)", {}),
     "LABEL_EVENTS": ({"face": ["face"], "noface": ["house"]}, {"DATASET": "bids"}),
     "EVENT_COLUMN": ("place", {"DATASET": "bids"}),
+    "JOIN_GAP_S": (1.5, {"DATASET": "bids"}),
     "BIDS_FILTER": ("space-MNI", {"DATASET": "bids"}),
     "NNDB_VARIANT": ("blur_censor", {"DATASET": "nndb-v2"}),
     "CV_SPLITS": (["subject"], {}),
@@ -142,7 +144,8 @@ def test_its_sentence_follows_its_setting(settings, name):
     after, _ = paragraph(settings | beside | {name: value})
     assert before != after
     shown = value if isinstance(value, list) else [value]
-    if name in ("EXCLUDE", "LAG_S", "N_FOLDS", "CNN_FILTERS", "EPOCHS", "IG_STEPS", "IG_RULE", "LEARNING_RATE", "SEED"):
+    as_they_are = ("EXCLUDE", "INCLUDE", "LAG_S", "N_FOLDS", "CNN_FILTERS", "EPOCHS", "IG_STEPS", "IG_RULE", "SEED")
+    if name in (*as_they_are, "LEARNING_RATE"):
         for part in shown:
             text = f"{part:g}" if isinstance(part, float) else str(part)
             assert text in after and (text not in before or len(text) < 2)

@@ -231,7 +231,8 @@ def before(number):
 
 
 OTHER = {  # a value that differs from the tiny study's
-    "SEED": 7, "EXCLUDE": ("sub-1",), "TR_S": 0.9, "LAG_S": 5.0, "WINDOW_TRS": 9, "MIN_STRETCH_S": 11.0,
+    "SEED": 7, "EXCLUDE": ("sub-1",), "INCLUDE": ("sub-2",), "JOIN_GAP_S": 1.0,
+    "TR_S": 0.9, "LAG_S": 5.0, "WINDOW_TRS": 9, "MIN_STRETCH_S": 11.0,
     "STANDARDIZE": "none", "DENOISE": "detrend", "HIGH_PASS_HZ": None, "SMOOTHING_MM": 5.0,
     "BALANCE": "none", "MASK_THRESHOLD": 0.5, "MASK_FILE": "masks/face_rois.tsv",
     "LABELS": ("music", "speech"), "LABEL_EVENTS": {"face": ("faces",), "noface": ()}, "EVENT_COLUMN": "place",

@@ -278,9 +278,9 @@ def test_the_baseline_on_regions_goes_by_the_name_of_its_file(load):
 # Settings that change no result, or that Stage stamps for every script.
 NOT_STAMPED = {"DATASET", "RUN_NAME", "DATASET_DIR", "DATA_DIR", "N_JOBS", "INFERENCE_BATCH", "PLOT_INTERVAL_S"}
 NOT_STAMPED |= {"FOLLOW_BASELINE_TRS", "FOLLOW_IDLE_S"}  # a live session is no result of the study
-NOT_STAMPED |= {"DASK_SCHEDULER"}
+NOT_STAMPED |= {"DASK_SCHEDULER", "RAW_DIR"}
 # Script 1 only hands the ROI table on to the demo data set, which keeps a copy; windows do not depend on it.
-NOT_STAMPED_BY = {1: {"ROI_FILE"}}
+NOT_STAMPED_BY = {1: {"ROI_FILE", "SPACE"}}  # of SPACE: whether people may share a mask
 OF_THIS_PACKAGE = "neuroface."
 
 

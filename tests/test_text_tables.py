@@ -90,7 +90,8 @@ def test_a_negative_onset_is_valid_and_other_rows_may_lack_a_duration(tmp_path):
 
 
 def study(path, **label_events):
-    cfg = SimpleNamespace(LABELS=tuple(label_events), LABEL_EVENTS=label_events, EVENT_COLUMN="trial_type")
+    cfg = SimpleNamespace(LABELS=tuple(label_events), LABEL_EVENTS=label_events, EVENT_COLUMN="trial_type",
+                          JOIN_GAP_S=2.0, MIN_STRETCH_S=10.0)
     return Run("sub-1", "x", "1", "sub-1_task-x", path, None, (("", path),)), cfg
 
 

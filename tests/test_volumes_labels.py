@@ -234,7 +234,7 @@ def events_run(folder, subject, rows, column="trial_type"):
 
 
 def motor(**settings):
-    values = {"TR_S": 2.0, "LAG_S": 4.0, "EVENT_COLUMN": "trial_type", "DATASET_DIR": "d"}
+    values = {"TR_S": 2.0, "LAG_S": 4.0, "EVENT_COLUMN": "trial_type", "JOIN_GAP_S": 2.0, "DATASET_DIR": "d"}
     return SimpleNamespace(**values | {"EVENT_LABELS": {"leftleg": ("3",), "arm": ("5", "6")}} | settings)
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import DAMAGED_GZIP, open_image, read_rois, sphere_labels, voxel_positions_mm
+from neuroface.bold import DAMAGED_GZIP, nearly_whole, open_image, read_rois, sphere_labels, voxel_positions_mm
 from neuroface.decoding import predict_logits
 
 import nibabel as nib
@@ -49,13 +49,13 @@ def parcels(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
         values = np.asarray(image.dataobj)
     except (*DAMAGED_GZIP, OSError, ValueError) as error:
         raise NeuroFaceError(f"PARCEL_FILE = {path} cannot be read: {error}. Export it again.") from None
-    if values.ndim != 3 or not np.isfinite(values).all() or (values < 0).any() or (values != values.round()).any():
+    if values.ndim != 3 or not nearly_whole(values).all() or (values.round() < 0).any():
         raise NeuroFaceError(
             f"PARCEL_FILE = {path}, of shape {values.shape}, is not a parcellation: it must be one volume of whole "
             f"numbers, 0 outside parcels."
         )
     target = nib.Nifti1Image(mask.astype(np.uint8), affine)
-    source = nib.Nifti1Image(values.astype(np.int32), image.affine)
+    source = nib.Nifti1Image(values.round().astype(np.int32), image.affine)
     moved = resample_to_img(source, target, interpolation="nearest", force_resample=True, copy_header=True)
     return np.asarray(moved.dataobj)[mask]
 

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 from neuroface import NeuroFaceError
+from neuroface.bold.trials import LONGEST_TRIAL_S, join_trials
 from neuroface.pipeline import numbers, read_text_table
 
 import numpy as np
@@ -18,6 +19,7 @@ DAY_S = 86_400  # no film is this long: larger values are not in seconds
 
 
 ROUNDING_S = 1e-6  # far above the rounding errors of sums, far below differences between annotations
+BORDER_S = 0.02  # onsets and durations with two decimals put the end of a stretch up to 0.015 s behind the next one's start
 
 
 def read_1d(path: Path) -> np.ndarray:
@@ -42,7 +44,10 @@ def read_1d(path: Path) -> np.ndarray:
     return _checked(rows.reshape(-1, 2), path)
 
 
-def read_events(path: Path, trial_types: tuple[str, ...], column: str = "trial_type") -> np.ndarray:
+def read_events(
+    path: Path, trial_types: tuple[str, ...], column: str = "trial_type", join_gap_s: float = 0.0,
+    longest_trial_s: float = LONGEST_TRIAL_S,
+) -> np.ndarray:  # fmt: skip
     """Stretches of certain trial types in a BIDS ``events.tsv``; format of :func:`read_1d`, (0, 2) if there are none.
 
     An onset may be negative: BIDS counts from the first stored volume.
@@ -50,16 +55,22 @@ def read_events(path: Path, trial_types: tuple[str, ...], column: str = "trial_t
     Parameters
     ----------
     column : the column with the trial types.
+    join_gap_s, longest_trial_s : which trials are one stretch (:func:`neuroface.bold.trials.join_trials`).
 
     Raises
     ------
     NeuroFaceError
         If the table cannot be read, or a chosen row has no onset ≥ −1 day or no duration ≥ 0; the file's line is named.
     """
+    return merge_overlaps(_joined_rows(path, trial_types, column, join_gap_s, longest_trial_s)[:, :2])
+
+
+def _joined_rows(path: Path, trial_types: tuple[str, ...], column: str, gap_s: float, longest_s: float) -> np.ndarray:
+    """Rows (n, 3) of :func:`join_trials`, checked: onset_s, duration_s, number of trials."""
     events = _events_table(path, column)
     chosen = events[events[column].isin(trial_types)]
     if chosen.empty:
-        return np.empty((0, 2))
+        return np.empty((0, 3))
     rows = np.stack([numbers(chosen, name, path) for name in ("onset", "duration")], axis=1)
     for line, (onset_s, duration_s) in zip(chosen.index, rows):
         if not (-DAY_S < onset_s < DAY_S and 0 <= duration_s < DAY_S):  # NaN is neither
@@ -67,12 +78,46 @@ def read_events(path: Path, trial_types: tuple[str, ...], column: str = "trial_t
                 f"{path}, line {line}: onset {onset_s:g} and duration {duration_s:g} of {chosen[column][line]!r} are not an "
                 f"onset and a duration ≥ 0 in seconds. Correct the file."
             )
-    return merge_overlaps(rows)
+    onset_s, duration_s = (pd.to_numeric(events[name], errors="coerce") for name in ("onset", "duration"))
+    table = pd.DataFrame({"onset_s": onset_s, "duration_s": duration_s, "trial_type": events[column]})
+    return join_trials(table, trial_types, gap_s, longest_s)
+
+
+def read_film_event(path: Path, event: str, column: str = "trial_type") -> tuple[float, float] | None:
+    """Onset and duration (s) of the event that marks a film in a run's log; None if the log does not have it.
+
+    A duration that is missing or 0 is that of a mark of the beginning: infinite.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the event is there several times, or has no onset.
+    """
+    events = _events_table(path, column)
+    rows = events[events[column] == event]
+    if rows.empty:
+        return None
+    onset_s, duration_s = (numbers(rows, name, path) for name in ("onset", "duration"))
+    if len(rows) > 1:
+        raise NeuroFaceError(
+            f"{path} has {len(rows)} events {event!r}, at {', '.join(f'{s:g}' for s in onset_s[:5])} s: FILM_EVENT needs "
+            f"one, from the beginning of the film to its end."
+        )
+    if not (-DAY_S < onset_s[0] < DAY_S):
+        raise NeuroFaceError(f"{path}, line {rows.index[0]}: {event!r} has no onset in seconds. Correct the file.")
+    lasts_s = float(duration_s[0])
+    return float(onset_s[0]), lasts_s if lasts_s > 0 else np.inf
 
 
 def trial_types_of(path: Path, column: str = "trial_type") -> list[str]:
     """The trial types in a BIDS ``events.tsv``, each once, in the order in which they come."""
     return _events_table(path, column)[column].dropna().unique().tolist()
+
+
+def event_names(run, cfg) -> list[str]:
+    """Events that the tables of a run hold, each once; none of ``.1D`` files, whose names name the event."""
+    tables = dict.fromkeys(path for _, path in run.annotations if path.suffix != ".1D")
+    return sorted({name for path in tables for name in trial_types_of(path, cfg.EVENT_COLUMN)})
 
 
 def check_names(path: Path, wanted: tuple[str, ...], column: str = "trial_type") -> None:
@@ -106,19 +151,24 @@ def _whole(name: str | None) -> str | None:
     return None if name is None else re.sub(r"^(-?\d+)\.0+$", r"\1", name)
 
 
-def read_stretches(files: list[tuple[str, Path]], column: str = "trial_type") -> np.ndarray:
+def read_stretches(
+    files: list[tuple[str, Path]], column: str = "trial_type", join_gap_s: float = 0.0,
+    longest_trial_s: float = LONGEST_TRIAL_S,
+) -> np.ndarray:  # fmt: skip
     """Stretches (n, 2) of the named events, from files of any format; overlaps merged.
 
     Parameters
     ----------
     files : (name of an event, the file that holds it): ``.1D`` files hold one event each, ``events.tsv`` all of them.
+    join_gap_s, longest_trial_s : which trials of ``events.tsv`` are one stretch, as in :func:`read_events`.
     """
     parts = [read_1d(path) for _, path in files if path.suffix == ".1D"]
     tables: dict[Path, tuple[str, ...]] = {}
     for name, path in files:
         if path.suffix != ".1D":
             tables[path] = (*tables.get(path, ()), name)
-    parts += [read_events(path, names, column) for path, names in tables.items()]
+    joining = (column, join_gap_s, longest_trial_s)
+    parts += [read_events(path, names, *joining) for path, names in tables.items()]
     return parts[0] if len(parts) == 1 else merge_overlaps(np.concatenate(parts))
 
 
@@ -135,19 +185,60 @@ def _checked(rows: np.ndarray, path: Path) -> np.ndarray:
 
 
 def stretches_of_labels(run, cfg) -> tuple[np.ndarray, np.ndarray | None]:
-    """Stretches (n, 2) of both conditions in a run; None for the second if it has no events.
+    """Stretches (n, 2) of both conditions in a run, on the clock of its film; None for the second if it has no events.
 
     Parameters
     ----------
-    run : a :class:`neuroface.bold.datasets.Run`. cfg : LABELS, LABEL_EVENTS, EVENT_COLUMN.
+    run : a :class:`neuroface.bold.datasets.Run`. cfg : LABELS, LABEL_EVENTS, EVENT_COLUMN, JOIN_GAP_S, MIN_STRETCH_S.
     """
     first, second = ([(name, run.annotation_of(name)) for name in cfg.LABEL_EVENTS[label]] for label in cfg.LABELS)
     wanted = tuple(name for label in cfg.LABELS for name in cfg.LABEL_EVENTS[label])
     for path in dict.fromkeys(path for _, path in run.annotations if path.suffix != ".1D"):
         check_names(path, wanted, cfg.EVENT_COLUMN)
+    reading = (cfg.EVENT_COLUMN, cfg.JOIN_GAP_S, cfg.MIN_STRETCH_S)  # a longer event gives a window alone
     # Event by event, so that a house block after a cat block is a separate stretch.
-    others = [read_stretches([one], cfg.EVENT_COLUMN) for one in second]
-    return read_stretches(first, cfg.EVENT_COLUMN), np.concatenate(others) if others else None
+    others = [_of_film(read_stretches([named], *reading), run, named[1]) for named in second]
+    files = dict.fromkeys(path for _, path in first)
+    parts = [_of_film(read_stretches([n for n in first if n[1] == path], *reading), run, path) for path in files]
+    stretches = parts[0] if len(parts) == 1 else merge_overlaps(np.concatenate(parts))
+    return stretches, np.concatenate(others) if others else None
+
+
+def joined_trials(runs: list, trial_types, cfg, longest_trial_s: float = LONGEST_TRIAL_S) -> str:
+    """A sentence on the trials that are joined to stretches in the ``events.tsv`` of some runs; empty if there are none.
+
+    Parameters
+    ----------
+    runs : of :class:`neuroface.bold.run.Run`. trial_types : whose trials. cfg : EVENT_COLUMN, JOIN_GAP_S.
+    """
+    tables = dict.fromkeys(path for run in runs for _, path in run.annotations if path.suffix != ".1D")
+    reading = (tuple(trial_types), cfg.EVENT_COLUMN, cfg.JOIN_GAP_S, longest_trial_s)
+    rows = np.concatenate([np.empty((0, 3)), *(_joined_rows(path, *reading) for path in tables)])
+    stretches = rows[rows[:, 2] > 1]
+    if not len(stretches):
+        return ""
+    lengths_s = " to ".join(dict.fromkeys(f"{length:.4g}" for length in np.quantile(stretches[:, 1], [0, 1])))
+    return (
+        f"{int(stretches[:, 2].sum()):,} trials with gaps of at most JOIN_GAP_S = {cfg.JOIN_GAP_S:g} s are joined to "
+        f"{len(stretches):,} stretches of {lengths_s} s."
+    )
+
+
+def is_on_film_clock(path: Path) -> bool:
+    """Whether an annotation counts from the film's beginning: those in ``stimuli/``; a run's own log counts from the run."""
+    return path.parent.name == "stimuli" or path.suffix == ".1D"
+
+
+def _of_film(stretches: np.ndarray, run, path: Path) -> np.ndarray:
+    """Stretches (n, 2) on the film's clock, without what lies before the film or after it, by FILM_EVENT."""
+    if run.film is None or not len(stretches):
+        return stretches
+    shift_s = 0.0 if is_on_film_clock(path) else run.film.onset_s
+    onset_s, end_s = stretches[:, 0] - shift_s, stretches.sum(axis=1) - shift_s
+    start_s, stop_s = np.clip(onset_s, 0, None), np.minimum(end_s, run.film.duration_s)
+    is_whole = (start_s == onset_s) & (stop_s == end_s)
+    lasts_s = np.where(is_whole, stretches[:, 1], stop_s - start_s)
+    return np.stack([start_s, lasts_s], axis=1)[stop_s > start_s + ROUNDING_S]
 
 
 def merge_overlaps(stretches: np.ndarray) -> np.ndarray:
@@ -182,7 +273,10 @@ def on_screen(times_s: np.ndarray, stretches: np.ndarray) -> np.ndarray:
 
 
 def touches(start_s: np.ndarray, length_s: float, stretches: np.ndarray) -> np.ndarray:
-    """Whether each interval of ``length_s`` from ``start_s`` (n,) overlaps any of the stretches (m, 2): (n,) bool."""
+    """Whether each interval of ``length_s`` from ``start_s`` (n,) overlaps any of the stretches (m, 2): (n,) bool.
+
+    An overlap of less than ``BORDER_S`` is none.
+    """
     onset, end = stretches[:, 0], stretches.sum(axis=1)
-    starts_before_end = start_s[:, None] + ROUNDING_S < end[None]
-    return (starts_before_end & (start_s[:, None] + length_s - ROUNDING_S > onset[None])).any(axis=1)
+    starts_before_end = start_s[:, None] + BORDER_S < end[None]
+    return (starts_before_end & (start_s[:, None] + length_s - BORDER_S > onset[None])).any(axis=1)

@@ -17,6 +17,7 @@ import numpy as np
 
 RUN_ENTITIES = ("sub", "ses", "task", "dir", "run")  # what tells runs apart; space, res and desc are versions of a run
 ANNEX = "annex/objects/"
+NIFTI = r"\.nii(\.gz|\.bz2|\.zst|\.xz)?$"  # the last three are refused with advice when they are opened
 # Ends of the names of tables with confounds: fMRIPrep from 20.2 on, its earlier versions, development_fmri, 1.0.
 CONFOUND_TABLES = (
     "_desc-confounds_timeseries.tsv",
@@ -24,6 +25,8 @@ CONFOUND_TABLES = (
     "_desc-reducedConfounds_regressors.tsv",
     "_bold_confounds.tsv",
 )
+# Folders whose tables describe no BOLD, whatever their names: in Emo-FilM beh/…_task-<film>_events.tsv holds ratings.
+OTHER_DATA = ("anat", "beh", "dwi", "eeg", "fmap", "ieeg", "meg", "motion", "mrs", "nirs", "perf", "pet")
 NO_PERSON = r"sub-(phantom|emptyroom)[A-Za-z0-9]*"
 
 
@@ -43,6 +46,21 @@ def files_below(folder: Path, deep: bool = True) -> list[Path]:
         folders[:] = [name for name in sorted(folders) if not name.startswith(".")] if deep else []
         files += [Path(here) / name for name in sorted(names) if not name.startswith(".")]
     return files
+
+
+def people_in(folder: Path) -> list[Path]:
+    """Folders ``sub-*``; where all files lie in one folder, as nilearn's fetchers leave them, those they would have."""
+    folders = [place for place in folder.glob("sub-*") if place.is_dir()]
+    if folders:
+        return folders
+    names = {file.name.split("_")[0] for file in files_below(folder, deep=False) if file.name.startswith("sub-")}
+    return [folder / name for name in names]
+
+
+def files_of(person: Path) -> list[Path]:
+    """A person's files: in the folder ``sub-*``, and beside it under the person's name."""
+    beside = files_below(person.parent, deep=False) if person.parent.is_dir() else []
+    return files_below(person) + [file for file in beside if file.name.startswith(f"{person.name}_")]
 
 
 def is_person(folder: Path, ignored: tuple[str, ...]) -> bool:
@@ -73,11 +91,13 @@ class Tables:
     Parameters
     ----------
     person : the folder ``sub-*``. folder : its data set or derivative. others : further folders with tables for all people.
+    raw : the raw data set, if the settings name it; None: it is looked for.
     """
 
-    def __init__(self, person: Path, folder: Path, others: list[Path]):
-        places = raw_folders(folder)
-        self._own = [file for place in places for file in files_below(place / person.name)]
+    def __init__(self, person: Path, folder: Path, others: list[Path], raw: str | Path | None = None):
+        places = raw_folders(folder) if raw is None else [folder, Path(raw)]
+        own = [file for place in places for file in files_of(place / person.name)]
+        self._own = [file for file in own if file.parent.name not in OTHER_DATA]
         self._shared = [files_below(place, deep=False) for place in [*places, *others]]
 
     def of(self, series: str, suffix: str) -> list[Path]:
@@ -118,8 +138,7 @@ def folder_of_series(folder: Path, name_part: str) -> Path:
     """
 
     def has_series(place):
-        people = [p for p in place.glob("sub-*") if p.is_dir()]
-        return any(_is_series(file, name_part) for person in people for file in files_below(person))
+        return any(_is_series(file, name_part) for person in people_in(place) for file in files_of(person))
 
     if has_series(folder):
         return folder
@@ -134,17 +153,18 @@ def folder_of_series(folder: Path, name_part: str) -> Path:
 
 
 def bids_runs(
-    person: Path, folder: Path, name_part: str, stimuli: list[Path], annotated: bool, event_column: str | None = None
+    person: Path, folder: Path, name_part: str, stimuli: list[Path], annotated: bool, event_column: str | None = None,
+    raw: str | Path | None = None,
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """Runs of a person in a data set or derivative ``folder``, and what is left out.
 
     Parameters
     ----------
     name_part : BIDS_FILTER. stimuli : folders with further tables. annotated : False: a run needs no ``events.tsv``.
-    event_column : a table with this column wins over one without.
+    event_column : a table with this column wins over one without. raw : RAW_DIR.
     """
     runs, missing, seen = [], [], {}
-    files, tables = files_below(person), Tables(person, folder, stimuli)  # fMRIPrep leaves events in the raw data set
+    files, tables = files_of(person), Tables(person, folder, stimuli, raw)  # fMRIPrep leaves events in the raw data set
     for bold in sorted((file for file in files if _is_series(file, name_part)), key=lambda p: natural(p.name)):
         entities = entities_of(bold.name)
         if "task" not in entities:
@@ -191,8 +211,8 @@ def bids_runs(
 
 def _is_series(file: Path, name_part: str) -> bool:
     """Whether a file is a BOLD series that BIDS_FILTER takes; text behind ``_bold`` must be asked for there."""
-    ends = r"_bold\.nii(\.gz)?" if "_bold" not in name_part else r"_bold(_[A-Za-z0-9]+)?\.nii(\.gz)?"
-    return bool(re.search(ends + "$", file.name)) and fnmatchcase(file.name, f"*{name_part}*")
+    ends = "_bold" if "_bold" not in name_part else r"_bold(_[A-Za-z0-9]+)?"
+    return bool(re.search(ends + NIFTI, file.name)) and fnmatchcase(file.name, f"*{name_part}*")
 
 
 def _raw_series(bold: Path, tables: Tables) -> Path | None:
@@ -221,7 +241,7 @@ def _as_written(file: Path, key: str) -> str:
 def _bids_mask(bold: Path, files: list[Path]) -> Path | None:
     """The person's brain mask for a series: beside it, else of its space in ``anat/``; the one whose grid fits wins."""
     own = entities_of(bold.name)
-    named = [file for file in files if file.name.endswith(("_mask.nii.gz", "_mask.nii"))]
+    named = [file for file in files if re.search("_mask" + NIFTI, file.name)]
     named = [file for file in named if entities_of(file.name).get("desc", "brain") == "brain" and not not_fetched(file)]
 
     def distance(file):

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold.bids import bids_runs, folder_of_series, ignored_names, is_person
+from neuroface.bold.bids import bids_runs, folder_of_series, ignored_names, is_person, people_in
+from neuroface.bold.film_event import FilmEvent, with_showings
 from neuroface.bold.nndb import nndb_naming, nndb_runs
 from neuroface.bold.run import Run, natural
 from neuroface.pipeline import fingerprint
@@ -19,6 +20,9 @@ def find_runs(
     annotated: bool = True,
     films: str | Path | None = None,
     event_column: str | None = None,
+    include: tuple[str, ...] = (),
+    raw: str | Path | None = None,
+    film_event: FilmEvent = None,
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """All runs of a data set, sorted by person and run, and what had to be left out.
 
@@ -32,6 +36,8 @@ def find_runs(
     events : names of the events that NNDb's annotation files ``stimuli/task-<film>_<name>-annotation.1D`` must have.
     annotated : False: a BIDS run needs no ``events.tsv``, because its labels come from elsewhere.
     event_column : an ``events.tsv`` with this column wins over one without.
+    include : the only people to take; (): all. raw : RAW_DIR, the raw data set of a derivative; None: it is looked for.
+    film_event : FILM_EVENT, what says when a run shows its film; None: films begin with their runs.
     films : a folder with a further ``stimuli/``, for annotations and film regressors that ``folder`` lacks.
 
     Returns
@@ -41,20 +47,25 @@ def find_runs(
     Raises
     ------
     NeuroFaceError
-        If the folder is missing, holds no run, or a name in ``exclude`` is not there; if a censored run of NNDb v2 has no
-        list of its censored time points.
+        If a folder is missing or holds no run, or a name in ``include`` or ``exclude`` is not there; if a censored run of
+        NNDb v2 has no list of its censored time points.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise NeuroFaceError(f"DATASET_DIR = {folder} is not there. Set it to the folder that holds the data set.")
+    if raw and not Path(raw).is_dir():
+        raise NeuroFaceError(f"RAW_DIR = {raw} is not there. Set it to the folder of the raw data set, or to None.")
     if dataset == "bids":
         folder = folder_of_series(folder, bids_filter)
     people = _people(folder, dataset == "bids")
-    unknown = sorted(set(exclude) - {p.name for p in people})
-    if unknown:
-        raise NeuroFaceError(f"EXCLUDE names {unknown[0]}, who is not in {folder} ({len(people)} people).")
+    for setting, names in (("INCLUDE", include), ("EXCLUDE", exclude)):
+        if unknown := sorted(set(names) - {p.name for p in people}):
+            raise NeuroFaceError(f"{setting} names {unknown[0]}, who is not in {folder} ({len(people)} people).")
     left_out = [(p.name, "named in EXCLUDE") for p in people if p.name in exclude]
     people = [p for p in people if p.name not in exclude]
+    if include and (others := [p.name for p in people if p.name not in include]):
+        left_out.append((f"{len(others)} people" if len(others) > 1 else others[0], "not named in INCLUDE"))
+        people = [p for p in people if p.name in include]
     ignored = ignored_names(folder)
     left_out += [(p.name, "no person: a phantom, or in .bidsignore") for p in people if not is_person(p, ignored)]
     people = [p for p in people if is_person(p, ignored)]
@@ -64,15 +75,20 @@ def find_runs(
     for person in people:
         is_bids = dataset == "bids"
         found, missing = (
-            bids_runs(person, folder, bids_filter, stimuli, annotated, event_column)
+            bids_runs(person, folder, bids_filter, stimuli, annotated, event_column, raw)
             if is_bids
             else nndb_runs(person, stimuli, naming, events)
         )
         runs += found
         left_out += missing
+    runs, missing = with_showings(runs, folder, film_event, event_column or "trial_type")
+    left_out += missing
     if not runs:
-        reasons = "; ".join(sorted({why for _, why in left_out})[:3]) or "no folder sub-* in it or in derivatives/"
-        raise NeuroFaceError(f"{folder} holds no run of DATASET = {dataset!r}: {reasons}.")
+        others = {why for _, why in left_out if why != "not named in INCLUDE"}
+        reasons = "; ".join(sorted(others)[:3]) or "no folder sub-* in it or in derivatives/"
+        elsewhere = " If the raw data set with the events is elsewhere, set RAW_DIR."
+        hint = elsewhere if "_events.tsv" in reasons and not raw else ""
+        raise NeuroFaceError(f"{folder} holds no run of DATASET = {dataset!r}: {reasons}.{hint}")
     return runs, left_out
 
 
@@ -89,9 +105,9 @@ def check_distinct(runs: list[Run]) -> None:
 
 
 def _people(folder: Path, is_bids: bool) -> list[Path]:
-    """Folders ``sub-*``: of ``derivatives/`` or the root for NNDb, of the root for BIDS."""
+    """People of ``derivatives/`` or the root for NNDb, of the root for BIDS."""
     for parent in (folder,) if is_bids else (folder / "derivatives", folder):
-        people = [p for p in parent.glob("sub-*") if p.is_dir()]
+        people = people_in(parent)
         if people:
             return sorted(people, key=lambda p: natural(p.name))
     return []
@@ -110,4 +126,7 @@ def runs_of(cfg) -> tuple[list[Run], list[tuple[str, str]]]:
         events,
         films=films,
         event_column=cfg.EVENT_COLUMN,
+        include=cfg.INCLUDE,
+        raw=cfg.RAW_DIR,
+        film_event=cfg.FILM_EVENT,
     )

@@ -11,6 +11,7 @@ from neuroface.bold.images import open_header
 from neuroface.bold.projection import Cleaning, drift_regressors
 from neuroface.bold.run import Run, entities_of
 from neuroface.bold.steady_state import steady_state
+from neuroface.bold.windows import censored_volumes
 
 import numpy as np
 from pydantic import Field
@@ -60,17 +61,20 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
     NeuroFaceError
         If confounds are asked for that the run does not have, or do not fit the series.
     """
-    steady, denoise = steady_state(run, n_volumes), cfg.DENOISE
+    steady, censored, denoise = steady_state(run, n_volumes), censored_volumes(run.censor, n_volumes), cfg.DENOISE
+    counted = steady.kept & ~censored
     smoothed = [f"smoothed by {cfg.SMOOTHING_MM:g} mm"] if cfg.SMOOTHING_MM else []
     reason = f"DENOISE = {denoise!r}"
     if denoise == "auto" and (stated := stated_filter(run)):
         denoise, reason = "none", f"{reason}: {stated}"
     elif denoise == "auto":
         denoise, reason = "detrend", f"{reason}: nothing states that the series was filtered"
+    said = f"; {censored.sum()} censored volumes count for nothing" if censored.any() else ""
     if denoise == "none":
-        mean_only = None if steady.kept.all() else np.ones((n_volumes, 1))  # mean and SD of the kept volumes
-        return Cleaning(mean_only, steady.kept, cfg.SMOOTHING_MM, ", ".join(smoothed) or "nothing", reason, steady)
-    drift, kept = drift_regressors(n_volumes, cfg.TR_S, cfg.HIGH_PASS_HZ), np.ones(n_volumes, dtype=bool)
+        mean_only = None if counted.all() else np.ones((n_volumes, 1))  # mean and SD of the volumes that count
+        removed = (", ".join(smoothed) or "nothing") + said
+        return Cleaning(mean_only, counted, cfg.SMOOTHING_MM, removed, reason, steady)
+    drift, kept = drift_regressors(n_volumes, cfg.TR_S, cfg.HIGH_PASS_HZ), counted
     removed = ["linear trend"]
     if cfg.HIGH_PASS_HZ:
         removed.append(f"{drift.shape[1] - 2} cosines below {cfg.HIGH_PASS_HZ:.2g} Hz")
@@ -82,10 +86,12 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
                 f"{run.bold} has {n_volumes} volumes and its table of confounds {len(kept)} rows. They do not belong "
                 f"together: put the right table beside it, or leave {run.subject} out with EXCLUDE."
             )
+        kept = kept & counted
         nuisance = np.hstack([drift, confounds])
         removed.append(f"{confounds.shape[1]} confounds ({names})")
-    removed = ", ".join([*removed, *smoothed]) + (f"; {(~kept).sum()} volumes scrubbed" if not kept.all() else "")
-    cleaning = Cleaning(nuisance, kept & steady.kept, cfg.SMOOTHING_MM, removed, reason, steady)
+    n_scrubbed = int((steady.kept & ~kept).sum())
+    removed = ", ".join([*removed, *smoothed]) + (f"; {n_scrubbed} volumes scrubbed" if n_scrubbed else "")
+    cleaning = Cleaning(nuisance, kept, cfg.SMOOTHING_MM, removed, reason, steady)
     cleaning.basis  # noqa: B018  raises if nothing is left
     return cleaning
 

@@ -47,7 +47,8 @@ def extract_windows(
     """
     shape = (len(first_volumes), int(mask.sum()), window_trs)
     smoothing_mm = cleaning.smoothing_mm if cleaning else None
-    volumes = _none_lost(path, stream_masked(path, mask, affine, smoothing_mm=smoothing_mm))
+    expected = None if cleaning is None else cleaning.kept
+    volumes = _none_lost(path, stream_masked(path, mask, affine, smoothing_mm=smoothing_mm), expected)
     statistics = statistics_of(cleaning, standardize)
     with atomic(target) as partial, open(partial, "w+b") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
@@ -84,11 +85,15 @@ def _finishing(statistics: RunningStatistics | Projection, standardize: str):
     return lambda window, numbers: statistics.clean(window.T, numbers).T
 
 
-def _none_lost(path: Path, volumes: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Pass volumes (n, n_voxels) on; raise if a volume is 0 everywhere: it was lost in export or filled in."""
+def _none_lost(path: Path, volumes: Iterator[np.ndarray], expected: np.ndarray | None) -> Iterator[np.ndarray]:
+    """Pass volumes (n, n_voxels) on; raise if a volume is 0 everywhere: it was lost in export or filled in.
+
+    ``expected`` : (n_volumes,) bool, volumes that must not be; None: all.
+    """
     start = 0
     for part in volumes:
-        if not (there := part.any(axis=1)).all():
+        empty_by_list = False if expected is None else ~expected[start : start + len(part)]
+        if not (there := part.any(axis=1) | empty_by_list).all():
             raise NeuroFaceError(
                 f"{path}: volume {start + int(there.argmin()) + 1} is 0 in all voxels of the mask. Export or download the "
                 f"run again, or leave this person out with EXCLUDE."

@@ -14,6 +14,8 @@ import numpy as np
 CHUNK_BYTES = 4 * 2**20  # of the decompressed file: fits the processor's cache
 SECONDS_PER = {8: 1.0, 16: 1e-3, 24: 1e-6}  # NIfTI's codes for s, ms, µs
 PACKED = 1032  # largest compression factor of deflate
+WHOLE = 0.02  # resampled and rescaled labels miss whole numbers by up to 0.016; probabilities by more
+OTHER_PACKERS = {".bz2": "bunzip2", ".zst": "unzstd", ".xz": "unxz"}
 
 
 def open_image(path: Path):
@@ -25,6 +27,11 @@ def open_image(path: Path):
         If it is not a NIfTI file, or if its header states more data than the file can hold, values that are not real
         numbers, or no valid position in space.
     """
+    if unpack := OTHER_PACKERS.get(path.suffix):
+        raise NeuroFaceError(
+            f"{path} is packed as {path.suffix}; only .nii and .nii.gz can be read in a stream. Run: {unpack} {path.name} "
+            f"&& gzip {path.stem}"
+        )
     try:
         image = nib.load(path)
         header, affine = image.header, image.affine
@@ -78,16 +85,27 @@ def read_mask(path: Path) -> tuple[np.ndarray, np.ndarray]:
         values = np.asarray(image.dataobj).reshape(image.shape[:3])
     except (*DAMAGED_GZIP, OSError, ValueError) as error:
         raise NeuroFaceError(f"The mask {path} cannot be read: {error}. Download or make it again.") from None
-    if n := np.count_nonzero(values != np.rint(values)):  # NaN counts too
+    other = ~nearly_whole(values)
+    if n := np.count_nonzero(other):
         raise NeuroFaceError(
-            f"The mask {path} holds {n:,} values such as {values[values != np.rint(values)][0]:g}, which are not whole "
+            f"The mask {path} holds {n:,} values such as {values[other][0]:g}, which are not whole "
             f"numbers. Threshold it, name a mask in MASK_FILE, or leave this person out with EXCLUDE."
         )
+    values = np.rint(values)
     if not (values > 0).any():
         raise NeuroFaceError(
             f"The mask {path} is empty. Make it again, name a mask in MASK_FILE, or leave this person out with EXCLUDE."
         )
     return values > 0, image.affine
+
+
+def nearly_whole(values: np.ndarray) -> np.ndarray:
+    """Where values are whole numbers but for the rounding of a scaled or resampled file; NaN and infinity are not.
+
+    A mask that nibabel saved as float holds 0.99999994 or 1.0000000591.
+    """
+    with np.errstate(invalid="ignore"):
+        return np.abs(values - np.rint(values)) <= WHOLE
 
 
 def header_tr_s(image) -> float | None:

@@ -1,10 +1,11 @@
 """File names of NNDb's derivatives, v1 (the demo shares them) and v2."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from neuroface import NeuroFaceError
+from neuroface.bold.pauses import has_pauses, pauses_of
 from neuroface.bold.run import REGRESSORS, Run
 
 
@@ -15,6 +16,7 @@ class Naming:
     bold: str
     mask: str
     censored: bool = False
+    joined: bool = False  # the runs of a film, without a correction of its pauses
 
 
 def nndb_naming(dataset: str, variant: str = "") -> Naming:
@@ -26,7 +28,7 @@ def nndb_naming(dataset: str, variant: str = "") -> Naming:
         return Naming("preprocessedICA", "T1w_mask")
     if not variant:
         raise NeuroFaceError('DATASET = "nndb-v2" needs NNDB_VARIANT, the text after "_bold_" in its file names.')
-    return Naming(variant, "t1w_mask_epi_anat", censored="no_censor" not in variant)
+    return Naming(variant, "t1w_mask_epi_anat", censored="no_censor" not in variant, joined=True)
 
 
 def nndb_runs(
@@ -40,7 +42,7 @@ def nndb_runs(
     if not masks:
         return [], [(subject, f"no anat/{subject}_{naming.mask}.nii.gz")]
     for bold in series:
-        named = re.fullmatch(rf"sub-[^_]+_task-([A-Za-z0-9]+)_bold_{naming.bold}\.nii(\.gz)?", bold.name)
+        named = re.fullmatch(rf"sub-[^_]+_task-([A-Za-z0-9]+)_bold_{naming.bold}\.nii(\.\w+)?", bold.name)
         if not named:
             missing.append((bold.name, "its film is not named in letters and digits"))
             continue
@@ -59,7 +61,10 @@ def nndb_runs(
         if lacking := [event for event, file in found.items() if file is None]:
             missing.append((bold.name, f"no annotation stimuli/task-{movie}_{lacking[0]}-annotation.1D"))
         else:
-            runs.append(Run(subject, movie, "1", name, bold, masks[0], tuple(found.items()), censor, regressors))
+            joined = naming.joined and has_pauses(movie)
+            pauses = pauses_of(subject, movie) if joined else ()
+            run = Run(subject, movie, "1", name, bold, masks[0], tuple(found.items()), censor, regressors)
+            runs.append(replace(run, joined=joined, pauses=pauses))
     return runs, missing
 
 

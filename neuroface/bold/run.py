@@ -1,5 +1,6 @@
 """One run of one person."""
 
+import math
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,15 @@ def is_derivative(name: str) -> bool:
 
 
 @dataclass(frozen=True)
+class Showing:
+    """When a run shows its film, by FILM_EVENT: its second 0 on the clock of the run, and for how long."""
+
+    onset_s: float
+    duration_s: float = math.inf  # not stated
+    log: Path | None = None  # the table that says it
+
+
+@dataclass(frozen=True)
 class Run:
     """One run of one person, and its files."""
 
@@ -38,7 +48,10 @@ class Run:
     regressors: Path | None = None  # what else the film shows, per TR (neuroface.film)
     sidecars: tuple[Path, ...] = ()  # BIDS: JSON files that describe the series, the nearest first
     raw: Path | None = None  # BIDS: the raw series of a derivative
+    joined: bool = False  # NNDb v2: a series that joins the runs of a film
+    pauses: tuple[tuple[int, float], ...] = ()  # of such a series (neuroface.bold.pauses); (): not known
     confounds: Path | None = None  # BIDS: the table of confounds (neuroface.bold.confounds)
+    film: Showing | None = None  # None: the film begins with the run
 
     @property
     def stimulus(self) -> str:
@@ -51,7 +64,8 @@ class Run:
     def files(self) -> list[Path]:
         """All files of this run."""
         annotations = dict.fromkeys(file for _, file in self.annotations)
-        files = (self.bold, self.mask, *annotations, self.censor, self.regressors, *self.sidecars, self.confounds)
+        log = self.film.log if self.film else None
+        files = (self.bold, self.mask, *annotations, self.censor, self.regressors, *self.sidecars, self.confounds, log)
         return [file for file in files if file]
 
     def annotation_of(self, event: str) -> Path:

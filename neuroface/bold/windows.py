@@ -135,7 +135,8 @@ def read_censor(path: Path | None, n_volumes: int) -> np.ndarray:
     """Which TRs of the film a series of ``n_volumes`` has, from NNDb v2's ``*_censored_timepoints.1D``; None: all.
 
     The file has a 0 or 1 per TR. AFNI writes 1 for a kept TR; a file that marks dropped TRs instead is recognised by
-    the number of volumes in the series.
+    the number of volumes in the series. The published series have all TRs, also the marked ones
+    (:func:`censored_volumes`).
 
     Returns
     -------
@@ -143,19 +144,34 @@ def read_censor(path: Path | None, n_volumes: int) -> np.ndarray:
     """
     if path is None:
         return np.ones(n_volumes, dtype=bool)
-    try:
-        marks = np.loadtxt(path, ndmin=1)
-    except ValueError as error:
-        raise NeuroFaceError(f"{path}: expected a 0 or 1 per volume ({error}). Download it again.") from None
-    if marks.ndim > 1 or not np.isin(marks, (0, 1)).all():
-        raise NeuroFaceError(f"{path}: expected one column of 0 and 1. Download it again.")
-    for kept in (marks == 1, marks == 0):
+    marks = _read_marks(path)
+    for kept in (np.ones(len(marks), dtype=bool), marks, ~marks):
         if kept.sum() == n_volumes:
             return kept
     raise NeuroFaceError(
         f"{path} marks {int(marks.sum())} of {len(marks)} volumes, and the series has {n_volumes}: they do not belong "
         f"together. Download both again, or leave this person out with EXCLUDE."
     )
+
+
+def censored_volumes(path: Path | None, n_volumes: int) -> np.ndarray:
+    """Volumes (n_volumes,) bool of a series that its list of censored TRs marks, although the series has them.
+
+    afni_proc.py writes zeros there (``-cenmode ZERO``); NNDb's ICA cleaning fills them with something.
+    """
+    marks = _read_marks(path) if path else np.ones(n_volumes, dtype=bool)
+    return ~marks if len(marks) == n_volumes else np.zeros(n_volumes, dtype=bool)
+
+
+def _read_marks(path: Path) -> np.ndarray:
+    """(n_trs,) bool, the marks of a list of censored TRs."""
+    try:
+        marks = np.loadtxt(path, ndmin=1)
+    except ValueError as error:
+        raise NeuroFaceError(f"{path}: expected a 0 or 1 per volume ({error}). Download it again.") from None
+    if marks.ndim > 1 or not np.isin(marks, (0, 1)).all():
+        raise NeuroFaceError(f"{path}: expected one column of 0 and 1. Download it again.")
+    return marks == 1
 
 
 def whole_windows(kept: np.ndarray, window_trs: int) -> tuple[np.ndarray, np.ndarray]:

@@ -57,7 +57,7 @@ def solve_second_order(
     window_trs: int,
     y: np.ndarray,
     fold: Fold,
-    events: np.ndarray,
+    groupings: tuple[np.ndarray, np.ndarray],
     n_units: int,
 ) -> SecondOrder:
     """Fit the classifier to one fold; all choices are made in its inner cross-validation.
@@ -65,11 +65,11 @@ def solve_second_order(
     Parameters
     ----------
     window_kernel, mean_kernel : (n, n) inner products of whole windows and of their means over time. y : (n,) of 0 and 1.
-    events : (n,) windows of the same event are not independent.
+    groupings : event and person (n,) of each window; windows that share one of them are not independent.
     n_units : number of u_k that are kept, those with the largest strengths.
     """
     labels = np.asarray(y)[:, None]
-    return next(solve_second_order_each(window_kernel, mean_kernel, window_trs, labels, fold, events, n_units))
+    return next(solve_second_order_each(window_kernel, mean_kernel, window_trs, labels, fold, groupings, n_units))
 
 
 def solve_second_order_each(
@@ -78,7 +78,7 @@ def solve_second_order_each(
     window_trs: int,
     labels: np.ndarray,
     fold: Fold,
-    events: np.ndarray,
+    groupings: tuple[np.ndarray, np.ndarray],
     n_units: int,
 ) -> Iterator[SecondOrder]:
     """:func:`solve_second_order` for many labellings (n, n_labellings), one after another; they share decompositions."""
@@ -88,7 +88,7 @@ def solve_second_order_each(
     linear = zip(*(solve_each(kernel, labels, fold) for kernel in kernels))
     second = solve_each(partial(_quadratic_kernel, mean_kernel), labels, fold)
     for y, firsts, quadratic in zip(labels.T, linear, second):
-        yield _combined(kernels, mean_kernel, y, fold, events, n_units, firsts, quadratic)
+        yield _combined(kernels, mean_kernel, y, fold, groupings, n_units, firsts, quadratic)
 
 
 def _combined(
@@ -96,7 +96,7 @@ def _combined(
     mean_kernel: np.ndarray,
     y: np.ndarray,
     fold: Fold,
-    events: np.ndarray,
+    groupings: tuple[np.ndarray, np.ndarray],
     n_units: int,
     linear: tuple[Solution, ...],
     second: Solution,
@@ -108,7 +108,7 @@ def _combined(
 
     def simplest(logits: list[np.ndarray], errors: float) -> int:
         losses = [log_losses(y[known], logit) for logit in logits]
-        return simplest_good_model(losses, events[known], weights, errors)
+        return simplest_good_model(losses, tuple(names[known] for names in groupings), weights, errors)
 
     def stacked_logit(paths: np.ndarray) -> np.ndarray:
         share, intercept = _stacked(paths[known], y[known], weights)

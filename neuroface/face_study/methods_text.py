@@ -28,6 +28,7 @@ KEPT_OUT = {
     "subject": "whole people",
     "event": "moments of a film, for all its viewers",
     "run": "whole runs",
+    "part": "whole parts of films (what a run shows), with all their viewers",
     "movie": "whole films, with all their viewers",
 }
 BASELINES = {
@@ -119,6 +120,8 @@ def _data(s: dict, f: dict) -> str:
     text = f"We analysed fMRI (TR {s['TR_S']:g} s; {source}) of {who} who saw {what}."
     if s["EXCLUDE"]:
         text += f" {_and(s['EXCLUDE'])} {'was' if len(s['EXCLUDE']) == 1 else 'were'} left out."
+    if s.get("INCLUDE"):  # results of earlier versions do not have it
+        text += f" Of the data set only {_and(s['INCLUDE'])} {'was' if len(s['INCLUDE']) == 1 else 'were'} used."
     labels = Labels(*s["LABELS"], WORDS)
     first, second = (s["LABEL_EVENTS"][label] for label in labels)
     column = "" if s["EVENT_COLUMN"] == "trial_type" else f" in column {s['EVENT_COLUMN']}"
@@ -131,6 +134,9 @@ def _data(s: dict, f: dict) -> str:
         if s["MASK_FILE"]
         else f"that lie in more than {s['MASK_THRESHOLD']:.4g} of the individual brain masks"
     )
+    if s["DATASET"] == "bids" and s.get("JOIN_GAP_S"):  # results of earlier versions do not have it
+        gap_s = s["JOIN_GAP_S"]
+        others += f" (trials of one type in a row, at a regular pace and at most {gap_s:g} s apart, counted as one stretch)"
     return text + (
         f" A window of {s['WINDOW_TRS']} volumes began {s['LAG_S']:g} s after the start of every stretch of more than "
         f"{s['MIN_STRETCH_S']:g} s with {there}{events}, and of every such stretch {others}. "

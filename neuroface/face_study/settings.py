@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from neuroface.attribution import METHODS
-from neuroface.bold import complete_denoise, denoise_limits
+from neuroface.bold import check_film_event, complete_denoise, denoise_limits
 from neuroface.decoding import ARCHITECTURES, BEST, DEFAULT, LINEAR
 from neuroface.pipeline import SettingsModel, did_you_mean
 
 from pydantic import Field, model_validator
 
-Split = Literal["window", "subject", "event", "run", "movie"]
+Split = Literal["window", "subject", "event", "run", "part", "movie"]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -40,6 +40,7 @@ LIMITS = {
     "LABELS": tuple[Label, Label],
     "LABEL_EVENTS": dict[str, tuple[str, ...]],
     "EVENT_COLUMN": Annotated[str, Field(min_length=1)],
+    "JOIN_GAP_S": Annotated[float, Field(ge=0, le=10)],
     "NNDB_VARIANT": Literal[
         "blur_censor",
         "blur_censor_ica",
@@ -106,7 +107,7 @@ class FaceSettings(SettingsModel):
     """Settings of ``config.py`` at the top of the repository."""
 
     LIMITS: ClassVar = LIMITS
-    FOLDERS: ClassVar = ("DATASET_DIR", "DATA_DIR", "FILM_DIR")
+    FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
     FILES: ClassVar = ("ROI_FILE", "MASK_FILE", "PARCEL_FILE", "ROI_MASKS", "FILM_PARTS")
     FORMER: ClassVar = ("FACE_TRIAL_TYPES", "NOFACE_TRIAL_TYPES", "FLIP_TOGETHER")
     ADDED: ClassVar = {
@@ -115,6 +116,7 @@ class FaceSettings(SettingsModel):
         "STANDARDIZE": {"DENOISE": "none", "HIGH_PASS_HZ": 1 / 128, "SMOOTHING_MM": None},
         "BALANCE": {"MATCH_ON": []},
         "REFERENCE_MAPS": {"NUISANCE": []},
+        "BIDS_FILTER": {"FILM_EVENT": None},
     }
 
     @classmethod
@@ -185,6 +187,9 @@ class FaceSettings(SettingsModel):
                 f"{self.MIN_STRETCH_S:g} s: a window would run past the stretch that gives its label. "
                 f"Lower WINDOW_TRS or raise MIN_STRETCH_S"
             )
+        if self.FILM_EVENT is not None and self.DATASET != "bids":
+            raise ValueError(f'FILM_EVENT = {self.FILM_EVENT!r} needs DATASET = "bids": films of NNDb begin with their runs')
+        check_film_event(self.FILM_EVENT)
         if self.MATCH_ON and self.BALANCE != "run":
             raise ValueError(f'MATCH_ON = {self.MATCH_ON} pairs windows and needs BALANCE = "run"; it is {self.BALANCE!r}')
         if Path(self.FILM_DIR) == Path(self.DATA_DIR) / self.RUN_NAME:

@@ -7,6 +7,7 @@ from neuroface.bold import (
     Cleaning,
     Run,
     cleaning_of,
+    film_ahead_s,
     first_volume_s,
     open_header,
     read_censor,
@@ -29,8 +30,8 @@ def effect_of_run(run: Run, mask: np.ndarray, affine: np.ndarray, cfg) -> np.nda
     first, second = stretches_of_labels(run, cfg)
     n_volumes = open_header(run.bold)[1][3]
     kept = read_censor(run.censor, n_volumes)
-    nuisance = chosen_regressors(run, cfg.NUISANCE, "NUISANCE", cfg.TR_S, len(kept))
-    start_s = first_volume_s(run, n_volumes, cfg.TR_S)
+    nuisance = chosen_regressors(run, cfg.NUISANCE, "NUISANCE", cfg.TR_S, len(kept), n_volumes)
+    start_s = first_volume_s(run, n_volumes, cfg.TR_S) + film_ahead_s(run, len(kept))
     design = condition_design(first, second, kept, cfg.TR_S, nuisance, start_s)
     cleaning = cleaning_of(run, n_volumes, cfg)
     volumes = stream_masked(run.bold, mask, affine, smoothing_mm=cleaning.smoothing_mm)
@@ -53,7 +54,7 @@ def with_nuisance(design: pd.DataFrame, cleaning: Cleaning) -> pd.DataFrame:
 
 def condition_design(
     first: np.ndarray, second: np.ndarray | None, kept: np.ndarray, tr_s: float, nuisance: pd.DataFrame | None = None,
-    start_s: float = 0.0,
+    start_s: float | np.ndarray = 0.0,
 ) -> pd.DataFrame:
     """Design matrix of a run: the first condition (and the second) convolved with the HRF, cosine drifts, a constant.
 
@@ -62,7 +63,7 @@ def condition_design(
     first : (n, 2) stretches of the first condition, onset_s and duration_s. second : (m, 2) stretches of the second; None:
         all other times.
     kept : (n_trs,) bool, the TRs that the series has (:func:`neuroface.bold.read_censor`).
-    start_s : second of the run that the first volume shows.
+    start_s : second of the film or run that the first volume shows; (n_trs,) where each TR has its own, because of pauses.
     nuisance : (n_trs, n) regressors to hold constant, already convolved; they enter in SDs from their mean.
 
     Returns
@@ -72,10 +73,10 @@ def condition_design(
     """
     parts = {"first": first} | ({} if second is None else {"second": second})
     events = [
-        pd.DataFrame({"onset": stretches[:, 0], "duration": stretches[:, 1], "trial_type": name})
+        pd.DataFrame({"onset": stretches[:, 0] - start_s, "duration": stretches[:, 1], "trial_type": name})
         for name, stretches in parts.items()
     ]
-    times_s = start_s + np.arange(len(kept)) * tr_s
+    times_s = np.arange(len(kept)) * tr_s
     added = {}
     if nuisance is not None and nuisance.shape[1]:
         spread = nuisance.std(ddof=0).where(lambda sd: sd > 0, 1.0)

@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "backend": ["HAS_GPU", "compiled", "fused", "gpu_bytes", "gradient_of", "keras", "set_random_seed"],
         "delimited_tables": ["one_line", "read_delimited_table", "read_header"],
+        "checklist": ["Checklist"],
         "files": [
             "PARTIAL",
             "atomic",

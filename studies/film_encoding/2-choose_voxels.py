@@ -11,8 +11,8 @@ Writes    2-voxels/mask.nii.gz (x, y, z) uint8, the voxels of PARCELS; parcels.n
           nearest to t · TR_S after the film began; <film>_baseline.npy (n_voxels,) float32
           2-voxels/people.tsv, a row per person and film; folds.tsv, a row per chunk and fold
           2-voxels/chosen_<split>_fold-<k>.npy (n_chosen,) int32, positions in the mask; snr_<split>_fold-<k>.nii.gz
-Settings  EXCLUDE, BIDS_FILTER, FILM_EVENT, TR_S, ATLAS_FILE, PARCELS, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM, STANDARDIZE,
-          VOXEL_SHARE, SUBJECTS, DELAY_TRS, ABLATIONS, SPLITS, HELD_OUT_FILM, TEST_SHARE, N_FOLDS, SELECTION,
+Settings  EXCLUDE, INCLUDE, BIDS_FILTER, FILM_EVENT, TR_S, ATLAS_FILE, PARCELS, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM,
+          STANDARDIZE, VOXEL_SHARE, SUBJECTS, DELAY_TRS, ABLATIONS, SPLITS, HELD_OUT_FILM, TEST_SHARE, N_FOLDS, SELECTION,
           INNER_SHARE, EMBARGO_TRS
 Takes     about the time of decompressing the files; memory per job: 30 bytes × volumes of a film × voxels
 """

@@ -9,23 +9,34 @@ Reads     the data set in DATASET_DIR (headers of the BOLD, events.tsv), the tab
 Writes    1-labels/samples.tsv, a row per labelled volume: subject, movie, run, label, onset_s, tr, moment, event, stimulus,
           clock. With observers also 1-labels/observers.tsv, a row per TR of the film: what each said, the label, how many
           gave it; agreement.json; moved.tsv, a row per run: labels that the published procedure puts elsewhere
-Settings  SEED, EXCLUDE, TR_S, LAG_S, LABEL_SOURCE, OBSERVER_COLUMN, MIN_AGREEMENT, SEGMENTS, FILM_CLOCK, EVENT_LABELS,
-          EVENT_COLUMN, BIDS_FILTER, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM
+Settings  SEED, EXCLUDE, INCLUDE, TR_S, LAG_S, LABEL_SOURCE, OBSERVER_COLUMN, MIN_AGREEMENT, SEGMENTS, FILM_CLOCK,
+          FILM_EVENT, EVENT_LABELS, EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM
 Takes     seconds; memory: next to none
+``--check``: says what the data set holds and what would stop scripts 1 to 3; writes nothing
 """
 
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run, check_distinct, check_tr, cleaning_of, find_runs, open_header
-from neuroface.pipeline import Section, Stage, run_script, write_json, write_table
+from neuroface.bold import (
+    Run,
+    check_distinct,
+    check_shared_space,
+    check_tr,
+    cleaning_of,
+    find_runs,
+    joined_trials,
+    open_header,
+)
+from neuroface.pipeline import Checklist, Section, Stage, run_script, write_json, write_table
 
 import pandas as pd
 
 from study import STUDY
+from volume_study.check import check_study
 from volume_study.demo import write_demo
 from volume_study.extras import require
-from volume_study.film_clock import segment_of
+from volume_study.film_clock import segment_of, shown_volumes
 from volume_study.labelling import (
     event_labels,
     event_volumes,
@@ -37,8 +48,8 @@ from volume_study.labelling import (
 )
 from volume_study.observers import agreement, consensus, labels_per_tr, read_observers
 
-OF_OBSERVERS = ("OBSERVER_COLUMN", "MIN_AGREEMENT", "SEGMENTS", "FILM_CLOCK")
-OF_EVENTS = ("EVENT_LABELS", "EVENT_COLUMN")
+OF_OBSERVERS = ("OBSERVER_COLUMN", "MIN_AGREEMENT", "SEGMENTS", "FILM_CLOCK", "FILM_EVENT")
+OF_EVENTS = ("EVENT_LABELS", "EVENT_COLUMN", "JOIN_GAP_S")
 
 
 def main():
@@ -49,10 +60,11 @@ def main():
     stage = Stage(STUDY, 1, cfg, __doc__, unused=OF_EVENTS if by_observers else OF_OBSERVERS)
     if cfg.DATASET == "demo" and write_demo(Path(cfg.DATASET_DIR), cfg.ROI_FILE, cfg.SEGMENTS, cfg.SEED):
         print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
-    runs, missing = find_runs("bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=not by_observers)
+    runs, missing = runs_of(cfg)
     for what, why in missing:
         stage.leave_out(what, why)
     check_distinct(runs)
+    check_shared_space(runs, cfg.SPACE)
     lengths = {run: volumes_of(run, cfg) for run in runs}
 
     label = label_by_observers if by_observers else label_by_events
@@ -65,6 +77,27 @@ def main():
     write_table(stage.folder / "samples.tsv", samples)
     describe(section, samples)
     stage.finish(f"labels of {len(samples):,} volumes", section)
+
+
+def check():
+    """``--check``: say what the data set holds, and what would stop scripts 1 to 3. Writes nothing."""
+    cfg = STUDY.load_settings(__file__)
+    if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
+        print("  The demo data set is written by this script; there is nothing to check yet.")
+        return
+    by_observers = cfg.LABEL_SOURCE == "observers"
+    if by_observers:
+        require("krippendorff")
+    check_study(Checklist(STUDY, cfg), cfg, runs_of, volumes_of, label_by_observers if by_observers else label_by_events)
+
+
+def runs_of(cfg) -> tuple[list[Run], list[tuple[str, str]]]:
+    """All runs of the data set, and (what, why) of what is left out."""
+    by_observers = cfg.LABEL_SOURCE == "observers"
+    return find_runs(
+        "bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=not by_observers,
+        film_event=cfg.FILM_EVENT if by_observers else None, include=cfg.INCLUDE, raw=cfg.RAW_DIR,
+    )  # fmt: skip
 
 
 def volumes_of(run: Run, cfg) -> int:
@@ -95,15 +128,18 @@ def run_names(samples: pd.DataFrame, runs: list[Run]) -> pd.Series:
 
 def label_by_observers(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.DataFrame, Section]:
     """Labelled volumes of all runs, and the part of the report on the observers."""
-    stage.take_files(sorted(Path(cfg.OBSERVER_DIR).glob("*.csv")), ())
+    logs = [run.film.log for run in lengths if run.film and run.film.log]
+    stage.take_files([*sorted(Path(cfg.OBSERVER_DIR).glob("*.csv")), *logs], ())
     film_s = max(end for _, end in cfg.SEGMENTS)
     observers = read_observers(cfg.OBSERVER_DIR, cfg.OBSERVER_COLUMN, film_s, cfg.MIN_AGREEMENT)
     said = labels_per_tr(observers, cfg.TR_S)
     votes = consensus(said, cfg.MIN_AGREEMENT)
     write_table(stage.folder / "observers.tsv", pd.concat([said, votes], axis=1).rename_axis("film_tr").reset_index())
     index = {run: segment_of(run, n, cfg.SEGMENTS, cfg.TR_S) for run, n in lengths.items()}
+    shown = {}  # part of the film → volumes that show it
     for run, n in lengths.items():
         whole = round((cfg.SEGMENTS[index[run]][1] - cfg.SEGMENTS[index[run]][0]) / cfg.TR_S)
+        n = shown[index[run]] = min(shown_volumes(run, n, cfg), whole + 1)
         if n < whole - 1:
             stage.leave_out(run.name, f"its last {whole - n} volumes are missing: it has {n} of {whole}")
     samples = pd.concat([film_volumes(run, lengths[run], index[run], votes, cfg) for run in lengths])
@@ -111,7 +147,7 @@ def label_by_observers(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.D
     if again:
         stage.leave_out(f"{again} volumes", "two runs showed their moment; the earlier run counts")
 
-    alpha, moved = agreement(said), moved_labels({index[run]: n for run, n in lengths.items()}, votes, cfg)
+    alpha, moved = agreement(said), moved_labels(shown, votes, cfg)
     kept, n_moved = votes["label"].notna(), moved[["other", "none"]].to_numpy().sum()
     write_json(
         stage.folder / "agreement.json",
@@ -158,7 +194,11 @@ def label_by_events(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.Data
             stage.leave_out(run.name, f"{ambiguous} volumes that carry several labels at once")
         parts.append(table)
     samples = name_own_stimuli(name_events(pd.concat(parts, ignore_index=True)))
-    section = Section("Labels", f"Volumes carry the label of the event that was on {cfg.LAG_S:g} s before.")
+    joined = joined_trials(list(lengths), [name for types in labels.values() for name in types], cfg)
+    if joined:
+        print(f"  {joined}")
+    lead = f"Volumes carry the label of the event that was on {cfg.LAG_S:g} s before. {joined}"
+    section = Section("Labels", lead.strip())
     rows = [(label, ", ".join(types)) for label, types in labels.items()]
     section.table(["label", "trial types"], rows, f"Labels, from column {cfg.EVENT_COLUMN}")
     return samples, section
@@ -185,4 +225,4 @@ def describe(section: Section, samples: pd.DataFrame) -> None:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, check=check)

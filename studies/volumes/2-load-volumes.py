@@ -5,7 +5,8 @@ memory-mapped array. Each run is read once, a few volumes at a time.
 
 Reads     1-labels/samples.tsv, the BOLD and masks in DATASET_DIR
 Writes    2-dataset/X.npy (n, n_voxels) float32, voxels in C order of the mask; y.npy (n,) int8, index of the label in
-          labels.json; samples.tsv, a row per volume; group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz float32
+          labels.json; samples.tsv, a row per volume; group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz float32;
+          mask_costs.tsv, voxels that each person's mask takes from the group; where the data have no masks own_masks/
 Settings  STANDARDIZE, MIN_PER_CLASS, BALANCE, MASK_THRESHOLD, MASK_FILE
 Takes     about the time of decompressing the files; memory: the labelled volumes of one run per job
 """
@@ -15,17 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import (
-    Run,
-    check_grid,
-    cleaning_lines,
-    cleaning_of,
-    find_runs,
-    open_header,
-    read_mask,
-    shared_mask,
-    write_nifti,
-)
+from neuroface.bold import Run, check_grid, cleaning_lines, cleaning_of, find_runs, make_group_mask, open_header
 from neuroface.pipeline import (
     PARTIAL,
     Section,
@@ -55,7 +46,7 @@ def main():
     X_file, done = stage.folder / "X.npy", stage.folder / f"{PARTIAL}runs"
     finished = [run for run in runs if X_file.exists() or (done / f"{run.name}.json").exists()]
     stage.take_files([file for run in runs for file in run.files], [file for run in finished for file in run.files])
-    mask, affine = make_group_mask(stage, runs, cfg)
+    mask, affine, computed = make_group_mask(stage, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
     for run in runs:
         image, shape = open_header(run.bold)
         check_grid(run.bold, shape, image.affine, mask.shape, affine)
@@ -79,7 +70,7 @@ def main():
     write_json(stage.folder / "labels.json", {"labels": labels})
     write_npy(stage.folder / "y.npy", samples["label"].map(labels.index).to_numpy(np.int8))
     write_table(stage.folder / "samples.tsv", samples)
-    stage.finish(f"X.npy with {len(samples):,} volumes", describe(samples, open_npy(X_file), labels, cleaning))
+    stage.finish(f"X.npy with {len(samples):,} volumes", describe(samples, open_npy(X_file), labels, computed, cleaning))
 
 
 def choose_samples(stage: Stage, cfg) -> pd.DataFrame:
@@ -96,7 +87,7 @@ def choose_samples(stage: Stage, cfg) -> pd.DataFrame:
 
 def runs_of_samples(samples: pd.DataFrame, cfg) -> list[Run]:
     """The runs that samples come from, in the order of the data set."""
-    runs, _ = find_runs("bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=False)
+    runs, _ = find_runs("bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=False, raw=cfg.RAW_DIR)
     wanted = set(zip(samples["subject"], samples["movie"], samples["run"]))
     runs = [run for run in runs if (run.subject, run.movie, run.run) in wanted]
     if len(runs) < len(wanted):
@@ -106,19 +97,6 @@ def runs_of_samples(samples: pd.DataFrame, cfg) -> list[Run]:
             f"delete 1-labels and run script 1 again."
         )
     return runs
-
-
-def make_group_mask(stage: Stage, runs: list[Run], cfg) -> tuple[np.ndarray, np.ndarray]:
-    """The group mask (x, y, z) and its affine."""
-    target = stage.folder / "group_mask.nii.gz"
-
-    def make(target):
-        group, overlap, affine = shared_mask(runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
-        write_nifti(stage.folder / "mask_overlap.nii.gz", overlap.astype(np.float32), affine)
-        write_nifti(target, group.astype(np.uint8), affine)
-
-    stage.each(make, [target], Path.exists, "masks")
-    return read_mask(target)
 
 
 def copy_run(growing: Path, done: Path, samples: pd.DataFrame, mask, affine, cfg, run: Run) -> None:
@@ -142,9 +120,10 @@ def finish_array(stage: Stage, growing: Path, done: Path, target: Path) -> None:
     done.rmdir()
 
 
-def describe(samples: pd.DataFrame, X: np.ndarray, labels: list[str], cleaning: list[str]) -> Section:
+def describe(samples: pd.DataFrame, X: np.ndarray, labels: list[str], computed: str, cleaning: list[str]) -> Section:
     print(f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB")
-    section = Section("Data", "Labelled volumes at the voxels of the group mask, balanced over labels.")
+    lead = "Labelled volumes at the voxels of the group mask, balanced over labels."
+    section = Section("Data", " ".join(filter(None, (lead, computed))))
     section.numbers(
         {
             "volumes": f"{len(X):,}",

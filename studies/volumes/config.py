@@ -16,6 +16,11 @@ RUN_NAME: str = "volumes-demo"
 SEED: int = 42
 # People left out on purpose, e.g. ("sub-07",). They are listed in the report.
 EXCLUDE: tuple[str, ...] = ()
+# The only people to use, e.g. ("sub-01",). (): all.
+INCLUDE: tuple[str, ...] = ()
+# Folder of the raw data set, for events, sidecars and lengths of raw runs, where DATASET_DIR is a derivative. None: it is
+# looked for inside, above and beside DATASET_DIR.
+RAW_DIR: str | None = None
 # While DATASET is "demo" these replace the values below, so that the seven scripts take minutes on a laptop.
 # Each script prints its own. A file named in NEUROFACE_CONFIG wins over them. Other data sets never see them.
 DEMO: dict[str, object] = {
@@ -61,10 +66,17 @@ SEGMENTS: tuple[tuple[float, float], ...] = ()
 # Observers: "segments" takes the time of a volume from SEGMENTS. "cumulated" (published) adds up the lengths of the runs,
 # as if they did not overlap: labels are then late by 16 s in run 2 and by 112 s in run 8.
 FILM_CLOCK: str = "segments"
+# Observers: what says when a run shows its part of the film, if runs begin earlier: "film", the event of that name in the
+# run's events.tsv; ("film", "task-scan_acq-{task}_events.tsv"), in a table of that name; 8.0, that second of every run.
+# None: with the run.
+FILM_EVENT: tuple[str, str] | str | float | None = None
 # Events: label → trial types, strings or integers as text, e.g. {"leftleg": ("3",)}. {}: every trial type is a label.
 EVENT_LABELS: dict[str, tuple[str, ...]] = {}
 # Events: the column of events.tsv that names them.
 EVENT_COLUMN: str = "trial_type"
+# Events: trials of a block are one event: trials of one type at a regular pace, none longer than 10 s, with gaps of at most
+# this many seconds and no other event between. 0: events stay as they are.
+JOIN_GAP_S: float = 2.0
 # Text that the BOLD file's name must contain where several versions or tasks exist; "*" stands for anything in between, e.g.
 # "task-movie*space-MNI152NLin2009cAsym".
 BIDS_FILTER: str = ""

@@ -3,7 +3,7 @@
 from typing import Annotated, ClassVar, Literal
 
 from film_encoding.variants import parse_ablation
-from neuroface.bold import complete_denoise, denoise_limits
+from neuroface.bold import check_film_event, complete_denoise, denoise_limits
 from neuroface.pipeline import SettingsModel
 
 from pydantic import Field, model_validator
@@ -86,7 +86,7 @@ class FilmSettings(SettingsModel):
     """Settings of ``config.py`` in this study's folder."""
 
     LIMITS: ClassVar = LIMITS
-    FOLDERS: ClassVar = ("DATASET_DIR", "DATA_DIR", "FILM_DIR")
+    FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
     FILES: ClassVar = ("ATLAS_FILE", "REGIONS_FILE", "REGIONS_TABLE", "PERCEPTUAL_WEIGHTS")
     ADDED: ClassVar = {"STANDARDIZE": {"DENOISE": "none", "HIGH_PASS_HZ": 1 / 128, "SMOOTHING_MM": None}}
 
@@ -107,6 +107,7 @@ class FilmSettings(SettingsModel):
         for name in LISTS:
             if len(set(values := getattr(self, name))) < len(values):
                 raise ValueError(f"{name} = {values} names one twice")
+        check_film_event(self.FILM_EVENT)
         if self.EXPLAINED_SPLIT not in self.SPLITS:
             raise ValueError(
                 f"EXPLAINED_SPLIT = {self.EXPLAINED_SPLIT!r} is not in SPLITS = {self.SPLITS}: its networks would not "

@@ -10,7 +10,7 @@ on raw BOLD of 80 × 80 × 35 voxels.
 DATASET = "bids"
 DATASET_DIR = "../../../ds000113-fmriprep"  # edit: the folder that holds sub-01, sub-02 …
 RUN_NAME = "studyforrest"
-BIDS_FILTER = "task-movie*space-MNI152NLin2009cAsym"
+BIDS_FILTER = "task-movie_*space-MNI152NLin2009cAsym"  # not task-movielocalizer
 
 TR_S = 2.0
 OBSERVER_DIR = "../../tests/data/studyforrest"

@@ -173,7 +173,7 @@ def event_volumes(run, n_volumes: int, labels: dict[str, tuple[str, ...]], cfg) 
     time_s = np.arange(n_volumes) * cfg.TR_S - lag_of_run(run, n_volumes, cfg)
     where, parts = f"task-{run.stimulus}", []
     for label, types in labels.items():
-        stretches = read_events(run.annotation_of(""), types, cfg.EVENT_COLUMN)
+        stretches = read_events(run.annotation_of(""), types, cfg.EVENT_COLUMN, cfg.JOIN_GAP_S)
         tr = np.flatnonzero(on_screen(time_s + ROUNDING_S, stretches))
         if len(tr):
             block = np.searchsorted(stretches[:, 0], time_s[tr] + ROUNDING_S, side="right") - 1

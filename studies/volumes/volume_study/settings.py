@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from neuroface.bold import complete_denoise, denoise_limits
+from neuroface.bold import check_film_event, complete_denoise, denoise_limits
 from neuroface.pipeline import SettingsModel, did_you_mean
 
 from pydantic import Field, model_validator
@@ -29,6 +29,7 @@ LIMITS = {
     "FILM_CLOCK": Literal["segments", "cumulated"],
     "EVENT_LABELS": dict[Label, Annotated[tuple[str, ...], Field(min_length=1)]],
     "EVENT_COLUMN": Annotated[str, Field(min_length=1)],
+    "JOIN_GAP_S": Annotated[float, Field(ge=0, le=10)],
     **denoise_limits(),
     "STANDARDIZE": Literal["voxel", "volume", "none"],
     "MIN_PER_CLASS": Annotated[int, Field(ge=2)],
@@ -74,7 +75,7 @@ class VolumeSettings(SettingsModel):
     """Settings of ``studies/volumes/config.py``."""
 
     LIMITS: ClassVar = LIMITS
-    FOLDERS: ClassVar = ("DATASET_DIR", "DATA_DIR", "OBSERVER_DIR")
+    FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "OBSERVER_DIR")
     FILES: ClassVar = ("MASK_FILE", "ROI_FILE")
     ADDED: ClassVar = {"LABEL_SOURCE": {"DENOISE": "none", "HIGH_PASS_HZ": 1 / 128, "SMOOTHING_MM": None}}
 
@@ -87,6 +88,7 @@ class VolumeSettings(SettingsModel):
         for name in ("CV_SPLITS", "MODELS", "MAP_METHODS", "BASELINES"):
             if len(set(values := getattr(self, name))) < len(values):
                 raise ValueError(f"{name} = {values} names one twice")
+        check_film_event(self.FILM_EVENT)
         self._name_labels()
         self._name_networks()
         if self.HELD_OUT_SPLIT not in self.CV_SPLITS:

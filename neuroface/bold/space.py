@@ -1,0 +1,31 @@
+"""Whose space the BOLD is in: voxels of different people correspond only in a space that they share."""
+
+from neuroface import NeuroFaceError
+from neuroface.bold.run import Run, entities_of
+
+# Spaces that are each person's own (BIDS 1.10, appendix "Coordinate systems"; orig and subject: Emo-FilM).
+OWN_SPACES = ("T1w", "T2w", "anat", "bold", "func", "individual", "native", "orig", "scanner", "subject")
+
+
+def check_shared_space(runs: list[Run], space: str | None = None) -> None:
+    """Raise if BOLD is in each person's own space, and several people's voxels would be treated as the same places.
+
+    Parameters
+    ----------
+    space : "MNI" or "native", as the settings state; None: they do not. Names of files that state a person's own space count
+        more.
+    """
+    own = [run for run in runs if entities_of(run.bold.name).get("space") in OWN_SPACES]
+    people = list(dict.fromkeys(run.subject for run in runs))
+    if len(people) > 1 and (own or space == "native"):
+        source = f"{own[0].bold.name} is" if own else 'SPACE = "native": BOLD is'
+        raise NeuroFaceError(
+            f"{source} in each person's own space, where voxels of {len(people)} people do not correspond. Decode one "
+            f'person at a time: INCLUDE = ("{people[0]}",), with a RUN_NAME of its own for each; or take BOLD in a space '
+            f"that all share, such as MNI152NLin2009cAsym (BIDS_FILTER)."
+        )
+    if own and space == "MNI":
+        raise NeuroFaceError(
+            f"{own[0].bold.name} is in the person's own space, and SPACE is {space!r}: coordinates and surfaces would be "
+            f'wrong. Set SPACE = "native", or BIDS_FILTER to files in MNI space.'
+        )
