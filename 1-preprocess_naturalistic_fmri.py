@@ -157,8 +157,6 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     if n := (~whole & ~past_end & ~before_start).sum():
         stage.leave_out(run.name, f"{n} windows that touch one of the {(~kept).sum()} volumes censored for motion")
     cleaning = cleaning_of(run, shape[3], cfg)
-    if n := cleaning.steady.n_before:
-        stage.leave_out(run.name, f"{n} volumes before the steady state, {cleaning.steady.reason}")
     starts, volumes = whole_windows(kept, cfg.WINDOW_TRS)
     scrubbed = table["first_tr"].isin(starts[~cleaning.keeps(volumes, cfg.WINDOW_TRS)])
     if scrubbed.any():

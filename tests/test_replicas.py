@@ -246,9 +246,9 @@ def test_development_fmri(tmp_path):
     done = run_here(1, config)
     assert done.returncode == 0, done.stderr
     table, volumes = windows_of(tmp_path / "development-fmri")
-    assert table.groupby(["subject", "label"]).size().to_dict() == {
-        (f"sub-pixar{n}", label): n_windows for n in (123, 124, 125, 126) for label, n_windows in (("face", 11), ("noface", 7))
-    }
+    people = ("sub-pixar123", "sub-pixar124", "sub-pixar125", "sub-pixar126")
+    counts = {(person, label): n for person in people for label, n in (("face", 11), ("noface", 7))}
+    assert table.groupby(["subject", "label"]).size().to_dict() == counts
     np.testing.assert_array_equal(volumes[:, 0], ((table["onset_s"] + 5) // 2).astype(int))
     # The film begins at second 10; its first picture with a face is at 0:16 of the film (its rating), so at 26 s.
     assert table["onset_s"].min() == 20 and table[table["label"] == "face"]["onset_s"].min() == 26

@@ -134,6 +134,8 @@ def _lost_of_design(stretches: list[np.ndarray], cleanings: list[Cleaning], cfg)
 def cleaning_lines(runs: list[Run], cfg, stretches: list[np.ndarray] | None = None) -> list[str]:
     """What is taken from the runs and what their tables of confounds offer, a line for each kind of run.
 
+    A run with volumes before the steady state has a line of its own.
+
     Parameters
     ----------
     stretches : of the first condition, for each run (:func:`share_removed`); a line says how much of the design is lost.
@@ -143,6 +145,11 @@ def cleaning_lines(runs: list[Run], cfg, stretches: list[np.ndarray] | None = No
     lines = [f"taken from the BOLD of {n} of {len(runs)} runs: {what} ({why})" for (what, why), n in done.items()]
     if stretches is not None:
         lines += _lost_of_design(stretches, cleanings, cfg)
+    lines += [
+        f"{run.name}: {steady.n_before} volumes before the steady state are left out: {steady.reason}"
+        for run, steady in zip(runs, (cleaning.steady for cleaning in cleanings))
+        if steady.n_before
+    ]
     tables = Counter(kinds_of_confounds(run.confounds) for run in runs if run.confounds)
     lines += [f"confounds at hand for {n} of {len(runs)} runs: {kinds}" for kinds, n in tables.items()]
     if not tables and cfg.DATASET == "bids":

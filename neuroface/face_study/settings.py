@@ -192,8 +192,8 @@ class FaceSettings(SettingsModel):
         networks += [name for name in self.BASELINES if name == SHUFFLED]
         if self.WINDOW_TRS < LEAST_POOLED_TRS and networks:
             raise ValueError(
-                f"WINDOW_TRS = {self.WINDOW_TRS}: {networks[0]!r} pools the time axis of windows and needs {LEAST_POOLED_TRS} "
-                f'volumes or more. Raise it, or set MODELS = ("linear_plus",) and leave {SHUFFLED!r} out of BASELINES'
+                f"WINDOW_TRS = {self.WINDOW_TRS}: {networks[0]!r} pools the time axis of windows and needs "
+                f'{LEAST_POOLED_TRS} volumes or more. Raise it, or set MODELS = ("linear_plus",) and leave {SHUFFLED!r} out of BASELINES'
             )
         if self.FILM_EVENT is not None and self.DATASET != "bids":
             raise ValueError(f'FILM_EVENT = {self.FILM_EVENT!r} needs DATASET = "bids": films of NNDb begin with their runs')
