@@ -160,9 +160,10 @@ def intervals_caption(intervals: dict) -> str:
     text = f"In brackets: 95 % t intervals over {intervals['n']} {intervals['over']}, from a delete-one jackknife"
     if intervals["widened"] == 1:
         return f"{text}."
+    units = intervals["over"].removesuffix(" of one person")
     return (
-        f"{text}; {intervals['widened']:.2f} times as wide as for independent {intervals['over']}, because the models of "
-        f"the folds learnt from each other's {intervals['over']} (Nadeau & Bengio 2003)."
+        f"{text}; {intervals['widened']:.2f} times as wide as for independent {units}, because the models of the folds "
+        f"learnt from each other's {units} (Nadeau & Bengio 2003)."
     )
 
 

@@ -200,3 +200,10 @@ def compare_with_listing(folder: Path, listed: dict[str, int], exclude: tuple[st
         names = ", ".join(sorted(absent, key=lambda name: int(name[4:]))[:5]) + (", …" if len(absent) > 5 else "")
         print(f"  not downloaded: {len(absent)} of {len(set(people.values()))} people ({names}); the others are checked")
     return problems
+
+
+def _published_file(folder: Path, path: str) -> Path | None:
+    """Where a published file lies in ``folder``; None if it is not there."""
+    stimulus = path.replace("stimuli/", "stimuli/stimuli-")
+    places = [path, path.removeprefix("derivatives/"), stimulus, Path(path).name, Path(stimulus).name]
+    return next((file for place in places if (file := folder / place).is_file()), None)

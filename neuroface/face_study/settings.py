@@ -193,7 +193,8 @@ class FaceSettings(SettingsModel):
         if self.WINDOW_TRS < LEAST_POOLED_TRS and networks:
             raise ValueError(
                 f"WINDOW_TRS = {self.WINDOW_TRS}: {networks[0]!r} pools the time axis of windows and needs "
-                f'{LEAST_POOLED_TRS} volumes or more. Raise it, or set MODELS = ("linear_plus",) and leave {SHUFFLED!r} out of BASELINES'
+                f'{LEAST_POOLED_TRS} volumes or more. Raise it, or set MODELS = ("linear_plus",) and leave {SHUFFLED!r} '
+                f"out of BASELINES"
             )
         if self.FILM_EVENT is not None and self.DATASET != "bids":
             raise ValueError(f'FILM_EVENT = {self.FILM_EVENT!r} needs DATASET = "bids": films of NNDb begin with their runs')
