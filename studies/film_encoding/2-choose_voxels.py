@@ -71,7 +71,6 @@ def main():
     stage.take_files([file for one in every for file in one.run.files], used)
     mask, affine = make_mask(stage, every, cfg)
 
-    name_cleaning(stage, [one.run for one in every], cfg)
     average = partial(average_people, stage.folder, viewings, rows, mask, affine, cfg)
     stage.each(average, list(viewings), partial(is_averaged, stage.folder), "films")
     name_constant_voxels(stage, viewings)
@@ -121,6 +120,7 @@ def plan_viewings(stage: Stage, chunks: dict[str, int], cfg) -> dict[str, list[V
             f"No film is left that all of SUBJECTS = {cfg.SUBJECTS} saw whole. Correct SUBJECTS, or see what was left "
             "out."
         )
+    name_cleaning(stage, [one.run for who in viewings.values() for one in who], cfg)
     fewest = min(len(who) for who in viewings.values())
     if fewest < 2 and cfg.VOXEL_SHARE < 1:
         raise NeuroFaceError(
