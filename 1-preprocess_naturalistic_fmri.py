@@ -13,7 +13,7 @@ Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y
           1-windows/film_regressors.tsv, what else the film shows in each window, where the runs have film regressors
 Settings  SEED, EXCLUDE, INCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM,
           BALANCE, MATCH_ON, MATCH_WITHIN_SD, MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, JOIN_GAP_S,
-          BIDS_FILTER, NNDB_VARIANT
+          FILM_EVENT, BIDS_FILTER, NNDB_VARIANT
 Takes     about as long as decompressing the files; memory: under 300 MB per job for any length of run
 """
 
@@ -33,6 +33,7 @@ from neuroface.bold import (
     cleaning_lines,
     cleaning_of,
     describe_pauses,
+    event_names,
     events_of,
     extract_windows,
     first_tr,
@@ -48,11 +49,15 @@ from neuroface.bold import (
     window_table,
     windows_file,
 )  # fmt: skip
+from neuroface.decoding import impossible_splits
 from neuroface.face_study import (
     STUDY,
+    check_clock,
     check_study,
     choose_windows,
+    describe_annotations,
     describe_balance,
+    early_windows,
     labels_of,
     window_regressors,
     with_kept,
@@ -73,6 +78,8 @@ def main():
     runs, missing = runs_of(cfg)
     for what, why in missing:
         stage.leave_out(what, why)
+    for line in describe_annotations(runs, cfg):
+        print(f"  {line}")
     check_distinct(runs)
     check_shared_space(runs, cfg.SPACE)
 
@@ -83,6 +90,8 @@ def main():
     plans = with_events({run: plan for run, (plan, _) in planned.items()})
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
+    for split, why in impossible_splits(pd.concat(plans.values(), ignore_index=True), cfg.WINDOW_TRS, cfg).items():
+        stage.leave_out(f"{split} folds", f"script 3 will stop: {why}")
     cleaning = cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs])
     for line in (*describe_trials(runs, cfg), *describe_pauses(runs), *cleaning):
         print(f"  {line}")
@@ -104,17 +113,12 @@ def main():
 
 
 def check():
-    """``--check``: check that the data set is complete and this machine large enough. Writes nothing."""
+    """``--check``: say what the data set holds, and what would stop scripts 1 to 3. Writes nothing."""
     cfg = STUDY.load_settings(__file__)
     if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
         print("  The demo data set is written by this script; there is nothing to check yet.")
         return
-    problems = check_study(cfg)
-    for problem in problems:
-        print(f"  wrong: {problem}")
-    if problems:
-        raise NeuroFaceError(f"Problems with {cfg.DATASET_DIR} or this machine: {len(problems)}, listed above.")
-    print("  nothing is wrong")
+    check_study(cfg, plan_windows, with_events)
 
 
 def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFrame | None]:
@@ -122,14 +126,19 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     image, shape = open_header(run.bold)
     if remark := check_tr(run, image, shape[3], cfg.TR_S):
         print(f"  {run.name}: {remark}")
-    lag_s = cfg.LAG_S - first_volume_s(run, shape[3], cfg.TR_S)
-    if lag_s != cfg.LAG_S:
-        print(f"  {run.name}: its first volume shows second {cfg.LAG_S - lag_s:g} of the run, by its sidecar")
+    first_s = first_volume_s(run, shape[3], cfg.TR_S)
+    if first_s:
+        source = f"its sidecar{' and FILM_EVENT' if run.film else ''}"
+        print(f"  {run.name}: its first volume shows second {first_s:.2f} of the film or run, by {source}")
+    for remark in check_clock(run, shape[3], cfg):
+        stage.leave_out(run.name, remark)
     labels, (first, second) = labels_of(cfg), stretches_of_labels(run, cfg)
     for label, stretches in zip(labels, (first, second)):
         if stretches is not None and not len(stretches):
             events = " or ".join(map(repr, cfg.LABEL_EVENTS[label]))
-            stage.leave_out(run.name, f"its annotation has no event {events}, which LABEL_EVENTS gives for {label!r}")
+            there = f"; it has {', '.join(map(repr, names))}" if (names := event_names(run, cfg)) else ""
+            stage.leave_out(run.name, f"its annotation has no event {events}, which LABEL_EVENTS gives for {label!r}{there}")
+    lag_s = cfg.LAG_S - first_s
     table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, lag_s)
     check_pauses(run, shape[3])
     table["first_tr"] = first_tr(in_series_s(run, table["onset_s"], cfg.TR_S), cfg.TR_S, lag_s)
@@ -151,9 +160,9 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     starts, volumes = whole_windows(kept, cfg.WINDOW_TRS)
     scrubbed = table["first_tr"].isin(starts[~cleaning.keeps(volumes, cfg.WINDOW_TRS)])
     if scrubbed.any():
-        stage.leave_out(run.name, f"{scrubbed.sum()} windows that touch one of {(~cleaning.kept).sum()} scrubbed volumes")
+        stage.leave_out(run.name, f"{scrubbed.sum()} windows that touch one of {cleaning.lost}")
     table = table[whole & ~scrubbed].reset_index(drop=True)
-    found, regressors = table, window_regressors(run, table, len(kept), cfg)
+    found, regressors = table, window_regressors(run, table, len(kept), shape[3], cfg)
     if cfg.BALANCE == "run":
         table = choose_windows(table, regressors, labels, run.name, cfg)
     if len(table) < len(found):
@@ -185,6 +194,7 @@ def cut_windows(
         target, run.bold, mask, affine, first_volumes, cfg.WINDOW_TRS, cfg.STANDARDIZE, cleaning
     )
     taken = {"taken_from_bold": cleaning.removed, "why": cleaning.reason, "scrubbed_volumes": int((~cleaning.kept).sum())}
+    taken["volumes_before_steady_state"] = cleaning.steady.n_before
     write_json(target.with_suffix(".json"), {"constant_voxels_set_to_0": constant} | taken)
     write_table(target.with_suffix(".tsv"), plans[run])
 
@@ -212,7 +222,8 @@ def describe(stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cle
     tables = [read_table(windows_file(stage.folder, r.subject, r.name).with_suffix(".tsv")) for r in runs]
     counts = [tuple(int((table["label"] == label).sum()) for label in labels) for table in tables]
     first, second = (labels.of(label).is_there for label in labels)
-    lead = (f"Windows of BOLD, cut where {first}, and where {second}.", *describe_trials(runs, cfg), *describe_pauses(runs))
+    shown = f"Windows of BOLD, cut where {first}, and where {second}."
+    lead = (shown, early_windows(runs, tables, cfg), *describe_trials(runs, cfg), *describe_pauses(runs))
     section = Section("Data", " ".join(filter(None, (*lead, computed))))
     section.numbers(
         {

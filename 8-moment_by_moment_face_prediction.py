@@ -141,7 +141,7 @@ def predict_run(stage: Stage, models: dict, mask: np.ndarray, affine: np.ndarray
     lag_s = cfg.LAG_S - first_volume_s(run, n_volumes, cfg.TR_S)
     table = timeline(
         predicted["logit"].to_numpy(), *stretches_of_labels(run, cfg), cfg.TR_S, lag_s, cfg.WINDOW_TRS,
-        cfg.PREDICTION_AT, cfg.MIN_STRETCH_S, film_ahead_s(run, len(predicted)),
+        cfg.PREDICTION_AT, cfg.MIN_STRETCH_S, film_ahead_s(run, len(predicted)), run.film.duration_s if run.film else np.inf,
     )  # fmt: skip
     table["split"] = cfg.HELD_OUT_SPLIT
     table[["seen_in_training", "fold_model"]] = predicted[["seen_in_training", "fold_model"]]
@@ -162,6 +162,8 @@ def follow(name: str):
     (fold,) = models.folds
     live = LivePrediction(predictor_of(stage, fold, int(mask.sum()), 1, cfg), cfg, models if run.movie else None)
     print(f"  {run.name}: fold model {fold}, {live_text(run, models)}")
+    if cfg.FILM_EVENT is not None:
+        print("  seconds count from the first volume: when the film began (FILM_EVENT) is not known during a scan")
     if cfg.DENOISE != "none":
         print(f"  DENOISE = {cfg.DENOISE!r}: of volumes that arrive only drift is removed; confounds are not known yet")
     print(

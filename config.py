@@ -59,9 +59,10 @@ FILM_PARTS: str | None = None
 # ---------------------------------------------------------------- 1-preprocess_naturalistic_fmri.py
 # Seconds between two volumes. If a BOLD header states another TR, the script stops. NNDb: 1.
 TR_S: float = 1.0
-# Seconds from stimulus to the BOLD volume where its window starts (the haemodynamic delay).
+# Seconds from stimulus to the BOLD volume where its window starts (the haemodynamic delay). As in the paper, a window begins
+# with the last volume that starts by then: half a TR earlier on average. Script 1 says how much in these data.
 LAG_S: float = 4.0
-# Volumes in a window.
+# Volumes in a window; networks need 4 or more.
 WINDOW_TRS: int = 10
 # A stretch with (or without) a face gives a window if it lasts strictly longer than this many seconds.
 MIN_STRETCH_S: float = 10.0
@@ -99,6 +100,10 @@ EVENT_COLUMN: str = "trial_type"
 # BIDS only: trials of a block are one stretch: events of one type at a regular pace, none longer than MIN_STRETCH_S, with
 # gaps of at most this many seconds and no other event between. Haxby 2001: 0.5 s every 2 s. 0: events stay as they are.
 JOIN_GAP_S: float = 2.0
+# BIDS only: what says when a run shows its film, if runs begin earlier. "film": the event of that name in the run's own
+# events.tsv; ("film", "task-scan_acq-{task}_events.tsv"): in a table of that name; 8.0: at that second of every run. None:
+# films begin with their runs; if a run is much longer than its film, the script stops.
+FILM_EVENT: tuple[str, str] | str | float | None = None
 # BIDS only: text that the BOLD file's name must contain if several versions exist, e.g. "space-MNI152NLin6Asym".
 BIDS_FILTER: str = ""
 # NNDb v2 only: which of its versions, the text after "_bold_" in the file names. "blur" or "no_blur"; "censor": volumes
@@ -107,7 +112,8 @@ NNDB_VARIANT: str = "blur_no_censor_ica"
 
 # ---------------------------------------------------------------- 3-train_voxel_time_cnn.py
 # Which windows are held out together: "window" (single windows, the paper), "subject", "event" (one moment, all
-# viewers), "run", "movie". Each is a separate cross-validation; "movie" is unbiased if people saw different films.
+# viewers), "run", "part" (the part of a film that a run shows, all viewers; for one film in several runs), "movie". Each is
+# a separate cross-validation; "movie" is unbiased if people saw different films. Script 1 says which ones are not possible.
 CV_SPLITS: tuple[str, ...] = ("window", "movie")
 # Folds of every cross-validation.
 N_FOLDS: int = 4

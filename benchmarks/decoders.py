@@ -122,8 +122,8 @@ def open_data(name: str, folder: Path):
     from neuroface.decoding.folds import make_folds
 
     samples = pd.read_csv(folder / "samples.tsv", sep="\t", dtype={"run": str}, keep_default_na=False)
-    events = samples["event"].to_numpy(str)
-    windows = Windows(folder, folder, np.load(folder / "mask.npy"), events, {})
+    events, people = (samples[column].to_numpy(str) for column in ("event", "subject"))
+    windows = Windows(folder, folder, np.load(folder / "mask.npy"), events, people, {})
     for kernel in ("linear", "linear-mean"):
         if not windows.kernel_file(kernel).exists():
             write_kernel(windows, kernel)
@@ -185,11 +185,9 @@ def scores(folder: Path, files: list[Path]) -> dict:
     logits = np.stack([table["logit"].to_numpy() for table in tables])
     y, samples = y[tables[0]["row"]], samples.iloc[tables[0]["row"]]
     probability = 1 / (1 + np.exp(-logits.mean(axis=0)))
-    split = "movie"
-    if folder.name == "haxby":  # one person: the interval is over runs, each held out by a model of its own
-        split, samples = "subject", samples.assign(subject=samples["run"])
+    split = "run" if folder.name == "haxby" else "movie"
     result = score(y, probability)
-    interval = intervals_of_split(y, probability, samples, split, tables[0]["fold"].nunique())["scores"]
+    interval = intervals_of_split(y, probability, samples, split)["scores"]
     seeds = [score(y, 1 / (1 + np.exp(-one)))["balanced_accuracy"] for one in logits]
     return {
         "balanced accuracy": f"{result['balanced_accuracy']:.3f}",
@@ -205,7 +203,8 @@ def best_of(name: str, folder: Path, out: Path, models: list[str]) -> Path:
     from neuroface.decoding.calibration import balanced_weights, log_losses, simplest_good_model
 
     _, samples, folds = open_data(name, folder)
-    y, events, parts, chosen = np.load(folder / "y.npy"), samples["event"].to_numpy(str), [], []
+    y, parts, chosen = np.load(folder / "y.npy"), [], []
+    groupings = [samples[column].to_numpy(str) for column in ("event", "subject")]
     files = {model: sorted(out.glob(f"{name}_{model}_*.tsv")) for model in models}
     tables = {model: pd.concat(pd.read_csv(file, sep="\t") for file in of) for model, of in files.items()}
     means = {model: table.groupby(["fold", "kind", "row"])["logit"].mean() for model, table in tables.items()}
@@ -214,7 +213,7 @@ def best_of(name: str, folder: Path, out: Path, models: list[str]) -> Path:
         inner = [means[model].loc[fold, "inner"] for model in names]
         rows = sorted(set.intersection(*(set(logit.index) for logit in inner)))
         losses = [log_losses(y[rows], logit.loc[rows].to_numpy()) for logit in inner]
-        return names[simplest_good_model(losses, events[rows], balanced_weights(y[rows]))]
+        return names[simplest_good_model(losses, tuple(names[rows] for names in groupings), balanced_weights(y[rows]))]
 
     closed = [model for model in ("linear-mean", "linear", "linear_plus") if model in models]
     networks = [model for model in models if model not in (*CLOSED, "paper")]

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from measure import machine
 
-N_WINDOWS, TRS, MASK_SIDE = 3606, 10, 85
+N_WINDOWS, TRS, MASK_SIDE, PEOPLE = 3606, 10, 85, 85
 STEPS = ("kernel of windows", "kernel of means", "linear", "linear_plus")
 
 
@@ -40,8 +40,9 @@ def one(step: str, folder: Path) -> None:
     X = np.load(folder / "X.npy", mmap_mode="r")
     mask = np.zeros(MASK_SIDE**3, dtype=bool)
     mask[: X.shape[1]] = True
-    rows, events = np.arange(N_WINDOWS), np.arange(N_WINDOWS).astype(str)
-    windows = Windows(folder, folder, mask.reshape((MASK_SIDE,) * 3), events, {})
+    rows = np.arange(N_WINDOWS)
+    events, people = rows.astype(str), (rows % PEOPLE).astype(str)
+    windows = Windows(folder, folder, mask.reshape((MASK_SIDE,) * 3), events, people, {})
     test, *inner = np.array_split(rows, 4)
     pairs = [(np.setdiff1d(np.concatenate(inner), part), part) for part in inner]
     fold = Fold(1, *pairs[0], test, "movie", further_inner=tuple(pairs[1:]))

@@ -71,6 +71,17 @@ def script_here(path: Path, config: Path, *arguments: str) -> subprocess.Complet
     return subprocess.CompletedProcess([script], code, out.getvalue(), err.getvalue())
 
 
+def wrong_lines(script: Path, config: Path) -> list[str]:
+    """What ``--check`` of a script calls wrong; its exit code fits, and nothing beside the config is written."""
+    before = {path: path.stat().st_mtime_ns for path in config.parent.rglob("*")}
+    done = script_here(script, config, "--check")
+    assert {path: path.stat().st_mtime_ns for path in config.parent.rglob("*")} == before
+    wrong = [line.removeprefix("  wrong: ") for line in done.stdout.splitlines() if line.startswith("  wrong: ")]
+    assert done.returncode == bool(wrong), done.stderr
+    assert ("nothing is wrong" in done.stdout) == (not wrong)
+    return wrong
+
+
 def write_config(path: Path, **settings) -> Path:
     path.write_text("".join(f"{name} = {value!r}\n" for name, value in settings.items()))
     return path

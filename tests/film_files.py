@@ -50,6 +50,23 @@ def write_film(
     return path
 
 
+def cut_film(source: Path, path: Path, at_s: float, **container_options) -> Path:
+    """A film from ``at_s`` on by stream copy, as ``ffmpeg -ss AT -i SOURCE -c copy``: pictures from the key frame before."""
+    import av
+
+    with av.open(str(source)) as film, av.open(str(path), "w", options=container_options) as cut:
+        tracks = {track.index: cut.add_stream_from_template(track) for track in film.streams}
+        film.seek(int(at_s * 1e6))
+        for packet in film.demux():
+            shift = round(at_s / packet.time_base)
+            if packet.dts is None or (packet.stream.type == "audio" and packet.pts < shift):
+                continue
+            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            packet.stream = tracks[packet.stream.index]
+            cut.mux(packet)
+    return path
+
+
 def grey(level: int, height: int = 72, width: int = 128) -> np.ndarray:
     return np.full((height, width, 3), level, dtype=np.uint8)
 

@@ -15,7 +15,8 @@ N = 40
 Y = np.arange(N) % 2
 ROWS = {1: (range(0, 20), range(20, 30), range(30, 40)), 2: (range(20, 40), range(10, 20), range(0, 10))}
 FOLDS = {"movie": [Fold(k, *map(np.array, rows), "movie") for k, rows in ROWS.items()]}
-SAMPLES = pd.DataFrame({"label": np.where(Y == 1, "face", "noface"), "event": [f"e{i}" for i in range(N)]})
+LABELS = np.where(Y == 1, "face", "noface")
+SAMPLES = pd.DataFrame({"label": LABELS, "event": [f"e{i}" for i in range(N)], "subject": "sub-1"})
 CFG = SimpleNamespace(LABELS=("face", "noface"), N_SEEDS=1)
 MODELS = ["linear-mean", "linear", "linear_plus", "voxel_time_cnn"]
 
@@ -134,3 +135,19 @@ def test_a_model_that_is_trained_again_leaves_the_copy_alone(written):
     before = (written / "movie" / "best" / "inner-1.tsv").read_bytes()
     write_model(written, "voxel_time_cnn", FOLDS["movie"][0], 1)  # files are replaced, never changed
     assert (written / "movie" / "best" / "inner-1.tsv").read_bytes() == before
+
+
+def test_people_count_once_in_the_choice(tmp_path):
+    """The simpler model is 0.2 nats worse in one person, and 0.1 better in the other: too few people to say that."""
+    y = Y[10:30]
+    fold, person = FOLDS["movie"][0], np.repeat(["sub-1", "sub-2"], 10)
+    for name, loss in {"linear-mean": np.where(person == "sub-1", 0.6, 0.3), "linear": np.full(20, 0.4)}.items():
+        logit = -np.log(np.expm1(loss)) * (2 * y - 1)
+        file = files_of(tmp_path, Member(name, "movie", fold)).inner
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_table(file, pd.DataFrame({"row": np.arange(10, 30), "logit": logit}))
+    models = ["linear-mean", "linear"]
+    alone = SAMPLES.assign(subject="sub-1")
+    both = alone.assign(subject=np.repeat(["sub-1", "sub-2"], [20, 20]))
+    assert best.choose(tmp_path, "movie", fold, models, alone, "face")["model"] == "linear"
+    assert best.choose(tmp_path, "movie", fold, models, both, "face")["model"] == "linear-mean"

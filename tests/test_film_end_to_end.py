@@ -17,8 +17,8 @@ pytest.importorskip("skimage", reason="needs scikit-image")
 
 from neuroface.bold import on_screen, read_1d  # noqa: E402
 from neuroface.face_study import films  # noqa: E402
-from neuroface.film import open_film, read_regressors  # noqa: E402
-from neuroface.film.regressors import convolved  # noqa: E402
+from neuroface.film import open_film  # noqa: E402
+from neuroface.film.regressors import convolved, read_regressors  # noqa: E402
 from neuroface.film.sound import loudness_and_speech  # noqa: E402
 
 from film_files import grey, shot, write_film  # noqa: E402

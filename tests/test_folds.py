@@ -1,7 +1,10 @@
 """Cross-validation: nothing on both sides, every window tested once, and honest inner validation."""
 
+import re
+from types import SimpleNamespace
+
 from neuroface import NeuroFaceError
-from neuroface.decoding.folds import groups_of, make_folds
+from neuroface.decoding.folds import folds_of_all_splits, groups_of, impossible_splits, make_folds
 
 import numpy as np
 import pandas as pd
@@ -165,3 +168,86 @@ def test_a_fold_with_one_class_is_an_error_that_names_it(selection):
         NeuroFaceError, match=r"Split 'movie', fold \d: its (held-out|validation) set has windows of one"
     ):
         folds_of(samples, "movie", selection=selection)
+
+
+def block_design(people=3, runs=2, blocks=12, apart_s=26.0, tr_s=2.0):
+    """A block design whose order is random for each person: blocks of one label are at other times for others."""
+    rows = []
+    for person in range(people):
+        rng = np.random.default_rng(person)
+        for run in range(1, runs + 1):
+            onset_s, label = 12 + apart_s * np.arange(blocks), rng.permutation(["face", "noface"] * (blocks // 2))
+            rows += [
+                (f"sub-{person}", "loc", str(run), kind, t, int((t + 4) / tr_s), f"{film}_{kind}_{t:g}s", film)
+                for t, kind in zip(onset_s, label)
+                for film in [f"loc_run-{run}"]
+            ]
+    columns = ["subject", "movie", "run", "label", "onset_s", "first_tr", "event", "stimulus"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.mark.parametrize("people, runs", [(3, 2), (2, 1)])
+def test_an_embargo_that_leaves_no_training_window_makes_event_folds_impossible_and_the_others_run(people, runs):
+    """Field log, row 1: IndexError in _rarer_class. 13 volumes from block to block, an embargo of 5 + 10."""
+    cfg = SimpleNamespace(CV_SPLITS=("subject",), N_FOLDS=min(people, 3), SEED=42, EMBARGO_TRS=10, SELECTION="inner")
+    folds, impossible = folds_of_all_splits(block_design(people, runs), 5, cfg)
+    assert len(folds["subject"]) == cfg.N_FOLDS
+    assert re.search(r"its training set (is empty.*5 \+ 10 volumes|has 1 'n?o?face' window)", impossible["event"])
+    with pytest.raises(NeuroFaceError, match="'event'"):
+        folds_of_all_splits(block_design(people, runs), 5, SimpleNamespace(**vars(cfg) | {"CV_SPLITS": ("event",)}))
+
+
+def test_messages_name_labels_as_the_settings_do():
+    one_noface = block_design()[lambda table: (table["label"] == "face") | (table.groupby("label").cumcount() < 1)]
+    with pytest.raises(NeuroFaceError, match="there are 1 'noface' windows"):
+        folds_of(one_noface.reset_index(drop=True), "subject", n_folds=3)
+# ---------------------------------------------------------------- one film in several runs
+
+
+def film_in_runs(n_runs):
+    """Five people, one film in ``n_runs`` runs; the run's name also has the session of each person."""
+    table = film_samples(n_films=n_runs, people_per_film=5)
+    part = table["movie"].str.removeprefix("film").astype(int) + 1
+    viewer = table["subject"].str[-1]
+    return table.assign(
+        subject="sub-" + viewer, movie="film", stimulus=[f"film_run-{n}" for n in part],
+        run=[f"{1 + int(who) % 2}-{n}" for who, n in zip(viewer, part)],
+    )  # fmt: skip
+
+
+def settings(**changed):
+    defaults = dict(CV_SPLITS=("window", "movie"), N_FOLDS=4, SEED=42, EMBARGO_TRS=10, SELECTION="inner")
+    return SimpleNamespace(**defaults | changed)
+
+
+@pytest.mark.parametrize(("n_runs", "n_folds"), [(2, 2), (3, 3), (8, 4)])
+def test_part_folds_hold_a_part_out_for_all_its_viewers(n_runs, n_folds):
+    table = film_in_runs(n_runs)
+    folds = folds_of(table, "part")
+    assert len(folds) == n_folds
+    for fold in folds:
+        held_out = set(table["stimulus"].iloc[fold.test])
+        assert set(table["subject"].iloc[fold.test]) == set(table["subject"])
+        assert not held_out & set(table["stimulus"].iloc[np.concatenate([fold.train, fold.validation])])
+        assert fold.n_embargoed == 0  # no training window is lost
+    assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(len(table)))
+
+
+def test_movie_folds_of_one_film_are_not_possible_and_the_message_names_those_that_are():
+    """Script 1 says it, before hours of work."""
+    why = impossible_splits(film_in_runs(2), WINDOW_TRS, settings())
+    assert list(why) == ["movie"]
+    assert 'CV_SPLITS = ("window", "part") and HELD_OUT_SPLIT = "part" hold out one of 2 parts' in why["movie"]
+    one_run = film_in_runs(1)
+    assert 'HELD_OUT_SPLIT = "event" hold out moments' in impossible_splits(one_run, WINDOW_TRS, settings())["movie"]
+    with pytest.raises(NeuroFaceError, match="Split 'part' has 1 groups"):
+        folds_of(one_run, "part")
+    assert impossible_splits(film_in_runs(2), WINDOW_TRS, settings(CV_SPLITS=("window", "part"))) == {}
+
+
+def test_where_each_film_is_one_part_the_ladder_has_no_further_rung(samples):
+    whole = samples.assign(stimulus=samples["movie"])
+    folds, impossible = folds_of_all_splits(whole, WINDOW_TRS, settings())
+    assert "part" not in folds | impossible and "movie" in folds
+    folds, impossible = folds_of_all_splits(film_in_runs(2), WINDOW_TRS, settings(CV_SPLITS=("window", "part")))
+    assert "part" in folds and "movie" in impossible

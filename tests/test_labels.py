@@ -132,3 +132,10 @@ def test_an_interval_touches_a_stretch_that_it_overlaps_not_one_that_it_borders(
     stretches = np.array([[10.0, 5.0]])
     starts = np.array([0.0, 0.1, 14.9, 15.0, 12.0])
     assert touches(starts, 10.0, stretches).tolist() == [False, True, True, False, True]
+
+
+def test_stretches_that_follow_each_other_do_not_overlap_because_a_log_has_two_decimals():
+    # Stretches of 5.766 and 3.844 s, one behind the other from 11.436 s on, as a log with two decimals states them.
+    first, second = np.array([[11.44, 5.77]]), np.array([[17.20, 3.84]])
+    assert first.sum() > second[0, 0]
+    assert not touches(second[:, 0], 3.2, first).any()

@@ -121,7 +121,7 @@ def test_maps_of_a_second_order_model_are_its_integrated_gradients(study):
     X[:, :2] += 2.0 * rng.standard_normal((len(X), 1, 1)) * (samples["label"] == "face").to_numpy()[:, None, None]
     means, flat = X.mean(axis=2, dtype=np.float64), X.reshape(len(X), -1).astype(np.float64)
     y, events = (samples["label"] == "face").to_numpy(np.int8), samples["event"].to_numpy(str)
-    fit = solve_second_order(flat @ flat.T, means @ means.T, N_TRS, y, fold, events, 4)
+    fit = solve_second_order(flat @ flat.T, means @ means.T, N_TRS, y, fold, (events, samples["subject"].to_numpy(str)), 4)
     fit = fit._replace(strengths=np.array([0.5, -0.3, 0.2, 0.1])[: len(fit.strengths)])
     directions = rng.standard_normal(fit.directions.shape) * 0.05
     outside = np.setdiff1d(np.arange(len(X)), fit.rows)

@@ -47,7 +47,8 @@ def windows(tmp_path_factory):
     X[:, 4:8] += 0.3 * (2 * y - 1)[:, None, None]
     write_npy(folder / "X.npy", X)
     write_npy(folder / "y.npy", y)
-    made = models.Windows(folder, folder / "linear", MASK, np.arange(N).astype(str), {"face-rois": ROIS})
+    events, people = np.arange(N).astype(str), np.full(N, "sub-1")
+    made = models.Windows(folder, folder / "linear", MASK, events, people, {"face-rois": ROIS})
     for name in NAMES[:3]:
         models.write_kernel(made, name)
     return made

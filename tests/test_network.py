@@ -158,7 +158,7 @@ def test_batches_serve_every_row_once_with_its_label_and_weight(stored, seed):
     X, y = stored
     rows = np.arange(2, 28, 2)
     batches = WindowBatches(X, y, rows, batch_size=5, class_weight={0: 0.75, 1: 1.5}, seed=seed)
-    assert [len(batches[i][0]) for i in range(len(batches))] == [5, 5, 3]
+    assert [len(batches[i][0]) for i in range(len(batches))] == [6, 7]  # not 5, 5 and 3
     for _ in range(2):
         windows, labels, weights = read_all(batches)
         served = windows[:, 0, 0, 0].astype(int)
@@ -167,6 +167,28 @@ def test_batches_serve_every_row_once_with_its_label_and_weight(stored, seed):
         assert np.array_equal(labels[:, 0], y[served])
         assert np.array_equal(weights, np.where(y[served] == 1, 1.5, 0.75))
         batches.on_epoch_end()
+
+
+# NNDb's 2,704 training windows of four folds are 135 batches of 20 and 4 windows more; Haxby's 88 are 11 batches of 8.
+@pytest.mark.parametrize(
+    ("n_rows", "batch_size", "sizes"),
+    [
+        (2704, 20, {20, 21}), (88, 8, {8}), (89, 8, {8, 9}), (31, 8, {10, 11}), (48, 10, {8, 10}), (47, 10, {11, 12}),
+        (257, 32, {32, 33}),
+    ],  # fmt: skip
+)
+@pytest.mark.parametrize("seed", [None, 7])
+def test_no_batch_is_too_small_for_batch_normalisation_and_every_row_is_served(n_rows, batch_size, sizes, seed):
+    X, y = np.arange(n_rows, dtype=np.float32)[:, None, None], np.zeros(n_rows, np.int8)
+    batches = WindowBatches(X, y, np.arange(n_rows), batch_size, {0: 1, 1: 1}, seed=seed)
+    for epoch in order(batches):
+        assert {len(batch) for batch in epoch} == sizes
+        assert sorted(sum(epoch, [])) == list(range(n_rows))
+
+
+def test_fewer_windows_than_a_batch_are_a_batch():
+    batches = WindowBatches(np.zeros((5, 1, 1), np.float32), np.zeros(5), np.arange(5), 8, {0: 1, 1: 1})
+    assert len(batches) == 1 and len(batches[0][0]) == 5
 
 
 def order(batches, epochs=3):

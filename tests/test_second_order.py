@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 
 N, VOXELS, TRS = 240, 7, 4
 FITTED, HELD_OUT = np.arange(180), np.arange(180, N)
-EVENTS = np.arange(N).astype(str)
+GROUPINGS = np.arange(N).astype(str), np.full(N, "sub-1")
 
 
 def fold_of(n_fitted=180):
@@ -49,7 +49,7 @@ def first_kernel(X, deviation):
 def case(linear_part, product_part, units=VOXELS):
     """Windows, labels, the fit, its weights."""
     X, y = windows_with(linear_part, product_part)
-    found = solve_second_order(*kernels(X), TRS, y, fold_of(), EVENTS, units)
+    found = solve_second_order(*kernels(X), TRS, y, fold_of(), GROUPINGS, units)
     return X, y, found, parameters(lambda: chunks(X), found)
 
 
@@ -184,7 +184,7 @@ def test_the_intercept_is_right_where_most_directions_are_dropped():
     fold = Fold(1, *pairs[0], np.arange(n_fitted, n), "window", further_inner=tuple(pairs[1:]))
     logits = {}
     for units in (8, 1000):
-        found = solve_second_order(*kernels(X), 2, y, fold, np.arange(n).astype(str), units)
+        found = solve_second_order(*kernels(X), 2, y, fold, (np.arange(n), np.zeros(n)), units)
         logits[units] = logits_of(X, parameters(lambda: chunks(X), found))[fold.test]
         assert np.mean((logits[units] > 0) == y[fold.test]) > 0.94
     assert abs(logits[8].mean() - logits[1000].mean()) < 0.3 * logits[1000].std()
@@ -205,7 +205,7 @@ def test_a_strong_linear_signal_does_not_call_for_products(effect):
         rows = np.arange(224)
         pairs = [(rows[(film != 0) & (film != k)], rows[film == k]) for k in (1, 2, 3)]
         fold = Fold(1, *pairs[0], rows[film == 0], "movie", further_inner=tuple(pairs[1:]))
-        found = solve_second_order(X @ X.T, X @ X.T, 1, label, fold, events, 8)
+        found = solve_second_order(X @ X.T, X @ X.T, 1, label, fold, (events, np.repeat(np.arange(8), 28)), 8)
         used += found.chosen["second_order"] > 0
     assert used == 0
 
@@ -243,3 +243,15 @@ def test_stacking_is_the_best_without_negative_weights(seed):
         np.testing.assert_allclose([*share, intercept], best.x, atol=2e-3)
     else:
         assert not share.any()
+
+
+def test_with_fewer_windows_than_units_the_network_computes_the_same():
+    """24 windows have 23 directions; a network of 32 units could not take them."""
+    X, y = windows_with(0.3, 2.0)
+    found = solve_second_order(*kernels(X), TRS, y, fold_of(24), GROUPINGS, 32)
+    assert found.chosen["second_order"] > 0 and found.directions.shape == (32, N)
+    network = closed_form.linear_plus(VOXELS, TRS, None, units=32)
+    closed_form.set_parameters(network, parameters(lambda: chunks(X), found))
+    rows = found.rows
+    logit = predict_logits(logit_network(network), X, 50, rows)
+    np.testing.assert_allclose(logit, found.logit_of_rows, atol=1e-4)

@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "studies" / "seen_images"))
 from neuroface.pipeline.settings import load_settings  # noqa: E402
 from neuroface.pipeline.stage import settings_in  # noqa: E402
 
+from seen_images.hdf5_voxels import read_voxels  # noqa: E402
 from seen_images.settings import SeenSettings  # noqa: E402
 from seen_images.sources import check_sessions, check_trials, open_source  # noqa: E402
 
@@ -145,6 +146,54 @@ def test_nsd_says_what_is_missing(nsd, changes, message):
         open_source(nsd_cfg(nsd[0], **changes)).columns  # noqa: B018
 
 
+class CountingDataset:
+    """An HDF5 data set that counts how often each of its values is read."""
+
+    def __init__(self, stored):
+        self.stored, self.reads = stored, np.zeros(stored.shape, int)
+
+    def __getattr__(self, name):
+        return getattr(self.stored, name)
+
+    def __getitem__(self, key):
+        self.reads[key] += 1
+        return self.stored[key]
+
+
+@pytest.mark.parametrize(
+    "chunks, options",
+    [
+        pytest.param((12, 1, 1, 1), {}, id="NSD's own"),
+        pytest.param((1, 7, 6, 5), {}, id="a trial each"),
+        pytest.param((5, 3, 2, 4), {"compression": "gzip"}, id="compressed"),
+        pytest.param(None, {}, id="none"),
+    ],
+)
+def test_chosen_voxels_are_read_once_whatever_the_chunks(tmp_path, rng, chunks, options):
+    """Blocks of trials over all voxels, as before, read each of NSD's chunks as often as there are blocks."""
+    values = rng.integers(-3000, 3000, (12, 7, 6, 5), dtype=np.int16)
+    places = rng.permutation(np.argwhere(rng.random((7, 6, 5)) < 0.2))
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        stored = file.create_dataset("betas", data=values, chunks=chunks, **options)
+        counting = CountingDataset(stored)
+        assert np.array_equal(read_voxels(counting, places), values[(slice(None), *places.T)])
+        reads = counting.reads
+    assert reads.max() == 1 and reads[(slice(None), *places.T)].min() == 1
+    if chunks == (12, 1, 1, 1):
+        assert reads.sum() == 12 * len(places)  # nothing else is read
+
+
+def test_sessions_that_a_person_never_had_are_named(nsd):
+    folder = nsd[0]
+    cfg = nsd_cfg(folder, SESSIONS=tuple(range(1, 38)))
+    with pytest.raises(NeuroFaceError, match="SESSIONS names session 3. Download it"):
+        open_source(cfg)
+    (folder / "nsddata/ppdata/subj01").rename(folder / "nsddata/ppdata/subj04")
+    (folder / "nsddata_betas/ppdata/subj01").rename(folder / "nsddata_betas/ppdata/subj04")
+    with pytest.raises(NeuroFaceError, match="subj04 has 30 sessions in all: take the others out of SESSIONS"):
+        open_source(nsd_cfg(folder, SUBJECT="subj04", SESSIONS=tuple(range(1, 38))))
+
+
 def test_nsd_files_of_another_grid_or_length_are_refused(nsd):
     folder, _ = nsd
     file = folder / "nsddata_betas/ppdata/subj01/func1pt8mm/betas_fithrf_GLMdenoise_RR/betas_session01.hdf5"
@@ -218,15 +267,17 @@ def test_things_trials_betas_and_regions_that_overlap(things):
     assert source.columns[["i", "j", "k"]].to_numpy(int)[-1].tolist() == [5, 6, 7]
 
 
-def test_sessions_that_the_tables_do_not_name_cannot_be_standardised(things):
+def test_sessions_need_names_and_enough_trials_to_be_standardised(things):
     folder = things[0]
-    check_sessions(open_source(things_cfg(folder)).trials, "session")
+    trials = open_source(things_cfg(folder)).trials
+    assert check_sessions(pd.concat([trials] * 10), "session") is None
+    with pytest.raises(NeuroFaceError, match='session 01 has 1 training trials.*or set STANDARDIZE = "voxel"'):
+        check_sessions(trials, "session")
     file = folder / "betas_csv" / "sub-01_StimulusMetadata.csv"
     pd.read_csv(file).drop(columns=["session", "run"]).to_csv(file)
     source = open_source(things_cfg(folder))
-    check_sessions(source.trials, "voxel")
-    with pytest.raises(NeuroFaceError, match="has no column session. Add it, or set STANDARDIZE"):
-        check_sessions(source.trials, "session")
+    assert check_sessions(source.trials, "voxel") is None
+    assert "takes all trials as one session" in check_sessions(source.trials, "session")
 
 
 def test_things_pictures_and_captions(things):
@@ -237,6 +288,53 @@ def test_things_pictures_and_captions(things):
         source.captions("cat_03n")
     with pytest.raises(NeuroFaceError, match="cat_03n.jpg is not there"):
         source.picture("cat_03n")
+
+
+def test_things_pictures_may_lie_in_object_images(things):
+    """As they come from OSF."""
+    folder = things[0]
+    (folder / "images").rename(folder / "object_images")
+    assert (open_source(things_cfg(folder)).picture("dog_01b") == 9).all()
+
+
+# Rows of MRI/data/Categories_final_20200131.tsv of ViCCo-Group/THINGS-data (commit ea475893), which has no column uniqueID,
+# and the names of these concepts in the picture files. Its last row holds sums.
+CATEGORIES = {
+    "air conditioner": ("air_conditioner", "a system that keeps air cool and dry"),
+    "bat": ("bat1", "nocturnal mouselike mammal"),
+    "bat ": ("bat2", "a club used for hitting a ball in various games"),
+    "bow1": ("bow1", "a weapon"),
+    "first-aid kit": ("first-aid_kit", '"kit; bandages"'),
+    "flip-flop": ("flip_flop", "a shoe"),
+    "": ("", ""),
+}
+
+
+def test_things_concepts_without_ids_are_found_by_their_words(things):
+    folder, definition = things[0], "Definition (from WordNet, Google, or Wikipedia)"
+    rows = "".join(f"{word}\t{text}\t1\n" for word, (_, text) in CATEGORIES.items())
+    write(folder / "things_concepts.tsv", f"Word\t{definition}\tanimal\n{rows}")
+    source = open_source(things_cfg(folder))
+    for word, (concept, text) in CATEGORIES.items():
+        if concept:
+            expected = word.strip() + ", " + text.strip('"')
+            assert source.captions(f"{concept}_01b") == [expected]
+    write(folder / "things_concepts.tsv", "word\tfreq\ndog\t1\n")
+    with pytest.raises(NeuroFaceError, match=r"lacks the column 'Word'; it has \['word', 'freq'\]"):
+        open_source(things_cfg(folder)).captions("dog_01b")
+
+
+def test_things_regions_with_line_breaks_can_be_named(things):
+    folder = things[0]
+    file = folder / "betas_csv" / "sub-01_VoxelMetadata.csv"
+    pd.read_csv(file).rename(columns={"hV4": "glasser-p9-\n46v"}).to_csv(file, index=False)
+    for name in ("glasser-p9-46v", "glasser-p9-\n46v"):
+        source = open_source(things_cfg(folder, EARLY_ROIS=("V1", name)))
+        assert source.columns["voxel"].tolist()[:3] == [0, 1, 2]
+    with pytest.raises(NeuroFaceError, match=r"There are V1, glasser-p9-46v, lFFA, lLOC\.$"):
+        open_source(things_cfg(folder, EARLY_ROIS=("V9",))).columns  # noqa: B018
+    with pytest.raises(NeuroFaceError, match="'nc_testset' .* is no region: it holds 0.3"):
+        open_source(things_cfg(folder, EARLY_ROIS=("nc_testset",))).columns  # noqa: B018
 
 
 def test_things_names_a_region_that_is_misspelt(things):

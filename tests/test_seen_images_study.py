@@ -228,7 +228,7 @@ def test_other_settings_are_refused_by_name(tiny_images, tmp_path):
     refused = run(3, changed(tiny_images, tmp_path, EPOCHS=16))
     assert refused.returncode == 1 and "was made with EPOCHS = 15; the setting is now 16" in refused.stderr
     refused = run(2, changed(tiny_images, tmp_path, STANDARDIZE="global"))
-    assert refused.returncode == 1 and "STANDARDIZE = 'voxel'" in refused.stderr
+    assert refused.returncode == 1 and "STANDARDIZE = 'session'" in refused.stderr
 
 
 @pytest.mark.parametrize(

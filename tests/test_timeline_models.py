@@ -163,3 +163,18 @@ def test_a_live_run_is_predicted_by_one_model_and_says_what_it_saw(tmp_path):
     assert live_text(new, choose_models([new], folder, cfg, several=False)[new]) == "person and film unseen in training"
     unknown = run_of_folder(tmp_path / "scan")
     assert "unknown" in live_text(unknown, choose_models([unknown], folder, cfg, several=False)[unknown])
+
+
+def test_a_film_seen_in_another_session_is_the_same_film(tmp_path):
+    """Half of the viewers saw the film in session 2 (Emo-FilM): models that trained on their windows saw its moments."""
+    cfg, samples, runs, folder = study(tmp_path, "subject", viewers=4)
+    session = {subject: f"{1 + number % 2}" for number, subject in enumerate(samples["subject"].unique())}
+    samples["run"] = samples["subject"].map(session)
+    samples["stimulus"] = samples["movie"]
+    write_table(folder / "predictions.tsv", samples)
+    first = runs[0].subject
+    run = Run(first, "aurora", session[first], f"{first}_ses-{session[first]}_task-aurora", tmp_path, None, ())
+    assert moments_of(run, samples, WINDOW).all()
+    models = choose_models([run], folder, cfg)[run]
+    assert models.seen["seen_moments"]
+    assert len(models.seen_trs[models.folds[0]]) > (samples["run"] == run.run).sum()  # also those of session 2

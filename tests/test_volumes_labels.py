@@ -114,10 +114,11 @@ GOOD = {"start": [0.0, 4.0], "end": [2.0, 9.0], "emotion": ["A", "B"]}
 BAD = {
     "another name": ({"emotion": None, "emotoin": ["A", "B"]}, "has no column 'emotion' \\(did you mean emotoin\\?\\)"),
     "no start": ({"start": None}, "has no column 'start'"),
-    "end first": ({"end": [2.0, 3.0]}, r"row 3: the episode 4 – 3 s ends before it starts"),
-    "after the film": ({"end": [2.0, 99.0]}, r"row 3: the episode 4 – 99 s is outside the film, which lasts 10 s"),
-    "before the film": ({"start": [-1.0, 4.0]}, r"row 2: .* is outside the film"),
-    "no number": ({"start": ["soon", 4.0]}, "row 2: .* is no start and end in seconds"),
+    "end first": ({"end": [2.0, 3.0]}, r"line 3: the episode 4 – 3 s ends before it starts"),
+    "after the film": ({"end": [2.0, 99.0]}, r"line 3: the episode 4 – 99 s is outside the film, which lasts 10 s"),
+    "before the film": ({"start": [-1.0, 4.0]}, r"line 2: .* is outside the film"),
+    "no number": ({"start": ["soon", 4.0]}, "line 2: start 'soon' is not a number"),
+    "no time": ({"start": [0.0, None]}, "line 3: .* is no start and end in seconds"),
     "no label": ({"emotion": [None, None]}, "names no label in its column 'emotion'"),
 }
 
@@ -130,6 +131,16 @@ def test_a_bad_table_is_one_line(tmp_path, name):
     with pytest.raises(NeuroFaceError, match=message) as error:
         read_episodes(tmp_path / "one.csv", "emotion", 10.0)
     assert "one.csv" in str(error.value)
+
+
+def test_a_mark_without_partner_or_a_label_called_null_loses_no_episode(tmp_path):
+    """pandas reads one episode of these four, with three others in its label, and takes null and NA for missing."""
+    labels = ['"ANGER', "null", "NA", 'FEAR"']
+    rows = "".join(f"{2 * k}, {2 * k + 1},{label}\r\n" for k, label in enumerate(labels))
+    (tmp_path / "one.csv").write_bytes(f"\ufeffstart,end,emotion\r\n{rows}".encode())
+    episodes = read_episodes(tmp_path / "one.csv", "emotion", 10.0)
+    assert episodes["label"].tolist() == labels
+    assert episodes["start"].tolist() == [0, 2, 4, 6] and episodes["end"].tolist() == [1, 3, 5, 7]
 
 
 def test_one_observer_only_is_one_line(tmp_path):

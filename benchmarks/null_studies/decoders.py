@@ -76,7 +76,7 @@ def linear_study(effect: float, seed: int) -> dict[str, bool]:
     pairs = [(rows[(film != 0) & (film != inner)], rows[film == inner]) for inner in range(1, films)]
     fold = Fold(1, *pairs[0], rows[film == 0], "movie", further_inner=tuple(pairs[1:]))
     names = np.array([f"{one}_{other}" for one, other in zip(film, moment)])
-    found = solve_second_order(X @ X.T, X @ X.T, 1, label, fold, names, 8)
+    found = solve_second_order(X @ X.T, X @ X.T, 1, label, fold, (names, np.repeat(np.arange(films * viewers), events)), 8)
     return {"second path used": found.chosen["second_order"] > 0}
 
 

@@ -100,12 +100,12 @@ def refits(model: str, X, samples, folds: list[Fold], labels) -> dict[int, Refit
     """Models of every fold under each labelling; "best": the type that the fold chooses under the observed labels."""
     n, whole, means = len(X), X.reshape(len(X), -1).astype(np.float64), X.mean(axis=2, dtype=np.float64)
     kernels = {"linear": whole @ whole.T, "linear-mean": means @ means.T}
-    events, found, zero = samples["event"].to_numpy(str), {}, np.zeros(n)
+    groupings, found, zero = tuple(samples[column].to_numpy(str) for column in ("event", "subject")), {}, np.zeros(n)
     for fold in folds:
-        name = _chosen(kernels, labels[:, 0], fold, events) if model == "best" else model
+        name = _chosen(kernels, labels[:, 0], fold, groupings) if model == "best" else model
         if name == "linear_plus":
             both = kernels["linear"], kernels["linear-mean"]
-            fits = list(solve_second_order_each(*both, N_TRS, labels, fold, events, 8))
+            fits = list(solve_second_order_each(*both, N_TRS, labels, fold, groupings, 8))
             second = [second_path(fit, kernels["linear-mean"], zero, 0.5, N_TRS) for fit in fits]
             deviation, mean = np.array([fit.deviation for fit in fits]), np.array([fit.mean for fit in fits])
         else:
@@ -116,12 +116,12 @@ def refits(model: str, X, samples, folds: list[Fold], labels) -> dict[int, Refit
     return found
 
 
-def _chosen(kernels: dict, y, fold: Fold, events) -> str:
+def _chosen(kernels: dict, y, fold: Fold, groupings) -> str:
     names = ["linear-mean", "linear"]
     logits = [solve(kernels[name], y, fold).inner_logit for name in names]
     known = ~np.isnan(logits[0])
     losses = [log_losses(y[known], logit[known]) for logit in logits]
-    return names[simplest_good_model(losses, events[known], balanced_weights(y[known]))]
+    return names[simplest_good_model(losses, tuple(who[known] for who in groupings), balanced_weights(y[known]))]
 
 
 def study(seed: int, design: Design, model: str = "linear", flips: bool = False) -> dict[str, bool]:

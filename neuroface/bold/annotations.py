@@ -19,6 +19,7 @@ DAY_S = 86_400  # no film is this long: larger values are not in seconds
 
 
 ROUNDING_S = 1e-6  # far above the rounding errors of sums, far below differences between annotations
+BORDER_S = 0.02  # onsets and durations with two decimals put the end of a stretch up to 0.015 s behind the next one's start
 
 
 def read_1d(path: Path) -> np.ndarray:
@@ -87,6 +88,12 @@ def trial_types_of(path: Path, column: str = "trial_type") -> list[str]:
     return _events_table(path, column)[column].dropna().unique().tolist()
 
 
+def event_names(run, cfg) -> list[str]:
+    """Events that the tables of a run hold, each once; none of ``.1D`` files, whose names name the event."""
+    tables = dict.fromkeys(path for _, path in run.annotations if path.suffix != ".1D")
+    return sorted({name for path in tables for name in trial_types_of(path, cfg.EVENT_COLUMN)})
+
+
 def check_names(path: Path, wanted: tuple[str, ...], column: str = "trial_type") -> None:
     """Raise if a trial type differs from a wanted one only in case or blanks.
 
@@ -148,11 +155,25 @@ def _checked(rows: np.ndarray, path: Path) -> np.ndarray:
             f"{path}, row {bad[0] + 1}: {rows[bad[0]].tolist()} is not an onset and a duration ≥ 0 in seconds of the film. "
             f"Correct the file."
         )
+    if looks_like_ends(rows):
+        raise NeuroFaceError(
+            f"{path}: its second column looks like the end of each stretch, not its duration: read as durations, "
+            f"{rows[0, 0]:g} s to {rows[:, 1].max():g} s and all stretches run into each other. Write onset and duration."
+        )
     return merge_overlaps(rows)
 
 
+def looks_like_ends(rows: np.ndarray) -> bool:
+    """Whether the second column of rows (n, 2) holds ends: none is after the next onset, and as durations some overlap."""
+    if len(rows) < 3:
+        return False
+    onset, second = rows[np.argsort(rows[:, 0], kind="stable")].T
+    as_ends = (second > onset).all() and (second[:-1] <= onset[1:] + ROUNDING_S).all()
+    return bool(as_ends and (onset[:-1] + second[:-1] > onset[1:] + ROUNDING_S).any())
+
+
 def stretches_of_labels(run, cfg) -> tuple[np.ndarray, np.ndarray | None]:
-    """Stretches (n, 2) of both conditions in a run; None for the second if it has no events.
+    """Stretches (n, 2) of both conditions in a run, on the clock of its film; None for the second if it has no events.
 
     Parameters
     ----------
@@ -164,8 +185,11 @@ def stretches_of_labels(run, cfg) -> tuple[np.ndarray, np.ndarray | None]:
         check_names(path, wanted, cfg.EVENT_COLUMN)
     reading = (cfg.EVENT_COLUMN, cfg.JOIN_GAP_S, cfg.MIN_STRETCH_S)  # a longer event gives a window alone
     # Event by event, so that a house block after a cat block is a separate stretch.
-    others = [read_stretches([one], *reading) for one in second]
-    return read_stretches(first, *reading), np.concatenate(others) if others else None
+    others = [_of_film(read_stretches([named], *reading), run, named[1]) for named in second]
+    files = dict.fromkeys(path for _, path in first)
+    parts = [_of_film(read_stretches([n for n in first if n[1] == path], *reading), run, path) for path in files]
+    stretches = parts[0] if len(parts) == 1 else merge_overlaps(np.concatenate(parts))
+    return stretches, np.concatenate(others) if others else None
 
 
 def joined_trials(runs: list, trial_types, cfg, longest_trial_s: float = LONGEST_TRIAL_S) -> str:
@@ -186,6 +210,23 @@ def joined_trials(runs: list, trial_types, cfg, longest_trial_s: float = LONGEST
         f"{int(stretches[:, 2].sum()):,} trials with gaps of at most JOIN_GAP_S = {cfg.JOIN_GAP_S:g} s are joined to "
         f"{len(stretches):,} stretches of {lengths_s} s."
     )
+
+
+def is_on_film_clock(path: Path) -> bool:
+    """Whether an annotation counts from the film's beginning: those in ``stimuli/``; a run's own log counts from the run."""
+    return path.parent.name == "stimuli" or path.suffix == ".1D"
+
+
+def _of_film(stretches: np.ndarray, run, path: Path) -> np.ndarray:
+    """Stretches (n, 2) on the film's clock, without what lies before the film or after it, by FILM_EVENT."""
+    if run.film is None or not len(stretches):
+        return stretches
+    shift_s = 0.0 if is_on_film_clock(path) else run.film.onset_s
+    onset_s, end_s = stretches[:, 0] - shift_s, stretches.sum(axis=1) - shift_s
+    start_s, stop_s = np.clip(onset_s, 0, None), np.minimum(end_s, run.film.duration_s)
+    is_whole = (start_s == onset_s) & (stop_s == end_s)
+    lasts_s = np.where(is_whole, stretches[:, 1], stop_s - start_s)
+    return np.stack([start_s, lasts_s], axis=1)[stop_s > start_s + ROUNDING_S]
 
 
 def merge_overlaps(stretches: np.ndarray) -> np.ndarray:
@@ -220,7 +261,10 @@ def on_screen(times_s: np.ndarray, stretches: np.ndarray) -> np.ndarray:
 
 
 def touches(start_s: np.ndarray, length_s: float, stretches: np.ndarray) -> np.ndarray:
-    """Whether each interval of ``length_s`` from ``start_s`` (n,) overlaps any of the stretches (m, 2): (n,) bool."""
+    """Whether each interval of ``length_s`` from ``start_s`` (n,) overlaps any of the stretches (m, 2): (n,) bool.
+
+    An overlap of less than ``BORDER_S`` is none.
+    """
     onset, end = stretches[:, 0], stretches.sum(axis=1)
-    starts_before_end = start_s[:, None] + ROUNDING_S < end[None]
-    return (starts_before_end & (start_s[:, None] + length_s - ROUNDING_S > onset[None])).any(axis=1)
+    starts_before_end = start_s[:, None] + BORDER_S < end[None]
+    return (starts_before_end & (start_s[:, None] + length_s - BORDER_S > onset[None])).any(axis=1)

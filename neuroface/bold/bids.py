@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from neuroface import NeuroFaceError
+from neuroface.bold.annotation_choice import choose_annotations, near_names
 from neuroface.bold.images import open_image
 from neuroface.bold.run import REGRESSORS, Run, entities_of, is_derivative, natural
 
@@ -25,6 +26,8 @@ CONFOUND_TABLES = (
     "_desc-reducedConfounds_regressors.tsv",
     "_bold_confounds.tsv",
 )
+# Folders whose tables describe no BOLD, whatever their names: in Emo-FilM beh/…_task-<film>_events.tsv holds ratings.
+OTHER_DATA = ("anat", "beh", "dwi", "eeg", "fmap", "ieeg", "meg", "motion", "mrs", "nirs", "perf", "pet")
 NO_PERSON = r"sub-(phantom|emptyroom)[A-Za-z0-9]*"
 
 
@@ -44,6 +47,21 @@ def files_below(folder: Path, deep: bool = True) -> list[Path]:
         folders[:] = [name for name in sorted(folders) if not name.startswith(".")] if deep else []
         files += [Path(here) / name for name in sorted(names) if not name.startswith(".")]
     return files
+
+
+def people_in(folder: Path) -> list[Path]:
+    """Folders ``sub-*``; where all files lie in one folder, as nilearn's fetchers leave them, those they would have."""
+    folders = [place for place in folder.glob("sub-*") if place.is_dir()]
+    if folders:
+        return folders
+    names = {file.name.split("_")[0] for file in files_below(folder, deep=False) if file.name.startswith("sub-")}
+    return [folder / name for name in names]
+
+
+def files_of(person: Path) -> list[Path]:
+    """A person's files: in the folder ``sub-*``, and beside it under the person's name."""
+    beside = files_below(person.parent, deep=False) if person.parent.is_dir() else []
+    return files_below(person) + [file for file in beside if file.name.startswith(f"{person.name}_")]
 
 
 def is_person(folder: Path, ignored: tuple[str, ...]) -> bool:
@@ -79,7 +97,8 @@ class Tables:
 
     def __init__(self, person: Path, folder: Path, others: list[Path], raw: str | Path | None = None):
         places = raw_folders(folder) if raw is None else [folder, Path(raw)]
-        self._own = [file for place in places for file in files_below(place / person.name)]
+        own = [file for place in places for file in files_of(place / person.name)]
+        self._own = [file for file in own if file.parent.name not in OTHER_DATA]
         self._shared = [files_below(place, deep=False) for place in [*places, *others]]
 
     def of(self, series: str, suffix: str) -> list[Path]:
@@ -120,8 +139,7 @@ def folder_of_series(folder: Path, name_part: str) -> Path:
     """
 
     def has_series(place):
-        people = [p for p in place.glob("sub-*") if p.is_dir()]
-        return any(_is_series(file, name_part) for person in people for file in files_below(person))
+        return any(_is_series(file, name_part) for person in people_in(place) for file in files_of(person))
 
     if has_series(folder):
         return folder
@@ -137,17 +155,20 @@ def folder_of_series(folder: Path, name_part: str) -> Path:
 
 def bids_runs(
     person: Path, folder: Path, name_part: str, stimuli: list[Path], annotated: bool, event_column: str | None = None,
-    raw: str | Path | None = None,
+    wanted: tuple[str, ...] = (), n_of_data: int = 1, raw: str | Path | None = None,
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """Runs of a person in a data set or derivative ``folder``, and what is left out.
 
     Parameters
     ----------
-    name_part : BIDS_FILTER. stimuli : folders with further tables. annotated : False: a run needs no ``events.tsv``.
-    event_column : a table with this column wins over one without. raw : RAW_DIR.
+    name_part : BIDS_FILTER. stimuli : folders with further tables, the first ``n_of_data`` in the data set.
+    annotated : False: a run needs no ``events.tsv``.
+    wanted : names of events. event_column : a table with this column, and with one of the events, wins over one without.
+    raw : RAW_DIR.
     """
     runs, missing, seen = [], [], {}
-    files, tables = files_below(person), Tables(person, folder, stimuli, raw)  # fMRIPrep leaves events in the raw data set
+    of_films = {place: number < n_of_data for number, place in enumerate(stimuli) if place.name == "stimuli"}
+    files, tables = files_of(person), Tables(person, folder, stimuli, raw)  # fMRIPrep leaves events in the raw data set
     for bold in sorted((file for file in files if _is_series(file, name_part)), key=lambda p: natural(p.name)):
         entities = entities_of(bold.name)
         if "task" not in entities:
@@ -163,14 +184,12 @@ def bids_runs(
         if not_fetched(bold):
             missing.append((bold.name, f"not fetched: datalad get {bold}"))
             continue
-        events = tables.of(bold.name, "_events.tsv")
-        if event_column:  # StudyForrest's own tables list frames: they say nothing of events
-            events = [file for file in events if not_fetched(file) or _has_column(file, event_column)] or events
-        if annotated and not events:
-            missing.append((bold.name, f"no {stem}_events.tsv"))
+        annotations, not_used = _annotations(bold, tables, wanted, event_column, of_films) if annotated else ((), ())
+        if annotated and not annotations:
+            missing.append((bold.name, f"no {stem}_events.tsv{near_names(stem, stimuli)}"))
             continue
-        if annotated and not_fetched(events[0]):
-            missing.append((bold.name, f"its events are not fetched: datalad get {events[0]}"))
+        if lacking := next((file for _, file in annotations if not_fetched(file)), None):
+            missing.append((bold.name, f"its events are not fetched: datalad get {lacking}"))
             continue
         runs.append(
             Run(
@@ -180,10 +199,11 @@ def bids_runs(
                 stem,
                 bold,
                 _bids_mask(bold, files),
-                (("", events[0]),) if annotated else (),
+                annotations,
                 regressors=next(iter(tables.of(bold.name, f"_{REGRESSORS}")), None),
                 sidecars=tuple(file for file in tables.of(bold.name, "_bold.json") if not not_fetched(file)),
                 raw=_raw_series(bold, tables),
+                not_used=not_used,
                 confounds=_confounds(bold, tables),
             )
         )
@@ -212,9 +232,13 @@ def _confounds(bold: Path, tables: Tables) -> Path | None:
     return next((file for file in named if not not_fetched(file)), None)
 
 
-def _has_column(table: Path, column: str) -> bool:
-    with open(table, encoding="utf-8-sig", errors="replace") as file:
-        return column in [name.strip() for name in file.readline().split("\t")]
+def _annotations(bold: Path, tables: Tables, wanted: tuple[str, ...], column: str | None, stimuli: dict[Path, bool]):
+    """:func:`choose_annotations` of a series."""
+    events = tables.of(bold.name, "_events.tsv")
+    single = {name: tables.of(bold.name, f"_{name}-annotation.1D") for name in wanted}
+    unknown = {file for file in events if not_fetched(file)}
+    of_data = {folder for folder, is_of_data in stimuli.items() if is_of_data}
+    return choose_annotations(events, single, unknown, list(stimuli), of_data, column)
 
 
 def _as_written(file: Path, key: str) -> str:

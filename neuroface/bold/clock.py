@@ -1,4 +1,4 @@
-"""The clock of a run: its TR, and the second of the run that its first volume shows, from sidecars and headers.
+"""The clock of a run: its TR, and the second of the film that its first volume shows, from sidecars, headers and logs.
 
 fMRIPrep states in the sidecar to which time within a volume it shifted the slices (``StartTime``). To the header its version
 23.2.0 wrote a TR of 1 s whatever the TR was. So the sidecar counts more than the header.
@@ -65,9 +65,10 @@ def check_tr(run: Run, image, n_volumes: int, tr_s: float) -> str | None:
 
 
 def first_volume_s(run: Run, n_volumes: int, tr_s: float) -> float:
-    """Second of the run that the first volume of the series shows: 0, unless slices were shifted or volumes dropped.
+    """Second of the film that the first volume of the series shows; volume v shows second ``first_volume_s + v · TR``.
 
-    Volume v then shows second ``first_volume_s + v · TR``.
+    0, unless slices were shifted, volumes dropped, or FILM_EVENT says that the film begins later than the run: then it is
+    negative.
 
     Raises
     ------
@@ -77,7 +78,8 @@ def first_volume_s(run: Run, n_volumes: int, tr_s: float) -> float:
     start_s = read_sidecar(run).get("StartTime", 0.0)
     if not (isinstance(start_s, int | float) and 0 <= start_s < tr_s):
         raise NeuroFaceError(f"{run.sidecars[0]}: StartTime is {start_s!r}; expected 0 to less than {tr_s:g} s. Correct it.")
-    return start_s + tr_s * _dropped_volumes(run, n_volumes)
+    film_s = run.film.onset_s if run.film else 0.0
+    return start_s + tr_s * _dropped_volumes(run, n_volumes) - film_s
 
 
 def _dropped_volumes(run: Run, n_volumes: int) -> int:

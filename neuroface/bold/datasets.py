@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold.bids import bids_runs, folder_of_series, ignored_names, is_person
+from neuroface.bold.bids import bids_runs, folder_of_series, ignored_names, is_person, people_in
+from neuroface.bold.film_event import FilmEvent, with_showings
 from neuroface.bold.nndb import nndb_naming, nndb_runs
-from neuroface.bold.run import Run, natural
+from neuroface.bold.run import Run, natural, whole_values
 from neuroface.pipeline import fingerprint
 
 
@@ -21,6 +22,7 @@ def find_runs(
     event_column: str | None = None,
     include: tuple[str, ...] = (),
     raw: str | Path | None = None,
+    film_event: FilmEvent = None,
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """All runs of a data set, sorted by person and run, and what had to be left out.
 
@@ -35,6 +37,7 @@ def find_runs(
     annotated : False: a BIDS run needs no ``events.tsv``, because its labels come from elsewhere.
     event_column : an ``events.tsv`` with this column wins over one without.
     include : the only people to take; (): all. raw : RAW_DIR, the raw data set of a derivative; None: it is looked for.
+    film_event : FILM_EVENT, what says when a run shows its film; None: films begin with their runs.
     films : a folder with a further ``stimuli/``, for annotations and film regressors that ``folder`` lacks.
 
     Returns
@@ -52,6 +55,7 @@ def find_runs(
         raise NeuroFaceError(f"DATASET_DIR = {folder} is not there. Set it to the folder that holds the data set.")
     if raw and not Path(raw).is_dir():
         raise NeuroFaceError(f"RAW_DIR = {raw} is not there. Set it to the folder of the raw data set, or to None.")
+    root = folder
     if dataset == "bids":
         folder = folder_of_series(folder, bids_filter)
     people = _people(folder, dataset == "bids")
@@ -67,17 +71,22 @@ def find_runs(
     left_out += [(p.name, "no person: a phantom, or in .bidsignore") for p in people if not is_person(p, ignored)]
     people = [p for p in people if is_person(p, ignored)]
     naming = nndb_naming(dataset, variant)
-    stimuli = [folder / "stimuli", folder, *([Path(films) / "stimuli"] if films else [])]
+    of_data = list(dict.fromkeys([root / "stimuli", folder / "stimuli", folder]))
+    stimuli = [*of_data, *([Path(films) / "stimuli"] if films else [])]
     runs: list[Run] = []
     for person in people:
         is_bids = dataset == "bids"
         found, missing = (
-            bids_runs(person, folder, bids_filter, stimuli, annotated, event_column, raw)
+            bids_runs(person, folder, bids_filter, stimuli, annotated, event_column, events, len(of_data), raw)
             if is_bids
             else nndb_runs(person, stimuli, naming, events)
         )
         runs += found
         left_out += missing
+    runs, missing = whole_values(runs, bids_filter)
+    left_out += missing
+    runs, missing = with_showings(runs, folder, film_event, event_column or "trial_type", raw)
+    left_out += missing
     if not runs:
         others = {why for _, why in left_out if why != "not named in INCLUDE"}
         reasons = "; ".join(sorted(others)[:3]) or "no folder sub-* in it or in derivatives/"
@@ -100,9 +109,9 @@ def check_distinct(runs: list[Run]) -> None:
 
 
 def _people(folder: Path, is_bids: bool) -> list[Path]:
-    """Folders ``sub-*``: of ``derivatives/`` or the root for NNDb, of the root for BIDS."""
+    """People of ``derivatives/`` or the root for NNDb, of the root for BIDS."""
     for parent in (folder,) if is_bids else (folder / "derivatives", folder):
-        people = [p for p in parent.glob("sub-*") if p.is_dir()]
+        people = people_in(parent)
         if people:
             return sorted(people, key=lambda p: natural(p.name))
     return []
@@ -123,4 +132,5 @@ def runs_of(cfg) -> tuple[list[Run], list[tuple[str, str]]]:
         event_column=cfg.EVENT_COLUMN,
         include=cfg.INCLUDE,
         raw=cfg.RAW_DIR,
+        film_event=cfg.FILM_EVENT,
     )

@@ -11,6 +11,7 @@ from neuroface.bold.confounds import STRATEGIES, column_confounds, kinds_of_conf
 from neuroface.bold.images import open_header
 from neuroface.bold.projection import Cleaning, drift_regressors
 from neuroface.bold.run import Run, entities_of
+from neuroface.bold.steady_state import steady_state
 from neuroface.bold.windows import censored_volumes
 
 import numpy as np
@@ -62,19 +63,20 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
     NeuroFaceError
         If confounds are asked for that the run does not have, or do not fit the series.
     """
-    all_kept, denoise = ~censored_volumes(run.censor, n_volumes), cfg.DENOISE
+    steady, censored, denoise = steady_state(run, n_volumes), censored_volumes(run.censor, n_volumes), cfg.DENOISE
+    counted = steady.kept & ~censored
     smoothed = [f"smoothed by {cfg.SMOOTHING_MM:g} mm"] if cfg.SMOOTHING_MM else []
     reason = f"DENOISE = {denoise!r}"
     if denoise == "auto" and (stated := stated_filter(run)):
         denoise, reason = "none", f"{reason}: {stated}"
     elif denoise == "auto":
         denoise, reason = "detrend", f"{reason}: nothing states that the series was filtered"
-    censored = f"; {(~all_kept).sum()} censored volumes count for nothing" * (not all_kept.all())
+    said = f"; {censored.sum()} censored volumes count for nothing" if censored.any() else ""
     if denoise == "none":
-        constant = np.ones((n_volumes, 1)) if censored else None  # mean and SD are then of the kept volumes
-        removed = (", ".join(smoothed) or "nothing") + censored
-        return Cleaning(constant, all_kept, cfg.SMOOTHING_MM, removed, reason)
-    drift, kept = drift_regressors(n_volumes, cfg.TR_S, cfg.HIGH_PASS_HZ), all_kept
+        mean_only = None if counted.all() else np.ones((n_volumes, 1))  # mean and SD of the volumes that count
+        removed = (", ".join(smoothed) or "nothing") + said
+        return Cleaning(mean_only, counted, cfg.SMOOTHING_MM, removed, reason, steady)
+    drift, kept = drift_regressors(n_volumes, cfg.TR_S, cfg.HIGH_PASS_HZ), counted
     removed = ["linear trend"]
     if cfg.HIGH_PASS_HZ:
         removed.append(f"{drift.shape[1] - 2} cosines below {cfg.HIGH_PASS_HZ:.2g} Hz")
@@ -86,11 +88,12 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
                 f"{run.bold} has {n_volumes} volumes and its table of confounds {len(kept)} rows. They do not belong "
                 f"together: put the right table beside it, or leave {run.subject} out with EXCLUDE."
             )
-        kept = kept & all_kept
+        kept = kept & counted
         nuisance = np.hstack([drift, confounds])
         removed.append(f"{confounds.shape[1]} confounds ({names})")
-    removed = ", ".join([*removed, *smoothed]) + (f"; {(~kept).sum()} volumes scrubbed" if not kept.all() else "")
-    cleaning = Cleaning(nuisance, kept, cfg.SMOOTHING_MM, removed, reason)
+    n_scrubbed = int((steady.kept & ~kept).sum())
+    removed = ", ".join([*removed, *smoothed]) + (f"; {n_scrubbed} volumes scrubbed" if n_scrubbed else "")
+    cleaning = Cleaning(nuisance, kept, cfg.SMOOTHING_MM, removed, reason, steady)
     cleaning.basis  # noqa: B018  raises if nothing is left
     return cleaning
 
@@ -131,6 +134,8 @@ def _lost_of_design(stretches: list[np.ndarray], cleanings: list[Cleaning], cfg)
 def cleaning_lines(runs: list[Run], cfg, stretches: list[np.ndarray] | None = None) -> list[str]:
     """What is taken from the runs and what their tables of confounds offer, a line for each kind of run.
 
+    A run with volumes before the steady state has a line of its own.
+
     Parameters
     ----------
     stretches : of the first condition, for each run (:func:`share_removed`); a line says how much of the design is lost.
@@ -140,6 +145,11 @@ def cleaning_lines(runs: list[Run], cfg, stretches: list[np.ndarray] | None = No
     lines = [f"taken from the BOLD of {n} of {len(runs)} runs: {what} ({why})" for (what, why), n in done.items()]
     if stretches is not None:
         lines += _lost_of_design(stretches, cleanings, cfg)
+    lines += [
+        f"{run.name}: {steady.n_before} volumes before the steady state are left out: {steady.reason}"
+        for run, steady in zip(runs, (cleaning.steady for cleaning in cleanings))
+        if steady.n_before
+    ]
     tables = Counter(kinds_of_confounds(run.confounds) for run in runs if run.confounds)
     lines += [f"confounds at hand for {n} of {len(runs)} runs: {kinds}" for kinds, n in tables.items()]
     if not tables and cfg.DATASET == "bids":

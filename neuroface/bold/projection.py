@@ -6,6 +6,7 @@ from functools import cached_property
 
 from neuroface import NeuroFaceError
 from neuroface.bold.running import CONSTANT
+from neuroface.bold.steady_state import SteadyState
 
 import numpy as np
 from scipy import linalg
@@ -25,6 +26,7 @@ class Cleaning:
     kept : (n_volumes,) bool, volumes that are not scrubbed. The others count neither for the fit nor for mean and SD.
     smoothing_mm : FWHM of the Gaussian that smooths the volumes first; None: not smoothed.
     removed : what is taken away, in words. reason : why, or why nothing is.
+    steady : the volumes before the steady state, which are not kept either; None: not looked for.
     """
 
     nuisance: np.ndarray | None
@@ -32,6 +34,15 @@ class Cleaning:
     smoothing_mm: float | None = None
     removed: str = "nothing"
     reason: str = ""
+    steady: SteadyState | None = None
+
+    @property
+    def lost(self) -> str:
+        """The volumes that are not kept, in words."""
+        n = int((~self.kept).sum())
+        if self.steady is not None and self.steady.n_before:
+            return f"{n} volumes that are scrubbed or before the steady state"
+        return f"{n} scrubbed volumes"
 
     @cached_property
     def basis(self) -> np.ndarray:
@@ -79,6 +90,8 @@ def _orthonormal(columns: np.ndarray) -> tuple[np.ndarray, int]:
     rest = columns[:, 1:] - first @ (first.T @ columns[:, 1:])
     length = np.linalg.norm(rest, axis=0)
     varies = length > 1e-10 * np.linalg.norm(columns[:, 1:], axis=0)
+    if not varies.any():
+        return np.hstack([first, np.zeros_like(rest)]), 1
     directions, triangle, _ = linalg.qr(rest[:, varies] / length[varies], mode="economic", pivoting=True)
     rank = int((np.abs(np.diag(triangle)) > 1e-8).sum())
     unused = np.zeros((len(columns), columns.shape[1] - 1 - rank))

@@ -20,11 +20,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "BEST", "LINEAR", "Member", "files_of", "is_closed_form", "is_linear", "is_trained", "lacks_inner_logits",
             "member_models", "model_file", "model_folder",
         ],
-        "folds": ["Fold", "INNER_FOLDS", "folds_of", "folds_of_all_splits", "possible_folds"],
+        "crossed": ["crossed_error"],
+        "folds": ["Fold", "INNER_FOLDS", "folds_of", "folds_of_all_splits", "impossible_splits", "possible_folds"],
         "layers": ["DropConnectDense", "ToVolumes", "VolumeConv3D", "bounding_box"],
         "linear": ["linear_pattern", "scores_by_split", "solve_each", "window_features", "window_kernel"],
         "metrics": ["CALIBRATION_BINS", "scores"],
-        "model_cost": ["multiply_adds"],
+        "model_cost": ["multiply_adds", "step_bytes"],
         "network": [
             "build_network", "load_network", "logit_network", "predict_logits", "save_network", "window_input",
         ],
@@ -36,6 +37,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "rivals": ["attended", "convolved_volumes"],
         "second_order": ["solve_second_order_each"],
         "training_report": ["describe"],
+        "training": ["windows_per_pass"],
         "uncertainty": [
             "LEAST_CLUSTERS", "mean_over_people", "p_value", "permuted_labels", "weighted_scores", "widening",
         ],

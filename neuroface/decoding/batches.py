@@ -4,9 +4,26 @@ from neuroface.pipeline import keras
 
 import numpy as np
 
+# Batch normalisation and mixup see only the windows that go through a network together. With fewer than this a network
+# hardly learns (docs/clusters-and-gpus.md has the measurement).
+LEAST_WINDOWS_PER_PASS = 8
+
+
+def batch_bounds(n_rows: int, batch_size: int) -> np.ndarray:
+    """Where each batch begins, and at the end ``n_rows``: (n_batches + 1,) positions in an order of the rows.
+
+    Batches have ``batch_size`` rows, the last one what remains. Where fewer than LEAST_WINDOWS_PER_PASS remain, there is a
+    batch less, and all batches have the same number of rows, or one more than the others. So no batch is smaller than
+    ``batch_size`` or LEAST_WINDOWS_PER_PASS, unless there are fewer rows.
+    """
+    n_full, remain = divmod(n_rows, batch_size)
+    if n_full and 0 < remain < min(LEAST_WINDOWS_PER_PASS, batch_size):
+        return np.arange(n_full + 1) * n_rows // n_full
+    return np.append(np.arange(0, n_rows, batch_size), n_rows)
+
 
 class WindowBatches(keras.utils.PyDataset):
-    """Batches of windows read from a memory map: never more than one batch in memory.
+    """Batches of windows read from a memory map, of sizes as by :func:`batch_bounds`: at most one batch in memory.
 
     Parameters
     ----------
@@ -36,6 +53,7 @@ class WindowBatches(keras.utils.PyDataset):
         self.X, self.y, self.rows = X, y, np.array(rows)
         self.batch_size, self.class_weight = batch_size, class_weight
         self.voxel_order, self.steps, self.mixup, self.seed = voxel_order, steps, mixup, seed
+        self._bounds = batch_bounds(len(self.rows), batch_size)
         self._rng = None if seed is None else np.random.default_rng(seed)
         self._shuffled = []  # the order of the rows in each pass
         self._taken = 0  # batches of earlier epochs
@@ -45,7 +63,7 @@ class WindowBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         number, place = divmod(self._taken + index, self._per_pass)
-        rows = np.sort(self._order(number)[place * self.batch_size : (place + 1) * self.batch_size])
+        rows = np.sort(self._order(number)[self._bounds[place] : self._bounds[place + 1]])
         y = self.y[rows].astype(np.float32)[:, None]
         weight = np.where(y[:, 0] == 1, self.class_weight[1], self.class_weight[0]).astype(np.float32)
         if not self.mixup:
@@ -72,7 +90,7 @@ class WindowBatches(keras.utils.PyDataset):
 
     @property
     def _per_pass(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
+        return len(self._bounds) - 1
 
     def _order(self, number: int) -> np.ndarray:
         while self._rng is not None and len(self._shuffled) <= number:

@@ -53,7 +53,8 @@ def _simplest(folder, split, fold, models, samples, positive) -> tuple[str, dict
     y = (samples["label"].iloc[rows] == positive).to_numpy(int)
     losses = [log_losses(y, inner[name].to_numpy()) for name in models]
     weights = balanced_weights(y)
-    index = simplest_good_model(losses, samples["event"].to_numpy(str)[rows], weights)
+    groupings = tuple(samples[column].to_numpy(str)[rows] for column in ("event", "subject"))
+    index = simplest_good_model(losses, groupings, weights)
     return models[index], {name: float(np.average(loss, weights=weights)) for name, loss in zip(models, losses)}
 
 

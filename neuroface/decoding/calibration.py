@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from neuroface.decoding.crossed import crossed_error
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 
@@ -78,25 +80,21 @@ def log_losses(y: np.ndarray, logit: np.ndarray) -> np.ndarray:
 
 
 def simplest_good_model(
-    losses: list[np.ndarray], clusters: np.ndarray, weights: np.ndarray, errors: float = 1.0
+    losses: list[np.ndarray], groupings: tuple[np.ndarray, ...], weights: np.ndarray, errors: float = 1.0
 ) -> int:
     """Index of the simplest model whose loss is within one standard error of the best (Breiman et al. 1984, CART).
 
     Parameters
     ----------
     losses : per model, simplest first, the loss of the same windows (n,).
-    clusters : (n,) windows of one cluster are not independent, such as one moment seen by several people.
-    weights : (n,) of the windows, such as those that balance the classes.
+    groupings, weights : as for :func:`neuroface.decoding.crossed.crossed_error`: moment and person of each window, and
+        weights such as those that balance the classes.
     errors : number of standard errors, of the mean difference between the two models.
     """
     best = int(np.argmin([np.average(loss, weights=weights) for loss in losses]))
-    _, cluster = np.unique(clusters, return_inverse=True)
-    weights = weights / weights.sum()
     for index, loss in enumerate(losses[:best]):
-        excess = weights * (loss - losses[best])
-        of_clusters = np.bincount(cluster, excess)
-        error = np.sqrt(len(of_clusters) / (len(of_clusters) - 1) * np.sum((of_clusters - of_clusters.mean()) ** 2))
-        if excess.sum() <= errors * error:
+        excess = loss - losses[best]
+        if np.average(excess, weights=weights) <= errors * crossed_error(excess, groupings, weights).error:
             return index
     return best
 

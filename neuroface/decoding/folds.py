@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-SPLITS = ("window", "run", "subject", "event", "movie")
+SPLITS = ("window", "run", "subject", "event", "part", "movie")
 INNER_FOLDS = 4  # so that about a quarter of the training set chooses the epoch, more if it has few groups
 
 
@@ -57,6 +57,8 @@ def groups_of(samples: pd.DataFrame, split: str) -> np.ndarray:
         return np.arange(len(samples)).astype(str)
     if split == "run":
         return (samples["subject"] + " " + samples["movie"] + " " + samples["run"]).to_numpy(str)
+    if split == "part":
+        return stimuli_of(samples)
     return samples[split].to_numpy(str)
 
 
@@ -75,7 +77,8 @@ def make_folds(
     Parameters
     ----------
     samples : table with columns subject, movie, run, label, event, first_tr; one row per window.
-    split : "window", "subject", "event", "run" or "movie".
+    split : "window", "subject", "event", "run", "part" (the part of a film that a run shows; one fold per part if there are
+        fewer than ``n_folds``) or "movie".
     embargo_trs : for "event", training windows are dropped when fewer than this many volumes lie between them and a
         held-out window of the same film, seen by any person.
     selection : "inner": validation is about a quarter of the training set, grouped as the split (by event if
@@ -91,6 +94,12 @@ def make_folds(
     for number, (train, test) in enumerate(_split(samples, split, n_folds, seed), 1):
         if split == "event":
             train = train[~_too_close(samples, train, test, window_trs + embargo_trs)]
+        if not len(train):
+            raise NeuroFaceError(
+                f"Split {split!r}, fold {number}: its training set is empty, because every window starts fewer than "
+                f"WINDOW_TRS + EMBARGO_TRS = {window_trs} + {embargo_trs} volumes from one that is held out. Lower "
+                f"EMBARGO_TRS, or leave {split!r} out of CV_SPLITS."
+            )
         pairs, together = _inner_pairs(samples, train, split, number, seed, window_trs + embargo_trs)
         if selection == "paper":
             pairs, together = [(train, test), *pairs], split
@@ -147,7 +156,18 @@ def folds_of_all_splits(samples: pd.DataFrame, window_trs: int, cfg) -> tuple[di
     NeuroFaceError
         If a split of CV_SPLITS is not possible.
     """
-    return possible_folds(lambda split: folds_of(samples, split, window_trs, cfg), SPLITS, cfg.CV_SPLITS)
+    whole = len(set(groups_of(samples, "part"))) == len(set(groups_of(samples, "movie")))  # films have one part each
+    splits = [split for split in SPLITS if split != "part" or not whole or split in cfg.CV_SPLITS]
+    return possible_folds(lambda split: folds_of(samples, split, window_trs, cfg), splits, cfg.CV_SPLITS)
+
+
+def impossible_splits(samples: pd.DataFrame, window_trs: int, cfg) -> dict[str, str]:
+    """Split of CV_SPLITS → why these windows do not allow it."""
+
+    def make(split):
+        return folds_of(samples, split, window_trs, cfg)
+
+    return possible_folds(make, cfg.CV_SPLITS, ())[1]
 
 
 def possible_folds(
@@ -191,11 +211,13 @@ def folds_of(samples: pd.DataFrame, split: str, window_trs: int, cfg) -> list[Fo
 def _split(samples: pd.DataFrame, split: str, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     groups, label = groups_of(samples, split), samples["label"].to_numpy(str)
     n_groups = len(set(groups))
+    if split == "part" and n_groups > 1:
+        n_folds = min(n_folds, n_groups)
     if n_groups < n_folds:
         lower = f"Lower N_FOLDS to {n_groups} or less, or leave" if n_groups > 1 else "Leave"
         raise NeuroFaceError(
             f"Split {split!r} has {n_groups} groups and N_FOLDS is {n_folds}: every fold needs one of its own. "
-            f"{lower} {split!r} out of CV_SPLITS."
+            f"{lower} {split!r} out of CV_SPLITS.{_instead(samples, split)}"
         )
     rarer, n_rarer = _rarer_class(samples)
     if n_rarer < n_folds:
@@ -208,10 +230,19 @@ def _split(samples: pd.DataFrame, split: str, n_folds: int, seed: int) -> list[t
     return list(StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(label, label, groups))
 
 
+def _instead(samples: pd.DataFrame, split: str) -> str:
+    """Which settings fit the films that people saw, if there are too few for movie folds; a sentence."""
+    if split != "movie":
+        return ""
+    n = len(set(groups_of(samples, "part")))
+    other, why = ("part", f"hold out one of {n} parts for all viewers") if n > 1 else ("event", "hold out moments")
+    return f' CV_SPLITS = ("window", "{other}") and HELD_OUT_SPLIT = "{other}" {why}.'
+
+
 def _rarer_class(samples: pd.DataFrame) -> tuple[str, int]:
     """The label with fewer windows, and how many it has."""
     counts = samples["label"].value_counts()
-    return counts.index[-1], int(counts.iloc[-1])
+    return str(counts.index[-1]), int(counts.iloc[-1])
 
 
 def _too_close(samples: pd.DataFrame, train: np.ndarray, test: np.ndarray, min_distance_trs: int) -> np.ndarray:

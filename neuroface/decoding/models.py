@@ -32,7 +32,8 @@ class Windows:
     ----------
     dataset : folder with ``X.npy`` (n, n_voxels, window_trs) float32 and ``y.npy`` (n,) 0 or 1.
     kernels : folder of the files of :func:`write_kernel`.
-    mask : (x, y, z) bool, the group mask. events : (n,) str, windows of one event are not independent.
+    mask : (x, y, z) bool, the group mask.
+    events, people : (n,) str, of each window; windows of one event, or of one person, are not independent.
     regions : name of a linear model → (n_voxels,) bool, the voxels that it uses; all voxels if it has no entry.
     labels : (n,) 0 or 1 in place of ``y.npy``.
     """
@@ -41,6 +42,7 @@ class Windows:
     kernels: Path
     mask: np.ndarray
     events: np.ndarray
+    people: np.ndarray
     regions: dict[str, np.ndarray]
     labels: np.ndarray | None = None
 
@@ -51,6 +53,11 @@ class Windows:
     @property
     def y(self) -> np.ndarray:
         return np.array(open_npy(self.dataset / "y.npy")) if self.labels is None else self.labels
+
+    @property
+    def groupings(self) -> tuple[np.ndarray, np.ndarray]:
+        """Event and person of each window."""
+        return self.events, self.people
 
     def features_of(self, name: str):
         """Features of a linear model, in blocks; see :func:`neuroface.decoding.linear.window_features`."""
@@ -143,7 +150,7 @@ def _fit_second_order(name: str, windows: Windows, fold: Fold, cfg) -> Fitted:
     network = builder_of(name, windows.mask, cfg)(dtype="float32")
     kernels = windows.kernel_of("linear"), windows.kernel_of("linear-mean")
     units = network.get_layer("directions").units
-    found = solve_second_order(*kernels, window_trs, windows.y, fold, windows.events, units)
+    found = solve_second_order(*kernels, window_trs, windows.y, fold, windows.groupings, units)
     set_parameters(network, parameters(lambda: _chunks(windows.X), found))
     cost = {"parameters": network.count_params(), "multiply_adds": multiply_adds(network)} | found.chosen
     return _closed_form(network, found.inner_logit, cost, started)

@@ -57,7 +57,7 @@ def solve_second_order(
     window_trs: int,
     y: np.ndarray,
     fold: Fold,
-    events: np.ndarray,
+    groupings: tuple[np.ndarray, np.ndarray],
     n_units: int,
 ) -> SecondOrder:
     """Fit the classifier to one fold; all choices are made in its inner cross-validation.
@@ -65,11 +65,11 @@ def solve_second_order(
     Parameters
     ----------
     window_kernel, mean_kernel : (n, n) inner products of whole windows and of their means over time. y : (n,) of 0 and 1.
-    events : (n,) windows of the same event are not independent.
+    groupings : event and person (n,) of each window; windows that share one of them are not independent.
     n_units : number of u_k that are kept, those with the largest strengths.
     """
     labels = np.asarray(y)[:, None]
-    return next(solve_second_order_each(window_kernel, mean_kernel, window_trs, labels, fold, events, n_units))
+    return next(solve_second_order_each(window_kernel, mean_kernel, window_trs, labels, fold, groupings, n_units))
 
 
 def solve_second_order_each(
@@ -78,7 +78,7 @@ def solve_second_order_each(
     window_trs: int,
     labels: np.ndarray,
     fold: Fold,
-    events: np.ndarray,
+    groupings: tuple[np.ndarray, np.ndarray],
     n_units: int,
 ) -> Iterator[SecondOrder]:
     """:func:`solve_second_order` for many labellings (n, n_labellings), one after another; they share decompositions."""
@@ -88,7 +88,7 @@ def solve_second_order_each(
     linear = zip(*(solve_each(kernel, labels, fold) for kernel in kernels))
     second = solve_each(partial(_quadratic_kernel, mean_kernel), labels, fold)
     for y, firsts, quadratic in zip(labels.T, linear, second):
-        yield _combined(kernels, mean_kernel, y, fold, events, n_units, firsts, quadratic)
+        yield _combined(kernels, mean_kernel, y, fold, groupings, n_units, firsts, quadratic)
 
 
 def _combined(
@@ -96,7 +96,7 @@ def _combined(
     mean_kernel: np.ndarray,
     y: np.ndarray,
     fold: Fold,
-    events: np.ndarray,
+    groupings: tuple[np.ndarray, np.ndarray],
     n_units: int,
     linear: tuple[Solution, ...],
     second: Solution,
@@ -108,7 +108,7 @@ def _combined(
 
     def simplest(logits: list[np.ndarray], errors: float) -> int:
         losses = [log_losses(y[known], logit) for logit in logits]
-        return simplest_good_model(losses, events[known], weights, errors)
+        return simplest_good_model(losses, tuple(names[known] for names in groupings), weights, errors)
 
     def stacked_logit(paths: np.ndarray) -> np.ndarray:
         share, intercept = _stacked(paths[known], y[known], weights)
@@ -247,13 +247,13 @@ def _leading_directions(centred: np.ndarray, coefficients: np.ndarray, rows: np.
     ``rows`` they are (m − μ)ᵀ E S^-½ P, where P are the eigenvectors of S^½ Eᵀ diag(c) E S^½. The coefficients of a
     direction sum to 0, so that the mean of the windows can be added to or left out of them.
     """
-    n_units = min(n_units, len(rows) - 1)
     values, vectors = linalg.eigh(centred[np.ix_(rows, rows)])
     kept = values > values[-1] * 1e-10
     root = np.sqrt(values[kept])
     form = (vectors[:, kept] * root).T @ (coefficients[rows, None] * vectors[:, kept] * root)
     strengths, axes = linalg.eigh(form)
-    largest = np.argsort(-np.abs(strengths), kind="stable")[:n_units]
+    # n windows have n − 1 directions; the others of a network with more units stay 0.
+    largest = np.argsort(-np.abs(strengths), kind="stable")[: min(n_units, len(rows) - 1)]
     directions = np.zeros((n_units, len(centred)))
     directions[: len(largest), rows] = ((vectors[:, kept] / root) @ axes[:, largest]).T
     directions[:, rows] -= directions[:, rows].mean(axis=1, keepdims=True)

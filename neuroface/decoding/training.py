@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from neuroface import NeuroFaceError
-from neuroface.decoding.batches import WindowBatches
+from neuroface.decoding.batches import LEAST_WINDOWS_PER_PASS, WindowBatches
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.fused_normalization import with_fused_normalization
 from neuroface.decoding.model_cost import multiply_adds, step_bytes
@@ -37,9 +37,6 @@ import psutil
 from sklearn.utils.class_weight import compute_class_weight
 
 PROCESS = Path("/proc/self")
-# Batch normalisation and mixup see only the windows of a pass. With fewer than this a network hardly learns
-# (docs/clusters-and-gpus.md has the measurement), so that its accuracy would depend on the memory of the machine.
-LEAST_WINDOWS_PER_PASS = 8
 PRECISIONS = {"float32": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
 
 

@@ -17,6 +17,7 @@ KEPT_OUT = {
     "run": "whole runs",
     "subject": "people",
     "event": "moments of a film, for all viewers",
+    "part": "parts of a film, with all their viewers",
     "movie": "films, with all their viewers",
 }
 
@@ -59,9 +60,10 @@ def describe(
                 section.numbers({f"accuracy, {title}{reference}": accuracy, "95 % interval": interval, AUC: auc})
     if "windows_per_pass" in (cost := headline[splits[0]]["cost"]):
         print(f"  {title_of(headline_name)}: {cost['windows_per_pass']} windows went through the network at once")
+    rungs = [split for split in KEPT_OUT if split in ladders["linear"] or split in impossible]
     section.table(
         LADDER,
-        [ladder_row(split, ladders["linear"].get(split), impossible.get(split)) for split in KEPT_OUT],
+        [ladder_row(split, ladders["linear"].get(split), impossible.get(split)) for split in rungs],
         f"Leakage ladder: one linear model, increasingly strict splits. The labels of events were swapped "
         f"{cfg.N_PERMUTATIONS} times, in the same way for all viewers. An accuracy above 50 % with swapped labels is "
         f"leakage. {smallest_p_text(cfg.N_PERMUTATIONS)}",
@@ -70,7 +72,7 @@ def describe(
         scored, without = alignment["scores"], impossible | alignment["not_possible"]
         section.table(
             LADDER,
-            [ladder_row(split, scored.get(split), without.get(split)) for split in KEPT_OUT],
+            [ladder_row(split, scored.get(split), without.get(split)) for split in rungs],
             "The same ladder after functional alignment: in each fold a shared response model with "
             f"{cfg.ALIGNMENT_FEATURES} features, from training windows of moments that all viewers of a film have.",
         )
@@ -158,9 +160,10 @@ def intervals_caption(intervals: dict) -> str:
     text = f"In brackets: 95 % t intervals over {intervals['n']} {intervals['over']}, from a delete-one jackknife"
     if intervals["widened"] == 1:
         return f"{text}."
+    units = intervals["over"].removesuffix(" of one person")
     return (
-        f"{text}; {intervals['widened']:.2f} times as wide as for independent {intervals['over']}, because the models of "
-        f"the folds learnt from each other's {intervals['over']} (Nadeau & Bengio 2003)."
+        f"{text}; {intervals['widened']:.2f} times as wide as for independent {units}, because the models of the folds "
+        f"learnt from each other's {units} (Nadeau & Bengio 2003)."
     )
 
 

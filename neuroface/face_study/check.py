@@ -1,76 +1,161 @@
-"""Is the data set complete, and this machine large enough? Reads only names, sizes, headers and the ends of files."""
+"""``--check`` of script 1: what a data set holds, person by person, and what would stop scripts 1 to 3.
+
+Reads names, sizes, headers, annotations, masks and the ends of files, and writes nothing.
+"""
 
 import re
-import shutil
-from collections import Counter
 from pathlib import Path
 
-from neuroface import NeuroFaceError
 from neuroface.bold import (
-    Run,
-    check_distinct,
-    check_grid,
-    check_tr,
+    check_group_mask,
+    check_runs,
+    check_shared_space,
     cleaning_lines,
-    first_volume_s,
-    is_gzip,
+    costs_of_masks,
+    inspect_run,
     nndb_naming,
-    open_header,
-    read_censor,
-    read_mask,
     runs_of,
     stretches_of_labels,
-    window_table,
 )  # fmt: skip
-from neuroface.face_study.words import labels_of
+from neuroface.decoding import CLOSED_FORM, builder_of, folds_of_all_splits, step_bytes, windows_per_pass
+from neuroface.face_study.study import STUDY
+from neuroface.pipeline import Checklist
 
 import numpy as np
 import pandas as pd
-import psutil
 
 LISTING = Path(__file__).with_name("nndb_files.tsv")
-GB_PER_VOXEL = 4e-5  # of script 8, which needs most after script 3: 2.1 GB at 41,489 voxels (benchmarks/sliding.py)
 COPIES_ON_DISK = 4  # of the windows: 1-windows, 2-dataset, 4-attributions, 5-brain-maps (which hardly compress)
+GB_OF_A_PROCESS = 0.8  # Python, TensorFlow and the windows in use
+GB_PER_VOXEL = 4e-5  # of script 8: 2.1 GB at 41,489 voxels (benchmarks/sliding.py)
 
 
-def check_study(cfg) -> list[str]:
+def check_study(cfg, plan_windows, with_events) -> None:
     """Print the content of a data set, and the disk and memory that it needs.
 
-    Returns
-    -------
-    What is wrong, one line each: files that are missing, cut off or unreadable, have another size than published, or do
-    not fit together; too little disk or memory.
-    """
-    folder = Path(cfg.DATASET_DIR)
-    problems = compare_with_listing(folder, published_files(cfg.DATASET, cfg.NNDB_VARIANT), cfg.EXCLUDE)
-    runs, left_out = runs_of(cfg)
-    for what, why in left_out:
-        print(f"  left out: {what}: {why}")
-    films = Counter(run.movie for run in runs)
-    print(f"  {len({run.subject for run in runs})} people with {len(runs)} runs that can be used, ", end="")
-    print(f"{len(films)} films or tasks: {', '.join(f'{film} {n}' for film, n in sorted(films.items()))}")
-    size = sum(run.bold.stat().st_size for run in runs)
-    print(f"  BOLD: {size / 1e9:.1f} GB in {len(runs)} files; only their headers and ends are checked")
+    Parameters
+    ----------
+    plan_windows, with_events : functions of script 1, so that windows are counted as it cuts them.
 
-    try:
-        check_distinct(runs)
-        for line in cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs]):
-            print(f"  {line}")
-    except NeuroFaceError as error:
-        problems.append(str(error))
-    masks, n_trs, n_windows = {}, [], 0
+    Raises
+    ------
+    NeuroFaceError
+        If something is wrong: files that are missing, cut off or unreadable, have another size than published, or do not
+        fit together; no windows; a split of CV_SPLITS that is not possible; too little disk or memory.
+    """
+    checklist = Checklist(STUDY, cfg)
+    listed = published_files(cfg.DATASET, cfg.NNDB_VARIANT)
+    for problem in compare_with_listing(Path(cfg.DATASET_DIR), listed, cfg.EXCLUDE):
+        checklist.wrong(problem)
+    runs, left_out = checklist.try_to(runs_of, cfg) or ([], [])
+    check_runs(checklist, runs, left_out, notes=cfg.DATASET == "bids")
+    if runs:
+        checklist.try_to(check_shared_space, runs, cfg.SPACE)
+        for line in checklist.try_to(_cleaning_of_runs, runs, cfg) or []:
+            checklist.say(line)
+        mask = checklist.try_to(check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
+        plans = plans_of(checklist, runs, plan_windows, cfg)
+        samples = pd.concat(with_events(plans).values(), ignore_index=True) if plans else pd.DataFrame()
+        if has_windows(checklist, samples, cfg):
+            checklist.try_to(check_splits, checklist, samples, cfg)
+            if mask is not None:
+                checklist.try_to(check_machine, checklist, mask, len(samples), cfg)
+    checklist.finish()
+
+
+def _cleaning_of_runs(runs: list, cfg) -> list[str]:
+    return cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs])
+
+
+def plans_of(checklist: Checklist, runs: list, plan_windows, cfg) -> dict:
+    """Run → its windows, as script 1 plans them; printed as a table with what else is known of each run."""
+    rows, plans = [], {}
+    costs = (not cfg.MASK_FILE and checklist.try_to(costs_of_masks, runs, cfg.MASK_THRESHOLD)) or {}
     for run in runs:
-        try:
-            masks[run.subject], length, count = check_run(run, cfg)
-            n_trs.append(length)
-            n_windows += count
-        except NeuroFaceError as error:
-            problems.append(str(error))
-    if n_trs:
-        own = [mask for mask in masks.values() if mask is not None]
-        n_voxels = int(read_mask(Path(cfg.MASK_FILE))[0].sum()) if cfg.MASK_FILE else shared_voxels(own, cfg)
-        problems += check_machine(n_voxels, max(n_trs), n_windows, cfg)
-    return problems
+        fields = checklist.try_to(inspect_run, run, cfg.TR_S)
+        if fields is None:
+            continue
+        if costs:
+            fields["mask, voxels"], fields["cost, voxels"] = costs.get(run.subject, (None, None))
+        planned = checklist.try_to(plan_windows, run, cfg, checklist)
+        if planned is not None:
+            plans[run] = planned[0]
+            fields |= fields_of_windows(planned[0], cfg)
+        rows.append(fields)
+    if costs:
+        checklist.say("cost: voxels that the group mask lacks because of this person's mask alone")
+    checklist.say(
+        f"first windows: second of the film (BIDS: of the run) → second of the scan, LAG_S = {cfg.LAG_S:g} s later, floored "
+        f"to a volume"
+    )
+    checklist.table(rows)
+    return plans
+
+
+def fields_of_windows(plan: pd.DataFrame, cfg) -> dict[str, object]:
+    """Per label: the number of windows of a run, and where the first begins on the film's and on the scanner's clock."""
+    fields = {}
+    for label in cfg.LABELS:
+        own = plan[plan["label"] == label]
+        fields[f"{label} windows"] = len(own)
+        first = own.iloc[0] if len(own) else None
+        fields[f"first {label} window"] = (
+            None if first is None else f"{first['onset_s']:g} → {first['first_tr'] * cfg.TR_S:g}"
+        )
+    return fields
+
+
+def has_windows(checklist: Checklist, samples: pd.DataFrame, cfg) -> bool:
+    """Whether there are windows of both labels; if not, it is noted as wrong, as scripts 1 and 2 would say it."""
+    if samples.empty:
+        checklist.wrong("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
+        return False
+    counts = {label: int((samples["label"] == label).sum()) for label in cfg.LABELS}
+    checklist.say(f"in all {', '.join(f'{n} {label}' for label, n in counts.items())} windows")
+    for label, n in counts.items():
+        if not n:
+            checklist.wrong(f"There is no {label} window. Lower MIN_STRETCH_S, or check the annotations.")
+    return all(counts.values())
+
+
+def check_splits(checklist: Checklist, samples: pd.DataFrame, cfg) -> None:
+    """Say which cross-validations these windows allow; raise if one of CV_SPLITS is not possible."""
+    folds, impossible = folds_of_all_splits(samples, cfg.WINDOW_TRS, cfg)
+    checklist.say(f"splits: {', '.join(folds)} can be made; CV_SPLITS asks for {', '.join(cfg.CV_SPLITS)}")
+    for why in impossible.values():
+        checklist.say(f"  not asked for and not possible: {why}")
+    for split in cfg.CV_SPLITS:
+        lost = sum(fold.n_embargoed for fold in folds[split])
+        if lost:
+            share = lost / sum(len(samples) - len(fold.test) for fold in folds[split])
+            checklist.say(f"  {split}: EMBARGO_TRS = {cfg.EMBARGO_TRS} takes {share:.0%} of the training windows")
+
+
+def check_machine(checklist: Checklist, mask: np.ndarray, n_windows: int, cfg) -> None:
+    """Compare what the eight scripts need with what this machine has."""
+    from neuroface.pipeline import HAS_GPU, keras
+
+    disk_gb = COPIES_ON_DISK * n_windows * int(mask.sum()) * cfg.WINDOW_TRS * 4 / 1e9
+    gpu = "found" if HAS_GPU else "none found"
+    checklist.say(f"GPU: {gpu} by {keras.backend.backend()}; use one for script 3 at full size")
+    checklist.machine(disk_gb, *memory_of_scripts(mask, cfg))
+
+
+def memory_of_scripts(mask: np.ndarray, cfg) -> tuple[float, str]:
+    """GB at the worst moment of the eight scripts with N_JOBS processes, and which script that is."""
+    from neuroface.pipeline import HAS_GPU
+
+    own_gb = {"script 8": GB_PER_VOXEL * int(mask.sum())}
+    if not HAS_GPU:
+        for name in cfg.MODELS:
+            if name not in CLOSED_FORM:
+                network = builder_of(name, mask, cfg)(dtype="float32")
+                windows = windows_per_pass(network, cfg.BATCH_SIZE, cfg.N_JOBS)
+                own_gb[f"script 3 ({name}, {windows} windows at a time)"] = step_bytes(network, windows) / 1e9
+    script = max(own_gb, key=own_gb.get)
+    processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
+    total = processes * GB_OF_A_PROCESS + cfg.N_JOBS * own_gb[script]
+    return total, f"{script} with N_JOBS = {cfg.N_JOBS}"
 
 
 def published_files(dataset: str, variant: str = "") -> dict[str, int]:
@@ -122,79 +207,3 @@ def _published_file(folder: Path, path: str) -> Path | None:
     stimulus = path.replace("stimuli/", "stimuli/stimuli-")
     places = [path, path.removeprefix("derivatives/"), stimulus, Path(path).name, Path(stimulus).name]
     return next((file for place in places if (file := folder / place).is_file()), None)
-
-
-def check_run(run: Run, cfg) -> tuple[np.ndarray | None, int, int]:
-    """A run's mask (x, y, z), number of volumes and of windows; raise if its files are unreadable or do not fit."""
-    image, shape = open_header(run.bold)
-    if remark := check_tr(run, image, shape[3], cfg.TR_S):
-        print(f"  {run.name}: {remark}")
-    check_length(run.bold, image.dataobj.offset + int(np.prod(shape)) * image.dataobj.dtype.itemsize)
-    mask = None
-    if run.mask:
-        mask, affine = read_mask(run.mask)
-        check_grid(run.bold, shape, image.affine, mask.shape, affine)
-    read_censor(run.censor, shape[3])
-    return mask, shape[3], count_windows(run, cfg)
-
-
-def check_length(path: Path, expected: int) -> None:
-    """Raise if a file does not hold the number of bytes that its header states.
-
-    A gzip file ends with its content's length modulo 4 GiB; a file that is cut off ends with other bytes. A file with
-    several gzip members is wrongly reported as cut off, because only the last member is checked.
-    """
-    if is_gzip(path):
-        with open(path, "rb") as file:
-            file.seek(-4, 2)
-            there, expected = int.from_bytes(file.read(4), "little"), expected % 2**32
-    else:
-        there = path.stat().st_size
-    if there != expected:
-        raise NeuroFaceError(
-            f"{path} is cut off or damaged: its header states {expected:,} bytes, its end {there:,}"
-            f"{' (modulo 4 GiB)' * is_gzip(path)}. Download it again."
-        )
-
-
-def count_windows(run: Run, cfg) -> int:
-    """Approximate number of windows of a run: as in script 1, but ignoring the run's end and censored volumes."""
-    labels, (first, second) = labels_of(cfg), stretches_of_labels(run, cfg)
-    lag_s = cfg.LAG_S - first_volume_s(run, open_header(run.bold)[1][3], cfg.TR_S)
-    table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, lag_s)
-    counts = [int((table["label"] == label).sum()) for label in labels]
-    return 2 * min(counts) if cfg.BALANCE == "run" else sum(counts)
-
-
-def shared_voxels(masks: list[np.ndarray], cfg) -> int:
-    """Number of voxels of the group mask, from people's masks on one grid."""
-    if len({mask.shape for mask in masks}) != 1:
-        return max((int(mask.sum()) for mask in masks), default=0)
-    return int((np.mean(masks, axis=0, dtype=np.float32) > cfg.MASK_THRESHOLD).sum())
-
-
-def check_machine(n_voxels: int, n_trs: int, n_windows: int, cfg) -> list[str]:
-    """Print the needed and available disk, memory and GPU; return what is too little, one line each."""
-    from neuroface.pipeline import HAS_GPU, keras
-
-    results = Path(cfg.DATA_DIR) / cfg.RUN_NAME
-    there = next(place for place in (results, *results.parents) if place.exists())
-    made = sum(file.stat().st_size for file in results.rglob("*") if file.is_file())
-    disk = COPIES_ON_DISK * n_windows * n_voxels * cfg.WINDOW_TRS * 4 / 1e9
-    free = (shutil.disk_usage(there).free + made) / 1e9
-    memory = (0.5 + GB_PER_VOXEL * n_voxels) * cfg.N_JOBS
-    available = psutil.virtual_memory().available / 1e9
-    print(f"  {n_windows:,} windows of {n_voxels:,} voxels; the longest run has {n_trs:,} volumes")
-    print(
-        f"  disk: about {disk:.1f} GB needed in {results}, {free:.1f} GB free there (including what it already holds)"
-    )
-    print(f"  memory: {memory:.1f} GB needed by script 8 with N_JOBS = {cfg.N_JOBS}, {available:.1f} GB available")
-    print(
-        f"  GPU: {'found' if HAS_GPU else 'none found'} by {keras.backend.backend()}; use one for script 3 at full size"
-    )
-    problems = [f"too little disk: about {disk:.1f} GB are needed, {free:.1f} GB are free at {there}"] * (disk > free)
-    if memory > available:
-        problems.append(
-            f"too little memory: script 8 needs {memory:.1f} GB, {available:.1f} GB are available. Lower N_JOBS"
-        )
-    return problems

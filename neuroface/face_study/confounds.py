@@ -7,7 +7,7 @@ from pathlib import Path
 from neuroface.bold import Labels, Run, balance
 from neuroface.decoding import TOGETHER, Fold, confound_scores, mark_of, title_of
 from neuroface.face_study.words import labels_of
-from neuroface.film import chosen_regressors, imbalance, match_windows, read_regressors, regressors_of_windows
+from neuroface.film import chosen_regressors, imbalance, match_windows, regressors_of_run, regressors_of_windows
 from neuroface.pipeline import Section, Stage, read_json, read_table, write_json, write_table
 
 import numpy as np
@@ -17,7 +17,7 @@ WINDOW_REGRESSORS = "film_regressors.tsv"
 KEYS = ["subject", "movie", "run", "label", "first_tr"]  # name a window
 
 
-def window_regressors(run: Run, table: pd.DataFrame, n_trs: int, cfg) -> pd.DataFrame | None:
+def window_regressors(run: Run, table: pd.DataFrame, n_trs: int, n_volumes: int, cfg) -> pd.DataFrame | None:
     """Mean of each film regressor over each window of a run; None if there is no file of them.
 
     Raises
@@ -25,10 +25,10 @@ def window_regressors(run: Run, table: pd.DataFrame, n_trs: int, cfg) -> pd.Data
     NeuroFaceError
         If MATCH_ON names one that the run does not have.
     """
-    chosen_regressors(run, cfg.MATCH_ON, "MATCH_ON", cfg.TR_S, n_trs)
+    chosen_regressors(run, cfg.MATCH_ON, "MATCH_ON", cfg.TR_S, n_trs, n_volumes)
     if run.regressors is None:
         return None
-    regressors = read_regressors(run.regressors, cfg.TR_S, n_trs)
+    regressors = regressors_of_run(run, cfg.TR_S, n_trs, n_volumes)
     return regressors_of_windows(regressors, table["first_tr"].to_numpy(), cfg.WINDOW_TRS)
 
 

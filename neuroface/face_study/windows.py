@@ -16,11 +16,12 @@ def windows_of(
 
     Parameters
     ----------
-    dataset, training : folders of scripts 2 and 3. samples : one row per window, column event.
+    dataset, training : folders of scripts 2 and 3. samples : one row per window, columns event and subject.
     models : names of the models that are fitted. cfg : ROI_FILE. labels : (n,) 0 or 1 in place of ``y.npy``.
     """
     mask, affine = read_mask(mask_file)
     rois, regions = rois_name(cfg.ROI_FILE), {}
     if rois in models:
         regions = {rois: sphere_labels(voxel_positions_mm(mask, affine), read_rois(cfg.ROI_FILE)) > 0}
-    return Windows(dataset, training / "linear", mask, samples["event"].to_numpy(str), regions, labels)
+    events, people = (samples[column].to_numpy(str) for column in ("event", "subject"))
+    return Windows(dataset, training / "linear", mask, events, people, regions, labels)

@@ -18,7 +18,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "matching": ["imbalance", "match_windows"],
         "parts": ["Part", "parts_of", "read_parts", "run_clock", "task_of"],
         "regressors": [
-            "CONTENTS", "chosen_regressors", "read_regressors", "regressors_of_samples",
+            "CONTENTS", "chosen_regressors", "regressors_of_run", "regressors_of_samples",
             "regressors_of_windows", "write_regressors",
         ],
         "samples": ["scan"],

@@ -1,8 +1,10 @@
 """Frames of a film file, streamed, each with the second at which it appears on the screen.
 
-The film's clock starts where a player starts: at the earliest time stamp of the file's tracks. Time stamps are those that
-FFmpeg gives after it has applied edit lists, so a variable frame rate, a late start and a cut without re-encoding all keep
-the right second (ISO/IEC 14496-12, 8.6; FFmpeg's ``AVFormatContext.start_time``).
+The film's clock starts where a player starts: at the earliest time stamp of the file's tracks, in MP4 and MOV not before
+second 0. Time stamps are those that FFmpeg gives after it has applied edit lists, so a variable frame rate, a late start and
+a cut without re-encoding all keep the right second (ISO/IEC 14496-12, 8.6; FFmpeg's ``AVFormatContext.start_time``). Of a
+fragmented MP4 FFmpeg 8 keeps what lies before the edit, at negative times; of a regular MP4 of the same cut it does not. In
+MPEG-TS and Matroska a negative time stamp is no such mark.
 """
 
 import math
@@ -21,6 +23,7 @@ import numpy as np
 SAME_S = 1e-3  # Matroska rounds time stamps to 1 ms
 BACK_S = (1.0, 10.0, 60.0, math.inf)  # how far before the wanted second decoding starts, until it starts early enough
 MISSING_S = 2.0  # a file that ends earlier than it says, by more than this, is cut off
+EDIT_LISTS = "mp4"  # FFmpeg's name of the format MP4, MOV, 3GP
 JUMP_S = 1.0  # time stamps that jump back by more than this belong to several recordings in one file
 MOST_DAMAGED = 25  # frames before the first that can be decoded; with more, what is decoded is chance
 
@@ -183,8 +186,10 @@ def open_film(path: str | Path) -> Film:
     if not film.path.stat().st_size:
         raise NeuroFaceError(f"{path} is empty (0 bytes). Copy or export it again.")
     with film.opened("video") as (container, track):
-        film.start_s = (container.start_time or 0) / 1e6
+        first_s = film.start_s = (container.start_time or 0) / 1e6
         said_s = container.duration / 1e6 if container.duration else None
+        if EDIT_LISTS in container.format.name.split(",") and first_s < 0:
+            film.start_s, said_s = 0.0, said_s and said_s + first_s
         if container.format.name == "avi" and track.frames and track.average_rate:  # its duration is what is there
             said_s = float(track.frames / track.average_rate)
         film.frame_rate, film.codec = float(track.average_rate or 0), track.codec_context.name

@@ -7,7 +7,7 @@ which the volume starts), and a column per regressor. Any other column that a us
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run
+from neuroface.bold import Run, first_volume_s
 from neuroface.pipeline import did_you_mean, numbers, read_text_table, write_json, write_table
 
 import numpy as np
@@ -72,8 +72,15 @@ def write_regressors(folder: Path, run: str, regressors: pd.DataFrame, tr_s: flo
     write_table(folder / f"{run}_film-regressors.tsv", regressors)
 
 
-def read_regressors(path: Path, tr_s: float, n_trs: int) -> pd.DataFrame:
+def read_regressors(
+    path: Path, tr_s: float, n_trs: int, start_s: float = 0.0, film_s: float = np.inf
+) -> pd.DataFrame:
     """Regressors of a run, a row for each of ``n_trs`` TRs, without ``time_s``; beyond the table's end its last row stays.
+
+    Parameters
+    ----------
+    start_s : second of the film that the first volume shows; between rows of the table values are interpolated.
+    film_s : for how long the film was shown; after that the response falls to that of the table's last row in TAIL_S.
 
     Raises
     ------
@@ -94,12 +101,26 @@ def read_regressors(path: Path, tr_s: float, n_trs: int) -> pd.DataFrame:
             f"{path} has a row every {values['time_s'].diff().median():g} s, and TR_S is {tr_s:g} s: it needs a row per "
             f"TR from second 0. Make it again with this TR_S."
         )
-    rows = np.minimum(np.arange(n_trs), len(values) - 1)
-    return values.drop(columns="time_s").iloc[rows].reset_index(drop=True)
+    times_s = values.pop("time_s").to_numpy()
+    if film_s + TAIL_S < times_s[-1]:
+        faded = pd.DataFrame(values[-1:].to_numpy(), columns=values.columns)
+        shown = times_s <= film_s
+        values = pd.concat([values[shown], faded], ignore_index=True)
+        times_s = np.append(times_s[shown], film_s + TAIL_S)
+    volumes_s = start_s + np.arange(n_trs) * tr_s
+    return pd.DataFrame({name: np.interp(volumes_s, times_s, values[name]) for name in values})
 
 
-def chosen_regressors(run: Run, names: tuple[str, ...], setting: str, tr_s: float, n_trs: int) -> pd.DataFrame:
-    """The regressors ``names``, a row for each of ``n_trs`` TRs of a run.
+def regressors_of_run(run: Run, tr_s: float, n_trs: int, n_volumes: int) -> pd.DataFrame:
+    """Film regressors of a run, on its own clock: a row for each of ``n_trs`` TRs, of which it has ``n_volumes``."""
+    film_s = run.film.duration_s if run.film else np.inf
+    return read_regressors(run.regressors, tr_s, n_trs, first_volume_s(run, n_volumes, tr_s), film_s)
+
+
+def chosen_regressors(
+    run: Run, names: tuple[str, ...], setting: str, tr_s: float, n_trs: int, n_volumes: int
+) -> pd.DataFrame:
+    """The regressors ``names``, a row for each of ``n_trs`` TRs of a run, of which it has ``n_volumes``.
 
     Parameters
     ----------
@@ -117,7 +138,7 @@ def chosen_regressors(run: Run, names: tuple[str, ...], setting: str, tr_s: floa
             f"{setting} = {names}, and {run.name} has no task-{run.movie}_film-regressors.tsv. Annotate its film, "
             f"or set {setting} = ()."
         )
-    table = read_regressors(run.regressors, tr_s, n_trs)
+    table = regressors_of_run(run, tr_s, n_trs, n_volumes)
     for name in names:
         if name not in table:
             raise NeuroFaceError(

@@ -30,7 +30,7 @@ def effect_of_run(run: Run, mask: np.ndarray, affine: np.ndarray, cfg) -> np.nda
     first, second = stretches_of_labels(run, cfg)
     n_volumes = open_header(run.bold)[1][3]
     kept = read_censor(run.censor, n_volumes)
-    nuisance = chosen_regressors(run, cfg.NUISANCE, "NUISANCE", cfg.TR_S, len(kept))
+    nuisance = chosen_regressors(run, cfg.NUISANCE, "NUISANCE", cfg.TR_S, len(kept), n_volumes)
     start_s = first_volume_s(run, n_volumes, cfg.TR_S) + film_ahead_s(run, len(kept))
     design = condition_design(first, second, kept, cfg.TR_S, nuisance, start_s)
     cleaning = cleaning_of(run, n_volumes, cfg)
@@ -45,7 +45,7 @@ def with_nuisance(design: pd.DataFrame, cleaning: Cleaning) -> pd.DataFrame:
     """
     if cleaning.nuisance is None:
         return design
-    if cleaning.nuisance.shape[1] == 1:  # only a constant, because of censored volumes
+    if cleaning.nuisance.shape[1] == 1:  # nothing but the mean over kept volumes
         return design.reset_index(drop=True).mul(cleaning.kept, axis=0)
     nuisance = {f"denoise_{number}": column for number, column in enumerate(cleaning.basis[:, 1:].T, 1)}
     own = design[[name for name in design if not name.startswith("drift_")]].reset_index(drop=True)
@@ -63,7 +63,7 @@ def condition_design(
     first : (n, 2) stretches of the first condition, onset_s and duration_s. second : (m, 2) stretches of the second; None:
         all other times.
     kept : (n_trs,) bool, the TRs that the series has (:func:`neuroface.bold.read_censor`).
-    start_s : second of the run that the first volume shows; (n_trs,) where each TR has its own, because of pauses.
+    start_s : second of the film or run that the first volume shows; (n_trs,) where each TR has its own, because of pauses.
     nuisance : (n_trs, n) regressors to hold constant, already convolved; they enter in SDs from their mean.
 
     Returns
@@ -73,10 +73,10 @@ def condition_design(
     """
     parts = {"first": first} | ({} if second is None else {"second": second})
     events = [
-        pd.DataFrame({"onset": stretches[:, 0], "duration": stretches[:, 1], "trial_type": name})
+        pd.DataFrame({"onset": stretches[:, 0] - start_s, "duration": stretches[:, 1], "trial_type": name})
         for name, stretches in parts.items()
     ]
-    times_s = start_s + np.arange(len(kept)) * tr_s
+    times_s = np.arange(len(kept)) * tr_s
     added = {}
     if nuisance is not None and nuisance.shape[1]:
         spread = nuisance.std(ddof=0).where(lambda sd: sd > 0, 1.0)

@@ -112,7 +112,7 @@ def _refit_second_order(name, windows: Windows, fold: Fold, labels, baseline, at
     kernels = windows.kernel_of("linear"), windows.kernel_of("linear-mean")
     n_units = builder_of(name, windows.mask, cfg)(dtype="float32").get_layer("directions").units
     deviation, mean, second = [], [], []
-    for fit in solve_second_order_each(*kernels, n_trs, labels, fold, windows.events, n_units):
+    for fit in solve_second_order_each(*kernels, n_trs, labels, fold, windows.groupings, n_units):
         deviation.append(fit.deviation)
         mean.append(fit.mean)
         used = np.any(fit.strengths != 0)

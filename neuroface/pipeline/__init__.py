@@ -10,6 +10,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "backend": ["HAS_GPU", "compiled", "fused", "gpu_bytes", "gradient_of", "keras", "set_random_seed"],
+        "delimited_tables": ["one_line", "read_delimited_table", "read_header"],
+        "checklist": ["Checklist"],
         "files": [
             "PARTIAL",
             "atomic",

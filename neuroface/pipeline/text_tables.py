@@ -42,13 +42,18 @@ def read_text_table(path: Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
     header = _cells(lines[0][1])
     while not header[-1]:
         header.pop()
+    check_columns(header, columns, path)
+    rows = [_row(line, len(header), path, number) for number, line in lines[1:]]
+    return pd.DataFrame(rows, columns=header, index=[number for number, _ in lines[1:]], dtype=object)
+
+
+def check_columns(header: list[str], columns: tuple[str, ...], path: Path) -> None:
+    """Raise unless a table's header names each of ``columns`` once."""
     for name in columns:
         if header.count(name) > 1:
             raise NeuroFaceError(f"{path} has the column {name!r} {header.count(name)} times. Remove all but one.")
         if name not in header:
             raise NeuroFaceError(f"{path} lacks the column {name!r}; it has {header}. Add it.")
-    rows = [_row(line, len(header), path, number) for number, line in lines[1:]]
-    return pd.DataFrame(rows, columns=header, index=[number for number, _ in lines[1:]], dtype=object)
 
 
 def numbers(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:
@@ -71,13 +76,17 @@ def numbers(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:
     return values
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
-    """(number of the line, its text), without lines that hold nothing."""
+def read_text(path: Path) -> str:
+    """A file's text; any kind of line end becomes ``\\n``."""
     try:
-        text = path.read_text(encoding="utf-8-sig")  # any kind of line end becomes \n
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise NeuroFaceError(f"{path} is not a table in UTF-8 ({error}). Save it as UTF-8.") from None
-    return [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """(number of the line, its text), without lines that hold nothing."""
+    return [(number, line) for number, line in enumerate(read_text(path).split("\n"), 1) if line.strip()]
 
 
 def _cells(line: str) -> list[str]:

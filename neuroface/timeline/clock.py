@@ -22,7 +22,7 @@ def columns_of(labels: Labels) -> dict[str, dict]:
         },
         "logit": {"Description": "The network's output before the sigmoid; the mean over SMOOTH_TRS volumes"},
         labels.first: {
-            "Description": f"Whether {labels.is_there} at that moment; n/a before the film begins",
+            "Description": f"Whether {labels.is_there} at that moment; n/a before the film begins and after its end",
             "Levels": {"0": none if none.startswith("no ") else f"no {there}", "1": there},
         },
         "in_window": {
@@ -43,7 +43,7 @@ def columns_of(labels: Labels) -> dict[str, dict]:
 
 def timeline(
     logit: np.ndarray, first: np.ndarray, second: np.ndarray | None, tr_s: float, lag_s: float, window_trs: int,
-    at: float, min_stretch_s: float, ahead_s: np.ndarray | float = 0.0,
+    at: float, min_stretch_s: float, ahead_s: np.ndarray | float = 0.0, film_s: float = np.inf,
 ) -> pd.DataFrame:  # fmt: skip
     """Table of a run, one row per volume: the first six of :func:`columns_of`, with the truth in a column ``truth``.
 
@@ -54,6 +54,7 @@ def timeline(
     at : time in its window to which a prediction is assigned (:func:`neuroface.bold.stimulus_time_s`).
     min_stretch_s : a stretch gives a training window if it is longer than this.
     ahead_s : (n_trs,) how far the film is ahead of each volume (:func:`neuroface.bold.film_ahead_s`).
+    film_s : length of the film, if the run goes on after it.
     """
     tr = np.arange(len(logit))
     time_s = stimulus_time_s(tr, tr_s, lag_s, window_trs, at) + ahead_s
@@ -74,7 +75,7 @@ def timeline(
             "in_window": (inside[0] | inside[1]).astype(np.int8),
         }
     )
-    table.loc[time_s < 0, "truth"] = pd.NA  # the film has not begun: neither condition
+    table.loc[(time_s < 0) | (time_s >= film_s), "truth"] = pd.NA  # no film is shown: neither condition
     return table
 
 

@@ -1,11 +1,12 @@
 """The fold models that predict a run, and which moments of it they have seen."""
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run
+from neuroface.bold import Run, stimuli_of
 from neuroface.decoding import folds_of
 from neuroface.pipeline import read_json, read_table
 
@@ -119,7 +120,16 @@ def choose_models(runs: list[Run], folder: Path, cfg, several: bool = True) -> d
     quality = {f["fold"]: f["best_val_balanced_accuracy"] for f in read_json(folder / "metrics.json")["folds"]}
     may_join = several and cfg.HELD_OUT_SPLIT == "event" and cfg.SELECTION == "inner"
     distance = cfg.WINDOW_TRS + cfg.EMBARGO_TRS + cfg.SMOOTH_TRS // 2
-    return {run: _models_of(run, samples, rows, quality, may_join, distance, cfg.WINDOW_TRS) for run in runs}
+    return {
+        run: _models_of(run, samples, rows, quality, may_join, distance + _apart_trs(run, runs, cfg), cfg.WINDOW_TRS)
+        for run in runs
+    }
+
+
+def _apart_trs(run: Run, runs: list[Run], cfg) -> int:
+    """By how many volumes the film's beginning differs between the runs of its viewers (FILM_EVENT)."""
+    onsets_s = [other.film.onset_s for other in runs if other.film and other.stimulus == run.stimulus]
+    return math.ceil((max(onsets_s) - min(onsets_s)) / cfg.TR_S) if onsets_s else 0
 
 
 def rows_seen(samples: pd.DataFrame, folder: Path, cfg) -> dict[int, np.ndarray]:
@@ -174,7 +184,8 @@ def moments_of(run: Run, samples: pd.DataFrame, window_trs: int) -> np.ndarray:
     same = (samples["movie"] == run.movie).to_numpy()
     if run.run == LIVE:
         return same
-    same = same & (samples["run"] == run.run).to_numpy()
+    # The session in which somebody saw the film plays no part.
+    same = stimuli_of(samples) == (run.stimulus if "stimulus" in samples else f"{run.movie} {run.run}")
     own = samples[same & (samples["subject"] == run.subject).to_numpy()]
     for person in samples["subject"][same].unique():
         rows = same & (samples["subject"] == person).to_numpy()

@@ -12,21 +12,25 @@ Writes    1-chunks/<film>.npy (n_chunks, frames, FRAME_PX, FRAME_PX, 3) uint8, R
 Settings  FILMS, TR_S, FRAMES_PER_TR, FRAME_PX, FRAME_CONTRAST, ABLATIONS, EXCLUDE, INCLUDE, BIDS_FILTER, FILM_EVENT
 Takes     as long as decoding the films (a film of 2 hours: 1 to 3 minutes); memory: a few frames; disk: 1.2 MB per TR
           at full size
+``--check``: says what the data set holds and what would stop scripts 1 to 3; writes nothing
 """
 
 from functools import partial
 from pathlib import Path
 
+from film_encoding.check import check_study
 from film_encoding.demo import write_demo
 from film_encoding.film_clock import count_chunks, sample_times_s
 from film_encoding.film_contrast import range_file, stretch_each
 from film_encoding.film_frames import SampledFilm, store_frames
-from film_encoding.responses import find_viewings
+from film_encoding.responses import find_viewings, shown_s
 from film_encoding.study import STUDY
 from film_encoding.variants import frames_to_cut
 from neuroface import NeuroFaceError
+from neuroface.film import open_film
 from neuroface.pipeline import (
     PARTIAL,
+    Checklist,
     Rules,
     Section,
     Stage,
@@ -56,12 +60,22 @@ def main():
     files = find_films(Path(cfg.FILM_DIR), sorted(viewings), stage, bool(cfg.FILMS))
     stage.take_files(files.values(), [files[film] for film in files if is_cut(stage.folder, cfg, film)])
 
-    cut = partial(cut_film, stage.folder, files, cfg)
+    ends_s = shown_ends(stage, files, viewings, cfg)
+    cut = partial(cut_film, stage.folder, files, ends_s, cfg)
     stage.each(cut, list(files), partial(is_cut, stage.folder, cfg), "films")
     films = pd.DataFrame([{"film": film} | read_json(stage.folder / f"{film}.json") for film in files])
     write_table(stage.folder / "films.tsv", films)
     name_faults(stage, films)
     stage.finish(f"{films['chunks'].sum():,} chunks of {len(films)} films", describe(stage, films, cfg))
+
+
+def check():
+    """``--check``: say what the data set holds, and what would stop scripts 1 to 3. Writes nothing."""
+    cfg = STUDY.load_settings(__file__)
+    if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
+        print("  The demo data set is written by this script; there is nothing to check yet.")
+        return
+    check_study(Checklist(STUDY, cfg), cfg, find_films, shown_ends)
 
 
 def same_frames(cfg):
@@ -111,14 +125,24 @@ def find_films(folder: Path, films: list[str], stage: Stage, named: bool) -> dic
     return files
 
 
+def shown_ends(stage: Stage, files: dict[str, Path], viewings: dict, cfg) -> dict[str, float]:
+    """Film → second at which the scanner's screen stopped to show it; what a file has beyond that is left out."""
+    ends_s = {}
+    for film, path in files.items():
+        ends_s[film], beyond = shown_s(viewings[film], open_film(path).duration_s, cfg.TR_S, path.name)
+        if beyond:
+            stage.leave_out(film, beyond)
+    return ends_s
+
+
 def plain(name: str) -> str:
     return "".join(c for c in name.lower().removeprefix("task-") if c.isalnum())
 
 
-def cut_film(folder: Path, files: dict[str, Path], cfg, film: str) -> None:
+def cut_film(folder: Path, files: dict[str, Path], ends_s: dict[str, float], cfg, film: str) -> None:
     """Write a film's chunks and, last, what was found in it."""
     source, frames = SampledFilm(files[film]), frames_to_cut(cfg)
-    n = count_chunks(source.end_s, cfg.TR_S)
+    n = count_chunks(min(source.end_s, ends_s[film]), cfg.TR_S)
     if not n:
         raise NeuroFaceError(
             f"{files[film]} shows a picture for {source.end_s:.2f} s, less than one TR. Is it the whole film?"
@@ -212,4 +236,4 @@ def contact_row(chunks: np.ndarray, n: int = 8, pixels: int = 96) -> list[np.nda
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, check=check)

@@ -21,22 +21,17 @@ from functools import partial
 from pathlib import Path
 
 from film_encoding.cleaning import name_cleaning, run_cleaning
-from film_encoding.film_clock import count_pairs
+from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
 from film_encoding.responses import (
     OverPeople,
     Viewing,
     choose,
-    drop_short,
     film_rows,
-    find_viewings,
-    in_parcels,
-    read_labels,
     snr,
 )
 from film_encoding.splits import LEARNED_FROM, Fold, make_folds, write_folds
 from film_encoding.study import STUDY
 from film_encoding.variants import largest_delay
-from neuroface import NeuroFaceError
 from neuroface.bold import check_distinct, check_grid, cleaning_lines, open_header, read_mask, write_map, write_nifti
 from neuroface.pipeline import (
     Rules,
@@ -60,9 +55,7 @@ def main():
     stage = Stage(STUDY, 2, cfg, __doc__, reads=(1,), rules=Rules(growing={"ABLATIONS": same_delay(cfg)}))
     chunks = read_table(stage.folder_of(1) / "films.tsv").set_index("film")["chunks"].to_dict()
     viewings = plan_viewings(stage, chunks, cfg)
-    rows = {
-        film: min(chunks[film] + largest_delay(cfg), *(one.n_rows for one in who)) for film, who in viewings.items()
-    }
+    rows, lengths = rows_and_pairs(viewings, chunks, largest_delay(cfg))
     every = [one for who in viewings.values() for one in who]
     check_distinct([one.run for one in every])
     used = [
@@ -76,7 +69,6 @@ def main():
     stage.each(average, list(viewings), partial(is_averaged, stage.folder), "films")
     name_constant_voxels(stage, viewings)
 
-    lengths = {film: count_pairs(chunks[film], rows[film], largest_delay(cfg)) for film in viewings}
     for film, n in lengths.items():
         if n < chunks[film]:
             stage.leave_out(
@@ -101,36 +93,6 @@ def same_delay(cfg):
     return holds
 
 
-def plan_viewings(stage: Stage, chunks: dict[str, int], cfg) -> dict[str, list[Viewing]]:
-    """Who saw which film; runs that end early and films without a person of SUBJECTS are left out."""
-    found, left_out = find_viewings(cfg)
-    viewings = {}
-    for film in chunks:
-        viewings[film], short = drop_short(found.get(film, []), chunks[film])
-        left_out += short
-        people = {one.run.subject for one in viewings[film]}
-        if missing := [name for name in cfg.SUBJECTS if name != "mean" and name not in people] or (
-            not people and ["anybody"]
-        ):
-            left_out.append((film, f"no whole run of {missing[0]}"))
-            del viewings[film]
-    for what, why in left_out:
-        stage.leave_out(what, why)
-    if not viewings:
-        raise NeuroFaceError(
-            f"No film is left that all of SUBJECTS = {cfg.SUBJECTS} saw whole. Correct SUBJECTS, or see what was left "
-            "out."
-        )
-    fewest = min(len(who) for who in viewings.values())
-    if fewest < 2 and cfg.VOXEL_SHARE < 1:
-        raise NeuroFaceError(
-            "A film was seen by one person only, so there is no SNR over people to choose voxels by. Set VOXEL_SHARE "
-            "= 1.0, or leave that "
-            "film out with FILMS."
-        )
-    return viewings
-
-
 def make_mask(stage: Stage, viewings: list[Viewing], cfg) -> tuple[np.ndarray, np.ndarray]:
     """The voxels of PARCELS (x, y, z) on the grid of the BOLD, and the affine."""
     image, shape = open_header(viewings[0].run.bold)
@@ -139,16 +101,9 @@ def make_mask(stage: Stage, viewings: list[Viewing], cfg) -> tuple[np.ndarray, n
         check_grid(one.run.bold, its_shape, other.affine, shape[:3], image.affine)
 
     def make(target: Path) -> None:
-        labels, resampled = read_labels(cfg.ATLAS_FILE, shape[:3], image.affine, "ATLAS_FILE")
+        labels, mask, resampled = visual_voxels(shape[:3], image.affine, cfg)
         if resampled:
             print(f"  {cfg.ATLAS_FILE} is on another grid than the BOLD; resampled to it (nearest neighbour)")
-        mask = in_parcels(labels, cfg.PARCELS)
-        if not mask.any():
-            raise NeuroFaceError(
-                f"No voxel of {cfg.ATLAS_FILE} has a label in PARCELS = {cfg.PARCELS}; its labels go from "
-                f"{labels.min()} to {labels.max()}. "
-                f"Correct PARCELS, or name another atlas."
-            )
         write_npy(stage.folder / "parcels.npy", labels[mask])
         write_nifti(target, mask.astype(np.uint8), image.affine)
 

@@ -60,8 +60,10 @@ FRAME_CONTRAST: str = "frame"
 # ---------------------------------------------------------------- 2-choose_voxels.py
 # BIDS only: text that the BOLD file's name must contain where several versions exist, e.g. "space-MNI152NLin2009cAsym".
 BIDS_FILTER: str = ""
-# The trial_type in events.tsv that marks the start of the film. None: the film starts with the first volume.
-FILM_EVENT: str | None = "film"
+# What says when a run shows its film, and for how long: "film", the trial_type in the run's events.tsv;
+# ("film", "task-scan_acq-{task}_events.tsv"), in a table of that name (Emo-FilM); 8.0, that second of every run. None: films
+# begin with their runs; if a run is much longer than its film, script 1 stops.
+FILM_EVENT: tuple[str, str] | str | float | None = "film"
 # A parcellation (NIfTI of whole numbers) on the grid of the BOLD. None: atlas.nii.gz in DATASET_DIR. Publication:
 # Schaefer 2018, 1,000 parcels, 17 networks (Kong 2022 order), 2 mm.
 ATLAS_FILE: str | None = None

@@ -6,6 +6,7 @@ the training trials. Trials of a test image are averaged; an image is never in b
 Reads     the data set in DATASET_DIR: NSD, THINGS-fMRI or plain tables. DATASET = "demo" writes its data set first.
 Writes    1-betas/train.npy (n_trials, n_columns) float32; test.npy (n_test_images, n_columns) float32
           1-betas/trials.tsv, a row per training trial; test.tsv, a row per test image; voxels.tsv, a row per column
+          1-betas/unmeasured.tsv, a row per column that is left out, with the sessions that did not measure it
           1-betas/space.nii.gz (x, y, z) uint8, the columns' voxels, where their positions are known
 Settings  SEED, SUBJECT, SESSIONS, BETAS, EARLY_ROIS, HIGHER_ROIS, STANDARDIZE, SPACE_FILE
 Takes     the time of reading the files once; memory: a session's trials, and all patterns on the disk twice
@@ -18,8 +19,9 @@ from neuroface import NeuroFaceError
 from neuroface.bold import write_nifti
 from neuroface.pipeline import Section, Stage, atomic, open_npy, run_script, write_npy, write_table
 from seen_images.demo import write_demo
-from seen_images.patterns import Scaler, mean_of_repeats, reliability
+from seen_images.patterns import Scaler, mean_of_repeats, reliability, unmeasured
 from seen_images.sources import Source, check_sessions, check_trials, open_source
+from seen_images.tables import read_tsv
 from study import STUDY
 
 import numpy as np
@@ -33,20 +35,22 @@ def main():
         print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
     source = open_source(cfg)
     check_trials(source.trials)
-    check_sessions(source.trials, cfg.STANDARDIZE)
-    columns = source.columns
+    if remark := check_sessions(source.trials, cfg.STANDARDIZE):
+        print(f"  {remark}")
     sessions = list(source.trials["session"].unique())
     joined = stage.folder / "test.npy"
 
     read = [file for file in source.files if joined.exists() or is_used(stage.folder, file)]
     stage.take_files(source.files, read)
     stage.each(
-        partial(read_session, stage.folder, cfg), sessions,
+        partial(read_session, stage.folder, source), sessions,
         lambda session: joined.exists() or part_file(stage.folder, session).exists(), "sessions",
     )  # fmt: skip
     stage.each(partial(join, stage.folder, source, cfg), [joined], Path.exists, "sets of patterns")
 
-    voxels = pd.read_csv(stage.folder / "voxels.tsv", sep="\t")
+    voxels, lost = read_tsv(stage.folder / "voxels.tsv"), read_tsv(stage.folder / "unmeasured.tsv")
+    for (roi, names), n in lost.groupby(["roi", "sessions"], sort=False).size().items():
+        stage.leave_out(f"{n:,} voxels of {roi}", f"not measured in session {names}: their values do not change there")
     if n := int(voxels["constant"].sum()):
         stage.leave_out(f"{n} columns", "never change over the training trials and count as 0")
     train, test = open_npy(stage.folder / "train.npy"), open_npy(joined)
@@ -54,7 +58,7 @@ def main():
         f"  {len(train):,} training trials of {trials_of(source, 'train')['image'].nunique():,} images, "
         f"{len(test):,} test images"
     )
-    for (part, roi), n in columns.groupby(["part", "roi"], sort=False).size().items():
+    for (part, roi), n in voxels.groupby(["part", "roi"], sort=False).size().items():
         print(f"  {part} {roi}: {n:,} voxels")
     wrote = f"patterns of {len(train):,} trials and {len(test):,} test images, {train.shape[1]:,} voxels"
     stage.finish(wrote, describe(source, voxels, train, test))
@@ -79,9 +83,8 @@ def trials_of(source: Source, split: str) -> pd.DataFrame:
     return source.trials[source.trials["split"] == split]
 
 
-def read_session(folder: Path, cfg, session: str) -> None:
+def read_session(folder: Path, source: Source, session: str) -> None:
     """Write the responses of a session's trials (n_trials, n_columns) float32, as they are."""
-    source = open_source(cfg)
     betas = source.betas(session, source.columns["voxel"].to_numpy())
     if not np.isfinite(betas).all():
         trial, column = np.argwhere(~np.isfinite(betas))[0]
@@ -94,12 +97,13 @@ def read_session(folder: Path, cfg, session: str) -> None:
 
 def join(folder: Path, source: Source, cfg, target: Path) -> None:
     """Standardise on the training trials, average the test trials, write all of it; then the sessions' files may go."""
-    trials, columns = source.trials, source.columns
+    trials = source.trials
     parts = {session: part_file(folder, session) for session in trials["session"].unique()}
+    columns, kept = leave_out_unmeasured(folder, source.columns, parts)
     is_train = {session: (part["split"] == "train").to_numpy() for session, part in trials.groupby("session")}
     scaler = Scaler(cfg.STANDARDIZE, columns["part"].to_numpy())
     for session, file in parts.items():
-        scaler.fit(session, open_npy(file)[is_train[session]])
+        scaler.fit(session, open_npy(file)[is_train[session]][:, kept])
 
     order = [trials[trials["session"] == session] for session in parts]
     train = pd.concat([part[part["split"] == "train"] for part in order], ignore_index=True)
@@ -108,7 +112,7 @@ def join(folder: Path, source: Source, cfg, target: Path) -> None:
         written, start = np.lib.format.open_memmap(partial_file, "w+", np.float32, (len(train), len(columns))), 0
         test_trials = []
         for session, file in parts.items():
-            scaled = scaler.transform(session, open_npy(file))
+            scaled = scaler.transform(session, open_npy(file)[:, kept])
             written[start : start + is_train[session].sum()] = scaled[is_train[session]]
             start += int(is_train[session].sum())
             test_trials.append(scaled[~is_train[session]])
@@ -131,11 +135,32 @@ def join(folder: Path, source: Source, cfg, target: Path) -> None:
         file.unlink()
 
 
+def leave_out_unmeasured(
+    folder: Path, columns: pd.DataFrame, parts: dict[str, Path]
+) -> tuple[pd.DataFrame, np.ndarray | slice]:
+    """The columns that every session measured, and which they are of those in the sessions' files; the rest go to a table.
+
+    A column that no session measured stays: it counts as constant.
+    """
+    missing = pd.DataFrame({session: unmeasured(open_npy(file)) for session, file in parts.items()})
+    lost = (missing.any(axis=1) & ~missing.all(axis=1)).to_numpy()
+    sessions = [", ".join(missing.columns[row]) for row in missing.to_numpy()[lost]]
+    write_table(folder / "unmeasured.tsv", columns[lost].assign(sessions=sessions))
+    for (part, roi), group in columns.assign(lost=lost).groupby(["part", "roi"], sort=False):
+        if group["lost"].all():
+            raise NeuroFaceError(
+                f"No voxel of {roi} was measured in every session; unmeasured.tsv lists which lack them. Leave it out of "
+                f"{part.upper()}_ROIS, or the sessions out of SESSIONS."
+            )
+    return columns[~lost].reset_index(drop=True), ~lost if lost.any() else slice(None)
+
+
 def describe(source: Source, voxels: pd.DataFrame, train: np.ndarray, test: np.ndarray) -> Section:
     images, repeats = trials_of(source, "train")["image"].nunique(), trials_of(source, "test").groupby("image").size()
+    within = " of each session" if source.cfg.STANDARDIZE == "session" and len(set(source.trials["session"])) > 1 else ""
     section = Section(
         "Patterns",
-        "Responses to single trials, standardised on the training trials. No image is in both sets.",
+        f"Responses to single trials, standardised on the training trials{within}. No image is in both sets.",
     )
     section.numbers(
         {

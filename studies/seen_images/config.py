@@ -48,7 +48,8 @@ GENERATOR_STEPS: dict[str, int] = {"vae": 1500, "clip": 1000, "unet": 1500}
 # ---------------------------------------------------------------- 1-load_betas.py
 # The person: "subj01" … "subj08" (NSD), "sub-01" … "sub-03" (THINGS). Not used with tables.
 SUBJECT: str = "subj01"
-# NSD only: sessions to read; () means all that are there. The publication: 1 to 37.
+# NSD only: sessions to read; () means all that are there. The publication: 1 to 37. There are 40 (subj01, 02, 05, 07), 32
+# (subj03, 06) or 30 (subj04, 08).
 SESSIONS: tuple[int, ...] = ()
 # NSD only: the version of the single-trial estimates.
 BETAS: str = "betas_fithrf_GLMdenoise_RR"
@@ -57,9 +58,10 @@ BETAS: str = "betas_fithrf_GLMdenoise_RR"
 EARLY_ROIS: tuple[str, ...] = ("HCP_MMP1:V1", "HCP_MMP1:V2", "HCP_MMP1:V3", "HCP_MMP1:V4")
 # Regions whose voxels are decoded to text embeddings.
 HIGHER_ROIS: tuple[str, ...] = ("streams:ventral",)
-# "voxel": every voxel to mean 0, SD 1 over the training trials. "session": the same within each session. "global": one
-# mean and SD for all early voxels and one for all higher voxels, and the test set by its own, as in the publication.
-STANDARDIZE: str = "voxel"
+# "session": every voxel to mean 0, SD 1 over the training trials of each session, as its level differs between sessions.
+# "voxel": the same over all sessions. "global": one mean and SD for all early voxels and one for all higher voxels, and the
+# test set by its own, as in the publication.
+STANDARDIZE: str = "session"
 # THINGS only: a NIfTI file on the grid of the voxel indices, e.g. the brain mask, for the maps. None: no maps.
 SPACE_FILE: str | None = None
 

@@ -10,8 +10,9 @@ Writes    1-labels/samples.tsv, a row per labelled volume: subject, movie, run, 
           clock. With observers also 1-labels/observers.tsv, a row per TR of the film: what each said, the label, how many
           gave it; agreement.json; moved.tsv, a row per run: labels that the published procedure puts elsewhere
 Settings  SEED, EXCLUDE, INCLUDE, TR_S, LAG_S, LABEL_SOURCE, OBSERVER_COLUMN, MIN_AGREEMENT, SEGMENTS, FILM_CLOCK,
-          EVENT_LABELS, EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM
+          FILM_EVENT, EVENT_LABELS, EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM
 Takes     seconds; memory: next to none
+``--check``: says what the data set holds and what would stop scripts 1 to 3; writes nothing
 """
 
 from pathlib import Path
@@ -27,14 +28,15 @@ from neuroface.bold import (
     joined_trials,
     open_header,
 )  # fmt: skip
-from neuroface.pipeline import Section, Stage, run_script, write_json, write_table
+from neuroface.pipeline import Checklist, Section, Stage, run_script, write_json, write_table
 
 import pandas as pd
 
 from study import STUDY
+from volume_study.check import check_study
 from volume_study.demo import write_demo
 from volume_study.extras import require
-from volume_study.film_clock import segment_of
+from volume_study.film_clock import segment_of, shown_volumes
 from volume_study.labelling import (
     event_labels,
     event_volumes,
@@ -46,7 +48,7 @@ from volume_study.labelling import (
 )
 from volume_study.observers import agreement, consensus, labels_per_tr, read_observers
 
-OF_OBSERVERS = ("OBSERVER_COLUMN", "MIN_AGREEMENT", "SEGMENTS", "FILM_CLOCK")
+OF_OBSERVERS = ("OBSERVER_COLUMN", "MIN_AGREEMENT", "SEGMENTS", "FILM_CLOCK", "FILM_EVENT")
 OF_EVENTS = ("EVENT_LABELS", "EVENT_COLUMN", "JOIN_GAP_S")
 
 
@@ -58,10 +60,7 @@ def main():
     stage = Stage(STUDY, 1, cfg, __doc__, unused=OF_EVENTS if by_observers else OF_OBSERVERS)
     if cfg.DATASET == "demo" and write_demo(Path(cfg.DATASET_DIR), cfg.ROI_FILE, cfg.SEGMENTS, cfg.SEED):
         print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
-    runs, missing = find_runs(
-        "bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=not by_observers, include=cfg.INCLUDE,
-        raw=cfg.RAW_DIR,
-    )  # fmt: skip
+    runs, missing = runs_of(cfg)
     for what, why in missing:
         stage.leave_out(what, why)
     check_distinct(runs)
@@ -80,6 +79,27 @@ def main():
     stage.finish(f"labels of {len(samples):,} volumes", section)
 
 
+def check():
+    """``--check``: say what the data set holds, and what would stop scripts 1 to 3. Writes nothing."""
+    cfg = STUDY.load_settings(__file__)
+    if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
+        print("  The demo data set is written by this script; there is nothing to check yet.")
+        return
+    by_observers = cfg.LABEL_SOURCE == "observers"
+    if by_observers:
+        require("krippendorff")
+    check_study(Checklist(STUDY, cfg), cfg, runs_of, volumes_of, label_by_observers if by_observers else label_by_events)
+
+
+def runs_of(cfg) -> tuple[list[Run], list[tuple[str, str]]]:
+    """All runs of the data set, and (what, why) of what is left out."""
+    by_observers = cfg.LABEL_SOURCE == "observers"
+    return find_runs(
+        "bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=not by_observers,
+        film_event=cfg.FILM_EVENT if by_observers else None, include=cfg.INCLUDE, raw=cfg.RAW_DIR,
+    )  # fmt: skip
+
+
 def volumes_of(run: Run, cfg) -> int:
     """Number of a run's volumes; raise if its TR is not that of the settings."""
     image, shape = open_header(run.bold)
@@ -92,11 +112,11 @@ def without_scrubbed(stage: Stage, samples: pd.DataFrame, lengths: dict[Run, int
     """The samples without volumes that DENOISE scrubs, which are counted."""
     scrubbed = pd.Series(False, index=samples.index)
     for run, n_volumes in lengths.items():
-        kept = cleaning_of(run, n_volumes, cfg).kept
+        cleaning = cleaning_of(run, n_volumes, cfg)
         mine = (samples["subject"] == run.subject) & (samples["movie"] == run.movie) & (samples["run"] == run.run)
-        scrubbed[mine] = ~kept[samples.loc[mine, "tr"].to_numpy(int)]
+        scrubbed[mine] = ~cleaning.kept[samples.loc[mine, "tr"].to_numpy(int)]
         if n := int(scrubbed[mine].sum()):
-            stage.leave_out(run.name, f"{n} labelled volumes of {(~kept).sum()} that DENOISE scrubs")
+            stage.leave_out(run.name, f"{n} labelled volumes of {cleaning.lost}")
     return samples[~scrubbed].reset_index(drop=True)
 
 
@@ -108,15 +128,18 @@ def run_names(samples: pd.DataFrame, runs: list[Run]) -> pd.Series:
 
 def label_by_observers(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.DataFrame, Section]:
     """Labelled volumes of all runs, and the part of the report on the observers."""
-    stage.take_files(sorted(Path(cfg.OBSERVER_DIR).glob("*.csv")), ())
+    logs = [run.film.log for run in lengths if run.film and run.film.log]
+    stage.take_files([*sorted(Path(cfg.OBSERVER_DIR).glob("*.csv")), *logs], ())
     film_s = max(end for _, end in cfg.SEGMENTS)
     observers = read_observers(cfg.OBSERVER_DIR, cfg.OBSERVER_COLUMN, film_s, cfg.MIN_AGREEMENT)
     said = labels_per_tr(observers, cfg.TR_S)
     votes = consensus(said, cfg.MIN_AGREEMENT)
     write_table(stage.folder / "observers.tsv", pd.concat([said, votes], axis=1).rename_axis("film_tr").reset_index())
     index = {run: segment_of(run, n, cfg.SEGMENTS, cfg.TR_S) for run, n in lengths.items()}
+    shown = {}  # part of the film → volumes that show it
     for run, n in lengths.items():
         whole = round((cfg.SEGMENTS[index[run]][1] - cfg.SEGMENTS[index[run]][0]) / cfg.TR_S)
+        n = shown[index[run]] = min(shown_volumes(run, n, cfg), whole + 1)
         if n < whole - 1:
             stage.leave_out(run.name, f"its last {whole - n} volumes are missing: it has {n} of {whole}")
     samples = pd.concat([film_volumes(run, lengths[run], index[run], votes, cfg) for run in lengths])
@@ -124,7 +147,7 @@ def label_by_observers(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.D
     if again:
         stage.leave_out(f"{again} volumes", "two runs showed their moment; the earlier run counts")
 
-    alpha, moved = agreement(said), moved_labels({index[run]: n for run, n in lengths.items()}, votes, cfg)
+    alpha, moved = agreement(said), moved_labels(shown, votes, cfg)
     kept, n_moved = votes["label"].notna(), moved[["other", "none"]].to_numpy().sum()
     write_json(
         stage.folder / "agreement.json",
@@ -202,4 +225,4 @@ def describe(section: Section, samples: pd.DataFrame) -> None:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, check=check)

@@ -66,6 +66,10 @@ SEGMENTS: tuple[tuple[float, float], ...] = ()
 # Observers: "segments" takes the time of a volume from SEGMENTS. "cumulated" (published) adds up the lengths of the runs,
 # as if they did not overlap: labels are then late by 16 s in run 2 and by 112 s in run 8.
 FILM_CLOCK: str = "segments"
+# Observers: what says when a run shows its part of the film, if runs begin earlier: "film", the event of that name in the
+# run's events.tsv; ("film", "task-scan_acq-{task}_events.tsv"), in a table of that name; 8.0, that second of every run.
+# None: with the run.
+FILM_EVENT: tuple[str, str] | str | float | None = None
 # Events: label → trial types, strings or integers as text, e.g. {"leftleg": ("3",)}. {}: every trial type is a label.
 EVENT_LABELS: dict[str, tuple[str, ...]] = {}
 # Events: the column of events.tsv that names them.
@@ -74,7 +78,7 @@ EVENT_COLUMN: str = "trial_type"
 # this many seconds and no other event between. 0: events stay as they are.
 JOIN_GAP_S: float = 2.0
 # Text that the BOLD file's name must contain where several versions or tasks exist; "*" stands for anything in between, e.g.
-# "task-movie*space-MNI152NLin2009cAsym".
+# "task-movie_*space-MNI152NLin2009cAsym".
 BIDS_FILTER: str = ""
 # Noise taken from each run first (../../docs/cleaning.md). "auto": "detrend", unless the series state that they were
 # filtered. "detrend": a linear trend and the drifts of HIGH_PASS_HZ. "simple", "scrubbing", "compcor", "ica_aroma": these,

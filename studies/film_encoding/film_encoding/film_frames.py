@@ -56,7 +56,9 @@ class SampledFilm:
             raise NeuroFaceError(
                 f"{path} does not say when its frames appear. Copy it: ffmpeg -fflags +genpts -i FILM -c copy FILM.mkv"
             )
-        self.times_s = np.sort([float(stamp * step_s) for stamp in stamps]) - self._film.start_s
+        times_s = np.sort([float(stamp * step_s) for stamp in stamps]) - self._film.start_s
+        before = max(0, int(np.searchsorted(times_s, SAME_TIME_S, side="right")) - 1)  # before the edit of a fragmented MP4
+        self.times_s, self.n_stated = times_s[before:], max(0, self.n_stated - before)
         self.end_s = self._film.duration_s
         self.file_end_s = max(file_s, self.end_s)
 

@@ -6,6 +6,7 @@ from film_encoding.responses import read_labels
 from neuroface import NeuroFaceError
 from neuroface.decoding import p_value
 from neuroface.maps import random_regions
+from neuroface.pipeline import numbers, read_delimited_table
 
 import numpy as np
 import pandas as pd
@@ -23,14 +24,8 @@ def named_regions(cfg, mask: np.ndarray, affine: np.ndarray) -> dict[str, np.nda
     path = Path(cfg.REGIONS_TABLE)
     if not path.is_file():
         raise NeuroFaceError(f"REGIONS_TABLE = {path} is not there. Name a table with the columns index and name.")
-    try:
-        table = pd.read_csv(path, sep=None, engine="python")
-    except (ValueError, pd.errors.ParserError) as error:
-        raise NeuroFaceError(f"REGIONS_TABLE = {path} is no table ({error}). Correct it.") from None
-    if missing := {"index", "name"} - set(table.columns):
-        raise NeuroFaceError(
-            f"REGIONS_TABLE = {path} lacks the column {sorted(missing)[0]!r}; it has {list(table.columns)}. Add it."
-        )
+    table = read_delimited_table(path, ("index", "name"))
+    table["index"] = numbers(table, "index", path)
     labels, _ = read_labels(cfg.REGIONS_FILE, mask.shape, affine, "REGIONS_FILE")
     inside, regions = labels[mask], {}
     for name, part in table.groupby("name", sort=False):

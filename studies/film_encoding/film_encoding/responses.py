@@ -9,6 +9,7 @@ from neuroface import NeuroFaceError
 from neuroface.bold import (
     Cleaning,
     Run,
+    check_film_length,
     check_shared_space,
     check_tr,
     find_runs,
@@ -16,7 +17,6 @@ from neuroface.bold import (
     nearly_whole,
     open_header,
     open_image,
-    read_stretches,
     statistics_of,
     stream_masked,
 )  # fmt: skip
@@ -31,13 +31,14 @@ SHORT = 0.95  # a run that holds less than this share of its film would cost eve
 @dataclass(frozen=True)
 class Viewing:
     """One person's run of one film. ``first`` is the volume at which the film begins; ``n_rows`` volumes follow from
-    there.
+    there. ``shown_s`` seconds of the film were shown, by FILM_EVENT.
     """
 
     run: Run
     first: int
     n_rows: int
     onset_s: float
+    shown_s: float
 
 
 def find_viewings(cfg) -> tuple[dict[str, list[Viewing]], list[tuple[str, str]]]:
@@ -48,8 +49,8 @@ def find_viewings(cfg) -> tuple[dict[str, list[Viewing]], list[tuple[str, str]]]
     film → viewings, people in natural order; left_out (what, why).
     """
     runs, left_out = find_runs(
-        "bids", cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=cfg.FILM_EVENT is not None, include=cfg.INCLUDE,
-        raw=cfg.RAW_DIR,
+        "bids", cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=False, film_event=cfg.FILM_EVENT,
+        include=cfg.INCLUDE, raw=cfg.RAW_DIR,
     )  # fmt: skip
     check_shared_space(runs)
     viewings: dict[str, list[Viewing]] = {}
@@ -65,7 +66,7 @@ def find_viewings(cfg) -> tuple[dict[str, list[Viewing]], list[tuple[str, str]]]
         image, shape = open_header(run.bold)
         if remark := check_tr(run, image, shape[3], cfg.TR_S):
             print(f"  {run.name}: {remark}")
-        onset_s = film_onset_s(run, cfg.FILM_EVENT) - first_volume_s(run, shape[3], cfg.TR_S)
+        onset_s = 0.0 - first_volume_s(run, shape[3], cfg.TR_S)
         first = first_volume(onset_s, cfg.TR_S)
         if first < 0:
             raise NeuroFaceError(
@@ -77,25 +78,34 @@ def find_viewings(cfg) -> tuple[dict[str, list[Viewing]], list[tuple[str, str]]]
                 f"{first}. "
                 f"Correct the events, or TR_S."
             )
-        others.append(Viewing(run, first, shape[3] - first, onset_s))
+        shown_s = run.film.duration_s if run.film else np.inf
+        others.append(Viewing(run, first, shape[3] - first, onset_s, shown_s))
     if missing := [film for film in cfg.FILMS if film not in viewings]:
         raise NeuroFaceError(f"FILMS names {missing[0]!r}, and no BOLD file has task-{missing[0]} in its name.")
-    return viewings, left_out
+    whole = {film: drop_interrupted(who) for film, who in viewings.items()}
+    left_out += [line for _, lines in whole.values() for line in lines]
+    return {film: who for film, (who, _) in whole.items()}, left_out
 
 
-def film_onset_s(run: Run, event: str | None) -> float:
-    """When a run's film begins, in seconds from its first volume."""
-    if event is None:
-        return 0.0
-    file = run.annotation_of("")
-    stretches = read_stretches([(event, file)])
-    if not len(stretches):
-        raise NeuroFaceError(
-            f"{file} has no event {event!r}, which marks the start of the film. Set FILM_EVENT to its trial_type, or "
-            "to None if "
-            f"films begin with the first volume."
-        )
-    return float(stretches[0, 0])
+def drop_interrupted(viewings: list[Viewing]) -> tuple[list[Viewing], list[tuple[str, str]]]:
+    """Leave out people whose film was stopped early, by its event; returns the others, and (what, why)."""
+    usual_s = float(np.median([one.shown_s for one in viewings]))
+    stopped = [one for one in viewings if one.shown_s < SHORT * usual_s]
+    kept = [one for one in viewings if one not in stopped]
+    return kept, [(one.run.name, f"its film lasted {one.shown_s:.1f} s, others' {usual_s:.1f} s") for one in stopped]
+
+
+def shown_s(viewings: list[Viewing], film_s: float, tr_s: float, name: str) -> tuple[float, str | None]:
+    """For how long all viewers saw a film whose file lasts ``film_s``, and what is left out of the file.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the file is not what a run showed (:func:`neuroface.bold.check_film_length`).
+    """
+    runs_s = [(one.first + one.n_rows) * tr_s for one in viewings]
+    remarks = [check_film_length(one.run, run_s, film_s, source=name) for one, run_s in zip(viewings, runs_s)]
+    return min([film_s, *(one.shown_s for one in viewings)]), next(filter(None, remarks), None)
 
 
 def drop_short(viewings: list[Viewing], n_rows: int) -> tuple[list[Viewing], list[tuple[str, str]]]:

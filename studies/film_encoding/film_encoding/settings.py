@@ -3,7 +3,7 @@
 from typing import Annotated, ClassVar, Literal
 
 from film_encoding.variants import parse_ablation
-from neuroface.bold import complete_denoise, denoise_limits
+from neuroface.bold import check_film_event, complete_denoise, denoise_limits
 from neuroface.pipeline import SettingsModel
 
 from pydantic import Field, model_validator
@@ -107,6 +107,7 @@ class FilmSettings(SettingsModel):
         for name in LISTS:
             if len(set(values := getattr(self, name))) < len(values):
                 raise ValueError(f"{name} = {values} names one twice")
+        check_film_event(self.FILM_EVENT)
         if self.EXPLAINED_SPLIT not in self.SPLITS:
             raise ValueError(
                 f"EXPLAINED_SPLIT = {self.EXPLAINED_SPLIT!r} is not in SPLITS = {self.SPLITS}: its networks would not "

@@ -10,6 +10,6 @@ RUN_NAME = "nsd-subj01"
 MODEL_DIR = "/path/to/stable-diffusion-v1-4"
 SCORES_DIR = None  # e.g. "/path/to/score-weights"; README.md says what it holds
 SUBJECT = "subj01"
-SESSIONS = tuple(range(1, 38))
+SESSIONS = tuple(range(1, 38))  # as published; subj03 and 06 have 32 sessions, subj04 and 08 have 30: () reads all there are
 EARLY_ROIS = ("HCP_MMP1:V1", "HCP_MMP1:V2", "HCP_MMP1:V3", "HCP_MMP1:V4")
 HIGHER_ROIS = ("streams:ventral",)

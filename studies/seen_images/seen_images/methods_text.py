@@ -55,11 +55,11 @@ def methods(root: Path, settings: dict, done: set[int], versions: dict, commit: 
 def _data(s: dict, root: Path) -> str:
     voxels, test = read_tsv(root / "1-betas" / "voxels.tsv"), read_tsv(root / "1-betas" / "test.tsv")
     trials = read_tsv(root / "1-betas" / "trials.tsv")
-    counts = voxels.groupby("part").size()
+    counts, several = voxels.groupby("part").size(), trials["session"].nunique() > 1
     rois = {part: _and(voxels["roi"][voxels["part"] == part].unique()) for part in ("early", "higher")}
     scaled = {
         "voxel": "Each voxel had mean 0 and SD 1 over the training trials.",
-        "session": "Each voxel had mean 0 and SD 1 over the training trials of each session.",
+        "session": f"Each voxel had mean 0 and SD 1 over the training trials{' of each session' * several}.",
         "global": "Early and higher voxels were each scaled by one mean and SD, and the test patterns by their own.",
     }[s["STANDARDIZE"]]
     person = f" of {s['SUBJECT']}" if s["DATASET"] in ("nsd", "things") else ""

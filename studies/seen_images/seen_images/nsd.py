@@ -10,7 +10,9 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import open_image, stream_masked
-from seen_images.sources import Source, only_captions
+from neuroface.pipeline import read_delimited_table, read_text_table
+from seen_images.hdf5_voxels import read_voxels
+from seen_images.sources import Source, only_captions, whole_numbers
 
 import h5py
 import numpy as np
@@ -18,7 +20,8 @@ import pandas as pd
 from scipy.io import loadmat
 
 GRID, SCALE = "func1pt8mm", 300
-TRIALS_AT_ONCE = 50
+# Sessions that each person completed (NSD Data Manual).
+N_SESSIONS = dict(zip((f"subj{n:02d}" for n in range(1, 9)), (40, 40, 32, 30, 40, 32, 40, 30)))
 
 
 class NaturalScenes(Source):
@@ -29,7 +32,8 @@ class NaturalScenes(Source):
         self._person = self.folder / "nsddata" / "ppdata" / cfg.SUBJECT
         self._betas = self.folder / "nsddata_betas" / "ppdata" / cfg.SUBJECT / GRID / cfg.BETAS
         file = self.need(self._person / "behav" / "responses.tsv", f"the trials of {cfg.SUBJECT}")
-        responses = pd.read_csv(file, sep="\t", usecols=["SESSION", "73KID"])
+        table = read_text_table(file, ("SESSION", "73KID"))
+        responses = pd.DataFrame({name: whole_numbers(table, name, file) for name in ("SESSION", "73KID")})
         design = self.need(
             self.folder / "nsddata" / "experiments" / "nsd" / "nsd_expdesign.mat", "which images are shared"
         )
@@ -50,9 +54,13 @@ class NaturalScenes(Source):
         there = [n for n in sorted(responses["SESSION"].unique()) if self._file(f"{n:02d}", must=False)]
         wanted = list(self.cfg.SESSIONS) or there
         if missing := sorted(set(wanted) - set(there)):
+            in_all = N_SESSIONS.get(self.cfg.SUBJECT, 0)
+            remedy = "Download it, or take it out of SESSIONS."
+            if missing[-1] > in_all > 0:
+                remedy = f"{self.cfg.SUBJECT} has {in_all} sessions in all: take the others out of SESSIONS."
             raise NeuroFaceError(
                 f"{self._betas / f'betas_session{missing[0]:02d}'}.hdf5 is not there, nor .nii.gz, and SESSIONS "
-                f"names session {missing[0]}. Download it, or take it out of SESSIONS."
+                f"names session {missing[0]}. {remedy}"
             )
         if not wanted:
             raise NeuroFaceError(
@@ -108,21 +116,25 @@ class NaturalScenes(Source):
         names = (*self.cfg.EARLY_ROIS, *self.cfg.HIGHER_ROIS)
         return {name: np.flatnonzero(self._region_volume(name)[self._inside]) for name in names}
 
-    @property
+    @cached_property
     def positions(self) -> np.ndarray:
         return np.argwhere(self._inside)
 
     def betas(self, session: str, voxels: np.ndarray) -> np.ndarray:
         file, n = self._file(session), int((self.trials["session"] == session).sum())
-        parts = self._from_hdf5(file) if file.suffix == ".hdf5" else stream_masked(file, self._inside, self.space[1])
-        found = np.concatenate([part[:, voxels] for part in parts]).astype(np.float32) / SCALE
-        if len(found) != n:
+        if file.suffix == ".hdf5":
+            stored = self._from_hdf5(file, voxels)
+        else:
+            volumes = stream_masked(file, self._inside, self.space[1])
+            stored = np.concatenate([part[:, voxels] for part in volumes])
+        if len(stored) != n:
             raise NeuroFaceError(
-                f"{file} holds {len(found)} trials, responses.tsv {n} of session {session}. Download it again."
+                f"{file} holds {len(stored)} trials, responses.tsv {n} of session {session}. Download it again."
             )
-        return found
+        return stored.astype(np.float32) / SCALE
 
-    def _from_hdf5(self, file: Path):
+    def _from_hdf5(self, file: Path, voxels: np.ndarray) -> np.ndarray:
+        """(n_trials, n) int16 at ``voxels`` (n,)."""
         try:
             with h5py.File(file) as stored:
                 betas = stored["betas"]  # trials × z × y × x
@@ -130,8 +142,8 @@ class NaturalScenes(Source):
                     raise NeuroFaceError(
                         f"{file} has a grid of {betas.shape[:0:-1]} voxels, the atlas {self._inside.shape}."
                     )
-                for start in range(0, len(betas), TRIALS_AT_ONCE):
-                    yield betas[start : start + TRIALS_AT_ONCE].transpose(0, 3, 2, 1)[:, self._inside]
+                used, column = np.unique(voxels, return_inverse=True)
+                return read_voxels(betas, self.positions[used, ::-1])[:, column]
         except (OSError, KeyError) as error:
             raise NeuroFaceError(f"{file} cannot be read: {error}. Download it again.") from None
 
@@ -153,13 +165,17 @@ class NaturalScenes(Source):
     @cached_property
     def _coco(self) -> pd.DataFrame:
         file = self.folder / "nsddata" / "experiments" / "nsd" / "nsd_stim_info_merged.csv"
-        table = pd.read_csv(
-            self.need(file, "numbers of the pictures in COCO"), usecols=["nsdId", "cocoId", "cocoSplit"]
+        table = read_delimited_table(
+            self.need(file, "numbers of the pictures in COCO"), ("nsdId", "cocoId", "cocoSplit")
         )
-        return table.set_index("nsdId")
+        ids = {name: whole_numbers(table, name, file) for name in ("nsdId", "cocoId")}
+        return pd.DataFrame({"cocoId": ids["cocoId"], "cocoSplit": table["cocoSplit"].to_numpy()}, index=ids["nsdId"])
 
     def captions(self, image: str) -> list[str]:
-        row = self._coco.loc[_number(image)]
+        number = _number(image)
+        if number not in self._coco.index:
+            raise NeuroFaceError(f"nsd_stim_info_merged.csv has no row with nsdId {number}. Download it again.")
+        row = self._coco.loc[number]
         return only_captions(self._captions.get((row["cocoSplit"], int(row["cocoId"])), []), image)
 
 

@@ -62,6 +62,17 @@ class Scaler:
         )
 
 
+def unmeasured(trials: np.ndarray) -> np.ndarray:
+    """Columns (n_columns,) bool that hold one value, mostly 0, in all trials (n, n_columns) of a session.
+
+    NSD writes 0 where head motion or the slices' position left a voxel of the edge out of a session. Such a voxel has no
+    pattern there; with a mean and SD over several sessions its zeros would count as responses.
+    """
+    if len(trials) < 2:
+        return np.zeros(trials.shape[1], dtype=bool)
+    return (trials == trials[0]).all(axis=0)
+
+
 def mean_of_repeats(trials: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Images (n_images,) in the order of their first trial, and means (n_images, n_columns) float32 over their trials."""
     number, names = pd.factorize(images)

@@ -7,13 +7,14 @@ from importlib import import_module
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.pipeline import did_you_mean
+from neuroface.pipeline import did_you_mean, numbers
 
 import numpy as np
 import pandas as pd
 
 TRIAL_COLUMNS, VOXEL_COLUMNS = ["image", "split", "session"], ["part", "roi", "i", "j", "k"]
 PARTS = ("early", "higher")
+MIN_TRIALS = 10  # training trials of a session that is standardised by itself
 NO_SESSION = "all"  # of trials whose table names no session
 READERS = {"demo": "table:Tables", "table": "table:Tables", "nsd": "nsd:NaturalScenes", "things": "things:Things"}
 
@@ -68,9 +69,14 @@ class Source:
         if name not in self.regions:
             raise NeuroFaceError(
                 f"EARLY_ROIS or HIGHER_ROIS name {name!r}, which {self.folder} does not "
-                f"have{did_you_mean(name, self.regions)}. There are {', '.join(self.regions)}."
+                f"have{did_you_mean(name, self.region_names)}. There are {', '.join(self.region_names)}."
             )
         return np.sort(self.regions[name])
+
+    @property
+    def region_names(self) -> list[str]:
+        """Every region that the data set has."""
+        return list(self.regions)
 
     @cached_property
     def columns(self) -> pd.DataFrame:
@@ -120,6 +126,16 @@ def check_trials(trials: pd.DataFrame) -> None:
         )
 
 
+def whole_numbers(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:
+    """A column of a table that was read as text, as int (n,); raise where a cell is missing or is no whole number."""
+    values = numbers(table, column, path)
+    wrong = ~(values == np.rint(values))  # NaN too
+    if wrong.any():
+        line, cell = table.index[wrong][0], table[column].to_numpy()[wrong][0]
+        raise NeuroFaceError(f"{path}, line {line}: {column} is {cell or 'missing'}, not a whole number. Correct the file.")
+    return values.astype(int)
+
+
 def only_captions(captions, image: str) -> list[str]:
     """Captions that say something; raise where an image has none."""
     kept = [str(caption).strip() for caption in captions if str(caption).strip()]
@@ -137,9 +153,23 @@ def first_captions(source: Source, images: list[str], width: int = 22) -> list[s
     ]
 
 
-def check_sessions(trials: pd.DataFrame, standardize: str) -> None:
-    """Raise where trials are to be standardised within sessions and the data set does not say which session they are of."""
-    if standardize == "session" and trials["session"].isin([NO_SESSION]).all():
-        raise NeuroFaceError(
-            'STANDARDIZE = "session", and the table of trials has no column session. Add it, or set STANDARDIZE = "voxel".'
-        )
+def check_sessions(trials: pd.DataFrame, standardize: str) -> str | None:
+    """A remark where trials are to be standardised within sessions and the data set does not say which session they are of.
+
+    Raises
+    ------
+    NeuroFaceError
+        If a session has too few training trials for a mean and SD of its own.
+    """
+    if standardize != "session":
+        return None
+    if trials["session"].isin([NO_SESSION]).all():
+        return 'the table of trials has no column session: STANDARDIZE = "session" takes all trials as one session'
+    counts = trials["session"][trials["split"] == "train"].value_counts()
+    for session in trials["session"].unique():
+        if (n := counts.get(session, 0)) < MIN_TRIALS:
+            raise NeuroFaceError(
+                f'STANDARDIZE = "session", and session {session} has {n} training trials, too few for a mean and SD of its '
+                f'own ({MIN_TRIALS} are needed). Leave the session out, or set STANDARDIZE = "voxel".'
+            )
+    return None

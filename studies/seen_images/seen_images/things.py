@@ -4,11 +4,13 @@
 that are needed: pandas would hold 16 GB in memory.
 """
 
+import re
 from functools import cached_property
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from seen_images.sources import NO_SESSION, Source, only_captions
+from neuroface.pipeline import one_line, read_delimited_table, read_header, read_text_table
+from seen_images.sources import NO_SESSION, Source, only_captions, whole_numbers
 from seen_images.table import grid_of, read_picture
 
 import h5py
@@ -16,41 +18,83 @@ import numpy as np
 import pandas as pd
 
 ROWS_AT_ONCE = 4096
+PLACE = ("voxel_x", "voxel_y", "voxel_z")
+MISSING = ["", "n/a", "nan", "NaN"]
+# Beginnings of the names of columns of VoxelMetadata.csv that are no regions.
+NO_REGION = ("voxel_", "subject_id", "nc_", "splithalf_", "prf-", "Unnamed")
 DEFINITION = "Definition (from WordNet, Google, or Wikipedia)"
 
 
 class Things(Source):
-    """``betas_csv/``, ``images/`` and ``things_concepts.tsv`` under DATASET_DIR; images are named by their files."""
+    """``betas_csv/``, pictures and ``things_concepts.tsv`` under DATASET_DIR; images are named by their files.
+
+    Pictures lie in ``images/`` or ``object_images/``, there or in a folder per concept.
+    """
 
     def __init__(self, cfg):
         super().__init__(cfg)
         folder = self.folder / "betas_csv" if (self.folder / "betas_csv").is_dir() else self.folder
         names = ("ResponseData.h5", "StimulusMetadata.csv", "VoxelMetadata.csv")
         self.files = [self.need(folder / f"{cfg.SUBJECT}_{name}", f"of {cfg.SUBJECT}") for name in names]
-        stimuli, self._voxels = pd.read_csv(self.files[1]), pd.read_csv(self.files[2])
+        stimuli = read_delimited_table(self.files[1], ("trial_type", "stimulus"))
         self._rows = np.flatnonzero(stimuli["trial_type"].isin(["train", "test"]))  # not the catch trials
         kept = stimuli.iloc[self._rows]
         self.trials = pd.DataFrame(
             {
                 "image": [Path(name).stem for name in kept["stimulus"]],
                 "split": kept["trial_type"].to_numpy(),
-                "session": kept["session"].map("{:02.0f}".format).to_numpy() if "session" in kept else NO_SESSION,
+                "session": NO_SESSION,
             }
         )
+        if "session" in kept:
+            self.trials["session"] = [f"{number:02d}" for number in whole_numbers(kept, "session", self.files[1])]
         if "run" in kept:
-            self.trials["run"] = kept["run"].to_numpy()
+            self.trials["run"] = whole_numbers(kept, "run", self.files[1])
         self._files = dict(zip(self.trials["image"], kept["stimulus"]))
-        if {"voxel_x", "voxel_y", "voxel_z"} <= set(self._voxels):
-            self.positions = self._voxels[["voxel_x", "voxel_y", "voxel_z"]].to_numpy(int)
+        if set(PLACE) <= set(self._names):
+            self.positions = self._voxels[list(PLACE)].to_numpy(int)
         if cfg.SPACE_FILE:
             self.space = grid_of(self.need(Path(cfg.SPACE_FILE), "SPACE_FILE, the grid of the voxels"))
 
     @cached_property
+    def _names(self) -> dict[str, str]:
+        """Column of VoxelMetadata.csv on one line → its name in the file."""
+        return {one_line(name): name for name in read_header(self.files[2])}
+
+    @cached_property
+    def _voxels(self) -> pd.DataFrame:
+        """Positions and the regions that the settings name, a row per voxel.
+
+        The table has 211,339 × 230 cells, all numbers: pandas reads the columns that are needed.
+        """
+        named = map(one_line, (*self.cfg.EARLY_ROIS, *self.cfg.HIGHER_ROIS))
+        names = [name for name in dict.fromkeys((*PLACE, *named)) if name in self._names]
+        first = next(iter(self._names.values()))
+        columns = [self._names[name] for name in names]
+        table = pd.read_csv(
+            self.files[2], usecols=columns or [first], encoding="utf-8-sig", index_col=False, keep_default_na=False,
+            na_values=MISSING,
+        )  # fmt: skip
+        return table.rename(columns=one_line)
+
+    @property
+    def region_names(self) -> list[str]:
+        return [name for name in self._names if not name.startswith(NO_REGION)]
+
+    @cached_property
     def regions(self) -> dict[str, np.ndarray]:
-        flags = self._voxels.select_dtypes("number")
-        return {
-            name: np.flatnonzero(flags[name] == 1) for name in flags if set(flags[name].dropna().unique()) <= {0, 1}
-        }
+        regions = {}
+        for name in (*self.cfg.EARLY_ROIS, *self.cfg.HIGHER_ROIS):
+            if (column := one_line(name)) not in self._voxels:
+                continue
+            values = self._voxels[column].dropna()
+            if len(others := values[~values.isin([0, 1])]):
+                raise NeuroFaceError(
+                    f"The column {column!r} of {self.files[2]} is no region: it holds {others.iloc[0]}, a region 0 or 1 per "
+                    f"voxel. Name another in EARLY_ROIS or HIGHER_ROIS."
+                )
+            regions[name] = np.flatnonzero(self._voxels[column] == 1)
+        return regions
 
     def betas(self, session: str, voxels: np.ndarray) -> np.ndarray:
         wanted, columns = np.unique(voxels), self._rows[(self.trials["session"] == session).to_numpy()]
@@ -77,23 +121,31 @@ class Things(Source):
         return found[np.searchsorted(wanted, voxels)].T
 
     def picture(self, image: str) -> np.ndarray:
-        name = self._files[image]
-        places = [self.folder / "images" / name, self.folder / "images" / self._concept(image) / name]
+        name, concept = self._files[image], self._concept(image)
+        folders = [self.folder / folder for folder in ("images", "object_images")]
+        places = [folder / place for folder in folders for place in (name, f"{concept}/{name}")]
         place = next((place for place in places if place.exists()), places[0])
-        return read_picture(self.need(place, "a picture that was seen"))
+        return read_picture(self.need(place, f"a picture that was seen; object_images/{concept}/ does not have it either"))
 
     def _concept(self, image: str) -> str:
         """``air_conditioner_01b`` → ``air_conditioner``."""
         return image.rpartition("_")[0]
 
     @cached_property
-    def _concepts(self) -> pd.DataFrame:
+    def _concepts(self) -> dict[str, str]:
+        """Concept, with _ for - and blanks → its word and definition."""
         file = self.need(self.folder / "things_concepts.tsv", "words and definitions of the concepts")
-        return pd.read_csv(file, sep="\t").set_index("uniqueID")
+        table = read_text_table(file, ("Word", DEFINITION))
+        table = table[table[["Word", DEFINITION]].notna().all(axis=1)]
+        if "uniqueID" in table:
+            ids = table["uniqueID"]
+        else:  # the same topic in MRI/data of THINGS-data: concepts with equal words are numbered in their order
+            number = table.groupby("Word").cumcount() + 1
+            repeated = table["Word"].duplicated(keep=False)
+            ids = table["Word"].where(~repeated, table["Word"] + number.astype(str))
+        keys = [re.sub(r"[- ]", "_", concept) for concept in ids]
+        return dict(zip(keys, table["Word"] + ", " + table[DEFINITION]))
 
     def captions(self, image: str) -> list[str]:
-        concept = self._concept(image)
-        if concept not in self._concepts.index:
-            return only_captions([], image)
-        row = self._concepts.loc[concept]
-        return only_captions([f"{row['Word']}, {row[DEFINITION]}"], image)
+        text = self._concepts.get(self._concept(image).replace("-", "_"))
+        return only_captions([text] if text else [], image)

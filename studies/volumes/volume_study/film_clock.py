@@ -1,7 +1,7 @@
 """Which moment of a film a volume of a run carries: runs that overlap, and the delay of the response."""
 
 from neuroface import NeuroFaceError
-from neuroface.bold import ROUNDING_S
+from neuroface.bold import ROUNDING_S, check_film_length, first_volume_s
 
 import numpy as np
 
@@ -28,6 +28,10 @@ def segment_of(run, n_volumes: int, segments: tuple[tuple[float, float], ...], t
     index, lengths = run_number(run) - 1, [int((end - start) / tr_s + ROUNDING_S) for start, end in segments]
     if index >= len(segments):
         raise NeuroFaceError(f"{run.bold} is run {index + 1}; SEGMENTS has {len(segments)} parts. Add its part.")
+    if run.film:  # the run may be longer: FILM_EVENT says when it shows its part
+        start, end = segments[index]
+        check_film_length(run, n_volumes * tr_s, end - start, source=f"part {index + 1} of SEGMENTS")
+        return index
     fits = [number + 1 for number, length in enumerate(lengths) if length == n_volumes]
     if n_volumes > lengths[index] + 1 or (n_volumes < lengths[index] - 1 and fits):
         other = f" It has the length of part {fits[0]}." if fits else ""
@@ -38,10 +42,15 @@ def segment_of(run, n_volumes: int, segments: tuple[tuple[float, float], ...], t
     return index
 
 
+def shown_volumes(run, n_volumes: int, cfg) -> int:
+    """Number of a run's volumes from the beginning of its film on; all of them without FILM_EVENT."""
+    return n_volumes if run.film is None else n_volumes + int(np.floor(first_volume_s(run, n_volumes, cfg.TR_S) / cfg.TR_S))
+
+
 def moments_of_volumes(
     n_volumes: int, index: int, segments: tuple[tuple[float, float], ...], tr_s: float, lag_s: float, clock: str
 ) -> np.ndarray:
-    """The TR of the film whose label each volume of a run carries, (n_volumes,) int; −1: what it shows came before the run.
+    """The TR of the film whose label each volume of a run carries, (n_volumes,) int; −1: it shows nothing of its segment.
 
     Parameters
     ----------
@@ -54,4 +63,5 @@ def moments_of_volumes(
         start = sum(int((end - begin) / tr_s + ROUNDING_S) * tr_s for begin, end in segments[:index])
     since_start = np.arange(n_volumes) * tr_s - lag_s
     moment = np.floor((start + since_start) / tr_s + ROUNDING_S).astype(int)
-    return np.where(since_start >= -ROUNDING_S, moment, -1)
+    lasts_s = segments[index][1] - segments[index][0]
+    return np.where((since_start >= -ROUNDING_S) & (since_start < lasts_s - ROUNDING_S), moment, -1)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.pipeline import did_you_mean
+from neuroface.pipeline import did_you_mean, numbers, read_delimited_table
 
 import numpy as np
 import pandas as pd
@@ -32,10 +32,7 @@ def read_observers(folder: Path, column: str, film_s: float, min_agreement: int)
 
 def read_episodes(path: Path, column: str, film_s: float) -> pd.DataFrame:
     """One observer's episodes; see :func:`read_observers`."""
-    try:
-        table = pd.read_csv(path, dtype={column: str})
-    except ValueError as error:  # pandas' own errors and UnicodeDecodeError are ValueErrors
-        raise NeuroFaceError(f"{path} is not a table of comma-separated values ({error}). Correct the file.") from None
+    table = read_delimited_table(path)
     for name in (*TIMES, column):
         if name not in table:
             guess = did_you_mean(name, table.columns)
@@ -44,7 +41,7 @@ def read_episodes(path: Path, column: str, film_s: float) -> pd.DataFrame:
                 f"{path} has no column {name!r}{guess}; it has {list(table.columns)}. Rename the column{setting}."
             )
     for name in TIMES:
-        table[name] = pd.to_numeric(table[name], errors="coerce")
+        table[name] = numbers(table, name, path)
     wrong = {
         "is no start and end in seconds": ~np.isfinite(table[TIMES]).all(axis=1),
         "ends before it starts": table["end"] < table["start"],
@@ -52,9 +49,9 @@ def read_episodes(path: Path, column: str, film_s: float) -> pd.DataFrame:
     }
     for what, rows in wrong.items():
         if rows.any():
-            row = int(np.flatnonzero(rows)[0])
+            line = table.index[rows][0]
             raise NeuroFaceError(
-                f"{path}, row {row + 2}: the episode {table['start'][row]:g} – {table['end'][row]:g} s {what}. Correct the "
+                f"{path}, line {line}: the episode {table['start'][line]:g} – {table['end'][line]:g} s {what}. Correct the "
                 f"table."
             )
     named = table[table[column].notna()].rename(columns={column: "label"})[[*TIMES, "label"]]

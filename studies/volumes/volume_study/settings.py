@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from neuroface.bold import complete_denoise, denoise_limits
+from neuroface.bold import check_film_event, complete_denoise, denoise_limits
 from neuroface.pipeline import SettingsModel, did_you_mean
 
 from pydantic import Field, model_validator
@@ -88,6 +88,7 @@ class VolumeSettings(SettingsModel):
         for name in ("CV_SPLITS", "MODELS", "MAP_METHODS", "BASELINES"):
             if len(set(values := getattr(self, name))) < len(values):
                 raise ValueError(f"{name} = {values} names one twice")
+        check_film_event(self.FILM_EVENT)
         self._name_labels()
         self._name_networks()
         if self.HELD_OUT_SPLIT not in self.CV_SPLITS:

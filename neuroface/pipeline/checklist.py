@@ -1,0 +1,142 @@
+"""What ``--check`` prints, and what it finds wrong. Nothing is written."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from neuroface import NeuroFaceError
+from neuroface.pipeline.study import Study
+
+import psutil
+
+NONE = "–"
+
+
+class Checklist:
+    """Print what a data set holds, collect what is wrong, and end with both.
+
+    It takes the place of a :class:`~neuroface.pipeline.stage.Stage` in functions that only leave things out or write small
+    tables, so that ``--check`` decides as the script does. ``folder`` is a temporary one.
+
+    Parameters
+    ----------
+    study : the study whose data are checked. cfg : its settings.
+    """
+
+    def __init__(self, study: Study, cfg):
+        self.study, self.cfg = study, cfg
+        self.problems: list[str] = []
+        self.left_out: list[tuple[str, str]] = []
+        self._temporary = TemporaryDirectory(prefix="check-")  # removed with this object
+        self.folder = Path(self._temporary.name)
+        print(f"{study.step(1).script} --check: reads {cfg.DATASET_DIR}, writes nothing")
+
+    def say(self, text: str) -> None:
+        print(f"  {text}", flush=True)
+
+    def wrong(self, problem: str) -> None:
+        """Note what would stop a script; it is printed at the end."""
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def leave_out(self, what: str, why: str) -> None:
+        """As :meth:`Stage.leave_out`; what two scripts leave out is printed once."""
+        if (what, why) not in self.left_out:
+            self.left_out.append((what, why))
+            self.say(f"left out: {what}: {why}")
+
+    def take_files(self, files, used) -> None:
+        """As :meth:`Stage.take_files`; nothing is recorded."""
+
+    def try_to(self, work, *arguments):
+        """``work(*arguments)``; if that is not possible, None, and the reason is noted as wrong."""
+        try:
+            return work(*arguments)
+        except NeuroFaceError as error:
+            self.wrong(str(error))
+        except OSError as error:
+            self.wrong(f"{error.filename or self.cfg.DATASET_DIR}: {error.strerror or error}")
+        return None
+
+    def table(self, rows: list[dict[str, object]], keys: int = 2) -> None:
+        """Print rows as a table; what is the same in all rows is said once, above it.
+
+        Parameters
+        ----------
+        rows : column → value; None or "" prints as a dash. keys : columns at the beginning that are always printed.
+        """
+        if not rows:
+            return
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        cells = {name: [_cell(row.get(name)) for row in rows] for name in columns}
+        same = [name for name in columns[keys:] if len(set(cells[name])) == 1]
+        for name in same:
+            if cells[name][0] != NONE:
+                self.say(f"{name}: {cells[name][0]}{' (all runs)' if len(rows) > 1 else ''}")
+        if lacking := [name for name in same if cells[name][0] == NONE]:
+            self.say(f"none in any run: {'; '.join(lacking)}")
+        shown = [name for name in columns if name not in same]
+        widths = {name: max(len(name), *map(len, cells[name])) for name in shown}
+        for line in ([name.ljust(widths[name]) for name in shown], *zip(*(_padded(cells[n], widths[n]) for n in shown))):
+            self.say("  ".join(line).rstrip())
+
+    def machine(self, disk_gb: float, memory_gb: float, of_memory: str) -> None:
+        """Say how much disk and memory the study needs and how much there is.
+
+        Parameters
+        ----------
+        disk_gb : of all results. memory_gb : at the worst moment. of_memory : which script that is, and why.
+        """
+        results, there = self._results
+        made = sum(file.stat().st_size for file in results.rglob("*") if file.is_file())
+        free_gb, available_gb = (shutil.disk_usage(there).free + made) / 1e9, psutil.virtual_memory().available / 1e9
+        self.say(f"disk: about {disk_gb:.1f} GB needed in {results}, {free_gb:.1f} GB free (with what it already holds)")
+        self.say(f"memory: about {memory_gb:.1f} GB needed by {of_memory}, {available_gb:.1f} GB available")
+        if disk_gb > free_gb:
+            self.wrong(f"too little disk: about {disk_gb:.1f} GB are needed, {free_gb:.1f} GB are free at {there}")
+        if memory_gb > available_gb:
+            self.wrong(
+                f"too little memory: {of_memory} needs about {memory_gb:.1f} GB, {available_gb:.1f} GB are available. Lower "
+                f"N_JOBS"
+            )
+
+    @property
+    def _results(self) -> tuple[Path, Path]:
+        """The folder of the results, and the nearest folder to it that is there."""
+        results = Path(self.cfg.DATA_DIR) / self.cfg.RUN_NAME
+        return results, next(place for place in (results, *results.parents) if place.exists())
+
+    def finish(self, next_scripts: int = 3) -> None:
+        """Print what is wrong, also whether DATA_DIR cannot be written; or the next commands.
+
+        Raises
+        ------
+        NeuroFaceError
+            If something is wrong.
+        """
+        _, there = self._results
+        if not (there.is_dir() and os.access(there, os.W_OK)):
+            self.wrong(f"DATA_DIR: {there} cannot be written. Change its permissions, or choose another DATA_DIR.")
+        for problem in self.problems:
+            self.say(f"wrong: {problem}")
+        if self.problems:
+            raise NeuroFaceError(
+                f"{len(self.problems)} problem{'s' * (len(self.problems) > 1)} with {self.cfg.DATASET_DIR}, the settings or "
+                f"this machine, listed above. Solve them and run --check again."
+            )
+        self.say("nothing is wrong. Next:")
+        experiment = os.environ.get("NEUROFACE_CONFIG")
+        prefix = f"NEUROFACE_CONFIG={experiment} " if experiment else ""
+        folder = Path(sys.argv[0]).parent
+        for step in self.study.steps[:next_scripts]:
+            self.say(f"  {prefix}python {folder / step.script}")
+
+
+def _cell(value) -> str:
+    return NONE if value is None or value == "" else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _padded(cells: list[str], width: int) -> list[str]:
+    return [cell.ljust(width) for cell in cells]
