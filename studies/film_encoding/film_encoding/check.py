@@ -8,7 +8,7 @@ from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
 from film_encoding.responses import find_viewings
 from film_encoding.splits import make_folds
 from film_encoding.variants import frames_to_cut, largest_delay
-from neuroface.bold import check_grid, check_runs, inspect_run, open_header
+from neuroface.bold import check_grid, check_runs, cleaning_lines, inspect_run, open_header
 from neuroface.pipeline import Checklist
 
 import numpy as np
@@ -34,6 +34,9 @@ def check_study(checklist: Checklist, cfg, find_films, shown_ends) -> None:
     viewings, left_out = checklist.try_to(find_viewings, cfg) or ({}, [])
     check_runs(checklist, [one.run for who in viewings.values() for one in who], left_out)
     if viewings:
+        runs = [one.run for who in viewings.values() for one in who]
+        for line in checklist.try_to(cleaning_lines, runs, cfg) or []:
+            checklist.say(line)
         print_viewings(checklist, viewings, cfg)
         files = checklist.try_to(find_films, Path(cfg.FILM_DIR), sorted(viewings), checklist, bool(cfg.FILMS)) or {}
         chunks = chunks_of_films(checklist, files, viewings, shown_ends, cfg)

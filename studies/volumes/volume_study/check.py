@@ -1,6 +1,13 @@
 """``--check`` of script 1: what a data set holds, person by person, and what would stop scripts 1 to 3."""
 
-from neuroface.bold import check_group_mask, check_runs, check_shared_space, costs_of_masks, inspect_run
+from neuroface.bold import (
+    check_group_mask,
+    check_runs,
+    check_shared_space,
+    cleaning_lines,
+    costs_of_masks,
+    inspect_run,
+)  # fmt: skip
 from neuroface.decoding import step_bytes
 from neuroface.pipeline import Checklist
 
@@ -31,6 +38,8 @@ def check_study(checklist: Checklist, cfg, runs_of, volumes_of, label) -> None:
     check_runs(checklist, runs, left_out)
     if runs:
         checklist.try_to(check_shared_space, runs, cfg.SPACE)
+        for line in checklist.try_to(cleaning_lines, runs, cfg) or []:
+            checklist.say(line)
         fields, lengths = fields_of_runs(checklist, runs, volumes_of, cfg)
         samples, _ = (lengths and checklist.try_to(label, checklist, lengths, cfg)) or (pd.DataFrame(), None)
         mask = checklist.try_to(check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
