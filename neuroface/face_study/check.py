@@ -49,10 +49,10 @@ def check_study(cfg, plan_windows, with_events) -> None:
     check_runs(checklist, runs, left_out, notes=cfg.DATASET == "bids")
     if runs:
         checklist.try_to(check_shared_space, runs, cfg.SPACE)
-        for line in checklist.try_to(cleaning_lines, runs, cfg) or []:
-            checklist.say(line)
         mask = checklist.try_to(check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
         plans = plans_of(checklist, runs, plan_windows, cfg)
+        for line in checklist.try_to(cleaning_lines, list(plans), cfg) or []:
+            checklist.say(line)
         samples = pd.concat(with_events(plans).values(), ignore_index=True) if plans else pd.DataFrame()
         if has_windows(checklist, samples, cfg):
             checklist.try_to(check_splits, checklist, samples, cfg)
