@@ -206,7 +206,7 @@ def test_one_label_without_a_window_is_wrong_as_script_2_says_it(tmp_path):
 def test_people_without_a_mask_are_named(tmp_path):
     bids(tmp_path / "dataset", people=2, mask=False)
     printed = run_here(1, bids_config(tmp_path, N_FOLDS=2), "--check").stdout
-    assert "no brain mask of 2 people (sub-01 …): script 1 computes it" in printed
+    assert "no brain mask of 2 people (sub-01 …): it is computed from the BOLD" in printed
 
 
 def test_masks_that_share_no_voxel_are_wrong_as_script_1_says_it(tmp_path):
