@@ -343,11 +343,30 @@ def test_missing_files_and_other_sizes_are_told_apart(tmp_path, people, stimuli)
     annotation = tmp_path / f"{stimuli}task-split_face-annotation.1D"
     annotation.parent.mkdir(exist_ok=True)
     annotation.write_bytes(bytes(3))
+    listed["derivatives/sub-2/func/sub-2_task-split_bold_preprocessedICA.nii.gz"] = 9
     wrong = check.compare_with_listing(tmp_path, listed, ())
     assert len(wrong) == 2
     assert "sub-3_T1w_mask.nii.gz has 4 bytes, 5 were published" in wrong[0]
-    assert wrong[1] == "derivatives/sub-4/anat/sub-4_T1w_mask.nii.gz is missing (5 bytes as published)"
-    assert len(check.compare_with_listing(tmp_path, listed, ("sub-4",))) == 1
+    missing = "derivatives/sub-2/func/sub-2_task-split_bold_preprocessedICA.nii.gz"
+    assert wrong[1] == f"{missing} is missing (9 bytes as published)"
+    assert len(check.compare_with_listing(tmp_path, listed, ("sub-2",))) == 1
+
+
+def test_a_part_of_the_people_can_be_checked(tmp_path, capsys):
+    """Of NNDb v1 only sub-71 is here: the others are named as not downloaded, their films' annotations are not missing."""
+    listed = check.published_files("nndb-v1")
+    mine = [path for path in listed if "/sub-71/" in path]
+    for path in [*mine, "stimuli/task-split_face-annotation.1D"]:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        with open(tmp_path / path, "wb") as file:
+            file.truncate(listed[path])
+    assert check.compare_with_listing(tmp_path, listed, ()) == []
+    printed = capsys.readouterr().out
+    assert "3 are here with the same size" in printed
+    assert "not downloaded: 84 of 85 people (sub-2, sub-3, sub-4, sub-5, sub-6, …); the others are checked" in printed
+    (tmp_path / "stimuli/task-split_face-annotation.1D").unlink()
+    (lost,) = check.compare_with_listing(tmp_path, listed, ())
+    assert lost.startswith("stimuli/task-split_face-annotation.1D is missing")
 
 
 # ---------------------------------------------------------------- the machine, the command
@@ -378,6 +397,14 @@ def test_memory_grows_with_jobs_and_with_the_network(study):
     assert one == pytest.approx(check.GB_OF_A_PROCESS + network_gb, rel=0.01)
     cfg.N_JOBS = 2
     assert check.memory_of_scripts(mask, cfg)[0] == pytest.approx(3 * check.GB_OF_A_PROCESS + 2 * network_gb, rel=0.01)
+
+
+def test_memory_of_the_demo_is_what_was_measured(study):
+    """Largest resident sizes of script 3 on the demo, two workers: 0.95 + 1.11 + 1.17 + 0.05 GB."""
+    _, cfg, _ = study
+    cfg.N_JOBS = 2
+    gigabytes, _ = check.memory_of_scripts(np.ones((5, 433, 1), bool), cfg)  # the demo has 2,165 voxels
+    assert gigabytes == pytest.approx(3.28, rel=0.1)
 
 
 def test_only_script_1_has_the_mode(study):

@@ -59,7 +59,7 @@ def test_labelled_volumes_that_are_scrubbed_are_left_out_and_counted(tmp_path):
     )  # fmt: skip
     done = [script_here(ROOT / "studies" / "volumes" / name, config) for name in ("1-label_volumes.py", "2-load-volumes.py")]
     assert [script.returncode for script in done] == [0, 0], done[0].stderr + done[1].stderr
-    assert "sub-1_task-film: 1 labelled volumes of 1 that DENOISE scrubs" in done[0].stdout
+    assert "sub-1_task-film: 1 labelled volumes of 1 scrubbed volumes" in done[0].stdout
     assert "linear trend, 5 cosines below 0.0078 Hz, 1 confounds (trans_x, motion_outlier00); 1 volumes" in done[1].stdout
     lines = (tmp_path / "v" / "2-dataset" / "samples.tsv").read_text().splitlines()
     column = lines[0].split("\t").index("tr")

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 from neuroface.bold import cleaning_of, extract_windows, find_runs
 from neuroface.bold.steady_state import count_bright, steady_state
@@ -11,9 +12,12 @@ from neuroface.maps.glm import condition_design, condition_effect, with_nuisance
 import nibabel as nib
 import numpy as np
 import pytest
+import volumes_path  # noqa: F401
 from conftest import ROOT, run_here, write_config
 from scipy.stats import zscore
 from test_confounds import settings
+
+from volume_study.volumes import extract_volumes
 
 N, TR_S, SHAPE = 120, 2.0, (6, 6, 6)
 AFFINE = np.diag([3.0, 3, 3, 1])
@@ -116,6 +120,24 @@ def test_bright_volumes_do_not_shrink_the_windows(tmp_path, denoise):
         assert np.allclose(windows, [expected[first - 5 : first + 5].T for first in firsts], atol=1e-4)
 
 
+def test_labelled_volumes_are_standardised_without_them(tmp_path):
+    brain, series = write_run(tmp_path)
+    cleaning = cleaning_of(only_run(tmp_path), N, settings(DENOISE="none"))
+    tr = np.arange(5, N)
+    volumes, constant = extract_volumes(only_run(tmp_path), brain, AFFINE, tr, "voxel", cleaning)
+    assert np.allclose(volumes, zscore(series[5:].astype(float), axis=0), atol=1e-4) and constant == 0
+
+
+def test_a_film_that_begins_with_them_has_lines_in_their_place(tmp_path):
+    """At the beginning of a run the first volume that is kept counts."""
+    responses = pytest.importorskip("film_encoding.responses", reason="needs the extras of film and brain")
+    brain, series = write_run(tmp_path)
+    run = only_run(tmp_path)
+    cleaning = cleaning_of(run, N, settings(DENOISE="none"))
+    rows, _ = responses.film_rows(SimpleNamespace(run=run, first=0), brain, AFFINE, N, "zscore", cleaning)
+    assert np.allclose(rows, zscore(np.vstack([series[5:6].repeat(5, axis=0), series[5:]]).astype(float), axis=0), atol=1e-4)
+
+
 def test_the_glm_leaves_them_out(tmp_path):
     """The effect is that of least squares over the other volumes."""
     brain, series = write_run(tmp_path)
@@ -146,10 +168,10 @@ def test_script_1_names_them_and_counts_the_windows_that_touch_them(tmp_path):
         note = json.loads((folder / "sub-01/sub-01_task-film_windows.json").read_text())
         assert windows.std() == pytest.approx(1, abs=0.05)
         if name == "bright":
-            assert "left out: sub-01_task-film: 5 volumes before the steady state, brighter than" in done.stdout
+            assert "sub-01_task-film: 5 volumes before the steady state are left out: brighter than" in done.stdout
             assert "sub-01_task-film: 1 windows that touch one of 5 volumes that are scrubbed or before" in done.stdout
             assert "sub-02_task-film: 5 volumes" not in done.stdout
-            assert "before the steady state" in (tmp_path / "out-bright" / "report.html").read_text()
+            assert "volumes before the steady state are left out" in (tmp_path / "out-bright" / "report.html").read_text()
         else:
             assert "steady state" not in done.stdout
         assert len(windows) == len(onsets) - (name == "bright")

@@ -20,7 +20,7 @@ Takes     about the time of decompressing the files; memory per job: 30 bytes ×
 from functools import partial
 from pathlib import Path
 
-from film_encoding.cleaning import name_cleaning, run_cleaning
+from film_encoding.cleaning import run_cleaning
 from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
 from film_encoding.responses import (
     OverPeople,
@@ -64,7 +64,6 @@ def main():
     stage.take_files([file for one in every for file in one.run.files], used)
     mask, affine = make_mask(stage, every, cfg)
 
-    name_cleaning(stage, [one.run for one in every], cfg)
     average = partial(average_people, stage.folder, viewings, rows, mask, affine, cfg)
     stage.each(average, list(viewings), partial(is_averaged, stage.folder), "films")
     name_constant_voxels(stage, viewings)

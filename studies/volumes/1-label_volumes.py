@@ -27,7 +27,7 @@ from neuroface.bold import (
     find_runs,
     joined_trials,
     open_header,
-)
+)  # fmt: skip
 from neuroface.pipeline import Checklist, Section, Stage, run_script, write_json, write_table
 
 import pandas as pd
@@ -112,11 +112,11 @@ def without_scrubbed(stage: Stage, samples: pd.DataFrame, lengths: dict[Run, int
     """The samples without volumes that DENOISE scrubs, which are counted."""
     scrubbed = pd.Series(False, index=samples.index)
     for run, n_volumes in lengths.items():
-        kept = cleaning_of(run, n_volumes, cfg).kept
+        cleaning = cleaning_of(run, n_volumes, cfg)
         mine = (samples["subject"] == run.subject) & (samples["movie"] == run.movie) & (samples["run"] == run.run)
-        scrubbed[mine] = ~kept[samples.loc[mine, "tr"].to_numpy(int)]
+        scrubbed[mine] = ~cleaning.kept[samples.loc[mine, "tr"].to_numpy(int)]
         if n := int(scrubbed[mine].sum()):
-            stage.leave_out(run.name, f"{n} labelled volumes of {(~kept).sum()} that DENOISE scrubs")
+            stage.leave_out(run.name, f"{n} labelled volumes of {cleaning.lost}")
     return samples[~scrubbed].reset_index(drop=True)
 
 

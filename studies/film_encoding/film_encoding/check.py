@@ -13,7 +13,7 @@ from neuroface.pipeline import Checklist
 
 import numpy as np
 
-GB_OF_A_PROCESS = 0.8  # Python and TensorFlow
+GB_OF_A_PROCESS = 1.0  # Python and TensorFlow
 GB_PER_CHUNK = 0.5  # of a batch in script 3, at the published size
 BYTES_PER_VALUE = 30  # of a film's BOLD in script 2 (its docstring)
 

@@ -15,8 +15,9 @@ def name_cleaning(stage, runs: list[Run], cfg) -> None:
     for line in cleaning_lines(runs, cfg):
         print(f"  {line}")
     for run in runs:
-        if n := int((~run_cleaning(run, cfg).kept).sum()):
-            stage.leave_out(run.name, f"{n} volumes that DENOISE scrubs; lines between their neighbours replace them")
+        cleaning = run_cleaning(run, cfg)
+        if not cleaning.kept.all():
+            stage.leave_out(run.name, f"{cleaning.lost}; lines between their neighbours replace them")
 
 
 def interpolate(rows: np.ndarray, kept: np.ndarray) -> None:

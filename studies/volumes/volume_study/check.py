@@ -17,7 +17,7 @@ import pandas as pd
 from volume_study.splits import folds_of_all_splits
 from volume_study.volumes import balance, keep_frequent
 
-GB_OF_A_PROCESS = 0.8  # Python, TensorFlow and the volumes in use
+GB_OF_A_PROCESS = 1.0  # Python, TensorFlow and the volumes in use
 
 
 def check_study(checklist: Checklist, cfg, runs_of, volumes_of, label) -> None:
