@@ -69,11 +69,11 @@ def lose_trials(dataset):
     np.save(dataset / "betas.npy", np.load(dataset / "betas.npy")[:-3])
 
 
-def one_test_image(dataset):
-    table = (dataset / "trials.tsv").read_text().splitlines()
-    test = [line for line in table[1:] if "\ttest" in line]
-    keep = [n for n, line in enumerate(table[1:]) if line not in test or line.split("\t")[0] == test[0].split("\t")[0]]
-    (dataset / "trials.tsv").write_text("\n".join([table[0], *(table[1:][n] for n in keep)]) + "\n")
+def one_training_image(dataset):
+    head, *rows = (dataset / "trials.tsv").read_text().splitlines()
+    image = next(row for row in rows if "\ttrain" in row).split("\t")[0]
+    keep = [number for number, row in enumerate(rows) if "\ttest" in row or row.split("\t")[0] == image]
+    (dataset / "trials.tsv").write_text("\n".join([head, *(rows[number] for number in keep)]) + "\n")
     np.save(dataset / "betas.npy", np.load(dataset / "betas.npy")[keep])
 
 
@@ -89,7 +89,7 @@ def nothing(dataset):
         (break_picture, {}, "cannot be read as a picture", False),
         (lose_captions, {}, "captions.tsv is not there", False),
         (lose_trials, {}, "betas.npy must be trials × voxels", True),
-        (one_test_image, {}, "There is 1 test image", True),
+        (one_training_image, {}, "There is 1 training image", True),
         (nothing, dict(EARLY_ROIS=("V1", "V9"), GCN_NODES=(("V1",), ("V9",))), "'V9', which", True),
         (nothing, dict(MODEL_DIR="nowhere"), "lacks scheduler/scheduler_config.json", False),
         (nothing, dict(DATASET_DIR="nowhere", DATASET="table"), "is not a folder", True),

@@ -17,7 +17,7 @@ import pandas as pd
 from volume_study.splits import folds_of_all_splits
 from volume_study.volumes import balance, keep_frequent
 
-GB_OF_A_PROCESS = 0.8  # Python, TensorFlow and the volumes in use
+GB_OF_A_PROCESS = 1.0  # Python, TensorFlow and the volumes in use
 
 
 def check_study(checklist: Checklist, cfg, runs_of, volumes_of, label) -> None:
@@ -38,9 +38,9 @@ def check_study(checklist: Checklist, cfg, runs_of, volumes_of, label) -> None:
     check_runs(checklist, runs, left_out)
     if runs:
         checklist.try_to(check_shared_space, runs, cfg.SPACE)
-        for line in checklist.try_to(cleaning_lines, runs, cfg) or []:
-            checklist.say(line)
         fields, lengths = fields_of_runs(checklist, runs, volumes_of, cfg)
+        for line in checklist.try_to(cleaning_lines, list(fields), cfg) or []:
+            checklist.say(line)
         samples, _ = (lengths and checklist.try_to(label, checklist, lengths, cfg)) or (pd.DataFrame(), None)
         mask = checklist.try_to(check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
         print_runs(checklist, fields, samples, cfg)
