@@ -53,18 +53,22 @@ def check_study(cfg) -> list[str]:
 
     try:
         check_distinct(runs)
-        for line in cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs]):
-            print(f"  {line}")
     except NeuroFaceError as error:
         problems.append(str(error))
-    masks, n_trs, n_windows = {}, [], 0
+    masks, n_trs, n_windows, readable = {}, [], 0, []
     for run in runs:
         try:
             masks[run.subject], length, count = check_run(run, cfg)
             n_trs.append(length)
             n_windows += count
+            readable.append(run)
         except NeuroFaceError as error:
             problems.append(str(error))
+    try:
+        for line in cleaning_lines(readable, cfg, [stretches_of_labels(run, cfg)[0] for run in readable]):
+            print(f"  {line}")
+    except NeuroFaceError as error:
+        problems.append(str(error))
     if n_trs:
         own = [mask for mask in masks.values() if mask is not None]
         n_voxels = int(read_mask(Path(cfg.MASK_FILE))[0].sum()) if cfg.MASK_FILE else shared_voxels(own, cfg)
