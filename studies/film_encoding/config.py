@@ -73,8 +73,8 @@ PARCELS: tuple[tuple[int, int], ...] = ((420, 450), (478, 500), (910, 940), (976
 # filtered, as Emo-FilM's. "detrend": a linear trend and the drifts of HIGH_PASS_HZ. "simple", "scrubbing", "compcor",
 # "ica_aroma": these, and nilearn's choice of fMRIPrep's confounds; or columns, e.g. ("trans_*", "rot_*", "csf"). "none".
 DENOISE: str | tuple[str, ...] = "auto"
-# DENOISE also removes cosines below this many Hz; None: only the trend.
-HIGH_PASS_HZ: float | None = 1 / 128
+# DENOISE also removes cosines below this many Hz (here 1/128); None: only the trend.
+HIGH_PASS_HZ: float | None = 0.0078125
 # Width (FWHM, mm) of a Gaussian that smooths volumes first; None: none.
 SMOOTHING_MM: float | None = None
 # "zscore": every voxel to mean 0, SD 1 over its run, before people are averaged. "none": as published.

@@ -84,8 +84,8 @@ BIDS_FILTER: str = ""
 # filtered. "detrend": a linear trend and the drifts of HIGH_PASS_HZ. "simple", "scrubbing", "compcor", "ica_aroma": these,
 # and nilearn's choice of fMRIPrep's confounds; or columns, e.g. ("trans_*", "rot_*", "csf"). "none".
 DENOISE: str | tuple[str, ...] = "auto"
-# DENOISE also removes cosines below this many Hz; None: only the trend. A design that changes more slowly is lost.
-HIGH_PASS_HZ: float | None = 1 / 128
+# DENOISE also removes cosines below this many Hz (here 1/128); None: only the trend. Slower designs are lost.
+HIGH_PASS_HZ: float | None = 0.0078125
 # Width (FWHM, mm) of a Gaussian that smooths volumes first; None: none.
 SMOOTHING_MM: float | None = None
 
