@@ -206,7 +206,7 @@ def test_one_label_without_a_window_is_wrong_as_script_2_says_it(tmp_path):
 def test_people_without_a_mask_are_named(tmp_path):
     bids(tmp_path / "dataset", people=2, mask=False)
     printed = run_here(1, bids_config(tmp_path, N_FOLDS=2), "--check").stdout
-    assert "no brain mask of 2 people (sub-01 …): script 1 computes it" in printed
+    assert "no brain mask of 2 people (sub-01 …): it is computed from the BOLD" in printed
 
 
 def test_masks_that_share_no_voxel_are_wrong_as_script_1_says_it(tmp_path):
@@ -397,6 +397,14 @@ def test_memory_grows_with_jobs_and_with_the_network(study):
     assert one == pytest.approx(check.GB_OF_A_PROCESS + network_gb, rel=0.01)
     cfg.N_JOBS = 2
     assert check.memory_of_scripts(mask, cfg)[0] == pytest.approx(3 * check.GB_OF_A_PROCESS + 2 * network_gb, rel=0.01)
+
+
+def test_memory_of_the_demo_is_what_was_measured(study):
+    """Largest resident sizes of script 3 on the demo, two workers: 0.95 + 1.11 + 1.17 + 0.05 GB."""
+    _, cfg, _ = study
+    cfg.N_JOBS = 2
+    gigabytes, _ = check.memory_of_scripts(np.ones((5, 433, 1), bool), cfg)  # the demo has 2,165 voxels
+    assert gigabytes == pytest.approx(3.28, rel=0.1)
 
 
 def test_only_script_1_has_the_mode(study):

@@ -285,7 +285,9 @@ def test_the_shipped_experiments_of_emofilm_find_every_run(tmp_path):
         changes = {}
         exec((ROOT / "studies/film_encoding/experiments" / name).read_text(), changes)
         settings = {key: changes[key] for key in ("BIDS_FILTER", "FILM_EVENT")}
-        cfg = SimpleNamespace(DATASET_DIR=tmp_path, EXCLUDE=(), FILMS=(), TR_S=TR_S, **settings)
+        cfg = SimpleNamespace(
+            DATASET_DIR=tmp_path, EXCLUDE=(), INCLUDE=(), RAW_DIR=None, FILMS=(), TR_S=TR_S, **settings
+        )  # fmt: skip
         viewings, left_out = responses.find_viewings(cfg)
         assert [one.run.subject for one in viewings.pop("Chatter")] == ["sub-S01", "sub-S02"] and not viewings
         assert sorted(what for what, _ in left_out) == [

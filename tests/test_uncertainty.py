@@ -219,9 +219,11 @@ def test_intervals_of_one_person_are_over_held_out_runs():
     windows = pd.DataFrame({"movie": "objects", "run": np.repeat(np.arange(12), 8).astype(str), "subject": "1"})
     found = intervals_of_split(y, probability, windows, "run")
     assert (found["over"], found["n"], found["widened"]) == ("runs of one person", 12, pytest.approx(widening(12)))
-    assert found["scores"] == cluster_intervals(y, probability, windows["run"].to_numpy(), cross_validated=True)
+    every = cluster_intervals(y, probability, windows["run"].to_numpy(), cross_validated=True)
+    assert found["scores"] == {name: every[name] for name in ("accuracy", "auc")}
     assert interval_text(found, "auc", ".3f").endswith("] over 12 runs of one person")
     assert "for independent runs, because the models of the folds learnt from each other's runs" in intervals_caption(found)
+    assert "MCC, F1 and PR AUC have none" in intervals_caption(found)
     assert intervals_of_split(y, probability, windows, "event")["over"] == "people"
     several = windows.assign(subject=np.tile(["1", "2", "3", "4"], 24))
     assert intervals_of_split(y, probability, several, "run")["over"] == "people"

@@ -161,8 +161,10 @@ def over_runs(n_runs: int, effect: float, seed: int) -> dict[str, bool]:
     """Whether the intervals that script 3 states for run folds of one person cover the expected scores."""
     from neuroface.decoding.uncertainty import intervals_of_split
 
-    found = intervals_of_split(*run_folds(n_runs, effect, seed), "run")
-    return _covered(found["scores"], _truth_of_runs(n_runs, effect))
+    scores = intervals_of_split(*run_folds(n_runs, effect, seed), "run")["scores"]
+    found = _covered(scores, _truth_of_runs(n_runs, effect))
+    stated = [f"interval of {SCORES[name]} covers it" for name in ("accuracy", "auc")]
+    return {what: found[what] for what in stated}
 
 
 RUNS, EFFECTS_OF_RUNS = (8, 10, 12), {"no effect": 0.0, "an effect": 2.5}

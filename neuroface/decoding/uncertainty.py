@@ -10,6 +10,8 @@ from scipy.stats import t
 # Of an interval. The t of 3 clusters is 4.3 and their variance is hardly known, so their interval says nothing. Coverage was
 # measured with 4 and more (docs/reading-the-numbers.md).
 LEAST_CLUSTERS = 4
+RUNS_OF_ONE = "runs of one person"
+HOLD_FOR_FEW_WINDOWS = ("accuracy", "auc")  # intervals of the others cover too seldom with 8 to 12 windows of a class
 
 
 def jackknife_interval(
@@ -91,15 +93,18 @@ def intervals_of_split(y: np.ndarray, probability: np.ndarray, windows: pd.DataF
     -------
     over : "films", "runs of one person" or "people". n : how many.
     widened : factor for models that learn from each other's films, runs or people.
-    scores : of :func:`cluster_intervals`. why_none : why ``scores`` is empty, else "".
+    scores : of :func:`cluster_intervals`; over runs of one person those of accuracy and AUC alone.
+    why_none : why ``scores`` is empty, else "".
     """
     over, columns = ("films", ["movie"]) if split == "movie" else ("people", ["subject"])
     if split == "run" and windows["subject"].nunique() == 1:
-        over, columns = "runs of one person", ["movie", "run"]
-    cross_validated = split in ("movie", "subject") or over == "runs of one person"
+        over, columns = RUNS_OF_ONE, ["movie", "run"]
+    cross_validated = split in ("movie", "subject") or over == RUNS_OF_ONE
     clusters = windows.groupby(columns, sort=False).ngroup().to_numpy()
     n = len(np.unique(clusters))
     found, why = cluster_intervals(y, probability, clusters, cross_validated), ""
+    if over == RUNS_OF_ONE:
+        found = {name: interval for name, interval in found.items() if name in HOLD_FOR_FEW_WINDOWS}
     if n < LEAST_CLUSTERS:
         why = f"too few {over} for an interval: {n} of at least {LEAST_CLUSTERS}"
     elif not found:

@@ -26,7 +26,7 @@ import pandas as pd
 
 LISTING = Path(__file__).with_name("nndb_files.tsv")
 COPIES_ON_DISK = 4  # of the windows: 1-windows, 2-dataset, 4-attributions, 5-brain-maps (which hardly compress)
-GB_OF_A_PROCESS = 0.8  # Python, TensorFlow and the windows in use
+GB_OF_A_PROCESS = 1.0  # Python, TensorFlow and the windows in use: 0.9 to 1.1 in script 3 of the demo
 GB_PER_VOXEL = 4e-5  # of script 8: 2.1 GB at 41,489 voxels (benchmarks/sliding.py)
 
 
@@ -51,10 +51,10 @@ def check_study(cfg, plan_windows, with_events) -> None:
     check_runs(checklist, runs, left_out, notes=cfg.DATASET == "bids")
     if runs:
         checklist.try_to(check_shared_space, runs, cfg.SPACE)
-        for line in checklist.try_to(_cleaning_of_runs, runs, cfg) or []:
-            checklist.say(line)
         mask = checklist.try_to(check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
         plans = plans_of(checklist, runs, plan_windows, cfg)
+        for line in checklist.try_to(_cleaning_of_runs, list(plans), cfg) or []:
+            checklist.say(line)
         samples = pd.concat(with_events(plans).values(), ignore_index=True) if plans else pd.DataFrame()
         if has_windows(checklist, samples, cfg):
             checklist.try_to(check_splits, checklist, samples, cfg)

@@ -7,8 +7,7 @@ volumes only.
 Reads     BOLD and events of the data set in DATASET_DIR, ATLAS_FILE, 1-chunks/
 Writes    2-voxels/mask.nii.gz (x, y, z) uint8, the voxels of PARCELS; parcels.npy (n_voxels,) int32, in its C order
           2-voxels/<film>_mean.npy, <film>_variance.npy, <film>_<sub>.npy (n_rows, n_voxels) float32; row t is the
-          volume
-          nearest to t · TR_S after the film began; <film>_baseline.npy (n_voxels,) float32
+          volume nearest to t · TR_S after the film began; <film>_baseline.npy (n_voxels,) float32
           2-voxels/people.tsv, a row per person and film; folds.tsv, a row per chunk and fold
           2-voxels/chosen_<split>_fold-<k>.npy (n_chosen,) int32, positions in the mask; snr_<split>_fold-<k>.nii.gz
 Settings  EXCLUDE, INCLUDE, BIDS_FILTER, FILM_EVENT, TR_S, ATLAS_FILE, PARCELS, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM,
@@ -20,7 +19,7 @@ Takes     about the time of decompressing the files; memory per job: 30 bytes ×
 from functools import partial
 from pathlib import Path
 
-from film_encoding.cleaning import name_cleaning, run_cleaning
+from film_encoding.cleaning import report_cleaning, run_cleaning
 from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
 from film_encoding.responses import (
     OverPeople,
@@ -32,7 +31,7 @@ from film_encoding.responses import (
 from film_encoding.splits import LEARNED_FROM, Fold, make_folds, write_folds
 from film_encoding.study import STUDY
 from film_encoding.variants import largest_delay
-from neuroface.bold import check_distinct, check_grid, cleaning_lines, open_header, read_mask, write_map, write_nifti
+from neuroface.bold import check_distinct, check_grid, open_header, read_mask, write_map, write_nifti
 from neuroface.pipeline import (
     Rules,
     Section,
@@ -64,7 +63,6 @@ def main():
     stage.take_files([file for one in every for file in one.run.files], used)
     mask, affine = make_mask(stage, every, cfg)
 
-    name_cleaning(stage, [one.run for one in every], cfg)
     average = partial(average_people, stage.folder, viewings, rows, mask, affine, cfg)
     stage.each(average, list(viewings), partial(is_averaged, stage.folder), "films")
     name_constant_voxels(stage, viewings)
@@ -196,8 +194,7 @@ def describe(stage: Stage, viewings: dict, folds: list[Fold], mask: np.ndarray, 
     onsets = people_table(viewings)
     off = (onsets["film_onset_s"] - onsets["first_volume"] * cfg.TR_S).abs().max()
     rows = [(film, len(who), read_json(stage.folder / f"{film}.json")["rows"]) for film, who in viewings.items()]
-    lines = cleaning_lines([one.run for who in viewings.values() for one in who], cfg)
-    section.table(["cleaning of the BOLD"], [(line,) for line in lines], "DENOISE: docs/cleaning.md")
+    report_cleaning(section, [one.run for who in viewings.values() for one in who], cfg)
     section.table(["film", "people", "volumes"], rows, f"Films. Volumes lie at most {off:.2f} s from the film's clock.")
     return section
 

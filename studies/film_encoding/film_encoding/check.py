@@ -8,12 +8,12 @@ from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
 from film_encoding.responses import find_viewings
 from film_encoding.splits import make_folds
 from film_encoding.variants import frames_to_cut, largest_delay
-from neuroface.bold import check_grid, check_runs, inspect_run, open_header
+from neuroface.bold import check_grid, check_runs, cleaning_lines, inspect_run, open_header
 from neuroface.pipeline import Checklist
 
 import numpy as np
 
-GB_OF_A_PROCESS = 0.8  # Python and TensorFlow
+GB_OF_A_PROCESS = 1.0  # Python and TensorFlow
 GB_PER_CHUNK = 0.5  # of a batch in script 3, at the published size
 BYTES_PER_VALUE = 30  # of a film's BOLD in script 2 (its docstring)
 
@@ -46,15 +46,18 @@ def check_study(checklist: Checklist, cfg, find_films, shown_ends) -> None:
 
 def print_viewings(checklist: Checklist, viewings: dict, cfg) -> None:
     """The table of runs, with the volume at which each film begins and where its first chunk has its BOLD."""
-    rows = []
+    rows, whole = [], []
     for one in (one for who in viewings.values() for one in who):
         if (fields := checklist.try_to(inspect_run, one.run, cfg.TR_S)) is None:
             continue
         del fields["first volume shows second (film or run)"]  # here the other way round
+        whole.append(one.run)
         fields["film begins at second"] = round(one.onset_s, 3)
         fields["volumes from there"] = one.n_rows
         fields["first chunk"] = f"0 → {(one.first + cfg.DELAY_TRS) * cfg.TR_S:g}"
         rows.append(fields)
+    for line in checklist.try_to(cleaning_lines, whole, cfg) or []:
+        checklist.say(line)
     event = f"the event {cfg.FILM_EVENT!r}" if cfg.FILM_EVENT else "FILM_EVENT = None: with the first volume"
     checklist.say(f"film begins at second: of the scan, by {event} and the sidecar")
     checklist.say(

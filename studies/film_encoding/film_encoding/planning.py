@@ -1,5 +1,6 @@
 """What script 2 works on, from headers and counts alone: who saw which film whole, which chunks have BOLD, which voxels."""
 
+from film_encoding.cleaning import name_cleaning
 from film_encoding.film_clock import count_pairs
 from film_encoding.responses import Viewing, drop_short, find_viewings, in_parcels, read_labels
 from neuroface import NeuroFaceError
@@ -37,6 +38,7 @@ def plan_viewings(stage, chunks: dict[str, int], cfg) -> dict[str, list[Viewing]
             f"No film is left that all of SUBJECTS = {cfg.SUBJECTS} saw whole. Correct SUBJECTS, or see what was left "
             "out."
         )
+    name_cleaning(stage, [one.run for who in viewings.values() for one in who], cfg)
     fewest = min(len(who) for who in viewings.values())
     if fewest < 2 and cfg.VOXEL_SHARE < 1:
         raise NeuroFaceError(
