@@ -100,6 +100,7 @@ class Tables:
         own = [file for place in places for file in files_of(place / person.name)]
         self._own = [file for file in own if file.parent.name not in OTHER_DATA]
         self._shared = [files_below(place, deep=False) for place in [*places, *others]]
+        self._ending: dict[str, list[list[Path]]] = {}  # a derivative has hundreds of files per person, few of a kind
 
     def of(self, series: str, suffix: str) -> list[Path]:
         """Files whose entities the series has too, the best first: own before shared, most entities first.
@@ -113,12 +114,15 @@ class Tables:
         def entities(file):
             return entities_of(file.name.removesuffix(suffix))
 
+        if suffix not in self._ending:
+            places = (self._own, *self._shared)
+            self._ending[suffix] = [[file for file in files if file.name.endswith(suffix)] for files in places]
+
         def of_place(files):
-            fitting = [file for file in files if file.name.endswith(suffix)]
-            fitting = [file for file in fitting if entities(file).items() <= own_entities.items()]
+            fitting = [file for file in files if entities(file).items() <= own_entities.items()]
             return sorted(fitting, key=lambda file: (-len(entities(file)), file.name))
 
-        return list(dict.fromkeys(file for files in (self._own, *self._shared) for file in of_place(files)))
+        return list(dict.fromkeys(file for files in self._ending[suffix] for file in of_place(files)))
 
 
 def raw_folders(derivative: Path) -> list[Path]:
