@@ -66,13 +66,17 @@ def check_runs(checklist: Checklist, runs: list[Run], left_out: list[tuple[str, 
     films = Counter(run.movie for run in runs)
     names = ", ".join(f"{film} {n}" for film, n in sorted(films.items()))
     n_people = len({run.subject for run in runs})
-    checklist.say(f"{n_people} people with {len(runs)} runs that can be used, {len(films)} films or tasks: {names}")
+    checklist.say(f"{_people(n_people)} with {len(runs)} runs that can be used, {len(films)} films or tasks: {names}")
     size = sum(run.bold.stat().st_size for run in runs)
     checklist.say(f"BOLD: {size / 1e9:.1f} GB in {len(runs)} files; of whole files only header and end are read")
     checklist.try_to(check_distinct, runs)
     if notes:
         for note in runs_that_others_have(runs):
             checklist.say(f"note: {note}. Was a file renamed?")
+
+
+def _people(n: int) -> str:
+    return "1 person" if n == 1 else f"{n} people"
 
 
 def check_group_mask(checklist: Checklist, runs: list[Run], threshold: float, mask_file: str | None) -> np.ndarray | None:
@@ -85,8 +89,8 @@ def check_group_mask(checklist: Checklist, runs: list[Run], threshold: float, ma
     without = sorted({run.subject for run in runs if not run.mask})
     if without and not mask_file:
         checklist.say(
-            f"no brain mask of {len(without)} people ({without[0]} …): it is computed from the BOLD later, so the size of "
-            f"the group mask is not known yet"
+            f"no brain mask of {_people(len(without))} ({without[0]} …): it is computed from the BOLD later, so voxels, "
+            f"disk and memory are not known yet"
         )
         return None
     mask, _, affine, _ = shared_mask(runs, threshold, mask_file)

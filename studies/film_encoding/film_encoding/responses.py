@@ -38,7 +38,7 @@ class Viewing:
     first: int
     n_rows: int
     onset_s: float
-    shown_s: float
+    shown_s: float = np.inf
 
 
 def find_viewings(cfg) -> tuple[dict[str, list[Viewing]], list[tuple[str, str]]]:
