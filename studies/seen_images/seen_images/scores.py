@@ -171,7 +171,10 @@ def interval_of_mean(values: np.ndarray, times: np.ndarray) -> tuple[float, floa
 def interval_of_share(contributions: np.ndarray) -> tuple[float, float, float]:
     """Mean of contributions (n,) to a share between 0 and 1, and its interval: Student's t on the scale of log-odds.
 
-    At 0 or 1 the interval is that of ``n`` images which were all identified, or none of them (Clopper & Pearson 1934).
+    Above three quarters, the lower limit is at most that with one image more, of three quarters: a few images that are hard
+    to identify decide such a mean and its error, and a sample may lack them. Without this the interval covers a share of
+    0.99 in 86 to 89 % of samples of 60 to 100 images. Below one quarter, the same holds for the upper limit. At 0 or 1 the
+    interval is that of ``n`` images which were all identified, or none of them (Clopper & Pearson 1934).
     """
     n, mean = len(contributions), float(contributions.mean())
     edge = ((1 - LEVEL) / 2) ** (1 / n)
@@ -179,9 +182,19 @@ def interval_of_share(contributions: np.ndarray) -> tuple[float, float, float]:
         return 1.0, edge, 1.0
     if mean <= 1e-9:
         return 0.0, 0.0, 1 - edge
+    low, high = _log_odds_interval(contributions)
+    if mean > 0.75:
+        low = min(low, _log_odds_interval(np.append(contributions, 0.75))[0])
+    if mean < 0.25:
+        high = max(high, _log_odds_interval(np.append(contributions, 0.25))[1])
+    return mean, low, high
+
+
+def _log_odds_interval(contributions: np.ndarray) -> tuple[float, float]:
+    n, mean = len(contributions), contributions.mean()
     error = contributions.std(ddof=1) / np.sqrt(n) / (mean * (1 - mean))  # of the log-odds
     half = t.ppf((1 + LEVEL) / 2, n - 1) * error
-    return mean, float(expit(logit(mean) - half)), float(expit(logit(mean) + half))
+    return float(expit(logit(mean) - half)), float(expit(logit(mean) + half))
 
 
 def excess_influence(own: np.ndarray, others: np.ndarray, pairings: np.ndarray) -> np.ndarray:
