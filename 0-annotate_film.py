@@ -61,8 +61,11 @@ def main(arguments: argparse.Namespace):
 def annotate(paths: list[Path], cfg) -> list[str]:
     """Scan the films, a minute at a time, and write what belongs to each run; returns the runs' names."""
     films = [open_film(path) for path in dict.fromkeys(paths)]
-    parts = parts_of(films, read_parts(cfg.FILM_PARTS) if cfg.FILM_PARTS else None)
+    table = read_parts(cfg.FILM_PARTS) if cfg.FILM_PARTS else None
+    parts = parts_of(films, table)
     stage = Stage(FILMS, 0, cfg, __doc__, rules=RULES)
+    if others := sorted({part.file for part in table or ()} - {film.path.name for film in films}):
+        print(f"  FILM_PARTS also names {', '.join(others)}: not annotated now")
     for film in films:
         print(
             f"  {film.path.name}: {film.duration_s:.1f} s, {film.width} × {film.height}, {film.frame_rate:.5g} per second"

@@ -55,7 +55,9 @@ from neuroface.face_study import (
     check_clock,
     check_study,
     choose_windows,
+    describe_annotations,
     describe_balance,
+    early_windows,
     labels_of,
     window_regressors,
     with_kept,
@@ -76,6 +78,8 @@ def main():
     runs, missing = runs_of(cfg)
     for what, why in missing:
         stage.leave_out(what, why)
+    for line in describe_annotations(runs, cfg):
+        print(f"  {line}")
     check_distinct(runs)
     check_shared_space(runs, cfg.SPACE)
 
@@ -84,13 +88,12 @@ def main():
     stage.take_files([file for run in runs for file in run.files], used)
     planned = {run: plan_windows(run, cfg, stage) for run in runs}  # reads only headers and annotations: early errors
     plans = with_events({run: plan for run, (plan, _) in planned.items()})
-    for line in (*describe_trials(runs, cfg), *describe_pauses(runs)):
-        print(f"  {line}")
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
     for split, why in impossible_splits(pd.concat(plans.values(), ignore_index=True), cfg.WINDOW_TRS, cfg).items():
         stage.leave_out(f"{split} folds", f"script 3 will stop: {why}")
-    for line in cleaning_lines(runs, cfg):
+    cleaning = cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs])
+    for line in (*describe_trials(runs, cfg), *describe_pauses(runs), *cleaning):
         print(f"  {line}")
     mask, affine, computed = make_group_mask(stage, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
     for run in plans:
@@ -105,7 +108,8 @@ def main():
         constant = read_json(windows_file(stage.folder, run.subject, run.name).with_suffix(".json"))
         if n := constant["constant_voxels_set_to_0"]:
             stage.leave_out(run.name, f"{n:,} of {int(mask.sum()):,} voxels never change over the run and count as 0")
-    stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", describe(stage, runs, mask, computed, cfg))
+    section = describe(stage, runs, mask, computed, cleaning, cfg)
+    stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", section)
 
 
 def check():
@@ -212,13 +216,14 @@ def describe_trials(runs: list[Run], cfg) -> list[str]:
     return list(filter(None, [joined_trials(runs, names, cfg, cfg.MIN_STRETCH_S)]))
 
 
-def describe(stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cfg) -> Section:
+def describe(stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cleaning: list[str], cfg) -> Section:
     labels = labels_of(cfg)
     names = [f"{title.replace(' ', '-')} windows" for title in labels.titles]
     tables = [read_table(windows_file(stage.folder, r.subject, r.name).with_suffix(".tsv")) for r in runs]
     counts = [tuple(int((table["label"] == label).sum()) for label in labels) for table in tables]
     first, second = (labels.of(label).is_there for label in labels)
-    lead = (f"Windows of BOLD, cut where {first}, and where {second}.", *describe_trials(runs, cfg), *describe_pauses(runs))
+    shown = f"Windows of BOLD, cut where {first}, and where {second}."
+    lead = (shown, early_windows(runs, tables, cfg), *describe_trials(runs, cfg), *describe_pauses(runs))
     section = Section("Data", " ".join(filter(None, (*lead, computed))))
     section.numbers(
         {
@@ -230,7 +235,7 @@ def describe(stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cfg
     )
     rows = [(r.subject, r.movie, r.run, *n) for r, n in zip(runs, counts)]
     section.table(["person", "film or task", "run", *names], rows, "Windows per run")
-    section.table(["cleaning of the BOLD"], [(line,) for line in cleaning_lines(runs, cfg)], "DENOISE: docs/cleaning.md")
+    section.table(["cleaning of the BOLD"], [(line,) for line in cleaning], "DENOISE: docs/cleaning.md")
     describe_balance(section, stage.folder, labels, cfg)
     return section
 

@@ -59,9 +59,10 @@ FILM_PARTS: str | None = None
 # ---------------------------------------------------------------- 1-preprocess_naturalistic_fmri.py
 # Seconds between two volumes. If a BOLD header states another TR, the script stops. NNDb: 1.
 TR_S: float = 1.0
-# Seconds from stimulus to the BOLD volume where its window starts (the haemodynamic delay).
+# Seconds from stimulus to the BOLD volume where its window starts (the haemodynamic delay). As in the paper, a window begins
+# with the last volume that starts by then: half a TR earlier on average. Script 1 says how much in these data.
 LAG_S: float = 4.0
-# Volumes in a window.
+# Volumes in a window; networks need 4 or more.
 WINDOW_TRS: int = 10
 # A stretch with (or without) a face gives a window if it lasts strictly longer than this many seconds.
 MIN_STRETCH_S: float = 10.0

@@ -2,6 +2,7 @@
 
     python benchmarks/cleaning.py                   600 volumes of 85 × 85 × 85: 8 GB of memory, minutes
     python benchmarks/cleaning.py --volumes 150     a quarter of it
+    python benchmarks/cleaning.py --cpu             seconds of processor time, where others use the machine too
 
 The run is that of benchmarks/extraction.py, at a TR of 1 s. "not cleaned": as script 1 with DENOISE = "none". "trend,
 cosines": DENOISE = "detrend", high-pass at 1/128 Hz; "24 confounds": random ones, beside these. "NiftiMasker": with
@@ -9,7 +10,9 @@ cosines": DENOISE = "detrend", high-pass at 1/128 Hz; "24 confounds": random one
 """
 
 import argparse
+import json
 import tempfile
+import time
 from pathlib import Path
 
 import measure
@@ -17,6 +20,7 @@ import numpy as np
 from extraction import WINDOW_TRS, write_run
 
 TR_S, HIGH_PASS_HZ, N_CONFOUNDS = 1.0, 1 / 128, 24
+CPU = "CPU seconds: "
 PLAIN, OURS, NILEARN = "not cleaned", "trend, cosines, 24 confounds", "NiftiMasker"
 
 
@@ -24,27 +28,37 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--volumes", type=int, default=600)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        CASES[args.one[0]](Path(args.one[1]))
+        CASES[args.one[0].removeprefix(CPU)](Path(args.one[1]), cpu_timed if args.one[0].startswith(CPU) else measure.timed)
         return
     print(f"{measure.machine('numpy', 'scipy', 'nibabel', 'nilearn', 'isal')}. Reproduce:")
-    print(f"`python benchmarks/cleaning.py --volumes {args.volumes} --repeats {args.repeats}`\n", flush=True)
+    options = f"--volumes {args.volumes} --repeats {args.repeats}{' --cpu' * args.cpu}"
+    print(f"`python benchmarks/cleaning.py {options}`\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         write_run(folder, args.volumes)
         np.save(folder / "confounds.npy", np.random.default_rng(1).standard_normal((args.volumes, N_CONFOUNDS)))
+        cases = [CPU * args.cpu + case for case in CASES]
         print(f"{args.volumes} volumes. Medians of {args.repeats}.\n")
         print("| stage | way | s | × not cleaned | peak GB | × not cleaned |\n|---|---|---|---|---|---|", flush=True)
-        measure.print_rows("1", measure.compare(__file__, list(CASES), folder, args.repeats), PLAIN)
+        measure.print_rows("1", measure.compare(__file__, cases, folder, args.repeats), cases[0])
         ours, nilearns = (np.load(folder / f"{name}.npy") for name in (OURS, NILEARN))
         unbiased = np.sqrt((args.volumes - 1) / args.volumes)  # nilearn's SD divides by n − 1
         off = np.abs(ours * unbiased - nilearns).max() / np.abs(nilearns).max()
         print(f"\nLargest difference between ours and nilearn's windows, relative to the largest value: {off:.1e}")
 
 
-def ours(folder: Path, name: str, drift: bool = True, confounds: bool = False) -> None:
+def cpu_timed(work) -> None:
+    """As ``measure.timed``, with processor time."""
+    started = time.process_time()
+    work()
+    print(json.dumps({"seconds": time.process_time() - started, "peak_gb": measure.peak_gb()}))
+
+
+def ours(folder: Path, timed, name: str, drift: bool = True, confounds: bool = False) -> None:
     from neuroface.bold import extract_windows, read_mask
     from neuroface.bold.projection import Cleaning, drift_regressors
 
@@ -60,10 +74,10 @@ def ours(folder: Path, name: str, drift: bool = True, confounds: bool = False) -
             cleaning = Cleaning(nuisance, np.ones(len(table), dtype=bool))
         extract_windows(target, folder / "run.nii.gz", mask, affine, starts, WINDOW_TRS, "zscore", cleaning)
 
-    measure.timed(extract)
+    timed(extract)
 
 
-def nilearn(folder: Path, name: str) -> None:
+def nilearn(folder: Path, timed, name: str) -> None:
     from nilearn.maskers import NiftiMasker
 
     def read():
@@ -75,14 +89,14 @@ def nilearn(folder: Path, name: str) -> None:
         windows = np.stack([matrix[:, t : t + WINDOW_TRS] for t in np.load(folder / "starts.npy")])
         np.save(folder / f"{name}.npy", windows)
 
-    measure.timed(read)
+    timed(read)
 
 
 CASES = {
-    PLAIN: lambda folder: ours(folder, PLAIN, drift=False),
-    "trend, cosines": lambda folder: ours(folder, "drift"),
-    OURS: lambda folder: ours(folder, OURS, confounds=True),
-    NILEARN: lambda folder: nilearn(folder, NILEARN),
+    PLAIN: lambda folder, timed: ours(folder, timed, PLAIN, drift=False),
+    "trend, cosines": lambda folder, timed: ours(folder, timed, "drift"),
+    OURS: lambda folder, timed: ours(folder, timed, OURS, confounds=True),
+    NILEARN: lambda folder, timed: nilearn(folder, timed, NILEARN),
 }
 
 if __name__ == "__main__":

@@ -185,11 +185,9 @@ def scores(folder: Path, files: list[Path]) -> dict:
     logits = np.stack([table["logit"].to_numpy() for table in tables])
     y, samples = y[tables[0]["row"]], samples.iloc[tables[0]["row"]]
     probability = 1 / (1 + np.exp(-logits.mean(axis=0)))
-    split = "movie"
-    if folder.name == "haxby":  # one person: the interval is over runs, each held out by a model of its own
-        split, samples = "subject", samples.assign(subject=samples["run"])
+    split = "run" if folder.name == "haxby" else "movie"
     result = score(y, probability)
-    interval = intervals_of_split(y, probability, samples, split, tables[0]["fold"].nunique())["scores"]
+    interval = intervals_of_split(y, probability, samples, split)["scores"]
     seeds = [score(y, 1 / (1 + np.exp(-one)))["balanced_accuracy"] for one in logits]
     return {
         "balanced accuracy": f"{result['balanced_accuracy']:.3f}",

@@ -23,6 +23,7 @@ MIN_STRETCH_S = 2.0
 # One film, so no movie folds. Event folds hold out moments for all viewers.
 CV_SPLITS = ("window", "subject", "event")
 HELD_OUT_SPLIT = "event"
+EMBARGO_TRS = 4  # 8 s; the default, 20 s at this TR, would leave too few of 18 moments
 # 18 moments: too few for a network.
 MODELS = ("linear_plus",)
 BASELINES = ("linear", "linear-mean")

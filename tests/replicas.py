@@ -150,3 +150,14 @@ def fmriprep25(root, sessions=(), people=("sub-01", "sub-02"), tr_s=1.5):
                 text(folder / f"{stem}_desc-confounds_timeseries.tsv", "trans_x\n" + "0.1\n" * 100)
             mask(derivative.joinpath(person, "anat", f"{person}_desc-brain_mask.nii.gz"), (5, 5, 5), 2.0)
     return raw, derivative
+
+
+def development_fmri(root, people=("sub-pixar123", "sub-pixar124", "sub-pixar125", "sub-pixar126")):
+    """What nilearn 0.14.1's fetch_development_fmri leaves: one folder for all files; no mask, no events, no sidecar."""
+    columns = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z", "framewise_displacement", "csf", "white_matter")
+    rows = "".join("\t".join(f"{(row + k) % 7 / 7:.3f}" for k in range(len(columns))) + "\n" for row in range(168))
+    text(root / "participants.tsv", "participant_id\tAge\tAgeGroup\tChild_Adult\tGender\tHandedness\n")
+    for tag, person in enumerate(people, 1):
+        bold(root / f"{person}_task-pixar{MNI}_desc-preproc_bold.nii.gz", 168, 2.0, tag, (12, 13, 12), 12.0)
+        text(root / f"{person}_task-pixar_desc-reducedConfounds_regressors.tsv", "\t".join(columns) + "\n" + rows)
+    return root

@@ -4,9 +4,11 @@ The situations come from the file trees of open data sets and from public bug re
 """
 
 import os
+from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import check_shared_space
+from neuroface.bold.annotations import read_1d
 from neuroface.bold.datasets import find_runs
 
 import nibabel as nib
@@ -256,6 +258,98 @@ def test_a_mask_of_another_run_or_of_grey_matter_is_no_brain_mask(tmp_path):
     touch(tmp_path / "sub-01" / "func" / "sub-01_task-x_run-2_desc-brain_mask.nii.gz")
     touch(tmp_path / "sub-01" / "anat" / "sub-01_label-GM_desc-ribbon_mask.nii.gz")
     assert only_run(tmp_path).mask is None
+
+
+def test_a_filter_that_names_a_task_takes_no_longer_name(tmp_path):
+    """ds000113: "task-movie*space-…" also took task-movielocalizer_run-1, 48 volumes of flicker, as part 1 of the film."""
+    for person in ("01", "02"):
+        for run in (1, 2):
+            series(tmp_path, f"sub-{person}_ses-movie_task-movie_run-{run}", MNI)
+        series(tmp_path, f"sub-{person}_ses-localizer_task-movielocalizer_run-1", MNI)
+    runs, left_out = find_runs("bids", tmp_path, bids_filter="task-movie*space-MNI152NLin2009cAsym", annotated=False)
+    assert [run.movie for run in runs] == ["movie"] * 4
+    assert [why for _, why in left_out] == ["not task-movie, which BIDS_FILTER names"] * 2
+    assert all("movielocalizer" in what for what, _ in left_out)
+    shipped = {}
+    exec((Path(__file__).parent.parent / "studies/volumes/experiments/studyforrest.py").read_text(), shipped)
+    runs, left_out = find_runs("bids", tmp_path, bids_filter=shipped["BIDS_FILTER"], annotated=False)
+    assert len(runs) == 4 and left_out == []
+    runs, left_out = find_runs("bids", tmp_path, bids_filter="task-mov*space-MNI152", annotated=False)  # a beginning
+    assert len(runs) == 6 and left_out == []
+
+
+# ---------------------------------------------------------------- which annotation counts
+
+ROWS = "onset\tduration\ttrial_type\n10\t12\tface\n"
+LOG = "onset\tduration\ttrial_type\n94\t490\tfilm\n"
+
+
+def annotated(root, own=None, data_1d=False, films_1d=False, films=True):
+    """A run with its own log, ``.1D`` in the data set's stimuli/, and what script 0 left in FILM_DIR."""
+    series(root / "ds", "sub-01_ses-1_task-film")
+    if own is not None:
+        touch(root / "ds/sub-01/ses-1/func/sub-01_ses-1_task-film_events.tsv", own)
+    if data_1d:
+        touch(root / "ds/stimuli/task-film_face-annotation.1D", "10 12\n")
+    if films:
+        touch(root / "films/stimuli/task-film_events.tsv", ROWS)
+    if films_1d:
+        touch(root / "films/stimuli/task-film_face-annotation.1D", "10 12\n")
+    return only_run(root / "ds", films=root / "films", event_column="trial_type", events=("face",))
+
+
+@pytest.mark.parametrize(
+    ("files", "used", "not_used"),
+    [
+        ({}, "films/stimuli/task-film_events.tsv", []),
+        ({"films_1d": True}, "films/stimuli/task-film_face-annotation.1D", []),  # corrected in place
+        ({"data_1d": True}, "ds/stimuli/task-film_face-annotation.1D", ["films/stimuli/task-film_events.tsv"]),
+        ({"own": ROWS}, "ds/sub-01/ses-1/func/sub-01_ses-1_task-film_events.tsv", ["films/stimuli/task-film_events.tsv"]),
+        ({"own": ROWS, "data_1d": True, "films": False}, "ds/stimuli/task-film_face-annotation.1D", []),
+        ({"own": LOG}, "films/stimuli/task-film_events.tsv", ["ds/sub-01/ses-1/func/sub-01_ses-1_task-film_events.tsv"]),
+        ({"own": LOG, "films": False, "data_1d": True}, "ds/stimuli/task-film_face-annotation.1D", []),
+    ],
+)  # fmt: skip
+def test_a_corrected_annotation_counts_and_what_gives_way_is_named(tmp_path, files, used, not_used):
+    run = annotated(tmp_path, **files)
+    assert run.annotation_of("face") == tmp_path / used
+    assert list(run.not_used) == [tmp_path / name for name in not_used]
+
+
+def test_a_single_file_serves_its_event_and_the_table_the_others(tmp_path):
+    """The page of script 0 corrects one event; the other one stays in the table."""
+    series(tmp_path, "sub-01_task-film")
+    table = touch(tmp_path / "sub-01/func/sub-01_task-film_events.tsv", ROWS + "30\t12\tnoface\n")
+    single = touch(tmp_path / "stimuli/task-film_face-annotation.1D", "10 12\n")
+    run = only_run(tmp_path, event_column="trial_type", events=("face", "noface"))
+    assert run.annotation_of("face") == single and run.annotation_of("noface") == table
+
+
+def test_an_annotation_whose_name_differs_in_case_is_named(tmp_path):
+    """FILM_PARTS says Gump, the series gump."""
+    series(tmp_path, "sub-01_ses-1_task-gump_run-01")
+    touch(tmp_path / "films/stimuli/task-Gump_run-01_events.tsv", ROWS)
+    with pytest.raises(NeuroFaceError, match=r"no sub-01.*task-Gump_run-01_events.tsv, whose name differs in case"):
+        find_runs("bids", tmp_path, films=tmp_path / "films", event_column="trial_type", events=("face",))
+
+
+NNDB = sorted((Path(__file__).parent / "data" / "nndb").glob("*.1D"))
+
+
+@pytest.mark.parametrize("path", NNDB, ids=lambda path: path.name)
+def test_a_column_of_ends_is_recognised(tmp_path, path):
+    """All rows overlapped and merged to few stretches. NNDb's ten annotations, as they are and as ends."""
+    rows = np.loadtxt(path)
+    assert len(read_1d(path)) == len(rows)
+    ends = tmp_path / path.name
+    np.savetxt(ends, np.column_stack([rows[:, 0], rows.sum(axis=1)]), fmt="%.10g")
+    with pytest.raises(NeuroFaceError, match="second column looks like the end of each stretch"):
+        read_1d(ends)
+
+
+def test_durations_that_could_be_ends_are_durations_if_nothing_overlaps(tmp_path):
+    file = touch(tmp_path / "task-film_face-annotation.1D", "0 5\n10 11\n30 31\n")
+    assert read_1d(file).tolist() == [[0, 5], [10, 11], [30, 31]]
 
 
 # ---------------------------------------------------------------- whose space, which people, where the raw data are

@@ -6,7 +6,6 @@ from neuroface.decoding.calibration import (
     log_losses,
     out_of_choice_logits,
     simplest_good_model,
-    standard_error,
 )
 
 import numpy as np
@@ -83,51 +82,6 @@ def test_a_simpler_model_is_taken_within_one_standard_error():
 def test_windows_of_one_moment_count_once_in_the_standard_error():
     twice = np.tile(EXCESS + 0.03, 2)  # a mean of 0.08; as eight moments its error would be sqrt(0.22 / 7 / 8) = 0.0627
     assert chosen(twice, "abcdefgh") == 1 and chosen(twice, "abcdabcd") == 0
-
-
-def test_a_grouping_that_is_the_same_for_all_windows_does_not_count():
-    same = np.zeros(4)
-    moments = np.arange(4)
-    assert standard_error(EXCESS, (moments, same), np.ones(4)) == standard_error(EXCESS, (moments,), np.ones(4))
-    assert standard_error(EXCESS, (same, same), np.ones(4)) == 0
-
-
-def test_windows_that_belong_to_people_and_to_no_common_moment_vary_over_people():
-    """Each moment has one viewer: what varies over moments is within people, and is not added to them."""
-    people = np.array([0, 0, 1, 1, 2, 2])
-    values = np.array([1.0, 2.0, 4.0, 3.0, 8.0, 6.0])
-    means = np.array([1.5, 3.5, 7.0])
-    assert standard_error(values, (np.arange(6), people), np.ones(6)) == pytest.approx(means.std(ddof=1) / np.sqrt(3))
-
-
-def test_the_variance_over_moments_and_people_is_that_of_analysis_of_variance():
-    """Crossed and balanced: (MS of moments + MS of people − MS of the rest) / n, up to the finite numbers' factors."""
-    rng = np.random.default_rng(3)
-    n_people, n_moments = 7, 5
-    table = rng.standard_normal((n_people, n_moments)) + rng.standard_normal((n_people, 1)) + rng.standard_normal(n_moments)
-    n = table.size
-    of_people, of_moments = table.mean(axis=1).var(ddof=1) / n_people, table.mean(axis=0).var(ddof=1) / n_moments
-    expected = of_people + of_moments - table.var(ddof=1) / n
-    person, moment = np.indices(table.shape).reshape(2, -1)
-    assert standard_error(table.ravel(), (moment, person), np.ones(n)) ** 2 == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("films", [1, 4])  # all people see one film, or each film has viewers of its own
-def test_the_error_is_right_where_people_and_moments_differ(films):
-    """Planted effects of people and of moments on the excess loss: estimated error against that of 2,000 studies."""
-    rng = np.random.default_rng(films)
-    viewers, moments = 16 // films, 30
-    film, viewer, event = np.indices((films, viewers, moments)).reshape(3, -1)
-    groupings = film * moments + event, film * viewers + viewer
-    means, errors = [], []
-    for _ in range(2000):
-        of_moments, of_people = 0.4 * rng.standard_normal(films * moments), 0.4 * rng.standard_normal(films * viewers)
-        excess = of_moments[groupings[0]] + of_people[groupings[1]] + rng.standard_normal(len(film))
-        means.append(excess.mean())
-        errors.append(standard_error(excess, groupings, np.ones(len(film))))
-    assert np.sqrt(np.mean(np.square(errors))) / np.std(means) == pytest.approx(1, abs=0.1)
-    by_moment = 0.4**2 / (films * moments) + 1 / len(film)  # what the variance over moments alone estimates
-    assert np.sqrt(by_moment) / np.std(means) < 0.85
 
 
 def test_weights_move_the_mean():

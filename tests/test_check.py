@@ -206,7 +206,7 @@ def test_one_label_without_a_window_is_wrong_as_script_2_says_it(tmp_path):
 def test_people_without_a_mask_are_named(tmp_path):
     bids(tmp_path / "dataset", people=2, mask=False)
     printed = run_here(1, bids_config(tmp_path, N_FOLDS=2), "--check").stdout
-    assert "no brain mask of 2 people (sub-01 …): script 1 computes it" in printed
+    assert "no brain mask of 2 people (sub-01 …): it is computed from the BOLD" in printed
 
 
 def test_masks_that_share_no_voxel_are_wrong_as_script_1_says_it(tmp_path):
@@ -286,7 +286,7 @@ def test_sidecars_raw_runs_and_confounds_are_shown(tmp_path):
     config = bids_config(tmp_path, DATASET_DIR=str(tmp_path / "dataset/derivatives/fmriprep"), N_FOLDS=2)
     printed = run_here(1, config, "--check").stdout
     assert "none in any run" not in printed
-    for line in ("TR in the header, s: 1", "TR in the sidecar, s: 2", "first volume shows second: 9",
+    for line in ("TR in the header, s: 1", "TR in the sidecar, s: 2", "first volume shows second (film or run): 9",
                  "volumes fewer than the raw run: 4", "confounds (columns): desc-confounds_timeseries.tsv (3)",
                  "first face window: 12 → 6"):  # 12 + 4 − 9 = 7 s: volume 3, which begins at 6 s  # fmt: skip
         assert f"  {line} (all runs)" in printed
@@ -343,11 +343,30 @@ def test_missing_files_and_other_sizes_are_told_apart(tmp_path, people, stimuli)
     annotation = tmp_path / f"{stimuli}task-split_face-annotation.1D"
     annotation.parent.mkdir(exist_ok=True)
     annotation.write_bytes(bytes(3))
+    listed["derivatives/sub-2/func/sub-2_task-split_bold_preprocessedICA.nii.gz"] = 9
     wrong = check.compare_with_listing(tmp_path, listed, ())
     assert len(wrong) == 2
     assert "sub-3_T1w_mask.nii.gz has 4 bytes, 5 were published" in wrong[0]
-    assert wrong[1] == "derivatives/sub-4/anat/sub-4_T1w_mask.nii.gz is missing (5 bytes as published)"
-    assert len(check.compare_with_listing(tmp_path, listed, ("sub-4",))) == 1
+    missing = "derivatives/sub-2/func/sub-2_task-split_bold_preprocessedICA.nii.gz"
+    assert wrong[1] == f"{missing} is missing (9 bytes as published)"
+    assert len(check.compare_with_listing(tmp_path, listed, ("sub-2",))) == 1
+
+
+def test_a_part_of_the_people_can_be_checked(tmp_path, capsys):
+    """Of NNDb v1 only sub-71 is here: the others are named as not downloaded, their films' annotations are not missing."""
+    listed = check.published_files("nndb-v1")
+    mine = [path for path in listed if "/sub-71/" in path]
+    for path in [*mine, "stimuli/task-split_face-annotation.1D"]:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        with open(tmp_path / path, "wb") as file:
+            file.truncate(listed[path])
+    assert check.compare_with_listing(tmp_path, listed, ()) == []
+    printed = capsys.readouterr().out
+    assert "3 are here with the same size" in printed
+    assert "not downloaded: 84 of 85 people (sub-2, sub-3, sub-4, sub-5, sub-6, …); the others are checked" in printed
+    (tmp_path / "stimuli/task-split_face-annotation.1D").unlink()
+    (lost,) = check.compare_with_listing(tmp_path, listed, ())
+    assert lost.startswith("stimuli/task-split_face-annotation.1D is missing")
 
 
 # ---------------------------------------------------------------- the machine, the command
@@ -378,6 +397,14 @@ def test_memory_grows_with_jobs_and_with_the_network(study):
     assert one == pytest.approx(check.GB_OF_A_PROCESS + network_gb, rel=0.01)
     cfg.N_JOBS = 2
     assert check.memory_of_scripts(mask, cfg)[0] == pytest.approx(3 * check.GB_OF_A_PROCESS + 2 * network_gb, rel=0.01)
+
+
+def test_memory_of_the_demo_is_what_was_measured(study):
+    """Largest resident sizes of script 3 on the demo, two workers: 0.95 + 1.11 + 1.17 + 0.05 GB."""
+    _, cfg, _ = study
+    cfg.N_JOBS = 2
+    gigabytes, _ = check.memory_of_scripts(np.ones((5, 433, 1), bool), cfg)  # the demo has 2,165 voxels
+    assert gigabytes == pytest.approx(3.28, rel=0.1)
 
 
 def test_only_script_1_has_the_mode(study):

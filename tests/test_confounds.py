@@ -171,3 +171,19 @@ def test_nndb_and_the_demo_need_nothing_and_others_are_detrended():
         assert complete_denoise({"DATASET": dataset, "DENOISE": "auto"})["DENOISE"] == "none"
         assert complete_denoise({"DATASET": dataset, "DENOISE": "detrend"})["DENOISE"] == "detrend"
     assert complete_denoise({"DATASET": "bids", "DENOISE": "auto"})["DENOISE"] == "auto"
+
+
+def test_a_design_slower_than_the_high_pass_is_named(tmp_path):
+    run = write_derivative(tmp_path)
+    cfg = settings(LABELS=("face", "tree"), LAG_S=0.0)
+    slow = np.array([[0.0, 120.0]])  # on for half of the run: one cycle of 240 s
+    time = np.arange(N)
+    design = np.column_stack([time**0, time, *(np.cos(np.pi / N * (time + 0.5) * k) for k in (1, 2, 3))])
+    is_on = time < 60
+    left = is_on - design @ np.linalg.lstsq(design, is_on, rcond=None)[0]
+    share = 1 - left.var() / is_on.var()
+    (line,) = [line for line in cleaning_lines([run], cfg, [slow]) if "variance" in line]
+    assert line.startswith(f"{share:.0%} of the variance of 'face'") and "slow changes are lost; lower HIGH_PASS_HZ" in line
+    fast = np.column_stack([np.arange(0, 240, 24.0), np.full(10, 12.0)])
+    (line,) = [line for line in cleaning_lines([run], cfg, [fast]) if "variance" in line]
+    assert "slow" not in line and int(line.split("%")[0]) < 10

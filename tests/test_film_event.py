@@ -5,15 +5,20 @@ from collections import Counter
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.bold import check_film_length, first_volume_s
+from neuroface.bold import Run, check_film_length, first_volume_s
 from neuroface.bold.datasets import find_runs
 from neuroface.bold.film_event import check_film_event
+from neuroface.face_study import check_clock, describe_annotations
+from neuroface.film.regressors import read_regressors, write_regressors
+from neuroface.maps.glm import condition_design
+from neuroface.timeline.clock import timeline
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT, run_here, write_config
+from nilearn.glm.first_level import make_first_level_design_matrix
 
 TABLE = pd.read_csv(ROOT / "tests" / "data" / "emofilm" / "series.tsv", sep="\t", na_values="n/a")
 TR_S = 1.3
@@ -193,6 +198,11 @@ def test_windows_lie_on_the_film_of_each_person(study):
     assert (first["first_tr"] != second["first_tr"]).any()
     assert "the last 20.0 s of its film, which lasts 510.0 s" in done.stdout
     assert "its first volume shows second -93." in done.stdout
+    early_s = np.concatenate(
+        [study.onsets[who] + table["onset_s"] + 4.0 - table["first_tr"] * TR_S for who, table in tables.items()]
+    )
+    report = (study.folder / "data/emofilm/report.html").read_text()
+    assert f"on average {early_s.mean():.2f} s before onset + LAG_S" in report and 0 < early_s.mean() < TR_S
 
 
 def test_without_film_event_a_run_much_longer_than_its_film_stops(study):
@@ -275,7 +285,9 @@ def test_the_shipped_experiments_of_emofilm_find_every_run(tmp_path):
         changes = {}
         exec((ROOT / "studies/film_encoding/experiments" / name).read_text(), changes)
         settings = {key: changes[key] for key in ("BIDS_FILTER", "FILM_EVENT")}
-        cfg = SimpleNamespace(DATASET_DIR=tmp_path, EXCLUDE=(), FILMS=(), TR_S=TR_S, **settings)
+        cfg = SimpleNamespace(
+            DATASET_DIR=tmp_path, EXCLUDE=(), INCLUDE=(), RAW_DIR=None, FILMS=(), TR_S=TR_S, **settings
+        )  # fmt: skip
         viewings, left_out = responses.find_viewings(cfg)
         assert [one.run.subject for one in viewings.pop("Chatter")] == ["sub-S01", "sub-S02"] and not viewings
         assert sorted(what for what, _ in left_out) == [
@@ -300,3 +312,75 @@ def test_a_film_file_is_cut_to_what_was_shown():
         responses.shown_s([viewing(np.inf, film=False)], 490.0, TR_S, "a.mp4")
     kept, stopped = responses.drop_interrupted([*people, viewing(200.0)])
     assert kept == people and stopped == [("x", "its film lasted 200.0 s, others' 490.0 s")]
+
+
+def test_the_delay_of_volumes_counts_from_when_their_slices_were_taken(tmp_path):
+    """StudyForrest through fMRIPrep: StartTime 0.97 s. Volume v then shows second 2 v + 0.97 of its part."""
+    sidecar = touch(tmp_path / "sub-01_ses-movie_task-movie_run-1_space-MNI_desc-preproc_bold.json", '{"StartTime": 0.97}')
+    run = Run("sub-01", "movie", "movie-1", "sub-01_ses-movie_task-movie_run-1", sidecar.with_suffix(".nii.gz"), None, (),
+              sidecars=(sidecar,))  # fmt: skip
+    lag_s = volumes_module("labelling").lag_of_run(run, 451, SimpleNamespace(LAG_S=6.0, TR_S=2.0))
+    assert lag_s == pytest.approx(6.0 - 0.97)
+    moments = volumes_module("film_clock").moments_of_volumes(451, 0, ((0.0, 902.0),), 2.0, lag_s, "segments")
+    second = 2 * np.arange(451) + 0.97 - 6.0  # of the film, 6 s before the volume was taken
+    assert moments.tolist() == np.where(second >= 0, second // 2, -1).tolist()
+
+
+# ---------------------------------------------------------------- what else has the clock of the film
+
+
+def test_film_regressors_follow_the_film_into_the_run(tmp_path):
+    """A film that begins in second 9.1 of a run of 2 s volumes and was shown for 40 s of 60."""
+    values = np.sin(np.arange(50) / 5)
+    write_regressors(tmp_path, "task-x", pd.DataFrame({"time_s": 2.0 * np.arange(50), "brightness": values}), 2.0, {})
+    found = read_regressors(tmp_path / "task-x_film-regressors.tsv", 2.0, 45, start_s=-9.1, film_s=40.0)["brightness"]
+    film_s = 2.0 * np.arange(45) - 9.1
+    shown = (film_s >= 0) & (film_s <= 40)
+    np.testing.assert_allclose(found[shown], np.interp(film_s[shown], 2.0 * np.arange(50), values), atol=1e-6)
+    assert (found[film_s < 0] == found[0]).all()  # nothing is on the screen
+    assert np.allclose(found[film_s >= 40 + 32], values[-1], atol=1e-6)  # the response has faded, and no credits came
+
+
+def test_the_glm_of_a_run_that_begins_before_its_film_is_nilearns():
+    """Events on the film's clock, and a first volume that shows second -93.8 of it."""
+    on_film = np.array([[0.0, 12.0], [40.0, 20.0], [100.0, 15.0]])
+    found = condition_design(on_film, None, np.ones(200, bool), TR_S, start_s=-93.8)["first"]
+    events = pd.DataFrame({"onset": on_film[:, 0] + 93.8, "duration": on_film[:, 1], "trial_type": "first"})
+    nilearns = make_first_level_design_matrix(np.arange(200) * TR_S, events, hrf_model="spm", drift_model=None)["first"]
+    np.testing.assert_allclose(found.to_numpy(), nilearns.to_numpy(), atol=1e-9)
+
+
+def test_after_the_film_there_is_no_truth():
+    """Script 8: rest after the film shows neither condition."""
+    stretches = np.array([[2.0, 4.0], [10.0, 4.0]])
+    table = timeline(np.zeros(30), stretches, None, 1.0, 4.0 + 3.0, 4, 0.0, 3.0, film_s=15.0)
+    second = np.arange(30) - 7.0  # of the film
+    known = (second >= 0) & (second < 15)
+    assert table["truth"].notna().tolist() == known.tolist()
+    assert table.loc[known, "truth"].tolist() == [int(2 <= s < 6 or 10 <= s < 14) for s in second[known]]
+
+
+def test_an_annotation_that_goes_on_after_the_run_is_named(tmp_path):
+    annotation = touch(tmp_path / "stimuli" / "task-x_face-annotation.1D", "0 10\n50 10\n170 20\n")
+    cfg = SimpleNamespace(LABELS=("face", "noface"), LABEL_EVENTS={"face": ("face",), "noface": ()}, TR_S=1.0,
+                          EVENT_COLUMN="trial_type", JOIN_GAP_S=2.0, MIN_STRETCH_S=10.0)  # fmt: skip
+    run = Run("sub-01", "x", "1", "sub-01_task-x", tmp_path / "sub-01_task-x_bold.nii.gz", None, (("face", annotation),))
+    assert check_clock(run, 120, cfg) == ["its annotation from second 120 to 190: the run ends before"]
+    assert check_clock(run, 190, cfg) == []
+
+
+def test_an_annotation_of_a_whole_film_does_not_serve_its_parts(tmp_path):
+    """Both runs would get the first half of it."""
+    annotation = touch(tmp_path / "stimuli" / "task-x_face-annotation.1D", "0 10\n50 10\n170 20\n")
+    cfg = SimpleNamespace(LABELS=("face", "noface"), LABEL_EVENTS={"face": ("face",), "noface": ()}, TR_S=TR_S,
+                          EVENT_COLUMN="trial_type")  # fmt: skip
+    runs = []
+    for number in (1, 2):
+        bold = tmp_path / f"sub-01_task-x_run-{number}_bold.nii.gz"
+        save_series(bold, 100, number)
+        name = bold.name.removesuffix("_bold.nii.gz")
+        runs.append(Run("sub-01", "x", f"{number}", name, bold, None, (("face", annotation),)))
+    with pytest.raises(NeuroFaceError, match="goes on to second 190 and serves sub-01_task-x_run-1 and sub-01_task-x_run-2"):
+        describe_annotations(runs, cfg)
+    annotation.write_text("0 10\n50 10\n100 20\n")  # the film was shown twice
+    assert describe_annotations(runs, cfg) == []

@@ -1,6 +1,7 @@
 """Samples → stretches → files; parts of films on the clock of a run; sound; two annotations compared."""
 
 import json
+from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import Labels, read_1d
@@ -195,3 +196,13 @@ def test_compare_says_what_it_needs(tmp_path):
         done = run_zero(config, *arguments)
         assert done.returncode == 1 and words in done.stderr and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "films").exists()
+
+
+@pytest.mark.parametrize("written", ["Film one.mkv", "film one.mp4", "film_one.mkv", "Film-One.MKV"])
+def test_a_part_whose_file_is_nearly_a_film_stops(written):
+    """With another spelling the row would be ignored, and the film annotated as if it were whole."""
+    film = Film(Path("film one.mkv"), duration_s=100.0)
+    table = [Part("film one.mkv", 0.0, 50.0, "a", "", 0.0), Part(written, 50.0, 90.0, "b", "", 0.0)]
+    with pytest.raises(NeuroFaceError, match=f"names '{written}', the film is 'film one.mkv'. Write both alike"):
+        parts_of([film], table)
+    assert len(parts_of([film], [*table[:1], Part("another.mkv", 0.0, 9.0, "c", "", 0.0)])) == 1

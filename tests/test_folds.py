@@ -123,6 +123,17 @@ def test_closed_form_models_never_choose_on_the_held_out_fold(samples, split):
         np.testing.assert_array_equal(fold.rows, fold.train)
 
 
+@pytest.mark.parametrize("split", SPLITS)
+def test_closed_form_models_have_the_same_folds_whatever_the_selection(samples, split):
+    """So null rates of the ladder, which benchmarks/calibration.py measures with "inner", are those with "paper" too."""
+    for mine, theirs in zip(folds_of(samples, split, selection="inner"), folds_of(samples, split, selection="paper")):
+        for one, other in ((mine.test, theirs.test), (mine.rows, theirs.rows)):
+            np.testing.assert_array_equal(one, other)
+        for pair, same in zip(mine.inner, theirs.inner, strict=True):
+            for one, other in zip(pair, same):
+                np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("embargo_trs", [0, 7, 30])
 def test_embargo_keeps_just_the_training_windows_that_are_far_enough(embargo_trs):
     samples = film_samples(n_films=2, people_per_film=2, events=40)

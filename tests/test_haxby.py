@@ -52,7 +52,8 @@ def test_faces_are_decoded_in_runs_kept_out_of_training(haxby):
     assert (predictions.groupby("run")["fold"].nunique() == 1).all()
     # Ridge: what a network of 60 steps reaches here depends on its seed more than on the data (docs/bids.md).
     scores = json.loads((root / "3-model" / "run" / "linear-mean" / "metrics.json").read_text())["all_folds"]
-    assert scores["auc"] > 0.8  # a linear SVM on block means has a balanced accuracy of 0.96; chance is 0.5 ± 0.09
+    assert scores["balanced_accuracy"] > 0.9  # a linear SVM on block means: 0.96; chance is 0.5 ± 0.09
+    assert scores["auc"] > 0.96  # without the trend removed 0.91
 
 
 def test_maps_come_back_to_native_space_and_the_surface_stage_says_why_it_stops(haxby):

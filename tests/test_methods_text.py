@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT, STAGES
 from test_settings import load_settings
 
-FACTS = {"people": 85, "films": 10, "windows": {"face": 1803, "noface": 1802}, "voxels": 41489}
+FACTS = {"people": 85, "films": 10, "runs": 85, "windows": {"face": 1803, "noface": 1802}, "voxels": 41489}
 FACTS["tests"] = {
     "relabel": {"relabellings": 1000, "flips": None, "units": None},
     "flip films": {"relabellings": None, "flips": 512, "units": 10},
@@ -115,6 +115,14 @@ def settings():
     """Every setting that a script stamps, at config.py's value."""
     cfg = load_settings(ROOT / "config.py", None)
     return {name: stamped(cfg, name, FaceSettings) for name in stamped_by(STAGES)}
+
+
+@pytest.mark.parametrize("n_runs", [12, 3])
+def test_one_persons_intervals_are_over_runs_if_there_are_enough(settings, n_runs):
+    one = settings | {"CV_SPLITS": ["window", "run"]}
+    text, _ = paragraph(one, facts=FACTS | {"people": 1, "films": 1, "runs": n_runs})
+    assert ("t intervals over the runs of the person where runs were held out" in text) == (n_runs == 12)
+    assert ("wider where whole runs were held out" in text) == (n_runs == 12)
 
 
 def paragraph(settings, done=ALL, facts=FACTS, backends=("tensorflow",)):

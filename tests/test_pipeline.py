@@ -183,7 +183,7 @@ def test_stage_8_beats_the_rotated_annotation_and_its_clock_is_right(tiny):
     assert study["n_runs_unseen"] == len(study["runs"]) == PEOPLE
     mean, low, high = study["mean_95"]["auc"]
     films = pd.DataFrame(study["runs"]).groupby("film")["auc"].mean()
-    half = stats.t.ppf(0.975, FILMS - 1) * np.sqrt((1 + 2 / (2 - 1)) * films.var() / FILMS)  # two fold models
+    half = stats.t.ppf(0.975, FILMS - 1) * np.sqrt((1 + FILMS / (FILMS - 1)) * films.var() / FILMS)
     assert study["interval_95"] == f"over {FILMS} films or runs"
     assert (mean, low, high) == pytest.approx((films.mean(), films.mean() - half, films.mean() + half))
     # The demo's response peaks 5 s after a face and LAG_S is 4, so windows speak for a moment up to 1.5 s earlier.

@@ -233,3 +233,23 @@ def test_a_plain_derivative_beside_its_raw_data(tmp_path, sessions):
     first = np.floor((table["onset_s"] + 4 - 0.7) / 1.5 + 1e-6)  # StartTime: volume v shows second 1.5 v + 0.7
     np.testing.assert_array_equal(volumes, first.to_numpy()[:, None] + np.arange(6))
     assert set(table["event"].groupby(table["onset_s"]).nunique()) == {2}  # one per run, the same for people and sessions
+
+
+# ---------------------------------------------------------------- development_fmri of nilearn, ds000228
+
+
+def test_development_fmri(tmp_path):
+    """11 stretches of 4 s or more with a face, 7 without; one volume each, 5 s after the onset on the scan's clock."""
+    root = replicas.development_fmri(tmp_path / "development_fmri")
+    config = config_of(ROOT / "experiments" / "development_fmri.py", tmp_path, DATASET_DIR=str(root), DATA_DIR=str(tmp_path),
+                       **RAW_VALUES)  # fmt: skip
+    done = run_here(1, config)
+    assert done.returncode == 0, done.stderr
+    table, volumes = windows_of(tmp_path / "development-fmri")
+    people = ("sub-pixar123", "sub-pixar124", "sub-pixar125", "sub-pixar126")
+    counts = {(person, label): n for person in people for label, n in (("face", 11), ("noface", 7))}
+    assert table.groupby(["subject", "label"]).size().to_dict() == counts
+    np.testing.assert_array_equal(volumes[:, 0], ((table["onset_s"] + 5) // 2).astype(int))
+    # The film begins at second 10; its first picture with a face is at 0:16 of the film (its rating), so at 26 s.
+    assert table["onset_s"].min() == 20 and table[table["label"] == "face"]["onset_s"].min() == 26
+    assert "left out" not in done.stdout

@@ -243,3 +243,15 @@ def test_stacking_is_the_best_without_negative_weights(seed):
         np.testing.assert_allclose([*share, intercept], best.x, atol=2e-3)
     else:
         assert not share.any()
+
+
+def test_with_fewer_windows_than_units_the_network_computes_the_same():
+    """24 windows have 23 directions; a network of 32 units could not take them."""
+    X, y = windows_with(0.3, 2.0)
+    found = solve_second_order(*kernels(X), TRS, y, fold_of(24), GROUPINGS, 32)
+    assert found.chosen["second_order"] > 0 and found.directions.shape == (32, N)
+    network = closed_form.linear_plus(VOXELS, TRS, None, units=32)
+    closed_form.set_parameters(network, parameters(lambda: chunks(X), found))
+    rows = found.rows
+    logit = predict_logits(logit_network(network), X, 50, rows)
+    np.testing.assert_allclose(logit, found.logit_of_rows, atol=1e-4)

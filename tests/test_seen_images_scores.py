@@ -144,6 +144,20 @@ def test_intervals_of_shares_stay_between_0_and_1():
     assert mean - low > 2 * error > high - mean  # longer towards the middle
 
 
+def test_intervals_of_shares_near_1_cover_although_hard_images_are_rare():
+    """Images differ in how typical and how well decoded they are. The plain t interval of log-odds covers in 84 to 86 %."""
+    rng = np.random.default_rng(0)
+
+    def contributions(n_images):
+        seen = rng.standard_normal((n_images, 20)) + rng.uniform(0, 4, (n_images, 1)) * np.cos(np.arange(20))
+        noise = 0.85 * rng.uniform(0.3, 1.7, (n_images, 1)) * rng.standard_normal(seen.shape)
+        return two_way_influence(similarity(seen + noise, seen))
+
+    truth = np.mean([contributions(300).mean() for _ in range(60)])
+    covered = [low <= truth <= high for _, low, high in (interval_of_share(contributions(100)) for _ in range(400))]
+    assert truth == pytest.approx(0.994, abs=0.001) and 0.93 < np.mean(covered) <= 0.99
+
+
 def test_what_other_brains_decoded_is_at_chance_however_good_the_decoder_is(rng):
     """Over all pairings, and without the picture that the other person saw as a rival: exactly one half, and one in n."""
     similar = rng.standard_normal((7, 7)) + 3 * np.eye(7)

@@ -88,7 +88,12 @@ def annotated_settings():
         pytest.param("TR_S = 0.0", r"TR_S = 0\.0: .*greater than 0", id="no time"),
         pytest.param("TR_S = float('nan')", r"TR_S = nan", id="nan"),
         pytest.param("MASK_THRESHOLD = 1.5", r"MASK_THRESHOLD = 1\.5: .*1", id="out of range"),
-        pytest.param("WINDOW_TRS = 3", r"WINDOW_TRS = 3: .*4", id="window that pooling empties"),
+        pytest.param("WINDOW_TRS = 3", r"WINDOW_TRS = 3: 'voxel_time_cnn' .* needs 4", id="window that pooling empties"),
+        pytest.param(
+            "WINDOW_TRS = 3\nMODELS = ('linear_plus',)\nBASELINES = ('linear', 'shuffled-cnn')",
+            r"WINDOW_TRS = 3: 'shuffled-cnn' .* needs 4",
+            id="window that pooling empties in a baseline",
+        ),
         pytest.param("IG_RULE = 'left'", r"IG_RULE = 'left': .*'right'.*'midpoint'", id="no such rule"),
         pytest.param("CV_SPLITS = ()", r"CV_SPLITS", id="no split"),
         pytest.param("CV_SPLITS = ('window', 'film')", r"CV_SPLITS = 'film'", id="no such split"),
@@ -280,7 +285,8 @@ NOT_STAMPED = {"DATASET", "RUN_NAME", "DATASET_DIR", "DATA_DIR", "N_JOBS", "INFE
 NOT_STAMPED |= {"FOLLOW_BASELINE_TRS", "FOLLOW_IDLE_S"}  # a live session is no result of the study
 NOT_STAMPED |= {"DASK_SCHEDULER", "RAW_DIR"}
 # Script 1 only hands the ROI table on to the demo data set, which keeps a copy; windows do not depend on it.
-NOT_STAMPED_BY = {1: {"ROI_FILE", "SPACE"}}  # of SPACE: whether people may share a mask
+# Of SPACE script 1 reads whether people may share a mask; it says which splits will not be possible.
+NOT_STAMPED_BY = {1: {"ROI_FILE", "SPACE", "CV_SPLITS", "N_FOLDS", "EMBARGO_TRS", "SELECTION"}}
 OF_THIS_PACKAGE = "neuroface."
 
 

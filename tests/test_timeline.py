@@ -156,16 +156,23 @@ def test_smoothing_is_the_mean_of_the_known_volumes_around_each(trs):
 
 
 def test_the_interval_is_over_films_and_not_over_their_viewers():
-    values = np.array([0.6, 0.62, 0.8, 0.82, 0.7, 0.72])
-    films, people = ["a", "a", "b", "b", "c", "c"], list("123456")
-    half = stats.t.ppf(0.975, 2) * np.sqrt((1 / 3 + 1 / 2) * np.var([0.61, 0.81, 0.71], ddof=1))  # Nadeau & Bengio 2003
-    assert mean_and_interval(values, films, people, 3) == pytest.approx([0.71, 0.71 - half, 0.71 + half])
-    assert interval_text(films, people) == "over 3 films or runs"
-    mean, low, high = mean_and_interval(values, ["a"] * 6, people, 3)
-    assert mean == pytest.approx(0.71) and np.isnan([low, high]).all()
-    assert interval_text(["a"] * 6, people).startswith("none: 1 film")
-    # Two people saw all films and differ more than the films do: the wider interval counts.
-    values, people = np.array([0.5, 0.9, 0.51, 0.91, 0.52, 0.92]), ["1", "2"] * 3
-    half = stats.t.ppf(0.975, 1) * np.sqrt((1 / 2 + 3 / 2 / 2) * np.var([0.51, 0.91], ddof=1))
-    assert mean_and_interval(values, films, people, 3) == pytest.approx([0.71, 0.71 - half, 0.71 + half])
-    assert interval_text(films, people).startswith("the wider one")
+    values = np.array([0.6, 0.62, 0.8, 0.82, 0.7, 0.72, 0.71, np.nan])
+    films, people = ["a", "a", "b", "b", "c", "c", "d", "d"], list("12345678")
+    half = stats.t.ppf(0.975, 3) * np.sqrt((1 / 4 + 1 / 3) * np.var([0.61, 0.81, 0.71, 0.71], ddof=1))
+    assert mean_and_interval(values, films, people) == pytest.approx([0.71, 0.71 - half, 0.71 + half])
+    both = mean_and_interval(np.stack([values, 2 * values], axis=1), films, people)
+    assert both[:, 0] * 2 == pytest.approx(both[:, 1])
+    assert interval_text(films, people) == "over 4 films or runs"
+    for few in (["a"] * 8, list("aaabbbcc")):  # script 3 needs as many films
+        mean, low, high = mean_and_interval(values, few, people)
+        assert mean == pytest.approx(0.71, abs=0.02) and np.isnan([low, high]).all()
+        assert interval_text(few, people).startswith(f"none: {len(set(few))} film")
+    assert np.isnan(mean_and_interval([np.nan], ["a"], ["1"])).all()
+
+
+def test_the_interval_is_over_films_and_people_where_people_saw_all_films():
+    """Two people differ, films do not: the variance is that over people, with one degree of freedom."""
+    values, films, people = np.array([0.5, 0.9] * 4), list("aabbccdd"), ["1", "2"] * 4
+    half = stats.t.ppf(0.975, 1) * np.sqrt((1 + 4 / 3) * np.var([0.5, 0.9], ddof=1) / 2)
+    assert mean_and_interval(values, films, people) == pytest.approx([0.7, 0.7 - half, 0.7 + half], rel=1e-6)
+    assert interval_text(films, people) == "over 4 films or runs and 2 people"

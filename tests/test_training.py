@@ -176,6 +176,23 @@ def test_training_in_float16_scales_its_loss():
     assert type(training._optimizer(1e-3, 1, "float32")).__name__ == "Adam"
 
 
+def test_accumulated_passes_in_float16_are_steps_of_adam_and_a_pass_that_overflows_is_left_out():
+    """Gradients arrive multiplied by the scale of the loss; steps of two passes are Adam's with their mean gradient."""
+    gradients = np.random.default_rng(0).standard_normal((6, 3)).astype(np.float32)
+    scaled, plain = (keras.Variable(np.ones(3, np.float32)) for _ in range(2))
+    optimizer, adam = training._optimizer(1e-2, 2, "mixed_float16"), keras.optimizers.Adam(1e-2)
+    optimizer.build([scaled])
+    for number, gradient in enumerate(gradients):
+        if number == 3:  # the scale is halved, and the step waits for another pass
+            optimizer.apply([keras.ops.full((3,), np.inf)], [scaled])
+        scale = np.asarray(optimizer.dynamic_scale)
+        optimizer.apply([keras.ops.convert_to_tensor(gradient * scale)], [scaled])
+        if number % 2:
+            adam.apply([keras.ops.convert_to_tensor(gradients[number - 1 : number + 1].mean(axis=0))], [plain])
+        np.testing.assert_allclose(np.asarray(scaled), np.asarray(plain), rtol=1e-6)
+    assert np.asarray(optimizer.dynamic_scale) == optimizer.initial_scale / 2
+
+
 def test_a_loss_that_becomes_nan_is_said_in_words(data):
     X = data[0].copy()
     X[0] = np.nan

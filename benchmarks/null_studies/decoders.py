@@ -39,7 +39,7 @@ def null_windows(rng: np.random.Generator, samples: pd.DataFrame) -> np.ndarray:
     return (shared[moment] + drift[viewer] * time[:, None] + noise) * spectrum
 
 
-def ladder_study(selection: str, seed: int) -> dict[str, bool]:
+def ladder_study(seed: int) -> dict[str, bool]:
     """Whether the cross-validated accuracy of noise reaches p ≤ .05, with films and with moments held out."""
     from neuroface.decoding.folds import make_folds
     from neuroface.decoding.linear import scores_by_split
@@ -51,7 +51,7 @@ def ladder_study(selection: str, seed: int) -> dict[str, bool]:
     samples["label"] = samples["event"].map(dict(zip(moments["event"], drawn)))
     X = null_windows(rng, samples)
     folds = {
-        split: make_folds(samples, split, FILMS, 42, window_trs=10, embargo_trs=0, selection=selection)
+        split: make_folds(samples, split, FILMS, 42, window_trs=10, embargo_trs=0)
         for split in ("movie", "event")
     }
     y = (samples["label"] == "face").to_numpy(np.int8)
@@ -82,8 +82,7 @@ def linear_study(effect: float, seed: int) -> dict[str, bool]:
 
 LADDER_DESIGN = f"{FILMS} films × {VIEWERS} viewers, shared response of {SHARED_SD:g} SD, drift of {DRIFT_SD:g} SD"
 CASES: list[Case] = [
-    Case(f'script 3, ladder, SELECTION = "{selection}"', LADDER_DESIGN, partial(ladder_study, selection), 0.05, 400, 15)
-    for selection in ("inner", "paper")
+    Case("script 3, ladder", LADDER_DESIGN, ladder_study, 0.05, 400, 15)  # the same folds whatever SELECTION says
 ] + [
     Case("script 3, linear_plus", f"linear signal of {effect} SD, people of different gain",
          partial(linear_study, effect), 0.05, 48, 12)

@@ -157,7 +157,7 @@ def _cases() -> list[Case]:
             Case("seen images, script 5, identification", f"{n} images, nothing decoded",
                  lambda seed, n=n: identification_of_nothing(seed, n), 0.05, 1000, 60)
         )  # fmt: skip
-        for noise, identified in ((1.5, "96 %"), (4.0, "81 %")):
+        for noise, identified in ((1.0, "99 %"), (1.5, "96 %"), (4.0, "81 %")):
             cases.append(
                 Case("seen images, script 5, interval of two-way identification",
                      f"{n} images, {identified} identified",

@@ -1,4 +1,4 @@
-"""Intervals of script 3's scores: over people who differ, and over films whose viewers share moments and models."""
+"""Intervals of script 3's scores: over people who differ, over films whose viewers share moments and models, over runs."""
 
 from functools import cache, partial
 
@@ -104,7 +104,7 @@ def over_films(n_films: int, effect: float, seed: int) -> dict[str, bool]:
     """Whether the intervals that script 3 states for film folds cover the expected scores."""
     from neuroface.decoding.uncertainty import intervals_of_split
 
-    found = intervals_of_split(*film_folds(n_films, effect, seed), "movie", N_FOLDS)
+    found = intervals_of_split(*film_folds(n_films, effect, seed), "movie")
     return _covered(found["scores"], _truth_of_films(n_films, effect))
 
 
@@ -126,6 +126,48 @@ def over_viewers(n_films: int, effect: float, seed: int) -> dict[str, bool]:
     return _covered(found, _truth_of_films(n_films, effect))
 
 
+# ---------------------------------------------------------------- runs of one person
+
+
+def run_folds(n_runs: int, effect: float, seed: int) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """Labels, held-out probabilities and windows of one person: blocks as in Haxby et al. 2001, each run held out once.
+
+    A run has one block of faces and seven others. Runs shift the features (0.3 SD) and differ in the size of the effect.
+    The threshold of the nearest-mean classifier is midway between the classes.
+    """
+    rng = np.random.default_rng([3, n_runs, seed])
+    run, block = np.indices((n_runs, 8)).reshape(2, -1)
+    y = (block == 0).astype(int)
+    X = rng.standard_normal((len(y), N_FEATURES)) + 0.3 * rng.standard_normal((n_runs, N_FEATURES))[run]
+    X[:, 0] += y * (effect * np.maximum(rng.normal(1, 0.4, n_runs), 0))[run]
+    logit = np.empty(len(y))
+    for k in range(n_runs):
+        train, test = run != k, run == k
+        one, other = X[train & (y == 1)].mean(axis=0), X[train & (y == 0)].mean(axis=0)
+        logit[test] = (X[test] - (one + other) / 2) @ (one - other)
+    return y, expit(logit), pd.DataFrame({"movie": "objects", "run": run, "subject": "sub-1"})
+
+
+@cache
+def _truth_of_runs(n_runs: int, effect: float) -> dict[str, float]:
+    each = []
+    for seed in range(10_000, 12_000):
+        y, probability, _ = run_folds(n_runs, effect, seed)
+        each.append(_truth(probability, y))
+    return pd.DataFrame(each).mean().to_dict()
+
+
+def over_runs(n_runs: int, effect: float, seed: int) -> dict[str, bool]:
+    """Whether the intervals that script 3 states for run folds of one person cover the expected scores."""
+    from neuroface.decoding.uncertainty import intervals_of_split
+
+    scores = intervals_of_split(*run_folds(n_runs, effect, seed), "run")["scores"]
+    found = _covered(scores, _truth_of_runs(n_runs, effect))
+    stated = [f"interval of {SCORES[name]} covers it" for name in ("accuracy", "auc")]
+    return {what: found[what] for what in stated}
+
+
+RUNS, EFFECTS_OF_RUNS = (8, 10, 12), {"no effect": 0.0, "an effect": 2.5}
 PEOPLE, FILMS = (4, 8, 10, 12, 20, 40), (4, 8, 12, 20, 40)
 EFFECTS = {"no effect": 0.0, "an effect": 1.5}
 CASES = [
@@ -134,6 +176,11 @@ CASES = [
     Case("film folds, intervals over films", f"{n} films, {words}", partial(over_films, n, effect), 0.95, 600, 60)
     for words, effect in EFFECTS.items()
     for n in FILMS
+]
+CASES += [
+    Case("run folds of one person, intervals over runs", f"{n} runs, {words}", partial(over_runs, n, effect), 0.95, 600, 60)
+    for words, effect in EFFECTS_OF_RUNS.items()
+    for n in RUNS
 ]
 KNOWN_OTHERWISE = [
     Case("percentiles of a bootstrap", f"{n} people who differ", partial(percentiles_over_people, n), 0.95, 400, 40)

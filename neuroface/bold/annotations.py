@@ -83,32 +83,6 @@ def _joined_rows(path: Path, trial_types: tuple[str, ...], column: str, gap_s: f
     return join_trials(table, trial_types, gap_s, longest_s)
 
 
-def read_film_event(path: Path, event: str, column: str = "trial_type") -> tuple[float, float] | None:
-    """Onset and duration (s) of the event that marks a film in a run's log; None if the log does not have it.
-
-    A duration that is missing or 0 is that of a mark of the beginning: infinite.
-
-    Raises
-    ------
-    NeuroFaceError
-        If the event is there several times, or has no onset.
-    """
-    events = _events_table(path, column)
-    rows = events[events[column] == event]
-    if rows.empty:
-        return None
-    onset_s, duration_s = (numbers(rows, name, path) for name in ("onset", "duration"))
-    if len(rows) > 1:
-        raise NeuroFaceError(
-            f"{path} has {len(rows)} events {event!r}, at {', '.join(f'{s:g}' for s in onset_s[:5])} s: FILM_EVENT needs "
-            f"one, from the beginning of the film to its end."
-        )
-    if not (-DAY_S < onset_s[0] < DAY_S):
-        raise NeuroFaceError(f"{path}, line {rows.index[0]}: {event!r} has no onset in seconds. Correct the file.")
-    lasts_s = float(duration_s[0])
-    return float(onset_s[0]), lasts_s if lasts_s > 0 else np.inf
-
-
 def trial_types_of(path: Path, column: str = "trial_type") -> list[str]:
     """The trial types in a BIDS ``events.tsv``, each once, in the order in which they come."""
     return _events_table(path, column)[column].dropna().unique().tolist()
@@ -181,7 +155,21 @@ def _checked(rows: np.ndarray, path: Path) -> np.ndarray:
             f"{path}, row {bad[0] + 1}: {rows[bad[0]].tolist()} is not an onset and a duration ≥ 0 in seconds of the film. "
             f"Correct the file."
         )
+    if looks_like_ends(rows):
+        raise NeuroFaceError(
+            f"{path}: its second column looks like the end of each stretch, not its duration: read as durations, "
+            f"{rows[0, 0]:g} s to {rows[:, 1].max():g} s and all stretches run into each other. Write onset and duration."
+        )
     return merge_overlaps(rows)
+
+
+def looks_like_ends(rows: np.ndarray) -> bool:
+    """Whether the second column of rows (n, 2) holds ends: none is after the next onset, and as durations some overlap."""
+    if len(rows) < 3:
+        return False
+    onset, second = rows[np.argsort(rows[:, 0], kind="stable")].T
+    as_ends = (second > onset).all() and (second[:-1] <= onset[1:] + ROUNDING_S).all()
+    return bool(as_ends and (onset[:-1] + second[:-1] > onset[1:] + ROUNDING_S).any())
 
 
 def stretches_of_labels(run, cfg) -> tuple[np.ndarray, np.ndarray | None]:

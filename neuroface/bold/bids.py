@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from neuroface import NeuroFaceError
+from neuroface.bold.annotation_choice import choose_annotations, near_names
 from neuroface.bold.images import open_image
 from neuroface.bold.run import REGRESSORS, Run, entities_of, is_derivative, natural
 
@@ -154,16 +155,19 @@ def folder_of_series(folder: Path, name_part: str) -> Path:
 
 def bids_runs(
     person: Path, folder: Path, name_part: str, stimuli: list[Path], annotated: bool, event_column: str | None = None,
-    raw: str | Path | None = None,
+    wanted: tuple[str, ...] = (), n_of_data: int = 1, raw: str | Path | None = None,
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """Runs of a person in a data set or derivative ``folder``, and what is left out.
 
     Parameters
     ----------
-    name_part : BIDS_FILTER. stimuli : folders with further tables. annotated : False: a run needs no ``events.tsv``.
-    event_column : a table with this column wins over one without. raw : RAW_DIR.
+    name_part : BIDS_FILTER. stimuli : folders with further tables, the first ``n_of_data`` in the data set.
+    annotated : False: a run needs no ``events.tsv``.
+    wanted : names of events. event_column : a table with this column, and with one of the events, wins over one without.
+    raw : RAW_DIR.
     """
     runs, missing, seen = [], [], {}
+    of_films = {place: number < n_of_data for number, place in enumerate(stimuli) if place.name == "stimuli"}
     files, tables = files_of(person), Tables(person, folder, stimuli, raw)  # fMRIPrep leaves events in the raw data set
     for bold in sorted((file for file in files if _is_series(file, name_part)), key=lambda p: natural(p.name)):
         entities = entities_of(bold.name)
@@ -180,14 +184,12 @@ def bids_runs(
         if not_fetched(bold):
             missing.append((bold.name, f"not fetched: datalad get {bold}"))
             continue
-        events = tables.of(bold.name, "_events.tsv")
-        if event_column:  # StudyForrest's own tables list frames: they say nothing of events
-            events = [file for file in events if not_fetched(file) or _has_column(file, event_column)] or events
-        if annotated and not events:
-            missing.append((bold.name, f"no {stem}_events.tsv"))
+        annotations, not_used = _annotations(bold, tables, wanted, event_column, of_films) if annotated else ((), ())
+        if annotated and not annotations:
+            missing.append((bold.name, f"no {stem}_events.tsv{near_names(stem, stimuli)}"))
             continue
-        if annotated and not_fetched(events[0]):
-            missing.append((bold.name, f"its events are not fetched: datalad get {events[0]}"))
+        if lacking := next((file for _, file in annotations if not_fetched(file)), None):
+            missing.append((bold.name, f"its events are not fetched: datalad get {lacking}"))
             continue
         runs.append(
             Run(
@@ -197,10 +199,11 @@ def bids_runs(
                 stem,
                 bold,
                 _bids_mask(bold, files),
-                (("", events[0]),) if annotated else (),
+                annotations,
                 regressors=next(iter(tables.of(bold.name, f"_{REGRESSORS}")), None),
                 sidecars=tuple(file for file in tables.of(bold.name, "_bold.json") if not not_fetched(file)),
                 raw=_raw_series(bold, tables),
+                not_used=not_used,
                 confounds=_confounds(bold, tables),
             )
         )
@@ -229,9 +232,13 @@ def _confounds(bold: Path, tables: Tables) -> Path | None:
     return next((file for file in named if not not_fetched(file)), None)
 
 
-def _has_column(table: Path, column: str) -> bool:
-    with open(table, encoding="utf-8-sig", errors="replace") as file:
-        return column in [name.strip() for name in file.readline().split("\t")]
+def _annotations(bold: Path, tables: Tables, wanted: tuple[str, ...], column: str | None, stimuli: dict[Path, bool]):
+    """:func:`choose_annotations` of a series."""
+    events = tables.of(bold.name, "_events.tsv")
+    single = {name: tables.of(bold.name, f"_{name}-annotation.1D") for name in wanted}
+    unknown = {file for file in events if not_fetched(file)}
+    of_data = {folder for folder, is_of_data in stimuli.items() if is_of_data}
+    return choose_annotations(events, single, unknown, list(stimuli), of_data, column)
 
 
 def _as_written(file: Path, key: str) -> str:

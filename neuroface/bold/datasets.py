@@ -6,7 +6,7 @@ from neuroface import NeuroFaceError
 from neuroface.bold.bids import bids_runs, folder_of_series, ignored_names, is_person, people_in
 from neuroface.bold.film_event import FilmEvent, with_showings
 from neuroface.bold.nndb import nndb_naming, nndb_runs
-from neuroface.bold.run import Run, natural
+from neuroface.bold.run import Run, natural, whole_values
 from neuroface.pipeline import fingerprint
 
 
@@ -55,6 +55,7 @@ def find_runs(
         raise NeuroFaceError(f"DATASET_DIR = {folder} is not there. Set it to the folder that holds the data set.")
     if raw and not Path(raw).is_dir():
         raise NeuroFaceError(f"RAW_DIR = {raw} is not there. Set it to the folder of the raw data set, or to None.")
+    root = folder
     if dataset == "bids":
         folder = folder_of_series(folder, bids_filter)
     people = _people(folder, dataset == "bids")
@@ -70,18 +71,21 @@ def find_runs(
     left_out += [(p.name, "no person: a phantom, or in .bidsignore") for p in people if not is_person(p, ignored)]
     people = [p for p in people if is_person(p, ignored)]
     naming = nndb_naming(dataset, variant)
-    stimuli = [folder / "stimuli", folder, *([Path(films) / "stimuli"] if films else [])]
+    of_data = list(dict.fromkeys([root / "stimuli", folder / "stimuli", folder]))
+    stimuli = [*of_data, *([Path(films) / "stimuli"] if films else [])]
     runs: list[Run] = []
     for person in people:
         is_bids = dataset == "bids"
         found, missing = (
-            bids_runs(person, folder, bids_filter, stimuli, annotated, event_column, raw)
+            bids_runs(person, folder, bids_filter, stimuli, annotated, event_column, events, len(of_data), raw)
             if is_bids
             else nndb_runs(person, stimuli, naming, events)
         )
         runs += found
         left_out += missing
-    runs, missing = with_showings(runs, folder, film_event, event_column or "trial_type")
+    runs, missing = whole_values(runs, bids_filter)
+    left_out += missing
+    runs, missing = with_showings(runs, folder, film_event, event_column or "trial_type", raw)
     left_out += missing
     if not runs:
         others = {why for _, why in left_out if why != "not named in INCLUDE"}

@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from neuroface import NeuroFaceError
+from neuroface.bold.annotations import on_screen
 from neuroface.bold.clock import read_sidecar
 from neuroface.bold.confounds import STRATEGIES, column_confounds, kinds_of_confounds, strategy_confounds
 from neuroface.bold.images import open_header
@@ -18,6 +19,7 @@ from pydantic import Field
 
 # Values of desc- and text behind _bold of series whose authors took drift away: XCP-D, ds004044, Emo-FilM (FEAT), CONN.
 CLEANED = ("denoised*", "ppres", "*filtered", "*[rR]esiduals", "*[cC]leaned")
+SLOW = 0.25  # share of a design's variance beyond the share of regressors in volumes, which any design loses
 FILTERS = "SoftwareFilters"  # XCP-D states its filter there
 
 
@@ -103,14 +105,46 @@ def _confounds(run: Run, denoise: str | tuple[str, ...]) -> tuple[np.ndarray, np
     return confounds, kept, ", ".join(names)
 
 
-def cleaning_lines(runs: list[Run], cfg) -> list[str]:
+def share_removed(stretches: np.ndarray, cleaning: Cleaning, tr_s: float, lag_s: float) -> float:
+    """Share of the variance of a condition's time course (0 or 1) that the nuisance explains; NaN if it never changes.
+
+    Parameters
+    ----------
+    stretches : (n, 2) onset_s and duration_s in seconds of the run. lag_s : by which BOLD follows.
+    """
+    is_on = on_screen(np.arange(len(cleaning.kept)) * tr_s - lag_s, stretches)[cleaning.kept].astype(float)
+    is_on -= is_on.mean()
+    explained = np.sum((cleaning.basis[cleaning.kept].T @ is_on) ** 2)
+    return float(explained / np.sum(is_on**2)) if is_on.any() else float("nan")
+
+
+def _lost_of_design(stretches: list[np.ndarray], cleanings: list[Cleaning], cfg) -> list[str]:
+    pairs = [(own, cleaning) for own, cleaning in zip(stretches, cleanings) if cleaning.nuisance is not None]
+    shares = [share_removed(own, cleaning, cfg.TR_S, cfg.LAG_S) for own, cleaning in pairs]
+    if not np.isfinite(shares).any():
+        return []
+    share = np.nanmean(shares)
+    by_chance = np.mean([cleaning.basis.shape[1] / cleaning.kept.sum() for _, cleaning in pairs])
+    line = f"{share:.0%} of the variance of {cfg.LABELS[0]!r} over time is removed with it"
+    if share - by_chance > SLOW and cfg.HIGH_PASS_HZ:
+        line += f": slow changes are lost; lower HIGH_PASS_HZ = {cfg.HIGH_PASS_HZ:.2g}, or set None"
+    return [line]
+
+
+def cleaning_lines(runs: list[Run], cfg, stretches: list[np.ndarray] | None = None) -> list[str]:
     """What is taken from the runs and what their tables of confounds offer, a line for each kind of run.
 
     A run with volumes before the steady state has a line of its own.
+
+    Parameters
+    ----------
+    stretches : of the first condition, for each run (:func:`share_removed`); a line says how much of the design is lost.
     """
     cleanings = [cleaning_of(run, open_header(run.bold)[1][3], cfg) for run in runs]
     done = Counter((cleaning.removed, cleaning.reason) for cleaning in cleanings)
     lines = [f"taken from the BOLD of {n} of {len(runs)} runs: {what} ({why})" for (what, why), n in done.items()]
+    if stretches is not None:
+        lines += _lost_of_design(stretches, cleanings, cfg)
     lines += [
         f"{run.name}: {steady.n_before} volumes before the steady state are left out: {steady.reason}"
         for run, steady in zip(runs, (cleaning.steady for cleaning in cleanings))

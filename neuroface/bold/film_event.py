@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold.annotations import read_film_event, trial_types_of
+from neuroface.bold.annotations import DAY_S, trial_types_of
 from neuroface.bold.bids import Tables, not_fetched
 from neuroface.bold.run import Run, Showing, entities_of
-from neuroface.pipeline import did_you_mean
+from neuroface.pipeline import did_you_mean, numbers, read_text_table
 
 SUFFIX = "_events.tsv"
 SHORTER, SHORTER_S = 0.01, 1.0  # a film may be shorter than its event by this share or this time: players stop late
@@ -32,13 +32,14 @@ def check_film_event(film_event: FilmEvent) -> None:
 
 
 def with_showings(
-    runs: list[Run], folder: Path, film_event: FilmEvent, column: str = "trial_type"
+    runs: list[Run], folder: Path, film_event: FilmEvent, column: str = "trial_type", raw: str | Path | None = None
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """Runs with the time at which each shows its film; those whose log does not say it are left out.
 
     Parameters
     ----------
     folder : of the data set or derivative. film_event : FILM_EVENT. column : of the log, with the names of events.
+    raw : RAW_DIR.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def with_showings(
     shown, left_out, tables = [], [], {}
     for run in runs:
         if run.subject not in tables:
-            tables[run.subject] = Tables(folder / run.subject, folder, [])
+            tables[run.subject] = Tables(folder / run.subject, folder, [], raw)
         name = _log_name(run, pattern)
         files = [log for log in tables[run.subject].of(name, SUFFIX) if not pattern or _states(log, pattern, run)]
         log = next(iter(files), None)
@@ -71,6 +72,32 @@ def with_showings(
             continue
         left_out.append((run.name, why))
     return shown, left_out
+
+
+def read_film_event(path: Path, event: str, column: str = "trial_type") -> tuple[float, float] | None:
+    """Onset and duration (s) of the event that marks a film in a run's log; None if the log does not have it.
+
+    A duration that is missing or 0 is that of a mark of the beginning: infinite.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the event is there several times, or has no onset.
+    """
+    events = read_text_table(path, ("onset", "duration", column))
+    rows = events[events[column] == event]
+    if rows.empty:
+        return None
+    onset_s, duration_s = (numbers(rows, name, path) for name in ("onset", "duration"))
+    if len(rows) > 1:
+        raise NeuroFaceError(
+            f"{path} has {len(rows)} events {event!r}, at {', '.join(f'{s:g}' for s in onset_s[:5])} s: FILM_EVENT needs "
+            f"one, from the beginning of the film to its end."
+        )
+    if not (-DAY_S < onset_s[0] < DAY_S):
+        raise NeuroFaceError(f"{path}, line {rows.index[0]}: {event!r} has no onset in seconds. Correct the file.")
+    lasts_s = float(duration_s[0])
+    return float(onset_s[0]), lasts_s if lasts_s > 0 else math.inf
 
 
 def _log_name(run: Run, pattern: str | None) -> str:

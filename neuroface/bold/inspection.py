@@ -117,7 +117,7 @@ def inspect_run(run: Run, tr_s: float) -> dict[str, object]:
         "volumes": shape[3],
         "TR in the header, s": header_tr_s(image),
         "TR in the sidecar, s": read_sidecar(run).get("RepetitionTime"),
-        "first volume shows second": _first_volume_s(run, shape[3], tr_s),
+        "first volume shows second (film or run)": _first_volume_s(run, shape[3], tr_s),
         "volumes fewer than the raw run": _lost(run, shape[3]),
         "confounds (columns)": _confounds_of(run),
     }

@@ -50,6 +50,7 @@ class Run:
     raw: Path | None = None  # BIDS: the raw series of a derivative
     joined: bool = False  # NNDb v2: a series that joins the runs of a film
     pauses: tuple[tuple[int, float], ...] = ()  # of such a series (neuroface.bold.pauses); (): not known
+    not_used: tuple[Path, ...] = ()  # annotations of the film that gave way to ``annotations``
     confounds: Path | None = None  # BIDS: the table of confounds (neuroface.bold.confounds)
     film: Showing | None = None  # None: the film begins with the run
 
@@ -72,6 +73,23 @@ class Run:
         """The file with the onsets and durations of an event."""
         files = dict(self.annotations)
         return files[event] if event in files else files[""]
+
+
+def whole_values(runs: list[Run], name_part: str) -> tuple[list[Run], list[tuple[str, str]]]:
+    """Runs of which BIDS_FILTER names a whole value; those of a longer value are left out, as (what, why).
+
+    ``task-movie*`` also takes ``task-movielocalizer`` (StudyForrest). Where no run has the value itself, as with
+    ``space-MNI152``, it stands for all values that begin with it.
+    """
+    left_out = []
+    for key, value in re.findall(r"(?:^|_)([A-Za-z]+)-([A-Za-z0-9+]+)(?=\*|$)", name_part):
+        values = {run: entities_of(run.bold.name).get(key) for run in runs}
+        if value not in values.values():
+            continue
+        others = [run for run, own in values.items() if own != value]
+        left_out += [(run.bold.name, f"not {key}-{value}, which BIDS_FILTER names") for run in others]
+        runs = [run for run in runs if run not in others]
+    return runs, left_out
 
 
 def natural(name: str) -> list:

@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "BEST", "LINEAR", "Member", "files_of", "is_closed_form", "is_linear", "is_trained", "lacks_inner_logits",
             "member_models", "model_file", "model_folder",
         ],
+        "crossed": ["crossed_error"],
         "folds": ["Fold", "INNER_FOLDS", "folds_of", "folds_of_all_splits", "impossible_splits", "possible_folds"],
         "layers": ["DropConnectDense", "ToVolumes", "VolumeConv3D", "bounding_box"],
         "linear": ["linear_pattern", "scores_by_split", "solve_each", "window_features", "window_kernel"],

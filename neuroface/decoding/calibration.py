@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from neuroface.decoding.crossed import crossed_error
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 
@@ -85,47 +87,16 @@ def simplest_good_model(
     Parameters
     ----------
     losses : per model, simplest first, the loss of the same windows (n,).
-    groupings, weights : as for :func:`standard_error`.
+    groupings, weights : as for :func:`neuroface.decoding.crossed.crossed_error`: moment and person of each window, and
+        weights such as those that balance the classes.
     errors : number of standard errors, of the mean difference between the two models.
     """
     best = int(np.argmin([np.average(loss, weights=weights) for loss in losses]))
     for index, loss in enumerate(losses[:best]):
         excess = loss - losses[best]
-        if np.average(excess, weights=weights) <= errors * standard_error(excess, groupings, weights):
+        if np.average(excess, weights=weights) <= errors * crossed_error(excess, groupings, weights).error:
             return index
     return best
-
-
-def standard_error(values: np.ndarray, groupings: tuple[np.ndarray, ...], weights: np.ndarray) -> float:
-    """Standard error of a weighted mean of windows that depend on each other in one or two ways.
-
-    Windows of one moment share the film, windows of one person share the person. The variances over moments and over people
-    add up; what a person's window of a moment has alone is in both, and is taken off once (Cameron, Gelbach & Miller 2011,
-    J. Bus. Econ. Stat. 29:238).
-
-    Parameters
-    ----------
-    values : (n,). weights : (n,) of the windows, such as those that balance the classes.
-    groupings : one or two arrays (n,): the moment of each window, its person. One that is the same for all windows does
-        not count. With none left, the error is 0.
-    """
-    weights = weights / weights.sum()
-    deviation = weights * (values - weights @ values)
-    clusters = [np.unique(names, return_inverse=True)[1] for names in groupings]
-    clusters = [cluster for cluster in clusters if cluster.max() > 0]
-    if not clusters:
-        return 0.0
-
-    def variance(cluster: np.ndarray) -> float:
-        n = cluster.max() + 1
-        return n / (n - 1) * np.sum(np.bincount(cluster, deviation) ** 2)
-
-    of_each = [variance(cluster) for cluster in clusters]
-    if len(clusters) == 1:
-        return float(np.sqrt(of_each[0]))
-    one, other = clusters
-    cells = np.unique(one * (other.max() + 1) + other, return_inverse=True)[1]
-    return float(np.sqrt(max(sum(of_each) - variance(cells), *of_each)))
 
 
 def balanced_weights(y: np.ndarray) -> np.ndarray:

@@ -60,7 +60,7 @@ def write_results(
         "selection": cfg.SELECTION,
         "all_folds": scores(y, probability),
         "n_embargoed": {fold.number: fold.n_embargoed for fold in folds},
-        "intervals_95": intervals_of_split(y, probability, predictions, split, len(folds)),
+        "intervals_95": intervals_of_split(y, probability, predictions, split),
         "seeds": _spread(y, by_seed),
         "cost": cost,
         "folds": [

@@ -247,13 +247,13 @@ def _leading_directions(centred: np.ndarray, coefficients: np.ndarray, rows: np.
     ``rows`` they are (m − μ)ᵀ E S^-½ P, where P are the eigenvectors of S^½ Eᵀ diag(c) E S^½. The coefficients of a
     direction sum to 0, so that the mean of the windows can be added to or left out of them.
     """
-    n_units = min(n_units, len(rows) - 1)
     values, vectors = linalg.eigh(centred[np.ix_(rows, rows)])
     kept = values > values[-1] * 1e-10
     root = np.sqrt(values[kept])
     form = (vectors[:, kept] * root).T @ (coefficients[rows, None] * vectors[:, kept] * root)
     strengths, axes = linalg.eigh(form)
-    largest = np.argsort(-np.abs(strengths), kind="stable")[:n_units]
+    # n windows have n − 1 directions; the others of a network with more units stay 0.
+    largest = np.argsort(-np.abs(strengths), kind="stable")[: min(n_units, len(rows) - 1)]
     directions = np.zeros((n_units, len(centred)))
     directions[: len(largest), rows] = ((vectors[:, kept] / root) @ axes[:, largest]).T
     directions[:, rows] -= directions[:, rows].mean(axis=1, keepdims=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from neuroface.bold import Labels
 from neuroface.decoding.comparison import comparison, comparison_cells, mark_of, title_of
 from neuroface.decoding.fold_files import BEST, model_folder
+from neuroface.decoding.uncertainty import RUNS_OF_ONE
 from neuroface.pipeline import Section
 
 HELD_OUT = {
@@ -160,9 +161,12 @@ def intervals_caption(intervals: dict) -> str:
     text = f"In brackets: 95 % t intervals over {intervals['n']} {intervals['over']}, from a delete-one jackknife"
     if intervals["widened"] == 1:
         return f"{text}."
+    units, few = intervals["over"], ""
+    if units == RUNS_OF_ONE:
+        units, few = "runs", " MCC, F1 and PR AUC have none: with few windows of a class they would be too narrow."
     return (
-        f"{text}; {intervals['widened']:.2f} times as wide as for independent {intervals['over']}, because the models of "
-        f"the folds learnt from each other's {intervals['over']} (Nadeau & Bengio 2003)."
+        f"{text}; {intervals['widened']:.2f} times as wide as for independent {units}, because the models of the folds "
+        f"learnt from each other's {units} (Nadeau & Bengio 2003).{few}"
     )
 
 

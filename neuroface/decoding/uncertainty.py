@@ -7,14 +7,18 @@ import pandas as pd
 from scipy.special import expit, logit
 from scipy.stats import t
 
-LEAST_CLUSTERS = 4  # a t interval over 2 or 3 clusters is too wide to say anything
+# Of an interval. The t of 3 clusters is 4.3 and their variance is hardly known, so their interval says nothing. Coverage was
+# measured with 4 and more (docs/reading-the-numbers.md).
+LEAST_CLUSTERS = 4
+RUNS_OF_ONE = "runs of one person"
+HOLD_FOR_FEW_WINDOWS = ("accuracy", "auc")  # intervals of the others cover too seldom with 8 to 12 windows of a class
 
 
 def jackknife_interval(
     whole: np.ndarray,
     left_out: np.ndarray,
     limits: tuple[float, float] | None = None,
-    fold_models: int | None = None,
+    cross_validated: bool = False,
     level: float = 0.95,
 ) -> tuple[np.ndarray, np.ndarray]:
     """t interval of any statistic from its values without one cluster each (delete-one-cluster jackknife).
@@ -26,8 +30,8 @@ def jackknife_interval(
     Parameters
     ----------
     whole : (...) on all clusters. left_out : (n_clusters, ...) without each cluster.
-    fold_models : number of models if each cluster is predicted by one model that learnt from the other clusters (film
-        folds, people folds): see :func:`widening`. None if the clusters are independent.
+    cross_validated : each cluster is predicted by a model that learnt from other ones (film folds, people folds): see
+        :func:`widening`. Else the clusters are independent.
     limits : lowest and highest possible value. The interval is then computed on the logit scale, which keeps it inside;
         where a value lies at a limit, on the scale of the statistic, cut at the limits.
 
@@ -40,8 +44,8 @@ def jackknife_interval(
     if n < LEAST_CLUSTERS:
         return np.full(whole.shape, np.nan), np.full(whole.shape, np.nan)
     quantile = t.ppf((1 + level) / 2, n - 1)
-    if fold_models is not None:
-        quantile *= widening(fold_models)
+    if cross_validated:
+        quantile *= widening(n)
     half = quantile * _jackknife_error(left_out)
     low, high = whole - half, whole + half
     if limits is None:
@@ -63,44 +67,54 @@ def _jackknife_error(left_out: np.ndarray) -> np.ndarray:
     return np.sqrt((n - 1) / n * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
 
 
-def widening(fold_models: int) -> float:
-    """Factor of a standard error over clusters that are held out by k models which learnt from each other's clusters.
+def widening(n_clusters: int) -> float:
+    """Factor of a standard error over clusters (films, people) whose models learnt from each other's clusters.
 
-    The variance of a cross-validated mean is 1 + k / (k − 1) times that of independent clusters, with n_test / n_train
-    = 1 / (k − 1) (Nadeau & Bengio 2003, Machine Learning 52:239).
+    Without an effect the score is a sum over pairs of clusters, each of which is tested by what was learnt from the other.
+    So each pair counts twice in the sum, and only once in the variance between clusters: the variance is twice as large.
+    It is 1 + n / (n − 1) times as large here: the correction of Nadeau & Bengio (2003, Machine Learning 52:239), with one
+    cluster as the test set and the others as the training set. With an effect and many clusters the models hardly depend
+    on a single cluster, and the factor is larger than necessary.
     """
-    return float(np.sqrt(1 + fold_models / max(fold_models - 1, 1)))
+    return float(np.sqrt(1 + n_clusters / max(n_clusters - 1, 1)))
 
 
-def intervals_of_split(y: np.ndarray, probability: np.ndarray, windows: pd.DataFrame, split: str, n_folds: int) -> dict:
+def intervals_of_split(y: np.ndarray, probability: np.ndarray, windows: pd.DataFrame, split: str) -> dict:
     """The 95 % intervals of scores under one cross-validation.
 
-    Where whole films are held out they are over films, whose viewers share moments and model; else over people.
+    Where whole films are held out they are over films, whose viewers share moments and model. Where whole runs of a single
+    person are held out they are over these runs. Else they are over people.
 
     Parameters
     ----------
-    y, probability : (n,). windows : (n,) rows with columns movie and subject. split : "movie", "window", ...
+    y, probability : (n,). windows : (n,) rows with columns movie, run and subject. split : "movie", "window", ...
 
     Returns
     -------
-    over : "films" or "people". n : how many. widened : factor for models that learn from each other's films or people.
-    scores : of :func:`cluster_intervals`. why_none : why ``scores`` is empty, else "".
+    over : "films", "runs of one person" or "people". n : how many.
+    widened : factor for models that learn from each other's films, runs or people.
+    scores : of :func:`cluster_intervals`; over runs of one person those of accuracy and AUC alone.
+    why_none : why ``scores`` is empty, else "".
     """
-    over, column = ("films", "movie") if split == "movie" else ("people", "subject")
-    fold_models = n_folds if split in ("movie", "subject") else None
-    clusters = windows[column].to_numpy()
+    over, columns = ("films", ["movie"]) if split == "movie" else ("people", ["subject"])
+    if split == "run" and windows["subject"].nunique() == 1:
+        over, columns = RUNS_OF_ONE, ["movie", "run"]
+    cross_validated = split in ("movie", "subject") or over == RUNS_OF_ONE
+    clusters = windows.groupby(columns, sort=False).ngroup().to_numpy()
     n = len(np.unique(clusters))
-    found, why = cluster_intervals(y, probability, clusters, fold_models), ""
+    found, why = cluster_intervals(y, probability, clusters, cross_validated), ""
+    if over == RUNS_OF_ONE:
+        found = {name: interval for name, interval in found.items() if name in HOLD_FOR_FEW_WINDOWS}
     if n < LEAST_CLUSTERS:
         why = f"too few {over} for an interval: {n} of at least {LEAST_CLUSTERS}"
     elif not found:
         why = f"no interval over {over}: they do not differ, or one of them holds all windows of a class"
-    factor = 1.0 if fold_models is None else widening(fold_models)
+    factor = widening(n) if cross_validated else 1.0
     return {"over": over, "n": n, "widened": factor, "scores": found, "why_none": why}
 
 
 def cluster_intervals(
-    y: np.ndarray, probability: np.ndarray, clusters: np.ndarray, fold_models: int | None = None, level: float = 0.95
+    y: np.ndarray, probability: np.ndarray, clusters: np.ndarray, cross_validated: bool = False, level: float = 0.95
 ) -> dict[str, tuple[float, float]]:
     """Intervals of scores over whole people (or films): :func:`jackknife_interval` without one of them each.
 
@@ -109,7 +123,8 @@ def cluster_intervals(
 
     Parameters
     ----------
-    y, probability : (n,). clusters : (n,) person or film of each window. fold_models : of :func:`jackknife_interval`.
+    y, probability : (n,). clusters : (n,) person or film of each window. cross_validated : of
+        :func:`jackknife_interval`.
 
     Returns
     -------
@@ -127,7 +142,7 @@ def cluster_intervals(
     for name, value in values.items():
         if np.ptp(value) < 1e-12:
             continue
-        low, high = jackknife_interval(value[0], value[1:], LIMITS.get(name, (0, 1)), fold_models, level)
+        low, high = jackknife_interval(value[0], value[1:], LIMITS.get(name, (0, 1)), cross_validated, level)
         result[name] = float(low), float(high)
     return result
 

@@ -9,7 +9,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "annotation_clock": ["check_clock"],
+        "annotation_clock": ["check_clock", "describe_annotations", "early_windows"],
         "check": ["check_study"],
         "confounds": [
             "add_confounds", "choose_windows", "describe_balance", "window_regressors", "with_kept",

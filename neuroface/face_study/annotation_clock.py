@@ -3,8 +3,19 @@
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run, check_film_length, first_volume_s, is_on_film_clock, read_stretches
+from neuroface.bold import (
+    Run,
+    check_film_length,
+    first_volume_s,
+    in_series_s,
+    is_on_film_clock,
+    open_header,
+    read_stretches,
+)  # fmt: skip
 from neuroface.pipeline import read_json
+
+import numpy as np
+import pandas as pd
 
 NOT_SECONDS = 5  # an annotation this many times as long as its run is in frames or milliseconds, or of a film in parts
 UNSEEN_S = 10.0  # an annotation that goes on for longer than this after the last volume is named
@@ -45,6 +56,24 @@ def check_clock(run: Run, n_volumes: int, cfg) -> list[str]:
     return [remark for remark in remarks if remark]
 
 
+def early_windows(runs: list[Run], tables: list[pd.DataFrame], cfg) -> str:
+    """A sentence: by how many seconds windows begin before their onset + LAG_S, because they begin with a whole volume.
+
+    Parameters
+    ----------
+    tables : windows of each run; columns onset_s (film) and first_tr.
+    """
+    early_s = [np.zeros(0)]
+    for run, table in zip(runs, tables):
+        first_s = first_volume_s(run, open_header(run.bold)[1][3], cfg.TR_S)
+        onset_s = in_series_s(run, table["onset_s"], cfg.TR_S) - first_s
+        early_s.append(np.asarray(onset_s + cfg.LAG_S - table["first_tr"] * cfg.TR_S, dtype=float))
+    early_s = np.concatenate(early_s)
+    if not len(early_s):
+        return ""
+    return f"Windows begin with a whole volume, on average {early_s.mean():.2f} s before onset + LAG_S."
+
+
 def _last_s(path: Path, names: list[str], cfg) -> float:
     stretches = read_stretches([(name, path) for name in names], cfg.EVENT_COLUMN)
     return float(stretches.sum(axis=1).max(initial=0.0))
@@ -54,3 +83,46 @@ def _stated_s(annotation: Path) -> float | None:
     """Length of what script 0 annotated, by the sidecar beside an annotation; None without one."""
     sidecar = annotation.with_name(annotation.name.rpartition("_")[0] + "_events.json")
     return read_json(sidecar).get("LengthS") if sidecar.is_file() else None
+
+
+def describe_annotations(runs: list[Run], cfg) -> list[str]:
+    """Where labels come from, if several annotations could give them: a line for each that is not used.
+
+    Raises
+    ------
+    NeuroFaceError
+        If an annotation of a whole film serves several runs of a person, which show parts of it.
+    """
+    _check_parts(runs, cfg)
+    of_file: dict[Path, list[Run]] = {}
+    for run in runs:
+        for file in run.not_used:
+            of_file.setdefault(file, []).append(run)
+    return [
+        f"{file} is not used: {_name(of[0])} gives the labels of {of[0].name}"
+        + (f", and other files those of {len(of) - 1} further runs" if len(of) > 1 else "")
+        for file, of in of_file.items()
+    ]
+
+
+def _check_parts(runs: list[Run], cfg) -> None:
+    """Raise if one annotation in ``stimuli/`` serves runs of different numbers and goes on after one of them."""
+    of_file: dict[tuple[str, Path], list[Run]] = {}
+    for run in runs:
+        for file in dict.fromkeys(file for _, file in run.annotations):
+            if is_on_film_clock(file):
+                of_file.setdefault((run.subject, file), []).append(run)
+    for (_, file), of in of_file.items():
+        if len({run.stimulus for run in of}) < 2:
+            continue
+        names = [name for label in cfg.LABELS for name in cfg.LABEL_EVENTS[label] if of[0].annotation_of(name) == file]
+        run_s = min(open_header(run.bold)[1][3] for run in of) * cfg.TR_S
+        if (last_s := _last_s(file, names, cfg)) > run_s + UNSEEN_S:
+            raise NeuroFaceError(
+                f"{file} goes on to second {last_s:.0f} and serves {of[0].name} and {of[1].name}; the shorter one lasts "
+                f"{run_s:.0f} s. Do they show parts of one film? Annotate the parts: name them in FILM_PARTS."
+            )
+
+
+def _name(run: Run) -> str:
+    return " and ".join(dict.fromkeys(str(file) for _, file in run.annotations))

@@ -3,6 +3,7 @@
 Reads names, sizes, headers, annotations, masks and the ends of files, and writes nothing.
 """
 
+import re
 from pathlib import Path
 
 from neuroface.bold import (
@@ -14,6 +15,7 @@ from neuroface.bold import (
     inspect_run,
     nndb_naming,
     runs_of,
+    stretches_of_labels,
 )  # fmt: skip
 from neuroface.decoding import CLOSED_FORM, builder_of, folds_of_all_splits, step_bytes, windows_per_pass
 from neuroface.face_study.study import STUDY
@@ -24,7 +26,7 @@ import pandas as pd
 
 LISTING = Path(__file__).with_name("nndb_files.tsv")
 COPIES_ON_DISK = 4  # of the windows: 1-windows, 2-dataset, 4-attributions, 5-brain-maps (which hardly compress)
-GB_OF_A_PROCESS = 0.8  # Python, TensorFlow and the windows in use
+GB_OF_A_PROCESS = 1.0  # Python, TensorFlow and the windows in use: 0.9 to 1.1 in script 3 of the demo
 GB_PER_VOXEL = 4e-5  # of script 8: 2.1 GB at 41,489 voxels (benchmarks/sliding.py)
 
 
@@ -49,16 +51,20 @@ def check_study(cfg, plan_windows, with_events) -> None:
     check_runs(checklist, runs, left_out, notes=cfg.DATASET == "bids")
     if runs:
         checklist.try_to(check_shared_space, runs, cfg.SPACE)
-        for line in checklist.try_to(cleaning_lines, runs, cfg) or []:
-            checklist.say(line)
         mask = checklist.try_to(check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
         plans = plans_of(checklist, runs, plan_windows, cfg)
+        for line in checklist.try_to(_cleaning_of_runs, list(plans), cfg) or []:
+            checklist.say(line)
         samples = pd.concat(with_events(plans).values(), ignore_index=True) if plans else pd.DataFrame()
         if has_windows(checklist, samples, cfg):
             checklist.try_to(check_splits, checklist, samples, cfg)
             if mask is not None:
                 checklist.try_to(check_machine, checklist, mask, len(samples), cfg)
     checklist.finish()
+
+
+def _cleaning_of_runs(runs: list, cfg) -> list[str]:
+    return cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs])
 
 
 def plans_of(checklist: Checklist, runs: list, plan_windows, cfg) -> dict:
@@ -165,20 +171,39 @@ def published_files(dataset: str, variant: str = "") -> dict[str, int]:
 
 
 def compare_with_listing(folder: Path, listed: dict[str, int], exclude: tuple[str, ...]) -> list[str]:
-    """Published files that are missing in ``folder`` or have another size, one line each; sub-* may be at its root."""
-    problems, whole = [], 0
+    """Published files that are missing in ``folder`` or have another size, one line each; sub-* may be at its root.
+
+    People of whom no file is here were not downloaded: a printed line names them; films that only they saw are not needed.
+    """
     listed = {path: n for path, n in listed.items() if not any(f"/{person}/" in path for person in exclude)}
+    files = {path: _published_file(folder, path) for path in listed}
+    people = {path: path.split("/")[1] for path in listed if path.startswith("derivatives/")}
+    absent = set(people.values()) - {people[path] for path, file in files.items() if file and path in people}
+    viewers: dict[str, set[str]] = {}
+    for path, person in people.items():
+        if film := re.search(r"_task-([A-Za-z0-9]+)_", path):
+            viewers.setdefault(film[1], set()).add(person)
+    unseen = [f"task-{film}_" for film, who in viewers.items() if who <= absent]
+    problems, whole = [], 0
     for path, published in listed.items():
-        stimulus = path.replace("stimuli/", "stimuli/stimuli-")
-        places = [path, path.removeprefix("derivatives/"), stimulus, Path(path).name, Path(stimulus).name]
-        found = next((file for place in places if (file := folder / place).is_file()), None)
-        if found is None:
+        if people.get(path) in absent or (path not in people and any(film in path for film in unseen)):
+            continue
+        if (file := files[path]) is None:
             problems.append(f"{path} is missing ({published:,} bytes as published)")
-        elif (size := found.stat().st_size) != published:
-            problems.append(f"{found} has {size:,} bytes, {published:,} were published: download it again")
+        elif (size := file.stat().st_size) != published:
+            problems.append(f"{file} has {size:,} bytes, {published:,} were published: download it again")
         else:
             whole += 1
     if listed:
-        people = {part for path in listed for part in path.split("/") if part.startswith("sub-") and "." not in part}
-        print(f"  published: {len(listed)} files of {len(people)} people; {whole} are here with the same size")
+        print(f"  published: {len(listed)} files of {len(set(people.values()))} people; {whole} are here with the same size")
+    if absent:
+        names = ", ".join(sorted(absent, key=lambda name: int(name[4:]))[:5]) + (", …" if len(absent) > 5 else "")
+        print(f"  not downloaded: {len(absent)} of {len(set(people.values()))} people ({names}); the others are checked")
     return problems
+
+
+def _published_file(folder: Path, path: str) -> Path | None:
+    """Where a published file lies in ``folder``; None if it is not there."""
+    stimulus = path.replace("stimuli/", "stimuli/stimuli-")
+    places = [path, path.removeprefix("derivatives/"), stimulus, Path(path).name, Path(stimulus).name]
+    return next((file for place in places if (file := folder / place).is_file()), None)

@@ -62,6 +62,7 @@ def facts_of(root: Path) -> dict:
     facts = {
         "people": samples["subject"].nunique(),
         "films": samples["movie"].nunique(),
+        "runs": len(samples[["subject", "movie", "run"]].drop_duplicates()),
         "windows": samples["label"].value_counts().to_dict(),
         "voxels": int(np.count_nonzero(nib.load(root / "1-windows" / "group_mask.nii.gz").dataobj)),
     }
@@ -198,22 +199,23 @@ def _training(s: dict, f: dict) -> str:
 
 
 def _intervals(s: dict, f: dict) -> str:
-    """Over what the 95 % intervals of script 3 are; nothing where there are too few films or people."""
-    over = []
+    """Over what the 95 % intervals of script 3 are; nothing where there are too few films, runs or people."""
+    over, runs_of_one = [], f["people"] == 1 and "run" in s["CV_SPLITS"]
     if "movie" in s["CV_SPLITS"] and f["films"] >= LEAST_CLUSTERS:
         over.append("films where films were held out")
+    if runs_of_one and f["runs"] >= LEAST_CLUSTERS:
+        over.append("the runs of the person where runs were held out")
     if set(s["CV_SPLITS"]) - {"movie"} and f["people"] >= LEAST_CLUSTERS:
         over.append("people otherwise" if over else "people")
     if not over:
         return ""
     text = f" 95 % intervals are t intervals over {_and(over)}, from a delete-one jackknife (Efron & Tibshirani 1993)"
-    if not {"movie", "subject"} & set(s["CV_SPLITS"]):
+    whole = {"films": "movie" in s["CV_SPLITS"], "runs": runs_of_one, "people": "subject" in s["CV_SPLITS"]}
+    if not any(whole.values()):
         return f"{text}."
-    held_out = _and(
-        [kind for kind, split in (("films", "movie"), ("people", "subject")) if split in s["CV_SPLITS"]], "or"
-    )
+    held_out = _and([kind for kind, is_held_out in whole.items() if is_held_out], "or")
     return (
-        f"{text}, wider where whole {held_out} were held out, because the models of the folds share training data "
+        f"{text}, wider where whole {held_out} were held out, because the models of the folds learnt from each other's data "
         "(Nadeau & Bengio 2003)."
     )
 

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from neuroface.attribution import METHODS
 from neuroface.bold import check_film_event, complete_denoise, denoise_limits
-from neuroface.decoding import ARCHITECTURES, BEST, DEFAULT, LINEAR
+from neuroface.decoding import ARCHITECTURES, BEST, CLOSED_FORM, DEFAULT, LINEAR, SHUFFLED
 from neuroface.pipeline import SettingsModel, did_you_mean
 
 from pydantic import Field, model_validator
@@ -15,6 +15,7 @@ Rate = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
+LEAST_POOLED_TRS = 4  # two poolings of the time axis turn four volumes into one
 # Columns of script 8's tables, which also have a column with the name of the first label.
 TAKEN = ("tr", "probability", "logit", "split")
 
@@ -30,7 +31,7 @@ LIMITS = {
     "SHORTEST_FACE_S": Annotated[float, Field(ge=0)],
     "TR_S": Annotated[float, Field(gt=0, le=30)],
     "LAG_S": Annotated[float, Field(ge=0, le=30)],
-    "WINDOW_TRS": Annotated[int, Field(ge=4)],  # two poolings of the time axis turn four columns into one
+    "WINDOW_TRS": Annotated[int, Field(ge=1)],
     "MIN_STRETCH_S": Annotated[float, Field(ge=0)],
     "STANDARDIZE": Literal["zscore", "none"],
     **denoise_limits(),
@@ -186,6 +187,14 @@ class FaceSettings(SettingsModel):
                 f"WINDOW_TRS × TR_S = {self.WINDOW_TRS * self.TR_S:g} s is longer than MIN_STRETCH_S = "
                 f"{self.MIN_STRETCH_S:g} s: a window would run past the stretch that gives its label. "
                 f"Lower WINDOW_TRS or raise MIN_STRETCH_S"
+            )
+        networks = [name for name in self.MODELS if name not in CLOSED_FORM]
+        networks += [name for name in self.BASELINES if name == SHUFFLED]
+        if self.WINDOW_TRS < LEAST_POOLED_TRS and networks:
+            raise ValueError(
+                f"WINDOW_TRS = {self.WINDOW_TRS}: {networks[0]!r} pools the time axis of windows and needs "
+                f'{LEAST_POOLED_TRS} volumes or more. Raise it, or set MODELS = ("linear_plus",) and leave {SHUFFLED!r} '
+                f"out of BASELINES"
             )
         if self.FILM_EVENT is not None and self.DATASET != "bids":
             raise ValueError(f'FILM_EVENT = {self.FILM_EVENT!r} needs DATASET = "bids": films of NNDb begin with their runs')

@@ -36,6 +36,11 @@ def task_of(file: Path) -> str:
     return re.sub(r"[^A-Za-z0-9]", "", plain) or "film"
 
 
+def _plain(file: str) -> str:
+    """A file's name without what people write in several ways: case, blanks, signs, accents and the suffix."""
+    return task_of(Path(file)).casefold()
+
+
 def parts_of(films: list[Film], table: list[Part] | None) -> list[Part]:
     """Parts of the films that are given: those of the table, or every film as one run of its own.
 
@@ -56,8 +61,8 @@ def parts_of(films: list[Film], table: list[Part] | None) -> list[Part]:
             )
         return parts
     for part in table:
-        near = [name for name in names if name.casefold() == part.file.casefold() and name != part.file]
-        if near:
+        near = [name for name in names if _plain(name) == _plain(part.file)]
+        if near and part.file not in names:
             raise NeuroFaceError(f"FILM_PARTS names {part.file!r}, the film is {near[0]!r}. Write both alike.")
     for name, film in names.items():
         own = [part for part in table if part.file == name]

@@ -42,9 +42,10 @@ class Checklist:
             self.problems.append(problem)
 
     def leave_out(self, what: str, why: str) -> None:
-        """As :meth:`Stage.leave_out`."""
-        self.left_out.append((what, why))
-        self.say(f"left out: {what}: {why}")
+        """As :meth:`Stage.leave_out`; what two scripts leave out is printed once."""
+        if (what, why) not in self.left_out:
+            self.left_out.append((what, why))
+            self.say(f"left out: {what}: {why}")
 
     def take_files(self, files, used) -> None:
         """As :meth:`Stage.take_files`; nothing is recorded."""

@@ -7,7 +7,7 @@ from neuroface.pipeline import Section
 from neuroface.timeline.figures import plot_event_locked, plot_interval, plot_lag_sweep, plot_strip
 from neuroface.timeline.files import timeline_figure
 from neuroface.timeline.models import seen_text
-from neuroface.timeline.scores import MEANS, mean_and_interval, n_models_of
+from neuroface.timeline.scores import MEANS, mean_and_interval
 
 import pandas as pd
 
@@ -39,9 +39,8 @@ def draw(
         return
     of = [result for result in results if not result["seen_moments"]]
     films, people = [result["film"] for result in of], [result["subject"] for result in of]
-    n_models = n_models_of(of)
     sweep, onset, offset = (
-        mean_and_interval(curves[kind], films, people, n_models) for kind in ("sweep", "onset", "offset")
+        mean_and_interval(curves[kind], films, people) for kind in ("sweep", "onset", "offset")
     )
     plot_lag_sweep(curves["sweep_s"], sweep, curves["sweep"], folder / SWEEP)
     counts = curves["n_onsets"], curves["n_offsets"]

@@ -1,16 +1,16 @@
 """Scores of predicted timelines: of one run, and of all runs of a study."""
 
 from neuroface.bold import Run
-from neuroface.decoding import mean_over_people, scores, widening
+from neuroface.decoding import LEAST_CLUSTERS, crossed_error, scores, widening
 from neuroface.timeline import chance, clock
 from neuroface.timeline.models import RunModels
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 SWEEP_S = 10.0
 AFTER_S = 5.0  # how far averages around onsets and offsets reach beyond the time of certain truth
-MIN_FILMS = 3  # for an interval; with two films t has one degree of freedom
 MEANS = ("base_rate", "accuracy", "precision", "recall", "f1", "mcc", "auc", "pr_auc")
 
 
@@ -107,37 +107,37 @@ def curves_of(tables: list[pd.DataFrame], stretches: list[np.ndarray], tr_s: flo
     return {"sweep_s": sweep_s, "around_s": around_s} | {kind: np.array(r) for kind, r in rows.items()} | counts
 
 
-def mean_and_interval(values: np.ndarray, films: list[str], people: list[str], n_models: int) -> np.ndarray:
+def mean_and_interval(values: np.ndarray, films: list[str], people: list[str]) -> np.ndarray:
     """Mean with a 95 % t interval over films; each film counts once, for any number of viewers.
 
     Viewers of a film share its moments and its models, so they are not independent. Where people saw several films, people
-    are a second sample: the interval is then the wider one of both, at each value. Films are not independent either,
-    because their models learnt from each other's films: the variance of the mean is 1 + k / (k - 1) times as large, with
-    k fold models (Nadeau & Bengio 2003, Machine Learning 52:239).
+    are a second sample, and the variances over both add up (:func:`neuroface.decoding.crossed_error`). Films are not
+    independent either, because their models learnt from each other's films (:func:`neuroface.decoding.widening`).
 
     Parameters
     ----------
     values : (n_runs,) or (n_runs, n); NaN if a run has none. films, people : (n_runs,) of each run.
-    n_models : fold models that predict these runs.
 
     Returns
     -------
-    (3,) or (3, n): mean, low, high; the interval is NaN with fewer than ``MIN_FILMS`` films.
+    (3,) or (3, n): mean, low, high; the interval is NaN with fewer than ``LEAST_CLUSTERS`` films.
     """
-    over_films = _widened(mean_over_people(values, films), n_models)
-    if len(set(films)) < MIN_FILMS:
-        over_films[1:] = np.nan
-        return over_films
-    if not are_crossed(films, people):
-        return over_films
-    over_people = _widened(mean_over_people(values, people), n_models)
-    wider = over_people[2] - over_people[1] > over_films[2] - over_films[1]
-    return np.where(wider, over_people, over_films)
-
-
-def _widened(mean_low_high: np.ndarray, n_models: int) -> np.ndarray:
-    mean = mean_low_high[0]
-    return mean + (mean_low_high - mean) * widening(n_models)
+    values = np.asarray(values, dtype=float)
+    if values.ndim == 2:
+        return np.stack([mean_and_interval(column, films, people) for column in values.T], axis=1)
+    known = ~np.isnan(values)
+    values, films, people = values[known], np.array(films)[known], np.array(people)[known]
+    if not len(values):
+        return np.full(3, np.nan)
+    names, film, n_viewers = np.unique(films, return_inverse=True, return_counts=True)
+    weights = 1 / n_viewers[film]
+    mean = np.average(values, weights=weights)
+    if len(names) < LEAST_CLUSTERS:
+        return np.array([mean, np.nan, np.nan])
+    groupings = (films, people) if are_crossed(list(films), list(people)) else (films,)
+    found = crossed_error(values, groupings, weights)
+    half = t.ppf(0.975, found.freedom) * found.error * widening(len(names))
+    return np.array([mean, mean - half, mean + half])
 
 
 def are_crossed(films: list[str], people: list[str]) -> bool:
@@ -145,19 +145,14 @@ def are_crossed(films: list[str], people: list[str]) -> bool:
     return 1 < len(set(people)) < len(set(zip(films, people)))
 
 
-def n_models_of(results: list[dict]) -> int:
-    """How many fold models predicted these runs."""
-    return len({fold for result in results for fold in result["fold_models"]})
-
-
 def interval_text(films: list[str], people: list[str]) -> str:
     """What the intervals of :func:`mean_and_interval` are over, in words."""
     n_films = len(set(films))
-    if n_films < MIN_FILMS:
+    if n_films < LEAST_CLUSTERS:
         of_films = "1 film" if n_films == 1 else f"{n_films} films"
-        return f"none: {of_films}, and an interval needs {MIN_FILMS}; viewers of one film are not independent"
+        return f"none: {of_films}, and an interval needs {LEAST_CLUSTERS}; viewers of one film are not independent"
     if are_crossed(films, people):
-        return f"the wider one of both: over {n_films} films or runs, over {len(set(people))} people"
+        return f"over {n_films} films or runs and {len(set(people))} people"
     return f"over {n_films} films or runs"
 
 
@@ -176,8 +171,7 @@ def summarize(results: list[dict], tables: list[pd.DataFrame], aucs: list[np.nda
     unseen = frame[~frame["seen_moments"]]
     of = unseen if len(unseen) else frame
     films, people = of["film"].tolist(), of["subject"].tolist()
-    n_models = n_models_of(of.to_dict("records"))
-    means = {name: mean_and_interval(of[name].to_numpy(), films, people, n_models) for name in MEANS}
+    means = {name: mean_and_interval(of[name].to_numpy(), films, people) for name in MEANS}
     if not len(unseen):
         means = {name: np.array([mean, np.nan, np.nan]) for name, (mean, *_) in means.items()}
     by_film = {}
@@ -204,12 +198,12 @@ def summarize(results: list[dict], tables: list[pd.DataFrame], aucs: list[np.nda
             for film in dict.fromkeys(all_films)
             if all_films.count(film) > 1
         },
-        "lag_sweep": _sweep(curves, films, people, n_models) if curves else None,
+        "lag_sweep": _sweep(curves, films, people) if curves else None,
     }
 
 
-def _sweep(curves: dict, films: list[str], people: list[str], n_models: int) -> dict:
-    mean, _, _ = mean_and_interval(curves["sweep"], films, people, n_models)
+def _sweep(curves: dict, films: list[str], people: list[str]) -> dict:
+    mean, _, _ = mean_and_interval(curves["sweep"], films, people)
     return {"offset_s": curves["sweep_s"].tolist(), "auc": [_or_none(value) for value in mean]}
 
 

@@ -12,11 +12,13 @@ Writes    1-chunks/<film>.npy (n_chunks, frames, FRAME_PX, FRAME_PX, 3) uint8, R
 Settings  FILMS, TR_S, FRAMES_PER_TR, FRAME_PX, FRAME_CONTRAST, ABLATIONS, EXCLUDE, INCLUDE, BIDS_FILTER, FILM_EVENT
 Takes     as long as decoding the films (a film of 2 hours: 1 to 3 minutes); memory: a few frames; disk: 1.2 MB per TR
           at full size
+``--check``: says what the data set holds and what would stop scripts 1 to 3; writes nothing
 """
 
 from functools import partial
 from pathlib import Path
 
+from film_encoding.check import check_study
 from film_encoding.demo import write_demo
 from film_encoding.film_clock import count_chunks, sample_times_s
 from film_encoding.film_contrast import range_file, stretch_each
@@ -28,6 +30,7 @@ from neuroface import NeuroFaceError
 from neuroface.film import open_film
 from neuroface.pipeline import (
     PARTIAL,
+    Checklist,
     Rules,
     Section,
     Stage,
@@ -64,6 +67,15 @@ def main():
     write_table(stage.folder / "films.tsv", films)
     name_faults(stage, films)
     stage.finish(f"{films['chunks'].sum():,} chunks of {len(films)} films", describe(stage, films, cfg))
+
+
+def check():
+    """``--check``: say what the data set holds, and what would stop scripts 1 to 3. Writes nothing."""
+    cfg = STUDY.load_settings(__file__)
+    if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
+        print("  The demo data set is written by this script; there is nothing to check yet.")
+        return
+    check_study(Checklist(STUDY, cfg), cfg, find_films, shown_ends)
 
 
 def same_frames(cfg):
@@ -224,4 +236,4 @@ def contact_row(chunks: np.ndarray, n: int = 8, pixels: int = 96) -> list[np.nda
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, check=check)

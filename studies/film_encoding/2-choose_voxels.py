@@ -7,8 +7,7 @@ volumes only.
 Reads     BOLD and events of the data set in DATASET_DIR, ATLAS_FILE, 1-chunks/
 Writes    2-voxels/mask.nii.gz (x, y, z) uint8, the voxels of PARCELS; parcels.npy (n_voxels,) int32, in its C order
           2-voxels/<film>_mean.npy, <film>_variance.npy, <film>_<sub>.npy (n_rows, n_voxels) float32; row t is the
-          volume
-          nearest to t · TR_S after the film began; <film>_baseline.npy (n_voxels,) float32
+          volume nearest to t · TR_S after the film began; <film>_baseline.npy (n_voxels,) float32
           2-voxels/people.tsv, a row per person and film; folds.tsv, a row per chunk and fold
           2-voxels/chosen_<split>_fold-<k>.npy (n_chosen,) int32, positions in the mask; snr_<split>_fold-<k>.nii.gz
 Settings  EXCLUDE, INCLUDE, BIDS_FILTER, FILM_EVENT, TR_S, ATLAS_FILE, PARCELS, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM,
@@ -20,24 +19,19 @@ Takes     about the time of decompressing the files; memory per job: 30 bytes ×
 from functools import partial
 from pathlib import Path
 
-from film_encoding.cleaning import name_cleaning, run_cleaning
-from film_encoding.film_clock import count_pairs
+from film_encoding.cleaning import report_cleaning, run_cleaning
+from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
 from film_encoding.responses import (
     OverPeople,
     Viewing,
     choose,
-    drop_short,
     film_rows,
-    find_viewings,
-    in_parcels,
-    read_labels,
     snr,
 )
 from film_encoding.splits import LEARNED_FROM, Fold, make_folds, write_folds
 from film_encoding.study import STUDY
 from film_encoding.variants import largest_delay
-from neuroface import NeuroFaceError
-from neuroface.bold import check_distinct, check_grid, cleaning_lines, open_header, read_mask, write_map, write_nifti
+from neuroface.bold import check_distinct, check_grid, open_header, read_mask, write_map, write_nifti
 from neuroface.pipeline import (
     Rules,
     Section,
@@ -60,9 +54,7 @@ def main():
     stage = Stage(STUDY, 2, cfg, __doc__, reads=(1,), rules=Rules(growing={"ABLATIONS": same_delay(cfg)}))
     chunks = read_table(stage.folder_of(1) / "films.tsv").set_index("film")["chunks"].to_dict()
     viewings = plan_viewings(stage, chunks, cfg)
-    rows = {
-        film: min(chunks[film] + largest_delay(cfg), *(one.n_rows for one in who)) for film, who in viewings.items()
-    }
+    rows, lengths = rows_and_pairs(viewings, chunks, largest_delay(cfg))
     every = [one for who in viewings.values() for one in who]
     check_distinct([one.run for one in every])
     used = [
@@ -71,12 +63,10 @@ def main():
     stage.take_files([file for one in every for file in one.run.files], used)
     mask, affine = make_mask(stage, every, cfg)
 
-    name_cleaning(stage, [one.run for one in every], cfg)
     average = partial(average_people, stage.folder, viewings, rows, mask, affine, cfg)
     stage.each(average, list(viewings), partial(is_averaged, stage.folder), "films")
     name_constant_voxels(stage, viewings)
 
-    lengths = {film: count_pairs(chunks[film], rows[film], largest_delay(cfg)) for film in viewings}
     for film, n in lengths.items():
         if n < chunks[film]:
             stage.leave_out(
@@ -101,36 +91,6 @@ def same_delay(cfg):
     return holds
 
 
-def plan_viewings(stage: Stage, chunks: dict[str, int], cfg) -> dict[str, list[Viewing]]:
-    """Who saw which film; runs that end early and films without a person of SUBJECTS are left out."""
-    found, left_out = find_viewings(cfg)
-    viewings = {}
-    for film in chunks:
-        viewings[film], short = drop_short(found.get(film, []), chunks[film])
-        left_out += short
-        people = {one.run.subject for one in viewings[film]}
-        if missing := [name for name in cfg.SUBJECTS if name != "mean" and name not in people] or (
-            not people and ["anybody"]
-        ):
-            left_out.append((film, f"no whole run of {missing[0]}"))
-            del viewings[film]
-    for what, why in left_out:
-        stage.leave_out(what, why)
-    if not viewings:
-        raise NeuroFaceError(
-            f"No film is left that all of SUBJECTS = {cfg.SUBJECTS} saw whole. Correct SUBJECTS, or see what was left "
-            "out."
-        )
-    fewest = min(len(who) for who in viewings.values())
-    if fewest < 2 and cfg.VOXEL_SHARE < 1:
-        raise NeuroFaceError(
-            "A film was seen by one person only, so there is no SNR over people to choose voxels by. Set VOXEL_SHARE "
-            "= 1.0, or leave that "
-            "film out with FILMS."
-        )
-    return viewings
-
-
 def make_mask(stage: Stage, viewings: list[Viewing], cfg) -> tuple[np.ndarray, np.ndarray]:
     """The voxels of PARCELS (x, y, z) on the grid of the BOLD, and the affine."""
     image, shape = open_header(viewings[0].run.bold)
@@ -139,16 +99,9 @@ def make_mask(stage: Stage, viewings: list[Viewing], cfg) -> tuple[np.ndarray, n
         check_grid(one.run.bold, its_shape, other.affine, shape[:3], image.affine)
 
     def make(target: Path) -> None:
-        labels, resampled = read_labels(cfg.ATLAS_FILE, shape[:3], image.affine, "ATLAS_FILE")
+        labels, mask, resampled = visual_voxels(shape[:3], image.affine, cfg)
         if resampled:
             print(f"  {cfg.ATLAS_FILE} is on another grid than the BOLD; resampled to it (nearest neighbour)")
-        mask = in_parcels(labels, cfg.PARCELS)
-        if not mask.any():
-            raise NeuroFaceError(
-                f"No voxel of {cfg.ATLAS_FILE} has a label in PARCELS = {cfg.PARCELS}; its labels go from "
-                f"{labels.min()} to {labels.max()}. "
-                f"Correct PARCELS, or name another atlas."
-            )
         write_npy(stage.folder / "parcels.npy", labels[mask])
         write_nifti(target, mask.astype(np.uint8), image.affine)
 
@@ -241,8 +194,7 @@ def describe(stage: Stage, viewings: dict, folds: list[Fold], mask: np.ndarray, 
     onsets = people_table(viewings)
     off = (onsets["film_onset_s"] - onsets["first_volume"] * cfg.TR_S).abs().max()
     rows = [(film, len(who), read_json(stage.folder / f"{film}.json")["rows"]) for film, who in viewings.items()]
-    lines = cleaning_lines([one.run for who in viewings.values() for one in who], cfg)
-    section.table(["cleaning of the BOLD"], [(line,) for line in lines], "DENOISE: docs/cleaning.md")
+    report_cleaning(section, [one.run for who in viewings.values() for one in who], cfg)
     section.table(["film", "people", "volumes"], rows, f"Films. Volumes lie at most {off:.2f} s from the film's clock.")
     return section
 

@@ -10,6 +10,7 @@ Writes    1-betas/train.npy (n_trials, n_columns) float32; test.npy (n_test_imag
           1-betas/space.nii.gz (x, y, z) uint8, the columns' voxels, where their positions are known
 Settings  SEED, SUBJECT, SESSIONS, BETAS, EARLY_ROIS, HIGHER_ROIS, STANDARDIZE, SPACE_FILE
 Takes     the time of reading the files once; memory: a session's trials, and all patterns on the disk twice
+``--check``: says what the data set holds and what would stop scripts 1 to 3; writes nothing
 """
 
 from functools import partial
@@ -17,7 +18,8 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import write_nifti
-from neuroface.pipeline import Section, Stage, atomic, open_npy, run_script, write_npy, write_table
+from neuroface.pipeline import Checklist, Section, Stage, atomic, open_npy, run_script, write_npy, write_table
+from seen_images.check import check_study
 from seen_images.demo import write_demo
 from seen_images.patterns import Scaler, mean_of_repeats, reliability, unmeasured
 from seen_images.sources import Source, check_sessions, check_trials, open_source
@@ -62,6 +64,15 @@ def main():
         print(f"  {part} {roi}: {n:,} voxels")
     wrote = f"patterns of {len(train):,} trials and {len(test):,} test images, {train.shape[1]:,} voxels"
     stage.finish(wrote, describe(source, voxels, train, test))
+
+
+def check():
+    """``--check``: say what the data set holds, and what would stop scripts 1 to 3. Writes nothing."""
+    cfg = STUDY.load_settings(__file__)
+    if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
+        print("  The demo data set is written by this script; there is nothing to check yet.")
+        return
+    check_study(Checklist(STUDY, cfg), cfg)
 
 
 def part_file(folder: Path, session: str) -> Path:
@@ -182,4 +193,4 @@ def describe(source: Source, voxels: pd.DataFrame, train: np.ndarray, test: np.n
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, check=check)

@@ -27,7 +27,7 @@ from neuroface.bold import (
     find_runs,
     joined_trials,
     open_header,
-)
+)  # fmt: skip
 from neuroface.pipeline import Checklist, Section, Stage, run_script, write_json, write_table
 
 import pandas as pd

@@ -70,7 +70,8 @@ def main():
     write_json(stage.folder / "labels.json", {"labels": labels})
     write_npy(stage.folder / "y.npy", samples["label"].map(labels.index).to_numpy(np.int8))
     write_table(stage.folder / "samples.tsv", samples)
-    stage.finish(f"X.npy with {len(samples):,} volumes", describe(samples, open_npy(X_file), labels, computed, cleaning))
+    section = describe(samples, open_npy(X_file), labels, computed, cleaning)
+    stage.finish(f"X.npy with {len(samples):,} volumes", section)
 
 
 def choose_samples(stage: Stage, cfg) -> pd.DataFrame:

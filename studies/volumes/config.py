@@ -78,7 +78,7 @@ EVENT_COLUMN: str = "trial_type"
 # this many seconds and no other event between. 0: events stay as they are.
 JOIN_GAP_S: float = 2.0
 # Text that the BOLD file's name must contain where several versions or tasks exist; "*" stands for anything in between, e.g.
-# "task-movie*space-MNI152NLin2009cAsym".
+# "task-movie_*space-MNI152NLin2009cAsym".
 BIDS_FILTER: str = ""
 # Noise taken from each run first (../../docs/cleaning.md). "auto": "detrend", unless the series state that they were
 # filtered. "detrend": a linear trend and the drifts of HIGH_PASS_HZ. "simple", "scrubbing", "compcor", "ica_aroma": these,

@@ -20,6 +20,11 @@ def name_cleaning(stage, runs: list[Run], cfg) -> None:
             stage.leave_out(run.name, f"{cleaning.lost}; lines between their neighbours replace them")
 
 
+def report_cleaning(section, runs: list[Run], cfg) -> None:
+    """Add to the report what was taken from the BOLD."""
+    section.table(["cleaning of the BOLD"], [(line,) for line in cleaning_lines(runs, cfg)], "DENOISE: docs/cleaning.md")
+
+
 def interpolate(rows: np.ndarray, kept: np.ndarray) -> None:
     """Replace rows (n_rows, n_voxels) that are not ``kept`` (n_rows,) by lines between their neighbours, in place.
 

@@ -107,7 +107,7 @@ def open_source(cfg) -> Source:
 
 
 def check_trials(trials: pd.DataFrame) -> None:
-    """Raise unless there are training and test trials, no image is among both, and images can name files."""
+    """Raise unless there are training trials of two images and test trials, no image is both, and images can name files."""
     for image in trials["image"].unique():
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", image):
             raise NeuroFaceError(
@@ -123,6 +123,11 @@ def check_trials(trials: pd.DataFrame) -> None:
         raise NeuroFaceError(
             f"{len(both)} images are in training and in test trials, such as {both[0]!r}: scores would be of "
             "pictures that the decoders were fitted to. Give all trials of an image one split."
+        )
+    if len(splits["train"]) < 2:
+        raise NeuroFaceError(
+            "There is 1 training image, and two are needed: one to fit decoders, one to choose penalties and epochs. Give "
+            "more images the split train."
         )
 
 

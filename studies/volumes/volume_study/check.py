@@ -1,6 +1,13 @@
 """``--check`` of script 1: what a data set holds, person by person, and what would stop scripts 1 to 3."""
 
-from neuroface.bold import check_group_mask, check_runs, check_shared_space, costs_of_masks, inspect_run
+from neuroface.bold import (
+    check_group_mask,
+    check_runs,
+    check_shared_space,
+    cleaning_lines,
+    costs_of_masks,
+    inspect_run,
+)  # fmt: skip
 from neuroface.decoding import step_bytes
 from neuroface.pipeline import Checklist
 
@@ -10,7 +17,7 @@ import pandas as pd
 from volume_study.splits import folds_of_all_splits
 from volume_study.volumes import balance, keep_frequent
 
-GB_OF_A_PROCESS = 0.8  # Python, TensorFlow and the volumes in use
+GB_OF_A_PROCESS = 1.0  # Python, TensorFlow and the volumes in use
 
 
 def check_study(checklist: Checklist, cfg, runs_of, volumes_of, label) -> None:
@@ -32,6 +39,8 @@ def check_study(checklist: Checklist, cfg, runs_of, volumes_of, label) -> None:
     if runs:
         checklist.try_to(check_shared_space, runs, cfg.SPACE)
         fields, lengths = fields_of_runs(checklist, runs, volumes_of, cfg)
+        for line in checklist.try_to(cleaning_lines, list(fields), cfg) or []:
+            checklist.say(line)
         samples, _ = (lengths and checklist.try_to(label, checklist, lengths, cfg)) or (pd.DataFrame(), None)
         mask = checklist.try_to(check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
         print_runs(checklist, fields, samples, cfg)

@@ -1,0 +1,50 @@
+"""Standard error of a mean over windows or runs that depend on each other in two ways: by person, and by moment or film.
+
+The variances over both add up; what one person and one moment have together is in both, and is taken off once (Cameron,
+Gelbach & Miller 2011, J. Bus. Econ. Stat. 29:238).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class CrossedError(NamedTuple):
+    """A standard error, and the degrees of freedom of its square (Satterthwaite 1946, Biometrics Bull. 2:110)."""
+
+    error: float
+    freedom: float
+
+
+def crossed_error(values: np.ndarray, groupings: tuple[np.ndarray, ...], weights: np.ndarray) -> CrossedError:
+    """Standard error of a weighted mean.
+
+    Parameters
+    ----------
+    values, weights : (n,) of windows or runs.
+    groupings : one or two arrays (n,), such as the moment of each window and its person. One that is the same for all does
+        not count. With none left, the error is 0.
+    """
+    weights = weights / weights.sum()
+    deviation = weights * (values - weights @ values)
+    clusters = [np.unique(names, return_inverse=True)[1] for names in groupings]
+    clusters = [cluster for cluster in clusters if cluster.max() > 0]
+    if not clusters:
+        return CrossedError(0.0, 1.0)
+
+    def variance(cluster: np.ndarray) -> float:
+        n = cluster.max() + 1
+        return float(n / (n - 1) * np.sum(np.bincount(cluster, deviation) ** 2))
+
+    of_each, freedom = np.array([variance(c) for c in clusters]), np.array([c.max() for c in clusters])
+    if len(clusters) == 1:
+        return CrossedError(np.sqrt(of_each[0]), freedom[0])
+    one, other = clusters
+    cells = np.unique(one * (other.max() + 1) + other, return_inverse=True)[1]
+    if cells.max() in freedom:  # each moment has one viewer: moments vary within people
+        alone = int(np.argmin(freedom))
+        return CrossedError(np.sqrt(of_each[alone]), freedom[alone])
+    total = max(of_each.sum() - variance(cells), of_each.max())
+    if total == 0:
+        return CrossedError(0.0, freedom.min())
+    return CrossedError(np.sqrt(total), max(total**2 / np.sum(of_each**2 / freedom), 1.0))

@@ -1,0 +1,137 @@
+"""``--check`` of script 1: what a data set holds, person by person and film by film, and what would stop scripts 1 to 3."""
+
+from pathlib import Path
+
+from film_encoding.film_clock import count_chunks
+from film_encoding.film_frames import SampledFilm
+from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
+from film_encoding.responses import find_viewings
+from film_encoding.splits import make_folds
+from film_encoding.variants import frames_to_cut, largest_delay
+from neuroface.bold import check_grid, check_runs, cleaning_lines, inspect_run, open_header
+from neuroface.pipeline import Checklist
+
+import numpy as np
+
+GB_OF_A_PROCESS = 1.0  # Python and TensorFlow
+GB_PER_CHUNK = 0.5  # of a batch in script 3, at the published size
+BYTES_PER_VALUE = 30  # of a film's BOLD in script 2 (its docstring)
+
+
+def check_study(checklist: Checklist, cfg, find_films, shown_ends) -> None:
+    """Print the content of a data set, and the disk and memory that it needs.
+
+    Parameters
+    ----------
+    checklist : takes the place of script 1's stage. find_films, shown_ends : functions of script 1.
+
+    Raises
+    ------
+    NeuroFaceError
+        If something is wrong: files that are damaged or do not fit together, films that nobody saw whole, a split that is
+        not possible, an atlas without the parcels, too little disk or memory.
+    """
+    viewings, left_out = checklist.try_to(find_viewings, cfg) or ({}, [])
+    check_runs(checklist, [one.run for who in viewings.values() for one in who], left_out)
+    if viewings:
+        print_viewings(checklist, viewings, cfg)
+        files = checklist.try_to(find_films, Path(cfg.FILM_DIR), sorted(viewings), checklist, bool(cfg.FILMS)) or {}
+        chunks = chunks_of_films(checklist, files, viewings, shown_ends, cfg)
+        mask = checklist.try_to(mask_of, checklist, viewings, cfg)
+        plan = checklist.try_to(plan_viewings, checklist, chunks, cfg) if chunks else None
+        if plan:
+            checklist.try_to(check_plan, checklist, plan, chunks, mask, cfg)
+    checklist.finish()
+
+
+def print_viewings(checklist: Checklist, viewings: dict, cfg) -> None:
+    """The table of runs, with the volume at which each film begins and where its first chunk has its BOLD."""
+    rows, whole = [], []
+    for one in (one for who in viewings.values() for one in who):
+        if (fields := checklist.try_to(inspect_run, one.run, cfg.TR_S)) is None:
+            continue
+        del fields["first volume shows second (film or run)"]  # here the other way round
+        whole.append(one.run)
+        fields["film begins at second"] = round(one.onset_s, 3)
+        fields["volumes from there"] = one.n_rows
+        fields["first chunk"] = f"0 → {(one.first + cfg.DELAY_TRS) * cfg.TR_S:g}"
+        rows.append(fields)
+    for line in checklist.try_to(cleaning_lines, whole, cfg) or []:
+        checklist.say(line)
+    event = f"the event {cfg.FILM_EVENT!r}" if cfg.FILM_EVENT else "FILM_EVENT = None: with the first volume"
+    checklist.say(f"film begins at second: of the scan, by {event} and the sidecar")
+    checklist.say(
+        f"first chunk: second of the film → second of the scan, DELAY_TRS = {cfg.DELAY_TRS} volumes after the one nearest "
+        f"to it"
+    )
+    checklist.table(rows)
+
+
+def chunks_of_films(checklist: Checklist, files: dict[str, Path], viewings: dict, shown_ends, cfg) -> dict[str, int]:
+    """Film → its chunks, as script 1 will cut them; times of frames are read, and no frame is decoded."""
+    ends_s = checklist.try_to(shown_ends, checklist, files, viewings, cfg) or {}
+    rows, chunks = [], {}
+    for film, path in files.items():
+        source = checklist.try_to(SampledFilm, path)
+        if source is None:
+            continue
+        n = count_chunks(min(source.end_s, ends_s.get(film, np.inf)), cfg.TR_S)
+        if n:
+            chunks[film] = n
+        else:
+            checklist.wrong(f"{path} shows a picture for {source.end_s:.2f} s, less than one TR. Is it the whole film?")
+        rows.append(
+            {
+                "film": film,
+                "file": path.name,
+                "picture, s": round(source.end_s, 2),
+                "sound after it, s": round(source.file_end_s - source.end_s, 2),
+                "frames per s": round(len(source.times_s) / source.end_s, 2),
+                f"chunks of {cfg.TR_S:g} s": n,
+                "people": len(viewings[film]),
+                "volumes from its start, fewest": min(one.n_rows for one in viewings[film]),
+            }
+        )
+    checklist.table(rows, keys=8)
+    return chunks
+
+
+def mask_of(checklist: Checklist, viewings: dict, cfg) -> np.ndarray:
+    """The voxels of PARCELS (x, y, z); runs on another grid than the first are noted as wrong."""
+    first, *others = [one.run for who in viewings.values() for one in who]
+    image, shape = open_header(first.bold)
+    for run in others:
+        other, its_shape = open_header(run.bold)
+        checklist.try_to(check_grid, run.bold, its_shape, other.affine, shape[:3], image.affine)
+    _, mask, resampled = visual_voxels(shape[:3], image.affine, cfg)
+    how = ", resampled to the grid of the BOLD" if resampled else ""
+    checklist.say(f"atlas: {int(mask.sum()):,} voxels of PARCELS in {cfg.ATLAS_FILE}{how}")
+    return mask
+
+
+def check_plan(checklist: Checklist, viewings: dict, chunks: dict[str, int], mask: np.ndarray | None, cfg) -> None:
+    """What scripts 2 and 3 make of the films: pairs of chunks and BOLD, folds, disk and memory."""
+    rows, lengths = rows_and_pairs(viewings, chunks, largest_delay(cfg))
+    for film, n in lengths.items():
+        if n < chunks[film]:
+            why = f"its last {chunks[film] - n} of {chunks[film]} chunks, whose BOLD was not measured to the end"
+            checklist.leave_out(film, why)
+    for split in cfg.SPLITS:
+        for fold in checklist.try_to(make_folds, lengths, split, cfg) or []:
+            counts = fold.chunks["part"].value_counts()
+            parts = ", ".join(f"{counts.get(part, 0)} {part}" for part in ("train", "inner", "embargo", "test"))
+            checklist.say(f"split {split}, fold {fold.number}: chunks {parts}")
+    if mask is None:
+        return
+    n_voxels, frames = int(mask.sum()), frames_to_cut(cfg)
+    per_film = 2 + sum(name != "mean" for name in cfg.SUBJECTS)  # mean and variance over people, single people
+    disk = sum(chunks.values()) * frames * cfg.FRAME_PX**2 * 3 + sum(rows.values()) * n_voxels * 4 * per_film
+    gb = {
+        "script 2": BYTES_PER_VALUE * max(rows.values()) * n_voxels / 1e9,
+        "script 3": GB_PER_CHUNK * cfg.BATCH_SIZE * (cfg.FRAME_PX / 112) ** 2 * frames / 32 * cfg.ENCODER_FILTERS[0] / 32,
+    }
+    script = max(gb, key=gb.get)
+    processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
+    checklist.machine(
+        disk / 1e9, processes * GB_OF_A_PROCESS + cfg.N_JOBS * gb[script], f"{script} with N_JOBS = {cfg.N_JOBS}"
+    )

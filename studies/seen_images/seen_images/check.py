@@ -1,0 +1,95 @@
+"""``--check`` of script 1: what a data set holds, session by session, and what would stop scripts 1 to 3."""
+
+from pathlib import Path
+
+from neuroface.pipeline import Checklist
+from seen_images.generator import check_folder
+from seen_images.sources import Source, check_sessions, check_trials, open_source
+
+import numpy as np
+
+MAX_NAMED = 3  # of pictures or captions that are missing
+GB_OF_A_PROCESS = 1.0  # Python and PyTorch
+LATENT_CHANNELS, TEXT_WIDTH = 4, 768  # of Stable Diffusion v1
+
+
+def check_study(checklist: Checklist, cfg) -> None:
+    """Print the content of a data set, and the disk and memory that it needs.
+
+    Raises
+    ------
+    NeuroFaceError
+        If something is wrong: trials, regions, pictures, captions or the generator's files that are missing, damaged or do
+        not fit together; too little disk or memory.
+    """
+    model = checklist.try_to(check_folder, cfg.MODEL_DIR, cfg.GENERATOR_DIR)
+    if model:
+        checklist.say(f"generator: {model}")
+    source = checklist.try_to(open_source, cfg)
+    if source:
+        person = f"{cfg.SUBJECT}: " if cfg.DATASET in ("nsd", "things") else ""
+        checklist.say(f"{person}{len(source.trials):,} trials in {source.trials['session'].nunique()} sessions")
+        checklist.try_to(check_trials, source.trials)
+        if remark := checklist.try_to(check_sessions, source.trials, cfg.STANDARDIZE):
+            checklist.say(remark)
+        columns = checklist.try_to(lambda: source.columns)
+        if columns is not None:
+            rows = columns.groupby(["part", "roi"], sort=False).size()
+            checklist.table([{"part": part, "region": roi, "voxels": int(n)} for (part, roi), n in rows.items()], keys=3)
+            print_sessions(checklist, source, int(columns["voxel"].iloc[0]))
+        check_images(checklist, source)
+        if columns is not None and model:
+            check_machine(checklist, source, len(columns), model, cfg)
+    checklist.finish()
+
+
+def print_sessions(checklist: Checklist, source: Source, voxel: int) -> None:
+    """The table of sessions. Of each, one voxel is read: its file is whole, and has as many trials as the tables say."""
+    rows = []
+    for session, trials in source.trials.groupby("session", sort=False):
+        betas = checklist.try_to(source.betas, session, np.array([voxel]))
+        if betas is not None and len(betas) != len(trials):
+            checklist.wrong(f"Session {session} has {len(betas)} responses and {len(trials)} trials. Correct the tables.")
+        of_split = {name: trials[trials["split"] == name]["image"] for name in ("train", "test")}
+        rows.append(
+            {
+                "session": session,
+                "training trials": len(of_split["train"]),
+                "training images": of_split["train"].nunique(),
+                "test trials": len(of_split["test"]),
+                "test images": of_split["test"].nunique(),
+            }
+        )
+    checklist.table(rows, keys=5)
+
+
+def check_images(checklist: Checklist, source: Source) -> None:
+    """Read every picture and its captions; those that are missing or damaged are noted as wrong."""
+    images = list(source.trials["image"].unique())
+    for split, part in source.trials.groupby("split"):
+        repeats = part.groupby("image").size()
+        often = f"{repeats.min()}" if repeats.min() == repeats.max() else f"{repeats.min()} to {repeats.max()}"
+        checklist.say(f"{split}: {len(repeats):,} images, {often} trials each")
+    for what, read in (("pictures", source.picture), ("captions", source.captions)):
+        known = len(checklist.problems)
+        results = [checklist.try_to(read, image) for image in images]
+        lacking = sum(result is None for result in results)
+        checklist.say(f"{what}: {len(images) - lacking:,} of {len(images):,} images have them")
+        if len(checklist.problems) > known + MAX_NAMED:
+            del checklist.problems[known + MAX_NAMED :]
+            checklist.wrong(f"{what} of {lacking - MAX_NAMED:,} more images are missing or damaged.")
+
+
+def check_machine(checklist: Checklist, source: Source, n_columns: int, model: Path, cfg) -> None:
+    """Compare what the seven scripts need with what this machine has."""
+    trials = source.trials
+    n_images, n_test = trials["image"].nunique(), trials["image"][trials["split"] == "test"].nunique()
+    patterns = 2 * len(trials) * n_columns * 4  # the sessions' files go when the joined ones are there
+    embeddings = n_images * 4 * (LATENT_CHANNELS * (cfg.ENCODE_PIXELS / 8) ** 2 + cfg.N_TOKENS * TEXT_WIDTH)
+    drawings = n_test * cfg.N_DRAWS * (1 + len(cfg.ALSO_DRAW)) * cfg.DRAW_PIXELS**2 * 3
+    weights_gb = sum(file.stat().st_size for file in model.rglob("*.safetensors")) / 1e9
+    largest = trials.groupby("session").size().max() * n_columns * 4 / 1e9
+    processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
+    memory_gb = processes * GB_OF_A_PROCESS + cfg.N_JOBS * max(weights_gb, 2 * largest)
+    what = "script 4 (the generator)" if weights_gb > 2 * largest else "script 1 (a session's trials)"
+    checklist.machine((patterns + embeddings + drawings) / 1e9, memory_gb, f"{what} with N_JOBS = {cfg.N_JOBS}")
