@@ -287,6 +287,8 @@ NOT_STAMPED |= {"DASK_SCHEDULER", "RAW_DIR"}
 # Script 1 only hands the ROI table on to the demo data set, which keeps a copy; windows do not depend on it.
 # Of SPACE script 1 reads whether people may share a mask; it says which splits will not be possible.
 NOT_STAMPED_BY = {1: {"ROI_FILE", "SPACE", "CV_SPLITS", "N_FOLDS", "EMBARGO_TRS", "SELECTION"}}
+# Its --check computes the memory of the networks.
+NOT_STAMPED_BY[1] |= {"MODELS", "MODEL_OPTIONS", "CNN_FILTERS", "CNN_DENSE_UNITS", "BATCH_SIZE"}
 OF_THIS_PACKAGE = "neuroface."
 
 
