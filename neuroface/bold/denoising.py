@@ -80,7 +80,7 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
     removed = ["linear trend"]
     if cfg.HIGH_PASS_HZ:
         removed.append(f"{drift.shape[1] - 2} cosines below {cfg.HIGH_PASS_HZ:.2g} Hz")
-    nuisance = drift
+    nuisance, n_scrubbed = drift, int((steady.kept & ~kept).sum())
     if denoise != "detrend":
         confounds, kept, names = _confounds(run, denoise)
         if len(kept) != n_volumes:
@@ -88,10 +88,9 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
                 f"{run.bold} has {n_volumes} volumes and its table of confounds {len(kept)} rows. They do not belong "
                 f"together: put the right table beside it, or leave {run.subject} out with EXCLUDE."
             )
-        kept = kept & counted
+        n_scrubbed, kept = int((~kept).sum()), kept & counted
         nuisance = np.hstack([drift, confounds])
         removed.append(f"{confounds.shape[1]} confounds ({names})")
-    n_scrubbed = int((steady.kept & ~kept).sum())
     removed = ", ".join([*removed, *smoothed]) + (f"; {n_scrubbed} volumes scrubbed" if n_scrubbed else "")
     cleaning = Cleaning(nuisance, kept, cfg.SMOOTHING_MM, removed, reason, steady)
     cleaning.basis  # noqa: B018  raises if nothing is left
@@ -119,7 +118,7 @@ def share_removed(stretches: np.ndarray, cleaning: Cleaning, tr_s: float, lag_s:
 
 
 def _lost_of_design(stretches: list[np.ndarray], cleanings: list[Cleaning], cfg) -> list[str]:
-    pairs = [(own, cleaning) for own, cleaning in zip(stretches, cleanings) if cleaning.nuisance is not None]
+    pairs = [(own, cleaning) for own, cleaning in zip(stretches, cleanings) if cleaning.removes]
     shares = [share_removed(own, cleaning, cfg.TR_S, cfg.LAG_S) for own, cleaning in pairs]
     if not np.isfinite(shares).any():
         return []

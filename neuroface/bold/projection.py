@@ -37,6 +37,11 @@ class Cleaning:
     steady: SteadyState | None = None
 
     @property
+    def removes(self) -> bool:
+        """Whether anything but the mean of the kept volumes is subtracted."""
+        return self.nuisance is not None and self.nuisance.shape[1] > 1
+
+    @property
     def lost(self) -> str:
         """The volumes that are not kept, in words."""
         n = int((~self.kept).sum())
