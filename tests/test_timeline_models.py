@@ -113,7 +113,7 @@ def scored(models, run, samples):
     ("split", "p", "lag"), [("window", False, False), ("event", False, True), ("movie", True, True)]
 )
 def test_p_interval_and_lag_are_stated_only_where_they_hold(tmp_path, split, p, lag):
-    films = ("aurora", "harbour", "orchard")
+    films = ("aurora", "harbour", "orchard", "winter")
     cfg, samples, runs, folder = study(tmp_path, split, films=films)
     samples["probability"] = np.random.default_rng(1).random(len(samples))
     models = choose_models(runs, folder, cfg)
