@@ -1,5 +1,8 @@
 """Film and brain: the published networks, their losses, and what a training reads."""
 
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
@@ -7,6 +10,7 @@ from neuroface.pipeline import keras
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from scipy import signal
 
 pytest.importorskip("av", reason="films need PyAV: make film-encoding")
@@ -58,6 +62,51 @@ def test_one_grouped_convolution_equals_separate_ones(grouped, monkeypatch):
     weights = [rng.normal(size=w.shape).astype(np.float32) for w in layer.weights]
     layer.set_weights(weights)
     np.testing.assert_allclose(np.asarray(layer(x)), separate(x, *weights, 4), atol=1e-4)
+
+
+WITHOUT_ONEDNN = """
+import sys
+
+sys.path.insert(0, sys.argv[1])
+from film_encoding import networks
+import numpy as np
+import tensorflow as tf
+
+x = tf.constant(np.random.default_rng(0).normal(size=(2, 4, 6, 6, 3)), tf.float32)
+layer = networks.TimeStepConvolutions(2)
+layer.build(x.shape)
+
+
+def total():
+    return tf.reduce_sum(layer(x) ** 2)
+
+
+@tf.function
+def gradient():
+    with tf.GradientTape() as tape:
+        tape.watch(layer.kernel.value)
+        loss = total()
+    return tape.gradient(loss, layer.kernel.value)
+
+
+kernel, slope = np.asarray(layer.kernel), np.asarray(gradient())
+step = np.random.default_rng(1).normal(size=kernel.shape).astype(np.float32)
+ends = []
+for sign in (1, -1):  # a quadratic function: the difference of two values is its slope, whatever the step
+    layer.kernel.assign(kernel + sign * step)
+    ends.append(float(total()))
+np.testing.assert_allclose((ends[0] - ends[1]) / 2, np.sum(slope * step), rtol=1e-3)
+"""
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="oneDNN is TensorFlow's")
+def test_a_processor_without_onednn_trains_too():
+    """TensorFlow 2.21.0 turns oneDNN on by default only for processors with AVX-512 VNNI, AVX-VNNI or AMX. Without it the
+    gradient of a grouped convolution is an InvalidArgumentError; it was taken for possible on every machine."""
+    environment = os.environ | {"TF_ENABLE_ONEDNN_OPTS": "0", "KERAS_BACKEND": "tensorflow"}
+    command = [sys.executable, "-c", WITHOUT_ONEDNN, str(ROOT / "studies" / "film_encoding")]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_the_decoder_sees_predicted_and_measured_voxels():
