@@ -42,6 +42,7 @@ OTHER = {
     "LABEL_EVENTS": ({"face": ["face"], "noface": ["house"]}, {"DATASET": "bids"}),
     "EVENT_COLUMN": ("place", {"DATASET": "bids"}),
     "JOIN_GAP_S": (1.5, {"DATASET": "bids"}),
+    "FILM_EVENT": (["film", "task-scan_acq-{task}_events.tsv"], {"DATASET": "bids"}),
     "BIDS_FILTER": ("space-MNI", {"DATASET": "bids"}),
     "NNDB_VARIANT": ("blur_censor", {"DATASET": "nndb-v2"}),
     "CV_SPLITS": (["subject"], {}),

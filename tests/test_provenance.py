@@ -236,6 +236,7 @@ OTHER = {  # a value that differs from the tiny study's
     "STANDARDIZE": "none", "DENOISE": "detrend", "HIGH_PASS_HZ": None, "SMOOTHING_MM": 5.0,
     "BALANCE": "none", "MASK_THRESHOLD": 0.5, "MASK_FILE": "masks/face_rois.tsv",
     "LABELS": ("music", "speech"), "LABEL_EVENTS": {"face": ("faces",), "noface": ()}, "EVENT_COLUMN": "place",
+    "FILM_EVENT": "film",
     "BIDS_FILTER": "x", "NNDB_VARIANT": "blur_censor",
     "CV_SPLITS": ("movie",), "N_FOLDS": 3, "EMBARGO_TRS": 3, "SELECTION": "paper",
     "MODELS": ("hybrid",), "MODEL_OPTIONS": {"voxel_time_cnn": {}}, "EXPLAINED_MODEL": "hybrid",

@@ -17,7 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "comparison": ["mark_of", "title_of"],
         "confounds": ["TOGETHER", "confound_scores"],
         "fold_files": [
-            "BEST", "LINEAR", "Member", "files_of", "is_closed_form", "is_linear", "is_trained", "lacks_inner_logits",
+            "BEST", "LINEAR", "SHUFFLED", "Member", "files_of", "is_closed_form", "is_linear", "is_trained", "lacks_inner_logits",
             "member_models", "model_file", "model_folder",
         ],
         "crossed": ["crossed_error"],
@@ -31,7 +31,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "models": ["Windows", "fit_fold", "seed_of_member", "write_kernel"],
         "results": [
-            "SHUFFLED", "members_of", "permuted", "summary", "write_comparison", "write_inner", "write_member",
+            "members_of", "permuted", "summary", "write_comparison", "write_inner", "write_member",
             "write_results",
         ],
         "rivals": ["attended", "convolved_volumes"],

@@ -48,7 +48,13 @@ def check_clock(run: Run, n_volumes: int, cfg) -> list[str]:
     stated = [_stated_s(file) for file in files if is_on_film_clock(file)]
     film_s = max((length_s for length_s in stated if length_s), default=None)
     of_film_s = last_s if is_on_film_clock(path) else 0.0
-    remarks = [check_film_length(run, run_s, film_s, of_film_s, f"the annotation {path.name}")]
+    source = f"the annotation {path.name}"
+    if cfg.DATASET == "bids":
+        remarks = [check_film_length(run, run_s, film_s, of_film_s, source)]
+    else:  # films of NNDb begin with their runs
+        rest_s = run_s - film_s if film_s else 0.0
+        after = f"its last {rest_s:.0f} s: its film ends at second {film_s or 0:.0f} by {source}"
+        remarks = [after] if rest_s > UNSEEN_S else []
     seen_s = first_volume_s(run, n_volumes, cfg.TR_S) + run_s
     last_s = min(last_s, run.film.duration_s) if run.film else last_s
     if last_s > seen_s + UNSEEN_S:

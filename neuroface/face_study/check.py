@@ -17,7 +17,7 @@ from neuroface.bold import (
     runs_of,
     stretches_of_labels,
 )  # fmt: skip
-from neuroface.decoding import CLOSED_FORM, builder_of, folds_of_all_splits, step_bytes, windows_per_pass
+from neuroface.decoding import CLOSED_FORM, folds_of_all_splits
 from neuroface.face_study.study import STUDY
 from neuroface.pipeline import Checklist
 
@@ -143,6 +143,7 @@ def check_machine(checklist: Checklist, mask: np.ndarray, n_windows: int, cfg) -
 
 def memory_of_scripts(mask: np.ndarray, cfg) -> tuple[float, str]:
     """GB at the worst moment of the eight scripts with N_JOBS processes, and which script that is."""
+    from neuroface.decoding import builder_of, step_bytes, windows_per_pass
     from neuroface.pipeline import HAS_GPU
 
     own_gb = {"script 8": GB_PER_VOXEL * int(mask.sum())}

@@ -139,8 +139,8 @@ def _data(s: dict, f: dict) -> str:
         gap_s = s["JOIN_GAP_S"]
         others += f" (trials of one type in a row, at a regular pace and at most {gap_s:g} s apart, counted as one stretch)"
     return text + (
-        f" A window of {s['WINDOW_TRS']} volumes began {s['LAG_S']:g} s after the start of every stretch of more than "
-        f"{s['MIN_STRETCH_S']:g} s with {there}{events}, and of every such stretch {others}. "
+        f"{_film_event(s)} A window of {s['WINDOW_TRS']} volumes began {s['LAG_S']:g} s after the start of every stretch of "
+        f"more than {s['MIN_STRETCH_S']:g} s with {there}{events}, and of every such stretch {others}. "
         f"{balance[s['BALANCE']]}: {_and(counts)} windows of {f['voxels']:,} voxels "
         f"{where}. {denoise_sentences(s)}{scale[s['STANDARDIZE']]}"
     )
@@ -351,3 +351,14 @@ def _and(items, word: str = "and") -> str:
     """a, b and c."""
     items = [str(item) for item in items]
     return f" {word} ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
+
+
+def _film_event(s: dict) -> str:
+    """When films began, if not with their runs."""
+    event = s.get("FILM_EVENT")  # results of earlier versions do not have it
+    if event is None:
+        return ""
+    if isinstance(event, int | float):
+        return f" Films began {event:g} s after their runs."
+    name = event if isinstance(event, str) else event[0]
+    return f" The event “{name}” of each run's log says when its film began."
