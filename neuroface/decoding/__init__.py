@@ -17,8 +17,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "comparison": ["mark_of", "title_of"],
         "confounds": ["TOGETHER", "confound_scores"],
         "fold_files": [
-            "BEST", "LINEAR", "SHUFFLED", "Member", "files_of", "is_closed_form", "is_linear", "is_trained", "lacks_inner_logits",
-            "member_models", "model_file", "model_folder",
+            "BEST", "LINEAR", "SHUFFLED", "Member", "files_of", "is_closed_form", "is_linear", "is_trained",
+            "lacks_inner_logits", "member_models", "model_file", "model_folder",
         ],
         "crossed": ["crossed_error"],
         "folds": ["Fold", "INNER_FOLDS", "folds_of", "folds_of_all_splits", "impossible_splits", "possible_folds"],
