@@ -309,11 +309,12 @@ def bids(folder, people=2, other_grid=False):
 
 
 def somatotopy(folder, dataset):
+    """The experiment with the lines that its docstring gives for all people at once."""
     settings = runpy.run_path(str(STUDY / "experiments" / "somatotopy.py"))
     settings = {name: value for name, value in settings.items() if name.isupper()}
-    return write_config(
-        folder / "body.py", **settings | {"DATASET_DIR": str(dataset), "DATA_DIR": str(folder), "MIN_PER_CLASS": 20}
-    )
+    of_all = {"INCLUDE": (), "SPACE": "MNI", "BIDS_FILTER": "task-motor*space-MNI152NLin2009cAsym"}
+    changes = of_all | {"DATASET_DIR": str(dataset), "DATA_DIR": str(folder), "MIN_PER_CLASS": 20}
+    return write_config(folder / "body.py", **settings | changes)
 
 
 def test_somatotopy_labels_parts_of_the_body_by_integer_trial_types(tmp_path):
