@@ -149,9 +149,13 @@ def _without_cost(value):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that use the tiny study last, but for one: with two test processes, one makes it, the other goes on."""
+    """The files that use the tiny study last, but for one: with two test processes, one makes it, the other goes on.
+
+    The file that takes longest, with a tiny study of its own, is the second: at the end one process would wait for it.
+    """
     users = [item.path.name for item in items if "tiny" in item.fixturenames]
-    items.sort(key=lambda item: (item.path.name in users) - 2 * (item.path.name == "test_pipeline.py"))
+    first = {"test_pipeline.py": -2, "test_volumes_scripts.py": -1}
+    items.sort(key=lambda item: first.get(item.path.name, item.path.name in users))
 
 
 @pytest.fixture(scope="session")

@@ -362,11 +362,22 @@ def test_after_the_film_there_is_no_truth():
 
 def test_an_annotation_that_goes_on_after_the_run_is_named(tmp_path):
     annotation = touch(tmp_path / "stimuli" / "task-x_face-annotation.1D", "0 10\n50 10\n170 20\n")
-    cfg = SimpleNamespace(LABELS=("face", "noface"), LABEL_EVENTS={"face": ("face",), "noface": ()}, TR_S=1.0,
-                          EVENT_COLUMN="trial_type", JOIN_GAP_S=2.0, MIN_STRETCH_S=10.0)  # fmt: skip
+    cfg = SimpleNamespace(DATASET="bids", LABELS=("face", "noface"), LABEL_EVENTS={"face": ("face",), "noface": ()},
+                          TR_S=1.0, EVENT_COLUMN="trial_type", JOIN_GAP_S=2.0, MIN_STRETCH_S=10.0)  # fmt: skip
     run = Run("sub-01", "x", "1", "sub-01_task-x", tmp_path / "sub-01_task-x_bold.nii.gz", None, (("face", annotation),))
     assert check_clock(run, 120, cfg) == ["its annotation from second 120 to 190: the run ends before"]
     assert check_clock(run, 190, cfg) == []
+
+
+def test_a_run_of_nndb_that_goes_on_after_its_film_is_named_and_goes_on(tmp_path):
+    """FILM_EVENT is for BIDS, so its advice would lead nowhere."""
+    annotation = touch(tmp_path / "stimuli" / "task-x_face-annotation.1D", "0 10\n20 10\n")
+    touch(tmp_path / "stimuli" / "task-x_events.json", '{"LengthS": 36.0}')
+    cfg = SimpleNamespace(DATASET="nndb-v1", LABELS=("face", "noface"), LABEL_EVENTS={"face": ("face",), "noface": ()},
+                          TR_S=1.0, EVENT_COLUMN="trial_type", JOIN_GAP_S=2.0, MIN_STRETCH_S=10.0)  # fmt: skip
+    run = Run("sub-1", "x", "1", "sub-1_task-x", tmp_path / "sub-1_task-x_bold.nii.gz", None, (("face", annotation),))
+    (remark,) = check_clock(run, 200, cfg)
+    assert remark.startswith("its last 164 s: its film ends at second 36")
 
 
 def test_an_annotation_of_a_whole_film_does_not_serve_its_parts(tmp_path):
