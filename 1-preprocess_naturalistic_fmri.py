@@ -2,7 +2,7 @@
 
 Builds the group mask from the individual masks. Cuts a window of BOLD at the start of every long stretch of the first
 of LABELS (by default a face on the screen) and of the second. A seeded random draw balances the two classes within each
-run. With ``--check`` it only checks that the data set is complete and that this machine is large enough.
+run. With ``--check`` it only says what the data set holds, and what would stop scripts 1 to 3.
 
 Reads     the data set in DATASET_DIR: BOLD and mask per person, annotation per film (NNDb ``.1D``) or run (BIDS
           ``events.tsv``). DATASET = "demo" writes its data set first.
@@ -193,8 +193,12 @@ def cut_windows(
     constant = extract_windows(
         target, run.bold, mask, affine, first_volumes, cfg.WINDOW_TRS, cfg.STANDARDIZE, cleaning
     )
-    taken = {"taken_from_bold": cleaning.removed, "why": cleaning.reason, "scrubbed_volumes": int((~cleaning.kept).sum())}
-    taken["volumes_before_steady_state"] = cleaning.steady.n_before
+    taken = {
+        "taken_from_bold": cleaning.removed,
+        "why": cleaning.reason,
+        "scrubbed_volumes": int((~cleaning.kept & cleaning.steady.kept).sum()),
+        "volumes_before_steady_state": cleaning.steady.n_before,
+    }
     write_json(target.with_suffix(".json"), {"constant_voxels_set_to_0": constant} | taken)
     write_table(target.with_suffix(".tsv"), plans[run])
 

@@ -79,8 +79,9 @@ def main():
     tables = {run: read_timeline(stage.folder, run, labels) for run in runs}
     name_unpredicted(stage, tables)
     for run in runs:
-        if n := int((~cleaning_of(run, open_header(run.bold)[1][3], cfg).kept).sum()):
-            stage.leave_out(run.name, f"windows that touch one of {n} scrubbed volumes")
+        cleaning = cleaning_of(run, open_header(run.bold)[1][3], cfg)
+        if not cleaning.kept.all():
+            stage.leave_out(run.name, f"windows that touch one of {cleaning.lost}")
     scored = {run: table for run, table in tables.items() if known(table)["truth"].nunique() == 2}
     for run in [run for run in tables if run not in scored]:
         stage.leave_out(run.name, f"no scores or figure: in all its predicted moments, or in none, {labels.is_there}")

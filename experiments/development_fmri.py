@@ -1,6 +1,6 @@
 """Partly Cloudy, a film of five minutes: the adults of nilearn's development_fmri (OpenNeuro ds000228; TR 2 s, 4 mm, MNI).
 
-nilearn fetches the 33 adults (about 1.3 GB):
+nilearn fetches the 33 adults:
     python -c "from nilearn.datasets import fetch_development_fmri as fetch; print(fetch(age_group='adults').func[0])"
 Set DATASET_DIR to the folder that this prints. RAW_DIR holds what the data set lacks: its TR, and when a face is on the
 screen. The faces are those of the public rating of every 2 s of the film by Im, Shirahatti and Isik

@@ -1,11 +1,13 @@
 """Tables of confounds: fMRIPrep's as it writes them, columns by name, what a series states about filters."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.bold import cleaning_lines, cleaning_of, find_runs
 from neuroface.bold.denoising import complete_denoise, stated_filter
+from neuroface.bold.run import Showing
 
 import nibabel as nib
 import numpy as np
@@ -184,6 +186,8 @@ def test_a_design_slower_than_the_high_pass_is_named(tmp_path):
     share = 1 - left.var() / is_on.var()
     (line,) = [line for line in cleaning_lines([run], cfg, [slow]) if "variance" in line]
     assert line.startswith(f"{share:.0%} of the variance of 'face'") and "slow changes are lost; lower HIGH_PASS_HZ" in line
+    later = replace(run, film=Showing(30.0))  # stretches then count from the film, which begins 30 s after the run
+    assert line in cleaning_lines([later], cfg, [slow - [[30.0, 0.0]]])
     fast = np.column_stack([np.arange(0, 240, 24.0), np.full(10, 12.0)])
     (line,) = [line for line in cleaning_lines([run], cfg, [fast]) if "variance" in line]
     assert "slow" not in line and int(line.split("%")[0]) < 10

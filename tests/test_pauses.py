@@ -1,9 +1,12 @@
 """Pauses of NNDb's films: the table against the laboratory's own formula, and the two directions of the clock."""
 
+from dataclasses import replace
+
 from neuroface import NeuroFaceError
 from neuroface.bold import Run, check_pauses, describe_pauses, film_ahead_s, in_series_s
 from neuroface.bold.nndb import nndb_naming, nndb_runs
 from neuroface.bold.pauses import TABLE, pauses_of
+from neuroface.film import regressors_of_run, write_regressors
 
 import numpy as np
 import pandas as pd
@@ -40,6 +43,16 @@ def test_both_directions_agree():
     film_s = np.arange(n) + film_ahead_s(run, n)
     np.testing.assert_allclose(in_series_s(run, film_s, 1.0), np.arange(n), atol=1e-9)
     assert film_ahead_s(Run("sub-2", "x", "1", "x", TABLE, None, ()), 5) == 0.0
+
+
+def test_film_regressors_are_read_at_the_films_seconds(tmp_path):
+    """A regressor that counts the seconds of the film: each volume gets its own."""
+    n = 5470
+    seconds = np.arange(6000.0)
+    write_regressors(tmp_path, "task-x", pd.DataFrame({"time_s": seconds, "brightness": seconds}), 1.0, {})
+    run = replace(run_of(), regressors=tmp_path / "task-x_film-regressors.tsv")
+    read = regressors_of_run(run, 1.0, n, n)["brightness"]
+    np.testing.assert_allclose(read[1:], np.arange(1, n) + film_ahead_s(run, n)[1:], atol=1e-9)
 
 
 def test_only_version_2_of_the_films_that_were_shown_has_pauses(tmp_path):

@@ -88,10 +88,10 @@ def annotated_settings():
         pytest.param("TR_S = 0.0", r"TR_S = 0\.0: .*greater than 0", id="no time"),
         pytest.param("TR_S = float('nan')", r"TR_S = nan", id="nan"),
         pytest.param("MASK_THRESHOLD = 1.5", r"MASK_THRESHOLD = 1\.5: .*1", id="out of range"),
-        pytest.param("WINDOW_TRS = 3", r"WINDOW_TRS = 3: 'voxel_time_cnn' .* needs 4", id="window that pooling empties"),
+        pytest.param("WINDOW_TRS = 3", r"WINDOW_TRS = 3: 'voxel_time_cnn', .* 4 volumes", id="window that pooling empties"),
         pytest.param(
             "WINDOW_TRS = 3\nMODELS = ('linear_plus',)\nBASELINES = ('linear', 'shuffled-cnn')",
-            r"WINDOW_TRS = 3: 'shuffled-cnn' .* needs 4",
+            r"WINDOW_TRS = 3: 'shuffled-cnn', .* 4 volumes",
             id="window that pooling empties in a baseline",
         ),
         pytest.param("IG_RULE = 'left'", r"IG_RULE = 'left': .*'right'.*'midpoint'", id="no such rule"),

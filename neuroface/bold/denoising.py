@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from neuroface import NeuroFaceError
 from neuroface.bold.annotations import on_screen
-from neuroface.bold.clock import read_sidecar
+from neuroface.bold.clock import first_volume_s, read_sidecar
 from neuroface.bold.confounds import STRATEGIES, column_confounds, kinds_of_confounds, strategy_confounds
 from neuroface.bold.images import open_header
 from neuroface.bold.projection import Cleaning, drift_regressors
@@ -104,26 +104,34 @@ def _confounds(run: Run, denoise: str | tuple[str, ...]) -> tuple[np.ndarray, np
     return confounds, kept, ", ".join(names)
 
 
-def share_removed(stretches: np.ndarray, cleaning: Cleaning, tr_s: float, lag_s: float) -> float:
+def share_removed(
+    stretches: np.ndarray, cleaning: Cleaning, tr_s: float, lag_s: float, start_s: float = 0.0
+) -> float:
     """Share of the variance of a condition's time course (0 or 1) that the nuisance explains; NaN if it never changes.
 
     Parameters
     ----------
-    stretches : (n, 2) onset_s and duration_s in seconds of the run. lag_s : by which BOLD follows.
+    stretches : (n, 2) onset_s and duration_s in seconds of the film or run. lag_s : by which BOLD follows.
+    start_s : second of the film or run that the first volume shows.
     """
-    is_on = on_screen(np.arange(len(cleaning.kept)) * tr_s - lag_s, stretches)[cleaning.kept].astype(float)
+    shown_s = start_s + np.arange(len(cleaning.kept)) * tr_s - lag_s
+    is_on = on_screen(shown_s, stretches)[cleaning.kept].astype(float)
     is_on -= is_on.mean()
     explained = np.sum((cleaning.basis[cleaning.kept].T @ is_on) ** 2)
     return float(explained / np.sum(is_on**2)) if is_on.any() else float("nan")
 
 
-def _lost_of_design(stretches: list[np.ndarray], cleanings: list[Cleaning], cfg) -> list[str]:
-    pairs = [(own, cleaning) for own, cleaning in zip(stretches, cleanings) if cleaning.removes]
-    shares = [share_removed(own, cleaning, cfg.TR_S, cfg.LAG_S) for own, cleaning in pairs]
+def _lost_of_design(runs: list[Run], stretches: list[np.ndarray], cleanings: list[Cleaning], cfg) -> list[str]:
+    cleaned = [cleaning for cleaning in cleanings if cleaning.removes]
+    shares = [
+        share_removed(own, cleaning, cfg.TR_S, cfg.LAG_S, first_volume_s(run, len(cleaning.kept), cfg.TR_S))
+        for run, own, cleaning in zip(runs, stretches, cleanings)
+        if cleaning.removes
+    ]
     if not np.isfinite(shares).any():
         return []
     share = np.nanmean(shares)
-    by_chance = np.mean([cleaning.basis.shape[1] / cleaning.kept.sum() for _, cleaning in pairs])
+    by_chance = np.mean([cleaning.basis.shape[1] / cleaning.kept.sum() for cleaning in cleaned])
     line = f"{share:.0%} of the variance of {cfg.LABELS[0]!r} over time is removed with it"
     if share - by_chance > SLOW and cfg.HIGH_PASS_HZ:
         line += f": slow changes are lost; lower HIGH_PASS_HZ = {cfg.HIGH_PASS_HZ:.2g}, or set None"
@@ -143,7 +151,7 @@ def cleaning_lines(runs: list[Run], cfg, stretches: list[np.ndarray] | None = No
     done = Counter((cleaning.removed, cleaning.reason) for cleaning in cleanings)
     lines = [f"taken from the BOLD of {n} of {len(runs)} runs: {what} ({why})" for (what, why), n in done.items()]
     if stretches is not None:
-        lines += _lost_of_design(stretches, cleanings, cfg)
+        lines += _lost_of_design(runs, stretches, cleanings, cfg)
     lines += [
         f"{run.name}: {steady.n_before} volumes before the steady state are left out: {steady.reason}"
         for run, steady in zip(runs, (cleaning.steady for cleaning in cleanings))

@@ -127,6 +127,7 @@ def _cleaned(volumes: Iterator[np.ndarray], statistics: Projection, standardize:
     for part in volumes:
         numbers = np.arange(start, start + len(part))
         start += len(part)
-        yield statistics.standardize(part, numbers) if standardize == "zscore" else statistics.clean(part, numbers).astype(
-            np.float32
-        )
+        if standardize == "zscore":
+            yield statistics.standardize(part, numbers)
+        else:
+            yield statistics.clean(part, numbers).astype(np.float32)

@@ -68,7 +68,7 @@ def check_runs(checklist: Checklist, runs: list[Run], left_out: list[tuple[str, 
     n_people = len({run.subject for run in runs})
     checklist.say(f"{_people(n_people)} with {len(runs)} runs that can be used, {len(films)} films or tasks: {names}")
     size = sum(run.bold.stat().st_size for run in runs)
-    checklist.say(f"BOLD: {size / 1e9:.1f} GB in {len(runs)} files; of whole files only header and end are read")
+    checklist.say(f"BOLD: {size / 1e9:.1f} GB in {len(runs)} files; of whole files header, first volumes and end are read")
     checklist.try_to(check_distinct, runs)
     if notes:
         for note in runs_that_others_have(runs):

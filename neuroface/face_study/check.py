@@ -1,6 +1,6 @@
 """``--check`` of script 1: what a data set holds, person by person, and what would stop scripts 1 to 3.
 
-Reads names, sizes, headers, annotations, masks and the ends of files, and writes nothing.
+Reads names, sizes, headers, annotations, masks, first volumes and the ends of files, and writes nothing.
 """
 
 import re

@@ -192,7 +192,7 @@ class FaceSettings(SettingsModel):
         networks += [name for name in self.BASELINES if name == SHUFFLED]
         if self.WINDOW_TRS < LEAST_POOLED_TRS and networks:
             raise ValueError(
-                f"WINDOW_TRS = {self.WINDOW_TRS}: {networks[0]!r} pools the time axis of windows and needs "
+                f"WINDOW_TRS = {self.WINDOW_TRS}: {networks[0]!r}, as all networks, needs windows of "
                 f'{LEAST_POOLED_TRS} volumes or more. Raise it, or set MODELS = ("linear_plus",) and leave {SHUFFLED!r} '
                 f"out of BASELINES"
             )

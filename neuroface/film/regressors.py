@@ -7,7 +7,7 @@ which the volume starts), and a column per regressor. Any other column that a us
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run, first_volume_s
+from neuroface.bold import Run, film_ahead_s, first_volume_s
 from neuroface.pipeline import did_you_mean, numbers, read_text_table, write_json, write_table
 
 import numpy as np
@@ -73,13 +73,14 @@ def write_regressors(folder: Path, run: str, regressors: pd.DataFrame, tr_s: flo
 
 
 def read_regressors(
-    path: Path, tr_s: float, n_trs: int, start_s: float = 0.0, film_s: float = np.inf
+    path: Path, tr_s: float, n_trs: int, start_s: float | np.ndarray = 0.0, film_s: float = np.inf
 ) -> pd.DataFrame:
     """Regressors of a run, a row for each of ``n_trs`` TRs, without ``time_s``; beyond the table's end its last row stays.
 
     Parameters
     ----------
-    start_s : second of the film that the first volume shows; between rows of the table values are interpolated.
+    start_s : second of the film that the first volume shows, or (n_trs,) where pauses shift TRs (NNDb version 2). Between
+        rows of the table values are interpolated.
     film_s : for how long the film was shown; after that the response falls to that of the table's last row in TAIL_S.
 
     Raises
@@ -114,7 +115,8 @@ def read_regressors(
 def regressors_of_run(run: Run, tr_s: float, n_trs: int, n_volumes: int) -> pd.DataFrame:
     """Film regressors of a run, on its own clock: a row for each of ``n_trs`` TRs, of which it has ``n_volumes``."""
     film_s = run.film.duration_s if run.film else np.inf
-    return read_regressors(run.regressors, tr_s, n_trs, first_volume_s(run, n_volumes, tr_s), film_s)
+    start_s = first_volume_s(run, n_volumes, tr_s) + film_ahead_s(run, n_trs)
+    return read_regressors(run.regressors, tr_s, n_trs, start_s, film_s)
 
 
 def chosen_regressors(
