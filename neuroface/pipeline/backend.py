@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 BACKENDS = ("tensorflow", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# TensorFlow 2.21.0 uses oneDNN by itself only on processors with AVX-512 VNNI, AVX-VNNI or AMX. Others train 3D convolutions
-# ten times faster with it.
+# TensorFlow 2.21.0 uses oneDNN by itself only on processors with AVX-512 VNNI, AVX-VNNI or AMX. Others are faster with it
+# too, most of all with 3D convolutions (benchmarks/onednn.py).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
