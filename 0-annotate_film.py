@@ -1,20 +1,27 @@
 """0. From film files to annotations: when is a face on the screen, and what else is there to see and to hear?
 
-Finds the faces in each film, writes them as stretches that script 1 reads, and a page per run on which you check and correct
-them. Measures cuts, brightness, motion, loudness and speech too, as regressors per TR. Only for films without annotation:
+Finds the faces in each film, writes them as stretches that script 1 reads, and a page per run on
+which you check and correct them. Measures cuts, brightness, motion, loudness and speech too, as
+regressors per TR. Only for films without annotation:
 
     python 0-annotate_film.py FILM…                      annotate films
-    python 0-annotate_film.py FILM --compare OTHER.1D    and compare the result with another annotation
-    python 0-annotate_film.py ONE.1D --compare OTHER.1D  compare two annotations, of two people for example
+    python 0-annotate_film.py FILM --compare OTHER.1D    and compare the result with another
+                                                         annotation
+    python 0-annotate_film.py ONE.1D --compare OTHER.1D  compare two annotations, of two people for
+                                                         example
 
 Reads     film files that FFmpeg can decode; FILM_PARTS
-Writes    FILM_DIR/stimuli/task-<film>_face-annotation.1D, …_noface-annotation.1D: onset, duration in s; …_events.tsv, .json
+Writes    FILM_DIR/stimuli/task-<film>_face-annotation.1D, …_noface-annotation.1D: onset, duration
+            in s; …_events.tsv, .json
           FILM_DIR/stimuli/task-<film>_samples.tsv, ANNOTATION_HZ rows per second; …_samples.png
           FILM_DIR/stimuli/task-<film>_film-regressors.tsv, .json, a row per TR
-          FILM_DIR/stimuli/task-<film>_check.html, the page to correct the annotation; FILM_DIR/report.html
+          FILM_DIR/stimuli/task-<film>_check.html, the page to correct the annotation;
+            FILM_DIR/report.html
           FILM_DIR/comparisons/<one>_vs_<other>.tsv, .png
-Settings  ANNOTATION_HZ, FACE_SCORE, MIN_FACE_HEIGHT, BRIDGE_GAPS_S, SHORTEST_FACE_S, FILM_PARTS, TR_S
-Takes     a film of two hours: about an hour on 2 cores; 1.5 GB per job, however long the film. It resumes
+Settings  ANNOTATION_HZ, FACE_SCORE, MIN_FACE_HEIGHT, BRIDGE_GAPS_S, SHORTEST_FACE_S, FILM_PARTS,
+          TR_S
+Takes     a film of two hours: about an hour on 2 cores; 1.5 GB per job, however long the film. It
+          resumes
 """
 
 import argparse
@@ -40,12 +47,32 @@ from neuroface.face_study import (
 from neuroface.film import compare_annotations, open_film, parts_of, plot_agreement, read_parts
 from neuroface.pipeline import Rules, Stage, read_json, run_script, write_table
 
-PARSER = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-PARSER.add_argument("films", nargs="+", metavar="FILM", type=Path, help="film files, or one .1D with --compare")
-PARSER.add_argument("--compare", metavar="OTHER.1D", type=Path, help="another annotation of the one film")
-PARSER.add_argument("--length", metavar="SECONDS", type=float, help="of the film, if no sidecar tells it to --compare")
+PARSER = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+PARSER.add_argument(
+    "films", nargs="+", metavar="FILM", type=Path, help="film files, or one .1D with --compare"
+)
+PARSER.add_argument(
+    "--compare", metavar="OTHER.1D", type=Path, help="another annotation of the one film"
+)
+PARSER.add_argument(
+    "--length",
+    metavar="SECONDS",
+    type=float,
+    help="of the film, if no sidecar tells it to --compare",
+)
 # What is made anew from the samples of a film whenever the script runs.
-RULES = Rules(remade=("FACE_SCORE", "MIN_FACE_HEIGHT", "BRIDGE_GAPS_S", "SHORTEST_FACE_S", "FILM_PARTS", "TR_S"))
+RULES = Rules(
+    remade=(
+        "FACE_SCORE",
+        "MIN_FACE_HEIGHT",
+        "BRIDGE_GAPS_S",
+        "SHORTEST_FACE_S",
+        "FILM_PARTS",
+        "TR_S",
+    )
+)
 
 
 def main(arguments: argparse.Namespace):
@@ -53,7 +80,9 @@ def main(arguments: argparse.Namespace):
     annotations = check_arguments(arguments)
     if not annotations:
         names = annotate(arguments.films, cfg)
-        annotations = [Path(cfg.FILM_DIR) / "stimuli" / f"{name}_face-annotation.1D" for name in names]
+        annotations = [
+            Path(cfg.FILM_DIR) / "stimuli" / f"{name}_face-annotation.1D" for name in names
+        ]
     if arguments.compare:
         compare(annotations, arguments.compare, arguments.length, cfg)
 
@@ -74,18 +103,26 @@ def annotate(paths: list[Path], cfg) -> list[str]:
             stage.leave_out(film.path.name, "no sound track, so neither loudness nor speech")
 
     stage.each(
-        partial(write_digest, stage.folder), films, lambda film: digest_file(stage.folder, film).exists(), "film files"
+        partial(write_digest, stage.folder),
+        films,
+        lambda film: digest_file(stage.folder, film).exists(),
+        "film files",
     )
     chunks = [(film, samples) for film in films for samples in chunks_of(film, cfg.ANNOTATION_HZ)]
     work = partial(scan_chunk, stage.folder, cfg.ANNOTATION_HZ)
-    stage.each(work, chunks, lambda unit: chunk_file(stage.folder, *unit).exists(), "minutes of film")
+    stage.each(
+        work, chunks, lambda unit: chunk_file(stage.folder, *unit).exists(), "minutes of film"
+    )
 
     damaged = Counter()
     for film, samples in chunks:
         damaged[film.path.name] += read_json(chunk_file(stage.folder, film, samples))["damaged"]
     for name, n in damaged.items():
         if n:
-            stage.leave_out(name, f"{n} packets of picture or sound cannot be decoded; the frame before them stays")
+            stage.leave_out(
+                name,
+                f"{n} packets of picture or sound cannot be decoded; the frame before them stays",
+            )
     by_name = {film.path.name: film for film in films}
     names = []
     for name, own in groupby(sorted(parts, key=lambda part: part.name), key=lambda part: part.name):
@@ -101,9 +138,13 @@ def check_arguments(arguments: argparse.Namespace) -> list[Path]:
     """The one annotation that is given in place of films, in a list; empty if films are given."""
     given = [path for path in arguments.films if path.suffix.lower() == ".1d"]
     if arguments.compare and len(arguments.films) != 1:
-        raise NeuroFaceError(f"--compare takes one film or one .1D file; there are {len(arguments.films)}.")
+        raise NeuroFaceError(
+            f"--compare takes one film or one .1D file; there are {len(arguments.films)}."
+        )
     if given and not arguments.compare:
-        raise NeuroFaceError(f"{given[0]} is an annotation. Name the one to compare it with: --compare OTHER.1D")
+        raise NeuroFaceError(
+            f"{given[0]} is an annotation. Name the one to compare it with: --compare OTHER.1D"
+        )
     return given
 
 
@@ -120,9 +161,15 @@ def compare(annotations: list[Path], other: Path, length_s: float | None, cfg) -
     stretches = [read_1d(path) for path in paths]
     last_s = max(part.sum(axis=1).max() for part in stretches)
     length_s = length_s or max([last_s, *(stated_length(path) for path in paths)])
-    names = ("first", "second") if one.name == other.name else tuple(path.name.split("_face-")[0] for path in paths)
+    names = (
+        ("first", "second")
+        if one.name == other.name
+        else tuple(path.name.split("_face-")[0] for path in paths)
+    )
     windows = (cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S)
-    table = compare_annotations(*stretches, length_s, cfg.ANNOTATION_HZ, windows, labels_of(cfg), names)
+    table = compare_annotations(
+        *stretches, length_s, cfg.ANNOTATION_HZ, windows, labels_of(cfg), names
+    )
     target = Path(cfg.FILM_DIR) / "comparisons" / f"{one.stem}_vs_{other.stem}.tsv"
     write_table(target, table)
     plot_agreement(*stretches, length_s, names, target.with_suffix(".png"))

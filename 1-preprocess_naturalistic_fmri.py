@@ -1,20 +1,26 @@
 """1. From BOLD and annotations to labelled windows.
 
-Builds the group mask from the individual masks. Cuts a window of BOLD at the start of every long stretch of the first
-of LABELS (by default a face on the screen) and of the second. A seeded random draw balances the two classes within each
-run. With ``--check`` it only says what the data set holds, and what would stop scripts 1 to 3.
+Builds the group mask from the individual masks. Cuts a window of BOLD at the start of every long
+stretch of the first of LABELS (by default a face on the screen) and of the second. A seeded random
+draw balances the two classes within each run. With ``--check`` it only says what the data set
+holds, and what would stop scripts 1 to 3.
 
-Reads     the data set in DATASET_DIR: BOLD and mask per person, annotation per film (NNDb ``.1D``) or run (BIDS
-          ``events.tsv``). DATASET = "demo" writes its data set first.
-Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y, z) float32, share of people per voxel;
-          mask_costs.tsv, voxels that each person's mask takes from the group; where the data have no masks own_masks/
-          1-windows/<sub>/<sub>_task-<movie>_windows.npy (n_windows, n_voxels, WINDOW_TRS) float32, C order of the mask
+Reads     the data set in DATASET_DIR: BOLD and mask per person, annotation per film (NNDb ``.1D``)
+          or run (BIDS ``events.tsv``). DATASET = "demo" writes its data set first.
+Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y, z) float32, share
+            of people per voxel;
+          mask_costs.tsv, voxels that each person's mask takes from the group; where the data have
+            no masks own_masks/
+          1-windows/<sub>/<sub>_task-<movie>_windows.npy (n_windows, n_voxels, WINDOW_TRS) float32,
+            C order of the mask
           1-windows/<sub>/<sub>_task-<movie>_windows.tsv, one row per window
-          1-windows/film_regressors.tsv, what else the film shows in each window, where the runs have film regressors
-Settings  SEED, EXCLUDE, INCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM,
-          BALANCE, MATCH_ON, MATCH_WITHIN_SD, MASK_THRESHOLD, MASK_FILE, LABELS, LABEL_EVENTS, EVENT_COLUMN, JOIN_GAP_S,
-          FILM_EVENT, BIDS_FILTER, NNDB_VARIANT
-Takes     about as long as decompressing the files; memory: under 300 MB per job for any length of run
+          1-windows/film_regressors.tsv, what else the film shows in each window, where the runs
+            have film regressors
+Settings  SEED, EXCLUDE, INCLUDE, TR_S, LAG_S, WINDOW_TRS, MIN_STRETCH_S, STANDARDIZE, DENOISE,
+          HIGH_PASS_HZ, SMOOTHING_MM, BALANCE, MATCH_ON, MATCH_WITHIN_SD, MASK_THRESHOLD, MASK_FILE,
+          LABELS, LABEL_EVENTS, EVENT_COLUMN, JOIN_GAP_S, FILM_EVENT, BIDS_FILTER, NNDB_VARIANT
+Takes     about as long as decompressing the files; memory: under 300 MB per job for any length of
+          run
 """
 
 from functools import partial
@@ -64,7 +70,15 @@ from neuroface.face_study import (
     write_demo,
     write_window_regressors,
 )
-from neuroface.pipeline import Section, Stage, read_json, read_table, run_script, write_json, write_table
+from neuroface.pipeline import (
+    Section,
+    Stage,
+    read_json,
+    read_table,
+    run_script,
+    write_json,
+    write_table,
+)
 
 import numpy as np
 import pandas as pd
@@ -86,11 +100,17 @@ def main():
     used = [run.mask for run in runs if run.mask and (stage.folder / "group_mask.nii.gz").exists()]
     used += [file for run in runs if is_cut(stage.folder, run) for file in run.files]
     stage.take_files([file for run in runs for file in run.files], used)
-    planned = {run: plan_windows(run, cfg, stage) for run in runs}  # reads only headers and annotations: early errors
+    planned = {
+        run: plan_windows(run, cfg, stage) for run in runs
+    }  # reads only headers and annotations: early errors
     plans = with_events({run: plan for run, (plan, _) in planned.items()})
     if all(plan.empty for plan in plans.values()):
-        raise NeuroFaceError("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
-    for split, why in impossible_splits(pd.concat(plans.values(), ignore_index=True), cfg.WINDOW_TRS, cfg).items():
+        raise NeuroFaceError(
+            "No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations."
+        )
+    for split, why in impossible_splits(
+        pd.concat(plans.values(), ignore_index=True), cfg.WINDOW_TRS, cfg
+    ).items():
         stage.leave_out(f"{split} folds", f"script 3 will stop: {why}")
     cleaning = cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs])
     for line in (*describe_trials(runs, cfg), *describe_pauses(runs), *cleaning):
@@ -107,7 +127,10 @@ def main():
     for run in runs:
         constant = read_json(windows_file(stage.folder, run.subject, run.name).with_suffix(".json"))
         if n := constant["constant_voxels_set_to_0"]:
-            stage.leave_out(run.name, f"{n:,} of {int(mask.sum()):,} voxels never change over the run and count as 0")
+            stage.leave_out(
+                run.name,
+                f"{n:,} of {int(mask.sum()):,} voxels never change over the run and count as 0",
+            )
     section = describe(stage, runs, mask, computed, cleaning, cfg)
     stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", section)
 
@@ -129,33 +152,52 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     first_s = first_volume_s(run, shape[3], cfg.TR_S)
     if first_s:
         source = f"its sidecar{' and FILM_EVENT' if run.film else ''}"
-        print(f"  {run.name}: its first volume shows second {first_s:.2f} of the film or run, by {source}")
+        print(
+            f"  {run.name}: its first volume shows second {first_s:.2f} of the film or run, by {source}"
+        )
     for remark in check_clock(run, shape[3], cfg):
         stage.leave_out(run.name, remark)
     labels, (first, second) = labels_of(cfg), stretches_of_labels(run, cfg)
     for label, stretches in zip(labels, (first, second)):
         if stretches is not None and not len(stretches):
             events = " or ".join(map(repr, cfg.LABEL_EVENTS[label]))
-            there = f"; it has {', '.join(map(repr, names))}" if (names := event_names(run, cfg)) else ""
-            stage.leave_out(run.name, f"its annotation has no event {events}, which LABEL_EVENTS gives for {label!r}{there}")
+            there = (
+                f"; it has {', '.join(map(repr, names))}"
+                if (names := event_names(run, cfg))
+                else ""
+            )
+            stage.leave_out(
+                run.name,
+                f"its annotation has no event {events}, which LABEL_EVENTS gives for {label!r}{there}",
+            )
     lag_s = cfg.LAG_S - first_s
     table = window_table(first, second, labels, cfg.MIN_STRETCH_S, cfg.TR_S, lag_s)
     check_pauses(run, shape[3])
     table["first_tr"] = first_tr(in_series_s(run, table["onset_s"], cfg.TR_S), cfg.TR_S, lag_s)
     both = ambiguous_windows(table, first, second, labels, cfg.WINDOW_TRS * cfg.TR_S)
     if both.any():
-        stage.leave_out(run.name, f"{both.sum()} windows in which {labels.first!r} and {labels.second!r} overlap")
+        stage.leave_out(
+            run.name,
+            f"{both.sum()} windows in which {labels.first!r} and {labels.second!r} overlap",
+        )
         table = table[~both]
     kept = read_censor(run.censor, shape[3])
     past_end = table["first_tr"] + cfg.WINDOW_TRS > len(kept)
     if past_end.any():
-        stage.leave_out(run.name, f"{past_end.sum()} windows that would run past its {len(kept)} volumes")
+        stage.leave_out(
+            run.name, f"{past_end.sum()} windows that would run past its {len(kept)} volumes"
+        )
     before_start = table["first_tr"] < 0
     if before_start.any():
-        stage.leave_out(run.name, f"{before_start.sum()} windows that would begin before its first volume")
+        stage.leave_out(
+            run.name, f"{before_start.sum()} windows that would begin before its first volume"
+        )
     whole = table["first_tr"].isin(whole_windows(kept, cfg.WINDOW_TRS)[0])
     if n := (~whole & ~past_end & ~before_start).sum():
-        stage.leave_out(run.name, f"{n} windows that touch one of the {(~kept).sum()} volumes censored for motion")
+        stage.leave_out(
+            run.name,
+            f"{n} windows that touch one of the {(~kept).sum()} volumes censored for motion",
+        )
     cleaning = cleaning_of(run, shape[3], cfg)
     starts, volumes = whole_windows(kept, cfg.WINDOW_TRS)
     scrubbed = table["first_tr"].isin(starts[~cleaning.keeps(volumes, cfg.WINDOW_TRS)])
@@ -166,9 +208,14 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
     if cfg.BALANCE == "run":
         table = choose_windows(table, regressors, labels, run.name, cfg)
     if len(table) < len(found):
-        print(f"  {run.name}: {len(found)} windows, {'matched' if cfg.MATCH_ON else 'balanced'} to {len(table)}")
+        print(
+            f"  {run.name}: {len(found)} windows, {'matched' if cfg.MATCH_ON else 'balanced'} to {len(table)}"
+        )
     if table.empty and len(first):
-        stage.leave_out(run.name, "no window: it has no stretch of one class that is long enough (see MIN_STRETCH_S)")
+        stage.leave_out(
+            run.name,
+            "no window: it has no stretch of one class that is long enough (see MIN_STRETCH_S)",
+        )
     table = table.assign(subject=run.subject, movie=run.movie, run=run.run, stimulus=run.stimulus)
     return table, with_kept(found, regressors, table, run)
 
@@ -184,7 +231,12 @@ def with_events(plans: dict[Run, pd.DataFrame]) -> dict[Run, pd.DataFrame]:
 
 
 def cut_windows(
-    folder: Path, plans: dict[Run, pd.DataFrame], mask: np.ndarray, affine: np.ndarray, cfg, run: Run
+    folder: Path,
+    plans: dict[Run, pd.DataFrame],
+    mask: np.ndarray,
+    affine: np.ndarray,
+    cfg,
+    run: Run,
 ) -> None:
     """Write a run's windows and their table; the table is written last."""
     target = windows_file(folder, run.subject, run.name)
@@ -220,14 +272,23 @@ def describe_trials(runs: list[Run], cfg) -> list[str]:
     return list(filter(None, [joined_trials(runs, names, cfg, cfg.MIN_STRETCH_S)]))
 
 
-def describe(stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cleaning: list[str], cfg) -> Section:
+def describe(
+    stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cleaning: list[str], cfg
+) -> Section:
     labels = labels_of(cfg)
     names = [f"{title.replace(' ', '-')} windows" for title in labels.titles]
-    tables = [read_table(windows_file(stage.folder, r.subject, r.name).with_suffix(".tsv")) for r in runs]
+    tables = [
+        read_table(windows_file(stage.folder, r.subject, r.name).with_suffix(".tsv")) for r in runs
+    ]
     counts = [tuple(int((table["label"] == label).sum()) for label in labels) for table in tables]
     first, second = (labels.of(label).is_there for label in labels)
     shown = f"Windows of BOLD, cut where {first}, and where {second}."
-    lead = (shown, early_windows(runs, tables, cfg), *describe_trials(runs, cfg), *describe_pauses(runs))
+    lead = (
+        shown,
+        early_windows(runs, tables, cfg),
+        *describe_trials(runs, cfg),
+        *describe_pauses(runs),
+    )
     section = Section("Data", " ".join(filter(None, (*lead, computed))))
     section.numbers(
         {
@@ -239,7 +300,9 @@ def describe(stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cle
     )
     rows = [(r.subject, r.movie, r.run, *n) for r, n in zip(runs, counts)]
     section.table(["person", "film or task", "run", *names], rows, "Windows per run")
-    section.table(["cleaning of the BOLD"], [(line,) for line in cleaning], "DENOISE: docs/cleaning.md")
+    section.table(
+        ["cleaning of the BOLD"], [(line,) for line in cleaning], "DENOISE: docs/cleaning.md"
+    )
     describe_balance(section, stage.folder, labels, cfg)
     return section
 

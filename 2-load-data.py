@@ -1,10 +1,11 @@
 """2. From windows per run to one data set.
 
-Joins the windows of all runs into one memory-mapped array with labels, and a table with the source of each row. No run
-is held in memory: each is copied directly to its position.
+Joins the windows of all runs into one memory-mapped array with labels, and a table with the source
+of each row. No run is held in memory: each is copied directly to its position.
 
 Reads     1-windows/
-Writes    2-dataset/X.npy (n, n_voxels, WINDOW_TRS) float32; y.npy (n,) int8, 1 = first label; samples.tsv, one row each
+Writes    2-dataset/X.npy (n, n_voxels, WINDOW_TRS) float32; y.npy (n,) int8, 1 = first label;
+            samples.tsv, one row each
 Settings  none
 Takes     as long as copying the windows; very little memory
 """
@@ -15,7 +16,16 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.bold import SAMPLE_COLUMNS
 from neuroface.face_study import STUDY, labels_of
-from neuroface.pipeline import Section, Stage, atomic, open_npy, read_table, run_script, write_npy, write_table
+from neuroface.pipeline import (
+    Section,
+    Stage,
+    atomic,
+    open_npy,
+    read_table,
+    run_script,
+    write_npy,
+    write_table,
+)
 
 import numpy as np
 import pandas as pd
@@ -39,7 +49,9 @@ def main():
         write_npy(y_file, (samples["label"] == labels.first).to_numpy(np.int8))
         join_windows(files, X_file, len(samples))
 
-    stage.each(join, [X_file], lambda X_file: all(f.exists() for f in (X_file, y_file, table)), "data sets")
+    stage.each(
+        join, [X_file], lambda X_file: all(f.exists() for f in (X_file, y_file, table)), "data sets"
+    )
     X, y = open_npy(X_file), open_npy(y_file)
     one, other = (title.replace(" ", "-") for title in labels.titles)
     print(
@@ -54,7 +66,10 @@ def main():
 
 def find_windows(folder: Path) -> list[Path]:
     """Window files of all runs, people in natural order as script 1 lists them."""
-    return sorted(folder.glob("sub-*/*_windows.npy"), key=lambda p: (len(p.parent.name), p.parent.name, p.name))
+    return sorted(
+        folder.glob("sub-*/*_windows.npy"),
+        key=lambda p: (len(p.parent.name), p.parent.name, p.name),
+    )
 
 
 def read_samples(file: Path) -> pd.DataFrame:
@@ -72,7 +87,9 @@ def check_labels(samples: pd.DataFrame, labels: tuple[str, str]) -> None:
     """Raise unless there are windows of both labels and of no other label."""
     for label in labels:
         if not (samples["label"] == label).any():
-            raise NeuroFaceError(f"There is no {label} window. Lower MIN_STRETCH_S, or check the annotations.")
+            raise NeuroFaceError(
+                f"There is no {label} window. Lower MIN_STRETCH_S, or check the annotations."
+            )
     if unknown := sorted(set(samples["label"]) - set(labels)):
         raise NeuroFaceError(
             f"1-windows holds windows with the label {unknown[0]!r}; LABELS = {labels}. Delete 1-windows and rerun script 1."
@@ -86,7 +103,9 @@ def join_windows(files: list[Path], target: Path, n: int) -> None:
     """
     shape = open_npy(files[0]).shape[1:]
     with atomic(target) as partial, open(partial, "wb") as joined:
-        write_array_header_1_0(joined, {"descr": "<f4", "fortran_order": False, "shape": (n, *shape)})
+        write_array_header_1_0(
+            joined, {"descr": "<f4", "fortran_order": False, "shape": (n, *shape)}
+        )
         for file in files:
             part = open_npy(file)
             if part.shape[1:] != shape or part.dtype.str != "<f4" or not part.flags.c_contiguous:
@@ -99,9 +118,12 @@ def join_windows(files: list[Path], target: Path, n: int) -> None:
                 shutil.copyfileobj(windows, joined, COPY_BYTES)
 
 
-def describe(X: np.ndarray, counts: pd.DataFrame, people: pd.Series, names: tuple[str, str]) -> Section:
+def describe(
+    X: np.ndarray, counts: pd.DataFrame, people: pd.Series, names: tuple[str, str]
+) -> Section:
     section = Section(
-        "Data set", f"X.npy holds {X.shape[0]:,} windows of {X.shape[1]:,} voxels × {X.shape[2]} volumes."
+        "Data set",
+        f"X.npy holds {X.shape[0]:,} windows of {X.shape[1]:,} voxels × {X.shape[2]} volumes.",
     )
     rows = [(movie, people[movie], *row) for movie, row in counts.iterrows()]
     columns = ["film or task", "people", *(f"{name} windows" for name in names)]

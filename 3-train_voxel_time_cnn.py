@@ -1,23 +1,31 @@
 """3. Train the models on every fold, and test how reliable their accuracy is.
 
-Trains the paper's network, other models (MODELS) and ridge regression on each fold of each cross-validation in CV_SPLITS,
-and predicts the held-out windows. "window" folds give the paper's number; "movie" folds give the accuracy for unseen
-films. In each fold, inner validation windows choose the best model. Also compares increasingly strict splits (the leakage
-ladder), and computes intervals and a permutation null.
+Trains the paper's network, other models (MODELS) and ridge regression on each fold of each
+cross-validation in CV_SPLITS, and predicts the held-out windows. "window" folds give the paper's
+number; "movie" folds give the accuracy for unseen films. In each fold, inner validation windows
+choose the best model. Also compares increasingly strict splits (the leakage ladder), and computes
+intervals and a permutation null.
 
 Reads     2-dataset/, 1-windows/group_mask.nii.gz
-Writes    3-model/<split>/fold-<k>.keras, the float32 network, and with N_SEEDS > 1 fold-<k>_seed-<n>.keras; fold-<k>.tsv,
+Writes    3-model/<split>/fold-<k>.keras, the float32 network, and with N_SEEDS > 1
+            fold-<k>_seed-<n>.keras; fold-<k>.tsv,
           its held-out predictions; inner-<k>.tsv, its logits of inner validation windows
-          3-model/<split>/predictions.tsv, one row per window; metrics.json, history.tsv; *.png; all of this for any
-          other model in 3-model/<split>/<model>/, for the chosen ones in 3-model/<split>/best/ with choices.json
+          3-model/<split>/predictions.tsv, one row per window; metrics.json, history.tsv; *.png; all
+            of this for any
+          other model in 3-model/<split>/<model>/, for the chosen ones in 3-model/<split>/best/ with
+            choices.json
           3-model/<split>/models.tsv, comparison of all models; 3-model/metrics.json
-          3-model/film_regressors.json, how well what else the film shows predicts the label, where script 1 has it
-          3-model/linear/<features>_ladder.json, the leakage ladder; <features>_kernel.npy (n, n) float64
-Settings  SEED, CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, CNN_FILTERS, CNN_DENSE_UNITS, TRAINING,
-          TRAINING_STEPS, EPOCHS, BATCH_SIZE, LEARNING_RATE, N_SEEDS, PRECISION, BASELINES, ALIGNMENT,
-          ALIGNMENT_FEATURES, N_PERMUTATIONS, N_PERMUTATIONS_CNN, SPACE, ROI_FILE
-Takes     full size (41,489 voxels): 6 s per step of 20 windows on 2 CPU cores, so use a GPU; 19 GB, or less if less is
-          available, because gradients accumulate over smaller passes. Linear models: minutes
+          3-model/film_regressors.json, how well what else the film shows predicts the label, where
+            script 1 has it
+          3-model/linear/<features>_ladder.json, the leakage ladder; <features>_kernel.npy (n, n)
+            float64
+Settings  SEED, CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, CNN_FILTERS,
+          CNN_DENSE_UNITS, TRAINING, TRAINING_STEPS, EPOCHS, BATCH_SIZE, LEARNING_RATE, N_SEEDS,
+          PRECISION, BASELINES, ALIGNMENT, ALIGNMENT_FEATURES, N_PERMUTATIONS, N_PERMUTATIONS_CNN,
+          SPACE, ROI_FILE
+Takes     full size (41,489 voxels): 6 s per step of 20 windows on 2 CPU cores, so use a GPU; 19 GB,
+          or less if less is available, because gradients accumulate over smaller passes. Linear
+          models: minutes
 """
 
 from dataclasses import replace
@@ -60,7 +68,16 @@ from neuroface.decoding import (
     write_results,
 )  # fmt: skip
 from neuroface.face_study import STUDY, add_confounds, labels_of, rois_name, windows_of
-from neuroface.pipeline import Rules, Stage, only_more, open_npy, read_json, read_table, run_script, write_json
+from neuroface.pipeline import (
+    Rules,
+    Stage,
+    only_more,
+    open_npy,
+    read_json,
+    read_table,
+    run_script,
+    write_json,
+)
 
 import numpy as np
 import pandas as pd
@@ -76,12 +93,19 @@ def main():
     mask_file = stage.folder_of(1) / "group_mask.nii.gz"
     windows = windows_of(stage.folder_of(2), stage.folder, mask_file, samples, linear, cfg)
 
-    stage.each(partial(write_kernel, windows), linear, lambda name: windows.kernel_file(name).exists(), "kernels")
+    stage.each(
+        partial(write_kernel, windows),
+        linear,
+        lambda name: windows.kernel_file(name).exists(),
+        "kernels",
+    )
     ladder = partial(write_ladder, windows, samples, folds, cfg)
     stage.each(ladder, linear, lambda name: ladder_file(windows, name).exists(), "linear models")
 
     aligned = [windows.kernels / "aligned.json"] if cfg.ALIGNMENT == "srm" else []
-    stage.each(partial(write_alignment, windows, samples, folds, cfg), aligned, Path.exists, "alignments")
+    stage.each(
+        partial(write_alignment, windows, samples, folds, cfg), aligned, Path.exists, "alignments"
+    )
 
     members = [
         member
@@ -122,14 +146,25 @@ def no_fewer(old: int, new: int, stamped: dict) -> bool:
 
 RULES = Rules(
     # No later script reads what these change.
-    aside=("ROI_FILE", "BASELINES", "ALIGNMENT", "ALIGNMENT_FEATURES", "N_PERMUTATIONS", "N_PERMUTATIONS_CNN"),
+    aside=(
+        "ROI_FILE",
+        "BASELINES",
+        "ALIGNMENT",
+        "ALIGNMENT_FEATURES",
+        "N_PERMUTATIONS",
+        "N_PERMUTATIONS_CNN",
+    ),
     growing={"MODELS": more_models, "MODEL_OPTIONS": same_sizes, "N_SEEDS": no_fewer},
 )
 
 
 def check_dataset(folder: Path, cfg) -> pd.DataFrame:
     """``samples.tsv``; raise unless it fits X.npy (n, n_voxels, window_trs) and y.npy (n,), and all values are finite."""
-    X, y, samples = open_npy(folder / "X.npy"), open_npy(folder / "y.npy"), read_table(folder / "samples.tsv")
+    X, y, samples = (
+        open_npy(folder / "X.npy"),
+        open_npy(folder / "y.npy"),
+        read_table(folder / "samples.tsv"),
+    )
     if not len(X) == len(y) == len(samples):
         raise NeuroFaceError(
             f"{folder}: X.npy has {len(X)} windows, y.npy {len(y)}, samples.tsv {len(samples)}. Delete {folder} and rerun "
@@ -137,7 +172,9 @@ def check_dataset(folder: Path, cfg) -> pd.DataFrame:
         )
     for start in range(0, len(X), 64):
         if not np.isfinite(X[start : start + 64].sum(dtype=np.float64)):
-            raise NeuroFaceError(f"{folder / 'X.npy'} holds NaN or infinite values near row {start}. Rerun script 1.")
+            raise NeuroFaceError(
+                f"{folder / 'X.npy'} holds NaN or infinite values near row {start}. Rerun script 1."
+            )
     return samples
 
 
@@ -145,7 +182,9 @@ def name_fold_limits(stage: Stage, folds: dict[str, list[Fold]], cfg) -> None:
     """Print which splits choose the epoch by event instead, and how many windows the embargo removes."""
     for split in cfg.CV_SPLITS:
         if folds[split][0].validation_kept_together != split:
-            print(f"  split {split!r}: the training set has one group, so the epoch is chosen by event")
+            print(
+                f"  split {split!r}: the training set has one group, so the epoch is chosen by event"
+            )
         if dropped := sum(fold.n_embargoed for fold in folds[split]):
             why = f"{dropped} windows over {cfg.N_FOLDS} trainings, within EMBARGO_TRS of one that is held out"
             stage.leave_out(f"{split} folds", why)
@@ -155,19 +194,27 @@ def linear_models(stage: Stage, cfg) -> list[str]:
     """Ridge classifiers: of whole windows, for the leakage ladder; of means over time; of the voxels of ROI_FILE."""
     rois = [name for name in cfg.BASELINES if name == rois_name(cfg.ROI_FILE)]
     if rois and cfg.SPACE != "MNI":
-        stage.leave_out(f"baseline {rois[0]}", f"regions of ROI_FILE need MNI space and SPACE is {cfg.SPACE!r}")
+        stage.leave_out(
+            f"baseline {rois[0]}", f"regions of ROI_FILE need MNI space and SPACE is {cfg.SPACE!r}"
+        )
         rois = []
     return [*LINEAR, *rois]
 
 
-def write_ladder(windows: Windows, samples: pd.DataFrame, folds: dict[str, list[Fold]], cfg, name: str) -> None:
+def write_ladder(
+    windows: Windows, samples: pd.DataFrame, folds: dict[str, list[Fold]], cfg, name: str
+) -> None:
     """Score a linear model on all folds of all splits, and on relabelled events."""
     kernel = windows.kernel_of(name)
-    result = scores_by_split(kernel, windows.y, samples, folds, cfg.N_PERMUTATIONS, cfg.SEED, cfg.LABELS[0])
+    result = scores_by_split(
+        kernel, windows.y, samples, folds, cfg.N_PERMUTATIONS, cfg.SEED, cfg.LABELS[0]
+    )
     write_json(ladder_file(windows, name), result)
 
 
-def write_alignment(windows: Windows, samples: pd.DataFrame, folds: dict[str, list[Fold]], cfg, target: Path) -> None:
+def write_alignment(
+    windows: Windows, samples: pd.DataFrame, folds: dict[str, list[Fold]], cfg, target: Path
+) -> None:
     """The ladder of ridge regression after people were aligned; a split that gives no data to align is named."""
     X, scored, impossible = windows.X, {}, {}
     for split, part in folds.items():
@@ -180,7 +227,9 @@ def write_alignment(windows: Windows, samples: pd.DataFrame, folds: dict[str, li
     write_json(target, {"scores": scored, "not_possible": impossible})
 
 
-def choose_best(stage: Stage, folds: dict[str, list[Fold]], samples: pd.DataFrame, cfg) -> dict[str, dict]:
+def choose_best(
+    stage: Stage, folds: dict[str, list[Fold]], samples: pd.DataFrame, cfg
+) -> dict[str, dict]:
     """Choose a model in each fold by its inner validation windows: split → choices. SELECTION may leave no such windows."""
     if cfg.SELECTION != "inner":
         return {}
@@ -211,22 +260,35 @@ def train_fold(folder: Path, windows: Windows, samples: pd.DataFrame, cfg, membe
     variant, _, fold, number = member
     if lacks_inner_logits(folder, member):
         network = load_network(files_of(folder, member).model, *windows.X.shape[1:])
-        logit = predict_logits(logit_network(network), windows.X, cfg.INFERENCE_BATCH, fold.validation)
+        logit = predict_logits(
+            logit_network(network), windows.X, cfg.INFERENCE_BATCH, fold.validation
+        )
         return write_inner(folder, member, fold.validation, logit)
     model, order = variant, None
     if variant == SHUFFLED:
         model, order = DEFAULT, np.random.default_rng(cfg.SEED).permutation(windows.X.shape[1])
     if variant.startswith(permuted("")):
         model, null = cfg.MODELS[0], int(variant.removeprefix(permuted("")))
-        windows = replace(windows, labels=permuted_labels(samples, 1, cfg.SEED + null, cfg.LABELS[0])[:, 0])
-    fitted = fit_fold(model, windows, fold, cfg, seed_of_member(cfg.SEED, fold.number, number), order)
-    logit = predict_logits(logit_network(fitted.network), windows.X, cfg.INFERENCE_BATCH, fold.test, order)
+        windows = replace(
+            windows, labels=permuted_labels(samples, 1, cfg.SEED + null, cfg.LABELS[0])[:, 0]
+        )
+    fitted = fit_fold(
+        model, windows, fold, cfg, seed_of_member(cfg.SEED, fold.number, number), order
+    )
+    logit = predict_logits(
+        logit_network(fitted.network), windows.X, cfg.INFERENCE_BATCH, fold.test, order
+    )
     write_member(folder, member, fitted, samples, windows.y, logit)
 
 
-def write_all(folder: Path, model: str, folds: dict[str, list[Fold]], samples: pd.DataFrame, labels, cfg) -> dict:
+def write_all(
+    folder: Path, model: str, folds: dict[str, list[Fold]], samples: pd.DataFrame, labels, cfg
+) -> dict:
     """Results of a model under every split: split → content of its ``metrics.json``."""
-    return {split: write_results(folder, model, split, folds[split], samples, labels, cfg) for split in cfg.CV_SPLITS}
+    return {
+        split: write_results(folder, model, split, folds[split], samples, labels, cfg)
+        for split in cfg.CV_SPLITS
+    }
 
 
 if __name__ == "__main__":

@@ -1,21 +1,27 @@
 """4. Which voxels, at which second, made the network decide "face"?
 
-Explains the logit of every window (its negative for windows of the second label) against a baseline. By default it
-uses Integrated Gradients and the fold model that never saw the window. The attributions of a window must sum to the
-difference between its logit and the baseline's; the error of that sum is stored per window. The report has further
-checks of the maps.
+Explains the logit of every window (its negative for windows of the second label) against a
+baseline. By default it uses Integrated Gradients and the fold model that never saw the window. The
+attributions of a window must sum to the difference between its logit and the baseline's; the error
+of that sum is stored per window. The report has further checks of the maps.
 
 Reads     1-windows/group_mask.nii.gz, 2-dataset/, 3-model/
-Writes    4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>.npy (n, n_voxels, WINDOW_TRS) float32
-          4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>_completeness.tsv, one row each
-          4-attributions/checks.json: completeness, steps, baselines, random weights and labels, deletion, planted truth
-          4-attributions/summary_<method>.png; baselines/, checks/, occlusion_regions.npy: inputs of these results
-Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, ATTRIBUTION_METHODS, EXPLAIN, ATTRIBUTION_BASELINE, ATTRIBUTION_DRAWS,
-          SMOOTHGRAD_DRAWS, SMOOTHGRAD_NOISE, IG_ENGINE, IG_RULE, IG_STEPS, IG_TOLERANCE, OCCLUSION_REGIONS,
-          OCCLUSION_CUBE_MM, PARCEL_FILE, OCCLUSION_TRS, ROI_FILE, ATTRIBUTION_CHECKS, CHECK_WINDOWS; the check
-          "labels" also uses the training settings of script 3
-Takes     IG_STEPS forward and backward passes per window: at full size 23 s with 200 steps on 2 CPU cores, 3 s with 30
-          secants; 4 GB; the checks of a method take as long as about 20 × CHECK_WINDOWS windows
+Writes    4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>.npy (n, n_voxels,
+            WINDOW_TRS) float32
+          4-attributions/<sub>/<sub>_task-<movie>_label-<label>_<method>_completeness.tsv, one row
+            each
+          4-attributions/checks.json: completeness, steps, baselines, random weights and labels,
+            deletion, planted truth
+          4-attributions/summary_<method>.png; baselines/, checks/, occlusion_regions.npy: inputs of
+            these results
+Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, ATTRIBUTION_METHODS, EXPLAIN, ATTRIBUTION_BASELINE,
+          ATTRIBUTION_DRAWS, SMOOTHGRAD_DRAWS, SMOOTHGRAD_NOISE, IG_ENGINE, IG_RULE, IG_STEPS,
+          IG_TOLERANCE, OCCLUSION_REGIONS, OCCLUSION_CUBE_MM, PARCEL_FILE, OCCLUSION_TRS, ROI_FILE,
+          ATTRIBUTION_CHECKS, CHECK_WINDOWS; the check "labels" also uses the training settings of
+          script 3
+Takes     IG_STEPS forward and backward passes per window: at full size 23 s with 200 steps on 2 CPU
+          cores, 3 s with 30 secants; 4 GB; the checks of a method take as long as about 20 ×
+          CHECK_WINDOWS windows
 """
 
 from pathlib import Path
@@ -65,8 +71,17 @@ from neuroface.pipeline import (
 import numpy as np
 import pandas as pd
 
-OF_OCCLUSION = ("OCCLUSION_REGIONS", "OCCLUSION_CUBE_MM", "PARCEL_FILE", "OCCLUSION_TRS", "ROI_FILE")
-OF_CHECKS = ("ATTRIBUTION_CHECKS", "CHECK_WINDOWS")  # the checks' results are made again when these change
+OF_OCCLUSION = (
+    "OCCLUSION_REGIONS",
+    "OCCLUSION_CUBE_MM",
+    "PARCEL_FILE",
+    "OCCLUSION_TRS",
+    "ROI_FILE",
+)
+OF_CHECKS = (
+    "ATTRIBUTION_CHECKS",
+    "CHECK_WINDOWS",
+)  # the checks' results are made again when these change
 RULES = Rules(aside=OF_CHECKS, remade=OF_CHECKS, growing={"ATTRIBUTION_METHODS": only_more})
 
 
@@ -81,12 +96,21 @@ def main():
     study = Study(stage, cfg)
     if "occlusion" in cfg.ATTRIBUTION_METHODS:
         regions = regions_to_occlude(
-            cfg.OCCLUSION_REGIONS, *read_mask(study.mask_file), cfg.OCCLUSION_CUBE_MM, cfg.ROI_FILE, cfg.PARCEL_FILE
+            cfg.OCCLUSION_REGIONS,
+            *read_mask(study.mask_file),
+            cfg.OCCLUSION_CUBE_MM,
+            cfg.ROI_FILE,
+            cfg.PARCEL_FILE,
         )
         write_npy(study.regions_file, regions)
     if cfg.ATTRIBUTION_BASELINE == "training mean" or "baselines" in cfg.ATTRIBUTION_CHECKS:
         mean_file = study.baselines.mean_file
-        stage.each(study.baselines.write_mean, study.models, lambda k: mean_file(k).exists(), "mean windows")
+        stage.each(
+            study.baselines.write_mean,
+            study.models,
+            lambda k: mean_file(k).exists(),
+            "mean windows",
+        )
 
     explaining = study.explaining()
     units = explaining.units(cfg.ATTRIBUTION_METHODS)
@@ -96,9 +120,17 @@ def main():
         stage.each(explaining.join, units, explaining.is_joined, "means over seeds")
 
     if "labels" in cfg.ATTRIBUTION_CHECKS:
-        stage.each(study.train_on_shuffled_labels, [study.shuffled_file], Path.exists, "networks on shuffled labels")
+        stage.each(
+            study.train_on_shuffled_labels,
+            [study.shuffled_file],
+            Path.exists,
+            "networks on shuffled labels",
+        )
     stage.each(study.check, study.checks, study.is_checked, "checks")
-    files = {m: [attribution_file(stage.folder, *u[:4]) for u in units if u.method == m] for m in cfg.ATTRIBUTION_METHODS}
+    files = {
+        m: [attribution_file(stage.folder, *u[:4]) for u in units if u.method == m]
+        for m in cfg.ATTRIBUTION_METHODS
+    }
     checks = {method: study.findings(method, files[method]) for method in files}
     write_json(stage.folder / "checks.json", checks)
     section = describe(stage.folder, files, checks, study.model_names, labels_of(cfg), cfg)
@@ -109,14 +141,26 @@ class Study:
     """The windows, the models that explain them, and all paths; small enough to send to worker processes."""
 
     def __init__(self, stage: Stage, cfg):
-        self.cfg, self.folder, self.dataset, self.training = cfg, stage.folder, stage.folder_of(2), stage.folder_of(3)
-        self.X_file, self.mask_file = self.dataset / "X.npy", stage.folder_of(1) / "group_mask.nii.gz"
+        self.cfg, self.folder, self.dataset, self.training = (
+            cfg,
+            stage.folder,
+            stage.folder_of(2),
+            stage.folder_of(3),
+        )
+        self.X_file, self.mask_file = (
+            self.dataset / "X.npy",
+            stage.folder_of(1) / "group_mask.nii.gz",
+        )
         folds = model_folder(self.training, cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL)
         self.samples = read_table(folds / "predictions.tsv")
-        self.samples["row"] = np.arange(len(self.samples))  # predictions.tsv keeps the order of X.npy
+        self.samples["row"] = np.arange(
+            len(self.samples)
+        )  # predictions.tsv keeps the order of X.npy
         self.samples["window"] = self.samples.groupby(KEYS).cumcount()  # in its file
         self.samples["model"] = self.samples["fold"]
-        self.samples["sign"] = np.where(self.samples["label"] == cfg.LABELS[0], 1, -1)  # of the logit that is explained
+        self.samples["sign"] = np.where(
+            self.samples["label"] == cfg.LABELS[0], 1, -1
+        )  # of the logit that is explained
         if cfg.EXPLAIN == "best fold":
             scores = read_json(folds / "metrics.json")["folds"]
             self.samples["model"] = max(scores, key=lambda fold: fold["accuracy"])["fold"]
@@ -136,7 +180,9 @@ class Study:
     def explaining(self) -> Explaining:
         """Which windows are explained by which models."""
         kind = self.cfg.ATTRIBUTION_BASELINE
-        return Explaining(self.folder, self.X_file, self.samples, self.models, self.recipe, self.baselines, kind)
+        return Explaining(
+            self.folder, self.X_file, self.samples, self.models, self.recipe, self.baselines, kind
+        )
 
     def recipe(self, method: str) -> Recipe:
         cfg = self.cfg
@@ -157,14 +203,18 @@ class Study:
         cfg, X = self.cfg, open_npy(self.X_file)
         labels = permuted_labels(self.samples, 1, cfg.SEED, cfg.LABELS[0])[:, 0]
         name = next(iter(self.model_names.values()))
-        windows = windows_of(self.dataset, self.training, self.mask_file, self.samples, [name], cfg, labels)
+        windows = windows_of(
+            self.dataset, self.training, self.mask_file, self.samples, [name], cfg, labels
+        )
         fold = folds_of(self.samples, cfg.HELD_OUT_SPLIT, X.shape[2], cfg)[0]
         save_network(target, fit_fold(name, windows, fold, cfg, cfg.SEED).network)
 
     def checked_windows(self) -> pd.DataFrame:
         """A few windows, half of them of each label."""
         n, groups = self.cfg.CHECK_WINDOWS // 2, self.samples.groupby("label")
-        return pd.concat(group.sample(min(n, len(group)), random_state=self.cfg.SEED) for _, group in groups)
+        return pd.concat(
+            group.sample(min(n, len(group)), random_state=self.cfg.SEED) for _, group in groups
+        )
 
     def check(self, check: tuple[str, str]) -> None:
         """Write the result of one of ATTRIBUTION_CHECKS for a method; with several seeds, for the first one."""
@@ -172,9 +222,17 @@ class Study:
         chosen = self.checked_windows()
         made = None
         if self.explaining().n_seeds == 1:
-            files = [attribution_file(self.folder, *key, method) for key in chosen[KEYS].itertuples(index=False)]
-            made = np.stack([open_npy(file)[window] for file, window in zip(files, chosen["window"])])
-        networks = {model: load_network(self.models[model][0], *X.shape[1:]) for model in chosen["model"].unique()}
+            files = [
+                attribution_file(self.folder, *key, method)
+                for key in chosen[KEYS].itertuples(index=False)
+            ]
+            made = np.stack(
+                [open_npy(file)[window] for file, window in zip(files, chosen["window"])]
+            )
+        networks = {
+            model: load_network(self.models[model][0], *X.shape[1:])
+            for model in chosen["model"].unique()
+        }
         recipe, kind = self.recipe(method), cfg.ATTRIBUTION_BASELINE
         checker = Checker(X, chosen, networks, recipe, self.baselines.of, kind, cfg.SEED, made)
         found = {
@@ -188,15 +246,23 @@ class Study:
 
     def findings(self, method: str, files: list[Path]) -> dict:
         """Results of the checks on a few windows, and of all maps: completeness and, in the demo, the planted truth."""
-        tolerance = self.cfg.IG_TOLERANCE if method == "ig" and self.cfg.IG_STEPS == "auto" else None
+        tolerance = (
+            self.cfg.IG_TOLERANCE if method == "ig" and self.cfg.IG_STEPS == "auto" else None
+        )
         found = {}
         if METHODS[method].in_logits:
-            found["completeness"] = completeness(pd.concat(map(read_table, map(completeness_file, files))), tolerance)
+            found["completeness"] = completeness(
+                pd.concat(map(read_table, map(completeness_file, files))), tolerance
+            )
         if self.cfg.DATASET == "demo" and not chosen_by_hand(method, self.cfg.OCCLUSION_REGIONS):
             mask, _ = read_mask(self.mask_file)
             planted, _ = read_mask(Path(self.cfg.DATASET_DIR) / "truth" / "face_rois.nii.gz")
             found["planted_truth"] = truth_score(map(open_npy, files), planted[mask])
-        checks = {name: read_json(self.check_file((m, name)))["found"] for m, name in self.checks if m == method}
+        checks = {
+            name: read_json(self.check_file((m, name)))["found"]
+            for m, name in self.checks
+            if m == method
+        }
         return found | checks | ({"checked_windows": len(self.checked_windows())} if checks else {})
 
 

@@ -1,9 +1,11 @@
 """5. From attribution matrices to brain maps.
 
-Writes each window's attributions to their voxels: one 4D NIfTI per window in the group mask's space, for any viewer.
+Writes each window's attributions to their voxels: one 4D NIfTI per window in the group mask's
+space, for any viewer.
 
 Reads     4-attributions/, 1-windows/group_mask.nii.gz
-Writes    5-brain-maps/<sub>/<sub>_task-<movie>_label-<label>_window-<i>_<method>.nii.gz (x, y, z, WINDOW_TRS) float32
+Writes    5-brain-maps/<sub>/<sub>_task-<movie>_label-<label>_window-<i>_<method>.nii.gz (x, y, z,
+            WINDOW_TRS) float32
 Settings  ATTRIBUTION_METHODS
 Takes     disk: at full size about 1.5 MB per window and method; memory: one window
 """
@@ -28,17 +30,22 @@ def main():
     for file in files:
         n_windows, n_voxels, _ = open_npy(file).shape
         if n_voxels != mask.sum():
-            raise NeuroFaceError(f"{file} has {n_voxels} voxels, the group mask {mask.sum()}. Rerun script 4.")
+            raise NeuroFaceError(
+                f"{file} has {n_voxels} voxels, the group mask {mask.sum()}. Rerun script 4."
+            )
         units += [(file, i) for i in range(n_windows)]
 
     def put_back(unit):
         file, i = unit
         write_map(brain_map_file(stage.folder, file, i), open_npy(file)[i], mask, affine, cfg.TR_S)
 
-    stage.each(put_back, units, lambda unit: brain_map_file(stage.folder, *unit).exists(), "windows")
+    stage.each(
+        put_back, units, lambda unit: brain_map_file(stage.folder, *unit).exists(), "windows"
+    )
 
     section = Section(
-        "Brain maps", f"{len(units):,} windows as 4D NIfTI, {mask.shape} voxels × {cfg.WINDOW_TRS} volumes."
+        "Brain maps",
+        f"{len(units):,} windows as 4D NIfTI, {mask.shape} voxels × {cfg.WINDOW_TRS} volumes.",
     )
     stage.finish(f"{len(units):,} brain maps", section)
 

@@ -1,21 +1,30 @@
 """6. From maps of windows to maps of people and the group, and to tests across people.
 
-Averages each person's maps of a label over their windows, then over people, so that all people count the same. Tests
-where attribution is larger than that of models which were fitted to swapped labels, corrected over all voxels and
-seconds; other tests if models cannot be refitted (MAP_TEST). Compares regions with random regions. Computes two other
-maps for comparison: the pattern of a linear model, and the effect of the first label in a GLM.
+Averages each person's maps of a label over their windows, then over people, so that all people
+count the same. Tests where attribution is larger than that of models which were fitted to swapped
+labels, corrected over all voxels and seconds; other tests if models cannot be refitted (MAP_TEST).
+Compares regions with random regions. Computes two other maps for comparison: the pattern of a
+linear model, and the effect of the first label in a GLM.
 
-Reads     5-brain-maps/, 3-model/, 2-dataset/, 1-windows/group_mask.nii.gz; for the GLM the data set in DATASET_DIR
-Writes    6-averages/<sub>_label-<label>_<method>[_absolute].nii.gz, group_… (x, y, z, WINDOW_TRS) float32
-          6-averages/group_label-<label>_<method>_seed-sd.nii.gz, seeds.tsv, if the models had several seeds
-          6-averages/group_contrast-<contrast>_<method>_{mean,t,logp-voxel,logp-cluster,thresholded}.nii.gz, and .json;
+Reads     5-brain-maps/, 3-model/, 2-dataset/, 1-windows/group_mask.nii.gz; for the GLM the data set
+          in DATASET_DIR
+Writes    6-averages/<sub>_label-<label>_<method>[_absolute].nii.gz, group_… (x, y, z, WINDOW_TRS)
+            float32
+          6-averages/group_label-<label>_<method>_seed-sd.nii.gz, seeds.tsv, if the models had
+            several seeds
+          6-averages/group_contrast-<contrast>_<method>_{mean,t,logp-voxel,logp-cluster,thresholded}.nii.gz,
+            and .json;
           without a test only mean, t and .json
-          6-averages/relabelled/<method>_fold-<k>.npz, <method>_labellings-<from>-<to>.npz: refitted models, their null
-          6-averages/group_reference-haufe.nii.gz (x, y, z, WINDOW_TRS), <sub>_ and group_reference-glm.nii.gz (x, y, z)
-          6-averages/peaks.tsv, map_correlations.tsv; with regions roi_shares.tsv and roi_shares_<method>.png
-Settings  ATTRIBUTION_METHODS, SPACE, ROI_FILE, ROI_MASKS, N_RANDOM_REGIONS, MAP_TEST, N_RELABELLINGS, N_FLIPS,
-          VARIANCE_FWHM_MM, CLUSTER_FORMING_P, REFERENCE_MAPS, NUISANCE
-Takes     one pass over the maps, one over the BOLD for the GLM; 1 GB and 14 ms per flip for 85 people at full size
+          6-averages/relabelled/<method>_fold-<k>.npz, <method>_labellings-<from>-<to>.npz: refitted
+            models, their null
+          6-averages/group_reference-haufe.nii.gz (x, y, z, WINDOW_TRS), <sub>_ and
+            group_reference-glm.nii.gz (x, y, z)
+          6-averages/peaks.tsv, map_correlations.tsv; with regions roi_shares.tsv and
+            roi_shares_<method>.png
+Settings  ATTRIBUTION_METHODS, SPACE, ROI_FILE, ROI_MASKS, N_RANDOM_REGIONS, MAP_TEST,
+          N_RELABELLINGS, N_FLIPS, VARIANCE_FWHM_MM, CLUSTER_FORMING_P, REFERENCE_MAPS, NUISANCE
+Takes     one pass over the maps, one over the BOLD for the GLM; 1 GB and 14 ms per flip for 85
+          people at full size
 """
 
 from functools import partial
@@ -67,7 +76,15 @@ from neuroface.maps import (
     write_spread,
     write_test,
 )  # fmt: skip
-from neuroface.pipeline import Section, Stage, open_npy, read_json, read_table, run_script, write_table
+from neuroface.pipeline import (
+    Section,
+    Stage,
+    open_npy,
+    read_json,
+    read_table,
+    run_script,
+    write_table,
+)
 
 import nibabel as nib
 import numpy as np
@@ -76,42 +93,85 @@ import pandas as pd
 
 def main():
     cfg = STUDY.load_settings(__file__)
-    stage = Stage(STUDY, 6, cfg, __doc__, reads=(1, 2, 3, 5) if cfg.N_SEEDS == 1 else (1, 2, 3, 4, 5))
+    stage = Stage(
+        STUDY, 6, cfg, __doc__, reads=(1, 2, 3, 5) if cfg.N_SEEDS == 1 else (1, 2, 3, 4, 5)
+    )
     brain = read_mask(stage.folder_of(1) / "group_mask.nii.gz")
     samples = read_table(stage.folder_of(2) / "samples.tsv")
     maps = find_maps(stage.folder_of(5), cfg.ATTRIBUTION_METHODS)
     runs = runs_for_glm(cfg) if "glm" in cfg.REFERENCE_MAPS else []
-    used = [file for run in runs if reference_file(stage.folder, run.subject, "glm").exists() for file in run.files]
+    used = [
+        file
+        for run in runs
+        if reference_file(stage.folder, run.subject, "glm").exists()
+        for file in run.files
+    ]
     stage.take_files([file for run in runs for file in run.files], used)
 
     people = groups_of_maps(maps, cfg.LABELS, cfg.ATTRIBUTION_METHODS)
     average = partial(average_person, stage.folder, maps, *brain, cfg.TR_S)
-    stage.each(average, maps, lambda unit: average_file(stage.folder, *unit).exists(), "people × labels")
+    stage.each(
+        average, maps, lambda unit: average_file(stage.folder, *unit).exists(), "people × labels"
+    )
     average = partial(average_people, stage.folder, people, *brain, cfg.TR_S)
-    stage.each(average, people, lambda group: average_file(stage.folder, "group", *group).exists(), "group maps")
+    stage.each(
+        average,
+        people,
+        lambda group: average_file(stage.folder, "group", *group).exists(),
+        "group maps",
+    )
 
     several = [*people] if spread_rows(stage.folder_of(4), people) else []
     spread = partial(write_spread, stage.folder, stage.folder_of(4), people, *brain, cfg.TR_S)
-    stage.each(spread, several, lambda group: spread_file(stage.folder, *group).exists(), "spread over seeds")
+    stage.each(
+        spread,
+        several,
+        lambda group: spread_file(stage.folder, *group).exists(),
+        "spread over seeds",
+    )
 
     about = contrasts_of(labels_of(cfg))
-    contrasts, left_out = contrasts_to_test(maps, about, cfg.ATTRIBUTION_METHODS, cfg.OCCLUSION_REGIONS)
+    contrasts, left_out = contrasts_to_test(
+        maps, about, cfg.ATTRIBUTION_METHODS, cfg.OCCLUSION_REGIONS
+    )
     for what, why in left_out:
         stage.leave_out(what, why)
     tests, nulls = tests_of(stage, maps, contrasts, about, brain, cfg)
     for null in nulls.values():
-        stage.each(null.write_refits, null.folds, lambda fold, at=null: at.refits_file(fold).exists(), "refitted folds")
-        stage.each(null.write_null, null.parts(), lambda part, at=null: at.null_file(part).exists(), "parts of the null")
+        stage.each(
+            null.write_refits,
+            null.folds,
+            lambda fold, at=null: at.refits_file(fold).exists(),
+            "refitted folds",
+        )
+        stage.each(
+            null.write_null,
+            null.parts(),
+            lambda part, at=null: at.null_file(part).exists(),
+            "parts of the null",
+        )
     test = partial(write_test, stage.folder, maps, about, samples, *brain, cfg, tests, nulls)
-    stage.each(test, contrasts, lambda unit: contrast_file(stage.folder, *unit, "test.json").exists(), "group tests")
+    stage.each(
+        test,
+        contrasts,
+        lambda unit: contrast_file(stage.folder, *unit, "test.json").exists(),
+        "group tests",
+    )
 
     if "haufe" in cfg.REFERENCE_MAPS:
         pattern = partial(write_pattern, stage, samples, brain, cfg)
-        stage.each(pattern, [reference_file(stage.folder, "group", "haufe")], Path.exists, "linear patterns")
+        stage.each(
+            pattern,
+            [reference_file(stage.folder, "group", "haufe")],
+            Path.exists,
+            "linear patterns",
+        )
     if "glm" in cfg.REFERENCE_MAPS:
         write_effects(stage, runs, brain, cfg)
     section = summarize(stage, people, contrasts, about, brain, cfg)
-    stage.finish(f"means of {len({unit[0] for unit in maps})} people, {len(contrasts)} group tests", section)
+    stage.finish(
+        f"means of {len({unit[0] for unit in maps})} people, {len(contrasts)} group tests", section
+    )
 
 
 def runs_for_glm(cfg) -> list[Run]:
@@ -119,22 +179,32 @@ def runs_for_glm(cfg) -> list[Run]:
     return [run for run in runs_of(cfg)[0] if len(stretches_of_labels(run, cfg)[0])]
 
 
-def tests_of(stage: Stage, maps: dict, contrasts: list, about: dict, brain: tuple, cfg) -> tuple[dict, dict]:
+def tests_of(
+    stage: Stage, maps: dict, contrasts: list, about: dict, brain: tuple, cfg
+) -> tuple[dict, dict]:
     """Method → the test of its group maps; and method → its relabellings, where they are the test."""
     training, split = stage.folder_of(3), cfg.HELD_OUT_SPLIT
     samples = read_table(model_folder(training, split, cfg.EXPLAINED_MODEL) / "predictions.tsv")
     samples["model"] = samples["fold"]
     folds = folds_of(samples, split, cfg.WINDOW_TRS, cfg)
     choices = read_choices(training, split) if cfg.EXPLAINED_MODEL == BEST else {}
-    models = {f.number: choices[str(f.number)]["model"] if choices else cfg.EXPLAINED_MODEL for f in folds}
+    models = {
+        f.number: choices[str(f.number)]["model"] if choices else cfg.EXPLAINED_MODEL for f in folds
+    }
     people = list(dict.fromkeys(who for who, _, _ in maps))
     tests, nulls = {}, {}
     for method in dict.fromkeys(method for _, method in contrasts):
         tests[method] = choose_test(cfg.MAP_TEST, method, models, samples, people, cfg)
         if tests[method].kind == "relabel":
-            of = {name: (about[name], people_with(maps, about[name], method)) for name, m in contrasts if m == method}
+            of = {
+                name: (about[name], people_with(maps, about[name], method))
+                for name, m in contrasts
+                if m == method
+            }
             mask_file = stage.folder_of(1) / "group_mask.nii.gz"
-            windows = windows_of(stage.folder_of(2), training, mask_file, samples, [*models.values()], cfg)
+            windows = windows_of(
+                stage.folder_of(2), training, mask_file, samples, [*models.values()], cfg
+            )
             folder = stage.folder / "relabelled"
             null = Relabelling(folder, method, windows, samples, folds, models, of, brain[1], cfg)
             if obstacle := null.obstacle():
@@ -146,7 +216,10 @@ def tests_of(stage: Stage, maps: dict, contrasts: list, about: dict, brain: tupl
 
 def write_pattern(stage: Stage, samples: pd.DataFrame, brain: tuple, cfg, target: Path) -> None:
     """Write the activation pattern of the linear model (Haufe et al. 2014), one value per voxel and volume."""
-    X, is_first = open_npy(stage.folder_of(2) / "X.npy"), (samples["label"] == cfg.LABELS[0]).to_numpy(np.int8)
+    X, is_first = (
+        open_npy(stage.folder_of(2) / "X.npy"),
+        (samples["label"] == cfg.LABELS[0]).to_numpy(np.int8),
+    )
     folds = folds_of(samples, cfg.HELD_OUT_SPLIT, cfg.WINDOW_TRS, cfg)
     write_map(target, linear_pattern(X, is_first, folds).astype(np.float32), *brain, cfg.TR_S)
 
@@ -168,21 +241,38 @@ def write_effects(stage: Stage, runs: list[Run], brain: tuple, cfg) -> None:
         write_nifti(target, np.mean(volumes, axis=0).astype(np.float32), affine)
 
     stage.each(effect, people, lambda runs: effect_file(runs).exists(), "people's GLMs")
-    stage.each(mean_effect, [reference_file(stage.folder, "group", "glm")], Path.exists, "mean GLMs")
+    stage.each(
+        mean_effect, [reference_file(stage.folder, "group", "glm")], Path.exists, "mean GLMs"
+    )
 
 
-def summarize(stage: Stage, people: dict, contrasts: list, about: dict, brain: tuple, cfg) -> Section:
+def summarize(
+    stage: Stage, people: dict, contrasts: list, about: dict, brain: tuple, cfg
+) -> Section:
     """Write the tables of peaks, regions and correlations; return the report's section with the test results."""
-    labels, rois = labels_of(cfg), read_rois(cfg.ROI_FILE) if cfg.ROI_FILE and cfg.SPACE == "MNI" else None
-    tests = {contrast: read_json(contrast_file(stage.folder, *contrast, "test.json")) for contrast in contrasts}
-    section = Section("Group maps", lead(tests, len({who for part in people.values() for who in part}), labels, cfg))
+    labels, rois = (
+        labels_of(cfg),
+        read_rois(cfg.ROI_FILE) if cfg.ROI_FILE and cfg.SPACE == "MNI" else None,
+    )
+    tests = {
+        contrast: read_json(contrast_file(stage.folder, *contrast, "test.json"))
+        for contrast in contrasts
+    }
+    section = Section(
+        "Group maps",
+        lead(tests, len({who for part in people.values() for who in part}), labels, cfg),
+    )
     if tests:
         peaks = peak_table(stage.folder, contrasts, about, *brain, rois, roi_word(cfg), cfg.TR_S)
         write_table(stage.folder / "peaks.tsv", peaks)
         describe_tests(section, tests, about, peaks, roi_word(cfg), cfg)
 
     regions = regions_in_mask(*brain, rois, cfg.ROI_MASKS)
-    of = {group: who for group, who in people.items() if not chosen_by_hand(group[1], cfg.OCCLUSION_REGIONS)}
+    of = {
+        group: who
+        for group, who in people.items()
+        if not chosen_by_hand(group[1], cfg.OCCLUSION_REGIONS)
+    }
     if outside := [name for name, voxels in regions.items() if not voxels.any()]:
         stage.leave_out(", ".join(outside), "no voxel of the group mask lies in it")
         regions = {name: voxels for name, voxels in regions.items() if name not in outside}
@@ -190,18 +280,26 @@ def summarize(stage: Stage, people: dict, contrasts: list, about: dict, brain: t
         positions, shares = voxel_positions_mm(*brain), []
         for (label, method), who in of.items():
             size = read_people(stage.folder, who, label, method, "_absolute", *brain)
-            shares += share_rows(size, regions, positions, cfg.N_RANDOM_REGIONS, cfg.SEED, cfg.TR_S, label, method)
+            shares += share_rows(
+                size, regions, positions, cfg.N_RANDOM_REGIONS, cfg.SEED, cfg.TR_S, label, method
+            )
         shares = pd.DataFrame(shares)
         write_table(stage.folder / "roi_shares.tsv", shares)
         for method, part in shares.groupby("method", sort=False):
-            plot_shares(part, f"Share of absolute attribution ({method})", stage.folder / f"roi_shares_{method}.png")
+            plot_shares(
+                part,
+                f"Share of absolute attribution ({method})",
+                stage.folder / f"roi_shares_{method}.png",
+            )
         describe_regions(section, stage.folder, shares, cfg)
 
     if rows := spread_rows(stage.folder_of(4), people):
         write_table(stage.folder / "seeds.tsv", pd.DataFrame(rows))
         describe_seeds(section, rows)
     if cfg.REFERENCE_MAPS:
-        correlations = pd.DataFrame(correlation_rows(stage.folder, people, cfg.REFERENCE_MAPS, *brain))
+        correlations = pd.DataFrame(
+            correlation_rows(stage.folder, people, cfg.REFERENCE_MAPS, *brain)
+        )
         write_table(stage.folder / "map_correlations.tsv", correlations)
         describe_correlations(section, correlations, labels)
     return section

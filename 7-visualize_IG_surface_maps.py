@@ -1,12 +1,15 @@
 """7. Group maps on the cortical surface, second by second.
 
-Draws the group's mean attribution on the fsaverage5 mesh of nilearn: one column per volume of the window, a ventral
-view of both hemispheres, a lateral view of each, one colour scale per figure. Lines outline the regions and the areas
-that pass the corrected threshold. Also draws a glass brain, an animation, an interactive view, and the reference maps.
+Draws the group's mean attribution on the fsaverage5 mesh of nilearn: one column per volume of the
+window, a ventral view of both hemispheres, a lateral view of each, one colour scale per figure.
+Lines outline the regions and the areas that pass the corrected threshold. Also draws a glass brain,
+an animation, an interactive view, and the reference maps.
 
 Reads     6-averages/group_*.nii.gz, 1-windows/group_mask.nii.gz
-Writes    7-figures/group_contrast-<contrast>_<method>_surface.png and .pdf, _glass.png and .pdf, .gif
-          7-figures/group_contrast-<label>_<method>_interactive.html (first label); references_<method>.png and .pdf
+Writes    7-figures/group_contrast-<contrast>_<method>_surface.png and .pdf, _glass.png and .pdf,
+            .gif
+          7-figures/group_contrast-<label>_<method>_interactive.html (first label);
+            references_<method>.png and .pdf
 Settings  ATTRIBUTION_METHODS, SPACE (must be "MNI"), ROI_FILE, REFERENCE_MAPS
 Takes     1 to 4 s per figure, including its PDF; 0.5 GB
 """
@@ -63,27 +66,50 @@ def main():
     hemispheres = load_hemispheres(read_rois(cfg.ROI_FILE) if cfg.ROI_FILE else None, mask, affine)
     contrasts = contrasts_there(stage.folder_of(6), mask, affine, cfg)
     methods = list(dict.fromkeys(method for _, method in contrasts)) if cfg.REFERENCE_MAPS else []
-    references = {method: reference_maps(stage.folder_of(6), method, mask, affine, cfg) for method in methods}
+    references = {
+        method: reference_maps(stage.folder_of(6), method, mask, affine, cfg) for method in methods
+    }
 
-    units = [(*one, kind) for one in contrasts for kind, drawn in kinds(cfg.LABELS).items() if one[0] in drawn]
+    units = [
+        (*one, kind)
+        for one in contrasts
+        for kind, drawn in kinds(cfg.LABELS).items()
+        if one[0] in drawn
+    ]
     paint = partial(draw, stage, hemispheres, mask, affine, cfg)
     stage.each(paint, units, lambda unit: contrast_file(stage.folder, *unit).exists(), "figures")
 
     compare = partial(draw_references, stage.folder, hemispheres, references)
-    stage.each(compare, methods, lambda method: references_file(stage.folder, method).exists(), "comparisons")
-    stage.finish(f"{len(units)} figures", describe(stage.folder, stage.folder_of(6), contrasts, cfg))
+    stage.each(
+        compare,
+        methods,
+        lambda method: references_file(stage.folder, method).exists(),
+        "comparisons",
+    )
+    stage.finish(
+        f"{len(units)} figures", describe(stage.folder, stage.folder_of(6), contrasts, cfg)
+    )
 
 
 def kinds(labels: tuple[str, str]) -> dict[str, tuple[str, ...]]:
     """Ending of a figure's name → the contrasts for which it is drawn."""
     first, second = labels
     drawn = (first, second, f"{first}-minus-{second}")
-    return {"surface.png": drawn, "glass.png": drawn, "surface.gif": labels, "interactive.html": (first,)}
+    return {
+        "surface.png": drawn,
+        "glass.png": drawn,
+        "surface.gif": labels,
+        "interactive.html": (first,),
+    }
 
 
 def contrasts_there(folder: Path, mask, affine, cfg) -> list[tuple[str, str]]:
     """(contrast, method) of the maps that script 6 has made."""
-    wanted = [(name, method) for method in cfg.ATTRIBUTION_METHODS for name in kinds(cfg.LABELS)["surface.png"]]
+    wanted = [
+        (name, method)
+        for method in cfg.ATTRIBUTION_METHODS
+        for name in kinds(cfg.LABELS)["surface.png"]
+    ]
     return [one for one in wanted if read_contrast(folder, *one, mask, affine) is not None]
 
 
@@ -93,7 +119,10 @@ def draw(stage: Stage, hemispheres: dict, mask, affine, cfg, unit: tuple[str, st
     target = contrast_file(stage.folder, *unit)
     mean, found = read_contrast(stage.folder_of(6), contrast, method, mask, affine)
     seconds = [f"{tr * cfg.TR_S:g}–{(tr + 1) * cfg.TR_S:g} s" for tr in range(cfg.WINDOW_TRS)]
-    title, unit_text = f"Group mean attribution ({method}), {contrast}", unit_of(contrast, method, cfg)
+    title, unit_text = (
+        f"Group mean attribution ({method}), {contrast}",
+        unit_of(contrast, method, cfg),
+    )
     if kind == "glass.png":
         positions, voxel_mm = voxel_positions_mm(mask, affine), float(np.linalg.norm(affine[:3, 0]))
         draw_glass_brain(mean, found, positions, voxel_mm, seconds, title, unit_text, target)
@@ -102,18 +131,30 @@ def draw(stage: Stage, hemispheres: dict, mask, affine, cfg, unit: tuple[str, st
     else:
         values, areas = project(mean, hemispheres), None
         if found is not None:
-            areas = {side: np.nan_to_num(part) for side, part in project(found.astype(float), hemispheres).items()}
+            areas = {
+                side: np.nan_to_num(part)
+                for side, part in project(found.astype(float), hemispheres).items()
+            }
         paint = draw_surfaces if kind == "surface.png" else animate_surfaces
         paint(values, hemispheres, seconds, title, unit_text, target, areas)
 
 
-def draw_references(folder: Path, hemispheres: dict, references: dict[str, dict], method: str) -> None:
+def draw_references(
+    folder: Path, hemispheres: dict, references: dict[str, dict], method: str
+) -> None:
     """Draw the network's maps of both labels and the reference maps, means over the window, each with its own scale."""
     maps = references[method]
     each = np.stack([values / symmetric_scale(values).vmax for values in maps.values()], axis=1)
     title = f"Attribution ({method}) and other maps, mean over the window"
     unit = "multiples of each map's 99.5th percentile (signs: see the caption)"
-    draw_surfaces(project(each, hemispheres), hemispheres, list(maps), title, unit, references_file(folder, method))
+    draw_surfaces(
+        project(each, hemispheres),
+        hemispheres,
+        list(maps),
+        title,
+        unit,
+        references_file(folder, method),
+    )
 
 
 def references_file(folder: Path, method: str) -> Path:
@@ -126,10 +167,15 @@ def read_contrast(
     """Mean (n_voxels, n_trs), and where it passes the corrected threshold (None: untested); None if there is no map."""
     file = contrast_file(folder, contrast, method, "mean.nii.gz")
     if file.exists():
-        mean, passed = read_masked(file, mask, affine), contrast_file(folder, contrast, method, "thresholded.nii.gz")
+        mean, passed = (
+            read_masked(file, mask, affine),
+            contrast_file(folder, contrast, method, "thresholded.nii.gz"),
+        )
         if not passed.exists():  # there is no test, or no p of it can be ALPHA
             return mean, None
-        logp = read_masked(contrast_file(folder, contrast, method, "logp-voxel.nii.gz"), mask, affine)
+        logp = read_masked(
+            contrast_file(folder, contrast, method, "logp-voxel.nii.gz"), mask, affine
+        )
         return mean, logp >= -np.log10(ALPHA) - 1e-6
     file = average_file(folder, "group", contrast, method)
     return (read_masked(file, mask, affine), None) if file.exists() else None
@@ -156,18 +202,30 @@ def reference_maps(folder: Path, method: str, mask, affine, cfg) -> dict[str, np
 
 def write_interactive(values: dict[str, np.ndarray], title: str, target: Path) -> None:
     """Write nilearn's surface view as a page that needs no network; values {side: (n_vertices, 1)}."""
-    meshes, sulcal = load_fsaverage("fsaverage5"), load_fsaverage_data(mesh="fsaverage5", data_type="sulcal")
-    shown = SurfaceImage(meshes["inflated"], {side: np.nan_to_num(part[:, 0]) for side, part in values.items()})
+    meshes, sulcal = (
+        load_fsaverage("fsaverage5"),
+        load_fsaverage_data(mesh="fsaverage5", data_type="sulcal"),
+    )
+    shown = SurfaceImage(
+        meshes["inflated"], {side: np.nan_to_num(part[:, 0]) for side, part in values.items()}
+    )
     limit = symmetric_scale(np.concatenate(list(values.values()))).vmax
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Meshes are not identical")  # depth is stored with the pial mesh
+        warnings.filterwarnings(
+            "ignore", "Meshes are not identical"
+        )  # depth is stored with the pial mesh
         view = view_surf(
             meshes["inflated"], shown, bg_map=sulcal, hemi="both", title=f"{title}, mean over the window", vmax=limit,
             engine="niivue", colorbar_fontsize=16, title_fontsize=18,
         )  # fmt: skip
-    page = re.sub(r'<link rel="icon".*?>', "", view.html, flags=re.DOTALL)  # the only part that it would download
-    # nilearn 0.14 looks for its canvas before the page contains it, which causes an error in the console.
-    page = page.replace('document.getElementById("gl").addEventListener', "document.addEventListener")
+    page = re.sub(
+        r'<link rel="icon".*?>', "", view.html, flags=re.DOTALL
+    )  # the only part that it would download
+    # nilearn 0.14 looks for its canvas before the page contains it, which causes an error in the
+    # console.
+    page = page.replace(
+        'document.getElementById("gl").addEventListener', "document.addEventListener"
+    )
     with atomic(target) as partial:
         partial.write_text(page)
 
@@ -196,7 +254,18 @@ def describe(folder: Path, results: Path, contrasts: list[tuple[str, str]], cfg)
             what += f" Red: the voxel {about[contrast].meaning}; blue: the opposite."
         section.figure(
             contrast_file(folder, contrast, method, "surface.png"),
-            " ".join(filter(None, (what, "One column per volume after the window's start.", outlines, green, VENTRAL))),
+            " ".join(
+                filter(
+                    None,
+                    (
+                        what,
+                        "One column per volume after the window's start.",
+                        outlines,
+                        green,
+                        VENTRAL,
+                    ),
+                )
+            ),
         )
         section.figure(
             contrast_file(folder, contrast, method, "glass.png"),
@@ -204,7 +273,8 @@ def describe(folder: Path, results: Path, contrasts: list[tuple[str, str]], cfg)
         )
     for contrast, method in [one for one in contrasts if one[0] in cfg.LABELS][:2]:
         section.figure(
-            contrast_file(folder, contrast, method, "surface.gif"), f"{contrast}, {method}, second by second."
+            contrast_file(folder, contrast, method, "surface.gif"),
+            f"{contrast}, {method}, second by second.",
         )
     contrast, method = contrasts[0]
     if contrast == labels.first:

@@ -1,22 +1,28 @@
 """8. Predict, for every moment of a film, whether a face is on the screen.
 
-Slides fold models over whole runs, volume by volume, and compares their probability with what was on the screen at that
-moment of the film. A model that saw no moment of a film predicts the whole run. With HELD_OUT_SPLIT = "event" each moment is
-predicted by a model that saw neither this moment nor its neighbours, with any viewer; moments for which there is none are
-left empty. In other splits a run whose film the models saw is marked: it gets no p, no interval and no alignment.
+Slides fold models over whole runs, volume by volume, and compares their probability with what was
+on the screen at that moment of the film. A model that saw no moment of a film predicts the whole
+run. With HELD_OUT_SPLIT = "event" each moment is predicted by a model that saw neither this moment
+nor its neighbours, with any viewer; moments for which there is none are left empty. In other splits
+a run whose film the models saw is marked: it gets no p, no interval and no alignment.
 
     python 8-moment_by_moment_face_prediction.py                        all runs
-    python 8-moment_by_moment_face_prediction.py --follow FOLDER        a run that is being scanned: one prediction per
-                                                                        volume (<number>.nii or .nii.gz)
+    python 8-moment_by_moment_face_prediction.py --follow FOLDER        a run that is being scanned:
+                                                                        one prediction per volume
+                                                                        (<number>.nii or .nii.gz)
 
 Reads     the data set in DATASET_DIR, 1-windows/group_mask.nii.gz, 3-model/<HELD_OUT_SPLIT>/
-Writes    8-predictions/<sub>_task-<movie>_predictions.tsv, one row per volume, and .json, its columns;
-          metrics.json; <sub>_task-<movie>_timeline.png, the seconds of PLOT_INTERVAL_S; <movie>_strip.png, the whole
-          film with all viewers; event_locked.png, lag_sweep.png, both of the runs that are not marked;
+Writes    8-predictions/<sub>_task-<movie>_predictions.tsv, one row per volume, and .json, its
+            columns;
+          metrics.json; <sub>_task-<movie>_timeline.png, the seconds of PLOT_INTERVAL_S;
+            <movie>_strip.png, the whole
+          film with all viewers; event_locked.png, lag_sweep.png, both of the runs that are not
+            marked;
           live/<FOLDER's name>_predictions.tsv
 Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, SMOOTH_TRS, PREDICTION_AT
-Takes     0.02 s per volume at full size on 2 CPU cores; every BOLD file is read twice; 2 GB of memory at full size for
-          any length of run. With HELD_OUT_SPLIT = "event" N_FOLDS times as long
+Takes     0.02 s per volume at full size on 2 CPU cores; every BOLD file is read twice; 2 GB of
+          memory at full size for any length of run. With HELD_OUT_SPLIT = "event" N_FOLDS times as
+          long
 """
 
 from functools import partial
@@ -84,13 +90,21 @@ def main():
             stage.leave_out(run.name, f"windows that touch one of {cleaning.lost}")
     scored = {run: table for run, table in tables.items() if known(table)["truth"].nunique() == 2}
     for run in [run for run in tables if run not in scored]:
-        stage.leave_out(run.name, f"no scores or figure: in all its predicted moments, or in none, {labels.is_there}")
+        stage.leave_out(
+            run.name,
+            f"no scores or figure: in all its predicted moments, or in none, {labels.is_there}",
+        )
     if not scored:
         raise NeuroFaceError(
             f"No run has both moments in which {labels.is_there} and other moments; there is nothing to score."
         )
     held_out = read_table(folder_of_models(stage, cfg) / "predictions.tsv")
-    results, aucs = zip(*(score_run(table, run, models[run], held_out, labels.first) for run, table in scored.items()))
+    results, aucs = zip(
+        *(
+            score_run(table, run, models[run], held_out, labels.first)
+            for run, table in scored.items()
+        )
+    )
     unseen = [run for run, result in zip(scored, results) if not result["seen_moments"]]
     curves = None
     if unseen:
@@ -128,13 +142,17 @@ def predictor_of(stage: Stage, fold: int, n_voxels: int, batch: int, cfg):
     return predictor_of_models(tuple(files), n_voxels, cfg.WINDOW_TRS, batch)
 
 
-def predict_run(stage: Stage, models: dict, mask: np.ndarray, affine: np.ndarray, cfg, run: Run) -> None:
+def predict_run(
+    stage: Stage, models: dict, mask: np.ndarray, affine: np.ndarray, cfg, run: Run
+) -> None:
     """Write the table of a run, one row per volume."""
     logits, n_volumes = {}, open_header(run.bold)[1][3]
     cleaning = cleaning_of(run, n_volumes, cfg)
     for fold in models[run].folds:
         predictor = predictor_of(stage, fold, int(mask.sum()), cfg.INFERENCE_BATCH, cfg)
-        volumes = standardized_volumes(run.bold, mask, affine, predictor.batch, cfg.STANDARDIZE, cleaning)
+        volumes = standardized_volumes(
+            run.bold, mask, affine, predictor.batch, cfg.STANDARDIZE, cleaning
+        )
         logit = slide(predictor, volumes)
         logit[~cleaning.keeps(np.arange(n_volumes), cfg.WINDOW_TRS)] = np.nan
         logits[fold] = smoothed(on_every_tr(logit, run.censor, cfg.WINDOW_TRS), cfg.SMOOTH_TRS)
@@ -154,34 +172,53 @@ def follow(name: str):
     cfg, stage, mask, affine = open_stage()
     folder = Path(name)
     if not folder.is_dir():
-        raise NeuroFaceError(f"--follow {name}: no such folder. Name the one that the scanner writes volumes to.")
+        raise NeuroFaceError(
+            f"--follow {name}: no such folder. Name the one that the scanner writes volumes to."
+        )
     target = stage.folder / "live" / f"{folder.resolve().name}_predictions.tsv"
     if target.exists():
-        raise NeuroFaceError(f"{target} already exists. Move it, or follow a folder with another name.")
+        raise NeuroFaceError(
+            f"{target} already exists. Move it, or follow a folder with another name."
+        )
     run = run_of_folder(folder)
     models = choose_models([run], folder_of_models(stage, cfg), cfg, several=False)[run]
     (fold,) = models.folds
-    live = LivePrediction(predictor_of(stage, fold, int(mask.sum()), 1, cfg), cfg, models if run.movie else None)
+    live = LivePrediction(
+        predictor_of(stage, fold, int(mask.sum()), 1, cfg), cfg, models if run.movie else None
+    )
     print(f"  {run.name}: fold model {fold}, {live_text(run, models)}")
     if cfg.FILM_EVENT is not None:
-        print("  seconds count from the first volume: when the film began (FILM_EVENT) is not known during a scan")
+        print(
+            "  seconds count from the first volume: when the film began (FILM_EVENT) is not known during a scan"
+        )
     if cfg.DENOISE != "none":
-        print(f"  DENOISE = {cfg.DENOISE!r}: of volumes that arrive only drift is removed; confounds are not known yet")
+        print(
+            f"  DENOISE = {cfg.DENOISE!r}: of volumes that arrive only drift is removed; confounds are not known yet"
+        )
     print(
-        f"  waiting for volumes in {folder}; ends after {cfg.FOLLOW_IDLE_S:g} s without one, or with Ctrl-C", flush=True
+        f"  waiting for volumes in {folder}; ends after {cfg.FOLLOW_IDLE_S:g} s without one, or with Ctrl-C",
+        flush=True,
     )
     target.parent.mkdir(exist_ok=True)
     with open(target, "w") as table:
         table.write("\t".join(live.COLUMNS) + "\n")
         try:
-            arriving = follow_volumes(folder, mask, affine, 2 * cfg.TR_S, cfg.FOLLOW_IDLE_S, cfg.SMOOTHING_MM)
+            arriving = follow_volumes(
+                folder, mask, affine, 2 * cfg.TR_S, cfg.FOLLOW_IDLE_S, cfg.SMOOTHING_MM
+            )
             for number, volume, since in arriving:
                 if volume is None:
-                    print(f"  volume {number} is missing or incomplete: the volume before it is used", flush=True)
+                    print(
+                        f"  volume {number} is missing or incomplete: the volume before it is used",
+                        flush=True,
+                    )
                 for row in live.push(volume, since):
                     table.write("\t".join(map(str, row.values())) + "\n")
                     table.flush()
-                    print("  {stimulus_time_s:8.1f} s  probability {probability:.3f}".format(**row), flush=True)
+                    print(
+                        "  {stimulus_time_s:8.1f} s  probability {probability:.3f}".format(**row),
+                        flush=True,
+                    )
         except KeyboardInterrupt:
             print("\n  stopped")
     print(f"  {live.summary()}; wrote {target}")

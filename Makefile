@@ -30,6 +30,7 @@ demo-volumes: .venv/volumes.stamp
 
 test: .venv/test.stamp
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-full: .venv/test.stamp

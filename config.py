@@ -6,24 +6,27 @@ Values are the paper's unless the comment says otherwise. Only constants live he
 """
 
 # ---------------------------------------------------------------- the study
-# Which data: "demo" (synthetic, written on first use), "nndb-v1" (OpenNeuro ds002837 as in the paper), "nndb-v2" (the
-# same people with a newer preprocessing), "bids".
+# Which data: "demo" (synthetic, written on first use), "nndb-v1" (OpenNeuro ds002837 as in the
+# paper), "nndb-v2" (the same people with a newer preprocessing), "bids".
 DATASET: str = "demo"
 # Folder of the data set, relative to this file or absolute. The demo is written here.
 DATASET_DIR: str = "data/demo-dataset"
-# Results go to data/<RUN_NAME>/. With a new name all scripts start from the beginning; other results do not change.
+# Results go to data/<RUN_NAME>/. With a new name all scripts start from the beginning; other
+# results do not change.
 RUN_NAME: str = "demo"
 # Seed of every random draw: class balance, folds, initial weights, dropout. Paper: 42.
 SEED: int = 42
 # People left out on purpose, e.g. ("sub-7", "sub-12"). They are listed in the report.
 EXCLUDE: tuple[str, ...] = ()
-# The only people to use, e.g. ("sub-1",): BOLD in each person's own space is decoded person by person. (): all people.
+# The only people to use, e.g. ("sub-1",): BOLD in each person's own space is decoded person by
+# person. (): all people.
 INCLUDE: tuple[str, ...] = ()
-# BIDS derivatives only: folder of the raw data set, for events, sidecars and lengths of raw runs. None: it is looked for
-# inside, above and beside DATASET_DIR (docs/bids.md).
+# BIDS derivatives only: folder of the raw data set, for events, sidecars and lengths of raw runs.
+# None: it is looked for inside, above and beside DATASET_DIR (docs/bids.md).
 RAW_DIR: str | None = None
-# If DATASET is "demo", these values replace the values below, so that the eight scripts take minutes on a laptop.
-# Each script prints those that it uses. A file named in NEUROFACE_CONFIG overrides them. Other data sets ignore them.
+# If DATASET is "demo", these values replace the values below, so that the eight scripts take
+# minutes on a laptop. Each script prints those that it uses. A file named in NEUROFACE_CONFIG
+# overrides them. Other data sets ignore them.
 DEMO: dict[str, object] = {
     "CNN_FILTERS": (8, 8, 8),
     "CNN_DENSE_UNITS": 32,
@@ -42,91 +45,110 @@ DEMO: dict[str, object] = {
     "N_JOBS": 2,
 }
 
-# ---------------------------------------------------------------- 0-annotate_film.py (only for films without annotation)
-# Samples per second of film. NNDb: 5.
+# ---------------------------------------------------------------- 0-annotate_film.py (only for
+# films without annotation) Samples per second of film. NNDb: 5.
 ANNOTATION_HZ: float = 5.0
-# A face counts from this score of the detector on (0.7 to 1). docs/annotate.md has precision and recall.
+# A face counts from this score of the detector on (0.7 to 1). docs/annotate.md has precision and
+# recall.
 FACE_SCORE: float = 0.95
-# Height of the smallest face that counts, as a share of the picture's; below 0.056 none is looked for.
+# Height of the smallest face that counts, as a share of the picture's; below 0.056 none is looked
+# for.
 MIN_FACE_HEIGHT: float = 0.06
 # Gaps up to this long between two stretches with a face are closed: the detector blinked. NNDb: 0.
 BRIDGE_GAPS_S: float = 0.4
 # Stretches that are shorter after that are dropped. NNDb: 0.2.
 SHORTEST_FACE_S: float = 0.4
-# A table of the seconds of each film file that a run shows, and when (docs/annotate.md). None: each file is a run.
+# A table of the seconds of each film file that a run shows, and when (docs/annotate.md). None: each
+# file is a run.
 FILM_PARTS: str | None = None
 
 # ---------------------------------------------------------------- 1-preprocess_naturalistic_fmri.py
 # Seconds between two volumes. If a BOLD header states another TR, the script stops. NNDb: 1.
 TR_S: float = 1.0
-# Seconds from stimulus to the BOLD volume where its window starts (the haemodynamic delay). As in the paper, a window begins
-# with the last volume that starts by then: half a TR earlier on average. Script 1 says how much in these data.
+# Seconds from stimulus to the BOLD volume where its window starts (the haemodynamic delay). As in
+# the paper, a window begins with the last volume that starts by then: half a TR earlier on average.
+# Script 1 says how much in these data.
 LAG_S: float = 4.0
 # Volumes in a window; networks need 4 or more.
 WINDOW_TRS: int = 10
-# A stretch with (or without) a face gives a window if it lasts strictly longer than this many seconds.
+# A stretch with (or without) a face gives a window if it lasts strictly longer than this many
+# seconds.
 MIN_STRETCH_S: float = 10.0
-# "zscore": every voxel to mean 0, SD 1 over its run. "none": as in the paper. NNDb v1 was scaled so that amplitude
-# depends on the film's length: without z-scoring a network can tell films apart by amplitude alone.
+# "zscore": every voxel to mean 0, SD 1 over its run. "none": as in the paper. NNDb v1 was scaled so
+# that amplitude depends on the film's length: without z-scoring a network can tell films apart by
+# amplitude alone.
 STANDARDIZE: str = "zscore"
-# Noise taken from each run first (docs/cleaning.md). "auto": "detrend" for BIDS series, unless they state that they were
-# filtered; NNDb's were. "detrend": a linear trend and the drifts of HIGH_PASS_HZ. "simple", "scrubbing", "compcor",
-# "ica_aroma": these, and nilearn's choice of fMRIPrep's confounds; or columns, e.g. ("trans_*", "rot_*", "csf"). "none".
+# Noise taken from each run first (docs/cleaning.md). "auto": "detrend" for BIDS series, unless they
+# state that they were filtered; NNDb's were. "detrend": a linear trend and the drifts of
+# HIGH_PASS_HZ. "simple", "scrubbing", "compcor", "ica_aroma": these, and nilearn's choice of
+# fMRIPrep's confounds; or columns, e.g. ("trans_*", "rot_*", "csf"). "none".
 DENOISE: str | tuple[str, ...] = "auto"
-# DENOISE also removes cosines below this many Hz (here 1/128); None: only the trend. Slower designs are lost.
+# DENOISE also removes cosines below this many Hz (here 1/128); None: only the trend. Slower designs
+# are lost.
 HIGH_PASS_HZ: float | None = 0.0078125
 # Width (FWHM, mm) of a Gaussian that smooths volumes first; None: none.
 SMOOTHING_MM: float | None = None
-# "run": in each run, random windows of the larger class are removed (seeded) until both classes are equal, as in the
-# paper. "none": keep all windows.
+# "run": in each run, random windows of the larger class are removed (seeded) until both classes are
+# equal, as in the paper. "none": keep all windows.
 BALANCE: str = "run"
-# Film regressors (docs/annotate.md) in which the two classes are made alike, e.g. ("brightness", "loudness"): with BALANCE =
-# "run", each window of the smaller class keeps the most similar one of the larger. (): drawn at random, as in the paper.
+# Film regressors (docs/annotate.md) in which the two classes are made alike, e.g. ("brightness",
+# "loudness"): with BALANCE = "run", each window of the smaller class keeps the most similar one of
+# the larger. (): drawn at random, as in the paper.
 MATCH_ON: tuple[str, ...] = ()
-# Pairs that differ by more than this are left out: root mean square over MATCH_ON, in SDs over the run's windows. Smaller:
-# more alike, and fewer windows.
+# Pairs that differ by more than this are left out: root mean square over MATCH_ON, in SDs over the
+# run's windows. Smaller: more alike, and fewer windows.
 MATCH_WITHIN_SD: float = 0.5
 # A voxel is in the group mask if more than this share of the individual masks contain it.
 MASK_THRESHOLD: float = 0.99
-# Your own group mask, e.g. "masks/my_mask.nii.gz", instead of the overlap of individual masks. None: overlap.
+# Your own group mask, e.g. "masks/my_mask.nii.gz", instead of the overlap of individual masks.
+# None: overlap.
 MASK_FILE: str | None = None
-# Names of the two conditions in files, tables and figures; letters and digits only. A model predicts the first.
+# Names of the two conditions in files, tables and figures; letters and digits only. A model
+# predicts the first.
 LABELS: tuple[str, str] = ("face", "noface")
-# Their events. Films: <name> in stimuli/task-<film>_<name>-annotation.1D; BIDS: values in EVENT_COLUMN of events.tsv.
-# The second condition may have no events, (): it then consists of the gaps between the events of the first.
+# Their events. Films: <name> in stimuli/task-<film>_<name>-annotation.1D; BIDS: values in
+# EVENT_COLUMN of events.tsv. The second condition may have no events, (): it then consists of the
+# gaps between the events of the first.
 LABEL_EVENTS: dict[str, tuple[str, ...]] = {"face": ("face",), "noface": ()}
 # BIDS only: the column of events.tsv that names the events.
 EVENT_COLUMN: str = "trial_type"
-# BIDS only: trials of a block are one stretch: events of one type at a regular pace, none longer than MIN_STRETCH_S, with
-# gaps of at most this many seconds and no other event between. Haxby 2001: 0.5 s every 2 s. 0: events stay as they are.
+# BIDS only: trials of a block are one stretch: events of one type at a regular pace, none longer
+# than MIN_STRETCH_S, with gaps of at most this many seconds and no other event between. Haxby 2001:
+# 0.5 s every 2 s. 0: events stay as they are.
 JOIN_GAP_S: float = 2.0
-# BIDS only: what says when a run shows its film, if runs begin earlier. "film": the event of that name in the run's own
-# events.tsv; ("film", "task-scan_acq-{task}_events.tsv"): in a table of that name; 8.0: at that second of every run. None:
-# films begin with their runs; if a run is much longer than its film, the script stops.
+# BIDS only: what says when a run shows its film, if runs begin earlier. "film": the event of that
+# name in the run's own events.tsv; ("film", "task-scan_acq-{task}_events.tsv"): in a table of that
+# name; 8.0: at that second of every run. None: films begin with their runs; if a run is much longer
+# than its film, the script stops.
 FILM_EVENT: tuple[str, str] | str | float | None = None
-# BIDS only: text that the BOLD file's name must contain if several versions exist, e.g. "space-MNI152NLin6Asym".
+# BIDS only: text that the BOLD file's name must contain if several versions exist, e.g.
+# "space-MNI152NLin6Asym".
 BIDS_FILTER: str = ""
-# NNDb v2 only: which of its versions, the text after "_bold_" in the file names. "blur" or "no_blur"; "censor": volumes
-# with motion are marked, and windows that touch one are left out; "ica": cleaned by ICA.
+# NNDb v2 only: which of its versions, the text after "_bold_" in the file names. "blur" or
+# "no_blur"; "censor": volumes with motion are marked, and windows that touch one are left out;
+# "ica": cleaned by ICA.
 NNDB_VARIANT: str = "blur_no_censor_ica"
 
 # ---------------------------------------------------------------- 3-train_voxel_time_cnn.py
-# Which windows are held out together: "window" (single windows, the paper), "subject", "event" (one moment, all
-# viewers), "run", "part" (the part of a film that a run shows, all viewers; for one film in several runs), "movie". Each is
-# a separate cross-validation; "movie" is unbiased if people saw different films. Script 1 says which ones are not possible.
+# Which windows are held out together: "window" (single windows, the paper), "subject", "event" (one
+# moment, all viewers), "run", "part" (the part of a film that a run shows, all viewers; for one
+# film in several runs), "movie". Each is a separate cross-validation; "movie" is unbiased if people
+# saw different films. Script 1 says which ones are not possible.
 CV_SPLITS: tuple[str, ...] = ("window", "movie")
 # Folds of every cross-validation.
 N_FOLDS: int = 4
-# Volumes kept free between training windows and held-out windows of the same run in the "event" split. Paper: none.
+# Volumes kept free between training windows and held-out windows of the same run in the "event"
+# split. Paper: none.
 EMBARGO_TRS: int = 10
-# Which windows choose the best epoch. "inner": a quarter of the training set (more if it has few groups), grouped like
-# the fold; the held-out fold is used once. "paper": the held-out fold itself; the result is then too high, and it is
-# marked.
+# Which windows choose the best epoch. "inner": a quarter of the training set (more if it has few
+# groups), grouped like the fold; the held-out fold is used once. "paper": the held-out fold itself;
+# the result is then too high, and it is marked.
 SELECTION: str = "inner"
-# Models trained on the same folds, by name: "voxel_time_cnn" (the paper's), "linear_plus" (a linear and a second-order
-# path, in closed form), "cnn3d" (a 3D-CNN of each volume, averaged over time), "transformer" (over time, on a linear
-# embedding of the voxels), "hybrid" (the 3D-CNN, then the Transformer). The first one is the main model. Ridge regression
-# is always trained too. neuroface/decoding/architectures.py lists them; docs/architectures.md.
+# Models trained on the same folds, by name: "voxel_time_cnn" (the paper's), "linear_plus" (a linear
+# and a second-order path, in closed form), "cnn3d" (a 3D-CNN of each volume, averaged over time),
+# "transformer" (over time, on a linear embedding of the voxels), "hybrid" (the 3D-CNN, then the
+# Transformer). The first one is the main model. Ridge regression is always trained too.
+# neuroface/decoding/architectures.py lists them; docs/architectures.md.
 MODELS: tuple[str, ...] = ("voxel_time_cnn", "linear_plus")
 # Sizes of the other networks, if you do not want the defaults in neuroface/decoding/rivals.py.
 # Example: {"transformer": {"depth": 2, "width": 64}}.
@@ -135,78 +157,92 @@ MODEL_OPTIONS: dict[str, dict[str, object]] = {}
 CNN_FILTERS: tuple[int, int, int] = (64, 32, 32)
 # Units of its dense layer; it holds 99.9 % of the weights.
 CNN_DENSE_UNITS: int = 128
-# How networks are trained. "robust": TRAINING_STEPS steps, warm-up and cosine decay of the step size, statistics of batch
-# normalisation computed again before each evaluation, the lowest validation loss, calibrated logits; docs/training.md.
-# "paper": EPOCHS epochs, the best validation accuracy, nothing else.
+# How networks are trained. "robust": TRAINING_STEPS steps, warm-up and cosine decay of the step
+# size, statistics of batch normalisation computed again before each evaluation, the lowest
+# validation loss, calibrated logits; docs/training.md. "paper": EPOCHS epochs, the best validation
+# accuracy, nothing else.
 TRAINING: str = "robust"
-# With TRAINING = "robust": steps of a training, whatever the number of windows. It ends early if nothing is gained.
+# With TRAINING = "robust": steps of a training, whatever the number of windows. It ends early if
+# nothing is gained.
 TRAINING_STEPS: int = 600
 # With TRAINING = "paper": passes over the training windows; the best one is kept.
 EPOCHS: int = 150
 # Windows per gradient step.
 BATCH_SIZE: int = 20
-# Adam's step size. "auto": 0.003 with TRAINING = "robust"; with "paper" 0.0002, halved after 15 epochs without a lower
-# validation loss. With several, e.g. (0.001, 0.0002), each is tried, and the one with the best score on the windows of
-# SELECTION is kept.
+# Adam's step size. "auto": 0.003 with TRAINING = "robust"; with "paper" 0.0002, halved after 15
+# epochs without a lower validation loss. With several, e.g. (0.001, 0.0002), each is tried, and the
+# one with the best score on the windows of SELECTION is kept.
 LEARNING_RATE: float | tuple[float, ...] | str = "auto"
-# Networks per fold, with different initial weights and orders of windows. Their mean logit is the prediction, and results
-# state their spread. With 1 (paper) results do not show how much they depend on the seed.
+# Networks per fold, with different initial weights and orders of windows. Their mean logit is the
+# prediction, and results state their spread. With 1 (paper) results do not show how much they
+# depend on the seed.
 N_SEEDS: int = 1
-# "auto": float16 on a GPU, float32 on a CPU. "bfloat16" is faster on CPUs that support it (benchmarks/training.py).
+# "auto": float16 on a GPU, float32 on a CPU. "bfloat16" is faster on CPUs that support it
+# (benchmarks/training.py).
 PRECISION: str = "auto"
-# What the network is compared with, on the same folds: "linear" (ridge on the whole window), "linear-mean" (on its mean
-# over time), "rois" (ridge on the voxels of ROI_FILE; MNI only), "shuffled-cnn" (the network with voxels in random
-# order: does the convolution over the voxel index matter?). The last costs as much as the network itself.
+# What the network is compared with, on the same folds: "linear" (ridge on the whole window),
+# "linear-mean" (on its mean over time), "rois" (ridge on the voxels of ROI_FILE; MNI only),
+# "shuffled-cnn" (the network with voxels in random order: does the convolution over the voxel index
+# matter?). The last costs as much as the network itself.
 BASELINES: tuple[str, ...] = ("linear", "linear-mean", "rois", "shuffled-cnn")
-# "srm": the ladder of ridge regression also after a shared response model has aligned the viewers of each film. This needs
-# training windows of every person, as in the "event" split.
+# "srm": the ladder of ridge regression also after a shared response model has aligned the viewers
+# of each film. This needs training windows of every person, as in the "event" split.
 ALIGNMENT: str = "none"
 # Features of that model.
 ALIGNMENT_FEATURES: int = 20
-# Relabellings in the null of the linear model: events swap labels, in the same way for all viewers. They cost little.
+# Relabellings in the null of the linear model: events swap labels, in the same way for all viewers.
+# They cost little.
 N_PERMUTATIONS: int = 1000
 # The same for the null of the network; each relabelling trains all folds again.
 N_PERMUTATIONS_CNN: int = 0
 
 # ---------------------------------------------------------------- 4-integrated_gradients.py
-# The split (one of CV_SPLITS) whose fold models are explained here and predict runs in script 8. Paper: "window".
+# The split (one of CV_SPLITS) whose fold models are explained here and predict runs in script 8.
+# Paper: "window".
 HELD_OUT_SPLIT: str = "movie"
-# The model that is explained here and predicts runs in script 8: one of MODELS, "linear", "linear-mean", "rois", or
-# "best", in each fold the model that its inner validation windows choose. Paper: "voxel_time_cnn".
+# The model that is explained here and predicts runs in script 8: one of MODELS, "linear",
+# "linear-mean", "rois", or "best", in each fold the model that its inner validation windows choose.
+# Paper: "voxel_time_cnn".
 EXPLAINED_MODEL: str = "best"
-# How windows are explained; scripts 4 to 7 make the same files for each. "ig": Integrated Gradients (the paper);
-# "gradient-x-input": one gradient at the window itself, fast and noisy; "occlusion": drop of the logit when a region
-# is set to the baseline, slow and coarse, without gradients; "grad-cam" (cnn3d, hybrid): coarse heat maps of the last
-# convolution; "attention-rollout" (transformer, hybrid): what the attention uses, independent of the label.
+# How windows are explained; scripts 4 to 7 make the same files for each. "ig": Integrated Gradients
+# (the paper); "gradient-x-input": one gradient at the window itself, fast and noisy; "occlusion":
+# drop of the logit when a region is set to the baseline, slow and coarse, without gradients;
+# "grad-cam" (cnn3d, hybrid): coarse heat maps of the last convolution; "attention-rollout"
+# (transformer, hybrid): what the attention uses, independent of the label.
 ATTRIBUTION_METHODS: tuple[str, ...] = ("ig",)
-# "held-out": each window is explained by the fold model that never saw it. "best fold": one model, the best on its
-# own test fold, explains all windows, its training windows included, as in the paper.
+# "held-out": each window is explained by the fold model that never saw it. "best fold": one model,
+# the best on its own test fold, explains all windows, its training windows included, as in the
+# paper.
 EXPLAIN: str = "held-out"
-# The baseline of a window: "zero" (the paper), "training mean" (of the training windows of the model that explains it),
-# or "other class": training windows with the other label (the mean over paths from each: expected gradients).
+# The baseline of a window: "zero" (the paper), "training mean" (of the training windows of the
+# model that explains it), or "other class": training windows with the other label (the mean over
+# paths from each: expected gradients).
 ATTRIBUTION_BASELINE: str = "zero"
 # Number of training windows of "other class", drawn separately for each window.
 ATTRIBUTION_DRAWS: int = 8
-# SmoothGrad: means over this many noisy copies of each window; 0: none, as in the paper. Time grows in proportion. With
-# "other class" it must be a multiple of ATTRIBUTION_DRAWS.
+# SmoothGrad: means over this many noisy copies of each window; 0: none, as in the paper. Time grows
+# in proportion. With "other class" it must be a multiple of ATTRIBUTION_DRAWS.
 SMOOTHGRAD_DRAWS: int = 0
 # SD of that noise, in SDs of the window.
 SMOOTHGRAD_NOISE: float = 0.1
-# "keras": our code. "deepexplain": the paper's library, for comparison: same numbers, several times slower, only
-# TensorFlow.
+# "keras": our code. "deepexplain": the paper's library, for comparison: same numbers, several times
+# slower, only TensorFlow.
 IG_ENGINE: str = "keras"
-# Rule for the integral from baseline to window: "right" (the paper), "midpoint", "trapezoid", "gauss-legendre", "secant",
-# or "auto". "secant" (only "voxel_time_cnn") computes the mean slope between two steps exactly and needs a fifth of the
-# steps for the same map error. "auto": "secant" where possible, else "midpoint". See docs/attributions.md.
+# Rule for the integral from baseline to window: "right" (the paper), "midpoint", "trapezoid",
+# "gauss-legendre", "secant", or "auto". "secant" (only "voxel_time_cnn") computes the mean slope
+# between two steps exactly and needs a fifth of the steps for the same map error. "auto": "secant"
+# where possible, else "midpoint". See docs/attributions.md.
 IG_RULE: str = "auto"
-# Steps of the integral. Paper: 200. "auto": 30 with "secant", which have the map error of 150 with "right"; with other
-# rules the steps of a window are doubled until its completeness gap is below IG_TOLERANCE, up to 1,024. Linear and
-# second-order models have exact attributions in one step, whatever is set here.
+# Steps of the integral. Paper: 200. "auto": 30 with "secant", which have the map error of 150 with
+# "right"; with other rules the steps of a window are doubled until its completeness gap is below
+# IG_TOLERANCE, up to 1,024. Linear and second-order models have exact attributions in one step,
+# whatever is set here.
 IG_STEPS: int | str = "auto"
-# Largest completeness gap with IG_STEPS = "auto", relative to the logit's change (absolute if the change is below 1).
+# Largest completeness gap with IG_STEPS = "auto", relative to the logit's change (absolute if the
+# change is below 1).
 IG_TOLERANCE: float = 0.01
-# What occlusion sets to the baseline: "cubes" that fill the brain, "rois" (spheres of ROI_FILE; MNI only), or
-# "parcels", the labels of PARCEL_FILE.
+# What occlusion sets to the baseline: "cubes" that fill the brain, "rois" (spheres of ROI_FILE; MNI
+# only), or "parcels", the labels of PARCEL_FILE.
 OCCLUSION_REGIONS: str = "cubes"
 # Edge length of these cubes.
 OCCLUSION_CUBE_MM: float = 15.0
@@ -214,9 +250,10 @@ OCCLUSION_CUBE_MM: float = 15.0
 PARCEL_FILE: str | None = None
 # Consecutive volumes of a window that occlusion sets to the baseline together.
 OCCLUSION_TRS: int = 5
-# Tests of the maps on a few windows, for the report: "steps" (error against many steps), "baselines" (maps from
-# other baselines), "weights" (random weights, layer by layer from the top), "deletion" (voxels set to the baseline,
-# the most attributed first), "labels" (a network trained on shuffled labels: costs one more fold of script 3).
+# Tests of the maps on a few windows, for the report: "steps" (error against many steps),
+# "baselines" (maps from other baselines), "weights" (random weights, layer by layer from the top),
+# "deletion" (voxels set to the baseline, the most attributed first), "labels" (a network trained on
+# shuffled labels: costs one more fold of script 3).
 ATTRIBUTION_CHECKS: tuple[str, ...] = ("steps", "baselines", "weights", "deletion")
 # Number of windows in these tests, half of them with a face: an even number.
 CHECK_WINDOWS: int = 8
@@ -224,58 +261,68 @@ CHECK_WINDOWS: int = 8
 # ---------------------------------------------------------------- 6 and 7, maps
 # Space of the BOLD data: "MNI" or "native". Surface maps (7) and face ROIs need MNI.
 SPACE: str = "MNI"
-# Table of the regions to compare and outline: name, hemisphere, centre (MNI mm), radius, source; None: no such regions.
-# Change it for other LABELS: these are face regions.
+# Table of the regions to compare and outline: name, hemisphere, centre (MNI mm), radius, source;
+# None: no such regions. Change it for other LABELS: these are face regions.
 ROI_FILE: str | None = "masks/face_rois.tsv"
-# Your own regions in addition: NIfTI files in the BOLD data's space, e.g. ("masks/my_ffa.nii.gz",). They are resampled
-# to the group mask; if the mask does not contain one of them, the script stops.
+# Your own regions in addition: NIfTI files in the BOLD data's space, e.g. ("masks/my_ffa.nii.gz",).
+# They are resampled to the group mask; if the mask does not contain one of them, the script stops.
 ROI_MASKS: tuple[str, ...] = ()
-# Number of random regions of the same size with which each region's share of attribution is compared.
+# Number of random regions of the same size with which each region's share of attribution is
+# compared.
 N_RANDOM_REGIONS: int = 2000
-# Test of the group's maps (docs/what-maps-can-claim.md). "relabel": models are fitted again to swapped labels; the p holds
-# for the whole procedure; for models in closed form. "flip films": signs of maps, all viewers of a film together; 6 films
-# or more, and one film per person; the p is too small, because it takes the models as fixed. "flip people": far too small
-# where people saw the same films. "none": no p. "auto": "relabel" if possible, else "flip films", else "none".
+# Test of the group's maps (docs/what-maps-can-claim.md). "relabel": models are fitted again to
+# swapped labels; the p holds for the whole procedure; for models in closed form. "flip films":
+# signs of maps, all viewers of a film together; 6 films or more, and one film per person; the p is
+# too small, because it takes the models as fixed. "flip people": far too small where people saw the
+# same films. "none": no p. "auto": "relabel" if possible, else "flip films", else "none".
 MAP_TEST: str = "auto"
 # Relabellings of "relabel". No p is below 1 / (1 + this number).
 N_RELABELLINGS: int = 1000
 # Largest number of sign flips. If there are no more distinct ones, each is used once.
 N_FLIPS: int = 10000
-# Smoothing (FWHM, mm) of the variance that the test divides by; 0: none, the plain t. With fewer than about 20 people
-# the variance of a single voxel is unreliable; use a width of two or three voxels. With many people it takes long.
+# Smoothing (FWHM, mm) of the variance that the test divides by; 0: none, the plain t. With fewer
+# than about 20 people the variance of a single voxel is unreliable; use a width of two or three
+# voxels. With many people it takes long.
 VARIANCE_FWHM_MM: float = 0.0
 # Voxels and seconds with a p below this value (uncorrected, of the plain t) form clusters.
 CLUSTER_FORMING_P: float = 0.001
-# Maps to compare with the network's: "haufe", the pattern of the linear model of script 3; "glm", the effect of faces
-# on BOLD in a GLM (reads the BOLD files again). Not in the paper.
+# Maps to compare with the network's: "haufe", the pattern of the linear model of script 3; "glm",
+# the effect of faces on BOLD in a GLM (reads the BOLD files again). Not in the paper.
 REFERENCE_MAPS: tuple[str, ...] = ("haufe", "glm")
 # Film regressors that the GLM holds constant, e.g. ("brightness", "loudness").
 NUISANCE: tuple[str, ...] = ()
 
-# ---------------------------------------------------------------- 8-moment_by_moment_face_prediction.py
-# Time in its window to which a prediction is assigned: 0 = the first second, 0.5 = the middle, 1 = the end.
+# ----------------------------------------------------------------
+# 8-moment_by_moment_face_prediction.py Time in its window to which a prediction is assigned: 0 =
+# the first second, 0.5 = the middle, 1 = the end.
 PREDICTION_AT: float = 0.5
-# Volumes over which logits are averaged, centred on each volume; odd. 1: no averaging (paper). Not with --follow.
+# Volumes over which logits are averaged, centred on each volume; odd. 1: no averaging (paper). Not
+# with --follow.
 SMOOTH_TRS: int = 1
 # Seconds of film that the timeline figures show. Paper: 500 Days of Summer, 2,032 to 3,032.
 PLOT_INTERVAL_S: tuple[float, float] = (2032.0, 3032.0)
-# With --follow: volumes collected before the first is standardised. More volumes: later and better first predictions.
+# With --follow: volumes collected before the first is standardised. More volumes: later and better
+# first predictions.
 FOLLOW_BASELINE_TRS: int = 30
 # With --follow: the run ends when no volume has arrived for this many seconds.
 FOLLOW_IDLE_S: float = 30.0
 
-# ---------------------------------------------------------------- this machine (not part of the experiment)
-# Folder that holds the results of all runs.
+# ---------------------------------------------------------------- this machine (not part of the
+# experiment) Folder that holds the results of all runs.
 DATA_DIR: str = "data"
-# Folder for what script 0 finds in films. Script 1 takes annotations and regressors that DATASET_DIR lacks from here.
+# Folder for what script 0 finds in films. Script 1 takes annotations and regressors that
+# DATASET_DIR lacks from here.
 FILM_DIR: str = "data/films"
-# Units of work done at the same time: runs, folds, people. Each needs the memory that the script's docstring states; on
-# one GPU, or at full size in script 3 on a CPU, leave it at 1. With more jobs each has fewer threads, and TensorFlow
-# rounds sums differently: results are equal up to rounding, and bit for bit only with the same N_JOBS.
+# Units of work done at the same time: runs, folds, people. Each needs the memory that the script's
+# docstring states; on one GPU, or at full size in script 3 on a CPU, leave it at 1. With more jobs
+# each has fewer threads, and TensorFlow rounds sums differently: results are equal up to rounding,
+# and bit for bit only with the same N_JOBS.
 N_JOBS: int = 1
-# Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786": its workers do the units instead of N_JOBS processes, one
-# unit at a time each. docs/clusters-and-gpus.md shows how to start them. None: this machine.
+# Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786": its workers do the units instead of
+# N_JOBS processes, one unit at a time each. docs/clusters-and-gpus.md shows how to start them.
+# None: this machine.
 DASK_SCHEDULER: str | None = None
-# Windows × steps (script 4) or volumes (script 8) per pass through the network. Lower it if memory runs out. At full
-# size 20 need 4 GB in script 4; script 8 uses at most nine volumes per pass, and 2 GB in total.
+# Windows × steps (script 4) or volumes (script 8) per pass through the network. Lower it if memory
+# runs out. At full size 20 need 4 GB in script 4; script 8 uses at most nine volumes per pass, and
+# 2 GB in total.
 INFERENCE_BATCH: int = 20

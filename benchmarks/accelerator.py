@@ -1,12 +1,15 @@
 """Training on a GPU or a CPU: seconds per epoch, share of the device's peak, time of the paper's whole training.
 
-    KERAS_BACKEND=jax python benchmarks/accelerator.py                               a GPU at full size: minutes
-    python benchmarks/accelerator.py --voxels 1000 --windows 200 --batches 20        a test run without one
+    KERAS_BACKEND=jax python benchmarks/accelerator.py                               a GPU at full
+                                                                                     size: minutes
+    python benchmarks/accelerator.py --voxels 1000 --windows 200 --batches 20        a test run
+                                                                                     without one
 
-A row is ``train_network`` on one fold in a separate process: three quarters of the windows for training, the rest for
-validation. The first epoch includes compilation; it is left out of the median, and counted once per fold in the time of
-the paper's 4 folds × 150 epochs. Operations are counted from the shapes: 2 per multiply-add, and training costs about
-three forward passes. The peak is the speed of a large matrix product in the same precision and the same process.
+A row is ``train_network`` on one fold in a separate process: three quarters of the windows for
+training, the rest for validation. The first epoch includes compilation; it is left out of the
+median, and counted once per fold in the time of the paper's 4 folds × 150 epochs. Operations are
+counted from the shapes: 2 per multiply-add, and training costs about three forward passes. The peak
+is the speed of a large matrix product in the same precision and the same process.
 """
 
 import argparse
@@ -25,7 +28,9 @@ KEYS = ("device", "epoch_s", "in_all_h", "tflops", "peak_tflops", "peak_gb", "on
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--voxels", type=int, default=41_489)
     parser.add_argument("--windows", type=int, default=3_606)
     parser.add_argument("--batches", type=int, nargs="+", default=[20, 40, 80, 160])
@@ -44,7 +49,9 @@ def main():
         first = args.batches[0]
         cases = [f"auto:{batch}:kept" for batch in args.batches]
         cases += [f"auto:{first}:streamed", f"float32:{first}:kept"]
-        print(f"{machine('keras')}. {args.windows:,} windows of {args.voxels:,} voxels × 10 volumes.\n")
+        print(
+            f"{machine('keras')}. {args.windows:,} windows of {args.voxels:,} voxels × 10 volumes.\n"
+        )
         print(
             "| device | precision : batch | s per epoch | TFLOP/s | of a matrix product | peak GB | 4 × 150 epochs, h |"
         )
@@ -77,7 +84,9 @@ def measure(case: str, folder: Path) -> dict:
         training.windows_fit = lambda *_: False
     X = np.load(folder / "X.npy", mmap_mode="r")
     n, rows = len(X), np.random.default_rng(0).permutation(len(X))
-    fold = Fold(1, np.sort(rows[n // 4 :]), np.sort(rows[: n // 4]), np.sort(rows[: n // 4]), "window")
+    fold = Fold(
+        1, np.sort(rows[n // 4 :]), np.sort(rows[: n // 4]), np.sort(rows[: n // 4]), "window"
+    )
     moments = []
     clock = keras.callbacks.LambdaCallback(
         on_train_begin=lambda *_: moments.clear(),  # forgets an attempt that did not fit the memory
@@ -154,7 +163,11 @@ def device() -> str:
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
-    kind = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else "CPU"
+    kind = (
+        tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+        if gpus
+        else "CPU"
+    )
     return f"TensorFlow {tf.__version__}, {kind}"
 
 

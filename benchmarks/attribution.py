@@ -1,15 +1,18 @@
 """Integrated Gradients of one window: ours compared with DeepExplain, at equal steps and at equal map error.
 
-    python benchmarks/attribution.py                                 41,489 voxels × 10 volumes: an hour, 12 GB
+    python benchmarks/attribution.py                                 41,489 voxels × 10 volumes: an
+                                                                     hour, 12 GB
     python benchmarks/attribution.py --voxels 4000                   a tenth of it
-    KERAS_BACKEND=jax python benchmarks/attribution.py --only-ours   for a GPU: windows per second, time of 3,606 × 200
+    KERAS_BACKEND=jax python benchmarks/attribution.py --only-ours   for a GPU: windows per second,
+                                                                     time of 3,606 × 200
 
-The network is the paper's, trained here on windows with a planted signal, because the positions of kinks along a path
-depend on what it learnt. Each case runs in a separate process: one window to compile, then other windows, timed. Map
-error is the norm of the difference from the map with 2,000 midpoint steps, relative to the norm of that map: the mean
-over the timed windows. DeepExplain must be installed (docs/attributions.md, "DeepExplain"). The tests show that its
-map at n steps equals that of our right rule. So the number of steps that it needs is found with our code, and then
-both are timed.
+The network is the paper's, trained here on windows with a planted signal, because the positions of
+kinks along a path depend on what it learnt. Each case runs in a separate process: one window to
+compile, then other windows, timed. Map error is the norm of the difference from the map with 2,000
+midpoint steps, relative to the norm of that map: the mean over the timed windows. DeepExplain must
+be installed (docs/attributions.md, "DeepExplain"). The tests show that its map at n steps equals
+that of our right rule. So the number of steps that it needs is found with our code, and then both
+are timed.
 """
 
 import argparse
@@ -25,19 +28,28 @@ from scipy import ndimage
 
 WINDOW_TRS, N_PAPER, PAPER_STEPS = 10, 3606, 200
 EQUAL_STEPS, REFERENCE = 20, "ours-plain:midpoint:2000"
-RIGHT, SECANT = (50, 100, 110, 120, 150, 200, 400), (10, 20, 25, 30, 40)  # steps tried for an error of 1 %
+RIGHT, SECANT = (
+    (50, 100, 110, 120, 150, 200, 400),
+    (10, 20, 25, 30, 40),
+)  # steps tried for an error of 1 %
 TIMED_WINDOWS = 2
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--voxels", type=int, default=41_489)
     parser.add_argument("--training-steps", type=int, default=100, help="of 4 windows each")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--error", type=float, default=0.01)
-    parser.add_argument("--batch", type=int, default=20, help="steps in one pass through the network")
+    parser.add_argument(
+        "--batch", type=int, default=20, help="steps in one pass through the network"
+    )
     parser.add_argument("--only-ours", action="store_true")
-    parser.add_argument("--folder", type=Path, help="keep network and maps here, and use those that exist")
+    parser.add_argument(
+        "--folder", type=Path, help="keep network and maps here, and use those that exist"
+    )
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -63,7 +75,12 @@ def main():
         cases = [f"{who}:right:{EQUAL_STEPS}" for who in engines]
         table(compare(__file__, cases, folder, args.repeats), folder, cases[0])
         print(f"\nEqual map error, at most {args.error:.0%}\n")
-        cases = [secant, right, right.replace("ours", "deepexplain"), right.replace("ours", "deepexplain-anew")]
+        cases = [
+            secant,
+            right,
+            right.replace("ours", "deepexplain"),
+            right.replace("ours", "deepexplain-anew"),
+        ]
         table(compare(__file__, cases, folder, args.repeats), folder, cases[0])
 
 
@@ -80,7 +97,9 @@ def first_below(error: float, folder: Path, cases: list[str]) -> str:
 
 
 def table(results: dict[str, dict], folder: Path, ours: str | None) -> None:
-    print("| engine : rule : steps | s per window | × ours | map error | peak GB | 3,606 windows, h |")
+    print(
+        "| engine : rule : steps | s per window | × ours | map error | peak GB | 3,606 windows, h |"
+    )
     print("|---|---|---|---|---|---|")
     for case, result in results.items():
         if "error" in result:
@@ -109,14 +128,20 @@ def measure(case: str, folder: Path) -> dict:
     elif engine == "deepexplain-anew":
         explain = anew_for_each_window(logit_network(model), int(steps))
     else:
-        if engine == "ours-plain":  # ignores the structure of the network: automatic differentiation of step batches
+        if (
+            engine == "ours-plain"
+        ):  # ignores the structure of the network: automatic differentiation of step batches
             attribution.understands = lambda model: False
-        explain = attribution.IntegratedGradients(model, rule, int(steps), int((folder / "batch").read_text()))
+        explain = attribution.IntegratedGradients(
+            model, rule, int(steps), int((folder / "batch").read_text())
+        )
     zero = np.zeros_like(windows[:1])
     if case != REFERENCE:  # its time is not used
         explain(windows[:1], zero, np.zeros(1))
     started = time.perf_counter()
-    maps = [explain(window[None], zero, np.zeros(1))[0][0] for window in windows[1 : 1 + TIMED_WINDOWS]]
+    maps = [
+        explain(window[None], zero, np.zeros(1))[0][0] for window in windows[1 : 1 + TIMED_WINDOWS]
+    ]
     seconds = (time.perf_counter() - started) / TIMED_WINDOWS
     np.save(map_file(folder, case), np.stack(maps))
     return {"seconds": seconds, "peak_gb": peak_gb()}
@@ -135,7 +160,9 @@ def anew_for_each_window(logit_model, steps: int):
 
     def explain(windows, baselines, gains):
         with session.graph.as_default(), import_deepexplain()(session=session) as context:
-            return context.explain("intgrad", ends[1], ends[0], windows[..., None], steps=steps)[..., 0], None
+            return context.explain("intgrad", ends[1], ends[0], windows[..., None], steps=steps)[
+                ..., 0
+            ], None
 
     return explain
 
@@ -145,7 +172,9 @@ def map_file(folder: Path, case: str) -> Path:
 
 
 def map_error(folder: Path, case: str) -> float:
-    exact, maps = (np.load(map_file(folder, c)).reshape(TIMED_WINDOWS, -1) for c in (REFERENCE, case))
+    exact, maps = (
+        np.load(map_file(folder, c)).reshape(TIMED_WINDOWS, -1) for c in (REFERENCE, case)
+    )
     return float(np.mean(np.linalg.norm(maps - exact, axis=1) / np.linalg.norm(exact, axis=1)))
 
 
@@ -170,7 +199,10 @@ def train(folder: Path, n_voxels: int, steps: int) -> None:
         return noise / noise.std() + (2 * labels[:, None, None] - 1) * signal
 
     labels = np.array([0, 1, 1, 0], dtype=np.float32)
-    losses = [float(model.train_on_batch(windows(labels)[..., None], labels[:, None])) for _ in range(steps)]
+    losses = [
+        float(model.train_on_batch(windows(labels)[..., None], labels[:, None]))
+        for _ in range(steps)
+    ]
     unseen = windows(labels)
     logits = predict_logits(logit_network(model), unseen, batch=1).round(1).tolist()
     print(

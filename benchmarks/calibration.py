@@ -5,8 +5,8 @@
     python benchmarks/calibration.py --small          fewer studies, as in make test-full
     python benchmarks/calibration.py maps --jobs 2
 
-Each area is a module of ``null_studies/``. A row states the share of studies with the outcome, its Monte-Carlo standard
-error, and the share that is right.
+Each area is a module of ``null_studies/``. A row states the share of studies with the outcome, its
+Monte-Carlo standard error, and the share that is right.
 """
 
 import argparse
@@ -26,19 +26,33 @@ AREAS = ("intervals", "decoders", "maps", "timeline", "volumes", "film", "images
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("areas", nargs="*", default=AREAS, help=f"of {', '.join(AREAS)}; default: all")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "areas", nargs="*", default=AREAS, help=f"of {', '.join(AREAS)}; default: all"
+    )
     parser.add_argument("--small", action="store_true", help="fewer studies")
     parser.add_argument("--jobs", type=int, default=1, help="studies at the same time")
     arguments = parser.parse_args()
-    os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'benchmarks'}"  # for the processes of --jobs
+    os.environ["PYTHONPATH"] = (
+        f"{ROOT}{os.pathsep}{ROOT / 'benchmarks'}"  # for the processes of --jobs
+    )
     print("| procedure | simulated study | outcome | studies | share | standard error | right |")
     print("|---|---|---|---|---|---|---|")
     for area in arguments.areas:
         for case in [*cases_of(area), *known_otherwise(area)]:
             n_studies = case.n_small if arguments.small else case.n_studies
             for outcome, share, error in measured(case, n_studies, arguments.jobs):
-                cells = (case.procedure, case.design, outcome, n_studies, f"{share:.3f}", f"{error:.3f}", case.right)
+                cells = (
+                    case.procedure,
+                    case.design,
+                    outcome,
+                    n_studies,
+                    f"{share:.3f}",
+                    f"{error:.3f}",
+                    case.right,
+                )
                 print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
 

@@ -1,15 +1,20 @@
 """Which model decodes which data: held-out accuracy of every model, and what the recipe of training changes.
 
-    python benchmarks/decoders.py                                    the demo's signal, a product, real annotations: hours
+    python benchmarks/decoders.py                                    the demo's signal, a product,
+                                                                     real annotations: hours
     python benchmarks/decoders.py --data demo --models linear linear_plus      minutes
-    python benchmarks/decoders.py --data haxby --haxby data/haxby2001/2-dataset      after scripts 1 and 2 of that experiment
-    python benchmarks/decoders.py --recipes --data demo nndb-10     the voxel-time CNN with one part of the recipe changed
+    python benchmarks/decoders.py --data haxby --haxby data/haxby2001/2-dataset      after scripts 1
+                                                                                     and 2 of that
+                                                                                     experiment
+    python benchmarks/decoders.py --recipes --data demo nndb-10     the voxel-time CNN with one part
+                                                                    of the recipe changed
 
-Data sets: ``demo``, windows of the demo's signal; ``product``, a signal that no linear model can read (FFA and OFA move
-together with a face, in opposite directions without one); ``nndb-10``, ``-30``, ``-85``, NNDb's real annotations (of
-``--stimuli``) with a planted linear response in that many people; ``haxby``. Folds hold out whole films, or runs. All
-choices use inner validation windows. Results are stored in ``--out`` per data set, model and seed; a rerun makes only what
-is missing.
+Data sets: ``demo``, windows of the demo's signal; ``product``, a signal that no linear model can
+read (FFA and OFA move together with a face, in opposite directions without one); ``nndb-10``,
+``-30``, ``-85``, NNDb's real annotations (of ``--stimuli``) with a planted linear response in that
+many people; ``haxby``. Folds hold out whole films, or runs. All choices use inner validation
+windows. Results are stored in ``--out`` per data set, model and seed; a rerun makes only what is
+missing.
 """
 
 import argparse
@@ -26,7 +31,16 @@ import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).parents[1]
-MODELS = ("linear", "linear-mean", "linear_plus", "paper", "voxel_time_cnn", "cnn3d", "transformer", "hybrid")
+MODELS = (
+    "linear",
+    "linear-mean",
+    "linear_plus",
+    "paper",
+    "voxel_time_cnn",
+    "cnn3d",
+    "transformer",
+    "hybrid",
+)
 CLOSED = ("linear", "linear-mean", "linear_plus")
 SMALL = {
     "cnn3d": {"filters": (8, 8, 16), "dense_units": 32},
@@ -72,14 +86,23 @@ def films_of(name: str, stimuli: Path) -> list[tuple[str, np.ndarray, int, int]]
 
     if name not in PEOPLE:
         seconds = 900 if name == "demo" else 1800
-        draws = [demo.draw_annotation(np.random.default_rng([42, film]), seconds) for film in range(4)]
+        draws = [
+            demo.draw_annotation(np.random.default_rng([42, film]), seconds) for film in range(4)
+        ]
         return [(f"film{number}", stretches, seconds, 2) for number, stretches in enumerate(draws)]
     files = sorted(stimuli.glob("task-*_face-annotation.1D"))
     if not files:
-        sys.exit(f"error: {stimuli} has no task-*_face-annotation.1D. Name the folder of NNDb's annotations: --stimuli")
-    people = np.full(len(files), PEOPLE[name] // len(files)) + (np.arange(len(files)) < PEOPLE[name] % len(files))
+        sys.exit(
+            f"error: {stimuli} has no task-*_face-annotation.1D. Name the folder of NNDb's annotations: --stimuli"
+        )
+    people = np.full(len(files), PEOPLE[name] // len(files)) + (
+        np.arange(len(files)) < PEOPLE[name] % len(files)
+    )
     films = [(file.name.split("_")[0], read_1d(file), n) for file, n in zip(files, people)]
-    return [(film, stretches, int(stretches.sum(axis=1).max()) + 30, int(n)) for film, stretches, n in films]
+    return [
+        (film, stretches, int(stretches.sum(axis=1).max()) + 30, int(n))
+        for film, stretches, n in films
+    ]
 
 
 def write_data(name: str, folder: Path, stimuli: Path) -> None:
@@ -90,23 +113,36 @@ def write_data(name: str, folder: Path, stimuli: Path) -> None:
     from neuroface.face_study import demo
 
     voxel_mm = NNDB_VOXEL_MM if name in PEOPLE else demo.VOXEL_MM
-    effects = {"demo": (demo.FACE_EFFECT, demo.COUPLING_EFFECT), "product": (0.0, 2.0)}.get(name, (EFFECT, 0.0))
+    effects = {"demo": (demo.FACE_EFFECT, demo.COUPLING_EFFECT), "product": (0.0, 2.0)}.get(
+        name, (EFFECT, 0.0)
+    )
     template = demo.load_mni152_gm_template(resolution=voxel_mm)
-    brain, rois = template.get_fdata() > demo.GREY_MATTER, read_rois(ROOT / "masks" / "face_rois.tsv")
+    brain, rois = (
+        template.get_fdata() > demo.GREY_MATTER,
+        read_rois(ROOT / "masks" / "face_rois.tsv"),
+    )
     positions, labels = voxel_positions_mm(brain, template.affine), Labels("face", "noface")
     regions, weights = sphere_labels(positions, rois), demo._film_weights(positions)
     windows, tables = [], []
     for number, (film, stretches, film_s, people) in enumerate(films_of(name, stimuli)):
         table = window_table(merge_overlaps(stretches), None, labels, 10.0, 1.0, 4.0)
-        response = demo._smooth_noise(np.random.default_rng([42, number]), weights.shape[1], film_s, seconds=3.0)
+        response = demo._smooth_noise(
+            np.random.default_rng([42, number]), weights.shape[1], film_s, seconds=3.0
+        )
         for person in range(people):
             rng = np.random.default_rng([42, number, person + 1])
-            matrix, _ = demo.draw_person(rng, brain, regions, rois["roi"], stretches, film_s, voxel_mm, *effects)
+            matrix, _ = demo.draw_person(
+                rng, brain, regions, rois["roi"], stretches, film_s, voxel_mm, *effects
+            )
             matrix += demo.FILM_EFFECT * weights @ response
-            matrix = (matrix - matrix.mean(axis=1, keepdims=True)) / matrix.std(axis=1, keepdims=True)
+            matrix = (matrix - matrix.mean(axis=1, keepdims=True)) / matrix.std(
+                axis=1, keepdims=True
+            )
             mine = balance(table[table["first_tr"] + 10 <= film_s], labels, 42, f"{film}{person}")
             mine = mine.assign(subject=f"sub-{film}{person}", movie=film, run="")
-            tables.append(mine.assign(event=film + "_" + mine["label"] + "_" + mine["onset_s"].astype(str)))
+            tables.append(
+                mine.assign(event=film + "_" + mine["label"] + "_" + mine["onset_s"].astype(str))
+            )
             windows += [matrix[:, first : first + 10].copy() for first in mine["first_tr"]]
     folder.mkdir(parents=True, exist_ok=True)
     samples = pd.concat(tables, ignore_index=True)
@@ -121,7 +157,9 @@ def open_data(name: str, folder: Path):
     from neuroface.decoding import Windows, write_kernel
     from neuroface.decoding.folds import make_folds
 
-    samples = pd.read_csv(folder / "samples.tsv", sep="\t", dtype={"run": str}, keep_default_na=False)
+    samples = pd.read_csv(
+        folder / "samples.tsv", sep="\t", dtype={"run": str}, keep_default_na=False
+    )
     events, people = (samples[column].to_numpy(str) for column in ("event", "subject"))
     windows = Windows(folder, folder, np.load(folder / "mask.npy"), events, people, {})
     for kernel in ("linear", "linear-mean"):
@@ -142,15 +180,28 @@ def run(name: str, model: str, seed: int, recipe: dict, folder: Path, target: Pa
     windows, samples, folds = open_data(name, folder)
     changes = {"WINDOW_TRS": windows.X.shape[2]} | change_recipe(recipe)
     if model == "paper":
-        changes |= {"TRAINING": "paper", "LEARNING_RATE": 2e-4, "EPOCHS": 150 if name == "haxby" else 40}
+        changes |= {
+            "TRAINING": "paper",
+            "LEARNING_RATE": 2e-4,
+            "EPOCHS": 150 if name == "haxby" else 40,
+        }
     cfg, rows, started = settings(**changes), [], time.process_time()
-    order = np.random.default_rng(0).permutation(windows.X.shape[1]) if recipe.get("shuffled") else None
+    order = (
+        np.random.default_rng(0).permutation(windows.X.shape[1]) if recipe.get("shuffled") else None
+    )
     for fold in folds:
         architecture = "voxel_time_cnn" if model == "paper" else model
-        fitted = fit_fold(architecture, windows, fold, cfg, seed_of_member(42, fold.number, seed), order)
+        fitted = fit_fold(
+            architecture, windows, fold, cfg, seed_of_member(42, fold.number, seed), order
+        )
         logit = predict_logits(logit_network(fitted.network), windows.X, 64, fold.test, order)
-        for kind, which, values in (("held-out", fold.test, logit), ("inner", fitted.inner_rows, fitted.inner_logit)):
-            rows.append(pd.DataFrame({"fold": fold.number, "kind": kind, "row": which, "logit": values}))
+        for kind, which, values in (
+            ("held-out", fold.test, logit),
+            ("inner", fitted.inner_rows, fitted.inner_logit),
+        ):
+            rows.append(
+                pd.DataFrame({"fold": fold.number, "kind": kind, "row": which, "logit": values})
+            )
     table = pd.concat(rows).assign(cpu_s=time.process_time() - started)
     table.to_csv(target, sep="\t", index=False)
 
@@ -165,7 +216,10 @@ def change_recipe(recipe: dict) -> dict:
     if not recipe.get("decay", True):
         training.decaying_rate = lambda rate, *_: rate
     if "dropout" in recipe:
-        network.BLOCKS, network.DENSE_DROPOUT = tuple((k, p, 0.0) for k, p, _ in network.BLOCKS), 0.0
+        network.BLOCKS, network.DENSE_DROPOUT = (
+            tuple((k, p, 0.0) for k, p, _ in network.BLOCKS),
+            0.0,
+        )
     network.L2 = recipe.get("l2", network.L2)
     names = {"steps": "TRAINING_STEPS", "rate": "LEARNING_RATE", "batch": "BATCH_SIZE"}
     return {setting: recipe[name] for name, setting in names.items() if name in recipe}
@@ -181,7 +235,9 @@ def scores(folder: Path, files: list[Path]) -> dict:
 
     y = np.load(folder / "y.npy").astype(int)
     samples = pd.read_csv(folder / "samples.tsv", sep="\t", dtype=str)
-    tables = [pd.read_csv(file, sep="\t").query("kind == 'held-out'").sort_values("row") for file in files]
+    tables = [
+        pd.read_csv(file, sep="\t").query("kind == 'held-out'").sort_values("row") for file in files
+    ]
     logits = np.stack([table["logit"].to_numpy() for table in tables])
     y, samples = y[tables[0]["row"]], samples.iloc[tables[0]["row"]]
     probability = 1 / (1 + np.exp(-logits.mean(axis=0)))
@@ -206,14 +262,23 @@ def best_of(name: str, folder: Path, out: Path, models: list[str]) -> Path:
     y, parts, chosen = np.load(folder / "y.npy"), [], []
     groupings = [samples[column].to_numpy(str) for column in ("event", "subject")]
     files = {model: sorted(out.glob(f"{name}_{model}_*.tsv")) for model in models}
-    tables = {model: pd.concat(pd.read_csv(file, sep="\t") for file in of) for model, of in files.items()}
-    means = {model: table.groupby(["fold", "kind", "row"])["logit"].mean() for model, table in tables.items()}
+    tables = {
+        model: pd.concat(pd.read_csv(file, sep="\t") for file in of) for model, of in files.items()
+    }
+    means = {
+        model: table.groupby(["fold", "kind", "row"])["logit"].mean()
+        for model, table in tables.items()
+    }
 
     def simplest(names, fold):
         inner = [means[model].loc[fold, "inner"] for model in names]
         rows = sorted(set.intersection(*(set(logit.index) for logit in inner)))
         losses = [log_losses(y[rows], logit.loc[rows].to_numpy()) for logit in inner]
-        return names[simplest_good_model(losses, tuple(names[rows] for names in groupings), balanced_weights(y[rows]))]
+        return names[
+            simplest_good_model(
+                losses, tuple(names[rows] for names in groupings), balanced_weights(y[rows])
+            )
+        ]
 
     closed = [model for model in ("linear-mean", "linear", "linear_plus") if model in models]
     networks = [model for model in models if model not in (*CLOSED, "paper")]
@@ -232,7 +297,9 @@ def main():
     parser.add_argument("--data", nargs="+", default=["demo", "product", *PEOPLE])
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--recipes", action="store_true", help="change one part of the recipe at a time")
+    parser.add_argument(
+        "--recipes", action="store_true", help="change one part of the recipe at a time"
+    )
     parser.add_argument("--haxby", type=Path, default=ROOT / "data" / "haxby2001" / "2-dataset")
     parser.add_argument("--stimuli", type=Path, default=ROOT / "tests" / "data" / "nndb")
     parser.add_argument("--out", type=Path, default=ROOT / "data" / "benchmark-decoders")
@@ -242,7 +309,14 @@ def main():
     if options.one:
         name, case, seed = options.one
         model, recipe = ("voxel_time_cnn", RECIPES[case]) if case in RECIPES else (case, {})
-        run(name, model, int(seed), recipe, options.out / name, file_of(options.out, name, case, seed))
+        run(
+            name,
+            model,
+            int(seed),
+            recipe,
+            options.out / name,
+            file_of(options.out, name, case, seed),
+        )
         return
     for name in options.data:
         prepare(name, options)
@@ -251,13 +325,41 @@ def main():
             seeds = range(1, 2 if case in CLOSED else options.seeds + 1)
             for seed in seeds:
                 if not file_of(options.out, name, case, seed).exists():
-                    call = [sys.executable, __file__, "--one", name, case, str(seed), "--out", str(options.out)]
+                    call = [
+                        sys.executable,
+                        __file__,
+                        "--one",
+                        name,
+                        case,
+                        str(seed),
+                        "--out",
+                        str(options.out),
+                    ]
                     subprocess.run(call, check=True)
-            rows.append((case, scores(options.out / name, [file_of(options.out, name, case, seed) for seed in seeds])))
+            rows.append(
+                (
+                    case,
+                    scores(
+                        options.out / name,
+                        [file_of(options.out, name, case, seed) for seed in seeds],
+                    ),
+                )
+            )
         if not options.recipes and {"linear", "linear-mean"} <= set(cases):
-            rows.append(("best", scores(options.out / name, [best_of(name, options.out / name, options.out, cases)])))
-        print(f"\n## {name}\n\n| model | {' | '.join(rows[0][1])} |\n|{'---|' * (len(rows[0][1]) + 1)}")
-        print("\n".join(f"| {case} | {' | '.join(row.values())} |" for case, row in rows), flush=True)
+            rows.append(
+                (
+                    "best",
+                    scores(
+                        options.out / name, [best_of(name, options.out / name, options.out, cases)]
+                    ),
+                )
+            )
+        print(
+            f"\n## {name}\n\n| model | {' | '.join(rows[0][1])} |\n|{'---|' * (len(rows[0][1]) + 1)}"
+        )
+        print(
+            "\n".join(f"| {case} | {' | '.join(row.values())} |" for case, row in rows), flush=True
+        )
 
 
 def file_of(out: Path, name: str, case: str, seed) -> Path:
@@ -271,9 +373,14 @@ def prepare(name: str, options) -> None:
         from neuroface.bold import read_mask
 
         if not (options.haxby / "X.npy").exists():
-            sys.exit(f"error: {options.haxby} has no X.npy. Run scripts 1 and 2 with experiments/haxby2001.py first.")
+            sys.exit(
+                f"error: {options.haxby} has no X.npy. Run scripts 1 and 2 with experiments/haxby2001.py first."
+            )
         shutil.copytree(options.haxby, folder)
-        np.save(folder / "mask.npy", read_mask(options.haxby.parent / "1-windows" / "group_mask.nii.gz")[0])
+        np.save(
+            folder / "mask.npy",
+            read_mask(options.haxby.parent / "1-windows" / "group_mask.nii.gz")[0],
+        )
     elif not (folder / "X.npy").exists():
         write_data(name, folder, options.stimuli)
 

@@ -1,13 +1,14 @@
 """From a run's .nii.gz to its windows: time and peak memory of several ways, each in a separate process.
 
-    python benchmarks/extraction.py                   600 volumes of 85 × 85 × 85: 8 GB of memory, minutes
+    python benchmarks/extraction.py                   600 volumes of 85 × 85 × 85: 8 GB of memory,
+                                                      minutes
     python benchmarks/extraction.py --volumes 150     a quarter of it
 
-"get_fdata, text": as in the paper's released code: the run as float64, indexed by the mask, one text file per window.
-"NiftiMasker": that of nilearn, z-scored over the run, windows saved as .npy. "decompress only": isal decompresses the
-file and discards the content. "ours": as in script 1, which keeps only the windows, in float32. The run is random:
-41,489 voxels of a mask in a brain of twice as many voxels, zero elsewhere; it is about as compressible as runs of
-NNDb.
+"get_fdata, text": as in the paper's released code: the run as float64, indexed by the mask, one
+text file per window. "NiftiMasker": that of nilearn, z-scored over the run, windows saved as .npy.
+"decompress only": isal decompresses the file and discards the content. "ours": as in script 1,
+which keeps only the windows, in float32. The run is random: 41,489 voxels of a mask in a brain of
+twice as many voxels, zero elsewhere; it is about as compressible as runs of NNDb.
 """
 
 import argparse
@@ -23,7 +24,9 @@ OURS = "ours, z-scored"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--volumes", type=int, default=600)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
@@ -32,14 +35,23 @@ def main():
         CASES[args.one[0]](Path(args.one[1]))
         return
     print(f"{measure.machine('numpy', 'nibabel', 'nilearn', 'isal')}. Reproduce:")
-    print(f"`python benchmarks/extraction.py --volumes {args.volumes} --repeats {args.repeats}`\n", flush=True)
+    print(
+        f"`python benchmarks/extraction.py --volumes {args.volumes} --repeats {args.repeats}`\n",
+        flush=True,
+    )
     with tempfile.TemporaryDirectory() as folder:
         write_run(Path(folder), args.volumes)
         size = (Path(folder) / "run.nii.gz").stat().st_size
-        print(f"{args.volumes} volumes, {size / 1e6:.0f} MB; voxels × volumes in float32 are ", end="")
+        print(
+            f"{args.volumes} volumes, {size / 1e6:.0f} MB; voxels × volumes in float32 are ", end=""
+        )
         print(f"{N_VOXELS * args.volumes * 4 / 1e6:.0f} MB. Medians of {args.repeats}.\n")
-        print("| stage | way | s | × ours | peak GB | × ours |\n|---|---|---|---|---|---|", flush=True)
-        measure.print_rows("1", measure.compare(__file__, list(CASES), Path(folder), args.repeats), OURS)
+        print(
+            "| stage | way | s | × ours | peak GB | × ours |\n|---|---|---|---|---|---|", flush=True
+        )
+        measure.print_rows(
+            "1", measure.compare(__file__, list(CASES), Path(folder), args.repeats), OURS
+        )
 
 
 def write_run(folder: Path, n_volumes: int) -> None:
@@ -74,7 +86,16 @@ def ours(folder: Path, standardize: str) -> None:
     mask, affine = read_mask(folder / "mask.nii.gz")
     starts = np.load(folder / "starts.npy")
     target = folder / f"ours-{standardize}.npy"
-    measure.timed(extract_windows, target, folder / "run.nii.gz", mask, affine, starts, WINDOW_TRS, standardize)
+    measure.timed(
+        extract_windows,
+        target,
+        folder / "run.nii.gz",
+        mask,
+        affine,
+        starts,
+        WINDOW_TRS,
+        standardize,
+    )
 
 
 def decompress(folder: Path) -> None:
@@ -93,7 +114,11 @@ def nilearn(folder: Path) -> None:
     from nilearn.maskers import NiftiMasker
 
     def read():
-        matrix = NiftiMasker(folder / "mask.nii.gz", standardize="zscore_sample").fit_transform(folder / "run.nii.gz").T
+        matrix = (
+            NiftiMasker(folder / "mask.nii.gz", standardize="zscore_sample")
+            .fit_transform(folder / "run.nii.gz")
+            .T
+        )
         starts = np.load(folder / "starts.npy")
         np.save(folder / "nilearn.npy", np.stack([matrix[:, t : t + WINDOW_TRS] for t in starts]))
 

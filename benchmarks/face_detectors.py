@@ -2,12 +2,13 @@
 
     python benchmarks/face_detectors.py            all that are installed; 2 minutes
 
-Frames are 640 × 360 and drawn from pictures that packages ship. With a face: scikit-image's astronaut (Eileen Collins;
-NASA, public domain) and camera (a man in profile; CC0), matplotlib's grace_hopper (US Navy, public domain), pasted at four
-sizes on six backgrounds, bright and dark, sharp and blurred, upright and tilted by 15°; and the 100 faces of scikit-image's
-lfw_subset, 25 × 25 pixels each, enlarged. Without: the backgrounds, among them a cat's face, cuttings of them, and the 100
-patches of lfw_subset that show no face. "Installed" means: mtcnn, opencv-python-headless < 5 (5 has no cascades),
-facenet-pytorch; the cascade of scikit-image needs nothing else.
+Frames are 640 × 360 and drawn from pictures that packages ship. With a face: scikit-image's
+astronaut (Eileen Collins; NASA, public domain) and camera (a man in profile; CC0), matplotlib's
+grace_hopper (US Navy, public domain), pasted at four sizes on six backgrounds, bright and dark,
+sharp and blurred, upright and tilted by 15°; and the 100 faces of scikit-image's lfw_subset, 25 ×
+25 pixels each, enlarged. Without: the backgrounds, among them a cat's face, cuttings of them, and
+the 100 patches of lfw_subset that show no face. "Installed" means: mtcnn, opencv-python-headless <
+5 (5 has no cascades), facenet-pytorch; the cascade of scikit-image needs nothing else.
 """
 
 import argparse
@@ -22,13 +23,30 @@ from sklearn.metrics import roc_auc_score
 
 WIDTH, HEIGHT = 640, 360
 SHARES = (0.08, 0.12, 0.2, 0.4)  # height of the face, of the frame's
-BACKGROUNDS = ("coffee", "rocket", "brick", "grass", "gravel", "hubble_deep_field", "chelsea", "coins", "moon", "page")
+BACKGROUNDS = (
+    "coffee",
+    "rocket",
+    "brick",
+    "grass",
+    "gravel",
+    "hubble_deep_field",
+    "chelsea",
+    "coins",
+    "moon",
+    "page",
+)
 # x, y, width, height of the face in each picture, by hand.
-FACES = {"astronaut": (170, 70, 110, 130), "grace_hopper": (150, 130, 225, 230), "camera": (195, 120, 75, 75)}
+FACES = {
+    "astronaut": (170, 70, 110, 130),
+    "grace_hopper": (150, 130, 225, 230),
+    "camera": (195, 120, 75, 75),
+}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -90,12 +108,18 @@ def test_frames() -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
                         frame = backgrounds[number % 6].copy()
                         scale = share * HEIGHT / box[3]
                         person = picture(name).rotate(
-                            angle, Image.Resampling.BICUBIC, center=(box[0] + box[2] / 2, box[1] + box[3] / 2)
+                            angle,
+                            Image.Resampling.BICUBIC,
+                            center=(box[0] + box[2] / 2, box[1] + box[3] / 2),
                         )
                         person = person.resize(
-                            (max(1, round(person.width * scale)), max(1, round(person.height * scale)))
+                            (
+                                max(1, round(person.width * scale)),
+                                max(1, round(person.height * scale)),
+                            )
                         )
-                        # The middle of the face lies in the frame, wherever the rest of the picture goes.
+                        # The middle of the face lies in the frame, wherever the rest of the picture
+                        # goes.
                         x = WIDTH * (0.3 + 0.1 * (number % 5)) - (box[0] + box[2] / 2) * scale
                         y = HEIGHT * 0.45 - (box[1] + box[3] / 2) * scale
                         frame.paste(person, (round(x), round(y)))
@@ -126,7 +150,9 @@ def measured(best_scores) -> dict:
     score = np.concatenate([best_scores(frames[i : i + 8]) for i in range(0, len(frames), 8)])
     seconds = time.process_time() - started
     sure = [t for t in np.unique(score[score > 0]) if truth[score >= t].mean() >= 0.99]
-    threshold = min(sure, default=np.inf)  # where precision never gets so high, nothing counts as found
+    threshold = min(
+        sure, default=np.inf
+    )  # where precision never gets so high, nothing counts as found
     recall = float((score[truth == 1] >= threshold).mean())
     return {
         "auc": roc_auc_score(truth, score),
@@ -159,7 +185,9 @@ def facenet_pytorch():
 
     def best(frames):
         found = detector.detect(np.stack(frames))[1]
-        return np.array([max((p for p in probabilities if p), default=0) for probabilities in found])
+        return np.array(
+            [max((p for p in probabilities if p), default=0) for probabilities in found]
+        )
 
     return best
 
@@ -174,7 +202,9 @@ def opencv(file: str):
             scores = []
             for frame in frames:
                 grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-                weights = cascade.detectMultiScale3(grey, 1.1, 3, minSize=(20, 20), outputRejectLevels=True)[2]
+                weights = cascade.detectMultiScale3(
+                    grey, 1.1, 3, minSize=(20, 20), outputRejectLevels=True
+                )[2]
                 scores.append(max(np.ravel(weights), default=0))
             return np.maximum(scores, 0).astype(float)
 
@@ -190,7 +220,10 @@ def scikit_image():
     detector = Cascade(data.lbp_frontal_face_cascade_filename())
 
     def best(frames):  # it gives boxes without a score
-        found = (detector.detect_multi_scale(f, 1.2, 1, min_size=(24, 24), max_size=(360, 360)) for f in frames)
+        found = (
+            detector.detect_multi_scale(f, 1.2, 1, min_size=(24, 24), max_size=(360, 360))
+            for f in frames
+        )
         return np.array([float(bool(boxes)) for boxes in found])
 
     return best

@@ -1,11 +1,13 @@
 """Script 0 on a film: time and peak memory, against decoding alone, each in a process of its own.
 
-    python benchmarks/film.py                     60 s of 1920 × 1080 at 24 frames per second, with sound
+    python benchmarks/film.py                     60 s of 1920 × 1080 at 24 frames per second, with
+                                                  sound
     python benchmarks/film.py --seconds 300       the same for longer: the memory must not grow
 
-The film is drawn: photographs that move, with noise as fine as a camera's, H.264 at about 5 Mbit/s, a person in half of its
-shots. "decode" takes every frame and does nothing with it; "frames" makes small pictures of them as script 0
-does; "faces off" is script 0 without the detector; "script 0" is all of it, in one process.
+The film is drawn: photographs that move, with noise as fine as a camera's, H.264 at about 5 Mbit/s,
+a person in half of its shots. "decode" takes every frame and does nothing with it; "frames" makes
+small pictures of them as script 0 does; "faces off" is script 0 without the detector; "script 0" is
+all of it, in one process.
 """
 
 import argparse
@@ -22,7 +24,9 @@ KEYS = ("seconds", "cpu_seconds", "peak_gb")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
@@ -31,7 +35,10 @@ def main():
         CASES[args.one[0]](Path(args.one[1]))
         return
     print(f"{measure.machine('av', 'mtcnn', 'tensorflow', 'scenedetect-headless')}. Reproduce:")
-    print(f"`python benchmarks/film.py --seconds {args.seconds} --repeats {args.repeats}`\n", flush=True)
+    print(
+        f"`python benchmarks/film.py --seconds {args.seconds} --repeats {args.repeats}`\n",
+        flush=True,
+    )
     with tempfile.TemporaryDirectory() as folder:
         write_film(Path(folder) / "film.mkv", args.seconds)
         size = (Path(folder) / "film.mkv").stat().st_size
@@ -70,20 +77,27 @@ def write_film(path: Path, seconds: int) -> None:
     rng = np.random.default_rng(0)
     grain = rng.integers(-6, 7, (8, HEIGHT, WIDTH, 1), dtype=np.int16)
     backgrounds = [
-        np.asarray(picture(name).resize((WIDTH + 200, HEIGHT))) for name in ("coffee", "rocket", "gravel", "chelsea")
+        np.asarray(picture(name).resize((WIDTH + 200, HEIGHT)))
+        for name in ("coffee", "rocket", "gravel", "chelsea")
     ]
     people = {name: picture(name) for name in FACES}
     with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast", "b": "5000000"})
+        video = container.add_stream(
+            "libx264", rate=RATE, options={"preset": "veryfast", "b": "5000000"}
+        )
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         audio = container.add_stream("aac", rate=48_000, layout="stereo")
         for number in range(seconds * RATE):
             shot, inside = divmod(number, SHOT_S * RATE)
-            frame = backgrounds[shot % len(backgrounds)][:, inside : inside + WIDTH].astype(np.int16)
+            frame = backgrounds[shot % len(backgrounds)][:, inside : inside + WIDTH].astype(
+                np.int16
+            )
             if shot % 2:
                 name = list(FACES)[shot // 2 % len(FACES)]
                 scale = 0.3 * HEIGHT / FACES[name][3]
-                person = people[name].resize((round(people[name].width * scale), round(people[name].height * scale)))
+                person = people[name].resize(
+                    (round(people[name].width * scale), round(people[name].height * scale))
+                )
                 image = Image.fromarray(frame.astype(np.uint8))
                 image.paste(person, (500 + inside, 120))
                 frame = np.asarray(image).astype(np.int16)

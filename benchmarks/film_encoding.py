@@ -1,14 +1,16 @@
 """Film and brain: chunks that reach the network per second, training steps, the sixteen convolutions, memory by length
 of film.
 
-    python benchmarks/film_encoding.py              full size: 112 pixels, 32 frames, the published network; minutes
+    python benchmarks/film_encoding.py              full size: 112 pixels, 32 frames, the published
+                                                    network; minutes
     python benchmarks/film_encoding.py --small      the demo's size: seconds
-    python benchmarks/film_encoding.py --only feed convolve cut    these tables; a training step needs 10 GB
+    python benchmarks/film_encoding.py --only feed convolve cut    these tables; a training step
+                                                                   needs 10 GB
 
-Plain: for each batch every chunk is found again in the MP4 file (seek, decode, scale) and becomes float32, as (channel,
-height, width, frame). Released: chunks are stored as float32 in that order and copied
-(MIPLabCH/Encoding-Decoding-Movies). Ours: decoded once to uint8 and copied from the memory map; they become float32 in
-the network. Cases run in turn, each in a process of its own.
+Plain: for each batch every chunk is found again in the MP4 file (seek, decode, scale) and becomes
+float32, as (channel, height, width, frame). Released: chunks are stored as float32 in that order
+and copied (MIPLabCH/Encoding-Decoding-Movies). Ours: decoded once to uint8 and copied from the
+memory map; they become float32 in the network. Cases run in turn, each in a process of its own.
 """
 
 import argparse
@@ -30,7 +32,9 @@ CONVOLUTIONS = ("sixteen layers", "one grouped")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--repeats", type=int, default=3)
@@ -42,14 +46,26 @@ def main():
         return
     size = "small" if args.small else "full"
     print(f"{machine('tensorflow', 'keras', 'av')}. Reproduce:")
-    options = " --small" * args.small + f" --only {' '.join(args.only)}" * (len(args.only) < len(CASES))
+    options = " --small" * args.small + f" --only {' '.join(args.only)}" * (
+        len(args.only) < len(CASES)
+    )
     print(f"`python benchmarks/film_encoding.py{options} --repeats {args.repeats}`\n", flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_films(folder, size)
         tables = (
-            ("chunks to the network", [f"feed:{way}:{size}" for way in FEEDS], "ms per chunk", 1000 / (4 * BATCH)),
-            ("a training step", [f"step:{way}:{size}" for way in ("released", "ours")], "s per chunk", 1 / BATCH),
+            (
+                "chunks to the network",
+                [f"feed:{way}:{size}" for way in FEEDS],
+                "ms per chunk",
+                1000 / (4 * BATCH),
+            ),
+            (
+                "a training step",
+                [f"step:{way}:{size}" for way in ("released", "ours")],
+                "s per chunk",
+                1 / BATCH,
+            ),
             (
                 "convolutions per time step",
                 [f"convolve:{way}:{size}" for way in CONVOLUTIONS],
@@ -60,7 +76,9 @@ def main():
         )
         print("| what | way | " + "time | ratio | peak GB |")
         print("|---|---|---|---|---|")
-        for what, cases, unit, scale in (table for table in tables if table[1][0].split(":")[0] in args.only):
+        for what, cases, unit, scale in (
+            table for table in tables if table[1][0].split(":")[0] in args.only
+        ):
             results = compare(__file__, cases, folder, args.repeats)
             ours = results[cases[-1]]
             for case, found in results.items():
@@ -70,7 +88,10 @@ def main():
                     continue
                 value = found["seconds"] * scale
                 ratio = found["seconds"] / ours["seconds"]
-                print(f"| {what} | {way} | {value:.3g} {unit} | {ratio:.2f} | {found['peak_gb']:.2f} |", flush=True)
+                print(
+                    f"| {what} | {way} | {value:.3g} {unit} | {ratio:.2f} | {found['peak_gb']:.2f} |",
+                    flush=True,
+                )
     print(arithmetic())
 
 
@@ -83,7 +104,11 @@ def write_films(folder: Path, size: str) -> None:
     for minutes in (1, 4):
         shots = draw_shots(np.random.default_rng(0), 60 * minutes)
         times = np.arange(60 * minutes * FPS) / FPS
-        write_film(folder / f"{minutes}.mp4", ((t, draw_frame(shots, t, 640, 360)[0]) for t in times), rate=FPS)
+        write_film(
+            folder / f"{minutes}.mp4",
+            ((t, draw_frame(shots, t, 640, 360)[0]) for t in times),
+            rate=FPS,
+        )
     chunks = cut(folder / "1.mp4", pixels, frames)
     np.save(folder / "ours.npy", chunks)
     np.save(folder / "released.npy", chunks.transpose(0, 4, 2, 3, 1).astype(np.float32) / 255)
@@ -95,7 +120,9 @@ def cut(path: Path, pixels: int, frames: int) -> np.ndarray:
 
     film = SampledFilm(path)
     n = count_chunks(film.end_s, TR_S)
-    return np.stack(list(film.frames_at(sample_times_s(n, frames, TR_S), pixels))).reshape(n, frames, pixels, pixels, 3)
+    return np.stack(list(film.frames_at(sample_times_s(n, frames, TR_S), pixels))).reshape(
+        n, frames, pixels, pixels, 3
+    )
 
 
 # ---------------------------------------------------------------- the ways to feed a network
@@ -104,7 +131,10 @@ def cut(path: Path, pixels: int, frames: int) -> np.ndarray:
 def batches_of(way: str, folder: Path, size: str, n: int):
     """n batches of random chunks, as the network of that way takes them."""
     pixels, frames, *_ = SIZES[size]
-    rng, stored = np.random.default_rng(1), None if way == "plain" else np.load(folder / f"{way}.npy", mmap_mode="r")
+    rng, stored = (
+        np.random.default_rng(1),
+        None if way == "plain" else np.load(folder / f"{way}.npy", mmap_mode="r"),
+    )
     total = 46 if stored is None else len(stored)
     for _ in range(n):
         rows = rng.choice(total, BATCH, replace=False)
@@ -126,13 +156,19 @@ def decoded_chunk(path: Path, chunk: int, pixels: int, frames: int) -> np.ndarra
         for frame in container.decode(stream):
             while len(out) < frames and last is not None and wanted[len(out)] < frame.time:
                 out.append(
-                    last.reformat(width=pixels, height=pixels, format="rgb24", interpolation="AREA").to_ndarray()
+                    last.reformat(
+                        width=pixels, height=pixels, format="rgb24", interpolation="AREA"
+                    ).to_ndarray()
                 )
             if len(out) == frames:
                 break
             last = frame
         while len(out) < frames:
-            out.append(last.reformat(width=pixels, height=pixels, format="rgb24", interpolation="AREA").to_ndarray())
+            out.append(
+                last.reformat(
+                    width=pixels, height=pixels, format="rgb24", interpolation="AREA"
+                ).to_ndarray()
+            )
     return np.stack(out).transpose(3, 1, 2, 0).astype(np.float32) / 255
 
 
@@ -163,7 +199,9 @@ def step(case: str, folder: Path) -> dict:
     seconds = []
     for chunks in batches_of(way, folder, size, 4):
         started = time.perf_counter()
-        if way == "released":  # into our order, and back to the range of uint8 that the network expects
+        if (
+            way == "released"
+        ):  # into our order, and back to the range of uint8 that the network expects
             chunks = (255 * chunks.transpose(0, 4, 2, 3, 1)).astype(np.uint8)
         wanted = {"voxels": measured, "images": chunks[:, frames // 2 - 1]}
         network.train_on_batch({"chunk": chunks, "measured": measured}, wanted)
@@ -186,9 +224,12 @@ def convolve(case: str, folder: Path) -> dict:
     else:
         layers = [keras.layers.Conv2D(filters[2], 3, padding="same") for _ in range(shape[1])]
         model = keras.Model(
-            inputs, keras.ops.concatenate([layer(inputs[:, t]) for t, layer in enumerate(layers)], axis=-1)
+            inputs,
+            keras.ops.concatenate([layer(inputs[:, t]) for t, layer in enumerate(layers)], axis=-1),
         )
-    gradient = gradient_of(lambda x: (keras.ops.sum(keras.ops.square(model(x))), keras.ops.zeros(1)), model)
+    gradient = gradient_of(
+        lambda x: (keras.ops.sum(keras.ops.square(model(x))), keras.ops.zeros(1)), model
+    )
     seconds = []
     for _ in range(4):
         started = time.perf_counter()

@@ -1,10 +1,12 @@
 """Linear models and the second-order model at the size of NNDb: time and memory of one fold, and of the inner products.
 
-    python benchmarks/linear.py                       3,606 windows × 41,489 voxels × 10 volumes: 6 GB on disk, minutes
+    python benchmarks/linear.py                       3,606 windows × 41,489 voxels × 10 volumes: 6
+                                                      GB on disk, minutes
     python benchmarks/linear.py --voxels 4000         a tenth of it
 
-Each step runs in a separate process. Its memory is the peak without those parts of X.npy that the system keeps
-because they were read and that it can drop at any time (RssAnon of Linux, read ten times per second).
+Each step runs in a separate process. Its memory is the peak without those parts of X.npy that the
+system keeps because they were read and that it can drop at any time (RssAnon of Linux, read ten
+times per second).
 """
 
 import argparse
@@ -26,7 +28,9 @@ STEPS = ("kernel of windows", "kernel of means", "linear", "linear_plus")
 def write_windows(folder: Path, n_voxels: int) -> None:
     """Noise with a linear signal in a fiftieth of the voxels."""
     rng = np.random.default_rng(0)
-    X = np.lib.format.open_memmap(folder / "X.npy", mode="w+", dtype=np.float32, shape=(N_WINDOWS, n_voxels, TRS))
+    X = np.lib.format.open_memmap(
+        folder / "X.npy", mode="w+", dtype=np.float32, shape=(N_WINDOWS, n_voxels, TRS)
+    )
     y = rng.permutation(np.arange(N_WINDOWS) % 2).astype(np.int8)
     for row in range(N_WINDOWS):
         X[row] = rng.standard_normal((n_voxels, TRS), dtype=np.float32)
@@ -54,9 +58,15 @@ def one(step: str, folder: Path) -> None:
     else:
         from types import SimpleNamespace
 
-        cfg = SimpleNamespace(WINDOW_TRS=TRS, MODEL_OPTIONS={}, CNN_FILTERS=(1, 1, 1), CNN_DENSE_UNITS=1)
+        cfg = SimpleNamespace(
+            WINDOW_TRS=TRS, MODEL_OPTIONS={}, CNN_FILTERS=(1, 1, 1), CNN_DENSE_UNITS=1
+        )
         fitted = fit_fold(step, windows, fold, cfg, 0)
-        found = {"inner_accuracy": float(np.mean((fitted.inner_logit > 0) == windows.y[fitted.inner_rows]))}
+        found = {
+            "inner_accuracy": float(
+                np.mean((fitted.inner_logit > 0) == windows.y[fitted.inner_rows])
+            )
+        }
     print(json.dumps({"seconds": time.perf_counter() - started, "own_gb": memory.peak_gb} | found))
 
 
@@ -79,7 +89,9 @@ class OwnMemory(threading.Thread):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--voxels", type=int, default=41489)
-    parser.add_argument("--folder", type=Path, default=None, help="for the windows; by default a temporary one")
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="for the windows; by default a temporary one"
+    )
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -91,7 +103,9 @@ def main():
         print(f"{N_WINDOWS:,} windows × {options.voxels:,} voxels × {TRS} volumes\n")
         print("| step | seconds | peak, GB |\n|---|---|---|")
         for step in STEPS:
-            done = subprocess.run([sys.executable, __file__, "--one", step, folder], capture_output=True, text=True)
+            done = subprocess.run(
+                [sys.executable, __file__, "--one", step, folder], capture_output=True, text=True
+            )
             if done.returncode:
                 sys.exit(done.stderr)
             found = json.loads(done.stdout.splitlines()[-1])

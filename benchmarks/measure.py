@@ -22,12 +22,18 @@ def machine(*packages: str) -> str:
     """The line above a table: processor, cores, memory, versions."""
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     memory = f"{psutil.virtual_memory().total / 1e9:.0f} GB"
-    return f"{cpu()}, {os.cpu_count()} cores, {memory}; Python {platform.python_version()}, {versions}"
+    return (
+        f"{cpu()}, {os.cpu_count()} cores, {memory}; Python {platform.python_version()}, {versions}"
+    )
 
 
 def cpu() -> str:
     info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+    names = (
+        [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        if info.exists()
+        else []
+    )
     return names[0].split(":")[1].strip() if names else platform.processor()
 
 
@@ -47,7 +53,9 @@ def peak_gb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9  # macOS counts bytes
 
 
-def compare(script: str, cases: list[str], folder: Path, repeats: int, keys: tuple[str, ...] = KEYS) -> dict[str, dict]:
+def compare(
+    script: str, cases: list[str], folder: Path, repeats: int, keys: tuple[str, ...] = KEYS
+) -> dict[str, dict]:
     """Measure ``python script --one CASE FOLDER`` for each case, one after another, in ``repeats`` rounds.
 
     Returns
@@ -72,14 +80,22 @@ def print_rows(stage: str, results: dict[str, dict], ours: str) -> None:
         if "error" in result or "error" in base:
             print(f"| {stage} | {case} | {result.get('error', '')} | | | |", flush=True)
             continue
-        seconds, peak = (f"{result[k]:.2f}" if result[k] >= 0.1 else f"{result[k]:.3f}" for k in KEYS)
+        seconds, peak = (
+            f"{result[k]:.2f}" if result[k] >= 0.1 else f"{result[k]:.3f}" for k in KEYS
+        )
         ratios = [f"{result[k] / base[k]:.1f}" for k in KEYS]
         print(f"| {stage} | {case} | {seconds} | {ratios[0]} | {peak} | {ratios[1]} |", flush=True)
 
 
 def _in_own_process(command: list[str]) -> dict:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, *command], env=environment, capture_output=True, text=True
+    )
     if done.returncode:
-        return {"error": "out of memory" if done.returncode == -9 else done.stderr.strip().splitlines()[-1]}
+        return {
+            "error": "out of memory"
+            if done.returncode == -9
+            else done.stderr.strip().splitlines()[-1]
+        }
     return json.loads(done.stdout.splitlines()[-1])

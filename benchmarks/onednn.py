@@ -1,6 +1,7 @@
 """One training step with oneDNN and without it, in processes that take turns: ``python benchmarks/onednn.py``.
 
-TensorFlow turns oneDNN on by itself only on some processors; the project turns it on everywhere (``pipeline/backend.py``).
+TensorFlow turns oneDNN on by itself only on some processors; the project turns it on everywhere
+(``pipeline/backend.py``).
 """
 
 import argparse
@@ -32,7 +33,11 @@ def seconds_per_step(name: str) -> float:
     mask = np.ones(SHAPE, dtype=bool)
     network = build(name, mask, N_TRS, SIZES[name])
     network.compile("adam", "binary_crossentropy")
-    windows = np.random.default_rng(0).standard_normal((BATCH, int(mask.sum()), N_TRS, 1)).astype(np.float32)
+    windows = (
+        np.random.default_rng(0)
+        .standard_normal((BATCH, int(mask.sum()), N_TRS, 1))
+        .astype(np.float32)
+    )
     labels = (np.arange(BATCH) % 2).astype(np.float32)[:, None]
     network.train_on_batch(windows, labels)
     taken = []
@@ -44,7 +49,9 @@ def seconds_per_step(name: str) -> float:
 
 
 def main(repeats: int):
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; {BATCH} windows of {SHAPE} × {N_TRS}")
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; {BATCH} windows of {SHAPE} × {N_TRS}"
+    )
     print("| network | without oneDNN, s | with, s | ratio |\n|---|---|---|---|")
     for name in NETWORKS:
         taken = {"0": [], "1": []}

@@ -1,13 +1,15 @@
 """Time and peak memory of sliding a network over a run: window by window compared with shared work.
 
-    python benchmarks/sliding.py                               41,489 voxels × 1,000 volumes: 1.3 GB of disk, minutes
+    python benchmarks/sliding.py                               41,489 voxels × 1,000 volumes: 1.3 GB
+                                                               of disk, minutes
     python benchmarks/sliding.py --voxels 4000 --trs 200       a fraction of it
 
-Plain: the run as one matrix, z-scored, and ``predict`` on batches of windows. Shared: the file is read twice, volume
-by volume, and ``SharedSliding`` of ``neuroface.timeline`` predicts. Each runs in a separate process, reads the same
-generated NIfTI file, and uses the paper's network with random weights in float32. In the last rows the model is linear or
-second-order, and shared means that each volume is multiplied with the weights once (``ProjectionSliding``). ``s per volume``
-is the median over passes through the model without the first, which compiles; ``s in all`` includes reading,
+Plain: the run as one matrix, z-scored, and ``predict`` on batches of windows. Shared: the file is
+read twice, volume by volume, and ``SharedSliding`` of ``neuroface.timeline`` predicts. Each runs in
+a separate process, reads the same generated NIfTI file, and uses the paper's network with random
+weights in float32. In the last rows the model is linear or second-order, and shared means that each
+volume is multiplied with the weights once (``ProjectionSliding``). ``s per volume`` is the median
+over passes through the model without the first, which compiles; ``s in all`` includes reading,
 standardising and compiling.
 """
 
@@ -27,7 +29,9 @@ MODELS = ("voxel_time_cnn", "linear", "linear_plus")  # the first one has no nam
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--voxels", type=int, default=FULL_VOXELS)
     parser.add_argument("--trs", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=3)
@@ -92,7 +96,11 @@ def write_run(folder: Path, n_voxels: int, n_trs: int) -> None:
     with open(folder / "run.nii", "wb") as file:
         file.write(header.binaryblock + bytes(4))
         for _ in range(n_trs):
-            file.write((1000 + 100 * rng.standard_normal(side**3, dtype=np.float32)).astype(np.int16).tobytes())
+            file.write(
+                (1000 + 100 * rng.standard_normal(side**3, dtype=np.float32))
+                .astype(np.int16)
+                .tobytes()
+            )
 
 
 def measure(kind: str, folder: Path) -> dict:
@@ -106,14 +114,24 @@ def measure(kind: str, folder: Path) -> dict:
     keras.utils.set_random_seed(0)
     way, _, name = kind.partition(" ")
     if name == "linear":
-        model = linear(np.random.default_rng(0).standard_normal((int(mask.sum()), WINDOW_TRS)) / mask.sum() ** 0.5, 0.0)
+        model = linear(
+            np.random.default_rng(0).standard_normal((int(mask.sum()), WINDOW_TRS))
+            / mask.sum() ** 0.5,
+            0.0,
+        )
     else:
         model = build(name or MODELS[0], mask, WINDOW_TRS, {})
     began = time.monotonic()
-    logits, per_volume = {"plain": plain, "shared": shared}[way](folder / "run.nii", mask, affine, model)
+    logits, per_volume = {"plain": plain, "shared": shared}[way](
+        folder / "run.nii", mask, affine, model
+    )
     total = time.monotonic() - began
     np.save(folder / f"{kind}.npy", logits)
-    return {"per_volume_s": float(np.median(per_volume[1:])), "total_s": total, "peak_gb": peak_gb()}
+    return {
+        "per_volume_s": float(np.median(per_volume[1:])),
+        "total_s": total,
+        "peak_gb": peak_gb(),
+    }
 
 
 def plain(file, mask, affine, model):
@@ -123,7 +141,9 @@ def plain(file, mask, affine, model):
     from scipy.stats import zscore
 
     matrix = zscore(read_masked(file, mask, affine), axis=1)
-    windows = np.lib.stride_tricks.sliding_window_view(matrix, WINDOW_TRS, axis=1).transpose(1, 0, 2)
+    windows = np.lib.stride_tricks.sliding_window_view(matrix, WINDOW_TRS, axis=1).transpose(
+        1, 0, 2
+    )
     logit_model, logits, seconds = logit_network(model), np.full(matrix.shape[1], np.nan), []
     for start in range(0, len(windows), BATCH):
         part = windows[start : start + BATCH]

@@ -3,11 +3,12 @@
     python benchmarks/stages.py                       minutes, 4 GB of memory
     python benchmarks/stages.py --windows 6 --seconds 2
 
-The plain code. Script 2: text files of windows are read into a list, converted to one array and saved; the same from
-.npy files. Script 5: one volume per window is filled at the mask and saved by nibabel. Script 6: ``get_fdata`` of all
-maps; the mean is saved by nibabel. Script 7: nilearn projects and plots each second, one PNG per panel, and the PNGs
-are combined in one figure. Windows are random numbers in a mask of 41,489 voxels on an 85 × 85 × 85 grid. "ours": the
-functions that the scripts call.
+The plain code. Script 2: text files of windows are read into a list, converted to one array and
+saved; the same from .npy files. Script 5: one volume per window is filled at the mask and saved by
+nibabel. Script 6: ``get_fdata`` of all maps; the mean is saved by nibabel. Script 7: nilearn
+projects and plots each second, one PNG per panel, and the PNGs are combined in one figure. Windows
+are random numbers in a mask of 41,489 voxels on an 85 × 85 × 85 grid. "ours": the functions that
+the scripts call.
 """
 
 import argparse
@@ -23,8 +24,12 @@ OURS = "ours"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--windows", type=int, default=20, help="joined (2), written (5), averaged (6)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--windows", type=int, default=20, help="joined (2), written (5), averaged (6)"
+    )
     parser.add_argument("--seconds", type=int, default=10, help="drawn (7)")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
@@ -55,7 +60,12 @@ def write_inputs(folder: Path, n_windows: int, seconds: int) -> None:
     from scipy import ndimage
 
     affine = np.array([[-3.0, 0, 0, 126], [0, 3, 0, -144], [0, 0, 3, -90], [0, 0, 0, 1]])
-    brain = resample_img(load_mni152_brain_mask(), affine, (85, 85, 85), interpolation="nearest").get_fdata() > 0
+    brain = (
+        resample_img(
+            load_mni152_brain_mask(), affine, (85, 85, 85), interpolation="nearest"
+        ).get_fdata()
+        > 0
+    )
     depth = ndimage.distance_transform_edt(brain)
     mask = depth >= np.sort(depth.ravel())[-N_VOXELS]
     mask &= np.cumsum(mask).reshape(mask.shape) <= N_VOXELS  # ties at the surface
@@ -69,7 +79,10 @@ def write_inputs(folder: Path, n_windows: int, seconds: int) -> None:
         volume = np.zeros((*mask.shape, WINDOW_TRS), dtype=np.float32)
         volume[mask] = window
         nib.save(nib.Nifti1Image(volume, affine), folder / f"map-{i:04}.nii.gz")
-    smooth = ndimage.gaussian_filter(rng.standard_normal((*mask.shape, seconds)), (2, 2, 2, 0)) * mask[..., None]
+    smooth = (
+        ndimage.gaussian_filter(rng.standard_normal((*mask.shape, seconds)), (2, 2, 2, 0))
+        * mask[..., None]
+    )
     nib.save(nib.Nifti1Image(smooth.astype(np.float32), affine), folder / "group.nii.gz")
 
 
@@ -112,7 +125,9 @@ def maps_plain(folder: Path) -> None:
             for i, window in enumerate(np.load(file)):
                 volume = np.zeros((*mask.shape, WINDOW_TRS), dtype=np.float32)
                 volume[mask] = window
-                nib.save(nib.Nifti1Image(volume, image.affine), folder / f"plain-{file.stem}-{i}.nii.gz")
+                nib.save(
+                    nib.Nifti1Image(volume, image.affine), folder / f"plain-{file.stem}-{i}.nii.gz"
+                )
 
     measure.timed(work)
 
@@ -169,15 +184,25 @@ def figure_plain(folder: Path) -> None:
     panels = [("ventral", "left"), ("ventral", "right"), ("lateral", "left"), ("lateral", "right")]
 
     def work():
-        meshes, sulcal = load_fsaverage("fsaverage5"), load_fsaverage_data(mesh="fsaverage5", data_type="sulcal")
+        meshes, sulcal = (
+            load_fsaverage("fsaverage5"),
+            load_fsaverage_data(mesh="fsaverage5", data_type="sulcal"),
+        )
         n = nib.load(folder / "group.nii.gz").shape[3]
         grid, axes = plt.subplots(len(panels), n, figsize=(1.55 * n, 5.6), squeeze=False)
         for second in range(n):
             volume = index_img(folder / "group.nii.gz", second)
-            values = SurfaceImage.from_volume(meshes["pial"], volume, inner_mesh=meshes["white_matter"])
+            values = SurfaceImage.from_volume(
+                meshes["pial"], volume, inner_mesh=meshes["white_matter"]
+            )
             for row, (view, side) in enumerate(panels):
                 figure = plot_surf_stat_map(
-                    stat_map=values, surf_mesh=meshes["inflated"], bg_map=sulcal, hemi=side, view=view, colorbar=False
+                    stat_map=values,
+                    surf_mesh=meshes["inflated"],
+                    bg_map=sulcal,
+                    hemi=side,
+                    view=view,
+                    colorbar=False,
                 )
                 file = folder / f"panel-{second}-{row}.png"
                 figure.savefig(file, dpi=150)

@@ -1,12 +1,13 @@
 """Step time and peak memory of training: the form of the released loop compared with ours, in separate processes.
 
-    python benchmarks/training.py                  the paper's network at 41,489 voxels: 22 GB of memory, minutes
+    python benchmarks/training.py                  the paper's network at 41,489 voxels: 22 GB of
+                                                   memory, minutes
     python benchmarks/training.py --voxels 4000    a tenth of it
 
-Released: loads all of X.npy and calls ``fit(X_train, y_train, batch_size=20)``. Ours: ``train_network``, which streams
-windows from the memory map and accumulates gradients over passes with the stated number of windows. Network, batch,
-optimiser and data (random) are the same. A step is a batch of 20 windows; the median leaves out the first step, which
-builds the graph.
+Released: loads all of X.npy and calls ``fit(X_train, y_train, batch_size=20)``. Ours:
+``train_network``, which streams windows from the memory map and accumulates gradients over passes
+with the stated number of windows. Network, batch, optimiser and data (random) are the same. A step
+is a batch of 20 windows; the median leaves out the first step, which builds the graph.
 """
 
 import argparse
@@ -39,9 +40,13 @@ CASES = (
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--voxels", type=int, default=41_489)
-    parser.add_argument("--windows", type=int, default=100, help="windows in X.npy; the last 20 are for validation")
+    parser.add_argument(
+        "--windows", type=int, default=100, help="windows in X.npy; the last 20 are for validation"
+    )
     parser.add_argument("--steps", type=int, default=3, help="timed steps")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -61,7 +66,9 @@ def main():
         for case in CASES:
             result = run_child(case, file, args)
             if "error" in result:
-                print(f"| {case[0]} | {case[1]} | {case[2]} | {result['error']} | | | |", flush=True)
+                print(
+                    f"| {case[0]} | {case[1]} | {case[2]} | {result['error']} | | | |", flush=True
+                )
                 continue
             if case == CASES[0]:
                 first = result
@@ -72,12 +79,16 @@ def main():
     print(
         f"\nRatios are to the first row. X.npy has {args.windows} windows here. With the paper's {N_PAPER:,} the released"
     )
-    print(f"loop needs {whole:.1f} GB more for X, and three quarters of this for X_train; ours needs no more.")
+    print(
+        f"loop needs {whole:.1f} GB more for X, and three quarters of this for X_train; ours needs no more."
+    )
 
 
 def write_windows(file: Path, n: int, n_voxels: int) -> Path:
     """Random windows (n, n_voxels, WINDOW_TRS) float32, one at a time."""
-    X = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=(n, n_voxels, WINDOW_TRS))
+    X = np.lib.format.open_memmap(
+        file, mode="w+", dtype=np.float32, shape=(n, n_voxels, WINDOW_TRS)
+    )
     rng = np.random.default_rng(0)
     for window in X:
         window[:] = rng.standard_normal(window.shape, dtype=np.float32)
@@ -85,11 +96,23 @@ def write_windows(file: Path, n: int, n_voxels: int) -> Path:
 
 
 def run_child(case: tuple, file: Path, args) -> dict:
-    command = [sys.executable, __file__, "--steps", str(args.steps), "--one", *map(str, case), str(file)]
+    command = [
+        sys.executable,
+        __file__,
+        "--steps",
+        str(args.steps),
+        "--one",
+        *map(str, case),
+        str(file),
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
-        return {"error": "out of memory" if done.returncode == -9 else done.stderr.strip().splitlines()[-1]}
+        return {
+            "error": "out of memory"
+            if done.returncode == -9
+            else done.stderr.strip().splitlines()[-1]
+        }
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -1,11 +1,13 @@
 """Haxby et al. 2001: an example of a BIDS data set with events.tsv. Blocks of faces against seven other categories.
 
-One window of 4 volumes (10 s) per block, starting 5 s after its onset; folds keep whole runs together. The data are in
-each person's native space: one person at a time, and script 7 prints an error and stops. Run scripts 1 to 6 and 8.
+One window of 4 volumes (10 s) per block, starting 5 s after its onset; folds keep whole runs
+together. The data are in each person's native space: one person at a time, and script 7 prints an
+error and stops. Run scripts 1 to 6 and 8.
 
-OpenNeuro ds000105 has the same names, six people, no masks (script 1 computes one) and twelve events of 0.5 s per block,
-which JOIN_GAP_S joins. Its fMRIPrep derivative in MNI space takes all people: set DATASET_DIR to it, RAW_DIR to ds000105,
-INCLUDE = (), SPACE = "MNI" and BIDS_FILTER = "space-MNI152NLin2009cAsym".
+OpenNeuro ds000105 has the same names, six people, no masks (script 1 computes one) and twelve
+events of 0.5 s per block, which JOIN_GAP_S joins. Its fMRIPrep derivative in MNI space takes all
+people: set DATASET_DIR to it, RAW_DIR to ds000105, INCLUDE = (), SPACE = "MNI" and BIDS_FILTER =
+"space-MNI152NLin2009cAsym".
 """
 
 DATASET = "bids"
@@ -29,7 +31,8 @@ HELD_OUT_SPLIT = "run"
 N_FOLDS = 12  # leave one run out
 PLOT_INTERVAL_S = (0.0, 302.5)
 
-# Training has only 530 voxels and 88 blocks: a smaller network and smaller batches than in the paper.
+# Training has only 530 voxels and 88 blocks: a smaller network and smaller batches than in the
+# paper.
 CNN_FILTERS = (32, 16, 16)
 CNN_DENSE_UNITS = 32
 BATCH_SIZE = 8

@@ -1,12 +1,14 @@
 """NNDb v1 as in the paper: 85 people, ten films, window-level folds, one model for all explanations.
 
 Edit the first lines; every other setting of config.py already has the paper's value.
-The paper's protocol gives an accuracy that is too high for new films (docs/reading-the-numbers.md). For the stricter
-protocol, delete everything below the second comment.
+The paper's protocol gives an accuracy that is too high for new films (docs/reading-the-numbers.md).
+For the stricter protocol, delete everything below the second comment.
 """
 
 DATASET = "nndb-v1"
-DATASET_DIR = "/data/ds002837"  # holds derivatives/sub-*/ and stimuli/, or sub-*/ and stimuli/ directly
+DATASET_DIR = (
+    "/data/ds002837"  # holds derivatives/sub-*/ and stimuli/, or sub-*/ and stimuli/ directly
+)
 RUN_NAME = "nndb"
 
 # Where the paper differs from this project's defaults.

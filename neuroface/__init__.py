@@ -1,7 +1,7 @@
 """NeuroFaceCNN: code that its numbered scripts share, in subpackages (rooms). A room's docstring states its content.
 
-In order: ``pipeline``, ``bold``, ``film``, ``decoding``, ``attribution``, ``maps``, ``timeline``, ``face_study``. A room
-imports only rooms before it.
+In order: ``pipeline``, ``bold``, ``film``, ``decoding``, ``attribution``, ``maps``, ``timeline``,
+``face_study``. A room imports only rooms before it.
 """
 
 import re
@@ -26,7 +26,9 @@ class NeuroFaceError(Exception):
     """A problem with data or settings, in one line: what is wrong, where, and what to do next."""
 
     def __init__(self, message: str):
-        super().__init__(" ".join(line.strip() for line in message.splitlines()))  # one line, even with quoted text
+        super().__init__(
+            " ".join(line.strip() for line in message.splitlines())
+        )  # one line, even with quoted text
 
 
 def _require_environment() -> None:
@@ -36,8 +38,12 @@ def _require_environment() -> None:
         root = Path(__file__).parents[1]
         activate = f". {root / '.venv' / 'bin' / 'activate'}"
         if not (root / ".venv" / "bin" / "activate").exists():
-            activate = "python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.txt"
-        sys.exit(f"error: {sys.executable} has no package {missing}. Activate the environment: {activate}")
+            activate = (
+                "python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.txt"
+            )
+        sys.exit(
+            f"error: {sys.executable} has no package {missing}. Activate the environment: {activate}"
+        )
 
 
 _require_environment()

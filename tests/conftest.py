@@ -23,7 +23,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 STAGES = {step.number: (step.folder, step.script) for step in STUDY.steps}
-FULL = os.environ.get("NEUROFACE_FULL") == "1"  # make test-full: every case of what is otherwise sampled
+FULL = (
+    os.environ.get("NEUROFACE_FULL") == "1"
+)  # make test-full: every case of what is otherwise sampled
 FILM_S, VOXEL_MM, FACE_EFFECT = 600, 10, 3.0
 
 
@@ -76,7 +78,11 @@ def wrong_lines(script: Path, config: Path) -> list[str]:
     before = {path: path.stat().st_mtime_ns for path in config.parent.rglob("*")}
     done = script_here(script, config, "--check")
     assert {path: path.stat().st_mtime_ns for path in config.parent.rglob("*")} == before
-    wrong = [line.removeprefix("  wrong: ") for line in done.stdout.splitlines() if line.startswith("  wrong: ")]
+    wrong = [
+        line.removeprefix("  wrong: ")
+        for line in done.stdout.splitlines()
+        if line.startswith("  wrong: ")
+    ]
     assert done.returncode == bool(wrong), done.stderr
     assert ("nothing is wrong" in done.stdout) == (not wrong)
     return wrong
@@ -90,13 +96,30 @@ def write_config(path: Path, **settings) -> Path:
 def copy_of(tiny, folder: Path) -> tuple[Path, Path]:
     """A copy of the finished study that a test may break, and its config."""
     shutil.copytree(tiny.root, folder / "tiny")
-    return folder / "tiny", write_config(folder / "copy.py", **tiny.settings | {"DATA_DIR": str(folder)})
+    return folder / "tiny", write_config(
+        folder / "copy.py", **tiny.settings | {"DATA_DIR": str(folder)}
+    )
 
 
 # What a run costs differs from run to run, and is stored on purpose; the rest must not differ.
-COST = {"cost", "linear_cost", "seconds", "seconds_per_epoch", "peak_memory_gb", "added_memory_gb", "windows_per_pass"}
+COST = {
+    "cost",
+    "linear_cost",
+    "seconds",
+    "seconds_per_epoch",
+    "peak_memory_gb",
+    "added_memory_gb",
+    "windows_per_pass",
+}
 # Times, sizes on disk, versions; models.tsv has scores that are in metrics.json too, beside costs.
-NOT_COMPARED = {"settings.json", "manifest.json", "report.json", "report.html", ".lock", "models.tsv"}
+NOT_COMPARED = {
+    "settings.json",
+    "manifest.json",
+    "report.json",
+    "report.html",
+    ".lock",
+    "models.tsv",
+}
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -117,10 +140,16 @@ def content(folder: Path) -> dict[str, str]:
 def differing(folder: Path, expected: Path) -> list[str]:
     """Names of results that are not the same in both folders; what script 8 predicts may differ by rounding."""
     made, wanted = content(folder), content(expected)
-    names = sorted(name for name in made.keys() | wanted.keys() if made.get(name) != wanted.get(name))
+    names = sorted(
+        name for name in made.keys() | wanted.keys() if made.get(name) != wanted.get(name)
+    )
     if expected.name != STAGES[8][0]:
         return names
-    return [n for n in names if n not in made or n not in wanted or not _equal_to_rounding(folder / n, expected / n)]
+    return [
+        n
+        for n in names
+        if n not in made or n not in wanted or not _equal_to_rounding(folder / n, expected / n)
+    ]
 
 
 def _equal_to_rounding(path: Path, expected: Path) -> bool:
@@ -134,7 +163,9 @@ def _equal_to_rounding(path: Path, expected: Path) -> bool:
             and np.allclose(made[numbers], wanted[numbers], atol=1e-5, equal_nan=True)
         )
     if path.suffix == ".json":
-        made, wanted = (pd.json_normalize(json.loads(file.read_text())).iloc[0] for file in (path, expected))
+        made, wanted = (
+            pd.json_normalize(json.loads(file.read_text())).iloc[0] for file in (path, expected)
+        )
         numbers = [name for name in wanted.index if isinstance(wanted[name], float)]
         return list(made.index) == list(wanted.index) and np.allclose(
             made[numbers].astype(float), wanted[numbers].astype(float), atol=5e-3, equal_nan=True
@@ -151,7 +182,8 @@ def _without_cost(value):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that use the tiny study last, but for one: with two test processes, one makes it, the other goes on.
 
-    The file that takes longest, with a tiny study of its own, is the second: at the end one process would wait for it.
+    The file that takes longest, with a tiny study of its own, is the second: at the end one process
+    would wait for it.
     """
     users = [item.path.name for item in items if "tiny" in item.fixturenames]
     first = {"test_pipeline.py": -2, "test_volumes_scripts.py": -1}
@@ -180,7 +212,9 @@ def tiny(tmp_path_factory) -> SimpleNamespace:
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
-            assert not (folder / "begun").exists(), "the tiny study could not be made; another test says why"
+            assert not (folder / "begun").exists(), (
+                "the tiny study could not be made; another test says why"
+            )
             (folder / "begun").touch()
             made.write_text(json.dumps(_make_tiny(folder)))
     settings, printed = json.loads(made.read_text())
@@ -207,7 +241,9 @@ def _make_tiny(folder: Path) -> tuple[dict, dict]:
     config = write_config(folder / "tiny.py", **settings)
     printed = {}
     for number in STAGES:
-        done = (run_here if number in (3, 4, 8) else run)(number, config)  # here TensorFlow is imported already
+        done = (run_here if number in (3, 4, 8) else run)(
+            number, config
+        )  # here TensorFlow is imported already
         assert done.returncode == 0, done.stderr
         printed[number] = done.stdout
     return settings, printed

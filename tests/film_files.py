@@ -6,9 +6,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-# Pictures that packages ship, and where the face in them is: x, y, width, height. scikit-image's astronaut: NASA, public
-# domain; its camera: CC0; matplotlib's grace_hopper: US Navy, public domain.
-FACES = {"astronaut": (170, 70, 110, 130), "grace_hopper": (150, 130, 225, 230), "camera": (195, 120, 75, 75)}
+# Pictures that packages ship, and where the face in them is: x, y, width, height. scikit-image's
+# astronaut: NASA, public domain; its camera: CC0; matplotlib's grace_hopper: US Navy, public
+# domain.
+FACES = {
+    "astronaut": (170, 70, 110, 130),
+    "grace_hopper": (150, 130, 225, 230),
+    "camera": (195, 120, 75, 75),
+}
 
 
 def write_film(
@@ -34,7 +39,9 @@ def write_film(
         height, width = picture(times_s[0]).shape[:2]
         video.width, video.height, video.pix_fmt = width, height, pixels
         video.codec_context.time_base = time_base
-        audio = container.add_stream("aac", rate=48_000, layout="mono") if sound is not None else None
+        audio = (
+            container.add_stream("aac", rate=48_000, layout="mono") if sound is not None else None
+        )
         for time_s in times_s:
             frame = av.VideoFrame.from_ndarray(picture(time_s), format="rgb24")
             frame.pts, frame.time_base = round((time_s + start_s) / time_base), time_base
@@ -81,7 +88,9 @@ def photograph(name: str) -> Image.Image:
     return Image.fromarray(getattr(data, name)()).convert("RGB")
 
 
-def shot(background: str, person: str | None = None, share: float = 0.3, light: float = 1.0) -> np.ndarray:
+def shot(
+    background: str, person: str | None = None, share: float = 0.3, light: float = 1.0
+) -> np.ndarray:
     """A frame of 640 × 360: a background, and perhaps a person whose face has ``share`` of the frame's height."""
     frame = photograph(background).resize((640, 360))
     if person:
@@ -89,5 +98,7 @@ def shot(background: str, person: str | None = None, share: float = 0.3, light: 
         scale = share * 360 / height
         cutting = photograph(person)
         cutting = cutting.resize((round(cutting.width * scale), round(cutting.height * scale)))
-        frame.paste(cutting, (round(300 - (x + width / 2) * scale), round(160 - (y + height / 2) * scale)))
+        frame.paste(
+            cutting, (round(300 - (x + width / 2) * scale), round(160 - (y + height / 2) * scale))
+        )
     return np.asarray(frame.point(lambda value: int(value * light)))

@@ -73,7 +73,10 @@ def test_the_kernel_is_that_of_the_projected_windows(scrambled):
         events = sorted(set(training.loc[training["movie"] == film, "event"]))
         data = []
         for viewer in viewers:
-            mine = [np.flatnonzero((samples["subject"] == viewer) & (samples["event"] == event))[0] for event in events]
+            mine = [
+                np.flatnonzero((samples["subject"] == viewer) & (samples["event"] == event))[0]
+                for event in events
+            ]
             data.append(np.concatenate([X[row] for row in mine], axis=1).astype(float))
         bases = shared_response(data, FEATURES)
         left, _, right = np.linalg.svd(sum(bases), full_matrices=False)
@@ -87,8 +90,12 @@ def test_the_kernel_is_that_of_the_projected_windows(scrambled):
 def test_a_split_that_gives_no_data_to_align_says_so(scrambled):
     X, samples = scrambled
     fold = make_folds(samples, "movie", 2, 3, window_trs=TRS)[0]
-    with pytest.raises(NeuroFaceError, match="needs two viewers or more, each with training windows"):
+    with pytest.raises(
+        NeuroFaceError, match="needs two viewers or more, each with training windows"
+    ):
         aligned_kernel(X, samples, fold, FEATURES)
     fold = make_folds(samples, "event", 4, 3, window_trs=TRS)[0]
-    with pytest.raises(NeuroFaceError, match="share .* training volumes; ALIGNMENT_FEATURES is 1000"):
+    with pytest.raises(
+        NeuroFaceError, match="share .* training volumes; ALIGNMENT_FEATURES is 1000"
+    ):
         aligned_kernel(X, samples, fold, 1000)

@@ -80,7 +80,10 @@ def test_attributions_sum_to_the_change_of_the_logit(network, windows):
     gains = logits(network, windows)[:3] - logits(network, baselines)
     gaps = [
         np.abs(
-            IntegratedGradients(network, "midpoint", n, 64)(windows[:3], baselines, gains)[0].sum(axis=(1, 2)) - gains
+            IntegratedGradients(network, "midpoint", n, 64)(windows[:3], baselines, gains)[0].sum(
+                axis=(1, 2)
+            )
+            - gains
         )
         for n in (8, 256)
     ]
@@ -142,7 +145,9 @@ def test_a_mask_five_voxels_wide_can_be_trained_on():
 def by_hand(name: str) -> int:
     """Multiply-adds of OPTIONS: box 10 × 12 × 9, halved to 5 × 6 × 5, 3 × 3 × 3 and 2 × 2 × 2."""
     convolutions = TRS * (150 * 7**3 * 1 * 2 + 27 * 5**3 * 2 * 3 + 8 * 3**3 * 3 * 4)
-    encoder = 4 * TRS * 8 * 8 + 2 * TRS * TRS * 8 + 2 * TRS * 8 * 12  # projections, scores and sums, feed-forward
+    encoder = (
+        4 * TRS * 8 * 8 + 2 * TRS * TRS * 8 + 2 * TRS * 8 * 12
+    )  # projections, scores and sums, feed-forward
     return {
         "cnn3d": convolutions + TRS * 8 * 4 * 5 + 5,
         "transformer": TRS * VOXELS * 8 + 2 * encoder + 8,
@@ -159,12 +164,20 @@ def test_multiply_adds_are_those_counted_by_hand(network):
     assert multiply_adds(network) == by_hand(network.architecture)
 
 
-@pytest.mark.parametrize(("n_voxels", "trs", "filters", "dense"), [(50, 10, (4, 3, 2), 5), (37, 7, (2, 5, 3), 4)])
+@pytest.mark.parametrize(
+    ("n_voxels", "trs", "filters", "dense"), [(50, 10, (4, 3, 2), 5), (37, 7, (2, 5, 3), 4)]
+)
 def test_multiply_adds_of_the_papers_network(n_voxels, trs, filters, dense):
-    model = build(DEFAULT, np.ones((n_voxels, 1, 1), bool), trs, {"filters": filters, "dense_units": dense})
+    model = build(
+        DEFAULT, np.ones((n_voxels, 1, 1), bool), trs, {"filters": filters, "dense_units": dense}
+    )
     a, b, c = filters
     rows, columns = (n_voxels // 2, n_voxels // 4, n_voxels // 8), (trs, trs // 2, trs // 4)
-    expected = n_voxels * trs * 15 * a + rows[0] * columns[0] * 15 * a * b + rows[1] * columns[1] * 9 * b * c
+    expected = (
+        n_voxels * trs * 15 * a
+        + rows[0] * columns[0] * 15 * a * b
+        + rows[1] * columns[1] * 9 * b * c
+    )
     assert multiply_adds(model) == expected + rows[2] * columns[2] * c * dense + dense
 
 
@@ -173,13 +186,17 @@ def test_the_papers_network_at_full_size():
     model = builder(DEFAULT, mask, 10, {}, (64, 32, 32), 128)()
     assert model.count_params() == 42_526_017
     assert multiply_adds(model) == pytest.approx(7.29e9, rel=1e-3)
-    assert step_bytes(model, 2) - step_bytes(model, 1) == pytest.approx(30 * 41_489 * 10 * (64 + 16 + 4), rel=1e-3)
+    assert step_bytes(model, 2) - step_bytes(model, 1) == pytest.approx(
+        30 * 41_489 * 10 * (64 + 16 + 4), rel=1e-3
+    )
 
 
 # ---------------------------------------------------------------- adding one
 
 
-def mean_over_time(n_voxels: int, window_trs: int, mask: np.ndarray, *, dropout: float = 0.5) -> keras.Model:
+def mean_over_time(
+    n_voxels: int, window_trs: int, mask: np.ndarray, *, dropout: float = 0.5
+) -> keras.Model:
     """Logistic regression on each voxel's mean over the window; as in docs/architectures.md."""
     windows = window_input(n_voxels, window_trs)
     mean = keras.layers.Flatten()(keras.layers.AveragePooling2D((1, window_trs))(windows))
@@ -204,7 +221,8 @@ def test_an_architecture_is_one_function_and_one_name(monkeypatch):
 
 def test_what_cannot_be_built_is_said_in_one_line():
     with pytest.raises(
-        NeuroFaceError, match=r"transformer has no option 'widht' \(did you mean width\?\).*feed_forward"
+        NeuroFaceError,
+        match=r"transformer has no option 'widht' \(did you mean width\?\).*feed_forward",
     ):
         build("transformer", MASK, TRS, {"widht": 8})
     with pytest.raises(NeuroFaceError, match="MODEL_OPTIONS: cnn3d cannot be built with .*filters"):

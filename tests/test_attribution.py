@@ -6,7 +6,13 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.attribution import integrated_gradients as attribution
 from neuroface.attribution.deepexplain import INSTALL, DeepExplainGradients
-from neuroface.attribution.integrated_gradients import MOST_STEPS, RULES, IntegratedGradients, PathGradient, quadrature
+from neuroface.attribution.integrated_gradients import (
+    MOST_STEPS,
+    RULES,
+    IntegratedGradients,
+    PathGradient,
+    quadrature,
+)
 from neuroface.attribution.path_network import PathNetwork, positive_share, understands
 from neuroface.decoding.network import build_network, logit_network, predict_logits
 from neuroface.pipeline.backend import keras
@@ -21,9 +27,9 @@ DERIVATIVE_RULES = [rule for rule in RULES if rule != "secant"]
 
 def explain(model, windows, rule, steps, baselines=None, batch=8, **more):
     baselines = np.zeros_like(windows) if baselines is None else baselines
-    return IntegratedGradients(model, rule, steps, batch, **more)(windows, baselines, gains(model, windows, baselines))[
-        0
-    ]
+    return IntegratedGradients(model, rule, steps, batch, **more)(
+        windows, baselines, gains(model, windows, baselines)
+    )[0]
 
 
 def gains(model, windows, baselines):
@@ -66,7 +72,12 @@ def test_our_network_is_the_references(reference):
 
 def test_attributions_are_deepexplains(reference):
     stored, model = reference
-    assert (error(explain(model, stored["windows"], "right", 200, batch=50), stored["intgrad_200_steps"]) <= 1e-3).all()
+    assert (
+        error(
+            explain(model, stored["windows"], "right", 200, batch=50), stored["intgrad_200_steps"]
+        )
+        <= 1e-3
+    ).all()
 
 
 def test_deepexplain_itself_drives_our_networks(reference):
@@ -76,13 +87,17 @@ def test_deepexplain_itself_drives_our_networks(reference):
     engine = DeepExplainGradients(logit_network(model), 20)
     for baselines in (np.zeros_like(windows), windows[::-1] / 2):
         theirs, steps = engine(windows, baselines, np.zeros(3))
-        assert (error(explain(model, windows, "right", 20, baselines), theirs) <= 1e-3).all() and (steps == 20).all()
+        assert (error(explain(model, windows, "right", 20, baselines), theirs) <= 1e-3).all() and (
+            steps == 20
+        ).all()
 
 
 def test_without_deepexplain_its_engine_says_how_to_get_it(monkeypatch, reference):
     for name in ("deepexplain", "deepexplain.tensorflow"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(NeuroFaceError, match='IG_ENGINE = "deepexplain" needs.*pip install.*87fb43a.*"keras"'):
+    with pytest.raises(
+        NeuroFaceError, match='IG_ENGINE = "deepexplain" needs.*pip install.*87fb43a.*"keras"'
+    ):
         DeepExplainGradients(logit_network(reference[1]), 20)
 
 
@@ -156,21 +171,30 @@ def test_a_linear_network_is_explained_exactly(linear, windows, rule, batch):
 
 
 def test_a_quadratic_network_shows_the_rules_errors(windows):
-    # logit = Σ w x²: the midpoint rule gives the integral, w (x² − b²); the right rule of n steps w (x − b)² / n more.
+    # logit = Σ w x²: the midpoint rule gives the integral, w (x² − b²); the right rule of n steps w
+    # (x − b)² / n more.
     keras.utils.set_random_seed(0)
     model = small_network(keras.layers.Activation(keras.ops.square), keras.layers.Flatten())
     weights = model.get_layer("logit").get_weights()[0].reshape(SHAPE)
     baselines = windows[::-1].copy()
     integral = weights * (windows**2 - baselines**2)
     for rule in ("midpoint", "trapezoid", "gauss-legendre"):
-        np.testing.assert_allclose(explain(model, windows, rule, 10, baselines), integral, atol=1e-5)
+        np.testing.assert_allclose(
+            explain(model, windows, rule, 10, baselines), integral, atol=1e-5
+        )
     excess = weights * (windows - baselines) ** 2 / 10
-    np.testing.assert_allclose(explain(model, windows, "right", 10, baselines), integral + excess, atol=1e-5)
+    np.testing.assert_allclose(
+        explain(model, windows, "right", 10, baselines), integral + excess, atol=1e-5
+    )
 
 
 def test_the_gradient_is_the_slope_of_the_logit(windows):
     keras.utils.set_random_seed(0)
-    layers = keras.layers.Dense(3, activation="tanh"), keras.layers.Flatten(), keras.layers.Dense(4, activation="tanh")
+    layers = (
+        keras.layers.Dense(3, activation="tanh"),
+        keras.layers.Flatten(),
+        keras.layers.Dense(4, activation="tanh"),
+    )
     model = small_network(*layers)
     at_window = np.ones(1), np.ones(1)
     logits, slopes = PathGradient(model)(windows, np.zeros_like(windows), *at_window)
@@ -180,15 +204,20 @@ def test_the_gradient_is_the_slope_of_the_logit(windows):
     for voxel, second in [(0, 0), (11, 3), (29, 7)]:
         nudge = np.zeros(SHAPE, dtype=np.float32)
         nudge[voxel, second] = step
-        up, down = predict_logits(logit_network(model), np.stack([windows[0] + nudge, windows[0] - nudge]), batch=2)
+        up, down = predict_logits(
+            logit_network(model), np.stack([windows[0] + nudge, windows[0] - nudge]), batch=2
+        )
         assert slopes[0, voxel, second] == pytest.approx((up - down) / (2 * step), abs=tolerance)
 
 
 def test_one_layer_of_kinks_is_integrated_exactly_by_one_secant(windows):
-    # logit = v · leaky(U x + c). Along b + α (x − b) a unit is on for a known share of the path: its mean slope.
+    # logit = v · leaky(U x + c). Along b + α (x − b) a unit is on for a known share of the path:
+    # its mean slope.
     keras.utils.set_random_seed(0)
     hidden = keras.layers.Dense(12, name="hidden", bias_initializer="random_normal")
-    model = small_network(keras.layers.Flatten(), hidden, keras.layers.LeakyReLU(negative_slope=0.1))
+    model = small_network(
+        keras.layers.Flatten(), hidden, keras.layers.LeakyReLU(negative_slope=0.1)
+    )
     (U, c), v = hidden.get_weights(), model.get_layer("logit").get_weights()[0][:, 0]
     baselines = (windows[::-1] / 3).astype(np.float32)
     first, last = (part.reshape(3, -1) @ U + c for part in (baselines, windows))
@@ -214,7 +243,9 @@ def uneven_network(shape):
     """A network with biases and uneven batch normalisation, three windows and their baselines."""
     keras.utils.set_random_seed(4)
     model = build_network(*shape, filters=(4, 3, 2), dense_units=5)
-    rng = np.random.default_rng(5)  # without biases the network is homogeneous, and any number of steps exact
+    rng = np.random.default_rng(
+        5
+    )  # without biases the network is homogeneous, and any number of steps exact
     model.set_weights([w + 0.3 * rng.random(w.shape) for w in model.get_weights()])
     windows, baselines = rng.standard_normal((2, 3, *shape)).astype(np.float32)
     return model, windows, 0.3 * baselines
@@ -244,7 +275,9 @@ def test_the_fast_way_is_automatic_differentiation(either_network, rule, monkeyp
 def test_secants_are_complete_whatever_the_steps(either_network, steps):
     model, windows, baselines = either_network
     maps = explain(model, windows, "secant", steps, baselines)
-    np.testing.assert_allclose(maps.sum(axis=(1, 2)), gains(model, windows, baselines), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        maps.sum(axis=(1, 2)), gains(model, windows, baselines), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_secants_come_closer_with_fewer_steps(reference, exact):
@@ -260,7 +293,9 @@ def test_the_gap_closes_as_steps_grow(network):
     model, windows, baselines = network
     gained = gains(model, windows, baselines)
     gaps = [
-        np.abs(explain(model, windows, "right", n, baselines, batch=32).sum(axis=(1, 2)) - gained).max()
+        np.abs(
+            explain(model, windows, "right", n, baselines, batch=32).sum(axis=(1, 2)) - gained
+        ).max()
         for n in (5, 50, 300)
     ]
     assert gaps[0] > gaps[1] > gaps[2] and gaps[2] < 0.01 * np.abs(gained).max()
@@ -268,16 +303,25 @@ def test_the_gap_closes_as_steps_grow(network):
 
 def test_auto_takes_as_many_steps_as_each_window_needs(network):
     model, windows, baselines = network
-    windows = np.concatenate([windows, baselines[:1]])  # one whose path has no length needs the fewest
+    windows = np.concatenate(
+        [windows, baselines[:1]]
+    )  # one whose path has no length needs the fewest
     baselines = np.concatenate([baselines, baselines[:1]])
     gained = gains(model, windows, baselines)
-    maps, steps = IntegratedGradients(model, "right", "auto", 8, tolerance=0.05)(windows, baselines, gained)
+    maps, steps = IntegratedGradients(model, "right", "auto", 8, tolerance=0.05)(
+        windows, baselines, gained
+    )
     gap = np.abs(gained - maps.sum(axis=(1, 2)))
     assert (gap <= 0.05 * np.maximum(np.abs(gained), 1)).all() and steps.max() < MOST_STEPS
     assert steps[3] == 8 and steps.max() > 8
-    i, most = int(steps.argmax()), int(steps.max())  # as if it alone had been asked for; half as many were too few
+    i, most = (
+        int(steps.argmax()),
+        int(steps.max()),
+    )  # as if it alone had been asked for; half as many were too few
     one = windows[i : i + 1], "right"
-    np.testing.assert_allclose(maps[i], explain(model, *one, most, baselines[i : i + 1])[0], atol=1e-5)
+    np.testing.assert_allclose(
+        maps[i], explain(model, *one, most, baselines[i : i + 1])[0], atol=1e-5
+    )
     half = explain(model, *one, most // 2, baselines[i : i + 1])
     assert abs(gained[i] - half.sum()) > 0.05 * max(abs(gained[i]), 1)
 
@@ -311,7 +355,11 @@ def test_new_weights_need_no_new_trace(network):
 
 
 def test_other_networks_are_explained_by_differentiation_and_not_by_secants(windows):
-    model = small_network(keras.layers.Flatten(), keras.layers.Dense(4), keras.layers.Activation("tanh"))
+    model = small_network(
+        keras.layers.Flatten(), keras.layers.Dense(4), keras.layers.Activation("tanh")
+    )
     assert not understands(model)
-    with pytest.raises(NeuroFaceError, match='IG_RULE = "secant".*voxel-time network.*IG_RULE = "midpoint"'):
+    with pytest.raises(
+        NeuroFaceError, match='IG_RULE = "secant".*voxel-time network.*IG_RULE = "midpoint"'
+    ):
         IntegratedGradients(model, "secant", 4, 8)

@@ -35,7 +35,9 @@ def network():
 @pytest.fixture(scope="module")
 def checker(network):
     X = np.random.default_rng(3).standard_normal((4, *SHAPE)).astype(np.float32)
-    samples = pd.DataFrame({"row": np.arange(4), "label": ["face", "noface"] * 2, "sign": [1, -1] * 2, "model": 1})
+    samples = pd.DataFrame(
+        {"row": np.arange(4), "label": ["face", "noface"] * 2, "sign": [1, -1] * 2, "model": 1}
+    )
 
     def baselines(kind, sample):
         return np.full((1, *SHAPE), {"zero": 0, "half": 0.5}[kind], dtype=np.float32)
@@ -52,7 +54,9 @@ def test_weights_become_random_from_the_top_down(network):
             layer.name
             for layer in network.layers
             if hasattr(layer, "kernel")
-            and not np.array_equal(layer.get_weights()[0], copy.get_layer(layer.name).get_weights()[0])
+            and not np.array_equal(
+                layer.get_weights()[0], copy.get_layer(layer.name).get_weights()[0]
+            )
         ]
         assert changed[::-1] == names[:depth]
     again = randomised(network, 5, seed=0)
@@ -89,11 +93,17 @@ def test_the_error_of_few_steps_is_seen(checker):
 
 def test_deletion_on_a_linear_network_takes_the_largest_terms_first():
     inputs = keras.Input((*SHAPE, 1))
-    logit = keras.layers.Dense(1, name="logit", kernel_initializer=keras.initializers.RandomNormal(seed=1))
-    model = keras.Model(inputs, keras.layers.Activation("sigmoid")(logit(keras.layers.Flatten()(inputs))))
+    logit = keras.layers.Dense(
+        1, name="logit", kernel_initializer=keras.initializers.RandomNormal(seed=1)
+    )
+    model = keras.Model(
+        inputs, keras.layers.Activation("sigmoid")(logit(keras.layers.Flatten()(inputs)))
+    )
     weights = logit.get_weights()[0].reshape(SHAPE)
     X = np.random.default_rng(3).standard_normal((2, *SHAPE)).astype(np.float32)
-    samples = pd.DataFrame({"row": [0, 1], "label": ["face", "noface"], "sign": [1, -1], "model": 1})
+    samples = pd.DataFrame(
+        {"row": [0, 1], "label": ["face", "noface"], "sign": [1, -1], "model": 1}
+    )
 
     def zero(kind, sample):
         return np.zeros((1, *SHAPE), dtype=np.float32)
@@ -101,8 +111,12 @@ def test_deletion_on_a_linear_network_takes_the_largest_terms_first():
     found = Checker(X, samples, {1: model}, IG, zero, "zero", seed=4).deletion()
     terms = [np.sort((sign * weights * x).sum(axis=1))[::-1] for sign, x in zip((1, -1), X)]
     for share, top in zip(DELETED, found["logit_without_top_voxels"]):
-        assert top == pytest.approx(np.mean([t[round(share * 40) :].sum() for t in terms]), abs=1e-4)
-    assert found["logit_without_random_voxels"][0] == pytest.approx(found["logit_without_top_voxels"][0])
+        assert top == pytest.approx(
+            np.mean([t[round(share * 40) :].sum() for t in terms]), abs=1e-4
+        )
+    assert found["logit_without_random_voxels"][0] == pytest.approx(
+        found["logit_without_top_voxels"][0]
+    )
     assert found["windows_where_top_costs_more"] == 1
 
 
@@ -128,14 +142,25 @@ def test_truth_score_is_an_area_under_the_roc():
     found = np.where(truth, 3.0, 1.0)[None, :, None] * np.array([[1, -1, 1, -1]])[:, None]
     assert truth_score([found, found], truth) == 1
     assert truth_score([1 / found], truth) == 0
-    order = np.arange(50.0)[None, :, None]  # sizes 0 … 49; the ten smallest are the planted ones but for voxel 49
+    order = np.arange(50.0)[
+        None, :, None
+    ]  # sizes 0 … 49; the ten smallest are the planted ones but for voxel 49
     planted = np.r_[np.arange(9), 49]
     assert truth_score([order], np.isin(np.arange(50), planted)) == pytest.approx(40 / 400)
 
 
 def test_completeness_is_relative_to_what_the_logit_gained():
-    table = pd.DataFrame({"logit": [3.0, -3.0, 1.0], "logit_of_baseline": [1.0, 1.0, 0.0], "gap": [0.2, 0.2, -0.5]})
+    table = pd.DataFrame(
+        {"logit": [3.0, -3.0, 1.0], "logit_of_baseline": [1.0, 1.0, 0.0], "gap": [0.2, 0.2, -0.5]}
+    )
     found = completeness(table)
-    assert found["windows"] == 3 and found["median"] == pytest.approx(0.1) and "beyond_tolerance" not in found
+    assert (
+        found["windows"] == 3
+        and found["median"] == pytest.approx(0.1)
+        and "beyond_tolerance" not in found
+    )
     # Gains 2, −4 and 1: gaps of 0.2, 0.2 and 0.5 against 0.06 times 2, 4 and 1.
-    assert completeness(table, 0.06)["beyond_tolerance"] == 2 and completeness(table, 0.5)["beyond_tolerance"] == 0
+    assert (
+        completeness(table, 0.06)["beyond_tolerance"] == 2
+        and completeness(table, 0.5)["beyond_tolerance"] == 0
+    )

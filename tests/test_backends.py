@@ -18,7 +18,8 @@ OTHERS = {
     "transformer": {"width": 8, "heads": 2, "depth": 1, "feed_forward": 8},
     "hybrid": {"filters": (3, 3, 4), "width": 8, "heads": 2, "depth": 1, "feed_forward": 8},
 }
-# Runs in a process of its own, because Keras takes its backend once. Files: X.npy, y.npy, fixed.keras → answers.npz.
+# Runs in a process of its own, because Keras takes its backend once. Files: X.npy, y.npy,
+# fixed.keras → answers.npz.
 ANSWER = """
 import sys
 from pathlib import Path
@@ -85,7 +86,9 @@ np.savez(folder / f"{keras.backend.backend()}.npz", logits=logits, maps=maps, fu
 
 
 def answers(folder, backend):
-    arguments = dict(env=os.environ | {"KERAS_BACKEND": backend}, cwd=ROOT, capture_output=True, text=True)
+    arguments = dict(
+        env=os.environ | {"KERAS_BACKEND": backend}, cwd=ROOT, capture_output=True, text=True
+    )
     done = subprocess.run([sys.executable, "-c", ANSWER, folder], **arguments)
     assert done.returncode == 0, done.stderr
     return dict(np.load(folder / f"{backend}.npz"))
@@ -141,13 +144,17 @@ def test_training_works_on_both(both, backend):
     for name in ("float32_8", "float32_4"):  # a batch at once, and accumulated over two passes
         assert np.isfinite(found[name]).all() and found[name].std() > 0
         assert np.isfinite(found[f"{name}_losses"]).all()
-    np.testing.assert_array_equal(found["float32_4_stored"], found["float32_4"])  # all windows on the device
+    np.testing.assert_array_equal(
+        found["float32_4_stored"], found["float32_4"]
+    )  # all windows on the device
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_training_in_float16_takes_the_way_of_float32(both, backend):
     found = both[backend]
-    np.testing.assert_allclose(found["float16_4_stored_losses"], found["float32_4_losses"], rtol=0.05)
+    np.testing.assert_allclose(
+        found["float16_4_stored_losses"], found["float32_4_losses"], rtol=0.05
+    )
     assert (found["float16_4_stored"] != found["float32_4"]).all()
 
 
@@ -162,7 +169,9 @@ def test_a_backend_that_is_not_there_is_said_in_one_line(tmp_path, backend, said
     environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(tmp_path)}
     arguments = dict(env=environment, cwd=ROOT, capture_output=True, text=True)
     done = subprocess.run([sys.executable, "3-train_voxel_time_cnn.py"], **arguments)
-    assert done.returncode == 1 and said in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert done.returncode == 1 and said in done.stderr and done.stderr.count("\n") == 1, (
+        done.stderr
+    )
 
 
 def test_float32_is_not_rounded_to_tensor_float_32_on_a_gpu(both):
@@ -178,7 +187,9 @@ def test_stages_4_and_8_run_on_jax_with_models_trained_on_tensorflow(tiny, tmp_p
     study.mkdir()
     for number in (1, 2, 3):
         (study / STAGES[number][0]).symlink_to(tiny.root / STAGES[number][0])
-    config = write_config(tmp_path / "jax.py", **tiny.settings | {"DATA_DIR": str(tmp_path), "ATTRIBUTION_CHECKS": ()})
+    config = write_config(
+        tmp_path / "jax.py", **tiny.settings | {"DATA_DIR": str(tmp_path), "ATTRIBUTION_CHECKS": ()}
+    )
     arguments = popen_arguments(config)
     arguments["env"] |= {"KERAS_BACKEND": "jax"}
     for number in (4, 8):
@@ -188,7 +199,8 @@ def test_stages_4_and_8_run_on_jax_with_models_trained_on_tensorflow(tiny, tmp_p
     for file in sorted(tiny.root.glob(f"{STAGES[4][0]}/*/*_ig.npy")):
         theirs, mine = open_npy(file), open_npy(study / file.relative_to(tiny.root))
         errors += [np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in zip(mine, theirs)]
-    # Where rounding decides a tie in a max-pooling or at a leaky rectifier's kink, one step's gradient takes another way.
+    # Where rounding decides a tie in a max-pooling or at a leaky rectifier's kink, one step's
+    # gradient takes another way.
     assert np.median(errors) < 1e-5 and max(errors) < 0.05
     for file in sorted(tiny.root.glob(f"{STAGES[8][0]}/*_predictions.tsv")):
         theirs, mine = read_table(file), read_table(study / file.relative_to(tiny.root))

@@ -1,7 +1,8 @@
 """Bad input, case by case, through the scripts: one line that names the culprit and says what to do, or a listed exclusion.
 
-Each case damages one thing in a small data set, in the settings, or in the results of an earlier script. A refusal must
-leave nothing half-written; where the input is only unusual, the windows must be those of the plain data set.
+Each case damages one thing in a small data set, in the settings, or in the results of an earlier
+script. A refusal must leave nothing half-written; where the input is only unusual, the windows must
+be those of the plain data set.
 """
 
 import gzip
@@ -106,14 +107,17 @@ def half_of(path):
 
 
 def flip_a_byte(path):
-    packed = bytearray(gzip.compress(gzip.decompress(path.read_bytes()), 0))  # stored: only the checksum can tell
+    packed = bytearray(
+        gzip.compress(gzip.decompress(path.read_bytes()), 0)
+    )  # stored: only the checksum can tell
     packed[len(packed) // 2] ^= 0xFF
     path.write_bytes(packed)
 
 
 SHIFTED = np.diag([12.0, 12, 12, 1])
 SHIFTED[0, 3] = 5.0
-# (case, file, what happens to it, what the one line says besides the file's name, what it says to do)
+# (case, file, what happens to it, what the one line says besides the file's name, what it says to
+# do)
 REFUSED = [
     ("gzip cut in half", SERIES, half_of, "ends early|is damaged", "Download it again"),
     ("gzip with a byte flipped", SERIES, flip_a_byte, "is damaged", "Download it again"),
@@ -170,7 +174,8 @@ LEFT_OUT = [
     ("annotation beyond the film", ANNOTATION, text(lambda t: t + "300 20\n340 15\n"), "windows that would run past"),
     ("a header without TR", SERIES, header(pixdim__4=0.0), "neither its header nor a sidecar states a TR; TR_S = 1 s"),
 ]  # fmt: skip
-# (case, file, what happens to it, largest difference of z-scored windows): nothing to complain about
+# (case, file, what happens to it, largest difference of z-scored windows): nothing to complain
+# about
 TAKEN = [
     ("big-endian", SERIES, values(lambda d: d, endianness=">"), 0),
     ("int16 with a slope", SERIES, values(lambda d: d, np.int16), 0.01),
@@ -185,9 +190,15 @@ SETTINGS = [
     ({"EPOCS": 3}, r"EPOCS is not a setting \(did you mean EPOCHS\?\)"),
     ({"EPOCHS": "3"}, "EPOCHS = '3': .*integer"),
     ({"TR_S": -1.0}, "TR_S = -1.0: .*greater than 0"),
-    ({"WINDOW_TRS": 20}, "WINDOW_TRS × TR_S = 20 s is longer than MIN_STRETCH_S = 10 s.*Lower WINDOW_TRS"),
+    (
+        {"WINDOW_TRS": 20},
+        "WINDOW_TRS × TR_S = 20 s is longer than MIN_STRETCH_S = 10 s.*Lower WINDOW_TRS",
+    ),
     ({"RUN_NAME": "../elsewhere"}, r"RUN_NAME = '\.\./elsewhere'"),
-    ({"DATASET": "nndb-v1", "DATASET_DIR": "/nowhere"}, "DATASET_DIR = /nowhere is not there. Set it"),
+    (
+        {"DATASET": "nndb-v1", "DATASET_DIR": "/nowhere"},
+        "DATASET_DIR = /nowhere is not there. Set it",
+    ),
     ({"EXCLUDE": ("sub-99",)}, "EXCLUDE names sub-99, who is not in"),
     ({"MASK_FILE": "/nowhere/mask.nii.gz"}, "/nowhere/mask.nii.gz cannot be read"),
     ({"MIN_STRETCH_S": 500.0}, "No run gives a window. Check .*MIN_STRETCH_S"),
@@ -202,7 +213,11 @@ def ids(cases):
 def study(small_dataset, tmp_path):
     """A copy of the small data set, and the config of a study of it."""
     shutil.copytree(small_dataset, tmp_path / "dataset")
-    settings = {"DATASET_DIR": str(tmp_path / "dataset"), "DATA_DIR": str(tmp_path / "data"), "N_JOBS": 1}
+    settings = {
+        "DATASET_DIR": str(tmp_path / "dataset"),
+        "DATA_DIR": str(tmp_path / "data"),
+        "N_JOBS": 1,
+    }
     return tmp_path / "dataset", write_config(tmp_path / "c.py", **settings), settings
 
 
@@ -210,7 +225,9 @@ def study(small_dataset, tmp_path):
 def plain_windows(small_dataset, tmp_path_factory):
     """Folder of the windows that script 1 makes of the undamaged data set."""
     folder = tmp_path_factory.mktemp("plain")
-    config = write_config(folder / "c.py", DATASET_DIR=str(small_dataset), DATA_DIR=str(folder), N_JOBS=1)
+    config = write_config(
+        folder / "c.py", DATASET_DIR=str(small_dataset), DATA_DIR=str(folder), N_JOBS=1
+    )
     done = run_here(1, config)
     assert done.returncode == 0, done.stderr
     return folder / "demo" / STAGES[1][0]
@@ -259,18 +276,25 @@ def test_a_bad_file_is_refused_and_mending_it_loses_no_work(
 
 
 @pytest.mark.parametrize(("case", "file", "damage", "says"), LEFT_OUT, ids=ids(LEFT_OUT))
-def test_what_cannot_be_used_is_listed_and_the_rest_is_made(study, plain_windows, case, file, damage, says):
+def test_what_cannot_be_used_is_listed_and_the_rest_is_made(
+    study, plain_windows, case, file, damage, says
+):
     folder, config, _ = study
     damage(folder / file)
     done = run_here(1, config)
     assert done.returncode == 0 and re.search(says, done.stdout), done.stderr + done.stdout
-    made, expected = windows_in(folder.parent / "data" / "demo" / STAGES[1][0]), windows_in(plain_windows)
+    made, expected = (
+        windows_in(folder.parent / "data" / "demo" / STAGES[1][0]),
+        windows_in(plain_windows),
+    )
     others = [name for name in expected if name.endswith(".tsv") and WHO not in name]
     assert len(others) == 3 and all(made[name] == expected[name] for name in others)
 
 
 @pytest.mark.parametrize(("case", "file", "damage", "atol"), TAKEN, ids=ids(TAKEN))
-def test_what_is_only_unusual_gives_the_same_windows(study, plain_windows, case, file, damage, atol):
+def test_what_is_only_unusual_gives_the_same_windows(
+    study, plain_windows, case, file, damage, atol
+):
     folder, config, _ = study
     before = (folder / file).read_bytes()
     damage(folder / file)
@@ -337,7 +361,10 @@ def with_code(parts):
     config["config"]["layers"][2] |= {
         "class_name": "Lambda",
         "config": {
-            "function": {"class_name": "__lambda__", "config": {"code": "4wAA", "defaults": None, "closure": None}}
+            "function": {
+                "class_name": "__lambda__",
+                "config": {"code": "4wAA", "defaults": None, "closure": None},
+            }
         },
     }
     parts["config.json"] = json.dumps(config).encode()
@@ -388,7 +415,10 @@ ALTERED_AND_SIGNED = [
 def sign(root, folder):
     """Make manifest and stamp of a stage, and what later stages remember of it, agree with its files."""
     stage = root / folder
-    write_json(stage / MANIFEST, read_json(stage / MANIFEST) | {"outputs": (outputs := describe_outputs(stage, {}))})
+    write_json(
+        stage / MANIFEST,
+        read_json(stage / MANIFEST) | {"outputs": (outputs := describe_outputs(stage, {}))},
+    )
     write_json(stage / STAMP, read_json(stage / STAMP) | {"digest": digest(outputs)})
     for stamp in root.glob(f"*/{STAMP}"):
         later = read_json(stamp)
@@ -402,7 +432,9 @@ def sign(root, folder):
     [(*case, False) for case in ALTERED] + [(*case, True) for case in ALTERED_AND_SIGNED],
     ids=ids(ALTERED + ALTERED_AND_SIGNED),
 )
-def test_results_that_were_altered_are_refused(tiny, tmp_path, case, number, file, damage, says, do, signed):
+def test_results_that_were_altered_are_refused(
+    tiny, tmp_path, case, number, file, damage, says, do, signed
+):
     root, config = copy_of(tiny, tmp_path)
     shutil.rmtree(root / STAGES[number][0])
     damage(root / file)

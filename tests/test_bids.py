@@ -1,6 +1,7 @@
 """Names as public data sets and fMRIPrep have them: every run is found with its own files, or listed with what is missing.
 
-The situations come from the file trees of open data sets and from public bug reports; each test names one.
+The situations come from the file trees of open data sets and from public bug reports; each test
+names one.
 """
 
 import os
@@ -114,7 +115,10 @@ def test_a_log_of_frames_does_not_hide_the_annotation_of_the_film(tmp_path):
     """ds000113: events.tsv has a row per frame and no trial_type; script 0 wrote an annotation to FILM_DIR."""
     series(tmp_path / "ds", "sub-01_ses-movie_task-movie_run-1")
     events(tmp_path / "ds", "sub-01_ses-movie_task-movie_run-1", "onset\tduration\tframeidx")
-    table = touch(tmp_path / "films" / "stimuli" / "task-movie_run-1_events.tsv", "onset\tduration\ttrial_type\n")
+    table = touch(
+        tmp_path / "films" / "stimuli" / "task-movie_run-1_events.tsv",
+        "onset\tduration\ttrial_type\n",
+    )
     run = only_run(tmp_path / "ds", films=tmp_path / "films", event_column="trial_type")
     assert run.annotation_of("face") == table
 
@@ -162,7 +166,9 @@ def test_the_root_of_the_raw_data_leads_to_its_derivative(tmp_path):
     derived = series(tmp_path / "derivatives" / "fmriprep", "sub-01_task-x", MNI)
     assert only_run(tmp_path, bids_filter="space-MNI").bold == derived
     series(tmp_path / "derivatives" / "xcp_d", "sub-01_task-x", MNI)
-    with pytest.raises(NeuroFaceError, match=r"fmriprep and .*xcp_d hold such series\. Set DATASET_DIR"):
+    with pytest.raises(
+        NeuroFaceError, match=r"fmriprep and .*xcp_d hold such series\. Set DATASET_DIR"
+    ):
         find_runs("bids", tmp_path, bids_filter="space-MNI")
 
 
@@ -202,14 +208,18 @@ def test_a_series_without_task_is_listed(tmp_path):
     events(tmp_path, "sub-01_task-x")
     runs, left_out = find_runs("bids", tmp_path)
     assert len(runs) == 1
-    assert left_out == [("sub-01_run-1_bold.nii.gz", "its name has no task-<name>, which BIDS asks for")]
+    assert left_out == [
+        ("sub-01_run-1_bold.nii.gz", "its name has no task-<name>, which BIDS asks for")
+    ]
 
 
 def test_series_lie_directly_in_the_persons_folder_and_end_in_more_than_bold(tmp_path):
     """ds004044: no func/, run-1 against run-01, and ``_bold_denoised`` beside ``_bold``."""
     person = tmp_path / "derivatives" / "fmriprep" / "sub-01"
     plain = touch(person / "sub-01_ses-1_task-motor_run-1_space-T1w_desc-preproc_bold.nii.gz")
-    clean = touch(person / "sub-01_ses-1_task-motor_run-1_space-T1w_desc-preproc_bold_denoised.nii.gz")
+    clean = touch(
+        person / "sub-01_ses-1_task-motor_run-1_space-T1w_desc-preproc_bold_denoised.nii.gz"
+    )
     events(tmp_path, "sub-01_ses-1_task-motor_run-01")
     folder = tmp_path / "derivatives" / "fmriprep"
     assert only_run(folder, bids_filter="task-motor").bold == plain
@@ -248,7 +258,9 @@ def test_the_mask_whose_grid_fits_wins(tmp_path):
     events(tmp_path, "sub-01_task-x")
     anat = tmp_path / "sub-01" / "anat"
     image(anat / "sub-01_desc-brain_mask.nii.gz", (12, 12, 10), np.eye(4))
-    fits = image(anat / "sub-01_space-MNI152NLin2009cAsym_res-2_desc-brain_mask.nii.gz", (6, 6, 5), affine)
+    fits = image(
+        anat / "sub-01_space-MNI152NLin2009cAsym_res-2_desc-brain_mask.nii.gz", (6, 6, 5), affine
+    )
     assert only_run(tmp_path).mask == fits
 
 
@@ -266,15 +278,24 @@ def test_a_filter_that_names_a_task_takes_no_longer_name(tmp_path):
         for run in (1, 2):
             series(tmp_path, f"sub-{person}_ses-movie_task-movie_run-{run}", MNI)
         series(tmp_path, f"sub-{person}_ses-localizer_task-movielocalizer_run-1", MNI)
-    runs, left_out = find_runs("bids", tmp_path, bids_filter="task-movie*space-MNI152NLin2009cAsym", annotated=False)
+    runs, left_out = find_runs(
+        "bids", tmp_path, bids_filter="task-movie*space-MNI152NLin2009cAsym", annotated=False
+    )
     assert [run.movie for run in runs] == ["movie"] * 4
     assert [why for _, why in left_out] == ["not task-movie, which BIDS_FILTER names"] * 2
     assert all("movielocalizer" in what for what, _ in left_out)
     shipped = {}
-    exec((Path(__file__).parent.parent / "studies/volumes/experiments/studyforrest.py").read_text(), shipped)
-    runs, left_out = find_runs("bids", tmp_path, bids_filter=shipped["BIDS_FILTER"], annotated=False)
+    exec(
+        (Path(__file__).parent.parent / "studies/volumes/experiments/studyforrest.py").read_text(),
+        shipped,
+    )
+    runs, left_out = find_runs(
+        "bids", tmp_path, bids_filter=shipped["BIDS_FILTER"], annotated=False
+    )
     assert len(runs) == 4 and left_out == []
-    runs, left_out = find_runs("bids", tmp_path, bids_filter="task-mov*space-MNI152", annotated=False)  # a beginning
+    runs, left_out = find_runs(
+        "bids", tmp_path, bids_filter="task-mov*space-MNI152", annotated=False
+    )  # a beginning
     assert len(runs) == 6 and left_out == []
 
 
@@ -329,8 +350,12 @@ def test_an_annotation_whose_name_differs_in_case_is_named(tmp_path):
     """FILM_PARTS says Gump, the series gump."""
     series(tmp_path, "sub-01_ses-1_task-gump_run-01")
     touch(tmp_path / "films/stimuli/task-Gump_run-01_events.tsv", ROWS)
-    with pytest.raises(NeuroFaceError, match=r"no sub-01.*task-Gump_run-01_events.tsv, whose name differs in case"):
-        find_runs("bids", tmp_path, films=tmp_path / "films", event_column="trial_type", events=("face",))
+    with pytest.raises(
+        NeuroFaceError, match=r"no sub-01.*task-Gump_run-01_events.tsv, whose name differs in case"
+    ):
+        find_runs(
+            "bids", tmp_path, films=tmp_path / "films", event_column="trial_type", events=("face",)
+        )
 
 
 NNDB = sorted((Path(__file__).parent / "data" / "nndb").glob("*.1D"))
@@ -352,7 +377,8 @@ def test_durations_that_could_be_ends_are_durations_if_nothing_overlaps(tmp_path
     assert read_1d(file).tolist() == [[0, 5], [10, 11], [30, 31]]
 
 
-# ---------------------------------------------------------------- whose space, which people, where the raw data are
+# ---------------------------------------------------------------- whose space, which people, where
+# the raw data are
 
 
 def native(folder, space, people=("01", "02")):
@@ -362,16 +388,21 @@ def native(folder, space, people=("01", "02")):
     return find_runs("bids", folder)[0]
 
 
-@pytest.mark.parametrize("space", ["_space-T1w_desc-preproc", "_space-orig_desc-ppres", "_space-individual"])
+@pytest.mark.parametrize(
+    "space", ["_space-T1w_desc-preproc", "_space-orig_desc-ppres", "_space-individual"]
+)
 def test_voxels_of_several_people_in_their_own_spaces_are_not_pooled(tmp_path, space):
     """ds004044 has nothing but space-T1w; Emo-FilM has space-orig and space-subject."""
     runs = native(tmp_path, space)
     for stated in ("MNI", "native", None):
-        with pytest.raises(NeuroFaceError, match=r"own space, where voxels of 2 people do not.*INCLUDE = \(\"sub-01\",\)"):
+        with pytest.raises(
+            NeuroFaceError,
+            match=r"own space, where voxels of 2 people do not.*INCLUDE = \(\"sub-01\",\)",
+        ):
             check_shared_space(runs, stated)
     check_shared_space(runs[:1], "native")
     check_shared_space(runs[:1], None)
-    with pytest.raises(NeuroFaceError, match='SPACE is \'MNI\'.*Set SPACE = "native"'):
+    with pytest.raises(NeuroFaceError, match="SPACE is 'MNI'.*Set SPACE = \"native\""):
         check_shared_space(runs[:1], "MNI")
 
 
@@ -386,7 +417,9 @@ def test_raw_data_of_several_people_are_native_if_the_setting_says_so(tmp_path):
 def test_only_people_of_include_are_used(tmp_path):
     native(tmp_path, "", ("01", "02", "03"))
     runs, left_out = find_runs("bids", tmp_path, include=("sub-02",))
-    assert [run.subject for run in runs] == ["sub-02"] and left_out == [("2 people", "not named in INCLUDE")]
+    assert [run.subject for run in runs] == ["sub-02"] and left_out == [
+        ("2 people", "not named in INCLUDE")
+    ]
     with pytest.raises(NeuroFaceError, match="INCLUDE names sub-04, who is not in"):
         find_runs("bids", tmp_path, include=("sub-04",))
 

@@ -21,7 +21,11 @@ def test_the_experiment_takes_the_person_from_the_environment(tmp_path, monkeypa
     for person in ("sub-1", "sub-4"):
         monkeypatch.setenv("PERSON", person)
         cfg = load_settings(FaceSettings, ROOT / "config.py", tmp_path / "my_people.py")
-        assert (cfg.INCLUDE, cfg.RUN_NAME, cfg.SPACE) == ((person,), f"haxby2001-{person}", "native")
+        assert (cfg.INCLUDE, cfg.RUN_NAME, cfg.SPACE) == (
+            (person,),
+            f"haxby2001-{person}",
+            "native",
+        )
 
 
 def test_scores_are_joined_over_people(tmp_path, monkeypatch, capsys):
@@ -40,4 +44,6 @@ def test_scores_are_joined_over_people(tmp_path, monkeypatch, capsys):
     half = 2.571 * auc.std(ddof=1) / np.sqrt(6)
     assert (low, high) == pytest.approx((auc.mean() - half, auc.mean() + half), abs=0.006)
     wider = bootstrap((auc,), np.mean, method="percentile", random_state=0).confidence_interval
-    assert low < wider.low and wider.high < high  # over six people a percentile interval is too narrow
+    assert (
+        low < wider.low and wider.high < high
+    )  # over six people a percentile interval is too narrow

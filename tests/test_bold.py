@@ -63,7 +63,9 @@ def test_read_masked_equals_nilearn(tmp_path, values, mask, dtype, endianness, s
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8])
 def test_slope_and_intercept_are_applied(tmp_path, values, mask, dtype):
-    path = save(tmp_path / "b.nii.gz", values, dtype)  # nibabel scales floats into the integers' range
+    path = save(
+        tmp_path / "b.nii.gz", values, dtype
+    )  # nibabel scales floats into the integers' range
     proxy = nib.load(path).dataobj
     assert proxy.slope != 1 and proxy.inter != 0
     matrix = bold.read_masked(path, mask, AFFINE)
@@ -72,7 +74,9 @@ def test_slope_and_intercept_are_applied(tmp_path, values, mask, dtype):
 
 
 @pytest.mark.parametrize("volumes_per_chunk", [0.5, 1, 3.7, N_TRS - 1, 10 * N_TRS])
-def test_chunks_of_any_size_give_the_same_matrix(tmp_path, values, mask, monkeypatch, volumes_per_chunk):
+def test_chunks_of_any_size_give_the_same_matrix(
+    tmp_path, values, mask, monkeypatch, volumes_per_chunk
+):
     path = save(tmp_path / "b.nii.gz", values)
     monkeypatch.setattr(bold, "CHUNK_BYTES", int(volumes_per_chunk * np.prod(SHAPE) * 4))
     assert np.array_equal(bold.read_masked(path, mask, AFFINE), values[mask].astype(np.float32))
@@ -83,7 +87,9 @@ def test_a_fifth_dimension_of_one_is_dropped(tmp_path, values, mask, axis):
     path = save(tmp_path / "b.nii.gz", np.expand_dims(values, axis))
     assert nib.load(path).ndim == 5
     assert bold.open_header(path)[1] == (*SHAPE, N_TRS)
-    np.testing.assert_allclose(bold.read_masked(path, mask, AFFINE), by_nilearn(path, mask), rtol=1e-6)
+    np.testing.assert_allclose(
+        bold.read_masked(path, mask, AFFINE), by_nilearn(path, mask), rtol=1e-6
+    )
 
 
 def test_values_outside_the_mask_do_not_matter(tmp_path, values, mask):
@@ -96,7 +102,9 @@ def test_the_mean_of_maps_is_numpys_in_float64(tmp_path, mask):
     rng, paths = np.random.default_rng(5), []
     for i in range(7):
         volume = np.zeros((*SHAPE, 10), np.float32)
-        volume[mask] = rng.standard_normal((mask.sum(), 10)) + 1e3 * (-1) ** i  # large values that nearly cancel
+        volume[mask] = (
+            rng.standard_normal((mask.sum(), 10)) + 1e3 * (-1) ** i
+        )  # large values that nearly cancel
         paths.append(save(tmp_path / f"{i}.nii.gz", volume))
     volumes = [nib.load(path).get_fdata() for path in paths]
     for part, values in zip(bold.mean_of_maps(paths, mask, AFFINE), (volumes, np.abs(volumes))):
@@ -119,7 +127,9 @@ def test_the_standard_library_reads_the_same(tmp_path, values, mask, suffix):
     np.save(tmp_path / "mask.npy", mask)
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
     assert np.array_equal(np.load(tmp_path / "matrix.npy"), values[mask].astype(np.float32))
-    assert np.array_equal(nib.load(tmp_path / "back.nii.gz").get_fdata()[mask], values[mask].astype(np.float32))
+    assert np.array_equal(
+        nib.load(tmp_path / "back.nii.gz").get_fdata()[mask], values[mask].astype(np.float32)
+    )
 
 
 # ---------------------------------------------------------------- files that cannot be used
@@ -131,7 +141,9 @@ def cut_in_half(raw):
 
 
 def flip_a_byte(raw):
-    packed = bytearray(gzip.compress(raw, compresslevel=0))  # stored as is: only the checksum can tell
+    packed = bytearray(
+        gzip.compress(raw, compresslevel=0)
+    )  # stored as is: only the checksum can tell
     packed[len(packed) // 2] ^= 0xFF
     return bytes(packed)
 
@@ -227,7 +239,11 @@ def test_a_mask_comes_back_and_a_damaged_one_is_named(tmp_path):
     path = tmp_path / "mask.nii.gz"
     nib.save(nib.Nifti1Image(mask.astype(np.uint8), np.diag([3.0, 3, 3, 1])), path)
     loaded, affine = bold.read_mask(path)
-    assert loaded.dtype == bool and np.array_equal(loaded, mask) and np.array_equal(affine, np.diag([3.0, 3, 3, 1]))
+    assert (
+        loaded.dtype == bool
+        and np.array_equal(loaded, mask)
+        and np.array_equal(affine, np.diag([3.0, 3, 3, 1]))
+    )
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(NeuroFaceError, match=r"mask\.nii\.gz cannot be read"):
         bold.read_mask(path)

@@ -29,7 +29,9 @@ def test_the_slope_is_that_of_logistic_regression(n_positive, scale):
     rng = np.random.default_rng(n_positive)
     y = (np.arange(80) < n_positive).astype(int)
     value = scale * (y - 0.5 + rng.standard_normal(80))
-    assert calibration_slope(y, value) == pytest.approx(slope_of_sklearn(y, value / scale) / scale, rel=1e-3)
+    assert calibration_slope(y, value) == pytest.approx(
+        slope_of_sklearn(y, value / scale) / scale, rel=1e-3
+    )
 
 
 @pytest.mark.parametrize(("n_positive", "n_negative"), [(5, 5), (3, 40)])
@@ -52,7 +54,9 @@ def test_separated_values_that_vary_and_values_that_say_nothing_stay_finite():
 def test_log_losses_are_those_of_scikit_learn_even_for_large_logits():
     rng = np.random.default_rng(0)
     y, logit = np.arange(20) % 2, 3 * rng.standard_normal(20)
-    expected = [log_loss([label], [1 / (1 + np.exp(-one))], labels=[0, 1]) for label, one in zip(y, logit)]
+    expected = [
+        log_loss([label], [1 / (1 + np.exp(-one))], labels=[0, 1]) for label, one in zip(y, logit)
+    ]
     np.testing.assert_allclose(log_losses(y, logit), expected, rtol=1e-9)
     np.testing.assert_allclose(log_losses(np.array([0, 1]), np.array([900.0, -800.0])), [900, 800])
 
@@ -63,24 +67,34 @@ def test_balanced_weights_give_both_classes_half():
     assert weights[0] == pytest.approx(4 * weights[1]) and weights.mean() == pytest.approx(1)
 
 
-# Losses of a simpler model minus those of the best: mean 0.05; squared deviations sum to 0.11, so the standard error of
-# the mean of four is sqrt(0.11 / 3 / 4) = 0.0957.
+# Losses of a simpler model minus those of the best: mean 0.05; squared deviations sum to 0.11, so
+# the standard error of the mean of four is sqrt(0.11 / 3 / 4) = 0.0957.
 EXCESS = np.array([0.1, -0.1, 0.3, -0.1])
 
 
 def chosen(excess, clusters, weights=None, errors=1.0):
-    best, weights = np.full(len(excess), 0.5), np.ones(len(excess)) if weights is None else np.array(weights)
+    best, weights = (
+        np.full(len(excess), 0.5),
+        np.ones(len(excess)) if weights is None else np.array(weights),
+    )
     return simplest_good_model([best + excess, best], (np.array(list(clusters)),), weights, errors)
 
 
 def test_a_simpler_model_is_taken_within_one_standard_error():
     assert chosen(EXCESS, "abcd") == 0
-    assert chosen(EXCESS + 0.0450, "abcd") == 0 and chosen(EXCESS + 0.0460, "abcd") == 1  # 0.095 and 0.096
-    assert chosen(EXCESS + 0.1410, "abcd", errors=2) == 0 and chosen(EXCESS + 0.1420, "abcd", errors=2) == 1
+    assert (
+        chosen(EXCESS + 0.0450, "abcd") == 0 and chosen(EXCESS + 0.0460, "abcd") == 1
+    )  # 0.095 and 0.096
+    assert (
+        chosen(EXCESS + 0.1410, "abcd", errors=2) == 0
+        and chosen(EXCESS + 0.1420, "abcd", errors=2) == 1
+    )
 
 
 def test_windows_of_one_moment_count_once_in_the_standard_error():
-    twice = np.tile(EXCESS + 0.03, 2)  # a mean of 0.08; as eight moments its error would be sqrt(0.22 / 7 / 8) = 0.0627
+    twice = np.tile(
+        EXCESS + 0.03, 2
+    )  # a mean of 0.08; as eight moments its error would be sqrt(0.22 / 7 / 8) = 0.0627
     assert chosen(twice, "abcdefgh") == 1 and chosen(twice, "abcdabcd") == 0
 
 
@@ -110,13 +124,20 @@ def test_each_half_takes_the_step_that_the_other_half_chose():
     logits = np.stack([np.where(first_half, good, bad), np.where(first_half, bad, good)])
     chosen = out_of_choice_logits(logits, y, clusters, negative_loss)
     np.testing.assert_array_equal(chosen, bad)  # what is good for one half is bad for the other
-    np.testing.assert_array_equal(out_of_choice_logits(logits[:1], y, clusters, negative_loss), logits[0])
+    np.testing.assert_array_equal(
+        out_of_choice_logits(logits[:1], y, clusters, negative_loss), logits[0]
+    )
 
 
 def test_few_windows_of_a_class_leave_the_choice_to_all_windows():
-    y, clusters = np.repeat([0, 1], [21, 3]), np.arange(24)  # Haxby's inner sets have three face windows
+    y, clusters = (
+        np.repeat([0, 1], [21, 3]),
+        np.arange(24),
+    )  # Haxby's inner sets have three face windows
     logits = np.stack([np.zeros(24), 2.0 * y - 1])
-    np.testing.assert_array_equal(out_of_choice_logits(logits, y, clusters, negative_loss), logits[1])
+    np.testing.assert_array_equal(
+        out_of_choice_logits(logits, y, clusters, negative_loss), logits[1]
+    )
 
 
 def test_a_temperature_of_windows_that_chose_among_noise_is_not_too_low():
@@ -128,6 +149,9 @@ def test_a_temperature_of_windows_that_chose_among_noise_is_not_too_low():
         logits = 0.3 * (2 * y - 1) + 2 * rng.standard_normal((12, 60))
         held_out = 0.3 * (2 * y - 1) + 2 * rng.standard_normal(60)
         best = logits[np.argmax([negative_loss(y, logit) for logit in logits])]
-        for logit, losses in ((best, naive), (out_of_choice_logits(logits, y, clusters, negative_loss), honest)):
+        for logit, losses in (
+            (best, naive),
+            (out_of_choice_logits(logits, y, clusters, negative_loss), honest),
+        ):
             losses.append(-negative_loss(y, calibration_slope(y, logit) * held_out))
     assert np.mean(honest) < np.log(2) + 0.002 < np.mean(naive)

@@ -29,7 +29,11 @@ def study(small_dataset, tmp_path):
     """A copy that a test may break, and its settings as a "demo", which no listing knows."""
     shutil.copytree(small_dataset, tmp_path / "dataset")
     config = write_config(
-        tmp_path / "c.py", DATASET_DIR=str(tmp_path / "dataset"), DATA_DIR=str(tmp_path), N_JOBS=1, N_FOLDS=2
+        tmp_path / "c.py",
+        DATASET_DIR=str(tmp_path / "dataset"),
+        DATA_DIR=str(tmp_path),
+        N_JOBS=1,
+        N_FOLDS=2,
     )
     return tmp_path / "dataset", load_settings(FaceSettings, ROOT / "config.py", config), config
 
@@ -58,7 +62,8 @@ def test_a_whole_data_set_passes_and_every_person_is_listed(study):
     assert done.returncode == 0, done.stderr
     printed = done.stdout
     assert (
-        "4 people with 4 runs that can be used, 4 films or tasks: aurora 1, harbour 1, midnight 1, orchard 1" in printed
+        "4 people with 4 runs that can be used, 4 films or tasks: aurora 1, harbour 1, midnight 1, orchard 1"
+        in printed
     )
     own = [nib.load(f).get_fdata() > 0 for f in sorted(folder.rglob("*_T1w_mask.nii.gz"))]
     mask = np.mean(own, axis=0) > cfg.MASK_THRESHOLD
@@ -67,7 +72,10 @@ def test_a_whole_data_set_passes_and_every_person_is_listed(study):
     row = next(line.split() for line in printed.splitlines() if line.startswith("  sub-1 "))
     assert row[:4] == ["sub-1", "task-aurora", str(own[0].sum()), str(without_first)]
     assert "volumes: 200 (all runs)" in printed and "TR in the header, s: 1 (all runs)" in printed
-    assert "none in any run: TR in the sidecar, s; volumes fewer than the raw run; confounds (columns)\n" in printed
+    assert (
+        "none in any run: TR in the sidecar, s; volumes fewer than the raw run; confounds (columns)\n"
+        in printed
+    )
     assert "disk:" in printed and "memory:" in printed and "GPU:" in printed
     for step in STUDY.steps[:3]:
         assert f"python {ROOT / step.script}\n" in printed
@@ -78,10 +86,18 @@ def test_first_windows_are_those_that_script_1_cuts(tmp_path):
     bids(tmp_path / "dataset")
     config = bids_config(tmp_path)
     printed = run_here(1, config, "--check").stdout
-    assert "first face window: 12 → 16 (all runs)" in printed and "first noface window: 38 → 42 (all runs)" in printed
+    assert (
+        "first face window: 12 → 16 (all runs)" in printed
+        and "first noface window: 38 → 42 (all runs)" in printed
+    )
     assert run_here(1, config).returncode == 0
-    table = pd.read_csv(tmp_path / "data/r/1-windows/sub-01/sub-01_task-loc_run-1_windows.tsv", sep="\t")
-    assert table["first_tr"].tolist()[:2] == [8, 21] and f"face windows: {(table['label'] == 'face').sum()} " in printed
+    table = pd.read_csv(
+        tmp_path / "data/r/1-windows/sub-01/sub-01_task-loc_run-1_windows.tsv", sep="\t"
+    )
+    assert (
+        table["first_tr"].tolist()[:2] == [8, 21]
+        and f"face windows: {(table['label'] == 'face').sum()} " in printed
+    )
 
 
 def cut_off(file):
@@ -128,7 +144,8 @@ def test_a_damaged_mask_and_annotation_are_named(study):
     assert str(mask) in problems[0] and str(annotation) in problems[1]
 
 
-# ---------------------------------------------------------------- script 1 reads what --check passes, and only that
+# ---------------------------------------------------------------- script 1 reads what --check
+# passes, and only that
 
 
 def bgzip(content: bytes) -> bytes:
@@ -143,13 +160,19 @@ SERIES = {
     "several members": (".nii.gz", bgzip),
     "zeros behind the stream": (".nii.gz", lambda content: gzip.compress(content) + bytes(1024)),
     "zeros behind the volumes": (".nii", lambda content: content + bytes(512)),
-    "zeros behind the volumes, packed": (".nii.gz", lambda content: gzip.compress(content + bytes(512))),
+    "zeros behind the volumes, packed": (
+        ".nii.gz",
+        lambda content: gzip.compress(content + bytes(512)),
+    ),
     "cut off": (".nii.gz", lambda content: gzip.compress(content)[:-1000]),
     "cut off by its last byte": (".nii.gz", lambda content: gzip.compress(content[:-1])),
     "several members, one lost": (".nii.gz", lambda content: bgzip(content[:-70_000])),
     "several members, cut off": (".nii.gz", lambda content: bgzip(content)[:-3000]),
     "plain, cut off": (".nii", lambda content: content[:-1]),
-    "cut off and filled with zeros": (".nii.gz", lambda content: gzip.compress(content)[:-1000] + bytes(1000)),
+    "cut off and filled with zeros": (
+        ".nii.gz",
+        lambda content: gzip.compress(content)[:-1000] + bytes(1000),
+    ),
 }
 
 
@@ -167,7 +190,9 @@ def test_a_series_passes_if_and_only_if_its_volumes_can_be_read(tmp_path, kind):
         read = None
     assert (read is None) == ("cut off" in kind or "lost" in kind)
     if read is None:
-        with pytest.raises(NeuroFaceError, match="is cut off or damaged: its header states 78,112 bytes"):
+        with pytest.raises(
+            NeuroFaceError, match="is cut off or damaged: its header states 78,112 bytes"
+        ):
             inspection.check_length(file, 352 + 6**3 * 90 * 4)
     else:
         np.testing.assert_array_equal(read, values.reshape(-1, 90))
@@ -183,15 +208,21 @@ def test_a_whole_file_beyond_4_gib_is_not_decompressed(tmp_path):
         inspection.check_length(path, 13 * 2**30 + 6)
 
 
-# ---------------------------------------------------------------- what else would stop scripts 1 to 3
+# ---------------------------------------------------------------- what else would stop scripts 1 to
+# 3
 
 
 def test_no_window_is_wrong_and_the_events_that_are_there_are_listed(tmp_path):
     bids(tmp_path / "dataset", events=("faces", "houses"))
     config = bids_config(tmp_path)
-    assert problems_of(config) == ["No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations."]
+    assert problems_of(config) == [
+        "No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations."
+    ]
     for done in (run_here(1, config, "--check"), run_here(1, config)):
-        assert "no event 'face', which LABEL_EVENTS gives for 'face'; it has 'faces', 'houses'" in done.stdout
+        assert (
+            "no event 'face', which LABEL_EVENTS gives for 'face'; it has 'faces', 'houses'"
+            in done.stdout
+        )
         assert done.returncode == 1
 
 
@@ -243,13 +274,19 @@ def test_an_impossible_split_is_wrong_as_script_3_says_it(tmp_path, settings, sa
     assert problem in run_here(3, config).stderr
 
 
-@pytest.mark.parametrize("people, runs, why", [(3, (1, 2), "has windows of one class only"), (2, (1,), "is empty")])
+@pytest.mark.parametrize(
+    "people, runs, why", [(3, (1, 2), "has windows of one class only"), (2, (1,), "is empty")]
+)
 def test_blocks_in_random_order_pass_and_their_event_split_is_named(tmp_path, people, runs, why):
     """Field log, row 1: 12 blocks of 16 s, 26 s apart, an embargo of 10; script 3 ended with an IndexError."""
     bids(tmp_path / "dataset", people, runs, order="random")
     config = bids_config(tmp_path, EMBARGO_TRS=10, BALANCE="none", N_FOLDS=people)
     done = run_here(1, config, "--check")
-    (line,) = [line for line in done.stdout.splitlines() if "not asked for and not possible: Split 'event'" in line]
+    (line,) = [
+        line
+        for line in done.stdout.splitlines()
+        if "not asked for and not possible: Split 'event'" in line
+    ]
     assert done.returncode == 0 and why in line
     assert [run_here(number, config).returncode for number in (1, 2, 3)] == [0, 0, 0]
     metrics = json.loads((tmp_path / "data/r/3-model/metrics.json").read_text())
@@ -258,7 +295,9 @@ def test_blocks_in_random_order_pass_and_their_event_split_is_named(tmp_path, pe
 
 def test_a_run_that_lost_its_name_is_listed(tmp_path):
     bids(tmp_path / "dataset")
-    first(tmp_path, "sub-02_task-loc_run-2_bold.nii.gz").rename(tmp_path / "dataset/sub-02/func/sub-02_loc2_bold.nii.gz")
+    first(tmp_path, "sub-02_task-loc_run-2_bold.nii.gz").rename(
+        tmp_path / "dataset/sub-02/func/sub-02_loc2_bold.nii.gz"
+    )
     printed = run_here(1, bids_config(tmp_path), "--check").stdout
     assert "left out: sub-02_loc2_bold.nii.gz: its name has no task-<name>" in printed
     assert "note: sub-02 has no run of loc_run-2, which 2 of 3 people have" in printed
@@ -278,12 +317,20 @@ def test_sidecars_raw_runs_and_confounds_are_shown(tmp_path):
         func = tmp_path / "dataset" / "derivatives" / "fmriprep" / person / "func"
         stem = func / f"{person}_task-loc_run-1"
         func.mkdir(parents=True)
-        save(f"{stem}_space-T1w_desc-preproc_bold.nii.gz", 100 + np.random.default_rng(2).random((4, 4, 4, 166)), 1.0)
+        save(
+            f"{stem}_space-T1w_desc-preproc_bold.nii.gz",
+            100 + np.random.default_rng(2).random((4, 4, 4, 166)),
+            1.0,
+        )
         save(f"{stem}_space-T1w_desc-brain_mask.nii.gz", np.ones((4, 4, 4)))
         sidecar = '{"RepetitionTime": 2.0, "StartTime": 1.0, "NumberOfVolumesDiscardedByUser": 4}'
         (func / f"{stem.name}_space-T1w_desc-preproc_bold.json").write_text(sidecar)
-        (func / f"{stem.name}_desc-confounds_timeseries.tsv").write_text("csf\twhite_matter\ttrans_x\n")
-    config = bids_config(tmp_path, DATASET_DIR=str(tmp_path / "dataset/derivatives/fmriprep"), N_FOLDS=2)
+        (func / f"{stem.name}_desc-confounds_timeseries.tsv").write_text(
+            "csf\twhite_matter\ttrans_x\n"
+        )
+    config = bids_config(
+        tmp_path, DATASET_DIR=str(tmp_path / "dataset/derivatives/fmriprep"), N_FOLDS=2
+    )
     printed = run_here(1, config, "--check").stdout
     assert "none in any run" not in printed
     for line in ("TR in the header, s: 1", "TR in the sidecar, s: 2", "first volume shows second (film or run): 9",
@@ -298,7 +345,17 @@ def test_costs_of_masks_are_what_the_group_gains_without_a_person(tmp_path):
     runs = []
     for number, mask in enumerate(masks):
         save(tmp_path / f"{number}.nii", mask.astype(float))
-        runs.append(Run(f"sub-{number}", "film", "1", f"sub-{number}_film", tmp_path, tmp_path / f"{number}.nii", ()))
+        runs.append(
+            Run(
+                f"sub-{number}",
+                "film",
+                "1",
+                f"sub-{number}_film",
+                tmp_path,
+                tmp_path / f"{number}.nii",
+                (),
+            )
+        )
     for threshold, needed in ((0.99, lambda n: n), (0.5, lambda n: n // 2 + 1)):
         for number, (own, cost) in enumerate(inspection.costs_of_masks(runs, threshold).values()):
             others = np.delete(masks, number, axis=0).sum(axis=0) >= needed(4)
@@ -363,7 +420,10 @@ def test_a_part_of_the_people_can_be_checked(tmp_path, capsys):
     assert check.compare_with_listing(tmp_path, listed, ()) == []
     printed = capsys.readouterr().out
     assert "3 are here with the same size" in printed
-    assert "not downloaded: 84 of 85 people (sub-2, sub-3, sub-4, sub-5, sub-6, …); the others are checked" in printed
+    assert (
+        "not downloaded: 84 of 85 people (sub-2, sub-3, sub-4, sub-5, sub-6, …); the others are checked"
+        in printed
+    )
     (tmp_path / "stimuli/task-split_face-annotation.1D").unlink()
     (lost,) = check.compare_with_listing(tmp_path, listed, ())
     assert lost.startswith("stimuli/task-split_face-annotation.1D is missing")
@@ -377,8 +437,14 @@ def test_too_little_disk_and_memory_are_wrong(study, monkeypatch):
     cfg.MODELS = ("linear_plus",)
     mask = np.ones((41, 1, 1), bool)  # stands for 41 voxels
     window_gb = 41 * 10 * 4 * 4 / 1e9  # four times on disk
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=int(99.5 * window_gb * 1e9)))
-    for n_windows, n_jobs, says in ((98, 1, None), (101, 1, "are needed"), (98, 10**6, "too little memory")):
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: SimpleNamespace(free=int(99.5 * window_gb * 1e9))
+    )
+    for n_windows, n_jobs, says in (
+        (98, 1, None),
+        (101, 1, "are needed"),
+        (98, 10**6, "too little memory"),
+    ):
         checklist, cfg.N_JOBS = Checklist(STUDY, cfg), n_jobs
         check.check_machine(checklist, mask, n_windows, cfg)
         assert len(checklist.problems) == bool(says)
@@ -388,22 +454,32 @@ def test_too_little_disk_and_memory_are_wrong(study, monkeypatch):
 def test_memory_grows_with_jobs_and_with_the_network(study):
     _, cfg, _ = study
     mask = np.ones((20, 20, 10), bool)
-    cfg.MODELS, cfg.CNN_FILTERS, cfg.CNN_DENSE_UNITS, cfg.BATCH_SIZE = ("voxel_time_cnn",), (64, 32, 32), 128, 20
+    cfg.MODELS, cfg.CNN_FILTERS, cfg.CNN_DENSE_UNITS, cfg.BATCH_SIZE = (
+        ("voxel_time_cnn",),
+        (64, 32, 32),
+        128,
+        20,
+    )
     one, script = check.memory_of_scripts(mask, cfg)
     assert "script 3 (voxel_time_cnn, 20 windows at a time)" in script
-    # Activations of the three convolutions (4,000 × 10 × 64, 2,000 × 10 × 32, 1,000 × 5 × 32) and the dense layer; 30 bytes
-    # each, 20 windows; Adam's four arrays of the weights, which the dense layer's 500 × 2 × 32 × 128 dominate.
+    # Activations of the three convolutions (4,000 × 10 × 64, 2,000 × 10 × 32, 1,000 × 5 × 32) and
+    # the dense layer; 30 bytes each, 20 windows; Adam's four arrays of the weights, which the dense
+    # layer's 500 × 2 × 32 × 128 dominate.
     network_gb = (20 * 30 * (2_560_000 + 640_000 + 160_000 + 129) + 16 * 4_150_000) / 1e9
     assert one == pytest.approx(check.GB_OF_A_PROCESS + network_gb, rel=0.01)
     cfg.N_JOBS = 2
-    assert check.memory_of_scripts(mask, cfg)[0] == pytest.approx(3 * check.GB_OF_A_PROCESS + 2 * network_gb, rel=0.01)
+    assert check.memory_of_scripts(mask, cfg)[0] == pytest.approx(
+        3 * check.GB_OF_A_PROCESS + 2 * network_gb, rel=0.01
+    )
 
 
 def test_memory_of_the_demo_is_what_was_measured(study):
     """Largest resident sizes of script 3 on the demo, two workers: 0.95 + 1.11 + 1.17 + 0.05 GB."""
     _, cfg, _ = study
     cfg.N_JOBS = 2
-    gigabytes, _ = check.memory_of_scripts(np.ones((5, 433, 1), bool), cfg)  # the demo has 2,165 voxels
+    gigabytes, _ = check.memory_of_scripts(
+        np.ones((5, 433, 1), bool), cfg
+    )  # the demo has 2,165 voxels
     assert gigabytes == pytest.approx(3.28, rel=0.1)
 
 

@@ -28,15 +28,31 @@ def cluster(tmp_path):
     processes, address_file = [], tmp_path / "scheduler.json"
 
     def start(*command):
-        command = [sys.executable, "-m", "distributed.cli." + command[0], *command[1:], "--no-dashboard"]
+        command = [
+            sys.executable,
+            "-m",
+            "distributed.cli." + command[0],
+            *command[1:],
+            "--no-dashboard",
+        ]
         env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         processes.append(subprocess.Popen(command, cwd=tmp_path, env=env, **quiet))
 
-    start("dask_scheduler", "--port", "0", "--host", "127.0.0.1", "--scheduler-file", str(address_file))
+    start(
+        "dask_scheduler",
+        "--port",
+        "0",
+        "--host",
+        "127.0.0.1",
+        "--scheduler-file",
+        str(address_file),
+    )
     for _ in range(2):
         start("dask_worker", "--scheduler-file", str(address_file), "--nthreads", "1", "--no-nanny")
-    with distributed.Client(scheduler_file=str(address_file), timeout=30, set_as_default=False) as client:
+    with distributed.Client(
+        scheduler_file=str(address_file), timeout=30, set_as_default=False
+    ) as client:
         client.wait_for_workers(2, timeout=30)
         yield client.scheduler.address
     for process in processes:
@@ -60,7 +76,9 @@ def test_two_workers_share_the_units_and_each_is_done_once(cluster, tmp_path):
     run_units(journal_work(tmp_path), list(range(10)), 1, "numbers", cluster)
     journals = [(tmp_path / f"journal-{i}").read_text().split() for i in range(10)]
     assert all(len(who) == 1 for who in journals) and len({who[0] for who in journals}) == 2
-    assert [np.load(tmp_path / f"{i}.npy").tolist() for i in range(10)] == [[i**2] * 3 for i in range(10)]
+    assert [np.load(tmp_path / f"{i}.npy").tolist() for i in range(10)] == [
+        [i**2] * 3 for i in range(10)
+    ]
 
 
 def test_workers_find_the_modules_beside_the_script(cluster, tmp_path, monkeypatch):
@@ -96,11 +114,15 @@ def test_a_worker_killed_half_way_loses_and_repeats_nothing(cluster, tmp_path):
 
     run_units(once, list(range(16)), 1, "numbers", cluster)
     killer.join()
-    assert [np.load(tmp_path / f"{i}.npy").tolist() for i in range(16)] == [[i**2] * 3 for i in range(16)]
+    assert [np.load(tmp_path / f"{i}.npy").tolist() for i in range(16)] == [
+        [i**2] * 3 for i in range(16)
+    ]
     journals = [(tmp_path / f"journal-{i}").read_text().split() for i in range(16)]
     repeated = [who for who in journals if len(who) > 1]
     # Only what the dead worker had begun and not finished was begun again, by the other one.
-    assert len(repeated) <= 1 and all(who[0] == killed[0] != who[1] and len(who) == 2 for who in repeated)
+    assert len(repeated) <= 1 and all(
+        who[0] == killed[0] != who[1] and len(who) == 2 for who in repeated
+    )
     assert {who[-1] for who in journals} != set(killed)
 
 
@@ -124,8 +146,12 @@ def test_seeded_draws_are_those_of_this_process(cluster, tmp_path):
 def test_a_unit_that_kills_every_worker_is_an_error(cluster):
     """Dask gives up on a unit when more than ``allowed-failures`` workers died over it; here: none may."""
     with distributed.Client(cluster, set_as_default=False) as client:
-        client.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0))
-    with pytest.raises(NeuroFaceError, match="Several workers died on the same unit of the numbers"):
+        client.run_on_scheduler(
+            lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0)
+        )
+    with pytest.raises(
+        NeuroFaceError, match="Several workers died on the same unit of the numbers"
+    ):
         run_units(lambda unit: os._exit(1) if unit == 2 else None, [1, 2, 3], 1, "numbers", cluster)
 
 
@@ -139,7 +165,10 @@ def test_errors_of_the_work_come_through(cluster):
 
 def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr(workers, "CONNECT_S", 1)
-    with pytest.raises(NeuroFaceError, match=r"No Dask scheduler answers at DASK_SCHEDULER = 'tcp://127\.0\.0\.1:1'"):
+    with pytest.raises(
+        NeuroFaceError,
+        match=r"No Dask scheduler answers at DASK_SCHEDULER = 'tcp://127\.0\.0\.1:1'",
+    ):
         run_units(print, [1], 1, "numbers", "tcp://127.0.0.1:1")
 
 

@@ -25,22 +25,33 @@ def test_windows_that_belong_to_people_and_to_no_common_moment_vary_over_people(
     people = np.array([0, 0, 1, 1, 2, 2])
     values = np.array([1.0, 2.0, 4.0, 3.0, 8.0, 6.0])
     means = np.array([1.5, 3.5, 7.0])
-    assert error_of(values, (np.arange(6), people), np.ones(6)) == pytest.approx(means.std(ddof=1) / np.sqrt(3))
+    assert error_of(values, (np.arange(6), people), np.ones(6)) == pytest.approx(
+        means.std(ddof=1) / np.sqrt(3)
+    )
 
 
 def test_the_variance_over_moments_and_people_is_that_of_analysis_of_variance():
     """Crossed and balanced: (MS of moments + MS of people − MS of the rest) / n, up to the finite numbers' factors."""
     rng = np.random.default_rng(3)
     n_people, n_moments = 7, 5
-    table = rng.standard_normal((n_people, n_moments)) + rng.standard_normal((n_people, 1)) + rng.standard_normal(n_moments)
+    table = (
+        rng.standard_normal((n_people, n_moments))
+        + rng.standard_normal((n_people, 1))
+        + rng.standard_normal(n_moments)
+    )
     n = table.size
-    of_people, of_moments = table.mean(axis=1).var(ddof=1) / n_people, table.mean(axis=0).var(ddof=1) / n_moments
+    of_people, of_moments = (
+        table.mean(axis=1).var(ddof=1) / n_people,
+        table.mean(axis=0).var(ddof=1) / n_moments,
+    )
     expected = of_people + of_moments - table.var(ddof=1) / n
     person, moment = np.indices(table.shape).reshape(2, -1)
     assert error_of(table.ravel(), (moment, person), np.ones(n)) ** 2 == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("films", [1, 4])  # all people see one film, or each film has viewers of its own
+@pytest.mark.parametrize(
+    "films", [1, 4]
+)  # all people see one film, or each film has viewers of its own
 def test_the_error_is_right_where_people_and_moments_differ(films):
     """Planted effects of people and of moments on the excess loss: estimated error against that of 2,000 studies."""
     rng = np.random.default_rng(films)
@@ -49,12 +60,17 @@ def test_the_error_is_right_where_people_and_moments_differ(films):
     groupings = film * moments + event, film * viewers + viewer
     means, errors = [], []
     for _ in range(2000):
-        of_moments, of_people = 0.4 * rng.standard_normal(films * moments), 0.4 * rng.standard_normal(films * viewers)
+        of_moments, of_people = (
+            0.4 * rng.standard_normal(films * moments),
+            0.4 * rng.standard_normal(films * viewers),
+        )
         excess = of_moments[groupings[0]] + of_people[groupings[1]] + rng.standard_normal(len(film))
         means.append(excess.mean())
         errors.append(error_of(excess, groupings, np.ones(len(film))))
     assert np.sqrt(np.mean(np.square(errors))) / np.std(means) == pytest.approx(1, abs=0.1)
-    by_moment = 0.4**2 / (films * moments) + 1 / len(film)  # what the variance over moments alone estimates
+    by_moment = 0.4**2 / (films * moments) + 1 / len(
+        film
+    )  # what the variance over moments alone estimates
     assert np.sqrt(by_moment) / np.std(means) < 0.85
 
 

@@ -33,7 +33,9 @@ def nndb(root, people="derivatives", stimuli="stimuli/task-{}"):
 
 @pytest.mark.parametrize("people", ["derivatives", "."])
 @pytest.mark.parametrize(
-    "stimuli", ["stimuli/task-{}", "stimuli/stimuli-task-{}", "task-{}", "stimuli-task-{}"], ids=lambda s: s.format("x")
+    "stimuli",
+    ["stimuli/task-{}", "stimuli/stimuli-task-{}", "task-{}", "stimuli-task-{}"],
+    ids=lambda s: s.format("x"),
 )
 def test_nndb_is_found_in_both_layouts_and_under_every_annotation_name(tmp_path, people, stimuli):
     runs, left_out = find_runs("nndb-v1", nndb(tmp_path, people, stimuli))
@@ -41,18 +43,32 @@ def test_nndb_is_found_in_both_layouts_and_under_every_annotation_name(tmp_path,
     assert [(run.subject, run.movie) for run in runs] == list(PEOPLE.items())  # sub-2 before sub-10
     for run in runs:
         person = tmp_path / people / run.subject
-        assert run.bold == person / "func" / f"{run.subject}_task-{run.movie}_bold_preprocessedICA.nii.gz"
+        assert (
+            run.bold
+            == person / "func" / f"{run.subject}_task-{run.movie}_bold_preprocessedICA.nii.gz"
+        )
         assert run.mask == person / "anat" / f"{run.subject}_T1w_mask.nii.gz"
-        assert run.annotation_of("face") == tmp_path / f"{stimuli.format(run.movie)}_face-annotation.1D"
+        assert (
+            run.annotation_of("face")
+            == tmp_path / f"{stimuli.format(run.movie)}_face-annotation.1D"
+        )
         assert run.name == f"{run.subject}_task-{run.movie}"
 
 
 @pytest.mark.parametrize(
     ("missing", "what", "why"),
     [
-        ("sub-2/func/sub-2_task-aurora_bold_preprocessedICA.nii.gz", "sub-2", "bold_preprocessedICA"),
+        (
+            "sub-2/func/sub-2_task-aurora_bold_preprocessedICA.nii.gz",
+            "sub-2",
+            "bold_preprocessedICA",
+        ),
         ("sub-2/anat/sub-2_T1w_mask.nii.gz", "sub-2", "sub-2_T1w_mask.nii.gz"),
-        ("../stimuli/task-midnight_face-annotation.1D", "sub-10_task-midnight", "task-midnight_face-annotation.1D"),
+        (
+            "../stimuli/task-midnight_face-annotation.1D",
+            "sub-10_task-midnight",
+            "task-midnight_face-annotation.1D",
+        ),
     ],
 )
 def test_a_person_with_a_missing_file_is_left_out_and_listed(tmp_path, missing, what, why):
@@ -96,7 +112,9 @@ def test_a_folder_without_a_single_usable_run_says_why(tmp_path):
 # ---------------------------------------------------------------- NNDb v2
 
 
-def nndb_v2(root, variants=("blur_censor", "blur_censor_ica", "blur_no_censor", "no_blur_no_censor")):
+def nndb_v2(
+    root, variants=("blur_censor", "blur_censor_ica", "blur_no_censor", "no_blur_no_censor")
+):
     """As published: all variants of a person lie side by side, and beside v1."""
     nndb(root)
     for subject, film in PEOPLE.items():
@@ -123,7 +141,9 @@ def test_one_variant_of_v2_is_taken_with_its_own_mask(tmp_path, variant):
 def test_a_censored_run_without_its_list_is_refused(tmp_path):
     root = nndb_v2(tmp_path)
     (root / "derivatives/sub-2/regressors/sub-2_task-aurora_censored_timepoints.1D").unlink()
-    with pytest.raises(NeuroFaceError, match=r"sub-2_task-aurora_censored_timepoints\.1D is not there.*EXCLUDE"):
+    with pytest.raises(
+        NeuroFaceError, match=r"sub-2_task-aurora_censored_timepoints\.1D is not there.*EXCLUDE"
+    ):
         find_runs("nndb-v2", root, variant="blur_censor_ica")
     assert len(find_runs("nndb-v2", root, ("sub-2",), variant="blur_censor_ica")[0]) == 2
     assert len(find_runs("nndb-v2", root, variant="blur_no_censor")[0]) == 3
@@ -150,7 +170,9 @@ def test_bids_runs_come_in_natural_order_with_their_own_events(tmp_path):
     stems = [f"sub-{s}_task-objects_run-{r}" for s in (2, 10) for r in (1, 2, 10)]
     for stem in reversed(stems):
         bids_run(tmp_path, stem)
-        touch(tmp_path / stem.split("_")[0] / "anat" / f"{stem.split('_')[0]}_desc-brain_mask.nii.gz")
+        touch(
+            tmp_path / stem.split("_")[0] / "anat" / f"{stem.split('_')[0]}_desc-brain_mask.nii.gz"
+        )
     runs, left_out = find_runs("bids", tmp_path)
     assert left_out == []
     assert [run.name for run in runs] == stems

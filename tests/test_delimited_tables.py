@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-ROWS = [("1", "a word"), ("2", "two, words"), ("3", 'a "quoted" word'), ("4", "two\nlines"), ("5", "null"), ("6", "NA")]
+ROWS = [
+    ("1", "a word"),
+    ("2", "two, words"),
+    ("3", 'a "quoted" word'),
+    ("4", "two\nlines"),
+    ("5", "null"),
+    ("6", "NA"),
+]
 
 
 @pytest.fixture
@@ -24,14 +31,23 @@ def test_a_table_of_the_csv_module_comes_back(path):
 
 
 def test_a_table_of_pandas_comes_back(path):
-    table = pd.DataFrame({"x": np.arange(3) / 7, "box": ["(0, 0.5)", "(1, 2)", 'say "so"'], "y": [1.0, np.nan, 3.0]})
+    table = pd.DataFrame(
+        {"x": np.arange(3) / 7, "box": ["(0, 0.5)", "(1, 2)", 'say "so"'], "y": [1.0, np.nan, 3.0]}
+    )
     table.to_csv(path)  # with an unnamed column of row numbers
     read = read_delimited_table(path, ("x", "box"))
     assert numbers(read, "x", path).tolist() == table["x"].tolist()
-    assert read["box"].tolist() == table["box"].tolist() and read["y"].isna().tolist() == [False, True, False]
+    assert read["box"].tolist() == table["box"].tolist() and read["y"].isna().tolist() == [
+        False,
+        True,
+        False,
+    ]
 
 
-@pytest.mark.parametrize("words", [['"Wait', "b", "c", 'now"', "e"], ["a", '"', "c", "d", "e"], ["a", "b", 'c"', "d", '"e']])
+@pytest.mark.parametrize(
+    "words",
+    [['"Wait', "b", "c", 'now"', "e"], ["a", '"', "c", "d", "e"], ["a", "b", 'c"', "d", '"e']],
+)
 def test_marks_without_a_partner_swallow_no_row(path, words):
     path.write_text("n,word\n" + "".join(f"{n},{word}\n" for n, word in enumerate(words)))
     table = read_delimited_table(path)
@@ -47,7 +63,12 @@ def test_names_with_line_breaks_are_written_on_one_line(path):
     names = ["voxel_id", "V1", "glasser-p9-\n46v", "glasser-a9-\n46v"]
     pd.DataFrame([[0, 1, 0, 1]], columns=names).to_csv(path, index=False)
     assert read_header(path) == names
-    assert list(read_delimited_table(path)) == ["voxel_id", "V1", "glasser-p9-46v", "glasser-a9-46v"]
+    assert list(read_delimited_table(path)) == [
+        "voxel_id",
+        "V1",
+        "glasser-p9-46v",
+        "glasser-a9-46v",
+    ]
     assert one_line("left\n fusiform ") == "left fusiform"
 
 

@@ -21,7 +21,10 @@ FILM_S = 900
 
 def annotations(seed=42):
     """The four films' annotations as the demo draws them."""
-    return [demo.draw_annotation(np.random.default_rng([seed, film]), FILM_S) for film in range(len(demo.FILMS))]
+    return [
+        demo.draw_annotation(np.random.default_rng([seed, film]), FILM_S)
+        for film in range(len(demo.FILMS))
+    ]
 
 
 # ---------------------------------------------------------------- parts
@@ -59,9 +62,13 @@ def hrf_integral(t):
 def test_the_response_to_a_face_is_the_integral_of_the_canonical_hrf():
     stretches = np.array([[10.0, 0.6], [31.2, 12.4], [90.0, 60.0], [170.2, 3.0]])
     t = np.arange(240)
-    expected = sum(hrf_integral(t - onset) - hrf_integral(t - onset - duration) for onset, duration in stretches)
+    expected = sum(
+        hrf_integral(t - onset) - hrf_integral(t - onset - duration)
+        for onset, duration in stretches
+    )
     response = demo.face_response(stretches, 240)
-    # A grid of 0.2 s may shift the response by that much, and it never rises faster than 0.21 per second.
+    # A grid of 0.2 s may shift the response by that much, and it never rises faster than 0.21 per
+    # second.
     np.testing.assert_allclose(response, expected, atol=0.2 * 0.21)
     assert response[140] == pytest.approx(1, abs=0.01)  # plateau, 50 s into the long stretch
 
@@ -112,14 +119,20 @@ def written(tmp_path_factory):
 
 
 def content_of(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_it_is_found_as_nndb(written):
     runs, left_out = find_runs("nndb-v1", written, events=("face",))
     assert left_out == []
     assert [run.subject for run in runs] == [f"sub-{i}" for i in range(1, 9)]
-    assert len({run.movie for run in runs}) == 4 and all(runs[i].movie == runs[i + 1].movie for i in range(0, 8, 2))
+    assert len({run.movie for run in runs}) == 4 and all(
+        runs[i].movie == runs[i + 1].movie for i in range(0, 8, 2)
+    )
     stretches = read_1d(runs[0].annotation_of("face"))
     assert len(stretches) and stretches.sum(axis=1).max() <= 60
 
@@ -141,7 +154,12 @@ def test_series_and_masks_share_a_grid_and_masks_differ(written):
 
 def test_the_truth_lies_beside_it(written):
     truth = read_json(written / "truth" / "truth.json")
-    assert (truth["seed"], truth["film_s"], truth["voxel_mm"], truth["NOISE_AR"]) == (3, 60, 12, demo.NOISE_AR)
+    assert (truth["seed"], truth["film_s"], truth["voxel_mm"], truth["NOISE_AR"]) == (
+        3,
+        60,
+        12,
+        demo.NOISE_AR,
+    )
     image = nib.load(written / "truth" / "face_rois.nii.gz")
     labels = image.get_fdata().astype(int)
     rois = demo.read_rois(written / "truth" / "face_rois.tsv")
@@ -157,7 +175,9 @@ def test_the_same_seed_writes_the_same_bytes_and_another_does_not(written, tmp_p
     other = content_of(tmp_path / "other")
     assert other.keys() == content_of(written).keys()
     assert all(
-        other[name] != content for name, content in content_of(written).items() if name.parts[0] == "derivatives"
+        other[name] != content
+        for name, content in content_of(written).items()
+        if name.parts[0] == "derivatives"
     )
 
 
@@ -185,5 +205,6 @@ def test_faces_drive_the_planted_regions(tmp_path):
         followed.append([np.nanmean(correlation[regions == i]) for i in range(7)])
     outside, *inside = np.mean(followed, axis=0)  # over people
     assert abs(outside) < 0.05
-    # FFA and OFA also vary together, in a direction that is random in each stretch; with ten stretches some of it remains.
+    # FFA and OFA also vary together, in a direction that is random in each stretch; with ten
+    # stretches some of it remains.
     assert min(inside) > 0.08 and np.mean(inside) > 0.3

@@ -44,9 +44,13 @@ def test_labelled_volumes_are_nilearns(series):
     ):
         if kind == "volume":
             whole = left + matrix.mean(axis=0)
-            expected = (whole - whole.mean(axis=1, keepdims=True)) / whole.std(axis=1, keepdims=True)
+            expected = (whole - whole.mean(axis=1, keepdims=True)) / whole.std(
+                axis=1, keepdims=True
+            )
         volumes, empty = extract_volumes(run, mask, AFFINE, tr, kind, cleaning)
-        np.testing.assert_allclose(volumes, expected[tr], rtol=1e-5, atol=2e-3 if kind == "volume" else 2e-4)
+        np.testing.assert_allclose(
+            volumes, expected[tr], rtol=1e-5, atol=2e-3 if kind == "volume" else 2e-4
+        )
         assert empty == 0
 
 
@@ -57,10 +61,16 @@ def test_labelled_volumes_that_are_scrubbed_are_left_out_and_counted(tmp_path):
         TR_S=TR_S, LABEL_SOURCE="events", LAG_S=4.0, DENOISE=("trans_x", "motion_outlier*"), MIN_PER_CLASS=2,
         MASK_THRESHOLD=0.5,
     )  # fmt: skip
-    done = [script_here(ROOT / "studies" / "volumes" / name, config) for name in ("1-label_volumes.py", "2-load-volumes.py")]
+    done = [
+        script_here(ROOT / "studies" / "volumes" / name, config)
+        for name in ("1-label_volumes.py", "2-load-volumes.py")
+    ]
     assert [script.returncode for script in done] == [0, 0], done[0].stderr + done[1].stderr
     assert "sub-1_task-film: 1 labelled volumes of 1 scrubbed volumes" in done[0].stdout
-    assert "linear trend, 5 cosines below 0.0078 Hz, 1 confounds (trans_x, motion_outlier00); 1 volumes" in done[1].stdout
+    assert (
+        "linear trend, 5 cosines below 0.0078 Hz, 1 confounds (trans_x, motion_outlier00); 1 volumes"
+        in done[1].stdout
+    )
     lines = (tmp_path / "v" / "2-dataset" / "samples.tsv").read_text().splitlines()
     column = lines[0].split("\t").index("tr")
     trs = [int(line.split("\t")[column]) for line in lines[1:]]
@@ -88,7 +98,9 @@ def test_film_rows_are_nilearns_and_scrubbed_ones_lie_between_their_neighbours(s
     np.testing.assert_allclose(rows, film - film.mean(axis=0), atol=1e-3)
     mean = matrix[kept].mean(axis=0) - whole[kept].mean(axis=0)
     np.testing.assert_allclose(baseline, (film + mean).mean(axis=0), rtol=1e-5)
-    scaled, _ = film_rows(Viewing(run, 15, N - 15, 30.0), np.ones(SHAPE, dtype=bool), AFFINE, 100, "zscore", cleaning)
+    scaled, _ = film_rows(
+        Viewing(run, 15, N - 15, 30.0), np.ones(SHAPE, dtype=bool), AFFINE, 100, "zscore", cleaning
+    )
     np.testing.assert_allclose(scaled, (film - film.mean(axis=0)) / film.std(axis=0), atol=1e-3)
     cfg = SimpleNamespace(DENOISE="auto", HIGH_PASS_HZ=None, SMOOTHING_MM=None, TR_S=TR_S)
     assert run_cleaning(run, cfg).removed == "linear trend"

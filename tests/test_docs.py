@@ -78,7 +78,9 @@ def test_a_link_leads_somewhere(page, target):
     path, _, anchor = target.partition("#")
     file = (page.parent / path).resolve() if path else page
     assert file.exists(), f"{name_of(page)} links {target}"
-    assert not anchor or anchor in anchors(file), f"{name_of(page)} links {target}; there are {sorted(anchors(file))}"
+    assert not anchor or anchor in anchors(file), (
+        f"{name_of(page)} links {target}; there are {sorted(anchors(file))}"
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -97,16 +99,25 @@ def test_a_page_begins_with_its_table_of_contents(page):
 
 def test_the_readme_lists_its_sections():
     top = README.read_text().split("\n## ")[0]
-    assert re.findall(r"\]\(#(.+?)\)", top) == [anchor_of(heading) for heading in headings(README, "##")]
+    assert re.findall(r"\]\(#(.+?)\)", top) == [
+        anchor_of(heading) for heading in headings(README, "##")
+    ]
 
 
 FOLDERS = "experiments|masks|tests|docs|benchmarks|neuroface"
-NOT_THERE = {"neuroface/files.py", "neuroface/decoding/mine.py", "masks/voice_rois.tsv"}  # named as examples
+NOT_THERE = {
+    "neuroface/files.py",
+    "neuroface/decoding/mine.py",
+    "masks/voice_rois.tsv",
+}  # named as examples
 
 
 @pytest.mark.parametrize(
     "path",
-    sorted({path for page in ALL for path in re.findall(rf"`((?:{FOLDERS})/[\w./-]*)`", prose(page))} - NOT_THERE),
+    sorted(
+        {path for page in ALL for path in re.findall(rf"`((?:{FOLDERS})/[\w./-]*)`", prose(page))}
+        - NOT_THERE
+    ),
 )
 def test_a_path_that_the_pages_name_exists(path):
     assert (ROOT / path).exists()
@@ -118,18 +129,27 @@ def test_a_path_that_the_pages_name_exists(path):
 def steps() -> list[tuple[str, str]]:
     """(script, folder) of the face study's stages."""
     text = (ROOT / "neuroface" / "face_study" / "study.py").read_text()
-    return [(script, folder) for folder, script in re.findall(r'Step\(\d+, "([^"]+)", "([^"]+)"\)', text)]
+    return [
+        (script, folder)
+        for folder, script in re.findall(r'Step\(\d+, "([^"]+)", "([^"]+)"\)', text)
+    ]
 
 
 def test_the_table_of_scripts_is_the_scripts_on_disk():
     rows = rows_of(README, "The eight scripts")
     listed = [re.fullmatch("`(.*)`", row[0])[1] for row in rows]
     assert listed == [path.name for path in SCRIPTS]
-    assert steps() == [(script, re.findall("`([^`]*)/`", row[1])[-1]) for script, row in zip(listed, rows, strict=True)]
+    assert steps() == [
+        (script, re.findall("`([^`]*)/`", row[1])[-1])
+        for script, row in zip(listed, rows, strict=True)
+    ]
 
 
 def test_the_outputs_are_in_folders_of_the_stages():
-    named = [re.match(r"`(\d-[^/]*)/", row[0]) for row in rows_of(ROOT / "docs" / "outputs.md", "Files of a run")]
+    named = [
+        re.match(r"`(\d-[^/]*)/", row[0])
+        for row in rows_of(ROOT / "docs" / "outputs.md", "Files of a run")
+    ]
     assert {found[1] for found in named if found} == {folder for _, folder in steps()}
 
 
@@ -178,21 +198,33 @@ def imported_by(files: list[Path], name: str) -> set[str]:
             elif isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
     parts = [module.split(".") for module in found]
-    return {part[1] for part in parts if part[0] == "neuroface" and len(part) > 1} & set(rooms()) - {name}
+    return {part[1] for part in parts if part[0] == "neuroface" and len(part) > 1} & set(
+        rooms()
+    ) - {name}
 
 
 def imports() -> dict[str, set[str]]:
-    of_rooms = {room: imported_by(sorted((ROOT / "neuroface" / room).glob("*.py")), room) for room in rooms()}
+    of_rooms = {
+        room: imported_by(sorted((ROOT / "neuroface" / room).glob("*.py")), room)
+        for room in rooms()
+    }
     return of_rooms | {"scripts": imported_by(WITH_ZERO, "scripts")}
 
 
 def test_all_rooms_are_listed():
-    assert sorted(rooms()) == sorted(path.parent.name for path in (ROOT / "neuroface").glob("*/__init__.py"))
+    assert sorted(rooms()) == sorted(
+        path.parent.name for path in (ROOT / "neuroface").glob("*/__init__.py")
+    )
 
 
 def test_all_modules_are_listed():
-    listed = [tuple(re.fullmatch("`(.*)`", cell)[1] for cell in row[:2]) for row in rows_of(LAYOUT, "Modules")]
-    there = [path.relative_to(ROOT / "neuroface").parts for path in CODE if path.name != "__init__.py"]
+    listed = [
+        tuple(re.fullmatch("`(.*)`", cell)[1] for cell in row[:2])
+        for row in rows_of(LAYOUT, "Modules")
+    ]
+    there = [
+        path.relative_to(ROOT / "neuroface").parts for path in CODE if path.name != "__init__.py"
+    ]
     assert sorted(listed) == sorted(parts for parts in there if len(parts) > 1)
     assert [room for room, _ in listed] == sorted((room for room, _ in listed), key=rooms().index)
 
@@ -238,7 +270,9 @@ def test_a_message_that_the_page_explains_is_one_of_ours(message):
         assert os.strerror(errno.ENOSPC) in message  # the system's own
         return
     parts = [re.escape(part.strip()) for part in message.split("…") if part.strip(" .?)")]
-    joined = [re.sub(r'"\s*\n\s*f?"', "", path.read_text()) for path in [*CODE, *WITH_ZERO]]  # over several lines of code
+    joined = [
+        re.sub(r'"\s*\n\s*f?"', "", path.read_text()) for path in [*CODE, *WITH_ZERO]
+    ]  # over several lines of code
     assert any(re.search("[^\n]*?".join(parts), text) for text in joined)
 
 
@@ -268,7 +302,10 @@ def test_an_example_of_other_labels_is_sound(name):
     example = examples()[name]
     assert example.keys() <= settings().keys()
     chosen = settings() | example
-    assert set(chosen["LABELS"]) == set(chosen["LABEL_EVENTS"]) and chosen["LABEL_EVENTS"][chosen["LABELS"][0]]
+    assert (
+        set(chosen["LABELS"]) == set(chosen["LABEL_EVENTS"])
+        and chosen["LABEL_EVENTS"][chosen["LABELS"][0]]
+    )
     assert chosen["WINDOW_TRS"] * chosen["TR_S"] <= chosen["MIN_STRETCH_S"]
     assert chosen["HELD_OUT_SPLIT"] in chosen["CV_SPLITS"]
     assert chosen["ROI_FILE"] is None or (ROOT / chosen["ROI_FILE"]).is_file()

@@ -23,7 +23,9 @@ def linear():
     keras.utils.set_random_seed(1)
     inputs = keras.Input((*SHAPE, 1))
     logit = keras.layers.Dense(1, name="logit", bias_initializer=keras.initializers.Constant(0.5))
-    model = keras.Model(inputs, keras.layers.Activation("sigmoid")(logit(keras.layers.Flatten()(inputs))))
+    model = keras.Model(
+        inputs, keras.layers.Activation("sigmoid")(logit(keras.layers.Flatten()(inputs)))
+    )
     return logit.get_weights()[0].reshape(SHAPE), model
 
 
@@ -33,9 +35,15 @@ def study(tmp_path_factory):
     rng = np.random.default_rng(2)
     X = rng.standard_normal((N, *SHAPE)).astype(np.float32)
     np.save(folder / "X.npy", X)
-    samples = pd.DataFrame({"label": ["face", "noface"] * (N // 2), "fold": np.arange(N) // 4 + 1, "row": np.arange(N)})
+    samples = pd.DataFrame(
+        {"label": ["face", "noface"] * (N // 2), "fold": np.arange(N) // 4 + 1, "row": np.arange(N)}
+    )
     more = {"model": samples["fold"], "sign": [1, -1] * (N // 2)}
-    return X, samples.assign(**more), Baselines(folder / "X.npy", samples, folder / "baselines", 3, 9)
+    return (
+        X,
+        samples.assign(**more),
+        Baselines(folder / "X.npy", samples, folder / "baselines", 3, 9),
+    )
 
 
 def zero(sample):
@@ -66,16 +74,25 @@ def test_expected_gradients_are_the_mean_over_baselines(linear, study):
     for attribution, sample in zip(maps, faces.itertuples()):
         others = baselines.of("other class", sample)
         assert len(others) == 3
-        np.testing.assert_allclose(attribution, weights * (X[sample.row] - others.mean(axis=0)), atol=1e-6)
+        np.testing.assert_allclose(
+            attribution, weights * (X[sample.row] - others.mean(axis=0)), atol=1e-6
+        )
     np.testing.assert_allclose(table["gap"], 0, atol=1e-5)
 
 
 def test_other_class_windows_are_training_windows_with_the_other_label(study):
     X, samples, baselines = study
     for sample in samples.itertuples():
-        rows = [int(np.flatnonzero((X == b).all(axis=(1, 2)))[0]) for b in baselines.of("other class", sample)]
+        rows = [
+            int(np.flatnonzero((X == b).all(axis=(1, 2)))[0])
+            for b in baselines.of("other class", sample)
+        ]
         drawn = samples.iloc[rows]
-        assert len(set(rows)) == 3 and (drawn["label"] != sample.label).all() and (drawn["fold"] != sample.fold).all()
+        assert (
+            len(set(rows)) == 3
+            and (drawn["label"] != sample.label).all()
+            and (drawn["fold"] != sample.fold).all()
+        )
         again = baselines.of("other class", sample)
         np.testing.assert_array_equal(X[rows], again)
 
@@ -85,7 +102,9 @@ def test_with_fewer_windows_than_draws_some_come_twice(study):
     few = samples.assign(label=["face"] * 8 + ["noface", "noface", "face", "face"])
     scarce = Baselines(baselines.X_file, few, baselines.folder, 3, 9)
     drawn = scarce.of("other class", next(few.itertuples()))
-    assert len(drawn) == 3 and {int(np.flatnonzero((X == b).all(axis=(1, 2)))[0]) for b in drawn} <= {8, 9}
+    assert len(drawn) == 3 and {
+        int(np.flatnonzero((X == b).all(axis=(1, 2)))[0]) for b in drawn
+    } <= {8, 9}
 
 
 def test_noisy_copies_are_shared_evenly_among_baselines(linear, study):
@@ -144,16 +163,20 @@ def test_one_explainer_serves_all_fold_models(tmp_path, study):
     files = []
     for k in (1, 2):
         inputs = keras.Input((*SHAPE, 1))
-        logit = keras.layers.Dense(1, name="logit", kernel_initializer=keras.initializers.RandomNormal(seed=k))
-        keras.Model(inputs, keras.layers.Activation("sigmoid")(logit(keras.layers.Flatten()(inputs)))).save(
-            file := tmp_path / f"fold-{k}.keras"
+        logit = keras.layers.Dense(
+            1, name="logit", kernel_initializer=keras.initializers.RandomNormal(seed=k)
         )
+        keras.Model(
+            inputs, keras.layers.Activation("sigmoid")(logit(keras.layers.Flatten()(inputs)))
+        ).save(file := tmp_path / f"fold-{k}.keras")
         files.append((file, logit.get_weights()[0].reshape(SHAPE)))
     used = set()
     for file, weights in files + files:
         explainer = explainer_of(file, *SHAPE, IG)
         used.add(id(explainer))
-        np.testing.assert_allclose(explainer(X, samples.iloc[:1], zero)[0][0], weights * X[0], atol=1e-6)
+        np.testing.assert_allclose(
+            explainer(X, samples.iloc[:1], zero)[0][0], weights * X[0], atol=1e-6
+        )
     assert len(used) == 1
 
 
@@ -170,7 +193,11 @@ def mask():
 def test_cubes_fill_the_brain_and_are_no_larger_than_their_edge(mask):
     positions = np.argwhere(mask) * 3.0
     labels = cubes(positions, 9.0)
-    assert labels.min() == 1 and set(labels) == set(range(1, labels.max() + 1)) and labels.max() == 3 * 3 * 3
+    assert (
+        labels.min() == 1
+        and set(labels) == set(range(1, labels.max() + 1))
+        and labels.max() == 3 * 3 * 3
+    )
     for number in set(labels):
         assert np.ptp(positions[labels == number], axis=0).max() < 9.0
 
@@ -197,9 +224,15 @@ def test_parcels_elsewhere_or_unreadable_are_refused(mask, tmp_path):
     with pytest.raises(NeuroFaceError, match="no.nii.gz cannot be read as NIfTI"):
         regions_to_occlude("parcels", mask, AFFINE, 9.0, None, tmp_path / "no.nii.gz")
     whole = np.ones(mask.shape, np.float32)
-    for name, values in (("four", np.stack([whole, whole], axis=3)), ("soft", 0.3 * whole), ("below", -whole)):
+    for name, values in (
+        ("four", np.stack([whole, whole], axis=3)),
+        ("soft", 0.3 * whole),
+        ("below", -whole),
+    ):
         nib.save(nib.Nifti1Image(values, AFFINE), tmp_path / f"{name}.nii.gz")
-        with pytest.raises(NeuroFaceError, match=f"{name}.nii.gz, of shape .* is not a parcellation"):
+        with pytest.raises(
+            NeuroFaceError, match=f"{name}.nii.gz, of shape .* is not a parcellation"
+        ):
             regions_to_occlude("parcels", mask, AFFINE, 9.0, None, tmp_path / f"{name}.nii.gz")
 
 
@@ -216,6 +249,8 @@ def test_files_made_anew_under_the_same_name_are_noticed(linear, study, tmp_path
         other.save(file)
         np.save(regions, np.repeat(np.arange(1, 27 // size + 1), size))
         maps, _ = explainer_of(file, *SHAPE, recipe)(X, samples[:1], zero)
-        drops = (factor * weights * X[0]).reshape(27 // size, size, 2, 2).sum(axis=(1, 3))  # two volumes at a time
+        drops = (
+            (factor * weights * X[0]).reshape(27 // size, size, 2, 2).sum(axis=(1, 3))
+        )  # two volumes at a time
         expected = np.repeat(np.repeat(drops / (2 * size), size, axis=0), 2, axis=1)
         np.testing.assert_allclose(maps[0], expected, atol=1e-5)

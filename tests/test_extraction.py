@@ -37,7 +37,9 @@ def series(tmp_path, mask):
 
 @pytest.mark.parametrize("volumes_per_chunk", [1, 7, N_TRS])
 @pytest.mark.parametrize("standardize", ["none", "zscore"])
-def test_windows_are_slices_of_the_run(tmp_path, series, mask, monkeypatch, standardize, volumes_per_chunk):
+def test_windows_are_slices_of_the_run(
+    tmp_path, series, mask, monkeypatch, standardize, volumes_per_chunk
+):
     path, run = series
     monkeypatch.setattr(bold, "CHUNK_BYTES", volumes_per_chunk * mask.size * 4)
     constant = extract_windows(tmp_path / "w.npy", path, mask, AFFINE, STARTS, 10, standardize)
@@ -48,7 +50,9 @@ def test_windows_are_slices_of_the_run(tmp_path, series, mask, monkeypatch, stan
         run[changing] = stats.zscore(run[changing], axis=1)
     windows = np.load(tmp_path / "w.npy")
     assert windows.dtype == np.float32 and windows.flags.c_contiguous
-    np.testing.assert_allclose(windows, [run[:, t : t + 10] for t in STARTS], atol=1e-6 * (standardize == "zscore"))
+    np.testing.assert_allclose(
+        windows, [run[:, t : t + 10] for t in STARTS], atol=1e-6 * (standardize == "zscore")
+    )
 
 
 @pytest.mark.parametrize("split", [(1,) * 40, (13, 27), (40,)])
@@ -93,7 +97,9 @@ def test_memory_does_not_hold_the_run(tmp_path, standardize):
         f"extract(folder / 'w.npy', folder / 'b.nii.gz', mask, affine, starts, 10, {standardize!r})\n"
         "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1])\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     assert mask.sum() * n_trs * 4 == 240e6 and int(done.stdout) * 1024 < 150e6
     values = np.arange(n_trs) % 7 + 1
     expected = (values - values.mean()) / values.std() if standardize == "zscore" else values

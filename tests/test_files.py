@@ -116,7 +116,11 @@ def test_a_table_comes_back_as_it_was_written(tmp_path):
     rng = np.random.default_rng(0)
     table = pd.DataFrame(
         {
-            "subject": ["sub-01", "sub-2", "NA"],  # names that a reader could take for numbers or for nothing
+            "subject": [
+                "sub-01",
+                "sub-2",
+                "NA",
+            ],  # names that a reader could take for numbers or for nothing
             "movie": ["500", "null", "nan"],
             "run": ["01", "1", "002"],
             "label": ["face", "noface", "face"],
@@ -179,11 +183,19 @@ def test_file_names_are_those_of_the_data_directory(tmp_path):
     root = tmp_path
     ig = attribution_file(root, "sub-7", "split", "face", "ig")
     assert ig == root / "sub-7" / "sub-7_task-split_label-face_ig.npy"
-    assert completeness_file(ig) == root / "sub-7" / "sub-7_task-split_label-face_ig_completeness.tsv"
-    assert brain_map_file(root, ig, 3) == root / "sub-7" / "sub-7_task-split_label-face_window-3_ig.nii.gz"
+    assert (
+        completeness_file(ig) == root / "sub-7" / "sub-7_task-split_label-face_ig_completeness.tsv"
+    )
+    assert (
+        brain_map_file(root, ig, 3)
+        == root / "sub-7" / "sub-7_task-split_label-face_window-3_ig.nii.gz"
+    )
     assert average_file(root, "group", "noface", "ig") == root / "group_label-noface_ig.nii.gz"
     assert model_file(root, "movie", 2) == root / "movie" / "fold-2.keras"
-    assert windows_file(root, "sub-7", "sub-7_task-split") == root / "sub-7" / "sub-7_task-split_windows.npy"
+    assert (
+        windows_file(root, "sub-7", "sub-7_task-split")
+        == root / "sub-7" / "sub-7_task-split_windows.npy"
+    )
 
 
 def test_numbers_of_a_table_come_back_bit_for_bit(tmp_path):

@@ -18,7 +18,9 @@ from neuroface.film import open_film, scan  # noqa: E402
 from film_files import grey, write_film  # noqa: E402
 
 TIMES = np.arange(0, 40, 1 / 10)
-NOISE = np.random.default_rng(1).integers(0, 255, (len(TIMES), 72, 128, 3), dtype=np.uint8)  # hardly compressible
+NOISE = np.random.default_rng(1).integers(
+    0, 255, (len(TIMES), 72, 128, 3), dtype=np.uint8
+)  # hardly compressible
 
 
 def noisy(time_s):
@@ -65,7 +67,9 @@ def test_a_film_that_is_cut_off(tmp_path, name, options, words):
 def test_a_film_that_is_encrypted(tmp_path):
     options = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": "76a6c65c5ea762046bd749a2e632ccbb",
                "encryption_kid": "a7e61c373e219033c21091fa607bf3b8"}  # fmt: skip
-    path = write_film(tmp_path / "encrypted.mp4", TIMES[:100], noisy, rate=10, container_options=options)
+    path = write_film(
+        tmp_path / "encrypted.mp4", TIMES[:100], noisy, rate=10, container_options=options
+    )
     assert "encrypted" in complain(path)
 
 
@@ -106,7 +110,9 @@ def test_a_damaged_stretch_is_counted_and_the_rest_is_read(tmp_path):
     path.write_bytes(data)
     found = scan(open_film(path), range(0, 200), 5.0, lambda frames: [[] for _ in frames], 72)[0]
     assert len(found["time_s"]) == 200
-    assert np.allclose(np.array(found["brightness"])[150:] * 255, np.floor(np.arange(150, 200) / 5 * 5), atol=4)
+    assert np.allclose(
+        np.array(found["brightness"])[150:] * 255, np.floor(np.arange(150, 200) / 5 * 5), atol=4
+    )
 
 
 def test_one_frame_is_a_film(tmp_path):
@@ -120,13 +126,20 @@ def test_one_frame_is_a_film(tmp_path):
 
 def script(tmp_path, *arguments, **settings) -> subprocess.CompletedProcess:
     config = write_config(tmp_path / "film.py", FILM_DIR=str(tmp_path / "out"), **settings)
-    return subprocess.run([sys.executable, ROOT / "0-annotate_film.py", *map(str, arguments)], **popen_arguments(config))
+    return subprocess.run(
+        [sys.executable, ROOT / "0-annotate_film.py", *map(str, arguments)],
+        **popen_arguments(config),
+    )
 
 
 def test_the_script_says_it_in_one_line_and_leaves_nothing(tmp_path):
     (tmp_path / "leer ü.mp4").touch()
     done = script(tmp_path, tmp_path / "leer ü.mp4")
-    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1 and "leer ü.mp4 is empty" in done.stderr
+    assert (
+        done.returncode == 1
+        and len(done.stderr.splitlines()) == 1
+        and "leer ü.mp4 is empty" in done.stderr
+    )
     assert not (tmp_path / "out").exists()
 
 

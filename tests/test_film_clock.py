@@ -52,7 +52,9 @@ FILMS = {
 def film(request, tmp_path_factory):
     """(the film, by how much its picture starts after it)."""
     arguments = FILMS[request.param]
-    path = write_film(tmp_path_factory.mktemp("film") / request.param, picture=light_between, **arguments)
+    path = write_film(
+        tmp_path_factory.mktemp("film") / request.param, picture=light_between, **arguments
+    )
     return open_film(path), arguments.get("start_s", 0.0) if "sound" in arguments else 0.0
 
 
@@ -66,7 +68,9 @@ def test_a_cut_is_found_to_the_sample(film):
     found = scan(film, range(0, 40), 5.0, nobody, 72)[0]
     light = np.flatnonzero(np.array(found["brightness"]) > 0.4)
     times_s = np.asarray(FILMS[film.path.name]["times_s"])
-    first_light, first_dark = (times_s[times_s >= cut_s - 1e-6][0] + later_s for cut_s in (ON_S, OFF_S))
+    first_light, first_dark = (
+        times_s[times_s >= cut_s - 1e-6][0] + later_s for cut_s in (ON_S, OFF_S)
+    )
     assert light[0] == np.ceil((first_light - 2e-3) * 5)  # Matroska rounds to 1 ms
     assert light[-1] + 1 == np.ceil((first_dark - 2e-3) * 5)
     assert len(light) == light[-1] - light[0] + 1
@@ -75,7 +79,9 @@ def test_a_cut_is_found_to_the_sample(film):
 
 def test_samples_are_the_same_from_wherever_the_scan_starts(film):
     film, _ = film
-    whole, part = (scan(film, samples, 5.0, nobody, 72)[0] for samples in (range(0, 40), range(17, 29)))
+    whole, part = (
+        scan(film, samples, 5.0, nobody, 72)[0] for samples in (range(0, 40), range(17, 29))
+    )
     for name in ("time_s", "brightness", "motion_energy", "shot_cuts"):
         assert part[name] == whole[name][17:29], name
 
@@ -95,14 +101,17 @@ def test_frames_come_once_each_and_in_order(film):
 
 def test_a_frame_stays_until_the_next(tmp_path):
     """A slide show: the frame on the screen at a second may have come long before it."""
-    film = open_film(write_film(tmp_path / "slides.mp4", [0.0, 30.0, 61.0, 62.0], lambda t: grey(int(t * 4))))
+    film = open_film(
+        write_film(tmp_path / "slides.mp4", [0.0, 30.0, 61.0, 62.0], lambda t: grey(int(t * 4)))
+    )
     assert [frame.time_s for frame in film.frames(59.0, 61.5)] == [30.0, 61.0]
     found = scan(film, range(55, 62), 1.0, nobody, 72)[0]
     assert np.allclose(np.array(found["brightness"]) * 255, [120] * 6 + [244], atol=3)
     assert np.allclose(np.array(found["motion_energy"]) * 255, [0] * 6 + [124], atol=3)
 
 
-# ---------------------------------------------------------------- films that were cut without re-encoding
+# ---------------------------------------------------------------- films that were cut without
+# re-encoding
 
 CUT_S, KEY_FRAME_S = 5.28, 4.0  # a key frame every four seconds, light from second 8.04 to 10
 FRAGMENTED = {"movflags": "frag_keyframe+delay_moov+default_base_moof"}
@@ -123,7 +132,9 @@ def long_film(tmp_path_factory):
     [("regular.mp4", {}, 0.0), ("regular.mov", {}, 0.0), ("fragmented.mp4", FRAGMENTED, 0.0),
      ("fragmented.mov", FRAGMENTED, 0.0), ("stream.ts", {}, CUT_S - KEY_FRAME_S), ("film.mkv", {}, CUT_S - KEY_FRAME_S)],
 )  # fmt: skip
-def test_a_cut_without_reencoding_begins_where_a_player_begins(long_film, tmp_path, name, options, before_s):
+def test_a_cut_without_reencoding_begins_where_a_player_begins(
+    long_film, tmp_path, name, options, before_s
+):
     """Before the edit of MP4 and MOV nothing is shown, fragmented or not; others show all from the key frame on.
 
     PyAV 18.1 gives the fragmented files a first time stamp of -1.28 s.

@@ -30,27 +30,51 @@ def test_the_response_is_nilearns():
     rate_hz, tr_s = 10.0, 1.25
     samples = ((np.arange(600) / rate_hz >= 10) & (np.arange(600) / rate_hz < 18)).astype(float)
     times_s = np.arange(48) * tr_s
-    expected, _ = compute_regressor(np.array([[10.0], [8.0], [1.0]]), "spm", times_s, oversampling=50)
+    expected, _ = compute_regressor(
+        np.array([[10.0], [8.0], [1.0]]), "spm", times_s, oversampling=50
+    )
     ours = convolved(samples, rate_hz, times_s)
     assert np.corrcoef(ours, expected[:, 0])[0, 1] > 0.9995
-    assert convolved(np.ones(900), rate_hz, np.array([80.0]))[0] == pytest.approx(1)  # the plateau keeps the unit
+    assert convolved(np.ones(900), rate_hz, np.array([80.0]))[0] == pytest.approx(
+        1
+    )  # the plateau keeps the unit
 
 
 def samples(n=200, **columns) -> pd.DataFrame:
-    flat = {"shot_cuts": 0, "brightness": 0.5, "motion_energy": 0.0, "loudness": -70.0, "speech": 0.0}
-    return pd.DataFrame({name: np.broadcast_to(np.asarray(value, float), n) for name, value in (flat | columns).items()})
+    flat = {
+        "shot_cuts": 0,
+        "brightness": 0.5,
+        "motion_energy": 0.0,
+        "loudness": -70.0,
+        "speech": 0.0,
+    }
+    return pd.DataFrame(
+        {
+            name: np.broadcast_to(np.asarray(value, float), n)
+            for name, value in (flat | columns).items()
+        }
+    )
 
 
 def test_regressors_have_a_row_per_tr_until_the_response_has_faded(tmp_path):
     table = regressors_of_samples(samples(loudness=np.nan, speech=np.nan, shot_cuts=0.4), 5.0, 2.0)
-    assert list(table) == ["time_s", "shot_cuts", "brightness", "motion_energy"]  # a film without sound
+    assert list(table) == [
+        "time_s",
+        "shot_cuts",
+        "brightness",
+        "motion_energy",
+    ]  # a film without sound
     assert table["time_s"].tolist() == [2.0 * i for i in range(36)]  # 40 s and 32 s more
-    assert table["shot_cuts"][18] == pytest.approx(2.0, abs=0.05)  # 0.4 in a fifth of a second: 2 per second
+    assert table["shot_cuts"][18] == pytest.approx(
+        2.0, abs=0.05
+    )  # 0.4 in a fifth of a second: 2 per second
     assert abs(table["brightness"].iloc[-1]) < 1e-3
     write_regressors(tmp_path, "task-x", table, 2.0, {"Films": []})
     back = read_regressors(tmp_path / "task-x_film-regressors.tsv", 2.0, 50)
     assert len(back) == 50 and back["brightness"][:36].tolist() == table["brightness"].tolist()
-    assert json.loads((tmp_path / "task-x_film-regressors.json").read_text())["RepetitionTime"] == 2.0
+    assert (
+        json.loads((tmp_path / "task-x_film-regressors.json").read_text())["RepetitionTime"] == 2.0
+    )
 
 
 @pytest.mark.parametrize("text, words", [
@@ -78,7 +102,9 @@ def test_matched_windows_are_alike():
     """Classes that differ by one SD in brightness: drawn at random they still do, matched they do not."""
     rng = np.random.default_rng(0)
     is_first = np.repeat([True, False], [120, 40])
-    table = pd.DataFrame({"brightness": rng.standard_normal(160) + is_first, "loudness": rng.standard_normal(160)})
+    table = pd.DataFrame(
+        {"brightness": rng.standard_normal(160) + is_first, "loudness": rng.standard_normal(160)}
+    )
     assert imbalance(is_first, table)["brightness"] == pytest.approx(1, abs=0.3)
     rows = match_windows(is_first, table, within_sd=0.35)
     kept = imbalance(is_first[rows], table.iloc[rows].reset_index(drop=True))
@@ -97,15 +123,25 @@ def test_the_pairs_are_the_best_ones():
     z = ((table - table.mean()) / table.std(ddof=0)).to_numpy()
     distance = np.sqrt(((z[:4, None] - z[None, 4:]) ** 2).mean(axis=2))
     best = min(permutations(range(6), 4), key=lambda order: distance[range(4), list(order)].sum())
-    assert set(match_windows(is_first, table, within_sd=99.0)) == {0, 1, 2, 3, *(4 + column for column in best)}
+    assert set(match_windows(is_first, table, within_sd=99.0)) == {
+        0,
+        1,
+        2,
+        3,
+        *(4 + column for column in best),
+    }
     rows, columns = linear_sum_assignment(distance)
     limit = np.sort(distance[rows, columns])[1] + 1e-9
-    assert len(match_windows(is_first, table, within_sd=limit)) <= 4  # pairs further apart are left out
+    assert (
+        len(match_windows(is_first, table, within_sd=limit)) <= 4
+    )  # pairs further apart are left out
 
 
 def test_a_regressor_that_never_changes_does_not_matter():
     is_first, table = np.array([True, False, True]), pd.DataFrame({"x": [1.0, 1.0, 1.0]})
-    assert len(match_windows(is_first, table, 1.0)) == 2 and imbalance(is_first, table) == {"x": 0.0}
+    assert len(match_windows(is_first, table, 1.0)) == 2 and imbalance(is_first, table) == {
+        "x": 0.0
+    }
 
 
 # ---------------------------------------------------------------- predictions by regressors alone
@@ -113,19 +149,31 @@ def test_a_regressor_that_never_changes_does_not_matter():
 
 def test_scores_are_those_of_scikit_learn():
     """One regressor that carries the label, one that does not; a ridge of scikit-learn's on the same folds."""
-    samples = pd.DataFrame({"movie": np.repeat(list("abcd"), 60), "label": np.tile(["face", "noface"], 120)})
-    samples = samples.assign(subject=samples["movie"], run="1", first_tr=np.tile(np.arange(60) * 20, 4))
+    samples = pd.DataFrame(
+        {"movie": np.repeat(list("abcd"), 60), "label": np.tile(["face", "noface"], 120)}
+    )
+    samples = samples.assign(
+        subject=samples["movie"], run="1", first_tr=np.tile(np.arange(60) * 20, 4)
+    )
     samples["event"] = samples["movie"] + samples["first_tr"].astype(str)
     cfg = SimpleNamespace(N_FOLDS=2, SEED=42, EMBARGO_TRS=10, SELECTION="paper")
     folds = {"movie": folds_of(samples, "movie", 10, cfg)}
     y = (samples["label"] == "face").to_numpy(int)
     rng = np.random.default_rng(0)
-    features = pd.DataFrame({"loud": y + rng.standard_normal(len(y)), "still": 3.0, "noise": rng.standard_normal(len(y))})
+    features = pd.DataFrame(
+        {
+            "loud": y + rng.standard_normal(len(y)),
+            "still": 3.0,
+            "noise": rng.standard_normal(len(y)),
+        }
+    )
     found = confound_scores(features, y, samples, folds, 99, 42, "face")
     assert list(found) == ["loud", "noise", "all of them"]  # one that never changes has no score
     said = np.empty(len(y))
     for fold in folds["movie"]:
-        model = RidgeClassifier(alpha=1e-6, class_weight="balanced").fit(features.iloc[fold.train], y[fold.train])
+        model = RidgeClassifier(alpha=1e-6, class_weight="balanced").fit(
+            features.iloc[fold.train], y[fold.train]
+        )
         said[fold.test] = model.predict(features.iloc[fold.test])
     expected = np.mean([(said == y)[y == k].mean() for k in (0, 1)])
     assert found["all of them"]["movie"]["balanced_accuracy"] == pytest.approx(expected, abs=0.03)
@@ -136,11 +184,16 @@ def test_scores_are_those_of_scikit_learn():
 def test_the_demos_films_carry_confounds_and_the_report_shows_them(tiny):
     results = json.loads((tiny.root / "3-model" / "film_regressors.json").read_text())
     difference = results["difference_sd"]
-    assert difference["brightness"] < -0.2 and difference["speech"] > 0.4  # close-ups are darker, and spoken over
+    assert (
+        difference["brightness"] < -0.2 and difference["speech"] > 0.4
+    )  # close-ups are darker, and spoken over
     assert results["scores"]["all of them"]["movie"]["auc"] > 0.6
     page = (tiny.root / "report.html").read_text()
     table = page.split("predicted from")[1].split("</table>")[0]
-    of_bold = [f"BOLD, {model}" for model in ("ridge, whole window", "voxel-time CNN", "best by inner validation")]
+    of_bold = [
+        f"BOLD, {model}"
+        for model in ("ridge, whole window", "voxel-time CNN", "best by inner validation")
+    ]
     for row in ("brightness", "speech", "all of them", *of_bold):
         assert f"<td>{row}</td>" in table
     assert "What else differs between the classes" in page
@@ -156,7 +209,11 @@ def test_the_annotation_and_the_bold_of_the_demo_do_not_depend_on_them(tiny):
 
 
 def test_script_1_matches_windows(tiny, tmp_path):
-    settings = tiny.settings | {"DATA_DIR": str(tmp_path), "MATCH_ON": ("brightness", "speech"), "MATCH_WITHIN_SD": 0.35}
+    settings = tiny.settings | {
+        "DATA_DIR": str(tmp_path),
+        "MATCH_ON": ("brightness", "speech"),
+        "MATCH_WITHIN_SD": 0.35,
+    }
     config = write_config(tmp_path / "match.py", **settings)
     done = run_here(1, config)
     assert done.returncode == 0, done.stderr
@@ -183,8 +240,17 @@ def test_script_1_matches_windows(tiny, tmp_path):
     ({"MATCH_ON": ("brightness",), "BALANCE": "none"}, "needs BALANCE"),
 ])  # fmt: skip
 def test_what_cannot_be_matched_is_said_in_one_line(tiny, tmp_path, settings, words):
-    done = run_here(1, write_config(tmp_path / "match.py", **tiny.settings | {"DATA_DIR": str(tmp_path)} | settings))
-    assert done.returncode == 1 and re.search(words, done.stderr) and len(done.stderr.splitlines()) == 1
+    done = run_here(
+        1,
+        write_config(
+            tmp_path / "match.py", **tiny.settings | {"DATA_DIR": str(tmp_path)} | settings
+        ),
+    )
+    assert (
+        done.returncode == 1
+        and re.search(words, done.stderr)
+        and len(done.stderr.splitlines()) == 1
+    )
 
 
 def test_the_glm_holds_nuisance_constant():
@@ -197,7 +263,12 @@ def test_the_glm_holds_nuisance_constant():
     face = condition_design(stretches, None, kept, 1.0)["first"].to_numpy()
     loud = face / face.std() + 0.5 * rng.standard_normal(220)
     nuisance = pd.DataFrame({"loudness": 40 + 3 * loud})
-    bold = 100 + np.outer([0.0, 2.0, 5.0], face) + np.outer([4.0, 0.0, 4.0], loud) + rng.standard_normal((3, 220))
+    bold = (
+        100
+        + np.outer([0.0, 2.0, 5.0], face)
+        + np.outer([4.0, 0.0, 4.0], loud)
+        + rng.standard_normal((3, 220))
+    )
     design = condition_design(stretches, None, kept, 1.0, nuisance)
     assert "nuisance_loudness" in design
     ours = condition_effect(iter([bold.T.astype(np.float32)]), design)
@@ -205,8 +276,14 @@ def test_the_glm_holds_nuisance_constant():
     mask = Nifti1Image(np.ones((3, 1, 1), dtype=np.uint8), np.eye(4))
     model = FirstLevelModel(t_r=1.0, noise_model="ols", mask_img=mask, signal_scaling=False)
     model.fit(image, design_matrices=design)
-    expected = model.compute_contrast(np.eye(design.shape[1])[list(design).index("first")], output_type="effect_size")
+    expected = model.compute_contrast(
+        np.eye(design.shape[1])[list(design).index("first")], output_type="effect_size"
+    )
     assert np.allclose(ours * bold.std(axis=1), expected.get_fdata().ravel(), atol=0.02)
-    without = condition_effect(iter([bold.T.astype(np.float32)]), condition_design(stretches, None, kept, 1.0))
+    without = condition_effect(
+        iter([bold.T.astype(np.float32)]), condition_design(stretches, None, kept, 1.0)
+    )
     spread = bold.std(axis=1)
-    assert abs(ours[0] * spread[0]) < 1.0 < without[0] * spread[0]  # loudness no longer passes for faces
+    assert (
+        abs(ours[0] * spread[0]) < 1.0 < without[0] * spread[0]
+    )  # loudness no longer passes for faces

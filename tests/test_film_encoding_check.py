@@ -39,7 +39,9 @@ def test_a_whole_demo_passes_and_every_run_is_on_the_films_clock(study):
     assert wrong_lines(SCRIPTS[0], config()) == []
     printed = script_here(SCRIPTS[0], config(), "--check").stdout
     rows = [line.split() for line in printed.splitlines() if line.startswith("  sub-")]
-    assert [row[:2] for row in rows] == [[f"sub-0{p}", f"task-{film}"] for film in FILMS for p in (1, 2)]
+    assert [row[:2] for row in rows] == [
+        [f"sub-0{p}", f"task-{film}"] for film in FILMS for p in (1, 2)
+    ]
     for row in rows:
         events = dataset / row[0] / "func" / f"{row[0]}_{row[1]}_events.tsv"
         onset_s = float(events.read_text().splitlines()[1].split("\t")[0])
@@ -82,7 +84,11 @@ def nothing(dataset):
         (lose_films, {}, "is not there. Set it to the folder that holds the films"),
         (move_a_person, {}, "different positions in space"),
         (nothing, dict(TR_S=2.0), "TR = 1.3 s, the setting TR_S is 2 s"),
-        (nothing, dict(SPLITS=("film",), EXPLAINED_SPLIT="film", N_FOLDS=3), "N_FOLDS = 3, and there are 2 films"),
+        (
+            nothing,
+            dict(SPLITS=("film",), EXPLAINED_SPLIT="film", N_FOLDS=3),
+            "N_FOLDS = 3, and there are 2 films",
+        ),
         (nothing, dict(EMBARGO_TRS=60), "chunks are left for training"),
         (nothing, dict(PARCELS=((900, 910),)), "has a label in PARCELS"),
         (nothing, dict(SUBJECTS=("sub-09",)), "No film is left that all of SUBJECTS"),

@@ -11,7 +11,9 @@ from nilearn.glm.first_level import compute_regressor
 from scipy.signal import convolve2d
 
 pytest.importorskip("av", reason="films need PyAV: make film-encoding")
-filters = pytest.importorskip("skimage.filters", reason="Gabor filters need scikit-image: make film-encoding")
+filters = pytest.importorskip(
+    "skimage.filters", reason="Gabor filters need scikit-image: make film-encoding"
+)
 
 from film_encoding import demo, demo_cortex, demo_film  # noqa: E402
 from film_encoding.film_frames import SampledFilm  # noqa: E402
@@ -33,11 +35,15 @@ def shots_of(film: str) -> list[demo_film.Shot]:
 
 def test_the_file_shows_what_was_drawn(written):
     film, shots = SampledFilm(written / "stimuli" / "one.mp4"), shots_of("one")
-    assert film.end_s == pytest.approx(24 * demo.TR_S, abs=0.11) and film.file_end_s > film.end_s + 3
+    assert (
+        film.end_s == pytest.approx(24 * demo.TR_S, abs=0.11) and film.file_end_s > film.end_s + 3
+    )
     times = film.times_s[[0, 60, 150, 290]]
     for time_s, frame in zip(times, film.frames_at(times, 28)):
         drawn, _ = demo_film.draw_frame(shots, time_s, 28, 28)
-        assert np.abs(frame.astype(float) - drawn).mean() < 12  # another size, and a codec in between
+        assert (
+            np.abs(frame.astype(float) - drawn).mean() < 12
+        )  # another size, and a codec in between
 
 
 def test_the_second_film_has_no_constant_rate(written):
@@ -60,9 +66,13 @@ def test_oriented_energy_is_that_of_gabor_filters():
     found = list(demo_cortex.oriented_energies(grey))
     for scale, cycles in enumerate(demo_cortex.CYCLES_PER_PIXEL):
         kernel = filters.gabor_kernel(cycles, theta=np.pi / 4, bandwidth=1.2)
-        expected = np.abs(convolve2d(grey[1] - grey[1].mean(), kernel - kernel.mean(), mode="same")) ** 2
+        expected = (
+            np.abs(convolve2d(grey[1] - grey[1].mean(), kernel - kernel.mean(), mode="same")) ** 2
+        )
         np.testing.assert_allclose(
-            found[scale * demo_cortex.ORIENTATIONS + 1][1], expected, atol=1e-6 + 1e-3 * expected.max()
+            found[scale * demo_cortex.ORIENTATIONS + 1][1],
+            expected,
+            atol=1e-6 + 1e-3 * expected.max(),
         )
 
 
@@ -77,7 +87,11 @@ def test_voxels_follow_what_their_region_says():
     assert (
         response[1, 0] > response[0, 0] and response[1, 1] > 0 == response[2, 1]
     )  # edges; the change at frame 1 alone
-    assert response[2, 2] > 3 * response[2, 3] >= 0 and not response[:2, 2:4].any() and not response[:, 4].any()
+    assert (
+        response[2, 2] > 3 * response[2, 3] >= 0
+        and not response[:2, 2:4].any()
+        and not response[:, 4].any()
+    )
 
 
 def test_the_haemodynamic_response_is_nilearns_regressor():
@@ -85,13 +99,17 @@ def test_the_haemodynamic_response_is_nilearns_regressor():
     looks = np.arange(n * demo_cortex.STEPS_PER_TR) * tr / demo_cortex.STEPS_PER_TR
     neural = ((looks >= 20) & (looks < 32)).astype(np.float32)[:, None]
     ours = demo_cortex.bold_response(neural, tr, n)[:, 0]
-    theirs = compute_regressor(np.array([[20.0], [12.0], [1.0]]), "spm", np.arange(n) * tr, oversampling=50)[0][:, 0]
+    theirs = compute_regressor(
+        np.array([[20.0], [12.0], [1.0]]), "spm", np.arange(n) * tr, oversampling=50
+    )[0][:, 0]
     assert np.corrcoef(ours, theirs)[0, 1] > 0.995 and ours.std() == pytest.approx(1, abs=1e-4)
 
 
 def test_a_run_begins_before_its_film_and_people_differ(written):
     truth, regions = read_json(written / "truth.json"), read_table(written / "atlas.tsv")
-    assert sum(truth["voxels"].values()) == np.count_nonzero(nib.load(written / "atlas.nii.gz").dataobj)
+    assert sum(truth["voxels"].values()) == np.count_nonzero(
+        nib.load(written / "atlas.nii.gz").dataobj
+    )
     assert set(truth["voxels"]) == set(regions["name"])
     series = []
     for person in (1, 2):
@@ -100,7 +118,9 @@ def test_a_run_begins_before_its_film_and_people_differ(written):
         image = nib.load(stem.with_name(f"{stem.name}_bold.nii.gz"))
         first = int(round(events["onset"][0] / demo.TR_S))
         assert image.header.get_zooms()[3] == pytest.approx(demo.TR_S)
-        values = np.asarray(image.dataobj)[np.asarray(nib.load(written / "atlas.nii.gz").dataobj) > 0].astype(float)
+        values = np.asarray(image.dataobj)[
+            np.asarray(nib.load(written / "atlas.nii.gz").dataobj) > 0
+        ].astype(float)
         assert (values[:, :first] == 1000).all() and values[:, first:].std() > 5
         series.append(values[:, first : first + 24])
     r = np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(*series)])

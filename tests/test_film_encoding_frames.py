@@ -43,7 +43,11 @@ def shown_at(times_s, wanted) -> list[int]:
 
 @pytest.mark.parametrize(
     "times",
-    [np.arange(40) / 10, np.delete(np.arange(50) / 10, [3, 4, 5, 17, 30, 31]), np.cumsum([0] + [0.04, 0.21, 0.1] * 13)],
+    [
+        np.arange(40) / 10,
+        np.delete(np.arange(50) / 10, [3, 4, 5, 17, 30, 31]),
+        np.cumsum([0] + [0.04, 0.21, 0.1] * 13),
+    ],
     ids=["constant rate", "frames left out", "variable rate"],
 )
 def test_the_frame_on_the_screen_is_the_last_that_appeared(tmp_path, times):
@@ -59,13 +63,22 @@ def test_the_frame_on_the_screen_is_the_last_that_appeared(tmp_path, times):
 def test_times_exactly_at_a_frame_and_after_the_end_have_that_frame(tmp_path):
     times = np.arange(30) / 10
     write_film(tmp_path / "film.mp4", numbered(times))
-    assert numbers_of(SampledFilm(tmp_path / "film.mp4"), [0.0, 0.1, 0.2, 2.9, 3.5, 9.0]) == [0, 1, 2, 29, 29, 29]
+    assert numbers_of(SampledFilm(tmp_path / "film.mp4"), [0.0, 0.1, 0.2, 2.9, 3.5, 9.0]) == [
+        0,
+        1,
+        2,
+        29,
+        29,
+        29,
+    ]
 
 
 def test_sound_that_goes_on_does_not_lengthen_the_picture(tmp_path):
     write_film(tmp_path / "film.mp4", numbered(np.arange(40) / 10), sound_s=7.5)
     film = SampledFilm(tmp_path / "film.mp4")
-    assert film.end_s == pytest.approx(4.0, abs=0.05) and film.file_end_s == pytest.approx(7.5, abs=0.1)
+    assert film.end_s == pytest.approx(4.0, abs=0.05) and film.file_end_s == pytest.approx(
+        7.5, abs=0.1
+    )
     assert count_chunks(film.end_s, 1.3) == 3
 
 
@@ -80,12 +93,17 @@ def test_a_picture_that_starts_late_stands_from_the_beginning_and_keeps_its_time
 def test_an_edit_list_that_cuts_the_beginning_moves_the_clock(tmp_path):
     """Copied from its 21st frame on, without a key frame there: players begin at the edit, not at the frames before it."""
     write_film(tmp_path / "whole.mp4", numbered(np.arange(50) / 10))
-    with av.open(str(tmp_path / "whole.mp4")) as source, av.open(str(tmp_path / "cut.mp4"), "w") as target:
+    with (
+        av.open(str(tmp_path / "whole.mp4")) as source,
+        av.open(str(tmp_path / "cut.mp4"), "w") as target,
+    ):
         stream = source.streams.video[0]
         copy = target.add_stream_from_template(stream)
         for packet in source.demux(stream):
             if packet.size:
-                packet.pts, packet.dts = (round(t - 2 / packet.time_base) for t in (packet.pts, packet.dts))
+                packet.pts, packet.dts = (
+                    round(t - 2 / packet.time_base) for t in (packet.pts, packet.dts)
+                )
                 packet.stream = copy
                 target.mux(packet)
     film = SampledFilm(tmp_path / "cut.mp4")
@@ -124,7 +142,9 @@ def test_half_a_film_and_sound_alone_and_nothing_are_one_line(tmp_path):
         SampledFilm(tmp_path / "gone.mp4")
     with av.open(str(tmp_path / "sound.mp4"), "w") as container:
         sound = container.add_stream("aac", rate=8000, layout="mono")
-        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), dtype=np.float32), format="fltp", layout="mono")
+        silence = av.AudioFrame.from_ndarray(
+            np.zeros((1, 1024), dtype=np.float32), format="fltp", layout="mono"
+        )
         silence.sample_rate, silence.time_base, silence.pts = 8000, Fraction(1, 8000), 0
         container.mux(sound.encode(silence))
         container.mux(sound.encode(None))
@@ -164,8 +184,12 @@ def test_chunks_and_volumes_are_on_one_clock():
     tr = 1.3
     times = sample_times_s(5, 32, tr)
     assert len(times) == 160 and times[0] == 0 and times[32] == pytest.approx(tr)
-    np.testing.assert_allclose(sample_times_s(5, 16, tr), times[::2])  # half as many frames: every second one
-    assert middle_frame(32) == 15 and middle_frame(16) == 7 and middle_frame(64) == 31  # 15: as published
+    np.testing.assert_allclose(
+        sample_times_s(5, 16, tr), times[::2]
+    )  # half as many frames: every second one
+    assert (
+        middle_frame(32) == 15 and middle_frame(16) == 7 and middle_frame(64) == 31
+    )  # 15: as published
     assert frame_time_s(3, 15, 32, tr) == pytest.approx(times[3 * 32 + 15])
     assert first_volume(6.4, tr) == 5 and first_volume(0, tr) == 0 and first_volume(5.9, tr) == 5
 
@@ -178,4 +202,8 @@ def test_a_film_of_whole_trs_loses_no_chunk_to_rounding(n, tr):
 
 
 def test_a_chunk_needs_the_volume_after_its_delay():
-    assert count_pairs(100, 100, 4) == 96 and count_pairs(100, 110, 4) == 100 and count_pairs(100, 3, 4) == 0
+    assert (
+        count_pairs(100, 100, 4) == 96
+        and count_pairs(100, 110, 4) == 100
+        and count_pairs(100, 3, 4) == 0
+    )

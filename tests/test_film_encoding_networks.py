@@ -110,7 +110,10 @@ def test_a_processor_without_onednn_trains_too():
 
 
 def test_the_decoder_sees_predicted_and_measured_voxels():
-    encoder, decoder = networks.build_encoder(6, 4, 16, (2, 2, 2, 2)), networks.build_decoder(6, 16, 2)
+    encoder, decoder = (
+        networks.build_encoder(6, 4, 16, (2, 2, 2, 2)),
+        networks.build_decoder(6, 16, 2),
+    )
     rng = np.random.default_rng(1)
     chunk, measured = (
         rng.integers(0, 255, (5, 4, 16, 16, 3)).astype(np.uint8),
@@ -122,7 +125,9 @@ def test_the_decoder_sees_predicted_and_measured_voxels():
         out = networks.join(encoder, decoder, name)({"chunk": chunk, "measured": measured})
         np.testing.assert_allclose(np.asarray(out["voxels"]), predicted, atol=1e-5)
         for which, voxels in enumerate(given):
-            np.testing.assert_allclose(np.asarray(out["images"])[:, which], np.asarray(decoder(voxels)), atol=1e-4)
+            np.testing.assert_allclose(
+                np.asarray(out["images"])[:, which], np.asarray(decoder(voxels)), atol=1e-4
+            )
 
 
 # ---------------------------------------------------------------- losses
@@ -150,7 +155,9 @@ def test_ssim_equals_scikit_images(pixels):
         )
         for x, y in zip(a, b)
     ]
-    np.testing.assert_allclose(np.asarray(losses.ssim(a, b)), [value for value, _ in theirs], atol=2e-5)
+    np.testing.assert_allclose(
+        np.asarray(losses.ssim(a, b)), [value for value, _ in theirs], atol=2e-5
+    )
     inner = np.stack([whole[5:-5, 5:-5] for _, whole in theirs])
     np.testing.assert_allclose(np.asarray(losses.ssim_map(a, b)), inner, atol=2e-4)
     np.testing.assert_allclose(np.asarray(losses.ssim(a, a)), 1, atol=1e-5)
@@ -158,8 +165,13 @@ def test_ssim_equals_scikit_images(pixels):
 
 def test_the_other_losses_are_their_formulas():
     a, b = images()
-    rows, columns = np.abs(np.diff(b, axis=1)).sum((1, 2, 3)), np.abs(np.diff(b, axis=2)).sum((1, 2, 3))
-    np.testing.assert_allclose(np.asarray(losses.total_variation(b)), (rows + columns) / b[0].size, rtol=1e-5)
+    rows, columns = (
+        np.abs(np.diff(b, axis=1)).sum((1, 2, 3)),
+        np.abs(np.diff(b, axis=2)).sum((1, 2, 3)),
+    )
+    np.testing.assert_allclose(
+        np.asarray(losses.total_variation(b)), (rows + columns) / b[0].size, rtol=1e-5
+    )
     x, y = np.random.default_rng(3).normal(size=(2, 4, 9)).astype(np.float32)
     cosine = (x * y).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)
     found = np.asarray(losses.voxel_loss(0.7, 0.5)(x, y))
@@ -201,13 +213,18 @@ def test_the_perceptual_distance_knows_edges_from_flat():
 
 def test_vgg16_comes_from_a_weights_file(tmp_path):
     keras.utils.set_random_seed(0)
-    keras.applications.VGG16(include_top=False, weights=None).save_weights(tmp_path / "vgg.weights.h5")
+    keras.applications.VGG16(include_top=False, weights=None).save_weights(
+        tmp_path / "vgg.weights.h5"
+    )
     features = vgg16(str(tmp_path / "vgg.weights.h5"))(images(1, 16)[0])
     assert [tuple(part.shape[1:]) for part in features] == [
         (112, 112, 64), (56, 56, 128), (28, 28, 256), (14, 14, 512), (7, 7, 512),
     ]  # fmt: skip
     (tmp_path / "other.weights.h5").write_bytes(b"no weights")
-    for name, message in (("gone.h5", "is not there"), ("other.weights.h5", "does not hold weights of VGG16")):
+    for name, message in (
+        ("gone.h5", "is not there"),
+        ("other.weights.h5", "does not hold weights of VGG16"),
+    ):
         with pytest.raises(NeuroFaceError, match=message):
             vgg16(str(tmp_path / name))
 
@@ -227,17 +244,23 @@ def film_data(tmp_path) -> tuple[FilmData, pd.DataFrame]:
         rows = np.repeat(np.arange(n + 6)[:, None], 5, axis=1) + 0.1 * np.arange(5)
         np.save(tmp_path / f"{film}_mean.npy", rows.astype(np.float32))
     table = pd.DataFrame({"film": ["b", "a", "a", "b"], "chunk": [3, 29, 0, 20]})
-    return FilmData(tmp_path, tmp_path, ["a", "b"], Variant("network", 4, 4), np.array([1, 3])), table
+    return FilmData(
+        tmp_path, tmp_path, ["a", "b"], Variant("network", 4, 4), np.array([1, 3])
+    ), table
 
 
 def test_a_chunk_goes_with_the_volume_after_the_delay(film_data):
     data, table = film_data
-    np.testing.assert_allclose(data.bold(table), np.array([7, 33, 4, 24])[:, None] + [0.1, 0.3], rtol=1e-6)
+    np.testing.assert_allclose(
+        data.bold(table), np.array([7, 33, 4, 24])[:, None] + [0.1, 0.3], rtol=1e-6
+    )
     frames = data.frames(table)
     assert frames.shape == (4, 4, 16, 16, 3) and frames.dtype == np.uint8
     assert (frames[:, :, 0, 0, 0] == [0, 2, 4, 6]).all()  # every second of 8
     assert (frames[:, 0, 0, 0, 1] == table["chunk"]).all()
-    assert (data.targets(table, 8)[:, 0, 0, 0] == 3).all() and (data.targets(table, 4)[:, 0, 0, 0] == 2).all()
+    assert (data.targets(table, 8)[:, 0, 0, 0] == 3).all() and (
+        data.targets(table, 4)[:, 0, 0, 0] == 2
+    ).all()
 
 
 def test_batches_hold_every_chunk_once_and_never_a_single_one(film_data):
@@ -245,10 +268,14 @@ def test_batches_hold_every_chunk_once_and_never_a_single_one(film_data):
     table = pd.DataFrame({"film": ["a"] * 25, "chunk": np.arange(25)})
     batches = ChunkBatches(data, table, 8, 8, seed=1)
     got = [batches[number] for number in range(len(batches))]
-    assert sorted(chunk for given, _ in got for chunk in given["chunk"][:, 0, 0, 0, 1]) == list(range(25))
+    assert sorted(chunk for given, _ in got for chunk in given["chunk"][:, 0, 0, 0, 1]) == list(
+        range(25)
+    )
     assert min(len(given["chunk"]) for given, _ in got) > 1
     for given, wanted in got:
-        np.testing.assert_allclose(wanted["voxels"][:, 0], given["chunk"][:, 0, 0, 0, 1] + 4.1, rtol=1e-6)
+        np.testing.assert_allclose(
+            wanted["voxels"][:, 0], given["chunk"][:, 0, 0, 0, 1] + 4.1, rtol=1e-6
+        )
     before = batches.order.copy()
     batches.on_epoch_end()
     assert not np.array_equal(before, batches.order)
@@ -263,7 +290,9 @@ SMALL = dict(
 
 def fold_of(n: int) -> Fold:
     parts = ["train"] * (n - 10) + ["inner"] * 5 + ["test"] * 5
-    return Fold("film", 1, pd.DataFrame({"film": "a", "chunk": np.arange(n), "part": parts, "test_set": ""}))
+    return Fold(
+        "film", 1, pd.DataFrame({"film": "a", "chunk": np.arange(n), "part": parts, "test_set": ""})
+    )
 
 
 def test_training_keeps_the_best_epoch_and_repeats_with_its_seed(film_data):

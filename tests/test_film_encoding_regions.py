@@ -26,14 +26,18 @@ def decoder():
     keras.utils.set_random_seed(3)
     model = build_decoder(VOXELS, PX, 4)
     rng = np.random.default_rng(0)
-    model.set_weights([w + 0.1 * rng.normal(size=w.shape) if w.ndim > 1 else w for w in model.get_weights()])
+    model.set_weights(
+        [w + 0.1 * rng.normal(size=w.shape) if w.ndim > 1 else w for w in model.get_weights()]
+    )
     return model
 
 
 @pytest.fixture(scope="module")
 def moments():
     rng = np.random.default_rng(1)
-    return rng.normal(size=(N, VOXELS)).astype(np.float32), rng.random((N, PX, PX, 3)).astype(np.float32)
+    return rng.normal(size=(N, VOXELS)).astype(np.float32), rng.random((N, PX, PX, 3)).astype(
+        np.float32
+    )
 
 
 # ---------------------------------------------------------------- saliency
@@ -49,16 +53,24 @@ def test_the_gradient_is_that_of_finite_differences(decoder, moments):
     for voxel in range(VOXELS):
         step = np.zeros(VOXELS, np.float32)
         step[voxel] = 1e-2
-        differences[:, voxel] = (gradient(bold + step, frames)[0] - gradient(bold - step, frames)[0]) / 2e-2
-    slope, _ = np.polyfit(differences.ravel(), slopes.ravel(), 1)  # ReLUs that turn on the way make single ones differ
-    assert np.corrcoef(differences.ravel(), slopes.ravel())[0, 1] > 0.97 and slope == pytest.approx(1, abs=0.05)
+        differences[:, voxel] = (
+            gradient(bold + step, frames)[0] - gradient(bold - step, frames)[0]
+        ) / 2e-2
+    slope, _ = np.polyfit(
+        differences.ravel(), slopes.ravel(), 1
+    )  # ReLUs that turn on the way make single ones differ
+    assert np.corrcoef(differences.ravel(), slopes.ravel())[0, 1] > 0.97 and slope == pytest.approx(
+        1, abs=0.05
+    )
 
 
 def test_integrated_gradients_sum_to_what_ssim_gains(decoder, moments):
     bold, frames = moments
     gaps = {}
     for steps in (2, 64):
-        maps, gap = integrated_gradients(SsimGradient(decoder, 16), bold, frames, bold.mean(axis=0), steps)
+        maps, gap = integrated_gradients(
+            SsimGradient(decoder, 16), bold, frames, bold.mean(axis=0), steps
+        )
         gaps[steps] = np.abs(gap).max()
     assert maps.shape == bold.shape and gaps[64] < 1e-3 and gaps[64] <= gaps[2]
 
@@ -68,7 +80,9 @@ def test_the_top_of_a_map_is_counted_in_regions_and_planted_ones_are_found():
     near = np.linalg.norm(positions - [2, 2, 2], axis=1) < 2.1
     far = np.linalg.norm(positions - [7, 7, 7], axis=1) < 2.1
     values = np.random.default_rng(2).random(1000) + 2 * near
-    table = regions.shares_of_regions(values, positions, {"near": near, "far": far}, near.mean(), 500, 0)
+    table = regions.shares_of_regions(
+        values, positions, {"near": near, "far": far}, near.mean(), 500, 0
+    )
     near, far = table.set_index("region").loc["near"], table.set_index("region").loc["far"]
     assert near["share_of_top"] == near["top_in_region"] == 1 and near["p"] < 0.01
     assert far["share_of_top"] == 0 and far["p"] == 1
@@ -82,13 +96,20 @@ def test_the_top_of_a_map_is_counted_in_regions_and_planted_ones_are_found():
 def test_names_of_regions_are_read_as_they_are(tmp_path, separator):
     """pandas would join rows between the marks and take the region NA for a missing name."""
     rows = [("index", "name"), (1, '"V1'), (2, "NA"), (3, 'V2"'), (4, "null")]
-    (tmp_path / "atlas.tsv").write_text("".join(f"{index}{separator}{name}\n" for index, name in rows), "utf-8-sig")
+    (tmp_path / "atlas.tsv").write_text(
+        "".join(f"{index}{separator}{name}\n" for index, name in rows), "utf-8-sig"
+    )
     labels = (np.arange(24) // 4).reshape(6, 2, 2).astype(np.int16)
     nib.save(nib.Nifti1Image(labels, np.eye(4)), tmp_path / "atlas.nii")
-    cfg = SimpleNamespace(REGIONS_TABLE=str(tmp_path / "atlas.tsv"), REGIONS_FILE=tmp_path / "atlas.nii")
+    cfg = SimpleNamespace(
+        REGIONS_TABLE=str(tmp_path / "atlas.tsv"), REGIONS_FILE=tmp_path / "atlas.nii"
+    )
     found = regions.named_regions(cfg, labels > 0, np.eye(4))
     assert {name: set(labels[labels > 0][here]) for name, here in found.items()} == {
-        '"V1': {1}, "NA": {2}, 'V2"': {3}, "null": {4}
+        '"V1': {1},
+        "NA": {2},
+        'V2"': {3},
+        "null": {4},
     }
 
 
@@ -174,7 +195,9 @@ def test_a_planted_concept_is_found_and_a_shifted_one_is_not():
 
 def test_sensitivity_counts_moments_that_gain():
     gradients = np.array([[1.0, 0], [2, -1], [-1, 5], [3, 3]])
-    np.testing.assert_allclose(concepts.sensitivity(gradients, np.array([[1.0, 0], [0, 1]])), [0.75, 0.5])
+    np.testing.assert_allclose(
+        concepts.sensitivity(gradients, np.array([[1.0, 0], [0, 1]])), [0.75, 0.5]
+    )
     assert concepts.concept_test(0.9, np.array([0.5, 0.2, 0.6, 0.95]), 0.5) == pytest.approx(2 / 5)
 
 
@@ -211,7 +234,11 @@ def test_labels_of_pixels_are_the_last_before_the_moment(screen, tmp_path):
     labels[1, :4], labels[2, :, 4:] = 1, 3
     np.savez(tmp_path / "a_things.npz", times_s=[0.0, 2.25, 5.0], labels=labels)
     found = things.label_pixels(table, cfg, 4)
-    assert not found[:2].any() and (found[2:5, :2] == 1).all() and (found[5:, :, 2:] == things.OTHER).all()
+    assert (
+        not found[:2].any()
+        and (found[2:5, :2] == 1).all()
+        and (found[5:, :, 2:] == things.OTHER).all()
+    )
     cfg.USE_PIXEL_LABELS = False
     assert things.label_pixels(table, cfg, 4) is None
     cfg.USE_PIXEL_LABELS = True
@@ -226,6 +253,9 @@ def test_edges_and_motion_are_where_they_are(screen, tmp_path):
     chunks[3, :, :, ::2] = 200  # stripes that stand
     chunks[6, ::2] = 180  # a flicker without an edge
     np.save(tmp_path / "a.npy", chunks)
-    strength = {name: things.concept_strength(table, tmp_path, name, cfg) for name in ("edges", "motion", "faces")}
+    strength = {
+        name: things.concept_strength(table, tmp_path, name, cfg)
+        for name in ("edges", "motion", "faces")
+    }
     assert strength["edges"].argmax() == 3 and strength["motion"].argmax() == 6
     assert (np.delete(strength["motion"], 6) == 0).all() and strength["faces"].sum() == 4

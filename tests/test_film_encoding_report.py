@@ -49,7 +49,12 @@ def scorer() -> Scorer:
 def test_every_person_has_ridge_regressions_of_their_own_bold():
     found = {unit.model: scorer().variant(unit.model).subject for unit in scorer().units()}
     for subject in ("sub-01", "sub-02"):
-        assert found[f"ridge {subject}"] == found[f"ridge one chunk {subject}"] == found[subject] == subject
+        assert (
+            found[f"ridge {subject}"]
+            == found[f"ridge one chunk {subject}"]
+            == found[subject]
+            == subject
+        )
     assert found["ridge"] == found["ridge one chunk"] == "mean"
     assert [one.one_chunk for one in ridges_of(CFG).values()] == [False, True] * 3
 
@@ -63,10 +68,14 @@ def test_people_are_summed_up_over_people_and_blocks(tmp_path):
         score = BlockScore(np.array([value]), np.full((1, 9), value), np.full(9, 20.0), is_r=True)
         write_npy(comparisons.blocks_file(tmp_path, unit, "voxels", "r"), score.stored())
     table = pd.DataFrame(comparisons.compare_people(tmp_path, scorer(), CFG)).set_index("model")
-    assert table.loc["network", "r"] == pytest.approx(0.4) and table.loc["ridge", "r"] == pytest.approx(0.5)
+    assert table.loc["network", "r"] == pytest.approx(0.4) and table.loc[
+        "ridge", "r"
+    ] == pytest.approx(0.5)
     z = np.arctanh([0.3, 0.5])
     low, high = np.tanh(stats.t.interval(0.95, 1, z.mean(), stats.sem(z)))
-    np.testing.assert_allclose(table.loc["network", ["low", "high"]].astype(float), [low, high], rtol=1e-6)
+    np.testing.assert_allclose(
+        table.loc["network", ["low", "high"]].astype(float), [low, high], rtol=1e-6
+    )
     difference = table.loc["network − ridge one chunk"]
     np.testing.assert_allclose(difference[["r", "low", "high"]].astype(float), -0.1, atol=1e-9)
     assert difference["people_above_0"] == 0
@@ -88,15 +97,26 @@ def comparison(**differences: tuple[float, float, float]) -> pd.DataFrame:
 def test_the_network_beats_ridge_regression_only_on_all_four_measures():
     """The demo's frames: better in SSIM, the network's own loss, and worse in what no loss is made of."""
     mixed = comparison(
-        two_way=(-0.03, -0.06, 0.0), pixel_r=(-0.1, -0.12, -0.08), psnr_db=(-1, -1.2, -0.8), ssim=(0.026, 0.01, 0.04)
+        two_way=(-0.03, -0.06, 0.0),
+        pixel_r=(-0.1, -0.12, -0.08),
+        psnr_db=(-1, -1.2, -0.8),
+        ssim=(0.026, 0.01, 0.04),
     )
     text = score_report.frame_verdict(mixed)
     assert "beats" not in text and "do not agree" in text
-    assert text.index("identified") < text.index("pixel r") < text.index("SSIM (in the network's loss)")
+    assert (
+        text.index("identified")
+        < text.index("pixel r")
+        < text.index("SSIM (in the network's loss)")
+    )
     assert text.count("[") == 4  # every difference has its interval
-    better = score_report.frame_verdict(comparison(**{name: (0.1, 0.05, 0.15) for name in mixed["score"]}))
+    better = score_report.frame_verdict(
+        comparison(**{name: (0.1, 0.05, 0.15) for name in mixed["score"]})
+    )
     assert "The network beats ridge regression on all four measures" in better
-    unclear = score_report.frame_verdict(comparison(**{name: (0.1, -0.05, 0.25) for name in mixed["score"]}))
+    unclear = score_report.frame_verdict(
+        comparison(**{name: (0.1, -0.05, 0.25) for name in mixed["score"]})
+    )
     assert "beats" not in unclear and "No measure shows a clear difference" in unclear
 
 
@@ -140,7 +160,9 @@ def test_the_interval_of_a_perturbation_is_welchs_over_stretches():
     loss = np.concatenate([np.repeat(values, 4) for values in means.values()])
     kind = np.repeat([THING, OTHER], [48, 80])
     found = perturbation.difference_interval(loss, kind, np.arange(128) // 4)
-    expected = stats.ttest_ind(means[THING], means[OTHER], equal_var=False).confidence_interval(0.95)
+    expected = stats.ttest_ind(means[THING], means[OTHER], equal_var=False).confidence_interval(
+        0.95
+    )
     np.testing.assert_allclose(found, (expected.low, expected.high), rtol=1e-6)
 
 
@@ -166,7 +188,9 @@ def test_features_are_those_of_the_film_and_not_of_stretched_frames(name):
     film = rng.integers(60, 120, (5, 6, 16, 16, 3)).astype(np.uint8)
     film[::2, ::2, :2, :2] = 250
     ranges = np.stack([film.min(axis=(2, 3, 4)), film.max(axis=(2, 3, 4))], axis=-1)
-    shown = np.stack([stretched(frame) for frame in film.reshape(-1, 16, 16, 3)]).reshape(film.shape)
+    shown = np.stack([stretched(frame) for frame in film.reshape(-1, 16, 16, 3)]).reshape(
+        film.shape
+    )
     expected = film_features(film, name, 0.5)
     np.testing.assert_allclose(film_features(shown, name, 0.5, ranges), expected, atol=1e-5)
     assert np.abs(film_features(shown, name, 0.5) - expected).max() > 0.01

@@ -91,7 +91,9 @@ def test_seeds_widen_the_interval_and_pairs_of_seeds_cancel():
     """Five seeds that differ by ±: over seeds alone the interval is Student's t with 4 degrees of freedom."""
     numbers, seeds = np.repeat(np.arange(9), 10), np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
     of_seeds = means_over_blocks([np.full(90, value) for value in seeds], numbers)
-    np.testing.assert_allclose(of_seeds.interval(), stats.t.interval(0.95, 4, 0, stats.sem(seeds)), rtol=1e-6)
+    np.testing.assert_allclose(
+        of_seeds.interval(), stats.t.interval(0.95, 4, 0, stats.sem(seeds)), rtol=1e-6
+    )
     same = of_seeds.minus(means_over_blocks([np.full(90, value - 3) for value in seeds], numbers))
     np.testing.assert_allclose([same.value, *same.interval()], 3, atol=1e-9)
     moments = np.random.default_rng(6).normal(size=90)
@@ -101,7 +103,9 @@ def test_seeds_widen_the_interval_and_pairs_of_seeds_cancel():
 
 
 def test_scores_on_other_blocks_are_not_compared():
-    one, other = (means_over_blocks([np.zeros(20)], np.repeat([0, 1], sizes)) for sizes in ((10, 10), (5, 15)))
+    one, other = (
+        means_over_blocks([np.zeros(20)], np.repeat([0, 1], sizes)) for sizes in ((10, 10), (5, 15))
+    )
     with pytest.raises(ValueError, match="cannot be compared"):
         one.minus(other)
 
@@ -120,11 +124,18 @@ def test_intervals_over_few_blocks_cover_the_true_r(films):
     for sample in range(150):
         rng = np.random.default_rng([len(films), sample])
         shared, missed = (np.concatenate([smooth(rng, n, 1) for _ in films]) for _ in range(2))
-        measured, predicted = true * shared + np.sqrt(1 - true**2) * missed, np.repeat(shared, len(true), axis=1)
-        one = correlations.series(measured, predicted, np.arange(10), np.repeat(films, n), np.arange(len(shared)))
+        measured, predicted = (
+            true * shared + np.sqrt(1 - true**2) * missed,
+            np.repeat(shared, len(true), axis=1),
+        )
+        one = correlations.series(
+            measured, predicted, np.arange(10), np.repeat(films, n), np.arange(len(shared))
+        )
         left_out, sizes = correlations.left_out_correlation([one], 10, 20)
         r = correlations.correlation([one], 10)
-        low, high = BlockScore(np.array([r.mean()]), left_out.mean(axis=1)[None], sizes, is_r=True).interval()
+        low, high = BlockScore(
+            np.array([r.mean()]), left_out.mean(axis=1)[None], sizes, is_r=True
+        ).interval()
         held += low <= true.mean() <= high
     assert 0.91 <= held / 150 <= 0.985
 
@@ -165,16 +176,24 @@ def test_voxels_pass_the_fdr_in_at_most_5_percent_of_null_studies(films):
     any_passes, small = [], []
     for sample in range(200):
         rng = np.random.default_rng([n, sample])
-        signal, noise, other = (np.concatenate([smooth(rng, one, k) for one in films]) for k in (3, 60, 3))
+        signal, noise, other = (
+            np.concatenate([smooth(rng, one, k) for one in films]) for k in (3, 60, 3)
+        )
         measured = signal @ rng.standard_normal((3, 60)) + 0.7 * noise
         predicted = other @ rng.standard_normal((3, 60))
-        one = correlations.series(measured, predicted, np.arange(60), np.repeat(range(len(films)), films), np.arange(n))
-        null, df = correlations.shifted_correlation(correlations.by_film([one]), 60, 23, 500, sample)
+        one = correlations.series(
+            measured, predicted, np.arange(60), np.repeat(range(len(films)), films), np.arange(n)
+        )
+        null, df = correlations.shifted_correlation(
+            correlations.by_film([one]), 60, 23, 500, sample
+        )
         p = correlations.voxel_p(correlations.correlation([one], 60), null, df)
         small.append((p <= 0.05).mean())
         any_passes.append((correlations.fdr(p) <= 0.05).any())
     error = np.std(small) / np.sqrt(len(small))
-    assert np.mean(small) <= 0.05 + 3 * error and np.mean(any_passes) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
+    assert np.mean(small) <= 0.05 + 3 * error and np.mean(any_passes) <= 0.05 + 3 * np.sqrt(
+        0.05 * 0.95 / 200
+    )
 
 
 def test_p_of_voxels_is_uniform_without_a_relation_and_small_with_one():
@@ -209,12 +228,20 @@ def test_fdr_is_benjamini_and_hochbergs_and_leaves_nan():
 
 def test_a_perfect_prediction_is_identified_and_noise_is_at_chance():
     rng = np.random.default_rng(6)
-    measured, films, chunks = rng.standard_normal((120, 30)), np.repeat(["a", "b"], 60), np.tile(np.arange(60), 2)
+    measured, films, chunks = (
+        rng.standard_normal((120, 30)),
+        np.repeat(["a", "b"], 60),
+        np.tile(np.arange(60), 2),
+    )
     right = identification.identify(measured, measured, films, chunks, 5, (1, 5), 10)
     assert right["two_way"] == right["top_1"] == 1
-    wrong = identification.identify(measured, rng.standard_normal((120, 30)), films, chunks, 5, (1, 5), 10)
+    wrong = identification.identify(
+        measured, rng.standard_normal((120, 30)), films, chunks, 5, (1, 5), 10
+    )
     assert abs(wrong["two_way"] - 0.5) < 0.06 and abs(wrong["two_way_null"].mean() - 0.5) < 0.02
-    assert wrong["top_5"] < 0.15 and wrong["chance_5"] == pytest.approx(np.mean(5 / (119 - _near(60, 5) + 1)), rel=0.01)
+    assert wrong["top_5"] < 0.15 and wrong["chance_5"] == pytest.approx(
+        np.mean(5 / (119 - _near(60, 5) + 1)), rel=0.01
+    )
 
 
 def _near(n: int, apart: int) -> np.ndarray:
@@ -230,7 +257,9 @@ def test_beaten_is_a_count_of_pairs():
     for i in range(9):
         rivals = similar[i][compete[i]]
         for j in range(9):
-            expected = ((rivals < similar[i, j]).sum() + 0.5 * (rivals == similar[i, j]).sum()) / max(1, len(rivals))
+            expected = (
+                (rivals < similar[i, j]).sum() + 0.5 * (rivals == similar[i, j]).sum()
+            ) / max(1, len(rivals))
             assert found[i, j] == pytest.approx(expected)
 
 
@@ -242,13 +271,19 @@ def test_neighbours_are_no_rivals():
 
 def test_identification_without_a_block_is_that_of_the_other_moments_among_themselves():
     rng = np.random.default_rng(16)
-    films, chunks, numbers = np.repeat(["a", "b"], 30), np.tile(np.arange(30), 2), np.repeat(np.arange(6), 10)
+    films, chunks, numbers = (
+        np.repeat(["a", "b"], 30),
+        np.tile(np.arange(30), 2),
+        np.repeat(np.arange(6), 10),
+    )
     measured = rng.standard_normal((60, 8))
     predicted = 0.5 * measured + rng.standard_normal((60, 8))
     found = identification.identify(measured, predicted, films, chunks, 4, (1,), 10, numbers)
     for number in range(6):
         rest = numbers != number
-        alone = identification.identify(measured[rest], predicted[rest], films[rest], chunks[rest], 4, (1,), 10)
+        alone = identification.identify(
+            measured[rest], predicted[rest], films[rest], chunks[rest], 4, (1,), 10
+        )
         assert found["left_out"][number] == pytest.approx(alone["two_way"])
 
 
@@ -273,7 +308,10 @@ def test_image_scores_of_known_images():
 
 
 def test_delays_take_earlier_chunks_and_nothing_outside_the_film():
-    features = {"a": np.arange(10.0)[:, None].astype(np.float32), "b": np.full((5, 1), 100, np.float32)}
+    features = {
+        "a": np.arange(10.0)[:, None].astype(np.float32),
+        "b": np.full((5, 1), 100, np.float32),
+    }
     table = pd.DataFrame({"film": ["a", "a", "b"], "chunk": [0, 7, 4]})
     found = ridge.delayed(features, table, (0, 1, -3))
     np.testing.assert_array_equal(found, [[0, np.nan, 3], [7, 6, np.nan], [100, 100, np.nan]])
@@ -282,7 +320,11 @@ def test_delays_take_earlier_chunks_and_nothing_outside_the_film():
 def test_what_lies_outside_a_film_is_the_mean_of_the_training_chunks():
     """0 after centring: as if the mean of what was learned from stood there, not the mean of that film."""
     rng = np.random.default_rng(15)
-    x, test, y = rng.standard_normal((60, 4)) + 5, rng.standard_normal((10, 4)) + 5, rng.standard_normal((60, 3))
+    x, test, y = (
+        rng.standard_normal((60, 4)) + 5,
+        rng.standard_normal((10, 4)) + 5,
+        rng.standard_normal((60, 3)),
+    )
     y += x @ rng.standard_normal((4, 3))
     outside = rng.random(test.shape) < 0.3
     made = [
@@ -300,7 +342,11 @@ def test_one_band_is_kernel_ridge_with_the_best_penalty():
     test, blocks = rng.standard_normal((20, 15)), np.repeat(np.arange(5), 24)
     found, shares = ridge.fit_banded([(x, test)], y, blocks, 1, 0)
     scaled = [(part - x.mean(0)) / x.std(0) for part in (x, test)]
-    kernel, across, centred = scaled[0] @ scaled[0].T / 15, scaled[1] @ scaled[0].T / 15, y - y.mean(0)
+    kernel, across, centred = (
+        scaled[0] @ scaled[0].T / 15,
+        scaled[1] @ scaled[0].T / 15,
+        y - y.mean(0),
+    )
     expected = np.empty((20, 6))
     for voxel in range(6):
         errors = []
@@ -308,8 +354,12 @@ def test_one_band_is_kernel_ridge_with_the_best_penalty():
             errors.append(0.0)
             for block in range(5):
                 out = blocks == block
-                model = KernelRidge(alpha=alpha, kernel="precomputed").fit(kernel[~out][:, ~out], centred[~out, voxel])
-                errors[-1] += np.mean((model.predict(kernel[out][:, ~out]) - centred[out, voxel]) ** 2)
+                model = KernelRidge(alpha=alpha, kernel="precomputed").fit(
+                    kernel[~out][:, ~out], centred[~out, voxel]
+                )
+                errors[-1] += np.mean(
+                    (model.predict(kernel[out][:, ~out]) - centred[out, voxel]) ** 2
+                )
         best = ridge.ALPHAS[int(np.argmin(errors))] / 1e3
         model = KernelRidge(alpha=best, kernel="precomputed").fit(kernel, centred[:, voxel])
         expected[:, voxel] = model.predict(across) + y[:, voxel].mean()
@@ -323,7 +373,10 @@ def test_bands_find_the_feature_space_that_matters():
     y = matters @ rng.standard_normal((10, 8)) + rng.standard_normal((200, 8))
     bands = [(matters[:150], matters[150:]), (other[:150], other[150:])]
     predicted, shares = ridge.fit_banded(bands, y[:150], np.repeat(np.arange(5), 30), 20, 0)
-    assert shares[0] > 0.8 and np.mean([np.corrcoef(*pair)[0, 1] for pair in zip(predicted.T, y[150:].T)]) > 0.85
+    assert (
+        shares[0] > 0.8
+        and np.mean([np.corrcoef(*pair)[0, 1] for pair in zip(predicted.T, y[150:].T)]) > 0.85
+    )
 
 
 def test_frames_come_back_from_voxels_that_hold_their_components():
@@ -331,7 +384,9 @@ def test_frames_come_back_from_voxels_that_hold_their_components():
     codes, pictures = rng.standard_normal((130, 3)), rng.random((3, 8 * 8 * 3))
     frames = (0.5 + 0.1 * codes @ pictures).reshape(130, 8, 8, 3)
     bold = codes @ rng.standard_normal((3, 20)) + 0.05 * rng.standard_normal((130, 20))
-    made = ridge.fit_frames(bold[:100], frames[:100], bold[100:], np.repeat(np.arange(5), 20), 10, 0)
+    made = ridge.fit_frames(
+        bold[:100], frames[:100], bold[100:], np.repeat(np.arange(5), 20), 10, 0
+    )
     assert np.mean([pixel_r(a, b.astype(float)) for a, b in zip(frames[100:], made)]) > 0.98
 
 
@@ -358,7 +413,9 @@ def test_motion_energy_tells_moving_from_still():
         phase = 2 * np.pi * 4 * x / 24 - speed * np.arange(30)[:, None]
         film = 128 + contrast * np.sin(phase)[:, None, :, None] * np.ones((1, 24, 1, 3))
         energies.append(motion_energy(film.astype(np.uint8).reshape(5, 6, 24, 24, 3), 0.5))
-    assert energies[0].shape[0] == 5 and energies[0].mean() > energies[1].mean() > energies[2].mean()
+    assert (
+        energies[0].shape[0] == 5 and energies[0].mean() > energies[1].mean() > energies[2].mean()
+    )
 
 
 def test_motion_energy_does_not_depend_on_how_many_chunks_are_read_at_once(monkeypatch):

@@ -14,7 +14,13 @@ pytest.importorskip("himalaya", reason="ridge regression needs himalaya: make fi
 
 from film_encoding.methods_text import PUBLISHED  # noqa: E402
 from film_encoding.study import STUDY  # noqa: E402
-from film_encoding.variants import Variant, frames_to_cut, largest_delay, parse_ablation, variants_of  # noqa: E402
+from film_encoding.variants import (
+    Variant,
+    frames_to_cut,
+    largest_delay,
+    parse_ablation,
+    variants_of,
+)  # noqa: E402
 
 STUDY_FOLDER = ROOT / "studies" / "film_encoding"
 SCRIPTS = sorted(STUDY_FOLDER.glob("[1-7]-*.py"))
@@ -75,11 +81,18 @@ def test_ablations_change_one_thing_each(tmp_path, monkeypatch):
 
 
 def test_what_a_data_set_has_in_its_own_places(tmp_path, monkeypatch):
-    cfg = load(tmp_path, monkeypatch, DATASET_DIR=str(tmp_path / "set"), REGIONS_FILE=str(tmp_path / "aal.nii"))
+    cfg = load(
+        tmp_path,
+        monkeypatch,
+        DATASET_DIR=str(tmp_path / "set"),
+        REGIONS_FILE=str(tmp_path / "aal.nii"),
+    )
     assert cfg.FILM_DIR == str(tmp_path / "set" / "stimuli") and cfg.ATLAS_FILE == str(
         tmp_path / "set" / "atlas.nii.gz"
     )
-    assert cfg.REGIONS_FILE == str(tmp_path / "aal.nii") and cfg.REGIONS_TABLE == str(tmp_path / "set" / "atlas.tsv")
+    assert cfg.REGIONS_FILE == str(tmp_path / "aal.nii") and cfg.REGIONS_TABLE == str(
+        tmp_path / "set" / "atlas.tsv"
+    )
 
 
 def as_lists(value):
@@ -88,24 +101,48 @@ def as_lists(value):
 
 def test_config_has_the_published_values_but_for_what_it_says():
     tree = ast.parse((STUDY_FOLDER / "config.py").read_text())
-    values = {node.target.id: ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.AnnAssign)}
+    values = {
+        node.target.id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign)
+    }
     differ = {name for name, value in PUBLISHED.items() if as_lists(values[name]) != value}
     # Each is more cautious than the publication, or needs no file; config.py says so beside it.
-    assert differ == {"STANDARDIZE", "SPLITS", "SELECTION", "EMBARGO_TRS", "DECODER_INPUT", "PERCEPTUAL", "DECODE_FROM"}
+    assert differ == {
+        "STANDARDIZE",
+        "SPLITS",
+        "SELECTION",
+        "EMBARGO_TRS",
+        "DECODER_INPUT",
+        "PERCEPTUAL",
+        "DECODE_FROM",
+    }
 
 
 def test_the_published_experiment_is_the_published_settings():
     changes = {}
     exec((STUDY_FOLDER / "experiments" / "emofilm_published.py").read_text(), changes)
-    for name in ("STANDARDIZE", "SPLITS", "SELECTION", "EMBARGO_TRS", "DECODER_INPUT", "PERCEPTUAL", "DECODE_FROM"):
+    for name in (
+        "STANDARDIZE",
+        "SPLITS",
+        "SELECTION",
+        "EMBARGO_TRS",
+        "DECODER_INPUT",
+        "PERCEPTUAL",
+        "DECODE_FROM",
+    ):
         assert as_lists(changes[name]) == PUBLISHED[name]
 
 
-@pytest.mark.parametrize("experiment", sorted((STUDY_FOLDER / "experiments").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "experiment", sorted((STUDY_FOLDER / "experiments").glob("*.py")), ids=lambda path: path.name
+)
 def test_experiments_are_sound(experiment, monkeypatch):
     monkeypatch.setenv("NEUROFACE_CONFIG", str(experiment))
     cfg = STUDY.load_settings(STUDY_FOLDER / "1-cut_film.py")
-    assert cfg.RUN_NAME != "film-demo" and cfg.DATASET == ("demo" if experiment.name.startswith("demo") else "bids")
+    assert cfg.RUN_NAME != "film-demo" and cfg.DATASET == (
+        "demo" if experiment.name.startswith("demo") else "bids"
+    )
 
 
 # ---------------------------------------------------------------- the scripts
@@ -119,11 +156,25 @@ def test_main_is_short_and_stands_first_and_settings_are_named(path):
     assert len(text.splitlines()) <= 250
     contract = ast.get_docstring(tree)
     assert re.match(r"\d\. ", contract) and all(
-        re.search(rf"^{part}\s", contract, re.M) for part in ("Reads", "Writes", "Settings", "Takes")
+        re.search(rf"^{part}\s", contract, re.M)
+        for part in ("Reads", "Writes", "Settings", "Takes")
     )
-    used, named = set(re.findall(r"\bcfg\.([A-Z_]{3,})", text)), set(re.findall(r"\b[A-Z][A-Z_]{3,}\b", contract))
-    machine = {"DATASET", "DATASET_DIR", "DATA_DIR", "RUN_NAME", "INFERENCE_BATCH", "N_JOBS", "FILM_DIR"}
-    machine |= {"SEED"} if path.name.startswith("1-") else set()  # only of the demo, which refuses another one itself
+    used, named = (
+        set(re.findall(r"\bcfg\.([A-Z_]{3,})", text)),
+        set(re.findall(r"\b[A-Z][A-Z_]{3,}\b", contract)),
+    )
+    machine = {
+        "DATASET",
+        "DATASET_DIR",
+        "DATA_DIR",
+        "RUN_NAME",
+        "INFERENCE_BATCH",
+        "N_JOBS",
+        "FILM_DIR",
+    }
+    machine |= (
+        {"SEED"} if path.name.startswith("1-") else set()
+    )  # only of the demo, which refuses another one itself
     upstream = {"FRAMES_PER_TR", "FRAME_PX", "TR_S", "SPLITS", "DELAY_TRS", "EPOCHS", "ABLATIONS"}
     assert used - machine - upstream <= named, used - machine - upstream - named
 

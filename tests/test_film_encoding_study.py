@@ -67,7 +67,11 @@ def tiny(tmp_path_factory):
         assert done.code == 0, done.err
         printed[number] = done.out
     return SimpleNamespace(
-        root=folder / "tiny-film", config=config, settings=settings, dataset=folder / "dataset", printed=printed
+        root=folder / "tiny-film",
+        config=config,
+        settings=settings,
+        dataset=folder / "dataset",
+        printed=printed,
     )
 
 
@@ -88,7 +92,16 @@ def test_every_script_names_the_next_and_the_report_has_their_sections(tiny):
         assert f"next: python {script.name}" in tiny.printed[number - 1]
     assert "that was the last script" in tiny.printed[7]
     page = (tiny.root / "report.html").read_text()
-    for words in ("Films", "Voxels", "Networks", "Scores", "Saliency", "Perturbations", "Figures", "Methods text"):
+    for words in (
+        "Films",
+        "Voxels",
+        "Networks",
+        "Scores",
+        "Saliency",
+        "Perturbations",
+        "Figures",
+        "Methods text",
+    ):
         assert f">{words}<" in page
     assert "himalaya" in page and "Settings that differ from the paper" in page
 
@@ -96,11 +109,16 @@ def test_every_script_names_the_next_and_the_report_has_their_sections(tiny):
 def test_chunks_are_the_frames_on_the_screen(tiny):
     film = SampledFilm(tiny.dataset / "stimuli" / "beta.mp4")
     chunks = np.load(tiny.root / "1-chunks" / "beta.npy")
-    assert chunks.shape == (49, 4, 16, 16, 3) and chunks.dtype == np.uint8  # the last frame of 50 TRs is missing
+    assert (
+        chunks.shape == (49, 4, 16, 16, 3) and chunks.dtype == np.uint8
+    )  # the last frame of 50 TRs is missing
     frames = np.stack(list(film.frames_at(sample_times_s(49, 4, 1.3), 16)))
     np.testing.assert_array_equal(chunks.reshape(-1, 16, 16, 3), frames)
     table = read_table(tiny.root / "1-chunks" / "films.tsv").set_index("film")
-    assert table.loc["alpha", "sound_tail_s"] > 3 and table["frames_broken"].sum() == table["frames_missing"].sum() == 0
+    assert (
+        table.loc["alpha", "sound_tail_s"] > 3
+        and table["frames_broken"].sum() == table["frames_missing"].sum() == 0
+    )
     assert "sound goes on after the picture has ended in alpha (4." in tiny.printed[1]
     assert "left out" not in tiny.printed[1]  # nothing of the picture is
 
@@ -120,8 +138,12 @@ def test_the_mean_over_people_is_on_the_films_clock(tiny):
     scored = np.stack([(values - values.mean(0)) / values.std(0) for values in people])
     np.testing.assert_allclose(mean, scored.mean(axis=0), atol=1e-3)
     if FULL:
-        np.testing.assert_allclose(np.load(tiny.root / "2-voxels" / "alpha_sub-02.npy"), scored[1], atol=1e-3)
-    np.testing.assert_allclose(np.load(tiny.root / "2-voxels" / "alpha_variance.npy"), scored.var(0, ddof=1), atol=1e-3)
+        np.testing.assert_allclose(
+            np.load(tiny.root / "2-voxels" / "alpha_sub-02.npy"), scored[1], atol=1e-3
+        )
+    np.testing.assert_allclose(
+        np.load(tiny.root / "2-voxels" / "alpha_variance.npy"), scored.var(0, ddof=1), atol=1e-3
+    )
 
 
 def test_voxels_are_chosen_on_training_volumes_only(tiny):
@@ -131,7 +153,8 @@ def test_voxels_are_chosen_on_training_volumes_only(tiny):
         for film, rows in fold[fold["part"].isin(["train", "inner"])].groupby("film"):
             volume = rows["chunk"].to_numpy() + 4
             mean, variance = (
-                np.load(tiny.root / "2-voxels" / f"{film}_{kind}.npy")[volume] for kind in ("mean", "variance")
+                np.load(tiny.root / "2-voxels" / f"{film}_{kind}.npy")[volume]
+                for kind in ("mean", "variance")
             )
             values.append(mean.var(axis=0, dtype=float) / variance.mean(axis=0, dtype=float))
         chosen = np.load(tiny.root / "2-voxels" / f"chosen_{split}_fold-{number}.npy")
@@ -141,7 +164,9 @@ def test_voxels_are_chosen_on_training_volumes_only(tiny):
 
 def test_predictions_are_the_networks_own(tiny):
     folder = tiny.root / "3-networks" / "network" / "published_fold-1_seed-2"
-    test = read_table(tiny.root / "2-voxels" / "folds.tsv").query("split == 'published' and part == 'test'")
+    test = read_table(tiny.root / "2-voxels" / "folds.tsv").query(
+        "split == 'published' and part == 'test'"
+    )
     chosen = np.load(tiny.root / "2-voxels" / "chosen_published_fold-1.npy")
     network = load_network(folder / "network.keras", len(chosen))
     row, film = test.iloc[[-1]], test["film"].iloc[-1]
@@ -173,8 +198,15 @@ def test_every_rival_has_the_interval_of_its_difference(tiny):
     for _, part in table.groupby(["split", "test_set"]):
         voxels, frames = (part[part["of"] == what] for what in ("voxels", "frames"))
         assert set(voxels["rival"]) == {"ridge", "ridge one chunk"}
-        assert frames[frames["rival"] == "ridge"]["score"].tolist() == ["two_way", "pixel_r", "psnr_db", "ssim"]
-    assert (table["low"] < table["difference"]).all() and (table["difference"] < table["high"]).all()
+        assert frames[frames["rival"] == "ridge"]["score"].tolist() == [
+            "two_way",
+            "pixel_r",
+            "psnr_db",
+            "ssim",
+        ]
+    assert (table["low"] < table["difference"]).all() and (
+        table["difference"] < table["high"]
+    ).all()
     assert (table["n_blocks"] > 1).all() and set(table["n_seeds"]) == {1, 2}
     clear = (table["low"] > 0) | (table["high"] < 0)
     assert (clear == (table["network_is"] != "not different")).all()
@@ -185,9 +217,16 @@ def test_ridge_regression_learns_from_the_chunks_of_the_networks_weights(tiny):
     folds = read_table(tiny.root / "2-voxels" / "folds.tsv").query("split == 'film' and fold == 1")
     chosen = np.load(tiny.root / "2-voxels" / "chosen_film_fold-1.npy")
     bold = {film: np.load(tiny.root / "2-voxels" / f"{film}_mean.npy")[:, chosen] for film in FILMS}
-    frames = {film: np.load(tiny.root / "1-chunks" / f"{film}.npy")[:, middle_frame(4)] for film in FILMS}
-    train, test = (folds[folds["part"] == part].reset_index(drop=True) for part in ("train", "test"))
-    given = [np.stack([bold[row.film][row.chunk + 4] for row in part.itertuples()]) for part in (train, test)]
+    frames = {
+        film: np.load(tiny.root / "1-chunks" / f"{film}.npy")[:, middle_frame(4)] for film in FILMS
+    }
+    train, test = (
+        folds[folds["part"] == part].reset_index(drop=True) for part in ("train", "test")
+    )
+    given = [
+        np.stack([bold[row.film][row.chunk + 4] for row in part.itertuples()])
+        for part in (train, test)
+    ]
     wanted = np.stack([frames[row.film][row.chunk] for row in train.itertuples()]) / np.float32(255)
     made = fit_frames(given[0], wanted, given[1], inner_blocks(train), 8, 42)
     stored = np.load(tiny.root / "4-scores" / "ridge" / "film_fold-1_from_measured.npy")
@@ -195,9 +234,13 @@ def test_ridge_regression_learns_from_the_chunks_of_the_networks_weights(tiny):
 
 
 def test_the_smallest_possible_p_stands_beside_p(tiny):
-    scores = read_table(tiny.root / "4-scores" / "voxels.tsv").set_index(["model", "split", "test_set"])
+    scores = read_table(tiny.root / "4-scores" / "voxels.tsv").set_index(
+        ["model", "split", "test_set"]
+    )
     row = scores.loc[("network", "published", "unseen film")]  # 46 chunks less those without BOLD
-    assert row["p_smallest"] == pytest.approx(1 / 21) and row["p"] >= row["p_smallest"]  # 20 shifts of N_SHIFTS
+    assert (
+        row["p_smallest"] == pytest.approx(1 / 21) and row["p"] >= row["p_smallest"]
+    )  # 20 shifts of N_SHIFTS
     last = scores.loc[("network", "published", "last part")]  # 22 chunks: too few lags for p < 0.05
     assert last["p_smallest"] > 0.05 and np.isnan(last["significant_share"])
     page = (tiny.root / "report.html").read_text()
@@ -205,13 +248,19 @@ def test_the_smallest_possible_p_stands_beside_p(tiny):
 
 
 def test_r_is_that_of_the_stored_predictions(tiny):
-    test = read_table(tiny.root / "2-voxels" / "folds.tsv").query("split == 'published' and part == 'test'")
+    test = read_table(tiny.root / "2-voxels" / "folds.tsv").query(
+        "split == 'published' and part == 'test'"
+    )
     unseen = (test["test_set"] == "unseen film").to_numpy()
     chosen = np.load(tiny.root / "2-voxels" / "chosen_published_fold-1.npy")
-    measured = np.load(tiny.root / "2-voxels" / "gamma_mean.npy")[test["chunk"][unseen] + 4][:, chosen]
+    measured = np.load(tiny.root / "2-voxels" / "gamma_mean.npy")[test["chunk"][unseen] + 4][
+        :, chosen
+    ]
     r = []
     for seed in (1, 2):
-        file = tiny.root / "3-networks" / "encoder" / f"published_fold-1_seed-{seed}" / "predicted.npy"
+        file = (
+            tiny.root / "3-networks" / "encoder" / f"published_fold-1_seed-{seed}" / "predicted.npy"
+        )
         predicted = np.load(file)[unseen]
         r.append([np.corrcoef(a, b)[0, 1] for a, b in zip(measured.T, predicted.T)])
     stored = np.load(tiny.root / "4-scores" / "units" / "encoder_published_unseen-film.r.npy")
@@ -222,7 +271,9 @@ def test_r_is_that_of_the_stored_predictions(tiny):
     assert row["r"].item() == pytest.approx(np.mean(r), abs=1e-4)
     image = nib.load(tiny.root / "4-scores" / "maps" / "encoder_published_unseen-film_r.nii.gz")
     mask = np.asarray(nib.load(tiny.root / "2-voxels" / "mask.nii.gz").dataobj) > 0
-    np.testing.assert_allclose(np.asarray(image.dataobj)[mask][chosen, 0], np.mean(r, axis=0), atol=1e-4)
+    np.testing.assert_allclose(
+        np.asarray(image.dataobj)[mask][chosen, 0], np.mean(r, axis=0), atol=1e-4
+    )
 
 
 def test_frames_are_scored_against_the_middle_ones_and_the_mean_frame_stands_beside_them(tiny):
@@ -235,13 +286,20 @@ def test_frames_are_scored_against_the_middle_ones_and_the_mean_frame_stands_bes
     folds = read_table(tiny.root / "2-voxels" / "folds.tsv").query("split == 'film'")
     errors = []
     for _, fold in folds.groupby("fold"):
-        target = {film: np.load(tiny.root / "1-chunks" / f"{film}.npy")[:, middle_frame(4)] / 255 for film in FILMS}
+        target = {
+            film: np.load(tiny.root / "1-chunks" / f"{film}.npy")[:, middle_frame(4)] / 255
+            for film in FILMS
+        }
         learned, tested = (
-            np.stack([target[row.film][row.chunk] for row in fold[fold["part"].isin(parts)].itertuples()])
+            np.stack(
+                [target[row.film][row.chunk] for row in fold[fold["part"].isin(parts)].itertuples()]
+            )
             for parts in (["train"], ["test"])
         )
         errors += np.mean((tested - learned.mean(axis=0)) ** 2, axis=(1, 2, 3)).tolist()
-    assert frames.loc["mean frame", "psnr_db"] == pytest.approx(np.mean(-10 * np.log10(errors)), abs=1e-3)
+    assert frames.loc["mean frame", "psnr_db"] == pytest.approx(
+        np.mean(-10 * np.log10(errors)), abs=1e-3
+    )
 
 
 def test_the_clip_plays_as_long_as_asked_and_shows_the_brain(tiny):
@@ -278,12 +336,17 @@ def test_a_training_that_is_missing_is_made_again_and_the_others_stay(tiny, tmp_
     expected, before = np.load(lost / "predicted.npy"), times_of(root / "3-networks")
     shutil.rmtree(lost)
     done = run(3, config)
-    assert done.code == 0 and f"trainings: {10 if FULL else 7} of {11 if FULL else 8} already there" in done.out, (
-        done.out + done.err
-    )
-    np.testing.assert_allclose(np.load(lost / "predicted.npy"), expected, atol=1e-4)  # the same seed
+    assert (
+        done.code == 0
+        and f"trainings: {10 if FULL else 7} of {11 if FULL else 8} already there" in done.out
+    ), done.out + done.err
+    np.testing.assert_allclose(
+        np.load(lost / "predicted.npy"), expected, atol=1e-4
+    )  # the same seed
     after = times_of(root / "3-networks")
-    assert {path for path in before if before[path] != after[path]} == {path for path in before if path.parent == lost}
+    assert {path for path in before if before[path] != after[path]} == {
+        path for path in before if path.parent == lost
+    }
 
 
 @pytest.mark.parametrize(
@@ -295,7 +358,11 @@ def test_results_of_other_settings_are_refused(tiny, tmp_path, number, changed):
     (name,) = changed
     config = write_config(tmp_path / "other.py", **tiny.settings | changed)
     done = run(number, config)
-    assert done.code == 1 and f"was made with {name} = " in done.err and len(done.err.strip().splitlines()) == 1
+    assert (
+        done.code == 1
+        and f"was made with {name} = " in done.err
+        and len(done.err.strip().splitlines()) == 1
+    )
     if reader := {1: 2, 2: 3, 3: 4, 4: 7}.get(number):  # a script that reads these results
         later = run(reader, config)
         assert later.code == 1 and name in later.err
@@ -303,8 +370,14 @@ def test_results_of_other_settings_are_refused(tiny, tmp_path, number, changed):
 
 @pytest.mark.skipif(not FULL, reason="NEUROFACE_FULL=1: trains more networks")
 def test_more_ablations_and_seeds_add_to_what_is_there(tiny, tmp_path):
-    root, config = copy_of(tiny, tmp_path, ABLATIONS=("encoder", "frames 2", "all voxels"), N_SEEDS=3)
-    for number, said in ((1, "3 of 3 already there"), (2, "3 of 3 already there"), (3, "11 of 19 already there")):
+    root, config = copy_of(
+        tiny, tmp_path, ABLATIONS=("encoder", "frames 2", "all voxels"), N_SEEDS=3
+    )
+    for number, said in (
+        (1, "3 of 3 already there"),
+        (2, "3 of 3 already there"),
+        (3, "11 of 19 already there"),
+    ):
         done = run(number, config)
         assert done.code == 0 and said in done.out, done.out + done.err
     assert read_table(root / "3-networks" / "trainings.tsv")["variant"].nunique() == 5
@@ -330,10 +403,22 @@ def test_films_that_are_not_there_or_twice_are_one_line(tiny, tmp_path):
     settings = tiny.settings | {"DATA_DIR": str(tmp_path), "FILM_DIR": str(films)}
     fails(1, write_config(tmp_path / "a.py", **settings), "FILM_DIR = ", "is not there")
     films.mkdir()
-    fails(1, write_config(tmp_path / "b.py", **settings), "holds no film that people saw: alpha, beta, gamma")
+    fails(
+        1,
+        write_config(tmp_path / "b.py", **settings),
+        "holds no film that people saw: alpha, beta, gamma",
+    )
     shutil.copy(tiny.dataset / "stimuli" / "alpha.mp4", films / "Alpha.mp4")
-    fails(1, write_config(tmp_path / "c.py", **settings | {"FILMS": ("alpha", "beta")}), "FILMS names 'beta'")
-    fails(1, write_config(tmp_path / "d.py", **settings | {"FILMS": ("delta",)}), "no BOLD file has task-delta")
+    fails(
+        1,
+        write_config(tmp_path / "c.py", **settings | {"FILMS": ("alpha", "beta")}),
+        "FILMS names 'beta'",
+    )
+    fails(
+        1,
+        write_config(tmp_path / "d.py", **settings | {"FILMS": ("delta",)}),
+        "no BOLD file has task-delta",
+    )
     shutil.copy(films / "Alpha.mp4", films / "alpha.mkv")
     fails(1, write_config(tmp_path / "e.py", **settings), "Remove one of the two")
     (films / "alpha.mkv").unlink()
@@ -385,19 +470,32 @@ def test_regions_and_annotations_that_are_not_there_are_one_line(tiny, tmp_path)
     for number, changed, words in (
         (5, {"REGIONS_TABLE": "gone.tsv"}, ("REGIONS_TABLE", "is not there")),
         (5, {"REGIONS_TABLE": str(tmp_path / "bare.tsv")}, ("lacks the column 'name'",)),
-        (6, {"PERTURBED_REGIONS": ("amygdala",)}, ("PERTURBED_REGIONS names 'amygdala'", "left calcarine")),
+        (
+            6,
+            {"PERTURBED_REGIONS": ("amygdala",)},
+            ("PERTURBED_REGIONS names 'amygdala'", "left calcarine"),
+        ),
         (6, {"THING": "house"}, ("task-alpha_house-annotation.1D is not there",)),
     ):
         fails(number, write_config(tmp_path / "bad.py", **settings | changed), *words)
     network = root / "3-networks" / "network" / "published_fold-1_seed-1" / "network.keras"
     network.write_bytes(network.read_bytes()[:1000])
-    fails(5, write_config(tmp_path / "cut.py", **settings), "network.keras", "Delete it, then: python 3-train")
+    fails(
+        5,
+        write_config(tmp_path / "cut.py", **settings),
+        "network.keras",
+        "Delete it, then: python 3-train",
+    )
 
 
 def test_from_another_folder_in_a_process_of_its_own(tiny, tmp_path):
     root, config = copy_of(tiny, tmp_path)
-    environment = {n: v for n, v in os.environ.items() if n != "PYTHONPATH"} | {"NEUROFACE_CONFIG": str(config)}
-    done = subprocess.run([sys.executable, SCRIPTS[1]], env=environment, cwd="/", capture_output=True, text=True)
+    environment = {n: v for n, v in os.environ.items() if n != "PYTHONPATH"} | {
+        "NEUROFACE_CONFIG": str(config)
+    }
+    done = subprocess.run(
+        [sys.executable, SCRIPTS[1]], env=environment, cwd="/", capture_output=True, text=True
+    )
     assert done.returncode == 0 and "films: 3 of 3 already there" in done.stdout, done.stderr
 
 
@@ -420,30 +518,45 @@ def test_without_the_extra_packages_one_line_names_the_command():
 def test_a_killed_script_goes_on(tiny, tmp_path, number, after_s):
     root, config = copy_of(tiny, tmp_path, *range(number, 8))
     process = subprocess.Popen(
-        [sys.executable, SCRIPTS[number]], env=os.environ | {"NEUROFACE_CONFIG": str(config)}, stdout=subprocess.DEVNULL
+        [sys.executable, SCRIPTS[number]],
+        env=os.environ | {"NEUROFACE_CONFIG": str(config)},
+        stdout=subprocess.DEVNULL,
     )
     time.sleep(after_s)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert run(number, config).code == 0
     name = STUDY.step(number).folder
-    made, wanted = (sorted(str(p.relative_to(r)) for p in (r / name).rglob("*.npy")) for r in (root, tiny.root))
+    made, wanted = (
+        sorted(str(p.relative_to(r)) for p in (r / name).rglob("*.npy")) for r in (root, tiny.root)
+    )
     assert made == wanted and not list((root / name).rglob("partial-*"))
 
 
-@pytest.mark.skipif(not FULL, reason="NEUROFACE_FULL=1: the demo as make demo-film runs it, minutes")
+@pytest.mark.skipif(
+    not FULL, reason="NEUROFACE_FULL=1: the demo as make demo-film runs it, minutes"
+)
 def test_the_demo_finds_what_was_planted(tmp_path):
-    config = write_config(tmp_path / "demo.py", DATASET_DIR=str(tmp_path / "dataset"), DATA_DIR=str(tmp_path))
+    config = write_config(
+        tmp_path / "demo.py", DATASET_DIR=str(tmp_path / "dataset"), DATA_DIR=str(tmp_path)
+    )
     for script in SCRIPTS.values():
         environment = os.environ | {"NEUROFACE_CONFIG": str(config)}
-        done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, script], env=environment, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
     root = tmp_path / "film-demo"
     scores = read_table(root / "4-scores" / "voxels.tsv").query("model == 'network'")
     assert (scores["p"] <= scores["p_smallest"]).all() and (scores["r"] < scores["ceiling"]).all()
     regulariser = read_json(root / "4-scores" / "regulariser.json")
-    assert all(row["n_seeds"] == 2 and row["interval"][0] < row["effect"] < row["interval"][1] for row in regulariser)
-    table = read_table(root / "6-perturbations" / "perturbations.tsv").set_index(["region", "perturbation"])
+    assert all(
+        row["n_seeds"] == 2 and row["interval"][0] < row["effect"] < row["interval"][1]
+        for row in regulariser
+    )
+    table = read_table(root / "6-perturbations" / "perturbations.tsv").set_index(
+        ["region", "perturbation"]
+    )
     for kind in ("zero", "mean", "noise"):
         fusiform = table.loc[("fusiform", kind)]
         assert fusiform["p_thing_over_others"] < 0.05 and fusiform["p_over_random"] < 0.05

@@ -49,7 +49,9 @@ def test_rows_are_the_volumes_from_the_start_of_the_film(tmp_path, first):
 def test_a_voxel_that_never_changes_becomes_0(tmp_path):
     series = np.random.default_rng(0).normal(100, 5, (2, 2, 2, 20))
     series[0, 0, 0] = 7
-    rows, _ = film_rows(viewing(tmp_path, series, 0), np.ones((2, 2, 2), bool), AFFINE, 20, "zscore")
+    rows, _ = film_rows(
+        viewing(tmp_path, series, 0), np.ones((2, 2, 2), bool), AFFINE, 20, "zscore"
+    )
     assert not rows[:, 0].any() and np.isfinite(rows).all() and rows[:, 1].any()
 
 
@@ -64,7 +66,9 @@ def test_mean_and_variance_over_people_are_numpys():
 
 def test_snr_is_the_formula_whatever_is_stored_apart():
     """Variance over time of the mean over people / mean over time of the variance over people, of what was measured."""
-    people = np.random.default_rng(2).normal(0, 1, (6, 50, 4)) + np.random.default_rng(3).normal(0, 3, (6, 1, 4))
+    people = np.random.default_rng(2).normal(0, 1, (6, 50, 4)) + np.random.default_rng(3).normal(
+        0, 3, (6, 1, 4)
+    )
     expected = people.mean(axis=0).var(axis=0) / people.var(axis=0, ddof=1).mean(axis=0)
     own = people.mean(axis=1, keepdims=True)
     rows = people - own
@@ -115,19 +119,26 @@ def test_parcels_hold_both_ends_and_an_atlas_on_another_grid_is_resampled(tmp_pa
     fine[:3, 3] = -0.5
     finer, moved = read_labels(tmp_path / "atlas.nii.gz", (12, 12, 12), fine, "ATLAS_FILE")
     inner = (slice(1, -1),) * 3  # the outermost lie beyond the centres of the atlas
-    assert moved and np.array_equal(finer[inner], atlas.repeat(2, 0).repeat(2, 1).repeat(2, 2)[inner])
+    assert moved and np.array_equal(
+        finer[inner], atlas.repeat(2, 0).repeat(2, 1).repeat(2, 2)[inner]
+    )
 
 
 def test_labels_that_miss_whole_numbers_by_rounding_are_labels(tmp_path):
     """Atlases that a program scaled or saved as float are off by up to 0.016."""
     labels = np.arange(27).reshape(3, 3, 3)
     write_nifti(tmp_path / "atlas.nii.gz", (labels - 0.016).astype(np.float32), AFFINE)
-    assert np.array_equal(read_labels(tmp_path / "atlas.nii.gz", (3, 3, 3), AFFINE, "ATLAS_FILE")[0], labels)
+    assert np.array_equal(
+        read_labels(tmp_path / "atlas.nii.gz", (3, 3, 3), AFFINE, "ATLAS_FILE")[0], labels
+    )
 
 
 def test_an_atlas_that_is_none_is_one_line(tmp_path):
     write_nifti(tmp_path / "map.nii.gz", np.full((3, 3, 3), 0.5, dtype=np.float32), AFFINE)
-    for path, what in ((tmp_path / "map.nii.gz", "whole numbers"), (tmp_path / "gone.nii.gz", "is not there")):
+    for path, what in (
+        (tmp_path / "map.nii.gz", "whole numbers"),
+        (tmp_path / "gone.nii.gz", "is not there"),
+    ):
         with pytest.raises(NeuroFaceError, match=f"ATLAS_FILE.*{what}"):
             read_labels(path, (3, 3, 3), AFFINE, "ATLAS_FILE")
 
@@ -138,7 +149,14 @@ LENGTHS = {"a": 100, "b": 80, "c": 120, "d": 60, "e": 90}
 
 
 def settings(**changed):
-    chosen = dict(HELD_OUT_FILM="c", TEST_SHARE=0.2, N_FOLDS=3, SELECTION="inner", INNER_SHARE=0.15, EMBARGO_TRS=5)
+    chosen = dict(
+        HELD_OUT_FILM="c",
+        TEST_SHARE=0.2,
+        N_FOLDS=3,
+        SELECTION="inner",
+        INNER_SHARE=0.15,
+        EMBARGO_TRS=5,
+    )
     return SimpleNamespace(**chosen | changed)
 
 
@@ -151,7 +169,9 @@ def test_the_published_split_holds_out_the_last_fifth_and_one_film():
             continue
         end = int(0.8 * n)
         assert part["part"].tolist()[end:] == ["test"] * (n - end)
-        assert part["part"].tolist()[:end] == ["inner" if k % 5 == 0 else "train" for k in range(end)]
+        assert part["part"].tolist()[:end] == [
+            "inner" if k % 5 == 0 else "train" for k in range(end)
+        ]
         assert set(part["test_set"][part["part"] == "test"]) == {"last part"}
 
 
@@ -173,23 +193,40 @@ def test_film_folds_hold_every_film_out_once_and_whole():
     assert sorted(out) == sorted(LENGTHS)
     for fold in folds:
         tested = fold.of("test")
-        assert all((tested["film"] == film).sum() == LENGTHS[film] for film in tested["film"].unique())
+        assert all(
+            (tested["film"] == film).sum() == LENGTHS[film] for film in tested["film"].unique()
+        )
         assert not set(fold.of("train", "inner")["film"]) & set(tested["film"])
 
 
 def test_folds_survive_the_table():
-    folds = [*make_folds(LENGTHS, "published", settings()), *make_folds(LENGTHS, "film", settings())]
+    folds = [
+        *make_folds(LENGTHS, "published", settings()),
+        *make_folds(LENGTHS, "film", settings()),
+    ]
     for one, other in zip(folds, read_folds(write_folds(folds)), strict=True):
-        assert (one.split, one.number) == (other.split, other.number) and one.chunks.equals(other.chunks)
+        assert (one.split, one.number) == (other.split, other.number) and one.chunks.equals(
+            other.chunks
+        )
 
 
 @pytest.mark.parametrize(
     "lengths, changed, split, message",
     [
         ({"a": 50}, {}, "film", "Only the film a"),
-        (LENGTHS, {"HELD_OUT_FILM": "z"}, "published", "HELD_OUT_FILM = 'z' is none of the films: a, b"),
+        (
+            LENGTHS,
+            {"HELD_OUT_FILM": "z"},
+            "published",
+            "HELD_OUT_FILM = 'z' is none of the films: a, b",
+        ),
         (LENGTHS, {"N_FOLDS": 6}, "film", "N_FOLDS = 6, and there are 5 films"),
-        ({"a": 12, "b": 12}, {"EMBARGO_TRS": 10, "HELD_OUT_FILM": "a"}, "published", "chunks are left for"),
+        (
+            {"a": 12, "b": 12},
+            {"EMBARGO_TRS": 10, "HELD_OUT_FILM": "a"},
+            "published",
+            "chunks are left for",
+        ),
     ],
 )
 def test_folds_that_cannot_be_made_are_one_line(lengths, changed, split, message):

@@ -24,7 +24,8 @@ from neuroface.film.sound import loudness_and_speech  # noqa: E402
 from film_files import grey, shot, write_film  # noqa: E402
 from test_report import BROWSER, look_at, needs_browser  # noqa: E402
 
-# Until when, and what is to be seen: background, person, share of the frame's height that the face takes, light.
+# Until when, and what is to be seen: background, person, share of the frame's height that the face
+# takes, light.
 SHOTS = [
     (3.04, ("coffee",)),
     (14.6, ("brick", "astronaut", 0.3)),
@@ -91,7 +92,9 @@ def test_cuts_brightness_and_loudness_are_measured(done):
     cuts = samples["time_s"][samples["shot_cuts"] > 0].to_numpy()
     assert np.allclose(cuts, [np.ceil(until * 5 - 1e-6) / 5 for until, _ in SHOTS[:-1]])
     tone = (samples["time_s"] > TONE_S[0] + 0.5) & (samples["time_s"] < TONE_S[1] - 0.5)
-    assert np.allclose(samples["loudness"][tone], -23.0, atol=0.3)  # 1 kHz at −20 dBFS in one channel: BS.1770
+    assert np.allclose(
+        samples["loudness"][tone], -23.0, atol=0.3
+    )  # 1 kHz at −20 dBFS in one channel: BS.1770
     assert (samples["loudness"][samples["time_s"] > TONE_S[1] + 1] < -60).all()
     assert samples["speech"].max() < 0.2
     for until, what in SHOTS:
@@ -104,8 +107,16 @@ def test_the_sidecar_says_how_it_was_made(done, film):
     about = json.loads((done[1] / "task-aurora_events.json").read_text())
     (source,) = about["Films"]
     digest = subprocess.run(["sha256sum", film], capture_output=True, text=True).stdout.split()[0]
-    assert source["SHA256"] == digest and source["DurationS"] == LENGTH_S and source["FramesPerSecond"] == 25
-    assert about["Detector"].startswith("mtcnn 1") and about["SmallestScore"] == 0.95 and about["SamplesPerSecond"] == 5
+    assert (
+        source["SHA256"] == digest
+        and source["DurationS"] == LENGTH_S
+        and source["FramesPerSecond"] == 25
+    )
+    assert (
+        about["Detector"].startswith("mtcnn 1")
+        and about["SmallestScore"] == 0.95
+        and about["SamplesPerSecond"] == 5
+    )
 
 
 def test_the_regressors_fit_the_design_of_the_study(done):
@@ -113,14 +124,19 @@ def test_the_regressors_fit_the_design_of_the_study(done):
     assert list(table) == ["shot_cuts", "brightness", "motion_energy", "loudness", "speech"]
     at = np.arange(int(LENGTH_S * 5)) / 5
     drawn = 47.0 * ((at >= TONE_S[0]) & (at < TONE_S[1]))  # -23 LUFS, above -70
-    # The window of 400 ms reaches beyond both ends of the tone, and on this scale half of it counts for nearly all.
+    # The window of 400 ms reaches beyond both ends of the tone, and on this scale half of it counts
+    # for nearly all.
     assert np.allclose(table["loudness"], convolved(drawn, 5.0, np.arange(100.0)), atol=2.5)
-    assert table["loudness"].max() > 40 and (table["loudness"][70:] == 0).all()  # long after the film
+    assert (
+        table["loudness"].max() > 40 and (table["loudness"][70:] == 0).all()
+    )  # long after the film
 
 
 def test_the_report_shows_the_film(done):
     page = (done[1].parent / "report.html").read_text()
-    assert "task-aurora" in page and "data:image/" in page and "next: python 1-preprocess" in done[2]
+    assert (
+        "task-aurora" in page and "data:image/" in page and "next: python 1-preprocess" in done[2]
+    )
     assert "minutes of film" in done[2] or "film files" in done[2]
 
 
@@ -128,7 +144,9 @@ def test_a_second_run_scans_nothing_and_new_rules_cost_nothing(done, film):
     config, folder, _ = done
     chunks = {path: path.stat().st_mtime_ns for path in folder.glob("samples/*/*.json")}
     before = (folder / "task-aurora_face-annotation.1D").read_bytes()
-    stricter = write_config(config.with_name("strict.py"), FILM_DIR=str(folder.parent), N_JOBS=1, MIN_FACE_HEIGHT=0.2)
+    stricter = write_config(
+        config.with_name("strict.py"), FILM_DIR=str(folder.parent), N_JOBS=1, MIN_FACE_HEIGHT=0.2
+    )
     assert run_zero(stricter, film).returncode == 0
     assert len(read_1d(folder / "task-aurora_face-annotation.1D")) == 2  # the small face is gone
     again = run_zero(config, film)
@@ -138,7 +156,9 @@ def test_a_second_run_scans_nothing_and_new_rules_cost_nothing(done, film):
 
 
 def test_another_rate_does_not_mix_with_what_is_there(done, film):
-    config = write_config(done[0].with_name("rate.py"), FILM_DIR=str(done[1].parent), ANNOTATION_HZ=2.0)
+    config = write_config(
+        done[0].with_name("rate.py"), FILM_DIR=str(done[1].parent), ANNOTATION_HZ=2.0
+    )
     ran = run_zero(config, film)
     assert ran.returncode == 1 and "ANNOTATION_HZ = 5.0; the setting is now 2.0" in ran.stderr
 
@@ -171,7 +191,9 @@ def test_it_is_compared_with_a_person(done, film, tmp_path):
 def test_the_page_opens_without_network_and_shows_its_pictures(done, tmp_path):
     page = (done[1] / "task-aurora_check.html").read_text()
     seen, said = look_at(page, tmp_path)
-    assert said == [] and len(seen["widths"]) == page.count("<img ") >= 15 and min(seen["widths"]) > 60
+    assert (
+        said == [] and len(seen["widths"]) == page.count("<img ") >= 15 and min(seen["widths"]) > 60
+    )
     assert not re.search(r"(?:src|href)=\"(?!data:)", page)
 
 
@@ -181,7 +203,9 @@ def page(done):
     if not BROWSER:
         pytest.skip("needs chromium or google-chrome")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+        browser = driver.chromium.launch(
+            executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"]
+        )
         page = browser.new_page(offline=True)
         page.goto((done[1] / "task-aurora_check.html").as_uri())
         yield page
@@ -229,8 +253,12 @@ def test_a_stretch_is_corrected_with_the_mouse(page, done, tmp_path, small_datas
     )  # fmt: skip
     ran = run_here(1, config)
     assert ran.returncode == 0, ran.stderr
-    windows = pd.read_csv(tmp_path / "one" / "1-windows" / "sub-1" / "sub-1_task-aurora_windows.tsv", sep="\t")
-    assert windows["label"].tolist() == ["face", "noface"] and np.allclose(windows["onset_s"], [3.2, 14.6])
+    windows = pd.read_csv(
+        tmp_path / "one" / "1-windows" / "sub-1" / "sub-1_task-aurora_windows.tsv", sep="\t"
+    )
+    assert windows["label"].tolist() == ["face", "noface"] and np.allclose(
+        windows["onset_s"], [3.2, 14.6]
+    )
 
 
 def test_a_stretch_is_corrected_with_the_keyboard(page):
@@ -267,11 +295,16 @@ def test_script_1_takes_the_annotation_where_the_data_set_has_none(done, tmp_pat
     windows = pd.read_csv(folder / "sub-1" / "sub-1_task-aurora_windows.tsv", sep="\t")
     stretches = read_1d(done[1] / "task-aurora_face-annotation.1D")
     expected = on_screen(windows["onset_s"].to_numpy() + 0.1, stretches)
-    assert list(windows["label"]) == ["face" if on else "noface" for on in expected] and len(windows) == 2
+    assert (
+        list(windows["label"]) == ["face" if on else "noface" for on in expected]
+        and len(windows) == 2
+    )
     regressors = pd.read_csv(folder / "film_regressors.tsv", sep="\t")
     series = read_regressors(done[1] / "task-aurora_film-regressors.tsv", 1.0, 200)
     first = regressors["first_tr"][0]
-    assert regressors["loudness"][0] == pytest.approx(series["loudness"][first : first + 10].mean(), abs=1e-5)
+    assert regressors["loudness"][0] == pytest.approx(
+        series["loudness"][first : first + 10].mean(), abs=1e-5
+    )
 
 
 # ---------------------------------------------------------------- speech
@@ -285,12 +318,20 @@ def test_speech_is_told_from_noise_tones_and_silence(tmp_path):
         voice = np.frombuffer(file.readframes(file.getnframes()), np.int16) / 32768
         at = np.arange(0, len(voice), file.getframerate() / 48_000)
     voice, time = np.interp(at, np.arange(len(voice)), voice), np.arange(4 * 48_000) / 48_000
-    noise, tone = 0.1 * np.random.default_rng(0).standard_normal(len(time)), 0.3 * np.sin(2 * np.pi * 440 * time)
+    noise, tone = (
+        0.1 * np.random.default_rng(0).standard_normal(len(time)),
+        0.3 * np.sin(2 * np.pi * 440 * time),
+    )
     parts = [voice, noise, tone, 0 * time]
     edges = np.cumsum([0, *map(len, parts)]) / 48_000
     frames_s = np.arange(0, edges[-1], 0.2)
-    path = write_film(tmp_path / "talk.mkv", frames_s, lambda t: grey(60), rate=5, sound=np.concatenate(parts))
+    path = write_film(
+        tmp_path / "talk.mkv", frames_s, lambda t: grey(60), rate=5, sound=np.concatenate(parts)
+    )
     times_s = np.arange(int(edges[-1] * 5)) / 5
     speech = loudness_and_speech(open_film(path), times_s, 0.2)[1]
-    means = [speech[(times_s > low + 0.4) & (times_s < high - 0.4)].mean() for low, high in zip(edges, edges[1:])]
+    means = [
+        speech[(times_s > low + 0.4) & (times_s < high - 0.4)].mean()
+        for low, high in zip(edges, edges[1:])
+    ]
     assert means[0] > 0.9 and max(means[1:]) < 0.4, means

@@ -24,9 +24,19 @@ def film_samples(n_films=5, people_per_film=3, events=24, seed=0):
         for person in range(people_per_film):
             for t, kind in zip(onset, label):
                 rows.append(
-                    (f"sub-{film}{person}", f"film{film}", "1", kind, float(t), t + 4, f"film{film}_{kind}_{t}s")
+                    (
+                        f"sub-{film}{person}",
+                        f"film{film}",
+                        "1",
+                        kind,
+                        float(t),
+                        t + 4,
+                        f"film{film}_{kind}_{t}s",
+                    )
                 )
-    return pd.DataFrame(rows, columns=["subject", "movie", "run", "label", "onset_s", "first_tr", "event"])
+    return pd.DataFrame(
+        rows, columns=["subject", "movie", "run", "label", "onset_s", "first_tr", "event"]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +62,9 @@ def test_groups_are_what_shares_the_columns(samples, split, columns):
     samples = samples.assign(run=np.where(samples.index % 2, "01", "1"))
     groups = groups_of(samples, split)
     expected = samples.groupby(columns).ngroup().to_numpy()
-    assert pd.DataFrame({"got": groups, "expected": expected}).drop_duplicates().shape[0] == len(set(expected))
+    assert pd.DataFrame({"got": groups, "expected": expected}).drop_duplicates().shape[0] == len(
+        set(expected)
+    )
     assert len(set(groups)) == len(set(expected))
 
 
@@ -64,7 +76,9 @@ def test_every_window_is_a_group_of_its_own(samples):
 def test_each_window_is_held_out_exactly_once(samples, split):
     folds = folds_of(samples, split)
     assert [fold.number for fold in folds] == [1, 2, 3, 4]
-    assert np.array_equal(np.sort(np.concatenate([fold.test for fold in folds])), np.arange(len(samples)))
+    assert np.array_equal(
+        np.sort(np.concatenate([fold.test for fold in folds])), np.arange(len(samples))
+    )
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -126,7 +140,9 @@ def test_closed_form_models_never_choose_on_the_held_out_fold(samples, split):
 @pytest.mark.parametrize("split", SPLITS)
 def test_closed_form_models_have_the_same_folds_whatever_the_selection(samples, split):
     """So null rates of the ladder, which benchmarks/calibration.py measures with "inner", are those with "paper" too."""
-    for mine, theirs in zip(folds_of(samples, split, selection="inner"), folds_of(samples, split, selection="paper")):
+    for mine, theirs in zip(
+        folds_of(samples, split, selection="inner"), folds_of(samples, split, selection="paper")
+    ):
         for one, other in ((mine.test, theirs.test), (mine.rows, theirs.rows)):
             np.testing.assert_array_equal(one, other)
         for pair, same in zip(mine.inner, theirs.inner, strict=True):
@@ -146,7 +162,9 @@ def test_embargo_keeps_just_the_training_windows_that_are_far_enough(embargo_trs
         expected = []
         for row in free.train:
             # Volumes between two windows; negative where they overlap.
-            between = [abs(start[row] - start[t]) - WINDOW_TRS for t in fold.test if run[t] == run[row]]
+            between = [
+                abs(start[row] - start[t]) - WINDOW_TRS for t in fold.test if run[t] == run[row]
+            ]
             if min(between, default=np.inf) >= embargo_trs:
                 expected.append(row)
         assert fold.train.tolist() == expected
@@ -160,23 +178,30 @@ def test_two_groups_leave_one_to_train_on_so_its_events_choose_the_epoch(split):
     for fold in folds_of(samples, split, n_folds=2):
         assert fold.validation_kept_together == "event"
         assert samples[split].iloc[fold.test].nunique() == 1
-        assert not set(samples["event"].iloc[fold.train]) & set(samples["event"].iloc[fold.validation])
+        assert not set(samples["event"].iloc[fold.train]) & set(
+            samples["event"].iloc[fold.validation]
+        )
         assert len(fold.validation) == pytest.approx(40 / 4, abs=1)
 
 
 @pytest.mark.parametrize("split", ["movie", "subject"])
 def test_too_few_groups_name_both_numbers(samples, split):
     n_groups = samples[split].nunique()
-    with pytest.raises(NeuroFaceError, match=rf"'{split}' has {n_groups} groups and N_FOLDS is {n_groups + 1}"):
+    with pytest.raises(
+        NeuroFaceError, match=rf"'{split}' has {n_groups} groups and N_FOLDS is {n_groups + 1}"
+    ):
         folds_of(samples, split, n_folds=n_groups + 1)
 
 
 @pytest.mark.parametrize("selection", ["inner", "paper"])
 def test_a_fold_with_one_class_is_an_error_that_names_it(selection):
     samples = film_samples(n_films=4, people_per_film=1)
-    samples = samples[(samples["movie"] != "film2") | (samples["label"] == "face")].reset_index(drop=True)
+    samples = samples[(samples["movie"] != "film2") | (samples["label"] == "face")].reset_index(
+        drop=True
+    )
     with pytest.raises(
-        NeuroFaceError, match=r"Split 'movie', fold \d: its (held-out|validation) set has windows of one"
+        NeuroFaceError,
+        match=r"Split 'movie', fold \d: its (held-out|validation) set has windows of one",
     ):
         folds_of(samples, "movie", selection=selection)
 
@@ -187,9 +212,21 @@ def block_design(people=3, runs=2, blocks=12, apart_s=26.0, tr_s=2.0):
     for person in range(people):
         rng = np.random.default_rng(person)
         for run in range(1, runs + 1):
-            onset_s, label = 12 + apart_s * np.arange(blocks), rng.permutation(["face", "noface"] * (blocks // 2))
+            onset_s, label = (
+                12 + apart_s * np.arange(blocks),
+                rng.permutation(["face", "noface"] * (blocks // 2)),
+            )
             rows += [
-                (f"sub-{person}", "loc", str(run), kind, t, int((t + 4) / tr_s), f"{film}_{kind}_{t:g}s", film)
+                (
+                    f"sub-{person}",
+                    "loc",
+                    str(run),
+                    kind,
+                    t,
+                    int((t + 4) / tr_s),
+                    f"{film}_{kind}_{t:g}s",
+                    film,
+                )
                 for t, kind in zip(onset_s, label)
                 for film in [f"loc_run-{run}"]
             ]
@@ -198,20 +235,32 @@ def block_design(people=3, runs=2, blocks=12, apart_s=26.0, tr_s=2.0):
 
 
 @pytest.mark.parametrize("people, runs", [(3, 2), (2, 1)])
-def test_an_embargo_that_leaves_no_training_window_makes_event_folds_impossible_and_the_others_run(people, runs):
+def test_an_embargo_that_leaves_no_training_window_makes_event_folds_impossible_and_the_others_run(
+    people, runs
+):
     """Field log, row 1: IndexError in _rarer_class. 13 volumes from block to block, an embargo of 5 + 10."""
-    cfg = SimpleNamespace(CV_SPLITS=("subject",), N_FOLDS=min(people, 3), SEED=42, EMBARGO_TRS=10, SELECTION="inner")
+    cfg = SimpleNamespace(
+        CV_SPLITS=("subject",), N_FOLDS=min(people, 3), SEED=42, EMBARGO_TRS=10, SELECTION="inner"
+    )
     folds, impossible = folds_of_all_splits(block_design(people, runs), 5, cfg)
     assert len(folds["subject"]) == cfg.N_FOLDS
-    assert re.search(r"its training set (is empty.*5 \+ 10 volumes|has 1 'n?o?face' window)", impossible["event"])
+    assert re.search(
+        r"its training set (is empty.*5 \+ 10 volumes|has 1 'n?o?face' window)", impossible["event"]
+    )
     with pytest.raises(NeuroFaceError, match="'event'"):
-        folds_of_all_splits(block_design(people, runs), 5, SimpleNamespace(**vars(cfg) | {"CV_SPLITS": ("event",)}))
+        folds_of_all_splits(
+            block_design(people, runs), 5, SimpleNamespace(**vars(cfg) | {"CV_SPLITS": ("event",)})
+        )
 
 
 def test_messages_name_labels_as_the_settings_do():
-    one_noface = block_design()[lambda table: (table["label"] == "face") | (table.groupby("label").cumcount() < 1)]
+    one_noface = block_design()[
+        lambda table: (table["label"] == "face") | (table.groupby("label").cumcount() < 1)
+    ]
     with pytest.raises(NeuroFaceError, match="there are 1 'noface' windows"):
         folds_of(one_noface.reset_index(drop=True), "subject", n_folds=3)
+
+
 # ---------------------------------------------------------------- one film in several runs
 
 
@@ -227,7 +276,9 @@ def film_in_runs(n_runs):
 
 
 def settings(**changed):
-    defaults = dict(CV_SPLITS=("window", "movie"), N_FOLDS=4, SEED=42, EMBARGO_TRS=10, SELECTION="inner")
+    defaults = dict(
+        CV_SPLITS=("window", "movie"), N_FOLDS=4, SEED=42, EMBARGO_TRS=10, SELECTION="inner"
+    )
     return SimpleNamespace(**defaults | changed)
 
 
@@ -239,7 +290,9 @@ def test_part_folds_hold_a_part_out_for_all_its_viewers(n_runs, n_folds):
     for fold in folds:
         held_out = set(table["stimulus"].iloc[fold.test])
         assert set(table["subject"].iloc[fold.test]) == set(table["subject"])
-        assert not held_out & set(table["stimulus"].iloc[np.concatenate([fold.train, fold.validation])])
+        assert not held_out & set(
+            table["stimulus"].iloc[np.concatenate([fold.train, fold.validation])]
+        )
         assert fold.n_embargoed == 0  # no training window is lost
     assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(len(table)))
 
@@ -248,17 +301,27 @@ def test_movie_folds_of_one_film_are_not_possible_and_the_message_names_those_th
     """Script 1 says it, before hours of work."""
     why = impossible_splits(film_in_runs(2), WINDOW_TRS, settings())
     assert list(why) == ["movie"]
-    assert 'CV_SPLITS = ("window", "part") and HELD_OUT_SPLIT = "part" hold out one of 2 parts' in why["movie"]
+    assert (
+        'CV_SPLITS = ("window", "part") and HELD_OUT_SPLIT = "part" hold out one of 2 parts'
+        in why["movie"]
+    )
     one_run = film_in_runs(1)
-    assert 'HELD_OUT_SPLIT = "event" hold out moments' in impossible_splits(one_run, WINDOW_TRS, settings())["movie"]
+    assert (
+        'HELD_OUT_SPLIT = "event" hold out moments'
+        in impossible_splits(one_run, WINDOW_TRS, settings())["movie"]
+    )
     with pytest.raises(NeuroFaceError, match="Split 'part' has 1 groups"):
         folds_of(one_run, "part")
-    assert impossible_splits(film_in_runs(2), WINDOW_TRS, settings(CV_SPLITS=("window", "part"))) == {}
+    assert (
+        impossible_splits(film_in_runs(2), WINDOW_TRS, settings(CV_SPLITS=("window", "part"))) == {}
+    )
 
 
 def test_where_each_film_is_one_part_the_ladder_has_no_further_rung(samples):
     whole = samples.assign(stimulus=samples["movie"])
     folds, impossible = folds_of_all_splits(whole, WINDOW_TRS, settings())
     assert "part" not in folds | impossible and "movie" in folds
-    folds, impossible = folds_of_all_splits(film_in_runs(2), WINDOW_TRS, settings(CV_SPLITS=("window", "part")))
+    folds, impossible = folds_of_all_splits(
+        film_in_runs(2), WINDOW_TRS, settings(CV_SPLITS=("window", "part"))
+    )
     assert "part" in folds and "movie" in impossible

@@ -23,7 +23,8 @@ from nilearn.image import smooth_img
 
 SHAPE = (3, 4, 2)
 MASK = np.ones(SHAPE, dtype=bool)
-# Drips volumes (z, y, x of a .npy file with time last) as 1.nii.gz, 2.nii.gz …: some in two halves, some never.
+# Drips volumes (z, y, x of a .npy file with time last) as 1.nii.gz, 2.nii.gz …: some in two halves,
+# some never.
 WRITER = """
 import sys, time
 from pathlib import Path
@@ -47,7 +48,10 @@ for number in range(1, data.shape[3] + 1):
 
 
 def write_volume(folder, number, value, ending=".nii.gz", shape=SHAPE):
-    nib.save(nib.Nifti1Image(np.full(shape, value, dtype=np.float32), np.eye(4)), folder / f"v{number}{ending}")
+    nib.save(
+        nib.Nifti1Image(np.full(shape, value, dtype=np.float32), np.eye(4)),
+        folder / f"v{number}{ending}",
+    )
 
 
 def collect(folder, patience_s=0.3, idle_s=0.8):
@@ -75,7 +79,15 @@ def test_the_number_is_at_the_end_of_the_name(tmp_path, name, number):
 def test_volumes_come_in_order_and_a_missing_one_is_reported(tmp_path):
     for number in (5, 6, 8, 10, 9, 11):
         write_volume(tmp_path, number, number * 10)
-    assert collect(tmp_path) == [(5, 50), (6, 60), (7, None), (8, 80), (9, 90), (10, 100), (11, 110)]
+    assert collect(tmp_path) == [
+        (5, 50),
+        (6, 60),
+        (7, None),
+        (8, 80),
+        (9, 90),
+        (10, 100),
+        (11, 110),
+    ]
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
@@ -127,7 +139,9 @@ def test_live_volumes_are_standardised_by_the_volumes_so_far():
     assert [len(part) for part in parts] == [0] * 7 + [8] + [1] * 12
     np.testing.assert_allclose(np.concatenate(parts), causal(volumes, 8), atol=1e-5)
     last = np.concatenate(parts)[-1]
-    np.testing.assert_array_equal(standardizer.push(None), [last])  # a missing one: the one before it again
+    np.testing.assert_array_equal(
+        standardizer.push(None), [last]
+    )  # a missing one: the one before it again
 
 
 def test_without_a_baseline_volumes_pass_as_they_are():
@@ -150,16 +164,30 @@ def test_script_8_follows_a_run_that_a_writer_drips(tiny, tmp_path):
     config = write_config(tmp_path / "live.py", **tiny.settings | changes)
     command = [sys.executable, ROOT / STAGES[8][1], "--follow", run]
     follower = subprocess.Popen(command, **popen_arguments(config))
-    writing = [sys.executable, "-c", WRITER, tmp_path / "short.nii", run, "0.05", "2,30", str(missing)]
+    writing = [
+        sys.executable,
+        "-c",
+        WRITER,
+        tmp_path / "short.nii",
+        run,
+        "0.05",
+        "2,30",
+        str(missing),
+    ]
     assert subprocess.run(writing, cwd=ROOT, timeout=60).returncode == 0
     printed, errors = follower.communicate(timeout=60)
     assert follower.returncode == 0, errors
-    assert f"volume {missing} is missing" in printed and "60 volumes, 1 of them missing; 51 predictions" in printed
+    assert (
+        f"volume {missing} is missing" in printed
+        and "60 volumes, 1 of them missing; 51 predictions" in printed
+    )
     table = read_table(tmp_path / "tiny" / STAGES[8][0] / "live" / f"{run.name}_predictions.tsv")
     assert table["tr"].tolist() == list(range(n - 9))
     assert printed.count("probability") == n - 9
     np.testing.assert_allclose(table["stimulus_time_s"], table["tr"] + 1)
-    assert table["missing_in_window"].tolist() == [int(tr <= missing - 1 <= tr + 9) for tr in table["tr"]]
+    assert table["missing_in_window"].tolist() == [
+        int(tr <= missing - 1 <= tr + 9) for tr in table["tr"]
+    ]
     assert table["latency_s"].iloc[baseline:].median() < 0.5
 
     mask, affine = read_mask(tiny.root / STAGES[1][0] / "group_mask.nii.gz")
@@ -169,7 +197,11 @@ def test_script_8_follows_a_run_that_a_writer_drips(tiny, tmp_path):
     standard = np.insert(standard, missing - 1, standard[missing - 2], axis=0)
     metrics = read_json(tiny.root / STAGES[8][0] / "metrics.json")["runs"]
     (fold,) = next(r["fold_models"] for r in metrics if r["run"] == run.name)
-    model = logit_network(load_network(model_file(tiny.root / STAGES[3][0], "movie", fold, "best"), len(volumes.T), 10))
+    model = logit_network(
+        load_network(
+            model_file(tiny.root / STAGES[3][0], "movie", fold, "best"), len(volumes.T), 10
+        )
+    )
     windows = np.stack([standard[t : t + 10].T for t in range(n - 9)]).astype(np.float32)
     expected = np.asarray(model(windows[..., None], training=False))[:, 0]
     np.testing.assert_allclose(table["logit"], expected, atol=1e-3)
@@ -196,15 +228,21 @@ def drift_left(volumes, baseline, high_pass_hz, past_trs):
 
 def test_live_volumes_lose_the_drift_of_the_volumes_so_far():
     rng = np.random.default_rng(0)
-    volumes = (900 + rng.normal(0, 3, (90, 6)) + 0.02 * np.arange(90)[:, None] ** 2).astype(np.float32)
+    volumes = (900 + rng.normal(0, 3, (90, 6)) + 0.02 * np.arange(90)[:, None] ** 2).astype(
+        np.float32
+    )
     cleaner = LiveCleaner(6, 12, 1.0, 1 / 20, "zscore")
     parts = [cleaner.push(volume) for volume in volumes]
     assert [len(part) for part in parts] == [0] * 11 + [12] + [1] * 78
-    np.testing.assert_allclose(np.concatenate(parts), drift_left(volumes, 12, 1 / 20, 40), atol=2e-3)
+    np.testing.assert_allclose(
+        np.concatenate(parts), drift_left(volumes, 12, 1 / 20, 40), atol=2e-3
+    )
     np.testing.assert_array_equal(cleaner.push(None), parts[-1])
     kept = LiveCleaner(6, 12, 1.0, 1 / 20, "none")
     parts = np.concatenate([kept.push(volume) for volume in volumes])
-    assert abs(parts[-1] - volumes[-40:].mean(axis=0)).max() < 12  # the mean of the last volumes stays
+    assert (
+        abs(parts[-1] - volumes[-40:].mean(axis=0)).max() < 12
+    )  # the mean of the last volumes stays
 
 
 def test_live_cleaning_nears_that_of_the_recorded_run():
@@ -224,4 +262,6 @@ def test_a_smoothed_live_volume_is_nilearns(tmp_path):
     affine = np.diag([2.0, 3, 4, 1])
     nib.save(nib.Nifti1Image(values, affine), tmp_path / "1.nii")
     expected = smooth_img(nib.Nifti1Image(values, affine), 5.0).get_fdata()
-    np.testing.assert_allclose(read_volume(tmp_path / "1.nii", MASK, affine, 5.0), expected[MASK], rtol=1e-5)
+    np.testing.assert_allclose(
+        read_volume(tmp_path / "1.nii", MASK, affine, 5.0), expected[MASK], rtol=1e-5
+    )

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 tf = pytest.importorskip("tensorflow")
-pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow" or HAS_GPU, reason="for TensorFlow on a CPU")
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow" or HAS_GPU, reason="for TensorFlow on a CPU"
+)
 
 
 def network_of(shape, **options):
@@ -20,7 +22,9 @@ def network_of(shape, **options):
     return keras.Model(inputs, keras.layers.BatchNormalization(momentum=0.9, **options)(inputs))
 
 
-@pytest.mark.parametrize("shape", [(7,), (30, 4, 7), (2, 3, 4, 5, 7)], ids=["dense", "voxels × trs", "volumes"])
+@pytest.mark.parametrize(
+    "shape", [(7,), (30, 4, 7), (2, 3, 4, 5, 7)], ids=["dense", "voxels × trs", "volumes"]
+)
 @pytest.mark.parametrize("options", [{}, {"scale": False}, {"center": False}], ids=str)
 def test_it_is_keras_normalisation(shape, options):
     rng = np.random.default_rng(0)
@@ -53,7 +57,9 @@ def test_what_keras_does_otherwise_is_left_to_keras():
     masked = keras.Model(padded, keras.layers.BatchNormalization()(keras.layers.Masking()(padded)))
     sequences = x[:, :5, 0] * (np.arange(5) < 3)[:, None]
     expected = np.asarray(masked(sequences, training=True))
-    np.testing.assert_allclose(with_fused_normalization(masked)(sequences, training=True), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        with_fused_normalization(masked)(sequences, training=True), expected, rtol=1e-5
+    )
     if hasattr(frozen.layers[1], "renorm"):
         renorm = network_of(x.shape[1:], renorm=True)
         assert with_fused_normalization(renorm) is renorm
@@ -61,7 +67,9 @@ def test_what_keras_does_otherwise_is_left_to_keras():
 
 def test_training_uses_it(monkeypatch):
     seen = []
-    monkeypatch.setattr(training, "with_fused_normalization", lambda network: seen.append(network) or network)
+    monkeypatch.setattr(
+        training, "with_fused_normalization", lambda network: seen.append(network) or network
+    )
     rng, rows = np.random.default_rng(0), np.arange(24)
     X, y = rng.standard_normal((24, 40, 8)).astype(np.float32), rows % 2
     training.train_network(
@@ -76,7 +84,9 @@ def test_a_copy_has_the_same_weights_in_the_same_order_and_no_other_layer_change
     fused = with_fused_normalization(plain)
     for mine, theirs in zip(fused.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    changed = [a.name for a, b in zip(fused.layers, plain.layers, strict=True) if type(a) is not type(b)]
+    changed = [
+        a.name for a, b in zip(fused.layers, plain.layers, strict=True) if type(a) is not type(b)
+    ]
     assert len(changed) == 4 and all("normalization" in name for name in changed)
     half = build_network(40, 8, (4, 4, 4), 8, dtype="mixed_bfloat16")
     assert with_fused_normalization(half) is half

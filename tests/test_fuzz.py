@@ -39,7 +39,10 @@ WHOLE, WHOLE_MASK = image_bytes((*SHAPE, N_TRS)), image_bytes(SHAPE)
 FIELDS = [(nib.Nifti1Header.template_dtype.fields[name][1], nib.Nifti1Header.template_dtype[name])
           for name in nib.Nifti1Header.template_dtype.names]  # fmt: skip
 NASTY = [struct.pack("<f", x) for x in (np.nan, np.inf, -np.inf, 0, -1, 1e38, 1e-38, 352, 1e9)]
-NASTY += [struct.pack("<h", x) for x in (0, -1, 1, 7, 32767, -32768, 4, 16, 64, 2304)] + [bytes(4), b"\xff" * 4]
+NASTY += [struct.pack("<h", x) for x in (0, -1, 1, 7, 32767, -32768, 4, 16, 64, 2304)] + [
+    bytes(4),
+    b"\xff" * 4,
+]
 
 
 @st.composite
@@ -100,8 +103,14 @@ number = (
 line = st.lists(number | st.text(max_size=5), max_size=4).flatmap(
     lambda parts: st.sampled_from([" ", "\t", ",", "  "]).map(lambda between: between.join(parts))
 )
-sound_line = st.tuples(st.integers(0, 50_000), st.integers(0, 500)).map(lambda row: f"{row[0] / 5} {row[1] / 5}")
-annotation = st.lists(line | sound_line, max_size=6).map("\n".join).map(lambda t: t.encode("utf-8", "surrogatepass"))
+sound_line = st.tuples(st.integers(0, 50_000), st.integers(0, 500)).map(
+    lambda row: f"{row[0] / 5} {row[1] / 5}"
+)
+annotation = (
+    st.lists(line | sound_line, max_size=6)
+    .map("\n".join)
+    .map(lambda t: t.encode("utf-8", "surrogatepass"))
+)
 
 
 def assert_sound(stretches) -> None:
@@ -126,7 +135,9 @@ def test_an_annotation_of_any_text_is_read_or_refused(tmp_path, content):
         assert_sound(stretches)
 
 
-cell = st.sampled_from(["face", "house", "0", "12.5", "n/a", "-3", "", "1e300"]) | st.text(max_size=4)
+cell = st.sampled_from(["face", "house", "0", "12.5", "n/a", "-3", "", "1e300"]) | st.text(
+    max_size=4
+)
 cells = st.lists(cell, min_size=1, max_size=5).map("\t".join)
 sound_row = sound_line.map(lambda line: "\t".join([*line.split(), "face"]))
 events = st.lists(cells | sound_row, max_size=6).map(

@@ -35,10 +35,13 @@ def test_effect_is_that_of_nilearns_first_level_model(run, others):
     )  # fmt: skip
     stretches = {"face": FACES} | ({} if others is None else {"noface": others})
     events = pd.concat(
-        pd.DataFrame({"onset": s[:, 0], "duration": s[:, 1], "trial_type": name}) for name, s in stretches.items()
+        pd.DataFrame({"onset": s[:, 0], "duration": s[:, 1], "trial_type": name})
+        for name, s in stretches.items()
     )
     model.fit(volumes, events)
-    theirs = model.compute_contrast("face" if others is None else "face - noface", output_type="effect_size")
+    theirs = model.compute_contrast(
+        "face" if others is None else "face - noface", output_type="effect_size"
+    )
     sd = run.std(axis=0, dtype=np.float64)
     expected = np.divide(theirs.get_fdata().ravel(), sd, where=sd > 1e-3, out=np.zeros(60))
     np.testing.assert_allclose(effect, expected, rtol=1e-4, atol=1e-5)

@@ -1,7 +1,14 @@
 """Group inference against nilearn's permuted_ols, against scipy, on planted effects and on nothing at all."""
 
 from neuroface.maps import group
-from neuroface.maps.group import Neighbours, family_wise, flipped_statistics, group_test, sign_flips, variance_smoother
+from neuroface.maps.group import (
+    Neighbours,
+    family_wise,
+    flipped_statistics,
+    group_test,
+    sign_flips,
+    variance_smoother,
+)
 
 import nibabel as nib
 import numpy as np
@@ -40,7 +47,11 @@ def test_all_flips_once_where_they_are_few_and_half_of_them_if_two_sided():
 
 def test_viewers_of_one_film_are_flipped_together():
     signs = sign_flips(["a", "b", "a", "c", "b"], 100, 0, two_sided=True)
-    assert len(signs) == 4 and (signs[:, 0] == signs[:, 2]).all() and (signs[:, 1] == signs[:, 4]).all()
+    assert (
+        len(signs) == 4
+        and (signs[:, 0] == signs[:, 2]).all()
+        and (signs[:, 1] == signs[:, 4]).all()
+    )
 
 
 def test_statistic_is_scipys_t_of_the_flipped_data_however_it_is_chunked(mask, monkeypatch):
@@ -106,13 +117,16 @@ def test_smoothed_variance_keeps_a_constant_and_is_a_gaussian_mean(mask):
 
 def test_family_wise_p_counts_the_observed_flip():
     largest = np.array([5.0, 1, 2, 3])
-    np.testing.assert_allclose(family_wise(np.array([6.0, 5, 2.5, 0]), largest), [0.25, 0.25, 0.5, 1])
+    np.testing.assert_allclose(
+        family_wise(np.array([6.0, 5, 2.5, 0]), largest), [0.25, 0.25, 0.5, 1]
+    )
 
 
 @pytest.mark.parametrize("fwhm_mm", [0.0, 7.0])
 def test_false_positives_are_at_most_nominal_on_a_hundred_null_studies(fwhm_mm):
     """Independent maps of different amplitude: any voxel, second or cluster below 0.05 counts as false; 3 / 64 = 4.7 % is
-    what 64 flips allow. Maps of fold models are not independent: benchmarks/null_studies/maps.py has the rates of those.
+    what 64 flips allow. Maps of fold models are not independent: benchmarks/null_studies/maps.py
+    has the rates of those.
     """
     mask = np.ones((5, 5, 5), dtype=bool)
     smooth = variance_smoother(mask, AFFINE, fwhm_mm)
@@ -120,7 +134,11 @@ def test_false_positives_are_at_most_nominal_on_a_hundred_null_studies(fwhm_mm):
     false_voxel = false_cluster = 0
     for study in range(100):
         rng = np.random.default_rng(1000 + study)
-        values = smooth_maps(rng, 7, mask, 3) * rng.uniform(0.3, 3, (7, 1, 1)) * rng.uniform(0.2, 2, (1, 125, 3))
+        values = (
+            smooth_maps(rng, 7, mask, 3)
+            * rng.uniform(0.3, 3, (7, 1, 1))
+            * rng.uniform(0.2, 2, (1, 125, 3))
+        )
         test = group_test(values, signs, mask, 0.02, True, smooth)
         false_voxel += test.p_voxel.min() <= 0.05
         false_cluster += test.p_cluster.min() <= 0.05
@@ -137,12 +155,19 @@ def test_a_planted_effect_is_found_where_and_when_it_is(mask):
     planted[np.linalg.norm(ijk - [4, 4, 3], axis=1) < 2, 2:5] = True
     values[:, planted] += 1.2
     test = group_test(
-        values, sign_flips(people(10), 10000, 0, True), mask, 0.01, True, variance_smoother(mask, AFFINE, 8.0)
+        values,
+        sign_flips(people(10), 10000, 0, True),
+        mask,
+        0.01,
+        True,
+        variance_smoother(mask, AFFINE, 8.0),
     )
     found = test.p_voxel <= 0.05
     assert found[planted].mean() > 0.5 and not found[~planted].any()
     assert test.smallest_p == 1 / 512 == test.p_voxel.min()
-    assert np.abs(test.statistic[found]).min() >= test.critical > np.abs(test.statistic[~found]).max()
+    assert (
+        np.abs(test.statistic[found]).min() >= test.critical > np.abs(test.statistic[~found]).max()
+    )
     cluster = test.p_cluster <= 0.05
     assert cluster[planted].mean() > 0.7
 

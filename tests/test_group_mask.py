@@ -54,7 +54,9 @@ def test_a_person_of_several_runs_counts_once_with_what_the_runs_share(tmp_path)
 def test_a_mask_that_misses_whole_numbers_by_rounding_is_one(tmp_path, inside):
     """255 · (1 / 255) in float32 is 0.99999994; nibabel's scaling of a bool mask gave 1.0000000591."""
     expected = np.random.default_rng(0).random(SHAPE) < 0.6
-    nib.save(nib.Nifti1Image((expected * inside).astype(np.float64), np.eye(4)), tmp_path / "m.nii.gz")
+    nib.save(
+        nib.Nifti1Image((expected * inside).astype(np.float64), np.eye(4)), tmp_path / "m.nii.gz"
+    )
     assert np.array_equal(read_mask(tmp_path / "m.nii.gz")[0], expected)
 
 
@@ -63,7 +65,9 @@ def test_a_probability_is_no_mask(tmp_path, value):
     values = np.ones(SHAPE)
     values[2, 3, 4] = value
     nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "m.nii.gz")
-    with pytest.raises(NeuroFaceError, match=f"holds 1 values such as {value:g}, which are not whole numbers"):
+    with pytest.raises(
+        NeuroFaceError, match=f"holds 1 values such as {value:g}, which are not whole numbers"
+    ):
         read_mask(tmp_path / "m.nii.gz")
 
 
@@ -83,14 +87,18 @@ def test_a_mask_on_another_grid_gets_a_command_that_mends_it(tmp_path):
     nib.save(nib.Nifti1Image(mask, fine), tmp_path / "mask.nii.gz")
     nib.save(nib.Nifti1Image(np.ones((6, 6, 6, 4), np.float32), coarse), tmp_path / "bold.nii.gz")
     run = SimpleNamespace(subject="sub-1", mask=None, bold=tmp_path / "bold.nii.gz")
-    with pytest.raises(NeuroFaceError, match="MASK_FILE = .* is not on the grid of the BOLD") as error:
+    with pytest.raises(
+        NeuroFaceError, match="MASK_FILE = .* is not on the grid of the BOLD"
+    ) as error:
         shared_mask([run], 0.99, str(tmp_path / "mask.nii.gz"))
     command = re.search(r'python -c "(.*)"   and set', str(error.value))[1]
     subprocess.run([sys.executable, "-c", command], check=True, cwd=tmp_path)
     made, _ = read_mask(tmp_path / "mask_on_bold.nii.gz")
     expected = np.zeros((6, 6, 6), bool)
     expected[1:5, 1:5, 1:5] = True
-    assert np.array_equal(shared_mask([run], 0.99, str(tmp_path / "mask_on_bold.nii.gz")).mask, made)
+    assert np.array_equal(
+        shared_mask([run], 0.99, str(tmp_path / "mask_on_bold.nii.gz")).mask, made
+    )
     assert np.array_equal(made, expected)
 
 
@@ -100,7 +108,9 @@ def test_a_mask_on_another_grid_gets_a_command_that_mends_it(tmp_path):
 @pytest.mark.parametrize("threshold", [0.99, 0.7])
 def test_the_cost_of_a_mask_is_what_the_group_gains_without_the_person(tmp_path, threshold):
     rng = np.random.default_rng(2)
-    masks = [(f"sub-{i}", rng.random(SHAPE) < share) for i, share in enumerate((0.99, 0.97, 0.6, 0.98))]
+    masks = [
+        (f"sub-{i}", rng.random(SHAPE) < share) for i, share in enumerate((0.99, 0.97, 0.6, 0.98))
+    ]
     runs = runs_of(tmp_path, masks)
     group = shared_mask(runs, threshold, None)
     for subject, _ in masks:
@@ -159,10 +169,15 @@ def test_a_brain_mask_is_computed_where_the_data_have_none(tmp_path, kind):
     runs, brain = bold_without_mask(tmp_path, kind)
     masked, said = with_computed_masks(Stage(tmp_path), runs, None)
     made, affine = read_mask(masked[0].mask)
-    assert len({run.mask for run in masked}) == 1 and np.array_equal(affine, np.diag([4.0, 4, 4, 1]))
+    assert len({run.mask for run in masked}) == 1 and np.array_equal(
+        affine, np.diag([4.0, 4, 4, 1])
+    )
     dice = 2 * (made & brain).sum() / (made.sum() + brain.sum())
     assert dice > 0.97
-    assert said == "The data have no brain mask of 1 person; it was computed from the BOLD (nilearn's compute_epi_mask)."
+    assert (
+        said
+        == "The data have no brain mask of 1 person; it was computed from the BOLD (nilearn's compute_epi_mask)."
+    )
     single = compute_epi_mask(str(runs[0].bold)).get_fdata() > 0 if kind == "raw" else made
     assert (made & single).sum() > 0.98 * single.sum()
 
@@ -179,5 +194,8 @@ def test_a_series_without_contrast_has_no_mask(tmp_path):
     file = tmp_path / "sub-1_task-x_bold.nii.gz"
     nib.save(nib.Nifti1Image(np.zeros((12, 12, 12, 3), np.float32), np.eye(4)), file)
     run = Run("sub-1", "x", "1", "sub-1_task-x", file, None, ())
-    with pytest.raises(NeuroFaceError, match="sub-1 has no brain mask, and none could be computed from sub-1_task-x_bold"):
+    with pytest.raises(
+        NeuroFaceError,
+        match="sub-1 has no brain mask, and none could be computed from sub-1_task-x_bold",
+    ):
         with_computed_masks(Stage(tmp_path), [run], None)

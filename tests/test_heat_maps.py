@@ -40,8 +40,13 @@ def test_grad_cam_of_means_is_the_weighted_feature_map(windows):
         ToVolumes(bounding_box(MASK)), convolution, keras.layers.Reshape((TRS, VOXELS, 2)),
         keras.layers.AveragePooling2D((1, VOXELS)), keras.layers.Flatten(),
     )  # fmt: skip
-    kernel, weights = convolution.get_weights()[0].ravel(), model.get_layer("logit").get_weights()[0].reshape(TRS, 2)
-    expected = windows * (weights @ kernel) / VOXELS  # (n, n_voxels, TRS): A[t, c] = kernel[c] · window
+    kernel, weights = (
+        convolution.get_weights()[0].ravel(),
+        model.get_layer("logit").get_weights()[0].reshape(TRS, 2),
+    )
+    expected = (
+        windows * (weights @ kernel) / VOXELS
+    )  # (n, n_voxels, TRS): A[t, c] = kernel[c] · window
     np.testing.assert_allclose(explain(GradCAM(model, 4), windows), expected, atol=1e-6)
 
 
@@ -64,7 +69,8 @@ def test_grad_cam_comes_back_to_the_brain_from_coarse_maps(windows):
 
 def test_rollout_by_hand():
     first, second = np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([[0.0, 1.0], [0.0, 1.0]])
-    # Layer 1: ½ (A + I) = [[1, 0], [¼, ¾]]; layer 2: [[½, ½], [0, 1]]. Product: [[⅝, ⅜], [¼, ¾]]; its mean over rows:
+    # Layer 1: ½ (A + I) = [[1, 0], [¼, ¾]]; layer 2: [[½, ½], [0, 1]]. Product: [[⅝, ⅜], [¼, ¾]];
+    # its mean over rows:
     np.testing.assert_allclose(rollout([first, second]), [7 / 16, 9 / 16])
     np.testing.assert_allclose(rollout([np.eye(3)] * 4), [1 / 3] * 3)
 
@@ -76,7 +82,9 @@ def test_rollout_finds_the_volume_that_all_others_attend_to():
     inputs = window_input(VOXELS, TRS)
     tokens = keras.layers.Reshape((TRS, VOXELS))(keras.layers.Permute((2, 1, 3))(inputs))
     attention = keras.layers.MultiHeadAttention(1, 1, attention_axes=(1,))
-    model = binary_decoder(inputs, keras.layers.Flatten()(attention(tokens, tokens, return_attention_scores=True)[0]))
+    model = binary_decoder(
+        inputs, keras.layers.Flatten()(attention(tokens, tokens, return_attention_scores=True)[0])
+    )
     weights = [np.zeros_like(w) for w in attention.get_weights()]
     names = [v.path.split("/")[-2:] for v in attention.weights]
     weights[names.index(["query", "bias"])][:] = 1
@@ -86,16 +94,22 @@ def test_rollout_finds_the_volume_that_all_others_attend_to():
     large = np.exp(8) / (np.exp(8) + 2)  # softmax of (8, 0, 0)
     for window, volume in zip(maps, (2, 1)):
         np.testing.assert_allclose(window.sum(axis=0)[volume], (large + 1 / 3) / 2, rtol=1e-4)
-        np.testing.assert_allclose(window, np.broadcast_to(window[:1], window.shape))  # it does not say where
+        np.testing.assert_allclose(
+            window, np.broadcast_to(window[:1], window.shape)
+        )  # it does not say where
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), 1, rtol=1e-5)
 
 
 def test_rollout_over_places_lies_where_attention_goes(windows):
     keras.utils.set_random_seed(0)
     inputs = window_input(VOXELS, TRS)
-    x = keras.layers.Reshape((TRS, 8, 4))(VolumeConv3D(4, 2, strides=2)(ToVolumes(bounding_box(MASK))(inputs)))
+    x = keras.layers.Reshape((TRS, 8, 4))(
+        VolumeConv3D(4, 2, strides=2)(ToVolumes(bounding_box(MASK))(inputs))
+    )
     x = keras.layers.Reshape((TRS, 32))(x + attended(x, 2, 0.0, (2,), "attention_over_space"))
-    model = binary_decoder(inputs, keras.layers.Flatten()(attended(x, 2, 0.0, (1,), "attention_over_time_1")))
+    model = binary_decoder(
+        inputs, keras.layers.Flatten()(attended(x, 2, 0.0, (1,), "attention_over_time_1"))
+    )
     method = AttentionRollout(model, 4)
     maps = explain(method, windows)
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), 1, rtol=1e-5)
@@ -103,13 +117,18 @@ def test_rollout_over_places_lies_where_attention_goes(windows):
     over_time, over_space = method._scores.predict_on_batch(windows[..., None])
     shares = rollout([over_space[0].mean(axis=2)]).reshape(4, TRS, 2, 2, 2)
     strongest = [
-        np.unravel_index(place.argmax(), (4, 4, 4)) for place in np.moveaxis(maps[0].reshape(4, 4, 4, TRS), 3, 0)
+        np.unravel_index(place.argmax(), (4, 4, 4))
+        for place in np.moveaxis(maps[0].reshape(4, 4, 4, TRS), 3, 0)
     ]
     for volume, place in enumerate(strongest):
-        assert tuple(np.array(place) // 2) == np.unravel_index(shares[0, volume].argmax(), (2, 2, 2))
+        assert tuple(np.array(place) // 2) == np.unravel_index(
+            shares[0, volume].argmax(), (2, 2, 2)
+        )
 
 
-@pytest.mark.parametrize(("method", "says"), [(GradCAM, "cnn3d"), (AttentionRollout, "transformer")])
+@pytest.mark.parametrize(
+    ("method", "says"), [(GradCAM, "cnn3d"), (AttentionRollout, "transformer")]
+)
 def test_networks_that_have_no_such_maps_are_refused(method, says):
     with pytest.raises(NeuroFaceError, match=f'EXPLAINED_MODEL .*"{says}"'):
         method(network(keras.layers.Flatten()), 4)

@@ -1,6 +1,7 @@
 """Scripts killed at any moment, and full, read-only or forbidden disks: a rerun ends with what an undisturbed run makes.
 
-The suite kills a few times; ``make test-full`` (``NEUROFACE_FULL=1``) kills every script, more than 50 times in all.
+The suite kills a few times; ``make test-full`` (``NEUROFACE_FULL=1``) kills every script, more than
+50 times in all.
 """
 
 import os
@@ -22,17 +23,30 @@ from neuroface.pipeline.files import PARTIAL, read_json
 from neuroface.pipeline.provenance import STAMP
 
 import pytest
-from conftest import FULL, ROOT, STAGES, copy_of, differing, popen_arguments, run, run_here, write_config
+from conftest import (
+    FULL,
+    ROOT,
+    STAGES,
+    copy_of,
+    differing,
+    popen_arguments,
+    run,
+    run_here,
+    write_config,
+)
 
 # ---------------------------------------------------------------- SIGKILL
 
 
-def kill_at_random(number: int, config: Path, folder: Path, seconds: float, rng: random.Random) -> bool:
+def kill_at_random(
+    number: int, config: Path, folder: Path, seconds: float, rng: random.Random
+) -> bool:
     """Start a script, kill it a random part of ``seconds`` after it has begun to work; whether it was still at work."""
     begun = (folder / STAMP).stat().st_mtime_ns if (folder / STAMP).exists() else 0
     script = subprocess.Popen(
         [sys.executable, ROOT / STAGES[number][1]],
-        **popen_arguments(config, subprocess.DEVNULL) | {"stderr": (errors := tempfile.TemporaryFile("w+"))},
+        **popen_arguments(config, subprocess.DEVNULL)
+        | {"stderr": (errors := tempfile.TemporaryFile("w+"))},
         start_new_session=True,
     )
     deadline = time.monotonic() + 60
@@ -49,7 +63,8 @@ def kill_at_random(number: int, config: Path, folder: Path, seconds: float, rng:
     return at_work
 
 
-# (script, kills, N_JOBS): script 3 trains for a minute and 8 predicts for ten seconds, so the short suite leaves them out.
+# (script, kills, N_JOBS): script 3 trains for a minute and 8 predicts for ten seconds, so the short
+# suite leaves them out.
 KILLS = [(1, 1, 2), (4, 1, 1), (5, 2, 1)]
 if FULL:
     KILLS = [
@@ -69,7 +84,9 @@ if FULL:
 @pytest.mark.parametrize(("number", "kills", "n_jobs"), KILLS)
 def test_a_script_killed_anywhere_ends_with_the_same_results(tiny, tmp_path, number, kills, n_jobs):
     root, _ = copy_of(tiny, tmp_path)
-    config = write_config(tmp_path / "c.py", **tiny.settings | {"DATA_DIR": str(tmp_path), "N_JOBS": n_jobs})
+    config = write_config(
+        tmp_path / "c.py", **tiny.settings | {"DATA_DIR": str(tmp_path), "N_JOBS": n_jobs}
+    )
     folder = root / STAGES[number][0]
     seconds, expected = read_json(folder / STAMP)["seconds"], tiny.root / folder.name
     make_undone(folder, number)
@@ -124,10 +141,14 @@ def test_script_4_killed_twice_at_its_worst_moments(tiny, tmp_path, monkeypatch)
 def mounted(folder: Path, size: str):
     """A disk of its own at ``folder``, as small as ``size``; yields what changes it."""
     folder.mkdir(parents=True, exist_ok=True)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True
+    ).returncode:
         pytest.skip("needs the right to mount a small disk")
     try:
-        yield lambda options: subprocess.run(["mount", "-o", f"remount,{options}", folder], check=True)
+        yield lambda options: subprocess.run(
+            ["mount", "-o", f"remount,{options}", folder], check=True
+        )
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
 
@@ -141,7 +162,11 @@ def assert_one_line(done, *says) -> None:
 
 def assert_whole(folder: Path, expected: Path) -> None:
     """Every file that has its final name is the one of the undisturbed run."""
-    assert not [name for name in differing(folder, expected) if (folder / name).exists() and PARTIAL not in name]
+    assert not [
+        name
+        for name in differing(folder, expected)
+        if (folder / name).exists() and PARTIAL not in name
+    ]
     assert not (folder / STAMP).exists() or not read_json(folder / STAMP)["finished"]
 
 
@@ -158,7 +183,12 @@ def test_a_full_disk_is_one_line_and_a_rerun_succeeds(tiny, tmp_path, number, si
     folder = root / STAGES[number][0]
     shutil.rmtree(folder)
     with mounted(folder, size) as change:
-        assert_one_line(run(number, config), "No space left on device", str(folder), "Free space there and run again")
+        assert_one_line(
+            run(number, config),
+            "No space left on device",
+            str(folder),
+            "Free space there and run again",
+        )
         assert_whole(folder, tiny.root / folder.name)
         if number != 4 or FULL:
             change("size=100m")
@@ -203,7 +233,10 @@ def test_a_folder_without_permission_is_one_line(tiny, tmp_path):
             pytest.skip("root needs setpriv to give its rights away")
         command = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", *command]
     assert_one_line(
-        subprocess.run(command, **popen_arguments(config)), "Permission denied", STAGES[2][0], "permissions"
+        subprocess.run(command, **popen_arguments(config)),
+        "Permission denied",
+        STAGES[2][0],
+        "permissions",
     )
     (root / STAGES[2][0]).chmod(0o700)
     assert run_here(2, config).returncode == 0

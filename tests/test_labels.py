@@ -35,8 +35,12 @@ def concert(tiny, tmp_path_factory):
         np.savetxt(stimuli / f"task-{film}_music-annotation.1D", stretches, fmt="%.1f")
         np.savetxt(stimuli / f"task-{film}_speech-annotation.1D", gaps(stretches), fmt="%.1f")
     for person in PEOPLE:
-        shutil.copytree(tiny.dataset / "derivatives" / person, folder / "dataset" / "derivatives" / person)
-    regions = pd.read_csv(ROOT / "masks" / "face_rois.tsv", sep="\t").assign(roi="A1", source="test")
+        shutil.copytree(
+            tiny.dataset / "derivatives" / person, folder / "dataset" / "derivatives" / person
+        )
+    regions = pd.read_csv(ROOT / "masks" / "face_rois.tsv", sep="\t").assign(
+        roi="A1", source="test"
+    )
     regions["roi"] = [f"A{i}" for i in range(len(regions))]
     regions.to_csv(folder / "auditory_regions.tsv", sep="\t", index=False)
     config = write_config(
@@ -58,7 +62,9 @@ def words_of(path) -> str:
     """The text of an output, without pictures and programs that are embedded in a page."""
     if path.suffix == ".keras":
         with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
-            return "".join(archive.read(name).decode() for name in archive.namelist() if name.endswith(".json"))
+            return "".join(
+                archive.read(name).decode() for name in archive.namelist() if name.endswith(".json")
+            )
     text = path.read_text()
     if path.suffix == ".html":
         text = re.sub(r'srcdoc="[^"]*"', "", text)
@@ -86,16 +92,25 @@ def test_results_and_sentences_have_the_labels(concert):
     root, printed = concert
     samples = pd.read_csv(root / "2-dataset" / "samples.tsv", sep="\t")
     assert set(samples["label"]) == {"music", "speech"}
-    assert np.array_equal(np.load(root / "2-dataset" / "y.npy"), (samples["label"] == "music").astype(int))
+    assert np.array_equal(
+        np.load(root / "2-dataset" / "y.npy"), (samples["label"] == "music").astype(int)
+    )
     assert "music, " in printed[2] and " speech windows" in printed[2]
     assert (root / "6-averages" / "group_contrast-music-minus-speech_ig_t.nii.gz").exists()
     assert (root / "3-model" / "linear" / "auditory-regions_ladder.json").exists()
     peaks = pd.read_csv(root / "6-averages" / "peaks.tsv", sep="\t")
-    assert "nearest_auditory_region" in peaks and peaks["nearest_auditory_region"].str.contains(" A").all()
+    assert (
+        "nearest_auditory_region" in peaks
+        and peaks["nearest_auditory_region"].str.contains(" A").all()
+    )
     timeline = pd.read_csv(root / "8-predictions" / "sub-1_task-aurora_predictions.tsv", sep="\t")
     assert set(timeline["music"].dropna()) == {0, 1}
     page = (root / "report.html").read_text()
-    assert "Decoding music against speech" in page and "music is present" in page and "the effect of music" in page
+    assert (
+        "Decoding music against speech" in page
+        and "music is present" in page
+        and "the effect of music" in page
+    )
 
 
 def test_the_log_has_what_a_script_printed_and_the_versions(concert):
@@ -108,7 +123,8 @@ def test_the_log_has_what_a_script_printed_and_the_versions(concert):
             assert line in text, (script, line)
 
 
-# ---------------------------------------------------------------- labels in sentences, events in files
+# ---------------------------------------------------------------- labels in sentences, events in
+# files
 
 
 def test_words_of_a_label_without_any_are_its_name():
@@ -125,9 +141,17 @@ def test_several_annotation_files_of_one_label_are_joined(tmp_path):
 
 
 def test_any_column_of_events_tsv_names_the_events(tmp_path):
-    table = {"onset": [0, 12, 30], "duration": [11, 11, 11], "trial_type": ["x"] * 3, "place": ["in", "out", "in"]}
+    table = {
+        "onset": [0, 12, 30],
+        "duration": [11, 11, 11],
+        "trial_type": ["x"] * 3,
+        "place": ["in", "out", "in"],
+    }
     pd.DataFrame(table).to_csv(tmp_path / "events.tsv", sep="\t", index=False)
-    assert read_stretches([("in", tmp_path / "events.tsv")], "place").tolist() == [[0, 11], [30, 11]]
+    assert read_stretches([("in", tmp_path / "events.tsv")], "place").tolist() == [
+        [0, 11],
+        [30, 11],
+    ]
     assert read_stretches([("on", tmp_path / "events.tsv")], "place").shape == (0, 2)
 
 
@@ -138,7 +162,8 @@ def test_an_interval_touches_a_stretch_that_it_overlaps_not_one_that_it_borders(
 
 
 def test_stretches_that_follow_each_other_do_not_overlap_because_a_log_has_two_decimals():
-    # Stretches of 5.766 and 3.844 s, one behind the other from 11.436 s on, as a log with two decimals states them.
+    # Stretches of 5.766 and 3.844 s, one behind the other from 11.436 s on, as a log with two
+    # decimals states them.
     first, second = np.array([[11.44, 5.77]]), np.array([[17.20, 3.84]])
     assert first.sum() > second[0, 0]
     assert not touches(second[:, 0], 3.2, first).any()

@@ -1,7 +1,13 @@
 """Layers of the other architectures: each against plain NumPy or SciPy."""
 
 from neuroface.bold.nifti import unmask
-from neuroface.decoding.layers import DropConnectDense, TimeStamps, ToVolumes, VolumeConv3D, bounding_box
+from neuroface.decoding.layers import (
+    DropConnectDense,
+    TimeStamps,
+    ToVolumes,
+    VolumeConv3D,
+    bounding_box,
+)
 from neuroface.pipeline.backend import gradient_of, keras
 
 import numpy as np
@@ -56,7 +62,9 @@ def test_the_gradient_finds_its_way_back_to_the_voxels(mask, windows):
     compute = gradient_of(lambda x: (keras.ops.sum(to_volumes(x) * weights), x), model)
     found = np.asarray(compute(windows)[1])
     expected = weights[0, :, mask[1:5, 2:7, 1:4], 0]  # (n_voxels, TRS)
-    np.testing.assert_allclose(found, np.broadcast_to(expected[None, ..., None], found.shape), rtol=1e-6)
+    np.testing.assert_allclose(
+        found, np.broadcast_to(expected[None, ..., None], found.shape), rtol=1e-6
+    )
 
 
 def test_windows_of_another_mask_are_refused(mask, windows):
@@ -77,7 +85,9 @@ def test_each_volume_is_convolved_by_itself(mask, windows):
     assert maps.shape == layer.compute_output_shape(volumes.shape) == (3, TRS, 1, 2, 1, 2)
     kernel = np.asarray(layer.kernel)
     for n, t, f in np.ndindex(3, TRS, 2):
-        expected = correlate(volumes[n, t, ..., 0], kernel[..., 0, f], mode="valid")[::2, ::2, ::2] + 1
+        expected = (
+            correlate(volumes[n, t, ..., 0], kernel[..., 0, f], mode="valid")[::2, ::2, ::2] + 1
+        )
         np.testing.assert_allclose(maps[n, t, ..., f], expected, atol=1e-5)
 
 
@@ -106,12 +116,18 @@ def test_inference_uses_every_weight(dense):
 
 def test_training_drops_weights_and_not_outputs(dense):
     kernel = np.asarray(dense.kernel)
-    draws = np.stack([np.asarray(dense(np.eye(50, dtype=np.float32), training=True)) - 1 for _ in range(30)])
+    draws = np.stack(
+        [np.asarray(dense(np.eye(50, dtype=np.float32), training=True)) - 1 for _ in range(30)]
+    )
     kept = np.abs(draws) > 1e-6
-    np.testing.assert_allclose(draws[kept], np.broadcast_to(kernel / 0.83, draws.shape)[kept], atol=1e-5)
+    np.testing.assert_allclose(
+        draws[kept], np.broadcast_to(kernel / 0.83, draws.shape)[kept], atol=1e-5
+    )
     # 60,000 weights, each lost with p = 0.17: the share's standard error is 0.0015.
     assert np.mean(~kept) == pytest.approx(0.17, abs=0.008)
-    assert not kept.all(axis=(0, 1)).any() and kept.any(axis=1).all(), "some weights of every output, never all"
+    assert not kept.all(axis=(0, 1)).any() and kept.any(axis=1).all(), (
+        "some weights of every output, never all"
+    )
 
 
 def test_the_expected_output_is_that_of_inference(dense):

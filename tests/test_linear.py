@@ -38,7 +38,9 @@ def test_kernel_is_the_inner_products_however_it_is_chunked(X, monkeypatch):
 def test_kernel_of_raw_bold_keeps_the_differences_between_windows():
     """Voxels of 8,000 to 12,000 with an SD of 30 (raw BOLD), against inner products in float64."""
     rng = np.random.default_rng(0)
-    raw = (rng.uniform(8_000, 12_000, (1, 400, 1)) + 30 * rng.standard_normal((N, 400, TRS))).astype(np.float32)
+    raw = (
+        rng.uniform(8_000, 12_000, (1, 400, 1)) + 30 * rng.standard_normal((N, 400, TRS))
+    ).astype(np.float32)
     flat = raw.reshape(N, -1).astype(float)
     centred = flat - flat.mean(axis=0)
     exact = centred @ centred.T
@@ -57,7 +59,9 @@ def test_decision_values_are_those_of_ridge_regression(X, monkeypatch, n_faces):
     y = (np.arange(N) % (N // n_faces) == 0).astype(np.int8)
     train, validation, test = np.arange(0, 30), np.arange(30, 45), np.arange(45, N)
     kernel = linear.window_kernel(linear.window_features(X, "window"))
-    values = linear.decision_values(kernel, y[:, None], [Fold(1, train, validation, test, "window")])[:, 0]
+    values = linear.decision_values(
+        kernel, y[:, None], [Fold(1, train, validation, test, "window")]
+    )[:, 0]
 
     flat = X.reshape(N, -1).astype(float)
     weights, intercept = ridge_by_hand(flat, y, np.arange(45), 0.3)
@@ -83,7 +87,9 @@ def test_decision_values_do_not_shrink_with_the_number_of_windows():
     features = rng.standard_normal((80, 20)) + 0.5 * (2 * y - 1)[:, None]
     doubled, twice = np.concatenate([features[:40], features]), np.concatenate([y[:40], y])
     once = linear._fit_predict(features @ features.T, y[:, None], np.arange(40), np.arange(40, 80))
-    weights = linear._fit_predict(doubled @ doubled.T, twice[:, None], np.arange(80), np.arange(80, 120))
+    weights = linear._fit_predict(
+        doubled @ doubled.T, twice[:, None], np.arange(80), np.arange(80, 120)
+    )
     spread = np.ptp(weights, axis=1) / np.ptp(once, axis=1)
     assert (spread > 0.9).all() and (spread < 2.1).all()
 
@@ -121,7 +127,13 @@ def test_pattern_is_haufes_whatever_the_number_of_features(X, monkeypatch):
     monkeypatch.setattr(linear, "PENALTIES", (0.3,))
     y = (np.arange(N) % 2).astype(np.int8)
     folds = [
-        Fold(k, np.flatnonzero(part != k), np.flatnonzero(part == k)[:10], np.flatnonzero(part == k), "window")
+        Fold(
+            k,
+            np.flatnonzero(part != k),
+            np.flatnonzero(part == k)[:10],
+            np.flatnonzero(part == k),
+            "window",
+        )
         for part in [np.random.default_rng(3).integers(1, 4, N)]
         for k in (1, 2, 3)
     ]
@@ -157,8 +169,12 @@ def ridge_by_hand(features, y, rows, penalty):
     """scikit-learn's ridge, and the threshold midway between the classes' leave-one-out means; refits centre inside."""
     mean, n_faces = features[rows].mean(axis=0), y[rows].sum()
     centred = features[rows] - mean
-    target = np.where(y[rows] == 1, len(rows) / (2 * n_faces), -len(rows) / (2 * (len(rows) - n_faces)))
-    ridge = Ridge(alpha=penalty * np.linalg.eigvalsh(centred @ centred.T).mean(), fit_intercept=False)
+    target = np.where(
+        y[rows] == 1, len(rows) / (2 * n_faces), -len(rows) / (2 * (len(rows) - n_faces))
+    )
+    ridge = Ridge(
+        alpha=penalty * np.linalg.eigvalsh(centred @ centred.T).mean(), fit_intercept=False
+    )
     pipeline = make_pipeline(StandardScaler(with_std=False), ridge)
     left_out = cross_val_predict(pipeline, features[rows], target, cv=LeaveOneOut())
     threshold = (left_out[y[rows] == 1].mean() + left_out[y[rows] == 0].mean()) / 2
@@ -202,4 +218,6 @@ def test_weighted_sums_are_those_of_the_windows_however_they_are_chunked(X, monk
         for kind, voxels, values in (("window", None, X.reshape(N, -1)), ("mean", None, X.mean(axis=2)),
                                      ("window", some, X[:, some].reshape(N, -1))):  # fmt: skip
             sums = linear.weighted_sums(linear.window_features(X, kind, voxels), coefficients)
-            np.testing.assert_allclose(sums, coefficients @ values.astype(float), rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(
+                sums, coefficients @ values.astype(float), rtol=1e-5, atol=1e-5
+            )

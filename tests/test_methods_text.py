@@ -14,15 +14,28 @@ import pytest
 from conftest import ROOT, STAGES
 from test_settings import load_settings
 
-FACTS = {"people": 85, "films": 10, "runs": 85, "windows": {"face": 1803, "noface": 1802}, "voxels": 41489}
+FACTS = {
+    "people": 85,
+    "films": 10,
+    "runs": 85,
+    "windows": {"face": 1803, "noface": 1802},
+    "voxels": 41489,
+}
 FACTS["tests"] = {
     "relabel": {"relabellings": 1000, "flips": None, "units": None},
     "flip films": {"relabellings": None, "flips": 512, "units": 10},
     "none": {"relabellings": None, "flips": None, "units": None},
 }
-VERSIONS = {"neuroface": "1.2.3", "tensorflow": "2.21.0", "jax": "0.10.2", "keras": "3.15.0", "nilearn": "0.14.1"}
+VERSIONS = {
+    "neuroface": "1.2.3",
+    "tensorflow": "2.21.0",
+    "jax": "0.10.2",
+    "keras": "3.15.0",
+    "nilearn": "0.14.1",
+}
 ALL = set(STAGES)
-# A setting → another value of it, as stamped; and what must be set beside it for the difference to matter.
+# A setting → another value of it, as stamped; and what must be set beside it for the difference to
+# matter.
 OTHER = {
     "DATASET": ("nndb-v1", {}),
     "SEED": (43, {}),
@@ -99,7 +112,8 @@ OTHER = {
     "PREDICTION_AT": (0.25, {}),
 }
 # Say nothing about the method: names (LABELS have a test of their own);
-# which tests were made, and by how many flips or relabellings, are facts; the precision that "auto" chose is the machine's.
+# which tests were made, and by how many flips or relabellings, are facts; the precision that "auto"
+# chose is the machine's.
 SILENT = {"LABELS", "RUN_NAME", "MAP_TEST", "N_RELABELLINGS", "N_FLIPS", "PRECISION"}
 
 
@@ -122,7 +136,9 @@ def settings():
 def test_one_persons_intervals_are_over_runs_if_there_are_enough(settings, n_runs):
     one = settings | {"CV_SPLITS": ["window", "run"]}
     text, _ = paragraph(one, facts=FACTS | {"people": 1, "films": 1, "runs": n_runs})
-    assert ("t intervals over the runs of the person where runs were held out" in text) == (n_runs == 12)
+    assert ("t intervals over the runs of the person where runs were held out" in text) == (
+        n_runs == 12
+    )
     assert ("wider where whole runs were held out" in text) == (n_runs == 12)
 
 
@@ -153,7 +169,17 @@ def test_its_sentence_follows_its_setting(settings, name):
     after, _ = paragraph(settings | beside | {name: value})
     assert before != after
     shown = value if isinstance(value, list) else [value]
-    as_they_are = ("EXCLUDE", "INCLUDE", "LAG_S", "N_FOLDS", "CNN_FILTERS", "EPOCHS", "IG_STEPS", "IG_RULE", "SEED")
+    as_they_are = (
+        "EXCLUDE",
+        "INCLUDE",
+        "LAG_S",
+        "N_FOLDS",
+        "CNN_FILTERS",
+        "EPOCHS",
+        "IG_STEPS",
+        "IG_RULE",
+        "SEED",
+    )
     if name in (*as_they_are, "LEARNING_RATE"):
         for part in shown:
             text = f"{part:g}" if isinstance(part, float) else str(part)
@@ -164,10 +190,20 @@ def test_a_script_that_has_not_run_is_not_spoken_of(settings):
     text, references = paragraph(settings, {1, 2})
     assert "41,489 voxels" in text and "1,803 face and 1,802 no-face" in text and "Adam" not in text
     assert len(references) == 1  # nilearn
-    for number, word in {3: "Adam", 4: "Integrated Gradients", 6: "sign flips", 7: "fsaverage5", 8: "rotating"}.items():
+    for number, word in {
+        3: "Adam",
+        4: "Integrated Gradients",
+        6: "sign flips",
+        7: "fsaverage5",
+        8: "rotating",
+    }.items():
         assert word in paragraph(settings, {1, 2, number})[0] and word not in text
     text = paragraph(settings, {1, 2, 6})[0]
-    assert "1,000 relabellings" in text and "512 sign flips of 10 films" in text and "no valid test" in text
+    assert (
+        "1,000 relabellings" in text
+        and "512 sign flips of 10 films" in text
+        and "no valid test" in text
+    )
     untested = {name: fact for name, fact in FACTS.items() if name != "tests"}
     assert "sign flips" not in paragraph(settings, {1, 2, 6}, untested)[0]
 
@@ -181,16 +217,30 @@ def test_it_needs_only_what_the_finished_scripts_stamp(settings, last):
 
 def test_what_is_cited_is_listed_and_nothing_else(settings):
     nndb = settings | {"DATASET": "nndb-v1", "MODELS": ["voxel_time_cnn", "hybrid"]}
-    nndb |= {"ATTRIBUTION_METHODS": ["ig", "gradient-x-input", "occlusion", "grad-cam", "attention-rollout"]}
+    nndb |= {
+        "ATTRIBUTION_METHODS": [
+            "ig",
+            "gradient-x-input",
+            "occlusion",
+            "grad-cam",
+            "attention-rollout",
+        ]
+    }
     nndb |= {"MATCH_ON": ["brightness"], "ALIGNMENT": "srm"}
-    nndb |= {"IG_ENGINE": "deepexplain", "ATTRIBUTION_BASELINE": "other class", "SMOOTHGRAD_DRAWS": 4}
+    nndb |= {
+        "IG_ENGINE": "deepexplain",
+        "ATTRIBUTION_BASELINE": "other class",
+        "SMOOTHGRAD_DRAWS": 4,
+    }
     text, references = paragraph(nndb)
     table = pd.read_csv(REFERENCES, sep="\t")
     assert references == list(table["reference"])
     assert all(key in text for key in table["cited_as"])
     for name, (value, beside) in OTHER.items():
         text, references = paragraph(settings | beside | {name: value})
-        assert {row.reference for row in table.itertuples() if row.cited_as in text} == set(references)
+        assert {row.reference for row in table.itertuples() if row.cited_as in text} == set(
+            references
+        )
 
 
 def test_the_papers_protocol_differs_from_the_paper_in_nothing(settings):
@@ -198,14 +248,20 @@ def test_the_papers_protocol_differs_from_the_paper_in_nothing(settings):
     cfg = load_settings(ROOT / "config.py", ROOT / "experiments" / "nndb.py")
     values = {name: stamped(cfg, name, FaceSettings) for name in settings}
     assert _differences(PAPER, values) == []
-    assert _differences(PAPER, values | {"EPOCHS": 10, "N_RANDOM_REGIONS": 3}) == [("EPOCHS", 10, 150)]
+    assert _differences(PAPER, values | {"EPOCHS": 10, "N_RANDOM_REGIONS": 3}) == [
+        ("EPOCHS", 10, 150)
+    ]
     assert set(PAPER) <= set(settings)
 
 
 def test_one_person_is_no_people_and_a_native_brain_has_no_face_regions(settings):
     text, _ = paragraph(settings | {"SPACE": "native"}, facts=FACTS | {"people": 1, "films": 1})
     assert "of 1 person who saw 1 film or task." in text
-    assert "face regions alone" in paragraph(settings)[0] and "face regions alone" not in text and "spheres" not in text
+    assert (
+        "face regions alone" in paragraph(settings)[0]
+        and "face regions alone" not in text
+        and "spheres" not in text
+    )
 
 
 def test_other_labels_have_their_own_words_and_no_others(settings):
@@ -217,16 +273,25 @@ def test_other_labels_have_their_own_words_and_no_others(settings):
     text, _ = paragraph(settings | other, facts=facts)
     assert "with music present, and of every such stretch of talk and dialogue." in text
     assert "7 music and 6 speech windows" in text and "its negative for speech windows" in text
-    assert "the effect of music in a general linear model" in text and "spheres (masks/auditory_regions.tsv)" in text
+    assert (
+        "the effect of music in a general linear model" in text
+        and "spheres (masks/auditory_regions.tsv)" in text
+    )
     assert "face" not in text.replace("NeuroFaceCNN", "").replace("surface", "")
-    gaps, _ = paragraph(settings | other | {"LABEL_EVENTS": {"music": ["music"], "speech": []}}, facts=facts)
+    gaps, _ = paragraph(
+        settings | other | {"LABEL_EVENTS": {"music": ["music"], "speech": []}}, facts=facts
+    )
     assert "of every such stretch without music." in gaps
     assert title(settings) == "Is there a face on the screen?"
     assert title(settings | other) == "Decoding music against speech"
 
 
 def test_a_stamp_with_former_names_gives_the_same_paragraph(settings):
-    old = {name: value for name, value in settings.items() if name not in ("LABELS", "LABEL_EVENTS", "EVENT_COLUMN")}
+    old = {
+        name: value
+        for name, value in settings.items()
+        if name not in ("LABELS", "LABEL_EVENTS", "EVENT_COLUMN")
+    }
     old |= {"FACE_TRIAL_TYPES": ["face"], "NOFACE_TRIAL_TYPES": []}
     assert paragraph(FaceSettings.today(old)) == paragraph(settings)
     assert title(old) == title(settings)

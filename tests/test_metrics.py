@@ -21,7 +21,10 @@ PROBABILITY = np.array([0.9, 0.8, 0.5, 0.2, 0.7, 0.4, 0.3, 0.1])
         ("recall", 3 / 4),
         ("f1", 3 / 4),
         ("mcc", (3 * 3 - 1 * 1) / 16),
-        ("auc", 12 / 16),  # of 16 pairs of a face and a no-face, those where the face has the larger probability
+        (
+            "auc",
+            12 / 16,
+        ),  # of 16 pairs of a face and a no-face, those where the face has the larger probability
         ("brier", (0.01 + 0.04 + 0.25 + 0.64 + 0.49 + 0.16 + 0.09 + 0.01) / 8),
     ],
 )
@@ -46,14 +49,17 @@ def test_scores_of_a_model_that_never_says_face():
 
 
 def test_calibration_error_by_hand():
-    # Two bins hold windows. In [0.2, 0.3): mean 0.25, half are faces. In [0.9, 1]: mean 0.95, all are faces.
+    # Two bins hold windows. In [0.2, 0.3): mean 0.25, half are faces. In [0.9, 1]: mean 0.95, all
+    # are faces.
     y = np.array([1, 0, 1, 1, 1, 1])
     probability = np.array([0.22, 0.28, 0.9, 0.95, 0.95, 1.0])
     by_hand = 2 / 6 * abs(0.5 - 0.25) + 4 / 6 * abs(1 - 0.95)
     assert expected_calibration_error(y, probability) == pytest.approx(by_hand)
 
 
-@pytest.mark.parametrize(("y", "probability", "error"), [([0, 1], [0.0, 1.0], 0), ([1, 0], [0.0, 1.0], 1)])
+@pytest.mark.parametrize(
+    ("y", "probability", "error"), [([0, 1], [0.0, 1.0], 0), ([1, 0], [0.0, 1.0], 1)]
+)
 def test_calibration_error_of_certain_answers(y, probability, error):
     assert expected_calibration_error(np.array(y), np.array(probability)) == error
 

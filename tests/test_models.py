@@ -7,7 +7,13 @@ from neuroface.attribution.explainers import Explainer, Recipe
 from neuroface.attribution.integrated_gradients import IntegratedGradients, rule_for
 from neuroface.decoding import closed_form, linear, models
 from neuroface.decoding.folds import Fold
-from neuroface.decoding.network import build_network, load_network, logit_network, predict_logits, save_network
+from neuroface.decoding.network import (
+    build_network,
+    load_network,
+    logit_network,
+    predict_logits,
+    save_network,
+)
 from neuroface.decoding.second_order import Parameters, logits_of
 from neuroface.pipeline.backend import keras
 from neuroface.pipeline.files import write_npy
@@ -106,19 +112,29 @@ def test_a_model_in_closed_form_is_stored_like_a_network(windows, fitted, name, 
 def test_other_networks_are_not_taken_for_a_closed_form():
     assert not closed_form.is_closed_form_network(build_network(VOXELS, TRS, (2, 2, 2), 4))
     inputs = keras.Input((VOXELS, TRS, 1))
-    largest = keras.layers.Dense(1, name="logit")(keras.layers.GlobalMaxPooling2D()(inputs))  # as many layers
-    assert not closed_form.is_closed_form_network(keras.Model(inputs, keras.layers.Activation("sigmoid")(largest)))
+    largest = keras.layers.Dense(1, name="logit")(
+        keras.layers.GlobalMaxPooling2D()(inputs)
+    )  # as many layers
+    assert not closed_form.is_closed_form_network(
+        keras.Model(inputs, keras.layers.Activation("sigmoid")(largest))
+    )
 
 
 def test_the_scale_of_the_logit_is_that_of_its_last_layer(windows, fitted):
     network = keras.models.clone_model(fitted["linear_plus"].network)
     network.set_weights(fitted["linear_plus"].network.get_weights())
     closed_form.scale_logit(network, 0.3)
-    np.testing.assert_allclose(logits(network, windows.X), 0.3 * logits(fitted["linear_plus"].network, windows.X), atol=1e-5)
+    np.testing.assert_allclose(
+        logits(network, windows.X),
+        0.3 * logits(fitted["linear_plus"].network, windows.X),
+        atol=1e-5,
+    )
 
 
 @pytest.mark.parametrize("training", ["robust", "paper"])
-def test_a_trained_network_is_calibrated_on_inner_windows_that_did_not_choose_its_step(windows, training, monkeypatch):
+def test_a_trained_network_is_calibrated_on_inner_windows_that_did_not_choose_its_step(
+    windows, training, monkeypatch
+):
     trained = []
 
     def train(*given, **settings):
@@ -134,7 +150,9 @@ def test_a_trained_network_is_calibrated_on_inner_windows_that_did_not_choose_it
     assert at_each_step.shape == (len(found.history), len(rows))
     slope = 1 / found.cost["temperature"]
     assert models.calibration_slope(y, found.inner_logit) == pytest.approx(1, rel=1e-3)
-    nearest = np.abs(found.inner_logit - slope * at_each_step).min(axis=0)  # each window has the logit of some step
+    nearest = np.abs(found.inner_logit - slope * at_each_step).min(
+        axis=0
+    )  # each window has the logit of some step
     assert nearest.max() <= 1e-3 * np.abs(found.inner_logit).max()
 
 
@@ -142,7 +160,9 @@ def test_a_network_without_inner_windows_is_not_calibrated(windows):
     paper = replace(fold(), validation=fold().test)
     found = models.fit_fold("voxel_time_cnn", windows, paper, CFG, 3)
     assert "temperature" not in found.cost
-    np.testing.assert_allclose(found.inner_logit, logits(found.network, windows.X)[paper.test], atol=1e-4)
+    np.testing.assert_allclose(
+        found.inner_logit, logits(found.network, windows.X)[paper.test], atol=1e-4
+    )
 
 
 # ---------------------------------------------------------------- attributions
@@ -176,10 +196,16 @@ def test_the_attributions_of_a_second_order_model_are_exact_in_one_step(windows,
     np.testing.assert_allclose(maps, many, atol=1e-5)
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), gains, atol=1e-4)
     # By hand: the gradient at the middle of the path, times the difference.
-    path, last = network.get_layer("linear_path").get_weights()[0], network.get_layer("logit").get_weights()[0][:, 0]
+    path, last = (
+        network.get_layer("linear_path").get_weights()[0],
+        network.get_layer("logit").get_weights()[0][:, 0],
+    )
     directions, offsets = network.get_layer("directions").get_weights()
     middle = ((ends + starts) / 2).mean(axis=2) @ directions + offsets
-    gradient = last[0] * path.reshape(VOXELS, TRS) + (2 * last[1:] * middle @ directions.T / TRS)[:, :, None]
+    gradient = (
+        last[0] * path.reshape(VOXELS, TRS)
+        + (2 * last[1:] * middle @ directions.T / TRS)[:, :, None]
+    )
     np.testing.assert_allclose(maps, gradient * (ends - starts), atol=1e-5)
 
 

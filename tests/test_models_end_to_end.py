@@ -41,7 +41,14 @@ def study(tiny, tmp_path_factory):
 
 def test_every_architecture_leaves_the_same_files(study):
     root, printed = study
-    files = {"fold-1.keras", "fold-2.keras", "predictions.tsv", "metrics.json", "history.tsv", "results.png"}
+    files = {
+        "fold-1.keras",
+        "fold-2.keras",
+        "predictions.tsv",
+        "metrics.json",
+        "history.tsv",
+        "results.png",
+    }
     for model in MODELS:
         folder = root / "3-model" / "movie" / ("" if model == "voxel_time_cnn" else model)
         assert files <= {path.name for path in folder.iterdir()}
@@ -57,7 +64,9 @@ def test_one_table_sets_them_side_by_side(study):
     assert table["model"].tolist() == names and (folder / "models.png").exists()
     networks = table.iloc[:3].set_index("model")
     for name in ("accuracy", "mcc", "f1", "auc", "pr_auc"):
-        assert (networks[f"{name}_low"] <= networks[name]).all() and (networks[name] <= networks[f"{name}_high"]).all()
+        assert (networks[f"{name}_low"] <= networks[name]).all() and (
+            networks[name] <= networks[f"{name}_high"]
+        ).all()
     stored = json.loads((folder / "transformer" / "metrics.json").read_text())
     row = networks.loc["Transformer"]
     assert row["pr_auc"] == pytest.approx(stored["all_folds"]["pr_auc"])
@@ -75,16 +84,22 @@ def test_the_named_network_is_explained(study):
     gaps = []
     for file in sorted(root.glob("4-attributions/sub-*/*_ig_completeness.tsv")):
         rows = read_table(file)
-        np.testing.assert_allclose(rows["logit"], (sign * predictions["logit"])[rows["row"]], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            rows["logit"], (sign * predictions["logit"])[rows["row"]], rtol=1e-3, atol=1e-4
+        )
         gained = (rows["logit"] - rows["logit_of_baseline"]).abs().clip(lower=1)
         gaps.append(rows["gap"].abs() / gained)
     assert 0 < np.concatenate(gaps).max() <= 0.05 + 1e-4
     for method in ("grad-cam", "attention-rollout"):
-        maps = np.concatenate([open_npy(file) for file in root.glob(f"4-attributions/sub-*/*_{method}.npy")])
+        maps = np.concatenate(
+            [open_npy(file) for file in root.glob(f"4-attributions/sub-*/*_{method}.npy")]
+        )
         assert np.isfinite(maps).all() and maps.std() > 0
         assert len(list(root.glob(f"5-brain-maps/*/*_{method}.nii.gz"))) == len(predictions)
     checks = json.loads((root / "4-attributions" / "checks.json").read_text())
-    assert [method for method, found in checks.items() if "completeness" in found] == ["ig"]  # nothing else must add up
+    assert [method for method, found in checks.items() if "completeness" in found] == [
+        "ig"
+    ]  # nothing else must add up
 
 
 def test_heat_maps_go_the_way_of_the_others(study):
@@ -107,6 +122,8 @@ def test_the_named_network_predicts_and_is_smoothed(study, tiny):
     for file in root.glob("8-predictions/*_predictions.tsv"):
         rows = read_table(file)
         known = rows["logit"].notna()
-        np.testing.assert_array_equal(known, read_table(tiny.root / "8-predictions" / file.name)["logit"].notna())
+        np.testing.assert_array_equal(
+            known, read_table(tiny.root / "8-predictions" / file.name)["logit"].notna()
+        )
         change = rows["logit"].diff().abs().mean()
         assert 0 < change < 0.5 * rows["logit"].std()

@@ -21,11 +21,23 @@ def study(names, jitter_s=0.0):
     label = rng.permutation(np.arange(N_STRETCHES) % 2)
     tables = []
     for person, name in enumerate(names, 1):
-        onset = 10 + EVERY_S * np.arange(N_STRETCHES) + rng.uniform(-jitter_s, jitter_s, N_STRETCHES)
+        onset = (
+            10 + EVERY_S * np.arange(N_STRETCHES) + rng.uniform(-jitter_s, jitter_s, N_STRETCHES)
+        )
         run = run_of(f"sub-{person}", name)
         tables.append(
-            pd.DataFrame({"label": np.where(label, "face", "house"), "onset_s": onset, "duration_s": LENGTH_S}).assign(
-                subject=run.subject, movie="film", run=name, stimulus=run.stimulus, first_tr=(onset / 2).astype(int)
+            pd.DataFrame(
+                {
+                    "label": np.where(label, "face", "house"),
+                    "onset_s": onset,
+                    "duration_s": LENGTH_S,
+                }
+            ).assign(
+                subject=run.subject,
+                movie="film",
+                run=name,
+                stimulus=run.stimulus,
+                first_tr=(onset / 2).astype(int),
             )
         )
     samples = pd.concat(tables, ignore_index=True)
@@ -71,8 +83,20 @@ def test_parts_of_a_film_stay_apart():
 
 
 def test_stretches_of_which_less_than_half_overlaps_are_two():
-    rows = pd.DataFrame({"stimulus": "film", "label": "face", "onset_s": [10.0, 15.0, 16.0, 26.0], "duration_s": 10.0})
-    assert events_of(rows).tolist() == ["film_face_10s", "film_face_15s", "film_face_15s", "film_face_26s"]
+    rows = pd.DataFrame(
+        {
+            "stimulus": "film",
+            "label": "face",
+            "onset_s": [10.0, 15.0, 16.0, 26.0],
+            "duration_s": 10.0,
+        }
+    )
+    assert events_of(rows).tolist() == [
+        "film_face_10s",
+        "film_face_15s",
+        "film_face_15s",
+        "film_face_26s",
+    ]
 
 
 def test_names_of_a_film_in_one_run_are_those_of_the_paper():

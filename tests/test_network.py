@@ -37,10 +37,16 @@ def test_full_size_is_the_papers():
     model = build_network(41489, 10)
     assert model.count_params() == 42_526_017
     assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == 42_525_505
-    assert [layer.output.shape[1] for layer in layers(model, keras.layers.MaxPooling2D)] == [20744, 10372, 5186]
+    assert [layer.output.shape[1] for layer in layers(model, keras.layers.MaxPooling2D)] == [
+        20744,
+        10372,
+        5186,
+    ]
     (flatten,) = layers(model, keras.layers.Flatten)
     assert flatten.output.shape[1] == 331_904
-    assert model.get_layer("dense").count_params() / model.count_params() == pytest.approx(0.999, abs=5e-4)
+    assert model.get_layer("dense").count_params() / model.count_params() == pytest.approx(
+        0.999, abs=5e-4
+    )
 
 
 # ---------------------------------------------------------------- what it computes
@@ -59,12 +65,31 @@ def test_the_first_layer_correlates_voxels_and_seconds(network, windows):
 
 def test_layers_have_the_papers_order_and_constants(network):
     block = ["Conv2D", "LeakyReLU", "BatchNormalization", "MaxPooling2D", "Dropout"]
-    dense = ["Flatten", "Dense", "LeakyReLU", "BatchNormalization", "Dropout", "Dense", "Activation"]
+    dense = [
+        "Flatten",
+        "Dense",
+        "LeakyReLU",
+        "BatchNormalization",
+        "Dropout",
+        "Dense",
+        "Activation",
+    ]
     assert [type(layer).__name__ for layer in network.layers] == ["InputLayer", *block * 3, *dense]
-    assert [layer.kernel_size for layer in layers(network, keras.layers.Conv2D)] == [(5, 3), (5, 3), (3, 3)]
-    assert [layer.pool_size for layer in layers(network, keras.layers.MaxPooling2D)] == [(2, 1), (2, 2), (2, 2)]
+    assert [layer.kernel_size for layer in layers(network, keras.layers.Conv2D)] == [
+        (5, 3),
+        (5, 3),
+        (3, 3),
+    ]
+    assert [layer.pool_size for layer in layers(network, keras.layers.MaxPooling2D)] == [
+        (2, 1),
+        (2, 2),
+        (2, 2),
+    ]
     assert [layer.rate for layer in layers(network, keras.layers.Dropout)] == [0.3, 0.35, 0.3, 0.4]
-    assert all(layer.negative_slope == pytest.approx(0.1) for layer in layers(network, keras.layers.LeakyReLU))
+    assert all(
+        layer.negative_slope == pytest.approx(0.1)
+        for layer in layers(network, keras.layers.LeakyReLU)
+    )
     for layer in layers(network, (keras.layers.Conv2D, keras.layers.Dense)):
         assert float(layer.kernel_regularizer.l2) == pytest.approx(0.001)
         assert isinstance(layer.kernel_initializer, keras.initializers.HeNormal)
@@ -79,9 +104,16 @@ def test_probability_is_the_sigmoid_of_the_logit(network, windows):
 
 def test_mixed_precision_stops_before_the_logit():
     model = build_network(VOXELS, TRS, (4, 3, 2), 5, dtype="mixed_float16")
-    assert model.get_layer("conv_1").compute_dtype == model.get_layer("dense").compute_dtype == "float16"
+    assert (
+        model.get_layer("conv_1").compute_dtype
+        == model.get_layer("dense").compute_dtype
+        == "float16"
+    )
     for name in ("logit", "probability"):
-        assert model.get_layer(name).compute_dtype == "float32" and model.get_layer(name).output.dtype == "float32"
+        assert (
+            model.get_layer(name).compute_dtype == "float32"
+            and model.get_layer(name).output.dtype == "float32"
+        )
     assert all(v.dtype == "float32" for v in model.trainable_variables)
 
 
@@ -122,17 +154,23 @@ def test_a_saved_network_comes_back(tmp_path, network, windows):
     for weights, original in zip(loaded.get_weights(), network.get_weights(), strict=True):
         assert np.array_equal(weights, original)
     logits = predict_logits(logit_network(loaded), windows, 8)
-    np.testing.assert_allclose(logits, predict_logits(logit_network(network), windows, 8), rtol=1e-6)
+    np.testing.assert_allclose(
+        logits, predict_logits(logit_network(network), windows, 8), rtol=1e-6
+    )
 
 
 def test_a_network_for_other_windows_is_refused_with_both_sizes(tmp_path, network):
     network.save(tmp_path / "fold-1.keras")
-    with pytest.raises(NeuroFaceError, match=r"fold-1\.keras takes windows of \(50, 10\).*\(51, 10\)"):
+    with pytest.raises(
+        NeuroFaceError, match=r"fold-1\.keras takes windows of \(50, 10\).*\(51, 10\)"
+    ):
         load_network(tmp_path / "fold-1.keras", 51, 10)
 
 
 def test_a_missing_network_says_what_to_run(tmp_path):
-    with pytest.raises(NeuroFaceError, match=r"fold-1\.keras is not there. Run the script that trains it"):
+    with pytest.raises(
+        NeuroFaceError, match=r"fold-1\.keras is not there. Run the script that trains it"
+    ):
         load_network(tmp_path / "fold-1.keras", VOXELS, TRS)
 
 
@@ -169,16 +207,24 @@ def test_batches_serve_every_row_once_with_its_label_and_weight(stored, seed):
         batches.on_epoch_end()
 
 
-# NNDb's 2,704 training windows of four folds are 135 batches of 20 and 4 windows more; Haxby's 88 are 11 batches of 8.
+# NNDb's 2,704 training windows of four folds are 135 batches of 20 and 4 windows more; Haxby's 88
+# are 11 batches of 8.
 @pytest.mark.parametrize(
     ("n_rows", "batch_size", "sizes"),
     [
-        (2704, 20, {20, 21}), (88, 8, {8}), (89, 8, {8, 9}), (31, 8, {10, 11}), (48, 10, {8, 10}), (47, 10, {11, 12}),
+        (2704, 20, {20, 21}),
+        (88, 8, {8}),
+        (89, 8, {8, 9}),
+        (31, 8, {10, 11}),
+        (48, 10, {8, 10}),
+        (47, 10, {11, 12}),
         (257, 32, {32, 33}),
     ],  # fmt: skip
 )
 @pytest.mark.parametrize("seed", [None, 7])
-def test_no_batch_is_too_small_for_batch_normalisation_and_every_row_is_served(n_rows, batch_size, sizes, seed):
+def test_no_batch_is_too_small_for_batch_normalisation_and_every_row_is_served(
+    n_rows, batch_size, sizes, seed
+):
     X, y = np.arange(n_rows, dtype=np.float32)[:, None, None], np.zeros(n_rows, np.int8)
     batches = WindowBatches(X, y, np.arange(n_rows), batch_size, {0: 1, 1: 1}, seed=seed)
     for epoch in order(batches):
@@ -187,7 +233,9 @@ def test_no_batch_is_too_small_for_batch_normalisation_and_every_row_is_served(n
 
 
 def test_fewer_windows_than_a_batch_are_a_batch():
-    batches = WindowBatches(np.zeros((5, 1, 1), np.float32), np.zeros(5), np.arange(5), 8, {0: 1, 1: 1})
+    batches = WindowBatches(
+        np.zeros((5, 1, 1), np.float32), np.zeros(5), np.arange(5), 8, {0: 1, 1: 1}
+    )
     assert len(batches) == 1 and len(batches[0][0]) == 5
 
 
@@ -202,7 +250,9 @@ def order(batches, epochs=3):
 
 def test_shuffling_is_seeded_and_new_in_every_epoch(stored):
     X, y = stored
-    first, again, other = (order(WindowBatches(X, y, np.arange(30), 4, {0: 1, 1: 1}, seed=seed)) for seed in (3, 3, 4))
+    first, again, other = (
+        order(WindowBatches(X, y, np.arange(30), 4, {0: 1, 1: 1}, seed=seed)) for seed in (3, 3, 4)
+    )
     assert first == again and first != other
     assert first[0] != first[1] != first[2]
 

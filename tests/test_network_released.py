@@ -17,7 +17,11 @@ def released():
     """The released network, written down once more: Sequential, its own layer names, sigmoid in the last layer."""
     layers = keras.layers
     model = keras.Sequential([keras.Input((24, 10, 1))])
-    for n, kernel, pool, dropout in ((4, (5, 3), (2, 1), 0.3), (3, (5, 3), (2, 2), 0.35), (2, (3, 3), (2, 2), 0.3)):
+    for n, kernel, pool, dropout in (
+        (4, (5, 3), (2, 1), 0.3),
+        (3, (5, 3), (2, 2), 0.35),
+        (2, (3, 3), (2, 2), 0.3),
+    ):
         model.add(layers.Conv2D(n, kernel, padding="same", name=f"eyes_{n}"))
         model.add(layers.LeakyReLU(negative_slope=0.1))
         model.add(layers.BatchNormalization(name=f"norm_of_{n}"))
@@ -73,7 +77,9 @@ def test_a_loaded_network_serves_as_a_fold_model(released, tmp_path):
 
 def test_another_shape_is_refused_with_the_layer_and_both_shapes(released, tmp_path):
     path = write_keras_2(tmp_path / "old.h5", released)
-    with pytest.raises(NeuroFaceError, match=r"/brow \(dense here\) has shapes \[\(12, 5\).*expected \[\(16, 5\)"):
+    with pytest.raises(
+        NeuroFaceError, match=r"/brow \(dense here\) has shapes \[\(12, 5\).*expected \[\(16, 5\)"
+    ):
         load_released_weights(path, **SHAPE | {"n_voxels": 32})
 
 
@@ -87,5 +93,7 @@ def test_a_file_of_another_kind_is_refused(released, tmp_path):
     (tmp_path / "text.h5").write_text("no weights")
     released.save_weights(tmp_path / "new.weights.h5")
     for name in ("text.h5", "new.weights.h5", "missing.h5"):
-        with pytest.raises(NeuroFaceError, match=f"{name} does not hold weights as Keras 2 saves them"):
+        with pytest.raises(
+            NeuroFaceError, match=f"{name} does not hold weights as Keras 2 saves them"
+        ):
             load_released_weights(tmp_path / name, **SHAPE)

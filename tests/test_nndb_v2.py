@@ -26,14 +26,17 @@ def studies(tiny, tmp_path_factory):
         for part in ("func", "anat", "regressors"):
             (person / part).mkdir(parents=True)
         shutil.copy(
-            source / "anat" / f"{subject}_T1w_mask.nii.gz", person / "anat" / f"{subject}_t1w_mask_epi_anat.nii.gz"
+            source / "anat" / f"{subject}_T1w_mask.nii.gz",
+            person / "anat" / f"{subject}_t1w_mask_epi_anat.nii.gz",
         )
         image = nib.load(series)
         kept[subject] = np.ones(image.shape[3], bool)
         rng = np.random.default_rng(int(subject[4:]))
         kept[subject][rng.choice(image.shape[3], N_DROPPED, replace=False)] = False
         shutil.copy(series, person / "func" / f"{stem}_bold_blur_no_censor.nii.gz")
-        left = nib.Nifti1Image(np.asarray(image.dataobj)[..., kept[subject]], image.affine, image.header)
+        left = nib.Nifti1Image(
+            np.asarray(image.dataobj)[..., kept[subject]], image.affine, image.header
+        )
         nib.save(left, person / "func" / f"{stem}_bold_blur_censor.nii.gz")
         marks = person / "regressors" / f"{stem}_censored_timepoints.1D"
         marks.write_text("".join(f" {int(k)}\n" for k in kept[subject]))
@@ -54,15 +57,15 @@ def test_windows_that_touch_a_gap_are_left_out_and_the_others_are_the_same(studi
     for subject in PEOPLE:
         (whole_file,) = (folder / "blur_no_censor" / "1-windows" / subject).glob("*.npy")
         (censored_file,) = (folder / "blur_censor" / "1-windows" / subject).glob("*.npy")
-        tables = [pd.read_csv(file.with_suffix(".tsv"), sep="\t") for file in (whole_file, censored_file)]
+        tables = [
+            pd.read_csv(file.with_suffix(".tsv"), sep="\t") for file in (whole_file, censored_file)
+        ]
         clean = np.array([kept[subject][t : t + 10].all() for t in tables[0]["first_tr"]])
         assert 0 < clean.sum() < len(clean)
         pd.testing.assert_frame_equal(tables[0][clean].reset_index(drop=True), tables[1])
         assert np.array_equal(np.load(whole_file)[clean], np.load(censored_file))
         name = censored_file.name.removesuffix("_windows.npy")
-        says = (
-            f"left out: {name}: {(~clean).sum()} windows that touch one of the {N_DROPPED} volumes censored for motion"
-        )
+        says = f"left out: {name}: {(~clean).sum()} windows that touch one of the {N_DROPPED} volumes censored for motion"
         assert says in printed["blur_censor"]
 
 

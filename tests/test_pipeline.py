@@ -16,7 +16,17 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FILM_S, ROOT, STAGES, content, copy_of, popen_arguments, run, run_here, write_config
+from conftest import (
+    FILM_S,
+    ROOT,
+    STAGES,
+    content,
+    copy_of,
+    popen_arguments,
+    run,
+    run_here,
+    write_config,
+)
 from scipy import stats
 from scipy.stats import binomtest, hypergeom
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
@@ -39,7 +49,9 @@ def test_windows_are_cut_from_the_zscored_run(tiny):
         subject = file.parent.name
         bold = next(tiny.dataset.glob(f"derivatives/{subject}/func/*_bold_*.nii.gz"))
         run_values = nib.load(bold).get_fdata()[mask]
-        run_values = (run_values - run_values.mean(1, keepdims=True)) / run_values.std(1, keepdims=True)
+        run_values = (run_values - run_values.mean(1, keepdims=True)) / run_values.std(
+            1, keepdims=True
+        )
         rows, windows = table(file.with_suffix(".tsv")), np.load(file)
         assert windows.dtype == np.float32 and windows.shape == (len(rows), mask.sum(), 10)
         for window, start in zip(windows, rows["first_tr"]):
@@ -64,7 +76,9 @@ def test_dataset_holds_the_windows_in_order(tiny):
     assert y.dtype == np.int8
 
 
-@pytest.mark.parametrize(("split", "model"), [("window", ""), ("window", "best"), ("movie", "best")])
+@pytest.mark.parametrize(
+    ("split", "model"), [("window", ""), ("window", "best"), ("movie", "best")]
+)
 def test_held_out_windows_are_decoded_above_chance(tiny, split, model):
     """The network alone does not decode unseen films after so short a training."""
     folder = tiny.root / "3-model" / split / model
@@ -73,22 +87,33 @@ def test_held_out_windows_are_decoded_above_chance(tiny, split, model):
     assert binomtest(int(right.sum()), len(right), 0.5, alternative="greater").pvalue < 1e-4
     stored = json.loads((folder / "metrics.json").read_text())["all_folds"]
     assert stored["accuracy"] == pytest.approx(right.mean())
-    assert stored["auc"] == pytest.approx(roc_auc_score(predictions["label"] == "face", predictions["logit"]))
+    assert stored["auc"] == pytest.approx(
+        roc_auc_score(predictions["label"] == "face", predictions["logit"])
+    )
 
 
 def test_the_ladder_and_the_baselines_stand_beside_the_network(tiny):
     everything = json.loads((tiny.root / "3-model" / "metrics.json").read_text())
     ladder = everything["linear"]["linear"]
-    assert set(ladder) == {"window", "run", "subject", "event", "movie"} and not everything["not_possible"]
+    assert (
+        set(ladder) == {"window", "run", "subject", "event", "movie"}
+        and not everything["not_possible"]
+    )
     for rung in ladder.values():
         assert rung["p"] == pytest.approx(1 / 201) and rung["balanced_accuracy"] > rung["null_95"]
-    # With labels that mean nothing, a split that keeps moments together is at chance: nothing leaks.
-    assert abs(ladder["movie"]["null_mean"] - 0.5) < 0.02 and abs(ladder["event"]["null_mean"] - 0.5) < 0.02
+    # With labels that mean nothing, a split that keeps moments together is at chance: nothing
+    # leaks.
+    assert (
+        abs(ladder["movie"]["null_mean"] - 0.5) < 0.02
+        and abs(ladder["event"]["null_mean"] - 0.5) < 0.02
+    )
     assert set(everything["linear"]) == {"linear", "linear-mean", "face-rois"}
     for split in ("window", "movie"):
         result = everything["network"][split]
         intervals = result["intervals_95"]
-        assert (intervals["over"], intervals["n"]) == (("films", 4) if split == "movie" else ("people", 8))
+        assert (intervals["over"], intervals["n"]) == (
+            ("films", 4) if split == "movie" else ("people", 8)
+        )
         low, high = intervals["scores"]["accuracy"]
         assert low <= result["all_folds"]["accuracy"] <= high
         shuffled = table_of_folds(tiny.root / "3-model" / split / "shuffled-cnn")
@@ -112,15 +137,21 @@ def test_face_regions_carry_more_attribution_per_voxel(tiny):
         planted = truth[mask] > 0
         strongest = np.argsort(-group[mask].mean(axis=1))[:20]
         by_chance = hypergeom(len(planted), planted.sum(), len(strongest))
-        assert by_chance.sf(planted[strongest].sum() - 1) < 1e-4, "the strongest voxels lie elsewhere"
+        assert by_chance.sf(planted[strongest].sum() - 1) < 1e-4, (
+            "the strongest voxels lie elsewhere"
+        )
 
 
 def test_attributions_sum_to_the_change_of_the_logit(tiny):
     for file in (tiny.root / "4-attributions").glob("sub-*/*_ig.npy"):
         rows = table(file.with_name(f"{file.stem}_completeness.tsv"))
-        np.testing.assert_allclose(np.load(file).sum(axis=(1, 2)), rows["sum_of_attributions"], rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(
-            rows["logit"] - rows["logit_of_baseline"] - rows["sum_of_attributions"], rows["gap"], atol=1e-6
+            np.load(file).sum(axis=(1, 2)), rows["sum_of_attributions"], rtol=1e-3, atol=1e-4
+        )
+        np.testing.assert_allclose(
+            rows["logit"] - rows["logit_of_baseline"] - rows["sum_of_attributions"],
+            rows["gap"],
+            atol=1e-6,
         )
 
 
@@ -130,7 +161,9 @@ def test_each_window_is_explained_by_the_model_that_never_saw_it(tiny):
     for file in (tiny.root / "4-attributions").glob("sub-*/*_completeness.tsv"):
         rows = table(file)
         np.testing.assert_array_equal(rows["fold_model"], predictions["fold"].iloc[rows["row"]])
-        np.testing.assert_allclose(rows["logit"], (sign * predictions["logit"]).iloc[rows["row"]], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            rows["logit"], (sign * predictions["logit"]).iloc[rows["row"]], rtol=1e-4, atol=1e-4
+        )
 
 
 def test_brain_maps_hold_the_attributions_in_the_masks_space(tiny):
@@ -138,7 +171,9 @@ def test_brain_maps_hold_the_attributions_in_the_masks_space(tiny):
     file = sorted((tiny.root / "4-attributions").glob("sub-*/*_ig.npy"))[0]
     stem = file.name.removesuffix("_ig.npy")
     for i, matrix in enumerate(np.load(file)):
-        image = nib.load(tiny.root / "5-brain-maps" / file.parent.name / f"{stem}_window-{i}_ig.nii.gz")
+        image = nib.load(
+            tiny.root / "5-brain-maps" / file.parent.name / f"{stem}_window-{i}_ig.nii.gz"
+        )
         np.testing.assert_array_equal(image.affine, mask.affine)
         np.testing.assert_array_equal(image.get_fdata()[mask.get_fdata() > 0], matrix)
         assert image.header.get_zooms()[3] == 1.0
@@ -147,11 +182,15 @@ def test_brain_maps_hold_the_attributions_in_the_masks_space(tiny):
 def test_group_map_is_the_mean_of_the_people(tiny):
     people = sorted((tiny.root / "6-averages").glob("sub-*_label-face_ig.nii.gz"))
     group = nib.load(tiny.root / "6-averages" / "group_label-face_ig.nii.gz").get_fdata()
-    np.testing.assert_allclose(group, np.mean([nib.load(p).get_fdata() for p in people], axis=0), atol=1e-7)
+    np.testing.assert_allclose(
+        group, np.mean([nib.load(p).get_fdata() for p in people], axis=0), atol=1e-7
+    )
     maps = sorted((tiny.root / "5-brain-maps" / "sub-3").glob("*label-face*"))
     mean = np.mean([nib.load(p).get_fdata() for p in maps], axis=0)
     np.testing.assert_allclose(
-        nib.load(tiny.root / "6-averages" / "sub-3_label-face_ig.nii.gz").get_fdata(), mean, atol=1e-7
+        nib.load(tiny.root / "6-averages" / "sub-3_label-face_ig.nii.gz").get_fdata(),
+        mean,
+        atol=1e-7,
     )
 
 
@@ -163,14 +202,17 @@ def test_moment_by_moment_predictions_follow_the_true_timeline(tiny):
         np.testing.assert_array_equal(rows["seen_in_training"].notna(), rows["probability"].notna())
         movie = re.search("task-([a-z]+)", file.name).group(1)
         stretches = np.loadtxt(tiny.dataset / "stimuli" / f"task-{movie}_face-annotation.1D")
-        # Volume t holds the window t … t + 9, that is seconds t − 4 … t + 6 of the film; its middle is t + 1.
+        # Volume t holds the window t … t + 9, that is seconds t − 4 … t + 6 of the film; its middle
+        # is t + 1.
         np.testing.assert_allclose(rows["stimulus_time_s"], rows["tr"] + 1)
         truth = [any(on <= t < on + d for on, d in stretches) for t in rows["stimulus_time_s"]]
         np.testing.assert_array_equal(rows["face"], truth)
         there = rows["probability"].notna()
         assert there.sum() == FILM_S - 9
         right_clock.append(roc_auc_score(rows["face"][there], rows["probability"][there]))
-        wrong_clock.append(roc_auc_score(np.roll(rows["face"], 60)[there], rows["probability"][there]))
+        wrong_clock.append(
+            roc_auc_score(np.roll(rows["face"], 60)[there], rows["probability"][there])
+        )
     assert len(right_clock) == PEOPLE
     assert np.mean(right_clock) > 0.65 and min(right_clock) > 0.55
     assert abs(np.mean(wrong_clock) - 0.5) < 0.1
@@ -179,25 +221,37 @@ def test_moment_by_moment_predictions_follow_the_true_timeline(tiny):
 def test_stage_8_beats_the_rotated_annotation_and_its_clock_is_right(tiny):
     folder = tiny.root / "8-predictions"
     study = json.loads((folder / "metrics.json").read_text())
-    assert 1 / FILM_S < study["rotations"]["p"] < 0.01  # no film alone can give less than one rotation of all
+    assert (
+        1 / FILM_S < study["rotations"]["p"] < 0.01
+    )  # no film alone can give less than one rotation of all
     assert study["n_runs_unseen"] == len(study["runs"]) == PEOPLE
     mean, low, high = study["mean_95"]["auc"]
     films = pd.DataFrame(study["runs"]).groupby("film")["auc"].mean()
     half = stats.t.ppf(0.975, FILMS - 1) * np.sqrt((1 + FILMS / (FILMS - 1)) * films.var() / FILMS)
     assert study["interval_95"] == f"over {FILMS} films or runs"
-    assert (mean, low, high) == pytest.approx((films.mean(), films.mean() - half, films.mean() + half))
-    # The demo's response peaks 5 s after a face and LAG_S is 4, so windows speak for a moment up to 1.5 s earlier.
+    assert (mean, low, high) == pytest.approx(
+        (films.mean(), films.mean() - half, films.mean() + half)
+    )
+    # The demo's response peaks 5 s after a face and LAG_S is 4, so windows speak for a moment up to
+    # 1.5 s earlier.
     sweep = study["lag_sweep"]
     assert -2 <= sweep["offset_s"][int(np.argmax(sweep["auc"]))] <= 1
     assert set(study["by_movie"]) == set(study["agreement"]) and len(study["agreement"]) == FILMS
     for film, agreement in study["agreement"].items():
-        logits = [table(file)["logit"].dropna() for file in sorted(folder.glob(f"*{film}_predictions.tsv"))]
+        logits = [
+            table(file)["logit"].dropna()
+            for file in sorted(folder.glob(f"*{film}_predictions.tsv"))
+        ]
         assert agreement == pytest.approx(np.corrcoef(*logits)[0, 1])
     for result in study["runs"]:
         rows = table(folder / f"{result['run']}_predictions.tsv")
         sidecar = json.loads((folder / f"{result['run']}_predictions.json").read_text())
-        assert list(rows) == list(sidecar) and all(column["Description"] for column in sidecar.values())
-        others = table(tiny.root / "3-model" / "movie" / "best" / "predictions.tsv").query("movie != @result['movie']")
+        assert list(rows) == list(sidecar) and all(
+            column["Description"] for column in sidecar.values()
+        )
+        others = table(tiny.root / "3-model" / "movie" / "best" / "predictions.tsv").query(
+            "movie != @result['movie']"
+        )
         threshold = result["at_training_threshold"]["threshold"]
         said = others["probability"] >= threshold
         best = max(
@@ -210,7 +264,9 @@ def test_stage_8_beats_the_rotated_annotation_and_its_clock_is_right(tiny):
 
 def test_a_rerun_does_nothing_twice(tiny, tmp_path):
     root, config = copy_of(tiny, tmp_path)
-    before = {p: p.stat().st_mtime_ns for p in root.rglob("*") if p.suffix in (".npy", ".gz", ".keras")}
+    before = {
+        p: p.stat().st_mtime_ns for p in root.rglob("*") if p.suffix in (".npy", ".gz", ".keras")
+    }
     for number in (1, 2, 3, 4, 5, 6):
         done = run_here(number, config)
         assert done.returncode == 0, done.stderr
@@ -224,9 +280,13 @@ def test_no_partial_file_is_left(tiny):
 
 def test_workers_end_when_their_script_is_killed(tiny, tmp_path):
     root, _ = copy_of(tiny, tmp_path)
-    config = write_config(tmp_path / "two.py", **tiny.settings | {"DATA_DIR": str(tmp_path), "N_JOBS": 2})
+    config = write_config(
+        tmp_path / "two.py", **tiny.settings | {"DATA_DIR": str(tmp_path), "N_JOBS": 2}
+    )
     shutil.rmtree(root / "5-brain-maps")
-    script = subprocess.Popen([sys.executable, ROOT / STAGES[5][1]], **popen_arguments(config, subprocess.DEVNULL))
+    script = subprocess.Popen(
+        [sys.executable, ROOT / STAGES[5][1]], **popen_arguments(config, subprocess.DEVNULL)
+    )
     deadline = time.monotonic() + 60
     while not list(root.glob("5-brain-maps/sub-*/*_ig.nii.gz")) and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -245,7 +305,10 @@ def test_two_runs_of_one_script_do_not_meet(tiny, tmp_path):
     with open(root / "5-brain-maps" / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = run(5, config)
-    assert done.returncode == 1 and "Another run of 5-revert-IG-tobrain.py is working in" in done.stderr
+    assert (
+        done.returncode == 1
+        and "Another run of 5-revert-IG-tobrain.py is working in" in done.stderr
+    )
 
 
 def test_input_that_changed_is_noticed_by_name(tiny, tmp_path):
@@ -269,7 +332,10 @@ def test_a_missing_input_names_the_script_to_run(tiny, tmp_path):
     config = write_config(tmp_path / "empty.py", **tiny.settings | {"RUN_NAME": "empty"})
     done = run_here(3, config)
     assert done.returncode == 1
-    assert "Run: python 1-preprocess_naturalistic_fmri.py" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        "Run: python 1-preprocess_naturalistic_fmri.py" in done.stderr
+        and "Traceback" not in done.stderr
+    )
 
 
 def test_the_report_is_one_file_that_needs_no_network(tiny):
@@ -291,4 +357,6 @@ def test_a_fold_that_chose_its_models_epoch_counts_as_seen(tiny, selection, seen
     cfg = load_settings(ROOT / "config.py", tiny.config)
     cfg.SELECTION = selection
     for models in choose_models(runs, tiny.root / "3-model" / "movie" / "best", cfg).values():
-        assert models.seen == dict.fromkeys(("seen_moments", "seen_run", "seen_person", "seen_film"), seen)
+        assert models.seen == dict.fromkeys(
+            ("seen_moments", "seen_run", "seen_person", "seen_film"), seen
+        )

@@ -39,13 +39,20 @@ def test_the_manifest_lists_every_result_with_its_size_and_sha256(tiny):
     for folder, _ in STAGES.values():
         listed = read_json(tiny.root / folder / "manifest.json")["outputs"]
         there = [p for p in (tiny.root / folder).rglob("*") if p.is_file()]
-        there = {str(p.relative_to(tiny.root / folder)): p for p in there if not p.name.startswith(".")}
-        assert set(there) - set(listed) == {"settings.json", "manifest.json", "report.json"} and set(listed) <= set(
-            there
-        )
+        there = {
+            str(p.relative_to(tiny.root / folder)): p for p in there if not p.name.startswith(".")
+        }
+        assert set(there) - set(listed) == {
+            "settings.json",
+            "manifest.json",
+            "report.json",
+        } and set(listed) <= set(there)
         for name, output in listed.items():
             content = there[name].read_bytes()
-            assert (output["bytes"], output["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+            assert (output["bytes"], output["sha256"]) == (
+                len(content),
+                hashlib.sha256(content).hexdigest(),
+            )
 
 
 def test_the_manifest_lists_the_data_set_with_size_and_time(tiny):
@@ -60,7 +67,9 @@ def test_the_manifest_lists_the_data_set_with_size_and_time(tiny):
 def test_the_command_passes_a_finished_run_and_names_what_changed(tiny, tmp_path):
     root, _ = copy_of(tiny, tmp_path)
     whole = by_command(root)
-    assert whole.returncode == 0 and "nothing has changed" in whole.stdout and not whole.stderr, whole.stderr
+    assert whole.returncode == 0 and "nothing has changed" in whole.stdout and not whole.stderr, (
+        whole.stderr
+    )
     group = root / "6-averages" / "group_label-face_ig.nii.gz"
     packed = bytearray(group.read_bytes())
     packed[-9] ^= 1  # the same size
@@ -99,7 +108,10 @@ def test_inputs_are_hashed_on_demand_and_compared_afterwards(tiny, tmp_path, cap
     problems = manifest.check_run(root, inputs=True, dataset=tmp_path / "moved")
     assert len(problems) == 3 and all(f"{series} has changed" in problem for problem in problems)
     series.unlink()
-    assert all(f"{series} is gone" in p for p in manifest.check_run(root, inputs=True, dataset=tmp_path / "moved"))
+    assert all(
+        f"{series} is gone" in p
+        for p in manifest.check_run(root, inputs=True, dataset=tmp_path / "moved")
+    )
 
 
 def test_a_run_whose_stages_do_not_belong_together_is_named(tiny, tmp_path):
@@ -120,7 +132,12 @@ def test_a_rerun_that_makes_nothing_reads_no_unchanged_result_again(tiny, tmp_pa
     monkeypatch.setattr(provenance, "sha256", lambda path: read.append(path.name) or sha256(path))
     before = read_json(root / STAGES[6][0] / "settings.json")
     assert run_here(6, config).returncode == 0
-    anew = {"peaks.tsv", "roi_shares.tsv", "roi_shares_ig.png", "map_correlations.tsv"}  # written each time
+    anew = {
+        "peaks.tsv",
+        "roi_shares.tsv",
+        "roi_shares_ig.png",
+        "map_correlations.tsv",
+    }  # written each time
     assert set(read) <= anew | {"face_rois.tsv"}  # ROI_FILE is a setting
     assert read_json(root / STAGES[6][0] / "settings.json") == before
 
@@ -128,8 +145,14 @@ def test_a_rerun_that_makes_nothing_reads_no_unchanged_result_again(tiny, tmp_pa
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda folder: (folder / "mine.txt").write_text("x"), "mine.txt was not written by 4-integrated_gradients.py"),
-        (lambda folder: flip_a_byte(next(folder.glob("sub-1/*_ig.npy"))), "_ig.npy has changed since it was written"),
+        (
+            lambda folder: (folder / "mine.txt").write_text("x"),
+            "mine.txt was not written by 4-integrated_gradients.py",
+        ),
+        (
+            lambda folder: flip_a_byte(next(folder.glob("sub-1/*_ig.npy"))),
+            "_ig.npy has changed since it was written",
+        ),
     ],
 )
 def test_a_rerun_does_not_take_what_others_changed_for_its_own(tiny, tmp_path, change, says):
@@ -166,7 +189,9 @@ def test_a_script_that_is_resumed_on_another_backend_names_both(tiny, tmp_path, 
     done = run_here(8, config)
     assert done.returncode == 0, done.stderr
     assert read_json(folder / "settings.json")["backends"] == ["jax", "tensorflow"]
-    assert re.search(r"with JAX [\d.]+, TensorFlow [\d.]+, Keras", (root / "report.html").read_text())
+    assert re.search(
+        r"with JAX [\d.]+, TensorFlow [\d.]+, Keras", (root / "report.html").read_text()
+    )
 
 
 def test_a_folder_of_an_earlier_version_costs_the_methods_paragraph_only(tiny, tmp_path):
@@ -177,19 +202,29 @@ def test_a_folder_of_an_earlier_version_costs_the_methods_paragraph_only(tiny, t
         write_json(stamp, content)
     assert run_here(1, config).returncode == 0
     page = (root / "report.html").read_text()
-    assert "made some of these folders and did not store &#39;MODEL_OPTIONS&#39;" in page and "with Keras" not in page
+    assert (
+        "made some of these folders and did not store &#39;MODEL_OPTIONS&#39;" in page
+        and "with Keras" not in page
+    )
 
 
 def test_other_checks_and_one_more_method_cost_no_finished_map(tiny, tmp_path):
     root, _ = copy_of(tiny, tmp_path)
     folder = root / STAGES[4][0]
     made = {path: path.stat().st_mtime_ns for path in folder.glob("sub-*/*")}
-    changes = {"ATTRIBUTION_CHECKS": ("deletion",), "ATTRIBUTION_METHODS": ("ig", "gradient-x-input")}
-    config = write_config(tmp_path / "more.py", **tiny.settings | {"DATA_DIR": str(tmp_path)} | changes)
+    changes = {
+        "ATTRIBUTION_CHECKS": ("deletion",),
+        "ATTRIBUTION_METHODS": ("ig", "gradient-x-input"),
+    }
+    config = write_config(
+        tmp_path / "more.py", **tiny.settings | {"DATA_DIR": str(tmp_path)} | changes
+    )
     done = run_here(4, config)
     assert done.returncode == 0, done.stderr
     assert all(path.stat().st_mtime_ns == then for path, then in made.items())
-    assert len(list(folder.glob("sub-*/*_gradient-x-input.npy"))) == len(list(folder.glob("sub-*/*_ig.npy")))
+    assert len(list(folder.glob("sub-*/*_gradient-x-input.npy"))) == len(
+        list(folder.glob("sub-*/*_ig.npy"))
+    )
     for method in changes["ATTRIBUTION_METHODS"]:
         found = read_json(folder / "checks.json")[method]
         assert "deletion" in found and not {"steps", "weights", "baselines", "labels"} & set(found)
@@ -199,11 +234,18 @@ def test_other_checks_and_one_more_method_cost_no_finished_map(tiny, tmp_path):
 
 def test_one_more_check_leaves_later_scripts_as_they_are():
     outputs = {"sub-1/a_ig.npy": {"sha256": "1"}, "group.tsv": {"sha256": "2"}}
-    more = {"checks/ig_steps.json": {"sha256": "3"}, "baselines/training-mean_1.npy": {"sha256": "4"}}
+    more = {
+        "checks/ig_steps.json": {"sha256": "3"},
+        "baselines/training-mean_1.npy": {"sha256": "4"},
+    }
     changed = outputs | {"group.tsv": {"sha256": "5"}}
     aside = ("checks", "baselines")
     assert provenance.digest(outputs | more, aside) == provenance.digest(outputs, aside)
-    assert provenance.digest(changed, aside) != provenance.digest(outputs, aside) != provenance.digest(outputs | more)
+    assert (
+        provenance.digest(changed, aside)
+        != provenance.digest(outputs, aside)
+        != provenance.digest(outputs | more)
+    )
 
 
 def test_one_more_architecture_costs_no_trained_fold(tiny):
@@ -267,16 +309,32 @@ def test_a_changed_setting_stops_exactly_the_stages_it_concerns(tiny, name):
     cfg = load_settings(ROOT / "config.py", tiny.config)
     setattr(cfg, name, OTHER[name])
     for number in STAGES:
-        apart = {4: {*aside(4), "OCCLUSION_REGIONS", "OCCLUSION_CUBE_MM", "OCCLUSION_TRS", "PARCEL_FILE", "ROI_FILE"}}
-        used = {n: stamps_of(n)[1] - apart.get(n, set()) for n in STAGES}  # the tiny study occludes nothing
+        apart = {
+            4: {
+                *aside(4),
+                "OCCLUSION_REGIONS",
+                "OCCLUSION_CUBE_MM",
+                "OCCLUSION_TRS",
+                "PARCEL_FILE",
+                "ROI_FILE",
+            }
+        }
+        used = {
+            n: stamps_of(n)[1] - apart.get(n, set()) for n in STAGES
+        }  # the tiny study occludes nothing
         concerned = name in used[number] or any(name in used[n] - aside(n) for n in before(number))
-        concerned &= (number, name) != (3, "N_SEEDS")  # script 3 adds networks to those that are there
+        concerned &= (number, name) != (
+            3,
+            "N_SEEDS",
+        )  # script 3 adds networks to those that are there
         try:
             open_stage(number, cfg)
         except NeuroFaceError as error:
             assert concerned and f"was made with {name} = " in str(error)
             assert "; the setting is now " in str(error)
-            assert "Choose another RUN_NAME" in str(error) or "It makes what is missing" in str(error)
+            assert "Choose another RUN_NAME" in str(error) or "It makes what is missing" in str(
+                error
+            )
         else:
             assert not concerned, f"{STAGES[number][1]} goes on, though {name} has changed"
 
@@ -292,9 +350,15 @@ def test_the_report_escapes_what_it_prints_and_embeds_nothing_from_outside(tmp_p
     section = report.Section(nasty, nasty)
     section.table([nasty], [[nasty]], nasty)
     section.numbers({nasty: nasty})
-    section.blocks.append({"kind": "figure", "path": str(root / "x" / ".." / ".." / "secret.png"), "caption": nasty})
+    section.blocks.append(
+        {"kind": "figure", "path": str(root / "x" / ".." / ".." / "secret.png"), "caption": nasty}
+    )
     page = report.add_section(STUDY, root, root / STAGES[1][0], section).read_text()
-    assert "<script>alert" not in page and "&lt;script&gt;alert(1)" in page and "onerror='x" not in page
+    assert (
+        "<script>alert" not in page
+        and "&lt;script&gt;alert(1)" in page
+        and "onerror='x" not in page
+    )
     assert "c2VjcmV0" not in page  # "secret" in base 64
 
 
@@ -302,8 +366,16 @@ def test_the_report_escapes_what_it_prints_and_embeds_nothing_from_outside(tmp_p
     ("raised", "code", "says"),
     [
         (NeuroFaceError("a\n  b"), 1, "error: a b"),
-        (OSError(28, "No space left on device", "/d/x.npy"), 1, "No space left on device: /d/x.npy. Free space there"),
-        (PermissionError(13, "Permission denied", "/d"), 1, "Permission denied: /d. Change its permissions"),
+        (
+            OSError(28, "No space left on device", "/d/x.npy"),
+            1,
+            "No space left on device: /d/x.npy. Free space there",
+        ),
+        (
+            PermissionError(13, "Permission denied", "/d"),
+            1,
+            "Permission denied: /d. Change its permissions",
+        ),
         (MemoryError(), 1, "the memory is full. Lower N_JOBS"),
         (KeyboardInterrupt(), 1, "stopped. Finished work is kept"),
     ],
@@ -311,7 +383,11 @@ def test_the_report_escapes_what_it_prints_and_embeds_nothing_from_outside(tmp_p
 def test_what_a_person_can_mend_is_one_line_and_exit_code_1(raised, code, says):
     with pytest.raises(SystemExit) as end, errors_in_one_line():
         raise raised
-    assert isinstance(end.value.code, str) and says in end.value.code and "\n" not in end.value.code.strip()
+    assert (
+        isinstance(end.value.code, str)
+        and says in end.value.code
+        and "\n" not in end.value.code.strip()
+    )
 
 
 @pytest.mark.parametrize("number", STAGES)

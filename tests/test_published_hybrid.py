@@ -23,8 +23,9 @@ def test_its_parameters_are_the_published_ones(network):
 def test_its_multiply_adds_are_the_published_ones(network):
     """261.57 G at batch 32, as torchinfo counts them.
 
-    It takes biases for multiply-adds too, leaves attention out, and multiplies what the encoder's other layers hold by the
-    first axis of their output, which in PyTorch's order is the one token, not the 32 volumes.
+    It takes biases for multiply-adds too, leaves attention out, and multiplies what the encoder's
+    other layers hold by the first axis of their output, which in PyTorch's order is the one token,
+    not the 32 volumes.
     """
     total = 0
     for layer in network.layers:
@@ -36,7 +37,8 @@ def test_its_multiply_adds_are_the_published_ones(network):
         elif isinstance(layer, (keras.layers.Dense, keras.layers.LayerNormalization)):
             total += size
     assert round(total / 1e9, 2) == 261.57
-    # Counted as for all other networks here: no biases, attention included, every volume through the encoder.
+    # Counted as for all other networks here: no biases, attention included, every volume through
+    # the encoder.
     assert multiply_adds(network) == (
         47**3 * 7**3 * 32 + 21**3 * 7**3 * 32 * 64 + 2**3 * 20**3 * 64 * 128  # convolutions on 100³ → 47³ → 21³ → 2³
         + 27 * 128 * (16 + 16 + 128)  # query, key, value

@@ -46,11 +46,18 @@ def test_mixed_batches_are_means_of_two_windows_and_of_their_labels_and_weights(
         rng = np.random.default_rng([5, index // per_pass, index % per_pass])
         partner = rng.permutation(len(windows))
         share = rng.beta(0.4, 0.4, len(windows))
-        expected = share[:, None, None, None] * windows + (1 - share)[:, None, None, None] * windows[partner]
+        expected = (
+            share[:, None, None, None] * windows
+            + (1 - share)[:, None, None, None] * windows[partner]
+        )
         mixed, mixed_labels, mixed_weights = batches[index]
         np.testing.assert_allclose(mixed, expected, atol=1e-6)
-        np.testing.assert_allclose(mixed_weights, share * weights + (1 - share) * weights[partner], atol=1e-6)
-        of_class_1 = share * weights * labels[:, 0] + (1 - share) * weights[partner] * labels[partner, 0]
+        np.testing.assert_allclose(
+            mixed_weights, share * weights + (1 - share) * weights[partner], atol=1e-6
+        )
+        of_class_1 = (
+            share * weights * labels[:, 0] + (1 - share) * weights[partner] * labels[partner, 0]
+        )
         np.testing.assert_allclose(mixed_weights * mixed_labels[:, 0], of_class_1, atol=1e-6)
         assert mixed.dtype == mixed_labels.dtype == mixed_weights.dtype == np.float32
 
@@ -60,7 +67,16 @@ def test_mixup_keeps_the_total_weights_of_the_classes(n_rare):
     """The share of class 1 in the loss, Σ weight · label / Σ weight, is one half however rare the class is."""
     y = (np.arange(88) < n_rare).astype(np.int8)
     weights = {0: 88 / (2 * (88 - n_rare)), 1: 88 / (2 * n_rare)}
-    batches = WindowBatches(np.zeros((88, 1, 1), np.float32), y, np.arange(88), 8, weights, seed=1, steps=4400, mixup=0.4)
+    batches = WindowBatches(
+        np.zeros((88, 1, 1), np.float32),
+        y,
+        np.arange(88),
+        8,
+        weights,
+        seed=1,
+        steps=4400,
+        mixup=0.4,
+    )
     drawn = [batches[index] for index in range(4400)]
     labels = np.concatenate([labels[:, 0] for _, labels, _ in drawn])
     weight = np.concatenate([weight for _, _, weight in drawn])
@@ -95,7 +111,9 @@ def test_windows_that_are_mixed_on_the_device_are_the_same(data):
     there = RowBatches(X, y, FOLD.train, 8, WEIGHTS, seed=5, mixup=0.4)
     for index in range(len(here)):
         (windows, *rest), (rows, *others) = here[index], there[index]
-        np.testing.assert_allclose(by_rows.predict_on_batch(rows), network.predict_on_batch(windows), atol=1e-5)
+        np.testing.assert_allclose(
+            by_rows.predict_on_batch(rows), network.predict_on_batch(windows), atol=1e-5
+        )
         for mine, theirs in zip(rest, others):
             np.testing.assert_array_equal(mine, theirs)
 
@@ -116,7 +134,9 @@ def dense_network():
 def test_the_statistics_are_the_means_over_batches(data, fused):
     X, y = data
     network = with_fused_normalization(dense_network()) if fused else dense_network()
-    normalizations = [layer for layer in network.layers if isinstance(layer, layers.BatchNormalization)]
+    normalizations = [
+        layer for layer in network.layers if isinstance(layer, layers.BatchNormalization)
+    ]
     before = [np.asarray(w) for w in network.trainable_weights]
     recipes.estimate_normalization(network, WindowBatches(X, y, FOLD.train, 16, WEIGHTS))
 
@@ -128,10 +148,16 @@ def test_the_statistics_are_the_means_over_batches(data, fused):
     for start in (0, 16, 32):
         x = X[start : start + 16].reshape(16, -1).astype(float) @ first + first_bias
         statistics = [x.mean(axis=0), x.var(axis=0)]
-        x = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-3)  # new scales are 1, new shifts 0; no dropout
+        x = (x - x.mean(axis=0)) / np.sqrt(
+            x.var(axis=0) + 1e-3
+        )  # new scales are 1, new shifts 0; no dropout
         x = x @ second + second_bias
         expected.append([*statistics, x.mean(axis=0), x.var(axis=0)])
-    found = [np.asarray(w) for layer in normalizations for w in (layer.moving_mean, layer.moving_variance)]
+    found = [
+        np.asarray(w)
+        for layer in normalizations
+        for w in (layer.moving_mean, layer.moving_variance)
+    ]
     for mine, theirs in zip(found, zip(*expected)):
         np.testing.assert_allclose(mine, np.mean(theirs, axis=0), rtol=1e-4, atol=1e-5)
     assert [layer.momentum for layer in normalizations] == [0.9, 0.8]
@@ -153,7 +179,9 @@ def test_no_more_windows_are_read_than_are_needed(data):
 
     recipes.estimate_normalization(dense_network(), Counting(X, y, rows, 32, WEIGHTS))
     assert Counting.read == recipes.STATISTICS_WINDOWS / 32 == 8
-    plain = keras.Sequential([keras.Input((VOXELS, TRS, 1)), layers.Flatten(), layers.Dense(1, name="logit")])
+    plain = keras.Sequential(
+        [keras.Input((VOXELS, TRS, 1)), layers.Flatten(), layers.Dense(1, name="logit")]
+    )
     recipes.estimate_normalization(plain, None)  # nothing to do
 
 
@@ -165,10 +193,14 @@ def test_the_step_size_rises_and_falls(steps, passes):
     rate = recipes.decaying_rate(0.01, steps, passes)
     found = np.array([float(rate(step)) for step in range(steps * passes + 1)])
     warm = round(0.1 * steps) * passes
-    assert np.isfinite(found).all() and found.argmax() == warm and found.max() == pytest.approx(0.01)
+    assert (
+        np.isfinite(found).all() and found.argmax() == warm and found.max() == pytest.approx(0.01)
+    )
     assert found[-1] == pytest.approx(1e-4)
     after = np.arange(len(found) - warm) / (len(found) - 1 - warm)
-    np.testing.assert_allclose(found[warm:], 1e-4 + (0.01 - 1e-4) * (1 + np.cos(np.pi * after)) / 2, rtol=1e-3)
+    np.testing.assert_allclose(
+        found[warm:], 1e-4 + (0.01 - 1e-4) * (1 + np.cos(np.pi * after)) / 2, rtol=1e-3
+    )
     assert (np.diff(found[: warm + 1]) > 0).all()
 
 
@@ -188,7 +220,9 @@ def test_the_network_with_the_lowest_validation_loss_is_kept(data, trained):
     assert history["val_loss"].min() < 0.6
     assert validation_loss(network, *data) == pytest.approx(history["val_loss"].min(), abs=1e-5)
     best = history.loc[history["val_loss"].idxmin()]
-    right = (predict_logits(logit_network(network), data[0], 8, FOLD.validation) > 0) == data[1][FOLD.validation]
+    right = (predict_logits(logit_network(network), data[0], 8, FOLD.validation) > 0) == data[1][
+        FOLD.validation
+    ]
     assert best["val_accuracy"] == pytest.approx(right.mean())
     assert history["step"].tolist() == [4 * number for number in range(1, len(history) + 1)]
     assert cost["steps"] == history["step"].max() <= 48
@@ -212,7 +246,9 @@ def test_windows_kept_on_the_device_train_the_same_network(data, trained, monkey
 
 def test_training_ends_early_when_nothing_is_gained(data):
     X, y = data
-    swapped = np.where(np.isin(np.arange(N), FOLD.validation), 1 - y, y)  # the better it learns, the larger the loss
+    swapped = np.where(
+        np.isin(np.arange(N), FOLD.validation), 1 - y, y
+    )  # the better it learns, the larger the loss
     _, history, _, _ = TRAIN(X, swapped, FOLD, steps=96)
     assert len(history) == history["val_loss"].argmin() + 1 + recipes.PATIENCE < recipes.EVALUATIONS
 

@@ -27,7 +27,9 @@ def windows_of(root):
     for file in sorted(root.glob("1-windows/sub-*/*_windows.npy")):
         tables.append(pd.read_csv(file.with_suffix(".tsv"), sep="\t", dtype={"run": str}))
         inside = np.load(file)
-        assert np.ptp(inside, axis=1).max(initial=0) == 0  # all voxels of a window hold the same: the mask is the brain
+        assert (
+            np.ptp(inside, axis=1).max(initial=0) == 0
+        )  # all voxels of a window hold the same: the mask is the brain
         volumes.append(inside[:, 0] - 1000)
     return pd.concat(tables, ignore_index=True), np.concatenate(volumes)
 
@@ -49,14 +51,24 @@ def test_haxby(haxby, tmp_path, which):
     else:  # events and sidecars: from the raw data set beside it, whose name no program can guess
         changes = dict(DATASET_DIR=str(derivative), RAW_DIR=str(raw), SPACE="MNI", INCLUDE=(),
                        BIDS_FILTER="space-MNI152NLin2009cAsym")  # fmt: skip
-    config = config_of(ROOT / "experiments" / "haxby2001.py", tmp_path, DATA_DIR=str(tmp_path), **RAW_VALUES | changes)
+    config = config_of(
+        ROOT / "experiments" / "haxby2001.py",
+        tmp_path,
+        DATA_DIR=str(tmp_path),
+        **RAW_VALUES | changes,
+    )
     done = run_here(1, config)
     assert done.returncode == 0, done.stderr
     people = 1 if which == "raw" else 2
     table, volumes = windows_of(tmp_path / "haxby2001")
-    assert len(table) == people * 3 * 8 and set(table["subject"]) == {"sub-1", "sub-2"} - {"sub-2" if people == 1 else ""}
+    assert len(table) == people * 3 * 8 and set(table["subject"]) == {"sub-1", "sub-2"} - {
+        "sub-2" if people == 1 else ""
+    }
     for _, run in table.groupby(["subject", "run"]):
-        assert sorted(run["onset_s"]) == list(replicas.BLOCK_ONSETS_S) and (run["label"] == "face").sum() == 1
+        assert (
+            sorted(run["onset_s"]) == list(replicas.BLOCK_ONSETS_S)
+            and (run["label"] == "face").sum() == 1
+        )
     first = [int((onset + 5) / 2.5) for onset in table["onset_s"]]
     np.testing.assert_array_equal(volumes, np.array(first)[:, None] + np.arange(4))
     said = f"{people * 288} trials with gaps of at most JOIN_GAP_S = 2 s are joined to {people * 24} stretches of 24 s."
@@ -77,7 +89,9 @@ def test_haxbys_raw_data_of_several_people_are_not_pooled(haxby, tmp_path):
 def test_somatotopy(tmp_path):
     """The published derivative: each person's own space, so one person; a label's volumes lie LAG_S after its block."""
     root, _ = replicas.somatotopy(tmp_path / "ds004044")
-    changes = dict(DATASET_DIR=str(root), DATA_DIR=str(tmp_path), STANDARDIZE="none", MIN_PER_CLASS=2)
+    changes = dict(
+        DATASET_DIR=str(root), DATA_DIR=str(tmp_path), STANDARDIZE="none", MIN_PER_CLASS=2
+    )
     config = config_of(VOLUMES / "experiments" / "somatotopy.py", tmp_path, **changes)
     first, second = (script_here(next(VOLUMES.glob(f"{n}-*.py")), config) for n in (1, 2))
     assert first.returncode == 0 == second.returncode, first.stderr + second.stderr
@@ -86,12 +100,20 @@ def test_somatotopy(tmp_path):
     codes = {"leftleg": 3, "rightleg": 4, "forearm": 5, "upperarm": 6}
     for (person, run), part in samples.groupby(["subject", "run"]):
         number = int(str(run).split("-")[-1])
-        log = root / person / "ses-1" / "func" / f"{person}_ses-1_task-motor_run-{number:02d}_events.tsv"
+        log = (
+            root
+            / person
+            / "ses-1"
+            / "func"
+            / f"{person}_ses-1_task-motor_run-{number:02d}_events.tsv"
+        )
         events = pd.read_csv(log, sep="\t").set_index("onset")["trial_type"]
         shown = [events[(tr * 2.0 - 6.0) // 16 * 16] for tr in part["tr"]]
         assert shown == [codes[label] for label in part["label"]]
     X = np.load(tmp_path / "somatotopy" / "2-dataset" / "X.npy")
-    np.testing.assert_array_equal(X, np.repeat(1000 + samples["tr"].to_numpy()[:, None], X.shape[1], axis=1))
+    np.testing.assert_array_equal(
+        X, np.repeat(1000 + samples["tr"].to_numpy()[:, None], X.shape[1], axis=1)
+    )
     made_from = (tmp_path / "somatotopy" / "2-dataset" / "manifest.json").read_text()
     assert "_bold_denoised.nii.gz" in made_from and "it was computed from the BOLD" in second.stdout
 
@@ -102,18 +124,26 @@ def test_somatotopy(tmp_path):
 def test_studyforrest(tmp_path):
     """Eight runs each, no localizer; a volume shows 0.971 s after its beginning (StartTime); labels come LAG_S later."""
     root = replicas.studyforrest(tmp_path / "ds000113-fmriprep")
-    changes = dict(DATASET_DIR=str(root), DATA_DIR=str(tmp_path), OBSERVER_DIR=str(ROOT / "tests/data/studyforrest"))
+    changes = dict(
+        DATASET_DIR=str(root),
+        DATA_DIR=str(tmp_path),
+        OBSERVER_DIR=str(ROOT / "tests/data/studyforrest"),
+    )
     config = config_of(VOLUMES / "experiments" / "studyforrest.py", tmp_path, **changes)
     done = script_here(next(VOLUMES.glob("1-*.py")), config)
     assert done.returncode == 0, done.stderr
     left_out = [line for line in done.stdout.splitlines() if line.startswith("  left out: ")]
-    assert left_out and all("two runs showed their moment" in line for line in left_out)  # parts overlap; no run is lost
+    assert left_out and all(
+        "two runs showed their moment" in line for line in left_out
+    )  # parts overlap; no run is lost
     samples = pd.read_csv(tmp_path / "studyforrest" / "1-labels" / "samples.tsv", sep="\t")
     assert samples.groupby("subject")["run"].nunique().tolist() == [8, 8]
     starts = (0, 886, 1752, 2612, 3572, 4480, 5342, 6410)
     part = samples["stimulus"].str.extract(r"part-(\d)")[0].astype(int)
     acquired_s = np.array(starts)[part - 1] + samples["tr"] * 2.0 + 0.971
-    late_s = acquired_s - samples["onset_s"]  # onset_s: the TR of the film whose label a volume carries
+    late_s = (
+        acquired_s - samples["onset_s"]
+    )  # onset_s: the TR of the film whose label a volume carries
     assert (late_s >= 6 - 1e-6).all() and (late_s < 8).all()
 
 
@@ -152,8 +182,9 @@ def test_version_1_is_on_the_clock_of_the_film(nndb, tmp_path):
 def film_second_of(subject):
     """Film second of each volume of version 2, from the laboratory's log of times (ms) of sub-71.
 
-    A run's first volume comes lost_start before the film goes on; the volume that a pause cuts is dropped, and the player
-    jumps by ``rewind``: general_set_variables.sh of github.com/lab-lab/nndb.
+    A run's first volume comes lost_start before the film goes on; the volume that a pause cuts is
+    dropped, and the player jumps by ``rewind``: general_set_variables.sh of
+    github.com/lab-lab/nndb.
     """
     logs = {
         "sub-71": ([(1561393012036, 1561394387483), (1561394436256, 1561395885062), (1561395939223, 1561397583942)],
@@ -176,7 +207,9 @@ def test_version_2_is_moved_by_the_pauses_of_each_person(nndb, tmp_path):
     onset_s = table["onset_s"].to_numpy()[mine]
     in_a_break = [any(abs(o - b) < 12 for b in (1375, 2825, 4469)) for o in onset_s]
     behind_s = shown_s - onset_s - 4.0
-    assert (np.abs(behind_s[~np.array(in_a_break)] + 0.5) <= 0.51).all()  # the volume at or before onset + LAG_S
+    assert (
+        np.abs(behind_s[~np.array(in_a_break)] + 0.5) <= 0.51
+    ).all()  # the volume at or before onset + LAG_S
     unmoved_s = film_second_of("sub-71")[np.floor(onset_s[-1] + 4).astype(int)] - onset_s[-1] - 4
     assert unmoved_s > 2.2  # before: 2.3 s late at the end of the film
     assert "Pauses of the film move the windows of 2 people by up to 2.32 s (sub-71)" in printed
@@ -212,7 +245,10 @@ def test_a_volume_that_is_empty_and_not_listed_stops_the_script(nndb, tmp_path):
     marks[CENSORED[0]] = 1
     np.savetxt(list_file, marks, fmt="%d")
     done = cut_nndb(root, tmp_path, "nndb-v2", "blur_censor")
-    assert done.returncode == 1 and f"volume {CENSORED[0] + 1} is 0 in all voxels of the mask" in done.stderr
+    assert (
+        done.returncode == 1
+        and f"volume {CENSORED[0] + 1} is 0 in all voxels of the mask" in done.stderr
+    )
 
 
 # ---------------------------------------------------------------- fMRIPrep 25
@@ -230,12 +266,17 @@ def test_a_plain_derivative_beside_its_raw_data(tmp_path, sessions):
     assert done.returncode == 0, done.stderr
     table, volumes = windows_of(tmp_path / "plain")
     assert len(table) == 2 * 2 * 4 * max(1, len(sessions))
-    first = np.floor((table["onset_s"] + 4 - 0.7) / 1.5 + 1e-6)  # StartTime: volume v shows second 1.5 v + 0.7
+    first = np.floor(
+        (table["onset_s"] + 4 - 0.7) / 1.5 + 1e-6
+    )  # StartTime: volume v shows second 1.5 v + 0.7
     np.testing.assert_array_equal(volumes, first.to_numpy()[:, None] + np.arange(6))
-    assert set(table["event"].groupby(table["onset_s"]).nunique()) == {2}  # one per run, the same for people and sessions
+    assert set(table["event"].groupby(table["onset_s"]).nunique()) == {
+        2
+    }  # one per run, the same for people and sessions
 
 
-# ---------------------------------------------------------------- development_fmri of nilearn, ds000228
+# ---------------------------------------------------------------- development_fmri of nilearn,
+# ds000228
 
 
 def test_development_fmri(tmp_path):
@@ -250,6 +291,7 @@ def test_development_fmri(tmp_path):
     counts = {(person, label): n for person in people for label, n in (("face", 11), ("noface", 7))}
     assert table.groupby(["subject", "label"]).size().to_dict() == counts
     np.testing.assert_array_equal(volumes[:, 0], ((table["onset_s"] + 5) // 2).astype(int))
-    # The film begins at second 10; its first picture with a face is at 0:16 of the film (its rating), so at 26 s.
+    # The film begins at second 10; its first picture with a face is at 0:16 of the film (its
+    # rating), so at 26 s.
     assert table["onset_s"].min() == 20 and table[table["label"] == "face"]["onset_s"].min() == 26
     assert "left out" not in done.stdout

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 needs_browser = pytest.mark.skipif(not BROWSER, reason="needs chromium or google-chrome")
 LOOK = """<script>addEventListener("load", () => { document.title = JSON.stringify({
   widths: [...document.images].map(image => image.complete && image.naturalWidth),
@@ -33,8 +35,14 @@ def look_at(page: str, folder: Path, width: int = 1200) -> tuple[dict, list[str]
          "--virtual-time-budget=10000", f"--window-size={width},20000", "--enable-logging=stderr", "--v=0", "--dump-dom",
          file.as_uri()], capture_output=True, text=True, timeout=120,
     )  # fmt: skip
-    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line and not any(ok in line for ok in NO_ERROR)]
-    return json.loads(re.search("<title>(.*?)</title>", done.stdout).group(1).replace("&quot;", '"')), said
+    said = [
+        line
+        for line in done.stderr.splitlines()
+        if "CONSOLE" in line and not any(ok in line for ok in NO_ERROR)
+    ]
+    return json.loads(
+        re.search("<title>(.*?)</title>", done.stdout).group(1).replace("&quot;", '"')
+    ), said
 
 
 @needs_browser
@@ -75,7 +83,9 @@ def test_it_ends_with_the_methods_and_says_what_differs_from_the_paper(tiny):
     ):
         assert words in last
     different = page.split("Settings that differ from the paper")[1].split("</table>")[0]
-    rows = re.findall(r"<tr><td><code>(\w+)</code></td><td>(.*?)</td><td>(.*?)</td></tr>", different)
+    rows = re.findall(
+        r"<tr><td><code>(\w+)</code></td><td>(.*?)</td><td>(.*?)</td></tr>", different
+    )
     assert ("IG_STEPS", "auto", "200") in rows and ("TRAINING", "robust", "paper") in rows
     assert not {"LAG_S", "WINDOW_TRS", "SEED"} & {name for name, *_ in rows}
 
@@ -93,7 +103,9 @@ def test_the_first_numbers_are_those_of_the_best_model_on_unseen_films(tiny):
         "accuracy, voxel-time CNN, movie folds, for reference",
         "accuracy, voxel-time CNN, window folds, for reference",
     ]
-    assert not any(name.startswith("p ") for card in cards for name in card), "a p of ridge beside another model"
+    assert not any(name.startswith("p ") for card in cards for name in card), (
+        "a p of ridge beside another model"
+    )
 
 
 def test_a_model_has_one_auc_per_split(tiny):
@@ -102,7 +114,11 @@ def test_a_model_has_one_auc_per_split(tiny):
     auc = f"{everything['linear_models']['linear']['movie']['all_folds']['auc']:.3f}"
     cells = []
     for table in blocks_of_decoding(tiny, "table"):
-        columns = [i for i, name in enumerate(table["columns"]) if "ROC AUC" in name or name == "AUC, movie folds"]
+        columns = [
+            i
+            for i, name in enumerate(table["columns"])
+            if "ROC AUC" in name or name == "AUC, movie folds"
+        ]
         of_film_folds = "movie" in table["caption"] or "AUC, movie folds" in table["columns"]
         rows = [row for row in table["rows"] if "ridge, whole window" in row[0] and of_film_folds]
         cells += [row[i].split(" ")[0] for row in rows for i in columns]
@@ -116,19 +132,33 @@ def test_every_script_says_when_and_on_what_it_ran(tiny):
     rows = re.findall(r"<tr>(.*?)</tr>", table.replace("\n", " "))[1:]
     assert len(rows) == 8 and all(re.search(r"\d+ cores, \d+ GB", row) for row in rows)
     gpu = [row for row in rows if "GPU" in row]
-    scripts = ["3-train", "4-integrated", "6-average", "8-moment"]  # script 6 refits models to swapped labels
+    scripts = [
+        "3-train",
+        "4-integrated",
+        "6-average",
+        "8-moment",
+    ]  # script 6 refits models to swapped labels
     assert len(gpu) == 4 and all(script in row for script, row in zip(scripts, gpu))
 
 
 def test_what_is_stored_is_escaped_and_large_pictures_shrink(tmp_path):
     rng = np.random.default_rng(0)
-    noisy = np.kron(rng.integers(0, 255, (150, 200, 3)), np.ones((3, 3, 1))) + rng.integers(0, 9, (450, 600, 3))
+    noisy = np.kron(rng.integers(0, 255, (150, 200, 3)), np.ones((3, 3, 1))) + rng.integers(
+        0, 9, (450, 600, 3)
+    )
     (tmp_path / "1-windows").mkdir()
-    Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(tmp_path / "1-windows" / "large.png")
+    Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(
+        tmp_path / "1-windows" / "large.png"
+    )
     assert (tmp_path / "1-windows" / "large.png").stat().st_size > LARGE_BYTES
     section = Section("<b>title</b>", "lead & more")
     section.table(["<i>"], [["<script>"]], "caption")
     section.figure(tmp_path / "1-windows" / "large.png", 'a "picture"')
     page = add_section(STUDY, tmp_path, tmp_path / "1-windows", section).read_text()
-    assert "<b>title" not in page and "<script>" not in page and "&lt;script&gt;" in page and "lead &amp; more" in page
+    assert (
+        "<b>title" not in page
+        and "<script>" not in page
+        and "&lt;script&gt;" in page
+        and "lead &amp; more" in page
+    )
     assert "data:image/webp;base64," in page and len(page) < LARGE_BYTES

@@ -29,11 +29,15 @@ def run_with(folder, header_s, sidecar, n_volumes=120, raw_volumes=None, place="
     name = "sub-01_task-x_run-1_space-MNI152NLin2009cAsym_desc-preproc_bold"
     save(derivative / func / f"{name}.nii.gz", n_volumes, header_s)
     (folder / func).mkdir(parents=True)
-    (folder / func / "sub-01_task-x_run-01_events.tsv").write_text("onset\tduration\ttrial_type\n10\t14\tface\n")
+    (folder / func / "sub-01_task-x_run-01_events.tsv").write_text(
+        "onset\tduration\ttrial_type\n10\t14\tface\n"
+    )
     if raw_volumes:
         save(folder / func / "sub-01_task-x_run-01_bold.nii.gz", raw_volumes, header_s)
     if sidecar is not None:
-        file = derivative / func / f"{name}.json" if place == "beside" else folder / "task-x_bold.json"
+        file = (
+            derivative / func / f"{name}.json" if place == "beside" else folder / "task-x_bold.json"
+        )
         file.write_text(json.dumps(sidecar))
     ((run,), _) = find_runs("bids", derivative)
     return run
@@ -51,7 +55,10 @@ def test_the_sidecar_wins_over_a_header_of_0_or_1(tmp_path, header_s, place):
     run = run_with(tmp_path, header_s, {"RepetitionTime": 2.0}, place=place)
     remark = checked(run, 2.0)
     assert (remark is None) == (header_s == 2.0)
-    with pytest.raises(NeuroFaceError, match=r"its sidecar says TR = 2 s, the setting TR_S is 1 s.*120.0 s too late"):
+    with pytest.raises(
+        NeuroFaceError,
+        match=r"its sidecar says TR = 2 s, the setting TR_S is 1 s.*120.0 s too late",
+    ):
         checked(run, 1.0)
 
 
@@ -93,7 +100,9 @@ def test_a_repetition_time_that_is_none_is_named(tmp_path, value):
     if value is None:
         assert checked(run, 2.0) is None
     else:
-        with pytest.raises(NeuroFaceError, match=r"json: RepetitionTime is .*, not a time in seconds"):
+        with pytest.raises(
+            NeuroFaceError, match=r"json: RepetitionTime is .*, not a time in seconds"
+        ):
             checked(run, 2.0)
 
 
@@ -102,7 +111,10 @@ def test_slice_timing_moves_the_clock(tmp_path):
     run = run_with(tmp_path, 2.0, {"RepetitionTime": 2.0, "StartTime": 0.97})
     start_s = first_volume_s(run, 120, 2.0)
     assert start_s == 0.97
-    assert first_tr(np.array([10.0, 11.0]), 2.0, 4.0 - start_s).tolist() == [6, 7]  # 12.97 and 14.97 s, not 14 and 14
+    assert first_tr(np.array([10.0, 11.0]), 2.0, 4.0 - start_s).tolist() == [
+        6,
+        7,
+    ]  # 12.97 and 14.97 s, not 14 and 14
     assert first_tr(np.array([10.0, 11.0]), 2.0, 4.0).tolist() == [7, 7]
 
 
@@ -116,7 +128,9 @@ def test_dropped_volumes_move_the_clock(tmp_path):
 
 def test_volumes_that_nobody_accounts_for_stop_the_run(tmp_path):
     run = run_with(tmp_path, 2.0, None, 125, raw_volumes=130)
-    with pytest.raises(NeuroFaceError, match=r"125 volumes, 5 fewer than the raw run .*DiscardedByUser: 5"):
+    with pytest.raises(
+        NeuroFaceError, match=r"125 volumes, 5 fewer than the raw run .*DiscardedByUser: 5"
+    ):
         first_volume_s(run, 125, 2.0)
 
 
@@ -127,12 +141,16 @@ def test_a_derivative_without_its_raw_run_says_itself_what_was_dropped(tmp_path)
 
 def test_more_dropped_volumes_than_the_raw_run_has_are_refused(tmp_path):
     run = run_with(tmp_path, 2.0, {"NumberOfVolumesDiscardedByUser": 9}, 125, raw_volumes=130)
-    with pytest.raises(NeuroFaceError, match="DiscardedByUser is 9, and the series has 5 volumes fewer"):
+    with pytest.raises(
+        NeuroFaceError, match="DiscardedByUser is 9, and the series has 5 volumes fewer"
+    ):
         first_volume_s(run, 125, 2.0)
 
 
 def test_what_the_scanner_discarded_does_not_explain_a_shorter_derivative(tmp_path):
-    run = run_with(tmp_path, 2.0, {"NumberOfVolumesDiscardedByUser": 4}, 125, raw_volumes=130, place="root")
+    run = run_with(
+        tmp_path, 2.0, {"NumberOfVolumesDiscardedByUser": 4}, 125, raw_volumes=130, place="root"
+    )
     with pytest.raises(NeuroFaceError, match="5 fewer than the raw run"):
         first_volume_s(run, 125, 2.0)
 
@@ -140,7 +158,9 @@ def test_what_the_scanner_discarded_does_not_explain_a_shorter_derivative(tmp_pa
 def test_what_the_scanner_discarded_of_a_raw_run_is_before_its_clock(tmp_path):
     """BIDS counts onsets from the first volume that is stored."""
     save(tmp_path / "sub-01/func/sub-01_task-x_bold.nii.gz", 120, 2.0)
-    (tmp_path / "task-x_bold.json").write_text(json.dumps({"RepetitionTime": 2, "NumberOfVolumesDiscardedByUser": 4}))
+    (tmp_path / "task-x_bold.json").write_text(
+        json.dumps({"RepetitionTime": 2, "NumberOfVolumesDiscardedByUser": 4})
+    )
     (tmp_path / "task-x_events.tsv").write_text("onset\tduration\ttrial_type\n")
     ((run,), _) = find_runs("bids", tmp_path)
     assert run.sidecars == (tmp_path / "task-x_bold.json",) and first_volume_s(run, 120, 2.0) == 0

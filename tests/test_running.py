@@ -20,7 +20,9 @@ def test_parts_standardise_as_the_whole_run(part):
     for start in range(0, 50, part):
         statistics.add(volumes[start : start + part])
     found, changing = statistics.standardize(volumes), np.arange(200) != 5
-    np.testing.assert_allclose(found[:, changing], stats.zscore(volumes[:, changing].astype(np.float64)), atol=1e-5)
+    np.testing.assert_allclose(
+        found[:, changing], stats.zscore(volumes[:, changing].astype(np.float64)), atol=1e-5
+    )
     assert not found[:, 5].any()
 
 

@@ -5,7 +5,13 @@ from functools import cache
 from neuroface.decoding import closed_form, linear
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.network import logit_network, predict_logits
-from neuroface.decoding.second_order import DEVIATIONS, _stacked, logits_of, parameters, solve_second_order
+from neuroface.decoding.second_order import (
+    DEVIATIONS,
+    _stacked,
+    logits_of,
+    parameters,
+    solve_second_order,
+)
 
 import numpy as np
 import pytest
@@ -108,8 +114,13 @@ def test_its_quadratic_form_is_the_weighted_sum_of_outer_products():
     mean = X.mean(axis=2, dtype=float)
     centre = mean[FITTED].mean(axis=0)
     second = solve_products(mean, y)
-    form = np.einsum("n,na,nb->ab", second.coefficients, mean - centre, mean - centre) * found.chosen["second_order"]
-    np.testing.assert_allclose(weights.directions * weights.strengths @ weights.directions.T, form, atol=1e-6)
+    form = (
+        np.einsum("n,na,nb->ab", second.coefficients, mean - centre, mean - centre)
+        * found.chosen["second_order"]
+    )
+    np.testing.assert_allclose(
+        weights.directions * weights.strengths @ weights.directions.T, form, atol=1e-6
+    )
     np.testing.assert_allclose(weights.directions.T @ weights.directions, np.eye(VOXELS), atol=1e-6)
     np.testing.assert_allclose(weights.offsets, -centre @ weights.directions, atol=1e-6)
 
@@ -124,10 +135,16 @@ def test_a_product_that_no_line_can_read_is_read():
 
 def test_where_the_signal_is_linear_it_is_ridge():
     X, y, found, weights = case(0.6, 0.0)
-    assert found.chosen["second_order"] == 0 and found.chosen["linear"] == 1 and not weights.strengths.any()
+    assert (
+        found.chosen["second_order"] == 0
+        and found.chosen["linear"] == 1
+        and not weights.strengths.any()
+    )
     kernel = first_kernel(X, found.chosen["deviation"])
     ridge = linear.solve(kernel, y, fold_of())
-    np.testing.assert_allclose(logits_of(X, weights), kernel @ ridge.coefficients + ridge.intercept, atol=1e-5)
+    np.testing.assert_allclose(
+        logits_of(X, weights), kernel @ ridge.coefficients + ridge.intercept, atol=1e-5
+    )
     np.testing.assert_array_equal(found.inner_logit, ridge.inner_logit)
 
 
@@ -136,7 +153,9 @@ def test_the_network_computes_the_same():
         X, _, _, weights = case(0.4, 1.0, units)
         network = closed_form.linear_plus(VOXELS, TRS, None, units=units)
         closed_form.set_parameters(network, weights)
-        np.testing.assert_allclose(predict_logits(logit_network(network), X, 32), logits_of(X, weights), atol=1e-4)
+        np.testing.assert_allclose(
+            predict_logits(logit_network(network), X, 32), logits_of(X, weights), atol=1e-4
+        )
 
 
 def test_fewer_directions_keep_the_strongest():
@@ -162,11 +181,17 @@ def test_inner_logits_are_those_of_networks_with_as_few_directions():
         projected = (mean[validation] - centre) @ directions[:, kept]
         inner[validation] = second.slope * (projected**2 @ strengths[kept] + intercept)
     first = linear.solve(first_kernel(X, found.chosen["deviation"]), y, fold_of())
-    share, intercept = _stacked(np.column_stack([first.inner_logit, inner])[FITTED], y[FITTED], np.ones(len(FITTED)))
+    share, intercept = _stacked(
+        np.column_stack([first.inner_logit, inner])[FITTED], y[FITTED], np.ones(len(FITTED))
+    )
     expected = share[0] * first.inner_logit + share[1] * inner + intercept
     np.testing.assert_allclose(found.inner_logit[FITTED], expected[FITTED], atol=1e-4)
-    at_centre = few.intercept + np.tensordot(few.weights, X[FITTED].mean(axis=0, dtype=float), axes=2)
-    assert at_centre == pytest.approx(share[0] * first.logit_at_mean + share[1] * second.intercept + intercept, abs=1e-4)
+    at_centre = few.intercept + np.tensordot(
+        few.weights, X[FITTED].mean(axis=0, dtype=float), axes=2
+    )
+    assert at_centre == pytest.approx(
+        share[0] * first.logit_at_mean + share[1] * second.intercept + intercept, abs=1e-4
+    )
 
 
 def test_the_intercept_is_right_where_most_directions_are_dropped():
@@ -205,7 +230,9 @@ def test_a_strong_linear_signal_does_not_call_for_products(effect):
         rows = np.arange(224)
         pairs = [(rows[(film != 0) & (film != k)], rows[film == k]) for k in (1, 2, 3)]
         fold = Fold(1, *pairs[0], rows[film == 0], "movie", further_inner=tuple(pairs[1:]))
-        found = solve_second_order(X @ X.T, X @ X.T, 1, label, fold, (events, np.repeat(np.arange(8), 28)), 8)
+        found = solve_second_order(
+            X @ X.T, X @ X.T, 1, label, fold, (events, np.repeat(np.arange(8), 28)), 8
+        )
         used += found.chosen["second_order"] > 0
     assert used == 0
 
@@ -229,7 +256,9 @@ def test_stacking_is_the_best_without_negative_weights(seed):
     rng = np.random.default_rng(seed)
     y = np.arange(60) % 2
     quality = rng.uniform(-1.5, 1.5, 2)
-    paths = (2 * y - 1)[:, None] * quality + rng.standard_normal((60, 2)) + rng.standard_normal((60, 1))
+    paths = (
+        (2 * y - 1)[:, None] * quality + rng.standard_normal((60, 2)) + rng.standard_normal((60, 1))
+    )
     weights = np.ones(60)
 
     def loss(at):

@@ -29,7 +29,12 @@ def whole(tmp_path_factory):
 def study(whole, tmp_path):
     """A copy of the demo that a test may break, and a function that writes its config."""
     shutil.copytree(whole, tmp_path / "dataset")
-    settings = dict(DATASET_DIR=str(tmp_path / "dataset"), DATA_DIR=str(tmp_path / "data"), RUN_NAME="r", N_JOBS=1)
+    settings = dict(
+        DATASET_DIR=str(tmp_path / "dataset"),
+        DATA_DIR=str(tmp_path / "data"),
+        RUN_NAME="r",
+        N_JOBS=1,
+    )
     return tmp_path / "dataset", lambda **more: write_config(tmp_path / "c.py", **settings | more)
 
 
@@ -44,9 +49,15 @@ def test_a_whole_demo_passes_and_trials_and_voxels_are_counted(study):
         row = next(line.split() for line in printed.splitlines() if line.split()[:1] == [name])
         assert int(row[1]) == sum(row[split] == "train" for row in own)
         assert int(row[3]) == sum(row[split] == "test" for row in own)
-    assert "pictures: 46 of 46 images have them" in printed and "captions: 46 of 46 images have them" in printed
+    assert (
+        "pictures: 46 of 46 images have them" in printed
+        and "captions: 46 of 46 images have them" in printed
+    )
     voxels = (dataset / "voxels.tsv").read_text().splitlines()
-    assert any(line.split() == ["early", "V1", str(sum("V1" in v for v in voxels))] for line in printed.splitlines())
+    assert any(
+        line.split() == ["early", "V1", str(sum("V1" in v for v in voxels))]
+        for line in printed.splitlines()
+    )
 
 
 def lose_picture(dataset):
@@ -72,8 +83,12 @@ def lose_trials(dataset):
 def one_training_image(dataset):
     head, *rows = (dataset / "trials.tsv").read_text().splitlines()
     image = next(row for row in rows if "\ttrain" in row).split("\t")[0]
-    keep = [number for number, row in enumerate(rows) if "\ttest" in row or row.split("\t")[0] == image]
-    (dataset / "trials.tsv").write_text("\n".join([head, *(rows[number] for number in keep)]) + "\n")
+    keep = [
+        number for number, row in enumerate(rows) if "\ttest" in row or row.split("\t")[0] == image
+    ]
+    (dataset / "trials.tsv").write_text(
+        "\n".join([head, *(rows[number] for number in keep)]) + "\n"
+    )
     np.save(dataset / "betas.npy", np.load(dataset / "betas.npy")[keep])
 
 
@@ -101,4 +116,6 @@ def test_what_stops_scripts_1_to_3_is_wrong(study, damage, settings, says, in_sc
     problems = wrong_lines(SCRIPT, config(**settings))
     assert any(says in problem for problem in problems), problems
     if in_script_1:
-        assert any(problem in script_here(SCRIPT, config(**settings)).stderr for problem in problems)
+        assert any(
+            problem in script_here(SCRIPT, config(**settings)).stderr for problem in problems
+        )

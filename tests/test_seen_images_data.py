@@ -60,8 +60,15 @@ def nsd_cfg(folder, **changes):
 def nsd(tmp_path, rng):
     """A folder in NSD's layout, and its betas (session, trial, x, y, z) in percent: session 1 as HDF5, 2 as NIfTI."""
     stored = rng.integers(-3000, 3000, (2, 4, *SHAPE), dtype=np.int16)
-    rows = "".join(f"1\t{s + 1}\t1\t{t + 1}\t{image}\n" for s, ids in enumerate(IDS) for t, image in enumerate(ids))
-    write(tmp_path / "nsddata/ppdata/subj01/behav/responses.tsv", "SUBJECT\tSESSION\tRUN\tTRIAL\t73KID\n" + rows)
+    rows = "".join(
+        f"1\t{s + 1}\t1\t{t + 1}\t{image}\n"
+        for s, ids in enumerate(IDS)
+        for t, image in enumerate(ids)
+    )
+    write(
+        tmp_path / "nsddata/ppdata/subj01/behav/responses.tsv",
+        "SUBJECT\tSESSION\tRUN\tTRIAL\t73KID\n" + rows,
+    )
     atlas = np.zeros(SHAPE, np.int16)
     atlas[0, :2, 0], atlas[1, 1, :2], atlas[4] = 1, 4, 7
     streams = np.zeros(SHAPE, np.int16)
@@ -70,8 +77,14 @@ def nsd(tmp_path, rng):
         file = tmp_path / f"nsddata/ppdata/subj01/func1pt8mm/roi/{name}.nii.gz"
         file.parent.mkdir(parents=True, exist_ok=True)
         nib.save(nib.Nifti1Image(volume, AFFINE), file)
-    write(tmp_path / "nsddata/freesurfer/fsaverage/label/HCP_MMP1.mgz.ctab", "0 Unknown\n1 V1\n4 V2\n7 MST\n")
-    write(tmp_path / "nsddata/freesurfer/subj01/label/streams.mgz.ctab", "0 Unknown\n1 early\n5 ventral\n")
+    write(
+        tmp_path / "nsddata/freesurfer/fsaverage/label/HCP_MMP1.mgz.ctab",
+        "0 Unknown\n1 V1\n4 V2\n7 MST\n",
+    )
+    write(
+        tmp_path / "nsddata/freesurfer/subj01/label/streams.mgz.ctab",
+        "0 Unknown\n1 early\n5 ventral\n",
+    )
     experiment = tmp_path / "nsddata/experiments/nsd"
     experiment.mkdir(parents=True)
     savemat(experiment / "nsd_expdesign.mat", {"sharedix": np.array([[7, 8]])})
@@ -87,19 +100,32 @@ def nsd(tmp_path, rng):
     stimuli = tmp_path / "nsddata_stimuli/stimuli/nsd"
     write(stimuli / "annotations/captions_val2017.json", json.dumps({"annotations": annotations}))
     with h5py.File(stimuli / "nsd_stimuli.hdf5", "w") as file:
-        file["imgBrick"] = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 6, 6, 3), np.uint8)
+        file["imgBrick"] = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones(
+            (1, 6, 6, 3), np.uint8
+        )
     betas = tmp_path / "nsddata_betas/ppdata/subj01/func1pt8mm/betas_fithrf_GLMdenoise_RR"
     betas.mkdir(parents=True)
     with h5py.File(betas / "betas_session01.hdf5", "w") as file:
         file["betas"] = stored[0].transpose(0, 3, 2, 1)  # trials × z × y × x
-    nib.save(nib.Nifti1Image(stored[1].transpose(1, 2, 3, 0), AFFINE), betas / "betas_session02.nii.gz")
+    nib.save(
+        nib.Nifti1Image(stored[1].transpose(1, 2, 3, 0), AFFINE), betas / "betas_session02.nii.gz"
+    )
     return tmp_path, stored / 300
 
 
 def test_nsd_trials_and_test_images(nsd):
     source = open_source(nsd_cfg(nsd[0]))
     assert source.trials["image"].tolist() == [f"nsd-{n:05d}" for n in (2, 6, 2, 4, 6, 8, 4, 8)]
-    assert source.trials["split"].tolist() == ["train", "test", "train", "train", "test", "train", "train", "train"]
+    assert source.trials["split"].tolist() == [
+        "train",
+        "test",
+        "train",
+        "train",
+        "test",
+        "train",
+        "train",
+        "train",
+    ]
     assert source.trials["session"].tolist() == ["01"] * 4 + ["02"] * 4
     check_trials(source.trials)
 
@@ -120,7 +146,9 @@ def test_nsd_betas_are_the_same_from_hdf5_and_nifti(nsd):
 
 def test_nsd_pictures_and_captions(nsd):
     source = open_source(nsd_cfg(nsd[0]))
-    assert source.picture("nsd-00006").shape == (6, 6, 3) and (source.picture("nsd-00006") == 6).all()
+    assert (
+        source.picture("nsd-00006").shape == (6, 6, 3) and (source.picture("nsd-00006") == 6).all()
+    )
     assert source.captions("nsd-00002") == ["a dog", "two dogs"]
     with pytest.raises(NeuroFaceError, match="'nsd-00004' has no caption"):
         source.captions("nsd-00004")
@@ -190,14 +218,22 @@ def test_sessions_that_a_person_never_had_are_named(nsd):
         open_source(cfg)
     (folder / "nsddata/ppdata/subj01").rename(folder / "nsddata/ppdata/subj04")
     (folder / "nsddata_betas/ppdata/subj01").rename(folder / "nsddata_betas/ppdata/subj04")
-    with pytest.raises(NeuroFaceError, match="subj04 has 30 sessions in all: take the others out of SESSIONS"):
+    with pytest.raises(
+        NeuroFaceError, match="subj04 has 30 sessions in all: take the others out of SESSIONS"
+    ):
         open_source(nsd_cfg(folder, SUBJECT="subj04", SESSIONS=tuple(range(1, 38))))
 
 
 def test_nsd_files_of_another_grid_or_length_are_refused(nsd):
     folder, _ = nsd
-    file = folder / "nsddata_betas/ppdata/subj01/func1pt8mm/betas_fithrf_GLMdenoise_RR/betas_session01.hdf5"
-    for shape, message in (((4, 3, 4, 6), "has a grid of"), ((3, 3, 4, 5), "holds 3 trials, responses.tsv 4")):
+    file = (
+        folder
+        / "nsddata_betas/ppdata/subj01/func1pt8mm/betas_fithrf_GLMdenoise_RR/betas_session01.hdf5"
+    )
+    for shape, message in (
+        ((4, 3, 4, 6), "has a grid of"),
+        ((3, 3, 4, 5), "holds 3 trials, responses.tsv 4"),
+    ):
         with h5py.File(file, "w") as stored:
             stored["betas"] = np.zeros(shape, np.int16)
         source = open_source(nsd_cfg(folder))
@@ -224,15 +260,17 @@ def things(tmp_path, rng):
     """A folder in the layout of THINGS-fMRI's tables, and its betas (voxel, trial)."""
     betas, folder = rng.standard_normal((6, 5)), tmp_path / "betas_csv"
     folder.mkdir()
-    with h5py.File(folder / "sub-01_ResponseData.h5", "w") as file:  # as pandas' fixed format stores such a frame
+    with h5py.File(
+        folder / "sub-01_ResponseData.h5", "w"
+    ) as file:  # as pandas' fixed format stores such a frame
         group = file.create_group("ResponseData")
         group["axis0"] = np.array([b"voxel_id", *(str(n).encode() for n in range(5))])
         group["block0_values"], group["block1_values"] = betas, np.arange(6)[:, None]
     names = ["dog_01b.jpg", "air_conditioner_02s.jpg", "x.jpg", "dog_01b.jpg", "cat_03n.jpg"]
     kinds = ["train", "test", "catch", "train", "train"]
-    pd.DataFrame({"trial_type": kinds, "session": [1, 1, 1, 2, 2], "run": [1, 2, 2, 1, 1], "stimulus": names}).to_csv(
-        folder / "sub-01_StimulusMetadata.csv"
-    )
+    pd.DataFrame(
+        {"trial_type": kinds, "session": [1, 1, 1, 2, 2], "run": [1, 2, 2, 1, 1], "stimulus": names}
+    ).to_csv(folder / "sub-01_StimulusMetadata.csv")
     flags = {
         "V1": [1, 1, 0, 0, 0, 0],
         "hV4": [0, 0, 1, 0, 0, 0],
@@ -244,10 +282,13 @@ def things(tmp_path, rng):
         folder / "sub-01_VoxelMetadata.csv"
     )
     (tmp_path / "images" / "dog").mkdir(parents=True)
-    Image.fromarray(np.full((8, 8, 3), 9, np.uint8)).save(tmp_path / "images" / "dog" / "dog_01b.jpg")
+    Image.fromarray(np.full((8, 8, 3), 9, np.uint8)).save(
+        tmp_path / "images" / "dog" / "dog_01b.jpg"
+    )
     definition = "Definition (from WordNet, Google, or Wikipedia)"
     write(
-        tmp_path / "things_concepts.tsv", f"Word\tuniqueID\t{definition}\nair conditioner\tair_conditioner\ta cooler\n"
+        tmp_path / "things_concepts.tsv",
+        f"Word\tuniqueID\t{definition}\nair conditioner\tair_conditioner\ta cooler\n",
     )
     return tmp_path, betas
 
@@ -255,7 +296,12 @@ def things(tmp_path, rng):
 def test_things_trials_betas_and_regions_that_overlap(things):
     folder, betas = things
     source = open_source(things_cfg(folder))
-    assert source.trials["image"].tolist() == ["dog_01b", "air_conditioner_02s", "dog_01b", "cat_03n"]  # no catch trial
+    assert source.trials["image"].tolist() == [
+        "dog_01b",
+        "air_conditioner_02s",
+        "dog_01b",
+        "cat_03n",
+    ]  # no catch trial
     assert source.trials["split"].tolist() == ["train", "test", "train", "train"]
     assert source.columns["roi"].tolist() == ["V1", "V1", "hV4", "lFFA", "lLOC", "lLOC"]
     voxels = source.columns["voxel"].to_numpy()
@@ -271,7 +317,9 @@ def test_sessions_need_names_and_enough_trials_to_be_standardised(things):
     folder = things[0]
     trials = open_source(things_cfg(folder)).trials
     assert check_sessions(pd.concat([trials] * 10), "session") is None
-    with pytest.raises(NeuroFaceError, match='session 01 has 1 training trials.*or set STANDARDIZE = "voxel"'):
+    with pytest.raises(
+        NeuroFaceError, match='session 01 has 1 training trials.*or set STANDARDIZE = "voxel"'
+    ):
         check_sessions(trials, "session")
     file = folder / "betas_csv" / "sub-01_StimulusMetadata.csv"
     pd.read_csv(file).drop(columns=["session", "run"]).to_csv(file)
@@ -297,8 +345,9 @@ def test_things_pictures_may_lie_in_object_images(things):
     assert (open_source(things_cfg(folder)).picture("dog_01b") == 9).all()
 
 
-# Rows of MRI/data/Categories_final_20200131.tsv of ViCCo-Group/THINGS-data (commit ea475893), which has no column uniqueID,
-# and the names of these concepts in the picture files. Its last row holds sums.
+# Rows of MRI/data/Categories_final_20200131.tsv of ViCCo-Group/THINGS-data (commit ea475893), which
+# has no column uniqueID, and the names of these concepts in the picture files. Its last row holds
+# sums.
 CATEGORIES = {
     "air conditioner": ("air_conditioner", "a system that keeps air cool and dry"),
     "bat": ("bat1", "nocturnal mouselike mammal"),
@@ -338,7 +387,9 @@ def test_things_regions_with_line_breaks_can_be_named(things):
 
 
 def test_things_names_a_region_that_is_misspelt(things):
-    with pytest.raises(NeuroFaceError, match=r"name 'FFA', which .* does not have \(did you mean lFFA\?\)"):
+    with pytest.raises(
+        NeuroFaceError, match=r"name 'FFA', which .* does not have \(did you mean lFFA\?\)"
+    ):
         open_source(things_cfg(things[0], HIGHER_ROIS=("FFA",))).columns  # noqa: B018
 
 
@@ -419,7 +470,10 @@ def test_a_missing_or_damaged_picture_or_caption_is_named(table):
 @pytest.mark.parametrize(
     "rows, message",
     [
-        ([("a", "train"), ("a", "test")], "1 images are in training and in test trials, such as 'a'"),
+        (
+            [("a", "train"), ("a", "test")],
+            "1 images are in training and in test trials, such as 'a'",
+        ),
         ([("a", "train")], "There is no test trial"),
         ([("a", "train"), ("b", "test"), ("c", "val")], "holds 'val'"),
         ([("../a", "train"), ("b", "test")], "image '../a' cannot be part of a file's name"),
@@ -433,7 +487,8 @@ def test_a_split_that_leaks_is_refused(rows, message):
 # ---------------------------------------------------------------- settings
 
 EXPERIMENTS = sorted((FOLDER / "experiments").glob("*.py"))
-# Of the machine, or of files whose contents are compared: they do not change a result under the same name.
+# Of the machine, or of files whose contents are compared: they do not change a result under the
+# same name.
 NOT_STAMPED = {
     "DATASET", "DATASET_DIR", "DATA_DIR", "RUN_NAME", "MODEL_DIR", "GENERATOR_DIR", "SCORES_DIR", "DEVICE", "PRECISION",
     "N_JOBS", "DASK_SCHEDULER", "INFERENCE_BATCH", "DEMO",
@@ -448,7 +503,9 @@ def test_an_experiment_is_made_of_settings(experiment):
 
 def test_every_setting_that_a_script_reads_is_in_its_contract_and_every_setting_is_read():
     names = {
-        node.target.id for node in ast.parse((FOLDER / "config.py").read_text()).body if isinstance(node, ast.AnnAssign)
+        node.target.id
+        for node in ast.parse((FOLDER / "config.py").read_text()).body
+        if isinstance(node, ast.AnnAssign)
     }
     stamped, read = set(), set()
     for script in sorted(FOLDER.glob("[1-7]-*.py")):

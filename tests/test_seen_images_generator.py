@@ -39,20 +39,25 @@ def stable_diffusion(tmp_path_factory):
     shutil.copytree(DEMO, folder, ignore=shutil.ignore_patterns("clip_vision", "tokenizer.json"))
     text = load_file(folder / "text_encoder" / "model.safetensors")
     text = {
-        name if name.startswith("text_model.") else f"text_model.{name}": value.float() for name, value in text.items()
+        name if name.startswith("text_model.") else f"text_model.{name}": value.float()
+        for name, value in text.items()
     }
     text["text_model.embeddings.position_ids"] = torch.arange(77)[None]
     save_file(text, folder / "text_encoder" / "model.safetensors", {"format": "pt"})
     former = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
     vae = load_file(folder / "vae" / "diffusion_pytorch_model.safetensors")
     for name in [name for name in vae if "attentions" in name]:
-        vae[next((name.replace(new, old) for new, old in former.items() if new in name), name)] = vae.pop(name)
+        vae[next((name.replace(new, old) for new, old in former.items() if new in name), name)] = (
+            vae.pop(name)
+        )
     save_file(
-        {name: value.float() for name, value in vae.items()}, folder / "vae" / "diffusion_pytorch_model.safetensors"
+        {name: value.float() for name, value in vae.items()},
+        folder / "vae" / "diffusion_pytorch_model.safetensors",
     )
     unet = load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
     save_file(
-        {name: value.float() for name, value in unet.items()}, folder / "unet" / "diffusion_pytorch_model.safetensors"
+        {name: value.float() for name, value in unet.items()},
+        folder / "unet" / "diffusion_pytorch_model.safetensors",
     )
     scheduler = {
         "_class_name": "PNDMScheduler", "_diffusers_version": "0.7.0.dev0", "beta_end": 0.012, "beta_start": 0.00085,
@@ -65,18 +70,26 @@ def stable_diffusion(tmp_path_factory):
 
 def test_the_names_are_those_of_stable_diffusion(stable_diffusion):
     names = load_file(stable_diffusion / "vae" / "diffusion_pytorch_model.safetensors")
-    assert "decoder.mid_block.attentions.0.query.weight" in names and not any("to_q" in name for name in names)
+    assert "decoder.mid_block.attentions.0.query.weight" in names and not any(
+        "to_q" in name for name in names
+    )
     generator.check_folder(str(stable_diffusion))
 
 
-def test_stable_diffusions_layout_gives_the_same_latents_embeddings_and_drawings(stable_diffusion, pictures):
-    made, expected = (generator.Generator(folder, "cpu", "float32") for folder in (stable_diffusion, DEMO))
+def test_stable_diffusions_layout_gives_the_same_latents_embeddings_and_drawings(
+    stable_diffusion, pictures
+):
+    made, expected = (
+        generator.Generator(folder, "cpu", "float32") for folder in (stable_diffusion, DEMO)
+    )
     latents = [one.encode(pictures, 32) for one in (made, expected)]
     assert np.array_equal(*latents) and latents[0].shape == (3, 4, 8, 8)
     text = [one.embed(["a red circle on sand", ""], 15) for one in (made, expected)]
     assert np.array_equal(*text)
     how = dict(steps=4, strength=0.8, guidance=5.0)
-    drawn = [one.draw(pictures[0][None], text[0][:1], [[[1], [2]]], **how) for one in (made, expected)]
+    drawn = [
+        one.draw(pictures[0][None], text[0][:1], [[[1], [2]]], **how) for one in (made, expected)
+    ]
     assert np.array_equal(*drawn) and drawn[0].shape == (1, 2, 32, 32, 3)
 
 
@@ -88,7 +101,9 @@ def test_a_drawing_does_not_depend_on_those_beside_it(pictures):
     seeds = [[[1], [2]], [[3], [4]]]
     together = one.draw(np.stack(pictures[:2]), texts, seeds, **how).astype(int)
     for number in range(2):
-        alone = one.draw(pictures[number][None], texts[number : number + 1], seeds[number : number + 1], **how)[0]
+        alone = one.draw(
+            pictures[number][None], texts[number : number + 1], seeds[number : number + 1], **how
+        )[0]
         assert np.abs(together[number] - alone).max() <= 1
     assert np.abs(together[0] - together[1]).mean() > 5
 
@@ -97,12 +112,19 @@ def test_drawing_is_diffusers_own_image_to_image_with_ddim(pictures):
     """The same call of diffusers' pipeline, loaded by diffusers itself."""
     from diffusers import DDIMScheduler, StableDiffusionImg2ImgPipeline
 
-    pipeline = StableDiffusionImg2ImgPipeline.from_pretrained(DEMO, torch_dtype=torch.float32, safety_checker=None)
+    pipeline = StableDiffusionImg2ImgPipeline.from_pretrained(
+        DEMO, torch_dtype=torch.float32, safety_checker=None
+    )
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     one = generator.Generator(DEMO, "cpu", "float32")
     drawn = one.draw(
-        pictures[0][None], one.embed(["a red circle on sand"], 77), [[[7]]], steps=5, strength=0.8, guidance=5.0
+        pictures[0][None],
+        one.embed(["a red circle on sand"], 77),
+        [[[7]]],
+        steps=5,
+        strength=0.8,
+        guidance=5.0,
     )[0]
     expected = pipeline(
         "a red circle on sand", image=Image.fromarray(pictures[0]), num_inference_steps=5, strength=0.8,
@@ -117,13 +139,21 @@ def test_the_first_tokens_do_not_depend_on_later_ones():
     whole, first = one.embed(["a red circle on sand"], 77), one.embed(["a red circle on sand"], 15)
     assert whole.shape[1] == 77 and np.array_equal(whole[:, :15], first)
     other = one.embed(["a red ring on grass"], 15)
-    assert np.allclose(first[0, :3], other[0, :3], atol=1e-6) and not np.allclose(first[0, 3], other[0, 3], atol=1e-3)
+    assert np.allclose(first[0, :3], other[0, :3], atol=1e-6) and not np.allclose(
+        first[0, 3], other[0, 3], atol=1e-3
+    )
 
 
 def test_a_draw_from_the_posterior_is_seeded(pictures):
     one = generator.Generator(DEMO, "cpu", "float32")
-    mean, first, again, other = (one.encode(pictures[:1], 32, seeds) for seeds in (None, [[1]], [[1]], [[2]]))
-    assert np.array_equal(first, again) and not np.allclose(first, other) and not np.allclose(first, mean)
+    mean, first, again, other = (
+        one.encode(pictures[:1], 32, seeds) for seeds in (None, [[1]], [[1]], [[2]])
+    )
+    assert (
+        np.array_equal(first, again)
+        and not np.allclose(first, other)
+        and not np.allclose(first, mean)
+    )
 
 
 def test_text_and_strength_change_a_drawing(pictures):
@@ -132,8 +162,13 @@ def test_text_and_strength_change_a_drawing(pictures):
     how = dict(steps=10, guidance=5.0)
     start = pictures[0][None]
     weak = one.draw(start, red[None], [[[1]]], strength=0.1, **how)[0, 0].astype(int)
-    assert np.abs(weak - one.decode(one.encode(pictures[:1], 32))[0]).mean() < 25  # of 255: the start, nearly
-    a, b = (one.draw(start, text[None], [[[1]]], strength=1.0, **how)[0, 0].astype(int) for text in (red, grass))
+    assert (
+        np.abs(weak - one.decode(one.encode(pictures[:1], 32))[0]).mean() < 25
+    )  # of 255: the start, nearly
+    a, b = (
+        one.draw(start, text[None], [[[1]]], strength=1.0, **how)[0, 0].astype(int)
+        for text in (red, grass)
+    )
     assert np.abs(a - b).mean() > 10
 
 
@@ -141,7 +176,9 @@ def test_a_picture_without_dark_pixels_is_drawn_like_any_other():
     """Beginning at a bright picture with little noise, the drawing stays bright."""
     one = generator.Generator(DEMO, "cpu", "float32")
     sand = np.full((32, 32, 3), (205, 175, 135), np.uint8)
-    drawn = one.draw(sand[None], one.embed([""], 15), [[[1]]], steps=10, strength=0.1, guidance=5.0)[0, 0]
+    drawn = one.draw(
+        sand[None], one.embed([""], 15), [[[1]]], steps=10, strength=0.1, guidance=5.0
+    )[0, 0]
     assert np.abs(drawn.astype(int) - one.decode(one.encode([sand], 32))[0]).mean() < 15  # of 255
 
 
@@ -160,14 +197,17 @@ def test_nan_never_becomes_a_black_picture(pictures):
 
 
 @pytest.mark.parametrize(
-    "part, message", [("vae", "latents of pictures"), ("text_encoder", "text embeddings of captions")]
+    "part, message",
+    [("vae", "latents of pictures"), ("text_encoder", "text embeddings of captions")],
 )
 def test_weights_that_make_nan_are_named(pictures, part, message):
     one = generator.Generator(DEMO, "cpu", "float32")
     next(getattr(one, part).parameters()).data.fill_(float("nan"))
     if part == "vae":
         next(one.vae.decoder.parameters()).data.fill_(float("nan"))
-        with pytest.raises(NeuroFaceError, match="pictures of latents hold .* not finite, in float32 on cpu"):
+        with pytest.raises(
+            NeuroFaceError, match="pictures of latents hold .* not finite, in float32 on cpu"
+        ):
             one.decode(np.zeros((1, 4, 8, 8), np.float32))
     with pytest.raises(NeuroFaceError, match=f"{message} hold .* that are not finite"):
         one.encode(pictures[:1], 32) if part == "vae" else one.embed(["a red circle"], 15)
@@ -177,7 +217,9 @@ def test_a_denoiser_that_makes_nan_is_named(pictures):
     one = generator.Generator(DEMO, "cpu", "float32")
     next(one.pipeline.unet.parameters()).data.fill_(float("nan"))
     with pytest.raises(NeuroFaceError, match="drawings hold .* that are not finite"):
-        one.draw(pictures[0][None], one.embed([""], 15), [[[1]]], steps=2, strength=0.8, guidance=5.0)
+        one.draw(
+            pictures[0][None], one.embed([""], 15), [[[1]]], steps=2, strength=0.8, guidance=5.0
+        )
 
 
 # ---------------------------------------------------------------- numbers
@@ -195,7 +237,9 @@ def test_float16_draws_what_float32_draws(pictures):
     assert np.abs(latents[0] - latents[1]).max() < 0.05 * np.abs(latents[1]).max()
     texts = whole.embed(["a red circle on sand"], 15)
     how = dict(steps=10, strength=0.8, guidance=5.0)
-    drawn = [one.draw(pictures[0][None], texts, [[[1]]], **how).astype(int) for one in (half, whole)]
+    drawn = [
+        one.draw(pictures[0][None], texts, [[[1]]], **how).astype(int) for one in (half, whole)
+    ]
     assert np.abs(drawn[0] - drawn[1]).mean() < 10  # of 255
 
 
@@ -218,7 +262,9 @@ def test_pickled_weights_do_not_do(stable_diffusion, tmp_path):
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
     torch.save(load_file(weights), weights.with_suffix(".bin"))
     weights.unlink()
-    with pytest.raises(NeuroFaceError, match="lacks unet/diffusion_pytorch_model.safetensors .*safetensors only"):
+    with pytest.raises(
+        NeuroFaceError, match="lacks unet/diffusion_pytorch_model.safetensors .*safetensors only"
+    ):
         generator.check_folder(str(folder))
     with pytest.raises(NeuroFaceError, match="unet cannot be loaded"):
         generator.Generator(folder, "cpu", "float32").pipeline  # noqa: B018

@@ -24,7 +24,14 @@ from seen_images.networks import (  # noqa: E402
     scaled_laplacian,
 )
 from seen_images.options import PUBLISHED, options_of  # noqa: E402
-from seen_images.training import Watched, fit_ridge, inner_folds, inner_images, predict, train_network  # noqa: E402
+from seen_images.training import (  # noqa: E402
+    Watched,
+    fit_ridge,
+    inner_folds,
+    inner_images,
+    predict,
+    train_network,
+)
 
 CPU = torch.device("cpu")
 torch.set_num_threads(1)  # two test processes
@@ -106,14 +113,21 @@ def test_the_published_networks_have_the_published_sizes():
     nodes = [list(range(4308)), list(range(4308, 7224)), list(range(7224, early))]
     with torch.device("meta"):  # shapes alone, no weights
         image_cnn, mlp, vae = (
-            build(name, early, latents, PUBLISHED[f"image:{name}"]) for name in ("cnn", "mlp", "vae")
+            build(name, early, latents, PUBLISHED[f"image:{name}"])
+            for name in ("cnn", "mlp", "vae")
         )
         gcn = build("gcn", early, latents, PUBLISHED["image:gcn"], nodes)
         text_cnn = build("cnn", higher, text, PUBLISHED["text:cnn"])
-    convolutions = (64 + 64) + 2 * (64 * 64 * 11 + 64) + (64 + 1)  # into, one block shared by two passes, out
+    convolutions = (
+        (64 + 64) + 2 * (64 * 64 * 11 + 64) + (64 + 1)
+    )  # into, one block shared by two passes, out
     assert n_parameters(image_cnn) == convolutions + dense_parameters(early, 512, 512, latents)
-    assert n_parameters(text_cnn) == 128 + 3 * (64 * 64 * 7 + 64) + 65 + dense_parameters(higher, 1024, 2048, text)
-    graph = (4 * 4308 * 512 + 512) + (3 * 512 * 512 + 512) + 2 * 512  # Chebyshev, Chebyshev, batch normalisation
+    assert n_parameters(text_cnn) == 128 + 3 * (64 * 64 * 7 + 64) + 65 + dense_parameters(
+        higher, 1024, 2048, text
+    )
+    graph = (
+        (4 * 4308 * 512 + 512) + (3 * 512 * 512 + 512) + 2 * 512
+    )  # Chebyshev, Chebyshev, batch normalisation
     along = (16 + 16) + (16 * 16 * 3 + 16) + (16 + 1)
     assert n_parameters(gcn) == graph + along + dense_parameters(512, 1024, latents)
     code = dense_parameters(early, 512, 256) + 2 * dense_parameters(256, latents)
@@ -149,7 +163,9 @@ def small(name, n_voxels=12, n_outputs=5):
 @pytest.mark.parametrize("name", SMALL)
 def test_a_decoder_comes_back_from_its_file_as_it_was(name, tmp_path, rng):
     network, recipe = small(name)
-    save_decoder(tmp_path / "one.safetensors", network, decoder=name, n_voxels=12, n_outputs=5, **recipe)
+    save_decoder(
+        tmp_path / "one.safetensors", network, decoder=name, n_voxels=12, n_outputs=5, **recipe
+    )
     x = rng.standard_normal((3, 12)).astype(np.float32)
     again = load_decoder(tmp_path / "one.safetensors")
     assert np.array_equal(predict(again, x, 2), predict(network, x, 2))
@@ -194,7 +210,9 @@ def test_ridge_is_that_of_scikit_learn(rng, n_voxels):
     voxels += 5
     folds = inner_folds(of_trial, 4, 0)
     network, found = fit_ridge(voxels, latents[of_trial], folds, (10.0,), CPU)
-    expected = Ridge(alpha=10.0).fit(voxels.astype(float), latents[of_trial]).predict(voxels.astype(float))
+    expected = (
+        Ridge(alpha=10.0).fit(voxels.astype(float), latents[of_trial]).predict(voxels.astype(float))
+    )
     assert np.allclose(predict(network, voxels, 50), expected, atol=1e-3)  # solved in float32
     assert found == {"alphas": {"10": 5}}
 
@@ -253,10 +271,15 @@ class Square(Decoder):
 
 
 def test_training_that_diverges_stops_and_names_the_step_size(rng):
-    voxels, latents = rng.standard_normal((20, 12)).astype(np.float32), rng.standard_normal((20, 5)).astype(np.float32)
+    voxels, latents = (
+        rng.standard_normal((20, 12)).astype(np.float32),
+        rng.standard_normal((20, 5)).astype(np.float32),
+    )
     voxels[3, 4] = np.nan
     network, _ = small("mlp")
-    with pytest.raises(NeuroFaceError, match="the error is nan after epoch 1, with learning_rate = 0.01"):
+    with pytest.raises(
+        NeuroFaceError, match="the error is nan after epoch 1, with learning_rate = 0.01"
+    ):
         train_network(
             network, voxels, latents, np.arange(20), np.arange(20), Watched(voxels, latents), epochs=2, patience=2,
             learning_rate=0.01, batch_size=10, seed=0, device=torch.device("cpu"),
@@ -294,4 +317,8 @@ def test_a_direction_is_the_difference_of_means():
 def test_a_region_left_out_is_at_the_training_mean():
     voxels, rois = np.ones((2, 3), np.float32), np.array(["V1", "V1", "V2"])
     made = without_regions(voxels, rois, lambda patterns: patterns.sum(axis=1))
-    assert {roi: values.tolist() for roi, values in made.items()} == {"": [3, 3], "V1": [1, 1], "V2": [2, 2]}
+    assert {roi: values.tolist() for roi, values in made.items()} == {
+        "": [3, 3],
+        "V1": [1, 1],
+        "V2": [2, 2],
+    }

@@ -1,7 +1,7 @@
 """Study "seen images" on replicas of the Natural Scenes Dataset and of THINGS-fMRI: real names, columns, types and chunks.
 
-Responses are synthetic: a level per session, as real sessions have, and noise. The shipped experiment files run as they are,
-but for their paths.
+Responses are synthetic: a level per session, as real sessions have, and noise. The shipped
+experiment files run as they are, but for their paths.
 """
 
 import json
@@ -33,7 +33,9 @@ MEBIBYTE = 2**20
 def experiment_of(name, folder, **changes):
     """The shipped experiment file with other paths, as a user edits it."""
     text = (FOLDER / "experiments" / f"{name}.py").read_text()
-    lines = [f"{key} = {value!r}" for key, value in ({"DATASET_DIR": str(folder)} | changes).items()]
+    lines = [
+        f"{key} = {value!r}" for key, value in ({"DATASET_DIR": str(folder)} | changes).items()
+    ]
     (folder.parent / f"{name}.py").write_text("\n".join([text, *lines]) + "\n")
     return folder.parent / f"{name}.py"
 
@@ -67,19 +69,30 @@ def nsd(tmp_path_factory):
     rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("nsd") / "nsd"
     shared = np.sort(rng.choice(73000, 1000, replace=False)) + 1
     own = np.setdiff1d(np.arange(1, 73001), shared)
-    ids = np.concatenate([rng.choice(own[:80], (SESSIONS, 12)), rng.choice(shared[:20], (SESSIONS, 3))], axis=1)
+    ids = np.concatenate(
+        [rng.choice(own[:80], (SESSIONS, 12)), rng.choice(shared[:20], (SESSIONS, 3))], axis=1
+    )
     ids = rng.permuted(ids, axis=1)
     behaviour = folder / "nsddata/ppdata/subj01/behav"
     behaviour.mkdir(parents=True)
     rows = pd.DataFrame(0, index=np.arange(ids.size), columns=RESPONSES)
-    rows["SUBJECT"], rows["SESSION"], rows["73KID"] = 1, np.repeat(np.arange(1, SESSIONS + 1), TRIALS), ids.ravel()
+    rows["SUBJECT"], rows["SESSION"], rows["73KID"] = (
+        1,
+        np.repeat(np.arange(1, SESSIONS + 1), TRIALS),
+        ids.ravel(),
+    )
     rows["RT"] = np.nan
     rows.to_csv(behaviour / "responses.tsv", sep="\t", index=False, na_rep="NaN")
     experiment = folder / "nsddata/experiments/nsd"
     experiment.mkdir(parents=True)
-    savemat(experiment / "nsd_expdesign.mat", {"sharedix": shared[None].astype(np.uint16), "basiccnt": np.zeros((3, 40))})
+    savemat(
+        experiment / "nsd_expdesign.mat",
+        {"sharedix": shared[None].astype(np.uint16), "basiccnt": np.zeros((3, 40))},
+    )
     seen = np.unique(ids) - 1
-    info = pd.DataFrame({"cocoId": seen + 532481, "cocoSplit": np.where(seen % 9, "train2017", "val2017")})
+    info = pd.DataFrame(
+        {"cocoId": seen + 532481, "cocoSplit": np.where(seen % 9, "train2017", "val2017")}
+    )
     info["cropBox"], info["loss"], info["nsdId"] = "(0, 0, 0.1671875, 0.1671875)", 0.16, seen
     info.to_csv(experiment / "nsd_stim_info_merged.csv")
     atlas, streams = np.full(GRID, -1, np.int16), np.zeros(GRID, np.int16)
@@ -92,40 +105,63 @@ def nsd(tmp_path_factory):
         nib.save(nib.Nifti1Image(volume, np.diag([1.8, 1.8, 1.8, 1])), file)
     for who, atlas_name, labels in (
         ("fsaverage", "HCP_MMP1", "0 Unknown\n1 V1\n2 MST\n3 V6\n4 V2\n5 V3\n6 V4\n"),
-        ("subj01", "streams", "0 Unknown\n1 early\n2 midventral\n3 midlateral\n4 midparietal\n5 ventral\n"),
+        (
+            "subj01",
+            "streams",
+            "0 Unknown\n1 early\n2 midventral\n3 midlateral\n4 midparietal\n5 ventral\n",
+        ),
     ):
         file = folder / f"nsddata/freesurfer/{who}/label/{atlas_name}.mgz.ctab"
         file.parent.mkdir(parents=True)
         file.write_text(labels)
-    stored = rng.normal(np.arange(SESSIONS)[:, None, None, None, None], 1, (SESSIONS, TRIALS, *GRID)) * 300
+    stored = (
+        rng.normal(np.arange(SESSIONS)[:, None, None, None, None], 1, (SESSIONS, TRIALS, *GRID))
+        * 300
+    )
     stored = np.rint(stored).astype(np.int16)
     stored[1][(slice(None), *EDGE)] = 0
     betas = folder / "nsddata_betas/ppdata/subj01/func1pt8mm/betas_fithrf_GLMdenoise_RR"
     betas.mkdir(parents=True)
     for session in range(37):  # as many as the experiment file names
         with h5py.File(betas / f"betas_session{session + 1:02d}.hdf5", "w") as file:
-            file.create_dataset("betas", data=stored[session].transpose(0, 3, 2, 1), chunks=(TRIALS, 1, 1, 1))
+            file.create_dataset(
+                "betas", data=stored[session].transpose(0, 3, 2, 1), chunks=(TRIALS, 1, 1, 1)
+            )
     stimuli = folder / "nsddata_stimuli/stimuli/nsd"
     (stimuli / "annotations").mkdir(parents=True)
     with h5py.File(stimuli / "nsd_stimuli.hdf5", "w") as file:
-        brick = file.create_dataset("imgBrick", (73000, 425, 425, 3), np.uint8, chunks=(1, 425, 425, 3), compression="gzip")
+        brick = file.create_dataset(
+            "imgBrick", (73000, 425, 425, 3), np.uint8, chunks=(1, 425, 425, 3), compression="gzip"
+        )
         brick[seen[0]] = 9
     for split in ("train2017", "val2017"):
-        notes = [{"image_id": int(n) + 532481, "id": int(n), "caption": f"picture {n}"} for n in seen]
-        notes = [note for note, n in zip(notes, seen) if ("train2017" if n % 9 else "val2017") == split]
-        (stimuli / f"annotations/captions_{split}.json").write_text(json.dumps({"images": [], "annotations": notes}))
+        notes = [
+            {"image_id": int(n) + 532481, "id": int(n), "caption": f"picture {n}"} for n in seen
+        ]
+        notes = [
+            note for note, n in zip(notes, seen) if ("train2017" if n % 9 else "val2017") == split
+        ]
+        (stimuli / f"annotations/captions_{split}.json").write_text(
+            json.dumps({"images": [], "annotations": notes})
+        )
     return folder, ids[:37], shared, stored[:37]
 
 
 def test_the_experiment_of_nsd_finds_every_trial_picture_and_caption(nsd):
     folder, ids, shared, _ = nsd
     assert size(folder) < MEBIBYTE
-    source = open_source(load_settings(SeenSettings, FOLDER / "config.py", experiment_of("nsd", folder)))
+    source = open_source(
+        load_settings(SeenSettings, FOLDER / "config.py", experiment_of("nsd", folder))
+    )
     assert source.trials["image"].tolist() == [f"nsd-{number - 1:05d}" for number in ids.ravel()]
     assert (source.trials["split"] == "test").tolist() == np.isin(ids.ravel(), shared).tolist()
-    assert source.columns.groupby("roi").size().to_dict() == dict.fromkeys(["V1", "V2", "V3", "V4", "ventral"], 6)
+    assert source.columns.groupby("roi").size().to_dict() == dict.fromkeys(
+        ["V1", "V2", "V3", "V4", "ventral"], 6
+    )
     first = ids.min() - 1
-    assert (source.picture(f"nsd-{first:05d}") == 9).all() and source.captions(f"nsd-{first:05d}") == [f"picture {first}"]
+    assert (source.picture(f"nsd-{first:05d}") == 9).all() and source.captions(
+        f"nsd-{first:05d}"
+    ) == [f"picture {first}"]
 
 
 def test_sessions_of_nsd_have_mean_0_and_a_voxel_that_one_did_not_measure_is_left_out(nsd):
@@ -136,10 +172,14 @@ def test_sessions_of_nsd_have_mean_0_and_a_voxel_that_one_did_not_measure_is_lef
     places = voxels[["i", "j", "k"]].to_numpy()
     assert len(voxels) == 29 and list(EDGE) not in places.tolist() and not voxels["constant"].any()
     lost = pd.read_csv(results / "unmeasured.tsv", sep="\t", dtype=str)
-    assert lost[["roi", "i", "j", "k", "sessions"]].to_numpy().tolist() == [["V1", "1", "1", "1", "02"]]
+    assert lost[["roi", "i", "j", "k", "sessions"]].to_numpy().tolist() == [
+        ["V1", "1", "1", "1", "02"]
+    ]
     train, is_train, start = np.load(results / "train.npy"), ~np.isin(ids, shared), 0
     for session in range(37):
-        expected = zscore(stored[session][is_train[session]][(slice(None), *places.T)].astype(float), axis=0)
+        expected = zscore(
+            stored[session][is_train[session]][(slice(None), *places.T)].astype(float), axis=0
+        )
         assert np.allclose(train[start : start + len(expected)], expected, atol=1e-4)
         start += len(expected)
     assert start == len(train)
@@ -152,7 +192,15 @@ REGIONS = (
     "rFFA", "lOFA", "rOFA", "lSTS", "rSTS", "lPPA", "rPPA", "lRSC", "rRSC", "lTOS", "rTOS", "lLOC", "rLOC", "IT",
     "glasser-V1", "glasser-MST", "glasser-V6", "glasser-p9-\n46v", "glasser-a9-\n46v",
 )  # fmt: skip
-CONCEPTS = ("aardvark", "air_conditioner", "bat1", "candelabra", "hula_hoop", "jack-o-lantern", "t-shirt")
+CONCEPTS = (
+    "aardvark",
+    "air_conditioner",
+    "bat1",
+    "candelabra",
+    "hula_hoop",
+    "jack-o-lantern",
+    "t-shirt",
+)
 VOXELS_PER_REGION = 5
 
 
@@ -175,21 +223,37 @@ def things(tmp_path_factory):
     n = len(REGIONS) * VOXELS_PER_REGION
     voxels = pd.DataFrame({"voxel_id": np.arange(n), "subject_id": 1})
     voxels[["voxel_x", "voxel_y", "voxel_z"]] = np.argwhere(np.ones((6, 6, 5)))[:n]
-    for name in ("nc_singletrial", "nc_testset", "splithalf_uncorrected", "prf-eccentricity", "prf-rsquared"):
+    for name in (
+        "nc_singletrial",
+        "nc_testset",
+        "splithalf_uncorrected",
+        "prf-eccentricity",
+        "prf-rsquared",
+    ):
         voxels[name] = rng.random(n)
     for number, name in enumerate(REGIONS):
         voxels[name] = (np.arange(n) // VOXELS_PER_REGION == number).astype(int)
     voxels.to_csv(folder / "betas_csv/sub-01_VoxelMetadata.csv", index=False)
     betas = rng.standard_normal((n, len(stimuli))) * 0.05 + 0.1 * stimuli["session"].to_numpy()
     (folder / "brainmasks").mkdir()
-    nib.save(nib.Nifti1Image(np.ones((6, 6, 5), np.uint8), np.diag([2.0, 2, 2, 1])), mask_of(folder))
+    nib.save(
+        nib.Nifti1Image(np.ones((6, 6, 5), np.uint8), np.diag([2.0, 2, 2, 1])), mask_of(folder)
+    )
     definition = "Definition (from WordNet, Google, or Wikipedia)"
-    words = pd.DataFrame({"Word": [c.replace("_", " ") for c in CONCEPTS], "uniqueID": CONCEPTS, "WordNet ID": "n00000000"})
+    words = pd.DataFrame(
+        {
+            "Word": [c.replace("_", " ") for c in CONCEPTS],
+            "uniqueID": CONCEPTS,
+            "WordNet ID": "n00000000",
+        }
+    )
     words[definition] = [f'a "thing" called {concept}' for concept in CONCEPTS]
     words.to_csv(folder / "things_concepts.tsv", sep="\t", index=False)
     for name, concept in set(zip(stimuli["stimulus"], stimuli["concept"])):
         (folder / "object_images" / concept).mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (16, 16), (len(name), 0, 0)).save(folder / "object_images" / concept / name)
+        Image.new("RGB", (16, 16), (len(name), 0, 0)).save(
+            folder / "object_images" / concept / name
+        )
     return folder, stimuli, betas
 
 
@@ -205,8 +269,12 @@ def write_like_pandas(folder, betas):
 
 
 def write_by_pandas(folder, betas):
-    pytest.importorskip("tables", reason="pandas writes HDF5 with PyTables, which this project does not need")
-    frame = pd.concat([pd.Series(np.arange(len(betas)), name="voxel_id"), pd.DataFrame(betas)], axis=1)
+    pytest.importorskip(
+        "tables", reason="pandas writes HDF5 with PyTables, which this project does not need"
+    )
+    frame = pd.concat(
+        [pd.Series(np.arange(len(betas)), name="voxel_id"), pd.DataFrame(betas)], axis=1
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # names of two types
         frame.to_hdf(folder / "betas_csv/sub-01_ResponseData.h5", key="ResponseData", mode="w")
@@ -216,8 +284,12 @@ def write_by_pandas(folder, betas):
 def test_the_experiment_of_things_finds_every_trial_picture_and_caption(things, write):
     folder, stimuli, betas = things
     write(folder, betas)
-    source = open_source(load_settings(SeenSettings, FOLDER / "config.py", experiment_of("things", folder)))
-    assert source.trials["image"].tolist() == [name.removesuffix(".jpg") for name in stimuli["stimulus"]]
+    source = open_source(
+        load_settings(SeenSettings, FOLDER / "config.py", experiment_of("things", folder))
+    )
+    assert source.trials["image"].tolist() == [
+        name.removesuffix(".jpg") for name in stimuli["stimulus"]
+    ]
     assert source.trials["split"].tolist() == stimuli["trial_type"].tolist()
     assert source.trials["session"].tolist() == [f"{number:02d}" for number in stimuli["session"]]
     columns = source.columns["voxel"].to_numpy()
@@ -226,7 +298,9 @@ def test_the_experiment_of_things_finds_every_trial_picture_and_caption(things, 
         assert np.allclose(source.betas(f"{number:02d}", columns), expected, atol=1e-6)
     for image in source.trials["image"].unique():
         concept = image.rpartition("_")[0]
-        assert source.captions(image) == [f'{concept.replace("_", " ")}, a "thing" called {concept}']
+        assert source.captions(image) == [
+            f'{concept.replace("_", " ")}, a "thing" called {concept}'
+        ]
         assert source.picture(image).shape == (16, 16, 3)
 
 
@@ -234,11 +308,21 @@ def test_sessions_of_things_have_mean_0(things):
     folder, stimuli, betas = things
     write_like_pandas(folder, betas)
     assert size(folder) < MEBIBYTE
-    changes = {"SPACE_FILE": str(mask_of(folder)), "EARLY_ROIS": ("V1", "V2", "hV4", "glasser-p9-46v")}
-    results, printed = load_patterns("things", folder, **changes, GCN_NODES=(("V1", "V2"), ("hV4", "glasser-p9-46v")))
-    assert "early glasser-p9-46v: 5 voxels" in printed and "84 training trials of 84 images, 14 test images" in printed
+    changes = {
+        "SPACE_FILE": str(mask_of(folder)),
+        "EARLY_ROIS": ("V1", "V2", "hV4", "glasser-p9-46v"),
+    }
+    results, printed = load_patterns(
+        "things", folder, **changes, GCN_NODES=(("V1", "V2"), ("hV4", "glasser-p9-46v"))
+    )
+    assert (
+        "early glasser-p9-46v: 5 voxels" in printed
+        and "84 training trials of 84 images, 14 test images" in printed
+    )
     train, trials = np.load(results / "train.npy"), pd.read_csv(results / "trials.tsv", sep="\t")
     voxels = pd.read_csv(results / "voxels.tsv", sep="\t")["voxel"].to_numpy()
     for number in (1, 2):
         mine = ((stimuli["session"] == number) & (stimuli["trial_type"] == "train")).to_numpy()
-        assert np.allclose(train[trials["session"] == number], zscore(betas[voxels][:, mine].T, axis=0), atol=1e-4)
+        assert np.allclose(
+            train[trials["session"] == number], zscore(betas[voxels][:, mine].T, axis=0), atol=1e-4
+        )

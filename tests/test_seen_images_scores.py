@@ -94,7 +94,9 @@ def test_intervals_of_means_are_those_of_a_normal_mean(rng):
     mean, low, high = interval_of_mean(values, bootstrap_times(400, 4000, 1))
     assert mean == pytest.approx(values.mean())
     half = 1.96 * values.std() / 20
-    assert low == pytest.approx(mean - half, abs=0.01) and high == pytest.approx(mean + half, abs=0.01)
+    assert low == pytest.approx(mean - half, abs=0.01) and high == pytest.approx(
+        mean + half, abs=0.01
+    )
 
 
 def test_pairings_leave_no_image_in_its_place_and_choose_all_others_alike():
@@ -105,7 +107,8 @@ def test_pairings_leave_no_image_in_its_place_and_choose_all_others_alike():
     assert np.allclose(counts[~np.eye(5, dtype=bool)] / 4000, 0.25, atol=0.03)
 
 
-# ---------------------------------------------------------------- images as rivals and in wrong pairs
+# ---------------------------------------------------------------- images as rivals and in wrong
+# pairs
 
 
 def left_out(similar, image):
@@ -114,15 +117,22 @@ def left_out(similar, image):
 
 @pytest.mark.parametrize(
     "score, influence",
-    [(two_way, two_way_influence), (lambda s: retrieval(s, 3), lambda s: retrieval_influence(s, 3))],
+    [
+        (two_way, two_way_influence),
+        (lambda s: retrieval(s, 3), lambda s: retrieval_influence(s, 3)),
+    ],
     ids=["two-way", "retrieval"],
 )
 def test_contributions_are_those_of_leaving_an_image_out_of_rows_and_columns(rng, score, influence):
     similar = np.round(rng.standard_normal((9, 9)) + np.eye(9), 1)  # with ties
     mean = score(similar).mean()
-    jackknife = np.array([9 * mean - 8 * score(left_out(similar, image)).mean() for image in range(9)])
+    jackknife = np.array(
+        [9 * mean - 8 * score(left_out(similar, image)).mean() for image in range(9)]
+    )
     found = influence(similar)
-    assert np.allclose(found, jackknife - jackknife.mean() + mean) and found.mean() == pytest.approx(mean)
+    assert np.allclose(
+        found, jackknife - jackknife.mean() + mean
+    ) and found.mean() == pytest.approx(mean)
 
 
 def test_a_picture_that_never_changes_is_at_chance_without_error(rng):
@@ -149,12 +159,17 @@ def test_intervals_of_shares_near_1_cover_although_hard_images_are_rare():
     rng = np.random.default_rng(0)
 
     def contributions(n_images):
-        seen = rng.standard_normal((n_images, 20)) + rng.uniform(0, 4, (n_images, 1)) * np.cos(np.arange(20))
+        seen = rng.standard_normal((n_images, 20)) + rng.uniform(0, 4, (n_images, 1)) * np.cos(
+            np.arange(20)
+        )
         noise = 0.85 * rng.uniform(0.3, 1.7, (n_images, 1)) * rng.standard_normal(seen.shape)
         return two_way_influence(similarity(seen + noise, seen))
 
     truth = np.mean([contributions(300).mean() for _ in range(60)])
-    covered = [low <= truth <= high for _, low, high in (interval_of_share(contributions(100)) for _ in range(400))]
+    covered = [
+        low <= truth <= high
+        for _, low, high in (interval_of_share(contributions(100)) for _ in range(400))
+    ]
     assert truth == pytest.approx(0.994, abs=0.001) and 0.93 < np.mean(covered) <= 0.99
 
 
@@ -163,22 +178,30 @@ def test_what_other_brains_decoded_is_at_chance_however_good_the_decoder_is(rng)
     similar = rng.standard_normal((7, 7)) + 3 * np.eye(7)
     pairings = np.stack([np.roll(np.arange(7), shift) for shift in range(1, 7)])
     assert two_way(similar).mean() > 0.9
-    assert np.mean([two_way_of_pairing(similar, pairing) for pairing in pairings]) == pytest.approx(0.5)
-    assert np.mean([retrieval_of_pairing(similar, pairing, 3) for pairing in pairings]) == pytest.approx(1 / 3)
+    assert np.mean([two_way_of_pairing(similar, pairing) for pairing in pairings]) == pytest.approx(
+        0.5
+    )
+    assert np.mean(
+        [retrieval_of_pairing(similar, pairing, 3) for pairing in pairings]
+    ) == pytest.approx(1 / 3)
     with_own = np.mean([two_way(similar[pairing]) for pairing in pairings])
     assert with_own < 0.47  # what the row said before
 
 
 def test_the_excess_over_wrong_pairs_counts_an_image_three_times(rng):
     scores = rng.standard_normal((6, 6))  # row: drawn, column: seen
-    pairings = np.stack([np.roll(np.arange(6), shift) for shift in range(1, 6)])  # every wrong pair once
+    pairings = np.stack(
+        [np.roll(np.arange(6), shift) for shift in range(1, 6)]
+    )  # every wrong pair once
     others = np.stack([scores[pairing, np.arange(6)] for pairing in pairings])
     found = excess_influence(np.diag(scores), others, pairings)
     wrong = scores.copy()
     np.fill_diagonal(wrong, 0)
     for image in range(6):
         as_seen, as_drawn = wrong[:, image].sum() / 5, wrong[image].sum() / 5
-        assert found[image] == pytest.approx(scores[image, image] - as_seen - as_drawn + wrong.sum() / 30)
+        assert found[image] == pytest.approx(
+            scores[image, image] - as_seen - as_drawn + wrong.sum() / 30
+        )
     assert found.mean() == pytest.approx(np.diag(scores).mean() - wrong.sum() / 30)
 
 
@@ -205,12 +228,19 @@ def changed(**values):
 def toy_features(rng, n=12, noise=0.5):
     seen = rng.standard_normal((n, 1, 20))
     drawn = seen + noise * rng.standard_normal((n, 3, 20))
-    return {("seen", "CLIP"): seen, ("decoded", "CLIP"): drawn, ("mean picture", "CLIP"): np.ones((n, 1, 20))}
+    return {
+        ("seen", "CLIP"): seen,
+        ("decoded", "CLIP"): drawn,
+        ("mean picture", "CLIP"): np.ones((n, 1, 20)),
+    }
 
 
 def toy_pairs(rng, n=12):
     mean = rng.uniform(0.4, 0.6, size=(1, n))
-    return {("decoded", SSIM): rng.uniform(0, 0.3, size=(1 + PAIRINGS, n)), ("mean picture", SSIM): mean}
+    return {
+        ("decoded", SSIM): rng.uniform(0, 0.3, size=(1 + PAIRINGS, n)),
+        ("mean picture", SSIM): mean,
+    }
 
 
 def test_shuffled_brains_are_at_chance_and_good_drawings_are_not(rng):
@@ -218,17 +248,24 @@ def test_shuffled_brains_are_at_chance_and_good_drawings_are_not(rng):
     scores, per_image = table_of_scores(toy_features(rng), pairs, images, CFG)
     table = scores.set_index(["kind", "measure"])
     drawn = table.loc[("decoded", "CLIP two-way")]
-    assert drawn["value"] > 0.95 and drawn["low"] > 0.7 and drawn["p"] == 1 / 51 and drawn["evidence"]
+    assert (
+        drawn["value"] > 0.95 and drawn["low"] > 0.7 and drawn["p"] == 1 / 51 and drawn["evidence"]
+    )
     assert drawn["difference"] == drawn["value"] - 0.5
     shuffled = table.loc[("shuffled brains", "CLIP two-way")]
-    assert shuffled["value"] == pytest.approx(0.5, abs=0.05) and shuffled["low"] < shuffled["value"] < shuffled["high"]
+    assert (
+        shuffled["value"] == pytest.approx(0.5, abs=0.05)
+        and shuffled["low"] < shuffled["value"] < shuffled["high"]
+    )
     mean = table.loc[("mean picture", "CLIP two-way")]
     assert mean["value"] == 0.5 and mean["p"] == 1 and not mean["evidence"]
     assert table.loc[("mean picture", "CLIP retrieval among 5"), "value"] == pytest.approx(0.2)
     own, row = pairs["decoded", SSIM], table.loc[("decoded", SSIM)]
     assert row["value"] == pytest.approx(own[0].mean())
     assert row["difference"] == pytest.approx(own[0].mean() - own[1:].mean())
-    assert row["from_mean_picture"] == pytest.approx((own[0] - pairs["mean picture", SSIM][0]).mean())
+    assert row["from_mean_picture"] == pytest.approx(
+        (own[0] - pairs["mean picture", SSIM][0]).mean()
+    )
     of_images = per_image[(per_image["kind"] == "decoded") & (per_image["measure"] == SSIM)]
     assert of_images["value"].tolist() == own[0].tolist()
     assert np.isnan(table.loc[("shuffled brains", SSIM), "low"])  # 20 pairings are no interval
@@ -237,12 +274,20 @@ def test_shuffled_brains_are_at_chance_and_good_drawings_are_not(rng):
 @pytest.mark.parametrize("above_mean", [-0.2, 0.2])
 def test_a_pixel_score_is_evidence_only_above_the_mean_picture_too(rng, above_mean):
     """The mean picture holds nothing of a brain and is better than shuffled brains."""
-    pairs = {("decoded", SSIM): np.zeros((1 + PAIRINGS, 30)), ("mean picture", SSIM): rng.uniform(0.4, 0.6, (1, 30))}
+    pairs = {
+        ("decoded", SSIM): np.zeros((1 + PAIRINGS, 30)),
+        ("mean picture", SSIM): rng.uniform(0.4, 0.6, (1, 30)),
+    }
     pairs["decoded", SSIM][1:] = rng.uniform(0, 0.1, (PAIRINGS, 30))
-    pairs["decoded", SSIM][0] = pairs["mean picture", SSIM][0] + above_mean + rng.uniform(-0.05, 0.05, 30)
+    pairs["decoded", SSIM][0] = (
+        pairs["mean picture", SSIM][0] + above_mean + rng.uniform(-0.05, 0.05, 30)
+    )
     scores, _ = table_of_scores({}, pairs, [f"i{n}" for n in range(30)], CFG)
     table = scores.set_index(["kind", "measure"])
-    assert table.loc[("mean picture", SSIM), "difference_low"] > 0 and not table.loc[("mean picture", SSIM), "evidence"]
+    assert (
+        table.loc[("mean picture", SSIM), "difference_low"] > 0
+        and not table.loc[("mean picture", SSIM), "evidence"]
+    )
     assert table.loc[("decoded", SSIM), "difference_low"] > 0
     assert table.loc[("decoded", SSIM), "evidence"] == (above_mean > 0)
 
@@ -254,7 +299,9 @@ def test_features_of_drawings_may_be_averaged_as_in_the_publication(rng):
         for cfg in (CFG, changed(DRAWINGS="mean"))
     )
     key = ("decoded", "CLIP two-way")
-    expected = two_way(similarity(found["decoded", "CLIP"].mean(axis=1), found["seen", "CLIP"][:, 0])).mean()
+    expected = two_way(
+        similarity(found["decoded", "CLIP"].mean(axis=1), found["seen", "CLIP"][:, 0])
+    ).mean()
     assert averaged[key] == pytest.approx(expected) and averaged[key] > each[key]
 
 
@@ -313,7 +360,9 @@ def test_pixel_scores_are_the_fields_and_the_publications_definitions():
         structural_similarity(*map(rgb2gray, (drawn, seen)), data_range=1),
     ]
     assert np.allclose(found, expected, atol=1e-4)
-    at_64 = pair_scores("pixel correlation (64 px)", drawn[None], seen, {}, changed(SCORE_PIXELS=64))[0]
+    at_64 = pair_scores(
+        "pixel correlation (64 px)", drawn[None], seen, {}, changed(SCORE_PIXELS=64)
+    )[0]
     assert at_64 > found[0] + 0.1 and abs(found[3] - found[1]) > 0.005
 
 
@@ -327,7 +376,12 @@ def test_pictures_are_resized_by_bilinear_interpolation():
 def test_the_colour_of_a_shape_is_that_of_the_scene(rng):
     scenes = list(random_scenes(100, rng).itertuples(index=False))
     pictures = [draw_scene(scene, rng) for scene in scenes]
-    assert np.mean([colour_of_shape(picture) == scene.colour for picture, scene in zip(pictures, scenes)]) > 0.95
+    assert (
+        np.mean(
+            [colour_of_shape(picture) == scene.colour for picture, scene in zip(pictures, scenes)]
+        )
+        > 0.95
+    )
     other = next(k for k, scene in enumerate(scenes) if scene.colour != scenes[0].colour)
     drawn = np.stack([pictures[0], pictures[other]])
     assert pair_scores("colour of the shape", drawn, pictures[0], {}, CFG).tolist() == [1, 0]
@@ -378,7 +432,12 @@ def scaled(method, rng):
     scaler = Scaler(method, parts)
     for name, trials in sessions.items():
         scaler.fit(name, trials)
-    return parts, sessions, {name: scaler.transform(name, trials) for name, trials in sessions.items()}, scaler
+    return (
+        parts,
+        sessions,
+        {name: scaler.transform(name, trials) for name, trials in sessions.items()},
+        scaler,
+    )
 
 
 def test_voxels_are_standardised_on_all_training_trials(rng):
@@ -391,7 +450,9 @@ def test_voxels_are_standardised_on_all_training_trials(rng):
 def test_voxels_may_be_standardised_within_sessions(rng):
     _, _, made, _ = scaled("session", rng)
     for trials in made.values():
-        assert np.allclose(trials.mean(axis=0), 0, atol=1e-5) and np.allclose(trials.std(axis=0), 1, atol=1e-5)
+        assert np.allclose(trials.mean(axis=0), 0, atol=1e-5) and np.allclose(
+            trials.std(axis=0), 1, atol=1e-5
+        )
 
 
 def test_global_scaling_is_that_of_the_publication(rng):
@@ -400,7 +461,9 @@ def test_global_scaling_is_that_of_the_publication(rng):
     for part in ("early", "higher"):
         values = joined[:, parts == part]
         expected = (values - values.mean()) / values.std()
-        assert np.allclose(np.concatenate(list(made.values()))[:, parts == part], expected, atol=1e-5)
+        assert np.allclose(
+            np.concatenate(list(made.values()))[:, parts == part], expected, atol=1e-5
+        )
     test = scaler.finish_test(made["a"][:7])
     for part in ("early", "higher"):
         assert test[:, parts == part].mean() == pytest.approx(0, abs=1e-5)
@@ -411,7 +474,10 @@ def test_a_voxel_that_never_changes_counts_as_0(rng):
     scaler = Scaler("voxel", np.array(["early", "higher"]))
     trials = np.column_stack([np.full(9, 4.0), rng.standard_normal(9)]).astype(np.float32)
     scaler.fit("a", trials)
-    assert not scaler.transform("a", trials + 1)[:, 0].any() and scaler.constant.tolist() == [True, False]
+    assert not scaler.transform("a", trials + 1)[:, 0].any() and scaler.constant.tolist() == [
+        True,
+        False,
+    ]
 
 
 def test_repeats_are_averaged_in_the_order_of_their_first_trial():
@@ -424,7 +490,10 @@ def test_reliability_is_the_correlation_of_odd_and_even_trials(rng):
     images = np.tile([f"i{n}" for n in range(30)], 4)
     signal = rng.standard_normal((30, 2)) * [1, 0]
     trials = np.tile(signal, (4, 1)) + 0.5 * rng.standard_normal((120, 2))
-    odd, even = (np.stack([trials[images == f"i{n}"][half::2].mean(axis=0) for n in range(30)]) for half in (0, 1))
+    odd, even = (
+        np.stack([trials[images == f"i{n}"][half::2].mean(axis=0) for n in range(30)])
+        for half in (0, 1)
+    )
     expected = [np.corrcoef(odd[:, k], even[:, k])[0, 1] for k in range(2)]
     assert np.allclose(reliability(trials, images), expected)
     assert np.isnan(reliability(trials[:30], images[:30])).all()  # single trials
@@ -438,7 +507,9 @@ def lpips_state(seed=0):
     torch.manual_seed(seed)
     state = {}
     for number, (piece, index, n_in, n_out, kernel, *_) in enumerate(features.Lpips.LAYERS):
-        state[f"net.slice{piece}.{index}.weight"] = torch.randn(n_out, n_in, kernel, kernel) / (n_in * kernel**2) ** 0.5
+        state[f"net.slice{piece}.{index}.weight"] = (
+            torch.randn(n_out, n_in, kernel, kernel) / (n_in * kernel**2) ** 0.5
+        )
         state[f"net.slice{piece}.{index}.bias"] = 0.1 * torch.randn(n_out)
         state[f"lin{number}.model.1.weight"] = torch.rand(1, n_out, 1, 1)
     state["scaling_layer.shift"] = torch.tensor([-0.030, -0.088, -0.188])[None, :, None, None]
@@ -473,8 +544,12 @@ def test_efficientnet_lite0_tells_textures_apart_and_runs_nothing_from_its_file(
     """Its weights were learnt: two crops of one texture are more alike than two textures."""
     network = features.open_network("EfficientNet-Lite0", "", "cpu")
     y, x = np.mgrid[:64, :64]
-    stripes = [np.repeat((127 + 120 * np.sin(x / 3 + phase))[..., None], 3, axis=2) for phase in (0, 2)]
-    checks = [np.repeat((((x + s) // 8 + y // 8) % 2 * 255.0)[..., None], 3, axis=2) for s in (0, 3)]
+    stripes = [
+        np.repeat((127 + 120 * np.sin(x / 3 + phase))[..., None], 3, axis=2) for phase in (0, 2)
+    ]
+    checks = [
+        np.repeat((((x + s) // 8 + y // 8) % 2 * 255.0)[..., None], 3, axis=2) for s in (0, 3)
+    ]
     found = features.features_of(network, np.stack(stripes + checks).astype(np.uint8), 4)
     assert found.shape == (4, 1280)
     r = np.corrcoef(found)
@@ -487,7 +562,9 @@ def test_efficientnet_v2_s_loads_from_safetensors(tmp_path):
     from safetensors.torch import save_file
     from torchvision.models import efficientnet_v2_s
 
-    save_file(efficientnet_v2_s(weights=None).state_dict(), tmp_path / "efficientnet_v2_s.safetensors")
+    save_file(
+        efficientnet_v2_s(weights=None).state_dict(), tmp_path / "efficientnet_v2_s.safetensors"
+    )
     there, _ = features.networks_at_hand(str(tmp_path), str(tmp_path))
     network = features.open_network("EfficientNetV2-S", there["EfficientNetV2-S"], "cpu")
     assert features.features_of(network, np.zeros((1, 64, 64, 3), np.uint8), 1).shape == (1, 1280)

@@ -56,7 +56,9 @@ def tiny_images(tmp_path_factory):
         done = run(number, config)
         assert done.returncode == 0, done.stderr
         printed[number] = done.stdout
-    return SimpleNamespace(root=folder / "tiny", config=config, settings=settings, folder=folder, printed=printed)
+    return SimpleNamespace(
+        root=folder / "tiny", config=config, settings=settings, folder=folder, printed=printed
+    )
 
 
 def table(path):
@@ -74,11 +76,16 @@ def test_patterns_are_standardised_and_no_image_is_on_both_sides(tiny_images):
     betas = tiny_images.root / "1-betas"
     train, test = np.load(betas / "train.npy"), np.load(betas / "test.npy")
     assert train.shape == (2 * N_TRAIN, 830) and test.shape == (N_TEST, 830)
-    assert np.allclose(train.mean(axis=0), 0, atol=1e-5) and np.allclose(train.std(axis=0), 1, atol=1e-4)
+    assert np.allclose(train.mean(axis=0), 0, atol=1e-5) and np.allclose(
+        train.std(axis=0), 1, atol=1e-4
+    )
     assert not set(table(betas / "trials.tsv")["image"]) & set(table(betas / "test.tsv")["image"])
     assert set(table(betas / "test.tsv")["trials"]) == {demo.TEST_REPEATS}
     assert not list(betas.glob("session-*.npy"))
-    voxels, truth = table(betas / "voxels.tsv"), table(tiny_images.folder / "dataset" / "truth" / "voxels.tsv")
+    voxels, truth = (
+        table(betas / "voxels.tsv"),
+        table(tiny_images.folder / "dataset" / "truth" / "voxels.tsv"),
+    )
     tuned = truth["answers_to"].to_numpy()[voxels["voxel"]] != "none"
     of_halves = 1 / (1 + demo.NOISE**2 / 3)  # of three trials each
     assert voxels["reliability"][tuned].median() == pytest.approx(of_halves, abs=0.1)
@@ -97,13 +104,17 @@ def test_embeddings_are_those_of_the_generator(tiny_images):
     captions = table(tiny_images.folder / "dataset" / "captions.tsv")
     own = captions["caption"][captions["image"] == images[5]].tolist()
     assert len(own) == 2
-    assert np.allclose(text[5], (generator.embed(own[:1], 15)[0] + generator.embed(own[1:], 15)[0]) / 2, atol=1e-5)
+    assert np.allclose(
+        text[5], (generator.embed(own[:1], 15)[0] + generator.embed(own[1:], 15)[0]) / 2, atol=1e-5
+    )
     picture = np.asarray(Image.open(tiny_images.folder / "dataset" / "images" / f"{images[5]}.png"))
     assert np.allclose(latents[5], generator.encode([picture], 32)[0], atol=1e-4)
     assert np.abs(generator.decode(latents[5:6])[0].astype(int) - picture).mean() < 20  # of 255
 
 
-def test_the_mean_of_the_training_latents_is_the_first_row_and_shuffled_brains_the_last(tiny_images):
+def test_the_mean_of_the_training_latents_is_the_first_row_and_shuffled_brains_the_last(
+    tiny_images,
+):
     for target in ("image", "text"):
         rows = table(tiny_images.root / "3-decoders" / f"{target}.tsv")
         first, last = rows.iloc[0], rows.iloc[-1]
@@ -111,9 +122,14 @@ def test_the_mean_of_the_training_latents_is_the_first_row_and_shuffled_brains_t
         assert last["decoder"] == "shuffled brains" and last["mse"] > rows["mse"][1:-1].min()
         ridge = rows.set_index("decoder").loc["ridge"]
         assert ridge["mse"] < first["mse"] and ridge["identification_low"] > last["identification"]
-    latents = np.load(tiny_images.root / "2-embeddings" / "latents.npy").reshape(N_TRAIN + N_TEST, -1)
+    latents = np.load(tiny_images.root / "2-embeddings" / "latents.npy").reshape(
+        N_TRAIN + N_TEST, -1
+    )
     trials = table(tiny_images.root / "1-betas" / "trials.tsv")["image"]
-    row = {image: n for n, image in enumerate(table(tiny_images.root / "2-embeddings" / "images.tsv")["image"])}
+    row = {
+        image: n
+        for n, image in enumerate(table(tiny_images.root / "2-embeddings" / "images.tsv")["image"])
+    }
     mean = latents[[row[image] for image in trials]].mean(axis=0)
     rows = table(tiny_images.root / "3-decoders" / "image.tsv")
     assert rows["mse"][0] == pytest.approx(((latents[:N_TEST] - mean) ** 2).mean(), rel=1e-4)
@@ -124,9 +140,15 @@ def test_decoders_are_compared_with_the_drawn_one_over_the_same_images(tiny_imag
 
     problem = open_problem(tiny_images.root / "1-betas", tiny_images.root / "2-embeddings", "image")
     rows = table(tiny_images.root / "3-decoders" / "image.tsv").set_index("decoder")
-    files = {name: tiny_images.root / "3-decoders" / "image" / f"{name}.npy" for name in ("ridge", "gcn")}
-    errors = {name: ((np.load(file) - problem.truth) ** 2).mean(axis=1) for name, file in files.items()}
-    assert rows.loc["ridge", "mse_from_drawn"] == pytest.approx((errors["ridge"] - errors["gcn"]).mean(), abs=1e-5)
+    files = {
+        name: tiny_images.root / "3-decoders" / "image" / f"{name}.npy" for name in ("ridge", "gcn")
+    }
+    errors = {
+        name: ((np.load(file) - problem.truth) ** 2).mean(axis=1) for name, file in files.items()
+    }
+    assert rows.loc["ridge", "mse_from_drawn"] == pytest.approx(
+        (errors["ridge"] - errors["gcn"]).mean(), abs=1e-5
+    )
     apart = rows.loc["ridge", "mse_high"] - rows.loc["ridge", "mse_low"]
     paired = rows.loc["ridge", "mse_from_drawn_high"] - rows.loc["ridge", "mse_from_drawn_low"]
     assert paired < apart and np.isnan(rows.loc["gcn", "mse_from_drawn"])
@@ -146,7 +168,10 @@ def test_drawing_reads_the_test_rows_of_the_decoded_latents_alone(tiny_images):
 def test_drawings_are_seeded_and_made_under_every_condition(tiny_images):
     from seen_images.drawings import drawing_files
 
-    drawings, images = tiny_images.root / "4-drawings", table(tiny_images.root / "1-betas" / "test.tsv")["image"]
+    drawings, images = (
+        tiny_images.root / "4-drawings",
+        table(tiny_images.root / "1-betas" / "test.tsv")["image"],
+    )
     for condition in ("decoded", "text", "latents"):
         files = [file for image in images for file in drawing_files(drawings, condition, image, 2)]
         assert len(files) == 2 * N_TEST and all(Image.open(file).size == (32, 32) for file in files)
@@ -163,20 +188,40 @@ def test_decoded_pictures_identify_the_seen_one_above_shuffled_brains(tiny_image
         assert rows.loc[("decoded", measure), "difference_low"] > 0, measure
     drawn = rows.loc[("decoded", "CLIP two-way")]
     assert drawn["p"] <= 0.05 and str(drawn["evidence"]) == "True"
-    assert rows.loc[("decoded", "EfficientNet-Lite0 two-way"), "value"] > 0.5  # 12 images do not tell it from chance
+    assert (
+        rows.loc[("decoded", "EfficientNet-Lite0 two-way"), "value"] > 0.5
+    )  # 12 images do not tell it from chance
     for measure in ("CLIP two-way", "EfficientNet-Lite0 two-way"):
-        assert rows.loc[("mean picture", measure), ["value", "low", "high"]].tolist() == pytest.approx([0.5] * 3)
+        assert rows.loc[
+            ("mean picture", measure), ["value", "low", "high"]
+        ].tolist() == pytest.approx([0.5] * 3)
     mean = rows.loc["mean picture"]
     assert set(mean["evidence"].astype(str)) == {"False"}
-    assert (mean["difference_low"] > 0)["pixel correlation (32 px)"]  # the mean picture beats shuffled brains
+    assert (mean["difference_low"] > 0)[
+        "pixel correlation (32 px)"
+    ]  # the mean picture beats shuffled brains
     kinds = {kind for kind, _ in rows.index}
-    assert kinds == {"decoded", "text", "latents", "start", "nearest", "mean picture", "shuffled brains"}
-    assert "left out: LPIPS" in tiny_images.printed[5] and "left out: EfficientNetV2-S" in tiny_images.printed[5]
+    assert kinds == {
+        "decoded",
+        "text",
+        "latents",
+        "start",
+        "nearest",
+        "mean picture",
+        "shuffled brains",
+    }
+    assert (
+        "left out: LPIPS" in tiny_images.printed[5]
+        and "left out: EfficientNetV2-S" in tiny_images.printed[5]
+    )
 
 
 def test_attributions_find_the_planted_voxels(tiny_images):
     checks = json.loads((tiny_images.root / "6-attributions" / "checks.json").read_text())
-    found = {(row["target"], row["direction"], *row["compared_with"]): row["auc"] for row in checks["planted"]}
+    found = {
+        (row["target"], row["direction"], *row["compared_with"]): row["auc"]
+        for row in checks["planted"]
+    }
     assert found["text", "colour", "shape", "background", "none"] > 0.9
     smaller = (
         found["text", "shape", "colour", "background", "none"],
@@ -187,18 +232,25 @@ def test_attributions_find_the_planted_voxels(tiny_images):
     maps = nib.load(tiny_images.root / "6-attributions" / "text_colour.nii.gz")
     voxels = table(tiny_images.root / "6-attributions" / "voxels.tsv")
     row = voxels.iloc[voxels["text_colour_absolute"].idxmax()]
-    assert np.asarray(maps.dataobj)[int(row["i"]), int(row["j"]), int(row["k"]), 1] == pytest.approx(
-        row["text_colour_absolute"]
-    )
+    assert np.asarray(maps.dataobj)[
+        int(row["i"]), int(row["j"]), int(row["k"]), 1
+    ] == pytest.approx(row["text_colour_absolute"])
     assert row["roi"] == "VO"
-    left_out = table(tiny_images.root / "6-attributions" / "left_out.tsv").set_index(["target", "roi_left_out"])
-    assert left_out.loc[("text", "none"), "change"] == 0 and left_out.loc[("text", "VO"), "change"] < 0
+    left_out = table(tiny_images.root / "6-attributions" / "left_out.tsv").set_index(
+        ["target", "roi_left_out"]
+    )
+    assert (
+        left_out.loc[("text", "none"), "change"] == 0 and left_out.loc[("text", "VO"), "change"] < 0
+    )
 
 
 def test_the_figures_show_images_by_the_stated_rule(tiny_images):
     figures = tiny_images.root / "7-figures"
     chosen = table(figures / "chosen.tsv")
-    assert chosen["group"].tolist()[:2] == ["best"] * 2 and chosen["group"].tolist()[-2:] == ["worst"] * 2
+    assert (
+        chosen["group"].tolist()[:2] == ["best"] * 2
+        and chosen["group"].tolist()[-2:] == ["worst"] * 2
+    )
     assert (np.diff(chosen["CLIP two-way"]) <= 0).all() and (chosen["group"] == "middle").sum() == 2
     for group in ("best", "middle", "worst"):
         assert (figures / f"{group}.png").exists() and (figures / f"{group}.pdf").exists()
@@ -212,7 +264,9 @@ def test_the_report_says_what_was_done(tiny_images):
                   "a Gaussian window of 1.5 pixels SD", "Difference from the mean training picture",
                   "though", "best at the last epoch allowed"):  # fmt: skip
         assert words in page, words
-    assert "0.3246" not in page and "0.7535" not in page  # published numbers stand beside scores of the same data only
+    assert (
+        "0.3246" not in page and "0.7535" not in page
+    )  # published numbers stand beside scores of the same data only
 
 
 # ---------------------------------------------------------------- again, and otherwise
@@ -226,7 +280,10 @@ def test_a_finished_script_makes_nothing_twice(tiny_images):
 
 def test_other_settings_are_refused_by_name(tiny_images, tmp_path):
     refused = run(3, changed(tiny_images, tmp_path, EPOCHS=16))
-    assert refused.returncode == 1 and "was made with EPOCHS = 15; the setting is now 16" in refused.stderr
+    assert (
+        refused.returncode == 1
+        and "was made with EPOCHS = 15; the setting is now 16" in refused.stderr
+    )
     refused = run(2, changed(tiny_images, tmp_path, STANDARDIZE="global"))
     assert refused.returncode == 1 and "STANDARDIZE = 'session'" in refused.stderr
 
@@ -235,12 +292,21 @@ def test_other_settings_are_refused_by_name(tiny_images, tmp_path):
     "settings, message",
     [
         ({"IMAGE_DECODER": "mpl"}, "IMAGE_DECODER = 'mpl' is not in IMAGE_DECODERS"),
-        ({"DECODER_OPTIONS": {"image:cnn": {"chanels": 4}}}, "no option 'chanels' (did you mean channels?)"),
-        ({"DECODER_OPTIONS": {"image:gcn": {"width": "wide"}}}, "width = 'wide': expected the like of 512"),
+        (
+            {"DECODER_OPTIONS": {"image:cnn": {"chanels": 4}}},
+            "no option 'chanels' (did you mean channels?)",
+        ),
+        (
+            {"DECODER_OPTIONS": {"image:gcn": {"width": "wide"}}},
+            "width = 'wide': expected the like of 512",
+        ),
         ({"GCN_NODES": (("V1",), ("V2",), ("V3",))}, "must name the early region 'V4' once"),
         ({"EARLY_ROIS": ("V1", "V9")}, "V9"),
         ({"STRENGTH": 1.5}, "STRENGTH = 1.5"),
-        ({"ATTRIBUTES": ("colour", "shape", "color")}, "ATTRIBUTES names 'color' (did you mean colour?)"),
+        (
+            {"ATTRIBUTES": ("colour", "shape", "color")},
+            "ATTRIBUTES names 'color' (did you mean colour?)",
+        ),
         ({"DEVICE": "cuda", "RUN_NAME": "cuda"}, "DEVICE = 'cuda', and PyTorch"),
     ],
 )
@@ -252,9 +318,11 @@ def test_impossible_settings_are_one_line(tiny_images, tmp_path, settings, messa
         run(1, changed(tiny_images, tmp_path, **settings))
         number = 2
     refused = run(number, changed(tiny_images, tmp_path, **settings))
-    assert refused.returncode == 1 and message in refused.stderr and len(refused.stderr.splitlines()) == 1, (
-        refused.stderr
-    )
+    assert (
+        refused.returncode == 1
+        and message in refused.stderr
+        and len(refused.stderr.splitlines()) == 1
+    ), refused.stderr
 
 
 def test_selection_on_the_test_set_is_marked_and_beside_the_honest_one(tiny_images, tmp_path):
@@ -284,20 +352,31 @@ def test_without_its_extras_a_script_names_the_command(tmp_path):
         cwd="/",
     )
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1, done.stderr
-    assert "has no package torch, an extra of this study" in done.stderr and "requirements-images.txt" in done.stderr
+    assert (
+        "has no package torch, an extra of this study" in done.stderr
+        and "requirements-images.txt" in done.stderr
+    )
 
 
 @pytest.mark.skipif(not FULL, reason="make test-full")
 def test_the_generator_can_be_trained(tmp_path):
     config = write_config(
-        tmp_path / "g.py", GENERATOR_DIR=str(tmp_path / "generator"), GENERATOR_STEPS={"vae": 2, "clip": 2, "unet": 2}
+        tmp_path / "g.py",
+        GENERATOR_DIR=str(tmp_path / "generator"),
+        GENERATOR_STEPS={"vae": 2, "clip": 2, "unet": 2},
     )
     for _ in range(2):
         done = script_here(FOLDER / "0-train_demo_generator.py", config)
         assert done.returncode == 0, done.stderr
     assert "unet: already there" in done.stdout
-    made = {str(f.relative_to(tmp_path / "generator")) for f in (tmp_path / "generator").rglob("*") if f.is_file()}
+    made = {
+        str(f.relative_to(tmp_path / "generator"))
+        for f in (tmp_path / "generator").rglob("*")
+        if f.is_file()
+    }
     committed = {
-        str(f.relative_to(FOLDER / "demo_generator")) for f in (FOLDER / "demo_generator").rglob("*") if f.is_file()
+        str(f.relative_to(FOLDER / "demo_generator"))
+        for f in (FOLDER / "demo_generator").rglob("*")
+        if f.is_file()
     }
     assert made == committed

@@ -75,7 +75,11 @@ def annotated_settings():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        pytest.param("EPOCS = 3", r"mine\.py: EPOCS is not a setting \(did you mean EPOCHS\?\)", id="misspelt"),
+        pytest.param(
+            "EPOCS = 3",
+            r"mine\.py: EPOCS is not a setting \(did you mean EPOCHS\?\)",
+            id="misspelt",
+        ),
         pytest.param("QWERTY = 3", r"mine\.py: QWERTY is not a setting\.", id="unknown"),
         pytest.param("EPOCHS = '3'", r"mine\.py: EPOCHS = '3': .*integer", id="text for a number"),
         pytest.param("EPOCHS = 2.5", r"EPOCHS = 2\.5: .*integer", id="fraction"),
@@ -88,41 +92,74 @@ def annotated_settings():
         pytest.param("TR_S = 0.0", r"TR_S = 0\.0: .*greater than 0", id="no time"),
         pytest.param("TR_S = float('nan')", r"TR_S = nan", id="nan"),
         pytest.param("MASK_THRESHOLD = 1.5", r"MASK_THRESHOLD = 1\.5: .*1", id="out of range"),
-        pytest.param("WINDOW_TRS = 3", r"WINDOW_TRS = 3: 'voxel_time_cnn', .* 4 volumes", id="window that pooling empties"),
+        pytest.param(
+            "WINDOW_TRS = 3",
+            r"WINDOW_TRS = 3: 'voxel_time_cnn', .* 4 volumes",
+            id="window that pooling empties",
+        ),
         pytest.param(
             "WINDOW_TRS = 3\nMODELS = ('linear_plus',)\nBASELINES = ('linear', 'shuffled-cnn')",
             r"WINDOW_TRS = 3: 'shuffled-cnn', .* 4 volumes",
             id="window that pooling empties in a baseline",
         ),
-        pytest.param("IG_RULE = 'left'", r"IG_RULE = 'left': .*'right'.*'midpoint'", id="no such rule"),
+        pytest.param(
+            "IG_RULE = 'left'", r"IG_RULE = 'left': .*'right'.*'midpoint'", id="no such rule"
+        ),
         pytest.param("CV_SPLITS = ()", r"CV_SPLITS", id="no split"),
         pytest.param("CV_SPLITS = ('window', 'film')", r"CV_SPLITS = 'film'", id="no such split"),
         pytest.param(
-            "CV_SPLITS = ('window',)", r"HELD_OUT_SPLIT = 'movie'.*CV_SPLITS = \('window',\)", id="split not trained"
+            "CV_SPLITS = ('window',)",
+            r"HELD_OUT_SPLIT = 'movie'.*CV_SPLITS = \('window',\)",
+            id="split not trained",
         ),
-        pytest.param("MODELS = ('hybird',)", r"MODELS: 'hybird' .*did you mean hybrid", id="no such architecture"),
-        pytest.param("MODELS = ('cnn3d', 'cnn3d')", r"MODELS = .* twice", id="architecture named twice"),
         pytest.param(
-            "MODELS = ('cnn3d',)\nEXPLAINED_MODEL = 'hybrid'", r"EXPLAINED_MODEL = 'hybrid'.*MODELS",
+            "MODELS = ('hybird',)",
+            r"MODELS: 'hybird' .*did you mean hybrid",
+            id="no such architecture",
+        ),
+        pytest.param(
+            "MODELS = ('cnn3d', 'cnn3d')", r"MODELS = .* twice", id="architecture named twice"
+        ),
+        pytest.param(
+            "MODELS = ('cnn3d',)\nEXPLAINED_MODEL = 'hybrid'",
+            r"EXPLAINED_MODEL = 'hybrid'.*MODELS",
             id="explained, not trained",
         ),
         pytest.param(
-            "SELECTION = 'paper'", r"EXPLAINED_MODEL = .best. .*SELECTION", id="best without windows to choose by"
+            "SELECTION = 'paper'",
+            r"EXPLAINED_MODEL = .best. .*SELECTION",
+            id="best without windows to choose by",
         ),
         pytest.param(
-            "MODEL_OPTIONS = {'cnn2d': {}}", r"MODEL_OPTIONS: 'cnn2d' .*cnn3d", id="options of no architecture"
+            "MODEL_OPTIONS = {'cnn2d': {}}",
+            r"MODEL_OPTIONS: 'cnn2d' .*cnn3d",
+            id="options of no architecture",
         ),
-        pytest.param("MODEL_OPTIONS = {'voxel_time_cnn': {}}", r"CNN_FILTERS and CNN_DENSE_UNITS", id="set elsewhere"),
+        pytest.param(
+            "MODEL_OPTIONS = {'voxel_time_cnn': {}}",
+            r"CNN_FILTERS and CNN_DENSE_UNITS",
+            id="set elsewhere",
+        ),
         pytest.param(
             "MODELS = ('cnn3d',)\nEXPLAINED_MODEL = 'cnn3d'\nIG_RULE = 'secant'",
             r"IG_RULE = .secant. is made for 'voxel_time_cnn'; EXPLAINED_MODEL = 'cnn3d'",
             id="secant",
         ),
-        pytest.param("FLIP_TOGETHER = 'movie'", r"FLIP_TOGETHER is now MAP_TEST.*\"flip films\"", id="former test"),
+        pytest.param(
+            "FLIP_TOGETHER = 'movie'",
+            r"FLIP_TOGETHER is now MAP_TEST.*\"flip films\"",
+            id="former test",
+        ),
         pytest.param("MAP_TEST = 'flips'", r"MAP_TEST = 'flips'.*'flip films'", id="no such test"),
         pytest.param("SMOOTH_TRS = 4", r"SMOOTH_TRS = 4 is even", id="mean without a centre"),
-        pytest.param("CV_SPLITS = ('movie', 'movie')", r"CV_SPLITS = .* twice", id="split named twice"),
-        pytest.param("ATTRIBUTION_METHODS = ('ig', 'ig')", r"ATTRIBUTION_METHODS = .* twice", id="method named twice"),
+        pytest.param(
+            "CV_SPLITS = ('movie', 'movie')", r"CV_SPLITS = .* twice", id="split named twice"
+        ),
+        pytest.param(
+            "ATTRIBUTION_METHODS = ('ig', 'ig')",
+            r"ATTRIBUTION_METHODS = .* twice",
+            id="method named twice",
+        ),
         pytest.param(
             "IG_ENGINE = 'deepexplain'\nIG_RULE = 'midpoint'\nEXPLAINED_MODEL = 'voxel_time_cnn'",
             r"right rule.*fixed number of steps.*IG_RULE = .midpoint",
@@ -134,32 +171,70 @@ def annotated_settings():
             id="copies that baselines cannot share",
         ),
         pytest.param(
-            "ATTRIBUTION_METHODS = ('occlusion',)\nOCCLUSION_REGIONS = 'parcels'", r"needs PARCEL_FILE", id="no parcels"
+            "ATTRIBUTION_METHODS = ('occlusion',)\nOCCLUSION_REGIONS = 'parcels'",
+            r"needs PARCEL_FILE",
+            id="no parcels",
         ),
-        pytest.param("CHECK_WINDOWS = 5", r"CHECK_WINDOWS = 5: .*multiple of 2", id="an odd number"),
-        pytest.param("PLOT_INTERVAL_S = (9.0, 3.0)", r"PLOT_INTERVAL_S = \(9\.0, 3\.0\)", id="interval backwards"),
-        pytest.param("LABELS = ('music', 'speech')", r"LABEL_EVENTS = .*LABELS = \('music', 'speech'\)", id="no events"),
-        pytest.param("LABELS = ('a b', 'c')", r"LABELS = 'a b'", id="a label that is no plain word"),
-        pytest.param("LABELS = ('face', 'Face')", r"LABELS = .*two different", id="labels that are the same"),
         pytest.param(
-            "LABELS = ('logit', 'b')\nLABEL_EVENTS = {'logit': ('x',), 'b': ()}", r"'logit' is a column", id="label taken"
+            "CHECK_WINDOWS = 5", r"CHECK_WINDOWS = 5: .*multiple of 2", id="an odd number"
         ),
-        pytest.param("LABEL_EVENTS = {'face': (), 'noface': ('x',)}", r"'face' names no event", id="label without events"),
         pytest.param(
-            "LABEL_EVENTS = {'face': ('x', 'y'), 'noface': ('y',)}", r"'y' is named for 'face' and for 'noface'",
+            "PLOT_INTERVAL_S = (9.0, 3.0)",
+            r"PLOT_INTERVAL_S = \(9\.0, 3\.0\)",
+            id="interval backwards",
+        ),
+        pytest.param(
+            "LABELS = ('music', 'speech')",
+            r"LABEL_EVENTS = .*LABELS = \('music', 'speech'\)",
+            id="no events",
+        ),
+        pytest.param(
+            "LABELS = ('a b', 'c')", r"LABELS = 'a b'", id="a label that is no plain word"
+        ),
+        pytest.param(
+            "LABELS = ('face', 'Face')", r"LABELS = .*two different", id="labels that are the same"
+        ),
+        pytest.param(
+            "LABELS = ('logit', 'b')\nLABEL_EVENTS = {'logit': ('x',), 'b': ()}",
+            r"'logit' is a column",
+            id="label taken",
+        ),
+        pytest.param(
+            "LABEL_EVENTS = {'face': (), 'noface': ('x',)}",
+            r"'face' names no event",
+            id="label without events",
+        ),
+        pytest.param(
+            "LABEL_EVENTS = {'face': ('x', 'y'), 'noface': ('y',)}",
+            r"'y' is named for 'face' and for 'noface'",
             id="event of both labels",
         ),
         pytest.param("EVENT_COLUMN = ''", r"EVENT_COLUMN = ''", id="no column"),
         pytest.param("ROI_FILE = None", r"ROI_FILE = None.*demo", id="demo without regions"),
-        pytest.param("BASELINES = ('liner',)", r"'liner' is not a baseline \(did you mean linear\?\)", id="no baseline"),
-        pytest.param("BASELINES = ('rois', 'face-rois')", r"BASELINES = .*twice", id="one baseline under both names"),
         pytest.param(
-            "FACE_TRIAL_TYPES = ('x',)\nLABEL_EVENTS = {'face': ('x',), 'noface': ()}", r"FACE_TRIAL_TYPES is a former",
+            "BASELINES = ('liner',)",
+            r"'liner' is not a baseline \(did you mean linear\?\)",
+            id="no baseline",
+        ),
+        pytest.param(
+            "BASELINES = ('rois', 'face-rois')",
+            r"BASELINES = .*twice",
+            id="one baseline under both names",
+        ),
+        pytest.param(
+            "FACE_TRIAL_TYPES = ('x',)\nLABEL_EVENTS = {'face': ('x',), 'noface': ()}",
+            r"FACE_TRIAL_TYPES is a former",
             id="former and present name",
         ),
-        pytest.param("EPOCHS = 1 / 0", r"mine\.py cannot be read: ZeroDivisionError", id="file that fails"),
-        pytest.param("EPOCHS = = 1", r"mine\.py cannot be read: SyntaxError", id="file that is no Python"),
-        pytest.param("DEMO = {'EPOCS': 3}", r"DEMO: EPOCS .*did you mean EPOCHS", id="misspelt in DEMO"),
+        pytest.param(
+            "EPOCHS = 1 / 0", r"mine\.py cannot be read: ZeroDivisionError", id="file that fails"
+        ),
+        pytest.param(
+            "EPOCHS = = 1", r"mine\.py cannot be read: SyntaxError", id="file that is no Python"
+        ),
+        pytest.param(
+            "DEMO = {'EPOCS': 3}", r"DEMO: EPOCS .*did you mean EPOCHS", id="misspelt in DEMO"
+        ),
         pytest.param("DEMO = None", r"DEMO = None: .*dict", id="DEMO that is no dictionary"),
     ],
 )
@@ -227,7 +302,9 @@ def test_relative_folders_start_at_configs_folder_and_absolute_ones_stay(load, t
     assert load_settings(CONFIG).MASK_FILE is None
 
 
-@pytest.mark.parametrize("experiment", sorted((ROOT / "experiments").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "experiment", sorted((ROOT / "experiments").glob("*.py")), ids=lambda path: path.name
+)
 def test_every_experiment_loads_by_its_relative_name(experiment, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # as from any folder
     cfg = load_settings(CONFIG, f"experiments/{experiment.name}")
@@ -267,25 +344,40 @@ def test_every_setting_is_used(name):
 
 
 def test_former_names_of_settings_still_work(load):
-    cfg = load("DATASET = 'bids'\nFACE_TRIAL_TYPES = ('face', 'person')\nNOFACE_TRIAL_TYPES = ('house',)")
+    cfg = load(
+        "DATASET = 'bids'\nFACE_TRIAL_TYPES = ('face', 'person')\nNOFACE_TRIAL_TYPES = ('house',)"
+    )
     assert cfg.LABEL_EVENTS == {"face": ("face", "person"), "noface": ("house",)}
     assert not hasattr(cfg, "FACE_TRIAL_TYPES")
 
 
 def test_the_baseline_on_regions_goes_by_the_name_of_its_file(load):
     assert "face-rois" in load("").BASELINES
-    assert load("BASELINES = ('rois',)\nROI_FILE = 'masks/speech_rois.tsv'").BASELINES == ("speech-rois",)
-    assert load("DATASET = 'bids'\nBASELINES = ('linear', 'rois')\nROI_FILE = None").BASELINES == ("linear",)
+    assert load("BASELINES = ('rois',)\nROI_FILE = 'masks/speech_rois.tsv'").BASELINES == (
+        "speech-rois",
+    )
+    assert load("DATASET = 'bids'\nBASELINES = ('linear', 'rois')\nROI_FILE = None").BASELINES == (
+        "linear",
+    )
 
 
 # ---------------------------------------------------------------- what is stamped
 
 # Settings that change no result, or that Stage stamps for every script.
-NOT_STAMPED = {"DATASET", "RUN_NAME", "DATASET_DIR", "DATA_DIR", "N_JOBS", "INFERENCE_BATCH", "PLOT_INTERVAL_S"}
+NOT_STAMPED = {
+    "DATASET",
+    "RUN_NAME",
+    "DATASET_DIR",
+    "DATA_DIR",
+    "N_JOBS",
+    "INFERENCE_BATCH",
+    "PLOT_INTERVAL_S",
+}
 NOT_STAMPED |= {"FOLLOW_BASELINE_TRS", "FOLLOW_IDLE_S"}  # a live session is no result of the study
 NOT_STAMPED |= {"DASK_SCHEDULER", "RAW_DIR"}
-# Script 1 only hands the ROI table on to the demo data set, which keeps a copy; windows do not depend on it.
-# Of SPACE script 1 reads whether people may share a mask; it says which splits will not be possible.
+# Script 1 only hands the ROI table on to the demo data set, which keeps a copy; windows do not
+# depend on it. Of SPACE script 1 reads whether people may share a mask; it says which splits will
+# not be possible.
 NOT_STAMPED_BY = {1: {"ROI_FILE", "SPACE", "CV_SPLITS", "N_FOLDS", "EMBARGO_TRS", "SELECTION"}}
 # Its --check computes the memory of the networks.
 NOT_STAMPED_BY[1] |= {"MODELS", "MODEL_OPTIONS", "CNN_FILTERS", "CNN_DENSE_UNITS", "BATCH_SIZE"}
@@ -297,14 +389,21 @@ def reads_of(function) -> set[str]:
     """Settings that a function or class of the package reads from ``cfg``, itself or through others that it names."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     names = vars(inspect.getmodule(function))
-    return reads_in(tree, {name: names.get(name) for name in names_in(tree)} | {function.__name__: None})
+    return reads_in(
+        tree, {name: names.get(name) for name in names_in(tree)} | {function.__name__: None}
+    )
 
 
 def reads_in(tree: ast.AST, names: dict[str, object]) -> set[str]:
     read = set()
     for node in ast.walk(tree):
         of = node.value if isinstance(node, ast.Attribute) else None
-        if isinstance(of, ast.Name) and of.id == "cfg" or isinstance(of, ast.Attribute) and of.attr in ("cfg", "_cfg"):
+        if (
+            isinstance(of, ast.Name)
+            and of.id == "cfg"
+            or isinstance(of, ast.Attribute)
+            and of.attr in ("cfg", "_cfg")
+        ):
             read.add(node.attr)
     for value in names.values():
         if takes_cfg(value):
@@ -318,7 +417,11 @@ def names_in(tree: ast.AST) -> set[str]:
 
 def takes_cfg(value) -> bool:
     ours = (getattr(value, "__module__", None) or "").startswith(OF_THIS_PACKAGE)
-    return ours and (inspect.isfunction(value) or inspect.isclass(value)) and "cfg" in inspect.signature(value).parameters
+    return (
+        ours
+        and (inspect.isfunction(value) or inspect.isclass(value))
+        and "cfg" in inspect.signature(value).parameters
+    )
 
 
 def imported_by(tree: ast.Module) -> dict[str, object]:
@@ -326,7 +429,10 @@ def imported_by(tree: ast.Module) -> dict[str, object]:
     names = {}
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module.startswith(OF_THIS_PACKAGE):
-            names |= {alias.asname or alias.name: getattr(import_module(node.module), alias.name) for alias in node.names}
+            names |= {
+                alias.asname or alias.name: getattr(import_module(node.module), alias.name)
+                for alias in node.names
+            }
     return names
 
 
@@ -338,7 +444,9 @@ def stamps_of(number):
     (stage,) = (
         node
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Stage"
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "Stage"
     )
     builds_on = [scripts_in(keyword.value) for keyword in stage.keywords if keyword.arg == "reads"]
     return read, settings_in(ast.get_docstring(tree)), builds_on[0] if builds_on else ()
@@ -371,7 +479,9 @@ def test_a_script_stamps_just_the_settings_it_reads(number):
     read, stamped, _ = stamps_of(number)
     result_changing = read - NOT_STAMPED - NOT_STAMPED_BY.get(number, set())
     assert stamped <= result_changing, "listed in the docstring, but never read"
-    assert result_changing <= stamped | inherited(number), "read, but neither stamped here nor upstream"
+    assert result_changing <= stamped | inherited(number), (
+        "read, but neither stamped here nor upstream"
+    )
 
 
 def test_a_script_without_its_docstring_is_refused():

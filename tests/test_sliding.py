@@ -26,7 +26,11 @@ def shaken(model, negative_scales=False):
     weights = []
     for variable in model.weights:
         w = np.asarray(variable)
-        w = np.abs(w) + 0.5 if variable.path.endswith("variance") else w + 0.1 * rng.standard_normal(w.shape)
+        w = (
+            np.abs(w) + 0.5
+            if variable.path.endswith("variance")
+            else w + 0.1 * rng.standard_normal(w.shape)
+        )
         if negative_scales and variable.path.endswith("gamma"):
             w = w * np.where(np.arange(len(w)) % 3 == 1, -1, 1)
         weights.append(w)
@@ -57,7 +61,9 @@ def run_of(n_voxels, n_trs=N_TRS):
 def by_hand(model, volumes):
     """Logits of all windows, each through the whole network: (n_trs − window_trs + 1,)."""
     window_trs = model.input_shape[2]
-    windows = np.stack([volumes[t : t + window_trs].T for t in range(len(volumes) - window_trs + 1)])
+    windows = np.stack(
+        [volumes[t : t + window_trs].T for t in range(len(volumes) - window_trs + 1)]
+    )
     return np.asarray(logit_network(model)(windows[..., None], training=False))[:, 0]
 
 
@@ -67,9 +73,13 @@ FAMILY = {
     "shortest window": lambda: network(n_voxels=24, window_trs=4),
     "long window": lambda: network(window_trs=16, filters=(2, 6, 3)),
     "scales below 0": lambda: network(n_voxels=31, negative_scales=True),
-    "wide and even kernels, pool of three": lambda: chain(20, 12, [(3, (4, 5), (1, 3)), (2, (3, 2), (2, 1))]),
+    "wide and even kernels, pool of three": lambda: chain(
+        20, 12, [(3, (4, 5), (1, 3)), (2, (3, 2), (2, 1))]
+    ),
     "no time in the kernel": lambda: chain(16, 6, [(3, (5, 1), (2, 2))]),
-    "two blocks that never pool time": lambda: chain(16, 6, [(3, (3, 3), (2, 1)), (2, (3, 3), (1, 1))]),
+    "two blocks that never pool time": lambda: chain(
+        16, 6, [(3, (3, 3), (2, 1)), (2, (3, 3), (1, 1))]
+    ),
 }
 
 
@@ -143,8 +153,13 @@ def test_a_network_that_branches_is_slid_plainly():
     x = layers.MaxPooling2D(2)(
         layers.BatchNormalization()(layers.LeakyReLU()(layers.Conv2D(2, 3, padding="same")(inputs)))
     )
-    x = layers.Dense(1, name="logit")(layers.Flatten()(layers.Add()([x, layers.MaxPooling2D(2)(inputs)])))
-    assert type(sliding_predictor(keras.Model(inputs, layers.Activation("sigmoid")(x)), 4)) is PlainSliding
+    x = layers.Dense(1, name="logit")(
+        layers.Flatten()(layers.Add()([x, layers.MaxPooling2D(2)(inputs)]))
+    )
+    assert (
+        type(sliding_predictor(keras.Model(inputs, layers.Activation("sigmoid")(x)), 4))
+        is PlainSliding
+    )
 
 
 def test_a_network_without_a_flattened_head_is_slid_plainly():
@@ -175,8 +190,9 @@ def test_a_run_shorter_than_a_window_has_no_prediction():
 
 def test_each_tap_of_a_column_is_computed_once_per_volume():
     """Plain sliding takes, per window, 28 taps in the second convolution (10 columns of 3, two beyond the ends) and 13
-    in the third. Shared: one inner column with 3 taps; the first and the last column, the only ones that know of the
-    window's ends, with 2 each. In the third, the last of 5 columns is dropped by the pool: 3 + 2 + 1."""
+    in the third. Shared: one inner column with 3 taps; the first and the last column, the only ones
+    that know of the window's ends, with 2 each. In the third, the last of 5 columns is dropped by
+    the pool: 3 + 2 + 1."""
     recipes = sliding_predictor(network(), 10)._plan.recipes
     count = {block: sum(r.kind == "tap" and r.block == block for r in recipes) for block in (1, 2)}
     assert count == {1: 7, 2: 6}
@@ -193,7 +209,11 @@ def test_memory_does_not_grow_with_the_run():
 
 
 def test_several_networks_predict_by_their_mean_logit(tmp_path):
-    models = [network(), network(negative_scales=True), shaken(build_network(30, 10, (4, 3, 5), 6), True)]
+    models = [
+        network(),
+        network(negative_scales=True),
+        shaken(build_network(30, 10, (4, 3, 5), 6), True),
+    ]
     volumes = run_of(30)
     expected = np.mean([by_hand(model, volumes) for model in models], axis=0)
     files = []

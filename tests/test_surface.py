@@ -38,7 +38,9 @@ def test_projection_is_nilearns(voxel_mm):
 
 
 def test_painted_triangles_are_those_that_hold_the_pixels_centre():
-    triangles = np.random.default_rng(0).normal(0, 3, (60, 3, 2)) + np.random.default_rng(1).normal(0, 10, (60, 1, 2))
+    triangles = np.random.default_rng(0).normal(0, 3, (60, 3, 2)) + np.random.default_rng(1).normal(
+        0, 10, (60, 1, 2)
+    )
     number = paint(triangles, 0.5)
     low = triangles.reshape(-1, 2).min(axis=0)
     y, x = np.indices(number.shape)
@@ -52,6 +54,8 @@ def test_painted_triangles_are_those_that_hold_the_pixels_centre():
 def test_triangles_that_share_edges_leave_no_hole():
     grid = np.stack(np.meshgrid(np.arange(6.0), np.arange(6.0)), axis=-1)
     a, b, c, d = grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]
-    triangles = np.concatenate([np.stack([a, b, c], 2).reshape(-1, 3, 2), np.stack([a, c, d], 2).reshape(-1, 3, 2)])
+    triangles = np.concatenate(
+        [np.stack([a, b, c], 2).reshape(-1, 3, 2), np.stack([a, c, d], 2).reshape(-1, 3, 2)]
+    )
     number = paint(triangles, 0.25)  # pixel centres lie on the diagonals
     assert number.shape == (20, 20) and (number >= 0).all()

@@ -43,16 +43,23 @@ def brain():
 
 def test_scale_is_symmetric_and_one_for_all():
     scale = symmetric_scale(np.array([[-2.0, 0.5], [np.nan, 1.0]]))
-    assert scale.vmin == -scale.vmax and scale.vmax == pytest.approx(np.percentile([2, 0.5, 1], 99.5))
+    assert scale.vmin == -scale.vmax and scale.vmax == pytest.approx(
+        np.percentile([2, 0.5, 1], 99.5)
+    )
     assert symmetric_scale(np.zeros((3, 2))).vmax == 1  # nothing to show is no error
     for value in (0.1, 0.5, 0.9):  # equal lightness at equal distance from 0
-        light = [np.dot(COLOURS(0.5 + sign * value / 2)[:3], [0.2126, 0.7152, 0.0722]) for sign in (1, -1)]
+        light = [
+            np.dot(COLOURS(0.5 + sign * value / 2)[:3], [0.2126, 0.7152, 0.0722])
+            for sign in (1, -1)
+        ]
         assert abs(light[0] - light[1]) < 0.12
 
 
 def test_what_is_weak_lets_the_anatomy_show():
     scale = symmetric_scale(np.array([-1.0, 1.0]))
-    np.testing.assert_allclose(opacity(np.array([0, 0.2, -0.2, 0.4, 3]) * scale.vmax, scale), [0, 0.5, 0.5, 1, 1])
+    np.testing.assert_allclose(
+        opacity(np.array([0, 0.2, -0.2, 0.4, 3]) * scale.vmax, scale), [0, 0.5, 0.5, 1, 1]
+    )
 
 
 def test_the_value_farthest_from_zero_is_seen_through_the_brain():
@@ -67,7 +74,9 @@ def test_the_value_farthest_from_zero_is_seen_through_the_brain():
             assert picture[y, x] == (here[np.abs(here).argmax()] if len(here) else 0)
 
 
-@pytest.mark.parametrize(("direction", "low", "high"), [("x", (-105, -75), (75, 85)), ("z", (-70, -105), (70, 75))])
+@pytest.mark.parametrize(
+    ("direction", "low", "high"), [("x", (-105, -75), (75, 85)), ("z", (-70, -105), (70, 75))]
+)
 def test_the_glass_brain_lies_where_a_brain_is_in_mni(direction, low, high):
     lines = surface_figures._brain_lines(direction)
     points = np.concatenate([path.vertices for path in lines["paths"]])
@@ -76,7 +85,9 @@ def test_the_glass_brain_lies_where_a_brain_is_in_mni(direction, low, high):
     np.testing.assert_allclose(points.max(axis=0), high, atol=12)
 
 
-@pytest.mark.parametrize(("view", "side", "sign"), [("ventral", "left", 1), ("ventral", "right", -1)])
+@pytest.mark.parametrize(
+    ("view", "side", "sign"), [("ventral", "left", 1), ("ventral", "right", -1)]
+)
 def test_a_planted_region_is_coloured_inside_its_outline(brain, view, side, sign):
     mask, hemispheres, matrix = brain
     values = project(matrix, hemispheres)
@@ -100,7 +111,11 @@ def test_a_planted_region_is_coloured_inside_its_outline(brain, view, side, sign
     green, black = axis.collections
     coloured = np.stack([x, y], axis=1) * surface_figures.PIXEL_MM + hemisphere.points.min(axis=0)
     edge = np.concatenate(green.get_segments())
-    assert len(edge) > 10 and cKDTree(coloured).query(edge)[0].max() < 4 and len(black.get_segments()) > 10
+    assert (
+        len(edge) > 10
+        and cKDTree(coloured).query(edge)[0].max() < 4
+        and len(black.get_segments()) > 10
+    )
     plt.close(figure)
 
 
@@ -110,7 +125,9 @@ def test_figures_and_their_copies_repeat_byte_for_byte(brain, tmp_path):
     values = project(matrix, hemispheres)
     found = {side: np.nan_to_num(part) for side, part in values.items()}
     for name in ("a", "b"):
-        draw_surfaces(values, hemispheres, COLUMNS[1:], "title", "unit", tmp_path / f"{name}.png", found)
+        draw_surfaces(
+            values, hemispheres, COLUMNS[1:], "title", "unit", tmp_path / f"{name}.png", found
+        )
         draw_glass_brain(
             matrix,
             matrix > 0.5,
@@ -128,7 +145,9 @@ def test_figures_and_their_copies_repeat_byte_for_byte(brain, tmp_path):
 
 def test_the_animation_has_a_frame_per_second_of_the_window(brain, tmp_path):
     _, hemispheres, matrix = brain
-    animate_surfaces(project(matrix, hemispheres), hemispheres, COLUMNS, "title", "unit", tmp_path / "a.gif")
+    animate_surfaces(
+        project(matrix, hemispheres), hemispheres, COLUMNS, "title", "unit", tmp_path / "a.gif"
+    )
     gif = Image.open(tmp_path / "a.gif")
     assert gif.n_frames == 2 and gif.info["loop"] == 0
     frames = []
@@ -157,9 +176,23 @@ def test_no_text_of_a_figure_overlaps(brain, tmp_path, monkeypatch):
     unit = f"logit per voxel and volume (positive: {contrasts['face-minus-noface'].meaning})"  # the longest
     ten = [f"{second}–{second + 1} s" for second in range(10)]
     many = np.repeat(matrix, 5, axis=1) * 1e-3
-    draw_surfaces(project(many, hemispheres), hemispheres, ten, "Group mean attribution", unit, tmp_path / "a.png")
+    draw_surfaces(
+        project(many, hemispheres),
+        hemispheres,
+        ten,
+        "Group mean attribution",
+        unit,
+        tmp_path / "a.png",
+    )
     draw_glass_brain(
-        many, None, voxel_positions_mm(mask, AFFINE), 7.0, ten, "Group mean attribution", unit, tmp_path / "g"
+        many,
+        None,
+        voxel_positions_mm(mask, AFFINE),
+        7.0,
+        ten,
+        "Group mean attribution",
+        unit,
+        tmp_path / "g",
     )
     for figure in boxes:
         assert len(figure) > 15

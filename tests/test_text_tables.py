@@ -1,6 +1,7 @@
 """Tables that other programs wrote: no row vanishes, no column shifts, messages name the line of the file.
 
-The cases come from public bug reports: free text with quotation marks, rests called ``null``, spreadsheets' blanks and tabs.
+The cases come from public bug reports: free text with quotation marks, rests called ``null``,
+spreadsheets' blanks and tabs.
 """
 
 from types import SimpleNamespace
@@ -25,9 +26,15 @@ def write(path, rows, header="onset\tduration\ttrial_type", end="\n", encoding="
 @pytest.mark.parametrize(
     "words",
     [
-        pytest.param(["cat", '"Get out', "he said", "house", "tree", 'now!"', "end", "fin"], id="a pair over five rows"),
+        pytest.param(
+            ["cat", '"Get out', "he said", "house", "tree", 'now!"', "end", "fin"],
+            id="a pair over five rows",
+        ),
         pytest.param(["cat", '"', "he", "house", "tree", "now", "end", "fin"], id="a mark alone"),
-        pytest.param(["cat", '"a whole cell"', "he", '""', "tree", "n/a", "end", "fin"], id="marks around cells"),
+        pytest.param(
+            ["cat", '"a whole cell"', "he", '""', "tree", "n/a", "end", "fin"],
+            id="marks around cells",
+        ),
     ],
 )
 def test_quotation_marks_swallow_no_row(tmp_path, words):
@@ -53,7 +60,9 @@ def test_a_tab_at_the_end_of_rows_shifts_no_column(tmp_path, which):
 
 
 def test_blanks_around_names_do_not_count(tmp_path):
-    rows = [(onset, duration, f" {name} " if onset < 100 else name) for onset, duration, name in BLOCKS]
+    rows = [
+        (onset, duration, f" {name} " if onset < 100 else name) for onset, duration, name in BLOCKS
+    ]
     path = write(tmp_path / "events.tsv", rows, "onset\t duration\ttrial_type ")
     assert len(read_events(path, ("face",))) == 4
 
@@ -85,20 +94,31 @@ def test_what_only_python_calls_a_number_is_refused(tmp_path, cell):
 
 
 def test_a_negative_onset_is_valid_and_other_rows_may_lack_a_duration(tmp_path):
-    path = write(tmp_path / "events.tsv", [(-6, 14, "face"), (30, "n/a", "fixation"), (40, 12, "face")])
+    path = write(
+        tmp_path / "events.tsv", [(-6, 14, "face"), (30, "n/a", "fixation"), (40, 12, "face")]
+    )
     assert read_events(path, ("face",)).tolist() == [[-6, 14], [40, 12]]
 
 
 def study(path, **label_events):
-    cfg = SimpleNamespace(LABELS=tuple(label_events), LABEL_EVENTS=label_events, EVENT_COLUMN="trial_type",
-                          JOIN_GAP_S=2.0, MIN_STRETCH_S=10.0)
+    cfg = SimpleNamespace(
+        LABELS=tuple(label_events),
+        LABEL_EVENTS=label_events,
+        EVENT_COLUMN="trial_type",
+        JOIN_GAP_S=2.0,
+        MIN_STRETCH_S=10.0,
+    )
     return Run("sub-1", "x", "1", "sub-1_task-x", path, None, (("", path),)), cfg
 
 
 def test_names_that_differ_in_case_stop_the_run(tmp_path):
-    rows = [(onset, duration, name.title() if onset > 100 else name) for onset, duration, name in BLOCKS]
+    rows = [
+        (onset, duration, name.title() if onset > 100 else name) for onset, duration, name in BLOCKS
+    ]
     path = write(tmp_path / "events.tsv", rows)
-    with pytest.raises(NeuroFaceError, match=r"line 6: trial_type 'Face' is nearly 'face'.*name 'Face' as an event"):
+    with pytest.raises(
+        NeuroFaceError, match=r"line 6: trial_type 'Face' is nearly 'face'.*name 'Face' as an event"
+    ):
         stretches_of_labels(*study(path, face=("face",), noface=()))
     faces, gaps = stretches_of_labels(*study(path, face=("face", "Face"), noface=()))
     assert len(faces) == 4 and gaps is None

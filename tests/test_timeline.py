@@ -30,13 +30,18 @@ def test_a_row_speaks_for_its_moment_of_the_film():
     assert table["probability"].iloc[0] == pytest.approx(1 / (1 + np.exp(-0.3)))
     truth = [any(on <= t < on + d for on, d in FACES) for t in table["stimulus_time_s"]]
     assert table["truth"].tolist() == truth
-    assert rows(at=0.0)["truth"].isna().sum() == 4  # volumes 0 to 3 speak for seconds before the film
+    assert (
+        rows(at=0.0)["truth"].isna().sum() == 4
+    )  # volumes 0 to 3 speak for seconds before the film
 
 
 def test_training_like_windows_lie_whole_in_one_long_stretch_or_gap():
     start = rows()["tr"].to_numpy() - 4
     # Long: faces 4–16, 40–65, 90–101; gaps 20–40, 65–90. A window of 10 s fits if it starts so:
-    expected = [4 <= s <= 6 or 40 <= s <= 55 or 90 <= s <= 91 or 20 <= s <= 30 or 65 <= s <= 80 for s in start]
+    expected = [
+        4 <= s <= 6 or 40 <= s <= 55 or 90 <= s <= 91 or 20 <= s <= 30 or 65 <= s <= 80
+        for s in start
+    ]
     assert rows()["in_window"].tolist() == expected
     own = rows(others=np.array([[70.0, 11.0], [22.0, 11.0]]))["in_window"].to_numpy()
     assert [s for s, inside in zip(start, own) if inside and 16 < s < 40] == [22, 23]
@@ -57,11 +62,16 @@ def test_the_lag_sweep_finds_a_planted_shift(shift_s):
 
 def test_the_rotated_annotation_is_every_rotation_scored_by_sklearn():
     rng = np.random.default_rng(1)
-    face, score = (rng.random(60) < 0.4).astype(int), np.round(rng.standard_normal(60), 1)  # with ties
+    face, score = (
+        (rng.random(60) < 0.4).astype(int),
+        np.round(rng.standard_normal(60), 1),
+    )  # with ties
     expected = [roc_auc_score(np.roll(face, shift), score) for shift in range(60)]
     np.testing.assert_allclose(chance.rotated_aucs(face, score), expected, atol=1e-9)
     assert chance.rotation_p(np.array(expected)) == np.mean(np.array(expected) >= expected[0])
-    score[[0, 5, 6, 7, 40, 59]] = np.nan  # moments without a prediction: the film goes on, they are not scored
+    score[[0, 5, 6, 7, 40, 59]] = (
+        np.nan
+    )  # moments without a prediction: the film goes on, they are not scored
     there = np.isfinite(score)
     expected = [roc_auc_score(np.roll(face, shift)[there], score[there]) for shift in range(60)]
     np.testing.assert_allclose(chance.rotated_aucs(face, score), expected, atol=1e-9)
@@ -71,7 +81,9 @@ def test_the_smallest_p_of_a_run_is_as_rare_as_it_says():
     """Scores that do not follow faces. Without small rotations the smallest p came 4 to 7 times too often."""
     rng = np.random.default_rng(5)
     n, n_runs = 900, 2000
-    truths = [on_screen(np.arange(n) + 0.5, draw_annotation(rng, n)).astype(int) for _ in range(100)]
+    truths = [
+        on_screen(np.arange(n) + 0.5, draw_annotation(rng, n)).astype(int) for _ in range(100)
+    ]
     noise = signal.lfilter([1], [1, -0.4], rng.standard_normal((n_runs, n)))
     score = ndimage.uniform_filter1d(noise, 10)  # windows of 10 volumes
     slow = ndimage.gaussian_filter1d(rng.standard_normal((n_runs, n)), 40)
@@ -100,7 +112,9 @@ def test_the_threshold_is_the_best_of_all():
     rng = np.random.default_rng(2)
     face = (rng.random(80) < 0.3).astype(int)
     probability = np.round(np.clip(0.25 * face + 0.6 * rng.random(80), 0, 1), 2)
-    best = max(balanced_accuracy_score(face, probability >= cut) for cut in np.arange(-0.005, 1.02, 0.005))
+    best = max(
+        balanced_accuracy_score(face, probability >= cut) for cut in np.arange(-0.005, 1.02, 0.005)
+    )
     threshold = clock.best_threshold(face, probability)
     assert balanced_accuracy_score(face, probability >= threshold) == pytest.approx(best)
     assert threshold not in probability, "halfway between two values"
@@ -108,12 +122,16 @@ def test_the_threshold_is_the_best_of_all():
 
 def test_averages_around_events_of_a_ramp_are_the_ramp():
     time_s = np.arange(0, 100, 2.5)
-    mean, n = clock.event_locked(time_s, 0.01 * time_s, np.array([1.0, 30.0, 51.0, 96.0]), np.arange(-5, 6.0))
+    mean, n = clock.event_locked(
+        time_s, 0.01 * time_s, np.array([1.0, 30.0, 51.0, 96.0]), np.arange(-5, 6.0)
+    )
     assert n == 2  # the first and the last are too near the ends
     np.testing.assert_allclose(mean, 0.01 * (40.5 + np.arange(-5, 6.0)))
     mean, n = clock.event_locked(time_s, time_s, np.array([]), np.arange(3.0))
     assert n == 0 and np.isnan(mean).all()
-    probability = np.where((time_s > 26) & (time_s < 29), np.nan, 0.01 * time_s)  # a gap is not interpolated
+    probability = np.where(
+        (time_s > 26) & (time_s < 29), np.nan, 0.01 * time_s
+    )  # a gap is not interpolated
     mean, n = clock.event_locked(time_s, probability, np.array([30.0, 51.0]), np.arange(-5, 6.0))
     assert n == 1
     np.testing.assert_allclose(mean, 0.01 * (51 + np.arange(-5, 6.0)))
@@ -130,7 +148,11 @@ def test_agreement_is_the_mean_correlation_at_common_moments():
     a, b, c = rng.standard_normal((3, 50))
     time_s = np.arange(50.0)
     found = clock.agreement([(time_s, a), (time_s, b), (time_s[10:], c[10:])])
-    pairs = [np.corrcoef(a, b)[0, 1], np.corrcoef(a[10:], c[10:])[0, 1], np.corrcoef(b[10:], c[10:])[0, 1]]
+    pairs = [
+        np.corrcoef(a, b)[0, 1],
+        np.corrcoef(a[10:], c[10:])[0, 1],
+        np.corrcoef(b[10:], c[10:])[0, 1],
+    ]
     assert found == pytest.approx(np.mean(pairs))
     assert np.isnan(clock.agreement([(time_s, a)]))
 
@@ -140,7 +162,9 @@ def test_the_mean_over_people_is_scipys_t_interval_and_counts_a_person_once():
     people = ["a", "a", "b", "c", "d"]
     each = [0.7, 0.9, 0.55, 0.7]
     interval = stats.ttest_1samp(each, 0).confidence_interval(0.95)
-    assert mean_over_people(values, people) == pytest.approx([np.mean(each), interval.low, interval.high])
+    assert mean_over_people(values, people) == pytest.approx(
+        [np.mean(each), interval.low, interval.high]
+    )
     mean, low, _ = mean_over_people(np.stack([values, values], axis=1)[:2], ["a", "a"])
     assert mean == pytest.approx([0.7, 0.7]) and np.isnan(low).all()
 
@@ -158,8 +182,12 @@ def test_smoothing_is_the_mean_of_the_known_volumes_around_each(trs):
 def test_the_interval_is_over_films_and_not_over_their_viewers():
     values = np.array([0.6, 0.62, 0.8, 0.82, 0.7, 0.72, 0.71, np.nan])
     films, people = ["a", "a", "b", "b", "c", "c", "d", "d"], list("12345678")
-    half = stats.t.ppf(0.975, 3) * np.sqrt((1 / 4 + 1 / 3) * np.var([0.61, 0.81, 0.71, 0.71], ddof=1))
-    assert mean_and_interval(values, films, people) == pytest.approx([0.71, 0.71 - half, 0.71 + half])
+    half = stats.t.ppf(0.975, 3) * np.sqrt(
+        (1 / 4 + 1 / 3) * np.var([0.61, 0.81, 0.71, 0.71], ddof=1)
+    )
+    assert mean_and_interval(values, films, people) == pytest.approx(
+        [0.71, 0.71 - half, 0.71 + half]
+    )
     both = mean_and_interval(np.stack([values, 2 * values], axis=1), films, people)
     assert both[:, 0] * 2 == pytest.approx(both[:, 1])
     assert interval_text(films, people) == "over 4 films or runs"
@@ -174,5 +202,7 @@ def test_the_interval_is_over_films_and_people_where_people_saw_all_films():
     """Two people differ, films do not: the variance is that over people, with one degree of freedom."""
     values, films, people = np.array([0.5, 0.9] * 4), list("aabbccdd"), ["1", "2"] * 4
     half = stats.t.ppf(0.975, 1) * np.sqrt((1 + 4 / 3) * np.var([0.5, 0.9], ddof=1) / 2)
-    assert mean_and_interval(values, films, people) == pytest.approx([0.7, 0.7 - half, 0.7 + half], rel=1e-6)
+    assert mean_and_interval(values, films, people) == pytest.approx(
+        [0.7, 0.7 - half, 0.7 + half], rel=1e-6
+    )
     assert interval_text(films, people) == "over 4 films or runs and 2 people"

@@ -38,7 +38,12 @@ def logits(network, X):
 
 def test_the_same_seed_gives_the_same_predictions_bit_for_bit(data):
     first, second, other = (
-        logits(training.train_network(*data, FOLD, learning_rates=(1e-3,), **SMALL | {"seed": seed})[0], data[0])
+        logits(
+            training.train_network(*data, FOLD, learning_rates=(1e-3,), **SMALL | {"seed": seed})[
+                0
+            ],
+            data[0],
+        )
         for seed in (3, 3, 4)
     )
     np.testing.assert_array_equal(first, second)
@@ -49,11 +54,16 @@ def test_the_best_learning_rate_on_the_inner_set_is_kept(data):
     build, alive = counting_build()
     settings = SMALL | {"learning_rates": (1e-9, 3e-3), "epochs": 8, "build": build}
     network, history, _, _ = training.train_network(*data, FOLD, **settings)
-    assert alive == [0, 1, 1]  # one to hold the result, one for each rate, which is gone when the next begins
+    assert alive == [
+        0,
+        1,
+        1,
+    ]  # one to hold the result, one for each rate, which is gone when the next begins
     best = history.loc[history["val_balanced_accuracy"].idxmax()]
     assert best["learning_rate"] == 3e-3 and set(history["learning_rate"]) == {1e-9, 3e-3}
     right = np.mean(
-        (predict_logits(logit_network(network), data[0][FOLD.validation], 8) > 0) == data[1][FOLD.validation]
+        (predict_logits(logit_network(network), data[0][FOLD.validation], 8) > 0)
+        == data[1][FOLD.validation]
     )
     assert right == pytest.approx(best["val_balanced_accuracy"])
 
@@ -61,10 +71,14 @@ def test_the_best_learning_rate_on_the_inner_set_is_kept(data):
 def test_the_network_can_be_trained_on_voxels_in_another_order(data):
     order = np.random.default_rng(1).permutation(40)
     shuffled = logits(
-        training.train_network(*data, FOLD, learning_rates=(1e-3,), voxel_order=order, **SMALL)[0], data[0][:, order]
+        training.train_network(*data, FOLD, learning_rates=(1e-3,), voxel_order=order, **SMALL)[0],
+        data[0][:, order],
     )
     by_hand = logits(
-        training.train_network(data[0][:, order], data[1], FOLD, learning_rates=(1e-3,), **SMALL)[0], data[0][:, order]
+        training.train_network(data[0][:, order], data[1], FOLD, learning_rates=(1e-3,), **SMALL)[
+            0
+        ],
+        data[0][:, order],
     )
     np.testing.assert_array_equal(shuffled, by_hand)
 
@@ -91,7 +105,11 @@ def test_windows_go_to_a_gpu_that_holds_them_beside_the_training(full_size, monk
     assert not stored_windows.windows_fit(Windows, full_size, 20, n_jobs=4)
     for gigabytes, fit in ((0, False), (24, False), (80, True)):
         monkeypatch.setattr(stored_windows, "gpu_bytes", lambda size=gigabytes * 1e9: size)
-        assert stored_windows.windows_fit(Windows, full_size, 20, n_jobs=1) == fit == (needed < 0.9e9 * gigabytes)
+        assert (
+            stored_windows.windows_fit(Windows, full_size, 20, n_jobs=1)
+            == fit
+            == (needed < 0.9e9 * gigabytes)
+        )
 
 
 def test_folds_are_left_as_they_are(data):
@@ -101,7 +119,9 @@ def test_folds_are_left_as_they_are(data):
 
 
 @pytest.mark.parametrize(("gigabytes", "expected"), [(64, 20), (16, 10)])
-def test_as_many_windows_go_through_at_once_as_memory_allows(full_size, monkeypatch, gigabytes, expected):
+def test_as_many_windows_go_through_at_once_as_memory_allows(
+    full_size, monkeypatch, gigabytes, expected
+):
     class Memory:
         total = gigabytes * 1e9
 
@@ -110,7 +130,9 @@ def test_as_many_windows_go_through_at_once_as_memory_allows(full_size, monkeypa
 
 
 @pytest.mark.parametrize(("gigabytes", "n_jobs"), [(6, 1), (16, 2), (16, 4)])
-def test_passes_too_small_for_batch_normalisation_are_refused(full_size, monkeypatch, gigabytes, n_jobs):
+def test_passes_too_small_for_batch_normalisation_are_refused(
+    full_size, monkeypatch, gigabytes, n_jobs
+):
     class Memory:
         total = gigabytes * 1e9
 
@@ -121,7 +143,9 @@ def test_passes_too_small_for_batch_normalisation_are_refused(full_size, monkeyp
         training.windows_per_pass(full_size, 20, n_jobs=n_jobs)
 
 
-@pytest.mark.parametrize(("batch_size", "sizes"), [(20, [20, 10]), (8, [8]), (16, [16, 8]), (4, [4]), (13, [13])])
+@pytest.mark.parametrize(
+    ("batch_size", "sizes"), [(20, [20, 10]), (8, [8]), (16, [16, 8]), (4, [4]), (13, [13])]
+)
 def test_no_pass_has_fewer_windows_than_batch_normalisation_needs(batch_size, sizes):
     assert training.sizes_of_passes(batch_size) == sizes
 
@@ -131,14 +155,22 @@ class TooLarge(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         if self.model.optimizer.gradient_accumulation_steps != 2:
-            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.")
+            raise RuntimeError(
+                "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes."
+            )
 
 
 def test_a_batch_that_does_not_fit_goes_through_in_parts(data):
     build, alive = counting_build()
     settings = SMALL | {"learning_rates": (1e-3,), "epochs": 1, "batch_size": 16}
-    found, history, cost, _ = training.train_network(*data, FOLD, **settings | {"build": build}, callbacks=(TooLarge(),))
-    assert alive == [0, 1, 1]  # one to hold the result; 16 windows at a time, of which nothing is left; 8 at a time
+    found, history, cost, _ = training.train_network(
+        *data, FOLD, **settings | {"build": build}, callbacks=(TooLarge(),)
+    )
+    assert alive == [
+        0,
+        1,
+        1,
+    ]  # one to hold the result; 16 windows at a time, of which nothing is left; 8 at a time
     expected, same_history, _, _ = training.train_network(*data, FOLD, **settings, per_pass=8)
     assert cost["windows_per_pass"] == 8 and history.equals(same_history)
     np.testing.assert_array_equal(logits(found, data[0]), logits(expected, data[0]))
@@ -164,7 +196,9 @@ def test_windows_leave_the_gpu_before_fewer_go_through_at_once():
 def test_a_window_that_does_not_fit_a_gpu_is_said_in_words(data):
     class Full(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
-            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.")
+            raise RuntimeError(
+                "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes."
+            )
 
     settings = SMALL | {"learning_rates": (1e-3,), "batch_size": 2}
     with pytest.raises(NeuroFaceError, match="not even 2 windows at a time"):
@@ -188,7 +222,10 @@ def test_accumulated_passes_in_float16_are_steps_of_adam_and_a_pass_that_overflo
         scale = np.asarray(optimizer.dynamic_scale)
         optimizer.apply([keras.ops.convert_to_tensor(gradient * scale)], [scaled])
         if number % 2:
-            adam.apply([keras.ops.convert_to_tensor(gradients[number - 1 : number + 1].mean(axis=0))], [plain])
+            adam.apply(
+                [keras.ops.convert_to_tensor(gradients[number - 1 : number + 1].mean(axis=0))],
+                [plain],
+            )
         np.testing.assert_allclose(np.asarray(scaled), np.asarray(plain), rtol=1e-6)
     assert np.asarray(optimizer.dynamic_scale) == optimizer.initial_scale / 2
 

@@ -16,13 +16,19 @@ BLOCK_ONSETS_S = [12, 48, 84, 120, 156, 192, 228, 264]  # OpenNeuro ds000105, ev
 
 
 def events(path, rows):
-    pd.DataFrame(rows, columns=["onset", "duration", "trial_type"]).to_csv(path, sep="\t", index=False, na_rep="n/a")
+    pd.DataFrame(rows, columns=["onset", "duration", "trial_type"]).to_csv(
+        path, sep="\t", index=False, na_rep="n/a"
+    )
     return path
 
 
 def haxby(path):
     """Run 1 of sub-1 of ds000105: twelve pictures per block, 0.5 s each, 2 s apart."""
-    rows = [(block + 2 * k, 0.5, name) for block, name in zip(BLOCK_ONSETS_S, CATEGORIES) for k in range(12)]
+    rows = [
+        (block + 2 * k, 0.5, name)
+        for block, name in zip(BLOCK_ONSETS_S, CATEGORIES)
+        for k in range(12)
+    ]
     return events(path, rows)
 
 
@@ -42,32 +48,47 @@ def test_haxbys_blocks_last_24_s(tmp_path):
     assert sorted(others.tolist()) == [[onset, 24] for onset in BLOCK_ONSETS_S if onset != 48]
     assert stretches_of_labels(run, settings(JOIN_GAP_S=0.0))[0][:, 1].max() == 0.5
     said = joined_trials([run], CATEGORIES, settings())
-    assert said == "96 trials with gaps of at most JOIN_GAP_S = 2 s are joined to 8 stretches of 24 s."
+    assert (
+        said == "96 trials with gaps of at most JOIN_GAP_S = 2 s are joined to 8 stretches of 24 s."
+    )
     assert joined_trials([run], CATEGORIES, settings(JOIN_GAP_S=0.0)) == ""
 
 
 def test_blocks_and_single_trials_stay(tmp_path):
     """Events that give a window alone are blocks, however near the next one is; two trials are no block."""
-    path = events(tmp_path / "e.tsv", [(0, 16, "face"), (17, 16, "face"), (34, 16, "face"), (60, 1, "cat"), (62, 1, "cat")])
+    path = events(
+        tmp_path / "e.tsv",
+        [(0, 16, "face"), (17, 16, "face"), (34, 16, "face"), (60, 1, "cat"), (62, 1, "cat")],
+    )
     assert read_events(path, ("face",), join_gap_s=2.0).tolist() == [[0, 16], [17, 16], [34, 16]]
     assert read_events(path, ("cat",), join_gap_s=2.0).tolist() == [[60, 1], [62, 1]]
 
 
 def test_another_event_a_longer_gap_or_an_irregular_pace_ends_a_block(tmp_path):
     rows = [(2 * k, 1, "face") for k in range(5)]
-    assert read_events(events(tmp_path / "a.tsv", rows), ("face",), join_gap_s=2.0).tolist() == [[0, 10]]
-    other = read_events(events(tmp_path / "b.tsv", [*rows, (3.5, 0, "response")]), ("face",), join_gap_s=2.0)
+    assert read_events(events(tmp_path / "a.tsv", rows), ("face",), join_gap_s=2.0).tolist() == [
+        [0, 10]
+    ]
+    other = read_events(
+        events(tmp_path / "b.tsv", [*rows, (3.5, 0, "response")]), ("face",), join_gap_s=2.0
+    )
     assert other.tolist() == [[0, 1], [2, 1], [4, 6]]
-    none = read_events(events(tmp_path / "n.tsv", [*rows, (3.5, 0, None)]), ("face",), join_gap_s=2.0)
+    none = read_events(
+        events(tmp_path / "n.tsv", [*rows, (3.5, 0, None)]), ("face",), join_gap_s=2.0
+    )
     assert none.tolist() == [[0, 10]]
-    gap = read_events(events(tmp_path / "c.tsv", [*rows, (11.5, 1, "face")]), ("face",), join_gap_s=2.0)
+    gap = read_events(
+        events(tmp_path / "c.tsv", [*rows, (11.5, 1, "face")]), ("face",), join_gap_s=2.0
+    )
     assert gap.tolist() == [[0, 10], [11.5, 1]]
     uneven = [(0, 1, "face"), (2.5, 1, "face"), (4, 1, "face"), (7, 1, "face")]
     assert len(read_events(events(tmp_path / "d.tsv", uneven), ("face",), join_gap_s=2.0)) == 4
 
 
 def test_a_block_does_not_reach_into_the_next_event(tmp_path):
-    path = events(tmp_path / "e.tsv", [(0, 1, "face"), (3, 1, "face"), (6, 1, "face"), (7.5, 1, "cat")])
+    path = events(
+        tmp_path / "e.tsv", [(0, 1, "face"), (3, 1, "face"), (6, 1, "face"), (7.5, 1, "cat")]
+    )
     assert read_events(path, ("face",), join_gap_s=2.0).tolist() == [[0, 7.5]]
 
 

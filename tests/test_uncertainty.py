@@ -66,7 +66,10 @@ def test_events_of_different_runs_never_swap():
             "event": [f"e{i}" for i in range(8)], "subject": "sub-1",
         }
     )  # fmt: skip
-    assert (permuted_labels(samples, 20, seed=0, positive="face") == np.array([1] * 4 + [0] * 4)[:, None]).all()
+    assert (
+        permuted_labels(samples, 20, seed=0, positive="face")
+        == np.array([1] * 4 + [0] * 4)[:, None]
+    ).all()
 
 
 def test_the_interval_over_people_is_the_binomials_when_people_are_all_right_or_all_wrong():
@@ -78,7 +81,9 @@ def test_the_interval_over_people_is_the_binomials_when_people_are_all_right_or_
     expected = binom(n_people, right / n_people).ppf([0.025, 0.975]) / n_people
     assert (low, high) == pytest.approx(expected, abs=0.03)
     # Drawing windows instead would give an interval about √10 times narrower.
-    assert high - low > 2 * np.ptp(binom(n_people * each, 0.7).ppf([0.025, 0.975]) / (n_people * each))
+    assert high - low > 2 * np.ptp(
+        binom(n_people * each, 0.7).ppf([0.025, 0.975]) / (n_people * each)
+    )
 
 
 def test_one_person_has_no_interval_over_people():
@@ -96,18 +101,25 @@ def test_the_interval_of_the_auc_holds_its_value():
     probability = np.round(1 / (1 + np.exp(-(y + rng.standard_normal(400)))), 2)  # with ties
     low, high = cluster_intervals(y, probability, person)["auc"]
     assert low < roc_auc_score(y, probability) < high
-    drawn = [roc_auc_score(y[rows], probability[rows]) for rows in rng.integers(400, size=(500, 400))]
+    drawn = [
+        roc_auc_score(y[rows], probability[rows]) for rows in rng.integers(400, size=(500, 400))
+    ]
     assert (low, high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.02)
 
 
 def test_scores_of_draws_are_those_of_windows_repeated():
     rng = np.random.default_rng(1)
-    y, probability = rng.integers(0, 2, 60), np.round(rng.random(60), 1)  # with ties, some at the threshold
+    y, probability = (
+        rng.integers(0, 2, 60),
+        np.round(rng.random(60), 1),
+    )  # with ties, some at the threshold
     times = rng.integers(0, 4, size=(20, 60))
     found = weighted_scores(y, probability, times)
     for draw, often in enumerate(times):
         expected = scores(np.repeat(y, often), np.repeat(probability, often))
-        assert {name: found[name][draw] for name in found} == pytest.approx({name: expected[name] for name in found})
+        assert {name: found[name][draw] for name in found} == pytest.approx(
+            {name: expected[name] for name in found}
+        )
 
 
 def test_every_score_of_the_comparison_has_an_interval_around_it():
@@ -152,8 +164,14 @@ def predicted(n_films: int, viewers: int = 3) -> tuple[np.ndarray, np.ndarray, p
     film = np.repeat(np.arange(n_films), 20 * viewers)
     person = np.repeat(np.arange(n_films * viewers), 20)
     y = np.tile([0, 1], len(film) // 2)
-    probability = 1 / (1 + np.exp(-(2 * y - 1) - rng.standard_normal(n_films)[film] - rng.standard_normal(len(y))))
-    return y, probability, pd.DataFrame({"movie": film.astype(str), "subject": person.astype(str), "run": ""})
+    probability = 1 / (
+        1 + np.exp(-(2 * y - 1) - rng.standard_normal(n_films)[film] - rng.standard_normal(len(y)))
+    )
+    return (
+        y,
+        probability,
+        pd.DataFrame({"movie": film.astype(str), "subject": person.astype(str), "run": ""}),
+    )
 
 
 def test_the_interval_of_film_folds_is_over_films_and_the_others_over_people():
@@ -161,28 +179,40 @@ def test_the_interval_of_film_folds_is_over_films_and_the_others_over_people():
     films = intervals_of_split(y, probability, windows, "movie")
     people = intervals_of_split(y, probability, windows, "window")
     assert (films["over"], films["n"], people["over"], people["n"]) == ("films", 5, "people", 15)
-    assert films["scores"] == cluster_intervals(y, probability, windows["movie"].to_numpy(), cross_validated=True)
+    assert films["scores"] == cluster_intervals(
+        y, probability, windows["movie"].to_numpy(), cross_validated=True
+    )
     assert people["scores"] == cluster_intervals(y, probability, windows["subject"].to_numpy())
     assert films["widened"] == pytest.approx(1.5) and people["widened"] == 1  # 1 + 5 / 4 = 1.5²
     assert interval_text(films, "auc", ".3f").endswith("] over 5 films")
-    assert "over 5 films" in intervals_caption(films) and "1.50 times as wide" in intervals_caption(films)
-    assert "over 15 people" in intervals_caption(people) and "times as wide" not in intervals_caption(people)
+    assert "over 5 films" in intervals_caption(films) and "1.50 times as wide" in intervals_caption(
+        films
+    )
+    assert "over 15 people" in intervals_caption(
+        people
+    ) and "times as wide" not in intervals_caption(people)
     assert intervals_of_split(y, probability, windows, "subject")["widened"] == widening(15)
 
 
 def test_too_few_films_are_named_where_the_interval_would_be():
     films = intervals_of_split(*predicted(3), "movie")
     assert (
-        films["scores"] == {} and interval_text(films, "auc", ".3f") == "too few films for an interval: 3 of at least 4"
+        films["scores"] == {}
+        and interval_text(films, "auc", ".3f") == "too few films for an interval: 3 of at least 4"
     )
-    assert intervals_caption(films) == "No 95 % intervals: too few films for an interval: 3 of at least 4."
+    assert (
+        intervals_caption(films)
+        == "No 95 % intervals: too few films for an interval: 3 of at least 4."
+    )
 
 
 def test_a_perfect_score_is_not_said_to_be_known_exactly():
     y, _, windows = predicted(4)
     perfect = intervals_of_split(y, 0.1 + 0.8 * y, windows, "window")
     assert perfect["scores"] == {} and "do not differ" in perfect["why_none"]
-    too_low = 0.1 + 0.8 * y - 0.5 * (y * (np.arange(len(y)) % 9 == 1))  # ranked rightly, some below the threshold
+    too_low = (
+        0.1 + 0.8 * y - 0.5 * (y * (np.arange(len(y)) % 9 == 1))
+    )  # ranked rightly, some below the threshold
     found = intervals_of_split(y, too_low, windows, "window")
     assert interval_text(found, "auc", ".3f") == "no interval: people do not differ"
     assert "over 12 people" in interval_text(found, "accuracy", ".3f")
@@ -193,7 +223,11 @@ def test_models_of_folds_that_learn_from_each_other_widen_the_interval():
     left_out = (values.sum() - values) / 5
     low, high = jackknife_interval(values.mean(), left_out)
     wide_low, wide_high = jackknife_interval(values.mean(), left_out, cross_validated=True)
-    assert (wide_high - wide_low) / (high - low) == pytest.approx(np.sqrt(1 + 6 / 5)) == pytest.approx(widening(6))
+    assert (
+        (wide_high - wide_low) / (high - low)
+        == pytest.approx(np.sqrt(1 + 6 / 5))
+        == pytest.approx(widening(6))
+    )
     assert wide_low + wide_high == pytest.approx(low + high)
 
 
@@ -201,7 +235,8 @@ def test_models_of_folds_that_learn_from_each_other_widen_the_interval():
 def test_the_variance_of_a_sum_over_pairs_of_films_is_twice_that_between_films(n_films):
     """A film's score is its product with the mean of the others, as without an effect; 3,000 studies.
 
-    The factor of 4 fold models in place of the number of films, 1.53, would cover 0.97 with 40 films.
+    The factor of 4 fold models in place of the number of films, 1.53, would cover 0.97 with 40
+    films.
     """
     x = np.random.default_rng(n_films).standard_normal((3000, n_films, 25))
     others = (x.sum(axis=1, keepdims=True) - x) / (n_films - 1)
@@ -216,13 +251,22 @@ def test_intervals_of_one_person_are_over_held_out_runs():
     rng = np.random.default_rng(7)
     y = np.tile([1, 0, 0, 0, 0, 0, 0, 0], 12)
     probability = 1 / (1 + np.exp(-(2 * y - 1) - rng.standard_normal(96)))
-    windows = pd.DataFrame({"movie": "objects", "run": np.repeat(np.arange(12), 8).astype(str), "subject": "1"})
+    windows = pd.DataFrame(
+        {"movie": "objects", "run": np.repeat(np.arange(12), 8).astype(str), "subject": "1"}
+    )
     found = intervals_of_split(y, probability, windows, "run")
-    assert (found["over"], found["n"], found["widened"]) == ("runs of one person", 12, pytest.approx(widening(12)))
+    assert (found["over"], found["n"], found["widened"]) == (
+        "runs of one person",
+        12,
+        pytest.approx(widening(12)),
+    )
     every = cluster_intervals(y, probability, windows["run"].to_numpy(), cross_validated=True)
     assert found["scores"] == {name: every[name] for name in ("accuracy", "auc")}
     assert interval_text(found, "auc", ".3f").endswith("] over 12 runs of one person")
-    assert "for independent runs, because the models of the folds learnt from each other's runs" in intervals_caption(found)
+    assert (
+        "for independent runs, because the models of the folds learnt from each other's runs"
+        in intervals_caption(found)
+    )
     assert "MCC, F1 and PR AUC have none" in intervals_caption(found)
     assert intervals_of_split(y, probability, windows, "event")["over"] == "people"
     several = windows.assign(subject=np.tile(["1", "2", "3", "4"], 24))
@@ -230,8 +274,16 @@ def test_intervals_of_one_person_are_over_held_out_runs():
 
 
 def test_only_networks_are_marked_where_the_reported_fold_chose_the_epoch():
-    assert mark_of("voxel_time_cnn", "paper") and mark_of("cnn3d", "paper") and mark_of("shuffled-cnn", "paper")
-    assert not mark_of("linear", "paper") and not mark_of("linear_plus", "paper") and not mark_of("face-rois", "paper")
+    assert (
+        mark_of("voxel_time_cnn", "paper")
+        and mark_of("cnn3d", "paper")
+        and mark_of("shuffled-cnn", "paper")
+    )
+    assert (
+        not mark_of("linear", "paper")
+        and not mark_of("linear_plus", "paper")
+        and not mark_of("face-rois", "paper")
+    )
     assert not mark_of("voxel_time_cnn", "inner")
     y, probability, windows = predicted(4)
     one = {
@@ -239,7 +291,10 @@ def test_only_networks_are_marked_where_the_reported_fold_chose_the_epoch():
         "seeds": {"n": 1, "accuracy": [0.5]}, "cost": {}, "selection": "paper",
     }  # fmt: skip
     table = comparison({"voxel_time_cnn": {"movie": one}, "linear": {"movie": one}}, "movie")
-    assert "epoch chosen on the reported fold" in table["model"][0] and table["model"][1] == "ridge, whole window"
+    assert (
+        "epoch chosen on the reported fold" in table["model"][0]
+        and table["model"][1] == "ridge, whole window"
+    )
     assert set(table["interval_over"]) == {"4 films"} and table["auc_low"].notna().all()
     assert "[" in comparison_cells(table.iloc[0])[4]
 
@@ -256,9 +311,20 @@ def test_single_networks_on_swapped_labels_are_compared_with_single_networks(mon
     def joined(folder, members, n):
         wrong = round((1 - next(null)) * n)
         y = np.tile([0, 1], n // 2)
-        return pd.DataFrame({"trained_label": y, "probability": np.where(np.arange(n) < wrong, 1 - y, y)}), [], {}
+        return (
+            pd.DataFrame(
+                {"trained_label": y, "probability": np.where(np.arange(n) < wrong, 1 - y, y)}
+            ),
+            [],
+            {},
+        )
 
     monkeypatch.setattr(results, "join_folds", joined)
     cfg = SimpleNamespace(N_PERMUTATIONS_CNN=4, BASELINES=())
     found = results._nulls(Path(), "movie", [], np.tile([0, 1], 20), [0.6, 0.7, 0.8], cfg)["null"]
-    assert found == {"n": 4, "mean": pytest.approx(0.65), "observed": pytest.approx(0.7), "p": pytest.approx(3 / 5)}
+    assert found == {
+        "n": 4,
+        "mean": pytest.approx(0.65),
+        "observed": pytest.approx(0.7),
+        "p": pytest.approx(3 / 5),
+    }

@@ -36,9 +36,14 @@ def errors_of_scripts(config) -> str:
     return ""
 
 
-@pytest.mark.skipif(find_spec("krippendorff") is None, reason="no krippendorff: pip install -r requirements-volumes.txt")
+@pytest.mark.skipif(
+    find_spec("krippendorff") is None,
+    reason="no krippendorff: pip install -r requirements-volumes.txt",
+)
 def test_a_whole_demo_passes_and_every_run_is_on_the_films_clock(tmp_path):
-    demo.write_demo(tmp_path / "dataset", STUDY / "demo_regions.tsv", SEGMENTS, 42, voxel_mm=12, people=2)
+    demo.write_demo(
+        tmp_path / "dataset", STUDY / "demo_regions.tsv", SEGMENTS, 42, voxel_mm=12, people=2
+    )
     config = write_config(
         tmp_path / "c.py", DATASET_DIR=str(tmp_path / "dataset"), DATA_DIR=str(tmp_path / "data"), SEGMENTS=SEGMENTS,
         OBSERVER_DIR=str(tmp_path / "dataset" / "observers"), MIN_PER_CLASS=30, N_FOLDS=3, BALANCE="moments",
@@ -46,13 +51,19 @@ def test_a_whole_demo_passes_and_every_run_is_on_the_films_clock(tmp_path):
     assert problems_of(config) == []
     printed = script_here(SCRIPTS[0], config, "--check").stdout
     rows = [line.split() for line in printed.splitlines() if line.startswith("  sub-")]
-    assert [row[:2] for row in rows] == [[f"sub-0{p}", f"task-film_run-{r}"] for p in (1, 2) for r in (1, 2, 3)]
+    assert [row[:2] for row in rows] == [
+        [f"sub-0{p}", f"task-film_run-{r}"] for p in (1, 2) for r in (1, 2, 3)
+    ]
     for row in rows:
         start_s = SEGMENTS[int(row[1][-1]) - 1][0]
         assert f"{start_s:g} to " in " ".join(row)
         film_s, scan_s = float(row[-3]), float(row[-1])
         assert scan_s == film_s - start_s + 6  # LAG_S
-    assert "volumes: 158 (all runs)" in printed and "next" in printed.lower() and "3-train_volume_networks.py" in printed
+    assert (
+        "volumes: 158 (all runs)" in printed
+        and "next" in printed.lower()
+        and "3-train_volume_networks.py" in printed
+    )
 
 
 def test_blocks_pass_and_their_first_volumes_are_shown(tmp_path):
@@ -61,15 +72,24 @@ def test_blocks_pass_and_their_first_volumes_are_shown(tmp_path):
     config = blocks_config(tmp_path)
     assert problems_of(config) == []
     printed = script_here(SCRIPTS[0], config, "--check").stdout
-    assert "first of them: face 12 → 18 (all runs)" in printed and "labelled volumes: 96 (all runs)" in printed
+    assert (
+        "first of them: face 12 → 18 (all runs)" in printed
+        and "labelled volumes: 96 (all runs)" in printed
+    )
 
 
 @pytest.mark.parametrize(
     "settings, says",
     [
-        (dict(CV_SPLITS=("run",), HELD_OUT_SPLIT="run"), "Split 'run' has 2 groups and N_FOLDS is 3"),
+        (
+            dict(CV_SPLITS=("run",), HELD_OUT_SPLIT="run"),
+            "Split 'run' has 2 groups and N_FOLDS is 3",
+        ),
         (dict(MIN_PER_CLASS=1000), "0 labels have MIN_PER_CLASS = 1000"),
-        (dict(EVENT_LABELS={"face": ("Gesicht",), "house": ("house",)}), "Column 'trial_type' holds 'face', 'house'"),
+        (
+            dict(EVENT_LABELS={"face": ("Gesicht",), "house": ("house",)}),
+            "Column 'trial_type' holds 'face', 'house'",
+        ),
         (dict(TR_S=2.2), "TR = 2 s, the setting TR_S is 2.2 s"),
         (dict(MASK_FILE="m.nii.gz"), "has a grid of (4, 4, 4) voxels, the mask (4, 4, 5)"),
         (dict(BIDS_FILTER="space-MNI"), "holds no run"),

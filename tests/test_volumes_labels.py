@@ -26,7 +26,13 @@ from volume_study.labelling import (
     name_own_stimuli,
     shown_once,
 )
-from volume_study.observers import agreement, consensus, labels_per_tr, read_episodes, read_observers
+from volume_study.observers import (
+    agreement,
+    consensus,
+    labels_per_tr,
+    read_episodes,
+    read_observers,
+)
 from volume_study.volumes import balance, keep_frequent
 
 OBSERVERS = Path(__file__).parent / "data" / "studyforrest"
@@ -53,7 +59,9 @@ def votes(said):
 
 
 def forrest(**settings):
-    return SimpleNamespace(SEGMENTS=SEGMENTS, TR_S=2.0, **{"LAG_S": 6.0, "FILM_CLOCK": "segments"} | settings)
+    return SimpleNamespace(
+        SEGMENTS=SEGMENTS, TR_S=2.0, **{"LAG_S": 6.0, "FILM_CLOCK": "segments"} | settings
+    )
 
 
 def run_of(subject="sub-01", run="1", movie="movie"):
@@ -79,7 +87,9 @@ def test_the_consensus_is_that_of_a_count_in_plain_python(said, votes):
 
 
 def test_later_rows_count_and_trs_are_floor_and_ceil():
-    table = pd.DataFrame({"start": [1.0, 3.9, 8.0], "end": [6.1, 4.1, 8.0], "label": ["A", "B", "C"]})
+    table = pd.DataFrame(
+        {"start": [1.0, 3.9, 8.0], "end": [6.1, 4.1, 8.0], "label": ["A", "B", "C"]}
+    )
     assert labels_per_tr({"one": table}, 2.0)["one"].tolist() == ["A", "B", "B", "A"]
 
 
@@ -90,8 +100,12 @@ def test_ties_go_to_the_first_in_the_alphabet():
 
 def test_agreement_is_krippendorffs_alpha_by_its_definition():
     rng = np.random.default_rng(0)
-    said = pd.DataFrame(rng.choice(np.array(["A", "B", "C", None], dtype=object), (40, 5)), dtype=object)
-    coincidence = np.zeros((3, 3))  # Krippendorff 2004, chapter 11: pairs within a unit, weighted by 1 / (m − 1)
+    said = pd.DataFrame(
+        rng.choice(np.array(["A", "B", "C", None], dtype=object), (40, 5)), dtype=object
+    )
+    coincidence = np.zeros(
+        (3, 3)
+    )  # Krippendorff 2004, chapter 11: pairs within a unit, weighted by 1 / (m − 1)
     for row in said.to_numpy():
         codes = ["ABC".index(label) for label in row if label is not None]
         for i, one in enumerate(codes):
@@ -112,10 +126,16 @@ def test_observers_who_say_the_same_agree_and_one_alone_cannot():
 
 GOOD = {"start": [0.0, 4.0], "end": [2.0, 9.0], "emotion": ["A", "B"]}
 BAD = {
-    "another name": ({"emotion": None, "emotoin": ["A", "B"]}, "has no column 'emotion' \\(did you mean emotoin\\?\\)"),
+    "another name": (
+        {"emotion": None, "emotoin": ["A", "B"]},
+        "has no column 'emotion' \\(did you mean emotoin\\?\\)",
+    ),
     "no start": ({"start": None}, "has no column 'start'"),
     "end first": ({"end": [2.0, 3.0]}, r"line 3: the episode 4 – 3 s ends before it starts"),
-    "after the film": ({"end": [2.0, 99.0]}, r"line 3: the episode 4 – 99 s is outside the film, which lasts 10 s"),
+    "after the film": (
+        {"end": [2.0, 99.0]},
+        r"line 3: the episode 4 – 99 s is outside the film, which lasts 10 s",
+    ),
     "before the film": ({"start": [-1.0, 4.0]}, r"line 2: .* is outside the film"),
     "no number": ({"start": ["soon", 4.0]}, "line 2: start 'soon' is not a number"),
     "no time": ({"start": [0.0, None]}, "line 3: .* is no start and end in seconds"),
@@ -165,8 +185,20 @@ def test_a_volume_shows_the_film_second_of_its_run(part):
 
 
 def test_a_response_comes_lag_s_later_and_what_came_before_the_run_is_unknown():
-    assert moments_of_volumes(6, 1, SEGMENTS, 2.0, 6.0, "segments").tolist() == [-1, -1, -1, 443, 444, 445]
-    assert moments_of_volumes(4, 0, SEGMENTS, 2.0, 5.0, "segments").tolist() == [-1, -1, -1, 0]  # 1 s into the first TR
+    assert moments_of_volumes(6, 1, SEGMENTS, 2.0, 6.0, "segments").tolist() == [
+        -1,
+        -1,
+        -1,
+        443,
+        444,
+        445,
+    ]
+    assert moments_of_volumes(4, 0, SEGMENTS, 2.0, 5.0, "segments").tolist() == [
+        -1,
+        -1,
+        -1,
+        0,
+    ]  # 1 s into the first TR
 
 
 def test_labels_that_move_are_those_of_a_loop_over_volumes(votes):
@@ -181,12 +213,16 @@ def test_labels_that_move_are_those_of_a_loop_over_volumes(votes):
             if before:
                 expected["same" if after == before else "other" if after else "none"] += 1
     assert {name: int(table[name].sum()) for name in ("same", "other", "none")} == dict(expected)
-    assert table["labelled"].sum() == 1010 and table["drift_s"].tolist() == [16.0 * part for part in range(8)]
+    assert table["labelled"].sum() == 1010 and table["drift_s"].tolist() == [
+        16.0 * part for part in range(8)
+    ]
 
 
 def test_a_run_that_fits_no_segment_is_one_line():
     assert segment_of(run_of(run="movie-3"), 438, SEGMENTS, 2.0) == 2
-    assert segment_of(run_of(run="8"), 300, SEGMENTS, 2.0) == 7  # the end is missing: what there is counts
+    assert (
+        segment_of(run_of(run="8"), 300, SEGMENTS, 2.0) == 7
+    )  # the end is missing: what there is counts
     for run, n, message in (
         ("2", 470, "has 470 volumes; part 2 of SEGMENTS lasts 441"),
         ("2", 338, "lasts 441. It has the length of part 8"),
@@ -229,24 +265,45 @@ def test_a_label_can_be_part_of_a_files_name():
 
 def events_run(folder, subject, rows, column="trial_type"):
     path = folder / f"{subject}_events.tsv"
-    pd.DataFrame(rows, columns=["onset", "duration", column]).to_csv(path, sep="\t", index=False, na_rep="n/a")
+    pd.DataFrame(rows, columns=["onset", "duration", column]).to_csv(
+        path, sep="\t", index=False, na_rep="n/a"
+    )
     return replace(run_of(subject, "1", "motor"), annotations=(("", path),))
 
 
 def motor(**settings):
-    values = {"TR_S": 2.0, "LAG_S": 4.0, "EVENT_COLUMN": "trial_type", "JOIN_GAP_S": 2.0, "DATASET_DIR": "d"}
-    return SimpleNamespace(**values | {"EVENT_LABELS": {"leftleg": ("3",), "arm": ("5", "6")}} | settings)
+    values = {
+        "TR_S": 2.0,
+        "LAG_S": 4.0,
+        "EVENT_COLUMN": "trial_type",
+        "JOIN_GAP_S": 2.0,
+        "DATASET_DIR": "d",
+    }
+    return SimpleNamespace(
+        **values | {"EVENT_LABELS": {"leftleg": ("3",), "arm": ("5", "6")}} | settings
+    )
 
 
 def test_integer_trial_types_beside_missing_ones_become_labels(tmp_path):
-    run = events_run(tmp_path, "sub-01", [(0, 4, 3), (10, 4, 5), (14, 2, 6), (20, 2, None), (22, 2, 4)])
+    run = events_run(
+        tmp_path, "sub-01", [(0, 4, 3), (10, 4, 5), (14, 2, 6), (20, 2, None), (22, 2, 4)]
+    )
     cfg = motor()
     labels = event_labels([run.annotation_of("")], cfg)
     table, ambiguous = event_volumes(run, 20, labels, cfg)
     table = name_events(table)
     assert ambiguous == 0 and list(table) == COLUMNS
-    assert dict(zip(table["tr"], table["label"])) == {2: "leftleg", 3: "leftleg", 7: "arm", 8: "arm", 9: "arm"}
-    assert table["event"].unique().tolist() == ["task-motor_run-1_leftleg_0s", "task-motor_run-1_arm_10s"]
+    assert dict(zip(table["tr"], table["label"])) == {
+        2: "leftleg",
+        3: "leftleg",
+        7: "arm",
+        8: "arm",
+        9: "arm",
+    }
+    assert table["event"].unique().tolist() == [
+        "task-motor_run-1_leftleg_0s",
+        "task-motor_run-1_arm_10s",
+    ]
     every = event_labels([run.annotation_of("")], motor(EVENT_LABELS={}))
     assert every == {"3": ("3",), "4": ("4",), "5": ("5",), "6": ("6",)}
 
@@ -273,14 +330,20 @@ def test_string_trial_types_and_volumes_with_two_labels(tmp_path):
     run = events_run(tmp_path, "sub-01", rows, "condition")
     cfg = motor(EVENT_LABELS={"leg": ("leg",), "arm": ("arm",)}, EVENT_COLUMN="condition")
     table, ambiguous = event_volumes(run, 20, cfg.EVENT_LABELS, cfg)
-    assert ambiguous == 1 and dict(zip(table["tr"], table["label"])) == {2: "leg", 3: "leg", 5: "arm", 6: "arm"}
+    assert ambiguous == 1 and dict(zip(table["tr"], table["label"])) == {
+        2: "leg",
+        3: "leg",
+        5: "arm",
+        6: "arm",
+    }
 
 
 def test_events_that_are_not_there_are_one_line(tmp_path):
     run = events_run(tmp_path, "sub-01", [(0, 4, 3), (10, 4, 5)])
     files = [run.annotation_of("")]
     with pytest.raises(
-        NeuroFaceError, match="no run of d has an event '9' \\(toe\\). Column 'trial_type' holds '3', '5'"
+        NeuroFaceError,
+        match="no run of d has an event '9' \\(toe\\). Column 'trial_type' holds '3', '5'",
     ):
         event_labels(files, motor(EVENT_LABELS={"toe": ("9",), "leftleg": ("3",)}))
     with pytest.raises(NeuroFaceError, match="lacks the column 'condition'"):
@@ -294,14 +357,21 @@ def test_stimuli_are_shared_only_where_all_saw_the_same_blocks(tmp_path):
     def labelled(rows_of_second):
         cfg, parts = motor(), []
         for subject, rows in (("sub-01", [(0, 4, 3), (10, 4, 5)]), ("sub-02", rows_of_second)):
-            parts.append(event_volumes(events_run(tmp_path, subject, rows), 20, cfg.EVENT_LABELS, cfg)[0])
+            parts.append(
+                event_volumes(events_run(tmp_path, subject, rows), 20, cfg.EVENT_LABELS, cfg)[0]
+            )
         return name_own_stimuli(name_events(pd.concat(parts, ignore_index=True)))
 
     same, other = labelled([(0, 4, 3), (10, 4, 5)]), labelled([(0, 4, 5), (10, 4, 3)])
     shifted = labelled([(0.01, 4, 3), (9.99, 4, 5)])  # own logs of one stimulus
     assert shifted["stimulus"].nunique() == 1 and shifted["event"].nunique() == 2
-    assert same["stimulus"].nunique() == 1 and (same.groupby("moment")["subject"].nunique() == 2).all()
-    assert other["stimulus"].nunique() == 2 and (other.groupby("moment")["subject"].nunique() == 1).all()
+    assert (
+        same["stimulus"].nunique() == 1 and (same.groupby("moment")["subject"].nunique() == 2).all()
+    )
+    assert (
+        other["stimulus"].nunique() == 2
+        and (other.groupby("moment")["subject"].nunique() == 1).all()
+    )
 
 
 # ---------------------------------------------------------------- which volumes are taken
@@ -311,14 +381,19 @@ def test_labels_with_too_few_moments_are_left_out_and_counted():
     samples = pd.DataFrame({"label": list("AAABBC"), "moment": list("abcdef"), "subject": "s"})
     kept, rare = keep_frequent(samples, 2)
     assert rare == {"C": 1} and set(kept["label"]) == {"A", "B"}
-    with pytest.raises(NeuroFaceError, match=r"1 labels have MIN_PER_CLASS = 3 .*\(A 3, B 2, C 1\)"):
+    with pytest.raises(
+        NeuroFaceError, match=r"1 labels have MIN_PER_CLASS = 3 .*\(A 3, B 2, C 1\)"
+    ):
         keep_frequent(samples, 3)
 
 
 def test_each_person_is_balanced_by_its_own_rarest_label():
     rng = np.random.default_rng(0)
     samples = pd.DataFrame(
-        {"label": rng.choice(list("ABC"), 300, p=[0.6, 0.3, 0.1]), "subject": rng.choice(["s", "t"], 300)}
+        {
+            "label": rng.choice(list("ABC"), 300, p=[0.6, 0.3, 0.1]),
+            "subject": rng.choice(["s", "t"], 300),
+        }
     )
     samples["moment"] = np.arange(300).astype(str)
     drawn = balance(samples, "person", 1, 0)

@@ -54,7 +54,8 @@ def volumes(mask):
 def test_the_separable_network_has_the_published_parameters():
     model = build_classifier("separable_cnn3d", np.ones((80, 80, 35), bool), 5, {})
     assert trainable(model) == 424_549
-    # Counted by hand: stem, then per block its expansion before and its other two convolutions after the volume is halved.
+    # Counted by hand: stem, then per block its expansion before and its other two convolutions
+    # after the volume is halved.
     places = [80 * 80 * 35, 40 * 40 * 18, 20 * 20 * 9, 10 * 10 * 5, 5 * 5 * 3]
     channels, total = [32, 64, 128, 256, 256], places[0] * 27 * 32
     for before, after, here, then in zip(channels, channels[1:], places, places[1:]):
@@ -64,7 +65,10 @@ def test_the_separable_network_has_the_published_parameters():
 
 def test_the_released_hybrid_has_the_published_parameters_with_four_classes():
     model = build_classifier("hybrid", np.ones((60, 60, 60), bool), 4, {"reference": True})
-    assert trainable(model) == model.count_params() == 70_361_445 and model.output_shape == (None, 4)
+    assert trainable(model) == model.count_params() == 70_361_445 and model.output_shape == (
+        None,
+        4,
+    )
 
 
 def test_deepbrain_has_the_published_operations():
@@ -92,7 +96,9 @@ def test_a_depthwise_convolution_is_a_correlation_per_channel(stride):
     for n in range(2):
         for channel in range(3):
             kernel = np.asarray(layer.kernel)[..., channel]
-            expected = correlate(x[n, 0, ..., channel], kernel, mode="constant")[::stride, ::stride, ::stride]
+            expected = correlate(x[n, 0, ..., channel], kernel, mode="constant")[
+                ::stride, ::stride, ::stride
+            ]
             np.testing.assert_allclose(found[n, 0, ..., channel], expected, atol=1e-5)
             np.testing.assert_allclose(planes[n, ..., channel], expected, atol=1e-5)
 
@@ -108,7 +114,9 @@ def test_a_network_is_stored_and_read_again(name, mask, volumes, tmp_path):
 
 
 def test_an_option_that_is_not_there_is_one_line(mask):
-    with pytest.raises(NeuroFaceError, match=r"separable_cnn3d has no option 'filter' \(did you mean filters\?\)"):
+    with pytest.raises(
+        NeuroFaceError, match=r"separable_cnn3d has no option 'filter' \(did you mean filters\?\)"
+    ):
         build_classifier("separable_cnn3d", mask, 3, {"filter": (4,)})
     with pytest.raises(NeuroFaceError, match="hybrid cannot be built with"):
         build_classifier("hybrid", mask, 3, {"filters": (4,)})
@@ -145,7 +153,14 @@ def test_a_view_holds_the_log_odds_of_its_class(models, volumes):
 
 
 def settings(**more):
-    values = {"BOX_VOXELS": 2, "BOX_STRIDE": 2, "IG_RULE": "midpoint", "IG_STEPS": 64, "INFERENCE_BATCH": 16, "SEED": 1}
+    values = {
+        "BOX_VOXELS": 2,
+        "BOX_STRIDE": 2,
+        "IG_RULE": "midpoint",
+        "IG_STEPS": 64,
+        "INFERENCE_BATCH": 16,
+        "SEED": 1,
+    }
     return SimpleNamespace(**values | more)
 
 
@@ -163,7 +178,9 @@ def test_integrated_gradients_add_up_to_the_log_odds_of_any_class(models, volume
 
 @pytest.mark.parametrize("name", ["hybrid", "transformer_only"])
 def test_attention_rollout_shares_one_volume_among_its_voxels(models, volumes, name):
-    maps, _ = Explainer(volumes, {1: models[name]}, {}, settings())("attention-rollout", np.array([2]), 1)
+    maps, _ = Explainer(volumes, {1: models[name]}, {}, settings())(
+        "attention-rollout", np.array([2]), 1
+    )
     found = maps[0, 0]
     assert np.array_equal(maps[0, 2], found)  # attention does not know the class
     assert found.min() >= 0 and found.std() > 0 and found.sum() == pytest.approx(1, rel=1e-4)
@@ -182,7 +199,14 @@ def test_grad_cam_of_two_classes_is_opposite(models, volumes, mask):
 def test_volumes_are_chosen_from_all_episodes_whether_the_network_is_right_or_not():
     import pandas as pd
 
-    table = pd.DataFrame({"subject": list("sssssttt"), "label": list("AAABBBBA"), "event": list("aabccccd"), "fold": 1})
+    table = pd.DataFrame(
+        {
+            "subject": list("sssssttt"),
+            "label": list("AAABBBBA"),
+            "event": list("aabccccd"),
+            "fold": 1,
+        }
+    )
     table["probability_A"] = [0.9, 0.8, 0.1, 0.2, 0.9, 0.1, 0.1, 0.76]
     table["probability_B"] = 1 - table["probability_A"]
     found = choose_volumes(table, ["A", "B"], 0.0, 1, seed=0)

@@ -46,7 +46,9 @@ def test_shared_work_changes_no_map(case):
     assert found.shape == (4, mask.sum()) and p == pytest.approx(q, abs=1e-6)
     for number in (0, 3):
         assert np.abs(expected[number]).max() > 1e-4
-        np.testing.assert_allclose(found[number], expected[number], atol=1e-5 * max(1, np.abs(expected[number]).max()))
+        np.testing.assert_allclose(
+            found[number], expected[number], atol=1e-5 * max(1, np.abs(expected[number]).max())
+        )
 
 
 def test_a_map_is_the_mean_drop_of_the_boxes_that_hold_a_voxel():
@@ -63,7 +65,9 @@ def test_a_map_is_the_mean_drop_of_the_boxes_that_hold_a_voxel():
         box[tuple(slice(c, c + 2) for c in corner)] = True
         if (box & mask).any():
             changed = np.where(box[mask], baseline, volume)
-            drop = whole - float(np.asarray(model.predict_on_batch(changed[None, :, None, None]))[0, 1])
+            drop = whole - float(
+                np.asarray(model.predict_on_batch(changed[None, :, None, None]))[0, 1]
+            )
             total[box] += drop
             times[box] += 1
     np.testing.assert_allclose(found, (total / np.maximum(times, 1))[mask], atol=1e-6)

@@ -25,7 +25,9 @@ from volume_study import demo
 SCRIPTS = sorted(STUDY.glob("[1-7]-*.py"))
 EXTRAS = ("krippendorff", "rsatoolbox", "umap")
 missing = [name for name in EXTRAS if find_spec(name) is None]
-pytestmark = pytest.mark.skipif(bool(missing), reason=f"no {missing}: pip install -r requirements-volumes.txt")
+pytestmark = pytest.mark.skipif(
+    bool(missing), reason=f"no {missing}: pip install -r requirements-volumes.txt"
+)
 SEGMENTS = ((0.0, 316.0), (300.0, 616.0), (600.0, 916.0))
 
 
@@ -71,13 +73,17 @@ def tiny(tmp_path_factory):
     config = write_config(folder / "tiny.py", **settings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "EFFECT", 5.0)
-        demo.write_demo(folder / "dataset", STUDY / "demo_regions.tsv", SEGMENTS, 42, voxel_mm=12, people=4)
+        demo.write_demo(
+            folder / "dataset", STUDY / "demo_regions.tsv", SEGMENTS, 42, voxel_mm=12, people=4
+        )
     printed = {}
     for number in range(1, 8):
         done = run_here(number, config)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         printed[number] = done.stdout
-    return SimpleNamespace(root=folder / "tiny", folder=folder, config=config, settings=settings, printed=printed)
+    return SimpleNamespace(
+        root=folder / "tiny", folder=folder, config=config, settings=settings, printed=printed
+    )
 
 
 def another(tiny, folder, **more):
@@ -102,10 +108,19 @@ def test_every_label_and_moment_is_where_the_film_shows_it(tiny):
 
 
 def test_voxels_are_those_of_nilearn(tiny):
-    samples, X = read_table(tiny.root / "2-dataset" / "samples.tsv"), open_npy(tiny.root / "2-dataset" / "X.npy")
+    samples, X = (
+        read_table(tiny.root / "2-dataset" / "samples.tsv"),
+        open_npy(tiny.root / "2-dataset" / "X.npy"),
+    )
     mask = nib.load(tiny.root / "2-dataset" / "group_mask.nii.gz").get_fdata() > 0
     first = samples.iloc[0]
-    file = tiny.folder / "dataset" / first.subject / "func" / f"{first.subject}_task-film_run-{first.run}_space-MNI"
+    file = (
+        tiny.folder
+        / "dataset"
+        / first.subject
+        / "func"
+        / f"{first.subject}_task-film_run-{first.run}_space-MNI"
+    )
     bold = nib.load(f"{file}_desc-preproc_bold.nii.gz").get_fdata()[mask]
     expected = (bold - bold.mean(axis=1, keepdims=True)) / bold.std(axis=1, keepdims=True)
     np.testing.assert_allclose(X[0], expected[:, first.tr], atol=1e-3)
@@ -178,13 +193,18 @@ def test_all_held_out_episodes_are_explained_and_tested(tiny):
 
 def test_clusters_and_distances_are_written(tiny):
     voxels = read_table(tiny.root / "5-clusters" / "voxels.tsv")
-    assert (voxels.groupby("label").size() == 20).all() and np.isfinite(voxels[["umap_1", "pc_2"]]).all(axis=None)
+    assert (voxels.groupby("label").size() == 20).all() and np.isfinite(
+        voxels[["umap_1", "pc_2"]]
+    ).all(axis=None)
     mantel = read_table(tiny.root / "6-similarity" / "mantel.tsv")
     assert set(mantel["n_permutations"]) == {120} and mantel["p_two_sided"].min() >= 1 / 120 - 1e-9
     assert (mantel["p_holm"] >= mantel["p_two_sided"]).all()
     assert (mantel["untrained_low"] <= mantel["r_untrained"]).all()
     np.testing.assert_allclose(mantel["difference"], mantel["r"] - mantel["r_untrained"], atol=1e-6)
-    assert {"pool", "logit"} <= set(mantel["layer"]) and set(mantel["distance"]) == {"correlation", "crossnobis"}
+    assert {"pool", "logit"} <= set(mantel["layer"]) and set(mantel["distance"]) == {
+        "correlation",
+        "crossnobis",
+    }
 
 
 def test_the_report_says_what_differs_and_what_it_did(tiny):
@@ -200,7 +220,10 @@ def test_the_report_says_what_differs_and_what_it_did(tiny):
     assert page.count("<img ") >= 12
     table = read_table(tiny.root / "7-figures" / "differences.tsv")
     effect = dict(zip(table["what"], table["effect"]))
-    assert "by up to 32 s" in effect["film clock"] and "by holding out single volumes" in effect["what is held out"]
+    assert (
+        "by up to 32 s" in effect["film clock"]
+        and "by holding out single volumes" in effect["what is held out"]
+    )
     methods = page.split('<section id="methods">')[1]
     assert "4 people" in methods and "Mantel" in methods and "Loshchilov" in methods
 
@@ -225,7 +248,9 @@ def test_a_script_goes_on_where_it_was_stopped(tiny, tmp_path, number, lost):
     again, before = (content(root / lost.split("/")[0]) for root in (tmp_path / "tiny", tiny.root))
     assert lost.split("/", 1)[1] in before
     changed = [name for name in before if again.get(name) != before[name]]
-    assert [name for name in changed if not name.endswith(".keras")] == []  # an archive holds the time of its parts
+    assert [
+        name for name in changed if not name.endswith(".keras")
+    ] == []  # an archive holds the time of its parts
 
 
 def test_a_killed_copy_of_runs_goes_on(tiny, tmp_path):
@@ -249,23 +274,35 @@ def test_a_killed_copy_of_runs_goes_on(tiny, tmp_path):
     done = run_here(2, config)
     assert done.returncode == 0 and "runs: 2 of 12 already there" in done.stdout, done.stderr
     assert np.array_equal(
-        open_npy(tmp_path / "tiny" / "2-dataset" / "X.npy"), open_npy(tiny.root / "2-dataset" / "X.npy")
+        open_npy(tmp_path / "tiny" / "2-dataset" / "X.npy"),
+        open_npy(tiny.root / "2-dataset" / "X.npy"),
     )
 
 
 def test_other_settings_are_refused_in_one_line(tiny):
     config = write_config(tiny.folder / "lag.py", **tiny.settings | {"LAG_S": 4.0})
     done = run_here(2, config)
-    assert done.returncode == 1 and "1-labels was made with LAG_S = 6.0; the setting is now 4.0" in done.stderr
+    assert (
+        done.returncode == 1
+        and "1-labels was made with LAG_S = 6.0; the setting is now 4.0" in done.stderr
+    )
 
 
 WRONG = {
-    "a typo": ({"MODELS": ("separable_cnn",)}, 1, "'separable_cnn' is not a network (did you mean separable_cnn3d?)"),
+    "a typo": (
+        {"MODELS": ("separable_cnn",)},
+        1,
+        "'separable_cnn' is not a network (did you mean separable_cnn3d?)",
+    ),
     "no segments": ({"SEGMENTS": ()}, 1, "needs SEGMENTS"),
     "a film that ends": ({"SEGMENTS": ((10.0, 5.0),)}, 1, "(10, 5) ends before it starts"),
     "too many observers": ({"MIN_AGREEMENT": 10}, 1, "holds 9 tables of observers"),
     "a shorter film": ({"SEGMENTS": SEGMENTS[:2]}, 1, "is outside the film, which lasts 616 s"),
-    "a class that vanishes": ({"MIN_PER_CLASS": 900}, 2, "0 labels have MIN_PER_CLASS = 900 moments or more"),
+    "a class that vanishes": (
+        {"MIN_PER_CLASS": 900},
+        2,
+        "0 labels have MIN_PER_CLASS = 900 moments or more",
+    ),
     "rollout without attention": (
         {"MODELS": ("separable_cnn3d",), "EXPLAINED_MODEL": "separable_cnn3d"},
         1,
@@ -283,7 +320,11 @@ def test_wrong_settings_are_one_line(tiny, tmp_path, name):
         shutil.copytree(tiny.root / "1-labels", tmp_path / "tiny" / "1-labels")
     study = {"DATASET": "bids"} if number == 1 else {}
     done = run_here(number, another(tiny, tmp_path, **study | change))
-    assert done.returncode == 1 and message in done.stderr and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert (
+        done.returncode == 1
+        and message in done.stderr
+        and len(done.stderr.strip().splitlines()) == 1
+    ), done.stderr
 
 
 def bids(folder, people=2, other_grid=False):
@@ -347,7 +388,16 @@ def test_experiments_are_sound(tmp_path, name):
     cfg = load_settings(VolumeSettings, STUDY / "config.py", STUDY / "experiments" / f"{name}.py")
     assert cfg.RUN_NAME.startswith(name[:5]) or cfg.RUN_NAME == "volumes-demo-published"
     if name == "studyforrest":
-        assert [(end - start) / 2 for start, end in cfg.SEGMENTS] == [451, 441, 438, 488, 462, 439, 542, 338]
+        assert [(end - start) / 2 for start, end in cfg.SEGMENTS] == [
+            451,
+            441,
+            438,
+            488,
+            462,
+            439,
+            542,
+            338,
+        ]
         assert len(list((STUDY / cfg.OBSERVER_DIR).glob("*.csv"))) == 9
 
 
@@ -358,4 +408,7 @@ def test_a_missing_package_is_one_line_with_the_command(tmp_path):
         f"sys.path.insert(0, {str(STUDY)!r}); from volume_study.extras import require; require('umap', 'rsatoolbox')"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert "This script needs umap. Run: pip install -r" in done.stderr and "requirements-volumes.txt" in done.stderr
+    assert (
+        "This script needs umap. Run: pip install -r" in done.stderr
+        and "requirements-volumes.txt" in done.stderr
+    )

@@ -18,7 +18,13 @@ from sklearn import metrics
 from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits
 
-from volume_study.clustering import exchanged_separations, overlap_table, principal_axes, separation, top_voxels
+from volume_study.clustering import (
+    exchanged_separations,
+    overlap_table,
+    principal_axes,
+    separation,
+    top_voxels,
+)
 from volume_study.crossed import crossed_intervals
 from volume_study.episode_test import episode_test, exchanged, mean_difference
 from volume_study.fold_test import fold_test
@@ -44,7 +50,14 @@ from volume_study.similarity import (
     p_over_people,
     square,
 )
-from volume_study.splits import folds_of_all_splits, groups_of, leaks, make_folds, permuted_labels, viewers_of
+from volume_study.splits import (
+    folds_of_all_splits,
+    groups_of,
+    leaks,
+    make_folds,
+    permuted_labels,
+    viewers_of,
+)
 
 LABELS = list("ABC")
 
@@ -62,7 +75,18 @@ def film(people=4, blocks=24, trs=4, runs=3, seed=0, own=False) -> pd.DataFrame:
                 number = block * (trs + 1) + tr
                 rows.append((f"s{person}", "m", str(part), label, number * 2.0, number, f"{name}_tr-{number}",
                              f"{name}_block-{block}", name, name))  # fmt: skip
-    columns = ["subject", "movie", "run", "label", "onset_s", "tr", "moment", "event", "stimulus", "clock"]
+    columns = [
+        "subject",
+        "movie",
+        "run",
+        "label",
+        "onset_s",
+        "tr",
+        "moment",
+        "event",
+        "stimulus",
+        "clock",
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -89,16 +113,22 @@ def test_what_belongs_together_is_on_one_side(split):
     groups = groups_of(samples, split)
     for fold in folds:
         parts = fold.train, fold.validation, fold.test
-        assert not set(groups[fold.train]) & set(groups[fold.test]) and not set(groups[fold.validation]) & set(
-            groups[fold.test]
+        assert not set(groups[fold.train]) & set(groups[fold.test]) and not set(
+            groups[fold.validation]
+        ) & set(groups[fold.test])
+        assert not any(
+            np.intersect1d(one, other).size for one in parts for other in parts if one is not other
         )
-        assert not any(np.intersect1d(one, other).size for one in parts for other in parts if one is not other)
         if split in ("block", "run"):
             for held_out in (fold.test, fold.validation):
                 distance = np.abs(
-                    samples["onset_s"].to_numpy()[fold.train][:, None] - samples["onset_s"].to_numpy()[held_out]
+                    samples["onset_s"].to_numpy()[fold.train][:, None]
+                    - samples["onset_s"].to_numpy()[held_out]
                 )
-                same = samples["clock"].to_numpy()[fold.train][:, None] == samples["clock"].to_numpy()[held_out]
+                same = (
+                    samples["clock"].to_numpy()[fold.train][:, None]
+                    == samples["clock"].to_numpy()[held_out]
+                )
                 assert distance[same].min(initial=99) > 4.0
         assert fold.n_embargoed == len(samples) - sum(map(len, parts))
 
@@ -117,10 +147,17 @@ def test_which_splits_leak():
 def test_splits_that_are_not_possible_are_named():
     samples = film(people=2)
     folds, impossible = folds_of_all_splits(samples, settings())
-    assert list(impossible) == ["subject"] and "Split 'subject' has 2 groups and N_FOLDS is 3" in impossible["subject"]
-    with pytest.raises(NeuroFaceError, match="Lower N_FOLDS to 2 or less, or leave 'subject' out of CV_SPLITS"):
+    assert (
+        list(impossible) == ["subject"]
+        and "Split 'subject' has 2 groups and N_FOLDS is 3" in impossible["subject"]
+    )
+    with pytest.raises(
+        NeuroFaceError, match="Lower N_FOLDS to 2 or less, or leave 'subject' out of CV_SPLITS"
+    ):
         folds_of_all_splits(samples, settings(CV_SPLITS=("subject",)))
-    with pytest.raises(NeuroFaceError, match="training set of 0 volumes has none of 'A'.*lower EMBARGO_TRS"):
+    with pytest.raises(
+        NeuroFaceError, match="training set of 0 volumes has none of 'A'.*lower EMBARGO_TRS"
+    ):
         make_folds(samples, "block", 3, 1, tr_s=2.0, embargo_trs=99, selection="inner")
 
 
@@ -182,16 +219,27 @@ def test_ridge_is_sklearns_with_the_penalty_that_is_best_inside():
             for number in range(3):
                 own = y[train] == number
                 target = np.where(own, 1 / own.sum(), -1 / (~own).sum())
-                values.append(Ridge(alpha=alpha, fit_intercept=False).fit(inside, target).predict(X[test] - mean))
+                values.append(
+                    Ridge(alpha=alpha, fit_intercept=False)
+                    .fit(inside, target)
+                    .predict(X[test] - mean)
+                )
             answers.append(np.argmax(values, axis=0))
         return answers
 
-    inner = [metrics.balanced_accuracy_score(y[fold.validation], a) for a in sklearns(fold.train, fold.validation)]
-    expected = sklearns(fold.train, fold.test)[int(np.argmax(inner))]  # the volumes that the networks learn from
+    inner = [
+        metrics.balanced_accuracy_score(y[fold.validation], a)
+        for a in sklearns(fold.train, fold.validation)
+    ]
+    expected = sklearns(fold.train, fold.test)[
+        int(np.argmax(inner))
+    ]  # the volumes that the networks learn from
     said = ridge_said(X @ X.T, y[:, None], [fold], 3)[:, 0]
     assert np.array_equal(said[fold.test], expected) and (said[:60] == -1).all()
     values = ridge_values(X @ X.T, y, [fold], 3)
-    assert np.array_equal(values[fold.test].argmax(axis=1), expected) and np.isnan(values[:60]).all()
+    assert (
+        np.array_equal(values[fold.test].argmax(axis=1), expected) and np.isnan(values[:60]).all()
+    )
 
 
 def test_logistic_regression_from_the_kernel_is_that_on_the_features():
@@ -205,8 +253,14 @@ def test_logistic_regression_from_the_kernel_is_that_on_the_features():
     scale = np.sqrt(((X[train] - mean) ** 2).sum() / len(train))
     fits = []
     for strength in (1e-3, 1e-1, 1e1):
-        model = LogisticRegression(C=strength * len(train), max_iter=2000, tol=1e-8, class_weight="balanced")
-        fits.append(model.fit((X[train] - mean) / scale, y[train]).predict_proba((X[fold.test] - mean) / scale))
+        model = LogisticRegression(
+            C=strength * len(train), max_iter=2000, tol=1e-8, class_weight="balanced"
+        )
+        fits.append(
+            model.fit((X[train] - mean) / scale, y[train]).predict_proba(
+                (X[fold.test] - mean) / scale
+            )
+        )
     assert min(np.abs(found[fold.test] - fit).max() for fit in fits) < 2e-3
     assert np.isnan(found[:45]).all()
 
@@ -243,9 +297,15 @@ def test_scores_from_tables_are_sklearns(predicted):
         "macro_f1": metrics.f1_score(y, said, average="macro"),
         "mcc": metrics.matthews_corrcoef(y, said),
     }.items():
-        assert found[name][0] == pytest.approx(expected) and all_scores[name] == pytest.approx(expected)
-    assert all_scores["roc_auc"] == pytest.approx(metrics.roc_auc_score(y, probability, multi_class="ovr"))
-    assert balanced_accuracy(y[:, None], said[:, None], 4)[0] == pytest.approx(metrics.balanced_accuracy_score(y, said))
+        assert found[name][0] == pytest.approx(expected) and all_scores[name] == pytest.approx(
+            expected
+        )
+    assert all_scores["roc_auc"] == pytest.approx(
+        metrics.roc_auc_score(y, probability, multi_class="ovr")
+    )
+    assert balanced_accuracy(y[:, None], said[:, None], 4)[0] == pytest.approx(
+        metrics.balanced_accuracy_score(y, said)
+    )
 
 
 def test_crossed_intervals_are_the_sum_of_both_variances_less_the_shared_one():
@@ -258,7 +318,10 @@ def test_crossed_intervals_are_the_sum_of_both_variances_less_the_shared_one():
     episodes = np.tile(np.repeat(np.arange(n_episodes), n_trs), n_people)
     low, high = crossed_intervals(partial(accuracy, right.ravel()), people, episodes)["accuracy"]
     cells = right.mean(axis=2)
-    of_people, of_episodes = cells.mean(axis=1).var(ddof=1) / n_people, cells.mean(axis=0).var(ddof=1) / n_episodes
+    of_people, of_episodes = (
+        cells.mean(axis=1).var(ddof=1) / n_people,
+        cells.mean(axis=0).var(ddof=1) / n_episodes,
+    )
     total = of_people + of_episodes - cells.var(ddof=1) / cells.size
     freedom = total**2 / (of_people**2 / (n_people - 1) + of_episodes**2 / (n_episodes - 1))
     half = t.ppf(0.975, freedom) * np.sqrt(total)
@@ -272,12 +335,18 @@ def accuracy(right: np.ndarray, times: np.ndarray) -> dict[str, np.ndarray]:
 def test_where_each_person_saw_own_episodes_people_are_the_only_unit():
     rng = np.random.default_rng(0)
     right, people = rng.integers(0, 2, 240).astype(float), np.repeat(np.arange(8), 30)
-    found = crossed_intervals(partial(accuracy, right), people, np.repeat(np.arange(40), 6))["accuracy"]
+    found = crossed_intervals(partial(accuracy, right), people, np.repeat(np.arange(40), 6))[
+        "accuracy"
+    ]
     means = right.reshape(8, 30).mean(axis=1)
     assert found == pytest.approx(t.interval(0.95, 7, means.mean(), means.std(ddof=1) / np.sqrt(8)))
-    one_person = crossed_intervals(partial(accuracy, right), np.zeros(240), np.repeat(np.arange(40), 6))["accuracy"]
+    one_person = crossed_intervals(
+        partial(accuracy, right), np.zeros(240), np.repeat(np.arange(40), 6)
+    )["accuracy"]
     means = right.reshape(40, 6).mean(axis=1)
-    assert one_person == pytest.approx(t.interval(0.95, 39, means.mean(), means.std(ddof=1) / np.sqrt(40)))
+    assert one_person == pytest.approx(
+        t.interval(0.95, 39, means.mean(), means.std(ddof=1) / np.sqrt(40))
+    )
     assert crossed_intervals(partial(accuracy, right), np.zeros(240), np.zeros(240)) == {}
 
 
@@ -289,8 +358,13 @@ def test_intervals_cover_new_people_and_new_episodes():
         level = 0.1 * rng.standard_normal((6, 1, 1)) + 0.8 * rng.standard_normal((59, 1))
         right = (level + rng.standard_normal((6, 59, 3)) > 0).astype(float).ravel()
         people, episodes = np.repeat(np.arange(6), 177), np.tile(np.repeat(np.arange(59), 3), 6)
-        parts = episodes, np.arange(len(people))  # each volume as an episode of its own: people are the only unit
-        intervals = [crossed_intervals(partial(accuracy, right), people, part)["accuracy"] for part in parts]
+        parts = (
+            episodes,
+            np.arange(len(people)),
+        )  # each volume as an episode of its own: people are the only unit
+        intervals = [
+            crossed_intervals(partial(accuracy, right), people, part)["accuracy"] for part in parts
+        ]
         covered.append([low <= 0.5 <= high for low, high in intervals])
     crossed, of_people = np.mean(covered, axis=0)
     assert 0.9 < crossed < 0.99 and of_people < crossed - 0.05
@@ -301,7 +375,9 @@ def test_each_label_has_its_own_curves(predicted):
     episodes = np.arange(300) // 3
     found = scores_by_class(y, probability, people, episodes, list("wxyz"))
     for number, label in enumerate("wxyz"):
-        assert found[label]["roc_auc"] == pytest.approx(metrics.roc_auc_score(y == number, probability[:, number]))
+        assert found[label]["roc_auc"] == pytest.approx(
+            metrics.roc_auc_score(y == number, probability[:, number])
+        )
         low, high = found[label]["intervals_95"]["roc_auc"]
         assert low < found[label]["roc_auc"] < high
 
@@ -310,17 +386,25 @@ def test_weighted_scores_are_those_of_repeated_volumes(predicted):
     y, probability, _ = predicted
     times = np.random.default_rng(1).integers(0, 3, 300)
     rows = np.repeat(np.arange(300), times)
-    found, expected = weighted_scores_of_all(y, probability, times[None]), scores(y[rows], probability[rows])
+    found, expected = (
+        weighted_scores_of_all(y, probability, times[None]),
+        scores(y[rows], probability[rows]),
+    )
     for name, value in found.items():
         assert value[0] == pytest.approx(expected[name]), name
     ranks = scores_of_values(y, np.log(probability))
-    assert ranks["roc_auc"] == pytest.approx(scores(y, probability)["roc_auc"]) and "log_loss" not in ranks
+    assert (
+        ranks["roc_auc"] == pytest.approx(scores(y, probability)["roc_auc"])
+        and "log_loss" not in ranks
+    )
 
 
 def test_models_are_compared_on_the_same_volumes(predicted):
     y, probability, people = predicted
     values = {"one": probability, "other": np.roll(probability, 1, axis=1), "again": probability}
-    table = paired_differences(y, values, people, np.arange(300) // 3).set_index(["model", "other", "score"])
+    table = paired_differences(y, values, people, np.arange(300) // 3).set_index(
+        ["model", "other", "score"]
+    )
     assert (table.loc[("one", "again")] == 0).all(axis=None)
     row = table.loc[("one", "other", "accuracy")]
     assert row["difference"] == pytest.approx(
@@ -337,26 +421,42 @@ def test_an_answer_that_is_right_as_often_as_it_says_is_calibrated():
 
 def test_the_gain_of_choosing_the_epoch_on_held_out_volumes():
     history = pd.DataFrame(
-        {"fold": [1, 1, 2, 2], "val_accuracy": [0.6, 0.5, 0.4, 0.7], "test_accuracy": [0.5, 0.6, 0.3, 0.4]}
+        {
+            "fold": [1, 1, 2, 2],
+            "val_accuracy": [0.6, 0.5, 0.4, 0.7],
+            "test_accuracy": [0.5, 0.6, 0.3, 0.4],
+        }
     )
-    folds = [Fold(k, np.arange(1), np.arange(1), np.arange(n), "volume") for k, n in ((1, 30), (2, 10))]
+    folds = [
+        Fold(k, np.arange(1), np.arange(1), np.arange(n), "volume") for k, n in ((1, 30), (2, 10))
+    ]
     found = chosen_on_held_out(history, folds)
-    assert found["accuracy"] == pytest.approx(0.75 * 0.6 + 0.25 * 0.4) and found["gain"] == pytest.approx(0.75 * 0.1)
+    assert found["accuracy"] == pytest.approx(0.75 * 0.6 + 0.25 * 0.4) and found[
+        "gain"
+    ] == pytest.approx(0.75 * 0.1)
 
 
 # ---------------------------------------------------------------- clusters
 
 
 def test_overlap_and_the_strongest_voxels():
-    top = {"A": top_voxels(np.array([0.0, 3, 2, 2, 1]), 3), "B": top_voxels(np.array([9.0, 0, 8, 7, 0]), 3)}
+    top = {
+        "A": top_voxels(np.array([0.0, 3, 2, 2, 1]), 3),
+        "B": top_voxels(np.array([9.0, 0, 8, 7, 0]), 3),
+    }
     assert top["A"].tolist() == [1, 2, 3] and top["B"].tolist() == [0, 2, 3]
-    assert overlap_table(top).loc["A", "B"] == pytest.approx(2 / 3) and overlap_table(top).loc["B", "B"] == 1
+    assert (
+        overlap_table(top).loc["A", "B"] == pytest.approx(2 / 3)
+        and overlap_table(top).loc["B", "B"] == 1
+    )
 
 
 def test_the_silhouette_is_sklearns():
     rng = np.random.default_rng(0)
     place, labels = rng.standard_normal((60, 3)), rng.integers(0, 4, 60)
-    assert separation(cdist(place, place), labels) == pytest.approx(metrics.silhouette_score(place, labels))
+    assert separation(cdist(place, place), labels) == pytest.approx(
+        metrics.silhouette_score(place, labels)
+    )
 
 
 @pytest.mark.parametrize("planted", [False, True])
@@ -365,11 +465,20 @@ def test_labels_are_separate_if_they_mean_something_and_not_because_people_share
     rng = np.random.default_rng(0)
     positions = np.argwhere(np.ones((8, 8, 8), bool)).astype(float)
     labels, n_voxels = np.tile(np.arange(3), 5), len(positions)
-    weights = np.stack([gaussian_filter(rng.standard_normal((8, 8, 8)), 1).ravel() for _ in range(3)])
+    weights = np.stack(
+        [gaussian_filter(rng.standard_normal((8, 8, 8)), 1).ravel() for _ in range(3)]
+    )
     if planted:
-        centres = [np.linalg.norm(positions - centre, axis=1) < 2.5 for centre in ((1, 1, 1), (6, 6, 1), (1, 6, 6))]
+        centres = [
+            np.linalg.norm(positions - centre, axis=1) < 2.5
+            for centre in ((1, 1, 1), (6, 6, 1), (1, 6, 6))
+        ]
         weights = weights + np.stack(centres)
-    film = rng.standard_normal((15, n_voxels)) + planted * 3 * np.stack(centres)[labels] if planted else 0
+    film = (
+        rng.standard_normal((15, n_voxels)) + planted * 3 * np.stack(centres)[labels]
+        if planted
+        else 0
+    )
     maps = (film + rng.standard_normal((6, 15, n_voxels)))[:, :, None] * weights
     found = exchanged_separations(maps, labels, np.zeros(15, int), positions, 12, 99, rng)
     p = np.mean(found >= found[0])
@@ -380,7 +489,10 @@ def test_principal_axes_hold_the_variance():
     rng = np.random.default_rng(0)
     place = rng.standard_normal((200, 3)) * [9, 3, 0.1]
     axes, shares = principal_axes(place)
-    assert shares[0] == pytest.approx(81 / 90, abs=0.03) and abs(np.corrcoef(axes[:, 0], place[:, 0])[0, 1]) > 0.99
+    assert (
+        shares[0] == pytest.approx(81 / 90, abs=0.03)
+        and abs(np.corrcoef(axes[:, 0], place[:, 0])[0, 1]) > 0.99
+    )
 
 
 # ---------------------------------------------------------------- similarity
@@ -391,12 +503,20 @@ def test_distances_are_their_definitions(features):
     pytest.importorskip("rsatoolbox", reason="pip install -r requirements-volumes.txt")
     rng = np.random.default_rng(0)
     labels, parts = np.repeat(["z", "a", "m"], 8), np.tile([0, 1], 12)
-    patterns = rng.standard_normal((24, features)) + np.repeat(rng.standard_normal((3, features)), 8, axis=0)
+    patterns = rng.standard_normal((24, features)) + np.repeat(
+        rng.standard_normal((3, features)), 8, axis=0
+    )
     found = distances(patterns, labels.tolist(), parts, ["z", "a", "m"])
     means = {name: patterns[labels == name].mean(axis=0) for name in "zam"}
-    halves = {(name, h): patterns[(labels == name) & (parts == h)].mean(axis=0) for name in "zam" for h in (0, 1)}
+    halves = {
+        (name, h): patterns[(labels == name) & (parts == h)].mean(axis=0)
+        for name in "zam"
+        for h in (0, 1)
+    }
     for pair, (one, other) in enumerate((("z", "a"), ("z", "m"), ("a", "m"))):
-        assert found["correlation"][pair] == pytest.approx(1 - np.corrcoef(means[one], means[other])[0, 1])
+        assert found["correlation"][pair] == pytest.approx(
+            1 - np.corrcoef(means[one], means[other])[0, 1]
+        )
         first, second = (halves[one, h] - halves[other, h] for h in (0, 1))
         assert found["crossnobis"][pair] == pytest.approx(first @ second / features)
 
@@ -421,7 +541,11 @@ def test_no_p_of_five_labels_is_below_one_in_120_and_nine_labels_are_drawn():
     assert mantel(values[None], values, "pearson", 99, 0)["p_greater"] == pytest.approx(1 / 120)
     nine = np.random.default_rng(0).random(36)
     found = mantel(nine[None], nine, "spearman", 99, 0)
-    assert not found["exact"] and found["n_permutations"] == 100 and found["p_greater"] == pytest.approx(0.01)
+    assert (
+        not found["exact"]
+        and found["n_permutations"] == 100
+        and found["p_greater"] == pytest.approx(0.01)
+    )
 
 
 def test_r_of_a_perfect_model_reaches_its_ceiling_and_does_not_exceed_it():
@@ -430,7 +554,10 @@ def test_r_of_a_perfect_model_reaches_its_ceiling_and_does_not_exceed_it():
     rng, of_people, of_mean, ceiling = np.random.default_rng(0), [], [], []
     for _ in range(20):
         true = rng.random(10)
-        brains, layer = true + 0.35 * rng.standard_normal((6, 10)), true + 0.05 * rng.standard_normal(10)
+        brains, layer = (
+            true + 0.35 * rng.standard_normal((6, 10)),
+            true + 0.05 * rng.standard_normal(10),
+        )
         of_people.append(mantel(brains, layer, "pearson", 99, 0)["r"])
         of_mean.append(np.corrcoef(brains.mean(axis=0), layer)[0, 1])
         ceiling.append(noise_ceiling(brains, "pearson"))
@@ -439,11 +566,17 @@ def test_r_of_a_perfect_model_reaches_its_ceiling_and_does_not_exceed_it():
 
 
 def test_holm_and_the_test_over_people():
-    p = np.array([0.01, 0.04, np.nan, 0.03, 0.005])  # 4 × .005, 3 × .01, 2 × .03, .04 raised to what came before
+    p = np.array(
+        [0.01, 0.04, np.nan, 0.03, 0.005]
+    )  # 4 × .005, 3 × .01, 2 × .03, .04 raised to what came before
     np.testing.assert_allclose(holm(p), [0.03, 0.06, np.nan, 0.06, 0.02])
-    assert p_over_people(np.array([0.1, 0.3, 0.2])) == pytest.approx(ttest_1samp([0.1, 0.3, 0.2], 0).pvalue)
+    assert p_over_people(np.array([0.1, 0.3, 0.2])) == pytest.approx(
+        ttest_1samp([0.1, 0.3, 0.2], 0).pvalue
+    )
     assert np.isnan(p_over_people(np.array([0.4])))
-    r = correlations(np.array([[1.0, 2, 3], [3, 1, 2]]), np.array([[2.0, 4, 6], [1, 1, 1]]), "pearson")
+    r = correlations(
+        np.array([[1.0, 2, 3], [3, 1, 2]]), np.array([[2.0, 4, 6], [1, 1, 1]]), "pearson"
+    )
     np.testing.assert_allclose(r, [[1, -0.5], [0, 0]])
 
 
@@ -457,12 +590,18 @@ def test_distances_between_earlier_and_later_episodes_are_0_without_an_effect():
     found = {"episodes": [], "people": []}
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        shared = rng.standard_normal((samples["event"].nunique(), 20))[samples["event"].astype("category").cat.codes]
+        shared = rng.standard_normal((samples["event"].nunique(), 20))[
+            samples["event"].astype("category").cat.codes
+        ]
         X = shared + rng.standard_normal((len(samples), 20))
         for name, part in {"episodes": half, "people": people}.items():
-            means = [X[(samples["label"] == label) & (part == h)].mean(axis=0) for label, h in groups]
+            means = [
+                X[(samples["label"] == label) & (part == h)].mean(axis=0) for label, h in groups
+            ]
             labels, parts = [label for label, _ in groups], np.array([h for _, h in groups])
-            found[name].append(distances(np.stack(means), labels, parts, LABELS)["crossnobis"].mean())
+            found[name].append(
+                distances(np.stack(means), labels, parts, LABELS)["crossnobis"].mean()
+            )
     error = np.std(found["episodes"]) / np.sqrt(60)
     assert abs(np.mean(found["episodes"])) < 3 * error and np.mean(found["people"]) > 10 * error
 
@@ -472,11 +611,17 @@ def test_halves_hold_whole_episodes_alike_for_viewers_and_apart():
     half = halves_of_episodes(samples, 2.0, 2)
     table = samples.assign(half=half)
     kept = table[table["half"] >= 0]
-    assert (kept.groupby("event")["half"].nunique() == 1).all() and (table.groupby("moment")["half"].nunique() == 1).all()
+    assert (kept.groupby("event")["half"].nunique() == 1).all() and (
+        table.groupby("moment")["half"].nunique() == 1
+    ).all()
     assert (kept.groupby("half")["label"].nunique() == 3).all()
-    distance = np.abs(np.subtract.outer(*(kept["onset_s"][kept["half"] == h].to_numpy() for h in (0, 1))))
+    distance = np.abs(
+        np.subtract.outer(*(kept["onset_s"][kept["half"] == h].to_numpy() for h in (0, 1)))
+    )
     assert distance.min() > 4.0 and len(kept) > 0.7 * len(table)
-    one_fold = samples[samples["subject"] == "s0"]  # HELD_OUT_SPLIT = "subject": a person lies in one fold
+    one_fold = samples[
+        samples["subject"] == "s0"
+    ]  # HELD_OUT_SPLIT = "subject": a person lies in one fold
     assert set(halves_of_episodes(one_fold, 2.0, 2)) >= {0, 1}
 
 
@@ -496,15 +641,24 @@ def test_p_of_a_fold_is_that_of_all_exchanges():
     expected = (np.max(statistics, axis=1)[:, None] >= observed - 1e-9).mean(axis=0)
     np.testing.assert_allclose(found.p_voxel, expected)
     np.testing.assert_allclose(found.difference, maps[own].mean(axis=0) - maps[~own].mean(axis=0))
-    assert found.exact and found.n_permutations == [84] and found.smallest_p == pytest.approx(1 / 84)
+    assert (
+        found.exact and found.n_permutations == [84] and found.smallest_p == pytest.approx(1 / 84)
+    )
 
 
 def test_the_smallest_p_of_folds_counts_as_often_as_there_are_folds():
     rng = np.random.default_rng(1)
-    maps, own, fold = rng.standard_normal((18, 3)), np.tile(np.arange(9) < 3, 2), np.repeat([1, 2], 9)
+    maps, own, fold = (
+        rng.standard_normal((18, 3)),
+        np.tile(np.arange(9) < 3, 2),
+        np.repeat([1, 2], 9),
+    )
     none = np.zeros(18, int)
     both = episode_test(maps, own, fold, none, 1000, 0)
-    each = [episode_test(maps[fold == k], own[fold == k], fold[fold == k], none[:9], 1000, 0) for k in (1, 2)]
+    each = [
+        episode_test(maps[fold == k], own[fold == k], fold[fold == k], none[:9], 1000, 0)
+        for k in (1, 2)
+    ]
     expected = np.minimum(1, 2 * np.minimum(*(test.p_voxel for test in each)))
     np.testing.assert_allclose(both.p_voxel, expected)
     np.testing.assert_allclose(both.difference, mean_difference(maps, own, fold))
@@ -515,7 +669,12 @@ def test_the_smallest_p_of_folds_counts_as_often_as_there_are_folds():
 def test_labels_stay_with_their_viewers():
     own, viewers = np.array([1, 0, 0, 1, 0, 0], bool), np.array(list("aaabbb"))
     orders, complete = exchanged(own, viewers, 100, 0)
-    assert complete and len(orders) == 9 and len(np.unique(orders, axis=0)) == 9 and np.array_equal(orders[0], own)
+    assert (
+        complete
+        and len(orders) == 9
+        and len(np.unique(orders, axis=0)) == 9
+        and np.array_equal(orders[0], own)
+    )
     assert (orders[:, :3].sum(axis=1) == 1).all()
     drawn, complete = exchanged(own, viewers, 5, 0)
     assert not complete and len(drawn) == 5 and (drawn[:, :3].sum(axis=1) == 1).all()
@@ -528,11 +687,15 @@ def test_maps_of_random_weights_on_noise_are_significant_in_5_percent():
     hits = []
     for seed in range(120):
         rng = np.random.default_rng(seed)
-        X = rng.standard_normal((20, 1, 30)) + rng.standard_normal((20, 6, 30))  # episodes, people, voxels
+        X = rng.standard_normal((20, 1, 30)) + rng.standard_normal(
+            (20, 6, 30)
+        )  # episodes, people, voxels
         own, fold = np.arange(20) % 4 == 0, np.arange(20) // 10
         weights = rng.standard_normal((2, 30))
         maps = (X * weights[fold][:, None]).mean(axis=1)
-        hits.append((episode_test(maps, own, fold, np.zeros(20, int), 300, seed).p_voxel <= 0.05).any())
+        hits.append(
+            (episode_test(maps, own, fold, np.zeros(20, int), 300, seed).p_voxel <= 0.05).any()
+        )
     assert np.mean(hits) <= 0.11  # 3 standard errors above 0.05
 
 
@@ -544,7 +707,9 @@ def test_decoding_of_noise_and_of_an_effect():
     said = np.where(rng.random(len(y)) < 0.5, y, rng.integers(0, 3, len(y)))
     found = fold_test(table, y, said, 3, 99, 0)
     assert found["p"] == found["smallest_p"] == pytest.approx(2 / 100)
-    noise = rng.integers(0, 3, samples["event"].nunique())[samples["event"].astype("category").cat.codes]
+    noise = rng.integers(0, 3, samples["event"].nunique())[
+        samples["event"].astype("category").cat.codes
+    ]
     assert fold_test(table, y, noise, 3, 99, 0)["p"] > 0.05  # alike in all viewers of an episode
 
 

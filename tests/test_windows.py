@@ -33,7 +33,9 @@ def annotation(film):
 
 
 def film_table(film):
-    return windows.window_table(annotation(film), None, LABELS, min_stretch_s=10.0, tr_s=1.0, lag_s=4.0)
+    return windows.window_table(
+        annotation(film), None, LABELS, min_stretch_s=10.0, tr_s=1.0, lag_s=4.0
+    )
 
 
 def paper_people():
@@ -52,7 +54,9 @@ def test_film_has_the_known_number_of_events(film):
     assert len(stretches) == n_stretches
     assert (table["label"] == "face").sum() == n_faces
     assert (table["label"] == "noface").sum() == n_gaps
-    assert stretches[:, 1].sum() == pytest.approx(on_screen_s, abs=0.6)  # the table is in whole seconds
+    assert stretches[:, 1].sum() == pytest.approx(
+        on_screen_s, abs=0.6
+    )  # the table is in whole seconds
     assert (table["first_tr"] + WINDOW_TRS <= length_s).all()
 
 
@@ -68,13 +72,18 @@ def test_the_papers_85_people_give_1803_windows_a_class():
     tables = {film: film_table(film) for film in FILMS}
     before = pd.concat([tables[film] for film in films])
     assert (before["label"] == "noface").sum() == 1803
-    balanced = [windows.balance(tables[film], LABELS, 42, f"{who}_task-{film}") for who, film in films.items()]
+    balanced = [
+        windows.balance(tables[film], LABELS, 42, f"{who}_task-{film}")
+        for who, film in films.items()
+    ]
     assert pd.concat(balanced)["label"].value_counts().to_dict() == {"face": 1803, "noface": 1803}
 
 
 def test_counting_gaps_of_exactly_ten_seconds_would_give_1851():
     almost_ten = 10 - 1e-6  # on a 0.2 s grid "longer than this" is "10 s or longer"
-    assert sum(len(windows.long_gaps(annotation(film), almost_ten)) for film in paper_people()) == 1851
+    assert (
+        sum(len(windows.long_gaps(annotation(film), almost_ten)) for film in paper_people()) == 1851
+    )
 
 
 # ---------------------------------------------------------------- stretches, gaps, volumes
@@ -89,7 +98,12 @@ def test_long_stretches_and_gaps_are_strictly_longer_than_the_limit():
 @pytest.mark.parametrize(
     ("onset", "duration", "following", "counts"),
     [
-        (278.8, 8.8, 297.6, False),  # a gap of exactly 10 s that the other order rounds above the limit
+        (
+            278.8,
+            8.8,
+            297.6,
+            False,
+        ),  # a gap of exactly 10 s that the other order rounds above the limit
         (8.8, 41.8, 60.6, True),  # and one that only the paper's order rounds above it
     ],
 )
@@ -114,12 +128,15 @@ def test_stimulus_time_undoes_first_tr_for_onsets_on_the_volume_grid(tr_s, lag_t
     lag_s = round(lag_trs * tr_s, 2)
     first = windows.first_tr(onsets, tr_s, lag_s)
     assert np.array_equal(first, np.arange(1000) + lag_trs)
-    assert windows.stimulus_time_s(first, tr_s, lag_s, WINDOW_TRS, at=0) == pytest.approx(onsets, abs=1e-9)
+    assert windows.stimulus_time_s(first, tr_s, lag_s, WINDOW_TRS, at=0) == pytest.approx(
+        onsets, abs=1e-9
+    )
 
 
 @pytest.mark.parametrize(("at", "offset_s"), [(0.0, 0), (0.5, 10), (1.0, 20)])
 def test_a_prediction_speaks_for_the_chosen_part_of_its_window(at, offset_s):
-    # Volume 7 starts 14 s into the run and answers to second 10; its window of ten volumes lasts 20 s.
+    # Volume 7 starts 14 s into the run and answers to second 10; its window of ten volumes lasts 20
+    # s.
     assert windows.stimulus_time_s(7, tr_s=2.0, lag_s=4.0, window_trs=10, at=at) == 10 + offset_s
 
 
@@ -185,7 +202,9 @@ def test_no_face_stretches_of_their_own_replace_the_gaps():
 def unbalanced(n_face=40, n_noface=9):
     label = np.array(["face"] * n_face + ["noface"] * n_noface)
     onset = np.random.default_rng(5).permutation(len(label)) * 20.0
-    return pd.DataFrame({"label": label, "onset_s": onset}).sort_values("onset_s", ignore_index=True)
+    return pd.DataFrame({"label": label, "onset_s": onset}).sort_values(
+        "onset_s", ignore_index=True
+    )
 
 
 @pytest.mark.parametrize(("n_face", "n_noface"), [(40, 9), (9, 40), (12, 12), (40, 0)])
@@ -196,7 +215,8 @@ def test_balance_keeps_the_smaller_class_and_as_many_of_the_larger(n_face, n_nof
     assert (kept["label"] == "face").sum() == (kept["label"] == "noface").sum() == n
     smaller = "noface" if n_noface < n_face else "face"
     assert (
-        kept[kept["label"] == smaller]["onset_s"].tolist() == table[table["label"] == smaller]["onset_s"].tolist()[:n]
+        kept[kept["label"] == smaller]["onset_s"].tolist()
+        == table[table["label"] == smaller]["onset_s"].tolist()[:n]
     )
     assert kept["onset_s"].is_monotonic_increasing and set(kept["onset_s"]) <= set(table["onset_s"])
 
@@ -215,7 +235,9 @@ def test_balance_depends_on_seed_and_run_name_alone():
 
 def test_balance_draws_every_window_about_equally_often():
     table = unbalanced(20, 10)
-    counts = pd.concat([windows.balance(table, LABELS, seed, "run") for seed in range(400)])["onset_s"].value_counts()
+    counts = pd.concat([windows.balance(table, LABELS, seed, "run") for seed in range(400)])[
+        "onset_s"
+    ].value_counts()
     faces = counts[table[table["label"] == "face"]["onset_s"]]
     assert faces.between(150, 250).all()  # 200 expected, SD 10
 
@@ -254,7 +276,9 @@ def test_a_censor_list_of_either_kind_gives_the_trs_that_are_left(tmp_path, mark
     path = tmp_path / "sub-1_task-x_censored_timepoints.1D"
     path.write_text("".join(f" {int(k)}\n" for k in (kept if marks == "kept" else ~kept)))
     assert np.array_equal(windows.read_censor(path, int(kept.sum())), kept)
-    with pytest.raises(NeuroFaceError, match=rf"of 300 volumes, and the series has {kept.sum() + 1}"):
+    with pytest.raises(
+        NeuroFaceError, match=rf"of 300 volumes, and the series has {kept.sum() + 1}"
+    ):
         windows.read_censor(path, int(kept.sum()) + 1)
 
 
@@ -274,7 +298,10 @@ def test_whole_windows_touch_no_gap_and_point_at_the_right_volumes():
     film = np.arange(400)
     series = film[kept]  # a series whose volumes hold their own TR
     first_tr, first_volume = windows.whole_windows(kept, 10)
-    assert first_tr.tolist() == [t for t in range(391) if kept[t : t + 10].all()] and len(first_tr) > 50
+    assert (
+        first_tr.tolist() == [t for t in range(391) if kept[t : t + 10].all()]
+        and len(first_tr) > 50
+    )
     for tr, volume in zip(first_tr, first_volume):
         assert series[volume : volume + 10].tolist() == film[tr : tr + 10].tolist()
     assert windows.whole_windows(np.ones(12, bool), 10)[0].tolist() == [0, 1, 2]
@@ -284,8 +311,12 @@ def test_on_screen_agrees_with_asking_every_stretch():
     rng = np.random.default_rng(2)
     edges = np.cumsum(rng.uniform(0.5, 9, 40))
     stretches = np.stack([edges[::2], edges[1::2] - edges[::2]], axis=1)
-    times = np.concatenate([rng.uniform(-10, edges[-1] + 10, 500), stretches[:, 0], stretches.sum(axis=1)])
-    expected = [int(any(onset <= t < onset + duration for onset, duration in stretches)) for t in times]
+    times = np.concatenate(
+        [rng.uniform(-10, edges[-1] + 10, 500), stretches[:, 0], stretches.sum(axis=1)]
+    )
+    expected = [
+        int(any(onset <= t < onset + duration for onset, duration in stretches)) for t in times
+    ]
     assert annotations.on_screen(times, stretches).tolist() == expected
 
 
@@ -294,9 +325,14 @@ def test_on_screen_agrees_with_asking_every_stretch():
 
 def test_read_events_takes_the_chosen_trial_types(tmp_path):
     path = tmp_path / "events.tsv"
-    path.write_text("onset\tduration\ttrial_type\n30\t5\tface\n12.5\t4\thouse\n0\t5\tface\n50\tn/a\tcat\n60\t2\tcup\n")
+    path.write_text(
+        "onset\tduration\ttrial_type\n30\t5\tface\n12.5\t4\thouse\n0\t5\tface\n50\tn/a\tcat\n60\t2\tcup\n"
+    )
     assert annotations.read_events(path, ("face",)).tolist() == [[0, 5], [30, 5]]
-    assert annotations.read_stretches([("house", path), ("cup", path)]).tolist() == [[12.5, 4], [60, 2]]
+    assert annotations.read_stretches([("house", path), ("cup", path)]).tolist() == [
+        [12.5, 4],
+        [60, 2],
+    ]
 
 
 def test_read_1d_skips_afni_comments(tmp_path):
@@ -330,11 +366,29 @@ def test_a_bad_1d_file_is_named_with_its_fault(tmp_path, content, says):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        pytest.param("onset\tduration\n1\t2\n", "'trial_type'.*'onset', 'duration'", id="missing column"),
-        pytest.param("onset\tduration\ttrial_type\n1\tlong\tface\n", "line 2: duration 'long'.*not a number", id="text"),
-        pytest.param("onset\tduration\ttrial_type\n1\t2\tcat\n\n1\tn/a\tface\n", "line 4: .*duration nan", id="no duration"),
-        pytest.param("onset\tduration\ttrial_type\n1\t-2\tface\n", "line 2: .*duration -2", id="negative duration"),
-        pytest.param("onset\tduration\ttrial_type\n1\t2\tface\tx\n", "line 2 has 4 cells, the header 3", id="4 cells"),
+        pytest.param(
+            "onset\tduration\n1\t2\n", "'trial_type'.*'onset', 'duration'", id="missing column"
+        ),
+        pytest.param(
+            "onset\tduration\ttrial_type\n1\tlong\tface\n",
+            "line 2: duration 'long'.*not a number",
+            id="text",
+        ),
+        pytest.param(
+            "onset\tduration\ttrial_type\n1\t2\tcat\n\n1\tn/a\tface\n",
+            "line 4: .*duration nan",
+            id="no duration",
+        ),
+        pytest.param(
+            "onset\tduration\ttrial_type\n1\t-2\tface\n",
+            "line 2: .*duration -2",
+            id="negative duration",
+        ),
+        pytest.param(
+            "onset\tduration\ttrial_type\n1\t2\tface\tx\n",
+            "line 2 has 4 cells, the header 3",
+            id="4 cells",
+        ),
         pytest.param("", "empty", id="empty"),
     ],
 )
@@ -350,4 +404,6 @@ def test_a_run_without_the_trial_type_has_no_stretch(tmp_path):
     path = tmp_path / "sub-1_task-x_events.tsv"
     path.write_text("onset\tduration\ttrial_type\n1\t20\thouse\n")
     assert annotations.read_events(path, ("face",)).shape == (0, 2)
-    assert annotations.on_screen(np.array([1.0, 5.0]), annotations.read_events(path, ("face",))).tolist() == [0, 0]
+    assert annotations.on_screen(
+        np.array([1.0, 5.0]), annotations.read_events(path, ("face",))
+    ).tolist() == [0, 0]

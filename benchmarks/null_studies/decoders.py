@@ -1,7 +1,7 @@
 """Closed-form decoders: p of the leakage ladder under noise, and whether a second path is used on linear data.
 
-Windows hold noise of each viewer, a response to the film that its viewers share, and drift over the time of a run.
-None of them has to do with the labels.
+Windows hold noise of each viewer, a response to the film that its viewers share, and drift over the
+time of a run. None of them has to do with the labels.
 """
 
 from functools import partial
@@ -23,7 +23,16 @@ def null_samples() -> pd.DataFrame:
         for viewer in range(VIEWERS):
             for event in range(EVENTS):
                 label = "face" if event % 2 else "noface"
-                rows.append((f"sub-{film}{viewer}", f"film{film}", "", label, f"film{film}_{event}", event * 20))
+                rows.append(
+                    (
+                        f"sub-{film}{viewer}",
+                        f"film{film}",
+                        "",
+                        label,
+                        f"film{film}_{event}",
+                        event * 20,
+                    )
+                )
     return pd.DataFrame(rows, columns=["subject", "movie", "run", "label", "event", "first_tr"])
 
 
@@ -47,7 +56,9 @@ def ladder_study(seed: int) -> dict[str, bool]:
     rng, samples = np.random.default_rng(seed), null_samples()
     # Labels are drawn as the null draws them: as many faces in each film, at random moments.
     moments = samples.drop_duplicates("event")
-    drawn = moments.groupby("movie")["label"].transform(lambda part: rng.permutation(part.to_numpy()))
+    drawn = moments.groupby("movie")["label"].transform(
+        lambda part: rng.permutation(part.to_numpy())
+    )
     samples["label"] = samples["event"].map(dict(zip(moments["event"], drawn)))
     X = null_windows(rng, samples)
     folds = {
@@ -70,13 +81,19 @@ def linear_study(effect: float, seed: int) -> dict[str, bool]:
     label = moment % 2
     gain = np.repeat(rng.uniform(0.6, 1.4, films * viewers), events)
     shared = 0.5 * rng.standard_normal((films, 1, events, features))
-    X = (shared + rng.standard_normal((films, viewers, events, features))).reshape(len(film), features)
+    X = (shared + rng.standard_normal((films, viewers, events, features))).reshape(
+        len(film), features
+    )
     X[:, :40] += (gain * effect * (label - 0.5))[:, None]
     rows = np.arange(len(film))
-    pairs = [(rows[(film != 0) & (film != inner)], rows[film == inner]) for inner in range(1, films)]
+    pairs = [
+        (rows[(film != 0) & (film != inner)], rows[film == inner]) for inner in range(1, films)
+    ]
     fold = Fold(1, *pairs[0], rows[film == 0], "movie", further_inner=tuple(pairs[1:]))
     names = np.array([f"{one}_{other}" for one, other in zip(film, moment)])
-    found = solve_second_order(X @ X.T, X @ X.T, 1, label, fold, (names, np.repeat(np.arange(films * viewers), events)), 8)
+    found = solve_second_order(
+        X @ X.T, X @ X.T, 1, label, fold, (names, np.repeat(np.arange(films * viewers), events)), 8
+    )
     return {"second path used": found.chosen["second_order"] > 0}
 
 

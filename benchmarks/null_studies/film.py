@@ -1,7 +1,7 @@
 """Film and brain: p of r, false discovery rate and intervals over blocks of time, on test sets as short as real ones.
 
-Signals are white noise through the haemodynamic response (SPM's, TR 1.3 s), each film by itself. 180 chunks are one film
-never trained on, 114 the last parts of three films, 600 three films.
+Signals are white noise through the haemodynamic response (SPM's, TR 1.3 s), each film by itself.
+180 chunks are one film never trained on, 114 the last parts of three films, 600 three films.
 """
 
 import sys
@@ -15,7 +15,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2] / "studies" / "film_encoding"))
 
 TR_S, BLOCK, SMALLEST_SHIFT, N_SHIFTS = 1.3, 20, 23, 500  # as in the demo: 26 s, 30 s
-FILMS = {180: (180,), 114: (38, 38, 38), 600: (200, 200, 200)}  # chunks of the test set → of its films
+FILMS = {
+    180: (180,),
+    114: (38, 38, 38),
+    600: (200, 200, 200),
+}  # chunks of the test set → of its films
 BURN_IN = 60
 N_COMPONENTS, N_VOXELS = 3, 60
 
@@ -49,9 +53,13 @@ def null_series(n: int, seed: int):
 
     rng = np.random.default_rng([n, seed])
     signal, other = smooth(rng, n, N_COMPONENTS), smooth(rng, n, N_COMPONENTS)
-    measured = signal @ rng.standard_normal((N_COMPONENTS, N_VOXELS)) + 0.7 * smooth(rng, n, N_VOXELS)
+    measured = signal @ rng.standard_normal((N_COMPONENTS, N_VOXELS)) + 0.7 * smooth(
+        rng, n, N_VOXELS
+    )
     predicted = other @ rng.standard_normal((N_COMPONENTS, N_VOXELS))
-    return correlations.series(measured, predicted, np.arange(N_VOXELS), film_names(n), np.arange(n))
+    return correlations.series(
+        measured, predicted, np.arange(N_VOXELS), film_names(n), np.arange(n)
+    )
 
 
 def no_relation(n: int, seed: int) -> dict[str, bool]:
@@ -75,7 +83,8 @@ def no_relation(n: int, seed: int) -> dict[str, bool]:
 def known_r(n: int, seed: int) -> dict[str, bool]:
     """Whether 95 % intervals cover r of voxels that follow a predicted and an unpredicted component of the film.
 
-    r of the second model is 0.8 times that of the first, so the difference of the means is known too.
+    r of the second model is 0.8 times that of the first, so the difference of the means is known
+    too.
     """
     from film_encoding import correlations
     from film_encoding.blocks import BlockScore, r_interval
@@ -87,10 +96,14 @@ def known_r(n: int, seed: int) -> dict[str, bool]:
     scores = []
     for predicted in (shared, 0.8 * shared + 0.6 * own):
         predicted = np.repeat(predicted, len(true), axis=1)
-        one = correlations.series(measured, predicted, np.arange(len(true)), film_names(n), np.arange(n))
+        one = correlations.series(
+            measured, predicted, np.arange(len(true)), film_names(n), np.arange(n)
+        )
         r = correlations.correlation([one], len(true))
         left_out, sizes = correlations.left_out_correlation([one], len(true), BLOCK)
-        scores.append(BlockScore(np.array([r.mean()]), left_out.mean(axis=1)[None], sizes, is_r=True))
+        scores.append(
+            BlockScore(np.array([r.mean()]), left_out.mean(axis=1)[None], sizes, is_r=True)
+        )
         if len(scores) == 1:
             of_voxel = r_interval(r, left_out, sizes)[:, 0]
     low, high = scores[0].interval()
@@ -98,7 +111,9 @@ def known_r(n: int, seed: int) -> dict[str, bool]:
     return {
         "interval of the mean r covers it": low <= true.mean() <= high,
         "interval of one voxel's r covers it": bool(of_voxel[0] <= true[0] <= of_voxel[1]),
-        "interval of a difference of models covers it": low_difference <= 0.2 * true.mean() <= high_difference,
+        "interval of a difference of models covers it": low_difference
+        <= 0.2 * true.mean()
+        <= high_difference,
     }
 
 
@@ -118,14 +133,18 @@ def two_way(n: int, seed: int) -> dict[str, bool]:
     from film_encoding.identification import candidates, left_out_two_way, similarity
 
     films = film_names(n)
-    similar, compete = patterns_of(np.random.default_rng([n, seed, 3]), n, films, candidates, similarity)
+    similar, compete = patterns_of(
+        np.random.default_rng([n, seed, 3]), n, films, candidates, similarity
+    )
     blocks = blocks_of(films, BLOCK)
     own = np.diagonal(similar)[:, None]
     wins = ((similar < own) * compete).sum(axis=1) / compete.sum(axis=1)
     from film_encoding.blocks import BlockScore
 
     score = BlockScore(
-        np.array([wins.mean()]), left_out_two_way(similar, compete, blocks)[None], np.bincount(blocks).astype(float)
+        np.array([wins.mean()]),
+        left_out_two_way(similar, compete, blocks)[None],
+        np.bincount(blocks).astype(float),
     )
     low, high = score.interval()
     return {"interval of the share of pairs won covers it": low <= true_two_way() <= high}
@@ -144,8 +163,15 @@ def true_two_way() -> float:
 
     shares = []
     for seed in range(100):
-        similar, compete = patterns_of(np.random.default_rng([9, seed]), 600, film_names(600), candidates, similarity)
-        shares.append((((similar < np.diagonal(similar)[:, None]) & compete).sum(axis=1) / compete.sum(axis=1)).mean())
+        similar, compete = patterns_of(
+            np.random.default_rng([9, seed]), 600, film_names(600), candidates, similarity
+        )
+        shares.append(
+            (
+                ((similar < np.diagonal(similar)[:, None]) & compete).sum(axis=1)
+                / compete.sum(axis=1)
+            ).mean()
+        )
     return float(np.mean(shares))
 
 
@@ -156,7 +182,9 @@ def seeds_and_blocks(n: int, seed: int) -> dict[str, bool]:
 
     rng = np.random.default_rng([n, seed, 4])
     shared, n_seeds = smooth(rng, n, 1)[:, 0], 5
-    of_time = np.sqrt((np.correlate(response(), response(), "full")).sum() / n)  # SD of the mean over the film
+    of_time = np.sqrt(
+        (np.correlate(response(), response(), "full")).sum() / n
+    )  # SD of the mean over the film
     each = [shared + of_time * np.sqrt(n_seeds) * rng.standard_normal() for _ in range(n_seeds)]
     low, high = means_over_blocks(each, blocks_of(film_names(n), BLOCK)).interval()
     return {"interval over blocks and seeds covers the effect": low <= 0 <= high}

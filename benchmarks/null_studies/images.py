@@ -1,6 +1,7 @@
 """Seen images: identification when nothing was decoded, intervals over images, and what counts as evidence.
 
-Images vary in how well they are decoded and in how typical they are: a typical image is a strong rival of all others.
+Images vary in how well they are decoded and in how typical they are: a typical image is a strong
+rival of all others.
 """
 
 import sys
@@ -45,7 +46,12 @@ def true_identification(noise: float) -> float:
     rng = np.random.default_rng(10**6)
     return float(
         np.mean(
-            [study("scores").two_way(study("scores").similarity(*features(rng, 300, noise))).mean() for _ in range(100)]
+            [
+                study("scores")
+                .two_way(study("scores").similarity(*features(rng, 300, noise)))
+                .mean()
+                for _ in range(100)
+            ]
         )
     )
 
@@ -88,12 +94,20 @@ def correlations(drawn: np.ndarray, seen: np.ndarray, pairings: np.ndarray) -> n
 def table(seen: np.ndarray, drawn: dict[str, np.ndarray]):
     """Script 5's table of scores of drawings (kind → pictures), with shuffled brains and the mean picture."""
     n = len(seen)
-    drawn = drawn | {"mean picture": np.repeat(pictures(np.random.default_rng(1), 500).mean(axis=0)[None], n, axis=0)}
+    drawn = drawn | {
+        "mean picture": np.repeat(
+            pictures(np.random.default_rng(1), 500).mean(axis=0)[None], n, axis=0
+        )
+    }
     pairs = {
-        (kind, MEASURE): correlations(made, seen, study("picture_scores").shuffled_pairings(n, kind == "decoded", CFG))
+        (kind, MEASURE): correlations(
+            made, seen, study("picture_scores").shuffled_pairings(n, kind == "decoded", CFG)
+        )
         for kind, made in drawn.items()
     }
-    found, _ = study("picture_scores").table_of_scores({}, pairs, [str(image) for image in range(n)], CFG)
+    found, _ = study("picture_scores").table_of_scores(
+        {}, pairs, [str(image) for image in range(n)], CFG
+    )
     return found.set_index("kind")
 
 
@@ -132,8 +146,13 @@ def decoded_pictures(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.n
 @cache
 def true_differences() -> tuple[float, float]:
     """Pixel correlation less that of shuffled brains and less that of the mean picture, over 20,000 other images."""
-    found = [table(seen, {"decoded": drawn}).loc["decoded"] for drawn, seen in map(_decoded_of, range(100))]
-    return tuple(float(np.mean([row[name] for row in found])) for name in ("difference", "from_mean_picture"))
+    found = [
+        table(seen, {"decoded": drawn}).loc["decoded"]
+        for drawn, seen in map(_decoded_of, range(100))
+    ]
+    return tuple(
+        float(np.mean([row[name] for row in found])) for name in ("difference", "from_mean_picture")
+    )
 
 
 def _decoded_of(seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -32,12 +32,18 @@ def _covered(scores: dict[str, tuple[float, float]], truth: dict[str, float]) ->
 # ---------------------------------------------------------------- people, and a model that is given
 
 
-def people_who_differ(n_people: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def people_who_differ(
+    n_people: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Labels, probabilities and person of each window: people differ in sensitivity, bias, and 30 to 118 windows."""
     person = np.repeat(np.arange(n_people), 2 * rng.integers(15, 60, n_people))
     y = np.arange(len(person)) % 2
     sensitivity, bias = rng.normal(1.5, 0.6, n_people), rng.normal(0, 0.3, n_people)
-    return y, expit((y - 0.5) * sensitivity[person] + bias[person] + rng.standard_normal(len(person))), person
+    return (
+        y,
+        expit((y - 0.5) * sensitivity[person] + bias[person] + rng.standard_normal(len(person))),
+        person,
+    )
 
 
 @cache
@@ -63,23 +69,31 @@ def percentiles_over_people(n_people: int, seed: int) -> dict[str, bool]:
     drawn = rng.integers(n_people, size=(400, n_people))
     times = np.stack([np.bincount(row, minlength=n_people) for row in drawn])[:, person]
     found = weighted_scores(y, probability, times)
-    return _covered({name: tuple(np.quantile(v, (0.025, 0.975))) for name, v in found.items()}, _truth_of_people())
+    return _covered(
+        {name: tuple(np.quantile(v, (0.025, 0.975))) for name, v in found.items()},
+        _truth_of_people(),
+    )
 
 
 # ---------------------------------------------------------------- films, and models of film folds
 
 
-def film_folds(n_films: int, effect: float, seed: int) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+def film_folds(
+    n_films: int, effect: float, seed: int
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """Labels, held-out probabilities and windows: a nearest-mean classifier in a cross-validation over films.
 
-    Viewers of a film share a response to each moment (1 SD), films shift the features (0.3 SD) and differ in the size of
-    the effect.
+    Viewers of a film share a response to each moment (1 SD), films shift the features (0.3 SD) and
+    differ in the size of the effect.
     """
     rng = np.random.default_rng([2, n_films, seed])
     film, viewer, moment = np.indices((n_films, N_VIEWERS, N_MOMENTS)).reshape(3, -1)
     y = moment % 2
     size = effect * np.maximum(rng.normal(1, 0.4, n_films), 0)
-    X = rng.standard_normal((len(y), N_FEATURES)) + rng.standard_normal((n_films, N_MOMENTS, N_FEATURES))[film, moment]
+    X = (
+        rng.standard_normal((len(y), N_FEATURES))
+        + rng.standard_normal((n_films, N_MOMENTS, N_FEATURES))[film, moment]
+    )
     X += 0.3 * rng.standard_normal((n_films, N_FEATURES))[film]
     X[:, 0] += (y - 0.5) * size[film]
     fold, logit = film % N_FOLDS, np.empty(len(y))
@@ -132,13 +146,17 @@ def over_viewers(n_films: int, effect: float, seed: int) -> dict[str, bool]:
 def run_folds(n_runs: int, effect: float, seed: int) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """Labels, held-out probabilities and windows of one person: blocks as in Haxby et al. 2001, each run held out once.
 
-    A run has one block of faces and seven others. Runs shift the features (0.3 SD) and differ in the size of the effect.
-    The threshold of the nearest-mean classifier is midway between the classes.
+    A run has one block of faces and seven others. Runs shift the features (0.3 SD) and differ in
+    the size of the effect. The threshold of the nearest-mean classifier is midway between the
+    classes.
     """
     rng = np.random.default_rng([3, n_runs, seed])
     run, block = np.indices((n_runs, 8)).reshape(2, -1)
     y = (block == 0).astype(int)
-    X = rng.standard_normal((len(y), N_FEATURES)) + 0.3 * rng.standard_normal((n_runs, N_FEATURES))[run]
+    X = (
+        rng.standard_normal((len(y), N_FEATURES))
+        + 0.3 * rng.standard_normal((n_runs, N_FEATURES))[run]
+    )
     X[:, 0] += y * (effect * np.maximum(rng.normal(1, 0.4, n_runs), 0))[run]
     logit = np.empty(len(y))
     for k in range(n_runs):
@@ -171,24 +189,50 @@ RUNS, EFFECTS_OF_RUNS = (8, 10, 12), {"no effect": 0.0, "an effect": 2.5}
 PEOPLE, FILMS = (4, 8, 10, 12, 20, 40), (4, 8, 12, 20, 40)
 EFFECTS = {"no effect": 0.0, "an effect": 1.5}
 CASES = [
-    Case("intervals over people", f"{n} people who differ", partial(over_people, n), 0.95, 1000, 100) for n in PEOPLE
+    Case(
+        "intervals over people", f"{n} people who differ", partial(over_people, n), 0.95, 1000, 100
+    )
+    for n in PEOPLE
 ] + [
-    Case("film folds, intervals over films", f"{n} films, {words}", partial(over_films, n, effect), 0.95, 600, 60)
+    Case(
+        "film folds, intervals over films",
+        f"{n} films, {words}",
+        partial(over_films, n, effect),
+        0.95,
+        600,
+        60,
+    )
     for words, effect in EFFECTS.items()
     for n in FILMS
 ]
 CASES += [
-    Case("run folds of one person, intervals over runs", f"{n} runs, {words}", partial(over_runs, n, effect), 0.95, 600, 60)
+    Case(
+        "run folds of one person, intervals over runs",
+        f"{n} runs, {words}",
+        partial(over_runs, n, effect),
+        0.95,
+        600,
+        60,
+    )
     for words, effect in EFFECTS_OF_RUNS.items()
     for n in RUNS
 ]
 KNOWN_OTHERWISE = [
-    Case("percentiles of a bootstrap", f"{n} people who differ", partial(percentiles_over_people, n), 0.95, 400, 40)
+    Case(
+        "percentiles of a bootstrap",
+        f"{n} people who differ",
+        partial(percentiles_over_people, n),
+        0.95,
+        400,
+        40,
+    )
     for n in (4, 8)
 ]
 for n in (4, 12):
     for words, effect in EFFECTS.items():
         of, films = f"{n} films, {words}", partial(over_films_as_if_independent, n, effect)
-        KNOWN_OTHERWISE.append(Case("film folds, films as if independent", of, films, 0.95, 600, 60))
+        KNOWN_OTHERWISE.append(
+            Case("film folds, films as if independent", of, films, 0.95, 600, 60)
+        )
         viewers = partial(over_viewers, n, effect)
         KNOWN_OTHERWISE.append(Case("film folds, over viewers", of, viewers, 0.95, 600, 60))

@@ -1,9 +1,10 @@
 """Script 6's tests of group maps on BOLD that tells nothing about the labels, and with an effect in some voxels.
 
-A study is made of windows: films with several viewers, events with a label each, a response to the film that its viewers
-share, noise that each viewer has alone, perhaps slow drift. Folds hold out films, models are fitted and explain the people
-that they hold out, as scripts 3 to 6 do. So a rate is that of the whole procedure. With 19 relabellings a p of at most .05
-is the smallest p, and a valid test gives it in exactly 5 % of studies.
+A study is made of windows: films with several viewers, events with a label each, a response to the
+film that its viewers share, noise that each viewer has alone, perhaps slow drift. Folds hold out
+films, models are fitted and explain the people that they hold out, as scripts 3 to 6 do. So a rate
+is that of the whole procedure. With 19 relabellings a p of at most .05 is the smallest p, and a
+valid test gives it in exactly 5 % of studies.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,13 @@ from neuroface.decoding.folds import Fold, make_folds
 from neuroface.decoding.linear import solve
 from neuroface.maps.group import GroupTest, compare, contrasts_of, group_test, null_of, sign_flips
 from neuroface.maps.refits import Refits, second_path, swapped_labels
-from neuroface.maps.relabelling import absolute_totals, blocks_of_maps, group_statistics, parts_of, values_of
+from neuroface.maps.relabelling import (
+    absolute_totals,
+    blocks_of_maps,
+    group_statistics,
+    parts_of,
+    values_of,
+)
 from null_studies.case import Case
 
 import numpy as np
@@ -38,7 +45,8 @@ class Design:
     Parameters
     ----------
     shared : response to the film that its viewers share. drift : slow noise of each viewer.
-    effect : of faces in the planted voxels. runs : labels of successive events are the same with probability .8.
+    effect : of faces in the planted voxels. runs : labels of successive events are the same with
+    probability .8.
     everybody : all people see all films.
     """
 
@@ -56,7 +64,11 @@ class Design:
         text = f"{self.films} films × {seen} × {self.events} events, shared response {self.shared:g} SD"
         text += f", drift {self.drift:g} SD" if self.drift else ""
         text += ", labels in runs" if self.runs else ""
-        return text + (f", effect {self.effect:g} SD in {PLANTED.sum()} of {N_VOXELS} voxels" if self.effect else "")
+        return text + (
+            f", effect {self.effect:g} SD in {PLANTED.sum()} of {N_VOXELS} voxels"
+            if self.effect
+            else ""
+        )
 
 
 def simulate(seed: int, design: Design) -> tuple[np.ndarray, pd.DataFrame]:
@@ -74,7 +86,9 @@ def simulate(seed: int, design: Design) -> tuple[np.ndarray, pd.DataFrame]:
             windows.append(common + drift + rng.standard_normal(shape))
             who = f"sub-{viewer}" if design.everybody else f"sub-{film}-{viewer}"
             labels = np.where(is_face == 1, *NAMES)
-            rows.append(pd.DataFrame({"subject": who, "movie": f"film-{film}", "run": "1", "label": labels}))
+            rows.append(
+                pd.DataFrame({"subject": who, "movie": f"film-{film}", "run": "1", "label": labels})
+            )
             rows[-1]["event"] = [f"film-{film} {event}" for event in range(design.events)]
             rows[-1]["first_tr"] = np.arange(design.events) * 20
     return np.concatenate(windows).astype(np.float32), pd.concat(rows, ignore_index=True)
@@ -98,19 +112,33 @@ def _in_runs(rng, n: int) -> np.ndarray:
 
 def refits(model: str, X, samples, folds: list[Fold], labels) -> dict[int, Refits]:
     """Models of every fold under each labelling; "best": the type that the fold chooses under the observed labels."""
-    n, whole, means = len(X), X.reshape(len(X), -1).astype(np.float64), X.mean(axis=2, dtype=np.float64)
+    n, whole, means = (
+        len(X),
+        X.reshape(len(X), -1).astype(np.float64),
+        X.mean(axis=2, dtype=np.float64),
+    )
     kernels = {"linear": whole @ whole.T, "linear-mean": means @ means.T}
-    groupings, found, zero = tuple(samples[column].to_numpy(str) for column in ("event", "subject")), {}, np.zeros(n)
+    groupings, found, zero = (
+        tuple(samples[column].to_numpy(str) for column in ("event", "subject")),
+        {},
+        np.zeros(n),
+    )
     for fold in folds:
         name = _chosen(kernels, labels[:, 0], fold, groupings) if model == "best" else model
         if name == "linear_plus":
             both = kernels["linear"], kernels["linear-mean"]
             fits = list(solve_second_order_each(*both, N_TRS, labels, fold, groupings, 8))
             second = [second_path(fit, kernels["linear-mean"], zero, 0.5, N_TRS) for fit in fits]
-            deviation, mean = np.array([fit.deviation for fit in fits]), np.array([fit.mean for fit in fits])
+            deviation, mean = (
+                np.array([fit.deviation for fit in fits]),
+                np.array([fit.mean for fit in fits]),
+            )
         else:
             solutions = solve_each(kernels[name], labels, fold)
-            mean, second = np.stack([one.coefficients for one in solutions]), [None] * labels.shape[1]
+            mean, second = (
+                np.stack([one.coefficients for one in solutions]),
+                [None] * labels.shape[1],
+            )
             deviation, mean = (0 * mean, mean / N_TRS) if name == "linear-mean" else (mean, mean)
         found[fold.number] = Refits(deviation, mean, None, second, zero)
     return found
@@ -121,7 +149,11 @@ def _chosen(kernels: dict, y, fold: Fold, groupings) -> str:
     logits = [solve(kernels[name], y, fold).inner_logit for name in names]
     known = ~np.isnan(logits[0])
     losses = [log_losses(y[known], logit[known]) for logit in logits]
-    return names[simplest_good_model(losses, tuple(who[known] for who in groupings), balanced_weights(y[known]))]
+    return names[
+        simplest_good_model(
+            losses, tuple(who[known] for who in groupings), balanced_weights(y[known])
+        )
+    ]
 
 
 def study(seed: int, design: Design, model: str = "linear", flips: bool = False) -> dict[str, bool]:
@@ -143,22 +175,32 @@ def study(seed: int, design: Design, model: str = "linear", flips: bool = False)
     for name, (contrast, _) in contrasts.items():
         maps = list(statistics[name])
         null = null_of(maps, len(people), MASK, FORMING_P, contrast.two_sided)
-        test = compare(maps[0].reshape(N_VOXELS, N_TRS), null, len(people), MASK, FORMING_P, contrast.two_sided)
+        test = compare(
+            maps[0].reshape(N_VOXELS, N_TRS), null, len(people), MASK, FORMING_P, contrast.two_sided
+        )
         found |= outcomes(f"relabelling, {name}", test, design)
     return found
 
 
-def by_flips(seed, X, samples, labels, fits, parts, contrasts, people, design: Design) -> dict[str, bool]:
+def by_flips(
+    seed, X, samples, labels, fits, parts, contrasts, people, design: Design
+) -> dict[str, bool]:
     """The same for sign flips of people, and of films where there are enough."""
     _, maps = next(blocks_of_maps(X, labels, tuple(NAMES), fits, parts, people))
     totals, found = absolute_totals(X, labels, tuple(NAMES), fits, parts, people), {}
     for name in ("face", "face-minus-noface"):
-        values = values_of(contrasts[name][0], maps, totals, list(range(len(people))), X[0].size)[:, 0]
+        values = values_of(contrasts[name][0], maps, totals, list(range(len(people))), X[0].size)[
+            :, 0
+        ]
         films = [samples.loc[samples["subject"] == who, "movie"].iloc[0] for who in people]
         for what, units in {"people": people, "films": films}.items():
             signs = sign_flips(units, 100, seed, True)
             if len(signs) >= 20:
-                found |= outcomes(f"flipping {what}, {name}", group_test(values, signs, MASK, FORMING_P, True), design)
+                found |= outcomes(
+                    f"flipping {what}, {name}",
+                    group_test(values, signs, MASK, FORMING_P, True),
+                    design,
+                )
     return found
 
 
@@ -166,16 +208,27 @@ def outcomes(what: str, test: GroupTest, design: Design) -> dict[str, bool]:
     """Whether a voxel, or a cluster, has a p of at most .05; with an effect: a planted voxel, and another one."""
     voxels = (test.p_voxel <= 0.05 + 1e-9).any(axis=1)
     if design.effect:
-        return {f"{what}: a planted voxel": voxels[PLANTED].any(), f"{what}: another voxel": voxels[~PLANTED].any()}
-    return {f"{what}: a voxel": voxels.any(), f"{what}: a cluster": (test.p_cluster <= 0.05 + 1e-9).any()}
+        return {
+            f"{what}: a planted voxel": voxels[PLANTED].any(),
+            f"{what}: another voxel": voxels[~PLANTED].any(),
+        }
+    return {
+        f"{what}: a voxel": voxels.any(),
+        f"{what}: a cluster": (test.p_cluster <= 0.05 + 1e-9).any(),
+    }
 
 
-DEMO, NNDB = partial(Design, films=4, viewers=2, events=24), partial(Design, films=10, viewers=2, events=12)
+DEMO, NNDB = (
+    partial(Design, films=4, viewers=2, events=24),
+    partial(Design, films=10, viewers=2, events=12),
+)
 
 
 def case(design: Design, n_studies: int, n_small: int = 40, **options) -> Case:
     procedure = f"scripts 3 to 6, model {options.get('model', 'linear')}"
-    return Case(procedure, str(design), partial(study, design=design, **options), 0.05, n_studies, n_small)
+    return Case(
+        procedure, str(design), partial(study, design=design, **options), 0.05, n_studies, n_small
+    )
 
 
 CASES: list[Case] = [
@@ -187,7 +240,8 @@ CASES: list[Case] = [
     case(DEMO(shared=0.5), 200, model="best"),
     case(DEMO(shared=0.5), 60, n_small=5, model="linear_plus"),
 ]
-# Tests that do not hold their rate, and the power of the one that does: shares in which a planted voxel is found.
+# Tests that do not hold their rate, and the power of the one that does: shares in which a planted
+# voxel is found.
 KNOWN_OTHERWISE: list[Case] = [
     *(case(NNDB(shared=shared), 200, flips=True) for shared in (0.0, 1.0)),
     *(case(DEMO(shared=shared), 200, flips=True) for shared in (0.0, 1.0)),

@@ -24,7 +24,14 @@ LABELS = Labels("face", "noface")
 N_VOXELS = 50
 FILM_SMOOTHNESS_S = 3.0  # SD of the Gaussian, as in the demo
 SLOW_S = 40.0  # the same for slow drifts
-SETTINGS = {"WINDOW_TRS": 10, "TR_S": 1.0, "LAG_S": 4.0, "MIN_STRETCH_S": 10.0, "PREDICTION_AT": 0.5, "SMOOTH_TRS": 1}
+SETTINGS = {
+    "WINDOW_TRS": 10,
+    "TR_S": 1.0,
+    "LAG_S": 4.0,
+    "MIN_STRETCH_S": 10.0,
+    "PREDICTION_AT": 0.5,
+    "SMOOTH_TRS": 1,
+}
 FOLDS = {"N_FOLDS": 4, "EMBARGO_TRS": 10, "SELECTION": "inner"}
 
 
@@ -85,7 +92,9 @@ def simulated_study(
             bold = (bold - bold.mean(axis=1, keepdims=True)) / bold.std(axis=1, keepdims=True)
             sliding = np.lib.stride_tricks.sliding_window_view(bold, cfg.WINDOW_TRS, axis=1)
             windows.append(sliding.transpose(1, 0, 2).reshape(sliding.shape[1], -1))
-            table = balance(found, LABELS, seed, runs[-1].name).assign(subject=subject, movie=movie, run="1")
+            table = balance(found, LABELS, seed, runs[-1].name).assign(
+                subject=subject, movie=movie, run="1"
+            )
             table["event"] = [f"{movie}_{row.label}_{row.onset_s:g}s" for row in table.itertuples()]
             tables.append(table)
     samples = pd.concat(tables, ignore_index=True)
@@ -100,7 +109,16 @@ def simulated_study(
             logits[fold] = np.full(film_s, np.nan)
             logits[fold][: len(own)] = folds[fold].predict(own)
         logit = models[run].join(logits)["logit"].to_numpy()
-        table = timeline(logit, faces, None, cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS, cfg.PREDICTION_AT, cfg.MIN_STRETCH_S)
+        table = timeline(
+            logit,
+            faces,
+            None,
+            cfg.TR_S,
+            cfg.LAG_S,
+            cfg.WINDOW_TRS,
+            cfg.PREDICTION_AT,
+            cfg.MIN_STRETCH_S,
+        )
         scored.append((table, *score_run(table, run, models[run], held_out, LABELS.first), faces))
     tables, results, aucs, _ = zip(*scored)
     unseen = [(table, faces) for table, result, _, faces in scored if not result["seen_moments"]]
@@ -108,7 +126,9 @@ def simulated_study(
     return summarize(list(results), list(tables), list(aucs), curves), list(results)
 
 
-def _train(X: np.ndarray, samples: pd.DataFrame, folder: Path, cfg) -> tuple[dict[int, Ridge], pd.DataFrame]:
+def _train(
+    X: np.ndarray, samples: pd.DataFrame, folder: Path, cfg
+) -> tuple[dict[int, Ridge], pd.DataFrame]:
     """Ridge regression on each fold; its files as script 3 writes them; and held-out predictions."""
     y = np.where(samples["label"] == LABELS.first, 1.0, -1.0)
     models, held_out, scores = {}, samples.assign(fold=0, logit=0.0), []
@@ -165,14 +185,20 @@ def _cases() -> list[Case]:
     }
     for name, design in designs.items():
         n_studies = 160 if design[1] == 4 else 60
-        cases.append(Case("script 8, film folds, ridge", name, partial(small_p, design), 0.05, n_studies, 20))
+        cases.append(
+            Case("script 8, film folds, ridge", name, partial(small_p, design), 0.05, n_studies, 20)
+        )
         covers = partial(interval_of_auc, design)
         cases.append(Case("script 8, film folds, ridge", name, covers, 0.95, n_studies, 20))
     for name, design in {
         "1 film × 3 viewers, shared response of 1 SD": ("event", 1, 3, 900, 1.0, 0.0),
         "the same, with slow noise of 1 SD": ("event", 1, 3, 900, 1.0, 1.0),
     }.items():
-        cases.append(Case("script 8, event folds, ridge", name, partial(auc_above_half, design), 0.5, 120, 20))
+        cases.append(
+            Case(
+                "script 8, event folds, ridge", name, partial(auc_above_half, design), 0.5, 120, 20
+            )
+        )
     name, design = "1 film × 3 viewers, shared response of 1 SD", ("window", 1, 3, 900, 1.0, 0.0)
     cases.append(Case("script 8, window folds, ridge", name, partial(claims, design), 0.0, 40, 5))
     return cases

@@ -1,8 +1,9 @@
 """The study of labelled volumes: p of decoding, of maps and of separate voxels without an effect, intervals, distances.
 
-Simulated people see the same episodes. Each volume is a response to its episode that all viewers share, plus noise of SD 1;
-labels mean nothing unless stated. "Networks" are ridge regressions of the labels on training folds, which fit noise as
-networks do; what speaks for a label is weight × voxel.
+Simulated people see the same episodes. Each volume is a response to its episode that all viewers
+share, plus noise of SD 1; labels mean nothing unless stated. "Networks" are ridge regressions of
+the labels on training folds, which fit noise as networks do; what speaks for a label is weight ×
+voxel.
 """
 
 import sys
@@ -28,7 +29,9 @@ DEMO = {"n_people": 6, "n_episodes": 60, "n_folds": 4, "n_volumes": 3}
 STUDYFORREST = {"n_people": 15, "n_episodes": 105, "n_folds": 5, "n_volumes": 6}
 
 
-def study_of(seed: int, n_people: int, n_episodes: int, n_folds: int, n_volumes: int, shared: float) -> dict:
+def study_of(
+    seed: int, n_people: int, n_episodes: int, n_folds: int, n_volumes: int, shared: float
+) -> dict:
     """Volumes X (n_episodes, n_people, n_volumes, n_voxels), labels y and folds (n_episodes,), stratified."""
     rng, n_voxels = np.random.default_rng(seed), SIDE**3
     y = rng.permutation(np.arange(n_episodes) % N_LABELS)
@@ -49,7 +52,9 @@ def weights_of(data: dict, fold: int, trained: bool) -> np.ndarray:
         train = data["fold"] != fold
         X = data["X"][train].reshape(-1, n_voxels)
         target = np.repeat(np.eye(N_LABELS)[data["y"][train]], len(X) // train.sum(), axis=0)
-        weights = np.linalg.solve(X.T @ X + 0.5 * len(X) * np.eye(n_voxels), X.T @ (target - target.mean(axis=0)))
+        weights = np.linalg.solve(
+            X.T @ X + 0.5 * len(X) * np.eye(n_voxels), X.T @ (target - target.mean(axis=0))
+        )
     return weights - weights.mean(axis=1, keepdims=True)
 
 
@@ -64,7 +69,9 @@ def maps_and_decoding(seed: int, trained: bool, **design) -> dict[str, bool]:
         maps[:, mine] = np.einsum("epv,vl->pelv", data["X"][mine].mean(axis=2), weights)
         said[mine] = (data["X"][mine] @ weights).argmax(axis=-1)
     everybody = np.zeros(n_episodes, dtype=int)
-    test = episode_test(maps[:, :, 0].mean(axis=0), data["y"] == 0, data["fold"], everybody, 1000, seed)
+    test = episode_test(
+        maps[:, :, 0].mean(axis=0), data["y"] == 0, data["fold"], everybody, 1000, seed
+    )
     table = pd.DataFrame(
         {
             "event": np.repeat(np.arange(n_episodes), n_people * n_volumes),
@@ -73,11 +80,15 @@ def maps_and_decoding(seed: int, trained: bool, **design) -> dict[str, bool]:
             "stimulus": "film",
         }
     )
-    decoding = fold_test(table, np.repeat(data["y"], n_people * n_volumes), said.ravel(), N_LABELS, 400, seed)
+    decoding = fold_test(
+        table, np.repeat(data["y"], n_people * n_volumes), said.ravel(), N_LABELS, 400, seed
+    )
     positions, p = np.argwhere(np.ones((SIDE,) * 3)).astype(float), []
     for fold in np.unique(data["fold"]):
         mine = data["fold"] == fold
-        found = exchanged_separations(maps[:, mine], data["y"][mine], everybody[mine], positions, 5, 99, data["rng"])
+        found = exchanged_separations(
+            maps[:, mine], data["y"][mine], everybody[mine], positions, 5, 99, data["rng"]
+        )
         p.append(np.mean(found >= found[0] - 1e-12))
     return {
         "map: a voxel has p ≤ .05": bool((test.p_voxel <= 0.05).any()),
@@ -86,13 +97,26 @@ def maps_and_decoding(seed: int, trained: bool, **design) -> dict[str, bool]:
     }
 
 
-def coverage(seed: int, of_people: float, of_episodes: float, n_people: int, n_episodes: int, n_volumes: int, **_) -> dict:
+def coverage(
+    seed: int,
+    of_people: float,
+    of_episodes: float,
+    n_people: int,
+    n_episodes: int,
+    n_volumes: int,
+    **_,
+) -> dict:
     """Whether the crossed interval of accuracy covers the accuracy in new people and episodes; two labels.
 
-    of_people, of_episodes : SD of how much better they are decoded, in probits; an SD of 0.3 belongs to both together.
+    of_people, of_episodes : SD of how much better they are decoded, in probits; an SD of 0.3
+    belongs to both together.
     """
     rng = np.random.default_rng(seed)
-    level = 0.4 + of_people * rng.standard_normal((n_people, 1, 1)) + of_episodes * rng.standard_normal((n_episodes, 1))
+    level = (
+        0.4
+        + of_people * rng.standard_normal((n_people, 1, 1))
+        + of_episodes * rng.standard_normal((n_episodes, 1))
+    )
     level = level + 0.3 * rng.standard_normal((n_people, n_episodes, 1))
     right = (level + rng.standard_normal((n_people, n_episodes, n_volumes)) > 0).ravel()
     people = np.repeat(np.arange(n_people), n_episodes * n_volumes)
@@ -113,12 +137,21 @@ def distance_of_nothing(seed: int, **design) -> dict[str, bool]:
         {"event": np.arange(n_episodes), "label": data["y"], "clock": "film", "stimulus": "film",
          "onset_s": np.arange(n_episodes) * 24.0}
     )  # fmt: skip
-    samples = samples.loc[np.repeat(np.arange(n_episodes), n_people * n_volumes)].reset_index(drop=True)
+    samples = samples.loc[np.repeat(np.arange(n_episodes), n_people * n_volumes)].reset_index(
+        drop=True
+    )
     samples["subject"] = np.tile(np.repeat(np.arange(n_people), n_volumes), n_episodes).astype(str)
     half, X = halves_of_episodes(samples, 2.0, 5), data["X"].reshape(-1, n_voxels)
     groups = [(label, h) for label in range(N_LABELS) for h in (0, 1)]
-    means = np.stack([X[(samples["label"] == label) & (half == h)].mean(axis=0) for label, h in groups])
-    found = distances(means, [label for label, _ in groups], np.array([h for _, h in groups]), list(range(N_LABELS)))
+    means = np.stack(
+        [X[(samples["label"] == label) & (half == h)].mean(axis=0) for label, h in groups]
+    )
+    found = distances(
+        means,
+        [label for label, _ in groups],
+        np.array([h for _, h in groups]),
+        list(range(N_LABELS)),
+    )
     return {"mean distance above 0": bool(found["crossnobis"].mean() > 0)}
 
 
@@ -126,7 +159,14 @@ def _maps(title: str, design: dict, shared: float, trained: bool, n_studies: int
     network = "trained on noise" if trained else "random weights"
     what = f"{title}, shared response of {shared:g} SD, {network}"
     procedure = "scripts 3, 4 and 5: p by exchanged episodes"
-    return Case(procedure, what, partial(maps_and_decoding, trained=trained, shared=shared, **design), 0.05, n_studies, 20)
+    return Case(
+        procedure,
+        what,
+        partial(maps_and_decoding, trained=trained, shared=shared, **design),
+        0.05,
+        n_studies,
+        20,
+    )
 
 
 def _coverage(title: str, design: dict, of_people: float, of_episodes: float) -> Case:
@@ -141,7 +181,11 @@ CASES = [
     _maps("6 people × 60 episodes", DEMO, 0.0, True, 200),
     _maps("6 people × 60 episodes", DEMO, 1.0, False, 200),
     _maps("15 people × 105 episodes", STUDYFORREST, 1.0, True, 100),
-    *(_coverage(title, SIZES[title], *spread) for title in SIZES for spread in ((0.3, 0.8), (0.5, 0.3), (0.1, 0.5))),
+    *(
+        _coverage(title, SIZES[title], *spread)
+        for title in SIZES
+        for spread in ((0.3, 0.8), (0.5, 0.3), (0.1, 0.5))
+    ),
     *(
         Case(
             "script 6: distances between earlier and later episodes",

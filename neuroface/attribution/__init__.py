@@ -1,7 +1,7 @@
 """Which voxels, at which volume, a decision is based on; and checks of the attribution methods.
 
-Code belongs here if it explains a trained model. This room imports ``pipeline``, ``bold`` and ``decoding``; ``maps``,
-``timeline`` and the scripts may import it.
+Code belongs here if it explains a trained model. This room imports ``pipeline``, ``bold`` and
+``decoding``; ``maps``, ``timeline`` and the scripts may import it.
 """
 
 import lazy_loader

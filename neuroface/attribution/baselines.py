@@ -18,8 +18,8 @@ class Baselines:
 
     Parameters
     ----------
-    X_file : (n, n_voxels, window_trs). samples : one row per window of X, columns label and fold; model k never saw
-        the windows of fold k.
+    X_file : (n, n_voxels, window_trs). samples : one row per window of X, columns label and fold;
+        model k never saw the windows of fold k.
     folder : for mean training windows. draws, seed : of "other class".
     """
 
@@ -44,8 +44,10 @@ class Baselines:
 
         Parameters
         ----------
-        kind : "zero", "training mean" (one each) or "other class" (``draws`` windows with the other label).
-        sample : its ``row`` in X, ``label`` and ``model`` (number of the fold model that explains it).
+        kind : "zero", "training mean" (one each) or "other class" (``draws`` windows with the other
+        label).
+        sample : its ``row`` in X, ``label`` and ``model`` (number of the fold model that explains
+        it).
         """
         X = open_npy(self.X_file)
         if kind == "zero":
@@ -55,7 +57,9 @@ class Baselines:
         rows = self._training_rows(sample.model)
         others = rows[(self.samples["label"] != sample.label).to_numpy()[rows]]
         few = len(others) < self.draws  # then some are drawn twice
-        drawn = np.random.default_rng([self.seed, sample.row]).choice(others, self.draws, replace=few)
+        drawn = np.random.default_rng([self.seed, sample.row]).choice(
+            others, self.draws, replace=few
+        )
         return X[np.sort(drawn)]
 
     def _training_rows(self, model: int) -> np.ndarray:

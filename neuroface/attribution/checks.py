@@ -14,7 +14,8 @@ import pandas as pd
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-# Maps that count as exact, by another rule than the checked one; their errors in the demo: 0.1 to 0.2 %, and 0.2 %.
+# Maps that count as exact, by another rule than the checked one; their errors in the demo: 0.1 to
+# 0.2 %, and 0.2 %.
 EXACT = ("secant", 100)
 EXACT_OTHERWISE = ("midpoint", 500)
 PAPER = ("right", 200)
@@ -29,7 +30,8 @@ class Checker:
     ----------
     X : (n, n_voxels, window_trs). samples : some windows: row, label, sign, model.
     networks : number of a fold model → the network.
-    recipe : the method. baselines_of : (kind, sample) → baselines. kind : of the baseline that the maps are made with.
+    recipe : the method. baselines_of : (kind, sample) → baselines. kind : of the baseline that the
+    maps are made with.
     seed : of random weights and random voxels.
     made : the method's maps of these windows, in order of ``samples``; None: make them.
     """
@@ -45,18 +47,27 @@ class Checker:
         seed: int,
         made: np.ndarray | None = None,
     ):
-        self.X, self.samples, self.networks, self.recipe = X, samples.reset_index(drop=True), networks, recipe
+        self.X, self.samples, self.networks, self.recipe = (
+            X,
+            samples.reset_index(drop=True),
+            networks,
+            recipe,
+        )
         self.baselines_of, self.kind, self.seed = baselines_of, kind, seed
         self._maps = self.maps() if made is None else made
 
     def maps(
-        self, change: Callable = lambda network: network, kind: str | None = None, recipe: Recipe | None = None
+        self,
+        change: Callable = lambda network: network,
+        kind: str | None = None,
+        recipe: Recipe | None = None,
     ) -> np.ndarray:
         """Maps (n, n_voxels, window_trs) of the windows, in order of ``samples``.
 
         Parameters
         ----------
-        change : network → the network to explain instead. kind : of baseline. recipe : another recipe.
+        change : network → the network to explain instead. kind : of baseline. recipe : another
+        recipe.
         """
         maps = np.empty((len(self.samples), *self.X.shape[1:]), dtype=np.float32)
         baselines_of = partial(self.baselines_of, kind or self.kind)
@@ -70,15 +81,22 @@ class Checker:
         right = self.recipe.rule != "right" or not all(map(understands, self.networks.values()))
         rule, steps = EXACT_OTHERWISE if right else EXACT
         exact = self.maps(recipe=replace(self.recipe, engine="keras", rule=rule, steps=steps))
-        found = {"reference": f"{rule}, {steps} steps", "map_error": _spread(_errors(self._maps, exact))}
+        found = {
+            "reference": f"{rule}, {steps} steps",
+            "map_error": _spread(_errors(self._maps, exact)),
+        }
         if (self.recipe.rule, self.recipe.steps) != PAPER:
-            paper = self.maps(recipe=replace(self.recipe, engine="keras", rule=PAPER[0], steps=PAPER[1]))
+            paper = self.maps(
+                recipe=replace(self.recipe, engine="keras", rule=PAPER[0], steps=PAPER[1])
+            )
             found["paper_map_error"] = _spread(_errors(paper, exact))
         return found
 
     def baselines(self, kinds: tuple[str, ...]) -> dict:
         """Similarity to maps from other baselines."""
-        return {kind: alike(self._maps, self.maps(kind=kind)) for kind in kinds if kind != self.kind}
+        return {
+            kind: alike(self._maps, self.maps(kind=kind)) for kind in kinds if kind != self.kind
+        }
 
     def weights(self) -> dict:
         """Cascading randomisation (Adebayo et al. 2018, NeurIPS): layer by layer from the top, weights become random.
@@ -87,8 +105,13 @@ class Checker:
         """
         layers = [layers_from_the_top(network) for network in self.networks.values()]
         deepest = max(layers, key=len)
-        same = all(names == deepest for names in layers)  # the models of "best" may differ between folds
-        maps = (self.maps(partial(randomised, depth=depth, seed=self.seed)) for depth in range(1, len(deepest) + 1))
+        same = all(
+            names == deepest for names in layers
+        )  # the models of "best" may differ between folds
+        maps = (
+            self.maps(partial(randomised, depth=depth, seed=self.seed))
+            for depth in range(1, len(deepest) + 1)
+        )
         names = deepest if same else [f"layer {depth}" for depth in range(1, len(deepest) + 1)]
         return {name: alike(self._maps, changed) for name, changed in zip(names, maps)}
 
@@ -101,17 +124,25 @@ class Checker:
 
         Returns
         -------
-        Means over windows (n_shares,) with the top voxels or as many random ones set to the baseline, and the share of
-        windows in which the top ones lower the logit more, averaged over the shares.
+        Means over windows (n_shares,) with the top voxels or as many random ones set to the
+        baseline, and the share of windows in which the top ones lower the logit more, averaged over
+        the shares.
         """
         curves = []
         networks = {model: logit_network(network) for model, network in self.networks.items()}
         for sample, scores in zip(self.samples.itertuples(), self._maps.sum(axis=2)):
             rng = np.random.default_rng([self.seed, sample.row])
-            orders = [np.argsort(-scores), *(rng.permutation(len(scores)) for _ in range(RANDOM_DELETIONS))]
+            orders = [
+                np.argsort(-scores),
+                *(rng.permutation(len(scores)) for _ in range(RANDOM_DELETIONS)),
+            ]
             baseline = self.baselines_of(self.kind, sample)[0]
-            changed = np.concatenate([list(without(self.X[sample.row], baseline, order, DELETED)) for order in orders])
-            logits = predict_logits(networks[sample.model], changed, batch=len(DELETED)).reshape(len(orders), -1)
+            changed = np.concatenate(
+                [list(without(self.X[sample.row], baseline, order, DELETED)) for order in orders]
+            )
+            logits = predict_logits(networks[sample.model], changed, batch=len(DELETED)).reshape(
+                len(orders), -1
+            )
             curves.append(sample.sign * logits)
         curves = np.stack(curves)
         top, random = curves[:, 0], curves[:, 1:].mean(axis=1)
@@ -155,7 +186,10 @@ def alike(maps: np.ndarray, others: np.ndarray) -> dict:
     """Medians over windows of Pearson's r of maps and Spearman's r of absolute maps; 0 if one map is constant."""
     signed = [np.corrcoef(a, b)[0, 1] for a, b in zip(_flat(maps), _flat(others))]
     sizes = [spearmanr(a, b).statistic for a, b in zip(np.abs(_flat(maps)), np.abs(_flat(others)))]
-    return {name: float(np.median(np.nan_to_num(r))) for name, r in (("pearson", signed), ("spearman_of_size", sizes))}
+    return {
+        name: float(np.median(np.nan_to_num(r)))
+        for name, r in (("pearson", signed), ("spearman_of_size", sizes))
+    }
 
 
 def completeness(table: pd.DataFrame, tolerance: float | None = None) -> dict:
@@ -168,9 +202,15 @@ def completeness(table: pd.DataFrame, tolerance: float | None = None) -> dict:
     """
     gained = table["logit"] - table["logit_of_baseline"]
     relative = (table["gap"] / gained).abs()
-    found = {"windows": len(table), "median": float(relative.median()), "95 % below": float(relative.quantile(0.95))}
+    found = {
+        "windows": len(table),
+        "median": float(relative.median()),
+        "95 % below": float(relative.quantile(0.95)),
+    }
     if tolerance is not None:
-        found["beyond_tolerance"] = int((table["gap"].abs() > tolerance * gained.abs().clip(lower=1)).sum())
+        found["beyond_tolerance"] = int(
+            (table["gap"].abs() > tolerance * gained.abs().clip(lower=1)).sum()
+        )
     return found
 
 
@@ -181,7 +221,9 @@ def truth_score(maps: Iterable[np.ndarray], truth: np.ndarray) -> float:
     ----------
     maps : arrays (n, n_voxels, window_trs). truth : (n_voxels,) bool.
     """
-    return float(roc_auc_score(truth, sum(np.abs(part).sum(axis=(0, 2), dtype=np.float64) for part in maps)))
+    return float(
+        roc_auc_score(truth, sum(np.abs(part).sum(axis=(0, 2), dtype=np.float64) for part in maps))
+    )
 
 
 def _flat(maps: np.ndarray) -> np.ndarray:

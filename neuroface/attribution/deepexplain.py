@@ -1,7 +1,8 @@
 """Integrated Gradients by DeepExplain (Ancona et al. 2018, ICLR), which was written for TensorFlow 1.
 
-It is not on a package index, and it needs names that TensorFlow 2 has moved. This module restores these names, freezes
-the trained network to a graph, builds the graph once, and sends every window through it.
+It is not on a package index, and it needs names that TensorFlow 2 has moved. This module restores
+these names, freezes the trained network to a graph, builds the graph once, and sends every window
+through it.
 """
 
 import warnings
@@ -48,7 +49,9 @@ class DeepExplainGradients:
             warnings.filterwarnings("ignore", "DeepExplain detected you are trying", UserWarning)
             self._explainer = context.get_explainer("intgrad", logit, window, steps=steps)
 
-    def __call__(self, windows: np.ndarray, baselines: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, windows: np.ndarray, baselines: np.ndarray, gains: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Attributions (n, n_voxels, window_trs) of ``windows`` against ``baselines``, pairwise, and steps taken (n,)."""
         self._explainer.baseline = baselines[..., None]
         maps = self._explainer.run(windows[..., None])[..., 0]

@@ -25,10 +25,12 @@ class Recipe:
 
     Parameters
     ----------
-    method : "ig", "gradient-x-input" (one gradient, at the window itself), "occlusion", "grad-cam" or "attention-rollout".
-    engine, rule, steps, tolerance : of "ig"; see :class:`neuroface.attribution.integrated_gradients.IntegratedGradients`.
-    regions_file : of "occlusion": ``.npy`` of region numbers (n_voxels,). occlusion_trs : volumes occluded together.
-    smooth_draws, smooth_noise : SmoothGrad (Smilkov et al. 2017): maps are means over this many copies of a window, with
+    method : "ig", "gradient-x-input" (one gradient, at the window itself), "occlusion", "grad-cam"
+    or "attention-rollout". engine, rule, steps, tolerance : of "ig"; see
+    :class:`neuroface.attribution.integrated_gradients.IntegratedGradients`.
+    regions_file : of "occlusion": ``.npy`` of region numbers (n_voxels,). occlusion_trs : volumes
+    occluded together. smooth_draws, smooth_noise : SmoothGrad (Smilkov et al. 2017): maps are means
+    over this many copies of a window, with
         noise of this SD, in SDs of the window. 0: no noise.
     batch : windows × steps in one pass.
     seed : of the noise.
@@ -54,7 +56,9 @@ class Explainer:
         self.recipe, self.model, self.logit_model = recipe, model, logit_network(model)
         if recipe.method == "occlusion":
             regions = np.load(recipe.regions_file, allow_pickle=False)
-            self._attribute = Occlusion(self.logit_model, regions, recipe.occlusion_trs, recipe.batch)
+            self._attribute = Occlusion(
+                self.logit_model, regions, recipe.occlusion_trs, recipe.batch
+            )
         elif recipe.method == "grad-cam":
             self._attribute = GradCAM(model, recipe.batch)
         elif recipe.method == "attention-rollout":
@@ -65,30 +69,39 @@ class Explainer:
             self._attribute = DeepExplainGradients(self.logit_model, recipe.steps)
         else:
             rule, steps = rule_for(model, recipe.rule, recipe.steps)
-            self._attribute = IntegratedGradients(model, rule, steps, recipe.batch, recipe.tolerance)
+            self._attribute = IntegratedGradients(
+                model, rule, steps, recipe.batch, recipe.tolerance
+            )
         self.windows_at_once = self._attribute.paths_per_pass
 
     def take_weights(self, model: keras.Model) -> None:
         """From now on explain another network with the same layers."""
         self.model.set_weights(model.get_weights())
-        if isinstance(self._attribute, DeepExplainGradients):  # its weights are constants of its graph
+        if isinstance(
+            self._attribute, DeepExplainGradients
+        ):  # its weights are constants of its graph
             self._attribute = DeepExplainGradients(self.logit_model, self.recipe.steps)
 
-    def __call__(self, X: np.ndarray, samples: pd.DataFrame, baselines_of: Callable) -> tuple[np.ndarray, pd.DataFrame]:
+    def __call__(
+        self, X: np.ndarray, samples: pd.DataFrame, baselines_of: Callable
+    ) -> tuple[np.ndarray, pd.DataFrame]:
         """Explain windows: for the first condition the logit, for the second the negative logit.
 
         Parameters
         ----------
         X : (n, n_voxels, window_trs) float32, usually a memory map.
-        samples : the windows, columns ``row`` (in X), and ``sign``: 1 for the first condition, -1 for the second.
-        baselines_of : a row of ``samples`` → its baselines (n_baselines, n_voxels, window_trs). With several, maps are means
-            over paths from each: expected gradients (Erion et al. 2021, Nat. Mach. Intell. 3:620).
+        samples : the windows, columns ``row`` (in X), and ``sign``: 1 for the first condition, -1
+        for the second.
+        baselines_of : a row of ``samples`` → its baselines (n_baselines, n_voxels, window_trs).
+            With several, maps are means over paths from each: expected gradients (Erion et al.
+            2021, Nat. Mach. Intell. 3:620).
 
         Returns
         -------
         maps : (n_samples, n_voxels, window_trs) float32.
-        table : one row per window: row, logit and logit_of_baseline (means over its paths), sum_of_attributions, gap
-            (difference of the logits minus this sum) and steps (the largest number over its paths).
+        table : one row per window: row, logit and logit_of_baseline (means over its paths),
+            sum_of_attributions, gap (difference of the logits minus this sum) and steps (the
+            largest number over its paths).
         """
         maps, parts = np.empty((len(samples), *X.shape[1:]), dtype=np.float32), []
         n_baselines = len(baselines_of(next(samples.itertuples())))
@@ -104,7 +117,9 @@ class Explainer:
         n_paths = max(starts.shape[1], self.recipe.smooth_draws)
         starts = starts[:, np.arange(n_paths) % starts.shape[1]].reshape(-1, *X.shape[1:])
         ends = np.concatenate([self._noisy(X[row], row, n_paths) for row in samples["row"]])
-        batch = min(self.recipe.batch, 2 * max(self.windows_at_once, n_paths))  # one shape, so nothing is traced twice
+        batch = min(
+            self.recipe.batch, 2 * max(self.windows_at_once, n_paths)
+        )  # one shape, so nothing is traced twice
         logits = predict_logits(self.logit_model, np.concatenate([ends, starts]), batch).reshape(
             2, len(samples), n_paths
         )
@@ -127,7 +142,9 @@ class Explainer:
         """One copy of the window per path, with SmoothGrad each with different noise."""
         copies = np.repeat(window[None], n_paths, axis=0)
         if self.recipe.smooth_draws:
-            noise = np.random.default_rng([self.recipe.seed, row]).standard_normal(copies.shape, dtype=np.float32)
+            noise = np.random.default_rng([self.recipe.seed, row]).standard_normal(
+                copies.shape, dtype=np.float32
+            )
             copies += self.recipe.smooth_noise * window.std() * noise
         return copies
 
@@ -143,14 +160,19 @@ def explainer_of(model_file: Path, n_voxels: int, window_trs: int, recipe: Recip
 
 def explainer_of_network(network: keras.Model, recipe: Recipe) -> Explainer:
     """The same for a network that is not stored in a file. It copies the weights."""
-    form = [(type(layer), [w.shape for w in layer.weights]) for layer in network.layers], _time_of(recipe.regions_file)
+    form = (
+        [(type(layer), [w.shape for w in layer.weights]) for layer in network.layers],
+        _time_of(recipe.regions_file),
+    )
     if recipe in _explainers and _explainers[recipe].form == form:
         _explainers[recipe].explainer.take_weights(network)
         _explainers[recipe].files = None
     else:  # also in a worker that a second study uses again
         copy = keras.models.clone_model(network)
         copy.set_weights(network.get_weights())
-        _explainers[recipe] = SimpleNamespace(explainer=Explainer(copy, recipe), form=form, files=None)
+        _explainers[recipe] = SimpleNamespace(
+            explainer=Explainer(copy, recipe), form=form, files=None
+        )
     return _explainers[recipe].explainer
 
 

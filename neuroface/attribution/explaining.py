@@ -7,7 +7,12 @@ from typing import NamedTuple
 
 from neuroface.attribution.baselines import Baselines
 from neuroface.attribution.explainers import Recipe, explainer_of
-from neuroface.attribution.files import attribution_file, completeness_file, seed_file, seed_means_file
+from neuroface.attribution.files import (
+    attribution_file,
+    completeness_file,
+    seed_file,
+    seed_means_file,
+)
 from neuroface.pipeline import PARTIAL, create_npy, open_npy, read_table, write_npy, write_table
 
 import numpy as np
@@ -33,8 +38,9 @@ class Explaining:
     Parameters
     ----------
     folder : of the maps. X_file : ``X.npy``.
-    samples : a row per window: subject, movie, label, event; ``row`` in X; ``window`` in its file; ``model``, the number of
-        the fold model; ``sign``, 1 for the first label and -1 for the second.
+    samples : a row per window: subject, movie, label, event; ``row`` in X; ``window`` in its file;
+        ``model``, the number of the fold model; ``sign``, 1 for the first label and -1 for the
+        second.
     models : number of a fold model → its files, one per seed.
     recipe_of : method → its recipe. baselines, baseline : the baselines, and the kind to use.
     """
@@ -54,7 +60,12 @@ class Explaining:
     def units(self, methods: tuple[str, ...]) -> list[Unit]:
         """Every person, film, label, method and seed."""
         keys = [key for key, _ in self.samples.groupby(KEYS, sort=False)]
-        return [Unit(*key, method, n + 1) for method in methods for key in keys for n in range(self.n_seeds)]
+        return [
+            Unit(*key, method, n + 1)
+            for method in methods
+            for key in keys
+            for n in range(self.n_seeds)
+        ]
 
     def file(self, unit: Unit) -> Path:
         """Where the maps of a unit go; with several seeds to a file that :meth:`join` removes."""
@@ -73,7 +84,8 @@ class Explaining:
         """Write attributions and completeness of the windows of a unit; resumes after the last batch."""
         X, target = open_npy(self.X_file), self.file(unit)
         mine = self.samples.loc[(self.samples[KEYS] == unit[:3]).all(axis=1)]
-        # The journal gains rows once their attributions are on disk: a rerun may skip the windows that it lists.
+        # The journal gains rows once their attributions are on disk: a rerun may skip the windows
+        # that it lists.
         table = completeness_file(target)
         journal = table.with_name(f"{PARTIAL}journal-{table.name}")
         partial = target.with_name(PARTIAL + target.name)
@@ -86,9 +98,13 @@ class Explaining:
         maps = np.lib.format.open_memmap(partial, mode="r+")
         for model, windows in mine.groupby("model"):  # model by model, so that each is loaded once
             files = self.models[model]
-            file = files[min(unit.number, len(files)) - 1]  # a model in closed form is the same for every seed
+            file = files[
+                min(unit.number, len(files)) - 1
+            ]  # a model in closed form is the same for every seed
             explainer = explainer_of(file, *X.shape[1:], self.recipe_of(unit.method))
-            windows = windows[~windows["window"].isin(pd.concat(finished)["window"] if finished else [])]
+            windows = windows[
+                ~windows["window"].isin(pd.concat(finished)["window"] if finished else [])
+            ]
             for start in range(0, len(windows), explainer.windows_at_once):
                 batch = windows.iloc[start : start + explainer.windows_at_once]
                 maps[batch["window"]], figures = explainer(X, batch, self.baseline_of)

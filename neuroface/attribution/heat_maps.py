@@ -13,12 +13,13 @@ ops = keras.ops
 class GradCAM:
     """Feature maps of the last convolution, weighted by the mean gradient of the logit, volume by volume.
 
-    After Selvaraju et al. 2017 (ICCV), without its rectifier, so that maps for the two conditions differ in sign only. A
-    map is as coarse as the last convolution.
+    After Selvaraju et al. 2017 (ICCV), without its rectifier, so that maps for the two conditions
+    differ in sign only. A map is as coarse as the last convolution.
 
     Parameters
     ----------
-    model : a network with a layer of feature maps (n, window_trs, x, y, z, channels). batch : windows per pass.
+    model : a network with a layer of feature maps (n, window_trs, x, y, z, channels). batch :
+    windows per pass.
 
     Raises
     ------
@@ -41,7 +42,9 @@ class GradCAM:
             lambda features: (ops.sum(self._head(features, training=False)), features), self._head
         )
 
-    def __call__(self, windows: np.ndarray, baselines: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, windows: np.ndarray, baselines: np.ndarray, gains: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Maps (n, n_voxels, window_trs) for the logit, and steps (n,), 1 each."""
         features = self._features.predict_on_batch(windows[..., None])
         gradients = np.asarray(self._gradient(features)[1])
@@ -52,14 +55,14 @@ class GradCAM:
 class AttentionRollout:
     """Volumes, and in the hybrid also places, that attention uses, through all layers (Abnar & Zuidema 2020, ACL).
 
-    Each layer counts as half the identity and half the attention (mean over heads). The product over layers gives the
-    share of each volume in the decoder's mean. Maps are such shares: they are positive, sum to 1 over a window, and do
-    not depend on the label.
+    Each layer counts as half the identity and half the attention (mean over heads). The product
+    over layers gives the share of each volume in the decoder's mean. Maps are such shares: they are
+    positive, sum to 1 over a window, and do not depend on the label.
 
     Parameters
     ----------
-    model : a network with MultiHeadAttention over time, over the places of each volume, or both. Over time is needed for
-        windows of more than one volume.
+    model : a network with MultiHeadAttention over time, over the places of each volume, or both.
+        Over time is needed for windows of more than one volume.
 
     Raises
     ------
@@ -68,12 +71,18 @@ class AttentionRollout:
     """
 
     def __init__(self, model: keras.Model, batch: int):
-        layers = [layer for layer in model.layers if isinstance(layer, keras.layers.MultiHeadAttention)]
-        layers = [layer for layer in layers if isinstance(layer.output, (tuple, list))]  # those that return scores
+        layers = [
+            layer for layer in model.layers if isinstance(layer, keras.layers.MultiHeadAttention)
+        ]
+        layers = [
+            layer for layer in layers if isinstance(layer.output, (tuple, list))
+        ]  # those that return scores
         over_time = [layer.output[1] for layer in layers if layer.attention_axes == (1,)]
         over_space = [layer.output[1] for layer in layers if layer.attention_axes == (2,)]
         self.paths_per_pass, self._shape = batch, model.input_shape[1:3]
-        if not over_time and not (over_space and self._shape[1] == 1):  # a single volume has no time to attend to
+        if not over_time and not (
+            over_space and self._shape[1] == 1
+        ):  # a single volume has no time to attend to
             raise NeuroFaceError(
                 f"ATTRIBUTION_METHODS: attention-rollout needs attention over time; {model.name} has none. Set "
                 f'EXPLAINED_MODEL to "transformer" or "hybrid", or leave attention-rollout out.'
@@ -82,7 +91,9 @@ class AttentionRollout:
             self._box, self._places = _box(model), _feature_maps(model)[-1].shape[2:5]
         self._scores = keras.Model(model.input, [over_time, over_space])
 
-    def __call__(self, windows: np.ndarray, baselines: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, windows: np.ndarray, baselines: np.ndarray, gains: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Maps (n, n_voxels, window_trs), and steps (n,), 1 each."""
         n_voxels, window_trs = self._shape
         over_time, over_space = self._scores.predict_on_batch(windows[..., None])
@@ -91,7 +102,9 @@ class AttentionRollout:
             volumes = rollout([scores.mean(axis=1) for scores in over_time])  # (n, window_trs)
         places = np.full((len(windows), n_voxels, window_trs), 1 / n_voxels, dtype=np.float32)
         if over_space:
-            shares = rollout([scores.mean(axis=2) for scores in over_space])  # (n, window_trs, n_places)
+            shares = rollout(
+                [scores.mean(axis=2) for scores in over_space]
+            )  # (n, window_trs, n_places)
             places = _at_voxels(shares.reshape(*shares.shape[:2], *self._places), self._box)
             places /= places.sum(axis=1, keepdims=True)
         return places * volumes[:, None], np.ones(len(windows), dtype=int)
@@ -102,7 +115,8 @@ def rollout(scores: list[np.ndarray]) -> np.ndarray:
 
     Parameters
     ----------
-    scores : per layer, from the first, (…, n_tokens, n_tokens): how much each token (row) uses each token (column).
+    scores : per layer, from the first, (…, n_tokens, n_tokens): how much each token (row) uses each
+    token (column).
 
     Returns
     -------

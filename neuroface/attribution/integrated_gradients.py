@@ -15,8 +15,8 @@ FIRST_STEPS, MOST_STEPS = 8, 1024  # of steps = "auto"
 def rule_for(model: keras.Model, rule: str, steps: int | str) -> tuple[str, int | str]:
     """The rule and steps that "auto" stands for with this network.
 
-    The attributions of a linear or second-order classifier are exact with one midpoint: along a path the gradient changes
-    linearly. Of a linear one they are weight × (window − baseline).
+    The attributions of a linear or second-order classifier are exact with one midpoint: along a
+    path the gradient changes linearly. Of a linear one they are weight × (window − baseline).
     """
     if rule == "auto":
         if is_closed_form_network(model):
@@ -34,11 +34,11 @@ def quadrature(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
         "right" (1/n, 2/n … 1): the paper's and DeepExplain's.
         "midpoint" (1/2n, 3/2n …): exact for linear gradients.
         "trapezoid" (0, 1/n … 1; half weight at both ends): exact for linear gradients; n + 1 nodes.
-        "gauss-legendre": exact for polynomials up to degree 2n − 1. Gradients of a network with switches have jumps,
-        so that this order is lost.
-        "secant" (0, 1/n², 4/n² … 1; weight k is the distance from node k − 1): for mean slopes over segments, see
-        :mod:`neuroface.attribution.path_network`. Segments are short near the baseline, where most switches change.
-        n + 1 nodes.
+        "gauss-legendre": exact for polynomials up to degree 2n − 1. Gradients of a network with
+        switches have jumps, so that this order is lost. "secant" (0, 1/n², 4/n² … 1; weight k is
+        the distance from node k − 1): for mean slopes over segments, see
+        :mod:`neuroface.attribution.path_network`. Segments are short near the baseline, where most
+        switches change. n + 1 nodes.
     steps : n, at least 1.
 
     Returns
@@ -68,7 +68,8 @@ class PathGradient:
     Parameters
     ----------
     model : a network whose layer ``logit`` comes before its sigmoid, in float32.
-    segments : use the mean slope of each switch over the segment that ends at a node, not the derivative at the node.
+    segments : use the mean slope of each switch over the segment that ends at a node, not the
+    derivative at the node.
 
     Raises
     ------
@@ -98,7 +99,8 @@ class PathGradient:
 
         Parameters
         ----------
-        nodes, weights : (n_nodes,), from :func:`quadrature`. With ``segments`` the first weight must be 0.
+        nodes, weights : (n_nodes,), from :func:`quadrature`. With ``segments`` the first weight
+        must be 0.
 
         Returns
         -------
@@ -116,7 +118,9 @@ def _logits_by_autodiff(logit_model: keras.Model):
         move = keras.ops.stop_gradient(windows - baselines)
         path = baselines[:, None] + nodes[:, None, None] * move[:, None]
         path = keras.ops.reshape(path, (-1, *path.shape[2:], 1))
-        return keras.ops.reshape(logit_model(path, training=False), (windows.shape[0], nodes.shape[0]))
+        return keras.ops.reshape(
+            logit_model(path, training=False), (windows.shape[0], nodes.shape[0])
+        )
 
     return logits
 
@@ -124,26 +128,33 @@ def _logits_by_autodiff(logit_model: keras.Model):
 class IntegratedGradients:
     """Attribution of the logit to each voxel and second of windows: gradients integrated from baseline to window.
 
-    Several paths are processed together, and their steps in parts that are summed: at most ``batch`` nodes in one pass,
-    always in arrays of the same shape, so that nothing is traced twice.
+    Several paths are processed together, and their steps in parts that are summed: at most
+    ``batch`` nodes in one pass, always in arrays of the same shape, so that nothing is traced
+    twice.
 
     Parameters
     ----------
-    rule : one of :func:`quadrature`'s. steps : its n, or "auto": doubled from 8 for each path until the sum of the
-        attributions differs from the gain in logit by at most ``tolerance`` times the gain (or 1 if the gain is below
-        1); at most 1,024.
+    rule : one of :func:`quadrature`'s. steps : its n, or "auto": doubled from 8 for each path until
+        the sum of the attributions differs from the gain in logit by at most ``tolerance`` times
+        the gain (or 1 if the gain is below 1); at most 1,024.
     """
 
-    def __init__(self, model: keras.Model, rule: str, steps: int | str, batch: int, tolerance: float = 0.01):
+    def __init__(
+        self, model: keras.Model, rule: str, steps: int | str, batch: int, tolerance: float = 0.01
+    ):
         self.rule, self.steps, self.tolerance = rule, steps, tolerance
         self._gradient = PathGradient(model, segments=rule == "secant")
         self._overlap = 1 if rule == "secant" else 0  # a segment needs the node before it
-        n_nodes = len(quadrature(rule, FIRST_STEPS if steps == "auto" else steps)[0]) - self._overlap
+        n_nodes = (
+            len(quadrature(rule, FIRST_STEPS if steps == "auto" else steps)[0]) - self._overlap
+        )
         passes = -(-n_nodes // max(1, batch - self._overlap))
         self.nodes_per_pass = -(-n_nodes // passes) + self._overlap
         self.paths_per_pass = max(1, batch // self.nodes_per_pass)
 
-    def __call__(self, windows: np.ndarray, baselines: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, windows: np.ndarray, baselines: np.ndarray, gains: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Attributions of ``windows`` against ``baselines``, pairwise.
 
         Parameters
@@ -172,12 +183,16 @@ class IntegratedGradients:
     def _integrate(self, windows, baselines, steps: int) -> np.ndarray:
         n, empty = len(windows), self.paths_per_pass - len(windows)
         if empty:  # the last, smaller pass keeps the compiled shape
-            windows, baselines = (np.concatenate([a, np.repeat(a[:1], empty, axis=0)]) for a in (windows, baselines))
+            windows, baselines = (
+                np.concatenate([a, np.repeat(a[:1], empty, axis=0)]) for a in (windows, baselines)
+            )
         nodes, weights = quadrature(self.rule, steps)
         total, fresh = 0, self.nodes_per_pass - self._overlap
         for start in range(0, len(nodes) - self._overlap, fresh):
             part = np.minimum(np.arange(start, start + self.nodes_per_pass), len(nodes) - 1)
-            weight = np.where(np.arange(start, start + self.nodes_per_pass) < len(nodes), weights[part], 0)
+            weight = np.where(
+                np.arange(start, start + self.nodes_per_pass) < len(nodes), weights[part], 0
+            )
             weight[: self._overlap] = 0
             total = total + self._gradient(windows, baselines, nodes[part], weight)[1]
         return (total * (windows - baselines))[:n]

@@ -3,7 +3,14 @@
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import DAMAGED_GZIP, nearly_whole, open_image, read_rois, sphere_labels, voxel_positions_mm
+from neuroface.bold import (
+    DAMAGED_GZIP,
+    nearly_whole,
+    open_image,
+    read_rois,
+    sphere_labels,
+    voxel_positions_mm,
+)
 from neuroface.decoding import predict_logits
 
 import nibabel as nib
@@ -12,14 +19,19 @@ from nilearn.image import resample_to_img
 
 
 def regions_to_occlude(
-    kind: str, mask: np.ndarray, affine: np.ndarray, edge_mm: float, roi_file: Path, parcel_file: Path | None
+    kind: str,
+    mask: np.ndarray,
+    affine: np.ndarray,
+    edge_mm: float,
+    roi_file: Path,
+    parcel_file: Path | None,
 ) -> np.ndarray:
     """Number of the region that each voxel belongs to, (n_voxels,) int32; 0: none.
 
     Parameters
     ----------
-    kind : "cubes" of ``edge_mm`` that fill the brain, "rois": the spheres of ``roi_file``, or "parcels": the labels of the
-        NIfTI file ``parcel_file``, resampled to the mask.
+    kind : "cubes" of ``edge_mm`` that fill the brain, "rois": the spheres of ``roi_file``, or
+        "parcels": the labels of the NIfTI file ``parcel_file``, resampled to the mask.
 
     Raises
     ------
@@ -30,9 +42,15 @@ def regions_to_occlude(
     if kind == "cubes":
         return cubes(positions_mm, edge_mm)
     source = roi_file if kind == "rois" else parcel_file
-    regions = sphere_labels(positions_mm, read_rois(source)) if kind == "rois" else parcels(source, mask, affine)
+    regions = (
+        sphere_labels(positions_mm, read_rois(source))
+        if kind == "rois"
+        else parcels(source, mask, affine)
+    )
     if not regions.any():
-        raise NeuroFaceError(f"No region of {source} lies inside the group mask. Are both in the same space?")
+        raise NeuroFaceError(
+            f"No region of {source} lies inside the group mask. Are both in the same space?"
+        )
     return regions.astype(np.int32)
 
 
@@ -48,7 +66,9 @@ def parcels(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     try:
         values = np.asarray(image.dataobj)
     except (*DAMAGED_GZIP, OSError, ValueError) as error:
-        raise NeuroFaceError(f"PARCEL_FILE = {path} cannot be read: {error}. Export it again.") from None
+        raise NeuroFaceError(
+            f"PARCEL_FILE = {path} cannot be read: {error}. Export it again."
+        ) from None
     if values.ndim != 3 or not nearly_whole(values).all() or (values.round() < 0).any():
         raise NeuroFaceError(
             f"PARCEL_FILE = {path}, of shape {values.shape}, is not a parcellation: it must be one volume of whole "
@@ -56,7 +76,9 @@ def parcels(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
         )
     target = nib.Nifti1Image(mask.astype(np.uint8), affine)
     source = nib.Nifti1Image(values.round().astype(np.int32), image.affine)
-    moved = resample_to_img(source, target, interpolation="nearest", force_resample=True, copy_header=True)
+    moved = resample_to_img(
+        source, target, interpolation="nearest", force_resample=True, copy_header=True
+    )
     return np.asarray(moved.dataobj)[mask]
 
 
@@ -72,13 +94,17 @@ class Occlusion:
 
     def __init__(self, logit_model, regions: np.ndarray, trs: int, batch: int):
         self.logit_model, self.trs, self.batch, self.paths_per_pass = logit_model, trs, batch, 1
-        self.regions = [np.flatnonzero(regions == number) for number in np.unique(regions[regions > 0])]
+        self.regions = [
+            np.flatnonzero(regions == number) for number in np.unique(regions[regions > 0])
+        ]
 
-    def __call__(self, windows: np.ndarray, baselines: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, windows: np.ndarray, baselines: np.ndarray, gains: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Attributions (n, n_voxels, window_trs) of ``windows`` against ``baselines``, pairwise; number of sets (n,).
 
-        The attributions of a set sum to the drop in logit when only this set is occluded. For a whole window this holds
-        only if sets do not interact.
+        The attributions of a set sum to the drop in logit when only this set is occluded. For a
+        whole window this holds only if sets do not interact.
         """
         stretches = [slice(tr, tr + self.trs) for tr in range(0, windows.shape[2], self.trs)]
         sets = [(region, stretch) for region in self.regions for stretch in stretches]

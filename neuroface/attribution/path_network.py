@@ -1,14 +1,16 @@
 """The voxel-time network along straight paths from baseline to window, with slopes at points or means over segments.
 
-Two properties make it fast. The first convolution is affine: it is computed once at each end of a path, not once per
-step. The operations between two convolutions (LeakyReLU, batch normalisation, max-pooling) only switch between slopes:
-they need one pass over memory forward and one backward if no intermediate result is stored.
+Two properties make it fast. The first convolution is affine: it is computed once at each end of a
+path, not once per step. The operations between two convolutions (LeakyReLU, batch normalisation,
+max-pooling) only switch between slopes: they need one pass over memory forward and one backward if
+no intermediate result is stored.
 
-The slope of a switch is the share of a segment on which it is on. For a segment of length 0 this is the derivative, and
-the sum over nodes is a Riemann sum of Integrated Gradients. For the segment before each node the slope is exact if the
-input of the switch changes linearly, as in the first layer. Then no kink is missed; an error remains only if switches
-of one path are correlated. With one segment this is DeepLIFT's rescale rule (Shrikumar et al. 2017, ICML); with more
-segments it converges to Integrated Gradients, faster than a Riemann sum.
+The slope of a switch is the share of a segment on which it is on. For a segment of length 0 this is
+the derivative, and the sum over nodes is a Riemann sum of Integrated Gradients. For the segment
+before each node the slope is exact if the input of the switch changes linearly, as in the first
+layer. Then no kink is missed; an error remains only if switches of one path are correlated. With
+one segment this is DeepLIFT's rescale rule (Shrikumar et al. 2017, ICML); with more segments it
+converges to Integrated Gradients, faster than a Riemann sum.
 """
 
 from dataclasses import dataclass
@@ -22,7 +24,8 @@ UNROLLED = 10  # nodes in one pass over memory for the slopes of the first layer
 def positive_share(before, after):
     """Share of the interval from ``before`` to ``after`` that is above 0, elementwise.
 
-    1 or 0 if both have the same sign, else the positive part; if both are equal, 1 above 0 and 0 otherwise.
+    1 or 0 if both have the same sign, else the positive part; if both are equal, 1 above 0 and 0
+    otherwise.
     """
     positive = ops.relu(before) + ops.relu(after)
     whole = 2 * positive - (before + after)  # |before| + |after|
@@ -38,12 +41,15 @@ class Switches:
 
     def values(self, z, scale, shift):
         """Output: (…, rows // pool[0], columns // pool[1], channels)."""
-        return _largest([self._activated(part, scale, shift) for row in self._parts(z) for part in row])
+        return _largest(
+            [self._activated(part, scale, shift) for row in self._parts(z) for part in row]
+        )
 
     def slopes(self, before, after, scale, shift, gradient):
         """Mean gradient with respect to the input between ``before`` and ``after``; if both are equal, the gradient.
 
-        Max-pooling takes the largest of the rows of a pooling window, then of its columns. In a tie the first counts.
+        Max-pooling takes the largest of the rows of a pooling window, then of its columns. In a tie
+        the first counts.
 
         Parameters
         ----------
@@ -54,11 +60,16 @@ class Switches:
         As parts of pooling windows, for :meth:`joined`.
         """
         ends = [self._parts(z) for z in (before, after)]
-        active = [[[self._activated(part, scale, shift) for part in row] for row in parts] for parts in ends]
+        active = [
+            [[self._activated(part, scale, shift) for part in row] for row in parts]
+            for parts in ends
+        ]
         n_rows, n_columns = self.pool
         by_column = [gradient]
         if n_columns == 2:
-            left, right = ([_largest([row[k] for row in parts]) for parts in active] for k in (0, 1))
+            left, right = (
+                [_largest([row[k] for row in parts]) for parts in active] for k in (0, 1)
+            )
             to_right = gradient * positive_share(*(b - a for a, b in zip(left, right)))
             by_column = [gradient - to_right, to_right]
         by_part = [by_column]
@@ -70,7 +81,9 @@ class Switches:
             by_part = [[part - lower for part, lower in zip(by_column, to_lower)], to_lower]
         return [
             [
-                part * scale * (self.leak + (1 - self.leak) * positive_share(ends[0][i][k], ends[1][i][k]))
+                part
+                * scale
+                * (self.leak + (1 - self.leak) * positive_share(ends[0][i][k], ends[1][i][k]))
                 for k, part in enumerate(row)
             ]
             for i, row in enumerate(by_part)
@@ -78,9 +91,13 @@ class Switches:
 
     def joined(self, parts, rows: int, columns: int):
         """Put parts of pooling windows back in their places; rows and columns without a pooling window get 0."""
-        whole = ops.stack([ops.stack(row, axis=-2) for row in parts], axis=-4)  # …, rows, p, columns, q, channels
+        whole = ops.stack(
+            [ops.stack(row, axis=-2) for row in parts], axis=-4
+        )  # …, rows, p, columns, q, channels
         shape = whole.shape
-        whole = ops.reshape(whole, (*shape[:-5], shape[-5] * shape[-4], shape[-3] * shape[-2], shape[-1]))
+        whole = ops.reshape(
+            whole, (*shape[:-5], shape[-5] * shape[-4], shape[-3] * shape[-2], shape[-1])
+        )
         missing = [(0, rows - whole.shape[-3]), (0, columns - whole.shape[-2])]
         if missing == [(0, 0), (0, 0)]:
             return whole
@@ -104,8 +121,8 @@ class PathNetwork:
     Parameters
     ----------
     model : the network, float32; its weights are read at each call.
-    segments : mean slopes over the segments that end at the nodes, instead of derivatives at the nodes. The first node
-        then only starts a segment and has no gradient.
+    segments : mean slopes over the segments that end at the nodes, instead of derivatives at the
+        nodes. The first node then only starts a segment and has no gradient.
     """
 
     def __init__(self, model: keras.Model, segments: bool):
@@ -114,7 +131,8 @@ class PathNetwork:
     def logits(self, baselines, windows, nodes):
         """Logits (n_paths, n_nodes) at ``baselines + nodes · (windows − baselines)``.
 
-        Their gradient with respect to ``baselines`` is that of a shift of the whole path: the sum over its nodes.
+        Their gradient with respect to ``baselines`` is that of a shift of the whole path: the sum
+        over its nodes.
         """
         affine, switches, norm = self.stages[0]
         start = _apply(affine, baselines[..., None])
@@ -136,15 +154,23 @@ class PathNetwork:
 
         @fused
         def values(start, move, nodes, scale, shift):
-            return switches.values(start[:, None] + nodes[:, None, None, None] * move[:, None], scale, shift)
+            return switches.values(
+                start[:, None] + nodes[:, None, None, None] * move[:, None], scale, shift
+            )
 
         @fused
         def slopes(start, move, nodes, scale, shift, gradient):
             total = None
-            for k in range(back, nodes.shape[0]):  # unrolled: start and move are then read once for all these nodes
+            for k in range(
+                back, nodes.shape[0]
+            ):  # unrolled: start and move are then read once for all these nodes
                 before, after = start + nodes[k - back] * move, start + nodes[k] * move
                 parts = switches.slopes(before, after, scale, shift, gradient[:, k])
-                total = parts if total is None else [[a + b for a, b in zip(*row)] for row in zip(total, parts)]
+                total = (
+                    parts
+                    if total is None
+                    else [[a + b for a, b in zip(*row)] for row in zip(total, parts)]
+                )
             return switches.joined(total, rows, columns)
 
         @ops.custom_gradient
@@ -154,7 +180,9 @@ class PathNetwork:
                 total = 0
                 for k in range(0, n_nodes - back, UNROLLED):
                     part = slice(k, min(k + UNROLLED + back, n_nodes))
-                    total = total + slopes(start, move, nodes[part], scale, shift, upstream[:, part])
+                    total = total + slopes(
+                        start, move, nodes[part], scale, shift, upstream[:, part]
+                    )
                 return total, *map(ops.zeros_like, (move, nodes, scale, shift))
 
             return values(start, move, nodes, scale, shift), gradients
@@ -184,7 +212,11 @@ class PathNetwork:
         def switched(z, scale, shift):
             def gradients(*arguments, upstream=None):
                 upstream = arguments[0] if upstream is None else upstream
-                return slopes(z, scale, shift, upstream), ops.zeros_like(scale), ops.zeros_like(shift)
+                return (
+                    slopes(z, scale, shift, upstream),
+                    ops.zeros_like(scale),
+                    ops.zeros_like(shift),
+                )
 
             return values(z, scale, shift), gradients
 
@@ -224,9 +256,19 @@ def _stages(model: keras.Model):
                 return
         elif kind == "LeakyReLU" and affine and not pending:
             pending = {"leak": float(layer.negative_slope), "pool": (1, 1)}
-        elif kind == "BatchNormalization" and pending and "norm" not in pending and pending["pool"] == (1, 1):
+        elif (
+            kind == "BatchNormalization"
+            and pending
+            and "norm" not in pending
+            and pending["pool"] == (1, 1)
+        ):
             pending["norm"] = layer
-        elif kind == "MaxPooling2D" and pending and pending["pool"] == (1, 1) and set(layer.pool_size) <= {1, 2}:
+        elif (
+            kind == "MaxPooling2D"
+            and pending
+            and pending["pool"] == (1, 1)
+            and set(layer.pool_size) <= {1, 2}
+        ):
             pending["pool"] = tuple(layer.pool_size)
         elif kind != "Dropout":
             raise ValueError(f"layer {layer.name} ({kind}) is not one of the voxel-time network's")

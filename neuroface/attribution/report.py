@@ -16,13 +16,19 @@ COLOURS = ("#c8643c", "#2b5f8a")
 
 
 def describe(
-    folder: Path, files: dict[str, list[Path]], checks: dict[str, dict], models: dict[int, str], labels: Labels, cfg
+    folder: Path,
+    files: dict[str, list[Path]],
+    checks: dict[str, dict],
+    models: dict[int, str],
+    labels: Labels,
+    cfg,
 ) -> Section:
     """The section, and a figure per method in ``folder``.
 
     Parameters
     ----------
-    files : method → attribution files. checks : method → what :mod:`neuroface.attribution.checks` found.
+    files : method → attribution files. checks : method → what :mod:`neuroface.attribution.checks`
+    found.
     models : number of a fold model → its name.
     """
     section = Section("Attributions", f"{how(cfg)} {which(models)}")
@@ -35,22 +41,40 @@ def describe(
             print(f"  completeness gap: median {median} of the logit's change, 95 % below {most}")
         if missed := whole.get("beyond_tolerance"):
             numbers["windows beyond IG_TOLERANCE after 1,024 steps"] = f"{missed:,}"
-            print(f"  {missed:,} windows still exceed IG_TOLERANCE = {cfg.IG_TOLERANCE:g} after 1,024 steps")
+            print(
+                f"  {missed:,} windows still exceed IG_TOLERANCE = {cfg.IG_TOLERANCE:g} after 1,024 steps"
+            )
         if "steps" in found:
             errors = found["steps"]["map_error"]
             numbers["median map error"] = f"{errors['median']:.2%}"
             if "paper_map_error" in found["steps"]:
-                numbers["with the paper's rule and steps"] = f"{found['steps']['paper_map_error']['median']:.2%}"
+                numbers["with the paper's rule and steps"] = (
+                    f"{found['steps']['paper_map_error']['median']:.2%}"
+                )
         if "planted_truth" in found:
             numbers["area under the ROC, planted regions"] = f"{found['planted_truth']:.3f}"
-            print(f"  {title}: planted regions found with an area under the ROC of {found['planted_truth']:.3f}")
-        section.numbers({f"{key} ({title})" if len(checks) > 1 else key: v for key, v in numbers.items()})
+            print(
+                f"  {title}: planted regions found with an area under the ROC of {found['planted_truth']:.3f}"
+            )
+        section.numbers(
+            {f"{key} ({title})" if len(checks) > 1 else key: v for key, v in numbers.items()}
+        )
         path = folder / f"summary_{method}.png"
         save_figure(draw(method, files[method], found, labels), path)
-        section.figure(path, "; ".join(f"{name}: {PANELS[name]}" for name in panels_of(method, found)) + ".")
-    if rows := [row for method, found in checks.items() for row in sanity_rows(METHODS[method].title, found)]:
+        section.figure(
+            path, "; ".join(f"{name}: {PANELS[name]}" for name in panels_of(method, found)) + "."
+        )
+    if rows := [
+        row for method, found in checks.items() for row in sanity_rows(METHODS[method].title, found)
+    ]:
         section.table(
-            ["method", "compared with maps", "correlation", "rank correlation of absolute values", "should be"],
+            [
+                "method",
+                "compared with maps",
+                "correlation",
+                "rank correlation of absolute values",
+                "should be",
+            ],
             rows,
             f"Similarity of the maps of {next(iter(checks.values()))['checked_windows']} windows when the baseline, "
             "the weights or the labels change: medians over windows. Maps that do not change with random weights or "
@@ -59,7 +83,9 @@ def describe(
     return section
 
 
-RULE_WORDS = {"auto": "exact for linear and second-order models, secants for the voxel-time CNN, midpoints for others"}
+RULE_WORDS = {
+    "auto": "exact for linear and second-order models, secants for the voxel-time CNN, midpoints for others"
+}
 PANELS = {
     "completeness": "difference between the sum of a window's attributions and the change of the logit (should be 0)",
     "when": "share of absolute attribution at each volume of the window",
@@ -75,7 +101,11 @@ def which(models: dict[int, str]) -> str:
         folds.setdefault(title_of(name), []).append(fold)
     if len(folds) == 1:
         return f"Model: {next(iter(folds))}."
-    return "Models: " + "; ".join(f"{name} (fold {', '.join(map(str, of))})" for name, of in folds.items()) + "."
+    return (
+        "Models: "
+        + "; ".join(f"{name} (fold {', '.join(map(str, of))})" for name, of in folds.items())
+        + "."
+    )
 
 
 def how(cfg) -> str:
@@ -99,7 +129,11 @@ def how(cfg) -> str:
         "training mean": "against the mean training window",
         "other class": f"as the mean over {cfg.ATTRIBUTION_DRAWS} training windows of the other class as baselines",
     }
-    smooth = f"; means over {cfg.SMOOTHGRAD_DRAWS} noisy copies (SmoothGrad)" if cfg.SMOOTHGRAD_DRAWS else ""
+    smooth = (
+        f"; means over {cfg.SMOOTHGRAD_DRAWS} noisy copies (SmoothGrad)"
+        if cfg.SMOOTHGRAD_DRAWS
+        else ""
+    )
     who = {
         "held-out": "each window explained by the fold model that never saw it",
         "best fold": "all windows explained by one model, the best on its own test fold",
@@ -116,24 +150,40 @@ def how(cfg) -> str:
 
 
 def sanity_rows(name: str, found: dict) -> list[tuple]:
-    compared = [(f"from the baseline “{kind}”", pair, "high") for kind, pair in found.get("baselines", {}).items()]
+    compared = [
+        (f"from the baseline “{kind}”", pair, "high")
+        for kind, pair in found.get("baselines", {}).items()
+    ]
     compared += [
         (f"with random weights from the top to {layer}", pair, "falling to 0")
         for layer, pair in found.get("weights", {}).items()
     ]
-    compared += [("of a network trained on shuffled labels", found["labels"], "near 0")] if "labels" in found else []
-    return [(name, what, f"{r['pearson']:.2f}", f"{r['spearman_of_size']:.2f}", should) for what, r, should in compared]
+    compared += (
+        [("of a network trained on shuffled labels", found["labels"], "near 0")]
+        if "labels" in found
+        else []
+    )
+    return [
+        (name, what, f"{r['pearson']:.2f}", f"{r['spearman_of_size']:.2f}", should)
+        for what, r, should in compared
+    ]
 
 
 def panels_of(method: str, found: dict) -> list[str]:
     """Completeness needs maps in units of the logit; deletion is an optional check."""
-    shown = {"completeness": METHODS[method].in_logits, "when": True, "deletion": "deletion" in found}
+    shown = {
+        "completeness": METHODS[method].in_logits,
+        "when": True,
+        "deletion": "deletion" in found,
+    }
     return [name for name in PANELS if shown[name]]
 
 
 def draw(method: str, files: list[Path], found: dict, labels: Labels):
     panels = panels_of(method, found)
-    figure, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 3.4), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(4 * len(panels), 3.4), layout="constrained", squeeze=False
+    )
     for name, axis in zip(panels, axes[0]):
         axis.set_title(name)
         if name == "deletion":
@@ -155,14 +205,22 @@ def _draw_when(axis, files: list[Path], labels: Labels) -> None:
     for label, colour in zip(labels, COLOURS):
         maps = [open_npy(file) for file in files if f"_label-{label}_" in file.name]
         share = np.mean([np.abs(m).sum(axis=1).mean(axis=0) for m in maps], axis=0)
-        axis.plot(np.arange(1, len(share) + 1), share / share.sum(), marker="o", color=colour, label=label)
+        axis.plot(
+            np.arange(1, len(share) + 1), share / share.sum(), marker="o", color=colour, label=label
+        )
     axis.set(xlabel="volume in window", ylabel="share of absolute attribution", ylim=(0, None))
     axis.legend(frameon=False)
 
 
 def _draw_deletion(axis, curve: dict) -> None:
     for what, colour in (("top", "#c8643c"), ("random", "#5c6672")):
-        axis.plot(curve["share_of_voxels"], curve[f"logit_without_{what}_voxels"], marker="o", color=colour, label=what)
+        axis.plot(
+            curve["share_of_voxels"],
+            curve[f"logit_without_{what}_voxels"],
+            marker="o",
+            color=colour,
+            label=what,
+        )
     axis.axhline(0, color="#dde2e8", zorder=0)
     axis.set(xlabel="share of voxels set to the baseline", ylabel="logit for the window's label")
     axis.legend(frameon=False)

@@ -4,7 +4,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-Annotations = tuple[tuple[str, Path], ...]  # (name of an event, its file); "" for a table of all events
+Annotations = tuple[
+    tuple[str, Path], ...
+]  # (name of an event, its file); "" for a table of all events
 
 
 def choose_annotations(
@@ -13,20 +15,23 @@ def choose_annotations(
 ) -> tuple[Annotations, tuple[Path, ...]]:  # fmt: skip
     """The annotations of a run, and those that gave way and should be named.
 
-    A ``.1D`` file in ``stimuli/`` of the data set wins, because people put it there: script 0's page makes one. Then come
-    the run's own tables, then what script 0 left in FILM_DIR. A table that names none of the events gives way to one that
-    does: StudyForrest's list frames.
+    A ``.1D`` file in ``stimuli/`` of the data set wins, because people put it there: script 0's
+    page makes one. Then come the run's own tables, then what script 0 left in FILM_DIR. A table
+    that names none of the events gives way to one that does: StudyForrest's list frames.
 
     Parameters
     ----------
-    events : tables of all events, the best first. single : name of an event that is wanted → its ``.1D`` files, the best
-        first. unknown : files that are not fetched. folders : those of ``stimuli/``, in their order; ``of_data`` : those of
-        them that belong to the data set. column : of the tables; None: any table will do.
+    events : tables of all events, the best first. single : name of an event that is wanted → its
+        ``.1D`` files, the best first. unknown : files that are not fetched. folders : those of
+        ``stimuli/``, in their order; ``of_data`` : those of them that belong to the data set.
+        column : of the tables; None: any table will do.
     """
     wanted = tuple(single)
     if column:
         naming = [file for file in events if file in unknown or names_events(file, column, wanted)]
-        events_by_rank = naming or [file for file in events if names_events(file, column, ())] or events
+        events_by_rank = (
+            naming or [file for file in events if names_events(file, column, ())] or events
+        )
     else:
         events_by_rank = events
     table = next(iter(events_by_rank), None)
@@ -39,9 +44,16 @@ def choose_annotations(
         return (), ()
     used = set(chosen.values())
     passed = events[: events.index(table)] if table else []  # they name none of the events
-    lost = [file for file in [*events, *(file for files in single.values() for file in files)] if file.parent in folders]
+    lost = [
+        file
+        for file in [*events, *(file for files in single.values() for file in files)]
+        if file.parent in folders
+    ]
     beside = {file.parent for file in used}  # script 0 writes a table and single events together
-    not_used = [*(file for file in passed if file not in used), *(file for file in lost if file.parent not in beside)]
+    not_used = [
+        *(file for file in passed if file not in used),
+        *(file for file in lost if file.parent not in beside),
+    ]
     return tuple(chosen.items()), tuple(dict.fromkeys(not_used))
 
 
@@ -49,7 +61,9 @@ def _wins(single: Path, table: Path | None, folders: list[Path], of_data: set[Pa
     """Whether a ``.1D`` file counts more than a table of events."""
     if table is None or single.parent in of_data:
         return True
-    return {single.parent, table.parent} <= set(folders) and folders.index(single.parent) <= folders.index(table.parent)
+    return {single.parent, table.parent} <= set(folders) and folders.index(
+        single.parent
+    ) <= folders.index(table.parent)
 
 
 def names_events(table: Path, column: str, wanted: tuple[str, ...]) -> bool:
@@ -73,5 +87,7 @@ def near_names(stem: str, folders: list[Path]) -> str:
         for file in sorted(folder.glob("task-*_events.tsv")) if folder.is_dir() else ():
             other = file.name.removesuffix("_events.tsv")
             if other != name and other.casefold() == name.casefold():
-                return f"; there is {file}, whose name differs in case: write both alike (FILM_PARTS)"
+                return (
+                    f"; there is {file}, whose name differs in case: write both alike (FILM_PARTS)"
+                )
     return ""

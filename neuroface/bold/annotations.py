@@ -1,7 +1,7 @@
 """Annotations of a film or run: what is present, from when, for how long.
 
-To add a format, write a reader here that returns stretches (n, 2) of onset_s and duration_s, and call it in
-:func:`read_stretches`.
+To add a format, write a reader here that returns stretches (n, 2) of onset_s and duration_s, and
+call it in :func:`read_stretches`.
 """
 
 import re
@@ -18,7 +18,9 @@ import pandas as pd
 DAY_S = 86_400  # no film is this long: larger values are not in seconds
 
 
-ROUNDING_S = 1e-6  # far above the rounding errors of sums, far below differences between annotations
+ROUNDING_S = (
+    1e-6  # far above the rounding errors of sums, far below differences between annotations
+)
 BORDER_S = 0.02  # onsets and durations with two decimals put the end of a stretch up to 0.015 s behind the next one's start
 
 
@@ -55,17 +57,23 @@ def read_events(
     Parameters
     ----------
     column : the column with the trial types.
-    join_gap_s, longest_trial_s : which trials are one stretch (:func:`neuroface.bold.trials.join_trials`).
+    join_gap_s, longest_trial_s : which trials are one stretch
+    (:func:`neuroface.bold.trials.join_trials`).
 
     Raises
     ------
     NeuroFaceError
-        If the table cannot be read, or a chosen row has no onset ≥ −1 day or no duration ≥ 0; the file's line is named.
+        If the table cannot be read, or a chosen row has no onset ≥ −1 day or no duration ≥ 0; the
+        file's line is named.
     """
-    return merge_overlaps(_joined_rows(path, trial_types, column, join_gap_s, longest_trial_s)[:, :2])
+    return merge_overlaps(
+        _joined_rows(path, trial_types, column, join_gap_s, longest_trial_s)[:, :2]
+    )
 
 
-def _joined_rows(path: Path, trial_types: tuple[str, ...], column: str, gap_s: float, longest_s: float) -> np.ndarray:
+def _joined_rows(
+    path: Path, trial_types: tuple[str, ...], column: str, gap_s: float, longest_s: float
+) -> np.ndarray:
     """Rows (n, 3) of :func:`join_trials`, checked: onset_s, duration_s, number of trials."""
     events = _events_table(path, column)
     chosen = events[events[column].isin(trial_types)]
@@ -78,8 +86,12 @@ def _joined_rows(path: Path, trial_types: tuple[str, ...], column: str, gap_s: f
                 f"{path}, line {line}: onset {onset_s:g} and duration {duration_s:g} of {chosen[column][line]!r} are not an "
                 f"onset and a duration ≥ 0 in seconds. Correct the file."
             )
-    onset_s, duration_s = (pd.to_numeric(events[name], errors="coerce") for name in ("onset", "duration"))
-    table = pd.DataFrame({"onset_s": onset_s, "duration_s": duration_s, "trial_type": events[column]})
+    onset_s, duration_s = (
+        pd.to_numeric(events[name], errors="coerce") for name in ("onset", "duration")
+    )
+    table = pd.DataFrame(
+        {"onset_s": onset_s, "duration_s": duration_s, "trial_type": events[column]}
+    )
     return join_trials(table, trial_types, gap_s, longest_s)
 
 
@@ -97,7 +109,8 @@ def event_names(run, cfg) -> list[str]:
 def check_names(path: Path, wanted: tuple[str, ...], column: str = "trial_type") -> None:
     """Raise if a trial type differs from a wanted one only in case or blanks.
 
-    Such rows would count as something else, and where gaps between events are windows, these would show what the rows name.
+    Such rows would count as something else, and where gaps between events are windows, these would
+    show what the rows name.
     """
     of_key = {_key(name): name for name in wanted}
     events = _events_table(path, column)
@@ -133,8 +146,9 @@ def read_stretches(
 
     Parameters
     ----------
-    files : (name of an event, the file that holds it): ``.1D`` files hold one event each, ``events.tsv`` all of them.
-    join_gap_s, longest_trial_s : which trials of ``events.tsv`` are one stretch, as in :func:`read_events`.
+    files : (name of an event, the file that holds it): ``.1D`` files hold one event each,
+    ``events.tsv`` all of them. join_gap_s, longest_trial_s : which trials of ``events.tsv`` are one
+    stretch, as in :func:`read_events`.
     """
     parts = [read_1d(path) for _, path in files if path.suffix == ".1D"]
     tables: dict[Path, tuple[str, ...]] = {}
@@ -148,7 +162,9 @@ def read_stretches(
 
 def _checked(rows: np.ndarray, path: Path) -> np.ndarray:
     if not len(rows):
-        raise NeuroFaceError(f"{path} is empty: it holds no stretch. Put the film's annotation there.")
+        raise NeuroFaceError(
+            f"{path} is empty: it holds no stretch. Put the film's annotation there."
+        )
     bad = np.flatnonzero(~((rows >= 0) & (rows < DAY_S)).all(axis=1))  # NaN is not ≥ 0 either
     if len(bad):
         raise NeuroFaceError(
@@ -177,17 +193,28 @@ def stretches_of_labels(run, cfg) -> tuple[np.ndarray, np.ndarray | None]:
 
     Parameters
     ----------
-    run : a :class:`neuroface.bold.datasets.Run`. cfg : LABELS, LABEL_EVENTS, EVENT_COLUMN, JOIN_GAP_S, MIN_STRETCH_S.
+    run : a :class:`neuroface.bold.datasets.Run`. cfg : LABELS, LABEL_EVENTS, EVENT_COLUMN,
+    JOIN_GAP_S, MIN_STRETCH_S.
     """
-    first, second = ([(name, run.annotation_of(name)) for name in cfg.LABEL_EVENTS[label]] for label in cfg.LABELS)
+    first, second = (
+        [(name, run.annotation_of(name)) for name in cfg.LABEL_EVENTS[label]]
+        for label in cfg.LABELS
+    )
     wanted = tuple(name for label in cfg.LABELS for name in cfg.LABEL_EVENTS[label])
     for path in dict.fromkeys(path for _, path in run.annotations if path.suffix != ".1D"):
         check_names(path, wanted, cfg.EVENT_COLUMN)
-    reading = (cfg.EVENT_COLUMN, cfg.JOIN_GAP_S, cfg.MIN_STRETCH_S)  # a longer event gives a window alone
+    reading = (
+        cfg.EVENT_COLUMN,
+        cfg.JOIN_GAP_S,
+        cfg.MIN_STRETCH_S,
+    )  # a longer event gives a window alone
     # Event by event, so that a house block after a cat block is a separate stretch.
     others = [_of_film(read_stretches([named], *reading), run, named[1]) for named in second]
     files = dict.fromkeys(path for _, path in first)
-    parts = [_of_film(read_stretches([n for n in first if n[1] == path], *reading), run, path) for path in files]
+    parts = [
+        _of_film(read_stretches([n for n in first if n[1] == path], *reading), run, path)
+        for path in files
+    ]
     stretches = parts[0] if len(parts) == 1 else merge_overlaps(np.concatenate(parts))
     return stretches, np.concatenate(others) if others else None
 
@@ -197,15 +224,20 @@ def joined_trials(runs: list, trial_types, cfg, longest_trial_s: float = LONGEST
 
     Parameters
     ----------
-    runs : of :class:`neuroface.bold.run.Run`. trial_types : whose trials. cfg : EVENT_COLUMN, JOIN_GAP_S.
+    runs : of :class:`neuroface.bold.run.Run`. trial_types : whose trials. cfg : EVENT_COLUMN,
+    JOIN_GAP_S.
     """
-    tables = dict.fromkeys(path for run in runs for _, path in run.annotations if path.suffix != ".1D")
+    tables = dict.fromkeys(
+        path for run in runs for _, path in run.annotations if path.suffix != ".1D"
+    )
     reading = (tuple(trial_types), cfg.EVENT_COLUMN, cfg.JOIN_GAP_S, longest_trial_s)
     rows = np.concatenate([np.empty((0, 3)), *(_joined_rows(path, *reading) for path in tables)])
     stretches = rows[rows[:, 2] > 1]
     if not len(stretches):
         return ""
-    lengths_s = " to ".join(dict.fromkeys(f"{length:.4g}" for length in np.quantile(stretches[:, 1], [0, 1])))
+    lengths_s = " to ".join(
+        dict.fromkeys(f"{length:.4g}" for length in np.quantile(stretches[:, 1], [0, 1]))
+    )
     return (
         f"{int(stretches[:, 2].sum()):,} trials with gaps of at most JOIN_GAP_S = {cfg.JOIN_GAP_S:g} s are joined to "
         f"{len(stretches):,} stretches of {lengths_s} s."

@@ -1,7 +1,8 @@
 """Names of BIDS files: entities, which files belong to a series (inheritance), and folders that hold no person.
 
-A file without some of a series' entities describes all series that have the others (BIDS 1.10, "The inheritance principle").
-fMRIPrep writes ``run-1`` where the raw data set has ``run-01``, so numbers are compared as numbers.
+A file without some of a series' entities describes all series that have the others (BIDS 1.10, "The
+inheritance principle"). fMRIPrep writes ``run-1`` where the raw data set has ``run-01``, so numbers
+are compared as numbers.
 """
 
 import os
@@ -16,18 +17,41 @@ from neuroface.bold.run import REGRESSORS, Run, entities_of, is_derivative, natu
 
 import numpy as np
 
-RUN_ENTITIES = ("sub", "ses", "task", "dir", "run")  # what tells runs apart; space, res and desc are versions of a run
+RUN_ENTITIES = (
+    "sub",
+    "ses",
+    "task",
+    "dir",
+    "run",
+)  # what tells runs apart; space, res and desc are versions of a run
 ANNEX = "annex/objects/"
-NIFTI = r"\.nii(\.gz|\.bz2|\.zst|\.xz)?$"  # the last three are refused with advice when they are opened
-# Ends of the names of tables with confounds: fMRIPrep from 20.2 on, its earlier versions, development_fmri, 1.0.
+NIFTI = (
+    r"\.nii(\.gz|\.bz2|\.zst|\.xz)?$"  # the last three are refused with advice when they are opened
+)
+# Ends of the names of tables with confounds: fMRIPrep from 20.2 on, its earlier versions,
+# development_fmri, 1.0.
 CONFOUND_TABLES = (
     "_desc-confounds_timeseries.tsv",
     "_desc-confounds_regressors.tsv",
     "_desc-reducedConfounds_regressors.tsv",
     "_bold_confounds.tsv",
 )
-# Folders whose tables describe no BOLD, whatever their names: in Emo-FilM beh/…_task-<film>_events.tsv holds ratings.
-OTHER_DATA = ("anat", "beh", "dwi", "eeg", "fmap", "ieeg", "meg", "motion", "mrs", "nirs", "perf", "pet")
+# Folders whose tables describe no BOLD, whatever their names: in Emo-FilM
+# beh/…_task-<film>_events.tsv holds ratings.
+OTHER_DATA = (
+    "anat",
+    "beh",
+    "dwi",
+    "eeg",
+    "fmap",
+    "ieeg",
+    "meg",
+    "motion",
+    "mrs",
+    "nirs",
+    "perf",
+    "pet",
+)
 NO_PERSON = r"sub-(phantom|emptyroom)[A-Za-z0-9]*"
 
 
@@ -54,19 +78,27 @@ def people_in(folder: Path) -> list[Path]:
     folders = [place for place in folder.glob("sub-*") if place.is_dir()]
     if folders:
         return folders
-    names = {file.name.split("_")[0] for file in files_below(folder, deep=False) if file.name.startswith("sub-")}
+    names = {
+        file.name.split("_")[0]
+        for file in files_below(folder, deep=False)
+        if file.name.startswith("sub-")
+    }
     return [folder / name for name in names]
 
 
 def files_of(person: Path) -> list[Path]:
     """A person's files: in the folder ``sub-*``, and beside it under the person's name."""
     beside = files_below(person.parent, deep=False) if person.parent.is_dir() else []
-    return files_below(person) + [file for file in beside if file.name.startswith(f"{person.name}_")]
+    return files_below(person) + [
+        file for file in beside if file.name.startswith(f"{person.name}_")
+    ]
 
 
 def is_person(folder: Path, ignored: tuple[str, ...]) -> bool:
     """Whether a folder ``sub-*`` holds a person's data."""
-    return not re.fullmatch(NO_PERSON, folder.name) and not any(fnmatchcase(folder.name, rule) for rule in ignored)
+    return not re.fullmatch(NO_PERSON, folder.name) and not any(
+        fnmatchcase(folder.name, rule) for rule in ignored
+    )
 
 
 def ignored_names(folder: Path) -> tuple[str, ...]:
@@ -91,16 +123,21 @@ class Tables:
 
     Parameters
     ----------
-    person : the folder ``sub-*``. folder : its data set or derivative. others : further folders with tables for all people.
+    person : the folder ``sub-*``. folder : its data set or derivative. others : further folders
+    with tables for all people.
     raw : the raw data set, if the settings name it; None: it is looked for.
     """
 
-    def __init__(self, person: Path, folder: Path, others: list[Path], raw: str | Path | None = None):
+    def __init__(
+        self, person: Path, folder: Path, others: list[Path], raw: str | Path | None = None
+    ):
         places = raw_folders(folder) if raw is None else [folder, Path(raw)]
         own = [file for place in places for file in files_of(place / person.name)]
         self._own = [file for file in own if file.parent.name not in OTHER_DATA]
         self._shared = [files_below(place, deep=False) for place in [*places, *others]]
-        self._ending: dict[str, list[list[Path]]] = {}  # a derivative has hundreds of files per person, few of a kind
+        self._ending: dict[
+            str, list[list[Path]]
+        ] = {}  # a derivative has hundreds of files per person, few of a kind
 
     def of(self, series: str, suffix: str) -> list[Path]:
         """Files whose entities the series has too, the best first: own before shared, most entities first.
@@ -116,13 +153,17 @@ class Tables:
 
         if suffix not in self._ending:
             places = (self._own, *self._shared)
-            self._ending[suffix] = [[file for file in files if file.name.endswith(suffix)] for files in places]
+            self._ending[suffix] = [
+                [file for file in files if file.name.endswith(suffix)] for files in places
+            ]
 
         def of_place(files):
             fitting = [file for file in files if entities(file).items() <= own_entities.items()]
             return sorted(fitting, key=lambda file: (-len(entities(file)), file.name))
 
-        return list(dict.fromkeys(file for files in self._ending[suffix] for file in of_place(files)))
+        return list(
+            dict.fromkeys(file for files in self._ending[suffix] for file in of_place(files))
+        )
 
 
 def raw_folders(derivative: Path) -> list[Path]:
@@ -143,7 +184,9 @@ def folder_of_series(folder: Path, name_part: str) -> Path:
     """
 
     def has_series(place):
-        return any(_is_series(file, name_part) for person in people_in(place) for file in files_of(person))
+        return any(
+            _is_series(file, name_part) for person in people_in(place) for file in files_of(person)
+        )
 
     if has_series(folder):
         return folder
@@ -158,28 +201,46 @@ def folder_of_series(folder: Path, name_part: str) -> Path:
 
 
 def bids_runs(
-    person: Path, folder: Path, name_part: str, stimuli: list[Path], annotated: bool, event_column: str | None = None,
-    wanted: tuple[str, ...] = (), n_of_data: int = 1, raw: str | Path | None = None,
+    person: Path,
+    folder: Path,
+    name_part: str,
+    stimuli: list[Path],
+    annotated: bool,
+    event_column: str | None = None,
+    wanted: tuple[str, ...] = (),
+    n_of_data: int = 1,
+    raw: str | Path | None = None,
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """Runs of a person in a data set or derivative ``folder``, and what is left out.
 
     Parameters
     ----------
-    name_part : BIDS_FILTER. stimuli : folders with further tables, the first ``n_of_data`` in the data set.
+    name_part : BIDS_FILTER. stimuli : folders with further tables, the first ``n_of_data`` in the
+    data set.
     annotated : False: a run needs no ``events.tsv``.
-    wanted : names of events. event_column : a table with this column, and with one of the events, wins over one without.
+    wanted : names of events. event_column : a table with this column, and with one of the events,
+    wins over one without.
     raw : RAW_DIR.
     """
     runs, missing, seen = [], [], {}
-    of_films = {place: number < n_of_data for number, place in enumerate(stimuli) if place.name == "stimuli"}
-    files, tables = files_of(person), Tables(person, folder, stimuli, raw)  # fMRIPrep leaves events in the raw data set
-    for bold in sorted((file for file in files if _is_series(file, name_part)), key=lambda p: natural(p.name)):
+    of_films = {
+        place: number < n_of_data for number, place in enumerate(stimuli) if place.name == "stimuli"
+    }
+    files, tables = (
+        files_of(person),
+        Tables(person, folder, stimuli, raw),
+    )  # fMRIPrep leaves events in the raw data set
+    for bold in sorted(
+        (file for file in files if _is_series(file, name_part)), key=lambda p: natural(p.name)
+    ):
         entities = entities_of(bold.name)
         if "task" not in entities:
             missing.append((bold.name, "its name has no task-<name>, which BIDS asks for"))
             continue
         # The halves of a film may differ in dir- only.
-        stem = "_".join(f"{key}-{_as_written(bold, key)}" for key in RUN_ENTITIES if key in entities)
+        stem = "_".join(
+            f"{key}-{_as_written(bold, key)}" for key in RUN_ENTITIES if key in entities
+        )
         if stem in seen:
             raise NeuroFaceError(
                 f"{seen[stem]} and {bold.name} are the same run. Set BIDS_FILTER to text that only one of them has."
@@ -188,7 +249,9 @@ def bids_runs(
         if not_fetched(bold):
             missing.append((bold.name, f"not fetched: datalad get {bold}"))
             continue
-        annotations, not_used = _annotations(bold, tables, wanted, event_column, of_films) if annotated else ((), ())
+        annotations, not_used = (
+            _annotations(bold, tables, wanted, event_column, of_films) if annotated else ((), ())
+        )
         if annotated and not annotations:
             missing.append((bold.name, f"no {stem}_events.tsv{near_names(stem, stimuli)}"))
             continue
@@ -199,20 +262,28 @@ def bids_runs(
             Run(
                 person.name,
                 entities["task"],
-                "-".join(_as_written(bold, key) for key in ("ses", "dir", "run") if key in entities) or "1",
+                "-".join(_as_written(bold, key) for key in ("ses", "dir", "run") if key in entities)
+                or "1",
                 stem,
                 bold,
                 _bids_mask(bold, files),
                 annotations,
                 regressors=next(iter(tables.of(bold.name, f"_{REGRESSORS}")), None),
-                sidecars=tuple(file for file in tables.of(bold.name, "_bold.json") if not not_fetched(file)),
+                sidecars=tuple(
+                    file for file in tables.of(bold.name, "_bold.json") if not not_fetched(file)
+                ),
                 raw=_raw_series(bold, tables),
                 not_used=not_used,
                 confounds=_confounds(bold, tables),
             )
         )
     if not seen and not missing:
-        missing.append((person.name, "no *_bold.nii.gz" + (f" with {name_part!r} in its name" if name_part else "")))
+        missing.append(
+            (
+                person.name,
+                "no *_bold.nii.gz" + (f" with {name_part!r} in its name" if name_part else ""),
+            )
+        )
     return runs, missing
 
 
@@ -227,7 +298,9 @@ def _raw_series(bold: Path, tables: Tables) -> Path | None:
     if not is_derivative(bold.name):
         return None
     series = [*tables.of(bold.name, "_bold.nii.gz"), *tables.of(bold.name, "_bold.nii")]
-    return next((file for file in series if not is_derivative(file.name) and not not_fetched(file)), None)
+    return next(
+        (file for file in series if not is_derivative(file.name) and not not_fetched(file)), None
+    )
 
 
 def _confounds(bold: Path, tables: Tables) -> Path | None:
@@ -236,7 +309,13 @@ def _confounds(bold: Path, tables: Tables) -> Path | None:
     return next((file for file in named if not not_fetched(file)), None)
 
 
-def _annotations(bold: Path, tables: Tables, wanted: tuple[str, ...], column: str | None, stimuli: dict[Path, bool]):
+def _annotations(
+    bold: Path,
+    tables: Tables,
+    wanted: tuple[str, ...],
+    column: str | None,
+    stimuli: dict[Path, bool],
+):
     """:func:`choose_annotations` of a series."""
     events = tables.of(bold.name, "_events.tsv")
     single = {name: tables.of(bold.name, f"_{name}-annotation.1D") for name in wanted}
@@ -253,13 +332,19 @@ def _bids_mask(bold: Path, files: list[Path]) -> Path | None:
     """The person's brain mask for a series: beside it, else of its space in ``anat/``; the one whose grid fits wins."""
     own = entities_of(bold.name)
     named = [file for file in files if re.search("_mask" + NIFTI, file.name)]
-    named = [file for file in named if entities_of(file.name).get("desc", "brain") == "brain" and not not_fetched(file)]
+    named = [
+        file
+        for file in named
+        if entities_of(file.name).get("desc", "brain") == "brain" and not not_fetched(file)
+    ]
 
     def distance(file):
         entities = {key: value for key, value in entities_of(file.name).items() if key != "desc"}
         differs = [key for key, value in entities.items() if own.get(key) != value]
         is_anatomical = file.parent.name == "anat"
-        lacks = [key for key in ("space", "res", "den", "cohort") if key in own and key not in entities]
+        lacks = [
+            key for key in ("space", "res", "den", "cohort") if key in own and key not in entities
+        ]
         return is_anatomical, len(differs), len(lacks), file.name
 
     of_other_runs = [file for file in named if file.parent.name != "anat" and distance(file)[1]]

@@ -1,7 +1,8 @@
 """The clock of a run: its TR, and the second of the film that its first volume shows, from sidecars, headers and logs.
 
-fMRIPrep states in the sidecar to which time within a volume it shifted the slices (``StartTime``). To the header its version
-23.2.0 wrote a TR of 1 s whatever the TR was. So the sidecar counts more than the header.
+fMRIPrep states in the sidecar to which time within a volume it shifted the slices (``StartTime``).
+To the header its version 23.2.0 wrote a TR of 1 s whatever the TR was. So the sidecar counts more
+than the header.
 """
 
 from neuroface import NeuroFaceError
@@ -31,8 +32,8 @@ def check_tr(run: Run, image, n_volumes: int, tr_s: float) -> str | None:
     Raises
     ------
     NeuroFaceError
-        If the sidecar states varying times of volumes, if it contradicts a header that states more than a placeholder, or if
-        the TR contradicts the setting.
+        If the sidecar states varying times of volumes, if it contradicts a header that states more
+        than a placeholder, or if the TR contradicts the setting.
     """
     sidecar, header = read_sidecar(run), header_tr_s(image)
     if "VolumeTiming" in sidecar:
@@ -53,10 +54,16 @@ def check_tr(run: Run, image, n_volumes: int, tr_s: float) -> str | None:
         _compare(run, "its header", header, tr_s, n_volumes)
         return None
     if not (isinstance(stated, int | float) and stated > 0):
-        raise NeuroFaceError(f"{run.sidecars[0]}: RepetitionTime is {stated!r}, not a time in seconds. Correct it.")
+        raise NeuroFaceError(
+            f"{run.sidecars[0]}: RepetitionTime is {stated!r}, not a time in seconds. Correct it."
+        )
     _compare(run, "its sidecar", stated, tr_s, n_volumes)
     if header in (None, PLACEHOLDER_S):
-        return None if header == stated else f"its header states no TR (or 1 s); the sidecar's {stated:g} s is used"
+        return (
+            None
+            if header == stated
+            else f"its header states no TR (or 1 s); the sidecar's {stated:g} s is used"
+        )
     if _drifts(header, stated, n_volumes):
         raise NeuroFaceError(
             f"{run.bold}: its header says TR = {header:g} s, its sidecar {stated:g} s. Correct the wrong one of the two."
@@ -67,17 +74,20 @@ def check_tr(run: Run, image, n_volumes: int, tr_s: float) -> str | None:
 def first_volume_s(run: Run, n_volumes: int, tr_s: float) -> float:
     """Second of the film that the first volume of the series shows; volume v shows second ``first_volume_s + v · TR``.
 
-    0, unless slices were shifted, volumes dropped, or FILM_EVENT says that the film begins later than the run: then it is
-    negative.
+    0, unless slices were shifted, volumes dropped, or FILM_EVENT says that the film begins later
+    than the run: then it is negative.
 
     Raises
     ------
     NeuroFaceError
-        If the series has fewer volumes than the raw run whose clock its events use, and its sidecar does not say why.
+        If the series has fewer volumes than the raw run whose clock its events use, and its sidecar
+        does not say why.
     """
     start_s = read_sidecar(run).get("StartTime", 0.0)
     if not (isinstance(start_s, int | float) and 0 <= start_s < tr_s):
-        raise NeuroFaceError(f"{run.sidecars[0]}: StartTime is {start_s!r}; expected 0 to less than {tr_s:g} s. Correct it.")
+        raise NeuroFaceError(
+            f"{run.sidecars[0]}: StartTime is {start_s!r}; expected 0 to less than {tr_s:g} s. Correct it."
+        )
     film_s = run.film.onset_s if run.film else 0.0
     return start_s + tr_s * _dropped_volumes(run, n_volumes) - film_s
 
@@ -86,7 +96,9 @@ def _dropped_volumes(run: Run, n_volumes: int) -> int:
     """Volumes that a derivative lacks at its beginning; 0 of a raw run: BIDS counts events from the first stored volume."""
     if not is_derivative(run.bold.name):
         return 0
-    own = [file for file in run.sidecars if file.parent == run.bold.parent]  # a raw sidecar speaks of the scanner
+    own = [
+        file for file in run.sidecars if file.parent == run.bold.parent
+    ]  # a raw sidecar speaks of the scanner
     stated = read_json(own[0]).get(DROPPED) if own else None
     if run.raw is None:
         return stated or 0

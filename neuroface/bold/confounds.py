@@ -27,14 +27,17 @@ MOST_LISTED = 15
 def strategy_confounds(run: Run, strategy: str) -> tuple[np.ndarray, np.ndarray]:
     """Confounds (n_volumes, n) float64 and kept volumes (n_volumes,) bool of one of ``STRATEGIES``.
 
-    nilearn reads fMRIPrep's table beside the series. Volumes before the steady state are not kept either.
+    nilearn reads fMRIPrep's table beside the series. Volumes before the steady state are not kept
+    either.
 
     Raises
     ------
     NeuroFaceError
         If nilearn cannot: no table, an old one, or a series that the strategy is not for.
     """
-    from nilearn.interfaces.fmriprep import load_confounds_strategy  # its import takes 100 MB in each process
+    from nilearn.interfaces.fmriprep import (
+        load_confounds_strategy,
+    )  # its import takes 100 MB in each process
 
     try:
         with warnings.catch_warnings():
@@ -53,11 +56,14 @@ def strategy_confounds(run: Run, strategy: str) -> tuple[np.ndarray, np.ndarray]
     return table.to_numpy(np.float64), kept
 
 
-def column_confounds(run: Run, patterns: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def column_confounds(
+    run: Run, patterns: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Confounds (n_volumes, n) float64, kept volumes (n_volumes,) bool, and names of the columns that ``patterns`` name.
 
-    A column that is 0 except in one volume (``motion_outlier00``) scrubs this volume. Where a column is missing in the
-    first row, as derivatives are, the second row's value counts, as in nilearn.
+    A column that is 0 except in one volume (``motion_outlier00``) scrubs this volume. Where a
+    column is missing in the first row, as derivatives are, the second row's value counts, as in
+    nilearn.
 
     Parameters
     ----------
@@ -78,7 +84,9 @@ def column_confounds(run: Run, patterns: tuple[str, ...]) -> tuple[np.ndarray, n
     for pattern in patterns:
         matching = [name for name in table.columns if fnmatchcase(name, pattern)]
         if not matching:
-            raise NeuroFaceError(f"{run.confounds} has no column {pattern!r} of DENOISE. {_offer(run)}")
+            raise NeuroFaceError(
+                f"{run.confounds} has no column {pattern!r} of DENOISE. {_offer(run)}"
+            )
         names += [name for name in matching if name not in names]
     columns = np.column_stack([_filled(table, name, run.confounds) for name in names])
     marks_one = ((columns != 0).sum(axis=0) == 1) & (columns.max(axis=0) == 1)
@@ -113,5 +121,10 @@ def kinds_of_confounds(path: Path) -> str:
     for name in names:
         group = next((group for group, pattern in GROUPS.items() if re.match(pattern, name)), name)
         groups.setdefault(group, []).append(name)
-    listed = [f"{group} ({len(columns)})" if group in GROUPS else group for group, columns in groups.items()]
-    return ", ".join(listed[:MOST_LISTED]) + (f" and {len(listed) - MOST_LISTED} more" if len(listed) > MOST_LISTED else "")
+    listed = [
+        f"{group} ({len(columns)})" if group in GROUPS else group
+        for group, columns in groups.items()
+    ]
+    return ", ".join(listed[:MOST_LISTED]) + (
+        f" and {len(listed) - MOST_LISTED} more" if len(listed) > MOST_LISTED else ""
+    )

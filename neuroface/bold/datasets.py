@@ -28,17 +28,22 @@ def find_runs(
 
     Parameters
     ----------
-    dataset : "demo" and "nndb-v1" share their naming; "nndb-v2"; "bids" is any data set with ``events.tsv``.
+    dataset : "demo" and "nndb-v1" share their naming; "nndb-v2"; "bids" is any data set with
+    ``events.tsv``.
     folder : its root.
     exclude : people left out on purpose.
-    bids_filter : text that a BIDS BOLD file's name must contain; "*" stands for anything in between.
+    bids_filter : text that a BIDS BOLD file's name must contain; "*" stands for anything in
+    between.
     variant : of NNDb v2, e.g. "blur_no_censor_ica".
-    events : names of the events that NNDb's annotation files ``stimuli/task-<film>_<name>-annotation.1D`` must have.
+    events : names of the events that NNDb's annotation files
+    ``stimuli/task-<film>_<name>-annotation.1D`` must have.
     annotated : False: a BIDS run needs no ``events.tsv``, because its labels come from elsewhere.
     event_column : an ``events.tsv`` with this column wins over one without.
-    include : the only people to take; (): all. raw : RAW_DIR, the raw data set of a derivative; None: it is looked for.
+    include : the only people to take; (): all. raw : RAW_DIR, the raw data set of a derivative;
+    None: it is looked for.
     film_event : FILM_EVENT, what says when a run shows its film; None: films begin with their runs.
-    films : a folder with a further ``stimuli/``, for annotations and film regressors that ``folder`` lacks.
+    films : a folder with a further ``stimuli/``, for annotations and film regressors that
+    ``folder`` lacks.
 
     Returns
     -------
@@ -47,28 +52,40 @@ def find_runs(
     Raises
     ------
     NeuroFaceError
-        If a folder is missing or holds no run, or a name in ``include`` or ``exclude`` is not there; if a censored run of
-        NNDb v2 has no list of its censored time points.
+        If a folder is missing or holds no run, or a name in ``include`` or ``exclude`` is not
+        there; if a censored run of NNDb v2 has no list of its censored time points.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise NeuroFaceError(f"DATASET_DIR = {folder} is not there. Set it to the folder that holds the data set.")
+        raise NeuroFaceError(
+            f"DATASET_DIR = {folder} is not there. Set it to the folder that holds the data set."
+        )
     if raw and not Path(raw).is_dir():
-        raise NeuroFaceError(f"RAW_DIR = {raw} is not there. Set it to the folder of the raw data set, or to None.")
+        raise NeuroFaceError(
+            f"RAW_DIR = {raw} is not there. Set it to the folder of the raw data set, or to None."
+        )
     root = folder
     if dataset == "bids":
         folder = folder_of_series(folder, bids_filter)
     people = _people(folder, dataset == "bids")
     for setting, names in (("INCLUDE", include), ("EXCLUDE", exclude)):
         if unknown := sorted(set(names) - {p.name for p in people}):
-            raise NeuroFaceError(f"{setting} names {unknown[0]}, who is not in {folder} ({len(people)} people).")
+            raise NeuroFaceError(
+                f"{setting} names {unknown[0]}, who is not in {folder} ({len(people)} people)."
+            )
     left_out = [(p.name, "named in EXCLUDE") for p in people if p.name in exclude]
     people = [p for p in people if p.name not in exclude]
     if include and (others := [p.name for p in people if p.name not in include]):
-        left_out.append((f"{len(others)} people" if len(others) > 1 else others[0], "not named in INCLUDE"))
+        left_out.append(
+            (f"{len(others)} people" if len(others) > 1 else others[0], "not named in INCLUDE")
+        )
         people = [p for p in people if p.name in include]
     ignored = ignored_names(folder)
-    left_out += [(p.name, "no person: a phantom, or in .bidsignore") for p in people if not is_person(p, ignored)]
+    left_out += [
+        (p.name, "no person: a phantom, or in .bidsignore")
+        for p in people
+        if not is_person(p, ignored)
+    ]
     people = [p for p in people if is_person(p, ignored)]
     naming = nndb_naming(dataset, variant)
     of_data = list(dict.fromkeys([root / "stimuli", folder / "stimuli", folder]))
@@ -77,7 +94,17 @@ def find_runs(
     for person in people:
         is_bids = dataset == "bids"
         found, missing = (
-            bids_runs(person, folder, bids_filter, stimuli, annotated, event_column, events, len(of_data), raw)
+            bids_runs(
+                person,
+                folder,
+                bids_filter,
+                stimuli,
+                annotated,
+                event_column,
+                events,
+                len(of_data),
+                raw,
+            )
             if is_bids
             else nndb_runs(person, stimuli, naming, events)
         )

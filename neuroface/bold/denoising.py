@@ -7,7 +7,12 @@ from typing import Annotated, Literal
 from neuroface import NeuroFaceError
 from neuroface.bold.annotations import on_screen
 from neuroface.bold.clock import first_volume_s, read_sidecar
-from neuroface.bold.confounds import STRATEGIES, column_confounds, kinds_of_confounds, strategy_confounds
+from neuroface.bold.confounds import (
+    STRATEGIES,
+    column_confounds,
+    kinds_of_confounds,
+    strategy_confounds,
+)
 from neuroface.bold.images import open_header
 from neuroface.bold.projection import Cleaning, drift_regressors
 from neuroface.bold.run import Run, entities_of
@@ -17,7 +22,8 @@ from neuroface.bold.windows import censored_volumes
 import numpy as np
 from pydantic import Field
 
-# Values of desc- and text behind _bold of series whose authors took drift away: XCP-D, ds004044, Emo-FilM (FEAT), CONN.
+# Values of desc- and text behind _bold of series whose authors took drift away: XCP-D, ds004044,
+# Emo-FilM (FEAT), CONN.
 CLEANED = ("denoised*", "ppres", "*filtered", "*[rR]esiduals", "*[cC]leaned")
 SLOW = 0.25  # share of a design's variance beyond the share of regressors in volumes, which any design loses
 FILTERS = "SoftwareFilters"  # XCP-D states its filter there
@@ -37,7 +43,8 @@ def denoise_limits() -> dict[str, object]:
 def complete_denoise(values: dict) -> dict:
     """Settings with DENOISE = "auto" replaced by "none" where the whole data set is known to need nothing.
 
-    NNDb's README: despiked, motion and tissue signals regressed, high-passed. The demos write series as if after that.
+    NNDb's README: despiked, motion and tissue signals regressed, high-passed. The demos write
+    series as if after that.
     """
     needs_nothing = values["DENOISE"] == "auto" and values["DATASET"] != "bids"
     return values | ({"DENOISE": "none"} if needs_nothing else {})
@@ -63,7 +70,11 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
     NeuroFaceError
         If confounds are asked for that the run does not have, or do not fit the series.
     """
-    steady, censored, denoise = steady_state(run, n_volumes), censored_volumes(run.censor, n_volumes), cfg.DENOISE
+    steady, censored, denoise = (
+        steady_state(run, n_volumes),
+        censored_volumes(run.censor, n_volumes),
+        cfg.DENOISE,
+    )
     counted = steady.kept & ~censored
     smoothed = [f"smoothed by {cfg.SMOOTHING_MM:g} mm"] if cfg.SMOOTHING_MM else []
     reason = f"DENOISE = {denoise!r}"
@@ -73,7 +84,9 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
         denoise, reason = "detrend", f"{reason}: nothing states that the series was filtered"
     said = f"; {censored.sum()} censored volumes count for nothing" if censored.any() else ""
     if denoise == "none":
-        mean_only = None if counted.all() else np.ones((n_volumes, 1))  # mean and SD of the volumes that count
+        mean_only = (
+            None if counted.all() else np.ones((n_volumes, 1))
+        )  # mean and SD of the volumes that count
         removed = (", ".join(smoothed) or "nothing") + said
         return Cleaning(mean_only, counted, cfg.SMOOTHING_MM, removed, reason, steady)
     drift, kept = drift_regressors(n_volumes, cfg.TR_S, cfg.HIGH_PASS_HZ), counted
@@ -91,7 +104,9 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
         n_scrubbed, kept = int((~kept).sum()), kept & counted
         nuisance = np.hstack([drift, confounds])
         removed.append(f"{confounds.shape[1]} confounds ({names})")
-    removed = ", ".join([*removed, *smoothed]) + (f"; {n_scrubbed} volumes scrubbed" if n_scrubbed else "")
+    removed = ", ".join([*removed, *smoothed]) + (
+        f"; {n_scrubbed} volumes scrubbed" if n_scrubbed else ""
+    )
     cleaning = Cleaning(nuisance, kept, cfg.SMOOTHING_MM, removed, reason, steady)
     cleaning.basis  # noqa: B018  raises if nothing is left
     return cleaning
@@ -111,7 +126,8 @@ def share_removed(
 
     Parameters
     ----------
-    stretches : (n, 2) onset_s and duration_s in seconds of the film or run. lag_s : by which BOLD follows.
+    stretches : (n, 2) onset_s and duration_s in seconds of the film or run. lag_s : by which BOLD
+    follows.
     start_s : second of the film or run that the first volume shows.
     """
     shown_s = start_s + np.arange(len(cleaning.kept)) * tr_s - lag_s
@@ -121,10 +137,14 @@ def share_removed(
     return float(explained / np.sum(is_on**2)) if is_on.any() else float("nan")
 
 
-def _lost_of_design(runs: list[Run], stretches: list[np.ndarray], cleanings: list[Cleaning], cfg) -> list[str]:
+def _lost_of_design(
+    runs: list[Run], stretches: list[np.ndarray], cleanings: list[Cleaning], cfg
+) -> list[str]:
     cleaned = [cleaning for cleaning in cleanings if cleaning.removes]
     shares = [
-        share_removed(own, cleaning, cfg.TR_S, cfg.LAG_S, first_volume_s(run, len(cleaning.kept), cfg.TR_S))
+        share_removed(
+            own, cleaning, cfg.TR_S, cfg.LAG_S, first_volume_s(run, len(cleaning.kept), cfg.TR_S)
+        )
         for run, own, cleaning in zip(runs, stretches, cleanings)
         if cleaning.removes
     ]
@@ -145,11 +165,15 @@ def cleaning_lines(runs: list[Run], cfg, stretches: list[np.ndarray] | None = No
 
     Parameters
     ----------
-    stretches : of the first condition, for each run (:func:`share_removed`); a line says how much of the design is lost.
+    stretches : of the first condition, for each run (:func:`share_removed`); a line says how much
+    of the design is lost.
     """
     cleanings = [cleaning_of(run, open_header(run.bold)[1][3], cfg) for run in runs]
     done = Counter((cleaning.removed, cleaning.reason) for cleaning in cleanings)
-    lines = [f"taken from the BOLD of {n} of {len(runs)} runs: {what} ({why})" for (what, why), n in done.items()]
+    lines = [
+        f"taken from the BOLD of {n} of {len(runs)} runs: {what} ({why})"
+        for (what, why), n in done.items()
+    ]
     if stretches is not None:
         lines += _lost_of_design(runs, stretches, cleanings, cfg)
     lines += [
@@ -158,7 +182,9 @@ def cleaning_lines(runs: list[Run], cfg, stretches: list[np.ndarray] | None = No
         if steady.n_before
     ]
     tables = Counter(kinds_of_confounds(run.confounds) for run in runs if run.confounds)
-    lines += [f"confounds at hand for {n} of {len(runs)} runs: {kinds}" for kinds, n in tables.items()]
+    lines += [
+        f"confounds at hand for {n} of {len(runs)} runs: {kinds}" for kinds, n in tables.items()
+    ]
     if not tables and cfg.DATASET == "bids":
         lines.append("confounds at hand: none")
     return lines
@@ -166,15 +192,27 @@ def cleaning_lines(runs: list[Run], cfg, stretches: list[np.ndarray] | None = No
 
 def denoise_sentences(settings: dict) -> str:
     """What the three settings do, for a methods section; empty where they do nothing, or are older than a stamp."""
-    text = f"Volumes were smoothed by {mm:g} mm (FWHM). " if (mm := settings.get("SMOOTHING_MM")) else ""
+    text = (
+        f"Volumes were smoothed by {mm:g} mm (FWHM). "
+        if (mm := settings.get("SMOOTHING_MM"))
+        else ""
+    )
     denoise = settings.get("DENOISE", "none")
     if denoise == "none":
         return text
     high_pass_hz, has_confounds = settings["HIGH_PASS_HZ"], denoise not in ("auto", "detrend")
-    removed = ["a linear trend"] + ([f"cosines below {high_pass_hz:.2g} Hz"] if high_pass_hz else [])
+    removed = ["a linear trend"] + (
+        [f"cosines below {high_pass_hz:.2g} Hz"] if high_pass_hz else []
+    )
     if has_confounds:
-        named = f"nilearn's strategy “{denoise}”" if isinstance(denoise, str) else ", ".join(denoise)
+        named = (
+            f"nilearn's strategy “{denoise}”" if isinstance(denoise, str) else ", ".join(denoise)
+        )
         removed.append(f"fMRIPrep's confounds ({named})")
     whose = " of runs whose files did not state a filter" if denoise == "auto" else ""
     text += f"By regression we removed from each voxel{whose} {' and '.join(removed)}. "
-    return text + ("Volumes marked as outliers counted neither for the fit nor as data. " if has_confounds else "")
+    return text + (
+        "Volumes marked as outliers counted neither for the fit nor as data. "
+        if has_confounds
+        else ""
+    )

@@ -25,16 +25,18 @@ def extract_windows(
 ) -> int:
     """Write a run's windows (n_windows, n_voxels, window_trs) float32 to the ``.npy`` file ``target``.
 
-    Each window is written as soon as it is complete. Nuisance fit, mean and SD are known after the last volume; the windows,
-    not the run, are then cleaned and standardised in the file. Memory does not grow with the length of the run.
+    Each window is written as soon as it is complete. Nuisance fit, mean and SD are known after the
+    last volume; the windows, not the run, are then cleaned and standardised in the file. Memory
+    does not grow with the length of the run.
 
     Parameters
     ----------
     path, mask, affine : as in :func:`neuroface.bold.images.stream_masked`.
     first_volumes : (n_windows,), where windows start, in ascending order.
-    standardize : "zscore" (mean 0, SD 1 of each voxel over the run; 0 where it is constant) or "none".
-    cleaning : what is taken from the run first (:func:`neuroface.bold.cleaning_of`); None: nothing. Windows must not touch
-        scrubbed volumes (:meth:`Cleaning.keeps`).
+    standardize : "zscore" (mean 0, SD 1 of each voxel over the run; 0 where it is constant) or
+    "none".
+    cleaning : what is taken from the run first (:func:`neuroface.bold.cleaning_of`); None: nothing.
+        Windows must not touch scrubbed volumes (:meth:`Cleaning.keeps`).
 
     Returns
     -------
@@ -48,12 +50,18 @@ def extract_windows(
     shape = (len(first_volumes), int(mask.sum()), window_trs)
     smoothing_mm = cleaning.smoothing_mm if cleaning else None
     expected = None if cleaning is None else cleaning.kept
-    volumes = _none_lost(path, stream_masked(path, mask, affine, smoothing_mm=smoothing_mm), expected)
+    volumes = _none_lost(
+        path, stream_masked(path, mask, affine, smoothing_mm=smoothing_mm), expected
+    )
     statistics = statistics_of(cleaning, standardize)
     with atomic(target) as partial, open(partial, "w+b") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f4", "fortran_order": False, "shape": shape}
+        )
         start = file.tell()
-        for window in cut_windows(statistics.watch(volumes) if statistics else volumes, first_volumes, window_trs):
+        for window in cut_windows(
+            statistics.watch(volumes) if statistics else volumes, first_volumes, window_trs
+        ):
             file.write(window.astype("<f4", copy=False))
         if statistics is None:
             return 0
@@ -64,11 +72,17 @@ def extract_windows(
             file.seek(position)
             file.readinto(window)
             file.seek(position)
-            file.write(np.ascontiguousarray(finish(window, np.arange(first, first + window_trs)), dtype="<f4"))
+            file.write(
+                np.ascontiguousarray(
+                    finish(window, np.arange(first, first + window_trs)), dtype="<f4"
+                )
+            )
     return int((statistics.centre_and_scale()[1] == 0).sum()) if standardize == "zscore" else 0
 
 
-def statistics_of(cleaning: Cleaning | None, standardize: str) -> RunningStatistics | Projection | None:
+def statistics_of(
+    cleaning: Cleaning | None, standardize: str
+) -> RunningStatistics | Projection | None:
     """What has to be summed over a run's volumes before they can be cleaned and standardised; None: nothing."""
     if cleaning is not None and cleaning.nuisance is not None:
         return Projection(cleaning)
@@ -85,7 +99,9 @@ def _finishing(statistics: RunningStatistics | Projection, standardize: str):
     return lambda window, numbers: statistics.clean(window.T, numbers).T
 
 
-def _none_lost(path: Path, volumes: Iterator[np.ndarray], expected: np.ndarray | None) -> Iterator[np.ndarray]:
+def _none_lost(
+    path: Path, volumes: Iterator[np.ndarray], expected: np.ndarray | None
+) -> Iterator[np.ndarray]:
     """Pass volumes (n, n_voxels) on; raise if a volume is 0 everywhere: it was lost in export or filled in.
 
     ``expected`` : (n_volumes,) bool, volumes that must not be; None: all.
@@ -103,12 +119,17 @@ def _none_lost(path: Path, volumes: Iterator[np.ndarray], expected: np.ndarray |
 
 
 def standardized_volumes(
-    path: Path, mask: np.ndarray, affine: np.ndarray, n: int, standardize: str, cleaning: Cleaning | None = None
+    path: Path,
+    mask: np.ndarray,
+    affine: np.ndarray,
+    n: int,
+    standardize: str,
+    cleaning: Cleaning | None = None,
 ) -> Iterator[np.ndarray]:
     """A run's volumes (n, n_voxels), ``n`` at a time, cleaned and standardised as :func:`extract_windows` does.
 
-    The file is read twice: nuisance fit, mean and SD are known after the first reading. With neither cleaning nor "zscore"
-    it is read once. Scrubbed volumes are 0.
+    The file is read twice: nuisance fit, mean and SD are known after the first reading. With
+    neither cleaning nor "zscore" it is read once. Scrubbed volumes are 0.
     """
     smoothing_mm = cleaning.smoothing_mm if cleaning else None
     statistics = statistics_of(cleaning, standardize)
@@ -122,7 +143,9 @@ def standardized_volumes(
     return _cleaned(again, statistics, standardize)
 
 
-def _cleaned(volumes: Iterator[np.ndarray], statistics: Projection, standardize: str) -> Iterator[np.ndarray]:
+def _cleaned(
+    volumes: Iterator[np.ndarray], statistics: Projection, standardize: str
+) -> Iterator[np.ndarray]:
     start = 0
     for part in volumes:
         numbers = np.arange(start, start + len(part))

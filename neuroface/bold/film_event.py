@@ -1,7 +1,8 @@
 """When a run shows its film, per person: an event of the run's log says it, and often for how long.
 
-In Emo-FilM (OpenNeuro ds004892) films begin 93.6 to 96.4 s after their runs. An event ``film`` says when, in a table that is
-not named as the series: ``…_task-scan_acq-<film>_events.tsv`` beside ``…_task-<film>_bold.nii.gz``.
+In Emo-FilM (OpenNeuro ds004892) films begin 93.6 to 96.4 s after their runs. An event ``film`` says
+when, in a table that is not named as the series: ``…_task-scan_acq-<film>_events.tsv`` beside
+``…_task-<film>_bold.nii.gz``.
 """
 
 import math
@@ -15,8 +16,14 @@ from neuroface.bold.run import Run, Showing, entities_of
 from neuroface.pipeline import did_you_mean, numbers, read_text_table
 
 SUFFIX = "_events.tsv"
-SHORTER, SHORTER_S = 0.01, 1.0  # a film may be shorter than its event by this share or this time: players stop late
-LONGER_RUN, LONGER_RUN_S = 1.1, 10.0  # a run that lasts longer than that began or ended without its film
+SHORTER, SHORTER_S = (
+    0.01,
+    1.0,
+)  # a film may be shorter than its event by this share or this time: players stop late
+LONGER_RUN, LONGER_RUN_S = (
+    1.1,
+    10.0,
+)  # a run that lasts longer than that began or ended without its film
 
 FilmEvent = tuple[str, str] | str | float | None
 
@@ -24,21 +31,30 @@ FilmEvent = tuple[str, str] | str | float | None
 def check_film_event(film_event: FilmEvent) -> None:
     """Raise ValueError if FILM_EVENT cannot be meant."""
     if isinstance(film_event, tuple) and not film_event[1].endswith(SUFFIX):
-        raise ValueError(f"FILM_EVENT = {film_event}: the second is the name of a table and ends with {SUFFIX}")
+        raise ValueError(
+            f"FILM_EVENT = {film_event}: the second is the name of a table and ends with {SUFFIX}"
+        )
     if isinstance(film_event, float) and not math.isfinite(film_event):
         raise ValueError(f"FILM_EVENT = {film_event} is no second of a run")
-    if isinstance(film_event, str | tuple) and not all((film_event,) if isinstance(film_event, str) else film_event):
+    if isinstance(film_event, str | tuple) and not all(
+        (film_event,) if isinstance(film_event, str) else film_event
+    ):
         raise ValueError("FILM_EVENT names no event. Write None if films begin with their runs")
 
 
 def with_showings(
-    runs: list[Run], folder: Path, film_event: FilmEvent, column: str = "trial_type", raw: str | Path | None = None
+    runs: list[Run],
+    folder: Path,
+    film_event: FilmEvent,
+    column: str = "trial_type",
+    raw: str | Path | None = None,
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """Runs with the time at which each shows its film; those whose log does not say it are left out.
 
     Parameters
     ----------
-    folder : of the data set or derivative. film_event : FILM_EVENT. column : of the log, with the names of events.
+    folder : of the data set or derivative. film_event : FILM_EVENT. column : of the log, with the
+    names of events.
     raw : RAW_DIR.
 
     Returns
@@ -55,7 +71,11 @@ def with_showings(
         if run.subject not in tables:
             tables[run.subject] = Tables(folder / run.subject, folder, [], raw)
         name = _log_name(run, pattern)
-        files = [log for log in tables[run.subject].of(name, SUFFIX) if not pattern or _states(log, pattern, run)]
+        files = [
+            log
+            for log in tables[run.subject].of(name, SUFFIX)
+            if not pattern or _states(log, pattern, run)
+        ]
         log = next(iter(files), None)
         if log is None:
             why = f"no {name}{SUFFIX}, which would say when the film begins (FILM_EVENT)"
@@ -74,7 +94,9 @@ def with_showings(
     return shown, left_out
 
 
-def read_film_event(path: Path, event: str, column: str = "trial_type") -> tuple[float, float] | None:
+def read_film_event(
+    path: Path, event: str, column: str = "trial_type"
+) -> tuple[float, float] | None:
     """Onset and duration (s) of the event that marks a film in a run's log; None if the log does not have it.
 
     A duration that is missing or 0 is that of a mark of the beginning: infinite.
@@ -95,7 +117,9 @@ def read_film_event(path: Path, event: str, column: str = "trial_type") -> tuple
             f"one, from the beginning of the film to its end."
         )
     if not (-DAY_S < onset_s[0] < DAY_S):
-        raise NeuroFaceError(f"{path}, line {rows.index[0]}: {event!r} has no onset in seconds. Correct the file.")
+        raise NeuroFaceError(
+            f"{path}, line {rows.index[0]}: {event!r} has no onset in seconds. Correct the file."
+        )
     lasts_s = float(duration_s[0])
     return float(onset_s[0]), lasts_s if lasts_s > 0 else math.inf
 
@@ -103,7 +127,9 @@ def read_film_event(path: Path, event: str, column: str = "trial_type") -> tuple
 def _log_name(run: Run, pattern: str | None) -> str:
     """Name of a run's log without its suffix: the entities of the run, and those of the pattern in their place."""
     own = entities_of(run.bold.name)
-    entities = own if pattern is None else own | entities_of(_filled(pattern, own).removesuffix(SUFFIX))
+    entities = (
+        own if pattern is None else own | entities_of(_filled(pattern, own).removesuffix(SUFFIX))
+    )
     versions = ("space", "desc", "res", "den", "cohort")
     return "_".join(f"{key}-{value}" for key, value in entities.items() if key not in versions)
 
@@ -130,7 +156,8 @@ def check_film_length(
 
     Parameters
     ----------
-    run_s : length of the run. film_s : length of the film, or of its annotation, by ``source``; None: not known.
+    run_s : length of the run. film_s : length of the film, or of its annotation, by ``source``;
+    None: not known.
     last_s : end of the last annotated stretch, on the film's clock.
 
     Returns
@@ -140,8 +167,8 @@ def check_film_length(
     Raises
     ------
     NeuroFaceError
-        If the film is shorter than its event: it was shown at another speed or in another version. If the run is much longer
-        than the film, and FILM_EVENT does not say when the film begins.
+        If the film is shorter than its event: it was shown at another speed or in another version.
+        If the run is much longer than the film, and FILM_EVENT does not say when the film begins.
     """
     if run.film is None:
         if film_s and run_s > max(LONGER_RUN * film_s, film_s + LONGER_RUN_S):

@@ -20,7 +20,8 @@ class GroupMask(NamedTuple):
     Parameters
     ----------
     mask : (x, y, z) bool. overlap : (x, y, z), share of people per voxel. affine : (4, 4).
-    costs : person → voxels that the group has not because of this person's mask; empty with a mask of the user's own.
+    costs : person → voxels that the group has not because of this person's mask; empty with a mask
+    of the user's own.
     """
 
     mask: np.ndarray
@@ -29,14 +30,17 @@ class GroupMask(NamedTuple):
     costs: dict[str, int]
 
 
-def make_group_mask(stage, runs: list, threshold: float, mask_file: str | None) -> tuple[np.ndarray, np.ndarray, str]:
+def make_group_mask(
+    stage, runs: list, threshold: float, mask_file: str | None
+) -> tuple[np.ndarray, np.ndarray, str]:
     """Write ``group_mask.nii.gz`` (x, y, z) uint8, ``mask_overlap.nii.gz`` float32 and ``mask_costs.tsv`` of a stage.
 
     People whose masks cost the group 1 % of its voxels or more are named among what is left out.
 
     Parameters
     ----------
-    stage : a :class:`neuroface.pipeline.Stage`. runs, threshold, mask_file : as in :func:`shared_mask`.
+    stage : a :class:`neuroface.pipeline.Stage`. runs, threshold, mask_file : as in
+    :func:`shared_mask`.
 
     Returns
     -------
@@ -49,14 +53,23 @@ def make_group_mask(stage, runs: list, threshold: float, mask_file: str | None) 
 
     def make(target):
         group = shared_mask(runs, threshold, mask_file)
-        write_table(costs, pd.DataFrame(list(group.costs.items()), columns=["subject", "voxels_lost_by_this_mask"]))
-        write_nifti(stage.folder / "mask_overlap.nii.gz", group.overlap.astype(np.float32), group.affine)
+        write_table(
+            costs,
+            pd.DataFrame(
+                list(group.costs.items()), columns=["subject", "voxels_lost_by_this_mask"]
+            ),
+        )
+        write_nifti(
+            stage.folder / "mask_overlap.nii.gz", group.overlap.astype(np.float32), group.affine
+        )
         write_nifti(target, group.mask.astype(np.uint8), group.affine)
 
     stage.each(make, [target], Path.exists, "masks")
     mask, affine = read_mask(target)
     if costs.exists():  # results of earlier versions do not have it
-        for subject, why in describe_costs(dict(read_table(costs).itertuples(index=False)), int(mask.sum())):
+        for subject, why in describe_costs(
+            dict(read_table(costs).itertuples(index=False)), int(mask.sum())
+        ):
             stage.leave_out(subject, why)
     return mask, affine, computed
 
@@ -77,7 +90,9 @@ def shared_mask(runs: list, threshold: float, mask_file: str | None) -> GroupMas
     """
     without = sorted({run.subject for run in runs if not run.mask})
     if without and not mask_file:
-        raise NeuroFaceError(f"{without[0]} has no brain mask. Add *_desc-brain_mask.nii.gz, or set MASK_FILE.")
+        raise NeuroFaceError(
+            f"{without[0]} has no brain mask. Add *_desc-brain_mask.nii.gz, or set MASK_FILE."
+        )
     threshold = min(threshold, 1 - 1e-7)  # as nilearn's intersect_masks: 1 means everybody
     if mask_file:
         group, affine = read_mask(Path(mask_file))
@@ -110,7 +125,9 @@ def overlap_of_masks(runs: list) -> tuple[np.ndarray, np.ndarray, dict[str, np.n
     return count / len(people), affine, people
 
 
-def costs_of_people(overlap: np.ndarray, people: dict[str, np.ndarray], threshold: float) -> dict[str, int]:
+def costs_of_people(
+    overlap: np.ndarray, people: dict[str, np.ndarray], threshold: float
+) -> dict[str, int]:
     """Person → voxels that would be in the group mask without this person, and are not.
 
     Parameters

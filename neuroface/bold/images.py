@@ -14,7 +14,9 @@ import numpy as np
 CHUNK_BYTES = 4 * 2**20  # of the decompressed file: fits the processor's cache
 SECONDS_PER = {8: 1.0, 16: 1e-3, 24: 1e-6}  # NIfTI's codes for s, ms, µs
 PACKED = 1032  # largest compression factor of deflate
-WHOLE = 0.02  # resampled and rescaled labels miss whole numbers by up to 0.016; probabilities by more
+WHOLE = (
+    0.02  # resampled and rescaled labels miss whole numbers by up to 0.016; probabilities by more
+)
 OTHER_PACKERS = {".bz2": "bunzip2", ".zst": "unzstd", ".xz": "unxz"}
 
 
@@ -24,8 +26,8 @@ def open_image(path: Path):
     Raises
     ------
     NeuroFaceError
-        If it is not a NIfTI file, or if its header states more data than the file can hold, values that are not real
-        numbers, or no valid position in space.
+        If it is not a NIfTI file, or if its header states more data than the file can hold, values
+        that are not real numbers, or no valid position in space.
     """
     if unpack := OTHER_PACKERS.get(path.suffix):
         raise NeuroFaceError(
@@ -38,7 +40,9 @@ def open_image(path: Path):
         dtype, offset = header.get_data_dtype(), int(image.dataobj.offset)
         slope, inter = float(image.dataobj.slope), float(image.dataobj.inter)
     except Exception as error:  # nibabel has no common class for header errors
-        raise NeuroFaceError(f"{path} cannot be read as NIfTI: {error}. Download or export it again.") from None
+        raise NeuroFaceError(
+            f"{path} cannot be read as NIfTI: {error}. Download or export it again."
+        ) from None
     asks, size = offset + math.prod(image.shape) * dtype.itemsize, path.stat().st_size
     wrong = None
     if min(image.shape, default=0) < 1:
@@ -80,11 +84,15 @@ def read_mask(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read a mask of whole numbers as ``(mask (x, y, z) bool, affine (4, 4))``; values above 0 are inside."""
     image = open_image(path)
     if len(image.shape) != 3 and image.shape[3:] != (1,):
-        raise NeuroFaceError(f"The mask {path} has shape {image.shape}: a mask is 3D (x, y, z). Name another file.")
+        raise NeuroFaceError(
+            f"The mask {path} has shape {image.shape}: a mask is 3D (x, y, z). Name another file."
+        )
     try:
         values = np.asarray(image.dataobj).reshape(image.shape[:3])
     except (*DAMAGED_GZIP, OSError, ValueError) as error:
-        raise NeuroFaceError(f"The mask {path} cannot be read: {error}. Download or make it again.") from None
+        raise NeuroFaceError(
+            f"The mask {path} cannot be read: {error}. Download or make it again."
+        ) from None
     other = ~nearly_whole(values)
     if n := np.count_nonzero(other):
         raise NeuroFaceError(
@@ -131,11 +139,16 @@ def check_grid(path: Path, shape, affine: np.ndarray, mask_shape, mask_affine: n
 
 
 def stream_masked(
-    path: Path, mask: np.ndarray, affine: np.ndarray, n: int | None = None, smoothing_mm: float | None = None
+    path: Path,
+    mask: np.ndarray,
+    affine: np.ndarray,
+    n: int | None = None,
+    smoothing_mm: float | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield the volumes of a BOLD series in order, several at a time, with only the voxels of the mask.
 
-    The file is decompressed once, from start to end. Values equal those of nilearn's ``apply_mask``.
+    The file is decompressed once, from start to end. Values equal those of nilearn's
+    ``apply_mask``.
 
     Parameters
     ----------
@@ -143,7 +156,8 @@ def stream_masked(
     mask : (x, y, z) bool.
     affine : (4, 4), the mask's.
     n : volumes at a time; None: as ``CHUNK_BYTES`` allows.
-    smoothing_mm : FWHM of a Gaussian by which volumes are smoothed before the mask; None: not at all.
+    smoothing_mm : FWHM of a Gaussian by which volumes are smoothed before the mask; None: not at
+    all.
 
     Yields
     ------
@@ -152,7 +166,8 @@ def stream_masked(
     Raises
     ------
     NeuroFaceError
-        If the grid differs from the mask's, the file ends early or is corrupt, or a voxel of the mask is not finite.
+        If the grid differs from the mask's, the file ends early or is corrupt, or a voxel of the
+        mask is not finite.
     """
     image, shape = open_header(path)
     check_grid(path, shape, image.affine, mask.shape, affine)
@@ -177,8 +192,12 @@ def stream_masked(
                 values = values.astype(np.float32, copy=False)
                 finite &= np.isfinite(values).all(axis=0)
                 if smoothing_mm:
-                    whole = volumes.reshape(-1, *shape[2::-1]) * np.float64(slope) + np.float64(inter)
-                    values = smoothed_volumes(whole, affine, smoothing_mm).reshape(len(volumes), -1)[:, positions]
+                    whole = volumes.reshape(-1, *shape[2::-1]) * np.float64(slope) + np.float64(
+                        inter
+                    )
+                    values = smoothed_volumes(whole, affine, smoothing_mm).reshape(
+                        len(volumes), -1
+                    )[:, positions]
                 yield values
     except DAMAGED_GZIP as error:
         raise NeuroFaceError(f"{path} is damaged ({error}). Download it again.") from None
@@ -199,7 +218,9 @@ def read_masked(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def mean_of_maps(files: list[Path], mask: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mean_of_maps(
+    files: list[Path], mask: np.ndarray, affine: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean over 4D maps, and mean of their absolute values: (n_voxels, n_trs) float32 each, in the mask only.
 
     Summed in float64, so that the order of files does not matter; one file in memory at a time.

@@ -18,8 +18,9 @@ import numpy as np
 def check_length(path: Path, expected: int) -> None:
     """Raise if a series cannot be read to its last volume.
 
-    A whole gzip file ends with its content's length modulo 4 GiB. Where it ends otherwise (it was cut off, has several
-    members, or something follows the stream), it is decompressed as the extraction of windows does.
+    A whole gzip file ends with its content's length modulo 4 GiB. Where it ends otherwise (it was
+    cut off, has several members, or something follows the stream), it is decompressed as the
+    extraction of windows does.
 
     Parameters
     ----------
@@ -52,7 +53,9 @@ def _bytes_until(path: Path, expected: int) -> int:
     return there
 
 
-def check_runs(checklist: Checklist, runs: list[Run], left_out: list[tuple[str, str]], notes: bool = True) -> None:
+def check_runs(
+    checklist: Checklist, runs: list[Run], left_out: list[tuple[str, str]], notes: bool = True
+) -> None:
     """Print how many people and runs there are, what is left out, and who lacks a run; copies of a run are wrong.
 
     Parameters
@@ -66,9 +69,13 @@ def check_runs(checklist: Checklist, runs: list[Run], left_out: list[tuple[str, 
     films = Counter(run.movie for run in runs)
     names = ", ".join(f"{film} {n}" for film, n in sorted(films.items()))
     n_people = len({run.subject for run in runs})
-    checklist.say(f"{_people(n_people)} with {len(runs)} runs that can be used, {len(films)} films or tasks: {names}")
+    checklist.say(
+        f"{_people(n_people)} with {len(runs)} runs that can be used, {len(films)} films or tasks: {names}"
+    )
     size = sum(run.bold.stat().st_size for run in runs)
-    checklist.say(f"BOLD: {size / 1e9:.1f} GB in {len(runs)} files; of whole files header, first volumes and end are read")
+    checklist.say(
+        f"BOLD: {size / 1e9:.1f} GB in {len(runs)} files; of whole files header, first volumes and end are read"
+    )
     checklist.try_to(check_distinct, runs)
     if notes:
         for note in runs_that_others_have(runs):
@@ -79,7 +86,9 @@ def _people(n: int) -> str:
     return "1 person" if n == 1 else f"{n} people"
 
 
-def check_group_mask(checklist: Checklist, runs: list[Run], threshold: float, mask_file: str | None) -> np.ndarray | None:
+def check_group_mask(
+    checklist: Checklist, runs: list[Run], threshold: float, mask_file: str | None
+) -> np.ndarray | None:
     """The group mask (x, y, z); runs on another grid are noted as wrong. None if masks of people are still to be computed.
 
     Parameters
@@ -94,7 +103,11 @@ def check_group_mask(checklist: Checklist, runs: list[Run], threshold: float, ma
         )
         return None
     mask, _, affine, _ = shared_mask(runs, threshold, mask_file)
-    source = f"of MASK_FILE = {mask_file}" if mask_file else f"each in more than {threshold:.0%} of people's masks"
+    source = (
+        f"of MASK_FILE = {mask_file}"
+        if mask_file
+        else f"each in more than {threshold:.0%} of people's masks"
+    )
     checklist.say(f"group mask: {int(mask.sum()):,} voxels, {source}")
     for run in runs:
         image, shape = open_header(run.bold)
@@ -105,8 +118,8 @@ def check_group_mask(checklist: Checklist, runs: list[Run], threshold: float, ma
 def inspect_run(run: Run, tr_s: float) -> dict[str, object]:
     """What the files of a run say, for a table: column → value; person and run come first.
 
-    Whether TR and length fit the settings is for :func:`neuroface.bold.check_tr` and :func:`neuroface.bold.first_volume_s`;
-    the fields are there even if they do not.
+    Whether TR and length fit the settings is for :func:`neuroface.bold.check_tr` and
+    :func:`neuroface.bold.first_volume_s`; the fields are there even if they do not.
 
     Raises
     ------
@@ -114,7 +127,10 @@ def inspect_run(run: Run, tr_s: float) -> dict[str, object]:
         If the series is damaged.
     """
     image, shape = open_header(run.bold)
-    check_length(run.bold, image.dataobj.offset + int(np.prod(shape, dtype=np.int64)) * image.dataobj.dtype.itemsize)
+    check_length(
+        run.bold,
+        image.dataobj.offset + int(np.prod(shape, dtype=np.int64)) * image.dataobj.dtype.itemsize,
+    )
     return {
         "person": run.subject,
         "run": run.name.removeprefix(f"{run.subject}_"),
@@ -157,7 +173,10 @@ def costs_of_masks(runs: list[Run], threshold: float) -> dict[str, tuple[int, in
         return {}
     overlap, _, people = overlap_of_masks(runs)
     costs = costs_of_people(overlap, people, min(threshold, 1 - 1e-7))
-    sizes = {subject: int(np.unpackbits(packed, count=overlap.size).sum()) for subject, packed in people.items()}
+    sizes = {
+        subject: int(np.unpackbits(packed, count=overlap.size).sum())
+        for subject, packed in people.items()
+    }
     return {subject: (size, costs.get(subject, 0)) for subject, size in sizes.items()}
 
 

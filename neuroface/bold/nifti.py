@@ -17,12 +17,16 @@ except ImportError:  # no wheel for this machine: the standard library, at half 
 DAMAGED_GZIP = (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error)
 
 
-def write_nifti(path: Path, data: np.ndarray, affine: np.ndarray, tr_s: float | None = None) -> None:
+def write_nifti(
+    path: Path, data: np.ndarray, affine: np.ndarray, tr_s: float | None = None
+) -> None:
     """Write ``data`` (x, y, z) or (x, y, z, n_trs) as compressed NIfTI; 4D with the time step in its header."""
     _pack(path, data, affine, tr_s, [np.asfortranarray(data).T])
 
 
-def write_map(path: Path, matrix: np.ndarray, mask: np.ndarray, affine: np.ndarray, tr_s: float) -> None:
+def write_map(
+    path: Path, matrix: np.ndarray, mask: np.ndarray, affine: np.ndarray, tr_s: float
+) -> None:
     """Write ``matrix`` (n_voxels, n_trs) volume by volume: the same file as :func:`write_nifti` of :func:`unmask`."""
     volume, positions = np.zeros(mask.size, dtype=np.float32), _positions(mask)
 
@@ -37,7 +41,8 @@ def write_map(path: Path, matrix: np.ndarray, mask: np.ndarray, affine: np.ndarr
 def _pack(path: Path, data: np.ndarray, affine: np.ndarray, tr_s: float | None, parts) -> None:
     """Write the header for ``data``, then the bytes of ``parts``.
 
-    Compression level 1: outside the mask these maps are 0, and higher levels hardly make them smaller.
+    Compression level 1: outside the mask these maps are 0, and higher levels hardly make them
+    smaller.
     """
     header = nib.Nifti1Image(data, affine).header
     header.set_xyzt_units("mm", "sec")
@@ -45,7 +50,9 @@ def _pack(path: Path, data: np.ndarray, affine: np.ndarray, tr_s: float | None, 
         header.set_zooms((*header.get_zooms()[:3], tr_s))
     header["vox_offset"] = 352  # header, and four zeros: no extension
     header["scl_slope"], header["scl_inter"] = 1, 0
-    packer = isal_zlib.compressobj(1, zlib.DEFLATED, 31)  # as gzip, without name or time: same data, same bytes
+    packer = isal_zlib.compressobj(
+        1, zlib.DEFLATED, 31
+    )  # as gzip, without name or time: same data, same bytes
     with atomic(path) as partial, open(partial, "wb") as file:
         file.write(packer.compress(header.binaryblock + bytes(4)))
         for part in parts:

@@ -27,7 +27,9 @@ def nndb_naming(dataset: str, variant: str = "") -> Naming:
     if dataset != "nndb-v2":
         return Naming("preprocessedICA", "T1w_mask")
     if not variant:
-        raise NeuroFaceError('DATASET = "nndb-v2" needs NNDB_VARIANT, the text after "_bold_" in its file names.')
+        raise NeuroFaceError(
+            'DATASET = "nndb-v2" needs NNDB_VARIANT, the text after "_bold_" in its file names.'
+        )
     return Naming(variant, "t1w_mask_epi_anat", censored="no_censor" not in variant, joined=True)
 
 
@@ -42,28 +44,40 @@ def nndb_runs(
     if not masks:
         return [], [(subject, f"no anat/{subject}_{naming.mask}.nii.gz")]
     for bold in series:
-        named = re.fullmatch(rf"sub-[^_]+_task-([A-Za-z0-9]+)_bold_{naming.bold}\.nii(\.\w+)?", bold.name)
+        named = re.fullmatch(
+            rf"sub-[^_]+_task-([A-Za-z0-9]+)_bold_{naming.bold}\.nii(\.\w+)?", bold.name
+        )
         if not named:
             missing.append((bold.name, "its film is not named in letters and digits"))
             continue
         movie = named.group(1)
         if any(run.movie == movie for run in runs):
-            raise NeuroFaceError(f"{bold} is there as .nii too: {subject} would count twice. Remove one of the two.")
+            raise NeuroFaceError(
+                f"{bold} is there as .nii too: {subject} would count twice. Remove one of the two."
+            )
         name = f"{subject}_task-{movie}"
-        censor = person / "regressors" / f"{name}_censored_timepoints.1D" if naming.censored else None
+        censor = (
+            person / "regressors" / f"{name}_censored_timepoints.1D" if naming.censored else None
+        )
         if censor and not censor.is_file():
             raise NeuroFaceError(
                 f"{bold.name} lacks the volumes with motion, and their list {censor} is not there. Download it, choose "
                 f"a no_censor variant in NNDB_VARIANT, or leave {subject} out with EXCLUDE."
             )
-        found = {event: film_file(stimuli, f"task-{movie}_{event}-annotation.1D") for event in events}
+        found = {
+            event: film_file(stimuli, f"task-{movie}_{event}-annotation.1D") for event in events
+        }
         regressors = film_file(stimuli, f"task-{movie}_{REGRESSORS}")
         if lacking := [event for event, file in found.items() if file is None]:
-            missing.append((bold.name, f"no annotation stimuli/task-{movie}_{lacking[0]}-annotation.1D"))
+            missing.append(
+                (bold.name, f"no annotation stimuli/task-{movie}_{lacking[0]}-annotation.1D")
+            )
         else:
             joined = naming.joined and has_pauses(movie)
             pauses = pauses_of(subject, movie) if joined else ()
-            run = Run(subject, movie, "1", name, bold, masks[0], tuple(found.items()), censor, regressors)
+            run = Run(
+                subject, movie, "1", name, bold, masks[0], tuple(found.items()), censor, regressors
+            )
             runs.append(replace(run, joined=joined, pauses=pauses))
     return runs, missing
 

@@ -19,11 +19,13 @@ FOLDER = "own_masks"
 def with_computed_masks(stage, runs: list[Run], mask_file: str | None) -> tuple[list[Run], str]:
     """The runs, each with a mask: where the data set has none, one is computed from the BOLD of all such runs of the person.
 
-    The masks are written to ``own_masks/<sub>_desc-brain_mask.nii.gz`` in the stage's folder, as units of its work.
+    The masks are written to ``own_masks/<sub>_desc-brain_mask.nii.gz`` in the stage's folder, as
+    units of its work.
 
     Parameters
     ----------
-    stage : a :class:`neuroface.pipeline.Stage`. mask_file : if a mask for all people is named, none is computed.
+    stage : a :class:`neuroface.pipeline.Stage`. mask_file : if a mask for all people is named, none
+    is computed.
 
     Returns
     -------
@@ -35,11 +37,21 @@ def with_computed_masks(stage, runs: list[Run], mask_file: str | None) -> tuple[
             without.setdefault(run.subject, []).append(run)
     if mask_file or not without:
         return runs, ""
-    files = {subject: stage.folder / FOLDER / f"{subject}_desc-brain_mask.nii.gz" for subject in without}
-    stage.each(partial(compute_mask, files, without), list(without), partial(is_computed, files), "brain masks")
+    files = {
+        subject: stage.folder / FOLDER / f"{subject}_desc-brain_mask.nii.gz" for subject in without
+    }
+    stage.each(
+        partial(compute_mask, files, without),
+        list(without),
+        partial(is_computed, files),
+        "brain masks",
+    )
     runs = [run if run.mask else replace(run, mask=files[run.subject]) for run in runs]
     who = "1 person" if len(without) == 1 else f"{len(without)} people"
-    return runs, f"The data have no brain mask of {who}; it was computed from the BOLD (nilearn's compute_epi_mask)."
+    return (
+        runs,
+        f"The data have no brain mask of {who}; it was computed from the BOLD (nilearn's compute_epi_mask).",
+    )
 
 
 def is_computed(files: dict[str, Path], subject: str) -> bool:
@@ -55,7 +67,9 @@ def compute_mask(files: dict[str, Path], runs: dict[str, list[Run]], subject: st
         check_grid(run.bold, its_shape, image.affine, shape[:3], first.affine)
         amplitude = mean_amplitude(run.bold)
         inside = compute_epi_mask(nib.Nifti1Image(amplitude, image.affine))
-        shared &= (np.asarray(inside.dataobj) > 0) & (amplitude > 0)  # of an empty image it is the whole image
+        shared &= (np.asarray(inside.dataobj) > 0) & (
+            amplitude > 0
+        )  # of an empty image it is the whole image
     if not shared.any():
         raise NeuroFaceError(
             f"{subject} has no brain mask, and none could be computed from {runs[subject][0].bold.name}"

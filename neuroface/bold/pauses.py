@@ -1,7 +1,8 @@
 """Pauses of a film: a series that joins the runs of a film lacks what was shown while the scanner stopped.
 
-NNDb version 2 joins the runs and does not correct its pauses; version 1 does. ``nndb_pauses.tsv`` has, for every person
-and run, the volume at which the run begins, and how far the film is ahead of the volumes.
+NNDb version 2 joins the runs and does not correct its pauses; version 1 does. ``nndb_pauses.tsv``
+has, for every person and run, the volume at which the run begins, and how far the film is ahead of
+the volumes.
 """
 
 from functools import cache
@@ -28,7 +29,9 @@ def pauses_of(subject: str, film: str) -> tuple[tuple[int, float], ...]:
     """
     table = _table()
     runs = table[(table["subject"] == subject) & (table["film"] == film)]
-    return tuple((int(first), float(shift)) for first, shift in zip(runs["first_volume"], runs["shift_s"]))
+    return tuple(
+        (int(first), float(shift)) for first, shift in zip(runs["first_volume"], runs["shift_s"])
+    )
 
 
 def has_pauses(film: str) -> bool:
@@ -66,7 +69,9 @@ def describe_pauses(runs: list[Run]) -> list[str]:
             f"table {TABLE.name}."
         )
     if unknown:
-        lines.append(f"Pauses of the film are not known for {', '.join(unknown)}: windows may be some seconds off.")
+        lines.append(
+            f"Pauses of the film are not known for {', '.join(unknown)}: windows may be some seconds off."
+        )
     return lines
 
 

@@ -11,7 +11,9 @@ from neuroface.bold.steady_state import SteadyState
 import numpy as np
 from scipy import linalg
 
-BATCH = 32  # volumes per product: a product of single volumes would spend its time on reading the sums
+BATCH = (
+    32  # volumes per product: a product of single volumes would spend its time on reading the sums
+)
 VOXELS = 4096  # of a batch in float64: a megabyte, which fits the processor's cache
 MIN_FREE = 10  # volumes that a run must have beyond its nuisance regressors
 
@@ -23,7 +25,8 @@ class Cleaning:
     Parameters
     ----------
     nuisance : (n_volumes, k) float64, the constant first; None: nothing is subtracted.
-    kept : (n_volumes,) bool, volumes that are not scrubbed. The others count neither for the fit nor for mean and SD.
+    kept : (n_volumes,) bool, volumes that are not scrubbed. The others count neither for the fit
+    nor for mean and SD.
     smoothing_mm : FWHM of the Gaussian that smooths the volumes first; None: not smoothed.
     removed : what is taken away, in words. reason : why, or why nothing is.
     steady : the volumes before the steady state, which are not kept either; None: not looked for.
@@ -72,13 +75,17 @@ class Cleaning:
         """Which windows (n,) bool touch no scrubbed volume. ``first_volumes`` : (n,), where they start."""
         scrubbed = np.concatenate([[0], np.cumsum(~self.kept)])
         first = np.asarray(first_volumes, dtype=np.int64)
-        return scrubbed[np.minimum(first + window_trs, len(self.kept))] == scrubbed[np.minimum(first, len(self.kept))]
+        return (
+            scrubbed[np.minimum(first + window_trs, len(self.kept))]
+            == scrubbed[np.minimum(first, len(self.kept))]
+        )
 
 
 def drift_regressors(n_volumes: int, tr_s: float, high_pass_hz: float | None) -> np.ndarray:
     """(n_volumes, k): a constant, a linear trend, and cosines slower than ``high_pass_hz`` (None: no cosines).
 
-    The cosines are those of SPM and of nilearn's ``create_cosine_drift``, whose import would take 100 MB in each process.
+    The cosines are those of SPM and of nilearn's ``create_cosine_drift``, whose import would take
+    100 MB in each process.
     """
     volumes = np.arange(n_volumes)[:, None]
     slower = min(n_volumes - 1, int(2 * n_volumes * high_pass_hz * tr_s)) if high_pass_hz else 0
@@ -89,7 +96,8 @@ def drift_regressors(n_volumes: int, tr_s: float, high_pass_hz: float | None) ->
 def _orthonormal(columns: np.ndarray) -> tuple[np.ndarray, int]:
     """Basis of the columns' span in as many columns, and its rank; those behind the rank are of no use.
 
-    The first column stays the first direction. The others are compared by direction, so their units do not matter.
+    The first column stays the first direction. The others are compared by direction, so their units
+    do not matter.
     """
     first = columns[:, :1] / np.linalg.norm(columns[:, 0])
     rest = columns[:, 1:] - first @ (first.T @ columns[:, 1:])
@@ -97,7 +105,9 @@ def _orthonormal(columns: np.ndarray) -> tuple[np.ndarray, int]:
     varies = length > 1e-10 * np.linalg.norm(columns[:, 1:], axis=0)
     if not varies.any():
         return np.hstack([first, np.zeros_like(rest)]), 1
-    directions, triangle, _ = linalg.qr(rest[:, varies] / length[varies], mode="economic", pivoting=True)
+    directions, triangle, _ = linalg.qr(
+        rest[:, varies] / length[varies], mode="economic", pivoting=True
+    )
     rank = int((np.abs(np.diag(triangle)) > 1e-8).sum())
     unused = np.zeros((len(columns), columns.shape[1] - 1 - rank))
     return np.hstack([first, directions[:, :rank], unused]), 1 + rank
@@ -106,10 +116,11 @@ def _orthonormal(columns: np.ndarray) -> tuple[np.ndarray, int]:
 class Projection:
     """Nuisance fit and SD of every voxel over volumes that arrive in parts; then cleans any volumes of the run.
 
-    Memory holds sums, rank × n_voxels, not the run. Equals ``nilearn.signal.clean`` with detrending, ``filter="cosine"`` and
-    the same confounds. Two differences: the SD divides by the number of volumes, nilearn's by one less; with scrubbed
-    volumes the trend is linear in time, while nilearn 0.14's is linear over the volumes that are left, as if no time had
-    passed between them.
+    Memory holds sums, rank × n_voxels, not the run. Equals ``nilearn.signal.clean`` with
+    detrending, ``filter="cosine"`` and the same confounds. Two differences: the SD divides by the
+    number of volumes, nilearn's by one less; with scrubbed volumes the trend is linear in time,
+    while nilearn 0.14's is linear over the volumes that are left, as if no time had passed between
+    them.
     """
 
     def __init__(self, cleaning: Cleaning):
@@ -123,7 +134,10 @@ class Projection:
             n_voxels = volumes.shape[1]
             self.first = volumes[0].astype(np.float32)
             self._batch = np.empty((BATCH, n_voxels), dtype=np.float32)
-            self._products, self._squares = np.zeros((self._basis.shape[1], n_voxels)), np.zeros(n_voxels)
+            self._products, self._squares = (
+                np.zeros((self._basis.shape[1], n_voxels)),
+                np.zeros(n_voxels),
+            )
         self._centre_and_scale = None
         for volume in volumes:
             if self._kept[self._arrived]:

@@ -17,16 +17,22 @@ COLUMNS = ("roi", "hemisphere", "x_mm", "y_mm", "z_mm", "radius_mm", "source")
 def read_rois(path: Path) -> pd.DataFrame:
     """The table of regions: columns roi, hemisphere, x_mm, y_mm, z_mm (MNI), radius_mm, source."""
     if not Path(path).is_file():
-        raise NeuroFaceError(f"ROI_FILE = {path} is not there. Set it to a table with the columns {', '.join(COLUMNS)}.")
+        raise NeuroFaceError(
+            f"ROI_FILE = {path} is not there. Set it to a table with the columns {', '.join(COLUMNS)}."
+        )
     table = read_text_table(Path(path), COLUMNS)
     if table.empty:
         raise NeuroFaceError(f"ROI_FILE = {path}: it names no region. Correct it.")
     for name in ("x_mm", "y_mm", "z_mm", "radius_mm"):
         table[name] = numbers(table, name, Path(path))
-    bad = ~np.isfinite(table[["x_mm", "y_mm", "z_mm"]].to_numpy(float)).all(axis=1) | ~(table["radius_mm"] > 0)
+    bad = ~np.isfinite(table[["x_mm", "y_mm", "z_mm"]].to_numpy(float)).all(axis=1) | ~(
+        table["radius_mm"] > 0
+    )
     if bad.any():
         line = table.index[bad][0]
-        raise NeuroFaceError(f"ROI_FILE = {path}, line {line}: it has no position or no radius in mm. Correct it.")
+        raise NeuroFaceError(
+            f"ROI_FILE = {path}, line {line}: it has no position or no radius in mm. Correct it."
+        )
     return table.reset_index(drop=True)
 
 
@@ -75,11 +81,16 @@ def regions_in_mask(
     regions = {}
     if rois is not None:
         label = sphere_labels(voxel_positions_mm(mask, affine), rois)
-        regions = {f"{row.hemisphere} {row.roi}": label == number for number, row in enumerate(rois.itertuples(), 1)}
+        regions = {
+            f"{row.hemisphere} {row.roi}": label == number
+            for number, row in enumerate(rois.itertuples(), 1)
+        }
     for file in files:
         name = Path(file).name.split(".nii")[0]
         if name in regions:
-            raise NeuroFaceError(f"ROI_MASKS: {file}: there is a region {name!r} already. Rename one of the two.")
+            raise NeuroFaceError(
+                f"ROI_MASKS: {file}: there is a region {name!r} already. Rename one of the two."
+            )
         regions[name] = read_region(Path(file), mask, affine)
     return regions
 
@@ -90,17 +101,21 @@ def read_region(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     Raises
     ------
     NeuroFaceError
-        If the mask contains less than half of the region's volume: the region is then in another space, outside the
-        mask, or smaller than a voxel.
+        If the mask contains less than half of the region's volume: the region is then in another
+        space, outside the mask, or smaller than a voxel.
     """
     try:
         region, own_affine = read_mask(path)
     except NeuroFaceError as error:  # the problem is the same as with a mask, the advice is not
         what = str(error).split(". ")[0]
-        raise NeuroFaceError(f"ROI_MASKS: {what}. Threshold or repair it, or remove it from ROI_MASKS.") from None
+        raise NeuroFaceError(
+            f"ROI_MASKS: {what}. Threshold or repair it, or remove it from ROI_MASKS."
+        ) from None
     source = nib.Nifti1Image(region.astype(np.uint8), own_affine)
     target = nib.Nifti1Image(mask.astype(np.uint8), affine)
-    moved = resample_to_img(source, target, interpolation="nearest", force_resample=True, copy_header=True)
+    moved = resample_to_img(
+        source, target, interpolation="nearest", force_resample=True, copy_header=True
+    )
     voxels = np.asarray(moved.dataobj)[mask] > 0
     before_mm3 = region.sum() * abs(np.linalg.det(own_affine[:3, :3]))
     after_mm3 = voxels.sum() * abs(np.linalg.det(affine[:3, :3]))

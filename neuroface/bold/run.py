@@ -16,7 +16,10 @@ def entities_of(name: str) -> dict[str, str]:
     The person keeps the spelling of the file.
     """
     entities = dict(re.findall(r"(?:^|_)([a-zA-Z0-9]+)-([A-Za-z0-9+]+)", name))
-    return {key: value if key == "sub" or not value.isdigit() else str(int(value)) for key, value in entities.items()}
+    return {
+        key: value if key == "sub" or not value.isdigit() else str(int(value))
+        for key, value in entities.items()
+    }
 
 
 def is_derivative(name: str) -> bool:
@@ -43,13 +46,19 @@ class Run:
     name: str  # start of this run's file names: "sub-7_task-split", "sub-7_ses-1_task-film_run-02"
     bold: Path
     mask: Path | None
-    annotations: tuple[tuple[str, Path], ...]  # (name of an event, its file); BIDS: one file for all, named ""
-    censor: Path | None = None  # NNDb v2, censored: which TRs the series still has (windows.read_censor)
+    annotations: tuple[
+        tuple[str, Path], ...
+    ]  # (name of an event, its file); BIDS: one file for all, named ""
+    censor: Path | None = (
+        None  # NNDb v2, censored: which TRs the series still has (windows.read_censor)
+    )
     regressors: Path | None = None  # what else the film shows, per TR (neuroface.film)
     sidecars: tuple[Path, ...] = ()  # BIDS: JSON files that describe the series, the nearest first
     raw: Path | None = None  # BIDS: the raw series of a derivative
     joined: bool = False  # NNDb v2: a series that joins the runs of a film
-    pauses: tuple[tuple[int, float], ...] = ()  # of such a series (neuroface.bold.pauses); (): not known
+    pauses: tuple[
+        tuple[int, float], ...
+    ] = ()  # of such a series (neuroface.bold.pauses); (): not known
     not_used: tuple[Path, ...] = ()  # annotations of the film that gave way to ``annotations``
     confounds: Path | None = None  # BIDS: the table of confounds (neuroface.bold.confounds)
     film: Showing | None = None  # None: the film begins with the run
@@ -66,7 +75,16 @@ class Run:
         """All files of this run."""
         annotations = dict.fromkeys(file for _, file in self.annotations)
         log = self.film.log if self.film else None
-        files = (self.bold, self.mask, *annotations, self.censor, self.regressors, *self.sidecars, self.confounds, log)
+        files = (
+            self.bold,
+            self.mask,
+            *annotations,
+            self.censor,
+            self.regressors,
+            *self.sidecars,
+            self.confounds,
+            log,
+        )
         return [file for file in files if file]
 
     def annotation_of(self, event: str) -> Path:
@@ -78,8 +96,8 @@ class Run:
 def whole_values(runs: list[Run], name_part: str) -> tuple[list[Run], list[tuple[str, str]]]:
     """Runs of which BIDS_FILTER names a whole value; those of a longer value are left out, as (what, why).
 
-    ``task-movie*`` also takes ``task-movielocalizer`` (StudyForrest). Where no run has the value itself, as with
-    ``space-MNI152``, it stands for all values that begin with it.
+    ``task-movie*`` also takes ``task-movielocalizer`` (StudyForrest). Where no run has the value
+    itself, as with ``space-MNI152``, it stands for all values that begin with it.
     """
     left_out = []
     for key, value in re.findall(r"(?:^|_)([A-Za-z]+)-([A-Za-z0-9+]+)(?=\*|$)", name_part):
@@ -87,7 +105,9 @@ def whole_values(runs: list[Run], name_part: str) -> tuple[list[Run], list[tuple
         if value not in values.values():
             continue
         others = [run for run, own in values.items() if own != value]
-        left_out += [(run.bold.name, f"not {key}-{value}, which BIDS_FILTER names") for run in others]
+        left_out += [
+            (run.bold.name, f"not {key}-{value}, which BIDS_FILTER names") for run in others
+        ]
         runs = [run for run in runs if run not in others]
     return runs, left_out
 

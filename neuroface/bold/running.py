@@ -10,9 +10,9 @@ CONSTANT = 1e-7  # an SD this small relative to the signal is a rounding error
 class RunningStatistics:
     """Mean and SD per voxel, without storing the volumes.
 
-    Sums are float64 and over differences from the first volume, so that they keep their precision if the signal is far
-    from zero (Chan, Golub & LeVeque 1983, Am. Stat. 37:242). After all volumes of a run :meth:`standardize` gives their
-    z-scores; a voxel that never changes gets 0.
+    Sums are float64 and over differences from the first volume, so that they keep their precision
+    if the signal is far from zero (Chan, Golub & LeVeque 1983, Am. Stat. 37:242). After all volumes
+    of a run :meth:`standardize` gives their z-scores; a voxel that never changes gets 0.
     """
 
     def __init__(self):
@@ -44,7 +44,8 @@ class RunningStatistics:
     def standardize(self, volumes: np.ndarray, numbers: np.ndarray | None = None) -> np.ndarray:
         """(n, n_voxels) float32, standardised by mean and SD of all volumes so far; constant voxels become 0.
 
-        ``numbers`` : of the volumes in the run, as for :class:`neuroface.bold.Projection`; not needed here.
+        ``numbers`` : of the volumes in the run, as for :class:`neuroface.bold.Projection`; not
+        needed here.
         """
         centre, scale = self.centre_and_scale()
         return ((volumes - centre) * scale).astype(np.float32)

@@ -3,8 +3,20 @@
 from neuroface import NeuroFaceError
 from neuroface.bold.run import Run, entities_of
 
-# Spaces that are each person's own (BIDS 1.10, appendix "Coordinate systems"; orig and subject: Emo-FilM).
-OWN_SPACES = ("T1w", "T2w", "anat", "bold", "func", "individual", "native", "orig", "scanner", "subject")
+# Spaces that are each person's own (BIDS 1.10, appendix "Coordinate systems"; orig and subject:
+# Emo-FilM).
+OWN_SPACES = (
+    "T1w",
+    "T2w",
+    "anat",
+    "bold",
+    "func",
+    "individual",
+    "native",
+    "orig",
+    "scanner",
+    "subject",
+)
 
 
 def check_shared_space(runs: list[Run], space: str | None = None) -> None:
@@ -12,8 +24,8 @@ def check_shared_space(runs: list[Run], space: str | None = None) -> None:
 
     Parameters
     ----------
-    space : "MNI" or "native", as the settings state; None: they do not. Names of files that state a person's own space count
-        more.
+    space : "MNI" or "native", as the settings state; None: they do not. Names of files that state a
+        person's own space count more.
     """
     own = [run for run in runs if entities_of(run.bold.name).get("space") in OWN_SPACES]
     people = list(dict.fromkeys(run.subject for run in runs))

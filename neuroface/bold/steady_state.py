@@ -1,7 +1,8 @@
 """Volumes before the steady state: the first ones of a run, brighter than all others until the magnetisation has settled.
 
-A few of them enlarge the SD of the whole run many times. fMRIPrep marks them in its table of confounds; other series are
-judged by the rule of nipype, which fMRIPrep and MRIQC use, and by how much the volumes exceed the noise of single voxels.
+A few of them enlarge the SD of the whole run many times. fMRIPrep marks them in its table of
+confounds; other series are judged by the rule of nipype, which fMRIPrep and MRIQC use, and by how
+much the volumes exceed the noise of single voxels.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ import numpy as np
 N_FIRST = 50  # volumes that are compared, as in nipype's NonSteadyStateDetector
 MIN_VOLUMES = 10  # a median of fewer is no measure of the rest
 MIN_SCORE = 3.5  # modified z-score of the mean over voxels (Iglewicz & Hoaglin 1993), as in nipype
-MIN_EXCESS = 1.0  # mean over voxels of the excess in SDs of the voxel: less hardly changes the SD of a run
+MIN_EXCESS = (
+    1.0  # mean over voxels of the excess in SDs of the voxel: less hardly changes the SD of a run
+)
 N_VOXELS = 50_000  # of a volume are looked at
 SD_PER_MAD = 1.4826
 MARK = "non_steady_state_outlier"
@@ -47,7 +50,8 @@ def steady_state(run: Run, n_volumes: int) -> SteadyState:
     Raises
     ------
     NeuroFaceError
-        As :func:`neuroface.bold.stream_masked`, and if the table marks with something else than numbers.
+        As :func:`neuroface.bold.stream_masked`, and if the table marks with something else than
+        numbers.
     """
     kept = np.ones(n_volumes, dtype=bool)
     if run.confounds and _has_marks(run.confounds):
@@ -64,9 +68,10 @@ def steady_state(run: Run, n_volumes: int) -> SteadyState:
 def count_bright(volumes: np.ndarray) -> int:
     """How many of the first volumes (n, n_voxels) are brighter than the others by both rules.
 
-    nipype's rule: the mean over voxels lies more than ``MIN_SCORE`` modified z-scores from its median; only brighter
-    volumes count here. In addition the excess, in SDs of each voxel, is more than ``MIN_EXCESS`` on average, so that a
-    chance fluctuation of the mean, which is small, does not count.
+    nipype's rule: the mean over voxels lies more than ``MIN_SCORE`` modified z-scores from its
+    median; only brighter volumes count here. In addition the excess, in SDs of each voxel, is more
+    than ``MIN_EXCESS`` on average, so that a chance fluctuation of the mean, which is small, does
+    not count.
     """
     if len(volumes) < MIN_VOLUMES:
         return 0

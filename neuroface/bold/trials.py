@@ -1,6 +1,7 @@
 """Trials of a block: short events of one type that follow each other at a regular pace are one stretch.
 
-OpenNeuro's ds000105 lists the twelve pictures of a block, 0.5 s each, 2 s apart; the block of 24 s is what a window can use.
+OpenNeuro's ds000105 lists the twelve pictures of a block, 0.5 s each, 2 s apart; the block of 24 s
+is what a window can use.
 """
 
 import numpy as np
@@ -12,12 +13,16 @@ IRREGULAR = 0.2  # of the median: stretches of a film vary more, logged times of
 
 
 def join_trials(
-    events: pd.DataFrame, trial_types: tuple[str, ...], gap_s: float, longest_s: float = LONGEST_TRIAL_S
+    events: pd.DataFrame,
+    trial_types: tuple[str, ...],
+    gap_s: float,
+    longest_s: float = LONGEST_TRIAL_S,
 ) -> np.ndarray:
     """The rows of some trial types, with the trials of a block joined to one row.
 
-    Trials are joined if their durations and the intervals between their onsets are regular, the gaps between them are at
-    most ``gap_s``, and no other event begins between them. The last trial lasts as long as the interval between two onsets.
+    Trials are joined if their durations and the intervals between their onsets are regular, the
+    gaps between them are at most ``gap_s``, and no other event begins between them. The last trial
+    lasts as long as the interval between two onsets.
 
     Parameters
     ----------
@@ -43,7 +48,12 @@ def join_trials(
         if name[first] not in trial_types:
             continue
         intervals = np.diff(onset[first:end])
-        if gap_s > 0 and end - first >= FEWEST_TRIALS and _regular(intervals) and _regular(duration[first:end]):
+        if (
+            gap_s > 0
+            and end - first >= FEWEST_TRIALS
+            and _regular(intervals)
+            and _regular(duration[first:end])
+        ):
             last_s = max(duration[end - 1], float(np.median(intervals)))
             if end < len(onset):  # not into the next event
                 last_s = max(duration[end - 1], min(last_s, onset[end] - onset[end - 1]))

@@ -1,10 +1,11 @@
 """Functional alignment of people who saw the same film, before their windows are decoded together.
 
-The shared response model (Chen et al. 2015, NeurIPS) finds for each viewer i orthonormal columns W_i with X_i ≈ W_i S, where
-X_i is the viewer's BOLD at moments that all viewers saw and S the response that they share. A window x of viewer i becomes
-W W_iᵀ x: its part in the shared response, put back into voxels by the mean W of the film's viewers. So windows of different
-films stay comparable, and no label is used. brainiak and fmralign have this model too; the first needs MPI, the second
-PyTorch, so it is written out here.
+The shared response model (Chen et al. 2015, NeurIPS) finds for each viewer i orthonormal columns
+W_i with X_i ≈ W_i S, where X_i is the viewer's BOLD at moments that all viewers saw and S the
+response that they share. A window x of viewer i becomes W W_iᵀ x: its part in the shared response,
+put back into voxels by the mean W of the film's viewers. So windows of different films stay
+comparable, and no label is used. brainiak and fmralign have this model too; the first needs MPI,
+the second PyTorch, so it is written out here.
 """
 
 from neuroface import NeuroFaceError
@@ -42,7 +43,8 @@ def aligned_kernel(X: np.ndarray, samples: pd.DataFrame, fold: Fold, n_features:
     Raises
     ------
     NeuroFaceError
-        If a held-out window's viewer has no training windows, no other viewer of the film has, or they share too few.
+        If a held-out window's viewer has no training windows, no other viewer of the film has, or
+        they share too few.
     """
     n, _, window_trs = X.shape
     projected = np.empty((n, n_features, window_trs))
@@ -52,13 +54,17 @@ def aligned_kernel(X: np.ndarray, samples: pd.DataFrame, fold: Fold, n_features:
         name = f"{film} run {run}" if run else film
         of_viewers = _bases(X, samples, rows, fold, n_features, name)
         for viewer, mine in samples.iloc[rows].groupby("subject").indices.items():
-            projected[rows[mine]] = np.einsum("vk,nvt->nkt", of_viewers[viewer], X[rows[mine]].astype(np.float64))
+            projected[rows[mine]] = np.einsum(
+                "vk,nvt->nkt", of_viewers[viewer], X[rows[mine]].astype(np.float64)
+            )
         bases.append(_nearest_orthonormal(sum(of_viewers.values())))
     kernel = np.empty((n, n))
     for one, rows in zip(bases, films.values()):
         for other, columns in zip(bases, films.values()):
             moved = np.einsum("jk,nkt->njt", one.T @ other, projected[columns])
-            kernel[np.ix_(rows, columns)] = projected[rows].reshape(len(rows), -1) @ moved.reshape(len(columns), -1).T
+            kernel[np.ix_(rows, columns)] = (
+                projected[rows].reshape(len(rows), -1) @ moved.reshape(len(columns), -1).T
+            )
     return kernel
 
 
@@ -75,7 +81,10 @@ def _bases(X, samples, rows, fold: Fold, n_features: int, name: str) -> dict[str
         raise NeuroFaceError(
             f"{name}: its viewers share {n_moments} training volumes; ALIGNMENT_FEATURES is {n_features}"
         )
-    data = [np.concatenate(list(X[place[viewer].astype(int)]), axis=1).astype(np.float64) for viewer in viewers]
+    data = [
+        np.concatenate(list(X[place[viewer].astype(int)]), axis=1).astype(np.float64)
+        for viewer in viewers
+    ]
     return dict(zip(viewers, shared_response(data, n_features)))
 
 

@@ -9,9 +9,10 @@ from neuroface.pipeline import did_you_mean
 
 import numpy as np
 
-# name in MODELS → module:function. The function takes (n_voxels, window_trs, mask) and sizes by keyword, which
-# MODEL_OPTIONS may set, and returns a Keras model of windows (n, n_voxels, window_trs, 1) with a layer ``logit`` (n, 1)
-# before a sigmoid at its end. The values are text, so that settings can be checked without loading Keras.
+# name in MODELS → module:function. The function takes (n_voxels, window_trs, mask) and sizes by
+# keyword, which MODEL_OPTIONS may set, and returns a Keras model of windows (n, n_voxels,
+# window_trs, 1) with a layer ``logit`` (n, 1) before a sigmoid at its end. The values are text, so
+# that settings can be checked without loading Keras.
 ARCHITECTURES = {
     "voxel_time_cnn": "neuroface.decoding.network:voxel_time_cnn",
     "cnn3d": "neuroface.decoding.rivals:cnn3d",
@@ -20,17 +21,23 @@ ARCHITECTURES = {
     "linear_plus": "neuroface.decoding.closed_form:linear_plus",
 }
 RATES = {"paper": 2e-4, "robust": 3e-3}  # step sizes that LEARNING_RATE = "auto" stands for
-CLOSED_FORM = ("linear_plus",)  # solved from the kernels of the windows, not trained by gradient steps
+CLOSED_FORM = (
+    "linear_plus",
+)  # solved from the kernels of the windows, not trained by gradient steps
 DEFAULT = "voxel_time_cnn"  # the paper's
 
 
-def build(name: str, mask: np.ndarray, window_trs: int, options: dict[str, object], dtype: str = "float32"):
+def build(
+    name: str, mask: np.ndarray, window_trs: int, options: dict[str, object], dtype: str = "float32"
+):
     """A new network of the named architecture.
 
     Parameters
     ----------
-    mask : (x, y, z) bool, the group mask whose voxels a window holds. options : the architecture's own sizes.
-    dtype : Keras' policy for all layers but the last two, "float32", "mixed_float16" or "mixed_bfloat16".
+    mask : (x, y, z) bool, the group mask whose voxels a window holds. options : the architecture's
+    own sizes.
+    dtype : Keras' policy for all layers but the last two, "float32", "mixed_float16" or
+    "mixed_bfloat16".
 
     Raises
     ------
@@ -40,7 +47,9 @@ def build(name: str, mask: np.ndarray, window_trs: int, options: dict[str, objec
     from neuroface.pipeline import keras
 
     function = _function(name)
-    known = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    known = [
+        p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY
+    ]
     for option in options:
         if option not in known:
             raise NeuroFaceError(
@@ -54,7 +63,9 @@ def build(name: str, mask: np.ndarray, window_trs: int, options: dict[str, objec
         return model
     except (TypeError, ValueError) as error:
         first = str(error).splitlines()[0]
-        raise NeuroFaceError(f"MODEL_OPTIONS: {name} cannot be built with {options} ({first}).") from error
+        raise NeuroFaceError(
+            f"MODEL_OPTIONS: {name} cannot be built with {options} ({first})."
+        ) from error
     finally:
         keras.config.set_dtype_policy(before)
 
@@ -74,7 +85,9 @@ def builder(
 
 def builder_of(name: str, mask: np.ndarray, cfg) -> partial:
     """:func:`builder` with the settings of an experiment."""
-    return builder(name, mask, cfg.WINDOW_TRS, cfg.MODEL_OPTIONS, cfg.CNN_FILTERS, cfg.CNN_DENSE_UNITS)
+    return builder(
+        name, mask, cfg.WINDOW_TRS, cfg.MODEL_OPTIONS, cfg.CNN_FILTERS, cfg.CNN_DENSE_UNITS
+    )
 
 
 def learning_rates(training: str, setting: float | tuple[float, ...] | str) -> list[float]:

@@ -4,17 +4,18 @@ from neuroface.pipeline import keras
 
 import numpy as np
 
-# Batch normalisation and mixup see only the windows that go through a network together. With fewer than this a network
-# hardly learns (docs/clusters-and-gpus.md has the measurement).
+# Batch normalisation and mixup see only the windows that go through a network together. With fewer
+# than this a network hardly learns (docs/clusters-and-gpus.md has the measurement).
 LEAST_WINDOWS_PER_PASS = 8
 
 
 def batch_bounds(n_rows: int, batch_size: int) -> np.ndarray:
     """Where each batch begins, and at the end ``n_rows``: (n_batches + 1,) positions in an order of the rows.
 
-    Batches have ``batch_size`` rows, the last one what remains. Where fewer than LEAST_WINDOWS_PER_PASS remain, there is a
-    batch less, and all batches have the same number of rows, or one more than the others. So no batch is smaller than
-    ``batch_size`` or LEAST_WINDOWS_PER_PASS, unless there are fewer rows.
+    Batches have ``batch_size`` rows, the last one what remains. Where fewer than
+    LEAST_WINDOWS_PER_PASS remain, there is a batch less, and all batches have the same number of
+    rows, or one more than the others. So no batch is smaller than ``batch_size`` or
+    LEAST_WINDOWS_PER_PASS, unless there are fewer rows.
     """
     n_full, remain = divmod(n_rows, batch_size)
     if n_full and 0 < remain < min(LEAST_WINDOWS_PER_PASS, batch_size):
@@ -31,10 +32,12 @@ class WindowBatches(keras.utils.PyDataset):
     class_weight : {0: weight, 1: weight}, the sample weight of each window of that class.
     seed : shuffles the rows again for every pass over them; None keeps their order.
     voxel_order : (n_voxels,) a permutation of the voxels; None keeps their order.
-    steps : number of batches that Keras takes as an epoch, whatever the number of windows; None: one pass over the rows.
-    mixup : each window becomes a mean of two windows of its batch; the shares follow a Beta distribution with this parameter
-        (Zhang et al. 2018, ICLR). Its label is their weighted mean, with the classes' weights too, so that both classes
-        have the same total weight in the loss, as without mixup. 0: none.
+    steps : number of batches that Keras takes as an epoch, whatever the number of windows; None:
+    one pass over the rows.
+    mixup : each window becomes a mean of two windows of its batch; the shares follow a Beta
+        distribution with this parameter (Zhang et al. 2018, ICLR). Its label is their weighted
+        mean, with the classes' weights too, so that both classes have the same total weight in the
+        loss, as without mixup. 0: none.
     """
 
     def __init__(
@@ -65,11 +68,16 @@ class WindowBatches(keras.utils.PyDataset):
         number, place = divmod(self._taken + index, self._per_pass)
         rows = np.sort(self._order(number)[self._bounds[place] : self._bounds[place + 1]])
         y = self.y[rows].astype(np.float32)[:, None]
-        weight = np.where(y[:, 0] == 1, self.class_weight[1], self.class_weight[0]).astype(np.float32)
+        weight = np.where(y[:, 0] == 1, self.class_weight[1], self.class_weight[0]).astype(
+            np.float32
+        )
         if not self.mixup:
             return self.windows(rows), y, weight
         rng = np.random.default_rng([self.seed, number, place])
-        partner, share = rng.permutation(len(rows)), rng.beta(self.mixup, self.mixup, len(rows)).astype(np.float32)
+        partner, share = (
+            rng.permutation(len(rows)),
+            rng.beta(self.mixup, self.mixup, len(rows)).astype(np.float32),
+        )
         of_first, of_second = share * weight, (1 - share) * weight[partner]
         mixed_weight = of_first + of_second
         mixed_y = (of_first * y[:, 0] + of_second * y[partner, 0]) / mixed_weight

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from neuroface.decoding.architectures import CLOSED_FORM
 from neuroface.decoding.calibration import balanced_weights, log_losses, simplest_good_model
-from neuroface.decoding.fold_files import BEST, LINEAR, Member, files_of, is_closed_form, member_models
+from neuroface.decoding.fold_files import (
+    BEST,
+    LINEAR,
+    Member,
+    files_of,
+    is_closed_form,
+    member_models,
+)
 from neuroface.decoding.folds import Fold
 from neuroface.pipeline import atomic, read_json, read_table, write_json
 
@@ -24,15 +31,19 @@ def candidates(models: tuple[str, ...]) -> list[str]:
             *(name for name in models if name not in CLOSED_FORM)]  # fmt: skip
 
 
-def choose(folder: Path, split: str, fold: Fold, models: list[str], samples: pd.DataFrame, positive: str) -> dict:
+def choose(
+    folder: Path, split: str, fold: Fold, models: list[str], samples: pd.DataFrame, positive: str
+) -> dict:
     """The simplest model of a fold whose log loss on inner validation windows is within one standard error of the best.
 
-    Models in closed form have predictions of all training windows, from an inner cross-validation; they are compared on
-    all of these. The chosen one is then compared with the networks on the windows that chose the networks' epochs.
+    Models in closed form have predictions of all training windows, from an inner cross-validation;
+    they are compared on all of these. The chosen one is then compared with the networks on the
+    windows that chose the networks' epochs.
 
     Parameters
     ----------
-    folder : of the trainings. models : from :func:`candidates`. samples : ``samples.tsv``. positive : the first label.
+    folder : of the trainings. models : from :func:`candidates`. samples : ``samples.tsv``. positive
+    : the first label.
 
     Returns
     -------
@@ -41,27 +52,39 @@ def choose(folder: Path, split: str, fold: Fold, models: list[str], samples: pd.
     closed = [name for name in models if is_closed_form(name)]
     first = _simplest(folder, split, fold, closed, samples, positive)[0]
     networks = [name for name in models if name not in closed]
-    chosen, _ = _simplest(folder, split, fold, [first, *networks], samples, positive) if networks else (first, None)
+    chosen, _ = (
+        _simplest(folder, split, fold, [first, *networks], samples, positive)
+        if networks
+        else (first, None)
+    )
     _, losses = _simplest(folder, split, fold, models, samples, positive)
     return {"model": chosen, "loss": losses}
 
 
 def _simplest(folder, split, fold, models, samples, positive) -> tuple[str, dict[str, float]]:
     """Name of the model that :func:`simplest_good_model` takes, and the mean loss of all models on the same windows."""
-    inner = pd.concat([inner_logits(folder, name, split, fold).rename(name) for name in models], axis=1, join="inner")
+    inner = pd.concat(
+        [inner_logits(folder, name, split, fold).rename(name) for name in models],
+        axis=1,
+        join="inner",
+    )
     rows = inner.index.to_numpy()
     y = (samples["label"].iloc[rows] == positive).to_numpy(int)
     losses = [log_losses(y, inner[name].to_numpy()) for name in models]
     weights = balanced_weights(y)
     groupings = tuple(samples[column].to_numpy(str)[rows] for column in ("event", "subject"))
     index = simplest_good_model(losses, groupings, weights)
-    return models[index], {name: float(np.average(loss, weights=weights)) for name, loss in zip(models, losses)}
+    return models[index], {
+        name: float(np.average(loss, weights=weights)) for name, loss in zip(models, losses)
+    }
 
 
 def inner_logits(folder: Path, model: str, split: str, fold: Fold) -> pd.Series:
     """Logits of inner validation windows, indexed by their row in ``X.npy``; means over seeds."""
     numbers = range(1, len(member_models(folder, split, fold.number, model)) + 1)
-    tables = [read_table(files_of(folder, Member(model, split, fold, number)).inner) for number in numbers]
+    tables = [
+        read_table(files_of(folder, Member(model, split, fold, number)).inner) for number in numbers
+    ]
     return pd.concat(tables).groupby("row")["logit"].mean()
 
 
@@ -71,7 +94,12 @@ def choices_file(folder: Path, split: str) -> Path:
 
 
 def write_best(
-    folder: Path, folds: dict[str, list[Fold]], models: list[str], samples: pd.DataFrame, cfg, split: str
+    folder: Path,
+    folds: dict[str, list[Fold]],
+    models: list[str],
+    samples: pd.DataFrame,
+    cfg,
+    split: str,
 ) -> None:
     """Choose the model of each fold of a split, and give it the files that every model has, in ``<split>/best/``.
 
@@ -88,15 +116,27 @@ def write_best(
         choices[str(fold.number)] = choose(folder, split, fold, models, samples, cfg.LABELS[0])
         for source, copy in _copies(folder, split, fold, choices):
             _link(source, copy)
-    write_json(choices_file(folder, split), {"candidates": models, "seeds": cfg.N_SEEDS, "folds": choices})
+    write_json(
+        choices_file(folder, split), {"candidates": models, "seeds": cfg.N_SEEDS, "folds": choices}
+    )
 
 
-def is_chosen(folder: Path, folds: dict[str, list[Fold]], models: list[str], n_seeds: int, split: str) -> bool:
+def is_chosen(
+    folder: Path, folds: dict[str, list[Fold]], models: list[str], n_seeds: int, split: str
+) -> bool:
     """Whether the models of a split were chosen among these candidates with this number of seeds, and have all files."""
     file = choices_file(folder, split)
-    if not file.exists() or (found := read_json(file))["candidates"] != models or found["seeds"] != n_seeds:
+    if (
+        not file.exists()
+        or (found := read_json(file))["candidates"] != models
+        or found["seeds"] != n_seeds
+    ):
         return False
-    return all(own.exists() for fold in folds[split] for _, own in _copies(folder, split, fold, found["folds"]))
+    return all(
+        own.exists()
+        for fold in folds[split]
+        for _, own in _copies(folder, split, fold, found["folds"])
+    )
 
 
 def _copies(folder: Path, split: str, fold: Fold, choices: dict) -> list[tuple[Path, Path]]:
@@ -104,7 +144,9 @@ def _copies(folder: Path, split: str, fold: Fold, choices: dict) -> list[tuple[P
     chosen = choices[str(fold.number)]["model"]
     pairs = []
     for number, _ in enumerate(member_models(folder, split, fold.number, chosen), 1):
-        theirs, own = (files_of(folder, Member(name, split, fold, number)) for name in (chosen, BEST))
+        theirs, own = (
+            files_of(folder, Member(name, split, fold, number)) for name in (chosen, BEST)
+        )
         pairs += [(source, copy) for source, copy in zip(theirs, own) if source and copy]
     return pairs
 

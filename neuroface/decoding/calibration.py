@@ -8,15 +8,18 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 LEAST_PER_HALF = 5  # windows of a class: fewer choose a step, and a temperature, at random
-LARGEST_CHANGE = 1e4  # of the scale of decision values; values without any information give a slope near 0
+LARGEST_CHANGE = (
+    1e4  # of the scale of decision values; values without any information give a slope near 0
+)
 
 
 def calibration_slope(y: np.ndarray, value: np.ndarray) -> float:
     """Factor that turns decision values (0 at the threshold) into logits: one over the temperature (Guo et al. 2017, ICML).
 
-    The factor minimises the log loss of windows that were not used for the fit, with both classes weighted equally. The
-    targets are (n + ½) / (n + 1) in place of 1, so that a few windows that are all correct do not give certain
-    probabilities. Platt's (1999) (n + 1) / (n + 2) keep the logits of classes that are well apart too small.
+    The factor minimises the log loss of windows that were not used for the fit, with both classes
+    weighted equally. The targets are (n + ½) / (n + 1) in place of 1, so that a few windows that
+    are all correct do not give certain probabilities. Platt's (1999) (n + 1) / (n + 2) keep the
+    logits of classes that are well apart too small.
 
     Parameters
     ----------
@@ -38,12 +41,16 @@ def calibration_slope(y: np.ndarray, value: np.ndarray) -> float:
 
 
 def out_of_choice_logits(
-    logits: np.ndarray, y: np.ndarray, clusters: np.ndarray, score: Callable[[np.ndarray, np.ndarray], float]
+    logits: np.ndarray,
+    y: np.ndarray,
+    clusters: np.ndarray,
+    score: Callable[[np.ndarray, np.ndarray], float],
 ) -> np.ndarray:
     """Logits (n,) of windows at a step that other windows chose.
 
-    The step with the best score on some windows fits these windows too well, and a temperature of the same windows would be
-    too low. So each half of the windows gets its logits from the step that is best for the other half.
+    The step with the best score on some windows fits these windows too well, and a temperature of
+    the same windows would be too low. So each half of the windows gets its logits from the step
+    that is best for the other half.
 
     Parameters
     ----------
@@ -53,7 +60,8 @@ def out_of_choice_logits(
 
     Returns
     -------
-    The logits at the best step of all windows where a half would have fewer than LEAST_PER_HALF windows of a class.
+    The logits at the best step of all windows where a half would have fewer than LEAST_PER_HALF
+    windows of a class.
     """
     names, first, cluster = np.unique(clusters, return_index=True, return_inverse=True)
     half_of_cluster = np.zeros(len(names), dtype=int)
@@ -80,21 +88,27 @@ def log_losses(y: np.ndarray, logit: np.ndarray) -> np.ndarray:
 
 
 def simplest_good_model(
-    losses: list[np.ndarray], groupings: tuple[np.ndarray, ...], weights: np.ndarray, errors: float = 1.0
+    losses: list[np.ndarray],
+    groupings: tuple[np.ndarray, ...],
+    weights: np.ndarray,
+    errors: float = 1.0,
 ) -> int:
     """Index of the simplest model whose loss is within one standard error of the best (Breiman et al. 1984, CART).
 
     Parameters
     ----------
     losses : per model, simplest first, the loss of the same windows (n,).
-    groupings, weights : as for :func:`neuroface.decoding.crossed.crossed_error`: moment and person of each window, and
-        weights such as those that balance the classes.
+    groupings, weights : as for :func:`neuroface.decoding.crossed.crossed_error`: moment and person
+        of each window, and weights such as those that balance the classes.
     errors : number of standard errors, of the mean difference between the two models.
     """
     best = int(np.argmin([np.average(loss, weights=weights) for loss in losses]))
     for index, loss in enumerate(losses[:best]):
         excess = loss - losses[best]
-        if np.average(excess, weights=weights) <= errors * crossed_error(excess, groupings, weights).error:
+        if (
+            np.average(excess, weights=weights)
+            <= errors * crossed_error(excess, groupings, weights).error
+        ):
             return index
     return best
 

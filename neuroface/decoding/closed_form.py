@@ -38,7 +38,9 @@ def linear(weights: np.ndarray, intercept: float) -> keras.Model:
     return model
 
 
-def linear_plus(n_voxels: int, window_trs: int, mask: np.ndarray, *, units: int = 32) -> keras.Model:
+def linear_plus(
+    n_voxels: int, window_trs: int, mask: np.ndarray, *, units: int = 32
+) -> keras.Model:
     """A linear path, and a second-order path on the means over time; see :mod:`neuroface.decoding.second_order`.
 
     Parameters
@@ -50,7 +52,9 @@ def linear_plus(n_voxels: int, window_trs: int, mask: np.ndarray, *, units: int 
         layers.Flatten(dtype="float32")(windows)
     )
     mean = layers.AveragePooling2D((1, window_trs), name="mean_over_time", dtype="float32")(windows)
-    projected = layers.Dense(units, name="directions", dtype="float32")(layers.Flatten(dtype="float32")(mean))
+    projected = layers.Dense(units, name="directions", dtype="float32")(
+        layers.Flatten(dtype="float32")(mean)
+    )
     second = Square(name="second_order_path", dtype="float32")(projected)
     return binary_decoder(windows, layers.Concatenate(dtype="float32")([first, second]))
 
@@ -59,18 +63,23 @@ def set_parameters(network: keras.Model, found: Parameters) -> None:
     """Give a network of :func:`linear_plus` the parameters of a fit."""
     network.get_layer("linear_path").set_weights([found.weights.reshape(-1, 1)])
     network.get_layer("directions").set_weights([found.directions, found.offsets])
-    network.get_layer("logit").set_weights([np.append(1.0, found.strengths)[:, None], np.array([found.intercept])])
+    network.get_layer("logit").set_weights(
+        [np.append(1.0, found.strengths)[:, None], np.array([found.intercept])]
+    )
 
 
 def is_closed_form_network(network: keras.Model) -> bool:
     """Whether a network is one of this module: its logit is a polynomial of degree 1 or 2 of the window.
 
-    Along a straight path the gradient then changes linearly, so that Integrated Gradients are exact with one step.
+    Along a straight path the gradient then changes linearly, so that Integrated Gradients are exact
+    with one step.
     """
     kinds = [type(layer) for layer in network.layers]
     names = {layer.name for layer in network.layers}
     is_linear = kinds == [layers.InputLayer, layers.Flatten, layers.Dense, layers.Activation]
-    return is_linear or {"linear_path", "directions", "second_order_path"} <= names and Square in kinds
+    return (
+        is_linear or {"linear_path", "directions", "second_order_path"} <= names and Square in kinds
+    )
 
 
 def scale_logit(network: keras.Model, factor: float) -> None:

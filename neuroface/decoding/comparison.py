@@ -41,10 +41,10 @@ def comparison(results: dict[str, dict[str, dict]], split: str) -> pd.DataFrame:
 
     Returns
     -------
-    Columns model, accuracy, accuracy_low, accuracy_high …, interval_over ("8 people", or why there is none),
-    balanced_accuracy, seeds, accuracy_least, accuracy_most (of the seeds, each alone), parameters, multiply_adds (per
-    window), training_s (all folds and seeds), memory_gb (added to the process by training a fold, the median); NaN where a
-    model has no such number.
+    Columns model, accuracy, accuracy_low, accuracy_high …, interval_over ("8 people", or why there
+    is none), balanced_accuracy, seeds, accuracy_least, accuracy_most (of the seeds, each alone),
+    parameters, multiply_adds (per window), training_s (all folds and seeds), memory_gb (added to
+    the process by training a fold, the median); NaN where a model has no such number.
     """
     rows = []
     for name, result in [(name, by_split[split]) for name, by_split in results.items()]:
@@ -56,7 +56,11 @@ def comparison(results: dict[str, dict[str, dict]], split: str) -> pd.DataFrame:
                 result["intervals_95"],
                 result["cost"],
             )
-            | {"seeds": seeds["n"], "accuracy_least": min(seeds["accuracy"]), "accuracy_most": max(seeds["accuracy"])}
+            | {
+                "seeds": seeds["n"],
+                "accuracy_least": min(seeds["accuracy"]),
+                "accuracy_most": max(seeds["accuracy"]),
+            }
         )
     headline = next(iter(results.values()))[split]
     if "shuffled_cnn" in headline:
@@ -83,7 +87,11 @@ def _row(model: str, scores: dict, intervals: dict, cost: dict) -> dict:
 
 def comparison_cells(row: dict) -> tuple:
     def score(name):
-        interval = "" if pd.isna(row[f"{name}_low"]) else f" [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+        interval = (
+            ""
+            if pd.isna(row[f"{name}_low"])
+            else f" [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+        )
         return "–" if pd.isna(row[name]) else f"{row[name]:.3f}{interval}"
 
     def number(name, form):

@@ -23,7 +23,8 @@ def confound_scores(
     Parameters
     ----------
     features : a row per window, a column per number. y : (n,) of 0 and 1. The rest as for
-        :func:`neuroface.decoding.linear.scores_by_split`; p-values are made for all numbers together only.
+        :func:`neuroface.decoding.linear.scores_by_split`; p-values are made for all numbers
+        together only.
 
     Returns
     -------
@@ -33,9 +34,13 @@ def confound_scores(
     spread = values.std(axis=0)
     values = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)
     one_by_one = {
-        name: scores_by_split(window_kernel(iter([values[:, [i]]])), y, samples, folds, 0, seed, positive)
+        name: scores_by_split(
+            window_kernel(iter([values[:, [i]]])), y, samples, folds, 0, seed, positive
+        )
         for i, name in enumerate(features)
         if spread[i] > 0
     }
-    together = scores_by_split(window_kernel(iter([values])), y, samples, folds, n_permutations, seed, positive)
+    together = scores_by_split(
+        window_kernel(iter([values])), y, samples, folds, n_permutations, seed, positive
+    )
     return one_by_one | {TOGETHER: together}

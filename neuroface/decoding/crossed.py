@@ -1,7 +1,7 @@
 """Standard error of a mean over windows or runs that depend on each other in two ways: by person, and by moment or film.
 
-The variances over both add up; what one person and one moment have together is in both, and is taken off once (Cameron,
-Gelbach & Miller 2011, J. Bus. Econ. Stat. 29:238).
+The variances over both add up; what one person and one moment have together is in both, and is
+taken off once (Cameron, Gelbach & Miller 2011, J. Bus. Econ. Stat. 29:238).
 """
 
 from typing import NamedTuple
@@ -16,14 +16,16 @@ class CrossedError(NamedTuple):
     freedom: float
 
 
-def crossed_error(values: np.ndarray, groupings: tuple[np.ndarray, ...], weights: np.ndarray) -> CrossedError:
+def crossed_error(
+    values: np.ndarray, groupings: tuple[np.ndarray, ...], weights: np.ndarray
+) -> CrossedError:
     """Standard error of a weighted mean.
 
     Parameters
     ----------
     values, weights : (n,) of windows or runs.
-    groupings : one or two arrays (n,), such as the moment of each window and its person. One that is the same for all does
-        not count. With none left, the error is 0.
+    groupings : one or two arrays (n,), such as the moment of each window and its person. One that
+        is the same for all does not count. With none left, the error is 0.
     """
     weights = weights / weights.sum()
     deviation = weights * (values - weights @ values)
@@ -36,7 +38,10 @@ def crossed_error(values: np.ndarray, groupings: tuple[np.ndarray, ...], weights
         n = cluster.max() + 1
         return float(n / (n - 1) * np.sum(np.bincount(cluster, deviation) ** 2))
 
-    of_each, freedom = np.array([variance(c) for c in clusters]), np.array([c.max() for c in clusters])
+    of_each, freedom = (
+        np.array([variance(c) for c in clusters]),
+        np.array([c.max() for c in clusters]),
+    )
     if len(clusters) == 1:
         return CrossedError(np.sqrt(of_each[0]), freedom[0])
     one, other = clusters

@@ -21,7 +21,10 @@ def plot_history(history: pd.DataFrame, over: str, target: Path) -> None:
     """Accuracy and loss over the column ``over``, a thin line per training and the mean over trainings."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     for axis, name in zip(axes, ("accuracy", "loss")):
-        for column, colour, label in ((name, "#2b5f8a", "training"), (f"val_{name}", "#c8643c", "validation")):
+        for column, colour, label in (
+            (name, "#2b5f8a", "training"),
+            (f"val_{name}", "#c8643c", "validation"),
+        ):
             for _, one in history.groupby(["fold", "seed", "learning_rate"]):
                 axis.plot(one[over], one[column], color=colour, alpha=0.3, linewidth=0.8)
             mean = history.groupby(over)[column].mean()
@@ -32,22 +35,47 @@ def plot_history(history: pd.DataFrame, over: str, target: Path) -> None:
 
 
 def plot_results(
-    y: np.ndarray, probability: np.ndarray, folds: list[Fold], title: str, labels: Labels, target: Path
+    y: np.ndarray,
+    probability: np.ndarray,
+    folds: list[Fold],
+    title: str,
+    labels: Labels,
+    target: Path,
 ) -> None:
     """ROC with AUC, confusion matrix at 0.5, reliability diagram of held-out predictions of all folds, (n,) each."""
-    figure, (roc, confusion, calibration) = plt.subplots(1, 3, figsize=(12, 3.9), layout="constrained")
+    figure, (roc, confusion, calibration) = plt.subplots(
+        1, 3, figsize=(12, 3.9), layout="constrained"
+    )
     for fold in folds:
         RocCurveDisplay.from_predictions(
-            y[fold.test], probability[fold.test], ax=roc, curve_kwargs={"color": "#2b5f8a", "alpha": 0.3, "lw": 0.8}
+            y[fold.test],
+            probability[fold.test],
+            ax=roc,
+            curve_kwargs={"color": "#2b5f8a", "alpha": 0.3, "lw": 0.8},
         )
-    display = RocCurveDisplay.from_predictions(y, probability, ax=roc, curve_kwargs={"color": "#2b5f8a", "lw": 2})
+    display = RocCurveDisplay.from_predictions(
+        y, probability, ax=roc, curve_kwargs={"color": "#2b5f8a", "lw": 2}
+    )
     roc.plot([0, 1], [0, 1], color="#999999", linestyle=":", linewidth=1)
-    roc.set(xlabel="false positive rate", ylabel="true positive rate", title=f"AUC {display.roc_auc:.3f}")
+    roc.set(
+        xlabel="false positive rate",
+        ylabel="true positive rate",
+        title=f"AUC {display.roc_auc:.3f}",
+    )
     roc.get_legend().remove()
     ConfusionMatrixDisplay.from_predictions(
-        y, probability >= 0.5, display_labels=labels.titles[::-1], cmap="Blues", colorbar=False, ax=confusion
+        y,
+        probability >= 0.5,
+        display_labels=labels.titles[::-1],
+        cmap="Blues",
+        colorbar=False,
+        ax=confusion,
     )
-    confusion.set(xlabel="predicted", ylabel="true", title=f"accuracy {np.mean((probability >= 0.5) == y):.3f}")
+    confusion.set(
+        xlabel="predicted",
+        ylabel="true",
+        title=f"accuracy {np.mean((probability >= 0.5) == y):.3f}",
+    )
     _plot_reliability(calibration, y, probability, labels)
     figure.suptitle(f"{title}\n", fontsize=13)
     save_figure(figure, target)
@@ -55,7 +83,9 @@ def plot_results(
 
 def _plot_reliability(axis, y: np.ndarray, probability: np.ndarray, labels: Labels) -> None:
     """Share of the first condition against its predicted probability: number of windows and Wilson's interval per bin."""
-    display = CalibrationDisplay.from_predictions(y, probability, n_bins=CALIBRATION_BINS, ax=axis, color="#2b5f8a")
+    display = CalibrationDisplay.from_predictions(
+        y, probability, n_bins=CALIBRATION_BINS, ax=axis, color="#2b5f8a"
+    )
     counts = windows_per_bin(probability)
     for x, share, n in zip(display.prob_pred, display.prob_true, counts[counts > 0]):
         low, high = binomtest(round(share * n), int(n)).proportion_ci(method="wilson")
@@ -74,10 +104,14 @@ def _plot_reliability(axis, y: np.ndarray, probability: np.ndarray, labels: Labe
 
 def windows_per_bin(probability: np.ndarray, bins: int = CALIBRATION_BINS) -> np.ndarray:
     """Number of predictions in each bin of the reliability diagram, (bins,); scikit-learn's bins, closed above."""
-    return np.bincount(np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probability), minlength=bins)
+    return np.bincount(
+        np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probability), minlength=bins
+    )
 
 
-def plot_curves(y: np.ndarray, probabilities: dict[str, np.ndarray], title: str, target: Path) -> None:
+def plot_curves(
+    y: np.ndarray, probabilities: dict[str, np.ndarray], title: str, target: Path
+) -> None:
     """ROC and precision-recall of several networks on the same held-out windows; name → (n,)."""
     figure, (roc, recall) = plt.subplots(1, 2, figsize=(9.5, 4.2), layout="constrained")
     for (name, probability), colour in zip(probabilities.items(), COLOURS * len(probabilities)):

@@ -12,7 +12,10 @@ import numpy as np
 import pandas as pd
 
 BEST = "best"  # the model that the inner validation windows of each fold choose
-LINEAR = ("linear", "linear-mean")  # ridge classifiers of all voxels, trained whatever BASELINES names
+LINEAR = (
+    "linear",
+    "linear-mean",
+)  # ridge classifiers of all voxels, trained whatever BASELINES names
 SHUFFLED = "shuffled-cnn"
 
 
@@ -28,8 +31,8 @@ class Member(NamedTuple):
 class MemberFiles(NamedTuple):
     """Files of a training. ``predictions`` is written last.
 
-    Nulls, whose models nothing else uses, have only ``cost`` and ``predictions``. Models that are not trained by gradient
-    steps have no ``history``.
+    Nulls, whose models nothing else uses, have only ``cost`` and ``predictions``. Models that are
+    not trained by gradient steps have no ``history``.
     """
 
     model: Path | None
@@ -83,7 +86,11 @@ def lacks_inner_logits(folder: Path, member: Member) -> bool:
     """Whether a training by an earlier version, which did not store logits of inner windows, lacks only these."""
     files = files_of(folder, member)
     others = [file for file in files if file and file != files.inner]
-    return files.inner is not None and not files.inner.exists() and all(file.exists() for file in others)
+    return (
+        files.inner is not None
+        and not files.inner.exists()
+        and all(file.exists() for file in others)
+    )
 
 
 def permuted(number: int) -> str:
@@ -106,7 +113,9 @@ def is_closed_form(variant: str) -> bool:
     return is_linear(variant) or variant in CLOSED_FORM
 
 
-def join_folds(folder: Path, members: list[Member], n: int) -> tuple[pd.DataFrame, list[pd.DataFrame], dict]:
+def join_folds(
+    folder: Path, members: list[Member], n: int
+) -> tuple[pd.DataFrame, list[pd.DataFrame], dict]:
     """Held-out predictions of all folds, and the total cost of the folds.
 
     Parameters
@@ -129,9 +138,15 @@ def join_folds(folder: Path, members: list[Member], n: int) -> tuple[pd.DataFram
         numbers.setdefault(member.fold.number, []).append(member)
     by_seed = []
     for seed in range(max(map(len, numbers.values()))):
-        # A fold with fewer models than others, because its model has no seeds, is the same for every seed.
-        files = [files_of(folder, of_fold[min(seed, len(of_fold) - 1)]).predictions for of_fold in numbers.values()]
-        table = pd.concat([read_table(file) for file in files]).sort_values("row", ignore_index=True)
+        # A fold with fewer models than others, because its model has no seeds, is the same for
+        # every seed.
+        files = [
+            files_of(folder, of_fold[min(seed, len(of_fold) - 1)]).predictions
+            for of_fold in numbers.values()
+        ]
+        table = pd.concat([read_table(file) for file in files]).sort_values(
+            "row", ignore_index=True
+        )
         if not np.array_equal(table["row"], np.arange(n)):
             raise NeuroFaceError(
                 f"{files[0].parent} does not predict each of the {n} windows once. Delete it and train again."
@@ -154,7 +169,11 @@ def _total(costs: pd.DataFrame) -> dict:
         "peak_memory_gb": (float, "max"), "added_memory_gb": (float, "median"),
     }  # fmt: skip
     known = {name: costs[name].dropna() for name in kinds if name in costs}
-    return {name: kinds[name][0](getattr(values, kinds[name][1])()) for name, values in known.items() if len(values)}
+    return {
+        name: kinds[name][0](getattr(values, kinds[name][1])())
+        for name, values in known.items()
+        if len(values)
+    }
 
 
 def _suffix(fold: int, number: int) -> str:

@@ -11,7 +11,9 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 SPLITS = ("window", "run", "subject", "event", "part", "movie")
-INNER_FOLDS = 4  # so that about a quarter of the training set chooses the epoch, more if it has few groups
+INNER_FOLDS = (
+    4  # so that about a quarter of the training set chooses the epoch, more if it has few groups
+)
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,12 @@ class Fold:
     validation: np.ndarray
     test: np.ndarray
     validation_kept_together: str  # the split that the inner validation set follows
-    n_embargoed: int = 0  # windows in no set: too close in time to one that is held out or chooses the epoch
-    further_inner: tuple[tuple[np.ndarray, np.ndarray], ...] = ()  # other divisions into training and validation
+    n_embargoed: int = (
+        0  # windows in no set: too close in time to one that is held out or chooses the epoch
+    )
+    further_inner: tuple[
+        tuple[np.ndarray, np.ndarray], ...
+    ] = ()  # other divisions into training and validation
 
     @property
     def validated_on_test(self) -> bool:
@@ -35,9 +41,9 @@ class Fold:
     def inner(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
         """Inner cross-validation: (training, validation) rows, all of them outside the held-out windows.
 
-        Models that are fitted in closed form choose their penalty in it. The first pair is ``train`` and ``validation``,
-        the pair that networks use. With SELECTION = "paper" networks are validated on the held-out windows; that pair
-        belongs to them alone.
+        Models that are fitted in closed form choose their penalty in it. The first pair is
+        ``train`` and ``validation``, the pair that networks use. With SELECTION = "paper" networks
+        are validated on the held-out windows; that pair belongs to them alone.
         """
         if self.validated_on_test:
             return self.further_inner
@@ -77,13 +83,14 @@ def make_folds(
     Parameters
     ----------
     samples : table with columns subject, movie, run, label, event, first_tr; one row per window.
-    split : "window", "subject", "event", "run", "part" (the part of a film that a run shows; one fold per part if there are
-        fewer than ``n_folds``) or "movie".
-    embargo_trs : for "event", training windows are dropped when fewer than this many volumes lie between them and a
-        held-out window of the same film, seen by any person.
-    selection : "inner": validation is about a quarter of the training set, grouped as the split (by event if
-        the training set has a single group); "paper": the networks' validation is the held-out fold
-        itself. ``Fold.inner`` of closed-form models lies inside the training set either way.
+    split : "window", "subject", "event", "run", "part" (the part of a film that a run shows; one
+        fold per part if there are fewer than ``n_folds``) or "movie".
+    embargo_trs : for "event", training windows are dropped when fewer than this many volumes lie
+        between them and a held-out window of the same film, seen by any person.
+    selection : "inner": validation is about a quarter of the training set, grouped as the split (by
+        event if the training set has a single group); "paper": the networks' validation is the
+        held-out fold itself. ``Fold.inner`` of closed-form models lies inside the training set
+        either way.
 
     Raises
     ------
@@ -100,7 +107,9 @@ def make_folds(
                 f"WINDOW_TRS + EMBARGO_TRS = {window_trs} + {embargo_trs} volumes from one that is held out. Lower "
                 f"EMBARGO_TRS, or leave {split!r} out of CV_SPLITS."
             )
-        pairs, together = _inner_pairs(samples, train, split, number, seed, window_trs + embargo_trs)
+        pairs, together = _inner_pairs(
+            samples, train, split, number, seed, window_trs + embargo_trs
+        )
         if selection == "paper":
             pairs, together = [(train, test), *pairs], split
         (train, validation), *further = pairs
@@ -111,18 +120,29 @@ def make_folds(
                     f"({len(rows)} windows). Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
                 )
         used = len(np.union1d(np.union1d(train, validation), test))
-        further = [pair for pair in further if all(samples["label"].iloc[rows].nunique() == 2 for rows in pair)]
+        further = [
+            pair
+            for pair in further
+            if all(samples["label"].iloc[rows].nunique() == 2 for rows in pair)
+        ]
         if selection == "paper" and not further:
             raise NeuroFaceError(
                 f"Split {split!r}, fold {number}: no inner division of its training set has both classes on both sides, and "
                 f"ridge regression chooses its penalty there. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
             )
-        folds.append(Fold(number, train, validation, test, together, len(samples) - used, tuple(further)))
+        folds.append(
+            Fold(number, train, validation, test, together, len(samples) - used, tuple(further))
+        )
     return folds
 
 
 def _inner_pairs(
-    samples: pd.DataFrame, train: np.ndarray, split: str, number: int, seed: int, min_distance_trs: int
+    samples: pd.DataFrame,
+    train: np.ndarray,
+    split: str,
+    number: int,
+    seed: int,
+    min_distance_trs: int,
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
     """Divisions of a training set into training and validation rows, and the split that they follow."""
     inside = samples.iloc[train]
@@ -134,13 +154,17 @@ def _inner_pairs(
             f"the epoch and the penalty need one each. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
         )
     n_inner = max(min(INNER_FOLDS, len(set(groups_of(inside, together))), n_rarer), 2)
-    pairs = [(train[kept], train[chosen]) for kept, chosen in _split(inside, together, n_inner, seed)]
+    pairs = [
+        (train[kept], train[chosen]) for kept, chosen in _split(inside, together, n_inner, seed)
+    ]
     if split == "event":
         pairs = [(a[~_too_close(samples, a, b, min_distance_trs)], b) for a, b in pairs]
     return pairs, together
 
 
-def folds_of_all_splits(samples: pd.DataFrame, window_trs: int, cfg) -> tuple[dict[str, list[Fold]], dict[str, str]]:
+def folds_of_all_splits(
+    samples: pd.DataFrame, window_trs: int, cfg
+) -> tuple[dict[str, list[Fold]], dict[str, str]]:
     """Folds of every split that these data allow.
 
     Parameters
@@ -156,9 +180,13 @@ def folds_of_all_splits(samples: pd.DataFrame, window_trs: int, cfg) -> tuple[di
     NeuroFaceError
         If a split of CV_SPLITS is not possible.
     """
-    whole = len(set(groups_of(samples, "part"))) == len(set(groups_of(samples, "movie")))  # films have one part each
+    whole = len(set(groups_of(samples, "part"))) == len(
+        set(groups_of(samples, "movie"))
+    )  # films have one part each
     splits = [split for split in SPLITS if split != "part" or not whole or split in cfg.CV_SPLITS]
-    return possible_folds(lambda split: folds_of(samples, split, window_trs, cfg), splits, cfg.CV_SPLITS)
+    return possible_folds(
+        lambda split: folds_of(samples, split, window_trs, cfg), splits, cfg.CV_SPLITS
+    )
 
 
 def impossible_splits(samples: pd.DataFrame, window_trs: int, cfg) -> dict[str, str]:
@@ -208,7 +236,9 @@ def folds_of(samples: pd.DataFrame, split: str, window_trs: int, cfg) -> list[Fo
     )
 
 
-def _split(samples: pd.DataFrame, split: str, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _split(
+    samples: pd.DataFrame, split: str, n_folds: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
     groups, label = groups_of(samples, split), samples["label"].to_numpy(str)
     n_groups = len(set(groups))
     if split == "part" and n_groups > 1:
@@ -227,7 +257,9 @@ def _split(samples: pd.DataFrame, split: str, n_folds: int, seed: int) -> list[t
         )
     if split == "window":
         return list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(label, label))
-    return list(StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(label, label, groups))
+    return list(
+        StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(label, label, groups)
+    )
 
 
 def _instead(samples: pd.DataFrame, split: str) -> str:
@@ -235,7 +267,11 @@ def _instead(samples: pd.DataFrame, split: str) -> str:
     if split != "movie":
         return ""
     n = len(set(groups_of(samples, "part")))
-    other, why = ("part", f"hold out one of {n} parts for all viewers") if n > 1 else ("event", "hold out moments")
+    other, why = (
+        ("part", f"hold out one of {n} parts for all viewers")
+        if n > 1
+        else ("event", "hold out moments")
+    )
     return f' CV_SPLITS = ("window", "{other}") and HELD_OUT_SPLIT = "{other}" {why}.'
 
 
@@ -245,7 +281,9 @@ def _rarer_class(samples: pd.DataFrame) -> tuple[str, int]:
     return str(counts.index[-1]), int(counts.iloc[-1])
 
 
-def _too_close(samples: pd.DataFrame, train: np.ndarray, test: np.ndarray, min_distance_trs: int) -> np.ndarray:
+def _too_close(
+    samples: pd.DataFrame, train: np.ndarray, test: np.ndarray, min_distance_trs: int
+) -> np.ndarray:
     """Which training windows start fewer than ``min_distance_trs`` volumes from a held-out window of their film.
 
     Windows of all viewers of the film count, because they saw the same seconds.

@@ -1,7 +1,7 @@
 """Batch normalisation in one pass over memory, for training with TensorFlow on a CPU.
 
-There Keras splits a normalisation into a dozen operations, each of which reads and writes a whole layer; TensorFlow has
-one operation for it. XLA, on GPUs and with JAX, joins them automatically.
+There Keras splits a normalisation into a dozen operations, each of which reads and writes a whole
+layer; TensorFlow has one operation for it. XLA, on GPUs and with JAX, joins them automatically.
 """
 
 from neuroface.pipeline import HAS_GPU, keras
@@ -14,7 +14,11 @@ def with_fused_normalization(network: keras.Model) -> keras.Model:
 
     The weights have the same order, so that they can be set in a network of Keras' own layers.
     """
-    if keras.backend.backend() != "tensorflow" or HAS_GPU or not any(map(_can_be_fused, network.layers)):
+    if (
+        keras.backend.backend() != "tensorflow"
+        or HAS_GPU
+        or not any(map(_can_be_fused, network.layers))
+    ):
         return network
 
     def fused(layer):
@@ -23,7 +27,10 @@ def with_fused_normalization(network: keras.Model) -> keras.Model:
 
     try:
         copy = keras.models.clone_model(network, clone_function=fused)
-    except (TypeError, ValueError):  # a user's layer that cannot be copied: train the network unchanged
+    except (
+        TypeError,
+        ValueError,
+    ):  # a user's layer that cannot be copied: train the network unchanged
         return network
     copy.set_weights(network.get_weights())
     return copy
@@ -48,7 +55,9 @@ class _FusedBatchNormalization(keras.layers.BatchNormalization):
         images = inputs if len(inputs.shape) == 4 else tf.reshape(inputs, (-1, 1, 1, n_channels))
         scale = self.gamma if self.scale else np.ones(n_channels, np.float32)
         offset = self.beta if self.center else np.zeros(n_channels, np.float32)
-        images, mean, variance = tf.compat.v1.nn.fused_batch_norm(images, scale, offset, epsilon=self.epsilon)
+        images, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            images, scale, offset, epsilon=self.epsilon
+        )
         n = tf.cast(tf.size(inputs) // n_channels, tf.float32)
         variance = variance * (n - 1) / n  # divided by n, as in Keras
         for average, new in ((self.moving_mean, mean), (self.moving_variance, variance)):

@@ -13,8 +13,8 @@ registered = keras.saving.register_keras_serializable(package="neuroface")
 def bounding_box(mask: np.ndarray) -> np.ndarray:
     """The smallest box (x, y, z) bool that contains a mask; if the first side is 5, with a sixth, empty layer.
 
-    With a first side of 5, oneDNN in TensorFlow 2.21 writes outside its memory in the gradient of a convolution of 7
-    voxels with stride 2.
+    With a first side of 5, oneDNN in TensorFlow 2.21 writes outside its memory in the gradient of a
+    convolution of 7 voxels with stride 2.
     """
     sides = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
     box = np.asarray(mask, dtype=bool)[tuple(slice(side[0], side[-1] + 1) for side in sides)]
@@ -27,14 +27,18 @@ class ToVolumes(keras.layers.Layer):
 
     Parameters
     ----------
-    mask : (x, y, z) bool, a brain in its box; windows hold its voxels in C order. A saved model has a bit per cell.
+    mask : (x, y, z) bool, a brain in its box; windows hold its voxels in C order. A saved model has
+    a bit per cell.
     """
 
     def __init__(self, mask: np.ndarray, **options):
         super().__init__(**options)
         self.box = np.asarray(mask, dtype=bool)
-        # Which voxel fills each cell, for a gather and its gradient. The index after the last voxel stands for 0.
-        self._voxel = np.where(self.box, self.box.cumsum().reshape(self.box.shape) - 1, self.box.sum()).ravel()
+        # Which voxel fills each cell, for a gather and its gradient. The index after the last voxel
+        # stands for 0.
+        self._voxel = np.where(
+            self.box, self.box.cumsum().reshape(self.box.shape) - 1, self.box.sum()
+        ).ravel()
 
     def build(self, input_shape):
         if input_shape[1] != self.box.sum():
@@ -54,7 +58,10 @@ class ToVolumes(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        shape, bits = config["mask"]["shape"], np.frombuffer(base64.b64decode(config["mask"]["bits"]), np.uint8)
+        shape, bits = (
+            config["mask"]["shape"],
+            np.frombuffer(base64.b64decode(config["mask"]["bits"]), np.uint8),
+        )
         mask = np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).astype(bool)
         return cls(**config | {"mask": mask})
 
@@ -78,14 +85,16 @@ class VolumeConv3D(keras.layers.Conv3D):
 class TimeStamps(keras.layers.Layer):
     """Adds to each token (n, n_tokens, width) the sines and cosines of its position (Vaswani et al. 2017, NeurIPS).
 
-    They are as large as the tokens, so that layer normalisation does not divide by 0 for a window of zeros, as the
-    baseline of an attribution.
+    They are as large as the tokens, so that layer normalisation does not divide by 0 for a window
+    of zeros, as the baseline of an attribution.
     """
 
     def call(self, tokens):
         place, width = np.arange(tokens.shape[1])[:, None], tokens.shape[2]
         angle = place / 10_000 ** (np.arange(width) // 2 * 2 / width)
-        return tokens + ops.cast(np.where(np.arange(width) % 2, np.cos(angle), np.sin(angle)), tokens.dtype)
+        return tokens + ops.cast(
+            np.where(np.arange(width) % 2, np.cos(angle), np.sin(angle)), tokens.dtype
+        )
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -95,8 +104,8 @@ class TimeStamps(keras.layers.Layer):
 class DropConnectDense(keras.layers.Dense):
     """A dense layer that drops each of its weights with probability ``rate`` in training (Wan et al. 2013, ICML).
 
-    The other weights are scaled by 1 / (1 − rate), so the expected output is that of inference, which uses all weights.
-    All windows of a batch share one draw.
+    The other weights are scaled by 1 / (1 − rate), so the expected output is that of inference,
+    which uses all weights. All windows of a batch share one draw.
     """
 
     def __init__(self, units: int, rate: float, **options):

@@ -1,8 +1,8 @@
 """Ridge classification with the kernel of the windows: one n × n matrix for all folds and relabellings.
 
-With n windows and far more features, ridge regression needs only the inner products of windows (Saunders, Gammerman &
-Vovk 1998, ICML). A fold needs one eigendecomposition; relabelled data reuse it, so a permutation test costs little more
-than one fit.
+With n windows and far more features, ridge regression needs only the inner products of windows
+(Saunders, Gammerman & Vovk 1998, ICML). A fold needs one eigendecomposition; relabelled data reuse
+it, so a permutation test costs little more than one fit.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,12 +18,15 @@ import pandas as pd
 from scipy import linalg
 from sklearn.metrics import roc_auc_score
 
-# Strengths of the penalty to choose from, as multiples of the mean eigenvalue of the centred training kernel.
+# Strengths of the penalty to choose from, as multiples of the mean eigenvalue of the centred
+# training kernel.
 PENALTIES = (1e-2, 1e-1, 1.0, 1e1, 1e2)
 CHUNK_BYTES = 128 * 2**20  # of a block of features; its centred copy needs as much again
 
 
-def window_features(X: np.ndarray, kind: str, voxels: np.ndarray | None = None) -> Iterator[np.ndarray]:
+def window_features(
+    X: np.ndarray, kind: str, voxels: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
     """Features of all windows, some voxels at a time, so that X (n, n_voxels, window_trs) is never all in memory.
 
     Parameters
@@ -46,8 +49,9 @@ def window_features(X: np.ndarray, kind: str, voxels: np.ndarray | None = None) 
 def window_kernel(blocks: Iterator[np.ndarray]) -> np.ndarray:
     """Inner products (n, n) float64 of windows whose features were centred on all windows, summed over blocks of features.
 
-    Raw BOLD has a mean of up to 10,000 and an SD of 30. Products of such float32 values round away the differences between
-    windows, so each feature is centred before the product. Every classifier centres again, on its training windows.
+    Raw BOLD has a mean of up to 10,000 and an SD of 30. Products of such float32 values round away
+    the differences between windows, so each feature is centred before the product. Every classifier
+    centres again, on its training windows.
     """
     kernel = 0.0
     for block in blocks:
@@ -61,9 +65,10 @@ def decision_values(
 ) -> np.ndarray:
     """Held-out decision values of ridge classifiers, above 0 for the first condition (1).
 
-    In each fold and for each labelling, the penalty is the one that best separates the classes in the fold's inner
-    cross-validation (difference of their means in units of spread). The final fit uses all training windows.
-    Features are centred on the training set; the threshold is midway between the classes' leave-one-out means.
+    In each fold and for each labelling, the penalty is the one that best separates the classes in
+    the fold's inner cross-validation (difference of their means in units of spread). The final fit
+    uses all training windows. Features are centred on the training set; the threshold is midway
+    between the classes' leave-one-out means.
 
     Parameters
     ----------
@@ -85,7 +90,10 @@ def decision_values(
 
 def linear_pattern(X: np.ndarray, label: np.ndarray, folds: list[Fold]) -> np.ndarray:
     """Activation pattern (n_voxels, window_trs) float64 of the ridge classifiers; X is read twice, in parts."""
-    weights, pattern = pattern_weights(window_kernel(window_features(X, "window")), label, folds), 0.0
+    weights, pattern = (
+        pattern_weights(window_kernel(window_features(X, "window")), label, folds),
+        0.0,
+    )
     for start in range(0, len(X), 16):
         part = slice(start, start + 16)
         pattern = pattern + np.tensordot(weights[part], X[part], axes=1)
@@ -95,9 +103,10 @@ def linear_pattern(X: np.ndarray, label: np.ndarray, folds: list[Fold]) -> np.nd
 def pattern_weights(kernel: np.ndarray, label: np.ndarray, folds: list[Fold]) -> np.ndarray:
     """Weights (n,) of the windows whose weighted sum is the activation pattern of the ridge classifiers.
 
-    A voxel with a large weight need not respond to the class: it may cancel noise. The pattern shows which voxels rise
-    with the model's decision: cov(X, d) / SD(d), where d are its decision values on the windows of its fit (Haufe et
-    al. 2014, NeuroImage 87:96). d is a sum over windows, so the pattern is one too, and cov(X) is never computed.
+    A voxel with a large weight need not respond to the class: it may cancel noise. The pattern
+    shows which voxels rise with the model's decision: cov(X, d) / SD(d), where d are its decision
+    values on the windows of its fit (Haufe et al. 2014, NeuroImage 87:96). d is a sum over windows,
+    so the pattern is one too, and cov(X) is never computed.
 
     Parameters
     ----------
@@ -105,23 +114,29 @@ def pattern_weights(kernel: np.ndarray, label: np.ndarray, folds: list[Fold]) ->
 
     Returns
     -------
-    (n,) float64, the mean over folds; the pattern ``weights @ X.reshape(n, -1)`` is in units of X per SD of d.
+    (n,) float64, the mean over folds; the pattern ``weights @ X.reshape(n, -1)`` is in units of X
+    per SD of d.
     """
     weights, labels = np.zeros(len(label)), np.asarray(label)[:, None]
     for fold in folds:
         rows = fold.rows
-        decision = _fit_predict(kernel, labels, rows, rows)[_best_penalty(kernel, labels, fold)[0], :, 0]
+        decision = _fit_predict(kernel, labels, rows, rows)[
+            _best_penalty(kernel, labels, fold)[0], :, 0
+        ]
         decision = decision - decision.mean()
         weights[rows] += decision / decision.std(ddof=1) / (len(rows) - 1) / len(folds)
     return weights
 
 
-def out_of_fold(kernel: np.ndarray | Callable[[np.ndarray], np.ndarray], labels: np.ndarray, fold: Fold) -> np.ndarray:
+def out_of_fold(
+    kernel: np.ndarray | Callable[[np.ndarray], np.ndarray], labels: np.ndarray, fold: Fold
+) -> np.ndarray:
     """Decision values in the inner cross-validation, for each penalty: (n_penalties, n, n_labellings), NaN outside it.
 
     Parameters
     ----------
-    kernel : (n, n), or a function that gives it for the rows of a training set. labels : (n, n_labellings) of 0 and 1.
+    kernel : (n, n), or a function that gives it for the rows of a training set. labels : (n,
+    n_labellings) of 0 and 1.
     """
     values = np.full((len(PENALTIES), *labels.shape), np.nan)
     for train, validation in fold.inner:
@@ -146,10 +161,12 @@ class Solution(NamedTuple):
     Attributes
     ----------
     coefficients : (n,) float64, 0 for windows that were not fitted; they sum to 0.
-    inner_logit : (n,) logits of the inner cross-validation, NaN for windows that no inner validation set holds.
+    inner_logit : (n,) logits of the inner cross-validation, NaN for windows that no inner
+    validation set holds.
     penalty : the strength that was chosen.
-    logit_at_mean : logit of the mean of the fitted windows. It is the intercept of the same classifier for features that
-        are centred on these windows, so it does not depend on the origin of the kernel.
+    logit_at_mean : logit of the mean of the fitted windows. It is the intercept of the same
+        classifier for features that are centred on these windows, so it does not depend on the
+        origin of the kernel.
     slope : factor that turned decision values into logits.
     """
 
@@ -161,7 +178,9 @@ class Solution(NamedTuple):
     slope: float
 
 
-def solve(kernel: np.ndarray | Callable[[np.ndarray], np.ndarray], y: np.ndarray, fold: Fold) -> Solution:
+def solve(
+    kernel: np.ndarray | Callable[[np.ndarray], np.ndarray], y: np.ndarray, fold: Fold
+) -> Solution:
     """The ridge classifier of :func:`decision_values` for one labelling, calibrated on the inner cross-validation.
 
     Parameters
@@ -171,7 +190,9 @@ def solve(kernel: np.ndarray | Callable[[np.ndarray], np.ndarray], y: np.ndarray
     return solve_each(kernel, np.asarray(y)[:, None], fold)[0]
 
 
-def solve_with(kernel: np.ndarray, y: np.ndarray, rows: np.ndarray, penalty: float) -> tuple[np.ndarray, float]:
+def solve_with(
+    kernel: np.ndarray, y: np.ndarray, rows: np.ndarray, penalty: float
+) -> tuple[np.ndarray, float]:
     """Coefficients (n,) and intercept of the ridge classifier of ``rows`` with a penalty that was chosen before."""
     weights, intercepts = _fit(kernel, np.asarray(y)[:, None], rows)
     chosen = PENALTIES.index(penalty)
@@ -199,7 +220,9 @@ def solve_each(
         intercept = slope * float(intercepts[chosen, column])
         at_mean = float(mean @ coefficients[rows]) + intercept
         solutions.append(
-            Solution(coefficients, intercept, slope * inner[:, column], PENALTIES[chosen], at_mean, slope)
+            Solution(
+                coefficients, intercept, slope * inner[:, column], PENALTIES[chosen], at_mean, slope
+            )
         )
     return solutions
 
@@ -231,7 +254,8 @@ def scores_by_split(
 
     Parameters
     ----------
-    kernel : as for :func:`decision_values`. y : (n,) 0 or 1. samples, positive : as :func:`permuted_labels` takes them.
+    kernel : as for :func:`decision_values`. y : (n,) 0 or 1. samples, positive : as
+    :func:`permuted_labels` takes them.
     """
     labels = np.column_stack([y, permuted_labels(samples, n_permutations, seed, positive)])
     result = {}
@@ -251,18 +275,23 @@ def scores_by_split(
     return result
 
 
-def _fit_predict(kernel: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+def _fit_predict(
+    kernel: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray
+) -> np.ndarray:
     """Decision values (n_penalties, n_test, n_labellings) of classifiers fitted to ``train``."""
     weights, intercepts = _fit(kernel, labels, train)
     return kernel[np.ix_(test, train)] @ weights + intercepts[:, None]
 
 
-def _fit(kernel: np.ndarray, labels: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _fit(
+    kernel: np.ndarray, labels: np.ndarray, train: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients (n_penalties, n_train, n_labellings) and intercepts (n_penalties, n_labellings).
 
-    One eigendecomposition serves all penalties and labellings. As the targets sum to 0, so do the coefficients, and
-    centring the features on the training set changes the intercept only. Targets are n / (2 n₊) and −n / (2 n₋), ±1 for
-    classes of equal size: they do not shrink with n, so models of inner training sets and the final model have one scale.
+    One eigendecomposition serves all penalties and labellings. As the targets sum to 0, so do the
+    coefficients, and centring the features on the training set changes the intercept only. Targets
+    are n / (2 n₊) and −n / (2 n₋), ±1 for classes of equal size: they do not shrink with n, so
+    models of inner training sets and the final model have one scale.
     """
     inside = kernel[np.ix_(train, train)]
     column_mean = inside.mean(axis=0)
@@ -280,8 +309,9 @@ def _fit(kernel: np.ndarray, labels: np.ndarray, train: np.ndarray) -> tuple[np.
         strength = penalty * eigenvalues.mean()
         shrunk = 1 / (eigenvalues + strength)
         weights = vectors @ (shrunk[:, None] * projected)
-        # Closed-form leave-one-out predictions of a ridge regression that is centred on the other n − 1 windows. The
-        # leverage of a window holds 1 / n for the mean; the mean target of the others, −target / (n − 1), is taken out.
+        # Closed-form leave-one-out predictions of a ridge regression that is centred on the other n
+        # − 1 windows. The leverage of a window holds 1 / n for the mean; the mean target of the
+        # others, −target / (n − 1), is taken out.
         remaining = (vectors**2) @ shrunk - 1 / (n * strength)
         left_out = target * (1 + 1 / max(n - 1, 1)) - weights / remaining[:, None]
         positive_mean = np.where(y == 1, left_out, 0).sum(axis=0) / np.maximum(n_positive, 1)

@@ -15,7 +15,9 @@ def scores(y: np.ndarray, probability: np.ndarray, threshold: float = 0.5) -> di
     y : (n,) of 0 and 1; both must occur. probability : (n,), predicted for 1.
     """
     said = probability >= threshold
-    precision, recall, f1, _ = metrics.precision_recall_fscore_support(y, said, average="binary", zero_division=0)
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
+        y, said, average="binary", zero_division=0
+    )
     return {
         "n": int(len(y)),
         "accuracy": float(metrics.accuracy_score(y, said)),
@@ -39,7 +41,9 @@ def balanced_accuracies(labels: np.ndarray, said: np.ndarray) -> np.ndarray:
     ) / 2
 
 
-def expected_calibration_error(y: np.ndarray, probability: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
+def expected_calibration_error(
+    y: np.ndarray, probability: np.ndarray, bins: int = CALIBRATION_BINS
+) -> float:
     """Mean distance between predicted probability and share of ones over equal-width bins, weighted by bin size.
 
     Naeini, Cooper & Hauskrecht 2015 (AAAI), for the probability of 1.
@@ -54,7 +58,8 @@ def scores_by(predictions: pd.DataFrame, column: str, positive: str) -> dict[str
 
     Parameters
     ----------
-    predictions : columns label, probability, and ``column``. positive : the label of this probability.
+    predictions : columns label, probability, and ``column``. positive : the label of this
+    probability.
     """
     result = {}
     for key, part in predictions.groupby(column):

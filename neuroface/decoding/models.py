@@ -33,8 +33,10 @@ class Windows:
     dataset : folder with ``X.npy`` (n, n_voxels, window_trs) float32 and ``y.npy`` (n,) 0 or 1.
     kernels : folder of the files of :func:`write_kernel`.
     mask : (x, y, z) bool, the group mask.
-    events, people : (n,) str, of each window; windows of one event, or of one person, are not independent.
-    regions : name of a linear model → (n_voxels,) bool, the voxels that it uses; all voxels if it has no entry.
+    events, people : (n,) str, of each window; windows of one event, or of one person, are not
+    independent.
+    regions : name of a linear model → (n_voxels,) bool, the voxels that it uses; all voxels if it
+    has no entry.
     labels : (n,) 0 or 1 in place of ``y.npy``.
     """
 
@@ -61,7 +63,9 @@ class Windows:
 
     def features_of(self, name: str):
         """Features of a linear model, in blocks; see :func:`neuroface.decoding.linear.window_features`."""
-        return window_features(self.X, "mean" if name == "linear-mean" else "window", self.regions.get(name))
+        return window_features(
+            self.X, "mean" if name == "linear-mean" else "window", self.regions.get(name)
+        )
 
     def kernel_file(self, name: str) -> Path:
         return self.kernels / f"{name}_kernel.npy"
@@ -81,7 +85,8 @@ class Fitted(NamedTuple):
 
     Attributes
     ----------
-    inner_rows, inner_logit : inner validation windows, and their logits from models that were not fitted to them.
+    inner_rows, inner_logit : inner validation windows, and their logits from models that were not
+    fitted to them.
     history : a row per epoch; None for a model in closed form.
     """
 
@@ -92,15 +97,18 @@ class Fitted(NamedTuple):
     cost: dict
 
 
-def fit_fold(name: str, windows: Windows, fold: Fold, cfg, seed: int, voxel_order: np.ndarray | None = None) -> Fitted:
+def fit_fold(
+    name: str, windows: Windows, fold: Fold, cfg, seed: int, voxel_order: np.ndarray | None = None
+) -> Fitted:
     """Fit a model to a fold.
 
     Parameters
     ----------
-    name : an architecture or a linear model. seed : of a network's initial weights and of the order of its batches.
+    name : an architecture or a linear model. seed : of a network's initial weights and of the order
+    of its batches.
     voxel_order : (n_voxels,) a permutation under which a network sees the voxels; None: mask order.
-    cfg : TRAINING, EPOCHS, TRAINING_STEPS, BATCH_SIZE, LEARNING_RATE, PRECISION, N_JOBS, INFERENCE_BATCH, MODEL_OPTIONS,
-        CNN_FILTERS, CNN_DENSE_UNITS, WINDOW_TRS.
+    cfg : TRAINING, EPOCHS, TRAINING_STEPS, BATCH_SIZE, LEARNING_RATE, PRECISION, N_JOBS,
+        INFERENCE_BATCH, MODEL_OPTIONS, CNN_FILTERS, CNN_DENSE_UNITS, WINDOW_TRS.
     """
     if is_linear(name):
         return _fit_linear(name, windows, fold)
@@ -113,14 +121,20 @@ def fit_fold(name: str, windows: Windows, fold: Fold, cfg, seed: int, voxel_orde
         precision=cfg.PRECISION, seed=seed, n_jobs=cfg.N_JOBS, voxel_order=voxel_order,
     )  # fmt: skip
     rows = fold.validation
-    if np.array_equal(rows, fold.test):  # SELECTION = "paper": no window is left that could calibrate the network
-        inner = predict_logits(logit_network(network), windows.X, cfg.INFERENCE_BATCH, rows, voxel_order)
+    if np.array_equal(
+        rows, fold.test
+    ):  # SELECTION = "paper": no window is left that could calibrate the network
+        inner = predict_logits(
+            logit_network(network), windows.X, cfg.INFERENCE_BATCH, rows, voxel_order
+        )
         return Fitted(network, rows, inner, history, cost)
     score = loss_score_of_logits if robust else accuracy_score_of_logits
     inner = out_of_choice_logits(logits, windows.y[rows], windows.events[rows], score)
     slope = calibration_slope(windows.y[rows], inner)
     scale_logit(network, slope)
-    return Fitted(network, rows, slope * inner, history, cost | {"temperature": round(1 / slope, 4)})
+    return Fitted(
+        network, rows, slope * inner, history, cost | {"temperature": round(1 / slope, 4)}
+    )
 
 
 def seed_of_member(seed: int, fold: int, number: int) -> int:
@@ -133,7 +147,9 @@ def _fit_linear(name: str, windows: Windows, fold: Fold) -> Fitted:
     found = solve(windows.kernel_of(name), windows.y, fold)
     fitted = np.zeros(len(windows.y))
     fitted[fold.rows] = 1 / len(fold.rows)
-    features, mean = weighted_sums(windows.features_of(name), np.stack([found.coefficients, fitted]))
+    features, mean = weighted_sums(
+        windows.features_of(name), np.stack([found.coefficients, fitted])
+    )
     intercept = found.logit_at_mean - float(features @ mean)
     if name == "linear-mean":  # the mean over time has the same weight in every volume
         features = np.repeat(features / window_trs, window_trs)
@@ -152,13 +168,18 @@ def _fit_second_order(name: str, windows: Windows, fold: Fold, cfg) -> Fitted:
     units = network.get_layer("directions").units
     found = solve_second_order(*kernels, window_trs, windows.y, fold, windows.groupings, units)
     set_parameters(network, parameters(lambda: _chunks(windows.X), found))
-    cost = {"parameters": network.count_params(), "multiply_adds": multiply_adds(network)} | found.chosen
+    cost = {
+        "parameters": network.count_params(),
+        "multiply_adds": multiply_adds(network),
+    } | found.chosen
     return _closed_form(network, found.inner_logit, cost, started)
 
 
 def _closed_form(network: keras.Model, inner: np.ndarray, cost: dict, started: float) -> Fitted:
     rows = np.flatnonzero(~np.isnan(inner))
-    return Fitted(network, rows, inner[rows], None, cost | {"seconds": round(time.monotonic() - started, 2)})
+    return Fitted(
+        network, rows, inner[rows], None, cost | {"seconds": round(time.monotonic() - started, 2)}
+    )
 
 
 def _chunks(X: np.ndarray):

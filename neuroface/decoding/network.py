@@ -27,9 +27,9 @@ def build_network(
 ) -> keras.Model:
     """The paper's network: (n, n_voxels, window_trs, 1) → probability of the first condition (n, 1).
 
-    Three blocks of convolution, LeakyReLU, batch normalisation, max-pooling and dropout, then a dense layer. The layer
-    named ``logit`` and the sigmoid after it use float32 for any ``dtype`` of the other layers ("mixed_float16" …).
-    At 41,489 voxels it has 42,526,017 parameters.
+    Three blocks of convolution, LeakyReLU, batch normalisation, max-pooling and dropout, then a
+    dense layer. The layer named ``logit`` and the sigmoid after it use float32 for any ``dtype`` of
+    the other layers ("mixed_float16" …). At 41,489 voxels it has 42,526,017 parameters.
     """
 
     def weights(**more):
@@ -40,8 +40,12 @@ def build_network(
         } | more
 
     inputs = x = window_input(n_voxels, window_trs)
-    for number, (n_filters, (kernel, pool, dropout)) in enumerate(zip(filters, BLOCKS, strict=True), 1):
-        x = keras.layers.Conv2D(n_filters, kernel, padding="same", name=f"conv_{number}", **weights())(x)
+    for number, (n_filters, (kernel, pool, dropout)) in enumerate(
+        zip(filters, BLOCKS, strict=True), 1
+    ):
+        x = keras.layers.Conv2D(
+            n_filters, kernel, padding="same", name=f"conv_{number}", **weights()
+        )(x)
         x = keras.layers.LeakyReLU(negative_slope=LEAK, dtype=dtype)(x)
         x = keras.layers.BatchNormalization(dtype=dtype)(x)
         x = keras.layers.MaxPooling2D(pool, dtype=dtype)(x)
@@ -52,7 +56,9 @@ def build_network(
     x = keras.layers.BatchNormalization(dtype=dtype)(x)
     x = keras.layers.Dropout(DENSE_DROPOUT, dtype=dtype)(x)
     x = keras.layers.Dense(1, name="logit", **weights(dtype="float32"))(x)
-    return keras.Model(inputs, keras.layers.Activation("sigmoid", name="probability", dtype="float32")(x))
+    return keras.Model(
+        inputs, keras.layers.Activation("sigmoid", name="probability", dtype="float32")(x)
+    )
 
 
 def voxel_time_cnn(
@@ -64,7 +70,9 @@ def voxel_time_cnn(
     dense_units: int = 128,
 ) -> keras.Model:
     """:func:`build_network` with the arguments of the other architectures; it does not use the positions of voxels."""
-    return build_network(n_voxels, window_trs, filters, dense_units, keras.config.dtype_policy().name)
+    return build_network(
+        n_voxels, window_trs, filters, dense_units, keras.config.dtype_policy().name
+    )
 
 
 def window_input(n_voxels: int, window_trs: int):
@@ -75,7 +83,9 @@ def window_input(n_voxels: int, window_trs: int):
 def binary_decoder(windows, features) -> keras.Model:
     """Last layers of every architecture: features (n, n_features) → ``logit`` → probability of the first condition."""
     logit = keras.layers.Dense(1, name="logit", dtype="float32")(features)
-    return keras.Model(windows, keras.layers.Activation("sigmoid", name="probability", dtype="float32")(logit))
+    return keras.Model(
+        windows, keras.layers.Activation("sigmoid", name="probability", dtype="float32")(logit)
+    )
 
 
 def save_network(path: Path, network: keras.Model) -> None:
@@ -84,7 +94,9 @@ def save_network(path: Path, network: keras.Model) -> None:
         network.save(partial)
         with zipfile.ZipFile(partial) as dated:
             parts = {name: dated.read(name) for name in dated.namelist()}
-        parts["metadata.json"] = json.dumps(json.loads(parts["metadata.json"]) | {"date_saved": None}).encode()
+        parts["metadata.json"] = json.dumps(
+            json.loads(parts["metadata.json"]) | {"date_saved": None}
+        ).encode()
         with zipfile.ZipFile(partial, "w") as undated:
             for name, content in parts.items():
                 undated.writestr(zipfile.ZipInfo(name), content)  # every part is dated 1980
@@ -118,7 +130,9 @@ def _other_keras(path: Path) -> str:
             saved_by = json.loads(file.read("metadata.json"))["keras_version"]
     except Exception:  # not a Keras file, as the message says
         return ""
-    return f"; Keras {saved_by} saved it, this is Keras {keras.__version__}" * (saved_by != keras.__version__)
+    return f"; Keras {saved_by} saved it, this is Keras {keras.__version__}" * (
+        saved_by != keras.__version__
+    )
 
 
 def load_released_weights(
@@ -130,13 +144,14 @@ def load_released_weights(
 ) -> keras.Model:
     """The network with the weights of an ``.h5`` file that the paper's released code saved.
 
-    Only arrays are read from the file (Keras 2: a whole model, or weights alone), matched by the order of the layers,
-    not by their names. To explain windows or predict runs with it, save it as a fold model:
-    ``load_released_weights(path, 41489, 10).save(model_file(folder, split, fold))``.
+    Only arrays are read from the file (Keras 2: a whole model, or weights alone), matched by the
+    order of the layers, not by their names. To explain windows or predict runs with it, save it as
+    a fold model: ``load_released_weights(path, 41489, 10).save(model_file(folder, split, fold))``.
 
     Parameters
     ----------
-    n_voxels, window_trs, filters, dense_units : the network's shape when it was trained, as in :func:`build_network`.
+    n_voxels, window_trs, filters, dense_units : the network's shape when it was trained, as in
+    :func:`build_network`.
 
     Returns
     -------
@@ -153,16 +168,25 @@ def load_released_weights(
         with h5py.File(path) as file:
             root = file.get("model_weights", file)
             groups = [root[name] for name in root.attrs["layer_names"]]
-            stored = {group.name: [np.array(group[name]) for name in group.attrs["weight_names"]] for group in groups}
+            stored = {
+                group.name: [np.array(group[name]) for name in group.attrs["weight_names"]]
+                for group in groups
+            }
     except (OSError, KeyError) as error:
-        raise NeuroFaceError(f"{path} does not hold weights as Keras 2 saves them in HDF5 ({error}).") from None
+        raise NeuroFaceError(
+            f"{path} does not hold weights as Keras 2 saves them in HDF5 ({error})."
+        ) from None
     stored = {name: arrays for name, arrays in stored.items() if arrays}
     if len(stored) != len(layers):
-        raise NeuroFaceError(f"{path} holds {len(stored)} layers with weights; the network has {len(layers)}.")
+        raise NeuroFaceError(
+            f"{path} holds {len(stored)} layers with weights; the network has {len(layers)}."
+        )
     for layer, (name, arrays) in zip(layers, stored.items()):
         found, expected = ([tuple(a.shape) for a in side] for side in (arrays, layer.weights))
         if found != expected:
-            raise NeuroFaceError(f"{path}: {name} ({layer.name} here) has shapes {found}; expected {expected}.")
+            raise NeuroFaceError(
+                f"{path}: {name} ({layer.name} here) has shapes {found}; expected {expected}."
+            )
         layer.set_weights(arrays)
     return network
 
@@ -173,7 +197,11 @@ def logit_network(model: keras.Model) -> keras.Model:
 
 
 def predict_logits(
-    logit_model: keras.Model, windows: np.ndarray, batch: int, rows: np.ndarray | None = None, voxel_order=None
+    logit_model: keras.Model,
+    windows: np.ndarray,
+    batch: int,
+    rows: np.ndarray | None = None,
+    voxel_order=None,
 ) -> np.ndarray:
     """Logits (n,) float64 of windows (n, n_voxels, window_trs), ``batch`` at a time; the last batch is padded.
 
@@ -181,7 +209,8 @@ def predict_logits(
 
     Parameters
     ----------
-    rows : of ``windows``; None: all. voxel_order : (n_voxels,) a permutation of the voxels; None: unchanged.
+    rows : of ``windows``; None: all. voxel_order : (n_voxels,) a permutation of the voxels; None:
+    unchanged.
     """
     rows = np.arange(len(windows)) if rows is None else rows
     logits = np.empty(len(rows))
@@ -189,5 +218,7 @@ def predict_logits(
     for start in range(0, len(rows), batch):
         part = windows[rows[start : start + batch]]
         padded[: len(part), ..., 0] = part if voxel_order is None else part[:, voxel_order]
-        logits[start : start + len(part)] = np.asarray(logit_model.predict_on_batch(padded))[: len(part), 0]
+        logits[start : start + len(part)] = np.asarray(logit_model.predict_on_batch(padded))[
+            : len(part), 0
+        ]
     return logits

@@ -1,10 +1,11 @@
 """The hybrid of a 3D-CNN and a Transformer as it was released, for comparison with :func:`neuroface.decoding.rivals.hybrid`.
 
-Fahrier's thesis, "Advanced task-based fMRI classification using a hybrid 3D CNN and Transformer model with attention
-mechanisms": volumes of 100³ voxels in four classes, 70,361,445 parameters, 261.57 G multiply-adds for 32 volumes. In
-the released code, places are pooled before attention, so the attention map is 1 × 1 × 1; the Transformer sees one
-token; and "DropConnect" drops softmax outputs. Descriptions do not state the kernel of the attention, 3³; the number of
-parameters shows it.
+Fahrier's thesis, "Advanced task-based fMRI classification using a hybrid 3D CNN and Transformer
+model with attention mechanisms": volumes of 100³ voxels in four classes, 70,361,445 parameters,
+261.57 G multiply-adds for 32 volumes. In the released code, places are pooled before attention, so
+the attention map is 1 × 1 × 1; the Transformer sees one token; and "DropConnect" drops softmax
+outputs. Descriptions do not state the kernel of the attention, 3³; the number of parameters shows
+it.
 """
 
 from neuroface.decoding.layers import ToVolumes, bounding_box, registered
@@ -27,13 +28,15 @@ def published_hybrid() -> keras.Model:
 def reference(n_voxels: int, window_trs: int, mask: np.ndarray) -> keras.Model:
     """The same for two conditions: a window's mean volume, zero-padded to 100³, → probability of the first condition."""
     windows = window_input(n_voxels, window_trs)
-    x = ToVolumes(bounding_box(mask), name="volumes")(layers.AveragePooling2D((1, window_trs))(windows))
+    x = ToVolumes(bounding_box(mask), name="volumes")(
+        layers.AveragePooling2D((1, window_trs))(windows)
+    )
     sides = x.shape[2:5]
     if max(sides) > SIDE:
         raise ValueError(f"the mask's box {sides} is larger than the published network's {SIDE}³")
-    x = layers.ZeroPadding3D([((SIDE - side) // 2, SIDE - side - (SIDE - side) // 2) for side in sides])(
-        layers.Reshape((*sides, 1))(x)
-    )
+    x = layers.ZeroPadding3D(
+        [((SIDE - side) // 2, SIDE - side - (SIDE - side) // 2) for side in sides]
+    )(layers.Reshape((*sides, 1))(x))
     return binary_decoder(windows, _features(x))
 
 
@@ -44,12 +47,16 @@ def _features(volumes):
         x = layers.Conv3D(filters, kernel, strides=stride, name=f"conv_{number}")(x)
         x = layers.ReLU()(_instance_normalised(x))
     x = layers.GlobalAveragePooling3D(keepdims=True)(x)
-    query, key = (layers.Conv3D(WIDTH // 8, 3, padding="same", name=name)(x) for name in ("query", "key"))
+    query, key = (
+        layers.Conv3D(WIDTH // 8, 3, padding="same", name=name)(x) for name in ("query", "key")
+    )
     value = layers.Conv3D(WIDTH, 3, padding="same", name="value")(x)
     x = PlaceAttention(name="attention_over_space")([x, query, key, value])
     x = layers.Reshape((1, WIDTH))(x)
     for number in range(1, DEPTH + 1):
-        attention = layers.MultiHeadAttention(HEADS, WIDTH // HEADS, dropout=0.1, name=f"attention_over_time_{number}")
+        attention = layers.MultiHeadAttention(
+            HEADS, WIDTH // HEADS, dropout=0.1, name=f"attention_over_time_{number}"
+        )
         x = layers.LayerNormalization(epsilon=1e-5)(x + layers.Dropout(0.1)(attention(x, x)))
         hidden = layers.Dense(FEED_FORWARD, activation="relu", name=f"feed_forward_{number}")(x)
         hidden = layers.Dense(WIDTH, name=f"feed_back_{number}")(layers.Dropout(0.1)(hidden))

@@ -1,11 +1,12 @@
 """How a network is trained: as in the paper, or by what was found to work with the windows of one study.
 
-"paper": a fixed number of epochs with Adam; the step size is halved when the validation loss does not fall; the epoch with
-the best validation accuracy is kept.
+"paper": a fixed number of epochs with Adam; the step size is halved when the validation loss does
+not fall; the epoch with the best validation accuracy is kept.
 
-"robust": a fixed number of steps, whatever the number of windows; warm-up and cosine decay of the step size; before each
-evaluation the statistics of batch normalisation are computed again from training windows; the weights with the lowest
-validation loss are kept, and training ends early when this loss no longer falls. docs/training.md has the measurements.
+"robust": a fixed number of steps, whatever the number of windows; warm-up and cosine decay of the
+step size; before each evaluation the statistics of batch normalisation are computed again from
+training windows; the weights with the lowest validation loss are kept, and training ends early when
+this loss no longer falls. docs/training.md has the measurements.
 """
 
 import time
@@ -46,7 +47,8 @@ class Watch(keras.callbacks.Callback):
 
     Parameters
     ----------
-    validation : batches (:class:`neuroface.decoding.batches.WindowBatches`) without shuffling; None: no logits are kept.
+    validation : batches (:class:`neuroface.decoding.batches.WindowBatches`) without shuffling;
+    None: no logits are kept.
 
     Attributes
     ----------
@@ -61,7 +63,11 @@ class Watch(keras.callbacks.Callback):
     def validation_logit(self) -> np.ndarray:
         """Logits (n_validation,) of the validation windows; they are kept."""
         source = self._validation
-        self.logits.append(predict_logits(self._logit, source.X, source.batch_size, source.rows, source.voxel_order))
+        self.logits.append(
+            predict_logits(
+                self._logit, source.X, source.batch_size, source.rows, source.voxel_order
+            )
+        )
         return self.logits[-1]
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -88,7 +94,8 @@ class RobustWatch(Watch):
 
     Parameters
     ----------
-    training, validation : batches (:class:`neuroface.decoding.batches.WindowBatches`) without shuffling.
+    training, validation : batches (:class:`neuroface.decoding.batches.WindowBatches`) without
+    shuffling.
     """
 
     def __init__(self, network: keras.Model, rate: float, training, validation):
@@ -110,11 +117,14 @@ class RobustWatch(Watch):
 def estimate_normalization(network: keras.Model, batches) -> None:
     """Replace the moving averages of batch normalisation by averages over batches of training windows.
 
-    The moving averages of Keras have a memory of 100 steps and start at 0 and 1. In a short training they still contain
-    this start, and they always lag behind the weights. The same is done after weight averaging (Izmailov et al. 2018,
-    UAI, section 3.2). Dropout is off, as it is in prediction.
+    The moving averages of Keras have a memory of 100 steps and start at 0 and 1. In a short
+    training they still contain this start, and they always lag behind the weights. The same is done
+    after weight averaging (Izmailov et al. 2018, UAI, section 3.2). Dropout is off, as it is in
+    prediction.
     """
-    normalizations = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    normalizations = [
+        layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)
+    ]
     if not normalizations:
         return
     dropouts = [layer for layer in network.layers if type(layer) is keras.layers.Dropout]
@@ -124,7 +134,9 @@ def estimate_normalization(network: keras.Model, batches) -> None:
             layer.rate = 0.0
         for number in range(min(len(batches), -(-STATISTICS_WINDOWS // batches.batch_size))):
             for layer in normalizations:
-                layer.momentum = number / (number + 1)  # the average so far becomes the average of one batch more
+                layer.momentum = number / (
+                    number + 1
+                )  # the average so far becomes the average of one batch more
             network(batches[number][0], training=True)
     finally:
         for layer, momentum in zip(normalizations, before[0]):
@@ -133,7 +145,9 @@ def estimate_normalization(network: keras.Model, batches) -> None:
             layer.rate = rate
 
 
-def decaying_rate(rate: float, steps: int, passes: int) -> keras.optimizers.schedules.LearningRateSchedule:
+def decaying_rate(
+    rate: float, steps: int, passes: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
     """Step size over a training of ``steps`` steps: linear warm-up, then a cosine to nearly 0 (Loshchilov & Hutter 2017).
 
     Parameters

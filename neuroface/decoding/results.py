@@ -35,7 +35,13 @@ def members_of(variant: str, split: str, folds: list[Fold], n_seeds: int) -> lis
 
 
 def write_results(
-    folder: Path, model: str, split: str, folds: list[Fold], samples: pd.DataFrame, labels: Labels, cfg
+    folder: Path,
+    model: str,
+    split: str,
+    folds: list[Fold],
+    samples: pd.DataFrame,
+    labels: Labels,
+    cfg,
 ) -> dict:
     """Write predictions, history, scores and figures of an architecture under one split.
 
@@ -52,7 +58,10 @@ def write_results(
     members = stored_members(folder, model, split, folds)
     predictions, by_seed, cost = join_folds(folder, members, len(samples))
     predictions = predictions.drop(columns="trained_label")
-    y, probability = (predictions["label"] == labels.first).to_numpy(int), predictions["probability"].to_numpy()
+    y, probability = (
+        (predictions["label"] == labels.first).to_numpy(int),
+        predictions["probability"].to_numpy(),
+    )
     inner = _inner_scores(folder, members, (samples["label"] == labels.first).to_numpy(int))
     result = {
         "model": model,
@@ -82,7 +91,9 @@ def write_results(
     if histories:
         history = pd.concat(histories)
         write_table(target / "history.tsv", history)
-        plot_history(history, "step" if cfg.TRAINING == "robust" else "epoch", target / "history.png")
+        plot_history(
+            history, "step" if cfg.TRAINING == "robust" else "epoch", target / "history.png"
+        )
     title = f"{split} folds{mark_of(model, cfg.SELECTION)}"
     plot_results(y, probability, folds, title, labels, target / "results.png")
     return result
@@ -101,7 +112,11 @@ def _inner_scores(folder: Path, members: list[Member], y: np.ndarray) -> dict[in
     """Fold → balanced accuracy in its inner validation windows; the logit is the mean over seeds."""
     result = {}
     for number in sorted({member.fold.number for member in members}):
-        tables = [read_table(files_of(folder, member).inner) for member in members if member.fold.number == number]
+        tables = [
+            read_table(files_of(folder, member).inner)
+            for member in members
+            if member.fold.number == number
+        ]
         logit = pd.concat(tables).groupby("row")["logit"].mean()
         result[number] = float(balanced_accuracy_score(y[logit.index], logit > 0))
     return result
@@ -114,16 +129,21 @@ def _spread(y: np.ndarray, by_seed: list[pd.DataFrame]) -> dict:
         name: [score[name] for score in each] for name in ("accuracy", "balanced_accuracy", "auc")
     }
     if len(each) > 1:
-        result["median_sd_of_logit"] = float(np.median(np.std([table["logit"] for table in by_seed], axis=0, ddof=1)))
+        result["median_sd_of_logit"] = float(
+            np.median(np.std([table["logit"] for table in by_seed], axis=0, ddof=1))
+        )
     return result
 
 
-def write_member(folder: Path, member: Member, fitted: Fitted, samples: pd.DataFrame, y: np.ndarray, logit) -> None:
+def write_member(
+    folder: Path, member: Member, fitted: Fitted, samples: pd.DataFrame, y: np.ndarray, logit
+) -> None:
     """Write the files of one training; the predictions come last.
 
     Parameters
     ----------
-    samples : ``samples.tsv``. y : (n,) the labels that were trained. logit : (n_test,) of the held-out windows.
+    samples : ``samples.tsv``. y : (n,) the labels that were trained. logit : (n_test,) of the
+    held-out windows.
     """
     fold, files = member.fold, files_of(folder, member)
     if files.model:
@@ -133,7 +153,9 @@ def write_member(folder: Path, member: Member, fitted: Fitted, samples: pd.DataF
     if files.inner:
         write_inner(folder, member, fitted.inner_rows, fitted.inner_logit)
     write_json(files.cost, fitted.cost)
-    table = samples.iloc[fold.test].assign(fold=fold.number, logit=logit, probability=1 / (1 + np.exp(-logit)))
+    table = samples.iloc[fold.test].assign(
+        fold=fold.number, logit=logit, probability=1 / (1 + np.exp(-logit))
+    )
     write_table(files.predictions, table.assign(row=fold.test, trained_label=y[fold.test]))
 
 
@@ -142,7 +164,9 @@ def write_inner(folder: Path, member: Member, rows: np.ndarray, logit: np.ndarra
     write_table(files_of(folder, member).inner, pd.DataFrame({"row": rows, "logit": logit}))
 
 
-def summary(results: dict[str, dict], ladders: dict[str, dict], impossible: dict[str, str], cfg) -> dict:
+def summary(
+    results: dict[str, dict], ladders: dict[str, dict], impossible: dict[str, str], cfg
+) -> dict:
     """Content of ``3-model/metrics.json``: model → split → scores; the ladder of the linear models."""
     headline, *others = cfg.MODELS
     return {
@@ -155,7 +179,9 @@ def summary(results: dict[str, dict], ladders: dict[str, dict], impossible: dict
     }
 
 
-def write_comparison(folder: Path, results: dict[str, dict], split: str, labels: Labels, cfg) -> None:
+def write_comparison(
+    folder: Path, results: dict[str, dict], split: str, labels: Labels, cfg
+) -> None:
     """Write the table and the curves of all models on the folds of one split.
 
     Parameters
@@ -163,7 +189,10 @@ def write_comparison(folder: Path, results: dict[str, dict], split: str, labels:
     results : as for :func:`neuroface.decoding.comparison.comparison`.
     """
     write_table(folder / split / "models.tsv", comparison(results, split))
-    tables = {model: read_table(model_folder(folder, split, model) / "predictions.tsv") for model in results}
+    tables = {
+        model: read_table(model_folder(folder, split, model) / "predictions.tsv")
+        for model in results
+    }
     y = (tables[cfg.MODELS[0]]["label"] == labels.first).to_numpy(int)
     probabilities = {
         f"{title_of(model)}{mark_of(model, cfg.SELECTION)}": table["probability"].to_numpy()
@@ -172,21 +201,31 @@ def write_comparison(folder: Path, results: dict[str, dict], split: str, labels:
     plot_curves(y, probabilities, f"{split} folds", folder / split / "models.png")
 
 
-def _nulls(folder: Path, split: str, folds: list[Fold], y: np.ndarray, of_seeds: list[float], cfg) -> dict:
+def _nulls(
+    folder: Path, split: str, folds: list[Fold], y: np.ndarray, of_seeds: list[float], cfg
+) -> dict:
     """Scores of the first architecture when it was trained on relabelled events, and on voxels in random order.
 
-    Networks on relabelled events are single ones. They are compared with the mean balanced accuracy of single networks,
-    ``of_seeds`` (n_seeds,), not with that of the mean logit over seeds, which is higher.
+    Networks on relabelled events are single ones. They are compared with the mean balanced accuracy
+    of single networks, ``of_seeds`` (n_seeds,), not with that of the mean logit over seeds, which
+    is higher.
     """
     result = {}
     if cfg.N_PERMUTATIONS_CNN:
         null = []
         for number in range(1, cfg.N_PERMUTATIONS_CNN + 1):
             table, _, _ = join_folds(folder, members_of(permuted(number), split, folds, 1), len(y))
-            null.append(balanced_accuracy_score(table["trained_label"], table["probability"] >= 0.5))
+            null.append(
+                balanced_accuracy_score(table["trained_label"], table["probability"] >= 0.5)
+            )
         observed = float(np.mean(of_seeds))
         p = p_value(observed, np.array(null))
-        result["null"] = {"n": len(null), "mean": float(np.mean(null)), "observed": observed, "p": p}
+        result["null"] = {
+            "n": len(null),
+            "mean": float(np.mean(null)),
+            "observed": observed,
+            "p": p,
+        }
     if SHUFFLED in cfg.BASELINES:
         table, _, cost = join_folds(folder, members_of(SHUFFLED, split, folds, 1), len(y))
         result["shuffled_cnn"] = scores(y, table["probability"].to_numpy()) | {"cost": cost}

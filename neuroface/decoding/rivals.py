@@ -5,17 +5,27 @@ Each is a function of the shape of a window, the group mask and its own sizes, r
 """
 
 from neuroface.decoding import published_hybrid
-from neuroface.decoding.layers import DropConnectDense, TimeStamps, ToVolumes, VolumeConv3D, bounding_box
+from neuroface.decoding.layers import (
+    DropConnectDense,
+    TimeStamps,
+    ToVolumes,
+    VolumeConv3D,
+    bounding_box,
+)
 from neuroface.decoding.network import LEAK, binary_decoder, window_input
 from neuroface.pipeline import keras
 
 import numpy as np
 
 layers = keras.layers
-KERNELS = (7, 5, 3)  # edge in voxels of the three cubic kernels; each convolution halves the sides of the volume
-# Variance added in instance normalisation, in units of the variance of a z-scored voxel. With the usual 0.001 a volume
-# near 0 would be scaled up to full size, and a path from a zero baseline would change the logit only in its first
-# thousandth.
+KERNELS = (
+    7,
+    5,
+    3,
+)  # edge in voxels of the three cubic kernels; each convolution halves the sides of the volume
+# Variance added in instance normalisation, in units of the variance of a z-scored voxel. With the
+# usual 0.001 a volume near 0 would be scaled up to full size, and a path from a zero baseline would
+# change the logit only in its first thousandth.
 INSTANCE_EPSILON = 1.0
 
 
@@ -45,10 +55,17 @@ def convolved_volumes(windows, mask: np.ndarray, filters: tuple[int, int, int]):
     """(n, n_voxels, window_trs, 1) → feature maps (n, window_trs, x / 8, y / 8, z / 8, filters[-1]), sides rounded up."""
     x = ToVolumes(bounding_box(mask), name="volumes")(windows)
     # Instance normalisation: each volume minus its mean, divided by its SD.
-    x = layers.LayerNormalization(axis=(2, 3, 4), center=False, scale=False, epsilon=INSTANCE_EPSILON)(x)
+    x = layers.LayerNormalization(
+        axis=(2, 3, 4), center=False, scale=False, epsilon=INSTANCE_EPSILON
+    )(x)
     for number, (n_filters, kernel) in enumerate(zip(filters, KERNELS, strict=True), 1):
         x = VolumeConv3D(
-            n_filters, kernel, strides=2, padding="same", kernel_initializer="he_normal", name=f"conv_{number}"
+            n_filters,
+            kernel,
+            strides=2,
+            padding="same",
+            kernel_initializer="he_normal",
+            name=f"conv_{number}",
         )(x)
         x = layers.LeakyReLU(negative_slope=LEAK)(layers.BatchNormalization()(x))
     return x
@@ -81,19 +98,26 @@ def encoded_over_time(tokens, heads: int, depth: int, feed_forward: int, dropout
     x = layers.Dropout(dropout)(TimeStamps(name="time_stamps")(tokens))
     for number in range(1, depth + 1):
         x = x + attended(x, heads, dropout, (1,), f"attention_over_time_{number}")
-        hidden = layers.Dense(feed_forward, activation="gelu", name=f"feed_forward_{number}")(_normalised(x))
-        x = x + layers.Dropout(dropout)(layers.Dense(x.shape[-1], name=f"feed_back_{number}")(hidden))
+        hidden = layers.Dense(feed_forward, activation="gelu", name=f"feed_forward_{number}")(
+            _normalised(x)
+        )
+        x = x + layers.Dropout(dropout)(
+            layers.Dense(x.shape[-1], name=f"feed_back_{number}")(hidden)
+        )
     return _normalised(x)
 
 
 def attended(x, heads: int, dropout: float, axes: tuple[int, ...], name: str):
     """Layer normalisation, then multi-head self-attention over ``axes`` of x (n, …, width).
 
-    The layer also returns its scores, for :class:`neuroface.attribution.heat_maps.AttentionRollout`.
+    The layer also returns its scores, for
+    :class:`neuroface.attribution.heat_maps.AttentionRollout`.
     """
     normal = _normalised(x)
     size = max(1, x.shape[-1] // heads)
-    attention = layers.MultiHeadAttention(heads, size, dropout=dropout, attention_axes=axes, name=name)
+    attention = layers.MultiHeadAttention(
+        heads, size, dropout=dropout, attention_axes=axes, name=name
+    )
     mixed, _ = attention(normal, normal, return_attention_scores=True)
     return layers.Dropout(dropout)(mixed)
 
@@ -121,9 +145,9 @@ def hybrid(
 ) -> keras.Model:
     """A 3D-CNN of each volume, self-attention over its places, then a Transformer encoder over time.
 
-    It follows the description of the published hybrid: attention acts before places are pooled, a token is a volume,
-    and DropConnect drops weights. ``reference`` builds the released network, with fixed sizes; see
-    :mod:`neuroface.decoding.published_hybrid`.
+    It follows the description of the published hybrid: attention acts before places are pooled, a
+    token is a volume, and DropConnect drops weights. ``reference`` builds the released network,
+    with fixed sizes; see :mod:`neuroface.decoding.published_hybrid`.
     """
     if reference:
         return published_hybrid.reference(n_voxels, window_trs, mask)

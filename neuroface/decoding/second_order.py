@@ -4,13 +4,14 @@ The logit of a window x with mean over time m is
 
     w · x  +  Σ_k s_k (u_k · (m − μ))²  +  b.
 
-Both paths are ridge classifiers in closed form. The second one uses the quadratic kernel of the centred means (Poggio 1975,
-Biol. Cybern. 19:201), and the u_k are the leading eigenvectors of its quadratic form, as in common spatial patterns (Koles
-1991). Only some u_k are kept. They are kept in every model of the inner cross-validation too, and a logistic regression of
-these out-of-fold logits combines the two paths (stacking: Wolpert 1992, Neural Networks 5:241), so its weights and intercept
-belong to the network that is stored. The second-order path is left out where it does not improve the inner cross-validation
-by more than two standard errors over the same logistic regression of the linear path alone; the classifier is then ridge
-regression.
+Both paths are ridge classifiers in closed form. The second one uses the quadratic kernel of the
+centred means (Poggio 1975, Biol. Cybern. 19:201), and the u_k are the leading eigenvectors of its
+quadratic form, as in common spatial patterns (Koles 1991). Only some u_k are kept. They are kept in
+every model of the inner cross-validation too, and a logistic regression of these out-of-fold logits
+combines the two paths (stacking: Wolpert 1992, Neural Networks 5:241), so its weights and intercept
+belong to the network that is stored. The second-order path is left out where it does not improve
+the inner cross-validation by more than two standard errors over the same logistic regression of the
+linear path alone; the classifier is then ridge regression.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +26,8 @@ import numpy as np
 from scipy import linalg
 from sklearn.linear_model import LogisticRegression
 
-# Weight of the deviations from the mean over time, relative to that of the means, simplest first; 1: whole windows.
+# Weight of the deviations from the mean over time, relative to that of the means, simplest first;
+# 1: whole windows.
 DEVIATIONS = (0.0, 0.1, 1.0)
 
 
@@ -34,11 +36,13 @@ class SecondOrder(NamedTuple):
 
     Attributes
     ----------
-    mean, deviation : (n,) coefficients of the windows in w. directions : (n_units, n) coefficients of the windows in u_k.
+    mean, deviation : (n,) coefficients of the windows in w. directions : (n_units, n) coefficients
+    of the windows in u_k.
     strengths : (n_units,) s_k. rows : the windows that were fitted; μ is their mean.
     logit_of_rows : (n_rows,) logits of these windows, from the directions that are kept.
     inner_logit : (n,) logits of the inner cross-validation, from as many directions; NaN elsewhere.
-    chosen : what was chosen: ``deviation`` of DEVIATIONS, ``linear`` and ``second_order``, the weights of the two paths.
+    chosen : what was chosen: ``deviation`` of DEVIATIONS, ``linear`` and ``second_order``, the
+    weights of the two paths.
     """
 
     mean: np.ndarray
@@ -64,12 +68,18 @@ def solve_second_order(
 
     Parameters
     ----------
-    window_kernel, mean_kernel : (n, n) inner products of whole windows and of their means over time. y : (n,) of 0 and 1.
-    groupings : event and person (n,) of each window; windows that share one of them are not independent.
+    window_kernel, mean_kernel : (n, n) inner products of whole windows and of their means over
+    time. y : (n,) of 0 and 1.
+    groupings : event and person (n,) of each window; windows that share one of them are not
+    independent.
     n_units : number of u_k that are kept, those with the largest strengths.
     """
     labels = np.asarray(y)[:, None]
-    return next(solve_second_order_each(window_kernel, mean_kernel, window_trs, labels, fold, groupings, n_units))
+    return next(
+        solve_second_order_each(
+            window_kernel, mean_kernel, window_trs, labels, fold, groupings, n_units
+        )
+    )
 
 
 def solve_second_order_each(
@@ -82,7 +92,8 @@ def solve_second_order_each(
     n_units: int,
 ) -> Iterator[SecondOrder]:
     """:func:`solve_second_order` for many labellings (n, n_labellings), one after another; they share decompositions."""
-    # Inner products of whole windows are those of the means, counted in every volume, plus those of the deviations.
+    # Inner products of whole windows are those of the means, counted in every volume, plus those of
+    # the deviations.
     means = window_trs * mean_kernel
     kernels = [means + weight * (window_kernel - means) for weight in DEVIATIONS]
     linear = zip(*(solve_each(kernel, labels, fold) for kernel in kernels))
@@ -108,7 +119,9 @@ def _combined(
 
     def simplest(logits: list[np.ndarray], errors: float) -> int:
         losses = [log_losses(y[known], logit) for logit in logits]
-        return simplest_good_model(losses, tuple(names[known] for names in groupings), weights, errors)
+        return simplest_good_model(
+            losses, tuple(names[known] for names in groupings), weights, errors
+        )
 
     def stacked_logit(paths: np.ndarray) -> np.ndarray:
         share, intercept = _stacked(paths[known], y[known], weights)
@@ -128,7 +141,13 @@ def _combined(
         chosen={"deviation": DEVIATIONS[best], "linear": 1.0, "second_order": 0.0},
     )
     # A path that does not help with all its directions is not tried with few.
-    if simplest([alone, stacked_logit(np.column_stack([first.inner_logit, second.inner_logit]))], errors=1) == 0:
+    if (
+        simplest(
+            [alone, stacked_logit(np.column_stack([first.inner_logit, second.inner_logit]))],
+            errors=1,
+        )
+        == 0
+    ):
         return found
     inner_second, final = _second_paths(mean_kernel, y, fold, second, n_units)
     paths = np.column_stack([first.inner_logit, inner_second])
@@ -143,7 +162,11 @@ def _combined(
         rows=rows,
         logit_of_rows=share[0] * found.logit_of_rows + share[1] * final.logit[rows] + intercept,
         inner_logit=paths @ share + intercept,
-        chosen={"deviation": DEVIATIONS[best], "linear": float(share[0]), "second_order": float(share[1])},
+        chosen={
+            "deviation": DEVIATIONS[best],
+            "linear": float(share[0]),
+            "second_order": float(share[1]),
+        },
     )
 
 
@@ -161,14 +184,22 @@ def _second_paths(
     """Out-of-fold logits (n,) of the second-order path with few directions, and the path of the final fit."""
     inner = np.full(len(y), np.nan)
     for train, validation in fold.inner:
-        coefficients, intercept = solve_with(_quadratic_kernel(mean_kernel, train), y, train, second.penalty)
-        path = _truncated(mean_kernel, train, second.slope * coefficients, second.slope * intercept, n_units)
+        coefficients, intercept = solve_with(
+            _quadratic_kernel(mean_kernel, train), y, train, second.penalty
+        )
+        path = _truncated(
+            mean_kernel, train, second.slope * coefficients, second.slope * intercept, n_units
+        )
         inner[validation] = path.logit[validation]
     return inner, _truncated(mean_kernel, fold.rows, second.coefficients, second.intercept, n_units)
 
 
 def _truncated(
-    mean_kernel: np.ndarray, rows: np.ndarray, coefficients: np.ndarray, intercept: float, n_units: int
+    mean_kernel: np.ndarray,
+    rows: np.ndarray,
+    coefficients: np.ndarray,
+    intercept: float,
+    n_units: int,
 ) -> _SecondPath:
     """The path with the n_units strongest directions of a quadratic classifier that was fitted to ``rows``."""
     centred = _centred(mean_kernel, rows)
@@ -199,12 +230,15 @@ class Parameters(NamedTuple):
     intercept: float
 
 
-def parameters(chunks: Callable[[], Iterator[tuple[slice, np.ndarray]]], fit: SecondOrder) -> Parameters:
+def parameters(
+    chunks: Callable[[], Iterator[tuple[slice, np.ndarray]]], fit: SecondOrder
+) -> Parameters:
     """Weights of a fit, from two passes over the windows.
 
     Parameters
     ----------
-    chunks : a function; each call iterates over (rows, windows (n_rows, n_voxels, window_trs)) of all windows.
+    chunks : a function; each call iterates over (rows, windows (n_rows, n_voxels, window_trs)) of
+    all windows.
     """
     weights, directions, centre = 0.0, 0.0, 0.0
     fitted = np.zeros(len(fit.mean))
@@ -240,12 +274,15 @@ def _quadratic_kernel(mean_kernel: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return _centred(mean_kernel, rows) ** 2
 
 
-def _leading_directions(centred: np.ndarray, coefficients: np.ndarray, rows: np.ndarray, n_units: int):
+def _leading_directions(
+    centred: np.ndarray, coefficients: np.ndarray, rows: np.ndarray, n_units: int
+):
     """Directions (n_units, n), as coefficients of the windows, and strengths (n_units,) of the quadratic form.
 
-    The form is A = Σ c_i (m_i − μ)(m_i − μ)ᵀ. Its eigenvectors are sums of the windows: with the kernel K = E S Eᵀ of
-    ``rows`` they are (m − μ)ᵀ E S^-½ P, where P are the eigenvectors of S^½ Eᵀ diag(c) E S^½. The coefficients of a
-    direction sum to 0, so that the mean of the windows can be added to or left out of them.
+    The form is A = Σ c_i (m_i − μ)(m_i − μ)ᵀ. Its eigenvectors are sums of the windows: with the
+    kernel K = E S Eᵀ of ``rows`` they are (m − μ)ᵀ E S^-½ P, where P are the eigenvectors of S^½ Eᵀ
+    diag(c) E S^½. The coefficients of a direction sum to 0, so that the mean of the windows can be
+    added to or left out of them.
     """
     values, vectors = linalg.eigh(centred[np.ix_(rows, rows)])
     kept = values > values[-1] * 1e-10

@@ -47,7 +47,9 @@ class StoredWindows(keras.layers.Layer):
 
     def __init__(self, X: np.ndarray, voxel_order: np.ndarray | None = None):
         super().__init__(dtype="float32", trainable=False)
-        self._X = self.add_weight(shape=X.shape, initializer=lambda shape, dtype: X, trainable=False, name="X")
+        self._X = self.add_weight(
+            shape=X.shape, initializer=lambda shape, dtype: X, trainable=False, name="X"
+        )
         self._voxel_order = voxel_order
 
     def call(self, rows):

@@ -48,8 +48,8 @@ class Trained(NamedTuple):
     network : float32, with the weights of the best epoch.
     history : a row per epoch and learning rate.
     cost : parameters, operations, seconds, memory.
-    validation_logits : (n_epochs, n_validation) logits of ``fold.validation`` at each epoch of the best learning rate; empty
-        where the paper's recipe validates on the held-out windows.
+    validation_logits : (n_epochs, n_validation) logits of ``fold.validation`` at each epoch of the
+        best learning rate; empty where the paper's recipe validates on the held-out windows.
     """
 
     network: keras.Model
@@ -79,17 +79,19 @@ def train_network(
 
     Parameters
     ----------
-    X : (n, n_voxels, window_trs), usually a memory map: one batch at a time is read from it, or, if a GPU has room for
-        all windows, they are copied there once. y : (n,) 0 or 1.
-    build : ``build(dtype=…)`` gives a new network, such as a partial :func:`neuroface.decoding.architectures.build`.
-    epochs : trains as in the paper. steps : trains by the robust recipe; see :mod:`neuroface.decoding.recipes`. One of
-        the two must be given.
+    X : (n, n_voxels, window_trs), usually a memory map: one batch at a time is read from it, or, if
+        a GPU has room for all windows, they are copied there once. y : (n,) 0 or 1.
+    build : ``build(dtype=…)`` gives a new network, such as a partial
+    :func:`neuroface.decoding.architectures.build`.
+    epochs : trains as in the paper. steps : trains by the robust recipe; see
+        :mod:`neuroface.decoding.recipes`. One of the two must be given.
     learning_rates : each is tried; the one with the best epoch is kept.
     precision : "float32", "float16", "bfloat16", or "auto": float16 on a GPU, float32 on a CPU.
     n_jobs : trainings that share this machine's memory.
     voxel_order : (n_voxels,) order in which the network gets the voxels; None: as in the mask.
-    per_pass : windows that go through the network at once, a divisor of ``batch_size``; None: as many as fit, at least
-        LEAST_WINDOWS_PER_PASS. If they do not fit after all, training starts again with fewer, down to this number.
+    per_pass : windows that go through the network at once, a divisor of ``batch_size``; None: as
+        many as fit, at least LEAST_WINDOWS_PER_PASS. If they do not fit after all, training starts
+        again with fewer, down to this number.
     callbacks : additional callbacks that observe the training.
 
     Raises
@@ -111,12 +113,16 @@ def train_network(
             )  # fmt: skip
             break
         except FloatingPointError as error:
-            raise NeuroFaceError(f"The loss became NaN at {error}. Lower it, or set PRECISION = 'float32'.") from error
+            raise NeuroFaceError(
+                f"The loss became NaN at {error}. Lower it, or set PRECISION = 'float32'."
+            ) from error
         except Exception as error:
             if not _is_about_memory(error):
                 raise
         for callback in callbacks:
-            callback.set_model(None)  # the last reference to the failed step's memory, except cycles
+            callback.set_model(
+                None
+            )  # the last reference to the failed step's memory, except cycles
         gc.collect()
     else:
         least = sizes_of_passes(batch_size)[-1]
@@ -176,11 +182,18 @@ def _train(
 
     Returns
     -------
-    The best weights, the history, the seconds of each epoch, and the logits of the validation windows at the best rate.
+    The best weights, the history, the seconds of each epoch, and the logits of the validation
+    windows at the best rate.
     """
-    class_weights = dict(enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train])))
+    class_weights = dict(
+        enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train]))
+    )
     stored = StoredWindows(X, voxel_order) if on_gpu else None
-    batches = partial(RowBatches, X, y) if on_gpu else partial(WindowBatches, X, y, voxel_order=voxel_order)
+    batches = (
+        partial(RowBatches, X, y)
+        if on_gpu
+        else partial(WindowBatches, X, y, voxel_order=voxel_order)
+    )
     passes, seen = batch_size // per_pass, partial(WindowBatches, X, y, voxel_order=voxel_order)
 
     def fit(rate: float) -> tuple[float, list[np.ndarray], list[float], pd.DataFrame, np.ndarray]:
@@ -193,15 +206,19 @@ def _train(
             _optimizer(decaying_rate(rate, steps, passes) if steps else rate, passes, dtype),
             loss="binary_crossentropy",
             metrics=[accuracy],
-            # With weights that balance the classes this is the balanced accuracy; in balanced data it equals accuracy.
+            # With weights that balance the classes this is the balanced accuracy; in balanced data
+            # it equals accuracy.
             weighted_metrics=[keras.metrics.MeanMetricWrapper(accuracy, "balanced_accuracy")],
-            # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one operation at a time.
+            # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one
+            # operation at a time.
             jit_compile=HAS_GPU or keras.backend.backend() == "jax",
         )
         validation = seen(fold.validation, per_pass, class_weights)
         if steps:
             some = np.random.default_rng(seed).permutation(fold.train)[:STATISTICS_WINDOWS]
-            watch = RobustWatch(network, rate, seen(some, min(batch_size, 32), class_weights), validation)
+            watch = RobustWatch(
+                network, rate, seen(some, min(batch_size, 32), class_weights), validation
+            )
             per_epoch = -(-steps // EVALUATIONS)
             schedule = {"epochs": -(-steps // per_epoch), "callbacks": [watch, *callbacks]}
         else:
@@ -218,7 +235,9 @@ def _train(
         fitted = model.fit(training, verbose=0, **schedule)
         history = pd.DataFrame(fitted.history).drop(columns="learning_rate", errors="ignore")
         epoch = np.arange(1, len(history) + 1)
-        history = history.assign(learning_rate=rate, epoch=epoch, step=epoch * len(training) // passes)
+        history = history.assign(
+            learning_rate=rate, epoch=epoch, step=epoch * len(training) // passes
+        )
         return (
             watch.best,
             watch.best_weights,
@@ -242,8 +261,9 @@ def training_dtype(precision: str) -> str:
 def windows_per_pass(model: keras.Model, batch_size: int, n_jobs: int) -> int:
     """The largest divisor of ``batch_size`` whose pass fits this job's share of the memory; gradients accumulate.
 
-    It counts the total memory of the machine, not the free memory, so that a rerun takes the same steps. On a GPU the
-    allocator decides, so the whole batch is tried first, and fewer windows if it does not fit.
+    It counts the total memory of the machine, not the free memory, so that a rerun takes the same
+    steps. On a GPU the allocator decides, so the whole batch is tried first, and fewer windows if
+    it does not fit.
 
     Raises
     ------

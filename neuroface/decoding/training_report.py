@@ -37,9 +37,12 @@ def describe(
 
     Parameters
     ----------
-    results : as for :func:`comparison`. ladders : linear model → split → scores, also on relabelled events.
-    choices : split → fold → the chosen model, and the losses of all; see :func:`neuroface.decoding.best.choose`.
-    impossible : split → why it is not possible. alignment : scores after alignment by split, and why others have none.
+    results : as for :func:`comparison`. ladders : linear model → split → scores, also on relabelled
+    events.
+    choices : split → fold → the chosen model, and the losses of all; see
+    :func:`neuroface.decoding.best.choose`.
+    impossible : split → why it is not possible. alignment : scores after alignment by split, and
+    why others have none.
     """
     headline_name, headline = next(iter(results.items()))
     shown_first = [BEST, headline_name] if BEST in results else [headline_name]
@@ -52,15 +55,27 @@ def describe(
     )
     for name in [*shown_first, *(name for name in results if name not in shown_first)]:
         for split in splits:
-            result, title = results[name][split], f"{title_of(name)}, {split} folds{mark_of(name, cfg.SELECTION)}"
-            accuracy, auc = f"{result['all_folds']['accuracy']:.1%}", f"{result['all_folds']['auc']:.3f}"
+            result, title = (
+                results[name][split],
+                f"{title_of(name)}, {split} folds{mark_of(name, cfg.SELECTION)}",
+            )
+            accuracy, auc = (
+                f"{result['all_folds']['accuracy']:.1%}",
+                f"{result['all_folds']['auc']:.3f}",
+            )
             interval = interval_text(result["intervals_95"], "accuracy", ".1%")
             print(f"  {title}: {accuracy} accuracy ({interval}), {AUC} {auc}")
             if name in shown_first:
-                reference = ", for reference" if BEST in shown_first and name == headline_name else ""
-                section.numbers({f"accuracy, {title}{reference}": accuracy, "95 % interval": interval, AUC: auc})
+                reference = (
+                    ", for reference" if BEST in shown_first and name == headline_name else ""
+                )
+                section.numbers(
+                    {f"accuracy, {title}{reference}": accuracy, "95 % interval": interval, AUC: auc}
+                )
     if "windows_per_pass" in (cost := headline[splits[0]]["cost"]):
-        print(f"  {title_of(headline_name)}: {cost['windows_per_pass']} windows went through the network at once")
+        print(
+            f"  {title_of(headline_name)}: {cost['windows_per_pass']} windows went through the network at once"
+        )
     rungs = [split for split in KEPT_OUT if split in ladders["linear"] or split in impossible]
     section.table(
         LADDER,
@@ -87,12 +102,26 @@ def describe(
             "Seconds: all folds and seeds together, without the inner products of the windows; memory: added to the "
             "process by training a fold.",
         )  # fmt: skip
-        section.figure(folder / split / "models.png", f"ROC and precision-recall of all models, {split} folds.")
+        section.figure(
+            folder / split / "models.png", f"ROC and precision-recall of all models, {split} folds."
+        )
         if split in choices:
             section.table(
-                ["fold", "chosen", "log loss of each model"], choice_rows(choices[split]), CHOSEN.format(split)
+                ["fold", "chosen", "log loss of each model"],
+                choice_rows(choices[split]),
+                CHOSEN.format(split),
             )
-    names = ["n", "accuracy", "balanced_accuracy", "auc", "pr_auc", "f1", "mcc", "brier", "calibration_error"]
+    names = [
+        "n",
+        "accuracy",
+        "balanced_accuracy",
+        "auc",
+        "pr_auc",
+        "f1",
+        "mcc",
+        "brier",
+        "calibration_error",
+    ]
     for name in shown_first:
         rows = [
             (split, which, *(f"{s[score]:.3f}" if score != "n" else s["n"] for score in names))
@@ -121,7 +150,11 @@ def describe(
             section.figure(
                 history,
                 f"Training, {split} folds: a thin line per fold, the mean thick. Validation is "
-                + ("an inner part of the training set. " if cfg.SELECTION == "inner" else "the reported fold itself. ")
+                + (
+                    "an inner part of the training set. "
+                    if cfg.SELECTION == "inner"
+                    else "the reported fold itself. "
+                )
                 + f"Its loss was lowest after {cost['best_step']:,} of {cost['steps']:,} steps (median over folds). "
                 f"{cost['windows_per_pass']} windows went through the network at once.",
             )
@@ -163,7 +196,10 @@ def intervals_caption(intervals: dict) -> str:
         return f"{text}."
     units, few = intervals["over"], ""
     if units == RUNS_OF_ONE:
-        units, few = "runs", " MCC, F1 and PR AUC have none: with few windows of a class they would be too narrow."
+        units, few = (
+            "runs",
+            " MCC, F1 and PR AUC have none: with few windows of a class they would be too narrow.",
+        )
     return (
         f"{text}; {intervals['widened']:.2f} times as wide as for independent {units}, because the models of the folds "
         f"learnt from each other's {units} (Nadeau & Bengio 2003).{few}"
@@ -182,7 +218,11 @@ def smallest_p_text(n_permutations: int) -> str:
 def choice_rows(choices: dict[str, dict]) -> list[tuple]:
     """Fold, chosen model, losses of all models."""
     return [
-        (fold, title_of(choice["model"]), ", ".join(f"{title_of(m)} {loss:.3f}" for m, loss in choice["loss"].items()))
+        (
+            fold,
+            title_of(choice["model"]),
+            ", ".join(f"{title_of(m)} {loss:.3f}" for m, loss in choice["loss"].items()),
+        )
         for fold, choice in choices.items()
     ]
 

@@ -7,11 +7,14 @@ import pandas as pd
 from scipy.special import expit, logit
 from scipy.stats import t
 
-# Of an interval. The t of 3 clusters is 4.3 and their variance is hardly known, so their interval says nothing. Coverage was
-# measured with 4 and more (docs/reading-the-numbers.md).
+# Of an interval. The t of 3 clusters is 4.3 and their variance is hardly known, so their interval
+# says nothing. Coverage was measured with 4 and more (docs/reading-the-numbers.md).
 LEAST_CLUSTERS = 4
 RUNS_OF_ONE = "runs of one person"
-HOLD_FOR_FEW_WINDOWS = ("accuracy", "auc")  # intervals of the others cover too seldom with 8 to 12 windows of a class
+HOLD_FOR_FEW_WINDOWS = (
+    "accuracy",
+    "auc",
+)  # intervals of the others cover too seldom with 8 to 12 windows of a class
 
 
 def jackknife_interval(
@@ -23,21 +26,24 @@ def jackknife_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """t interval of any statistic from its values without one cluster each (delete-one-cluster jackknife).
 
-    For any statistic: compute it on all data, then once without each person, film or block of time. For a statistic of
-    weighted windows, row k of the weights is ``clusters != k``. Differences between models are statistics too.
-    Efron & Tibshirani 1993 (An Introduction to the Bootstrap, chapter 11), with n_clusters − 1 degrees of freedom.
+    For any statistic: compute it on all data, then once without each person, film or block of time.
+    For a statistic of weighted windows, row k of the weights is ``clusters != k``. Differences
+    between models are statistics too. Efron & Tibshirani 1993 (An Introduction to the Bootstrap,
+    chapter 11), with n_clusters − 1 degrees of freedom.
 
     Parameters
     ----------
     whole : (...) on all clusters. left_out : (n_clusters, ...) without each cluster.
-    cross_validated : each cluster is predicted by a model that learnt from other ones (film folds, people folds): see
-        :func:`widening`. Else the clusters are independent.
-    limits : lowest and highest possible value. The interval is then computed on the logit scale, which keeps it inside;
-        where a value lies at a limit, on the scale of the statistic, cut at the limits.
+    cross_validated : each cluster is predicted by a model that learnt from other ones (film folds,
+        people folds): see :func:`widening`. Else the clusters are independent.
+    limits : lowest and highest possible value. The interval is then computed on the logit scale,
+        which keeps it inside; where a value lies at a limit, on the scale of the statistic, cut at
+        the limits.
 
     Returns
     -------
-    low, high : (...) each; NaN with fewer than ``LEAST_CLUSTERS`` clusters, or where a value is not finite.
+    low, high : (...) each; NaN with fewer than ``LEAST_CLUSTERS`` clusters, or where a value is not
+    finite.
     """
     whole, left_out = np.asarray(whole, dtype=float), np.asarray(left_out, dtype=float)
     n = len(left_out)
@@ -70,24 +76,28 @@ def _jackknife_error(left_out: np.ndarray) -> np.ndarray:
 def widening(n_clusters: int) -> float:
     """Factor of a standard error over clusters (films, people) whose models learnt from each other's clusters.
 
-    Without an effect the score is a sum over pairs of clusters, each of which is tested by what was learnt from the other.
-    So each pair counts twice in the sum, and only once in the variance between clusters: the variance is twice as large.
-    It is 1 + n / (n − 1) times as large here: the correction of Nadeau & Bengio (2003, Machine Learning 52:239), with one
-    cluster as the test set and the others as the training set. With an effect and many clusters the models hardly depend
-    on a single cluster, and the factor is larger than necessary.
+    Without an effect the score is a sum over pairs of clusters, each of which is tested by what was
+    learnt from the other. So each pair counts twice in the sum, and only once in the variance
+    between clusters: the variance is twice as large. It is 1 + n / (n − 1) times as large here: the
+    correction of Nadeau & Bengio (2003, Machine Learning 52:239), with one cluster as the test set
+    and the others as the training set. With an effect and many clusters the models hardly depend on
+    a single cluster, and the factor is larger than necessary.
     """
     return float(np.sqrt(1 + n_clusters / max(n_clusters - 1, 1)))
 
 
-def intervals_of_split(y: np.ndarray, probability: np.ndarray, windows: pd.DataFrame, split: str) -> dict:
+def intervals_of_split(
+    y: np.ndarray, probability: np.ndarray, windows: pd.DataFrame, split: str
+) -> dict:
     """The 95 % intervals of scores under one cross-validation.
 
-    Where whole films are held out they are over films, whose viewers share moments and model. Where whole runs of a single
-    person are held out they are over these runs. Else they are over people.
+    Where whole films are held out they are over films, whose viewers share moments and model. Where
+    whole runs of a single person are held out they are over these runs. Else they are over people.
 
     Parameters
     ----------
-    y, probability : (n,). windows : (n,) rows with columns movie, run and subject. split : "movie", "window", ...
+    y, probability : (n,). windows : (n,) rows with columns movie, run and subject. split : "movie",
+    "window", ...
 
     Returns
     -------
@@ -114,12 +124,16 @@ def intervals_of_split(y: np.ndarray, probability: np.ndarray, windows: pd.DataF
 
 
 def cluster_intervals(
-    y: np.ndarray, probability: np.ndarray, clusters: np.ndarray, cross_validated: bool = False, level: float = 0.95
+    y: np.ndarray,
+    probability: np.ndarray,
+    clusters: np.ndarray,
+    cross_validated: bool = False,
+    level: float = 0.95,
 ) -> dict[str, tuple[float, float]]:
     """Intervals of scores over whole people (or films): :func:`jackknife_interval` without one of them each.
 
-    Windows of one person, or of one film, are not independent (Field & Welsh 2007, J. R. Stat. Soc. B 69:369).
-    Percentiles of a bootstrap over few clusters are too narrow.
+    Windows of one person, or of one film, are not independent (Field & Welsh 2007, J. R. Stat. Soc.
+    B 69:369). Percentiles of a bootstrap over few clusters are too narrow.
 
     Parameters
     ----------
@@ -128,9 +142,10 @@ def cluster_intervals(
 
     Returns
     -------
-    {"accuracy", "mcc", "f1", "auc", "pr_auc": (low, high)}; empty with fewer than ``LEAST_CLUSTERS`` clusters, or where
-    one cluster holds all windows of a class. A score without spread, such as an accuracy of 1 in all clusters, is left
-    out: an interval of no width would claim that it is known exactly.
+    {"accuracy", "mcc", "f1", "auc", "pr_auc": (low, high)}; empty with fewer than
+    ``LEAST_CLUSTERS`` clusters, or where one cluster holds all windows of a class. A score without
+    spread, such as an accuracy of 1 in all clusters, is left out: an interval of no width would
+    claim that it is known exactly.
     """
     names, cluster = np.unique(clusters, return_inverse=True)
     without = (cluster != np.arange(len(names))[:, None]).astype(int)
@@ -142,7 +157,9 @@ def cluster_intervals(
     for name, value in values.items():
         if np.ptp(value) < 1e-12:
             continue
-        low, high = jackknife_interval(value[0], value[1:], LIMITS.get(name, (0, 1)), cross_validated, level)
+        low, high = jackknife_interval(
+            value[0], value[1:], LIMITS.get(name, (0, 1)), cross_validated, level
+        )
         result[name] = float(low), float(high)
     return result
 
@@ -150,7 +167,9 @@ def cluster_intervals(
 LIMITS = {"mcc": (-1, 1)}
 
 
-def weighted_scores(y: np.ndarray, probability: np.ndarray, times: np.ndarray) -> dict[str, np.ndarray]:
+def weighted_scores(
+    y: np.ndarray, probability: np.ndarray, times: np.ndarray
+) -> dict[str, np.ndarray]:
     """Scores of the same windows with many sets of whole weights, all at once.
 
     Parameters
@@ -163,11 +182,14 @@ def weighted_scores(y: np.ndarray, probability: np.ndarray, times: np.ndarray) -
     """
     order = np.argsort(-probability, kind="stable")
     y, probability, times = y[order], probability[order], times[:, order]
-    last = np.flatnonzero(np.append(np.diff(probability) != 0, True))  # windows of equal probability share a threshold
+    last = np.flatnonzero(
+        np.append(np.diff(probability) != 0, True)
+    )  # windows of equal probability share a threshold
     hits, alarms = (np.cumsum(times * which, axis=1)[:, last].astype(float) for which in (y, 1 - y))
     n_positive, n_negative = hits[:, -1], alarms[:, -1]
     new_hits, new_alarms = (np.diff(counts, axis=1, prepend=0) for counts in (hits, alarms))
-    # A window of class 1 ranks above those of class 0 after it, and half of those at its threshold (Mann-Whitney).
+    # A window of class 1 ranks above those of class 0 after it, and half of those at its threshold
+    # (Mann-Whitney).
     beaten = n_negative[:, None] - alarms + new_alarms / 2
     precision = np.divide(hits, hits + alarms, out=np.zeros_like(hits), where=hits + alarms > 0)
     said = probability >= 0.5
@@ -183,14 +205,18 @@ def weighted_scores(y: np.ndarray, probability: np.ndarray, times: np.ndarray) -
     }
 
 
-def permuted_labels(samples: pd.DataFrame, n_permutations: int, seed: int, positive: str) -> np.ndarray:
+def permuted_labels(
+    samples: pd.DataFrame, n_permutations: int, seed: int, positive: str
+) -> np.ndarray:
     """Labels after whole events have swapped them within a film or run, in the same way for all viewers.
 
-    All viewers of a moment keep the same label, so the null has the same dependence between windows as the data.
+    All viewers of a moment keep the same label, so the null has the same dependence between windows
+    as the data.
 
     Parameters
     ----------
-    samples : columns event, label, and stimulus (events of different films, or parts of a film, never swap).
+    samples : columns event, label, and stimulus (events of different films, or parts of a film,
+    never swap).
     positive : the label that counts as 1.
 
     Returns

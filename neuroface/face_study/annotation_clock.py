@@ -31,11 +31,15 @@ def check_clock(run: Run, n_volumes: int, cfg) -> list[str]:
     Raises
     ------
     NeuroFaceError
-        If the annotation cannot be in seconds of this run's film, or as :func:`neuroface.bold.check_film_length`.
+        If the annotation cannot be in seconds of this run's film, or as
+        :func:`neuroface.bold.check_film_length`.
     """
     names = tuple(name for label in cfg.LABELS for name in cfg.LABEL_EVENTS[label])
     files = dict.fromkeys(run.annotation_of(name) for name in names)
-    ends = {path: _last_s(path, [name for name in names if run.annotation_of(name) == path], cfg) for path in files}
+    ends = {
+        path: _last_s(path, [name for name in names if run.annotation_of(name) == path], cfg)
+        for path in files
+    }
     path = max(ends, key=ends.get)
     last_s, run_s = ends[path], n_volumes * cfg.TR_S
     if last_s > NOT_SECONDS * run_s:
@@ -58,7 +62,9 @@ def check_clock(run: Run, n_volumes: int, cfg) -> list[str]:
     seen_s = first_volume_s(run, n_volumes, cfg.TR_S) + run_s
     last_s = min(last_s, run.film.duration_s) if run.film else last_s
     if last_s > seen_s + UNSEEN_S:
-        remarks.append(f"its annotation from second {seen_s:.0f} to {last_s:.0f}: the run ends before")
+        remarks.append(
+            f"its annotation from second {seen_s:.0f} to {last_s:.0f}: the run ends before"
+        )
     return [remark for remark in remarks if remark]
 
 
@@ -121,7 +127,12 @@ def _check_parts(runs: list[Run], cfg) -> None:
     for (_, file), of in of_file.items():
         if len({run.stimulus for run in of}) < 2:
             continue
-        names = [name for label in cfg.LABELS for name in cfg.LABEL_EVENTS[label] if of[0].annotation_of(name) == file]
+        names = [
+            name
+            for label in cfg.LABELS
+            for name in cfg.LABEL_EVENTS[label]
+            if of[0].annotation_of(name) == file
+        ]
         run_s = min(open_header(run.bold)[1][3] for run in of) * cfg.TR_S
         if (last_s := _last_s(file, names, cfg)) > run_s + UNSEEN_S:
             raise NeuroFaceError(

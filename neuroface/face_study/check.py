@@ -1,6 +1,7 @@
 """``--check`` of script 1: what a data set holds, person by person, and what would stop scripts 1 to 3.
 
-Reads names, sizes, headers, annotations, masks, first volumes and the ends of files, and writes nothing.
+Reads names, sizes, headers, annotations, masks, first volumes and the ends of files, and writes
+nothing.
 """
 
 import re
@@ -25,8 +26,12 @@ import numpy as np
 import pandas as pd
 
 LISTING = Path(__file__).with_name("nndb_files.tsv")
-COPIES_ON_DISK = 4  # of the windows: 1-windows, 2-dataset, 4-attributions, 5-brain-maps (which hardly compress)
-GB_OF_A_PROCESS = 1.0  # Python, TensorFlow and the windows in use: 0.9 to 1.1 in script 3 of the demo
+COPIES_ON_DISK = (
+    4  # of the windows: 1-windows, 2-dataset, 4-attributions, 5-brain-maps (which hardly compress)
+)
+GB_OF_A_PROCESS = (
+    1.0  # Python, TensorFlow and the windows in use: 0.9 to 1.1 in script 3 of the demo
+)
 GB_PER_VOXEL = 4e-5  # of script 8: 2.1 GB at 41,489 voxels (benchmarks/sliding.py)
 
 
@@ -40,8 +45,9 @@ def check_study(cfg, plan_windows, with_events) -> None:
     Raises
     ------
     NeuroFaceError
-        If something is wrong: files that are missing, cut off or unreadable, have another size than published, or do not
-        fit together; no windows; a split of CV_SPLITS that is not possible; too little disk or memory.
+        If something is wrong: files that are missing, cut off or unreadable, have another size than
+        published, or do not fit together; no windows; a split of CV_SPLITS that is not possible;
+        too little disk or memory.
     """
     checklist = Checklist(STUDY, cfg)
     listed = published_files(cfg.DATASET, cfg.NNDB_VARIANT)
@@ -51,11 +57,15 @@ def check_study(cfg, plan_windows, with_events) -> None:
     check_runs(checklist, runs, left_out, notes=cfg.DATASET == "bids")
     if runs:
         checklist.try_to(check_shared_space, runs, cfg.SPACE)
-        mask = checklist.try_to(check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
+        mask = checklist.try_to(
+            check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE
+        )
         plans = plans_of(checklist, runs, plan_windows, cfg)
         for line in checklist.try_to(_cleaning_of_runs, list(plans), cfg) or []:
             checklist.say(line)
-        samples = pd.concat(with_events(plans).values(), ignore_index=True) if plans else pd.DataFrame()
+        samples = (
+            pd.concat(with_events(plans).values(), ignore_index=True) if plans else pd.DataFrame()
+        )
         if has_windows(checklist, samples, cfg):
             checklist.try_to(check_splits, checklist, samples, cfg)
             if mask is not None:
@@ -108,27 +118,35 @@ def fields_of_windows(plan: pd.DataFrame, cfg) -> dict[str, object]:
 def has_windows(checklist: Checklist, samples: pd.DataFrame, cfg) -> bool:
     """Whether there are windows of both labels; if not, it is noted as wrong, as scripts 1 and 2 would say it."""
     if samples.empty:
-        checklist.wrong("No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations.")
+        checklist.wrong(
+            "No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations."
+        )
         return False
     counts = {label: int((samples["label"] == label).sum()) for label in cfg.LABELS}
     checklist.say(f"in all {', '.join(f'{n} {label}' for label, n in counts.items())} windows")
     for label, n in counts.items():
         if not n:
-            checklist.wrong(f"There is no {label} window. Lower MIN_STRETCH_S, or check the annotations.")
+            checklist.wrong(
+                f"There is no {label} window. Lower MIN_STRETCH_S, or check the annotations."
+            )
     return all(counts.values())
 
 
 def check_splits(checklist: Checklist, samples: pd.DataFrame, cfg) -> None:
     """Say which cross-validations these windows allow; raise if one of CV_SPLITS is not possible."""
     folds, impossible = folds_of_all_splits(samples, cfg.WINDOW_TRS, cfg)
-    checklist.say(f"splits: {', '.join(folds)} can be made; CV_SPLITS asks for {', '.join(cfg.CV_SPLITS)}")
+    checklist.say(
+        f"splits: {', '.join(folds)} can be made; CV_SPLITS asks for {', '.join(cfg.CV_SPLITS)}"
+    )
     for why in impossible.values():
         checklist.say(f"  not asked for and not possible: {why}")
     for split in cfg.CV_SPLITS:
         lost = sum(fold.n_embargoed for fold in folds[split])
         if lost:
             share = lost / sum(len(samples) - len(fold.test) for fold in folds[split])
-            checklist.say(f"  {split}: EMBARGO_TRS = {cfg.EMBARGO_TRS} takes {share:.0%} of the training windows")
+            checklist.say(
+                f"  {split}: EMBARGO_TRS = {cfg.EMBARGO_TRS} takes {share:.0%} of the training windows"
+            )
 
 
 def check_machine(checklist: Checklist, mask: np.ndarray, n_windows: int, cfg) -> None:
@@ -152,7 +170,9 @@ def memory_of_scripts(mask: np.ndarray, cfg) -> tuple[float, str]:
             if name not in CLOSED_FORM:
                 network = builder_of(name, mask, cfg)(dtype="float32")
                 windows = windows_per_pass(network, cfg.BATCH_SIZE, cfg.N_JOBS)
-                own_gb[f"script 3 ({name}, {windows} windows at a time)"] = step_bytes(network, windows) / 1e9
+                own_gb[f"script 3 ({name}, {windows} windows at a time)"] = (
+                    step_bytes(network, windows) / 1e9
+                )
     script = max(own_gb, key=own_gb.get)
     processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
     total = processes * GB_OF_A_PROCESS + cfg.N_JOBS * own_gb[script]
@@ -171,15 +191,24 @@ def published_files(dataset: str, variant: str = "") -> dict[str, int]:
     return dict(zip(table["path"], table["bytes"]))
 
 
-def compare_with_listing(folder: Path, listed: dict[str, int], exclude: tuple[str, ...]) -> list[str]:
+def compare_with_listing(
+    folder: Path, listed: dict[str, int], exclude: tuple[str, ...]
+) -> list[str]:
     """Published files that are missing in ``folder`` or have another size, one line each; sub-* may be at its root.
 
-    People of whom no file is here were not downloaded: a printed line names them; films that only they saw are not needed.
+    People of whom no file is here were not downloaded: a printed line names them; films that only
+    they saw are not needed.
     """
-    listed = {path: n for path, n in listed.items() if not any(f"/{person}/" in path for person in exclude)}
+    listed = {
+        path: n
+        for path, n in listed.items()
+        if not any(f"/{person}/" in path for person in exclude)
+    }
     files = {path: _published_file(folder, path) for path in listed}
     people = {path: path.split("/")[1] for path in listed if path.startswith("derivatives/")}
-    absent = set(people.values()) - {people[path] for path, file in files.items() if file and path in people}
+    absent = set(people.values()) - {
+        people[path] for path, file in files.items() if file and path in people
+    }
     viewers: dict[str, set[str]] = {}
     for path, person in people.items():
         if film := re.search(r"_task-([A-Za-z0-9]+)_", path):
@@ -187,24 +216,40 @@ def compare_with_listing(folder: Path, listed: dict[str, int], exclude: tuple[st
     unseen = [f"task-{film}_" for film, who in viewers.items() if who <= absent]
     problems, whole = [], 0
     for path, published in listed.items():
-        if people.get(path) in absent or (path not in people and any(film in path for film in unseen)):
+        if people.get(path) in absent or (
+            path not in people and any(film in path for film in unseen)
+        ):
             continue
         if (file := files[path]) is None:
             problems.append(f"{path} is missing ({published:,} bytes as published)")
         elif (size := file.stat().st_size) != published:
-            problems.append(f"{file} has {size:,} bytes, {published:,} were published: download it again")
+            problems.append(
+                f"{file} has {size:,} bytes, {published:,} were published: download it again"
+            )
         else:
             whole += 1
     if listed:
-        print(f"  published: {len(listed)} files of {len(set(people.values()))} people; {whole} are here with the same size")
+        print(
+            f"  published: {len(listed)} files of {len(set(people.values()))} people; {whole} are here with the same size"
+        )
     if absent:
-        names = ", ".join(sorted(absent, key=lambda name: int(name[4:]))[:5]) + (", …" if len(absent) > 5 else "")
-        print(f"  not downloaded: {len(absent)} of {len(set(people.values()))} people ({names}); the others are checked")
+        names = ", ".join(sorted(absent, key=lambda name: int(name[4:]))[:5]) + (
+            ", …" if len(absent) > 5 else ""
+        )
+        print(
+            f"  not downloaded: {len(absent)} of {len(set(people.values()))} people ({names}); the others are checked"
+        )
     return problems
 
 
 def _published_file(folder: Path, path: str) -> Path | None:
     """Where a published file lies in ``folder``; None if it is not there."""
     stimulus = path.replace("stimuli/", "stimuli/stimuli-")
-    places = [path, path.removeprefix("derivatives/"), stimulus, Path(path).name, Path(stimulus).name]
+    places = [
+        path,
+        path.removeprefix("derivatives/"),
+        stimulus,
+        Path(path).name,
+        Path(stimulus).name,
+    ]
     return next((file for place in places if (file := folder / place).is_file()), None)

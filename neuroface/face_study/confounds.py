@@ -7,7 +7,13 @@ from pathlib import Path
 from neuroface.bold import Labels, Run, balance
 from neuroface.decoding import TOGETHER, Fold, confound_scores, mark_of, title_of
 from neuroface.face_study.words import labels_of
-from neuroface.film import chosen_regressors, imbalance, match_windows, regressors_of_run, regressors_of_windows
+from neuroface.film import (
+    chosen_regressors,
+    imbalance,
+    match_windows,
+    regressors_of_run,
+    regressors_of_windows,
+)
 from neuroface.pipeline import Section, Stage, read_json, read_table, write_json, write_table
 
 import numpy as np
@@ -17,7 +23,9 @@ WINDOW_REGRESSORS = "film_regressors.tsv"
 KEYS = ["subject", "movie", "run", "label", "first_tr"]  # name a window
 
 
-def window_regressors(run: Run, table: pd.DataFrame, n_trs: int, n_volumes: int, cfg) -> pd.DataFrame | None:
+def window_regressors(
+    run: Run, table: pd.DataFrame, n_trs: int, n_volumes: int, cfg
+) -> pd.DataFrame | None:
     """Mean of each film regressor over each window of a run; None if there is no file of them.
 
     Raises
@@ -39,9 +47,9 @@ def choose_windows(
     if not cfg.MATCH_ON:
         return balance(table, labels, cfg.SEED, run_name)
     is_first = (table["label"] == labels.first).to_numpy()
-    return table.iloc[match_windows(is_first, regressors[list(cfg.MATCH_ON)], cfg.MATCH_WITHIN_SD)].reset_index(
-        drop=True
-    )
+    return table.iloc[
+        match_windows(is_first, regressors[list(cfg.MATCH_ON)], cfg.MATCH_WITHIN_SD)
+    ].reset_index(drop=True)
 
 
 def with_kept(
@@ -67,10 +75,10 @@ def write_window_regressors(folder: Path, found: Iterable[pd.DataFrame | None]) 
         return None
     shared = [name for name in there[0].columns if all(name in table for table in there)]
     if len(there) < len(tables) or len(shared) == len(KEYS) + 1:
-        return (
-            f"{len(tables) - len(there)} of {len(tables)} runs have none; no comparison with what else the films show"
-        )
-    write_table(folder / WINDOW_REGRESSORS, pd.concat([table[shared] for table in there], ignore_index=True))
+        return f"{len(tables) - len(there)} of {len(tables)} runs have none; no comparison with what else the films show"
+    write_table(
+        folder / WINDOW_REGRESSORS, pd.concat([table[shared] for table in there], ignore_index=True)
+    )
     return None
 
 
@@ -80,7 +88,9 @@ def describe_balance(section: Section, folder: Path, labels: Labels, cfg) -> Non
         return
     table = read_table(folder / WINDOW_REGRESSORS)
     before, after = (differences(part, labels) for part in (table, table[table["kept"] == 1]))
-    rows = [(name.replace("_", " "), f"{before[name]:+.2f}", f"{after[name]:+.2f}") for name in before]
+    rows = [
+        (name.replace("_", " "), f"{before[name]:+.2f}", f"{after[name]:+.2f}") for name in before
+    ]
     how = (
         f"kept windows were paired to be alike in {', '.join(cfg.MATCH_ON)}"
         if cfg.MATCH_ON
@@ -98,7 +108,9 @@ def describe_balance(section: Section, folder: Path, labels: Labels, cfg) -> Non
 
 def differences(table: pd.DataFrame, labels: Labels) -> dict[str, float]:
     """Standardised mean difference of each regressor in a table of windows."""
-    return imbalance((table["label"] == labels.first).to_numpy(), table.drop(columns=[*KEYS, "kept"]))
+    return imbalance(
+        (table["label"] == labels.first).to_numpy(), table.drop(columns=[*KEYS, "kept"])
+    )
 
 
 def regressors_of_dataset(folder: Path, samples: pd.DataFrame) -> pd.DataFrame | None:
@@ -112,7 +124,9 @@ def regressors_of_dataset(folder: Path, samples: pd.DataFrame) -> pd.DataFrame |
         return None
     table = read_table(folder / WINDOW_REGRESSORS)
     table = table[table["kept"] == 1].drop(columns="kept").drop_duplicates(KEYS)
-    joined = samples[KEYS].merge(table, on=KEYS, how="left", validate="many_to_one").drop(columns=KEYS)
+    joined = (
+        samples[KEYS].merge(table, on=KEYS, how="left", validate="many_to_one").drop(columns=KEYS)
+    )
     return None if joined.isna().any(axis=None) else joined.astype(np.float64)
 
 
@@ -132,8 +146,8 @@ def add_confounds(
 
     Parameters
     ----------
-    samples : ``samples.tsv``. results : model → split → content of ``metrics.json``. ladders : linear model → split →
-        scores with p-values.
+    samples : ``samples.tsv``. results : model → split → content of ``metrics.json``. ladders :
+        linear model → split → scores with p-values.
     """
     features, labels = regressors_of_dataset(stage.folder_of(1), samples), labels_of(cfg)
     if features is None:
@@ -145,7 +159,10 @@ def add_confounds(
         "confounds",
     )
     of_film = read_json(stage.folder / "film_regressors.json")
-    rows = [(name.replace("_", " "), *_cells(name, of_film, cfg.CV_SPLITS)) for name in [*features, TOGETHER]]
+    rows = [
+        (name.replace("_", " "), *_cells(name, of_film, cfg.CV_SPLITS))
+        for name in [*features, TOGETHER]
+    ]
     for model, parts in results.items():
         cells = []
         for split in cfg.CV_SPLITS:
@@ -181,15 +198,30 @@ def write_scores(
     """Write how each film regressor differs between the classes, and how well it predicts them."""
     is_first = (samples["label"] == cfg.LABELS[0]).to_numpy()
     scores = confound_scores(
-        features, is_first.astype(np.int8), samples, folds, cfg.N_PERMUTATIONS, cfg.SEED, cfg.LABELS[0]
+        features,
+        is_first.astype(np.int8),
+        samples,
+        folds,
+        cfg.N_PERMUTATIONS,
+        cfg.SEED,
+        cfg.LABELS[0],
     )
     write_json(target, {"difference_sd": imbalance(is_first, features), "scores": scores})
 
 
 def _cells(name: str, results: dict, splits: tuple[str, ...]) -> list[str]:
     scores = results["scores"].get(name)  # none where it never changes
-    difference = f"{results['difference_sd'][name]:+.2f}" if name in results["difference_sd"] else ""
-    return [difference, *(cell for split in splits for cell in (_scores(scores[split]) if scores else ("–", "–", "–")))]
+    difference = (
+        f"{results['difference_sd'][name]:+.2f}" if name in results["difference_sd"] else ""
+    )
+    return [
+        difference,
+        *(
+            cell
+            for split in splits
+            for cell in (_scores(scores[split]) if scores else ("–", "–", "–"))
+        ),
+    ]
 
 
 def _scores(scores: dict) -> tuple[str, str, str]:

@@ -1,9 +1,10 @@
 """The demo data set: synthetic BOLD of people watching films, in NNDb's naming and formats, with a known truth.
 
-Faces drive FFA, OFA and pSTS of both hemispheres through the canonical HRF, with saturation. FFA and OFA also vary
-together: in the same direction with a face, in opposite directions without one, which no linear model can read. Added are
-noise that is smooth in space and autocorrelated in time, slow drift, and responses to the film in other regions that all
-its viewers share. People differ in amplitude and in the edge of their brain mask.
+Faces drive FFA, OFA and pSTS of both hemispheres through the canonical HRF, with saturation. FFA
+and OFA also vary together: in the same direction with a face, in opposite directions without one,
+which no linear model can read. Added are noise that is smooth in space and autocorrelated in time,
+slow drift, and responses to the film in other regions that all its viewers share. People differ in
+amplitude and in the edge of their brain mask.
 """
 
 import shutil
@@ -28,14 +29,16 @@ VOXEL_MM = 8
 GREY_MATTER = 0.45  # share of grey matter above which a voxel belongs to the demo brain
 FACE_EFFECT = 1.3  # response to a face in SDs of a voxel's noise, before the factor of each person
 SATURATION = 1.5  # of the response: tanh(SATURATION × drive) / tanh(SATURATION)
-# Amplitude of the variation that FFA and OFA share. With a face both rise or both fall; without one, one rises and the other
-# falls. The direction is random in each stretch, so its mean is 0; only the product of the two regions tells a face.
+# Amplitude of the variation that FFA and OFA share. With a face both rise or both fall; without
+# one, one rises and the other falls. The direction is random in each stretch, so its mean is 0;
+# only the product of the two regions tells a face.
 COUPLING_EFFECT = 2.0
 FILM_EFFECT = 1.0
 NOISE_AR = 0.4  # lag-1 autocorrelation at 1 s
 NOISE_FWHM_MM = 9.0
 DRIFT_SD = 0.2
-# Regions that follow the film's sound, light and story, not its faces (MNI mm), and the radius of the response.
+# Regions that follow the film's sound, light and story, not its faces (MNI mm), and the radius of
+# the response.
 FILM_REGIONS = {
     "auditory": [(-54, -20, 6), (56, -18, 6)],
     "early visual": [(-8, -94, 0), (10, -92, 2)],
@@ -45,12 +48,16 @@ FILM_REGIONS = {
 FILM_RADIUS_MM = 14.0
 
 
-def write_demo(folder: Path, roi_file: Path, seed: int, film_s: int = 900, voxel_mm: int = VOXEL_MM) -> bool:
+def write_demo(
+    folder: Path, roi_file: Path, seed: int, film_s: int = 900, voxel_mm: int = VOXEL_MM
+) -> bool:
     """Write the demo data set to ``folder`` unless it exists.
 
-    Layout as NNDb v1: ``stimuli/task-<film>_face-annotation.1D``, ``derivatives/sub-<n>/anat/…_T1w_mask.nii.gz``,
-    ``derivatives/sub-<n>/func/…_bold_preprocessedICA.nii.gz`` (x, y, z, film_s) float32; and ``truth/``: the regions
-    that faces drive (``face_rois.nii.gz``, labels as rows of ``face_rois.tsv``) and every parameter (``truth.json``).
+    Layout as NNDb v1: ``stimuli/task-<film>_face-annotation.1D``,
+    ``derivatives/sub-<n>/anat/…_T1w_mask.nii.gz``,
+    ``derivatives/sub-<n>/func/…_bold_preprocessedICA.nii.gz`` (x, y, z, film_s) float32; and
+    ``truth/``: the regions that faces drive (``face_rois.nii.gz``, labels as rows of
+    ``face_rois.tsv``) and every parameter (``truth.json``).
 
     Returns
     -------
@@ -81,25 +88,44 @@ def write_demo(folder: Path, roi_file: Path, seed: int, film_s: int = 900, voxel
         stretches = draw_annotation(rng, film_s)
         (partial / "stimuli").mkdir(parents=True, exist_ok=True)
         np.savetxt(partial / "stimuli" / f"task-{film}_face-annotation.1D", stretches, fmt="%.1f")
-        write_demo_regressors(partial / "stimuli", film, stretches, film_s, TR_S, [seed, film_number])
+        write_demo_regressors(
+            partial / "stimuli", film, stretches, film_s, TR_S, [seed, film_number]
+        )
         film_response = _smooth_noise(rng, len(FILM_REGIONS), film_s, seconds=3.0)
         for _ in range(PEOPLE_PER_FILM):
             subject += 1
             rng = np.random.default_rng([seed, film_number, subject])
             effects = FACE_EFFECT, COUPLING_EFFECT
-            matrix, amplitude = draw_person(rng, brain, regions, rois["roi"], stretches, film_s, voxel_mm, *effects)
+            matrix, amplitude = draw_person(
+                rng, brain, regions, rois["roi"], stretches, film_s, voxel_mm, *effects
+            )
             matrix += FILM_EFFECT * film_weights @ film_response
-            matrix *= rng.uniform(0.6, 1.6) * 10  # people differ in overall amplitude, in arbitrary units
-            _write_person(partial, f"sub-{subject}", film, _own_mask(rng, brain), brain, matrix, affine)
-            people.append({"participant_id": f"sub-{subject}", "task": film, "face_amplitude": round(amplitude, 3)})
+            matrix *= (
+                rng.uniform(0.6, 1.6) * 10
+            )  # people differ in overall amplitude, in arbitrary units
+            _write_person(
+                partial, f"sub-{subject}", film, _own_mask(rng, brain), brain, matrix, affine
+            )
+            people.append(
+                {
+                    "participant_id": f"sub-{subject}",
+                    "task": film,
+                    "face_amplitude": round(amplitude, 3),
+                }
+            )
 
     labels = np.zeros(brain.shape, dtype=np.uint8)
     labels[brain] = regions
     write_nifti(partial / "truth" / "face_rois.nii.gz", labels, affine)
     write_table(partial / "truth" / "face_rois.tsv", rois)
     write_table(partial / "participants.tsv", pd.DataFrame(people))
-    parameters = {name: value for name, value in globals().items() if name.isupper() and name != "PARTIAL"}
-    write_json(partial / "truth" / "truth.json", parameters | {"seed": seed, "film_s": film_s, "voxel_mm": voxel_mm})
+    parameters = {
+        name: value for name, value in globals().items() if name.isupper() and name != "PARTIAL"
+    }
+    write_json(
+        partial / "truth" / "truth.json",
+        parameters | {"seed": seed, "film_s": film_s, "voxel_mm": voxel_mm},
+    )
     partial.rename(folder)
     return True
 
@@ -119,8 +145,10 @@ def draw_person(
 
     Parameters
     ----------
-    brain : (x, y, z) bool. regions : (n_voxels,) number of each voxel's region, 0: none. names : name of each region.
-    stretches : annotation of the film. face_effect, coupling_effect : as FACE_EFFECT and COUPLING_EFFECT.
+    brain : (x, y, z) bool. regions : (n_voxels,) number of each voxel's region, 0: none. names :
+    name of each region.
+    stretches : annotation of the film. face_effect, coupling_effect : as FACE_EFFECT and
+    COUPLING_EFFECT.
     """
     matrix = draw_noise(rng, brain, film_s, voxel_mm)
     amplitude = rng.uniform(0.75, 1.25)
@@ -145,7 +173,9 @@ def draw_annotation(rng: np.random.Generator, film_s: int) -> np.ndarray:
         else:
             duration = rng.uniform(0.6, 6)
         duration = round(duration * 5) / 5
-        if duration > 10 and rng.random() < 0.2:  # a cut between two shots of one face: two rows that touch or overlap
+        if (
+            duration > 10 and rng.random() < 0.2
+        ):  # a cut between two shots of one face: two rows that touch or overlap
             cut = round(duration / 2 * 5) / 5
             rows += [(now, cut + rng.choice([0.0, 1.0])), (now + cut, duration - cut)]
         else:
@@ -160,7 +190,9 @@ def face_response(stretches: np.ndarray, n_trs: int) -> np.ndarray:
     return _convolved(_on_screen(stretches, n_trs).astype(float))
 
 
-def _coupling(rng: np.random.Generator, stretches: np.ndarray, n_trs: int, names: pd.Series) -> np.ndarray:
+def _coupling(
+    rng: np.random.Generator, stretches: np.ndarray, n_trs: int, names: pd.Series
+) -> np.ndarray:
     """The variation that FFA and OFA share, (1 + n_regions, n_trs) float32; the first row is the rest of the brain."""
     on = _on_screen(stretches, n_trs)
     bounds = np.concatenate([[0], np.flatnonzero(np.diff(on.astype(int))) + 1, [len(on)]])
@@ -185,7 +217,9 @@ def _convolved(drive: np.ndarray) -> np.ndarray:
     return np.convolve(drive, hrf / hrf.sum())[: len(drive)][::step].astype(np.float32)
 
 
-def draw_noise(rng: np.random.Generator, brain: np.ndarray, n_trs: int, voxel_mm: float) -> np.ndarray:
+def draw_noise(
+    rng: np.random.Generator, brain: np.ndarray, n_trs: int, voxel_mm: float
+) -> np.ndarray:
     """Noise (n_voxels, n_trs) float32: AR(1) in time, smooth in space, SD 1 per voxel, plus slow drift."""
     sigma = NOISE_FWHM_MM / 2.3548 / voxel_mm
     matrix = np.empty((int(brain.sum()), n_trs), dtype=np.float32)
@@ -208,7 +242,9 @@ def _film_weights(positions_mm: np.ndarray) -> np.ndarray:
     """How much each voxel follows each film region's time course: (n_voxels, n_regions), a Gaussian of distance."""
     columns = []
     for centres in FILM_REGIONS.values():
-        distance = np.min([np.linalg.norm(positions_mm - np.array(c), axis=1) for c in centres], axis=0)
+        distance = np.min(
+            [np.linalg.norm(positions_mm - np.array(c), axis=1) for c in centres], axis=0
+        )
         columns.append(np.exp(-0.5 * (distance / FILM_RADIUS_MM) ** 2))
     return np.stack(columns, axis=1).astype(np.float32)
 
@@ -229,4 +265,9 @@ def _write_person(folder: Path, subject: str, film: str, own_mask, brain, matrix
     volumes = np.zeros((*brain.shape, matrix.shape[1]), dtype=np.float32)
     volumes[brain] = np.round(matrix, 2)
     volumes[~own_mask] = 0
-    write_nifti(person / "func" / f"{subject}_task-{film}_bold_preprocessedICA.nii.gz", volumes, affine, TR_S)
+    write_nifti(
+        person / "func" / f"{subject}_task-{film}_bold_preprocessedICA.nii.gz",
+        volumes,
+        affine,
+        TR_S,
+    )

@@ -48,7 +48,9 @@ FILMS = Study(
     name="NeuroFaceCNN, annotation of films",
     steps=(
         Step(0, "stimuli", "0-annotate_film.py"),
-        Step(1, "1-windows", "1-preprocess_naturalistic_fmri.py"),  # what comes next; it writes elsewhere
+        Step(
+            1, "1-windows", "1-preprocess_naturalistic_fmri.py"
+        ),  # what comes next; it writes elsewhere
     ),
     settings=FaceSettings,
     title=lambda _: "When is a face on the screen?",
@@ -61,7 +63,9 @@ def film_settings(script: str) -> SimpleNamespace:
     """Settings of script 0: films are annotated once for all experiments, so results lie in FILM_DIR, whatever RUN_NAME."""
     cfg = FILMS.load_settings(script)
     folder = Path(cfg.FILM_DIR)
-    return SimpleNamespace(**vars(cfg) | {"DATASET": "films", "DATA_DIR": str(folder.parent), "RUN_NAME": folder.name})
+    return SimpleNamespace(
+        **vars(cfg) | {"DATASET": "films", "DATA_DIR": str(folder.parent), "RUN_NAME": folder.name}
+    )
 
 
 def rules_of(cfg) -> Rules:
@@ -108,15 +112,25 @@ def digest_file(folder: Path, film: Film) -> Path:
 
 def write_digest(folder: Path, film: Film) -> None:
     """Write what the sidecars say of a film file."""
-    about = {"File": film.path.name, "SHA256": sha256(film.path), "DurationS": round(film.duration_s, 3)}
-    about |= {"FramesPerSecond": round(film.frame_rate, 4), "Codec": film.codec, "Size": [film.width, film.height]}
+    about = {
+        "File": film.path.name,
+        "SHA256": sha256(film.path),
+        "DurationS": round(film.duration_s, 3),
+    }
+    about |= {
+        "FramesPerSecond": round(film.frame_rate, 4),
+        "Codec": film.codec,
+        "Size": [film.width, film.height],
+    }
     write_json(digest_file(folder, film), about | {"FirstTimeStampS": round(film.start_s, 6)})
 
 
 # ---------------------------------------------------------------- from samples to files
 
 
-def samples_of_run(folder: Path, films: dict[str, Film], parts: list[Part], cfg) -> tuple[pd.DataFrame, np.ndarray]:
+def samples_of_run(
+    folder: Path, films: dict[str, Film], parts: list[Part], cfg
+) -> tuple[pd.DataFrame, np.ndarray]:
     """Samples of a run, a row each; and the (part, sample of its film) that each row shows, (n, 2), −1 without film."""
     which, sample = run_clock(parts, cfg.ANNOTATION_HZ)
     table = pd.DataFrame({"time_s": np.round(np.arange(len(which)) / cfg.ANNOTATION_HZ, 6)})
@@ -126,17 +140,25 @@ def samples_of_run(folder: Path, films: dict[str, Film], parts: list[Part], cfg)
         for name in film:
             if name not in table:
                 table[name] = np.nan
-            table.loc[rows, name] = film[name].to_numpy(float)[np.minimum(sample[rows], len(film) - 1)]
+            table.loc[rows, name] = film[name].to_numpy(float)[
+                np.minimum(sample[rows], len(film) - 1)
+            ]
     table["n_faces"] = table["n_faces"].fillna(0).astype(int)
     return table, np.column_stack([which, sample])
 
 
 def _film_table(folder: Path, film: Film, cfg) -> pd.DataFrame:
     """All samples of a film: faces that count by the rules, and its contents."""
-    chunks = [read_json(chunk_file(folder, film, part)) for part in chunks_of(film, cfg.ANNOTATION_HZ)]
-    joined = {name: [value for chunk in chunks for value in chunk[name]] for name in ("faces", *CONTENTS)}
+    chunks = [
+        read_json(chunk_file(folder, film, part)) for part in chunks_of(film, cfg.ANNOTATION_HZ)
+    ]
+    joined = {
+        name: [value for chunk in chunks for value in chunk[name]] for name in ("faces", *CONTENTS)
+    }
     faces = faces_of_samples(joined.pop("faces"), rules_of(cfg))
-    return pd.DataFrame(faces | {name: np.array(values, dtype=float) for name, values in joined.items()})
+    return pd.DataFrame(
+        faces | {name: np.array(values, dtype=float) for name, values in joined.items()}
+    )
 
 
 def annotate_run(folder: Path, films: dict[str, Film], name: str, parts: list[Part], cfg) -> None:
@@ -150,12 +172,16 @@ def annotate_run(folder: Path, films: dict[str, Film], name: str, parts: list[Pa
     )  # fmt: skip
     taken = np.concatenate([faces, pauses])
     rest = complement(
-        taken[np.argsort(taken[:, 0], kind="stable")], 0.0, max(length_s, taken.sum(axis=1).max(initial=0.0))
+        taken[np.argsort(taken[:, 0], kind="stable")],
+        0.0,
+        max(length_s, taken.sum(axis=1).max(initial=0.0)),
     )
     about = _sidecar(folder, films, parts, length_s, cfg)
     write_table(folder / f"{name}_samples.tsv", table)
     regressors = regressors_of_samples(table, rate_hz, cfg.TR_S)
-    write_regressors(folder, name, regressors, cfg.TR_S, {"Films": about["Films"], "Parts": about["Parts"]})
+    write_regressors(
+        folder, name, regressors, cfg.TR_S, {"Films": about["Films"], "Parts": about["Parts"]}
+    )
     score = table["score"].fillna(0).to_numpy()
     marked = [(on, *row, d) for on, part in ((True, faces), (False, rest))
               for row, d in zip(part.tolist(), doubt(part, score, rate_hz, on, rules))]  # fmt: skip
@@ -174,7 +200,9 @@ def _sidecar(folder: Path, films: dict[str, Film], parts: list[Part], length_s: 
     return {
         "onset": {"Description": "second of the run", "Units": "s"},
         "duration": {"Units": "s"},
-        "trial_type": {"Levels": {"face": "a face is on the screen", "noface": "film without a face"}},
+        "trial_type": {
+            "Levels": {"face": "a face is on the screen", "noface": "film without a face"}
+        },
         **detector_versions(),
         "SmallestScore": cfg.FACE_SCORE,
         "SmallestHeight": cfg.MIN_FACE_HEIGHT,
@@ -194,8 +222,12 @@ def _pictures(folder: Path, films: dict[str, Film], parts: list[Part], shown: np
         for samples in chunks_of(films[part.file], cfg.ANNOTATION_HZ):
             archive = chunk_file(folder, films[part.file], samples).with_suffix(".zip")
             with zipfile.ZipFile(archive) as file:
-                where |= {(number, int(name.removesuffix(".webp"))): archive for name in file.namelist()}
-    rows = np.array([row for row, key in enumerate(map(tuple, shown.tolist())) if key in where], dtype=int)
+                where |= {
+                    (number, int(name.removesuffix(".webp"))): archive for name in file.namelist()
+                }
+    rows = np.array(
+        [row for row, key in enumerate(map(tuple, shown.tolist())) if key in where], dtype=int
+    )
 
     @cache
     def opened(archive: Path) -> zipfile.ZipFile:

@@ -13,7 +13,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-# The paper's values of the settings that it states; experiments/nndb.py sets those that are not our defaults.
+# The paper's values of the settings that it states; experiments/nndb.py sets those that are not our
+# defaults.
 PAPER = {
     "SEED": 42, "TR_S": 1.0, "LAG_S": 4.0, "WINDOW_TRS": 10, "MIN_STRETCH_S": 10.0, "STANDARDIZE": "none",
     "BALANCE": "run", "MATCH_ON": [], "MASK_THRESHOLD": 0.99, "MASK_FILE": None, "CV_SPLITS": ["window"], "N_FOLDS": 4,
@@ -66,9 +67,14 @@ def facts_of(root: Path) -> dict:
         "windows": samples["label"].value_counts().to_dict(),
         "voxels": int(np.count_nonzero(nib.load(root / "1-windows" / "group_mask.nii.gz").dataobj)),
     }
-    tests = [read_json(file) for file in sorted((root / "6-averages").glob("group_contrast-*_test.json"))]
+    tests = [
+        read_json(file) for file in sorted((root / "6-averages").glob("group_contrast-*_test.json"))
+    ]
     if tests:
-        facts["tests"] = {test["test"]: {n: test.get(n) for n in ("relabellings", "flips", "units")} for test in tests}
+        facts["tests"] = {
+            test["test"]: {n: test.get(n) for n in ("relabellings", "flips", "units")}
+            for test in tests
+        }
     if (timelines := root / "8-predictions" / "metrics.json").exists():
         facts["moments_unseen"] = (
             read_json(timelines).get("n_runs_unseen", 0) > 0
@@ -83,7 +89,8 @@ def methods_paragraph(
 
     Parameters
     ----------
-    settings : as stamped. facts : of :func:`facts_of`. done : numbers of the scripts that have finished, 2 among them.
+    settings : as stamped. facts : of :func:`facts_of`. done : numbers of the scripts that have
+    finished, 2 among them.
     backends : of the networks: "tensorflow", "jax", or both.
     """
     parts = [_data(settings, facts)]
@@ -109,12 +116,17 @@ def _data(s: dict, f: dict) -> str:
         alike = f"alike in {_and([name.replace('_', ' ') for name in s['MATCH_ON']])} of the film"
         balance["run"] = f"In each run windows of both classes were paired to be {alike}, "
         balance["run"] += f"at most {s['MATCH_WITHIN_SD']:g} SD apart (Rosenbaum 1989)"
-    scale = {"zscore": "Each voxel had mean 0 and SD 1 over its run.", "none": "BOLD was not standardised."}
+    scale = {
+        "zscore": "Each voxel had mean 0 and SD 1 over its run.",
+        "none": "BOLD was not standardised.",
+    }
     source = {
         "demo": "synthetic, with a known truth",
         "nndb-v1": "Naturalistic Neuroimaging Database, version 1, Aliko et al. 2020",
         "nndb-v2": f"Naturalistic Neuroimaging Database, version 2, {s.get('NNDB_VARIANT')}, Aliko et al. 2020",
-        "bids": "files with “" + s["BIDS_FILTER"] + "” in their name" if s.get("BIDS_FILTER") else "BIDS",
+        "bids": "files with “" + s["BIDS_FILTER"] + "” in their name"
+        if s.get("BIDS_FILTER")
+        else "BIDS",
     }[s["DATASET"]]
     who = "1 person" if f["people"] == 1 else f"{f['people']} people"
     what = "1 film or task" if f["films"] == 1 else f"{f['films']} films or tasks"
@@ -126,10 +138,21 @@ def _data(s: dict, f: dict) -> str:
     labels = Labels(*s["LABELS"], WORDS)
     first, second = (s["LABEL_EVENTS"][label] for label in labels)
     column = "" if s["EVENT_COLUMN"] == "trial_type" else f" in column {s['EVENT_COLUMN']}"
-    events = f" ({_and(first)}{column})" if s["DATASET"] == "bids" or first != [labels.first] else ""
-    others = f"of {_and(second)}" if second else "without one" if labels.first in WORDS else f"without {labels.one}"
+    events = (
+        f" ({_and(first)}{column})" if s["DATASET"] == "bids" or first != [labels.first] else ""
+    )
+    others = (
+        f"of {_and(second)}"
+        if second
+        else "without one"
+        if labels.first in WORDS
+        else f"without {labels.one}"
+    )
     there = labels.is_there.replace(" is ", " ", 1)
-    counts = [f"{f['windows'][label]:,} {title.replace(' ', '-')}" for label, title in zip(labels, labels.titles)]
+    counts = [
+        f"{f['windows'][label]:,} {title.replace(' ', '-')}"
+        for label, title in zip(labels, labels.titles)
+    ]
     where = (
         f"of a given mask ({_path(s['MASK_FILE'])})"
         if s["MASK_FILE"]
@@ -155,8 +178,13 @@ def _training(s: dict, f: dict) -> str:
         f"filters, a dense layer of {s['CNN_DENSE_UNITS']} units, one logistic output)"
     }
     sizes = {name: options for name, options in s["MODEL_OPTIONS"].items() if name in s["MODELS"]}
-    chosen = {name: f" ({_and(f'{key} {value}' for key, value in options.items())})" for name, options in sizes.items()}
-    trained = _and([networks.get(name, f"the network “{name}”") + chosen.get(name, "") for name in s["MODELS"]])
+    chosen = {
+        name: f" ({_and(f'{key} {value}' for key, value in options.items())})"
+        for name, options in sizes.items()
+    }
+    trained = _and(
+        [networks.get(name, f"the network “{name}”") + chosen.get(name, "") for name in s["MODELS"]]
+    )
     were, they = ("was", "It was") if len(s["MODELS"]) == 1 else ("were", "They were")
     how = f"{s['EPOCHS']} epochs"
     if s["TRAINING"] == "robust":
@@ -164,8 +192,14 @@ def _training(s: dict, f: dict) -> str:
             f"{s['TRAINING_STEPS']} steps with warm-up and cosine decay (Loshchilov & Hutter 2017), mixup (Zhang et al. "
             "2018), statistics of batch normalisation estimated again before each evaluation (Izmailov et al. 2018)"
         )
-    how += f", {s['N_SEEDS']} networks per fold, whose logits were averaged" if s["N_SEEDS"] > 1 else ""
-    closed = " Models in closed form were fitted instead." if set(s["MODELS"]) & set(CLOSED_FORM) else ""
+    how += (
+        f", {s['N_SEEDS']} networks per fold, whose logits were averaged"
+        if s["N_SEEDS"] > 1
+        else ""
+    )
+    closed = (
+        " Models in closed form were fitted instead." if set(s["MODELS"]) & set(CLOSED_FORM) else ""
+    )
     text = (
         f"{trained[0].upper()}{trained[1:]} {were} trained with Adam (Kingma & Ba 2015; step size {rate}, "
         f"{s['BATCH_SIZE']} windows per step, {how}, classes weighted to balance).{closed} {they} tested by "
@@ -182,7 +216,9 @@ def _training(s: dict, f: dict) -> str:
         text += "Networks' epochs were chosen on the held-out folds themselves, which makes their scores too high."
     text += _intervals(s, f)
     others = [BASELINES[name] for name in s["BASELINES"] if name in BASELINES]
-    if (rois := rois_name(s["ROI_FILE"] and _path(s["ROI_FILE"]))) in s["BASELINES"] and s["SPACE"] == "MNI":
+    if (rois := rois_name(s["ROI_FILE"] and _path(s["ROI_FILE"]))) in s["BASELINES"] and s[
+        "SPACE"
+    ] == "MNI":
         others.append(f"ridge regression on the {rois.removesuffix('-rois')} regions alone")
     if others:
         text += f" On the same folds we trained {_and(others)}."
@@ -193,7 +229,9 @@ def _training(s: dict, f: dict) -> str:
         )
     if s["N_PERMUTATIONS"]:
         text += f" Chance was estimated from {s['N_PERMUTATIONS']:,} relabellings of events with the linear model"
-        text += f" and {s['N_PERMUTATIONS_CNN']:,} with the network" if s["N_PERMUTATIONS_CNN"] else ""
+        text += (
+            f" and {s['N_PERMUTATIONS_CNN']:,} with the network" if s["N_PERMUTATIONS_CNN"] else ""
+        )
         text += "; p-values count the observation itself (Phipson & Smyth 2010)."
     return text
 
@@ -210,7 +248,11 @@ def _intervals(s: dict, f: dict) -> str:
     if not over:
         return ""
     text = f" 95 % intervals are t intervals over {_and(over)}, from a delete-one jackknife (Efron & Tibshirani 1993)"
-    whole = {"films": "movie" in s["CV_SPLITS"], "runs": runs_of_one, "people": "subject" in s["CV_SPLITS"]}
+    whole = {
+        "films": "movie" in s["CV_SPLITS"],
+        "runs": runs_of_one,
+        "people": "subject" in s["CV_SPLITS"],
+    }
     if not any(whole.values()):
         return f"{text}."
     held_out = _and([kind for kind, is_held_out in whole.items() if is_held_out], "or")
@@ -232,9 +274,7 @@ def _attributions(s: dict, f: dict) -> str:
         steps = f"{SECANT_STEPS} secants" if s["IG_RULE"] == "secant" else steps
     rule = f"{s['IG_RULE']} rule, {steps}"
     if s["IG_RULE"] == "auto":
-        rule = (
-            f"exact for linear and second-order models; {SECANT_STEPS} secants for the voxel-time network; else {steps}"
-        )
+        rule = f"exact for linear and second-order models; {SECANT_STEPS} secants for the voxel-time network; else {steps}"
     engine = ", DeepExplain, Ancona et al. 2018" if s["IG_ENGINE"] == "deepexplain" else ""
     how = {
         "ig": f"Integrated Gradients (Sundararajan et al. 2017; {baseline}, {rule}{engine})",
@@ -288,7 +328,11 @@ def _group(s: dict, f: dict) -> str:
         "haufe": "the activation pattern of the linear model (Haufe et al. 2014)",
         "glm": f"the effect of {Labels(*s['LABELS'], WORDS).plural} in a general linear model with the canonical "
         "haemodynamic response"
-        + (f" and {_and([name.replace('_', ' ') for name in s['NUISANCE']])} of the film" if s.get("NUISANCE") else ""),
+        + (
+            f" and {_and([name.replace('_', ' ') for name in s['NUISANCE']])} of the film"
+            if s.get("NUISANCE")
+            else ""
+        ),
     }
     if s["REFERENCE_MAPS"]:
         text += f" Maps were correlated over voxels with {_and([beside[name] for name in s['REFERENCE_MAPS']])}."
@@ -298,12 +342,18 @@ def _group(s: dict, f: dict) -> str:
 def _map_test(kind: str, numbers: dict, s: dict) -> str:
     if kind == "none":
         return " Maps for which there is no valid test were not tested."
-    what = f"a pseudo-t with variances smoothed by {s['VARIANCE_FWHM_MM']:g} mm" if s["VARIANCE_FWHM_MM"] else "t"
+    what = (
+        f"a pseudo-t with variances smoothed by {s['VARIANCE_FWHM_MM']:g} mm"
+        if s["VARIANCE_FWHM_MM"]
+        else "t"
+    )
     corrected = (
         f"corrected family-wise over all voxels and seconds, by the largest value and by the mass of clusters formed at "
         f"p < {s['CLUSTER_FORMING_P']:g} (Nichols & Holmes 2002)"
     )
-    scaled = f"in units of each person's mean absolute attribution ({what} across people), {corrected}"
+    scaled = (
+        f"in units of each person's mean absolute attribution ({what} across people), {corrected}"
+    )
     if kind == "relabel":
         return (
             f" They were compared, {scaled}, with the maps of {numbers['relabellings']:,} relabellings of events within "
@@ -326,8 +376,14 @@ def _timeline(s: dict, f: dict) -> str:
         f"For a probability at every volume of a film, fold models (folds kept out {KEPT_OUT[s['HELD_OUT_SPLIT']]}) slid "
         f"over whole runs; a prediction{smooth} was assigned to the second at {s['PREDICTION_AT']:.0%} of its window."
     )
-    if not f.get("moments_unseen", s["SELECTION"] == "inner" and s["HELD_OUT_SPLIT"] not in ("window", "subject")):
-        return text + " The models had seen the moments that they predicted, so these predictions were not tested."
+    if not f.get(
+        "moments_unseen",
+        s["SELECTION"] == "inner" and s["HELD_OUT_SPLIT"] not in ("window", "subject"),
+    ):
+        return (
+            text
+            + " The models had seen the moments that they predicted, so these predictions were not tested."
+        )
     if s["HELD_OUT_SPLIT"] == "event":
         return text + (
             f" Moments were predicted only by models that had seen no window within {s['EMBARGO_TRS']} volumes of them, "

@@ -56,7 +56,9 @@ LIMITS = {
     "SELECTION": Literal["inner", "paper"],
     "MODELS": Annotated[tuple[str, ...], Field(min_length=1)],
     "MODEL_OPTIONS": dict[str, dict[str, object]],
-    "CNN_FILTERS": tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]],
+    "CNN_FILTERS": tuple[
+        Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]
+    ],
     "CNN_DENSE_UNITS": Annotated[int, Field(ge=1)],
     "TRAINING": Literal["robust", "paper"],
     "TRAINING_STEPS": Annotated[int, Field(ge=1)],
@@ -84,7 +86,9 @@ LIMITS = {
     "OCCLUSION_REGIONS": Literal["cubes", "rois", "parcels"],
     "OCCLUSION_CUBE_MM": Annotated[float, Field(gt=0)],
     "OCCLUSION_TRS": Annotated[int, Field(ge=1)],
-    "ATTRIBUTION_CHECKS": tuple[Literal["steps", "baselines", "weights", "deletion", "labels"], ...],
+    "ATTRIBUTION_CHECKS": tuple[
+        Literal["steps", "baselines", "weights", "deletion", "labels"], ...
+    ],
     "CHECK_WINDOWS": Annotated[int, Field(ge=2, multiple_of=2)],
     "SPACE": Literal["MNI", "native"],
     "N_RANDOM_REGIONS": Annotated[int, Field(ge=1)],
@@ -123,7 +127,9 @@ class FaceSettings(SettingsModel):
     @classmethod
     def translate(cls, changes: dict, base: dict) -> dict:
         if "FLIP_TOGETHER" in changes:
-            now = {"person": "flip people", "movie": "flip films"}.get(changes["FLIP_TOGETHER"], "auto")
+            now = {"person": "flip people", "movie": "flip films"}.get(
+                changes["FLIP_TOGETHER"], "auto"
+            )
             raise ValueError(
                 f'FLIP_TOGETHER is now MAP_TEST. Write MAP_TEST = "{now}" for the test that it named, or "auto" for the '
                 f"best test that these data allow"
@@ -136,14 +142,18 @@ class FaceSettings(SettingsModel):
         if not former:
             return changes
         if "LABEL_EVENTS" in changes:
-            raise ValueError(f"{former[0]} is a former part of LABEL_EVENTS, which is set too. Remove {former[0]}")
+            raise ValueError(
+                f"{former[0]} is a former part of LABEL_EVENTS, which is set too. Remove {former[0]}"
+            )
         labels = changes.get("LABELS", base["LABELS"])
         events = dict(base["LABEL_EVENTS"]) | {
             label: changes[n] for n, label in zip(cls.FORMER, labels) if n in changes
         }
         if not events[labels[0]]:
             raise ValueError(f"{cls.FORMER[0]} = {events[labels[0]]!r} names no trial type")
-        return {name: value for name, value in changes.items() if name not in former} | {"LABEL_EVENTS": events}
+        return {name: value for name, value in changes.items() if name not in former} | {
+            "LABEL_EVENTS": events
+        }
 
     @classmethod
     def former(cls, settings, name: str) -> list[str] | str:
@@ -155,8 +165,14 @@ class FaceSettings(SettingsModel):
     def today(cls, stamped: dict) -> dict:
         """Stamped settings, with former settings translated to current ones."""
         stamped = cls.before_they_existed(stamped) | stamped
-        events = {label: stamped[name] for label, name in zip(("face", "noface"), cls.FORMER) if name in stamped}
-        return {"LABELS": ["face", "noface"]} | ({"LABEL_EVENTS": events} if events else {}) | stamped
+        events = {
+            label: stamped[name]
+            for label, name in zip(("face", "noface"), cls.FORMER)
+            if name in stamped
+        }
+        return (
+            {"LABELS": ["face", "noface"]} | ({"LABEL_EVENTS": events} if events else {}) | stamped
+        )
 
     @classmethod
     def complete(cls, values: dict) -> dict:
@@ -164,12 +180,17 @@ class FaceSettings(SettingsModel):
         rois = rois_name(values["ROI_FILE"])
         named = (rois if name == "rois" else name for name in values["BASELINES"])
         explained = rois if values["EXPLAINED_MODEL"] == "rois" else values["EXPLAINED_MODEL"]
-        return complete_denoise(values) | {"BASELINES": tuple(name for name in named if name), "EXPLAINED_MODEL": explained}
+        return complete_denoise(values) | {
+            "BASELINES": tuple(name for name in named if name),
+            "EXPLAINED_MODEL": explained,
+        }
 
     @classmethod
     def idle(cls, settings) -> set[str]:
         other_recipe = "EPOCHS" if settings.TRAINING == "robust" else "TRAINING_STEPS"
-        return {other_recipe} | (set() if set(settings.MODELS) & set(settings.MODEL_OPTIONS) else {"MODEL_OPTIONS"})
+        return {other_recipe} | (
+            set() if set(settings.MODELS) & set(settings.MODEL_OPTIONS) else {"MODEL_OPTIONS"}
+        )
 
     @model_validator(mode="after")
     def _agree(self):
@@ -178,7 +199,13 @@ class FaceSettings(SettingsModel):
                 f"HELD_OUT_SPLIT = {self.HELD_OUT_SPLIT!r} is not in CV_SPLITS = {self.CV_SPLITS}: its models would "
                 f"not be trained. Add it to CV_SPLITS or name one that is there"
             )
-        lists = ("CV_SPLITS", "BASELINES", "ATTRIBUTION_METHODS", "ATTRIBUTION_CHECKS", "REFERENCE_MAPS")
+        lists = (
+            "CV_SPLITS",
+            "BASELINES",
+            "ATTRIBUTION_METHODS",
+            "ATTRIBUTION_CHECKS",
+            "REFERENCE_MAPS",
+        )
         for name in (*lists, "MATCH_ON", "NUISANCE"):
             if len(set(values := getattr(self, name))) < len(values):
                 raise ValueError(f"{name} = {values} names one twice")
@@ -197,18 +224,28 @@ class FaceSettings(SettingsModel):
                 f"out of BASELINES"
             )
         if self.FILM_EVENT is not None and self.DATASET != "bids":
-            raise ValueError(f'FILM_EVENT = {self.FILM_EVENT!r} needs DATASET = "bids": films of NNDb begin with their runs')
+            raise ValueError(
+                f'FILM_EVENT = {self.FILM_EVENT!r} needs DATASET = "bids": films of NNDb begin with their runs'
+            )
         check_film_event(self.FILM_EVENT)
         if self.MATCH_ON and self.BALANCE != "run":
-            raise ValueError(f'MATCH_ON = {self.MATCH_ON} pairs windows and needs BALANCE = "run"; it is {self.BALANCE!r}')
+            raise ValueError(
+                f'MATCH_ON = {self.MATCH_ON} pairs windows and needs BALANCE = "run"; it is {self.BALANCE!r}'
+            )
         if Path(self.FILM_DIR) == Path(self.DATA_DIR) / self.RUN_NAME:
-            raise ValueError(f"FILM_DIR = {self.FILM_DIR!r} is the folder of RUN_NAME = {self.RUN_NAME!r}. Choose another")
+            raise ValueError(
+                f"FILM_DIR = {self.FILM_DIR!r} is the folder of RUN_NAME = {self.RUN_NAME!r}. Choose another"
+            )
         if self.DATASET == "demo" and self.ROI_FILE is None:
-            raise ValueError('ROI_FILE = None, but DATASET = "demo" plants its signal in these regions. Name a file')
+            raise ValueError(
+                'ROI_FILE = None, but DATASET = "demo" plants its signal in these regions. Name a file'
+            )
         if self.PLOT_INTERVAL_S[0] >= self.PLOT_INTERVAL_S[1]:
             raise ValueError(f"PLOT_INTERVAL_S = {self.PLOT_INTERVAL_S} ends before it starts")
         if self.SMOOTH_TRS % 2 == 0:
-            raise ValueError(f"SMOOTH_TRS = {self.SMOOTH_TRS} is even: a mean centred on a volume needs an odd number")
+            raise ValueError(
+                f"SMOOTH_TRS = {self.SMOOTH_TRS} is even: a mean centred on a volume needs an odd number"
+            )
         self._name_labels()
         self._name_baselines()
         self._name_architectures()
@@ -220,7 +257,9 @@ class FaceSettings(SettingsModel):
         if first.lower() == second.lower():
             raise ValueError(f"LABELS = {self.LABELS} must be two different names")
         if first in TAKEN:
-            raise ValueError(f"LABELS = {self.LABELS}: {first!r} is a column of script 8's tables. Choose another name")
+            raise ValueError(
+                f"LABELS = {self.LABELS}: {first!r} is a column of script 8's tables. Choose another name"
+            )
         if set(self.LABEL_EVENTS) != set(self.LABELS):
             raise ValueError(
                 f"LABEL_EVENTS = {self.LABEL_EVENTS} must name the events of each of LABELS = {self.LABELS}, and of "
@@ -229,10 +268,17 @@ class FaceSettings(SettingsModel):
         if not self.LABEL_EVENTS[first]:
             raise ValueError(f"LABEL_EVENTS: {first!r} names no event")
         if both := set(self.LABEL_EVENTS[first]) & set(self.LABEL_EVENTS[second]):
-            raise ValueError(f"LABEL_EVENTS: {sorted(both)[0]!r} is named for {first!r} and for {second!r}")
+            raise ValueError(
+                f"LABEL_EVENTS: {sorted(both)[0]!r} is named for {first!r} and for {second!r}"
+            )
 
     def _name_baselines(self):
-        known = ["linear", "linear-mean", "shuffled-cnn", *filter(None, ("rois", rois_name(self.ROI_FILE)))]
+        known = [
+            "linear",
+            "linear-mean",
+            "shuffled-cnn",
+            *filter(None, ("rois", rois_name(self.ROI_FILE))),
+        ]
         for name in self.BASELINES:
             if name not in known and not (name == "rois" and self.ROI_FILE is None):
                 raise ValueError(
@@ -250,7 +296,9 @@ class FaceSettings(SettingsModel):
                         f"{', '.join(ARCHITECTURES)}"
                     )
         if DEFAULT in self.MODEL_OPTIONS:
-            raise ValueError(f"MODEL_OPTIONS: sizes of {DEFAULT!r} are CNN_FILTERS and CNN_DENSE_UNITS. Set those")
+            raise ValueError(
+                f"MODEL_OPTIONS: sizes of {DEFAULT!r} are CNN_FILTERS and CNN_DENSE_UNITS. Set those"
+            )
         if len(set(self.MODELS)) < len(self.MODELS):
             raise ValueError(f"MODELS = {self.MODELS} names an architecture twice")
         if self.EXPLAINED_MODEL == BEST and self.SELECTION == "paper":
@@ -258,7 +306,11 @@ class FaceSettings(SettingsModel):
                 'EXPLAINED_MODEL = "best" chooses by inner validation windows, and SELECTION = "paper" has none. Name a '
                 'model, or set SELECTION = "inner"'
             )
-        regions = [name for name in ("rois", rois_name(self.ROI_FILE)) if self.ROI_FILE and self.SPACE == "MNI"]
+        regions = [
+            name
+            for name in ("rois", rois_name(self.ROI_FILE))
+            if self.ROI_FILE and self.SPACE == "MNI"
+        ]
         regions = regions if set(regions) & set(self.BASELINES) else []
         trained = [*self.MODELS, *LINEAR, *regions, BEST]
         if self.EXPLAINED_MODEL not in trained:
@@ -286,11 +338,25 @@ class FaceSettings(SettingsModel):
                 f"SMOOTHGRAD_DRAWS = {self.SMOOTHGRAD_DRAWS} is no multiple of ATTRIBUTION_DRAWS = "
                 f"{self.ATTRIBUTION_DRAWS}: all baselines must get the same number of noisy copies"
             )
-        if "occlusion" in self.ATTRIBUTION_METHODS and self.OCCLUSION_REGIONS == "parcels" and not self.PARCEL_FILE:
+        if (
+            "occlusion" in self.ATTRIBUTION_METHODS
+            and self.OCCLUSION_REGIONS == "parcels"
+            and not self.PARCEL_FILE
+        ):
             raise ValueError('OCCLUSION_REGIONS = "parcels" needs PARCEL_FILE')
-        if "occlusion" in self.ATTRIBUTION_METHODS and self.OCCLUSION_REGIONS == "rois" and self.SPACE != "MNI":
-            raise ValueError(f'OCCLUSION_REGIONS = "rois" needs SPACE = "MNI"; it is {self.SPACE!r}')
-        if "occlusion" in self.ATTRIBUTION_METHODS and self.OCCLUSION_REGIONS == "rois" and not self.ROI_FILE:
+        if (
+            "occlusion" in self.ATTRIBUTION_METHODS
+            and self.OCCLUSION_REGIONS == "rois"
+            and self.SPACE != "MNI"
+        ):
+            raise ValueError(
+                f'OCCLUSION_REGIONS = "rois" needs SPACE = "MNI"; it is {self.SPACE!r}'
+            )
+        if (
+            "occlusion" in self.ATTRIBUTION_METHODS
+            and self.OCCLUSION_REGIONS == "rois"
+            and not self.ROI_FILE
+        ):
             raise ValueError('OCCLUSION_REGIONS = "rois" needs ROI_FILE')
 
 

@@ -9,11 +9,15 @@ from neuroface.face_study.words import WORDS
 from neuroface.pipeline import Step, Study
 
 
-def methods(root: Path, settings: dict, done: set[int], versions: dict, commit: str, backends: set[str]):
+def methods(
+    root: Path, settings: dict, done: set[int], versions: dict, commit: str, backends: set[str]
+):
     """:func:`methods_paragraph` of a run; None before script 2 has joined the windows."""
     if not {1, 2} <= done or not (root / "2-dataset" / "samples.tsv").is_file():
         return None
-    return methods_paragraph(FaceSettings.today(settings), facts_of(root), done, versions, commit, backends)
+    return methods_paragraph(
+        FaceSettings.today(settings), facts_of(root), done, versions, commit, backends
+    )
 
 
 def title(settings: dict) -> str:
@@ -51,6 +55,8 @@ STUDY = Study(
             "growing": ["ATTRIBUTION_METHODS", "MODELS", "MODEL_OPTIONS"],
         },
         "5-revert-IG-tobrain.py": {"growing": ["ATTRIBUTION_METHODS", "MODELS", "MODEL_OPTIONS"]},
-        "6-average_IG_per_subject.py": {"growing": ["ATTRIBUTION_METHODS", "MODELS", "MODEL_OPTIONS"]},
+        "6-average_IG_per_subject.py": {
+            "growing": ["ATTRIBUTION_METHODS", "MODELS", "MODEL_OPTIONS"]
+        },
     },
 )

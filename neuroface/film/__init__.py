@@ -1,8 +1,8 @@
 """Films: frames and sound on the film's clock, faces, what else the eye and the ear get, and regressors made of it.
 
-Code belongs here if it reads a film file, or what was found in one, and knows nothing of models. This room imports
-``pipeline`` and ``bold``; the rooms after it and the scripts may import it. What decodes films comes with
-``requirements-film.txt`` and is imported when it is used.
+Code belongs here if it reads a film file, or what was found in one, and knows nothing of models.
+This room imports ``pipeline`` and ``bold``; the rooms after it and the scripts may import it. What
+decodes films comes with ``requirements-film.txt`` and is imported when it is used.
 """
 
 import lazy_loader

@@ -27,8 +27,10 @@ def compare_annotations(
 
     Parameters
     ----------
-    one, other : (n, 2) onset_s and duration_s. length_s : of the film. rate_hz : samples per second.
-    windows : MIN_STRETCH_S, TR_S and LAG_S, by which stretches and gaps give windows. labels : of both kinds of window.
+    one, other : (n, 2) onset_s and duration_s. length_s : of the film. rate_hz : samples per
+    second.
+    windows : MIN_STRETCH_S, TR_S and LAG_S, by which stretches and gaps give windows. labels : of
+    both kinds of window.
     names : of both annotations.
 
     Returns
@@ -38,9 +40,12 @@ def compare_annotations(
     times_s = np.arange(int(np.ceil(length_s * rate_hz - 1e-6))) / rate_hz + 1e-6
     a, b = on_screen(times_s, one), on_screen(times_s, other)
     both = int(((a == 1) & (b == 1)).sum())
-    errors = np.concatenate([boundary_errors(part_a, part_b) for part_a, part_b in zip(_edges(one), _edges(other))])
+    errors = np.concatenate(
+        [boundary_errors(part_a, part_b) for part_a, part_b in zip(_edges(one), _edges(other))]
+    )
     counts = [
-        window_table(part, None, labels, *windows)["label"].value_counts() if len(part) else {} for part in (one, other)
+        window_table(part, None, labels, *windows)["label"].value_counts() if len(part) else {}
+        for part in (one, other)
     ]
     hits, hits_back = found_stretches(other, one), found_stretches(one, other)
     kappa = float(cohen_kappa_score(a, b)) if 0 < a.mean() < 1 or 0 < b.mean() < 1 else float("nan")
@@ -55,27 +60,51 @@ def compare_annotations(
             both / max(a.sum(), 1),
             f"of the samples with an event in {names[0]}, share that {names[1]} confirms",
         ),
-        ("recall", both / max(b.sum(), 1), f"of the samples with an event in {names[1]}, share that {names[0]} finds"),
+        (
+            "recall",
+            both / max(b.sum(), 1),
+            f"of the samples with an event in {names[1]}, share that {names[0]} finds",
+        ),
         (f"stretches, {names[0]}", len(one), ""),
         (f"stretches, {names[1]}", len(other), ""),
         ("hits", int(hits.sum()), f"stretches of {names[1]} of which {names[0]} has at least half"),
         ("misses", int((~hits).sum()), f"stretches of {names[1]} of which it has less"),
-        ("false alarms", int((~hits_back).sum()), f"stretches of {names[0]} of which {names[1]} has less than half"),
-        ("boundary error, median s", float(np.median(np.abs(errors))) if len(errors) else np.nan, "of starts and ends"),
-        ("boundary error, mean s", float(errors.mean()) if len(errors) else np.nan, f"above 0: {names[0]} is later"),
-        ("boundaries without counterpart", len(one) * 2 - len(errors), f"none of {names[1]} within {NEAR_S:g} s"),
+        (
+            "false alarms",
+            int((~hits_back).sum()),
+            f"stretches of {names[0]} of which {names[1]} has less than half",
+        ),
+        (
+            "boundary error, median s",
+            float(np.median(np.abs(errors))) if len(errors) else np.nan,
+            "of starts and ends",
+        ),
+        (
+            "boundary error, mean s",
+            float(errors.mean()) if len(errors) else np.nan,
+            f"above 0: {names[0]} is later",
+        ),
+        (
+            "boundaries without counterpart",
+            len(one) * 2 - len(errors),
+            f"none of {names[1]} within {NEAR_S:g} s",
+        ),
     ]
     for label, title in zip(labels, labels.titles):
         what = f"{title.replace(' ', '-')} windows"
         for name, count in zip(names, counts):
-            rows.append((f"{what}, {name}", int(count.get(label, 0)), "before the classes are balanced"))
+            rows.append(
+                (f"{what}, {name}", int(count.get(label, 0)), "before the classes are balanced")
+            )
     return pd.DataFrame(rows, columns=["measure", "value", "meaning"])
 
 
 def found_stretches(stretches: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Whether at least half of each stretch (n, 2) is in ``other`` (m, 2): (n,) bool."""
     start, end = stretches[:, 0], stretches.sum(axis=1)
-    shared = np.minimum(end[:, None], other.sum(axis=1)[None]) - np.maximum(start[:, None], other[:, 0][None])
+    shared = np.minimum(end[:, None], other.sum(axis=1)[None]) - np.maximum(
+        start[:, None], other[:, 0][None]
+    )
     return np.clip(shared, 0, None).sum(axis=1) >= HIT_SHARE * stretches[:, 1] - 1e-6
 
 
@@ -92,11 +121,15 @@ def _edges(stretches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return stretches[:, 0], stretches.sum(axis=1)
 
 
-def plot_agreement(one: np.ndarray, other: np.ndarray, length_s: float, names: tuple[str, str], target: Path) -> None:
+def plot_agreement(
+    one: np.ndarray, other: np.ndarray, length_s: float, names: tuple[str, str], target: Path
+) -> None:
     """Both annotations over the film in rows of ten minutes, and where they differ."""
     row_s = 600.0
     rows = max(1, int(np.ceil(length_s / row_s)))
-    figure, axes = plt.subplots(rows, 1, figsize=(12, 0.5 + 0.85 * rows), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        rows, 1, figsize=(12, 0.5 + 0.85 * rows), squeeze=False, layout="constrained"
+    )
     times_s = np.arange(0, length_s, 0.1) + 1e-6
     differ = on_screen(times_s, one) != on_screen(times_s, other)
     for number, axis in enumerate(axes[:, 0]):
@@ -104,9 +137,14 @@ def plot_agreement(one: np.ndarray, other: np.ndarray, length_s: float, names: t
         for height, part, colour in ((2, one, "#2b5f8a"), (1, other, "#3f8f5f")):
             axis.broken_barh(part.tolist(), (height, 0.8), color=colour)
         where = (times_s >= start) & (times_s < start + row_s)
-        axis.fill_between(times_s[where], 0, 0.8 * differ[where], color="#c8643c", step="mid", linewidth=0)
+        axis.fill_between(
+            times_s[where], 0, 0.8 * differ[where], color="#c8643c", step="mid", linewidth=0
+        )
         axis.set(
-            xlim=(start, min(start + row_s, max(length_s, 1))) if rows == 1 else (start, start + row_s), ylim=(0, 3)
+            xlim=(start, min(start + row_s, max(length_s, 1)))
+            if rows == 1
+            else (start, start + row_s),
+            ylim=(0, 3),
         )
         axis.set_yticks([2.4, 1.4, 0.4], [*names, "differ"], fontsize=7)
         axis.tick_params(axis="x", labelsize=7)

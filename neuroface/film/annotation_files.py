@@ -15,7 +15,8 @@ def write_annotation(folder: Path, run: str, stretches: dict[str, np.ndarray], a
 
     Parameters
     ----------
-    run : start of the names, such as "task-split". stretches : event → (n, 2) onset_s and duration_s in strict order.
+    run : start of the names, such as "task-split". stretches : event → (n, 2) onset_s and
+    duration_s in strict order.
     about : what the sidecar says of how they were made.
     """
     write_json(folder / f"{run}_events.json", about)
@@ -32,4 +33,6 @@ def write_annotation(folder: Path, run: str, stretches: dict[str, np.ndarray], a
             file.unlink(missing_ok=True)
             continue
         with atomic(file) as partial:
-            partial.write_text("".join(f"{onset:.10g} {duration:.10g}\n" for onset, duration in part))
+            partial.write_text(
+                "".join(f"{onset:.10g} {duration:.10g}\n" for onset, duration in part)
+            )

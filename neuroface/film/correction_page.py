@@ -27,10 +27,12 @@ def write_correction_page(
 
     Parameters
     ----------
-    run : such as "task-split". event : what the annotation is of; the page offers ``<run>_<event>-annotation.1D``.
-    stretches : (whether the event is on, onset_s, duration_s, doubt) of all stretches, in the order of the film and
-        without gaps between those that touch.
-    picture_samples : (n,) samples of the run that have a picture, ascending. picture_of : sample → WebP.
+    run : such as "task-split". event : what the annotation is of; the page offers
+    ``<run>_<event>-annotation.1D``.
+    stretches : (whether the event is on, onset_s, duration_s, doubt) of all stretches, in the order
+        of the film and without gaps between those that touch.
+    picture_samples : (n,) samples of the run that have a picture, ascending. picture_of : sample →
+    WebP.
     """
     items = [
         {
@@ -41,12 +43,16 @@ def write_correction_page(
             "doubt": float(doubt),
             "pictures": [
                 (sample / rate_hz, base64.b64encode(picture_of(sample)).decode())
-                for sample in pictures_between(picture_samples, onset * rate_hz, (onset + duration) * rate_hz)
+                for sample in pictures_between(
+                    picture_samples, onset * rate_hz, (onset + duration) * rate_hz
+                )
             ],
         }
         for number, (on, onset, duration, doubt) in enumerate(stretches)
     ]
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
     environment.filters["clock"] = clock
     page = environment.from_string(TEMPLATE.read_text()).render(
         run=run, event=event, length=length_s, items=sorted(items, key=lambda item: -item["doubt"])

@@ -22,7 +22,9 @@ class FaceFinder:
         from neuroface.pipeline import keras  # only here: it takes seconds
 
         if keras.backend.backend() != "tensorflow":
-            raise NeuroFaceError("The face detector runs on TensorFlow. Unset KERAS_BACKEND for this script.")
+            raise NeuroFaceError(
+                "The face detector runs on TensorFlow. Unset KERAS_BACKEND for this script."
+            )
         self._detector = film_package("mtcnn").MTCNN(stages="face_detection_only")
 
     def __call__(self, frames: list[np.ndarray]) -> list[list[tuple[float, float, float]]]:
@@ -34,15 +36,20 @@ class FaceFinder:
 
         Returns
         -------
-        For each frame (score, height as a share of the frame's height, area as a share of the frame's) of each face, the
-        best first. A score is the detector's confidence, from about 0.7 to 1.
+        For each frame (score, height as a share of the frame's height, area as a share of the
+        frame's) of each face, the best first. A score is the detector's confidence, from about 0.7
+        to 1.
         """
         height, width = frames[0].shape[:2]
         found = self._detector.detect_faces(frames, min_face_size=SMALLEST_PX)
         return [
             sorted(
                 (
-                    (round(float(face["confidence"]), 4), round(h / height, 4), round(w * h / (width * height), 5))
+                    (
+                        round(float(face["confidence"]), 4),
+                        round(h / height, 4),
+                        round(w * h / (width * height), 5),
+                    )
                     for face in faces
                     for w, h in [face["box"][2:]]
                 ),
@@ -54,4 +61,8 @@ class FaceFinder:
 
 def detector_versions() -> dict[str, str]:
     """Name and versions of what finds the faces, for the annotation's sidecar."""
-    return {"Detector": f"{DETECTOR} {version(DETECTOR)}", "TensorFlow": version("tensorflow"), "PyAV": version("av")}
+    return {
+        "Detector": f"{DETECTOR} {version(DETECTOR)}",
+        "TensorFlow": version("tensorflow"),
+        "PyAV": version("av"),
+    }

@@ -1,10 +1,11 @@
 """Frames of a film file, streamed, each with the second at which it appears on the screen.
 
-The film's clock starts where a player starts: at the earliest time stamp of the file's tracks, in MP4 and MOV not before
-second 0. Time stamps are those that FFmpeg gives after it has applied edit lists, so a variable frame rate, a late start and
-a cut without re-encoding all keep the right second (ISO/IEC 14496-12, 8.6; FFmpeg's ``AVFormatContext.start_time``). Of a
-fragmented MP4 FFmpeg 8 keeps what lies before the edit, at negative times; of a regular MP4 of the same cut it does not. In
-MPEG-TS and Matroska a negative time stamp is no such mark.
+The film's clock starts where a player starts: at the earliest time stamp of the file's tracks, in
+MP4 and MOV not before second 0. Time stamps are those that FFmpeg gives after it has applied edit
+lists, so a variable frame rate, a late start and a cut without re-encoding all keep the right
+second (ISO/IEC 14496-12, 8.6; FFmpeg's ``AVFormatContext.start_time``). Of a fragmented MP4 FFmpeg
+8 keeps what lies before the edit, at negative times; of a regular MP4 of the same cut it does not.
+In MPEG-TS and Matroska a negative time stamp is no such mark.
 """
 
 import math
@@ -21,11 +22,20 @@ from neuroface.film.packages import film_package
 import numpy as np
 
 SAME_S = 1e-3  # Matroska rounds time stamps to 1 ms
-BACK_S = (1.0, 10.0, 60.0, math.inf)  # how far before the wanted second decoding starts, until it starts early enough
+BACK_S = (
+    1.0,
+    10.0,
+    60.0,
+    math.inf,
+)  # how far before the wanted second decoding starts, until it starts early enough
 MISSING_S = 2.0  # a file that ends earlier than it says, by more than this, is cut off
 EDIT_LISTS = "mp4"  # FFmpeg's name of the format MP4, MOV, 3GP
-JUMP_S = 1.0  # time stamps that jump back by more than this belong to several recordings in one file
-MOST_DAMAGED = 25  # frames before the first that can be decoded; with more, what is decoded is chance
+JUMP_S = (
+    1.0  # time stamps that jump back by more than this belong to several recordings in one file
+)
+MOST_DAMAGED = (
+    25  # frames before the first that can be decoded; with more, what is decoded is chance
+)
 
 
 class Frame(NamedTuple):
@@ -51,8 +61,9 @@ class Frame(NamedTuple):
 class Film:
     """A film file: what it says of itself, checked by :func:`open_film`.
 
-    ``width`` and ``height`` are those of the picture as a viewer sees it. ``rotation`` is what turns it upright, in degrees
-    counter-clockwise. ``damaged`` counts the packets that could not be decoded so far.
+    ``width`` and ``height`` are those of the picture as a viewer sees it. ``rotation`` is what
+    turns it upright, in degrees counter-clockwise. ``damaged`` counts the packets that could not be
+    decoded so far.
     """
 
     path: Path
@@ -102,7 +113,9 @@ class Film:
                 try:
                     frames = packet.decode()
                 except av.FFmpegError:
-                    self.damaged += packet.size > 0  # an empty packet stands for a frame that repeats the one before
+                    self.damaged += (
+                        packet.size > 0
+                    )  # an empty packet stands for a frame that repeats the one before
                     continue
                 yield packet, frames
         except av.FFmpegError as error:
@@ -113,8 +126,8 @@ class Film:
     def frames(self, start_s: float = 0.0, end_s: float = math.inf) -> Iterator[Frame]:
         """Frames in the order of the screen, from the one that is on at ``start_s`` to the last before ``end_s``.
 
-        Only the frame at hand is in memory. A packet that cannot be decoded is counted in ``damaged``; the frame before it
-        then stays.
+        Only the frame at hand is in memory. A packet that cannot be decoded is counted in
+        ``damaged``; the frame before it then stays.
 
         Raises
         ------
@@ -154,7 +167,8 @@ class Film:
                     container.seek(int((seek_s + self.start_s) / track.time_base), stream=track)
                 except av.FFmpegError:  # no index: decode from the start
                     return
-            # AVI numbers its packets and not its pictures: the n-th picture to be shown gets the n-th packet's time.
+            # AVI numbers its packets and not its pictures: the n-th picture to be shown gets the
+            # n-th packet's time.
             numbers = deque() if container.format.name == "avi" else None
             for packet, pictures in self.decoded(container, track):
                 if numbers is not None and packet.dts is not None:
@@ -182,7 +196,9 @@ def open_film(path: str | Path) -> Film:
     film_package("av")
     film = Film(Path(path))
     if not film.path.is_file():
-        raise NeuroFaceError(f"{path} is {'a folder' if film.path.is_dir() else 'not there'}. Name a film file.")
+        raise NeuroFaceError(
+            f"{path} is {'a folder' if film.path.is_dir() else 'not there'}. Name a film file."
+        )
     if not film.path.stat().st_size:
         raise NeuroFaceError(f"{path} is empty (0 bytes). Copy or export it again.")
     with film.opened("video") as (container, track):
@@ -190,7 +206,9 @@ def open_film(path: str | Path) -> Film:
         said_s = container.duration / 1e6 if container.duration else None
         if EDIT_LISTS in container.format.name.split(",") and first_s < 0:
             film.start_s, said_s = 0.0, said_s and said_s + first_s
-        if container.format.name == "avi" and track.frames and track.average_rate:  # its duration is what is there
+        if (
+            container.format.name == "avi" and track.frames and track.average_rate
+        ):  # its duration is what is there
             said_s = float(track.frames / track.average_rate)
         film.frame_rate, film.codec = float(track.average_rate or 0), track.codec_context.name
         film.has_sound = _track(container, "audio") is not None
@@ -202,9 +220,14 @@ def open_film(path: str | Path) -> Film:
         )
     first = next(film._frames_from(-math.inf), None)
     if first is None or film.damaged > MOST_DAMAGED:
-        raise NeuroFaceError(f"{path}: no frame can be decoded. It is damaged or encrypted; copy or export it again.")
+        raise NeuroFaceError(
+            f"{path}: no frame can be decoded. It is damaged or encrypted; copy or export it again."
+        )
     film.duration_s, film.rotation = stated_s, int(first.picture.rotation) % 360
-    film.width, film.height = max(1, round(first.picture.width * float(pixel))), first.picture.height
+    film.width, film.height = (
+        max(1, round(first.picture.width * float(pixel))),
+        first.picture.height,
+    )
     if film.rotation % 180 == 90:
         film.width, film.height = film.height, film.width
     return film
@@ -213,7 +236,9 @@ def open_film(path: str | Path) -> Film:
 def _track(container, kind: str):
     """The first track of a kind that can be decoded and is not a cover picture."""
     tracks = (track for track in getattr(container.streams, kind) if track.codec_context)
-    return next((track for track in tracks if "attached_pic" not in str(track.disposition).lower()), None)
+    return next(
+        (track for track in tracks if "attached_pic" not in str(track.disposition).lower()), None
+    )
 
 
 def _packets(container, *tracks) -> Iterator:

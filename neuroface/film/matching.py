@@ -10,8 +10,9 @@ FAR = 1e3  # SDs: a pair that is not allowed
 def match_windows(is_first: np.ndarray, regressors: pd.DataFrame, within_sd: float) -> np.ndarray:
     """Choose pairs of one window of each condition so that the sum of their distances is smallest (Hungarian algorithm).
 
-    The distance of a pair is the root mean square over regressors of their difference, in SDs over the run's windows
-    (optimal matching with a caliper: Rosenbaum 1989, J. Am. Stat. Assoc. 84:1024).
+    The distance of a pair is the root mean square over regressors of their difference, in SDs over
+    the run's windows (optimal matching with a caliper: Rosenbaum 1989, J. Am. Stat. Assoc.
+    84:1024).
 
     Parameters
     ----------
@@ -40,7 +41,10 @@ def imbalance(is_first: np.ndarray, regressors: pd.DataFrame) -> dict[str, float
     """
     result = {}
     for name in regressors:
-        one, other = (regressors.loc[which, name].to_numpy(float) for which in (is_first, ~np.asarray(is_first)))
+        one, other = (
+            regressors.loc[which, name].to_numpy(float)
+            for which in (is_first, ~np.asarray(is_first))
+        )
         spread = np.sqrt((one.var() + other.var()) / 2) if len(one) and len(other) else 0.0
         result[name] = float((one.mean() - other.mean()) / spread) if spread > 0 else 0.0
     return result

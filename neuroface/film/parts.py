@@ -47,13 +47,19 @@ def parts_of(films: list[Film], table: list[Part] | None) -> list[Part]:
     Raises
     ------
     NeuroFaceError
-        If two films would have the same name, if a film is not in the table, or a part lies beyond its film.
+        If two films would have the same name, if a film is not in the table, or a part lies beyond
+        its film.
     """
     names = {film.path.name: film for film in films}
     if len(names) < len(films):
-        raise NeuroFaceError("Two of the films have the same file name. Rename one, or annotate them one at a time.")
+        raise NeuroFaceError(
+            "Two of the films have the same file name. Rename one, or annotate them one at a time."
+        )
     if table is None:
-        parts = [Part(film.path.name, 0.0, film.duration_s, task_of(film.path), "", 0.0) for film in films]
+        parts = [
+            Part(film.path.name, 0.0, film.duration_s, task_of(film.path), "", 0.0)
+            for film in films
+        ]
         tasks = [part.task for part in parts]
         if doubled := next((task for task in tasks if tasks.count(task) > 1), None):
             raise NeuroFaceError(
@@ -63,11 +69,15 @@ def parts_of(films: list[Film], table: list[Part] | None) -> list[Part]:
     for part in table:
         near = [name for name in names if _plain(name) == _plain(part.file)]
         if near and part.file not in names:
-            raise NeuroFaceError(f"FILM_PARTS names {part.file!r}, the film is {near[0]!r}. Write both alike.")
+            raise NeuroFaceError(
+                f"FILM_PARTS names {part.file!r}, the film is {near[0]!r}. Write both alike."
+            )
     for name, film in names.items():
         own = [part for part in table if part.file == name]
         if not own:
-            raise NeuroFaceError(f"{name} is not in the column file of FILM_PARTS. Add its parts there.")
+            raise NeuroFaceError(
+                f"{name} is not in the column file of FILM_PARTS. Add its parts there."
+            )
         if beyond := next((part for part in own if part.start_s >= film.duration_s), None):
             raise NeuroFaceError(
                 f"FILM_PARTS: a part of {name} starts at {beyond.start_s:g} s, and the film lasts {film.duration_s:.1f} s."
@@ -108,7 +118,9 @@ def read_parts(path: str | Path) -> list[Part]:
         own = sorted((part for part in parts if part.name == name), key=lambda part: part.onset_s)
         for one, following in zip(own, own[1:]):
             if one.onset_s + one.end_s - one.start_s > following.onset_s + 1e-6:
-                raise NeuroFaceError(f"FILM_PARTS: {path}: two parts of {name} overlap at {following.onset_s:g} s.")
+                raise NeuroFaceError(
+                    f"FILM_PARTS: {path}: two parts of {name} overlap at {following.onset_s:g} s."
+                )
     return parts
 
 
@@ -117,7 +129,8 @@ def run_clock(parts: list[Part], rate_hz: float) -> tuple[np.ndarray, np.ndarray
 
     Returns
     -------
-    part, sample : (n,) int each, from the run's second 0 to the end of its last part; −1 where no film is shown.
+    part, sample : (n,) int each, from the run's second 0 to the end of its last part; −1 where no
+    film is shown.
     """
     length = max(part.onset_s + part.end_s - part.start_s for part in parts)
     times_s = np.arange(int(np.ceil(length * rate_hz - 1e-6))) / rate_hz

@@ -1,7 +1,8 @@
 """What a film shows and sounds like, through the haemodynamic response: a value per regressor and TR, in one table per run.
 
-Files are named ``task-<task>[_run-<run>]_film-regressors.tsv``: a row per TR, the column ``time_s`` (second of the run at
-which the volume starts), and a column per regressor. Any other column that a user adds is a regressor too.
+Files are named ``task-<task>[_run-<run>]_film-regressors.tsv``: a row per TR, the column ``time_s``
+(second of the run at which the volume starts), and a column per regressor. Any other column that a
+user adds is a regressor too.
 """
 
 from pathlib import Path
@@ -29,21 +30,27 @@ def regressors_of_samples(samples: pd.DataFrame, rate_hz: float, tr_s: float) ->
 
     Parameters
     ----------
-    samples : columns "shot_cuts" (cuts since the sample before), "brightness", "motion_energy", "loudness" (LUFS), "speech";
-        NaN where no film was shown, which counts as dark, still and silent. A column that is NaN throughout is left out.
+    samples : columns "shot_cuts" (cuts since the sample before), "brightness", "motion_energy",
+        "loudness" (LUFS), "speech"; NaN where no film was shown, which counts as dark, still and
+        silent. A column that is NaN throughout is left out.
 
     Returns
     -------
     time_s and the regressors, a row per TR, until the response to the last sample has faded.
     """
-    found = {name: samples[name].to_numpy(float) for name in CONTENTS if samples[name].notna().any()}
+    found = {
+        name: samples[name].to_numpy(float) for name in CONTENTS if samples[name].notna().any()
+    }
     if "loudness" in found:
         found["loudness"] = found["loudness"] - SILENCE_LUFS
     if "shot_cuts" in found:
         found["shot_cuts"] = found["shot_cuts"] * rate_hz
     n_trs = int(np.ceil((len(samples) / rate_hz + TAIL_S) / tr_s))
     times_s = np.arange(n_trs) * tr_s
-    columns = {name: np.round(convolved(np.nan_to_num(v), rate_hz, times_s), 6) for name, v in found.items()}
+    columns = {
+        name: np.round(convolved(np.nan_to_num(v), rate_hz, times_s), 6)
+        for name, v in found.items()
+    }
     return pd.DataFrame({"time_s": np.round(times_s, 6)} | columns)
 
 
@@ -56,7 +63,9 @@ def convolved(values: np.ndarray, rate_hz: float, times_s: np.ndarray) -> np.nda
     return np.interp(times_s, np.arange(len(response)) / rate_hz, response, right=0.0)
 
 
-def write_regressors(folder: Path, run: str, regressors: pd.DataFrame, tr_s: float, sources: dict) -> None:
+def write_regressors(
+    folder: Path, run: str, regressors: pd.DataFrame, tr_s: float, sources: dict
+) -> None:
     """Write ``<run>_film-regressors.tsv`` and its sidecar.
 
     Parameters
@@ -67,7 +76,9 @@ def write_regressors(folder: Path, run: str, regressors: pd.DataFrame, tr_s: flo
         name: {"Description": f"{CONTENTS[name]}, convolved with SPM's canonical HRF"}
         for name in regressors.columns[1:]
     }
-    about = {"time_s": {"Description": "second of the run at which the volume starts", "Units": "s"}} | about
+    about = {
+        "time_s": {"Description": "second of the run at which the volume starts", "Units": "s"}
+    } | about
     write_json(folder / f"{run}_film-regressors.json", about | {"RepetitionTime": tr_s} | sources)
     write_table(folder / f"{run}_film-regressors.tsv", regressors)
 
@@ -79,9 +90,10 @@ def read_regressors(
 
     Parameters
     ----------
-    start_s : second of the film that the first volume shows, or (n_trs,) where pauses shift TRs (NNDb version 2). Between
-        rows of the table values are interpolated.
-    film_s : for how long the film was shown; after that the response falls to that of the table's last row in TAIL_S.
+    start_s : second of the film that the first volume shows, or (n_trs,) where pauses shift TRs
+        (NNDb version 2). Between rows of the table values are interpolated.
+    film_s : for how long the film was shown; after that the response falls to that of the table's
+    last row in TAIL_S.
 
     Raises
     ------
@@ -96,7 +108,9 @@ def read_regressors(
     values = pd.DataFrame({name: numbers(table, name, path) for name in table})
     if not np.isfinite(values.to_numpy(float)).all():
         column = values.columns[~np.isfinite(values.to_numpy(float)).all(axis=0)][0]
-        raise NeuroFaceError(f"{path}: {column!r} holds a value that is no number. Correct or remove that column.")
+        raise NeuroFaceError(
+            f"{path}: {column!r} holds a value that is no number. Correct or remove that column."
+        )
     if not np.allclose(values["time_s"], np.arange(len(values)) * tr_s, atol=1e-3):
         raise NeuroFaceError(
             f"{path} has a row every {values['time_s'].diff().median():g} s, and TR_S is {tr_s:g} s: it needs a row per "
@@ -150,13 +164,15 @@ def chosen_regressors(
     return table[list(names)]
 
 
-def regressors_of_windows(regressors: pd.DataFrame, first_tr: np.ndarray, window_trs: int) -> pd.DataFrame:
+def regressors_of_windows(
+    regressors: pd.DataFrame, first_tr: np.ndarray, window_trs: int
+) -> pd.DataFrame:
     """Mean of each regressor over each window: a row per window.
 
     Parameters
     ----------
-    regressors : a row per TR. first_tr : (n,) BOLD volumes at which windows start; they carry the haemodynamic delay, as the
-        regressors do.
+    regressors : a row per TR. first_tr : (n,) BOLD volumes at which windows start; they carry the
+        haemodynamic delay, as the regressors do.
     """
     rows = np.asarray(first_tr)[:, None] + np.arange(window_trs)
     rows = np.minimum(rows, len(regressors) - 1)

@@ -30,23 +30,28 @@ SAMPLE_COLUMNS = (
 )
 
 
-def scan(film: Film, samples: range, rate_hz: float, find_faces, face_height: int) -> tuple[dict, dict[int, bytes]]:
+def scan(
+    film: Film, samples: range, rate_hz: float, find_faces, face_height: int
+) -> tuple[dict, dict[int, bytes]]:
     """Samples of a part of a film, in one pass over its frames and one over its sound.
 
-    Sample k shows the frame that is on the screen at second k / ``rate_hz``. Decoding begins a little earlier, so that a
-    sample does not depend on where the part begins: what is seen not at all, what is heard by less than 0.1 LU, and its
-    probability of speech, on average, by less than 0.01.
+    Sample k shows the frame that is on the screen at second k / ``rate_hz``. Decoding begins a
+    little earlier, so that a sample does not depend on where the part begins: what is seen not at
+    all, what is heard by less than 0.1 LU, and its probability of speech, on average, by less than
+    0.01.
 
     Parameters
     ----------
     samples : their numbers, consecutive.
-    find_faces : frames (``face_height``, width, 3) → candidates, as :class:`neuroface.film.faces.FaceFinder` does it.
+    find_faces : frames (``face_height``, width, 3) → candidates, as
+    :class:`neuroface.film.faces.FaceFinder` does it.
 
     Returns
     -------
-    found : "time_s", "brightness" (mean luma, 0 to 1), "motion_energy" (mean absolute change of luma since the sample
-        before), "shot_cuts" (cuts since the sample before), "loudness", "speech": a number per sample; "faces": the
-        candidates per sample; "damaged": packets that could not be decoded.
+    found : "time_s", "brightness" (mean luma, 0 to 1), "motion_energy" (mean absolute change of
+        luma since the sample before), "shot_cuts" (cuts since the sample before), "loudness",
+        "speech": a number per sample; "faces": the candidates per sample; "damaged": packets that
+        could not be decoded.
     pictures : sample → a small WebP picture, about one a second and wherever a face comes or goes.
     """
     film.damaged = 0
@@ -61,12 +66,21 @@ def scan(film: Film, samples: range, rate_hz: float, find_faces, face_height: in
 
     def take(number):
         nonlocal luma
-        frame, small = shown or (None, np.zeros((SMALL_HEIGHT, film.width_at(SMALL_HEIGHT), 3), dtype=np.uint8))
+        frame, small = shown or (
+            None,
+            np.zeros((SMALL_HEIGHT, film.width_at(SMALL_HEIGHT), 3), dtype=np.uint8),
+        )
         before, luma = luma, small @ LUMA / 255
         if number < samples.start:
             return
-        found.append((float(luma.mean()), 0.0 if before is None else float(np.abs(luma - before).mean())))
-        large = np.zeros((face_height, film.width_at(face_height), 3), np.uint8) if frame is None else None
+        found.append(
+            (float(luma.mean()), 0.0 if before is None else float(np.abs(luma - before).mean()))
+        )
+        large = (
+            np.zeros((face_height, film.width_at(face_height), 3), np.uint8)
+            if frame is None
+            else None
+        )
         batch.append((number, frame.rgb(face_height, film) if large is None else large))
         pictures[number] = small
         if len(batch) == BATCH:
@@ -113,9 +127,9 @@ def _thin_out(pictures: dict, faces: list, first: int, rate_hz: float) -> None:
 def packed(image: np.ndarray) -> bytes:
     """A picture as a small WebP."""
     picture, target = Image.fromarray(image), io.BytesIO()
-    picture.resize((max(1, round(picture.width * THUMBNAIL_HEIGHT / picture.height)), THUMBNAIL_HEIGHT)).save(
-        target, "webp", quality=55
-    )
+    picture.resize(
+        (max(1, round(picture.width * THUMBNAIL_HEIGHT / picture.height)), THUMBNAIL_HEIGHT)
+    ).save(target, "webp", quality=55)
     return target.getvalue()
 
 
@@ -125,11 +139,17 @@ class _CutFinder:
     def __init__(self, film: Film):
         self._scenedetect = film_package("scenedetect")
         self._rate = Fraction(film.frame_rate or 25).limit_denominator(100_000)
-        self._detector = self._scenedetect.AdaptiveDetector(min_scene_len=1)  # in frames; here seconds count, see below
+        self._detector = self._scenedetect.AdaptiveDetector(
+            min_scene_len=1
+        )  # in frames; here seconds count, see below
         self._times_s, self._cuts = [], set()
 
     def add(self, time_s: float, small: np.ndarray) -> None:
-        self._note(self._detector.process_frame(self._code(len(self._times_s)), np.ascontiguousarray(small[..., ::-1])))
+        self._note(
+            self._detector.process_frame(
+                self._code(len(self._times_s)), np.ascontiguousarray(small[..., ::-1])
+            )
+        )
         self._times_s.append(time_s)
 
     def times_s(self) -> list[float]:

@@ -12,15 +12,19 @@ ROUNDING_S = 2e-3  # of time stamps
 RATE_HZ, BLOCK = 16_000, 160  # of the speech detector: 10 ms of mono
 
 
-def loudness_and_speech(film: Film, times_s: np.ndarray, step_s: float) -> tuple[np.ndarray, np.ndarray]:
+def loudness_and_speech(
+    film: Film, times_s: np.ndarray, step_s: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Loudness and the probability of speech in the ``step_s`` that follow each of ``times_s`` (n,).
 
-    Loudness is the momentary loudness (400 ms) around the middle of a step, by FFmpeg's filter ``ebur128``. Speech is the
-    mean of pymicro-vad's probabilities over a step. The sound streams by.
+    Loudness is the momentary loudness (400 ms) around the middle of a step, by FFmpeg's filter
+    ``ebur128``. Speech is the mean of pymicro-vad's probabilities over a step. The sound streams
+    by.
 
     Returns
     -------
-    loudness (LUFS, at least :data:`SILENCE_LUFS`), speech (0 to 1) : (n,) each; NaN where the film has no sound track.
+    loudness (LUFS, at least :data:`SILENCE_LUFS`), speech (0 to 1) : (n,) each; NaN where the film
+    has no sound track.
     """
     if not film.has_sound:
         return np.full((2, len(times_s)), np.nan)
@@ -29,8 +33,12 @@ def loudness_and_speech(film: Film, times_s: np.ndarray, step_s: float) -> tuple
     # The window of 400 ms that is centred on the step ends 200 ms after the middle.
     ends_s = times_s + step_s / 2 + 0.2
     nearest = np.searchsorted(loud_at, ends_s - ROUNDING_S)
-    loud = np.nan_to_num([*loud, np.nan], nan=SILENCE_LUFS, neginf=SILENCE_LUFS)[nearest]  # not a number: only zeros
-    loudness = np.where(np.append(loud_at, np.inf)[nearest] - ends_s < HOP_S + ROUNDING_S, loud, SILENCE_LUFS)
+    loud = np.nan_to_num([*loud, np.nan], nan=SILENCE_LUFS, neginf=SILENCE_LUFS)[
+        nearest
+    ]  # not a number: only zeros
+    loudness = np.where(
+        np.append(loud_at, np.inf)[nearest] - ends_s < HOP_S + ROUNDING_S, loud, SILENCE_LUFS
+    )
     edges = np.searchsorted(speech_at, np.stack([times_s, times_s + step_s]) - 1e-6)
     sums = np.concatenate([[0.0], np.cumsum(spoken)])
     speech = (sums[edges[1]] - sums[edges[0]]) / np.maximum(edges[1] - edges[0], 1)
@@ -44,14 +52,24 @@ def _measured(film: Film, start_s: float, end_s: float) -> tuple[np.ndarray, np.
     with film.opened("audio") as (container, track):
         if start_s > 0:
             container.seek(int((start_s + film.start_s) / track.time_base), stream=track)
-        for frame in (frame for _, frames in film.decoded(container, track) for frame in frames if frame.pts is not None):
+        for frame in (
+            frame
+            for _, frames in film.decoded(container, track)
+            for frame in frames
+            if frame.pts is not None
+        ):
             time_s = float(frame.pts * frame.time_base) - film.start_s
             if time_s > end_s:
                 break
             if time_s + frame.samples / frame.sample_rate < start_s:
                 continue
-            if kind != (kind := (frame.format.name, frame.layout.name, frame.sample_rate)):  # broadcasts change it midway
-                meter, mono = _Meter(film, frame, max(start_s, time_s)), av.AudioResampler("s16", "mono", RATE_HZ)
+            if kind != (
+                kind := (frame.format.name, frame.layout.name, frame.sample_rate)
+            ):  # broadcasts change it midway
+                meter, mono = (
+                    _Meter(film, frame, max(start_s, time_s)),
+                    av.AudioResampler("s16", "mono", RATE_HZ),
+                )
             loudness += meter.push(frame)
             for part in mono.resample(frame):
                 block_s = time_s - len(waiting) / RATE_HZ
@@ -72,7 +90,10 @@ class _Meter:
         self._graph = graph = self._av.filter.Graph()  # it must outlive its filters
         filters = [
             graph.add_abuffer(
-                sample_rate=frame.sample_rate, format=frame.format, layout=frame.layout, time_base=frame.time_base
+                sample_rate=frame.sample_rate,
+                format=frame.format,
+                layout=frame.layout,
+                time_base=frame.time_base,
             ),
             graph.add("atrim", f"start={begin_s:.6f}"),
             graph.add("ebur128", "metadata=1"),
@@ -90,5 +111,7 @@ class _Meter:
             except (self._av.BlockingIOError, self._av.EOFError):
                 return found
             if (value := out.metadata.get("lavfi.r128.M")) is not None:
-                end_s = float(out.pts * out.time_base) + out.samples / out.sample_rate - self._start_s
+                end_s = (
+                    float(out.pts * out.time_base) + out.samples / out.sample_rate - self._start_s
+                )
                 found.append((end_s, float(value)))

@@ -12,7 +12,8 @@ class Rules:
     Parameters
     ----------
     score : smallest score of a face. height : its smallest height, as a share of the frame's.
-    bridge_s : gaps up to this long between two stretches are closed. shortest_s : shorter stretches are dropped after that.
+    bridge_s : gaps up to this long between two stretches are closed. shortest_s : shorter stretches
+    are dropped after that.
     """
 
     score: float
@@ -26,19 +27,24 @@ def faces_of_samples(candidates: list, rules: Rules) -> dict[str, np.ndarray]:
 
     Parameters
     ----------
-    candidates : per sample (score, height, area) of each, as :func:`neuroface.film.samples.scan` gives them.
+    candidates : per sample (score, height, area) of each, as :func:`neuroface.film.samples.scan`
+    gives them.
 
     Returns
     -------
-    n_faces, largest_share (area of the largest face, as a share of the frame's), score (of the best candidate that is
-    large enough; 0 without one) : (n,) each.
+    n_faces, largest_share (area of the largest face, as a share of the frame's), score (of the best
+    candidate that is large enough; 0 without one) : (n,) each.
     """
     large = [[face for face in faces if face[1] >= rules.height] for faces in candidates]
     counted = [[face for face in faces if face[0] >= rules.score] for faces in large]
     return {
         "n_faces": np.array([len(faces) for faces in counted], dtype=int),
-        "largest_share": np.array([max((face[2] for face in faces), default=0.0) for faces in counted], dtype=float),
-        "score": np.array([max((face[0] for face in faces), default=0.0) for faces in large], dtype=float),
+        "largest_share": np.array(
+            [max((face[2] for face in faces), default=0.0) for faces in counted], dtype=float
+        ),
+        "score": np.array(
+            [max((face[0] for face in faces), default=0.0) for faces in large], dtype=float
+        ),
     }
 
 
@@ -58,22 +64,28 @@ def stretches_of_samples(seen: np.ndarray, rate_hz: float, rules: Rules) -> np.n
     begins[1:], finishes[:-1] = wide, wide
     starts, ends = starts[begins], ends[finishes]
     long = ends - starts >= rules.shortest_s * rate_hz - 1e-6
-    return np.round(np.column_stack([starts[long], (ends - starts)[long]]) / rate_hz, 6).reshape(-1, 2)
+    return np.round(np.column_stack([starts[long], (ends - starts)[long]]) / rate_hz, 6).reshape(
+        -1, 2
+    )
 
 
 def complement(stretches: np.ndarray, start_s: float, end_s: float) -> np.ndarray:
     """The rest (m, 2) of the time from ``start_s`` to ``end_s`` beside stretches (n, 2)."""
-    edges = np.concatenate([[start_s], np.column_stack([stretches[:, 0], stretches.sum(axis=1)]).ravel(), [end_s]])
+    edges = np.concatenate(
+        [[start_s], np.column_stack([stretches[:, 0], stretches.sum(axis=1)]).ravel(), [end_s]]
+    )
     rest = np.column_stack([edges[::2], np.round(edges[1::2] - edges[::2], 6)])
     return rest[rest[:, 1] > 1e-6]
 
 
-def doubt(stretches: np.ndarray, score: np.ndarray, rate_hz: float, is_face: bool, rules: Rules) -> np.ndarray:
+def doubt(
+    stretches: np.ndarray, score: np.ndarray, rate_hz: float, is_face: bool, rules: Rules
+) -> np.ndarray:
     """How doubtful each stretch (n, 2) is: (n,) from 0, sure, to 1; the mean over its samples.
 
-    In a stretch with a face a sample is the more doubtful the less its score exceeds the threshold, and wholly so where it
-    was bridged. In one without, the closer the best candidate comes to the threshold, and wholly so where a face was seen
-    too briefly to count.
+    In a stretch with a face a sample is the more doubtful the less its score exceeds the threshold,
+    and wholly so where it was bridged. In one without, the closer the best candidate comes to the
+    threshold, and wholly so where a face was seen too briefly to count.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Maps of people and of the group: tests, the GLM, regions, surfaces, figures.
 
-Code belongs here if it works on maps in the brain's space. This room imports the rooms above it (``pipeline``, ``bold``,
-``decoding``, ``attribution``); ``timeline`` and the scripts may import it. A new statistic across people belongs in
-``group.py``.
+Code belongs here if it works on maps in the brain's space. This room imports the rooms above it
+(``pipeline``, ``bold``, ``decoding``, ``attribution``); ``timeline`` and the scripts may import it.
+A new statistic across people belongs in ``group.py``.
 """
 
 import lazy_loader
@@ -25,7 +25,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "regions": ["random_regions"],
         "relabelling_files": ["Relabelling"],
-        "report": ["describe_correlations", "describe_regions", "describe_seeds", "describe_tests", "lead"],
+        "report": [
+            "describe_correlations",
+            "describe_regions",
+            "describe_seeds",
+            "describe_tests",
+            "lead",
+        ],
         "seeds": ["spread_file", "spread_rows", "write_spread"],
         "surface": ["load_hemispheres", "project"],
         "surface_figures": [
@@ -35,6 +41,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "surface_pictures",
             "symmetric_scale",
         ],
-        "tables": ["correlation_rows", "peak_table", "plot_shares", "read_people", "read_reference", "share_rows"],
+        "tables": [
+            "correlation_rows",
+            "peak_table",
+            "plot_shares",
+            "read_people",
+            "read_reference",
+            "share_rows",
+        ],
     },
 )

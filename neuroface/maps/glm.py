@@ -47,33 +47,43 @@ def with_nuisance(design: pd.DataFrame, cleaning: Cleaning) -> pd.DataFrame:
         return design
     if cleaning.nuisance.shape[1] == 1:  # nothing but the mean over kept volumes
         return design.reset_index(drop=True).mul(cleaning.kept, axis=0)
-    nuisance = {f"denoise_{number}": column for number, column in enumerate(cleaning.basis[:, 1:].T, 1)}
+    nuisance = {
+        f"denoise_{number}": column for number, column in enumerate(cleaning.basis[:, 1:].T, 1)
+    }
     own = design[[name for name in design if not name.startswith("drift_")]].reset_index(drop=True)
     return own.assign(**nuisance).mul(cleaning.kept, axis=0)
 
 
 def condition_design(
-    first: np.ndarray, second: np.ndarray | None, kept: np.ndarray, tr_s: float, nuisance: pd.DataFrame | None = None,
+    first: np.ndarray,
+    second: np.ndarray | None,
+    kept: np.ndarray,
+    tr_s: float,
+    nuisance: pd.DataFrame | None = None,
     start_s: float | np.ndarray = 0.0,
 ) -> pd.DataFrame:
     """Design matrix of a run: the first condition (and the second) convolved with the HRF, cosine drifts, a constant.
 
     Parameters
     ----------
-    first : (n, 2) stretches of the first condition, onset_s and duration_s. second : (m, 2) stretches of the second; None:
-        all other times.
+    first : (n, 2) stretches of the first condition, onset_s and duration_s. second : (m, 2)
+        stretches of the second; None: all other times.
     kept : (n_trs,) bool, the TRs that the series has (:func:`neuroface.bold.read_censor`).
-    start_s : second of the film or run that the first volume shows; (n_trs,) where each TR has its own, because of pauses.
-    nuisance : (n_trs, n) regressors to hold constant, already convolved; they enter in SDs from their mean.
+    start_s : second of the film or run that the first volume shows; (n_trs,) where each TR has its
+    own, because of pauses.
+    nuisance : (n_trs, n) regressors to hold constant, already convolved; they enter in SDs from
+    their mean.
 
     Returns
     -------
-    One row per TR that the series has; columns "first", perhaps "second", those of ``nuisance`` as "nuisance_<name>",
-    drifts, "constant".
+    One row per TR that the series has; columns "first", perhaps "second", those of ``nuisance`` as
+    "nuisance_<name>", drifts, "constant".
     """
     parts = {"first": first} | ({} if second is None else {"second": second})
     events = [
-        pd.DataFrame({"onset": stretches[:, 0] - start_s, "duration": stretches[:, 1], "trial_type": name})
+        pd.DataFrame(
+            {"onset": stretches[:, 0] - start_s, "duration": stretches[:, 1], "trial_type": name}
+        )
         for name, stretches in parts.items()
     ]
     times_s = np.arange(len(kept)) * tr_s
@@ -85,7 +95,12 @@ def condition_design(
             "add_reg_names": [f"nuisance_{name}" for name in nuisance],
         }
     design = make_first_level_design_matrix(
-        times_s, pd.concat(events), hrf_model=HRF, drift_model="cosine", high_pass=HIGH_PASS_HZ, **added
+        times_s,
+        pd.concat(events),
+        hrf_model=HRF,
+        drift_model="cosine",
+        high_pass=HIGH_PASS_HZ,
+        **added,
     )
     return design[kept]
 
@@ -95,12 +110,13 @@ def condition_effect(
 ) -> np.ndarray:
     """Least-squares effect of the first condition, minus that of the second if the design has it, in SDs of each voxel.
 
-    The SD is over the run, after the cleaning if there is one. Only sums over volumes are kept in memory. Equals nilearn's
-    ``FirstLevelModel`` with OLS noise.
+    The SD is over the run, after the cleaning if there is one. Only sums over volumes are kept in
+    memory. Equals nilearn's ``FirstLevelModel`` with OLS noise.
 
     Parameters
     ----------
-    volumes : the run in order, (n, n_voxels) at a time. design : of :func:`condition_design`, a row per volume.
+    volumes : the run in order, (n, n_voxels) at a time. design : of :func:`condition_design`, a row
+    per volume.
     cleaning : of the run, with ``design`` from :func:`with_nuisance`; None: not cleaned.
 
     Returns
@@ -110,11 +126,16 @@ def condition_effect(
     x, statistics = design.to_numpy(np.float64), statistics_of(cleaning, "zscore")
     products, start = 0.0, 0
     for part in statistics.watch(volumes):
-        # Differences from the first volume keep the precision; the constant of the design accounts for the subtraction.
-        products = products + x[start : start + len(part)].T @ (part - statistics.first).astype(np.float64)
+        # Differences from the first volume keep the precision; the constant of the design accounts
+        # for the subtraction.
+        products = products + x[start : start + len(part)].T @ (part - statistics.first).astype(
+            np.float64
+        )
         start += len(part)
     if start != len(x):
-        raise NeuroFaceError(f"The series has {start} volumes and its design {len(x)} rows. Cut the windows again.")
+        raise NeuroFaceError(
+            f"The series has {start} volumes and its design {len(x)} rows. Cut the windows again."
+        )
     contrast = np.array([float(name == "first") - float(name == "second") for name in design])
     effect = contrast @ np.linalg.pinv(x.T @ x) @ products
     return effect * statistics.centre_and_scale()[1]

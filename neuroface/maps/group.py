@@ -1,8 +1,9 @@
 """Where a map differs from zero across people: sign flips, corrected over all voxels and seconds at once.
 
-Under the null hypothesis a person's map and its negative are equally likely, so its sign can be flipped (Nichols &
-Holmes 2002, Hum. Brain Mapp. 15:1). Each flip gives the largest statistic and the largest cluster mass of the whole
-map. Comparing the observed values with these controls the family-wise error.
+Under the null hypothesis a person's map and its negative are equally likely, so its sign can be
+flipped (Nichols & Holmes 2002, Hum. Brain Mapp. 15:1). Each flip gives the largest statistic and
+the largest cluster mass of the whole map. Comparing the observed values with these controls the
+family-wise error.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -34,16 +35,22 @@ class Contrast:
 def contrasts_of(labels: Labels) -> dict[str, Contrast]:
     """Name → what is tested across people.
 
-    A map of the second condition explains −logit, so in both maps positive values support the window's label.
+    A map of the second condition explains −logit, so in both maps positive values support the
+    window's label.
     """
     first, second = labels
     one, other = labels.titles
-    of = {label: f"“{title}” in {title.replace(' ', '-')} windows" for label, title in zip(labels, labels.titles)}
+    of = {
+        label: f"“{title}” in {title.replace(' ', '-')} windows"
+        for label, title in zip(labels, labels.titles)
+    }
     more = "has more absolute attribution than the mean voxel"
     return {
         first: Contrast((first,), f"supports {of[first]}"),
         second: Contrast((second,), f"supports {of[second]}"),
-        f"{first}-minus-{second}": Contrast((first, second), f"supports {of[first]} more than {of[second]}"),
+        f"{first}-minus-{second}": Contrast(
+            (first, second), f"supports {of[first]} more than {of[second]}"
+        ),
         f"{first}-absolute": Contrast((first,), f"{more} ({one})", False),
         f"{second}-absolute": Contrast((second,), f"{more} ({other})", False),
     }
@@ -65,8 +72,10 @@ def sign_flips(units: list[str], n_flips: int, seed: int, two_sided: bool) -> np
 
     Parameters
     ----------
-    units : (n_people,) people with the same unit are flipped together: the person's name, or the film.
-    n_flips : largest number of rows. If there are no more distinct flips, each is used once, and p-values are exact.
+    units : (n_people,) people with the same unit are flipped together: the person's name, or the
+    film.
+    n_flips : largest number of rows. If there are no more distinct flips, each is used once, and
+    p-values are exact.
     two_sided : flipping all people then gives the same statistic, so the first unit keeps its sign.
 
     Returns
@@ -78,7 +87,9 @@ def sign_flips(units: list[str], n_flips: int, seed: int, two_sided: bool) -> np
     if 2**n_free <= n_flips:
         signs = np.array(list(product((1, -1), repeat=n_free)), dtype=np.int8).reshape(-1, n_free)
     else:
-        signs = np.random.default_rng(seed).choice(np.array([1, -1], dtype=np.int8), (n_flips, n_free))
+        signs = np.random.default_rng(seed).choice(
+            np.array([1, -1], dtype=np.int8), (n_flips, n_free)
+        )
         signs[0] = 1
     if two_sided:
         signs = np.column_stack([np.ones(len(signs), dtype=np.int8), signs])
@@ -90,8 +101,9 @@ def variance_smoother(
 ) -> Callable[[np.ndarray], np.ndarray] | None:
     """A function that smooths variances (n_voxels, n_trs) in space, within the mask; None for a width of 0.
 
-    With few people the variance of a single voxel is noisy, and the largest t of a map occurs where it is too small by
-    chance. The pseudo-t divides by a smoothed variance (Nichols & Holmes 2002); sign flips stay valid.
+    With few people the variance of a single voxel is noisy, and the largest t of a map occurs where
+    it is too small by chance. The pseudo-t divides by a smoothed variance (Nichols & Holmes 2002);
+    sign flips stay valid.
     """
     if not fwhm_mm:
         return None
@@ -123,7 +135,12 @@ class Null(NamedTuple):
 
 
 def group_test(
-    values: np.ndarray, signs: np.ndarray, mask: np.ndarray, forming_p: float, two_sided: bool, smooth=None
+    values: np.ndarray,
+    signs: np.ndarray,
+    mask: np.ndarray,
+    forming_p: float,
+    two_sided: bool,
+    smooth=None,
 ) -> GroupTest:
     """One-sample test across people of every voxel and second, and of clusters of them, by sign flips.
 
@@ -133,21 +150,29 @@ def group_test(
     signs : (n_flips, n_people), from :func:`sign_flips` with the same ``two_sided``.
     mask, forming_p, two_sided : as for :func:`null_of`. smooth : from :func:`variance_smoother`.
     """
-    null = null_of(flipped_statistics(values, signs, smooth), len(values), mask, forming_p, two_sided)
+    null = null_of(
+        flipped_statistics(values, signs, smooth), len(values), mask, forming_p, two_sided
+    )
     observed = next(flipped_statistics(values, signs[:1], smooth)).reshape(values.shape[1:])
     return compare(observed, null, len(values), mask, forming_p, two_sided)
 
 
 def null_of(
-    statistics: Iterable[np.ndarray], n_people: int, mask: np.ndarray, forming_p: float, two_sided: bool
+    statistics: Iterable[np.ndarray],
+    n_people: int,
+    mask: np.ndarray,
+    forming_p: float,
+    two_sided: bool,
 ) -> Null:
     """The largest value and the heaviest cluster of each map of statistics.
 
     Parameters
     ----------
     statistics : (n_voxels × n_trs,) each.
-    mask : (x, y, z) bool, defines the neighbours; a cluster joins voxels that share a side, and successive seconds.
-    forming_p : members of a cluster exceed the t value of this p, uncorrected. Its mass is the sum of the excess.
+    mask : (x, y, z) bool, defines the neighbours; a cluster joins voxels that share a side, and
+    successive seconds.
+    forming_p : members of a cluster exceed the t value of this p, uncorrected. Its mass is the sum
+    of the excess.
     two_sided : False: only values above zero are of interest.
     """
     forming, neighbours, found = _forming(forming_p, n_people, two_sided), None, []
@@ -159,7 +184,12 @@ def null_of(
 
 
 def compare(
-    observed: np.ndarray, null: Null, n_people: int, mask: np.ndarray, forming_p: float, two_sided: bool
+    observed: np.ndarray,
+    null: Null,
+    n_people: int,
+    mask: np.ndarray,
+    forming_p: float,
+    two_sided: bool,
 ) -> GroupTest:
     """Family-wise p of an observed map of statistics (n_voxels, n_trs); other parameters as for :func:`null_of`."""
     flat, forming = observed.ravel(), _forming(forming_p, n_people, two_sided)
@@ -170,7 +200,9 @@ def compare(
     rank = int(np.floor(ALPHA * len(null.largest) + ROUNDING))
     critical = float(np.sort(null.largest)[-rank]) if rank else np.inf
     shape = observed.shape
-    return GroupTest(observed, p_voxel.reshape(shape), p_cluster.reshape(shape), critical, 1 / len(null.largest))
+    return GroupTest(
+        observed, p_voxel.reshape(shape), p_cluster.reshape(shape), critical, 1 / len(null.largest)
+    )
 
 
 def _forming(forming_p: float, n_people: int, two_sided: bool) -> float:
@@ -180,7 +212,8 @@ def _forming(forming_p: float, n_people: int, two_sided: bool) -> float:
 def flipped_statistics(values: np.ndarray, signs: np.ndarray, smooth=None) -> Iterator[np.ndarray]:
     """One-sample t (or pseudo-t) of every voxel and second, (n_voxels × n_trs,) float64, for one row of ``signs`` each.
 
-    A flip does not change the sum of squares, so all flips need one matrix product, done some rows at a time.
+    A flip does not change the sum of squares, so all flips need one matrix product, done some rows
+    at a time.
     """
     n, shape = len(values), values.shape[1:]
     flat = values.reshape(n, -1).astype(np.float64)
@@ -201,7 +234,9 @@ def pseudo_t(mean: np.ndarray, variance: np.ndarray, n_people: int, smooth=None)
 
 def family_wise(observed: np.ndarray, largest: np.ndarray) -> np.ndarray:
     """Share of flips, including the first, whose largest value is at least the observed value."""
-    reached = len(largest) - np.searchsorted(np.sort(largest), observed - ROUNDING * np.abs(observed))
+    reached = len(largest) - np.searchsorted(
+        np.sort(largest), observed - ROUNDING * np.abs(observed)
+    )
     return np.maximum(reached, 1) / len(largest)
 
 
@@ -218,12 +253,17 @@ class Neighbours:
         after = [number[tuple((np.argwhere(mask) + step).T)] for step in np.eye(3, dtype=int)]
         node = np.arange(n_voxels * n_trs).reshape(n_voxels, n_trs)
         self._nobody = node.size
-        ahead = [np.where(voxel[:, None] >= 0, voxel[:, None] * n_trs + np.arange(n_trs), node.size) for voxel in after]
+        ahead = [
+            np.where(voxel[:, None] >= 0, voxel[:, None] * n_trs + np.arange(n_trs), node.size)
+            for voxel in after
+        ]
         ahead.append(np.column_stack([node[:, 1:], np.full(n_voxels, node.size)]))
         self._ahead = np.stack(ahead).reshape(4, -1).astype(np.int32)
         self._place = np.full(node.size + 1, -1)
 
-    def masses(self, statistic: np.ndarray, forming: float, two_sided: bool) -> tuple[np.ndarray, np.ndarray]:
+    def masses(
+        self, statistic: np.ndarray, forming: float, two_sided: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Mass of every cluster, and the cluster of each voxel and second (n_voxels × n_trs,), −1 outside."""
         cluster, masses = np.full(self._nobody, -1), np.zeros(0)
         for sign in (1, -1) if two_sided else (1,):
@@ -232,8 +272,12 @@ class Neighbours:
             target = self._place[self._ahead[:, nodes]]
             source = np.broadcast_to(np.arange(len(nodes)), target.shape)[target >= 0]
             self._place[nodes] = -1
-            graph = sparse.coo_matrix((np.ones(len(source)), (source, target[target >= 0])), (len(nodes), len(nodes)))
+            graph = sparse.coo_matrix(
+                (np.ones(len(source)), (source, target[target >= 0])), (len(nodes), len(nodes))
+            )
             n, label = csgraph.connected_components(graph, directed=False)
             cluster[nodes] = label + len(masses)
-            masses = np.append(masses, np.bincount(label, np.abs(statistic[nodes]) - forming, minlength=n))
+            masses = np.append(
+                masses, np.bincount(label, np.abs(statistic[nodes]) - forming, minlength=n)
+            )
         return masses, cluster

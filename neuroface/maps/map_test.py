@@ -9,9 +9,13 @@ from neuroface.decoding import is_closed_form
 import pandas as pd
 
 MIN_UNITS = 6  # films or people to flip: with five the smallest p of a signed map is 1 / 16
-METHODS_TO_REFIT = {"ig": 0.5, "gradient-x-input": 1.0}  # and where between baseline and window their gradient is taken
-# Share of simulated studies without any effect in which a test gave a voxel with p of at most .05, fold models included;
-# benchmarks/calibration.py maps. The range is over the designs for which the test is offered.
+METHODS_TO_REFIT = {
+    "ig": 0.5,
+    "gradient-x-input": 1.0,
+}  # and where between baseline and window their gradient is taken
+# Share of simulated studies without any effect in which a test gave a voxel with p of at most .05,
+# fold models included; benchmarks/calibration.py maps. The range is over the designs for which the
+# test is offered.
 MEASURED_RATES = {"flip films": "0.05 to 0.18", "flip people": "0.24 to 0.69"}
 
 
@@ -28,12 +32,15 @@ class MapTest(NamedTuple):
     why: str = ""
 
 
-def choose_test(wanted: str, method: str, models: Mapping[int, str], samples: pd.DataFrame, people, cfg) -> MapTest:
+def choose_test(
+    wanted: str, method: str, models: Mapping[int, str], samples: pd.DataFrame, people, cfg
+) -> MapTest:
     """The test that MAP_TEST stands for.
 
     Parameters
     ----------
-    wanted : MAP_TEST. method : an attribution method. models : fold → the model that explains its windows.
+    wanted : MAP_TEST. method : an attribution method. models : fold → the model that explains its
+    windows.
     samples : a row per window: subject, movie. people : those who have maps.
     cfg : EXPLAIN, ATTRIBUTION_BASELINE, SMOOTHGRAD_DRAWS.
 
@@ -51,15 +58,20 @@ def choose_test(wanted: str, method: str, models: Mapping[int, str], samples: pd
     }
     if wanted != "auto":
         if obstacles[wanted]:
-            raise NeuroFaceError(f'MAP_TEST = "{wanted}" is not possible: {obstacles[wanted]}. Set it to "auto".')
+            raise NeuroFaceError(
+                f'MAP_TEST = "{wanted}" is not possible: {obstacles[wanted]}. Set it to "auto".'
+            )
         why = obstacles["relabel"] and f"models cannot be refitted: {obstacles['relabel']}"
         why = why or "MAP_TEST names this test"
         return MapTest(wanted, "" if wanted == "relabel" else why)
     for kind in ("relabel", "flip films"):
         if not obstacles[kind]:
-            return MapTest(kind, obstacles["relabel"] and f"models cannot be refitted: {obstacles['relabel']}")
+            return MapTest(
+                kind, obstacles["relabel"] and f"models cannot be refitted: {obstacles['relabel']}"
+            )
     return MapTest(
-        "none", f"models cannot be refitted: {obstacles['relabel']}; films cannot be flipped: {obstacles['flip films']}"
+        "none",
+        f"models cannot be refitted: {obstacles['relabel']}; films cannot be flipped: {obstacles['flip films']}",
     )
 
 
@@ -85,7 +97,9 @@ def no_flips_of_films(samples: pd.DataFrame, people, cfg) -> str:
     films = samples[samples["subject"].isin(people)].groupby("subject")["movie"].unique()
     several = [who for who in people if len(films[who]) > 1]
     if several:
-        return f"{several[0]} saw {len(films[several[0]])} films, and each person must have seen one"
+        return (
+            f"{several[0]} saw {len(films[several[0]])} films, and each person must have seen one"
+        )
     n = len({of_person[0] for of_person in films})
     return f"{MIN_UNITS} films are needed, and people saw {n}" if n < MIN_UNITS else ""
 
@@ -94,7 +108,11 @@ def no_flips_of_people(people, cfg) -> str:
     """Why people cannot be flipped; empty if they can."""
     if cfg.EXPLAIN == "best fold":
         return 'with EXPLAIN = "best fold" a model explains its own training windows'
-    return f"{MIN_UNITS} people are needed, and there are {len(people)}" if len(people) < MIN_UNITS else ""
+    return (
+        f"{MIN_UNITS} people are needed, and there are {len(people)}"
+        if len(people) < MIN_UNITS
+        else ""
+    )
 
 
 def units_to_flip(kind: str, people: list[str], samples: pd.DataFrame) -> list[str]:

@@ -46,21 +46,27 @@ def find_maps(folder: Path, methods: tuple[str, ...]) -> Maps:
     return maps
 
 
-def groups_of_maps(maps: Maps, labels: tuple[str, str], methods: tuple[str, ...]) -> dict[tuple[str, str], list[str]]:
+def groups_of_maps(
+    maps: Maps, labels: tuple[str, str], methods: tuple[str, ...]
+) -> dict[tuple[str, str], list[str]]:
     """(label, method) → people who have maps of it."""
     groups = [(label, method) for method in methods for label in labels]
     people = {group: [who for who, *of in maps if tuple(of) == group] for group in groups}
     return {group: who for group, who in people.items() if who}
 
 
-def average_person(folder: Path, maps: Maps, mask, affine, tr_s: float, unit: tuple[str, str, str]) -> None:
+def average_person(
+    folder: Path, maps: Maps, mask, affine, tr_s: float, unit: tuple[str, str, str]
+) -> None:
     """Write a person's mean map of a label and method, and the mean of its absolute values."""
     signed, absolute = mean_of_maps(maps[unit], mask, affine)
     write_map(average_file(folder, *unit, "_absolute"), absolute, mask, affine, tr_s)
     write_map(average_file(folder, *unit), signed, mask, affine, tr_s)
 
 
-def average_people(folder: Path, people: dict, mask, affine, tr_s: float, group: tuple[str, str]) -> None:
+def average_people(
+    folder: Path, people: dict, mask, affine, tr_s: float, group: tuple[str, str]
+) -> None:
     """Write the group's mean maps of a label and method; every person counts the same."""
     for kind in ("_absolute", ""):
         files = [average_file(folder, who, *group, kind) for who in people[group]]
@@ -87,16 +93,22 @@ def contrasts_to_test(
     for method in methods:
         names = list(about)
         if not METHODS[method].signed:
-            left_out.append((f"tests of the sign of {METHODS[method].title}", "it is positive everywhere"))
+            left_out.append(
+                (f"tests of the sign of {METHODS[method].title}", "it is positive everywhere")
+            )
             names = [name for name in names if not about[name].two_sided]
         if chosen_by_hand(method, occlusion_regions):
             what = "where occlusion's absolute maps and regions stand out"
             left_out.append((what, "OCCLUSION_REGIONS chose the voxels by hand"))
             names = [name for name in names if about[name].two_sided]
         tested += [(name, method) for name in names]
-    too_few = [(name, method) for name, method in tested if len(people_with(maps, about[name], method)) < 2]
+    too_few = [
+        (name, method) for name, method in tested if len(people_with(maps, about[name], method)) < 2
+    ]
     if too_few:
-        left_out.append((f"tests across people of {len(too_few)} maps", "they need two people or more"))
+        left_out.append(
+            (f"tests across people of {len(too_few)} maps", "they need two people or more")
+        )
     return [one for one in tested if one not in too_few], left_out
 
 
@@ -114,7 +126,8 @@ def write_test(
 ) -> None:
     """Test a contrast of one method across people; write its maps and its summary.
 
-    Maps of p hold −log10 p, so that their 0 outside the mask means p = 1. Without a test there are only the mean and t.
+    Maps of p hold −log10 p, so that their 0 outside the mask means p = 1. Without a test there are
+    only the mean and t.
 
     Parameters
     ----------
@@ -128,9 +141,15 @@ def write_test(
     absolute = mean_absolute(folder, contrast.labels, method, people, mask, affine)
     values = scaled_values(maps_of_people, absolute, contrast.two_sided)
     shown = maps_of_people if contrast.two_sided else values
-    mean, smooth = shown.mean(axis=0, dtype=np.float64), variance_smoother(mask, affine, cfg.VARIANCE_FWHM_MM)
+    mean, smooth = (
+        shown.mean(axis=0, dtype=np.float64),
+        variance_smoother(mask, affine, cfg.VARIANCE_FWHM_MM),
+    )
     statistic = t_across_people(values, smooth)
-    found, summary = {"mean": mean, "t": statistic}, {"people": len(people), "test": kind, "why": why}
+    found, summary = (
+        {"mean": mean, "t": statistic},
+        {"people": len(people), "test": kind, "why": why},
+    )
     if kind != "none":
         if kind == "relabel":
             null = nulls[method].null(name, statistic)
@@ -141,7 +160,9 @@ def write_test(
             flipped = flipped_statistics(values, signs, smooth)
             null = null_of(flipped, len(people), mask, cfg.CLUSTER_FORMING_P, contrast.two_sided)
             summary |= {"flips": len(signs), "units": len(set(units))}
-        test = compare(statistic, null, len(people), mask, cfg.CLUSTER_FORMING_P, contrast.two_sided)
+        test = compare(
+            statistic, null, len(people), mask, cfg.CLUSTER_FORMING_P, contrast.two_sided
+        )
         found |= _maps_of_p(test, mean)
         summary |= _summary(test)
     _write(folder, unit, found, summary, mask, affine, cfg.TR_S)
@@ -154,9 +175,17 @@ def _maps_of_p(test: GroupTest, mean: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
-def _write(folder: Path, unit: tuple[str, str], found: dict, summary: dict, mask, affine, tr_s: float) -> None:
+def _write(
+    folder: Path, unit: tuple[str, str], found: dict, summary: dict, mask, affine, tr_s: float
+) -> None:
     for what, matrix in found.items():
-        write_map(contrast_file(folder, *unit, f"{what}.nii.gz"), matrix.astype(np.float32), mask, affine, tr_s)
+        write_map(
+            contrast_file(folder, *unit, f"{what}.nii.gz"),
+            matrix.astype(np.float32),
+            mask,
+            affine,
+            tr_s,
+        )
     write_json(contrast_file(folder, *unit, "test.json"), summary)
 
 
@@ -164,12 +193,16 @@ def test_of_contrast(test: MapTest, contrast: Contrast) -> MapTest:
     """The test of a contrast: that of its method, but absolute maps have no sign to flip."""
     if contrast.two_sided or test.kind in ("relabel", "none"):
         return test
-    return MapTest("none", "absolute maps have no sign to flip; only refitted models give a null for them")
+    return MapTest(
+        "none", "absolute maps have no sign to flip; only refitted models give a null for them"
+    )
 
 
 def t_across_people(values: np.ndarray, smooth=None) -> np.ndarray:
     """One-sample t, or pseudo-t, (n_voxels, n_trs) of values (n_people, n_voxels, n_trs)."""
-    return next(flipped_statistics(values, np.ones((1, len(values))), smooth)).reshape(values.shape[1:])
+    return next(flipped_statistics(values, np.ones((1, len(values))), smooth)).reshape(
+        values.shape[1:]
+    )
 
 
 def _summary(test: GroupTest) -> dict:

@@ -1,9 +1,10 @@
 """The models of every fold, fitted again to swapped labels: in closed form, in terms of the windows.
 
-A map of the group tests whether BOLD tells the labels apart. If it does not, the labels could as well have been swapped
-between the events of a film. So the whole procedure is repeated with swapped labels: the models of all folds are fitted
-again, explain the windows of the people that they hold out, and give a map of the group (Ojala & Garriga 2010, J. Mach.
-Learn. Res. 11:1833). A model in closed form needs only the inner products of windows for this.
+A map of the group tests whether BOLD tells the labels apart. If it does not, the labels could as
+well have been swapped between the events of a film. So the whole procedure is repeated with swapped
+labels: the models of all folds are fitted again, explain the windows of the people that they hold
+out, and give a map of the group (Ojala & Garriga 2010, J. Mach. Learn. Res. 11:1833). A model in
+closed form needs only the inner products of windows for this.
 """
 
 from typing import NamedTuple
@@ -30,7 +31,8 @@ class SecondPath(NamedTuple):
     Attributes
     ----------
     directions : (n_units, n) coefficients of the windows in u_k.
-    slopes : (n_units, n) derivative of the logit along u_k, per volume, where the gradient of each window is taken.
+    slopes : (n_units, n) derivative of the logit along u_k, per volume, where the gradient of each
+    window is taken.
     """
 
     directions: np.ndarray
@@ -40,14 +42,16 @@ class SecondPath(NamedTuple):
 class Refits(NamedTuple):
     """The models of one fold, one per labelling.
 
-    The weights of a model are Σ_i deviation_i · (x_i − m_i) + Σ_i mean_i · m_i, with m_i the mean of window x_i over time.
+    The weights of a model are Σ_i deviation_i · (x_i − m_i) + Σ_i mean_i · m_i, with m_i the mean
+    of window x_i over time.
 
     Attributes
     ----------
     deviation, mean : (n_labellings, n) coefficients of the windows.
     voxels : (n_voxels,) bool, the voxels that the model uses; None: all.
     second : per labelling the second-order path; None where it is not used.
-    baseline : (n,) the baseline of the attributions as a weighted sum of windows; zeros: the baseline is zero.
+    baseline : (n,) the baseline of the attributions as a weighted sum of windows; zeros: the
+    baseline is zero.
     """
 
     deviation: np.ndarray
@@ -57,11 +61,13 @@ class Refits(NamedTuple):
     baseline: np.ndarray
 
 
-def swapped_labels(samples: pd.DataFrame, people: list[str], n: int, seed: int, positive: str) -> np.ndarray:
+def swapped_labels(
+    samples: pd.DataFrame, people: list[str], n: int, seed: int, positive: str
+) -> np.ndarray:
     """The labels, then ``n`` labellings in which events have swapped labels within a film, for all its viewers alike.
 
-    A person's map of a label needs a window of this label. Labellings under which a person lacks a label that they have
-    are drawn again.
+    A person's map of a label needs a window of this label. Labellings under which a person lacks a
+    label that they have are drawn again.
 
     Parameters
     ----------
@@ -69,7 +75,8 @@ def swapped_labels(samples: pd.DataFrame, people: list[str], n: int, seed: int, 
 
     Returns
     -------
-    (n_windows, 1 + n_found) int8. n_found < n if almost no labelling leaves every person with their labels.
+    (n_windows, 1 + n_found) int8. n_found < n if almost no labelling leaves every person with their
+    labels.
     """
     observed = (samples["label"] == positive).to_numpy(np.int8)[:, None]
     of_person = [(samples["subject"] == who).to_numpy() for who in people]
@@ -88,26 +95,41 @@ def swapped_labels(samples: pd.DataFrame, people: list[str], n: int, seed: int, 
     return np.concatenate(kept, axis=1)
 
 
-def refit(name: str, windows: Windows, fold: Fold, labels: np.ndarray, baseline: np.ndarray, at: float, cfg) -> Refits:
+def refit(
+    name: str,
+    windows: Windows,
+    fold: Fold,
+    labels: np.ndarray,
+    baseline: np.ndarray,
+    at: float,
+    cfg,
+) -> Refits:
     """Fit the model of a fold to many labellings.
 
     Parameters
     ----------
-    name : a model in closed form. labels : (n, n_labellings) of 0 and 1. baseline : as :class:`Refits` has it.
-    at : where on the way from baseline to window the gradient of an attribution is taken; 0.5: Integrated Gradients, which
-        are exact there for models of second order; 1: gradient × input.
+    name : a model in closed form. labels : (n, n_labellings) of 0 and 1. baseline : as
+    :class:`Refits` has it.
+    at : where on the way from baseline to window the gradient of an attribution is taken; 0.5:
+        Integrated Gradients, which are exact there for models of second order; 1: gradient × input.
     """
     if is_linear(name):
         solutions = solve_each(windows.kernel_of(name), labels, fold)
         coefficients = np.stack([solution.coefficients for solution in solutions])
         n_trs = windows.X.shape[2]
         of_mean = name == "linear-mean"  # the mean over time has the same weight in every volume
-        deviation, mean = (0 * coefficients, coefficients / n_trs) if of_mean else (coefficients, coefficients)
-        return Refits(deviation, mean, windows.regions.get(name), [None] * labels.shape[1], baseline)
+        deviation, mean = (
+            (0 * coefficients, coefficients / n_trs) if of_mean else (coefficients, coefficients)
+        )
+        return Refits(
+            deviation, mean, windows.regions.get(name), [None] * labels.shape[1], baseline
+        )
     return _refit_second_order(name, windows, fold, labels, baseline, at, cfg)
 
 
-def _refit_second_order(name, windows: Windows, fold: Fold, labels, baseline, at: float, cfg) -> Refits:
+def _refit_second_order(
+    name, windows: Windows, fold: Fold, labels, baseline, at: float, cfg
+) -> Refits:
     n_trs = windows.X.shape[2]
     kernels = windows.kernel_of("linear"), windows.kernel_of("linear-mean")
     n_units = builder_of(name, windows.mask, cfg)(dtype="float32").get_layer("directions").units
@@ -120,7 +142,9 @@ def _refit_second_order(name, windows: Windows, fold: Fold, labels, baseline, at
     return Refits(np.array(deviation), np.array(mean), None, second, baseline)
 
 
-def second_path(fit, mean_kernel: np.ndarray, baseline: np.ndarray, at: float, n_trs: int) -> SecondPath:
+def second_path(
+    fit, mean_kernel: np.ndarray, baseline: np.ndarray, at: float, n_trs: int
+) -> SecondPath:
     """The path of a fit: its derivative along u_k at a mean m is 2 s_k u_k · (m − μ); each volume has 1 / n_trs of it."""
     along = fit.directions @ mean_kernel  # (n_units, n): u_k · m_i
     centre = along[:, fit.rows].mean(axis=1, keepdims=True)

@@ -5,7 +5,9 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 
-def random_regions(positions_mm: np.ndarray, n_voxels: int, n_regions: int, seed: int | list[int]) -> np.ndarray:
+def random_regions(
+    positions_mm: np.ndarray, n_voxels: int, n_regions: int, seed: int | list[int]
+) -> np.ndarray:
     """Random regions of a given size: the ``n_voxels`` voxels nearest to a random voxel; (n_regions, n_voxels)."""
     centres = np.random.default_rng(seed).integers(len(positions_mm), size=n_regions)
     return cKDTree(positions_mm).query(positions_mm[centres], k=np.arange(1, n_voxels + 1))[1]
@@ -16,7 +18,8 @@ def shares(size: np.ndarray, voxels: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    size : (n_people, n_voxels, n_trs), absolute attribution. voxels : (n_voxels,) bool, or (n_regions, n) indices.
+    size : (n_people, n_voxels, n_trs), absolute attribution. voxels : (n_voxels,) bool, or
+    (n_regions, n) indices.
 
     Returns
     -------
@@ -28,7 +31,9 @@ def shares(size: np.ndarray, voxels: np.ndarray) -> np.ndarray:
     return (size / total[:, None]).mean(axis=0)[voxels].sum(axis=1)
 
 
-def find_peaks(size: np.ndarray, positions_mm: np.ndarray, n: int, apart_mm: float) -> list[tuple[int, int]]:
+def find_peaks(
+    size: np.ndarray, positions_mm: np.ndarray, n: int, apart_mm: float
+) -> list[tuple[int, int]]:
     """Voxel and second of the largest values above 0, no two nearer than ``apart_mm``; at most ``n``, largest first.
 
     Parameters

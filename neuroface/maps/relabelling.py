@@ -9,8 +9,12 @@ from neuroface.maps.refits import Refits
 import numpy as np
 import pandas as pd
 
-BLOCK_BYTES = 128 * 2**20  # of maps of all people and labellings that are in memory at once, for some voxels
-STORED_BYTES = 2**30  # of means and variances of the group's maps of some labellings, for all voxels
+BLOCK_BYTES = (
+    128 * 2**20
+)  # of maps of all people and labellings that are in memory at once, for some voxels
+STORED_BYTES = (
+    2**30
+)  # of means and variances of the group's maps of some labellings, for all voxels
 
 
 class Part(NamedTuple):
@@ -61,7 +65,9 @@ def relabelled_null(
     }
 
 
-def group_statistics(X, labels, names, fits, parts, contrasts, smooth=None) -> dict[str, Iterator[np.ndarray]]:
+def group_statistics(
+    X, labels, names, fits, parts, contrasts, smooth=None
+) -> dict[str, Iterator[np.ndarray]]:
     """Statistics across people, (n_voxels × window_trs,) per labelling, of each contrast; see :func:`relabelled_null`."""
     n_labellings, shape = labels.shape[1], X.shape[1:]
     people = list(dict.fromkeys(part.subject for part in parts))
@@ -76,25 +82,37 @@ def group_statistics(X, labels, names, fits, parts, contrasts, smooth=None) -> d
     tiny = np.finfo(np.float32).tiny
     return {
         name: (
-            pseudo_t(mean.astype(np.float64), np.maximum(variance, tiny).astype(np.float64), len(who), smooth).ravel()
+            pseudo_t(
+                mean.astype(np.float64),
+                np.maximum(variance, tiny).astype(np.float64),
+                len(who),
+                smooth,
+            ).ravel()
             for mean, variance in zip(*moments[name])
         )
         for name, (_, who) in contrasts.items()
     }
 
 
-def values_of(contrast: Contrast, maps: dict, totals: dict, people: list[int], n_values: int) -> np.ndarray:
+def values_of(
+    contrast: Contrast, maps: dict, totals: dict, people: list[int], n_values: int
+) -> np.ndarray:
     """Values that are tested, (n_people, n_labellings, n_voxels, n_trs), as ``contrast_values`` has them.
 
     Parameters
     ----------
-    maps : of :func:`blocks_of_maps`. totals : of :func:`absolute_totals`, sums over ``n_values`` voxels and seconds.
+    maps : of :func:`blocks_of_maps`. totals : of :func:`absolute_totals`, sums over ``n_values``
+    voxels and seconds.
     people : positions in ``maps``.
     """
     first, *rest = (maps[label, not contrast.two_sided][people] for label in contrast.labels)
     values = first - rest[0] if rest else first
-    scale = sum(totals[label][people] for label in contrast.labels) / len(contrast.labels) / n_values
-    unused = scale == 0  # under swapped labels all weights of a model may be 0: its map is even, and 0
+    scale = (
+        sum(totals[label][people] for label in contrast.labels) / len(contrast.labels) / n_values
+    )
+    unused = (
+        scale == 0
+    )  # under swapped labels all weights of a model may be 0: its map is even, and 0
     values = values / np.where(unused, 1, scale)[:, :, None, None].astype(np.float32)
     return values if contrast.two_sided else values - ~unused[:, :, None, None]
 
@@ -122,14 +140,18 @@ def blocks_of_maps(X, labels, names, fits, parts, people) -> Iterator[tuple[slic
     counts = {}
     for label, number in zip(names, (1, 0)):
         is_label = labels == number
-        mine = [np.concatenate([part.rows for part in parts if part.subject == who]) for who in people]
+        mine = [
+            np.concatenate([part.rows for part in parts if part.subject == who]) for who in people
+        ]
         counts[label] = np.array([is_label[rows].sum(axis=0) for rows in mine])
     for start in range(0, n_voxels, step):
         voxels = slice(start, min(start + step, n_voxels))
         block = np.asarray(X[:, voxels], dtype=np.float32)
         weights = {fold: weights_of(block, fit, voxels) for fold, fit in fits.items()}
         maps = {
-            (label, absolute): np.zeros((len(people), n_labellings, *block.shape[1:]), dtype=np.float32)
+            (label, absolute): np.zeros(
+                (len(people), n_labellings, *block.shape[1:]), dtype=np.float32
+            )
             for label in names
             for absolute in (False, True)
         }
@@ -144,7 +166,13 @@ def blocks_of_maps(X, labels, names, fits, parts, people) -> Iterator[tuple[slic
                     for labelling, path in enumerate(fit.second):
                         if path is not None:
                             mean[labelling] = explained_by_both(
-                                block, moved, share[labelling], weights[part.fold][labelling], path, part.rows, absolute
+                                block,
+                                moved,
+                                share[labelling],
+                                weights[part.fold][labelling],
+                                path,
+                                part.rows,
+                                absolute,
                             )
                     maps[label, absolute][person] += mean if absolute or number == 1 else -mean
         yield voxels, maps
@@ -167,7 +195,9 @@ def weights_of(block: np.ndarray, fit: Refits, voxels: slice) -> np.ndarray:
     return weights
 
 
-def explained(moved: np.ndarray, share: np.ndarray, weights: np.ndarray, absolute: bool) -> np.ndarray:
+def explained(
+    moved: np.ndarray, share: np.ndarray, weights: np.ndarray, absolute: bool
+) -> np.ndarray:
     """Mean over windows of weight × (window − baseline), or of its absolute value: (n_labellings, n_voxels, n_trs)."""
     windows = np.abs(moved) if absolute else moved
     mean = (share @ windows.reshape(len(windows), -1)).reshape(weights.shape)
@@ -177,7 +207,8 @@ def explained(moved: np.ndarray, share: np.ndarray, weights: np.ndarray, absolut
 def explained_by_both(block, moved, share, weights, path, rows, absolute: bool) -> np.ndarray:
     """The same (n_voxels, n_trs) for one labelling whose model has a second-order path.
 
-    The gradient of the logit is the weight plus Σ_k slope_k · u_k, the same in all volumes of the window.
+    The gradient of the logit is the weight plus Σ_k slope_k · u_k, the same in all volumes of the
+    window.
     """
     directions = path.directions.astype(np.float32) @ block.mean(axis=2)
     gradient = weights + (path.slopes[:, rows].T.astype(np.float32) @ directions)[:, :, None]

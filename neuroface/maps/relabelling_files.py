@@ -26,11 +26,12 @@ class Relabelling:
     ----------
     folder : where its files go. method : "ig" or "gradient-x-input".
     windows : with the kernels of the linear models.
-    samples : a row per window: subject, movie, run, event, label; ``model``, the number of the fold model that explains it.
+    samples : a row per window: subject, movie, run, event, label; ``model``, the number of the fold
+    model that explains it.
     folds : of the split whose models explain. models : fold → name of its model.
     contrasts : name → contrast, and the people whose maps it tests.
-    affine : (4, 4), of the mask. cfg : N_RELABELLINGS, SEED, LABELS, ATTRIBUTION_BASELINE, VARIANCE_FWHM_MM,
-        CLUSTER_FORMING_P, and the settings of models.
+    affine : (4, 4), of the mask. cfg : N_RELABELLINGS, SEED, LABELS, ATTRIBUTION_BASELINE,
+        VARIANCE_FWHM_MM, CLUSTER_FORMING_P, and the settings of models.
     """
 
     folder: Path
@@ -46,7 +47,9 @@ class Relabelling:
     def labels(self) -> np.ndarray:
         """(n, 1 + n_labellings), the observed labels first."""
         people = list(dict.fromkeys(self.samples["subject"]))
-        return swapped_labels(self.samples, people, self.cfg.N_RELABELLINGS, self.cfg.SEED, self.cfg.LABELS[0])
+        return swapped_labels(
+            self.samples, people, self.cfg.N_RELABELLINGS, self.cfg.SEED, self.cfg.LABELS[0]
+        )
 
     def obstacle(self) -> str:
         """Why there is no null; empty if there is one."""
@@ -105,7 +108,9 @@ class Relabelling:
             with np.load(self.null_file(part), allow_pickle=False) as stored:
                 arrays.append(stored[contrast])
         null = Null(*np.concatenate(arrays, axis=1))
-        largest = np.abs(observed).max() if self.contrasts[contrast][0].two_sided else observed.max()
+        largest = (
+            np.abs(observed).max() if self.contrasts[contrast][0].two_sided else observed.max()
+        )
         if abs(largest - null.largest[0]) > AGREE * abs(largest):
             raise NeuroFaceError(
                 f"{contrast} ({self.method}): the largest statistic is {largest:.4g} in the maps on disk and "
@@ -123,8 +128,12 @@ def _arrays(fits: Refits) -> dict[str, np.ndarray]:
     used = [number for number, path in enumerate(fits.second) if path is not None]
     arrays["used"] = np.array(used, dtype=int)
     if used:
-        arrays["directions"] = np.stack([fits.second[number].directions for number in used]).astype(np.float32)
-        arrays["slopes"] = np.stack([fits.second[number].slopes for number in used]).astype(np.float32)
+        arrays["directions"] = np.stack([fits.second[number].directions for number in used]).astype(
+            np.float32
+        )
+        arrays["slopes"] = np.stack([fits.second[number].slopes for number in used]).astype(
+            np.float32
+        )
     return arrays
 
 
@@ -132,12 +141,19 @@ def _read_refits(file: Path, part: slice) -> Refits:
     with np.load(file, allow_pickle=False) as stored:
         arrays = dict(stored)
     second = [None] * len(arrays["mean"])
-    for number, directions, slopes in zip(arrays["used"], arrays.get("directions", ()), arrays.get("slopes", ())):
+    for number, directions, slopes in zip(
+        arrays["used"], arrays.get("directions", ()), arrays.get("slopes", ())
+    ):
         second[number] = SecondPath(directions, slopes)
-    fits = Refits(arrays["deviation"], arrays["mean"], arrays.get("voxels"), second, arrays["baseline"])
+    fits = Refits(
+        arrays["deviation"], arrays["mean"], arrays.get("voxels"), second, arrays["baseline"]
+    )
     return fits._replace(deviation=fits.deviation[part], mean=fits.mean[part], second=second[part])
 
 
 def _save(file: Path, arrays: dict[str, np.ndarray]) -> None:
-    with atomic(file) as partial, open(partial, "wb") as target:  # given a name, savez would append .npz
+    with (
+        atomic(file) as partial,
+        open(partial, "wb") as target,
+    ):  # given a name, savez would append .npz
         np.savez(target, **arrays)

@@ -23,7 +23,11 @@ def lead(tests: dict, n_people: int, labels: Labels, cfg) -> str:
     )
     if not tests:
         return text
-    what = "t" if not cfg.VARIANCE_FWHM_MM else f"pseudo-t (variance smoothed by {cfg.VARIANCE_FWHM_MM:g} mm)"
+    what = (
+        "t"
+        if not cfg.VARIANCE_FWHM_MM
+        else f"pseudo-t (variance smoothed by {cfg.VARIANCE_FWHM_MM:g} mm)"
+    )
     kinds = {test["test"]: test for test in tests.values()}
     for kind, test in kinds.items():
         if kind == "relabel":
@@ -44,16 +48,27 @@ def lead(tests: dict, n_people: int, labels: Labels, cfg) -> str:
             )
         smallest = test.get("smallest_p", 0)
         if kind != "none":
-            text += f"No p can be below {smallest:.2g}" + (": nothing can be significant. " if smallest > ALPHA else ". ")
+            text += f"No p can be below {smallest:.2g}" + (
+                ": nothing can be significant. " if smallest > ALPHA else ". "
+            )
     if "none" in kinds:
-        untested = [f"{contrast} ({method})" for (contrast, method), test in tests.items() if test["test"] == "none"]
+        untested = [
+            f"{contrast} ({method})"
+            for (contrast, method), test in tests.items()
+            if test["test"] == "none"
+        ]
         reasons = dict.fromkeys(test["why"] for test in tests.values() if test["test"] == "none")
         text += f"No p for {', '.join(untested)}: {'; '.join(reasons)}. "
     return text
 
 
 def describe_tests(
-    section: Section, tests: dict, about: dict[str, Contrast], peaks: pd.DataFrame, roi_word: str, cfg
+    section: Section,
+    tests: dict,
+    about: dict[str, Contrast],
+    peaks: pd.DataFrame,
+    roi_word: str,
+    cfg,
 ) -> None:
     nearest = f"nearest_{roi_word}"
     rows = []
@@ -62,7 +77,10 @@ def describe_tests(
             print(f"  {contrast} ({method}): no p: {test['why']}")
             continue
         seconds = [f"{i * cfg.TR_S:g}" for i, n in enumerate(test["below_alpha_per_second"]) if n]
-        voxels, clustered = sum(test["below_alpha_per_second"]), sum(test["below_alpha_per_second_clusters"])
+        voxels, clustered = (
+            sum(test["below_alpha_per_second"]),
+            sum(test["below_alpha_per_second_clusters"]),
+        )
         largest = ""
         if len(best := peaks.query("contrast == @contrast and method == @method")):
             best = best.iloc[0]
@@ -71,8 +89,17 @@ def describe_tests(
         print(f"  {contrast} ({method}): {voxels} voxel-seconds with p ≤ {ALPHA}{largest}")
         p = f"{test['smallest_p_voxel']:.4f}", f"{test['smallest_p_cluster']:.4f}"
         meaning = about[contrast].meaning
-        rows.append((method, contrast, meaning, voxels, ", ".join(seconds) or "none", p[0], clustered, p[1]))
-    columns = ["method", "map", "positive: the voxel …", "voxels × seconds", "at seconds", "smallest p"]
+        rows.append(
+            (method, contrast, meaning, voxels, ", ".join(seconds) or "none", p[0], clustered, p[1])
+        )
+    columns = [
+        "method",
+        "map",
+        "positive: the voxel …",
+        "voxels × seconds",
+        "at seconds",
+        "smallest p",
+    ]
     if rows:
         section.table(
             [*columns, "in clusters", "smallest p, clusters"],
@@ -81,7 +108,12 @@ def describe_tests(
             f"swapped labels give to any voxel.",
         )
     rows = [
-        (row["method"], row["contrast"], f"{row['second']:g}", f"{row['x_mm']:g}, {row['y_mm']:g}, {row['z_mm']:g}")
+        (
+            row["method"],
+            row["contrast"],
+            f"{row['second']:g}",
+            f"{row['x_mm']:g}, {row['y_mm']:g}, {row['z_mm']:g}",
+        )
         + ((row[nearest], f"{row['distance_mm']:g}") if row[nearest] else ("", ""))
         + (f"{row['mean']:.5f}", f"{row['t']:.2f}", _p(row["p_voxel"]), _p(row["p_cluster"]))
         for row in peaks[~peaks["contrast"].str.endswith("absolute")].to_dict("records")
@@ -135,7 +167,15 @@ def describe_correlations(section: Section, correlations: pd.DataFrame, labels: 
         for row in correlations.itertuples()
     ]
     section.table(
-        ["method", "label", "reference", "r", "95 % interval", "r of absolute values", "95 % interval"],
+        [
+            "method",
+            "label",
+            "reference",
+            "r",
+            "95 % interval",
+            "r of absolute values",
+            "95 % interval",
+        ],
         rows,
         "Comparison with other methods: correlation over voxels (haufe: voxels and seconds) of people's maps with the "
         f"pattern of the linear model (haufe) and the GLM's effect of {labels.plural} (glm); 95 % interval over people. "
@@ -156,8 +196,18 @@ def describe_seeds(section: Section, rows: list[dict]) -> None:
     """Table of how much the group maps of single seeds agree."""
     numbers = ("r_mean", "r_lowest", "sd_of_top_percent")
     section.table(
-        ["map", "method", "seeds", "mean correlation of two seeds", "lowest", "SD over seeds / mean, top 1 % of values"],
-        [(r["label"], r["method"], r["seeds"], *(f"{r[name]:.3f}" for name in numbers)) for r in rows],
+        [
+            "map",
+            "method",
+            "seeds",
+            "mean correlation of two seeds",
+            "lowest",
+            "SD over seeds / mean, top 1 % of values",
+        ],
+        [
+            (r["label"], r["method"], r["seeds"], *(f"{r[name]:.3f}" for name in numbers))
+            for r in rows
+        ],
         "Agreement of the group maps that networks of single seeds give. The SD over seeds is in "
         "group_label-<label>_<method>_seed-sd.nii.gz.",
     )

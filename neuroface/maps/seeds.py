@@ -22,11 +22,16 @@ def seed_maps(attributions: Path, people: list[str], label: str, method: str) ->
     """
     of_people = []
     for who in people:
-        files = [seed_means_file(file) for file in sorted((attributions / who).glob(f"*_label-{label}_{method}.npy"))]
+        files = [
+            seed_means_file(file)
+            for file in sorted((attributions / who).glob(f"*_label-{label}_{method}.npy"))
+        ]
         files = [file for file in files if file.exists()]
         if not files:
             return None
-        windows = [len(open_npy(file.with_name(file.name.replace("_seeds.npy", ".npy")))) for file in files]
+        windows = [
+            len(open_npy(file.with_name(file.name.replace("_seeds.npy", ".npy")))) for file in files
+        ]
         of_people.append(np.average([open_npy(file) for file in files], axis=0, weights=windows))
     return np.mean(of_people, axis=0)
 
@@ -37,11 +42,19 @@ def spread_file(folder: Path, label: str, method: str) -> Path:
 
 
 def write_spread(
-    folder: Path, attributions: Path, people: dict, mask, affine, tr_s: float, group: tuple[str, str]
+    folder: Path,
+    attributions: Path,
+    people: dict,
+    mask,
+    affine,
+    tr_s: float,
+    group: tuple[str, str],
 ) -> None:
     """Write the SD over seeds of the group's mean map of a label and method."""
     maps = seed_maps(attributions, people[group], *group)
-    write_map(spread_file(folder, *group), maps.std(axis=0, ddof=1).astype(np.float32), mask, affine, tr_s)
+    write_map(
+        spread_file(folder, *group), maps.std(axis=0, ddof=1).astype(np.float32), mask, affine, tr_s
+    )
 
 
 def spread_rows(attributions: Path, people: dict[tuple[str, str], list[str]]) -> list[dict]:
@@ -52,7 +65,10 @@ def spread_rows(attributions: Path, people: dict[tuple[str, str], list[str]]) ->
         if maps is None:
             continue
         flat = maps.reshape(len(maps), -1)
-        r = [np.corrcoef(flat[one], flat[other])[0, 1] for one, other in combinations(range(len(flat)), 2)]
+        r = [
+            np.corrcoef(flat[one], flat[other])[0, 1]
+            for one, other in combinations(range(len(flat)), 2)
+        ]
         mean = np.abs(flat.mean(axis=0))
         top = mean >= np.quantile(mean, 0.99)
         relative = float(np.median(flat.std(axis=0, ddof=1)[top] / mean[top]))

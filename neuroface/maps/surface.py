@@ -18,7 +18,10 @@ def load_hemispheres(rois, mask: np.ndarray, affine: np.ndarray) -> dict[str, di
     ----------
     rois : table of :func:`neuroface.bold.read_rois`; None: no regions.
     """
-    meshes, sulcal = load_fsaverage("fsaverage5"), load_fsaverage_data(mesh="fsaverage5", data_type="sulcal")
+    meshes, sulcal = (
+        load_fsaverage("fsaverage5"),
+        load_fsaverage_data(mesh="fsaverage5", data_type="sulcal"),
+    )
     hemispheres = {}
     for side in ("left", "right"):
         inflated, pial = meshes["inflated"].parts[side], meshes["pial"].parts[side]
@@ -27,7 +30,9 @@ def load_hemispheres(rois, mask: np.ndarray, affine: np.ndarray) -> dict[str, di
             "triangles": inflated.faces,
             "sulcal": np.asarray(sulcal.data.parts[side]).ravel(),
             # By the position of a vertex in MNI, not on the inflated mesh.
-            "region": np.zeros(len(pial.coordinates)) if rois is None else sphere_labels(pial.coordinates, rois),
+            "region": np.zeros(len(pial.coordinates))
+            if rois is None
+            else sphere_labels(pial.coordinates, rois),
             "projection": projection_matrix(
                 pial.coordinates, meshes["white_matter"].parts[side].coordinates, mask, affine
             ),
@@ -43,11 +48,13 @@ def project(matrix: np.ndarray, hemispheres: dict) -> dict[str, np.ndarray]:
     return values
 
 
-def projection_matrix(pial: np.ndarray, white: np.ndarray, mask: np.ndarray, affine: np.ndarray) -> sparse.csr_matrix:
+def projection_matrix(
+    pial: np.ndarray, white: np.ndarray, mask: np.ndarray, affine: np.ndarray
+) -> sparse.csr_matrix:
     """Mean of a map between pial and white surface as one sparse matrix, to be applied to any number of maps.
 
-    Equals nilearn's ``vol_to_surf`` with an inner mesh (trilinear, ten depths, points outside the mask left out) for maps
-    that are 0 outside the mask.
+    Equals nilearn's ``vol_to_surf`` with an inner mesh (trilinear, ten depths, points outside the
+    mask left out) for maps that are 0 outside the mask.
 
     Parameters
     ----------
@@ -56,11 +63,14 @@ def projection_matrix(pial: np.ndarray, white: np.ndarray, mask: np.ndarray, aff
 
     Returns
     -------
-    matrix : (n_vertices, n_voxels), voxels in C order of the mask; a row of zeros where no point lies in the mask.
+    matrix : (n_vertices, n_voxels), voxels in C order of the mask; a row of zeros where no point
+    lies in the mask.
     """
     depth = np.linspace(0, 1, N_DEPTHS)[:, None]
     to_voxels = np.linalg.inv(affine)
-    points = (pial[:, None] + depth * (white - pial)[:, None]) @ to_voxels[:3, :3].T + to_voxels[:3, 3]
+    points = (pial[:, None] + depth * (white - pial)[:, None]) @ to_voxels[:3, :3].T + to_voxels[
+        :3, 3
+    ]
     vertex = np.repeat(np.arange(len(pial)), N_DEPTHS)
     points = points.reshape(-1, 3)
     inside = ((points >= 0) & (points < mask.shape)).all(axis=1)
@@ -94,18 +104,29 @@ def paint(triangles: np.ndarray, pixel: float) -> np.ndarray:
 
     Returns
     -------
-    number : (height, width), the last triangle that holds the pixel's centre; -1 where there is none.
+    number : (height, width), the last triangle that holds the pixel's centre; -1 where there is
+    none.
     """
     corners = (triangles - triangles.reshape(-1, 2).min(axis=0)) / pixel
     width, height = np.ceil(corners.reshape(-1, 2).max(axis=0)).astype(int)
     low = np.floor(corners.min(axis=1)).astype(int)
-    box = np.moveaxis(np.indices((np.ceil(corners.max(axis=1)).astype(int) - low).max(axis=0)), 0, -1).reshape(-1, 2)
-    place = low[:, None] + box  # pixels that a triangle may hold: (n, pixels in the largest triangle's box, 2)
+    box = np.moveaxis(
+        np.indices((np.ceil(corners.max(axis=1)).astype(int) - low).max(axis=0)), 0, -1
+    ).reshape(-1, 2)
+    place = (
+        low[:, None] + box
+    )  # pixels that a triangle may hold: (n, pixels in the largest triangle's box, 2)
     a, b, c = np.moveaxis(corners[:, :, None], 1, 0)
     sides = [_side(place + 0.5, *edge) for edge in ((a, b), (b, c), (c, a))]
-    inside = np.all([side >= -1e-9 for side in sides], axis=0) | np.all([side <= 1e-9 for side in sides], axis=0)
+    inside = np.all([side >= -1e-9 for side in sides], axis=0) | np.all(
+        [side <= 1e-9 for side in sides], axis=0
+    )
     inside &= (place < (width, height)).all(axis=2)
-    number, (triangle, _), (x, y) = np.full((height, width), -1), np.nonzero(inside), place[inside].T
+    number, (triangle, _), (x, y) = (
+        np.full((height, width), -1),
+        np.nonzero(inside),
+        place[inside].T,
+    )
     np.maximum.at(number, (y, x), triangle)
     return number
 

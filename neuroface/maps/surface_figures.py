@@ -14,14 +14,22 @@ from matplotlib.ticker import FuncFormatter
 from nilearn.plotting.glass_brain import plot_brain_schematics
 from PIL import Image
 
-OPAQUE_FROM = 0.4  # share of the scale above which a colour hides the anatomy; weaker colours are transparent
+OPAQUE_FROM = (
+    0.4  # share of the scale above which a colour hides the anatomy; weaker colours are transparent
+)
 PIXEL_MM = 0.5  # of a hemisphere's picture
 GAP_MM = 8.0  # between two hemispheres
-COLOURS = plt.get_cmap("RdBu_r")  # diverging, equal steps in lightness on both sides, safe for the colour-blind
+COLOURS = plt.get_cmap(
+    "RdBu_r"
+)  # diverging, equal steps in lightness on both sides, safe for the colour-blind
 REGION_LINE = {"colors": "black", "linewidths": 0.8}
-FOUND_LINE = {"colors": "#12b886", "linewidths": 1.3}  # neither red nor blue, brighter than the darkest red and blue
+FOUND_LINE = {
+    "colors": "#12b886",
+    "linewidths": 1.3,
+}  # neither red nor blue, brighter than the darkest red and blue
 FRAME_MS = 700
-# Camera: screen right and screen up, in MNI axes (x right, y anterior, z superior). It looks along up × right.
+# Camera: screen right and screen up, in MNI axes (x right, y anterior, z superior). It looks along
+# up × right.
 VIEWS = {
     "ventral": (np.array([-1.0, 0, 0]), np.array([0, 1.0, 0])),
     "lateral left": (np.array([0, -1.0, 0]), np.array([0, 0, 1.0])),
@@ -29,7 +37,10 @@ VIEWS = {
 }
 # For figures that ask for them: the calcarine sulcus and the medial wall are hidden in the others.
 MEDIAL_VIEWS = {"medial left": VIEWS["lateral right"], "medial right": VIEWS["lateral left"]}
-GLASS = {"x": ("from the side", 1, 2), "z": ("from above", 0, 1)}  # nilearn's direction → name, axes right and up
+GLASS = {
+    "x": ("from the side", 1, 2),
+    "z": ("from above", 0, 1),
+}  # nilearn's direction → name, axes right and up
 
 
 def symmetric_scale(matrix: np.ndarray) -> Normalize:
@@ -50,8 +61,10 @@ def draw_surfaces(
 
     Parameters
     ----------
-    values : of :func:`project`. columns : their titles. unit : of the values, and what a positive one means.
-    found : {side: (n_vertices, n_columns)}, outlined where above 0.5. target : a PNG. copies : of :func:`save_figure`.
+    values : of :func:`project`. columns : their titles. unit : of the values, and what a positive
+    one means.
+    found : {side: (n_vertices, n_columns)}, outlined where above 0.5. target : a PNG. copies : of
+    :func:`save_figure`.
     medial : two more rows, both hemispheres seen from the middle.
     """
     scale = symmetric_scale(np.concatenate(list(values.values())))
@@ -75,23 +88,41 @@ def draw_surfaces(
 
 
 def animate_surfaces(
-    values: dict, hemispheres: dict, columns: list[str], title: str, unit: str, target: Path, found: dict | None = None
+    values: dict,
+    hemispheres: dict,
+    columns: list[str],
+    title: str,
+    unit: str,
+    target: Path,
+    found: dict | None = None,
 ) -> None:
     """The same as an animation over seconds: one GIF that repeats."""
     frames = surface_pictures(values, hemispheres, columns, title, unit, found)
     # One palette for all frames that keeps rare colours: outlines stay green, and nothing flickers.
     palette = Image.fromarray(np.concatenate(frames)).quantize(256, Image.Quantize.MAXCOVERAGE)
-    frames = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    frames = [
+        Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+        for frame in frames
+    ]
     with atomic(target) as partial:
-        frames[0].save(partial, "gif", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
+        frames[0].save(
+            partial, "gif", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0
+        )
 
 
 def surface_pictures(
-    values: dict, hemispheres: dict, columns: list[str], title: str, unit: str, found: dict | None = None
+    values: dict,
+    hemispheres: dict,
+    columns: list[str],
+    title: str,
+    unit: str,
+    found: dict | None = None,
 ) -> list[np.ndarray]:
     """A picture (height, width, 3) uint8 of all views for each column, on one colour scale; for moving figures."""
     scale = symmetric_scale(np.concatenate(list(values.values())))
-    figure, axes = plt.subplots(1, 3, figsize=(9, 3.6), width_ratios=(1.15, 1, 1), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        1, 3, figsize=(9, 3.6), width_ratios=(1.15, 1, 1), layout="constrained", squeeze=False
+    )
     shown = [_hemispheres_of(view, hemispheres) for view in VIEWS]
     for axis, view in zip(axes[0], VIEWS):
         axis.set_xlabel(view)
@@ -123,7 +154,9 @@ def draw_glass_brain(
     """
     scale = symmetric_scale(matrix)
     size = (max(1.55 * len(columns), 6), 4.1)
-    figure, axes = plt.subplots(len(GLASS), len(columns), figsize=size, layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        len(GLASS), len(columns), figsize=size, layout="constrained", squeeze=False
+    )
     for row, (direction, (name, right, up)) in enumerate(GLASS.items()):
         brain = _brain_lines(direction)
         for column, label in enumerate(columns):
@@ -133,10 +166,14 @@ def draw_glass_brain(
             colour[..., 3] = opacity(picture, scale)
             axis.imshow(colour, extent=extent, origin="lower", interpolation="nearest")
             if found is not None and found[:, column].any():
-                area, _ = see_through(found[:, column].astype(float), positions_mm[:, [right, up]], voxel_mm)
+                area, _ = see_through(
+                    found[:, column].astype(float), positions_mm[:, [right, up]], voxel_mm
+                )
                 axis.contour(area, [0.5], extent=extent, **FOUND_LINE)
             axis.add_collection(PathCollection(**brain))
-            _empty_axis(axis, (-110, 80) if right == 1 else (-80, 80), (-75, 90) if up == 2 else (-112, 80))
+            _empty_axis(
+                axis, (-110, 80) if right == 1 else (-80, 80), (-75, 90) if up == 2 else (-112, 80)
+            )
             axis.xaxis.set_visible(False)
             axis.yaxis.set_visible(column == 0)
             if row == 0:
@@ -147,7 +184,9 @@ def draw_glass_brain(
     save_figure(figure, target, also=(".pdf",))
 
 
-def see_through(values: np.ndarray, places_mm: np.ndarray, voxel_mm: float) -> tuple[np.ndarray, tuple]:
+def see_through(
+    values: np.ndarray, places_mm: np.ndarray, voxel_mm: float
+) -> tuple[np.ndarray, tuple]:
     """Project voxels onto a plane: the value farthest from 0 at each pixel, and imshow's extent in mm.
 
     Parameters
@@ -168,11 +207,15 @@ def _hemispheres_of(view: str, hemispheres: dict) -> list[tuple[str, "Hemisphere
     return [(side, Hemisphere(hemispheres[side], (VIEWS | MEDIAL_VIEWS)[view])) for side in sides]
 
 
-def _draw_view(axis, shown: list[tuple[str, "Hemisphere"]], values: dict, scale: Normalize, column: int, found) -> None:
+def _draw_view(
+    axis, shown: list[tuple[str, "Hemisphere"]], values: dict, scale: Normalize, column: int, found
+) -> None:
     heights, offset = np.concatenate([hemisphere.points[:, 1] for _, hemisphere in shown]), 0.0
     for side, hemisphere in shown:
         area = None if found is None else found[side][:, column] > 0.5
-        hemisphere.draw(axis, values[side][:, column], scale, offset - hemisphere.points[:, 0].min(), area)
+        hemisphere.draw(
+            axis, values[side][:, column], scale, offset - hemisphere.points[:, 0].min(), area
+        )
         offset += np.ptp(hemisphere.points[:, 0]) + GAP_MM
     _empty_axis(axis, (0, offset - GAP_MM), (heights.min(), heights.max()))
 
@@ -189,7 +232,9 @@ def _brain_lines(direction: str) -> dict:
         )
         for patch in axis.patches
     ]
-    return dict(zip(("paths", "edgecolors", "linewidths"), map(list, zip(*lines)))) | {"facecolors": "none"}
+    return dict(zip(("paths", "edgecolors", "linewidths"), map(list, zip(*lines)))) | {
+        "facecolors": "none"
+    }
 
 
 def _empty_axis(axis, xlim: tuple, ylim: tuple) -> None:
@@ -202,7 +247,12 @@ def _empty_axis(axis, xlim: tuple, ylim: tuple) -> None:
 
 def _colourbar(figure, axes, scale: Normalize, unit: str) -> None:
     bar = figure.colorbar(
-        plt.cm.ScalarMappable(scale, COLOURS), ax=axes, location="bottom", shrink=0.5, aspect=50, pad=0.03
+        plt.cm.ScalarMappable(scale, COLOURS),
+        ax=axes,
+        location="bottom",
+        shrink=0.5,
+        aspect=50,
+        pad=0.03,
     )
     power = int(np.floor(np.log10(scale.vmax)))
     if power < -1:
@@ -214,7 +264,8 @@ def _colourbar(figure, axes, scale: Normalize, unit: str) -> None:
 class Hemisphere:
     """One hemisphere in one camera view: the visible triangles are computed once and coloured for every second.
 
-    An orthographic view needs no 3D engine: triangles that point to the camera are painted into pixels, far ones first.
+    An orthographic view needs no 3D engine: triangles that point to the camera are painted into
+    pixels, far ones first.
     """
 
     def __init__(self, mesh: dict, camera: tuple[np.ndarray, np.ndarray]):
@@ -234,7 +285,14 @@ class Hemisphere:
         self.triangle_of_pixel = paint(self.points[self.triangles], PIXEL_MM)
         self.outline = _crossings(self.points, self.triangles, mesh["region"])
 
-    def draw(self, axis, values: np.ndarray, scale: Normalize, shift: float, found: np.ndarray | None = None) -> None:
+    def draw(
+        self,
+        axis,
+        values: np.ndarray,
+        scale: Normalize,
+        shift: float,
+        found: np.ndarray | None = None,
+    ) -> None:
         """Add the hemisphere to an axis, ``shift`` mm to the right; values (n_vertices,), NaN where there are no data."""
         value = np.nan_to_num(values)[self.triangles].mean(axis=1)
         covering = opacity(value, scale)[:, None]

@@ -19,27 +19,39 @@ N_PEAKS, PEAKS_APART_MM = 6, 20.0
 COLOURS = ("#c8643c", "#2b5f8a")
 
 
-def read_people(folder: Path, people: list[str], label: str, method: str, kind: str, mask, affine) -> np.ndarray:
+def read_people(
+    folder: Path, people: list[str], label: str, method: str, kind: str, mask, affine
+) -> np.ndarray:
     """People's mean maps, (n_people, n_voxels, n_trs) float32."""
-    return np.stack([read_masked(average_file(folder, who, label, method, kind), mask, affine) for who in people])
+    return np.stack(
+        [
+            read_masked(average_file(folder, who, label, method, kind), mask, affine)
+            for who in people
+        ]
+    )
 
 
-def contrast_values(folder: Path, contrast: Contrast, method: str, people: list[str], mask, affine) -> np.ndarray:
+def contrast_values(
+    folder: Path, contrast: Contrast, method: str, people: list[str], mask, affine
+) -> np.ndarray:
     """Maps of a contrast, (n_people, n_voxels, n_trs): of a label, of absolute values, or a difference of labels."""
     kind = "" if contrast.two_sided else "_absolute"
-    first, *rest = (read_people(folder, people, label, method, kind, mask, affine) for label in contrast.labels)
+    first, *rest = (
+        read_people(folder, people, label, method, kind, mask, affine) for label in contrast.labels
+    )
     return first - rest[0] if rest else first
 
 
 def scaled_values(values: np.ndarray, absolute: np.ndarray, two_sided: bool) -> np.ndarray:
     """Values that are tested across people: maps in units of the person's mean absolute attribution.
 
-    The logits of fold models differ in scale. Without this the people of one fold would decide the statistic, and under
-    swapped labels, where scales differ most, it would be too small.
+    The logits of fold models differ in scale. Without this the people of one fold would decide the
+    statistic, and under swapped labels, where scales differ most, it would be too small.
 
     Parameters
     ----------
-    values : from :func:`contrast_values`. absolute : (n_people,) mean absolute attribution over voxels, seconds and labels.
+    values : from :func:`contrast_values`. absolute : (n_people,) mean absolute attribution over
+    voxels, seconds and labels.
     two_sided : False: absolute maps. Then 1 is subtracted, so that 0 is the mean voxel.
     """
     unused = absolute == 0  # a model without weights: its map is even, and 0
@@ -47,9 +59,13 @@ def scaled_values(values: np.ndarray, absolute: np.ndarray, two_sided: bool) -> 
     return values if two_sided else values - ~unused[:, None, None]
 
 
-def mean_absolute(folder: Path, labels: tuple[str, ...], method: str, people: list[str], mask, affine) -> np.ndarray:
+def mean_absolute(
+    folder: Path, labels: tuple[str, ...], method: str, people: list[str], mask, affine
+) -> np.ndarray:
     """Mean absolute attribution (n_people,) over voxels, seconds and labels."""
-    parts = [read_people(folder, people, label, method, "_absolute", mask, affine) for label in labels]
+    parts = [
+        read_people(folder, people, label, method, "_absolute", mask, affine) for label in labels
+    ]
     return np.mean([part.mean(axis=(1, 2), dtype=np.float64) for part in parts], axis=0)
 
 
@@ -59,8 +75,9 @@ def peak_table(
 ) -> pd.DataFrame:  # fmt: skip
     """Where and when each contrast's mean is largest, 20 mm apart; one row per peak.
 
-    Voxels with p of at most ALPHA come first. Among the others the mean decides and not t: with few people the largest t
-    of a map lies where people happen to agree on a value near 0. Without a test p is empty.
+    Voxels with p of at most ALPHA come first. Among the others the mean decides and not t: with few
+    people the largest t of a map lies where people happen to agree on a value near 0. Without a
+    test p is empty.
 
     Parameters
     ----------
@@ -78,11 +95,16 @@ def peak_table(
         )
         size = order_of_peaks(mean, logp_voxel, about[contrast].two_sided)
         for voxel, tr in find_peaks(size, positions, N_PEAKS, PEAKS_APART_MM):
-            region, distance = nearest_region(positions[voxel], rois) if rois is not None else (None, None)
+            region, distance = (
+                nearest_region(positions[voxel], rois) if rois is not None else (None, None)
+            )
             rows.append(
                 {"method": method, "contrast": contrast, "second": tr * tr_s}
                 | dict(zip(("x_mm", "y_mm", "z_mm"), np.round(positions[voxel], 1)))
-                | {f"nearest_{roi_word}": region, "distance_mm": None if distance is None else round(distance, 1)}
+                | {
+                    f"nearest_{roi_word}": region,
+                    "distance_mm": None if distance is None else round(distance, 1),
+                }
                 | {"mean": mean[voxel, tr], "t": t[voxel, tr]}
                 | {"p_voxel": None if logp_voxel is None else 10.0 ** -logp_voxel[voxel, tr]}
                 | {"p_cluster": None if logp_cluster is None else 10.0 ** -logp_cluster[voxel, tr]}
@@ -94,7 +116,11 @@ def order_of_peaks(mean: np.ndarray, logp_voxel: np.ndarray | None, two_sided: b
     """Values (n_voxels, n_trs) by which peaks are found: size of the mean relative to the largest, plus 1 if p ≤ ALPHA."""
     size = np.abs(mean) if two_sided else np.maximum(mean, 0)
     size = size / max(size.max(), np.finfo(float).tiny)
-    return size if logp_voxel is None else size + ((logp_voxel >= -np.log10(ALPHA) - 1e-6) & (size > 0))
+    return (
+        size
+        if logp_voxel is None
+        else size + ((logp_voxel >= -np.log10(ALPHA) - 1e-6) & (size > 0))
+    )
 
 
 def share_rows(
@@ -109,9 +135,9 @@ def share_rows(
 ) -> list[dict]:
     """Share of absolute attribution in each region, per second and ("all") over the window, against random regions.
 
-    p is that of one region and one second. p_corrected is family-wise over all regions and seconds of this label: p is
-    compared with the smallest p that a set of random regions reaches (Westfall & Young 1993). The rows of "all" are
-    corrected over regions only.
+    p is that of one region and one second. p_corrected is family-wise over all regions and seconds
+    of this label: p is compared with the smallest p that a set of random regions reaches (Westfall
+    & Young 1993). The rows of "all" are corrected over regions only.
 
     Parameters
     ----------
@@ -120,19 +146,32 @@ def share_rows(
     rows, people, parts = [], list(range(len(size))), [size, size.sum(axis=2, keepdims=True)]
     observed, nulls = [], []
     for number, (name, voxels) in enumerate(regions.items()):
-        # Each region has its own places: in one draw the random regions lie apart, as the regions do.
+        # Each region has its own places: in one draw the random regions lie apart, as the regions
+        # do.
         random = random_regions(positions_mm, int(voxels.sum()), n_random, [seed, number])
-        # The share over the window uses the total of all seconds: a second with more attribution counts more.
-        each, null = (np.column_stack([shares(part, where) for part in parts]) for where in (voxels, random))
+        # The share over the window uses the total of all seconds: a second with more attribution
+        # counts more.
+        each, null = (
+            np.column_stack([shares(part, where) for part in parts]) for where in (voxels, random)
+        )
         mean, low, high = mean_over_people(each, people)
         observed.append(mean)
         nulls.append(null)
         for column in range(each.shape[1]):
             second = f"{column * tr_s:g}" if column < size.shape[2] else "all"
             rows.append(
-                {"method": method, "label": label, "region": name, "n_voxels": int(voxels.sum()), "second": second}
+                {
+                    "method": method,
+                    "label": label,
+                    "region": name,
+                    "n_voxels": int(voxels.sum()),
+                    "second": second,
+                }
                 | {"share": mean[column], "low_95": low[column], "high_95": high[column]}
-                | {"random_mean": null[:, column].mean(), "random_95": np.quantile(null[:, column], 0.95)}
+                | {
+                    "random_mean": null[:, column].mean(),
+                    "random_95": np.quantile(null[:, column], 0.95),
+                }
                 | {"p": p_value(mean[column], null[:, column])}
             )
     observed, nulls = np.stack(observed), np.stack(nulls, axis=1)
@@ -162,12 +201,20 @@ def plot_shares(table: pd.DataFrame, title: str, target: Path) -> None:
     names = list(dict.fromkeys(table["region"]))
     columns = min(len(names), 3)
     rows = -(-len(names) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(3.6 * columns, 2.6 * rows), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(3.6 * columns, 2.6 * rows), layout="constrained", squeeze=False
+    )
     for axis, name in zip(axes.flat, names):
-        for (label, part), colour in zip(table[table["region"] == name].groupby("label", sort=False), COLOURS):
+        for (label, part), colour in zip(
+            table[table["region"] == name].groupby("label", sort=False), COLOURS
+        ):
             seconds = part["second"].astype(float)
-            axis.fill_between(seconds, 100 * part["low_95"], 100 * part["high_95"], color=colour, alpha=0.2, lw=0)
-            axis.plot(seconds, 100 * part["share"], color=colour, marker="o", markersize=3, label=label)
+            axis.fill_between(
+                seconds, 100 * part["low_95"], 100 * part["high_95"], color=colour, alpha=0.2, lw=0
+            )
+            axis.plot(
+                seconds, 100 * part["share"], color=colour, marker="o", markersize=3, label=label
+            )
             axis.plot(seconds, 100 * part["random_95"], color=colour, linestyle=":", linewidth=1.2)
         axis.set(title=f"{name} ({part['n_voxels'].iloc[0]} voxels)", ylim=(0, None))
     for axis in axes.flat[len(names) :]:
@@ -179,11 +226,13 @@ def plot_shares(table: pd.DataFrame, title: str, target: Path) -> None:
     save_figure(figure, target)
 
 
-def correlation_rows(folder: Path, groups: dict, references: tuple[str, ...], mask, affine) -> list[dict]:
+def correlation_rows(
+    folder: Path, groups: dict, references: tuple[str, ...], mask, affine
+) -> list[dict]:
     """Spatial correlation of people's maps with the reference maps: mean over people, 95 % interval.
 
-    Neighbouring voxels are correlated, so no p-value is given. A reference without seconds is compared with the mean
-    over the window.
+    Neighbouring voxels are correlated, so no p-value is given. A reference without seconds is
+    compared with the mean over the window.
 
     Parameters
     ----------
@@ -197,7 +246,9 @@ def correlation_rows(folder: Path, groups: dict, references: tuple[str, ...], ma
             own = maps if reference.ndim == 2 else maps.mean(axis=2)
             row = {"method": method, "label": label, "reference": which}
             for name, change in (("r", np.asarray), ("r_absolute", np.abs)):
-                each = [np.corrcoef(change(one).ravel(), change(reference).ravel())[0, 1] for one in own]
+                each = [
+                    np.corrcoef(change(one).ravel(), change(reference).ravel())[0, 1] for one in own
+                ]
                 mean, low, high = mean_over_people(np.array(each), people)
                 row |= {name: mean, f"{name}_low_95": low, f"{name}_high_95": high}
             rows.append(row)

@@ -1,7 +1,7 @@
 """How any script runs: settings, stages, stamps, files, worker processes, the log and the report.
 
-Code belongs here if a script of any study needs it and it is not about brains. This room imports no other room; every
-room and every script may import it.
+Code belongs here if a script of any study needs it and it is not about brains. This room imports no
+other room; every room and every script may import it.
 """
 
 import lazy_loader
@@ -9,7 +9,15 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "backend": ["HAS_GPU", "compiled", "fused", "gpu_bytes", "gradient_of", "keras", "set_random_seed"],
+        "backend": [
+            "HAS_GPU",
+            "compiled",
+            "fused",
+            "gpu_bytes",
+            "gradient_of",
+            "keras",
+            "set_random_seed",
+        ],
         "delimited_tables": ["one_line", "read_delimited_table", "read_header"],
         "checklist": ["Checklist"],
         "files": [

@@ -1,7 +1,8 @@
 """Import Keras without the start-up messages of its backend, and find its hardware.
 
-KERAS_BACKEND chooses "tensorflow" (the default) or "jax". TensorFlow's libraries write long messages about CUDA and CPU
-features to stderr before any setting can stop them. They are held back here, and shown only if the import fails.
+KERAS_BACKEND chooses "tensorflow" (the default) or "jax". TensorFlow's libraries write long
+messages about CUDA and CPU features to stderr before any setting can stop them. They are held back
+here, and shown only if the import fails.
 """
 
 import logging
@@ -12,8 +13,8 @@ from contextlib import contextmanager
 
 BACKENDS = ("tensorflow", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# TensorFlow 2.21.0 uses oneDNN by itself only on processors with AVX-512 VNNI, AVX-VNNI or AMX. Others are faster with it
-# too, most of all with 3D convolutions (benchmarks/onednn.py).
+# TensorFlow 2.21.0 uses oneDNN by itself only on processors with AVX-512 VNNI, AVX-VNNI or AMX.
+# Others are faster with it too, most of all with 3D convolutions (benchmarks/onednn.py).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
@@ -46,7 +47,11 @@ def _import_keras():
     except ModuleNotFoundError as error:
         if error.name not in (*BACKENDS, "torch", "openvino"):
             raise
-        why = "which is not installed" if error.name in BACKENDS else "on which the scripts do not run"
+        why = (
+            "which is not installed"
+            if error.name in BACKENDS
+            else "on which the scripts do not run"
+        )
         sys.exit(
             f"error: Keras' backend is {error.name}, {why}. Set KERAS_BACKEND to tensorflow or jax, or install one."
         )
@@ -94,7 +99,11 @@ def gpu_bytes() -> int:
     if keras.backend.backend() == "tensorflow":
         from tensorflow.python.client import device_lib
 
-        return next(device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU")
+        return next(
+            device.memory_limit
+            for device in device_lib.list_local_devices()
+            if device.device_type == "GPU"
+        )
     import jax
 
     return (jax.devices("gpu")[0].memory_stats() or {}).get("bytes_limit", 0)
@@ -114,7 +123,8 @@ def compiled(function):
 def fused(function):
     """Compile an elementwise ``function`` of arrays to one pass over memory.
 
-    TensorFlow does this only on request, and the request slows convolutions down; JAX does it for all that it compiles.
+    TensorFlow does this only on request, and the request slows convolutions down; JAX does it for
+    all that it compiles.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -132,7 +142,8 @@ def gradient_of(function, model):
 
     Returns
     -------
-    (x, *rest) → (the other result of ``function``, gradient of the number with respect to x); arrays of float32.
+    (x, *rest) → (the other result of ``function``, gradient of the number with respect to x);
+    arrays of float32.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -155,7 +166,8 @@ def gradient_of(function, model):
     gradient = jax.jit(jax.grad(stateless, has_aux=True))
 
     def compute(x, *rest):
-        # Read at every call: Keras' own predict() gives the variables new buffers and deletes the old ones.
+        # Read at every call: Keras' own predict() gives the variables new buffers and deletes the
+        # old ones.
         gradients, others = gradient(x, rest, [variable.value for variable in model.variables])
         return others, gradients
 

@@ -17,8 +17,9 @@ NONE = "–"
 class Checklist:
     """Print what a data set holds, collect what is wrong, and end with both.
 
-    It takes the place of a :class:`~neuroface.pipeline.stage.Stage` in functions that only leave things out or write small
-    tables, so that ``--check`` decides as the script does. ``folder`` is a temporary one.
+    It takes the place of a :class:`~neuroface.pipeline.stage.Stage` in functions that only leave
+    things out or write small tables, so that ``--check`` decides as the script does. ``folder`` is
+    a temporary one.
 
     Parameters
     ----------
@@ -65,7 +66,8 @@ class Checklist:
 
         Parameters
         ----------
-        rows : column → value; None or "" prints as a dash. keys : columns at the beginning that are always printed.
+        rows : column → value; None or "" prints as a dash. keys : columns at the beginning that are
+        always printed.
         """
         if not rows:
             return
@@ -79,7 +81,10 @@ class Checklist:
             self.say(f"none in any run: {'; '.join(lacking)}")
         shown = [name for name in columns if name not in same]
         widths = {name: max(len(name), *map(len, cells[name])) for name in shown}
-        for line in ([name.ljust(widths[name]) for name in shown], *zip(*(_padded(cells[n], widths[n]) for n in shown))):
+        for line in (
+            [name.ljust(widths[name]) for name in shown],
+            *zip(*(_padded(cells[n], widths[n]) for n in shown)),
+        ):
             self.say("  ".join(line).rstrip())
 
     def machine(self, disk_gb: float, memory_gb: float, of_memory: str) -> None:
@@ -87,15 +92,25 @@ class Checklist:
 
         Parameters
         ----------
-        disk_gb : of all results. memory_gb : at the worst moment. of_memory : which script that is, and why.
+        disk_gb : of all results. memory_gb : at the worst moment. of_memory : which script that is,
+        and why.
         """
         results, there = self._results
         made = sum(file.stat().st_size for file in results.rglob("*") if file.is_file())
-        free_gb, available_gb = (shutil.disk_usage(there).free + made) / 1e9, psutil.virtual_memory().available / 1e9
-        self.say(f"disk: about {disk_gb:.1f} GB needed in {results}, {free_gb:.1f} GB free (with what it already holds)")
-        self.say(f"memory: about {memory_gb:.1f} GB needed by {of_memory}, {available_gb:.1f} GB available")
+        free_gb, available_gb = (
+            (shutil.disk_usage(there).free + made) / 1e9,
+            psutil.virtual_memory().available / 1e9,
+        )
+        self.say(
+            f"disk: about {disk_gb:.1f} GB needed in {results}, {free_gb:.1f} GB free (with what it already holds)"
+        )
+        self.say(
+            f"memory: about {memory_gb:.1f} GB needed by {of_memory}, {available_gb:.1f} GB available"
+        )
         if disk_gb > free_gb:
-            self.wrong(f"too little disk: about {disk_gb:.1f} GB are needed, {free_gb:.1f} GB are free at {there}")
+            self.wrong(
+                f"too little disk: about {disk_gb:.1f} GB are needed, {free_gb:.1f} GB are free at {there}"
+            )
         if memory_gb > available_gb:
             self.wrong(
                 f"too little memory: {of_memory} needs about {memory_gb:.1f} GB, {available_gb:.1f} GB are available. Lower "
@@ -118,7 +133,9 @@ class Checklist:
         """
         _, there = self._results
         if not (there.is_dir() and os.access(there, os.W_OK)):
-            self.wrong(f"DATA_DIR: {there} cannot be written. Change its permissions, or choose another DATA_DIR.")
+            self.wrong(
+                f"DATA_DIR: {there} cannot be written. Change its permissions, or choose another DATA_DIR."
+            )
         for problem in self.problems:
             self.say(f"wrong: {problem}")
         if self.problems:
@@ -135,7 +152,13 @@ class Checklist:
 
 
 def _cell(value) -> str:
-    return NONE if value is None or value == "" else f"{value:g}" if isinstance(value, float) else str(value)
+    return (
+        NONE
+        if value is None or value == ""
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def _padded(cells: list[str], width: int) -> list[str]:

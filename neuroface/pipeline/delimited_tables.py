@@ -1,7 +1,7 @@
 """Read tables whose cells are separated by commas, semicolons or tabs: every cell as text, every row kept.
 
-Cells follow RFC 4180: quotation marks may enclose a cell that holds separators or line ends, and are doubled inside
-it. A mark without a partner is text.
+Cells follow RFC 4180: quotation marks may enclose a cell that holds separators or line ends, and
+are doubled inside it. A mark without a partner is text.
 """
 
 import csv
@@ -20,8 +20,8 @@ SEPARATORS = ",;"
 def read_delimited_table(path: Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
     """A table in UTF-8; its header shows whether commas, semicolons or tabs separate the cells.
 
-    With tabs it is read by :func:`neuroface.pipeline.read_text_table`. Blanks around names and values do not count; a line
-    end within a name becomes a blank, or nothing after a hyphen.
+    With tabs it is read by :func:`neuroface.pipeline.read_text_table`. Blanks around names and
+    values do not count; a line end within a name becomes a blank, or nothing after a hyphen.
 
     Parameters
     ----------
@@ -29,7 +29,8 @@ def read_delimited_table(path: Path, columns: tuple[str, ...] = ()) -> pd.DataFr
 
     Returns
     -------
-    Every cell str, or None where it is missing (empty or ``n/a``). The index is the line of the file, from 1.
+    Every cell str, or None where it is missing (empty or ``n/a``). The index is the line of the
+    file, from 1.
 
     Raises
     ------
@@ -51,7 +52,9 @@ def read_delimited_table(path: Path, columns: tuple[str, ...] = ()) -> pd.DataFr
             raise NeuroFaceError(
                 f"{path}, line {number} has {len(cells)} cells, the header {n}: {cells}. Correct the line."
             )
-        rows.append([cell if cell not in MISSING else None for cell in cells[:n] + [""] * (n - len(cells))])
+        rows.append(
+            [cell if cell not in MISSING else None for cell in cells[:n] + [""] * (n - len(cells))]
+        )
         index.append(number)
     return pd.DataFrame(rows, columns=header, index=index, dtype=object)
 
@@ -76,7 +79,9 @@ def _records(lines: list[str], separator: str) -> Iterator[tuple[int, list[str]]
         if not line.strip():
             continue
         cells = _cells(line, separator, n)
-        if line.count('"') % 2 and not (n and at < len(lines) and len(_split(lines[at], separator)) == n > 1):
+        if line.count('"') % 2 and not (
+            n and at < len(lines) and len(_split(lines[at], separator)) == n > 1
+        ):
             end = next((k for k in range(at, len(lines)) if lines[k].count('"') % 2), None)
             if end is not None:  # the cell goes on in the next lines
                 joined = _quoted("\n".join(lines[number - 1 : end + 1]), separator)
@@ -100,4 +105,7 @@ def _split(line: str, separator: str) -> list[str]:
 
 
 def _quoted(text: str, separator: str) -> list[str]:
-    return [cell.strip() for cell in next(csv.reader([text], delimiter=separator, skipinitialspace=True))]
+    return [
+        cell.strip()
+        for cell in next(csv.reader([text], delimiter=separator, skipinitialspace=True))
+    ]

@@ -11,9 +11,14 @@ import numpy as np
 import pandas as pd
 
 # pandas before 3.1 rounds floats without this argument; later versions warn about it.
-EXACT_FLOATS = {"float_precision": "round_trip"} if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1) else {}
+EXACT_FLOATS = (
+    {"float_precision": "round_trip"}
+    if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)
+    else {}
+)
 PARTIAL = "partial-"
-# Columns whose text becomes part of a file's name, and the allowed pattern: no separator, so files stay in the folder.
+# Columns whose text becomes part of a file's name, and the allowed pattern: no separator, so files
+# stay in the folder.
 NAME = r"[A-Za-z0-9][A-Za-z0-9.+-]*"
 NAMES = dict.fromkeys(("subject", "movie", "run", "label"), NAME)
 
@@ -22,7 +27,8 @@ NAMES = dict.fromkeys(("subject", "movie", "run", "label"), NAME)
 def atomic(path: str | Path):
     """Yield a temporary name in the folder of ``path``; rename it to ``path`` if the block succeeds.
 
-    So a file that exists is complete. The temporary name is fixed: a rerun overwrites what a killed script left.
+    So a file that exists is complete. The temporary name is fixed: a rerun overwrites what a killed
+    script left.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +52,9 @@ def read_json(path: Path) -> dict:
     try:
         return json.loads(path.read_text())
     except ValueError as error:
-        raise NeuroFaceError(f"{path} is not JSON ({error}). Delete it and rerun the script that wrote it.") from None
+        raise NeuroFaceError(
+            f"{path} is not JSON ({error}). Delete it and rerun the script that wrote it."
+        ) from None
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -65,13 +73,18 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     text = dict.fromkeys(("subject", "movie", "run", "label", "event"), str)
     try:
-        table = pd.read_csv(path, sep="\t", dtype=text, na_values=["n/a"], keep_default_na=False, **EXACT_FLOATS)
+        table = pd.read_csv(
+            path, sep="\t", dtype=text, na_values=["n/a"], keep_default_na=False, **EXACT_FLOATS
+        )
     except ValueError as error:  # pandas' own errors and UnicodeDecodeError are ValueErrors
         raise NeuroFaceError(
             f"{path} is not a table ({error}). Delete it and rerun the script that wrote it."
         ) from None
     for column, pattern in NAMES.items():
-        if column in table and not (plain := table[column].str.fullmatch(pattern).fillna(False)).all():
+        if (
+            column in table
+            and not (plain := table[column].str.fullmatch(pattern).fillna(False)).all()
+        ):
             bad = table[column][~plain].iloc[0]
             raise NeuroFaceError(
                 f"{path}: {column} {bad!r} cannot be part of a file's name. Delete it and rerun the script that wrote it."
@@ -83,7 +96,9 @@ def write_npy(path: Path, array: np.ndarray) -> None:
     array = np.ascontiguousarray(array)
     with atomic(path) as partial, open(partial, "wb") as file:
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
-        file.write(array.data)  # its errors state the problem with the disk; those of np.save do not
+        file.write(
+            array.data
+        )  # its errors state the problem with the disk; those of np.save do not
 
 
 def create_npy(path: Path, shape: tuple[int, ...], dtype: type = np.float32) -> np.memmap:
@@ -106,4 +121,6 @@ def open_npy(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise NeuroFaceError(f"{path} is not a complete .npy array ({error}). Delete it and rerun.") from None
+        raise NeuroFaceError(
+            f"{path} is not a complete .npy array ({error}). Delete it and rerun."
+        ) from None

@@ -1,9 +1,12 @@
 """Check a finished run: has any file changed since its script wrote it?
 
-    python -m neuroface.manifest data/<RUN_NAME>                   all results, against the SHA-256 in manifest.json
-    python -m neuroface.manifest data/<RUN_NAME> --inputs          and the data set: the first call stores the SHA-256 of
-                                                                   its files, later ones compare
-    python -m neuroface.manifest data/<RUN_NAME> --inputs FOLDER   the same for a data set that has moved
+    python -m neuroface.manifest data/<RUN_NAME>                   all results, against the SHA-256
+                                                                   in manifest.json
+    python -m neuroface.manifest data/<RUN_NAME> --inputs          and the data set: the first call
+                                                                   stores the SHA-256 of its files,
+                                                                   later ones compare
+    python -m neuroface.manifest data/<RUN_NAME> --inputs FOLDER   the same for a data set that has
+                                                                   moved
 
 Exit code 0: nothing has changed; 1: some files have changed, and are named; 2: wrong arguments.
 """
@@ -39,7 +42,9 @@ def check_run(root: Path, *, inputs: bool = False, dataset: Path | None = None) 
     """
     there = [stamp.parent for stamp in sorted(root.glob(f"*/{provenance.STAMP}"), key=_number)]
     if not there:
-        raise NeuroFaceError(f"{root} holds no results. Name a folder data/<RUN_NAME> that the scripts have filled.")
+        raise NeuroFaceError(
+            f"{root} holds no results. Name a folder data/<RUN_NAME> that the scripts have filled."
+        )
     sha256 = cache(provenance.sha256)
     stamps = {folder: provenance.read_stamp(folder) for folder in there}
     digests, problems = {folder.name: stamp.get("digest") for folder, stamp in stamps.items()}, []
@@ -57,9 +62,13 @@ def check_run(root: Path, *, inputs: bool = False, dataset: Path | None = None) 
             ]
         for upstream, digest in stamp["inputs"].items():
             if digests.get(upstream, digest) != digest:
-                wrong.append(f"{folder} was made from an earlier {upstream}. Delete {folder}, then: python {script}")
+                wrong.append(
+                    f"{folder} was made from an earlier {upstream}. Delete {folder}, then: python {script}"
+                )
         size = sum(output["bytes"] for output in manifest["outputs"].values())
-        print(f"  {folder.name}: {len(manifest['outputs'])} files, {size / 1e6:,.1f} MB; {len(wrong)} differences")
+        print(
+            f"  {folder.name}: {len(manifest['outputs'])} files, {size / 1e6:,.1f} MB; {len(wrong)} differences"
+        )
         if inputs and manifest["inputs"]:
             wrong += check_inputs(folder, manifest, dataset or Path(manifest["dataset"]), sha256)
         problems += wrong
@@ -72,7 +81,9 @@ def _number(stamp: Path) -> tuple:
     return (int(number) if number.isdecimal() else 0, stamp.parent.name)
 
 
-def check_inputs(folder: Path, manifest: dict, dataset: Path, sha256: Callable[[Path], str]) -> list[str]:
+def check_inputs(
+    folder: Path, manifest: dict, dataset: Path, sha256: Callable[[Path], str]
+) -> list[str]:
     """Files of the data set that are gone or have changed, one line each; stores a SHA-256 that is not yet known.
 
     Parameters
@@ -83,8 +94,13 @@ def check_inputs(folder: Path, manifest: dict, dataset: Path, sha256: Callable[[
     for name, known in manifest["inputs"].items():
         path = dataset / name
         if not path.is_file():
-            wrong.append(f"{path} is gone; {folder} was made from it. Put it back, or name the folder after --inputs")
-        elif path.stat().st_size != known["bytes"] or provenance.fingerprint(path) != known["fingerprint"]:
+            wrong.append(
+                f"{path} is gone; {folder} was made from it. Put it back, or name the folder after --inputs"
+            )
+        elif (
+            path.stat().st_size != known["bytes"]
+            or provenance.fingerprint(path) != known["fingerprint"]
+        ):
             wrong.append(
                 f"{path} has changed since {folder} was made from it. Restore the old file, or make {folder} again"
             )
@@ -96,14 +112,20 @@ def check_inputs(folder: Path, manifest: dict, dataset: Path, sha256: Callable[[
             )
     if stored:
         write_json(folder / provenance.MANIFEST, manifest)
-    print(f"    its inputs: {len(manifest['inputs'])} files, SHA-256 of {stored} stored now; {len(wrong)} differences")
+    print(
+        f"    its inputs: {len(manifest['inputs'])} files, SHA-256 of {stored} stored now; {len(wrong)} differences"
+    )
     return wrong
 
 
 def check_command(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m neuroface.manifest", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m neuroface.manifest", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("run", type=Path, help="data/<RUN_NAME>")
-    parser.add_argument("--inputs", nargs="?", const="", metavar="FOLDER", help="check the data set too")
+    parser.add_argument(
+        "--inputs", nargs="?", const="", metavar="FOLDER", help="check the data set too"
+    )
     chosen = parser.parse_args(arguments)
     with errors_in_one_line():
         dataset = Path(chosen.inputs) if chosen.inputs else None

@@ -38,8 +38,12 @@ def stamped(cfg, name: str, model):
     """
     value = model.former(cfg, name) if name in model.FORMER else getattr(cfg, name, None)
     if name in model.FILES and value:
-        value = _file_stamp(value) if isinstance(value, str) else [_file_stamp(file) for file in value]
-    return json.loads(json.dumps(value))  # as read back from JSON, so that it equals the value in a stamp
+        value = (
+            _file_stamp(value) if isinstance(value, str) else [_file_stamp(file) for file in value]
+        )
+    return json.loads(
+        json.dumps(value)
+    )  # as read back from JSON, so that it equals the value in a stamp
 
 
 def _file_stamp(path: str) -> str:
@@ -49,8 +53,13 @@ def _file_stamp(path: str) -> str:
 def read_stamp(folder: Path) -> dict:
     """``settings.json`` of a stage's folder."""
     stamp = read_json(folder / STAMP)
-    if not (isinstance(stamp, dict) and all(isinstance(stamp.get(part), dict) for part in ("settings", "inputs"))):
-        raise NeuroFaceError(f"{folder / STAMP} was not written by a script. Delete {folder} and run its script again.")
+    if not (
+        isinstance(stamp, dict)
+        and all(isinstance(stamp.get(part), dict) for part in ("settings", "inputs"))
+    ):
+        raise NeuroFaceError(
+            f"{folder / STAMP} was not written by a script. Delete {folder} and run its script again."
+        )
     return stamp
 
 
@@ -81,7 +90,9 @@ def backend() -> str | None:
 @cache
 def git_commit() -> str | None:
     try:
-        out = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+        out = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
+        )
     except OSError:
         return None  # no git on this machine
     return out.stdout.strip() or None
@@ -91,7 +102,10 @@ def machine() -> str:
     """Processor, cores, memory and system of this machine; if the script used a backend, whether that found a GPU."""
     info = Path("/proc/cpuinfo")
     model = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
-    words = [model.group(1) if model else platform.processor() or platform.machine(), f"{os.cpu_count()} cores"]
+    words = [
+        model.group(1) if model else platform.processor() or platform.machine(),
+        f"{os.cpu_count()} cores",
+    ]
     words += [f"{psutil.virtual_memory().total / 1e9:.0f} GB", platform.system()]
     backend = sys.modules.get("neuroface.pipeline.backend")
     return ", ".join(words + (["GPU" if backend.HAS_GPU else "no GPU"] if backend else []))
@@ -112,7 +126,8 @@ def sha256(path: Path) -> str:
 def fingerprint(path: Path, end_bytes: int = 2**16) -> str:
     """Size and digest of a file's two ends.
 
-    The last bytes of a ``.gz`` file are the checksum of its whole content. So two small reads detect any change.
+    The last bytes of a ``.gz`` file are the checksum of its whole content. So two small reads
+    detect any change.
     """
     size, digest = path.stat().st_size, hashlib.sha256()
     with open(path, "rb") as stream:
@@ -147,14 +162,19 @@ def describe_outputs(folder: Path, known: dict[str, dict]) -> dict[str, dict]:
     return outputs
 
 
-def describe_inputs(files: Iterable[Path], dataset: Path, known: dict[str, dict]) -> dict[str, dict]:
+def describe_inputs(
+    files: Iterable[Path], dataset: Path, known: dict[str, dict]
+) -> dict[str, dict]:
     """For each input file, relative to the data set's folder: ``bytes``, ``modified_ns``, ``fingerprint``, ``sha256``.
 
     ``sha256`` is None until :mod:`neuroface.pipeline.manifest` reads the whole data set on demand.
     """
     inputs = {}
     for path in dict.fromkeys(files):
-        name, here = os.path.relpath(path, dataset), _size_and_time(path) | {"fingerprint": fingerprint(path)}
+        name, here = (
+            os.path.relpath(path, dataset),
+            _size_and_time(path) | {"fingerprint": fingerprint(path)},
+        )
         old = known.get(name, {})
         same = old.get("fingerprint") == here["fingerprint"]
         inputs[name] = here | {"sha256": old.get("sha256") if same else None}
@@ -166,11 +186,14 @@ def digest(outputs: dict[str, dict], side_results: Iterable[str] = ()) -> str:
 
     Parameters
     ----------
-    side_results : beginnings of the names of results that no later script reads; they are left out too.
+    side_results : beginnings of the names of results that no later script reads; they are left out
+    too.
     """
     total = hashlib.sha256()
     for name in sorted(outputs):
-        if not name.endswith((".png", ".gif", ".pdf", ".html")) and not name.startswith(tuple(side_results)):
+        if not name.endswith((".png", ".gif", ".pdf", ".html")) and not name.startswith(
+            tuple(side_results)
+        ):
             total.update(f"{name} {outputs[name]['sha256']}\n".encode())
     return total.hexdigest()
 
@@ -182,12 +205,19 @@ def read_manifest(folder: Path, script: str) -> dict:
         raise NeuroFaceError(f"{file} is gone. Run: python {script} (it keeps finished work)")
     manifest = read_json(file)
     if not (isinstance(manifest, dict) and isinstance(manifest.get("outputs"), dict)):
-        raise NeuroFaceError(f"{file} was not written by {script}. Delete it and run {script} again.")
+        raise NeuroFaceError(
+            f"{file} was not written by {script}. Delete it and run {script} again."
+        )
     return manifest
 
 
 def differences(
-    folder: Path, outputs: dict[str, dict], script: str, *, content: bool = False, unless_as_old_as: dict | None = None
+    folder: Path,
+    outputs: dict[str, dict],
+    script: str,
+    *,
+    content: bool = False,
+    unless_as_old_as: dict | None = None,
 ) -> list[str]:
     """Differences from what ``script`` wrote: results that are gone, new, of another size or content; one line each.
 
@@ -207,10 +237,14 @@ def differences(
             wrong.append(
                 f"{path} has {size:,} bytes, {outputs[name]['bytes']:,} were written. Delete it, then: python {script}"
             )
-        elif unless_as_old_as and unless_as_old_as[name] == _size_and_time(path) | {"sha256": outputs[name]["sha256"]}:
+        elif unless_as_old_as and unless_as_old_as[name] == _size_and_time(path) | {
+            "sha256": outputs[name]["sha256"]
+        }:
             continue
         elif content and sha256(path) != outputs[name]["sha256"]:
-            wrong.append(f"{path} has changed since it was written. Delete it, then: python {script}")
+            wrong.append(
+                f"{path} has changed since it was written. Delete it, then: python {script}"
+            )
     return wrong
 
 
@@ -221,7 +255,11 @@ def _size_and_time(path: Path) -> dict[str, int]:
 
 def describe_run(root: Path, pipeline: str) -> None:
     """``dataset_description.json`` of ``data/<RUN_NAME>``: a BIDS derivative, and the pipeline that generated it."""
-    generated_by = {"Name": pipeline, "Version": __version__, "Description": f"commit {git_commit() or 'unknown'}"}
+    generated_by = {
+        "Name": pipeline,
+        "Version": __version__,
+        "Description": f"commit {git_commit() or 'unknown'}",
+    }
     content = {
         "Name": f"{pipeline}: {root.name}",
         "BIDSVersion": BIDS_VERSION,

@@ -14,7 +14,10 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 matplotlib.use("Agg")  # writes figures to files, also without a screen
-matplotlib.rcParams |= {"pdf.fonttype": 42, "svg.fonttype": "none"}  # text stays text in vector copies
+matplotlib.rcParams |= {
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+}  # text stays text in vector copies
 LARGE_BYTES = 300_000  # a larger PNG is compressed, so that the page is small enough to send
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
@@ -53,13 +56,16 @@ def save_figure(figure, path: Path, dpi: int = 150, also: tuple[str, ...] = ()) 
 
     Parameters
     ----------
-    also : endings of vector copies for publication, e.g. (".pdf",); pictures in them have 300 dots per inch.
+    also : endings of vector copies for publication, e.g. (".pdf",); pictures in them have 300 dots
+    per inch.
     """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # one layout for all copies
     for ending in also:
         with atomic(path.with_suffix(ending)) as partial:
-            figure.savefig(partial, dpi=300, metadata={"CreationDate": None})  # same figure, same bytes
+            figure.savefig(
+                partial, dpi=300, metadata={"CreationDate": None}
+            )  # same figure, same bytes
     with atomic(path) as partial:  # written last: if it exists, its copies exist
         figure.savefig(partial, dpi=dpi)
     plt.close(figure)
@@ -70,7 +76,8 @@ def add_section(study, root: Path, folder: Path, section: Section) -> Path:
 
     Parameters
     ----------
-    study : a :class:`neuroface.pipeline.study.Study`. root : ``data/<RUN_NAME>``. folder : the script's folder in it.
+    study : a :class:`neuroface.pipeline.study.Study`. root : ``data/<RUN_NAME>``. folder : the
+    script's folder in it.
 
     Returns
     -------
@@ -79,7 +86,10 @@ def add_section(study, root: Path, folder: Path, section: Section) -> Path:
     for block in section.blocks:
         if "path" in block:
             block["path"] = str(Path(block["path"]).relative_to(root))
-    write_json(folder / "report.json", {"title": section.title, "lead": section.lead, "blocks": section.blocks})
+    write_json(
+        folder / "report.json",
+        {"title": section.title, "lead": section.lead, "blocks": section.blocks},
+    )
     with open(root / ".report.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two scripts may end at the same time
         return _render(study, root)
@@ -90,19 +100,34 @@ def _render(study, root: Path) -> Path:
     for step in study.steps:
         stored, stamp = root / step.folder / "report.json", root / step.folder / "settings.json"
         if stored.exists():
-            sections.append({"id": step.folder, "script": step.script} | json.loads(stored.read_text()))
+            sections.append(
+                {"id": step.folder, "script": step.script} | json.loads(stored.read_text())
+            )
         if stamp.exists():
             stamps[step.folder] = json.loads(stamp.read_text())
-    # A setting's value is that of the first script that uses it; folders made from older results of it are stale.
-    settings = {name: value for stamp in reversed(stamps.values()) for name, value in stamp["settings"].items()}
+    # A setting's value is that of the first script that uses it; folders made from older results of
+    # it are stale.
+    settings = {
+        name: value
+        for stamp in reversed(stamps.values())
+        for name, value in stamp["settings"].items()
+    }
     stale = _stale(stamps)
     for section in sections:
         section["stale"] = section["id"] in stale
-    done = {s.number for s in study.steps if s.folder not in stale and stamps.get(s.folder, {}).get("finished")}
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    done = {
+        s.number
+        for s in study.steps
+        if s.folder not in stale and stamps.get(s.folder, {}).get("finished")
+    }
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
     environment.globals["embed"] = lambda name: _embed(root, name)
     environment.globals["shown"] = _shown
-    environment.globals["content"] = lambda name: path.read_text() if (path := _stored(root, name, ".html")) else ""
+    environment.globals["content"] = lambda name: (
+        path.read_text() if (path := _stored(root, name, ".html")) else ""
+    )
     page = environment.from_string(TEMPLATE.read_text()).render(
         run=root.name, sections=sections, settings=sorted(settings.items()), stamps=list(stamps.values()), study=study,
         title=study.title(settings), differences=_differences(study.published, settings),
@@ -114,7 +139,9 @@ def _render(study, root: Path) -> Path:
     return target
 
 
-def _methods(study, root: Path, settings: dict, done: set[int], stamps: list[dict]) -> tuple[str, list[str]] | None:
+def _methods(
+    study, root: Path, settings: dict, done: set[int], stamps: list[dict]
+) -> tuple[str, list[str]] | None:
     """The paragraph for a methods section and its references; a note if an older version made a folder."""
     versions = {name: version for stamp in stamps for name, version in stamp["versions"].items()}
     backends = {backend for stamp in stamps for backend in stamp.get("backends", [])}
@@ -122,12 +149,19 @@ def _methods(study, root: Path, settings: dict, done: set[int], stamps: list[dic
     try:
         return study.methods(root, settings, done, versions, commit, backends)
     except KeyError as name:
-        return f"Not available: an earlier version made some of these folders and did not store {name}.", []
+        return (
+            f"Not available: an earlier version made some of these folders and did not store {name}.",
+            [],
+        )
 
 
 def _differences(published: dict, settings: dict) -> list[tuple[str, object, object]]:
     """Stamped settings that differ from the published study: (name, here, published)."""
-    return [(name, settings[name], value) for name, value in published.items() if settings.get(name, value) != value]
+    return [
+        (name, settings[name], value)
+        for name, value in published.items()
+        if settings.get(name, value) != value
+    ]
 
 
 def _stale(stamps: dict[str, dict]) -> set[str]:
@@ -144,13 +178,23 @@ def _shown(value) -> str:
     """A setting as in config.py, but without quotes and brackets."""
     if isinstance(value, list):
         return ", ".join(map(_shown, value)) or "none"
-    return "none" if value is None or value == "" else f"{value:g}" if isinstance(value, float) else str(value)
+    return (
+        "none"
+        if value is None or value == ""
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def _stored(root: Path, name: str, *kinds: str) -> Path | None:
     """A file that a section names; None if it does not exist or lies outside the run's folder."""
     path = (root / name).resolve()
-    return path if path.is_relative_to(root.resolve()) and path.suffix in kinds and path.is_file() else None
+    return (
+        path
+        if path.is_relative_to(root.resolve()) and path.suffix in kinds and path.is_file()
+        else None
+    )
 
 
 def _embed(root: Path, name: str) -> str:

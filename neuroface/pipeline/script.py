@@ -20,13 +20,17 @@ WHAT_TO_DO = {
 }
 
 
-def run_script(main, *, check=None, follow=None, parser: argparse.ArgumentParser | None = None) -> None:
+def run_script(
+    main, *, check=None, follow=None, parser: argparse.ArgumentParser | None = None
+) -> None:
     """Run a script's ``main``: problems with data or settings become one line on stderr and exit code 1.
 
     Parameters
     ----------
-    check : function that ``--check`` calls instead of ``main``; None if the script has no such mode.
-    follow : function that ``--follow FOLDER`` calls with FOLDER instead of ``main``; None if there is no such mode.
+    check : function that ``--check`` calls instead of ``main``; None if the script has no such
+    mode.
+    follow : function that ``--follow FOLDER`` calls with FOLDER instead of ``main``; None if there
+    is no such mode.
     parser : for a script with arguments of its own; ``main`` gets the parsed arguments.
     """
     work, arguments = main, sys.argv[1:]
@@ -55,11 +59,19 @@ def errors_in_one_line():
     except OSError as error:
         advice = WHAT_TO_DO.get(error.errno, "Solve this problem")
         where = f": {error.filename}" if error.filename else ""
-        sys.exit(f"error: {error.strerror or error}{where}. {advice} and run again; finished work is kept.")
+        sys.exit(
+            f"error: {error.strerror or error}{where}. {advice} and run again; finished work is kept."
+        )
     except KeyboardInterrupt:
         sys.exit("\nstopped. Finished work is kept; run the same script again to continue.")
     except Exception as error:  # a full GPU memory raises no specific class
         text = f"{type(error).__name__} {error}"
-        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in text and "ResourceExhausted" not in text:
+        if (
+            not isinstance(error, MemoryError)
+            and "RESOURCE_EXHAUSTED" not in text
+            and "ResourceExhausted" not in text
+        ):
             raise
-        sys.exit("error: the memory is full. Lower N_JOBS or INFERENCE_BATCH and run again; finished work is kept.")
+        sys.exit(
+            "error: the memory is full. Lower N_JOBS or INFERENCE_BATCH and run again; finished work is kept."
+        )

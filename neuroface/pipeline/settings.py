@@ -48,7 +48,12 @@ class SettingsModel(BaseModel):
     @classmethod
     def before_they_existed(cls, stamped: dict) -> dict:
         """Values of settings that are newer than a stamp and that it therefore does not list."""
-        known = {name: value for old, new in cls.ADDED.items() if old in stamped for name, value in new.items()}
+        known = {
+            name: value
+            for old, new in cls.ADDED.items()
+            if old in stamped
+            for name, value in new.items()
+        }
         return {name: value for name, value in known.items() if name not in stamped}
 
     @classmethod
@@ -71,7 +76,8 @@ def load_settings(
     ----------
     model : the study's model.
     config : path of config.py; its annotated constants are the settings and their defaults.
-    experiment : path of a file of differences; by default the one that ``NEUROFACE_CONFIG`` names, if any.
+    experiment : path of a file of differences; by default the one that ``NEUROFACE_CONFIG`` names,
+    if any.
 
     Returns
     -------
@@ -114,7 +120,9 @@ def load_settings(
         values |= {name: value for name, value in preset.items() if name not in changes}
 
     checked = create_model(
-        "Settings", __base__=model, **{name: (model.LIMITS.get(name, kind), ...) for name, kind in types.items()}
+        "Settings",
+        __base__=model,
+        **{name: (model.LIMITS.get(name, kind), ...) for name, kind in types.items()},
     )
     try:
         settings = model.complete(checked(**values).model_dump())
@@ -132,7 +140,11 @@ def demo_differences(model: type[SettingsModel], settings) -> dict[str, tuple]:
     if getattr(settings, "DATASET", None) != "demo":
         return {}
     names = set(settings.of_config) - model.idle(settings)
-    here = {name: (getattr(settings, name), settings.of_config[name]) for name in settings.of_config if name in names}
+    here = {
+        name: (getattr(settings, name), settings.of_config[name])
+        for name in settings.of_config
+        if name in names
+    }
     return {name: pair for name, pair in here.items() if pair[0] == settings.DEMO[name] != pair[1]}
 
 
@@ -154,19 +166,25 @@ def _constants(path: Path) -> dict:
     try:
         names = runpy.run_path(str(path))
     except Exception as error:  # a user's file can raise any error; the message names the file
-        raise NeuroFaceError(f"{path.name} cannot be read: {type(error).__name__}: {error}") from None
-    # Every name that is not a helper (module, function, private) counts as a setting, so that misspelt names are found.
+        raise NeuroFaceError(
+            f"{path.name} cannot be read: {type(error).__name__}: {error}"
+        ) from None
+    # Every name that is not a helper (module, function, private) counts as a setting, so that
+    # misspelt names are found.
     return {
         name: value
         for name, value in names.items()
-        if name == "__annotations__" or not (name.startswith("_") or callable(value) or isinstance(value, ModuleType))
+        if name == "__annotations__"
+        or not (name.startswith("_") or callable(value) or isinstance(value, ModuleType))
     }
 
 
 def _known(names, types: dict, source: str) -> None:
     for name in names:
         if name not in types:
-            raise NeuroFaceError(f"{source}: {name} is not a setting{did_you_mean(name.upper(), types)}.")
+            raise NeuroFaceError(
+                f"{source}: {name} is not a setting{did_you_mean(name.upper(), types)}."
+            )
 
 
 def _one_line(error: dict, changes: dict, source: str, config_name: str) -> str:

@@ -24,9 +24,10 @@ class Stage:
     ----------
     study : the study that the script belongs to. number : the script's number in it.
     cfg : settings, from :meth:`Study.load_settings`.
-    contract : the script's docstring. The settings that its paragraph "Settings" names change the script's results; they
-        are stamped into ``settings.json``.
-    reads : numbers of the scripts whose output this one reads. Their stamped settings are stamped for this one too.
+    contract : the script's docstring. The settings that its paragraph "Settings" names change the
+        script's results; they are stamped into ``settings.json``.
+    reads : numbers of the scripts whose output this one reads. Their stamped settings are stamped
+    for this one too.
     unused : settings in the docstring that have no effect, given the values of the others.
     rules : which settings may change although there are results.
     side_results : beginnings of the names of results that no later script reads.
@@ -34,8 +35,8 @@ class Stage:
     Raises
     ------
     NeuroFaceError
-        If an input is missing, unfinished, or made under other settings, or if this script's own folder holds results
-        made under other settings or from other inputs.
+        If an input is missing, unfinished, or made under other settings, or if this script's own
+        folder holds results made under other settings or from other inputs.
     """
 
     def __init__(
@@ -62,7 +63,9 @@ class Stage:
         upstream = {n: self._finished_stamp(n) for n in reads}
         self._stamp = self._new_stamp(own - set(unused), upstream, rules)
         if self._stamp_file.exists():
-            self._check_own_folder(rules, {name for stamp in upstream.values() for name in stamp.get("growing", ())})
+            self._check_own_folder(
+                rules, {name for stamp in upstream.values() for name in stamp.get("growing", ())}
+            )
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(self.folder, self.script, short(self.folder))
         versions = provenance.versions(study.packages)
@@ -83,7 +86,9 @@ class Stage:
         if missing := missing_units(units, done, what):
             self._worked = True
             # Backends of all runs that wrote results here: a resumed script may use another one.
-            self._stamp["backends"] = sorted({*self._stamp["backends"], provenance.backend()} - {None})
+            self._stamp["backends"] = sorted(
+                {*self._stamp["backends"], provenance.backend()} - {None}
+            )
             write_json(self._stamp_file, self._stamp)  # the folder is now unfinished
             make_units(work, missing, done, what, self.folder, self.cfg, self.script)
 
@@ -92,16 +97,29 @@ class Stage:
 
         Parameters
         ----------
-        used : files that finished units were made from. Others may change, so repairing a file loses no finished work.
+        used : files that finished units were made from. Others may change, so repairing a file
+        loses no finished work.
         """
         used = {file.name for file in used}
         self._input_files = list(dict.fromkeys(files))
-        self._stamp["files"] = fingerprints = {file.name: provenance.fingerprint(file) for file in self._input_files}
-        old = provenance.read_stamp(self.folder).get("files", {}) if self._stamp_file.exists() else fingerprints
+        self._stamp["files"] = fingerprints = {
+            file.name: provenance.fingerprint(file) for file in self._input_files
+        }
+        old = (
+            provenance.read_stamp(self.folder).get("files", {})
+            if self._stamp_file.exists()
+            else fingerprints
+        )
         for name in sorted(old.keys() | fingerprints.keys()):
             in_both = name in old and name in fingerprints
             if old.get(name) != fingerprints.get(name) and (name in used or not in_both):
-                happened = "is new" if name not in old else "is gone" if name not in fingerprints else "has changed"
+                happened = (
+                    "is new"
+                    if name not in old
+                    else "is gone"
+                    if name not in fingerprints
+                    else "has changed"
+                )
                 raise NeuroFaceError(
                     f"{name} {happened} since {short(self.folder)} was made. Delete {short(self.folder)} and run "
                     f"{self.script} again, or choose another RUN_NAME."
@@ -125,7 +143,10 @@ class Stage:
             print(f"  left out: {what}: {why}")
         print(f"  wrote {wrote} in {time.monotonic() - self._started:.0f} s; report: {short(page)}")
         following = self.study.after(self.number)
-        print(f"  next: python {following.script}" if following else "  that was the last script", flush=True)
+        print(
+            f"  next: python {following.script}" if following else "  that was the last script",
+            flush=True,
+        )
 
     # ---------------------------------------------------------------- the stamp
 
@@ -140,9 +161,16 @@ class Stage:
         before = provenance.read_stamp(self.folder) if self._stamp_file.exists() else {}
         return {
             "script": self.script,
-            "settings": {n: provenance.stamped(self.cfg, n, self.study.settings) for n in sorted(names)},
+            "settings": {
+                n: provenance.stamped(self.cfg, n, self.study.settings) for n in sorted(names)
+            },
             "aside": sorted(rules.aside),
-            "growing": sorted({*rules.growing, *(name for s in upstream.values() for name in s.get("growing", ()))}),
+            "growing": sorted(
+                {
+                    *rules.growing,
+                    *(name for s in upstream.values() for name in s.get("growing", ())),
+                }
+            ),
             "inputs": {self.study.step(n).folder: stamp["digest"] for n, stamp in upstream.items()},
             "versions": provenance.versions(self.study.packages),
             "commit": provenance.git_commit(),
@@ -154,7 +182,10 @@ class Stage:
         old = read_json(self._stamp_file) if self._stamp_file.exists() else {}
         digest = self._write_manifest()
         self._stamp["digest"] = digest
-        same = all(old.get(part) == self._stamp[part] for part in ("digest", "settings", "aside", "growing"))
+        same = all(
+            old.get(part) == self._stamp[part]
+            for part in ("digest", "settings", "aside", "growing")
+        )
         if self._worked or not old.get("finished") or not same:
             self._stamp |= {
                 "left_out": [list(row) for row in self.left_out],
@@ -171,7 +202,10 @@ class Stage:
         outputs = provenance.describe_outputs(self.folder, old.get("outputs", {}))
         inputs = provenance.describe_inputs(self._input_files, dataset, old.get("inputs", {}))
         side = list(self._side_results)
-        write_json(file, {"outputs": outputs, "inputs": inputs, "dataset": str(dataset), "side_results": side})
+        write_json(
+            file,
+            {"outputs": outputs, "inputs": inputs, "dataset": str(dataset), "side_results": side},
+        )
         return provenance.digest(outputs, self._side_results)
 
     def _name_demo_preset(self, settings: set[str]) -> None:
@@ -193,16 +227,24 @@ class Stage:
         stamp = self.study.former_stamps.get(script, {}) | provenance.read_stamp(folder)
         compare_upstream(stamp, self.cfg, self.study.settings, short(folder), script)
         if not stamp.get("finished"):
-            raise NeuroFaceError(f"{short(folder)} is not complete. Run again: python {script} (it resumes)")
+            raise NeuroFaceError(
+                f"{short(folder)} is not complete. Run again: python {script} (it resumes)"
+            )
         # Without this check a lost map would silently reduce the number of people in a mean.
-        _raise_first(provenance.differences(folder, provenance.read_manifest(folder, script)["outputs"], script))
+        _raise_first(
+            provenance.differences(
+                folder, provenance.read_manifest(folder, script)["outputs"], script
+            )
+        )
         return stamp
 
     def _check_own_folder(self, rules: Rules, inherited: set[str]) -> None:
         stamp = provenance.read_stamp(self.folder)
         if not stamp.get("finished") and not provenance.results_in(self.folder):
             return  # started, and stopped before any result was written
-        compare_own(stamp, self.cfg, self.study.settings, rules, inherited, short(self.folder), self.script)
+        compare_own(
+            stamp, self.cfg, self.study.settings, rules, inherited, short(self.folder), self.script
+        )
         for name, digest in self._stamp["inputs"].items():
             if stamp["inputs"].get(name) != digest:
                 raise NeuroFaceError(
@@ -210,10 +252,15 @@ class Stage:
                     f"Delete {short(self.folder)} and run {self.script} again, or choose another RUN_NAME."
                 )
         if stamp.get("finished") and (self.folder / provenance.MANIFEST).is_file():
-            # A result that something else changed must not be kept as this script's result; a lost one is made again.
+            # A result that something else changed must not be kept as this script's result; a lost
+            # one is made again.
             outputs = provenance.read_manifest(self.folder, self.script)["outputs"]
             here = {name: old for name, old in outputs.items() if (self.folder / name).is_file()}
-            _raise_first(provenance.differences(self.folder, here, self.script, content=True, unless_as_old_as=here))
+            _raise_first(
+                provenance.differences(
+                    self.folder, here, self.script, content=True, unless_as_old_as=here
+                )
+            )
 
 
 def settings_in(contract: str) -> set[str]:
@@ -226,10 +273,14 @@ def settings_in(contract: str) -> set[str]:
     """
     found = re.search(r"^Settings\b(.*?)^(?:Takes\b|\Z)", contract or "", re.DOTALL | re.MULTILINE)
     if not found:
-        raise RuntimeError('the script has no docstring with "Settings" and "Takes" (python -OO removes docstrings)')
+        raise RuntimeError(
+            'the script has no docstring with "Settings" and "Takes" (python -OO removes docstrings)'
+        )
     return set(re.findall(r"\b[A-Z][A-Z_]{3,}\b", found[1]))
 
 
 def _raise_first(wrong: list[str]) -> None:
     if wrong:
-        raise NeuroFaceError(f"{wrong[0]}{f' (and {len(wrong) - 1} more files)' if len(wrong) > 1 else ''}")
+        raise NeuroFaceError(
+            f"{wrong[0]}{f' (and {len(wrong) - 1} more files)' if len(wrong) > 1 else ''}"
+        )

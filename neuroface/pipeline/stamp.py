@@ -16,8 +16,8 @@ class Rules:
     ----------
     aside : settings that change nothing in what later scripts read.
     remade : settings whose results the script makes again when they change.
-    growing : setting → function (old value, new value, all old settings) that tells whether the results still hold and
-        the script only has to add what is missing.
+    growing : setting → function (old value, new value, all old settings) that tells whether the
+        results still hold and the script only has to add what is missing.
     """
 
     aside: tuple[str, ...] = ()
@@ -35,7 +35,8 @@ def compare_upstream(stamp: dict, settings, model, folder: str, script: str) -> 
 
     Parameters
     ----------
-    stamp : the folder's ``settings.json``. settings : the current ones. model : their :class:`SettingsModel`.
+    stamp : the folder's ``settings.json``. settings : the current ones. model : their
+    :class:`SettingsModel`.
     folder : the folder, as messages show it. script : the script that made it.
     """
     for name, old, new in _changed(stamp, settings, model):
@@ -49,12 +50,15 @@ def compare_upstream(stamp: dict, settings, model, folder: str, script: str) -> 
         raise NeuroFaceError(_made_otherwise(name, old, new, folder, script))
 
 
-def compare_own(stamp: dict, settings, model, rules: Rules, inherited: set[str], folder: str, script: str) -> None:
+def compare_own(
+    stamp: dict, settings, model, rules: Rules, inherited: set[str], folder: str, script: str
+) -> None:
     """Raise if the script's own folder holds results of other settings.
 
     Parameters
     ----------
-    rules : of this script. inherited : settings that grow in an earlier script, whose digest is compared instead.
+    rules : of this script. inherited : settings that grow in an earlier script, whose digest is
+    compared instead.
     """
     for name, old, new in _changed(stamp, settings, model):
         if name in rules.remade:

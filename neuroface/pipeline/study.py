@@ -28,9 +28,11 @@ class Study:
     settings : the model that checks ``config.py``.
     title : stamped settings → the heading of ``report.html``.
     lead : the sentence under that heading. caution : the sentence at the end of the report.
-    methods : (run folder, stamped settings, numbers of the finished stages, versions, commit, backends) → the paragraph
-        for a methods section, and its references; None if that paragraph cannot be written yet.
-    published : the published study's value of every setting that it states; the report lists what differs.
+    methods : (run folder, stamped settings, numbers of the finished stages, versions, commit,
+        backends) → the paragraph for a methods section, and its references; None if that paragraph
+        cannot be written yet.
+    published : the published study's value of every setting that it states; the report lists what
+    differs.
     former_stamps : script → entries of its ``settings.json`` that earlier versions did not write.
     packages : packages of this study alone whose versions its results depend on.
     """

@@ -1,7 +1,8 @@
 """Read tables that other programs or people wrote: every cell as text, every row kept, rows named as in the file.
 
-The tab-separated tables of BIDS know one missing value, ``n/a``. Quotation marks are text there, except around a cell that
-holds a tab. So ``null`` and ``NA`` stay names, and a mark without its partner does not join rows.
+The tab-separated tables of BIDS know one missing value, ``n/a``. Quotation marks are text there,
+except around a cell that holds a tab. So ``null`` and ``NA`` stay names, and a mark without its
+partner does not join rows.
 """
 
 import csv
@@ -20,8 +21,8 @@ NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 def read_text_table(path: Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
     """A tab-separated table in UTF-8.
 
-    Blanks around names and values do not count. Cells that a row lacks at its end are missing; empty cells behind the last
-    column are ignored.
+    Blanks around names and values do not count. Cells that a row lacks at its end are missing;
+    empty cells behind the last column are ignored.
 
     Parameters
     ----------
@@ -29,12 +30,14 @@ def read_text_table(path: Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
 
     Returns
     -------
-    Every cell str, or None where it is missing (empty or ``n/a``). The index is the line of the file, from 1.
+    Every cell str, or None where it is missing (empty or ``n/a``). The index is the line of the
+    file, from 1.
 
     Raises
     ------
     NeuroFaceError
-        If the file is empty or not text, a row has more cells than the header, or a column is lacking or there twice.
+        If the file is empty or not text, a row has more cells than the header, or a column is
+        lacking or there twice.
     """
     lines = _lines(path)
     if not lines:
@@ -44,14 +47,18 @@ def read_text_table(path: Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
         header.pop()
     check_columns(header, columns, path)
     rows = [_row(line, len(header), path, number) for number, line in lines[1:]]
-    return pd.DataFrame(rows, columns=header, index=[number for number, _ in lines[1:]], dtype=object)
+    return pd.DataFrame(
+        rows, columns=header, index=[number for number, _ in lines[1:]], dtype=object
+    )
 
 
 def check_columns(header: list[str], columns: tuple[str, ...], path: Path) -> None:
     """Raise unless a table's header names each of ``columns`` once."""
     for name in columns:
         if header.count(name) > 1:
-            raise NeuroFaceError(f"{path} has the column {name!r} {header.count(name)} times. Remove all but one.")
+            raise NeuroFaceError(
+                f"{path} has the column {name!r} {header.count(name)} times. Remove all but one."
+            )
         if name not in header:
             raise NeuroFaceError(f"{path} lacks the column {name!r}; it has {header}. Add it.")
 
@@ -81,12 +88,16 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise NeuroFaceError(f"{path} is not a table in UTF-8 ({error}). Save it as UTF-8.") from None
+        raise NeuroFaceError(
+            f"{path} is not a table in UTF-8 ({error}). Save it as UTF-8."
+        ) from None
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     """(number of the line, its text), without lines that hold nothing."""
-    return [(number, line) for number, line in enumerate(read_text(path).split("\n"), 1) if line.strip()]
+    return [
+        (number, line) for number, line in enumerate(read_text(path).split("\n"), 1) if line.strip()
+    ]
 
 
 def _cells(line: str) -> list[str]:
@@ -106,6 +117,8 @@ def _row(line: str, n: int, path: Path, number: int) -> list[str | None]:
         quoted = [cell.strip() for cell in next(csv.reader([line], delimiter="\t"))]
         cells = quoted if len(quoted) == n else cells
     if any(cells[n:]):
-        raise NeuroFaceError(f"{path}, line {number} has {len(cells)} cells, the header {n}: {cells}. Correct the line.")
+        raise NeuroFaceError(
+            f"{path}, line {number} has {len(cells)} cells, the header {n}: {cells}. Correct the line."
+        )
     filled = cells[:n] + [""] * (n - len(cells))
     return [None if cell in MISSING else cell for cell in filled]

@@ -18,11 +18,16 @@ def missing_units(units: Iterable, done: Callable, what: str) -> list:
     units = list(units)
     missing = [unit for unit in units if not done(unit)]
     if len(missing) < len(units):
-        print(f"  {what}: {len(units) - len(missing)} of {len(units)} already there, not made again", flush=True)
+        print(
+            f"  {what}: {len(units) - len(missing)} of {len(units)} already there, not made again",
+            flush=True,
+        )
     return missing
 
 
-def make_units(work: Callable, units: list, done: Callable, what: str, folder: Path, cfg, script: str) -> None:
+def make_units(
+    work: Callable, units: list, done: Callable, what: str, folder: Path, cfg, script: str
+) -> None:
     """Call ``work(unit)`` for every unit, ``N_JOBS`` at a time or on ``DASK_SCHEDULER``'s workers.
 
     Parameters
@@ -32,7 +37,9 @@ def make_units(work: Callable, units: list, done: Callable, what: str, folder: P
     folder : where the files go. script : its name, for messages.
     """
 
-    def once(unit):  # a cluster repeats a unit whose worker died before it reported that the unit is done
+    def once(
+        unit,
+    ):  # a cluster repeats a unit whose worker died before it reported that the unit is done
         if not done(unit):
             work(unit)
 

@@ -17,7 +17,10 @@ import cloudpickle
 import joblib
 from tqdm import tqdm
 
-CONNECT_S, WAIT_FOR_WORKERS_S = 10, 600  # for the scheduler; for a first worker, because a queue may be slow
+CONNECT_S, WAIT_FOR_WORKERS_S = (
+    10,
+    600,
+)  # for the scheduler; for a first worker, because a queue may be slow
 
 
 def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None = None) -> None:
@@ -25,16 +28,18 @@ def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None =
 
     Parameters
     ----------
-    work : a function; it may be defined in a script and use its local variables. Pass large arrays as paths.
+    work : a function; it may be defined in a script and use its local variables. Pass large arrays
+    as paths.
     what : name of the units, in the plural, for the progress bar.
-    scheduler : address of a Dask scheduler, whose workers then do the units instead of this machine. A unit whose
-        worker dies is given to another worker.
+    scheduler : address of a Dask scheduler, whose workers then do the units instead of this
+        machine. A unit whose worker dies is given to another worker.
 
     Raises
     ------
     NeuroFaceError
-        If a worker process dies, for example because memory runs out; on a cluster, if several workers die with the
-        same unit, or if no scheduler or worker answers. Errors of ``work`` are raised unchanged.
+        If a worker process dies, for example because memory runs out; on a cluster, if several
+        workers die with the same unit, or if no scheduler or worker answers. Errors of ``work`` are
+        raised unchanged.
     """
     if scheduler:
         _run_on_cluster(work, units, what, scheduler)
@@ -42,11 +47,13 @@ def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None =
     if n_jobs == 1:
         _show_progress(((work(unit), None)[1] for unit in units), len(units), what)
         return
-    # Depends on N_JOBS, not on the units that are left: the same number of threads gives the same sums after a resume.
+    # Depends on N_JOBS, not on the units that are left: the same number of threads gives the same
+    # sums after a resume.
     threads = max(1, (os.cpu_count() or 1) // n_jobs)
     # joblib limits BLAS and OpenMP in its workers; TensorFlow has a separate thread pool.
     os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": str(threads)}
-    # TensorFlow keeps some memory after each fold; joblib then replaces the worker without losing work.
+    # TensorFlow keeps some memory after each fold; joblib then replaces the worker without losing
+    # work.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
     pickled, keras_too = cloudpickle.dumps(work), "neuroface.pipeline.backend" in sys.modules
     with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
@@ -69,14 +76,18 @@ def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
         from distributed import CancelledError, Client, TimeoutError, as_completed
         from distributed.scheduler import KilledWorker
     except ImportError:
-        raise NeuroFaceError('DASK_SCHEDULER needs Dask. Run: pip install "dask[distributed]"') from None
+        raise NeuroFaceError(
+            'DASK_SCHEDULER needs Dask. Run: pip install "dask[distributed]"'
+        ) from None
     try:
         client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         raise NeuroFaceError(
             f"No Dask scheduler answers at DASK_SCHEDULER = {scheduler!r} ({error}). Start it, or set None."
         ) from None
-    folders = [str(folder) for folder in (Path(__file__).parents[2], Path(sys.argv[0]).resolve().parent)]  # a study's own
+    folders = [
+        str(folder) for folder in (Path(__file__).parents[2], Path(sys.argv[0]).resolve().parent)
+    ]  # a study's own
     call, keras_too = _carried(folders), "neuroface.pipeline.backend" in sys.modules
     with client:
         try:
@@ -86,10 +97,18 @@ def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
                     raise NeuroFaceError(
                         f"Dask worker {worker} takes {threads} units at once. Start workers with --nthreads 1."
                     )
-            # The work is a separate task: it is sent once with its variables, and again only if its worker dies.
+            # The work is a separate task: it is sent once with its variables, and again only if its
+            # worker dies.
             pickled = client.submit(bytes, cloudpickle.dumps(work), pure=False)
-            futures = [client.submit(call, pickled, cloudpickle.dumps(unit), keras_too, pure=False) for unit in units]
-            _show_progress((future.result() for future in as_completed(futures, loop=client.loop)), len(units), what)
+            futures = [
+                client.submit(call, pickled, cloudpickle.dumps(unit), keras_too, pure=False)
+                for unit in units
+            ]
+            _show_progress(
+                (future.result() for future in as_completed(futures, loop=client.loop)),
+                len(units),
+                what,
+            )
         except TimeoutError:
             raise NeuroFaceError(
                 f"The Dask scheduler {scheduler} has had no worker for {WAIT_FOR_WORKERS_S} s. Start workers and run "
@@ -132,17 +151,23 @@ def _carried(folders: list[str]):
 def _keep_random_apart() -> None:
     """Give Dask its own random generator.
 
-    Otherwise its threads draw from Python's generator while a network is built, and seeded initial weights vary.
+    Otherwise its threads draw from Python's generator while a network is built, and seeded initial
+    weights vary.
     """
     other = random.Random()
     for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] in ("dask", "distributed", "tornado") and getattr(module, "random", None) is random:
+        if (
+            name.partition(".")[0] in ("dask", "distributed", "tornado")
+            and getattr(module, "random", None) is random
+        ):
             module.random = other
 
 
 def _in_worker(pickled_work: bytes, unit, keras_too: bool, parent: int) -> str:
     if "end-with-parent" not in {thread.name for thread in threading.enumerate()}:
-        threading.Thread(target=_end_with_parent, args=(parent,), name="end-with-parent", daemon=True).start()
+        threading.Thread(
+            target=_end_with_parent, args=(parent,), name="end-with-parent", daemon=True
+        ).start()
     if keras_too:
         import neuroface.pipeline.backend  # noqa: F401  first, so that TensorFlow's import messages are held back
     return _text_of(cloudpickle.loads(pickled_work), unit)

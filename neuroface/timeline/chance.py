@@ -9,13 +9,15 @@ RANK_ROUNDING = 1e-9  # of an AUC that a Fourier transform gives
 def rotated_aucs(truth: np.ndarray, score: np.ndarray) -> np.ndarray:
     """AUC of a run under every rotation of its annotation; the first one is the AUC without rotation.
 
-    Rotating keeps the durations of stretches and the slow changes of predictions; it removes only their relation. All
-    rotations count, also those by a few moments: they give nearly the observed AUC, and without them the smallest p-values
-    would be too small. One circular correlation of the ranks with the annotation gives all rotations.
+    Rotating keeps the durations of stretches and the slow changes of predictions; it removes only
+    their relation. All rotations count, also those by a few moments: they give nearly the observed
+    AUC, and without them the smallest p-values would be too small. One circular correlation of the
+    ranks with the annotation gives all rotations.
 
     Parameters
     ----------
-    truth : (n,) 0 or 1 at consecutive moments of the film. score : (n,), NaN where nothing is predicted.
+    truth : (n,) 0 or 1 at consecutive moments of the film. score : (n,), NaN where nothing is
+    predicted.
 
     Returns
     -------
@@ -50,9 +52,9 @@ def rotation_p(aucs: np.ndarray) -> float:
 def combined_p(p: list[float]) -> float:
     """One p from the p-values of several films (Cauchy combination; Liu & Xie 2020, J. Am. Stat. Assoc. 115:393).
 
-    It allows for dependence. AUCs of films depend on each other also without an effect: the models of two films were
-    trained on each other, so a chance relation between the two raises both AUCs. A null of the mean AUC, in which each film
-    is rotated independently, ignores this.
+    It allows for dependence. AUCs of films depend on each other also without an effect: the models
+    of two films were trained on each other, so a chance relation between the two raises both AUCs.
+    A null of the mean AUC, in which each film is rotated independently, ignores this.
     """
     p = np.minimum(p, 1 - 1e-6)  # p = 1 would decide alone
     return float(cauchy.sf(np.mean(cauchy.isf(p))))

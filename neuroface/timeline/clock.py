@@ -3,7 +3,15 @@
 from itertools import combinations
 from pathlib import Path
 
-from neuroface.bold import ROUNDING_S, Labels, on_screen, read_censor, stimulus_time_s, touches, whole_windows
+from neuroface.bold import (
+    ROUNDING_S,
+    Labels,
+    on_screen,
+    read_censor,
+    stimulus_time_s,
+    touches,
+    whole_windows,
+)
 
 import numpy as np
 import pandas as pd
@@ -15,12 +23,17 @@ def columns_of(labels: Labels) -> dict[str, dict]:
     none, there = reversed(labels.titles)
     return {
         "tr": {"Description": "Volume of the BOLD series, from 0, at which the window starts"},
-        "stimulus_time_s": {"Description": "Moment of the film that the prediction speaks for", "Units": "s"},
+        "stimulus_time_s": {
+            "Description": "Moment of the film that the prediction speaks for",
+            "Units": "s",
+        },
         "probability": {
             "Description": f"Predicted probability of {labels.one}; n/a where no whole window starts, or where each fold "
             "model had seen the moment (HELD_OUT_SPLIT = event)",
         },
-        "logit": {"Description": "The network's output before the sigmoid; the mean over SMOOTH_TRS volumes"},
+        "logit": {
+            "Description": "The network's output before the sigmoid; the mean over SMOOTH_TRS volumes"
+        },
         labels.first: {
             "Description": f"Whether {labels.is_there} at that moment; n/a before the film begins and after its end",
             "Levels": {"0": none if none.startswith("no ") else f"no {there}", "1": there},
@@ -50,10 +63,13 @@ def timeline(
     Parameters
     ----------
     logit : (n_trs,) of the window that starts at each volume, NaN where there is none.
-    first, second : (n, 2) stretches of both conditions; None: the second consists of the gaps of the first.
-    at : time in its window to which a prediction is assigned (:func:`neuroface.bold.stimulus_time_s`).
+    first, second : (n, 2) stretches of both conditions; None: the second consists of the gaps of
+    the first.
+    at : time in its window to which a prediction is assigned
+    (:func:`neuroface.bold.stimulus_time_s`).
     min_stretch_s : a stretch gives a training window if it is longer than this.
-    ahead_s : (n_trs,) how far the film is ahead of each volume (:func:`neuroface.bold.film_ahead_s`).
+    ahead_s : (n_trs,) how far the film is ahead of each volume
+    (:func:`neuroface.bold.film_ahead_s`).
     film_s : length of the film, if the run goes on after it.
     """
     tr = np.arange(len(logit))
@@ -64,7 +80,9 @@ def timeline(
     inside = []
     for own, other in ((first, second), (second, first)):
         long = own[own[:, 1] > min_stretch_s]
-        inside.append(within(start_s, window_trs * tr_s, long) & ~touches(start_s, window_trs * tr_s, other))
+        inside.append(
+            within(start_s, window_trs * tr_s, long) & ~touches(start_s, window_trs * tr_s, other)
+        )
     table = pd.DataFrame(
         {
             "tr": tr,
@@ -75,7 +93,9 @@ def timeline(
             "in_window": (inside[0] | inside[1]).astype(np.int8),
         }
     )
-    table.loc[(time_s < 0) | (time_s >= film_s), "truth"] = pd.NA  # no film is shown: neither condition
+    table.loc[(time_s < 0) | (time_s >= film_s), "truth"] = (
+        pd.NA
+    )  # no film is shown: neither condition
     return table
 
 
@@ -84,7 +104,8 @@ def on_every_tr(logit: np.ndarray, censor: Path | None, window_trs: int) -> np.n
 
     Parameters
     ----------
-    logit : (n_volumes,). censor : the list of censored TRs (:func:`neuroface.bold.read_censor`), or None.
+    logit : (n_volumes,). censor : the list of censored TRs (:func:`neuroface.bold.read_censor`), or
+    None.
     """
     kept = read_censor(censor, len(logit))
     first_tr, first_volume = whole_windows(kept, window_trs)
@@ -97,7 +118,8 @@ def smoothed(logit: np.ndarray, trs: int) -> np.ndarray:
     """Mean of the known logits over ``trs`` (odd) volumes, centred on each volume; NaN where that logit is unknown."""
     known, kernel = np.isfinite(logit), np.ones(trs)
     total, count = (
-        np.convolve(values, kernel)[trs // 2 :][: len(logit)] for values in (np.where(known, logit, 0), known)
+        np.convolve(values, kernel)[trs // 2 :][: len(logit)]
+        for values in (np.where(known, logit, 0), known)
     )
     return np.where(known, total / np.maximum(count, 1), np.nan)
 
@@ -131,16 +153,21 @@ def area_under_roc(truth: np.ndarray, score: np.ndarray) -> float:
     return float(above / (n_positive * (len(truth) - n_positive)))
 
 
-def lag_sweep(time_s: np.ndarray, score: np.ndarray, stretches: np.ndarray, offsets_s: np.ndarray) -> np.ndarray:
+def lag_sweep(
+    time_s: np.ndarray, score: np.ndarray, stretches: np.ndarray, offsets_s: np.ndarray
+) -> np.ndarray:
     """AUC (n_offsets,) if every prediction is assigned to a moment ``offset`` seconds later.
 
     Parameters
     ----------
-    time_s, score : (n,), finite. stretches : (m, 2) of the first condition. The same moments are scored at every offset.
+    time_s, score : (n,), finite. stretches : (m, 2) of the first condition. The same moments are
+    scored at every offset.
     """
     within_film = time_s + offsets_s.min() >= 0
     time_s, score = time_s[within_film], score[within_film]
-    return np.array([area_under_roc(on_screen(time_s + offset, stretches), score) for offset in offsets_s])
+    return np.array(
+        [area_under_roc(on_screen(time_s + offset, stretches), score) for offset in offsets_s]
+    )
 
 
 def best_threshold(truth: np.ndarray, probability: np.ndarray) -> float:
@@ -161,12 +188,13 @@ def event_locked(
 ) -> tuple[np.ndarray, int]:
     """Mean probability (n_offsets,) around events, and the number of events.
 
-    Interpolates linearly between neighbouring volumes. Leaves out events too near to an end of the run, and those with a
-    moment nearby that is not predicted. NaN if no event is left.
+    Interpolates linearly between neighbouring volumes. Leaves out events too near to an end of the
+    run, and those with a moment nearby that is not predicted. NaN if no event is left.
 
     Parameters
     ----------
-    time_s, probability : (n,) of all volumes of a run; the probability is NaN where nothing is predicted.
+    time_s, probability : (n,) of all volumes of a run; the probability is NaN where nothing is
+    predicted.
     """
     wanted = np.asarray(events_s)[:, None] + offsets_s
     values = np.interp(wanted, time_s, probability, left=np.nan, right=np.nan)
@@ -200,7 +228,8 @@ def agreement(series: list[tuple[np.ndarray, np.ndarray]]) -> float:
 
     Parameters
     ----------
-    series : (stimulus_time_s, logit) of each viewer; a pair is compared at the moments that both have.
+    series : (stimulus_time_s, logit) of each viewer; a pair is compared at the moments that both
+    have.
     """
     values = []
     for (time_a, logit_a), (time_b, logit_b) in combinations(series, 2):

@@ -19,7 +19,9 @@ def truth_text(labels: Labels) -> str:
     return labels.is_there.removeprefix("a ").replace(" is ", " ", 1)
 
 
-def plot_interval(table: pd.DataFrame, title: str, interval_s, threshold: float, labels: Labels, target: Path) -> None:
+def plot_interval(
+    table: pd.DataFrame, title: str, interval_s, threshold: float, labels: Labels, target: Path
+) -> None:
     """Probability of the first condition, yes/no answers, and truth, in ``interval_s`` (the whole run if outside).
 
     Moments without a prediction stay empty.
@@ -28,14 +30,35 @@ def plot_interval(table: pd.DataFrame, title: str, interval_s, threshold: float,
     shown = rows[rows["stimulus_time_s"].between(*interval_s)]
     shown = shown if len(shown) else rows
     time_s, truth = shown["stimulus_time_s"], shown["truth"].astype(int)
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(11, 4), sharex=True, height_ratios=(2, 1), layout="constrained")
-    top.fill_between(time_s, 0, truth, step="mid", color=TRUE_LIGHT, linewidth=0, label=truth_text(labels))
-    top.plot(time_s, shown["probability"], color=PREDICTED, linewidth=1, label="predicted probability")
+    figure, (top, bottom) = plt.subplots(
+        2, 1, figsize=(11, 4), sharex=True, height_ratios=(2, 1), layout="constrained"
+    )
+    top.fill_between(
+        time_s, 0, truth, step="mid", color=TRUE_LIGHT, linewidth=0, label=truth_text(labels)
+    )
+    top.plot(
+        time_s, shown["probability"], color=PREDICTED, linewidth=1, label="predicted probability"
+    )
     top.axhline(0.5, color=QUIET, linewidth=0.8, linestyle=":", label="0.5")
-    top.axhline(threshold, color=QUIET, linewidth=0.8, linestyle="--", label=f"chosen threshold, {threshold:.2g}")
+    top.axhline(
+        threshold,
+        color=QUIET,
+        linewidth=0.8,
+        linestyle="--",
+        label=f"chosen threshold, {threshold:.2g}",
+    )
     top.set(ylabel="probability", ylim=(-0.02, 1.02), xlim=(time_s.min(), time_s.max()))
-    figure.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9, frameon=False)
-    answers = [(shown["probability"] >= cut).where(shown["probability"].notna()) for cut in (threshold, 0.5)]
+    figure.legend(
+        *top.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=4,
+        fontsize=9,
+        frameon=False,
+    )
+    answers = [
+        (shown["probability"] >= cut).where(shown["probability"].notna())
+        for cut in (threshold, 0.5)
+    ]
     for height, (values, colour) in enumerate(zip([*answers, truth], (PREDICTED, PREDICTED, TRUE))):
         top_of = height + 0.12 + 0.76 * values.astype(float)
         bottom.fill_between(time_s, height + 0.12, top_of, step="mid", color=colour, linewidth=0)
@@ -76,31 +99,58 @@ def plot_strip(tables: dict[str, pd.DataFrame], title: str, target: Path) -> Non
     for height, (_, values, is_truth) in enumerate(reversed(rows)):
         if is_truth:
             axis.fill_between(
-                grid, height + 0.1, height + 0.1 + 0.8 * np.nan_to_num(values), step="mid", color=TRUE, lw=0
+                grid,
+                height + 0.1,
+                height + 0.1 + 0.8 * np.nan_to_num(values),
+                step="mid",
+                color=TRUE,
+                lw=0,
             )
         else:
             image = axis.pcolormesh(
-                edges, [height + 0.04, height + 0.96], values[None], vmin=0, vmax=1, cmap=STRIP_COLOURS, rasterized=True
+                edges,
+                [height + 0.04, height + 0.96],
+                values[None],
+                vmin=0,
+                vmax=1,
+                cmap=STRIP_COLOURS,
+                rasterized=True,
             )
-    axis.set(yticks=np.arange(len(rows)) + 0.5, yticklabels=[name for name, *_ in reversed(rows)], ylim=(0, len(rows)))
+    axis.set(
+        yticks=np.arange(len(rows)) + 0.5,
+        yticklabels=[name for name, *_ in reversed(rows)],
+        ylim=(0, len(rows)),
+    )
     axis.set(xlim=(edges[0], edges[-1]), xlabel="second of the film", title=title)
     axis.tick_params(axis="y", length=0)
     axis.spines[["top", "right", "left"]].set_visible(False)
-    figure.colorbar(image, ax=axis, label="probability", fraction=0.03, pad=0.01, aspect=max(6, 3 * len(rows)))
+    figure.colorbar(
+        image, ax=axis, label="probability", fraction=0.03, pad=0.01, aspect=max(6, 3 * len(rows))
+    )
     save_figure(figure, target, dpi=110)
 
 
 def plot_event_locked(
-    offsets_s, onset, offset, counts: tuple[int, int], certain_s: float, labels: Labels, target: Path
+    offsets_s,
+    onset,
+    offset,
+    counts: tuple[int, int],
+    certain_s: float,
+    labels: Labels,
+    target: Path,
 ):
     """Mean probability (3, n_offsets: mean, low, high) around the moments at which the first condition begins, and ends.
 
     Parameters
     ----------
-    counts : number of moments of each kind. certain_s : least time with the condition after an onset, before an offset.
+    counts : number of moments of each kind. certain_s : least time with the condition after an
+    onset, before an offset.
     """
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
-    parts = ((f"onset of {labels.one}", onset, (0, certain_s)), (f"offset of {labels.one}", offset, (-certain_s, 0)))
+    parts = (
+        (f"onset of {labels.one}", onset, (0, certain_s)),
+        (f"offset of {labels.one}", offset, (-certain_s, 0)),
+    )
     for axis, (title, (mean, low, high), truth), n in zip(axes, parts, counts):
         axis.axvspan(*truth, color=TRUE_LIGHT, alpha=0.5, linewidth=0)
         axis.fill_between(offsets_s, low, high, color=PREDICTED, alpha=0.25, linewidth=0)
@@ -122,6 +172,10 @@ def plot_lag_sweep(offsets_s, auc, each: np.ndarray, target: Path) -> None:
     axis.axhline(0.5, color=QUIET, linewidth=0.8, linestyle=":")
     best = offsets_s[int(np.nanargmax(auc[0]))]
     axis.plot(best, np.nanmax(auc[0]), "o", color=PREDICTED)
-    axis.set(xlabel="seconds added to the time of the predictions", ylabel="AUC", xlim=(offsets_s[0], offsets_s[-1]))
+    axis.set(
+        xlabel="seconds added to the time of the predictions",
+        ylabel="AUC",
+        xlim=(offsets_s[0], offsets_s[-1]),
+    )
     axis.set_title(f"0: the settings in use; the largest AUC is at {best:+g} s", fontsize=11)
     save_figure(figure, target, dpi=120)

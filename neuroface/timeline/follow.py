@@ -5,7 +5,13 @@ import time
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import DAMAGED_GZIP, RunningStatistics, check_grid, smoothed_volumes, stimulus_time_s
+from neuroface.bold import (
+    DAMAGED_GZIP,
+    RunningStatistics,
+    check_grid,
+    smoothed_volumes,
+    stimulus_time_s,
+)
 from neuroface.pipeline import PARTIAL
 from neuroface.timeline.live_cleaning import LiveCleaner
 from neuroface.timeline.models import RunModels
@@ -30,7 +36,8 @@ def read_volume(
 
     Parameters
     ----------
-    smoothing_mm : FWHM of a Gaussian by which the volume is smoothed before the mask; None: not at all.
+    smoothing_mm : FWHM of a Gaussian by which the volume is smoothed before the mask; None: not at
+    all.
 
     Raises
     ------
@@ -42,10 +49,14 @@ def read_volume(
     except Exception:  # half a header can raise any error
         return None
     if len(image.shape) != 3 and image.shape[3:] != (1,):
-        raise NeuroFaceError(f"{path} has shape {image.shape}: a file must hold one volume (x, y, z). Export 3D files.")
+        raise NeuroFaceError(
+            f"{path} has shape {image.shape}: a file must hold one volume (x, y, z). Export 3D files."
+        )
     check_grid(path, image.shape, image.affine, mask.shape, affine)
     try:
-        values = np.asanyarray(image.dataobj)  # a short file ends too early; a .gz is also checked by its checksum
+        values = np.asanyarray(
+            image.dataobj
+        )  # a short file ends too early; a .gz is also checked by its checksum
     except (*DAMAGED_GZIP, OSError, ValueError):
         return None
     values = values.reshape(mask.shape)
@@ -55,19 +66,25 @@ def read_volume(
 
 
 def follow_volumes(
-    folder: Path, mask: np.ndarray, affine: np.ndarray, patience_s: float, idle_s: float, smoothing_mm: float | None = None
+    folder: Path,
+    mask: np.ndarray,
+    affine: np.ndarray,
+    patience_s: float,
+    idle_s: float,
+    smoothing_mm: float | None = None,
 ):
     """Yield ``(number, volume, since)`` in the order of their numbers; ``volume`` is None for a missing one.
 
     ``since`` (:func:`time.monotonic`) is the time at which reading the complete file began.
 
-    The first volume is the one with the lowest number at the start. An incomplete file is read again until it is
-    complete. A volume counts as missing if it is absent or incomplete when later volumes have existed for
-    ``patience_s``.
+    The first volume is the one with the lowest number at the start. An incomplete file is read
+    again until it is complete. A volume counts as missing if it is absent or incomplete when later
+    volumes have existed for ``patience_s``.
 
     Parameters
     ----------
-    idle_s : ends when no new volume has arrived for this time. smoothing_mm : as in :func:`read_volume`.
+    idle_s : ends when no new volume has arrived for this time. smoothing_mm : as in
+    :func:`read_volume`.
 
     Raises
     ------
@@ -76,7 +93,9 @@ def follow_volumes(
     """
     number, last_news, overtaken_since = None, time.monotonic(), None
     while True:
-        files = {n: path for path in folder.glob("*.nii*") if (n := volume_number(path)) is not None}
+        files = {
+            n: path for path in folder.glob("*.nii*") if (n := volume_number(path)) is not None
+        }
         number = min(files, default=None) if number is None else number
         now = time.monotonic()
         volume = read_volume(files[number], mask, affine, smoothing_mm) if number in files else None
@@ -88,9 +107,13 @@ def follow_volumes(
             number, last_news, overtaken_since = number + 1, time.monotonic(), None
         elif now - last_news > idle_s:
             if number is None:
-                raise NeuroFaceError(f"No volume <number>.nii or .nii.gz arrived in {folder} within {idle_s:g} s.")
+                raise NeuroFaceError(
+                    f"No volume <number>.nii or .nii.gz arrived in {folder} within {idle_s:g} s."
+                )
             if number in files:
-                raise NeuroFaceError(f"{files[number]} is still incomplete after {idle_s:g} s, or is damaged.")
+                raise NeuroFaceError(
+                    f"{files[number]} is still incomplete after {idle_s:g} s, or is damaged."
+                )
             return
         else:
             time.sleep(POLL_S)
@@ -99,10 +122,10 @@ def follow_volumes(
 class LiveStandardizer:
     """Standardise volumes as they arrive, while the run's mean and SD are unknown.
 
-    The first ``baseline_trs`` volumes are held back until all of them are there, and standardised together. Each later
-    volume is standardised once, by mean and SD of all volumes so far, including itself. So a late volume gets nearly
-    the values of a recorded run; an early volume is standardised by few volumes. With ``baseline_trs`` 0 volumes are
-    not changed.
+    The first ``baseline_trs`` volumes are held back until all of them are there, and standardised
+    together. Each later volume is standardised once, by mean and SD of all volumes so far,
+    including itself. So a late volume gets nearly the values of a recorded run; an early volume is
+    standardised by few volumes. With ``baseline_trs`` 0 volumes are not changed.
     """
 
     def __init__(self, n_voxels: int, baseline_trs: int):
@@ -113,7 +136,8 @@ class LiveStandardizer:
     def push(self, volume: np.ndarray | None) -> np.ndarray:
         """Volumes (n, n_voxels) float32 that are ready: first none, then the whole baseline, then one per call.
 
-        A missing volume (None) is replaced by the one before it, and does not count for mean and SD.
+        A missing volume (None) is replaced by the one before it, and does not count for mean and
+        SD.
         """
         if volume is not None:
             self._statistics.add(volume[None])
@@ -123,7 +147,9 @@ class LiveStandardizer:
         ready = []
         for held in self._held:
             if held is not None:
-                self._last = self._statistics.standardize(held[None]) if self._baseline_trs else held[None]
+                self._last = (
+                    self._statistics.standardize(held[None]) if self._baseline_trs else held[None]
+                )
             ready.append(self._last)
         self._held = []
         return np.concatenate(ready)
@@ -135,10 +161,19 @@ class LivePrediction:
     Parameters
     ----------
     predictor : from :func:`neuroface.timeline.sliding.sliding_predictor`. cfg : settings.
-    models : of :func:`neuroface.timeline.models.choose_models`, a single one; None: the film is unknown.
+    models : of :func:`neuroface.timeline.models.choose_models`, a single one; None: the film is
+    unknown.
     """
 
-    COLUMNS = ("tr", "stimulus_time_s", "probability", "logit", "seen_in_training", "missing_in_window", "latency_s")
+    COLUMNS = (
+        "tr",
+        "stimulus_time_s",
+        "probability",
+        "logit",
+        "seen_in_training",
+        "missing_in_window",
+        "latency_s",
+    )
 
     def __init__(self, predictor, cfg, models: RunModels | None):
         self._predictor, self._cfg, self._models = predictor, cfg, models
@@ -147,12 +182,18 @@ class LivePrediction:
             self._standardizer = LiveStandardizer(predictor.n_voxels, baseline_trs)
         else:
             self._standardizer = LiveCleaner(
-                predictor.n_voxels, cfg.FOLLOW_BASELINE_TRS, cfg.TR_S, cfg.HIGH_PASS_HZ, cfg.STANDARDIZE
+                predictor.n_voxels,
+                cfg.FOLLOW_BASELINE_TRS,
+                cfg.TR_S,
+                cfg.HIGH_PASS_HZ,
+                cfg.STANDARDIZE,
             )
         self._missing: list[bool] = []
         self._n_ready, self._latencies = 0, []
         predictor.reset()
-        predictor.push(np.zeros((1, predictor.n_voxels), np.float32))  # compiles before the first volume arrives
+        predictor.push(
+            np.zeros((1, predictor.n_voxels), np.float32)
+        )  # compiles before the first volume arrives
         predictor.reset()
 
     def push(self, volume: np.ndarray | None, since: float) -> list[dict]:

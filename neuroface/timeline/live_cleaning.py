@@ -13,21 +13,32 @@ SLOWEST_HZ = 1 / 128  # where HIGH_PASS_HZ is None
 class LiveCleaner:
     """Clean and standardise volumes as they arrive; interface as :class:`neuroface.timeline.follow.LiveStandardizer`.
 
-    Each volume is cleaned once: a trend and the cosines of HIGH_PASS_HZ are fitted to the last volumes (two cycles of that
-    frequency), including itself, and it is divided by the SD of what is left of them. The first ``baseline_trs`` volumes are
-    held back until all of them are there, and cleaned together. Motion and other confounds are not known during a scan.
+    Each volume is cleaned once: a trend and the cosines of HIGH_PASS_HZ are fitted to the last
+    volumes (two cycles of that frequency), including itself, and it is divided by the SD of what is
+    left of them. The first ``baseline_trs`` volumes are held back until all of them are there, and
+    cleaned together. Motion and other confounds are not known during a scan.
 
     Parameters
     ----------
     standardize : "zscore" or "none" (the mean stays).
     """
 
-    def __init__(self, n_voxels: int, baseline_trs: int, tr_s: float, high_pass_hz: float | None, standardize: str):
+    def __init__(
+        self,
+        n_voxels: int,
+        baseline_trs: int,
+        tr_s: float,
+        high_pass_hz: float | None,
+        standardize: str,
+    ):
         self._baseline_trs, self._tr_s, self._high_pass_hz = baseline_trs, tr_s, high_pass_hz
         self._standardize = standardize
         n_past = max(baseline_trs, round(CYCLES / (high_pass_hz or SLOWEST_HZ) / tr_s))
         self._past: deque[tuple[int, np.ndarray]] = deque(maxlen=n_past)
-        self._n_arrived, self._waiting = 0, []  # numbers of volumes that are held back; None: missing
+        self._n_arrived, self._waiting = (
+            0,
+            [],
+        )  # numbers of volumes that are held back; None: missing
         self._last = np.zeros((1, n_voxels), dtype=np.float32)
 
     def push(self, volume: np.ndarray | None) -> np.ndarray:
@@ -66,4 +77,6 @@ class LiveCleaner:
         mean = first + products[0] * np.sign(basis[0, 0]) / np.sqrt(np.float32(len(past)))
         for row in np.searchsorted(numbers, wanted):
             volume = past[row] - basis[row] @ products
-            yield (volume * scale if self._standardize == "zscore" else volume + mean)[None].astype(np.float32)
+            yield (volume * scale if self._standardize == "zscore" else volume + mean)[None].astype(
+                np.float32
+            )

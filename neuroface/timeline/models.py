@@ -23,13 +23,15 @@ class RunModels:
 
     Parameters
     ----------
-    folds : their numbers. One model predicts the whole run. Of several, each predicts the moments around the windows that
-        it holds out (``HELD_OUT_SPLIT = "event"``).
-    seen : whether these models saw this run, person and film (names in ``SEEN``); ``seen_moments``: whether a moment is
-        predicted by a model that saw this moment, or a neighbouring one, of any viewer.
-    seen_trs, held_out_trs : fold → ``first_tr`` of the windows of this run's film that the model saw, and did not see, of
-        any viewer.
-    distance_trs : a model saw a moment if it saw a window that starts fewer volumes than this away from the moment's.
+    folds : their numbers. One model predicts the whole run. Of several, each predicts the moments
+        around the windows that it holds out (``HELD_OUT_SPLIT = "event"``).
+    seen : whether these models saw this run, person and film (names in ``SEEN``); ``seen_moments``:
+        whether a moment is predicted by a model that saw this moment, or a neighbouring one, of any
+        viewer.
+    seen_trs, held_out_trs : fold → ``first_tr`` of the windows of this run's film that the model
+        saw, and did not see, of any viewer.
+    distance_trs : a model saw a moment if it saw a window that starts fewer volumes than this away
+    from the moment's.
     """
 
     folds: tuple[int, ...]
@@ -54,7 +56,8 @@ class RunModels:
     def fold_of_each_moment(self, n_trs: int) -> np.ndarray:
         """Number of the model that predicts each moment (n_trs,); 0 where each model saw the moment or a neighbour.
 
-        Of several models that did not see a moment, the one that holds out the nearest window predicts it.
+        Of several models that did not see a moment, the one that holds out the nearest window
+        predicts it.
         """
         if not self.are_several:
             return np.full(n_trs, self.folds[0])
@@ -68,7 +71,8 @@ class RunModels:
 
         Returns
         -------
-        Columns logit (NaN where no model may predict), fold_model, seen_in_training (n/a where nothing is predicted).
+        Columns logit (NaN where no model may predict), fold_model, seen_in_training (n/a where
+        nothing is predicted).
         """
         n_trs = len(logits[self.folds[0]])
         fold = self.fold_of_each_moment(n_trs)
@@ -100,9 +104,10 @@ def _distance(n_trs: int, starts: np.ndarray) -> np.ndarray:
 def choose_models(runs: list[Run], folder: Path, cfg, several: bool = True) -> dict[Run, RunModels]:
     """For each run, the fold models that saw the least of it.
 
-    A model that saw no moment of the run's film predicts the whole run. If there is none, models of "event" folds predict
-    the moments that they did not see. In other splits the model that saw the least predicts the whole run, and the run is
-    marked by ``seen_moments``. With SELECTION = "paper" models saw their held-out windows too, which chose the epoch.
+    A model that saw no moment of the run's film predicts the whole run. If there is none, models of
+    "event" folds predict the moments that they did not see. In other splits the model that saw the
+    least predicts the whole run, and the run is marked by ``seen_moments``. With SELECTION =
+    "paper" models saw their held-out windows too, which chose the epoch.
 
     Parameters
     ----------
@@ -117,18 +122,31 @@ def choose_models(runs: list[Run], folder: Path, cfg, several: bool = True) -> d
     """
     samples = read_table(folder / "predictions.tsv")
     rows = rows_seen(samples, folder, cfg)
-    quality = {f["fold"]: f["best_val_balanced_accuracy"] for f in read_json(folder / "metrics.json")["folds"]}
+    quality = {
+        f["fold"]: f["best_val_balanced_accuracy"]
+        for f in read_json(folder / "metrics.json")["folds"]
+    }
     may_join = several and cfg.HELD_OUT_SPLIT == "event" and cfg.SELECTION == "inner"
     distance = cfg.WINDOW_TRS + cfg.EMBARGO_TRS + cfg.SMOOTH_TRS // 2
     return {
-        run: _models_of(run, samples, rows, quality, may_join, distance + _apart_trs(run, runs, cfg), cfg.WINDOW_TRS)
+        run: _models_of(
+            run,
+            samples,
+            rows,
+            quality,
+            may_join,
+            distance + _apart_trs(run, runs, cfg),
+            cfg.WINDOW_TRS,
+        )
         for run in runs
     }
 
 
 def _apart_trs(run: Run, runs: list[Run], cfg) -> int:
     """By how many volumes the film's beginning differs between the runs of its viewers (FILM_EVENT)."""
-    onsets_s = [other.film.onset_s for other in runs if other.film and other.stimulus == run.stimulus]
+    onsets_s = [
+        other.film.onset_s for other in runs if other.film and other.stimulus == run.stimulus
+    ]
     return math.ceil((max(onsets_s) - min(onsets_s)) / cfg.TR_S) if onsets_s else 0
 
 
@@ -172,25 +190,39 @@ def _models_of(
 
 def _seen(run: Run, known: pd.DataFrame) -> dict[str, bool]:
     person, film = known["subject"] == run.subject, known["movie"] == run.movie
-    return dict(zip(SEEN[1:], (bool(part.any()) for part in (person & film & (known["run"] == run.run), person, film))))
+    return dict(
+        zip(
+            SEEN[1:],
+            (
+                bool(part.any())
+                for part in (person & film & (known["run"] == run.run), person, film)
+            ),
+        )
+    )
 
 
 def moments_of(run: Run, samples: pd.DataFrame, window_trs: int) -> np.ndarray:
     """Which windows (n,) bool show the moments of this run, to this person or to another one.
 
-    Runs of the same film and number show the same moments, unless windows of the two people start within half a window of
-    each other and have different labels: then the order of the stimuli differs between people.
+    Runs of the same film and number show the same moments, unless windows of the two people start
+    within half a window of each other and have different labels: then the order of the stimuli
+    differs between people.
     """
     same = (samples["movie"] == run.movie).to_numpy()
     if run.run == LIVE:
         return same
     # The session in which somebody saw the film plays no part.
-    same = stimuli_of(samples) == (run.stimulus if "stimulus" in samples else f"{run.movie} {run.run}")
+    same = stimuli_of(samples) == (
+        run.stimulus if "stimulus" in samples else f"{run.movie} {run.run}"
+    )
     own = samples[same & (samples["subject"] == run.subject).to_numpy()]
     for person in samples["subject"][same].unique():
         rows = same & (samples["subject"] == person).to_numpy()
         theirs = samples[rows]
-        near = np.abs(np.subtract.outer(own["first_tr"].to_numpy(), theirs["first_tr"].to_numpy())) < window_trs / 2
+        near = (
+            np.abs(np.subtract.outer(own["first_tr"].to_numpy(), theirs["first_tr"].to_numpy()))
+            < window_trs / 2
+        )
         if (near & np.not_equal.outer(own["label"].to_numpy(), theirs["label"].to_numpy())).any():
             same = same & ~rows
     return same
@@ -212,7 +244,9 @@ def run_of_folder(folder: Path) -> Run:
     """A run to choose a model for, from a folder's name such as ``sub-9_task-orchard``; an unknown film is ""."""
     name = folder.resolve().name
     subject, movie = re.search(r"sub-[A-Za-z0-9]+", name), re.search(r"task-([A-Za-z0-9]+)", name)
-    return Run(subject[0] if subject else "", movie[1] if movie else "", LIVE, name, folder, None, ())
+    return Run(
+        subject[0] if subject else "", movie[1] if movie else "", LIVE, name, folder, None, ()
+    )
 
 
 def live_text(run: Run, models: RunModels) -> str:
@@ -221,5 +255,7 @@ def live_text(run: Run, models: RunModels) -> str:
         return f"what it saw of this film is unknown: {run.name} has no task-<film> in its name (seen_in_training: n/a)"
     text = seen_text(models.seen)
     if models.seen["seen_moments"]:
-        text += "; it knows these moments, so its probabilities are no test (column seen_in_training)"
+        text += (
+            "; it knows these moments, so its probabilities are no test (column seen_in_training)"
+        )
     return text

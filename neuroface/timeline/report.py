@@ -16,7 +16,12 @@ SWEEP, LOCKED = "lag_sweep.png", "event_locked.png"
 
 
 def draw(
-    folder: Path, tables: dict[Run, pd.DataFrame], results: list[dict], curves: dict | None, labels: Labels, cfg
+    folder: Path,
+    tables: dict[Run, pd.DataFrame],
+    results: list[dict],
+    curves: dict | None,
+    labels: Labels,
+    cfg,
 ) -> None:
     """Write all figures; those of alignment and of onsets show the runs whose moments the models had not seen.
 
@@ -28,9 +33,15 @@ def draw(
     for (run, table), result in zip(tables.items(), results, strict=True):
         title = f"{run.name}: AUC {result['auc']:.2f} ({seen_text(result)})"
         threshold = result["at_training_threshold"]["threshold"]
-        plot_interval(table, title, cfg.PLOT_INTERVAL_S, threshold, labels, timeline_figure(folder, run))
+        plot_interval(
+            table, title, cfg.PLOT_INTERVAL_S, threshold, labels, timeline_figure(folder, run)
+        )
     for movie in dict.fromkeys(run.movie for run in tables):
-        rows = {run.name.replace(f"_task-{movie}", ""): table for run, table in tables.items() if run.movie == movie}
+        rows = {
+            run.name.replace(f"_task-{movie}", ""): table
+            for run, table in tables.items()
+            if run.movie == movie
+        }
         seen = dict.fromkeys(seen_text(result) for result in results if result["movie"] == movie)
         plot_strip(rows, f"{movie} ({'; '.join(seen)})", folder / f"{movie}_strip.png")
     if curves is None:
@@ -44,15 +55,21 @@ def draw(
     )
     plot_lag_sweep(curves["sweep_s"], sweep, curves["sweep"], folder / SWEEP)
     counts = curves["n_onsets"], curves["n_offsets"]
-    plot_event_locked(curves["around_s"], onset, offset, counts, cfg.MIN_STRETCH_S, labels, folder / LOCKED)
+    plot_event_locked(
+        curves["around_s"], onset, offset, counts, cfg.MIN_STRETCH_S, labels, folder / LOCKED
+    )
 
 
-def describe(folder: Path, runs: list[Run], results: list[dict], study: dict, labels: Labels) -> Section:
+def describe(
+    folder: Path, runs: list[Run], results: list[dict], study: dict, labels: Labels
+) -> Section:
     """The section; ``results`` of each run, ``study`` of :func:`neuroface.timeline.scores.summarize`."""
     there = labels.is_there
     section = Section("Moment by moment", introduction(results, study, labels))
     for result in results:
-        print(f"  {result['run']}: AUC {result['auc']:.3f}, F1 {result['f1']:.3f}; {seen_text(result)}")
+        print(
+            f"  {result['run']}: AUC {result['auc']:.3f}, F1 {result['f1']:.3f}; {seen_text(result)}"
+        )
     mean, p = study["mean_95"], study["rotations"]["p"]
     seen = not study["n_runs_unseen"]
     auc_name = "mean AUC, of moments seen in training: no test" if seen else "mean AUC"
@@ -71,7 +88,10 @@ def describe(folder: Path, runs: list[Run], results: list[dict], study: dict, la
     if not seen:
         _figures_of_unseen(section, folder, study, labels)
     for movie in list(study["by_movie"])[:FIGURES_IN_REPORT]:
-        section.figure(folder / f"{movie}_strip.png", f"{movie}: the truth, and each viewer's predicted probability.")
+        section.figure(
+            folder / f"{movie}_strip.png",
+            f"{movie}: the truth, and each viewer's predicted probability.",
+        )
     _tables(section, results, study)
     for run in runs[:FIGURES_IN_REPORT]:
         section.figure(
@@ -125,11 +145,22 @@ def _figures_of_unseen(section: Section, folder: Path, study: dict, labels: Labe
 
 
 def _tables(section: Section, results: list[dict], study: dict) -> None:
-    for cut, of in (("0.5", lambda r: r), ("chosen on other windows", lambda r: r["at_training_threshold"])):
-        rows = [(r["run"], seen_text(r), *(text((r | of(r))[name]) for name in MEANS)) for r in results]
-        section.table(["run", "model", *MEANS], rows, f"Every predicted second of every run, threshold {cut}")
+    for cut, of in (
+        ("0.5", lambda r: r),
+        ("chosen on other windows", lambda r: r["at_training_threshold"]),
+    ):
+        rows = [
+            (r["run"], seen_text(r), *(text((r | of(r))[name]) for name in MEANS)) for r in results
+        ]
+        section.table(
+            ["run", "model", *MEANS], rows, f"Every predicted second of every run, threshold {cut}"
+        )
     rows = [
-        (r["run"], text(r["at_training_threshold"]["threshold"]), r["at_training_threshold"]["chosen_on"])
+        (
+            r["run"],
+            text(r["at_training_threshold"]["threshold"]),
+            r["at_training_threshold"]["chosen_on"],
+        )
         for r in results
     ]
     section.table(["run", "threshold", "chosen on"], rows, "Chosen thresholds")
@@ -144,9 +175,20 @@ def _tables(section: Section, results: list[dict], study: dict) -> None:
         )
         for r in results
     ]
-    columns = ["run", "predicted moments", "AUC", "95 % of rotations are below", "p", "AUC in training-like windows"]
+    columns = [
+        "run",
+        "predicted moments",
+        "AUC",
+        "95 % of rotations are below",
+        "p",
+        "AUC in training-like windows",
+    ]
     caption = "Comparison with chance, per run: all rotations of the annotation. "
-    section.table(columns, rows, caption + "The p of different viewers of a film, and of films, depend on each other")
+    section.table(
+        columns,
+        rows,
+        caption + "The p of different viewers of a film, and of films, depend on each other",
+    )
     for what, part in (("film or task", study["by_movie"]), ("person", study["by_subject"])):
         rows = [(key, *(text(s[name]) for name in MEANS)) for key, s in part.items()]
         section.table([what, *MEANS], rows, f"Means per {what}, threshold 0.5")

@@ -19,7 +19,8 @@ def score_timeline(table: pd.DataFrame, threshold: float) -> tuple[dict, np.ndar
 
     Parameters
     ----------
-    table : of :func:`neuroface.timeline.clock.timeline`; both classes must occur where there is a prediction.
+    table : of :func:`neuroface.timeline.clock.timeline`; both classes must occur where there is a
+    prediction.
     threshold : chosen on other data; the result has the scores at 0.5 and at this threshold.
     """
     film = table.dropna(subset=["truth"])
@@ -37,7 +38,11 @@ def score_timeline(table: pd.DataFrame, threshold: float) -> tuple[dict, np.ndar
         **at_half,
         "at_training_threshold": {"threshold": threshold} | scores(truth, probability, threshold),
         "auc_in_training_like_windows": _or_none(auc_inside),
-        "rotations": {"n": len(aucs), "auc_95": float(np.quantile(aucs, 0.95)), "p": chance.rotation_p(aucs)},
+        "rotations": {
+            "n": len(aucs),
+            "auc_95": float(np.quantile(aucs, 0.95)),
+            "p": chance.rotation_p(aucs),
+        },
     }
     return result, aucs
 
@@ -47,12 +52,13 @@ def score_run(
 ) -> tuple[dict, np.ndarray]:
     """:func:`score_timeline` of a run, with the names of the run and its models.
 
-    There is no p where the models learnt from moments of this film, the same ones or others: the labels of the training
-    would have to be rotated too.
+    There is no p where the models learnt from moments of this film, the same ones or others: the
+    labels of the training would have to be rotated too.
 
     Parameters
     ----------
-    models : of :func:`neuroface.timeline.models.choose_models`. held_out : predictions of all folds.
+    models : of :func:`neuroface.timeline.models.choose_models`. held_out : predictions of all
+    folds.
     positive : the label whose probability is predicted.
     """
     threshold, chosen_on = threshold_for(run, held_out, positive)
@@ -60,7 +66,12 @@ def score_run(
     what["at_training_threshold"]["chosen_on"] = chosen_on
     if models.learnt_from_film:
         what["rotations"]["p"] = None
-    who = {"run": run.name, "subject": run.subject, "movie": run.movie, "fold_models": list(models.folds)}
+    who = {
+        "run": run.name,
+        "subject": run.subject,
+        "movie": run.movie,
+        "fold_models": list(models.folds),
+    }
     # The stimulus of a run; each BIDS run has its own timing.
     who["film"] = run.name.removeprefix(f"{run.subject}_").removeprefix("task-")
     return who | models.seen | what, aucs
@@ -69,7 +80,8 @@ def score_run(
 def threshold_for(run: Run, held_out: pd.DataFrame, positive: str) -> tuple[float, str]:
     """The threshold that separates held-out windows of the other films best, and where it comes from.
 
-    If there is no other film or run with both labels, it comes from held-out windows of the same film, in words.
+    If there is no other film or run with both labels, it comes from held-out windows of the same
+    film, in words.
     """
     other = (held_out["movie"] != run.movie) | (held_out["run"] != run.run)
     others, where = held_out[other], "held-out windows of the other films"
@@ -79,40 +91,57 @@ def threshold_for(run: Run, held_out: pd.DataFrame, positive: str) -> tuple[floa
     return clock.best_threshold(truth, others["probability"].to_numpy()), where
 
 
-def curves_of(tables: list[pd.DataFrame], stretches: list[np.ndarray], tr_s: float, min_stretch_s: float) -> dict:
+def curves_of(
+    tables: list[pd.DataFrame], stretches: list[np.ndarray], tr_s: float, min_stretch_s: float
+) -> dict:
     """AUC against alignment, and mean probability around onsets and offsets of the first condition.
 
     Parameters
     ----------
-    tables, stretches : of each run. min_stretch_s : minimum time without a change on both sides of such a moment.
+    tables, stretches : of each run. min_stretch_s : minimum time without a change on both sides of
+    such a moment.
 
     Returns
     -------
-    sweep_s, around_s : (n_offsets,), whole TRs. sweep, onset, offset : (n_runs, n_offsets). n_onsets, n_offsets.
+    sweep_s, around_s : (n_offsets,), whole TRs. sweep, onset, offset : (n_runs, n_offsets).
+    n_onsets, n_offsets.
     """
     sweep_s = tr_s * np.arange(-int(SWEEP_S / tr_s), int(SWEEP_S / tr_s) + 1)
-    around_s = tr_s * np.arange(-int(min_stretch_s / tr_s), int((min_stretch_s + AFTER_S) / tr_s) + 1)
+    around_s = tr_s * np.arange(
+        -int(min_stretch_s / tr_s), int((min_stretch_s + AFTER_S) / tr_s) + 1
+    )
     rows: dict[str, list] = {"sweep": [], "onset": [], "offset": []}
     counts = {"n_onsets": 0, "n_offsets": 0}
     for table, first in zip(tables, stretches, strict=True):
         rows_known = clock.known(table)
-        time_s, probability = rows_known["stimulus_time_s"].to_numpy(), rows_known["probability"].to_numpy()
+        time_s, probability = (
+            rows_known["stimulus_time_s"].to_numpy(),
+            rows_known["probability"].to_numpy(),
+        )
         rows["sweep"].append(clock.lag_sweep(time_s, probability, first, sweep_s))
         film = table.dropna(subset=["truth"])
-        time_s, probability = film["stimulus_time_s"].to_numpy(), film["probability"].to_numpy(float)
+        time_s, probability = (
+            film["stimulus_time_s"].to_numpy(),
+            film["probability"].to_numpy(float),
+        )
         for kind, events_s in zip(("onset", "offset"), clock.clean_events(first, min_stretch_s)):
             mean, n = clock.event_locked(time_s, probability, events_s, around_s)
             rows[kind].append(mean)
             counts[f"n_{kind}s"] += n
-    return {"sweep_s": sweep_s, "around_s": around_s} | {kind: np.array(r) for kind, r in rows.items()} | counts
+    return (
+        {"sweep_s": sweep_s, "around_s": around_s}
+        | {kind: np.array(r) for kind, r in rows.items()}
+        | counts
+    )
 
 
 def mean_and_interval(values: np.ndarray, films: list[str], people: list[str]) -> np.ndarray:
     """Mean with a 95 % t interval over films; each film counts once, for any number of viewers.
 
-    Viewers of a film share its moments and its models, so they are not independent. Where people saw several films, people
-    are a second sample, and the variances over both add up (:func:`neuroface.decoding.crossed_error`). Films are not
-    independent either, because their models learnt from each other's films (:func:`neuroface.decoding.widening`).
+    Viewers of a film share its moments and its models, so they are not independent. Where people
+    saw several films, people are a second sample, and the variances over both add up
+    (:func:`neuroface.decoding.crossed_error`). Films are not independent either, because their
+    models learnt from each other's films (:func:`neuroface.decoding.widening`).
 
     Parameters
     ----------
@@ -156,11 +185,13 @@ def interval_text(films: list[str], people: list[str]) -> str:
     return f"over {n_films} films or runs"
 
 
-def summarize(results: list[dict], tables: list[pd.DataFrame], aucs: list[np.ndarray], curves: dict | None) -> dict:
+def summarize(
+    results: list[dict], tables: list[pd.DataFrame], aucs: list[np.ndarray], curves: dict | None
+) -> dict:
     """Summary of all runs: means with 95 % intervals, p, films, people, agreement, alignment.
 
-    Means, p and alignment are those of the runs whose moments the models had not seen. If there are none, the means are
-    those of all runs, without intervals.
+    Means, p and alignment are those of the runs whose moments the models had not seen. If there are
+    none, the means are those of all runs, without intervals.
 
     Parameters
     ----------
@@ -178,7 +209,9 @@ def summarize(results: list[dict], tables: list[pd.DataFrame], aucs: list[np.nda
     for result, of_run in zip(results, aucs):
         if result["rotations"]["p"] is not None:
             by_film.setdefault(result["film"], []).append(of_run)
-    p_of_films = {film: chance.rotation_p(chance.mean_over_viewers(part)) for film, part in by_film.items()}
+    p_of_films = {
+        film: chance.rotation_p(chance.mean_over_viewers(part)) for film, part in by_film.items()
+    }
     tables = list(map(clock.known, tables))
     series = [(table["stimulus_time_s"].to_numpy(), table["logit"].to_numpy()) for table in tables]
     all_films = frame["film"].tolist()
@@ -186,7 +219,9 @@ def summarize(results: list[dict], tables: list[pd.DataFrame], aucs: list[np.nda
         "n_runs": len(frame),
         "n_runs_unseen": len(unseen),
         "mean_95": {name: [_or_none(value) for value in values] for name, values in means.items()},
-        "interval_95": interval_text(films, people) if len(unseen) else "none: the models had seen the moments",
+        "interval_95": interval_text(films, people)
+        if len(unseen)
+        else "none: the models had seen the moments",
         "rotations": {
             "p": chance.combined_p(list(p_of_films.values())) if p_of_films else None,
             "p_by_film": p_of_films,
@@ -194,7 +229,9 @@ def summarize(results: list[dict], tables: list[pd.DataFrame], aucs: list[np.nda
         "by_movie": frame.groupby("movie")[list(MEANS)].mean().to_dict("index"),
         "by_subject": frame.groupby("subject")[list(MEANS)].mean().to_dict("index"),
         "agreement": {
-            film: _or_none(clock.agreement([s for s, name in zip(series, all_films) if name == film]))
+            film: _or_none(
+                clock.agreement([s for s, name in zip(series, all_films) if name == film])
+            )
             for film in dict.fromkeys(all_films)
             if all_films.count(film) > 1
         },

@@ -1,10 +1,11 @@
 """Work that sliding windows share: columns of a network's layers that do not depend on the ends of a window.
 
-Two successive windows have all volumes but one in common. After a convolution over time, the columns near the two ends
-of a window depend on the zero padding and belong to this window alone; the columns between them are the same in every
-window that contains them. So each column of each layer is described by its inputs, relative to the volume that arrives.
-Columns with the same inputs are one *node*, computed once per volume. A convolution is a sum over its taps in time: the
-product of a column with a tap is a node too, and all windows and neighbouring columns use it.
+Two successive windows have all volumes but one in common. After a convolution over time, the
+columns near the two ends of a window depend on the zero padding and belong to this window alone;
+the columns between them are the same in every window that contains them. So each column of each
+layer is described by its inputs, relative to the volume that arrives. Columns with the same inputs
+are one *node*, computed once per volume. A convolution is a sum over its taps in time: the product
+of a column with a tap is a node too, and all windows and neighbouring columns use it.
 """
 
 from dataclasses import dataclass, field
@@ -24,9 +25,9 @@ INPUT = 0  # the node of the arriving volume
 class Block:
     """Conv2D → LeakyReLU → BatchNormalization → MaxPooling2D (→ Dropout), ready to be computed column by column.
 
-    The normalisation is a × value + shift. |a| is multiplied into the kernel, because a positive factor may be applied
-    before the leaky rectifier. The sign of a is kept separately, because a negative a turns the smallest value into the
-    largest.
+    The normalisation is a × value + shift. |a| is multiplied into the kernel, because a positive
+    factor may be applied before the leaky rectifier. The sign of a is kept separately, because a
+    negative a turns the smallest value into the largest.
     """
 
     kernel: np.ndarray  # (voxels, trs, channels in, channels out), times |a|
@@ -61,21 +62,28 @@ class Block:
 def convolve_series(volumes, kernel):
     """(n + n_taps − 1, n_voxels, 1, 1) with a kernel (voxels, n_taps, 1, channels) → (n, n_voxels, 1, channels)."""
     size = kernel.shape[0]
-    image = ops.pad(volumes[:, :, :, 0], ((0, 0), ((size - 1) // 2, size // 2), (0, 0)))[None]  # time × voxels
-    return ops.expand_dims(ops.conv(image, ops.transpose(kernel, (1, 0, 2, 3)), padding="valid")[0], 2)
+    image = ops.pad(volumes[:, :, :, 0], ((0, 0), ((size - 1) // 2, size // 2), (0, 0)))[
+        None
+    ]  # time × voxels
+    return ops.expand_dims(
+        ops.conv(image, ops.transpose(kernel, (1, 0, 2, 3)), padding="valid")[0], 2
+    )
 
 
 def family_blocks(model: keras.Model) -> list[Block] | None:
     """The convolutional blocks of a network of the paper's family; None if the model is of another kind.
 
-    The family: a chain of layers in float32, which begins with blocks of Conv2D ("same", stride 1), LeakyReLU,
-    BatchNormalization, MaxPooling2D and perhaps Dropout, with any number of blocks, kernels, filters and pools, and
-    continues with Flatten and any layers up to ``logit``.
+    The family: a chain of layers in float32, which begins with blocks of Conv2D ("same", stride 1),
+    LeakyReLU, BatchNormalization, MaxPooling2D and perhaps Dropout, with any number of blocks,
+    kernels, filters and pools, and continues with Flatten and any layers up to ``logit``.
     """
     layers = keras.layers
     chain = list(model.layers)
     for before, layer in zip(chain, chain[1:]):
-        if not isinstance(getattr(layer, "input", None), keras.KerasTensor) or layer.input is not before.output:
+        if (
+            not isinstance(getattr(layer, "input", None), keras.KerasTensor)
+            or layer.input is not before.output
+        ):
             return None
     blocks, position = [], 1
     kinds = (layers.Conv2D, layers.LeakyReLU, layers.BatchNormalization, layers.MaxPooling2D)
@@ -98,7 +106,12 @@ def family_blocks(model: keras.Model) -> list[Block] | None:
         position += [type(layer) for layer in chain[position : position + 1]] == [layers.Dropout]
         blocks.append(_folded(conv, rectifier, norm, pool, chain[position - 1]))
     head = chain[position:]
-    whole = blocks and head and type(head[0]) is layers.Flatten and "logit" in [layer.name for layer in head]
+    whole = (
+        blocks
+        and head
+        and type(head[0]) is layers.Flatten
+        and "logit" in [layer.name for layer in head]
+    )
     return blocks if whole else None
 
 
@@ -143,8 +156,8 @@ class Plan:
 
     Attributes
     ----------
-    recipes : one per node. outputs : (node, delay) of the last block's columns, for the window that ends with the
-    arriving volume. history : how many earlier values of each node are still needed.
+    recipes : one per node. outputs : (node, delay) of the last block's columns, for the window that
+    ends with the arriving volume. history : how many earlier values of each node are still needed.
     """
 
     def __init__(self, blocks: list[Block], window_trs: int):
@@ -157,7 +170,10 @@ class Plan:
         self.outputs = [self._column(len(blocks), j) for j in range(self._lengths[-1])]
         self.recipes = list(self._numbers)
         self.history = [0] * len(self.recipes)
-        for node, delay in [*self.outputs, *(source for recipe in self.recipes for source in recipe.sources)]:
+        for node, delay in [
+            *self.outputs,
+            *(source for recipe in self.recipes for source in recipe.sources),
+        ]:
             self.history[node] = max(self.history[node], delay)
 
     def empty_state(self, n_voxels: int, blocks: list[Block]) -> list:
@@ -169,7 +185,11 @@ class Plan:
         for recipe, past in zip(self.recipes, self.history):
             pooled = recipe.kind in ("first", "sum", "max")
             channels = blocks[recipe.block].kernel.shape[-1] if recipe.kind != "input" else 1
-            state.append(ops.zeros((past, rows[recipe.block + 1 if pooled else max(recipe.block, 0)], 1, channels)))
+            state.append(
+                ops.zeros(
+                    (past, rows[recipe.block + 1 if pooled else max(recipe.block, 0)], 1, channels)
+                )
+            )
         return state
 
     def _column(self, depth: int, j: int) -> tuple[int, int]:

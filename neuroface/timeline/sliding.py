@@ -11,19 +11,22 @@ from neuroface.timeline.shared_work import INPUT, Block, Plan, convolve_series, 
 import numpy as np
 
 ops = keras.ops
-# Largest layer of a pass. Above this the system allocates new memory for every result, which costs more than it saves.
+# Largest layer of a pass. Above this the system allocates new memory for every result, which costs
+# more than it saves.
 PASS_BYTES = 100e6
 
 
 def sliding_predictor(model: keras.Model, batch: int):
     """The fastest predictor for a model.
 
-    :class:`SharedSliding` for the paper's family, :class:`neuroface.timeline.projections.ProjectionSliding` for models in
-    closed form, else :class:`PlainSliding`.
+    :class:`SharedSliding` for the paper's family,
+    :class:`neuroface.timeline.projections.ProjectionSliding` for models in closed form, else
+    :class:`PlainSliding`.
 
     Parameters
     ----------
-    model : (n, n_voxels, window_trs, 1) → probability (n, 1), with a layer named ``logit`` before the end.
+    model : (n, n_voxels, window_trs, 1) → probability (n, 1), with a layer named ``logit`` before
+    the end.
     batch : volumes, or windows, per pass.
     """
     if is_closed_form_network(model):
@@ -35,7 +38,9 @@ def sliding_predictor(model: keras.Model, batch: int):
 @lru_cache(maxsize=1)  # runs are ordered by model, so one fold's networks in memory are enough
 def predictor_of_models(paths: tuple[Path, ...], n_voxels: int, window_trs: int, batch: int):
     """:func:`sliding_predictor` of a fold's model files; of several, their mean logit."""
-    predictors = [sliding_predictor(load_network(path, n_voxels, window_trs), batch) for path in paths]
+    predictors = [
+        sliding_predictor(load_network(path, n_voxels, window_trs), batch) for path in paths
+    ]
     return predictors[0] if len(predictors) == 1 else EnsembleSliding(predictors)
 
 
@@ -59,13 +64,16 @@ def slide(predictor, volumes) -> np.ndarray:
 
     Parameters
     ----------
-    predictor : from :func:`sliding_predictor`. volumes : yields (n, n_voxels) float32, ``predictor.batch`` at a time.
+    predictor : from :func:`sliding_predictor`. volumes : yields (n, n_voxels) float32,
+    ``predictor.batch`` at a time.
     """
     predictor.reset()
     logits = []
     for part in volumes:
         # A short last part is filled with zeros, so that nothing is compiled for its length.
-        filled = np.concatenate([part, np.zeros((predictor.batch - len(part), part.shape[1]), np.float32)])
+        filled = np.concatenate(
+            [part, np.zeros((predictor.batch - len(part), part.shape[1]), np.float32)]
+        )
         logits.append(predictor.push(filled)[: len(part)])
     ending = np.concatenate(logits)
     starting = np.full(len(ending), np.nan)
@@ -90,14 +98,17 @@ class PlainSliding:
         logit = np.full(len(volumes), np.nan)
         if len(known) >= self.window_trs:
             windows = np.lib.stride_tricks.sliding_window_view(known, self.window_trs, axis=0)
-            logit[-len(windows) :] = predict_logits(self._logit_model, windows, min(self.batch, len(windows)))
+            logit[-len(windows) :] = predict_logits(
+                self._logit_model, windows, min(self.batch, len(windows))
+            )
         return logit
 
 
 class SharedSliding:
     """Sliding prediction with shared work: equal to the network on every window, up to rounding.
 
-    Memory holds one batch of volumes and the columns that later windows still need, for any length of run.
+    Memory holds one batch of volumes and the columns that later windows still need, for any length
+    of run.
 
     Parameters
     ----------
@@ -106,7 +117,9 @@ class SharedSliding:
     """
 
     def __init__(self, model: keras.Model, blocks: list[Block], batch: int):
-        self.batch = max(1, min(batch, int(PASS_BYTES / (4 * np.prod(model.layers[1].output.shape[1::2])))))
+        self.batch = max(
+            1, min(batch, int(PASS_BYTES / (4 * np.prod(model.layers[1].output.shape[1::2]))))
+        )
         self.n_voxels, self.window_trs = model.input_shape[1:3]
         self._blocks = blocks
         self._plan = Plan(blocks, self.window_trs)
@@ -117,7 +130,9 @@ class SharedSliding:
             if layer.name == "logit":
                 break
         self._head = keras.Model(head_input, x)
-        self._weights = [[ops.convert_to_tensor(array) for array in block.arrays()] for block in blocks]
+        self._weights = [
+            [ops.convert_to_tensor(array) for array in block.arrays()] for block in blocks
+        ]
         self._step = compiled(self._arrive)
         self.reset()
 
@@ -130,15 +145,20 @@ class SharedSliding:
 
         Parameters
         ----------
-        volumes : (n, n_voxels) float32, standardised, ``batch`` or fewer. Each number n is compiled once.
+        volumes : (n, n_voxels) float32, standardised, ``batch`` or fewer. Each number n is compiled
+        once.
 
         Returns
         -------
-        logits : (n,) float64, of the window that ends with each volume; NaN while the first one is incomplete.
+        logits : (n,) float64, of the window that ends with each volume; NaN while the first one is
+        incomplete.
         """
         if self._state is None:
             self._state = self._plan.empty_state(self.n_voxels, self._blocks)
-        head = [v.value for v in self._head.trainable_variables], [v.value for v in self._head.non_trainable_variables]
+        head = (
+            [v.value for v in self._head.trainable_variables],
+            [v.value for v in self._head.non_trainable_variables],
+        )
         logits, self._state = self._step(
             self._weights, head, self._state, ops.convert_to_tensor(volumes)[..., None, None]
         )
@@ -151,7 +171,10 @@ class SharedSliding:
     def _arrive(self, weights, head_weights, state, volumes):
         """Logits (n,) of the windows that end with ``volumes`` (n, n_voxels, 1, 1), and the state for the next ones."""
         n = volumes.shape[0]
-        known, next_state = [], []  # per node: its values at the last volumes (state) and at the new ones
+        known, next_state = (
+            [],
+            [],
+        )  # per node: its values at the last volumes (state) and at the new ones
 
         def value(node, delay):
             past = self._plan.history[node]
@@ -180,6 +203,8 @@ class SharedSliding:
             past = self._plan.history[node]
             known.append(ops.concatenate([state[node], new], axis=0) if past else new)
             next_state.append(known[node][n:] if past else state[node])
-        features = ops.concatenate([value(node, delay) for node, delay in self._plan.outputs], axis=2)
+        features = ops.concatenate(
+            [value(node, delay) for node, delay in self._plan.outputs], axis=2
+        )
         logits = self._head.stateless_call(*head_weights, features, training=False)[0]
         return logits[:, 0], next_state

@@ -1,17 +1,21 @@
 """1. From films to chunks of frames, one per TR.
 
-Decodes each film once, front to back, and stores the frames that are on the screen at evenly spaced times of every TR.
-Counts the frames that are missing or cannot be decoded, and says where sound goes on after the picture has ended.
+Decodes each film once, front to back, and stores the frames that are on the screen at evenly spaced
+times of every TR. Counts the frames that are missing or cannot be decoded, and says where sound
+goes on after the picture has ended.
 
 Reads     the films in FILM_DIR. DATASET = "demo" writes its data set first.
-Writes    1-chunks/<film>.npy (n_chunks, frames, FRAME_PX, FRAME_PX, 3) uint8, RGB; frames is FRAMES_PER_TR, or more
+Writes    1-chunks/<film>.npy (n_chunks, frames, FRAME_PX, FRAME_PX, 3) uint8, RGB; frames is
+            FRAMES_PER_TR, or more
           where an ablation needs more
-          1-chunks/<film>_range.npy (n_chunks, frames, 2) uint8, darkest and brightest value of each frame before
+          1-chunks/<film>_range.npy (n_chunks, frames, 2) uint8, darkest and brightest value of each
+            frame before
           FRAME_CONTRAST = "frame" stretched it
           1-chunks/films.tsv, a row per film: times and counts
-Settings  FILMS, TR_S, FRAMES_PER_TR, FRAME_PX, FRAME_CONTRAST, ABLATIONS, EXCLUDE, INCLUDE, BIDS_FILTER, FILM_EVENT
-Takes     as long as decoding the films (a film of 2 hours: 1 to 3 minutes); memory: a few frames; disk: 1.2 MB per TR
-          at full size
+Settings  FILMS, TR_S, FRAMES_PER_TR, FRAME_PX, FRAME_CONTRAST, ABLATIONS, EXCLUDE, INCLUDE,
+          BIDS_FILTER, FILM_EVENT
+Takes     as long as decoding the films (a film of 2 hours: 1 to 3 minutes); memory: a few frames;
+          disk: 1.2 MB per TR at full size
 ``--check``: says what the data set holds and what would stop scripts 1 to 3; writes nothing
 """
 
@@ -58,15 +62,21 @@ def main():
     for what, why in left_out:
         stage.leave_out(what, why)
     files = find_films(Path(cfg.FILM_DIR), sorted(viewings), stage, bool(cfg.FILMS))
-    stage.take_files(files.values(), [files[film] for film in files if is_cut(stage.folder, cfg, film)])
+    stage.take_files(
+        files.values(), [files[film] for film in files if is_cut(stage.folder, cfg, film)]
+    )
 
     ends_s = shown_ends(stage, files, viewings, cfg)
     cut = partial(cut_film, stage.folder, files, ends_s, cfg)
     stage.each(cut, list(files), partial(is_cut, stage.folder, cfg), "films")
-    films = pd.DataFrame([{"film": film} | read_json(stage.folder / f"{film}.json") for film in files])
+    films = pd.DataFrame(
+        [{"film": film} | read_json(stage.folder / f"{film}.json") for film in files]
+    )
     write_table(stage.folder / "films.tsv", films)
     name_faults(stage, films)
-    stage.finish(f"{films['chunks'].sum():,} chunks of {len(films)} films", describe(stage, films, cfg))
+    stage.finish(
+        f"{films['chunks'].sum():,} chunks of {len(films)} films", describe(stage, films, cfg)
+    )
 
 
 def check():
@@ -97,10 +107,20 @@ def find_films(folder: Path, films: list[str], stage: Stage, named: bool) -> dic
         If the folder is missing, a film of FILMS has no file, a film has two, or none has one.
     """
     if not folder.is_dir():
-        raise NeuroFaceError(f"FILM_DIR = {folder} is not there. Set it to the folder that holds the films.")
+        raise NeuroFaceError(
+            f"FILM_DIR = {folder} is not there. Set it to the folder that holds the films."
+        )
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
-        if path.is_file() and path.suffix.lower() not in (".1d", ".npz", ".tsv", ".json", ".txt", ".csv", ".srt"):
+        if path.is_file() and path.suffix.lower() not in (
+            ".1d",
+            ".npz",
+            ".tsv",
+            ".json",
+            ".txt",
+            ".csv",
+            ".srt",
+        ):
             found.setdefault(plain(path.stem), []).append(path)
     files = {}
     for film in films:
@@ -129,7 +149,9 @@ def shown_ends(stage: Stage, files: dict[str, Path], viewings: dict, cfg) -> dic
     """Film → second at which the scanner's screen stopped to show it; what a file has beyond that is left out."""
     ends_s = {}
     for film, path in files.items():
-        ends_s[film], beyond = shown_s(viewings[film], open_film(path).duration_s, cfg.TR_S, path.name)
+        ends_s[film], beyond = shown_s(
+            viewings[film], open_film(path).duration_s, cfg.TR_S, path.name
+        )
         if beyond:
             stage.leave_out(film, beyond)
     return ends_s
@@ -139,7 +161,9 @@ def plain(name: str) -> str:
     return "".join(c for c in name.lower().removeprefix("task-") if c.isalnum())
 
 
-def cut_film(folder: Path, files: dict[str, Path], ends_s: dict[str, float], cfg, film: str) -> None:
+def cut_film(
+    folder: Path, files: dict[str, Path], ends_s: dict[str, float], cfg, film: str
+) -> None:
     """Write a film's chunks and, last, what was found in it."""
     source, frames = SampledFilm(files[film]), frames_to_cut(cfg)
     n = count_chunks(min(source.end_s, ends_s[film]), cfg.TR_S)
@@ -184,19 +208,28 @@ def name_faults(stage: Stage, films: pd.DataFrame) -> None:
     for row in films.itertuples():
         if row.frames_missing:
             stage.leave_out(
-                row.film, f"{row.frames_missing:,} of its frames are missing from the file; the frames before them stay"
+                row.film,
+                f"{row.frames_missing:,} of its frames are missing from the file; the frames before them stay",
             )
         if row.frames_broken:
             stage.leave_out(
-                row.film, f"{row.frames_broken:,} of its frames cannot be decoded; the frames before them stay"
+                row.film,
+                f"{row.frames_broken:,} of its frames cannot be decoded; the frames before them stay",
             )
         if row.late_start_s > 0.5:
-            stage.leave_out(row.film, f"no picture in its first {row.late_start_s:.2f} s; its first frame stands there")
+            stage.leave_out(
+                row.film,
+                f"no picture in its first {row.late_start_s:.2f} s; its first frame stands there",
+            )
 
 
 def name_tails(films: pd.DataFrame) -> str:
     """A sentence on films whose sound goes on after the picture: nothing of the picture is lost."""
-    tails = [f"{row.film} ({row.sound_tail_s:.1f} s)" for row in films.itertuples() if row.sound_tail_s > TAIL_S]
+    tails = [
+        f"{row.film} ({row.sound_tail_s:.1f} s)"
+        for row in films.itertuples()
+        if row.sound_tail_s > TAIL_S
+    ]
     if not tails:
         return ""
     return f" Whole pictures are used; sound goes on after the picture has ended in {', '.join(tails)}."
@@ -207,7 +240,8 @@ def describe(stage: Stage, films: pd.DataFrame, cfg) -> Section:
     if tails:
         print(f" {tails}")
     section = Section(
-        "Films", f"Each film was decoded once; every TR of {cfg.TR_S:g} s has a chunk of {frames} frames.{tails}"
+        "Films",
+        f"Each film was decoded once; every TR of {cfg.TR_S:g} s has a chunk of {frames} frames.{tails}",
     )
     section.numbers(
         {
@@ -215,17 +249,25 @@ def describe(stage: Stage, films: pd.DataFrame, cfg) -> Section:
             "chunks": f"{films['chunks'].sum():,}",
             "frames": f"{frames} × {cfg.FRAME_PX} × {cfg.FRAME_PX}",
         }
-        | {"broken or missing frames": f"{films[['frames_missing', 'frames_broken']].to_numpy().sum():,}"}
+        | {
+            "broken or missing frames": f"{films[['frames_missing', 'frames_broken']].to_numpy().sum():,}"
+        }
     )
     seconds = ["picture_s", "sound_tail_s", "frames_per_s", "longest_frame_s"]
     rows = films[["film", "chunks", "frames", *seconds, "frames_missing", "frames_broken"]]
-    section.table(list(rows), rows.to_numpy(), "Films as they were found; seconds on the film's own clock")
+    section.table(
+        list(rows), rows.to_numpy(), "Films as they were found; seconds on the film's own clock"
+    )
     contact = np.concatenate(
-        [np.concatenate(contact_row(open_npy(stage.folder / f"{film}.npy")), axis=1) for film in films["film"]]
+        [
+            np.concatenate(contact_row(open_npy(stage.folder / f"{film}.npy")), axis=1)
+            for film in films["film"]
+        ]
     )
     Image.fromarray(contact).save(stage.folder / "contact_sheet.png")
     section.figure(
-        stage.folder / "contact_sheet.png", "Eight moments of each film, evenly spaced, as the network sees them."
+        stage.folder / "contact_sheet.png",
+        "Eight moments of each film, evenly spaced, as the network sees them.",
     )
     return section
 

@@ -1,19 +1,23 @@
 """2. From BOLD to the voxels that follow the film.
 
-Cuts every person's BOLD to the film's clock, averages people, and divides the chunks into training and test. In each
-fold it keeps the voxels of the visual parcels whose signal-to-noise ratio is largest, computed on that fold's training
-volumes only.
+Cuts every person's BOLD to the film's clock, averages people, and divides the chunks into training
+and test. In each fold it keeps the voxels of the visual parcels whose signal-to-noise ratio is
+largest, computed on that fold's training volumes only.
 
 Reads     BOLD and events of the data set in DATASET_DIR, ATLAS_FILE, 1-chunks/
-Writes    2-voxels/mask.nii.gz (x, y, z) uint8, the voxels of PARCELS; parcels.npy (n_voxels,) int32, in its C order
-          2-voxels/<film>_mean.npy, <film>_variance.npy, <film>_<sub>.npy (n_rows, n_voxels) float32; row t is the
+Writes    2-voxels/mask.nii.gz (x, y, z) uint8, the voxels of PARCELS; parcels.npy (n_voxels,)
+            int32, in its C order
+          2-voxels/<film>_mean.npy, <film>_variance.npy, <film>_<sub>.npy (n_rows, n_voxels)
+            float32; row t is the
           volume nearest to t · TR_S after the film began; <film>_baseline.npy (n_voxels,) float32
           2-voxels/people.tsv, a row per person and film; folds.tsv, a row per chunk and fold
-          2-voxels/chosen_<split>_fold-<k>.npy (n_chosen,) int32, positions in the mask; snr_<split>_fold-<k>.nii.gz
-Settings  EXCLUDE, INCLUDE, BIDS_FILTER, FILM_EVENT, TR_S, ATLAS_FILE, PARCELS, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM,
-          STANDARDIZE, VOXEL_SHARE, SUBJECTS, DELAY_TRS, ABLATIONS, SPLITS, HELD_OUT_FILM, TEST_SHARE, N_FOLDS, SELECTION,
-          INNER_SHARE, EMBARGO_TRS
-Takes     about the time of decompressing the files; memory per job: 30 bytes × volumes of a film × voxels
+          2-voxels/chosen_<split>_fold-<k>.npy (n_chosen,) int32, positions in the mask;
+            snr_<split>_fold-<k>.nii.gz
+Settings  EXCLUDE, INCLUDE, BIDS_FILTER, FILM_EVENT, TR_S, ATLAS_FILE, PARCELS, DENOISE,
+          HIGH_PASS_HZ, SMOOTHING_MM, STANDARDIZE, VOXEL_SHARE, SUBJECTS, DELAY_TRS, ABLATIONS,
+          SPLITS, HELD_OUT_FILM, TEST_SHARE, N_FOLDS, SELECTION, INNER_SHARE, EMBARGO_TRS
+Takes     about the time of decompressing the files; memory per job: 30 bytes × volumes of a film ×
+          voxels
 """
 
 from functools import partial
@@ -31,7 +35,14 @@ from film_encoding.responses import (
 from film_encoding.splits import LEARNED_FROM, Fold, make_folds, write_folds
 from film_encoding.study import STUDY
 from film_encoding.variants import largest_delay
-from neuroface.bold import check_distinct, check_grid, open_header, read_mask, write_map, write_nifti
+from neuroface.bold import (
+    check_distinct,
+    check_grid,
+    open_header,
+    read_mask,
+    write_map,
+    write_nifti,
+)
 from neuroface.pipeline import (
     Rules,
     Section,
@@ -51,14 +62,20 @@ import pandas as pd
 
 def main():
     cfg = STUDY.load_settings(__file__)
-    stage = Stage(STUDY, 2, cfg, __doc__, reads=(1,), rules=Rules(growing={"ABLATIONS": same_delay(cfg)}))
+    stage = Stage(
+        STUDY, 2, cfg, __doc__, reads=(1,), rules=Rules(growing={"ABLATIONS": same_delay(cfg)})
+    )
     chunks = read_table(stage.folder_of(1) / "films.tsv").set_index("film")["chunks"].to_dict()
     viewings = plan_viewings(stage, chunks, cfg)
     rows, lengths = rows_and_pairs(viewings, chunks, largest_delay(cfg))
     every = [one for who in viewings.values() for one in who]
     check_distinct([one.run for one in every])
     used = [
-        file for film in viewings if is_averaged(stage.folder, film) for one in viewings[film] for file in one.run.files
+        file
+        for film in viewings
+        if is_averaged(stage.folder, film)
+        for one in viewings[film]
+        for file in one.run.files
     ]
     stage.take_files([file for one in every for file in one.run.files], used)
     mask, affine = make_mask(stage, every, cfg)
@@ -70,15 +87,22 @@ def main():
     for film, n in lengths.items():
         if n < chunks[film]:
             stage.leave_out(
-                film, f"its last {chunks[film] - n} of {chunks[film]} chunks, whose BOLD was not measured to the end"
+                film,
+                f"its last {chunks[film] - n} of {chunks[film]} chunks, whose BOLD was not measured to the end",
             )
     folds = [fold for split in cfg.SPLITS for fold in make_folds(lengths, split, cfg)]
     write_table(stage.folder / "folds.tsv", write_folds(folds))
     stage.each(
-        partial(choose_voxels, stage.folder, mask, affine, cfg), folds, partial(is_chosen, stage.folder), "folds"
+        partial(choose_voxels, stage.folder, mask, affine, cfg),
+        folds,
+        partial(is_chosen, stage.folder),
+        "folds",
     )
     write_table(stage.folder / "people.tsv", people_table(viewings))
-    stage.finish(f"{int(mask.sum()):,} voxels of {len(viewings)} films", describe(stage, viewings, folds, mask, cfg))
+    stage.finish(
+        f"{int(mask.sum()):,} voxels of {len(viewings)} films",
+        describe(stage, viewings, folds, mask, cfg),
+    )
 
 
 def same_delay(cfg):
@@ -101,7 +125,9 @@ def make_mask(stage: Stage, viewings: list[Viewing], cfg) -> tuple[np.ndarray, n
     def make(target: Path) -> None:
         labels, mask, resampled = visual_voxels(shape[:3], image.affine, cfg)
         if resampled:
-            print(f"  {cfg.ATLAS_FILE} is on another grid than the BOLD; resampled to it (nearest neighbour)")
+            print(
+                f"  {cfg.ATLAS_FILE} is on another grid than the BOLD; resampled to it (nearest neighbour)"
+            )
         write_npy(stage.folder / "parcels.npy", labels[mask])
         write_nifti(target, mask.astype(np.uint8), image.affine)
 
@@ -113,16 +139,22 @@ def average_people(folder: Path, viewings: dict, rows: dict, mask, affine, cfg, 
     """Write mean and variance over a film's viewers, the BOLD of single people, and last the counts."""
     over, baselines, constant = OverPeople(), OverPeople(), 0
     for one in viewings[film]:
-        values, baseline = film_rows(one, mask, affine, rows[film], cfg.STANDARDIZE, run_cleaning(one.run, cfg))
+        values, baseline = film_rows(
+            one, mask, affine, rows[film], cfg.STANDARDIZE, run_cleaning(one.run, cfg)
+        )
         over.add(values)
         baselines.add(baseline)
         constant += int((values == 0).all(axis=0).sum())
         if one.run.subject in cfg.SUBJECTS:
-            write_npy(folder / f"{film}_{one.run.subject}.npy", (values + baseline).astype(np.float32))
+            write_npy(
+                folder / f"{film}_{one.run.subject}.npy", (values + baseline).astype(np.float32)
+            )
     write_npy(folder / f"{film}_variance.npy", over.variance.astype(np.float32))
     write_npy(folder / f"{film}_baseline.npy", np.nan_to_num(baselines.variance).astype(np.float32))
     write_npy(folder / f"{film}_mean.npy", (over.mean + baselines.mean).astype(np.float32))
-    write_json(folder / f"{film}.json", {"people": over.n, "rows": rows[film], "constant_voxels": constant})
+    write_json(
+        folder / f"{film}.json", {"people": over.n, "rows": rows[film], "constant_voxels": constant}
+    )
 
 
 def is_averaged(folder: Path, film: str) -> bool:
@@ -132,7 +164,9 @@ def is_averaged(folder: Path, film: str) -> bool:
 def name_constant_voxels(stage: Stage, viewings: dict) -> None:
     for film in viewings:
         if n := read_json(stage.folder / f"{film}.json")["constant_voxels"]:
-            stage.leave_out(film, f"{n:,} voxels, counted over all people, that never change and count as 0")
+            stage.leave_out(
+                film, f"{n:,} voxels, counted over all people, that never change and count as 0"
+            )
 
 
 def choose_voxels(folder: Path, mask, affine, cfg, fold: Fold) -> None:
@@ -141,10 +175,18 @@ def choose_voxels(folder: Path, mask, affine, cfg, fold: Fold) -> None:
     for film, chunks in fold.of(*LEARNED_FROM).groupby("film"):
         mean, variance = (open_npy(folder / f"{film}_{kind}.npy") for kind in ("mean", "variance"))
         rows = chunks["chunk"].to_numpy() + cfg.DELAY_TRS
-        films.append(snr(mean[rows], variance[rows], np.asarray(open_npy(folder / f"{film}_baseline.npy"))))
+        films.append(
+            snr(mean[rows], variance[rows], np.asarray(open_npy(folder / f"{film}_baseline.npy")))
+        )
     values = np.mean(films, axis=0)
     kept = choose(values, cfg.VOXEL_SHARE)
-    write_map(folder / f"snr_{fold.name}.nii.gz", values[:, None].astype(np.float32), mask, affine, cfg.TR_S)
+    write_map(
+        folder / f"snr_{fold.name}.nii.gz",
+        values[:, None].astype(np.float32),
+        mask,
+        affine,
+        cfg.TR_S,
+    )
     write_npy(folder / f"chosen_{fold.name}.npy", kept.astype(np.int32))
 
 
@@ -178,14 +220,23 @@ def describe(stage: Stage, viewings: dict, folds: list[Fold], mask: np.ndarray, 
     )
     people = {one.run.subject for who in viewings.values() for one in who}
     section.numbers(
-        {"people": f"{len(people)}", "voxels in the parcels": f"{int(mask.sum()):,}", "voxels chosen": f"{chosen:,}"}
+        {
+            "people": f"{len(people)}",
+            "voxels in the parcels": f"{int(mask.sum()):,}",
+            "voxels chosen": f"{chosen:,}",
+        }
     )
     rows = []
     for fold in folds:
         counts = fold.chunks["part"].value_counts()
         films = ", ".join(dict.fromkeys(fold.of("test").query("test_set == 'unseen film'")["film"]))
         rows.append(
-            (fold.split, fold.number, *(counts.get(part, 0) for part in ("train", "inner", "embargo", "test")), films)
+            (
+                fold.split,
+                fold.number,
+                *(counts.get(part, 0) for part in ("train", "inner", "embargo", "test")),
+                films,
+            )
         )
     section.table(
         ["split", "fold", "train", "choose the epoch", "left free", "test", "films never trained on"], rows,
@@ -193,9 +244,16 @@ def describe(stage: Stage, viewings: dict, folds: list[Fold], mask: np.ndarray, 
     )  # fmt: skip
     onsets = people_table(viewings)
     off = (onsets["film_onset_s"] - onsets["first_volume"] * cfg.TR_S).abs().max()
-    rows = [(film, len(who), read_json(stage.folder / f"{film}.json")["rows"]) for film, who in viewings.items()]
+    rows = [
+        (film, len(who), read_json(stage.folder / f"{film}.json")["rows"])
+        for film, who in viewings.items()
+    ]
     report_cleaning(section, [one.run for who in viewings.values() for one in who], cfg)
-    section.table(["film", "people", "volumes"], rows, f"Films. Volumes lie at most {off:.2f} s from the film's clock.")
+    section.table(
+        ["film", "people", "volumes"],
+        rows,
+        f"Films. Volumes lie at most {off:.2f} s from the film's clock.",
+    )
     return section
 
 

@@ -1,17 +1,22 @@
 """3. Train the encoder–decoder on every fold, and predict what was held out.
 
-The encoder predicts voxels from the frames of a TR; the decoder makes the middle frame from voxels, and its loss
-regularises the encoder. Ablations and single people are trained on the same folds. The epoch is chosen on inner chunks;
-what is held out is predicted once.
+The encoder predicts voxels from the frames of a TR; the decoder makes the middle frame from voxels,
+and its loss regularises the encoder. Ablations and single people are trained on the same folds. The
+epoch is chosen on inner chunks; what is held out is predicted once.
 
 Reads     1-chunks/, 2-voxels/
 Writes    3-networks/<variant>/<split>_fold-<k>_seed-<s>/network.keras, chunk → voxels and frame
-          3-networks/…/predicted.npy (n_test, n_voxels) float32; from_predicted.npy, from_measured.npy
-          (n_test, FRAME_PX, FRAME_PX, 3) float16, frames that the decoder makes of predicted and of measured voxels
-          3-networks/…/history.tsv, a row per epoch; cost.json; 3-networks/trainings.tsv, a row per training
-Settings  SEED, ENCODER_FILTERS, DECODER_FILTERS, DROPOUT, DECODER_INPUT, ENCODER_WEIGHT, MSE_WEIGHT, COSINE_WEIGHT,
-          IMAGE_WEIGHTS, PERCEPTUAL, PERCEPTUAL_WEIGHTS, EPOCHS, BATCH_SIZE, LEARNING_RATE, N_SEEDS, ABLATIONS, SUBJECTS
-Takes     full size: 8.4 G multiply-adds per chunk forward; 0.5 GB per chunk of a batch; plan for a GPU
+          3-networks/…/predicted.npy (n_test, n_voxels) float32; from_predicted.npy,
+            from_measured.npy
+          (n_test, FRAME_PX, FRAME_PX, 3) float16, frames that the decoder makes of predicted and of
+            measured voxels
+          3-networks/…/history.tsv, a row per epoch; cost.json; 3-networks/trainings.tsv, a row per
+            training
+Settings  SEED, ENCODER_FILTERS, DECODER_FILTERS, DROPOUT, DECODER_INPUT, ENCODER_WEIGHT,
+          MSE_WEIGHT, COSINE_WEIGHT, IMAGE_WEIGHTS, PERCEPTUAL, PERCEPTUAL_WEIGHTS, EPOCHS,
+          BATCH_SIZE, LEARNING_RATE, N_SEEDS, ABLATIONS, SUBJECTS
+Takes     full size: 8.4 G multiply-adds per chunk forward; 0.5 GB per chunk of a batch; plan for a
+          GPU
 """
 
 from functools import partial
@@ -39,7 +44,10 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-PUBLISHED_PARAMETERS = {"encoder": 63_766_593, "decoder": 43_547_721}  # 4,609 voxels, 32 frames, 112 pixels
+PUBLISHED_PARAMETERS = {
+    "encoder": 63_766_593,
+    "decoder": 43_547_721,
+}  # 4,609 voxels, 32 frames, 112 pixels
 
 
 def main():
@@ -67,7 +75,9 @@ def train_one(folder, chunk_folder, voxel_folder, cfg, one: Training) -> None:
     voxels = voxels_of(voxel_folder, one.fold, one.variant)
     films = sorted(set(one.fold.chunks["film"]))
     data = FilmData(chunk_folder, voxel_folder, films, one.variant, voxels)
-    network, history, cost = train(data, one.fold, one.variant, cfg, cfg.SEED + 1000 * one.seed + one.fold.number)
+    network, history, cost = train(
+        data, one.fold, one.variant, cfg, cfg.SEED + 1000 * one.seed + one.fold.number
+    )
     target = one.folder(folder)
     for name, values in predict(network, data, one.fold.of("test"), cfg.INFERENCE_BATCH).items():
         write_npy(target / f"{name}.npy", values)
@@ -77,21 +87,33 @@ def train_one(folder, chunk_folder, voxel_folder, cfg, one: Training) -> None:
 
 
 def describe_training(folder, one: Training) -> dict:
-    names = {"variant": one.variant.name, "split": one.fold.split, "fold": one.fold.number, "seed": one.seed}
+    names = {
+        "variant": one.variant.name,
+        "split": one.fold.split,
+        "fold": one.fold.number,
+        "seed": one.seed,
+    }
     return names | read_json(one.folder(folder) / "cost.json")
 
 
 def draw_histories(stage: Stage, trainings: list[Training]) -> None:
     """Loss on training and inner chunks of the main network and the encoder alone, seed 1 of every fold."""
-    shown = [one for one in trainings if one.seed == 1 and one.variant.name in ("network", "encoder")]
+    shown = [
+        one for one in trainings if one.seed == 1 and one.variant.name in ("network", "encoder")
+    ]
     names = list(dict.fromkeys(one.variant.name for one in shown))
-    figure, axes = plt.subplots(1, len(names), figsize=(4.2 * len(names), 3), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(names), figsize=(4.2 * len(names), 3), layout="constrained", squeeze=False
+    )
     for axis, name in zip(axes[0], names):
         for number, one in enumerate(each for each in shown if each.variant.name == name):
             history = read_table(one.folder(stage.folder) / "history.tsv")
             axis.plot(history["epoch"], history["loss"], color=f"C{number}", alpha=0.4)
             axis.plot(
-                history["epoch"], history["val_loss"], color=f"C{number}", label=f"{one.fold.split} {one.fold.number}"
+                history["epoch"],
+                history["val_loss"],
+                color=f"C{number}",
+                label=f"{one.fold.split} {one.fold.number}",
             )
         axis.set(title=name, xlabel="epoch", ylabel="loss", ylim=(0, None))
         axis.legend(fontsize=7, title="split, fold", title_fontsize=7)
@@ -121,7 +143,10 @@ def describe(stage: Stage, table: pd.DataFrame, cfg) -> Section:
         "parameters and the "
         f"decoder {PUBLISHED_PARAMETERS['decoder']:,}.",
     )  # fmt: skip
-    section.figure(stage.folder / "histories.png", "Loss over epochs: pale on training chunks, full on inner chunks.")
+    section.figure(
+        stage.folder / "histories.png",
+        "Loss over epochs: pale on training chunks, full on inner chunks.",
+    )
     return section
 
 

@@ -1,18 +1,22 @@
 """4. How good are the predictions, and is a network needed for them?
 
-Correlates predicted and measured voxels, and compares reconstructions with frames, each with an interval over blocks of
-time, a null of circular shifts, and, for voxels, the noise ceiling. Beside the network stand banded ridge regression
-from film features to voxels, ridge regression from voxels to principal components of frames, the mean volume and the
-mean frame. All learn from the chunks that the network's weights come from, and are tested on the same ones.
+Correlates predicted and measured voxels, and compares reconstructions with frames, each with an
+interval over blocks of time, a null of circular shifts, and, for voxels, the noise ceiling. Beside
+the network stand banded ridge regression from film features to voxels, ridge regression from voxels
+to principal components of frames, the mean volume and the mean frame. All learn from the chunks
+that the network's weights come from, and are tested on the same ones.
 
 Reads     1-chunks/, 2-voxels/, 3-networks/
-Writes    4-scores/voxels.tsv, frames.tsv, a row per model, split and test set; seeds.tsv, the mean r of every training
-          4-scores/regulariser.json, the effect of the decoder on the encoder; comparison.tsv, the network less each rival;
+Writes    4-scores/voxels.tsv, frames.tsv, a row per model, split and test set; seeds.tsv, the mean
+            r of every training
+          4-scores/regulariser.json, the effect of the decoder on the encoder; comparison.tsv, the
+            network less each rival;
           people.tsv, r over single people, where SUBJECTS names two or more
-          4-scores/maps/<model>_<split>_<test set>_<what>.nii.gz float32: r, r_low, r_high, p_fdr, ceiling, r_of_ceiling
+          4-scores/maps/<model>_<split>_<test set>_<what>.nii.gz float32: r, r_low, r_high, p_fdr,
+            ceiling, r_of_ceiling
           4-scores/units/, ridge…/, features/: what these were made from; *.png
-Settings  SEED, N_SHIFTS, N_IMAGE_SHIFTS, MIN_SHIFT_S, BLOCK_S, TOP_K, MIN_RELIABILITY, RIDGE_FEATURES,
-          RIDGE_DELAYS_TRS, N_RIDGE_TRIES, N_COMPONENTS
+Settings  SEED, N_SHIFTS, N_IMAGE_SHIFTS, MIN_SHIFT_S, BLOCK_S, TOP_K, MIN_RELIABILITY,
+          RIDGE_FEATURES, RIDGE_DELAYS_TRS, N_RIDGE_TRIES, N_COMPONENTS
 Takes     minutes; memory: N_SHIFTS × voxels × 12 bytes per job
 """
 
@@ -50,7 +54,15 @@ from film_encoding.study import STUDY
 from film_encoding.variants import ENCODER, MAIN
 from film_encoding.voxel_scores import score_voxels
 from neuroface.bold import read_mask, write_map
-from neuroface.pipeline import Stage, open_npy, read_json, run_script, write_json, write_npy, write_table
+from neuroface.pipeline import (
+    Stage,
+    open_npy,
+    read_json,
+    run_script,
+    write_json,
+    write_npy,
+    write_table,
+)
 
 import numpy as np
 import pandas as pd
@@ -68,11 +80,23 @@ def main():
     films = sorted({film for fold in folds for film in fold.chunks["film"]})
     features = [(film, name) for film in films for name in cfg.RIDGE_FEATURES]
     write_features = partial(extract_features, stage.folder, stage.folder_of(1), cfg)
-    stage.each(write_features, features, lambda one: features_file(stage.folder, *one).exists(), "features")
+    stage.each(
+        write_features, features, lambda one: features_file(stage.folder, *one).exists(), "features"
+    )
     fits = [(fold, subject) for fold in folds for subject in cfg.SUBJECTS]
-    stage.each(partial(fit_ridge, scorer), fits, lambda one: shares_file(scorer, *one).exists(), "ridge regressions")
+    stage.each(
+        partial(fit_ridge, scorer),
+        fits,
+        lambda one: shares_file(scorer, *one).exists(),
+        "ridge regressions",
+    )
     units = scorer.units()
-    stage.each(partial(score, scorer), units, lambda unit: unit_file(stage.folder, unit, "json").exists(), "scores")
+    stage.each(
+        partial(score, scorer),
+        units,
+        lambda unit: unit_file(stage.folder, unit, "json").exists(),
+        "scores",
+    )
 
     voxels, frames, seeds = tables_of(stage.folder, units)
     for name, table in (("voxels", voxels), ("frames", frames), ("seeds", seeds)):
@@ -87,7 +111,9 @@ def main():
         write_table(stage.folder / "people.tsv", people)
     draw_scores(stage.folder, voxels, seeds, cfg)
     shares = {fold.name: read_json(shares_file(scorer, fold, cfg.SUBJECTS[0])) for fold in folds}
-    section = describe(stage.folder, Scores(voxels, frames, comparison, regulariser, people, shares), cfg)
+    section = describe(
+        stage.folder, Scores(voxels, frames, comparison, regulariser, people, shares), cfg
+    )
     stage.finish(f"scores of {len(units)} models × test sets", section)
 
 
@@ -120,7 +146,9 @@ def fit_ridge(scorer: Scorer, one: tuple[Fold, str]) -> None:
         for name in cfg.RIDGE_FEATURES
     ]
     for model, delays in ((single, (0,)), (several, cfg.RIDGE_DELAYS_TRS)):
-        bands = [tuple(delayed(space, table, delays) for table in (learn, test)) for space in spaces]
+        bands = [
+            tuple(delayed(space, table, delays) for table in (learn, test)) for space in spaces
+        ]
         predicted, shares = fit_banded(bands, bold, blocks, cfg.N_RIDGE_TRIES, cfg.SEED)
         write_npy(scorer.ridge_file(fold, "predicted.npy", model), predicted)
     frames = data.targets(learn, cfg.FRAMES_PER_TR) / np.float32(255)
@@ -151,7 +179,11 @@ def frames_of(scorer: Scorer, unit: Unit) -> tuple[str, ...]:
         return () if unit.model.startswith(RIDGE_ONE) else (FROM_MEASURED,)
     if not scorer.variant(unit.model).has_decoder:
         return ()
-    return (FROM_PREDICTED, FROM_MEASURED, MEAN_FRAME) if unit.model == MAIN else (FROM_PREDICTED, FROM_MEASURED)
+    return (
+        (FROM_PREDICTED, FROM_MEASURED, MEAN_FRAME)
+        if unit.model == MAIN
+        else (FROM_PREDICTED, FROM_MEASURED)
+    )
 
 
 def tables_of(folder: Path, units: list[Unit]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -161,7 +193,9 @@ def tables_of(folder: Path, units: list[Unit]) -> tuple[pd.DataFrame, pd.DataFra
         names = {"model": unit.model, "split": unit.split, "test_set": unit.test_set}
         found = read_json(unit_file(folder, unit, "json"))
         voxels.append(names | flat(found["voxels"]))
-        frames += [names | {"given": what} | flat(scores) for what, scores in found["frames"].items()]
+        frames += [
+            names | {"given": what} | flat(scores) for what, scores in found["frames"].items()
+        ]
         by_seed = open_npy(unit_file(folder, unit, "by_seed.npy"))
         seeds += [names | {"seed": number, "r": float(r)} for number, r in enumerate(by_seed, 1)]
     return pd.DataFrame(voxels), pd.DataFrame(frames), pd.DataFrame(seeds)
@@ -171,7 +205,10 @@ def flat(scores: dict) -> dict:
     """Intervals as two columns."""
     out = {}
     for name, value in scores.items():
-        ends = {f"{name.removesuffix('_interval')}_{end}": v for end, v in zip(("low", "high"), np.ravel(value))}
+        ends = {
+            f"{name.removesuffix('_interval')}_{end}": v
+            for end, v in zip(("low", "high"), np.ravel(value))
+        }
         out |= ends if name.endswith("_interval") else {name: value}
     return out
 

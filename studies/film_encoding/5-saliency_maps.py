@@ -1,14 +1,18 @@
 """5. Which voxels do the reconstructions rest on?
 
-Maps, over the held-out moments, the mean size of the gradient of SSIM with respect to each voxel, as published, and
-Integrated Gradients beside it. Counts the top voxels per region of an atlas, against random regions of the same size.
+Maps, over the held-out moments, the mean size of the gradient of SSIM with respect to each voxel,
+as published, and Integrated Gradients beside it. Counts the top voxels per region of an atlas,
+against random regions of the same size.
 
 Reads     1-chunks/, 2-voxels/, 3-networks/, REGIONS_FILE, REGIONS_TABLE
-Writes    5-saliency/<method>.nii.gz (x, y, z, 1) float32, the mean over moments of |map|; <method>.npy (n_voxels,)
+Writes    5-saliency/<method>.nii.gz (x, y, z, 1) float32, the mean over moments of |map|;
+            <method>.npy (n_voxels,)
           float32
-          5-saliency/regions_<method>.tsv, a row per region; completeness.tsv, a row per moment; *.png
+          5-saliency/regions_<method>.tsv, a row per region; completeness.tsv, a row per moment;
+            *.png
           <method> is "gradient" or "integrated-gradients"
-Settings  SEED, EXPLAINED_SPLIT, DECODE_FROM, IG_STEPS, TOP_SHARE, REGIONS_FILE, REGIONS_TABLE, N_RANDOM_REGIONS
+Settings  SEED, EXPLAINED_SPLIT, DECODE_FROM, IG_STEPS, TOP_SHARE, REGIONS_FILE, REGIONS_TABLE,
+          N_RANDOM_REGIONS
 Takes     IG_STEPS passes of the decoder forward and backward per moment: minutes
 """
 
@@ -22,13 +26,25 @@ from film_encoding.shifts import smallest_p
 from film_encoding.study import STUDY
 from film_encoding.wording import as_table, p_text
 from neuroface.bold import read_mask, voxel_positions_mm, write_map
-from neuroface.pipeline import Section, Stage, open_npy, read_table, run_script, save_figure, write_npy, write_table
+from neuroface.pipeline import (
+    Section,
+    Stage,
+    open_npy,
+    read_table,
+    run_script,
+    save_figure,
+    write_npy,
+    write_table,
+)
 
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-METHODS = {"gradient": "|d SSIM / d voxel|", "integrated-gradients": "|Integrated Gradients| of SSIM"}
+METHODS = {
+    "gradient": "|d SSIM / d voxel|",
+    "integrated-gradients": "|Integrated Gradients| of SSIM",
+}
 
 
 def main():
@@ -49,15 +65,23 @@ def main():
     tables = {}
     for method in METHODS:
         values = np.array(open_npy(stage.folder / f"{method}.npy"))
-        tables[method] = shares_of_regions(values, positions, inside, cfg.TOP_SHARE, cfg.N_RANDOM_REGIONS, cfg.SEED)
+        tables[method] = shares_of_regions(
+            values, positions, inside, cfg.TOP_SHARE, cfg.N_RANDOM_REGIONS, cfg.SEED
+        )
         write_table(stage.folder / f"regions_{method}.tsv", tables[method])
     draw_regions(stage, tables, cfg)
-    stage.finish(f"saliency of {len(voxels):,} voxels", describe(stage, tables, held_out.split, cfg))
+    stage.finish(
+        f"saliency of {len(voxels):,} voxels", describe(stage, tables, held_out.split, cfg)
+    )
 
 
 def explain_moments(folder: Path, held_out: HeldOut, mask, affine, cfg, _) -> None:
     """Write the maps of both methods and, last, a row per moment."""
-    given, frames, baseline = held_out.bold(), held_out.frames(), held_out.learned_bold().mean(axis=0)
+    given, frames, baseline = (
+        held_out.bold(),
+        held_out.frames(),
+        held_out.learned_bold().mean(axis=0),
+    )
     gradient = SsimGradient(held_out.decoder(), cfg.INFERENCE_BATCH)
     similar, slopes = gradient(given, frames)
     maps, gaps = integrated_gradients(gradient, given, frames, baseline, cfg.IG_STEPS)
@@ -75,11 +99,17 @@ def draw_regions(stage: Stage, tables: dict[str, pd.DataFrame], cfg) -> None:
     """Share of each region's voxels that are top, beside random regions of its size."""
     n = max(len(table) for table in tables.values())
     figure, axes = plt.subplots(
-        1, len(tables), figsize=(4.4 * len(tables), 1.2 + 0.25 * n), layout="constrained", sharey=True
+        1,
+        len(tables),
+        figsize=(4.4 * len(tables), 1.2 + 0.25 * n),
+        layout="constrained",
+        sharey=True,
     )
     for axis, (method, table) in zip(axes, tables.items()):
         place = np.arange(len(table))
-        axis.barh(place, table["top_in_region"], color=["C1" if p < 0.05 else "C0" for p in table["p"]])
+        axis.barh(
+            place, table["top_in_region"], color=["C1" if p < 0.05 else "C0" for p in table["p"]]
+        )
         axis.plot(table["top_in_random"], place, "k|", ms=9)
         axis.set(
             title=METHODS[method],
@@ -98,8 +128,12 @@ def describe(stage: Stage, tables: dict[str, pd.DataFrame], split: str, cfg) -> 
         f"Which voxels the reconstructions rest on, over {len(completeness):,} held-out moments ({split} split), "
         f"decoded from {cfg.DECODE_FROM} BOLD. The maps show what the decoder uses, not what the brain needs.",
     )
-    gap = np.abs(completeness["gap"]).median() / max(1e-9, np.abs(completeness["attributed"]).median())
-    section.numbers({"moments": f"{len(completeness):,}", "median completeness gap of IG": f"{gap:.1%}"})
+    gap = np.abs(completeness["gap"]).median() / max(
+        1e-9, np.abs(completeness["attributed"]).median()
+    )
+    section.numbers(
+        {"moments": f"{len(completeness):,}", "median completeness gap of IG": f"{gap:.1%}"}
+    )
     rows = [
         {
             "region": row.region,
@@ -119,7 +153,8 @@ def describe(stage: Stage, tables: dict[str, pd.DataFrame], split: str, cfg) -> 
         "size, one-sided, not corrected over regions.",
     )
     section.figure(
-        stage.folder / "regions.png", "Orange: p < 0.05. Black lines: the mean of random regions of the same size."
+        stage.folder / "regions.png",
+        "Orange: p < 0.05. Black lines: the mean of random regions of the same size.",
     )
     return section
 

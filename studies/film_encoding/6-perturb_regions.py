@@ -1,17 +1,21 @@
 """6. Take a region out: does the reconstruction of faces suffer more than that of other things?
 
-Replaces the BOLD of regions, and of as many random voxels, and scores the reconstruction where faces and other things
-are. Asks which directions of the bottleneck stand for edges, motion and faces, and whether reconstructions use them.
+Replaces the BOLD of regions, and of as many random voxels, and scores the reconstruction where
+faces and other things are. Asks which directions of the bottleneck stand for edges, motion and
+faces, and whether reconstructions use them.
 
-Reads     1-chunks/, 2-voxels/, 3-networks/, REGIONS_FILE, REGIONS_TABLE, annotations and labels of pixels in FILM_DIR
-Writes    6-perturbations/perturbations.tsv, a row per region and perturbation; random/<region>_<perturbation>.npy
-          (1 + N_RANDOM_SETS, n_cases) float32, SSIM lost at every case: region first, then random sets; cases.tsv
-          6-perturbations/concepts.tsv, a row per concept; concept_<name>.nii.gz, the BOLD with it less the BOLD without
+Reads     1-chunks/, 2-voxels/, 3-networks/, REGIONS_FILE, REGIONS_TABLE, annotations and labels of
+          pixels in FILM_DIR
+Writes    6-perturbations/perturbations.tsv, a row per region and perturbation;
+            random/<region>_<perturbation>.npy
+          (1 + N_RANDOM_SETS, n_cases) float32, SSIM lost at every case: region first, then random
+            sets; cases.tsv
+          6-perturbations/concepts.tsv, a row per concept; concept_<name>.nii.gz, the BOLD with it
+            less the BOLD without
           it
-Settings  SEED, EXPLAINED_SPLIT, DECODE_FROM, PERTURBED_REGIONS, PERTURBATIONS, N_RANDOM_SETS, THING, USE_PIXEL_LABELS,
-          CONCEPTS,
-          N_RANDOM_CONCEPTS, REGIONS_FILE, REGIONS_TABLE, MIN_SHIFT_S, BLOCK_S, TOP_SHARE,
-          N_RANDOM_REGIONS
+Settings  SEED, EXPLAINED_SPLIT, DECODE_FROM, PERTURBED_REGIONS, PERTURBATIONS, N_RANDOM_SETS,
+          THING, USE_PIXEL_LABELS, CONCEPTS, N_RANDOM_CONCEPTS, REGIONS_FILE, REGIONS_TABLE,
+          MIN_SHIFT_S, BLOCK_S, TOP_SHARE, N_RANDOM_REGIONS
 Takes     N_RANDOM_SETS × regions × perturbations passes of the decoder over the held-out moments
 """
 
@@ -59,13 +63,25 @@ def main():
     stage.each(partial(list_cases, held_out, cfg), [cases], Path.exists, "lists of cases")
     units = [(region, kind) for region in regions for kind in cfg.PERTURBATIONS]
     take_out = partial(perturb, stage.folder, held_out, regions, cfg)
-    stage.each(take_out, units, lambda unit: losses_file(stage.folder, unit).exists(), "perturbations")
-    losses = {unit: np.array(open_npy(losses_file(stage.folder, unit)), dtype=np.float64) for unit in units}
-    table = pd.DataFrame([test_region(losses[unit], read_table(cases), regions, cfg, unit) for unit in units])
+    stage.each(
+        take_out, units, lambda unit: losses_file(stage.folder, unit).exists(), "perturbations"
+    )
+    losses = {
+        unit: np.array(open_npy(losses_file(stage.folder, unit)), dtype=np.float64)
+        for unit in units
+    }
+    table = pd.DataFrame(
+        [test_region(losses[unit], read_table(cases), regions, cfg, unit) for unit in units]
+    )
     write_table(stage.folder / "perturbations.tsv", table)
 
     search = partial(find_concept, stage.folder, held_out, named, mask, affine, cfg)
-    stage.each(search, list(cfg.CONCEPTS), lambda name: concept_file(stage.folder, name).exists(), "concepts")
+    stage.each(
+        search,
+        list(cfg.CONCEPTS),
+        lambda name: concept_file(stage.folder, name).exists(),
+        "concepts",
+    )
     found = [read_table(concept_file(stage.folder, name)) for name in cfg.CONCEPTS]
     found = pd.concat(found) if found else pd.DataFrame()
     write_table(stage.folder / "concepts.tsv", found)
@@ -86,7 +102,9 @@ def scores_of(held_out: HeldOut, cfg) -> ThingScores:
     """SSIM where things are; raises unless the thing and others are there."""
     labels = label_pixels(held_out.table, cfg, held_out.data.pixels)
     present = has_thing(held_out.table, cfg)
-    scores = ThingScores(held_out.decoder(), held_out.frames(), labels, present, cfg.INFERENCE_BATCH)
+    scores = ThingScores(
+        held_out.decoder(), held_out.frames(), labels, present, cfg.INFERENCE_BATCH
+    )
     for kind, what in ((THING, f"with {cfg.THING!r}"), (OTHER, f"without {cfg.THING!r}")):
         if (n := (scores.cases["kind"] == kind).sum()) < 2:
             raise NeuroFaceError(
@@ -96,7 +114,9 @@ def scores_of(held_out: HeldOut, cfg) -> ThingScores:
     return scores
 
 
-def regions_to_perturb(stage: Stage, named: dict[str, np.ndarray], voxels: np.ndarray, cfg) -> dict[str, np.ndarray]:
+def regions_to_perturb(
+    stage: Stage, named: dict[str, np.ndarray], voxels: np.ndarray, cfg
+) -> dict[str, np.ndarray]:
     """Text of PERTURBED_REGIONS → chosen voxels (n_voxels,) bool of all regions whose name contains it."""
     regions = {}
     for text in cfg.PERTURBED_REGIONS:
@@ -116,7 +136,9 @@ def regions_to_perturb(stage: Stage, named: dict[str, np.ndarray], voxels: np.nd
         else:
             regions[text] = here
     if not regions:
-        raise NeuroFaceError("No region of PERTURBED_REGIONS can be perturbed. Name others, or raise VOXEL_SHARE.")
+        raise NeuroFaceError(
+            "No region of PERTURBED_REGIONS can be perturbed. Name others, or raise VOXEL_SHARE."
+        )
     return regions
 
 
@@ -129,31 +151,45 @@ def list_cases(held_out: HeldOut, cfg, target: Path) -> None:
     row = scores.cases["row"]
     stretch = stretches_of(scores.cases, films, chunks)
     write_table(
-        target, scores.cases.assign(film=films[row], chunk=chunks[row], stretch=stretch, ssim=scores(held_out.bold()))
+        target,
+        scores.cases.assign(
+            film=films[row], chunk=chunks[row], stretch=stretch, ssim=scores(held_out.bold())
+        ),
     )
 
 
-def perturb(folder: Path, held_out: HeldOut, regions: dict[str, np.ndarray], cfg, unit: tuple[str, str]) -> None:
+def perturb(
+    folder: Path, held_out: HeldOut, regions: dict[str, np.ndarray], cfg, unit: tuple[str, str]
+) -> None:
     """Write the SSIM that is lost at every case without a region, and without as many random voxels outside it."""
     (region, kind), here = unit, regions[unit[0]]
     scores, bold, learned = scores_of(held_out, cfg), held_out.bold(), held_out.learned_bold()
     mean, sd = learned.mean(axis=0), learned.std(axis=0)
     rng = np.random.default_rng([cfg.SEED, list(regions).index(region)])
     others = np.flatnonzero(~here)
-    sets = [here] + [rng.choice(others, here.sum(), replace=False) for _ in range(cfg.N_RANDOM_SETS)]
+    sets = [here] + [
+        rng.choice(others, here.sum(), replace=False) for _ in range(cfg.N_RANDOM_SETS)
+    ]
     whole = scores(bold)
     losses = [
-        whole - scores(perturbed(bold, voxels, kind, mean, sd, cfg.SEED + number)) for number, voxels in enumerate(sets)
+        whole - scores(perturbed(bold, voxels, kind, mean, sd, cfg.SEED + number))
+        for number, voxels in enumerate(sets)
     ]
     write_npy(losses_file(folder, unit), np.stack(losses).astype(np.float32))
 
 
 def test_region(
-    losses: np.ndarray, cases: pd.DataFrame, regions: dict[str, np.ndarray], cfg, unit: tuple[str, str]
+    losses: np.ndarray,
+    cases: pd.DataFrame,
+    regions: dict[str, np.ndarray],
+    cfg,
+    unit: tuple[str, str],
 ) -> dict:
     """Does the thing suffer more than others, and more than without random voxels? losses (1 + n_sets, n_cases)."""
     kinds = cases["kind"].to_numpy()
-    p = kind_test(losses, kinds, exchanged_kinds(kinds, cases["stretch"].to_numpy(), N_EXCHANGES, cfg.SEED))
+    p = kind_test(
+        losses, kinds, exchanged_kinds(kinds, cases["stretch"].to_numpy(), N_EXCHANGES, cfg.SEED)
+    )
     differences = np.array([difference(loss, kinds) for loss in losses])
     low, high = difference_interval(losses[0], kinds, cases["stretch"].to_numpy())
     here = regions[unit[0]]
@@ -174,16 +210,23 @@ def test_region(
         "p_over_random": p_value(differences[0], differences[1:]),
         "random_median_p": float(np.median(p[1:])),
         "random_share_significant": float((p[1:] < 0.05).mean()),
-        "random_share_of_others": float(here.sum() / (~here).sum()),  # of every voxel outside, how often it is drawn
+        "random_share_of_others": float(
+            here.sum() / (~here).sum()
+        ),  # of every voxel outside, how often it is drawn
         "p_others_smallest": smallest_p(N_EXCHANGES),
         "p_random_smallest": smallest_p(len(losses) - 1),
     }
 
 
-def find_concept(folder: Path, held_out: HeldOut, named: dict, mask, affine, cfg, name: str) -> None:
+def find_concept(
+    folder: Path, held_out: HeldOut, named: dict, mask, affine, cfg, name: str
+) -> None:
     """Write what a concept looks like in the brain, and last, whether the bottleneck has it and reconstructions use it."""
     learned = held_out.learned
-    strength = [concept_strength(table, held_out.chunk_folder, name, cfg) for table in (learned, held_out.table)]
+    strength = [
+        concept_strength(table, held_out.chunk_folder, name, cfg)
+        for table in (learned, held_out.table)
+    ]
     border = 0.5 if name == "faces" else np.median(strength[0])
     labels, present = (values > border for values in strength)
     if not 0 < labels.sum() < len(labels) or not present.any():
@@ -195,14 +238,26 @@ def find_concept(folder: Path, held_out: HeldOut, named: dict, mask, affine, cfg
         held_out.learned_bold(),
         (max(2, round(s / cfg.TR_S)) for s in (cfg.MIN_SHIFT_S, cfg.BLOCK_S)),
     )
-    every = np.concatenate([labels[None], concepts.shifted_labels(labels, cfg.N_RANDOM_CONCEPTS, shift, cfg.SEED)])
-    accuracy = concepts.concept_accuracy(activations, every, blocks_of(learned["film"].to_numpy(), block))
-    _, gradients = SsimGradient(held_out.decoder(), cfg.INFERENCE_BATCH)(held_out.bold(), held_out.frames())
+    every = np.concatenate(
+        [labels[None], concepts.shifted_labels(labels, cfg.N_RANDOM_CONCEPTS, shift, cfg.SEED)]
+    )
+    accuracy = concepts.concept_accuracy(
+        activations, every, blocks_of(learned["film"].to_numpy(), block)
+    )
+    _, gradients = SsimGradient(held_out.decoder(), cfg.INFERENCE_BATCH)(
+        held_out.bold(), held_out.frames()
+    )
     used = concepts.sensitivity(gradients[present], concepts.concept_vectors(activations, every))
     looks = concepts.pattern(activations, labels)
     positions = voxel_positions_mm(mask, affine)[held_out.voxels]
-    inside = {region: here[held_out.voxels] for region, here in named.items() if here[held_out.voxels].any()}
-    shares = shares_of_regions(np.abs(looks), positions, inside, cfg.TOP_SHARE, cfg.N_RANDOM_REGIONS, cfg.SEED)
+    inside = {
+        region: here[held_out.voxels]
+        for region, here in named.items()
+        if here[held_out.voxels].any()
+    }
+    shares = shares_of_regions(
+        np.abs(looks), positions, inside, cfg.TOP_SHARE, cfg.N_RANDOM_REGIONS, cfg.SEED
+    )
     best = shares.sort_values("share_of_top").iloc[-1]
     whole = np.zeros(int(mask.sum()), dtype=np.float32)
     whole[held_out.voxels] = looks

@@ -1,11 +1,13 @@
 """7. Frames beside their reconstructions, a film with the brain below, surface maps, tables.
 
-Draws moments of the film that the explained network never saw, evenly spaced and not selected, beside what was made of
-them; writes the same as a film; draws r, the noise ceiling and r / ceiling on the cortical surface.
+Draws moments of the film that the explained network never saw, evenly spaced and not selected,
+beside what was made of them; writes the same as a film; draws r, the noise ceiling and r / ceiling
+on the cortical surface.
 
 Reads     1-chunks/, 2-voxels/, 3-networks/, 4-scores/
 Writes    7-figures/strip.png and .pdf; clip.mp4; clip.html, the clip in a page of its own
-          7-figures/surface_r.png, surface_r_of_ceiling.png and .pdf; table_voxels.tsv, table_frames.tsv, rounded for a
+          7-figures/surface_r.png, surface_r_of_ceiling.png and .pdf; table_voxels.tsv,
+            table_frames.tsv, rounded for a
           paper
 Settings  EXPLAINED_SPLIT, DECODE_FROM, N_STRIP, CLIP_S
 Takes     0.3 s per TR of the clip, 2 s per figure
@@ -37,12 +39,24 @@ def main():
     rows = film_to_show(held_out)
     made = reconstructions(stage, held_out, rows)
 
-    stage.each(partial(strip, held_out, rows, made, cfg), [stage.folder / "strip.png"], Path.exists, "strips")
-    stage.each(partial(clip, stage, held_out, rows, made, cfg), [stage.folder / "clip.html"], Path.exists, "films")
+    stage.each(
+        partial(strip, held_out, rows, made, cfg),
+        [stage.folder / "strip.png"],
+        Path.exists,
+        "strips",
+    )
+    stage.each(
+        partial(clip, stage, held_out, rows, made, cfg),
+        [stage.folder / "clip.html"],
+        Path.exists,
+        "films",
+    )
     unit = Unit(MAIN, held_out.split, "unseen film")
     maps = {"surface_r": ("r", "ceiling"), "surface_r_of_ceiling": ("r_of_ceiling",)}
     draw = partial(surface, stage, unit, maps, cfg)
-    stage.each(draw, list(maps), lambda name: (stage.folder / f"{name}.png").exists(), "surface maps")
+    stage.each(
+        draw, list(maps), lambda name: (stage.folder / f"{name}.png").exists(), "surface maps"
+    )
     write_tables(stage, cfg)
     stage.finish("figures, a film and tables", describe(stage, held_out, rows, unit, cfg))
 
@@ -65,21 +79,41 @@ def reconstructions(stage: Stage, held_out: HeldOut, rows: np.ndarray) -> dict[s
     return {name: open_npy(file)[rows] for name, file in files.items()}
 
 
-def strip(held_out: HeldOut, rows: np.ndarray, made: dict[str, np.ndarray], cfg, target: Path) -> None:
+def strip(
+    held_out: HeldOut, rows: np.ndarray, made: dict[str, np.ndarray], cfg, target: Path
+) -> None:
     chosen = np.linspace(0, len(rows) - 1, min(cfg.N_STRIP, len(rows))).astype(int)
     part = held_out.table.iloc[rows[chosen]].reset_index(drop=True)
-    times = frame_time_s(part["chunk"].to_numpy(), middle_frame(cfg.FRAMES_PER_TR), cfg.FRAMES_PER_TR, cfg.TR_S)
-    draw_strip({"film": held_out.frames(part)} | {name: frames[chosen] for name, frames in made.items()}, times, target)
+    times = frame_time_s(
+        part["chunk"].to_numpy(), middle_frame(cfg.FRAMES_PER_TR), cfg.FRAMES_PER_TR, cfg.TR_S
+    )
+    draw_strip(
+        {"film": held_out.frames(part)} | {name: frames[chosen] for name, frames in made.items()},
+        times,
+        target,
+    )
 
 
-def clip(stage: Stage, held_out: HeldOut, rows: np.ndarray, made: dict[str, np.ndarray], cfg, target: Path) -> None:
+def clip(
+    stage: Stage,
+    held_out: HeldOut,
+    rows: np.ndarray,
+    made: dict[str, np.ndarray],
+    cfg,
+    target: Path,
+) -> None:
     """Write the film and, last, the page that plays it."""
     table = held_out.table.iloc[rows].reset_index(drop=True)
     seconds = table["chunk"].to_numpy() * cfg.TR_S
     chosen = np.flatnonzero((seconds >= cfg.CLIP_S[0]) & (seconds < cfg.CLIP_S[1]))
     if not len(chosen):
-        chosen = np.arange(min(len(rows), max(1, round((cfg.CLIP_S[1] - cfg.CLIP_S[0]) / cfg.TR_S))))
-        stage.leave_out("CLIP_S", f"{table['film'][0]} has no held-out moment then; the clip begins at its first")
+        chosen = np.arange(
+            min(len(rows), max(1, round((cfg.CLIP_S[1] - cfg.CLIP_S[0]) / cfg.TR_S)))
+        )
+        stage.leave_out(
+            "CLIP_S",
+            f"{table['film'][0]} has no held-out moment then; the clip begins at its first",
+        )
     part = table.iloc[chosen].reset_index(drop=True)
     mask, affine = read_mask(stage.folder_of(2) / "mask.nii.gz")
     hemispheres = load_hemispheres(None, mask, affine)
@@ -87,7 +121,11 @@ def clip(stage: Stage, held_out: HeldOut, rows: np.ndarray, made: dict[str, np.n
     whole[held_out.voxels] = held_out.data.bold(part).T
     titles = [f"{t:.1f} s" for t in part["chunk"] * cfg.TR_S]
     brain = surface_pictures(
-        project(whole, hemispheres), hemispheres, titles, f"BOLD {cfg.DELAY_TRS * cfg.TR_S:.1f} s later", "BOLD (z)"
+        project(whole, hemispheres),
+        hemispheres,
+        titles,
+        f"BOLD {cfg.DELAY_TRS * cfg.TR_S:.1f} s later",
+        "BOLD (z)",
     )
     write_clip(
         stage.folder / "clip.mp4",
@@ -104,13 +142,22 @@ def surface(stage: Stage, unit: Unit, maps: dict[str, tuple[str, ...]], cfg, nam
     columns = {}
     for what in maps[name]:
         for model in (MAIN, RIDGE) if what != "ceiling" else (MAIN,):
-            file = stage.folder_of(4) / "maps" / f"{Unit(model, unit.split, unit.test_set).name}_{what}.nii.gz"
+            file = (
+                stage.folder_of(4)
+                / "maps"
+                / f"{Unit(model, unit.split, unit.test_set).name}_{what}.nii.gz"
+            )
             of_model = f"{what.replace('_of_', ' / ')}, {model_name(model, cfg)}"
             columns[what if what == "ceiling" else of_model] = read_masked(file, mask, affine)[:, 0]
     hemispheres = load_hemispheres(None, mask, affine)
     values = project(np.stack(list(columns.values()), axis=1), hemispheres)
-    title, shown = f"{unit.split} split, {unit.test_set}", "r" if name == "surface_r" else "r / noise ceiling"
-    draw_surfaces(values, hemispheres, list(columns), title, shown, stage.folder / f"{name}.png", medial=True)
+    title, shown = (
+        f"{unit.split} split, {unit.test_set}",
+        "r" if name == "surface_r" else "r / noise ceiling",
+    )
+    draw_surfaces(
+        values, hemispheres, list(columns), title, shown, stage.folder / f"{name}.png", medial=True
+    )
 
 
 def write_tables(stage: Stage, cfg) -> None:

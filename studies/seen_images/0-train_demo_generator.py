@@ -1,11 +1,12 @@
 """0. Train the generator that the demo draws with.
 
-Trains a variational autoencoder, a CLIP model and a U-Net of diffusers' and transformers' own classes on synthetic
-pictures with captions, and saves them in the folder layout of Stable Diffusion v1. The weights are in the repository:
-run this script only to make them anew.
+Trains a variational autoencoder, a CLIP model and a U-Net of diffusers' and transformers' own
+classes on synthetic pictures with captions, and saves them in the folder layout of Stable Diffusion
+v1. The weights are in the repository: run this script only to make them anew.
 
 Reads     nothing
-Writes    GENERATOR_DIR/{vae,text_encoder,clip_vision,unet}/*.safetensors, float16, and their configurations
+Writes    GENERATOR_DIR/{vae,text_encoder,clip_vision,unet}/*.safetensors, float16, and their
+            configurations
           GENERATOR_DIR/tokenizer/, scheduler/, model_index.json
 Settings  SEED, GENERATOR_STEPS
 Takes     about 10 minutes on one CPU core; 1 GB. It resumes after the last part that is complete
@@ -29,7 +30,9 @@ def main():
     folder = Path(cfg.GENERATOR_DIR)
     print(f"0-train_demo_generator.py → {folder}", flush=True)
     torch.set_num_threads(1)  # small tensors: more threads wait for each other
-    for number, (part, train) in enumerate({"vae": train_vae, "clip": train_clip, "unet": train_unet}.items()):
+    for number, (part, train) in enumerate(
+        {"vae": train_vae, "clip": train_clip, "unet": train_unet}.items()
+    ):
         if (folder / NAMES[part]).exists():
             print(f"  {part}: already there, not trained again")
             continue
@@ -40,7 +43,11 @@ def main():
     print(f"  {folder} holds {size / 1e6:.1f} MB", flush=True)
 
 
-NAMES = {"vae": "vae", "clip": "text_encoder", "unet": "unet"}  # the folder of each part that is renamed last
+NAMES = {
+    "vae": "vae",
+    "clip": "text_encoder",
+    "unet": "unet",
+}  # the folder of each part that is renamed last
 
 
 class Progress:
@@ -54,7 +61,10 @@ class Progress:
         if step % 100 == 0 or step == self.steps:
             left = (time.monotonic() - self.started) / step * (self.steps - step) / 60
             mean = sum(self.losses) / len(self.losses)
-            print(f"  {self.part}: step {step} of {self.steps}, loss {mean:.4f}, {left:.0f} min left", flush=True)
+            print(
+                f"  {self.part}: step {step} of {self.steps}, loss {mean:.4f}, {left:.0f} min left",
+                flush=True,
+            )
             self.losses = []
 
 

@@ -1,15 +1,21 @@
 """1. From single-trial estimates to training and test patterns.
 
-Reads the responses of early and higher visual cortex to each picture, session by session, and standardises every voxel on
-the training trials. Trials of a test image are averaged; an image is never in both sets.
+Reads the responses of early and higher visual cortex to each picture, session by session, and
+standardises every voxel on the training trials. Trials of a test image are averaged; an image is
+never in both sets.
 
-Reads     the data set in DATASET_DIR: NSD, THINGS-fMRI or plain tables. DATASET = "demo" writes its data set first.
-Writes    1-betas/train.npy (n_trials, n_columns) float32; test.npy (n_test_images, n_columns) float32
-          1-betas/trials.tsv, a row per training trial; test.tsv, a row per test image; voxels.tsv, a row per column
-          1-betas/unmeasured.tsv, a row per column that is left out, with the sessions that did not measure it
+Reads     the data set in DATASET_DIR: NSD, THINGS-fMRI or plain tables. DATASET = "demo" writes its
+          data set first.
+Writes    1-betas/train.npy (n_trials, n_columns) float32; test.npy (n_test_images, n_columns)
+            float32
+          1-betas/trials.tsv, a row per training trial; test.tsv, a row per test image; voxels.tsv,
+            a row per column
+          1-betas/unmeasured.tsv, a row per column that is left out, with the sessions that did not
+            measure it
           1-betas/space.nii.gz (x, y, z) uint8, the columns' voxels, where their positions are known
 Settings  SEED, SUBJECT, SESSIONS, BETAS, EARLY_ROIS, HIGHER_ROIS, STANDARDIZE, SPACE_FILE
-Takes     the time of reading the files once; memory: a session's trials, and all patterns on the disk twice
+Takes     the time of reading the files once; memory: a session's trials, and all patterns on the
+          disk twice
 ``--check``: says what the data set holds and what would stop scripts 1 to 3; writes nothing
 """
 
@@ -18,7 +24,16 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import write_nifti
-from neuroface.pipeline import Checklist, Section, Stage, atomic, open_npy, run_script, write_npy, write_table
+from neuroface.pipeline import (
+    Checklist,
+    Section,
+    Stage,
+    atomic,
+    open_npy,
+    run_script,
+    write_npy,
+    write_table,
+)
 from seen_images.check import check_study
 from seen_images.demo import write_demo
 from seen_images.patterns import Scaler, mean_of_repeats, reliability, unmeasured
@@ -52,7 +67,10 @@ def main():
 
     voxels, lost = read_tsv(stage.folder / "voxels.tsv"), read_tsv(stage.folder / "unmeasured.tsv")
     for (roi, names), n in lost.groupby(["roi", "sessions"], sort=False).size().items():
-        stage.leave_out(f"{n:,} voxels of {roi}", f"not measured in session {names}: their values do not change there")
+        stage.leave_out(
+            f"{n:,} voxels of {roi}",
+            f"not measured in session {names}: their values do not change there",
+        )
     if n := int(voxels["constant"].sum()):
         stage.leave_out(f"{n} columns", "never change over the training trials and count as 0")
     train, test = open_npy(stage.folder / "train.npy"), open_npy(joined)
@@ -87,7 +105,11 @@ def session_of(file: Path) -> str:
 def is_used(folder: Path, file: Path) -> bool:
     """Whether a session was read from a file of the data set; a file without a session's number holds all of them."""
     session = session_of(file)
-    return part_file(folder, session).exists() if session else any(folder.glob(part_file(folder, "*").name))
+    return (
+        part_file(folder, session).exists()
+        if session
+        else any(folder.glob(part_file(folder, "*").name))
+    )
 
 
 def trials_of(source: Source, split: str) -> pd.DataFrame:
@@ -111,7 +133,10 @@ def join(folder: Path, source: Source, cfg, target: Path) -> None:
     trials = source.trials
     parts = {session: part_file(folder, session) for session in trials["session"].unique()}
     columns, kept = leave_out_unmeasured(folder, source.columns, parts)
-    is_train = {session: (part["split"] == "train").to_numpy() for session, part in trials.groupby("session")}
+    is_train = {
+        session: (part["split"] == "train").to_numpy()
+        for session, part in trials.groupby("session")
+    }
     scaler = Scaler(cfg.STANDARDIZE, columns["part"].to_numpy())
     for session, file in parts.items():
         scaler.fit(session, open_npy(file)[is_train[session]][:, kept])
@@ -120,7 +145,10 @@ def join(folder: Path, source: Source, cfg, target: Path) -> None:
     train = pd.concat([part[part["split"] == "train"] for part in order], ignore_index=True)
     test = pd.concat([part[part["split"] == "test"] for part in order], ignore_index=True)
     with atomic(folder / "train.npy") as partial_file:
-        written, start = np.lib.format.open_memmap(partial_file, "w+", np.float32, (len(train), len(columns))), 0
+        written, start = (
+            np.lib.format.open_memmap(partial_file, "w+", np.float32, (len(train), len(columns))),
+            0,
+        )
         test_trials = []
         for session, file in parts.items():
             scaled = scaler.transform(session, open_npy(file)[:, kept])
@@ -131,10 +159,16 @@ def join(folder: Path, source: Source, cfg, target: Path) -> None:
         del written
     test_trials = np.concatenate(test_trials)
     images, means = mean_of_repeats(test_trials, test["image"].to_numpy())
-    columns = columns.assign(constant=scaler.constant, reliability=reliability(test_trials, test["image"].to_numpy()))
-    write_table(folder / "trials.tsv", train[[name for name in ("image", "session", "run") if name in train]])
+    columns = columns.assign(
+        constant=scaler.constant, reliability=reliability(test_trials, test["image"].to_numpy())
+    )
     write_table(
-        folder / "test.tsv", pd.DataFrame({"image": images, "trials": test.groupby("image").size()[images].to_numpy()})
+        folder / "trials.tsv",
+        train[[name for name in ("image", "session", "run") if name in train]],
+    )
+    write_table(
+        folder / "test.tsv",
+        pd.DataFrame({"image": images, "trials": test.groupby("image").size()[images].to_numpy()}),
     )
     write_table(folder / "voxels.tsv", columns)
     if source.space is not None and source.positions is not None:
@@ -167,8 +201,15 @@ def leave_out_unmeasured(
 
 
 def describe(source: Source, voxels: pd.DataFrame, train: np.ndarray, test: np.ndarray) -> Section:
-    images, repeats = trials_of(source, "train")["image"].nunique(), trials_of(source, "test").groupby("image").size()
-    within = " of each session" if source.cfg.STANDARDIZE == "session" and len(set(source.trials["session"])) > 1 else ""
+    images, repeats = (
+        trials_of(source, "train")["image"].nunique(),
+        trials_of(source, "test").groupby("image").size(),
+    )
+    within = (
+        " of each session"
+        if source.cfg.STANDARDIZE == "session" and len(set(source.trials["session"])) > 1
+        else ""
+    )
     section = Section(
         "Patterns",
         f"Responses to single trials, standardised on the training trials{within}. No image is in both sets.",

@@ -1,15 +1,21 @@
 """2. Pictures to image latents, captions to text embeddings.
 
-Encodes every picture with the autoencoder of a latent diffusion model and every caption with its CLIP text model. These are
-what the decoders of script 3 learn to predict. Embeddings of several captions of one picture are averaged.
+Encodes every picture with the autoencoder of a latent diffusion model and every caption with its
+CLIP text model. These are what the decoders of script 3 learn to predict. Embeddings of several
+captions of one picture are averaged.
 
 Reads     1-betas/, the pictures and captions in DATASET_DIR, the weights in MODEL_DIR
-Writes    2-embeddings/latents.npy (n_images, 4, h, w) float32; h = w = ENCODE_PIXELS / 8 (demo: / 4)
-          2-embeddings/text.npy (n_images, N_TOKENS, width) float32; the first token is the start token
-          2-embeddings/images.tsv, a row per image; generator.json: digests of the weights; attributes.tsv
-          2-embeddings/seen/<image>.png, the test pictures at DRAW_PIXELS; mean_picture.png, of the training pictures
+Writes    2-embeddings/latents.npy (n_images, 4, h, w) float32; h = w = ENCODE_PIXELS / 8 (demo: /
+            4)
+          2-embeddings/text.npy (n_images, N_TOKENS, width) float32; the first token is the start
+            token
+          2-embeddings/images.tsv, a row per image; generator.json: digests of the weights;
+            attributes.tsv
+          2-embeddings/seen/<image>.png, the test pictures at DRAW_PIXELS; mean_picture.png, of the
+            training pictures
 Settings  SEED, ENCODE_PIXELS, LATENTS, N_TOKENS, DRAW_PIXELS
-Takes     Stable Diffusion on a GPU: minutes per 1,000 pictures; on a CPU about a second per picture; 2 GB
+Takes     Stable Diffusion on a GPU: minutes per 1,000 pictures; on a CPU about a second per
+          picture; 2 GB
 """
 
 from functools import partial
@@ -49,9 +55,17 @@ def main():
 
     embed = partial(embed_chunk, stage.folder, cfg)
     stage.each(
-        embed, chunks, lambda chunk: joined.exists() or is_embedded(stage.folder, chunk), "parts of the pictures"
+        embed,
+        chunks,
+        lambda chunk: joined.exists() or is_embedded(stage.folder, chunk),
+        "parts of the pictures",
     )
-    stage.each(partial(join, stage.folder, images, chunks, cfg), [joined], Path.exists, "sets of embeddings")
+    stage.each(
+        partial(join, stage.folder, images, chunks, cfg),
+        [joined],
+        Path.exists,
+        "sets of embeddings",
+    )
     latents, text = open_npy(stage.folder / "latents.npy"), open_npy(joined)
     print(f"  latents {latents.shape[1:]}, text embeddings {text.shape[1:]}")
     stage.finish(f"embeddings of {len(images):,} pictures", describe(images, latents, text, cfg))
@@ -59,15 +73,24 @@ def main():
 
 def list_images(betas: Path) -> pd.DataFrame:
     """A row per image: image, split; test images first in the order of test.npy."""
-    test, train = read_tsv(betas / "test.tsv")["image"], read_tsv(betas / "trials.tsv")["image"].drop_duplicates()
+    test, train = (
+        read_tsv(betas / "test.tsv")["image"],
+        read_tsv(betas / "trials.tsv")["image"].drop_duplicates(),
+    )
     return pd.concat(
-        [pd.DataFrame({"image": test, "split": "test"}), pd.DataFrame({"image": train, "split": "train"})],
+        [
+            pd.DataFrame({"image": test, "split": "test"}),
+            pd.DataFrame({"image": train, "split": "train"}),
+        ],
         ignore_index=True,
     )
 
 
 def chunk_files(folder: Path, chunk: pd.DataFrame) -> dict[str, Path]:
-    return {name: folder / f"{name}-{chunk.index[0]:06d}.npy" for name in ("pixel-sum", "latents", "text")}
+    return {
+        name: folder / f"{name}-{chunk.index[0]:06d}.npy"
+        for name in ("pixel-sum", "latents", "text")
+    }
 
 
 def is_embedded(folder: Path, chunk: pd.DataFrame) -> bool:
@@ -77,7 +100,10 @@ def is_embedded(folder: Path, chunk: pd.DataFrame) -> bool:
 def embed_chunk(folder: Path, cfg, chunk: pd.DataFrame) -> None:
     """Write latents and text embeddings of some pictures, and the sum of those that are for training; text last."""
     share_cores(cfg.N_JOBS)
-    source, generator = open_source(cfg), open_generator(Path(cfg.MODEL_DIR), cfg.DEVICE, cfg.PRECISION)
+    source, generator = (
+        open_source(cfg),
+        open_generator(Path(cfg.MODEL_DIR), cfg.DEVICE, cfg.PRECISION),
+    )
     latents, text, total = [], [], np.zeros((cfg.DRAW_PIXELS, cfg.DRAW_PIXELS, 3))
     for start in range(0, len(chunk), cfg.INFERENCE_BATCH):
         batch = chunk.iloc[start : start + cfg.INFERENCE_BATCH]
@@ -118,10 +144,17 @@ def join(folder: Path, images: pd.DataFrame, chunks: list[pd.DataFrame], cfg, ta
 def write_rest(folder: Path, images: pd.DataFrame, chunks: list[pd.DataFrame], cfg) -> None:
     """Tables of the images and of their attributes, and the mean of the training pictures."""
     n_train = int((images["split"] == "train").sum())
-    mean = sum(np.asarray(open_npy(chunk_files(folder, chunk)["pixel-sum"])) for chunk in chunks) / n_train
+    mean = (
+        sum(np.asarray(open_npy(chunk_files(folder, chunk)["pixel-sum"])) for chunk in chunks)
+        / n_train
+    )
     write_picture(folder / "mean_picture.png", np.round(mean).astype(np.uint8))
     attributes = open_source(cfg).attributes
-    known = attributes.reindex(images["image"]) if len(attributes) else pd.DataFrame(index=images["image"])
+    known = (
+        attributes.reindex(images["image"])
+        if len(attributes)
+        else pd.DataFrame(index=images["image"])
+    )
     write_table(folder / "attributes.tsv", known.rename_axis("image").reset_index())
     write_table(folder / "images.tsv", images)
 

@@ -1,30 +1,49 @@
 """3. Decode image latents from early voxels and text embeddings from higher voxels.
 
-Fits ridge regression and the published networks to single training trials, and predicts the latents of every test image
-from its mean pattern. Inner sets of training images choose penalties and epochs. SELECTION = "paper" trains the networks
-once more with the epoch chosen on the test set, as in the publication, so that the table shows what that gave.
+Fits ridge regression and the published networks to single training trials, and predicts the latents
+of every test image from its mean pattern. Inner sets of training images choose penalties and
+epochs. SELECTION = "paper" trains the networks once more with the epoch chosen on the test set, as
+in the publication, so that the table shows what that gave.
 
 Reads     1-betas/, 2-embeddings/
-Writes    3-decoders/{image,text}/<decoder>.safetensors; <decoder>.npy, latents of the test images (n, …) float32
-          3-decoders/{image,text}/<decoder>_history.tsv, <decoder>.json: parameters, seconds, epoch or penalties
+Writes    3-decoders/{image,text}/<decoder>.safetensors; <decoder>.npy, latents of the test images
+            (n, …) float32
+          3-decoders/{image,text}/<decoder>_history.tsv, <decoder>.json: parameters, seconds, epoch
+            or penalties
           3-decoders/{image,text}.tsv, the tables of decoders; training.png
-Settings  SEED, IMAGE_DECODERS, TEXT_DECODERS, DECODER_OPTIONS, GCN_NODES, ALPHAS, N_FOLDS, SELECTION, INNER_SHARE, EPOCHS,
-          PATIENCE, N_BOOTSTRAP, N_SHUFFLES
-Takes     NSD: networks minutes on a GPU, hours on a CPU; ridge of 25,000 trials and 10,631 voxels an hour on 2 cores, 8 GB
+Settings  SEED, IMAGE_DECODERS, TEXT_DECODERS, DECODER_OPTIONS, GCN_NODES, ALPHAS, N_FOLDS,
+          SELECTION, INNER_SHARE, EPOCHS, PATIENCE, N_BOOTSTRAP, N_SHUFFLES
+Takes     NSD: networks minutes on a GPU, hours on a CPU; ridge of 25,000 trials and 10,631 voxels
+          an hour on 2 cores, 8 GB
 """
 
 import time
 from functools import partial
 from pathlib import Path
 
-from neuroface.pipeline import Rules, Stage, only_more, run_script, write_json, write_npy, write_table
+from neuroface.pipeline import (
+    Rules,
+    Stage,
+    only_more,
+    run_script,
+    write_json,
+    write_npy,
+    write_table,
+)
 from seen_images.decoder_tables import compare_decoders, describe
 from seen_images.devices import device_of, share_cores
 from seen_images.latents import Problem, decoder_file, drawn_name, names_of, open_problem
 from seen_images.networks import build, edges_of, n_parameters, save_decoder, scaled_laplacian
 from seen_images.options import PUBLISHED, options_of
 from seen_images.patterns import mean_of_repeats
-from seen_images.training import Watched, fit_ridge, inner_folds, inner_images, predict, train_network
+from seen_images.training import (
+    Watched,
+    fit_ridge,
+    inner_folds,
+    inner_images,
+    predict,
+    train_network,
+)
 from study import STUDY
 
 import numpy as np
@@ -33,15 +52,26 @@ import torch
 
 # Tables of decoders are made again; no later script but 7, which copies them, reads them.
 OF_TABLES = ("N_BOOTSTRAP", "N_SHUFFLES")
-RULES = Rules(aside=OF_TABLES, remade=OF_TABLES, growing={"IMAGE_DECODERS": only_more, "TEXT_DECODERS": only_more})
+RULES = Rules(
+    aside=OF_TABLES,
+    remade=OF_TABLES,
+    growing={"IMAGE_DECODERS": only_more, "TEXT_DECODERS": only_more},
+)
 
 
 def main():
     cfg = STUDY.load_settings(__file__)
     units = [(target, name) for target in ("image", "text") for name in names_of(target, cfg)]
-    stage = Stage(STUDY, 3, cfg, __doc__, reads=(1, 2), rules=RULES, side_results=not_drawn(units, cfg))
+    stage = Stage(
+        STUDY, 3, cfg, __doc__, reads=(1, 2), rules=RULES, side_results=not_drawn(units, cfg)
+    )
     done = partial(is_fitted, stage.folder)
-    stage.each(partial(fit, stage.folder_of(1), stage.folder_of(2), stage.folder, cfg), units, done, "decoders")
+    stage.each(
+        partial(fit, stage.folder_of(1), stage.folder_of(2), stage.folder, cfg),
+        units,
+        done,
+        "decoders",
+    )
 
     tables = {}
     for target in ("image", "text"):
@@ -58,30 +88,47 @@ def main():
 def not_drawn(units: list[tuple[str, str]], cfg) -> tuple[str, ...]:
     """Beginnings of the files of tables and of decoders that are not drawn with: to add one costs no drawing."""
     others = [(target, name) for target, name in units if name != drawn_name(target, cfg)]
-    return ("image.tsv", "text.tsv", *(f"{target}/{name}{mark}" for target, name in others for mark in "._"))
+    return (
+        "image.tsv",
+        "text.tsv",
+        *(f"{target}/{name}{mark}" for target, name in others for mark in "._"),
+    )
 
 
 def is_fitted(folder: Path, unit: tuple[str, str]) -> bool:
-    return all(decoder_file(folder, *unit, ending).exists() for ending in (".safetensors", ".npy", ".json"))
+    return all(
+        decoder_file(folder, *unit, ending).exists() for ending in (".safetensors", ".npy", ".json")
+    )
 
 
 def fit(betas: Path, embeddings: Path, folder: Path, cfg, unit: tuple[str, str]) -> None:
     """Fit one decoder and predict the test images; its costs are written last."""
     target, name = unit
     share_cores(cfg.N_JOBS)
-    problem, device, started = open_problem(betas, embeddings, target), device_of(cfg.DEVICE), time.monotonic()
+    problem, device, started = (
+        open_problem(betas, embeddings, target),
+        device_of(cfg.DEVICE),
+        time.monotonic(),
+    )
     decoder = name.partition("-")[0]
     if decoder == "ridge":
         folds = inner_folds(problem.images, cfg.N_FOLDS, cfg.SEED)
-        network, found = fit_ridge(problem.train, problem.targets[problem.of_trial], folds, cfg.ALPHAS, device)
+        network, found = fit_ridge(
+            problem.train, problem.targets[problem.of_trial], folds, cfg.ALPHAS, device
+        )
         recipe = {"options": {}}
     else:
-        network, recipe, found = fit_network(problem, f"{target}:{decoder}", name != decoder, folder, cfg, device)
+        network, recipe, found = fit_network(
+            problem, f"{target}:{decoder}", name != decoder, folder, cfg, device
+        )
     save_decoder(
         decoder_file(folder, target, name, ".safetensors"), network, decoder=decoder, n_voxels=problem.train.shape[1],
         n_outputs=problem.targets.shape[1], **recipe,
     )  # fmt: skip
-    write_npy(decoder_file(folder, target, name, ".npy"), predict(network, problem.test, cfg.INFERENCE_BATCH))
+    write_npy(
+        decoder_file(folder, target, name, ".npy"),
+        predict(network, problem.test, cfg.INFERENCE_BATCH),
+    )
     cost = {"parameters": n_parameters(network), "seconds": round(time.monotonic() - started, 1)}
     write_json(decoder_file(folder, target, name, ".json"), found | cost)
 
@@ -94,7 +141,9 @@ def fit_network(problem: Problem, decoder: str, on_test: bool, folder: Path, cfg
     on_test : fit all training trials and let the test set choose the epoch, as in the publication.
     """
     options, name = options_of(decoder, cfg.DECODER_OPTIONS), decoder.partition(":")[2]
-    recipe = {"options": options} | ({"nodes": nodes_of(problem.voxels, cfg)} if name == "gcn" else {})
+    recipe = {"options": options} | (
+        {"nodes": nodes_of(problem.voxels, cfg)} if name == "gcn" else {}
+    )
     seed = cfg.SEED + 100 * list(PUBLISHED).index(decoder)
     if on_test:
         trials, watched = np.arange(len(problem.train)), Watched(problem.test, problem.truth)
@@ -116,7 +165,8 @@ def fit_network(problem: Problem, decoder: str, on_test: bool, folder: Path, cfg
     )  # fmt: skip
     target = decoder.partition(":")[0]
     write_table(
-        decoder_file(folder, target, name + ("-test-chosen" if on_test else ""), "_history.tsv"), pd.DataFrame(history)
+        decoder_file(folder, target, name + ("-test-chosen" if on_test else ""), "_history.tsv"),
+        pd.DataFrame(history),
     )
     best = min(history, key=lambda row: row["watched_mse"])
     return network, recipe, {"epoch": best["epoch"], "epochs": len(history)}

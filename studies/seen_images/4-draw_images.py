@@ -1,16 +1,18 @@
 """4. Draw the pictures with the latent diffusion model.
 
-The decoded image latents become a blurred picture, which is noised and drawn anew under the decoded text embedding, several
-times per test image. Also drawn, for comparison: from the text alone (out of pure noise) and from the latents alone (without
-text).
+The decoded image latents become a blurred picture, which is noised and drawn anew under the decoded
+text embedding, several times per test image. Also drawn, for comparison: from the text alone (out
+of pure noise) and from the latents alone (without text).
 
 Reads     1-betas/test.tsv, 2-embeddings/, 3-decoders/, the weights in MODEL_DIR
 Writes    4-drawings/decoded/<image>_draw-<k>.png, DRAW_PIXELS wide; the same in text/ and latents/
-          4-drawings/start/<image>.png, the decoded latents through the autoencoder alone; mean_latents.png, those of the
+          4-drawings/start/<image>.png, the decoded latents through the autoencoder alone;
+            mean_latents.png, those of the
           mean of the training latents
-Settings  SEED, IMAGE_DECODER, TEXT_DECODER, DRAW_PIXELS, DDIM_STEPS, STRENGTH, GUIDANCE, N_DRAWS, ALSO_DRAW
-Takes     Stable Diffusion: about 3 s per drawing on a large GPU in float16, minutes on a CPU. INFERENCE_BATCH drawings are
-          made at once: lower it if the GPU's memory runs out
+Settings  SEED, IMAGE_DECODER, TEXT_DECODER, DRAW_PIXELS, DDIM_STEPS, STRENGTH, GUIDANCE, N_DRAWS,
+          ALSO_DRAW
+Takes     Stable Diffusion: about 3 s per drawing on a large GPU in float16, minutes on a CPU.
+          INFERENCE_BATCH drawings are made at once: lower it if the GPU's memory runs out
 """
 
 from functools import partial
@@ -19,7 +21,14 @@ from pathlib import Path
 from neuroface.pipeline import Rules, Section, Stage, only_more, open_npy, run_script, save_figure
 from seen_images.decoder_tables import word_of
 from seen_images.devices import share_cores
-from seen_images.drawings import DECODED, conditions_of, drawing_files, read_pictures, start_file, write_picture
+from seen_images.drawings import (
+    DECODED,
+    conditions_of,
+    drawing_files,
+    read_pictures,
+    start_file,
+    write_picture,
+)
 from seen_images.generator import check_folder, check_weights, open_generator, resized
 from seen_images.latents import decoded_latents, drawn_name, open_problem
 from seen_images.sources import first_captions, open_source
@@ -37,22 +46,35 @@ def main():
     cfg = STUDY.load_settings(__file__)
     model = check_folder(cfg.MODEL_DIR, cfg.GENERATOR_DIR)
     stage = Stage(STUDY, 4, cfg, __doc__, reads=(1, 2, 3), rules=RULES)
-    check_weights(stage.folder_of(2) / "generator.json", model, ("vae", "text_encoder"), stage.folder_of(2))
-    check_weights(stage.folder / "generator.json", model, ("vae", "text_encoder", "unet"), stage.folder)
+    check_weights(
+        stage.folder_of(2) / "generator.json", model, ("vae", "text_encoder"), stage.folder_of(2)
+    )
+    check_weights(
+        stage.folder / "generator.json", model, ("vae", "text_encoder", "unet"), stage.folder
+    )
     images = read_tsv(stage.folder_of(1) / "test.tsv")["image"].tolist()
     folders = [stage.folder_of(number) for number in (1, 2, 3, 4)]
 
-    stage.each(partial(draw_mean, folders, cfg), [mean_file(stage.folder)], Path.exists, "mean pictures")
+    stage.each(
+        partial(draw_mean, folders, cfg), [mean_file(stage.folder)], Path.exists, "mean pictures"
+    )
     is_started = lambda part: all(start_file(stage.folder, images[row]).exists() for row in part)  # noqa: E731
     parts = parts_of(len(images), cfg.INFERENCE_BATCH)
-    stage.each(partial(draw_starts, folders, cfg, images), parts, is_started, "parts of the decoded latents")
+    stage.each(
+        partial(draw_starts, folders, cfg, images),
+        parts,
+        is_started,
+        "parts of the decoded latents",
+    )
 
     at_once = max(1, cfg.INFERENCE_BATCH // cfg.N_DRAWS)
     parts = parts_of(len(images), at_once)
     units = [(condition, part) for part in parts for condition in conditions_of(cfg)]
     files = partial(files_of, stage.folder, images, cfg)
     is_drawn = lambda unit: all(file.exists() for row in unit[1] for file in files(unit[0], row))  # noqa: E731
-    stage.each(partial(draw, folders, cfg, images), units, is_drawn, "parts of the images × conditions")
+    stage.each(
+        partial(draw, folders, cfg, images), units, is_drawn, "parts of the images × conditions"
+    )
     n_drawings = len(images) * len(conditions_of(cfg)) * cfg.N_DRAWS
     stage.finish(f"{n_drawings:,} drawings", describe(stage, images, cfg))
 
@@ -75,7 +97,9 @@ def draw_mean(folders: list[Path], cfg, file: Path) -> None:
     share_cores(cfg.N_JOBS)
     generator = open_generator(Path(cfg.MODEL_DIR), cfg.DEVICE, cfg.PRECISION)
     problem = open_problem(folders[0], folders[1], "image")
-    write_picture(file, resized(generator.decode(problem.mean.reshape(1, *problem.shape))[0], cfg.DRAW_PIXELS))
+    write_picture(
+        file, resized(generator.decode(problem.mean.reshape(1, *problem.shape))[0], cfg.DRAW_PIXELS)
+    )
 
 
 def draw_starts(folders: list[Path], cfg, images: list[str], rows: list[int]) -> None:
@@ -96,9 +120,14 @@ def draw(folders: list[Path], cfg, images: list[str], unit: tuple[str, list[int]
         texts = np.repeat(generator.embed([""], cfg.N_TOKENS), len(rows), axis=0)
     else:
         decoded = decoded_latents(folders, "text", rows, cfg)
-        start_token = np.asarray(open_npy(folders[1] / "text.npy")[0, :1])  # the same for every caption
+        start_token = np.asarray(
+            open_npy(folders[1] / "text.npy")[0, :1]
+        )  # the same for every caption
         texts = np.concatenate([np.repeat(start_token[None], len(rows), axis=0), decoded], axis=1)
-    starts = [mean_file(folders[3]) if condition == "text" else start_file(folders[3], images[row]) for row in rows]
+    starts = [
+        mean_file(folders[3]) if condition == "text" else start_file(folders[3], images[row])
+        for row in rows
+    ]
     seeds = [[[cfg.SEED, 4, row, number] for number in range(cfg.N_DRAWS)] for row in rows]
     drawings = generator.draw(
         read_pictures(starts), texts.astype(np.float32), seeds, steps=cfg.DDIM_STEPS,
@@ -126,7 +155,11 @@ def describe(stage: Stage, images: list[str], cfg) -> Section:
     }
     captions = first_captions(open_source(cfg), shown)
     figure, axes = plt.subplots(
-        len(rows), len(shown), figsize=(1.6 * len(shown), 1.6 * len(rows) + 0.5), squeeze=False, layout="constrained"
+        len(rows),
+        len(shown),
+        figsize=(1.6 * len(shown), 1.6 * len(rows) + 0.5),
+        squeeze=False,
+        layout="constrained",
     )
     for axis, caption in zip(axes[0], captions):
         axis.set_title(caption, fontsize=7)

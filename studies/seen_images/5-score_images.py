@@ -1,25 +1,37 @@
 """5. How alike are seen and drawn pictures, and what would chance, a baseline or one half of the method reach?
 
-Scores every drawing by pixels and by the features of networks. The same scores are made for drawings from text alone and
-latents alone, for the nearest training picture, for the mean picture, and for shuffled brains: the drawings of other test
-images, which look as good and show something else. A score is evidence if it is better than shuffled brains and than the
-mean picture; identification is compared with chance.
+Scores every drawing by pixels and by the features of networks. The same scores are made for
+drawings from text alone and latents alone, for the nearest training picture, for the mean picture,
+and for shuffled brains: the drawings of other test images, which look as good and show something
+else. A score is evidence if it is better than shuffled brains and than the mean picture;
+identification is compared with chance.
 
-Reads     1-betas/, 2-embeddings/, 3-decoders/, 4-drawings/, DATASET_DIR (training pictures), weights in SCORES_DIR
-Writes    5-scores/scores.tsv, a row per kind of picture and measure: intervals, differences from shuffled brains and from
+Reads     1-betas/, 2-embeddings/, 3-decoders/, 4-drawings/, DATASET_DIR (training pictures),
+          weights in SCORES_DIR
+Writes    5-scores/scores.tsv, a row per kind of picture and measure: intervals, differences from
+            shuffled brains and from
           the mean picture, p of identification
-          5-scores/images.tsv, a row per kind, measure and test image; nearest.tsv, nearest training images; scores.png
+          5-scores/images.tsv, a row per kind, measure and test image; nearest.tsv, nearest training
+            images; scores.png
           5-scores/features/<kind>_<network>.npy (n_images, n_drawings, k) float32
 Settings  SEED, SCORE_PIXELS, DRAWINGS, RETRIEVAL_N, N_BOOTSTRAP, N_SHUFFLES
-Takes     0.1 s per picture and network on one CPU core, 0.04 s per pair of pictures and pixel measure at 425 pixels;
-          memory: the features, and 5 MB per picture of a batch
+Takes     0.1 s per picture and network on one CPU core, 0.04 s per pair of pictures and pixel
+          measure at 425 pixels; memory: the features, and 5 MB per picture of a batch
 """
 
 import re
 from functools import partial
 from pathlib import Path
 
-from neuroface.pipeline import Rules, Stage, open_npy, run_script, write_json, write_npy, write_table
+from neuroface.pipeline import (
+    Rules,
+    Stage,
+    open_npy,
+    run_script,
+    write_json,
+    write_npy,
+    write_table,
+)
 from seen_images.devices import share_cores
 from seen_images.drawings import DECODED, SEEN, Pictures
 from seen_images.features import features_of, networks_at_hand, open_network
@@ -48,19 +60,27 @@ def main():
 
     units = [(kind, name) for kind in files.kinds for name in networks if name != LPIPS]
     extract = partial(extract_features, files, networks, cfg)
-    stage.each(extract, units, lambda unit: feature_file(stage.folder, *unit).exists(), "kinds × networks")
+    stage.each(
+        extract, units, lambda unit: feature_file(stage.folder, *unit).exists(), "kinds × networks"
+    )
     measures = pairwise_measures(networks, cfg)
     pairs = [(kind, measure) for kind in files.kinds if kind != SEEN for measure in measures]
     compare = partial(compare_pairs, files, networks, cfg)
-    stage.each(compare, pairs, lambda pair: pair_file(stage.folder, *pair).exists(), "kinds × measures")
+    stage.each(
+        compare, pairs, lambda pair: pair_file(stage.folder, *pair).exists(), "kinds × measures"
+    )
 
     features = {unit: open_npy(feature_file(stage.folder, *unit)) for unit in units}
     pairwise = {pair: open_npy(pair_file(stage.folder, *pair)) for pair in pairs}
     scores, per_image = table_of_scores(features, pairwise, files.images, cfg)
     write_table(stage.folder / "scores.tsv", scores)
     write_table(stage.folder / "images.tsv", per_image)
-    write_json(stage.folder / "networks.json", {name: Path(path).name for name, path in networks.items()})
-    stage.finish(f"scores of {len(files.images):,} test images", describe(stage.folder, scores, cfg))
+    write_json(
+        stage.folder / "networks.json", {name: Path(path).name for name, path in networks.items()}
+    )
+    stage.finish(
+        f"scores of {len(files.images):,} test images", describe(stage.folder, scores, cfg)
+    )
 
 
 def write_nearest(folders: list[Path], cfg) -> None:
@@ -74,7 +94,9 @@ def write_nearest(folders: list[Path], cfg) -> None:
         decoded = open_npy(decoder_file(folders[2], target, drawn_name(target, cfg), ".npy"))
         total = total + similarity(decoded - problem.mean, problem.targets - problem.mean)
     nearest = problem.train_images[total.argmax(axis=1)]
-    write_table(folders[4] / "nearest.tsv", pd.DataFrame({"image": problem.test_images, "nearest": nearest}))
+    write_table(
+        folders[4] / "nearest.tsv", pd.DataFrame({"image": problem.test_images, "nearest": nearest})
+    )
 
 
 def feature_file(folder: Path, kind: str, network: str) -> Path:
@@ -92,14 +114,18 @@ def extract_features(files: Pictures, networks: dict[str, str], cfg, unit: tuple
     kind, name = unit
     share_cores(cfg.N_JOBS)
     network = open_network(name, networks[name], cfg.DEVICE)
-    rows = [features_of(network, files.of(kind, row), cfg.INFERENCE_BATCH) for row in range(len(files.images))]
+    rows = [
+        features_of(network, files.of(kind, row), cfg.INFERENCE_BATCH)
+        for row in range(len(files.images))
+    ]
     write_npy(feature_file(files.folders[-1], kind, name), np.stack(rows))
 
 
 def compare_pairs(files: Pictures, networks: dict[str, str], cfg, pair: tuple[str, str]) -> None:
     """Write a measure that needs both pictures at once: (1 + n_pairings, n_images), the right pairs first.
 
-    Right pairs are scored with all drawings of the image, each wrong pair with one of them, in turn.
+    Right pairs are scored with all drawings of the image, each wrong pair with one of them, in
+    turn.
     """
     kind, measure = pair
     share_cores(cfg.N_JOBS)
@@ -108,9 +134,13 @@ def compare_pairs(files: Pictures, networks: dict[str, str], cfg, pair: tuple[st
     for row in range(len(files.images)):
         drawn = files.of(kind, row)
         for number, others in enumerate(pairings):
-            seen_row = int(np.flatnonzero(others == row)[0])  # the image that this drawing is paired with
+            seen_row = int(
+                np.flatnonzero(others == row)[0]
+            )  # the image that this drawing is paired with
             used = drawn if number == 0 else drawn[[number % len(drawn)]]
-            scores[number, seen_row] = pair_scores(measure, used, files.of(SEEN, seen_row)[0], networks, cfg).mean()
+            scores[number, seen_row] = pair_scores(
+                measure, used, files.of(SEEN, seen_row)[0], networks, cfg
+            ).mean()
     write_npy(pair_file(files.folders[-1], kind, measure), scores)
 
 

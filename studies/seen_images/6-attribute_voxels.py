@@ -1,15 +1,19 @@
 """6. Which voxels and regions do the decoded latents rest on?
 
-Integrated Gradients attribute to voxels how far the decoded latents point to the picture that was seen, and, for every
-attribute in ATTRIBUTES, to what it has (its colour, say). Each region is also left out, and two-way identification of the
-decoded latents is scored again.
+Integrated Gradients attribute to voxels how far the decoded latents point to the picture that was
+seen, and, for every attribute in ATTRIBUTES, to what it has (its colour, say). Each region is also
+left out, and two-way identification of the decoded latents is scored again.
 
 Reads     1-betas/, 2-embeddings/, 3-decoders/
-Writes    6-attributions/{image,text}_<direction>.npy (n_test_images, n_columns of that part) float32
-          6-attributions/voxels.tsv, mean and mean absolute attributions per column; regions.tsv; left_out.tsv; checks.json
-          6-attributions/{image,text}_<direction>.nii.gz (x, y, z, 2) float32, both means, where positions are known
+Writes    6-attributions/{image,text}_<direction>.npy (n_test_images, n_columns of that part)
+            float32
+          6-attributions/voxels.tsv, mean and mean absolute attributions per column; regions.tsv;
+            left_out.tsv; checks.json
+          6-attributions/{image,text}_<direction>.nii.gz (x, y, z, 2) float32, both means, where
+            positions are known
 Settings  IMAGE_DECODER, TEXT_DECODER, ATTRIBUTES, IG_STEPS, N_BOOTSTRAP
-Takes     IG_STEPS forward and backward passes per test image and direction; INFERENCE_BATCH passes at once
+Takes     IG_STEPS forward and backward passes per test image and direction; INFERENCE_BATCH passes
+          at once
 """
 
 from functools import partial
@@ -33,7 +37,13 @@ from seen_images.attribution_report import checks_of, describe
 from seen_images.devices import device_of, share_cores
 from seen_images.latents import Problem, decoder_file, drawn_name, open_problem
 from seen_images.networks import load_decoder
-from seen_images.scores import bootstrap_times, interval_of_mean, interval_of_share, similarity, two_way_influence
+from seen_images.scores import (
+    bootstrap_times,
+    interval_of_mean,
+    interval_of_share,
+    similarity,
+    two_way_influence,
+)
 from seen_images.tables import read_tsv
 from seen_images.training import predict
 from study import STUDY
@@ -51,12 +61,19 @@ def main():
     folders = [stage.folder_of(number) for number in (1, 2, 3, 6)]
     check_attributes(read_tsv(folders[1] / "attributes.tsv"), cfg)
 
-    units = [(target, direction) for target in ("image", "text") for direction in (SEEN, *cfg.ATTRIBUTES)]
+    units = [
+        (target, direction) for target in ("image", "text") for direction in (SEEN, *cfg.ATTRIBUTES)
+    ]
     explained = lambda unit: maps_file(stage.folder, unit).exists()  # noqa: E731
     stage.each(partial(explain, folders, cfg), units, explained, "targets × directions")
     left_out = stage.folder / "left_out.tsv"
     left_out.unlink(missing_ok=True)
-    stage.each(partial(leave_out_regions, folders, cfg), [left_out], Path.exists, "tables of regions left out")
+    stage.each(
+        partial(leave_out_regions, folders, cfg),
+        [left_out],
+        Path.exists,
+        "tables of regions left out",
+    )
 
     voxels = columns_with_means(folders, units)
     write_table(stage.folder / "voxels.tsv", voxels)
@@ -84,7 +101,9 @@ def explain(folders: list[Path], cfg, unit_of_work: tuple[str, str]) -> None:
     target, direction = unit_of_work
     share_cores(cfg.N_JOBS)
     problem = open_problem(folders[0], folders[1], target)
-    decoder = load_decoder(decoder_file(folders[2], target, drawn_name(target, cfg), ".safetensors"))
+    decoder = load_decoder(
+        decoder_file(folders[2], target, drawn_name(target, cfg), ".safetensors")
+    )
     if direction == SEEN:
         along = unit(problem.truth - problem.mean)
     else:
@@ -96,7 +115,11 @@ def explain(folders: list[Path], cfg, unit_of_work: tuple[str, str]) -> None:
         decoder, problem.test[known], along[known], cfg.IG_STEPS, cfg.INFERENCE_BATCH, device
     )
     gaps = pd.DataFrame(
-        {"image": problem.test_images, "gain": gains, "gap": gains - maps.sum(axis=1, dtype=np.float64)}
+        {
+            "image": problem.test_images,
+            "gain": gains,
+            "gap": gains - maps.sum(axis=1, dtype=np.float64),
+        }
     )
     write_table(maps_file(folders[3], unit_of_work).with_suffix(".tsv"), gaps)
     write_npy(maps_file(folders[3], unit_of_work), maps)
@@ -105,7 +128,12 @@ def explain(folders: list[Path], cfg, unit_of_work: tuple[str, str]) -> None:
 def attribute_directions(embeddings: Path, problem: Problem, name: str) -> np.ndarray:
     """Direction (n_test_images, n_outputs) of each test image's value of an attribute; NaN where it has none."""
     images = read_tsv(embeddings / "images.tsv")
-    values = read_tsv(embeddings / "attributes.tsv").set_index("image")[name].astype(str).reindex(images["image"])
+    values = (
+        read_tsv(embeddings / "attributes.tsv")
+        .set_index("image")[name]
+        .astype(str)
+        .reindex(images["image"])
+    )
     is_test = (images["split"] == "test").to_numpy()
     return directions(problem.targets, values[~is_test], values[is_test])
 
@@ -115,18 +143,35 @@ def leave_out_regions(folders: list[Path], cfg, target_file: Path) -> None:
     rows, times = [], None
     for target in ("image", "text"):
         problem = open_problem(folders[0], folders[1], target)
-        decoder = load_decoder(decoder_file(folders[2], target, drawn_name(target, cfg), ".safetensors"))
+        decoder = load_decoder(
+            decoder_file(folders[2], target, drawn_name(target, cfg), ".safetensors")
+        )
 
         def identify(patterns, problem=problem, decoder=decoder):
             decoded = predict(decoder, patterns, cfg.INFERENCE_BATCH)
-            return two_way_influence(similarity(decoded - problem.mean, problem.truth - problem.mean))
+            return two_way_influence(
+                similarity(decoded - problem.mean, problem.truth - problem.mean)
+            )
 
         scores = without_regions(problem.test, problem.voxels["roi"].to_numpy(), identify)
-        times = bootstrap_times(len(problem.test), cfg.N_BOOTSTRAP, cfg.SEED) if times is None else times
+        times = (
+            bootstrap_times(len(problem.test), cfg.N_BOOTSTRAP, cfg.SEED)
+            if times is None
+            else times
+        )
         for roi, values in scores.items():
             change = interval_of_mean(values - scores[""], times)
             rows.append((target, roi or "none", *interval_of_share(values), *change))
-    columns = ["target", "roi_left_out", "identification", "low", "high", "change", "change_low", "change_high"]
+    columns = [
+        "target",
+        "roi_left_out",
+        "identification",
+        "low",
+        "high",
+        "change",
+        "change_low",
+        "change_high",
+    ]
     write_table(target_file, pd.DataFrame(rows, columns=columns))
 
 
@@ -152,7 +197,9 @@ def write_maps(folders: list[Path], units: list[tuple[str, str]], voxels: pd.Dat
         used = voxels.dropna(subset=names)
         for volume, name in enumerate(names):
             np.add.at(maps[..., volume], tuple(used[list("ijk")].to_numpy(int).T), used[name])
-        write_nifti(folders[3] / f"{target}_{direction}.nii.gz", unmask(maps[mask], mask), affine, tr_s=1.0)
+        write_nifti(
+            folders[3] / f"{target}_{direction}.nii.gz", unmask(maps[mask], mask), affine, tr_s=1.0
+        )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """7. Seen beside drawn: the best, the middle and the worst test images, and the tables for a paper.
 
-Test images are ranked by a stated rule, and of each the first drawing is shown, never a chosen one. Beside it stand what
-was seen, the decoded latents, the drawings from text alone and latents alone, the nearest training picture, and the drawing
-of another brain pattern.
+Test images are ranked by a stated rule, and of each the first drawing is shown, never a chosen one.
+Beside it stand what was seen, the decoded latents, the drawings from text alone and latents alone,
+the nearest training picture, and the drawing of another brain pattern.
 
-Reads     1-betas/, 2-embeddings/, 3-decoders/, 4-drawings/, 5-scores/, DATASET_DIR (nearest training pictures)
+Reads     1-betas/, 2-embeddings/, 3-decoders/, 4-drawings/, 5-scores/, DATASET_DIR (nearest
+          training pictures)
 Writes    7-figures/{best,middle,worst}.png and .pdf; chosen.tsv, a row per test image with its rank
-          7-figures/table_image.tsv, table_text.tsv (decoders), table_scores.tsv (pictures), as they stand in the report
+          7-figures/table_image.tsv, table_text.tsv (decoders), table_scores.tsv (pictures), as they
+            stand in the report
 Settings  N_EXAMPLES, SEED
 Takes     seconds
 """
@@ -27,7 +29,11 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 GROUPS = ("best", "middle", "worst")
-RANKED_BY = ("CLIP two-way", "EfficientNetV2-S two-way", "EfficientNet-Lite0 two-way")  # the first that there is
+RANKED_BY = (
+    "CLIP two-way",
+    "EfficientNetV2-S two-way",
+    "EfficientNet-Lite0 two-way",
+)  # the first that there is
 TIES_BY = "pixel correlation"  # its name goes on with the size of the pictures
 
 
@@ -38,7 +44,8 @@ def main():
     ranking, measure = rank(per_image)
     groups = groups_of(ranking, cfg.N_EXAMPLES)
     write_table(
-        stage.folder / "chosen.tsv", ranking.assign(group=[name_of(groups, image) for image in ranking["image"]])
+        stage.folder / "chosen.tsv",
+        ranking.assign(group=[name_of(groups, image) for image in ranking["image"]]),
     )
 
     rule = (
@@ -47,17 +54,24 @@ def main():
     )
     section = Section("Seen and drawn", rule)
     files = [stage.folder / f"{group}.png" for group in groups]
-    stage.each(lambda file: draw_group(stage, groups[file.stem], file, cfg), files, Path.exists, "figures")
+    stage.each(
+        lambda file: draw_group(stage, groups[file.stem], file, cfg), files, Path.exists, "figures"
+    )
     for file, (group, images) in zip(files, groups.items()):
         place = {"best": "first", "middle": "middle", "worst": "last"}[group]
-        section.figure(file, f"The {place} {len(images)} of {len(ranking)} test images. {columns_in_words(cfg)}")
+        section.figure(
+            file,
+            f"The {place} {len(images)} of {len(ranking)} test images. {columns_in_words(cfg)}",
+        )
     write_tables(stage)
     stage.finish(f"figures of {sum(map(len, groups.values()))} test images", section)
 
 
 def rank(per_image: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Test images from best to worst drawn, and the measure that ranks them."""
-    table = per_image[per_image["kind"] == DECODED].pivot(index="image", columns="measure", values="value")
+    table = per_image[per_image["kind"] == DECODED].pivot(
+        index="image", columns="measure", values="value"
+    )
     measure = next(name for name in RANKED_BY if name in table)
     ties = next(name for name in table if name.startswith(TIES_BY))
     table = table[[measure, ties]].sort_values([measure, ties], ascending=False, kind="stable")
@@ -90,16 +104,23 @@ def draw_group(stage: Stage, images: list[str], file: Path, cfg) -> None:
         layout="constrained",
     )
     for number, (line, image) in enumerate(zip(axes, images)):
-        shown = {"seen": stage.folder_of(2) / "seen" / f"{image}.png", "decoded latents": start_file(drawings, image)}
+        shown = {
+            "seen": stage.folder_of(2) / "seen" / f"{image}.png",
+            "decoded latents": start_file(drawings, image),
+        }
         shown |= {TITLES[kind]: drawing_files(drawings, kind, image, 1)[0] for kind in kinds}
-        shown["another brain"] = drawing_files(drawings, DECODED, order[other[order.index(image)]], 1)[0]
+        shown["another brain"] = drawing_files(
+            drawings, DECODED, order[other[order.index(image)]], 1
+        )[0]
         pictures = dict(zip(shown, read_pictures(list(shown.values()))))
         pictures["nearest seen"] = resized(source.picture(nearest[image]), cfg.DRAW_PIXELS)
         for axis, (title, picture) in zip(line, pictures.items()):
             axis.imshow(picture)
             axis.set(xticks=[], yticks=[])
             if number == 0:
-                axis.set_title(title, fontsize=9, fontweight="bold" if title in ("seen", "drawn") else "normal")
+                axis.set_title(
+                    title, fontsize=9, fontweight="bold" if title in ("seen", "drawn") else "normal"
+                )
         line[0].set_ylabel(captions[number], fontsize=7, rotation=0, ha="right", va="center")
     save_figure(figure, file, also=(".pdf",))
 
@@ -123,14 +144,23 @@ def write_tables(stage: Stage) -> None:
         shown = table[["decoder"]].copy()
         for measure in ("mse", "correlation", "identification"):
             shown[measure] = [
-                with_interval(*row) for row in table[[measure, f"{measure}_low", f"{measure}_high"]].to_numpy()
+                with_interval(*row)
+                for row in table[[measure, f"{measure}_low", f"{measure}_high"]].to_numpy()
             ]
-        write_table(stage.folder / f"table_{target}.tsv", shown.join(table[["parameters", "seconds", "epoch"]]))
+        write_table(
+            stage.folder / f"table_{target}.tsv",
+            shown.join(table[["parameters", "seconds", "epoch"]]),
+        )
     scores = read_tsv(stage.folder_of(5) / "scores.tsv")
     scores["cell"] = [with_interval(*row) for row in scores[["value", "low", "high"]].to_numpy()]
     wide = scores.pivot(index="kind", columns="measure", values="cell")
-    wide = wide.loc[[kind for kind in WORDS if kind in wide.index], list(dict.fromkeys(scores["measure"]))]
-    write_table(stage.folder / "table_scores.tsv", wide.rename(index=WORDS).rename_axis("pictures").reset_index())
+    wide = wide.loc[
+        [kind for kind in WORDS if kind in wide.index], list(dict.fromkeys(scores["measure"]))
+    ]
+    write_table(
+        stage.folder / "table_scores.tsv",
+        wide.rename(index=WORDS).rename_axis("pictures").reset_index(),
+    )
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ Values are the publication's unless the comment says otherwise. Only constants l
 """
 
 # ---------------------------------------------------------------- the study
-# Which data: "demo" (synthetic, written on first use), "nsd" (Natural Scenes Dataset), "things" (THINGS-fMRI), or "table"
-# (anybody's data in plain tables; README.md describes them).
+# Which data: "demo" (synthetic, written on first use), "nsd" (Natural Scenes Dataset), "things"
+# (THINGS-fMRI), or "table" (anybody's data in plain tables; README.md describes them).
 DATASET: str = "demo"
 # Folder of the data set, relative to this file or absolute. The demo is written here.
 DATASET_DIR: str = "../../data/images-demo-dataset"
@@ -15,21 +15,39 @@ DATASET_DIR: str = "../../data/images-demo-dataset"
 RUN_NAME: str = "images-demo"
 # Seed of every random draw: inner sets, initial weights, noise of the drawings, bootstrap.
 SEED: int = 42
-# Folder with the weights of Stable Diffusion v1 in diffusers' layout, safetensors only. None: the demo's own small
-# generator where DATASET is "demo"; other data sets need it.
+# Folder with the weights of Stable Diffusion v1 in diffusers' layout, safetensors only. None: the
+# demo's own small generator where DATASET is "demo"; other data sets need it.
 MODEL_DIR: str | None = None
-# While DATASET is "demo" these replace the values below, so that the seven scripts take minutes on a laptop.
+# While DATASET is "demo" these replace the values below, so that the seven scripts take minutes on
+# a laptop.
 DEMO: dict[str, object] = {
     "EARLY_ROIS": ("V1", "V2", "V3", "V4"),
     "HIGHER_ROIS": ("LO", "VO", "PPA"),
     "ENCODE_PIXELS": 32,
     "DRAW_PIXELS": 32,
     "DECODER_OPTIONS": {
-        "image:cnn": {"channels": 4, "kernel": 5, "dense": (256, 256), "batch_size": 64, "learning_rate": 0.001},
-        "image:vae": {"encoder": (256, 128), "decoder": 256, "batch_size": 64, "learning_rate": 0.001},
+        "image:cnn": {
+            "channels": 4,
+            "kernel": 5,
+            "dense": (256, 256),
+            "batch_size": 64,
+            "learning_rate": 0.001,
+        },
+        "image:vae": {
+            "encoder": (256, 128),
+            "decoder": 256,
+            "batch_size": 64,
+            "learning_rate": 0.001,
+        },
         "image:gcn": {"width": 128, "dense": 256, "channels": 4},
         "image:mlp": {"dense": (256, 256), "batch_size": 64, "learning_rate": 0.001},
-        "text:cnn": {"channels": 4, "kernel": 5, "dense": (128, 256), "batch_size": 64, "learning_rate": 0.001},
+        "text:cnn": {
+            "channels": 4,
+            "kernel": 5,
+            "dense": (128, 256),
+            "batch_size": 64,
+            "learning_rate": 0.001,
+        },
     },
     "EPOCHS": 20,
     "SCORE_PIXELS": 32,
@@ -48,29 +66,33 @@ GENERATOR_STEPS: dict[str, int] = {"vae": 1500, "clip": 1000, "unet": 1500}
 # ---------------------------------------------------------------- 1-load_betas.py
 # The person: "subj01" … "subj08" (NSD), "sub-01" … "sub-03" (THINGS). Not used with tables.
 SUBJECT: str = "subj01"
-# NSD only: sessions to read; () means all that are there. The publication: 1 to 37. There are 40 (subj01, 02, 05, 07), 32
-# (subj03, 06) or 30 (subj04, 08).
+# NSD only: sessions to read; () means all that are there. The publication: 1 to 37. There are 40
+# (subj01, 02, 05, 07), 32 (subj03, 06) or 30 (subj04, 08).
 SESSIONS: tuple[int, ...] = ()
 # NSD only: the version of the single-trial estimates.
 BETAS: str = "betas_fithrf_GLMdenoise_RR"
-# Regions whose voxels are decoded to image latents. NSD: atlas:label; THINGS: columns of VoxelMetadata.csv; tables:
-# values in the column roi.
+# Regions whose voxels are decoded to image latents. NSD: atlas:label; THINGS: columns of
+# VoxelMetadata.csv; tables: values in the column roi.
 EARLY_ROIS: tuple[str, ...] = ("HCP_MMP1:V1", "HCP_MMP1:V2", "HCP_MMP1:V3", "HCP_MMP1:V4")
 # Regions whose voxels are decoded to text embeddings.
 HIGHER_ROIS: tuple[str, ...] = ("streams:ventral",)
-# "session": every voxel to mean 0, SD 1 over the training trials of each session, as its level differs between sessions.
-# "voxel": the same over all sessions. "global": one mean and SD for all early voxels and one for all higher voxels, and the
-# test set by its own, as in the publication.
+# "session": every voxel to mean 0, SD 1 over the training trials of each session, as its level
+# differs between sessions. "voxel": the same over all sessions. "global": one mean and SD for all
+# early voxels and one for all higher voxels, and the test set by its own, as in the publication.
 STANDARDIZE: str = "session"
-# THINGS only: a NIfTI file on the grid of the voxel indices, e.g. the brain mask, for the maps. None: no maps.
+# THINGS only: a NIfTI file on the grid of the voxel indices, e.g. the brain mask, for the maps.
+# None: no maps.
 SPACE_FILE: str | None = None
 
 # ---------------------------------------------------------------- 2-embed_images.py
-# Pictures are encoded at this size. 8 pixels of Stable Diffusion make one latent, 4 of the demo's small generator.
+# Pictures are encoded at this size. 8 pixels of Stable Diffusion make one latent, 4 of the demo's
+# small generator.
 ENCODE_PIXELS: int = 320
-# "mean": the mean of the autoencoder's posterior. "sample": a seeded draw from it, as in the publication.
+# "mean": the mean of the autoencoder's posterior. "sample": a seeded draw from it, as in the
+# publication.
 LATENTS: str = "mean"
-# Tokens of the text embedding that are decoded and drawn with, the start token included; 77 are all.
+# Tokens of the text embedding that are decoded and drawn with, the start token included; 77 are
+# all.
 N_TOKENS: int = 15
 
 # ---------------------------------------------------------------- 3-decode_latents.py
@@ -78,18 +100,19 @@ N_TOKENS: int = 15
 IMAGE_DECODERS: tuple[str, ...] = ("ridge", "cnn", "vae", "gcn", "mlp")
 # Decoders of text embeddings: "ridge", "cnn".
 TEXT_DECODERS: tuple[str, ...] = ("ridge", "cnn")
-# Sizes and step sizes where you do not want the published ones of NSD (seen_images/networks.py), e.g.
-# {"image:cnn": {"channels": 16}}.
+# Sizes and step sizes where you do not want the published ones of NSD (seen_images/networks.py),
+# e.g. {"image:cnn": {"channels": 16}}.
 DECODER_OPTIONS: dict[str, dict[str, object]] = {}
-# Nodes of the GCN: which early regions each holds, without the atlas; names that EARLY_ROIS lacks are passed over.
+# Nodes of the GCN: which early regions each holds, without the atlas; names that EARLY_ROIS lacks
+# are passed over.
 GCN_NODES: tuple[tuple[str, ...], ...] = (("V1",), ("V2",), ("V3", "V4", "hV4"))
-# Ridge penalties to choose from, per target, by inner folds. The publication's (1e-6 to 1) are too small for standardised
-# voxels: its ridge does worse than the mean of the training latents.
+# Ridge penalties to choose from, per target, by inner folds. The publication's (1e-6 to 1) are too
+# small for standardised voxels: its ridge does worse than the mean of the training latents.
 ALPHAS: tuple[float, ...] = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
 # Inner folds of ridge; images are never in two folds.
 N_FOLDS: int = 5
-# Where a network's epoch is chosen. "inner": on INNER_SHARE of the training images. "paper": on the test set itself, as in
-# the publication, which flatters the result and is marked as such.
+# Where a network's epoch is chosen. "inner": on INNER_SHARE of the training images. "paper": on the
+# test set itself, as in the publication, which flatters the result and is marked as such.
 SELECTION: str = "inner"
 # Share of the training images that choose the epoch.
 INNER_SHARE: float = 0.1
@@ -118,22 +141,25 @@ N_DRAWS: int = 5
 ALSO_DRAW: tuple[str, ...] = ("text", "latents")
 
 # ---------------------------------------------------------------- 5-score_images.py
-# Folder with weights for more scores, safetensors only; README.md lists them. None: scores that need them are left out.
+# Folder with weights for more scores, safetensors only; README.md lists them. None: scores that
+# need them are left out.
 SCORES_DIR: str | None = None
-# Pixel correlation and SSIM compare pictures at this size: 425 as the field does (MindEye, MindEye2). The publication's own
-# definition, 512 pixels and another window of SSIM, is scored beside it for NSD and THINGS.
+# Pixel correlation and SSIM compare pictures at this size: 425 as the field does (MindEye,
+# MindEye2). The publication's own definition, 512 pixels and another window of SSIM, is scored
+# beside it for NSD and THINGS.
 SCORE_PIXELS: int = 425
-# How features of several drawings are scored: "each" (mean of the scores), "mean" (score of the mean, as in the
-# publication; better numbers, and of no picture).
+# How features of several drawings are scored: "each" (mean of the scores), "mean" (score of the
+# mean, as in the publication; better numbers, and of no picture).
 DRAWINGS: str = "each"
 # The seen picture is sought among this many test pictures.
 RETRIEVAL_N: int = 50
-# Pairings of drawings with other test images, for the row "shuffled brains" and for p of identification. Measures that need
-# both pictures at once (pixel correlation, SSIM, LPIPS) take 20.
+# Pairings of drawings with other test images, for the row "shuffled brains" and for p of
+# identification. Measures that need both pictures at once (pixel correlation, SSIM, LPIPS) take 20.
 N_SHUFFLES: int = 200
 
 # ---------------------------------------------------------------- 6-attribute_voxels.py
-# Columns of the data set's attributes that the attributions are also made for, e.g. ("colour",). Not in the publication.
+# Columns of the data set's attributes that the attributions are also made for, e.g. ("colour",).
+# Not in the publication.
 ATTRIBUTES: tuple[str, ...] = ()
 # Steps of Integrated Gradients (midpoint rule). Ridge takes one.
 IG_STEPS: int = 32
@@ -142,17 +168,18 @@ IG_STEPS: int = 32
 # Test images of each kind (best, middle, worst) in the figures.
 N_EXAMPLES: int = 4
 
-# ---------------------------------------------------------------- this machine (not part of the experiment)
-# Folder that holds the results of all runs.
+# ---------------------------------------------------------------- this machine (not part of the
+# experiment) Folder that holds the results of all runs.
 DATA_DIR: str = "../../data"
 # "auto": the GPU if PyTorch sees one. "cpu", "cuda", "mps".
 DEVICE: str = "auto"
-# Numbers in which the generator computes. "auto": float16 with CUDA, else float32. Set "float32" if a script says that the
-# generator made values that are not finite.
+# Numbers in which the generator computes. "auto": float16 with CUDA, else float32. Set "float32" if
+# a script says that the generator made values that are not finite.
 PRECISION: str = "auto"
 # Units of work done at the same time: sessions, decoders, images. On one GPU leave it at 1.
 N_JOBS: int = 1
-# Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786": its workers do the units in place of N_JOBS. None: this machine.
+# Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786": its workers do the units in place of
+# N_JOBS. None: this machine.
 DASK_SCHEDULER: str | None = None
 # Pictures, trials or paths per pass through a network. Lower it if memory runs out.
 INFERENCE_BATCH: int = 16

@@ -23,5 +23,7 @@ STUDY = Study(
     "“mean training picture”.",
     methods=methods,
     published=PAPER,
-    packages=tuple(name for name in EXTRAS if name in ("torch", "diffusers", "transformers", "himalaya")),
+    packages=tuple(
+        name for name in EXTRAS if name in ("torch", "diffusers", "transformers", "himalaya")
+    ),
 )

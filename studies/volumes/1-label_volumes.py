@@ -1,16 +1,20 @@
 """1. From what was shown to labelled volumes.
 
-Gives volumes of BOLD a label: from tables in which observers of a film named what they saw, or from the events of every run.
-An observers' label counts where enough of them gave it; each volume carries the label of the moment that the film showed
-LAG_S before it.
+Gives volumes of BOLD a label: from tables in which observers of a film named what they saw, or from
+the events of every run. An observers' label counts where enough of them gave it; each volume
+carries the label of the moment that the film showed LAG_S before it.
 
-Reads     the data set in DATASET_DIR (headers of the BOLD, events.tsv), the tables in OBSERVER_DIR. DATASET = "demo" writes
-          its data set first.
-Writes    1-labels/samples.tsv, a row per labelled volume: subject, movie, run, label, onset_s, tr, moment, event, stimulus,
-          clock. With observers also 1-labels/observers.tsv, a row per TR of the film: what each said, the label, how many
-          gave it; agreement.json; moved.tsv, a row per run: labels that the published procedure puts elsewhere
-Settings  SEED, EXCLUDE, INCLUDE, TR_S, LAG_S, LABEL_SOURCE, OBSERVER_COLUMN, MIN_AGREEMENT, SEGMENTS, FILM_CLOCK,
-          FILM_EVENT, EVENT_LABELS, EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER, DENOISE, HIGH_PASS_HZ, SMOOTHING_MM
+Reads     the data set in DATASET_DIR (headers of the BOLD, events.tsv), the tables in OBSERVER_DIR.
+          DATASET = "demo" writes its data set first.
+Writes    1-labels/samples.tsv, a row per labelled volume: subject, movie, run, label, onset_s, tr,
+            moment, event, stimulus,
+          clock. With observers also 1-labels/observers.tsv, a row per TR of the film: what each
+            said, the label, how many
+          gave it; agreement.json; moved.tsv, a row per run: labels that the published procedure
+            puts elsewhere
+Settings  SEED, EXCLUDE, INCLUDE, TR_S, LAG_S, LABEL_SOURCE, OBSERVER_COLUMN, MIN_AGREEMENT,
+          SEGMENTS, FILM_CLOCK, FILM_EVENT, EVENT_LABELS, EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER,
+          DENOISE, HIGH_PASS_HZ, SMOOTHING_MM
 Takes     seconds; memory: next to none
 ``--check``: says what the data set holds and what would stop scripts 1 to 3; writes nothing
 """
@@ -58,7 +62,9 @@ def main():
     if by_observers:
         require("krippendorff")
     stage = Stage(STUDY, 1, cfg, __doc__, unused=OF_EVENTS if by_observers else OF_OBSERVERS)
-    if cfg.DATASET == "demo" and write_demo(Path(cfg.DATASET_DIR), cfg.ROI_FILE, cfg.SEGMENTS, cfg.SEED):
+    if cfg.DATASET == "demo" and write_demo(
+        Path(cfg.DATASET_DIR), cfg.ROI_FILE, cfg.SEGMENTS, cfg.SEED
+    ):
         print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
     runs, missing = runs_of(cfg)
     for what, why in missing:
@@ -71,8 +77,12 @@ def main():
     samples, section = label(stage, lengths, cfg)
     samples = without_scrubbed(stage, samples, lengths, cfg)
     if samples.empty:
-        raise NeuroFaceError("No volume carries a label. Check SEGMENTS or EVENT_LABELS, LAG_S and MIN_AGREEMENT.")
-    for name in sorted({run.name for run in runs} - set(samples["subject"] + "_" + run_names(samples, runs))):
+        raise NeuroFaceError(
+            "No volume carries a label. Check SEGMENTS or EVENT_LABELS, LAG_S and MIN_AGREEMENT."
+        )
+    for name in sorted(
+        {run.name for run in runs} - set(samples["subject"] + "_" + run_names(samples, runs))
+    ):
         stage.leave_out(name, "none of its volumes carries a label")
     write_table(stage.folder / "samples.tsv", samples)
     describe(section, samples)
@@ -88,7 +98,13 @@ def check():
     by_observers = cfg.LABEL_SOURCE == "observers"
     if by_observers:
         require("krippendorff")
-    check_study(Checklist(STUDY, cfg), cfg, runs_of, volumes_of, label_by_observers if by_observers else label_by_events)
+    check_study(
+        Checklist(STUDY, cfg),
+        cfg,
+        runs_of,
+        volumes_of,
+        label_by_observers if by_observers else label_by_events,
+    )
 
 
 def runs_of(cfg) -> tuple[list[Run], list[tuple[str, str]]]:
@@ -108,12 +124,18 @@ def volumes_of(run: Run, cfg) -> int:
     return shape[3]
 
 
-def without_scrubbed(stage: Stage, samples: pd.DataFrame, lengths: dict[Run, int], cfg) -> pd.DataFrame:
+def without_scrubbed(
+    stage: Stage, samples: pd.DataFrame, lengths: dict[Run, int], cfg
+) -> pd.DataFrame:
     """The samples without volumes that DENOISE scrubs, which are counted."""
     scrubbed = pd.Series(False, index=samples.index)
     for run, n_volumes in lengths.items():
         cleaning = cleaning_of(run, n_volumes, cfg)
-        mine = (samples["subject"] == run.subject) & (samples["movie"] == run.movie) & (samples["run"] == run.run)
+        mine = (
+            (samples["subject"] == run.subject)
+            & (samples["movie"] == run.movie)
+            & (samples["run"] == run.run)
+        )
         scrubbed[mine] = ~cleaning.kept[samples.loc[mine, "tr"].to_numpy(int)]
         if n := int(scrubbed[mine].sum()):
             stage.leave_out(run.name, f"{n} labelled volumes of {cleaning.lost}")
@@ -122,8 +144,12 @@ def without_scrubbed(stage: Stage, samples: pd.DataFrame, lengths: dict[Run, int
 
 def run_names(samples: pd.DataFrame, runs: list[Run]) -> pd.Series:
     """For each sample, the name of its run without the person."""
-    names = {(run.subject, run.movie, run.run): run.name.removeprefix(f"{run.subject}_") for run in runs}
-    return pd.Series([names[key] for key in zip(samples["subject"], samples["movie"], samples["run"])], dtype=str)
+    names = {
+        (run.subject, run.movie, run.run): run.name.removeprefix(f"{run.subject}_") for run in runs
+    }
+    return pd.Series(
+        [names[key] for key in zip(samples["subject"], samples["movie"], samples["run"])], dtype=str
+    )
 
 
 def label_by_observers(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.DataFrame, Section]:
@@ -134,15 +160,22 @@ def label_by_observers(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.D
     observers = read_observers(cfg.OBSERVER_DIR, cfg.OBSERVER_COLUMN, film_s, cfg.MIN_AGREEMENT)
     said = labels_per_tr(observers, cfg.TR_S)
     votes = consensus(said, cfg.MIN_AGREEMENT)
-    write_table(stage.folder / "observers.tsv", pd.concat([said, votes], axis=1).rename_axis("film_tr").reset_index())
+    write_table(
+        stage.folder / "observers.tsv",
+        pd.concat([said, votes], axis=1).rename_axis("film_tr").reset_index(),
+    )
     index = {run: segment_of(run, n, cfg.SEGMENTS, cfg.TR_S) for run, n in lengths.items()}
     shown = {}  # part of the film → volumes that show it
     for run, n in lengths.items():
         whole = round((cfg.SEGMENTS[index[run]][1] - cfg.SEGMENTS[index[run]][0]) / cfg.TR_S)
         n = shown[index[run]] = min(shown_volumes(run, n, cfg), whole + 1)
         if n < whole - 1:
-            stage.leave_out(run.name, f"its last {whole - n} volumes are missing: it has {n} of {whole}")
-    samples = pd.concat([film_volumes(run, lengths[run], index[run], votes, cfg) for run in lengths])
+            stage.leave_out(
+                run.name, f"its last {whole - n} volumes are missing: it has {n} of {whole}"
+            )
+    samples = pd.concat(
+        [film_volumes(run, lengths[run], index[run], votes, cfg) for run in lengths]
+    )
     samples, again = shown_once(samples)
     if again:
         stage.leave_out(f"{again} volumes", "two runs showed their moment; the earlier run counts")
@@ -155,8 +188,12 @@ def label_by_observers(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.D
          "moved": int(n_moved), "labelled_volumes_published": int(moved["labelled"].sum())},
     )  # fmt: skip
     write_table(stage.folder / "moved.tsv", moved)
-    print(f"  {kept.sum():,} of {len(votes):,} TRs: {cfg.MIN_AGREEMENT} or more of {len(observers)} observers agree")
-    print(f"  Krippendorff's alpha {alpha['named']:.2f}; {n_moved:,} of {moved['labelled'].sum():,} labels move")
+    print(
+        f"  {kept.sum():,} of {len(votes):,} TRs: {cfg.MIN_AGREEMENT} or more of {len(observers)} observers agree"
+    )
+    print(
+        f"  Krippendorff's alpha {alpha['named']:.2f}; {n_moved:,} of {moved['labelled'].sum():,} labels move"
+    )
 
     section = Section(
         "Labels",
@@ -170,9 +207,16 @@ def label_by_observers(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.D
             "labels that move": f"{n_moved / moved['labelled'].sum():.0%}",
         }
     )
-    counts = votes[kept].groupby("label")["n_observers"].agg(["size", "mean"]).sort_values("size", ascending=False)
+    counts = (
+        votes[kept]
+        .groupby("label")["n_observers"]
+        .agg(["size", "mean"])
+        .sort_values("size", ascending=False)
+    )
     rows = [(label, int(row["size"]), f"{row['mean']:.1f}") for label, row in counts.iterrows()]
-    section.table(["label", "TRs of the film", "observers who gave it, mean"], rows, "Labels of the film")
+    section.table(
+        ["label", "TRs of the film", "observers who gave it, mean"], rows, "Labels of the film"
+    )
     section.table(
         ["run", "clock late by, s", "labelled volumes", "same label", "another label", "no label", "changed by clock alone"],
         [(r.run, f"{r.drift_s:g}", r.labelled, r.same, r.other, r.none, r.clock_alone) for r in moved.itertuples()],
@@ -194,7 +238,9 @@ def label_by_events(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.Data
             stage.leave_out(run.name, f"{ambiguous} volumes that carry several labels at once")
         parts.append(table)
     samples = name_own_stimuli(name_events(pd.concat(parts, ignore_index=True)))
-    joined = joined_trials(list(lengths), [name for types in labels.values() for name in types], cfg)
+    joined = joined_trials(
+        list(lengths), [name for types in labels.values() for name in types], cfg
+    )
     if joined:
         print(f"  {joined}")
     lead = f"Volumes carry the label of the event that was on {cfg.LAG_S:g} s before. {joined}"
@@ -218,7 +264,9 @@ def describe(section: Section, samples: pd.DataFrame) -> None:
         print(
             f"  {label}: {len(part):,} volumes, {part['moment'].nunique():,} moments, {part['event'].nunique()} blocks"
         )
-    counts = samples.pivot_table(index="stimulus", columns="label", values="moment", aggfunc="nunique", fill_value=0)
+    counts = samples.pivot_table(
+        index="stimulus", columns="label", values="moment", aggfunc="nunique", fill_value=0
+    )
     if len(counts) <= 30:
         rows = [(name, *row) for name, row in zip(counts.index, counts.to_numpy())]
         section.table(["part of the stimulus", *counts.columns], rows, "Moments with a label")

@@ -1,12 +1,15 @@
 """2. From labelled volumes to one data set.
 
-Draws the volumes that are decoded, the same number for every label, and copies their voxels inside the group mask into one
-memory-mapped array. Each run is read once, a few volumes at a time.
+Draws the volumes that are decoded, the same number for every label, and copies their voxels inside
+the group mask into one memory-mapped array. Each run is read once, a few volumes at a time.
 
 Reads     1-labels/samples.tsv, the BOLD and masks in DATASET_DIR
-Writes    2-dataset/X.npy (n, n_voxels) float32, voxels in C order of the mask; y.npy (n,) int8, index of the label in
-          labels.json; samples.tsv, a row per volume; group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz float32;
-          mask_costs.tsv, voxels that each person's mask takes from the group; where the data have no masks own_masks/
+Writes    2-dataset/X.npy (n, n_voxels) float32, voxels in C order of the mask; y.npy (n,) int8,
+            index of the label in
+          labels.json; samples.tsv, a row per volume; group_mask.nii.gz (x, y, z) uint8;
+            mask_overlap.nii.gz float32;
+          mask_costs.tsv, voxels that each person's mask takes from the group; where the data have
+            no masks own_masks/
 Settings  STANDARDIZE, MIN_PER_CLASS, BALANCE, MASK_THRESHOLD, MASK_FILE
 Takes     about the time of decompressing the files; memory: the labelled volumes of one run per job
 """
@@ -16,7 +19,15 @@ from functools import partial
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run, check_grid, cleaning_lines, cleaning_of, find_runs, make_group_mask, open_header
+from neuroface.bold import (
+    Run,
+    check_grid,
+    cleaning_lines,
+    cleaning_of,
+    find_runs,
+    make_group_mask,
+    open_header,
+)
 from neuroface.pipeline import (
     PARTIAL,
     Section,
@@ -45,7 +56,10 @@ def main():
     runs = runs_of_samples(samples, cfg)
     X_file, done = stage.folder / "X.npy", stage.folder / f"{PARTIAL}runs"
     finished = [run for run in runs if X_file.exists() or (done / f"{run.name}.json").exists()]
-    stage.take_files([file for run in runs for file in run.files], [file for run in finished for file in run.files])
+    stage.take_files(
+        [file for run in runs for file in run.files],
+        [file for run in finished for file in run.files],
+    )
     mask, affine, computed = make_group_mask(stage, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
     for run in runs:
         image, shape = open_header(run.bold)
@@ -59,12 +73,17 @@ def main():
         shutil.rmtree(done, ignore_errors=True)
         create_npy(growing, (len(samples), int(mask.sum())))
     copy = partial(copy_run, growing, done, samples, mask, affine, cfg)
-    stage.each(copy, runs, lambda run: X_file.exists() or (done / f"{run.name}.json").exists(), "runs")
+    stage.each(
+        copy, runs, lambda run: X_file.exists() or (done / f"{run.name}.json").exists(), "runs"
+    )
     if growing.exists():
         finish_array(stage, growing, done, X_file)
     for name, n in read_json(stage.folder / "constant_voxels.json").items():
         if n:
-            stage.leave_out(name, f"{n:,} of {int(mask.sum()):,} voxels never change over the run and count as 0")
+            stage.leave_out(
+                name,
+                f"{n:,} of {int(mask.sum()):,} voxels never change over the run and count as 0",
+            )
 
     labels = sorted(samples["label"].unique())
     write_json(stage.folder / "labels.json", {"labels": labels})
@@ -88,7 +107,14 @@ def choose_samples(stage: Stage, cfg) -> pd.DataFrame:
 
 def runs_of_samples(samples: pd.DataFrame, cfg) -> list[Run]:
     """The runs that samples come from, in the order of the data set."""
-    runs, _ = find_runs("bids", Path(cfg.DATASET_DIR), cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=False, raw=cfg.RAW_DIR)
+    runs, _ = find_runs(
+        "bids",
+        Path(cfg.DATASET_DIR),
+        cfg.EXCLUDE,
+        cfg.BIDS_FILTER,
+        annotated=False,
+        raw=cfg.RAW_DIR,
+    )
     wanted = set(zip(samples["subject"], samples["movie"], samples["run"]))
     runs = [run for run in runs if (run.subject, run.movie, run.run) in wanted]
     if len(runs) < len(wanted):
@@ -102,9 +128,15 @@ def runs_of_samples(samples: pd.DataFrame, cfg) -> list[Run]:
 
 def copy_run(growing: Path, done: Path, samples: pd.DataFrame, mask, affine, cfg, run: Run) -> None:
     """Write a run's volumes to their rows; the note that the run is finished comes last."""
-    mine = samples[(samples["subject"] == run.subject) & (samples["movie"] == run.movie) & (samples["run"] == run.run)]
+    mine = samples[
+        (samples["subject"] == run.subject)
+        & (samples["movie"] == run.movie)
+        & (samples["run"] == run.run)
+    ]
     cleaning = cleaning_of(run, open_header(run.bold)[1][3], cfg)
-    volumes, constant = extract_volumes(run, mask, affine, mine["tr"].to_numpy(), cfg.STANDARDIZE, cleaning)
+    volumes, constant = extract_volumes(
+        run, mask, affine, mine["tr"].to_numpy(), cfg.STANDARDIZE, cleaning
+    )
     X = np.lib.format.open_memmap(growing, mode="r+")
     X[mine.index] = volumes
     X.flush()
@@ -113,7 +145,10 @@ def copy_run(growing: Path, done: Path, samples: pd.DataFrame, mask, affine, cfg
 
 def finish_array(stage: Stage, growing: Path, done: Path, target: Path) -> None:
     """Give the complete array its name, and gather what the runs noted."""
-    notes = {file.stem: read_json(file)["constant_voxels_set_to_0"] for file in sorted(done.glob("*.json"))}
+    notes = {
+        file.stem: read_json(file)["constant_voxels_set_to_0"]
+        for file in sorted(done.glob("*.json"))
+    }
     write_json(stage.folder / "constant_voxels.json", notes)
     growing.rename(target)
     for file in done.glob("*.json"):
@@ -121,7 +156,9 @@ def finish_array(stage: Stage, growing: Path, done: Path, target: Path) -> None:
     done.rmdir()
 
 
-def describe(samples: pd.DataFrame, X: np.ndarray, labels: list[str], computed: str, cleaning: list[str]) -> Section:
+def describe(
+    samples: pd.DataFrame, X: np.ndarray, labels: list[str], computed: str, cleaning: list[str]
+) -> Section:
     print(f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB")
     lead = "Labelled volumes at the voxels of the group mask, balanced over labels."
     section = Section("Data", " ".join(filter(None, (lead, computed))))
@@ -141,8 +178,12 @@ def describe(samples: pd.DataFrame, X: np.ndarray, labels: list[str], computed: 
         people=("subject", "nunique"),
     )
     rows = [(label, *map(int, row)) for label, row in zip(counts.index, counts.to_numpy())]
-    section.table(["label", "volumes", "moments", "blocks or episodes", "people"], rows, "Volumes per label")
-    section.table(["cleaning of the BOLD"], [(line,) for line in cleaning], "DENOISE: docs/cleaning.md")
+    section.table(
+        ["label", "volumes", "moments", "blocks or episodes", "people"], rows, "Volumes per label"
+    )
+    section.table(
+        ["cleaning of the BOLD"], [(line,) for line in cleaning], "DENOISE: docs/cleaning.md"
+    )
     for label, n, moments, events, people in rows:
         print(f"  {label}: {n:,} volumes, {moments} moments, {events} blocks, {people} people")
     return section

@@ -1,18 +1,21 @@
 """3. Which label does a volume carry?
 
-Trains networks and linear models that classify single volumes, under several cross-validations at once: the published one,
-which holds single volumes out, and others that hold out what belongs together. All learn from the same volumes. Held-out
-predictions, scores with intervals over people and episodes, paired differences between models, and a ladder that shows what
-each split reveals when labels mean nothing.
+Trains networks and linear models that classify single volumes, under several cross-validations at
+once: the published one, which holds single volumes out, and others that hold out what belongs
+together. All learn from the same volumes. Held-out predictions, scores with intervals over people
+and episodes, paired differences between models, and a ladder that shows what each split reveals
+when labels mean nothing.
 
 Reads     2-dataset/
-Writes    3-models/<split>/<network>/fold-<k>.keras; predictions.tsv, a row per volume: samples.tsv's columns, fold,
+Writes    3-models/<split>/<network>/fold-<k>.keras; predictions.tsv, a row per volume:
+            samples.tsv's columns, fold,
           probability_<label>; history.tsv, a row per epoch; metrics.json; results.png, history.png
-          3-models/<split>/models.tsv, differences.tsv; 3-models/linear/<model>.json; 3-models/metrics.json
-Settings  CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, EPOCHS, PATIENCE, BATCH_SIZE, LEARNING_RATE,
-          WEIGHT_DECAY, BASELINES, N_PERMUTATIONS, N_PERMUTATIONS_NETWORK
-Takes     EPOCHS passes per fold and network: the separable 3D-CNN at 80 × 80 × 35 voxels needs 1.4 G multiply-adds per
-          volume and pass, and about 5 GB for a batch of 16; a GPU is advisable
+          3-models/<split>/models.tsv, differences.tsv; 3-models/linear/<model>.json;
+            3-models/metrics.json
+Settings  CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, EPOCHS, PATIENCE,
+          BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY, BASELINES, N_PERMUTATIONS, N_PERMUTATIONS_NETWORK
+Takes     EPOCHS passes per fold and network: the separable 3D-CNN at 80 × 80 × 35 voxels needs 1.4
+          G multiply-adds per volume and pass, and about 5 GB for a batch of 16; a GPU is advisable
 """
 
 import time
@@ -21,7 +24,14 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import read_mask
-from neuroface.decoding import Fold, model_file, model_folder, save_network, window_features, window_kernel
+from neuroface.decoding import (
+    Fold,
+    model_file,
+    model_folder,
+    save_network,
+    window_features,
+    window_kernel,
+)
 from neuroface.pipeline import (
     Rules,
     Stage,
@@ -62,15 +72,26 @@ from volume_study.training import predict, train_classifier
 def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 3, cfg, __doc__, reads=(2,), rules=RULES)
-    samples, labels = check_dataset(stage.folder_of(2)), read_json(stage.folder_of(2) / "labels.json")["labels"]
+    samples, labels = (
+        check_dataset(stage.folder_of(2)),
+        read_json(stage.folder_of(2) / "labels.json")["labels"],
+    )
     folds, impossible = folds_of_all_splits(samples, cfg)
     for split in cfg.CV_SPLITS:
         if dropped := sum(fold.n_embargoed for fold in folds[split]):
             why = f"{dropped} volumes over {cfg.N_FOLDS} trainings, within EMBARGO_TRS of one that is held out"
             stage.leave_out(f"{split} folds", why)
 
-    variants = [*cfg.MODELS, *(permuted(number) for number in range(1, cfg.N_PERMUTATIONS_NETWORK + 1))]
-    units = [(model, split, fold) for model in variants for split in cfg.CV_SPLITS for fold in folds[split]]
+    variants = [
+        *cfg.MODELS,
+        *(permuted(number) for number in range(1, cfg.N_PERMUTATIONS_NETWORK + 1)),
+    ]
+    units = [
+        (model, split, fold)
+        for model in variants
+        for split in cfg.CV_SPLITS
+        for fold in folds[split]
+    ]
     train = partial(train_fold, stage, samples, labels, cfg)
     stage.each(train, units, partial(is_trained, stage.folder, cfg.MODELS), "folds")
 
@@ -93,9 +114,18 @@ def main():
     known = {split: leaks(samples, split) for split in folds}
     write_json(
         stage.folder / "metrics.json",
-        {"labels": labels, "networks": networks, "linear": linear, "leaks": known, "not_possible": impossible},
+        {
+            "labels": labels,
+            "networks": networks,
+            "linear": linear,
+            "leaks": known,
+            "not_possible": impossible,
+        },
     )
-    stage.finish(f"{len(units)} fold models", describe(stage.folder, networks, linear, known, impossible, labels, cfg))
+    stage.finish(
+        f"{len(units)} fold models",
+        describe(stage.folder, networks, linear, known, impossible, labels, cfg),
+    )
 
 
 def more_networks(old: list, new: list, stamped: dict) -> bool:
@@ -109,14 +139,22 @@ def same_sizes(old: dict, new: dict, stamped: dict) -> bool:
 
 
 RULES = Rules(
-    aside=("BASELINES", "N_PERMUTATIONS", "N_PERMUTATIONS_NETWORK"),  # no later script reads what they change
+    aside=(
+        "BASELINES",
+        "N_PERMUTATIONS",
+        "N_PERMUTATIONS_NETWORK",
+    ),  # no later script reads what they change
     growing={"MODELS": more_networks, "MODEL_OPTIONS": same_sizes},
 )
 
 
 def check_dataset(folder: Path) -> pd.DataFrame:
     """``samples.tsv``; raise unless it fits X.npy (n, n_voxels) and y.npy (n,), and all values are finite."""
-    X, y, samples = open_npy(folder / "X.npy"), open_npy(folder / "y.npy"), read_table(folder / "samples.tsv")
+    X, y, samples = (
+        open_npy(folder / "X.npy"),
+        open_npy(folder / "y.npy"),
+        read_table(folder / "samples.tsv"),
+    )
     if not len(X) == len(y) == len(samples):
         raise NeuroFaceError(
             f"{folder}: X.npy has {len(X)} volumes, y.npy {len(y)}, samples.tsv {len(samples)}. Delete {folder} and run "
@@ -146,17 +184,27 @@ def train_fold(stage: Stage, samples: pd.DataFrame, labels: list[str], cfg, unit
         seed=cfg.SEED + fold.number,
     )  # fmt: skip
     probability = predict(network, X, fold.test, cfg.INFERENCE_BATCH).astype(np.float64)
-    probability /= probability.sum(axis=1, keepdims=True)  # float32 misses 1 by more than scikit-learn accepts
+    probability /= probability.sum(
+        axis=1, keepdims=True
+    )  # float32 misses 1 by more than scikit-learn accepts
     if model in cfg.MODELS:
         save_network(model_file(stage.folder, split, fold.number, model), network)
     write_fold(stage.folder, unit, samples, y, labels, probability, history, cost)
 
 
 def fit_linear(
-    stage: Stage, samples: pd.DataFrame, labels: list[str], folds: dict[str, list[Fold]], cfg, name: str
+    stage: Stage,
+    samples: pd.DataFrame,
+    labels: list[str],
+    folds: dict[str, list[Fold]],
+    cfg,
+    name: str,
 ) -> None:
     """Score a linear model on all folds: ridge under every split and on relabelled blocks, logistic where networks are."""
-    X, y = open_npy(stage.folder_of(2) / "X.npy"), np.array(open_npy(stage.folder_of(2) / "y.npy")).astype(int)
+    X, y = (
+        open_npy(stage.folder_of(2) / "X.npy"),
+        np.array(open_npy(stage.folder_of(2) / "y.npy")).astype(int),
+    )
     started, n_labels = time.monotonic(), len(labels)
     kernel = window_kernel(window_features(X[..., None], "window"))
     result = {"parameters": (X.shape[1] + 1) * n_labels, "splits": {}}
@@ -172,11 +220,15 @@ def fit_linear(
             found = scores(y, values)
         write_npy(values_file(stage, name, split), values.astype(np.float32))
         scored = partial(weighted_scores_of_all, y, values)
-        intervals = crossed_intervals(scored, samples["subject"].to_numpy(), samples["event"].to_numpy())
+        intervals = crossed_intervals(
+            scored, samples["subject"].to_numpy(), samples["event"].to_numpy()
+        )
         found["intervals_95"] = {score: intervals[score] for score in intervals if score in found}
         if not leaks(samples, split) and cfg.SELECTION == "inner":
             table = samples.assign(fold=number_of_fold(folds[split], len(y)))
-            found["fold_test"] = fold_test(table, y, values.argmax(axis=1), n_labels, cfg.N_PERMUTATIONS, cfg.SEED)
+            found["fold_test"] = fold_test(
+                table, y, values.argmax(axis=1), n_labels, cfg.N_PERMUTATIONS, cfg.SEED
+            )
         result["splits"][split] = result["splits"].get(split, {}) | found
     write_json(linear_file(stage, name), result | {"seconds": round(time.monotonic() - started, 1)})
 
@@ -189,7 +241,9 @@ def number_of_fold(folds: list[Fold], n: int) -> np.ndarray:
     return number
 
 
-def compare_models(stage: Stage, samples: pd.DataFrame, labels: list[str], linear: list[str], cfg, split: str) -> None:
+def compare_models(
+    stage: Stage, samples: pd.DataFrame, labels: list[str], linear: list[str], cfg, split: str
+) -> None:
     """Write the paired differences between all models on the folds of a split."""
     values = {}
     for model in cfg.MODELS:
@@ -198,7 +252,9 @@ def compare_models(stage: Stage, samples: pd.DataFrame, labels: list[str], linea
     for name in linear:
         values[BASELINES[name]] = np.load(values_file(stage, name, split), allow_pickle=False)
     y = samples["label"].map(labels.index).to_numpy()
-    table = paired_differences(y, values, samples["subject"].to_numpy(), samples["event"].to_numpy())
+    table = paired_differences(
+        y, values, samples["subject"].to_numpy(), samples["event"].to_numpy()
+    )
     write_table(stage.folder / split / "differences.tsv", table)
 
 

@@ -1,20 +1,25 @@
 """4. Which voxels make a volume look like its label?
 
-Explains held-out volumes, right or wrong, each by the network that never saw it and for every label: boxes are set to
-zero or to the training mean, and the drop of the label's probability is the map; other methods beside it. A label's map is
-the mean of what speaks for this label in its own episodes, less the same mean in the episodes of all other labels. Tests
-exchange the labels of held-out episodes.
+Explains held-out volumes, right or wrong, each by the network that never saw it and for every
+label: boxes are set to zero or to the training mean, and the drop of the label's probability is the
+map; other methods beside it. A label's map is the mean of what speaks for this label in its own
+episodes, less the same mean in the episodes of all other labels. Tests exchange the labels of
+held-out episodes.
 
 Reads     2-dataset/, 3-models/<HELD_OUT_SPLIT>/<EXPLAINED_MODEL>/
-Writes    4-maps/<sub>_label-<label>_<method>.nii.gz, group_label-<label>_<method>.nii.gz (x, y, z, 1) float32
+Writes    4-maps/<sub>_label-<label>_<method>.nii.gz, group_label-<label>_<method>.nii.gz (x, y, z,
+            1) float32
           4-maps/group_contrast-<label>_<method>_{mean,logp-voxel,thresholded}.nii.gz, _test.json
-          4-maps/volumes.tsv, a row per explained volume; episodes.tsv, a row per episode: event, label, fold, viewers;
-          episodes/<sub>_<method>.npy (n_episodes, n_labels, n_voxels) float32, mean maps of a person's episodes, NaN where
+          4-maps/volumes.tsv, a row per explained volume; episodes.tsv, a row per episode: event,
+            label, fold, viewers;
+          episodes/<sub>_<method>.npy (n_episodes, n_labels, n_voxels) float32, mean maps of a
+            person's episodes, NaN where
           there is none; summary.json: gaps of IG, agreement of methods, planted truth
-Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, MAP_METHODS, MIN_PROBABILITY, VOLUMES_PER_EPISODE, BOX_VOXELS, BOX_STRIDE,
-          IG_RULE, IG_STEPS, N_PERMUTATIONS_MAPS
-Takes     for each volume and baseline about as long as 200 passes through the network; IG and Grad-CAM once per label;
-          memory: the network's feature maps of one volume, 64 × INFERENCE_BATCH patches, a person's maps of a fold
+Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, MAP_METHODS, MIN_PROBABILITY, VOLUMES_PER_EPISODE,
+          BOX_VOXELS, BOX_STRIDE, IG_RULE, IG_STEPS, N_PERMUTATIONS_MAPS
+Takes     for each volume and baseline about as long as 200 passes through the network; IG and
+          Grad-CAM once per label; memory: the network's feature maps of one volume, 64 ×
+          INFERENCE_BATCH patches, a person's maps of a fold
 """
 
 from pathlib import Path
@@ -61,15 +66,26 @@ def main():
     write_table(stage.folder / "volumes.tsv", work.volumes)
     write_table(stage.folder / "episodes.tsv", work.episodes)
     for label, n in work.missing.items():
-        stage.leave_out(f"maps of {label}", f"{n} people have no volume of it, or none of other labels, in the same fold")
+        stage.leave_out(
+            f"maps of {label}",
+            f"{n} people have no volume of it, or none of other labels, in the same fold",
+        )
     if "occlusion-mean" in cfg.MAP_METHODS:
         stage.each(
-            work.baselines.write_mean, work.folds, lambda k: work.baselines.mean_file(k).exists(), "mean volumes"
+            work.baselines.write_mean,
+            work.folds,
+            lambda k: work.baselines.mean_file(k).exists(),
+            "mean volumes",
         )
 
     units = [(who, method) for method in cfg.MAP_METHODS for who in work.people]
     stage.each(work.explain, units, work.is_explained, "people × methods")
-    groups = [(label, method) for method in cfg.MAP_METHODS for label in work.labels if work.people_with(label)]
+    groups = [
+        (label, method)
+        for method in cfg.MAP_METHODS
+        for label in work.labels
+        if work.people_with(label)
+    ]
     stage.each(work.average, groups, work.is_averaged, "group maps")
     tests = [] if work.why_not_tested else groups
     if work.why_not_tested:
@@ -94,13 +110,21 @@ class Work:
         self.cfg, self.folder, self.data = cfg, stage.folder, stage.folder_of(2)
         trained = stage.folder_of(3)
         self.labels = read_json(self.data / "labels.json")["labels"]
-        predictions = read_table(model_folder(trained, cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL) / "predictions.tsv")
-        self.volumes = choose_volumes(predictions, self.labels, cfg.MIN_PROBABILITY, cfg.VOLUMES_PER_EPISODE, cfg.SEED)
+        predictions = read_table(
+            model_folder(trained, cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL) / "predictions.tsv"
+        )
+        self.volumes = choose_volumes(
+            predictions, self.labels, cfg.MIN_PROBABILITY, cfg.VOLUMES_PER_EPISODE, cfg.SEED
+        )
         self.people = sorted(self.volumes["subject"].unique())
         self.episodes = self._episodes(predictions)
         self.folds = sorted(predictions["fold"].unique())
-        self.models = {k: model_file(trained, cfg.HELD_OUT_SPLIT, k, cfg.EXPLAINED_MODEL) for k in self.folds}
-        self.baselines = Baselines(self.data / "X.npy", predictions, self.folder / "baselines", 1, cfg.SEED)
+        self.models = {
+            k: model_file(trained, cfg.HELD_OUT_SPLIT, k, cfg.EXPLAINED_MODEL) for k in self.folds
+        }
+        self.baselines = Baselines(
+            self.data / "X.npy", predictions, self.folder / "baselines", 1, cfg.SEED
+        )
         self.why_not_tested = self._why_not_tested(leaks(predictions, cfg.HELD_OUT_SPLIT))
         everybody = predictions["subject"].nunique()
         lacking = {label: everybody - len(self.people_with(label)) for label in self.labels}
@@ -111,7 +135,11 @@ class Work:
         """A row per explained episode and fold; under "volume" folds an episode can lie in several."""
         known = self.volumes.assign(viewers=viewers_of(predictions)[self.volumes["row"]])
         columns = ["event", "label", "fold", "viewers"]
-        return known[columns].drop_duplicates(["event", "fold"]).sort_values(["fold", "event"], ignore_index=True)
+        return (
+            known[columns]
+            .drop_duplicates(["event", "fold"])
+            .sort_values(["fold", "event"], ignore_index=True)
+        )
 
     def _why_not_tested(self, leak: str) -> str:
         """Why a test of the maps would mean nothing; empty if it means something."""
@@ -125,7 +153,9 @@ class Work:
 
     def people_with(self, label: str) -> list[str]:
         """People with volumes of the label and of other labels in one fold."""
-        own = self.volumes.assign(own=self.volumes["label"] == label).groupby(["subject", "fold"])["own"]
+        own = self.volumes.assign(own=self.volumes["label"] == label).groupby(["subject", "fold"])[
+            "own"
+        ]
         both = own.any() & ~own.all()
         return sorted(both[both].index.get_level_values("subject").unique())
 
@@ -140,8 +170,12 @@ class Work:
 
     def is_explained(self, unit: tuple[str, str]) -> bool:
         who, method = unit
-        maps = [self.file(who, label, method) for label in self.labels if who in self.people_with(label)]
-        return all(file.exists() for file in [*maps, self.gaps_file(unit), self.episodes_file(unit)])
+        maps = [
+            self.file(who, label, method) for label in self.labels if who in self.people_with(label)
+        ]
+        return all(
+            file.exists() for file in [*maps, self.gaps_file(unit), self.episodes_file(unit)]
+        )
 
     def explain(self, unit: tuple[str, str]) -> None:
         """Write the mean maps of a person's episodes for every label, and the map of each label."""
@@ -164,8 +198,15 @@ class Work:
         for number, label in enumerate(self.labels):
             if who in self.people_with(label):
                 own = (self.episodes["label"] == label).to_numpy()
-                mean = mean_difference(maps[there, number], own[there], self.episodes["fold"].to_numpy()[there])
-                write_map(self.file(who, label, method), mean[:, None].astype(np.float32), *self.brain(), self.cfg.TR_S)
+                mean = mean_difference(
+                    maps[there, number], own[there], self.episodes["fold"].to_numpy()[there]
+                )
+                write_map(
+                    self.file(who, label, method),
+                    mean[:, None].astype(np.float32),
+                    *self.brain(),
+                    self.cfg.TR_S,
+                )
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_explainer": None}
@@ -197,15 +238,28 @@ class Work:
             total / n_viewers[:, None], own, self.episodes["fold"].to_numpy(), self.episodes["viewers"].to_numpy(str),
             self.cfg.N_PERMUTATIONS_MAPS, self.cfg.SEED,
         )  # fmt: skip
-        summary = {"people": len(self.people_with(label)), "episodes": int(own.sum()), "other_episodes": int((~own).sum())}
+        summary = {
+            "people": len(self.people_with(label)),
+            "episodes": int(own.sum()),
+            "other_episodes": int((~own).sum()),
+        }
         if found is None:
-            self._write_test(group, summary | {"smallest_p": 1.0, "n_permutations": [], "exact": True})
+            self._write_test(
+                group, summary | {"smallest_p": 1.0, "n_permutations": [], "exact": True}
+            )
             return
-        summary |= {"smallest_p": found.smallest_p, "n_permutations": found.n_permutations, "exact": found.exact}
+        summary |= {
+            "smallest_p": found.smallest_p,
+            "n_permutations": found.n_permutations,
+            "exact": found.exact,
+        }
         written = {"mean": found.difference}
         if found.smallest_p <= ALPHA:
             below = found.p_voxel <= ALPHA
-            summary |= {"voxels_below_alpha": int(below.sum()), "smallest_p_voxel": float(found.p_voxel.min())}
+            summary |= {
+                "voxels_below_alpha": int(below.sum()),
+                "smallest_p_voxel": float(found.p_voxel.min()),
+            }
             written["logp-voxel"] = -np.log10(found.p_voxel)
             written["thresholded"] = np.where(below, found.difference, 0)
         for what, values in written.items():

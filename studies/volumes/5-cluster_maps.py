@@ -1,13 +1,15 @@
 """5. Do labels rest on different voxels?
 
-Takes the strongest voxels of each label's group map: how many two labels share, and where they lie in two dimensions, by
-place (PCA, UMAP) and by what each label loses without them (functional UMAP). Tests on the strongest voxels of every
-person's maps whether those of a label lie together and apart from those of other labels: held-out episodes exchange their
-labels.
+Takes the strongest voxels of each label's group map: how many two labels share, and where they lie
+in two dimensions, by place (PCA, UMAP) and by what each label loses without them (functional UMAP).
+Tests on the strongest voxels of every person's maps whether those of a label lie together and apart
+from those of other labels: held-out episodes exchange their labels.
 
 Reads     2-dataset/group_mask.nii.gz, 4-maps/
-Writes    5-clusters/voxels.tsv, a row per label and strong voxel: label, rank, voxel, value, x_mm, y_mm, z_mm, pc_1, pc_2,
-          umap_1, umap_2; functional.tsv, a row per voxel: voxel, strongest label, umap_1, umap_2, drop_<label>
+Writes    5-clusters/voxels.tsv, a row per label and strong voxel: label, rank, voxel, value, x_mm,
+            y_mm, z_mm, pc_1, pc_2,
+          umap_1, umap_2; functional.tsv, a row per voxel: voxel, strongest label, umap_1, umap_2,
+            drop_<label>
           5-clusters/overlap.tsv; silhouette.json: silhouettes, null, p; null.npy (n_folds, n)
 Settings  CLUSTERED_METHOD, TOP_VOXELS, UMAP_NEIGHBORS, UMAP_MIN_DIST, N_LABEL_PERMUTATIONS
 Takes     a minute, most of it UMAP, which compiles itself; 0.2 GB with 500 voxels of 5 labels
@@ -85,7 +87,10 @@ def read_maps(stage: Stage, mask, affine, cfg) -> tuple[np.ndarray, np.ndarray, 
     volumes = read_table(stage.folder_of(4) / "volumes.tsv")
     people = sorted(volumes["subject"].unique())
     everything = read_json(stage.folder_of(2) / "labels.json")["labels"]
-    group = {label: average_file(stage.folder_of(4), "group", label, cfg.CLUSTERED_METHOD) for label in everything}
+    group = {
+        label: average_file(stage.folder_of(4), "group", label, cfg.CLUSTERED_METHOD)
+        for label in everything
+    }
     labels = [label for label in everything if group[label].exists()]
     for label in everything:
         if label not in labels:
@@ -108,15 +113,25 @@ def read_maps(stage: Stage, mask, affine, cfg) -> tuple[np.ndarray, np.ndarray, 
 
 
 def write_silhouette(
-    stage: Stage, maps: np.ndarray, there: np.ndarray, positions: np.ndarray, top: dict, labels: list[str], cfg, target: Path
+    stage: Stage,
+    maps: np.ndarray,
+    there: np.ndarray,
+    positions: np.ndarray,
+    top: dict,
+    labels: list[str],
+    cfg,
+    target: Path,
 ) -> None:
     """Write the silhouette of labels over people's strong voxels, and its p where the maps of script 4 can be tested.
 
-    Every map gives as many voxels as makes the group's number over all people. The p is one-sided: is it larger?
+    Every map gives as many voxels as makes the group's number over all people. The p is one-sided:
+    is it larger?
     """
     n_each = max(2, len(next(iter(top.values()))) // len(maps))
     group = np.concatenate([positions[voxels] for voxels in top.values()])
-    of_group = separation(cdist(group, group), np.repeat(np.arange(len(top)), [len(v) for v in top.values()]))
+    of_group = separation(
+        cdist(group, group), np.repeat(np.arange(len(top)), [len(v) for v in top.values()])
+    )
     result = {
         "silhouette": separation_of_maps(maps, there, positions, n_each),
         "voxels_per_map": n_each,
@@ -128,19 +143,37 @@ def write_silhouette(
     write_json(target, result)
 
 
-def test_silhouette(stage: Stage, positions: np.ndarray, n_each: int, labels: list[str], cfg) -> dict:
+def test_silhouette(
+    stage: Stage, positions: np.ndarray, n_each: int, labels: list[str], cfg
+) -> dict:
     """Held-out episodes exchange their labels within a fold; the smallest p of the folds × their number."""
-    episodes, p_of_fold, nulls, observed = read_table(stage.folder_of(4) / "episodes.tsv"), [], [], []
+    episodes, p_of_fold, nulls, observed = (
+        read_table(stage.folder_of(4) / "episodes.tsv"),
+        [],
+        [],
+        [],
+    )
     everywhere = read_json(stage.folder_of(2) / "labels.json")["labels"]
     people = sorted(read_table(stage.folder_of(4) / "volumes.tsv")["subject"].unique())
-    files = [stage.folder_of(4) / "episodes" / f"{who}_{cfg.CLUSTERED_METHOD}.npy" for who in people]
+    files = [
+        stage.folder_of(4) / "episodes" / f"{who}_{cfg.CLUSTERED_METHOD}.npy" for who in people
+    ]
     known = [everywhere.index(label) for label in labels]
     for fold in episodes["fold"].unique():
         mine = np.flatnonzero((episodes["fold"] == fold) & episodes["label"].isin(labels))
         maps = np.stack([open_npy(file)[mine][:, known] for file in files])
-        own, viewers = episodes["label"].iloc[mine].map(labels.index).to_numpy(), episodes["viewers"].to_numpy(str)[mine]
+        own, viewers = (
+            episodes["label"].iloc[mine].map(labels.index).to_numpy(),
+            episodes["viewers"].to_numpy(str)[mine],
+        )
         found = exchanged_separations(
-            maps, own, viewers, positions, n_each, cfg.N_LABEL_PERMUTATIONS, np.random.default_rng([cfg.SEED, int(fold)])
+            maps,
+            own,
+            viewers,
+            positions,
+            n_each,
+            cfg.N_LABEL_PERMUTATIONS,
+            np.random.default_rng([cfg.SEED, int(fold)]),
         )
         p_of_fold.append(np.mean(found >= found[0] - 1e-12))
         observed.append(found[0])
@@ -180,8 +213,11 @@ def write_functional(means: dict, top: dict, cfg, target: Path) -> None:
     """Write what every label loses at each voxel that is strong for any, and the UMAP of these profiles."""
     voxels = np.unique(np.concatenate(list(top.values())))
     profile = np.stack([means[label][voxels] for label in means], axis=1)
-    table = pd.DataFrame({"voxel": voxels, "strongest": np.array(list(means))[profile.argmax(axis=1)]})
-    # Drops are small numbers; UMAP's neighbourhoods do not depend on their unit, its curve fit does.
+    table = pd.DataFrame(
+        {"voxel": voxels, "strongest": np.array(list(means))[profile.argmax(axis=1)]}
+    )
+    # Drops are small numbers; UMAP's neighbourhoods do not depend on their unit, its curve fit
+    # does.
     scaled = profile / profile.std()
     table[["umap_1", "umap_2"]] = umap_of(scaled, cfg.UMAP_NEIGHBORS, cfg.UMAP_MIN_DIST, cfg.SEED)
     table[[f"drop_{label}" for label in means]] = profile
@@ -205,11 +241,27 @@ def describe(overlap: pd.DataFrame, result: dict, n_top: int, cfg) -> Section:
         null = f"{result['null_mean']:.3f} [{low:.3f}, {high:.3f}]"
         of_folds = f"{np.mean(result['of_folds']):.3f}"
         p = said_p(result)
-        print(f"  silhouette {result['silhouette']:.3f}; of single folds {of_folds}, labels exchanged {null}, p {p}")
-        numbers |= {"of single folds, mean": of_folds, "when episodes exchange labels": null, "p, folds × smallest": p}
-    section.numbers(numbers | {f"{n_top} strongest group voxels (not tested)": f"{result['silhouette_of_group_maps']:.3f}"})
-    rows = [(label, *(f"{share:.0%}" for share in row)) for label, row in zip(overlap.index, overlap.to_numpy())]
-    section.table(["label", *overlap.columns], rows, "Share of strong voxels that two labels have in common")
+        print(
+            f"  silhouette {result['silhouette']:.3f}; of single folds {of_folds}, labels exchanged {null}, p {p}"
+        )
+        numbers |= {
+            "of single folds, mean": of_folds,
+            "when episodes exchange labels": null,
+            "p, folds × smallest": p,
+        }
+    section.numbers(
+        numbers
+        | {
+            f"{n_top} strongest group voxels (not tested)": f"{result['silhouette_of_group_maps']:.3f}"
+        }
+    )
+    rows = [
+        (label, *(f"{share:.0%}" for share in row))
+        for label, row in zip(overlap.index, overlap.to_numpy())
+    ]
+    section.table(
+        ["label", *overlap.columns], rows, "Share of strong voxels that two labels have in common"
+    )
     return section
 
 

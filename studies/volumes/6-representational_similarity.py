@@ -1,18 +1,24 @@
 """6. Do the brain and the network keep the same labels apart?
 
-Distances between labels in each person's brain and in every layer of the fold networks, on volumes that the networks never
-saw: 1 − Pearson of mean patterns, as published, and distances that are cross-validated between earlier and later episodes.
-Correlates both, beside a noise ceiling over people and beside networks that were never trained: they are fed the brain's own
-patterns, and keep their distances whether they learned something or not.
+Distances between labels in each person's brain and in every layer of the fold networks, on volumes
+that the networks never saw: 1 − Pearson of mean patterns, as published, and distances that are
+cross-validated between earlier and later episodes. Correlates both, beside a noise ceiling over
+people and beside networks that were never trained: they are fed the brain's own patterns, and keep
+their distances whether they learned something or not.
 
 Reads     2-dataset/, 3-models/<HELD_OUT_SPLIT>/<EXPLAINED_MODEL>/
-Writes    6-similarity/distances.tsv, a row per source (person, layer, or layer of an untrained network), distance and pair
+Writes    6-similarity/distances.tsv, a row per source (person, layer, or layer of an untrained
+            network), distance and pair
           of labels
-          6-similarity/mantel.tsv, a row per layer, distance and correlation: r, mean over people; r_untrained, mean over
-          UNTRAINED_SEEDS, and the smallest and largest; p_difference, t test over people; p_two_sided and p_greater of the
+          6-similarity/mantel.tsv, a row per layer, distance and correlation: r, mean over people;
+            r_untrained, mean over
+          UNTRAINED_SEEDS, and the smallest and largest; p_difference, t test over people;
+            p_two_sided and p_greater of the
           Mantel test; p_holm and p_difference_holm, corrected over all rows; noise ceiling
-Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, MODEL_OPTIONS, EMBARGO_TRS, TR_S, N_LABEL_PERMUTATIONS, UNTRAINED_SEEDS
-Takes     1 + UNTRAINED_SEEDS passes of the held-out volumes through the networks; memory: a few batches of feature maps
+Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, MODEL_OPTIONS, EMBARGO_TRS, TR_S, N_LABEL_PERMUTATIONS,
+          UNTRAINED_SEEDS
+Takes     1 + UNTRAINED_SEEDS passes of the held-out volumes through the networks; memory: a few
+          batches of feature maps
 """
 
 from functools import partial
@@ -22,7 +28,16 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.bold import read_mask
 from neuroface.decoding import model_file, model_folder
-from neuroface.pipeline import Section, Stage, open_npy, read_json, read_table, run_script, set_random_seed, write_table
+from neuroface.pipeline import (
+    Section,
+    Stage,
+    open_npy,
+    read_json,
+    read_table,
+    run_script,
+    set_random_seed,
+    write_table,
+)
 
 import numpy as np
 import pandas as pd
@@ -47,7 +62,9 @@ from volume_study.similarity import (
 CORRELATIONS = ("pearson", "spearman")
 PUBLISHED = "r = −0.590, p > .05"
 TRAINED = -1  # number of the trained network beside seeds of untrained ones, which count from 0
-Unit = tuple[tuple[int, ...], int]  # folds, and TRAINED or the seed of a network that sees the held-out volumes of them all
+Unit = tuple[
+    tuple[int, ...], int
+]  # folds, and TRAINED or the seed of a network that sees the held-out volumes of them all
 
 
 def main():
@@ -60,15 +77,22 @@ def main():
             f"{len(labels)} labels have {len(labels) - 1} distance; three labels or more can be compared."
         )
     predictions = read_table(
-        model_folder(stage.folder_of(3), cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL) / "predictions.tsv"
+        model_folder(stage.folder_of(3), cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL)
+        / "predictions.tsv"
     )
     half = halves_of_episodes(predictions, cfg.TR_S, cfg.EMBARGO_TRS)
-    people = [who for who, mine in predictions.groupby("subject") if is_complete(mine, half, labels)]
-    folds = [fold for fold, mine in predictions.groupby("fold") if len(halves_of_fold(mine, labels, cfg))]
+    people = [
+        who for who, mine in predictions.groupby("subject") if is_complete(mine, half, labels)
+    ]
+    folds = [
+        fold for fold, mine in predictions.groupby("fold") if len(halves_of_fold(mine, labels, cfg))
+    ]
     for who in sorted(set(predictions["subject"]) - set(people)):
         stage.leave_out(who, "the earlier or the later episodes of this person lack a label")
     for fold in sorted(set(predictions["fold"]) - set(folds)):
-        stage.leave_out(f"network of fold {fold}", "it holds out fewer than two episodes of some label")
+        stage.leave_out(
+            f"network of fold {fold}", "it holds out fewer than two episodes of some label"
+        )
     if not people or not folds:
         what = "person" if not people else "fold"
         raise NeuroFaceError(
@@ -77,7 +101,9 @@ def main():
         )
 
     brain = partial(write_brain, stage, predictions, half, labels)
-    stage.each(brain, people, lambda who: (stage.folder / "brain" / f"{who}.tsv").exists(), "people")
+    stage.each(
+        brain, people, lambda who: (stage.folder / "brain" / f"{who}.tsv").exists(), "people"
+    )
     units = [((fold,), TRAINED) for fold in folds]
     units += [(tuple(folds), seed) for seed in range(cfg.UNTRAINED_SEEDS)]
     layers = partial(write_layers, stage, predictions, labels, cfg)
@@ -111,7 +137,9 @@ def as_table(values: dict[str, np.ndarray], labels: list[str], **more) -> pd.Dat
     return pd.concat(parts).assign(**more)
 
 
-def write_brain(stage: Stage, predictions: pd.DataFrame, half: np.ndarray, labels: list[str], who: str) -> None:
+def write_brain(
+    stage: Stage, predictions: pd.DataFrame, half: np.ndarray, labels: list[str], who: str
+) -> None:
     """Write the distances of labels in a person's brain, cross-validated between earlier and later episodes."""
     rows = np.flatnonzero((predictions["subject"] == who).to_numpy() & (half >= 0))
     X = open_npy(stage.folder_of(2) / "X.npy")[rows]
@@ -125,7 +153,9 @@ def network_file(stage: Stage, unit: Unit) -> Path:
     return stage.folder / "network" / f"{name}.tsv"
 
 
-def write_layers(stage: Stage, predictions: pd.DataFrame, labels: list[str], cfg, unit: Unit) -> None:
+def write_layers(
+    stage: Stage, predictions: pd.DataFrame, labels: list[str], cfg, unit: Unit
+) -> None:
     """Write the distances of labels in the layers of a fold's network, or of an untrained one, on held-out volumes."""
     folds, seed = unit
     X, trained = open_npy(stage.folder_of(2) / "X.npy"), stage.folder_of(3)
@@ -146,18 +176,31 @@ def write_layers(stage: Stage, predictions: pd.DataFrame, labels: list[str], cfg
         group = mine["label"].map(labels.index).to_numpy()[kept] * 2 + half[kept]
         means = mean_of_layers(X, mine.index.to_numpy()[kept], group, 2 * len(labels))
         for order, name in enumerate(names):
-            found = distances(means[name], np.repeat(labels, 2).tolist(), np.tile([0, 1], len(labels)), labels)
+            found = distances(
+                means[name], np.repeat(labels, 2).tolist(), np.tile([0, 1], len(labels)), labels
+            )
             tables.append(as_table(found, labels, source=name, order=order, fold=fold))
     write_table(network_file(stage, unit), pd.concat(tables))
 
 
 def join(stage: Stage, people: list[str], units: list[Unit]) -> pd.DataFrame:
     """All distances: kind "brain" (a person each), "network" and "untrained-<seed>" (a layer each, mean over folds)."""
-    parts = [pd.concat(read_table(stage.folder / "brain" / f"{who}.tsv") for who in people).assign(kind="brain")]
+    parts = [
+        pd.concat(read_table(stage.folder / "brain" / f"{who}.tsv") for who in people).assign(
+            kind="brain"
+        )
+    ]
     keys = ["order", "source", "distance", "label_1", "label_2"]
     for seed in sorted({seed for _, seed in units}):
-        tables = pd.concat(read_table(network_file(stage, unit)) for unit in units if unit[1] == seed)
-        mean = tables.groupby(keys, sort=False)["value"].mean().reset_index().sort_values("order", kind="stable")
+        tables = pd.concat(
+            read_table(network_file(stage, unit)) for unit in units if unit[1] == seed
+        )
+        mean = (
+            tables.groupby(keys, sort=False)["value"]
+            .mean()
+            .reset_index()
+            .sort_values("order", kind="stable")
+        )
         parts.append(mean.assign(kind="network" if seed == TRAINED else f"untrained-{seed + 1}"))
     return pd.concat(parts)[["kind", "source", "distance", "label_1", "label_2", "value"]]
 
@@ -173,9 +216,14 @@ def compare(table: pd.DataFrame, people: list[str], cfg) -> pd.DataFrame:
         for method in CORRELATIONS:
             low, high = noise_ceiling(brain, method) if len(people) > 1 else (np.nan, np.nan)
             for layer in of_kind["network"]["source"].unique():
-                values = {kind: own["value"][own["source"] == layer].to_numpy() for kind, own in of_kind.items()}
+                values = {
+                    kind: own["value"][own["source"] == layer].to_numpy()
+                    for kind, own in of_kind.items()
+                }
                 found = mantel(brain, values["network"], method, cfg.N_LABEL_PERMUTATIONS, cfg.SEED)
-                r = correlations(brain, np.stack(list(values.values())), method)  # (1 + n_seeds, n_people)
+                r = correlations(
+                    brain, np.stack(list(values.values())), method
+                )  # (1 + n_seeds, n_people)
                 gain, seeds = r[0] - r[1:].mean(axis=0), r[1:].mean(axis=1)
                 rows.append(
                     {"layer": layer, "distance": distance, "correlation": method} | found
@@ -184,7 +232,9 @@ def compare(table: pd.DataFrame, people: list[str], cfg) -> pd.DataFrame:
                        "ceiling_low": low, "ceiling_high": high}
                 )  # fmt: skip
     tests = pd.DataFrame(rows)
-    return tests.assign(p_holm=holm(tests["p_two_sided"]), p_difference_holm=holm(tests["p_difference"]))
+    return tests.assign(
+        p_holm=holm(tests["p_two_sided"]), p_difference_holm=holm(tests["p_difference"])
+    )
 
 
 def describe(tests: pd.DataFrame, labels: list[str], people: list[str], cfg) -> Section:
@@ -224,13 +274,25 @@ NAMES = {"correlation": "1 − Pearson", "crossnobis": "cross-validated distance
 
 
 def _ceiling(test) -> str:
-    return "not known" if np.isnan(test.ceiling_low) else f"{test.ceiling_low:.2f} to {test.ceiling_high:.2f}"
+    return (
+        "not known"
+        if np.isnan(test.ceiling_low)
+        else f"{test.ceiling_low:.2f} to {test.ceiling_high:.2f}"
+    )
 
 
 def _row(test) -> tuple:
     seeds = f"{test.r_untrained:.3f} [{test.untrained_low:.3f}, {test.untrained_high:.3f}]"
     p = "–" if np.isnan(test.p_difference_holm) else f"{test.p_difference_holm:.4f}"
-    return test.layer, f"{test.r:.3f}", seeds, f"{test.difference:+.3f}", p, f"{test.p_two_sided:.4f}", f"{test.p_holm:.4f}"
+    return (
+        test.layer,
+        f"{test.r:.3f}",
+        seeds,
+        f"{test.difference:+.3f}",
+        p,
+        f"{test.p_two_sided:.4f}",
+        f"{test.p_holm:.4f}",
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """7. The figures, and what differs from the publications.
 
-Draws the group maps of all labels on the cortical surface and on slices, the strongest voxels in space and in UMAP, and the
-distances between labels in brain and network. Ends with a table: what the publications did, what is done here, and what that
-does to the numbers of this data set.
+Draws the group maps of all labels on the cortical surface and on slices, the strongest voxels in
+space and in UMAP, and the distances between labels in brain and network. Ends with a table: what
+the publications did, what is done here, and what that does to the numbers of this data set.
 
 Reads     1-labels/moved.tsv, 2-dataset/, 3-models/metrics.json, 4-maps/, 5-clusters/, 6-similarity/
-Writes    7-figures/<method>_surface.png and .pdf (MNI only), <method>_slices.png and .pdf, places.png and .pdf,
+Writes    7-figures/<method>_surface.png and .pdf (MNI only), <method>_slices.png and .pdf,
+            places.png and .pdf,
           distances.png and .pdf; differences.tsv
 Settings  MAP_METHODS, SPACE, ROI_FILE
 Takes     a few seconds per figure; 0.5 GB
@@ -36,11 +37,16 @@ def main():
     kinds = ("surface", "slices") if cfg.SPACE == "MNI" else ("slices",)
     units = [(method, kind) for method in cfg.MAP_METHODS for kind in kinds]
     paint = partial(draw_maps, stage, mask, affine, cfg)
-    stage.each(paint, units, lambda unit: figure_file(stage.folder, *unit).exists(), "figures of maps")
+    stage.each(
+        paint, units, lambda unit: figure_file(stage.folder, *unit).exists(), "figures of maps"
+    )
 
     others = {"places": partial(places, stage), "distances": partial(distances, stage)}
     stage.each(
-        lambda name: others[name](), list(others), lambda name: (stage.folder / f"{name}.png").exists(), "other figures"
+        lambda name: others[name](),
+        list(others),
+        lambda name: (stage.folder / f"{name}.png").exists(),
+        "other figures",
     )
     rows = differences(stage.root, cfg, read_json(stage.folder_of(3) / "metrics.json")["leaks"])
     write_table(stage.folder / "differences.tsv", as_frame(rows))
@@ -61,8 +67,13 @@ def draw_maps(stage: Stage, mask, affine, cfg, unit: tuple[str, str]) -> None:
         return
     hemispheres = load_hemispheres(read_rois(cfg.ROI_FILE) if cfg.ROI_FILE else None, mask, affine)
     values = project(np.stack(list(maps.values()), axis=1), hemispheres)
-    areas = {side: np.nan_to_num(part) for side, part in project(found.astype(float), hemispheres).items()}
-    draw_surfaces(values, hemispheres, list(maps), title, METHODS[method][1], target, areas, medial=True)
+    areas = {
+        side: np.nan_to_num(part)
+        for side, part in project(found.astype(float), hemispheres).items()
+    }
+    draw_surfaces(
+        values, hemispheres, list(maps), title, METHODS[method][1], target, areas, medial=True
+    )
 
 
 def read_maps(stage: Stage, method: str, mask, affine) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -74,7 +85,9 @@ def read_maps(stage: Stage, method: str, mask, affine) -> tuple[dict[str, np.nda
             continue  # script 4 has said so
         maps[label] = read_masked(file, mask, affine)[:, 0]
         logp = contrast_file(stage.folder_of(4), label, method, "logp-voxel.nii.gz")
-        tested = read_masked(logp, mask, affine)[:, 0] if logp.exists() else np.zeros(int(mask.sum()))
+        tested = (
+            read_masked(logp, mask, affine)[:, 0] if logp.exists() else np.zeros(int(mask.sum()))
+        )
         found.append(tested >= -np.log10(ALPHA) - 1e-6)
     return maps, np.stack(found, axis=1)
 
@@ -83,19 +96,31 @@ def places(stage: Stage) -> None:
     folder = stage.folder_of(5)
     shares = read_json(folder / "pca.json")["variance_share"]
     draw_places(
-        read_table(folder / "voxels.tsv"), read_table(folder / "functional.tsv"), shares, stage.folder / "places.png"
+        read_table(folder / "voxels.tsv"),
+        read_table(folder / "functional.tsv"),
+        shares,
+        stage.folder / "places.png",
     )
 
 
 def distances(stage: Stage) -> None:
     labels = read_json(stage.folder_of(2) / "labels.json")["labels"]
-    draw_distances(read_table(stage.folder_of(6) / "distances.tsv"), labels, stage.folder / "distances.png")
+    draw_distances(
+        read_table(stage.folder_of(6) / "distances.tsv"), labels, stage.folder / "distances.png"
+    )
 
 
 def describe(stage: Stage, units: list, rows: list[tuple], cfg) -> Section:
-    section = Section("Figures", "Maps of all labels, the places of their strongest voxels, distances between labels.")
+    section = Section(
+        "Figures",
+        "Maps of all labels, the places of their strongest voxels, distances between labels.",
+    )
     why_not = read_json(stage.folder_of(4) / "summary.json")["why_not_tested"]
-    found = f"Not tested: {why_not}." if why_not else f"Green: p ≤ {ALPHA}, family-wise over the voxels of a map."
+    found = (
+        f"Not tested: {why_not}."
+        if why_not
+        else f"Green: p ≤ {ALPHA}, family-wise over the voxels of a map."
+    )
     for method, kind in units:
         what = f"{METHODS[method][0]}, the label's episodes less all others, mean over people; unit: {METHODS[method][1]}."
         if kind == "surface":

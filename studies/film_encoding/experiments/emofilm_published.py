@@ -1,8 +1,8 @@
 """Emo-FilM with the settings of the publication and its released code: its numbers are to be compared with these.
 
-They are less cautious than the defaults: every fifth chunk chooses the epoch, though its neighbours are in training;
-nothing is left free beside held-out chunks; frames are reconstructed from predicted BOLD, so no reconstruction passes a
-brain.
+They are less cautious than the defaults: every fifth chunk chooses the epoch, though its neighbours
+are in training; nothing is left free beside held-out chunks; frames are reconstructed from
+predicted BOLD, so no reconstruction passes a brain.
 """
 
 DATASET = "bids"
@@ -11,7 +11,9 @@ FILM_DIR = "../../data/ds004892/stimuli"  # edit
 RUN_NAME = "emofilm-published"
 BIDS_FILTER = "space-MNI_"
 FILM_EVENT = ("film", "task-scan_acq-{task}_events.tsv")
-ATLAS_FILE = "../../data/atlases/Schaefer2018_1000Parcels_Kong2022_17Networks_order_FSLMNI152_2mm.nii.gz"
+ATLAS_FILE = (
+    "../../data/atlases/Schaefer2018_1000Parcels_Kong2022_17Networks_order_FSLMNI152_2mm.nii.gz"
+)
 REGIONS_FILE = "../../data/atlases/AAL.nii"
 REGIONS_TABLE = "../../data/atlases/AAL.tsv"
 
@@ -21,7 +23,9 @@ SPLITS = ("published",)
 SELECTION = "paper"
 EMBARGO_TRS = 0
 DECODER_INPUT = "predicted"
-MSE_WEIGHT = 1 / 4609  # the released code divides the mean squared error by the number of voxels once more
+MSE_WEIGHT = (
+    1 / 4609
+)  # the released code divides the mean squared error by the number of voxels once more
 PERCEPTUAL = "vgg16"
 PERCEPTUAL_WEIGHTS = "../../data/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"  # edit
 DECODE_FROM = "predicted"

@@ -1,7 +1,7 @@
 """What the seven scripts of the study "film and brain" share.
 
-A module belongs here if two scripts of this study need it, or if a formula can prove it. It imports the rooms of
-``neuroface``, never ``config``, a script or another study.
+A module belongs here if two scripts of this study need it, or if a formula can prove it. It imports
+the rooms of ``neuroface``, never ``config``, a script or another study.
 """
 
 import re

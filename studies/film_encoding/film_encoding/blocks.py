@@ -1,8 +1,9 @@
 """Intervals over blocks of time: a score with each block left out, and Student's t.
 
-Moments that follow each other share their BOLD, so the unit that counts is a block of time, and a test film of four
-minutes has nine of them. Percentiles of a bootstrap over nine blocks cover the truth too rarely (83 to 86 % instead of
-95 %); the jackknife over blocks with Student's t covers it in 93 to 96 % (``benchmarks/null_studies/film.py``).
+Moments that follow each other share their BOLD, so the unit that counts is a block of time, and a
+test film of four minutes has nine of them. Percentiles of a bootstrap over nine blocks cover the
+truth too rarely (83 to 86 % instead of 95 %); the jackknife over blocks with Student's t covers it
+in 93 to 96 % (``benchmarks/null_studies/film.py``).
 """
 
 from dataclasses import dataclass
@@ -33,17 +34,20 @@ def left_out_means(values: np.ndarray, blocks: np.ndarray) -> np.ndarray:
     return np.divide(sums.sum() - sums, rest, out=np.full(len(sums), np.nan), where=rest > 0)
 
 
-def standard_error(value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def standard_error(
+    value: np.ndarray, left_out: np.ndarray, sizes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Jackknife over blocks of unequal size (Busing, Meijer & van der Leeden 1999, Statistics and Computing 9:3).
 
     Parameters
     ----------
-    value : (...), the score of all blocks. left_out : (n_blocks, ...), the score without each block; NaN where a block
-        holds nothing of it. sizes : (n_blocks,) chunks.
+    value : (...), the score of all blocks. left_out : (n_blocks, ...), the score without each
+        block; NaN where a block holds nothing of it. sizes : (n_blocks,) chunks.
 
     Returns
     -------
-    standard error and degrees of freedom, both of the shape of ``value``; NaN and 0 with fewer than two blocks.
+    standard error and degrees of freedom, both of the shape of ``value``; NaN and 0 with fewer than
+    two blocks.
     """
     value, left_out = np.asarray(value, dtype=float), np.asarray(left_out, dtype=float)
     holds = np.isfinite(left_out)
@@ -79,8 +83,10 @@ class BlockScore:
 
     Attributes
     ----------
-    whole : (n_members,) the score of all blocks. left_out : (n_members, n_blocks) without each block.
-    sizes : (n_blocks,) chunks of each block. is_r : whether it is a correlation, whose interval is made in Fisher's z.
+    whole : (n_members,) the score of all blocks. left_out : (n_members, n_blocks) without each
+    block.
+    sizes : (n_blocks,) chunks of each block. is_r : whether it is a correlation, whose interval is
+    made in Fisher's z.
     """
 
     whole: np.ndarray
@@ -101,13 +107,16 @@ class BlockScore:
         member.
         """
         if not np.array_equal(self.sizes, other.sizes):
-            raise ValueError(f"blocks of {self.sizes.tolist()} and of {other.sizes.tolist()} chunks cannot be compared")
+            raise ValueError(
+                f"blocks of {self.sizes.tolist()} and of {other.sizes.tolist()} chunks cannot be compared"
+            )
         return BlockScore(self.whole - other.whole, self.left_out - other.left_out, self.sizes)
 
     def interval(self) -> tuple[float, float]:
         """95 % interval of the mean over members, over blocks and, where there are several, over members too.
 
-        The variance over members adds to that over blocks; degrees of freedom after Satterthwaite (1946).
+        The variance over members adds to that over blocks; degrees of freedom after Satterthwaite
+        (1946).
         """
         scale = fisher_z if self.is_r else np.asarray
         whole, left_out = scale(self.whole), scale(self.left_out)

@@ -28,14 +28,20 @@ def check_study(checklist: Checklist, cfg, find_films, shown_ends) -> None:
     Raises
     ------
     NeuroFaceError
-        If something is wrong: files that are damaged or do not fit together, films that nobody saw whole, a split that is
-        not possible, an atlas without the parcels, too little disk or memory.
+        If something is wrong: files that are damaged or do not fit together, films that nobody saw
+        whole, a split that is not possible, an atlas without the parcels, too little disk or
+        memory.
     """
     viewings, left_out = checklist.try_to(find_viewings, cfg) or ({}, [])
     check_runs(checklist, [one.run for who in viewings.values() for one in who], left_out)
     if viewings:
         print_viewings(checklist, viewings, cfg)
-        files = checklist.try_to(find_films, Path(cfg.FILM_DIR), sorted(viewings), checklist, bool(cfg.FILMS)) or {}
+        files = (
+            checklist.try_to(
+                find_films, Path(cfg.FILM_DIR), sorted(viewings), checklist, bool(cfg.FILMS)
+            )
+            or {}
+        )
         chunks = chunks_of_films(checklist, files, viewings, shown_ends, cfg)
         mask = checklist.try_to(mask_of, checklist, viewings, cfg)
         plan = checklist.try_to(plan_viewings, checklist, chunks, cfg) if chunks else None
@@ -58,7 +64,11 @@ def print_viewings(checklist: Checklist, viewings: dict, cfg) -> None:
         rows.append(fields)
     for line in checklist.try_to(cleaning_lines, whole, cfg) or []:
         checklist.say(line)
-    event = f"the event {cfg.FILM_EVENT!r}" if cfg.FILM_EVENT else "FILM_EVENT = None: with the first volume"
+    event = (
+        f"the event {cfg.FILM_EVENT!r}"
+        if cfg.FILM_EVENT
+        else "FILM_EVENT = None: with the first volume"
+    )
     checklist.say(f"film begins at second: of the scan, by {event} and the sidecar")
     checklist.say(
         f"first chunk: second of the film → second of the scan, DELAY_TRS = {cfg.DELAY_TRS} volumes after the one nearest "
@@ -67,7 +77,9 @@ def print_viewings(checklist: Checklist, viewings: dict, cfg) -> None:
     checklist.table(rows)
 
 
-def chunks_of_films(checklist: Checklist, files: dict[str, Path], viewings: dict, shown_ends, cfg) -> dict[str, int]:
+def chunks_of_films(
+    checklist: Checklist, files: dict[str, Path], viewings: dict, shown_ends, cfg
+) -> dict[str, int]:
     """Film → its chunks, as script 1 will cut them; times of frames are read, and no frame is decoded."""
     ends_s = checklist.try_to(shown_ends, checklist, files, viewings, cfg) or {}
     rows, chunks = [], {}
@@ -79,7 +91,9 @@ def chunks_of_films(checklist: Checklist, files: dict[str, Path], viewings: dict
         if n:
             chunks[film] = n
         else:
-            checklist.wrong(f"{path} shows a picture for {source.end_s:.2f} s, less than one TR. Is it the whole film?")
+            checklist.wrong(
+                f"{path} shows a picture for {source.end_s:.2f} s, less than one TR. Is it the whole film?"
+            )
         rows.append(
             {
                 "film": film,
@@ -109,7 +123,9 @@ def mask_of(checklist: Checklist, viewings: dict, cfg) -> np.ndarray:
     return mask
 
 
-def check_plan(checklist: Checklist, viewings: dict, chunks: dict[str, int], mask: np.ndarray | None, cfg) -> None:
+def check_plan(
+    checklist: Checklist, viewings: dict, chunks: dict[str, int], mask: np.ndarray | None, cfg
+) -> None:
     """What scripts 2 and 3 make of the films: pairs of chunks and BOLD, folds, disk and memory."""
     rows, lengths = rows_and_pairs(viewings, chunks, largest_delay(cfg))
     for film, n in lengths.items():
@@ -119,19 +135,34 @@ def check_plan(checklist: Checklist, viewings: dict, chunks: dict[str, int], mas
     for split in cfg.SPLITS:
         for fold in checklist.try_to(make_folds, lengths, split, cfg) or []:
             counts = fold.chunks["part"].value_counts()
-            parts = ", ".join(f"{counts.get(part, 0)} {part}" for part in ("train", "inner", "embargo", "test"))
+            parts = ", ".join(
+                f"{counts.get(part, 0)} {part}" for part in ("train", "inner", "embargo", "test")
+            )
             checklist.say(f"split {split}, fold {fold.number}: chunks {parts}")
     if mask is None:
         return
     n_voxels, frames = int(mask.sum()), frames_to_cut(cfg)
-    per_film = 2 + sum(name != "mean" for name in cfg.SUBJECTS)  # mean and variance over people, single people
-    disk = sum(chunks.values()) * frames * cfg.FRAME_PX**2 * 3 + sum(rows.values()) * n_voxels * 4 * per_film
+    per_film = 2 + sum(
+        name != "mean" for name in cfg.SUBJECTS
+    )  # mean and variance over people, single people
+    disk = (
+        sum(chunks.values()) * frames * cfg.FRAME_PX**2 * 3
+        + sum(rows.values()) * n_voxels * 4 * per_film
+    )
     gb = {
         "script 2": BYTES_PER_VALUE * max(rows.values()) * n_voxels / 1e9,
-        "script 3": GB_PER_CHUNK * cfg.BATCH_SIZE * (cfg.FRAME_PX / 112) ** 2 * frames / 32 * cfg.ENCODER_FILTERS[0] / 32,
+        "script 3": GB_PER_CHUNK
+        * cfg.BATCH_SIZE
+        * (cfg.FRAME_PX / 112) ** 2
+        * frames
+        / 32
+        * cfg.ENCODER_FILTERS[0]
+        / 32,
     }
     script = max(gb, key=gb.get)
     processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
     checklist.machine(
-        disk / 1e9, processes * GB_OF_A_PROCESS + cfg.N_JOBS * gb[script], f"{script} with N_JOBS = {cfg.N_JOBS}"
+        disk / 1e9,
+        processes * GB_OF_A_PROCESS + cfg.N_JOBS * gb[script],
+        f"{script} with N_JOBS = {cfg.N_JOBS}",
     )

@@ -17,18 +17,25 @@ def name_cleaning(stage, runs: list[Run], cfg) -> None:
     for run in runs:
         cleaning = run_cleaning(run, cfg)
         if not cleaning.kept.all():
-            stage.leave_out(run.name, f"{cleaning.lost}; lines between their neighbours replace them")
+            stage.leave_out(
+                run.name, f"{cleaning.lost}; lines between their neighbours replace them"
+            )
 
 
 def report_cleaning(section, runs: list[Run], cfg) -> None:
     """Add to the report what was taken from the BOLD."""
-    section.table(["cleaning of the BOLD"], [(line,) for line in cleaning_lines(runs, cfg)], "DENOISE: docs/cleaning.md")
+    section.table(
+        ["cleaning of the BOLD"],
+        [(line,) for line in cleaning_lines(runs, cfg)],
+        "DENOISE: docs/cleaning.md",
+    )
 
 
 def interpolate(rows: np.ndarray, kept: np.ndarray) -> None:
     """Replace rows (n_rows, n_voxels) that are not ``kept`` (n_rows,) by lines between their neighbours, in place.
 
-    At the ends the nearest row counts. People are averaged, so a row cannot be left out for one of them.
+    At the ends the nearest row counts. People are averaged, so a row cannot be left out for one of
+    them.
     """
     known = np.flatnonzero(kept)
     for row in np.flatnonzero(~kept):

@@ -4,7 +4,15 @@ from pathlib import Path
 
 from film_encoding.blocks import BlockScore, members
 from film_encoding.frame_scores import FRAME_SCORES
-from film_encoding.scoring import FROM_MEASURED, MEAN_FRAME, RIDGE, RIDGE_ONE, Scorer, Unit, ridge_name
+from film_encoding.scoring import (
+    FROM_MEASURED,
+    MEAN_FRAME,
+    RIDGE,
+    RIDGE_ONE,
+    Scorer,
+    Unit,
+    ridge_name,
+)
 from film_encoding.variants import ENCODER, MAIN
 from neuroface.pipeline import open_npy
 
@@ -24,7 +32,9 @@ def blocks_file(folder: Path, unit: Unit, what: str, score: str) -> Path:
 
 
 def read_score(folder: Path, unit: Unit, what: str, score: str) -> BlockScore:
-    return BlockScore.read(np.array(open_npy(blocks_file(folder, unit, what, score))), is_r=score == "r")
+    return BlockScore.read(
+        np.array(open_npy(blocks_file(folder, unit, what, score))), is_r=score == "r"
+    )
 
 
 def network_units(scorer: Scorer) -> list[Unit]:
@@ -41,7 +51,8 @@ def compare_encoder(folder: Path, scorer: Scorer, cfg) -> list[dict]:
     rows = []
     for unit in (unit for unit in network_units(scorer) if unit.split == cfg.SPLITS[0]):
         network, encoder = (
-            read_score(folder, Unit(model, unit.split, unit.test_set), VOXELS, "r") for model in (MAIN, ENCODER)
+            read_score(folder, Unit(model, unit.split, unit.test_set), VOXELS, "r")
+            for model in (MAIN, ENCODER)
         )
         effect = network.minus(encoder)
         n_seeds = len(effect.whole)
@@ -63,23 +74,31 @@ def compare_encoder(folder: Path, scorer: Scorer, cfg) -> list[dict]:
 def compare_rivals(folder: Path, scorer: Scorer) -> list[dict]:
     """The network less its rivals on every test set.
 
-    Voxels: both ridge regressions, the one with the network's own chunk first. Frames from measured BOLD: ridge
-    regression from voxels, and the mean of the training frames, which identifies nothing.
+    Voxels: both ridge regressions, the one with the network's own chunk first. Frames from measured
+    BOLD: ridge regression from voxels, and the mean of the training frames, which identifies
+    nothing.
     """
     rows = []
     for unit in network_units(scorer):
-        rivals = [(VOXELS, VOXELS, Unit(name, unit.split, unit.test_set), OF_VOXELS) for name in (RIDGE_ONE, RIDGE)]
+        rivals = [
+            (VOXELS, VOXELS, Unit(name, unit.split, unit.test_set), OF_VOXELS)
+            for name in (RIDGE_ONE, RIDGE)
+        ]
         ridge = Unit(RIDGE, unit.split, unit.test_set)
         rivals += [(FROM_MEASURED, FROM_MEASURED, ridge, FRAME_SCORES)]
         rivals += [(FROM_MEASURED, MEAN_FRAME, unit, FRAME_SCORES[1:])]
         for own, what, rival, scores in rivals:
             for score in scores:
                 both = read_score(folder, unit, own, score), read_score(folder, rival, what, score)
-                rows.append(_row(unit, own, MEAN_FRAME if what == MEAN_FRAME else rival.model, score, *both))
+                rows.append(
+                    _row(unit, own, MEAN_FRAME if what == MEAN_FRAME else rival.model, score, *both)
+                )
     return rows
 
 
-def _row(unit: Unit, what: str, rival: str, score: str, network: BlockScore, other: BlockScore) -> dict:
+def _row(
+    unit: Unit, what: str, rival: str, score: str, network: BlockScore, other: BlockScore
+) -> dict:
     difference = network.minus(other)
     low, high = difference.interval()
     return {
@@ -102,8 +121,8 @@ def _row(unit: Unit, what: str, rival: str, score: str, network: BlockScore, oth
 def compare_people(folder: Path, scorer: Scorer, cfg) -> list[dict]:
     """Single people of SUBJECTS: mean r of the network and of both ridge regressions, and their differences.
 
-    Intervals are over people and blocks of time, because all people saw the same moments. Nothing with fewer than two
-    people.
+    Intervals are over people and blocks of time, because all people saw the same moments. Nothing
+    with fewer than two people.
     """
     people = [subject for subject in cfg.SUBJECTS if subject != "mean"]
     if len(people) < 2:
@@ -112,7 +131,9 @@ def compare_people(folder: Path, scorer: Scorer, cfg) -> list[dict]:
     for unit in network_units(scorer):
         found = {}
         for name in (MAIN, RIDGE_ONE, RIDGE):
-            units = [Unit(_model_of(name, subject, cfg), unit.split, unit.test_set) for subject in people]
+            units = [
+                Unit(_model_of(name, subject, cfg), unit.split, unit.test_set) for subject in people
+            ]
             found[name] = [read_score(folder, one, VOXELS, "r") for one in units]
         for rival in (RIDGE_ONE, RIDGE):
             pairs = zip(found[MAIN], found[rival])

@@ -1,7 +1,7 @@
 """Concept activation vectors on the bottleneck: directions in voxel space, and whether reconstructions use them.
 
-After Kim et al. 2018 (ICML). The null are concepts whose labels are shifted in time, so that they come and go as slowly
-as the real ones.
+After Kim et al. 2018 (ICML). The null are concepts whose labels are shifted in time, so that they
+come and go as slowly as the real ones.
 """
 
 from film_encoding.shifts import distinct_shifts
@@ -38,7 +38,10 @@ def concept_accuracy(activations: np.ndarray, labels: np.ndarray, blocks: np.nda
     said, targets = np.empty(labels.shape, dtype=bool), _targets(labels)
     for block in np.unique(blocks):
         out = blocks == block
-        said[:, out] = _ridge(activations).fit(activations[~out], targets[~out]).predict(activations[out]).T > 0
+        said[:, out] = (
+            _ridge(activations).fit(activations[~out], targets[~out]).predict(activations[out]).T
+            > 0
+        )
     right = said == labels
     return (_share(right, labels) + _share(right, ~labels)) / 2
 
@@ -52,7 +55,11 @@ def sensitivity(gradients: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 def concept_test(value: float, null: np.ndarray, middle: float | None = None) -> float:
     """p of a value against those of shifted concepts; two-sided around ``middle`` if it is given."""
-    return p_value(value, null) if middle is None else p_value(abs(value - middle), np.abs(null - middle))
+    return (
+        p_value(value, null)
+        if middle is None
+        else p_value(abs(value - middle), np.abs(null - middle))
+    )
 
 
 def pattern(activations: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -15,8 +15,8 @@ ALPHA = 0.05
 class Series:
     """Test chunks of one fold, in order: measured and predicted BOLD (n, n_voxels), each z-scored within its film.
 
-    ``voxels`` (n_voxels,) are positions in the mask; ``films`` (n,) the film of each chunk; ``chunks`` (n,) its number
-    in it.
+    ``voxels`` (n_voxels,) are positions in the mask; ``films`` (n,) the film of each chunk;
+    ``chunks`` (n,) its number in it.
     """
 
     measured: np.ndarray
@@ -32,7 +32,13 @@ class Series:
 def series(measured: np.ndarray, predicted: np.ndarray, voxels, films, chunks) -> Series:
     """A :class:`Series` of BOLD as it was measured and predicted; the published scores z-score both within films too."""
     films = np.asarray(films)
-    return Series(zscored(measured, films), zscored(predicted, films), np.asarray(voxels), films, np.asarray(chunks))
+    return Series(
+        zscored(measured, films),
+        zscored(predicted, films),
+        np.asarray(voxels),
+        films,
+        np.asarray(chunks),
+    )
 
 
 def zscored(values: np.ndarray, films: np.ndarray) -> np.ndarray:
@@ -55,13 +61,15 @@ def correlation(parts: list[Series], n_mask: int) -> np.ndarray:
     return np.divide(total, n, out=np.full(n_mask, np.nan), where=n > 0)
 
 
-def left_out_correlation(parts: list[Series], n_mask: int, block: int) -> tuple[np.ndarray, np.ndarray]:
+def left_out_correlation(
+    parts: list[Series], n_mask: int, block: int
+) -> tuple[np.ndarray, np.ndarray]:
     """r per voxel without each block of time, and the sizes of the blocks.
 
     Returns
     -------
-    r (n_blocks, n_mask), NaN where a block's fold did not choose the voxel, or where nothing is left; sizes (n_blocks,),
-    fold after fold.
+    r (n_blocks, n_mask), NaN where a block's fold did not choose the voxel, or where nothing is
+    left; sizes (n_blocks,), fold after fold.
     """
     sums = {name: np.zeros(n_mask) for name in ("n", "x", "y", "xx", "yy", "xy")}
     of_blocks, sizes = [], []
@@ -71,7 +79,9 @@ def left_out_correlation(parts: list[Series], n_mask: int, block: int) -> tuple[
         of_block = {"n": np.repeat(size[:, None], len(one.voxels), axis=1)}
         x, y = one.measured.astype(np.float64), one.predicted.astype(np.float64)
         for name, values in {"x": x, "y": y, "xx": x * x, "yy": y * y, "xy": x * y}.items():
-            of_block[name] = np.stack([values[blocks == number].sum(axis=0) for number in range(len(size))])
+            of_block[name] = np.stack(
+                [values[blocks == number].sum(axis=0) for number in range(len(size))]
+            )
         for name, values in of_block.items():
             sums[name][one.voxels] += values.sum(axis=0)
         of_blocks.append(of_block)
@@ -100,7 +110,15 @@ def by_film(parts: list[Series]) -> list[Series]:
     for one in parts:
         for film in dict.fromkeys(one.films):
             rows = one.films == film
-            found.append(Series(one.measured[rows], one.predicted[rows], one.voxels, one.films[rows], one.chunks[rows]))
+            found.append(
+                Series(
+                    one.measured[rows],
+                    one.predicted[rows],
+                    one.voxels,
+                    one.films[rows],
+                    one.chunks[rows],
+                )
+            )
     return found
 
 
@@ -109,13 +127,14 @@ def shifted_correlation(
 ) -> tuple[np.ndarray, np.ndarray]:
     """r per voxel when the predictions of each part are shifted in a circle, and what the shifts are worth.
 
-    All lags of a part come from one Fourier transform. Of all combinations of the parts' lags, ``n_shifts`` different
-    ones are taken, or all where there are fewer.
+    All lags of a part come from one Fourier transform. Of all combinations of the parts' lags,
+    ``n_shifts`` different ones are taken, or all where there are fewer.
 
-    For p by a count of the mean r the parts are folds: a shift of a whole fold is one of few, and a count over
-    combinations of the few lags of single films would be too small (p ≤ .05 in 12 % of null studies with three films of
-    38 chunks). For the variance of single voxels they are single films (:func:`by_film`), because each film is z-scored by
-    itself: moved across films, r would vary too little (by 9 % there).
+    For p by a count of the mean r the parts are folds: a shift of a whole fold is one of few, and a
+    count over combinations of the few lags of single films would be too small (p ≤ .05 in 12 % of
+    null studies with three films of 38 chunks). For the variance of single voxels they are single
+    films (:func:`by_film`), because each film is z-scored by itself: moved across films, r would
+    vary too little (by 9 % there).
 
     Returns
     -------
@@ -126,7 +145,9 @@ def shifted_correlation(
     variance, weakness = np.zeros(n_mask), np.zeros(n_mask)
     for one, lags in zip(parts, shifts.T):
         spectra = fft.rfft(one.measured, axis=0) * np.conj(fft.rfft(one.predicted, axis=0))
-        sums = fft.irfft(spectra, len(one), axis=0)  # row k: the sum of products when predictions come k chunks later
+        sums = fft.irfft(
+            spectra, len(one), axis=0
+        )  # row k: the sum of products when predictions come k chunks later
         total[:, one.voxels] += sums[lags]
         n[one.voxels] += len(one)
         null = sums[lags_of(len(one), smallest)]
@@ -134,7 +155,9 @@ def shifted_correlation(
         variance[one.voxels] += of_fold
         weakness[one.voxels] += of_fold**2 / effective_lags(null)
     null = np.divide(total, n, out=np.full(total.shape, np.nan, dtype=np.float32), where=n > 0)
-    df = np.divide(variance**2, weakness, out=np.ones(n_mask), where=weakness > 0)  # Satterthwaite 1946
+    df = np.divide(
+        variance**2, weakness, out=np.ones(n_mask), where=weakness > 0
+    )  # Satterthwaite 1946
     return null, df
 
 

@@ -1,7 +1,7 @@
 """The demo data set: drawn films as MP4 files, and BOLD of people whose visual cortex is synthetic, in BIDS.
 
-One film goes on with sound after its picture has ended; another has frames at uneven times. Runs begin a few seconds
-before the film, a little differently for each person; ``events.tsv`` says when.
+One film goes on with sound after its picture has ended; another has frames at uneven times. Runs
+begin a few seconds before the film, a little differently for each person; ``events.tsv`` says when.
 """
 
 import shutil
@@ -29,12 +29,15 @@ SOUND_TAIL_S = 4.0
 PERCENT_CHANGE = 1.5  # of BOLD, per SD
 
 
-def write_demo(folder: Path, seed: int, films: dict[str, int] | None = None, n_people: int = N_PEOPLE) -> bool:
+def write_demo(
+    folder: Path, seed: int, films: dict[str, int] | None = None, n_people: int = N_PEOPLE
+) -> bool:
     """Write the demo data set to ``folder`` unless it is there.
 
-    ``stimuli/<film>.mp4``; ``stimuli/task-<film>_face-annotation.1D`` (onset and duration of stretches with a face);
-    ``stimuli/<film>_things.npz`` (``times_s``, ``labels`` (n, px, px): 0 background, 1 face, 2 shape, 3 grating);
-    ``sub-<n>/func/…_bold.nii.gz`` int16 and ``…_events.tsv``; ``atlas.nii.gz``, ``atlas.tsv``; ``truth.json``.
+    ``stimuli/<film>.mp4``; ``stimuli/task-<film>_face-annotation.1D`` (onset and duration of
+    stretches with a face); ``stimuli/<film>_things.npz`` (``times_s``, ``labels`` (n, px, px): 0
+    background, 1 face, 2 shape, 3 grating); ``sub-<n>/func/…_bold.nii.gz`` int16 and
+    ``…_events.tsv``; ``atlas.nii.gz``, ``atlas.tsv``; ``truth.json``.
 
     Parameters
     ----------
@@ -67,7 +70,9 @@ def write_demo(folder: Path, seed: int, films: dict[str, int] | None = None, n_p
             partial / "stimuli", film, n_trs, np.random.default_rng([seed, number]), tuning, number
         )
         for person in range(1, n_people + 1):
-            bold = person_bold(np.random.default_rng([seed, number, person]), response, tuning.noise_sd)
+            bold = person_bold(
+                np.random.default_rng([seed, number, person]), response, tuning.noise_sd
+            )
             _write_person(partial, f"sub-{person:02d}", film, bold, voxels, affine, n_trs, person)
     truth = {
         "seed": seed,
@@ -88,13 +93,21 @@ def _write_stimulus(
     film_s = n_trs * TR_S
     shots = draw_shots(rng, film_s)
     times = np.arange(int(film_s * FRAMES_PER_S)) / FRAMES_PER_S
-    if number == 2:  # a variable frame rate: every fifth frame is missing, its neighbour stays on the screen
+    if (
+        number == 2
+    ):  # a variable frame rate: every fifth frame is missing, its neighbour stays on the screen
         times = np.delete(times, slice(4, None, 5))
     frames = ((time_s, draw_frame(shots, time_s, WIDTH, HEIGHT)[0]) for time_s in times)
     sound_s = film_s + SOUND_TAIL_S if number == 1 else 0.0
     write_film(folder / f"{film}.mp4", frames, rate=FRAMES_PER_S, sound_s=sound_s)
-    faces = [(shot.onset_s, min(shot.duration_s, film_s - shot.onset_s)) for shot in shots if shot.thing == "face"]
-    np.savetxt(folder / f"task-{film}_face-annotation.1D", np.array(faces).reshape(-1, 2), fmt="%.3f")
+    faces = [
+        (shot.onset_s, min(shot.duration_s, film_s - shot.onset_s))
+        for shot in shots
+        if shot.thing == "face"
+    ]
+    np.savetxt(
+        folder / f"task-{film}_face-annotation.1D", np.array(faces).reshape(-1, 2), fmt="%.3f"
+    )
 
     looks = np.arange(n_trs * STEPS_PER_TR) * TR_S / STEPS_PER_TR
     seen, labels = zip(*(draw_frame(shots, time_s, LOOK_PIXELS, LOOK_PIXELS) for time_s in looks))
@@ -104,7 +117,9 @@ def _write_stimulus(
     return bold_response(neural, TR_S, n_trs + TAIL_TRS)
 
 
-def _write_person(folder: Path, subject: str, film: str, bold, voxels, affine, n_trs: int, person: int) -> None:
+def _write_person(
+    folder: Path, subject: str, film: str, bold, voxels, affine, n_trs: int, person: int
+) -> None:
     lead = LEAD_TRS + person % 3
     volumes = np.zeros((*voxels.shape, lead + len(bold)), dtype=np.int16)
     volumes[voxels, :lead] = 1000
@@ -112,5 +127,7 @@ def _write_person(folder: Path, subject: str, film: str, bold, voxels, affine, n
     stem = folder / subject / "func" / f"{subject}_task-{film}"
     write_nifti(stem.with_name(f"{stem.name}_bold.nii.gz"), volumes, affine, TR_S)
     onset = lead * TR_S + 0.1 * (person % 4)  # a fraction of a TR late, as in a scanner
-    events = pd.DataFrame({"onset": [round(onset, 3)], "duration": [round(n_trs * TR_S, 3)], "trial_type": ["film"]})
+    events = pd.DataFrame(
+        {"onset": [round(onset, 3)], "duration": [round(n_trs * TR_S, 3)], "trial_type": ["film"]}
+    )
     write_table(stem.with_name(f"{stem.name}_events.tsv"), events)

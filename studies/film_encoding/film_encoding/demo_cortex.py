@@ -1,8 +1,8 @@
 """A synthetic visual cortex whose voxels are known functions of the film.
 
-Calcarine voxels follow oriented energy at a place of the frame, middle occipital voxels follow motion at a place,
-fusiform voxels follow drawn faces and where they are. Cuneus voxels follow nothing. Every response passes through the
-canonical HRF; people differ in gain and in noise.
+Calcarine voxels follow oriented energy at a place of the frame, middle occipital voxels follow
+motion at a place, fusiform voxels follow drawn faces and where they are. Cuneus voxels follow
+nothing. Every response passes through the canonical HRF; people differ in gain and in noise.
 """
 
 import numpy as np
@@ -18,7 +18,12 @@ REGIONS = (
     ("middle occipital", (-36, -80, 10), 14, "motion"),
     ("fusiform", (-38, -54, -16), 14, "faces"),
     ("cuneus", (-12, -82, 30), 10, "nothing"),
-    ("precuneus", (-8, -60, 44), 12, "nothing"),  # outside the parcels that the demo's settings name
+    (
+        "precuneus",
+        (-8, -60, 44),
+        12,
+        "nothing",
+    ),  # outside the parcels that the demo's settings name
 )
 GREY_MATTER = 0.3  # share of grey matter above which a voxel belongs to the demo brain
 FRONT_MM = -30.0
@@ -35,18 +40,23 @@ def brain(voxel_mm: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFra
 
     Returns
     -------
-    mask (x, y, z) bool; affine (4, 4); atlas (x, y, z) int16, 0 outside all regions; table: number, region, follows.
+    mask (x, y, z) bool; affine (4, 4); atlas (x, y, z) int16, 0 outside all regions; table: number,
+    region, follows.
     """
     template = load_mni152_gm_template(resolution=voxel_mm)
     mask, affine = template.get_fdata() > GREY_MATTER, template.affine.copy()
-    mask = mask[:, : int((FRONT_MM - affine[1, 3]) / voxel_mm)]  # the front of the brain sees no film
+    mask = mask[
+        :, : int((FRONT_MM - affine[1, 3]) / voxel_mm)
+    ]  # the front of the brain sees no film
     places = np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]
     atlas, rows = np.zeros(mask.shape, dtype=np.int16), []
     labels, nearest = np.zeros(len(places), dtype=np.int16), np.full(len(places), np.inf)
     for name, centre, radius, follows in REGIONS:
         for side, sign in (("left", 1), ("right", -1)):
             number = len(rows) + 1
-            distance = np.linalg.norm(places - np.array([sign * centre[0], *centre[1:]]), axis=1) / radius
+            distance = (
+                np.linalg.norm(places - np.array([sign * centre[0], *centre[1:]]), axis=1) / radius
+            )
             here = (distance <= 1) & (distance < nearest)
             labels[here], nearest[here] = number, distance[here]
             rows.append({"index": number, "name": f"{side} {name}", "follows": follows})
@@ -59,11 +69,13 @@ class Tuning:
 
     Parameters
     ----------
-    names : region of every voxel, (n_voxels,). follows : what it follows. pixels : size of the frames that it will be
-        shown.
+    names : region of every voxel, (n_voxels,). follows : what it follows. pixels : size of the
+        frames that it will be shown.
     """
 
-    def __init__(self, rng: np.random.Generator, names: np.ndarray, follows: np.ndarray, pixels: int):
+    def __init__(
+        self, rng: np.random.Generator, names: np.ndarray, follows: np.ndarray, pixels: int
+    ):
         n = len(names)
         left = np.char.startswith(names.astype(str), "left")
         # Each hemisphere looks at the other half of the field, a little beyond its middle.
@@ -72,7 +84,9 @@ class Tuning:
         self.filter = rng.integers(ORIENTATIONS * len(CYCLES_PER_PIXEL), size=n)
         self.follows, self.pixels = follows, pixels
         self.noise_sd = rng.uniform(*NOISE_SD, n)
-        self.sharpness = np.where(follows == "faces", 0.16, np.where(follows == "motion", 0.11, 0.07))
+        self.sharpness = np.where(
+            follows == "faces", 0.16, np.where(follows == "motion", 0.11, 0.07)
+        )
 
     def fields(self, voxels: np.ndarray) -> np.ndarray:
         """Receptive fields (n, pixels²), each with a sum of 1."""
@@ -128,8 +142,12 @@ def bold_response(neural: np.ndarray, tr_s: float, n_rows: int) -> np.ndarray:
     neural : (n_times, n_voxels), ``STEPS_PER_TR`` rows per TR.
     """
     hrf = spm_hrf(tr_s, oversampling=STEPS_PER_TR)
-    padded = np.concatenate([neural, np.zeros((STEPS_PER_TR * n_rows, neural.shape[1]), dtype=np.float32)])
-    smooth = signal.fftconvolve(padded, hrf[:, None], axes=0)[: STEPS_PER_TR * n_rows : STEPS_PER_TR]
+    padded = np.concatenate(
+        [neural, np.zeros((STEPS_PER_TR * n_rows, neural.shape[1]), dtype=np.float32)]
+    )
+    smooth = signal.fftconvolve(padded, hrf[:, None], axes=0)[
+        : STEPS_PER_TR * n_rows : STEPS_PER_TR
+    ]
     smooth = smooth - smooth.mean(axis=0)
     sd = smooth.std(axis=0)
     return (smooth / np.where(sd > 1e-9, sd, 1)).astype(np.float32)

@@ -1,7 +1,7 @@
 """Drawn films: moving shapes, drifting gratings and simple faces, a thing at a time, written as real MP4 files.
 
-A film is a list of shots; each can be drawn at any time and at any size, together with a label of every pixel. So the
-truth about a frame is known without looking at the file.
+A film is a list of shots; each can be drawn at any time and at any size, together with a label of
+every pixel. So the truth about a frame is known without looking at the file.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,12 @@ THINGS = ("background", "face", "shape", "grating")  # what the labels 0, 1, 2, 
 SHARES = {"face": 0.4, "shape": 0.3, "grating": 0.3}
 SHOT_S = (3.5, 8.0)
 SKIN, DARK = (0.92, 0.74, 0.58), (0.10, 0.07, 0.06)
-COLOURS = ((0.15, 0.45, 0.85), (0.15, 0.65, 0.35), (0.55, 0.25, 0.70), (0.10, 0.60, 0.65))  # of shapes; none is skin
+COLOURS = (
+    (0.15, 0.45, 0.85),
+    (0.15, 0.65, 0.35),
+    (0.55, 0.25, 0.70),
+    (0.10, 0.60, 0.65),
+)  # of shapes; none is skin
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,15 @@ def draw_shots(rng: np.random.Generator, film_s: float) -> list[Shot]:
     return shots
 
 
-def draw_frame(shots: list[Shot], time_s: float, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+def draw_frame(
+    shots: list[Shot], time_s: float, width: int, height: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The film at one time.
 
     Returns
     -------
-    frame : (height, width, 3) uint8, RGB. labels : (height, width) uint8, positions in :data:`THINGS`.
+    frame : (height, width, 3) uint8, RGB. labels : (height, width) uint8, positions in
+    :data:`THINGS`.
     """
     shot = shot_at(shots, time_s)
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -79,7 +87,9 @@ def shot_at(shots: list[Shot], time_s: float) -> Shot:
 
 def _room(x, y) -> np.ndarray:
     """What stands behind everything, the same in all films: real films have no flat surfaces either."""
-    return 0.10 * np.sin(2 * np.pi * (2.3 * x + 0.7 * y)) + 0.08 * np.sin(2 * np.pi * (3.1 * y - 1.1 * x) + 1)
+    return 0.10 * np.sin(2 * np.pi * (2.3 * x + 0.7 * y)) + 0.08 * np.sin(
+        2 * np.pi * (3.1 * y - 1.1 * x) + 1
+    )
 
 
 def _draw_face(frame, dx, dy, shot: Shot, since: float) -> np.ndarray:

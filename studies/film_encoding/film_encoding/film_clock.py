@@ -1,8 +1,8 @@
 """The film's clock and the scanner's clock: the only place where the two meet.
 
-Time on the film's clock is in seconds from the film's first moment. Chunk ``t`` of a film holds the frames of
-[t · TR, (t + 1) · TR). Row ``t`` of a film's BOLD is the volume acquired nearest to t · TR. A chunk goes with the row
-``DELAY_TRS`` later, when the haemodynamic response to it has come.
+Time on the film's clock is in seconds from the film's first moment. Chunk ``t`` of a film holds the
+frames of [t · TR, (t + 1) · TR). Row ``t`` of a film's BOLD is the volume acquired nearest to t ·
+TR. A chunk goes with the row ``DELAY_TRS`` later, when the haemodynamic response to it has come.
 """
 
 import numpy as np

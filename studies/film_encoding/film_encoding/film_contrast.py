@@ -1,7 +1,8 @@
 """Frames stretched from black to white, as published, and back again.
 
-A stretched frame is what the network sees. Where one bright thing is small, it dims all else, differently from frame to
-frame; so features that rivals of the network get are of the frames as they are in the film.
+A stretched frame is what the network sees. Where one bright thing is small, it dims all else,
+differently from frame to frame; so features that rivals of the network get are of the frames as
+they are in the film.
 """
 
 from collections.abc import Iterable, Iterator
@@ -53,5 +54,7 @@ def as_filmed(frames: np.ndarray, ranges: np.ndarray | None) -> np.ndarray:
     """Frames (..., height, width, 3) uint8 as they were before :func:`stretched`, exactly; ranges (..., 2) or None."""
     if ranges is None:
         return np.asarray(frames)
-    low, high = (np.asarray(ranges)[..., end, None, None, None].astype(np.float32) for end in (0, 1))
+    low, high = (
+        np.asarray(ranges)[..., end, None, None, None].astype(np.float32) for end in (0, 1)
+    )
     return np.round(low + frames * ((high - low) / 255)).astype(np.uint8)

@@ -20,9 +20,18 @@ class FilmData:
     voxels : (n,) positions in the mask; None: all.
     """
 
-    def __init__(self, chunk_folder: Path, voxel_folder: Path, films, variant: Variant, voxels: np.ndarray | None):
+    def __init__(
+        self,
+        chunk_folder: Path,
+        voxel_folder: Path,
+        films,
+        variant: Variant,
+        voxels: np.ndarray | None,
+    ):
         self.chunks = {film: open_npy(chunk_folder / f"{film}.npy") for film in films}
-        self.rows = {film: open_npy(voxel_folder / f"{film}_{variant.subject}.npy") for film in films}
+        self.rows = {
+            film: open_npy(voxel_folder / f"{film}_{variant.subject}.npy") for film in films
+        }
         self.variant, self.voxels = variant, voxels
         _, self.n_cut, self.pixels, *_ = next(iter(self.chunks.values())).shape
         self.step = self.n_cut // variant.frames_per_tr
@@ -33,7 +42,9 @@ class FilmData:
 
         A chunk is copied once, from the memory map into its place.
         """
-        out = np.empty((len(table), self.variant.frames_per_tr, self.pixels, self.pixels, 3), dtype=np.uint8)
+        out = np.empty(
+            (len(table), self.variant.frames_per_tr, self.pixels, self.pixels, 3), dtype=np.uint8
+        )
         for place, (film, chunk) in enumerate(zip(table["film"], table["chunk"])):
             out[place] = self.chunks[film][chunk, :: self.step]
         return out
@@ -43,14 +54,18 @@ class FilmData:
         frames.
         """
         frame = middle_frame(frames_per_tr) * (self.n_cut // frames_per_tr)
-        return np.stack([self.chunks[film][chunk, frame] for film, chunk in zip(table["film"], table["chunk"])])
+        return np.stack(
+            [self.chunks[film][chunk, frame] for film, chunk in zip(table["film"], table["chunk"])]
+        )
 
     def bold(self, table: pd.DataFrame) -> np.ndarray:
         """(n, n_voxels) float32: each chunk's volume, ``delay_trs`` later."""
         rows = np.empty((len(table), self.n_voxels), dtype=np.float32)
         for film, part in table.groupby("film"):
             values = self.rows[film][part["chunk"].to_numpy() + self.variant.delay_trs]
-            rows[table.index.get_indexer(part.index)] = values if self.voxels is None else values[:, self.voxels]
+            rows[table.index.get_indexer(part.index)] = (
+                values if self.voxels is None else values[:, self.voxels]
+            )
         return rows
 
 
@@ -60,12 +75,18 @@ class ChunkBatches(keras.utils.PyDataset):
 
     Parameters
     ----------
-    table : chunks with the columns film and chunk. seed : of the order, drawn anew each epoch; None: as in the table.
+    table : chunks with the columns film and chunk. seed : of the order, drawn anew each epoch;
+    None: as in the table.
     frames_per_tr : of the chunks whose middle frame is the target; None: no decoder.
     """
 
     def __init__(
-        self, data: FilmData, table: pd.DataFrame, batch_size: int, frames_per_tr: int | None, seed: int | None = None
+        self,
+        data: FilmData,
+        table: pd.DataFrame,
+        batch_size: int,
+        frames_per_tr: int | None,
+        seed: int | None = None,
     ):
         super().__init__(workers=1)
         self.data, self.table, self.batch_size = data, table.reset_index(drop=True), batch_size

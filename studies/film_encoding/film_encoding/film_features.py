@@ -11,23 +11,36 @@ from moten import get_default_pyramid
 from skimage.color import rgb2gray
 
 MOTION_PX, FRAMES_PX = 48, 14  # frames are averaged down to about these sizes
-MOTION_FPS = 16  # more frames per second than that tell nothing about the motion that the pyramid looks for
-TEMPORAL_HZ, CYCLES_PER_IMAGE = (0, 2, 4), (0, 2, 4, 8, 16)  # of Nishimoto et al. 2011, as pymoten has them
+MOTION_FPS = (
+    16  # more frames per second than that tell nothing about the motion that the pyramid looks for
+)
+TEMPORAL_HZ, CYCLES_PER_IMAGE = (
+    (0, 2, 4),
+    (0, 2, 4, 8, 16),
+)  # of Nishimoto et al. 2011, as pymoten has them
 AT_ONCE = 64  # chunks
 
 
-def film_features(chunks: np.ndarray, name: str, tr_s: float, ranges: np.ndarray | None = None) -> np.ndarray:
+def film_features(
+    chunks: np.ndarray, name: str, tr_s: float, ranges: np.ndarray | None = None
+) -> np.ndarray:
     """Features of every chunk of a film: (n_chunks, n_features) float32.
 
     Parameters
     ----------
-    chunks : (n_chunks, frames, pixels, pixels, 3) uint8, usually a memory map; some are read at a time.
-    name : "motion energy": spatio-temporal Gabor filters (Nishimoto et al. 2011, Curr. Biol. 21:1641; pymoten), the
-        mean over the chunk of their compressed amplitudes. "frames": the middle frame in colour, averaged down to 14 ×
-        14.
-    ranges : of :func:`film_encoding.film_contrast.ranges_of`, where the stored frames are stretched ones.
+    chunks : (n_chunks, frames, pixels, pixels, 3) uint8, usually a memory map; some are read at a
+    time.
+    name : "motion energy": spatio-temporal Gabor filters (Nishimoto et al. 2011, Curr. Biol.
+        21:1641; pymoten), the mean over the chunk of their compressed amplitudes. "frames": the
+        middle frame in colour, averaged down to 14 × 14.
+    ranges : of :func:`film_encoding.film_contrast.ranges_of`, where the stored frames are stretched
+    ones.
     """
-    return motion_energy(chunks, tr_s, ranges) if name == "motion energy" else small_frames(chunks, ranges)
+    return (
+        motion_energy(chunks, tr_s, ranges)
+        if name == "motion energy"
+        else small_frames(chunks, ranges)
+    )
 
 
 def _range(ranges: np.ndarray | None, *place) -> np.ndarray | None:
@@ -51,7 +64,10 @@ def motion_energy(chunks: np.ndarray, tr_s: float, ranges: np.ndarray | None = N
     pyramid = None
     features = []
     for start in range(0, n, AT_ONCE):
-        first, last = max(0, start - 1), min(n, start + AT_ONCE + 1)  # filters reach into the neighbours
+        first, last = (
+            max(0, start - 1),
+            min(n, start + AT_ONCE + 1),
+        )  # filters reach into the neighbours
         here = slice(first, last), slice(None, None, step)
         grey = rgb2gray(as_filmed(chunks[here], _range(ranges, *here))).astype(np.float32)
         grey = averaged(grey.reshape(-1, *grey.shape[2:], 1), MOTION_PX)[..., 0]
@@ -62,7 +78,9 @@ def motion_energy(chunks: np.ndarray, tr_s: float, ranges: np.ndarray | None = N
                 temporal_frequencies=[hz for hz in TEMPORAL_HZ if hz <= fps / 2],
                 spatial_frequencies=[cycles for cycles in CYCLES_PER_IMAGE if cycles <= pixels / 4],
             )  # fmt: skip
-        energy = _quietly(pyramid.project_stimulus, grey).reshape(last - first, used, -1).mean(axis=1)
+        energy = (
+            _quietly(pyramid.project_stimulus, grey).reshape(last - first, used, -1).mean(axis=1)
+        )
         features.append(energy[start - first : start - first + AT_ONCE][: n - start])
     return np.concatenate(features).astype(np.float32)
 
@@ -73,7 +91,9 @@ def averaged(images: np.ndarray, pixels: int) -> np.ndarray:
     step = max(1, size // pixels)
     kept = size - size % step
     images = images[:, :kept, :kept]
-    return images.reshape(len(images), kept // step, step, kept // step, step, images.shape[-1]).mean(axis=(2, 4))
+    return images.reshape(
+        len(images), kept // step, step, kept // step, step, images.shape[-1]
+    ).mean(axis=(2, 4))
 
 
 def _quietly(function, *arguments):

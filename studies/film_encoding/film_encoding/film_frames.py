@@ -1,7 +1,7 @@
 """Frames of a film at given times, and MP4 files written frame by frame.
 
-The room ``film`` reads films; :class:`SampledFilm` says which frame is on the screen when, and how many are missing or
-broken.
+The room ``film`` reads films; :class:`SampledFilm` says which frame is on the screen when, and how
+many are missing or broken.
 """
 
 from collections.abc import Iterable, Iterator
@@ -47,7 +47,9 @@ class SampledFilm:
         self.path, self._film, self.n_decoded = Path(path), open_film(path), 0
         with self._film.opened("video") as (container, track):
             packets = [packet for packet in container.demux(track) if packet.size]
-            shown = [packet for packet in packets if not packet.is_discard]  # not before the edit list begins
+            shown = [
+                packet for packet in packets if not packet.is_discard
+            ]  # not before the edit list begins
             self.n_stated = max(0, track.frames - len(packets) + len(shown))
             file_s = (container.duration or 0) / av.time_base
             stamps = [packet.dts if packet.pts is None else packet.pts for packet in shown]
@@ -57,7 +59,9 @@ class SampledFilm:
                 f"{path} does not say when its frames appear. Copy it: ffmpeg -fflags +genpts -i FILM -c copy FILM.mkv"
             )
         times_s = np.sort([float(stamp * step_s) for stamp in stamps]) - self._film.start_s
-        before = max(0, int(np.searchsorted(times_s, SAME_TIME_S, side="right")) - 1)  # before the edit of a fragmented MP4
+        before = max(
+            0, int(np.searchsorted(times_s, SAME_TIME_S, side="right")) - 1
+        )  # before the edit of a fragmented MP4
         self.times_s, self.n_stated = times_s[before:], max(0, self.n_stated - before)
         self.end_s = self._film.duration_s
         self.file_end_s = max(file_s, self.end_s)
@@ -66,12 +70,13 @@ class SampledFilm:
         """The frame on the screen at each of some times: the last one that has appeared, or the first one before any
         has.
 
-        Only frames that are asked for are scaled. A frame that cannot be decoded is passed over, so that the one before
-        stays.
+        Only frames that are asked for are scaled. A frame that cannot be decoded is passed over, so
+        that the one before stays.
 
         Parameters
         ----------
-        times_s : (n,), sorted. pixels : width and height of the result; the film's own proportions are not kept.
+        times_s : (n,), sorted. pixels : width and height of the result; the film's own proportions
+        are not kept.
 
         Yields
         ------
@@ -98,7 +103,9 @@ class SampledFilm:
 
     def _scaled(self, picture: av.VideoFrame, pixels: int) -> np.ndarray:
         """Each pixel the mean of the area that it covers, so that fine stripes do not alias."""
-        image = picture.reformat(width=pixels, height=pixels, format="rgb24", interpolation="AREA").to_ndarray()
+        image = picture.reformat(
+            width=pixels, height=pixels, format="rgb24", interpolation="AREA"
+        ).to_ndarray()
         return np.rot90(image, round(self._film.rotation / 90))
 
 
@@ -118,7 +125,9 @@ def store_frames(path: Path, shape: tuple[int, ...], frames: Iterable[np.ndarray
     stored.flush()
 
 
-def write_film(path: Path, frames: Iterable[tuple[float, np.ndarray]], *, rate: int = 10, sound_s: float = 0.0) -> None:
+def write_film(
+    path: Path, frames: Iterable[tuple[float, np.ndarray]], *, rate: int = 10, sound_s: float = 0.0
+) -> None:
     """Frames as an MP4 file (H.264), each at its own time.
 
     Parameters
@@ -133,7 +142,9 @@ def write_film(path: Path, frames: Iterable[tuple[float, np.ndarray]], *, rate: 
             sound = container.add_stream("aac", rate=SOUND_HZ, layout="mono")
         for time_s, frame in frames:
             if picture is None:
-                picture = container.add_stream("libx264", rate=rate, options={"preset": "ultrafast", "crf": "20"})
+                picture = container.add_stream(
+                    "libx264", rate=rate, options={"preset": "ultrafast", "crf": "20"}
+                )
                 picture.height, picture.width = frame.shape[:2]
                 picture.pix_fmt, picture.time_base = "yuv420p", Fraction(1, 1000)
                 picture.codec_context.time_base = picture.time_base
@@ -147,7 +158,9 @@ def write_film(path: Path, frames: Iterable[tuple[float, np.ndarray]], *, rate: 
 
 def _add_silence(container, sound, seconds: float) -> None:
     for start in range(0, int(seconds * SOUND_HZ), 1024):
-        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), dtype=np.float32), format="fltp", layout="mono")
+        silence = av.AudioFrame.from_ndarray(
+            np.zeros((1, 1024), dtype=np.float32), format="fltp", layout="mono"
+        )
         silence.sample_rate, silence.pts, silence.time_base = SOUND_HZ, start, Fraction(1, SOUND_HZ)
         container.mux(sound.encode(silence))
     container.mux(sound.encode(None))

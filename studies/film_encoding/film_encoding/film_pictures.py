@@ -24,7 +24,9 @@ def draw_strip(rows: dict[str, np.ndarray], times_s: np.ndarray, target: Path) -
                                 layout="constrained", squeeze=False)  # fmt: skip
     for line, (name, frames) in zip(axes, rows.items()):
         for axis, frame in zip(line, frames):
-            axis.imshow(frame if frame.dtype == np.uint8 else as_shown(frame), interpolation="nearest")
+            axis.imshow(
+                frame if frame.dtype == np.uint8 else as_shown(frame), interpolation="nearest"
+            )
             axis.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center")
     for axis, time_s in zip(axes[0], times_s):
@@ -33,13 +35,18 @@ def draw_strip(rows: dict[str, np.ndarray], times_s: np.ndarray, target: Path) -
 
 
 def write_clip(
-    target: Path, chunks: np.ndarray, made: dict[str, np.ndarray], brain: list[np.ndarray], tr_s: float
+    target: Path,
+    chunks: np.ndarray,
+    made: dict[str, np.ndarray],
+    brain: list[np.ndarray],
+    tr_s: float,
 ) -> None:
     """An MP4 of the original, of reconstructions, and of the brain below them.
 
     Parameters
     ----------
-    chunks : (n, frames, height, width, 3) uint8. made : name → (n, height, width, 3). brain : n pictures of equal size.
+    chunks : (n, frames, height, width, 3) uint8. made : name → (n, height, width, 3). brain : n
+    pictures of equal size.
     """
     write_film(target, _clip_frames(chunks, made, brain, tr_s), rate=FPS)
 
@@ -55,7 +62,8 @@ def _clip_frames(
         chunk = min(n - 1, int(time_s / tr_s))
         frame = chunks[chunk, min(frames - 1, int((time_s / tr_s - chunk) * frames))]
         panels = {"film": frame} | {
-            name: np.round(255 * as_shown(images[chunk])).astype(np.uint8) for name, images in made.items()
+            name: np.round(255 * as_shown(images[chunk])).astype(np.uint8)
+            for name, images in made.items()
         }
         top = np.concatenate([_titled(name, panel) for name, panel in panels.items()], axis=1)
         picture = np.concatenate([_centred(top, width), _centred(below[chunk], width)])
@@ -64,14 +72,18 @@ def _clip_frames(
 
 def _titled(name: str, frame: np.ndarray) -> np.ndarray:
     panel = Image.new("RGB", (SHOWN_PX, SHOWN_PX + BAND_PX), "white")
-    panel.paste(Image.fromarray(frame).resize((SHOWN_PX, SHOWN_PX), Image.Resampling.NEAREST), (0, BAND_PX))
+    panel.paste(
+        Image.fromarray(frame).resize((SHOWN_PX, SHOWN_PX), Image.Resampling.NEAREST), (0, BAND_PX)
+    )
     ImageDraw.Draw(panel).text((6, 6), name, fill="black", font_size=15)
     return np.asarray(panel)
 
 
 def _centred(picture: np.ndarray, width: int) -> np.ndarray:
     left = (width - picture.shape[1]) // 2
-    return np.pad(picture, ((0, 0), (left, width - picture.shape[1] - left), (0, 0)), constant_values=255)
+    return np.pad(
+        picture, ((0, 0), (left, width - picture.shape[1] - left), (0, 0)), constant_values=255
+    )
 
 
 def write_player(target: Path, film: Path, title: str) -> None:

@@ -9,18 +9,20 @@ from neuroface.decoding import p_value
 
 import numpy as np
 
-# Of frames, the one first that no loss is made of; SSIM is in the network's loss, and ridge regression minimises the
-# squared error, which PSNR measures.
+# Of frames, the one first that no loss is made of; SSIM is in the network's loss, and ridge
+# regression minimises the squared error, which PSNR measures.
 FRAME_SCORES = ("two_way", "pixel_r", "psnr_db", "ssim")
 
 
-def score_frames(scorer: Scorer, unit: Unit, given: str) -> tuple[dict, dict[str, np.ndarray], dict[str, BlockScore]]:
+def score_frames(
+    scorer: Scorer, unit: Unit, given: str
+) -> tuple[dict, dict[str, np.ndarray], dict[str, BlockScore]]:
     """Scores of decoding.
 
     Parameters
     ----------
-    given : what the frames were made from: FROM_PREDICTED, FROM_MEASURED, or MEAN_FRAME, which is made from nothing
-        and has no null.
+    given : what the frames were made from: FROM_PREDICTED, FROM_MEASURED, or MEAN_FRAME, which is
+        made from nothing and has no null.
 
     Returns
     -------
@@ -29,51 +31,81 @@ def score_frames(scorer: Scorer, unit: Unit, given: str) -> tuple[dict, dict[str
     over_blocks : every one of FRAME_SCORES, with each block of time left out.
     """
     cfg, each, found, null = scorer.cfg, [], [], []
-    for seed, folds in scorer.predictions(unit, "predicted" if given == MEAN_FRAME else given).items():
+    for seed, folds in scorer.predictions(
+        unit, "predicted" if given == MEAN_FRAME else given
+    ).items():
         values = []
         found.append([])
         for fold, made in folds:
-            table, data = scorer.test_table(fold, unit), scorer.data(fold, scorer.variant(unit.model))
+            table, data = (
+                scorer.test_table(fold, unit),
+                scorer.data(fold, scorer.variant(unit.model)),
+            )
             frames = data.targets(table, cfg.FRAMES_PER_TR).astype(np.float32) / 255
             if given == MEAN_FRAME:
                 mean = data.targets(fold.of(*TRAINED_ON), cfg.FRAMES_PER_TR).mean(axis=0) / 255
                 made = np.broadcast_to(mean, frames.shape)
             images = as_shown(made)
             pairs = zip(stretched(frames), stretched(made))
-            values.append(image_scores(frames, images) | {"ssim_stretched": np.array([ssim(*pair) for pair in pairs])})
+            values.append(
+                image_scores(frames, images)
+                | {"ssim_stretched": np.array([ssim(*pair) for pair in pairs])}
+            )
             if given == MEAN_FRAME:
                 continue  # the same for all moments: nothing to identify or to shift
             found[-1].append(scorer.identify(frames, images, table))
             if seed == 1:
-                null.append(shifted_ssim(frames, images, scorer.smallest_shift, cfg.N_IMAGE_SHIFTS, cfg.SEED))
+                null.append(
+                    shifted_ssim(
+                        frames, images, scorer.smallest_shift, cfg.N_IMAGE_SHIFTS, cfg.SEED
+                    )
+                )
         each.append({name: np.concatenate([one[name] for one in values]) for name in values[0]})
         if given == MEAN_FRAME:
             break  # every seed has the same
     mean = {name: np.mean([one[name] for one in each], axis=0) for name in each[0]}
     blocks = blocks_of_folds(scorer, unit)
-    over_blocks = {name: means_over_blocks([one[name] for one in each], blocks) for name in FRAME_SCORES[1:]}
+    over_blocks = {
+        name: means_over_blocks([one[name] for one in each], blocks) for name in FRAME_SCORES[1:]
+    }
     scores = {name: float(values.mean()) for name, values in mean.items()}
     scores |= {f"{name}_interval": one.interval() for name, one in over_blocks.items()}
-    scores |= {"n_chunks": len(mean["ssim"]), "n_blocks": over_blocks["ssim"].n_blocks, "n_seeds": len(each)}
+    scores |= {
+        "n_chunks": len(mean["ssim"]),
+        "n_blocks": over_blocks["ssim"].n_blocks,
+        "n_seeds": len(each),
+    }
     if null:
         n_shifts = min(map(len, null))
-        shifted = np.average([one[:n_shifts] for one in null], axis=0, weights=fold_sizes(scorer, unit))
+        shifted = np.average(
+            [one[:n_shifts] for one in null], axis=0, weights=fold_sizes(scorer, unit)
+        )
         of_pairs, over_blocks["two_way"] = pooled(found)
-        scores |= {"ssim_null": float(shifted.mean()), "ssim_p": p_value(each[0]["ssim"].mean(), shifted)}
+        scores |= {
+            "ssim_null": float(shifted.mean()),
+            "ssim_p": p_value(each[0]["ssim"].mean(), shifted),
+        }
         scores |= {"ssim_p_smallest": smallest_p(n_shifts)} | of_pairs
     return scores, {"ssim": mean["ssim"], "pixel_r": mean["pixel_r"]}, over_blocks
 
 
-def shifted_ssim(frames: np.ndarray, images: np.ndarray, smallest: int, n_shifts: int, seed: int) -> np.ndarray:
+def shifted_ssim(
+    frames: np.ndarray, images: np.ndarray, smallest: int, n_shifts: int, seed: int
+) -> np.ndarray:
     """Mean SSIM (n,) when reconstructions are shifted in a circle, by ``n_shifts`` different lags or all that there are."""
     n = len(frames)
     lags = distinct_shifts([n], smallest, n_shifts, seed)[:, 0]
-    return np.array([np.mean([ssim(frames[i], images[(i + lag) % n]) for i in range(n)]) for lag in lags])
+    return np.array(
+        [np.mean([ssim(frames[i], images[(i + lag) % n]) for i in range(n)]) for lag in lags]
+    )
 
 
 def means_over_blocks(each: list[np.ndarray], blocks: np.ndarray) -> BlockScore:
     """Means over moments; ``each``: (n,) per seed."""
-    whole, left_out = [values.mean() for values in each], [left_out_means(values, blocks) for values in each]
+    whole, left_out = (
+        [values.mean() for values in each],
+        [left_out_means(values, blocks) for values in each],
+    )
     return BlockScore(np.array(whole), np.array(left_out), np.bincount(blocks).astype(float))
 
 

@@ -3,7 +3,13 @@
 from pathlib import Path
 
 from film_encoding.film_data import FilmData
-from film_encoding.network_files import Training, explained_fold, folds_of_script_2, load_network, voxels_of
+from film_encoding.network_files import (
+    Training,
+    explained_fold,
+    folds_of_script_2,
+    load_network,
+    voxels_of,
+)
 from film_encoding.splits import LEARNED_FROM
 from film_encoding.variants import MAIN, variants_of
 from neuroface.pipeline import keras, open_npy
@@ -21,8 +27,8 @@ class HeldOut:
 
     Attributes
     ----------
-    table, learned : the held-out chunks, and those that training and the choice of the epoch saw: film, chunk,
-        test_set.
+    table, learned : the held-out chunks, and those that training and the choice of the epoch saw:
+        film, chunk, test_set.
     voxels : (n_voxels,) positions in the mask. data : frames and BOLD of any chunks.
     """
 
@@ -33,7 +39,9 @@ class HeldOut:
         self.split, self.fold_name = fold.split, fold.name
         self.table, self.learned = fold.of("test"), fold.of(*LEARNED_FROM)
         self.voxels = voxels_of(voxel_folder, fold, variant)
-        self.data = FilmData(chunk_folder, voxel_folder, sorted(set(fold.chunks["film"])), variant, self.voxels)
+        self.data = FilmData(
+            chunk_folder, voxel_folder, sorted(set(fold.chunks["film"])), variant, self.voxels
+        )
         self.network_folder = Training(variant, fold, 1).folder(network_folder)
 
     def network(self) -> keras.Model:
@@ -54,10 +62,14 @@ class HeldOut:
             return self.data.bold(self.learned)
         network, batch, n = self.network(), self.cfg.INFERENCE_BATCH, len(self.learned)
         rows = [self.learned.iloc[start : start + batch] for start in range(0, n, batch)]
-        return np.concatenate([network.predict_on_batch(self.data.frames(part))[0] for part in rows])
+        return np.concatenate(
+            [network.predict_on_batch(self.data.frames(part))[0] for part in rows]
+        )
 
     def frames(self, table: pd.DataFrame | None = None) -> np.ndarray:
         """The frames to reconstruct, (n, pixels, pixels, 3) float32 in 0 … 1; of the held-out moments if no others are
         named.
         """
-        return self.data.targets(self.table if table is None else table, self.cfg.FRAMES_PER_TR) / np.float32(255)
+        return self.data.targets(
+            self.table if table is None else table, self.cfg.FRAMES_PER_TR
+        ) / np.float32(255)

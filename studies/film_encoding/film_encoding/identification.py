@@ -43,31 +43,40 @@ def left_out_two_way(similar: np.ndarray, compete: np.ndarray, blocks: np.ndarra
 
     Parameters
     ----------
-    similar, compete : (n, n), of :func:`similarity` and :func:`candidates`. blocks : (n,) numbered from 0.
+    similar, compete : (n, n), of :func:`similarity` and :func:`candidates`. blocks : (n,) numbered
+    from 0.
     """
     own = np.diagonal(similar)[:, None]
     wins = ((similar < own) + 0.5 * (similar == own)) * compete
     in_block = blocks[:, None] == np.arange(blocks.max() + 1)
-    left = compete.sum(axis=1, keepdims=True) - compete.astype(float) @ in_block  # (n, n_blocks) rivals that stay
+    left = (
+        compete.sum(axis=1, keepdims=True) - compete.astype(float) @ in_block
+    )  # (n, n_blocks) rivals that stay
     shares = (wins.sum(axis=1, keepdims=True) - wins @ in_block) / np.maximum(1, left)
     stays = ~in_block
-    return np.where(stays.any(axis=0), (shares * stays).sum(axis=0) / np.maximum(1, stays.sum(axis=0)), np.nan)
+    return np.where(
+        stays.any(axis=0), (shares * stays).sum(axis=0) / np.maximum(1, stays.sum(axis=0)), np.nan
+    )
 
 
-def identify(measured, predicted, films, chunks, apart: int, top: tuple[int, ...], smallest: int, blocks=None) -> dict:
+def identify(
+    measured, predicted, films, chunks, apart: int, top: tuple[int, ...], smallest: int, blocks=None
+) -> dict:
     """How often the moment that was seen wins.
 
     Parameters
     ----------
-    apart : chunks of the same film that are no competitors, because the moment itself reaches so far. top : values of
-        k.
-    smallest : the smallest circular shift of the null. blocks : (n,) block of time of each moment, numbered from 0.
+    apart : chunks of the same film that are no competitors, because the moment itself reaches so
+        far. top : values of k.
+    smallest : the smallest circular shift of the null. blocks : (n,) block of time of each moment,
+    numbered from 0.
 
     Returns
     -------
-    "two_way": share of pairs won, chance 0.5, with its "two_way_null" (n_lags,) over all circular shifts; "top_<k>":
-    share of moments among their k best, and "chance_<k>", k by the number of candidates, the moment itself included;
-    "each" (n,) the share of pairs that each moment won; with blocks "left_out" (n_blocks,), :func:`left_out_two_way`.
+    "two_way": share of pairs won, chance 0.5, with its "two_way_null" (n_lags,) over all circular
+    shifts; "top_<k>": share of moments among their k best, and "chance_<k>", k by the number of
+    candidates, the moment itself included; "each" (n,) the share of pairs that each moment won;
+    with blocks "left_out" (n_blocks,), :func:`left_out_two_way`.
     """
     compete = candidates(np.asarray(films), np.asarray(chunks), apart)
     similar = similarity(measured, predicted)
@@ -75,7 +84,11 @@ def identify(measured, predicted, films, chunks, apart: int, top: tuple[int, ...
     own, rivals = np.diagonal(won), compete.sum(axis=1)
     lags = lags_of(n, smallest)
     place = (np.arange(n) + lags[:, None]) % n
-    found = {"two_way": float(own.mean()), "each": own, "two_way_null": won[np.arange(n), place].mean(axis=1)}
+    found = {
+        "two_way": float(own.mean()),
+        "each": own,
+        "two_way_null": won[np.arange(n), place].mean(axis=1),
+    }
     if blocks is not None:
         found["left_out"] = left_out_two_way(similar, compete, np.asarray(blocks))
     for k in top:

@@ -25,13 +25,18 @@ def stretched(images: np.ndarray) -> np.ndarray:
 
 def ssim(frame: np.ndarray, image: np.ndarray, full: bool = False):
     """Structural similarity of two images (height, width, 3) in 0 … 1; with ``full`` also the map (height, width, 3)."""
-    return structural_similarity(frame, image, data_range=1.0, channel_axis=2, full=full, **SSIM_WINDOW)
+    return structural_similarity(
+        frame, image, data_range=1.0, channel_axis=2, full=full, **SSIM_WINDOW
+    )
 
 
 def image_scores(frames: np.ndarray, images: np.ndarray) -> dict[str, np.ndarray]:
     """Scores (n,) of images against frames, both (n, height, width, 3) in 0 … 1."""
     frames, images = frames.astype(np.float32), images.astype(np.float32)
-    pairs, errors = list(zip(frames, images)), np.mean((frames - images) ** 2, axis=(1, 2, 3), dtype=np.float64)
+    pairs, errors = (
+        list(zip(frames, images)),
+        np.mean((frames - images) ** 2, axis=(1, 2, 3), dtype=np.float64),
+    )
     return {
         "ssim": np.array([ssim(a, b) for a, b in pairs]),
         "psnr_db": -10 * np.log10(np.maximum(errors, SMALLEST_ERROR)),

@@ -31,16 +31,21 @@ def image_loss(weights: tuple[float, float, float], features: Callable) -> Calla
 
     Returns
     -------
-    function of frames (n, height, width, 3), 0 … 255, and images (n, k, height, width, 3) → (n,), means over the k.
+    function of frames (n, height, width, 3), 0 … 255, and images (n, k, height, width, 3) → (n,),
+    means over the k.
     """
 
     def loss(frames, images):
         frames = keras.ops.cast(frames, "float32") / 255
         made = [images[:, which] for which in range(images.shape[1])]
-        total = sum(weights[1] * (1 - ssim(frames, one)) + weights[2] * total_variation(one) for one in made)
+        total = sum(
+            weights[1] * (1 - ssim(frames, one)) + weights[2] * total_variation(one) for one in made
+        )
         if weights[0]:
             true = features(frames)
-            total = total + weights[0] * sum(perceptual_distance(true, features(one)) for one in made)
+            total = total + weights[0] * sum(
+                perceptual_distance(true, features(one)) for one in made
+            )
         return total / len(made)
 
     return loss
@@ -48,13 +53,17 @@ def image_loss(weights: tuple[float, float, float], features: Callable) -> Calla
 
 def cosine(a, b):
     """Cosine along the last axis."""
-    norms = keras.ops.sum(keras.ops.square(a), axis=-1) * keras.ops.sum(keras.ops.square(b), axis=-1)
+    norms = keras.ops.sum(keras.ops.square(a), axis=-1) * keras.ops.sum(
+        keras.ops.square(b), axis=-1
+    )
     return keras.ops.sum(a * b, axis=-1) / keras.ops.sqrt(norms + SMALL)
 
 
 def perceptual_distance(true: list, made: list):
     """Sum over feature maps of the mean over places of 1 − cosine of the features there; (n,)."""
-    return sum(keras.ops.mean(1 - cosine(a, b), axis=(1, 2)) for a, b in zip(true, made, strict=True))
+    return sum(
+        keras.ops.mean(1 - cosine(a, b), axis=(1, 2)) for a, b in zip(true, made, strict=True)
+    )
 
 
 def total_variation(images):
@@ -67,8 +76,8 @@ def total_variation(images):
 def ssim(a, b):
     """Structural similarity of images (n, height, width, 3) in 0 … 1, the mean over places and colours; (n,).
 
-    scikit-image's ``structural_similarity`` with ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False``, and
-    the released code's.
+    scikit-image's ``structural_similarity`` with ``gaussian_weights=True, sigma=1.5,
+    use_sample_covariance=False``, and the released code's.
     """
     return keras.ops.mean(ssim_map(a, b), axis=(1, 2, 3))
 

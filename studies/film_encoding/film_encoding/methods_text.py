@@ -19,7 +19,9 @@ PUBLISHED = {
 }  # fmt: skip
 
 
-def methods(root: Path, settings: dict, done: set[int], versions: dict, commit: str, backends: set[str]):
+def methods(
+    root: Path, settings: dict, done: set[int], versions: dict, commit: str, backends: set[str]
+):
     """The paragraph and the references that it cites; None before script 2 has chosen voxels."""
     if not {1, 2} <= done:
         return None
@@ -32,7 +34,11 @@ def methods(root: Path, settings: dict, done: set[int], versions: dict, commit: 
         + ([*backends, "keras"] if backends else [])
         + (["himalaya", "pymoten"] if 4 in done else [])
     )
-    named = [f"{libraries[name]} {versions[name]}" for name in libraries if name in used and name in versions]
+    named = [
+        f"{libraries[name]} {versions[name]}"
+        for name in libraries
+        if name in used and name in versions
+    ]
     parts.append(
         f"Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with {_and(named)}; all random draws "
         "followed from the seed "
@@ -44,17 +50,26 @@ def methods(root: Path, settings: dict, done: set[int], versions: dict, commit: 
 
 
 def _data(s: dict, root: Path) -> str:
-    people, folds = read_table(root / "2-voxels" / "people.tsv"), read_table(root / "2-voxels" / "folds.tsv")
+    people, folds = (
+        read_table(root / "2-voxels" / "people.tsv"),
+        read_table(root / "2-voxels" / "folds.tsv"),
+    )
     films = folds["film"].nunique()
     whose = "averaged over people" if s["SUBJECTS"][0] == "mean" else f"of {s['SUBJECTS'][0]}"
     scaled = ", z-scored per voxel and run" if s["STANDARDIZE"] == "zscore" else ""
-    contrast = ", each stretched to its full range of brightness" if s["FRAME_CONTRAST"] == "frame" else ""
+    contrast = (
+        ", each stretched to its full range of brightness" if s["FRAME_CONTRAST"] == "frame" else ""
+    )
     share = (
         f"the {s['VOXEL_SHARE']:.0%} with the largest signal-to-noise ratio (variance over time of the mean over people, "
         "by the mean over time of the variance over people) on the training volumes of each fold"
     )
     atlas = Path(s["ATLAS_FILE"].partition(" (")[0]).name
-    source = "Synthetic BOLD and drawn films with a known truth were analysed: " if s["DATASET"] == "demo" else ""
+    source = (
+        "Synthetic BOLD and drawn films with a known truth were analysed: "
+        if s["DATASET"] == "demo"
+        else ""
+    )
     return (
         f"{source}{people['subject'].nunique()} people saw {films} films during fMRI (TR {s['TR_S']:g} s). "
         f"{denoise_sentences(s)}For every "

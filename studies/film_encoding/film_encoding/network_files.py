@@ -35,7 +35,9 @@ def trainings_of(folds: list[Fold], cfg) -> list[Training]:
         Training(variant, fold, seed)
         for variant in variants_of(cfg).values()
         for fold in folds
-        for seed in range(1, 1 + (cfg.N_SEEDS if is_repeated(variant) and fold.split == cfg.SPLITS[0] else 1))
+        for seed in range(
+            1, 1 + (cfg.N_SEEDS if is_repeated(variant) and fold.split == cfg.SPLITS[0] else 1)
+        )
     ]
 
 
@@ -45,7 +47,9 @@ def folds_of_script_2(voxel_folder: Path) -> list[Fold]:
 
 def voxels_of(voxel_folder: Path, fold: Fold, variant: Variant) -> np.ndarray | None:
     """Positions in the mask of the voxels that a variant uses in a fold; None: all."""
-    return None if variant.all_voxels else np.array(open_npy(voxel_folder / f"chosen_{fold.name}.npy"))
+    return (
+        None if variant.all_voxels else np.array(open_npy(voxel_folder / f"chosen_{fold.name}.npy"))
+    )
 
 
 def explained_fold(folds: list[Fold], cfg) -> Fold:

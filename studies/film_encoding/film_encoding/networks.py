@@ -18,20 +18,26 @@ def build_encoder(
 ) -> keras.Model:
     """Frames of one TR → voxels: (n, frames, pixels, pixels, 3) uint8 → (n, n_voxels).
 
-    Convolution in space, convolution in time, mean over pairs of frames; then each of the ``frames`` / 2 time steps has
-    a convolution of its own, whose outputs are joined. With the published sizes (4,609 voxels, 32 frames, 112 pixels)
-    it has 63,766,593 trainable parameters.
+    Convolution in space, convolution in time, mean over pairs of frames; then each of the
+    ``frames`` / 2 time steps has a convolution of its own, whose outputs are joined. With the
+    published sizes (4,609 voxels, 32 frames, 112 pixels) it has 63,766,593 trainable parameters.
     """
     chunk = x = keras.Input((frames, pixels, pixels, 3), dtype="uint8", name="chunk")
     x = keras.layers.Rescaling(1 / 255)(x)
-    x = keras.layers.Conv3D(filters[0], (1, 3, 3), padding="same", kernel_initializer=INITIAL, name="space")(x)
+    x = keras.layers.Conv3D(
+        filters[0], (1, 3, 3), padding="same", kernel_initializer=INITIAL, name="space"
+    )(x)
     x = keras.layers.MaxPooling3D((1, 2, 2))(x)
-    x = keras.layers.Conv3D(filters[1], (5, 1, 1), padding="same", kernel_initializer=INITIAL, name="time")(x)
+    x = keras.layers.Conv3D(
+        filters[1], (5, 1, 1), padding="same", kernel_initializer=INITIAL, name="time"
+    )(x)
     x = keras.layers.MaxPooling3D((1, 2, 2))(x)
     x = keras.layers.AveragePooling3D((2, 1, 1))(x)
     x = keras.layers.ReLU()(TimeStepConvolutions(filters[2], name="time_steps")(x))
     x = _normalized(x)
-    x = keras.layers.Conv2D(filters[3], 3, 2, padding="same", kernel_initializer=INITIAL, name="joined")(x)
+    x = keras.layers.Conv2D(
+        filters[3], 3, 2, padding="same", kernel_initializer=INITIAL, name="joined"
+    )(x)
     x = _normalized(keras.layers.ReLU()(x))
     x = keras.layers.Dropout(dropout)(keras.layers.Flatten()(x))
     x = keras.layers.Dense(n_voxels, kernel_initializer=INITIAL, name="voxels", dtype="float32")(x)
@@ -41,19 +47,25 @@ def build_encoder(
 def build_decoder(n_voxels: int, pixels: int, filters: int = 48) -> keras.Model:
     """Voxels → one frame: (n, n_voxels) → (n, pixels, pixels, 3), near 0 … 1.
 
-    As published, batch normalisation follows the sigmoid, so values may lie outside 0 … 1. With the published sizes it
-    has 43,547,721 trainable parameters.
+    As published, batch normalisation follows the sigmoid, so values may lie outside 0 … 1. With the
+    published sizes it has 43,547,721 trainable parameters.
     """
     voxels = keras.Input((n_voxels,), name="voxels")
     side = pixels // 8
-    x = keras.layers.Dense(side * side * filters, activation="relu", kernel_initializer=INITIAL)(voxels)
+    x = keras.layers.Dense(side * side * filters, activation="relu", kernel_initializer=INITIAL)(
+        voxels
+    )
     x = keras.layers.Reshape((side, side, filters))(x)
     for _ in range(3):
-        x = keras.layers.Conv2DTranspose(filters, 5, padding="same", activation="relu", kernel_initializer=INITIAL)(x)
+        x = keras.layers.Conv2DTranspose(
+            filters, 5, padding="same", activation="relu", kernel_initializer=INITIAL
+        )(x)
         x = _normalized(keras.layers.UpSampling2D(2)(x))
-    x = keras.layers.Conv2DTranspose(3, 5, padding="same", activation="sigmoid", kernel_initializer=INITIAL)(x)
-    # From 0 and 1, where batch normalisation begins by itself, it would take hundreds of steps into the range of
-    # frames.
+    x = keras.layers.Conv2DTranspose(
+        3, 5, padding="same", activation="sigmoid", kernel_initializer=INITIAL
+    )(x)
+    # From 0 and 1, where batch normalisation begins by itself, it would take hundreds of steps into
+    # the range of frames.
     start = {
         "beta_initializer": keras.initializers.Constant(0.5),
         "gamma_initializer": keras.initializers.Constant(0.25),
@@ -61,25 +73,30 @@ def build_decoder(n_voxels: int, pixels: int, filters: int = 48) -> keras.Model:
     return keras.Model(voxels, _normalized(x, **start), name="decoder")
 
 
-def join(encoder: keras.Model, decoder: keras.Model | None, decoder_input: str = "predicted") -> keras.Model:
+def join(
+    encoder: keras.Model, decoder: keras.Model | None, decoder_input: str = "predicted"
+) -> keras.Model:
     """The network as it is trained: what it predicts for the voxels, and the frames that the decoder makes.
 
     Parameters
     ----------
-    decoder_input : "predicted": the decoder gets what the encoder predicts; "measured": the measured voxels; "both":
-        each, in one batch, so that its batch normalisation sees both kinds.
+    decoder_input : "predicted": the decoder gets what the encoder predicts; "measured": the
+        measured voxels; "both": each, in one batch, so that its batch normalisation sees both
+        kinds.
 
     Returns
     -------
-    {"chunk", "measured"} → {"voxels": (n, n_voxels), "images": (n, 1 or 2, pixels, pixels, 3)}; without a decoder only
-    the voxels.
+    {"chunk", "measured"} → {"voxels": (n, n_voxels), "images": (n, 1 or 2, pixels, pixels, 3)};
+    without a decoder only the voxels.
     """
     predicted = encoder.output
     measured = keras.Input(predicted.shape[1:], name="measured")
     inputs = {"chunk": encoder.input, "measured": measured}
     if decoder is None:
         return keras.Model(inputs, {"voxels": predicted})
-    given = {"predicted": [predicted], "measured": [measured], "both": [predicted, measured]}[decoder_input]
+    given = {"predicted": [predicted], "measured": [measured], "both": [predicted, measured]}[
+        decoder_input
+    ]
     images = decoder(keras.ops.concatenate(given, axis=0))
     images = keras.ops.reshape(images, (len(given), -1, *decoder.output.shape[1:]))
     return keras.Model(inputs, {"voxels": predicted, "images": keras.ops.moveaxis(images, 0, 1)})
@@ -98,8 +115,9 @@ def _normalized(x, **start):
 class TimeStepConvolutions(keras.layers.Layer):
     """A convolution (3 × 3) of its own for every time step, computed as one grouped convolution.
 
-    (n, time, height, width, channels) → (n, height, width, time · filters): for each time step its filters, one step
-    after another. Equal to separate convolutions that are joined, and in less memory (``benchmarks/film_encoding.py``).
+    (n, time, height, width, channels) → (n, height, width, time · filters): for each time step its
+    filters, one step after another. Equal to separate convolutions that are joined, and in less
+    memory (``benchmarks/film_encoding.py``).
     """
 
     def __init__(self, filters: int, **more):
@@ -115,7 +133,9 @@ class TimeStepConvolutions(keras.layers.Layer):
 
     def call(self, x):
         _, time, height, width, channels = x.shape
-        x = keras.ops.reshape(keras.ops.transpose(x, (0, 2, 3, 1, 4)), (-1, height, width, time * channels))
+        x = keras.ops.reshape(
+            keras.ops.transpose(x, (0, 2, 3, 1, 4)), (-1, height, width, time * channels)
+        )
         return grouped_convolution(x, self.kernel, time) + self.bias
 
     def get_config(self):
@@ -130,7 +150,9 @@ def grouped_convolution(x, kernel, groups: int):
 
     if has_grouped_convolution():  # Keras itself would call XLA, which is slow on CPUs
         return tf.nn.conv2d(x, tf.convert_to_tensor(kernel), 1, "SAME")
-    parts = zip(tf.split(x, groups, axis=-1), tf.split(tf.convert_to_tensor(kernel), groups, axis=-1))
+    parts = zip(
+        tf.split(x, groups, axis=-1), tf.split(tf.convert_to_tensor(kernel), groups, axis=-1)
+    )
     return tf.concat([tf.nn.conv2d(part, weights, 1, "SAME") for part, weights in parts], axis=-1)
 
 
@@ -139,13 +161,19 @@ def has_grouped_convolution() -> bool:
     """Whether TensorFlow computes grouped convolutions and their gradients on this machine; not every CPU build does."""
     import tensorflow as tf
 
-    with tf.init_scope():  # a GradientTape records nothing in it, so the gradients are asked for by name
+    with (
+        tf.init_scope()
+    ):  # a GradientTape records nothing in it, so the gradients are asked for by name
         x, kernel = tf.ones((1, 4, 4, 4)), tf.ones((3, 3, 2, 4))
         how = {"strides": [1, 1, 1, 1], "padding": "SAME"}
         try:
             y = tf.raw_ops.Conv2D(input=x, filter=kernel, **how)
-            tf.raw_ops.Conv2DBackpropInput(input_sizes=x.shape, filter=kernel, out_backprop=y, **how)
-            tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=kernel.shape, out_backprop=y, **how)
+            tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=x.shape, filter=kernel, out_backprop=y, **how
+            )
+            tf.raw_ops.Conv2DBackpropFilter(
+                input=x, filter_sizes=kernel.shape, out_backprop=y, **how
+            )
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
             return False
     return True

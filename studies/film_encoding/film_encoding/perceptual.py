@@ -24,8 +24,9 @@ def features_of(cfg) -> Callable:
 def scattering(images) -> list:
     """Moduli of Gabor wavelets on three scales, and of these moduli: the first two layers of a scattering transform.
 
-    After Bruna & Mallat 2013, IEEE Trans. Pattern Anal. 35:1872. Wavelets see the brightness; each map also holds the
-    local means of the colours, so that flat places have a direction too. Kernels are scikit-image's.
+    After Bruna & Mallat 2013, IEEE Trans. Pattern Anal. 35:1872. Wavelets see the brightness; each
+    map also holds the local means of the colours, so that flat places have a direction too. Kernels
+    are scikit-image's.
     """
     maps, x, second = [], images, None
     for _ in range(SCALES):
@@ -59,9 +60,13 @@ def _halved(x):
 def wavelets() -> np.ndarray:
     """(k, k, 1, 2 · ORIENTATIONS) float32: real parts, then imaginary parts, each with mean 0."""
     angles = np.pi * np.arange(ORIENTATIONS) / ORIENTATIONS
-    kernels = [gabor_kernel(CYCLES_PER_PIXEL, theta=angle, bandwidth=1.5, n_stds=2) for angle in angles]
+    kernels = [
+        gabor_kernel(CYCLES_PER_PIXEL, theta=angle, bandwidth=1.5, n_stds=2) for angle in angles
+    ]
     size = max(max(kernel.shape) for kernel in kernels)
-    padded = np.stack([np.pad(k, [((size - n) // 2, (size - n) // 2) for n in k.shape]) for k in kernels], axis=-1)
+    padded = np.stack(
+        [np.pad(k, [((size - n) // 2, (size - n) // 2) for n in k.shape]) for k in kernels], axis=-1
+    )
     padded = padded - padded.mean(axis=(0, 1))
     return np.concatenate([padded.real, padded.imag], axis=-1)[:, :, None].astype(np.float32)
 
@@ -83,7 +88,9 @@ def vgg16(weights: str) -> Callable:
             f"PERCEPTUAL_WEIGHTS = {weights} is not there. Put Keras' weights of VGG16 without its top there."
         )
     try:
-        whole = keras.applications.VGG16(include_top=False, weights=weights, input_shape=(VGG_PIXELS, VGG_PIXELS, 3))
+        whole = keras.applications.VGG16(
+            include_top=False, weights=weights, input_shape=(VGG_PIXELS, VGG_PIXELS, 3)
+        )
     except (ValueError, OSError, KeyError) as error:
         raise NeuroFaceError(
             f"PERCEPTUAL_WEIGHTS = {weights} does not hold weights of VGG16 without its top ({error}). Name that file."

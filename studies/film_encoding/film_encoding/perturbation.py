@@ -19,7 +19,8 @@ class ThingScores:
     Parameters
     ----------
     decoder : voxels → frames. frames : (n, height, width, 3) in 0 … 1.
-    labels : (n, height, width), of :func:`film_encoding.things.label_pixels`; None: whole frames are scored.
+    labels : (n, height, width), of :func:`film_encoding.things.label_pixels`; None: whole frames
+    are scored.
     present : (n,) bool, whether the thing is on the screen; used without labels.
 
     Attributes
@@ -28,7 +29,12 @@ class ThingScores:
     """
 
     def __init__(
-        self, decoder: keras.Model, frames: np.ndarray, labels: np.ndarray | None, present: np.ndarray, batch: int
+        self,
+        decoder: keras.Model,
+        frames: np.ndarray,
+        labels: np.ndarray | None,
+        present: np.ndarray,
+        batch: int,
     ):
         self.frames, self.batch = frames.astype(np.float32), batch
         n, inner = len(frames), slice(MARGIN_PX, -MARGIN_PX)
@@ -48,7 +54,9 @@ class ThingScores:
             self.masks = np.concatenate(masks).astype(np.float32)
 
         def score(voxels, frames, masks):
-            similar = keras.ops.mean(ssim_map(frames, keras.ops.clip(decoder(voxels, training=False), 0, 1)), axis=-1)
+            similar = keras.ops.mean(
+                ssim_map(frames, keras.ops.clip(decoder(voxels, training=False), 0, 1)), axis=-1
+            )
             return keras.ops.sum(similar * masks, axis=(1, 2)) / keras.ops.sum(masks, axis=(1, 2))
 
         self._score = compiled(score)
@@ -57,9 +65,19 @@ class ThingScores:
         """SSIM (n_cases,) of frames decoded from BOLD (n, n_voxels)."""
         rows, out = self.cases["row"].to_numpy(), []
         for start in range(0, len(rows), self.batch):
-            place = np.minimum(np.arange(start, start + self.batch), len(rows) - 1)  # the last batch keeps the shape
-            arrays = voxels[rows[place]].astype(np.float32), self.frames[rows[place]], self.masks[place]
-            out.append(np.asarray(self._score(*map(keras.ops.convert_to_tensor, arrays)))[: len(rows) - start])
+            place = np.minimum(
+                np.arange(start, start + self.batch), len(rows) - 1
+            )  # the last batch keeps the shape
+            arrays = (
+                voxels[rows[place]].astype(np.float32),
+                self.frames[rows[place]],
+                self.masks[place],
+            )
+            out.append(
+                np.asarray(self._score(*map(keras.ops.convert_to_tensor, arrays)))[
+                    : len(rows) - start
+                ]
+            )
         return np.concatenate(out)
 
 
@@ -74,12 +92,15 @@ def perturbed(
 
     Parameters
     ----------
-    voxels : (n_voxels,) bool or positions. kind : "zero", "mean", "noise". mean, sd : (n_voxels,) of the training set.
+    voxels : (n_voxels,) bool or positions. kind : "zero", "mean", "noise". mean, sd : (n_voxels,)
+    of the training set.
     """
     out = bold.copy()
     if kind == "noise":
         rng = np.random.default_rng(seed)
-        out[:, voxels] = mean[voxels] + sd[voxels] * rng.standard_normal((len(bold), len(mean[voxels])))
+        out[:, voxels] = mean[voxels] + sd[voxels] * rng.standard_normal(
+            (len(bold), len(mean[voxels]))
+        )
     else:
         out[:, voxels] = mean[voxels] if kind == "mean" else 0
     return out
@@ -90,7 +111,9 @@ def difference(loss: np.ndarray, kind: np.ndarray) -> float:
     return float(loss[kind == THING].mean() - loss[kind == OTHER].mean())
 
 
-def difference_interval(loss: np.ndarray, kind: np.ndarray, stretch: np.ndarray) -> tuple[float, float]:
+def difference_interval(
+    loss: np.ndarray, kind: np.ndarray, stretch: np.ndarray
+) -> tuple[float, float]:
     """95 % interval of :func:`difference` over stretches of film, each of one kind (Welch's t of two sets of clusters).
 
     Parameters
@@ -100,7 +123,9 @@ def difference_interval(loss: np.ndarray, kind: np.ndarray, stretch: np.ndarray)
     variances, dfs = [], []
     for one in (THING, OTHER):
         here = kind == one
-        sums = np.bincount(np.unique(stretch[here], return_inverse=True)[1], loss[here] - loss[here].mean())
+        sums = np.bincount(
+            np.unique(stretch[here], return_inverse=True)[1], loss[here] - loss[here].mean()
+        )
         n = len(sums)
         variances.append(np.sum((sums / here.sum()) ** 2) * n / max(n - 1, 1) if n > 1 else np.nan)
         dfs.append(n - 1)
@@ -121,7 +146,11 @@ def stretches_of(cases: pd.DataFrame, films: np.ndarray, chunks: np.ndarray) -> 
     order = np.lexsort((chunk, film, cases["kind"]))
     kind = cases["kind"].to_numpy()[order]
     new = np.ones(len(order), dtype=bool)
-    new[1:] = (film[order][1:] != film[order][:-1]) | (kind[1:] != kind[:-1]) | (np.diff(chunk[order]) != 1)
+    new[1:] = (
+        (film[order][1:] != film[order][:-1])
+        | (kind[1:] != kind[:-1])
+        | (np.diff(chunk[order]) != 1)
+    )
     out = np.empty(len(order), dtype=int)
     out[order] = np.cumsum(new) - 1
     return out

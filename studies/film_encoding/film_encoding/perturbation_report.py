@@ -32,7 +32,9 @@ def draw_losses(folder: Path, losses: dict, table: pd.DataFrame, cases: pd.DataF
     for place, row in enumerate(table.itertuples()):
         random = [difference(loss, kinds) for loss in losses[row.region, row.perturbation][1:]]
         axis.scatter(random, np.full(len(random), place), marker="|", color="0.6", alpha=0.5)
-        axis.scatter(row.difference, place, color="C1" if row.p_thing_over_others < 0.05 else "C0", zorder=3)
+        axis.scatter(
+            row.difference, place, color="C1" if row.p_thing_over_others < 0.05 else "C0", zorder=3
+        )
     axis.axvline(0, color="0.8", lw=0.8, zorder=0)
     axis.set(
         xlabel=f"SSIM lost where {cfg.THING} is, less SSIM lost at other things",
@@ -43,9 +45,13 @@ def draw_losses(folder: Path, losses: dict, table: pd.DataFrame, cases: pd.DataF
     save_figure(figure, folder / "perturbations.png", also=(".pdf",))
 
 
-def describe(folder: Path, table: pd.DataFrame, found: pd.DataFrame, cases: pd.DataFrame, cfg) -> Section:
+def describe(
+    folder: Path, table: pd.DataFrame, found: pd.DataFrame, cases: pd.DataFrame, cfg
+) -> Section:
     first = table[table["perturbation"] == cfg.PERTURBATIONS[0]]
-    section = Section("Perturbations", " ".join(sentence(row, cfg.THING) for row in first.itertuples()))
+    section = Section(
+        "Perturbations", " ".join(sentence(row, cfg.THING) for row in first.itertuples())
+    )
     section.numbers(
         {
             f"moments with {cfg.THING}": f"{(cases['kind'] == THING).sum()}",
@@ -53,7 +59,9 @@ def describe(folder: Path, table: pd.DataFrame, found: pd.DataFrame, cases: pd.D
             "decoded from": f"{cfg.DECODE_FROM} BOLD",
         }
     )
-    section.table(*as_table([region_cells(row, cfg.THING) for row in table.itertuples()]), OF_REGIONS)
+    section.table(
+        *as_table([region_cells(row, cfg.THING) for row in table.itertuples()]), OF_REGIONS
+    )
     section.figure(
         folder / "perturbations.png",
         "Dots: the region, orange if p over others < 0.05. Grey: random sets of as many voxels.",

@@ -13,12 +13,14 @@ def plan_viewings(stage, chunks: dict[str, int], cfg) -> dict[str, list[Viewing]
 
     Parameters
     ----------
-    stage : a :class:`neuroface.pipeline.Stage` or ``Checklist``. chunks : film → its number of chunks.
+    stage : a :class:`neuroface.pipeline.Stage` or ``Checklist``. chunks : film → its number of
+    chunks.
 
     Raises
     ------
     NeuroFaceError
-        If no film is left, or a film has one viewer only and voxels are to be chosen by their SNR over people.
+        If no film is left, or a film has one viewer only and voxels are to be chosen by their SNR
+        over people.
     """
     found, left_out = find_viewings(cfg)
     viewings = {}
@@ -53,11 +55,16 @@ def rows_and_pairs(
     viewings: dict[str, list[Viewing]], chunks: dict[str, int], delay_trs: int
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Film → rows of BOLD that all its viewers have, and film → chunks that have a row ``delay_trs`` later."""
-    rows = {film: min(chunks[film] + delay_trs, *(one.n_rows for one in who)) for film, who in viewings.items()}
+    rows = {
+        film: min(chunks[film] + delay_trs, *(one.n_rows for one in who))
+        for film, who in viewings.items()
+    }
     return rows, {film: count_pairs(chunks[film], rows[film], delay_trs) for film in viewings}
 
 
-def visual_voxels(shape: tuple[int, ...], affine: np.ndarray, cfg) -> tuple[np.ndarray, np.ndarray, bool]:
+def visual_voxels(
+    shape: tuple[int, ...], affine: np.ndarray, cfg
+) -> tuple[np.ndarray, np.ndarray, bool]:
     """Labels of ATLAS_FILE (x, y, z) on the grid of the BOLD, voxels of PARCELS (x, y, z) bool, whether it was resampled.
 
     Raises

@@ -23,7 +23,9 @@ def named_regions(cfg, mask: np.ndarray, affine: np.ndarray) -> dict[str, np.nda
     """
     path = Path(cfg.REGIONS_TABLE)
     if not path.is_file():
-        raise NeuroFaceError(f"REGIONS_TABLE = {path} is not there. Name a table with the columns index and name.")
+        raise NeuroFaceError(
+            f"REGIONS_TABLE = {path} is not there. Name a table with the columns index and name."
+        )
     table = read_delimited_table(path, ("index", "name"))
     table["index"] = numbers(table, "index", path)
     labels, _ = read_labels(cfg.REGIONS_FILE, mask.shape, affine, "REGIONS_FILE")
@@ -47,23 +49,31 @@ def top_voxels(values: np.ndarray, share: float) -> np.ndarray:
 
 
 def shares_of_regions(
-    values: np.ndarray, positions_mm: np.ndarray, regions: dict[str, np.ndarray], share: float, n_random: int, seed: int
+    values: np.ndarray,
+    positions_mm: np.ndarray,
+    regions: dict[str, np.ndarray],
+    share: float,
+    n_random: int,
+    seed: int,
 ) -> pd.DataFrame:
     """How much of the top of a map lies in each region.
 
     Parameters
     ----------
-    values : (n,), absolute saliency. positions_mm : (n, 3). regions : name → (n,) bool. share : of the voxels, counted
-        as top.
+    values : (n,), absolute saliency. positions_mm : (n, 3). regions : name → (n,) bool. share : of
+        the voxels, counted as top.
 
     Returns
     -------
-    A row per region: its voxels, the share of the top voxels that lie in it, the share of its voxels that are top, the
-    mean of that in random regions of its size (the voxels nearest to a random one), and p, one-sided.
+    A row per region: its voxels, the share of the top voxels that lie in it, the share of its
+    voxels that are top, the mean of that in random regions of its size (the voxels nearest to a
+    random one), and p, one-sided.
     """
     top, rows = top_voxels(values, share), []
     for name, here in regions.items():
-        null = top[random_regions(positions_mm, int(here.sum()), n_random, seed).reshape(n_random, -1)].mean(axis=1)
+        null = top[
+            random_regions(positions_mm, int(here.sum()), n_random, seed).reshape(n_random, -1)
+        ].mean(axis=1)
         row = {
             "region": name,
             "n_voxels": int(here.sum()),

@@ -81,7 +81,9 @@ def find_viewings(cfg) -> tuple[dict[str, list[Viewing]], list[tuple[str, str]]]
         shown_s = run.film.duration_s if run.film else np.inf
         others.append(Viewing(run, first, shape[3] - first, onset_s, shown_s))
     if missing := [film for film in cfg.FILMS if film not in viewings]:
-        raise NeuroFaceError(f"FILMS names {missing[0]!r}, and no BOLD file has task-{missing[0]} in its name.")
+        raise NeuroFaceError(
+            f"FILMS names {missing[0]!r}, and no BOLD file has task-{missing[0]} in its name."
+        )
     whole = {film: drop_interrupted(who) for film, who in viewings.items()}
     left_out += [line for _, lines in whole.values() for line in lines]
     return {film: who for film, (who, _) in whole.items()}, left_out
@@ -92,10 +94,15 @@ def drop_interrupted(viewings: list[Viewing]) -> tuple[list[Viewing], list[tuple
     usual_s = float(np.median([one.shown_s for one in viewings]))
     stopped = [one for one in viewings if one.shown_s < SHORT * usual_s]
     kept = [one for one in viewings if one not in stopped]
-    return kept, [(one.run.name, f"its film lasted {one.shown_s:.1f} s, others' {usual_s:.1f} s") for one in stopped]
+    return kept, [
+        (one.run.name, f"its film lasted {one.shown_s:.1f} s, others' {usual_s:.1f} s")
+        for one in stopped
+    ]
 
 
-def shown_s(viewings: list[Viewing], film_s: float, tr_s: float, name: str) -> tuple[float, str | None]:
+def shown_s(
+    viewings: list[Viewing], film_s: float, tr_s: float, name: str
+) -> tuple[float, str | None]:
     """For how long all viewers saw a film whose file lasts ``film_s``, and what is left out of the file.
 
     Raises
@@ -104,7 +111,10 @@ def shown_s(viewings: list[Viewing], film_s: float, tr_s: float, name: str) -> t
         If the file is not what a run showed (:func:`neuroface.bold.check_film_length`).
     """
     runs_s = [(one.first + one.n_rows) * tr_s for one in viewings]
-    remarks = [check_film_length(one.run, run_s, film_s, source=name) for one, run_s in zip(viewings, runs_s)]
+    remarks = [
+        check_film_length(one.run, run_s, film_s, source=name)
+        for one, run_s in zip(viewings, runs_s)
+    ]
     return min([film_s, *(one.shown_s for one in viewings)]), next(filter(None, remarks), None)
 
 
@@ -112,10 +122,15 @@ def drop_short(viewings: list[Viewing], n_rows: int) -> tuple[list[Viewing], lis
     """Leave out runs that end long before their film; returns the others, and (what, why)."""
     short = [one for one in viewings if one.n_rows < SHORT * n_rows]
     kept = [one for one in viewings if one.n_rows >= SHORT * n_rows]
-    return kept, [(one.run.name, f"its run holds {one.n_rows} of the {n_rows} volumes of the film") for one in short]
+    return kept, [
+        (one.run.name, f"its run holds {one.n_rows} of the {n_rows} volumes of the film")
+        for one in short
+    ]
 
 
-def read_labels(path: Path, shape: tuple[int, ...], affine: np.ndarray, setting: str) -> tuple[np.ndarray, bool]:
+def read_labels(
+    path: Path, shape: tuple[int, ...], affine: np.ndarray, setting: str
+) -> tuple[np.ndarray, bool]:
     """Labels (x, y, z) int32 of an atlas on the grid of the BOLD, and whether it had to be resampled (nearest
     neighbour).
 
@@ -125,7 +140,9 @@ def read_labels(path: Path, shape: tuple[int, ...], affine: np.ndarray, setting:
         If it is no volume of whole numbers.
     """
     if not Path(path).is_file():
-        raise NeuroFaceError(f"{setting} = {path} is not there. Name an atlas: a NIfTI file of whole numbers.")
+        raise NeuroFaceError(
+            f"{setting} = {path} is not there. Name an atlas: a NIfTI file of whole numbers."
+        )
     image = open_image(Path(path))
     values = np.asarray(image.dataobj).squeeze()
     if values.ndim != 3 or not nearly_whole(values).all():
@@ -137,7 +154,9 @@ def read_labels(path: Path, shape: tuple[int, ...], affine: np.ndarray, setting:
     if not same:
         source = nib.Nifti1Image(values.astype(np.int32), image.affine)
         target = nib.Nifti1Image(np.zeros(shape, dtype=np.uint8), affine)
-        moved = resample_to_img(source, target, interpolation="nearest", force_resample=True, copy_header=True)
+        moved = resample_to_img(
+            source, target, interpolation="nearest", force_resample=True, copy_header=True
+        )
         values = np.asarray(moved.dataobj)
     return values.astype(np.int32), not same
 
@@ -148,23 +167,32 @@ def in_parcels(labels: np.ndarray, parcels: tuple[tuple[int, int], ...]) -> np.n
 
 
 def film_rows(
-    viewing: Viewing, mask: np.ndarray, affine: np.ndarray, n_rows: int, standardize: str, cleaning: Cleaning | None = None
+    viewing: Viewing,
+    mask: np.ndarray,
+    affine: np.ndarray,
+    n_rows: int,
+    standardize: str,
+    cleaning: Cleaning | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One person's BOLD on the film's clock.
 
     Parameters
     ----------
-    standardize : "zscore": SD 1 per voxel over these rows; "none": as measured. A voxel that never changes becomes 0.
-    cleaning : what is taken from the whole run first; None: nothing. Rows of scrubbed volumes are interpolated.
+    standardize : "zscore": SD 1 per voxel over these rows; "none": as measured. A voxel that never
+    changes becomes 0.
+    cleaning : what is taken from the whole run first; None: nothing. Rows of scrubbed volumes are
+    interpolated.
 
     Returns
     -------
-    rows (n_rows, n_voxels) float32 with mean 0 over time; baseline (n_voxels,), the mean that was taken off, 0 if
-    z-scored.
+    rows (n_rows, n_voxels) float32 with mean 0 over time; baseline (n_voxels,), the mean that was
+    taken off, 0 if z-scored.
     """
     rows, seen = np.empty((n_rows, int(mask.sum())), dtype=np.float32), 0
     statistics = statistics_of(cleaning, "none")
-    for volumes in stream_masked(viewing.run.bold, mask, affine, smoothing_mm=cleaning.smoothing_mm if cleaning else None):
+    for volumes in stream_masked(
+        viewing.run.bold, mask, affine, smoothing_mm=cleaning.smoothing_mm if cleaning else None
+    ):
         if statistics:
             statistics.add(volumes)
         part = volumes[max(0, viewing.first - seen) :]
@@ -208,9 +236,9 @@ def snr(mean: np.ndarray, variance: np.ndarray, baseline_variance: np.ndarray) -
 
     Parameters
     ----------
-    mean, variance : (n_rows, n_voxels) over people whose own means over time were taken off. baseline_variance :
-        (n_voxels,), the variance over people of those means. Over whole runs the last two sum to the variance over
-        people of what was measured.
+    mean, variance : (n_rows, n_voxels) over people whose own means over time were taken off.
+        baseline_variance : (n_voxels,), the variance over people of those means. Over whole runs
+        the last two sum to the variance over people of what was measured.
 
     Returns
     -------
@@ -227,18 +255,21 @@ def choose(values: np.ndarray, share: float) -> np.ndarray:
     return np.sort(np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")[:n])
 
 
-def reliability(mean: np.ndarray, variance: np.ndarray, n_people: int, of_people: int | None = None) -> np.ndarray:
+def reliability(
+    mean: np.ndarray, variance: np.ndarray, n_people: int, of_people: int | None = None
+) -> np.ndarray:
     """Share of the variance over time that people have in common: (n_voxels,), at least 0; NaN for a single person.
 
-    If a person's BOLD is signal + noise, with noise independent between people, the mean over n people has the variance
-    signal + noise / n. Its square root is the largest correlation that a model can have with the measurement (the noise
-    ceiling; Sahani & Linden 2003, NeurIPS 15).
+    If a person's BOLD is signal + noise, with noise independent between people, the mean over n
+    people has the variance signal + noise / n. Its square root is the largest correlation that a
+    model can have with the measurement (the noise ceiling; Sahani & Linden 2003, NeurIPS 15).
 
     Parameters
     ----------
-    mean, variance : (n_rows, n_voxels), mean and unbiased variance over people, their own means over time taken off.
-    n_people : whom these are of. of_people : of a mean over how many people the reliability is asked; None:
-        ``n_people``.
+    mean, variance : (n_rows, n_voxels), mean and unbiased variance over people, their own means
+    over time taken off.
+    n_people : whom these are of. of_people : of a mean over how many people the reliability is
+        asked; None: ``n_people``.
     """
     measured = mean.var(axis=0, ddof=1, dtype=np.float64)
     noise = variance.mean(axis=0, dtype=np.float64)

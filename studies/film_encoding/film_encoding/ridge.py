@@ -16,14 +16,16 @@ INNER_FOLDS = 5  # blocks of time in which the regularisation is chosen
 TARGETS_AT_ONCE = 500
 
 
-def delayed(features: dict[str, np.ndarray], table: pd.DataFrame, delays: tuple[int, ...]) -> np.ndarray:
+def delayed(
+    features: dict[str, np.ndarray], table: pd.DataFrame, delays: tuple[int, ...]
+) -> np.ndarray:
     """Features of the chunks before each volume: (n, n_features · n_delays).
 
     Parameters
     ----------
     features : film → (n_chunks, n_features). table : columns film and chunk.
-    delays : volumes by which features are later than at the chunk's own delay; +1 is the chunk before it. Outside the
-        film they are NaN, which :func:`fit_banded` makes 0 after centring.
+    delays : volumes by which features are later than at the chunk's own delay; +1 is the chunk
+        before it. Outside the film they are NaN, which :func:`fit_banded` makes 0 after centring.
     """
     out = []
     for delay in delays:
@@ -38,16 +40,20 @@ def delayed(features: dict[str, np.ndarray], table: pd.DataFrame, delays: tuple[
 
 
 def fit_banded(
-    bands: list[tuple[np.ndarray, np.ndarray]], bold: np.ndarray, blocks: np.ndarray, n_tries: int, seed: int
+    bands: list[tuple[np.ndarray, np.ndarray]],
+    bold: np.ndarray,
+    blocks: np.ndarray,
+    n_tries: int,
+    seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Banded ridge regression (Nunez-Elizalde, Huth & Gallant 2019; himalaya, Dupré la Tour et al. 2022).
 
     Parameters
     ----------
-    bands : a feature space each, (n_train, n_features) and (n_test, n_features). They are z-scored by the training
-        chunks; NaN becomes 0. bold : (n_train, n_voxels).
-    blocks : (n_train,) whole blocks are left out when weights and regularisation are chosen. n_tries : random
-        weightings.
+    bands : a feature space each, (n_train, n_features) and (n_test, n_features). They are z-scored
+        by the training chunks; NaN becomes 0. bold : (n_train, n_voxels).
+    blocks : (n_train,) whole blocks are left out when weights and regularisation are chosen.
+        n_tries : random weightings.
 
     Returns
     -------
@@ -56,7 +62,9 @@ def fit_banded(
     kernels, test_kernels = [], []
     for train, test in bands:
         mean, sd = np.nanmean(train, axis=0), np.nanstd(train, axis=0)
-        train, test = (np.nan_to_num((part - mean) / np.where(sd > 1e-6, sd, np.inf)) for part in (train, test))
+        train, test = (
+            np.nan_to_num((part - mean) / np.where(sd > 1e-6, sd, np.inf)) for part in (train, test)
+        )
         scale = max(1, (sd > 1e-6).sum())
         kernels.append(train @ train.T / scale)
         test_kernels.append(test @ train.T / scale)
@@ -66,7 +74,9 @@ def fit_banded(
     )  # fmt: skip
     centre = bold.mean(axis=0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # himalaya warns where the best alpha is the last of the list
+        warnings.simplefilter(
+            "ignore"
+        )  # himalaya warns where the best alpha is the last of the list
         model.fit(np.stack(kernels).astype(np.float32), (bold - centre).astype(np.float32))
     predicted = model.predict(np.stack(test_kernels).astype(np.float32)) + centre
     weights = np.exp(np.asarray(model.deltas_))
@@ -74,22 +84,28 @@ def fit_banded(
 
 
 def fit_frames(
-    bold: np.ndarray, frames: np.ndarray, test_bold: np.ndarray, blocks: np.ndarray, n_components: int, seed: int
+    bold: np.ndarray,
+    frames: np.ndarray,
+    test_bold: np.ndarray,
+    blocks: np.ndarray,
+    n_components: int,
+    seed: int,
 ) -> np.ndarray:
     """Frames by ridge regression from voxels to the principal components of the training frames.
 
     Parameters
     ----------
-    bold : (n_train, n_voxels). frames : (n_train, pixels, pixels, 3) in 0 … 1. test_bold : (n_test, n_voxels).
+    bold : (n_train, n_voxels). frames : (n_train, pixels, pixels, 3) in 0 … 1. test_bold : (n_test,
+    n_voxels).
 
     Returns
     -------
     (n_test, pixels, pixels, 3) float16, not clipped.
     """
     flat = frames.reshape(len(frames), -1).astype(np.float32)
-    components = PCA(min(n_components, len(flat) - 1, flat.shape[1]), svd_solver="randomized", random_state=seed).fit(
-        flat
-    )
+    components = PCA(
+        min(n_components, len(flat) - 1, flat.shape[1]), svd_solver="randomized", random_state=seed
+    ).fit(flat)
     mean, sd = bold.mean(axis=0), bold.std(axis=0)
     train, test = ((part - mean) / np.where(sd > 0, sd, np.inf) for part in (bold, test_bold))
     model = RidgeCV(alphas=ALPHAS, cv=PredefinedSplit(blocks), solver_params={"warn": False})

@@ -9,7 +9,8 @@ import numpy as np
 class SsimGradient:
     """SSIM of the decoder's frames, and its gradient with respect to the voxels; compiled once.
 
-    As published the frames are not clipped to 0 … 1, or the gradient would vanish where they lie outside.
+    As published the frames are not clipped to 0 … 1, or the gradient would vanish where they lie
+    outside.
     """
 
     def __init__(self, decoder: keras.Model, batch: int):
@@ -24,8 +25,12 @@ class SsimGradient:
         similar, gradients = [], []
         for start in range(0, len(voxels), self.batch):
             n = len(voxels[start : start + self.batch])
-            rows = np.minimum(np.arange(start, start + self.batch), len(voxels) - 1)  # the last batch keeps the shape
-            value, gradient = self._compute(voxels[rows].astype(np.float32), frames[rows].astype(np.float32))
+            rows = np.minimum(
+                np.arange(start, start + self.batch), len(voxels) - 1
+            )  # the last batch keeps the shape
+            value, gradient = self._compute(
+                voxels[rows].astype(np.float32), frames[rows].astype(np.float32)
+            )
             similar.append(np.asarray(value)[:n])
             gradients.append(np.asarray(gradient)[:n])
         return np.concatenate(similar), np.concatenate(gradients)
@@ -40,11 +45,14 @@ def integrated_gradients(
 
     Returns
     -------
-    maps (n, n_voxels); gaps (n,): the sum of a map less what SSIM gains on the way, 0 with many steps.
+    maps (n, n_voxels); gaps (n,): the sum of a map less what SSIM gains on the way, 0 with many
+    steps.
     """
     move, total = voxels - baseline, np.zeros(voxels.shape)
     for step in range(steps):
         total += gradient(baseline + (step + 0.5) / steps * move, frames)[1]
     maps = total / steps * move
-    gains = gradient(voxels, frames)[0] - gradient(np.broadcast_to(baseline, voxels.shape), frames)[0]
+    gains = (
+        gradient(voxels, frames)[0] - gradient(np.broadcast_to(baseline, voxels.shape), frames)[0]
+    )
     return maps.astype(np.float32), maps.sum(axis=1) - gains

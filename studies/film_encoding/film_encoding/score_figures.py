@@ -15,9 +15,14 @@ VOXELS_FIGURE, SEEDS_FIGURE = "voxels.png", "seeds.png"
 
 def draw_scores(folder: Path, voxels: pd.DataFrame, seeds: pd.DataFrame, cfg) -> None:
     """r of all models on each test set; network and encoder alone from the same seeds."""
-    sets, models = list(voxels.groupby(["split", "test_set"], sort=False)), list(dict.fromkeys(voxels["model"]))
+    sets, models = (
+        list(voxels.groupby(["split", "test_set"], sort=False)),
+        list(dict.fromkeys(voxels["model"])),
+    )
     size = (1.2 + 2.9 * len(sets), 1.2 + 0.32 * len(models))
-    figure, axes = plt.subplots(1, len(sets), figsize=size, layout="constrained", sharey=True, squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(sets), figsize=size, layout="constrained", sharey=True, squeeze=False
+    )
     for axis, ((split, test_set), part) in zip(axes[0], sets):
         part = part.set_index("model")
         place = [models.index(model) for model in part.index]
@@ -30,7 +35,9 @@ def draw_scores(folder: Path, voxels: pd.DataFrame, seeds: pd.DataFrame, cfg) ->
             axis.axvline(part["ceiling"][MAIN], color="0.3", ls="--", lw=1)
         names = [model_name(model, cfg) for model in models]
         title = f"{split}: {test_set}, {part['n_blocks'].iloc[0]} blocks"
-        axis.set(title=title, xlabel="mean r over voxels", yticks=range(len(models)), yticklabels=names)
+        axis.set(
+            title=title, xlabel="mean r over voxels", yticks=range(len(models)), yticklabels=names
+        )
     axes[0, 0].invert_yaxis()
     save_figure(figure, folder / VOXELS_FIGURE, also=(".pdf",))
     draw_seeds(folder, seeds[seeds["model"].isin([MAIN, ENCODER])])

@@ -46,9 +46,7 @@ class Scores:
 def describe(folder: Path, found: Scores, cfg) -> Section:
     headline = headline_of(found.voxels)
     where = here(found.comparison, headline)
-    lead = (
-        f"{headline.test_set.capitalize()}, {headline.split} split: {voxel_verdict(where, cfg)} {frame_verdict(where)}"
-    )
+    lead = f"{headline.test_set.capitalize()}, {headline.split} split: {voxel_verdict(where, cfg)} {frame_verdict(where)}"
     section = Section("Scores", " ".join([lead, effect_of_decoder(found.regulariser)]))
     section.numbers(cards(headline, where, here(found.frames, headline), cfg))
     section.table(*as_table(difference_rows(found.comparison, cfg)), OF_DIFFERENCES)
@@ -64,8 +62,14 @@ def describe(folder: Path, found: Scores, cfg) -> Section:
     if found.regulariser:
         section.table(*as_table(effect_rows(found.regulariser)), OF_EFFECT)
     if (folder / SEEDS_FIGURE).exists():
-        section.figure(folder / SEEDS_FIGURE, "The same, seed by seed; lines join trainings from the same seed.")
-    bands = [{"fold": fold} | {name: f"{share:.2f}" for name, share in of.items()} for fold, of in found.shares.items()]
+        section.figure(
+            folder / SEEDS_FIGURE,
+            "The same, seed by seed; lines join trainings from the same seed.",
+        )
+    bands = [
+        {"fold": fold} | {name: f"{share:.2f}" for name, share in of.items()}
+        for fold, of in found.shares.items()
+    ]
     name = model_name(RIDGE, cfg)
     section.table(*as_table(bands), f"Mean weight of each feature space in {name}.")
     return section
@@ -86,7 +90,9 @@ def voxel_verdict(rows: pd.DataFrame, cfg) -> str:
     """r of the network less that of both ridge regressions, the one with its own chunk first."""
     parts = []
     for rival in (RIDGE_ONE, RIDGE):
-        row = rows[(rows["of"] == VOXELS) & (rows["score"] == "r") & (rows["rival"] == rival)].iloc[0]
+        row = rows[(rows["of"] == VOXELS) & (rows["score"] == "r") & (rows["rival"] == rival)].iloc[
+            0
+        ]
         parts.append(f"{model_name(rival, cfg)} {difference(row)}")
     return (
         f"r of the network's voxels less that of {'; of '.join(parts)}; over {over_what(row.n_blocks, row.n_seeds)}"
@@ -104,13 +110,21 @@ def frame_verdict(rows: pd.DataFrame) -> str:
     elif found == {"worse"}:
         whole = "Ridge regression beats the network on all four measures."
     else:
-        whole = "The measures do not agree on a winner." if len(found) > 1 else "No measure shows a clear difference."
-    return f"Frames from measured BOLD, the network less ridge regression: {'; '.join(parts)}. {whole}"
+        whole = (
+            "The measures do not agree on a winner."
+            if len(found) > 1
+            else "No measure shows a clear difference."
+        )
+    return (
+        f"Frames from measured BOLD, the network less ridge regression: {'; '.join(parts)}. {whole}"
+    )
 
 
 def difference(row) -> str:
     """Size of a difference, its interval, and what that says."""
-    return f"{row.difference:+.3f} {interval(row.low, row.high, sign='+')} ({WORDS[row.network_is]})"
+    return (
+        f"{row.difference:+.3f} {interval(row.low, row.high, sign='+')} ({WORDS[row.network_is]})"
+    )
 
 
 def effect_of_decoder(regulariser: list[dict]) -> str:
@@ -125,14 +139,22 @@ def effect_of_decoder(regulariser: list[dict]) -> str:
     )
 
 
-def cards(headline: pd.Series, comparison: pd.DataFrame, frames: pd.DataFrame, cfg) -> dict[str, str]:
+def cards(
+    headline: pd.Series, comparison: pd.DataFrame, frames: pd.DataFrame, cfg
+) -> dict[str, str]:
     """The numbers to read first: the network beside its closest rival, then frames from measured BOLD."""
-    of_r = comparison[(comparison["of"] == VOXELS) & (comparison["score"] == "r")].set_index("rival")
+    of_r = comparison[(comparison["of"] == VOXELS) & (comparison["score"] == "r")].set_index(
+        "rival"
+    )
     same = of_r.loc[RIDGE_ONE]
     made = frames[(frames["model"] == MAIN) & (frames["given"] == FROM_MEASURED)].iloc[0]
-    mean = comparison[(comparison["of"] == FRAMES) & (comparison["rival"] == MEAN_FRAME)].set_index("score")
+    mean = comparison[(comparison["of"] == FRAMES) & (comparison["rival"] == MEAN_FRAME)].set_index(
+        "score"
+    )
     return {
-        f"r, {headline.split} split, {headline.test_set}, {headline.n_blocks} blocks": with_interval(headline, "r"),
+        f"r, {headline.split} split, {headline.test_set}, {headline.n_blocks} blocks": with_interval(
+            headline, "r"
+        ),
         f"r less {model_name(RIDGE_ONE, cfg)}": f"{same.difference:+.3f} {interval(same.low, same.high, sign='+')}",
         "r / noise ceiling": number(headline.r_of_ceiling),
         "frames identified from measured BOLD (chance 0.5)": with_interval(made, "two_way"),

@@ -84,7 +84,10 @@ def voxel_rows(voxels: pd.DataFrame, cfg) -> list[dict[str, str]]:
             "error": number(row.mse_over_mean_volume),
             "identified (2) [95 %]": with_interval(row, "two_way"),
         }
-        | {f"top {k} (chance)": f"{row[f'top_{k}']:.3f} ({row[f'chance_{k}']:.3f})" for k in cfg.TOP_K}
+        | {
+            f"top {k} (chance)": f"{row[f'top_{k}']:.3f} ({row[f'chance_{k}']:.3f})"
+            for k in cfg.TOP_K
+        }
         for _, row in voxels.iterrows()
     ]
 
@@ -109,7 +112,9 @@ def frame_rows(frames: pd.DataFrame, cfg) -> list[dict[str, str]]:
             "given": GIVEN[row.given],
             "split": row.split,
             "test set": row.test_set,
-            "identified (2) [95 %]": "0.500" if pd.isna(row.two_way) else with_interval(row, "two_way"),
+            "identified (2) [95 %]": "0.500"
+            if pd.isna(row.two_way)
+            else with_interval(row, "two_way"),
             "pixel r [95 %]": with_interval(row, "pixel_r"),
             "PSNR dB [95 %]": with_interval(row, "psnr_db", 1),
             "SSIM [95 %]": with_interval(row, "ssim"),

@@ -70,9 +70,19 @@ class Scorer:
     """
 
     def __init__(
-        self, chunk_folder: Path, voxel_folder: Path, network_folder: Path, folder: Path, folds: list[Fold], cfg
+        self,
+        chunk_folder: Path,
+        voxel_folder: Path,
+        network_folder: Path,
+        folder: Path,
+        folds: list[Fold],
+        cfg,
     ):
-        self.chunk_folder, self.voxel_folder, self.network_folder = chunk_folder, voxel_folder, network_folder
+        self.chunk_folder, self.voxel_folder, self.network_folder = (
+            chunk_folder,
+            voxel_folder,
+            network_folder,
+        )
         self.folder, self.folds, self.cfg = folder, folds, cfg
         self.n_mask = len(open_npy(voxel_folder / "parcels.npy"))
         self.block = max(2, round(cfg.BLOCK_S / cfg.TR_S))
@@ -82,8 +92,14 @@ class Scorer:
 
     def units(self) -> list[Unit]:
         """Every model on every test set of every split."""
-        sets = dict.fromkeys((fold.split, test) for fold in self.folds for test in fold.of("test")["test_set"])
-        return [Unit(model, *where) for where in sets for model in (*variants_of(self.cfg), *ridges_of(self.cfg))]
+        sets = dict.fromkeys(
+            (fold.split, test) for fold in self.folds for test in fold.of("test")["test_set"]
+        )
+        return [
+            Unit(model, *where)
+            for where in sets
+            for model in (*variants_of(self.cfg), *ridges_of(self.cfg))
+        ]
 
     def folds_of(self, unit: Unit) -> list[Fold]:
         return [fold for fold in self.folds if fold.split == unit.split]
@@ -100,7 +116,10 @@ class Scorer:
         return [one for one in every if one.variant.name == unit.model]
 
     def data(self, fold: Fold, variant: Variant) -> FilmData:
-        films, voxels = sorted(set(fold.chunks["film"])), voxels_of(self.voxel_folder, fold, variant)
+        films, voxels = (
+            sorted(set(fold.chunks["film"])),
+            voxels_of(self.voxel_folder, fold, variant),
+        )
         return FilmData(self.chunk_folder, self.voxel_folder, films, variant, voxels)
 
     def ridge_file(self, fold: Fold, what: str, model: str = RIDGE) -> Path:
@@ -110,10 +129,14 @@ class Scorer:
         """Seed → (fold, rows of the test set) of every fold; a ridge regression has one seed."""
         found: dict[int, list] = {}
         if is_ridge(unit.model):
-            files = [(1, fold, self.ridge_file(fold, f"{what}.npy", unit.model)) for fold in self.folds_of(unit)]
+            files = [
+                (1, fold, self.ridge_file(fold, f"{what}.npy", unit.model))
+                for fold in self.folds_of(unit)
+            ]
         else:
             files = [
-                (one.seed, one.fold, one.folder(self.network_folder) / f"{what}.npy") for one in self.trainings(unit)
+                (one.seed, one.fold, one.folder(self.network_folder) / f"{what}.npy")
+                for one in self.trainings(unit)
             ]
         for seed, fold, file in files:
             rows = (fold.of("test")["test_set"] == unit.test_set).to_numpy()
@@ -136,7 +159,10 @@ class Scorer:
             self.blocks(table),
         )  # fmt: skip
         null = found.pop("two_way_null")
-        found["two_way_p"], found["two_way_p_smallest"] = p_value(found["two_way"], null), smallest_p(len(null))
+        found["two_way_p"], found["two_way_p_smallest"] = (
+            p_value(found["two_way"], null),
+            smallest_p(len(null)),
+        )
         found["sizes"] = np.bincount(self.blocks(table))
         return {name: value for name, value in found.items() if name != "each"} | {"n": len(table)}
 
@@ -153,12 +179,15 @@ def pooled(found: list[list[dict]]) -> tuple[dict, BlockScore]:
 
     Returns
     -------
-    scores : means weighted by the number of moments; the largest p. two_way : share of pairs won, over blocks of time.
+    scores : means weighted by the number of moments; the largest p. two_way : share of pairs won,
+    over blocks of time.
     """
     every = [one for folds in found for one in folds]
     weights = [one["n"] for one in every]
     names = [name for name in every[0] if name not in NOT_POOLED]
-    means = {name: float(np.average([one[name] for one in every], weights=weights)) for name in names}
+    means = {
+        name: float(np.average([one[name] for one in every], weights=weights)) for name in names
+    }
     means |= {name: max(one[name] for one in every) for name in ("two_way_p", "two_way_p_smallest")}
     two_way = BlockScore(
         np.array([_weighted(folds, [one["two_way"] for one in folds]) for folds in found]),

@@ -49,7 +49,9 @@ LIMITS = {
     "IMAGE_WEIGHTS": tuple[Weight, Weight, Weight],
     "PERCEPTUAL": Literal["scattering", "vgg16"],
     "EPOCHS": AtLeast1,
-    "BATCH_SIZE": Annotated[int, Field(ge=2)],  # batch normalisation of one chunk is no normalisation
+    "BATCH_SIZE": Annotated[
+        int, Field(ge=2)
+    ],  # batch normalisation of one chunk is no normalisation
     "LEARNING_RATE": Annotated[float, Field(gt=0, le=1)],
     "N_SEEDS": AtLeast1,
     "N_SHIFTS": Annotated[int, Field(ge=20)],
@@ -58,7 +60,9 @@ LIMITS = {
     "BLOCK_S": Annotated[float, Field(gt=0)],
     "TOP_K": Annotated[tuple[AtLeast1, ...], Field(min_length=1)],
     "MIN_RELIABILITY": Annotated[float, Field(gt=0, lt=1)],
-    "RIDGE_FEATURES": Annotated[tuple[Literal["motion energy", "frames"], ...], Field(min_length=1)],
+    "RIDGE_FEATURES": Annotated[
+        tuple[Literal["motion energy", "frames"], ...], Field(min_length=1)
+    ],
     "RIDGE_DELAYS_TRS": Annotated[tuple[int, ...], Field(min_length=1)],
     "N_RIDGE_TRIES": AtLeast1,
     "N_COMPONENTS": AtLeast1,
@@ -88,7 +92,9 @@ class FilmSettings(SettingsModel):
     LIMITS: ClassVar = LIMITS
     FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
     FILES: ClassVar = ("ATLAS_FILE", "REGIONS_FILE", "REGIONS_TABLE", "PERCEPTUAL_WEIGHTS")
-    ADDED: ClassVar = {"STANDARDIZE": {"DENOISE": "none", "HIGH_PASS_HZ": 1 / 128, "SMOOTHING_MM": None}}
+    ADDED: ClassVar = {
+        "STANDARDIZE": {"DENOISE": "none", "HIGH_PASS_HZ": 1 / 128, "SMOOTHING_MM": None}
+    }
 
     @classmethod
     def complete(cls, values: dict) -> dict:
@@ -128,15 +134,22 @@ class FilmSettings(SettingsModel):
                 "network set a weight below 1"
             )
         if not any(self.IMAGE_WEIGHTS):
-            raise ValueError("IMAGE_WEIGHTS are all 0: the decoder would learn nothing. Raise one of them")
+            raise ValueError(
+                "IMAGE_WEIGHTS are all 0: the decoder would learn nothing. Raise one of them"
+            )
         if not self.MSE_WEIGHT + self.COSINE_WEIGHT:
             raise ValueError(
                 "MSE_WEIGHT and COSINE_WEIGHT are both 0: the encoder would learn nothing. Raise one of them"
             )
         if self.CLIP_S[0] >= self.CLIP_S[1] or self.CLIP_S[0] < 0:
-            raise ValueError(f"CLIP_S = {self.CLIP_S} is no interval of a film. Give its start and its end in seconds")
+            raise ValueError(
+                f"CLIP_S = {self.CLIP_S} is no interval of a film. Give its start and its end in seconds"
+            )
         counts = [self.FRAMES_PER_TR]
-        counts += [parse_ablation(name, self.FRAMES_PER_TR, self.DELAY_TRS).frames_per_tr for name in self.ABLATIONS]
+        counts += [
+            parse_ablation(name, self.FRAMES_PER_TR, self.DELAY_TRS).frames_per_tr
+            for name in self.ABLATIONS
+        ]
         if odd := [n for n in counts if max(counts) % n]:
             raise ValueError(
                 f"ABLATIONS: {max(counts)} and {odd[0]} frames do not divide each other, and all take theirs from the "

@@ -18,8 +18,9 @@ def lags_of(n: int, smallest: int) -> np.ndarray:
 def distinct_shifts(lengths: list[int], smallest: int, n_shifts: int, seed: int) -> np.ndarray:
     """Shifts (n, n_parts) of series of these lengths, each by its own lag, no two rows equal.
 
-    All that there are where they are fewer than ``n_shifts``, else ``n_shifts`` of them at random: the smallest p that a
-    count can give is 1 / (n + 1), and a shift that is drawn twice does not lower it.
+    All that there are where they are fewer than ``n_shifts``, else ``n_shifts`` of them at random:
+    the smallest p that a count can give is 1 / (n + 1), and a shift that is drawn twice does not
+    lower it.
     """
     lags = [lags_of(n, smallest) for n in lengths]
     if math.prod(len(one) for one in lags) <= n_shifts:
@@ -40,9 +41,10 @@ def smallest_p(n_shifts: int) -> float:
 def effective_lags(null: np.ndarray) -> float:
     """How many independent values consecutive lags are worth, as degrees of freedom of their variance.
 
-    The null changes slowly from lag to lag, because BOLD does. For a series with autocorrelations ρ(k), n lags are worth
-    n / (1 + 2 Σ ρ(k)²) (Bayley & Hammersley 1946, J. R. Stat. Soc. Suppl. 8:184). The autocorrelation is the mean over
-    voxels, weighted by their variance, up to the lag where it is first below 0.05.
+    The null changes slowly from lag to lag, because BOLD does. For a series with autocorrelations
+    ρ(k), n lags are worth n / (1 + 2 Σ ρ(k)²) (Bayley & Hammersley 1946, J. R. Stat. Soc. Suppl.
+    8:184). The autocorrelation is the mean over voxels, weighted by their variance, up to the lag
+    where it is first below 0.05.
 
     Parameters
     ----------
@@ -61,9 +63,10 @@ def effective_lags(null: np.ndarray) -> float:
 def t_p(value: np.ndarray, null: np.ndarray, df) -> np.ndarray:
     """One-sided p per voxel (n_voxels,) of values against shifts, by Student's t.
 
-    A count cannot give a p below 1 / (n + 1), too large to correct over thousands of voxels. Values and null are
-    Fisher's z with mean 0 under the null (the sum over all circular shifts is 0); its SD comes from few independent lags,
-    therefore t with ``df`` of :func:`effective_lags` and not the normal distribution.
+    A count cannot give a p below 1 / (n + 1), too large to correct over thousands of voxels. Values
+    and null are Fisher's z with mean 0 under the null (the sum over all circular shifts is 0); its
+    SD comes from few independent lags, therefore t with ``df`` of :func:`effective_lags` and not
+    the normal distribution.
 
     Parameters
     ----------

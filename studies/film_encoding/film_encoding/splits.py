@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 LEARNED_FROM = ("train", "inner")  # parts of a fold that a result may depend on
-TRAINED_ON = ("train",)  # chunks that the network's weights come from; its rivals learn from the same
+TRAINED_ON = (
+    "train",
+)  # chunks that the network's weights come from; its rivals learn from the same
 PUBLISHED_EVERY = 5  # of SELECTION = "paper": every fifth chunk chooses the epoch
 
 
@@ -16,8 +18,8 @@ PUBLISHED_EVERY = 5  # of SELECTION = "paper": every fifth chunk chooses the epo
 class Fold:
     """Chunks of all films under one division.
 
-    ``chunks`` has a row per chunk: film, chunk, part ("train", "inner", "test", or "embargo": left out), and test_set,
-    which names what a test chunk tests ("last part", "unseen film").
+    ``chunks`` has a row per chunk: film, chunk, part ("train", "inner", "test", or "embargo": left
+    out), and test_set, which names what a test chunk tests ("last part", "unseen film").
     """
 
     split: str
@@ -39,8 +41,8 @@ def make_folds(lengths: dict[str, int], split: str, cfg) -> list[Fold]:
     Parameters
     ----------
     lengths : film → chunks that have BOLD.
-    split : "published": one fold; the last TEST_SHARE of each film is held out, and HELD_OUT_FILM whole. "film":
-        N_FOLDS folds that hold whole films out.
+    split : "published": one fold; the last TEST_SHARE of each film is held out, and HELD_OUT_FILM
+        whole. "film": N_FOLDS folds that hold whole films out.
     cfg : HELD_OUT_FILM, TEST_SHARE, N_FOLDS, SELECTION, INNER_SHARE, EMBARGO_TRS.
 
     Raises
@@ -73,7 +75,9 @@ def held_out_film(films: list[str], cfg) -> str:
     if cfg.HELD_OUT_FILM is None:
         return sorted(films)[-1]
     if cfg.HELD_OUT_FILM not in films:
-        raise NeuroFaceError(f"HELD_OUT_FILM = {cfg.HELD_OUT_FILM!r} is none of the films: {', '.join(sorted(films))}.")
+        raise NeuroFaceError(
+            f"HELD_OUT_FILM = {cfg.HELD_OUT_FILM!r} is none of the films: {', '.join(sorted(films))}."
+        )
     return cfg.HELD_OUT_FILM
 
 
@@ -82,7 +86,9 @@ def _parts(film: str, n: int, is_out: bool, split: str, cfg) -> pd.DataFrame:
     parts, test_set = np.full(n, "train", dtype=object), np.full(n, "", dtype=object)
     if is_out:
         parts[:], test_set[:] = "test", "unseen film"
-        return pd.DataFrame({"film": film, "chunk": np.arange(n), "part": parts, "test_set": test_set})
+        return pd.DataFrame(
+            {"film": film, "chunk": np.arange(n), "part": parts, "test_set": test_set}
+        )
     end = n
     if split == "published":
         end = int(n * (1 - cfg.TEST_SHARE))
@@ -100,7 +106,11 @@ def _parts(film: str, n: int, is_out: bool, split: str, cfg) -> pd.DataFrame:
 
 def _checked(fold: Fold) -> Fold:
     counts = fold.chunks["part"].value_counts()
-    for part, what in (("train", "training"), ("inner", "the choice of the epoch"), ("test", "the test")):
+    for part, what in (
+        ("train", "training"),
+        ("inner", "the choice of the epoch"),
+        ("test", "the test"),
+    ):
         if counts.get(part, 0) < 2:
             raise NeuroFaceError(
                 f"Split {fold.split!r}, fold {fold.number}: {counts.get(part, 0)} chunks are left for {what}. Lower "
@@ -112,7 +122,10 @@ def _checked(fold: Fold) -> Fold:
 
 def write_folds(folds: list[Fold]) -> pd.DataFrame:
     """All folds as one table: split, fold, and the columns of :attr:`Fold.chunks`."""
-    return pd.concat([fold.chunks.assign(split=fold.split, fold=fold.number) for fold in folds], ignore_index=True)
+    return pd.concat(
+        [fold.chunks.assign(split=fold.split, fold=fold.number) for fold in folds],
+        ignore_index=True,
+    )
 
 
 def read_folds(table: pd.DataFrame) -> list[Fold]:

@@ -11,12 +11,17 @@ from neuroface.pipeline import open_npy
 import numpy as np
 import pandas as pd
 
-THING, OTHER = 1, 2  # in the results of :func:`label_pixels`: the thing that THING names, and all others
+THING, OTHER = (
+    1,
+    2,
+)  # in the results of :func:`label_pixels`: the thing that THING names, and all others
 
 
 def target_times_s(table: pd.DataFrame, cfg) -> np.ndarray:
     """When the frames to reconstruct are on the screen, on the film's clock; (n,)."""
-    return frame_time_s(table["chunk"].to_numpy(), middle_frame(cfg.FRAMES_PER_TR), cfg.FRAMES_PER_TR, cfg.TR_S)
+    return frame_time_s(
+        table["chunk"].to_numpy(), middle_frame(cfg.FRAMES_PER_TR), cfg.FRAMES_PER_TR, cfg.TR_S
+    )
 
 
 def has_thing(table: pd.DataFrame, cfg) -> np.ndarray:
@@ -44,8 +49,8 @@ def label_pixels(table: pd.DataFrame, cfg, pixels: int) -> np.ndarray | None:
     """Labels of pixels at each moment: (n, pixels, pixels) uint8, 0, ``THING`` or ``OTHER``; None if a film has no such
     file.
 
-    Read from ``<film>_things.npz`` in FILM_DIR: ``times_s`` (n,) and ``labels`` (n, height, width); the last labels at
-    or before the moment count.
+    Read from ``<film>_things.npz`` in FILM_DIR: ``times_s`` (n,) and ``labels`` (n, height, width);
+    the last labels at or before the moment count.
 
     Raises
     ------
@@ -69,7 +74,10 @@ def label_pixels(table: pd.DataFrame, cfg, pixels: int) -> np.ndarray | None:
                 f"USE_PIXEL_LABELS = False."
             ) from None
         moment = np.clip(np.searchsorted(times_s, times[rows] + 1e-6, side="right") - 1, 0, None)
-        y, x = (np.minimum((np.arange(pixels) + 0.5) / pixels * n, n - 1).astype(int) for n in labels.shape[1:])
+        y, x = (
+            np.minimum((np.arange(pixels) + 0.5) / pixels * n, n - 1).astype(int)
+            for n in labels.shape[1:]
+        )
         out[rows] = np.minimum(labels[moment][:, y][:, :, x], OTHER)
     return out
 

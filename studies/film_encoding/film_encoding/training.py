@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 
-def train(data: FilmData, fold: Fold, variant: Variant, cfg, seed: int) -> tuple[keras.Model, pd.DataFrame, dict]:
+def train(
+    data: FilmData, fold: Fold, variant: Variant, cfg, seed: int
+) -> tuple[keras.Model, pd.DataFrame, dict]:
     """Train on the fold's training chunks; keep the epoch whose loss on the inner chunks is smallest.
 
     Parameters
@@ -24,8 +26,8 @@ def train(data: FilmData, fold: Fold, variant: Variant, cfg, seed: int) -> tuple
 
     Returns
     -------
-    network : chunk → voxels, or chunk → (voxels, frame) with a decoder. history : a row per epoch. cost : parameters,
-        seconds.
+    network : chunk → voxels, or chunk → (voxels, frame) with a decoder. history : a row per epoch.
+        cost : parameters, seconds.
 
     Raises
     ------
@@ -34,16 +36,26 @@ def train(data: FilmData, fold: Fold, variant: Variant, cfg, seed: int) -> tuple
     """
     keras.utils.clear_session()
     set_random_seed(seed)
-    encoder = build_encoder(data.n_voxels, variant.frames_per_tr, data.pixels, cfg.ENCODER_FILTERS, cfg.DROPOUT)
-    decoder = build_decoder(data.n_voxels, data.pixels, cfg.DECODER_FILTERS) if variant.has_decoder else None
+    encoder = build_encoder(
+        data.n_voxels, variant.frames_per_tr, data.pixels, cfg.ENCODER_FILTERS, cfg.DROPOUT
+    )
+    decoder = (
+        build_decoder(data.n_voxels, data.pixels, cfg.DECODER_FILTERS)
+        if variant.has_decoder
+        else None
+    )
     network = join(encoder, decoder, cfg.DECODER_INPUT)
-    losses, weights = {"voxels": voxel_loss(cfg.MSE_WEIGHT, cfg.COSINE_WEIGHT)}, {"voxels": cfg.ENCODER_WEIGHT}
+    losses, weights = (
+        {"voxels": voxel_loss(cfg.MSE_WEIGHT, cfg.COSINE_WEIGHT)},
+        {"voxels": cfg.ENCODER_WEIGHT},
+    )
     if decoder is not None:
         losses["images"] = image_loss(cfg.IMAGE_WEIGHTS, features_of(cfg))
         weights["images"] = 1 - cfg.ENCODER_WEIGHT
     network.compile(
         keras.optimizers.Adam(cfg.LEARNING_RATE), loss=losses, loss_weights=weights,
-        # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one operation at a time.
+        # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one
+        # operation at a time.
         jit_compile=HAS_GPU or keras.backend.backend() == "jax",
     )  # fmt: skip
     frames = cfg.FRAMES_PER_TR if decoder is not None else None
@@ -61,7 +73,9 @@ def train(data: FilmData, fold: Fold, variant: Variant, cfg, seed: int) -> tuple
     history = pd.DataFrame(fitted.history)
     history.insert(0, "epoch", np.arange(1, len(history) + 1))
     if not np.isfinite(history[["loss", "val_loss"]]).all(axis=None):
-        raise NeuroFaceError(f"The loss became NaN at LEARNING_RATE {cfg.LEARNING_RATE:g}. Lower it.")
+        raise NeuroFaceError(
+            f"The loss became NaN at LEARNING_RATE {cfg.LEARNING_RATE:g}. Lower it."
+        )
     cost = {
         "encoder_parameters": trainable_parameters(encoder),
         "decoder_parameters": trainable_parameters(decoder) if decoder is not None else 0,
@@ -87,20 +101,25 @@ class EpochClock(keras.callbacks.Callback):
         self.seconds.append(time.monotonic() - self._start)
 
 
-def predict(network: keras.Model, data: FilmData, table: pd.DataFrame, batch: int) -> dict[str, np.ndarray]:
+def predict(
+    network: keras.Model, data: FilmData, table: pd.DataFrame, batch: int
+) -> dict[str, np.ndarray]:
     """What a trained network says about chunks, ``batch`` at a time.
 
     Returns
     -------
-    "predicted" (n, n_voxels) float32; with a decoder also "from_predicted" and "from_measured" (n, pixels, pixels, 3)
-    float16: its frames of the predicted and of the measured voxels, as they leave it, not clipped to 0 … 1.
+    "predicted" (n, n_voxels) float32; with a decoder also "from_predicted" and "from_measured" (n,
+    pixels, pixels, 3) float16: its frames of the predicted and of the measured voxels, as they
+    leave it, not clipped to 0 … 1.
     """
     has_decoder = len(network.outputs) == 2
     parts: dict[str, list] = {}
     measured = data.bold(table)
     for start in range(0, len(table), batch):
         out = network.predict_on_batch(data.frames(table.iloc[start : start + batch]))
-        parts.setdefault("predicted", []).append(np.asarray(out[0] if has_decoder else out, dtype=np.float32))
+        parts.setdefault("predicted", []).append(
+            np.asarray(out[0] if has_decoder else out, dtype=np.float32)
+        )
         if has_decoder:
             made = network.get_layer("decoder").predict_on_batch(measured[start : start + batch])
             parts.setdefault("from_predicted", []).append(np.asarray(out[1], dtype=np.float16))

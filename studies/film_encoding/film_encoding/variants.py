@@ -55,7 +55,8 @@ def variants_of(cfg) -> dict[str, Variant]:
     """Name → variant: the main network first, then ABLATIONS, then the other people of SUBJECTS."""
     main = Variant(MAIN, cfg.FRAMES_PER_TR, cfg.DELAY_TRS, cfg.SUBJECTS[0])
     others = [
-        replace(parse_ablation(text, cfg.FRAMES_PER_TR, cfg.DELAY_TRS), subject=main.subject) for text in cfg.ABLATIONS
+        replace(parse_ablation(text, cfg.FRAMES_PER_TR, cfg.DELAY_TRS), subject=main.subject)
+        for text in cfg.ABLATIONS
     ]
     others += [replace(main, name=subject, subject=subject) for subject in cfg.SUBJECTS[1:]]
     return {variant.name: variant for variant in (main, *others)}

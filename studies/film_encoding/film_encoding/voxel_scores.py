@@ -15,21 +15,25 @@ from neuroface.pipeline import open_npy, read_json
 import numpy as np
 
 
-def score_voxels(scorer: Scorer, unit: Unit) -> tuple[dict, dict[str, np.ndarray], dict[str, BlockScore]]:
+def score_voxels(
+    scorer: Scorer, unit: Unit
+) -> tuple[dict, dict[str, np.ndarray], dict[str, BlockScore]]:
     """Scores of encoding.
 
     Returns
     -------
     scores : means over voxels, with intervals and nulls; over seeds where there are several.
-    arrays : r, r_low, r_high, p, p_fdr, ceiling, r_of_ceiling of every voxel of the mask (n_mask,), NaN where no fold chose
-        it; by_seed (n_seeds,).
+    arrays : r, r_low, r_high, p, p_fdr, ceiling, r_of_ceiling of every voxel of the mask (n_mask,),
+        NaN where no fold chose it; by_seed (n_seeds,).
     over_blocks : "r", the mean r, and "two_way", each with every block of time left out.
     """
     cfg = scorer.cfg
     r, left_out, null, null_mean, found, errors = [], [], [], [], [], []
     for folds in scorer.predictions(unit, "predicted").values():
         found.append([])
-        parts = [series_of(scorer, unit, fold, predicted, found[-1], errors) for fold, predicted in folds]
+        parts = [
+            series_of(scorer, unit, fold, predicted, found[-1], errors) for fold, predicted in folds
+        ]
         r.append(correlations.correlation(parts, scorer.n_mask))
         without, sizes = correlations.left_out_correlation(parts, scorer.n_mask, scorer.block)
         left_out.append(without)
@@ -51,7 +55,11 @@ def score_voxels(scorer: Scorer, unit: Unit) -> tuple[dict, dict[str, np.ndarray
     shared = shared_variance(scorer, unit)[chosen]
     clear = shared >= cfg.MIN_RELIABILITY  # NaN is not: one person has no ceiling
     smallest = smallest_p(len(null_mean))
-    p = correlations.voxel_p(r, null, df[chosen]) if smallest <= correlations.ALPHA else np.full(len(r), np.nan)
+    p = (
+        correlations.voxel_p(r, null, df[chosen])
+        if smallest <= correlations.ALPHA
+        else np.full(len(r), np.nan)
+    )
     low, high = r_interval(r, left_out, sizes)
     values = {
         "r": r,
@@ -72,7 +80,9 @@ def score_voxels(scorer: Scorer, unit: Unit) -> tuple[dict, dict[str, np.ndarray
         "r_null": float(null_mean.mean()),
         "p": p_value(by_seed.mean(), null_mean),
         "p_smallest": smallest,
-        "significant_share": float((values["p_fdr"] <= correlations.ALPHA).mean()) if np.isfinite(p).any() else None,
+        "significant_share": float((values["p_fdr"] <= correlations.ALPHA).mean())
+        if np.isfinite(p).any()
+        else None,
         "ceiling": mean_or_none(values["ceiling"]),
         "r_of_ceiling": mean_or_none(values["r_of_ceiling"]),
         "mse_over_mean_volume": float(np.divide(*np.mean(errors, axis=0))),
@@ -82,7 +92,9 @@ def score_voxels(scorer: Scorer, unit: Unit) -> tuple[dict, dict[str, np.ndarray
     return scores, arrays | {"by_seed": by_seed}, over_blocks
 
 
-def mean_r_over_blocks(r: list, left_out: list, sizes: np.ndarray, chosen: np.ndarray) -> BlockScore:
+def mean_r_over_blocks(
+    r: list, left_out: list, sizes: np.ndarray, chosen: np.ndarray
+) -> BlockScore:
     """The mean over chosen voxels, with each block left out: a block changes the voxels that its fold chose."""
     whole_r = np.array([one[chosen].mean() for one in r])
     without = [
@@ -110,8 +122,8 @@ def series_of(
 def shared_variance(scorer: Scorer, unit: Unit) -> np.ndarray:
     """Share of the variance of the measured BOLD that people have in common: (n_mask,).
 
-    The mean over the films of the test set, weighted by their lengths; NaN where no fold chose a voxel, or where one
-    person saw the film.
+    The mean over the films of the test set, weighted by their lengths; NaN where no fold chose a
+    voxel, or where one person saw the film.
     """
     variant = scorer.variant(unit.model)
     total, n = np.zeros(scorer.n_mask), np.zeros(scorer.n_mask)

@@ -1,7 +1,8 @@
 """THINGS-fMRI, with the regions and the network sizes of the publication.
 
-Edit the paths. 8,640 training trials, and 100 test images of 12 trials each; early 3,198 voxels (V1 1,049, V2 774, V3 762,
-hV4 613), higher 5,183, voxels of two regions counted twice. Script 1 prints its own counts: compare.
+Edit the paths. 8,640 training trials, and 100 test images of 12 trials each; early 3,198 voxels (V1
+1,049, V2 774, V3 762, hV4 613), higher 5,183, voxels of two regions counted twice. Script 1 prints
+its own counts: compare.
 """
 
 DATASET = "things"
@@ -10,7 +11,9 @@ RUN_NAME = "things-sub-01"
 MODEL_DIR = "/path/to/stable-diffusion-v1-4"
 SCORES_DIR = None  # e.g. "/path/to/score-weights"; README.md says what it holds
 SUBJECT = "sub-01"
-SPACE_FILE = None  # the brain mask of the betas, e.g. "/path/to/sub-01_space-T1w_brainmask.nii.gz", for maps
+SPACE_FILE = (
+    None  # the brain mask of the betas, e.g. "/path/to/sub-01_space-T1w_brainmask.nii.gz", for maps
+)
 EARLY_ROIS = ("V1", "V2", "V3", "hV4")
 HIGHER_ROIS = ("lFFA", "VO1", "VO2", "TO1", "TO2", "rFFA", "lPPA", "rPPA", "lLOC", "rLOC")
 DECODER_OPTIONS = {

@@ -1,7 +1,8 @@
 """What the scripts of the study "seen images" share: readers, networks, the generator, scores.
 
-Code belongs here if two scripts of this study must agree on it or a formula can prove it. It imports rooms of
-``neuroface`` and takes arguments; it never imports ``config`` or a script. No other study imports it.
+Code belongs here if two scripts of this study must agree on it or a formula can prove it. It
+imports rooms of ``neuroface`` and takes arguments; it never imports ``config`` or a script. No
+other study imports it.
 """
 
 import os
@@ -10,7 +11,15 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-EXTRAS = ("torch", "diffusers", "transformers", "safetensors", "himalaya", "skimage", "efficientnet_lite_pytorch")
+EXTRAS = (
+    "torch",
+    "diffusers",
+    "transformers",
+    "safetensors",
+    "himalaya",
+    "skimage",
+    "efficientnet_lite_pytorch",
+)
 
 # Nothing is ever downloaded, and these libraries talk about what they might do instead.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

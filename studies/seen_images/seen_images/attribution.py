@@ -12,12 +12,13 @@ import torch
 def directions(targets: np.ndarray, labels: pd.Series, wanted: pd.Series) -> np.ndarray:
     """Unit directions (n, n_outputs) of a value in latent space.
 
-    A direction is the mean of the latents of the training images that have the value, less that of the others.
+    A direction is the mean of the latents of the training images that have the value, less that of
+    the others.
 
     Parameters
     ----------
-    targets : (n_train, n_outputs). labels : (n_train,) values of an attribute. wanted : (n,) value of each test image.
-        A value that no or every training image has gives NaN.
+    targets : (n_train, n_outputs). labels : (n_train,) values of an attribute. wanted : (n,) value
+        of each test image. A value that no or every training image has gives NaN.
     """
     found = {}
     for value in wanted.unique():
@@ -37,7 +38,12 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def integrated_gradients(
-    decoder: Decoder, voxels: np.ndarray, along: np.ndarray, steps: int, batch: int, device: torch.device
+    decoder: Decoder,
+    voxels: np.ndarray,
+    along: np.ndarray,
+    steps: int,
+    batch: int,
+    device: torch.device,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Attributions of s(x) = ⟨decoder(x), direction⟩ to voxels, from the training mean (0) to each pattern.
 
@@ -57,13 +63,20 @@ def integrated_gradients(
     maps, gains = np.empty_like(voxels, dtype=np.float32), np.empty(len(voxels))
     at_once = max(1, batch // steps)
     for start in range(0, len(voxels), at_once):
-        x, direction = (torch.from_numpy(np.array(a[start : start + at_once])).to(device) for a in (voxels, along))
+        x, direction = (
+            torch.from_numpy(np.array(a[start : start + at_once])).to(device)
+            for a in (voxels, along)
+        )
         path = (nodes[:, None, None] * x).flatten(0, 1).requires_grad_(True)
         total = (decoder(path) * direction.repeat(steps, 1)).sum()
         (gradient,) = torch.autograd.grad(total, path)
-        maps[start : start + at_once] = (x * gradient.view(steps, *x.shape).mean(dim=0)).cpu().numpy()
+        maps[start : start + at_once] = (
+            (x * gradient.view(steps, *x.shape).mean(dim=0)).cpu().numpy()
+        )
         with torch.no_grad():
-            change = (decoder(x) - decoder(torch.zeros_like(x))).cpu().double()  # some GPUs have no float64
+            change = (
+                (decoder(x) - decoder(torch.zeros_like(x))).cpu().double()
+            )  # some GPUs have no float64
             gains[start : start + at_once] = (change * direction.cpu()).sum(dim=1).numpy()
     decoder.to("cpu")
     return maps, gains

@@ -13,7 +13,8 @@ from matplotlib import pyplot as plt
 from sklearn.metrics import roc_auc_score
 
 ALIKE = 0.05  # ratios within this of 1 say that no region stands out
-# In the demo: target, direction, what the voxels answer to that it must be found in, and what those it is compared with.
+# In the demo: target, direction, what the voxels answer to that it must be found in, and what those
+# it is compared with.
 PLANTED = (
     ("image", "seen", ("orientation", "colour"), ("none",)),
     ("image", "colour", ("colour",), ("none",)),
@@ -26,7 +27,8 @@ PLANTED = (
 def checks_of(folder: Path, units: list[tuple[str, str]], voxels: pd.DataFrame, cfg) -> dict:
     """Completeness of each target and direction and, in the demo, how well the attributions find what was planted.
 
-    ``gap`` is the median over images of what the attributions miss, relative to the size of the gain.
+    ``gap`` is the median over images of what the attributions miss, relative to the size of the
+    gain.
     """
     checks = {"planted": planted(units, voxels, cfg) if cfg.DATASET == "demo" else []}
     for unit in units:
@@ -38,7 +40,10 @@ def checks_of(folder: Path, units: list[tuple[str, str]], voxels: pd.DataFrame, 
 
 def planted(units: list[tuple[str, str]], voxels: pd.DataFrame, cfg) -> list[dict]:
     """Area under the ROC by which mean absolute attributions tell the voxels of an attribute from others."""
-    answers, rows = read_tsv(Path(cfg.DATASET_DIR) / "truth" / "voxels.tsv")["answers_to"].to_numpy(), []
+    answers, rows = (
+        read_tsv(Path(cfg.DATASET_DIR) / "truth" / "voxels.tsv")["answers_to"].to_numpy(),
+        [],
+    )
     for target, direction, wanted, others in PLANTED:
         if (target, direction) in units:
             column = f"{target}_{direction}_absolute"
@@ -46,7 +51,12 @@ def planted(units: list[tuple[str, str]], voxels: pd.DataFrame, cfg) -> list[dic
             kinds = answers[used["voxel"]]
             compared = np.isin(kinds, wanted + others)
             area = roc_auc_score(np.isin(kinds[compared], wanted), used[column][compared])
-            row = {"target": target, "direction": direction, "planted": wanted, "compared_with": others}
+            row = {
+                "target": target,
+                "direction": direction,
+                "planted": wanted,
+                "compared_with": others,
+            }
             rows.append(row | {"auc": float(area)})
     return rows
 
@@ -55,7 +65,9 @@ def shares(voxels: pd.DataFrame, unit: tuple[str, str]) -> pd.DataFrame:
     """Per region: share of the absolute attribution, share of the voxels, and their ratio."""
     column = f"{'_'.join(unit)}_absolute"
     groups = voxels.dropna(subset=[column]).groupby("roi", sort=False)[column]
-    table = pd.DataFrame({"share": groups.sum() / groups.sum().sum(), "voxels": groups.size() / groups.size().sum()})
+    table = pd.DataFrame(
+        {"share": groups.sum() / groups.sum().sum(), "voxels": groups.size() / groups.size().sum()}
+    )
     return table.assign(ratio=table["share"] / table["voxels"])
 
 
@@ -70,7 +82,9 @@ def rows_of_shares(unit: tuple[str, str], table: pd.DataFrame) -> list[tuple[str
     ]
 
 
-def describe(folder: Path, units, voxels: pd.DataFrame, left_out: pd.DataFrame, checks: dict, cfg) -> Section:
+def describe(
+    folder: Path, units, voxels: pd.DataFrame, left_out: pd.DataFrame, checks: dict, cfg
+) -> Section:
     section = Section(
         "Attributions",
         "Integrated Gradients from the training mean to each test pattern, of the image decoder "
@@ -79,9 +93,21 @@ def describe(folder: Path, units, voxels: pd.DataFrame, left_out: pd.DataFrame, 
     )
     if checks["planted"]:
         section.table(
-            ["target", "direction", "voxels that answer to", "against voxels that answer to", "area under the ROC"],
             [
-                (r["target"], r["direction"], ", ".join(r["planted"]), ", ".join(r["compared_with"]), f"{r['auc']:.3f}")
+                "target",
+                "direction",
+                "voxels that answer to",
+                "against voxels that answer to",
+                "area under the ROC",
+            ],
+            [
+                (
+                    r["target"],
+                    r["direction"],
+                    ", ".join(r["planted"]),
+                    ", ".join(r["compared_with"]),
+                    f"{r['auc']:.3f}",
+                )
                 for r in checks["planted"]
             ],
             "What was planted in the demo, and how well mean absolute attributions find it; 0.5 is chance. Where the "
@@ -109,7 +135,9 @@ def describe(folder: Path, units, voxels: pd.DataFrame, left_out: pd.DataFrame, 
         "is not fitted anew. 95 % intervals over test images.",
     )
     found = {unit: checks["_".join(unit)] for unit in units}
-    gaps = [(": ".join(unit), check["images"], f"{check['gap']:.2e}") for unit, check in found.items()]
+    gaps = [
+        (": ".join(unit), check["images"], f"{check['gap']:.2e}") for unit, check in found.items()
+    ]
     section.table(
         ["target: direction", "images", "median gap"],
         gaps,
@@ -124,12 +152,16 @@ def describe(folder: Path, units, voxels: pd.DataFrame, left_out: pd.DataFrame, 
 
 
 def draw_regions(folder: Path, units, voxels: pd.DataFrame) -> None:
-    figure, axes = plt.subplots(1, len(units), figsize=(2.2 * len(units), 2.6), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(units), figsize=(2.2 * len(units), 2.6), layout="constrained", squeeze=False
+    )
     for axis, unit in zip(axes[0], units):
         table = shares(voxels, unit)
         axis.bar(np.arange(len(table)), table["ratio"], color="#2b5f8a")
         axis.axhline(1, color="#8a94a0", ls="--", lw=1)
-        axis.set_xticks(np.arange(len(table)), table.index, fontsize=8, rotation=90 if len(table) > 6 else 0)
+        axis.set_xticks(
+            np.arange(len(table)), table.index, fontsize=8, rotation=90 if len(table) > 6 else 0
+        )
         axis.set_title(": ".join(unit), fontsize=9)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_ylabel("share of attribution / of voxels")

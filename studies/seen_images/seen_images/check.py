@@ -19,8 +19,8 @@ def check_study(checklist: Checklist, cfg) -> None:
     Raises
     ------
     NeuroFaceError
-        If something is wrong: trials, regions, pictures, captions or the generator's files that are missing, damaged or do
-        not fit together; too little disk or memory.
+        If something is wrong: trials, regions, pictures, captions or the generator's files that are
+        missing, damaged or do not fit together; too little disk or memory.
     """
     model = checklist.try_to(check_folder, cfg.MODEL_DIR, cfg.GENERATOR_DIR)
     if model:
@@ -28,14 +28,22 @@ def check_study(checklist: Checklist, cfg) -> None:
     source = checklist.try_to(open_source, cfg)
     if source:
         person = f"{cfg.SUBJECT}: " if cfg.DATASET in ("nsd", "things") else ""
-        checklist.say(f"{person}{len(source.trials):,} trials in {source.trials['session'].nunique()} sessions")
+        checklist.say(
+            f"{person}{len(source.trials):,} trials in {source.trials['session'].nunique()} sessions"
+        )
         checklist.try_to(check_trials, source.trials)
         if remark := checklist.try_to(check_sessions, source.trials, cfg.STANDARDIZE):
             checklist.say(remark)
         columns = checklist.try_to(lambda: source.columns)
         if columns is not None:
             rows = columns.groupby(["part", "roi"], sort=False).size()
-            checklist.table([{"part": part, "region": roi, "voxels": int(n)} for (part, roi), n in rows.items()], keys=3)
+            checklist.table(
+                [
+                    {"part": part, "region": roi, "voxels": int(n)}
+                    for (part, roi), n in rows.items()
+                ],
+                keys=3,
+            )
             print_sessions(checklist, source, int(columns["voxel"].iloc[0]))
         check_images(checklist, source)
         if columns is not None and model:
@@ -49,7 +57,9 @@ def print_sessions(checklist: Checklist, source: Source, voxel: int) -> None:
     for session, trials in source.trials.groupby("session", sort=False):
         betas = checklist.try_to(source.betas, session, np.array([voxel]))
         if betas is not None and len(betas) != len(trials):
-            checklist.wrong(f"Session {session} has {len(betas)} responses and {len(trials)} trials. Correct the tables.")
+            checklist.wrong(
+                f"Session {session} has {len(betas)} responses and {len(trials)} trials. Correct the tables."
+            )
         of_split = {name: trials[trials["split"] == name]["image"] for name in ("train", "test")}
         rows.append(
             {
@@ -68,7 +78,11 @@ def check_images(checklist: Checklist, source: Source) -> None:
     images = list(source.trials["image"].unique())
     for split, part in source.trials.groupby("split"):
         repeats = part.groupby("image").size()
-        often = f"{repeats.min()}" if repeats.min() == repeats.max() else f"{repeats.min()} to {repeats.max()}"
+        often = (
+            f"{repeats.min()}"
+            if repeats.min() == repeats.max()
+            else f"{repeats.min()} to {repeats.max()}"
+        )
         checklist.say(f"{split}: {len(repeats):,} images, {often} trials each")
     for what, read in (("pictures", source.picture), ("captions", source.captions)):
         known = len(checklist.problems)
@@ -77,19 +91,32 @@ def check_images(checklist: Checklist, source: Source) -> None:
         checklist.say(f"{what}: {len(images) - lacking:,} of {len(images):,} images have them")
         if len(checklist.problems) > known + MAX_NAMED:
             del checklist.problems[known + MAX_NAMED :]
-            checklist.wrong(f"{what} of {lacking - MAX_NAMED:,} more images are missing or damaged.")
+            checklist.wrong(
+                f"{what} of {lacking - MAX_NAMED:,} more images are missing or damaged."
+            )
 
 
 def check_machine(checklist: Checklist, source: Source, n_columns: int, model: Path, cfg) -> None:
     """Compare what the seven scripts need with what this machine has."""
     trials = source.trials
-    n_images, n_test = trials["image"].nunique(), trials["image"][trials["split"] == "test"].nunique()
-    patterns = 2 * len(trials) * n_columns * 4  # the sessions' files go when the joined ones are there
-    embeddings = n_images * 4 * (LATENT_CHANNELS * (cfg.ENCODE_PIXELS / 8) ** 2 + cfg.N_TOKENS * TEXT_WIDTH)
+    n_images, n_test = (
+        trials["image"].nunique(),
+        trials["image"][trials["split"] == "test"].nunique(),
+    )
+    patterns = (
+        2 * len(trials) * n_columns * 4
+    )  # the sessions' files go when the joined ones are there
+    embeddings = (
+        n_images * 4 * (LATENT_CHANNELS * (cfg.ENCODE_PIXELS / 8) ** 2 + cfg.N_TOKENS * TEXT_WIDTH)
+    )
     drawings = n_test * cfg.N_DRAWS * (1 + len(cfg.ALSO_DRAW)) * cfg.DRAW_PIXELS**2 * 3
     weights_gb = sum(file.stat().st_size for file in model.rglob("*.safetensors")) / 1e9
     largest = trials.groupby("session").size().max() * n_columns * 4 / 1e9
     processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
     memory_gb = processes * GB_OF_A_PROCESS + cfg.N_JOBS * max(weights_gb, 2 * largest)
-    what = "script 4 (the generator)" if weights_gb > 2 * largest else "script 1 (a session's trials)"
-    checklist.machine((patterns + embeddings + drawings) / 1e9, memory_gb, f"{what} with N_JOBS = {cfg.N_JOBS}")
+    what = (
+        "script 4 (the generator)" if weights_gb > 2 * largest else "script 1 (a session's trials)"
+    )
+    checklist.machine(
+        (patterns + embeddings + drawings) / 1e9, memory_gb, f"{what} with N_JOBS = {cfg.N_JOBS}"
+    )

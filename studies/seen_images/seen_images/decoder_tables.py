@@ -25,7 +25,12 @@ MEAN, SHUFFLED = "mean of the training latents", "shuffled brains"
 WORDS = {"ridge": "ridge", "cnn": "CNN", "vae": "VAE", "gcn": "GCN", "mlp": "MLP"}
 # Mean squared errors of the publication (NSD, THINGS-fMRI), its epochs chosen on the test set.
 PUBLISHED_MSE = {
-    "image": {"ridge": (0.7535, 0.7432), "cnn": (0.5579, 0.6920), "vae": (0.5665, 0.7260), "gcn": (0.5540, 0.6873)},
+    "image": {
+        "ridge": (0.7535, 0.7432),
+        "cnn": (0.5579, 0.6920),
+        "vae": (0.5665, 0.7260),
+        "gcn": (0.5540, 0.6873),
+    },
     "text": {"ridge": (0.7283, 1.1444), "cnn": (0.2656, 0.7941)},
 }
 TITLES = {"image": "image latents from early voxels", "text": "text embeddings from higher voxels"}
@@ -34,23 +39,30 @@ TITLES = {"image": "image latents from early voxels", "text": "text embeddings f
 def word_of(name: str) -> str:
     """``cnn-test-chosen`` → ``CNN, epoch chosen on the test set``."""
     decoder = name.removesuffix(TEST_CHOSEN)
-    return WORDS.get(decoder, decoder) + (", epoch chosen on the test set" if decoder != name else "")
+    return WORDS.get(decoder, decoder) + (
+        ", epoch chosen on the test set" if decoder != name else ""
+    )
 
 
 def compare_decoders(folder: Path, problem: Problem, names: list[str], cfg) -> pd.DataFrame:
     """A row per decoder: the mean of the training latents first, shuffled brains last.
 
-    Errors, correlations (over test images, averaged over latents) and two-way identification, with intervals over test
-    images. Identification compares latents less the training mean. All decoders decode the same images, so two of them are
-    compared by the differences of their errors and identification, image by image: columns ``…_from_drawn``, each decoder
-    less the one that is drawn. The row of shuffled brains pairs each image with what the drawn decoder made of another one;
-    its interval is over pairings.
+    Errors, correlations (over test images, averaged over latents) and two-way identification, with
+    intervals over test images. Identification compares latents less the training mean. All decoders
+    decode the same images, so two of them are compared by the differences of their errors and
+    identification, image by image: columns ``…_from_drawn``, each decoder less the one that is
+    drawn. The row of shuffled brains pairs each image with what the drawn decoder made of another
+    one; its interval is over pairings.
     """
     target = problem_target(problem)
     times = bootstrap_times(len(problem.test), cfg.N_BOOTSTRAP, cfg.SEED)
     drawn = np.asarray(open_npy(decoder_file(folder, target, drawn_name(target, cfg), ".npy")))
     constant = np.repeat(problem.mean[None], len(problem.test), axis=0)
-    rows = [{"decoder": MEAN} | _scores(constant, problem, times) | _from_drawn(constant, drawn, problem, times)]
+    rows = [
+        {"decoder": MEAN}
+        | _scores(constant, problem, times)
+        | _from_drawn(constant, drawn, problem, times)
+    ]
     for name in names:
         decoded = np.asarray(open_npy(decoder_file(folder, target, name, ".npy")))
         cost = read_json(decoder_file(folder, target, name, ".json"))
@@ -58,11 +70,19 @@ def compare_decoders(folder: Path, problem: Problem, names: list[str], cfg) -> p
         if name != drawn_name(target, cfg):
             row |= _from_drawn(decoded, drawn, problem, times)
         rows.append(row | {k: cost.get(k) for k in COSTS})
-    rows.append({"decoder": SHUFFLED} | _shuffled(drawn, problem, derangements(len(drawn), cfg.N_SHUFFLES, cfg.SEED)))
+    rows.append(
+        {"decoder": SHUFFLED}
+        | _shuffled(drawn, problem, derangements(len(drawn), cfg.N_SHUFFLES, cfg.SEED))
+    )
     return pd.DataFrame(rows)
 
 
-COSTS = ("parameters", "seconds", "epoch", "epochs")  # the epoch that was kept, and how many were trained
+COSTS = (
+    "parameters",
+    "seconds",
+    "epoch",
+    "epochs",
+)  # the epoch that was kept, and how many were trained
 MEASURES = ("mse", "correlation", "identification")
 
 
@@ -71,7 +91,9 @@ def problem_target(problem: Problem) -> str:
 
 
 def _scores(decoded: np.ndarray, problem: Problem, times: np.ndarray) -> dict[str, float]:
-    correlations = feature_correlation(decoded, problem.truth, np.concatenate([np.ones((1, len(decoded))), times]))
+    correlations = feature_correlation(
+        decoded, problem.truth, np.concatenate([np.ones((1, len(decoded))), times])
+    )
     values = {
         "mse": interval_of_mean(_errors(decoded, problem), times),
         "correlation": (float(correlations[0]), *quantiles(correlations[1:])),
@@ -80,11 +102,15 @@ def _scores(decoded: np.ndarray, problem: Problem, times: np.ndarray) -> dict[st
     return _columns(values)
 
 
-def _from_drawn(decoded: np.ndarray, drawn: np.ndarray, problem: Problem, times: np.ndarray) -> dict[str, float]:
+def _from_drawn(
+    decoded: np.ndarray, drawn: np.ndarray, problem: Problem, times: np.ndarray
+) -> dict[str, float]:
     """Error and identification less those of the decoder that is drawn, with intervals over the images that both decode."""
     return _columns(
         {
-            "mse_from_drawn": interval_of_mean(_errors(decoded, problem) - _errors(drawn, problem), times),
+            "mse_from_drawn": interval_of_mean(
+                _errors(decoded, problem) - _errors(drawn, problem), times
+            ),
             "identification_from_drawn": interval_of_mean(
                 _identified(decoded, problem) - _identified(drawn, problem), times
             ),
@@ -93,7 +119,11 @@ def _from_drawn(decoded: np.ndarray, drawn: np.ndarray, problem: Problem, times:
 
 
 def _columns(values: dict[str, tuple[float, float, float]]) -> dict[str, float]:
-    return {f"{name}{part}": v for name, triple in values.items() for part, v in zip(("", "_low", "_high"), triple)}
+    return {
+        f"{name}{part}": v
+        for name, triple in values.items()
+        for part, v in zip(("", "_low", "_high"), triple)
+    }
 
 
 def _errors(decoded: np.ndarray, problem: Problem) -> np.ndarray:
@@ -115,7 +145,12 @@ def _shuffled(decoded: np.ndarray, problem: Problem, pairings: np.ndarray) -> di
         values["identification"].append(two_way_of_pairing(similar, other).mean())
     found = {}
     for name, each in values.items():
-        found |= dict(zip((name, f"{name}_low", f"{name}_high"), (float(np.mean(each)), *quantiles(np.array(each)))))
+        found |= dict(
+            zip(
+                (name, f"{name}_low", f"{name}_high"),
+                (float(np.mean(each)), *quantiles(np.array(each))),
+            )
+        )
     return found
 
 
@@ -170,8 +205,15 @@ def which_is_drawn(tables: dict[str, pd.DataFrame], cfg) -> str:
     parts = []
     for target, table in tables.items():
         best = table.iloc[1:-1].sort_values("mse").iloc[0]["decoder"]
-        setting, drawn = {"image": "IMAGE_DECODER", "text": "TEXT_DECODER"}[target], drawn_name(target, cfg)
-        least = "which has the lowest error" if best == drawn else f"though {word_of(best)} has the lowest error"
+        setting, drawn = (
+            {"image": "IMAGE_DECODER", "text": "TEXT_DECODER"}[target],
+            drawn_name(target, cfg),
+        )
+        least = (
+            "which has the lowest error"
+            if best == drawn
+            else f"though {word_of(best)} has the lowest error"
+        )
         parts.append(f"{target} by {word_of(drawn)} ({setting}), {least}")
     return (
         f"Drawn and explained: {'; '.join(parts)}. The choice is made in config.py, before the test set is scored; "
@@ -205,7 +247,9 @@ def _row(row: pd.Series, target: str, of_paper: bool) -> list[str]:
         cells.append(with_interval(*triple, "+.3f") if known else "")
     cells.append("" if pd.isna(row["parameters"]) else f"{row['parameters']:,.0f}")
     cells.append("" if pd.isna(row["seconds"]) else f"{row['seconds']:,.1f}")
-    cells.append("" if pd.isna(row["epoch"]) else f"{row['epoch']:.0f}{'*' if is_capped(row) else ''}")
+    cells.append(
+        "" if pd.isna(row["epoch"]) else f"{row['epoch']:.0f}{'*' if is_capped(row) else ''}"
+    )
     if of_paper:
         published = PUBLISHED_MSE[target].get(str(row["decoder"]).removesuffix(TEST_CHOSEN))
         cells.append(", ".join(f"{value:.4f}" for value in published) if published else "")
@@ -221,7 +265,11 @@ def draw_training(folder: Path, cfg) -> None:
         if (file := decoder_file(folder, target, name, "_history.tsv")).exists()
     }
     figure, axes = plt.subplots(
-        1, max(1, len(histories)), figsize=(2.6 * max(1, len(histories)), 2.6), layout="constrained", squeeze=False
+        1,
+        max(1, len(histories)),
+        figsize=(2.6 * max(1, len(histories)), 2.6),
+        layout="constrained",
+        squeeze=False,
     )
     for axis, ((target, name), history) in zip(axes[0], histories.items()):
         axis.plot(history["epoch"], history["train_loss"], "--", color="#8a94a0")

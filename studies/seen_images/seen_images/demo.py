@@ -1,8 +1,9 @@
 """The demo's data set: pictures of coloured shapes, and a synthetic visual cortex that sees them.
 
-Early voxels answer to oriented energy, relative to that of all orientations, or to colour, at a place of the picture. Higher
-voxels answer to which shape, colour or background is shown, wherever it is. A fifth of the voxels of each region answer to
-nothing. What each voxel answers to is written to ``truth/voxels.tsv``.
+Early voxels answer to oriented energy, relative to that of all orientations, or to colour, at a
+place of the picture. Higher voxels answer to which shape, colour or background is shown, wherever
+it is. A fifth of the voxels of each region answer to nothing. What each voxel answers to is written
+to ``truth/voxels.tsv``.
 """
 
 import os
@@ -12,7 +13,15 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.bold import write_nifti
 from neuroface.pipeline import PARTIAL, read_json, write_json, write_npy, write_table
-from seen_images.pictures import BACKGROUNDS, COLOURS, PIXELS, SHAPES, captions_of, draw_scene, random_scenes
+from seen_images.pictures import (
+    BACKGROUNDS,
+    COLOURS,
+    PIXELS,
+    SHAPES,
+    captions_of,
+    draw_scene,
+    random_scenes,
+)
 
 import numpy as np
 import pandas as pd
@@ -32,7 +41,9 @@ def write_demo(folder: str | Path, seed: int, n_train: int = 500, n_test: int = 
     """Write the data set in the format of :mod:`seen_images.table`, whole or not at all; False if it is there already."""
     folder, made_with = Path(folder), Path("truth") / "truth.json"
     if folder.exists():
-        written_with = read_json(folder / made_with)["seed"] if (folder / made_with).exists() else "another"
+        written_with = (
+            read_json(folder / made_with)["seed"] if (folder / made_with).exists() else "another"
+        )
         if written_with != seed:
             raise NeuroFaceError(
                 f"{folder} was written with seed {written_with}; SEED is {seed}. Delete it, or change DATASET_DIR."
@@ -55,11 +66,17 @@ def write_demo(folder: str | Path, seed: int, n_train: int = 500, n_test: int = 
     write_table(partial / "voxels.tsv", voxels)
     write_table(partial / "truth" / "voxels.tsv", truth)
     seen = np.concatenate(
-        [np.repeat(np.arange(n_train), TRAIN_REPEATS), np.repeat(np.arange(n_train, len(scenes)), TEST_REPEATS)]
+        [
+            np.repeat(np.arange(n_train), TRAIN_REPEATS),
+            np.repeat(np.arange(n_train, len(scenes)), TEST_REPEATS),
+        ]
     )
     seen = rng.permutation(seen)
     trials = pd.DataFrame(
-        {"image": scenes["image"].to_numpy()[seen], "split": np.where(seen < n_train, "train", "test")}
+        {
+            "image": scenes["image"].to_numpy()[seen],
+            "split": np.where(seen < n_train, "train", "test"),
+        }
     )
     trials["session"] = [f"{1 + place * SESSIONS // len(seen):02d}" for place in range(len(seen))]
     write_table(partial / "trials.tsv", trials)
@@ -81,7 +98,9 @@ def _cortex(scenes: pd.DataFrame, pictures: np.ndarray, rng: np.random.Generator
         rois, answers = rois + [roi] * n, answers + list(kinds)
     for roi, (n, attribute) in HIGHER.items():
         kinds = _kinds(n, (attribute,), rng)
-        preference = pd.DataFrame(rng.standard_normal((len(VALUES[attribute]), n)), index=VALUES[attribute])
+        preference = pd.DataFrame(
+            rng.standard_normal((len(VALUES[attribute]), n)), index=VALUES[attribute]
+        )
         columns.append(preference.loc[scenes[attribute]].to_numpy() * (kinds != "none"))
         rois, answers = rois + [roi] * n, answers + list(kinds)
     responses = np.concatenate(columns, axis=1)
@@ -95,10 +114,14 @@ def _cortex(scenes: pd.DataFrame, pictures: np.ndarray, rng: np.random.Generator
 def _kinds(n: int, kinds: tuple[str, ...], rng: np.random.Generator) -> np.ndarray:
     """What each of ``n`` voxels answers to, in random order."""
     silent = round(SILENT * n)
-    return rng.permutation(np.array([*["none"] * silent, *(kinds[i % len(kinds)] for i in range(n - silent))]))
+    return rng.permutation(
+        np.array([*["none"] * silent, *(kinds[i % len(kinds)] for i in range(n - silent))])
+    )
 
 
-def _fields(n: int, sd: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _fields(
+    n: int, sd: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gaussian receptive fields (n, PIXELS²) that sum to 1, and the distance of each pixel from their centres."""
     centre = rng.uniform(3, PIXELS - 3, (n, 2, 1))
     y, x = (axis.ravel() for axis in np.mgrid[:PIXELS, :PIXELS] + 0.5)
@@ -107,11 +130,13 @@ def _fields(n: int, sd: float, rng: np.random.Generator) -> tuple[np.ndarray, np
     return fields / fields.sum(axis=1, keepdims=True), dx, dy
 
 
-def _oriented_energy(pictures: np.ndarray, n: int, sd: float, rng: np.random.Generator) -> np.ndarray:
+def _oriented_energy(
+    pictures: np.ndarray, n: int, sd: float, rng: np.random.Generator
+) -> np.ndarray:
     """Amplitude (n_pictures, n) of luminance through Gabor pairs of random places and one of four orientations.
 
-    Divided by the amplitudes of all four at that place (Heeger 1992, Visual Neuroscience 9:181): contrast, which tells
-    colours apart, has little part in it.
+    Divided by the amplitudes of all four at that place (Heeger 1992, Visual Neuroscience 9:181):
+    contrast, which tells colours apart, has little part in it.
     """
     fields, dx, dy = _fields(n, sd, rng)
     preferred = rng.choice(np.pi / 4 * np.arange(4), n)[:, None]
@@ -121,7 +146,9 @@ def _oriented_energy(pictures: np.ndarray, n: int, sd: float, rng: np.random.Gen
     for turn in np.pi / 4 * np.arange(4):
         angle = preferred + turn
         phase = 2 * np.pi * (dx * np.cos(angle) + dy * np.sin(angle)) / (2.5 * sd)
-        amplitudes.append(np.hypot(luminance @ (fields * np.cos(phase)).T, luminance @ (fields * np.sin(phase)).T))
+        amplitudes.append(
+            np.hypot(luminance @ (fields * np.cos(phase)).T, luminance @ (fields * np.sin(phase)).T)
+        )
     total = sum(amplitudes)
     return amplitudes[0] / (total + 0.05 * total.std())
 

@@ -1,7 +1,8 @@
 """The demo's generator: Stable Diffusion's own parts in tiny sizes, trained on synthetic pictures with captions.
 
-The folder has the layout of Stable Diffusion v1 (Rombach et al. 2022, CVPR), and beside it ``clip_vision``, the vision
-tower of the CLIP (Radford et al. 2021, ICML) whose text tower conditions the U-Net.
+The folder has the layout of Stable Diffusion v1 (Rombach et al. 2022, CVPR), and beside it
+``clip_vision``, the vision tower of the CLIP (Radford et al. 2021, ICML) whose text tower
+conditions the U-Net.
 """
 
 import json
@@ -9,13 +10,27 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from seen_images.pictures import BACKGROUNDS, COLOURS, PIXELS, SHAPES, captions_of, draw_scene, random_scenes
+from seen_images.pictures import (
+    BACKGROUNDS,
+    COLOURS,
+    PIXELS,
+    SHAPES,
+    captions_of,
+    draw_scene,
+    random_scenes,
+)
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from torch.nn import functional as F
-from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    CLIPTextModel,
+    CLIPTokenizer,
+    CLIPVisionModelWithProjection,
+)
 
 WIDTH, DROPPED_CAPTIONS, KL_WEIGHT = 64, 0.1, 1e-4
 TOKENS = 77  # as CLIP's text model reads them
@@ -82,7 +97,9 @@ def new_vae() -> AutoencoderKL:
 
 
 def new_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
-    tower = dict(hidden_size=WIDTH, intermediate_size=2 * WIDTH, num_hidden_layers=3, num_attention_heads=4)
+    tower = dict(
+        hidden_size=WIDTH, intermediate_size=2 * WIDTH, num_hidden_layers=3, num_attention_heads=4
+    )
     end = tokenizer.eos_token_id
     text = tower | dict(
         vocab_size=len(tokenizer), max_position_embeddings=TOKENS, eos_token_id=end, pad_token_id=end,
@@ -112,16 +129,24 @@ def new_scheduler() -> DDIMScheduler:
 
 
 def train(
-    parameters, loss_of: Callable[[int], torch.Tensor], steps: int, rate: float, tell: Callable[[int, float], None]
+    parameters,
+    loss_of: Callable[[int], torch.Tensor],
+    steps: int,
+    rate: float,
+    tell: Callable[[int, float], None],
 ) -> None:
     """AdamW with a step size that rises over the first 5 % of the steps and then falls to 0 along a cosine."""
     optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, rate, total_steps=steps, pct_start=0.05
+    )
     for step in range(steps):
         loss = loss_of(step)
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], 1.0)
+        torch.nn.utils.clip_grad_norm_(
+            [p for group in optimizer.param_groups for p in group["params"]], 1.0
+        )
         optimizer.step()
         schedule.step()
         tell(step + 1, loss.item())
@@ -134,7 +159,11 @@ def train_vae(vae: AutoencoderKL, pictures: Pictures, steps: int, tell) -> None:
         batch, _ = pictures.batch(16)
         posterior = vae.encode(batch).latent_dist
         made = vae.decode(posterior.sample()).sample
-        return F.l1_loss(made, batch) + F.mse_loss(made, batch) + KL_WEIGHT * posterior.kl().mean() / made[0].numel()
+        return (
+            F.l1_loss(made, batch)
+            + F.mse_loss(made, batch)
+            + KL_WEIGHT * posterior.kl().mean() / made[0].numel()
+        )
 
     train(vae.parameters(), loss_of, steps, 2e-3, tell)
     vae.eval()
@@ -143,32 +172,48 @@ def train_vae(vae: AutoencoderKL, pictures: Pictures, steps: int, tell) -> None:
     vae.register_to_config(scaling_factor=float(1 / latents.std()))
 
 
-def train_clip(clip: CLIPModel, tokenizer: CLIPTokenizer, pictures: Pictures, steps: int, tell) -> None:
+def train_clip(
+    clip: CLIPModel, tokenizer: CLIPTokenizer, pictures: Pictures, steps: int, tell
+) -> None:
     """The contrastive loss, with captions that fit several pictures of a batch counted as right for each of them."""
 
     def loss_of(_):
         batch, captions = pictures.batch(64)
         out = clip(pixel_values=batch, **tokens_of(captions, tokenizer))
-        content = [tuple(sorted(set(caption.split()) - {"a", "on", "with"})) for caption in captions]
+        content = [
+            tuple(sorted(set(caption.split()) - {"a", "on", "with"})) for caption in captions
+        ]
         same = torch.tensor([[a == b for a in content] for b in content], dtype=torch.float32)
         target = same / same.sum(dim=1, keepdim=True)
-        return (F.cross_entropy(out.logits_per_text, target) + F.cross_entropy(out.logits_per_image, target)) / 2
+        return (
+            F.cross_entropy(out.logits_per_text, target)
+            + F.cross_entropy(out.logits_per_image, target)
+        ) / 2
 
     train(clip.parameters(), loss_of, steps, 1e-3, tell)
     clip.eval()
 
 
-def train_unet(unet: UNet2DConditionModel, vae, text_encoder, tokenizer, pictures, steps: int, tell) -> None:
+def train_unet(
+    unet: UNet2DConditionModel, vae, text_encoder, tokenizer, pictures, steps: int, tell
+) -> None:
     """Predict the noise in noisy latents, from the caption's embedding; a tenth of the captions are left empty.
 
     The weights that are kept are a moving average over the last few hundred steps.
     """
     scheduler, n = new_scheduler(), min(4096, 32 * steps)
-    averaged = torch.optim.swa_utils.AveragedModel(unet, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995))
+    averaged = torch.optim.swa_utils.AveragedModel(
+        unet, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995)
+    )
     with torch.no_grad():
         parts = [pictures.batch(min(64, n)) for _ in range(0, n, 64)]
-        latents = torch.cat([vae.encode(part).latent_dist.mean for part, _ in parts]) * vae.config.scaling_factor
-        texts = torch.cat([text_encoder(**tokens_of(captions, tokenizer))[0][:, :15] for _, captions in parts])
+        latents = (
+            torch.cat([vae.encode(part).latent_dist.mean for part, _ in parts])
+            * vae.config.scaling_factor
+        )
+        texts = torch.cat(
+            [text_encoder(**tokens_of(captions, tokenizer))[0][:, :15] for _, captions in parts]
+        )
         empty = text_encoder(**tokens_of([""], tokenizer))[0][:, :15]
 
     def loss_of(_):
@@ -189,7 +234,9 @@ def train_unet(unet: UNet2DConditionModel, vae, text_encoder, tokenizer, picture
 
 def tokens_of(captions: list[str], tokenizer: CLIPTokenizer) -> dict[str, torch.Tensor]:
     """Padded to all tokens, without a mask, as Stable Diffusion's pipelines do it."""
-    found = tokenizer(captions, padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt")
+    found = tokenizer(
+        captions, padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt"
+    )
     return {"input_ids": found.input_ids}
 
 
@@ -207,7 +254,9 @@ def towers_of(clip: CLIPModel) -> tuple[CLIPTextModel, CLIPVisionModelWithProjec
 def save_vision(vision: CLIPVisionModelWithProjection, folder: Path) -> None:
     """The vision tower, and how it wants its pictures."""
     vision.save_pretrained(folder)
-    (folder / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.5] * 3, "image_std": [0.5] * 3}))
+    (folder / "preprocessor_config.json").write_text(
+        json.dumps({"image_mean": [0.5] * 3, "image_std": [0.5] * 3})
+    )
 
 
 def write_index(folder: Path, vae, unet, tokenizer, text_encoder) -> None:

@@ -1,7 +1,7 @@
 """Networks that say how alike two pictures are. Their weights come from local files; nothing is downloaded.
 
-Safetensors only, but for EfficientNet-Lite0, whose package ships a PyTorch file: it is read with ``weights_only``, which
-executes nothing.
+Safetensors only, but for EfficientNet-Lite0, whose package ships a PyTorch file: it is read with
+``weights_only``, which executes nothing.
 """
 
 import json
@@ -23,7 +23,11 @@ from torch.nn import functional as F
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CLIP_COLOURS = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 CLIP, V2S, LITE0 = "CLIP", "EfficientNetV2-S", "EfficientNet-Lite0"
-FILES = {V2S: "efficientnet_v2_s.safetensors", CLIP: "clip_vision", "LPIPS": "lpips_alex.safetensors"}
+FILES = {
+    V2S: "efficientnet_v2_s.safetensors",
+    CLIP: "clip_vision",
+    "LPIPS": "lpips_alex.safetensors",
+}
 
 
 class Network(NamedTuple):
@@ -34,19 +38,25 @@ class Network(NamedTuple):
     colours: tuple[tuple[float, ...], tuple[float, ...]]
 
 
-def networks_at_hand(scores_dir: str | None, model_dir: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
+def networks_at_hand(
+    scores_dir: str | None, model_dir: str
+) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """Name → file or folder of the networks whose weights are there, and (name, why) of those that are left out."""
     folder, there, left_out = Path(scores_dir) if scores_dir else None, {}, []
     for name, file in FILES.items():
         places = [folder / file] if folder else []
-        places += [Path(model_dir) / file] if name == CLIP else []  # the demo's generator brings its own
+        places += (
+            [Path(model_dir) / file] if name == CLIP else []
+        )  # the demo's generator brings its own
         found = next((place for place in places if place.exists()), None)
         if found and name == V2S and not _has_torchvision():
             left_out.append((name, "torchvision, which has its architecture, cannot be imported"))
         elif found:
             there[name] = str(found)
         else:
-            left_out.append((name, f"its weights are not at hand: {file} in SCORES_DIR = {scores_dir}"))
+            left_out.append(
+                (name, f"its weights are not at hand: {file} in SCORES_DIR = {scores_dir}")
+            )
     if V2S not in there:
         there[LITE0] = ""
     return there, left_out
@@ -64,7 +74,11 @@ def _has_torchvision() -> bool:
 def open_network(name: str, path: str, device: str) -> Network:
     """One per process."""
     try:
-        module, pixels, colours = {CLIP: _clip, V2S: _efficientnet_v2_s, LITE0: _efficientnet_lite0}[name](path)
+        module, pixels, colours = {
+            CLIP: _clip,
+            V2S: _efficientnet_v2_s,
+            LITE0: _efficientnet_lite0,
+        }[name](path)
     except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
         raise NeuroFaceError(
             f"{name}: {path or 'its package'} cannot be loaded ({error}). Get its weights again."
@@ -80,11 +94,17 @@ def features_of(network: Network, pictures: np.ndarray, batch: int) -> np.ndarra
     with torch.no_grad():
         for start in range(0, len(pictures), batch):
             ready = (
-                torch.from_numpy(np.array(pictures[start : start + batch])).to(device).permute(0, 3, 1, 2).float() / 255
+                torch.from_numpy(np.array(pictures[start : start + batch]))
+                .to(device)
+                .permute(0, 3, 1, 2)
+                .float()
+                / 255
             )
             if ready.shape[-1] != network.pixels:
                 size = (network.pixels, network.pixels)
-                ready = F.interpolate(ready, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+                ready = F.interpolate(
+                    ready, size, mode="bicubic", antialias=True, align_corners=False
+                ).clamp(0, 1)
             parts.append(network.features((ready - mean) / sd).float().cpu().numpy())
     features = np.concatenate(parts)
     if not np.isfinite(features).all():
@@ -107,7 +127,9 @@ class _ClipVision(nn.Module):
 def _clip(folder: str) -> tuple[nn.Module, int, tuple]:
     from transformers import CLIPVisionModelWithProjection
 
-    model = CLIPVisionModelWithProjection.from_pretrained(folder, use_safetensors=True, local_files_only=True).float()
+    model = CLIPVisionModelWithProjection.from_pretrained(
+        folder, use_safetensors=True, local_files_only=True
+    ).float()
     file, colours = Path(folder) / "preprocessor_config.json", CLIP_COLOURS
     if file.exists():
         stated = json.loads(file.read_text())
@@ -145,7 +167,8 @@ def _efficientnet_lite0(_: str) -> tuple[nn.Module, int, tuple]:
 class Lpips(nn.Module):
     """Learned perceptual distance with AlexNet (Zhang et al. 2018, CVPR, version 0.1), from the state dict of package lpips.
 
-    Features of five layers, each place scaled to length 1; squared differences, weighted per channel, averaged over places.
+    Features of five layers, each place scaled to length 1; squared differences, weighted per
+    channel, averaged over places.
     """
 
     LAYERS = (
@@ -176,7 +199,9 @@ class Lpips(nn.Module):
                 pair = [F.max_pool2d(part, 3, 2) for part in pair]
             pair = [F.relu(layer(part)) for part in pair]
             a, b = (part / (part.norm(dim=1, keepdim=True) + 1e-10) for part in pair)
-            total = total + ((a - b) ** 2 * getattr(self, f"weight{number}")).sum(dim=1).mean(dim=(1, 2))
+            total = total + ((a - b) ** 2 * getattr(self, f"weight{number}")).sum(dim=1).mean(
+                dim=(1, 2)
+            )
         return total
 
 
@@ -185,4 +210,6 @@ def open_lpips(file: str, device: str) -> Lpips:
     try:
         return Lpips(load_file(file)).eval().requires_grad_(False).to(device_of(device))
     except (OSError, KeyError, RuntimeError, SafetensorError) as error:
-        raise NeuroFaceError(f"LPIPS: {file} cannot be loaded ({error}). Make it again as README.md says.") from None
+        raise NeuroFaceError(
+            f"LPIPS: {file} cannot be loaded ({error}). Make it again as README.md says."
+        ) from None

@@ -1,7 +1,7 @@
 """Stable Diffusion v1 from a local folder: pictures to latents, captions to embeddings, and latents to pictures.
 
-The folder is in diffusers' layout. The demo's small generator has the same layout and goes through the same code.
-Rombach et al. 2022 (CVPR); Takagi & Nishimoto 2023 (CVPR) for its use with fMRI.
+The folder is in diffusers' layout. The demo's small generator has the same layout and goes through
+the same code. Rombach et al. 2022 (CVPR); Takagi & Nishimoto 2023 (CVPR) for its use with fMRI.
 """
 
 from functools import cache, cached_property
@@ -13,7 +13,12 @@ from seen_images.devices import device_of, numbers_of
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionImg2ImgPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    StableDiffusionImg2ImgPipeline,
+    UNet2DConditionModel,
+)
 from PIL import Image
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -55,7 +60,9 @@ def check_folder(folder: str | None, demo: str | None = None) -> Path:
         )
     missing = [size for name, size in zip(FILES, sizes) if not (Path(folder) / name).is_file()]
     if missing and folder == demo:
-        raise NeuroFaceError(f"{folder} lacks {missing[0].partition(' ')[0]}. Run: python 0-train_demo_generator.py")
+        raise NeuroFaceError(
+            f"{folder} lacks {missing[0].partition(' ')[0]}. Run: python 0-train_demo_generator.py"
+        )
     if missing:
         raise NeuroFaceError(
             f"MODEL_DIR = {folder} lacks {', '.join(missing)}. Get them from {source}; safetensors only."
@@ -68,12 +75,17 @@ def check_weights(file: Path, folder: Path, parts: tuple[str, ...], results: Pat
 
     Parameters
     ----------
-    parts : of the generator, those that the results depend on. results : their folder, for the message.
+    parts : of the generator, those that the results depend on. results : their folder, for the
+    message.
     """
     here = {
-        name: fingerprint(folder / name) for name in FILES if name.startswith(parts) and name.endswith(".safetensors")
+        name: fingerprint(folder / name)
+        for name in FILES
+        if name.startswith(parts) and name.endswith(".safetensors")
     }
-    if file.exists() and (changed := [name for name, digest in read_json(file).items() if here.get(name) != digest]):
+    if file.exists() and (
+        changed := [name for name, digest in read_json(file).items() if here.get(name) != digest]
+    ):
         raise NeuroFaceError(
             f"{results} was made with another {changed[0]} than MODEL_DIR = {folder} holds. Set MODEL_DIR back, "
             f"choose another RUN_NAME, or delete {results} and run its script again."
@@ -98,10 +110,15 @@ class Generator:
     def _load(self, kind, name: str):
         try:
             model = kind.from_pretrained(
-                self.folder / name, torch_dtype=self.numbers, use_safetensors=True, local_files_only=True
+                self.folder / name,
+                torch_dtype=self.numbers,
+                use_safetensors=True,
+                local_files_only=True,
             )
         except (OSError, ValueError, RuntimeError) as error:
-            raise NeuroFaceError(f"{self.folder / name} cannot be loaded: {error}. Download its files again.") from None
+            raise NeuroFaceError(
+                f"{self.folder / name} cannot be loaded: {error}. Download its files again."
+            ) from None
         return model.to(self.device).eval().requires_grad_(False)
 
     @cached_property
@@ -120,7 +137,11 @@ class Generator:
     def pipeline(self) -> StableDiffusionImg2ImgPipeline:
         """Image to image, with DDIM in place of the folder's own scheduler."""
         scheduler = DDIMScheduler.from_pretrained(
-            self.folder / "scheduler", local_files_only=True, clip_sample=False, set_alpha_to_one=False, steps_offset=1
+            self.folder / "scheduler",
+            local_files_only=True,
+            clip_sample=False,
+            set_alpha_to_one=False,
+            steps_offset=1,
         )
         pipeline = StableDiffusionImg2ImgPipeline(
             vae=self.vae, text_encoder=self.text_encoder, tokenizer=self.tokenizer,
@@ -130,7 +151,9 @@ class Generator:
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
-    def encode(self, pictures: list[np.ndarray], pixels: int, seeds: list[list[int]] | None = None) -> np.ndarray:
+    def encode(
+        self, pictures: list[np.ndarray], pixels: int, seeds: list[list[int]] | None = None
+    ) -> np.ndarray:
         """Latents (n, 4, h, w) float32 of pictures (height, width, 3) uint8, scaled as the U-Net has them.
 
         ``h`` and ``w`` are pixels / 8 for Stable Diffusion, pixels / 4 for the demo's generator.
@@ -144,7 +167,9 @@ class Generator:
         NeuroFaceError
             If a latent is not finite; so do the other methods.
         """
-        ready = torch.stack([as_tensor(resized(picture, pixels)) for picture in pictures]).to(self.device, self.numbers)
+        ready = torch.stack([as_tensor(resized(picture, pixels)) for picture in pictures]).to(
+            self.device, self.numbers
+        )
         with torch.no_grad():
             posterior = self.vae.encode(ready).latent_dist
             latents = posterior.mean
@@ -189,17 +214,25 @@ class Generator:
     ) -> np.ndarray:
         """Drawings (n_images, n_draws, height, width, 3) uint8 that begin at a picture and follow a text embedding each.
 
-        All are drawn in one pass. A drawing depends on its own start, text and seed, whatever is drawn beside it.
+        All are drawn in one pass. A drawing depends on its own start, text and seed, whatever is
+        drawn beside it.
 
         Parameters
         ----------
-        starts : (n_images, height, width, 3) uint8; noised by ``strength``. texts : (n_images, n_tokens, width).
+        starts : (n_images, height, width, 3) uint8; noised by ``strength``. texts : (n_images,
+        n_tokens, width).
         seeds : per image a list of seeds, one per drawing.
         """
         check_given(texts, "text embeddings to draw with")
         n_draws, numbers = len(seeds[0]), self.numbers
-        condition = torch.from_numpy(texts).to(self.device, numbers).repeat_interleave(n_draws, dim=0)
-        empty = torch.from_numpy(self.embed([""], texts.shape[1])).to(self.device, numbers).expand_as(condition)
+        condition = (
+            torch.from_numpy(texts).to(self.device, numbers).repeat_interleave(n_draws, dim=0)
+        )
+        empty = (
+            torch.from_numpy(self.embed([""], texts.shape[1]))
+            .to(self.device, numbers)
+            .expand_as(condition)
+        )
         drawings = self.pipeline(
             image=[Image.fromarray(start) for start in starts for _ in range(n_draws)], prompt_embeds=condition,
             negative_prompt_embeds=empty, num_inference_steps=steps, strength=strength, guidance_scale=guidance,
@@ -249,4 +282,6 @@ def as_tensor(picture: np.ndarray) -> torch.Tensor:
 
 def seeded(seed: list[int]) -> torch.Generator:
     """A generator on the CPU, so that the noise is the same on every device."""
-    return torch.Generator("cpu").manual_seed(int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] >> 1))
+    return torch.Generator("cpu").manual_seed(
+        int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] >> 1)
+    )

@@ -1,7 +1,8 @@
 """Chosen voxels of all trials from an HDF5 file, read in the chunks in which the file stores them.
 
-HDF5 reads a chunk as a whole, whatever is asked of it. The Natural Scenes Dataset stores one voxel of all 750 trials of a
-session per chunk: reading some trials of all voxels there reads the whole file again and again.
+HDF5 reads a chunk as a whole, whatever is asked of it. The Natural Scenes Dataset stores one voxel
+of all 750 trials of a session per chunk: reading some trials of all voxels there reads the whole
+file again and again.
 """
 
 import h5py

@@ -18,8 +18,8 @@ class Problem(NamedTuple):
 
     Attributes
     ----------
-    train : (n_trials, n_voxels) float32. images : (n_trials,) which image each trial shows. of_trial : its row of
-        ``targets``.
+    train : (n_trials, n_voxels) float32. images : (n_trials,) which image each trial shows.
+        of_trial : its row of ``targets``.
     targets : (n_train_images, n_outputs) float32. train_images : their names.
     mean : (n_outputs,) of the training trials' latents.
     test : (n_test_images, n_voxels). truth : (n_test_images, n_outputs). test_images : their names.
@@ -44,7 +44,10 @@ def open_problem(betas: Path, embeddings: Path, target: str) -> Problem:
     voxels = read_tsv(betas / "voxels.tsv")
     columns = np.flatnonzero(voxels["part"] == PART_OF[target])
     columns = slice(columns[0], columns[-1] + 1)  # parts lie side by side
-    images, trials = read_tsv(embeddings / "images.tsv"), read_tsv(betas / "trials.tsv")["image"].to_numpy()
+    images, trials = (
+        read_tsv(embeddings / "images.tsv"),
+        read_tsv(betas / "trials.tsv")["image"].to_numpy(),
+    )
     latents = open_npy(embeddings / ("latents.npy" if target == "image" else "text.npy"))
     latents = latents if target == "image" else latents[:, 1:]
     flat = latents.reshape(len(latents), -1)
@@ -66,7 +69,9 @@ def names_of(target: str, cfg) -> list[str]:
     if cfg.SELECTION == "inner":
         return list(decoders)
     return [
-        name for decoder in decoders for name in ([decoder] if decoder == "ridge" else [decoder, decoder + TEST_CHOSEN])
+        name
+        for decoder in decoders
+        for name in ([decoder] if decoder == "ridge" else [decoder, decoder + TEST_CHOSEN])
     ]
 
 
@@ -88,6 +93,8 @@ def decoded_latents(folders: list[Path], target: str, rows: list[int], cfg) -> n
     folders : of scripts 1 to 3. rows : (n,) of the test images.
     """
     stored = open_npy(folders[1] / ("latents.npy" if target == "image" else "text.npy"))
-    shape = stored.shape[1:] if target == "image" else (stored.shape[1] - 1, *stored.shape[2:])  # less the start token
+    shape = (
+        stored.shape[1:] if target == "image" else (stored.shape[1] - 1, *stored.shape[2:])
+    )  # less the start token
     decoded = open_npy(decoder_file(folders[2], target, drawn_name(target, cfg), ".npy"))
     return np.array(decoded[rows]).reshape(len(rows), *shape)

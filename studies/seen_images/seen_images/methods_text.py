@@ -38,7 +38,9 @@ DATA = {
 }
 
 
-def methods(root: Path, settings: dict, done: set[int], versions: dict, commit: str, backends: set[str]):
+def methods(
+    root: Path, settings: dict, done: set[int], versions: dict, commit: str, backends: set[str]
+):
     """The paragraph and its references; None before script 2 is done."""
     if not {1, 2} <= done:
         return None
@@ -53,10 +55,15 @@ def methods(root: Path, settings: dict, done: set[int], versions: dict, commit: 
 
 
 def _data(s: dict, root: Path) -> str:
-    voxels, test = read_tsv(root / "1-betas" / "voxels.tsv"), read_tsv(root / "1-betas" / "test.tsv")
+    voxels, test = (
+        read_tsv(root / "1-betas" / "voxels.tsv"),
+        read_tsv(root / "1-betas" / "test.tsv"),
+    )
     trials = read_tsv(root / "1-betas" / "trials.tsv")
     counts, several = voxels.groupby("part").size(), trials["session"].nunique() > 1
-    rois = {part: _and(voxels["roi"][voxels["part"] == part].unique()) for part in ("early", "higher")}
+    rois = {
+        part: _and(voxels["roi"][voxels["part"] == part].unique()) for part in ("early", "higher")
+    }
     scaled = {
         "voxel": "Each voxel had mean 0 and SD 1 over the training trials.",
         "session": f"Each voxel had mean 0 and SD 1 over the training trials{' of each session' * several}.",
@@ -73,7 +80,9 @@ def _data(s: dict, root: Path) -> str:
 
 def _embeddings(s: dict, root: Path) -> str:
     generator = (
-        "a small generator of the same kind" if s["DATASET"] == "demo" else "Stable Diffusion v1 (Rombach et al. 2022)"
+        "a small generator of the same kind"
+        if s["DATASET"] == "demo"
+        else "Stable Diffusion v1 (Rombach et al. 2022)"
     )
     which = "the posterior mean" if s["LATENTS"] == "mean" else "a draw from the posterior"
     return (
@@ -84,15 +93,15 @@ def _embeddings(s: dict, root: Path) -> str:
 
 
 def _decoders(s: dict, root: Path) -> str:
-    image, text = (_and([WORDS[name] for name in s[key]]) for key in ("IMAGE_DECODERS", "TEXT_DECODERS"))
+    image, text = (
+        _and([WORDS[name] for name in s[key]]) for key in ("IMAGE_DECODERS", "TEXT_DECODERS")
+    )
     chosen = (
         f"networks stopped at the epoch with the lowest error on {s['INNER_SHARE']:.0%} of the training images "
         f"(patience {s['PATIENCE']}, at most {s['EPOCHS']} epochs)"
     )
     if s["SELECTION"] == "paper":
-        chosen += (
-            "; they were trained once more with the epoch chosen on the test set, as in Hou 2023, which flatters them"
-        )
+        chosen += "; they were trained once more with the epoch chosen on the test set, as in Hou 2023, which flatters them"
     return (
         f"From early voxels we decoded the image latents by {image}, from higher voxels the text embedding without "
         f"its start token by {text}. Ridge regression (himalaya, Dupré la Tour et al. 2022) chose a penalty per "
@@ -112,7 +121,11 @@ def _drawings(s: dict, root: Path) -> str:
 
 
 def _scores(s: dict, root: Path) -> str:
-    over = "scores were averaged over drawings" if s["DRAWINGS"] == "each" else "features were averaged over drawings"
+    over = (
+        "scores were averaged over drawings"
+        if s["DRAWINGS"] == "each"
+        else "features were averaged over drawings"
+    )
     published = (
         " and, as in Hou 2023, at 512 pixels with a uniform window of 7 × 7 pixels"
         if s["DATASET"] in PUBLISHED_ON

@@ -1,7 +1,7 @@
 """Networks that decode voxels to latents, as in the publication (Hou 2023), in PyTorch.
 
-Every network maps standardised voxels (n, n_voxels) to (n, n_outputs) and has its own training loss. Ridge regression is
-kept as a linear network, so that scripts treat all decoders alike.
+Every network maps standardised voxels (n, n_voxels) to (n, n_outputs) and has its own training
+loss. Ridge regression is kept as a linear network, so that scripts treat all decoders alike.
 """
 
 import json
@@ -38,14 +38,26 @@ class ResidualConvolutions(nn.Module):
     """A signal (n, length) through convolutions along it: in and out by kernels of 1, between them one residual block whose
     weights are shared by all its passes."""
 
-    def __init__(self, channels: int, kernel: int, convolutions: int, passes: int, activation, last_activation: bool):
+    def __init__(
+        self,
+        channels: int,
+        kernel: int,
+        convolutions: int,
+        passes: int,
+        activation,
+        last_activation: bool,
+    ):
         super().__init__()
         layers = []
         for number in range(convolutions):
             layers.append(nn.Conv1d(channels, channels, kernel, padding=kernel // 2))
             if number < convolutions - 1 or last_activation:
                 layers.append(activation())
-        self.into, self.block, self.out = nn.Conv1d(1, channels, 1), nn.Sequential(*layers), nn.Conv1d(channels, 1, 1)
+        self.into, self.block, self.out = (
+            nn.Conv1d(1, channels, 1),
+            nn.Sequential(*layers),
+            nn.Conv1d(channels, 1, 1),
+        )
         self.passes = passes
 
     def forward(self, signal, first=lambda x: x):
@@ -67,12 +79,23 @@ class Convolutional(Decoder):
     """Residual convolutions along the voxels' order, then dense layers; without ``channels`` (MLP) the dense ones alone."""
 
     def __init__(
-        self, n_voxels, n_outputs, *, dense_sizes, channels=0, kernel=0, convolutions=0, passes=0, last_activation=True
+        self,
+        n_voxels,
+        n_outputs,
+        *,
+        dense_sizes,
+        channels=0,
+        kernel=0,
+        convolutions=0,
+        passes=0,
+        last_activation=True,
     ):
         super().__init__()
         self.convolutions = None
         if channels:
-            self.convolutions = ResidualConvolutions(channels, kernel, convolutions, passes, nn.ReLU, last_activation)
+            self.convolutions = ResidualConvolutions(
+                channels, kernel, convolutions, passes, nn.ReLU, last_activation
+            )
         self.dense = dense((n_voxels, *dense_sizes, n_outputs), nn.ReLU)
 
     @property
@@ -86,14 +109,16 @@ class Convolutional(Decoder):
 class Variational(Decoder):
     """An encoder of voxels whose code is the latents, and a decoder of the code back to voxels.
 
-    Its loss is the error of both, with the code drawn from its posterior; there is no prior. It predicts the posterior's
-    mean; the publication scored a draw.
+    Its loss is the error of both, with the code drawn from its posterior; there is no prior. It
+    predicts the posterior's mean; the publication scored a draw.
     """
 
     def __init__(self, n_voxels, n_outputs, *, encoder, decoder):
         super().__init__()
         first, second = encoder
-        self.encoder = nn.Sequential(nn.Linear(n_voxels, first), nn.LeakyReLU(), nn.Linear(first, second))
+        self.encoder = nn.Sequential(
+            nn.Linear(n_voxels, first), nn.LeakyReLU(), nn.Linear(first, second)
+        )
         self.last, self.log_variance = nn.Linear(second, n_outputs), nn.Linear(second, n_outputs)
         blocks = []
         for n_in in (n_outputs, decoder, decoder):
@@ -113,7 +138,8 @@ class Variational(Decoder):
 class ChebyshevConvolution(nn.Module):
     """Chebyshev graph convolution (Defferrard et al. 2016, NIPS) of one graph, with a largest eigenvalue of 2.
 
-    T₀ = X, T₁ = L̂X, Tₖ = 2L̂Tₖ₋₁ − Tₖ₋₂, each with weights of its own, and one bias. L̂ = L − I is :func:`scaled_laplacian`.
+    T₀ = X, T₁ = L̂X, Tₖ = 2L̂Tₖ₋₁ − Tₖ₋₂, each with weights of its own, and one bias. L̂ = L − I is
+    :func:`scaled_laplacian`.
     """
 
     def __init__(self, n_in: int, n_out: int, order: int):
@@ -152,11 +178,17 @@ class Graph(Decoder):
     """Regions as nodes of a graph, their voxels as features: two Chebyshev convolutions, the mean over nodes, residual
     convolutions along the features, dense layers."""
 
-    def __init__(self, n_voxels, n_outputs, *, nodes: list[list[int]], width, orders, channels, dense_size):
+    def __init__(
+        self, n_voxels, n_outputs, *, nodes: list[list[int]], width, orders, channels, dense_size
+    ):
         super().__init__()
-        self.nodes, self.widest = [torch.as_tensor(columns) for columns in nodes], max(map(len, nodes))
+        self.nodes, self.widest = (
+            [torch.as_tensor(columns) for columns in nodes],
+            max(map(len, nodes)),
+        )
         self.first, self.second = (
-            ChebyshevConvolution(n_in, width, order) for n_in, order in zip((self.widest, width), orders)
+            ChebyshevConvolution(n_in, width, order)
+            for n_in, order in zip((self.widest, width), orders)
         )
         self.normalization = nn.BatchNorm1d(width)
         self.convolutions = ResidualConvolutions(channels, 3, 1, 2, nn.LeakyReLU, True)
@@ -168,7 +200,9 @@ class Graph(Decoder):
         return self.dense[-1]
 
     def forward(self, voxels):
-        features = [F.pad(voxels[:, columns], (0, self.widest - len(columns))) for columns in self.nodes]
+        features = [
+            F.pad(voxels[:, columns], (0, self.widest - len(columns))) for columns in self.nodes
+        ]
         x = F.relu(self.first(torch.stack(features, dim=1), self.laplacian))
         change = self.second(x, self.laplacian)
         x = x + F.leaky_relu(self.normalization(change.flatten(0, 1)).view_as(change))
@@ -178,19 +212,25 @@ class Graph(Decoder):
 # ---------------------------------------------------------------- by name
 
 
-def build(decoder: str, n_voxels: int, n_outputs: int, options: dict, nodes: list[list[int]] | None = None) -> Decoder:
+def build(
+    decoder: str, n_voxels: int, n_outputs: int, options: dict, nodes: list[list[int]] | None = None
+) -> Decoder:
     """A decoder by its name ("ridge", "cnn", "mlp", "vae", "gcn") and options of :data:`seen_images.options.PUBLISHED`."""
     if decoder == "ridge":
         return Linear(n_voxels, n_outputs)
     if decoder == "vae":
-        return Variational(n_voxels, n_outputs, encoder=options["encoder"], decoder=options["decoder"])
+        return Variational(
+            n_voxels, n_outputs, encoder=options["encoder"], decoder=options["decoder"]
+        )
     if decoder == "gcn":
         return Graph(
             n_voxels, n_outputs, nodes=nodes, width=options["width"], orders=options["orders"],
             channels=options["channels"], dense_size=options["dense"],
         )  # fmt: skip
     convolutions = {
-        k: options[k] for k in ("channels", "kernel", "convolutions", "passes", "last_activation") if k in options
+        k: options[k]
+        for k in ("channels", "kernel", "convolutions", "passes", "last_activation")
+        if k in options
     }
     return Convolutional(n_voxels, n_outputs, dense_sizes=options["dense"], **convolutions)
 

@@ -1,7 +1,8 @@
 """The Natural Scenes Dataset (Allen et al. 2022, Nature Neuroscience 25:116) in its own folder layout.
 
-Single-trial estimates in ``func1pt8mm``, per session as HDF5 or NIfTI, 300 times the percent signal change as whole numbers.
-Test images are the 1,000 that all eight people saw (``sharedix``), the rest is for training.
+Single-trial estimates in ``func1pt8mm``, per session as HDF5 or NIfTI, 300 times the percent signal
+change as whole numbers. Test images are the 1,000 that all eight people saw (``sharedix``), the
+rest is for training.
 """
 
 import json
@@ -33,9 +34,12 @@ class NaturalScenes(Source):
         self._betas = self.folder / "nsddata_betas" / "ppdata" / cfg.SUBJECT / GRID / cfg.BETAS
         file = self.need(self._person / "behav" / "responses.tsv", f"the trials of {cfg.SUBJECT}")
         table = read_text_table(file, ("SESSION", "73KID"))
-        responses = pd.DataFrame({name: whole_numbers(table, name, file) for name in ("SESSION", "73KID")})
+        responses = pd.DataFrame(
+            {name: whole_numbers(table, name, file) for name in ("SESSION", "73KID")}
+        )
         design = self.need(
-            self.folder / "nsddata" / "experiments" / "nsd" / "nsd_expdesign.mat", "which images are shared"
+            self.folder / "nsddata" / "experiments" / "nsd" / "nsd_expdesign.mat",
+            "which images are shared",
         )
         shared = set(loadmat(design, variable_names=["sharedix"])["sharedix"].ravel().tolist())
         sessions = self._sessions(responses)
@@ -51,7 +55,9 @@ class NaturalScenes(Source):
         self.files = [file, design, *(self._file(f"{number:02d}") for number in sessions)]
 
     def _sessions(self, responses: pd.DataFrame) -> list[int]:
-        there = [n for n in sorted(responses["SESSION"].unique()) if self._file(f"{n:02d}", must=False)]
+        there = [
+            n for n in sorted(responses["SESSION"].unique()) if self._file(f"{n:02d}", must=False)
+        ]
         wanted = list(self.cfg.SESSIONS) or there
         if missing := sorted(set(wanted) - set(there)):
             in_all = N_SESSIONS.get(self.cfg.SUBJECT, 0)
@@ -69,17 +75,25 @@ class NaturalScenes(Source):
         return wanted
 
     def _file(self, session: str, must: bool = True) -> Path | None:
-        names = [self._betas / f"betas_session{session}{ending}" for ending in (".hdf5", ".nii.gz", ".nii")]
+        names = [
+            self._betas / f"betas_session{session}{ending}"
+            for ending in (".hdf5", ".nii.gz", ".nii")
+        ]
         return next((file for file in names if file.exists()), names[0] if must else None)
 
     @cached_property
     def _atlases(self) -> dict[str, tuple[np.ndarray, dict[str, int]]]:
         """Atlas → its volume (x, y, z) of labels, and label → value."""
-        names = {name.partition(":")[0] for name in (*self.cfg.EARLY_ROIS, *self.cfg.HIGHER_ROIS) if ":" in name}
+        names = {
+            name.partition(":")[0]
+            for name in (*self.cfg.EARLY_ROIS, *self.cfg.HIGHER_ROIS)
+            if ":" in name
+        }
         atlases = {}
         for name in sorted(names):
             volume = self.need(
-                self._person / GRID / "roi" / f"{name}.nii.gz", f"the atlas {name} of {self.cfg.SUBJECT}"
+                self._person / GRID / "roi" / f"{name}.nii.gz",
+                f"the atlas {name} of {self.cfg.SUBJECT}",
             )
             image = open_image(volume)
             atlases[name] = (np.rint(np.asarray(image.dataobj)).astype(int), self._labels(name))
@@ -87,11 +101,16 @@ class NaturalScenes(Source):
         return atlases
 
     def _labels(self, atlas: str) -> dict[str, int]:
-        folders = [self.folder / "nsddata" / "freesurfer" / who / "label" for who in (self.cfg.SUBJECT, "fsaverage")]
+        folders = [
+            self.folder / "nsddata" / "freesurfer" / who / "label"
+            for who in (self.cfg.SUBJECT, "fsaverage")
+        ]
         files = [folder / f"{atlas}.mgz.ctab" for folder in folders]
         file = next((file for file in files if file.exists()), files[1])
         lines = self.need(file, f"names of the labels of {atlas}").read_text().split("\n")
-        return {words[1]: int(words[0]) for words in (line.split() for line in lines) if len(words) > 1}
+        return {
+            words[1]: int(words[0]) for words in (line.split() for line in lines) if len(words) > 1
+        }
 
     @cached_property
     def _inside(self) -> np.ndarray:
@@ -108,7 +127,9 @@ class NaturalScenes(Source):
             )
         volume, labels = self._atlases[atlas]
         if label not in labels:
-            raise NeuroFaceError(f"The atlas {atlas} has no label {label!r}. There are {', '.join(labels)}.")
+            raise NeuroFaceError(
+                f"The atlas {atlas} has no label {label!r}. There are {', '.join(labels)}."
+            )
         return volume == labels[label]
 
     @cached_property
@@ -169,12 +190,17 @@ class NaturalScenes(Source):
             self.need(file, "numbers of the pictures in COCO"), ("nsdId", "cocoId", "cocoSplit")
         )
         ids = {name: whole_numbers(table, name, file) for name in ("nsdId", "cocoId")}
-        return pd.DataFrame({"cocoId": ids["cocoId"], "cocoSplit": table["cocoSplit"].to_numpy()}, index=ids["nsdId"])
+        return pd.DataFrame(
+            {"cocoId": ids["cocoId"], "cocoSplit": table["cocoSplit"].to_numpy()},
+            index=ids["nsdId"],
+        )
 
     def captions(self, image: str) -> list[str]:
         number = _number(image)
         if number not in self._coco.index:
-            raise NeuroFaceError(f"nsd_stim_info_merged.csv has no row with nsdId {number}. Download it again.")
+            raise NeuroFaceError(
+                f"nsd_stim_info_merged.csv has no row with nsdId {number}. Download it again."
+            )
         row = self._coco.loc[number]
         return only_captions(self._captions.get((row["cocoSplit"], int(row["cocoId"])), []), image)
 

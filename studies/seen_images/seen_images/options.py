@@ -1,6 +1,7 @@
 """Sizes and step sizes of the networks: the published ones of NSD, and a study's differences."""
 
-# From the notebooks of the publication (Hou 2023). The MLP is the CNN without its convolutions; it was not published.
+# From the notebooks of the publication (Hou 2023). The MLP is the CNN without its convolutions; it
+# was not published.
 PUBLISHED: dict[str, dict[str, object]] = {
     "image:cnn": {
         "channels": 64, "kernel": 11, "convolutions": 2, "passes": 2, "last_activation": True, "dense": (512, 512),
@@ -30,8 +31,16 @@ def options_of(decoder: str, differences: dict[str, dict[str, object]]) -> dict[
     options = dict(PUBLISHED[decoder])
     for name, value in differences.get(decoder, {}).items():
         kind = type(options[name])
-        value = tuple(value) if kind is tuple and isinstance(value, list) else float(value) if kind is float else value
-        if type(value) is not kind or (kind is not bool and min(value if kind is tuple else (value,)) <= 0):
+        value = (
+            tuple(value)
+            if kind is tuple and isinstance(value, list)
+            else float(value)
+            if kind is float
+            else value
+        )
+        if type(value) is not kind or (
+            kind is not bool and min(value if kind is tuple else (value,)) <= 0
+        ):
             raise ValueError(
                 f"DECODER_OPTIONS: {decoder!r}: {name} = {value!r}: expected the like of {options[name]!r}"
             )

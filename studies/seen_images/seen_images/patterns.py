@@ -11,9 +11,9 @@ class Scaler:
 
     Parameters
     ----------
-    method : "voxel": each column by its mean and SD over all training trials; "session": the same within each session;
-        "global": one mean and SD of all early columns, one of all higher columns, and the test means by their own, as in the
-        publication.
+    method : "voxel": each column by its mean and SD over all training trials; "session": the same
+        within each session; "global": one mean and SD of all early columns, one of all higher
+        columns, and the test means by their own, as in the publication.
     parts : (n_columns,) "early" or "higher".
     """
 
@@ -25,10 +25,16 @@ class Scaler:
     def fit(self, session: str, trials: np.ndarray) -> None:
         """Take in a session's training trials (n, n_columns); there may be none."""
         if len(trials):
-            self._statistics.setdefault(session if self.method == "session" else "all", RunningStatistics()).add(trials)
+            self._statistics.setdefault(
+                session if self.method == "session" else "all", RunningStatistics()
+            ).add(trials)
         for part, moments in self._moments.items():
             values = trials[:, self.parts == part].astype(np.float64)
-            moments[:] = moments[0] + values.size, moments[1] + values.sum(), moments[2] + np.square(values).sum()
+            moments[:] = (
+                moments[0] + values.size,
+                moments[1] + values.sum(),
+                moments[2] + np.square(values).sum(),
+            )
 
     def transform(self, session: str, trials: np.ndarray) -> np.ndarray:
         """Trials (n, n_columns) as float32. "global" leaves the scaling of test means to :meth:`finish_test`."""
@@ -39,7 +45,9 @@ class Scaler:
                 scale[self.parts == part] = 1 / np.sqrt(squares / n - (total / n) ** 2)
             return ((trials - centre) * scale).astype(np.float32)
         key = session if self.method == "session" else "all"
-        if key not in self._statistics:  # a session of test trials alone has only its own mean and SD
+        if (
+            key not in self._statistics
+        ):  # a session of test trials alone has only its own mean and SD
             self._statistics[key] = RunningStatistics()
             self._statistics[key].add(trials)
         return self._statistics[key].standardize(trials)
@@ -65,8 +73,9 @@ class Scaler:
 def unmeasured(trials: np.ndarray) -> np.ndarray:
     """Columns (n_columns,) bool that hold one value, mostly 0, in all trials (n, n_columns) of a session.
 
-    NSD writes 0 where head motion or the slices' position left a voxel of the edge out of a session. Such a voxel has no
-    pattern there; with a mean and SD over several sessions its zeros would count as responses.
+    NSD writes 0 where head motion or the slices' position left a voxel of the edge out of a
+    session. Such a voxel has no pattern there; with a mean and SD over several sessions its zeros
+    would count as responses.
     """
     if len(trials) < 2:
         return np.zeros(trials.shape[1], dtype=bool)

@@ -28,14 +28,16 @@ from seen_images.tables import with_interval
 import pandas as pd
 from matplotlib import pyplot as plt
 
-# Of the publication: its linear baseline and its own method (GCN for image latents, CNN for text), NSD and THINGS-fMRI.
+# Of the publication: its linear baseline and its own method (GCN for image latents, CNN for text),
+# NSD and THINGS-fMRI.
 PUBLISHED = {
     PUBLISHED_PIXEL_CORRELATION: (0.2659, 0.3246, 0.1293, 0.2013),
     PUBLISHED_SSIM: (0.2141, 0.3528, 0.2407, 0.3993),
     LPIPS: (0.7695, 0.7329, 0.8364, 0.8148),
 }
-# Of the publication's notebook, NSD only, pictures in 0 … 1, features of the drawings averaged: linear baseline, the
-# published drawings (folder "new": they have the published scores above), and those of folder "nsd_roi".
+# Of the publication's notebook, NSD only, pictures in 0 … 1, features of the drawings averaged:
+# linear baseline, the published drawings (folder "new": they have the published scores above), and
+# those of folder "nsd_roi".
 NOTEBOOK = {
     "CLIP ViT-L/14 two-way": (0.6459, 0.8524, 0.8689),
     "Inception v3 two-way": (0.7180, 0.9004, 0.9064),
@@ -61,9 +63,17 @@ def describe(folder: Path, scores: pd.DataFrame, cfg) -> Section:
     if beaten := better_than_drawn(table, kinds, others):
         section.lead += f" {beaten}"
     section.table(
-        ["", *(f"{measure} (chance {chance_in_words(table, measure)})" for measure in named), "p of the first"],
         [
-            [WORDS[kind], *_cells(table, kind, named, ("value", "low", "high")), _p(table, kind, named[0])]
+            "",
+            *(f"{measure} (chance {chance_in_words(table, measure)})" for measure in named),
+            "p of the first",
+        ],
+        [
+            [
+                WORDS[kind],
+                *_cells(table, kind, named, ("value", "low", "high")),
+                _p(table, kind, named[0]),
+            ]
             for kind in kinds
         ],
         f"Identification of the seen picture, with 95 % intervals over test images; of shuffled brains the range that "
@@ -77,12 +87,22 @@ def describe(folder: Path, scores: pd.DataFrame, cfg) -> Section:
         f"Shuffled brains: {PAIRINGS} pairings for scores of pixels and LPIPS, {cfg.N_SHUFFLES} for distances. "
         f"{'Mean over drawings.' if cfg.DRAWINGS == 'each' else 'Features averaged over drawings, as in the publication.'}",
     )
-    for start, less in ((FROM_SHUFFLED, "shuffled brains"), (FROM_MEAN, "the mean training picture")):
+    for start, less in (
+        (FROM_SHUFFLED, "shuffled brains"),
+        (FROM_MEAN, "the mean training picture"),
+    ):
         columns = (start, f"{start}_low", f"{start}_high")
-        compared = [kind for kind in kinds if kind != SHUFFLED and (start, kind) != (FROM_MEAN, "mean picture")]
+        compared = [
+            kind
+            for kind in kinds
+            if kind != SHUFFLED and (start, kind) != (FROM_MEAN, "mean picture")
+        ]
         section.table(
             ["", *map(_arrow, others)],
-            [[WORDS[kind], *_cells(table, kind, others, columns, "+.3f", mark=True)] for kind in compared],
+            [
+                [WORDS[kind], *_cells(table, kind, others, columns, "+.3f", mark=True)]
+                for kind in compared
+            ],
             f"Difference from {less}, with 95 % intervals over test images. ✓: better than shuffled brains and than "
             "the mean training picture.",
         )
@@ -105,13 +125,17 @@ def identification_first(measures: list[str]) -> list[str]:
 def first_numbers(table: pd.DataFrame, named: list[str], cfg) -> dict[str, str]:
     numbers = {}
     for measure in named:
-        network = "the demo's own CLIP" if cfg.DATASET == "demo" and measure.startswith(CLIP) else ""
+        network = (
+            "the demo's own CLIP" if cfg.DATASET == "demo" and measure.startswith(CLIP) else ""
+        )
         label = measure.replace(CLIP, network) if network else measure
         value = table.loc[("decoded", measure), "value"]
         numbers[f"{label} (chance {chance_in_words(table, measure)})"] = f"{value:.1%}"
     if ("decoded", COLOUR) in table.index:
         chance = table.loc[(SHUFFLED, COLOUR), "value"]
-        numbers[f"{COLOUR} right (shuffled brains {chance:.0%})"] = f"{table.loc[('decoded', COLOUR), 'value']:.0%}"
+        numbers[f"{COLOUR} right (shuffled brains {chance:.0%})"] = (
+            f"{table.loc[('decoded', COLOUR), 'value']:.0%}"
+        )
     return numbers
 
 
@@ -128,12 +152,19 @@ def better_than_drawn(table: pd.DataFrame, kinds: list[str], others: list[str]) 
         for measure in others:
             if kind not in kinds or measure == COLOUR:
                 continue
-            drawn, other = table.loc[("decoded", measure), "value"], table.loc[(kind, measure), "value"]
+            drawn, other = (
+                table.loc[("decoded", measure), "value"],
+                table.loc[(kind, measure), "value"],
+            )
             if (other < drawn) if measure in LOWER_IS_BETTER else (other > drawn):
                 better.append(f"{measure} ({other:.3f} against {drawn:.3f})")
         if better:
             parts.append(f"{WORDS[kind]}: {', '.join(better)}")
-    return f"These are not drawn and score better than the drawings: {'; '.join(parts)}." if parts else ""
+    return (
+        f"These are not drawn and score better than the drawings: {'; '.join(parts)}."
+        if parts
+        else ""
+    )
 
 
 def about_clip(cfg) -> str:
@@ -179,7 +210,12 @@ def add_published(section: Section, cfg) -> None:
 
 
 def _cells(
-    table: pd.DataFrame, kind: str, measures: list[str], columns, form: str = ".3f", mark: bool = False
+    table: pd.DataFrame,
+    kind: str,
+    measures: list[str],
+    columns,
+    form: str = ".3f",
+    mark: bool = False,
 ) -> list[str]:
     cells = []
     for measure in measures:
@@ -207,14 +243,18 @@ def draw_scores(table: pd.DataFrame, kinds: list[str], measures: list[str], path
     for axis, measure in zip(axes.flat, measures):
         for place, kind in enumerate(kinds):
             value, low, high = table.loc[(kind, measure), ["value", "low", "high"]]
-            low, high = (value, value) if pd.isna(low) else (min(low, value), max(high, value))  # rounding
+            low, high = (
+                (value, value) if pd.isna(low) else (min(low, value), max(high, value))
+            )  # rounding
             error = [[value - low], [high - value]]
             colour = "#8a94a0" if kind == SHUFFLED else "#2b5f8a"
             axis.errorbar(value, -place, xerr=error, fmt="o", color=colour)
         axis.axvline(table.loc[(SHUFFLED, measure), "value"], color="#8a94a0", ls="--", lw=1)
         axis.axvline(table.loc[("mean picture", measure), "value"], color="#8a94a0", ls=":", lw=1)
         axis.set_title(_arrow(measure), fontsize=9)
-        axis.set_yticks([-place for place in range(len(kinds))], [WORDS[kind] for kind in kinds], fontsize=8)
+        axis.set_yticks(
+            [-place for place in range(len(kinds))], [WORDS[kind] for kind in kinds], fontsize=8
+        )
         axis.spines[["top", "right"]].set_visible(False)
     for axis in axes.flat[len(measures) :]:
         axis.set_visible(False)

@@ -32,7 +32,10 @@ WORDS = {
 }  # fmt: skip
 LOWER_IS_BETTER = (LPIPS, f"{V2S} distance", f"{LITE0} distance")
 ROUNDING = 1e-9
-FROM_SHUFFLED, FROM_MEAN = "difference", "from_mean_picture"  # columns, each also with _low and _high
+FROM_SHUFFLED, FROM_MEAN = (
+    "difference",
+    "from_mean_picture",
+)  # columns, each also with _low and _high
 
 
 def is_identification(measure: str) -> bool:
@@ -47,19 +50,24 @@ def shuffled_pairings(n: int, shuffled: bool, cfg) -> np.ndarray:
 
 
 def table_of_scores(
-    features: dict[tuple[str, str], np.ndarray], pairwise: dict[tuple[str, str], np.ndarray], images: list[str], cfg
+    features: dict[tuple[str, str], np.ndarray],
+    pairwise: dict[tuple[str, str], np.ndarray],
+    images: list[str],
+    cfg,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scores with intervals, a row per kind of picture and measure; and the same per test image.
 
     Parameters
     ----------
-    features : (kind, network) → (n_images, n_drawings, k). pairwise : (kind, measure) → (1 + n_pairings, n_images).
+    features : (kind, network) → (n_images, n_drawings, k). pairwise : (kind, measure) → (1 +
+    n_pairings, n_images).
 
     Returns
     -------
-    scores : kind, measure, value, low, high; ``difference`` from shuffled brains and ``from_mean_picture``, each with _low
-        and _high; p of two-way identification; ``evidence``. Intervals are over test images, those of shuffled brains over
-        pairings where there are N_SHUFFLES of them. Identification is compared with chance, which is what shuffled brains
+    scores : kind, measure, value, low, high; ``difference`` from shuffled brains and
+        ``from_mean_picture``, each with _low and _high; p of two-way identification; ``evidence``.
+        Intervals are over test images, those of shuffled brains over pairings where there are
+        N_SHUFFLES of them. Identification is compared with chance, which is what shuffled brains
         and the mean picture reach.
     per_image : kind, measure, image, value.
     """
@@ -75,7 +83,9 @@ def table_of_scores(
             if measure.endswith("two-way"):
                 p[kind, measure] = exchange_p(similar, cfg.N_SHUFFLES, cfg.SEED)
         if kind == DECODED:
-            shuffled |= {m: (v, pairings) for m, v in _of_pairings(network, similar, pairings, cfg).items()}
+            shuffled |= {
+                m: (v, pairings) for m, v in _of_pairings(network, similar, pairings, cfg).items()
+            }
     few = derangements(len(images), PAIRINGS, cfg.SEED)
     for (kind, measure), values in pairwise.items():
         each[kind, measure] = parts[kind, measure] = values[0]
@@ -89,11 +99,18 @@ def table_of_scores(
         for (kind, measure), values in each.items()
     ]
     for measure, (values, _) in shuffled.items():
-        low, high = quantiles(values.mean(axis=1)) if len(values) >= cfg.N_SHUFFLES else (np.nan, np.nan)
-        rows.append({"kind": SHUFFLED, "measure": measure, "value": values.mean(), "low": low, "high": high})
+        low, high = (
+            quantiles(values.mean(axis=1)) if len(values) >= cfg.N_SHUFFLES else (np.nan, np.nan)
+        )
+        rows.append(
+            {"kind": SHUFFLED, "measure": measure, "value": values.mean(), "low": low, "high": high}
+        )
         each[SHUFFLED, measure] = values.mean(axis=0)
     per_image = pd.concat(
-        [pd.DataFrame({"kind": k, "measure": m, "image": images, "value": v}) for (k, m), v in each.items()],
+        [
+            pd.DataFrame({"kind": k, "measure": m, "image": images, "value": v})
+            for (k, m), v in each.items()
+        ],
         ignore_index=True,
     )
     scores = pd.DataFrame(rows)
@@ -111,8 +128,9 @@ def chance_of(measure: str) -> float | None:
 def is_evidence(row: pd.Series) -> bool:
     """Whether a row is better than chance or, for other measures, than shuffled brains and than the mean picture.
 
-    Shuffled brains alone do not do: their drawings are sharp and wrong, so that the mean training picture, which holds
-    nothing of any brain, scores better than they do in pixel correlation and SSIM.
+    Shuffled brains alone do not do: their drawings are sharp and wrong, so that the mean training
+    picture, which holds nothing of any brain, scores better than they do in pixel correlation and
+    SSIM.
     """
     if row["measure"] in LOWER_IS_BETTER:
         nearest_to_0 = max(row[f"{FROM_SHUFFLED}_high"], row[f"{FROM_MEAN}_high"])
@@ -142,27 +160,47 @@ def _drawings(features: np.ndarray, cfg) -> np.ndarray:
     return drawings.mean(axis=0, keepdims=True) if cfg.DRAWINGS == "mean" else drawings
 
 
-def _of_network(network: str, similar: list[np.ndarray], cfg) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _of_network(
+    network: str, similar: list[np.ndarray], cfg
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Measure → scores (n_images,) and contributions (n_images,) of images to their mean; both are means over drawings."""
-    found = {f"{network} two-way": ([two_way(s) for s in similar], [two_way_influence(s) for s in similar])}
+    found = {
+        f"{network} two-way": (
+            [two_way(s) for s in similar],
+            [two_way_influence(s) for s in similar],
+        )
+    }
     if network == CLIP:
         n = _candidates(similar[0], cfg)
-        found[_retrieval_name(n)] = ([retrieval(s, n) for s in similar], [retrieval_influence(s, n) for s in similar])
+        found[_retrieval_name(n)] = (
+            [retrieval(s, n) for s in similar],
+            [retrieval_influence(s, n) for s in similar],
+        )
     else:
         distances = [1 - np.diag(s) for s in similar]
         found[f"{network} distance"] = (distances, distances)
-    return {name: (np.mean(own, axis=0), np.mean(parts, axis=0)) for name, (own, parts) in found.items()}
+    return {
+        name: (np.mean(own, axis=0), np.mean(parts, axis=0)) for name, (own, parts) in found.items()
+    }
 
 
-def _of_pairings(network: str, similar: list[np.ndarray], pairings: np.ndarray, cfg) -> dict[str, np.ndarray]:
+def _of_pairings(
+    network: str, similar: list[np.ndarray], pairings: np.ndarray, cfg
+) -> dict[str, np.ndarray]:
     """Measure → scores (n_pairings, n_images) of seen images with the drawings of other ones; means over drawings."""
-    found = {f"{network} two-way": [[two_way_of_pairing(s, pairing) for pairing in pairings] for s in similar]}
+    found = {
+        f"{network} two-way": [
+            [two_way_of_pairing(s, pairing) for pairing in pairings] for s in similar
+        ]
+    }
     if network == CLIP:
         n = _candidates(similar[0], cfg)
         chances = [[retrieval_of_pairing(s, pairing, n) for pairing in pairings] for s in similar]
         found[_retrieval_name(n)] = chances
     else:
-        found[f"{network} distance"] = [[1 - np.diag(s[pairing]) for pairing in pairings] for s in similar]
+        found[f"{network} distance"] = [
+            [1 - np.diag(s[pairing]) for pairing in pairings] for s in similar
+        ]
     return {name: np.mean(values, axis=0) for name, values in found.items()}
 
 

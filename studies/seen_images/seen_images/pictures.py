@@ -12,7 +12,12 @@ COLOURS = {
     "purple": (150, 50, 190),
     "cyan": (40, 210, 210),
 }
-BACKGROUNDS = {"grass": (60, 130, 55), "sand": (205, 175, 125), "water": (55, 105, 185), "night": (25, 25, 50)}
+BACKGROUNDS = {
+    "grass": (60, 130, 55),
+    "sand": (205, 175, 125),
+    "water": (55, 105, 185),
+    "night": (25, 25, 50),
+}
 WORDINGS = ("a {colour} {shape} on {background}", "{background} with a {colour} {shape}")
 
 
@@ -40,7 +45,9 @@ def draw_scene(scene, rng: np.random.Generator) -> np.ndarray:
     """The picture (PIXELS, PIXELS, 3) uint8 of a scene; the texture of the background is random."""
     y, x = np.mgrid[:PIXELS, :PIXELS] + 0.5
     picture = _background(scene.background, x, y, rng)
-    inside = np.clip(0.5 - _distance(scene.shape, x - scene.x, y - scene.y, scene.radius), 0, 1)[..., None]
+    inside = np.clip(0.5 - _distance(scene.shape, x - scene.x, y - scene.y, scene.radius), 0, 1)[
+        ..., None
+    ]
     picture = picture * (1 - inside) + np.array(COLOURS[scene.colour]) * inside
     return np.clip(np.round(picture), 0, 255).astype(np.uint8)
 
@@ -74,8 +81,8 @@ def _distance(shape: str, x: np.ndarray, y: np.ndarray, radius: float) -> np.nda
 def colour_of_shape(picture: np.ndarray) -> str:
     """Which of COLOURS the shape in a picture (height, width, 3) uint8 has: the one nearest to the mean of its pixels.
 
-    The shape's pixels are taken to be the 7 % that differ most from the mean of the picture's border, about as many as the
-    smallest shapes have. Of 500 seen pictures 98 % get the right name.
+    The shape's pixels are taken to be the 7 % that differ most from the mean of the picture's
+    border, about as many as the smallest shapes have. Of 500 seen pictures 98 % get the right name.
     """
     values = picture.astype(np.float64)
     border = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]]).mean(axis=0)

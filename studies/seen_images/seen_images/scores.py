@@ -14,7 +14,9 @@ def similarity(decoded: np.ndarray, seen: np.ndarray) -> np.ndarray:
         centred = values.reshape(len(values), -1).astype(np.float64)
         centred = centred - centred.mean(axis=1, keepdims=True)
         norm = np.linalg.norm(centred, axis=1, keepdims=True)
-        flat = norm <= 1e-6 * np.sqrt(centred.shape[1]) * max(1e-30, np.abs(values).max())  # rounding
+        flat = norm <= 1e-6 * np.sqrt(centred.shape[1]) * max(
+            1e-30, np.abs(values).max()
+        )  # rounding
         rows.append(np.divide(centred, norm, out=np.zeros_like(centred), where=~flat))
     return rows[0] @ rows[1].T
 
@@ -36,21 +38,24 @@ def two_way(similar: np.ndarray) -> np.ndarray:
 def two_way_influence(similar: np.ndarray) -> np.ndarray:
     """Contribution (n,) of each image to the mean of :func:`two_way`; their mean is that mean.
 
-    An image counts twice: as the one that is identified, and as a rival of all others. Its score alone is not all that
-    changes when another image is drawn in its place, so intervals rest on these contributions (the projection of a
-    U-statistic: Hoeffding 1948, Ann. Math. Stat. 19:293).
+    An image counts twice: as the one that is identified, and as a rival of all others. Its score
+    alone is not all that changes when another image is drawn in its place, so intervals rest on
+    these contributions (the projection of a U-statistic: Hoeffding 1948, Ann. Math. Stat. 19:293).
     """
     n, own = len(similar), np.diag(similar)[:, None]
     wins = (similar < own) + (similar == own) / 2
     np.fill_diagonal(wins, 0)
     as_own, as_rival = wins.sum(axis=1) / (n - 1), wins.sum(axis=0) / (n - 1)
-    return (as_own + as_rival - 2 * as_own.mean()) * (n - 1) / (n - 2) + as_own.mean()  # the jackknife's factor
+    return (as_own + as_rival - 2 * as_own.mean()) * (n - 1) / (
+        n - 2
+    ) + as_own.mean()  # the jackknife's factor
 
 
 def retrieval(similar: np.ndarray, n: int) -> np.ndarray:
     """Chance (n_images,) that the seen image is the most similar among itself and ``n`` − 1 random others.
 
-    Closed form over all draws of others, without replacement. Images tied with the seen one share the win.
+    Closed form over all draws of others, without replacement. Images tied with the seen one share
+    the win.
     """
     own = np.diag(similar)[:, None]
     better, tied = (similar > own).sum(axis=1), (similar == own).sum(axis=1) - 1
@@ -77,8 +82,8 @@ def retrieval_influence(similar: np.ndarray, n: int) -> np.ndarray:
 def two_way_of_pairing(similar: np.ndarray, pairing: np.ndarray) -> np.ndarray:
     """Two-way identification (n,) of each seen image by what was decoded for another one.
 
-    The picture that was seen when the other one was decoded is no rival here: with it the mean would lie below chance, 0.5,
-    by as much as the decoder is good.
+    The picture that was seen when the other one was decoded is no rival here: with it the mean
+    would lie below chance, 0.5, by as much as the decoder is good.
 
     Parameters
     ----------
@@ -94,7 +99,9 @@ def retrieval_of_pairing(similar: np.ndarray, pairing: np.ndarray, n: int) -> np
     return _retrieval_of_counts(losses, ties, len(similar) - 2, n)
 
 
-def _counts_of_pairing(similar: np.ndarray, pairing: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _counts_of_pairing(
+    similar: np.ndarray, pairing: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How many rivals are less similar, as similar and more similar (n,) than the seen image."""
     moved, rows = similar[pairing], np.arange(len(similar))
     own, source = np.diag(moved)[:, None], moved[rows, pairing][:, None]
@@ -122,12 +129,16 @@ def exchange_p(similar: list[np.ndarray], n_exchanges: int, seed: int) -> float:
 def _retrieval_of_counts(better: np.ndarray, tied: np.ndarray, others: int, n: int) -> np.ndarray:
     """Chance to be first among ``n`` − 1 of ``others`` rivals, of which some are better and some are tied."""
     result = np.zeros(len(better))
-    for extra in range(int(tied.max(initial=0)) + 1):  # of the tied ones, how many are among the drawn
+    for extra in range(
+        int(tied.max(initial=0)) + 1
+    ):  # of the tied ones, how many are among the drawn
         result += _hypergeometric(others, tied, better, n - 1, extra) / (1 + extra)
     return result
 
 
-def _hypergeometric(total: int, tied: np.ndarray, better: np.ndarray, drawn: int, extra: int) -> np.ndarray:
+def _hypergeometric(
+    total: int, tied: np.ndarray, better: np.ndarray, drawn: int, extra: int
+) -> np.ndarray:
     """Probability that ``drawn`` of ``total`` hold ``extra`` of the tied and none of the better ones."""
     rest = total - tied - better
     possible = (extra <= tied) & (drawn - extra <= rest) & (drawn >= extra)
@@ -149,7 +160,10 @@ def feature_correlation(decoded: np.ndarray, seen: np.ndarray, times: np.ndarray
     ----------
     decoded, seen : (n, k). times : (n_draws, n) how often each image was drawn.
     """
-    x, y = (values.astype(np.float64) - values.mean(axis=0, dtype=np.float64) for values in (decoded, seen))
+    x, y = (
+        values.astype(np.float64) - values.mean(axis=0, dtype=np.float64)
+        for values in (decoded, seen)
+    )
     n = times.sum(axis=1, keepdims=True)
     sx, sy, sxy, sxx, syy = (times @ values for values in (x, y, x * y, x * x, y * y))
     spread = np.maximum(sxx - sx**2 / n, 0) * np.maximum(syy - sy**2 / n, 0)
@@ -171,10 +185,11 @@ def interval_of_mean(values: np.ndarray, times: np.ndarray) -> tuple[float, floa
 def interval_of_share(contributions: np.ndarray) -> tuple[float, float, float]:
     """Mean of contributions (n,) to a share between 0 and 1, and its interval: Student's t on the scale of log-odds.
 
-    Above three quarters, the lower limit is at most that with one image more, of three quarters: a few images that are hard
-    to identify decide such a mean and its error, and a sample may lack them. Without this the interval covers a share of
-    0.99 in 86 to 89 % of samples of 60 to 100 images. Below one quarter, the same holds for the upper limit. At 0 or 1 the
-    interval is that of ``n`` images which were all identified, or none of them (Clopper & Pearson 1934).
+    Above three quarters, the lower limit is at most that with one image more, of three quarters: a
+    few images that are hard to identify decide such a mean and its error, and a sample may lack
+    them. Without this the interval covers a share of 0.99 in 86 to 89 % of samples of 60 to 100
+    images. Below one quarter, the same holds for the upper limit. At 0 or 1 the interval is that of
+    ``n`` images which were all identified, or none of them (Clopper & Pearson 1934).
     """
     n, mean = len(contributions), float(contributions.mean())
     edge = ((1 - LEVEL) / 2) ** (1 / n)
@@ -200,14 +215,18 @@ def _log_odds_interval(contributions: np.ndarray) -> tuple[float, float]:
 def excess_influence(own: np.ndarray, others: np.ndarray, pairings: np.ndarray) -> np.ndarray:
     """Contribution (n,) of each image to the mean of right pairs less the mean of wrong pairs.
 
-    An image counts in its own pair, as what was seen in wrong pairs, and as what was drawn in wrong pairs.
+    An image counts in its own pair, as what was seen in wrong pairs, and as what was drawn in wrong
+    pairs.
 
     Parameters
     ----------
-    own : (n,) scores of right pairs. others : (n_pairings, n) scores of seen images with the drawings ``pairings``.
+    own : (n,) scores of right pairs. others : (n_pairings, n) scores of seen images with the
+    drawings ``pairings``.
     """
     as_seen = others.mean(axis=0)
-    as_drawn = np.bincount(pairings.ravel(), weights=others.ravel(), minlength=len(own)) / len(pairings)
+    as_drawn = np.bincount(pairings.ravel(), weights=others.ravel(), minlength=len(own)) / len(
+        pairings
+    )
     return own - as_seen - as_drawn + others.mean()
 
 

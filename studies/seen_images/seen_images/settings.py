@@ -24,7 +24,9 @@ LIMITS = {
     "ENCODE_PIXELS": Pixels,
     "LATENTS": Literal["mean", "sample"],
     "N_TOKENS": Annotated[int, Field(ge=2, le=77)],
-    "IMAGE_DECODERS": Annotated[tuple[Literal["ridge", "cnn", "vae", "gcn", "mlp"], ...], Field(min_length=1)],
+    "IMAGE_DECODERS": Annotated[
+        tuple[Literal["ridge", "cnn", "vae", "gcn", "mlp"], ...], Field(min_length=1)
+    ],
     "TEXT_DECODERS": Annotated[tuple[Literal["ridge", "cnn"], ...], Field(min_length=1)],
     "DECODER_OPTIONS": dict[str, dict[str, object]],
     "ALPHAS": Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)],
@@ -68,7 +70,14 @@ class SeenSettings(SettingsModel):
     """Settings of this study's ``config.py``."""
 
     LIMITS: ClassVar = LIMITS
-    FOLDERS: ClassVar = ("DATASET_DIR", "DATA_DIR", "MODEL_DIR", "GENERATOR_DIR", "SCORES_DIR", "SPACE_FILE")
+    FOLDERS: ClassVar = (
+        "DATASET_DIR",
+        "DATA_DIR",
+        "MODEL_DIR",
+        "GENERATOR_DIR",
+        "SCORES_DIR",
+        "SPACE_FILE",
+    )
 
     @classmethod
     def complete(cls, values: dict) -> dict:
@@ -82,7 +91,10 @@ class SeenSettings(SettingsModel):
         for name in LISTS:
             if len(set(values := getattr(self, name))) < len(values):
                 raise ValueError(f"{name} = {values} names one twice")
-        for drawn, trained in (("IMAGE_DECODER", "IMAGE_DECODERS"), ("TEXT_DECODER", "TEXT_DECODERS")):
+        for drawn, trained in (
+            ("IMAGE_DECODER", "IMAGE_DECODERS"),
+            ("TEXT_DECODER", "TEXT_DECODERS"),
+        ):
             if getattr(self, drawn) not in getattr(self, trained):
                 raise ValueError(
                     f"{drawn} = {getattr(self, drawn)!r} is not in {trained} = {getattr(self, trained)}: it would "
@@ -92,7 +104,9 @@ class SeenSettings(SettingsModel):
             [name.rpartition(":")[2] for name in self.EARLY_ROIS],
             [roi for node in self.GCN_NODES for roi in node],
         )
-        if "gcn" in self.IMAGE_DECODERS and (lost := [name for name in named if nodes.count(name) != 1]):
+        if "gcn" in self.IMAGE_DECODERS and (
+            lost := [name for name in named if nodes.count(name) != 1]
+        ):
             raise ValueError(
                 f"GCN_NODES = {self.GCN_NODES} must name the early region {lost[0]!r} once. Put it into one node"
             )

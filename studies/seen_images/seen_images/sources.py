@@ -16,7 +16,12 @@ TRIAL_COLUMNS, VOXEL_COLUMNS = ["image", "split", "session"], ["part", "roi", "i
 PARTS = ("early", "higher")
 MIN_TRIALS = 10  # training trials of a session that is standardised by itself
 NO_SESSION = "all"  # of trials whose table names no session
-READERS = {"demo": "table:Tables", "table": "table:Tables", "nsd": "nsd:NaturalScenes", "things": "things:Things"}
+READERS = {
+    "demo": "table:Tables",
+    "table": "table:Tables",
+    "nsd": "nsd:NaturalScenes",
+    "things": "things:Things",
+}
 
 
 class Source:
@@ -61,7 +66,9 @@ class Source:
     def need(self, path: Path, what: str) -> Path:
         """``path`` if it is there; else raise and say what it should hold."""
         if not path.exists():
-            raise NeuroFaceError(f"{path} is not there: {what}. Check DATASET_DIR, or put it there.")
+            raise NeuroFaceError(
+                f"{path} is not there: {what}. Check DATASET_DIR, or put it there."
+            )
         return path
 
     def region(self, name: str) -> np.ndarray:
@@ -92,11 +99,17 @@ class Source:
                     raise NeuroFaceError(
                         f"{name!r} has no voxel in {self.folder}. Leave it out of {part.upper()}_ROIS."
                     )
-                rows.append(pd.DataFrame({"part": part, "roi": name.rpartition(":")[2], "voxel": voxels}))
+                rows.append(
+                    pd.DataFrame({"part": part, "roi": name.rpartition(":")[2], "voxel": voxels})
+                )
         table = pd.concat(rows, ignore_index=True)
         for axis, name in enumerate("ijk"):
             known = self.positions is not None
-            table[name] = self.positions[table["voxel"], axis] if known else pd.array([pd.NA] * len(table), "Int64")
+            table[name] = (
+                self.positions[table["voxel"], axis]
+                if known
+                else pd.array([pd.NA] * len(table), "Int64")
+            )
         return table
 
 
@@ -116,9 +129,13 @@ def check_trials(trials: pd.DataFrame) -> None:
     splits = {name: set(part["image"]) for name, part in trials.groupby("split")}
     for name in ("train", "test"):
         if name not in splits:
-            raise NeuroFaceError(f"There is no {name} trial. The column split must say train or test for each trial.")
+            raise NeuroFaceError(
+                f"There is no {name} trial. The column split must say train or test for each trial."
+            )
     if unknown := sorted(set(splits) - {"train", "test"}):
-        raise NeuroFaceError(f"The column split holds {unknown[0]!r}. It must say train or test for each trial.")
+        raise NeuroFaceError(
+            f"The column split holds {unknown[0]!r}. It must say train or test for each trial."
+        )
     if both := sorted(splits["train"] & splits["test"]):
         raise NeuroFaceError(
             f"{len(both)} images are in training and in test trials, such as {both[0]!r}: scores would be of "
@@ -137,7 +154,9 @@ def whole_numbers(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:
     wrong = ~(values == np.rint(values))  # NaN too
     if wrong.any():
         line, cell = table.index[wrong][0], table[column].to_numpy()[wrong][0]
-        raise NeuroFaceError(f"{path}, line {line}: {column} is {cell or 'missing'}, not a whole number. Correct the file.")
+        raise NeuroFaceError(
+            f"{path}, line {line}: {column} is {cell or 'missing'}, not a whole number. Correct the file."
+        )
     return values.astype(int)
 
 
@@ -154,7 +173,8 @@ def only_captions(captions, image: str) -> list[str]:
 def first_captions(source: Source, images: list[str], width: int = 22) -> list[str]:
     """The first caption of each image, in lines of ``width`` letters and three lines at most, for figures."""
     return [
-        "\n".join(textwrap.wrap(source.captions(image)[0], width, max_lines=3, placeholder=" …")) for image in images
+        "\n".join(textwrap.wrap(source.captions(image)[0], width, max_lines=3, placeholder=" …"))
+        for image in images
     ]
 
 

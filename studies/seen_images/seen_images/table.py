@@ -1,8 +1,9 @@
 """Plain tables: a format for anybody's data, and the demo's.
 
-``betas.npy`` (n_trials, n_voxels); ``trials.tsv``: image, split, maybe session; ``voxels.tsv``: roi, maybe i, j, k;
-``captions.tsv``: image, caption, maybe several rows per image; ``images/<image>.png`` or ``.jpg``; and, where there are any,
-``attributes.tsv``: image and a column per attribute; ``space.nii.gz``: the grid that i, j, k count in.
+``betas.npy`` (n_trials, n_voxels); ``trials.tsv``: image, split, maybe session; ``voxels.tsv``:
+roi, maybe i, j, k; ``captions.tsv``: image, caption, maybe several rows per image;
+``images/<image>.png`` or ``.jpg``; and, where there are any, ``attributes.tsv``: image and a column
+per attribute; ``space.nii.gz``: the grid that i, j, k count in.
 """
 
 from functools import cached_property
@@ -33,13 +34,18 @@ class Tables(Source):
         }
         self.files = [self.need(self.folder / name, what) for name, what in names.items()]
         betas = open_npy(self.files[0])
-        self.trials, self._voxels = _table(self.files[1], "image", "split"), _table(self.files[2], "roi")
+        self.trials, self._voxels = (
+            _table(self.files[1], "image", "split"),
+            _table(self.files[2], "roi"),
+        )
         if betas.ndim != 2 or betas.shape != (len(self.trials), len(self._voxels)):
             raise NeuroFaceError(
                 f"{self.files[0]} has shape {betas.shape}; trials.tsv has {len(self.trials)} rows and voxels.tsv "
                 f"{len(self._voxels)}: betas.npy must be trials × voxels. Correct the one that is wrong."
             )
-        self.trials["session"] = self.trials["session"].astype(str) if "session" in self.trials else NO_SESSION
+        self.trials["session"] = (
+            self.trials["session"].astype(str) if "session" in self.trials else NO_SESSION
+        )
         if {"i", "j", "k"} <= set(self._voxels):
             self.positions = self._voxels[["i", "j", "k"]].to_numpy(int)
             if (file := self.folder / "space.nii.gz").exists():
@@ -88,7 +94,9 @@ def read_picture(file: Path) -> np.ndarray:
         with Image.open(file) as picture:
             return np.asarray(picture.convert("RGB"))
     except OSError as error:
-        raise NeuroFaceError(f"{file} cannot be read as a picture: {error}. Download or make it again.") from None
+        raise NeuroFaceError(
+            f"{file} cannot be read as a picture: {error}. Download or make it again."
+        ) from None
 
 
 def _table(file: Path, *columns: str) -> pd.DataFrame:

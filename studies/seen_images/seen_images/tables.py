@@ -6,7 +6,9 @@ from neuroface import NeuroFaceError
 
 import pandas as pd
 
-TEXT = dict.fromkeys(("image", "nearest", "split", "session", "sessions", "roi", "part", "roi_left_out"), str)
+TEXT = dict.fromkeys(
+    ("image", "nearest", "split", "session", "sessions", "roi", "part", "roi_left_out"), str
+)
 
 
 def read_tsv(path: Path) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """THINGS-fMRI (Hebart et al. 2023, eLife 12:e82580): single-trial estimates as tables.
 
-``sub-01_ResponseData.h5`` is a pandas frame of voxels × trials. Its block of numbers is read directly, only at the voxels
-that are needed: pandas would hold 16 GB in memory.
+``sub-01_ResponseData.h5`` is a pandas frame of voxels × trials. Its block of numbers is read
+directly, only at the voxels that are needed: pandas would hold 16 GB in memory.
 """
 
 import re
@@ -35,9 +35,13 @@ class Things(Source):
         super().__init__(cfg)
         folder = self.folder / "betas_csv" if (self.folder / "betas_csv").is_dir() else self.folder
         names = ("ResponseData.h5", "StimulusMetadata.csv", "VoxelMetadata.csv")
-        self.files = [self.need(folder / f"{cfg.SUBJECT}_{name}", f"of {cfg.SUBJECT}") for name in names]
+        self.files = [
+            self.need(folder / f"{cfg.SUBJECT}_{name}", f"of {cfg.SUBJECT}") for name in names
+        ]
         stimuli = read_delimited_table(self.files[1], ("trial_type", "stimulus"))
-        self._rows = np.flatnonzero(stimuli["trial_type"].isin(["train", "test"]))  # not the catch trials
+        self._rows = np.flatnonzero(
+            stimuli["trial_type"].isin(["train", "test"])
+        )  # not the catch trials
         kept = stimuli.iloc[self._rows]
         self.trials = pd.DataFrame(
             {
@@ -47,14 +51,18 @@ class Things(Source):
             }
         )
         if "session" in kept:
-            self.trials["session"] = [f"{number:02d}" for number in whole_numbers(kept, "session", self.files[1])]
+            self.trials["session"] = [
+                f"{number:02d}" for number in whole_numbers(kept, "session", self.files[1])
+            ]
         if "run" in kept:
             self.trials["run"] = whole_numbers(kept, "run", self.files[1])
         self._files = dict(zip(self.trials["image"], kept["stimulus"]))
         if set(PLACE) <= set(self._names):
             self.positions = self._voxels[list(PLACE)].to_numpy(int)
         if cfg.SPACE_FILE:
-            self.space = grid_of(self.need(Path(cfg.SPACE_FILE), "SPACE_FILE, the grid of the voxels"))
+            self.space = grid_of(
+                self.need(Path(cfg.SPACE_FILE), "SPACE_FILE, the grid of the voxels")
+            )
 
     @cached_property
     def _names(self) -> dict[str, str]:
@@ -97,13 +105,25 @@ class Things(Source):
         return regions
 
     def betas(self, session: str, voxels: np.ndarray) -> np.ndarray:
-        wanted, columns = np.unique(voxels), self._rows[(self.trials["session"] == session).to_numpy()]
-        first_column, last_column = columns.min(), columns.max() + 1  # a session's trials lie side by side
+        wanted, columns = (
+            np.unique(voxels),
+            self._rows[(self.trials["session"] == session).to_numpy()],
+        )
+        first_column, last_column = (
+            columns.min(),
+            columns.max() + 1,
+        )  # a session's trials lie side by side
         try:
             with h5py.File(self.files[0]) as stored:
                 frame = next(iter(stored.values()))
-                blocks = [frame[name] for name in frame if name.startswith("block") and name.endswith("_values")]
-                values = max(blocks, key=lambda block: block.shape[1])  # the other one holds the voxels' numbers
+                blocks = [
+                    frame[name]
+                    for name in frame
+                    if name.startswith("block") and name.endswith("_values")
+                ]
+                values = max(
+                    blocks, key=lambda block: block.shape[1]
+                )  # the other one holds the voxels' numbers
                 if len(values) != len(self._voxels) or values.shape[1] <= self._rows.max():
                     raise NeuroFaceError(
                         f"{self.files[0]} holds {values.shape[0]} voxels × {values.shape[1]} trials; the tables "
@@ -115,9 +135,13 @@ class Things(Source):
                     first, last = np.searchsorted(wanted, (start, start + ROWS_AT_ONCE))
                     if last > first:
                         part = values[start : start + ROWS_AT_ONCE, first_column:last_column]
-                        found[first:last] = part[wanted[first:last] - start][:, columns - first_column]
+                        found[first:last] = part[wanted[first:last] - start][
+                            :, columns - first_column
+                        ]
         except (OSError, StopIteration, ValueError) as error:
-            raise NeuroFaceError(f"{self.files[0]} cannot be read: {error}. Download it again.") from None
+            raise NeuroFaceError(
+                f"{self.files[0]} cannot be read: {error}. Download it again."
+            ) from None
         return found[np.searchsorted(wanted, voxels)].T
 
     def picture(self, image: str) -> np.ndarray:
@@ -125,7 +149,11 @@ class Things(Source):
         folders = [self.folder / folder for folder in ("images", "object_images")]
         places = [folder / place for folder in folders for place in (name, f"{concept}/{name}")]
         place = next((place for place in places if place.exists()), places[0])
-        return read_picture(self.need(place, f"a picture that was seen; object_images/{concept}/ does not have it either"))
+        return read_picture(
+            self.need(
+                place, f"a picture that was seen; object_images/{concept}/ does not have it either"
+            )
+        )
 
     def _concept(self, image: str) -> str:
         """``air_conditioner_01b`` → ``air_conditioner``."""
@@ -134,7 +162,9 @@ class Things(Source):
     @cached_property
     def _concepts(self) -> dict[str, str]:
         """Concept, with _ for - and blanks → its word and definition."""
-        file = self.need(self.folder / "things_concepts.tsv", "words and definitions of the concepts")
+        file = self.need(
+            self.folder / "things_concepts.tsv", "words and definitions of the concepts"
+        )
         table = read_text_table(file, ("Word", DEFINITION))
         table = table[table[["Word", DEFINITION]].notna().all(axis=1)]
         if "uniqueID" in table:

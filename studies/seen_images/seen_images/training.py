@@ -24,7 +24,9 @@ class Watched(NamedTuple):
 def inner_images(images: np.ndarray, share: float, seed: int) -> np.ndarray:
     """Which trials (n,) are of the images that choose the epoch: a seeded share of the images, at least one."""
     names = np.unique(images)
-    chosen = np.random.default_rng([seed, 31]).permutation(names)[: max(1, round(share * len(names)))]
+    chosen = np.random.default_rng([seed, 31]).permutation(names)[
+        : max(1, round(share * len(names)))
+    ]
     return np.isin(images, chosen)
 
 
@@ -36,7 +38,11 @@ def inner_folds(images: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
 
 
 def fit_ridge(
-    voxels: np.ndarray, latents: np.ndarray, folds: np.ndarray, alphas: tuple[float, ...], device: torch.device
+    voxels: np.ndarray,
+    latents: np.ndarray,
+    folds: np.ndarray,
+    alphas: tuple[float, ...],
+    device: torch.device,
 ) -> tuple[Linear, dict]:
     """Ridge regression with a penalty of its own for each latent, chosen by inner folds (Dupré la Tour et al. 2022).
 
@@ -54,7 +60,11 @@ def fit_ridge(
     centre, mean = voxels.mean(axis=0, dtype=np.float64), latents.mean(axis=0, dtype=np.float64)
     x, y = (voxels - centre).astype(np.float32), (latents - mean).astype(np.float32)
     n, n_voxels = x.shape
-    kind, fixed = (RidgeCV, {"fit_intercept": False}) if n >= n_voxels else (KernelRidgeCV, {"kernel": "linear"})
+    kind, fixed = (
+        (RidgeCV, {"fit_intercept": False})
+        if n >= n_voxels
+        else (KernelRidgeCV, {"kernel": "linear"})
+    )
     model = kind(alphas=np.array(alphas, np.float32), cv=PredefinedSplit(folds), **fixed)
     model.fit(backend.asarray(x), backend.asarray(y))
     found = model.coef_ if n >= n_voxels else model.get_primal_coef()
@@ -64,7 +74,9 @@ def fit_ridge(
         network.last.weight.copy_(torch.from_numpy(coefficients.T))
         network.last.bias.copy_(torch.from_numpy(mean - centre @ coefficients))
     chosen, times = np.unique(np.asarray(backend.to_numpy(model.best_alphas_)), return_counts=True)
-    return network.eval(), {"alphas": {f"{alpha:g}": int(count) for alpha, count in zip(chosen, times)}}
+    return network.eval(), {
+        "alphas": {f"{alpha:g}": int(count) for alpha, count in zip(chosen, times)}
+    }
 
 
 def train_network(
@@ -88,7 +100,8 @@ def train_network(
 
     Parameters
     ----------
-    voxels : (n, n_voxels), may be a memory map. latents : (n_images, n_outputs). of_trial : (n,) row of ``latents``.
+    voxels : (n, n_voxels), may be a memory map. latents : (n_images, n_outputs). of_trial : (n,)
+    row of ``latents``.
     trials : which rows of ``voxels`` to fit.
 
     Returns
@@ -115,22 +128,37 @@ def train_network(
             if len(rows) < 2:
                 continue  # batch normalisation needs two
             loss = network.loss(
-                *(torch.from_numpy(np.array(a)).to(device) for a in (voxels[rows], latents[of_trial[rows]]))
+                *(
+                    torch.from_numpy(np.array(a)).to(device)
+                    for a in (voxels[rows], latents[of_trial[rows]])
+                )
             )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             total += loss.item() * len(rows)
-        error = float(np.mean((predict(network, watched.voxels, batch_size, device) - watched.latents) ** 2))
+        error = float(
+            np.mean((predict(network, watched.voxels, batch_size, device) - watched.latents) ** 2)
+        )
         if not np.isfinite(error):
             raise NeuroFaceError(
                 f"{type(network).__name__}: the error is {error} after epoch {epoch}, with learning_rate = "
                 f"{learning_rate:g}. Set a smaller learning_rate in DECODER_OPTIONS."
             )
         seconds = round(time.monotonic() - started, 2)
-        history.append({"epoch": epoch, "train_loss": total / len(order), "watched_mse": error, "seconds": seconds})
+        history.append(
+            {
+                "epoch": epoch,
+                "train_loss": total / len(order),
+                "watched_mse": error,
+                "seconds": seconds,
+            }
+        )
         if error < best_error:
-            best_error, best = error, {name: value.detach().clone() for name, value in network.state_dict().items()}
+            best_error, best = (
+                error,
+                {name: value.detach().clone() for name, value in network.state_dict().items()},
+            )
         elif epoch - min(history, key=lambda row: row["watched_mse"])["epoch"] >= patience:
             break
     network.load_state_dict(best)
@@ -138,12 +166,17 @@ def train_network(
     return history
 
 
-def predict(network: Decoder, voxels: np.ndarray, batch: int, device: torch.device = torch.device("cpu")) -> np.ndarray:  # noqa: B008
+def predict(
+    network: Decoder, voxels: np.ndarray, batch: int, device: torch.device | str = "cpu"
+) -> np.ndarray:
     """Latents (n, n_outputs) float32 of patterns (n, n_voxels)."""
     network.eval()
     with torch.no_grad():
         parts = [
-            network(torch.from_numpy(np.array(voxels[start : start + batch])).to(device)).float().cpu().numpy()
+            network(torch.from_numpy(np.array(voxels[start : start + batch])).to(device))
+            .float()
+            .cpu()
+            .numpy()
             for start in range(0, len(voxels), batch)
         ]
     return np.concatenate(parts)

@@ -1,6 +1,7 @@
 """The demo data with the published procedure: what its clock, its missing delay and its standardisation do to the numbers.
 
-Labels drive known regions, so the numbers can be compared with those of the default settings (README.md).
+Labels drive known regions, so the numbers can be compared with those of the default settings
+(README.md).
 """
 
 RUN_NAME = "volumes-demo-published"

@@ -1,14 +1,16 @@
 """Parts of the body that move: OpenNeuro ds004044 (62 people, TR 2 s, blocks of twelve movements), its fMRIPrep derivatives.
 
-The published derivatives are in each person's own space, so the study is of one person at a time (INCLUDE, and a RUN_NAME
-for each); they have no masks (script 2 computes one). Of the two versions of a run the denoised one is read. For all people
-at once run fMRIPrep with MNI152NLin2009cAsym as output, and set INCLUDE = (), SPACE = "MNI" and BIDS_FILTER =
+The published derivatives are in each person's own space, so the study is of one person at a time
+(INCLUDE, and a RUN_NAME for each); they have no masks (script 2 computes one). Of the two versions
+of a run the denoised one is read. For all people at once run fMRIPrep with MNI152NLin2009cAsym as
+output, and set INCLUDE = (), SPACE = "MNI" and BIDS_FILTER =
 "task-motor*space-MNI152NLin2009cAsym".
 
-Four of the twelve trial types, as published. The hybrid, its predecessor and its two halves on the same folds. Published:
-85.2 % (hybrid) and 82.9 % (DeepBrain) on single held-out volumes; volumes of one block were on both sides.
-MODEL_OPTIONS = {"hybrid": {"reference": True}} trains the network as it was released; its last feature map is one cell, so
-leave "grad-cam" and "attention-rollout" out of MAP_METHODS then.
+Four of the twelve trial types, as published. The hybrid, its predecessor and its two halves on the
+same folds. Published: 85.2 % (hybrid) and 82.9 % (DeepBrain) on single held-out volumes; volumes of
+one block were on both sides. MODEL_OPTIONS = {"hybrid": {"reference": True}} trains the network as
+it was released; its last feature map is one cell, so leave "grad-cam" and "attention-rollout" out
+of MAP_METHODS then.
 """
 
 DATASET = "bids"

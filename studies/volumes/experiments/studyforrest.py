@@ -1,10 +1,11 @@
 """StudyForrest: portrayed emotions in a film, OpenNeuro ds000113 (15 people, TR 2 s, eight runs), preprocessed by fMRIPrep.
 
-Nine observers' tables of emotions (Labs et al. 2015, CC0) lie in tests/data/studyforrest. With the settings below a label
-has its right moment and its haemodynamic delay. To repeat the published procedure, give it its own RUN_NAME and set
-FILM_CLOCK = "cumulated", LAG_S = 0.0, STANDARDIZE = "volume", BALANCE = "moments", CV_SPLITS = ("volume",),
-HELD_OUT_SPLIT = "volume", SELECTION = "published" and MIN_PROBABILITY = 0.75. Published: 68.1 % on single held-out volumes,
-on raw BOLD of 80 × 80 × 35 voxels.
+Nine observers' tables of emotions (Labs et al. 2015, CC0) lie in tests/data/studyforrest. With the
+settings below a label has its right moment and its haemodynamic delay. To repeat the published
+procedure, give it its own RUN_NAME and set FILM_CLOCK = "cumulated", LAG_S = 0.0, STANDARDIZE =
+"volume", BALANCE = "moments", CV_SPLITS = ("volume",), HELD_OUT_SPLIT = "volume", SELECTION =
+"published" and MIN_PROBABILITY = 0.75. Published: 68.1 % on single held-out volumes, on raw BOLD of
+80 × 80 × 35 voxels.
 """
 
 DATASET = "bids"

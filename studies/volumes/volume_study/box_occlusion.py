@@ -1,9 +1,10 @@
 """What a class loses when a small box of a volume is set to a baseline, for every box of a grid (Zeiler & Fergus 2014).
 
-A box changes only a few places of every feature map. A convolution is linear: its output changes by the convolution of what
-changed in its input. So the feature maps of the whole volume are computed once. For every box only its change goes through
-the layers, as a patch of a few places; at a nonlinearity the patch is added to the stored map. One pass per box through the
-whole network gives the same maps, at 80 × 80 × 35 voxels with a hundred times as many operations.
+A box changes only a few places of every feature map. A convolution is linear: its output changes by
+the convolution of what changed in its input. So the feature maps of the whole volume are computed
+once. For every box only its change goes through the layers, as a patch of a few places; at a
+nonlinearity the patch is added to the stored map. One pass per box through the whole network gives
+the same maps, at 80 × 80 × 35 voxels with a hundred times as many operations.
 """
 
 from neuroface.decoding import ToVolumes, VolumeConv3D
@@ -37,7 +38,8 @@ class BoxOcclusion:
     Parameters
     ----------
     model : a network of :mod:`volume_study.networks`. edge, stride : of the boxes, in voxels.
-    batch : volumes per pass through the whole network; boxes are taken 64 × as many at a time where work is shared.
+    batch : volumes per pass through the whole network; boxes are taken 64 × as many at a time where
+    work is shared.
     shared : False: one pass per box, for comparison.
     """
 
@@ -64,7 +66,8 @@ class BoxOcclusion:
 
         Returns
         -------
-        (n_classes, n_voxels) float32: the mean drop of the boxes that hold a voxel; 0 where none does. (n_classes,).
+        (n_classes, n_voxels) float32: the mean drop of the boxes that hold a voxel; 0 where none
+        does. (n_classes,).
         """
         drops, probability = self.drops(volume, baseline, self.corners)
         shape = np.add(self.box.shape, self.edge)
@@ -80,7 +83,9 @@ class BoxOcclusion:
     def drops(self, volume, baseline, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Drops (n_boxes, n_classes) float64 of the probabilities for boxes at ``corners``, and these (n_classes,)."""
         change = np.zeros(np.add(self.box.shape, self.edge), dtype=np.float32)
-        change[: self.box.shape[0], : self.box.shape[1], : self.box.shape[2]][self.box] = baseline - volume
+        change[: self.box.shape[0], : self.box.shape[1], : self.box.shape[2]][self.box] = (
+            baseline - volume
+        )
         window = np.asarray(volume, dtype=np.float32)[None, :, None, None]
         if not self.shares:
             return self._drops_one_by_one(window, change, corners)
@@ -96,8 +101,15 @@ class BoxOcclusion:
     def _changes_of_logits(self, change: np.ndarray, corners: np.ndarray, maps: list) -> np.ndarray:
         """How each box changes the logits: (n_boxes, n_classes)."""
         cells = np.stack(list(np.ndindex(*[self.edge] * 3)))
-        patch = change[tuple((corners[:, None] + cells).transpose(2, 0, 1))][..., None]  # (n_boxes, cells, 1)
-        patch, corner, width, stored = ops.convert_to_tensor(patch), corners, np.full(3, self.edge), iter(maps)
+        patch = change[tuple((corners[:, None] + cells).transpose(2, 0, 1))][
+            ..., None
+        ]  # (n_boxes, cells, 1)
+        patch, corner, width, stored = (
+            ops.convert_to_tensor(patch),
+            corners,
+            np.full(3, self.edge),
+            iter(maps),
+        )
         for step in self.steps:
             if isinstance(step, Nonlinear):
                 patch = step(patch, corner, width, next(stored))
@@ -107,12 +119,16 @@ class BoxOcclusion:
                 patch = step(patch)
         return np.asarray(patch, dtype=np.float64)
 
-    def _drops_one_by_one(self, window, change, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _drops_one_by_one(
+        self, window, change, corners: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         whole = np.asarray(self.model.predict_on_batch(window))[0].astype(np.float64)
         copies, found = np.repeat(window, self.batch, axis=0), []
         cells = np.stack(list(np.ndindex(*[self.edge] * 3)))
         voxel = np.full(change.shape, -1)
-        voxel[: self.box.shape[0], : self.box.shape[1], : self.box.shape[2]][self.box] = np.arange(self.box.sum())
+        voxel[: self.box.shape[0], : self.box.shape[1], : self.box.shape[2]][self.box] = np.arange(
+            self.box.sum()
+        )
         for start in range(0, len(corners), self.batch):
             part = corners[start : start + self.batch]
             copies[:] = window
@@ -120,7 +136,9 @@ class BoxOcclusion:
                 place = tuple((corner + cells).T)
                 there = voxel[place] >= 0
                 copy[voxel[place][there], 0, 0] += change[place][there]
-            found.append(np.asarray(self.model.predict_on_batch(copies))[: len(part)].astype(np.float64))
+            found.append(
+                np.asarray(self.model.predict_on_batch(copies))[: len(part)].astype(np.float64)
+            )
         return whole - np.concatenate(found), whole
 
 
@@ -139,7 +157,11 @@ def steps_of(model: keras.Model) -> list | None:
             return None  # a network that forks
         if isinstance(layer, VolumePadding):
             margin += layer.margin
-        elif isinstance(layer, VolumeConv3D) and layer.kernel_size == (1, 1, 1) and layer.strides == (1, 1, 1):
+        elif (
+            isinstance(layer, VolumeConv3D)
+            and layer.kernel_size == (1, 1, 1)
+            and layer.strides == (1, 1, 1)
+        ):
             _append_matrix(steps, np.asarray(layer.kernel)[0, 0, 0])
         elif isinstance(layer, (VolumeConv3D, DepthwiseConv3D)):
             step = Spatial.of(layer, margin)
@@ -148,7 +170,9 @@ def steps_of(model: keras.Model) -> list | None:
             steps.append(step)
             margin = 0
         elif isinstance(layer, layers.BatchNormalization):
-            scale = np.asarray(layer.gamma) / np.sqrt(np.asarray(layer.moving_variance) + layer.epsilon)
+            scale = np.asarray(layer.gamma) / np.sqrt(
+                np.asarray(layer.moving_variance) + layer.epsilon
+            )
             _append_matrix(steps, np.diag(scale))
         elif isinstance(layer, (layers.ReLU, layers.LeakyReLU)):
             steps.append(Nonlinear(layer, layer.input))

@@ -25,14 +25,14 @@ def check_study(checklist: Checklist, cfg, runs_of, volumes_of, label) -> None:
 
     Parameters
     ----------
-    checklist : takes the place of script 1's stage. runs_of, volumes_of, label : functions of script 1, which find runs and
-        give volumes their labels.
+    checklist : takes the place of script 1's stage. runs_of, volumes_of, label : functions of
+        script 1, which find runs and give volumes their labels.
 
     Raises
     ------
     NeuroFaceError
-        If something is wrong: files that are damaged or do not fit together, no labels, a split of CV_SPLITS that is not
-        possible, too little disk or memory.
+        If something is wrong: files that are damaged or do not fit together, no labels, a split of
+        CV_SPLITS that is not possible, too little disk or memory.
     """
     runs, left_out = checklist.try_to(runs_of, cfg) or ([], [])
     check_runs(checklist, runs, left_out)
@@ -41,11 +41,18 @@ def check_study(checklist: Checklist, cfg, runs_of, volumes_of, label) -> None:
         fields, lengths = fields_of_runs(checklist, runs, volumes_of, cfg)
         for line in checklist.try_to(cleaning_lines, list(fields), cfg) or []:
             checklist.say(line)
-        samples, _ = (lengths and checklist.try_to(label, checklist, lengths, cfg)) or (pd.DataFrame(), None)
-        mask = checklist.try_to(check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
+        samples, _ = (lengths and checklist.try_to(label, checklist, lengths, cfg)) or (
+            pd.DataFrame(),
+            None,
+        )
+        mask = checklist.try_to(
+            check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE
+        )
         print_runs(checklist, fields, samples, cfg)
         if samples.empty:
-            checklist.wrong("No volume carries a label. Check SEGMENTS or EVENT_LABELS, LAG_S and MIN_AGREEMENT.")
+            checklist.wrong(
+                "No volume carries a label. Check SEGMENTS or EVENT_LABELS, LAG_S and MIN_AGREEMENT."
+            )
         else:
             checklist.try_to(check_dataset, checklist, samples, mask, cfg)
     checklist.finish()
@@ -72,7 +79,11 @@ def print_runs(checklist: Checklist, fields: dict, samples: pd.DataFrame, cfg) -
     for run, own in fields.items():
         mine = samples
         if not samples.empty:
-            is_mine = (samples["subject"] == run.subject) & (samples["movie"] == run.movie) & (samples["run"] == run.run)
+            is_mine = (
+                (samples["subject"] == run.subject)
+                & (samples["movie"] == run.movie)
+                & (samples["run"] == run.run)
+            )
             mine = samples[is_mine].sort_values("tr")
         own["labelled volumes"] = len(mine)
         first = mine.iloc[0] if len(mine) else None
@@ -80,31 +91,50 @@ def print_runs(checklist: Checklist, fields: dict, samples: pd.DataFrame, cfg) -
             start_s, end_s = cfg.SEGMENTS[int(first["stimulus"].rpartition("-")[2]) - 1]
             own["seconds of the film"] = f"{start_s:g} to {end_s:g}"
         own["first of them"] = (
-            None if first is None else f"{first['label']} {first['onset_s']:g} → {first['tr'] * cfg.TR_S:g}"
+            None
+            if first is None
+            else f"{first['label']} {first['onset_s']:g} → {first['tr'] * cfg.TR_S:g}"
         )
     if not cfg.MASK_FILE:
         checklist.say("cost: voxels that the group mask lacks because of this person's mask alone")
     clock = "film" if cfg.LABEL_SOURCE == "observers" else "run"
-    checklist.say(f"first labelled volume: second of the {clock} → second of the scan, LAG_S = {cfg.LAG_S:g} s later")
+    checklist.say(
+        f"first labelled volume: second of the {clock} → second of the scan, LAG_S = {cfg.LAG_S:g} s later"
+    )
     checklist.table(list(fields.values()))
 
 
-def check_dataset(checklist: Checklist, samples: pd.DataFrame, mask: np.ndarray | None, cfg) -> None:
+def check_dataset(
+    checklist: Checklist, samples: pd.DataFrame, mask: np.ndarray | None, cfg
+) -> None:
     """What scripts 2 and 3 make of the labelled volumes: labels that are kept, splits, disk and memory."""
     counts = samples.groupby("label").agg(
-        volumes=("tr", "size"), moments=("moment", "nunique"), blocks=("event", "nunique"), people=("subject", "nunique")
+        volumes=("tr", "size"),
+        moments=("moment", "nunique"),
+        blocks=("event", "nunique"),
+        people=("subject", "nunique"),
     )
-    checklist.table([{"label": label} | {name: int(n) for name, n in row.items()} for label, row in counts.iterrows()], 5)
+    checklist.table(
+        [
+            {"label": label} | {name: int(n) for name, n in row.items()}
+            for label, row in counts.iterrows()
+        ],
+        5,
+    )
     samples, rare = keep_frequent(samples, cfg.MIN_PER_CLASS)
     for label, n in rare.items():
         checklist.leave_out(label, f"{n} moments, fewer than MIN_PER_CLASS = {cfg.MIN_PER_CLASS}")
     samples = balance(samples, cfg.BALANCE, cfg.MIN_PER_CLASS, cfg.SEED)
     folds, impossible = folds_of_all_splits(samples, cfg)
-    checklist.say(f"splits: {', '.join(folds)} can be made; CV_SPLITS asks for {', '.join(cfg.CV_SPLITS)}")
+    checklist.say(
+        f"splits: {', '.join(folds)} can be made; CV_SPLITS asks for {', '.join(cfg.CV_SPLITS)}"
+    )
     for why in impossible.values():
         checklist.say(f"  not asked for and not possible: {why}")
     if mask is not None:
-        disk_gb = 2 * len(samples) * int(mask.sum()) * 4 / 1e9  # 2-dataset, and as much again for networks and maps
+        disk_gb = (
+            2 * len(samples) * int(mask.sum()) * 4 / 1e9
+        )  # 2-dataset, and as much again for networks and maps
         checklist.machine(disk_gb, *memory_of_scripts(mask, samples["label"].nunique(), cfg))
 
 
@@ -113,7 +143,10 @@ def memory_of_scripts(mask: np.ndarray, n_labels: int, cfg) -> tuple[float, str]
     from volume_study.networks import build_classifier
 
     of_networks = {
-        name: step_bytes(build_classifier(name, mask, n_labels, cfg.MODEL_OPTIONS.get(name, {})), cfg.BATCH_SIZE) / 1e9
+        name: step_bytes(
+            build_classifier(name, mask, n_labels, cfg.MODEL_OPTIONS.get(name, {})), cfg.BATCH_SIZE
+        )
+        / 1e9
         for name in cfg.MODELS
     }
     name = max(of_networks, key=of_networks.get)

@@ -13,7 +13,9 @@ def top_voxels(values: np.ndarray, n: int) -> np.ndarray:
     """Indices (n,) of the voxels with the largest values, largest first; the lower index where two are equal."""
     if n >= len(values):
         return np.argsort(-values, kind="stable")
-    least = np.partition(values, -n)[-n]  # sorting all voxels of a brain would take most of a permutation's time
+    least = np.partition(values, -n)[
+        -n
+    ]  # sorting all voxels of a brain would take most of a permutation's time
     candidates = np.flatnonzero(values >= least)
     return candidates[np.argsort(-values[candidates], kind="stable")[:n]]
 
@@ -21,7 +23,10 @@ def top_voxels(values: np.ndarray, n: int) -> np.ndarray:
 def overlap_table(top: dict[str, np.ndarray]) -> pd.DataFrame:
     """Share of the strongest voxels that two labels have in common, a row and a column per label."""
     names = list(top)
-    shares = [[len(np.intersect1d(top[one], top[other])) / len(top[one]) for other in names] for one in names]
+    shares = [
+        [len(np.intersect1d(top[one], top[other])) / len(top[one]) for other in names]
+        for one in names
+    ]
     return pd.DataFrame(shares, index=names, columns=names)
 
 
@@ -41,12 +46,15 @@ def separation(distance: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean((outside - inside) / np.maximum(np.maximum(outside, inside), 1e-300)))
 
 
-def separation_of_maps(maps: np.ndarray, there: np.ndarray, positions: np.ndarray, n_each: int) -> float:
+def separation_of_maps(
+    maps: np.ndarray, there: np.ndarray, positions: np.ndarray, n_each: int
+) -> float:
     """Silhouette of labels over the strongest voxels of people's maps.
 
     Parameters
     ----------
-    maps : (n_people, n_labels, n_voxels). there : (n_people, n_labels) bool, which maps exist. positions : (n_voxels, 3).
+    maps : (n_people, n_labels, n_voxels). there : (n_people, n_labels) bool, which maps exist.
+    positions : (n_voxels, 3).
     n_each : voxels that each map gives.
     """
     cells = np.argwhere(there)
@@ -61,13 +69,15 @@ def exchanged_separations(
 ) -> np.ndarray:  # fmt: skip
     """Silhouettes of the maps of one fold: first as they are, then when held-out episodes have exchanged their labels.
 
-    Labels are exchanged alike for all people. People's maps come from the same network and the same episodes, so labels that
-    were exchanged anew in each person would make every silhouette significant.
+    Labels are exchanged alike for all people. People's maps come from the same network and the same
+    episodes, so labels that were exchanged anew in each person would make every silhouette
+    significant.
 
     Parameters
     ----------
-    maps : (n_people, n_episodes, n_labels, n_voxels) of each person's held-out episodes, explained for each label; NaN where
-        a person has no such episode. labels : (n_episodes,) numbers. viewers : (n_episodes,) who saw it.
+    maps : (n_people, n_episodes, n_labels, n_voxels) of each person's held-out episodes, explained
+        for each label; NaN where a person has no such episode. labels : (n_episodes,) numbers.
+        viewers : (n_episodes,) who saw it.
 
     Returns
     -------
@@ -79,7 +89,9 @@ def exchanged_separations(
         for who in np.unique(viewers) if number else ():
             mine = np.flatnonzero(viewers == who)
             moved[mine] = rng.permutation(labels[mine])
-        own = seen[:, :, None] & (moved[:, None] == np.arange(maps.shape[2]))  # (n_people, n_episodes, n_labels)
+        own = seen[:, :, None] & (
+            moved[:, None] == np.arange(maps.shape[2])
+        )  # (n_people, n_episodes, n_labels)
         other = seen[:, :, None] & ~own
         n_own, n_other = own.sum(axis=1, keepdims=True), other.sum(axis=1, keepdims=True)
         weights = own / np.maximum(n_own, 1) - other / np.maximum(n_other, 1)
@@ -99,9 +111,14 @@ def umap_of(features: np.ndarray, neighbors: int, min_dist: float, seed: int) ->
     """UMAP (McInnes et al. 2018) of features (n, n_features) in two dimensions, seeded: (n, 2)."""
     umap = _import_umap()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "n_jobs value")  # a seed and several threads exclude each other
+        warnings.filterwarnings(
+            "ignore", "n_jobs value"
+        )  # a seed and several threads exclude each other
         return umap.UMAP(
-            n_components=2, n_neighbors=min(neighbors, len(features) - 1), min_dist=min_dist, random_state=seed
+            n_components=2,
+            n_neighbors=min(neighbors, len(features) - 1),
+            min_dist=min_dist,
+            random_state=seed,
         ).fit_transform(features)
 
 

@@ -1,9 +1,10 @@
 """Intervals of scores for new people and new episodes at once.
 
-People see the same episodes, so a score varies with who was scanned and with what was shown. The variances of both add up;
-what a person and an episode do together is in both and is taken off once (Cameron, Gelbach & Miller 2011, J. Bus. Econ.
-Stat. 29:238). Each variance comes from a jackknife that leaves out one person, one episode, or one person's episode. The
-interval takes the t of as many degrees of freedom as the two variances have together (Satterthwaite 1946).
+People see the same episodes, so a score varies with who was scanned and with what was shown. The
+variances of both add up; what a person and an episode do together is in both and is taken off once
+(Cameron, Gelbach & Miller 2011, J. Bus. Econ. Stat. 29:238). Each variance comes from a jackknife
+that leaves out one person, one episode, or one person's episode. The interval takes the t of as
+many degrees of freedom as the two variances have together (Satterthwaite 1946).
 """
 
 from collections.abc import Callable
@@ -25,19 +26,22 @@ def crossed_intervals(
 
     Parameters
     ----------
-    scored : weights of volumes (n_samples, n) → score → (n_samples,). people, episodes : (n,) of each volume.
+    scored : weights of volumes (n_samples, n) → score → (n_samples,). people, episodes : (n,) of
+    each volume.
     ranges : score → the values that it can take, 0 to 1 where it is not named.
 
     Returns
     -------
-    score → (low, high); empty with one person and one episode. With one person the interval is over episodes alone; with
-    one episode, or where nobody shares an episode, over people alone.
+    score → (low, high); empty with one person and one episode. With one person the interval is over
+    episodes alone; with one episode, or where nobody shares an episode, over people alone.
     """
     person, episode = (np.unique(part, return_inverse=True)[1] for part in (people, episodes))
     cell = np.unique(person * (episode.max() + 1) + episode, return_inverse=True)[1]
     whole = scored(np.ones((1, len(person))))
     found, freedom = [], []
-    own = person.max() > 0 and cell.max() == episode.max()  # each episode has one viewer, and people are the only unit
+    own = (
+        person.max() > 0 and cell.max() == episode.max()
+    )  # each episode has one viewer, and people are the only unit
     for group in (person,) if own else (person, episode):
         if group.max() > 0:
             found.append(jackknife_variance(scored, group))
@@ -56,10 +60,13 @@ def crossed_intervals(
     return intervals
 
 
-def jackknife_variance(scored: Callable[[np.ndarray], Scores], group: np.ndarray) -> dict[str, float]:
+def jackknife_variance(
+    scored: Callable[[np.ndarray], Scores], group: np.ndarray
+) -> dict[str, float]:
     """Variance of each score from leaving out one group of volumes after the other; group : (n,) whole numbers from 0.
 
-    Samples in which a score is not defined, because the last volumes of a label are left out, do not count.
+    Samples in which a score is not defined, because the last volumes of a label are left out, do
+    not count.
     """
     n, parts = int(group.max()) + 1, []
     for start in range(0, n, CHUNK):
@@ -73,7 +80,9 @@ def jackknife_variance(scored: Callable[[np.ndarray], Scores], group: np.ndarray
     return result
 
 
-def difference_of(one: Callable[[np.ndarray], Scores], other: Callable[[np.ndarray], Scores]) -> Callable:
+def difference_of(
+    one: Callable[[np.ndarray], Scores], other: Callable[[np.ndarray], Scores]
+) -> Callable:
     """Scores of one model less those of another on the same volumes, as a function of their weights."""
 
     def scored(times: np.ndarray) -> Scores:

@@ -15,7 +15,16 @@ from volume_study.names import BASELINES, MODELS, SPLITS
 from volume_study.results import COMPARED, columns_of
 
 COLOURS = ("#2b5f8a", "#c8643c", "#3f8f5f", "#8a5fa8", "#8f7a2b", "#5c6672", "#b0507a", "#4aa3a3")
-SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "roc_auc", "pr_auc", "log_loss", "calibration_error")
+SCORES = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "mcc",
+    "roc_auc",
+    "pr_auc",
+    "log_loss",
+    "calibration_error",
+)
 MARK = {"inner": "", "published": " (epoch chosen on the reported volumes, as published)"}
 
 
@@ -29,24 +38,35 @@ def plot_results(folder: Path, networks: dict[str, dict[str, dict]], labels: lis
         for split, result in by_split.items():
             where = model_folder(folder, split, model)
             table = read_table(where / "predictions.tsv")
-            y, probability = table["label"].map(labels.index).to_numpy(), table[columns_of(labels)].to_numpy()
+            y, probability = (
+                table["label"].map(labels.index).to_numpy(),
+                table[columns_of(labels)].to_numpy(),
+            )
             title = f"{MODELS[model]}, {split} folds{MARK[result['selection']]}"
             plot_predictions(y, probability, labels, title, where / "results.png")
             plot_history(read_table(where / "history.tsv"), 1 / len(labels), where / "history.png")
 
 
-def plot_predictions(y: np.ndarray, probability: np.ndarray, labels: list[str], title: str, target: Path) -> None:
+def plot_predictions(
+    y: np.ndarray, probability: np.ndarray, labels: list[str], title: str, target: Path
+) -> None:
     """ROC and precision-recall per label, confusion matrix, reliability of the answer; (n,) and (n, n_classes)."""
     figure, axes = plt.subplots(2, 2, figsize=(10, 8.4), layout="constrained")
     (roc, recall), (confusion, calibration) = axes
     for number, label in enumerate(labels):
         arguments = {"name": label, "curve_kwargs": {"color": colour_of(number), "lw": 1.6}}
         RocCurveDisplay.from_predictions(y == number, probability[:, number], ax=roc, **arguments)
-        PrecisionRecallDisplay.from_predictions(y == number, probability[:, number], ax=recall, **arguments)
+        PrecisionRecallDisplay.from_predictions(
+            y == number, probability[:, number], ax=recall, **arguments
+        )
     grey = {"color": "#999999", "linestyle": ":", "linewidth": 1}
     roc.plot([0, 1], [0, 1], **grey)
     recall.axhline(1 / len(labels), **grey)
-    roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC, each label against the rest")
+    roc.set(
+        xlabel="false positive rate",
+        ylabel="true positive rate",
+        title="ROC, each label against the rest",
+    )
     recall.set(xlabel="recall", ylabel="precision", title="precision-recall; dotted: chance")
     for axis in (roc, recall):
         axis.legend(fontsize=8, frameon=False)
@@ -56,14 +76,22 @@ def plot_predictions(y: np.ndarray, probability: np.ndarray, labels: list[str], 
         xticks_rotation=30, im_kw={"vmin": 0, "vmax": 1},
     )  # fmt: skip
     confusion.set(
-        xlabel="predicted", ylabel="true", title=f"accuracy {(said == y).mean():.1%}, chance {1 / len(labels):.0%}"
+        xlabel="predicted",
+        ylabel="true",
+        title=f"accuracy {(said == y).mean():.1%}, chance {1 / len(labels):.0%}",
     )
     CalibrationDisplay.from_predictions(
-        said == y, probability.max(axis=1), n_bins=CALIBRATION_BINS, ax=calibration, color=COLOURS[0]
+        said == y,
+        probability.max(axis=1),
+        n_bins=CALIBRATION_BINS,
+        ax=calibration,
+        color=COLOURS[0],
     )
     calibration.axvline(1 / len(labels), **grey)
     calibration.set(
-        xlabel="probability of the answer", ylabel="share of correct answers", title="reliability; dotted: chance"
+        xlabel="probability of the answer",
+        ylabel="share of correct answers",
+        title="reliability; dotted: chance",
     )
     calibration.get_legend().remove()
     figure.suptitle(title, fontsize=13)
@@ -112,11 +140,23 @@ def _row(model: str, scores: dict, result: dict, cost: dict) -> dict:
     for name in SCORES:
         low, high = result["intervals_95"].get(name, (np.nan, np.nan))
         row |= {name: scores.get(name, np.nan), f"{name}_low": low, f"{name}_high": high}
-    row = {key: value for key, value in row.items() if not (key.endswith(("_low", "_high")) and pd.isna(value))}
+    row = {
+        key: value
+        for key, value in row.items()
+        if not (key.endswith(("_low", "_high")) and pd.isna(value))
+    }
     row["p"] = result.get("fold_test", {}).get("p", np.nan)
     if "null" in result:
-        row |= {"null_mean": result["null"]["mean"], "null_p": result["null"]["p"], "null_n": result["null"]["n"]}
-    return row | {"parameters": cost["parameters"], "multiply_adds": cost["multiply_adds"], "seconds": cost["seconds"]}
+        row |= {
+            "null_mean": result["null"]["mean"],
+            "null_p": result["null"]["p"],
+            "null_n": result["null"]["n"],
+        }
+    return row | {
+        "parameters": cost["parameters"],
+        "multiply_adds": cost["multiply_adds"],
+        "seconds": cost["seconds"],
+    }
 
 
 def write_comparison(folder: Path, split: str, networks: dict, linear: dict) -> None:
@@ -125,7 +165,13 @@ def write_comparison(folder: Path, split: str, networks: dict, linear: dict) -> 
 
 
 def describe(
-    folder: Path, networks: dict, linear: dict, leaks: dict, impossible: dict, labels: list[str], cfg
+    folder: Path,
+    networks: dict,
+    linear: dict,
+    leaks: dict,
+    impossible: dict,
+    labels: list[str],
+    cfg,
 ) -> Section:
     """The section; arguments as in ``metrics.json``."""
     headline, by_split = next(iter(networks.items()))
@@ -141,10 +187,22 @@ def describe(
         for split, result in results.items():
             leak = " (leaks)" if leaks[split] else ""
             accuracy = _percent(result, "balanced_accuracy")
-            print(f"  {MODELS[model]}, {split} folds{leak}: {accuracy} balanced accuracy, chance {chance:.1%}{mark}")
+            print(
+                f"  {MODELS[model]}, {split} folds{leak}: {accuracy} balanced accuracy, chance {chance:.1%}{mark}"
+            )
     section.table(
-        ["kept out together", "ridge", "when labels mean nothing", "bias of the split", "p", "held-out volumes"],
-        [_ladder_row(split, ridge.get(split), leaks.get(split, ""), impossible.get(split)) for split in SPLITS],
+        [
+            "kept out together",
+            "ridge",
+            "when labels mean nothing",
+            "bias of the split",
+            "p",
+            "held-out volumes",
+        ],
+        [
+            _ladder_row(split, ridge.get(split), leaks.get(split, ""), impossible.get(split))
+            for split in SPLITS
+        ],
         f"Ladder of splits with one linear model (balanced accuracy). {cfg.N_PERMUTATIONS} times, blocks exchanged "
         "their labels, alike for all viewers; mean and 95 % of those accuracies. What lies above chance then, the split "
         "itself reveals. A small bias can remain where neighbouring episodes share labels and the film changes slowly.",
@@ -166,13 +224,18 @@ def describe(
     return section
 
 
-def _cards(section: Section, model: str, split: str, result: dict, leak: str, chance: float, mark: str) -> None:
+def _cards(
+    section: Section, model: str, split: str, result: dict, leak: str, chance: float, mark: str
+) -> None:
     """The main numbers of a split."""
     what = f"{model}, {split} folds" + (": too high, " + leak if leak else "") + mark
     numbers = {what: _percent(result, "balanced_accuracy"), "chance": f"{chance:.1%}"}
     if test := result.get("fold_test"):
         numbers["p, held-out episodes exchange labels"] = said_p(test)
-    numbers |= {"macro F1": f"{result['all_folds']['macro_f1']:.3f}", "MCC": f"{result['all_folds']['mcc']:.3f}"}
+    numbers |= {
+        "macro F1": f"{result['all_folds']['macro_f1']:.3f}",
+        "MCC": f"{result['all_folds']['mcc']:.3f}",
+    }
     section.numbers(numbers)
 
 
@@ -190,7 +253,15 @@ def _percent(result: dict, score: str) -> str:
     return f"{result['all_folds'][score]:.1%}{interval}"
 
 
-def _tables(section: Section, folder: Path, split: str, networks: dict, linear: dict, headline: str, mark: str) -> None:
+def _tables(
+    section: Section,
+    folder: Path,
+    split: str,
+    networks: dict,
+    linear: dict,
+    headline: str,
+    mark: str,
+) -> None:
     """Models of a split, their differences, and each label against the rest."""
     section.table(
         ["model", *(name.replace("_", " ") for name in SCORES), "p", "when trained on exchanged labels", "parameters",
@@ -205,7 +276,9 @@ def _tables(section: Section, folder: Path, split: str, networks: dict, linear: 
     for pair, part in differences.groupby(["model", "other"], sort=False):
         of_score = part.set_index("score")
         cells = [of_score.loc[name, ["difference", "low", "high"]] for name in COMPARED]
-        rows.append((*pair, *(f"{value:+.3f} [{low:+.3f}, {high:+.3f}]" for value, low, high in cells)))
+        rows.append(
+            (*pair, *(f"{value:+.3f} [{low:+.3f}, {high:+.3f}]" for value, low, high in cells))
+        )
     if rows:
         section.table(
             ["model", "less", *(name.replace("_", " ") for name in COMPARED)], rows,
@@ -230,7 +303,11 @@ def _ladder_row(split: str, result: dict | None, leak: str, why_not: str | None)
     low, high = result["null_interval"]
     null = f"{result['null_mean']:.1%} [{low:.1%}, {high:.1%}]"
     news = f"not new: {leak}" if leak else "not in training, nor are their neighbours"
-    accuracy, bias, p = f"{result['balanced_accuracy']:.1%}", f"{result['bias']:+.1%}", f"{result['p']:.4f}"
+    accuracy, bias, p = (
+        f"{result['balanced_accuracy']:.1%}",
+        f"{result['bias']:+.1%}",
+        f"{result['p']:.4f}",
+    )
     return SPLITS[split], accuracy, null, bias, p, news
 
 
@@ -239,12 +316,22 @@ def _cells(row: dict) -> tuple:
     for name in SCORES:
         interval = (row.get(f"{name}_low"), row.get(f"{name}_high"))
         there = interval[0] is not None and np.isfinite(interval[0])
-        scores.append("–" if pd.isna(row[name]) else _with_interval(row[name], interval if there else None))
+        scores.append(
+            "–" if pd.isna(row[name]) else _with_interval(row[name], interval if there else None)
+        )
     null = "not trained"
     if pd.notna(row.get("null_n")):
         null = f"{row['null_mean']:.3f}, p {row['null_p']:.3f} of {row['null_n']:.0f}"
     p = "–" if pd.isna(row["p"]) else f"{row['p']:.4f}"
-    return row["model"], *scores, p, null, f"{row['parameters']:,}", f"{row['multiply_adds']:,}", f"{row['seconds']:.0f}"
+    return (
+        row["model"],
+        *scores,
+        p,
+        null,
+        f"{row['parameters']:,}",
+        f"{row['multiply_adds']:,}",
+        f"{row['seconds']:.0f}",
+    )
 
 
 def _with_interval(value: float, interval: tuple | None) -> str:

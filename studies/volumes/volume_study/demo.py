@@ -1,8 +1,9 @@
 """The demo data set: synthetic BOLD of people watching a film in four overlapping runs, and nine observers' tables of it.
 
-Episodes of five labels follow one another. Three labels drive a region each through the canonical HRF; two drive nothing.
-On top: responses to the film that all viewers share moment by moment and that know nothing of the labels (they are what the
-split of single volumes leaks), noise that is smooth in space and autocorrelated in time, drift, and people who differ.
+Episodes of five labels follow one another. Three labels drive a region each through the canonical
+HRF; two drive nothing. On top: responses to the film that all viewers share moment by moment and
+that know nothing of the labels (they are what the split of single volumes leaks), noise that is
+smooth in space and autocorrelated in time, drift, and people who differ.
 """
 
 import shutil
@@ -26,7 +27,14 @@ VOXEL_MM = 10
 GREY_MATTER = 0.4  # share of grey matter above which a voxel belongs to the demo brain
 EFFECT = 3.0  # response to a planted label in SDs of a voxel's noise, before a person's own factor
 FILM_EFFECT = 2.0  # response to the film, likewise
-FILM_PLACES_MM = [(-54, -20, 6), (56, -18, 6), (-8, -90, 2), (10, -90, 4), (0, -24, 60), (-30, -60, -20)]
+FILM_PLACES_MM = [
+    (-54, -20, 6),
+    (56, -18, 6),
+    (-8, -90, 2),
+    (10, -90, 4),
+    (0, -24, 60),
+    (-30, -60, -20),
+]
 FILM_REACH_MM = 14.0
 NOISE_AR = 0.3  # lag-1 autocorrelation at 2 s
 NOISE_FWHM_MM = 10.0
@@ -42,13 +50,16 @@ def write_demo(
 ) -> bool:  # fmt: skip
     """Write the demo data set to ``folder`` unless it is there.
 
-    Layout as fMRIPrep's derivatives: ``sub-01/func/sub-01_task-film_run-1_space-MNI_desc-preproc_bold.nii.gz`` (x, y, z,
-    n_trs) float32 and ``…_desc-brain_mask.nii.gz``; ``observers/observer-1.csv`` …; and ``truth/``: the regions
-    (``regions.nii.gz``, labels as rows of ``regions.tsv``), the episodes, and every parameter (``truth.json``).
+    Layout as fMRIPrep's derivatives:
+    ``sub-01/func/sub-01_task-film_run-1_space-MNI_desc-preproc_bold.nii.gz`` (x, y, z, n_trs)
+    float32 and ``…_desc-brain_mask.nii.gz``; ``observers/observer-1.csv`` …; and ``truth/``: the
+    regions (``regions.nii.gz``, labels as rows of ``regions.tsv``), the episodes, and every
+    parameter (``truth.json``).
 
     Parameters
     ----------
-    roi_file : table of regions whose column ``roi`` names the label. segments : seconds of the film that each run shows.
+    roi_file : table of regions whose column ``roi`` names the label. segments : seconds of the film
+    that each run shows.
 
     Returns
     -------
@@ -75,12 +86,18 @@ def write_demo(
     film_s = max(end for _, end in segments)
     episodes = draw_episodes(rng, film_s)
     write_observers(partial / "observers", episodes, rng)
-    responses = np.stack([label_response(episodes, label, film_s) for label in LABELS])  # (n_labels, film_trs)
+    responses = np.stack(
+        [label_response(episodes, label, film_s) for label in LABELS]
+    )  # (n_labels, film_trs)
     film = film_response(rng, int(film_s / TR_S))
     shape = film_weights(positions)
     for number in range(1, people + 1):
         person = np.random.default_rng([seed, number])
-        strength = EFFECT * person.uniform(0.8, 1.2, len(rois)) * [label in PLANTED for label in rois["roi"]]
+        strength = (
+            EFFECT
+            * person.uniform(0.8, 1.2, len(rois))
+            * [label in PLANTED for label in rois["roi"]]
+        )
         drive = np.zeros((len(positions), len(LABELS)))
         for row, label in enumerate(rois["roi"], 1):
             drive[region == row, LABELS.index(label)] = strength[row - 1]
@@ -115,7 +132,9 @@ def write_observers(folder: Path, episodes: pd.DataFrame, rng: np.random.Generat
         for episode in episodes.itertuples():
             start, end = np.round([episode.onset_s, episode.end_s] + rng.normal(0, CUE_SD_S, 2), 1)
             chance = rng.random()
-            label = episode.label if chance < AGREES else "" if chance < 0.95 else rng.choice(LABELS)
+            label = (
+                episode.label if chance < AGREES else "" if chance < 0.95 else rng.choice(LABELS)
+            )
             rows.append((max(start, 0.0), max(end, start + 1), "NOBODY", label))
         table = pd.DataFrame(rows, columns=["start", "end", "character", "emotion"])
         table.to_csv(folder / f"observer-{observer}.csv", index=False)
@@ -133,7 +152,9 @@ def label_response(episodes: pd.DataFrame, label: str, film_s: float) -> np.ndar
 
 def film_response(rng: np.random.Generator, film_trs: int) -> np.ndarray:
     """What every viewer's brain does moment by moment, whatever the label: (n_places, film_trs), SD 1, smooth over 3 TRs."""
-    noise = ndimage.gaussian_filter1d(rng.standard_normal((len(FILM_PLACES_MM), film_trs)), 1.0, axis=1)
+    noise = ndimage.gaussian_filter1d(
+        rng.standard_normal((len(FILM_PLACES_MM), film_trs)), 1.0, axis=1
+    )
     return noise / noise.std(axis=1, keepdims=True)
 
 
@@ -143,37 +164,55 @@ def film_weights(positions_mm: np.ndarray) -> np.ndarray:
     return np.exp(-0.5 * (distance / FILM_REACH_MM) ** 2)
 
 
-def draw_noise(rng: np.random.Generator, brain: np.ndarray, n_trs: int, voxel_mm: int) -> np.ndarray:
+def draw_noise(
+    rng: np.random.Generator, brain: np.ndarray, n_trs: int, voxel_mm: int
+) -> np.ndarray:
     """Noise (n_voxels, n_trs): AR(1) in time, smooth in space, SD 1 per voxel, plus slow drift."""
     white = rng.standard_normal((n_trs, *brain.shape))
-    smooth = ndimage.gaussian_filter(white, (0, *[NOISE_FWHM_MM / 2.3548 / voxel_mm] * 3), mode="wrap")[:, brain].T
+    smooth = ndimage.gaussian_filter(
+        white, (0, *[NOISE_FWHM_MM / 2.3548 / voxel_mm] * 3), mode="wrap"
+    )[:, brain].T
     noise = signal.lfilter([1], [1, -NOISE_AR], smooth, axis=1)
     time = np.linspace(0, 1, n_trs)
-    drift = rng.standard_normal((len(noise), 2)) @ np.stack([np.cos(np.pi * k * time) for k in (1, 2)])
+    drift = rng.standard_normal((len(noise), 2)) @ np.stack(
+        [np.cos(np.pi * k * time) for k in (1, 2)]
+    )
     return noise / noise.std(axis=1, keepdims=True) + DRIFT_SD * drift
 
 
 def own_mask(rng: np.random.Generator, brain: np.ndarray) -> np.ndarray:
     """A person's mask: the common brain with a few voxels of its surface missing and a few beyond it added."""
     surface, rim = brain & ~ndimage.binary_erosion(brain), ndimage.binary_dilation(brain) & ~brain
-    missing, added = surface & (rng.random(brain.shape) < 0.004), rim & (rng.random(brain.shape) < 0.1)
+    missing, added = (
+        surface & (rng.random(brain.shape) < 0.004),
+        rim & (rng.random(brain.shape) < 0.1),
+    )
     return brain & ~missing | added
 
 
 def _write_run(folder: Path, subject: str, run: int, mask, brain, matrix, affine) -> None:
     stem = folder / subject / "func" / f"{subject}_task-film_run-{run}_space-MNI"
-    write_nifti(stem.with_name(f"{stem.name}_desc-brain_mask.nii.gz"), mask.astype(np.uint8), affine)
+    write_nifti(
+        stem.with_name(f"{stem.name}_desc-brain_mask.nii.gz"), mask.astype(np.uint8), affine
+    )
     volumes = np.zeros((*brain.shape, matrix.shape[1]), dtype=np.float32)
     volumes[brain] = np.round(100 + 4 * matrix, 2)
     volumes[~mask] = 0
     write_nifti(stem.with_name(f"{stem.name}_desc-preproc_bold.nii.gz"), volumes, affine, TR_S)
 
 
-def _write_truth(folder: Path, region, brain, affine, rois, episodes, seed, segments, voxel_mm) -> None:
+def _write_truth(
+    folder: Path, region, brain, affine, rois, episodes, seed, segments, voxel_mm
+) -> None:
     labels = np.zeros(brain.shape, dtype=np.uint8)
     labels[brain] = region
     write_nifti(folder / "regions.nii.gz", labels, affine)
     rois.to_csv(folder / "regions.tsv", sep="\t", index=False)
     episodes.to_csv(folder / "episodes.tsv", sep="\t", index=False)
-    parameters = {name: value for name, value in globals().items() if name.isupper() and name != "PARTIAL"}
-    write_json(folder / "truth.json", parameters | {"seed": seed, "segments": segments, "voxel_mm": voxel_mm})
+    parameters = {
+        name: value for name, value in globals().items() if name.isupper() and name != "PARTIAL"
+    }
+    write_json(
+        folder / "truth.json",
+        parameters | {"seed": seed, "segments": segments, "voxel_mm": voxel_mm},
+    )

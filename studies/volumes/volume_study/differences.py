@@ -17,7 +17,8 @@ def differences(root: Path, settings, leaks: dict[str, str]) -> list[tuple[str, 
 
     Parameters
     ----------
-    root : ``data/<RUN_NAME>``. settings : of the experiment. leaks : split → why its held-out volumes are not new.
+    root : ``data/<RUN_NAME>``. settings : of the experiment. leaks : split → why its held-out
+    volumes are not new.
     """
     metrics = read_json(root / "3-models" / "metrics.json")
     results, ridge = next(iter(metrics["networks"].values())), metrics["linear"]["ridge"]["splits"]
@@ -28,11 +29,15 @@ def differences(root: Path, settings, leaks: dict[str, str]) -> list[tuple[str, 
         (
             "standardisation",
             "each volume over its voxels, so that anatomy stays in",
-            {"voxel": "each voxel over its run", "volume": "as published", "none": "none"}[settings.STANDARDIZE],
+            {"voxel": "each voxel over its run", "volume": "as published", "none": "none"}[
+                settings.STANDARDIZE
+            ],
             NOT_MEASURED,
         )  # fmt: skip
     )
-    rows.append(_balance(root / "1-labels" / "samples.tsv", root / "2-dataset" / "samples.tsv", settings))
+    rows.append(
+        _balance(root / "1-labels" / "samples.tsv", root / "2-dataset" / "samples.tsv", settings)
+    )
     rows.append(_held_out(results, chance, leaks))
     null = ", ".join(f"{split} {ridge[split]['bias']:+.1%}" for split in ridge)
     rows.append(
@@ -64,8 +69,18 @@ def _labels(file: Path, settings) -> list[tuple]:
     late = moved["drift_s"].max()
     same = "as published" if settings.FILM_CLOCK == "cumulated" else "film second of every run"
     return [
-        ("film clock", "lengths of runs added up", same, f"{clock / n:.0%} of labels move, by up to {late:g} s"),
-        ("haemodynamic delay", "none", f"{settings.LAG_S:g} s", f"{both / n:.0%} of labels move, with the clock"),
+        (
+            "film clock",
+            "lengths of runs added up",
+            same,
+            f"{clock / n:.0%} of labels move, by up to {late:g} s",
+        ),
+        (
+            "haemodynamic delay",
+            "none",
+            f"{settings.LAG_S:g} s",
+            f"{both / n:.0%} of labels move, with the clock",
+        ),
     ]
 
 
@@ -85,18 +100,32 @@ def _balance(labelled: Path, decoded: Path, settings) -> tuple:
 
 
 def _held_out(results: dict, chance: float, leaks: dict[str, str]) -> tuple:
-    accuracy = {split: result["all_folds"]["balanced_accuracy"] for split, result in results.items()}
+    accuracy = {
+        split: result["all_folds"]["balanced_accuracy"] for split, result in results.items()
+    }
     honest = [split for split in accuracy if not leaks.get(split)]
-    effect = ", ".join(f"{split} {value:.1%}" for split, value in accuracy.items()) + f" (chance {chance:.1%})"
+    effect = (
+        ", ".join(f"{split} {value:.1%}" for split, value in accuracy.items())
+        + f" (chance {chance:.1%})"
+    )
     if "volume" in accuracy and honest:
         effect += f": {accuracy['volume'] - accuracy[honest[0]]:+.1%} by holding out single volumes"
     return "what is held out", "single volumes", _and(list(accuracy)), effect
 
 
 def _epoch(results: dict, settings) -> tuple:
-    gains = ", ".join(f"{split} {result['chosen_on_held_out']['gain']:+.1%}" for split, result in results.items())
-    here = "on an inner part of the training set" if settings.SELECTION == "inner" else "as published"
-    return "choice of the epoch", "on the reported volumes", here, f"accuracy if it were chosen there: {gains}"
+    gains = ", ".join(
+        f"{split} {result['chosen_on_held_out']['gain']:+.1%}" for split, result in results.items()
+    )
+    here = (
+        "on an inner part of the training set" if settings.SELECTION == "inner" else "as published"
+    )
+    return (
+        "choice of the epoch",
+        "on the reported volumes",
+        here,
+        f"accuracy if it were chosen there: {gains}",
+    )
 
 
 def _similarity(file: Path) -> tuple:
@@ -106,7 +135,9 @@ def _similarity(file: Path) -> tuple:
     table = read_table(file)
     layer = "pool" if "pool" in set(table["layer"]) else table["layer"].iloc[-1]
     rows = table[(table["layer"] == layer) & (table["correlation"] == "pearson")]
-    found = ", ".join(f"{r.distance} r = {r.r:.3f} against {r.r_untrained:.3f}" for r in rows.itertuples())
+    found = ", ".join(
+        f"{r.distance} r = {r.r:.3f} against {r.r_untrained:.3f}" for r in rows.itertuples()
+    )
     return (*what, "mean over people, against untrained networks", f"layer {layer}: {found}")
 
 
@@ -116,7 +147,11 @@ def _clusters(file: Path) -> tuple:
         return (*what, "silhouette against exchanged labels", NOT_MEASURED)
     found = read_json(file)
     if found["why_not_tested"]:
-        return (*what, "silhouette", f"{found['silhouette']:.3f}, not tested: {found['why_not_tested']}")
+        return (
+            *what,
+            "silhouette",
+            f"{found['silhouette']:.3f}, not tested: {found['why_not_tested']}",
+        )
     effect = f"{found['silhouette']:.3f}; of single folds, when labels are exchanged {found['null_mean']:.3f}"
     return (*what, "silhouette against exchanged labels", f"{effect}, p {said_p(found)}")
 

@@ -1,10 +1,11 @@
 """Where maps depend on the label: held-out episodes exchange their labels, fold by fold.
 
-Sign flips of people do not fit here. People saw the same episodes, so their maps share what these episodes happen to hold,
-and all maps of a fold come from one network. What the null hypothesis allows is that held-out episodes exchange their
-labels: given a network that never saw them, each order is as likely. This holds within a fold. Networks of different folds
-are trained on each other's held-out episodes, so that p-values of folds depend on each other: the smallest is multiplied
-with the number of folds (Bonferroni), which is right for any dependence.
+Sign flips of people do not fit here. People saw the same episodes, so their maps share what these
+episodes happen to hold, and all maps of a fold come from one network. What the null hypothesis
+allows is that held-out episodes exchange their labels: given a network that never saw them, each
+order is as likely. This holds within a fold. Networks of different folds are trained on each
+other's held-out episodes, so that p-values of folds depend on each other: the smallest is
+multiplied with the number of folds (Bonferroni), which is right for any dependence.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ BLOCK_BYTES = 64 * 2**20  # of statistics that are in memory at once
 class EpisodeTest:
     """Outcome of :func:`episode_test`."""
 
-    difference: np.ndarray  # (n_voxels,) mean map of the label's episodes less that of the others, mean over folds
+    difference: (
+        np.ndarray
+    )  # (n_voxels,) mean map of the label's episodes less that of the others, mean over folds
     p_voxel: np.ndarray  # (n_voxels,) family-wise over voxels
     smallest_p: float  # that the permutations allow
     n_permutations: list[int]  # of each tested fold
@@ -30,18 +33,25 @@ class EpisodeTest:
 
 
 def episode_test(
-    maps: np.ndarray, own: np.ndarray, fold: np.ndarray, viewers: np.ndarray, n_permutations: int, seed: int
+    maps: np.ndarray,
+    own: np.ndarray,
+    fold: np.ndarray,
+    viewers: np.ndarray,
+    n_permutations: int,
+    seed: int,
 ) -> EpisodeTest | None:
     """Test where the map of a label's score is larger or smaller in episodes of this label than in other episodes.
 
-    The statistic of a voxel is the t of two groups of episodes, its maximum over voxels is compared with that of exchanged
-    labels (Westfall & Young 1993). An episode counts once, however many volumes and viewers it has.
+    The statistic of a voxel is the t of two groups of episodes, its maximum over voxels is compared
+    with that of exchanged labels (Westfall & Young 1993). An episode counts once, however many
+    volumes and viewers it has.
 
     Parameters
     ----------
-    maps : (n_episodes, n_voxels) of each held-out episode, every one explained for the same label. own : (n_episodes,) bool,
-        episodes of this label. fold : (n_episodes,) by whose network it was explained. viewers : (n_episodes,) who saw it:
-        labels are exchanged among episodes with the same viewers.
+    maps : (n_episodes, n_voxels) of each held-out episode, every one explained for the same label.
+        own : (n_episodes,) bool, episodes of this label. fold : (n_episodes,) by whose network it
+        was explained. viewers : (n_episodes,) who saw it: labels are exchanged among episodes with
+        the same viewers.
     n_permutations : largest number in a fold; if there are no more, each is used once.
 
     Returns
@@ -64,7 +74,9 @@ def episode_test(
         return None
     n = len(counts)
     p_voxel = np.minimum(1, n * np.min(smallest, axis=0))
-    return EpisodeTest(np.mean(differences, axis=0), p_voxel, min(1.0, n * min(floors)), counts, bool(exact))
+    return EpisodeTest(
+        np.mean(differences, axis=0), p_voxel, min(1.0, n * min(floors)), counts, bool(exact)
+    )
 
 
 def mean_difference(maps: np.ndarray, own: np.ndarray, fold: np.ndarray) -> np.ndarray | None:
@@ -72,17 +84,23 @@ def mean_difference(maps: np.ndarray, own: np.ndarray, fold: np.ndarray) -> np.n
 
     Parameters
     ----------
-    maps : (n_episodes, n_voxels). own, fold : (n_episodes,) as in :func:`episode_test`. None if no fold holds both.
+    maps : (n_episodes, n_voxels). own, fold : (n_episodes,) as in :func:`episode_test`. None if no
+    fold holds both.
     """
     found = []
     for number in np.unique(fold):
         mine = fold == number
         if own[mine].any() and not own[mine].all():
-            found.append(maps[mine & own].mean(axis=0, dtype=np.float64) - maps[mine & ~own].mean(axis=0, dtype=np.float64))
+            found.append(
+                maps[mine & own].mean(axis=0, dtype=np.float64)
+                - maps[mine & ~own].mean(axis=0, dtype=np.float64)
+            )
     return np.mean(found, axis=0) if found else None
 
 
-def exchanged(own: np.ndarray, viewers: np.ndarray, n_permutations: int, seed: int) -> tuple[np.ndarray, bool]:
+def exchanged(
+    own: np.ndarray, viewers: np.ndarray, n_permutations: int, seed: int
+) -> tuple[np.ndarray, bool]:
     """Which episodes carry the label when labels are exchanged among episodes with the same viewers.
 
     Returns
@@ -106,7 +124,9 @@ def exchanged(own: np.ndarray, viewers: np.ndarray, n_permutations: int, seed: i
     return orders, False
 
 
-def _test_fold(maps: np.ndarray, orders: np.ndarray, viewers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _test_fold(
+    maps: np.ndarray, orders: np.ndarray, viewers: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Difference between the label's episodes and others (n_voxels,), and the family-wise p of a fold (n_voxels,)."""
     maps, member = maps.copy(), orders.astype(np.float64)
     for who in np.unique(viewers):
@@ -130,4 +150,6 @@ def _test_fold(maps: np.ndarray, orders: np.ndarray, viewers: np.ndarray) -> tup
 def _t(difference: np.ndarray, size: float, square: np.ndarray, freedom: int) -> np.ndarray:
     """t of a difference (…, n_voxels) between two groups of episodes; 0 where no map varies."""
     rest = np.maximum(square - size * difference**2, square * 1e-12) / freedom
-    return np.divide(difference * np.sqrt(size), np.sqrt(rest), out=np.zeros_like(difference), where=rest > 0)
+    return np.divide(
+        difference * np.sqrt(size), np.sqrt(rest), out=np.zeros_like(difference), where=rest > 0
+    )

@@ -26,7 +26,8 @@ class Explainer:
 
     Parameters
     ----------
-    X : (n, n_voxels). models : fold → ``.keras`` file. means : fold → mean training volume, ``.npy`` (n_voxels,).
+    X : (n, n_voxels). models : fold → ``.keras`` file. means : fold → mean training volume,
+    ``.npy`` (n_voxels,).
     cfg : BOX_VOXELS, BOX_STRIDE, IG_RULE, IG_STEPS, INFERENCE_BATCH, SEED.
     """
 
@@ -55,8 +56,9 @@ class Explainer:
 
         Returns
         -------
-        (n_rows, n_classes, n_voxels) float32. And for "ig" a row per volume and class, columns gap and change: how much the
-        map's sum misses of the change of the log-odds from an empty volume to this one, and that change; else no rows.
+        (n_rows, n_classes, n_voxels) float32. And for "ig" a row per volume and class, columns gap
+        and change: how much the map's sum misses of the change of the log-odds from an empty volume
+        to this one, and that change; else no rows.
         """
         network = self.network(fold)
         n_classes = network.output_shape[1]
@@ -65,9 +67,22 @@ class Explainer:
             return np.stack([self._occlude(method, row, fold) for row in rows]), gaps
         cfg, zero = self.cfg, np.zeros((1, self.X.shape[1], 1), dtype=np.float32)
         recipe = Recipe(
-            method, "keras", cfg.IG_RULE, cfg.IG_STEPS, 0.01, None, 1, 0, 0.0, cfg.INFERENCE_BATCH, cfg.SEED
+            method,
+            "keras",
+            cfg.IG_RULE,
+            cfg.IG_STEPS,
+            0.01,
+            None,
+            1,
+            0,
+            0.0,
+            cfg.INFERENCE_BATCH,
+            cfg.SEED,
         )
-        asked, maps = pd.DataFrame({"row": rows, "sign": 1}), np.empty((len(rows), n_classes, self.X.shape[1]), np.float32)
+        asked, maps = (
+            pd.DataFrame({"row": rows, "sign": 1}),
+            np.empty((len(rows), n_classes, self.X.shape[1]), np.float32),
+        )
         for number in range(n_classes):
             if number and method == "attention-rollout":  # it does not know the class
                 maps[:, number] = maps[:, 0]
@@ -101,9 +116,10 @@ def choose_volumes(
     Parameters
     ----------
     predictions : columns subject, label, fold, event, probability_<label>; a row per row of X.
-    least : 0: every volume may be drawn. Above: only those that are classified correctly with at least this probability, as
-        published. A map of volumes that were chosen because the network is sure of them differs from 0 wherever the network
-        has a weight, whatever the brain does: such maps cannot be tested.
+    least : 0: every volume may be drawn. Above: only those that are classified correctly with at
+        least this probability, as published. A map of volumes that were chosen because the network
+        is sure of them differs from 0 wherever the network has a weight, whatever the brain does:
+        such maps cannot be tested.
     per_episode : volumes of a person and episode at most.
 
     Returns
@@ -113,7 +129,9 @@ def choose_volumes(
     probability = predictions[[f"probability_{label}" for label in labels]].to_numpy()
     number = predictions["label"].map(labels.index).to_numpy()
     own = probability[np.arange(len(number)), number]
-    table = predictions[["subject", "label", "fold", "event"]].assign(row=np.arange(len(number)), probability=own)
+    table = predictions[["subject", "label", "fold", "event"]].assign(
+        row=np.arange(len(number)), probability=own
+    )
     if least > 0:
         table = table[(probability.argmax(axis=1) == number) & (own >= least)]
     shuffled = table.sample(frac=1, random_state=seed)

@@ -19,7 +19,13 @@ N_SLICES, SHOWN = 6, 0.9  # slices per label; the share of voxels, by size, that
 
 
 def draw_slices(
-    maps: dict[str, np.ndarray], mask: np.ndarray, affine: np.ndarray, mni: bool, title: str, unit: str, target: Path
+    maps: dict[str, np.ndarray],
+    mask: np.ndarray,
+    affine: np.ndarray,
+    mni: bool,
+    title: str,
+    unit: str,
+    target: Path,
 ) -> None:
     """A row of horizontal slices per label on one scale, over the MNI template or, in native space, over the mask.
 
@@ -27,14 +33,20 @@ def draw_slices(
     ----------
     maps : label → (n_voxels,).
     """
-    behind = load_mni152_template(resolution=2) if mni else nib.Nifti1Image(mask.astype(np.float32), affine)
+    behind = (
+        load_mni152_template(resolution=2)
+        if mni
+        else nib.Nifti1Image(mask.astype(np.float32), affine)
+    )
     heights = np.argwhere(mask)[:, 2]
     cuts = np.linspace(*np.quantile(heights, (0.15, 0.85)), N_SLICES)
     cuts = [round(float(affine[2, 2] * cut + affine[2, 3]), 1) for cut in cuts]
     size = np.abs(np.stack(list(maps.values())))
     least, most = (float(np.quantile(size, share)) for share in (SHOWN, 0.999))
     figure, axes = plt.subplots(len(maps), 1, figsize=(10, 1.5 * len(maps) + 0.6), squeeze=False)
-    figure.subplots_adjust(left=0.1, right=0.88, top=1 - 0.5 / (1.5 * len(maps) + 0.6), bottom=0.01, hspace=0.02)
+    figure.subplots_adjust(
+        left=0.1, right=0.88, top=1 - 0.5 / (1.5 * len(maps) + 0.6), bottom=0.01, hspace=0.02
+    )
     for axis, (label, values) in zip(axes[:, 0], maps.items()):
         image = nib.Nifti1Image(unmask(values[:, None], mask)[..., 0], affine)
         plot_stat_map(
@@ -49,7 +61,9 @@ def draw_slices(
     save_figure(figure, target, also=(".pdf",))
 
 
-def draw_places(voxels: pd.DataFrame, functional: pd.DataFrame, shares: list[float], target: Path) -> None:
+def draw_places(
+    voxels: pd.DataFrame, functional: pd.DataFrame, shares: list[float], target: Path
+) -> None:
     """The strongest voxels in space, on their principal axes, on UMAP's, and by what labels lose without them."""
     figure = plt.figure(figsize=(10, 8.4), layout="constrained")
     space = figure.add_subplot(221, projection="3d")
@@ -61,13 +75,27 @@ def draw_places(voxels: pd.DataFrame, functional: pd.DataFrame, shares: list[flo
         spatial.scatter(part["umap_1"], part["umap_2"], **style)
         mine = functional[functional["strongest"] == label]
         drops.scatter(mine["umap_1"], mine["umap_2"], **style)
-    space.set(xlabel="x, mm", ylabel="y, mm", zlabel="z, mm", title="place (x right, y front, z up)")
+    space.set(
+        xlabel="x, mm", ylabel="y, mm", zlabel="z, mm", title="place (x right, y front, z up)"
+    )
     axes.set(
-        xlabel=f"axis 1 ({shares[0]:.0%})", ylabel=f"axis 2 ({shares[1]:.0%})", title="principal axes of the places"
+        xlabel=f"axis 1 ({shares[0]:.0%})",
+        ylabel=f"axis 2 ({shares[1]:.0%})",
+        title="principal axes of the places",
     )
     spatial.set(xlabel="UMAP 1", ylabel="UMAP 2", title="UMAP of the places")
-    drops.set(xlabel="UMAP 1", ylabel="UMAP 2", title="UMAP of the drops; colour: the label that loses most")
-    figure.legend(*space.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, markerscale=2)
+    drops.set(
+        xlabel="UMAP 1",
+        ylabel="UMAP 2",
+        title="UMAP of the drops; colour: the label that loses most",
+    )
+    figure.legend(
+        *space.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=5,
+        frameon=False,
+        markerscale=2,
+    )
     save_figure(figure, target, dpi=110, also=(".pdf",))
 
 
@@ -94,7 +122,9 @@ def draw_distances(table: pd.DataFrame, labels: list[str], target: Path) -> None
         brain = part[part["kind"] == "brain"].groupby(pairs, sort=False)["value"].mean().to_numpy()
         network = part[part["kind"] == "network"]
         matrices = {"brain, mean": brain}
-        matrices |= {name: network["value"][network["source"] == name].to_numpy() for name in layers}
+        matrices |= {
+            name: network["value"][network["source"] == name].to_numpy() for name in layers
+        }
         for axis, (name, values) in zip(row, matrices.items()):
             picture = axis.imshow(square(values), cmap="viridis", vmin=min(0, values.min()))
             axis.set_title(name, fontsize=10)

@@ -1,9 +1,9 @@
 """Is a trained model better than chance? Held-out episodes exchange their labels, fold by fold, without another training.
 
-Given a model that never saw them, held-out episodes may exchange their labels if these mean nothing. Models of different
-folds learn from each other's held-out episodes, so that p-values of folds depend on each other: the smallest is multiplied
-with the number of folds. Where held-out volumes are not new
-to the model (:func:`volume_study.splits.leaks`) this is no test.
+Given a model that never saw them, held-out episodes may exchange their labels if these mean
+nothing. Models of different folds learn from each other's held-out episodes, so that p-values of
+folds depend on each other: the smallest is multiplied with the number of folds. Where held-out
+volumes are not new to the model (:func:`volume_study.splits.leaks`) this is no test.
 """
 
 import numpy as np
@@ -14,13 +14,19 @@ from volume_study.splits import viewers_of
 
 
 def fold_test(
-    table: pd.DataFrame, y: np.ndarray, said: np.ndarray, n_classes: int, n_permutations: int, seed: int
+    table: pd.DataFrame,
+    y: np.ndarray,
+    said: np.ndarray,
+    n_classes: int,
+    n_permutations: int,
+    seed: int,
 ) -> dict[str, float]:
     """p of held-out balanced accuracy.
 
     Parameters
     ----------
-    table : a row per volume, columns fold, event, stimulus, subject. y, said : (n,) true and given class numbers.
+    table : a row per volume, columns fold, event, stimulus, subject. y, said : (n,) true and given
+    class numbers.
 
     Returns
     -------
@@ -30,8 +36,12 @@ def fold_test(
     viewers = viewers_of(table)
     for fold in np.unique(table["fold"]):
         mine = np.flatnonzero(table["fold"] == fold)
-        moved = exchanged_labels(table["event"].to_numpy()[mine], viewers[mine], y[mine], n_permutations, rng)
-        scores = balanced_accuracy(np.column_stack([y[mine], moved]), said[mine][:, None], n_classes)
+        moved = exchanged_labels(
+            table["event"].to_numpy()[mine], viewers[mine], y[mine], n_permutations, rng
+        )
+        scores = balanced_accuracy(
+            np.column_stack([y[mine], moved]), said[mine][:, None], n_classes
+        )
         found.append(np.mean(scores >= scores[0] - 1e-9))
     n = len(found)
     return {
@@ -42,7 +52,11 @@ def fold_test(
 
 
 def exchanged_labels(
-    event: np.ndarray, viewers: np.ndarray, y: np.ndarray, n_permutations: int, rng: np.random.Generator
+    event: np.ndarray,
+    viewers: np.ndarray,
+    y: np.ndarray,
+    n_permutations: int,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Labels (n, n_permutations) of volumes when their episodes exchange them among episodes with the same viewers."""
     names, first, number = np.unique(event, return_index=True, return_inverse=True)

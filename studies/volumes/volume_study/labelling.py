@@ -4,16 +4,36 @@ import re
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import ROUNDING_S, check_names, events_of, first_volume_s, on_screen, read_events, trial_types_of
+from neuroface.bold import (
+    ROUNDING_S,
+    check_names,
+    events_of,
+    first_volume_s,
+    on_screen,
+    read_events,
+    trial_types_of,
+)
 
 import numpy as np
 import pandas as pd
 
 from volume_study.film_clock import moments_of_volumes
 
-# A row per volume. onset_s: time of its label on ``clock``, the film or the run; tr: the volume in the BOLD series, from 0;
-# moment: what all volumes with this TR of the stimulus share; event: the block or episode; stimulus: the run's part of it.
-COLUMNS = ["subject", "movie", "run", "label", "onset_s", "tr", "moment", "event", "stimulus", "clock"]
+# A row per volume. onset_s: time of its label on ``clock``, the film or the run; tr: the volume in
+# the BOLD series, from 0; moment: what all volumes with this TR of the stimulus share; event: the
+# block or episode; stimulus: the run's part of it.
+COLUMNS = [
+    "subject",
+    "movie",
+    "run",
+    "label",
+    "onset_s",
+    "tr",
+    "moment",
+    "event",
+    "stimulus",
+    "clock",
+]
 OF_STRETCH = ("stretch_onset_s", "stretch_duration_s")  # until all people's blocks are compared
 
 
@@ -29,13 +49,18 @@ def labels_of_types(types: list[str]) -> dict[str, tuple[str, ...]]:
     Raises
     ------
     NeuroFaceError
-        If a type has no letter or digit that a file's name may have, or two types would have one label.
+        If a type has no letter or digit that a file's name may have, or two types would have one
+        label.
     """
     labels: dict[str, tuple[str, ...]] = {}
     for name in types:
         label = file_label(name)
         if not label or label in labels:
-            other = f"would be the label {label!r}, as {labels[label][0]!r} is" if label else "has no Latin letter or digit"
+            other = (
+                f"would be the label {label!r}, as {labels[label][0]!r} is"
+                if label
+                else "has no Latin letter or digit"
+            )
             raise NeuroFaceError(
                 f"The trial type {name!r} {other}. Give it a label in EVENT_LABELS, for example "
                 f"{{'mylabel': ({name!r},)}}, and list the other trial types there too."
@@ -59,7 +84,9 @@ def film_volumes(run, n_volumes: int, index: int, votes: pd.DataFrame, cfg) -> p
     ----------
     index : of the run's segment. votes : :func:`volume_study.observers.consensus` of the film.
     """
-    moment = moments_of_volumes(n_volumes, index, cfg.SEGMENTS, cfg.TR_S, lag_of_run(run, n_volumes, cfg), cfg.FILM_CLOCK)
+    moment = moments_of_volumes(
+        n_volumes, index, cfg.SEGMENTS, cfg.TR_S, lag_of_run(run, n_volumes, cfg), cfg.FILM_CLOCK
+    )
     labels, episode = votes["label"].to_numpy(), episodes_of(votes["label"])
     tr = np.flatnonzero((moment >= 0) & (moment < len(votes)))
     tr = tr[pd.notna(labels[moment[tr]])]
@@ -74,7 +101,11 @@ def film_volumes(run, n_volumes: int, index: int, votes: pd.DataFrame, cfg) -> p
         }
     )
     return table.assign(
-        subject=run.subject, movie=run.movie, run=run.run, stimulus=f"{run.movie}_part-{index + 1}", clock=run.movie
+        subject=run.subject,
+        movie=run.movie,
+        run=run.run,
+        stimulus=f"{run.movie}_part-{index + 1}",
+        clock=run.movie,
     )[COLUMNS]
 
 
@@ -104,8 +135,9 @@ def moved_labels(lengths: dict[int, int], votes: pd.DataFrame, cfg) -> pd.DataFr
 
     Returns
     -------
-    Columns run, drift_s (of the clock), labelled (volumes with a label by the published procedure), and of these: same
-    (label by film clock and delay of the settings), other, none; clock_alone: how many of them the clock alone changes.
+    Columns run, drift_s (of the clock), labelled (volumes with a label by the published procedure),
+    and of these: same (label by film clock and delay of the settings), other, none; clock_alone:
+    how many of them the clock alone changes.
     """
     names = votes["label"].fillna("").to_numpy(dtype=str)
 
@@ -116,7 +148,10 @@ def moved_labels(lengths: dict[int, int], votes: pd.DataFrame, cfg) -> pd.DataFr
 
     rows = []
     for index, n in sorted(lengths.items()):
-        published, right = carried(index, n, 0.0, "cumulated"), carried(index, n, cfg.LAG_S, "segments")
+        published, right = (
+            carried(index, n, 0.0, "cumulated"),
+            carried(index, n, cfg.LAG_S, "segments"),
+        )
         there = published != ""
         start = moments_of_volumes(1, index, cfg.SEGMENTS, cfg.TR_S, 0.0, "cumulated")[0] * cfg.TR_S
         rows.append(
@@ -127,7 +162,9 @@ def moved_labels(lengths: dict[int, int], votes: pd.DataFrame, cfg) -> pd.DataFr
                 "same": int((there & (right == published)).sum()),
                 "other": int((there & (right != published) & (right != "")).sum()),
                 "none": int((there & (right == "")).sum()),
-                "clock_alone": int((there & (carried(index, n, 0.0, "segments") != published)).sum()),
+                "clock_alone": int(
+                    (there & (carried(index, n, 0.0, "segments") != published)).sum()
+                ),
             }
         )
     return pd.DataFrame(rows)
@@ -142,9 +179,12 @@ def event_labels(files: list[Path], cfg) -> dict[str, tuple[str, ...]]:
     Raises
     ------
     NeuroFaceError
-        If a label of EVENT_LABELS has no event in any table, or all tables together have fewer than two trial types.
+        If a label of EVENT_LABELS has no event in any table, or all tables together have fewer than
+        two trial types.
     """
-    found = {name for file in dict.fromkeys(files) for name in trial_types_of(file, cfg.EVENT_COLUMN)}
+    found = {
+        name for file in dict.fromkeys(files) for name in trial_types_of(file, cfg.EVENT_COLUMN)
+    }
     if not cfg.EVENT_LABELS:
         labels = labels_of_types(sorted(found))
         if len(labels) < 2:
@@ -165,10 +205,13 @@ def event_labels(files: list[Path], cfg) -> dict[str, tuple[str, ...]]:
     return dict(cfg.EVENT_LABELS)
 
 
-def event_volumes(run, n_volumes: int, labels: dict[str, tuple[str, ...]], cfg) -> tuple[pd.DataFrame, int]:
+def event_volumes(
+    run, n_volumes: int, labels: dict[str, tuple[str, ...]], cfg
+) -> tuple[pd.DataFrame, int]:
     """Labelled volumes of a run with ``events.tsv``, and how many carry several labels at once and are left out.
 
-    The volumes have no event yet, but the columns of OF_STRETCH; :func:`name_events` compares those of all people.
+    The volumes have no event yet, but the columns of OF_STRETCH; :func:`name_events` compares those
+    of all people.
     """
     time_s = np.arange(n_volumes) * cfg.TR_S - lag_of_run(run, n_volumes, cfg)
     where, parts = f"task-{run.stimulus}", []
@@ -178,15 +221,22 @@ def event_volumes(run, n_volumes: int, labels: dict[str, tuple[str, ...]], cfg) 
         if len(tr):
             block = np.searchsorted(stretches[:, 0], time_s[tr] + ROUNDING_S, side="right") - 1
             moment = [f"{where}_{label}_tr-{number}" for number in tr]
-            of_stretch = {"stretch_onset_s": stretches[block, 0], "stretch_duration_s": stretches[block, 1]}
+            of_stretch = {
+                "stretch_onset_s": stretches[block, 0],
+                "stretch_duration_s": stretches[block, 1],
+            }
             parts.append(
-                pd.DataFrame({"label": label, "onset_s": time_s[tr], "tr": tr, "moment": moment} | of_stretch)
+                pd.DataFrame(
+                    {"label": label, "onset_s": time_s[tr], "tr": tr, "moment": moment} | of_stretch
+                )
             )
     if not parts:
         return pd.DataFrame(columns=[*COLUMNS, *OF_STRETCH]), 0
     table = pd.concat(parts).sort_values("tr", ignore_index=True)
     several = table.duplicated("tr", keep=False)
-    table = table[~several].assign(subject=run.subject, movie=run.movie, run=run.run, stimulus=where, clock=where)
+    table = table[~several].assign(
+        subject=run.subject, movie=run.movie, run=run.run, stimulus=where, clock=where
+    )
     return table, int(table["tr"].shape[0] and several.sum() // 2)
 
 
@@ -201,9 +251,12 @@ def name_events(table: pd.DataFrame) -> pd.DataFrame:
 def name_own_stimuli(table: pd.DataFrame) -> pd.DataFrame:
     """Where a run's blocks differ between people, its stimuli are each person's own: their names get the person's.
 
-    Otherwise all who have a run of this name are viewers of one stimulus: what one of them saw at a TR, the others saw too.
+    Otherwise all who have a run of this name are viewers of one stimulus: what one of them saw at a
+    TR, the others saw too.
     """
-    blocks = table.groupby(["stimulus", "subject"])["event"].agg(lambda events: tuple(dict.fromkeys(events)))
+    blocks = table.groupby(["stimulus", "subject"])["event"].agg(
+        lambda events: tuple(dict.fromkeys(events))
+    )
     own = table["stimulus"].map(blocks.groupby("stimulus").nunique() > 1).to_numpy(bool)
     for column in ("moment", "event", "stimulus", "clock"):
         table[column] = np.where(own, table["subject"] + "_" + table[column], table[column])

@@ -30,9 +30,10 @@ class VolumePadding(keras.layers.Layer):
 class DepthwiseConv3D(keras.layers.Layer):
     """A convolution of each channel by itself: (n, trs, x, y, z, channels) → (n, trs, x′, y′, z′, channels).
 
-    Zeros surround the volume by half a kernel. Backends have it in two dimensions only. On a GPU it is the sum of such
-    convolutions over the planes of the kernel. On a CPU, where TensorFlow computes them slowly, it is a plain convolution
-    whose kernel is 0 between channels: more operations, and a third of the time for a training step.
+    Zeros surround the volume by half a kernel. Backends have it in two dimensions only. On a GPU it
+    is the sum of such convolutions over the planes of the kernel. On a CPU, where TensorFlow
+    computes them slowly, it is a plain convolution whose kernel is 0 between channels: more
+    operations, and a third of the time for a training step.
 
     Parameters
     ----------
@@ -46,11 +47,15 @@ class DepthwiseConv3D(keras.layers.Layer):
     def build(self, shape):
         # He et al. 2015 (ICCV); Keras' own would take the channels for inputs of each output.
         spread = keras.initializers.RandomNormal(stddev=(2 / self.size**3) ** 0.5)
-        self.kernel = self.add_weight(shape=(*[self.size] * 3, shape[-1]), initializer=spread, name="kernel")
+        self.kernel = self.add_weight(
+            shape=(*[self.size] * 3, shape[-1]), initializer=spread, name="kernel"
+        )
 
     def call(self, volumes):
         margin, (_, trs, *sides, channels) = self.size // 2, volumes.shape
-        x = ops.pad(ops.reshape(volumes, (-1, *sides, channels)), [(0, 0), *[(margin, margin)] * 3, (0, 0)])
+        x = ops.pad(
+            ops.reshape(volumes, (-1, *sides, channels)), [(0, 0), *[(margin, margin)] * 3, (0, 0)]
+        )
         kernel = ops.cast(self.kernel, x.dtype)
         result = self._by_planes(x, kernel) if HAS_GPU else self._as_plain_convolution(x, kernel)
         return ops.reshape(result, (-1, trs, *result.shape[1:]))
@@ -64,7 +69,9 @@ class DepthwiseConv3D(keras.layers.Layer):
         for plane in range(self.size):
             part = x[:, plane : plane + self.stride * (n_planes - 1) + 1 : self.stride]
             part = ops.reshape(part, (-1, *x.shape[2:]))
-            total = total + ops.depthwise_conv(part, kernel[plane][..., None], strides=self.stride, padding="valid")
+            total = total + ops.depthwise_conv(
+                part, kernel[plane][..., None], strides=self.stride, padding="valid"
+            )
         return ops.reshape(total, (-1, n_planes, *total.shape[1:]))
 
     def compute_output_shape(self, shape):

@@ -12,11 +12,13 @@ PENALTIES = (1e-2, 1e-1, 1.0, 1e1, 1e2)  # multiples of the mean variance of a t
 STRENGTHS = (1e-3, 1e-1, 1e1)  # C of logistic regression, in the same unit
 
 
-def ridge_said(kernel: np.ndarray, labels: np.ndarray, folds: list[Fold], n_classes: int) -> np.ndarray:
+def ridge_said(
+    kernel: np.ndarray, labels: np.ndarray, folds: list[Fold], n_classes: int
+) -> np.ndarray:
     """Held-out answers of ridge classifiers, one against the rest, with the largest decision value.
 
-    They learn from the volumes that the networks learn from. In each fold the penalty with the best balanced accuracy on the
-    inner validation set is taken, anew for every labelling.
+    They learn from the volumes that the networks learn from. In each fold the penalty with the best
+    balanced accuracy on the inner validation set is taken, anew for every labelling.
 
     Parameters
     ----------
@@ -32,14 +34,19 @@ def ridge_said(kernel: np.ndarray, labels: np.ndarray, folds: list[Fold], n_clas
         best = _best_penalty(model, labels, fold.validation, n_classes)
         for number in np.unique(best):
             mine = np.flatnonzero(best == number)
-            said[np.ix_(fold.test, mine)] = model.decide(PENALTIES[number], fold.test, mine).argmax(axis=1)
+            said[np.ix_(fold.test, mine)] = model.decide(PENALTIES[number], fold.test, mine).argmax(
+                axis=1
+            )
     return said
 
 
-def ridge_values(kernel: np.ndarray, y: np.ndarray, folds: list[Fold], n_classes: int) -> np.ndarray:
+def ridge_values(
+    kernel: np.ndarray, y: np.ndarray, folds: list[Fold], n_classes: int
+) -> np.ndarray:
     """Held-out decision values (n, n_classes) of the classifier of :func:`ridge_said` for one labelling y (n,).
 
-    Those of a fold are divided by their SD on its validation set, so that folds can be ranked together.
+    Those of a fold are divided by their SD on its validation set, so that folds can be ranked
+    together.
     """
     found = np.full((len(y), n_classes), np.nan)
     for fold in folds:
@@ -50,10 +57,13 @@ def ridge_values(kernel: np.ndarray, y: np.ndarray, folds: list[Fold], n_classes
     return found
 
 
-def _best_penalty(model: "_Ridge", labels: np.ndarray, rows: np.ndarray, n_classes: int) -> np.ndarray:
+def _best_penalty(
+    model: "_Ridge", labels: np.ndarray, rows: np.ndarray, n_classes: int
+) -> np.ndarray:
     """Number of the penalty with the best balanced accuracy on some volumes, for each labelling."""
     tried = [
-        balanced_accuracy(labels[rows], model.decide(penalty, rows).argmax(axis=1), n_classes) for penalty in PENALTIES
+        balanced_accuracy(labels[rows], model.decide(penalty, rows).argmax(axis=1), n_classes)
+        for penalty in PENALTIES
     ]
     return np.argmax(tried, axis=0)
 
@@ -61,8 +71,8 @@ def _best_penalty(model: "_Ridge", labels: np.ndarray, rows: np.ndarray, n_class
 class _Ridge:
     """Ridge classifiers of many labellings, one eigendecomposition for all of them and for all penalties.
 
-    The target of a class is 1 / n in its own n volumes and −1 / (the rest) in the others, so that classes of different size
-    compete on one scale.
+    The target of a class is 1 / n in its own n volumes and −1 / (the rest) in the others, so that
+    classes of different size compete on one scale.
     """
 
     def __init__(self, kernel: np.ndarray, labels: np.ndarray, train: np.ndarray, n_classes: int):
@@ -70,20 +80,28 @@ class _Ridge:
         inside, _ = centred(kernel, train, train[:1])
         eigenvalues, self.vectors = linalg.eigh(inside)
         self.eigenvalues = np.maximum(eigenvalues, 0)
-        own = labels[train][:, None] == np.arange(n_classes)[:, None]  # (n_train, n_classes, n_labellings)
+        own = (
+            labels[train][:, None] == np.arange(n_classes)[:, None]
+        )  # (n_train, n_classes, n_labellings)
         n_own = own.sum(axis=0)
         target = np.where(own, 1 / np.maximum(n_own, 1), -1 / np.maximum(len(train) - n_own, 1))
         self.projected = (self.vectors.T @ target.reshape(len(train), -1)).reshape(target.shape)
 
-    def decide(self, penalty: float, rows: np.ndarray, labellings: np.ndarray | slice = slice(None)) -> np.ndarray:
+    def decide(
+        self, penalty: float, rows: np.ndarray, labellings: np.ndarray | slice = slice(None)
+    ) -> np.ndarray:
         """Decision values (n_rows, n_classes, n_labellings) of some volumes."""
         across = centred(self.kernel, self.train, rows)[1] @ self.vectors
         weights = across / (self.eigenvalues + penalty * self.eigenvalues.mean())
         projected = self.projected[..., labellings]
-        return (weights @ projected.reshape(len(self.train), -1)).reshape(len(rows), self.n_classes, -1)
+        return (weights @ projected.reshape(len(self.train), -1)).reshape(
+            len(rows), self.n_classes, -1
+        )
 
 
-def centred(kernel: np.ndarray, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def centred(
+    kernel: np.ndarray, train: np.ndarray, test: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Kernels (n_train, n_train) and (n_test, n_train) of volumes less the mean training volume."""
     inside, across = kernel[np.ix_(train, train)], kernel[np.ix_(test, train)]
     column_mean = inside.mean(axis=0)
@@ -92,18 +110,27 @@ def centred(kernel: np.ndarray, train: np.ndarray, test: np.ndarray) -> tuple[np
     return inside, across
 
 
-def logistic_probabilities(kernel: np.ndarray, y: np.ndarray, folds: list[Fold], n_classes: int) -> np.ndarray:
+def logistic_probabilities(
+    kernel: np.ndarray, y: np.ndarray, folds: list[Fold], n_classes: int
+) -> np.ndarray:
     """Held-out probabilities (n, n_classes) of multinomial logistic regression with an L2 penalty, from the kernel.
 
-    On the n_train coordinates of volumes in the space that training volumes span, the penalised fit is that on all voxels.
-    It learns from the volumes that the networks learn from; the strength is chosen on the inner validation set.
+    On the n_train coordinates of volumes in the space that training volumes span, the penalised fit
+    is that on all voxels. It learns from the volumes that the networks learn from; the strength is
+    chosen on the inner validation set.
     """
     probability = np.full((len(y), n_classes), np.nan)
     for fold in folds:
         rows = np.concatenate([fold.validation, fold.test])
-        tried = [_fit_logistic(kernel, y, fold.train, rows, n_classes, strength) for strength in STRENGTHS]
+        tried = [
+            _fit_logistic(kernel, y, fold.train, rows, n_classes, strength)
+            for strength in STRENGTHS
+        ]
         n_inner, truth = len(fold.validation), y[fold.validation][:, None]
-        scores = [balanced_accuracy(truth, p[:n_inner].argmax(axis=1)[:, None], n_classes)[0] for p in tried]
+        scores = [
+            balanced_accuracy(truth, p[:n_inner].argmax(axis=1)[:, None], n_classes)[0]
+            for p in tried
+        ]
         probability[fold.test] = tried[int(np.argmax(scores))][n_inner:]
     return probability
 
@@ -122,7 +149,11 @@ def _fit_logistic(kernel, y, train, test, n_classes: int, strength: float) -> np
 
 
 def ladder(
-    kernel: np.ndarray, y: np.ndarray, permuted: np.ndarray, folds: dict[str, list[Fold]], n_classes: int
+    kernel: np.ndarray,
+    y: np.ndarray,
+    permuted: np.ndarray,
+    folds: dict[str, list[Fold]],
+    n_classes: int,
 ) -> dict[str, dict]:
     """Per split: balanced accuracy of the ridge classifier, and of the same cross-validation on relabelled blocks.
 
@@ -132,8 +163,9 @@ def ladder(
 
     Returns
     -------
-    split → accuracy, balanced_accuracy, null_mean, null_interval (2.5 % and 97.5 %), n_permutations, p, and bias: how far
-    the null's mean lies above chance, which is what the split itself reveals.
+    split → accuracy, balanced_accuracy, null_mean, null_interval (2.5 % and 97.5 %),
+    n_permutations, p, and bias: how far the null's mean lies above chance, which is what the split
+    itself reveals.
     """
     labels, result = np.column_stack([y, permuted]), {}
     for split, part in folds.items():

@@ -26,14 +26,23 @@ def summarize(work, groups: list, tests: list, cfg) -> dict:
     summary = {
         "volumes": {label: int((work.volumes["label"] == label).sum()) for label in work.labels},
         "people": {label: len(work.people_with(label)) for label in work.labels},
-        "episodes": {label: int(work.episodes["event"][work.episodes["label"] == label].nunique()) for label in work.labels},
-        "tests": {"_".join(test): read_json(contrast_file(work.folder, *test, "test.json")) for test in tests},
+        "episodes": {
+            label: int(work.episodes["event"][work.episodes["label"] == label].nunique())
+            for label in work.labels
+        },
+        "tests": {
+            "_".join(test): read_json(contrast_file(work.folder, *test, "test.json"))
+            for test in tests
+        },
         "why_not_tested": work.why_not_tested,
         "agreement": _agreement(maps, work.labels, cfg.MAP_METHODS),
     }
     if "ig" in cfg.MAP_METHODS:
         gaps = pd.concat(read_table(work.gaps_file((who, "ig"))) for who in work.people)
-        summary["ig_gap"] = {"median": float(gaps["gap"].median()), "median_change": float(gaps["change"].median())}
+        summary["ig_gap"] = {
+            "median": float(gaps["gap"].median()),
+            "median_change": float(gaps["change"].median()),
+        }
     if cfg.DATASET == "demo":
         summary["planted_truth"] = truth(maps, work, Path(cfg.DATASET_DIR) / "truth")
     return summary
@@ -58,7 +67,9 @@ def truth(maps: dict, work, folder: Path) -> list[dict]:
     for (label, method), values in maps.items():
         region = np.isin(number, np.flatnonzero(rows["roi"] == label) + 1)
         auc = float(roc_auc_score(region, values))
-        found.append({"label": label, "method": method, "planted": label in planted, "roc_auc": auc})
+        found.append(
+            {"label": label, "method": method, "planted": label in planted, "roc_auc": auc}
+        )
     return found
 
 
@@ -74,17 +85,28 @@ def describe(work, summary: dict, cfg) -> Section:
     )
     if gap := summary.get("ig_gap"):
         change = f"{gap['median_change']:.3f}"
-        section.numbers({"median gap of IG": f"{gap['median']:.3f}", "median change of log-odds that it explains": change})
+        section.numbers(
+            {
+                "median gap of IG": f"{gap['median']:.3f}",
+                "median change of log-odds that it explains": change,
+            }
+        )
     if summary["tests"]:
         section.table(*_tests_table(work, summary, cfg))
     section.table(*_agreement_table(work, summary, cfg))
     for row in summary.get("planted_truth", []):
-        print(f"  {row['label']}, {row['method']}: area under the ROC of its region {row['roc_auc']:.3f}")
+        print(
+            f"  {row['label']}, {row['method']}: area under the ROC of its region {row['roc_auc']:.3f}"
+        )
     if truth := summary.get("planted_truth"):
         area = {(row["label"], row["method"]): f"{row['roc_auc']:.3f}" for row in truth}
         planted = {row["label"]: "yes" if row["planted"] else "no" for row in truth}
         rows = [
-            (label, planted.get(label, "no"), *(area.get((label, method), "no map") for method in cfg.MAP_METHODS))
+            (
+                label,
+                planted.get(label, "no"),
+                *(area.get((label, method), "no map") for method in cfg.MAP_METHODS),
+            )
             for label in work.labels
         ]
         section.table(
@@ -116,7 +138,10 @@ def _tests_table(work, summary: dict, cfg) -> tuple[list[str], list[tuple], str]
             rows.append((label, 0, "", *["no map"] * len(results)))
             continue
         floor = known[0]["smallest_p"]
-        cells = [f"{result['voxels_below_alpha']:,}" if floor <= ALPHA else f"cannot reach {ALPHA}" for result in known]
+        cells = [
+            f"{result['voxels_below_alpha']:,}" if floor <= ALPHA else f"cannot reach {ALPHA}"
+            for result in known
+        ]
         rows.append((label, known[0]["episodes"], f"{floor:.4f}", *cells))
     n_voxels = int(work.brain()[0].sum())
     caption = (
@@ -124,15 +149,29 @@ def _tests_table(work, summary: dict, cfg) -> tuple[list[str], list[tuple], str]
         "Held-out episodes exchange their labels within a fold; the smallest p of the folds is multiplied with their "
         "number. This generalises to new episodes of these people."
     )
-    columns = ["label", "episodes", "smallest possible p", *(METHODS[method][0] for method in cfg.MAP_METHODS)]
+    columns = [
+        "label",
+        "episodes",
+        "smallest possible p",
+        *(METHODS[method][0] for method in cfg.MAP_METHODS),
+    ]
     return columns, rows, caption
 
 
 def _agreement_table(work, summary: dict, cfg) -> tuple[list[str], list[tuple], str]:
     """Columns, rows and caption: pairs of methods × labels."""
-    found = {(row["label"], *row["methods"]): f"{row['correlation']:.2f}" for row in summary["agreement"]}
+    found = {
+        (row["label"], *row["methods"]): f"{row['correlation']:.2f}" for row in summary["agreement"]
+    }
     rows = [
-        (f"{METHODS[one][0]} / {METHODS[other][0]}", *(found.get((label, one, other), "–") for label in work.labels))
+        (
+            f"{METHODS[one][0]} / {METHODS[other][0]}",
+            *(found.get((label, one, other), "–") for label in work.labels),
+        )
         for one, other in combinations(cfg.MAP_METHODS, 2)
     ]
-    return ["methods", *work.labels], rows, "Do the methods agree? Correlation of group maps over voxels"
+    return (
+        ["methods", *work.labels],
+        rows,
+        "Do the methods agree? Correlation of group maps over voxels",
+    )

@@ -36,7 +36,9 @@ def title(settings: dict) -> str:
     return "What do observers see in the moment that a volume responds to?"
 
 
-def methods(root: Path, settings: dict, done: set[int], versions: dict, commit: str, backends: set[str]):
+def methods(
+    root: Path, settings: dict, done: set[int], versions: dict, commit: str, backends: set[str]
+):
     """The paragraph, and the references that it cites; None before script 2 has joined the volumes."""
     if not {1, 2} <= done or not (root / "2-dataset" / "samples.tsv").is_file():
         return None
@@ -46,7 +48,9 @@ def methods(root: Path, settings: dict, done: set[int], versions: dict, commit: 
     used = [f"{names[name]} {versions[name]}" for name in sorted(backends) if name in versions]
     used += [f"Keras {versions['keras']}"] if used else []
     software = f"NeuroFaceCNN {versions['neuroface']} (commit {commit}){' with ' + _and(used) if used else ''}"
-    parts.append(f"Analyses used {software}; all random draws followed from the seed {settings['SEED']}.")
+    parts.append(
+        f"Analyses used {software}; all random draws followed from the seed {settings['SEED']}."
+    )
     text, references = " ".join(parts), pd.read_csv(REFERENCES, sep="\t")
     return text, [row.reference for row in references.itertuples() if row.cited_as in text]
 
@@ -87,8 +91,15 @@ def _decoding(root: Path, s: dict) -> str:
     held_out = _and([SPLITS[split].removesuffix(" (published)") for split in s["CV_SPLITS"]])
     free = f", with {s['EMBARGO_TRS']} volumes left free around held-out blocks"
     inner = s["SELECTION"] == "inner"
-    where = "an inner part of the training set" if inner else "the reported volumes, which flatters the result"
-    linear = {"ridge": "Ridge classifiers (Saunders et al. 1998)", "logistic": BASELINES["logistic"]}
+    where = (
+        "an inner part of the training set"
+        if inner
+        else "the reported volumes, which flatters the result"
+    )
+    linear = {
+        "ridge": "Ridge classifiers (Saunders et al. 1998)",
+        "logistic": BASELINES["logistic"],
+    }
     others = [linear[name] for name in linear if name == "ridge" or name in s["BASELINES"]]
     return (
         f"We trained the {networks} with AdamW (Loshchilov & Hutter 2019; step size {s['LEARNING_RATE']:g} along half a "
@@ -147,7 +158,9 @@ def _clusters(root: Path, s: dict) -> str:
 
 def _similarity(root: Path, s: dict) -> str:
     tests = read_table(root / "6-similarity" / "mantel.tsv")
-    draws = f"{'all ' if tests['exact'].all() else ''}{tests['n_permutations'].iloc[0]:,} permutations"
+    draws = (
+        f"{'all ' if tests['exact'].all() else ''}{tests['n_permutations'].iloc[0]:,} permutations"
+    )
     return (
         "Distances between labels (1 − Pearson, and cross-validated between earlier and later episodes: Walther et al. "
         "2016) were computed with rsatoolbox (Schütt et al. 2023) in each person's brain and in each layer. Their "

@@ -10,7 +10,8 @@ MODELS = {
 }
 BASELINES = {"ridge": "ridge", "logistic": "multinomial logistic regression"}
 
-# name in CV_SPLITS → what is kept out of training together; in the order of the ladder, from the weakest on
+# name in CV_SPLITS → what is kept out of training together; in the order of the ladder, from the
+# weakest on
 SPLITS = {
     "volume": "single volumes (published)",
     "moment": "one TR of the stimulus, all its viewers",

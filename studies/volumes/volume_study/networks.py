@@ -1,8 +1,8 @@
 """Networks that classify single volumes, by name; and the view of one class that attribution methods explain.
 
-Each takes volumes (n, n_voxels, 1, 1), voxels in C order of the group mask, and ends in a layer ``logit`` (n, n_classes) and
-a softmax. The second axis that windows have in the film study is one volume long here, so that the shared parts and the
-attribution methods fit.
+Each takes volumes (n, n_voxels, 1, 1), voxels in C order of the group mask, and ends in a layer
+``logit`` (n, n_classes) and a softmax. The second axis that windows have in the film study is one
+volume long here, so that the shared parts and the attribution methods fit.
 """
 
 import inspect
@@ -31,12 +31,15 @@ BN = {"momentum": 0.9, "epsilon": 1e-5}  # those of the published networks' libr
 LEAK = 0.1
 
 
-def build_classifier(name: str, mask: np.ndarray, n_classes: int, options: dict[str, object]) -> keras.Model:
+def build_classifier(
+    name: str, mask: np.ndarray, n_classes: int, options: dict[str, object]
+) -> keras.Model:
     """A new network of the named architecture.
 
     Parameters
     ----------
-    mask : (x, y, z) bool, the group mask. options : the architecture's own sizes, from MODEL_OPTIONS.
+    mask : (x, y, z) bool, the group mask. options : the architecture's own sizes, from
+    MODEL_OPTIONS.
 
     Raises
     ------
@@ -44,7 +47,9 @@ def build_classifier(name: str, mask: np.ndarray, n_classes: int, options: dict[
         If the architecture takes no such option, or cannot be built with it.
     """
     function = NETWORKS[name]
-    known = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    known = [
+        p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY
+    ]
     for option in options:
         if option not in known:
             raise NeuroFaceError(
@@ -56,13 +61,16 @@ def build_classifier(name: str, mask: np.ndarray, n_classes: int, options: dict[
         return with_classes(*function(volumes, mask, **options), n_classes)
     except (TypeError, ValueError) as error:
         first = str(error).splitlines()[0]
-        raise NeuroFaceError(f"MODEL_OPTIONS: {name} cannot be built with {options} ({first}).") from error
+        raise NeuroFaceError(
+            f"MODEL_OPTIONS: {name} cannot be built with {options} ({first})."
+        ) from error
 
 
 def load_classifier(path: Path, n_voxels: int) -> keras.Model:
     """A fold model that takes volumes of ``n_voxels``.
 
-    Scripts load networks through this module, because Keras finds only layers that were imported: workers have no others.
+    Scripts load networks through this module, because Keras finds only layers that were imported:
+    workers have no others.
 
     Raises
     ------
@@ -75,13 +83,16 @@ def load_classifier(path: Path, n_voxels: int) -> keras.Model:
 def with_classes(volumes, features, n_classes: int) -> keras.Model:
     """Last layers of every architecture: features (n, n_features) → ``logit`` (n, n_classes) → probabilities."""
     logits = layers.Dense(n_classes, name="logit", dtype="float32")(features)
-    return keras.Model(volumes, layers.Activation("softmax", name="probability", dtype="float32")(logits))
+    return keras.Model(
+        volumes, layers.Activation("softmax", name="probability", dtype="float32")(logits)
+    )
 
 
 def view_of_class(model: keras.Model, number: int) -> keras.Model:
     """The network as a decision for or against one class: log-odds in its layer ``logit`` (n, 1), then a sigmoid.
 
-    The sigmoid of log p / (1 − p) is the softmax probability p of that class, so attributions of this logit explain it.
+    The sigmoid of log p / (1 − p) is the softmax probability p of that class, so attributions of
+    this logit explain it.
     """
     classes = model.get_layer("logit")
     copy = layers.Dense(classes.units, name="logit_of_each_class", dtype="float32")
@@ -104,17 +115,25 @@ def separable_cnn3d(
 ):
     """Convolution, then inverted blocks of depthwise-separable convolutions, each of which halves the volume.
 
-    A block: a pointwise convolution to ``expansion`` times its channels and a depthwise one of 3³ with stride 2, both with
-    ReLU6, then a pointwise projection without (Sandler et al. 2018, CVPR). By default and with five classes it has 424,549
-    trainable parameters, as published.
+    A block: a pointwise convolution to ``expansion`` times its channels and a depthwise one of 3³
+    with stride 2, both with ReLU6, then a pointwise projection without (Sandler et al. 2018, CVPR).
+    By default and with five classes it has 424,549 trainable parameters, as published.
     """
     x = ToVolumes(bounding_box(mask), name="volumes")(volumes)
-    x = _relu6(VolumeConv3D(stem, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name="stem")(x))
+    x = _relu6(
+        VolumeConv3D(
+            stem, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name="stem"
+        )(x)
+    )
     for number, n_filters in enumerate(filters, 1):
         pointwise = {"use_bias": False, "kernel_initializer": "he_normal"}
-        x = _relu6(VolumeConv3D(expansion * x.shape[-1], 1, name=f"expand_{number}", **pointwise)(x))
+        x = _relu6(
+            VolumeConv3D(expansion * x.shape[-1], 1, name=f"expand_{number}", **pointwise)(x)
+        )
         x = _relu6(DepthwiseConv3D(3, stride=2, name=f"depthwise_{number}")(x))
-        x = layers.BatchNormalization(**BN)(VolumeConv3D(n_filters, 1, name=f"project_{number}", **pointwise)(x))
+        x = layers.BatchNormalization(**BN)(
+            VolumeConv3D(n_filters, 1, name=f"project_{number}", **pointwise)(x)
+        )
     x = layers.Reshape((-1, x.shape[-1]))(x)
     return volumes, layers.Dropout(dropout)(layers.GlobalAveragePooling1D(name="pool")(x))
 
@@ -141,8 +160,9 @@ def hybrid(
 ):
     """A 3D-CNN whose places are the tokens of a Transformer encoder.
 
-    In the released network the encoder sees one token per volume, so that it cannot attend to anything. ``reference`` builds
-    that one, with fixed sizes and volumes zero-padded to 100³: 70,361,445 parameters with four classes.
+    In the released network the encoder sees one token per volume, so that it cannot attend to
+    anything. ``reference`` builds that one, with fixed sizes and volumes zero-padded to 100³:
+    70,361,445 parameters with four classes.
     """
     if reference:
         released = build("hybrid", mask, 1, {"reference": True})
@@ -193,8 +213,12 @@ def encoded_places(tokens, heads: int, depth: int, feed_forward: int, dropout: f
     for number in range(1, depth + 1):
         x = x + attended(x, heads, dropout, (2,), f"attention_over_space_{number}")
         hidden = layers.LayerNormalization(epsilon=1e-3)(x)
-        hidden = layers.Dense(feed_forward, activation="gelu", name=f"feed_forward_{number}")(hidden)
-        x = x + layers.Dropout(dropout)(layers.Dense(x.shape[-1], name=f"feed_back_{number}")(hidden))
+        hidden = layers.Dense(feed_forward, activation="gelu", name=f"feed_forward_{number}")(
+            hidden
+        )
+        x = x + layers.Dropout(dropout)(
+            layers.Dense(x.shape[-1], name=f"feed_back_{number}")(hidden)
+        )
     return layers.LayerNormalization(epsilon=1e-3)(x)
 
 
@@ -215,8 +239,9 @@ def deepbrain(
 ):
     """The residual network that the hybrid was compared with (after Wang et al. 2020, Hum. Brain Mapp. 41:1505).
 
-    Two convolutions of 7³ with stride 2, four stages of two residual blocks, the last three of which halve the volume, one
-    convolution over all that is left. At 100³ with four classes 463.7 G multiply-adds for 32 volumes, as published.
+    Two convolutions of 7³ with stride 2, four stages of two residual blocks, the last three of
+    which halve the volume, one convolution over all that is left. At 100³ with four classes 463.7 G
+    multiply-adds for 32 volumes, as published.
     """
     x = ToVolumes(bounding_box(mask), name="volumes")(volumes)
     for number in (1, 2):
@@ -224,16 +249,28 @@ def deepbrain(
     for stage, n_filters in enumerate(filters, 1):
         x = _residual(x, n_filters, 1 if stage == 1 else 2, f"stage_{stage}_block_1")
         x = _residual(x, n_filters, 1, f"stage_{stage}_block_2")
-    x = VolumeConv3D(units, x.shape[2:5], kernel_initializer="glorot_uniform", name="post_convolution")(x)
+    x = VolumeConv3D(
+        units, x.shape[2:5], kernel_initializer="glorot_uniform", name="post_convolution"
+    )(x)
     x = layers.Dense(units, activation="relu", name="dense")(layers.Reshape((units,))(x))
     return volumes, layers.Dropout(0.5)(x)
 
 
-def _convolved(x, n_filters: int, kernel: int, stride: int, name: str, activation: str | None = "relu", epsilon=1e-5):
+def _convolved(
+    x,
+    n_filters: int,
+    kernel: int,
+    stride: int,
+    name: str,
+    activation: str | None = "relu",
+    epsilon=1e-5,
+):
     """Convolution with a margin of zeros of half its kernel on every side, batch normalisation, activation."""
     margin = kernel // 2
     x = VolumePadding(margin)(x) if margin else x
-    x = VolumeConv3D(n_filters, kernel, strides=stride, kernel_initializer="glorot_uniform", name=name)(x)
+    x = VolumeConv3D(
+        n_filters, kernel, strides=stride, kernel_initializer="glorot_uniform", name=name
+    )(x)
     x = layers.BatchNormalization(momentum=0.9, epsilon=epsilon)(x)
     return layers.Activation(activation)(x) if activation else x
 

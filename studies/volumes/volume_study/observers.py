@@ -11,14 +11,16 @@ import pandas as pd
 TIMES = ["start", "end"]
 
 
-def read_observers(folder: Path, column: str, film_s: float, min_agreement: int) -> dict[str, pd.DataFrame]:
+def read_observers(
+    folder: Path, column: str, film_s: float, min_agreement: int
+) -> dict[str, pd.DataFrame]:
     """Observer (name of the file) → episodes with a label: columns start, end (s of the film) and label, in file order.
 
     Raises
     ------
     NeuroFaceError
-        If there are fewer observers than must agree, or if a table lacks a column, holds no label, or an episode whose end
-        is before its start or that lies outside the film.
+        If there are fewer observers than must agree, or if a table lacks a column, holds no label,
+        or an episode whose end is before its start or that lies outside the film.
     """
     folder = Path(folder)
     files = sorted(folder.glob("*.csv")) if folder.is_dir() else []
@@ -45,7 +47,8 @@ def read_episodes(path: Path, column: str, film_s: float) -> pd.DataFrame:
     wrong = {
         "is no start and end in seconds": ~np.isfinite(table[TIMES]).all(axis=1),
         "ends before it starts": table["end"] < table["start"],
-        f"is outside the film, which lasts {film_s:g} s by SEGMENTS": (table["start"] < 0) | (table["end"] > film_s),
+        f"is outside the film, which lasts {film_s:g} s by SEGMENTS": (table["start"] < 0)
+        | (table["end"] > film_s),
     }
     for what, rows in wrong.items():
         if rows.any():
@@ -56,21 +59,26 @@ def read_episodes(path: Path, column: str, film_s: float) -> pd.DataFrame:
             )
     named = table[table[column].notna()].rename(columns={column: "label"})[[*TIMES, "label"]]
     if named.empty:
-        raise NeuroFaceError(f"{path} names no label in its column {column!r}. Complete the table, or remove it.")
+        raise NeuroFaceError(
+            f"{path} names no label in its column {column!r}. Complete the table, or remove it."
+        )
     return named.reset_index(drop=True)
 
 
 def labels_per_tr(observers: dict[str, pd.DataFrame], tr_s: float) -> pd.DataFrame:
     """What every observer says in every TR of the film, None where nothing: a row per TR up to the last episode's end.
 
-    An episode holds the TRs from floor(start / TR) up to, but not including, ceil(end / TR). Where episodes of one observer
-    overlap, the later row of the table counts, as published.
+    An episode holds the TRs from floor(start / TR) up to, but not including, ceil(end / TR). Where
+    episodes of one observer overlap, the later row of the table counts, as published.
     """
     n_trs = max(int(np.ceil(table["end"].max() / tr_s)) for table in observers.values())
     columns = {}
     for name, table in observers.items():
         said = np.full(n_trs, None, dtype=object)
-        first, last = np.floor(table["start"] / tr_s).astype(int), np.ceil(table["end"] / tr_s).astype(int)
+        first, last = (
+            np.floor(table["start"] / tr_s).astype(int),
+            np.ceil(table["end"] / tr_s).astype(int),
+        )
         for label, start, end in zip(table["label"], first, last):
             said[start:end] = label
         columns[name] = said
@@ -86,7 +94,8 @@ def consensus(said: pd.DataFrame, min_agreement: int) -> pd.DataFrame:
 
     Returns
     -------
-    A row per TR: label (None where fewer than ``min_agreement`` observers gave it) and n_observers, who gave it.
+    A row per TR: label (None where fewer than ``min_agreement`` observers gave it) and n_observers,
+    who gave it.
     """
     names = sorted({label for label in said.to_numpy().ravel() if label is not None})
     votes = np.stack([(said == name).sum(axis=1) for name in names], axis=1)  # (n_trs, n_labels)
@@ -101,16 +110,21 @@ def agreement(said: pd.DataFrame) -> dict[str, float]:
 
     Returns
     -------
-    ``named``: of the labels, where an observer who named none is missing. ``with_none``: "none named" counts as a label.
-    NaN where there is nothing to compare.
+    ``named``: of the labels, where an observer who named none is missing. ``with_none``: "none
+    named" counts as a label. NaN where there is nothing to compare.
     """
     import krippendorff
 
-    names = {label: code for code, label in enumerate(sorted({x for x in said.to_numpy().ravel() if x is not None}))}
+    names = {
+        label: code
+        for code, label in enumerate(sorted({x for x in said.to_numpy().ravel() if x is not None}))
+    }
     codes = said.T.map(lambda label: names.get(label, np.nan)).to_numpy(dtype=float)
     result = {}
     for kind, values in {"named": codes, "with_none": np.nan_to_num(codes, nan=len(names))}.items():
-        comparable = (~np.isnan(values)).sum(axis=0).max() > 1 and len(np.unique(values[~np.isnan(values)])) > 1
+        comparable = (~np.isnan(values)).sum(axis=0).max() > 1 and len(
+            np.unique(values[~np.isnan(values)])
+        ) > 1
         alpha = krippendorff.alpha(values, level_of_measurement="nominal") if comparable else np.nan
         result[kind] = float(alpha)
     return result

@@ -1,7 +1,7 @@
 """How a change that fills a small patch of a feature map passes one layer.
 
-A patch is (n_boxes, n_cells, channels), its cells in C order; ``corner`` (n_boxes, 3) says where it begins in the map and
-``width`` (3,) how far it reaches. Outside its patch, a box changes nothing.
+A patch is (n_boxes, n_cells, channels), its cells in C order; ``corner`` (n_boxes, 3) says where it
+begins in the map and ``width`` (3,) how far it reaches. Outside its patch, a box changes nothing.
 """
 
 from dataclasses import dataclass
@@ -62,8 +62,10 @@ class Spatial:
 
     Parameters
     ----------
-    kernel : (k, k, k, channels, channels′), or (k, k, k, channels) if each channel is convolved by itself.
-    stride : from place to place. margin : zeros before the first voxel. shape : (3,) places of the result.
+    kernel : (k, k, k, channels, channels′), or (k, k, k, channels) if each channel is convolved by
+    itself.
+    stride : from place to place. margin : zeros before the first voxel. shape : (3,) places of the
+    result.
     """
 
     kernel: np.ndarray
@@ -78,10 +80,17 @@ class Spatial:
         if hasattr(layer, "size"):  # depthwise
             return cls(np.asarray(layer.kernel), layer.stride, layer.size // 2 + margin, shape)
         size, stride = layer.kernel_size[0], layer.strides[0]
-        if len(set(layer.kernel_size)) > 1 or len(set(layer.strides)) > 1 or layer.dilation_rate != (1, 1, 1):
+        if (
+            len(set(layer.kernel_size)) > 1
+            or len(set(layer.strides)) > 1
+            or layer.dilation_rate != (1, 1, 1)
+        ):
             return None
         if layer.padding == "same":
-            margins = {max((after - 1) * stride + size - side, 0) // 2 for side, after in zip(before, shape)}
+            margins = {
+                max((after - 1) * stride + size - side, 0) // 2
+                for side, after in zip(before, shape)
+            }
             if len(margins) > 1:
                 return None
             margin += margins.pop()
@@ -98,8 +107,8 @@ class Spatial:
     def __call__(self, patch, corner: np.ndarray, width: np.ndarray):
         """The patch of the result, its corner and its width: it holds every place that the change reaches.
 
-        A patch may reach beyond the map; there it is 0. So where a box lies matters only modulo the stride, and a few
-        groups of boxes, of one matrix each, make up all of them.
+        A patch may reach beyond the map; there it is 0. So where a box lies matters only modulo the
+        stride, and a few groups of boxes, of one matrix each, make up all of them.
         """
         reached = (width + self.size - 2) // self.stride + 1
         first = -((self.size - 1 - self.margin - corner) // self.stride)  # rounded up
@@ -140,7 +149,9 @@ class Spatial:
                         matrix[cell + place] = self.kernel[tap]
             n_cells, n_places = int(np.prod(width)), int(np.prod(reached))
             matrix = matrix.reshape(n_cells, n_places, *self.kernel.shape[3:])
-            if self.kernel.ndim == 5:  # (cells, places, channels, channels′) → (cells · channels, places · channels′)
+            if (
+                self.kernel.ndim == 5
+            ):  # (cells, places, channels, channels′) → (cells · channels, places · channels′)
                 matrix = matrix.transpose(0, 2, 1, 3).reshape(n_cells * self.kernel.shape[3], -1)
             self._matrices[key] = ops.convert_to_tensor(matrix)
         return self._matrices[key]

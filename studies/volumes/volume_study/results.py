@@ -13,7 +13,13 @@ import pandas as pd
 
 from volume_study.crossed import crossed_intervals, difference_of
 from volume_study.fold_test import fold_test
-from volume_study.scores import balanced_accuracy, scores, scores_by, scores_by_class, weighted_scores_of_all
+from volume_study.scores import (
+    balanced_accuracy,
+    scores,
+    scores_by,
+    scores_by_class,
+    weighted_scores_of_all,
+)
 from volume_study.splits import leaks
 
 Unit = tuple[str, str, Fold]  # network (or permutation), split, fold
@@ -23,7 +29,10 @@ COMPARED = ("accuracy", "balanced_accuracy", "roc_auc")  # of pairs of models
 def fold_file(folder: Path, kind: str, unit: Unit) -> Path:
     """``<split>/<network>/<kind>-<k>``: kind "fold" (held-out predictions, .tsv), "history" (.tsv) or "cost" (.json)."""
     model, split, fold = unit
-    return model_folder(folder, split, model) / f"{kind}-{fold.number}.{'json' if kind == 'cost' else 'tsv'}"
+    return (
+        model_folder(folder, split, model)
+        / f"{kind}-{fold.number}.{'json' if kind == 'cost' else 'tsv'}"
+    )
 
 
 def permuted(number: int) -> str:
@@ -61,7 +70,9 @@ def write_fold(folder: Path, unit: Unit, samples, y, labels, probability, histor
     write_table(fold_file(folder, "fold", unit), table)
 
 
-def join_folds(folder: Path, model: str, split: str, folds: list[Fold], n: int) -> tuple[pd.DataFrame, dict]:
+def join_folds(
+    folder: Path, model: str, split: str, folds: list[Fold], n: int
+) -> tuple[pd.DataFrame, dict]:
     """Held-out predictions of all folds, a row per volume in the order of ``X.npy``; and what the folds cost together.
 
     Raises
@@ -75,7 +86,9 @@ def join_folds(folder: Path, model: str, split: str, folds: list[Fold], n: int) 
         raise NeuroFaceError(
             f"{files[0].parent} does not predict each of the {n} volumes once. Delete it and run script 3 again."
         )
-    costs = pd.DataFrame([read_json(fold_file(folder, "cost", (model, split, fold))) for fold in folds])
+    costs = pd.DataFrame(
+        [read_json(fold_file(folder, "cost", (model, split, fold))) for fold in folds]
+    )
     cost = {
         "parameters": int(costs["parameters"].iloc[0]),
         "multiply_adds": int(costs["multiply_adds"].iloc[0]),
@@ -86,7 +99,13 @@ def join_folds(folder: Path, model: str, split: str, folds: list[Fold], n: int) 
 
 
 def write_results(
-    folder: Path, model: str, split: str, folds: list[Fold], samples: pd.DataFrame, labels: list[str], cfg
+    folder: Path,
+    model: str,
+    split: str,
+    folds: list[Fold],
+    samples: pd.DataFrame,
+    labels: list[str],
+    cfg,
 ) -> dict:
     """Write predictions, history and scores of a network under one split.
 
@@ -100,7 +119,9 @@ def write_results(
     """
     target = model_folder(folder, split, model)
     table, cost = join_folds(folder, model, split, folds, len(samples))
-    history = pd.concat([read_table(fold_file(folder, "history", (model, split, fold))) for fold in folds])
+    history = pd.concat(
+        [read_table(fold_file(folder, "history", (model, split, fold))) for fold in folds]
+    )
     y = table["label"].map(labels.index).to_numpy()
     probability = table[columns_of(labels)].to_numpy()
     people, episodes = table["subject"].to_numpy(), table["event"].to_numpy()
@@ -125,7 +146,9 @@ def write_results(
     if not leaks(samples, split) and cfg.SELECTION == "inner":
         result["fold_test"] = fold_test(table, y, said, len(labels), cfg.N_PERMUTATIONS, cfg.SEED)
     if model == cfg.MODELS[0] and cfg.N_PERMUTATIONS_NETWORK:
-        result["null"] = network_null(folder, split, folds, y, result["all_folds"]["balanced_accuracy"], labels, cfg)
+        result["null"] = network_null(
+            folder, split, folds, y, result["all_folds"]["balanced_accuracy"], labels, cfg
+        )
     write_table(target / "predictions.tsv", table.drop(columns="trained_label"))
     write_table(target / "history.tsv", history)
     write_json(target / "metrics.json", result)
@@ -139,12 +162,17 @@ def paired_differences(
 
     Parameters
     ----------
-    values : model → probabilities or decision values (n, n_classes). people, episodes : (n,) of each volume.
+    values : model → probabilities or decision values (n, n_classes). people, episodes : (n,) of
+    each volume.
     """
     rows = []
     for one, other in combinations(values, 2):
-        scored = difference_of(*(partial(weighted_scores_of_all, y, values[model]) for model in (one, other)))
-        intervals = crossed_intervals(scored, people, episodes, ranges=dict.fromkeys(COMPARED, (-1.0, 1.0)))
+        scored = difference_of(
+            *(partial(weighted_scores_of_all, y, values[model]) for model in (one, other))
+        )
+        intervals = crossed_intervals(
+            scored, people, episodes, ranges=dict.fromkeys(COMPARED, (-1.0, 1.0))
+        )
         whole = scored(np.ones((1, len(y))))
         for name in COMPARED:
             low, high = intervals.get(name, (np.nan, np.nan))
@@ -161,17 +189,22 @@ def chosen_on_held_out(history: pd.DataFrame, folds: list[Fold]) -> dict[str, fl
 
     Returns
     -------
-    accuracy : mean over volumes of each fold's best epoch. gain : above that of the epochs chosen on inner sets.
+    accuracy : mean over volumes of each fold's best epoch. gain : above that of the epochs chosen
+    on inner sets.
     """
     n = {fold.number: len(fold.test) for fold in folds}
     best = history.groupby("fold")["test_accuracy"].max()
-    chosen = history.groupby("fold").apply(lambda part: part["test_accuracy"].iloc[part["val_accuracy"].argmax()])
+    chosen = history.groupby("fold").apply(
+        lambda part: part["test_accuracy"].iloc[part["val_accuracy"].argmax()]
+    )
     weights = np.array([n[int(fold)] for fold in best.index])
     accuracy, inner = (float(np.average(part, weights=weights)) for part in (best, chosen))
     return {"accuracy": accuracy, "gain": accuracy - inner}
 
 
-def network_null(folder: Path, split: str, folds: list[Fold], y, observed: float, labels: list[str], cfg) -> dict:
+def network_null(
+    folder: Path, split: str, folds: list[Fold], y, observed: float, labels: list[str], cfg
+) -> dict:
     """Balanced accuracies of the first network when it was trained on relabelled blocks."""
     null = []
     for number in range(1, cfg.N_PERMUTATIONS_NETWORK + 1):

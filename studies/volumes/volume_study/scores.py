@@ -20,7 +20,9 @@ def balanced_accuracy(labels: np.ndarray, said: np.ndarray, n_classes: int) -> n
     for number in range(n_classes):
         own = labels == number
         n = own.sum(axis=0)
-        recalls.append(np.where(n > 0, (own & (said == number)).sum(axis=0) / np.maximum(n, 1), np.nan))
+        recalls.append(
+            np.where(n > 0, (own & (said == number)).sum(axis=0) / np.maximum(n, 1), np.nan)
+        )
     return np.nanmean(recalls, axis=0)
 
 
@@ -33,8 +35,9 @@ def scores(y: np.ndarray, probability: np.ndarray) -> dict[str, float]:
 
     Returns
     -------
-    n, accuracy, balanced_accuracy, macro_f1, mcc, roc_auc and pr_auc (means over classes, one against the rest),
-    log_loss, calibration_error (of the probability of the answer: Guo et al. 2017, ICML).
+    n, accuracy, balanced_accuracy, macro_f1, mcc, roc_auc and pr_auc (means over classes, one
+    against the rest), log_loss, calibration_error (of the probability of the answer: Guo et al.
+    2017, ICML).
     """
     said = probability.argmax(axis=1)
     one_hot = np.eye(probability.shape[1])[y]
@@ -54,17 +57,28 @@ def scores(y: np.ndarray, probability: np.ndarray) -> dict[str, float]:
 def scores_of_values(y: np.ndarray, values: np.ndarray) -> dict[str, float]:
     """Scores of a model without probabilities, from its decision values (n, n_classes): those that need none."""
     found = weighted_scores_of_all(y, values, np.ones((1, len(y))))
-    return {"n": len(y)} | {name: float(score[0]) for name, score in found.items() if name != "log_loss"}
+    return {"n": len(y)} | {
+        name: float(score[0]) for name, score in found.items() if name != "log_loss"
+    }
 
 
-def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
+def calibration_error(
+    confidence: np.ndarray, correct: np.ndarray, bins: int = CALIBRATION_BINS
+) -> float:
     """Mean distance between the probability of an answer and the share of correct answers, over equal-width bins."""
     which = np.minimum((confidence * bins).astype(int), bins - 1)
-    return float(sum(abs((correct[which == b] - confidence[which == b]).sum()) for b in range(bins)) / len(correct))
+    return float(
+        sum(abs((correct[which == b] - confidence[which == b]).sum()) for b in range(bins))
+        / len(correct)
+    )
 
 
 def scores_by_class(
-    y: np.ndarray, probability: np.ndarray, people: np.ndarray, episodes: np.ndarray, labels: list[str]
+    y: np.ndarray,
+    probability: np.ndarray,
+    people: np.ndarray,
+    episodes: np.ndarray,
+    labels: list[str],
 ) -> dict[str, dict]:
     """Per label, one against the rest: share recognised, precision, ROC and PR AUC with 95 % crossed intervals."""
     said, result = probability.argmax(axis=1), {}
@@ -92,16 +106,23 @@ def _areas(own: np.ndarray, value: np.ndarray, times: np.ndarray) -> dict[str, n
     return found
 
 
-def weighted_scores_of_tables(y: np.ndarray, said: np.ndarray, n_classes: int, times: np.ndarray) -> dict[str, np.ndarray]:
+def weighted_scores_of_tables(
+    y: np.ndarray, said: np.ndarray, n_classes: int, times: np.ndarray
+) -> dict[str, np.ndarray]:
     """accuracy, balanced_accuracy, macro_f1 and mcc of weighted volumes: times (n_samples, n) → (n_samples,) each."""
     cell = np.eye(n_classes**2)[y * n_classes + said]
     return scores_of_tables((times @ cell).reshape(-1, n_classes, n_classes))
 
 
-def weighted_scores_of_all(y: np.ndarray, probability: np.ndarray, times: np.ndarray) -> dict[str, np.ndarray]:
+def weighted_scores_of_all(
+    y: np.ndarray, probability: np.ndarray, times: np.ndarray
+) -> dict[str, np.ndarray]:
     """All scores of :func:`scores` of weighted volumes but n and calibration_error: (n_samples, n) → (n_samples,) each."""
     n_classes = probability.shape[1]
-    areas = [_areas((y == number).astype(int), probability[:, number], times) for number in range(n_classes)]
+    areas = [
+        _areas((y == number).astype(int), probability[:, number], times)
+        for number in range(n_classes)
+    ]
     right = np.maximum(probability[np.arange(len(y)), y], np.finfo(float).eps)
     found = weighted_scores_of_tables(y, probability.argmax(axis=1), n_classes, times)
     for name in ("roc_auc", "pr_auc"):
@@ -126,7 +147,11 @@ def scores_of_tables(tables: np.ndarray) -> dict[str, np.ndarray]:
         }
 
 
-def scores_by(predictions: pd.DataFrame, column: str, y: np.ndarray, said: np.ndarray) -> dict[str, dict]:
+def scores_by(
+    predictions: pd.DataFrame, column: str, y: np.ndarray, said: np.ndarray
+) -> dict[str, dict]:
     """Number of volumes and accuracy for each person or fold."""
     correct = pd.Series(said == y).groupby(predictions[column].to_numpy())
-    return {str(key): {"n": int(len(part)), "accuracy": float(part.mean())} for key, part in correct}
+    return {
+        str(key): {"n": int(len(part)), "accuracy": float(part.mean())} for key, part in correct
+    }

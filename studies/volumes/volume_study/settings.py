@@ -77,7 +77,9 @@ class VolumeSettings(SettingsModel):
     LIMITS: ClassVar = LIMITS
     FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "OBSERVER_DIR")
     FILES: ClassVar = ("MASK_FILE", "ROI_FILE")
-    ADDED: ClassVar = {"LABEL_SOURCE": {"DENOISE": "none", "HIGH_PASS_HZ": 1 / 128, "SMOOTHING_MM": None}}
+    ADDED: ClassVar = {
+        "LABEL_SOURCE": {"DENOISE": "none", "HIGH_PASS_HZ": 1 / 128, "SMOOTHING_MM": None}
+    }
 
     @classmethod
     def complete(cls, values: dict) -> dict:
@@ -101,12 +103,19 @@ class VolumeSettings(SettingsModel):
                 f"CLUSTERED_METHOD = {self.CLUSTERED_METHOD!r} is not in MAP_METHODS = {self.MAP_METHODS}: there would be "
                 f"no maps of it. Add it to MAP_METHODS or name one that is there"
             )
-        if "attention-rollout" in self.MAP_METHODS and self.EXPLAINED_MODEL not in ("hybrid", "transformer_only"):
+        if "attention-rollout" in self.MAP_METHODS and self.EXPLAINED_MODEL not in (
+            "hybrid",
+            "transformer_only",
+        ):
             raise ValueError(
                 f"MAP_METHODS: attention-rollout needs attention; EXPLAINED_MODEL = {self.EXPLAINED_MODEL!r} has none. Set "
                 f"it to 'hybrid' or 'transformer_only', or leave attention-rollout out"
             )
-        if "grad-cam" in self.MAP_METHODS and self.EXPLAINED_MODEL == "hybrid" and self._reference():
+        if (
+            "grad-cam" in self.MAP_METHODS
+            and self.EXPLAINED_MODEL == "hybrid"
+            and self._reference()
+        ):
             raise ValueError(
                 "MAP_METHODS: grad-cam cannot explain the hybrid as it was released, whose last feature map is one cell. "
                 "Leave grad-cam out"
@@ -122,7 +131,9 @@ class VolumeSettings(SettingsModel):
                 'LABEL_SOURCE = "observers" needs OBSERVER_DIR, the folder with the tables of the observers'
             )
         if self.LABEL_SOURCE == "observers" and not self.SEGMENTS:
-            raise ValueError('LABEL_SOURCE = "observers" needs SEGMENTS, the part of the film that each run shows')
+            raise ValueError(
+                'LABEL_SOURCE = "observers" needs SEGMENTS, the part of the film that each run shows'
+            )
         for start, end in self.SEGMENTS:
             if end <= start:
                 raise ValueError(f"SEGMENTS: ({start:g}, {end:g}) ends before it starts")
@@ -130,9 +141,13 @@ class VolumeSettings(SettingsModel):
         for label, types in self.EVENT_LABELS.items():
             for kind in types:
                 if taken.setdefault(kind, label) != label:
-                    raise ValueError(f"EVENT_LABELS: {kind!r} is named for {taken[kind]!r} and for {label!r}")
+                    raise ValueError(
+                        f"EVENT_LABELS: {kind!r} is named for {taken[kind]!r} and for {label!r}"
+                    )
         if len(self.EVENT_LABELS) == 1:
-            raise ValueError(f"EVENT_LABELS = {self.EVENT_LABELS} names one label; two or more are needed")
+            raise ValueError(
+                f"EVENT_LABELS = {self.EVENT_LABELS} names one label; two or more are needed"
+            )
 
     def _name_networks(self):
         for setting in ("MODELS", "MODEL_OPTIONS"):

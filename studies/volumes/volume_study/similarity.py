@@ -12,18 +12,25 @@ from scipy.stats import rankdata, ttest_1samp
 from volume_study.splits import apart, viewers_of
 
 MOST_EXACT = 50_000  # relabellings up to which all are tried: eight labels
-DISTANCES = ("correlation", "crossnobis")  # 1 − Pearson of mean patterns; cross-validated squared Euclidean distance
+DISTANCES = (
+    "correlation",
+    "crossnobis",
+)  # 1 − Pearson of mean patterns; cross-validated squared Euclidean distance
 
 
-def distances(patterns: np.ndarray, labels: list[str], parts: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
+def distances(
+    patterns: np.ndarray, labels: list[str], parts: np.ndarray, names: list[str]
+) -> dict[str, np.ndarray]:
     """Distances of labels (n_pairs,), pairs in the order of ``names``: (0, 1), (0, 2) …
 
-    Cross-validated distances (Walther et al. 2016, NeuroImage 137:188) multiply differences from separate parts of the data:
-    they are 0 on average where labels do not differ, and may be negative. 1 − Pearson is above 0 by noise alone.
+    Cross-validated distances (Walther et al. 2016, NeuroImage 137:188) multiply differences from
+    separate parts of the data: they are 0 on average where labels do not differ, and may be
+    negative. 1 − Pearson is above 0 by noise alone.
 
     Parameters
     ----------
-    patterns : (n, n_features). labels : (n,). parts : (n,) the part of the data of each; each holds every label.
+    patterns : (n, n_features). labels : (n,). parts : (n,) the part of the data of each; each holds
+    every label.
     """
     from rsatoolbox.data import Dataset
     from rsatoolbox.rdm import calc_rdm
@@ -32,17 +39,28 @@ def distances(patterns: np.ndarray, labels: list[str], parts: np.ndarray, names:
     place = np.array([names.index(label) for label in labels])
     order = np.lexsort((parts, place))
     patterns = np.asarray(patterns, dtype=np.float64)[order]
-    # rsatoolbox makes a matrix of all pairs of features for cross-validated distances. They depend on inner products of the
-    # patterns alone, which are the same on an orthonormal basis of the patterns.
+    # rsatoolbox makes a matrix of all pairs of features for cross-validated distances. They depend
+    # on inner products of the patterns alone, which are the same on an orthonormal basis of the
+    # patterns.
     coordinates = np.linalg.qr(patterns.T, mode="r").T
     about = {"label": place[order].tolist(), "part": np.asarray(parts)[order].tolist()}
     with np.errstate(invalid="ignore"):  # rsatoolbox fills whole numbers and fresh memory with NaN
-        pearson = calc_rdm(Dataset(patterns, obs_descriptors=about), method="correlation", descriptor="label")
-        crossed = calc_rdm(
-            Dataset(coordinates, obs_descriptors=about), method="crossnobis", descriptor="label", cv_descriptor="part"
+        pearson = calc_rdm(
+            Dataset(patterns, obs_descriptors=about), method="correlation", descriptor="label"
         )
-    per_feature = coordinates.shape[1] / patterns.shape[1]  # rsatoolbox divides by the number of features
-    return {"correlation": pearson.dissimilarities[0], "crossnobis": crossed.dissimilarities[0] * per_feature}
+        crossed = calc_rdm(
+            Dataset(coordinates, obs_descriptors=about),
+            method="crossnobis",
+            descriptor="label",
+            cv_descriptor="part",
+        )
+    per_feature = (
+        coordinates.shape[1] / patterns.shape[1]
+    )  # rsatoolbox divides by the number of features
+    return {
+        "correlation": pearson.dissimilarities[0],
+        "crossnobis": crossed.dissimilarities[0] * per_feature,
+    }
 
 
 def noise_ceiling(rdms: np.ndarray, method: str) -> tuple[float, float]:
@@ -53,7 +71,9 @@ def noise_ceiling(rdms: np.ndarray, method: str) -> tuple[float, float]:
     from rsatoolbox.inference import boot_noise_ceiling
     from rsatoolbox.rdm import RDMs
 
-    low, high = boot_noise_ceiling(RDMs(rdms), method={"pearson": "corr", "spearman": "rho-a"}[method])
+    low, high = boot_noise_ceiling(
+        RDMs(rdms), method={"pearson": "corr", "spearman": "rho-a"}[method]
+    )
     return float(low), float(high)
 
 
@@ -77,18 +97,21 @@ def correlations(brains: np.ndarray, layers: np.ndarray, method: str) -> np.ndar
     return np.divide(b @ a.T, spread, out=np.zeros_like(spread), where=spread > 0)
 
 
-def mantel(brains: np.ndarray, layer: np.ndarray, method: str, n_permutations: int, seed: int) -> dict:
+def mantel(
+    brains: np.ndarray, layer: np.ndarray, method: str, n_permutations: int, seed: int
+) -> dict:
     """Mean over people of the correlation with a layer's distances, and its p when labels of the layer are permuted.
 
-    The mean over people is what the noise ceiling of Nili et al. (2014) bounds; the correlation with the mean of people's
-    distances is larger. All permutations of the labels are tried where there are no more than 50,000, so that p is exact
-    (Mantel 1967); with five labels these are 120, and no p is below 1 / 120. Pairs that share a label are not independent,
-    which is why the p-value that comes with a correlation does not hold here.
+    The mean over people is what the noise ceiling of Nili et al. (2014) bounds; the correlation
+    with the mean of people's distances is larger. All permutations of the labels are tried where
+    there are no more than 50,000, so that p is exact (Mantel 1967); with five labels these are 120,
+    and no p is below 1 / 120. Pairs that share a label are not independent, which is why the
+    p-value that comes with a correlation does not hold here.
 
     Parameters
     ----------
-    brains : (n_people, n_pairs). layer : (n_pairs,). method : "spearman" or "pearson". n_permutations, seed : of a random
-        draw where there are more.
+    brains : (n_people, n_pairs). layer : (n_pairs,). method : "spearman" or "pearson".
+        n_permutations, seed : of a random draw where there are more.
 
     Returns
     -------
@@ -102,7 +125,9 @@ def mantel(brains: np.ndarray, layer: np.ndarray, method: str, n_permutations: i
     else:
         rng = np.random.default_rng(seed)
         orders = np.array([np.arange(n), *(rng.permutation(n) for _ in range(n_permutations))])
-    moved = matrix[orders[:, pairs[0]], orders[:, pairs[1]]]  # (n_orders, n_pairs); the first order changes nothing
+    moved = matrix[
+        orders[:, pairs[0]], orders[:, pairs[1]]
+    ]  # (n_orders, n_pairs); the first order changes nothing
     r, close = correlations(brains, moved, method).mean(axis=1), 1e-9
     return {
         "r": float(r[0]),
@@ -135,9 +160,10 @@ def holm(p: np.ndarray) -> np.ndarray:
 def halves_of_episodes(samples: pd.DataFrame, tr_s: float, embargo_trs: int) -> np.ndarray:
     """Half of the data of each volume for cross-validated distances, (n,): 0 or 1, −1: in neither.
 
-    The earlier episodes of a label are one half, the later ones the other, alike for all viewers: halves that share moments
-    share what these moments did to everybody, and distances would be above 0 without a difference between labels. Volumes
-    within ``embargo_trs`` of one in the other half, on the same clock, are in neither.
+    The earlier episodes of a label are one half, the later ones the other, alike for all viewers:
+    halves that share moments share what these moments did to everybody, and distances would be
+    above 0 without a difference between labels. Volumes within ``embargo_trs`` of one in the other
+    half, on the same clock, are in neither.
 
     Parameters
     ----------
@@ -189,7 +215,9 @@ class LayerMeans:
         self.names, self.batch = names, batch
         self._outputs = keras.Model(model.input, [model.get_layer(name).output for name in names])
 
-    def __call__(self, X: np.ndarray, rows: np.ndarray, group: np.ndarray, n_groups: int) -> dict[str, np.ndarray]:
+    def __call__(
+        self, X: np.ndarray, rows: np.ndarray, group: np.ndarray, n_groups: int
+    ) -> dict[str, np.ndarray]:
         """Layer → means (n_groups, n_features) over the rows of X (n, n_voxels) of each group.
 
         Parameters

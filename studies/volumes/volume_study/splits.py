@@ -20,17 +20,25 @@ def groups_of(samples: pd.DataFrame, split: str) -> np.ndarray:
 
 
 def make_folds(
-    samples: pd.DataFrame, split: str, n_folds: int, seed: int, *, tr_s: float, embargo_trs: int, selection: str
+    samples: pd.DataFrame,
+    split: str,
+    n_folds: int,
+    seed: int,
+    *,
+    tr_s: float,
+    embargo_trs: int,
+    selection: str,
 ) -> list[Fold]:
     """Stratified, grouped folds with an inner validation set each.
 
     Parameters
     ----------
     samples : rows of samples.tsv, columns label, onset_s, clock and those that the split groups by.
-    embargo_trs : under "block" and "run", training volumes within this many TRs of a held-out volume on the same clock are
-        dropped: whoever saw the stimulus, and in whichever run.
-    selection : "inner": the validation set is about a quarter of the training set, grouped like the split (by block where
-        the training set has a single group); "published": it is the held-out fold itself.
+    embargo_trs : under "block" and "run", training volumes within this many TRs of a held-out
+        volume on the same clock are dropped: whoever saw the stimulus, and in whichever run.
+    selection : "inner": the validation set is about a quarter of the training set, grouped like the
+        split (by block where the training set has a single group); "published": it is the held-out
+        fold itself.
 
     Raises
     ------
@@ -66,7 +74,13 @@ def make_folds(
 def folds_of(samples: pd.DataFrame, split: str, cfg) -> list[Fold]:
     """:func:`make_folds` with the settings of an experiment."""
     return make_folds(
-        samples, split, cfg.N_FOLDS, cfg.SEED, tr_s=cfg.TR_S, embargo_trs=cfg.EMBARGO_TRS, selection=cfg.SELECTION
+        samples,
+        split,
+        cfg.N_FOLDS,
+        cfg.SEED,
+        tr_s=cfg.TR_S,
+        embargo_trs=cfg.EMBARGO_TRS,
+        selection=cfg.SELECTION,
     )
 
 
@@ -85,7 +99,11 @@ def leaks(samples: pd.DataFrame, split: str) -> str:
     """Why held-out volumes of a split are not new to its models; empty where they are."""
     shared = bool(samples.groupby("moment")["subject"].nunique().max() > 1)
     if split == "volume":
-        return "neighbouring volumes" + (", and other viewers of the same moment," * shared) + " are in training"
+        return (
+            "neighbouring volumes"
+            + (", and other viewers of the same moment," * shared)
+            + " are in training"
+        )
     if split == "moment":
         return "neighbouring volumes are in training"
     if split == "subject" and shared:
@@ -103,7 +121,9 @@ def viewers_of(samples: pd.DataFrame) -> np.ndarray:
     return name[samples["stimulus"]].to_numpy(str)
 
 
-def permuted_labels(samples: pd.DataFrame, y: np.ndarray, n_permutations: int, seed: int) -> np.ndarray:
+def permuted_labels(
+    samples: pd.DataFrame, y: np.ndarray, n_permutations: int, seed: int
+) -> np.ndarray:
     """Labels when blocks have exchanged them: whole blocks, alike for all their viewers, within a part of the stimulus.
 
     Parameters
@@ -115,7 +135,9 @@ def permuted_labels(samples: pd.DataFrame, y: np.ndarray, n_permutations: int, s
     (n, n_permutations) int8.
     """
     rng = np.random.default_rng(seed)
-    events = pd.DataFrame({"event": samples["event"], "stimulus": samples["stimulus"], "y": y}).drop_duplicates("event")
+    events = pd.DataFrame(
+        {"event": samples["event"], "stimulus": samples["stimulus"], "y": y}
+    ).drop_duplicates("event")
     place = pd.Series(np.arange(len(events)), index=events["event"])[samples["event"]].to_numpy()
     label, parts = (
         events["y"].to_numpy(np.int8),
@@ -130,7 +152,9 @@ def permuted_labels(samples: pd.DataFrame, y: np.ndarray, n_permutations: int, s
     return result
 
 
-def _divide(samples: pd.DataFrame, split: str, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _divide(
+    samples: pd.DataFrame, split: str, n_folds: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
     groups, label = groups_of(samples, split), samples["label"].to_numpy(str)
     n_groups = len(set(groups))
     if n_groups < n_folds:
@@ -146,10 +170,14 @@ def _divide(samples: pd.DataFrame, split: str, n_folds: int, seed: int) -> list[
             "every fold "
             f"needs one. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
         )
-    return list(StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(label, label, groups))
+    return list(
+        StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(label, label, groups)
+    )
 
 
-def apart(samples: pd.DataFrame, train: np.ndarray, held_out: np.ndarray, reach_s: float | None) -> np.ndarray:
+def apart(
+    samples: pd.DataFrame, train: np.ndarray, held_out: np.ndarray, reach_s: float | None
+) -> np.ndarray:
     """Training rows without those that lie within ``reach_s`` of a held-out row on the same clock."""
     if reach_s is None:
         return train

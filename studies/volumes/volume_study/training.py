@@ -21,7 +21,13 @@ class VolumeBatches(keras.utils.PyDataset):
 
     def __init__(self, X, y, rows, batch_size: int, weights: np.ndarray, seed: int):
         super().__init__()
-        self.X, self.y, self.rows, self.batch_size, self.weights = X, y, np.array(rows), batch_size, weights
+        self.X, self.y, self.rows, self.batch_size, self.weights = (
+            X,
+            y,
+            np.array(rows),
+            batch_size,
+            weights,
+        )
         self._rng = np.random.default_rng(seed)
         self.on_epoch_end()
 
@@ -62,18 +68,20 @@ def train_classifier(
 ) -> tuple[keras.Model, pd.DataFrame, dict]:
     """Train on ``fold.train`` and keep the epoch that is best on ``fold.validation``.
 
-    AdamW, its step size along half a cosine over ``epochs``; training ends after ``patience`` epochs without a better
-    validation accuracy.
+    AdamW, its step size along half a cosine over ``epochs``; training ends after ``patience``
+    epochs without a better validation accuracy.
 
     Parameters
     ----------
-    X : (n, n_voxels), usually a memory map. y : (n,) class numbers. build : ``build()`` gives a new network.
+    X : (n, n_voxels), usually a memory map. y : (n,) class numbers. build : ``build()`` gives a new
+    network.
 
     Returns
     -------
-    network, history, cost. History has a row per epoch: loss, accuracy, val_accuracy, val_loss, learning_rate, and
-    test_accuracy. No decision rests on test_accuracy, the accuracy on the held-out volumes: it is there to show how much a
-    choice of the epoch on them would have flattered the result.
+    network, history, cost. History has a row per epoch: loss, accuracy, val_accuracy, val_loss,
+    learning_rate, and test_accuracy. No decision rests on test_accuracy, the accuracy on the
+    held-out volumes: it is there to show how much a choice of the epoch on them would have
+    flattered the result.
 
     Raises
     ------
@@ -83,12 +91,15 @@ def train_classifier(
     keras.utils.clear_session()
     set_random_seed(seed)
     network = build()
-    weights = compute_class_weight("balanced", classes=np.arange(network.output_shape[1]), y=y[fold.train])
+    weights = compute_class_weight(
+        "balanced", classes=np.arange(network.output_shape[1]), y=y[fold.train]
+    )
     network.compile(
         keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one operation at a time.
+        # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one
+        # operation at a time.
         jit_compile=HAS_GPU or keras.backend.backend() == "jax",
     )
     watch = _Watch(X, y, fold, patience, inference_batch)
@@ -107,7 +118,9 @@ def train_classifier(
     if watch.best_weights is None or not np.isfinite(fitted.history["loss"]).all():
         raise NeuroFaceError(f"The loss became NaN at LEARNING_RATE {learning_rate:g}. Lower it.")
     network.set_weights(watch.best_weights)
-    history = pd.DataFrame(fitted.history)[["loss", "accuracy", "learning_rate"]].assign(**watch.seen)
+    history = pd.DataFrame(fitted.history)[["loss", "accuracy", "learning_rate"]].assign(
+        **watch.seen
+    )
     history.insert(0, "epoch", np.arange(1, len(history) + 1))
     cost = {
         "parameters": sum(int(np.prod(w.shape)) for w in network.trainable_weights),
@@ -125,7 +138,11 @@ class _Watch(keras.callbacks.Callback):
         super().__init__()
         self.X, self.y, self.fold, self.patience, self.batch = X, y, fold, patience, batch
         self.best, self.best_weights, self.waited, self.seconds = -1.0, None, 0, []
-        self.seen: dict[str, list[float]] = {"val_accuracy": [], "val_loss": [], "test_accuracy": []}
+        self.seen: dict[str, list[float]] = {
+            "val_accuracy": [],
+            "val_loss": [],
+            "test_accuracy": [],
+        }
 
     def on_epoch_begin(self, epoch, logs=None):
         self._start = time.monotonic()
@@ -133,7 +150,11 @@ class _Watch(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.seconds.append(time.monotonic() - self._start)  # of training alone
         accuracy, loss = self._accuracy(self.fold.validation)
-        test_accuracy = accuracy if self.fold.validation is self.fold.test else self._accuracy(self.fold.test)[0]
+        test_accuracy = (
+            accuracy
+            if self.fold.validation is self.fold.test
+            else self._accuracy(self.fold.test)[0]
+        )
         for name, value in zip(self.seen, (accuracy, loss, test_accuracy)):
             self.seen[name].append(value)
         self.waited += 1

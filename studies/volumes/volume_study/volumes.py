@@ -35,8 +35,8 @@ def balance(samples: pd.DataFrame, kind: str, per_class: int, seed: int) -> pd.D
 
     Parameters
     ----------
-    kind : "moments": ``per_class`` moments of each label, the same for all people. "person": in each person, every label
-        down to the rarest one. "none": all.
+    kind : "moments": ``per_class`` moments of each label, the same for all people. "person": in
+        each person, every label down to the rarest one. "none": all.
     """
     if kind == "none":
         return samples
@@ -44,13 +44,19 @@ def balance(samples: pd.DataFrame, kind: str, per_class: int, seed: int) -> pd.D
         drawn = set()
         for label, part in samples.groupby("label"):
             moments = part["moment"].unique()
-            drawn |= set(_rng(seed, label).choice(np.sort(moments), min(per_class, len(moments)), replace=False))
+            drawn |= set(
+                _rng(seed, label).choice(
+                    np.sort(moments), min(per_class, len(moments)), replace=False
+                )
+            )
         return samples[samples["moment"].isin(drawn)].reset_index(drop=True)
     rows = []
     for subject, person in samples.groupby("subject"):
         n = person["label"].value_counts().min()
         for label, part in person.groupby("label"):
-            rows.append(_rng(seed, f"{subject} {label}").choice(part.index.to_numpy(), n, replace=False))
+            rows.append(
+                _rng(seed, f"{subject} {label}").choice(part.index.to_numpy(), n, replace=False)
+            )
     return samples.loc[np.sort(np.concatenate(rows))].reset_index(drop=True)
 
 
@@ -63,15 +69,20 @@ def _rng(seed: int, name: str) -> np.random.Generator:
 
 
 def extract_volumes(
-    run, mask: np.ndarray, affine: np.ndarray, tr: np.ndarray, standardize: str, cleaning: Cleaning | None = None
+    run,
+    mask: np.ndarray,
+    affine: np.ndarray,
+    tr: np.ndarray,
+    standardize: str,
+    cleaning: Cleaning | None = None,
 ) -> tuple[np.ndarray, int]:
     """Volumes of a run at the mask's voxels, in one pass over the file.
 
     Parameters
     ----------
     tr : (n,) which volumes, ascending.
-    standardize : "voxel" (mean 0, SD 1 of each voxel over the whole run; 0 where it is constant), "volume" (mean 0, SD 1 of
-        each volume over its voxels) or "none".
+    standardize : "voxel" (mean 0, SD 1 of each voxel over the whole run; 0 where it is constant),
+        "volume" (mean 0, SD 1 of each volume over its voxels) or "none".
     cleaning : what is taken from the run first (:func:`neuroface.bold.cleaning_of`); None: nothing.
 
     Returns
@@ -83,8 +94,14 @@ def extract_volumes(
     NeuroFaceError
         As :func:`neuroface.bold.stream_masked`, and if a labelled volume is 0 in all voxels.
     """
-    statistics, start, parts = statistics_of(cleaning, "zscore" if standardize == "voxel" else "none"), 0, []
-    for volumes in stream_masked(run.bold, mask, affine, smoothing_mm=cleaning.smoothing_mm if cleaning else None):
+    statistics, start, parts = (
+        statistics_of(cleaning, "zscore" if standardize == "voxel" else "none"),
+        0,
+        [],
+    )
+    for volumes in stream_masked(
+        run.bold, mask, affine, smoothing_mm=cleaning.smoothing_mm if cleaning else None
+    ):
         if statistics:
             statistics.add(volumes)
         inside = tr[(tr >= start) & (tr < start + len(volumes))]
@@ -97,10 +114,14 @@ def extract_volumes(
             f"or leave this person out with EXCLUDE."
         )
     if standardize == "voxel":
-        return statistics.standardize(chosen, tr), int((statistics.centre_and_scale()[1] == 0).sum())
+        return statistics.standardize(chosen, tr), int(
+            (statistics.centre_and_scale()[1] == 0).sum()
+        )
     if isinstance(statistics, Projection):
         chosen = statistics.clean(chosen, tr)
     if standardize == "volume":
         sd = chosen.std(axis=1, keepdims=True, dtype=np.float64)
-        chosen = (chosen - chosen.mean(axis=1, keepdims=True, dtype=np.float64)) / np.where(sd == 0, 1, sd)
+        chosen = (chosen - chosen.mean(axis=1, keepdims=True, dtype=np.float64)) / np.where(
+            sd == 0, 1, sd
+        )
     return chosen.astype(np.float32), 0
