@@ -177,8 +177,8 @@ LEARNING_RATE: float | tuple[float, ...] | str = "auto"
 # prediction, and results state their spread. With 1 (paper) results do not show how much they
 # depend on the seed.
 N_SEEDS: int = 1
-# "auto": float16 on a GPU, float32 on a CPU. "bfloat16" is faster on CPUs that support it
-# (benchmarks/training.py).
+# "auto": float16 on a GPU, float32 on a CPU. "bfloat16" is faster on CPUs that support it; see
+# benchmarks/training.py.
 PRECISION: str = "auto"
 # What the network is compared with, on the same folds: "linear" (ridge on the whole window),
 # "linear-mean" (on its mean over time), "rois" (ridge on the voxels of ROI_FILE; MNI only),
