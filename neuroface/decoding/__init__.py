@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "alignment": ["aligned_kernel"],
         "architectures": ["ARCHITECTURES", "CLOSED_FORM", "DEFAULT", "build", "builder_of", "learning_rates"],
+        "batch_sizes": ["batch_bounds"],
         "best": ["candidates", "is_chosen", "read_choices", "write_best"],
         "closed_form": ["is_closed_form_network"],
         "comparison": ["mark_of", "title_of"],
