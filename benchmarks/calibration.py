@@ -23,7 +23,7 @@ from null_studies.case import Case
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # the folder of neuroface
-AREAS = ("intervals", "decoders", "maps", "timeline", "volumes", "film", "images")
+AREAS = ("intervals", "decoders", "maps", "regions", "timeline", "volumes", "film", "images")
 
 
 def main():
@@ -39,7 +39,7 @@ def main():
         "--rows",
         nargs="+",
         metavar="WORDS",
-        help="only rows whose first two cells hold these words",
+        help="only rows whose first two cells hold these words; a full stop is at their end",
     )
     parser.add_argument("--studies", type=int, help="so many studies of each row")
     arguments = parser.parse_args()
@@ -78,8 +78,8 @@ def known_otherwise(area: str) -> list[Case]:
 
 
 def is_wanted(case: Case, rows: list[str] | None) -> bool:
-    """Whether a row holds one of the texts; without texts every row is wanted."""
-    return rows is None or any(words in f"{case.procedure}, {case.design}" for words in rows)
+    """Whether a row holds one of the texts; without texts every row is wanted. A full stop ends each row."""
+    return rows is None or any(words in f"{case.procedure}, {case.design}." for words in rows)
 
 
 def measured(case: Case, n_studies: int, n_jobs: int = 1) -> Iterator[tuple[str, float, float]]:

@@ -41,7 +41,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "training_report": ["describe"],
         "training": ["windows_per_pass"],
         "uncertainty": [
-            "LEAST_CLUSTERS", "mean_over_people", "p_value", "permuted_labels", "weighted_scores", "widening",
+            "LEAST_CLUSTERS", "p_value", "permuted_labels", "weighted_scores", "widening",
         ],
     },
 )  # fmt: skip
