@@ -36,6 +36,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "write_results",
         ],
         "rivals": ["attended", "convolved_volumes"],
+        "split_choice": ["AUTO", "with_splits"],
         "second_order": ["solve_second_order_each"],
         "training_report": ["describe"],
         "training": ["windows_per_pass"],
