@@ -79,6 +79,7 @@ from .results import (
 )
 from .rivals import attended as attended, convolved_volumes as convolved_volumes
 from .second_order import solve_second_order_each as solve_second_order_each
+from .split_choice import AUTO as AUTO, with_splits as with_splits
 from .training import windows_per_pass as windows_per_pass
 from .training_report import describe as describe
 from .uncertainty import (

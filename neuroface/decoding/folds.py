@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 SPLITS = ("window", "run", "subject", "event", "part", "movie")
+ONE_FOLD_EACH = ("run", "subject", "part", "movie")  # where there are fewer of them than N_FOLDS
 INNER_FOLDS = (
     4  # so that about a quarter of the training set chooses the epoch, more if it has few groups
 )
@@ -83,8 +84,9 @@ def make_folds(
     Parameters
     ----------
     samples : table with columns subject, movie, run, label, event, first_tr; one row per window.
-    split : "window", "subject", "event", "run", "part" (the part of a film that a run shows; one
-        fold per part if there are fewer than ``n_folds``) or "movie".
+    split : "window", "subject", "event", "run", "part" (the part of a film that a run shows) or
+        "movie". Of people, runs, parts and films there is one fold each if there are fewer than
+        ``n_folds``.
     embargo_trs : for "event", training windows are dropped when fewer than this many volumes lie
         between them and a held-out window of the same film, seen by any person.
     selection : "inner": validation is about a quarter of the training set, grouped as the split (by
@@ -95,7 +97,8 @@ def make_folds(
     Raises
     ------
     NeuroFaceError
-        If there are fewer groups than folds, or a part of a fold lacks a class.
+        If there are fewer windows or events than folds or a single person, run, part or film, or a
+        part of a fold lacks a class.
     """
     folds = []
     for number, (train, test) in enumerate(_split(samples, split, n_folds, seed), 1):
@@ -241,7 +244,7 @@ def _split(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     groups, label = groups_of(samples, split), samples["label"].to_numpy(str)
     n_groups = len(set(groups))
-    if split == "part" and n_groups > 1:
+    if split in ONE_FOLD_EACH and n_groups > 1:
         n_folds = min(n_folds, n_groups)
     if n_groups < n_folds:
         lower = f"Lower N_FOLDS to {n_groups} or less, or leave" if n_groups > 1 else "Leave"
