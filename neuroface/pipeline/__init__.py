@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "backend": [
             "HAS_GPU",
+            "assigned_values",
             "compiled",
             "fused",
             "gpu_bytes",
