@@ -197,7 +197,8 @@ def _train(
     passes, seen = batch_size // per_pass, partial(WindowBatches, X, y, voxel_order=voxel_order)
 
     def fit(rate: float) -> tuple[float, list[np.ndarray], list[float], pd.DataFrame, np.ndarray]:
-        keras.utils.clear_session()
+        # Collecting garbage takes a second in a large process, and nothing was trained before the first rate.
+        keras.utils.clear_session(free_memory=rate != learning_rates[0])
         set_random_seed(seed)
         network = with_fused_normalization(build(dtype=dtype))
         by_rows = network_of_mixed_rows if steps else network_of_rows
@@ -213,6 +214,7 @@ def _train(
             # operation at a time.
             jit_compile=HAS_GPU or keras.backend.backend() == "jax",
         )
+        _make_variables(model)
         validation = seen(fold.validation, per_pass, class_weights)
         if steps:
             some = np.random.default_rng(seed).permutation(fold.train)[:STATISTICS_WINDOWS]
@@ -249,6 +251,18 @@ def _train(
     scores, weights, seconds, histories, logits = zip(*map(fit, learning_rates))
     best = int(np.argmax(scores))
     return weights[best], pd.concat(histories, ignore_index=True), sum(seconds, []), logits[best]
+
+
+def _make_variables(model: keras.Model) -> None:
+    """Make the variables of optimizer, loss and metrics of a compiled model before its training.
+
+    Variables that are made while TensorFlow traces the first step make it trace that step twice.
+    ``fit`` resets the metrics, so what is counted here is not in the history.
+    """
+    model.optimizer.build(model.trainable_variables)
+    one_window = np.zeros((1, 1), np.float32)
+    model.compute_loss(None, one_window, one_window, np.ones(1, np.float32))
+    model.compute_metrics(None, one_window, one_window, np.ones(1, np.float32))
 
 
 def training_dtype(precision: str) -> str:
