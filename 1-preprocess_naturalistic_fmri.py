@@ -138,7 +138,7 @@ def check():
     if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
         print("  The demo data set is written by this script; there is nothing to check yet.")
         return
-    check_study(cfg, plan_windows, with_events)
+    check_study(cfg, plan_windows, with_events, describe_trials)
 
 
 def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFrame | None]:

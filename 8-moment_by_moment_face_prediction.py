@@ -49,9 +49,11 @@ from neuroface.timeline import (
     curves_of,
     describe,
     draw,
+    film_begins_s,
     follow_volumes,
     is_predicted,
     known,
+    live_line,
     live_text,
     on_every_tr,
     predictor_of_models,
@@ -187,9 +189,10 @@ def follow(name: str):
         predictor_of(stage, fold, int(mask.sum()), 1, cfg), cfg, models if run.movie else None
     )
     print(f"  {run.name}: fold model {fold}, {live_text(run, models)}")
-    if cfg.FILM_EVENT is not None:
+    if film_begins_s(cfg.FILM_EVENT) is None:
         print(
-            "  seconds count from the first volume: when the film began (FILM_EVENT) is not known during a scan"
+            f"  when the film begins (FILM_EVENT = {cfg.FILM_EVENT!r}) is not known during a scan: stimulus_time_s and "
+            f"seen_in_training are n/a; count from tr, the volume, with the film's beginning as you note it"
         )
     if cfg.DENOISE != "none":
         print(
@@ -212,11 +215,17 @@ def follow(name: str):
                         f"  volume {number} is missing or incomplete: the volume before it is used",
                         flush=True,
                     )
-                for row in live.push(volume, since):
+                rows = live.push(volume, since)
+                if live.n_bright and rows and rows[0]["tr"] == 0:
+                    print(
+                        f"  the first {live.n_bright} volumes are brighter than the rest (not steady state): they count as "
+                        f"missing"
+                    )
+                for row in rows:
                     table.write("\t".join(map(str, row.values())) + "\n")
                     table.flush()
                     print(
-                        "  {stimulus_time_s:8.1f} s  probability {probability:.3f}".format(**row),
+                        live_line(row),
                         flush=True,
                     )
         except KeyboardInterrupt:

@@ -17,7 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "clock": ["check_tr", "first_volume_s"],
         "denoising": ["cleaning_lines", "cleaning_of", "complete_denoise", "denoise_limits", "denoise_sentences"],
         "datasets": ["check_distinct", "find_runs", "runs_of"],
-        "film_event": ["check_film_event", "check_film_length"],
+        "film_event": ["FilmEvent", "check_film_event", "check_film_length"],
         "extraction": ["extract_windows", "standardized_volumes", "statistics_of"],
         "group_mask": ["make_group_mask"],
         "images": [
@@ -35,6 +35,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "running": ["RunningStatistics"],
         "smoothing": ["smoothed_volumes"],
         "space": ["check_shared_space"],
+        "steady_state": ["count_bright"],
         "windows": [
             "SAMPLE_COLUMNS", "ambiguous_windows", "balance", "events_of", "first_tr", "read_censor", "stimuli_of",
             "stimulus_time_s",

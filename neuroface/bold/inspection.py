@@ -70,11 +70,12 @@ def check_runs(
     names = ", ".join(f"{film} {n}" for film, n in sorted(films.items()))
     n_people = len({run.subject for run in runs})
     checklist.say(
-        f"{_people(n_people)} with {len(runs)} runs that can be used, {len(films)} films or tasks: {names}"
+        f"{_people(n_people)} with {_counted(len(runs), 'run', 'runs')} that can be used, "
+        f"{_counted(len(films), 'film or task', 'films or tasks')}: {names}"
     )
     size = sum(run.bold.stat().st_size for run in runs)
     checklist.say(
-        f"BOLD: {size / 1e9:.1f} GB in {len(runs)} files; of whole files header, first volumes and end are read"
+        f"BOLD: {_counted(len(runs), 'file', 'files')}, {size / 1e9:.1f} GB; their headers, first volumes and ends are read"
     )
     checklist.try_to(check_distinct, runs)
     if notes:
@@ -83,7 +84,11 @@ def check_runs(
 
 
 def _people(n: int) -> str:
-    return "1 person" if n == 1 else f"{n} people"
+    return _counted(n, "person", "people")
+
+
+def _counted(n: int, one: str, several: str) -> str:
+    return f"{n} {one if n == 1 else several}"
 
 
 def check_group_mask(
@@ -98,8 +103,8 @@ def check_group_mask(
     without = sorted({run.subject for run in runs if not run.mask})
     if without and not mask_file:
         checklist.say(
-            f"no brain mask of {_people(len(without))} ({without[0]} …): it is computed from the BOLD later, so voxels, "
-            f"disk and memory are not known yet"
+            f"no brain mask of {_people(len(without))} ({', '.join(without[:3])}{', …' * (len(without) > 3)}): it "
+            f"will be computed from the BOLD, so voxels, disk and memory are not known yet"
         )
         return None
     mask, _, affine, _ = shared_mask(runs, threshold, mask_file)

@@ -156,7 +156,7 @@ def _inner_pairs(
             f"Split {split!r}, fold {number}: its training set has {n_rarer} {rarer!r} window; training and the choice of "
             f"the epoch and the penalty need one each. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
         )
-    n_inner = max(min(INNER_FOLDS, len(set(groups_of(inside, together))), n_rarer), 2)
+    n_inner = max(min(INNER_FOLDS, _groups_of_each_class(inside, together), n_rarer), 2)
     pairs = [
         (train[kept], train[chosen]) for kept, chosen in _split(inside, together, n_inner, seed)
     ]
@@ -244,13 +244,17 @@ def _split(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     groups, label = groups_of(samples, split), samples["label"].to_numpy(str)
     n_groups = len(set(groups))
-    if split in ONE_FOLD_EACH and n_groups > 1:
+    if n_groups == 1:
+        raise NeuroFaceError(
+            f"Split {split!r} has 1 group: nothing would be left to train on. Leave {split!r} out of CV_SPLITS."
+            f"{_instead(samples, split)}"
+        )
+    if split in ONE_FOLD_EACH:
         n_folds = min(n_folds, n_groups)
     if n_groups < n_folds:
-        lower = f"Lower N_FOLDS to {n_groups} or less, or leave" if n_groups > 1 else "Leave"
         raise NeuroFaceError(
             f"Split {split!r} has {n_groups} groups and N_FOLDS is {n_folds}: every fold needs one of its own. "
-            f"{lower} {split!r} out of CV_SPLITS.{_instead(samples, split)}"
+            f"Lower N_FOLDS to {n_groups} or less, or leave {split!r} out of CV_SPLITS."
         )
     rarer, n_rarer = _rarer_class(samples)
     if n_rarer < n_folds:
@@ -282,6 +286,12 @@ def _rarer_class(samples: pd.DataFrame) -> tuple[str, int]:
     """The label with fewer windows, and how many it has."""
     counts = samples["label"].value_counts()
     return str(counts.index[-1]), int(counts.iloc[-1])
+
+
+def _groups_of_each_class(samples: pd.DataFrame, split: str) -> int:
+    """The number of groups that have windows of a class, for the class with fewer such groups."""
+    groups = pd.Series(groups_of(samples, split), index=samples.index)
+    return int(groups.groupby(samples["label"]).nunique().min())
 
 
 def _too_close(

@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "clock": ["known", "on_every_tr", "smoothed", "timeline"],
         "files": ["is_predicted", "read_timeline", "write_timeline"],
-        "follow": ["LivePrediction", "follow_volumes"],
+        "follow": ["LivePrediction", "film_begins_s", "follow_volumes", "live_line"],
         "models": ["choose_models", "live_text", "run_of_folder"],
         "report": ["describe", "draw"],
         "scores": ["curves_of", "score_run", "summarize"],
