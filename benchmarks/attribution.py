@@ -116,8 +116,7 @@ def table(results: dict[str, dict], folder: Path, ours: str | None) -> None:
 
 def measure(case: str, folder: Path) -> dict:
     """In the child process: seconds per window without compilation, and peak memory; saves the maps."""
-    from neuroface.attribution import DeepExplainGradients
-    from neuroface.attribution import integrated_gradients as attribution
+    from neuroface.attribution import DeepExplainGradients, integrated_gradients as attribution
     from neuroface.decoding import load_network, logit_network
 
     engine, rule, steps = case.split(":")

@@ -128,8 +128,7 @@ def frames(folder: Path) -> None:
 
 def scan_all(folder: Path, find_faces) -> None:
     from neuroface.face_study.films import chunks_of
-    from neuroface.film import HEIGHT as FACE_HEIGHT
-    from neuroface.film import open_film, scan
+    from neuroface.film import HEIGHT as FACE_HEIGHT, open_film, scan
 
     film = open_film(folder / "film.mkv")
 

@@ -16,7 +16,7 @@ from neuroface.pipeline import read_json, read_table
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import FULL, ROOT, write_config
+from conftest import FULL, ROOT, differing, write_config
 
 pytest.importorskip("av", reason="films need PyAV: make film-encoding")
 pytest.importorskip("himalaya", reason="ridge regression needs himalaya: make film-encoding")
@@ -327,6 +327,9 @@ def test_a_second_run_makes_nothing_again(tiny, tmp_path):
     for number in SCRIPTS:
         done = run(number, config)
         assert done.code == 0, done.err
+        # Tables and maps are written again; later scripts refuse to go on if their content differs.
+        step = STUDY.step(number).folder
+        assert differing(root / step, tiny.root / step) == []
     assert times_of(root) == before
 
 

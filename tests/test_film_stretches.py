@@ -25,8 +25,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import run_zero, write_config
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 RULES = Rules(score=0.95, height=0.06, bridge_s=0.4, shortest_s=0.4)

@@ -7,16 +7,14 @@ import gzip
 import struct
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run, annotations, check_tr, windows
-from neuroface.bold import images as bold
+from neuroface.bold import Run, annotations, check_tr, images as bold, windows
 from neuroface.bold.labels import Labels
 
 import nibabel as nib
 import numpy as np
 import pytest
 from conftest import FULL
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 SHAPE, N_TRS, AFFINE = (4, 3, 3), 5, np.diag([3.0, 3, 3, 1])
 fuzz = settings(

@@ -1,5 +1,6 @@
 """The manifest and the command that checks it, settings and the stages that they concern, the pipeline run twice."""
 
+import gzip
 import hashlib
 import re
 import runpy
@@ -8,6 +9,7 @@ import subprocess
 import sys
 
 from neuroface import NeuroFaceError
+from neuroface.bold import write_map
 from neuroface.face_study.study import STUDY
 from neuroface.pipeline import manifest, provenance, report
 from neuroface.pipeline.files import read_json, write_json
@@ -15,6 +17,7 @@ from neuroface.pipeline.script import errors_in_one_line
 from neuroface.pipeline.stage import Stage
 from neuroface.pipeline.stamp import Rules
 
+import numpy as np
 import pytest
 from conftest import FULL, ROOT, STAGES, copy_of, differing, run, run_here, write_config
 from test_settings import aside, load_settings, stamps_of
@@ -246,6 +249,17 @@ def test_one_more_check_leaves_later_scripts_as_they_are():
         != provenance.digest(outputs, aside)
         != provenance.digest(outputs | more)
     )
+
+
+def test_a_map_that_another_library_packed_leaves_later_scripts_as_they_are(tmp_path):
+    values = np.random.default_rng(0).normal(size=50)
+    mask, digests = np.ones((5, 5, 2), bool), []
+    write_map(tmp_path / "map.nii.gz", values[:, None].astype(np.float32), mask, np.eye(4), 1.0)
+    image = gzip.decompress((tmp_path / "map.nii.gz").read_bytes())
+    for level, content in [(1, image), (9, image), (1, image[:-1] + b"\0")]:
+        (tmp_path / "map.nii.gz").write_bytes(gzip.compress(content, level, mtime=level))
+        digests.append(provenance.digest(provenance.describe_outputs(tmp_path, {})))
+    assert digests[0] == digests[1] != digests[2]
 
 
 def test_one_more_architecture_costs_no_trained_fold(tiny):

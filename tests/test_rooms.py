@@ -95,6 +95,23 @@ def test_what_a_room_offers_is_there_and_used_elsewhere(room):
         assert getattr(offered, name) is not None
 
 
+def test_a_type_checker_sees_the_names_of_every_room_and_no_other(tmp_path):
+    rooms = [import_module(f"neuroface.{room}") for room in ROOMS]
+    script = tmp_path / "script.py"
+    lines = [f"from {room.__name__} import {name}" for room in rooms for name in room.__all__]
+    wrong = [f"from {room.__name__} import no_such_name" for room in rooms]
+    script.write_text("\n".join(lines + wrong))
+    stubs = [ROOT / "neuroface" / room / "__init__.pyi" for room in ROOMS]
+    mypy = [sys.executable, "-m", "mypy", "--follow-imports=skip", "--no-error-summary"]
+    done = subprocess.run(
+        [*mypy, f"--cache-dir={tmp_path}", script, *stubs], cwd=ROOT, capture_output=True, text=True
+    )
+    assert re.findall(r'Module "neuroface\.(\w+)" has no attribute "(\w+)"', done.stdout) == [
+        (room, "no_such_name") for room in ROOMS
+    ], done.stdout + done.stderr
+    assert len(done.stdout.splitlines()) == len(ROOMS), done.stdout
+
+
 def test_no_study_imports_another():
     packages = {
         path.parent.name: path.relative_to(ROOT).parts[1]

@@ -6,17 +6,4 @@ Code belongs here if it explains a trained model. This room imports ``pipeline``
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "baselines": ["Baselines", "KINDS"],
-        "checks": ["Checker", "completeness", "truth_score"],
-        "deepexplain": ["DeepExplainGradients", "frozen_network", "import_deepexplain"],
-        "explainers": ["Recipe", "explainer_of_network"],
-        "explaining": ["KEYS", "Explaining"],
-        "files": ["attribution_file", "completeness_file", "seed_means_file"],
-        "methods": ["METHODS", "SECANT_STEPS", "chosen_by_hand"],
-        "occlusion": ["regions_to_occlude"],
-        "report": ["describe"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

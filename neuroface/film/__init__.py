@@ -7,21 +7,4 @@ decodes films comes with ``requirements-film.txt`` and is imported when it is us
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "agreement": ["compare_annotations", "plot_agreement"],
-        "annotation_files": ["write_annotation"],
-        "correction_page": ["write_correction_page"],
-        "faces": ["HEIGHT", "FaceFinder", "detector_versions"],
-        "frames": ["Film", "open_film"],
-        "matching": ["imbalance", "match_windows"],
-        "parts": ["Part", "parts_of", "read_parts", "run_clock", "task_of"],
-        "regressors": [
-            "CONTENTS", "chosen_regressors", "regressors_of_run", "regressors_of_samples",
-            "regressors_of_windows", "write_regressors",
-        ],
-        "samples": ["scan"],
-        "stretches": ["Rules", "complement", "doubt", "faces_of_samples", "stretches_of_samples"],
-    },
-)  # fmt: skip
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,39 +6,4 @@ other room; every room and every script may import it.
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "backend": [
-            "HAS_GPU",
-            "compiled",
-            "fused",
-            "gpu_bytes",
-            "gradient_of",
-            "keras",
-            "set_random_seed",
-        ],
-        "delimited_tables": ["one_line", "read_delimited_table", "read_header"],
-        "checklist": ["Checklist"],
-        "files": [
-            "PARTIAL",
-            "atomic",
-            "create_npy",
-            "open_npy",
-            "read_json",
-            "read_table",
-            "write_json",
-            "write_npy",
-            "write_table",
-        ],
-        "manifest": ["check_command"],
-        "provenance": ["fingerprint", "sha256"],
-        "report": ["Section", "save_figure"],
-        "script": ["run_script"],
-        "settings": ["SettingsModel", "did_you_mean"],
-        "stage": ["Stage"],
-        "stamp": ["Rules", "only_more"],
-        "study": ["Step", "Study"],
-        "text_tables": ["numbers", "read_text_table"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

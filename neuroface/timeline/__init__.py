@@ -7,15 +7,4 @@ it in ``scores.py``.
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "clock": ["known", "on_every_tr", "smoothed", "timeline"],
-        "files": ["is_predicted", "read_timeline", "write_timeline"],
-        "follow": ["LivePrediction", "film_begins_s", "follow_volumes", "live_line"],
-        "models": ["choose_models", "live_text", "run_of_folder"],
-        "report": ["describe", "draw"],
-        "scores": ["curves_of", "score_run", "summarize"],
-        "sliding": ["predictor_of_models", "slide", "sliding_predictor"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,92 @@
+from .alignment import aligned_kernel as aligned_kernel
+from .architectures import (
+    ARCHITECTURES as ARCHITECTURES,
+    CLOSED_FORM as CLOSED_FORM,
+    DEFAULT as DEFAULT,
+    build as build,
+    builder_of as builder_of,
+    learning_rates as learning_rates,
+)
+from .best import (
+    candidates as candidates,
+    is_chosen as is_chosen,
+    read_choices as read_choices,
+    write_best as write_best,
+)
+from .closed_form import is_closed_form_network as is_closed_form_network
+from .comparison import mark_of as mark_of, title_of as title_of
+from .confounds import TOGETHER as TOGETHER, confound_scores as confound_scores
+from .crossed import crossed_error as crossed_error
+from .fold_files import (
+    BEST as BEST,
+    LINEAR as LINEAR,
+    SHUFFLED as SHUFFLED,
+    Member as Member,
+    files_of as files_of,
+    is_closed_form as is_closed_form,
+    is_linear as is_linear,
+    is_trained as is_trained,
+    lacks_inner_logits as lacks_inner_logits,
+    member_models as member_models,
+    model_file as model_file,
+    model_folder as model_folder,
+)
+from .folds import (
+    INNER_FOLDS as INNER_FOLDS,
+    Fold as Fold,
+    folds_of as folds_of,
+    folds_of_all_splits as folds_of_all_splits,
+    impossible_splits as impossible_splits,
+    possible_folds as possible_folds,
+)
+from .layers import (
+    DropConnectDense as DropConnectDense,
+    ToVolumes as ToVolumes,
+    VolumeConv3D as VolumeConv3D,
+    bounding_box as bounding_box,
+)
+from .linear import (
+    linear_pattern as linear_pattern,
+    scores_by_split as scores_by_split,
+    solve_each as solve_each,
+    window_features as window_features,
+    window_kernel as window_kernel,
+)
+from .metrics import CALIBRATION_BINS as CALIBRATION_BINS, scores as scores
+from .model_cost import multiply_adds as multiply_adds, step_bytes as step_bytes
+from .models import (
+    Windows as Windows,
+    fit_fold as fit_fold,
+    seed_of_member as seed_of_member,
+    write_kernel as write_kernel,
+)
+from .network import (
+    build_network as build_network,
+    load_network as load_network,
+    logit_network as logit_network,
+    predict_logits as predict_logits,
+    save_network as save_network,
+    window_input as window_input,
+)
+from .results import (
+    members_of as members_of,
+    permuted as permuted,
+    summary as summary,
+    write_comparison as write_comparison,
+    write_inner as write_inner,
+    write_member as write_member,
+    write_results as write_results,
+)
+from .rivals import attended as attended, convolved_volumes as convolved_volumes
+from .second_order import solve_second_order_each as solve_second_order_each
+from .split_choice import AUTO as AUTO, with_splits as with_splits
+from .training import windows_per_pass as windows_per_pass
+from .training_report import describe as describe
+from .uncertainty import (
+    LEAST_CLUSTERS as LEAST_CLUSTERS,
+    mean_over_people as mean_over_people,
+    p_value as p_value,
+    permuted_labels as permuted_labels,
+    weighted_scores as weighted_scores,
+    widening as widening,
+)

@@ -1,0 +1,30 @@
+from .annotation_clock import (
+    check_clock as check_clock,
+    describe_annotations as describe_annotations,
+    early_windows as early_windows,
+)
+from .check import check_study as check_study
+from .confounds import (
+    add_confounds as add_confounds,
+    choose_windows as choose_windows,
+    describe_balance as describe_balance,
+    window_regressors as window_regressors,
+    with_kept as with_kept,
+    write_window_regressors as write_window_regressors,
+)
+from .demo import write_demo as write_demo
+from .film_report import describe_films as describe_films
+from .films import (
+    FILMS as FILMS,
+    annotate_run as annotate_run,
+    chunk_file as chunk_file,
+    chunks_of as chunks_of,
+    digest_file as digest_file,
+    film_settings as film_settings,
+    scan_chunk as scan_chunk,
+    write_digest as write_digest,
+)
+from .settings import FaceSettings as FaceSettings, rois_name as rois_name
+from .study import STUDY as STUDY
+from .windows import windows_of as windows_of
+from .words import labels_of as labels_of, roi_word as roi_word

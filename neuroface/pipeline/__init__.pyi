@@ -1,0 +1,35 @@
+from .backend import (
+    HAS_GPU as HAS_GPU,
+    compiled as compiled,
+    fused as fused,
+    gpu_bytes as gpu_bytes,
+    gradient_of as gradient_of,
+    keras as keras,
+    set_random_seed as set_random_seed,
+)
+from .checklist import Checklist as Checklist
+from .delimited_tables import (
+    one_line as one_line,
+    read_delimited_table as read_delimited_table,
+    read_header as read_header,
+)
+from .files import (
+    PARTIAL as PARTIAL,
+    atomic as atomic,
+    create_npy as create_npy,
+    open_npy as open_npy,
+    read_json as read_json,
+    read_table as read_table,
+    write_json as write_json,
+    write_npy as write_npy,
+    write_table as write_table,
+)
+from .manifest import check_command as check_command
+from .provenance import fingerprint as fingerprint, sha256 as sha256
+from .report import Section as Section, save_figure as save_figure
+from .script import run_script as run_script
+from .settings import SettingsModel as SettingsModel, did_you_mean as did_you_mean
+from .stage import Stage as Stage
+from .stamp import Rules as Rules, only_more as only_more
+from .study import Step as Step, Study as Study
+from .text_tables import numbers as numbers, read_text_table as read_text_table
