@@ -37,6 +37,7 @@ from neuroface.bold import (
     open_header,
     read_mask,
     runs_of,
+    spans_break,
     standardized_volumes,
     stretches_of_labels,
 )  # fmt: skip
@@ -90,6 +91,10 @@ def main():
         cleaning = cleaning_of(run, open_header(run.bold)[1][3], cfg)
         if not cleaning.kept.all():
             stage.leave_out(run.name, f"windows that touch one of {cleaning.lost}")
+        if run.pauses and len(run.pauses) > 1:
+            stage.leave_out(
+                run.name, f"windows that span one of {len(run.pauses) - 1} breaks of the scan"
+            )
     scored = {run: table for run, table in tables.items() if known(table)["truth"].nunique() == 2}
     for run in [run for run in tables if run not in scored]:
         stage.leave_out(
@@ -156,7 +161,9 @@ def predict_run(
             run.bold, mask, affine, predictor.batch, cfg.STANDARDIZE, cleaning
         )
         logit = slide(predictor, volumes)
-        logit[~cleaning.keeps(np.arange(n_volumes), cfg.WINDOW_TRS)] = np.nan
+        starts = np.arange(n_volumes)
+        usable = cleaning.keeps(starts, cfg.WINDOW_TRS) & ~spans_break(run, starts, cfg.WINDOW_TRS)
+        logit[~usable] = np.nan
         logits[fold] = smoothed(on_every_tr(logit, run.censor, cfg.WINDOW_TRS), cfg.SMOOTH_TRS)
     predicted = models[run].join(logits)
     lag_s = cfg.LAG_S - first_volume_s(run, n_volumes, cfg.TR_S)

@@ -61,6 +61,7 @@ from .pauses import (
     describe_pauses as describe_pauses,
     film_ahead_s as film_ahead_s,
     in_series_s as in_series_s,
+    spans_break as spans_break,
 )
 from .projection import (
     Cleaning as Cleaning,
