@@ -66,6 +66,7 @@ from neuroface.face_study import (
     describe_balance,
     early_windows,
     labels_of,
+    why_no_window,
     window_regressors,
     with_kept,
     write_demo,
@@ -106,9 +107,7 @@ def main():
     }  # reads only headers and annotations: early errors
     plans = with_events({run: plan for run, (plan, _) in planned.items()})
     if all(plan.empty for plan in plans.values()):
-        raise NeuroFaceError(
-            "No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations."
-        )
+        raise NeuroFaceError(why_no_window(runs, cfg))
     name_splits(stage, pd.concat(plans.values(), ignore_index=True), cfg)
     cleaning = cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs])
     for line in (*describe_trials(runs, cfg), *describe_pauses(runs), *cleaning):

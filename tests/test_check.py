@@ -215,15 +215,63 @@ def test_a_whole_file_beyond_4_gib_is_not_decompressed(tmp_path):
 def test_no_window_is_wrong_and_the_events_that_are_there_are_listed(tmp_path):
     bids(tmp_path / "dataset", events=("faces", "houses"))
     config = bids_config(tmp_path)
-    assert problems_of(config) == [
-        "No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations."
-    ]
+    (problem,) = problems_of(config)
+    assert problem.startswith(
+        "No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations:"
+    )
+    assert "the longest stretch is none for face and none for noface" in problem
     for done in (run_here(1, config, "--check"), run_here(1, config)):
         assert (
             "no event 'face', which LABEL_EVENTS gives for 'face'; it has 'faces', 'houses'"
             in done.stdout
         )
         assert done.returncode == 1
+
+
+def rewrite(file, change):
+    head, *rows = file.read_text().splitlines()
+    file.write_text("\n".join([head, *change(rows)]) + "\n")
+
+
+def test_rows_that_stand_twice_give_one_window(tmp_path):
+    """Copies of a window in training and in the held-out fold would be recognised, not decoded."""
+    bids(tmp_path / "dataset", runs=(1,))
+    config = bids_config(tmp_path, BALANCE="none")
+    rewrite(first(tmp_path, "sub-02*_events.tsv"), lambda rows: rows + rows)
+    printed = run_here(1, config, "--check").stdout
+    assert "in all 18 face, 18 noface windows" in printed
+    assert run_here(1, config).returncode == 0
+    tables = [
+        pd.read_csv(file, sep="\t")
+        for file in sorted(tmp_path.glob("data/r/1-windows/*/*_windows.tsv"))
+    ]
+    assert [len(table) for table in tables] == [12, 12, 12]
+
+
+def test_events_without_a_duration_are_wrong_and_the_lengths_are_named(tmp_path):
+    bids(tmp_path / "dataset", runs=(1,))
+    for file in tmp_path.rglob("*_events.tsv"):
+        rewrite(file, lambda rows: [row.replace("\t16\t", "\t0\t") for row in rows])
+    config = bids_config(tmp_path)
+    (problem,) = problems_of(config)
+    assert (
+        "the longest stretch is 0 s for face and 0 s for noface" in problem
+        and problem in run_here(1, config).stderr
+    )
+
+
+def test_a_voxel_without_a_number_is_wrong_as_script_1_says_it(tmp_path):
+    bids(tmp_path / "dataset", runs=(1,))
+    series = first(tmp_path, "sub-02*_bold.nii.gz")
+    values = np.asarray(nib.load(series).dataobj).copy()
+    values[1, 2, 3] = np.nan
+    save(series, values, 2.0)
+    config = bids_config(tmp_path)
+    (problem,) = problems_of(config)
+    assert (
+        "1 of 64 voxels of the mask hold NaN or infinite values" in problem
+        and problem in run_here(1, config).stderr
+    )
 
 
 def test_one_label_without_a_window_is_wrong_as_script_2_says_it(tmp_path):

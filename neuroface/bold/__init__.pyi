@@ -43,6 +43,7 @@ from .images import (
     stream_masked as stream_masked,
 )
 from .inspection import (
+    check_first_volume as check_first_volume,
     check_group_mask as check_group_mask,
     check_runs as check_runs,
     costs_of_masks as costs_of_masks,

@@ -7,7 +7,16 @@ from neuroface import NeuroFaceError
 from neuroface.bold.clock import first_volume_s, read_sidecar
 from neuroface.bold.datasets import check_distinct
 from neuroface.bold.group_mask import costs_of_people, overlap_of_masks, shared_mask
-from neuroface.bold.images import CHUNK_BYTES, check_grid, header_tr_s, is_gzip, open_header
+from neuroface.bold.images import (
+    CHUNK_BYTES,
+    check_finite,
+    check_grid,
+    header_tr_s,
+    is_gzip,
+    open_header,
+    read_mask,
+    stream_masked,
+)
 from neuroface.bold.nifti import DAMAGED_GZIP, igzip
 from neuroface.bold.run import Run
 from neuroface.pipeline import Checklist
@@ -39,6 +48,22 @@ def check_length(path: Path, expected: int) -> None:
             f"{path} is cut off or damaged: its header states {expected:,} bytes, and {there:,} can be read. Download it "
             f"again."
         )
+
+
+def check_first_volume(run: Run) -> None:
+    """Raise if the first volume has a NaN or infinite value in the brain, as the extraction of windows would at the end.
+
+    Raises
+    ------
+    NeuroFaceError
+        Also if the volume cannot be read.
+    """
+    if run.mask is None:
+        return
+    image, shape = open_header(run.bold)
+    mask, affine = read_mask(run.mask)
+    check_grid(run.bold, shape, image.affine, mask.shape, affine)
+    check_finite(run.bold, np.isfinite(next(stream_masked(run.bold, mask, affine, 1))[0]))
 
 
 def _bytes_until(path: Path, expected: int) -> int:

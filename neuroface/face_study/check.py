@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from neuroface.bold import (
+    check_first_volume,
     check_group_mask,
     check_runs,
     check_shared_space,
@@ -20,7 +21,7 @@ from neuroface.bold import (
     stretches_of_labels,
 )  # fmt: skip
 from neuroface.decoding import CLOSED_FORM, folds_of_all_splits, with_splits
-from neuroface.face_study.annotation_clock import describe_annotations
+from neuroface.face_study.annotation_clock import describe_annotations, why_no_window
 from neuroface.face_study.study import STUDY
 from neuroface.pipeline import Checklist
 
@@ -70,7 +71,7 @@ def check_study(cfg, plan_windows, with_events, describe_trials) -> None:
         samples = (
             pd.concat(with_events(plans).values(), ignore_index=True) if plans else pd.DataFrame()
         )
-        if has_windows(checklist, samples, cfg):
+        if has_windows(checklist, list(plans), samples, cfg):
             checklist.try_to(check_splits, checklist, samples, cfg)
             if mask is not None:
                 checklist.try_to(check_machine, checklist, mask, len(samples), cfg)
@@ -95,6 +96,7 @@ def plans_of(checklist: Checklist, runs: list, plan_windows, cfg) -> dict:
             continue
         if costs:
             fields["mask, voxels"], fields["cost, voxels"] = costs.get(run.subject, (None, None))
+        checklist.try_to(check_first_volume, run)
         planned = checklist.try_to(plan_windows, run, cfg, checklist)
         if planned is not None:
             plans[run] = planned[0]
@@ -127,12 +129,10 @@ def fields_of_windows(plan: pd.DataFrame, cfg) -> dict[str, object]:
     return fields
 
 
-def has_windows(checklist: Checklist, samples: pd.DataFrame, cfg) -> bool:
+def has_windows(checklist: Checklist, runs: list, samples: pd.DataFrame, cfg) -> bool:
     """Whether there are windows of both labels; if not, it is noted as wrong, as scripts 1 and 2 would say it."""
     if samples.empty:
-        checklist.wrong(
-            "No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations."
-        )
+        checklist.wrong(why_no_window(runs, cfg))
         return False
     counts = {label: int((samples["label"] == label).sum()) for label in cfg.LABELS}
     checklist.say(f"in all {', '.join(f'{n} {label}' for label, n in counts.items())} windows")
