@@ -37,6 +37,7 @@ DEMO: dict[str, object] = {
     },
     "TRAINING_STEPS": 120,
     "BATCH_SIZE": 8,
+    "BASELINES": ("linear", "linear-mean", "rois"),
     "N_PERMUTATIONS": 200,
     "ATTRIBUTION_CHECKS": ("steps", "baselines", "weights", "deletion", "labels"),
     "N_RELABELLINGS": 100,
