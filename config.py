@@ -207,8 +207,8 @@ EXPLAINED_MODEL: str = "best"
 # How windows are explained; scripts 4 to 7 make the same files for each. "ig": Integrated Gradients
 # (the paper); "gradient-x-input": one gradient at the window itself, fast and noisy; "occlusion":
 # drop of the logit when a region is set to the baseline, slow and coarse, without gradients;
-# "grad-cam" (cnn3d, hybrid): coarse heat maps of the last convolution; "attention-rollout"
-# (transformer, hybrid): what the attention uses, independent of the label.
+# "grad-cam" (cnn3d, hybrid): coarse heat maps of the last convolution;
+# "attention-rollout" (transformer, hybrid): what the attention uses, independent of the label.
 ATTRIBUTION_METHODS: tuple[str, ...] = ("ig",)
 # "held-out": each window is explained by the fold model that never saw it. "best fold": one model,
 # the best on its own test fold, explains all windows, its training windows included, as in the

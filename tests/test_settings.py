@@ -8,10 +8,14 @@ import textwrap
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 from neuroface import NeuroFaceError
+from neuroface.attribution import METHODS
+from neuroface.bold.confounds import STRATEGIES
+from neuroface.bold.denoising import Strategy
 from neuroface.decoding import learning_rates
-from neuroface.face_study.settings import LIMITS, FaceSettings
+from neuroface.face_study.settings import FaceSettings, Method
 from neuroface.pipeline import settings as pipeline_settings
 from neuroface.pipeline.stage import settings_in
 from neuroface.pipeline.stamp import Rules
@@ -314,7 +318,7 @@ def test_every_experiment_loads_by_its_relative_name(experiment, monkeypatch, tm
 def test_the_nndb_experiment_is_the_papers_protocol():
     cfg = load_settings(CONFIG, ROOT / "experiments" / "nndb.py")
     assert {name: getattr(cfg, name) for name in PAPER | PAPERS_OWN} == PAPER | PAPERS_OWN
-    assert learning_rates(cfg.TRAINING, cfg.LEARNING_RATE) == [2e-4]
+    assert learning_rates(cfg.TRAINING, cfg.LEARNING_RATE) == (2e-4,)
     assert (cfg.STANDARDIZE, cfg.BALANCE, cfg.CV_SPLITS) == ("none", "run", ("window",))
     assert (cfg.SELECTION, cfg.EXPLAIN) == ("paper", "best fold")
     assert cfg.PLOT_INTERVAL_S == (2032, 3032)
@@ -323,8 +327,34 @@ def test_the_nndb_experiment_is_the_papers_protocol():
 # ---------------------------------------------------------------- config.py beside the code
 
 
-def test_every_limit_belongs_to_a_setting():
-    assert set(LIMITS) <= set(annotated_settings())
+@pytest.mark.parametrize(
+    ("model", "config"),
+    [("neuroface/face_study", ".")]
+    + [
+        (f"studies/{folder}/{package}", f"studies/{folder}")
+        for folder, package in [
+            ("film_encoding", "film_encoding"),
+            ("seen_images", "seen_images"),
+            ("volumes", "volume_study"),
+        ]
+    ],
+)
+def test_a_settings_model_declares_every_setting_of_its_config_and_no_other(model, config):
+    tree = ast.parse((ROOT / model / "settings.py").read_text())
+    models = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    assert len(models) == 1
+    declared = [
+        node.target.id
+        for node in models[0].body
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) != "ClassVar"
+    ]
+    constants = ast.parse((ROOT / config / "config.py").read_text()).body
+    assert declared == [node.target.id for node in constants if isinstance(node, ast.AnnAssign)]
+
+
+def test_choices_that_a_type_checker_reads_are_those_of_the_code():
+    assert get_args(Method) == tuple(METHODS)
+    assert get_args(Strategy) == ("auto", "none", "detrend", *STRATEGIES)
 
 
 @pytest.mark.parametrize(("name", "line"), annotated_settings().items())

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Protocol
 
 from neuroface.attribution.deepexplain import DeepExplainGradients
 from neuroface.attribution.heat_maps import AttentionRollout, GradCAM
@@ -49,11 +50,22 @@ class Recipe:
     seed: int
 
 
+class Attribute(Protocol):
+    """What computes maps: windows, baselines, gains in logit → attributions, steps taken."""
+
+    paths_per_pass: int
+
+    def __call__(
+        self, windows: np.ndarray, baselines: np.ndarray, gains: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+
+
 class Explainer:
     """A recipe compiled once for a network and for others with the same layers."""
 
     def __init__(self, model: keras.Model, recipe: Recipe):
         self.recipe, self.model, self.logit_model = recipe, model, logit_network(model)
+        self._attribute: Attribute
         if recipe.method == "occlusion":
             regions = np.load(recipe.regions_file, allow_pickle=False)
             self._attribute = Occlusion(
@@ -66,7 +78,7 @@ class Explainer:
         elif recipe.method == "gradient-x-input":
             self._attribute = IntegratedGradients(model, "right", 1, recipe.batch)
         elif recipe.engine == "deepexplain":
-            self._attribute = DeepExplainGradients(self.logit_model, recipe.steps)
+            self._attribute = DeepExplainGradients(self.logit_model, int(recipe.steps))
         else:
             rule, steps = rule_for(model, recipe.rule, recipe.steps)
             self._attribute = IntegratedGradients(
@@ -80,7 +92,7 @@ class Explainer:
         if isinstance(
             self._attribute, DeepExplainGradients
         ):  # its weights are constants of its graph
-            self._attribute = DeepExplainGradients(self.logit_model, self.recipe.steps)
+            self._attribute = DeepExplainGradients(self.logit_model, int(self.recipe.steps))
 
     def __call__(
         self, X: np.ndarray, samples: pd.DataFrame, baselines_of: Callable

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import (
-    DAMAGED_GZIP,
+    UNREADABLE,
     nearly_whole,
     open_image,
     read_rois,
@@ -23,7 +23,7 @@ def regions_to_occlude(
     mask: np.ndarray,
     affine: np.ndarray,
     edge_mm: float,
-    roi_file: Path,
+    roi_file: Path | None,
     parcel_file: Path | None,
 ) -> np.ndarray:
     """Number of the region that each voxel belongs to, (n_voxels,) int32; 0: none.
@@ -42,6 +42,8 @@ def regions_to_occlude(
     if kind == "cubes":
         return cubes(positions_mm, edge_mm)
     source = roi_file if kind == "rois" else parcel_file
+    if source is None:
+        raise ValueError(f"regions {kind!r} need a file")
     regions = (
         sphere_labels(positions_mm, read_rois(source))
         if kind == "rois"
@@ -65,7 +67,7 @@ def parcels(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     image = open_image(Path(path))
     try:
         values = np.asarray(image.dataobj)
-    except (*DAMAGED_GZIP, OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise NeuroFaceError(
             f"PARCEL_FILE = {path} cannot be read: {error}. Export it again."
         ) from None

@@ -115,7 +115,7 @@ def overlap_of_masks(runs: list) -> tuple[np.ndarray, np.ndarray, dict[str, np.n
     first, affine = read_mask(runs[0].mask)
     count, people = np.zeros(first.shape), {}
     for subject, person in groupby(runs, key=lambda run: run.subject):
-        own = True
+        own = np.ones(first.shape, dtype=bool)
         for file in dict.fromkeys(run.mask for run in person):
             mask, its_affine = read_mask(file)
             check_grid(file, mask.shape, its_affine, first.shape, affine)

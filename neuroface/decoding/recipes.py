@@ -57,8 +57,10 @@ class Watch(keras.callbacks.Callback):
 
     def __init__(self, network: keras.Model, rate: float, validation):
         super().__init__()
-        self.network, self.rate, self.seconds, self.best = network, rate, [], -np.inf
-        self.logits, self._validation, self._logit = [], validation, logit_network(network)
+        self.network, self.rate, self.best = network, rate, -np.inf
+        self._validation, self._logit = validation, logit_network(network)
+        self.seconds: list[float] = []
+        self.logits: list[np.ndarray] = []
 
     def validation_logit(self) -> np.ndarray:
         """Logits (n_validation,) of the validation windows; they are kept."""

@@ -188,7 +188,7 @@ def _train(
     class_weights = dict(
         enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train]))
     )
-    stored = StoredWindows(X, voxel_order) if on_gpu else None
+    stored = StoredWindows(X, voxel_order) if on_gpu else None  # None: read batch by batch
     batches = (
         partial(RowBatches, X, y)
         if on_gpu
@@ -201,7 +201,7 @@ def _train(
         set_random_seed(seed)
         network = with_fused_normalization(build(dtype=dtype))
         by_rows = network_of_mixed_rows if steps else network_of_rows
-        model = by_rows(network, stored) if on_gpu else network
+        model = network if stored is None else by_rows(network, stored)
         model.compile(
             _optimizer(decaying_rate(rate, steps, passes) if steps else rate, passes, dtype),
             loss="binary_crossentropy",

@@ -1,5 +1,7 @@
 """How certain a score is: t intervals over people and films, and a null in which whole events swap their labels."""
 
+from collections.abc import Sequence
+
 from neuroface.bold import stimuli_of
 
 import numpy as np
@@ -242,7 +244,9 @@ def p_value(observed: float, null: np.ndarray) -> float:
     return float((1 + np.sum(np.asarray(null) >= observed)) / (1 + len(null)))
 
 
-def mean_over_people(values: np.ndarray, people: list[str], level: float = 0.95) -> np.ndarray:
+def mean_over_people(
+    values: np.ndarray, people: Sequence | np.ndarray, level: float = 0.95
+) -> np.ndarray:
     """Mean over people with its t interval: each person counts once, for any number of runs.
 
     Parameters

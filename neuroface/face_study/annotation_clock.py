@@ -40,7 +40,7 @@ def check_clock(run: Run, n_volumes: int, cfg) -> list[str]:
         path: _last_s(path, [name for name in names if run.annotation_of(name) == path], cfg)
         for path in files
     }
-    path = max(ends, key=ends.get)
+    path = max(ends, key=lambda file: ends[file])
     last_s, run_s = ends[path], n_volumes * cfg.TR_S
     if last_s > NOT_SECONDS * run_s:
         raise NeuroFaceError(
@@ -80,10 +80,10 @@ def early_windows(runs: list[Run], tables: list[pd.DataFrame], cfg) -> str:
         first_s = first_volume_s(run, open_header(run.bold)[1][3], cfg.TR_S)
         onset_s = in_series_s(run, table["onset_s"], cfg.TR_S) - first_s
         early_s.append(np.asarray(onset_s + cfg.LAG_S - table["first_tr"] * cfg.TR_S, dtype=float))
-    early_s = np.concatenate(early_s)
-    if not len(early_s):
+    of_windows_s = np.concatenate(early_s)
+    if not len(of_windows_s):
         return ""
-    return f"Windows begin with a whole volume, on average {early_s.mean():.2f} s before onset + LAG_S."
+    return f"Windows begin with a whole volume, on average {of_windows_s.mean():.2f} s before onset + LAG_S."
 
 
 def _last_s(path: Path, names: list[str], cfg) -> float:

@@ -104,7 +104,7 @@ def plans_of(checklist: Checklist, runs: list, plan_windows, cfg) -> dict:
 
 def fields_of_windows(plan: pd.DataFrame, cfg) -> dict[str, object]:
     """Per label: the number of windows of a run, and where the first begins on the film's and on the scanner's clock."""
-    fields = {}
+    fields: dict[str, object] = {}
     for label in cfg.LABELS:
         own = plan[plan["label"] == label]
         fields[f"{label} windows"] = len(own)
@@ -173,7 +173,7 @@ def memory_of_scripts(mask: np.ndarray, cfg) -> tuple[float, str]:
                 own_gb[f"script 3 ({name}, {windows} windows at a time)"] = (
                     step_bytes(network, windows) / 1e9
                 )
-    script = max(own_gb, key=own_gb.get)
+    script = max(own_gb, key=lambda name: own_gb[name])
     processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
     total = processes * GB_OF_A_PROCESS + cfg.N_JOBS * own_gb[script]
     return total, f"{script} with N_JOBS = {cfg.N_JOBS}"

@@ -46,6 +46,8 @@ def choose_windows(
     """Windows of a run with as many of each class: drawn at random, or pairs that are alike in MATCH_ON."""
     if not cfg.MATCH_ON:
         return balance(table, labels, cfg.SEED, run_name)
+    if regressors is None:
+        raise ValueError("windows are matched in regressors, and there are none")
     is_first = (table["label"] == labels.first).to_numpy()
     return table.iloc[
         match_windows(is_first, regressors[list(cfg.MATCH_ON)], cfg.MATCH_WITHIN_SD)
@@ -164,7 +166,7 @@ def add_confounds(
         for name in [*features, TOGETHER]
     ]
     for model, parts in results.items():
-        cells = []
+        cells: list[str] = []
         for split in cfg.CV_SPLITS:
             p = ladders[model][split]["p"] if model in ladders else None
             cells += _scores(parts[split]["all_folds"] | {"p": p})

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from neuroface.attribution import SECANT_STEPS
-from neuroface.bold import Labels, denoise_sentences
+from neuroface.bold import denoise_sentences, open_image
 from neuroface.decoding import CLOSED_FORM, LEAST_CLUSTERS, learning_rates
 from neuroface.face_study.settings import rois_name
-from neuroface.face_study.words import WORDS
+from neuroface.face_study.words import WORDS, named_labels
 from neuroface.pipeline import read_json, read_table
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 
@@ -65,7 +64,9 @@ def facts_of(root: Path) -> dict:
         "films": samples["movie"].nunique(),
         "runs": len(samples[["subject", "movie", "run"]].drop_duplicates()),
         "windows": samples["label"].value_counts().to_dict(),
-        "voxels": int(np.count_nonzero(nib.load(root / "1-windows" / "group_mask.nii.gz").dataobj)),
+        "voxels": int(
+            np.count_nonzero(open_image(root / "1-windows" / "group_mask.nii.gz").dataobj)
+        ),
     }
     tests = [
         read_json(file) for file in sorted((root / "6-averages").glob("group_contrast-*_test.json"))
@@ -135,7 +136,7 @@ def _data(s: dict, f: dict) -> str:
         text += f" {_and(s['EXCLUDE'])} {'was' if len(s['EXCLUDE']) == 1 else 'were'} left out."
     if s.get("INCLUDE"):  # results of earlier versions do not have it
         text += f" Of the data set only {_and(s['INCLUDE'])} {'was' if len(s['INCLUDE']) == 1 else 'were'} used."
-    labels = Labels(*s["LABELS"], WORDS)
+    labels = named_labels(s["LABELS"])
     first, second = (s["LABEL_EVENTS"][label] for label in labels)
     column = "" if s["EVENT_COLUMN"] == "trial_type" else f" in column {s['EVENT_COLUMN']}"
     events = (
@@ -216,9 +217,8 @@ def _training(s: dict, f: dict) -> str:
         text += "Networks' epochs were chosen on the held-out folds themselves, which makes their scores too high."
     text += _intervals(s, f)
     others = [BASELINES[name] for name in s["BASELINES"] if name in BASELINES]
-    if (rois := rois_name(s["ROI_FILE"] and _path(s["ROI_FILE"]))) in s["BASELINES"] and s[
-        "SPACE"
-    ] == "MNI":
+    rois = rois_name(s["ROI_FILE"] and _path(s["ROI_FILE"]))
+    if rois is not None and rois in s["BASELINES"] and s["SPACE"] == "MNI":
         others.append(f"ridge regression on the {rois.removesuffix('-rois')} regions alone")
     if others:
         text += f" On the same folds we trained {_and(others)}."
@@ -300,7 +300,7 @@ def _attributions(s: dict, f: dict) -> str:
         by = f"one model, the best of the folds that kept out {KEPT_OUT[s['HELD_OUT_SPLIT']]} on its own test fold"
     name = s["EXPLAINED_MODEL"]
     which = "" if [name] == s["MODELS"] else f", under {MODELS.get(name, f'the model “{name}”')},"
-    other = Labels(*s["LABELS"], WORDS).titles[1].replace(" ", "-")
+    other = named_labels(s["LABELS"]).titles[1].replace(" ", "-")
     text = f"Each window's logit{which} (its negative for {other} windows) was explained by {methods} of {by}."
     if s["ATTRIBUTION_CHECKS"]:
         checks = _and([CHECKS[name] for name in s["ATTRIBUTION_CHECKS"]])
@@ -326,7 +326,7 @@ def _group(s: dict, f: dict) -> str:
         )
     beside = {
         "haufe": "the activation pattern of the linear model (Haufe et al. 2014)",
-        "glm": f"the effect of {Labels(*s['LABELS'], WORDS).plural} in a general linear model with the canonical "
+        "glm": f"the effect of {named_labels(s['LABELS']).plural} in a general linear model with the canonical "
         "haemodynamic response"
         + (
             f" and {_and([name.replace('_', ' ') for name in s['NUISANCE']])} of the film"

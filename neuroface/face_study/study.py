@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from neuroface.bold import Labels
 from neuroface.face_study.methods_text import PAPER, facts_of, methods_paragraph
 from neuroface.face_study.settings import FaceSettings
-from neuroface.face_study.words import WORDS
+from neuroface.face_study.words import WORDS, named_labels
 from neuroface.pipeline import Step, Study
 
 
@@ -21,7 +20,7 @@ def methods(
 
 
 def title(settings: dict) -> str:
-    labels = Labels(*FaceSettings.today(settings)["LABELS"], WORDS)
+    labels = named_labels(FaceSettings.today(settings)["LABELS"])
     if labels.first in WORDS:
         return f"Is there {labels.one} on the screen?"
     return f"Decoding {labels.one} against {labels.second}"

@@ -1,5 +1,6 @@
 """Words for the conditions and regions of an experiment in results and sentences."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from neuroface.bold import Labels, Words
@@ -12,7 +13,13 @@ WORDS = {
 
 def labels_of(cfg) -> Labels:
     """The two conditions of LABELS, with their words."""
-    return Labels(*cfg.LABELS, WORDS)
+    return named_labels(cfg.LABELS)
+
+
+def named_labels(names: Sequence[str]) -> Labels:
+    """Two conditions by name, with their words."""
+    first, second = names
+    return Labels(first, second, WORDS)
 
 
 def roi_word(cfg) -> str:

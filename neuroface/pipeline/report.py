@@ -32,7 +32,8 @@ class Section:
     """
 
     def __init__(self, title: str, lead: str):
-        self.title, self.lead, self.blocks = title, lead, []
+        self.title, self.lead = title, lead
+        self.blocks: list[dict] = []
 
     def numbers(self, values: dict[str, str]) -> None:
         """Main numbers: label → value as it is shown."""

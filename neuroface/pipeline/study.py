@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
-from neuroface.pipeline.settings import SettingsModel, load_settings
+from neuroface.pipeline.settings import Settings, load_settings
 
 
 class Step(NamedTuple):
@@ -18,7 +17,7 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(Generic[Settings]):
     """A set of numbered scripts that share one ``config.py`` and one ``data/<RUN_NAME>/``.
 
     Parameters
@@ -39,7 +38,7 @@ class Study:
 
     name: str
     steps: tuple[Step, ...]
-    settings: type[SettingsModel]
+    settings: type[Settings]
     title: Callable[[dict], str]
     lead: str = ""
     caution: str = ""
@@ -55,6 +54,6 @@ class Study:
         """The stage that follows; None after the last one."""
         return next((step for step in self.steps if step.number > number), None)
 
-    def load_settings(self, script: str | Path) -> SimpleNamespace:
+    def load_settings(self, script: str | Path) -> Settings:
         """Settings from ``config.py`` in a script's folder; see :func:`neuroface.pipeline.settings.load_settings`."""
         return load_settings(self.settings, Path(script).with_name("config.py"))
