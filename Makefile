@@ -31,6 +31,7 @@ demo-volumes: .venv/volumes.stamp
 test: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy neuroface [0-8]-*.py config.py
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-full: .venv/test.stamp

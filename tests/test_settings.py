@@ -149,11 +149,6 @@ def annotated_settings():
             r"IG_RULE = .secant. is made for 'voxel_time_cnn'; EXPLAINED_MODEL = 'cnn3d'",
             id="secant",
         ),
-        pytest.param(
-            "FLIP_TOGETHER = 'movie'",
-            r"FLIP_TOGETHER is now MAP_TEST.*\"flip films\"",
-            id="former test",
-        ),
         pytest.param("MAP_TEST = 'flips'", r"MAP_TEST = 'flips'.*'flip films'", id="no such test"),
         pytest.param("SMOOTH_TRS = 4", r"SMOOTH_TRS = 4 is even", id="mean without a centre"),
         pytest.param(
@@ -224,11 +219,6 @@ def annotated_settings():
             "BASELINES = ('rois', 'face-rois')",
             r"BASELINES = .*twice",
             id="one baseline under both names",
-        ),
-        pytest.param(
-            "FACE_TRIAL_TYPES = ('x',)\nLABEL_EVENTS = {'face': ('x',), 'noface': ()}",
-            r"FACE_TRIAL_TYPES is a former",
-            id="former and present name",
         ),
         pytest.param(
             "EPOCHS = 1 / 0", r"mine\.py cannot be read: ZeroDivisionError", id="file that fails"
@@ -368,17 +358,6 @@ def test_every_setting_is_used(name):
     scripts = [ROOT / "0-annotate_film.py", *SCRIPTS.values()]
     code = "\n".join(path.read_text() for path in [*scripts, *(ROOT / "neuroface").rglob("*.py")])
     assert re.search(rf"\b(?:cfg|settings)\.{name}\b|values\[\"{name}\"\]", code)
-
-
-# ---------------------------------------------------------------- former names
-
-
-def test_former_names_of_settings_still_work(load):
-    cfg = load(
-        "DATASET = 'bids'\nFACE_TRIAL_TYPES = ('face', 'person')\nNOFACE_TRIAL_TYPES = ('house',)"
-    )
-    assert cfg.LABEL_EVENTS == {"face": ("face", "person"), "noface": ("house",)}
-    assert not hasattr(cfg, "FACE_TRIAL_TYPES")
 
 
 def test_the_baseline_on_regions_goes_by_the_name_of_its_file(load):

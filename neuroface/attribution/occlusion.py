@@ -23,8 +23,8 @@ def regions_to_occlude(
     mask: np.ndarray,
     affine: np.ndarray,
     edge_mm: float,
-    roi_file: Path | None,
-    parcel_file: Path | None,
+    roi_file: str | Path | None,
+    parcel_file: str | Path | None,
 ) -> np.ndarray:
     """Number of the region that each voxel belongs to, (n_voxels,) int32; 0: none.
 
@@ -62,7 +62,7 @@ def cubes(positions_mm: np.ndarray, edge_mm: float) -> np.ndarray:
     return (np.unique(cells, axis=0, return_inverse=True)[1].ravel() + 1).astype(np.int32)
 
 
-def parcels(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+def parcels(path: str | Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Labels (n_voxels,) of a NIfTI parcellation at the mask's voxels, nearest neighbour."""
     image = open_image(Path(path))
     try:

@@ -66,11 +66,9 @@ def make_group_mask(
 
     stage.each(make, [target], Path.exists, "masks")
     mask, affine = read_mask(target)
-    if costs.exists():  # results of earlier versions do not have it
-        for subject, why in describe_costs(
-            dict(read_table(costs).itertuples(index=False)), int(mask.sum())
-        ):
-            stage.leave_out(subject, why)
+    voxels_lost = dict(read_table(costs).itertuples(index=False))
+    for subject, why in describe_costs(voxels_lost, int(mask.sum())):
+        stage.leave_out(subject, why)
     return mask, affine, computed
 
 

@@ -45,10 +45,21 @@ class Cleaning:
         return self.nuisance is not None and self.nuisance.shape[1] > 1
 
     @property
+    def n_before(self) -> int:
+        """Volumes before the steady state."""
+        return 0 if self.steady is None else self.steady.n_before
+
+    @property
+    def n_scrubbed(self) -> int:
+        """Volumes that are not kept, without those before the steady state."""
+        steady = True if self.steady is None else self.steady.kept
+        return int((~self.kept & steady).sum())
+
+    @property
     def lost(self) -> str:
         """The volumes that are not kept, in words."""
         n = int((~self.kept).sum())
-        if self.steady is not None and self.steady.n_before:
+        if self.n_before:
             return f"{n} volumes that are scrubbed or before the steady state"
         return f"{n} scrubbed volumes"
 

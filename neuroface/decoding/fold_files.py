@@ -91,17 +91,6 @@ def is_trained(folder: Path, member: Member) -> bool:
     return all(file.exists() for file in files_of(folder, member) if file)
 
 
-def lacks_inner_logits(folder: Path, member: Member) -> bool:
-    """Whether a training by an earlier version, which did not store logits of inner windows, lacks only these."""
-    files = files_of(folder, member)
-    others = [file for file in files if file and file != files.inner]
-    return (
-        files.inner is not None
-        and not files.inner.exists()
-        and all(file.exists() for file in others)
-    )
-
-
 def permuted(number: int) -> str:
     """Name of the folder with the folds of a network on relabelled events; numbers count from 1."""
     return f"{PERMUTED}{number}"

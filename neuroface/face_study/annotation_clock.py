@@ -12,6 +12,7 @@ from neuroface.bold import (
     open_header,
     read_stretches,
 )  # fmt: skip
+from neuroface.face_study.settings import FaceSettings
 from neuroface.pipeline import read_json
 
 import numpy as np
@@ -21,7 +22,7 @@ NOT_SECONDS = 5  # an annotation this many times as long as its run is in frames
 UNSEEN_S = 10.0  # an annotation that goes on for longer than this after the last volume is named
 
 
-def check_clock(run: Run, n_volumes: int, cfg) -> list[str]:
+def check_clock(run: Run, n_volumes: int, cfg: FaceSettings) -> list[str]:
     """Compare the lengths of a run, its film and its annotation.
 
     Returns
@@ -68,7 +69,7 @@ def check_clock(run: Run, n_volumes: int, cfg) -> list[str]:
     return [remark for remark in remarks if remark]
 
 
-def early_windows(runs: list[Run], tables: list[pd.DataFrame], cfg) -> str:
+def early_windows(runs: list[Run], tables: list[pd.DataFrame], cfg: FaceSettings) -> str:
     """A sentence: by how many seconds windows begin before their onset + LAG_S, because they begin with a whole volume.
 
     Parameters
@@ -86,7 +87,7 @@ def early_windows(runs: list[Run], tables: list[pd.DataFrame], cfg) -> str:
     return f"Windows begin with a whole volume, on average {of_windows_s.mean():.2f} s before onset + LAG_S."
 
 
-def _last_s(path: Path, names: list[str], cfg) -> float:
+def _last_s(path: Path, names: list[str], cfg: FaceSettings) -> float:
     stretches = read_stretches([(name, path) for name in names], cfg.EVENT_COLUMN)
     return float(stretches.sum(axis=1).max(initial=0.0))
 
@@ -97,7 +98,7 @@ def _stated_s(annotation: Path) -> float | None:
     return read_json(sidecar).get("LengthS") if sidecar.is_file() else None
 
 
-def describe_annotations(runs: list[Run], cfg) -> list[str]:
+def describe_annotations(runs: list[Run], cfg: FaceSettings) -> list[str]:
     """Where labels come from, if several annotations could give them: a line for each that is not used.
 
     Raises
@@ -117,7 +118,7 @@ def describe_annotations(runs: list[Run], cfg) -> list[str]:
     ]
 
 
-def _check_parts(runs: list[Run], cfg) -> None:
+def _check_parts(runs: list[Run], cfg: FaceSettings) -> None:
     """Raise if one annotation in ``stimuli/`` serves runs of different numbers and goes on after one of them."""
     of_file: dict[tuple[str, Path], list[Run]] = {}
     for run in runs:

@@ -49,7 +49,7 @@ FILM_RADIUS_MM = 14.0
 
 
 def write_demo(
-    folder: Path, roi_file: Path, seed: int, film_s: int = 900, voxel_mm: int = VOXEL_MM
+    folder: str | Path, roi_file: str | Path, seed: int, film_s: int = 900, voxel_mm: int = VOXEL_MM
 ) -> bool:
     """Write the demo data set to ``folder`` unless it exists.
 

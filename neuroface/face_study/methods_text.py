@@ -77,9 +77,7 @@ def facts_of(root: Path) -> dict:
             for test in tests
         }
     if (timelines := root / "8-predictions" / "metrics.json").exists():
-        facts["moments_unseen"] = (
-            read_json(timelines).get("n_runs_unseen", 0) > 0
-        )  # earlier versions did not count them
+        facts["moments_unseen"] = read_json(timelines)["n_runs_unseen"] > 0
     return facts
 
 
@@ -113,7 +111,7 @@ def _data(s: dict, f: dict) -> str:
         "run": "In each run, random windows of the larger class were removed until both classes were equal",
         "none": "All windows were kept",
     }
-    if s.get("MATCH_ON"):  # results of earlier versions do not have it
+    if s["MATCH_ON"]:
         alike = f"alike in {_and([name.replace('_', ' ') for name in s['MATCH_ON']])} of the film"
         balance["run"] = f"In each run windows of both classes were paired to be {alike}, "
         balance["run"] += f"at most {s['MATCH_WITHIN_SD']:g} SD apart (Rosenbaum 1989)"
@@ -134,7 +132,7 @@ def _data(s: dict, f: dict) -> str:
     text = f"We analysed fMRI (TR {s['TR_S']:g} s; {source}) of {who} who saw {what}."
     if s["EXCLUDE"]:
         text += f" {_and(s['EXCLUDE'])} {'was' if len(s['EXCLUDE']) == 1 else 'were'} left out."
-    if s.get("INCLUDE"):  # results of earlier versions do not have it
+    if s["INCLUDE"]:
         text += f" Of the data set only {_and(s['INCLUDE'])} {'was' if len(s['INCLUDE']) == 1 else 'were'} used."
     labels = named_labels(s["LABELS"])
     first, second = (s["LABEL_EVENTS"][label] for label in labels)
@@ -159,7 +157,7 @@ def _data(s: dict, f: dict) -> str:
         if s["MASK_FILE"]
         else f"that lie in more than {s['MASK_THRESHOLD']:.4g} of the individual brain masks"
     )
-    if s["DATASET"] == "bids" and s.get("JOIN_GAP_S"):  # results of earlier versions do not have it
+    if s["DATASET"] == "bids" and s["JOIN_GAP_S"]:
         gap_s = s["JOIN_GAP_S"]
         others += f" (trials of one type in a row, at a regular pace and at most {gap_s:g} s apart, counted as one stretch)"
     return text + (
@@ -222,11 +220,6 @@ def _training(s: dict, f: dict) -> str:
         others.append(f"ridge regression on the {rois.removesuffix('-rois')} regions alone")
     if others:
         text += f" On the same folds we trained {_and(others)}."
-    if s["ALIGNMENT"] == "srm":
-        text += (
-            f" The linear model was also trained after a shared response model with {s['ALIGNMENT_FEATURES']} features, "
-            "fitted to training windows, had aligned the viewers of each film (Chen et al. 2015)."
-        )
     if s["N_PERMUTATIONS"]:
         text += f" Chance was estimated from {s['N_PERMUTATIONS']:,} relabellings of events with the linear model"
         text += (
@@ -411,7 +404,7 @@ def _and(items, word: str = "and") -> str:
 
 def _film_event(s: dict) -> str:
     """When films began, if not with their runs."""
-    event = s.get("FILM_EVENT")  # results of earlier versions do not have it
+    event = s["FILM_EVENT"]
     if event is None:
         return ""
     if isinstance(event, int | float):

@@ -25,16 +25,6 @@ class FaceSettings(SettingsModel):
 
     FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
     FILES: ClassVar = ("ROI_FILE", "MASK_FILE", "PARCEL_FILE", "ROI_MASKS", "FILM_PARTS")
-    FORMER: ClassVar = ("FACE_TRIAL_TYPES", "NOFACE_TRIAL_TYPES", "FLIP_TOGETHER")
-    ADDED: ClassVar = {
-        "FACE_TRIAL_TYPES": {"LABELS": ["face", "noface"], "EVENT_COLUMN": "trial_type"},
-        "EPOCHS": {"TRAINING": "paper", "N_SEEDS": 1},
-        "STANDARDIZE": {"DENOISE": "none", "HIGH_PASS_HZ": 1 / 128, "SMOOTHING_MM": None},
-        "BALANCE": {"MATCH_ON": []},
-        "REFERENCE_MAPS": {"NUISANCE": []},
-        "BIDS_FILTER": {"FILM_EVENT": None},
-    }
-
     DATASET: Literal["demo", "nndb-v1", "nndb-v2", "bids"]
     DATASET_DIR: str
     RUN_NAME: Name
@@ -94,8 +84,6 @@ class FaceSettings(SettingsModel):
     N_SEEDS: Annotated[int, Field(ge=1)]
     PRECISION: Literal["auto", "float32", "float16", "bfloat16"]
     BASELINES: tuple[str, ...]
-    ALIGNMENT: Literal["none", "srm"]
-    ALIGNMENT_FEATURES: Annotated[int, Field(ge=1)]
     N_PERMUTATIONS: Annotated[int, Field(ge=0)]
     N_PERMUTATIONS_CNN: Annotated[int, Field(ge=0)]
     HELD_OUT_SPLIT: Split
@@ -140,56 +128,6 @@ class FaceSettings(SettingsModel):
     N_JOBS: Annotated[int, Field(ge=1)]
     DASK_SCHEDULER: Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None
     INFERENCE_BATCH: Annotated[int, Field(ge=1)]
-
-    @classmethod
-    def translate(cls, changes: dict, base: dict) -> dict:
-        if "FLIP_TOGETHER" in changes:
-            now = {"person": "flip people", "movie": "flip films"}.get(
-                changes["FLIP_TOGETHER"], "auto"
-            )
-            raise ValueError(
-                f'FLIP_TOGETHER is now MAP_TEST. Write MAP_TEST = "{now}" for the test that it named, or "auto" for the '
-                f"best test that these data allow"
-            )
-        if "MIN_SHIFT_S" in changes:
-            raise ValueError(
-                "MIN_SHIFT_S no longer exists: script 8 compares with all rotations of the annotation. Remove it"
-            )
-        former = [name for name in cls.FORMER if name in changes]
-        if not former:
-            return changes
-        if "LABEL_EVENTS" in changes:
-            raise ValueError(
-                f"{former[0]} is a former part of LABEL_EVENTS, which is set too. Remove {former[0]}"
-            )
-        labels = changes.get("LABELS", base["LABELS"])
-        events = dict(base["LABEL_EVENTS"]) | {
-            label: changes[n] for n, label in zip(cls.FORMER, labels) if n in changes
-        }
-        if not events[labels[0]]:
-            raise ValueError(f"{cls.FORMER[0]} = {events[labels[0]]!r} names no trial type")
-        return {name: value for name, value in changes.items() if name not in former} | {
-            "LABEL_EVENTS": events
-        }
-
-    @classmethod
-    def former(cls, settings, name: str) -> list[str] | str:
-        if name == "FLIP_TOGETHER":
-            return f"MAP_TEST = {settings.MAP_TEST!r}"
-        return list(settings.LABEL_EVENTS[settings.LABELS[cls.FORMER.index(name)]])
-
-    @classmethod
-    def today(cls, stamped: dict) -> dict:
-        """Stamped settings, with former settings translated to current ones."""
-        stamped = cls.before_they_existed(stamped) | stamped
-        events = {
-            label: stamped[name]
-            for label, name in zip(("face", "noface"), cls.FORMER)
-            if name in stamped
-        }
-        return (
-            {"LABELS": ["face", "noface"]} | ({"LABEL_EVENTS": events} if events else {}) | stamped
-        )
 
     @classmethod
     def complete(cls, values: dict) -> dict:

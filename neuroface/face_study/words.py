@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from neuroface.bold import Labels, Words
+from neuroface.face_study.settings import FaceSettings
 
 WORDS = {
     "face": Words("a face", "faces", "a face is on the screen", "face"),
@@ -11,7 +12,7 @@ WORDS = {
 }
 
 
-def labels_of(cfg) -> Labels:
+def labels_of(cfg: FaceSettings) -> Labels:
     """The two conditions of LABELS, with their words."""
     return named_labels(cfg.LABELS)
 
@@ -22,6 +23,6 @@ def named_labels(names: Sequence[str]) -> Labels:
     return Labels(first, second, WORDS)
 
 
-def roi_word(cfg) -> str:
+def roi_word(cfg: FaceSettings) -> str:
     """Name of the regions of ROI_FILE in results: "face_roi" for ``masks/face_rois.tsv``."""
     return Path(cfg.ROI_FILE).stem.removesuffix("s") if cfg.ROI_FILE else "region"

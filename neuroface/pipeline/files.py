@@ -116,7 +116,7 @@ def create_npy(path: Path, shape: tuple[int, ...], dtype: type = np.float32) -> 
     return array
 
 
-def open_npy(path: Path) -> np.ndarray:
+def open_npy(path: Path) -> np.memmap:
     """A read-only memory map of an ``.npy`` file; pickled objects are refused."""
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)

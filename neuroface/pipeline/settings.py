@@ -27,36 +27,6 @@ class SettingsModel(BaseModel):
     # Settings that name files or folders; relative ones start at config.py's folder.
     FOLDERS: ClassVar[tuple[str, ...]] = ("DATASET_DIR", "DATA_DIR")
     FILES: ClassVar[tuple[str, ...]] = ()
-    # Former names of settings.
-    FORMER: ClassVar[tuple[str, ...]] = ()
-    # New setting → the value that results had before the setting existed.
-    ADDED: ClassVar[dict[str, dict[str, object]]] = {}
-
-    @classmethod
-    def translate(cls, changes: dict, base: dict) -> dict:
-        """A user's differences from ``base`` (config.py), with former names of settings replaced by current names."""
-        return changes
-
-    @classmethod
-    def former(cls, settings, name: str):
-        """Current value of a setting that old stamps store under the former ``name``."""
-        return None
-
-    @classmethod
-    def in_use(cls, stamped: dict) -> set[str]:
-        """Current names of stamped settings."""
-        return set(stamped) - set(cls.FORMER) | set(cls.before_they_existed(stamped))
-
-    @classmethod
-    def before_they_existed(cls, stamped: dict) -> dict:
-        """Values of settings that are newer than a stamp and that it therefore does not list."""
-        known = {
-            name: value
-            for old, new in cls.ADDED.items()
-            if old in stamped
-            for name, value in new.items()
-        }
-        return {name: value for name, value in known.items() if name not in stamped}
 
     @classmethod
     def complete(cls, values: dict) -> dict:
@@ -112,11 +82,7 @@ def load_settings(
             raise NeuroFaceError(f"NEUROFACE_CONFIG names {experiment}, but there is no such file.")
         changes, source = _constants(path), path.name
         changes.pop("__annotations__", None)
-        _known(changes, {**types, **dict.fromkeys(model.FORMER)}, source)
-        try:
-            changes = model.translate(changes, base)
-        except ValueError as error:
-            raise NeuroFaceError(f"{source}: {error}.") from None
+        _known(changes, types, source)
     values = base | changes
     if values.get("DATASET") == "demo":
         preset = values["DEMO"]
@@ -137,6 +103,11 @@ def load_settings(
         settings[name] = _from_folder(config.parent, settings.get(name))
     preset = {name: base[name] for name in base.get("DEMO", {})}
     return cast(Settings, SimpleNamespace(**settings, of_config=preset))
+
+
+def replaced(settings: Settings, **values) -> Settings:
+    """Checked settings with other values of some of them, which are not checked."""
+    return cast(Settings, SimpleNamespace(**vars(settings) | values))
 
 
 def demo_differences(model: type[SettingsModel], settings) -> dict[str, tuple]:

@@ -158,7 +158,7 @@ class Stage:
     def _new_stamp(self, own: set[str], upstream: dict[int, dict], rules: Rules) -> dict:
         names = own | {"DATASET", "RUN_NAME"}
         for stamp in upstream.values():
-            names |= self.study.settings.in_use(stamp["settings"]) - set(stamp.get("aside", ()))
+            names |= set(stamp["settings"]) - set(stamp["aside"])
         before = provenance.read_stamp(self.folder) if self._stamp_file.exists() else {}
         return {
             "script": self.script,
@@ -225,7 +225,7 @@ class Stage:
         folder, script = self.folder_of(number), self.study.step(number).script
         if not (folder / provenance.STAMP).exists():
             raise NeuroFaceError(f"{short(folder)} is not there yet. Run: python {script}")
-        stamp = self.study.former_stamps.get(script, {}) | provenance.read_stamp(folder)
+        stamp = provenance.read_stamp(folder)
         compare_upstream(stamp, self.cfg, self.study.settings, short(folder), script)
         if not stamp.get("finished"):
             raise NeuroFaceError(

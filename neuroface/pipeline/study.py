@@ -32,7 +32,6 @@ class Study(Generic[Settings]):
         cannot be written yet.
     published : the published study's value of every setting that it states; the report lists what
     differs.
-    former_stamps : script → entries of its ``settings.json`` that earlier versions did not write.
     packages : packages of this study alone whose versions its results depend on.
     """
 
@@ -44,7 +43,6 @@ class Study(Generic[Settings]):
     caution: str = ""
     methods: Callable[..., tuple[str, list[str]] | None] = lambda *_: None
     published: Mapping[str, object] = field(default_factory=dict)
-    former_stamps: Mapping[str, dict] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
 
     def step(self, number: int) -> Step:

@@ -25,10 +25,6 @@ class FilmSettings(SettingsModel):
 
     FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
     FILES: ClassVar = ("ATLAS_FILE", "REGIONS_FILE", "REGIONS_TABLE", "PERCEPTUAL_WEIGHTS")
-    ADDED: ClassVar = {
-        "STANDARDIZE": {"DENOISE": "none", "HIGH_PASS_HZ": 1 / 128, "SMOOTHING_MM": None}
-    }
-
     DATASET: Literal["demo", "bids"]
     DATASET_DIR: str
     RUN_NAME: Name

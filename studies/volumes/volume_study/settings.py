@@ -22,10 +22,6 @@ class VolumeSettings(SettingsModel):
 
     FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "OBSERVER_DIR")
     FILES: ClassVar = ("MASK_FILE", "ROI_FILE")
-    ADDED: ClassVar = {
-        "LABEL_SOURCE": {"DENOISE": "none", "HIGH_PASS_HZ": 1 / 128, "SMOOTHING_MM": None}
-    }
-
     DATASET: Literal["demo", "bids"]
     DATASET_DIR: str
     RUN_NAME: Name
