@@ -88,9 +88,8 @@ def describe(
              "parameters", "multiply-adds per window", "training, s", "memory, GB"],
             map(comparison_cells, comparison(results, split).to_dict("records")),
             f"Models on the same {split} folds. {intervals_caption(headline[split]['intervals_95'])} {POOLED} "
-            f"{SEEDS[cfg.N_SEEDS > 1]} "
-            "Seconds: all folds and seeds together, without the inner products of the windows; memory: added to the "
-            "process by training a fold.",
+            f"{SEEDS[cfg.N_SEEDS > 1]} Seconds: all folds and seeds together, "
+            "without the inner products of the windows; memory: added to the process by training a fold.",
         )  # fmt: skip
         section.figure(
             folder / split / "models.png", f"ROC and precision-recall of all models, {split} folds."

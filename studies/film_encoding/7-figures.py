@@ -172,8 +172,8 @@ def describe(stage: Stage, held_out: HeldOut, rows: np.ndarray, unit: Unit, cfg)
     section = Section(
         "Figures",
         f"{film}, a film that the network never saw ({unit.split} split). Moments are evenly spaced, not selected. "
-        "“From BOLD” was decoded from measured "
-        f"BOLD; “through the network” went from frames to predicted voxels and back, and never passed a brain.",
+        "“From BOLD” was decoded from measured BOLD; “through the network” went from frames to predicted voxels and "
+        "back, and never passed a brain.",
     )
     section.figure(stage.folder / "strip.png", "The film, and what was reconstructed of it.")
     section.page(

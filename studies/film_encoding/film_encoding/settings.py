@@ -124,9 +124,8 @@ class FilmSettings(SettingsModel):
         check_film_event(self.FILM_EVENT)
         if self.EXPLAINED_SPLIT not in self.SPLITS:
             raise ValueError(
-                f"EXPLAINED_SPLIT = {self.EXPLAINED_SPLIT!r} is not in SPLITS = {self.SPLITS}: its networks would not "
-                "be "
-                f"trained. Add it to SPLITS or name one that is there"
+                f"EXPLAINED_SPLIT = {self.EXPLAINED_SPLIT!r} is not in SPLITS = {self.SPLITS}: "
+                "its networks would not be trained. Add it to SPLITS or name one that is there"
             )
         for first, last in self.PARCELS:
             if first > last:

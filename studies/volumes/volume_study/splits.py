@@ -166,9 +166,8 @@ def _divide(
     rarest = pd.Series(label).value_counts()
     if rarest.iloc[-1] < n_folds:
         raise NeuroFaceError(
-            f"Split {split!r}: there are {rarest.iloc[-1]} volumes of {rarest.index[-1]!r} for {n_folds} folds, and "
-            "every fold "
-            f"needs one. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
+            f"Split {split!r}: there are {rarest.iloc[-1]} volumes of {rarest.index[-1]!r} for {n_folds} folds, "
+            f"and every fold needs one. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
         )
     return list(
         StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(label, label, groups)
