@@ -187,9 +187,18 @@ class Study:
     def recipe(self, method: str) -> Recipe:
         cfg = self.cfg
         return Recipe(
-            method, cfg.IG_ENGINE, cfg.IG_RULE, cfg.IG_STEPS, cfg.IG_TOLERANCE, self.regions_file, cfg.OCCLUSION_TRS,
-            cfg.SMOOTHGRAD_DRAWS, cfg.SMOOTHGRAD_NOISE, cfg.INFERENCE_BATCH, cfg.SEED,
-        )  # fmt: skip
+            method=method,
+            engine=cfg.IG_ENGINE,
+            rule=cfg.IG_RULE,
+            steps=cfg.IG_STEPS,
+            tolerance=cfg.IG_TOLERANCE,
+            regions_file=self.regions_file,
+            occlusion_trs=cfg.OCCLUSION_TRS,
+            smooth_draws=cfg.SMOOTHGRAD_DRAWS,
+            smooth_noise=cfg.SMOOTHGRAD_NOISE,
+            batch=cfg.INFERENCE_BATCH,
+            seed=cfg.SEED,
+        )
 
     def check_file(self, check: tuple[str, str]) -> Path:
         return self.folder / "checks" / f"{'_'.join(check)}.json"

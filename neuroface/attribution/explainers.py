@@ -20,7 +20,7 @@ import pandas as pd
 _explainers: dict = {}  # of this process: recipe → explainer, its form, and the files of its weights
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A method and its settings.
 
@@ -38,14 +38,14 @@ class Recipe:
     """
 
     method: str
-    engine: str
-    rule: str
-    steps: int | str
-    tolerance: float
-    regions_file: Path
-    occlusion_trs: int
-    smooth_draws: int
-    smooth_noise: float
+    engine: str = "keras"
+    rule: str = "auto"
+    steps: int | str = "auto"
+    tolerance: float = 0.01
+    regions_file: Path | None = None
+    occlusion_trs: int = 1
+    smooth_draws: int = 0
+    smooth_noise: float = 0.0
     batch: int
     seed: int
 
@@ -67,6 +67,8 @@ class Explainer:
         self.recipe, self.model, self.logit_model = recipe, model, logit_network(model)
         self._attribute: Attribute
         if recipe.method == "occlusion":
+            if recipe.regions_file is None:
+                raise ValueError("occlusion needs regions_file")
             regions = np.load(recipe.regions_file, allow_pickle=False)
             self._attribute = Occlusion(
                 self.logit_model, regions, recipe.occlusion_trs, recipe.batch

@@ -43,7 +43,7 @@ def atomic(path: str | Path):
         raise
 
 
-def write_json(path: Path, content: dict) -> None:
+def write_json(path: Path, content: dict | list) -> None:
     with atomic(path) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n")
 

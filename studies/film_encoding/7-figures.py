@@ -35,7 +35,7 @@ import pandas as pd
 def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 7, cfg, __doc__, reads=(1, 2, 3, 4))
-    held_out = HeldOut(*(stage.folder_of(number) for number in (1, 2, 3)), cfg)
+    held_out = HeldOut(stage.folder_of(1), stage.folder_of(2), stage.folder_of(3), cfg)
     rows = film_to_show(held_out)
     made = reconstructions(stage, held_out, rows)
 

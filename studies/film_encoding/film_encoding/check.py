@@ -159,7 +159,7 @@ def check_plan(
         * cfg.ENCODER_FILTERS[0]
         / 32,
     }
-    script = max(gb, key=gb.get)
+    script = max(gb, key=lambda name: gb[name])
     processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
     checklist.machine(
         disk / 1e9,

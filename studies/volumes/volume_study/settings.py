@@ -146,7 +146,7 @@ class VolumeSettings(SettingsModel):
         for start, end in self.SEGMENTS:
             if end <= start:
                 raise ValueError(f"SEGMENTS: ({start:g}, {end:g}) ends before it starts")
-        taken = {}
+        taken: dict[str, str] = {}
         for label, types in self.EVENT_LABELS.items():
             for kind in types:
                 if taken.setdefault(kind, label) != label:

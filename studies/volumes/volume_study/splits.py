@@ -45,7 +45,8 @@ def make_folds(
     NeuroFaceError
         If there are fewer groups than folds, or a part of a fold lacks a label.
     """
-    folds, reach_s = [], embargo_trs * tr_s if split in PURGED else None
+    folds: list[Fold] = []
+    reach_s = embargo_trs * tr_s if split in PURGED else None
 
     def check(rows: np.ndarray, what: str) -> None:
         if lacking := sorted(set(samples["label"]) - set(samples["label"].iloc[rows])):
