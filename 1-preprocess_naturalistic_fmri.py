@@ -55,7 +55,7 @@ from neuroface.bold import (
     window_table,
     windows_file,
 )  # fmt: skip
-from neuroface.decoding import impossible_splits
+from neuroface.decoding import impossible_splits, with_splits
 from neuroface.face_study import (
     STUDY,
     FaceSettings,
@@ -110,10 +110,7 @@ def main():
         raise NeuroFaceError(
             "No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations."
         )
-    for split, why in impossible_splits(
-        pd.concat(plans.values(), ignore_index=True), cfg.WINDOW_TRS, cfg
-    ).items():
-        stage.leave_out(f"{split} folds", f"script 3 will stop: {why}")
+    name_splits(stage, pd.concat(plans.values(), ignore_index=True), cfg)
     cleaning = cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs])
     for line in (*describe_trials(runs, cfg), *describe_pauses(runs), *cleaning):
         print(f"  {line}")
@@ -233,6 +230,15 @@ def with_events(plans: dict[Run, pd.DataFrame]) -> dict[Run, pd.DataFrame]:
         run: plan.assign(event=events[end - len(plan) : end])[SAMPLE_COLUMNS]
         for (run, plan), end in zip(plans.items(), ends)
     }
+
+
+def name_splits(stage: Stage, samples: pd.DataFrame, cfg) -> None:
+    """Say which splits script 3 will use, and which of CV_SPLITS these windows do not allow."""
+    cfg = with_splits(cfg, samples)
+    if cfg.splits_why:
+        print(f"  {cfg.splits_why}")
+    for split, why in impossible_splits(samples, cfg.WINDOW_TRS, cfg).items():
+        stage.leave_out(f"{split} folds", f"script 3 will stop: {why}")
 
 
 def cut_windows(

@@ -174,14 +174,20 @@ def check_dataset(folder: Path, cfg: FaceSettings) -> pd.DataFrame:
 
 
 def name_fold_limits(stage: Stage, folds: dict[str, list[Fold]], cfg: FaceSettings) -> None:
-    """Print which splits choose the epoch by event instead, and how many windows the embargo removes."""
+    """Print why these splits, which have fewer folds or choose the epoch by event, and what the embargo removes."""
+    if cfg.splits_why:
+        print(f"  {cfg.splits_why}")
     for split in cfg.CV_SPLITS:
+        if (n := len(folds[split])) < cfg.N_FOLDS:
+            print(f"  split {split!r}: {n} folds, because there is nothing more to hold out")
         if folds[split][0].validation_kept_together != split:
             print(
                 f"  split {split!r}: the training set has one group, so the epoch is chosen by event"
             )
         if dropped := sum(fold.n_embargoed for fold in folds[split]):
-            why = f"{dropped} windows over {cfg.N_FOLDS} trainings, within EMBARGO_TRS of one that is held out"
+            why = (
+                f"{dropped} windows over {n} trainings, within EMBARGO_TRS of one that is held out"
+            )
             stage.leave_out(f"{split} folds", why)
 
 

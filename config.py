@@ -37,6 +37,7 @@ DEMO: dict[str, object] = {
     },
     "TRAINING_STEPS": 120,
     "BATCH_SIZE": 8,
+    "BASELINES": ("linear", "linear-mean", "rois"),
     "N_PERMUTATIONS": 200,
     "ATTRIBUTION_CHECKS": ("steps", "baselines", "weights", "deletion", "labels"),
     "N_RELABELLINGS": 100,
@@ -133,9 +134,10 @@ NNDB_VARIANT: str = "blur_no_censor_ica"
 # Which windows are held out together: "window" (single windows, the paper), "subject", "event" (one
 # moment, all viewers), "run", "part" (the part of a film that a run shows, all viewers; for one
 # film in several runs), "movie". Each is a separate cross-validation; "movie" is unbiased if people
-# saw different films. Script 1 says which ones are not possible.
-CV_SPLITS: tuple[str, ...] = ("window", "movie")
-# Folds of every cross-validation.
+# saw different films. Example: ("window", "event"). "auto": "window" and the one that these windows
+# allow and that says most: films, else runs, else moments or people. Script 1 names it, and why.
+CV_SPLITS: tuple[str, ...] | str = "auto"
+# Folds of every cross-validation; one per film, part, run or person if there are fewer.
 N_FOLDS: int = 4
 # Volumes kept free between training windows and held-out windows of the same run in the "event"
 # split. Paper: none.
@@ -193,8 +195,8 @@ N_PERMUTATIONS_CNN: int = 0
 
 # ---------------------------------------------------------------- 4-integrated_gradients.py
 # The split (one of CV_SPLITS) whose fold models are explained here and predict runs in script 8.
-# Paper: "window".
-HELD_OUT_SPLIT: str = "movie"
+# "auto": the strictest of CV_SPLITS. Paper: "window".
+HELD_OUT_SPLIT: str = "auto"
 # The model that is explained here and predicts runs in script 8: one of MODELS, "linear",
 # "linear-mean", "rois", or "best", in each fold the model that its inner validation windows choose.
 # Paper: "voxel_time_cnn".

@@ -275,7 +275,7 @@ def test_an_impossible_split_is_wrong_as_script_3_says_it(tmp_path, settings, sa
 
 
 @pytest.mark.parametrize(
-    "people, runs, why", [(3, (1, 2), "has windows of one class only"), (2, (1,), "is empty")]
+    "people, runs, why", [(3, (1, 2), "windows has none of"), (2, (1,), "is empty")]
 )
 def test_blocks_in_random_order_pass_and_their_event_split_is_named(tmp_path, people, runs, why):
     """Field log, row 1: 12 blocks of 16 s, 26 s apart, an embargo of 10; script 3 ended with an IndexError."""

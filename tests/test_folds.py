@@ -184,13 +184,21 @@ def test_two_groups_leave_one_to_train_on_so_its_events_choose_the_epoch(split):
         assert len(fold.validation) == pytest.approx(40 / 4, abs=1)
 
 
-@pytest.mark.parametrize("split", ["movie", "subject"])
-def test_too_few_groups_name_both_numbers(samples, split):
-    n_groups = samples[split].nunique()
-    with pytest.raises(
-        NeuroFaceError, match=rf"'{split}' has {n_groups} groups and N_FOLDS is {n_groups + 1}"
-    ):
-        folds_of(samples, split, n_folds=n_groups + 1)
+@pytest.mark.parametrize("split", ["movie", "subject", "run"])
+def test_with_fewer_groups_than_folds_each_is_held_out_once(samples, split):
+    groups = groups_of(samples, split)
+    folds = folds_of(samples, split, n_folds=len(set(groups)) + 1)
+    assert sorted(groups[fold.test[0]] for fold in folds) == sorted(set(groups))
+    assert all(len(set(groups[fold.test])) == 1 for fold in folds)
+
+
+def test_too_few_moments_name_both_numbers(samples):
+    n_groups = samples["event"].nunique()
+    message = (
+        rf"'event' has {n_groups} groups and N_FOLDS is {n_groups + 1}.*Lower N_FOLDS to {n_groups}"
+    )
+    with pytest.raises(NeuroFaceError, match=message):
+        folds_of(samples, "event", n_folds=n_groups + 1)
 
 
 @pytest.mark.parametrize("selection", ["inner", "paper"])
@@ -201,7 +209,7 @@ def test_a_fold_with_one_class_is_an_error_that_names_it(selection):
     )
     with pytest.raises(
         NeuroFaceError,
-        match=r"Split 'movie', fold \d: its (held-out|validation) set has windows of one",
+        match=r"Split 'movie', fold \d: its (held-out|validation) set of \d+ windows has none of",
     ):
         folds_of(samples, "movie", selection=selection)
 

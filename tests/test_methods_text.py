@@ -125,8 +125,9 @@ def stamped_by(numbers) -> set[str]:
 
 @pytest.fixture(scope="module")
 def settings():
-    """Every setting that a script stamps, at config.py's value."""
+    """Every setting that a script stamps, at config.py's value; splits as scripts stamp those of several films."""
     cfg = load_settings(ROOT / "config.py", None)
+    cfg.CV_SPLITS, cfg.HELD_OUT_SPLIT = ("window", "movie"), "movie"
     return {name: stamped(cfg, name, FaceSettings) for name in stamped_by(STAGES)}
 
 

@@ -138,7 +138,10 @@ def test_the_statistics_are_the_means_over_batches(data, fused):
         layer for layer in network.layers if isinstance(layer, layers.BatchNormalization)
     ]
     before = [np.asarray(w) for w in network.trainable_weights]
-    recipes.estimate_normalization(network, WindowBatches(X, y, FOLD.train, 16, WEIGHTS))
+    statistics = recipes.normalization_statistics(network)
+    recipes.estimate_normalization(
+        network, WindowBatches(X, y, FOLD.train, 16, WEIGHTS), statistics
+    )
 
     (first, first_bias), (second, second_bias) = (
         [np.asarray(w, dtype=float) for w in layer.get_weights()]
@@ -177,12 +180,15 @@ def test_no_more_windows_are_read_than_are_needed(data):
             Counting.read += 1
             return super().__getitem__(index)
 
-    recipes.estimate_normalization(dense_network(), Counting(X, y, rows, 32, WEIGHTS))
+    network = dense_network()
+    statistics = recipes.normalization_statistics(network)
+    recipes.estimate_normalization(network, Counting(X, y, rows, 32, WEIGHTS), statistics)
     assert Counting.read == recipes.STATISTICS_WINDOWS / 32 == 8
     plain = keras.Sequential(
         [keras.Input((VOXELS, TRS, 1)), layers.Flatten(), layers.Dense(1, name="logit")]
     )
-    recipes.estimate_normalization(plain, None)  # nothing to do
+    assert recipes.normalization_statistics(plain) is None
+    recipes.estimate_normalization(plain, None, None)  # nothing to do
 
 
 # ---------------------------------------------------------------- the training
@@ -233,6 +239,20 @@ def test_the_same_seed_gives_the_same_network_bit_for_bit(data, trained):
     for mine, theirs in zip(again.get_weights(), trained[0].get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert history.equals(trained[1])
+
+
+def test_a_fold_that_reuses_the_compiled_network_gets_the_weights_of_a_new_one(data):
+    """The compiled network of the last training keeps nothing of it: weights, optimiser, dropout, statistics."""
+    short = partial(TRAIN, *data, FOLD, steps=12)
+    training._LAST.clear()
+    alone = short(seed=4)
+    short(seed=5)
+    (compiled,) = training._LAST.values()
+    again = short(seed=4)
+    assert list(training._LAST.values()) == [compiled]
+    assert again.history.equals(alone.history)
+    for mine, theirs in zip(again.network.get_weights(), alone.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_windows_kept_on_the_device_train_the_same_network(data, trained, monkeypatch):

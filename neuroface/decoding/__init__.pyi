@@ -16,6 +16,14 @@ from .closed_form import is_closed_form_network as is_closed_form_network
 from .comparison import mark_of as mark_of, title_of as title_of
 from .confounds import TOGETHER as TOGETHER, confound_scores as confound_scores
 from .crossed import crossed_error as crossed_error
+from .division import (
+    Embargo as Embargo,
+    Fold as Fold,
+    Rows as Rows,
+    divide_into_folds as divide_into_folds,
+    possible_folds as possible_folds,
+    rows_apart as rows_apart,
+)
 from .fold_files import (
     BEST as BEST,
     LINEAR as LINEAR,
@@ -31,12 +39,9 @@ from .fold_files import (
     model_folder as model_folder,
 )
 from .folds import (
-    INNER_FOLDS as INNER_FOLDS,
-    Fold as Fold,
     folds_of as folds_of,
     folds_of_all_splits as folds_of_all_splits,
     impossible_splits as impossible_splits,
-    possible_folds as possible_folds,
 )
 from .layers import (
     DropConnectDense as DropConnectDense,
@@ -78,6 +83,7 @@ from .results import (
 )
 from .rivals import attended as attended, convolved_volumes as convolved_volumes
 from .second_order import solve_second_order_each as solve_second_order_each
+from .split_choice import AUTO as AUTO, with_splits as with_splits
 from .training import windows_per_pass as windows_per_pass
 from .training_report import describe as describe
 from .uncertainty import (

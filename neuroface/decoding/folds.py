@@ -1,60 +1,13 @@
 """Cross-validation folds over windows: which windows are held out together."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-
-from neuroface import NeuroFaceError
 from neuroface.bold import stimuli_of
+from neuroface.decoding.division import Embargo, Fold, Rows, divide_into_folds, possible_folds
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 SPLITS = ("window", "run", "subject", "event", "part", "movie")
-INNER_FOLDS = (
-    4  # so that about a quarter of the training set chooses the epoch, more if it has few groups
-)
-
-
-@dataclass(frozen=True)
-class Fold:
-    """Rows of samples.tsv: sorted index arrays of training, inner validation and held-out windows."""
-
-    number: int  # from 1, as in fold-<k>.keras
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
-    validation_kept_together: str  # the split that the inner validation set follows
-    n_embargoed: int = (
-        0  # windows in no set: too close in time to one that is held out or chooses the epoch
-    )
-    further_inner: tuple[
-        tuple[np.ndarray, np.ndarray], ...
-    ] = ()  # other divisions into training and validation
-
-    @property
-    def validated_on_test(self) -> bool:
-        """Whether networks choose their epoch on the held-out windows: SELECTION = "paper"."""
-        return np.array_equal(self.validation, self.test)
-
-    @property
-    def inner(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-        """Inner cross-validation: (training, validation) rows, all of them outside the held-out windows.
-
-        Models that are fitted in closed form choose their penalty in it. The first pair is
-        ``train`` and ``validation``, the pair that networks use. With SELECTION = "paper" networks
-        are validated on the held-out windows; that pair belongs to them alone.
-        """
-        if self.validated_on_test:
-            return self.further_inner
-        return ((self.train, self.validation), *self.further_inner)
-
-    @property
-    def rows(self) -> np.ndarray:
-        """All rows that a final fit may use: training and inner validation together."""
-        if self.validated_on_test:
-            return self.train
-        return np.unique(np.concatenate([part for pair in self.inner for part in pair]))
+ONE_FOLD_EACH = ("run", "subject", "part", "movie")  # where there are fewer of them than N_FOLDS
 
 
 def groups_of(samples: pd.DataFrame, split: str) -> np.ndarray:
@@ -83,8 +36,9 @@ def make_folds(
     Parameters
     ----------
     samples : table with columns subject, movie, run, label, event, first_tr; one row per window.
-    split : "window", "subject", "event", "run", "part" (the part of a film that a run shows; one
-        fold per part if there are fewer than ``n_folds``) or "movie".
+    split : "window", "subject", "event", "run", "part" (the part of a film that a run shows) or
+        "movie". Of people, runs, parts and films there is one fold each if there are fewer than
+        ``n_folds``.
     embargo_trs : for "event", training windows are dropped when fewer than this many volumes lie
         between them and a held-out window of the same film, seen by any person.
     selection : "inner": validation is about a quarter of the training set, grouped as the split (by
@@ -95,71 +49,22 @@ def make_folds(
     Raises
     ------
     NeuroFaceError
-        If there are fewer groups than folds, or a part of a fold lacks a class.
+        If there are fewer windows or events than folds or a single person, run, part or film, or a
+        part of a fold lacks a class.
     """
-    folds = []
-    for number, (train, test) in enumerate(_split(samples, split, n_folds, seed), 1):
-        if split == "event":
-            train = train[~_too_close(samples, train, test, window_trs + embargo_trs)]
-        if not len(train):
-            raise NeuroFaceError(
-                f"Split {split!r}, fold {number}: its training set is empty, because every window starts fewer than "
-                f"WINDOW_TRS + EMBARGO_TRS = {window_trs} + {embargo_trs} volumes from one that is held out. Lower "
-                f"EMBARGO_TRS, or leave {split!r} out of CV_SPLITS."
-            )
-        pairs, together = _inner_pairs(
-            samples, train, split, number, seed, window_trs + embargo_trs
-        )
-        if selection == "paper":
-            pairs, together = [(train, test), *pairs], split
-        (train, validation), *further = pairs
-        for name, rows in (("training", train), ("validation", validation), ("held-out", test)):
-            if samples["label"].iloc[rows].nunique() < 2:
-                raise NeuroFaceError(
-                    f"Split {split!r}, fold {number}: its {name} set has windows of one class only "
-                    f"({len(rows)} windows). Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
-                )
-        used = len(np.union1d(np.union1d(train, validation), test))
-        further = [
-            pair
-            for pair in further
-            if all(samples["label"].iloc[rows].nunique() == 2 for rows in pair)
-        ]
-        if selection == "paper" and not further:
-            raise NeuroFaceError(
-                f"Split {split!r}, fold {number}: no inner division of its training set has both classes on both sides, and "
-                f"ridge regression chooses its penalty there. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
-            )
-        folds.append(
-            Fold(number, train, validation, test, together, len(samples) - used, tuple(further))
-        )
-    return folds
-
-
-def _inner_pairs(
-    samples: pd.DataFrame,
-    train: np.ndarray,
-    split: str,
-    number: int,
-    seed: int,
-    min_distance_trs: int,
-) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
-    """Divisions of a training set into training and validation rows, and the split that they follow."""
-    inside = samples.iloc[train]
-    together = split if len(set(groups_of(inside, split))) > 1 else "event"
-    rarer, n_rarer = _rarer_class(inside)
-    if n_rarer < 2:
-        raise NeuroFaceError(
-            f"Split {split!r}, fold {number}: its training set has {n_rarer} {rarer!r} window; training and the choice of "
-            f"the epoch and the penalty need one each. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
-        )
-    n_inner = max(min(INNER_FOLDS, len(set(groups_of(inside, together))), n_rarer), 2)
-    pairs = [
-        (train[kept], train[chosen]) for kept, chosen in _split(inside, together, n_inner, seed)
-    ]
-    if split == "event":
-        pairs = [(a[~_too_close(samples, a, b, min_distance_trs)], b) for a, b in pairs]
-    return pairs, together
+    distance_trs = window_trs + embargo_trs
+    embargo = Embargo(
+        clock=stimuli_of(samples),
+        time=samples["first_tr"].to_numpy(),
+        reach=distance_trs - 1,
+        splits=("event",),
+        in_words=f"fewer than WINDOW_TRS + EMBARGO_TRS = {window_trs} + {embargo_trs} volumes from",
+    )
+    rows = Rows(samples, "windows", groups_of, ONE_FOLD_EACH, "event", embargo, "window", _instead)
+    paper = selection == "paper"
+    return divide_into_folds(
+        rows, split, n_folds, seed, validate_on_test=paper, cross_validate=True
+    )
 
 
 def folds_of_all_splits(
@@ -198,31 +103,6 @@ def impossible_splits(samples: pd.DataFrame, window_trs: int, cfg) -> dict[str, 
     return possible_folds(make, cfg.CV_SPLITS, ())[1]
 
 
-def possible_folds(
-    make: Callable[[str], list[Fold]], splits: Iterable[str], required: Iterable[str]
-) -> tuple[dict[str, list[Fold]], dict[str, str]]:
-    """Split → its folds, and split → why it is not possible.
-
-    Parameters
-    ----------
-    make : gives the folds of a split, or raises NeuroFaceError.
-
-    Raises
-    ------
-    NeuroFaceError
-        If a split in ``required`` is not possible.
-    """
-    folds, impossible = {}, {}
-    for split in splits:
-        try:
-            folds[split] = make(split)
-        except NeuroFaceError as error:
-            if split in required:
-                raise
-            impossible[split] = str(error)
-    return folds, impossible
-
-
 def folds_of(samples: pd.DataFrame, split: str, window_trs: int, cfg) -> list[Fold]:
     """:func:`make_folds` with the settings of an experiment."""
     return make_folds(
@@ -233,32 +113,6 @@ def folds_of(samples: pd.DataFrame, split: str, window_trs: int, cfg) -> list[Fo
         window_trs=window_trs,
         embargo_trs=cfg.EMBARGO_TRS,
         selection=cfg.SELECTION,
-    )
-
-
-def _split(
-    samples: pd.DataFrame, split: str, n_folds: int, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    groups, label = groups_of(samples, split), samples["label"].to_numpy(str)
-    n_groups = len(set(groups))
-    if split == "part" and n_groups > 1:
-        n_folds = min(n_folds, n_groups)
-    if n_groups < n_folds:
-        lower = f"Lower N_FOLDS to {n_groups} or less, or leave" if n_groups > 1 else "Leave"
-        raise NeuroFaceError(
-            f"Split {split!r} has {n_groups} groups and N_FOLDS is {n_folds}: every fold needs one of its own. "
-            f"{lower} {split!r} out of CV_SPLITS.{_instead(samples, split)}"
-        )
-    rarer, n_rarer = _rarer_class(samples)
-    if n_rarer < n_folds:
-        raise NeuroFaceError(
-            f"Split {split!r}: there are {n_rarer} {rarer!r} windows for {n_folds} folds, and every fold needs one. Use "
-            f"fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
-        )
-    if split == "window":
-        return list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(label, label))
-    return list(
-        StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(label, label, groups)
     )
 
 
@@ -273,26 +127,3 @@ def _instead(samples: pd.DataFrame, split: str) -> str:
         else ("event", "hold out moments")
     )
     return f' CV_SPLITS = ("window", "{other}") and HELD_OUT_SPLIT = "{other}" {why}.'
-
-
-def _rarer_class(samples: pd.DataFrame) -> tuple[str, int]:
-    """The label with fewer windows, and how many it has."""
-    counts = samples["label"].value_counts()
-    return str(counts.index[-1]), int(counts.iloc[-1])
-
-
-def _too_close(
-    samples: pd.DataFrame, train: np.ndarray, test: np.ndarray, min_distance_trs: int
-) -> np.ndarray:
-    """Which training windows start fewer than ``min_distance_trs`` volumes from a held-out window of their film.
-
-    Windows of all viewers of the film count, because they saw the same seconds.
-    """
-    stimulus, start = stimuli_of(samples), samples["first_tr"].to_numpy()
-    close = np.zeros(len(train), dtype=bool)
-    for name in set(stimulus[test]):
-        held_out = start[test[stimulus[test] == name]]
-        mine = stimulus[train] == name
-        distance = np.abs(start[train[mine]][:, None] - held_out[None, :]).min(axis=1)
-        close[mine] = distance < min_distance_trs
-    return close

@@ -10,10 +10,12 @@ this loss no longer falls. docs/training.md has the measurements.
 """
 
 import time
+from collections.abc import Callable
+from typing import NamedTuple
 
 from neuroface.decoding.calibration import balanced_weights, log_losses
-from neuroface.decoding.network import logit_network, predict_logits
-from neuroface.pipeline import keras
+from neuroface.decoding.network import predict_logits
+from neuroface.pipeline import assigned_values, keras
 
 import numpy as np
 from sklearn.metrics import balanced_accuracy_score
@@ -42,11 +44,38 @@ def loss_score_of_logits(y: np.ndarray, logit: np.ndarray) -> float:
     return -float(np.average(log_losses(y, logit), weights=balanced_weights(y)))
 
 
+class Compiled(NamedTuple):
+    """A network, and what is compiled for its training.
+
+    Attributes
+    ----------
+    network : (n, n_voxels, window_trs, 1) → probability (n, 1). model : the same network as it is
+    trained, with its optimiser; on a GPU it takes row numbers.
+    logit : the network up to its logit.
+    statistics : of :func:`normalization_statistics`; None: training does not estimate them.
+    start : values of the optimiser's variables before the first step.
+    """
+
+    network: keras.Model
+    model: keras.Model
+    logit: keras.Model
+    statistics: Callable | None
+    start: list[np.ndarray]
+
+    def restart(self, fresh: keras.Model) -> None:
+        """Begin another training, with the weights, and the seeds of dropout, of a network that was built as this one."""
+        for own, new in zip(self.network.variables, fresh.variables, strict=True):
+            own.assign(new)
+        for own, first in zip(self.model.optimizer.variables, self.start, strict=True):
+            own.assign(first)
+
+
 class Watch(keras.callbacks.Callback):
     """Measures the time of each epoch, keeps the best weights, and stops if the loss is not finite.
 
     Parameters
     ----------
+    compiled : the network that is trained. rate : its step size.
     validation : batches (:class:`neuroface.decoding.batches.WindowBatches`) without shuffling;
     None: no logits are kept.
 
@@ -55,10 +84,10 @@ class Watch(keras.callbacks.Callback):
     logits : per evaluation the logits (n_validation,) of the validation windows.
     """
 
-    def __init__(self, network: keras.Model, rate: float, validation):
+    def __init__(self, compiled: Compiled, rate: float, validation):
         super().__init__()
-        self.network, self.rate, self.best = network, rate, -np.inf
-        self._validation, self._logit = validation, logit_network(network)
+        self.network, self.rate, self.best = compiled.network, rate, -np.inf
+        self._validation, self._logit = validation, compiled.logit
         self.seconds: list[float] = []
         self.logits: list[np.ndarray] = []
 
@@ -100,12 +129,12 @@ class RobustWatch(Watch):
     shuffling.
     """
 
-    def __init__(self, network: keras.Model, rate: float, training, validation):
-        super().__init__(network, rate, validation)
-        self._training, self._without_gain = training, 0
+    def __init__(self, compiled: Compiled, rate: float, training, validation):
+        super().__init__(compiled, rate, validation)
+        self._training, self._without_gain, self._statistics = training, 0, compiled.statistics
 
     def evaluate(self, logs: dict) -> None:
-        estimate_normalization(self.network, self._training)
+        estimate_normalization(self.network, self._training, self._statistics)
         logit, y = self.validation_logit(), self._validation.y[self._validation.rows]
         loss = -loss_score_of_logits(y, logit)
         logs["val_loss"], logs["val_accuracy"] = loss, float(np.mean((logit > 0) == y))
@@ -116,35 +145,70 @@ class RobustWatch(Watch):
             self.model.stop_training = True
 
 
-def estimate_normalization(network: keras.Model, batches) -> None:
+def normalization_statistics(network: keras.Model):
+    """Compile the statistics of batch normalisation in one batch of windows; None if the network has no such layer.
+
+    Every layer sees what the layers below give for this batch in training. Dropout is off, as it is
+    in prediction.
+
+    Returns
+    -------
+    (windows) → list of arrays, mean and variance of each layer in the order of
+    :func:`_moving_averages`.
+    """
+    normalizations = _normalizations(network)
+    if not normalizations:
+        return None
+    dropouts = [layer for layer in network.layers if type(layer) is keras.layers.Dropout]
+
+    def forward(windows):
+        # Keras reads these numbers while it compiles, not while the compiled function runs.
+        before = [layer.momentum for layer in normalizations], [layer.rate for layer in dropouts]
+        try:
+            for layer in normalizations:
+                layer.momentum = 0.0  # the new average is that of this batch
+            for layer in dropouts:
+                layer.rate = 0.0
+            network(windows, training=True)
+        finally:
+            for layer, momentum in zip(normalizations, before[0]):
+                layer.momentum = momentum
+            for layer, rate in zip(dropouts, before[1]):
+                layer.rate = rate
+
+    return assigned_values(forward, _moving_averages(network), network)
+
+
+def estimate_normalization(network: keras.Model, batches, statistics) -> None:
     """Replace the moving averages of batch normalisation by averages over batches of training windows.
 
     The moving averages of Keras have a memory of 100 steps and start at 0 and 1. In a short
     training they still contain this start, and they always lag behind the weights. The same is done
-    after weight averaging (Izmailov et al. 2018, UAI, section 3.2). Dropout is off, as it is in
-    prediction.
+    after weight averaging (Izmailov et al. 2018, UAI, section 3.2).
+
+    Parameters
+    ----------
+    statistics : of :func:`normalization_statistics`.
     """
-    normalizations = [
-        layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)
-    ]
-    if not normalizations:
+    if statistics is None:
         return
-    dropouts = [layer for layer in network.layers if type(layer) is keras.layers.Dropout]
-    before = [layer.momentum for layer in normalizations], [layer.rate for layer in dropouts]
-    try:
-        for layer in dropouts:
-            layer.rate = 0.0
-        for number in range(min(len(batches), -(-STATISTICS_WINDOWS // batches.batch_size))):
-            for layer in normalizations:
-                layer.momentum = number / (
-                    number + 1
-                )  # the average so far becomes the average of one batch more
-            network(batches[number][0], training=True)
-    finally:
-        for layer, momentum in zip(normalizations, before[0]):
-            layer.momentum = momentum
-        for layer, rate in zip(dropouts, before[1]):
-            layer.rate = rate
+    n_batches = min(len(batches), -(-STATISTICS_WINDOWS // batches.batch_size))
+    by_batch = [statistics(batches[number][0]) for number in range(n_batches)]
+    for variable, values in zip(_moving_averages(network), zip(*by_batch)):
+        variable.assign(np.mean(values, axis=0))
+
+
+def _normalizations(network: keras.Model) -> list:
+    return [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def _moving_averages(network: keras.Model) -> list:
+    """Mean and variance, as variables, of each layer of batch normalisation."""
+    return [
+        average
+        for layer in _normalizations(network)
+        for average in (layer.moving_mean, layer.moving_variance)
+    ]
 
 
 def decaying_rate(

@@ -13,14 +13,17 @@ from neuroface.decoding.batches import LEAST_WINDOWS_PER_PASS, WindowBatches
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.fused_normalization import with_fused_normalization
 from neuroface.decoding.model_cost import multiply_adds, step_bytes
+from neuroface.decoding.network import logit_network
 from neuroface.decoding.recipes import (
     EVALUATIONS,
     MIXUP,
     STATISTICS_WINDOWS,
+    Compiled,
     RobustWatch,
     Watch,
     accuracy,
     decaying_rate,
+    normalization_statistics,
 )
 from neuroface.decoding.stored_windows import (
     RowBatches,
@@ -188,7 +191,7 @@ def _train(
     class_weights = dict(
         enumerate(compute_class_weight("balanced", classes=np.array([0, 1]), y=y[fold.train]))
     )
-    stored = StoredWindows(X, voxel_order) if on_gpu else None  # None: read batch by batch
+    stored = StoredWindows(X, voxel_order) if on_gpu else None
     batches = (
         partial(RowBatches, X, y)
         if on_gpu
@@ -197,33 +200,20 @@ def _train(
     passes, seen = batch_size // per_pass, partial(WindowBatches, X, y, voxel_order=voxel_order)
 
     def fit(rate: float) -> tuple[float, list[np.ndarray], list[float], pd.DataFrame, np.ndarray]:
-        keras.utils.clear_session()
-        set_random_seed(seed)
-        network = with_fused_normalization(build(dtype=dtype))
-        by_rows = network_of_mixed_rows if steps else network_of_rows
-        model = network if stored is None else by_rows(network, stored)
-        model.compile(
-            _optimizer(decaying_rate(rate, steps, passes) if steps else rate, passes, dtype),
-            loss="binary_crossentropy",
-            metrics=[accuracy],
-            # With weights that balance the classes this is the balanced accuracy; in balanced data
-            # it equals accuracy.
-            weighted_metrics=[keras.metrics.MeanMetricWrapper(accuracy, "balanced_accuracy")],
-            # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one
-            # operation at a time.
-            jit_compile=HAS_GPU or keras.backend.backend() == "jax",
+        compiled = _compiled(
+            build, dtype, seed, rate, steps=steps, passes=passes, per_pass=per_pass, stored=stored
         )
         validation = seen(fold.validation, per_pass, class_weights)
         if steps:
             some = np.random.default_rng(seed).permutation(fold.train)[:STATISTICS_WINDOWS]
             watch = RobustWatch(
-                network, rate, seen(some, min(batch_size, 32), class_weights), validation
+                compiled, rate, seen(some, min(batch_size, 32), class_weights), validation
             )
             per_epoch = -(-steps // EVALUATIONS)
             schedule = {"epochs": -(-steps // per_epoch), "callbacks": [watch, *callbacks]}
         else:
             has_inner = not np.array_equal(fold.validation, fold.test)  # else nothing is calibrated
-            watch = Watch(network, rate, validation if has_inner else None)
+            watch = Watch(compiled, rate, validation if has_inner else None)
             plateau = keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=15)
             schedule = {
                 "epochs": epochs,
@@ -232,7 +222,7 @@ def _train(
             }
         robust = {"steps": per_epoch * passes, "mixup": MIXUP} if steps else {}
         training = batches(fold.train, per_pass, class_weights, seed=seed, **robust)
-        fitted = model.fit(training, verbose=0, **schedule)
+        fitted = compiled.model.fit(training, verbose=0, **schedule)
         history = pd.DataFrame(fitted.history).drop(columns="learning_rate", errors="ignore")
         epoch = np.arange(1, len(history) + 1)
         history = history.assign(
@@ -249,6 +239,60 @@ def _train(
     scores, weights, seconds, histories, logits = zip(*map(fit, learning_rates))
     best = int(np.argmax(scores))
     return weights[best], pd.concat(histories, ignore_index=True), sum(seconds, []), logits[best]
+
+
+# The network of the last training in this process, by all that its graph depends on. The next fold
+# trains it from new weights, because compiling a small network takes long beside its training.
+_LAST: dict[tuple, Compiled] = {}
+KEPT_WEIGHTS = (
+    4_000_000  # of a network that is kept; it holds three times as much for its optimiser
+)
+
+
+def _compiled(
+    build,
+    dtype: str,
+    seed: int,
+    rate: float,
+    *,
+    steps: int | None,
+    passes: int,
+    per_pass: int,
+    stored,
+) -> Compiled:
+    """A network with the initial weights that ``seed`` gives, ready to be trained."""
+    keras.utils.clear_session()
+    set_random_seed(seed)
+    network = with_fused_normalization(build(dtype=dtype))
+    key = (network.to_json(), dtype, rate, steps, passes, per_pass)
+    if stored is None and key in _LAST:
+        _LAST[key].restart(network)
+        return _LAST[key]
+    _LAST.clear()
+    by_rows = network_of_mixed_rows if steps else network_of_rows
+    model = network if stored is None else by_rows(network, stored)
+    model.compile(
+        _optimizer(decaying_rate(rate, steps, passes) if steps else rate, passes, dtype),
+        loss="binary_crossentropy",
+        metrics=[accuracy],
+        # With weights that balance the classes this is the balanced accuracy; in balanced data it
+        # equals accuracy.
+        weighted_metrics=[keras.metrics.MeanMetricWrapper(accuracy, "balanced_accuracy")],
+        # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one
+        # operation at a time.
+        jit_compile=HAS_GPU or keras.backend.backend() == "jax",
+    )
+    model.optimizer.build(model.trainable_variables)
+    compiled = Compiled(
+        network=network,
+        model=model,
+        logit=logit_network(network),
+        statistics=normalization_statistics(network) if steps else None,
+        start=[np.array(variable) for variable in model.optimizer.variables],
+    )
+    if stored is None and network.count_params() <= KEPT_WEIGHTS:
+        _LAST[key] = compiled
+    return compiled
 
 
 def training_dtype(precision: str) -> str:

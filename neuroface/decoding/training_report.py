@@ -49,7 +49,8 @@ def describe(
         "Decoding",
         f"Does a held-out window show {labels.one}? The same models were tested in each cross-validation, "
         f"{HELD_OUT[cfg.SELECTION]}. "
-        "Movie folds give the accuracy for unseen people and unseen films; window folds are the paper's.",
+        "Movie folds give the accuracy for unseen people and unseen films; window folds are the paper's."
+        + (f" {cfg.splits_why}." if cfg.splits_why else ""),
     )
     for name in [*shown_first, *(name for name in results if name not in shown_first)]:
         for split in splits:

@@ -18,7 +18,7 @@ from neuroface.bold import (
     runs_of,
     stretches_of_labels,
 )  # fmt: skip
-from neuroface.decoding import CLOSED_FORM, folds_of_all_splits
+from neuroface.decoding import CLOSED_FORM, folds_of_all_splits, with_splits
 from neuroface.face_study.settings import FaceSettings
 from neuroface.face_study.study import STUDY
 from neuroface.pipeline import Checklist
@@ -135,6 +135,9 @@ def has_windows(checklist: Checklist, samples: pd.DataFrame, cfg: FaceSettings) 
 
 def check_splits(checklist: Checklist, samples: pd.DataFrame, cfg: FaceSettings) -> None:
     """Say which cross-validations these windows allow; raise if one of CV_SPLITS is not possible."""
+    cfg = with_splits(cfg, samples)
+    if cfg.splits_why:
+        checklist.say(cfg.splits_why)
     folds, impossible = folds_of_all_splits(samples, cfg.WINDOW_TRS, cfg)
     checklist.say(
         f"splits: {', '.join(folds)} can be made; CV_SPLITS asks for {', '.join(cfg.CV_SPLITS)}"

@@ -1,6 +1,6 @@
 """What else differs between the two conditions? Film regressors of windows: balance, predictions by them alone, tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -220,7 +220,7 @@ def write_scores(
     write_json(target, {"difference_sd": imbalance(is_first, features), "scores": scores})
 
 
-def _cells(name: str, results: dict, splits: tuple[str, ...]) -> list[str]:
+def _cells(name: str, results: dict, splits: Sequence[str]) -> list[str]:
     scores = results["scores"].get(name)  # none where it never changes
     difference = (
         f"{results['difference_sd'][name]:+.2f}" if name in results["difference_sd"] else ""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface.attribution import SECANT_STEPS
-from neuroface.bold import denoise_sentences, open_image
+from neuroface.bold import denoise_sentences, open_image, stimuli_of
 from neuroface.decoding import CLOSED_FORM, LEAST_CLUSTERS, learning_rates
 from neuroface.face_study.settings import rois_name
 from neuroface.face_study.words import WORDS, named_labels
@@ -63,6 +63,7 @@ def facts_of(root: Path) -> dict:
         "people": samples["subject"].nunique(),
         "films": samples["movie"].nunique(),
         "runs": len(samples[["subject", "movie", "run"]].drop_duplicates()),
+        "parts": len(set(stimuli_of(samples))),
         "windows": samples["label"].value_counts().to_dict(),
         "voxels": int(
             np.count_nonzero(open_image(root / "1-windows" / "group_mask.nii.gz").dataobj)
@@ -168,6 +169,17 @@ def _data(s: dict, f: dict) -> str:
     )
 
 
+def _fewer_folds(s: dict, f: dict) -> str:
+    """Which groups are fewer than N_FOLDS, so that each has one fold; words in brackets."""
+    groups = {"movie": "films", "subject": "people", "run": "runs", "part": "parts"}
+    fewer = [
+        f"{f[name]} {name}"
+        for split, name in groups.items()
+        if split in s["CV_SPLITS"] and f.get(name, s["N_FOLDS"]) < s["N_FOLDS"]
+    ]
+    return f" (one fold for each of {_and(fewer)})" if fewer else ""
+
+
 def _training(s: dict, f: dict) -> str:
     rates = [f"{rate:g}" for rate in learning_rates(s["TRAINING"], s["LEARNING_RATE"])]
     rate = rates[0] if len(rates) == 1 else f"the best of {_and(rates)}"
@@ -202,7 +214,7 @@ def _training(s: dict, f: dict) -> str:
     text = (
         f"{trained[0].upper()}{trained[1:]} {were} trained with Adam (Kingma & Ba 2015; step size {rate}, "
         f"{s['BATCH_SIZE']} windows per step, {how}, classes weighted to balance).{closed} {they} tested by "
-        f"{s['N_FOLDS']}-fold cross-validation that kept out {kept}. "
+        f"{s['N_FOLDS']}-fold cross-validation that kept out {kept}{_fewer_folds(s, f)}. "
     )
     if "event" in s["CV_SPLITS"]:
         text += f"At least {s['EMBARGO_TRS']} volumes lay between training windows and held-out moments. "

@@ -4,8 +4,17 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from neuroface.bold import Denoise, HighPassHz, SmoothingMm, check_film_event, complete_denoise
-from neuroface.decoding import ARCHITECTURES, BEST, CLOSED_FORM, DEFAULT, LINEAR, SHUFFLED
-from neuroface.pipeline import SettingsModel, did_you_mean
+from neuroface.decoding import (
+    ARCHITECTURES,
+    AUTO,
+    BEST,
+    CLOSED_FORM,
+    DEFAULT,
+    LINEAR,
+    SHUFFLED,
+    with_splits,
+)  # fmt: skip
+from neuroface.pipeline import SettingsModel, did_you_mean, read_table
 
 from pydantic import Field, model_validator
 
@@ -25,6 +34,10 @@ class FaceSettings(SettingsModel):
 
     FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
     FILES: ClassVar = ("ROI_FILE", "MASK_FILE", "PARCEL_FILE", "ROI_MASKS", "FILM_PARTS")
+    splits_why: ClassVar[str] = (
+        ""  # of with_splits: why CV_SPLITS and HELD_OUT_SPLIT are what they are
+    )
+
     DATASET: Literal["demo", "nndb-v1", "nndb-v2", "bids"]
     DATASET_DIR: str
     RUN_NAME: Name
@@ -66,7 +79,7 @@ class FaceSettings(SettingsModel):
         "no_blur_no_censor",
         "no_blur_no_censor_ica",
     ]
-    CV_SPLITS: Annotated[tuple[Split, ...], Field(min_length=1)]
+    CV_SPLITS: Annotated[tuple[Split, ...], Field(min_length=1)] | Literal["auto"]
     N_FOLDS: Annotated[int, Field(ge=2)]
     EMBARGO_TRS: Annotated[int, Field(ge=0)]
     SELECTION: Literal["inner", "paper"]
@@ -86,7 +99,7 @@ class FaceSettings(SettingsModel):
     BASELINES: tuple[str, ...]
     N_PERMUTATIONS: Annotated[int, Field(ge=0)]
     N_PERMUTATIONS_CNN: Annotated[int, Field(ge=0)]
-    HELD_OUT_SPLIT: Split
+    HELD_OUT_SPLIT: Split | Literal["auto"]
     EXPLAINED_MODEL: str
     ATTRIBUTION_METHODS: Annotated[tuple[Method, ...], Field(min_length=1)]
     EXPLAIN: Literal["held-out", "best fold"]
@@ -141,6 +154,14 @@ class FaceSettings(SettingsModel):
         }
 
     @classmethod
+    def follow_data(cls, settings, root: Path, number: int):
+        """CV_SPLITS and HELD_OUT_SPLIT = "auto" as the windows of script 2 ask for; scripts 1 and 2 do not use them."""
+        samples = root / "2-dataset" / "samples.tsv"
+        if number < 3 or not samples.is_file():
+            return settings  # script 3 says that script 2 is to be run
+        return with_splits(settings, read_table(samples))
+
+    @classmethod
     def idle(cls, settings) -> set[str]:
         other_recipe = "EPOCHS" if settings.TRAINING == "robust" else "TRAINING_STEPS"
         return {other_recipe} | (
@@ -149,7 +170,8 @@ class FaceSettings(SettingsModel):
 
     @model_validator(mode="after")
     def _agree(self):
-        if self.HELD_OUT_SPLIT not in self.CV_SPLITS:
+        explicit = AUTO not in (self.HELD_OUT_SPLIT, self.CV_SPLITS)
+        if explicit and self.HELD_OUT_SPLIT not in self.CV_SPLITS:
             raise ValueError(
                 f"HELD_OUT_SPLIT = {self.HELD_OUT_SPLIT!r} is not in CV_SPLITS = {self.CV_SPLITS}: its models would "
                 f"not be trained. Add it to CV_SPLITS or name one that is there"
@@ -162,7 +184,8 @@ class FaceSettings(SettingsModel):
             "REFERENCE_MAPS",
         )
         for name in (*lists, "MATCH_ON", "NUISANCE"):
-            if len(set(values := getattr(self, name))) < len(values):
+            values = getattr(self, name)
+            if values != AUTO and len(set(values)) < len(values):
                 raise ValueError(f"{name} = {values} names one twice")
         if self.WINDOW_TRS * self.TR_S > self.MIN_STRETCH_S + 1e-6:
             raise ValueError(

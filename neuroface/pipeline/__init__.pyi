@@ -1,5 +1,6 @@
 from .backend import (
     HAS_GPU as HAS_GPU,
+    assigned_values as assigned_values,
     compiled as compiled,
     fused as fused,
     gpu_bytes as gpu_bytes,

@@ -133,6 +133,43 @@ def fused(function):
     return function
 
 
+def assigned_values(function, variables, model):
+    """Compile a call of a model that assigns to its variables, and return what it assigns; the variables keep their values.
+
+    Parameters
+    ----------
+    function : (*arrays) → anything, which calls layers of ``model``.
+    variables : of ``model``, whose new values are wanted.
+
+    Returns
+    -------
+    (*arrays) → list of the new values, one array for each of ``variables``.
+    """
+
+    def values(scope, arrays):
+        function(*arrays)
+        return [scope.get_current_value(variable) for variable in variables]
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        @tf.function(autograph=False, reduce_retracing=True)
+        def compute(*arrays):
+            with keras.StatelessScope() as scope:
+                return values(scope, arrays)
+
+        return lambda *arrays: compute(*map(tf.constant, arrays))
+
+    import jax
+
+    @jax.jit
+    def stateless(state, arrays):
+        with keras.StatelessScope(state_mapping=list(zip(model.variables, state))) as scope:
+            return values(scope, arrays)
+
+    return lambda *arrays: stateless([variable.value for variable in model.variables], arrays)
+
+
 def gradient_of(function, model):
     """Compile ``function`` and its gradient, once for arguments of each shape.
 

@@ -34,6 +34,11 @@ class SettingsModel(BaseModel):
         return values
 
     @classmethod
+    def follow_data(cls, settings, root: Path, number: int):
+        """Settings of script ``number``, with values that follow from results of earlier scripts in ``root``."""
+        return settings
+
+    @classmethod
     def idle(cls, settings) -> set[str]:
         """Settings that have no effect, given the values of the others."""
         return set()

@@ -53,5 +53,13 @@ class Study(Generic[Settings]):
         return next((step for step in self.steps if step.number > number), None)
 
     def load_settings(self, script: str | Path) -> Settings:
-        """Settings from ``config.py`` in a script's folder; see :func:`neuroface.pipeline.settings.load_settings`."""
-        return load_settings(self.settings, Path(script).with_name("config.py"))
+        """Settings from ``config.py`` in a script's folder; see :func:`neuroface.pipeline.settings.load_settings`.
+
+        Values that follow from results of earlier scripts are those of
+        :meth:`SettingsModel.follow_data`.
+        """
+        script = Path(script)
+        settings = load_settings(self.settings, script.with_name("config.py"))
+        number = next((step.number for step in self.steps if step.script == script.name), 0)
+        root = Path(getattr(settings, "DATA_DIR", "")) / getattr(settings, "RUN_NAME", "")
+        return self.settings.follow_data(settings, root, number)

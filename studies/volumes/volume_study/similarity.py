@@ -3,13 +3,14 @@
 from itertools import permutations
 from math import factorial
 
+from neuroface.decoding import rows_apart
 from neuroface.pipeline import keras
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata, ttest_1samp
 
-from volume_study.splits import apart, viewers_of
+from volume_study.splits import ROUNDING_S, viewers_of
 
 MOST_EXACT = 50_000  # relabellings up to which all are tried: eight labels
 DISTANCES = (
@@ -178,8 +179,10 @@ def halves_of_episodes(samples: pd.DataFrame, tr_s: float, embargo_trs: int) -> 
     later = by_label.cumcount() >= by_label.transform("size") / 2
     half = samples["event"].map(dict(zip(episodes["event"], later.astype(int)))).to_numpy()
     rows, kept = [np.flatnonzero(half == h) for h in (0, 1)], np.full(len(samples), -1)
+    clock, onset_s = samples["clock"].to_numpy(str), samples["onset_s"].to_numpy()
+    reach_s = embargo_trs * tr_s + ROUNDING_S
     for h in (0, 1):
-        kept[apart(samples, rows[h], rows[1 - h], embargo_trs * tr_s)] = h
+        kept[rows_apart(clock, onset_s, rows[h], rows[1 - h], reach_s)] = h
     return kept
 
 

@@ -1,15 +1,15 @@
 """Cross-validation folds over labelled volumes: what is kept out of training together."""
 
-from neuroface import NeuroFaceError
-from neuroface.decoding import INNER_FOLDS, Fold, possible_folds
+from neuroface.decoding import Embargo, Fold, Rows, divide_into_folds, possible_folds
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
 from volume_study.names import SPLITS
 
 PURGED = ("block", "run")  # no training volume within EMBARGO_TRS of a held-out one
+ONE_FOLD_EACH = ("subject", "run")  # where there are fewer of them than N_FOLDS
+ROUNDING_S = 1e-6  # onsets in seconds are sums of rounded numbers
 
 
 def groups_of(samples: pd.DataFrame, split: str) -> np.ndarray:
@@ -45,31 +45,18 @@ def make_folds(
     NeuroFaceError
         If there are fewer groups than folds, or a part of a fold lacks a label.
     """
-    folds: list[Fold] = []
-    reach_s = embargo_trs * tr_s if split in PURGED else None
-
-    def check(rows: np.ndarray, what: str) -> None:
-        if lacking := sorted(set(samples["label"]) - set(samples["label"].iloc[rows])):
-            raise NeuroFaceError(
-                f"Split {split!r}, fold {len(folds) + 1}: its {what} set of {len(rows)} volumes has none of "
-                f"{str(lacking[0])!r}. Use fewer N_FOLDS, lower EMBARGO_TRS, or leave {split!r} out of CV_SPLITS."
-            )
-
-    for train, test in _divide(samples, split, n_folds, seed):
-        train = apart(samples, train, test, reach_s)
-        check(train, "training")
-        together, validation = split, test
-        if selection == "inner":
-            inside = samples.iloc[train]
-            together = split if len(set(groups_of(inside, split))) > 1 else "block"
-            n_inner = max(2, min(INNER_FOLDS, len(set(groups_of(inside, together)))))
-            inner, chosen = _divide(inside, together, n_inner, seed)[0]
-            train, validation = apart(samples, train[inner], train[chosen], reach_s), train[chosen]
-        for what, rows in (("training", train), ("validation", validation), ("held-out", test)):
-            check(rows, what)
-        used = len(np.union1d(np.union1d(train, validation), test))
-        folds.append(Fold(len(folds) + 1, train, validation, test, together, len(samples) - used))
-    return folds
+    embargo = Embargo(
+        clock=samples["clock"].to_numpy(str),
+        time=samples["onset_s"].to_numpy(),
+        reach=embargo_trs * tr_s + ROUNDING_S,
+        splits=PURGED,
+        in_words=f"within EMBARGO_TRS = {embargo_trs} volumes of",
+    )
+    rows = Rows(samples, "volumes", groups_of, ONE_FOLD_EACH, "block", embargo)
+    published = selection == "published"
+    return divide_into_folds(
+        rows, split, n_folds, seed, validate_on_test=published, cross_validate=False
+    )
 
 
 def folds_of(samples: pd.DataFrame, split: str, cfg) -> list[Fold]:
@@ -151,45 +138,3 @@ def permuted_labels(
             moved[part] = rng.permutation(label[part])
         result[:, column] = moved[place]
     return result
-
-
-def _divide(
-    samples: pd.DataFrame, split: str, n_folds: int, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    groups, label = groups_of(samples, split), samples["label"].to_numpy(str)
-    n_groups = len(set(groups))
-    if n_groups < n_folds:
-        lower = f"Lower N_FOLDS to {n_groups} or less, or leave" if n_groups > 1 else "Leave"
-        raise NeuroFaceError(
-            f"Split {split!r} has {n_groups} groups and N_FOLDS is {n_folds}: every fold needs one of its own. "
-            f"{lower} {split!r} out of CV_SPLITS."
-        )
-    rarest = pd.Series(label).value_counts()
-    if rarest.iloc[-1] < n_folds:
-        raise NeuroFaceError(
-            f"Split {split!r}: there are {rarest.iloc[-1]} volumes of {rarest.index[-1]!r} for {n_folds} folds, "
-            f"and every fold needs one. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
-        )
-    return list(
-        StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(label, label, groups)
-    )
-
-
-def apart(
-    samples: pd.DataFrame, train: np.ndarray, held_out: np.ndarray, reach_s: float | None
-) -> np.ndarray:
-    """Training rows without those that lie within ``reach_s`` of a held-out row on the same clock."""
-    if reach_s is None:
-        return train
-    clock, onset = samples["clock"].to_numpy(str), samples["onset_s"].to_numpy()
-    close = np.zeros(len(train), dtype=bool)
-    for name in set(clock[held_out]):
-        times = np.unique(onset[held_out[clock[held_out] == name]])
-        mine = clock[train] == name
-        after = np.searchsorted(times, onset[train[mine]])
-        nearest = np.minimum(
-            np.abs(times[np.minimum(after, len(times) - 1)] - onset[train[mine]]),
-            np.abs(times[np.maximum(after - 1, 0)] - onset[train[mine]]),
-        )
-        close[mine] = nearest <= reach_s + 1e-6
-    return train[~close]

@@ -1,0 +1,137 @@
+"""CV_SPLITS and HELD_OUT_SPLIT = "auto": the split that a design allows, through the settings of every script."""
+
+import re
+from types import SimpleNamespace
+
+from neuroface import NeuroFaceError
+from neuroface.decoding.folds import folds_of_all_splits
+from neuroface.decoding.split_choice import with_splits
+from neuroface.face_study import STUDY
+
+import pandas as pd
+import pytest
+from conftest import ROOT, write_config
+from test_folds import WINDOW_TRS, block_design, film_in_runs, film_samples
+
+
+def settings(**changed):
+    defaults = dict(
+        CV_SPLITS="auto", HELD_OUT_SPLIT="auto", N_FOLDS=4, SEED=42, EMBARGO_TRS=10, SELECTION="inner",
+        WINDOW_TRS=WINDOW_TRS, TR_S=1.0,
+    )  # fmt: skip
+    return SimpleNamespace(**defaults | changed)
+
+
+def one_order_for_all(people):
+    """A localizer: the same blocks at the same seconds for everybody, one run."""
+    one = block_design(1, 1)
+    return pd.concat([one.assign(subject=f"sub-{who}") for who in range(people)], ignore_index=True)
+
+
+def with_jitter(table):
+    """Each person's log some milliseconds off, as logs of scanners are."""
+    return table.assign(onset_s=table["onset_s"] + table["subject"].str[-1].astype(int) * 0.004)
+
+
+DESIGNS = {
+    "ten films, three people each": (film_samples(10), "movie", 4),
+    "two films": (film_samples(2), "movie", 2),
+    "one film, many people": (film_samples(1, 8), "event", 4),
+    "one film, own logs": (with_jitter(film_samples(1, 8)), "event", 4),
+    "one film, one person": (film_samples(1, 1, events=96), "event", 4),
+    "one film in two runs": (film_in_runs(2), "part", 2),
+    "one film in eight runs": (film_in_runs(8), "part", 4),
+    "blocks of one person in twelve runs": (block_design(1, 12), "run", 4),
+    "blocks of six people in three runs": (block_design(6, 3), "part", 3),
+    "blocks of eight people in one run, own orders": (block_design(8, 1), "subject", 4),
+    "blocks of three people in one run, own orders": (block_design(3, 1), "subject", 3),
+}
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_the_split_fits_the_design_and_all_of_its_folds_can_be_made(design):
+    samples, split, n_folds = DESIGNS[design]
+    cfg = with_splits(settings(), samples)
+    assert (cfg.HELD_OUT_SPLIT, cfg.CV_SPLITS) == (split, ("window", split))
+    assert f"CV_SPLITS = ('window', '{split}'), HELD_OUT_SPLIT = '{split}'" in cfg.splits_why
+    folds, _ = folds_of_all_splits(
+        samples, WINDOW_TRS, cfg
+    )  # raises if one of CV_SPLITS is not possible
+    assert len(folds[split]) == n_folds
+    if split != "event":
+        assert all(fold.n_embargoed == 0 for fold in folds[split])
+
+
+def test_one_film_in_two_runs_loses_no_training_window_to_an_embargo():
+    """Issue: event folds of such a film lost most of their training windows."""
+    samples = film_in_runs(2)
+    folds, _ = folds_of_all_splits(samples, WINDOW_TRS, settings(CV_SPLITS=("event", "part")))
+    lost = {
+        split: sum(fold.n_embargoed for fold in folds[split])
+        / sum(len(samples) - len(fold.test) for fold in folds[split])
+        for split in ("event", "part")
+    }
+    assert lost["part"] == 0 and lost["event"] > 0.2
+    assert with_splits(settings(), samples).HELD_OUT_SPLIT == "part"
+
+
+def test_people_who_share_moments_are_held_out_only_if_moments_cannot_be_and_the_sentence_warns():
+    shared = one_order_for_all(
+        6
+    )  # blocks 13 volumes apart, windows of 10 and an embargo of 10: event folds are empty
+    cfg = with_splits(settings(TR_S=2.0), shared)
+    assert cfg.HELD_OUT_SPLIT == "subject" and "too high for new moments" in cfg.splits_why
+    assert with_splits(settings(TR_S=2.0, EMBARGO_TRS=0), shared).HELD_OUT_SPLIT == "event"
+
+
+def test_where_nothing_can_be_held_out_single_windows_are_and_the_sentence_warns():
+    cfg = with_splits(settings(TR_S=2.0), one_order_for_all(1))
+    assert (
+        cfg.CV_SPLITS == ("window",) == (cfg.HELD_OUT_SPLIT,)
+        and "too high for new moments" in cfg.splits_why
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (dict(CV_SPLITS=("window", "subject"), HELD_OUT_SPLIT="window"), (("window", "subject"), "window")),
+        (dict(CV_SPLITS=("window", "subject", "event")), (("window", "subject", "event"), "event")),
+        (dict(HELD_OUT_SPLIT="subject"), (("window", "subject"), "subject")),
+        (dict(HELD_OUT_SPLIT="window"), (("window",), "window")),
+    ],
+)  # fmt: skip
+def test_a_value_that_the_user_gives_stays(given, expected):
+    cfg = with_splits(settings(**given), film_samples())
+    assert (cfg.CV_SPLITS, cfg.HELD_OUT_SPLIT) == expected
+    assert bool(cfg.splits_why) == (len(given) == 1)
+
+
+def test_an_impossible_split_of_the_user_stops_and_what_fits_is_named():
+    cfg = with_splits(settings(CV_SPLITS=("window", "movie")), film_in_runs(2))
+    with pytest.raises(
+        NeuroFaceError, match=r'"part" and HELD_OUT_SPLIT|HELD_OUT_SPLIT = "part" hold out'
+    ):
+        folds_of_all_splits(film_in_runs(2), WINDOW_TRS, cfg)
+
+
+def test_scripts_after_the_second_read_the_windows_and_agree(tmp_path, monkeypatch):
+    """Resolved in one place: what scripts 3 to 8 stamp and compare are names of splits; scripts 1 and 2 use none."""
+    config = write_config(
+        tmp_path / "c.py",
+        DATASET="bids",
+        DATA_DIR=str(tmp_path),
+        RUN_NAME="r",
+        FILM_DIR=str(tmp_path / "films"),
+    )
+    monkeypatch.setenv("NEUROFACE_CONFIG", str(config))
+    assert STUDY.load_settings(ROOT / STUDY.step(3).script).CV_SPLITS == "auto"  # no windows yet
+    (tmp_path / "r" / "2-dataset").mkdir(parents=True)
+    film_in_runs(2).to_csv(tmp_path / "r" / "2-dataset" / "samples.tsv", sep="\t", index=False)
+    for step in STUDY.steps:
+        cfg = STUDY.load_settings(ROOT / step.script)
+        expected = ("auto", "auto") if step.number < 3 else (("window", "part"), "part")
+        assert (cfg.CV_SPLITS, cfg.HELD_OUT_SPLIT) == expected
+    assert re.search(
+        "one film or task in 2 runs; the same run of all people is held out", cfg.splits_why
+    )
