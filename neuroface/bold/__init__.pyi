@@ -48,7 +48,6 @@ from .inspection import (
 )
 from .labels import Labels as Labels, Words as Words
 from .nifti import (
-    DAMAGED_GZIP as DAMAGED_GZIP,
     UNREADABLE as UNREADABLE,
     unmask as unmask,
     write_map as write_map,

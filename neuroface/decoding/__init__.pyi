@@ -30,7 +30,6 @@ from .fold_files import (
     PERMUTED as PERMUTED,
     SHUFFLED as SHUFFLED,
     Member as Member,
-    files_of as files_of,
     is_closed_form as is_closed_form,
     is_linear as is_linear,
     is_trained as is_trained,
@@ -77,7 +76,6 @@ from .results import (
     permuted as permuted,
     summary as summary,
     write_comparison as write_comparison,
-    write_inner as write_inner,
     write_member as write_member,
     write_results as write_results,
 )
