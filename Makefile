@@ -31,6 +31,9 @@ demo-volumes: .venv/volumes.stamp
 test: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy neuroface [0-8]-*.py config.py
+	@for study in film_encoding seen_images volumes; do \
+	  MYPYPATH=studies/$$study $(BIN)/mypy studies/$$study || exit 1; done
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-full: .venv/test.stamp

@@ -314,7 +314,6 @@ def test_an_example_of_other_labels_is_sound(name):
 def test_settings_that_the_pages_name_exist():
     other = {
         "NEUROFACE_CONFIG", "KERAS_BACKEND",  # of the environment
-        "FACE_TRIAL_TYPES", "NOFACE_TRIAL_TYPES",  # former names
         "ARCHITECTURES", "COMPARED", "MEANS", "STUDY",  # names in the code
     }  # fmt: skip
     for page in ALL:
