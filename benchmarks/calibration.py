@@ -4,6 +4,7 @@
     python benchmarks/calibration.py maps intervals   two of them
     python benchmarks/calibration.py --small          fewer studies, as in make test-full
     python benchmarks/calibration.py maps --jobs 2
+    python benchmarks/calibration.py maps --rows "model best" drift --studies 60
 
 Each area is a module of ``null_studies/``. A row states the share of studies with the outcome, its
 Monte-Carlo standard error, and the share that is right.
@@ -22,7 +23,7 @@ from null_studies.case import Case
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # the folder of neuroface
-AREAS = ("intervals", "decoders", "maps", "timeline", "volumes", "film", "images")
+AREAS = ("intervals", "decoders", "maps", "regions", "timeline", "volumes", "film", "images")
 
 
 def main():
@@ -34,6 +35,13 @@ def main():
     )
     parser.add_argument("--small", action="store_true", help="fewer studies")
     parser.add_argument("--jobs", type=int, default=1, help="studies at the same time")
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        metavar="WORDS",
+        help="only rows whose first two cells hold these words; a full stop is at their end",
+    )
+    parser.add_argument("--studies", type=int, help="so many studies of each row")
     arguments = parser.parse_args()
     os.environ["PYTHONPATH"] = (
         f"{ROOT}{os.pathsep}{ROOT / 'benchmarks'}"  # for the processes of --jobs
@@ -42,7 +50,10 @@ def main():
     print("|---|---|---|---|---|---|---|")
     for area in arguments.areas:
         for case in [*cases_of(area), *known_otherwise(area)]:
+            if not is_wanted(case, arguments.rows):
+                continue
             n_studies = case.n_small if arguments.small else case.n_studies
+            n_studies = arguments.studies or n_studies
             for outcome, share, error in measured(case, n_studies, arguments.jobs):
                 cells = (
                     case.procedure,
@@ -64,6 +75,11 @@ def cases_of(area: str) -> list[Case]:
 def known_otherwise(area: str) -> list[Case]:
     """Cases that are printed but not tested: procedures that are known not to hold their rate, and power."""
     return getattr(importlib.import_module(f"null_studies.{area}"), "KNOWN_OTHERWISE", [])
+
+
+def is_wanted(case: Case, rows: list[str] | None) -> bool:
+    """Whether a row holds one of the texts; without texts every row is wanted. A full stop ends each row."""
+    return rows is None or any(words in f"{case.procedure}, {case.design}." for words in rows)
 
 
 def measured(case: Case, n_studies: int, n_jobs: int = 1) -> Iterator[tuple[str, float, float]]:

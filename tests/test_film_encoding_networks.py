@@ -263,15 +263,18 @@ def test_a_chunk_goes_with_the_volume_after_the_delay(film_data):
     ).all()
 
 
-def test_batches_hold_every_chunk_once_and_never_a_single_one(film_data):
+@pytest.mark.parametrize(
+    ("n_chunks", "batch_size", "sizes"), [(25, 8, [8, 8, 9]), (19, 16, [19]), (24, 16, [16, 8])]
+)
+def test_batches_hold_every_chunk_once_and_are_never_small(film_data, n_chunks, batch_size, sizes):
     data, _ = film_data
-    table = pd.DataFrame({"film": ["a"] * 25, "chunk": np.arange(25)})
-    batches = ChunkBatches(data, table, 8, 8, seed=1)
+    table = pd.DataFrame({"film": ["a"] * n_chunks, "chunk": np.arange(n_chunks)})
+    batches = ChunkBatches(data, table, batch_size, 8, seed=1)
     got = [batches[number] for number in range(len(batches))]
     assert sorted(chunk for given, _ in got for chunk in given["chunk"][:, 0, 0, 0, 1]) == list(
-        range(25)
+        range(n_chunks)
     )
-    assert min(len(given["chunk"]) for given, _ in got) > 1
+    assert [len(given["chunk"]) for given, _ in got] == sizes
     for given, wanted in got:
         np.testing.assert_allclose(
             wanted["voxels"][:, 0], given["chunk"][:, 0, 0, 0, 1] + 4.1, rtol=1e-6

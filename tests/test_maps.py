@@ -175,4 +175,6 @@ def test_the_reference_maps_peak_where_faces_drive_the_data(tiny, study):
         for i in range(1, 9)
     ]
     row = table.loc[("noface", "glm")]
-    assert row["r"] == pytest.approx(np.mean(each), rel=1e-4) and row["r_low_95"] > 0
+    assert row["r"] == pytest.approx(np.mean(each), rel=1e-4) and row[
+        "r_sd_people"
+    ] == pytest.approx(np.std(each, ddof=1), rel=1e-3)

@@ -3,6 +3,7 @@
 from functools import partial
 
 from neuroface.decoding import recipes, training
+from neuroface.decoding.batch_sizes import batch_bounds
 from neuroface.decoding.batches import WindowBatches
 from neuroface.decoding.calibration import balanced_weights, log_losses
 from neuroface.decoding.folds import Fold
@@ -34,6 +35,25 @@ def data():
 
 
 # ---------------------------------------------------------------- batches
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "batch_size", "sizes"),
+    [(33, 32, [33]), (25, 8, [8, 8, 9]), (40, 32, [32, 8]), (71, 32, [35, 36]), (64, 32, [32, 32]), (5, 32, [5]),
+     (9, 4, [4, 5]), (10, 4, [5, 5]), (3, 1, [1, 1, 1])],
+)  # fmt: skip
+def test_no_batch_is_smaller_than_eight_or_than_the_batch_size(n_rows, batch_size, sizes):
+    assert np.diff(batch_bounds(n_rows, batch_size)).tolist() == sizes
+
+
+def test_every_window_is_in_one_batch_of_each_pass(data):
+    X, y = data
+    X = np.arange(len(X), dtype=np.float32)[:, None, None] + 0 * X
+    batches = WindowBatches(X, y, np.arange(33), 32, WEIGHTS, seed=5)
+    for _ in range(2):
+        read = [batches[number][0][:, 0, 0, 0] for number in range(len(batches))]
+        assert sorted(np.concatenate(read)) == list(range(33)) and [len(x) for x in read] == [33]
+        batches.on_epoch_end()
 
 
 def test_mixed_batches_are_means_of_two_windows_and_of_their_labels_and_weights(data):

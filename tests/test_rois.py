@@ -1,5 +1,6 @@
 """Face regions: the table in masks/, spheres by brute force, voxel positions by nibabel."""
 
+import statistics
 from pathlib import Path
 
 from neuroface import NeuroFaceError
@@ -170,11 +171,12 @@ def test_a_planted_region_stands_out_from_random_ones_and_another_does_not(mask)
         rows.loc[("planted", "2"), "p"] == rows.loc[("planted", "all"), "p"] == 1 / 501
     )  # the observed one counts
     assert rows.loc[("planted", "0"), "p"] > 0.01 and rows.loc[("other", "all"), "p"] > 0.05
-    assert (
-        rows.loc[("planted", "2"), "low_95"]
-        < rows.loc[("planted", "2"), "share"]
-        < rows.loc[("planted", "2"), "high_95"]
-    )
+    of_people = size[:, near["planted"], 1].sum(axis=1) / size[:, :, 1].sum(axis=1)
+    row = rows.loc[("planted", "2")]
+    assert row["sd_people"] == pytest.approx(statistics.stdev(of_people.tolist()))
+    assert not [name for name in rows.columns if name.endswith("_95") and name != "random_95"]
+    alone = share_rows(size[:1], near, positions, 20, 0, 2.0, "face", "ig")
+    assert np.isnan(alone[0]["sd_people"])  # one person has none
     part = near["planted"].mean()
     assert rows.loc[("planted", "0"), "share"] == pytest.approx(part, rel=0.1)
     assert rows.loc[("planted", "2"), "share"] == pytest.approx(3 * part / (1 + 2 * part), rel=0.1)

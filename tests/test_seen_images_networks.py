@@ -260,6 +260,31 @@ def test_a_network_learns_and_keeps_its_best_epoch(name, rng):
     assert len(history) == 40 or len(history) == int(np.argmin(errors)) + 1 + 3  # patience
 
 
+class Notes(Decoder):
+    """Adds one number to its input; notes the trials of each batch that it learns from."""
+
+    def __init__(self):
+        super().__init__()
+        self.last, self.seen = torch.nn.Linear(1, 1), []
+
+    def forward(self, x):
+        if self.training:
+            self.seen.append(x[:, 0].int().tolist())
+        return x + self.last.bias
+
+
+@pytest.mark.parametrize(("n_trials", "sizes"), [(33, [33]), (67, [33, 34]), (72, [32, 32, 8])])
+def test_every_trial_is_in_one_batch_of_an_epoch_and_no_batch_is_small(n_trials, sizes):
+    voxels, network = np.arange(100, dtype=np.float32)[:, None], Notes()
+    train_network(
+        network, voxels, voxels, np.arange(100), np.arange(n_trials), Watched(voxels, voxels), epochs=2, patience=2,
+        learning_rate=0.1, batch_size=32, seed=1, device=CPU,
+    )  # fmt: skip
+    assert [len(batch) for batch in network.seen] == 2 * sizes
+    for epoch in (network.seen[: len(sizes)], network.seen[len(sizes) :]):
+        assert sorted(sum(epoch, [])) == list(range(n_trials))
+
+
 # ---------------------------------------------------------------- attributions
 
 

@@ -2,7 +2,6 @@
 
 from neuroface.bold.annotations import on_screen
 from neuroface.bold.labels import Labels
-from neuroface.decoding.uncertainty import mean_over_people
 from neuroface.face_study.demo import draw_annotation
 from neuroface.timeline import chance, clock
 from neuroface.timeline.scores import interval_text, mean_and_interval
@@ -155,18 +154,6 @@ def test_agreement_is_the_mean_correlation_at_common_moments():
     ]
     assert found == pytest.approx(np.mean(pairs))
     assert np.isnan(clock.agreement([(time_s, a)]))
-
-
-def test_the_mean_over_people_is_scipys_t_interval_and_counts_a_person_once():
-    values = np.array([0.6, 0.8, 0.9, 0.55, 0.7])
-    people = ["a", "a", "b", "c", "d"]
-    each = [0.7, 0.9, 0.55, 0.7]
-    interval = stats.ttest_1samp(each, 0).confidence_interval(0.95)
-    assert mean_over_people(values, people) == pytest.approx(
-        [np.mean(each), interval.low, interval.high]
-    )
-    mean, low, _ = mean_over_people(np.stack([values, values], axis=1)[:2], ["a", "a"])
-    assert mean == pytest.approx([0.7, 0.7]) and np.isnan(low).all()
 
 
 @pytest.mark.parametrize("trs", [1, 3, 7])

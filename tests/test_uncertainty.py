@@ -9,6 +9,7 @@ from neuroface.decoding.metrics import scores
 from neuroface.decoding.training_report import interval_text, intervals_caption, smallest_p_text
 from neuroface.decoding.uncertainty import (
     cluster_intervals,
+    fifths_of_films,
     intervals_of_split,
     jackknife_interval,
     p_value,
@@ -244,6 +245,73 @@ def test_the_variance_of_a_sum_over_pairs_of_films_is_twice_that_between_films(n
     left_out = (each.sum(axis=1, keepdims=True) - each).T / (n_films - 1)
     low, high = jackknife_interval(each.mean(axis=1), left_out, cross_validated=True)
     assert 0.935 < np.mean((low <= 0) & (high >= 0)) < 0.965
+
+
+def fifths_of_simulated_films(rng, n_films: int, effect: float) -> np.ndarray:
+    """Scores (n_films, 5, 3000 studies) of fifths of films: along the direction that the other films taught.
+
+    Films have the effect in one of 25 features and differ in its size. Their mean over films is the
+    score of a study.
+    """
+    x = 0.6 * rng.standard_normal((3000, n_films, 5, 25))
+    x[..., 0] += effect * (1 + 0.4 * rng.standard_normal((3000, n_films, 1)))
+    films = x.mean(axis=2)
+    taught = films.sum(axis=1, keepdims=True) - films
+    taught /= np.linalg.norm(taught, axis=2, keepdims=True)
+    return np.einsum("sfpd,sfd->fps", x, taught)
+
+
+@pytest.mark.parametrize(("n_films", "effect"), [(20, 0.0), (20, 1.0), (40, 1.0)])
+def test_only_what_films_have_by_chance_counts_twice(n_films, effect):
+    """Twice the variance between films is right without an effect, and too much where films differ in an effect."""
+    parts = fifths_of_simulated_films(np.random.default_rng(n_films), n_films, effect)
+    each, whole = parts.mean(axis=1), parts.mean(axis=(0, 1))
+    left_out = (each.sum(axis=0) - each) / (n_films - 1)
+    without_parts = (parts.sum(axis=(0, 1)) - parts) / (n_films * 5 - 1)
+    truth, covered = whole.mean(), []
+    for divided in (None, without_parts):
+        low, high = jackknife_interval(whole, left_out, None, True, 0.95, divided)
+        covered.append(np.mean((low <= truth) & (high >= truth)))
+    assert (covered[0] > 0.98) == (effect > 0)
+    assert 0.925 < covered[1] < 0.975
+
+
+def test_the_variance_within_films_is_that_of_their_fifths():
+    """Means: the variance of the mean from that within films, by hand; films differ more than by chance."""
+    rng = np.random.default_rng(1)
+    parts = rng.standard_normal((20, 5)) + 3 * rng.standard_normal((20, 1))
+    each = parts.mean(axis=1)
+    low, high = jackknife_interval(
+        parts.mean(), (each.sum() - each) / 19, None, True, 0.95, (parts.sum() - parts) / 99
+    )
+    within = 5 * np.sum(parts.var(axis=1, ddof=1)) / 99**2  # 5 s² / 100², summed over films
+    expected = np.sqrt(each.var(ddof=1) / 20 + within * 20 / 19)
+    assert (high - low) / 2 == pytest.approx(t.ppf(0.975, 19) * expected)
+
+
+def test_fifths_of_films_follow_their_moments_and_all_viewers_share_them():
+    windows = pd.DataFrame(
+        {"movie": ["a"] * 20 + ["b"] * 5, "run": "1", "first_tr": [*range(0, 100, 10)] * 2 + [50, 40, 30, 20, 10]}
+    )  # fmt: skip
+    windows["event"] = windows["movie"] + windows["first_tr"].astype(str)
+    expected = [0, 0, 1, 1, 2, 2, 3, 3, 4, 4] * 2 + [4, 3, 2, 1, 0]
+    assert fifths_of_films(windows).tolist() == expected
+    order = np.random.default_rng(0).permutation(25)
+    assert fifths_of_films(windows.iloc[order]).tolist() == [expected[row] for row in order]
+
+
+def test_film_folds_of_sixteen_films_are_divided():
+    y, probability, windows = predicted(16)
+    windows["first_tr"] = windows.groupby("subject").cumcount()
+    windows["event"] = windows["movie"] + "_" + windows["first_tr"].astype(str)
+    films, found = windows["movie"].to_numpy(), intervals_of_split(y, probability, windows, "movie")
+    whole = cluster_intervals(y, probability, films, cross_validated=True)
+    apart = cluster_intervals(y, probability, films)
+    for name, (low, high) in found["scores"].items():
+        widths = [interval[1] - interval[0] for interval in (apart[name], whole[name])]
+        assert widths[0] < high - low <= widths[1] + 1e-12
+    assert found["scores"]["auc"] != whole["auc"]
+    assert "up to 1.44 times as wide" in intervals_caption(found)
 
 
 def test_intervals_of_one_person_are_over_held_out_runs():

@@ -16,6 +16,7 @@ from volume_study.explaining import Explainer, choose_volumes
 from volume_study.layers import DepthwiseConv3D
 from volume_study.names import MODELS
 from volume_study.networks import NETWORKS, build_classifier, load_classifier, view_of_class
+from volume_study.training import VolumeBatches
 
 SMALL = {
     "separable_cnn3d": {"stem": 4, "filters": (6, 8)},
@@ -46,6 +47,25 @@ def mask():
 @pytest.fixture(scope="module")
 def volumes(mask):
     return np.random.default_rng(1).standard_normal((6, mask.sum())).astype(np.float32)
+
+
+# ---------------------------------------------------------------- batches
+
+
+@pytest.mark.parametrize(("n_volumes", "sizes"), [(33, [33]), (67, [33, 34]), (72, [32, 32, 8])])
+def test_every_volume_is_in_one_batch_of_an_epoch_and_no_batch_is_small(n_volumes, sizes):
+    X, rows = np.arange(100.0)[:, None], 100 - n_volumes + np.arange(n_volumes)
+    y, weights = np.arange(100) % 2, np.array([1.0, 3.0], np.float32)
+    batches, orders = VolumeBatches(X, y, rows, 32, weights, seed=1), []
+    for _ in range(2):
+        read = [batches[number] for number in range(len(batches))]
+        assert [len(volumes) for volumes, _, _ in read] == sizes
+        orders.append(np.concatenate([volumes[:, 0, 0, 0] for volumes, _, _ in read]))
+        assert sorted(orders[-1]) == rows.tolist()
+        for volumes, labels, weight in read:
+            assert (labels == volumes[:, 0, 0, 0] % 2).all() and (weight == 1 + 2 * labels).all()
+        batches.on_epoch_end()
+    assert n_volumes == 33 or not np.array_equal(*orders)
 
 
 # ---------------------------------------------------------------- published counts

@@ -101,7 +101,14 @@ def film_folds(
         train, test = fold != k, fold == k
         one, other = X[train & (y == 1)].mean(axis=0), X[train & (y == 0)].mean(axis=0)
         logit[test] = (X[test] - (one + other) / 2) @ (one - other)
-    return y, expit(logit), pd.DataFrame({"movie": film, "subject": film * N_VIEWERS + viewer})
+    return y, expit(logit), windows_of_films(film, viewer, moment)
+
+
+def windows_of_films(film: np.ndarray, viewer: np.ndarray, moment: np.ndarray) -> pd.DataFrame:
+    event = film * N_MOMENTS + moment
+    return pd.DataFrame(
+        {"movie": film, "run": 1, "subject": film * N_VIEWERS + viewer, "event": event}
+    ).assign(first_tr=moment * 20)
 
 
 @cache

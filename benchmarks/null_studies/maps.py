@@ -226,6 +226,7 @@ DEMO, NNDB = (
 
 def case(design: Design, n_studies: int, n_small: int = 40, **options) -> Case:
     procedure = f"scripts 3 to 6, model {options.get('model', 'linear')}"
+    procedure += ", flips" if options.get("flips") else ""
     return Case(
         procedure, str(design), partial(study, design=design, **options), 0.05, n_studies, n_small
     )

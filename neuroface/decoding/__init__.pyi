@@ -7,6 +7,7 @@ from .architectures import (
     builder_of as builder_of,
     learning_rates as learning_rates,
 )
+from .batch_sizes import batch_bounds as batch_bounds
 from .best import (
     candidates as candidates,
     is_chosen as is_chosen,
@@ -89,7 +90,6 @@ from .training import windows_per_pass as windows_per_pass
 from .training_report import describe as describe
 from .uncertainty import (
     LEAST_CLUSTERS as LEAST_CLUSTERS,
-    mean_over_people as mean_over_people,
     p_value as p_value,
     permuted_labels as permuted_labels,
     weighted_scores as weighted_scores,

@@ -11,6 +11,9 @@ from scipy.stats import t
 # says nothing. Coverage was measured with 4 and more (docs/reading-the-numbers.md).
 LEAST_CLUSTERS = 4
 RUNS_OF_ONE = "runs of one person"
+# Of film folds, from which the part of the variance that is doubled is estimated from fifths of
+# films. With fewer films the estimate is too uncertain, and all of it counts twice.
+LEAST_FILMS_TO_DIVIDE, N_FIFTHS = 16, 5
 HOLD_FOR_FEW_WINDOWS = (
     "accuracy",
     "auc",
@@ -23,6 +26,7 @@ def jackknife_interval(
     limits: tuple[float, float] | None = None,
     cross_validated: bool = False,
     level: float = 0.95,
+    without_parts: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """t interval of any statistic from its values without one cluster each (delete-one-cluster jackknife).
 
@@ -36,6 +40,10 @@ def jackknife_interval(
     whole : (...) on all clusters. left_out : (n_clusters, ...) without each cluster.
     cross_validated : each cluster is predicted by a model that learnt from other ones (film folds,
         people folds): see :func:`widening`. Else the clusters are independent.
+    without_parts : (n_clusters, n_parts, ...) without one part of a cluster each, if the clusters
+        are ``cross_validated``. What clusters have by chance, as the variance within them tells, is
+        then the variance that counts twice. Differences between clusters that are more than this
+        count once.
     limits : lowest and highest possible value. The interval is then computed on the logit scale,
         which keeps it inside; where a value lies at a limit, on the scale of the statistic, cut at
         the limits.
@@ -50,21 +58,44 @@ def jackknife_interval(
     if n < LEAST_CLUSTERS:
         return np.full(whole.shape, np.nan), np.full(whole.shape, np.nan)
     quantile = t.ppf((1 + level) / 2, n - 1)
-    if cross_validated:
-        quantile *= widening(n)
-    half = quantile * _jackknife_error(left_out)
+    half = quantile * _error(left_out, cross_validated, without_parts)
     low, high = whole - half, whole + half
     if limits is None:
         return low, high
     least, most = limits
     low, high = np.maximum(low, least), np.minimum(high, most)
-    values = (np.concatenate([whole[None], left_out]) - least) / (most - least)
+    every = np.concatenate([whole[None], left_out])
+    if without_parts is not None:
+        every = np.concatenate([every, np.reshape(without_parts, (-1, *whole.shape))])
+    values = (every - least) / (most - least)
     inside = ((values > 0) & (values < 1)).all(axis=0)
     transformed = logit(np.where(inside, values, 0.5))
-    half = quantile * _jackknife_error(transformed[1:])
+    if without_parts is not None:
+        without_parts = transformed[n + 1 :].reshape(np.shape(without_parts))
+    half = quantile * _error(transformed[1 : n + 1], cross_validated, without_parts)
     low = np.where(inside, least + (most - least) * expit(transformed[0] - half), low)
     high = np.where(inside, least + (most - least) * expit(transformed[0] + half), high)
     return low, high
+
+
+def _error(
+    left_out: np.ndarray, cross_validated: bool, without_parts: np.ndarray | None
+) -> np.ndarray:
+    """Standard error of :func:`jackknife_interval`."""
+    error = _jackknife_error(left_out)
+    if not cross_validated:
+        return error
+    if without_parts is None:
+        return error * widening(len(left_out))
+    # The variance within clusters, of independent parts of the same size, added up over clusters. A
+    # cluster without a part weighs less than the others, so the factor is the inverse of that of a
+    # jackknife.
+    parts = np.asarray(without_parts, dtype=float)
+    n_parts = parts.shape[1]
+    deviation = parts - parts.mean(axis=1, keepdims=True)
+    within = n_parts / (n_parts - 1) * (deviation**2).sum(axis=(0, 1))
+    doubled = np.minimum(within, error**2)
+    return np.sqrt(error**2 + doubled * (widening(len(left_out)) ** 2 - 1))
 
 
 def _jackknife_error(left_out: np.ndarray) -> np.ndarray:
@@ -81,7 +112,8 @@ def widening(n_clusters: int) -> float:
     between clusters: the variance is twice as large. It is 1 + n / (n − 1) times as large here: the
     correction of Nadeau & Bengio (2003, Machine Learning 52:239), with one cluster as the test set
     and the others as the training set. With an effect and many clusters the models hardly depend on
-    a single cluster, and the factor is larger than necessary.
+    a single cluster, and the factor is larger than necessary: then ``without_parts`` of
+    :func:`jackknife_interval` makes it smaller.
     """
     return float(np.sqrt(1 + n_clusters / max(n_clusters - 1, 1)))
 
@@ -96,13 +128,14 @@ def intervals_of_split(
 
     Parameters
     ----------
-    y, probability : (n,). windows : (n,) rows with columns movie, run and subject. split : "movie",
-    "window", ...
+    y, probability : (n,). windows : (n,) rows with columns movie, run, subject; for 16 films or more
+    also event and first_tr. split : "movie", "window", ...
 
     Returns
     -------
     over : "films", "runs of one person" or "people". n : how many.
-    widened : factor for models that learn from each other's films, runs or people.
+    widened : factor for models that learn from each other's films, runs or people; with 16 films or
+    more its upper limit.
     scores : of :func:`cluster_intervals`; over runs of one person those of accuracy and AUC alone.
     why_none : why ``scores`` is empty, else "".
     """
@@ -112,7 +145,10 @@ def intervals_of_split(
     cross_validated = split in ("movie", "subject") or over == RUNS_OF_ONE
     clusters = windows.groupby(columns, sort=False).ngroup().to_numpy()
     n = len(np.unique(clusters))
-    found, why = cluster_intervals(y, probability, clusters, cross_validated), ""
+    parts = None
+    if over == "films" and n >= LEAST_FILMS_TO_DIVIDE:
+        parts = fifths_of_films(windows)
+    found, why = cluster_intervals(y, probability, clusters, cross_validated, parts=parts), ""
     if over == RUNS_OF_ONE:
         found = {name: interval for name, interval in found.items() if name in HOLD_FOR_FEW_WINDOWS}
     if n < LEAST_CLUSTERS:
@@ -123,12 +159,29 @@ def intervals_of_split(
     return {"over": over, "n": n, "widened": factor, "scores": found, "why_none": why}
 
 
+def fifths_of_films(windows: pd.DataFrame) -> np.ndarray:
+    """Which fifth of its film's moments each window belongs to, (n,) of 0 to 4.
+
+    Fifths are contiguous, so that the slow noise of a film is within them.
+
+    Parameters
+    ----------
+    windows : columns movie, run, event and first_tr. Viewers share the events of a film.
+    """
+    events = windows.sort_values(["movie", "run", "first_tr"]).drop_duplicates("event")
+    place = events.groupby("movie").cumcount().to_numpy()
+    n_events = events.groupby("movie")["event"].transform("size").to_numpy()
+    fifth = pd.Series(place * N_FIFTHS // n_events, index=events["event"])
+    return fifth[windows["event"]].to_numpy()
+
+
 def cluster_intervals(
     y: np.ndarray,
     probability: np.ndarray,
     clusters: np.ndarray,
     cross_validated: bool = False,
     level: float = 0.95,
+    parts: np.ndarray | None = None,
 ) -> dict[str, tuple[float, float]]:
     """Intervals of scores over whole people (or films): :func:`jackknife_interval` without one of them each.
 
@@ -139,6 +192,8 @@ def cluster_intervals(
     ----------
     y, probability : (n,). clusters : (n,) person or film of each window. cross_validated : of
         :func:`jackknife_interval`.
+    parts : (n,) part of its cluster that each window belongs to, 0 to N_FIFTHS − 1
+        (:func:`fifths_of_films`); None: clusters are not divided.
 
     Returns
     -------
@@ -153,15 +208,32 @@ def cluster_intervals(
     if len(names) < LEAST_CLUSTERS or not both.all():
         return {}
     values = weighted_scores(y, probability, np.vstack([np.ones_like(y, dtype=int), without]))
+    without_parts = {} if parts is None else _scores_without_parts(y, probability, cluster, parts)
     result = {}
     for name, value in values.items():
         if np.ptp(value) < 1e-12:
             continue
         low, high = jackknife_interval(
-            value[0], value[1:], LIMITS.get(name, (0, 1)), cross_validated, level
+            value[0],
+            value[1:],
+            LIMITS.get(name, (0, 1)),
+            cross_validated,
+            level,
+            without_parts.get(name),
         )
         result[name] = float(low), float(high)
     return result
+
+
+def _scores_without_parts(
+    y: np.ndarray, probability: np.ndarray, cluster: np.ndarray, parts: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Scores (n_clusters, N_FIFTHS) without one part of a cluster each; a cluster at a time, to save memory."""
+    of_clusters = []
+    for number in range(cluster.max() + 1):
+        left_out = (cluster == number) & (parts == np.arange(N_FIFTHS)[:, None])
+        of_clusters.append(weighted_scores(y, probability, (~left_out).astype(int)))
+    return {name: np.stack([scores[name] for scores in of_clusters]) for name in of_clusters[0]}
 
 
 LIMITS = {"mcc": (-1, 1)}
@@ -240,22 +312,3 @@ def permuted_labels(
 def p_value(observed: float, null: np.ndarray) -> float:
     """Share of the null at least as large as ``observed``, counting the observation itself (Phipson & Smyth 2010)."""
     return float((1 + np.sum(np.asarray(null) >= observed)) / (1 + len(null)))
-
-
-def mean_over_people(values: np.ndarray, people: list[str], level: float = 0.95) -> np.ndarray:
-    """Mean over people with its t interval: each person counts once, for any number of runs.
-
-    Parameters
-    ----------
-    values : (n_runs,) or (n_runs, n); NaN if a run has none. people : (n_runs,) person of each run.
-
-    Returns
-    -------
-    (3,) or (3, n): mean, low, high; the interval is NaN with fewer than two people.
-    """
-    each = pd.DataFrame(np.asarray(values, dtype=float)).groupby(np.asarray(people)).mean()
-    n = each.count()
-    half = each.std(ddof=1) / np.sqrt(n) * t.ppf((1 + level) / 2, n - 1)
-    mean = each.mean()
-    result = np.stack([mean, mean - half, mean + half])
-    return result[:, 0] if np.ndim(values) == 1 else result

@@ -16,7 +16,7 @@ METHODS_TO_REFIT = {
 # Share of simulated studies without any effect in which a test gave a voxel with p of at most .05,
 # fold models included; benchmarks/calibration.py maps. The range is over the designs for which the
 # test is offered.
-MEASURED_RATES = {"flip films": "0.05 to 0.18", "flip people": "0.24 to 0.69"}
+MEASURED_RATES = {"flip films": "0.05 to 0.18", "flip people": "0.02 to 0.69"}
 
 
 class MapTest(NamedTuple):

@@ -10,6 +10,11 @@ from neuroface.pipeline import Section
 import numpy as np
 import pandas as pd
 
+NO_INTERVAL = (
+    "There is no interval: people share the models that explain them, so their SD does not say how much another study, "
+    "with models of its own, would differ."
+)
+
 
 def lead(tests: dict, n_people: int, labels: Labels, cfg) -> str:
     one, other = labels.titles
@@ -130,7 +135,7 @@ def describe_tests(
 def describe_regions(section: Section, folder: Path, shares: pd.DataFrame, cfg) -> None:
     rows = [
         (row.method, row.label, row.region, row.n_voxels, f"{row.share:.2%}")
-        + (_interval(row.low_95, row.high_95, ".2%"),)
+        + (_sd(row.sd_people, ".2%"),)
         + (f"{row.random_mean:.2%}", f"{row.p:.4f}", f"{row.p_corrected:.4f}")
         for row in shares[shares["second"] == "all"].itertuples()
     ]
@@ -140,7 +145,7 @@ def describe_regions(section: Section, folder: Path, shares: pd.DataFrame, cfg) 
         "region",
         "voxels",
         "share",
-        "95 % interval over people",
+        "SD over people",
         "random regions",
         "p, uncorrected",
         "p, corrected over regions",
@@ -149,21 +154,22 @@ def describe_regions(section: Section, folder: Path, shares: pd.DataFrame, cfg) 
         columns,
         rows,
         f"Share of absolute attribution over the window, against {cfg.N_RANDOM_REGIONS:,} random regions of as many voxels. "
-        f"roi_shares.tsv has every second: its p_corrected is family-wise over regions and seconds of a label, its p is not",
+        f"roi_shares.tsv has every second: its p_corrected is family-wise over regions and seconds of a label, its p is "
+        f"not. {NO_INTERVAL}",
     )
     for method in shares["method"].unique():
         section.figure(
             folder / f"roi_shares_{method}.png",
-            f"Regions over time ({method}): share of each second's absolute attribution, mean over people with its "
-            f"95 % interval. Dotted, in the colour of the label: 95 % of random regions of the same size are below.",
+            f"Regions over time ({method}): share of each second's absolute attribution, mean over people ± SD. "
+            f"Dotted, in the colour of the label: 95 % of random regions of the same size are below.",
         )
 
 
 def describe_correlations(section: Section, correlations: pd.DataFrame, labels: Labels) -> None:
     rows = [
         (row.method, row.label, row.reference)
-        + (f"{row.r:.2f}", _interval(row.r_low_95, row.r_high_95, ".2f"))
-        + (f"{row.r_absolute:.2f}", _interval(row.r_absolute_low_95, row.r_absolute_high_95, ".2f"))
+        + (f"{row.r:.2f}", _sd(row.r_sd_people, ".2f"))
+        + (f"{row.r_absolute:.2f}", _sd(row.r_absolute_sd_people, ".2f"))
         for row in correlations.itertuples()
     ]
     section.table(
@@ -172,13 +178,14 @@ def describe_correlations(section: Section, correlations: pd.DataFrame, labels: 
             "label",
             "reference",
             "r",
-            "95 % interval",
+            "SD over people",
             "r of absolute values",
-            "95 % interval",
+            "SD over people",
         ],
         rows,
         "Comparison with other methods: correlation over voxels (haufe: voxels and seconds) of people's maps with the "
-        f"pattern of the linear model (haufe) and the GLM's effect of {labels.plural} (glm); 95 % interval over people. "
+        f"pattern of the linear model (haufe) and the GLM's effect of {labels.plural} (glm), mean over people. "
+        f"{NO_INTERVAL} "
         f"References are positive where BOLD rises with {labels.plural}, attributions where a voxel supports its "
         f"label, whether its BOLD rises or falls.",
     )
@@ -188,8 +195,8 @@ def _p(value: float | None) -> str:
     return "" if value is None or np.isnan(value) else f"{value:.4f}"
 
 
-def _interval(low: float, high: float, form: str) -> str:
-    return "" if np.isnan(low) else f"{low:{form}} to {high:{form}}"  # one person has none
+def _sd(value: float, form: str) -> str:
+    return "" if np.isnan(value) else f"{value:{form}}"  # one person has none
 
 
 def describe_seeds(section: Section, rows: list[dict]) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface.bold import read_masked, voxel_positions_mm
-from neuroface.decoding import mean_over_people, p_value
+from neuroface.decoding import p_value
 from neuroface.maps.files import average_file, contrast_file, reference_file
 from neuroface.maps.group import ALPHA, Contrast
 from neuroface.maps.regions import find_peaks, nearest_region, random_regions, shares
@@ -139,11 +139,14 @@ def share_rows(
     of this label: p is compared with the smallest p that a set of random regions reaches (Westfall
     & Young 1993). The rows of "all" are corrected over regions only.
 
+    The SD over people is no standard error: people share the models that explain them, so their
+    number does not say how well the mean is known (docs/what-maps-can-claim.md).
+
     Parameters
     ----------
     size : (n_people, n_voxels, n_trs), absolute attribution. regions : name → (n_voxels,) bool.
     """
-    rows, people, parts = [], list(range(len(size))), [size, size.sum(axis=2, keepdims=True)]
+    rows, parts = [], [size, size.sum(axis=2, keepdims=True)]
     observed, nulls = [], []
     for number, (name, voxels) in enumerate(regions.items()):
         # Each region has its own places: in one draw the random regions lie apart, as the regions
@@ -154,7 +157,7 @@ def share_rows(
         each, null = (
             np.column_stack([shares(part, where) for part in parts]) for where in (voxels, random)
         )
-        mean, low, high = mean_over_people(each, people)
+        mean, spread = each.mean(axis=0), sd_over_people(each)
         observed.append(mean)
         nulls.append(null)
         for column in range(each.shape[1]):
@@ -167,7 +170,7 @@ def share_rows(
                     "n_voxels": int(voxels.sum()),
                     "second": second,
                 }
-                | {"share": mean[column], "low_95": low[column], "high_95": high[column]}
+                | {"share": mean[column], "sd_people": spread[column]}
                 | {
                     "random_mean": null[:, column].mean(),
                     "random_95": np.quantile(null[:, column], 0.95),
@@ -183,6 +186,11 @@ def share_rows(
     return [row | {"p_corrected": value} for row, value in zip(rows, corrected.ravel())]
 
 
+def sd_over_people(values: np.ndarray) -> np.ndarray:
+    """SD (...) over the first axis of ``values`` (n_people, ...); NaN of one person."""
+    return values.std(axis=0, ddof=1) if len(values) > 1 else np.full(values.shape[1:], np.nan)
+
+
 def smallest_p(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     """Family-wise p (n_values,) of several values: share of draws whose smallest p is at most that of the value.
 
@@ -196,7 +204,7 @@ def smallest_p(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
 
 
 def plot_shares(table: pd.DataFrame, title: str, target: Path) -> None:
-    """One panel per region: share per second for both labels with its interval over people; random regions dotted."""
+    """One panel per region: share per second for both labels, ± its SD over people; random regions dotted."""
     table = table[table["second"] != "all"]
     names = list(dict.fromkeys(table["region"]))
     columns = min(len(names), 3)
@@ -209,9 +217,8 @@ def plot_shares(table: pd.DataFrame, title: str, target: Path) -> None:
             table[table["region"] == name].groupby("label", sort=False), COLOURS
         ):
             seconds = part["second"].astype(float)
-            axis.fill_between(
-                seconds, 100 * part["low_95"], 100 * part["high_95"], color=colour, alpha=0.2, lw=0
-            )
+            low, high = part["share"] - part["sd_people"], part["share"] + part["sd_people"]
+            axis.fill_between(seconds, 100 * low, 100 * high, color=colour, alpha=0.2, lw=0)
             axis.plot(
                 seconds, 100 * part["share"], color=colour, marker="o", markersize=3, label=label
             )
@@ -229,9 +236,10 @@ def plot_shares(table: pd.DataFrame, title: str, target: Path) -> None:
 def correlation_rows(
     folder: Path, groups: dict, references: tuple[str, ...], mask, affine
 ) -> list[dict]:
-    """Spatial correlation of people's maps with the reference maps: mean over people, 95 % interval.
+    """Spatial correlation of people's maps with the reference maps: mean and SD over people.
 
-    Neighbouring voxels are correlated, so no p-value is given. A reference without seconds is
+    Neighbouring voxels are correlated, so no p-value is given, and people share models, so no
+    interval either (:func:`share_rows`). A reference without seconds is
     compared with the mean over the window.
 
     Parameters
@@ -246,11 +254,13 @@ def correlation_rows(
             own = maps if reference.ndim == 2 else maps.mean(axis=2)
             row = {"method": method, "label": label, "reference": which}
             for name, change in (("r", np.asarray), ("r_absolute", np.abs)):
-                each = [
-                    np.corrcoef(change(one).ravel(), change(reference).ravel())[0, 1] for one in own
-                ]
-                mean, low, high = mean_over_people(np.array(each), people)
-                row |= {name: mean, f"{name}_low_95": low, f"{name}_high_95": high}
+                each = np.array(
+                    [
+                        np.corrcoef(change(one).ravel(), change(reference).ravel())[0, 1]
+                        for one in own
+                    ]
+                )
+                row |= {name: each.mean(), f"{name}_sd_people": sd_over_people(each)}
             rows.append(row)
     return rows
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from film_encoding.film_clock import middle_frame
 from film_encoding.variants import Variant
+from neuroface.decoding import batch_bounds
 from neuroface.pipeline import keras, open_npy
 
 import numpy as np
@@ -73,6 +74,8 @@ class ChunkBatches(keras.utils.PyDataset):
     """Batches for ``fit``, read from the memory maps as they are needed: frames stay uint8 until they are in the
     network.
 
+    Sizes of batches are those of :func:`neuroface.decoding.batch_bounds`.
+
     Parameters
     ----------
     table : chunks with the columns film and chunk. seed : of the order, drawn anew each epoch;
@@ -89,20 +92,19 @@ class ChunkBatches(keras.utils.PyDataset):
         seed: int | None = None,
     ):
         super().__init__(workers=1)
-        self.data, self.table, self.batch_size = data, table.reset_index(drop=True), batch_size
+        self.data, self.table = data, table.reset_index(drop=True)
         self.frames_per_tr = frames_per_tr
         self.bold = data.bold(self.table)
         self._rng = None if seed is None else np.random.default_rng(seed)
         self.order = np.arange(len(table))
+        self._bounds = batch_bounds(len(table), batch_size)
         self.on_epoch_end()
 
     def __len__(self):
-        # A last batch of one chunk would have no variance to normalise by: it joins the one before.
-        return max(1, len(self.order) // self.batch_size + (len(self.order) % self.batch_size > 1))
+        return len(self._bounds) - 1
 
     def __getitem__(self, number):
-        end = len(self.order) if number == len(self) - 1 else (number + 1) * self.batch_size
-        rows = self.order[number * self.batch_size : end]
+        rows = self.order[self._bounds[number] : self._bounds[number + 1]]
         part = self.table.iloc[rows]
         given = {"chunk": self.data.frames(part), "measured": self.bold[rows]}
         wanted = {"voxels": self.bold[rows]}

@@ -1,9 +1,11 @@
 """Decoders fitted to training trials: ridge by inner folds, networks with an epoch chosen on an inner set."""
 
 import time
+from itertools import pairwise
 from typing import NamedTuple
 
 from neuroface import NeuroFaceError
+from neuroface.decoding import batch_bounds
 from seen_images.networks import Decoder, Linear
 
 import numpy as np
@@ -96,7 +98,8 @@ def train_network(
 ) -> list[dict]:
     """Train with Adam until the watched error has not fallen for ``patience`` epochs; keep the best epoch's weights.
 
-    The last layer's bias starts at the mean of the latents; the publication's started at random.
+    Sizes of batches are those of :func:`neuroface.decoding.batch_bounds`. The last layer's bias
+    starts at the mean of the latents; the publication's started at random.
 
     Parameters
     ----------
@@ -123,10 +126,8 @@ def train_network(
         started, total = time.monotonic(), 0.0
         network.train()
         order = rng.permutation(trials)
-        for start in range(0, len(order), batch_size):
-            rows = np.sort(order[start : start + batch_size])
-            if len(rows) < 2:
-                continue  # batch normalisation needs two
+        for start, end in pairwise(batch_bounds(len(order), batch_size)):
+            rows = np.sort(order[start:end])
             loss = network.loss(
                 *(
                     torch.from_numpy(np.array(a)).to(device)

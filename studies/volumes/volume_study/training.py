@@ -3,7 +3,7 @@
 import time
 
 from neuroface import NeuroFaceError
-from neuroface.decoding import Fold, multiply_adds
+from neuroface.decoding import Fold, batch_bounds, multiply_adds
 from neuroface.pipeline import HAS_GPU, keras, set_random_seed
 
 import numpy as np
@@ -14,6 +14,8 @@ from sklearn.utils.class_weight import compute_class_weight
 class VolumeBatches(keras.utils.PyDataset):
     """Batches of volumes (n, n_voxels, 1, 1) read from a memory map, in a new order in every epoch.
 
+    Sizes of batches are those of :func:`neuroface.decoding.batch_bounds`.
+
     Parameters
     ----------
     X : (n, n_voxels). y : (n,) class numbers. rows : indices to serve. weights : of each class.
@@ -21,21 +23,16 @@ class VolumeBatches(keras.utils.PyDataset):
 
     def __init__(self, X, y, rows, batch_size: int, weights: np.ndarray, seed: int):
         super().__init__()
-        self.X, self.y, self.rows, self.batch_size, self.weights = (
-            X,
-            y,
-            np.array(rows),
-            batch_size,
-            weights,
-        )
+        self.X, self.y, self.rows, self.weights = X, y, np.array(rows), weights
+        self._bounds = batch_bounds(len(self.rows), batch_size)
         self._rng = np.random.default_rng(seed)
         self.on_epoch_end()
 
     def __len__(self):
-        return -(-len(self.rows) // self.batch_size)
+        return len(self._bounds) - 1
 
     def __getitem__(self, index):
-        rows = np.sort(self.rows[index * self.batch_size : (index + 1) * self.batch_size])
+        rows = np.sort(self.rows[self._bounds[index] : self._bounds[index + 1]])
         return self.X[rows][..., None, None], self.y[rows], self.weights[self.y[rows]]
 
     def on_epoch_end(self):
