@@ -21,8 +21,8 @@ from neuroface.bold import (
     stretches_of_labels,
 )  # fmt: skip
 from neuroface.decoding import CLOSED_FORM, folds_of_all_splits, with_splits
-from neuroface.face_study.settings import FaceSettings
 from neuroface.face_study.annotation_clock import describe_annotations, why_no_window
+from neuroface.face_study.settings import FaceSettings
 from neuroface.face_study.study import STUDY
 from neuroface.pipeline import Checklist
 
