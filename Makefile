@@ -38,7 +38,7 @@ demo-volumes: $(VENV)/volumes.stamp
 test: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy neuroface [0-8]-*.py config.py
+	$(BIN)/mypy neuroface [0-8]-*.py within_people.py config.py
 	@for study in film_encoding seen_images volumes; do \
 	  MYPYPATH=studies/$$study $(BIN)/mypy studies/$$study || exit 1; done
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -123,7 +123,8 @@ def describe_annotations(runs: list[Run], cfg: FaceSettings) -> list[str]:
 
 def why_no_window(runs: list[Run], cfg: FaceSettings) -> str:
     """The message where no run gives a window: how long the stretches of both conditions are."""
-    labels, longest = labels_of(cfg), {}
+    labels = labels_of(cfg)
+    longest: dict[str, float] = {}
     for run in runs:
         table = window_table(*stretches_of_labels(run, cfg), labels, -1.0, cfg.TR_S, cfg.LAG_S)
         for label, duration_s in table.groupby("label")["duration_s"].max().items():

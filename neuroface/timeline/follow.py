@@ -173,7 +173,8 @@ class SteadyStart:
     """
 
     def __init__(self, n_held: int):
-        self._n_held, self._held = n_held, []
+        self._n_held = n_held
+        self._held: list[np.ndarray | None] = []
         self.n_bright = 0
 
     def push(self, volume: np.ndarray | None) -> list[np.ndarray | None]:
@@ -285,7 +286,7 @@ class LivePrediction:
         if self._film_begins_s is None:
             return "n/a"
         cfg = self._cfg
-        second = stimulus_time_s(tr, cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS, cfg.PREDICTION_AT)
+        second = stimulus_time_s(np.array(tr), cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS, cfg.PREDICTION_AT)
         return float(second) - self._film_begins_s
 
     def _seen(self, tr: int) -> int | str:
