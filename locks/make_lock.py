@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 EXTRAS = ("volumes", "images-test", "test")
 FROM_3_11 = ("film", "film-encoding")  # PyAV 18 has no build for Python 3.10
 NOT_LOCKED = ("neuroface", "torch")
+OF_PYTORCH = ("cuda-", "nvidia-", "triton")  # what PyTorch with CUDA brings; it pins them itself
 
 
 def main() -> None:
@@ -33,7 +34,8 @@ def main() -> None:
     lines = {
         f"{package['name'].lower()}=={package['version'].partition('+')[0]}"
         for package in packages
-        if package["name"] not in NOT_LOCKED
+        if package["name"].lower() not in NOT_LOCKED
+        and not package["name"].lower().startswith(OF_PYTORCH)
     }
     head = f"# What make installs with Python {version}; written by locks/make_lock.py.\n"
     (ROOT / "locks" / f"python-{version}.txt").write_text(head + "\n".join(sorted(lines)) + "\n")
