@@ -182,11 +182,11 @@ class SteadyStart:
         if not self._n_held:
             return [volume]
         self._held.append(volume)
-        there = [number for number, held in enumerate(self._held) if held is not None]
+        there = {number: held for number, held in enumerate(self._held) if held is not None}
         if len(there) < self._n_held:
             return []
-        self.n_bright = count_bright(np.stack([self._held[number] for number in there]))
-        for number in there[: self.n_bright]:
+        self.n_bright = count_bright(np.stack(list(there.values())))
+        for number in list(there)[: self.n_bright]:
             self._held[number] = None
         ready, self._held, self._n_held = self._held, [], 0
         return ready
@@ -286,7 +286,9 @@ class LivePrediction:
         if self._film_begins_s is None:
             return "n/a"
         cfg = self._cfg
-        second = stimulus_time_s(np.array(tr), cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS, cfg.PREDICTION_AT)
+        second = stimulus_time_s(
+            np.array(tr), cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS, cfg.PREDICTION_AT
+        )
         return float(second) - self._film_begins_s
 
     def _seen(self, tr: int) -> int | str:
