@@ -50,6 +50,7 @@ from neuroface.bold import (
     open_header,
     read_censor,
     runs_of,
+    spans_break,
     stretches_of_labels,
     whole_windows,
     window_table,
@@ -58,6 +59,7 @@ from neuroface.bold import (
 from neuroface.decoding import impossible_splits, with_splits
 from neuroface.face_study import (
     STUDY,
+    FaceSettings,
     check_clock,
     check_study,
     choose_windows,
@@ -65,6 +67,7 @@ from neuroface.face_study import (
     describe_balance,
     early_windows,
     labels_of,
+    why_no_window,
     window_regressors,
     with_kept,
     write_demo,
@@ -87,8 +90,9 @@ import pandas as pd
 def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 1, cfg, __doc__)
-    if cfg.DATASET == "demo" and write_demo(cfg.DATASET_DIR, cfg.ROI_FILE, cfg.SEED):
-        print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
+    if cfg.DATASET == "demo" and cfg.ROI_FILE is not None:
+        if write_demo(cfg.DATASET_DIR, cfg.ROI_FILE, cfg.SEED):
+            print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
     runs, missing = runs_of(cfg)
     for what, why in missing:
         stage.leave_out(what, why)
@@ -105,9 +109,7 @@ def main():
     }  # reads only headers and annotations: early errors
     plans = with_events({run: plan for run, (plan, _) in planned.items()})
     if all(plan.empty for plan in plans.values()):
-        raise NeuroFaceError(
-            "No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations."
-        )
+        raise NeuroFaceError(why_no_window(runs, cfg))
     name_splits(stage, pd.concat(plans.values(), ignore_index=True), cfg)
     cleaning = cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs])
     for line in (*describe_trials(runs, cfg), *describe_pauses(runs), *cleaning):
@@ -119,8 +121,9 @@ def main():
 
     cut = partial(cut_windows, stage.folder, plans, mask, affine, cfg)
     stage.each(cut, runs, partial(is_cut, stage.folder), "runs")
-    if why := write_window_regressors(stage.folder, [found for _, found in planned.values()]):
-        stage.leave_out("film regressors", why)
+    regressors_of_runs = [regressors for _, regressors in planned.values()]
+    if problem := write_window_regressors(stage.folder, regressors_of_runs):
+        stage.leave_out("film regressors", problem)
     for run in runs:
         constant = read_json(windows_file(stage.folder, run.subject, run.name).with_suffix(".json"))
         if n := constant["constant_voxels_set_to_0"]:
@@ -138,10 +141,12 @@ def check():
     if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
         print("  The demo data set is written by this script; there is nothing to check yet.")
         return
-    check_study(cfg, plan_windows, with_events)
+    check_study(cfg, plan_windows, with_events, describe_trials)
 
 
-def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+def plan_windows(
+    run: Run, cfg: FaceSettings, stage: Stage
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """The run's windows after balancing, without those past its end, columns as in ``*_windows.tsv``; and all windows."""
     image, shape = open_header(run.bold)
     if remark := check_tr(run, image, shape[3], cfg.TR_S):
@@ -178,7 +183,29 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
             f"{both.sum()} windows in which {labels.first!r} and {labels.second!r} overlap",
         )
         table = table[~both]
-    kept = read_censor(run.censor, shape[3])
+    table = whole_and_clean(run, table, shape[3], cfg, stage)
+    n_trs = len(read_censor(run.censor, shape[3]))
+    found, regressors = table, window_regressors(run, table, n_trs, shape[3], cfg)
+    if cfg.BALANCE == "run":
+        table = choose_windows(table, regressors, labels, run.name, cfg)
+    if len(table) < len(found):
+        print(
+            f"  {run.name}: {len(found)} windows, {'matched' if cfg.MATCH_ON else 'balanced'} to {len(table)}"
+        )
+    if table.empty and len(first):
+        stage.leave_out(
+            run.name,
+            "no window: it has no stretch of one class that is long enough (see MIN_STRETCH_S)",
+        )
+    table = table.assign(subject=run.subject, movie=run.movie, run=run.run, stimulus=run.stimulus)
+    return table, with_kept(found, regressors, table, run)
+
+
+def whole_and_clean(
+    run: Run, table: pd.DataFrame, n_volumes: int, cfg, stage: Stage
+) -> pd.DataFrame:
+    """The windows that lie within the scan and touch no volume that is left out; the others are counted."""
+    kept = read_censor(run.censor, n_volumes)
     past_end = table["first_tr"] + cfg.WINDOW_TRS > len(kept)
     if past_end.any():
         stage.leave_out(
@@ -195,26 +222,18 @@ def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFram
             run.name,
             f"{n} windows that touch one of the {(~kept).sum()} volumes censored for motion",
         )
-    cleaning = cleaning_of(run, shape[3], cfg)
+    broken = spans_break(run, table["first_tr"], cfg.WINDOW_TRS) & whole
+    if broken.any():
+        stage.leave_out(
+            run.name, f"{broken.sum()} windows that span a break of the scan: the film was paused"
+        )
+    cleaning = cleaning_of(run, n_volumes, cfg)
     starts, volumes = whole_windows(kept, cfg.WINDOW_TRS)
     scrubbed = table["first_tr"].isin(starts[~cleaning.keeps(volumes, cfg.WINDOW_TRS)])
+    scrubbed &= ~broken
     if scrubbed.any():
         stage.leave_out(run.name, f"{scrubbed.sum()} windows that touch one of {cleaning.lost}")
-    table = table[whole & ~scrubbed].reset_index(drop=True)
-    found, regressors = table, window_regressors(run, table, len(kept), shape[3], cfg)
-    if cfg.BALANCE == "run":
-        table = choose_windows(table, regressors, labels, run.name, cfg)
-    if len(table) < len(found):
-        print(
-            f"  {run.name}: {len(found)} windows, {'matched' if cfg.MATCH_ON else 'balanced'} to {len(table)}"
-        )
-    if table.empty and len(first):
-        stage.leave_out(
-            run.name,
-            "no window: it has no stretch of one class that is long enough (see MIN_STRETCH_S)",
-        )
-    table = table.assign(subject=run.subject, movie=run.movie, run=run.run, stimulus=run.stimulus)
-    return table, with_kept(found, regressors, table, run)
+    return table[whole & ~broken & ~scrubbed].reset_index(drop=True)
 
 
 def with_events(plans: dict[Run, pd.DataFrame]) -> dict[Run, pd.DataFrame]:
@@ -241,7 +260,7 @@ def cut_windows(
     plans: dict[Run, pd.DataFrame],
     mask: np.ndarray,
     affine: np.ndarray,
-    cfg,
+    cfg: FaceSettings,
     run: Run,
 ) -> None:
     """Write a run's windows and their table; the table is written last."""
@@ -254,8 +273,8 @@ def cut_windows(
     taken = {
         "taken_from_bold": cleaning.removed,
         "why": cleaning.reason,
-        "scrubbed_volumes": int((~cleaning.kept & cleaning.steady.kept).sum()),
-        "volumes_before_steady_state": cleaning.steady.n_before,
+        "scrubbed_volumes": cleaning.n_scrubbed,
+        "volumes_before_steady_state": cleaning.n_before,
     }
     write_json(target.with_suffix(".json"), {"constant_voxels_set_to_0": constant} | taken)
     write_table(target.with_suffix(".tsv"), plans[run])
@@ -266,20 +285,25 @@ def is_cut(folder: Path, run: Run) -> bool:
     return all(target.with_suffix(suffix).exists() for suffix in (".npy", ".json", ".tsv"))
 
 
-def volumes_of(plan: pd.DataFrame, run: Run, cfg) -> np.ndarray:
+def volumes_of(plan: pd.DataFrame, run: Run, cfg: FaceSettings) -> np.ndarray:
     """Volume of the series at which each window starts; ``first_tr`` also counts the censored TRs of the film."""
     kept = read_censor(run.censor, open_header(run.bold)[1][3])
     first_tr, first_volume = whole_windows(kept, cfg.WINDOW_TRS)
     return first_volume[np.searchsorted(first_tr, plan["first_tr"])]
 
 
-def describe_trials(runs: list[Run], cfg) -> list[str]:
+def describe_trials(runs: list[Run], cfg: FaceSettings) -> list[str]:
     names = [name for names in cfg.LABEL_EVENTS.values() for name in names]
     return list(filter(None, [joined_trials(runs, names, cfg, cfg.MIN_STRETCH_S)]))
 
 
 def describe(
-    stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cleaning: list[str], cfg
+    stage: Stage,
+    runs: list[Run],
+    mask: np.ndarray,
+    computed: str,
+    cleaning: list[str],
+    cfg: FaceSettings,
 ) -> Section:
     labels = labels_of(cfg)
     names = [f"{title.replace(' ', '-')} windows" for title in labels.titles]

@@ -188,11 +188,6 @@ PRECISION: str = "auto"
 # "shuffled-cnn" (the network with voxels in random order: does the convolution over the voxel index
 # matter?). The last costs as much as the network itself.
 BASELINES: tuple[str, ...] = ("linear", "linear-mean", "rois", "shuffled-cnn")
-# "srm": the ladder of ridge regression also after a shared response model has aligned the viewers
-# of each film. This needs training windows of every person, as in the "event" split.
-ALIGNMENT: str = "none"
-# Features of that model.
-ALIGNMENT_FEATURES: int = 20
 # Relabellings in the null of the linear model: events swap labels, in the same way for all viewers.
 # They cost little.
 N_PERMUTATIONS: int = 1000

@@ -70,8 +70,6 @@ OTHER = {
     "BATCH_SIZE": (6, {}),
     "LEARNING_RATE": ([0.005, 0.07], {}),
     "N_SEEDS": (5, {}),
-    "ALIGNMENT": ("srm", {}),
-    "ALIGNMENT_FEATURES": (37, {"ALIGNMENT": "srm"}),
     "BASELINES": (["linear"], {}),
     "N_PERMUTATIONS": (77, {}),
     "N_PERMUTATIONS_CNN": (5, {}),
@@ -230,7 +228,7 @@ def test_what_is_cited_is_listed_and_nothing_else(settings):
             "attention-rollout",
         ]
     }
-    nndb |= {"MATCH_ON": ["brightness"], "ALIGNMENT": "srm"}
+    nndb |= {"MATCH_ON": ["brightness"]}
     nndb |= {
         "IG_ENGINE": "deepexplain",
         "ATTRIBUTION_BASELINE": "other class",
@@ -288,14 +286,3 @@ def test_other_labels_have_their_own_words_and_no_others(settings):
     assert "of every such stretch without music." in gaps
     assert title(settings) == "Is there a face on the screen?"
     assert title(settings | other) == "Decoding music against speech"
-
-
-def test_a_stamp_with_former_names_gives_the_same_paragraph(settings):
-    old = {
-        name: value
-        for name, value in settings.items()
-        if name not in ("LABELS", "LABEL_EVENTS", "EVENT_COLUMN")
-    }
-    old |= {"FACE_TRIAL_TYPES": ["face"], "NOFACE_TRIAL_TYPES": []}
-    assert paragraph(FaceSettings.today(old)) == paragraph(settings)
-    assert title(old) == title(settings)

@@ -31,7 +31,7 @@ CFG = SimpleNamespace(
     TRAINING="robust", TRAINING_STEPS=24, LEARNING_RATE="auto", BATCH_SIZE=8, PRECISION="float32", N_JOBS=1,
     INFERENCE_BATCH=16, EPOCHS=2,
 )  # fmt: skip
-IG = Recipe("ig", "keras", "auto", "auto", 0.01, None, 2, 0, 0.1, 8, 7)
+IG = Recipe(method="ig", occlusion_trs=2, smooth_noise=0.1, batch=8, seed=7)
 
 
 def fold():

@@ -15,10 +15,12 @@ from .annotations import (
 from .clock import check_tr as check_tr, first_volume_s as first_volume_s
 from .datasets import check_distinct as check_distinct, find_runs as find_runs, runs_of as runs_of
 from .denoising import (
+    Denoise as Denoise,
+    HighPassHz as HighPassHz,
+    SmoothingMm as SmoothingMm,
     cleaning_lines as cleaning_lines,
     cleaning_of as cleaning_of,
     complete_denoise as complete_denoise,
-    denoise_limits as denoise_limits,
     denoise_sentences as denoise_sentences,
 )
 from .extraction import (
@@ -26,7 +28,11 @@ from .extraction import (
     standardized_volumes as standardized_volumes,
     statistics_of as statistics_of,
 )
-from .film_event import check_film_event as check_film_event, check_film_length as check_film_length
+from .film_event import (
+    FilmEvent as FilmEvent,
+    check_film_event as check_film_event,
+    check_film_length as check_film_length,
+)
 from .group_mask import make_group_mask as make_group_mask
 from .images import (
     check_grid as check_grid,
@@ -39,6 +45,7 @@ from .images import (
     stream_masked as stream_masked,
 )
 from .inspection import (
+    check_first_volume as check_first_volume,
     check_group_mask as check_group_mask,
     check_runs as check_runs,
     costs_of_masks as costs_of_masks,
@@ -46,7 +53,7 @@ from .inspection import (
 )
 from .labels import Labels as Labels, Words as Words
 from .nifti import (
-    DAMAGED_GZIP as DAMAGED_GZIP,
+    UNREADABLE as UNREADABLE,
     unmask as unmask,
     write_map as write_map,
     write_nifti as write_nifti,
@@ -57,6 +64,7 @@ from .pauses import (
     describe_pauses as describe_pauses,
     film_ahead_s as film_ahead_s,
     in_series_s as in_series_s,
+    spans_break as spans_break,
 )
 from .projection import (
     Cleaning as Cleaning,
@@ -73,6 +81,7 @@ from .run import Run as Run
 from .running import RunningStatistics as RunningStatistics
 from .smoothing import smoothed_volumes as smoothed_volumes
 from .space import check_shared_space as check_shared_space
+from .steady_state import count_bright as count_bright
 from .windows import (
     SAMPLE_COLUMNS as SAMPLE_COLUMNS,
     ambiguous_windows as ambiguous_windows,

@@ -1,4 +1,3 @@
-from .alignment import aligned_kernel as aligned_kernel
 from .architectures import (
     ARCHITECTURES as ARCHITECTURES,
     CLOSED_FORM as CLOSED_FORM,
@@ -30,13 +29,12 @@ from .division import (
 from .fold_files import (
     BEST as BEST,
     LINEAR as LINEAR,
+    PERMUTED as PERMUTED,
     SHUFFLED as SHUFFLED,
     Member as Member,
-    files_of as files_of,
     is_closed_form as is_closed_form,
     is_linear as is_linear,
     is_trained as is_trained,
-    lacks_inner_logits as lacks_inner_logits,
     member_models as member_models,
     model_file as model_file,
     model_folder as model_folder,
@@ -80,7 +78,6 @@ from .results import (
     permuted as permuted,
     summary as summary,
     write_comparison as write_comparison,
-    write_inner as write_inner,
     write_member as write_member,
     write_results as write_results,
 )

@@ -91,9 +91,9 @@ def builder_of(name: str, mask: np.ndarray, cfg) -> partial:
     )
 
 
-def learning_rates(training: str, setting: float | tuple[float, ...] | str) -> list[float]:
+def learning_rates(training: str, setting: float | tuple[float, ...] | str) -> tuple[float, ...]:
     """The step sizes to try. Arguments are the settings TRAINING and LEARNING_RATE."""
-    return [RATES[training]] if setting == "auto" else np.atleast_1d(setting).tolist()
+    return (RATES[training],) if setting == "auto" else tuple(np.atleast_1d(setting).tolist())
 
 
 def load_layers() -> None:

@@ -53,7 +53,7 @@ def window_kernel(blocks: Iterator[np.ndarray]) -> np.ndarray:
     the differences between windows, so each feature is centred before the product. Every classifier
     centres again, on its training windows.
     """
-    kernel = 0.0
+    kernel = np.zeros(())  # the first block gives it its shape
     for block in blocks:
         centred = block - block.mean(axis=0)
         kernel = kernel + (centred @ centred.T).astype(np.float64)
@@ -90,10 +90,8 @@ def decision_values(
 
 def linear_pattern(X: np.ndarray, label: np.ndarray, folds: list[Fold]) -> np.ndarray:
     """Activation pattern (n_voxels, window_trs) float64 of the ridge classifiers; X is read twice, in parts."""
-    weights, pattern = (
-        pattern_weights(window_kernel(window_features(X, "window")), label, folds),
-        0.0,
-    )
+    weights = pattern_weights(window_kernel(window_features(X, "window")), label, folds)
+    pattern = np.zeros(X.shape[1:])
     for start in range(0, len(X), 16):
         part = slice(start, start + 16)
         pattern = pattern + np.tensordot(weights[part], X[part], axes=1)

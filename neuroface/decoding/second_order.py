@@ -140,6 +140,10 @@ def _combined(
         inner_logit=first.inner_logit,
         chosen={"deviation": DEVIATIONS[best], "linear": 1.0, "second_order": 0.0},
     )
+    # Squares of inner products of two windows that are centred on their mean are all alike: with one
+    # window of each class an inner training set has no second-order path.
+    if not np.isfinite(second.inner_logit[known]).all():
+        return found
     # A path that does not help with all its directions is not tried with few.
     if (
         simplest(
@@ -240,7 +244,7 @@ def parameters(
     chunks : a function; each call iterates over (rows, windows (n_rows, n_voxels, window_trs)) of
     all windows.
     """
-    weights, directions, centre = 0.0, 0.0, 0.0
+    weights, directions, centre = np.zeros(()), np.zeros(()), np.zeros(())
     fitted = np.zeros(len(fit.mean))
     fitted[fit.rows] = 1 / len(fit.rows)
     for rows, windows in chunks():

@@ -8,17 +8,21 @@ import re
 from pathlib import Path
 
 from neuroface.bold import (
+    check_first_volume,
     check_group_mask,
     check_runs,
     check_shared_space,
     cleaning_lines,
     costs_of_masks,
+    describe_pauses,
     inspect_run,
     nndb_naming,
     runs_of,
     stretches_of_labels,
 )  # fmt: skip
 from neuroface.decoding import CLOSED_FORM, folds_of_all_splits, with_splits
+from neuroface.face_study.annotation_clock import describe_annotations, why_no_window
+from neuroface.face_study.settings import FaceSettings
 from neuroface.face_study.study import STUDY
 from neuroface.pipeline import Checklist
 
@@ -35,12 +39,13 @@ GB_OF_A_PROCESS = (
 GB_PER_VOXEL = 4e-5  # of script 8: 2.1 GB at 41,489 voxels (benchmarks/sliding.py)
 
 
-def check_study(cfg, plan_windows, with_events) -> None:
+def check_study(cfg: FaceSettings, plan_windows, with_events, describe_trials) -> None:
     """Print the content of a data set, and the disk and memory that it needs.
 
     Parameters
     ----------
-    plan_windows, with_events : functions of script 1, so that windows are counted as it cuts them.
+    plan_windows, with_events, describe_trials : functions of script 1, so that windows are counted
+    as it cuts them.
 
     Raises
     ------
@@ -61,23 +66,28 @@ def check_study(cfg, plan_windows, with_events) -> None:
             check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE
         )
         plans = plans_of(checklist, runs, plan_windows, cfg)
-        for line in checklist.try_to(_cleaning_of_runs, list(plans), cfg) or []:
-            checklist.say(line)
+        for describe in (describe_annotations, describe_trials, _pauses, _cleaning_of_runs):
+            for line in checklist.try_to(describe, list(plans), cfg) or []:
+                checklist.say(line)
         samples = (
             pd.concat(with_events(plans).values(), ignore_index=True) if plans else pd.DataFrame()
         )
-        if has_windows(checklist, samples, cfg):
+        if has_windows(checklist, list(plans), samples, cfg):
             checklist.try_to(check_splits, checklist, samples, cfg)
             if mask is not None:
                 checklist.try_to(check_machine, checklist, mask, len(samples), cfg)
     checklist.finish()
 
 
-def _cleaning_of_runs(runs: list, cfg) -> list[str]:
+def _pauses(runs: list, cfg: FaceSettings) -> list[str]:
+    return describe_pauses(runs)
+
+
+def _cleaning_of_runs(runs: list, cfg: FaceSettings) -> list[str]:
     return cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs])
 
 
-def plans_of(checklist: Checklist, runs: list, plan_windows, cfg) -> dict:
+def plans_of(checklist: Checklist, runs: list, plan_windows, cfg: FaceSettings) -> dict:
     """Run → its windows, as script 1 plans them; printed as a table with what else is known of each run."""
     rows, plans = [], {}
     costs = (not cfg.MASK_FILE and checklist.try_to(costs_of_masks, runs, cfg.MASK_THRESHOLD)) or {}
@@ -87,6 +97,7 @@ def plans_of(checklist: Checklist, runs: list, plan_windows, cfg) -> dict:
             continue
         if costs:
             fields["mask, voxels"], fields["cost, voxels"] = costs.get(run.subject, (None, None))
+        checklist.try_to(check_first_volume, run)
         planned = checklist.try_to(plan_windows, run, cfg, checklist)
         if planned is not None:
             plans[run] = planned[0]
@@ -95,16 +106,20 @@ def plans_of(checklist: Checklist, runs: list, plan_windows, cfg) -> dict:
     if costs:
         checklist.say("cost: voxels that the group mask lacks because of this person's mask alone")
     checklist.say(
-        f"first windows: second of the film (BIDS: of the run) → second of the scan, LAG_S = {cfg.LAG_S:g} s later, floored "
-        f"to a volume"
+        f"first windows: 12 → 15 means that the first long stretch begins at second 12 of the {_clock_of_onsets(cfg)}, and "
+        f"its window at second 15 of the scan: with the last volume that begins within LAG_S = {cfg.LAG_S:g} s"
     )
     checklist.table(rows)
     return plans
 
 
-def fields_of_windows(plan: pd.DataFrame, cfg) -> dict[str, object]:
+def _clock_of_onsets(cfg: FaceSettings) -> str:
+    return "run" if cfg.DATASET == "bids" and cfg.FILM_EVENT is None else "film"
+
+
+def fields_of_windows(plan: pd.DataFrame, cfg: FaceSettings) -> dict[str, object]:
     """Per label: the number of windows of a run, and where the first begins on the film's and on the scanner's clock."""
-    fields = {}
+    fields: dict[str, object] = {}
     for label in cfg.LABELS:
         own = plan[plan["label"] == label]
         fields[f"{label} windows"] = len(own)
@@ -115,12 +130,10 @@ def fields_of_windows(plan: pd.DataFrame, cfg) -> dict[str, object]:
     return fields
 
 
-def has_windows(checklist: Checklist, samples: pd.DataFrame, cfg) -> bool:
+def has_windows(checklist: Checklist, runs: list, samples: pd.DataFrame, cfg: FaceSettings) -> bool:
     """Whether there are windows of both labels; if not, it is noted as wrong, as scripts 1 and 2 would say it."""
     if samples.empty:
-        checklist.wrong(
-            "No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations."
-        )
+        checklist.wrong(why_no_window(runs, cfg))
         return False
     counts = {label: int((samples["label"] == label).sum()) for label in cfg.LABELS}
     checklist.say(f"in all {', '.join(f'{n} {label}' for label, n in counts.items())} windows")
@@ -132,17 +145,17 @@ def has_windows(checklist: Checklist, samples: pd.DataFrame, cfg) -> bool:
     return all(counts.values())
 
 
-def check_splits(checklist: Checklist, samples: pd.DataFrame, cfg) -> None:
+def check_splits(checklist: Checklist, samples: pd.DataFrame, cfg: FaceSettings) -> None:
     """Say which cross-validations these windows allow; raise if one of CV_SPLITS is not possible."""
     cfg = with_splits(cfg, samples)
     if cfg.splits_why:
         checklist.say(cfg.splits_why)
     folds, impossible = folds_of_all_splits(samples, cfg.WINDOW_TRS, cfg)
     checklist.say(
-        f"splits: {', '.join(folds)} can be made; CV_SPLITS asks for {', '.join(cfg.CV_SPLITS)}"
+        f"splits: possible are {', '.join(folds)}; CV_SPLITS asks for {', '.join(cfg.CV_SPLITS)}"
     )
-    for why in impossible.values():
-        checklist.say(f"  not asked for and not possible: {why}")
+    for why in impossible.values():  # without the advice for those who ask for it
+        checklist.say(f"  not possible, and not asked for: {why.split('. ')[0]}")
     for split in cfg.CV_SPLITS:
         lost = sum(fold.n_embargoed for fold in folds[split])
         if lost:
@@ -152,7 +165,9 @@ def check_splits(checklist: Checklist, samples: pd.DataFrame, cfg) -> None:
             )
 
 
-def check_machine(checklist: Checklist, mask: np.ndarray, n_windows: int, cfg) -> None:
+def check_machine(
+    checklist: Checklist, mask: np.ndarray, n_windows: int, cfg: FaceSettings
+) -> None:
     """Compare what the eight scripts need with what this machine has."""
     from neuroface.pipeline import HAS_GPU, keras
 
@@ -162,7 +177,7 @@ def check_machine(checklist: Checklist, mask: np.ndarray, n_windows: int, cfg) -
     checklist.machine(disk_gb, *memory_of_scripts(mask, cfg))
 
 
-def memory_of_scripts(mask: np.ndarray, cfg) -> tuple[float, str]:
+def memory_of_scripts(mask: np.ndarray, cfg: FaceSettings) -> tuple[float, str]:
     """GB at the worst moment of the eight scripts with N_JOBS processes, and which script that is."""
     from neuroface.decoding import builder_of, step_bytes, windows_per_pass
     from neuroface.pipeline import HAS_GPU
@@ -176,7 +191,7 @@ def memory_of_scripts(mask: np.ndarray, cfg) -> tuple[float, str]:
                 own_gb[f"script 3 ({name}, {windows} windows at a time)"] = (
                     step_bytes(network, windows) / 1e9
                 )
-    script = max(own_gb, key=own_gb.get)
+    script = max(own_gb, key=lambda name: own_gb[name])
     processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
     total = processes * GB_OF_A_PROCESS + cfg.N_JOBS * own_gb[script]
     return total, f"{script} with N_JOBS = {cfg.N_JOBS}"

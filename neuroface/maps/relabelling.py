@@ -119,7 +119,7 @@ def values_of(
 
 def absolute_totals(X, labels, names, fits, parts, people) -> dict[str, np.ndarray]:
     """Sum of each person's absolute map over the brain, label → (n_people, n_labellings); one pass over X."""
-    totals = {}
+    totals: dict[str, np.ndarray] = {}
     for _, maps in blocks_of_maps(X, labels, names, fits, parts, people):
         for (label, absolute), values in maps.items():
             if absolute:

@@ -112,7 +112,7 @@ def describe_tests(
             f"Voxels and seconds with p ≤ {ALPHA}, family-wise. Absolute maps: more absolute attribution than models of "
             f"swapped labels give to any voxel.",
         )
-    rows = [
+    rows_of_peaks = [
         (
             row["method"],
             row["contrast"],
@@ -127,7 +127,7 @@ def describe_tests(
     columns = ["method", "map", "second", where, "nearest region", "mm to its centre"]
     section.table(
         [*columns, "mean, logit", "t", "p", "p, cluster"],
-        rows,
+        rows_of_peaks,
         f"Largest means of each signed map, 20 mm apart; those with p ≤ {ALPHA} first (peaks.tsv has the absolute maps too)",
     )
 

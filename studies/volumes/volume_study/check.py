@@ -127,10 +127,10 @@ def check_dataset(
     samples = balance(samples, cfg.BALANCE, cfg.MIN_PER_CLASS, cfg.SEED)
     folds, impossible = folds_of_all_splits(samples, cfg)
     checklist.say(
-        f"splits: {', '.join(folds)} can be made; CV_SPLITS asks for {', '.join(cfg.CV_SPLITS)}"
+        f"splits: possible are {', '.join(folds)}; CV_SPLITS asks for {', '.join(cfg.CV_SPLITS)}"
     )
     for why in impossible.values():
-        checklist.say(f"  not asked for and not possible: {why}")
+        checklist.say(f"  not possible, and not asked for: {why.split('. ')[0]}")
     if mask is not None:
         disk_gb = (
             2 * len(samples) * int(mask.sum()) * 4 / 1e9
@@ -149,7 +149,7 @@ def memory_of_scripts(mask: np.ndarray, n_labels: int, cfg) -> tuple[float, str]
         / 1e9
         for name in cfg.MODELS
     }
-    name = max(of_networks, key=of_networks.get)
+    name = max(of_networks, key=lambda network: of_networks[network])
     processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
     total = processes * GB_OF_A_PROCESS + cfg.N_JOBS * of_networks[name]
     return total, f"script 3 ({name}) with N_JOBS = {cfg.N_JOBS}"
