@@ -12,7 +12,7 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.bold.datasets import find_runs
 from neuroface.face_study import demo
-from neuroface.pipeline import workers
+from neuroface.pipeline import workers, write_npy
 from neuroface.pipeline.workers import run_units
 
 import numpy as np
@@ -67,7 +67,7 @@ def journal_work(folder: Path):
         with open(folder / f"journal-{unit}", "a") as journal:
             journal.write(f"{os.getpid()}\n")
         time.sleep(0.2)
-        np.save(folder / f"{unit}.npy", np.full(3, unit) ** 2)
+        write_npy(folder / f"{unit}.npy", np.full(3, unit) ** 2)  # a kill leaves no truncated file
 
     return work
 

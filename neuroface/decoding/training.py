@@ -283,7 +283,7 @@ def _compiled(
         # operation at a time.
         jit_compile=HAS_GPU or keras.backend.backend() == "jax",
     )
-    model.optimizer.build(model.trainable_variables)
+    _make_variables(model)
     compiled = Compiled(
         network=network,
         model=model,
@@ -294,6 +294,18 @@ def _compiled(
     if stored is None and network.count_params() <= KEPT_WEIGHTS:
         _LAST[key] = compiled
     return compiled
+
+
+def _make_variables(model: keras.Model) -> None:
+    """Make the variables of optimizer, loss and metrics of a compiled model before its training.
+
+    Variables that are made while TensorFlow traces the first step make it trace that step twice.
+    ``fit`` resets the metrics, so what is counted here is not in the history.
+    """
+    model.optimizer.build(model.trainable_variables)
+    one_window = np.zeros((1, 1), np.float32)
+    model.compute_loss(None, one_window, one_window, np.ones(1, np.float32))
+    model.compute_metrics(None, one_window, one_window, np.ones(1, np.float32))
 
 
 def training_dtype(precision: str) -> str:
