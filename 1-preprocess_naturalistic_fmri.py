@@ -50,6 +50,7 @@ from neuroface.bold import (
     open_header,
     read_censor,
     runs_of,
+    spans_break,
     stretches_of_labels,
     whole_windows,
     window_table,
@@ -66,6 +67,7 @@ from neuroface.face_study import (
     describe_balance,
     early_windows,
     labels_of,
+    why_no_window,
     window_regressors,
     with_kept,
     write_demo,
@@ -107,9 +109,7 @@ def main():
     }  # reads only headers and annotations: early errors
     plans = with_events({run: plan for run, (plan, _) in planned.items()})
     if all(plan.empty for plan in plans.values()):
-        raise NeuroFaceError(
-            "No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations."
-        )
+        raise NeuroFaceError(why_no_window(runs, cfg))
     name_splits(stage, pd.concat(plans.values(), ignore_index=True), cfg)
     cleaning = cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs])
     for line in (*describe_trials(runs, cfg), *describe_pauses(runs), *cleaning):
@@ -141,7 +141,7 @@ def check():
     if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
         print("  The demo data set is written by this script; there is nothing to check yet.")
         return
-    check_study(cfg, plan_windows, with_events)
+    check_study(cfg, plan_windows, with_events, describe_trials)
 
 
 def plan_windows(
@@ -183,7 +183,29 @@ def plan_windows(
             f"{both.sum()} windows in which {labels.first!r} and {labels.second!r} overlap",
         )
         table = table[~both]
-    kept = read_censor(run.censor, shape[3])
+    table = whole_and_clean(run, table, shape[3], cfg, stage)
+    n_trs = len(read_censor(run.censor, shape[3]))
+    found, regressors = table, window_regressors(run, table, n_trs, shape[3], cfg)
+    if cfg.BALANCE == "run":
+        table = choose_windows(table, regressors, labels, run.name, cfg)
+    if len(table) < len(found):
+        print(
+            f"  {run.name}: {len(found)} windows, {'matched' if cfg.MATCH_ON else 'balanced'} to {len(table)}"
+        )
+    if table.empty and len(first):
+        stage.leave_out(
+            run.name,
+            "no window: it has no stretch of one class that is long enough (see MIN_STRETCH_S)",
+        )
+    table = table.assign(subject=run.subject, movie=run.movie, run=run.run, stimulus=run.stimulus)
+    return table, with_kept(found, regressors, table, run)
+
+
+def whole_and_clean(
+    run: Run, table: pd.DataFrame, n_volumes: int, cfg, stage: Stage
+) -> pd.DataFrame:
+    """The windows that lie within the scan and touch no volume that is left out; the others are counted."""
+    kept = read_censor(run.censor, n_volumes)
     past_end = table["first_tr"] + cfg.WINDOW_TRS > len(kept)
     if past_end.any():
         stage.leave_out(
@@ -200,26 +222,18 @@ def plan_windows(
             run.name,
             f"{n} windows that touch one of the {(~kept).sum()} volumes censored for motion",
         )
-    cleaning = cleaning_of(run, shape[3], cfg)
+    broken = spans_break(run, table["first_tr"], cfg.WINDOW_TRS) & whole
+    if broken.any():
+        stage.leave_out(
+            run.name, f"{broken.sum()} windows that span a break of the scan: the film was paused"
+        )
+    cleaning = cleaning_of(run, n_volumes, cfg)
     starts, volumes = whole_windows(kept, cfg.WINDOW_TRS)
     scrubbed = table["first_tr"].isin(starts[~cleaning.keeps(volumes, cfg.WINDOW_TRS)])
+    scrubbed &= ~broken
     if scrubbed.any():
         stage.leave_out(run.name, f"{scrubbed.sum()} windows that touch one of {cleaning.lost}")
-    table = table[whole & ~scrubbed].reset_index(drop=True)
-    found, regressors = table, window_regressors(run, table, len(kept), shape[3], cfg)
-    if cfg.BALANCE == "run":
-        table = choose_windows(table, regressors, labels, run.name, cfg)
-    if len(table) < len(found):
-        print(
-            f"  {run.name}: {len(found)} windows, {'matched' if cfg.MATCH_ON else 'balanced'} to {len(table)}"
-        )
-    if table.empty and len(first):
-        stage.leave_out(
-            run.name,
-            "no window: it has no stretch of one class that is long enough (see MIN_STRETCH_S)",
-        )
-    table = table.assign(subject=run.subject, movie=run.movie, run=run.run, stimulus=run.stimulus)
-    return table, with_kept(found, regressors, table, run)
+    return table[whole & ~broken & ~scrubbed].reset_index(drop=True)
 
 
 def with_events(plans: dict[Run, pd.DataFrame]) -> dict[Run, pd.DataFrame]:

@@ -37,6 +37,7 @@ from neuroface.bold import (
     open_header,
     read_mask,
     runs_of,
+    spans_break,
     standardized_volumes,
     stretches_of_labels,
 )  # fmt: skip
@@ -49,9 +50,11 @@ from neuroface.timeline import (
     curves_of,
     describe,
     draw,
+    film_begins_s,
     follow_volumes,
     is_predicted,
     known,
+    live_line,
     live_text,
     on_every_tr,
     predictor_of_models,
@@ -88,6 +91,10 @@ def main():
         cleaning = cleaning_of(run, open_header(run.bold)[1][3], cfg)
         if not cleaning.kept.all():
             stage.leave_out(run.name, f"windows that touch one of {cleaning.lost}")
+        if run.pauses and len(run.pauses) > 1:
+            stage.leave_out(
+                run.name, f"windows that span one of {len(run.pauses) - 1} breaks of the scan"
+            )
     scored = {run: table for run, table in tables.items() if known(table)["truth"].nunique() == 2}
     for run in [run for run in tables if run not in scored]:
         stage.leave_out(
@@ -154,7 +161,9 @@ def predict_run(
             run.bold, mask, affine, predictor.batch, cfg.STANDARDIZE, cleaning
         )
         logit = slide(predictor, volumes)
-        logit[~cleaning.keeps(np.arange(n_volumes), cfg.WINDOW_TRS)] = np.nan
+        starts = np.arange(n_volumes)
+        usable = cleaning.keeps(starts, cfg.WINDOW_TRS) & ~spans_break(run, starts, cfg.WINDOW_TRS)
+        logit[~usable] = np.nan
         logits[fold] = smoothed(on_every_tr(logit, run.censor, cfg.WINDOW_TRS), cfg.SMOOTH_TRS)
     predicted = models[run].join(logits)
     lag_s = cfg.LAG_S - first_volume_s(run, n_volumes, cfg.TR_S)
@@ -187,9 +196,10 @@ def follow(name: str):
         predictor_of(stage, fold, int(mask.sum()), 1, cfg), cfg, models if run.movie else None
     )
     print(f"  {run.name}: fold model {fold}, {live_text(run, models)}")
-    if cfg.FILM_EVENT is not None:
+    if film_begins_s(cfg.FILM_EVENT) is None:
         print(
-            "  seconds count from the first volume: when the film began (FILM_EVENT) is not known during a scan"
+            f"  when the film begins (FILM_EVENT = {cfg.FILM_EVENT!r}) is not known during a scan: stimulus_time_s and "
+            f"seen_in_training are n/a; count from tr, the volume, with the film's beginning as you note it"
         )
     if cfg.DENOISE != "none":
         print(
@@ -212,11 +222,17 @@ def follow(name: str):
                         f"  volume {number} is missing or incomplete: the volume before it is used",
                         flush=True,
                     )
-                for row in live.push(volume, since):
+                rows = live.push(volume, since)
+                if live.n_bright and rows and rows[0]["tr"] == 0:
+                    print(
+                        f"  the first {live.n_bright} volumes are brighter than the rest (not steady state): they count as "
+                        f"missing"
+                    )
+                for row in rows:
                     table.write("\t".join(map(str, row.values())) + "\n")
                     table.flush()
                     print(
-                        "  {stimulus_time_s:8.1f} s  probability {probability:.3f}".format(**row),
+                        live_line(row),
                         flush=True,
                     )
         except KeyboardInterrupt:

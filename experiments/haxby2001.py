@@ -1,8 +1,8 @@
 """Haxby et al. 2001: an example of a BIDS data set with events.tsv. Blocks of faces against seven other categories.
 
 One window of 4 volumes (10 s) per block, starting 5 s after its onset; folds keep whole runs
-together. The data are in each person's native space: one person at a time, and script 7 prints an
-error and stops. Run scripts 1 to 6 and 8.
+together. The data are in each person's native space: one person at a time (within_people.py takes
+them all), and script 7 prints an error and stops. Run scripts 1 to 6 and 8.
 
 OpenNeuro ds000105 has the same names, six people, no masks (script 1 computes one) and twelve
 events of 0.5 s per block, which JOIN_GAP_S joins. Its fMRIPrep derivative in MNI space takes all

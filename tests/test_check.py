@@ -73,7 +73,7 @@ def test_a_whole_data_set_passes_and_every_person_is_listed(study):
     assert row[:4] == ["sub-1", "task-aurora", str(own[0].sum()), str(without_first)]
     assert "volumes: 200 (all runs)" in printed and "TR in the header, s: 1 (all runs)" in printed
     assert (
-        "none in any run: TR in the sidecar, s; volumes fewer than the raw run; confounds (columns)\n"
+        "no run has: TR in the sidecar, s; volumes fewer than the raw run; confounds (columns)\n"
         in printed
     )
     assert "disk:" in printed and "memory:" in printed and "GPU:" in printed
@@ -215,15 +215,63 @@ def test_a_whole_file_beyond_4_gib_is_not_decompressed(tmp_path):
 def test_no_window_is_wrong_and_the_events_that_are_there_are_listed(tmp_path):
     bids(tmp_path / "dataset", events=("faces", "houses"))
     config = bids_config(tmp_path)
-    assert problems_of(config) == [
-        "No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations."
-    ]
+    (problem,) = problems_of(config)
+    assert problem.startswith(
+        "No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations:"
+    )
+    assert "the longest stretch is none for face and none for noface" in problem
     for done in (run_here(1, config, "--check"), run_here(1, config)):
         assert (
             "no event 'face', which LABEL_EVENTS gives for 'face'; it has 'faces', 'houses'"
             in done.stdout
         )
         assert done.returncode == 1
+
+
+def rewrite(file, change):
+    head, *rows = file.read_text().splitlines()
+    file.write_text("\n".join([head, *change(rows)]) + "\n")
+
+
+def test_rows_that_stand_twice_give_one_window(tmp_path):
+    """Copies of a window in training and in the held-out fold would be recognised, not decoded."""
+    bids(tmp_path / "dataset", runs=(1,))
+    config = bids_config(tmp_path, BALANCE="none")
+    rewrite(first(tmp_path, "sub-02*_events.tsv"), lambda rows: rows + rows)
+    printed = run_here(1, config, "--check").stdout
+    assert "in all 18 face, 18 noface windows" in printed
+    assert run_here(1, config).returncode == 0
+    tables = [
+        pd.read_csv(file, sep="\t")
+        for file in sorted(tmp_path.glob("data/r/1-windows/*/*_windows.tsv"))
+    ]
+    assert [len(table) for table in tables] == [12, 12, 12]
+
+
+def test_events_without_a_duration_are_wrong_and_the_lengths_are_named(tmp_path):
+    bids(tmp_path / "dataset", runs=(1,))
+    for file in tmp_path.rglob("*_events.tsv"):
+        rewrite(file, lambda rows: [row.replace("\t16\t", "\t0\t") for row in rows])
+    config = bids_config(tmp_path)
+    (problem,) = problems_of(config)
+    assert (
+        "the longest stretch is 0 s for face and 0 s for noface" in problem
+        and problem in run_here(1, config).stderr
+    )
+
+
+def test_a_voxel_without_a_number_is_wrong_as_script_1_says_it(tmp_path):
+    bids(tmp_path / "dataset", runs=(1,))
+    series = first(tmp_path, "sub-02*_bold.nii.gz")
+    values = np.asarray(nib.load(series).dataobj).copy()
+    values[1, 2, 3] = np.nan
+    save(series, values, 2.0)
+    config = bids_config(tmp_path)
+    (problem,) = problems_of(config)
+    assert (
+        "1 of 64 voxels of the mask hold NaN or infinite values" in problem
+        and problem in run_here(1, config).stderr
+    )
 
 
 def test_one_label_without_a_window_is_wrong_as_script_2_says_it(tmp_path):
@@ -237,7 +285,9 @@ def test_one_label_without_a_window_is_wrong_as_script_2_says_it(tmp_path):
 def test_people_without_a_mask_are_named(tmp_path):
     bids(tmp_path / "dataset", people=2, mask=False)
     printed = run_here(1, bids_config(tmp_path, N_FOLDS=2), "--check").stdout
-    assert "no brain mask of 2 people (sub-01 …): it is computed from the BOLD" in printed
+    assert (
+        "no brain mask of 2 people (sub-01, sub-02): it will be computed from the BOLD" in printed
+    )
 
 
 def test_masks_that_share_no_voxel_are_wrong_as_script_1_says_it(tmp_path):
@@ -261,8 +311,11 @@ def test_a_mask_file_on_another_grid_is_wrong(tmp_path):
 @pytest.mark.parametrize(
     "settings, says",
     [
-        (dict(CV_SPLITS=("movie",), HELD_OUT_SPLIT="movie"), "Split 'movie' has 1 groups"),
-        (dict(N_FOLDS=4), "Split 'subject' has 3 groups and N_FOLDS is 4"),
+        (dict(CV_SPLITS=("movie",), HELD_OUT_SPLIT="movie"), "Split 'movie' has 1 group:"),
+        (
+            dict(CV_SPLITS=("event",), HELD_OUT_SPLIT="event", N_FOLDS=30, EMBARGO_TRS=0),
+            "Split 'event' has 24 groups and N_FOLDS is 30",
+        ),
     ],
 )
 def test_an_impossible_split_is_wrong_as_script_3_says_it(tmp_path, settings, says):
@@ -285,7 +338,7 @@ def test_blocks_in_random_order_pass_and_their_event_split_is_named(tmp_path, pe
     (line,) = [
         line
         for line in done.stdout.splitlines()
-        if "not asked for and not possible: Split 'event'" in line
+        if "not possible, and not asked for: Split 'event'" in line
     ]
     assert done.returncode == 0 and why in line
     assert [run_here(number, config).returncode for number in (1, 2, 3)] == [0, 0, 0]
@@ -332,7 +385,7 @@ def test_sidecars_raw_runs_and_confounds_are_shown(tmp_path):
         tmp_path, DATASET_DIR=str(tmp_path / "dataset/derivatives/fmriprep"), N_FOLDS=2
     )
     printed = run_here(1, config, "--check").stdout
-    assert "none in any run" not in printed
+    assert "no run has" not in printed
     for line in ("TR in the header, s: 1", "TR in the sidecar, s: 2", "first volume shows second (film or run): 9",
                  "volumes fewer than the raw run: 4", "confounds (columns): desc-confounds_timeseries.tsv (3)",
                  "first face window: 12 → 6"):  # 12 + 4 − 9 = 7 s: volume 3, which begins at 6 s  # fmt: skip

@@ -88,7 +88,10 @@ def test_excluded_people_are_left_out_and_listed(tmp_path):
 
 
 def test_excluding_somebody_who_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(NeuroFaceError, match=r"EXCLUDE names sub-3.*3 people"):
+    with pytest.raises(
+        NeuroFaceError,
+        match=r"EXCLUDE names sub-3, who is not in .* 3 people are there: sub-1, sub-2, sub-10",
+    ):
         find_runs("nndb-v1", nndb(tmp_path), exclude=("sub-1", "sub-3"))
 
 

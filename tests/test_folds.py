@@ -318,7 +318,7 @@ def test_movie_folds_of_one_film_are_not_possible_and_the_message_names_those_th
         'HELD_OUT_SPLIT = "event" hold out moments'
         in impossible_splits(one_run, WINDOW_TRS, settings())["movie"]
     )
-    with pytest.raises(NeuroFaceError, match="Split 'part' has 1 groups"):
+    with pytest.raises(NeuroFaceError, match="Split 'part' has 1 group:"):
         folds_of(one_run, "part")
     assert (
         impossible_splits(film_in_runs(2), WINDOW_TRS, settings(CV_SPLITS=("window", "part"))) == {}

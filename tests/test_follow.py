@@ -4,13 +4,21 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.bold.images import read_mask, read_masked
 from neuroface.decoding.fold_files import model_file
 from neuroface.decoding.network import load_network, logit_network
 from neuroface.pipeline.files import read_json, read_table
-from neuroface.timeline.follow import LiveStandardizer, follow_volumes, read_volume, volume_number
+from neuroface.timeline.follow import (
+    LivePrediction,
+    LiveStandardizer,
+    follow_volumes,
+    live_line,
+    read_volume,
+    volume_number,
+)  # fmt: skip
 from neuroface.timeline.live_cleaning import LiveCleaner
 
 import nibabel as nib
@@ -265,3 +273,75 @@ def test_a_smoothed_live_volume_is_nilearns(tmp_path):
     np.testing.assert_allclose(
         read_volume(tmp_path / "1.nii", MASK, affine, 5.0), expected[MASK], rtol=1e-5
     )
+
+
+# ---------------------------------------------------------------- when the film begins; first volumes
+
+
+class MeanVoxel:
+    """A predictor whose logit is the mean of the newest volume."""
+
+    n_voxels = 50
+
+    def reset(self):
+        """Has nothing to forget."""
+
+    def push(self, volumes):
+        return volumes.mean(axis=1)
+
+
+def live_rows(volumes, film_event=None, denoise="none"):
+    cfg = SimpleNamespace(
+        DENOISE=denoise, STANDARDIZE="zscore", FOLLOW_BASELINE_TRS=15, FILM_EVENT=film_event, TR_S=2.0, LAG_S=4.0,
+        WINDOW_TRS=5, PREDICTION_AT=0.5, HIGH_PASS_HZ=None,
+    )  # fmt: skip
+    saw_everything = SimpleNamespace(folds=(1,), saw=lambda fold, n_trs: np.ones(n_trs, bool))
+    live = LivePrediction(MeanVoxel(), cfg, saw_everything)
+    return [row for volume in volumes for row in live.push(volume, time.monotonic())], live
+
+
+def noise(n_volumes=40):
+    return (
+        np.random.default_rng(0).normal(100, 1, (n_volumes, MeanVoxel.n_voxels)).astype(np.float32)
+    )
+
+
+@pytest.mark.parametrize("denoise", ["none", "detrend"])
+def test_bright_first_volumes_of_a_live_run_count_as_missing(denoise):
+    """Three of them would divide all later volumes by an SD ten times too large."""
+    bright = noise()
+    bright[:3] += 50
+    rows, live = live_rows(bright, denoise=denoise)
+    without, _ = live_rows([None] * 3 + list(noise()[3:]), denoise=denoise)
+    assert (
+        live.n_bright == 3
+        and "40 volumes, 0 of them missing, 3 before the steady state" in live.summary()
+    )
+    assert [row["missing_in_window"] for row in rows[:4]] == [3, 2, 1, 0]
+    # A run whose volumes never came is judged 3 volumes later; from then on both are the same.
+    np.testing.assert_allclose(
+        [row["logit"] for row in rows], [row["logit"] for row in without], atol=1e-5
+    )
+    assert live_rows(noise())[1].n_bright == 0
+
+
+@pytest.mark.parametrize(("film_event", "begins_s"), [(None, 0.0), (8.0, 8.0)])
+def test_seconds_of_a_live_run_count_from_the_beginning_of_its_film(film_event, begins_s):
+    """Windows of 10 s, predictions in their middle, a lag of 4 s: volume 0 predicts second 1 of the run."""
+    rows, _ = live_rows(noise(), film_event)
+    np.testing.assert_allclose(
+        [row["stimulus_time_s"] for row in rows], [2.0 * row["tr"] + 1 - begins_s for row in rows]
+    )
+    assert {row["seen_in_training"] for row in rows} == {1}
+    assert live_line(rows[3]).startswith(f"  {7 - begins_s:8.1f} s  probability 0.")
+
+
+@pytest.mark.parametrize("film_event", ["film", ("film", "task-scan_acq-{task}_events.tsv")])
+def test_where_only_a_log_says_when_the_film_began_a_live_run_has_no_seconds_of_it(film_event):
+    rows, _ = live_rows(noise(), film_event)
+    assert (
+        {row["stimulus_time_s"] for row in rows}
+        == {"n/a"}
+        == {row["seen_in_training"] for row in rows}
+    )
+    assert live_line(rows[3]).startswith("  volume    3  probability 0.")

@@ -215,6 +215,22 @@ def test_version_2_is_moved_by_the_pauses_of_each_person(nndb, tmp_path):
     assert "Pauses of the film move the windows of 2 people by up to 2.32 s (sub-71)" in printed
 
 
+def test_windows_that_span_a_break_of_the_scan_are_left_out_and_counted(nndb, tmp_path):
+    """Known from the laboratory's log of sub-71: its runs have 1375, 1448, 1644 and 2268 volumes."""
+    begins = np.cumsum([1375, 1448, 1644])
+    table, volumes, printed = nndb_windows(nndb, tmp_path, "nndb-v2")
+    mine = volumes[(table["subject"] == "sub-71").to_numpy()]
+    assert not any((window[0] < b <= window[-1]) for window in mine for b in begins)
+    # sub-69 and version 1, which has the film's own clock, show what is missing.
+    v1, _, printed_v1 = nndb_windows(nndb, tmp_path, "nndb-v1")
+    lost = (v1["subject"] == "sub-71").sum() - len(mine)
+    assert (
+        lost > 0
+        and f"left out: sub-71_task-split: {lost} windows that span a break of the scan" in printed
+    )
+    assert "break of the scan" not in printed_v1
+
+
 def test_censored_series_of_full_length_lose_the_windows_that_touch_a_marked_volume(nndb, tmp_path):
     """Series of version 2 keep all volumes; censored ones are 0 in all voxels."""
     whole, whole_volumes, _ = nndb_windows(nndb, tmp_path, "nndb-v2")

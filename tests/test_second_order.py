@@ -284,3 +284,15 @@ def test_with_fewer_windows_than_units_the_network_computes_the_same():
     rows = found.rows
     logit = predict_logits(logit_network(network), X, 50, rows)
     np.testing.assert_allclose(logit, found.logit_of_rows, atol=1e-4)
+
+
+def test_one_window_of_each_class_in_an_inner_training_set_leaves_the_linear_path():
+    """Three people with a window of each class: script 3 ended with a ValueError about NaN."""
+    X, y = windows_with(2.0, 0.0)
+    X = np.round(8 * X)  # whole numbers: the squares are alike to the last bit
+    fold = Fold(
+        1, np.array([0, 2]), np.array([1, 3]), np.array([4, 6]), "subject",
+        further_inner=((np.array([1, 3]), np.array([0, 2])),),
+    )  # fmt: skip
+    found = solve_second_order(*kernels(X), TRS, y, fold, GROUPINGS, VOXELS)
+    assert found.chosen["second_order"] == 0 and np.isfinite(found.logit_of_rows).all()

@@ -84,6 +84,18 @@ def test_people_who_share_moments_are_held_out_only_if_moments_cannot_be_and_the
     assert with_splits(settings(TR_S=2.0, EMBARGO_TRS=0), shared).HELD_OUT_SPLIT == "event"
 
 
+def test_window_folds_are_left_out_where_there_are_too_few_windows_for_them():
+    """Three people with one block of each label: N_FOLDS = 4 window folds are not possible, three folds of people are."""
+    few = pd.concat(
+        [table.groupby("label").head(1) for _, table in block_design(3, 1).groupby("subject")],
+        ignore_index=True,
+    )
+    cfg = with_splits(settings(TR_S=2.0), few)
+    assert cfg.CV_SPLITS == ("subject",) == (cfg.HELD_OUT_SPLIT,)
+    folds, _ = folds_of_all_splits(few, WINDOW_TRS, cfg)
+    assert len(folds["subject"]) == 3
+
+
 def test_where_nothing_can_be_held_out_single_windows_are_and_the_sentence_warns():
     cfg = with_splits(settings(TR_S=2.0), one_order_for_all(1))
     assert (

@@ -81,10 +81,7 @@ def test_blocks_pass_and_their_first_volumes_are_shown(tmp_path):
 @pytest.mark.parametrize(
     "settings, says",
     [
-        (
-            dict(CV_SPLITS=("run",), HELD_OUT_SPLIT="run"),
-            "Split 'run' has 2 groups and N_FOLDS is 3",
-        ),
+        (dict(N_FOLDS=30), "Split 'block' has 24 groups and N_FOLDS is 30"),
         (dict(MIN_PER_CLASS=1000), "0 labels have MIN_PER_CLASS = 1000"),
         (
             dict(EVENT_LABELS={"face": ("Gesicht",), "house": ("house",)}),

@@ -28,7 +28,11 @@ from .extraction import (
     standardized_volumes as standardized_volumes,
     statistics_of as statistics_of,
 )
-from .film_event import check_film_event as check_film_event, check_film_length as check_film_length
+from .film_event import (
+    FilmEvent as FilmEvent,
+    check_film_event as check_film_event,
+    check_film_length as check_film_length,
+)
 from .group_mask import make_group_mask as make_group_mask
 from .images import (
     check_grid as check_grid,
@@ -41,6 +45,7 @@ from .images import (
     stream_masked as stream_masked,
 )
 from .inspection import (
+    check_first_volume as check_first_volume,
     check_group_mask as check_group_mask,
     check_runs as check_runs,
     costs_of_masks as costs_of_masks,
@@ -59,6 +64,7 @@ from .pauses import (
     describe_pauses as describe_pauses,
     film_ahead_s as film_ahead_s,
     in_series_s as in_series_s,
+    spans_break as spans_break,
 )
 from .projection import (
     Cleaning as Cleaning,
@@ -75,6 +81,7 @@ from .run import Run as Run
 from .running import RunningStatistics as RunningStatistics
 from .smoothing import smoothed_volumes as smoothed_volumes
 from .space import check_shared_space as check_shared_space
+from .steady_state import count_bright as count_bright
 from .windows import (
     SAMPLE_COLUMNS as SAMPLE_COLUMNS,
     ambiguous_windows as ambiguous_windows,

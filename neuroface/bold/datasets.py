@@ -7,7 +7,7 @@ from neuroface.bold.bids import bids_runs, folder_of_series, ignored_names, is_p
 from neuroface.bold.film_event import FilmEvent, with_showings
 from neuroface.bold.nndb import nndb_naming, nndb_runs
 from neuroface.bold.run import Run, natural, whole_values
-from neuroface.pipeline import fingerprint
+from neuroface.pipeline import did_you_mean, fingerprint
 
 
 def find_runs(
@@ -68,11 +68,7 @@ def find_runs(
     if dataset == "bids":
         folder = folder_of_series(folder, bids_filter)
     people = _people(folder, dataset == "bids")
-    for setting, names in (("INCLUDE", include), ("EXCLUDE", exclude)):
-        if unknown := sorted(set(names) - {p.name for p in people}):
-            raise NeuroFaceError(
-                f"{setting} names {unknown[0]}, who is not in {folder} ({len(people)} people)."
-            )
+    _check_names(folder, [p.name for p in people], include, exclude)
     left_out = [(p.name, "named in EXCLUDE") for p in people if p.name in exclude]
     people = [p for p in people if p.name not in exclude]
     if include and (others := [p.name for p in people if p.name not in include]):
@@ -121,6 +117,25 @@ def find_runs(
         hint = elsewhere if "_events.tsv" in reasons and not raw else ""
         raise NeuroFaceError(f"{folder} holds no run of DATASET = {dataset!r}: {reasons}.{hint}")
     return runs, left_out
+
+
+def _check_names(
+    folder: Path, people: list[str], include: tuple[str, ...], exclude: tuple[str, ...]
+) -> None:
+    """Raise if INCLUDE or EXCLUDE names somebody who is not there; the message names who is."""
+    for setting, names in (("INCLUDE", include), ("EXCLUDE", exclude)):
+        if unknown := sorted(set(names) - set(people), key=natural):
+            there = (
+                f"{', '.join(people[:8])}{', …' if len(people) > 8 else ''}" if people else "nobody"
+            )
+            raise NeuroFaceError(
+                f"{setting} names {unknown[0]}, who is not in {folder}. "
+                f"{_counted(people)} there: {there}{did_you_mean(unknown[0], people)}."
+            )
+
+
+def _counted(people: list[str]) -> str:
+    return "1 person is" if len(people) == 1 else f"{len(people)} people are"
 
 
 def check_distinct(runs: list[Run]) -> None:

@@ -202,6 +202,11 @@ def stream_masked(
                 yield values
     except DAMAGED_GZIP as error:
         raise NeuroFaceError(f"{path} is damaged ({error}). Download it again.") from None
+    check_finite(path, finite)
+
+
+def check_finite(path: Path, finite: np.ndarray) -> None:
+    """Raise unless all voxels (n_voxels,) of a mask are ``finite``."""
     if not finite.all():
         raise NeuroFaceError(
             f"{path}: {(~finite).sum()} of {len(finite)} voxels of the mask hold NaN or infinite values. "

@@ -7,7 +7,16 @@ from neuroface import NeuroFaceError
 from neuroface.bold.clock import first_volume_s, read_sidecar
 from neuroface.bold.datasets import check_distinct
 from neuroface.bold.group_mask import costs_of_people, overlap_of_masks, shared_mask
-from neuroface.bold.images import CHUNK_BYTES, check_grid, header_tr_s, is_gzip, open_header
+from neuroface.bold.images import (
+    CHUNK_BYTES,
+    check_finite,
+    check_grid,
+    header_tr_s,
+    is_gzip,
+    open_header,
+    read_mask,
+    stream_masked,
+)
 from neuroface.bold.nifti import DAMAGED_GZIP, igzip
 from neuroface.bold.run import Run
 from neuroface.pipeline import Checklist
@@ -41,6 +50,22 @@ def check_length(path: Path, expected: int) -> None:
         )
 
 
+def check_first_volume(run: Run) -> None:
+    """Raise if the first volume has a NaN or infinite value in the brain, as the extraction of windows would at the end.
+
+    Raises
+    ------
+    NeuroFaceError
+        Also if the volume cannot be read.
+    """
+    if run.mask is None:
+        return
+    image, shape = open_header(run.bold)
+    mask, affine = read_mask(run.mask)
+    check_grid(run.bold, shape, image.affine, mask.shape, affine)
+    check_finite(run.bold, np.isfinite(next(stream_masked(run.bold, mask, affine, 1))[0]))
+
+
 def _bytes_until(path: Path, expected: int) -> int:
     """Bytes that a gzip file gives before it ends or is damaged, at most ``expected``."""
     there, buffer = 0, memoryview(bytearray(CHUNK_BYTES))
@@ -70,11 +95,12 @@ def check_runs(
     names = ", ".join(f"{film} {n}" for film, n in sorted(films.items()))
     n_people = len({run.subject for run in runs})
     checklist.say(
-        f"{_people(n_people)} with {len(runs)} runs that can be used, {len(films)} films or tasks: {names}"
+        f"{_people(n_people)} with {_counted(len(runs), 'run', 'runs')} that can be used, "
+        f"{_counted(len(films), 'film or task', 'films or tasks')}: {names}"
     )
     size = sum(run.bold.stat().st_size for run in runs)
     checklist.say(
-        f"BOLD: {size / 1e9:.1f} GB in {len(runs)} files; of whole files header, first volumes and end are read"
+        f"BOLD: {_counted(len(runs), 'file', 'files')}, {size / 1e9:.1f} GB; their headers, first volumes and ends are read"
     )
     checklist.try_to(check_distinct, runs)
     if notes:
@@ -83,7 +109,11 @@ def check_runs(
 
 
 def _people(n: int) -> str:
-    return "1 person" if n == 1 else f"{n} people"
+    return _counted(n, "person", "people")
+
+
+def _counted(n: int, one: str, several: str) -> str:
+    return f"{n} {one if n == 1 else several}"
 
 
 def check_group_mask(
@@ -98,8 +128,8 @@ def check_group_mask(
     without = sorted({run.subject for run in runs if not run.mask})
     if without and not mask_file:
         checklist.say(
-            f"no brain mask of {_people(len(without))} ({without[0]} …): it is computed from the BOLD later, so voxels, "
-            f"disk and memory are not known yet"
+            f"no brain mask of {_people(len(without))} ({', '.join(without[:3])}{', …' * (len(without) > 3)}): it "
+            f"will be computed from the BOLD, so voxels, disk and memory are not known yet"
         )
         return None
     mask, _, affine, _ = shared_mask(runs, threshold, mask_file)

@@ -57,6 +57,20 @@ def in_series_s(run: Run, film_s: np.ndarray, tr_s: float) -> np.ndarray:
     return film_s - shift_s[np.searchsorted(ends_s, film_s, side="right")]
 
 
+def spans_break(run: Run, first_tr: np.ndarray, window_trs: int) -> np.ndarray:
+    """Which windows (n,) bool begin in one run of a joined series and end in the next: minutes may lie between.
+
+    Parameters
+    ----------
+    first_tr : (n,) volumes of the series at which the windows begin.
+    """
+    first_tr = np.asarray(first_tr)
+    spans = np.zeros(len(first_tr), dtype=bool)
+    for begins, _ in run.pauses[1:] if run.pauses else ():
+        spans |= (first_tr < begins) & (begins < first_tr + window_trs)
+    return spans
+
+
 def describe_pauses(runs: list[Run]) -> list[str]:
     """Sentences on runs whose pauses are corrected, and on those of whom nothing is known; empty for other data sets."""
     moved = {run.subject: max(abs(shift) for _, shift in run.pauses) for run in runs if run.pauses}

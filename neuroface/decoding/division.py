@@ -145,6 +145,12 @@ class Rows:
     def n_groups(self, rows: np.ndarray, split: str) -> int:
         return len(set(self.groups_of(self.samples.iloc[rows], split)))
 
+    def n_groups_of_rarest(self, rows: np.ndarray, split: str) -> int:
+        """The number of groups that have a label, for the label with the fewest: more folds than that lack it."""
+        inside = self.samples.iloc[rows]
+        groups = pd.Series(self.groups_of(inside, split), index=inside.index)
+        return int(groups.groupby(inside["label"]).nunique().min())
+
     def rarest(self, rows: np.ndarray) -> tuple[str, int]:
         """The label with the fewest rows, and how many it has."""
         counts = self.samples["label"].iloc[rows].value_counts()
@@ -161,13 +167,17 @@ class Rows:
         inside = self.samples.iloc[rows]
         groups, labels = self.groups_of(inside, split), self.labels[rows]
         n_groups = len(set(groups))
-        if split in self.one_fold_each and n_groups > 1:
+        if n_groups == 1:
+            raise NeuroFaceError(
+                f"Split {split!r} has 1 group: nothing would be left to train on. Leave {split!r} out of CV_SPLITS."
+                f"{self.instead(inside, split)}"
+            )
+        if split in self.one_fold_each:
             n_folds = min(n_folds, n_groups)
         if n_groups < n_folds:
-            lower = f"Lower N_FOLDS to {n_groups} or less, or leave" if n_groups > 1 else "Leave"
             raise NeuroFaceError(
                 f"Split {split!r} has {n_groups} groups and N_FOLDS is {n_folds}: every fold needs one of its own. "
-                f"{lower} {split!r} out of CV_SPLITS.{self.instead(inside, split)}"
+                f"Lower N_FOLDS to {n_groups} or less, or leave {split!r} out of CV_SPLITS."
             )
         label, n_rows = self.rarest(rows)
         if n_rows < n_folds:
@@ -191,7 +201,7 @@ class Rows:
                 "and the choice of the epoch and the penalty need one each. Use fewer N_FOLDS, or leave "
                 f"{split!r} out of CV_SPLITS."
             )
-        n_inner = max(2, min(INNER_FOLDS, self.n_groups(train, together), n_rows))
+        n_inner = max(2, min(INNER_FOLDS, self.n_groups_of_rarest(train, together), n_rows))
         pairs = self.divide(train, together, n_inner, seed)
         return [
             (self.embargo.apart(kept, chosen, split), chosen) for kept, chosen in pairs

@@ -140,6 +140,10 @@ def _combined(
         inner_logit=first.inner_logit,
         chosen={"deviation": DEVIATIONS[best], "linear": 1.0, "second_order": 0.0},
     )
+    # Squares of inner products of two windows that are centred on their mean are all alike: with one
+    # window of each class an inner training set has no second-order path.
+    if not np.isfinite(second.inner_logit[known]).all():
+        return found
     # A path that does not help with all its directions is not tried with few.
     if (
         simplest(

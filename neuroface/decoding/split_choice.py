@@ -18,7 +18,7 @@ def with_splits(cfg, samples: pd.DataFrame):
 
     Explicit values stay. With ``"auto"`` HELD_OUT_SPLIT is the strictest split of an explicit
     CV_SPLITS, else the one of :func:`choose_split`; CV_SPLITS is that one beside window folds, the
-    paper's.
+    paper's, if there are enough windows for them.
 
     Parameters
     ----------
@@ -38,7 +38,8 @@ def with_splits(cfg, samples: pd.DataFrame):
         reason = "window folds beside HELD_OUT_SPLIT"
         if held_out == AUTO:
             held_out, reason = choose_split(samples, cfg)
-        splits = tuple(dict.fromkeys(("window", held_out)))
+        splits = ("window", held_out) if _is_possible(samples, "window", cfg) else (held_out,)
+        splits = tuple(dict.fromkeys(splits))
         why = (
             f"CV_SPLITS = {splits}, HELD_OUT_SPLIT = {held_out!r}, chosen from the design: {reason}"
         )
@@ -56,19 +57,24 @@ def choose_split(samples: pd.DataFrame, cfg) -> tuple[str, str]:
     -------
     A split, and the reason in words.
     """
-    for split, reason in _in_order_of_preference(samples, cfg.WINDOW_TRS * cfg.TR_S):
-        try:
-            folds_of(samples, split, cfg.WINDOW_TRS, cfg)
-        except NeuroFaceError:
-            continue
-        return split, reason
+    for split, reason in _in_order_of_preference(samples, cfg):
+        if _is_possible(samples, split, cfg):
+            return split, reason
     return "window", (
         "no film, run, moment or person can be held out; single windows are, and their accuracy is too "
         "high for new moments"
     )
 
 
-def _in_order_of_preference(samples: pd.DataFrame, window_s: float) -> list[tuple[str, str]]:
+def _is_possible(samples: pd.DataFrame, split: str, cfg) -> bool:
+    try:
+        folds_of(samples, split, cfg.WINDOW_TRS, cfg)
+    except NeuroFaceError:
+        return False
+    return True
+
+
+def _in_order_of_preference(samples: pd.DataFrame, cfg) -> list[tuple[str, str]]:
     n_people, n_films = samples["subject"].nunique(), samples["movie"].nunique()
     n_parts = len(set(stimuli_of(samples)))
     films = f"{n_films} films or tasks" if n_films > 1 else "one film or task"
@@ -86,10 +92,13 @@ def _in_order_of_preference(samples: pd.DataFrame, window_s: float) -> list[tupl
     ]  # fmt: skip
     leaking = (
         "subject",
-        "no moment can be held out; whole people are, and their accuracy is too high for new moments",
+        f"moments cannot be held out with EMBARGO_TRS = {cfg.EMBARGO_TRS}; whole people are, and their accuracy is too high "
+        f"for new moments",
     )
     return order + (
-        [moments, leaking] if _moments_are_shared(samples, window_s) else [*own, moments]
+        [moments, leaking]
+        if _moments_are_shared(samples, cfg.WINDOW_TRS * cfg.TR_S)
+        else [*own, moments]
     )
 
 

@@ -2,6 +2,7 @@ from .annotation_clock import (
     check_clock as check_clock,
     describe_annotations as describe_annotations,
     early_windows as early_windows,
+    why_no_window as why_no_window,
 )
 from .check import check_study as check_study
 from .confounds import (

@@ -11,8 +11,11 @@ from neuroface.bold import (
     is_on_film_clock,
     open_header,
     read_stretches,
+    stretches_of_labels,
+    window_table,
 )  # fmt: skip
 from neuroface.face_study.settings import FaceSettings
+from neuroface.face_study.words import labels_of
 from neuroface.pipeline import read_json
 
 import numpy as np
@@ -116,6 +119,24 @@ def describe_annotations(runs: list[Run], cfg: FaceSettings) -> list[str]:
         + (f", and other files those of {len(of) - 1} further runs" if len(of) > 1 else "")
         for file, of in of_file.items()
     ]
+
+
+def why_no_window(runs: list[Run], cfg: FaceSettings) -> str:
+    """The message where no run gives a window: how long the stretches of both conditions are."""
+    labels = labels_of(cfg)
+    longest: dict[str, float] = {}
+    for run in runs:
+        table = window_table(*stretches_of_labels(run, cfg), labels, -1.0, cfg.TR_S, cfg.LAG_S)
+        for label, duration_s in table.groupby("label")["duration_s"].max().items():
+            longest[label] = max(duration_s, longest.get(label, 0.0))
+    lengths = " and ".join(
+        f"{longest[label]:g} s for {label}" if label in longest else f"none for {label}"
+        for label in labels
+    )
+    return (
+        f"No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations: the longest stretch is {lengths}; "
+        f"it must be longer than MIN_STRETCH_S = {cfg.MIN_STRETCH_S:g} s, within the scan, and without the other condition."
+    )
 
 
 def _check_parts(runs: list[Run], cfg: FaceSettings) -> None:

@@ -8,17 +8,20 @@ import re
 from pathlib import Path
 
 from neuroface.bold import (
+    check_first_volume,
     check_group_mask,
     check_runs,
     check_shared_space,
     cleaning_lines,
     costs_of_masks,
+    describe_pauses,
     inspect_run,
     nndb_naming,
     runs_of,
     stretches_of_labels,
 )  # fmt: skip
 from neuroface.decoding import CLOSED_FORM, folds_of_all_splits, with_splits
+from neuroface.face_study.annotation_clock import describe_annotations, why_no_window
 from neuroface.face_study.settings import FaceSettings
 from neuroface.face_study.study import STUDY
 from neuroface.pipeline import Checklist
@@ -36,12 +39,13 @@ GB_OF_A_PROCESS = (
 GB_PER_VOXEL = 4e-5  # of script 8: 2.1 GB at 41,489 voxels (benchmarks/sliding.py)
 
 
-def check_study(cfg: FaceSettings, plan_windows, with_events) -> None:
+def check_study(cfg: FaceSettings, plan_windows, with_events, describe_trials) -> None:
     """Print the content of a data set, and the disk and memory that it needs.
 
     Parameters
     ----------
-    plan_windows, with_events : functions of script 1, so that windows are counted as it cuts them.
+    plan_windows, with_events, describe_trials : functions of script 1, so that windows are counted
+    as it cuts them.
 
     Raises
     ------
@@ -62,16 +66,21 @@ def check_study(cfg: FaceSettings, plan_windows, with_events) -> None:
             check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE
         )
         plans = plans_of(checklist, runs, plan_windows, cfg)
-        for line in checklist.try_to(_cleaning_of_runs, list(plans), cfg) or []:
-            checklist.say(line)
+        for describe in (describe_annotations, describe_trials, _pauses, _cleaning_of_runs):
+            for line in checklist.try_to(describe, list(plans), cfg) or []:
+                checklist.say(line)
         samples = (
             pd.concat(with_events(plans).values(), ignore_index=True) if plans else pd.DataFrame()
         )
-        if has_windows(checklist, samples, cfg):
+        if has_windows(checklist, list(plans), samples, cfg):
             checklist.try_to(check_splits, checklist, samples, cfg)
             if mask is not None:
                 checklist.try_to(check_machine, checklist, mask, len(samples), cfg)
     checklist.finish()
+
+
+def _pauses(runs: list, cfg: FaceSettings) -> list[str]:
+    return describe_pauses(runs)
 
 
 def _cleaning_of_runs(runs: list, cfg: FaceSettings) -> list[str]:
@@ -88,6 +97,7 @@ def plans_of(checklist: Checklist, runs: list, plan_windows, cfg: FaceSettings) 
             continue
         if costs:
             fields["mask, voxels"], fields["cost, voxels"] = costs.get(run.subject, (None, None))
+        checklist.try_to(check_first_volume, run)
         planned = checklist.try_to(plan_windows, run, cfg, checklist)
         if planned is not None:
             plans[run] = planned[0]
@@ -96,11 +106,15 @@ def plans_of(checklist: Checklist, runs: list, plan_windows, cfg: FaceSettings) 
     if costs:
         checklist.say("cost: voxels that the group mask lacks because of this person's mask alone")
     checklist.say(
-        f"first windows: second of the film (BIDS: of the run) → second of the scan, LAG_S = {cfg.LAG_S:g} s later, floored "
-        f"to a volume"
+        f"first windows: 12 → 15 means that the first long stretch begins at second 12 of the {_clock_of_onsets(cfg)}, and "
+        f"its window at second 15 of the scan: with the last volume that begins within LAG_S = {cfg.LAG_S:g} s"
     )
     checklist.table(rows)
     return plans
+
+
+def _clock_of_onsets(cfg: FaceSettings) -> str:
+    return "run" if cfg.DATASET == "bids" and cfg.FILM_EVENT is None else "film"
 
 
 def fields_of_windows(plan: pd.DataFrame, cfg: FaceSettings) -> dict[str, object]:
@@ -116,12 +130,10 @@ def fields_of_windows(plan: pd.DataFrame, cfg: FaceSettings) -> dict[str, object
     return fields
 
 
-def has_windows(checklist: Checklist, samples: pd.DataFrame, cfg: FaceSettings) -> bool:
+def has_windows(checklist: Checklist, runs: list, samples: pd.DataFrame, cfg: FaceSettings) -> bool:
     """Whether there are windows of both labels; if not, it is noted as wrong, as scripts 1 and 2 would say it."""
     if samples.empty:
-        checklist.wrong(
-            "No run gives a window. Check LABEL_EVENTS, MIN_STRETCH_S and the annotations."
-        )
+        checklist.wrong(why_no_window(runs, cfg))
         return False
     counts = {label: int((samples["label"] == label).sum()) for label in cfg.LABELS}
     checklist.say(f"in all {', '.join(f'{n} {label}' for label, n in counts.items())} windows")
@@ -140,10 +152,10 @@ def check_splits(checklist: Checklist, samples: pd.DataFrame, cfg: FaceSettings)
         checklist.say(cfg.splits_why)
     folds, impossible = folds_of_all_splits(samples, cfg.WINDOW_TRS, cfg)
     checklist.say(
-        f"splits: {', '.join(folds)} can be made; CV_SPLITS asks for {', '.join(cfg.CV_SPLITS)}"
+        f"splits: possible are {', '.join(folds)}; CV_SPLITS asks for {', '.join(cfg.CV_SPLITS)}"
     )
-    for why in impossible.values():
-        checklist.say(f"  not asked for and not possible: {why}")
+    for why in impossible.values():  # without the advice for those who ask for it
+        checklist.say(f"  not possible, and not asked for: {why.split('. ')[0]}")
     for split in cfg.CV_SPLITS:
         lost = sum(fold.n_embargoed for fold in folds[split])
         if lost:

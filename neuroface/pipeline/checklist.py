@@ -78,7 +78,7 @@ class Checklist:
             if cells[name][0] != NONE:
                 self.say(f"{name}: {cells[name][0]}{' (all runs)' if len(rows) > 1 else ''}")
         if lacking := [name for name in same if cells[name][0] == NONE]:
-            self.say(f"none in any run: {'; '.join(lacking)}")
+            self.say(f"no run has: {'; '.join(lacking)}")
         shown = [name for name in columns if name not in same]
         widths = {name: max(len(name), *map(len, cells[name])) for name in shown}
         for line in (

@@ -9,7 +9,12 @@ from .files import (
     read_timeline as read_timeline,
     write_timeline as write_timeline,
 )
-from .follow import LivePrediction as LivePrediction, follow_volumes as follow_volumes
+from .follow import (
+    LivePrediction as LivePrediction,
+    film_begins_s as film_begins_s,
+    follow_volumes as follow_volumes,
+    live_line as live_line,
+)
 from .models import (
     choose_models as choose_models,
     live_text as live_text,

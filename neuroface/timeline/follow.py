@@ -7,8 +7,10 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.bold import (
     UNREADABLE,
+    FilmEvent,
     RunningStatistics,
     check_grid,
+    count_bright,
     smoothed_volumes,
     stimulus_time_s,
 )
@@ -163,8 +165,45 @@ class LiveStandardizer:
         return np.concatenate(ready)
 
 
+class SteadyStart:
+    """Hold the first volumes back until ``n_held`` are there, and make those before the steady state missing ones.
+
+    The rule is that of recorded runs (:func:`neuroface.bold.count_bright`); fewer than ten volumes
+    are not judged.
+    """
+
+    def __init__(self, n_held: int):
+        self._n_held = n_held
+        self._held: list[np.ndarray | None] = []
+        self.n_bright = 0
+
+    def push(self, volume: np.ndarray | None) -> list[np.ndarray | None]:
+        """The volumes that may be used: first none, then all that were held back, then each as it comes."""
+        if not self._n_held:
+            return [volume]
+        self._held.append(volume)
+        there = {number: held for number, held in enumerate(self._held) if held is not None}
+        if len(there) < self._n_held:
+            return []
+        self.n_bright = count_bright(np.stack(list(there.values())))
+        for number in list(there)[: self.n_bright]:
+            self._held[number] = None
+        ready, self._held, self._n_held = self._held, [], 0
+        return ready
+
+
+def film_begins_s(film_event: FilmEvent) -> float | None:
+    """The second of a run that is being scanned at which its film begins; None if only a log written later says it."""
+    if film_event is None:
+        return 0.0
+    return float(film_event) if isinstance(film_event, int | float) else None
+
+
 class LivePrediction:
     """Turns volumes into rows of the live table.
+
+    Where FILM_EVENT names an event, ``stimulus_time_s`` and ``seen_in_training`` are "n/a": nobody
+    knows yet when the film began.
 
     Parameters
     ----------
@@ -185,12 +224,15 @@ class LivePrediction:
 
     def __init__(self, predictor, cfg, models: RunModels | None):
         self._predictor, self._cfg, self._models = predictor, cfg, models
+        self._film_begins_s = film_begins_s(cfg.FILM_EVENT)
         if cfg.DENOISE == "none":
             baseline_trs = 0 if cfg.STANDARDIZE == "none" else cfg.FOLLOW_BASELINE_TRS
+            self._start = SteadyStart(baseline_trs)
             self._standardizer: LiveStandardizer | LiveCleaner = LiveStandardizer(
                 predictor.n_voxels, baseline_trs
             )
         else:
+            self._start = SteadyStart(cfg.FOLLOW_BASELINE_TRS)
             self._standardizer = LiveCleaner(
                 predictor.n_voxels,
                 cfg.FOLLOW_BASELINE_TRS,
@@ -209,6 +251,17 @@ class LivePrediction:
 
     def push(self, volume: np.ndarray | None, since: float) -> list[dict]:
         """One row for each volume that is ready and completes a window; ``tr`` is the window's first volume."""
+        rows = [row for ready in self._start.push(volume) for row in self._rows_of(ready, since)]
+        if len(rows) == 1:
+            self._latencies.append(rows[0]["latency_s"])
+        return rows
+
+    @property
+    def n_bright(self) -> int:
+        """How many of the first volumes were not measured in the steady state, as far as it is known."""
+        return self._start.n_bright
+
+    def _rows_of(self, volume: np.ndarray | None, since: float) -> list[dict]:
         cfg, rows = self._cfg, []
         self._missing.append(volume is None)
         for ready in self._standardizer.push(volume):
@@ -218,9 +271,7 @@ class LivePrediction:
             if tr >= 0:
                 row = {
                     "tr": tr,
-                    "stimulus_time_s": float(
-                        stimulus_time_s(tr, cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS, cfg.PREDICTION_AT)
-                    ),
+                    "stimulus_time_s": self._stimulus_time_s(tr),
                     "probability": float(1 / (1 + np.exp(-logit))),
                     "logit": logit,
                     "seen_in_training": self._seen(tr),
@@ -228,13 +279,21 @@ class LivePrediction:
                     "latency_s": round(time.monotonic() - since, 4),
                 }
                 rows.append(row)
-        if len(rows) == 1:
-            self._latencies.append(rows[0]["latency_s"])
         return rows
 
+    def _stimulus_time_s(self, tr: int) -> float | str:
+        """Second of the film that the window from volume ``tr`` on predicts; n/a if nobody knows when the film began."""
+        if self._film_begins_s is None:
+            return "n/a"
+        cfg = self._cfg
+        second = stimulus_time_s(
+            np.array(tr), cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS, cfg.PREDICTION_AT
+        )
+        return float(second) - self._film_begins_s
+
     def _seen(self, tr: int) -> int | str:
-        """Whether the model saw this moment of the film or a neighbour, with any viewer; n/a if the film is unknown."""
-        if self._models is None:
+        """Whether the model saw this moment of the film or a neighbour, with any viewer; n/a if the moment is unknown."""
+        if self._models is None or self._film_begins_s is None:
             return "n/a"
         return int(self._models.saw(self._models.folds[0], tr + 1)[tr])
 
@@ -245,5 +304,14 @@ class LivePrediction:
             if self._latencies
             else ""
         )
-        came = f"{len(self._missing)} volumes, {sum(self._missing)} of them missing"
+        came = f"{len(self._missing)} volumes, {sum(self._missing) - self.n_bright} of them missing"
+        if self.n_bright:
+            came += f", {self.n_bright} before the steady state"
         return f"{came}; {max(0, self._n_ready - self._cfg.WINDOW_TRS + 1)} predictions{took}"
+
+
+def live_line(row: dict) -> str:
+    """A row of the live table as a line to print."""
+    second = row["stimulus_time_s"]
+    when = f"volume {row['tr']:4d}" if second == "n/a" else f"{second:8.1f} s"
+    return f"  {when}  probability {row['probability']:.3f}"

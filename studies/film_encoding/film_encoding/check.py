@@ -151,13 +151,7 @@ def check_plan(
     )
     gb = {
         "script 2": BYTES_PER_VALUE * max(rows.values()) * n_voxels / 1e9,
-        "script 3": GB_PER_CHUNK
-        * cfg.BATCH_SIZE
-        * (cfg.FRAME_PX / 112) ** 2
-        * frames
-        / 32
-        * cfg.ENCODER_FILTERS[0]
-        / 32,
+        "script 3": gb_of_training(cfg.BATCH_SIZE, cfg.FRAME_PX, frames, cfg.ENCODER_FILTERS[0]),
     }
     script = max(gb, key=lambda name: gb[name])
     processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
@@ -166,3 +160,8 @@ def check_plan(
         processes * GB_OF_A_PROCESS + cfg.N_JOBS * gb[script],
         f"{script} with N_JOBS = {cfg.N_JOBS}",
     )
+
+
+def gb_of_training(batch: int, pixels: int, frames: int, filters: int) -> float:
+    """GB of a gradient step of encoder and decoder, beside the process (benchmarks/check_memory.py)."""
+    return GB_PER_CHUNK * batch * (pixels / 112) ** 2 * frames / 32 * filters / 32

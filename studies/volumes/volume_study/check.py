@@ -127,10 +127,10 @@ def check_dataset(
     samples = balance(samples, cfg.BALANCE, cfg.MIN_PER_CLASS, cfg.SEED)
     folds, impossible = folds_of_all_splits(samples, cfg)
     checklist.say(
-        f"splits: {', '.join(folds)} can be made; CV_SPLITS asks for {', '.join(cfg.CV_SPLITS)}"
+        f"splits: possible are {', '.join(folds)}; CV_SPLITS asks for {', '.join(cfg.CV_SPLITS)}"
     )
     for why in impossible.values():
-        checklist.say(f"  not asked for and not possible: {why}")
+        checklist.say(f"  not possible, and not asked for: {why.split('. ')[0]}")
     if mask is not None:
         disk_gb = (
             2 * len(samples) * int(mask.sum()) * 4 / 1e9
