@@ -3,6 +3,7 @@
     python benchmarks/linear.py                       3,606 windows × 41,489 voxels × 10 volumes: 6
                                                       GB on disk, minutes
     python benchmarks/linear.py --voxels 4000         a tenth of it
+    python benchmarks/linear.py --windows 600 --voxels 10000      fewer windows too
 
 Each step runs in a separate process. Its memory is the peak without those parts of X.npy that the
 system keeps because they were read and that it can drop at any time (RssAnon of Linux, read ten
@@ -22,17 +23,17 @@ import numpy as np
 from measure import machine
 
 N_WINDOWS, TRS, MASK_SIDE, PEOPLE = 3606, 10, 85, 85
-STEPS = ("kernel of windows", "kernel of means", "linear", "linear_plus")
+STEPS = ("kernel of windows", "kernel of means", "linear", "screened_ridge", "linear_plus")
 
 
-def write_windows(folder: Path, n_voxels: int) -> None:
+def write_windows(folder: Path, n_windows: int, n_voxels: int) -> None:
     """Noise with a linear signal in a fiftieth of the voxels."""
     rng = np.random.default_rng(0)
     X = np.lib.format.open_memmap(
-        folder / "X.npy", mode="w+", dtype=np.float32, shape=(N_WINDOWS, n_voxels, TRS)
+        folder / "X.npy", mode="w+", dtype=np.float32, shape=(n_windows, n_voxels, TRS)
     )
-    y = rng.permutation(np.arange(N_WINDOWS) % 2).astype(np.int8)
-    for row in range(N_WINDOWS):
+    y = rng.permutation(np.arange(n_windows) % 2).astype(np.int8)
+    for row in range(n_windows):
         X[row] = rng.standard_normal((n_voxels, TRS), dtype=np.float32)
         X[row, : n_voxels // 50] += 0.05 * (2 * y[row] - 1)
     np.save(folder / "y.npy", y)
@@ -44,7 +45,7 @@ def one(step: str, folder: Path) -> None:
     X = np.load(folder / "X.npy", mmap_mode="r")
     mask = np.zeros(MASK_SIDE**3, dtype=bool)
     mask[: X.shape[1]] = True
-    rows = np.arange(N_WINDOWS)
+    rows = np.arange(len(X))
     events, people = rows.astype(str), (rows % PEOPLE).astype(str)
     windows = Windows(folder, folder, mask.reshape((MASK_SIDE,) * 3), events, people, {})
     test, *inner = np.array_split(rows, 4)
@@ -88,6 +89,7 @@ class OwnMemory(threading.Thread):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--windows", type=int, default=N_WINDOWS)
     parser.add_argument("--voxels", type=int, default=41489)
     parser.add_argument(
         "--folder", type=Path, default=None, help="for the windows; by default a temporary one"
@@ -98,9 +100,9 @@ def main():
         one(options.one[0], Path(options.one[1]))
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        write_windows(Path(folder), options.voxels)
+        write_windows(Path(folder), options.windows, options.voxels)
         print(machine("numpy", "scipy"))
-        print(f"{N_WINDOWS:,} windows × {options.voxels:,} voxels × {TRS} volumes\n")
+        print(f"{options.windows:,} windows × {options.voxels:,} voxels × {TRS} volumes\n")
         print("| step | seconds | peak, GB |\n|---|---|---|")
         for step in STEPS:
             done = subprocess.run(

@@ -185,15 +185,28 @@ def _without_cost(value):
     return [_without_cost(part) for part in value] if isinstance(value, list) else value
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that use the tiny study last, but for one: with two test processes, one makes it, the other goes on.
+# They begin in this order: the one that makes the tiny study, then those with a long set-up of their own. Whatever is long
+# and begins late runs alone, while the other test process has nothing left.
+BEGIN_EARLY = (
+    "test_pipeline.py",
+    "test_volumes_scripts.py",
+    "test_film_encoding_study.py",
+    "test_backends.py",
+    "test_haxby.py",
+)
 
-    The file that takes longest, with a tiny study of its own, is the second: at the end one process
-    would wait for it.
-    """
-    users = [item.path.name for item in items if "tiny" in item.fixturenames]
-    first = {"test_pipeline.py": -2, "test_volumes_scripts.py": -1}
-    items.sort(key=lambda item: first.get(item.path.name, item.path.name in users))
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; the other files that use the tiny study last, so that no process waits until it is made."""
+    users = {item.path.name for item in items if "tiny" in item.fixturenames}
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.name
+        if name in BEGIN_EARLY:
+            return BEGIN_EARLY.index(name) - len(BEGIN_EARLY)
+        return int(name in users)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
@@ -246,9 +259,7 @@ def _make_tiny(folder: Path) -> tuple[dict, dict]:
     config = write_config(folder / "tiny.py", **settings)
     printed = {}
     for number in STAGES:
-        done = (run_here if number in (3, 4, 8) else run)(
-            number, config
-        )  # here TensorFlow is imported already
+        done = run_here(number, config)
         assert done.returncode == 0, done.stderr
         printed[number] = done.stdout
     return settings, printed

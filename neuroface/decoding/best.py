@@ -27,7 +27,7 @@ def candidates(models: tuple[str, ...]) -> list[str]:
 
     Models of chosen regions are no candidates: their maps could not show the rest of the brain.
     """
-    closed = [name for name in models if name in CLOSED_FORM]
+    closed = [name for name in CLOSED_FORM if name in models]
     return ["linear-mean", *(name for name in LINEAR if name != "linear-mean"), *closed,
             *(name for name in models if name not in CLOSED_FORM)]  # fmt: skip
 

@@ -149,8 +149,21 @@ def _best_penalty(kernel: np.ndarray, labels: np.ndarray, fold: Fold) -> np.ndar
 
 
 def _best_of(values: np.ndarray, labels: np.ndarray, fold: Fold) -> np.ndarray:
-    separations = [_separation(labels[rows], values[:, rows]) for _, rows in fold.inner]
-    return np.mean(separations, axis=0).argmax(axis=0)
+    return separation(values, labels, fold).argmax(axis=0)
+
+
+def separation(values: np.ndarray, labels: np.ndarray, fold: Fold) -> np.ndarray:
+    """How well decision values separate the classes in the inner validation sets, on average.
+
+    Parameters
+    ----------
+    values : (n_models, n, n_labellings). labels : (n, n_labellings) of 0 and 1.
+
+    Returns
+    -------
+    (n_models, n_labellings), the difference of the means of the classes in units of spread.
+    """
+    return np.mean([_separation(labels[rows], values[:, rows]) for _, rows in fold.inner], axis=0)
 
 
 class Solution(NamedTuple):

@@ -146,10 +146,16 @@ class FaceSettings(SettingsModel):
     def complete(cls, values: dict) -> dict:
         """Rename the model "rois" after the file of the regions; remove it from the baselines if there is no file."""
         rois = rois_name(values["ROI_FILE"])
-        named = (rois if name == "rois" else name for name in values["BASELINES"])
+
+        def named(baselines: tuple[str, ...]) -> tuple[str, ...]:
+            renamed = (rois if name == "rois" else name for name in baselines)
+            return tuple(name for name in renamed if name)
+
         explained = rois if values["EXPLAINED_MODEL"] == "rois" else values["EXPLAINED_MODEL"]
         return complete_denoise(values) | {
-            "BASELINES": tuple(name for name in named if name),
+            "BASELINES": named(values["BASELINES"]),
+            "DEMO": values["DEMO"]
+            | {name: named(value) for name, value in values["DEMO"].items() if name == "BASELINES"},
             "EXPLAINED_MODEL": explained,
         }
 

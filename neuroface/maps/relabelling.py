@@ -190,8 +190,8 @@ def weights_of(block: np.ndarray, fit: Refits, voxels: slice) -> np.ndarray:
     if fit.deviation.any():
         deviation = (block - mean[:, :, None]).reshape(len(block), -1)
         weights += (fit.deviation.astype(np.float32) @ deviation).reshape(weights.shape)
-    if fit.voxels is not None:
-        weights[:, ~fit.voxels[voxels]] = 0
+    if fit.gains is not None:
+        weights *= fit.gains[:, voxels, None]
     return weights
 
 

@@ -124,8 +124,8 @@ class Relabelling:
 
 def _arrays(fits: Refits) -> dict[str, np.ndarray]:
     arrays = {"deviation": fits.deviation, "mean": fits.mean, "baseline": fits.baseline}
-    if fits.voxels is not None:
-        arrays["voxels"] = fits.voxels
+    if fits.gains is not None:
+        arrays["gains"] = fits.gains
     used = {number: path for number, path in enumerate(fits.second) if path is not None}
     arrays["used"] = np.array(list(used), dtype=int)
     if used:
@@ -145,9 +145,14 @@ def _read_refits(file: Path, part: slice) -> Refits:
     ):
         second[number] = SecondPath(directions, slopes)
     fits = Refits(
-        arrays["deviation"], arrays["mean"], arrays.get("voxels"), second, arrays["baseline"]
+        arrays["deviation"], arrays["mean"], arrays.get("gains"), second, arrays["baseline"]
     )
-    return fits._replace(deviation=fits.deviation[part], mean=fits.mean[part], second=second[part])
+    gains = fits.gains
+    if gains is not None and len(gains) > 1:
+        gains = gains[part]
+    return fits._replace(
+        deviation=fits.deviation[part], mean=fits.mean[part], gains=gains, second=second[part]
+    )
 
 
 def _save(file: Path, arrays: dict[str, Any]) -> None:
