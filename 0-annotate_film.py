@@ -34,6 +34,7 @@ from neuroface import NeuroFaceError
 from neuroface.bold import read_1d
 from neuroface.face_study import (
     FILMS,
+    FaceSettings,
     annotate_run,
     chunk_file,
     chunks_of,
@@ -87,7 +88,7 @@ def main(arguments: argparse.Namespace):
         compare(annotations, arguments.compare, arguments.length, cfg)
 
 
-def annotate(paths: list[Path], cfg) -> list[str]:
+def annotate(paths: list[Path], cfg: FaceSettings) -> list[str]:
     """Scan the films, a minute at a time, and write what belongs to each run; returns the runs' names."""
     films = [open_film(path) for path in dict.fromkeys(paths)]
     table = read_parts(cfg.FILM_PARTS) if cfg.FILM_PARTS else None
@@ -114,7 +115,7 @@ def annotate(paths: list[Path], cfg) -> list[str]:
         work, chunks, lambda unit: chunk_file(stage.folder, *unit).exists(), "minutes of film"
     )
 
-    damaged = Counter()
+    damaged: Counter[str] = Counter()
     for film, samples in chunks:
         damaged[film.path.name] += read_json(chunk_file(stage.folder, film, samples))["damaged"]
     for name, n in damaged.items():
@@ -148,7 +149,9 @@ def check_arguments(arguments: argparse.Namespace) -> list[Path]:
     return given
 
 
-def compare(annotations: list[Path], other: Path, length_s: float | None, cfg) -> None:
+def compare(
+    annotations: list[Path], other: Path, length_s: float | None, cfg: FaceSettings
+) -> None:
     """Print and write how far an annotation agrees with another one."""
     if len(annotations) != 1:
         raise NeuroFaceError(
@@ -158,21 +161,19 @@ def compare(annotations: list[Path], other: Path, length_s: float | None, cfg) -
     for path in paths:
         if not path.is_file():
             raise NeuroFaceError(f"{path} is not there: no annotation to compare.")
-    stretches = [read_1d(path) for path in paths]
-    last_s = max(part.sum(axis=1).max() for part in stretches)
+    stretches, of_other = read_1d(one), read_1d(other)
+    last_s = max(part.sum(axis=1).max() for part in (stretches, of_other))
     length_s = length_s or max([last_s, *(stated_length(path) for path in paths)])
-    names = (
-        ("first", "second")
-        if one.name == other.name
-        else tuple(path.name.split("_face-")[0] for path in paths)
-    )
+    names = ("first", "second")
+    if one.name != other.name:
+        names = (one.name.split("_face-")[0], other.name.split("_face-")[0])
     windows = (cfg.MIN_STRETCH_S, cfg.TR_S, cfg.LAG_S)
     table = compare_annotations(
-        *stretches, length_s, cfg.ANNOTATION_HZ, windows, labels_of(cfg), names
+        stretches, of_other, length_s, cfg.ANNOTATION_HZ, windows, labels_of(cfg), names
     )
     target = Path(cfg.FILM_DIR) / "comparisons" / f"{one.stem}_vs_{other.stem}.tsv"
     write_table(target, table)
-    plot_agreement(*stretches, length_s, names, target.with_suffix(".png"))
+    plot_agreement(stretches, of_other, length_s, names, target.with_suffix(".png"))
     for row in table.itertuples():
         print(f"  {row.measure}: {row.value:.4g}" + (f"   ({row.meaning})" if row.meaning else ""))
     print(f"  wrote {target} and its figure")

@@ -59,6 +59,7 @@ from neuroface.bold import (
 from neuroface.decoding import impossible_splits, with_splits
 from neuroface.face_study import (
     STUDY,
+    FaceSettings,
     check_clock,
     check_study,
     choose_windows,
@@ -89,8 +90,9 @@ import pandas as pd
 def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 1, cfg, __doc__)
-    if cfg.DATASET == "demo" and write_demo(cfg.DATASET_DIR, cfg.ROI_FILE, cfg.SEED):
-        print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
+    if cfg.DATASET == "demo" and cfg.ROI_FILE is not None:
+        if write_demo(cfg.DATASET_DIR, cfg.ROI_FILE, cfg.SEED):
+            print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
     runs, missing = runs_of(cfg)
     for what, why in missing:
         stage.leave_out(what, why)
@@ -119,8 +121,9 @@ def main():
 
     cut = partial(cut_windows, stage.folder, plans, mask, affine, cfg)
     stage.each(cut, runs, partial(is_cut, stage.folder), "runs")
-    if why := write_window_regressors(stage.folder, [found for _, found in planned.values()]):
-        stage.leave_out("film regressors", why)
+    regressors_of_runs = [regressors for _, regressors in planned.values()]
+    if problem := write_window_regressors(stage.folder, regressors_of_runs):
+        stage.leave_out("film regressors", problem)
     for run in runs:
         constant = read_json(windows_file(stage.folder, run.subject, run.name).with_suffix(".json"))
         if n := constant["constant_voxels_set_to_0"]:
@@ -141,7 +144,9 @@ def check():
     check_study(cfg, plan_windows, with_events, describe_trials)
 
 
-def plan_windows(run: Run, cfg, stage: Stage) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+def plan_windows(
+    run: Run, cfg: FaceSettings, stage: Stage
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """The run's windows after balancing, without those past its end, columns as in ``*_windows.tsv``; and all windows."""
     image, shape = open_header(run.bold)
     if remark := check_tr(run, image, shape[3], cfg.TR_S):
@@ -255,7 +260,7 @@ def cut_windows(
     plans: dict[Run, pd.DataFrame],
     mask: np.ndarray,
     affine: np.ndarray,
-    cfg,
+    cfg: FaceSettings,
     run: Run,
 ) -> None:
     """Write a run's windows and their table; the table is written last."""
@@ -268,8 +273,8 @@ def cut_windows(
     taken = {
         "taken_from_bold": cleaning.removed,
         "why": cleaning.reason,
-        "scrubbed_volumes": int((~cleaning.kept & cleaning.steady.kept).sum()),
-        "volumes_before_steady_state": cleaning.steady.n_before,
+        "scrubbed_volumes": cleaning.n_scrubbed,
+        "volumes_before_steady_state": cleaning.n_before,
     }
     write_json(target.with_suffix(".json"), {"constant_voxels_set_to_0": constant} | taken)
     write_table(target.with_suffix(".tsv"), plans[run])
@@ -280,20 +285,25 @@ def is_cut(folder: Path, run: Run) -> bool:
     return all(target.with_suffix(suffix).exists() for suffix in (".npy", ".json", ".tsv"))
 
 
-def volumes_of(plan: pd.DataFrame, run: Run, cfg) -> np.ndarray:
+def volumes_of(plan: pd.DataFrame, run: Run, cfg: FaceSettings) -> np.ndarray:
     """Volume of the series at which each window starts; ``first_tr`` also counts the censored TRs of the film."""
     kept = read_censor(run.censor, open_header(run.bold)[1][3])
     first_tr, first_volume = whole_windows(kept, cfg.WINDOW_TRS)
     return first_volume[np.searchsorted(first_tr, plan["first_tr"])]
 
 
-def describe_trials(runs: list[Run], cfg) -> list[str]:
+def describe_trials(runs: list[Run], cfg: FaceSettings) -> list[str]:
     names = [name for names in cfg.LABEL_EVENTS.values() for name in names]
     return list(filter(None, [joined_trials(runs, names, cfg, cfg.MIN_STRETCH_S)]))
 
 
 def describe(
-    stage: Stage, runs: list[Run], mask: np.ndarray, computed: str, cleaning: list[str], cfg
+    stage: Stage,
+    runs: list[Run],
+    mask: np.ndarray,
+    computed: str,
+    cleaning: list[str],
+    cfg: FaceSettings,
 ) -> Section:
     labels = labels_of(cfg)
     names = [f"{title.replace(' ', '-')} windows" for title in labels.titles]

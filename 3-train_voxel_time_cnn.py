@@ -21,7 +21,7 @@ Writes    3-model/<split>/fold-<k>.keras, the float32 network, and with N_SEEDS 
             float64
 Settings  SEED, CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, CNN_FILTERS,
           CNN_DENSE_UNITS, TRAINING, TRAINING_STEPS, EPOCHS, BATCH_SIZE, LEARNING_RATE, N_SEEDS,
-          PRECISION, BASELINES, ALIGNMENT, ALIGNMENT_FEATURES, N_PERMUTATIONS, N_PERMUTATIONS_CNN,
+          PRECISION, BASELINES, N_PERMUTATIONS, N_PERMUTATIONS_CNN,
           SPACE, ROI_FILE
 Takes     full size (41,489 voxels): 6 s per step of 20 windows on 2 CPU cores, so use a GPU; 19 GB,
           or less if less is available, because gradients accumulate over smaller passes. Linear
@@ -37,20 +37,17 @@ from neuroface.decoding import (
     BEST,
     DEFAULT,
     LINEAR,
+    PERMUTED,
     SHUFFLED,
     Fold,
     Member,
     Windows,
-    aligned_kernel,
     candidates,
     describe,
-    files_of,
     fit_fold,
     folds_of_all_splits,
     is_chosen,
     is_trained,
-    lacks_inner_logits,
-    load_network,
     logit_network,
     members_of,
     permuted,
@@ -62,12 +59,18 @@ from neuroface.decoding import (
     summary,
     write_best,
     write_comparison,
-    write_inner,
     write_kernel,
     write_member,
     write_results,
 )  # fmt: skip
-from neuroface.face_study import STUDY, add_confounds, labels_of, rois_name, windows_of
+from neuroface.face_study import (
+    STUDY,
+    FaceSettings,
+    add_confounds,
+    labels_of,
+    rois_name,
+    windows_of,
+)
 from neuroface.pipeline import (
     Rules,
     Stage,
@@ -102,11 +105,6 @@ def main():
     ladder = partial(write_ladder, windows, samples, folds, cfg)
     stage.each(ladder, linear, lambda name: ladder_file(windows, name).exists(), "linear models")
 
-    aligned = [windows.kernels / "aligned.json"] if cfg.ALIGNMENT == "srm" else []
-    stage.each(
-        partial(write_alignment, windows, samples, folds, cfg), aligned, Path.exists, "alignments"
-    )
-
     members = [
         member
         for variant in [*linear, *variants(cfg)]
@@ -123,8 +121,7 @@ def main():
     for split in cfg.CV_SPLITS:
         write_comparison(stage.folder, results, split, labels, cfg)
     write_json(stage.folder / "metrics.json", summary(results, ladders, impossible, cfg))
-    alignment = read_json(aligned[0]) if aligned else None
-    section = describe(stage.folder, results, ladders, choices, impossible, alignment, labels, cfg)
+    section = describe(stage.folder, results, ladders, choices, impossible, labels, cfg)
     add_confounds(stage, section, samples, folds, results, ladders, cfg)
     stage.finish(f"{len(members)} fold models", section)
 
@@ -149,8 +146,6 @@ RULES = Rules(
     aside=(
         "ROI_FILE",
         "BASELINES",
-        "ALIGNMENT",
-        "ALIGNMENT_FEATURES",
         "N_PERMUTATIONS",
         "N_PERMUTATIONS_CNN",
     ),
@@ -158,7 +153,7 @@ RULES = Rules(
 )
 
 
-def check_dataset(folder: Path, cfg) -> pd.DataFrame:
+def check_dataset(folder: Path, cfg: FaceSettings) -> pd.DataFrame:
     """``samples.tsv``; raise unless it fits X.npy (n, n_voxels, window_trs) and y.npy (n,), and all values are finite."""
     X, y, samples = (
         open_npy(folder / "X.npy"),
@@ -178,7 +173,7 @@ def check_dataset(folder: Path, cfg) -> pd.DataFrame:
     return samples
 
 
-def name_fold_limits(stage: Stage, folds: dict[str, list[Fold]], cfg) -> None:
+def name_fold_limits(stage: Stage, folds: dict[str, list[Fold]], cfg: FaceSettings) -> None:
     """Print why these splits, which have fewer folds or choose the epoch by event, and what the embargo removes."""
     if cfg.splits_why:
         print(f"  {cfg.splits_why}")
@@ -196,7 +191,7 @@ def name_fold_limits(stage: Stage, folds: dict[str, list[Fold]], cfg) -> None:
             stage.leave_out(f"{split} folds", why)
 
 
-def linear_models(stage: Stage, cfg) -> list[str]:
+def linear_models(stage: Stage, cfg: FaceSettings) -> list[str]:
     """Ridge classifiers: of whole windows, for the leakage ladder; of means over time; of the voxels of ROI_FILE."""
     rois = [name for name in cfg.BASELINES if name == rois_name(cfg.ROI_FILE)]
     if rois and cfg.SPACE != "MNI":
@@ -208,7 +203,11 @@ def linear_models(stage: Stage, cfg) -> list[str]:
 
 
 def write_ladder(
-    windows: Windows, samples: pd.DataFrame, folds: dict[str, list[Fold]], cfg, name: str
+    windows: Windows,
+    samples: pd.DataFrame,
+    folds: dict[str, list[Fold]],
+    cfg: FaceSettings,
+    name: str,
 ) -> None:
     """Score a linear model on all folds of all splits, and on relabelled events."""
     kernel = windows.kernel_of(name)
@@ -218,23 +217,8 @@ def write_ladder(
     write_json(ladder_file(windows, name), result)
 
 
-def write_alignment(
-    windows: Windows, samples: pd.DataFrame, folds: dict[str, list[Fold]], cfg, target: Path
-) -> None:
-    """The ladder of ridge regression after people were aligned; a split that gives no data to align is named."""
-    X, scored, impossible = windows.X, {}, {}
-    for split, part in folds.items():
-        kernel = partial(aligned_kernel, X, samples, n_features=cfg.ALIGNMENT_FEATURES)
-        try:
-            null = cfg.N_PERMUTATIONS, cfg.SEED, cfg.LABELS[0]
-            scored |= scores_by_split(kernel, windows.y, samples, {split: part}, *null)
-        except NeuroFaceError as why:
-            impossible[split] = str(why)
-    write_json(target, {"scores": scored, "not_possible": impossible})
-
-
 def choose_best(
-    stage: Stage, folds: dict[str, list[Fold]], samples: pd.DataFrame, cfg
+    stage: Stage, folds: dict[str, list[Fold]], samples: pd.DataFrame, cfg: FaceSettings
 ) -> dict[str, dict]:
     """Choose a model in each fold by its inner validation windows: split → choices. SELECTION may leave no such windows."""
     if cfg.SELECTION != "inner":
@@ -250,31 +234,27 @@ def ladder_file(windows: Windows, name: str) -> Path:
     return windows.kernels / f"{name}_ladder.json"
 
 
-def variants(cfg) -> list[str]:
+def variants(cfg: FaceSettings) -> list[str]:
     """Networks to train on every fold: the architectures, the shuffled network, the networks on relabelled events."""
     names = [*cfg.MODELS, *(name for name in cfg.BASELINES if name == SHUFFLED)]
     return names + [permuted(number) for number in range(1, cfg.N_PERMUTATIONS_CNN + 1)]
 
 
-def n_seeds(variant: str, cfg) -> int:
+def n_seeds(variant: str, cfg: FaceSettings) -> int:
     """Networks per fold; nulls have one."""
     return cfg.N_SEEDS if variant in cfg.MODELS else 1
 
 
-def train_fold(folder: Path, windows: Windows, samples: pd.DataFrame, cfg, member: Member) -> None:
+def train_fold(
+    folder: Path, windows: Windows, samples: pd.DataFrame, cfg: FaceSettings, member: Member
+) -> None:
     """Fit a variant to a fold and predict its held-out windows."""
     variant, _, fold, number = member
-    if lacks_inner_logits(folder, member):
-        network = load_network(files_of(folder, member).model, *windows.X.shape[1:])
-        logit = predict_logits(
-            logit_network(network), windows.X, cfg.INFERENCE_BATCH, fold.validation
-        )
-        return write_inner(folder, member, fold.validation, logit)
     model, order = variant, None
     if variant == SHUFFLED:
         model, order = DEFAULT, np.random.default_rng(cfg.SEED).permutation(windows.X.shape[1])
-    if variant.startswith(permuted("")):
-        model, null = cfg.MODELS[0], int(variant.removeprefix(permuted("")))
+    if variant.startswith(PERMUTED):
+        model, null = cfg.MODELS[0], int(variant.removeprefix(PERMUTED))
         windows = replace(
             windows, labels=permuted_labels(samples, 1, cfg.SEED + null, cfg.LABELS[0])[:, 0]
         )
@@ -288,7 +268,12 @@ def train_fold(folder: Path, windows: Windows, samples: pd.DataFrame, cfg, membe
 
 
 def write_all(
-    folder: Path, model: str, folds: dict[str, list[Fold]], samples: pd.DataFrame, labels, cfg
+    folder: Path,
+    model: str,
+    folds: dict[str, list[Fold]],
+    samples: pd.DataFrame,
+    labels,
+    cfg: FaceSettings,
 ) -> dict:
     """Results of a model under every split: split → content of its ``metrics.json``."""
     return {

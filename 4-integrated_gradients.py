@@ -55,7 +55,7 @@ from neuroface.decoding import (
     read_choices,
     save_network,
 )  # fmt: skip
-from neuroface.face_study import STUDY, labels_of, windows_of
+from neuroface.face_study import STUDY, FaceSettings, labels_of, windows_of
 from neuroface.pipeline import (
     Rules,
     Stage,
@@ -127,7 +127,7 @@ def main():
             "networks on shuffled labels",
         )
     stage.each(study.check, study.checks, study.is_checked, "checks")
-    files = {
+    files: dict[str, list[Path]] = {
         m: [attribution_file(stage.folder, *u[:4]) for u in units if u.method == m]
         for m in cfg.ATTRIBUTION_METHODS
     }
@@ -140,7 +140,7 @@ def main():
 class Study:
     """The windows, the models that explain them, and all paths; small enough to send to worker processes."""
 
-    def __init__(self, stage: Stage, cfg):
+    def __init__(self, stage: Stage, cfg: FaceSettings):
         self.cfg, self.folder, self.dataset, self.training = (
             cfg,
             stage.folder,
@@ -187,9 +187,18 @@ class Study:
     def recipe(self, method: str) -> Recipe:
         cfg = self.cfg
         return Recipe(
-            method, cfg.IG_ENGINE, cfg.IG_RULE, cfg.IG_STEPS, cfg.IG_TOLERANCE, self.regions_file, cfg.OCCLUSION_TRS,
-            cfg.SMOOTHGRAD_DRAWS, cfg.SMOOTHGRAD_NOISE, cfg.INFERENCE_BATCH, cfg.SEED,
-        )  # fmt: skip
+            method=method,
+            engine=cfg.IG_ENGINE,
+            rule=cfg.IG_RULE,
+            steps=cfg.IG_STEPS,
+            tolerance=cfg.IG_TOLERANCE,
+            regions_file=self.regions_file,
+            occlusion_trs=cfg.OCCLUSION_TRS,
+            smooth_draws=cfg.SMOOTHGRAD_DRAWS,
+            smooth_noise=cfg.SMOOTHGRAD_NOISE,
+            batch=cfg.INFERENCE_BATCH,
+            seed=cfg.SEED,
+        )
 
     def check_file(self, check: tuple[str, str]) -> Path:
         return self.folder / "checks" / f"{'_'.join(check)}.json"
@@ -223,8 +232,8 @@ class Study:
         made = None
         if self.explaining().n_seeds == 1:
             files = [
-                attribution_file(self.folder, *key, method)
-                for key in chosen[KEYS].itertuples(index=False)
+                attribution_file(self.folder, subject, movie, label, method)
+                for subject, movie, label in chosen[KEYS].itertuples(index=False)
             ]
             made = np.stack(
                 [open_npy(file)[window] for file, window in zip(files, chosen["window"])]
@@ -249,7 +258,7 @@ class Study:
         tolerance = (
             self.cfg.IG_TOLERANCE if method == "ig" and self.cfg.IG_STEPS == "auto" else None
         )
-        found = {}
+        found: dict[str, object] = {}
         if METHODS[method].in_logits:
             found["completeness"] = completeness(
                 pd.concat(map(read_table, map(completeness_file, files))), tolerance

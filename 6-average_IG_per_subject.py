@@ -34,6 +34,7 @@ from pathlib import Path
 from neuroface.attribution import chosen_by_hand
 from neuroface.bold import (
     Run,
+    open_image,
     read_mask,
     read_rois,
     regions_in_mask,
@@ -45,7 +46,7 @@ from neuroface.bold import (
     write_nifti,
 )  # fmt: skip
 from neuroface.decoding import BEST, folds_of, linear_pattern, model_folder, read_choices
-from neuroface.face_study import STUDY, labels_of, roi_word, windows_of
+from neuroface.face_study import STUDY, FaceSettings, labels_of, roi_word, windows_of
 from neuroface.maps import (
     MapTest,
     Relabelling,
@@ -86,9 +87,10 @@ from neuroface.pipeline import (
     write_table,
 )
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
+
+Brain = tuple[np.ndarray, np.ndarray]  # the group mask (x, y, z) bool, its affine (4, 4)
 
 
 def main():
@@ -154,7 +156,7 @@ def main():
     stage.each(
         test,
         contrasts,
-        lambda unit: contrast_file(stage.folder, *unit, "test.json").exists(),
+        lambda unit: contrast_file(stage.folder, unit[0], unit[1], "test.json").exists(),
         "group tests",
     )
 
@@ -174,13 +176,18 @@ def main():
     )
 
 
-def runs_for_glm(cfg) -> list[Run]:
+def runs_for_glm(cfg: FaceSettings) -> list[Run]:
     """Runs whose BOLD the GLM reads: those with the first label. Script 1 lists the runs that are left out."""
     return [run for run in runs_of(cfg)[0] if len(stretches_of_labels(run, cfg)[0])]
 
 
 def tests_of(
-    stage: Stage, maps: dict, contrasts: list, about: dict, brain: tuple, cfg
+    stage: Stage,
+    maps: dict,
+    contrasts: list[tuple[str, str]],
+    about: dict,
+    brain: Brain,
+    cfg: FaceSettings,
 ) -> tuple[dict, dict]:
     """Method → the test of its group maps; and method → its relabellings, where they are the test."""
     training, split = stage.folder_of(3), cfg.HELD_OUT_SPLIT
@@ -214,7 +221,9 @@ def tests_of(
     return tests, nulls
 
 
-def write_pattern(stage: Stage, samples: pd.DataFrame, brain: tuple, cfg, target: Path) -> None:
+def write_pattern(
+    stage: Stage, samples: pd.DataFrame, brain: Brain, cfg: FaceSettings, target: Path
+) -> None:
     """Write the activation pattern of the linear model (Haufe et al. 2014), one value per voxel and volume."""
     X, is_first = (
         open_npy(stage.folder_of(2) / "X.npy"),
@@ -224,7 +233,7 @@ def write_pattern(stage: Stage, samples: pd.DataFrame, brain: tuple, cfg, target
     write_map(target, linear_pattern(X, is_first, folds).astype(np.float32), *brain, cfg.TR_S)
 
 
-def write_effects(stage: Stage, runs: list[Run], brain: tuple, cfg) -> None:
+def write_effects(stage: Stage, runs: list[Run], brain: Brain, cfg: FaceSettings) -> None:
     """Write the effect of the first label in a GLM: per person (the mean over runs), and the mean over people."""
     mask, affine = brain
     people = [tuple(part) for _, part in groupby(runs, key=lambda run: run.subject)]
@@ -237,7 +246,10 @@ def write_effects(stage: Stage, runs: list[Run], brain: tuple, cfg) -> None:
         write_nifti(effect_file(runs), unmask(mean[:, None], mask)[..., 0], affine)
 
     def mean_effect(target):
-        volumes = [nib.load(effect_file(runs)).get_fdata() for runs in people]
+        volumes = [
+            np.asanyarray(open_image(effect_file(runs)).dataobj, dtype=np.float64)
+            for runs in people
+        ]
         write_nifti(target, np.mean(volumes, axis=0).astype(np.float32), affine)
 
     stage.each(effect, people, lambda runs: effect_file(runs).exists(), "people's GLMs")
@@ -247,7 +259,12 @@ def write_effects(stage: Stage, runs: list[Run], brain: tuple, cfg) -> None:
 
 
 def summarize(
-    stage: Stage, people: dict, contrasts: list, about: dict, brain: tuple, cfg
+    stage: Stage,
+    people: dict,
+    contrasts: list[tuple[str, str]],
+    about: dict,
+    brain: Brain,
+    cfg: FaceSettings,
 ) -> Section:
     """Write the tables of peaks, regions and correlations; return the report's section with the test results."""
     labels, rois = (

@@ -22,7 +22,7 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.attribution import METHODS
 from neuroface.bold import read_mask, read_masked, read_rois, voxel_positions_mm
-from neuroface.face_study import STUDY, labels_of
+from neuroface.face_study import STUDY, FaceSettings, labels_of
 from neuroface.maps import (
     ALPHA,
     animate_surfaces,
@@ -103,7 +103,7 @@ def kinds(labels: tuple[str, str]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def contrasts_there(folder: Path, mask, affine, cfg) -> list[tuple[str, str]]:
+def contrasts_there(folder: Path, mask, affine, cfg: FaceSettings) -> list[tuple[str, str]]:
     """(contrast, method) of the maps that script 6 has made."""
     wanted = [
         (name, method)
@@ -113,11 +113,16 @@ def contrasts_there(folder: Path, mask, affine, cfg) -> list[tuple[str, str]]:
     return [one for one in wanted if read_contrast(folder, *one, mask, affine) is not None]
 
 
-def draw(stage: Stage, hemispheres: dict, mask, affine, cfg, unit: tuple[str, str, str]) -> None:
+def draw(
+    stage: Stage, hemispheres: dict, mask, affine, cfg: FaceSettings, unit: tuple[str, str, str]
+) -> None:
     """Draw one figure of a contrast."""
     contrast, method, kind = unit
     target = contrast_file(stage.folder, *unit)
-    mean, found = read_contrast(stage.folder_of(6), contrast, method, mask, affine)
+    maps = read_contrast(stage.folder_of(6), contrast, method, mask, affine)
+    if maps is None:
+        raise NeuroFaceError(f"6-averages/ has no map of {contrast} ({method}). Rerun script 6.")
+    mean, found = maps
     seconds = [f"{tr * cfg.TR_S:g}–{(tr + 1) * cfg.TR_S:g} s" for tr in range(cfg.WINDOW_TRS)]
     title, unit_text = (
         f"Group mean attribution ({method}), {contrast}",
@@ -181,13 +186,15 @@ def read_contrast(
     return (read_masked(file, mask, affine), None) if file.exists() else None
 
 
-def unit_of(contrast: str, method: str, cfg) -> str:
+def unit_of(contrast: str, method: str, cfg: FaceSettings) -> str:
     unit = METHODS[method].unit
     meaning = contrasts_of(labels_of(cfg))[contrast].meaning
     return f"{unit} (positive: {meaning})" if METHODS[method].signed else unit
 
 
-def reference_maps(folder: Path, method: str, mask, affine, cfg) -> dict[str, np.ndarray]:
+def reference_maps(
+    folder: Path, method: str, mask, affine, cfg: FaceSettings
+) -> dict[str, np.ndarray]:
     """Name → (n_voxels,), means over the window."""
     maps = {}
     for label in cfg.LABELS:
@@ -233,13 +240,16 @@ def write_interactive(values: dict[str, np.ndarray], title: str, target: Path) -
 def outlines_of(folder: Path, contrast: str, method: str) -> str:
     """What the outlines of a contrast's test mean, or why there are none."""
     file = contrast_file(folder, contrast, method, "test.json")
-    test = read_json(file) if file.exists() else {"test": "none", "why": "there is one person"}
+    no_test = {"test": "none", "why": "there is one person"}
+    test: dict = read_json(file) if file.exists() else no_test
     if test["test"] != "none" and test["smallest_p"] > ALPHA:
         return f"No outlines of a test: its smallest possible p is {test['smallest_p']:.2g}."
     return OUTLINES[test["test"]].format(why=test.get("why"))
 
 
-def describe(folder: Path, results: Path, contrasts: list[tuple[str, str]], cfg) -> Section:
+def describe(
+    folder: Path, results: Path, contrasts: list[tuple[str, str]], cfg: FaceSettings
+) -> Section:
     labels = labels_of(cfg)
     about, outlines = contrasts_of(labels), BLACK if cfg.ROI_FILE else ""
     section = Section(

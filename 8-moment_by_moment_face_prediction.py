@@ -42,7 +42,7 @@ from neuroface.bold import (
     stretches_of_labels,
 )  # fmt: skip
 from neuroface.decoding import member_models, model_folder
-from neuroface.face_study import STUDY, labels_of
+from neuroface.face_study import STUDY, FaceSettings, labels_of
 from neuroface.pipeline import Stage, read_table, run_script, write_json
 from neuroface.timeline import (
     LivePrediction,
@@ -139,18 +139,18 @@ def open_stage():
     return cfg, stage, *read_mask(stage.folder_of(1) / "group_mask.nii.gz")
 
 
-def folder_of_models(stage: Stage, cfg) -> Path:
+def folder_of_models(stage: Stage, cfg: FaceSettings) -> Path:
     return model_folder(stage.folder_of(3), cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL)
 
 
-def predictor_of(stage: Stage, fold: int, n_voxels: int, batch: int, cfg):
+def predictor_of(stage: Stage, fold: int, n_voxels: int, batch: int, cfg: FaceSettings):
     """Predictor that slides the fold's model over a run, ``batch`` volumes per pass."""
     files = member_models(stage.folder_of(3), cfg.HELD_OUT_SPLIT, fold, cfg.EXPLAINED_MODEL)
     return predictor_of_models(tuple(files), n_voxels, cfg.WINDOW_TRS, batch)
 
 
 def predict_run(
-    stage: Stage, models: dict, mask: np.ndarray, affine: np.ndarray, cfg, run: Run
+    stage: Stage, models: dict, mask: np.ndarray, affine: np.ndarray, cfg: FaceSettings, run: Run
 ) -> None:
     """Write the table of a run, one row per volume."""
     logits, n_volumes = {}, open_header(run.bold)[1][3]

@@ -146,12 +146,13 @@ EMBARGO_TRS: int = 10
 # groups), grouped like the fold; the held-out fold is used once. "paper": the held-out fold itself;
 # the result is then too high, and it is marked.
 SELECTION: str = "inner"
-# Models trained on the same folds, by name: "voxel_time_cnn" (the paper's), "linear_plus" (a linear
-# and a second-order path, in closed form), "cnn3d" (a 3D-CNN of each volume, averaged over time),
-# "transformer" (over time, on a linear embedding of the voxels), "hybrid" (the 3D-CNN, then the
-# Transformer). The first one is the main model. Ridge regression is always trained too.
+# Models trained on the same folds, by name: "voxel_time_cnn" (the paper's), "screened_ridge" (ridge
+# regression on few voxels, those that go with the label in the training windows), "linear_plus" (a
+# linear and a second-order path, in closed form), "cnn3d" (a 3D-CNN of each volume, averaged over
+# time), "transformer" (over time, on a linear embedding of the voxels), "hybrid" (the 3D-CNN, then
+# the Transformer). The first one is the main model. Ridge regression is always trained too.
 # neuroface/decoding/architectures.py lists them; docs/architectures.md.
-MODELS: tuple[str, ...] = ("voxel_time_cnn", "linear_plus")
+MODELS: tuple[str, ...] = ("voxel_time_cnn", "screened_ridge", "linear_plus")
 # Sizes of the other networks, if you do not want the defaults in neuroface/decoding/rivals.py.
 # Example: {"transformer": {"depth": 2, "width": 64}}.
 MODEL_OPTIONS: dict[str, dict[str, object]] = {}
@@ -187,11 +188,6 @@ PRECISION: str = "auto"
 # "shuffled-cnn" (the network with voxels in random order: does the convolution over the voxel index
 # matter?). The last costs as much as the network itself.
 BASELINES: tuple[str, ...] = ("linear", "linear-mean", "rois", "shuffled-cnn")
-# "srm": the ladder of ridge regression also after a shared response model has aligned the viewers
-# of each film. This needs training windows of every person, as in the "event" split.
-ALIGNMENT: str = "none"
-# Features of that model.
-ALIGNMENT_FEATURES: int = 20
 # Relabellings in the null of the linear model: events swap labels, in the same way for all viewers.
 # They cost little.
 N_PERMUTATIONS: int = 1000

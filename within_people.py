@@ -29,7 +29,7 @@ from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.bold import runs_of
-from neuroface.decoding import LEAST_CLUSTERS, mean_over_people
+from neuroface.decoding import LEAST_CLUSTERS
 from neuroface.face_study import STUDY
 from neuroface.pipeline import read_table, run_script, write_table
 
@@ -131,13 +131,11 @@ def means_of(table: pd.DataFrame) -> pd.DataFrame:
     for (split, model), each in table.groupby(["split", "model"], sort=False):
         for score in SCORES:
             values = each[score].dropna()
-            mean, low, high = mean_over_people(values.to_numpy(), values.index)
-            p = float("nan")
-            if len(values) < LEAST_CLUSTERS:
-                low = high = p
-            elif values.std() > 0:
+            low = high = p = float("nan")
+            if len(values) >= LEAST_CLUSTERS and values.std() > 0:
+                low, high = ttest_1samp(values, CHANCE).confidence_interval(0.95)
                 p = ttest_1samp(values, CHANCE, alternative="greater").pvalue
-            rows.append((split, model, score, len(values), mean, low, high, p))
+            rows.append((split, model, score, len(values), values.mean(), low, high, p))
     return pd.DataFrame(
         rows, columns=["split", "model", "score", "people", "mean", "low", "high", "p"]
     )

@@ -32,6 +32,7 @@ import pandas as pd
 
 ROOT = Path(__file__).parents[1]
 MODELS = (
+    "screened_ridge",
     "linear",
     "linear-mean",
     "linear_plus",
@@ -41,7 +42,7 @@ MODELS = (
     "transformer",
     "hybrid",
 )
-CLOSED = ("linear", "linear-mean", "linear_plus")
+CLOSED = ("linear-mean", "linear", "screened_ridge", "linear_plus")  # simplest first
 SMALL = {
     "cnn3d": {"filters": (8, 8, 16), "dense_units": 32},
     "transformer": {"width": 32, "heads": 4, "depth": 2, "feed_forward": 64},
@@ -280,7 +281,7 @@ def best_of(name: str, folder: Path, out: Path, models: list[str]) -> Path:
             )
         ]
 
-    closed = [model for model in ("linear-mean", "linear", "linear_plus") if model in models]
+    closed = [model for model in CLOSED if model in models]
     networks = [model for model in models if model not in (*CLOSED, "paper")]
     for fold in folds:
         chosen.append(simplest([simplest(closed, fold.number), *networks], fold.number))

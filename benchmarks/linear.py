@@ -23,7 +23,7 @@ import numpy as np
 from measure import machine
 
 N_WINDOWS, TRS, MASK_SIDE, PEOPLE = 3606, 10, 85, 85
-STEPS = ("kernel of windows", "kernel of means", "linear", "linear_plus")
+STEPS = ("kernel of windows", "kernel of means", "linear", "screened_ridge", "linear_plus")
 
 
 def write_windows(folder: Path, n_windows: int, n_voxels: int) -> None:

@@ -161,7 +161,8 @@ def train_released(file: str, y, fold, precision: str, per_pass: int, epochs: in
 
 
 def train_ours(file: str, y, fold, precision: str, per_pass: int, epochs: int, clock) -> None:
-    from neuroface.decoding import build_network, train_network
+    from neuroface.decoding import build_network
+    from neuroface.decoding.training import train_network
 
     X = np.load(file, mmap_mode="r")
     train_network(

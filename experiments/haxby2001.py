@@ -11,7 +11,7 @@ people: set DATASET_DIR to it, RAW_DIR to ds000105, INCLUDE = (), SPACE = "MNI" 
 """
 
 DATASET = "bids"
-DATASET_DIR = "../shared/real/haxby2001"  # edit: folder of your copy
+DATASET_DIR = "/data/haxby2001"  # edit: folder of your copy
 RUN_NAME = "haxby2001"  # another one for each person
 INCLUDE = ("sub-1",)
 SPACE = "native"

@@ -38,9 +38,7 @@ def _require_environment() -> None:
         root = Path(__file__).parents[1]
         activate = f". {root / '.venv' / 'bin' / 'activate'}"
         if not (root / ".venv" / "bin" / "activate").exists():
-            activate = (
-                "python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.txt"
-            )
+            activate = "python3 -m venv .venv && . .venv/bin/activate && pip install -e ."
         sys.exit(
             f"error: {sys.executable} has no package {missing}. Activate the environment: {activate}"
         )

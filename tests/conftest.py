@@ -7,6 +7,7 @@ import os
 for _variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(_variable, "1")  # before NumPy and TensorFlow are loaded
 
+import ast
 import fcntl
 import gzip
 import hashlib
@@ -185,15 +186,28 @@ def _without_cost(value):
     return [_without_cost(part) for part in value] if isinstance(value, list) else value
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that use the tiny study last, but for one: with two test processes, one makes it, the other goes on.
+# They begin in this order: the one that makes the tiny study, then those with a long set-up of their own. Whatever is long
+# and begins late runs alone, while the other test process has nothing left.
+BEGIN_EARLY = (
+    "test_pipeline.py",
+    "test_volumes_scripts.py",
+    "test_film_encoding_study.py",
+    "test_backends.py",
+    "test_haxby.py",
+)
 
-    The file that takes longest, with a tiny study of its own, is the second: at the end one process
-    would wait for it.
-    """
-    users = [item.path.name for item in items if "tiny" in item.fixturenames]
-    first = {"test_pipeline.py": -2, "test_volumes_scripts.py": -1}
-    items.sort(key=lambda item: first.get(item.path.name, item.path.name in users))
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; the other files that use the tiny study last, so that no process waits until it is made."""
+    users = {item.path.name for item in items if "tiny" in item.fixturenames}
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.name
+        if name in BEGIN_EARLY:
+            return BEGIN_EARLY.index(name) - len(BEGIN_EARLY)
+        return int(name in users)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
@@ -214,7 +228,7 @@ def tiny(tmp_path_factory) -> SimpleNamespace:
         folder = folder.parent  # that of all test processes
     folder = folder / "tiny"
     folder.mkdir(exist_ok=True)
-    made = folder / "made.json"
+    made = folder / "made.txt"
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
@@ -222,9 +236,8 @@ def tiny(tmp_path_factory) -> SimpleNamespace:
                 "the tiny study could not be made; another test says why"
             )
             (folder / "begun").touch()
-            made.write_text(json.dumps(_make_tiny(folder)))
-    settings, printed = json.loads(made.read_text())
-    printed = {int(number): text for number, text in printed.items()}
+            made.write_text(repr(_make_tiny(folder)))
+    settings, printed = ast.literal_eval(made.read_text())  # unlike JSON it keeps tuples
     return SimpleNamespace(
         root=folder / "tiny",
         config=folder / "tiny.py",
@@ -246,9 +259,7 @@ def _make_tiny(folder: Path) -> tuple[dict, dict]:
     config = write_config(folder / "tiny.py", **settings)
     printed = {}
     for number in STAGES:
-        done = (run_here if number in (3, 4, 8) else run)(
-            number, config
-        )  # here TensorFlow is imported already
+        done = run_here(number, config)
         assert done.returncode == 0, done.stderr
         printed[number] = done.stdout
     return settings, printed

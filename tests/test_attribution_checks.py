@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 SHAPE = (40, 8)
-IG = Recipe("ig", "keras", "right", 4, 0.01, None, 2, 0, 0.1, 8, 7)
+IG = Recipe(method="ig", rule="right", steps=4, occlusion_trs=2, smooth_noise=0.1, batch=8, seed=7)
 
 
 @pytest.fixture(scope="module")

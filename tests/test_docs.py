@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 STUDIES = sorted((ROOT / "studies").glob("*/README.md"))
-ALL = [README, *PAGES, ROOT / "benchmarks" / "README.md"]
+ALL = [README, ROOT / "CONTRIBUTING.md", *PAGES, ROOT / "benchmarks" / "README.md"]
 CODE = sorted((ROOT / "neuroface").rglob("*.py"))
 SCRIPTS = sorted(ROOT.glob("[1-8]-*.py"))
 WITH_ZERO = [ROOT / "0-annotate_film.py", *SCRIPTS]
@@ -314,7 +314,6 @@ def test_an_example_of_other_labels_is_sound(name):
 def test_settings_that_the_pages_name_exist():
     other = {
         "NEUROFACE_CONFIG", "KERAS_BACKEND",  # of the environment
-        "FACE_TRIAL_TYPES", "NOFACE_TRIAL_TYPES",  # former names
         "ARCHITECTURES", "COMPARED", "MEANS", "STUDY",  # names in the code
     }  # fmt: skip
     for page in ALL:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 N, SHAPE, AFFINE = 12, (27, 4), np.diag([3.0, 3.0, 3.0, 1.0])
-IG = Recipe("ig", "keras", "right", 3, 0.01, None, 2, 0, 0.1, 4, 7)
+IG = Recipe(method="ig", rule="right", steps=3, occlusion_trs=2, smooth_noise=0.1, batch=4, seed=7)
 
 
 @pytest.fixture(scope="module")

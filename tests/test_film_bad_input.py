@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, popen_arguments, write_config
 
-pytest.importorskip("av", reason="needs requirements-film.txt")
+pytest.importorskip("av", reason="needs the extra film: make film")
 
 from neuroface import NeuroFaceError  # noqa: E402
 from neuroface.film import open_film, scan  # noqa: E402
@@ -153,4 +153,4 @@ def test_without_the_extra_packages_one_line_names_the_command(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], **popen_arguments(config))
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
-    assert "Run: pip install -r requirements-film.txt" in done.stderr
+    assert "Run: pip install -e '.[film]'" in done.stderr

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-pytest.importorskip("av", reason="needs requirements-film.txt")
+pytest.importorskip("av", reason="needs the extra film: make film")
 
 from neuroface.film import open_film, scan  # noqa: E402
 

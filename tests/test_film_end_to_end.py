@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from conftest import run_here, run_zero, write_config
 
-pytest.importorskip("av", reason="needs requirements-film.txt")
-pytest.importorskip("mtcnn", reason="needs requirements-film.txt")
+pytest.importorskip("av", reason="needs the extra film: make film")
+pytest.importorskip("mtcnn", reason="needs the extra film: make film")
 pytest.importorskip("skimage", reason="needs scikit-image")
 
 from neuroface.bold import on_screen, read_1d  # noqa: E402

@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, STAGES, run, run_here, write_config
+from conftest import ROOT, STAGES, run_here, write_config
 
 FILMS, PEOPLE = ("aurora", "harbour"), ("sub-1", "sub-2", "sub-3", "sub-4")
 # Hashes may hold the word by chance.
@@ -48,11 +48,12 @@ def concert(tiny, tmp_path_factory):
         RUN_NAME="concert", LABELS=("music", "speech"), LABEL_EVENTS={"music": ("music",), "speech": ("speech",)},
         ROI_FILE=str(folder / "auditory_regions.tsv"), N_FOLDS=2, CV_SPLITS=("movie",), TRAINING_STEPS=12, BATCH_SIZE=8,
         CNN_FILTERS=(4, 4, 4), CNN_DENSE_UNITS=8, BASELINES=("linear", "rois"), N_PERMUTATIONS=20, IG_STEPS=8,
-        LEARNING_RATE=0.003, CHECK_WINDOWS=2, ATTRIBUTION_CHECKS=("deletion",), N_FLIPS=20, N_RANDOM_REGIONS=20, N_JOBS=1,
+        LEARNING_RATE=0.003, CHECK_WINDOWS=2, WINDOW_TRS=4, ATTRIBUTION_CHECKS=("deletion",), N_FLIPS=20,
+        N_RANDOM_REGIONS=20, N_JOBS=1,
     )  # fmt: skip
     printed = {}
     for number in STAGES:
-        done = (run_here if number in (3, 4, 8) else run)(number, config)
+        done = run_here(number, config)
         assert done.returncode == 0, done.stderr
         printed[number] = done.stdout + done.stderr
     return folder / "data" / "concert", printed

@@ -70,8 +70,6 @@ OTHER = {
     "BATCH_SIZE": (6, {}),
     "LEARNING_RATE": ([0.005, 0.07], {}),
     "N_SEEDS": (5, {}),
-    "ALIGNMENT": ("srm", {}),
-    "ALIGNMENT_FEATURES": (37, {"ALIGNMENT": "srm"}),
     "BASELINES": (["linear"], {}),
     "N_PERMUTATIONS": (77, {}),
     "N_PERMUTATIONS_CNN": (5, {}),
@@ -224,7 +222,10 @@ def test_it_needs_only_what_the_finished_scripts_stamp(settings, last):
 
 
 def test_what_is_cited_is_listed_and_nothing_else(settings):
-    nndb = settings | {"DATASET": "nndb-v1", "MODELS": ["voxel_time_cnn", "hybrid"]}
+    nndb = settings | {
+        "DATASET": "nndb-v1",
+        "MODELS": ["voxel_time_cnn", "screened_ridge", "hybrid"],
+    }
     nndb |= {
         "ATTRIBUTION_METHODS": [
             "ig",
@@ -234,7 +235,7 @@ def test_what_is_cited_is_listed_and_nothing_else(settings):
             "attention-rollout",
         ]
     }
-    nndb |= {"MATCH_ON": ["brightness"], "ALIGNMENT": "srm"}
+    nndb |= {"MATCH_ON": ["brightness"]}
     nndb |= {
         "IG_ENGINE": "deepexplain",
         "ATTRIBUTION_BASELINE": "other class",
@@ -292,14 +293,3 @@ def test_other_labels_have_their_own_words_and_no_others(settings):
     assert "of every such stretch without music." in gaps
     assert title(settings) == "Is there a face on the screen?"
     assert title(settings | other) == "Decoding music against speech"
-
-
-def test_a_stamp_with_former_names_gives_the_same_paragraph(settings):
-    old = {
-        name: value
-        for name, value in settings.items()
-        if name not in ("LABELS", "LABEL_EVENTS", "EVENT_COLUMN")
-    }
-    old |= {"FACE_TRIAL_TYPES": ["face"], "NOFACE_TRIAL_TYPES": []}
-    assert paragraph(FaceSettings.today(old)) == paragraph(settings)
-    assert title(old) == title(settings)

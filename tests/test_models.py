@@ -25,13 +25,13 @@ import pytest
 N, MASK, TRS = 48, np.ones((3, 3, 3), dtype=bool), 5
 VOXELS = 27
 ROIS = np.arange(VOXELS) % 4 == 0
-NAMES = ("linear", "linear-mean", "face-rois", "linear_plus")
+NAMES = ("linear", "linear-mean", "face-rois", "screened_ridge", "linear_plus")
 CFG = SimpleNamespace(
     WINDOW_TRS=TRS, MODEL_OPTIONS={"linear_plus": {"units": 4}}, CNN_FILTERS=(2, 2, 2), CNN_DENSE_UNITS=4,
     TRAINING="robust", TRAINING_STEPS=24, LEARNING_RATE="auto", BATCH_SIZE=8, PRECISION="float32", N_JOBS=1,
     INFERENCE_BATCH=16, EPOCHS=2,
 )  # fmt: skip
-IG = Recipe("ig", "keras", "auto", "auto", 0.01, None, 2, 0, 0.1, 8, 7)
+IG = Recipe(method="ig", occlusion_trs=2, smooth_noise=0.1, batch=8, seed=7)
 
 
 def fold():

@@ -12,7 +12,7 @@ from neuroface import NeuroFaceError
 from neuroface.bold import write_map
 from neuroface.face_study.study import STUDY
 from neuroface.pipeline import manifest, provenance, report
-from neuroface.pipeline.files import read_json, write_json
+from neuroface.pipeline.files import read_json
 from neuroface.pipeline.script import errors_in_one_line
 from neuroface.pipeline.stage import Stage
 from neuroface.pipeline.stamp import Rules
@@ -197,20 +197,6 @@ def test_a_script_that_is_resumed_on_another_backend_names_both(tiny, tmp_path, 
     )
 
 
-def test_a_folder_of_an_earlier_version_costs_the_methods_paragraph_only(tiny, tmp_path):
-    root, config = copy_of(tiny, tmp_path)
-    for stamp in root.glob("*/settings.json"):
-        content = read_json(stamp)
-        content["settings"].pop("MODEL_OPTIONS", None)
-        write_json(stamp, content)
-    assert run_here(1, config).returncode == 0
-    page = (root / "report.html").read_text()
-    assert (
-        "made some of these folders and did not store &#39;MODEL_OPTIONS&#39;" in page
-        and "with Keras" not in page
-    )
-
-
 def test_other_checks_and_one_more_method_cost_no_finished_map(tiny, tmp_path):
     root, _ = copy_of(tiny, tmp_path)
     folder = root / STAGES[4][0]
@@ -297,8 +283,8 @@ OTHER = {  # a value that differs from the tiny study's
     "CV_SPLITS": ("movie",), "N_FOLDS": 3, "EMBARGO_TRS": 3, "SELECTION": "paper",
     "MODELS": ("hybrid",), "MODEL_OPTIONS": {"voxel_time_cnn": {}}, "EXPLAINED_MODEL": "hybrid",
     "SMOOTH_TRS": 3, "CNN_FILTERS": (8, 8, 4),
-    "CNN_DENSE_UNITS": 16, "TRAINING": "paper", "TRAINING_STEPS": 3, "EPOCHS": 3, "N_SEEDS": 2, "ALIGNMENT": "srm",
-    "ALIGNMENT_FEATURES": 3, "BATCH_SIZE": 4, "LEARNING_RATE": 0.1, "PRECISION": "bfloat16",
+    "CNN_DENSE_UNITS": 16, "TRAINING": "paper", "TRAINING_STEPS": 3, "EPOCHS": 3, "N_SEEDS": 2,
+    "BATCH_SIZE": 4, "LEARNING_RATE": 0.1, "PRECISION": "bfloat16",
     "BASELINES": ("linear",), "N_PERMUTATIONS": 20, "N_PERMUTATIONS_CNN": 1, "HELD_OUT_SPLIT": "window",
     "EXPLAIN": "best fold", "IG_RULE": "midpoint", "ATTRIBUTION_METHODS": ("gradient-x-input",),
     "ATTRIBUTION_BASELINE": "other class", "ATTRIBUTION_DRAWS": 3, "SMOOTHGRAD_DRAWS": 3, "SMOOTHGRAD_NOISE": 0.3,

@@ -260,7 +260,7 @@ def test_a_study_of_its_own_numbers_runs_on_the_same_pipeline(tmp_path):
 
     def script(
         name,
-    ):  # from another folder, without PYTHONPATH: requirements.txt installs the package
+    ):  # from another folder, without PYTHONPATH: the package is installed in place
         return subprocess.run(
             [sys.executable, tmp_path / name],
             env=environment,
@@ -305,7 +305,7 @@ def test_a_script_outside_the_environment_says_how_to_activate_it(tmp_path):
         )
         assert done.returncode == 1 and len(done.stderr.splitlines()) == 1, done.stderr
         assert "has no package" in done.stderr and ". .venv/bin/activate" in done.stderr
-        assert "pip install -r requirements.txt" in done.stderr and not done.stdout
+        assert "pip install -e ." in done.stderr and not done.stdout
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "activate").touch()
     done = subprocess.run(

@@ -353,8 +353,7 @@ def test_without_its_extras_a_script_names_the_command(tmp_path):
     )
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1, done.stderr
     assert (
-        "has no package torch, an extra of this study" in done.stderr
-        and "requirements-images.txt" in done.stderr
+        "has no package torch, an extra of this study" in done.stderr and "[images]" in done.stderr
     )
 
 

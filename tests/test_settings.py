@@ -8,10 +8,14 @@ import textwrap
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 from neuroface import NeuroFaceError
+from neuroface.attribution import METHODS
+from neuroface.bold.confounds import STRATEGIES
+from neuroface.bold.denoising import Strategy
 from neuroface.decoding import learning_rates
-from neuroface.face_study.settings import LIMITS, FaceSettings
+from neuroface.face_study.settings import FaceSettings, Method
 from neuroface.pipeline import settings as pipeline_settings
 from neuroface.pipeline.stage import settings_in
 from neuroface.pipeline.stamp import Rules
@@ -145,11 +149,6 @@ def annotated_settings():
             r"IG_RULE = .secant. is made for 'voxel_time_cnn'; EXPLAINED_MODEL = 'cnn3d'",
             id="secant",
         ),
-        pytest.param(
-            "FLIP_TOGETHER = 'movie'",
-            r"FLIP_TOGETHER is now MAP_TEST.*\"flip films\"",
-            id="former test",
-        ),
         pytest.param("MAP_TEST = 'flips'", r"MAP_TEST = 'flips'.*'flip films'", id="no such test"),
         pytest.param("SMOOTH_TRS = 4", r"SMOOTH_TRS = 4 is even", id="mean without a centre"),
         pytest.param(
@@ -222,11 +221,6 @@ def annotated_settings():
             id="one baseline under both names",
         ),
         pytest.param(
-            "FACE_TRIAL_TYPES = ('x',)\nLABEL_EVENTS = {'face': ('x',), 'noface': ()}",
-            r"FACE_TRIAL_TYPES is a former",
-            id="former and present name",
-        ),
-        pytest.param(
             "EPOCHS = 1 / 0", r"mine\.py cannot be read: ZeroDivisionError", id="file that fails"
         ),
         pytest.param(
@@ -282,7 +276,8 @@ def test_other_data_sets_get_the_papers_values(load, dataset):
     assert demo_differences(cfg) == {}
     preset = set(cfg.DEMO)
     demo = load_settings(CONFIG)
-    assert all(getattr(demo, name) == demo.DEMO[name] for name in preset)
+    assert demo.BASELINES == ("linear", "linear-mean", "face-rois")  # "rois" by the file's name
+    assert all(getattr(demo, name) == demo.DEMO[name] for name in preset - {"BASELINES"})
     assert all(getattr(cfg, name) != cfg.DEMO[name] for name in preset)
 
 
@@ -314,7 +309,7 @@ def test_every_experiment_loads_by_its_relative_name(experiment, monkeypatch, tm
 def test_the_nndb_experiment_is_the_papers_protocol():
     cfg = load_settings(CONFIG, ROOT / "experiments" / "nndb.py")
     assert {name: getattr(cfg, name) for name in PAPER | PAPERS_OWN} == PAPER | PAPERS_OWN
-    assert learning_rates(cfg.TRAINING, cfg.LEARNING_RATE) == [2e-4]
+    assert learning_rates(cfg.TRAINING, cfg.LEARNING_RATE) == (2e-4,)
     assert (cfg.STANDARDIZE, cfg.BALANCE, cfg.CV_SPLITS) == ("none", "run", ("window",))
     assert (cfg.SELECTION, cfg.EXPLAIN) == ("paper", "best fold")
     assert cfg.PLOT_INTERVAL_S == (2032, 3032)
@@ -323,8 +318,35 @@ def test_the_nndb_experiment_is_the_papers_protocol():
 # ---------------------------------------------------------------- config.py beside the code
 
 
-def test_every_limit_belongs_to_a_setting():
-    assert set(LIMITS) <= set(annotated_settings())
+@pytest.mark.parametrize(
+    ("model", "config"),
+    [("neuroface/face_study", ".")]
+    + [
+        (f"studies/{folder}/{package}", f"studies/{folder}")
+        for folder, package in [
+            ("film_encoding", "film_encoding"),
+            ("seen_images", "seen_images"),
+            ("volumes", "volume_study"),
+        ]
+    ],
+)
+def test_a_settings_model_declares_every_setting_of_its_config_and_no_other(model, config):
+    tree = ast.parse((ROOT / model / "settings.py").read_text())
+    models = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    assert len(models) == 1
+    declared = [
+        node.target.id
+        for node in models[0].body
+        if isinstance(node, ast.AnnAssign)
+        and not ast.unparse(node.annotation).startswith("ClassVar")
+    ]
+    constants = ast.parse((ROOT / config / "config.py").read_text()).body
+    assert declared == [node.target.id for node in constants if isinstance(node, ast.AnnAssign)]
+
+
+def test_choices_that_a_type_checker_reads_are_those_of_the_code():
+    assert get_args(Method) == tuple(METHODS)
+    assert get_args(Strategy) == ("auto", "none", "detrend", *STRATEGIES)
 
 
 @pytest.mark.parametrize(("name", "line"), annotated_settings().items())
@@ -338,17 +360,6 @@ def test_every_setting_is_used(name):
     scripts = [ROOT / "0-annotate_film.py", *SCRIPTS.values()]
     code = "\n".join(path.read_text() for path in [*scripts, *(ROOT / "neuroface").rglob("*.py")])
     assert re.search(rf"\b(?:cfg|settings)\.{name}\b|values\[\"{name}\"\]", code)
-
-
-# ---------------------------------------------------------------- former names
-
-
-def test_former_names_of_settings_still_work(load):
-    cfg = load(
-        "DATASET = 'bids'\nFACE_TRIAL_TYPES = ('face', 'person')\nNOFACE_TRIAL_TYPES = ('house',)"
-    )
-    assert cfg.LABEL_EVENTS == {"face": ("face", "person"), "noface": ("house",)}
-    assert not hasattr(cfg, "FACE_TRIAL_TYPES")
 
 
 def test_the_baseline_on_regions_goes_by_the_name_of_its_file(load):

@@ -38,7 +38,7 @@ def errors_of_scripts(config) -> str:
 
 @pytest.mark.skipif(
     find_spec("krippendorff") is None,
-    reason="no krippendorff: pip install -r requirements-volumes.txt",
+    reason="no krippendorff: make volumes",
 )
 def test_a_whole_demo_passes_and_every_run_is_on_the_films_clock(tmp_path):
     demo.write_demo(

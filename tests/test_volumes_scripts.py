@@ -25,9 +25,7 @@ from volume_study import demo
 SCRIPTS = sorted(STUDY.glob("[1-7]-*.py"))
 EXTRAS = ("krippendorff", "rsatoolbox", "umap")
 missing = [name for name in EXTRAS if find_spec(name) is None]
-pytestmark = pytest.mark.skipif(
-    bool(missing), reason=f"no {missing}: pip install -r requirements-volumes.txt"
-)
+pytestmark = pytest.mark.skipif(bool(missing), reason=f"no {missing}: make volumes")
 SEGMENTS = ((0.0, 316.0), (300.0, 616.0), (600.0, 916.0))
 
 
@@ -409,6 +407,5 @@ def test_a_missing_package_is_one_line_with_the_command(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (
-        "This script needs umap. Run: pip install -r" in done.stderr
-        and "requirements-volumes.txt" in done.stderr
+        "This script needs umap. Run: pip install -e" in done.stderr and "[volumes]" in done.stderr
     )

@@ -496,7 +496,7 @@ def test_principal_axes_hold_the_variance():
 
 @pytest.mark.parametrize("features", [10, 300])  # fewer and more than patterns
 def test_distances_are_their_definitions(features):
-    pytest.importorskip("rsatoolbox", reason="pip install -r requirements-volumes.txt")
+    pytest.importorskip("rsatoolbox", reason="make volumes")
     rng = np.random.default_rng(0)
     labels, parts = np.repeat(["z", "a", "m"], 8), np.tile([0, 1], 12)
     patterns = rng.standard_normal((24, features)) + np.repeat(
@@ -546,7 +546,7 @@ def test_no_p_of_five_labels_is_below_one_in_120_and_nine_labels_are_drawn():
 
 def test_r_of_a_perfect_model_reaches_its_ceiling_and_does_not_exceed_it():
     """The correlation with the mean of people's distances, as before, exceeds the bound for single people."""
-    pytest.importorskip("rsatoolbox", reason="pip install -r requirements-volumes.txt")
+    pytest.importorskip("rsatoolbox", reason="make volumes")
     rng, of_people, of_mean, ceiling = np.random.default_rng(0), [], [], []
     for _ in range(20):
         true = rng.random(10)
@@ -578,7 +578,7 @@ def test_holm_and_the_test_over_people():
 
 def test_distances_between_earlier_and_later_episodes_are_0_without_an_effect():
     """Halves of people, as layers had before, share the episodes: 0.7 in place of 0."""
-    pytest.importorskip("rsatoolbox", reason="pip install -r requirements-volumes.txt")
+    pytest.importorskip("rsatoolbox", reason="make volumes")
     samples = film(people=4, blocks=24)
     half = halves_of_episodes(samples, 2.0, 2)
     people = samples["subject"].map({f"s{k}": k % 2 for k in range(4)}).to_numpy()
@@ -710,7 +710,7 @@ def test_decoding_of_noise_and_of_an_effect():
 
 
 def test_the_noise_ceiling_lies_around_the_agreement_of_people():
-    pytest.importorskip("rsatoolbox", reason="pip install -r requirements-volumes.txt")
+    pytest.importorskip("rsatoolbox", reason="make volumes")
     rng = np.random.default_rng(0)
     truth = rng.random(10)
     for noise, least, most in ((0.01, 0.95, 1.0), (3.0, -0.5, 0.5)):

@@ -144,8 +144,8 @@ class Checker:
                 len(orders), -1
             )
             curves.append(sample.sign * logits)
-        curves = np.stack(curves)
-        top, random = curves[:, 0], curves[:, 1:].mean(axis=1)
+        logits_left = np.stack(curves)  # (n_samples, 1 + RANDOM_DELETIONS, n_shares)
+        top, random = logits_left[:, 0], logits_left[:, 1:].mean(axis=1)
         return {
             "share_of_voxels": list(DELETED),
             "logit_without_top_voxels": top.mean(axis=0).tolist(),

@@ -66,7 +66,7 @@ def import_deepexplain():
         if not hasattr(tf, name):
             setattr(tf, name, getattr(tf.compat.v1, name))
     if not hasattr(np, "asscalar"):
-        np.asscalar = lambda array: array.item()
+        vars(np)["asscalar"] = lambda array: array.item()
     try:
         from deepexplain.tensorflow import DeepExplain
     except ImportError as error:

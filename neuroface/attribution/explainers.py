@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Protocol
 
 from neuroface.attribution.deepexplain import DeepExplainGradients
 from neuroface.attribution.heat_maps import AttentionRollout, GradCAM
@@ -19,7 +20,7 @@ import pandas as pd
 _explainers: dict = {}  # of this process: recipe → explainer, its form, and the files of its weights
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A method and its settings.
 
@@ -37,16 +38,26 @@ class Recipe:
     """
 
     method: str
-    engine: str
-    rule: str
-    steps: int | str
-    tolerance: float
-    regions_file: Path
-    occlusion_trs: int
-    smooth_draws: int
-    smooth_noise: float
+    engine: str = "keras"
+    rule: str = "auto"
+    steps: int | str = "auto"
+    tolerance: float = 0.01
+    regions_file: Path | None = None
+    occlusion_trs: int = 1
+    smooth_draws: int = 0
+    smooth_noise: float = 0.0
     batch: int
     seed: int
+
+
+class Attribute(Protocol):
+    """What computes maps: windows, baselines, gains in logit → attributions, steps taken."""
+
+    paths_per_pass: int
+
+    def __call__(
+        self, windows: np.ndarray, baselines: np.ndarray, gains: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 class Explainer:
@@ -54,7 +65,10 @@ class Explainer:
 
     def __init__(self, model: keras.Model, recipe: Recipe):
         self.recipe, self.model, self.logit_model = recipe, model, logit_network(model)
+        self._attribute: Attribute
         if recipe.method == "occlusion":
+            if recipe.regions_file is None:
+                raise ValueError("occlusion needs regions_file")
             regions = np.load(recipe.regions_file, allow_pickle=False)
             self._attribute = Occlusion(
                 self.logit_model, regions, recipe.occlusion_trs, recipe.batch
@@ -66,7 +80,7 @@ class Explainer:
         elif recipe.method == "gradient-x-input":
             self._attribute = IntegratedGradients(model, "right", 1, recipe.batch)
         elif recipe.engine == "deepexplain":
-            self._attribute = DeepExplainGradients(self.logit_model, recipe.steps)
+            self._attribute = DeepExplainGradients(self.logit_model, int(recipe.steps))
         else:
             rule, steps = rule_for(model, recipe.rule, recipe.steps)
             self._attribute = IntegratedGradients(
@@ -80,7 +94,7 @@ class Explainer:
         if isinstance(
             self._attribute, DeepExplainGradients
         ):  # its weights are constants of its graph
-            self._attribute = DeepExplainGradients(self.logit_model, self.recipe.steps)
+            self._attribute = DeepExplainGradients(self.logit_model, int(self.recipe.steps))
 
     def __call__(
         self, X: np.ndarray, samples: pd.DataFrame, baselines_of: Callable

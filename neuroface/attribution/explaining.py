@@ -61,10 +61,10 @@ class Explaining:
         """Every person, film, label, method and seed."""
         keys = [key for key, _ in self.samples.groupby(KEYS, sort=False)]
         return [
-            Unit(*key, method, n + 1)
+            Unit(subject, movie, label, method, number)
             for method in methods
-            for key in keys
-            for n in range(self.n_seeds)
+            for subject, movie, label in keys
+            for number in range(1, self.n_seeds + 1)
         ]
 
     def file(self, unit: Unit) -> Path:
@@ -101,7 +101,8 @@ class Explaining:
             file = files[
                 min(unit.number, len(files)) - 1
             ]  # a model in closed form is the same for every seed
-            explainer = explainer_of(file, *X.shape[1:], self.recipe_of(unit.method))
+            _, n_voxels, window_trs = X.shape
+            explainer = explainer_of(file, n_voxels, window_trs, self.recipe_of(unit.method))
             windows = windows[
                 ~windows["window"].isin(pd.concat(finished)["window"] if finished else [])
             ]

@@ -145,9 +145,8 @@ class IntegratedGradients:
         self.rule, self.steps, self.tolerance = rule, steps, tolerance
         self._gradient = PathGradient(model, segments=rule == "secant")
         self._overlap = 1 if rule == "secant" else 0  # a segment needs the node before it
-        n_nodes = (
-            len(quadrature(rule, FIRST_STEPS if steps == "auto" else steps)[0]) - self._overlap
-        )
+        self._first_steps = FIRST_STEPS if isinstance(steps, str) else steps
+        n_nodes = len(quadrature(rule, self._first_steps)[0]) - self._overlap
         passes = -(-n_nodes // max(1, batch - self._overlap))
         self.nodes_per_pass = -(-n_nodes // passes) + self._overlap
         self.paths_per_pass = max(1, batch // self.nodes_per_pass)
@@ -167,7 +166,7 @@ class IntegratedGradients:
         attributions (n, n_voxels, window_trs) float32, steps taken (n,) int.
         """
         maps, taken = np.empty_like(windows), np.empty(len(windows), dtype=int)
-        left, steps = np.arange(len(windows)), FIRST_STEPS if self.steps == "auto" else self.steps
+        left, steps = np.arange(len(windows)), self._first_steps
         while len(left):
             for start in range(0, len(left), self.paths_per_pass):
                 rows = left[start : start + self.paths_per_pass]
@@ -187,7 +186,8 @@ class IntegratedGradients:
                 np.concatenate([a, np.repeat(a[:1], empty, axis=0)]) for a in (windows, baselines)
             )
         nodes, weights = quadrature(self.rule, steps)
-        total, fresh = 0, self.nodes_per_pass - self._overlap
+        total: np.ndarray | int = 0
+        fresh = self.nodes_per_pass - self._overlap
         for start in range(0, len(nodes) - self._overlap, fresh):
             part = np.minimum(np.arange(start, start + self.nodes_per_pass), len(nodes) - 1)
             weight = np.where(

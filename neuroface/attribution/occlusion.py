@@ -4,7 +4,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import (
-    DAMAGED_GZIP,
+    UNREADABLE,
     nearly_whole,
     open_image,
     read_rois,
@@ -23,8 +23,8 @@ def regions_to_occlude(
     mask: np.ndarray,
     affine: np.ndarray,
     edge_mm: float,
-    roi_file: Path,
-    parcel_file: Path | None,
+    roi_file: str | Path | None,
+    parcel_file: str | Path | None,
 ) -> np.ndarray:
     """Number of the region that each voxel belongs to, (n_voxels,) int32; 0: none.
 
@@ -42,6 +42,8 @@ def regions_to_occlude(
     if kind == "cubes":
         return cubes(positions_mm, edge_mm)
     source = roi_file if kind == "rois" else parcel_file
+    if source is None:
+        raise ValueError(f"regions {kind!r} need a file")
     regions = (
         sphere_labels(positions_mm, read_rois(source))
         if kind == "rois"
@@ -60,12 +62,12 @@ def cubes(positions_mm: np.ndarray, edge_mm: float) -> np.ndarray:
     return (np.unique(cells, axis=0, return_inverse=True)[1].ravel() + 1).astype(np.int32)
 
 
-def parcels(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+def parcels(path: str | Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Labels (n_voxels,) of a NIfTI parcellation at the mask's voxels, nearest neighbour."""
     image = open_image(Path(path))
     try:
         values = np.asarray(image.dataobj)
-    except (*DAMAGED_GZIP, OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise NeuroFaceError(
             f"PARCEL_FILE = {path} cannot be read: {error}. Export it again."
         ) from None

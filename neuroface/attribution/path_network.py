@@ -14,6 +14,7 @@ converges to Integrated Gradients, faster than a Riemann sum.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from neuroface.pipeline import fused, keras
 
@@ -235,7 +236,9 @@ def understands(model: keras.Model) -> bool:
 
 def _stages(model: keras.Model):
     """(affine layers, Switches, batch normalisation), at the end (affine layers, None, None); or ValueError."""
-    affine, pending, has_switches, previous = [], None, False, model.layers[0]
+    affine: list[keras.Layer] = []
+    pending: dict[str, Any] | None = None
+    has_switches, previous = False, model.layers[0]
     for layer in model.layers[1:]:
         if layer.input is not previous.output:
             raise ValueError(f"layer {layer.name} does not follow {previous.name}")

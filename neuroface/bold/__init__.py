@@ -1,8 +1,8 @@
 """From BOLD to windows: data sets, masks, regions, annotations, standardisation, windows.
 
 Code belongs here if it reads or cuts BOLD or annotations, and does not use models. This room
-imports ``pipeline``. ``decoding``, ``attribution``, ``maps``, ``timeline``, ``face_study`` and the
-scripts may import it. To add an annotation format, write a reader in ``annotations.py``.
+imports ``pipeline``. ``film``, the rooms after it and the scripts may import it. To add an
+annotation format, write a reader in ``annotations.py``.
 """
 
 import lazy_loader

@@ -15,10 +15,12 @@ from .annotations import (
 from .clock import check_tr as check_tr, first_volume_s as first_volume_s
 from .datasets import check_distinct as check_distinct, find_runs as find_runs, runs_of as runs_of
 from .denoising import (
+    Denoise as Denoise,
+    HighPassHz as HighPassHz,
+    SmoothingMm as SmoothingMm,
     cleaning_lines as cleaning_lines,
     cleaning_of as cleaning_of,
     complete_denoise as complete_denoise,
-    denoise_limits as denoise_limits,
     denoise_sentences as denoise_sentences,
 )
 from .extraction import (
@@ -51,7 +53,7 @@ from .inspection import (
 )
 from .labels import Labels as Labels, Words as Words
 from .nifti import (
-    DAMAGED_GZIP as DAMAGED_GZIP,
+    UNREADABLE as UNREADABLE,
     unmask as unmask,
     write_map as write_map,
     write_nifti as write_nifti,

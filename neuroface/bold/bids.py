@@ -222,7 +222,9 @@ def bids_runs(
     wins over one without.
     raw : RAW_DIR.
     """
-    runs, missing, seen = [], [], {}
+    runs: list[Run] = []
+    missing: list[tuple[str, str]] = []
+    seen: dict[str, str] = {}
     of_films = {
         place: number < n_of_data for number, place in enumerate(stimuli) if place.name == "stimuli"
     }
@@ -325,7 +327,7 @@ def _annotations(
 
 
 def _as_written(file: Path, key: str) -> str:
-    return re.search(rf"(?:^|_){key}-([A-Za-z0-9+]+)", file.name).group(1)
+    return re.findall(rf"(?:^|_){key}-([A-Za-z0-9+]+)", file.name)[0]
 
 
 def _bids_mask(bold: Path, files: list[Path]) -> Path | None:

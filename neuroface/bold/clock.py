@@ -5,6 +5,8 @@ To the header its version 23.2.0 wrote a TR of 1 s whatever the TR was. So the s
 than the header.
 """
 
+from pathlib import Path
+
 from neuroface import NeuroFaceError
 from neuroface.bold.images import header_tr_s, open_header
 from neuroface.bold.run import Run, is_derivative
@@ -102,7 +104,7 @@ def _dropped_volumes(run: Run, n_volumes: int) -> int:
     stated = read_json(own[0]).get(DROPPED) if own else None
     if run.raw is None:
         return stated or 0
-    lost = max(_volumes_of_raw(run) - n_volumes, 0)
+    lost = max(_volumes_of_raw(run.raw) - n_volumes, 0)
     if lost and stated is None:
         raise NeuroFaceError(
             f"{run.bold} has {n_volumes} volumes, {lost} fewer than the raw run {run.raw.name}, whose clock its events use. "
@@ -113,12 +115,12 @@ def _dropped_volumes(run: Run, n_volumes: int) -> int:
         raise NeuroFaceError(
             f"{own[0]}: {DROPPED} is {stated!r}, and the series has {lost} volumes fewer than {run.raw.name}. Correct it."
         )
-    return stated if lost else 0
+    return stated if lost and stated else 0
 
 
-def _volumes_of_raw(run: Run) -> int:
+def _volumes_of_raw(raw: Path) -> int:
     try:
-        return open_header(run.raw)[1][3]
+        return open_header(raw)[1][3]
     except NeuroFaceError:  # a link that git-annex has not fetched
         return 0
 

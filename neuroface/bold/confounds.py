@@ -90,7 +90,7 @@ def column_confounds(
         names += [name for name in matching if name not in names]
     columns = np.column_stack([_filled(table, name, run.confounds) for name in names])
     marks_one = ((columns != 0).sum(axis=0) == 1) & (columns.max(axis=0) == 1)
-    kept = ~columns[:, marks_one].any(axis=1)
+    kept = ~np.any(columns[:, marks_one], axis=1)
     return columns[:, ~marks_one], kept, names
 
 

@@ -111,8 +111,8 @@ def find_runs(
     runs, missing = with_showings(runs, folder, film_event, event_column or "trial_type", raw)
     left_out += missing
     if not runs:
-        others = {why for _, why in left_out if why != "not named in INCLUDE"}
-        reasons = "; ".join(sorted(others)[:3]) or "no folder sub-* in it or in derivatives/"
+        faults = {why for _, why in left_out if why != "not named in INCLUDE"}
+        reasons = "; ".join(sorted(faults)[:3]) or "no folder sub-* in it or in derivatives/"
         elsewhere = " If the raw data set with the events is elsewhere, set RAW_DIR."
         hint = elsewhere if "_events.tsv" in reasons and not raw else ""
         raise NeuroFaceError(f"{folder} holds no run of DATASET = {dataset!r}: {reasons}.{hint}")

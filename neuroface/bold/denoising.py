@@ -8,7 +8,6 @@ from neuroface import NeuroFaceError
 from neuroface.bold.annotations import on_screen
 from neuroface.bold.clock import first_volume_s, read_sidecar
 from neuroface.bold.confounds import (
-    STRATEGIES,
     column_confounds,
     kinds_of_confounds,
     strategy_confounds,
@@ -28,16 +27,12 @@ CLEANED = ("denoised*", "ppres", "*filtered", "*[rR]esiduals", "*[cC]leaned")
 SLOW = 0.25  # share of a design's variance beyond the share of regressors in volumes, which any design loses
 FILTERS = "SoftwareFilters"  # XCP-D states its filter there
 
-
-def denoise_limits() -> dict[str, object]:
-    """Types of the three settings, for a study's settings model."""
-    strategy = Literal[("auto", "none", "detrend", *STRATEGIES)]
-    columns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
-    return {
-        "DENOISE": strategy | columns,
-        "HIGH_PASS_HZ": Annotated[float, Field(gt=0, lt=1)] | None,
-        "SMOOTHING_MM": Annotated[float, Field(gt=0, le=30)] | None,
-    }
+# Types of the three settings, for a study's settings model. The last four are nilearn's strategies.
+Strategy = Literal["auto", "none", "detrend", "simple", "scrubbing", "compcor", "ica_aroma"]
+Columns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+Denoise = Strategy | Columns
+HighPassHz = Annotated[float, Field(gt=0, lt=1)] | None
+SmoothingMm = Annotated[float, Field(gt=0, le=30)] | None
 
 
 def complete_denoise(values: dict) -> dict:
@@ -87,8 +82,8 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
         mean_only = (
             None if counted.all() else np.ones((n_volumes, 1))
         )  # mean and SD of the volumes that count
-        removed = (", ".join(smoothed) or "nothing") + said
-        return Cleaning(mean_only, counted, cfg.SMOOTHING_MM, removed, reason, steady)
+        nothing_else = (", ".join(smoothed) or "nothing") + said
+        return Cleaning(mean_only, counted, cfg.SMOOTHING_MM, nothing_else, reason, steady)
     drift, kept = drift_regressors(n_volumes, cfg.TR_S, cfg.HIGH_PASS_HZ), counted
     removed = ["linear trend"]
     if cfg.HIGH_PASS_HZ:
@@ -104,10 +99,9 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
         n_scrubbed, kept = int((~kept).sum()), kept & counted
         nuisance = np.hstack([drift, confounds])
         removed.append(f"{confounds.shape[1]} confounds ({names})")
-    removed = ", ".join([*removed, *smoothed]) + (
-        f"; {n_scrubbed} volumes scrubbed" if n_scrubbed else ""
-    )
-    cleaning = Cleaning(nuisance, kept, cfg.SMOOTHING_MM, removed, reason, steady)
+    scrubbed = f"; {n_scrubbed} volumes scrubbed" if n_scrubbed else ""
+    in_words = ", ".join([*removed, *smoothed]) + scrubbed
+    cleaning = Cleaning(nuisance, kept, cfg.SMOOTHING_MM, in_words, reason, steady)
     cleaning.basis  # noqa: B018  raises if nothing is left
     return cleaning
 
@@ -179,7 +173,7 @@ def cleaning_lines(runs: list[Run], cfg, stretches: list[np.ndarray] | None = No
     lines += [
         f"{run.name}: {steady.n_before} volumes before the steady state are left out: {steady.reason}"
         for run, steady in zip(runs, (cleaning.steady for cleaning in cleanings))
-        if steady.n_before
+        if steady is not None and steady.n_before
     ]
     tables = Counter(kinds_of_confounds(run.confounds) for run in runs if run.confounds)
     lines += [

@@ -66,11 +66,9 @@ def make_group_mask(
 
     stage.each(make, [target], Path.exists, "masks")
     mask, affine = read_mask(target)
-    if costs.exists():  # results of earlier versions do not have it
-        for subject, why in describe_costs(
-            dict(read_table(costs).itertuples(index=False)), int(mask.sum())
-        ):
-            stage.leave_out(subject, why)
+    voxels_lost = dict(read_table(costs).itertuples(index=False))
+    for subject, why in describe_costs(voxels_lost, int(mask.sum())):
+        stage.leave_out(subject, why)
     return mask, affine, computed
 
 
@@ -115,7 +113,7 @@ def overlap_of_masks(runs: list) -> tuple[np.ndarray, np.ndarray, dict[str, np.n
     first, affine = read_mask(runs[0].mask)
     count, people = np.zeros(first.shape), {}
     for subject, person in groupby(runs, key=lambda run: run.subject):
-        own = True
+        own = np.ones(first.shape, dtype=bool)
         for file in dict.fromkeys(run.mask for run in person):
             mask, its_affine = read_mask(file)
             check_grid(file, mask.shape, its_affine, first.shape, affine)

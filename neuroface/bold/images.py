@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from neuroface import NeuroFaceError
-from neuroface.bold.nifti import DAMAGED_GZIP, igzip
+from neuroface.bold.nifti import DAMAGED_GZIP, UNREADABLE, igzip
 from neuroface.bold.smoothing import smoothed_volumes
 
 import nibabel as nib
@@ -35,7 +36,7 @@ def open_image(path: Path):
             f"&& gzip {path.stem}"
         )
     try:
-        image = nib.load(path)
+        image: Any = nib.load(path)  # an image without a place in space lacks what follows
         header, affine = image.header, image.affine
         dtype, offset = header.get_data_dtype(), int(image.dataobj.offset)
         slope, inter = float(image.dataobj.slope), float(image.dataobj.inter)
@@ -89,7 +90,7 @@ def read_mask(path: Path) -> tuple[np.ndarray, np.ndarray]:
         )
     try:
         values = np.asarray(image.dataobj).reshape(image.shape[:3])
-    except (*DAMAGED_GZIP, OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise NeuroFaceError(
             f"The mask {path} cannot be read: {error}. Download or make it again."
         ) from None
@@ -230,12 +231,12 @@ def mean_of_maps(
 
     Summed in float64, so that the order of files does not matter; one file in memory at a time.
     """
-    total, absolute = 0.0, 0.0
+    total, absolute = np.zeros(()), np.zeros(())  # the first map gives them its shape
     for file in files:
         matrix = read_masked(file, mask, affine).astype(np.float64)
         total = total + matrix
         absolute = absolute + np.abs(matrix)
-    return tuple((part / len(files)).astype(np.float32) for part in (total, absolute))
+    return (total / len(files)).astype(np.float32), (absolute / len(files)).astype(np.float32)
 
 
 def is_gzip(path: Path) -> bool:

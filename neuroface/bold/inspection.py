@@ -213,7 +213,8 @@ def costs_of_masks(runs: list[Run], threshold: float) -> dict[str, tuple[int, in
 def runs_that_others_have(runs: list[Run]) -> list[str]:
     """Sentences on people who lack a run that more than half of the people have: a file may have lost its name."""
     people = {run.subject for run in runs}
-    there, count = {(run.subject, run.stimulus) for run in runs}, Counter()
+    there = {(run.subject, run.stimulus) for run in runs}
+    count: Counter[str] = Counter()
     for _, stimulus in there:
         count[stimulus] += 1
     return [

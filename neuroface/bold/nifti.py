@@ -3,18 +3,28 @@
 import gzip
 import zlib
 from pathlib import Path
+from types import ModuleType
 
 from neuroface.pipeline import atomic
 
 import nibabel as nib
 import numpy as np
 
+igzip: ModuleType
+isal_zlib: ModuleType
 try:
     from isal import igzip, isal_zlib
 except ImportError:  # no wheel for this machine: the standard library, at half the speed or less
     igzip, isal_zlib = gzip, zlib
 
-DAMAGED_GZIP = (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error)
+DAMAGED_GZIP: tuple[type[Exception], ...] = (
+    EOFError,
+    gzip.BadGzipFile,
+    zlib.error,
+    isal_zlib.error,
+)
+# What reading the values of an image can raise.
+UNREADABLE: tuple[type[Exception], ...] = (*DAMAGED_GZIP, OSError, ValueError)
 
 
 def write_nifti(

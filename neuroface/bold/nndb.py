@@ -36,7 +36,9 @@ def nndb_naming(dataset: str, variant: str = "") -> Naming:
 def nndb_runs(
     person: Path, stimuli: list[Path], naming: Naming, events: tuple[str, ...]
 ) -> tuple[list[Run], list[tuple[str, str]]]:
-    subject, runs, missing = person.name, [], []
+    subject = person.name
+    runs: list[Run] = []
+    missing: list[tuple[str, str]] = []
     series = sorted((person / "func").glob(f"{subject}_task-*_bold_{naming.bold}.nii*"))
     if not series:
         return [], [(subject, f"no func/*_bold_{naming.bold}.nii.gz")]
@@ -64,20 +66,16 @@ def nndb_runs(
                 f"{bold.name} lacks the volumes with motion, and their list {censor} is not there. Download it, choose "
                 f"a no_censor variant in NNDB_VARIANT, or leave {subject} out with EXCLUDE."
             )
-        found = {
-            event: film_file(stimuli, f"task-{movie}_{event}-annotation.1D") for event in events
-        }
+        named_files = {event: f"task-{movie}_{event}-annotation.1D" for event in events}
+        annotations = {event: film_file(stimuli, name) for event, name in named_files.items()}
+        found = [(event, file) for event, file in annotations.items() if file is not None]
         regressors = film_file(stimuli, f"task-{movie}_{REGRESSORS}")
-        if lacking := [event for event, file in found.items() if file is None]:
-            missing.append(
-                (bold.name, f"no annotation stimuli/task-{movie}_{lacking[0]}-annotation.1D")
-            )
+        if lacking := [event for event, file in annotations.items() if file is None]:
+            missing.append((bold.name, f"no annotation stimuli/{named_files[lacking[0]]}"))
         else:
             joined = naming.joined and has_pauses(movie)
             pauses = pauses_of(subject, movie) if joined else ()
-            run = Run(
-                subject, movie, "1", name, bold, masks[0], tuple(found.items()), censor, regressors
-            )
+            run = Run(subject, movie, "1", name, bold, masks[0], tuple(found), censor, regressors)
             runs.append(replace(run, joined=joined, pauses=pauses))
     return runs, missing
 

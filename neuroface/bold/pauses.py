@@ -77,7 +77,7 @@ def describe_pauses(runs: list[Run]) -> list[str]:
     unknown = [run.subject for run in runs if run.pauses == () and run.joined]
     lines = []
     if moved:
-        worst = max(moved, key=moved.get)
+        worst = max(moved, key=lambda person: moved[person])
         lines.append(
             f"Pauses of the film move the windows of {len(moved)} people by up to {moved[worst]:.2f} s ({worst}), by the "
             f"table {TABLE.name}."

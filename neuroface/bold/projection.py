@@ -45,10 +45,21 @@ class Cleaning:
         return self.nuisance is not None and self.nuisance.shape[1] > 1
 
     @property
+    def n_before(self) -> int:
+        """Volumes before the steady state."""
+        return 0 if self.steady is None else self.steady.n_before
+
+    @property
+    def n_scrubbed(self) -> int:
+        """Volumes that are not kept, without those before the steady state."""
+        steady = True if self.steady is None else self.steady.kept
+        return int((~self.kept & steady).sum())
+
+    @property
     def lost(self) -> str:
         """The volumes that are not kept, in words."""
         n = int((~self.kept).sum())
-        if self.steady is not None and self.steady.n_before:
+        if self.n_before:
             return f"{n} volumes that are scrubbed or before the steady state"
         return f"{n} scrubbed volumes"
 
@@ -61,8 +72,9 @@ class Cleaning:
         NeuroFaceError
             If it leaves fewer than ``MIN_FREE`` volumes.
         """
-        basis = np.zeros_like(self.nuisance)
-        basis[self.kept], rank = _orthonormal(self.nuisance[self.kept])
+        nuisance = np.ones((len(self.kept), 1)) if self.nuisance is None else self.nuisance
+        basis = np.zeros_like(nuisance)
+        basis[self.kept], rank = _orthonormal(nuisance[self.kept])
         n_kept = int(self.kept.sum())
         if n_kept - rank < MIN_FREE:
             raise NeuroFaceError(
@@ -125,12 +137,14 @@ class Projection:
 
     def __init__(self, cleaning: Cleaning):
         self._basis, self._kept = cleaning.basis, cleaning.kept
-        self.n, self._arrived, self.first = 0, 0, None
-        self._batch, self._rows, self._centre_and_scale = None, [], None
+        self.n, self._arrived = 0, 0
+        self.first = np.empty(0)  # (n_voxels,) the first volume
+        self._rows: list[int] = []  # numbers of the volumes in the batch
+        self._centre_and_scale: tuple[np.ndarray, np.ndarray] | None = None
 
     def add(self, volumes: np.ndarray) -> None:
         """Add the run's next volumes (n, n_voxels)."""
-        if self.first is None:
+        if self._arrived == 0:
             n_voxels = volumes.shape[1]
             self.first = volumes[0].astype(np.float32)
             self._batch = np.empty((BATCH, n_voxels), dtype=np.float32)
@@ -155,7 +169,7 @@ class Projection:
 
     def _sum_up(self) -> None:
         weights = np.ascontiguousarray(self._basis[self._rows].T)
-        for start in range(0, len(self.first), VOXELS):
+        for start in range(0, self._batch.shape[1], VOXELS):
             voxels = slice(start, start + VOXELS)
             distance = self._batch[: len(self._rows), voxels].astype(np.float64)
             self._products[:, voxels] += weights @ distance

@@ -14,7 +14,7 @@ from nilearn.image import resample_to_img
 COLUMNS = ("roi", "hemisphere", "x_mm", "y_mm", "z_mm", "radius_mm", "source")
 
 
-def read_rois(path: Path) -> pd.DataFrame:
+def read_rois(path: str | Path) -> pd.DataFrame:
     """The table of regions: columns roi, hemisphere, x_mm, y_mm, z_mm (MNI), radius_mm, source."""
     if not Path(path).is_file():
         raise NeuroFaceError(

@@ -16,12 +16,14 @@ class RunningStatistics:
     """
 
     def __init__(self):
-        self.n, self.first, self.sum, self.squares = 0, None, 0.0, 0.0
+        self.n, self.first = 0, np.empty(0)  # (n_voxels,) the first volume
+        self.sum, self.squares = np.zeros(()), np.zeros(())
 
     def add(self, volumes: np.ndarray) -> None:
         """Add ``volumes`` (n, n_voxels)."""
-        if self.first is None:
+        if self.n == 0:
             self.first = volumes[0].copy()
+            self.sum, self.squares = np.zeros(self.first.shape), np.zeros(self.first.shape)
         for volume in volumes:  # one at a time stays in the processor's cache
             distance = np.subtract(volume, self.first, dtype=np.float64)
             self.sum += distance

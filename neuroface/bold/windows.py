@@ -232,7 +232,8 @@ def cut_windows(
     ------
     window : (n_voxels, window_trs) float32, in the order of ``first_volumes``.
     """
-    waiting, begun, end = deque(np.asarray(first_volumes).tolist()), deque(), 0
+    waiting, end = deque(np.asarray(first_volumes).tolist()), 0
+    begun: deque[tuple[int, np.ndarray]] = deque()
     for chunk in volumes:
         start, end = end, end + len(chunk)
         while waiting and waiting[0] < end:

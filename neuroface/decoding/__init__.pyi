@@ -1,8 +1,8 @@
-from .alignment import aligned_kernel as aligned_kernel
 from .architectures import (
     ARCHITECTURES as ARCHITECTURES,
     CLOSED_FORM as CLOSED_FORM,
     DEFAULT as DEFAULT,
+    SCREENED as SCREENED,
     build as build,
     builder_of as builder_of,
     learning_rates as learning_rates,
@@ -29,13 +29,12 @@ from .division import (
 from .fold_files import (
     BEST as BEST,
     LINEAR as LINEAR,
+    PERMUTED as PERMUTED,
     SHUFFLED as SHUFFLED,
     Member as Member,
-    files_of as files_of,
     is_closed_form as is_closed_form,
     is_linear as is_linear,
     is_trained as is_trained,
-    lacks_inner_logits as lacks_inner_logits,
     member_models as member_models,
     model_file as model_file,
     model_folder as model_folder,
@@ -79,11 +78,11 @@ from .results import (
     permuted as permuted,
     summary as summary,
     write_comparison as write_comparison,
-    write_inner as write_inner,
     write_member as write_member,
     write_results as write_results,
 )
 from .rivals import attended as attended, convolved_volumes as convolved_volumes
+from .screened import solve_screened_each as solve_screened_each
 from .second_order import solve_second_order_each as solve_second_order_each
 from .split_choice import AUTO as AUTO, with_splits as with_splits
 from .training import windows_per_pass as windows_per_pass

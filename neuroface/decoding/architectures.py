@@ -18,12 +18,13 @@ ARCHITECTURES = {
     "cnn3d": "neuroface.decoding.rivals:cnn3d",
     "transformer": "neuroface.decoding.rivals:transformer",
     "hybrid": "neuroface.decoding.rivals:hybrid",
+    "screened_ridge": "neuroface.decoding.closed_form:screened_ridge",
     "linear_plus": "neuroface.decoding.closed_form:linear_plus",
 }
 RATES = {"paper": 2e-4, "robust": 3e-3}  # step sizes that LEARNING_RATE = "auto" stands for
-CLOSED_FORM = (
-    "linear_plus",
-)  # solved from the kernels of the windows, not trained by gradient steps
+SCREENED = "screened_ridge"
+# Solved from the kernels of the windows, not trained by gradient steps; simplest first.
+CLOSED_FORM = (SCREENED, "linear_plus")
 DEFAULT = "voxel_time_cnn"  # the paper's
 
 
@@ -90,9 +91,9 @@ def builder_of(name: str, mask: np.ndarray, cfg) -> partial:
     )
 
 
-def learning_rates(training: str, setting: float | tuple[float, ...] | str) -> list[float]:
+def learning_rates(training: str, setting: float | tuple[float, ...] | str) -> tuple[float, ...]:
     """The step sizes to try. Arguments are the settings TRAINING and LEARNING_RATE."""
-    return [RATES[training]] if setting == "auto" else np.atleast_1d(setting).tolist()
+    return (RATES[training],) if setting == "auto" else tuple(np.atleast_1d(setting).tolist())
 
 
 def load_layers() -> None:

@@ -41,7 +41,7 @@ class WindowBatches(keras.utils.PyDataset):
         self.voxel_order, self.steps, self.mixup, self.seed = voxel_order, steps, mixup, seed
         self._bounds = batch_bounds(len(self.rows), batch_size)
         self._rng = None if seed is None else np.random.default_rng(seed)
-        self._shuffled = []  # the order of the rows in each pass
+        self._shuffled: list[np.ndarray] = []  # the order of the rows in each pass
         self._taken = 0  # batches of earlier epochs
 
     def __len__(self):

@@ -11,6 +11,7 @@ from neuroface.decoding.fold_files import (
     LINEAR,
     Member,
     files_of,
+    inner_file,
     is_closed_form,
     member_models,
 )
@@ -26,7 +27,7 @@ def candidates(models: tuple[str, ...]) -> list[str]:
 
     Models of chosen regions are no candidates: their maps could not show the rest of the brain.
     """
-    closed = [name for name in models if name in CLOSED_FORM]
+    closed = [name for name in CLOSED_FORM if name in models]
     return ["linear-mean", *(name for name in LINEAR if name != "linear-mean"), *closed,
             *(name for name in models if name not in CLOSED_FORM)]  # fmt: skip
 
@@ -82,9 +83,8 @@ def _simplest(folder, split, fold, models, samples, positive) -> tuple[str, dict
 def inner_logits(folder: Path, model: str, split: str, fold: Fold) -> pd.Series:
     """Logits of inner validation windows, indexed by their row in ``X.npy``; means over seeds."""
     numbers = range(1, len(member_models(folder, split, fold.number, model)) + 1)
-    tables = [
-        read_table(files_of(folder, Member(model, split, fold, number)).inner) for number in numbers
-    ]
+    files = [inner_file(folder, Member(model, split, fold, number)) for number in numbers]
+    tables = [read_table(file) for file in files]
     return pd.concat(tables).groupby("row")["logit"].mean()
 
 

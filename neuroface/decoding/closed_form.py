@@ -38,6 +38,11 @@ def linear(weights: np.ndarray, intercept: float) -> keras.Model:
     return model
 
 
+def screened_ridge(n_voxels: int, window_trs: int, mask: np.ndarray) -> keras.Model:
+    """The network of :func:`linear` before it is fitted; :mod:`neuroface.decoding.screened` gives its weights."""
+    return linear(np.zeros((n_voxels, window_trs)), 0.0)
+
+
 def linear_plus(
     n_voxels: int, window_trs: int, mask: np.ndarray, *, units: int = 32
 ) -> keras.Model:

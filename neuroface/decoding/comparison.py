@@ -12,6 +12,7 @@ TITLES = {
     "cnn3d": "3D-CNN",
     "transformer": "Transformer",
     "hybrid": "3D-CNN and Transformer",
+    "screened_ridge": "ridge, screened voxels",
     "linear_plus": "linear and second-order",
     "linear": "ridge, whole window",
     "linear-mean": "ridge, mean over time",

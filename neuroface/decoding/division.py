@@ -253,7 +253,8 @@ def divide_into_folds(
                 f"Split {split!r}, fold {number}: its training set is empty, because all {rows.unit} start "
                 f"{rows.embargo.in_words} one that is held out. Lower EMBARGO_TRS, or leave {split!r} out of CV_SPLITS."
             )
-        pairs, together = [], split
+        pairs: list[tuple[np.ndarray, np.ndarray]] = []
+        together = split
         if cross_validate or not validate_on_test:
             pairs, together = rows.divide_training(train, split, number, seed)
         further = pairs[1:]

@@ -28,6 +28,9 @@ class Member(NamedTuple):
     number: int = 1
 
 
+PERMUTED = "permuted-"  # folders of networks on relabelled events
+
+
 class MemberFiles(NamedTuple):
     """Files of a training. ``predictions`` is written last.
 
@@ -72,9 +75,15 @@ def files_of(folder: Path, member: Member) -> MemberFiles:
         model=None if null else model_file(folder, split, fold.number, variant, number),
         history=None if null or is_closed_form(variant) else where / f"history-{suffix}.tsv",
         cost=where / f"cost-{suffix}.json",
-        inner=None if null else where / f"inner-{suffix}.tsv",
+        inner=None if null else inner_file(folder, member),
         predictions=where / f"fold-{suffix}.tsv",
     )
+
+
+def inner_file(folder: Path, member: Member) -> Path:
+    """Logits of the inner validation windows of a training that is no null."""
+    variant, split, fold, number = member
+    return model_folder(folder, split, variant) / f"inner-{_suffix(fold.number, number)}.tsv"
 
 
 def is_trained(folder: Path, member: Member) -> bool:
@@ -82,25 +91,14 @@ def is_trained(folder: Path, member: Member) -> bool:
     return all(file.exists() for file in files_of(folder, member) if file)
 
 
-def lacks_inner_logits(folder: Path, member: Member) -> bool:
-    """Whether a training by an earlier version, which did not store logits of inner windows, lacks only these."""
-    files = files_of(folder, member)
-    others = [file for file in files if file and file != files.inner]
-    return (
-        files.inner is not None
-        and not files.inner.exists()
-        and all(file.exists() for file in others)
-    )
-
-
 def permuted(number: int) -> str:
     """Name of the folder with the folds of a network on relabelled events; numbers count from 1."""
-    return f"permuted-{number}"
+    return f"{PERMUTED}{number}"
 
 
 def is_null(variant: str) -> bool:
     """Whether a variant is a network on relabelled events, or on voxels in random order."""
-    return variant == SHUFFLED or variant.startswith(permuted(""))
+    return variant == SHUFFLED or variant.startswith(PERMUTED)
 
 
 def is_linear(variant: str) -> bool:

@@ -53,7 +53,7 @@ def window_kernel(blocks: Iterator[np.ndarray]) -> np.ndarray:
     the differences between windows, so each feature is centred before the product. Every classifier
     centres again, on its training windows.
     """
-    kernel = 0.0
+    kernel = np.zeros(())  # the first block gives it its shape
     for block in blocks:
         centred = block - block.mean(axis=0)
         kernel = kernel + (centred @ centred.T).astype(np.float64)
@@ -90,10 +90,8 @@ def decision_values(
 
 def linear_pattern(X: np.ndarray, label: np.ndarray, folds: list[Fold]) -> np.ndarray:
     """Activation pattern (n_voxels, window_trs) float64 of the ridge classifiers; X is read twice, in parts."""
-    weights, pattern = (
-        pattern_weights(window_kernel(window_features(X, "window")), label, folds),
-        0.0,
-    )
+    weights = pattern_weights(window_kernel(window_features(X, "window")), label, folds)
+    pattern = np.zeros(X.shape[1:])
     for start in range(0, len(X), 16):
         part = slice(start, start + 16)
         pattern = pattern + np.tensordot(weights[part], X[part], axes=1)
@@ -151,8 +149,21 @@ def _best_penalty(kernel: np.ndarray, labels: np.ndarray, fold: Fold) -> np.ndar
 
 
 def _best_of(values: np.ndarray, labels: np.ndarray, fold: Fold) -> np.ndarray:
-    separations = [_separation(labels[rows], values[:, rows]) for _, rows in fold.inner]
-    return np.mean(separations, axis=0).argmax(axis=0)
+    return separation(values, labels, fold).argmax(axis=0)
+
+
+def separation(values: np.ndarray, labels: np.ndarray, fold: Fold) -> np.ndarray:
+    """How well decision values separate the classes in the inner validation sets, on average.
+
+    Parameters
+    ----------
+    values : (n_models, n, n_labellings). labels : (n, n_labellings) of 0 and 1.
+
+    Returns
+    -------
+    (n_models, n_labellings), the difference of the means of the classes in units of spread.
+    """
+    return np.mean([_separation(labels[rows], values[:, rows]) for _, rows in fold.inner], axis=0)
 
 
 class Solution(NamedTuple):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from neuroface.decoding.architectures import CLOSED_FORM, builder_of, learning_rates
+from neuroface.decoding.architectures import CLOSED_FORM, SCREENED, builder_of, learning_rates
 from neuroface.decoding.calibration import calibration_slope, out_of_choice_logits
 from neuroface.decoding.closed_form import linear, scale_logit, set_parameters
 from neuroface.decoding.fold_files import is_linear
@@ -14,6 +14,7 @@ from neuroface.decoding.linear import solve, weighted_sums, window_features, win
 from neuroface.decoding.model_cost import multiply_adds
 from neuroface.decoding.network import logit_network, predict_logits
 from neuroface.decoding.recipes import accuracy_score_of_logits, loss_score_of_logits
+from neuroface.decoding.screened import solve_screened
 from neuroface.decoding.second_order import parameters, solve_second_order
 from neuroface.decoding.training import train_network
 from neuroface.pipeline import keras, open_npy, write_npy
@@ -112,6 +113,8 @@ def fit_fold(
     """
     if is_linear(name):
         return _fit_linear(name, windows, fold)
+    if name == SCREENED:
+        return _fit_screened(windows, fold)
     if name in CLOSED_FORM:
         return _fit_second_order(name, windows, fold, cfg)
     robust, rates = cfg.TRAINING == "robust", learning_rates(cfg.TRAINING, cfg.LEARNING_RATE)
@@ -158,6 +161,24 @@ def _fit_linear(name: str, windows: Windows, fold: Fold) -> Fitted:
     network = linear(weights, intercept)
     n_features = features.size // (window_trs if name == "linear-mean" else 1)
     cost = {"parameters": n_features + 1, "multiply_adds": n_features, "penalty": found.penalty}
+    return _closed_form(network, found.inner_logit, cost, started)
+
+
+def _fit_screened(windows: Windows, fold: Fold) -> Fitted:
+    started, (_, n_voxels, window_trs) = time.monotonic(), windows.X.shape
+    found, gains, screen = solve_screened(windows.X, windows.kernel_of("linear"), windows.y, fold)
+    fitted = np.zeros(len(windows.y))
+    fitted[fold.rows] = 1 / len(fold.rows)
+    used = gains > 0
+    features, mean = weighted_sums(
+        window_features(windows.X, "window", used), np.stack([found.coefficients, fitted])
+    )
+    features = features * np.repeat(gains[used], window_trs)
+    weights = np.zeros((n_voxels, window_trs))
+    weights[used] = features.reshape(-1, window_trs)
+    network = linear(weights, found.logit_at_mean - float(features @ mean))
+    chosen = {"penalty": found.penalty, "share": screen.share, "power": screen.power}
+    cost = {"parameters": features.size + 1, "multiply_adds": features.size} | chosen
     return _closed_form(network, found.inner_logit, cost, started)
 
 

@@ -86,8 +86,10 @@ class Watch(keras.callbacks.Callback):
 
     def __init__(self, compiled: Compiled, rate: float, validation):
         super().__init__()
-        self.network, self.rate, self.seconds, self.best = compiled.network, rate, [], -np.inf
-        self.logits, self._validation, self._logit = [], validation, compiled.logit
+        self.network, self.rate, self.best = compiled.network, rate, -np.inf
+        self._validation, self._logit = validation, compiled.logit
+        self.seconds: list[float] = []
+        self.logits: list[np.ndarray] = []
 
     def validation_logit(self) -> np.ndarray:
         """Logits (n_validation,) of the validation windows; they are kept."""

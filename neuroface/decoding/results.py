@@ -10,6 +10,7 @@ from neuroface.decoding.fold_files import (
     SHUFFLED,
     Member,
     files_of,
+    inner_file,
     is_closed_form,
     join_folds,
     member_models,
@@ -113,7 +114,7 @@ def _inner_scores(folder: Path, members: list[Member], y: np.ndarray) -> dict[in
     result = {}
     for number in sorted({member.fold.number for member in members}):
         tables = [
-            read_table(files_of(folder, member).inner)
+            read_table(inner_file(folder, member))
             for member in members
             if member.fold.number == number
         ]
@@ -125,7 +126,7 @@ def _inner_scores(folder: Path, members: list[Member], y: np.ndarray) -> dict[in
 def _spread(y: np.ndarray, by_seed: list[pd.DataFrame]) -> dict:
     """Scores of each seed alone: how much a single network depends on its initial weights and order of windows."""
     each = [scores(y, table["probability"].to_numpy()) for table in by_seed]
-    result = {"n": len(each)} | {
+    result: dict[str, object] = {"n": len(each)} | {
         name: [score[name] for score in each] for name in ("accuracy", "balanced_accuracy", "auc")
     }
     if len(each) > 1:
@@ -148,7 +149,7 @@ def write_member(
     fold, files = member.fold, files_of(folder, member)
     if files.model:
         save_network(files.model, fitted.network)
-    if files.history:
+    if files.history and fitted.history is not None:
         write_table(files.history, fitted.history.assign(fold=fold.number, seed=member.number))
     if files.inner:
         write_inner(folder, member, fitted.inner_rows, fitted.inner_logit)
@@ -161,7 +162,7 @@ def write_member(
 
 def write_inner(folder: Path, member: Member, rows: np.ndarray, logit: np.ndarray) -> None:
     """Write the logits (n_rows,) of the inner validation windows of a training."""
-    write_table(files_of(folder, member).inner, pd.DataFrame({"row": rows, "logit": logit}))
+    write_table(inner_file(folder, member), pd.DataFrame({"row": rows, "logit": logit}))
 
 
 def summary(
@@ -210,7 +211,7 @@ def _nulls(
     of single networks, ``of_seeds`` (n_seeds,), not with that of the mean logit over seeds, which
     is higher.
     """
-    result = {}
+    result: dict[str, dict] = {}
     if cfg.N_PERMUTATIONS_CNN:
         null = []
         for number in range(1, cfg.N_PERMUTATIONS_CNN + 1):

@@ -244,7 +244,7 @@ def parameters(
     chunks : a function; each call iterates over (rows, windows (n_rows, n_voxels, window_trs)) of
     all windows.
     """
-    weights, directions, centre = 0.0, 0.0, 0.0
+    weights, directions, centre = np.zeros(()), np.zeros(()), np.zeros(())
     fitted = np.zeros(len(fit.mean))
     fitted[fit.rows] = 1 / len(fit.rows)
     for rows, windows in chunks():

@@ -1,10 +1,9 @@
 """Which cross-validation a design allows: what ``"auto"`` means in CV_SPLITS and HELD_OUT_SPLIT."""
 
-from types import SimpleNamespace
-
 from neuroface import NeuroFaceError
 from neuroface.bold import stimuli_of
 from neuroface.decoding.folds import folds_of
+from neuroface.pipeline import replaced
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ AUTO = "auto"
 STRICTEST_FIRST = ("movie", "part", "event", "subject", "run", "window")
 
 
-def with_splits(cfg, samples: pd.DataFrame) -> SimpleNamespace:
+def with_splits(cfg, samples: pd.DataFrame):
     """Settings whose CV_SPLITS and HELD_OUT_SPLIT name splits, and the sentence that says why.
 
     Explicit values stay. With ``"auto"`` HELD_OUT_SPLIT is the strictest split of an explicit
@@ -45,7 +44,7 @@ def with_splits(cfg, samples: pd.DataFrame) -> SimpleNamespace:
             f"CV_SPLITS = {splits}, HELD_OUT_SPLIT = {held_out!r}, chosen from the design: {reason}"
         )
     chosen = {"CV_SPLITS": splits, "HELD_OUT_SPLIT": held_out, "splits_why": why}
-    return SimpleNamespace(**vars(cfg) | chosen)
+    return replaced(cfg, **chosen)
 
 
 def choose_split(samples: pd.DataFrame, cfg) -> tuple[str, str]:

@@ -29,7 +29,6 @@ def describe(
     ladders: dict,
     choices: dict,
     impossible: dict,
-    alignment: dict | None,
     labels: Labels,
     cfg,
 ) -> Section:
@@ -41,8 +40,7 @@ def describe(
     events.
     choices : split → fold → the chosen model, and the losses of all; see
     :func:`neuroface.decoding.best.choose`.
-    impossible : split → why it is not possible. alignment : scores after alignment by split, and
-    why others have none.
+    impossible : split → why it is not possible.
     """
     headline_name, headline = next(iter(results.items()))
     shown_first = [BEST, headline_name] if BEST in results else [headline_name]
@@ -85,23 +83,14 @@ def describe(
         f"{cfg.N_PERMUTATIONS} times, in the same way for all viewers. An accuracy above 50 % with swapped labels is "
         f"leakage. {smallest_p_text(cfg.N_PERMUTATIONS)}",
     )
-    if alignment:
-        scored, without = alignment["scores"], impossible | alignment["not_possible"]
-        section.table(
-            LADDER,
-            [ladder_row(split, scored.get(split), without.get(split)) for split in rungs],
-            "The same ladder after functional alignment: in each fold a shared response model with "
-            f"{cfg.ALIGNMENT_FEATURES} features, from training windows of moments that all viewers of a film have.",
-        )
     for split in splits:
         section.table(
             ["model", "accuracy", "MCC", "F1", "ROC AUC", "PR AUC", "balanced accuracy", "accuracy of single seeds",
              "parameters", "multiply-adds per window", "training, s", "memory, GB"],
             map(comparison_cells, comparison(results, split).to_dict("records")),
             f"Models on the same {split} folds. {intervals_caption(headline[split]['intervals_95'])} {POOLED} "
-            f"{SEEDS[cfg.N_SEEDS > 1]} "
-            "Seconds: all folds and seeds together, without the inner products of the windows; memory: added to the "
-            "process by training a fold.",
+            f"{SEEDS[cfg.N_SEEDS > 1]} Seconds: all folds and seeds together, "
+            "without the inner products of the windows; memory: added to the process by training a fold.",
         )  # fmt: skip
         section.figure(
             folder / split / "models.png", f"ROC and precision-recall of all models, {split} folds."

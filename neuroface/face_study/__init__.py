@@ -1,8 +1,8 @@
 """The parts that are specific to the face study: its stages, settings, methods text, check of the data set and demo.
 
 Code belongs here if the eight scripts at the top need it, a test should cover it, and no other
-study could use it. This room imports all others; only the eight scripts import it. Another study
-declares the same in ``studies/<name>/study.py``.
+study could use it. This room imports all rooms but ``maps`` and ``timeline``; the scripts
+at the top and benchmarks import it. Another study declares the same in ``studies/<name>/study.py``.
 """
 
 import lazy_loader

@@ -14,6 +14,7 @@ from neuroface.bold import (
     stretches_of_labels,
     window_table,
 )  # fmt: skip
+from neuroface.face_study.settings import FaceSettings
 from neuroface.face_study.words import labels_of
 from neuroface.pipeline import read_json
 
@@ -24,7 +25,7 @@ NOT_SECONDS = 5  # an annotation this many times as long as its run is in frames
 UNSEEN_S = 10.0  # an annotation that goes on for longer than this after the last volume is named
 
 
-def check_clock(run: Run, n_volumes: int, cfg) -> list[str]:
+def check_clock(run: Run, n_volumes: int, cfg: FaceSettings) -> list[str]:
     """Compare the lengths of a run, its film and its annotation.
 
     Returns
@@ -43,7 +44,7 @@ def check_clock(run: Run, n_volumes: int, cfg) -> list[str]:
         path: _last_s(path, [name for name in names if run.annotation_of(name) == path], cfg)
         for path in files
     }
-    path = max(ends, key=ends.get)
+    path = max(ends, key=lambda file: ends[file])
     last_s, run_s = ends[path], n_volumes * cfg.TR_S
     if last_s > NOT_SECONDS * run_s:
         raise NeuroFaceError(
@@ -71,7 +72,7 @@ def check_clock(run: Run, n_volumes: int, cfg) -> list[str]:
     return [remark for remark in remarks if remark]
 
 
-def early_windows(runs: list[Run], tables: list[pd.DataFrame], cfg) -> str:
+def early_windows(runs: list[Run], tables: list[pd.DataFrame], cfg: FaceSettings) -> str:
     """A sentence: by how many seconds windows begin before their onset + LAG_S, because they begin with a whole volume.
 
     Parameters
@@ -83,13 +84,13 @@ def early_windows(runs: list[Run], tables: list[pd.DataFrame], cfg) -> str:
         first_s = first_volume_s(run, open_header(run.bold)[1][3], cfg.TR_S)
         onset_s = in_series_s(run, table["onset_s"], cfg.TR_S) - first_s
         early_s.append(np.asarray(onset_s + cfg.LAG_S - table["first_tr"] * cfg.TR_S, dtype=float))
-    early_s = np.concatenate(early_s)
-    if not len(early_s):
+    of_windows_s = np.concatenate(early_s)
+    if not len(of_windows_s):
         return ""
-    return f"Windows begin with a whole volume, on average {early_s.mean():.2f} s before onset + LAG_S."
+    return f"Windows begin with a whole volume, on average {of_windows_s.mean():.2f} s before onset + LAG_S."
 
 
-def _last_s(path: Path, names: list[str], cfg) -> float:
+def _last_s(path: Path, names: list[str], cfg: FaceSettings) -> float:
     stretches = read_stretches([(name, path) for name in names], cfg.EVENT_COLUMN)
     return float(stretches.sum(axis=1).max(initial=0.0))
 
@@ -100,7 +101,7 @@ def _stated_s(annotation: Path) -> float | None:
     return read_json(sidecar).get("LengthS") if sidecar.is_file() else None
 
 
-def describe_annotations(runs: list[Run], cfg) -> list[str]:
+def describe_annotations(runs: list[Run], cfg: FaceSettings) -> list[str]:
     """Where labels come from, if several annotations could give them: a line for each that is not used.
 
     Raises
@@ -120,9 +121,10 @@ def describe_annotations(runs: list[Run], cfg) -> list[str]:
     ]
 
 
-def why_no_window(runs: list[Run], cfg) -> str:
+def why_no_window(runs: list[Run], cfg: FaceSettings) -> str:
     """The message where no run gives a window: how long the stretches of both conditions are."""
-    labels, longest = labels_of(cfg), {}
+    labels = labels_of(cfg)
+    longest: dict[str, float] = {}
     for run in runs:
         table = window_table(*stretches_of_labels(run, cfg), labels, -1.0, cfg.TR_S, cfg.LAG_S)
         for label, duration_s in table.groupby("label")["duration_s"].max().items():
@@ -137,7 +139,7 @@ def why_no_window(runs: list[Run], cfg) -> str:
     )
 
 
-def _check_parts(runs: list[Run], cfg) -> None:
+def _check_parts(runs: list[Run], cfg: FaceSettings) -> None:
     """Raise if one annotation in ``stimuli/`` serves runs of different numbers and goes on after one of them."""
     of_file: dict[tuple[str, Path], list[Run]] = {}
     for run in runs:

@@ -22,6 +22,7 @@ from neuroface.bold import (
 )  # fmt: skip
 from neuroface.decoding import CLOSED_FORM, folds_of_all_splits, with_splits
 from neuroface.face_study.annotation_clock import describe_annotations, why_no_window
+from neuroface.face_study.settings import FaceSettings
 from neuroface.face_study.study import STUDY
 from neuroface.pipeline import Checklist
 
@@ -38,7 +39,7 @@ GB_OF_A_PROCESS = (
 GB_PER_VOXEL = 4e-5  # of script 8: 2.1 GB at 41,489 voxels (benchmarks/sliding.py)
 
 
-def check_study(cfg, plan_windows, with_events, describe_trials) -> None:
+def check_study(cfg: FaceSettings, plan_windows, with_events, describe_trials) -> None:
     """Print the content of a data set, and the disk and memory that it needs.
 
     Parameters
@@ -78,15 +79,15 @@ def check_study(cfg, plan_windows, with_events, describe_trials) -> None:
     checklist.finish()
 
 
-def _pauses(runs: list, cfg) -> list[str]:
+def _pauses(runs: list, cfg: FaceSettings) -> list[str]:
     return describe_pauses(runs)
 
 
-def _cleaning_of_runs(runs: list, cfg) -> list[str]:
+def _cleaning_of_runs(runs: list, cfg: FaceSettings) -> list[str]:
     return cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs])
 
 
-def plans_of(checklist: Checklist, runs: list, plan_windows, cfg) -> dict:
+def plans_of(checklist: Checklist, runs: list, plan_windows, cfg: FaceSettings) -> dict:
     """Run → its windows, as script 1 plans them; printed as a table with what else is known of each run."""
     rows, plans = [], {}
     costs = (not cfg.MASK_FILE and checklist.try_to(costs_of_masks, runs, cfg.MASK_THRESHOLD)) or {}
@@ -112,13 +113,13 @@ def plans_of(checklist: Checklist, runs: list, plan_windows, cfg) -> dict:
     return plans
 
 
-def _clock_of_onsets(cfg) -> str:
+def _clock_of_onsets(cfg: FaceSettings) -> str:
     return "run" if cfg.DATASET == "bids" and cfg.FILM_EVENT is None else "film"
 
 
-def fields_of_windows(plan: pd.DataFrame, cfg) -> dict[str, object]:
+def fields_of_windows(plan: pd.DataFrame, cfg: FaceSettings) -> dict[str, object]:
     """Per label: the number of windows of a run, and where the first begins on the film's and on the scanner's clock."""
-    fields = {}
+    fields: dict[str, object] = {}
     for label in cfg.LABELS:
         own = plan[plan["label"] == label]
         fields[f"{label} windows"] = len(own)
@@ -129,7 +130,7 @@ def fields_of_windows(plan: pd.DataFrame, cfg) -> dict[str, object]:
     return fields
 
 
-def has_windows(checklist: Checklist, runs: list, samples: pd.DataFrame, cfg) -> bool:
+def has_windows(checklist: Checklist, runs: list, samples: pd.DataFrame, cfg: FaceSettings) -> bool:
     """Whether there are windows of both labels; if not, it is noted as wrong, as scripts 1 and 2 would say it."""
     if samples.empty:
         checklist.wrong(why_no_window(runs, cfg))
@@ -144,7 +145,7 @@ def has_windows(checklist: Checklist, runs: list, samples: pd.DataFrame, cfg) ->
     return all(counts.values())
 
 
-def check_splits(checklist: Checklist, samples: pd.DataFrame, cfg) -> None:
+def check_splits(checklist: Checklist, samples: pd.DataFrame, cfg: FaceSettings) -> None:
     """Say which cross-validations these windows allow; raise if one of CV_SPLITS is not possible."""
     cfg = with_splits(cfg, samples)
     if cfg.splits_why:
@@ -164,7 +165,9 @@ def check_splits(checklist: Checklist, samples: pd.DataFrame, cfg) -> None:
             )
 
 
-def check_machine(checklist: Checklist, mask: np.ndarray, n_windows: int, cfg) -> None:
+def check_machine(
+    checklist: Checklist, mask: np.ndarray, n_windows: int, cfg: FaceSettings
+) -> None:
     """Compare what the eight scripts need with what this machine has."""
     from neuroface.pipeline import HAS_GPU, keras
 
@@ -174,7 +177,7 @@ def check_machine(checklist: Checklist, mask: np.ndarray, n_windows: int, cfg) -
     checklist.machine(disk_gb, *memory_of_scripts(mask, cfg))
 
 
-def memory_of_scripts(mask: np.ndarray, cfg) -> tuple[float, str]:
+def memory_of_scripts(mask: np.ndarray, cfg: FaceSettings) -> tuple[float, str]:
     """GB at the worst moment of the eight scripts with N_JOBS processes, and which script that is."""
     from neuroface.decoding import builder_of, step_bytes, windows_per_pass
     from neuroface.pipeline import HAS_GPU
@@ -188,7 +191,7 @@ def memory_of_scripts(mask: np.ndarray, cfg) -> tuple[float, str]:
                 own_gb[f"script 3 ({name}, {windows} windows at a time)"] = (
                     step_bytes(network, windows) / 1e9
                 )
-    script = max(own_gb, key=own_gb.get)
+    script = max(own_gb, key=lambda name: own_gb[name])
     processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
     total = processes * GB_OF_A_PROCESS + cfg.N_JOBS * own_gb[script]
     return total, f"{script} with N_JOBS = {cfg.N_JOBS}"

@@ -1,11 +1,12 @@
 """What else differs between the two conditions? Film regressors of windows: balance, predictions by them alone, tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 from neuroface.bold import Labels, Run, balance
 from neuroface.decoding import TOGETHER, Fold, confound_scores, mark_of, title_of
+from neuroface.face_study.settings import FaceSettings
 from neuroface.face_study.words import labels_of
 from neuroface.film import (
     chosen_regressors,
@@ -24,7 +25,7 @@ KEYS = ["subject", "movie", "run", "label", "first_tr"]  # name a window
 
 
 def window_regressors(
-    run: Run, table: pd.DataFrame, n_trs: int, n_volumes: int, cfg
+    run: Run, table: pd.DataFrame, n_trs: int, n_volumes: int, cfg: FaceSettings
 ) -> pd.DataFrame | None:
     """Mean of each film regressor over each window of a run; None if there is no file of them.
 
@@ -41,11 +42,17 @@ def window_regressors(
 
 
 def choose_windows(
-    table: pd.DataFrame, regressors: pd.DataFrame | None, labels: Labels, run_name: str, cfg
+    table: pd.DataFrame,
+    regressors: pd.DataFrame | None,
+    labels: Labels,
+    run_name: str,
+    cfg: FaceSettings,
 ) -> pd.DataFrame:
     """Windows of a run with as many of each class: drawn at random, or pairs that are alike in MATCH_ON."""
     if not cfg.MATCH_ON:
         return balance(table, labels, cfg.SEED, run_name)
+    if regressors is None:
+        raise ValueError("windows are matched in regressors, and there are none")
     is_first = (table["label"] == labels.first).to_numpy()
     return table.iloc[
         match_windows(is_first, regressors[list(cfg.MATCH_ON)], cfg.MATCH_WITHIN_SD)
@@ -82,7 +89,7 @@ def write_window_regressors(folder: Path, found: Iterable[pd.DataFrame | None]) 
     return None
 
 
-def describe_balance(section: Section, folder: Path, labels: Labels, cfg) -> None:
+def describe_balance(section: Section, folder: Path, labels: Labels, cfg: FaceSettings) -> None:
     """Add a table: how much the classes differ in each regressor, among all windows and among those that were kept."""
     if not (folder / WINDOW_REGRESSORS).exists():
         return
@@ -140,7 +147,7 @@ def add_confounds(
     folds: dict[str, list[Fold]],
     results: dict[str, dict],
     ladders: dict[str, dict],
-    cfg,
+    cfg: FaceSettings,
 ) -> None:
     """Predict the label from film regressors alone, and add the table to the report; nothing where there are none.
 
@@ -164,7 +171,7 @@ def add_confounds(
         for name in [*features, TOGETHER]
     ]
     for model, parts in results.items():
-        cells = []
+        cells: list[str] = []
         for split in cfg.CV_SPLITS:
             p = ladders[model][split]["p"] if model in ladders else None
             cells += _scores(parts[split]["all_folds"] | {"p": p})
@@ -193,7 +200,11 @@ SHOWN = ("balanced accuracy", "AUC", "p")
 
 
 def write_scores(
-    samples: pd.DataFrame, features: pd.DataFrame, folds: dict[str, list[Fold]], cfg, target: Path
+    samples: pd.DataFrame,
+    features: pd.DataFrame,
+    folds: dict[str, list[Fold]],
+    cfg: FaceSettings,
+    target: Path,
 ) -> None:
     """Write how each film regressor differs between the classes, and how well it predicts them."""
     is_first = (samples["label"] == cfg.LABELS[0]).to_numpy()
@@ -209,7 +220,7 @@ def write_scores(
     write_json(target, {"difference_sd": imbalance(is_first, features), "scores": scores})
 
 
-def _cells(name: str, results: dict, splits: tuple[str, ...]) -> list[str]:
+def _cells(name: str, results: dict, splits: Sequence[str]) -> list[str]:
     scores = results["scores"].get(name)  # none where it never changes
     difference = (
         f"{results['difference_sd'][name]:+.2f}" if name in results["difference_sd"] else ""

@@ -49,7 +49,7 @@ FILM_RADIUS_MM = 14.0
 
 
 def write_demo(
-    folder: Path, roi_file: Path, seed: int, film_s: int = 900, voxel_mm: int = VOXEL_MM
+    folder: str | Path, roi_file: str | Path, seed: int, film_s: int = 900, voxel_mm: int = VOXEL_MM
 ) -> bool:
     """Write the demo data set to ``folder`` unless it exists.
 
@@ -204,7 +204,8 @@ def _coupling(
 
 def _on_screen(stretches: np.ndarray, n_trs: int) -> np.ndarray:
     """Whether a face is on the screen, every STEP_S seconds: (n,) bool."""
-    time_s, found = np.arange(0, n_trs, STEP_S), False
+    time_s = np.arange(0, n_trs, STEP_S)
+    found = np.zeros(len(time_s), dtype=bool)
     for onset, duration in stretches:
         found = found | (time_s >= onset - 1e-6) & (time_s < onset + duration - 1e-6)
     return found

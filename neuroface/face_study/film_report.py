@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from neuroface.bold import on_screen, read_1d, window_table
+from neuroface.face_study.settings import FaceSettings
 from neuroface.face_study.words import labels_of
 from neuroface.film import CONTENTS
 from neuroface.pipeline import Section, read_json, save_figure
@@ -40,7 +41,7 @@ def plot_run(table: pd.DataFrame, faces: np.ndarray, name: str, target: Path) ->
     save_figure(figure, target)
 
 
-def describe_films(folder: Path, cfg) -> Section:
+def describe_films(folder: Path, cfg: FaceSettings) -> Section:
     """The report's section: a row and a figure per run that has been annotated so far; the rows are printed too."""
     labels, rows = labels_of(cfg), []
     runs = {

@@ -4,7 +4,6 @@ import io
 import zipfile
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 
 from neuroface.face_study.film_report import plot_run
 from neuroface.face_study.settings import FaceSettings
@@ -34,6 +33,7 @@ from neuroface.pipeline import (
     atomic,
     fingerprint,
     read_json,
+    replaced,
     sha256,
     write_json,
     write_table,
@@ -59,16 +59,14 @@ FILMS = Study(
 )
 
 
-def film_settings(script: str) -> SimpleNamespace:
+def film_settings(script: str) -> FaceSettings:
     """Settings of script 0: films are annotated once for all experiments, so results lie in FILM_DIR, whatever RUN_NAME."""
     cfg = FILMS.load_settings(script)
     folder = Path(cfg.FILM_DIR)
-    return SimpleNamespace(
-        **vars(cfg) | {"DATASET": "films", "DATA_DIR": str(folder.parent), "RUN_NAME": folder.name}
-    )
+    return replaced(cfg, DATASET="films", DATA_DIR=str(folder.parent), RUN_NAME=folder.name)
 
 
-def rules_of(cfg) -> Rules:
+def rules_of(cfg: FaceSettings) -> Rules:
     return Rules(cfg.FACE_SCORE, cfg.MIN_FACE_HEIGHT, cfg.BRIDGE_GAPS_S, cfg.SHORTEST_FACE_S)
 
 
@@ -129,7 +127,7 @@ def write_digest(folder: Path, film: Film) -> None:
 
 
 def samples_of_run(
-    folder: Path, films: dict[str, Film], parts: list[Part], cfg
+    folder: Path, films: dict[str, Film], parts: list[Part], cfg: FaceSettings
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Samples of a run, a row each; and the (part, sample of its film) that each row shows, (n, 2), −1 without film."""
     which, sample = run_clock(parts, cfg.ANNOTATION_HZ)
@@ -147,7 +145,7 @@ def samples_of_run(
     return table, np.column_stack([which, sample])
 
 
-def _film_table(folder: Path, film: Film, cfg) -> pd.DataFrame:
+def _film_table(folder: Path, film: Film, cfg: FaceSettings) -> pd.DataFrame:
     """All samples of a film: faces that count by the rules, and its contents."""
     chunks = [
         read_json(chunk_file(folder, film, part)) for part in chunks_of(film, cfg.ANNOTATION_HZ)
@@ -161,7 +159,9 @@ def _film_table(folder: Path, film: Film, cfg) -> pd.DataFrame:
     )
 
 
-def annotate_run(folder: Path, films: dict[str, Film], name: str, parts: list[Part], cfg) -> None:
+def annotate_run(
+    folder: Path, films: dict[str, Film], name: str, parts: list[Part], cfg: FaceSettings
+) -> None:
     """Write a run's annotation, samples, regressors, figure and the page to correct it."""
     rate_hz, rules = cfg.ANNOTATION_HZ, rules_of(cfg)
     table, shown = samples_of_run(folder, films, parts, cfg)
@@ -195,7 +195,9 @@ def annotate_run(folder: Path, films: dict[str, Film], name: str, parts: list[Pa
     plot_run(table, faces, name, folder / f"{name}_samples.png")
 
 
-def _sidecar(folder: Path, films: dict[str, Film], parts: list[Part], length_s: float, cfg) -> dict:
+def _sidecar(
+    folder: Path, films: dict[str, Film], parts: list[Part], length_s: float, cfg: FaceSettings
+) -> dict:
     names = dict.fromkeys(part.file for part in parts)
     return {
         "onset": {"Description": "second of the run", "Units": "s"},
@@ -215,7 +217,9 @@ def _sidecar(folder: Path, films: dict[str, Film], parts: list[Part], length_s: 
     }
 
 
-def _pictures(folder: Path, films: dict[str, Film], parts: list[Part], shown: np.ndarray, cfg):
+def _pictures(
+    folder: Path, films: dict[str, Film], parts: list[Part], shown: np.ndarray, cfg: FaceSettings
+):
     """Rows of a run that have a small picture, and a function row → WebP."""
     where: dict[tuple[int, int], Path] = {}
     for number, part in enumerate(parts):

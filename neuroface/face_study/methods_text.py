@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from neuroface.attribution import SECANT_STEPS
-from neuroface.bold import Labels, denoise_sentences, stimuli_of
+from neuroface.bold import denoise_sentences, open_image, stimuli_of
 from neuroface.decoding import CLOSED_FORM, LEAST_CLUSTERS, LEAST_FILMS_TO_DIVIDE, learning_rates
 from neuroface.face_study.settings import rois_name
-from neuroface.face_study.words import WORDS
+from neuroface.face_study.words import WORDS, named_labels
 from neuroface.pipeline import read_json, read_table
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 
@@ -39,6 +38,9 @@ BASELINES = {
 }
 MODELS = {
     "voxel_time_cnn": "the voxel-time network",
+    "screened_ridge": "ridge regression on the tenth of the voxels whose means over time correlated best with the label in "
+    "the training windows, weighted by this correlation, or on all voxels, whichever separated the classes better on inner "
+    "validation windows (Fan & Lv 2008; Zou 2006)",
     "linear_plus": "a linear classifier with a second-order path (ridge regression with a linear and a quadratic kernel)",
     "linear": "ridge regression on whole windows",
     "linear-mean": "ridge regression on windows averaged over time",
@@ -66,7 +68,9 @@ def facts_of(root: Path) -> dict:
         "runs": len(samples[["subject", "movie", "run"]].drop_duplicates()),
         "parts": len(set(stimuli_of(samples))),
         "windows": samples["label"].value_counts().to_dict(),
-        "voxels": int(np.count_nonzero(nib.load(root / "1-windows" / "group_mask.nii.gz").dataobj)),
+        "voxels": int(
+            np.count_nonzero(open_image(root / "1-windows" / "group_mask.nii.gz").dataobj)
+        ),
     }
     tests = [
         read_json(file) for file in sorted((root / "6-averages").glob("group_contrast-*_test.json"))
@@ -77,9 +81,7 @@ def facts_of(root: Path) -> dict:
             for test in tests
         }
     if (timelines := root / "8-predictions" / "metrics.json").exists():
-        facts["moments_unseen"] = (
-            read_json(timelines).get("n_runs_unseen", 0) > 0
-        )  # earlier versions did not count them
+        facts["moments_unseen"] = read_json(timelines)["n_runs_unseen"] > 0
     return facts
 
 
@@ -113,7 +115,7 @@ def _data(s: dict, f: dict) -> str:
         "run": "In each run, random windows of the larger class were removed until both classes were equal",
         "none": "All windows were kept",
     }
-    if s.get("MATCH_ON"):  # results of earlier versions do not have it
+    if s["MATCH_ON"]:
         alike = f"alike in {_and([name.replace('_', ' ') for name in s['MATCH_ON']])} of the film"
         balance["run"] = f"In each run windows of both classes were paired to be {alike}, "
         balance["run"] += f"at most {s['MATCH_WITHIN_SD']:g} SD apart (Rosenbaum 1989)"
@@ -134,9 +136,9 @@ def _data(s: dict, f: dict) -> str:
     text = f"We analysed fMRI (TR {s['TR_S']:g} s; {source}) of {who} who saw {what}."
     if s["EXCLUDE"]:
         text += f" {_and(s['EXCLUDE'])} {'was' if len(s['EXCLUDE']) == 1 else 'were'} left out."
-    if s.get("INCLUDE"):  # results of earlier versions do not have it
+    if s["INCLUDE"]:
         text += f" Of the data set only {_and(s['INCLUDE'])} {'was' if len(s['INCLUDE']) == 1 else 'were'} used."
-    labels = Labels(*s["LABELS"], WORDS)
+    labels = named_labels(s["LABELS"])
     first, second = (s["LABEL_EVENTS"][label] for label in labels)
     column = "" if s["EVENT_COLUMN"] == "trial_type" else f" in column {s['EVENT_COLUMN']}"
     events = (
@@ -159,7 +161,7 @@ def _data(s: dict, f: dict) -> str:
         if s["MASK_FILE"]
         else f"that lie in more than {s['MASK_THRESHOLD']:.4g} of the individual brain masks"
     )
-    if s["DATASET"] == "bids" and s.get("JOIN_GAP_S"):  # results of earlier versions do not have it
+    if s["DATASET"] == "bids" and s["JOIN_GAP_S"]:
         gap_s = s["JOIN_GAP_S"]
         others += f" (trials of one type in a row, at a regular pace and at most {gap_s:g} s apart, counted as one stretch)"
     return text + (
@@ -228,17 +230,11 @@ def _training(s: dict, f: dict) -> str:
         text += "Networks' epochs were chosen on the held-out folds themselves, which makes their scores too high."
     text += _intervals(s, f)
     others = [BASELINES[name] for name in s["BASELINES"] if name in BASELINES]
-    if (rois := rois_name(s["ROI_FILE"] and _path(s["ROI_FILE"]))) in s["BASELINES"] and s[
-        "SPACE"
-    ] == "MNI":
+    rois = rois_name(s["ROI_FILE"] and _path(s["ROI_FILE"]))
+    if rois is not None and rois in s["BASELINES"] and s["SPACE"] == "MNI":
         others.append(f"ridge regression on the {rois.removesuffix('-rois')} regions alone")
     if others:
         text += f" On the same folds we trained {_and(others)}."
-    if s["ALIGNMENT"] == "srm":
-        text += (
-            f" The linear model was also trained after a shared response model with {s['ALIGNMENT_FEATURES']} features, "
-            "fitted to training windows, had aligned the viewers of each film (Chen et al. 2015)."
-        )
     if s["N_PERMUTATIONS"]:
         text += f" Chance was estimated from {s['N_PERMUTATIONS']:,} relabellings of events with the linear model"
         text += (
@@ -315,7 +311,7 @@ def _attributions(s: dict, f: dict) -> str:
         by = f"one model, the best of the folds that kept out {KEPT_OUT[s['HELD_OUT_SPLIT']]} on its own test fold"
     name = s["EXPLAINED_MODEL"]
     which = "" if [name] == s["MODELS"] else f", under {MODELS.get(name, f'the model “{name}”')},"
-    other = Labels(*s["LABELS"], WORDS).titles[1].replace(" ", "-")
+    other = named_labels(s["LABELS"]).titles[1].replace(" ", "-")
     text = f"Each window's logit{which} (its negative for {other} windows) was explained by {methods} of {by}."
     if s["ATTRIBUTION_CHECKS"]:
         checks = _and([CHECKS[name] for name in s["ATTRIBUTION_CHECKS"]])
@@ -341,7 +337,7 @@ def _group(s: dict, f: dict) -> str:
         )
     beside = {
         "haufe": "the activation pattern of the linear model (Haufe et al. 2014)",
-        "glm": f"the effect of {Labels(*s['LABELS'], WORDS).plural} in a general linear model with the canonical "
+        "glm": f"the effect of {named_labels(s['LABELS']).plural} in a general linear model with the canonical "
         "haemodynamic response"
         + (
             f" and {_and([name.replace('_', ' ') for name in s['NUISANCE']])} of the film"
@@ -426,7 +422,7 @@ def _and(items, word: str = "and") -> str:
 
 def _film_event(s: dict) -> str:
     """When films began, if not with their runs."""
-    event = s.get("FILM_EVENT")  # results of earlier versions do not have it
+    event = s["FILM_EVENT"]
     if event is None:
         return ""
     if isinstance(event, int | float):

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from neuroface.attribution import METHODS
-from neuroface.bold import check_film_event, complete_denoise, denoise_limits
+from neuroface.bold import Denoise, HighPassHz, SmoothingMm, check_film_event, complete_denoise
 from neuroface.decoding import (
     ARCHITECTURES,
     AUTO,
@@ -20,6 +19,7 @@ from neuroface.pipeline import SettingsModel, did_you_mean, read_table
 from pydantic import Field, model_validator
 
 Split = Literal["window", "subject", "event", "run", "part", "movie"]
+Method = Literal["ig", "gradient-x-input", "occlusion", "grad-cam", "attention-rollout"]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -28,169 +28,134 @@ LEAST_POOLED_TRS = 4  # two poolings of the time axis turn four volumes into one
 # Columns of script 8's tables, which also have a column with the name of the first label.
 TAKEN = ("tr", "probability", "logit", "split")
 
-# What config.py's plain types cannot express: choices and ranges.
-LIMITS = {
-    "DATASET": Literal["demo", "nndb-v1", "nndb-v2", "bids"],
-    "RUN_NAME": Name,
-    "SEED": Annotated[int, Field(ge=0, lt=2**32)],
-    "ANNOTATION_HZ": Annotated[float, Field(gt=0, le=100)],
-    "FACE_SCORE": Annotated[float, Field(ge=0.7, lt=1)],
-    "MIN_FACE_HEIGHT": Annotated[float, Field(ge=0, le=1)],
-    "BRIDGE_GAPS_S": Annotated[float, Field(ge=0)],
-    "SHORTEST_FACE_S": Annotated[float, Field(ge=0)],
-    "TR_S": Annotated[float, Field(gt=0, le=30)],
-    "LAG_S": Annotated[float, Field(ge=0, le=30)],
-    "WINDOW_TRS": Annotated[int, Field(ge=1)],
-    "MIN_STRETCH_S": Annotated[float, Field(ge=0)],
-    "STANDARDIZE": Literal["zscore", "none"],
-    **denoise_limits(),
-    "BALANCE": Literal["run", "none"],
-    "MATCH_WITHIN_SD": Annotated[float, Field(gt=0)],
-    "MASK_THRESHOLD": Annotated[float, Field(ge=0, le=1)],
-    "LABELS": tuple[Label, Label],
-    "LABEL_EVENTS": dict[str, tuple[str, ...]],
-    "EVENT_COLUMN": Annotated[str, Field(min_length=1)],
-    "JOIN_GAP_S": Annotated[float, Field(ge=0, le=10)],
-    "NNDB_VARIANT": Literal[
+
+class FaceSettings(SettingsModel):
+    """Settings of ``config.py`` at the top of the repository."""
+
+    FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
+    FILES: ClassVar = ("ROI_FILE", "MASK_FILE", "PARCEL_FILE", "ROI_MASKS", "FILM_PARTS")
+    splits_why: ClassVar[str] = (
+        ""  # of with_splits: why CV_SPLITS and HELD_OUT_SPLIT are what they are
+    )
+
+    DATASET: Literal["demo", "nndb-v1", "nndb-v2", "bids"]
+    DATASET_DIR: str
+    RUN_NAME: Name
+    SEED: Annotated[int, Field(ge=0, lt=2**32)]
+    EXCLUDE: tuple[str, ...]
+    INCLUDE: tuple[str, ...]
+    RAW_DIR: str | None
+    DEMO: dict[str, object]
+    ANNOTATION_HZ: Annotated[float, Field(gt=0, le=100)]
+    FACE_SCORE: Annotated[float, Field(ge=0.7, lt=1)]
+    MIN_FACE_HEIGHT: Annotated[float, Field(ge=0, le=1)]
+    BRIDGE_GAPS_S: Annotated[float, Field(ge=0)]
+    SHORTEST_FACE_S: Annotated[float, Field(ge=0)]
+    FILM_PARTS: str | None
+    TR_S: Annotated[float, Field(gt=0, le=30)]
+    LAG_S: Annotated[float, Field(ge=0, le=30)]
+    WINDOW_TRS: Annotated[int, Field(ge=1)]
+    MIN_STRETCH_S: Annotated[float, Field(ge=0)]
+    STANDARDIZE: Literal["zscore", "none"]
+    DENOISE: Denoise
+    HIGH_PASS_HZ: HighPassHz
+    SMOOTHING_MM: SmoothingMm
+    BALANCE: Literal["run", "none"]
+    MATCH_ON: tuple[str, ...]
+    MATCH_WITHIN_SD: Annotated[float, Field(gt=0)]
+    MASK_THRESHOLD: Annotated[float, Field(ge=0, le=1)]
+    MASK_FILE: str | None
+    LABELS: tuple[Label, Label]
+    LABEL_EVENTS: dict[str, tuple[str, ...]]
+    EVENT_COLUMN: Annotated[str, Field(min_length=1)]
+    JOIN_GAP_S: Annotated[float, Field(ge=0, le=10)]
+    FILM_EVENT: tuple[str, str] | str | float | None
+    BIDS_FILTER: str
+    NNDB_VARIANT: Literal[
         "blur_censor",
         "blur_censor_ica",
         "blur_no_censor",
         "blur_no_censor_ica",
         "no_blur_no_censor",
         "no_blur_no_censor_ica",
-    ],
-    "CV_SPLITS": Annotated[tuple[Split, ...], Field(min_length=1)] | Literal["auto"],
-    "N_FOLDS": Annotated[int, Field(ge=2)],
-    "EMBARGO_TRS": Annotated[int, Field(ge=0)],
-    "SELECTION": Literal["inner", "paper"],
-    "MODELS": Annotated[tuple[str, ...], Field(min_length=1)],
-    "MODEL_OPTIONS": dict[str, dict[str, object]],
-    "CNN_FILTERS": tuple[
+    ]
+    CV_SPLITS: Annotated[tuple[Split, ...], Field(min_length=1)] | Literal["auto"]
+    N_FOLDS: Annotated[int, Field(ge=2)]
+    EMBARGO_TRS: Annotated[int, Field(ge=0)]
+    SELECTION: Literal["inner", "paper"]
+    MODELS: Annotated[tuple[str, ...], Field(min_length=1)]
+    MODEL_OPTIONS: dict[str, dict[str, object]]
+    CNN_FILTERS: tuple[
         Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]
-    ],
-    "CNN_DENSE_UNITS": Annotated[int, Field(ge=1)],
-    "TRAINING": Literal["robust", "paper"],
-    "TRAINING_STEPS": Annotated[int, Field(ge=1)],
-    "EPOCHS": Annotated[int, Field(ge=1)],
-    "BATCH_SIZE": Annotated[int, Field(ge=1)],
-    "LEARNING_RATE": Rate | Annotated[tuple[Rate, ...], Field(min_length=1)] | Literal["auto"],
-    "N_SEEDS": Annotated[int, Field(ge=1)],
-    "PRECISION": Literal["auto", "float32", "float16", "bfloat16"],
-    "BASELINES": tuple[str, ...],
-    "ALIGNMENT": Literal["none", "srm"],
-    "ALIGNMENT_FEATURES": Annotated[int, Field(ge=1)],
-    "N_PERMUTATIONS": Annotated[int, Field(ge=0)],
-    "N_PERMUTATIONS_CNN": Annotated[int, Field(ge=0)],
-    "HELD_OUT_SPLIT": Split | Literal["auto"],
-    "ATTRIBUTION_METHODS": Annotated[tuple[Literal[tuple(METHODS)], ...], Field(min_length=1)],
-    "EXPLAIN": Literal["held-out", "best fold"],
-    "ATTRIBUTION_BASELINE": Literal["zero", "training mean", "other class"],
-    "ATTRIBUTION_DRAWS": Annotated[int, Field(ge=1)],
-    "SMOOTHGRAD_DRAWS": Annotated[int, Field(ge=0)],
-    "SMOOTHGRAD_NOISE": Annotated[float, Field(ge=0)],
-    "IG_ENGINE": Literal["keras", "deepexplain"],
-    "IG_RULE": Literal["right", "midpoint", "trapezoid", "gauss-legendre", "secant", "auto"],
-    "IG_STEPS": Annotated[int, Field(ge=1)] | Literal["auto"],
-    "IG_TOLERANCE": Annotated[float, Field(gt=0)],
-    "OCCLUSION_REGIONS": Literal["cubes", "rois", "parcels"],
-    "OCCLUSION_CUBE_MM": Annotated[float, Field(gt=0)],
-    "OCCLUSION_TRS": Annotated[int, Field(ge=1)],
-    "ATTRIBUTION_CHECKS": tuple[
-        Literal["steps", "baselines", "weights", "deletion", "labels"], ...
-    ],
-    "CHECK_WINDOWS": Annotated[int, Field(ge=2, multiple_of=2)],
-    "SPACE": Literal["MNI", "native"],
-    "N_RANDOM_REGIONS": Annotated[int, Field(ge=1)],
-    "N_FLIPS": Annotated[int, Field(ge=20)],  # with fewer no p can reach 0.05
-    "MAP_TEST": Literal["auto", "relabel", "flip films", "flip people", "none"],
-    "N_RELABELLINGS": Annotated[int, Field(ge=19)],  # with fewer no p can be 0.05
-    "VARIANCE_FWHM_MM": Annotated[float, Field(ge=0)],
-    "CLUSTER_FORMING_P": Annotated[float, Field(gt=0, lt=0.5)],
-    "REFERENCE_MAPS": tuple[Literal["haufe", "glm"], ...],
-    "PREDICTION_AT": Annotated[float, Field(ge=0, le=1)],
-    "SMOOTH_TRS": Annotated[int, Field(ge=1)],
-    "FOLLOW_BASELINE_TRS": Annotated[int, Field(ge=2)],  # one volume has no SD
-    "FOLLOW_IDLE_S": Annotated[float, Field(gt=0)],
-    "N_JOBS": Annotated[int, Field(ge=1)],
-    "DASK_SCHEDULER": Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None,
-    "INFERENCE_BATCH": Annotated[int, Field(ge=1)],
-}
-
-
-class FaceSettings(SettingsModel):
-    """Settings of ``config.py`` at the top of the repository."""
-
-    LIMITS: ClassVar = LIMITS
-    FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
-    FILES: ClassVar = ("ROI_FILE", "MASK_FILE", "PARCEL_FILE", "ROI_MASKS", "FILM_PARTS")
-    FORMER: ClassVar = ("FACE_TRIAL_TYPES", "NOFACE_TRIAL_TYPES", "FLIP_TOGETHER")
-    ADDED: ClassVar = {
-        "FACE_TRIAL_TYPES": {"LABELS": ["face", "noface"], "EVENT_COLUMN": "trial_type"},
-        "EPOCHS": {"TRAINING": "paper", "N_SEEDS": 1},
-        "STANDARDIZE": {"DENOISE": "none", "HIGH_PASS_HZ": 1 / 128, "SMOOTHING_MM": None},
-        "BALANCE": {"MATCH_ON": []},
-        "REFERENCE_MAPS": {"NUISANCE": []},
-        "BIDS_FILTER": {"FILM_EVENT": None},
-    }
-
-    @classmethod
-    def translate(cls, changes: dict, base: dict) -> dict:
-        if "FLIP_TOGETHER" in changes:
-            now = {"person": "flip people", "movie": "flip films"}.get(
-                changes["FLIP_TOGETHER"], "auto"
-            )
-            raise ValueError(
-                f'FLIP_TOGETHER is now MAP_TEST. Write MAP_TEST = "{now}" for the test that it named, or "auto" for the '
-                f"best test that these data allow"
-            )
-        if "MIN_SHIFT_S" in changes:
-            raise ValueError(
-                "MIN_SHIFT_S no longer exists: script 8 compares with all rotations of the annotation. Remove it"
-            )
-        former = [name for name in cls.FORMER if name in changes]
-        if not former:
-            return changes
-        if "LABEL_EVENTS" in changes:
-            raise ValueError(
-                f"{former[0]} is a former part of LABEL_EVENTS, which is set too. Remove {former[0]}"
-            )
-        labels = changes.get("LABELS", base["LABELS"])
-        events = dict(base["LABEL_EVENTS"]) | {
-            label: changes[n] for n, label in zip(cls.FORMER, labels) if n in changes
-        }
-        if not events[labels[0]]:
-            raise ValueError(f"{cls.FORMER[0]} = {events[labels[0]]!r} names no trial type")
-        return {name: value for name, value in changes.items() if name not in former} | {
-            "LABEL_EVENTS": events
-        }
-
-    @classmethod
-    def former(cls, settings, name: str) -> list[str] | str:
-        if name == "FLIP_TOGETHER":
-            return f"MAP_TEST = {settings.MAP_TEST!r}"
-        return list(settings.LABEL_EVENTS[settings.LABELS[cls.FORMER.index(name)]])
-
-    @classmethod
-    def today(cls, stamped: dict) -> dict:
-        """Stamped settings, with former settings translated to current ones."""
-        stamped = cls.before_they_existed(stamped) | stamped
-        events = {
-            label: stamped[name]
-            for label, name in zip(("face", "noface"), cls.FORMER)
-            if name in stamped
-        }
-        return (
-            {"LABELS": ["face", "noface"]} | ({"LABEL_EVENTS": events} if events else {}) | stamped
-        )
+    ]
+    CNN_DENSE_UNITS: Annotated[int, Field(ge=1)]
+    TRAINING: Literal["robust", "paper"]
+    TRAINING_STEPS: Annotated[int, Field(ge=1)]
+    EPOCHS: Annotated[int, Field(ge=1)]
+    BATCH_SIZE: Annotated[int, Field(ge=1)]
+    LEARNING_RATE: Rate | Annotated[tuple[Rate, ...], Field(min_length=1)] | Literal["auto"]
+    N_SEEDS: Annotated[int, Field(ge=1)]
+    PRECISION: Literal["auto", "float32", "float16", "bfloat16"]
+    BASELINES: tuple[str, ...]
+    N_PERMUTATIONS: Annotated[int, Field(ge=0)]
+    N_PERMUTATIONS_CNN: Annotated[int, Field(ge=0)]
+    HELD_OUT_SPLIT: Split | Literal["auto"]
+    EXPLAINED_MODEL: str
+    ATTRIBUTION_METHODS: Annotated[tuple[Method, ...], Field(min_length=1)]
+    EXPLAIN: Literal["held-out", "best fold"]
+    ATTRIBUTION_BASELINE: Literal["zero", "training mean", "other class"]
+    ATTRIBUTION_DRAWS: Annotated[int, Field(ge=1)]
+    SMOOTHGRAD_DRAWS: Annotated[int, Field(ge=0)]
+    SMOOTHGRAD_NOISE: Annotated[float, Field(ge=0)]
+    IG_ENGINE: Literal["keras", "deepexplain"]
+    IG_RULE: Literal["right", "midpoint", "trapezoid", "gauss-legendre", "secant", "auto"]
+    IG_STEPS: Annotated[int, Field(ge=1)] | Literal["auto"]
+    IG_TOLERANCE: Annotated[float, Field(gt=0)]
+    OCCLUSION_REGIONS: Literal["cubes", "rois", "parcels"]
+    OCCLUSION_CUBE_MM: Annotated[float, Field(gt=0)]
+    PARCEL_FILE: str | None
+    OCCLUSION_TRS: Annotated[int, Field(ge=1)]
+    ATTRIBUTION_CHECKS: tuple[Literal["steps", "baselines", "weights", "deletion", "labels"], ...]
+    CHECK_WINDOWS: Annotated[int, Field(ge=2, multiple_of=2)]
+    SPACE: Literal["MNI", "native"]
+    ROI_FILE: str | None
+    ROI_MASKS: tuple[str, ...]
+    N_RANDOM_REGIONS: Annotated[int, Field(ge=1)]
+    MAP_TEST: Literal["auto", "relabel", "flip films", "flip people", "none"]
+    # With fewer no p can be 0.05.
+    N_RELABELLINGS: Annotated[int, Field(ge=19)]
+    # With fewer no p can reach 0.05.
+    N_FLIPS: Annotated[int, Field(ge=20)]
+    VARIANCE_FWHM_MM: Annotated[float, Field(ge=0)]
+    CLUSTER_FORMING_P: Annotated[float, Field(gt=0, lt=0.5)]
+    REFERENCE_MAPS: tuple[Literal["haufe", "glm"], ...]
+    NUISANCE: tuple[str, ...]
+    PREDICTION_AT: Annotated[float, Field(ge=0, le=1)]
+    SMOOTH_TRS: Annotated[int, Field(ge=1)]
+    PLOT_INTERVAL_S: tuple[float, float]
+    # One volume has no SD.
+    FOLLOW_BASELINE_TRS: Annotated[int, Field(ge=2)]
+    FOLLOW_IDLE_S: Annotated[float, Field(gt=0)]
+    DATA_DIR: str
+    FILM_DIR: str
+    N_JOBS: Annotated[int, Field(ge=1)]
+    DASK_SCHEDULER: Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None
+    INFERENCE_BATCH: Annotated[int, Field(ge=1)]
 
     @classmethod
     def complete(cls, values: dict) -> dict:
         """Rename the model "rois" after the file of the regions; remove it from the baselines if there is no file."""
         rois = rois_name(values["ROI_FILE"])
-        named = (rois if name == "rois" else name for name in values["BASELINES"])
+
+        def named(baselines: tuple[str, ...]) -> tuple[str, ...]:
+            renamed = (rois if name == "rois" else name for name in baselines)
+            return tuple(name for name in renamed if name)
+
         explained = rois if values["EXPLAINED_MODEL"] == "rois" else values["EXPLAINED_MODEL"]
         return complete_denoise(values) | {
-            "BASELINES": tuple(name for name in named if name),
+            "BASELINES": named(values["BASELINES"]),
+            "DEMO": values["DEMO"]
+            | {name: named(value) for name, value in values["DEMO"].items() if name == "BASELINES"},
             "EXPLAINED_MODEL": explained,
         }
 
@@ -326,9 +291,7 @@ class FaceSettings(SettingsModel):
                 'model, or set SELECTION = "inner"'
             )
         regions = [
-            name
-            for name in ("rois", rois_name(self.ROI_FILE))
-            if self.ROI_FILE and self.SPACE == "MNI"
+            name for name in ("rois", rois_name(self.ROI_FILE)) if name and self.SPACE == "MNI"
         ]
         regions = regions if set(regions) & set(self.BASELINES) else []
         trained = [*self.MODELS, *LINEAR, *regions, BEST]

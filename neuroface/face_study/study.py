@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from neuroface.bold import Labels
 from neuroface.face_study.methods_text import PAPER, facts_of, methods_paragraph
 from neuroface.face_study.settings import FaceSettings
-from neuroface.face_study.words import WORDS
+from neuroface.face_study.words import WORDS, named_labels
 from neuroface.pipeline import Step, Study
 
 
@@ -15,13 +14,11 @@ def methods(
     """:func:`methods_paragraph` of a run; None before script 2 has joined the windows."""
     if not {1, 2} <= done or not (root / "2-dataset" / "samples.tsv").is_file():
         return None
-    return methods_paragraph(
-        FaceSettings.today(settings), facts_of(root), done, versions, commit, backends
-    )
+    return methods_paragraph(settings, facts_of(root), done, versions, commit, backends)
 
 
 def title(settings: dict) -> str:
-    labels = Labels(*FaceSettings.today(settings)["LABELS"], WORDS)
+    labels = named_labels(settings["LABELS"])
     if labels.first in WORDS:
         return f"Is there {labels.one} on the screen?"
     return f"Decoding {labels.one} against {labels.second}"
@@ -45,18 +42,4 @@ STUDY = Study(
     caution="Attributions show what the network uses, not what the brain needs. Read the numbers for unseen films first.",
     methods=methods,
     published=PAPER,
-    former_stamps={
-        "3-train_voxel_time_cnn.py": {
-            "aside": ["ROI_FILE", "BASELINES", "N_PERMUTATIONS", "N_PERMUTATIONS_CNN"],
-            "growing": ["MODELS", "MODEL_OPTIONS"],
-        },
-        "4-integrated_gradients.py": {
-            "aside": ["ATTRIBUTION_CHECKS", "CHECK_WINDOWS"],
-            "growing": ["ATTRIBUTION_METHODS", "MODELS", "MODEL_OPTIONS"],
-        },
-        "5-revert-IG-tobrain.py": {"growing": ["ATTRIBUTION_METHODS", "MODELS", "MODEL_OPTIONS"]},
-        "6-average_IG_per_subject.py": {
-            "growing": ["ATTRIBUTION_METHODS", "MODELS", "MODEL_OPTIONS"]
-        },
-    },
 )

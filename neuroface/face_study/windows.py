@@ -4,7 +4,7 @@ from pathlib import Path
 
 from neuroface.bold import read_mask, read_rois, sphere_labels, voxel_positions_mm
 from neuroface.decoding import Windows
-from neuroface.face_study.settings import rois_name
+from neuroface.face_study.settings import FaceSettings, rois_name
 
 import pandas as pd
 
@@ -15,7 +15,7 @@ def windows_of(
     mask_file: Path,
     samples: pd.DataFrame,
     models: list[str],
-    cfg,
+    cfg: FaceSettings,
     labels=None,
 ) -> Windows:
     """The windows, and the voxels that the linear model of ROI_FILE uses, if it is one of ``models``.
@@ -29,9 +29,8 @@ def windows_of(
     """
     mask, affine = read_mask(mask_file)
     rois, regions = rois_name(cfg.ROI_FILE), {}
-    if rois in models:
-        regions = {
-            rois: sphere_labels(voxel_positions_mm(mask, affine), read_rois(cfg.ROI_FILE)) > 0
-        }
+    if cfg.ROI_FILE is not None and rois in models:
+        spheres = sphere_labels(voxel_positions_mm(mask, affine), read_rois(cfg.ROI_FILE))
+        regions = {rois: spheres > 0}
     events, people = (samples[column].to_numpy(str) for column in ("event", "subject"))
     return Windows(dataset, training / "linear", mask, events, people, regions, labels)

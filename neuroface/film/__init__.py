@@ -2,7 +2,7 @@
 
 Code belongs here if it reads a film file, or what was found in one, and knows nothing of models.
 This room imports ``pipeline`` and ``bold``; the rooms after it and the scripts may import it. What
-decodes films comes with ``requirements-film.txt`` and is imported when it is used.
+decodes films comes with the extra "film" of ``pyproject.toml`` and is imported when it is used.
 """
 
 import lazy_loader

@@ -10,11 +10,11 @@ In MPEG-TS and Matroska a negative time stamp is no such mark.
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from neuroface import NeuroFaceError
 from neuroface.film.packages import film_package
@@ -42,7 +42,7 @@ class Frame(NamedTuple):
     """A decoded frame and the second of the film at which it appears."""
 
     time_s: float
-    picture: object  # av.VideoFrame
+    picture: Any  # av.VideoFrame; PyAV is loaded when a film is opened
 
     def rgb(self, height: int, film: "Film") -> np.ndarray:
         """The picture as a viewer sees it, turned upright and with square pixels: (height, width, 3) uint8.
@@ -140,6 +140,8 @@ class Film:
             if back_s == math.inf or (first and first.time_s <= start_s + SAME_S):
                 break
             frames.close()
+        if first is None:
+            return
         shown = first
         for frame in frames:
             if frame.time_s < shown.time_s - JUMP_S:
@@ -154,10 +156,10 @@ class Film:
                     return
                 yield shown
             shown = frame
-        if shown and shown.time_s < end_s - SAME_S:
+        if shown.time_s < end_s - SAME_S:
             yield shown
 
-    def _frames_from(self, seek_s: float) -> Iterator[Frame]:
+    def _frames_from(self, seek_s: float) -> Generator[Frame, None, None]:
         """Decoded frames, with their time on the film's clock, from a place before ``seek_s``."""
         av = film_package("av")
         with self.opened("video") as (container, track):
@@ -169,7 +171,7 @@ class Film:
                     return
             # AVI numbers its packets and not its pictures: the n-th picture to be shown gets the
             # n-th packet's time.
-            numbers = deque() if container.format.name == "avi" else None
+            numbers: deque | None = deque() if container.format.name == "avi" else None
             for packet, pictures in self.decoded(container, track):
                 if numbers is not None and packet.dts is not None:
                     numbers.append(packet.dts * packet.time_base)
@@ -249,7 +251,8 @@ def _packets(container, *tracks) -> Iterator:
 
 def _ends(container, track, start_s: float, said_s: float | None) -> tuple[float, float]:
     """Where the file's data end, and where its picture ends, in seconds of the film; only the last packets are read."""
-    av, ends = film_package("av"), {}
+    av = film_package("av")
+    ends: dict[int, float] = {}
     frame_s = 1 / float(track.average_rate or 25)
     starts = [max(0.0, said_s - 20), 0.0] if said_s else [0.0]
     for from_s in starts:

@@ -6,7 +6,7 @@ from neuroface import NeuroFaceError
 
 
 def film_package(name: str):
-    """Import a package of ``requirements-film.txt``.
+    """Import a package of the extra "film" of ``pyproject.toml``.
 
     Raises
     ------
@@ -19,5 +19,5 @@ def film_package(name: str):
         if error.name != name.partition(".")[0]:
             raise
         raise NeuroFaceError(
-            f"To read films, the package {error.name} is needed. Run: pip install -r requirements-film.txt"
+            f"To read films, the package {error.name} is needed. Run: pip install -e '.[film]'"
         ) from None

@@ -128,6 +128,8 @@ def read_regressors(
 
 def regressors_of_run(run: Run, tr_s: float, n_trs: int, n_volumes: int) -> pd.DataFrame:
     """Film regressors of a run, on its own clock: a row for each of ``n_trs`` TRs, of which it has ``n_volumes``."""
+    if run.regressors is None:
+        raise NeuroFaceError(f"{run.name} has no film regressors. Annotate its film.")
     film_s = run.film.duration_s if run.film else np.inf
     start_s = first_volume_s(run, n_volumes, tr_s) + film_ahead_s(run, n_trs)
     return read_regressors(run.regressors, tr_s, n_trs, start_s, film_s)

@@ -56,7 +56,10 @@ def scan(
     """
     film.damaged = 0
     times_s = np.arange(samples.start, samples.stop) / rate_hz
-    cuts, found, batch, pictures = _CutFinder(film), [], [], {}
+    cuts = _CutFinder(film)
+    found: list[tuple[float, float]] = []
+    batch: list[tuple[int, np.ndarray]] = []
+    pictures: dict[int, np.ndarray | bytes] = {}
     waiting = deque(range(max(0, samples.start - 1), samples.stop))
     found_faces, shown, luma = [], None, None
 
@@ -142,7 +145,8 @@ class _CutFinder:
         self._detector = self._scenedetect.AdaptiveDetector(
             min_scene_len=1
         )  # in frames; here seconds count, see below
-        self._times_s, self._cuts = [], set()
+        self._times_s: list[float] = []
+        self._cuts: set[int] = set()
 
     def add(self, time_s: float, small: np.ndarray) -> None:
         self._note(
@@ -156,7 +160,7 @@ class _CutFinder:
         """Seconds at which the frame after a cut appears; of cuts closer than :data:`CUT_APART_S` the first."""
         if self._times_s:
             self._note(self._detector.post_process(self._code(len(self._times_s) - 1)))
-        kept = []
+        kept: list[float] = []
         for time_s in (self._times_s[number] for number in sorted(self._cuts)):
             if not kept or time_s - kept[-1] >= CUT_APART_S - SAME_S:
                 kept.append(time_s)

@@ -27,7 +27,7 @@ def loudness_and_speech(
     has no sound track.
     """
     if not film.has_sound:
-        return np.full((2, len(times_s)), np.nan)
+        return np.full(len(times_s), np.nan), np.full(len(times_s), np.nan)
     start_s, end_s = max(0.0, times_s[0] - WARM_S), times_s[-1] + step_s + 0.3
     (loud_at, loud), (speech_at, spoken) = (part.T for part in _measured(film, start_s, end_s))
     # The window of 400 ms that is centred on the step ends 200 ms after the middle.
@@ -104,7 +104,7 @@ class _Meter:
     def push(self, frame) -> list[tuple[float, float]]:
         """(end in s, momentary LUFS) of each window of 400 ms that the frame completes."""
         self._graph.push(frame)
-        found = []
+        found: list[tuple[float, float]] = []
         while True:
             try:
                 out = self._graph.pull()

@@ -1,8 +1,8 @@
 """Maps of people and of the group: tests, the GLM, regions, surfaces, figures.
 
-Code belongs here if it works on maps in the brain's space. This room imports the rooms above it
-(``pipeline``, ``bold``, ``decoding``, ``attribution``); ``timeline`` and the scripts may import it.
-A new statistic across people belongs in ``group.py``.
+Code belongs here if it works on maps in the brain's space. This room imports ``pipeline``,
+``bold``, ``film``, ``decoding`` and ``attribution``; the scripts may import it. A new statistic
+across people belongs in ``group.py``.
 """
 
 import lazy_loader

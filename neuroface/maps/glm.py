@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from neuroface import NeuroFaceError
 from neuroface.bold import (
     Cleaning,
+    Projection,
     Run,
+    RunningStatistics,
     cleaning_of,
     film_ahead_s,
     first_volume_s,
     open_header,
     read_censor,
-    statistics_of,
     stream_masked,
     stretches_of_labels,
 )  # fmt: skip
@@ -123,8 +124,11 @@ def condition_effect(
     -------
     (n_voxels,) float64; 0 where a voxel never changes.
     """
-    x, statistics = design.to_numpy(np.float64), statistics_of(cleaning, "zscore")
-    products, start = 0.0, 0
+    x = design.to_numpy(np.float64)
+    statistics: RunningStatistics | Projection = RunningStatistics()
+    if cleaning is not None and cleaning.nuisance is not None:
+        statistics = Projection(cleaning)
+    products, start = np.zeros(()), 0
     for part in statistics.watch(volumes):
         # Differences from the first volume keep the precision; the constant of the design accounts
         # for the subtraction.

@@ -10,12 +10,14 @@ closed form needs only the inner products of windows for this.
 from typing import NamedTuple
 
 from neuroface.decoding import (
+    SCREENED,
     Fold,
     Windows,
     builder_of,
     is_linear,
     permuted_labels,
     solve_each,
+    solve_screened_each,
     solve_second_order_each,
 )
 
@@ -48,7 +50,8 @@ class Refits(NamedTuple):
     Attributes
     ----------
     deviation, mean : (n_labellings, n) coefficients of the windows.
-    voxels : (n_voxels,) bool, the voxels that the model uses; None: all.
+    gains : (1, n_voxels) or (n_labellings, n_voxels), factor of the weights of each voxel; 0: the
+    model does not use the voxel; None: 1.
     second : per labelling the second-order path; None where it is not used.
     baseline : (n,) the baseline of the attributions as a weighted sum of windows; zeros: the
     baseline is zero.
@@ -56,7 +59,7 @@ class Refits(NamedTuple):
 
     deviation: np.ndarray
     mean: np.ndarray
-    voxels: np.ndarray | None
+    gains: np.ndarray | None
     second: list[SecondPath | None]
     baseline: np.ndarray
 
@@ -121,9 +124,14 @@ def refit(
         deviation, mean = (
             (0 * coefficients, coefficients / n_trs) if of_mean else (coefficients, coefficients)
         )
-        return Refits(
-            deviation, mean, windows.regions.get(name), [None] * labels.shape[1], baseline
-        )
+        region = windows.regions.get(name)
+        gains = None if region is None else region[None].astype(np.float32)
+        return Refits(deviation, mean, gains, [None] * labels.shape[1], baseline)
+    if name == SCREENED:
+        fits = list(solve_screened_each(windows.X, windows.kernel_of("linear"), labels, fold))
+        coefficients = np.stack([fit.solution.coefficients for fit in fits])
+        gains = np.stack([fit.gains for fit in fits]).astype(np.float32)
+        return Refits(coefficients, coefficients, gains, [None] * labels.shape[1], baseline)
     return _refit_second_order(name, windows, fold, labels, baseline, at, cfg)
 
 

@@ -41,7 +41,8 @@ def find_peaks(
     size : (n_voxels, n_trs).
     """
     second = size.argmax(axis=1)
-    height, peaks = size.max(axis=1), []
+    height = size.max(axis=1)
+    peaks: list[tuple[int, int]] = []
     while len(peaks) < n and height.max() > 0:
         voxel = int(height.argmax())
         peaks.append((voxel, int(second[voxel])))

@@ -119,7 +119,7 @@ def values_of(
 
 def absolute_totals(X, labels, names, fits, parts, people) -> dict[str, np.ndarray]:
     """Sum of each person's absolute map over the brain, label → (n_people, n_labellings); one pass over X."""
-    totals = {}
+    totals: dict[str, np.ndarray] = {}
     for _, maps in blocks_of_maps(X, labels, names, fits, parts, people):
         for (label, absolute), values in maps.items():
             if absolute:
@@ -190,8 +190,8 @@ def weights_of(block: np.ndarray, fit: Refits, voxels: slice) -> np.ndarray:
     if fit.deviation.any():
         deviation = (block - mean[:, :, None]).reshape(len(block), -1)
         weights += (fit.deviation.astype(np.float32) @ deviation).reshape(weights.shape)
-    if fit.voxels is not None:
-        weights[:, ~fit.voxels[voxels]] = 0
+    if fit.gains is not None:
+        weights *= fit.gains[:, voxels, None]
     return weights
 
 

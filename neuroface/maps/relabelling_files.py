@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from neuroface import NeuroFaceError
 from neuroface.decoding import Fold, Windows
@@ -42,7 +43,7 @@ class Relabelling:
     models: dict[int, str]
     contrasts: dict[str, tuple[Contrast, list[str]]]
     affine: np.ndarray
-    cfg: object
+    cfg: Any
 
     def labels(self) -> np.ndarray:
         """(n, 1 + n_labellings), the observed labels first."""
@@ -123,35 +124,38 @@ class Relabelling:
 
 def _arrays(fits: Refits) -> dict[str, np.ndarray]:
     arrays = {"deviation": fits.deviation, "mean": fits.mean, "baseline": fits.baseline}
-    if fits.voxels is not None:
-        arrays["voxels"] = fits.voxels
-    used = [number for number, path in enumerate(fits.second) if path is not None]
-    arrays["used"] = np.array(used, dtype=int)
+    if fits.gains is not None:
+        arrays["gains"] = fits.gains
+    used = {number: path for number, path in enumerate(fits.second) if path is not None}
+    arrays["used"] = np.array(list(used), dtype=int)
     if used:
-        arrays["directions"] = np.stack([fits.second[number].directions for number in used]).astype(
-            np.float32
-        )
-        arrays["slopes"] = np.stack([fits.second[number].slopes for number in used]).astype(
-            np.float32
-        )
+        directions = np.stack([path.directions for path in used.values()])
+        slopes = np.stack([path.slopes for path in used.values()])
+        arrays["directions"] = directions.astype(np.float32)
+        arrays["slopes"] = slopes.astype(np.float32)
     return arrays
 
 
 def _read_refits(file: Path, part: slice) -> Refits:
     with np.load(file, allow_pickle=False) as stored:
         arrays = dict(stored)
-    second = [None] * len(arrays["mean"])
+    second: list[SecondPath | None] = [None] * len(arrays["mean"])
     for number, directions, slopes in zip(
         arrays["used"], arrays.get("directions", ()), arrays.get("slopes", ())
     ):
         second[number] = SecondPath(directions, slopes)
     fits = Refits(
-        arrays["deviation"], arrays["mean"], arrays.get("voxels"), second, arrays["baseline"]
+        arrays["deviation"], arrays["mean"], arrays.get("gains"), second, arrays["baseline"]
     )
-    return fits._replace(deviation=fits.deviation[part], mean=fits.mean[part], second=second[part])
+    gains = fits.gains
+    if gains is not None and len(gains) > 1:
+        gains = gains[part]
+    return fits._replace(
+        deviation=fits.deviation[part], mean=fits.mean[part], gains=gains, second=second[part]
+    )
 
 
-def _save(file: Path, arrays: dict[str, np.ndarray]) -> None:
+def _save(file: Path, arrays: dict[str, Any]) -> None:
     with (
         atomic(file) as partial,
         open(partial, "wb") as target,

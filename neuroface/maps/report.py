@@ -112,7 +112,7 @@ def describe_tests(
             f"Voxels and seconds with p ≤ {ALPHA}, family-wise. Absolute maps: more absolute attribution than models of "
             f"swapped labels give to any voxel.",
         )
-    rows = [
+    rows_of_peaks = [
         (
             row["method"],
             row["contrast"],
@@ -127,7 +127,7 @@ def describe_tests(
     columns = ["method", "map", "second", where, "nearest region", "mm to its centre"]
     section.table(
         [*columns, "mean, logit", "t", "p", "p, cluster"],
-        rows,
+        rows_of_peaks,
         f"Largest means of each signed map, 20 mm apart; those with p ≤ {ALPHA} first (peaks.tsv has the absolute maps too)",
     )
 
@@ -183,11 +183,11 @@ def describe_correlations(section: Section, correlations: pd.DataFrame, labels: 
             "SD over people",
         ],
         rows,
-        "Comparison with other methods: correlation over voxels (haufe: voxels and seconds) of people's maps with the "
-        f"pattern of the linear model (haufe) and the GLM's effect of {labels.plural} (glm), mean over people. "
-        f"{NO_INTERVAL} "
-        f"References are positive where BOLD rises with {labels.plural}, attributions where a voxel supports its "
-        f"label, whether its BOLD rises or falls.",
+        "Comparison with other methods: correlation over voxels (haufe: "
+        "voxels and seconds) of people's maps with the pattern of the linear model (haufe) and the GLM's effect of "
+        f"{labels.plural} (glm), mean over people. "
+        f"{NO_INTERVAL} References are positive where BOLD rises with {labels.plural}, "
+        "attributions where a voxel supports its label, whether its BOLD rises or falls.",
     )
 
 

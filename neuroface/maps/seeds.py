@@ -52,9 +52,10 @@ def write_spread(
 ) -> None:
     """Write the SD over seeds of the group's mean map of a label and method."""
     maps = seed_maps(attributions, people[group], *group)
-    write_map(
-        spread_file(folder, *group), maps.std(axis=0, ddof=1).astype(np.float32), mask, affine, tr_s
-    )
+    if maps is None:
+        raise ValueError(f"there are no maps of seeds of {group} in {attributions}")
+    spread = maps.std(axis=0, ddof=1).astype(np.float32)
+    write_map(spread_file(folder, *group), spread, mask, affine, tr_s)
 
 
 def spread_rows(attributions: Path, people: dict[tuple[str, str], list[str]]) -> list[dict]:

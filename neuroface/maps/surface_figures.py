@@ -1,12 +1,14 @@
 """Figures of maps at each second: on the cortical surface (also as an animation) and on a glass brain."""
 
 from pathlib import Path
+from typing import Any
 
 from neuroface.maps.surface import paint
 from neuroface.pipeline import atomic, save_figure
 
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -22,8 +24,8 @@ GAP_MM = 8.0  # between two hemispheres
 COLOURS = plt.get_cmap(
     "RdBu_r"
 )  # diverging, equal steps in lightness on both sides, safe for the colour-blind
-REGION_LINE = {"colors": "black", "linewidths": 0.8}
-FOUND_LINE = {
+REGION_LINE: dict[str, Any] = {"colors": "black", "linewidths": 0.8}
+FOUND_LINE: dict[str, Any] = {
     "colors": "#12b886",
     "linewidths": 1.3,
 }  # neither red nor blue, brighter than the darkest red and blue
@@ -100,13 +102,13 @@ def animate_surfaces(
     frames = surface_pictures(values, hemispheres, columns, title, unit, found)
     # One palette for all frames that keeps rare colours: outlines stay green, and nothing flickers.
     palette = Image.fromarray(np.concatenate(frames)).quantize(256, Image.Quantize.MAXCOVERAGE)
-    frames = [
+    pictures = [
         Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
         for frame in frames
     ]
     with atomic(target) as partial:
-        frames[0].save(
-            partial, "gif", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0
+        pictures[0].save(
+            partial, "gif", save_all=True, append_images=pictures[1:], duration=FRAME_MS, loop=0
         )
 
 
@@ -128,6 +130,7 @@ def surface_pictures(
         axis.set_xlabel(view)
     _colourbar(figure, axes, scale, unit)
     figure.set_dpi(90)
+    canvas = FigureCanvasAgg(figure)
     frames = []
     for column, name in enumerate(columns):
         for axis, part in zip(axes[0], shown):
@@ -135,9 +138,9 @@ def surface_pictures(
                 artist.remove()
             _draw_view(axis, part, values, scale, column, found)
         figure.suptitle(f"{title}: {name}")
-        figure.canvas.draw()
+        canvas.draw()
         figure.set_layout_engine("none")  # the same layout in all frames
-        frames.append(np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())
+        frames.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
     plt.close(figure)
     return frames
 
@@ -254,7 +257,7 @@ def _colourbar(figure, axes, scale: Normalize, unit: str) -> None:
         aspect=50,
         pad=0.03,
     )
-    power = int(np.floor(np.log10(scale.vmax)))
+    power = int(np.floor(np.log10(scale.vmax or 1)))
     if power < -1:
         bar.formatter = FuncFormatter(lambda value, _: f"{value / 10.0**power:g}")
         unit = f"10$^{{{power}}}$ {unit}"

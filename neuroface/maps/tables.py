@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from neuroface.bold import read_masked, voxel_positions_mm
+from neuroface.bold import open_image, read_masked, voxel_positions_mm
 from neuroface.decoding import p_value
 from neuroface.maps.files import average_file, contrast_file, reference_file
 from neuroface.maps.group import ALPHA, Contrast
 from neuroface.maps.regions import find_peaks, nearest_region, random_regions, shares
 from neuroface.pipeline import save_figure
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -86,12 +85,14 @@ def peak_table(
     """
     positions, rows = voxel_positions_mm(mask, affine), []
     for contrast, method in contrasts:
-        mean, t, logp_voxel, logp_cluster = (
-            read_masked(file, mask, affine) if file.exists() else None
-            for file in (
-                contrast_file(folder, contrast, method, f"{what}.nii.gz")
-                for what in ("mean", "t", "logp-voxel", "logp-cluster")
-            )
+        of_test = {
+            name: contrast_file(folder, contrast, method, f"{name}.nii.gz")
+            for name in ("mean", "t", "logp-voxel", "logp-cluster")
+        }
+        mean, t = (read_masked(of_test[name], mask, affine) for name in ("mean", "t"))
+        logp_voxel, logp_cluster = (
+            read_masked(of_test[name], mask, affine) if of_test[name].exists() else None
+            for name in ("logp-voxel", "logp-cluster")
         )
         size = order_of_peaks(mean, logp_voxel, about[contrast].two_sided)
         for voxel, tr in find_peaks(size, positions, N_PEAKS, PEAKS_APART_MM):
@@ -177,12 +178,12 @@ def share_rows(
                 }
                 | {"p": p_value(mean[column], null[:, column])}
             )
-    observed, nulls = np.stack(observed), np.stack(nulls, axis=1)
-    corrected = np.empty_like(observed)
+    of_regions, of_random = np.stack(observed), np.stack(nulls, axis=1)
+    corrected = np.empty_like(of_regions)
     for family in (slice(0, -1), slice(-1, None)):
-        shape = observed[:, family].shape
-        p = smallest_p(observed[:, family].ravel(), nulls[:, :, family].reshape(len(nulls), -1))
-        corrected[:, family] = p.reshape(shape)
+        values, null = of_regions[:, family], of_random[:, :, family]
+        p = smallest_p(values.ravel(), null.reshape(len(null), -1))
+        corrected[:, family] = p.reshape(values.shape)
     return [row | {"p_corrected": value} for row, value in zip(rows, corrected.ravel())]
 
 
@@ -269,5 +270,5 @@ def read_reference(folder: Path, which: str, mask, affine) -> np.ndarray:
     """The group's reference map: "haufe" (n_voxels, n_trs), "glm" (n_voxels,)."""
     file = reference_file(folder, "group", which)
     if which == "glm":
-        return nib.load(file).get_fdata()[mask]
+        return np.asanyarray(open_image(file).dataobj, dtype=np.float64)[mask]
     return read_masked(file, mask, affine)

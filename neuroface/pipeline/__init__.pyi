@@ -29,7 +29,11 @@ from .manifest import check_command as check_command
 from .provenance import fingerprint as fingerprint, sha256 as sha256
 from .report import Section as Section, save_figure as save_figure
 from .script import run_script as run_script
-from .settings import SettingsModel as SettingsModel, did_you_mean as did_you_mean
+from .settings import (
+    SettingsModel as SettingsModel,
+    did_you_mean as did_you_mean,
+    replaced as replaced,
+)
 from .stage import Stage as Stage
 from .stamp import Rules as Rules, only_more as only_more
 from .study import Step as Step, Study as Study

@@ -202,10 +202,10 @@ def gradient_of(function, model):
 
     gradient = jax.jit(jax.grad(stateless, has_aux=True))
 
-    def compute(x, *rest):
+    def compute_with_jax(x, *rest):
         # Read at every call: Keras' own predict() gives the variables new buffers and deletes the
         # old ones.
         gradients, others = gradient(x, rest, [variable.value for variable in model.variables])
         return others, gradients
 
-    return compute
+    return compute_with_jax

@@ -43,7 +43,7 @@ def atomic(path: str | Path):
         raise
 
 
-def write_json(path: Path, content: dict) -> None:
+def write_json(path: Path, content: dict | list) -> None:
     with atomic(path) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n")
 
@@ -116,7 +116,7 @@ def create_npy(path: Path, shape: tuple[int, ...], dtype: type = np.float32) -> 
     return array
 
 
-def open_npy(path: Path) -> np.ndarray:
+def open_npy(path: Path) -> np.memmap:
     """A read-only memory map of an ``.npy`` file; pickled objects are refused."""
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)

@@ -25,14 +25,16 @@ class Log:
     """Text of one run of a script. It is held in memory until :meth:`begin` names its file."""
 
     def __init__(self):
-        self._line, self._lines, self._file = "", [], None
+        self._line = ""
+        self._lines: list[str] = []
+        self._file: Path | None = None
 
     def add(self, text: str) -> None:
         *whole, self._line = (self._line + text).split("\n")
         self._lines += [line.rpartition("\r")[2] for line in whole]
         self._line = self._line.rpartition("\r")[2] or self._line
         if self._file and self._lines:
-            self._write()
+            self._write(self._file)
 
     def begin(self, folder: Path, script: str, heading: dict) -> None:
         """From now on write to ``<script>-<time>.log``; ``heading`` (name → value) comes first."""
@@ -41,15 +43,15 @@ class Log:
         self._file = folder / f"{Path(script).stem}-{now:%Y%m%dT%H%M%S}.log"
         parts = {"script": script, "started": f"{now:%Y-%m-%d %H:%M:%S}"} | heading
         self._lines = [f"# {name}: {value}" for name, value in parts.items()] + self._lines
-        self._write()
+        self._write(self._file)
 
     def close(self) -> None:
         if self._line:
             self.add("\n")
 
-    def _write(self) -> None:
-        with open(self._file, "a") as file:  # after each line, so a killed script leaves its output
-            file.writelines(f"{line}\n" for line in self._lines)
+    def _write(self, file: Path) -> None:
+        with open(file, "a") as log:  # after each line, so a killed script leaves its output
+            log.writelines(f"{line}\n" for line in self._lines)
         self._lines = []
 
 

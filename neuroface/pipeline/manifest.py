@@ -55,8 +55,8 @@ def check_run(root: Path, *, inputs: bool = False, dataset: Path | None = None) 
             continue
         manifest = provenance.read_manifest(folder, script)
         wrong = provenance.differences(folder, manifest["outputs"], script, content=True)
-        side_results = manifest.get("side_results", provenance.FORMER_SIDE_RESULTS)
-        if not wrong and provenance.digest(manifest["outputs"], side_results) != stamp["digest"]:
+        digest = provenance.digest(manifest["outputs"], manifest["side_results"])
+        if not wrong and digest != stamp["digest"]:
             wrong = [
                 f"{folder / provenance.MANIFEST} and {provenance.STAMP} do not belong together. Run: python {script}"
             ]

@@ -21,7 +21,6 @@ STAMP, MANIFEST = "settings.json", "manifest.json"
 NOT_RESULTS = (STAMP, MANIFEST, "report.json", ".lock")
 LIVE = "live"  # predictions of a run that is being scanned: not a result of the study
 BIDS_VERSION = "1.10.0"
-FORMER_SIDE_RESULTS = ("checks", "baselines")  # for manifests that do not list them
 PACKAGES = ("keras", "numpy", "scipy", "scikit-learn", "nibabel", "nilearn", "pandas", "matplotlib")
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +35,7 @@ def stamped(cfg, name: str, model):
     ----------
     model : the study's :class:`neuroface.pipeline.settings.SettingsModel`.
     """
-    value = model.former(cfg, name) if name in model.FORMER else getattr(cfg, name, None)
+    value = getattr(cfg, name, None)
     if name in model.FILES and value:
         value = (
             _file_stamp(value) if isinstance(value, str) else [_file_stamp(file) for file in value]

@@ -32,7 +32,8 @@ class Section:
     """
 
     def __init__(self, title: str, lead: str):
-        self.title, self.lead, self.blocks = title, lead, []
+        self.title, self.lead = title, lead
+        self.blocks: list[dict] = []
 
     def numbers(self, values: dict[str, str]) -> None:
         """Main numbers: label → value as it is shown."""
@@ -142,17 +143,11 @@ def _render(study, root: Path) -> Path:
 def _methods(
     study, root: Path, settings: dict, done: set[int], stamps: list[dict]
 ) -> tuple[str, list[str]] | None:
-    """The paragraph for a methods section and its references; a note if an older version made a folder."""
+    """The paragraph for a methods section and its references."""
     versions = {name: version for stamp in stamps for name, version in stamp["versions"].items()}
-    backends = {backend for stamp in stamps for backend in stamp.get("backends", [])}
+    backends = {backend for stamp in stamps for backend in stamp["backends"]}
     commit = (stamps[-1]["commit"] if stamps else None) or "unknown"
-    try:
-        return study.methods(root, settings, done, versions, commit, backends)
-    except KeyError as name:
-        return (
-            f"Not available: an earlier version made some of these folders and did not store {name}.",
-            [],
-        )
+    return study.methods(root, settings, done, versions, commit, backends)
 
 
 def _differences(published: dict, settings: dict) -> list[tuple[str, object, object]]:

@@ -57,7 +57,7 @@ def errors_in_one_line():
     except NeuroFaceError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        advice = WHAT_TO_DO.get(error.errno, "Solve this problem")
+        advice = WHAT_TO_DO.get(error.errno or 0, "Solve this problem")
         where = f": {error.filename}" if error.filename else ""
         sys.exit(
             f"error: {error.strerror or error}{where}. {advice} and run again; finished work is kept."

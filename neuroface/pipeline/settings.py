@@ -5,56 +5,28 @@ import os
 import runpy
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from neuroface import NeuroFaceError
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic_core import ErrorDetails
 
 
 class SettingsModel(BaseModel):
-    """Allowed settings of a study. A study derives its own model, adds limits, and checks that settings agree.
+    """Allowed settings of a study. A study derives its own model: settings with choices and ranges, and rules between them.
 
-    The settings themselves, their types and their defaults are those of ``config.py``.
+    The values are those of ``config.py``. A setting that the model does not declare has the type
+    that it has there.
     """
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", validate_default=True, defer_build=True
+    )
 
-    # Setting → a stricter type than in config.py: choices and ranges.
-    LIMITS: ClassVar[dict[str, object]] = {}
     # Settings that name files or folders; relative ones start at config.py's folder.
     FOLDERS: ClassVar[tuple[str, ...]] = ("DATASET_DIR", "DATA_DIR")
     FILES: ClassVar[tuple[str, ...]] = ()
-    # Former names of settings.
-    FORMER: ClassVar[tuple[str, ...]] = ()
-    # New setting → the value that results had before the setting existed.
-    ADDED: ClassVar[dict[str, object]] = {}
-
-    @classmethod
-    def translate(cls, changes: dict, base: dict) -> dict:
-        """A user's differences from ``base`` (config.py), with former names of settings replaced by current names."""
-        return changes
-
-    @classmethod
-    def former(cls, settings, name: str):
-        """Current value of a setting that old stamps store under the former ``name``."""
-        return None
-
-    @classmethod
-    def in_use(cls, stamped: dict) -> set[str]:
-        """Current names of stamped settings."""
-        return set(stamped) - set(cls.FORMER) | set(cls.before_they_existed(stamped))
-
-    @classmethod
-    def before_they_existed(cls, stamped: dict) -> dict:
-        """Values of settings that are newer than a stamp and that it therefore does not list."""
-        known = {
-            name: value
-            for old, new in cls.ADDED.items()
-            if old in stamped
-            for name, value in new.items()
-        }
-        return {name: value for name, value in known.items() if name not in stamped}
 
     @classmethod
     def complete(cls, values: dict) -> dict:
@@ -72,9 +44,12 @@ class SettingsModel(BaseModel):
         return set()
 
 
+Settings = TypeVar("Settings", bound=SettingsModel)
+
+
 def load_settings(
-    model: type[SettingsModel], config: str | Path, experiment: str | Path | None = None
-) -> SimpleNamespace:
+    model: type[Settings], config: str | Path, experiment: str | Path | None = None
+) -> Settings:
     """Settings of an experiment, checked.
 
     Parameters
@@ -86,7 +61,8 @@ def load_settings(
 
     Returns
     -------
-    An object with one attribute per setting. Relative folders are relative to config.py's folder.
+    A plain object with the attributes of ``model``, which can be sent to worker processes.
+    Relative folders are relative to config.py's folder.
 
     Raises
     ------
@@ -111,11 +87,7 @@ def load_settings(
             raise NeuroFaceError(f"NEUROFACE_CONFIG names {experiment}, but there is no such file.")
         changes, source = _constants(path), path.name
         changes.pop("__annotations__", None)
-        _known(changes, {**types, **dict.fromkeys(model.FORMER)}, source)
-        try:
-            changes = model.translate(changes, base)
-        except ValueError as error:
-            raise NeuroFaceError(f"{source}: {error}.") from None
+        _known(changes, types, source)
     values = base | changes
     if values.get("DATASET") == "demo":
         preset = values["DEMO"]
@@ -124,11 +96,10 @@ def load_settings(
         _known(preset, types, f"{config.name}: DEMO")
         values |= {name: value for name, value in preset.items() if name not in changes}
 
-    checked = create_model(
-        "Settings",
-        __base__=model,
-        **{name: (model.LIMITS.get(name, kind), ...) for name, kind in types.items()},
-    )
+    others: dict[str, Any] = {
+        name: (kind, ...) for name, kind in types.items() if name not in model.model_fields
+    }
+    checked = create_model("Settings", __base__=model, **others)
     try:
         settings = model.complete(checked(**values).model_dump())
     except ValidationError as error:
@@ -136,8 +107,12 @@ def load_settings(
     for name in (*model.FOLDERS, *model.FILES):
         settings[name] = _from_folder(config.parent, settings.get(name))
     preset = {name: base[name] for name in base.get("DEMO", {})}
-    # A plain object can be sent to worker processes.
-    return SimpleNamespace(**settings, of_config=preset)
+    return cast(Settings, SimpleNamespace(**settings, of_config=preset))
+
+
+def replaced(settings: Settings, **values) -> Settings:
+    """Checked settings with other values of some of them, which are not checked."""
+    return cast(Settings, SimpleNamespace(**vars(settings) | values))
 
 
 def demo_differences(model: type[SettingsModel], settings) -> dict[str, tuple]:
@@ -192,9 +167,9 @@ def _known(names, types: dict, source: str) -> None:
             )
 
 
-def _one_line(error: dict, changes: dict, source: str, config_name: str) -> str:
+def _one_line(error: ErrorDetails, changes: dict, source: str, config_name: str) -> str:
     if not error["loc"]:  # raised by _agree, which names the settings itself
         return f"{source}: {error['msg'].removeprefix('Value error, ')}."
-    name = error["loc"][0]
+    name = str(error["loc"][0])
     where = source if name in changes else config_name
     return f"{where}: {name} = {error['input']!r}: {error['msg']}."

@@ -56,7 +56,8 @@ class Stage:
         self.folder, self.script = self.folder_of(number), study.step(number).script
         self.left_out: list[tuple[str, str]] = []
         self._started, self._worked = time.monotonic(), False
-        self._side_results, self._input_files = side_results, []
+        self._side_results = side_results
+        self._input_files: list[Path] = []
         print(f"{self.script} → {short(self.folder)}", flush=True)
         own = settings_in(contract)
         self._name_demo_preset(own)
@@ -100,7 +101,7 @@ class Stage:
         used : files that finished units were made from. Others may change, so repairing a file
         loses no finished work.
         """
-        used = {file.name for file in used}
+        names_used = {file.name for file in used}
         self._input_files = list(dict.fromkeys(files))
         self._stamp["files"] = fingerprints = {
             file.name: provenance.fingerprint(file) for file in self._input_files
@@ -112,7 +113,7 @@ class Stage:
         )
         for name in sorted(old.keys() | fingerprints.keys()):
             in_both = name in old and name in fingerprints
-            if old.get(name) != fingerprints.get(name) and (name in used or not in_both):
+            if old.get(name) != fingerprints.get(name) and (name in names_used or not in_both):
                 happened = (
                     "is new"
                     if name not in old
@@ -157,7 +158,7 @@ class Stage:
     def _new_stamp(self, own: set[str], upstream: dict[int, dict], rules: Rules) -> dict:
         names = own | {"DATASET", "RUN_NAME"}
         for stamp in upstream.values():
-            names |= self.study.settings.in_use(stamp["settings"]) - set(stamp.get("aside", ()))
+            names |= set(stamp["settings"]) - set(stamp["aside"])
         before = provenance.read_stamp(self.folder) if self._stamp_file.exists() else {}
         return {
             "script": self.script,
@@ -224,7 +225,7 @@ class Stage:
         folder, script = self.folder_of(number), self.study.step(number).script
         if not (folder / provenance.STAMP).exists():
             raise NeuroFaceError(f"{short(folder)} is not there yet. Run: python {script}")
-        stamp = self.study.former_stamps.get(script, {}) | provenance.read_stamp(folder)
+        stamp = provenance.read_stamp(folder)
         compare_upstream(stamp, self.cfg, self.study.settings, short(folder), script)
         if not stamp.get("finished"):
             raise NeuroFaceError(

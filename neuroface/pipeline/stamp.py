@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from neuroface import NeuroFaceError
 from neuroface.pipeline import provenance
@@ -22,7 +23,7 @@ class Rules:
 
     aside: tuple[str, ...] = ()
     remade: tuple[str, ...] = ()
-    growing: Mapping[str, Callable[[object, object, dict], bool]] = field(default_factory=dict)
+    growing: Mapping[str, Callable[[Any, Any, dict], bool]] = field(default_factory=dict)
 
 
 def only_more(old, new, stamped: dict) -> bool:
@@ -70,7 +71,7 @@ def compare_own(
 
 def _changed(stamp: dict, settings, model) -> list[tuple[str, object, object]]:
     """(name, old value, new value) of the settings that differ."""
-    old = model.before_they_existed(stamp["settings"]) | stamp["settings"]
+    old = stamp["settings"]
     new = {name: provenance.stamped(settings, name, model) for name in old}
     return [(name, old[name], new[name]) for name in old if new[name] != old[name]]
 

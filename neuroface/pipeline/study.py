@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
-from neuroface.pipeline.settings import SettingsModel, load_settings
+from neuroface.pipeline.settings import Settings, load_settings
 
 
 class Step(NamedTuple):
@@ -18,7 +17,7 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(Generic[Settings]):
     """A set of numbered scripts that share one ``config.py`` and one ``data/<RUN_NAME>/``.
 
     Parameters
@@ -33,19 +32,17 @@ class Study:
         cannot be written yet.
     published : the published study's value of every setting that it states; the report lists what
     differs.
-    former_stamps : script → entries of its ``settings.json`` that earlier versions did not write.
     packages : packages of this study alone whose versions its results depend on.
     """
 
     name: str
     steps: tuple[Step, ...]
-    settings: type[SettingsModel]
+    settings: type[Settings]
     title: Callable[[dict], str]
     lead: str = ""
     caution: str = ""
     methods: Callable[..., tuple[str, list[str]] | None] = lambda *_: None
     published: Mapping[str, object] = field(default_factory=dict)
-    former_stamps: Mapping[str, dict] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
 
     def step(self, number: int) -> Step:
@@ -55,7 +52,7 @@ class Study:
         """The stage that follows; None after the last one."""
         return next((step for step in self.steps if step.number > number), None)
 
-    def load_settings(self, script: str | Path) -> SimpleNamespace:
+    def load_settings(self, script: str | Path) -> Settings:
         """Settings from ``config.py`` in a script's folder; see :func:`neuroface.pipeline.settings.load_settings`.
 
         Values that follow from results of earlier scripts are those of

@@ -160,7 +160,7 @@ def _keep_random_apart() -> None:
             name.partition(".")[0] in ("dask", "distributed", "tornado")
             and getattr(module, "random", None) is random
         ):
-            module.random = other
+            vars(module)["random"] = other
 
 
 def _in_worker(pickled_work: bytes, unit, keras_too: bool, parent: int) -> str:

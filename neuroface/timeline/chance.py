@@ -56,5 +56,5 @@ def combined_p(p: list[float]) -> float:
     of two films were trained on each other, so a chance relation between the two raises both AUCs.
     A null of the mean AUC, in which each film is rotated independently, ignores this.
     """
-    p = np.minimum(p, 1 - 1e-6)  # p = 1 would decide alone
-    return float(cauchy.sf(np.mean(cauchy.isf(p))))
+    below_1 = np.minimum(p, 1 - 1e-6)  # p = 1 would decide alone
+    return float(cauchy.sf(np.mean(cauchy.isf(below_1))))

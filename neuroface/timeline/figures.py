@@ -89,7 +89,7 @@ def plot_strip(tables: dict[str, pd.DataFrame], title: str, target: Path) -> Non
 
     truths = [on_grid(table, "truth") for table in tables.values()]
     shared = all(np.array_equal(truth, truths[0], equal_nan=True) for truth in truths)
-    rows = []
+    rows: list[tuple[str, np.ndarray, bool]] = []
     for (name, table), truth in zip(tables.items(), truths):
         if not (shared and rows):
             rows.append(("true", truth, True))

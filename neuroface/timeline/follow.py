@@ -6,7 +6,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import (
-    DAMAGED_GZIP,
+    UNREADABLE,
     FilmEvent,
     RunningStatistics,
     check_grid,
@@ -20,6 +20,7 @@ from neuroface.timeline.models import RunModels
 
 import nibabel as nib
 import numpy as np
+from nibabel.spatialimages import SpatialImage
 
 POLL_S = 0.05
 NUMBER = re.compile(r"(\d+)\.nii(\.gz)?$")
@@ -50,6 +51,10 @@ def read_volume(
         image = nib.load(path)
     except Exception:  # half a header can raise any error
         return None
+    if not isinstance(image, SpatialImage) or image.affine is None:
+        raise NeuroFaceError(
+            f"{path} holds a {type(image).__name__}, which has no place in space. Export 3D NIfTI files."
+        )
     if len(image.shape) != 3 and image.shape[3:] != (1,):
         raise NeuroFaceError(
             f"{path} has shape {image.shape}: a file must hold one volume (x, y, z). Export 3D files."
@@ -59,7 +64,7 @@ def read_volume(
         values = np.asanyarray(
             image.dataobj
         )  # a short file ends too early; a .gz is also checked by its checksum
-    except (*DAMAGED_GZIP, OSError, ValueError):
+    except UNREADABLE:
         return None
     values = values.reshape(mask.shape)
     if smoothing_mm:
@@ -93,7 +98,9 @@ def follow_volumes(
     NeuroFaceError
         If no volume arrives, or the last file stays incomplete for ``idle_s``.
     """
-    number, last_news, overtaken_since = None, time.monotonic(), None
+    number: int | None = None
+    overtaken_since: float | None = None  # when a later file was first seen
+    last_news = time.monotonic()
     while True:
         files = {
             n: path for path in folder.glob("*.nii*") if (n := volume_number(path)) is not None
@@ -102,9 +109,10 @@ def follow_volumes(
         now = time.monotonic()
         volume = read_volume(files[number], mask, affine, smoothing_mm) if number in files else None
         later = number is not None and max(files) > number
-        if volume is None and later:
-            overtaken_since = now if overtaken_since is None else overtaken_since
-        if volume is not None or (later and now - overtaken_since > patience_s):
+        if volume is None and later and overtaken_since is None:
+            overtaken_since = now
+        waited_s = now - overtaken_since if later and overtaken_since is not None else 0.0
+        if number is not None and (volume is not None or waited_s > patience_s):
             yield number, volume, now
             number, last_news, overtaken_since = number + 1, time.monotonic(), None
         elif now - last_news > idle_s:
@@ -165,7 +173,8 @@ class SteadyStart:
     """
 
     def __init__(self, n_held: int):
-        self._n_held, self._held = n_held, []
+        self._n_held = n_held
+        self._held: list[np.ndarray | None] = []
         self.n_bright = 0
 
     def push(self, volume: np.ndarray | None) -> list[np.ndarray | None]:
@@ -173,11 +182,11 @@ class SteadyStart:
         if not self._n_held:
             return [volume]
         self._held.append(volume)
-        there = [number for number, held in enumerate(self._held) if held is not None]
+        there = {number: held for number, held in enumerate(self._held) if held is not None}
         if len(there) < self._n_held:
             return []
-        self.n_bright = count_bright(np.stack([self._held[number] for number in there]))
-        for number in there[: self.n_bright]:
+        self.n_bright = count_bright(np.stack(list(there.values())))
+        for number in list(there)[: self.n_bright]:
             self._held[number] = None
         ready, self._held, self._n_held = self._held, [], 0
         return ready
@@ -219,7 +228,9 @@ class LivePrediction:
         if cfg.DENOISE == "none":
             baseline_trs = 0 if cfg.STANDARDIZE == "none" else cfg.FOLLOW_BASELINE_TRS
             self._start = SteadyStart(baseline_trs)
-            self._standardizer = LiveStandardizer(predictor.n_voxels, baseline_trs)
+            self._standardizer: LiveStandardizer | LiveCleaner = LiveStandardizer(
+                predictor.n_voxels, baseline_trs
+            )
         else:
             self._start = SteadyStart(cfg.FOLLOW_BASELINE_TRS)
             self._standardizer = LiveCleaner(
@@ -230,7 +241,8 @@ class LivePrediction:
                 cfg.STANDARDIZE,
             )
         self._missing: list[bool] = []
-        self._n_ready, self._latencies = 0, []
+        self._n_ready = 0
+        self._latencies: list[float] = []
         predictor.reset()
         predictor.push(
             np.zeros((1, predictor.n_voxels), np.float32)
@@ -274,7 +286,9 @@ class LivePrediction:
         if self._film_begins_s is None:
             return "n/a"
         cfg = self._cfg
-        second = stimulus_time_s(tr, cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS, cfg.PREDICTION_AT)
+        second = stimulus_time_s(
+            np.array(tr), cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS, cfg.PREDICTION_AT
+        )
         return float(second) - self._film_begins_s
 
     def _seen(self, tr: int) -> int | str:

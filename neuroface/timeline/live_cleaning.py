@@ -35,10 +35,8 @@ class LiveCleaner:
         self._standardize = standardize
         n_past = max(baseline_trs, round(CYCLES / (high_pass_hz or SLOWEST_HZ) / tr_s))
         self._past: deque[tuple[int, np.ndarray]] = deque(maxlen=n_past)
-        self._n_arrived, self._waiting = (
-            0,
-            [],
-        )  # numbers of volumes that are held back; None: missing
+        self._n_arrived = 0
+        self._waiting: list[int | None] = []  # volumes that are held back; None: missing
         self._last = np.zeros((1, n_voxels), dtype=np.float32)
 
     def push(self, volume: np.ndarray | None) -> np.ndarray:

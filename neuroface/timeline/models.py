@@ -231,7 +231,7 @@ def moments_of(run: Run, samples: pd.DataFrame, window_trs: int) -> np.ndarray:
 def seen_text(seen: dict[str, bool]) -> str:
     """What a run's models had seen, in words; ``seen`` has the names in ``SEEN``."""
     names = [name for name in SEEN if name != "seen_moments" or seen[name] or seen["seen_run"]]
-    parts = {True: [], False: []}
+    parts: dict[bool, list[str]] = {True: [], False: []}
     for name in names:
         parts[seen[name]].append(name.removeprefix("seen_"))
     if not parts[True]:

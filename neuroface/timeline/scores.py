@@ -155,15 +155,16 @@ def mean_and_interval(values: np.ndarray, films: list[str], people: list[str]) -
     if values.ndim == 2:
         return np.stack([mean_and_interval(column, films, people) for column in values.T], axis=1)
     known = ~np.isnan(values)
-    values, films, people = values[known], np.array(films)[known], np.array(people)[known]
+    values, film_of, person_of = values[known], np.array(films)[known], np.array(people)[known]
     if not len(values):
         return np.full(3, np.nan)
-    names, film, n_viewers = np.unique(films, return_inverse=True, return_counts=True)
+    names, film, n_viewers = np.unique(film_of, return_inverse=True, return_counts=True)
     weights = 1 / n_viewers[film]
     mean = np.average(values, weights=weights)
     if len(names) < LEAST_CLUSTERS:
         return np.array([mean, np.nan, np.nan])
-    groupings = (films, people) if are_crossed(list(films), list(people)) else (films,)
+    crossed = are_crossed(list(film_of), list(person_of))
+    groupings = (film_of, person_of) if crossed else (film_of,)
     found = crossed_error(values, groupings, weights)
     half = t.ppf(0.975, found.freedom) * found.error * widening(len(names))
     return np.array([mean, mean - half, mean + half])
@@ -205,7 +206,7 @@ def summarize(
     means = {name: mean_and_interval(of[name].to_numpy(), films, people) for name in MEANS}
     if not len(unseen):
         means = {name: np.array([mean, np.nan, np.nan]) for name, (mean, *_) in means.items()}
-    by_film = {}
+    by_film: dict[str, list[np.ndarray]] = {}
     for result, of_run in zip(results, aucs):
         if result["rotations"]["p"] is not None:
             by_film.setdefault(result["film"], []).append(of_run)

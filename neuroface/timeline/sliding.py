@@ -138,7 +138,8 @@ class SharedSliding:
 
     def reset(self) -> None:
         """Forget all volumes: the next one is the first of a run."""
-        self._arrived, self._state = 0, None
+        self._arrived = 0
+        self._state: list | None = None  # of the volumes so far, per node of the plan
 
     def push(self, volumes: np.ndarray) -> np.ndarray:
         """Take the next volumes of the run.
@@ -171,10 +172,9 @@ class SharedSliding:
     def _arrive(self, weights, head_weights, state, volumes):
         """Logits (n,) of the windows that end with ``volumes`` (n, n_voxels, 1, 1), and the state for the next ones."""
         n = volumes.shape[0]
-        known, next_state = (
-            [],
-            [],
-        )  # per node: its values at the last volumes (state) and at the new ones
+        # Per node: its values at the last volumes (state) and at the new ones.
+        known: list = []
+        next_state: list = []
 
         def value(node, delay):
             past = self._plan.history[node]

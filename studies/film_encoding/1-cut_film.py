@@ -56,9 +56,10 @@ TAIL_S = 1.0  # sound that goes on for longer than this after the picture is nam
 def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 1, cfg, __doc__, rules=Rules(growing={"ABLATIONS": same_frames(cfg)}))
-    if cfg.DATASET == "demo" and write_demo(cfg.DATASET_DIR, cfg.SEED):
+    if cfg.DATASET == "demo" and write_demo(Path(cfg.DATASET_DIR), cfg.SEED):
         print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
     viewings, left_out = find_viewings(cfg)
+    assert cfg.FILM_DIR is not None  # FilmSettings.complete names one
     for what, why in left_out:
         stage.leave_out(what, why)
     files = find_films(Path(cfg.FILM_DIR), sorted(viewings), stage, bool(cfg.FILMS))

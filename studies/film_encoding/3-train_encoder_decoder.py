@@ -140,8 +140,7 @@ def describe(stage: Stage, table: pd.DataFrame, cfg) -> Section:
     section.table(
         ["network", "split", "trainings", "voxels", "best epoch", "s per epoch"], rows,
         f"Trainings; medians. At the published sizes the encoder has {PUBLISHED_PARAMETERS['encoder']:,} trainable "
-        "parameters and the "
-        f"decoder {PUBLISHED_PARAMETERS['decoder']:,}.",
+        f"parameters and the decoder {PUBLISHED_PARAMETERS['decoder']:,}.",
     )  # fmt: skip
     section.figure(
         stage.folder / "histories.png",

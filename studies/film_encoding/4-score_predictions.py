@@ -73,9 +73,9 @@ MAPS = ("r", "r_low", "r_high", "p_fdr", "ceiling", "r_of_ceiling")
 def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 4, cfg, __doc__, reads=(1, 2, 3))
-    folders = [stage.folder_of(number) for number in (1, 2, 3)]
+    chunks, voxels, networks = (stage.folder_of(number) for number in (1, 2, 3))
     folds = folds_of_script_2(stage.folder_of(2))
-    scorer = Scorer(*folders, stage.folder, folds, cfg)
+    scorer = Scorer(chunks, voxels, networks, stage.folder, folds, cfg)
 
     films = sorted({film for fold in folds for film in fold.chunks["film"]})
     features = [(film, name) for film in films for name in cfg.RIDGE_FEATURES]
@@ -146,16 +146,14 @@ def fit_ridge(scorer: Scorer, one: tuple[Fold, str]) -> None:
         for name in cfg.RIDGE_FEATURES
     ]
     for model, delays in ((single, (0,)), (several, cfg.RIDGE_DELAYS_TRS)):
-        bands = [
-            tuple(delayed(space, table, delays) for table in (learn, test)) for space in spaces
-        ]
+        bands = [(delayed(space, learn, delays), delayed(space, test, delays)) for space in spaces]
         predicted, shares = fit_banded(bands, bold, blocks, cfg.N_RIDGE_TRIES, cfg.SEED)
         write_npy(scorer.ridge_file(fold, "predicted.npy", model), predicted)
     frames = data.targets(learn, cfg.FRAMES_PER_TR) / np.float32(255)
     made = fit_frames(bold, frames, data.bold(test), blocks, cfg.N_COMPONENTS, cfg.SEED)
     write_npy(scorer.ridge_file(fold, f"{FROM_MEASURED}.npy", several), made)
-    shares = dict(zip(cfg.RIDGE_FEATURES, shares.round(4).tolist()))
-    write_json(shares_file(scorer, fold, subject), shares)
+    of_bands = dict(zip(cfg.RIDGE_FEATURES, shares.round(4).tolist()))
+    write_json(shares_file(scorer, fold, subject), of_bands)
 
 
 def score(scorer: Scorer, unit: Unit) -> None:
@@ -203,7 +201,7 @@ def tables_of(folder: Path, units: list[Unit]) -> tuple[pd.DataFrame, pd.DataFra
 
 def flat(scores: dict) -> dict:
     """Intervals as two columns."""
-    out = {}
+    out: dict[str, object] = {}
     for name, value in scores.items():
         ends = {
             f"{name.removesuffix('_interval')}_{end}": v

@@ -52,7 +52,7 @@ def main():
     stage = Stage(STUDY, 5, cfg, __doc__, reads=(1, 2, 3))
     mask, affine = read_mask(stage.folder_of(2) / "mask.nii.gz")
     regions = named_regions(cfg, mask, affine)
-    held_out = HeldOut(*(stage.folder_of(number) for number in (1, 2, 3)), cfg)
+    held_out = HeldOut(stage.folder_of(1), stage.folder_of(2), stage.folder_of(3), cfg)
     voxels = held_out.voxels
 
     explain = partial(explain_moments, stage.folder, held_out, mask, affine, cfg)

@@ -55,7 +55,7 @@ def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 6, cfg, __doc__, reads=(1, 2, 3))
     mask, affine = read_mask(stage.folder_of(2) / "mask.nii.gz")
-    held_out = HeldOut(*(stage.folder_of(number) for number in (1, 2, 3)), cfg)
+    held_out = HeldOut(stage.folder_of(1), stage.folder_of(2), stage.folder_of(3), cfg)
     named = named_regions(cfg, mask, affine)
     regions = regions_to_perturb(stage, named, held_out.voxels, cfg)
 

@@ -35,7 +35,7 @@ import pandas as pd
 def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 7, cfg, __doc__, reads=(1, 2, 3, 4))
-    held_out = HeldOut(*(stage.folder_of(number) for number in (1, 2, 3)), cfg)
+    held_out = HeldOut(stage.folder_of(1), stage.folder_of(2), stage.folder_of(3), cfg)
     rows = film_to_show(held_out)
     made = reconstructions(stage, held_out, rows)
 
@@ -172,8 +172,8 @@ def describe(stage: Stage, held_out: HeldOut, rows: np.ndarray, unit: Unit, cfg)
     section = Section(
         "Figures",
         f"{film}, a film that the network never saw ({unit.split} split). Moments are evenly spaced, not selected. "
-        "“From BOLD” was decoded from measured "
-        f"BOLD; “through the network” went from frames to predicted voxels and back, and never passed a brain.",
+        "“From BOLD” was decoded from measured BOLD; “through the network” went from frames to predicted voxels and "
+        "back, and never passed a brain.",
     )
     section.figure(stage.folder / "strip.png", "The film, and what was reconstructed of it.")
     section.page(

@@ -14,7 +14,9 @@ Takes     about 10 minutes on one CPU core; 1 GB. It resumes after the last part
 
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from neuroface.pipeline import run_script
 from seen_images import demo_generator as parts
@@ -24,15 +26,16 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTextModel
 
+Part = Literal["vae", "clip", "unet"]
+
 
 def main():
     cfg = STUDY.load_settings(__file__)
     folder = Path(cfg.GENERATOR_DIR)
     print(f"0-train_demo_generator.py → {folder}", flush=True)
     torch.set_num_threads(1)  # small tensors: more threads wait for each other
-    for number, (part, train) in enumerate(
-        {"vae": train_vae, "clip": train_clip, "unet": train_unet}.items()
-    ):
+    trainings: dict[Part, Callable] = {"vae": train_vae, "clip": train_clip, "unet": train_unet}
+    for number, (part, train) in enumerate(trainings.items()):
         if (folder / NAMES[part]).exists():
             print(f"  {part}: already there, not trained again")
             continue
@@ -54,7 +57,8 @@ class Progress:
     """Prints the mean loss now and then, and the time left."""
 
     def __init__(self, part: str, steps: int):
-        self.part, self.steps, self.started, self.losses = part, steps, time.monotonic(), []
+        self.part, self.steps, self.started = part, steps, time.monotonic()
+        self.losses: list[float] = []
 
     def __call__(self, step: int, loss: float) -> None:
         self.losses.append(loss)

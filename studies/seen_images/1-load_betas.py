@@ -157,10 +157,10 @@ def join(folder: Path, source: Source, cfg, target: Path) -> None:
             test_trials.append(scaled[~is_train[session]])
         written.flush()
         del written
-    test_trials = np.concatenate(test_trials)
-    images, means = mean_of_repeats(test_trials, test["image"].to_numpy())
+    of_test = np.concatenate(test_trials)
+    images, means = mean_of_repeats(of_test, test["image"].to_numpy())
     columns = columns.assign(
-        constant=scaler.constant, reliability=reliability(test_trials, test["image"].to_numpy())
+        constant=scaler.constant, reliability=reliability(of_test, test["image"].to_numpy())
     )
     write_table(
         folder / "trials.tsv",

@@ -20,6 +20,7 @@ Takes     NSD: networks minutes on a GPU, hours on a CPU; ridge of 25,000 trials
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from neuroface.pipeline import (
     Rules,
@@ -116,7 +117,7 @@ def fit(betas: Path, embeddings: Path, folder: Path, cfg, unit: tuple[str, str])
         network, found = fit_ridge(
             problem.train, problem.targets[problem.of_trial], folds, cfg.ALPHAS, device
         )
-        recipe = {"options": {}}
+        recipe: dict[str, Any] = {"options": {}}
     else:
         network, recipe, found = fit_network(
             problem, f"{target}:{decoder}", name != decoder, folder, cfg, device
@@ -141,7 +142,7 @@ def fit_network(problem: Problem, decoder: str, on_test: bool, folder: Path, cfg
     on_test : fit all training trials and let the test set choose the epoch, as in the publication.
     """
     options, name = options_of(decoder, cfg.DECODER_OPTIONS), decoder.partition(":")[2]
-    recipe = {"options": options} | (
+    recipe: dict[str, Any] = {"options": options} | (
         {"nodes": nodes_of(problem.voxels, cfg)} if name == "gcn" else {}
     )
     seed = cfg.SEED + 100 * list(PUBLISHED).index(decoder)

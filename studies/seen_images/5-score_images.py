@@ -88,12 +88,12 @@ def write_nearest(folders: list[Path], cfg) -> None:
 
     Both are compared less their training mean, and the two correlations averaged.
     """
-    total = 0
+    similar = []
     for target in ("image", "text"):
-        problem = open_problem(*folders[:2], target)
+        problem = open_problem(folders[0], folders[1], target)
         decoded = open_npy(decoder_file(folders[2], target, drawn_name(target, cfg), ".npy"))
-        total = total + similarity(decoded - problem.mean, problem.targets - problem.mean)
-    nearest = problem.train_images[total.argmax(axis=1)]
+        similar.append(similarity(decoded - problem.mean, problem.targets - problem.mean))
+    nearest = problem.train_images[(similar[0] + similar[1]).argmax(axis=1)]
     write_table(
         folders[4] / "nearest.tsv", pd.DataFrame({"image": problem.test_images, "nearest": nearest})
     )

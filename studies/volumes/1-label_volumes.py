@@ -62,10 +62,9 @@ def main():
     if by_observers:
         require("krippendorff")
     stage = Stage(STUDY, 1, cfg, __doc__, unused=OF_EVENTS if by_observers else OF_OBSERVERS)
-    if cfg.DATASET == "demo" and write_demo(
-        Path(cfg.DATASET_DIR), cfg.ROI_FILE, cfg.SEGMENTS, cfg.SEED
-    ):
-        print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
+    if cfg.DATASET == "demo" and cfg.ROI_FILE is not None:
+        if write_demo(Path(cfg.DATASET_DIR), cfg.ROI_FILE, cfg.SEGMENTS, cfg.SEED):
+            print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
     runs, missing = runs_of(cfg)
     for what, why in missing:
         stage.leave_out(what, why)

@@ -100,7 +100,7 @@ def main():
     stage.each(fit, names, lambda name: linear_file(stage, name).exists(), "linear models")
     linear = {name: read_json(linear_file(stage, name)) for name in names}
 
-    networks = {
+    networks: dict[str, dict[str, dict]] = {
         model: {
             split: write_results(stage.folder, model, split, folds[split], samples, labels, cfg)
             for split in cfg.CV_SPLITS
@@ -214,7 +214,7 @@ def fit_linear(
     for split in cfg.CV_SPLITS:
         if name == "ridge":
             values = ridge_values(kernel, y, folds[split], n_labels)
-            found = scores_of_values(y, values)
+            found: dict = scores_of_values(y, values)
         else:
             values = logistic_probabilities(kernel, y, folds[split], n_labels)
             found = scores(y, values)

@@ -129,7 +129,7 @@ class Work:
         everybody = predictions["subject"].nunique()
         lacking = {label: everybody - len(self.people_with(label)) for label in self.labels}
         self.missing = {label: n for label, n in lacking.items() if n}
-        self._explainer = None
+        self._explainer: Explainer | None = None
 
     def _episodes(self, predictions):
         """A row per explained episode and fold; under "volume" folds an episode can lie in several."""
@@ -201,6 +201,8 @@ class Work:
                 mean = mean_difference(
                     maps[there, number], own[there], self.episodes["fold"].to_numpy()[there]
                 )
+                if mean is None:
+                    raise ValueError(f"no fold of {who} holds {label!r} and another label")
                 write_map(
                     self.file(who, label, method),
                     mean[:, None].astype(np.float32),
@@ -238,7 +240,7 @@ class Work:
             total / n_viewers[:, None], own, self.episodes["fold"].to_numpy(), self.episodes["viewers"].to_numpy(str),
             self.cfg.N_PERMUTATIONS_MAPS, self.cfg.SEED,
         )  # fmt: skip
-        summary = {
+        summary: dict[str, object] = {
             "people": len(self.people_with(label)),
             "episodes": int(own.sum()),
             "other_episodes": int((~own).sum()),
@@ -271,7 +273,8 @@ class Work:
         write_json(contrast_file(self.folder, *group, "test.json"), summary)
 
     def is_tested(self, group) -> bool:
-        return contrast_file(self.folder, *group, "test.json").exists()
+        label, method = group
+        return contrast_file(self.folder, label, method, "test.json").exists()
 
     def group_map(self, label: str, method: str) -> np.ndarray:
         """The mean over people, (n_voxels,)."""

@@ -104,7 +104,7 @@ def main():
     stage.each(
         brain, people, lambda who: (stage.folder / "brain" / f"{who}.tsv").exists(), "people"
     )
-    units = [((fold,), TRAINED) for fold in folds]
+    units: list[Unit] = [((fold,), TRAINED) for fold in folds]
     units += [(tuple(folds), seed) for seed in range(cfg.UNTRAINED_SEEDS)]
     layers = partial(write_layers, stage, predictions, labels, cfg)
     stage.each(layers, units, lambda unit: network_file(stage, unit).exists(), "networks")

@@ -131,9 +131,9 @@ def describe(stage: Stage, units: list, rows: list[tuple], cfg) -> Section:
         section.figure(figure_file(stage.folder, method, kind), what)
     section.figure(
         stage.folder / "places.png",
-        f"The strongest voxels of each label ({cfg.CLUSTERED_METHOD}). UMAP keeps neighbours; distances between its "
-        "groups and "
-        "their sizes mean nothing. The silhouette above is the test.",
+        f"The strongest voxels of each label ({cfg.CLUSTERED_METHOD}). "
+        "UMAP keeps neighbours; distances between its groups and their sizes mean nothing. "
+        "The silhouette above is the test.",
     )
     section.figure(
         stage.folder / "distances.png",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import neuroface  # noqa: F401  says in one line when the environment is missing
 
-NEEDS = ("av", "himalaya", "moten", "skimage")  # of requirements-film-encoding.txt
+NEEDS = ("av", "himalaya", "moten", "skimage")  # of the extra "film-encoding"
 
 
 def _require_extra() -> None:
@@ -20,8 +20,8 @@ def _require_extra() -> None:
     if missing and re.match(r"\d+-", Path(sys.argv[0]).name):
         folder = Path(__file__).parents[3]
         sys.exit(
-            f"error: {sys.executable} has no package {missing}. Run in {folder}: make film-encoding   (or: pip install -r "
-            f"requirements-film-encoding.txt)"
+            f"error: {sys.executable} has no package {missing}. Run in {folder}: make film-encoding   (or: pip install -e "
+            f"'.[film-encoding]')"
         )
 
 

@@ -153,7 +153,7 @@ def check_plan(
         "script 2": BYTES_PER_VALUE * max(rows.values()) * n_voxels / 1e9,
         "script 3": gb_of_training(cfg.BATCH_SIZE, cfg.FRAME_PX, frames, cfg.ENCODER_FILTERS[0]),
     }
-    script = max(gb, key=gb.get)
+    script = max(gb, key=lambda name: gb[name])
     processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
     checklist.machine(
         disk / 1e9,

@@ -80,7 +80,7 @@ def compare_rivals(folder: Path, scorer: Scorer) -> list[dict]:
     """
     rows = []
     for unit in network_units(scorer):
-        rivals = [
+        rivals: list[tuple[str, str, Unit, tuple[str, ...]]] = [
             (VOXELS, VOXELS, Unit(name, unit.split, unit.test_set), OF_VOXELS)
             for name in (RIDGE_ONE, RIDGE)
         ]

@@ -74,14 +74,13 @@ def write_demo(
                 np.random.default_rng([seed, number, person]), response, tuning.noise_sd
             )
             _write_person(partial, f"sub-{person:02d}", film, bold, voxels, affine, n_trs, person)
-    truth = {
+    planted = {
         "seed": seed,
         "films": films,
         "n_people": n_people,
-        "voxels": dict(zip(*np.unique(names, return_counts=True))),
+        "voxels": {str(name): int(n) for name, n in zip(*np.unique(names, return_counts=True))},
     }
-    truth["voxels"] = {name: int(n) for name, n in truth["voxels"].items()}
-    write_json(partial / "truth.json", truth | {"tr_s": TR_S, "voxel_mm": VOXEL_MM})
+    write_json(partial / "truth.json", planted | {"tr_s": TR_S, "voxel_mm": VOXEL_MM})
     partial.rename(folder)
     return True
 

@@ -49,7 +49,8 @@ def brain(voxel_mm: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFra
         :, : int((FRONT_MM - affine[1, 3]) / voxel_mm)
     ]  # the front of the brain sees no film
     places = np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]
-    atlas, rows = np.zeros(mask.shape, dtype=np.int16), []
+    atlas = np.zeros(mask.shape, dtype=np.int16)
+    rows: list[dict[str, object]] = []
     labels, nearest = np.zeros(len(places), dtype=np.int16), np.full(len(places), np.inf)
     for name, centre, radius, follows in REGIONS:
         for side, sign in (("left", 1), ("right", -1)):

@@ -7,6 +7,7 @@ many are missing or broken.
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from neuroface import NeuroFaceError
 from neuroface.film import open_film
@@ -117,7 +118,7 @@ def store_frames(path: Path, shape: tuple[int, ...], frames: Iterable[np.ndarray
     shape : (n_chunks, frames, height, width, 3) of the file, uint8; as many frames as it holds.
     """
     create_npy(path, shape, np.uint8)
-    stored = None
+    stored: Any = np.empty(0)  # the map at hand
     for place, frame in enumerate(frames):
         if place % MAPPED_FRAMES == 0:  # a new map gives the memory of the one before back
             stored = np.lib.format.open_memmap(path, mode="r+").reshape(-1, *shape[2:])
@@ -151,7 +152,8 @@ def write_film(
             shown = av.VideoFrame.from_ndarray(frame, format="rgb24")
             shown.pts, shown.time_base = round(1000 * time_s), Fraction(1, 1000)
             container.mux(picture.encode(shown))
-        container.mux(picture.encode(None))
+        if picture is not None:
+            container.mux(picture.encode(None))
         if sound:
             _add_silence(container, sound, sound_s)
 

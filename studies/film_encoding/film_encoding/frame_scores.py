@@ -30,7 +30,8 @@ def score_frames(
     arrays : ssim and pixel_r of every moment (n,), means over seeds.
     over_blocks : every one of FRAME_SCORES, with each block of time left out.
     """
-    cfg, each, found, null = scorer.cfg, [], [], []
+    cfg, each, null = scorer.cfg, [], []
+    found: list[list] = []
     for seed, folds in scorer.predictions(
         unit, "predicted" if given == MEAN_FRAME else given
     ).items():
@@ -68,7 +69,7 @@ def score_frames(
     over_blocks = {
         name: means_over_blocks([one[name] for one in each], blocks) for name in FRAME_SCORES[1:]
     }
-    scores = {name: float(values.mean()) for name, values in mean.items()}
+    scores: dict = {name: float(values.mean()) for name, values in mean.items()}
     scores |= {f"{name}_interval": one.interval() for name, one in over_blocks.items()}
     scores |= {
         "n_chunks": len(mean["ssim"]),

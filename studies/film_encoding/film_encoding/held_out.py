@@ -38,7 +38,10 @@ class HeldOut:
         variant = variants_of(cfg)[MAIN]
         self.split, self.fold_name = fold.split, fold.name
         self.table, self.learned = fold.of("test"), fold.of(*LEARNED_FROM)
-        self.voxels = voxels_of(voxel_folder, fold, variant)
+        voxels = voxels_of(voxel_folder, fold, variant)
+        if voxels is None:
+            raise ValueError(f"variant {MAIN!r} has no voxels of its own")
+        self.voxels = voxels
         self.data = FilmData(
             chunk_folder, voxel_folder, sorted(set(fold.chunks["film"])), variant, self.voxels
         )

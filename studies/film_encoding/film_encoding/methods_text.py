@@ -40,9 +40,8 @@ def methods(
         if name in used and name in versions
     ]
     parts.append(
-        f"Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with {_and(named)}; all random draws "
-        "followed from the seed "
-        f"{settings['SEED']}."
+        f"Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with {_and(named)}; "
+        f"all random draws followed from the seed {settings['SEED']}."
     )
     text = " ".join(parts)
     references = pd.read_csv(REFERENCES, sep="\t")
@@ -72,11 +71,10 @@ def _data(s: dict, root: Path) -> str:
     )
     return (
         f"{source}{people['subject'].nunique()} people saw {films} films during fMRI (TR {s['TR_S']:g} s). "
-        f"{denoise_sentences(s)}For every "
-        f"TR we took {s['FRAMES_PER_TR']} frames of "
-        f"{s['FRAME_PX']} × {s['FRAME_PX']} pixels{contrast}, and BOLD {s['DELAY_TRS']} volumes later, "
-        f"{whose}{scaled}. Of the voxels in "
-        f"{sum(last - first + 1 for first, last in s['PARCELS'])} parcels of the atlas {atlas}, we kept {share}."
+        f"{denoise_sentences(s)}For every TR we took {s['FRAMES_PER_TR']} frames of {s['FRAME_PX']} × "
+        f"{s['FRAME_PX']} pixels{contrast}, and BOLD {s['DELAY_TRS']} volumes later, {whose}{scaled}. "
+        f"Of the voxels in {sum(last - first + 1 for first, last in s['PARCELS'])} parcels of the atlas {atlas}, "
+        f"we kept {share}."
     )
 
 
@@ -100,36 +98,33 @@ def _training(s: dict) -> str:
     }
     a, b, c = s["IMAGE_WEIGHTS"]
     return (
-        f"A convolutional encoder ({_and(s['ENCODER_FILTERS'])} filters) predicted the voxels from the frames of a TR, "
-        "and a decoder of transposed convolutions "
-        f"({s['DECODER_FILTERS']} filters) made the middle frame from {given} (David et al. 2025). The loss was "
-        f"{s['ENCODER_WEIGHT']:g} × (mean squared error × "
+        f"A convolutional encoder ({_and(s['ENCODER_FILTERS'])} filters) predicted the voxels from the frames of a "
+        f"TR, and a decoder of transposed convolutions ({s['DECODER_FILTERS']} filters) made the middle frame from "
+        f"{given} (David et al. 2025). The loss was {s['ENCODER_WEIGHT']:g} × (mean squared error × "
         f"{s['MSE_WEIGHT']:.3g} + {s['COSINE_WEIGHT']:g} × (1 − cosine)) + {1 - s['ENCODER_WEIGHT']:g} × ({a:g} × "
-        f"perceptual distance + {b:g} × (1 − SSIM) + {c:g} × "
-        f"total variation), with SSIM after Wang et al. 2004 and {perceptual}. Training used Adam (Kingma & Ba 2015; "
-        f"step size {s['LEARNING_RATE']:g}, "
-        f"{s['BATCH_SIZE']} chunks per step, at most {s['EPOCHS']} epochs); the epoch was chosen on {chosen}. Held out "
-        "were "
-        f"{_and([splits[name] for name in s['SPLITS']], 'or')}; {s['EMBARGO_TRS']} chunks beside held-out ones were "
-        "left free."
+        f"perceptual distance + {b:g} × (1 − SSIM) + {c:g} × total variation), "
+        f"with SSIM after Wang et al. 2004 and {perceptual}. "
+        f"Training used Adam (Kingma & Ba 2015; step size {s['LEARNING_RATE']:g}, {s['BATCH_SIZE']} chunks per step, "
+        f"at most {s['EPOCHS']} epochs); the epoch was chosen on {chosen}. "
+        f"Held out were {_and([splits[name] for name in s['SPLITS']], 'or')}; "
+        f"{s['EMBARGO_TRS']} chunks beside held-out ones were left free."
     )
 
 
 def _scores(s: dict) -> str:
     return (
-        "Encoding was scored by Pearson's r per voxel over films z-scored one by one, decoding by SSIM with "
-        "scikit-image (van der Walt et al. 2014). Intervals are Student's t of the jackknife over "
-        f"blocks of {s['BLOCK_S']:g} s (Busing et al. 1999), and over seeds where there were several; correlations in "
-        f"Fisher's z. Nulls are up to {s['N_SHIFTS']:,} different circular shifts "
-        f"by at least {s['MIN_SHIFT_S']:g} s, all where a test set allows fewer. p of voxels are by Student's t with the "
-        "standard deviation of the shifts and as many degrees of freedom as these are worth (Bayley & Hammersley 1946), "
-        "corrected for the false discovery rate (Benjamini & Hochberg 1995). The noise ceiling is the square root of "
-        "the share of variance that "
-        "people have in common (Sahani & Linden 2003). For comparison, on the chunks that the network's weights were "
-        "learned from, banded ridge regression (Dupré la Tour et al. "
-        "2022) predicted voxels from "
-        f"{_and(s['RIDGE_FEATURES'])} (Nishimoto et al. 2011) at {len(s['RIDGE_DELAYS_TRS'])} delays, and ridge "
-        "regression predicted "
+        "Encoding was scored by Pearson's r per voxel over films z-scored one by one, "
+        "decoding by SSIM with scikit-image (van der Walt et al. 2014). "
+        f"Intervals are Student's t of the jackknife over blocks of {s['BLOCK_S']:g} s (Busing et al. 1999), "
+        "and over seeds where there were several; correlations in Fisher's z. "
+        f"Nulls are up to {s['N_SHIFTS']:,} different circular shifts by at least {s['MIN_SHIFT_S']:g} s, "
+        "all where a test set allows fewer. p of voxels are by Student's t with the standard deviation of the "
+        "shifts and as many degrees of freedom as these are worth (Bayley & Hammersley 1946), "
+        "corrected for the false discovery rate (Benjamini & Hochberg 1995). "
+        "The noise ceiling is the square root of the share of variance that people have in common (Sahani & Linden "
+        "2003). For comparison, on the chunks that the network's weights were learned from, "
+        f"banded ridge regression (Dupré la Tour et al. 2022) predicted voxels from {_and(s['RIDGE_FEATURES'])} "
+        f"(Nishimoto et al. 2011) at {len(s['RIDGE_DELAYS_TRS'])} delays, and ridge regression predicted "
         f"{s['N_COMPONENTS']} principal components of the frames from voxels."
     )
 
@@ -146,11 +141,11 @@ def _saliency(s: dict) -> str:
 
 def _perturbations(s: dict) -> str:
     return (
-        f"BOLD of {_and(s['PERTURBED_REGIONS'])} was replaced ({_and(s['PERTURBATIONS'])}), and the SSIM lost where a "
-        f"{s['THING']} was compared with that at "
-        f"other things, by exchanging the labels of stretches of film, and with {s['N_RANDOM_SETS']:,} random sets of "
-        "as many voxels. Concept activation vectors (Kim et al. "
-        f"2018) were compared with {s['N_RANDOM_CONCEPTS']:,} concepts shifted in time."
+        f"BOLD of {_and(s['PERTURBED_REGIONS'])} was replaced ({_and(s['PERTURBATIONS'])}), "
+        f"and the SSIM lost where a {s['THING']} was compared with that at other things, "
+        f"by exchanging the labels of stretches of film, and with {s['N_RANDOM_SETS']:,} random sets of as many "
+        f"voxels. Concept activation vectors (Kim et al. 2018) were compared with {s['N_RANDOM_CONCEPTS']:,} "
+        "concepts shifted in time."
     )
 
 

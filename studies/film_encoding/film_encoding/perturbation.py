@@ -39,12 +39,14 @@ class ThingScores:
         self.frames, self.batch = frames.astype(np.float32), batch
         n, inner = len(frames), slice(MARGIN_PX, -MARGIN_PX)
         if labels is None:
-            kinds = np.where(present, THING, OTHER)
-            self.cases = pd.DataFrame({"row": np.arange(n), "kind": kinds})
+            kind_of = np.where(present, THING, OTHER)
+            self.cases = pd.DataFrame({"row": np.arange(n), "kind": kind_of})
             self.masks = np.ones((n, *ssim_shape(frames)), dtype=np.float32)
         else:
             inside = labels[:, inner, inner]
-            rows, masks, kinds = [], [], []
+            rows: list[np.ndarray] = []
+            masks: list[np.ndarray] = []
+            kinds: list[int] = []
             for kind in (THING, OTHER):
                 here = np.flatnonzero((inside == kind).sum(axis=(1, 2)) >= FEWEST_PX)
                 rows.append(here)
@@ -129,9 +131,9 @@ def difference_interval(
         n = len(sums)
         variances.append(np.sum((sums / here.sum()) ** 2) * n / max(n - 1, 1) if n > 1 else np.nan)
         dfs.append(n - 1)
-    variances = np.array(variances)
-    df = variances.sum() ** 2 / np.maximum((variances**2 / np.maximum(dfs, 1)).sum(), 1e-300)
-    low, high = t_interval(difference(loss, kind), np.sqrt(variances.sum()), df)
+    of_kinds = np.array(variances)
+    df = of_kinds.sum() ** 2 / np.maximum((of_kinds**2 / np.maximum(dfs, 1)).sum(), 1e-300)
+    low, high = t_interval(difference(loss, kind), np.sqrt(of_kinds.sum()), df)
     return float(low), float(high)
 
 

@@ -44,9 +44,8 @@ def plan_viewings(stage, chunks: dict[str, int], cfg) -> dict[str, list[Viewing]
     fewest = min(len(who) for who in viewings.values())
     if fewest < 2 and cfg.VOXEL_SHARE < 1:
         raise NeuroFaceError(
-            "A film was seen by one person only, so there is no SNR over people to choose voxels by. Set VOXEL_SHARE "
-            "= 1.0, or leave that "
-            "film out with FILMS."
+            "A film was seen by one person only, so there is no SNR over people to choose voxels by. "
+            "Set VOXEL_SHARE = 1.0, or leave that film out with FILMS."
         )
     return viewings
 

@@ -8,6 +8,7 @@ from film_encoding.film_clock import first_volume
 from neuroface import NeuroFaceError
 from neuroface.bold import (
     Cleaning,
+    Projection,
     Run,
     check_film_length,
     check_shared_space,
@@ -199,7 +200,7 @@ def film_rows(
         place = max(0, seen - viewing.first)
         rows[place : place + len(part)] = part[: max(0, n_rows - place)]
         seen += len(volumes)
-    if statistics:
+    if cleaning is not None and isinstance(statistics, Projection):
         for start in range(0, n_rows, 64):  # in parts: the difference is float64
             numbers = np.arange(start, min(start + 64, n_rows))
             rows[numbers] = statistics.clean(rows[numbers], viewing.first + numbers)
@@ -216,11 +217,13 @@ class OverPeople:
     """Mean and unbiased variance over people who come one after another (Welford 1962, Technometrics 4:419)."""
 
     def __init__(self):
-        self.n, self.mean, self._squares = 0, 0.0, 0.0
+        self.n, self.mean, self._squares = 0, np.empty(0), np.empty(0)
 
     def add(self, rows: np.ndarray) -> None:
         """Take in one person's values, an array of any shape."""
         self.n += 1
+        if self.n == 1:
+            self.mean, self._squares = np.zeros_like(rows), np.zeros_like(rows)
         distance = rows - self.mean
         self.mean = self.mean + distance / self.n
         self._squares = self._squares + distance * (rows - self.mean)

@@ -3,6 +3,7 @@ frames.
 """
 
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ TARGETS_AT_ONCE = 500
 
 
 def delayed(
-    features: dict[str, np.ndarray], table: pd.DataFrame, delays: tuple[int, ...]
+    features: Mapping[str, np.ndarray], table: pd.DataFrame, delays: tuple[int, ...]
 ) -> np.ndarray:
     """Features of the chunks before each volume: (n, n_features · n_delays).
 

@@ -133,7 +133,7 @@ def effect_rows(regulariser: list[dict]) -> list[dict[str, str]]:
             "test set": f"{row['split']}, {row['test_set']}",
             "with decoder": f"{np.mean(row['network']):.3f}",
             "encoder alone": f"{np.mean(row['encoder']):.3f}",
-            "effect [95 %]": f"{row['effect']:+.3f} {interval(*row['interval'], sign='+')}",
+            "effect [95 %]": f"{row['effect']:+.3f} {interval(row['interval'][0], row['interval'][1], sign='+')}",
             "over": over_what(row["n_blocks"], row["n_seeds"]),
             "SD over seeds": number(row["sd_over_seeds"]),
         }

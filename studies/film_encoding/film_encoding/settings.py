@@ -3,7 +3,7 @@
 from typing import Annotated, ClassVar, Literal
 
 from film_encoding.variants import parse_ablation
-from neuroface.bold import check_film_event, complete_denoise, denoise_limits
+from neuroface.bold import Denoise, HighPassHz, SmoothingMm, check_film_event, complete_denoise
 from neuroface.pipeline import SettingsModel
 
 from pydantic import Field, model_validator
@@ -11,77 +11,12 @@ from pydantic import Field, model_validator
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Subject = Annotated[str, Field(pattern=r"^(mean|sub-[A-Za-z0-9]+)$")]
 Film = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
-AtLeast1, AtLeast0 = Annotated[int, Field(ge=1)], Annotated[int, Field(ge=0)]
+AtLeast0 = Annotated[int, Field(ge=0)]
+AtLeast1 = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Split = Literal["published", "film"]
 
-# What config.py's plain types cannot say: choices and ranges.
-LIMITS = {
-    "DATASET": Literal["demo", "bids"],
-    "RUN_NAME": Name,
-    "SEED": Annotated[int, Field(ge=0, lt=2**32)],
-    "FILMS": tuple[Film, ...],
-    "TR_S": Annotated[float, Field(gt=0, le=30)],
-    "FRAMES_PER_TR": Annotated[int, Field(ge=2, le=256, multiple_of=2)],
-    "FRAME_PX": Annotated[int, Field(ge=16, le=512, multiple_of=8)],
-    "FRAME_CONTRAST": Literal["frame", "none"],
-    "PARCELS": Annotated[tuple[tuple[AtLeast1, AtLeast1], ...], Field(min_length=1)],
-    **denoise_limits(),
-    "STANDARDIZE": Literal["zscore", "none"],
-    "VOXEL_SHARE": Share,
-    "SUBJECTS": Annotated[tuple[Subject, ...], Field(min_length=1)],
-    "DELAY_TRS": AtLeast0,
-    "SPLITS": Annotated[tuple[Split, ...], Field(min_length=1)],
-    "HELD_OUT_FILM": Film | None,
-    "TEST_SHARE": Annotated[float, Field(gt=0, lt=1)],
-    "N_FOLDS": Annotated[int, Field(ge=2)],
-    "SELECTION": Literal["inner", "paper"],
-    "INNER_SHARE": Annotated[float, Field(gt=0, lt=1)],
-    "EMBARGO_TRS": AtLeast0,
-    "ENCODER_FILTERS": tuple[AtLeast1, AtLeast1, AtLeast1, AtLeast1],
-    "DECODER_FILTERS": AtLeast1,
-    "DROPOUT": Annotated[float, Field(ge=0, lt=1)],
-    "DECODER_INPUT": Literal["predicted", "measured", "both"],
-    "ENCODER_WEIGHT": Weight,
-    "MSE_WEIGHT": Annotated[float, Field(ge=0)],
-    "COSINE_WEIGHT": Annotated[float, Field(ge=0)],
-    "IMAGE_WEIGHTS": tuple[Weight, Weight, Weight],
-    "PERCEPTUAL": Literal["scattering", "vgg16"],
-    "EPOCHS": AtLeast1,
-    "BATCH_SIZE": Annotated[
-        int, Field(ge=2)
-    ],  # batch normalisation of one chunk is no normalisation
-    "LEARNING_RATE": Annotated[float, Field(gt=0, le=1)],
-    "N_SEEDS": AtLeast1,
-    "N_SHIFTS": Annotated[int, Field(ge=20)],
-    "N_IMAGE_SHIFTS": AtLeast1,
-    "MIN_SHIFT_S": Annotated[float, Field(ge=0)],
-    "BLOCK_S": Annotated[float, Field(gt=0)],
-    "TOP_K": Annotated[tuple[AtLeast1, ...], Field(min_length=1)],
-    "MIN_RELIABILITY": Annotated[float, Field(gt=0, lt=1)],
-    "RIDGE_FEATURES": Annotated[
-        tuple[Literal["motion energy", "frames"], ...], Field(min_length=1)
-    ],
-    "RIDGE_DELAYS_TRS": Annotated[tuple[int, ...], Field(min_length=1)],
-    "N_RIDGE_TRIES": AtLeast1,
-    "N_COMPONENTS": AtLeast1,
-    "EXPLAINED_SPLIT": Split,
-    "DECODE_FROM": Literal["measured", "predicted"],
-    "IG_STEPS": AtLeast1,
-    "TOP_SHARE": Annotated[float, Field(gt=0, lt=1)],
-    "N_RANDOM_REGIONS": Annotated[int, Field(ge=20)],
-    "PERTURBED_REGIONS": Annotated[tuple[str, ...], Field(min_length=1)],
-    "PERTURBATIONS": Annotated[tuple[Literal["zero", "mean", "noise"], ...], Field(min_length=1)],
-    "N_RANDOM_SETS": Annotated[int, Field(ge=20)],
-    "THING": Film,
-    "CONCEPTS": tuple[Literal["edges", "motion", "faces"], ...],
-    "N_RANDOM_CONCEPTS": Annotated[int, Field(ge=20)],
-    "N_STRIP": AtLeast1,
-    "N_JOBS": AtLeast1,
-    "DASK_SCHEDULER": Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None,
-    "INFERENCE_BATCH": AtLeast1,
-}
 LISTS = ("FILMS", "SUBJECTS", "SPLITS", "ABLATIONS", "RIDGE_FEATURES", "RIDGE_DELAYS_TRS", "PERTURBED_REGIONS",
          "PERTURBATIONS", "CONCEPTS", "TOP_K")  # fmt: skip
 
@@ -89,12 +24,86 @@ LISTS = ("FILMS", "SUBJECTS", "SPLITS", "ABLATIONS", "RIDGE_FEATURES", "RIDGE_DE
 class FilmSettings(SettingsModel):
     """Settings of ``config.py`` in this study's folder."""
 
-    LIMITS: ClassVar = LIMITS
     FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
     FILES: ClassVar = ("ATLAS_FILE", "REGIONS_FILE", "REGIONS_TABLE", "PERCEPTUAL_WEIGHTS")
-    ADDED: ClassVar = {
-        "STANDARDIZE": {"DENOISE": "none", "HIGH_PASS_HZ": 1 / 128, "SMOOTHING_MM": None}
-    }
+    DATASET: Literal["demo", "bids"]
+    DATASET_DIR: str
+    RUN_NAME: Name
+    SEED: Annotated[int, Field(ge=0, lt=2**32)]
+    EXCLUDE: tuple[str, ...]
+    INCLUDE: tuple[str, ...]
+    RAW_DIR: str | None
+    DEMO: dict[str, object]
+    FILM_DIR: str | None
+    FILMS: tuple[Film, ...]
+    TR_S: Annotated[float, Field(gt=0, le=30)]
+    FRAMES_PER_TR: Annotated[int, Field(ge=2, le=256, multiple_of=2)]
+    FRAME_PX: Annotated[int, Field(ge=16, le=512, multiple_of=8)]
+    FRAME_CONTRAST: Literal["frame", "none"]
+    BIDS_FILTER: str
+    FILM_EVENT: tuple[str, str] | str | float | None
+    ATLAS_FILE: str | None
+    PARCELS: Annotated[tuple[tuple[AtLeast1, AtLeast1], ...], Field(min_length=1)]
+    DENOISE: Denoise
+    HIGH_PASS_HZ: HighPassHz
+    SMOOTHING_MM: SmoothingMm
+    STANDARDIZE: Literal["zscore", "none"]
+    VOXEL_SHARE: Share
+    SUBJECTS: Annotated[tuple[Subject, ...], Field(min_length=1)]
+    DELAY_TRS: AtLeast0
+    SPLITS: Annotated[tuple[Split, ...], Field(min_length=1)]
+    HELD_OUT_FILM: Film | None
+    TEST_SHARE: Annotated[float, Field(gt=0, lt=1)]
+    N_FOLDS: Annotated[int, Field(ge=2)]
+    SELECTION: Literal["inner", "paper"]
+    INNER_SHARE: Annotated[float, Field(gt=0, lt=1)]
+    EMBARGO_TRS: AtLeast0
+    ENCODER_FILTERS: tuple[AtLeast1, AtLeast1, AtLeast1, AtLeast1]
+    DECODER_FILTERS: AtLeast1
+    DROPOUT: Annotated[float, Field(ge=0, lt=1)]
+    DECODER_INPUT: Literal["predicted", "measured", "both"]
+    ENCODER_WEIGHT: Weight
+    MSE_WEIGHT: Annotated[float, Field(ge=0)]
+    COSINE_WEIGHT: Annotated[float, Field(ge=0)]
+    IMAGE_WEIGHTS: tuple[Weight, Weight, Weight]
+    PERCEPTUAL: Literal["scattering", "vgg16"]
+    PERCEPTUAL_WEIGHTS: str | None
+    EPOCHS: AtLeast1
+    # Batch normalisation of one chunk is no normalisation.
+    BATCH_SIZE: Annotated[int, Field(ge=2)]
+    LEARNING_RATE: Annotated[float, Field(gt=0, le=1)]
+    N_SEEDS: AtLeast1
+    ABLATIONS: tuple[str, ...]
+    N_SHIFTS: Annotated[int, Field(ge=20)]
+    N_IMAGE_SHIFTS: AtLeast1
+    MIN_SHIFT_S: Annotated[float, Field(ge=0)]
+    BLOCK_S: Annotated[float, Field(gt=0)]
+    TOP_K: Annotated[tuple[AtLeast1, ...], Field(min_length=1)]
+    MIN_RELIABILITY: Annotated[float, Field(gt=0, lt=1)]
+    RIDGE_FEATURES: Annotated[tuple[Literal["motion energy", "frames"], ...], Field(min_length=1)]
+    RIDGE_DELAYS_TRS: Annotated[tuple[int, ...], Field(min_length=1)]
+    N_RIDGE_TRIES: AtLeast1
+    N_COMPONENTS: AtLeast1
+    EXPLAINED_SPLIT: Split
+    DECODE_FROM: Literal["measured", "predicted"]
+    IG_STEPS: AtLeast1
+    TOP_SHARE: Annotated[float, Field(gt=0, lt=1)]
+    REGIONS_FILE: str | None
+    REGIONS_TABLE: str | None
+    N_RANDOM_REGIONS: Annotated[int, Field(ge=20)]
+    PERTURBED_REGIONS: Annotated[tuple[str, ...], Field(min_length=1)]
+    PERTURBATIONS: Annotated[tuple[Literal["zero", "mean", "noise"], ...], Field(min_length=1)]
+    N_RANDOM_SETS: Annotated[int, Field(ge=20)]
+    THING: Film
+    USE_PIXEL_LABELS: bool
+    CONCEPTS: tuple[Literal["edges", "motion", "faces"], ...]
+    N_RANDOM_CONCEPTS: Annotated[int, Field(ge=20)]
+    N_STRIP: AtLeast1
+    CLIP_S: tuple[float, float]
+    DATA_DIR: str
+    N_JOBS: AtLeast1
+    DASK_SCHEDULER: Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None
+    INFERENCE_BATCH: AtLeast1
 
     @classmethod
     def complete(cls, values: dict) -> dict:
@@ -116,9 +125,8 @@ class FilmSettings(SettingsModel):
         check_film_event(self.FILM_EVENT)
         if self.EXPLAINED_SPLIT not in self.SPLITS:
             raise ValueError(
-                f"EXPLAINED_SPLIT = {self.EXPLAINED_SPLIT!r} is not in SPLITS = {self.SPLITS}: its networks would not "
-                "be "
-                f"trained. Add it to SPLITS or name one that is there"
+                f"EXPLAINED_SPLIT = {self.EXPLAINED_SPLIT!r} is not in SPLITS = {self.SPLITS}: "
+                "its networks would not be trained. Add it to SPLITS or name one that is there"
             )
         for first, last in self.PARCELS:
             if first > last:

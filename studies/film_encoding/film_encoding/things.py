@@ -38,8 +38,7 @@ def has_thing(table: pd.DataFrame, cfg) -> np.ndarray:
         if not file.is_file():
             raise NeuroFaceError(
                 f"{file} is not there: onset and duration in seconds of every stretch of {film} with THING = "
-                f"{cfg.THING!r}. Put "
-                f"it there, or leave the film out with FILMS."
+                f"{cfg.THING!r}. Put it there, or leave the film out with FILMS."
             )
         found[rows] = on_screen(times[rows], read_stretches([(cfg.THING, file)])).astype(bool)
     return found
@@ -69,9 +68,8 @@ def label_pixels(table: pd.DataFrame, cfg, pixels: int) -> np.ndarray | None:
                 raise ValueError(f"labels {labels.shape}, times_s {times_s.shape}")
         except (ValueError, KeyError, OSError, EOFError) as error:
             raise NeuroFaceError(
-                f"{files[film]} does not hold times_s (n,) and labels (n, height, width) ({error}). Write it again, or "
-                "set "
-                f"USE_PIXEL_LABELS = False."
+                f"{files[film]} does not hold times_s (n,) and labels (n, height, width) ({error}). "
+                "Write it again, or set USE_PIXEL_LABELS = False."
             ) from None
         moment = np.clip(np.searchsorted(times_s, times[rows] + 1e-6, side="right") - 1, 0, None)
         y, x = (

@@ -44,9 +44,8 @@ def parse_ablation(text: str, frames_per_tr: int, delay_trs: int) -> Variant:
         return replace(main, delay_trs=number)
     if number < 2 or number % 2 or max(number, frames_per_tr) % min(number, frames_per_tr):
         raise ValueError(
-            f"ABLATIONS: {text!r} must be even, and a multiple or a divisor of FRAMES_PER_TR = {frames_per_tr}: its "
-            "frames "
-            f"are taken from the same ones"
+            f"ABLATIONS: {text!r} must be even, and a multiple or a divisor of FRAMES_PER_TR = {frames_per_tr}: "
+            "its frames are taken from the same ones"
         )
     return replace(main, frames_per_tr=number)
 

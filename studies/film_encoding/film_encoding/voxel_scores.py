@@ -28,11 +28,13 @@ def score_voxels(
     over_blocks : "r", the mean r, and "two_way", each with every block of time left out.
     """
     cfg = scorer.cfg
-    r, left_out, null, null_mean, found, errors = [], [], [], [], [], []
+    r, left_out, null, null_mean = [], [], [], []
+    pairs: list[list] = []  # per seed: what two_way needs of every fold
+    errors: list = []
     for folds in scorer.predictions(unit, "predicted").values():
-        found.append([])
+        pairs.append([])
         parts = [
-            series_of(scorer, unit, fold, predicted, found[-1], errors) for fold, predicted in folds
+            series_of(scorer, unit, fold, predicted, pairs[-1], errors) for fold, predicted in folds
         ]
         r.append(correlations.correlation(parts, scorer.n_mask))
         without, sizes = correlations.left_out_correlation(parts, scorer.n_mask, scorer.block)
@@ -51,7 +53,7 @@ def score_voxels(
     by_seed = np.mean([one[chosen] for one in r], axis=1)
     over_blocks = {"r": mean_r_over_blocks(r, left_out, sizes, chosen)}
     r, left_out, null = (np.mean(values, axis=0)[..., chosen] for values in (r, left_out, null))
-    found, over_blocks["two_way"] = pooled(found)
+    identified, over_blocks["two_way"] = pooled(pairs)
     shared = shared_variance(scorer, unit)[chosen]
     clear = shared >= cfg.MIN_RELIABILITY  # NaN is not: one person has no ceiling
     smallest = smallest_p(len(null_mean))
@@ -86,7 +88,7 @@ def score_voxels(
         "ceiling": mean_or_none(values["ceiling"]),
         "r_of_ceiling": mean_or_none(values["r_of_ceiling"]),
         "mse_over_mean_volume": float(np.divide(*np.mean(errors, axis=0))),
-        **found,
+        **identified,
     }
     arrays = {name: whole(one, chosen) for name, one in values.items()}
     return scores, arrays | {"by_seed": by_seed}, over_blocks

@@ -35,7 +35,7 @@ def _require_extras() -> None:
         root = Path(__file__).parents[3]
         sys.exit(
             f"error: {sys.executable} has no package {missing}, an extra of this study. Run: {sys.executable} -m pip "
-            f"install -r {root / 'requirements-images.txt'}"
+            f"install -e '{root}[images]'"
         )
 
 

@@ -30,7 +30,9 @@ def checks_of(folder: Path, units: list[tuple[str, str]], voxels: pd.DataFrame, 
     ``gap`` is the median over images of what the attributions miss, relative to the size of the
     gain.
     """
-    checks = {"planted": planted(units, voxels, cfg) if cfg.DATASET == "demo" else []}
+    checks: dict[str, object] = {
+        "planted": planted(units, voxels, cfg) if cfg.DATASET == "demo" else []
+    }
     for unit in units:
         gaps = read_tsv(folder / f"{'_'.join(unit)}.tsv").dropna()
         gap = float((gaps["gap"] / gaps["gain"]).abs().median())

@@ -58,7 +58,7 @@ def compare_decoders(folder: Path, problem: Problem, names: list[str], cfg) -> p
     times = bootstrap_times(len(problem.test), cfg.N_BOOTSTRAP, cfg.SEED)
     drawn = np.asarray(open_npy(decoder_file(folder, target, drawn_name(target, cfg), ".npy")))
     constant = np.repeat(problem.mean[None], len(problem.test), axis=0)
-    rows = [
+    rows: list[dict] = [
         {"decoder": MEAN}
         | _scores(constant, problem, times)
         | _from_drawn(constant, drawn, problem, times)
@@ -138,12 +138,13 @@ def _identified(decoded: np.ndarray, problem: Problem) -> np.ndarray:
 
 def _shuffled(decoded: np.ndarray, problem: Problem, pairings: np.ndarray) -> dict[str, float]:
     similar = similarity(decoded - problem.mean, problem.truth - problem.mean)
-    once, values = np.ones((1, len(decoded))), {name: [] for name in MEASURES}
+    once = np.ones((1, len(decoded)))
+    values: dict[str, list[float]] = {name: [] for name in MEASURES}
     for other in pairings:
         values["mse"].append(((decoded[other] - problem.truth) ** 2).mean())
         values["correlation"].append(feature_correlation(decoded[other], problem.truth, once)[0])
         values["identification"].append(two_way_of_pairing(similar, other).mean())
-    found = {}
+    found: dict[str, float] = {}
     for name, each in values.items():
         found |= dict(
             zip(
@@ -243,8 +244,8 @@ def _row(row: pd.Series, target: str, of_paper: bool) -> list[str]:
     cells += [with_interval(row[m], row[f"{m}_low"], row[f"{m}_high"]) for m in MEASURES]
     for difference in ("mse_from_drawn", "identification_from_drawn"):
         known = pd.notna(row[difference])
-        triple = [row[f"{difference}{part}"] for part in ("", "_low", "_high")]
-        cells.append(with_interval(*triple, "+.3f") if known else "")
+        value, low, high = (row[f"{difference}{part}"] for part in ("", "_low", "_high"))
+        cells.append(with_interval(value, low, high, "+.3f") if known else "")
     cells.append("" if pd.isna(row["parameters"]) else f"{row['parameters']:,.0f}")
     cells.append("" if pd.isna(row["seconds"]) else f"{row['seconds']:,.1f}")
     cells.append(

@@ -90,7 +90,9 @@ def write_demo(folder: str | Path, seed: int, n_train: int = 500, n_test: int = 
 
 def _cortex(scenes: pd.DataFrame, pictures: np.ndarray, rng: np.random.Generator):
     """Voxels, what they answer to, and their responses (n_pictures, n_voxels) at mean 0 and SD 1."""
-    rois, answers, columns = [], [], []
+    rois: list[str] = []
+    answers: list[str] = []
+    columns = []
     for roi, (n, sd) in EARLY.items():
         kinds = _kinds(n, ("orientation", "colour"), rng)
         energy, colour = _oriented_energy(pictures, n, sd, rng), _colour(pictures, n, sd, rng)

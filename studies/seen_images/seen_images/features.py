@@ -5,7 +5,6 @@ Safetensors only, but for EfficientNet-Lite0, whose package ships a PyTorch file
 """
 
 import json
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -33,21 +32,20 @@ FILES = {
 class Network(NamedTuple):
     """Pictures (n, 3, pixels, pixels) with these means and SDs of colours → features (n, k)."""
 
-    features: Callable[[torch.Tensor], torch.Tensor]
+    features: nn.Module
     pixels: int
     colours: tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def networks_at_hand(
-    scores_dir: str | None, model_dir: str
+    scores_dir: str | None, model_dir: str | None
 ) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """Name → file or folder of the networks whose weights are there, and (name, why) of those that are left out."""
     folder, there, left_out = Path(scores_dir) if scores_dir else None, {}, []
     for name, file in FILES.items():
         places = [folder / file] if folder else []
-        places += (
-            [Path(model_dir) / file] if name == CLIP else []
-        )  # the demo's generator brings its own
+        if name == CLIP and model_dir is not None:  # the demo's generator brings its own
+            places.append(Path(model_dir) / file)
         found = next((place for place in places if place.exists()), None)
         if found and name == V2S and not _has_torchvision():
             left_out.append((name, "torchvision, which has its architecture, cannot be imported"))
@@ -181,7 +179,8 @@ class Lpips(nn.Module):
 
     def __init__(self, state: dict[str, torch.Tensor]):
         super().__init__()
-        self.convolutions, self.weights = nn.ModuleList(), []
+        self.convolutions = nn.ModuleList()
+        self.weights: list[torch.Tensor] = []
         for number, (piece, index, n_in, n_out, kernel, stride, padding) in enumerate(self.LAYERS):
             layer = nn.Conv2d(n_in, n_out, kernel, stride, padding)
             name = f"net.slice{piece}.{index}"

@@ -42,13 +42,15 @@ class Problem(NamedTuple):
 def open_problem(betas: Path, embeddings: Path, target: str) -> Problem:
     """Early voxels and image latents ("image"), or higher voxels and text embeddings without the start token ("text")."""
     voxels = read_tsv(betas / "voxels.tsv")
-    columns = np.flatnonzero(voxels["part"] == PART_OF[target])
-    columns = slice(columns[0], columns[-1] + 1)  # parts lie side by side
+    of_part = np.flatnonzero(voxels["part"] == PART_OF[target])
+    columns = slice(of_part[0], of_part[-1] + 1)  # parts lie side by side
     images, trials = (
         read_tsv(embeddings / "images.tsv"),
         read_tsv(betas / "trials.tsv")["image"].to_numpy(),
     )
-    latents = open_npy(embeddings / ("latents.npy" if target == "image" else "text.npy"))
+    latents: np.ndarray = open_npy(
+        embeddings / ("latents.npy" if target == "image" else "text.npy")
+    )
     latents = latents if target == "image" else latents[:, 1:]
     flat = latents.reshape(len(latents), -1)
     is_test = (images["split"] == "test").to_numpy()

@@ -223,6 +223,8 @@ def build(
             n_voxels, n_outputs, encoder=options["encoder"], decoder=options["decoder"]
         )
     if decoder == "gcn":
+        if nodes is None:
+            raise ValueError("a graph needs nodes")
         return Graph(
             n_voxels, n_outputs, nodes=nodes, width=options["width"], orders=options["orders"],
             channels=options["channels"], dense_size=options["dense"],

@@ -56,7 +56,7 @@ class NaturalScenes(Source):
 
     def _sessions(self, responses: pd.DataFrame) -> list[int]:
         there = [
-            n for n in sorted(responses["SESSION"].unique()) if self._file(f"{n:02d}", must=False)
+            n for n in sorted(responses["SESSION"].unique()) if self._file(f"{n:02d}").exists()
         ]
         wanted = list(self.cfg.SESSIONS) or there
         if missing := sorted(set(wanted) - set(there)):
@@ -74,12 +74,13 @@ class NaturalScenes(Source):
             )
         return wanted
 
-    def _file(self, session: str, must: bool = True) -> Path | None:
+    def _file(self, session: str) -> Path:
+        """The session's file; its usual name if it is not there."""
         names = [
             self._betas / f"betas_session{session}{ending}"
             for ending in (".hdf5", ".nii.gz", ".nii")
         ]
-        return next((file for file in names if file.exists()), names[0] if must else None)
+        return next((file for file in names if file.exists()), names[0])
 
     @cached_property
     def _atlases(self) -> dict[str, tuple[np.ndarray, dict[str, int]]]:
@@ -138,7 +139,7 @@ class NaturalScenes(Source):
         return {name: np.flatnonzero(self._region_volume(name)[self._inside]) for name in names}
 
     @cached_property
-    def positions(self) -> np.ndarray:
+    def positions(self) -> np.ndarray | None:
         return np.argwhere(self._inside)
 
     def betas(self, session: str, voxels: np.ndarray) -> np.ndarray:
@@ -146,6 +147,7 @@ class NaturalScenes(Source):
         if file.suffix == ".hdf5":
             stored = self._from_hdf5(file, voxels)
         else:
+            assert self.space is not None  # the atlases of _inside set it
             volumes = stream_masked(file, self._inside, self.space[1])
             stored = np.concatenate([part[:, voxels] for part in volumes])
         if len(stored) != n:
@@ -164,7 +166,7 @@ class NaturalScenes(Source):
                         f"{file} has a grid of {betas.shape[:0:-1]} voxels, the atlas {self._inside.shape}."
                     )
                 used, column = np.unique(voxels, return_inverse=True)
-                return read_voxels(betas, self.positions[used, ::-1])[:, column]
+                return read_voxels(betas, np.argwhere(self._inside)[used, ::-1])[:, column]
         except (OSError, KeyError) as error:
             raise NeuroFaceError(f"{file} cannot be read: {error}. Download it again.") from None
 
@@ -176,7 +178,8 @@ class NaturalScenes(Source):
     @cached_property
     def _captions(self) -> dict[tuple[str, int], list[str]]:
         """(part of COCO, its number of the picture) → captions."""
-        found, folder = {}, self.folder / "nsddata_stimuli" / "stimuli" / "nsd" / "annotations"
+        found: dict[tuple[str, int], list[str]] = {}
+        folder = self.folder / "nsddata_stimuli" / "stimuli" / "nsd" / "annotations"
         for part in sorted(set(self._coco["cocoSplit"])):
             file = self.need(folder / f"captions_{part}.json", "captions of COCO 2017")
             for row in json.loads(file.read_text())["annotations"]:

@@ -1,5 +1,7 @@
 """Sizes and step sizes of the networks: the published ones of NSD, and a study's differences."""
 
+from typing import Any
+
 # From the notebooks of the publication (Hou 2023). The MLP is the CNN without its convolutions; it
 # was not published.
 PUBLISHED: dict[str, dict[str, object]] = {
@@ -20,7 +22,7 @@ PUBLISHED: dict[str, dict[str, object]] = {
 }  # fmt: skip
 
 
-def options_of(decoder: str, differences: dict[str, dict[str, object]]) -> dict[str, object]:
+def options_of(decoder: str, differences: dict[str, dict[str, object]]) -> dict[str, Any]:
     """The published options of a network, with a study's differences.
 
     Raises
@@ -28,7 +30,8 @@ def options_of(decoder: str, differences: dict[str, dict[str, object]]) -> dict[
     ValueError
         If an option is not of the published option's type.
     """
-    options = dict(PUBLISHED[decoder])
+    options: dict[str, Any] = dict(PUBLISHED[decoder])
+    value: Any
     for name, value in differences.get(decoder, {}).items():
         kind = type(options[name])
         value = (

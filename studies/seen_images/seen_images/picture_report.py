@@ -220,7 +220,8 @@ def _cells(
     cells = []
     for measure in measures:
         row = table.loc[(kind, measure)]
-        cell = with_interval(*row[list(columns)], form)
+        value, low, high = row[list(columns)]
+        cell = with_interval(value, low, high, form)
         cells.append(f"{cell} ✓" if mark and row["evidence"] else cell)
     return cells
 

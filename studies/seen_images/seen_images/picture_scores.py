@@ -1,5 +1,7 @@
 """Script 5's table of scores: measures, baselines, and the row "shuffled brains"."""
 
+from collections.abc import Mapping
+
 from seen_images.drawings import DECODED, MEAN_PICTURE, SEEN
 from seen_images.features import CLIP, LITE0, V2S
 from seen_images.pixel_scores import LPIPS
@@ -50,8 +52,8 @@ def shuffled_pairings(n: int, shuffled: bool, cfg) -> np.ndarray:
 
 
 def table_of_scores(
-    features: dict[tuple[str, str], np.ndarray],
-    pairwise: dict[tuple[str, str], np.ndarray],
+    features: Mapping[tuple[str, str], np.ndarray],
+    pairwise: Mapping[tuple[str, str], np.ndarray],
     images: list[str],
     cfg,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -71,7 +73,8 @@ def table_of_scores(
         and the mean picture reach.
     per_image : kind, measure, image, value.
     """
-    each, parts, shuffled, p = {}, {}, {}, {}
+    each, parts, p = {}, {}, {}
+    shuffled: dict = {}
     pairings = derangements(len(images), cfg.N_SHUFFLES, cfg.SEED)
     for (kind, network), values in features.items():
         if kind == SEEN:

@@ -232,7 +232,8 @@ def excess_influence(own: np.ndarray, others: np.ndarray, pairings: np.ndarray) 
 
 def quantiles(values: np.ndarray) -> tuple[float, float]:
     tails = (1 - LEVEL) / 2
-    return tuple(float(q) for q in np.quantile(values, (tails, 1 - tails)))
+    low, high = np.quantile(values, (tails, 1 - tails))
+    return float(low), float(high)
 
 
 def derangements(n: int, n_shuffles: int, seed: int) -> np.ndarray:

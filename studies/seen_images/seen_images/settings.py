@@ -11,49 +11,6 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Pixels = Annotated[int, Field(ge=8, multiple_of=8)]
 
-LIMITS = {
-    "DATASET": Literal["demo", "nsd", "things", "table"],
-    "RUN_NAME": Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")],
-    "SEED": Annotated[int, Field(ge=0, lt=2**32)],
-    "GENERATOR_STEPS": dict[Literal["vae", "clip", "unet"], Count],
-    "SUBJECT": Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")],
-    "SESSIONS": tuple[Count, ...],
-    "EARLY_ROIS": Annotated[tuple[str, ...], Field(min_length=1)],
-    "HIGHER_ROIS": Annotated[tuple[str, ...], Field(min_length=1)],
-    "STANDARDIZE": Literal["voxel", "session", "global"],
-    "ENCODE_PIXELS": Pixels,
-    "LATENTS": Literal["mean", "sample"],
-    "N_TOKENS": Annotated[int, Field(ge=2, le=77)],
-    "IMAGE_DECODERS": Annotated[
-        tuple[Literal["ridge", "cnn", "vae", "gcn", "mlp"], ...], Field(min_length=1)
-    ],
-    "TEXT_DECODERS": Annotated[tuple[Literal["ridge", "cnn"], ...], Field(min_length=1)],
-    "DECODER_OPTIONS": dict[str, dict[str, object]],
-    "ALPHAS": Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)],
-    "N_FOLDS": Annotated[int, Field(ge=2)],
-    "SELECTION": Literal["inner", "paper"],
-    "INNER_SHARE": Share,
-    "EPOCHS": Count,
-    "PATIENCE": Count,
-    "N_BOOTSTRAP": Annotated[int, Field(ge=100)],
-    "DRAW_PIXELS": Pixels,
-    "DDIM_STEPS": Count,
-    "STRENGTH": Annotated[float, Field(gt=0, le=1)],
-    "GUIDANCE": Annotated[float, Field(gt=1)],
-    "N_DRAWS": Count,
-    "ALSO_DRAW": tuple[Literal["text", "latents"], ...],
-    "SCORE_PIXELS": Annotated[int, Field(ge=16)],
-    "DRAWINGS": Literal["each", "mean"],
-    "RETRIEVAL_N": Annotated[int, Field(ge=2)],
-    "N_SHUFFLES": Annotated[int, Field(ge=20)],
-    "IG_STEPS": Count,
-    "N_EXAMPLES": Count,
-    "DEVICE": Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")],
-    "PRECISION": Literal["auto", "float32", "float16", "bfloat16"],
-    "N_JOBS": Count,
-    "DASK_SCHEDULER": Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None,
-    "INFERENCE_BATCH": Count,
-}
 LISTS = (
     "EARLY_ROIS",
     "HIGHER_ROIS",
@@ -69,7 +26,6 @@ LISTS = (
 class SeenSettings(SettingsModel):
     """Settings of this study's ``config.py``."""
 
-    LIMITS: ClassVar = LIMITS
     FOLDERS: ClassVar = (
         "DATASET_DIR",
         "DATA_DIR",
@@ -78,6 +34,60 @@ class SeenSettings(SettingsModel):
         "SCORES_DIR",
         "SPACE_FILE",
     )
+
+    DATASET: Literal["demo", "nsd", "things", "table"]
+    DATASET_DIR: str
+    RUN_NAME: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    SEED: Annotated[int, Field(ge=0, lt=2**32)]
+    MODEL_DIR: str | None
+    DEMO: dict[str, object]
+    GENERATOR_DIR: str
+    GENERATOR_STEPS: dict[Literal["vae", "clip", "unet"], Count]
+    SUBJECT: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
+    SESSIONS: tuple[Count, ...]
+    BETAS: str
+    EARLY_ROIS: Annotated[tuple[str, ...], Field(min_length=1)]
+    HIGHER_ROIS: Annotated[tuple[str, ...], Field(min_length=1)]
+    STANDARDIZE: Literal["voxel", "session", "global"]
+    SPACE_FILE: str | None
+    ENCODE_PIXELS: Pixels
+    LATENTS: Literal["mean", "sample"]
+    N_TOKENS: Annotated[int, Field(ge=2, le=77)]
+    IMAGE_DECODERS: Annotated[
+        tuple[Literal["ridge", "cnn", "vae", "gcn", "mlp"], ...], Field(min_length=1)
+    ]
+    TEXT_DECODERS: Annotated[tuple[Literal["ridge", "cnn"], ...], Field(min_length=1)]
+    DECODER_OPTIONS: dict[str, dict[str, object]]
+    GCN_NODES: tuple[tuple[str, ...], ...]
+    ALPHAS: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+    N_FOLDS: Annotated[int, Field(ge=2)]
+    SELECTION: Literal["inner", "paper"]
+    INNER_SHARE: Share
+    EPOCHS: Count
+    PATIENCE: Count
+    N_BOOTSTRAP: Annotated[int, Field(ge=100)]
+    IMAGE_DECODER: str
+    TEXT_DECODER: str
+    DRAW_PIXELS: Pixels
+    DDIM_STEPS: Count
+    STRENGTH: Annotated[float, Field(gt=0, le=1)]
+    GUIDANCE: Annotated[float, Field(gt=1)]
+    N_DRAWS: Count
+    ALSO_DRAW: tuple[Literal["text", "latents"], ...]
+    SCORES_DIR: str | None
+    SCORE_PIXELS: Annotated[int, Field(ge=16)]
+    DRAWINGS: Literal["each", "mean"]
+    RETRIEVAL_N: Annotated[int, Field(ge=2)]
+    N_SHUFFLES: Annotated[int, Field(ge=20)]
+    ATTRIBUTES: tuple[str, ...]
+    IG_STEPS: Count
+    N_EXAMPLES: Count
+    DATA_DIR: str
+    DEVICE: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+    PRECISION: Literal["auto", "float32", "float16", "bfloat16"]
+    N_JOBS: Count
+    DASK_SCHEDULER: Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None
+    INFERENCE_BATCH: Count
 
     @classmethod
     def complete(cls, values: dict) -> dict:

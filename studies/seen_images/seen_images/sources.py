@@ -37,8 +37,17 @@ class Source:
     files : what the trials are read from.
     """
 
-    positions: np.ndarray | None = None
-    space: tuple[tuple[int, int, int], np.ndarray] | None = None
+    space: tuple[tuple[int, ...], np.ndarray] | None = None
+    trials: pd.DataFrame
+    files: list[Path]
+
+    @cached_property
+    def regions(self) -> dict[str, np.ndarray]:
+        raise NotImplementedError
+
+    @cached_property
+    def positions(self) -> np.ndarray | None:
+        return None
 
     def __init__(self, cfg):
         self.cfg, self.folder = cfg, Path(cfg.DATASET_DIR)
@@ -103,12 +112,12 @@ class Source:
                     pd.DataFrame({"part": part, "roi": name.rpartition(":")[2], "voxel": voxels})
                 )
         table = pd.concat(rows, ignore_index=True)
+        positions = self.positions
         for axis, name in enumerate("ijk"):
-            known = self.positions is not None
             table[name] = (
-                self.positions[table["voxel"], axis]
-                if known
-                else pd.array([pd.NA] * len(table), "Int64")
+                pd.array([pd.NA] * len(table), "Int64")
+                if positions is None
+                else positions[table["voxel"], axis]
             )
         return table
 

@@ -82,7 +82,7 @@ class Tables(Source):
         return _table(file).set_index("image") if file.exists() else pd.DataFrame()
 
 
-def grid_of(file: Path) -> tuple[tuple[int, int, int], np.ndarray]:
+def grid_of(file: Path) -> tuple[tuple[int, ...], np.ndarray]:
     """Shape (x, y, z) and affine of a NIfTI file."""
     image = open_image(file)
     return tuple(int(n) for n in image.shape[:3]), image.affine

@@ -110,7 +110,7 @@ class BoxOcclusion:
             np.full(3, self.edge),
             iter(maps),
         )
-        for step in self.steps:
+        for step in self.steps or ():
             if isinstance(step, Nonlinear):
                 patch = step(patch, corner, width, next(stored))
             elif isinstance(step, Spatial):
@@ -150,7 +150,8 @@ def _softmax(logits) -> np.ndarray:
 
 def steps_of(model: keras.Model) -> list | None:
     """The layers from the volumes to the logits as steps for changes; None if one is of a kind that cannot be shared."""
-    steps, margin, names = [], 0, [layer.name for layer in model.layers]
+    steps: list[Spatial | Nonlinear | Mean] = []
+    margin, names = 0, [layer.name for layer in model.layers]
     before = names.index("volumes") if "volumes" in names else len(names)
     for previous, layer in zip(model.layers[before:], model.layers[before + 1 :]):
         if layer.input is not previous.output:

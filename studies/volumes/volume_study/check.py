@@ -149,7 +149,7 @@ def memory_of_scripts(mask: np.ndarray, n_labels: int, cfg) -> tuple[float, str]
         / 1e9
         for name in cfg.MODELS
     }
-    name = max(of_networks, key=of_networks.get)
+    name = max(of_networks, key=lambda network: of_networks[network])
     processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
     total = processes * GB_OF_A_PROCESS + cfg.N_JOBS * of_networks[name]
     return total, f"script 3 ({name}) with N_JOBS = {cfg.N_JOBS}"

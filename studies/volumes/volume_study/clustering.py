@@ -126,7 +126,8 @@ def _import_umap():
     """The package, without TensorFlow: umap would load that for a neural variant that is not used here."""
     absent = "tensorflow" not in sys.modules
     if absent:
-        sys.modules["tensorflow"] = None  # Python then says that it is not installed
+        modules: dict = sys.modules
+        modules["tensorflow"] = None  # Python then says that it is not installed
     try:
         import umap
     finally:

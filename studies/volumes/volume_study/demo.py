@@ -45,9 +45,13 @@ CUE_SD_S = 0.8  # by which observers differ in when it starts and ends
 
 
 def write_demo(
-    folder: Path, roi_file: Path, segments: tuple[tuple[float, float], ...], seed: int, voxel_mm: int = VOXEL_MM,
+    folder: Path,
+    roi_file: str | Path,
+    segments: tuple[tuple[float, float], ...],
+    seed: int,
+    voxel_mm: int = VOXEL_MM,
     people: int = PEOPLE,
-) -> bool:  # fmt: skip
+) -> bool:
     """Write the demo data set to ``folder`` unless it is there.
 
     Layout as fMRIPrep's derivatives:
@@ -114,7 +118,8 @@ def write_demo(
 
 def draw_episodes(rng: np.random.Generator, film_s: float) -> pd.DataFrame:
     """Episodes (onset_s, end_s, label) that do not overlap; every label comes once in each round of five."""
-    rows, now = [], 6.0
+    rows: list[tuple[float, float, str]] = []
+    now = 6.0
     while True:
         for label in rng.permutation(LABELS):
             length = rng.uniform(*EPISODE_S)

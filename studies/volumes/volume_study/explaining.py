@@ -67,17 +67,11 @@ class Explainer:
             return np.stack([self._occlude(method, row, fold) for row in rows]), gaps
         cfg, zero = self.cfg, np.zeros((1, self.X.shape[1], 1), dtype=np.float32)
         recipe = Recipe(
-            method,
-            "keras",
-            cfg.IG_RULE,
-            cfg.IG_STEPS,
-            0.01,
-            None,
-            1,
-            0,
-            0.0,
-            cfg.INFERENCE_BATCH,
-            cfg.SEED,
+            method=method,
+            rule=cfg.IG_RULE,
+            steps=cfg.IG_STEPS,
+            batch=cfg.INFERENCE_BATCH,
+            seed=cfg.SEED,
         )
         asked, maps = (
             pd.DataFrame({"row": rows, "sign": 1}),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 
-REQUIREMENTS = Path(__file__).parents[3] / "requirements-volumes.txt"
+ROOT = Path(__file__).parents[3]
 
 
 def require(*modules: str) -> None:
@@ -19,5 +19,6 @@ def require(*modules: str) -> None:
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
         raise NeuroFaceError(
-            f"This script needs {' and '.join(missing)}. Run: pip install -r {REQUIREMENTS}   (or: make .venv/volumes.stamp)"
+            f"This script needs {' and '.join(missing)}. Run: pip install -e '{ROOT}[volumes]'   "
+            f"(or: make volumes)"
         )

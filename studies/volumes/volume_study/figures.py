@@ -1,6 +1,7 @@
 """Figures of script 7: slices per label, places of strong voxels, distances between labels."""
 
 from pathlib import Path
+from typing import Any
 
 from neuroface.bold import unmask
 from neuroface.pipeline import save_figure
@@ -39,8 +40,9 @@ def draw_slices(
         else nib.Nifti1Image(mask.astype(np.float32), affine)
     )
     heights = np.argwhere(mask)[:, 2]
-    cuts = np.linspace(*np.quantile(heights, (0.15, 0.85)), N_SLICES)
-    cuts = [round(float(affine[2, 2] * cut + affine[2, 3]), 1) for cut in cuts]
+    lowest, highest = np.quantile(heights, (0.15, 0.85))
+    slices = np.linspace(lowest, highest, N_SLICES)
+    cuts = [round(float(affine[2, 2] * number + affine[2, 3]), 1) for number in slices]
     size = np.abs(np.stack(list(maps.values())))
     least, most = (float(np.quantile(size, share)) for share in (SHOWN, 0.999))
     figure, axes = plt.subplots(len(maps), 1, figsize=(10, 1.5 * len(maps) + 0.6), squeeze=False)
@@ -69,7 +71,7 @@ def draw_places(
     space = figure.add_subplot(221, projection="3d")
     axes, spatial, drops = (figure.add_subplot(number) for number in (222, 223, 224))
     for number, (label, part) in enumerate(voxels.groupby("label")):
-        style = {"color": colour_of(number), "s": 10, "alpha": 0.7, "linewidths": 0}
+        style: dict[str, Any] = {"color": colour_of(number), "s": 10, "alpha": 0.7, "linewidths": 0}
         space.scatter(part["x_mm"], part["y_mm"], part["z_mm"], label=label, **style)
         axes.scatter(part["pc_1"], part["pc_2"], **style)
         spatial.scatter(part["umap_1"], part["umap_2"], **style)

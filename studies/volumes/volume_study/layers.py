@@ -1,5 +1,7 @@
 """Layers that Keras lacks and only these networks need."""
 
+from typing import Any
+
 from neuroface.pipeline import HAS_GPU, keras
 
 import numpy as np
@@ -65,7 +67,8 @@ class DepthwiseConv3D(keras.layers.Layer):
         return ops.conv(x, kernel, strides=self.stride, padding="valid")
 
     def _by_planes(self, x, kernel):
-        n_planes, total = (x.shape[1] - self.size) // self.stride + 1, 0
+        n_planes = (x.shape[1] - self.size) // self.stride + 1
+        total: Any = 0
         for plane in range(self.size):
             part = x[:, plane : plane + self.stride * (n_planes - 1) + 1 : self.stride]
             part = ops.reshape(part, (-1, *x.shape[2:]))

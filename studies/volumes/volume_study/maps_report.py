@@ -3,10 +3,10 @@
 from itertools import combinations
 from pathlib import Path
 
+from neuroface.bold import open_image
 from neuroface.maps import contrast_file
 from neuroface.pipeline import Section, read_json, read_table
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
@@ -31,8 +31,8 @@ def summarize(work, groups: list, tests: list, cfg) -> dict:
             for label in work.labels
         },
         "tests": {
-            "_".join(test): read_json(contrast_file(work.folder, *test, "test.json"))
-            for test in tests
+            f"{label}_{method}": read_json(contrast_file(work.folder, label, method, "test.json"))
+            for label, method in tests
         },
         "why_not_tested": work.why_not_tested,
         "agreement": _agreement(maps, work.labels, cfg.MAP_METHODS),
@@ -61,7 +61,7 @@ def _agreement(maps: dict, labels: list[str], methods: tuple[str, ...]) -> list[
 
 def truth(maps: dict, work, folder: Path) -> list[dict]:
     """Of each group map: the area under its ROC for the regions of its label, and whether anything was planted there."""
-    number = np.asarray(nib.load(folder / "regions.nii.gz").dataobj)[work.brain()[0]]
+    number = np.asarray(open_image(folder / "regions.nii.gz").dataobj)[work.brain()[0]]
     rows, planted = read_table(folder / "regions.tsv"), read_json(folder / "truth.json")["PLANTED"]
     found = []
     for (label, method), values in maps.items():

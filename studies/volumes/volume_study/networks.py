@@ -6,6 +6,7 @@ volume long here, so that the shared parts and the attribution methods fit.
 """
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 from neuroface import NeuroFaceError
@@ -58,7 +59,8 @@ def build_classifier(
             )
     volumes = window_input(int(mask.sum()), 1)
     try:
-        return with_classes(*function(volumes, mask, **options), n_classes)
+        inputs, features = function(volumes, mask, **options)
+        return with_classes(inputs, features, n_classes)
     except (TypeError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise NeuroFaceError(
@@ -283,7 +285,7 @@ def _residual(x, n_filters: int, stride: int, name: str):
     return layers.ReLU()(x + y)
 
 
-NETWORKS = {
+NETWORKS: dict[str, Callable] = {
     "separable_cnn3d": separable_cnn3d,
     "hybrid": hybrid,
     "deepbrain": deepbrain,

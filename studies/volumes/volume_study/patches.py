@@ -6,6 +6,7 @@ begins in the map and ``width`` (3,) how far it reaches. Outside its patch, a bo
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from neuroface.pipeline import keras
 
@@ -43,8 +44,8 @@ class Mean:
 class Nonlinear:
     """An activation, place by place. source : its input in the network, whose values for the whole volume are stored."""
 
-    layer: object
-    source: object
+    layer: keras.Layer
+    source: Any  # the Keras tensor that the layer gets
 
     def __call__(self, patch, corner: np.ndarray, width: np.ndarray, stored: np.ndarray):
         """Parameters as for patches; stored : (n_places, channels)."""

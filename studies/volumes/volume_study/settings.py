@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from neuroface.bold import check_film_event, complete_denoise, denoise_limits
+from neuroface.bold import Denoise, HighPassHz, SmoothingMm, check_film_event, complete_denoise
 from neuroface.pipeline import SettingsModel, did_you_mean
 
 from pydantic import Field, model_validator
@@ -16,70 +16,79 @@ Method = Literal["occlusion-zero", "occlusion-mean", "ig", "grad-cam", "attentio
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0, lt=86_400)]
 
-LIMITS = {
-    "DATASET": Literal["demo", "bids"],
-    "RUN_NAME": Name,
-    "SEED": Annotated[int, Field(ge=0, lt=2**32)],
-    "TR_S": Annotated[float, Field(gt=0, le=30)],
-    "LAG_S": Annotated[float, Field(ge=0, le=30)],
-    "LABEL_SOURCE": Literal["observers", "events"],
-    "OBSERVER_COLUMN": Annotated[str, Field(min_length=1)],
-    "MIN_AGREEMENT": Positive,
-    "SEGMENTS": tuple[tuple[Seconds, Seconds], ...],
-    "FILM_CLOCK": Literal["segments", "cumulated"],
-    "EVENT_LABELS": dict[Label, Annotated[tuple[str, ...], Field(min_length=1)]],
-    "EVENT_COLUMN": Annotated[str, Field(min_length=1)],
-    "JOIN_GAP_S": Annotated[float, Field(ge=0, le=10)],
-    **denoise_limits(),
-    "STANDARDIZE": Literal["voxel", "volume", "none"],
-    "MIN_PER_CLASS": Annotated[int, Field(ge=2)],
-    "BALANCE": Literal["moments", "person", "none"],
-    "MASK_THRESHOLD": Annotated[float, Field(ge=0, le=1)],
-    "CV_SPLITS": Annotated[tuple[Split, ...], Field(min_length=1)],
-    "N_FOLDS": Annotated[int, Field(ge=2)],
-    "EMBARGO_TRS": Annotated[int, Field(ge=0)],
-    "SELECTION": Literal["inner", "published"],
-    "MODELS": Annotated[tuple[str, ...], Field(min_length=1)],
-    "MODEL_OPTIONS": dict[str, dict[str, object]],
-    "EPOCHS": Positive,
-    "PATIENCE": Positive,
-    "BATCH_SIZE": Positive,
-    "LEARNING_RATE": Annotated[float, Field(gt=0, le=1)],
-    "WEIGHT_DECAY": Annotated[float, Field(ge=0, lt=1)],
-    "BASELINES": tuple[Literal["ridge", "logistic"], ...],
-    "N_PERMUTATIONS": Annotated[int, Field(ge=20)],  # fewer allow no p of 0.05 of the ladder
-    "N_PERMUTATIONS_NETWORK": Annotated[int, Field(ge=0)],
-    "HELD_OUT_SPLIT": Split,
-    "MAP_METHODS": Annotated[tuple[Method, ...], Field(min_length=1)],
-    "MIN_PROBABILITY": Annotated[float, Field(ge=0, lt=1)],
-    "VOLUMES_PER_EPISODE": Positive,
-    "BOX_VOXELS": Positive,
-    "BOX_STRIDE": Positive,
-    "IG_RULE": Literal["right", "midpoint", "trapezoid", "gauss-legendre"],
-    "IG_STEPS": Positive,
-    "N_PERMUTATIONS_MAPS": Annotated[int, Field(ge=100)],  # fewer allow no p of 0.05 in five folds
-    "CLUSTERED_METHOD": Method,
-    "TOP_VOXELS": Annotated[int, Field(ge=5)],
-    "UMAP_NEIGHBORS": Annotated[int, Field(ge=2)],
-    "UMAP_MIN_DIST": Annotated[float, Field(ge=0, le=1)],
-    "N_LABEL_PERMUTATIONS": Annotated[int, Field(ge=20)],
-    "UNTRAINED_SEEDS": Annotated[int, Field(ge=2)],
-    "SPACE": Literal["MNI", "native"],
-    "N_JOBS": Positive,
-    "DASK_SCHEDULER": Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None,
-    "INFERENCE_BATCH": Positive,
-}
-
 
 class VolumeSettings(SettingsModel):
     """Settings of ``studies/volumes/config.py``."""
 
-    LIMITS: ClassVar = LIMITS
     FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "OBSERVER_DIR")
     FILES: ClassVar = ("MASK_FILE", "ROI_FILE")
-    ADDED: ClassVar = {
-        "LABEL_SOURCE": {"DENOISE": "none", "HIGH_PASS_HZ": 1 / 128, "SMOOTHING_MM": None}
-    }
+    DATASET: Literal["demo", "bids"]
+    DATASET_DIR: str
+    RUN_NAME: Name
+    SEED: Annotated[int, Field(ge=0, lt=2**32)]
+    EXCLUDE: tuple[str, ...]
+    INCLUDE: tuple[str, ...]
+    RAW_DIR: str | None
+    DEMO: dict[str, object]
+    TR_S: Annotated[float, Field(gt=0, le=30)]
+    LAG_S: Annotated[float, Field(ge=0, le=30)]
+    LABEL_SOURCE: Literal["observers", "events"]
+    OBSERVER_DIR: str | None
+    OBSERVER_COLUMN: Annotated[str, Field(min_length=1)]
+    MIN_AGREEMENT: Positive
+    SEGMENTS: tuple[tuple[Seconds, Seconds], ...]
+    FILM_CLOCK: Literal["segments", "cumulated"]
+    FILM_EVENT: tuple[str, str] | str | float | None
+    EVENT_LABELS: dict[Label, Annotated[tuple[str, ...], Field(min_length=1)]]
+    EVENT_COLUMN: Annotated[str, Field(min_length=1)]
+    JOIN_GAP_S: Annotated[float, Field(ge=0, le=10)]
+    BIDS_FILTER: str
+    DENOISE: Denoise
+    HIGH_PASS_HZ: HighPassHz
+    SMOOTHING_MM: SmoothingMm
+    STANDARDIZE: Literal["voxel", "volume", "none"]
+    MIN_PER_CLASS: Annotated[int, Field(ge=2)]
+    BALANCE: Literal["moments", "person", "none"]
+    MASK_THRESHOLD: Annotated[float, Field(ge=0, le=1)]
+    MASK_FILE: str | None
+    CV_SPLITS: Annotated[tuple[Split, ...], Field(min_length=1)]
+    N_FOLDS: Annotated[int, Field(ge=2)]
+    EMBARGO_TRS: Annotated[int, Field(ge=0)]
+    SELECTION: Literal["inner", "published"]
+    MODELS: Annotated[tuple[str, ...], Field(min_length=1)]
+    MODEL_OPTIONS: dict[str, dict[str, object]]
+    EPOCHS: Positive
+    PATIENCE: Positive
+    BATCH_SIZE: Positive
+    LEARNING_RATE: Annotated[float, Field(gt=0, le=1)]
+    WEIGHT_DECAY: Annotated[float, Field(ge=0, lt=1)]
+    BASELINES: tuple[Literal["ridge", "logistic"], ...]
+    # Fewer allow no p of 0.05 of the ladder.
+    N_PERMUTATIONS: Annotated[int, Field(ge=20)]
+    N_PERMUTATIONS_NETWORK: Annotated[int, Field(ge=0)]
+    HELD_OUT_SPLIT: Split
+    EXPLAINED_MODEL: str
+    MAP_METHODS: Annotated[tuple[Method, ...], Field(min_length=1)]
+    MIN_PROBABILITY: Annotated[float, Field(ge=0, lt=1)]
+    VOLUMES_PER_EPISODE: Positive
+    BOX_VOXELS: Positive
+    BOX_STRIDE: Positive
+    IG_RULE: Literal["right", "midpoint", "trapezoid", "gauss-legendre"]
+    IG_STEPS: Positive
+    # Fewer allow no p of 0.05 in five folds.
+    N_PERMUTATIONS_MAPS: Annotated[int, Field(ge=100)]
+    CLUSTERED_METHOD: Method
+    TOP_VOXELS: Annotated[int, Field(ge=5)]
+    UMAP_NEIGHBORS: Annotated[int, Field(ge=2)]
+    UMAP_MIN_DIST: Annotated[float, Field(ge=0, le=1)]
+    N_LABEL_PERMUTATIONS: Annotated[int, Field(ge=20)]
+    UNTRAINED_SEEDS: Annotated[int, Field(ge=2)]
+    SPACE: Literal["MNI", "native"]
+    ROI_FILE: str | None
+    DATA_DIR: str
+    N_JOBS: Positive
+    DASK_SCHEDULER: Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None
+    INFERENCE_BATCH: Positive
 
     @classmethod
     def complete(cls, values: dict) -> dict:
@@ -137,7 +146,7 @@ class VolumeSettings(SettingsModel):
         for start, end in self.SEGMENTS:
             if end <= start:
                 raise ValueError(f"SEGMENTS: ({start:g}, {end:g}) ends before it starts")
-        taken = {}
+        taken: dict[str, str] = {}
         for label, types in self.EVENT_LABELS.items():
             for kind in types:
                 if taken.setdefault(kind, label) != label:

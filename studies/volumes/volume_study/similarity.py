@@ -43,7 +43,7 @@ def distances(
     # rsatoolbox makes a matrix of all pairs of features for cross-validated distances. They depend
     # on inner products of the patterns alone, which are the same on an orthonormal basis of the
     # patterns.
-    coordinates = np.linalg.qr(patterns.T, mode="r").T
+    coordinates = np.asarray(np.linalg.qr(patterns.T, mode="r")).T
     about = {"label": place[order].tolist(), "part": np.asarray(parts)[order].tolist()}
     with np.errstate(invalid="ignore"):  # rsatoolbox fills whole numbers and fresh memory with NaN
         pearson = calc_rdm(

@@ -134,7 +134,8 @@ class _Watch(keras.callbacks.Callback):
     def __init__(self, X, y, fold: Fold, patience: int, batch: int):
         super().__init__()
         self.X, self.y, self.fold, self.patience, self.batch = X, y, fold, patience, batch
-        self.best, self.best_weights, self.waited, self.seconds = -1.0, None, 0, []
+        self.best, self.best_weights, self.waited = -1.0, None, 0
+        self.seconds: list[float] = []
         self.seen: dict[str, list[float]] = {
             "val_accuracy": [],
             "val_loss": [],

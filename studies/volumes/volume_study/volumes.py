@@ -113,7 +113,7 @@ def extract_volumes(
             f"{run.bold}: volume {tr[there.argmin()] + 1} is 0 in all voxels of the mask. Export or download the run again, "
             f"or leave this person out with EXCLUDE."
         )
-    if standardize == "voxel":
+    if standardize == "voxel" and statistics is not None:
         return statistics.standardize(chosen, tr), int(
             (statistics.centre_and_scale()[1] == 0).sum()
         )

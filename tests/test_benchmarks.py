@@ -1,0 +1,84 @@
+"""The benchmarks import what exists, and explain their options; the small ones run at a tiny size."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import FULL
+
+ROOT = Path(__file__).parent.parent
+BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
+COMMANDS = [
+    path for path in BENCHMARKS if "argparse" in path.read_text() and path.name != "measure.py"
+]
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """A function that imports a benchmark by its name."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    yield importlib.import_module
+    for path in BENCHMARKS:
+        sys.modules.pop(path.stem, None)
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_name_that_a_benchmark_imports_from_the_package_exists(path):
+    """Imports inside functions too: they fail only when the function runs."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "neuroface":
+            module = importlib.import_module(node.module)
+            for name in node.names:
+                if not hasattr(module, name.name):
+                    importlib.import_module(f"{node.module}.{name.name}")
+
+
+@pytest.mark.parametrize("loop", ["released", "ours"])
+@pytest.mark.parametrize("per_pass", [20, 10])
+def test_a_training_step_is_timed(benchmark, tmp_path, loop, per_pass):
+    training = benchmark("training")
+    file = training.write_windows(tmp_path / "X.npy", 40, 30)
+    found = training.measure(loop, "float32", str(per_pass), str(file), 2)
+    assert 0 < found["step_s"] < 60 and found["peak_gb"] > 0.01
+
+
+def test_decoders_are_compared_on_a_small_data_set(benchmark, tmp_path):
+    """One voxel carries the label: the closed forms read it, and their rows say so."""
+    decoders = benchmark("decoders")
+    rng = np.random.default_rng(0)
+    n, folder = 96, tmp_path / "demo"
+    folder.mkdir()
+    y = np.arange(n) % 2
+    X = rng.standard_normal((n, 30, 4)).astype(np.float32)
+    X[:, 7] += 3.0 * y[:, None]
+    films = np.repeat([f"film{number}" for number in range(4)], n // 4)
+    columns = ["subject\tmovie\trun\tlabel\tonset_s\tfirst_tr\tevent"]
+    for row in range(n):
+        label = "face" if y[row] else "noface"
+        columns.append(
+            f"sub-{films[row]}\t{films[row]}\t\t{label}\t{row}\t{row}\t{films[row]}_{row}"
+        )
+    (folder / "samples.tsv").write_text("\n".join(columns) + "\n")
+    np.save(folder / "X.npy", X)
+    np.save(folder / "y.npy", y.astype(np.int8))
+    np.save(folder / "mask.npy", np.ones((30, 1, 1), dtype=bool))
+    models = ["linear-mean", "screened_ridge"]
+    for model in models:
+        file = decoders.file_of(tmp_path, "demo", model, 1)
+        decoders.run("demo", model, 1, {}, folder, file)
+        assert float(decoders.scores(folder, [file])["balanced accuracy"]) > 0.95
+    best = decoders.best_of("demo", folder, tmp_path, models)
+    assert float(decoders.scores(folder, [best])["balanced accuracy"]) > 0.95
+
+
+@pytest.mark.skipif(not FULL, reason="imports everything once per benchmark: make test-full")
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_benchmark_explains_its_options(path):
+    done = subprocess.run(
+        [sys.executable, str(path), "--help"], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0 and "--help" in done.stdout
