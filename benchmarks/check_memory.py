@@ -1,6 +1,6 @@
 """Memory that ``--check`` of labelled volumes and of film and brain states, beside the peak of a training step.
 
-    python benchmarks/check_memory.py               two sizes each; minutes and up to 4 GB
+    python benchmarks/check_memory.py               two sizes each; minutes and up to 10 GB
 
 A case builds the network of a size and takes three gradient steps, in a process of its own. Stated
 is what the study's ``check.py`` says for one process: its own share and the network's.
@@ -18,7 +18,11 @@ sys.path[:0] = [str(ROOT / "studies" / "volumes"), str(ROOT / "studies" / "film_
 BATCH, N_LABELS, N_VOXELS = 16, 5, 4609
 VOLUMES = ("separable_cnn3d", "hybrid", "deepbrain")
 GRIDS = {"33 × 39 × 33": (33, 39, 33), "61 × 73 × 61": (61, 73, 61)}
-FILMS = {"56 pixels, 16 frames": (56, 16, 4), "112 pixels, 32 frames": (112, 32, 4)}
+FILMS = {
+    "56 pixels, 16 frames": (56, 16, 4),
+    "112 pixels, 32 frames": (112, 32, 4),
+    "112 pixels, 32 frames, 8 chunks": (112, 32, 8),
+}
 FILTERS = (32, 256, 128, 64)
 CASES = [f"volumes|{name}|{grid}" for name in VOLUMES for grid in GRIDS]
 CASES += [f"film|network|{size}" for size in FILMS]

@@ -7,6 +7,7 @@ import os
 for _variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(_variable, "1")  # before NumPy and TensorFlow are loaded
 
+import ast
 import fcntl
 import gzip
 import hashlib
@@ -227,7 +228,7 @@ def tiny(tmp_path_factory) -> SimpleNamespace:
         folder = folder.parent  # that of all test processes
     folder = folder / "tiny"
     folder.mkdir(exist_ok=True)
-    made = folder / "made.json"
+    made = folder / "made.txt"
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
@@ -235,9 +236,8 @@ def tiny(tmp_path_factory) -> SimpleNamespace:
                 "the tiny study could not be made; another test says why"
             )
             (folder / "begun").touch()
-            made.write_text(json.dumps(_make_tiny(folder)))
-    settings, printed = json.loads(made.read_text())
-    printed = {int(number): text for number, text in printed.items()}
+            made.write_text(repr(_make_tiny(folder)))
+    settings, printed = ast.literal_eval(made.read_text())  # unlike JSON it keeps tuples
     return SimpleNamespace(
         root=folder / "tiny",
         config=folder / "tiny.py",

@@ -141,6 +141,13 @@ def test_one_persons_intervals_are_over_runs_if_there_are_enough(settings, n_run
     assert ("wider where whole runs were held out" in text) == (n_runs == 12)
 
 
+@pytest.mark.parametrize("n_films", [15, 16])
+def test_the_divided_variance_of_many_films_is_said(settings, n_films):
+    text, _ = paragraph(settings, facts=FACTS | {"films": n_films})
+    assert "over films where films were held out" in text
+    assert ("the part that was found within them was counted twice" in text) == (n_films == 16)
+
+
 def paragraph(settings, done=ALL, facts=FACTS, backends=("tensorflow",)):
     return methods_paragraph(settings, facts, done, VERSIONS, "abc1234", set(backends))
 

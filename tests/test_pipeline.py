@@ -355,7 +355,7 @@ def test_the_report_is_one_file_that_needs_no_network(tiny):
 def test_a_fold_that_chose_its_models_epoch_counts_as_seen(tiny, selection, seen):
     runs, _ = find_runs("demo", tiny.dataset, events=("face",))
     cfg = load_settings(ROOT / "config.py", tiny.config)
-    cfg.SELECTION = selection
+    cfg.SELECTION, cfg.HELD_OUT_SPLIT = selection, "movie"
     for models in choose_models(runs, tiny.root / "3-model" / "movie" / "best", cfg).values():
         assert models.seen == dict.fromkeys(
             ("seen_moments", "seen_run", "seen_person", "seen_film"), seen

@@ -89,6 +89,7 @@ from .training import windows_per_pass as windows_per_pass
 from .training_report import describe as describe
 from .uncertainty import (
     LEAST_CLUSTERS as LEAST_CLUSTERS,
+    LEAST_FILMS_TO_DIVIDE as LEAST_FILMS_TO_DIVIDE,
     p_value as p_value,
     permuted_labels as permuted_labels,
     weighted_scores as weighted_scores,

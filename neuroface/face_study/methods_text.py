@@ -4,7 +4,7 @@ from pathlib import Path
 
 from neuroface.attribution import SECANT_STEPS
 from neuroface.bold import denoise_sentences, open_image, stimuli_of
-from neuroface.decoding import CLOSED_FORM, LEAST_CLUSTERS, learning_rates
+from neuroface.decoding import CLOSED_FORM, LEAST_CLUSTERS, LEAST_FILMS_TO_DIVIDE, learning_rates
 from neuroface.face_study.settings import rois_name
 from neuroface.face_study.words import WORDS, named_labels
 from neuroface.pipeline import read_json, read_table
@@ -264,10 +264,13 @@ def _intervals(s: dict, f: dict) -> str:
     if not any(whole.values()):
         return f"{text}."
     held_out = _and([kind for kind, is_held_out in whole.items() if is_held_out], "or")
-    return (
+    text = (
         f"{text}, wider where whole {held_out} were held out, because the models of the folds learnt from each other's data "
         "(Nadeau & Bengio 2003)."
     )
+    if whole["films"] and f["films"] >= LEAST_FILMS_TO_DIVIDE:
+        text += " Of the variance between films, the part that was found within them was counted twice for this reason."
+    return text
 
 
 def _attributions(s: dict, f: dict) -> str:

@@ -183,11 +183,11 @@ def describe_correlations(section: Section, correlations: pd.DataFrame, labels: 
             "SD over people",
         ],
         rows,
-        "Comparison with other methods: correlation over voxels (haufe: voxels and seconds) of people's maps with the "
-        f"pattern of the linear model (haufe) and the GLM's effect of {labels.plural} (glm), mean over people. "
-        f"{NO_INTERVAL} "
-        f"References are positive where BOLD rises with {labels.plural}, attributions where a voxel supports its "
-        f"label, whether its BOLD rises or falls.",
+        "Comparison with other methods: correlation over voxels (haufe: "
+        "voxels and seconds) of people's maps with the pattern of the linear model (haufe) and the GLM's effect of "
+        f"{labels.plural} (glm), mean over people. "
+        f"{NO_INTERVAL} References are positive where BOLD rises with {labels.plural}, "
+        "attributions where a voxel supports its label, whether its BOLD rises or falls.",
     )
 
 

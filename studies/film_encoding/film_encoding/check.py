@@ -14,7 +14,9 @@ from neuroface.pipeline import Checklist
 import numpy as np
 
 GB_OF_A_PROCESS = 1.0  # Python and TensorFlow
-GB_PER_CHUNK = 0.5  # of a batch in script 3, at the published size
+# Of a gradient step in script 3 at the published size, whatever the batch, and per chunk of it:
+# 5.0 GB with 4 chunks and 6.6 GB with 8 (benchmarks/check_memory.py).
+GB_OF_STEP, GB_PER_CHUNK = 2.4, 0.4
 BYTES_PER_VALUE = 30  # of a film's BOLD in script 2 (its docstring)
 
 
@@ -164,4 +166,5 @@ def check_plan(
 
 def gb_of_training(batch: int, pixels: int, frames: int, filters: int) -> float:
     """GB of a gradient step of encoder and decoder, beside the process (benchmarks/check_memory.py)."""
-    return GB_PER_CHUNK * batch * (pixels / 112) ** 2 * frames / 32 * filters / 32
+    full = GB_OF_STEP + GB_PER_CHUNK * batch
+    return full * (pixels / 112) ** 2 * frames / 32 * filters / 32
