@@ -249,7 +249,7 @@ def scores(folder: Path, files: list[Path]) -> dict:
     return {
         "balanced accuracy": f"{result['balanced_accuracy']:.3f}",
         "AUC [over films, Haxby: runs]": f"{result['auc']:.3f}"
-        + (" [{:.3f}, {:.3f}]".format(*interval["auc"]) if interval else ""),
+        + (" [{:.3f}, {:.3f}]".format(*interval["auc"]) if "auc" in interval else ""),
         "seeds": f"{min(seeds):.3f} – {max(seeds):.3f}" if len(seeds) > 1 else "–",
         "CPU s": f"{np.mean([table['cpu_s'].iloc[0] for table in tables]):.0f}",
     }
