@@ -39,9 +39,10 @@ def methods(
         for name in libraries
         if name in used and name in versions
     ]
+    # Script 3 is the first that draws at random.
+    draws = f"; all random draws followed from the seed {settings['SEED']}" if 3 in done else ""
     parts.append(
-        f"Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with {_and(named)}; "
-        f"all random draws followed from the seed {settings['SEED']}."
+        f"Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with {_and(named)}{draws}."
     )
     text = " ".join(parts)
     references = pd.read_csv(REFERENCES, sep="\t")
