@@ -1,6 +1,7 @@
 """Cross-validation: nothing on both sides, every window tested once, and honest inner validation."""
 
 import re
+import warnings
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
@@ -333,3 +334,10 @@ def test_where_each_film_is_one_part_the_ladder_has_no_further_rung(samples):
         film_in_runs(2), WINDOW_TRS, settings(CV_SPLITS=("window", "part"))
     )
     assert "part" in folds and "movie" in impossible
+
+
+def test_folds_are_drawn_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for split in ("window", "movie"):
+            assert len(folds_of(film_samples(n_films=4, people_per_film=2), split)) == 4
