@@ -46,7 +46,7 @@ def load(tmp_path, monkeypatch, **changed):
         ({"MSE_WEIGHT": 0.0, "COSINE_WEIGHT": 0.0}, "are both 0"),
         ({"CLIP_S": (20.0, 10.0)}, "CLIP_S = .* is no interval"),
         ({"ABLATIONS": ("encoder", "encoder")}, "ABLATIONS = .* names one twice"),
-        ({"ABLATIONS": ("no decoder",)}, "'no decoder' is none"),
+        ({"ABLATIONS": ("no decoder",)}, "unknown ablation 'no decoder'"),
         ({"ABLATIONS": ("frames 8",)}, "'frames 8' is what the main network has"),
         ({"ABLATIONS": ("frames 6",)}, "a multiple or a divisor of FRAMES_PER_TR"),
         ({"ABLATIONS": ("frames 24", "frames 16")}, "24 and 16 frames do not divide"),

@@ -224,7 +224,7 @@ def joined_trials(runs: list, trial_types, cfg, longest_trial_s: float = LONGEST
 
     Parameters
     ----------
-    runs : of :class:`neuroface.bold.run.Run`. trial_types : whose trials. cfg : EVENT_COLUMN,
+    runs : list of :class:`neuroface.bold.run.Run`. trial_types : types of the trials. cfg : EVENT_COLUMN,
     JOIN_GAP_S.
     """
     tables = dict.fromkeys(

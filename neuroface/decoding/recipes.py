@@ -52,7 +52,7 @@ class Compiled(NamedTuple):
     network : (n, n_voxels, window_trs, 1) → probability (n, 1). model : the same network as it is
     trained, with its optimiser; on a GPU it takes row numbers.
     logit : the network up to its logit.
-    statistics : of :func:`normalization_statistics`; None: training does not estimate them.
+    statistics : result of :func:`normalization_statistics`; None: training does not estimate them.
     start : values of the optimiser's variables before the first step.
     """
 
@@ -188,7 +188,7 @@ def estimate_normalization(network: keras.Model, batches, statistics) -> None:
 
     Parameters
     ----------
-    statistics : of :func:`normalization_statistics`.
+    statistics : result of :func:`normalization_statistics`.
     """
     if statistics is None:
         return

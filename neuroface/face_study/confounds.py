@@ -125,7 +125,7 @@ def regressors_of_dataset(folder: Path, samples: pd.DataFrame) -> pd.DataFrame |
 
     Parameters
     ----------
-    folder : of script 1.
+    folder : folder of script 1.
     """
     if not (folder / WINDOW_REGRESSORS).exists():
         return None

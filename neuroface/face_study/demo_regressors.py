@@ -36,7 +36,7 @@ def write_demo_regressors(
 
     Parameters
     ----------
-    stretches : (n, 2) onset_s and duration_s with a face; they may overlap. seeds : of the film.
+    stretches : (n, 2) onset_s and duration_s with a face; they may overlap. seeds : seeds of the film.
     """
     rng = np.random.default_rng([*seeds, OWN_STREAM])
     times_s = np.arange(round(film_s * RATE_HZ)) / RATE_HZ

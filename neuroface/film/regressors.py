@@ -70,7 +70,7 @@ def write_regressors(
 
     Parameters
     ----------
-    sources : what the sidecar says of where they come from.
+    sources : what the sidecar states about their origin.
     """
     about = {
         name: {"Description": f"{CONTENTS[name]}, convolved with SPM's canonical HRF"}
@@ -92,7 +92,7 @@ def read_regressors(
     ----------
     start_s : second of the film that the first volume shows, or (n_trs,) where pauses shift TRs
         (NNDb version 2). Between rows of the table values are interpolated.
-    film_s : for how long the film was shown; after that the response falls to that of the table's
+    film_s : seconds for which the film was shown; after that the response falls to that of the table's
     last row in TAIL_S.
 
     Raises

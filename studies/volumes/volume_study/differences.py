@@ -17,7 +17,7 @@ def differences(root: Path, settings, leaks: dict[str, str]) -> list[tuple[str, 
 
     Parameters
     ----------
-    root : ``data/<RUN_NAME>``. settings : of the experiment. leaks : split → why its held-out
+    root : ``data/<RUN_NAME>``. settings : settings of the experiment. leaks : split → why its held-out
     volumes are not new.
     """
     metrics = read_json(root / "3-models" / "metrics.json")

@@ -65,8 +65,8 @@ class Spatial:
     ----------
     kernel : (k, k, k, channels, channels′), or (k, k, k, channels) if each channel is convolved by
     itself.
-    stride : from place to place. margin : zeros before the first voxel. shape : (3,) places of the
-    result.
+    stride : step from place to place. margin : number of zeros before the first voxel. shape : (3,)
+    number of places of the result.
     """
 
     kernel: np.ndarray
