@@ -3,7 +3,8 @@
 Explains held-out volumes, also those that the network classified wrongly. Each volume is explained
 by the network that never saw it, for every label. Occlusion sets boxes to zero or to the training
 mean; the drop of the label's probability is the map. Other methods are in MAP_METHODS. The map
-of a label is its mean map in the episodes of this label minus its mean map in all other episodes. Tests exchange the labels of held-out episodes.
+of a label is its mean map in the episodes of this label minus its mean map in all other episodes.
+Tests exchange the labels of held-out episodes.
 
 Reads     2-dataset/, 3-models/<HELD_OUT_SPLIT>/<EXPLAINED_MODEL>/
 Writes    4-maps/<sub>_label-<label>_<method>.nii.gz, group_label-<label>_<method>.nii.gz (x, y, z,
