@@ -1,4 +1,4 @@
-"""Annotations of a film or run: what is present, from when, for how long.
+"""Annotations of a film or run: which condition is present, from when, for how long.
 
 To add a format, write a reader here that returns stretches (n, 2) of onset_s and duration_s, and
 call it in :func:`read_stretches`.

@@ -1,4 +1,4 @@
-"""Which nuisance is taken from a run's BOLD: the setting DENOISE, what the data state, what the run offers."""
+"""Which nuisance signals are removed from a run's BOLD: the setting DENOISE, what the data state, what the run offers."""
 
 from collections import Counter
 from fnmatch import fnmatchcase

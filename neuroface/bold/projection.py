@@ -1,4 +1,4 @@
-"""Subtract what nuisance regressors explain from BOLD that is read volume by volume."""
+"""Regress nuisance signals out of BOLD that is read volume by volume."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How a network is trained: as in the paper, or by what was found to work with the windows of one study.
+"""How a network is trained: as in the paper ("paper"), or so that few windows suffice ("robust").
 
 "paper": a fixed number of epochs with Adam; the step size is halved when the validation loss does
 not fall; the epoch with the best validation accuracy is kept.

@@ -1,4 +1,4 @@
-"""What else differs between the two conditions? Film regressors of windows: balance, predictions by them alone, tables."""
+"""Do film features differ between conditions? Regressors of windows: balance, predictions by them alone, tables."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial

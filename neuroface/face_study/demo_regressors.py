@@ -1,4 +1,4 @@
-"""What else the films of the demo data set show and sound like: regressors that go along with its faces, as in real films.
+"""Film regressors of the demo data set, correlated with its faces as in real films.
 
 Close-ups are darker and calmer than the rest, cut and spoken over more. None of this moves the
 demo's BOLD.

@@ -1,4 +1,4 @@
-"""What a film shows and sounds like, through the haemodynamic response: a value per regressor and TR, in one table per run.
+"""Features of picture and sound, convolved with the haemodynamic response: a row per TR, in one table per run.
 
 Files are named ``task-<task>[_run-<run>]_film-regressors.tsv``: a row per TR, the column ``time_s``
 (second of the run at which the volume starts), and a column per regressor. Any other column that a

@@ -1,4 +1,4 @@
-"""7. Frames beside their reconstructions, a film with the brain below, surface maps, tables.
+"""7. Frames and their reconstructions, a film with brain maps below, surface maps, tables.
 
 Draws moments of the film that the explained network never saw, evenly spaced and not selected,
 beside what was made of them; writes the same as a film; draws r, the noise ceiling and r / ceiling

@@ -1,4 +1,4 @@
-"""1. From what was shown to labelled volumes.
+"""1. Which volume has which label?
 
 Gives volumes of BOLD a label: from tables in which observers of a film named what they saw, or from
 the events of every run. Observers' labels are used if enough observers agree. A volume gets the

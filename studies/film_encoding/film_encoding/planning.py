@@ -1,4 +1,4 @@
-"""What script 2 works on, from headers and counts alone: who saw which film whole, which chunks have BOLD, which voxels."""
+"""What script 2 works on, from headers and counts alone: who saw all of which film, which chunks have BOLD, which voxels."""
 
 from film_encoding.cleaning import name_cleaning
 from film_encoding.film_clock import count_pairs

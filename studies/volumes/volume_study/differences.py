@@ -1,4 +1,4 @@
-"""What differs from the publications, and what it does to the numbers of this data set."""
+"""Differences from the publications, and their effects on the numbers of this data set."""
 
 from pathlib import Path
 

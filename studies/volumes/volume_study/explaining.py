@@ -1,4 +1,4 @@
-"""Every way to explain a volume behind one call: a map over voxels for one class, whatever the method."""
+"""All methods that explain a volume through one interface: a map over voxels for one class."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How a change that fills a small patch of a feature map passes one layer.
+"""Propagate a change of a small patch of a feature map through one layer.
 
 A patch is (n_boxes, n_cells, channels), its cells in C order; ``corner`` (n_boxes, 3) says where it
 begins in the map and ``width`` (3,) how far it reaches. Outside its patch, a box changes nothing.

@@ -1,4 +1,4 @@
-"""Cross-validation folds over labelled volumes: what is kept out of training together."""
+"""Cross-validation folds over labelled volumes: which volumes are held out together."""
 
 from neuroface.decoding import Embargo, Fold, Rows, divide_into_folds, possible_folds
 
