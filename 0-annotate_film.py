@@ -1,4 +1,4 @@
-"""0. From film files to annotations: when is a face on the screen, and what else is there to see and to hear?
+"""0. From film files to annotations: when is a face on the screen, and what are its other visual and auditory features?
 
 Finds the faces in each film, writes them as stretches that script 1 reads, and a page per run on
 which you check and correct them. Measures cuts, brightness, motion, loudness and speech too, as
@@ -61,9 +61,9 @@ PARSER.add_argument(
     "--length",
     metavar="SECONDS",
     type=float,
-    help="of the film, if no sidecar tells it to --compare",
+    help="length of the film for --compare, if no sidecar states it",
 )
-# What is made anew from the samples of a film whenever the script runs.
+# These settings concern only steps that every run of the script repeats, from the stored samples.
 RULES = Rules(
     remade=(
         "FACE_SCORE",
@@ -122,7 +122,7 @@ def annotate(paths: list[Path], cfg: FaceSettings) -> list[str]:
         if n:
             stage.leave_out(
                 name,
-                f"{n} packets of picture or sound cannot be decoded; the frame before them stays",
+                f"{n} packets of picture or sound cannot be decoded; the previous frame is used instead",
             )
     by_name = {film.path.name: film for film in films}
     names = []

@@ -8,9 +8,8 @@ holds, and what would stop scripts 1 to 3.
 Reads     the data set in DATASET_DIR: BOLD and mask per person, annotation per film (NNDb ``.1D``)
           or run (BIDS ``events.tsv``). DATASET = "demo" writes its data set first.
 Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y, z) float32, share
-            of people per voxel;
-          mask_costs.tsv, voxels that each person's mask takes from the group; where the data have
-            no masks own_masks/
+            of people per voxel; mask_costs.tsv, voxels that each person's mask takes from the
+            group; where the data have no masks own_masks/
           1-windows/<sub>/<sub>_task-<movie>_windows.npy (n_windows, n_voxels, WINDOW_TRS) float32,
             C order of the mask
           1-windows/<sub>/<sub>_task-<movie>_windows.tsv, one row per window

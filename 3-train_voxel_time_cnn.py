@@ -8,12 +8,11 @@ intervals and a permutation null.
 
 Reads     2-dataset/, 1-windows/group_mask.nii.gz
 Writes    3-model/<split>/fold-<k>.keras, the float32 network, and with N_SEEDS > 1
-            fold-<k>_seed-<n>.keras; fold-<k>.tsv,
-          its held-out predictions; inner-<k>.tsv, its logits of inner validation windows
+            fold-<k>_seed-<n>.keras; fold-<k>.tsv, its held-out predictions; inner-<k>.tsv, its
+            logits of inner validation windows
           3-model/<split>/predictions.tsv, one row per window; metrics.json, history.tsv; *.png; all
-            of this for any
-          other model in 3-model/<split>/<model>/, for the chosen ones in 3-model/<split>/best/ with
-            choices.json
+            of this for any other model in 3-model/<split>/<model>/, for the chosen ones in
+            3-model/<split>/best/ with choices.json
           3-model/<split>/models.tsv, comparison of all models; 3-model/metrics.json
           3-model/film_regressors.json, how well what else the film shows predicts the label, where
             script 1 has it

@@ -13,8 +13,7 @@ Writes    6-averages/<sub>_label-<label>_<method>[_absolute].nii.gz, group_… (
           6-averages/group_label-<label>_<method>_seed-sd.nii.gz, seeds.tsv, if the models had
             several seeds
           6-averages/group_contrast-<contrast>_<method>_{mean,t,logp-voxel,logp-cluster,thresholded}.nii.gz,
-            and .json;
-          without a test only mean, t and .json
+            and .json; without a test only mean, t and .json
           6-averages/relabelled/<method>_fold-<k>.npz, <method>_labellings-<from>-<to>.npz: refitted
             models, their null
           6-averages/group_reference-haufe.nii.gz (x, y, z, WINDOW_TRS), <sub>_ and

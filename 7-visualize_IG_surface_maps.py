@@ -169,7 +169,7 @@ def references_file(folder: Path, method: str) -> Path:
 def read_contrast(
     folder: Path, contrast: str, method: str, mask, affine
 ) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """Mean (n_voxels, n_trs), and where it passes the corrected threshold (None: untested); None if there is no map."""
+    """Mean (n_voxels, n_trs) and significance; significance is None if not tested. Without a map returns None."""
     file = contrast_file(folder, contrast, method, "mean.nii.gz")
     if file.exists():
         mean, passed = (

@@ -13,12 +13,9 @@ a run whose film the models saw is marked: it gets no p, no interval and no alig
 
 Reads     the data set in DATASET_DIR, 1-windows/group_mask.nii.gz, 3-model/<HELD_OUT_SPLIT>/
 Writes    8-predictions/<sub>_task-<movie>_predictions.tsv, one row per volume, and .json, its
-            columns;
-          metrics.json; <sub>_task-<movie>_timeline.png, the seconds of PLOT_INTERVAL_S;
-            <movie>_strip.png, the whole
-          film with all viewers; event_locked.png, lag_sweep.png, both of the runs that are not
-            marked;
-          live/<FOLDER's name>_predictions.tsv
+            columns; metrics.json; <sub>_task-<movie>_timeline.png, the seconds of PLOT_INTERVAL_S;
+            <movie>_strip.png, the whole film with all viewers; event_locked.png, lag_sweep.png,
+            both of the runs that are not marked; live/<FOLDER's name>_predictions.tsv
 Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, SMOOTH_TRS, PREDICTION_AT
 Takes     0.02 s per volume at full size on 2 CPU cores; every BOLD file is read twice; 2 GB of
           memory at full size for any length of run. With HELD_OUT_SPLIT = "event" N_FOLDS times as

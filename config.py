@@ -22,10 +22,10 @@ EXCLUDE: tuple[str, ...] = ()
 # person. (): all people.
 INCLUDE: tuple[str, ...] = ()
 # BIDS derivatives only: folder of the raw data set, for events, sidecars and lengths of raw runs.
-# None: it is looked for inside, above and beside DATASET_DIR (docs/bids.md).
+# None: the scripts search inside, above and beside DATASET_DIR (docs/bids.md).
 RAW_DIR: str | None = None
 # If DATASET is "demo", these values replace the values below, so that the eight scripts take
-# minutes on a laptop. Each script prints those that it uses. A file named in NEUROFACE_CONFIG
+# minutes on a laptop. Each script prints the values that it uses. A file named in NEUROFACE_CONFIG
 # overrides them. Other data sets ignore them.
 DEMO: dict[str, object] = {
     "CNN_FILTERS": (8, 8, 8),
@@ -46,29 +46,30 @@ DEMO: dict[str, object] = {
     "N_JOBS": 2,
 }
 
-# ---------------------------------------------------------------- 0-annotate_film.py (only for
-# films without annotation) Samples per second of film. NNDb: 5.
+# -------------------------------------------------- 0-annotate_film.py, for films without annotation
+# Samples per second of film. NNDb: 5.
 ANNOTATION_HZ: float = 5.0
-# A face counts from this score of the detector on (0.7 to 1). docs/annotate.md has precision and
-# recall.
+# Smallest score of the detector that counts as a face (0.7 to 1). docs/annotate.md has precision
+# and recall.
 FACE_SCORE: float = 0.95
-# Height of the smallest face that counts, as a share of the picture's; below 0.056 none is looked
-# for.
+# Height of the smallest face that counts, as a share of the picture's height. The detector does not
+# search for faces below 0.056.
 MIN_FACE_HEIGHT: float = 0.06
-# Gaps up to this long between two stretches with a face are closed: the detector blinked. NNDb: 0.
+# Gaps up to this long between two stretches with a face are closed, because the detector sometimes
+# misses a face for a moment. NNDb: 0.
 BRIDGE_GAPS_S: float = 0.4
-# Stretches that are shorter after that are dropped. NNDb: 0.2.
+# After gaps are closed, stretches that are shorter than this are dropped. NNDb: 0.2.
 SHORTEST_FACE_S: float = 0.4
-# A table of the seconds of each film file that a run shows, and when (docs/annotate.md). None: each
-# file is a run.
+# A table that says which seconds of each film file a run shows, and when (docs/annotate.md). None:
+# each file is a run.
 FILM_PARTS: str | None = None
 
 # ---------------------------------------------------------------- 1-preprocess_naturalistic_fmri.py
 # Seconds between two volumes. If a BOLD header states another TR, the script stops. NNDb: 1.
 TR_S: float = 1.0
 # Seconds from stimulus to the BOLD volume where its window starts (the haemodynamic delay). As in
-# the paper, a window begins with the last volume that starts by then: half a TR earlier on average.
-# Script 1 says how much in these data.
+# the paper, a window begins with the last volume that starts no later than that: half a TR earlier
+# on average. Script 1 prints the mean difference in these data.
 LAG_S: float = 4.0
 # Volumes in a window; networks need 4 or more.
 WINDOW_TRS: int = 10
@@ -79,67 +80,70 @@ MIN_STRETCH_S: float = 10.0
 # that amplitude depends on the film's length: without z-scoring a network can tell films apart by
 # amplitude alone.
 STANDARDIZE: str = "zscore"
-# Noise taken from each run first (docs/cleaning.md). "auto": "detrend" for BIDS series, unless they
-# state that they were filtered; NNDb's were. "detrend": a linear trend and the drifts of
-# HIGH_PASS_HZ. "simple", "scrubbing", "compcor", "ica_aroma": these, and nilearn's choice of
-# fMRIPrep's confounds; or columns, e.g. ("trans_*", "rot_*", "csf"). "none".
+# Noise that is removed from each run first (docs/cleaning.md). "auto": "detrend" for BIDS series,
+# unless the series state that they were filtered; nothing for NNDb, which was filtered. "detrend":
+# a linear trend and the drifts of HIGH_PASS_HZ. "simple", "scrubbing", "compcor", "ica_aroma": the
+# same, and the confounds of fMRIPrep that nilearn's strategy selects. Columns, e.g. ("trans_*",
+# "rot_*", "csf"): the same, and these confounds. "none": nothing.
 DENOISE: str | tuple[str, ...] = "auto"
-# DENOISE also removes cosines below this many Hz (here 1/128); None: only the trend. Slower designs
-# are lost.
+# DENOISE also removes cosines below this frequency (here 1/128 Hz). None: only the trend. A design
+# that is slower than this is lost.
 HIGH_PASS_HZ: float | None = 0.0078125
-# Width (FWHM, mm) of a Gaussian that smooths volumes first; None: none.
+# Width (FWHM, mm) of a Gaussian that smooths each volume before everything else. None: no
+# smoothing.
 SMOOTHING_MM: float | None = None
 # "run": in each run, random windows of the larger class are removed (seeded) until both classes are
 # equal, as in the paper. "none": keep all windows.
 BALANCE: str = "run"
-# Film regressors (docs/annotate.md) in which the two classes are made alike, e.g. ("brightness",
-# "loudness"): with BALANCE = "run", each window of the smaller class keeps the most similar one of
-# the larger. (): drawn at random, as in the paper.
+# Film regressors (docs/annotate.md) in which the two classes are matched, e.g. ("brightness",
+# "loudness"). With BALANCE = "run", each window of the smaller class is paired with the most
+# similar window of the larger class. (): windows are drawn at random, as in the paper.
 MATCH_ON: tuple[str, ...] = ()
-# Pairs that differ by more than this are left out: root mean square over MATCH_ON, in SDs over the
-# run's windows. Smaller: more alike, and fewer windows.
+# Largest difference within a pair: root mean square over MATCH_ON, in SDs over the run's windows.
+# Pairs that differ by more are left out. A smaller value gives more similar classes and fewer
+# windows.
 MATCH_WITHIN_SD: float = 0.5
 # A voxel is in the group mask if more than this share of the individual masks contain it.
 MASK_THRESHOLD: float = 0.99
-# Your own group mask, e.g. "masks/my_mask.nii.gz", instead of the overlap of individual masks.
-# None: overlap.
+# Your own group mask, e.g. "masks/my_mask.nii.gz". None: the overlap of the individual masks.
 MASK_FILE: str | None = None
 # Names of the two conditions in files, tables and figures; letters and digits only. A model
 # predicts the first.
 LABELS: tuple[str, str] = ("face", "noface")
-# Their events. Films: <name> in stimuli/task-<film>_<name>-annotation.1D; BIDS: values in
-# EVENT_COLUMN of events.tsv. The second condition may have no events, (): it then consists of the
-# gaps between the events of the first.
+# The events of each label. Films: <name> in stimuli/task-<film>_<name>-annotation.1D; BIDS: values
+# in EVENT_COLUMN of events.tsv. () for the second label: the gaps between the events of the first.
 LABEL_EVENTS: dict[str, tuple[str, ...]] = {"face": ("face",), "noface": ()}
 # BIDS only: the column of events.tsv that names the events.
 EVENT_COLUMN: str = "trial_type"
-# BIDS only: trials of a block are one stretch: events of one type at a regular pace, none longer
-# than MIN_STRETCH_S, with gaps of at most this many seconds and no other event between. Haxby 2001:
-# 0.5 s every 2 s. 0: events stay as they are.
+# BIDS only: trials of a block are joined to one stretch. Joined are events of one type at a regular
+# pace, none longer than MIN_STRETCH_S, with gaps of at most this many seconds and no other event
+# between. Example: Haxby 2001, 0.5 s every 2 s. 0: events are not joined.
 JOIN_GAP_S: float = 2.0
-# BIDS only: what says when a run shows its film, if runs begin earlier. "film": the event of that
-# name in the run's own events.tsv; ("film", "task-scan_acq-{task}_events.tsv"): in a table of that
-# name; 8.0: at that second of every run. None: films begin with their runs; if a run is much longer
-# than its film, the script stops.
+# BIDS only: when the film begins in a run, if not with the first volume. "film": at the event of
+# that name in the run's own events.tsv. ("film", "task-scan_acq-{task}_events.tsv"): at that event
+# in a table of that name. 8.0: at second 8 of every run. None: films begin with their runs; if a
+# run is much longer than its film, the script stops.
 FILM_EVENT: tuple[str, str] | str | float | None = None
-# BIDS only: text that the BOLD file's name must contain if several versions exist, e.g.
-# "space-MNI152NLin6Asym".
+# BIDS only: text that the name of the BOLD file must contain, if several versions of a run exist,
+# e.g. "space-MNI152NLin6Asym".
 BIDS_FILTER: str = ""
 # NNDb v2 only: which of its versions, the text after "_bold_" in the file names. "blur" or
-# "no_blur"; "censor": volumes with motion are marked, and windows that touch one are left out;
-# "ica": cleaned by ICA.
+# "no_blur"; "censor": volumes with motion are marked, and windows that touch a marked volume are
+# left out; "ica": cleaned by ICA.
 NNDB_VARIANT: str = "blur_no_censor_ica"
 
 # ---------------------------------------------------------------- 3-train_voxel_time_cnn.py
 # Which windows are held out together: "window" (single windows, the paper), "subject", "event" (one
 # moment, all viewers), "run", "part" (the part of a film that a run shows, all viewers; for one
 # film in several runs), "movie". Each is a separate cross-validation; "movie" is unbiased if people
-# saw different films. Example: ("window", "event"). "auto": "window" and the one that these windows
-# allow and that says most: films, else runs, else moments or people. Script 1 names it, and why.
+# saw different films. Example: ("window", "event"). "auto": "window", and the strictest split that
+# the design allows: films, else parts or runs, else moments or people (docs/bids.md). Script 1
+# names it and the reason.
 CV_SPLITS: tuple[str, ...] | str = "auto"
-# Folds of every cross-validation; one per film, part, run or person if there are fewer.
+# Folds of every cross-validation. With fewer films, parts, runs or people than this, each of them
+# is one fold.
 N_FOLDS: int = 4
-# Volumes kept free between training windows and held-out windows of the same run in the "event"
+# Volumes left free between training windows and held-out windows of the same run in the "event"
 # split. Paper: none.
 EMBARGO_TRS: int = 10
 # Which windows choose the best epoch. "inner": a quarter of the training set (more if it has few
@@ -147,26 +151,26 @@ EMBARGO_TRS: int = 10
 # the result is then too high, and it is marked.
 SELECTION: str = "inner"
 # Models trained on the same folds, by name: "voxel_time_cnn" (the paper's), "screened_ridge" (ridge
-# regression on few voxels, those that go with the label in the training windows), "linear_plus" (a
-# linear and a second-order path, in closed form), "cnn3d" (a 3D-CNN of each volume, averaged over
-# time), "transformer" (over time, on a linear embedding of the voxels), "hybrid" (the 3D-CNN, then
-# the Transformer). The first one is the main model. Ridge regression is always trained too.
-# neuroface/decoding/architectures.py lists them; docs/architectures.md.
+# regression on the tenth of the voxels whose correlation with the label in the training windows is
+# largest), "linear_plus" (a linear and a second-order path, in closed form), "cnn3d" (a 3D-CNN of
+# each volume, averaged over time), "transformer" (over time, on a linear embedding of the voxels),
+# "hybrid" (the 3D-CNN, then the Transformer). The first one is the main model. Ridge regression is
+# always trained too. docs/architectures.md says how to add a network.
 MODELS: tuple[str, ...] = ("voxel_time_cnn", "screened_ridge", "linear_plus")
 # Sizes of the other networks, if you do not want the defaults in neuroface/decoding/rivals.py.
 # Example: {"transformer": {"depth": 2, "width": 64}}.
 MODEL_OPTIONS: dict[str, dict[str, object]] = {}
 # Filters of the voxel-time network's three convolutions.
 CNN_FILTERS: tuple[int, int, int] = (64, 32, 32)
-# Units of its dense layer; it holds 99.9 % of the weights.
+# Units of the dense layer of this network; the layer has 99.9 % of the weights.
 CNN_DENSE_UNITS: int = 128
-# How networks are trained. "robust": TRAINING_STEPS steps, warm-up and cosine decay of the step
-# size, statistics of batch normalisation computed again before each evaluation, the lowest
-# validation loss, calibrated logits; docs/training.md. "paper": EPOCHS epochs, the best validation
-# accuracy, nothing else.
+# How networks are trained (docs/training.md). "robust": TRAINING_STEPS steps; warm-up and cosine
+# decay of the step size; statistics of batch normalisation computed again before each evaluation;
+# the step with the lowest validation loss is kept; logits are calibrated. "paper": EPOCHS epochs;
+# the epoch with the best validation accuracy is kept.
 TRAINING: str = "robust"
-# With TRAINING = "robust": steps of a training, whatever the number of windows. It ends early if
-# nothing is gained.
+# With TRAINING = "robust": steps of a training, for any number of windows. Training stops early
+# when the validation loss stops falling.
 TRAINING_STEPS: int = 600
 # With TRAINING = "paper": passes over the training windows; the best one is kept.
 EPOCHS: int = 150
@@ -174,7 +178,7 @@ EPOCHS: int = 150
 BATCH_SIZE: int = 20
 # Adam's step size. "auto": 0.003 with TRAINING = "robust"; with "paper" 0.0002, halved after 15
 # epochs without a lower validation loss. With several, e.g. (0.001, 0.0002), each is tried, and the
-# one with the best score on the windows of SELECTION is kept.
+# one with the best score on the windows of SELECTION is used.
 LEARNING_RATE: float | tuple[float, ...] | str = "auto"
 # Networks per fold, with different initial weights and orders of windows. Their mean logit is the
 # prediction, and results state their spread. With 1 (paper) results do not show how much they
@@ -189,7 +193,7 @@ PRECISION: str = "auto"
 # matter?). The last costs as much as the network itself.
 BASELINES: tuple[str, ...] = ("linear", "linear-mean", "rois", "shuffled-cnn")
 # Relabellings in the null of the linear model: events swap labels, in the same way for all viewers.
-# They cost little.
+# They take little time.
 N_PERMUTATIONS: int = 1000
 # The same for the null of the network; each relabelling trains all folds again.
 N_PERMUTATIONS_CNN: int = 0
@@ -199,8 +203,8 @@ N_PERMUTATIONS_CNN: int = 0
 # "auto": the strictest of CV_SPLITS. Paper: "window".
 HELD_OUT_SPLIT: str = "auto"
 # The model that is explained here and predicts runs in script 8: one of MODELS, "linear",
-# "linear-mean", "rois", or "best", in each fold the model that its inner validation windows choose.
-# Paper: "voxel_time_cnn".
+# "linear-mean", "rois", or "best". With "best" the inner validation windows of each fold choose the
+# model. Paper: "voxel_time_cnn".
 EXPLAINED_MODEL: str = "best"
 # How windows are explained; scripts 4 to 7 make the same files for each. "ig": Integrated Gradients
 # (the paper); "gradient-x-input": one gradient at the window itself, fast and noisy; "occlusion":
@@ -208,9 +212,9 @@ EXPLAINED_MODEL: str = "best"
 # "grad-cam" (cnn3d, hybrid): coarse heat maps of the last convolution;
 # "attention-rollout" (transformer, hybrid): what the attention uses, independent of the label.
 ATTRIBUTION_METHODS: tuple[str, ...] = ("ig",)
-# "held-out": each window is explained by the fold model that never saw it. "best fold": one model,
-# the best on its own test fold, explains all windows, its training windows included, as in the
-# paper.
+# Which model explains a window. "held-out": the fold model that never saw it. "best fold": one
+# model, the best on its own test fold, explains all windows, its training windows included, as in
+# the paper.
 EXPLAIN: str = "held-out"
 # The baseline of a window: "zero" (the paper), "training mean" (of the training windows of the
 # model that explains it), or "other class": training windows with the other label (the mean over
@@ -218,8 +222,8 @@ EXPLAIN: str = "held-out"
 ATTRIBUTION_BASELINE: str = "zero"
 # Number of training windows of "other class", drawn separately for each window.
 ATTRIBUTION_DRAWS: int = 8
-# SmoothGrad: means over this many noisy copies of each window; 0: none, as in the paper. Time grows
-# in proportion. With "other class" it must be a multiple of ATTRIBUTION_DRAWS.
+# SmoothGrad: maps are means over this many noisy copies of each window; 0: no noise, as in the
+# paper. Time grows in proportion. With "other class" it must be a multiple of ATTRIBUTION_DRAWS.
 SMOOTHGRAD_DRAWS: int = 0
 # SD of that noise, in SDs of the window.
 SMOOTHGRAD_NOISE: float = 0.1
@@ -233,8 +237,8 @@ IG_ENGINE: str = "keras"
 IG_RULE: str = "auto"
 # Steps of the integral. Paper: 200. "auto": 30 with "secant", which have the map error of 150 with
 # "right"; with other rules the steps of a window are doubled until its completeness gap is below
-# IG_TOLERANCE, up to 1,024. Linear and second-order models have exact attributions in one step,
-# whatever is set here.
+# IG_TOLERANCE, up to 1,024. Linear and second-order models have exact attributions in one step, for
+# any value of this setting.
 IG_STEPS: int | str = "auto"
 # Largest completeness gap with IG_STEPS = "auto", relative to the logit's change (absolute if the
 # change is below 1).
@@ -259,28 +263,27 @@ CHECK_WINDOWS: int = 8
 # ---------------------------------------------------------------- 6 and 7, maps
 # Space of the BOLD data: "MNI" or "native". Surface maps (7) and face ROIs need MNI.
 SPACE: str = "MNI"
-# Table of the regions to compare and outline: name, hemisphere, centre (MNI mm), radius, source;
-# None: no such regions. Change it for other LABELS: these are face regions.
+# Table of the regions to compare and outline: name, hemisphere, centre (MNI mm), radius, source.
+# None: no such regions. The default table has face regions: change it for other LABELS.
 ROI_FILE: str | None = "masks/face_rois.tsv"
 # Your own regions in addition: NIfTI files in the BOLD data's space, e.g. ("masks/my_ffa.nii.gz",).
-# They are resampled to the group mask; if the mask does not contain one of them, the script stops.
+# They are resampled to the group mask. If a file has no voxel in the mask, the script stops.
 ROI_MASKS: tuple[str, ...] = ()
-# Number of random regions of the same size with which each region's share of attribution is
-# compared.
+# Each region's share of attribution is compared with this many random regions of the same size.
 N_RANDOM_REGIONS: int = 2000
-# Test of the group's maps (docs/what-maps-can-claim.md). "relabel": models are fitted again to
-# swapped labels; the p holds for the whole procedure; for models in closed form. "flip films":
-# signs of maps, all viewers of a film together; 6 films or more, and one film per person; the p is
-# too small, because it takes the models as fixed. "flip people": far too small where people saw the
+# Test of the group's maps (docs/what-maps-can-claim.md). "relabel": models in closed form are
+# fitted again to swapped labels; p is valid for the whole procedure. "flip films": the maps of all
+# viewers of a film change sign together; needs 6 films or more, and one film per person; p is too
+# small, because the models are taken as fixed. "flip people": p is far too small if people saw the
 # same films. "none": no p. "auto": "relabel" if possible, else "flip films", else "none".
 MAP_TEST: str = "auto"
 # Relabellings of "relabel". No p is below 1 / (1 + this number).
 N_RELABELLINGS: int = 1000
-# Largest number of sign flips. If there are no more distinct ones, each is used once.
+# Largest number of sign flips. If fewer distinct flips exist, each of them is used once.
 N_FLIPS: int = 10000
-# Smoothing (FWHM, mm) of the variance that the test divides by; 0: none, the plain t. With fewer
-# than about 20 people the variance of a single voxel is unreliable; use a width of two or three
-# voxels. With many people it takes long.
+# Smoothing (FWHM, mm) of the variance that the test divides by. 0: no smoothing, the plain t. With
+# fewer than about 20 people the variance of a single voxel is unreliable: use a width of two or
+# three voxels. With many people smoothing takes long.
 VARIANCE_FWHM_MM: float = 0.0
 # Voxels and seconds with a p below this value (uncorrected, of the plain t) form clusters.
 CLUSTER_FORMING_P: float = 0.001
@@ -290,8 +293,8 @@ REFERENCE_MAPS: tuple[str, ...] = ("haufe", "glm")
 # Film regressors that the GLM holds constant, e.g. ("brightness", "loudness").
 NUISANCE: tuple[str, ...] = ()
 
-# ----------------------------------------------------------------
-# 8-moment_by_moment_face_prediction.py Time in its window to which a prediction is assigned: 0 =
+# ------------------------------------------------------- 8-moment_by_moment_face_prediction.py
+# Time in its window to which a prediction is assigned: 0 =
 # the first second, 0.5 = the middle, 1 = the end.
 PREDICTION_AT: float = 0.5
 # Volumes over which logits are averaged, centred on each volume; odd. 1: no averaging (paper). Not
@@ -299,26 +302,26 @@ PREDICTION_AT: float = 0.5
 SMOOTH_TRS: int = 1
 # Seconds of film that the timeline figures show. Paper: 500 Days of Summer, 2,032 to 3,032.
 PLOT_INTERVAL_S: tuple[float, float] = (2032.0, 3032.0)
-# With --follow: volumes collected before the first is standardised. More volumes: later and better
-# first predictions.
+# With --follow: volumes collected before the first is standardised. With more volumes the first
+# predictions come later and are better.
 FOLLOW_BASELINE_TRS: int = 30
 # With --follow: the run ends when no volume has arrived for this many seconds.
 FOLLOW_IDLE_S: float = 30.0
 
-# ---------------------------------------------------------------- this machine (not part of the
-# experiment) Folder that holds the results of all runs.
+# -------------------------------------------------- this machine; not part of the experiment
+# Folder that holds the results of all runs.
 DATA_DIR: str = "data"
-# Folder for what script 0 finds in films. Script 1 takes annotations and regressors that
-# DATASET_DIR lacks from here.
+# Folder for the results of script 0. If DATASET_DIR lacks annotations or regressors, script 1 takes
+# them from here.
 FILM_DIR: str = "data/films"
 # Units of work done at the same time: runs, folds, people. Each needs the memory that the script's
-# docstring states; on one GPU, or at full size in script 3 on a CPU, leave it at 1. With more jobs
+# docstring states. On one GPU, or at full size in script 3 on a CPU, leave it at 1. With more jobs
 # each has fewer threads, and TensorFlow rounds sums differently: results are equal up to rounding,
-# and bit for bit only with the same N_JOBS.
+# and identical bit for bit only with the same N_JOBS.
 N_JOBS: int = 1
-# Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786": its workers do the units instead of
-# N_JOBS processes, one unit at a time each. docs/clusters-and-gpus.md shows how to start them.
-# None: this machine.
+# Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786". Its workers do the units instead of
+# N_JOBS processes; each worker does one unit at a time. docs/clusters-and-gpus.md shows how to
+# start them. None: this machine.
 DASK_SCHEDULER: str | None = None
 # Windows × steps (script 4) or volumes (script 8) per pass through the network. Lower it if memory
 # runs out. At full size 20 need 4 GB in script 4; script 8 uses at most nine volumes per pass, and

@@ -1,4 +1,4 @@
-"""Memory that ``--check`` of labelled volumes and of film and brain states, beside the peak of a training step.
+"""Memory that ``--check`` states for labelled volumes and for film and brain, compared with the peak of a training step.
 
     python benchmarks/check_memory.py               two sizes each; minutes and up to 10 GB
 

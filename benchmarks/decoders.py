@@ -1,4 +1,4 @@
-"""Which model decodes which data: held-out accuracy of every model, and what the recipe of training changes.
+"""Which model decodes which data: held-out accuracy of every model, and the effect of each part of the training recipe.
 
     python benchmarks/decoders.py                                    the demo's signal, a product,
                                                                      real annotations: hours

@@ -1,4 +1,4 @@
-"""Which face detector for script 0? Those whose weights lie in their package, on the same frames.
+"""Which face detector for script 0? Detectors with weights in their packages, on the same frames.
 
     python benchmarks/face_detectors.py            all that are installed; 2 minutes
 

@@ -46,7 +46,7 @@ def load(tmp_path, monkeypatch, **changed):
         ({"MSE_WEIGHT": 0.0, "COSINE_WEIGHT": 0.0}, "are both 0"),
         ({"CLIP_S": (20.0, 10.0)}, "CLIP_S = .* is no interval"),
         ({"ABLATIONS": ("encoder", "encoder")}, "ABLATIONS = .* names one twice"),
-        ({"ABLATIONS": ("no decoder",)}, "'no decoder' is none"),
+        ({"ABLATIONS": ("no decoder",)}, "unknown ablation 'no decoder'"),
         ({"ABLATIONS": ("frames 8",)}, "'frames 8' is what the main network has"),
         ({"ABLATIONS": ("frames 6",)}, "a multiple or a divisor of FRAMES_PER_TR"),
         ({"ABLATIONS": ("frames 24", "frames 16")}, "24 and 16 frames do not divide"),
@@ -149,11 +149,8 @@ def test_experiments_are_sound(experiment, monkeypatch):
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
-def test_main_is_short_and_stands_first_and_settings_are_named(path):
+def test_a_script_names_its_settings(path):
     text, tree = path.read_text(), ast.parse(path.read_text())
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    assert functions[0].name == "main" and functions[0].end_lineno - functions[0].lineno + 1 <= 40
-    assert len(text.splitlines()) <= 250
     contract = ast.get_docstring(tree)
     assert re.match(r"\d\. ", contract) and all(
         re.search(rf"^{part}\s", contract, re.M)

@@ -298,7 +298,7 @@ def test_other_settings_are_refused_by_name(tiny_images, tmp_path):
         ),
         (
             {"DECODER_OPTIONS": {"image:gcn": {"width": "wide"}}},
-            "width = 'wide': expected the like of 512",
+            "width = 'wide': it must be like the default, 512",
         ),
         ({"GCN_NODES": (("V1",), ("V2",), ("V3",))}, "must name the early region 'V4' once"),
         ({"EARLY_ROIS": ("V1", "V9")}, "V9"),

@@ -166,7 +166,7 @@ def annotated_settings():
         ),
         pytest.param(
             "ATTRIBUTION_BASELINE = 'other class'\nSMOOTHGRAD_DRAWS = 9",
-            r"SMOOTHGRAD_DRAWS = 9 is no multiple of ATTRIBUTION_DRAWS = 8",
+            r"SMOOTHGRAD_DRAWS = 9 must be a multiple of ATTRIBUTION_DRAWS = 8",
             id="copies that baselines cannot share",
         ),
         pytest.param(

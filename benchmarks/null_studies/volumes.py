@@ -2,7 +2,7 @@
 
 Simulated people see the same episodes. Each volume is a response to its episode that all viewers
 share, plus noise of SD 1; labels mean nothing unless stated. "Networks" are ridge regressions of
-the labels on training folds, which fit noise as networks do; what speaks for a label is weight ×
+the labels on training folds, which fit noise as networks do; the evidence for a label is weight ×
 voxel.
 """
 

@@ -20,7 +20,7 @@ class Baselines:
     ----------
     X_file : (n, n_voxels, window_trs). samples : one row per window of X, columns label and fold;
         model k never saw the windows of fold k.
-    folder : for mean training windows. draws, seed : of "other class".
+    folder : where mean training windows are kept. draws, seed : number and seed of the draws of "other class".
     """
 
     X_file: Path

@@ -30,9 +30,9 @@ class Checker:
     ----------
     X : (n, n_voxels, window_trs). samples : some windows: row, label, sign, model.
     networks : number of a fold model → the network.
-    recipe : the method. baselines_of : (kind, sample) → baselines. kind : of the baseline that the
-    maps are made with.
-    seed : of random weights and random voxels.
+    recipe : the method. baselines_of : (kind, sample) → baselines. kind : which baseline the
+    maps use.
+    seed : seed of random weights and random voxels.
     made : the method's maps of these windows, in order of ``samples``; None: make them.
     """
 
@@ -66,7 +66,7 @@ class Checker:
 
         Parameters
         ----------
-        change : network → the network to explain instead. kind : of baseline. recipe : another
+        change : network → the network to explain instead. kind : kind of baseline. recipe : another
         recipe.
         """
         maps = np.empty((len(self.samples), *self.X.shape[1:]), dtype=np.float32)
@@ -198,7 +198,7 @@ def completeness(table: pd.DataFrame, tolerance: float | None = None) -> dict:
     Parameters
     ----------
     table : columns logit, logit_of_baseline, gap.
-    tolerance : of IG_STEPS = "auto": count the windows that still exceed it.
+    tolerance : largest gap with IG_STEPS = "auto": count the windows that still exceed it.
     """
     gained = table["logit"] - table["logit_of_baseline"]
     relative = (table["gap"] / gained).abs()

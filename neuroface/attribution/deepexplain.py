@@ -24,7 +24,7 @@ class DeepExplainGradients:
     Parameters
     ----------
     logit_model : (n, n_voxels, window_trs, 1) → logit (n, 1), of the TensorFlow backend.
-    steps : of the right Riemann sum.
+    steps : number of steps of the right Riemann sum.
 
     Raises
     ------

@@ -29,12 +29,12 @@ class Recipe:
     method : "ig", "gradient-x-input" (one gradient, at the window itself), "occlusion", "grad-cam"
     or "attention-rollout". engine, rule, steps, tolerance : of "ig"; see
     :class:`neuroface.attribution.integrated_gradients.IntegratedGradients`.
-    regions_file : of "occlusion": ``.npy`` of region numbers (n_voxels,). occlusion_trs : volumes
+    regions_file : ``.npy`` of region numbers (n_voxels,), for "occlusion". occlusion_trs : volumes
     occluded together. smooth_draws, smooth_noise : SmoothGrad (Smilkov et al. 2017): maps are means
     over this many copies of a window, with
         noise of this SD, in SDs of the window. 0: no noise.
     batch : windows × steps in one pass.
-    seed : of the noise.
+    seed : seed of the noise.
     """
 
     method: str

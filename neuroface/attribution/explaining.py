@@ -1,4 +1,4 @@
-"""Explain the windows of a study: one file per person, film, label and method, whatever the number of networks per fold."""
+"""Explain the windows of a study: one file per person, film, label and method, the mean over the networks of a fold."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Explaining:
 
     Parameters
     ----------
-    folder : of the maps. X_file : ``X.npy``.
+    folder : where the maps are written. X_file : ``X.npy``.
     samples : a row per window: subject, movie, label, event; ``row`` in X; ``window`` in its file;
         ``model``, the number of the fold model; ``sign``, 1 for the first label and -1 for the
         second.

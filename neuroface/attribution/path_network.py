@@ -8,9 +8,10 @@ no intermediate result is stored.
 The slope of a switch is the share of a segment on which it is on. For a segment of length 0 this is
 the derivative, and the sum over nodes is a Riemann sum of Integrated Gradients. For the segment
 before each node the slope is exact if the input of the switch changes linearly, as in the first
-layer. Then no kink is missed; an error remains only if switches of one path are correlated. With
-one segment this is DeepLIFT's rescale rule (Shrikumar et al. 2017, ICML); with more segments it
-converges to Integrated Gradients, faster than a Riemann sum.
+layer. Every point at which a switch changes is then taken into account exactly; an error remains
+only if switches of one path are correlated. With one segment this is DeepLIFT's rescale rule
+(Shrikumar et al. 2017, ICML); with more segments it converges to Integrated Gradients, faster than
+a Riemann sum.
 """
 
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Switches:
 
         Parameters
         ----------
-        gradient : with respect to the values.
+        gradient : gradient with respect to the values.
 
         Returns
         -------

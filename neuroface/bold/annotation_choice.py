@@ -17,14 +17,14 @@ def choose_annotations(
 
     A ``.1D`` file in ``stimuli/`` of the data set wins, because people put it there: script 0's
     page makes one. Then come the run's own tables, then what script 0 left in FILM_DIR. A table
-    that names none of the events gives way to one that does: StudyForrest's list frames.
+    that names none of the events is passed over if another names one: StudyForrest's list frames.
 
     Parameters
     ----------
     events : tables of all events, the best first. single : name of an event that is wanted → its
         ``.1D`` files, the best first. unknown : files that are not fetched. folders : those of
         ``stimuli/``, in their order; ``of_data`` : those of them that belong to the data set.
-        column : of the tables; None: any table will do.
+        column : the column that a table must have; None: any table is used.
     """
     wanted = tuple(single)
     if column:

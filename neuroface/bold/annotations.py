@@ -1,4 +1,4 @@
-"""Annotations of a film or run: what is present, from when, for how long.
+"""Annotations of a film or run: which condition is present, from when, for how long.
 
 To add a format, write a reader here that returns stretches (n, 2) of onset_s and duration_s, and
 call it in :func:`read_stretches`.
@@ -224,7 +224,7 @@ def joined_trials(runs: list, trial_types, cfg, longest_trial_s: float = LONGEST
 
     Parameters
     ----------
-    runs : of :class:`neuroface.bold.run.Run`. trial_types : whose trials. cfg : EVENT_COLUMN,
+    runs : list of :class:`neuroface.bold.run.Run`. trial_types : types of the trials. cfg : EVENT_COLUMN,
     JOIN_GAP_S.
     """
     tables = dict.fromkeys(

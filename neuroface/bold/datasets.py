@@ -34,7 +34,7 @@ def find_runs(
     exclude : people left out on purpose.
     bids_filter : text that a BIDS BOLD file's name must contain; "*" stands for anything in
     between.
-    variant : of NNDb v2, e.g. "blur_no_censor_ica".
+    variant : version of NNDb v2, e.g. "blur_no_censor_ica".
     events : names of the events that NNDb's annotation files
     ``stimuli/task-<film>_<name>-annotation.1D`` must have.
     annotated : False: a BIDS run needs no ``events.tsv``, because its labels come from elsewhere.

@@ -1,4 +1,4 @@
-"""Which nuisance is taken from a run's BOLD: the setting DENOISE, what the data state, what the run offers."""
+"""Which nuisance signals are removed from a run's BOLD: the setting DENOISE, what the data state, what the run offers."""
 
 from collections import Counter
 from fnmatch import fnmatchcase
@@ -159,7 +159,7 @@ def cleaning_lines(runs: list[Run], cfg, stretches: list[np.ndarray] | None = No
 
     Parameters
     ----------
-    stretches : of the first condition, for each run (:func:`share_removed`); a line says how much
+    stretches : stretches of the first condition, for each run (:func:`share_removed`); a line says how much
     of the design is lost.
     """
     cleanings = [cleaning_of(run, open_header(run.bold)[1][3], cfg) for run in runs]

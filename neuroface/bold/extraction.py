@@ -35,7 +35,7 @@ def extract_windows(
     first_volumes : (n_windows,), where windows start, in ascending order.
     standardize : "zscore" (mean 0, SD 1 of each voxel over the run; 0 where it is constant) or
     "none".
-    cleaning : what is taken from the run first (:func:`neuroface.bold.cleaning_of`); None: nothing.
+    cleaning : what is removed from the run first (:func:`neuroface.bold.cleaning_of`); None: nothing.
         Windows must not touch scrubbed volumes (:meth:`Cleaning.keeps`).
 
     Returns

@@ -53,8 +53,8 @@ def with_showings(
 
     Parameters
     ----------
-    folder : of the data set or derivative. film_event : FILM_EVENT. column : of the log, with the
-    names of events.
+    folder : the data set or derivative. film_event : FILM_EVENT. column : the column of the log
+    that names the events.
     raw : RAW_DIR.
 
     Returns

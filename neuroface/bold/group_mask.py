@@ -77,7 +77,7 @@ def shared_mask(runs: list, threshold: float, mask_file: str | None) -> GroupMas
 
     Parameters
     ----------
-    runs : of :class:`neuroface.bold.datasets.Run`, a person's runs one after another.
+    runs : list of :class:`neuroface.bold.run.Run`, a person's runs one after another.
     threshold : a voxel belongs to the mask if more than this share of the people's masks hold it.
     mask_file : a mask in place of the people's own.
 

@@ -33,7 +33,7 @@ def check_length(path: Path, expected: int) -> None:
 
     Parameters
     ----------
-    expected : bytes of header and volumes, by the header. More may follow.
+    expected : number of bytes of header and volumes, as the header states. More may follow.
     """
     if not is_gzip(path):
         there = path.stat().st_size

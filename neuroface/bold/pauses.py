@@ -1,4 +1,4 @@
-"""Pauses of a film: a series that joins the runs of a film lacks what was shown while the scanner stopped.
+"""Pauses of a film: a series that joins the runs of a film lacks the seconds that were shown while the scanner had stopped.
 
 NNDb version 2 joins the runs and does not correct its pauses; version 1 does. ``nndb_pauses.tsv``
 has, for every person and run, the volume at which the run begins, and how far the film is ahead of

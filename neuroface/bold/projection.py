@@ -1,4 +1,4 @@
-"""Subtract what nuisance regressors explain from BOLD that is read volume by volume."""
+"""Regress nuisance signals out of BOLD that is read volume by volume."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Cleaning:
     kept : (n_volumes,) bool, volumes that are not scrubbed. The others count neither for the fit
     nor for mean and SD.
     smoothing_mm : FWHM of the Gaussian that smooths the volumes first; None: not smoothed.
-    removed : what is taken away, in words. reason : why, or why nothing is.
+    removed : what is removed, in words. reason : why it is removed, or why nothing is.
     steady : the volumes before the steady state, which are not kept either; None: not looked for.
     """
 
@@ -162,7 +162,7 @@ class Projection:
                 self._sum_up()
 
     def watch(self, parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Pass parts of a run (n, n_voxels) on, and add each."""
+        """Yield each part of a run (n, n_voxels) unchanged, and add it to the sums."""
         for volumes in parts:
             self.add(volumes)
             yield volumes

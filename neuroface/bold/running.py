@@ -31,7 +31,7 @@ class RunningStatistics:
         self.n += len(volumes)
 
     def watch(self, parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Pass parts of a run (n, n_voxels) on, and add each."""
+        """Yield each part of a run (n, n_voxels) unchanged, and add it to the sums."""
         for volumes in parts:
             self.add(volumes)
             yield volumes

@@ -27,8 +27,8 @@ def join_trials(
     Parameters
     ----------
     events : rows of an ``events.tsv``: onset_s, duration_s, trial_type (None: no event).
-    trial_types : whose rows to return.
-    gap_s : from the end of an event to the next onset. 0: nothing is joined.
+    trial_types : types of the rows to return.
+    gap_s : largest gap from the end of an event to the next onset. 0: nothing is joined.
     longest_s : a longer event is no trial.
 
     Returns

@@ -226,7 +226,7 @@ def cut_windows(
     volumes : the run's volumes in order, some at a time, (n, n_voxels) each
         (:func:`neuroface.bold.images.stream_masked`). All are read, also those after the last
         window.
-    first_volumes : where the windows start, in ascending order; they may overlap.
+    first_volumes : numbers of the volumes with which the windows start, in ascending order; they may overlap.
 
     Yields
     ------

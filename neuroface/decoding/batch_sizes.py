@@ -1,4 +1,4 @@
-"""How many samples each batch of a training has, for networks of every study, whatever library trains them."""
+"""How many samples each batch of a training has, for the networks of all studies and libraries."""
 
 import numpy as np
 

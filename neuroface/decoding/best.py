@@ -43,8 +43,8 @@ def choose(
 
     Parameters
     ----------
-    folder : of the trainings. models : from :func:`candidates`. samples : ``samples.tsv``. positive
-    : the first label.
+    folder : folder of the trainings. models : result of :func:`candidates`. samples : ``samples.tsv``.
+    positive : the first label.
 
     Returns
     -------

@@ -25,7 +25,7 @@ class Fold:
 
     Attributes
     ----------
-    number : from 1, as in fold-<k>.keras.
+    number : number of the fold, from 1, as in fold-<k>.keras.
     validation_kept_together : the split that the inner validation set follows.
     n_embargoed : rows in no set, too close in time to one that is held out or chooses the epoch.
     further_inner : other divisions of the training set into training and validation.
@@ -121,12 +121,12 @@ class Rows:
     ----------
     samples : one row each, with the column ``label``.
     unit : what a row is, in messages: "windows" or "volumes".
-    groups_of : of (samples, split), the group of each row (n,) of str.
+    groups_of : function of (samples, split); returns the group of each row, (n,) of str.
     one_fold_each : splits with one fold per group where there are fewer groups than folds.
     moments : the split that an inner division follows where the training set has a single group.
     embargo : which training rows are too close in time.
     single : the split whose groups are single rows, if it draws its folds without groups.
-    instead : of (samples, split), a sentence on what to do instead of an impossible split.
+    instead : function of (samples, split); returns a sentence on what to do instead of an impossible split.
     """
 
     samples: pd.DataFrame

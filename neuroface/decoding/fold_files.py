@@ -118,13 +118,13 @@ def join_folds(
 
     Parameters
     ----------
-    members : of one variant and split, all seeds of all folds. n : number of windows.
+    members : all seeds of all folds of one variant and split. n : number of windows.
 
     Returns
     -------
     predictions : one row per window, in the order of ``X.npy``; the logit is the mean over seeds.
     by_seed : the same table for each seed alone.
-    cost : of all trainings together.
+    cost : costs of all trainings together.
 
     Raises
     ------

@@ -85,8 +85,8 @@ class VolumeConv3D(keras.layers.Conv3D):
 class TimeStamps(keras.layers.Layer):
     """Adds to each token (n, n_tokens, width) the sines and cosines of its position (Vaswani et al. 2017, NeurIPS).
 
-    They are as large as the tokens, so that layer normalisation does not divide by 0 for a window
-    of zeros, as the baseline of an attribution.
+    They have the size of typical tokens. Without them a window of zeros, such as the baseline of an
+    attribution, would have a variance of 0 in layer normalisation.
     """
 
     def call(self, tokens):

@@ -243,7 +243,7 @@ def weighted_sums(blocks: Iterator[np.ndarray], coefficients: np.ndarray) -> np.
 
     Parameters
     ----------
-    blocks : from :func:`window_features`. coefficients : (n_models, n).
+    blocks : result of :func:`window_features`. coefficients : (n_models, n).
 
     Returns
     -------

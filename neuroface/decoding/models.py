@@ -105,7 +105,7 @@ def fit_fold(
 
     Parameters
     ----------
-    name : an architecture or a linear model. seed : of a network's initial weights and of the order
+    name : an architecture or a linear model. seed : seed of a network's initial weights and of the order
     of its batches.
     voxel_order : (n_voxels,) a permutation under which a network sees the voxels; None: mask order.
     cfg : TRAINING, EPOCHS, TRAINING_STEPS, BATCH_SIZE, LEARNING_RATE, PRECISION, N_JOBS,

@@ -209,7 +209,7 @@ def predict_logits(
 
     Parameters
     ----------
-    rows : of ``windows``; None: all. voxel_order : (n_voxels,) a permutation of the voxels; None:
+    rows : row numbers in ``windows``; None: all. voxel_order : (n_voxels,) a permutation of the voxels; None:
     unchanged.
     """
     rows = np.arange(len(windows)) if rows is None else rows

@@ -1,4 +1,4 @@
-"""How a network is trained: as in the paper, or by what was found to work with the windows of one study.
+"""How a network is trained: as in the paper ("paper"), or so that few windows suffice ("robust").
 
 "paper": a fixed number of epochs with Adam; the step size is halved when the validation loss does
 not fall; the epoch with the best validation accuracy is kept.
@@ -52,7 +52,7 @@ class Compiled(NamedTuple):
     network : (n, n_voxels, window_trs, 1) → probability (n, 1). model : the same network as it is
     trained, with its optimiser; on a GPU it takes row numbers.
     logit : the network up to its logit.
-    statistics : of :func:`normalization_statistics`; None: training does not estimate them.
+    statistics : result of :func:`normalization_statistics`; None: training does not estimate them.
     start : values of the optimiser's variables before the first step.
     """
 
@@ -188,7 +188,7 @@ def estimate_normalization(network: keras.Model, batches, statistics) -> None:
 
     Parameters
     ----------
-    statistics : of :func:`normalization_statistics`.
+    statistics : result of :func:`normalization_statistics`.
     """
     if statistics is None:
         return

@@ -1,4 +1,4 @@
-"""A linear classifier with a second-order path: what two places do together can decide, not only what each does alone.
+"""A linear classifier with a second-order path: it also uses products of two voxels.
 
 The logit of a window x with mean over time m is
 

@@ -136,7 +136,7 @@ def intervals_of_split(
     over : "films", "runs of one person" or "people". n : how many.
     widened : factor for models that learn from each other's films, runs or people; with 16 films or
     more its upper limit.
-    scores : of :func:`cluster_intervals`; over runs of one person those of accuracy and AUC alone.
+    scores : result of :func:`cluster_intervals`; over runs of one person only accuracy and AUC.
     why_none : why ``scores`` is empty, else "".
     """
     over, columns = ("films", ["movie"]) if split == "movie" else ("people", ["subject"])
@@ -260,8 +260,8 @@ def weighted_scores(
     hits, alarms = (np.cumsum(times * which, axis=1)[:, last].astype(float) for which in (y, 1 - y))
     n_positive, n_negative = hits[:, -1], alarms[:, -1]
     new_hits, new_alarms = (np.diff(counts, axis=1, prepend=0) for counts in (hits, alarms))
-    # A window of class 1 ranks above those of class 0 after it, and half of those at its threshold
-    # (Mann-Whitney).
+    # Each class-1 window counts every class-0 window with a lower probability, and half of those with
+    # the same probability (Mann-Whitney).
     beaten = n_negative[:, None] - alarms + new_alarms / 2
     precision = np.divide(hits, hits + alarms, out=np.zeros_like(hits), where=hits + alarms > 0)
     said = probability >= 0.5

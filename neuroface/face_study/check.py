@@ -106,8 +106,8 @@ def plans_of(checklist: Checklist, runs: list, plan_windows, cfg: FaceSettings) 
     if costs:
         checklist.say("cost: voxels that the group mask lacks because of this person's mask alone")
     checklist.say(
-        f"first windows: 12 → 15 means that the first long stretch begins at second 12 of the {_clock_of_onsets(cfg)}, and "
-        f"its window at second 15 of the scan: with the last volume that begins within LAG_S = {cfg.LAG_S:g} s"
+        f"first windows: 12 → 15 means that the first long stretch begins at second 12 of the {_clock_of_onsets(cfg)}. Its "
+        f"window begins at second 15 of the scan, with the last volume that starts within LAG_S = {cfg.LAG_S:g} s."
     )
     checklist.table(rows)
     return plans
@@ -151,17 +151,15 @@ def check_splits(checklist: Checklist, samples: pd.DataFrame, cfg: FaceSettings)
     if cfg.splits_why:
         checklist.say(cfg.splits_why)
     folds, impossible = folds_of_all_splits(samples, cfg.WINDOW_TRS, cfg)
-    checklist.say(
-        f"splits: possible are {', '.join(folds)}; CV_SPLITS asks for {', '.join(cfg.CV_SPLITS)}"
-    )
+    checklist.say(f"possible splits: {', '.join(folds)}; CV_SPLITS has {', '.join(cfg.CV_SPLITS)}")
     for why in impossible.values():  # without the advice for those who ask for it
-        checklist.say(f"  not possible, and not asked for: {why.split('. ')[0]}")
+        checklist.say(f"  not possible, and not in CV_SPLITS: {why.split('. ')[0]}")
     for split in cfg.CV_SPLITS:
         lost = sum(fold.n_embargoed for fold in folds[split])
         if lost:
             share = lost / sum(len(samples) - len(fold.test) for fold in folds[split])
             checklist.say(
-                f"  {split}: EMBARGO_TRS = {cfg.EMBARGO_TRS} takes {share:.0%} of the training windows"
+                f"  {split}: EMBARGO_TRS = {cfg.EMBARGO_TRS} removes {share:.0%} of the training windows"
             )
 
 

@@ -1,4 +1,4 @@
-"""What else differs between the two conditions? Film regressors of windows: balance, predictions by them alone, tables."""
+"""Do film features differ between conditions? Regressors of windows: balance, predictions by them alone, tables."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -125,7 +125,7 @@ def regressors_of_dataset(folder: Path, samples: pd.DataFrame) -> pd.DataFrame |
 
     Parameters
     ----------
-    folder : of script 1.
+    folder : folder of script 1.
     """
     if not (folder / WINDOW_REGRESSORS).exists():
         return None

@@ -1,4 +1,4 @@
-"""What else the films of the demo data set show and sound like: regressors that go along with its faces, as in real films.
+"""Film regressors of the demo data set, correlated with its faces as in real films.
 
 Close-ups are darker and calmer than the rest, cut and spoken over more. None of this moves the
 demo's BOLD.
@@ -36,7 +36,7 @@ def write_demo_regressors(
 
     Parameters
     ----------
-    stretches : (n, 2) onset_s and duration_s with a face; they may overlap. seeds : of the film.
+    stretches : (n, 2) onset_s and duration_s with a face; they may overlap. seeds : seeds of the film.
     """
     rng = np.random.default_rng([*seeds, OWN_STREAM])
     times_s = np.arange(round(film_s * RATE_HZ)) / RATE_HZ

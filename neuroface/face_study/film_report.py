@@ -68,9 +68,9 @@ def describe_films(folder: Path, cfg: FaceSettings) -> Section:
         )
     section = Section(
         "Annotation",
-        f"MTCNN looked at {cfg.ANNOTATION_HZ:g} frames per second. A face counts from a score of {cfg.FACE_SCORE:g} and a "
-        f"height of {cfg.MIN_FACE_HEIGHT:.0%} of the picture's; gaps up to {cfg.BRIDGE_GAPS_S:g} s are closed, and "
-        f"stretches shorter than {cfg.SHORTEST_FACE_S:g} s dropped.",
+        f"MTCNN searched {cfg.ANNOTATION_HZ:g} frames per second. A face has a score of at least {cfg.FACE_SCORE:g} and at "
+        f"least {cfg.MIN_FACE_HEIGHT:.0%} of the picture's height. Gaps up to {cfg.BRIDGE_GAPS_S:g} s are closed; then "
+        f"stretches shorter than {cfg.SHORTEST_FACE_S:g} s are dropped.",
     )
     titles = [f"{title.replace(' ', '-')} windows" for title in labels.titles]
     section.table(
@@ -83,12 +83,12 @@ def describe_films(folder: Path, cfg: FaceSettings) -> Section:
             "doubtful stretches",
         ],
         rows,
-        "What was found. Windows are counted before the classes are balanced.",
+        "Results of the detector. Windows are counted before the classes are balanced.",
     )
     for name in runs:
         section.figure(
             folder / f"{name}_samples.png",
-            f"{name}: faces (blue; line: side of the largest one, as a share of the picture's) and what else the film shows "
-            f"and sounds like.",
+            f"{name}: faces (blue; line: side of the largest one, as a share of the picture's) and other "
+            f"features of picture and sound.",
         )
     return section

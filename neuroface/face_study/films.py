@@ -1,4 +1,4 @@
-"""Films on their way to an annotation: the study of script 0, its units of work, and what it makes of them for each run."""
+"""The study of script 0: its units of work, and the annotation of each run from their results."""
 
 import io
 import zipfile

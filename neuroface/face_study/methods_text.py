@@ -92,9 +92,9 @@ def methods_paragraph(
 
     Parameters
     ----------
-    settings : as stamped. facts : of :func:`facts_of`. done : numbers of the scripts that have
+    settings : settings as stamped. facts : result of :func:`facts_of`. done : numbers of the scripts that have
     finished, 2 among them.
-    backends : of the networks: "tensorflow", "jax", or both.
+    backends : backends of the networks: "tensorflow", "jax", or both.
     """
     parts = [_data(settings, facts)]
     parts += [text(settings, facts) for number, text in _OF_SCRIPT.items() if number in done]

@@ -317,8 +317,8 @@ class FaceSettings(SettingsModel):
         both = self.ATTRIBUTION_BASELINE == "other class" and self.SMOOTHGRAD_DRAWS
         if both and self.SMOOTHGRAD_DRAWS % self.ATTRIBUTION_DRAWS:
             raise ValueError(
-                f"SMOOTHGRAD_DRAWS = {self.SMOOTHGRAD_DRAWS} is no multiple of ATTRIBUTION_DRAWS = "
-                f"{self.ATTRIBUTION_DRAWS}: all baselines must get the same number of noisy copies"
+                f"SMOOTHGRAD_DRAWS = {self.SMOOTHGRAD_DRAWS} must be a multiple of ATTRIBUTION_DRAWS = "
+                f"{self.ATTRIBUTION_DRAWS}, because all baselines get the same number of noisy copies"
             )
         if (
             "occlusion" in self.ATTRIBUTION_METHODS

@@ -27,11 +27,11 @@ def compare_annotations(
 
     Parameters
     ----------
-    one, other : (n, 2) onset_s and duration_s. length_s : of the film. rate_hz : samples per
+    one, other : (n, 2) onset_s and duration_s. length_s : length of the film. rate_hz : samples per
     second.
     windows : MIN_STRETCH_S, TR_S and LAG_S, by which stretches and gaps give windows. labels : of
     both kinds of window.
-    names : of both annotations.
+    names : names of both annotations.
 
     Returns
     -------

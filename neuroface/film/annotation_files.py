@@ -17,7 +17,7 @@ def write_annotation(folder: Path, run: str, stretches: dict[str, np.ndarray], a
     ----------
     run : start of the names, such as "task-split". stretches : event → (n, 2) onset_s and
     duration_s in strict order.
-    about : what the sidecar says of how they were made.
+    about : what the sidecar states about how they were made.
     """
     write_json(folder / f"{run}_events.json", about)
     rows = [

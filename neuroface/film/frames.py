@@ -33,9 +33,7 @@ EDIT_LISTS = "mp4"  # FFmpeg's name of the format MP4, MOV, 3GP
 JUMP_S = (
     1.0  # time stamps that jump back by more than this belong to several recordings in one file
 )
-MOST_DAMAGED = (
-    25  # frames before the first that can be decoded; with more, what is decoded is chance
-)
+MOST_DAMAGED = 25  # frames before the first that can be decoded; after more, the decoder's output is not reliable
 
 
 class Frame(NamedTuple):
@@ -49,7 +47,7 @@ class Frame(NamedTuple):
 
         Parameters
         ----------
-        height : of the result; the width follows from the film's shape.
+        height : height of the result; the width follows from the film's shape.
         """
         turned = film.rotation % 180 == 90
         size = (height, film.width_at(height)) if turned else (film.width_at(height), height)

@@ -1,4 +1,4 @@
-"""Windows of two conditions that are alike in what else the film shows: pairs, chosen in each run."""
+"""Windows of two conditions matched on film regressors: pairs, chosen in each run."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What a film shows and sounds like, through the haemodynamic response: a value per regressor and TR, in one table per run.
+"""Features of picture and sound, convolved with the haemodynamic response: a row per TR, in one table per run.
 
 Files are named ``task-<task>[_run-<run>]_film-regressors.tsv``: a row per TR, the column ``time_s``
 (second of the run at which the volume starts), and a column per regressor. Any other column that a
@@ -70,7 +70,7 @@ def write_regressors(
 
     Parameters
     ----------
-    sources : what the sidecar says of where they come from.
+    sources : what the sidecar states about their origin.
     """
     about = {
         name: {"Description": f"{CONTENTS[name]}, convolved with SPM's canonical HRF"}
@@ -92,7 +92,7 @@ def read_regressors(
     ----------
     start_s : second of the film that the first volume shows, or (n_trs,) where pauses shift TRs
         (NNDb version 2). Between rows of the table values are interpolated.
-    film_s : for how long the film was shown; after that the response falls to that of the table's
+    film_s : seconds for which the film was shown; after that the response falls to that of the table's
     last row in TAIL_S.
 
     Raises

@@ -36,9 +36,9 @@ def scan(
     """Samples of a part of a film, in one pass over its frames and one over its sound.
 
     Sample k shows the frame that is on the screen at second k / ``rate_hz``. Decoding begins a
-    little earlier, so that a sample does not depend on where the part begins: what is seen not at
-    all, what is heard by less than 0.1 LU, and its probability of speech, on average, by less than
-    0.01.
+    little earlier, so that a sample does not depend on where the part begins: visual values
+    are equal, loudness differs by less than 0.1 LU, and the probability of speech, on average, by
+    less than 0.01.
 
     Parameters
     ----------

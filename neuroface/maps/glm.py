@@ -116,9 +116,9 @@ def condition_effect(
 
     Parameters
     ----------
-    volumes : the run in order, (n, n_voxels) at a time. design : of :func:`condition_design`, a row
+    volumes : the run in order, (n, n_voxels) at a time. design : result of :func:`condition_design`, a row
     per volume.
-    cleaning : of the run, with ``design`` from :func:`with_nuisance`; None: not cleaned.
+    cleaning : cleaning of the run, with ``design`` from :func:`with_nuisance`; None: not cleaned.
 
     Returns
     -------

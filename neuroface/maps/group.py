@@ -148,7 +148,7 @@ def group_test(
     ----------
     values : (n_people, n_voxels, n_trs).
     signs : (n_flips, n_people), from :func:`sign_flips` with the same ``two_sided``.
-    mask, forming_p, two_sided : as for :func:`null_of`. smooth : from :func:`variance_smoother`.
+    mask, forming_p, two_sided : as for :func:`null_of`. smooth : result of :func:`variance_smoother`.
     """
     null = null_of(
         flipped_statistics(values, signs, smooth), len(values), mask, forming_p, two_sided

@@ -113,7 +113,7 @@ def refit(
     ----------
     name : a model in closed form. labels : (n, n_labellings) of 0 and 1. baseline : as
     :class:`Refits` has it.
-    at : where on the way from baseline to window the gradient of an attribution is taken; 0.5:
+    at : position between baseline (0) and window (1) at which the gradient of an attribution is taken; 0.5:
         Integrated Gradients, which are exact there for models of second order; 1: gradient × input.
     """
     if is_linear(name):

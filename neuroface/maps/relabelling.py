@@ -53,7 +53,7 @@ def relabelled_null(
     ----------
     X : (n, n_voxels, window_trs), read twice.
     labels : (n, n_labellings) of 0 and 1; names : the labels that 1 and 0 stand for.
-    fits : fold → its models under the same labellings. parts : from :func:`parts_of`.
+    fits : fold → its models under the same labellings. parts : result of :func:`parts_of`.
     contrasts : name → contrast, and the people whose maps it tests.
     mask, forming_p : as for :func:`neuroface.maps.group.null_of`. smooth : from
         :func:`neuroface.maps.group.variance_smoother`.
@@ -101,7 +101,7 @@ def values_of(
 
     Parameters
     ----------
-    maps : of :func:`blocks_of_maps`. totals : of :func:`absolute_totals`, sums over ``n_values``
+    maps : result of :func:`blocks_of_maps`. totals : result of :func:`absolute_totals`, sums over ``n_values``
     voxels and seconds.
     people : positions in ``maps``.
     """

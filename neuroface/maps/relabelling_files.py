@@ -25,11 +25,11 @@ class Relabelling:
 
     Parameters
     ----------
-    folder : where its files go. method : "ig" or "gradient-x-input".
-    windows : with the kernels of the linear models.
+    folder : where its files are written. method : "ig" or "gradient-x-input".
+    windows : windows with the kernels of the linear models.
     samples : a row per window: subject, movie, run, event, label; ``model``, the number of the fold
     model that explains it.
-    folds : of the split whose models explain. models : fold → name of its model.
+    folds : folds of the split whose models explain. models : fold → name of its model.
     contrasts : name → contrast, and the people whose maps it tests.
     affine : (4, 4), of the mask. cfg : N_RELABELLINGS, SEED, LABELS, ATTRIBUTION_BASELINE,
         VARIANCE_FWHM_MM, CLUSTER_FORMING_P, and the settings of models.

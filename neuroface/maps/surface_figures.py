@@ -63,10 +63,9 @@ def draw_surfaces(
 
     Parameters
     ----------
-    values : of :func:`project`. columns : their titles. unit : of the values, and what a positive
-    one means.
-    found : {side: (n_vertices, n_columns)}, outlined where above 0.5. target : a PNG. copies : of
-    :func:`save_figure`.
+    values : result of :func:`project`. columns : their titles. unit : unit of the values, and the
+    meaning of a positive one.
+    found : {side: (n_vertices, n_columns)}, outlined where above 0.5. target : a PNG. copies : see :func:`save_figure`.
     medial : two more rows, both hemispheres seen from the middle.
     """
     scale = symmetric_scale(np.concatenate(list(values.values())))

@@ -49,7 +49,7 @@ def scaled_values(values: np.ndarray, absolute: np.ndarray, two_sided: bool) -> 
 
     Parameters
     ----------
-    values : from :func:`contrast_values`. absolute : (n_people,) mean absolute attribution over
+    values : result of :func:`contrast_values`. absolute : (n_people,) mean absolute attribution over
     voxels, seconds and labels.
     two_sided : False: absolute maps. Then 1 is subtracted, so that 0 is the mean voxel.
     """
@@ -80,7 +80,7 @@ def peak_table(
 
     Parameters
     ----------
-    contrasts : (contrast, method). about : of :func:`neuroface.maps.group.contrasts_of`.
+    contrasts : (contrast, method). about : result of :func:`neuroface.maps.group.contrasts_of`.
     rois, roi_word : spheres, and the name of the column with the nearest one, such as "place_roi".
     """
     positions, rows = voxel_positions_mm(mask, affine), []

@@ -139,7 +139,7 @@ def assigned_values(function, variables, model):
     Parameters
     ----------
     function : (*arrays) → anything, which calls layers of ``model``.
-    variables : of ``model``, whose new values are wanted.
+    variables : variables of ``model`` whose new values are wanted.
 
     Returns
     -------

@@ -92,8 +92,8 @@ class Checklist:
 
         Parameters
         ----------
-        disk_gb : of all results. memory_gb : at the worst moment. of_memory : which script that is,
-        and why.
+        disk_gb : disk space of all results. memory_gb : largest memory. of_memory : which script needs
+        it, and why.
         """
         results, there = self._results
         made = sum(file.stat().st_size for file in results.rglob("*") if file.is_file())

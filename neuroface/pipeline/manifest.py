@@ -29,7 +29,7 @@ def check_run(root: Path, *, inputs: bool = False, dataset: Path | None = None) 
     Parameters
     ----------
     inputs : whether to check the files of the data set too.
-    dataset : where the data set is now; None: where it was.
+    dataset : present folder of the data set; None: the folder that the manifest names.
 
     Returns
     -------

@@ -31,7 +31,7 @@ def run_script(
     mode.
     follow : function that ``--follow FOLDER`` calls with FOLDER instead of ``main``; None if there
     is no such mode.
-    parser : for a script with arguments of its own; ``main`` gets the parsed arguments.
+    parser : argument parser of a script with arguments of its own; ``main`` gets the parsed arguments.
     """
     work, arguments = main, sys.argv[1:]
     if parser:

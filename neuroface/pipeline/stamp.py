@@ -58,7 +58,7 @@ def compare_own(
 
     Parameters
     ----------
-    rules : of this script. inherited : settings that grow in an earlier script, whose digest is
+    rules : rules of this script. inherited : settings that grow in an earlier script, whose digest is
     compared instead.
     """
     for name, old, new in _changed(stamp, settings, model):

@@ -22,7 +22,7 @@ class Study(Generic[Settings]):
 
     Parameters
     ----------
-    name : of the pipeline, in the report and ``dataset_description.json``.
+    name : the pipeline's name, shown in the report and ``dataset_description.json``.
     steps : the stages, in the order in which they run. Their numbers need not start at 1.
     settings : the model that checks ``config.py``.
     title : stamped settings → the heading of ``report.html``.

@@ -34,7 +34,7 @@ def make_units(
     ----------
     work : writes the unit's files; the file that ``done`` checks must be written last. See
         :func:`neuroface.pipeline.workers.run_units`.
-    folder : where the files go. script : its name, for messages.
+    folder : where the files are written. script : its name, for messages.
     """
 
     def once(

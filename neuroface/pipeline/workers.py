@@ -57,7 +57,7 @@ def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None =
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
     pickled, keras_too = cloudpickle.dumps(work), "neuroface.pipeline.backend" in sys.modules
     with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
-        # joblib would run a single job in this process.
+        # joblib would run a single unit in this process; with 2 workers it starts one.
         calls = joblib.Parallel(min(n_jobs, max(2, len(units))), return_as="generator_unordered")(
             joblib.delayed(_in_worker)(pickled, unit, keras_too, os.getpid()) for unit in units
         )
@@ -131,7 +131,7 @@ def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
 
 
 def _carried(folders: list[str]):
-    """A function that is sent with its code: the scheduler does not know this project, workers know only its paths."""
+    """A function that is sent by value: the scheduler cannot import this project, and workers know only its paths."""
 
     def call(pickled_work: bytes, pickled_unit: bytes, keras_too: bool) -> str:
         import pickle
@@ -151,8 +151,8 @@ def _carried(folders: list[str]):
 def _keep_random_apart() -> None:
     """Give Dask its own random generator.
 
-    Otherwise its threads draw from Python's generator while a network is built, and seeded initial
-    weights vary.
+    Dask's threads use Python's global random generator. They would draw from it while a network is
+    built, and so change its seeded initial weights.
     """
     other = random.Random()
     for name, module in list(sys.modules.items()):

@@ -24,7 +24,7 @@ def columns_of(labels: Labels) -> dict[str, dict]:
     return {
         "tr": {"Description": "Volume of the BOLD series, from 0, at which the window starts"},
         "stimulus_time_s": {
-            "Description": "Moment of the film that the prediction speaks for",
+            "Description": "Film time that the prediction refers to",
             "Units": "s",
         },
         "probability": {

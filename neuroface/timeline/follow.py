@@ -207,8 +207,8 @@ class LivePrediction:
 
     Parameters
     ----------
-    predictor : from :func:`neuroface.timeline.sliding.sliding_predictor`. cfg : settings.
-    models : of :func:`neuroface.timeline.models.choose_models`, a single one; None: the film is
+    predictor : result of :func:`neuroface.timeline.sliding.sliding_predictor`. cfg : settings.
+    models : result of :func:`neuroface.timeline.models.choose_models`, a single model; None: the film is
     unknown.
     """
 

@@ -1,4 +1,4 @@
-"""Take drift from volumes as they arrive: only the past is known."""
+"""Remove drift from volumes as they arrive, with the volumes so far only."""
 
 from collections import deque
 

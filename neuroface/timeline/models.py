@@ -111,7 +111,7 @@ def choose_models(runs: list[Run], folder: Path, cfg, several: bool = True) -> d
 
     Parameters
     ----------
-    folder : of the models of one split, with ``predictions.tsv`` and ``metrics.json``.
+    folder : folder of the models of one split, with ``predictions.tsv`` and ``metrics.json``.
     cfg : HELD_OUT_SPLIT, SELECTION, N_FOLDS, SEED, EMBARGO_TRS, WINDOW_TRS, SMOOTH_TRS.
     several : whether several models may predict one run.
 

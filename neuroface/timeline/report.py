@@ -28,7 +28,7 @@ def draw(
     Parameters
     ----------
     tables, results : of each run, in the same order.
-    curves : of :func:`neuroface.timeline.scores.curves_of`; None if there is no such run.
+    curves : result of :func:`neuroface.timeline.scores.curves_of`; None if there is no such run.
     """
     for (run, table), result in zip(tables.items(), results, strict=True):
         title = f"{run.name}: AUC {result['auc']:.2f} ({seen_text(result)})"

@@ -19,7 +19,7 @@ def score_timeline(table: pd.DataFrame, threshold: float) -> tuple[dict, np.ndar
 
     Parameters
     ----------
-    table : of :func:`neuroface.timeline.clock.timeline`; both classes must occur where there is a
+    table : result of :func:`neuroface.timeline.clock.timeline`; both classes must occur where there is a
     prediction.
     threshold : chosen on other data; the result has the scores at 0.5 and at this threshold.
     """
@@ -34,7 +34,7 @@ def score_timeline(table: pd.DataFrame, threshold: float) -> tuple[dict, np.ndar
         "n_moments": len(film),
         "n_predicted": len(table),
         "base_rate": base_rate,
-        "accuracy_of_always_the_commoner": max(base_rate, 1 - base_rate),
+        "majority_class_accuracy": max(base_rate, 1 - base_rate),
         **at_half,
         "at_training_threshold": {"threshold": threshold} | scores(truth, probability, threshold),
         "auc_in_training_like_windows": _or_none(auc_inside),
@@ -57,7 +57,7 @@ def score_run(
 
     Parameters
     ----------
-    models : of :func:`neuroface.timeline.models.choose_models`. held_out : predictions of all
+    models : result of :func:`neuroface.timeline.models.choose_models`. held_out : predictions of all
     folds.
     positive : the label whose probability is predicted.
     """
@@ -196,8 +196,8 @@ def summarize(
 
     Parameters
     ----------
-    results, aucs : of :func:`score_run`, one per run. tables : of each run.
-    curves : of :func:`curves_of`, of the runs without ``seen_moments``; None if there are none.
+    results, aucs : results of :func:`score_run`, one per run. tables : tables of the runs.
+    curves : result of :func:`curves_of`, of the runs without ``seen_moments``; None if there are none.
     """
     frame = pd.DataFrame(results)
     unseen = frame[~frame["seen_moments"]]

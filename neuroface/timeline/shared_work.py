@@ -152,7 +152,7 @@ class Plan:
 
     Parameters
     ----------
-    blocks : of the network. window_trs : volumes in a window.
+    blocks : blocks of the network. window_trs : volumes in a window.
 
     Attributes
     ----------

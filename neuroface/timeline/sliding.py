@@ -64,7 +64,7 @@ def slide(predictor, volumes) -> np.ndarray:
 
     Parameters
     ----------
-    predictor : from :func:`sliding_predictor`. volumes : yields (n, n_voxels) float32,
+    predictor : result of :func:`sliding_predictor`. volumes : yields (n, n_voxels) float32,
     ``predictor.batch`` at a time.
     """
     predictor.reset()
@@ -112,7 +112,7 @@ class SharedSliding:
 
     Parameters
     ----------
-    blocks : from :func:`family_blocks`.
+    blocks : result of :func:`family_blocks`.
     batch : largest number of volumes per pass; nine at full size.
     """
 

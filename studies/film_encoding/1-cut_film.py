@@ -6,11 +6,9 @@ goes on after the picture has ended.
 
 Reads     the films in FILM_DIR. DATASET = "demo" writes its data set first.
 Writes    1-chunks/<film>.npy (n_chunks, frames, FRAME_PX, FRAME_PX, 3) uint8, RGB; frames is
-            FRAMES_PER_TR, or more
-          where an ablation needs more
+            FRAMES_PER_TR, or more where an ablation needs more
           1-chunks/<film>_range.npy (n_chunks, frames, 2) uint8, darkest and brightest value of each
-            frame before
-          FRAME_CONTRAST = "frame" stretched it
+            frame before FRAME_CONTRAST = "frame" stretched it
           1-chunks/films.tsv, a row per film: times and counts
 Settings  FILMS, TR_S, FRAMES_PER_TR, FRAME_PX, FRAME_CONTRAST, ABLATIONS, EXCLUDE, INCLUDE,
           BIDS_FILTER, FILM_EVENT
@@ -205,7 +203,7 @@ def is_cut(folder: Path, cfg, film: str) -> bool:
 
 
 def name_faults(stage: Stage, films: pd.DataFrame) -> None:
-    """Say what is not in the chunks although the files promise it."""
+    """Warn about frames and sound that the files list but that are missing."""
     for row in films.itertuples():
         if row.frames_missing:
             stage.leave_out(

@@ -8,8 +8,8 @@ Reads     BOLD and events of the data set in DATASET_DIR, ATLAS_FILE, 1-chunks/
 Writes    2-voxels/mask.nii.gz (x, y, z) uint8, the voxels of PARCELS; parcels.npy (n_voxels,)
             int32, in its C order
           2-voxels/<film>_mean.npy, <film>_variance.npy, <film>_<sub>.npy (n_rows, n_voxels)
-            float32; row t is the
-          volume nearest to t · TR_S after the film began; <film>_baseline.npy (n_voxels,) float32
+            float32; row t is the volume nearest to t · TR_S after the film began;
+            <film>_baseline.npy (n_voxels,) float32
           2-voxels/people.tsv, a row per person and film; folds.tsv, a row per chunk and fold
           2-voxels/chosen_<split>_fold-<k>.npy (n_chosen,) int32, positions in the mask;
             snr_<split>_fold-<k>.nii.gz

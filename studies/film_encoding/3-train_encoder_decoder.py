@@ -1,15 +1,14 @@
-"""3. Train the encoder–decoder on every fold, and predict what was held out.
+"""3. Train the encoder–decoder on every fold, and predict the held-out chunks.
 
 The encoder predicts voxels from the frames of a TR; the decoder makes the middle frame from voxels,
 and its loss regularises the encoder. Ablations and single people are trained on the same folds. The
-epoch is chosen on inner chunks; what is held out is predicted once.
+epoch is chosen on inner chunks; held-out chunks are predicted once.
 
 Reads     1-chunks/, 2-voxels/
 Writes    3-networks/<variant>/<split>_fold-<k>_seed-<s>/network.keras, chunk → voxels and frame
           3-networks/…/predicted.npy (n_test, n_voxels) float32; from_predicted.npy,
-            from_measured.npy
-          (n_test, FRAME_PX, FRAME_PX, 3) float16, frames that the decoder makes of predicted and of
-            measured voxels
+            from_measured.npy (n_test, FRAME_PX, FRAME_PX, 3) float16, frames that the decoder makes
+            of predicted and of measured voxels
           3-networks/…/history.tsv, a row per epoch; cost.json; 3-networks/trainings.tsv, a row per
             training
 Settings  SEED, ENCODER_FILTERS, DECODER_FILTERS, DROPOUT, DECODER_INPUT, ENCODER_WEIGHT,

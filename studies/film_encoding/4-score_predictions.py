@@ -10,8 +10,8 @@ Reads     1-chunks/, 2-voxels/, 3-networks/
 Writes    4-scores/voxels.tsv, frames.tsv, a row per model, split and test set; seeds.tsv, the mean
             r of every training
           4-scores/regulariser.json, the effect of the decoder on the encoder; comparison.tsv, the
-            network less each rival;
-          people.tsv, r over single people, where SUBJECTS names two or more
+            network less each rival; people.tsv, r over single people, where SUBJECTS names two or
+            more
           4-scores/maps/<model>_<split>_<test set>_<what>.nii.gz float32: r, r_low, r_high, p_fdr,
             ceiling, r_of_ceiling
           4-scores/units/, ridge…/, features/: what these were made from; *.png

@@ -1,4 +1,4 @@
-"""5. Which voxels do the reconstructions rest on?
+"""5. Which voxels do the reconstructions depend on?
 
 Maps, over the held-out moments, the mean size of the gradient of SSIM with respect to each voxel,
 as published, and Integrated Gradients beside it. Counts the top voxels per region of an atlas,
@@ -6,8 +6,7 @@ against random regions of the same size.
 
 Reads     1-chunks/, 2-voxels/, 3-networks/, REGIONS_FILE, REGIONS_TABLE
 Writes    5-saliency/<method>.nii.gz (x, y, z, 1) float32, the mean over moments of |map|;
-            <method>.npy (n_voxels,)
-          float32
+            <method>.npy (n_voxels,) float32
           5-saliency/regions_<method>.tsv, a row per region; completeness.tsv, a row per moment;
             *.png
           <method> is "gradient" or "integrated-gradients"

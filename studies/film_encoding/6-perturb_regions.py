@@ -1,4 +1,4 @@
-"""6. Take a region out: does the reconstruction of faces suffer more than that of other things?
+"""6. Replace the BOLD of a region: does the reconstruction of faces lose more than that of other things?
 
 Replaces the BOLD of regions, and of as many random voxels, and scores the reconstruction where
 faces and other things are. Asks which directions of the bottleneck stand for edges, motion and
@@ -7,12 +7,10 @@ faces, and whether reconstructions use them.
 Reads     1-chunks/, 2-voxels/, 3-networks/, REGIONS_FILE, REGIONS_TABLE, annotations and labels of
           pixels in FILM_DIR
 Writes    6-perturbations/perturbations.tsv, a row per region and perturbation;
-            random/<region>_<perturbation>.npy
-          (1 + N_RANDOM_SETS, n_cases) float32, SSIM lost at every case: region first, then random
-            sets; cases.tsv
+            random/<region>_<perturbation>.npy (1 + N_RANDOM_SETS, n_cases) float32, SSIM lost at
+            every case: region first, then random sets; cases.tsv
           6-perturbations/concepts.tsv, a row per concept; concept_<name>.nii.gz, the BOLD with it
-            less the BOLD without
-          it
+            less the BOLD without it
 Settings  SEED, EXPLAINED_SPLIT, DECODE_FROM, PERTURBED_REGIONS, PERTURBATIONS, N_RANDOM_SETS,
           THING, USE_PIXEL_LABELS, CONCEPTS, N_RANDOM_CONCEPTS, REGIONS_FILE, REGIONS_TABLE,
           MIN_SHIFT_S, BLOCK_S, TOP_SHARE, N_RANDOM_REGIONS

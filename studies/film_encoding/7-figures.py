@@ -1,4 +1,4 @@
-"""7. Frames beside their reconstructions, a film with the brain below, surface maps, tables.
+"""7. Frames and their reconstructions, a film with brain maps below, surface maps, tables.
 
 Draws moments of the film that the explained network never saw, evenly spaced and not selected,
 beside what was made of them; writes the same as a film; draws r, the noise ceiling and r / ceiling
@@ -7,8 +7,7 @@ on the cortical surface.
 Reads     1-chunks/, 2-voxels/, 3-networks/, 4-scores/
 Writes    7-figures/strip.png and .pdf; clip.mp4; clip.html, the clip in a page of its own
           7-figures/surface_r.png, surface_r_of_ceiling.png and .pdf; table_voxels.tsv,
-            table_frames.tsv, rounded for a
-          paper
+            table_frames.tsv, rounded for a paper
 Settings  EXPLAINED_SPLIT, DECODE_FROM, N_STRIP, CLIP_S
 Takes     0.3 s per TR of the clip, 2 s per figure
 """

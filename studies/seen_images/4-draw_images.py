@@ -7,8 +7,7 @@ of pure noise) and from the latents alone (without text).
 Reads     1-betas/test.tsv, 2-embeddings/, 3-decoders/, the weights in MODEL_DIR
 Writes    4-drawings/decoded/<image>_draw-<k>.png, DRAW_PIXELS wide; the same in text/ and latents/
           4-drawings/start/<image>.png, the decoded latents through the autoencoder alone;
-            mean_latents.png, those of the
-          mean of the training latents
+            mean_latents.png, those of the mean of the training latents
 Settings  SEED, IMAGE_DECODER, TEXT_DECODER, DRAW_PIXELS, DDIM_STEPS, STRENGTH, GUIDANCE, N_DRAWS,
           ALSO_DRAW
 Takes     Stable Diffusion: about 3 s per drawing on a large GPU in float16, minutes on a CPU.

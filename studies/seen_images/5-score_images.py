@@ -1,4 +1,4 @@
-"""5. How alike are seen and drawn pictures, and what would chance, a baseline or one half of the method reach?
+"""5. How similar are seen and drawn pictures, compared with chance, baselines and each half of the method?
 
 Scores every drawing by pixels and by the features of networks. The same scores are made for
 drawings from text alone and latents alone, for the nearest training picture, for the mean picture,
@@ -9,8 +9,7 @@ identification is compared with chance.
 Reads     1-betas/, 2-embeddings/, 3-decoders/, 4-drawings/, DATASET_DIR (training pictures),
           weights in SCORES_DIR
 Writes    5-scores/scores.tsv, a row per kind of picture and measure: intervals, differences from
-            shuffled brains and from
-          the mean picture, p of identification
+            shuffled brains and from the mean picture, p of identification
           5-scores/images.tsv, a row per kind, measure and test image; nearest.tsv, nearest training
             images; scores.png
           5-scores/features/<kind>_<network>.npy (n_images, n_drawings, k) float32

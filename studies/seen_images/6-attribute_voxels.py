@@ -1,4 +1,4 @@
-"""6. Which voxels and regions do the decoded latents rest on?
+"""6. Which voxels and regions do the decoded latents depend on?
 
 Integrated Gradients attribute to voxels how far the decoded latents point to the picture that was
 seen, and, for every attribute in ATTRIBUTES, to what it has (its colour, say). Each region is also

@@ -1,4 +1,4 @@
-"""7. Seen beside drawn: the best, the middle and the worst test images, and the tables for a paper.
+"""7. Seen and drawn pictures: the best, the middle and the worst test images, and the tables for a paper.
 
 Test images are ranked by a stated rule, and of each the first drawing is shown, never a chosen one.
 Beside it stand what was seen, the decoded latents, the drawings from text alone and latents alone,

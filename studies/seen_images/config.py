@@ -11,15 +11,16 @@ Values are the publication's unless the comment says otherwise. Only constants l
 DATASET: str = "demo"
 # Folder of the data set, relative to this file or absolute. The demo is written here.
 DATASET_DIR: str = "../../data/images-demo-dataset"
-# Results go to data/<RUN_NAME>/. A new name starts afresh and leaves other results alone.
+# Results go to data/<RUN_NAME>/. With a new name all scripts start from the beginning; other
+# results do not change.
 RUN_NAME: str = "images-demo"
 # Seed of every random draw: inner sets, initial weights, noise of the drawings, bootstrap.
 SEED: int = 42
 # Folder with the weights of Stable Diffusion v1 in diffusers' layout, safetensors only. None: the
-# demo's own small generator where DATASET is "demo"; other data sets need it.
+# demo's own small generator if DATASET is "demo"; other data sets need a folder.
 MODEL_DIR: str | None = None
-# While DATASET is "demo" these replace the values below, so that the seven scripts take minutes on
-# a laptop.
+# If DATASET is "demo", these values replace the values below, so that the seven scripts take
+# minutes on a laptop.
 DEMO: dict[str, object] = {
     "EARLY_ROIS": ("V1", "V2", "V3", "V4"),
     "HIGHER_ROIS": ("LO", "VO", "PPA"),
@@ -58,7 +59,7 @@ DEMO: dict[str, object] = {
 }
 
 # ---------------------------------------------------------------- 0-train_demo_generator.py
-# Where the demo's generator lies.
+# Folder of the demo's generator.
 GENERATOR_DIR: str = "demo_generator"
 # Training steps of its parts.
 GENERATOR_STEPS: dict[str, int] = {"vae": 1500, "clip": 1000, "unet": 1500}
@@ -76,23 +77,24 @@ BETAS: str = "betas_fithrf_GLMdenoise_RR"
 EARLY_ROIS: tuple[str, ...] = ("HCP_MMP1:V1", "HCP_MMP1:V2", "HCP_MMP1:V3", "HCP_MMP1:V4")
 # Regions whose voxels are decoded to text embeddings.
 HIGHER_ROIS: tuple[str, ...] = ("streams:ventral",)
-# "session": every voxel to mean 0, SD 1 over the training trials of each session, as its level
-# differs between sessions. "voxel": the same over all sessions. "global": one mean and SD for all
-# early voxels and one for all higher voxels, and the test set by its own, as in the publication.
+# "session": every voxel to mean 0, SD 1 over the training trials of each session, because its level
+# differs between sessions. "voxel": the same over all sessions together. "global": one mean and SD
+# for all early voxels and one for all higher voxels; the test set has its own, as in the
+# publication.
 STANDARDIZE: str = "session"
 # THINGS only: a NIfTI file on the grid of the voxel indices, e.g. the brain mask, for the maps.
 # None: no maps.
 SPACE_FILE: str | None = None
 
 # ---------------------------------------------------------------- 2-embed_images.py
-# Pictures are encoded at this size. 8 pixels of Stable Diffusion make one latent, 4 of the demo's
-# small generator.
+# Pictures are encoded at this size. 8 pixels are one latent of Stable Diffusion; 4 pixels are one
+# latent of the demo's small generator.
 ENCODE_PIXELS: int = 320
 # "mean": the mean of the autoencoder's posterior. "sample": a seeded draw from it, as in the
 # publication.
 LATENTS: str = "mean"
-# Tokens of the text embedding that are decoded and drawn with, the start token included; 77 are
-# all.
+# Number of tokens of the text embedding that are decoded and used for drawing, the start token
+# included; at most 77.
 N_TOKENS: int = 15
 
 # ---------------------------------------------------------------- 3-decode_latents.py
@@ -100,11 +102,11 @@ N_TOKENS: int = 15
 IMAGE_DECODERS: tuple[str, ...] = ("ridge", "cnn", "vae", "gcn", "mlp")
 # Decoders of text embeddings: "ridge", "cnn".
 TEXT_DECODERS: tuple[str, ...] = ("ridge", "cnn")
-# Sizes and step sizes where you do not want the published ones of NSD (seen_images/networks.py),
-# e.g. {"image:cnn": {"channels": 16}}.
+# Sizes and step sizes, if you do not want those published for NSD (seen_images/networks.py), e.g.
+# {"image:cnn": {"channels": 16}}.
 DECODER_OPTIONS: dict[str, dict[str, object]] = {}
-# Nodes of the GCN: which early regions each holds, without the atlas; names that EARLY_ROIS lacks
-# are passed over.
+# Nodes of the GCN: the early regions of each node, without the atlas. Names that EARLY_ROIS lacks
+# are ignored.
 GCN_NODES: tuple[tuple[str, ...], ...] = (("V1",), ("V2",), ("V3", "V4", "hV4"))
 # Ridge penalties to choose from, per target, by inner folds. The publication's (1e-6 to 1) are too
 # small for standardised voxels: its ridge does worse than the mean of the training latents.
@@ -129,32 +131,33 @@ IMAGE_DECODER: str = "gcn"
 TEXT_DECODER: str = "cnn"
 # Pictures are drawn at this size.
 DRAW_PIXELS: int = 512
-# Steps of DDIM over the whole noise schedule; STRENGTH of them are done.
+# Steps of DDIM over the whole noise schedule. The share STRENGTH of them is done.
 DDIM_STEPS: int = 50
-# How far the decoded latents are noised before they are drawn: 0 not at all, 1 to pure noise.
+# Noise that is added to the decoded latents before drawing: 0 none, 1 pure noise.
 STRENGTH: float = 0.8
 # Scale of classifier-free guidance.
 GUIDANCE: float = 5.0
 # Drawings of each test image, each from its own noise.
 N_DRAWS: int = 5
-# What is drawn beside "decoded" (latents and text): "text" alone, "latents" alone.
+# What is drawn in addition to "decoded" (latents and text): "text" alone, "latents" alone.
 ALSO_DRAW: tuple[str, ...] = ("text", "latents")
 
 # ---------------------------------------------------------------- 5-score_images.py
 # Folder with weights for more scores, safetensors only; README.md lists them. None: scores that
 # need them are left out.
 SCORES_DIR: str | None = None
-# Pixel correlation and SSIM compare pictures at this size: 425 as the field does (MindEye,
-# MindEye2). The publication's own definition, 512 pixels and another window of SSIM, is scored
-# beside it for NSD and THINGS.
+# Size at which pixel correlation and SSIM compare pictures. 425 is common in the field (MindEye,
+# MindEye2). NSD and THINGS are also scored by the publication's definition: 512 pixels and another
+# window of SSIM.
 SCORE_PIXELS: int = 425
 # How features of several drawings are scored: "each" (mean of the scores), "mean" (score of the
-# mean, as in the publication; better numbers, and of no picture).
+# mean, as in the publication; the scores are better, but no picture has these features).
 DRAWINGS: str = "each"
-# The seen picture is sought among this many test pictures.
+# Retrieval: number of test pictures among which the seen picture is searched.
 RETRIEVAL_N: int = 50
-# Pairings of drawings with other test images, for the row "shuffled brains" and for p of
-# identification. Measures that need both pictures at once (pixel correlation, SSIM, LPIPS) take 20.
+# Number of pairings of drawings with other test images, for the row "shuffled brains" and for the p
+# of identification. Measures that need both pictures at once (pixel correlation, SSIM, LPIPS) use
+# 20.
 N_SHUFFLES: int = 200
 
 # ---------------------------------------------------------------- 6-attribute_voxels.py
@@ -168,18 +171,18 @@ IG_STEPS: int = 32
 # Test images of each kind (best, middle, worst) in the figures.
 N_EXAMPLES: int = 4
 
-# ---------------------------------------------------------------- this machine (not part of the
-# experiment) Folder that holds the results of all runs.
+# -------------------------------------------------- this machine; not part of the experiment
+# Folder that holds the results of all runs.
 DATA_DIR: str = "../../data"
 # "auto": the GPU if PyTorch sees one. "cpu", "cuda", "mps".
 DEVICE: str = "auto"
-# Numbers in which the generator computes. "auto": float16 with CUDA, else float32. Set "float32" if
-# a script says that the generator made values that are not finite.
+# Numeric precision of the generator. "auto": float16 with CUDA, else float32. Set "float32" if a
+# script says that the generator made values that are not finite.
 PRECISION: str = "auto"
 # Units of work done at the same time: sessions, decoders, images. On one GPU leave it at 1.
 N_JOBS: int = 1
-# Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786": its workers do the units in place of
-# N_JOBS. None: this machine.
+# Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786". Its workers do the units instead of
+# N_JOBS processes. None: this machine.
 DASK_SCHEDULER: str | None = None
 # Pictures, trials or paths per pass through a network. Lower it if memory runs out.
 INFERENCE_BATCH: int = 16

@@ -1,17 +1,15 @@
-"""1. From what was shown to labelled volumes.
+"""1. Which volume has which label?
 
 Gives volumes of BOLD a label: from tables in which observers of a film named what they saw, or from
-the events of every run. An observers' label counts where enough of them gave it; each volume
-carries the label of the moment that the film showed LAG_S before it.
+the events of every run. Observers' labels are used if enough observers agree. A volume gets the
+label of the moment that was shown LAG_S earlier.
 
 Reads     the data set in DATASET_DIR (headers of the BOLD, events.tsv), the tables in OBSERVER_DIR.
           DATASET = "demo" writes its data set first.
 Writes    1-labels/samples.tsv, a row per labelled volume: subject, movie, run, label, onset_s, tr,
-            moment, event, stimulus,
-          clock. With observers also 1-labels/observers.tsv, a row per TR of the film: what each
-            said, the label, how many
-          gave it; agreement.json; moved.tsv, a row per run: labels that the published procedure
-            puts elsewhere
+            moment, event, stimulus, clock. With observers also 1-labels/observers.tsv, a row per TR
+            of the film: what each said, the label, how many gave it; agreement.json; moved.tsv, a
+            row per run: labels that the published procedure puts elsewhere
 Settings  SEED, EXCLUDE, INCLUDE, TR_S, LAG_S, LABEL_SOURCE, OBSERVER_COLUMN, MIN_AGREEMENT,
           SEGMENTS, FILM_CLOCK, FILM_EVENT, EVENT_LABELS, EVENT_COLUMN, JOIN_GAP_S, BIDS_FILTER,
           DENOISE, HIGH_PASS_HZ, SMOOTHING_MM

@@ -5,11 +5,9 @@ the group mask into one memory-mapped array. Each run is read once, a few volume
 
 Reads     1-labels/samples.tsv, the BOLD and masks in DATASET_DIR
 Writes    2-dataset/X.npy (n, n_voxels) float32, voxels in C order of the mask; y.npy (n,) int8,
-            index of the label in
-          labels.json; samples.tsv, a row per volume; group_mask.nii.gz (x, y, z) uint8;
-            mask_overlap.nii.gz float32;
-          mask_costs.tsv, voxels that each person's mask takes from the group; where the data have
-            no masks own_masks/
+            index of the label in labels.json; samples.tsv, a row per volume; group_mask.nii.gz (x,
+            y, z) uint8; mask_overlap.nii.gz float32; mask_costs.tsv, voxels that each person's mask
+            takes from the group; where the data have no masks own_masks/
 Settings  STANDARDIZE, MIN_PER_CLASS, BALANCE, MASK_THRESHOLD, MASK_FILE
 Takes     about the time of decompressing the files; memory: the labelled volumes of one run per job
 """

@@ -1,15 +1,15 @@
 """3. Which label does a volume carry?
 
 Trains networks and linear models that classify single volumes, under several cross-validations at
-once: the published one, which holds single volumes out, and others that hold out what belongs
-together. All learn from the same volumes. Held-out predictions, scores with intervals over people
-and episodes, paired differences between models, and a ladder that shows what each split reveals
-when labels mean nothing.
+once: the published one, which holds out single volumes, and others that hold out whole groups
+(people, runs, blocks). All models learn from the same volumes. Writes held-out predictions, scores
+with intervals over people and episodes, paired differences between models, and a ladder of splits:
+the accuracy that each split gives when labels carry no information.
 
 Reads     2-dataset/
 Writes    3-models/<split>/<network>/fold-<k>.keras; predictions.tsv, a row per volume:
-            samples.tsv's columns, fold,
-          probability_<label>; history.tsv, a row per epoch; metrics.json; results.png, history.png
+            samples.tsv's columns, fold, probability_<label>; history.tsv, a row per epoch;
+            metrics.json; results.png, history.png
           3-models/<split>/models.tsv, differences.tsv; 3-models/linear/<model>.json;
             3-models/metrics.json
 Settings  CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, EPOCHS, PATIENCE,

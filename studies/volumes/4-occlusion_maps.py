@@ -1,20 +1,19 @@
 """4. Which voxels make a volume look like its label?
 
-Explains held-out volumes, right or wrong, each by the network that never saw it and for every
-label: boxes are set to zero or to the training mean, and the drop of the label's probability is the
-map; other methods beside it. A label's map is the mean of what speaks for this label in its own
-episodes, less the same mean in the episodes of all other labels. Tests exchange the labels of
-held-out episodes.
+Explains held-out volumes, also those that the network classified wrongly. Each volume is explained
+by the network that never saw it, for every label. Occlusion sets boxes to zero or to the training
+mean; the drop of the label's probability is the map. Other methods are in MAP_METHODS. The map
+of a label is its mean map in the episodes of this label minus its mean map in all other episodes.
+Tests exchange the labels of held-out episodes.
 
 Reads     2-dataset/, 3-models/<HELD_OUT_SPLIT>/<EXPLAINED_MODEL>/
 Writes    4-maps/<sub>_label-<label>_<method>.nii.gz, group_label-<label>_<method>.nii.gz (x, y, z,
             1) float32
           4-maps/group_contrast-<label>_<method>_{mean,logp-voxel,thresholded}.nii.gz, _test.json
           4-maps/volumes.tsv, a row per explained volume; episodes.tsv, a row per episode: event,
-            label, fold, viewers;
-          episodes/<sub>_<method>.npy (n_episodes, n_labels, n_voxels) float32, mean maps of a
-            person's episodes, NaN where
-          there is none; summary.json: gaps of IG, agreement of methods, planted truth
+            label, fold, viewers; episodes/<sub>_<method>.npy (n_episodes, n_labels, n_voxels)
+            float32, mean maps of a person's episodes, NaN where there is none; summary.json: gaps
+            of IG, agreement of methods, planted truth
 Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, MAP_METHODS, MIN_PROBABILITY, VOLUMES_PER_EPISODE,
           BOX_VOXELS, BOX_STRIDE, IG_RULE, IG_STEPS, N_PERMUTATIONS_MAPS
 Takes     for each volume and baseline about as long as 200 passes through the network; IG and
@@ -104,7 +103,7 @@ def main():
 
 
 class Work:
-    """The volumes, who explains them, and where it all lies; cheap to send to worker processes."""
+    """Volumes, explainer and folders of one split; small enough to send to worker processes."""
 
     def __init__(self, stage: Stage, cfg):
         self.cfg, self.folder, self.data = cfg, stage.folder, stage.folder_of(2)

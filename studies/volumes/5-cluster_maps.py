@@ -1,15 +1,14 @@
 """5. Do labels rest on different voxels?
 
-Takes the strongest voxels of each label's group map: how many two labels share, and where they lie
-in two dimensions, by place (PCA, UMAP) and by what each label loses without them (functional UMAP).
-Tests on the strongest voxels of every person's maps whether those of a label lie together and apart
-from those of other labels: held-out episodes exchange their labels.
+Takes the strongest voxels of each label's group map, counts the voxels that two labels share, and
+embeds them in two dimensions: by position (PCA, UMAP) and by the drop of each label's score without
+them (functional UMAP). Tests, with the strongest voxels of every person's maps, whether the voxels
+of a label form a separate cluster; in the null held-out episodes exchange their labels.
 
 Reads     2-dataset/group_mask.nii.gz, 4-maps/
 Writes    5-clusters/voxels.tsv, a row per label and strong voxel: label, rank, voxel, value, x_mm,
-            y_mm, z_mm, pc_1, pc_2,
-          umap_1, umap_2; functional.tsv, a row per voxel: voxel, strongest label, umap_1, umap_2,
-            drop_<label>
+            y_mm, z_mm, pc_1, pc_2, umap_1, umap_2; functional.tsv, a row per voxel: voxel,
+            strongest label, umap_1, umap_2, drop_<label>
           5-clusters/overlap.tsv; silhouette.json: silhouettes, null, p; null.npy (n_folds, n)
 Settings  CLUSTERED_METHOD, TOP_VOXELS, UMAP_NEIGHBORS, UMAP_MIN_DIST, N_LABEL_PERMUTATIONS
 Takes     a minute, most of it UMAP, which compiles itself; 0.2 GB with 500 voxels of 5 labels
@@ -106,7 +105,7 @@ def read_maps(stage: Stage, mask, affine, cfg) -> tuple[np.ndarray, np.ndarray, 
     for who, label in volumes.groupby(["subject", "label"]).groups:
         file = average_file(stage.folder_of(4), who, label, cfg.CLUSTERED_METHOD)
         if not file.exists():
-            continue  # script 4 has said so
+            continue  # script 4 already warned
         place = people.index(who), labels.index(label)
         maps[place], there[place] = read_masked(file, mask, affine)[:, 0], True
     return maps, there, labels
@@ -124,7 +123,8 @@ def write_silhouette(
 ) -> None:
     """Write the silhouette of labels over people's strong voxels, and its p where the maps of script 4 can be tested.
 
-    Every map gives as many voxels as makes the group's number over all people. The p is one-sided:
+    The same number of voxels is taken from each map, so that all maps together give the group's
+    number. The p is one-sided:
     is it larger?
     """
     n_each = max(2, len(next(iter(top.values()))) // len(maps))
@@ -210,7 +210,7 @@ def write_places(means: dict, top: dict, positions: np.ndarray, cfg, target: Pat
 
 
 def write_functional(means: dict, top: dict, cfg, target: Path) -> None:
-    """Write what every label loses at each voxel that is strong for any, and the UMAP of these profiles."""
+    """For each voxel that is strong for any label, write the drop of every label's score; and the UMAP of these profiles."""
     voxels = np.unique(np.concatenate(list(top.values())))
     profile = np.stack([means[label][voxels] for label in means], axis=1)
     table = pd.DataFrame(

@@ -1,20 +1,18 @@
-"""6. Do the brain and the network keep the same labels apart?
+"""6. Do the brain and the network separate the same labels?
 
 Distances between labels in each person's brain and in every layer of the fold networks, on volumes
 that the networks never saw: 1 − Pearson of mean patterns, as published, and distances that are
-cross-validated between earlier and later episodes. Correlates both, beside a noise ceiling over
-people and beside networks that were never trained: they are fed the brain's own patterns, and keep
-their distances whether they learned something or not.
+cross-validated between earlier and later episodes. Correlates the distances of brain and network,
+and compares the correlation with a noise ceiling over people and with networks that were never
+trained: the input is the brain's own patterns, so untrained networks too preserve their distances.
 
 Reads     2-dataset/, 3-models/<HELD_OUT_SPLIT>/<EXPLAINED_MODEL>/
 Writes    6-similarity/distances.tsv, a row per source (person, layer, or layer of an untrained
-            network), distance and pair
-          of labels
+            network), distance and pair of labels
           6-similarity/mantel.tsv, a row per layer, distance and correlation: r, mean over people;
-            r_untrained, mean over
-          UNTRAINED_SEEDS, and the smallest and largest; p_difference, t test over people;
-            p_two_sided and p_greater of the
-          Mantel test; p_holm and p_difference_holm, corrected over all rows; noise ceiling
+            r_untrained, mean over UNTRAINED_SEEDS, and the smallest and largest; p_difference, t
+            test over people; p_two_sided and p_greater of the Mantel test; p_holm and
+            p_difference_holm, corrected over all rows; noise ceiling
 Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, MODEL_OPTIONS, EMBARGO_TRS, TR_S, N_LABEL_PERMUTATIONS,
           UNTRAINED_SEEDS
 Takes     1 + UNTRAINED_SEEDS passes of the held-out volumes through the networks; memory: a few

@@ -6,8 +6,7 @@ the publications did, what is done here, and what that does to the numbers of th
 
 Reads     1-labels/moved.tsv, 2-dataset/, 3-models/metrics.json, 4-maps/, 5-clusters/, 6-similarity/
 Writes    7-figures/<method>_surface.png and .pdf (MNI only), <method>_slices.png and .pdf,
-            places.png and .pdf,
-          distances.png and .pdf; differences.tsv
+            places.png and .pdf, distances.png and .pdf; differences.tsv
 Settings  MAP_METHODS, SPACE, ROI_FILE
 Takes     a few seconds per figure; 0.5 GB
 """
@@ -82,7 +81,7 @@ def read_maps(stage: Stage, method: str, mask, affine) -> tuple[dict[str, np.nda
     for label in read_json(stage.folder_of(2) / "labels.json")["labels"]:
         file = average_file(stage.folder_of(4), "group", label, method)
         if not file.exists():
-            continue  # script 4 has said so
+            continue  # script 4 already warned
         maps[label] = read_masked(file, mask, affine)[:, 0]
         logp = contrast_file(stage.folder_of(4), label, method, "logp-voxel.nii.gz")
         tested = (

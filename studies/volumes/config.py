@@ -6,12 +6,13 @@ Edit this file, or keep one small file of differences per experiment and name it
 """
 
 # ---------------------------------------------------------------- the study
-# Which data: "demo" (synthetic, written on first use) or "bids" (BOLD in BIDS, best as fMRIPrep
-# leaves it).
+# Which data: "demo" (synthetic, written on first use) or "bids" (BOLD with BIDS names, preferably
+# preprocessed by fMRIPrep).
 DATASET: str = "demo"
 # Folder of the data set, relative to this file or absolute. The demo is written here.
 DATASET_DIR: str = "../../data/volumes-demo-dataset"
-# Results go to data/<RUN_NAME>/. A new name starts afresh and leaves other results alone.
+# Results go to data/<RUN_NAME>/. With a new name all scripts start from the beginning; other
+# results do not change.
 RUN_NAME: str = "volumes-demo"
 # Seed of every random draw: balance, folds, initial weights, dropout, permutations, UMAP.
 SEED: int = 42
@@ -19,12 +20,12 @@ SEED: int = 42
 EXCLUDE: tuple[str, ...] = ()
 # The only people to use, e.g. ("sub-01",). (): all.
 INCLUDE: tuple[str, ...] = ()
-# Folder of the raw data set, for events, sidecars and lengths of raw runs, where DATASET_DIR is a
-# derivative. None: it is looked for inside, above and beside DATASET_DIR.
+# Folder of the raw data set, for events, sidecars and lengths of raw runs, if DATASET_DIR is a
+# derivative. None: the scripts search inside, above and beside DATASET_DIR.
 RAW_DIR: str | None = None
-# While DATASET is "demo" these replace the values below, so that the seven scripts take minutes on
-# a laptop. Each script prints its own. A file named in NEUROFACE_CONFIG wins over them. Other data
-# sets never see them.
+# If DATASET is "demo", these values replace the values below, so that the seven scripts take
+# minutes on a laptop. Each script prints the values that it uses. A file named in NEUROFACE_CONFIG
+# overrides them. Other data sets ignore them.
 DEMO: dict[str, object] = {
     "OBSERVER_DIR": "../../data/volumes-demo-dataset/observers",
     "SEGMENTS": ((0.0, 316.0), (300.0, 616.0), (600.0, 916.0), (900.0, 1216.0)),
@@ -48,57 +49,60 @@ DEMO: dict[str, object] = {
 }
 
 # ---------------------------------------------------------------- 1-label_volumes.py
-# Seconds between two volumes. A BOLD header that disagrees stops the script.
+# Seconds between two volumes. If a BOLD header states another TR, the script stops.
 TR_S: float = 2.0
 # Seconds from the stimulus to the volume that carries its label (haemodynamic delay). The canonical
 # response has its peak at 5 s and its centre of mass at 6 s. Published: 0.
 LAG_S: float = 6.0
-# Where labels come from: "observers" (tables of episodes on the clock of a film, one per observer)
-# or "events" (events.tsv of every run).
+# Where labels come from: "observers" (tables of episodes in seconds of the film, one table per
+# observer) or "events" (events.tsv of every run).
 LABEL_SOURCE: str = "observers"
 # Observers: the folder with their tables (*.csv), with columns start, end (s of the film) and
 # OBSERVER_COLUMN.
 OBSERVER_DIR: str | None = None
-# Observers: the column with the label. Empty: no label, the episode is left out.
+# Observers: the column with the label. An episode with an empty label is left out.
 OBSERVER_COLUMN: str = "emotion"
 # Observers: a TR keeps its label if at least this many observers gave it. Published: 5 of 9.
 MIN_AGREEMENT: int = 5
 # Observers: (start, end) of the part of the film that each run shows, in seconds, in the order of
 # the run numbers. Parts may overlap: runs of StudyForrest share 16 s.
 SEGMENTS: tuple[tuple[float, float], ...] = ()
-# Observers: "segments" takes the time of a volume from SEGMENTS. "cumulated" (published) adds up
-# the lengths of the runs, as if they did not overlap: labels are then late by 16 s in run 2 and by
-# 112 s in run 8.
+# Observers: "segments" takes the film time of a volume from SEGMENTS. "cumulated" (published) adds
+# up the lengths of the runs, as if the parts did not overlap: labels are then late by 16 s in run 2
+# and by 112 s in run 8.
 FILM_CLOCK: str = "segments"
-# Observers: what says when a run shows its part of the film, if runs begin earlier: "film", the
-# event of that name in the run's events.tsv; ("film", "task-scan_acq-{task}_events.tsv"), in a
-# table of that name; 8.0, that second of every run. None: with the run.
+# Observers: when the film begins in a run, if not with the first volume. "film": at the event of
+# that name in the run's events.tsv. ("film", "task-scan_acq-{task}_events.tsv"): at that event in a
+# table of that name. 8.0: at second 8 of every run. None: with the run.
 FILM_EVENT: tuple[str, str] | str | float | None = None
 # Events: label → trial types, strings or integers as text, e.g. {"leftleg": ("3",)}. {}: every
 # trial type is a label.
 EVENT_LABELS: dict[str, tuple[str, ...]] = {}
 # Events: the column of events.tsv that names them.
 EVENT_COLUMN: str = "trial_type"
-# Events: trials of a block are one event: trials of one type at a regular pace, none longer than 10
-# s, with gaps of at most this many seconds and no other event between. 0: events stay as they are.
+# Events: trials of a block are joined to one event. Joined are trials of one type at a regular
+# pace, none longer than 10 s, with gaps of at most this many seconds and no other event between. 0:
+# events are not joined.
 JOIN_GAP_S: float = 2.0
-# Text that the BOLD file's name must contain where several versions or tasks exist; "*" stands for
-# anything in between, e.g. "task-movie_*space-MNI152NLin2009cAsym".
+# Text that the name of the BOLD file must contain, if several versions or tasks exist; "*" stands
+# for any text, e.g. "task-movie_*space-MNI152NLin2009cAsym".
 BIDS_FILTER: str = ""
-# Noise taken from each run first (../../docs/cleaning.md). "auto": "detrend", unless the series
-# state that they were filtered. "detrend": a linear trend and the drifts of HIGH_PASS_HZ. "simple",
-# "scrubbing", "compcor", "ica_aroma": these, and nilearn's choice of fMRIPrep's confounds; or
-# columns, e.g. ("trans_*", "rot_*", "csf"). "none".
+# Noise that is removed from each run first (../../docs/cleaning.md). "auto": "detrend", unless the
+# series state that they were filtered. "detrend": a linear trend and the drifts of HIGH_PASS_HZ.
+# "simple", "scrubbing", "compcor", "ica_aroma": the same, and the confounds of fMRIPrep that
+# nilearn's strategy selects. Columns, e.g. ("trans_*", "rot_*", "csf"): the same, and these
+# confounds. "none": nothing.
 DENOISE: str | tuple[str, ...] = "auto"
-# DENOISE also removes cosines below this many Hz (here 1/128); None: only the trend. Slower designs
-# are lost.
+# DENOISE also removes cosines below this frequency (here 1/128 Hz). None: only the trend. A design
+# that is slower than this is lost.
 HIGH_PASS_HZ: float | None = 0.0078125
-# Width (FWHM, mm) of a Gaussian that smooths volumes first; None: none.
+# Width (FWHM, mm) of a Gaussian that smooths each volume before everything else. None: no
+# smoothing.
 SMOOTHING_MM: float | None = None
 
 # ---------------------------------------------------------------- 2-load-volumes.py
 # "voxel": every voxel to mean 0, SD 1 over its run. "volume" (published): every volume to mean 0,
-# SD 1 over its voxels; the person's anatomy then stays in. "none".
+# SD 1 over its voxels; differences between the anatomies of people then remain. "none": no change.
 STANDARDIZE: str = "voxel"
 # A label with fewer moments than this is left out.
 MIN_PER_CLASS: int = 70
@@ -106,35 +110,35 @@ MIN_PER_CLASS: int = 70
 # MIN_PER_CLASS moments of each label are drawn, the same for all people; StudyForrest then keeps
 # 350 of 898. "person": in each person, every label is drawn down to the rarest one.
 BALANCE: str = "none"
-# A voxel is in the group mask if more than this share of the individual masks hold it.
+# A voxel is in the group mask if more than this share of the individual masks contain it.
 MASK_THRESHOLD: float = 0.99
-# A group mask of your own in place of the overlap of individual masks. None: overlap.
+# Your own group mask. None: the overlap of the individual masks.
 MASK_FILE: str | None = None
 
 # ---------------------------------------------------------------- 3-train_volume_networks.py
-# What is kept out of training together: "volume" (published: single volumes), "moment" (one TR of
-# the stimulus, all its viewers), "block" (a whole block or episode, all its viewers, and
-# EMBARGO_TRS around it), "run" (a part of the stimulus, all its viewers), "subject". Each is a
-# cross-validation of its own.
+# Which volumes are held out together: "volume" (published: single volumes), "moment" (one TR of the
+# stimulus, all its viewers), "block" (a whole block or episode, all its viewers, and EMBARGO_TRS
+# around it), "run" (a part of the stimulus, all its viewers), "subject". Each is a separate
+# cross-validation.
 CV_SPLITS: tuple[str, ...] = ("volume", "block")
 # Folds of every cross-validation. Published: one split of 80 % and 20 %.
 N_FOLDS: int = 5
-# "block" and "run": volumes kept free between training volumes and held-out volumes of the same
+# "block" and "run": volumes left free between training volumes and held-out volumes of the same
 # stimulus.
 EMBARGO_TRS: int = 5
-# Where the best epoch is chosen. "inner": on a quarter of the training set, grouped like the fold.
-# "published": on the held-out fold itself, which flatters the result; it is marked as such.
+# Which volumes choose the best epoch. "inner": a quarter of the training set, grouped like the
+# fold. "published": the held-out fold itself; the result is then too high, and it is marked.
 SELECTION: str = "inner"
-# Networks trained on the same folds; the first one is the headline: "separable_cnn3d" (emotions,
-# published), "hybrid" (body parts), "deepbrain" (its predecessor), "cnn_only" and
-# "transformer_only" (the hybrid without one of its halves).
+# Networks trained on the same folds: "separable_cnn3d" (emotions, published), "hybrid" (body
+# parts), "deepbrain" (its predecessor), "cnn_only" and "transformer_only" (the hybrid without one
+# of its halves). The first one is the main network.
 MODELS: tuple[str, ...] = ("separable_cnn3d",)
-# Sizes of networks, where you do not want their defaults (volume_study/networks.py), e.g.
-# {"hybrid": {"depth": 2}}. {"hybrid": {"reference": True}}: the hybrid as it was released.
+# Sizes of networks, if you do not want the defaults in volume_study/networks.py, e.g. {"hybrid":
+# {"depth": 2}}. {"hybrid": {"reference": True}}: the hybrid as it was released.
 MODEL_OPTIONS: dict[str, dict[str, object]] = {}
 # Passes over the training volumes; the best one is kept.
 EPOCHS: int = 50
-# Training ends after this many epochs without a better accuracy where SELECTION looks.
+# Training ends after this many epochs without a better accuracy on the volumes of SELECTION.
 PATIENCE: int = 10
 # Volumes per gradient step.
 BATCH_SIZE: int = 16
@@ -142,13 +146,13 @@ BATCH_SIZE: int = 16
 LEARNING_RATE: float = 0.001
 # AdamW's weight decay.
 WEIGHT_DECAY: float = 0.0001
-# Linear models on the same folds: "ridge" (makes the ladder of splits; always fitted), "logistic"
-# (multinomial).
+# Linear models on the same folds: "ridge" (always fitted; also used for the ladder of splits),
+# "logistic" (multinomial).
 BASELINES: tuple[str, ...] = ("ridge", "logistic")
-# Relabellings in the null of the ridge classifier: whole blocks exchange their labels, alike for
-# all viewers.
+# Relabellings in the null of the ridge classifier: whole blocks exchange their labels, in the same
+# way for all viewers.
 N_PERMUTATIONS: int = 1000
-# The same null for the first network of MODELS; every one trains all folds again.
+# The same for the first network of MODELS; each relabelling trains all folds again.
 N_PERMUTATIONS_NETWORK: int = 0
 
 # ---------------------------------------------------------------- 4-occlusion_maps.py
@@ -160,15 +164,15 @@ EXPLAINED_MODEL: str = "separable_cnn3d"
 # "occlusion-zero" (published) and "occlusion-mean": drop of the label's probability when a box is
 # set to 0, or to the mean of the training volumes. "ig": Integrated Gradients of the label's
 # log-odds. "grad-cam": coarse, from the last convolution. "attention-rollout" (hybrid,
-# transformer_only): what attention uses, whatever the label. Where STANDARDIZE is "voxel", the
-# training mean is near 0 and both occlusions give the same maps.
+# transformer_only): what the attention uses, independent of the label. With STANDARDIZE = "voxel"
+# the training mean is near 0, and both occlusions give the same maps.
 MAP_METHODS: tuple[str, ...] = ("occlusion-zero", "ig", "grad-cam")
-# 0: held-out volumes are explained whether the network is right or not. Above 0: only those that
+# 0: held-out volumes are explained whether the network is right or wrong. Above 0: only those that
 # are classified correctly with at least this probability (published: 0.75). Such maps differ from 0
-# whatever the brain does, and are not tested.
+# even without an effect, and are not tested.
 MIN_PROBABILITY: float = 0.0
-# How many volumes per person and block or episode are explained, drawn at random. Published: 10 per
-# label over all people.
+# Number of volumes per person and block or episode that are explained, drawn at random. Published:
+# 10 per label over all people.
 VOLUMES_PER_EPISODE: int = 1
 # Edge of the box that is occluded, and the step from box to box, in voxels.
 BOX_VOXELS: int = 2
@@ -176,14 +180,14 @@ BOX_STRIDE: int = 2
 # Rule and steps of Integrated Gradients (docs/attributions.md).
 IG_RULE: str = "midpoint"
 IG_STEPS: int = 50
-# Relabellings of held-out episodes in each fold of the tests of maps. All are taken, and p is
-# exact, where there are no more.
+# Relabellings of held-out episodes in each fold, for the tests of maps. If fewer exist, all of them
+# are used, and p is exact.
 N_PERMUTATIONS_MAPS: int = 10000
 
 # ---------------------------------------------------------------- 5-cluster_maps.py
 # The maps (one of MAP_METHODS) that are clustered.
 CLUSTERED_METHOD: str = "occlusion-zero"
-# Voxels per label with the largest values.
+# Number of voxels per label with the largest values.
 TOP_VOXELS: int = 500
 # UMAP: neighbours that count as near, and the least distance between points.
 UMAP_NEIGHBORS: int = 30
@@ -202,14 +206,14 @@ SPACE: str = "MNI"
 # None: none.
 ROI_FILE: str | None = None
 
-# ---------------------------------------------------------------- this machine (not part of the
-# experiment) Folder that holds the results of all runs.
+# -------------------------------------------------- this machine; not part of the experiment
+# Folder that holds the results of all runs.
 DATA_DIR: str = "../../data"
-# Units of work done at the same time: runs, folds, people. Each takes the memory that the script's
+# Units of work done at the same time: runs, folds, people. Each needs the memory that the script's
 # docstring states.
 N_JOBS: int = 1
-# Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786": its workers do the units in place of
-# N_JOBS. None: this machine.
+# Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786". Its workers do the units instead of
+# N_JOBS processes. None: this machine.
 DASK_SCHEDULER: str | None = None
 # Volumes (3, 6), volumes × steps (4) or boxes (4, × 64) per pass through the network. Lower it if
 # memory runs out.

@@ -1,4 +1,4 @@
-"""The demo with five trainings from different seeds: what the decoder does to the encoder, measured over them.
+"""The demo with five trainings from different seeds: they measure the effect of the decoder on the encoder.
 
 Scripts 1 to 4 suffice: 4-scores/regulariser.json and the table in the report.
 """

@@ -11,8 +11,8 @@ DATASET_DIR = (
 FILM_DIR = "../../data/ds004892/stimuli"  # edit: one file per film
 RUN_NAME = "emofilm"
 BIDS_FILTER = "space-MNI_"
-# Films begin 93.6 to 96.4 s after their runs, by person; the tables that say it are not named as
-# the series.
+# Films begin 93.6 to 96.4 s after their runs, depending on the person. The tables that state it do
+# not have the names of the series.
 FILM_EVENT = ("film", "task-scan_acq-{task}_events.tsv")
 
 # Schaefer 2018, 1,000 parcels, 17 networks in the order of Kong 2022, FSL MNI152 2 mm: the numbers

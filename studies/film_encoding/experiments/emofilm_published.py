@@ -1,4 +1,4 @@
-"""Emo-FilM with the settings of the publication and its released code: its numbers are to be compared with these.
+"""Emo-FilM with the settings of the publication and its released code: for comparison with the published numbers.
 
 They are less cautious than the defaults: every fifth chunk chooses the epoch, though its neighbours
 are in training; nothing is left free beside held-out chunks; frames are reconstructed from

@@ -1,4 +1,4 @@
-"""What DENOISE takes from the runs of this study, and what replaces scrubbed volumes."""
+"""What DENOISE removes from the runs of this study, and what replaces scrubbed volumes."""
 
 from neuroface.bold import Cleaning, Run, cleaning_lines, cleaning_of, open_header
 

@@ -78,9 +78,9 @@ class ChunkBatches(keras.utils.PyDataset):
 
     Parameters
     ----------
-    table : chunks with the columns film and chunk. seed : of the order, drawn anew each epoch;
+    table : chunks with the columns film and chunk. seed : seed of the order, drawn anew each epoch;
     None: as in the table.
-    frames_per_tr : of the chunks whose middle frame is the target; None: no decoder.
+    frames_per_tr : frames of the chunks whose middle frame is the target; None: no decoder.
     """
 
     def __init__(

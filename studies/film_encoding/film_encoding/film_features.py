@@ -33,7 +33,7 @@ def film_features(
     name : "motion energy": spatio-temporal Gabor filters (Nishimoto et al. 2011, Curr. Biol.
         21:1641; pymoten), the mean over the chunk of their compressed amplitudes. "frames": the
         middle frame in colour, averaged down to 14 × 14.
-    ranges : of :func:`film_encoding.film_contrast.ranges_of`, where the stored frames are stretched
+    ranges : result of :func:`film_encoding.film_contrast.ranges_of`, where the stored frames are stretched
     ones.
     """
     return (

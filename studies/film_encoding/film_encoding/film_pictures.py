@@ -1,4 +1,4 @@
-"""Strips and films of originals beside reconstructions."""
+"""Strips and films of originals and reconstructions."""
 
 import base64
 import html

@@ -1,4 +1,4 @@
-"""The network that scripts 5 to 7 look into, and the moments that it never saw."""
+"""The network that scripts 5 to 7 explain, and its held-out chunks."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How much a reconstruction is like the frame: SSIM, PSNR and the correlation of pixels, by scikit-image and NumPy."""
+"""Similarity of a reconstruction and its frame: SSIM, PSNR and the correlation of pixels, by scikit-image and NumPy."""
 
 import numpy as np
 from skimage.metrics import structural_similarity

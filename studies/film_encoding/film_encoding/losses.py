@@ -1,4 +1,4 @@
-"""What the network is trained on: patterns of voxels, and frames."""
+"""Losses of the network: patterns of voxels, and frames."""
 
 from collections.abc import Callable
 from functools import cache

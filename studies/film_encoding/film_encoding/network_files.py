@@ -1,4 +1,4 @@
-"""Names of what script 3 writes, and what the later scripts read of it."""
+"""Names of the files of script 3, and readers of them for later scripts."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Regions taken out of the BOLD: what happens to the reconstruction of one kind of thing, and of others?"""
+"""BOLD of regions replaced: the effect on the reconstruction of one kind of thing, and of others."""
 
 from film_encoding.blocks import t_interval
 from film_encoding.losses import ssim_map

@@ -1,4 +1,4 @@
-"""What script 2 works on, from headers and counts alone: who saw which film whole, which chunks have BOLD, which voxels."""
+"""What script 2 works on, from headers and counts alone: who saw all of which film, which chunks have BOLD, which voxels."""
 
 from film_encoding.cleaning import name_cleaning
 from film_encoding.film_clock import count_pairs
@@ -31,7 +31,7 @@ def plan_viewings(stage, chunks: dict[str, int], cfg) -> dict[str, list[Viewing]
         if missing := [name for name in cfg.SUBJECTS if name != "mean" and name not in people] or (
             not people and ["anybody"]
         ):
-            left_out.append((film, f"no whole run of {missing[0]}"))
+            left_out.append((film, f"{missing[0]} has no complete run"))
             del viewings[film]
     for what, why in left_out:
         stage.leave_out(what, why)

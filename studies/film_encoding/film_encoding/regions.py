@@ -1,4 +1,4 @@
-"""Named regions of an atlas, what of a map lies in them, and equally large random ones."""
+"""Named regions of an atlas, the share of a map in each of them, and random regions of the same size."""
 
 from pathlib import Path
 

@@ -26,7 +26,7 @@ import nibabel as nib
 import numpy as np
 from nilearn.image import resample_to_img
 
-SHORT = 0.95  # a run that holds less than this share of its film would cost everybody the rest
+SHORT = 0.95  # a run with a smaller share of its film is left out: it would shorten the film for all people
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def film_rows(
     ----------
     standardize : "zscore": SD 1 per voxel over these rows; "none": as measured. A voxel that never
     changes becomes 0.
-    cleaning : what is taken from the whole run first; None: nothing. Rows of scrubbed volumes are
+    cleaning : what is removed from the whole run first; None: nothing. Rows of scrubbed volumes are
     interpolated.
 
     Returns
@@ -271,8 +271,8 @@ def reliability(
     ----------
     mean, variance : (n_rows, n_voxels), mean and unbiased variance over people, their own means
     over time taken off.
-    n_people : whom these are of. of_people : of a mean over how many people the reliability is
-        asked; None: ``n_people``.
+    n_people : number of people behind mean and variance. of_people : number of people in the mean
+        whose reliability is asked; None: ``n_people``.
     """
     measured = mean.var(axis=0, ddof=1, dtype=np.float64)
     noise = variance.mean(axis=0, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What was measured and what models predict, behind one interface; and names of models."""
+"""Measured and predicted responses through one interface; names of models."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Train the encoder–decoder on one fold, keep its best epoch, and predict what was held out."""
+"""Train the encoder–decoder on one fold, keep its best epoch, and predict the held-out chunks."""
 
 import time
 

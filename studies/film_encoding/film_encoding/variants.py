@@ -35,7 +35,7 @@ def parse_ablation(text: str, frames_per_tr: int, delay_trs: int) -> Variant:
     found = re.fullmatch(r"(frames|delay) (\d+)", text)
     if not found:
         raise ValueError(
-            f"ABLATIONS: {text!r} is none. There are 'encoder', 'all voxels', 'frames <number>' and 'delay <number>'"
+            f"ABLATIONS: unknown ablation {text!r}. Choose from 'encoder', 'all voxels', 'frames <number>', 'delay <number>'"
         )
     what, number = found[1], int(found[2])
     if number == (frames_per_tr if what == "frames" else delay_trs):

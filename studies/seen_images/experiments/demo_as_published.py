@@ -1,4 +1,4 @@
-"""The demo with the publication's choices where config.py makes others: what they do to the numbers."""
+"""The demo with the publication's settings, to see their effect on the numbers."""
 
 RUN_NAME = "images-demo-as-published"
 STANDARDIZE = "global"

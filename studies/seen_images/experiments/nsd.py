@@ -1,4 +1,4 @@
-"""The Natural Scenes Dataset, as in the publication but for the honest choices that config.py makes.
+"""The Natural Scenes Dataset, as in the publication, except for the settings in which config.py is stricter.
 
 Edit the paths. 24,980 training trials of 8,859 images and 982 test images; early 10,631 voxels (V1
 4,308, V2 2,916, V3 2,096, V4 1,311), higher 7,604. Script 1 prints its own counts: compare.

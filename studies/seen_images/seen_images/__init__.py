@@ -21,7 +21,7 @@ EXTRAS = (
     "efficientnet_lite_pytorch",
 )
 
-# Nothing is ever downloaded, and these libraries talk about what they might do instead.
+# Switch off downloads, and the warnings of these libraries about them.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")

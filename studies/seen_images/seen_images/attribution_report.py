@@ -98,8 +98,8 @@ def describe(
             [
                 "target",
                 "direction",
-                "voxels that answer to",
-                "against voxels that answer to",
+                "voxels that respond to",
+                "against voxels that respond to",
                 "area under the ROC",
             ],
             [

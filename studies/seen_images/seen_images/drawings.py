@@ -45,7 +45,7 @@ class Pictures:
 
     Parameters
     ----------
-    folders : of scripts 1 to 5.
+    folders : folders of scripts 1 to 5.
     """
 
     def __init__(self, folders: list[Path], cfg):

@@ -75,8 +75,8 @@ def check_weights(file: Path, folder: Path, parts: tuple[str, ...], results: Pat
 
     Parameters
     ----------
-    parts : of the generator, those that the results depend on. results : their folder, for the
-    message.
+    parts : parts of the generator on which the results depend. results : folder of these results,
+    for the message.
     """
     here = {
         name: fingerprint(folder / name)

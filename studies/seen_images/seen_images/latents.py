@@ -23,7 +23,7 @@ class Problem(NamedTuple):
     targets : (n_train_images, n_outputs) float32. train_images : their names.
     mean : (n_outputs,) of the training trials' latents.
     test : (n_test_images, n_voxels). truth : (n_test_images, n_outputs). test_images : their names.
-    shape : of one image's latents. voxels : a row per column.
+    shape : shape of one image's latents. voxels : a row per column.
     """
 
     train: np.ndarray
@@ -92,7 +92,7 @@ def decoded_latents(folders: list[Path], target: str, rows: list[int], cfg) -> n
 
     Parameters
     ----------
-    folders : of scripts 1 to 3. rows : (n,) of the test images.
+    folders : folders of scripts 1 to 3. rows : (n,) row numbers of the test images.
     """
     stored = open_npy(folders[1] / ("latents.npy" if target == "image" else "text.npy"))
     shape = (

@@ -45,7 +45,7 @@ def options_of(decoder: str, differences: dict[str, dict[str, object]]) -> dict[
             kind is not bool and min(value if kind is tuple else (value,)) <= 0
         ):
             raise ValueError(
-                f"DECODER_OPTIONS: {decoder!r}: {name} = {value!r}: expected the like of {options[name]!r}"
+                f"DECODER_OPTIONS: {decoder!r}: {name} = {value!r}: it must be like the default, {options[name]!r}"
             )
         options[name] = value
     return options

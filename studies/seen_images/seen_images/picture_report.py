@@ -51,7 +51,7 @@ def describe(folder: Path, scores: pd.DataFrame, cfg) -> Section:
         "Scores",
         "Seen and drawn pictures compared. Identification has a known chance and comes first. A pixel score, SSIM, "
         "LPIPS or distance is evidence only if it is better than shuffled brains and better than the mean training "
-        "picture, which holds nothing of any brain. Shuffled brains: each seen picture with the drawings of another test "
+        "picture, which uses no BOLD. Shuffled brains: each seen picture with the drawings of another test "
         "image.",
     )
     kinds = [kind for kind in WORDS if kind in set(scores["kind"])]

@@ -132,7 +132,7 @@ def is_evidence(row: pd.Series) -> bool:
     """Whether a row is better than chance or, for other measures, than shuffled brains and than the mean picture.
 
     Shuffled brains alone do not do: their drawings are sharp and wrong, so that the mean training
-    picture, which holds nothing of any brain, scores better than they do in pixel correlation and
+    picture, which uses no BOLD, scores better than they do in pixel correlation and
     SSIM.
     """
     if row["measure"] in LOWER_IS_BETTER:

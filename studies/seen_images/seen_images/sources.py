@@ -34,7 +34,7 @@ class Source:
     positions : (n_voxels, 3) int voxel indices, or None.
     space : (shape, affine) of the grid that ``positions`` are in, or None.
     attributes : index image, a column per attribute; empty where the data set has none.
-    files : what the trials are read from.
+    files : files with the trials.
     """
 
     space: tuple[tuple[int, ...], np.ndarray] | None = None

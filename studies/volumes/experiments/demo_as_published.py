@@ -1,4 +1,4 @@
-"""The demo data with the published procedure: what its clock, its missing delay and its standardisation do to the numbers.
+"""The demo data with the published procedure: the effect of its clock, missing delay and standardisation on the numbers.
 
 Labels drive known regions, so the numbers can be compared with those of the default settings
 (README.md).

@@ -1,4 +1,4 @@
-"""What a class loses when a small box of a volume is set to a baseline, for every box of a grid (Zeiler & Fergus 2014).
+"""The drop of a class's probability when a box is set to a baseline, for all boxes of a grid (Zeiler & Fergus 2014).
 
 A box changes only a few places of every feature map. A convolution is linear: its output changes by
 the convolution of what changed in its input. So the feature maps of the whole volume are computed

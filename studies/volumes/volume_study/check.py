@@ -126,11 +126,9 @@ def check_dataset(
         checklist.leave_out(label, f"{n} moments, fewer than MIN_PER_CLASS = {cfg.MIN_PER_CLASS}")
     samples = balance(samples, cfg.BALANCE, cfg.MIN_PER_CLASS, cfg.SEED)
     folds, impossible = folds_of_all_splits(samples, cfg)
-    checklist.say(
-        f"splits: possible are {', '.join(folds)}; CV_SPLITS asks for {', '.join(cfg.CV_SPLITS)}"
-    )
+    checklist.say(f"possible splits: {', '.join(folds)}; CV_SPLITS has {', '.join(cfg.CV_SPLITS)}")
     for why in impossible.values():
-        checklist.say(f"  not possible, and not asked for: {why.split('. ')[0]}")
+        checklist.say(f"  not possible, and not in CV_SPLITS: {why.split('. ')[0]}")
     if mask is not None:
         disk_gb = (
             2 * len(samples) * int(mask.sum()) * 4 / 1e9

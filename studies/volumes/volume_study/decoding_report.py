@@ -192,9 +192,9 @@ def describe(
             )
     section.table(
         [
-            "kept out together",
+            "held out together",
             "ridge",
-            "when labels mean nothing",
+            "with exchanged labels",
             "bias of the split",
             "p",
             "held-out volumes",
@@ -204,8 +204,8 @@ def describe(
             for split in SPLITS
         ],
         f"Ladder of splits with one linear model (balanced accuracy). {cfg.N_PERMUTATIONS} times, blocks exchanged "
-        "their labels, alike for all viewers; mean and 95 % of those accuracies. What lies above chance then, the split "
-        "itself reveals. A small bias can remain where neighbouring episodes share labels and the film changes slowly.",
+        "their labels, in the same way for all viewers; mean and 95 % of those accuracies. If they are above chance, the "
+        "split leaks labels. A small bias can remain where neighbouring episodes share labels and the film changes slowly.",
     )
     for split in by_split:
         _tables(section, folder, split, networks, linear, headline, mark)
@@ -269,7 +269,7 @@ def _tables(
         map(_cells, comparison(split, networks, linear).to_dict("records")),
         f"Models that learned from the same volumes, {split} folds{mark}; intervals of 95 % over people and episodes. "
         "AUCs are means over labels, each against the rest. p: held-out episodes exchange their labels within a fold, "
-        "smallest p of the folds × number of folds; none where held-out volumes are not new.",
+        "smallest p of the folds × number of folds; no p if held-out volumes are not new to the models.",
     )  # fmt: skip
     differences = read_table(folder / split / "differences.tsv")
     rows = []

@@ -1,4 +1,4 @@
-"""What differs from the publications, and what it does to the numbers of this data set."""
+"""Differences from the publications, and their effects on the numbers of this data set."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def differences(root: Path, settings, leaks: dict[str, str]) -> list[tuple[str, 
 
     Parameters
     ----------
-    root : ``data/<RUN_NAME>``. settings : of the experiment. leaks : split → why its held-out
+    root : ``data/<RUN_NAME>``. settings : settings of the experiment. leaks : split → why its held-out
     volumes are not new.
     """
     metrics = read_json(root / "3-models" / "metrics.json")
@@ -28,7 +28,7 @@ def differences(root: Path, settings, leaks: dict[str, str]) -> list[tuple[str, 
     rows.append(
         (
             "standardisation",
-            "each volume over its voxels, so that anatomy stays in",
+            "each volume over its voxels, so that differences between anatomies remain",
             {"voxel": "each voxel over its run", "volume": "as published", "none": "none"}[
                 settings.STANDARDIZE
             ],
@@ -42,7 +42,7 @@ def differences(root: Path, settings, leaks: dict[str, str]) -> list[tuple[str, 
     null = ", ".join(f"{split} {ridge[split]['bias']:+.1%}" for split in ridge)
     rows.append(
         (
-            "what the split reveals when labels mean nothing",
+            "accuracy above chance with exchanged labels",
             "not tested",
             "ridge on exchanged labels, against chance",
             null,
@@ -54,7 +54,7 @@ def differences(root: Path, settings, leaks: dict[str, str]) -> list[tuple[str, 
     rows.append(
         (
             "the Transformer of the hybrid",
-            "sees one token per volume, so that attention has nothing to choose from",
+            "sees one token per volume, so that attention has no effect",
             "a token per place of the feature map; reference=True builds the released network",
             NOT_MEASURED,
         )  # fmt: skip

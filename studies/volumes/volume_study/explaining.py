@@ -1,4 +1,4 @@
-"""Every way to explain a volume behind one call: a map over voxels for one class, whatever the method."""
+"""All methods that explain a volume through one interface: a map over voxels for one class."""
 
 from pathlib import Path
 
@@ -52,13 +52,13 @@ class Explainer:
 
         Parameters
         ----------
-        rows : of X. fold : the model that never saw them.
+        rows : row numbers in X. fold : the fold whose model never saw them.
 
         Returns
         -------
         (n_rows, n_classes, n_voxels) float32. And for "ig" a row per volume and class, columns gap
-        and change: how much the map's sum misses of the change of the log-odds from an empty volume
-        to this one, and that change; else no rows.
+        and change: change is that of the log-odds from an empty volume to this one; gap is change
+        minus the map's sum. With other methods no rows.
         """
         network = self.network(fold)
         n_classes = network.output_shape[1]

@@ -70,7 +70,7 @@ def moments_of_volumes(
 
     Parameters
     ----------
-    index : of the run's segment. lag_s : the response to film second s is taken ``lag_s`` later.
+    index : number of the run's segment. lag_s : the response to film second s is taken ``lag_s`` later.
     clock : "segments": volume t shows film second start + t · TR. "cumulated": it shows the second
         that it would show if the runs did not overlap (the published procedure).
     """

@@ -82,7 +82,7 @@ def film_volumes(run, n_volumes: int, index: int, votes: pd.DataFrame, cfg) -> p
 
     Parameters
     ----------
-    index : of the run's segment. votes : :func:`volume_study.observers.consensus` of the film.
+    index : number of the run's segment. votes : result of :func:`volume_study.observers.consensus` of the film.
     """
     moment = moments_of_volumes(
         n_volumes, index, cfg.SEGMENTS, cfg.TR_S, lag_of_run(run, n_volumes, cfg), cfg.FILM_CLOCK

@@ -39,7 +39,7 @@ class DepthwiseConv3D(keras.layers.Layer):
 
     Parameters
     ----------
-    size : odd edge of the kernel. stride : from one position to the next.
+    size : odd edge of the kernel. stride : step from one position to the next.
     """
 
     def __init__(self, size: int, stride: int = 1, **options):
@@ -103,7 +103,7 @@ class PlaceEmbedding(keras.layers.Layer):
 class LogOdds(keras.layers.Layer):
     """Logits (n, n_classes) → log p / (1 − p) of one class (n, 1), p its softmax probability.
 
-    Which class it is lies in a weight, so that a compiled explainer serves all classes.
+    The class index is stored as a weight, so that one compiled explainer serves all classes.
     """
 
     def __init__(self, number: int, **options):

@@ -122,8 +122,8 @@ def _lead(cfg) -> str:
     if cfg.MIN_PROBABILITY > 0:
         chosen += f", only those classified correctly with a probability of {cfg.MIN_PROBABILITY:g} or more"
     return (
-        f"What speaks for a label in volumes that the network never saw ({cfg.HELD_OUT_SPLIT} folds)? Volumes, right or "
-        f"wrong: {chosen}. A map is the mean over episodes of the label less the mean over all other episodes, both "
+        f"Which voxels support a label in volumes new to the network ({cfg.HELD_OUT_SPLIT} folds)? Volumes, right or "
+        f"wrong: {chosen}. A map is the mean over episodes of the label minus the mean over all other episodes, both "
         f"explained for this label. Occlusion sets boxes of {cfg.BOX_VOXELS}³ voxels back, {cfg.BOX_STRIDE} voxels apart."
     )
 

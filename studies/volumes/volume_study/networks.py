@@ -225,7 +225,7 @@ def encoded_places(tokens, heads: int, depth: int, feed_forward: int, dropout: f
 
 
 def decided(tokens, width: int, drop_connect: float):
-    """Mean over tokens (n, n_places, width), then a dense layer that loses weights in training."""
+    """Mean over tokens (n, n_places, width), then a dense layer with dropout on its weights."""
     x = layers.GlobalAveragePooling1D(name="pool")(tokens)
     x = DropConnectDense(width, drop_connect, kernel_initializer="he_normal", name="dense")(x)
     return layers.LeakyReLU(negative_slope=LEAK)(x)

@@ -90,7 +90,7 @@ def consensus(said: pd.DataFrame, min_agreement: int) -> pd.DataFrame:
 
     Parameters
     ----------
-    said : from :func:`labels_per_tr`.
+    said : result of :func:`labels_per_tr`.
 
     Returns
     -------

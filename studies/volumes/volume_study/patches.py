@@ -1,4 +1,4 @@
-"""How a change that fills a small patch of a feature map passes one layer.
+"""Propagate a change of a small patch of a feature map through one layer.
 
 A patch is (n_boxes, n_cells, channels), its cells in C order; ``corner`` (n_boxes, 3) says where it
 begins in the map and ``width`` (3,) how far it reaches. Outside its patch, a box changes nothing.
@@ -65,8 +65,8 @@ class Spatial:
     ----------
     kernel : (k, k, k, channels, channels′), or (k, k, k, channels) if each channel is convolved by
     itself.
-    stride : from place to place. margin : zeros before the first voxel. shape : (3,) places of the
-    result.
+    stride : step from place to place. margin : number of zeros before the first voxel. shape : (3,)
+    number of places of the result.
     """
 
     kernel: np.ndarray

@@ -1,4 +1,4 @@
-"""Representational similarity: how far labels lie apart, in the brain and in a network's layers, and whether both agree."""
+"""Representational similarity: distances between labels in the brain and in a network's layers, and their correlation."""
 
 from itertools import permutations
 from math import factorial

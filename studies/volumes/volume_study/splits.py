@@ -1,4 +1,4 @@
-"""Cross-validation folds over labelled volumes: what is kept out of training together."""
+"""Cross-validation folds over labelled volumes: which volumes are held out together."""
 
 from neuroface.decoding import Embargo, Fold, Rows, divide_into_folds, possible_folds
 
@@ -35,7 +35,7 @@ def make_folds(
     ----------
     samples : rows of samples.tsv, columns label, onset_s, clock and those that the split groups by.
     embargo_trs : under "block" and "run", training volumes within this many TRs of a held-out
-        volume on the same clock are dropped: whoever saw the stimulus, and in whichever run.
+        volume on the same clock are dropped, for all people and runs.
     selection : "inner": the validation set is about a quarter of the training set, grouped like the
         split (by block where the training set has a single group); "published": it is the held-out
         fold itself.

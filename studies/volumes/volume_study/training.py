@@ -18,7 +18,7 @@ class VolumeBatches(keras.utils.PyDataset):
 
     Parameters
     ----------
-    X : (n, n_voxels). y : (n,) class numbers. rows : indices to serve. weights : of each class.
+    X : (n, n_voxels). y : (n,) class numbers. rows : indices to serve. weights : weights of the classes.
     """
 
     def __init__(self, X, y, rows, batch_size: int, weights: np.ndarray, seed: int):

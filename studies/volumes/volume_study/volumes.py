@@ -83,7 +83,7 @@ def extract_volumes(
     tr : (n,) which volumes, ascending.
     standardize : "voxel" (mean 0, SD 1 of each voxel over the whole run; 0 where it is constant),
         "volume" (mean 0, SD 1 of each volume over its voxels) or "none".
-    cleaning : what is taken from the run first (:func:`neuroface.bold.cleaning_of`); None: nothing.
+    cleaning : what is removed from the run first (:func:`neuroface.bold.cleaning_of`); None: nothing.
 
     Returns
     -------
