@@ -185,8 +185,12 @@ class Rows:
                 f"Split {split!r}: there are {n_rows} {label!r} {self.unit} for {n_folds} folds, and every fold needs "
                 f"one. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
             )
-        kind = StratifiedKFold if split == self.single else StratifiedGroupKFold
-        folds = kind(n_folds, shuffle=True, random_state=seed).split(labels, labels, groups)
+        if split == self.single:
+            kfold = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+            folds = kfold.split(labels, labels)
+        else:
+            grouped = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+            folds = grouped.split(labels, labels, groups)
         return [(rows[train], rows[held_out]) for train, held_out in folds]
 
     def divide_training(

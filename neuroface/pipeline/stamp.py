@@ -82,7 +82,8 @@ def _made_otherwise(name: str, old, new, why: str, folder: str, script: str) -> 
     """The message; ``why`` a value that follows from data is what it is, or ""."""
     return (
         f"{folder} was made with {name} = {old!r}; the setting is now {new!r}"
-        f"{f' ({why})' if why else ''}. Choose another RUN_NAME, set {name} back, or delete that folder and run {script} again."
+        f"{f' ({why})' if why else ''}. Choose another RUN_NAME, set {name} back, or delete that folder "
+        f"and run {script} again."
     )
 
 
