@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.decoding.folds import folds_of_all_splits
-from neuroface.decoding.split_choice import with_splits
-from neuroface.face_study import STUDY, FaceSettings
+from neuroface.decoding.split_choice import strictest_first, with_splits
+from neuroface.decoding.training_report import lead
+from neuroface.face_study import STUDY, FaceSettings, labels_of
 from neuroface.pipeline import Rules
 from neuroface.pipeline.stamp import compare_own, compare_upstream
 
@@ -168,3 +169,12 @@ def test_results_of_another_choice_are_refused_and_the_reason_is_said():
     with pytest.raises(NeuroFaceError, match=r"SEED = 42; the setting is now 1\. Choose"):
         other = with_splits(settings(SEED=1), film_samples(1, 8))
         compare_own(stamp, other, FaceSettings, Rules(), set(), "3-model", "3-train.py")
+
+
+def test_the_report_begins_with_the_strictest_split_and_speaks_of_those_at_hand():
+    """With window folds first, the first number of a run of one film would be one that knows the moments."""
+    cfg = with_splits(settings(LABELS=("face", "noface")), film_samples(1, 8))
+    assert cfg.CV_SPLITS == ("window", "event") and strictest_first(cfg.CV_SPLITS)[0] == "event"
+    text = lead(strictest_first(cfg.CV_SPLITS), labels_of(cfg), cfg)
+    assert "Movie folds" not in text and "Window folds are the paper's. CV_SPLITS = " in text
+    assert strictest_first(("window", "movie")) == ["movie", "window"]
