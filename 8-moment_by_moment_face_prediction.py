@@ -34,7 +34,6 @@ from neuroface.bold import (
     open_header,
     read_mask,
     runs_of,
-    spans_break,
     standardized_volumes,
     stretches_of_labels,
 )  # fmt: skip
@@ -158,10 +157,8 @@ def predict_run(
             run.bold, mask, affine, predictor.batch, cfg.STANDARDIZE, cleaning
         )
         logit = slide(predictor, volumes)
-        starts = np.arange(n_volumes)
-        usable = cleaning.keeps(starts, cfg.WINDOW_TRS) & ~spans_break(run, starts, cfg.WINDOW_TRS)
-        logit[~usable] = np.nan
-        logits[fold] = smoothed(on_every_tr(logit, run.censor, cfg.WINDOW_TRS), cfg.SMOOTH_TRS)
+        logit[~cleaning.keeps(np.arange(n_volumes), cfg.WINDOW_TRS)] = np.nan
+        logits[fold] = smoothed(on_every_tr(logit, run, cfg.WINDOW_TRS), cfg.SMOOTH_TRS)
     predicted = models[run].join(logits)
     lag_s = cfg.LAG_S - first_volume_s(run, n_volumes, cfg.TR_S)
     table = timeline(

@@ -73,6 +73,7 @@ def test_every_window_is_a_group_of_its_own(samples):
     assert len(set(groups_of(samples, "window"))) == len(samples)
 
 
+@pytest.mark.filterwarnings("error")  # what scikit-learn warns of, users would see at every script
 @pytest.mark.parametrize("split", SPLITS)
 def test_each_window_is_held_out_exactly_once(samples, split):
     folds = folds_of(samples, split)

@@ -325,6 +325,11 @@ def test_bright_first_volumes_of_a_live_run_count_as_missing(denoise):
     assert live_rows(noise())[1].n_bright == 0
 
 
+def test_a_run_that_ends_within_its_baseline_counts_the_volumes_that_came():
+    rows, live = live_rows([*noise(8), None])
+    assert rows == [] and live.summary() == "9 volumes, 1 of them missing; 0 predictions"
+
+
 @pytest.mark.parametrize(("film_event", "begins_s"), [(None, 0.0), (8.0, 8.0)])
 def test_seconds_of_a_live_run_count_from_the_beginning_of_its_film(film_event, begins_s):
     """Windows of 10 s, predictions in their middle, a lag of 4 s: volume 0 predicts second 1 of the run."""

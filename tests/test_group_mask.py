@@ -8,7 +8,12 @@ from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.bold import Run
-from neuroface.bold.group_mask import describe_costs, overlap_of_masks, shared_mask
+from neuroface.bold.group_mask import (
+    describe_costs,
+    make_group_mask,
+    overlap_of_masks,
+    shared_mask,
+)
 from neuroface.bold.images import read_mask
 from neuroface.bold.own_masks import with_computed_masks
 
@@ -180,6 +185,19 @@ def test_a_brain_mask_is_computed_where_the_data_have_none(tmp_path, kind):
     )
     single = compute_epi_mask(str(runs[0].bold)).get_fdata() > 0 if kind == "raw" else made
     assert (made & single).sum() > 0.98 * single.sum()
+
+
+def test_a_lost_table_of_costs_is_made_again(tmp_path):
+    """Without it script 1 would stop, and nothing but deleting the mask would help."""
+    mask = np.ones(SHAPE, bool)
+    (tmp_path / "stage").mkdir()
+    runs = runs_of(tmp_path, [("sub-1", mask), ("sub-2", mask)])
+    made, _, _ = make_group_mask(Stage(tmp_path / "stage"), runs, 0.99, None)
+    costs = tmp_path / "stage" / "mask_costs.tsv"
+    text = costs.read_text()
+    costs.unlink()
+    again, _, _ = make_group_mask(Stage(tmp_path / "stage"), runs, 0.99, None)
+    assert np.array_equal(made, again) and costs.read_text() == text
 
 
 def test_people_with_a_mask_keep_it_and_a_named_mask_serves_all(tmp_path):

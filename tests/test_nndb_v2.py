@@ -2,6 +2,7 @@
 
 import shutil
 
+from neuroface.bold import Run
 from neuroface.timeline.clock import on_every_tr
 
 import nibabel as nib
@@ -77,5 +78,21 @@ def test_predictions_of_a_censored_run_stand_at_their_own_trs(tmp_path):
     """Eight TRs, the fourth dropped: windows of three that span the gap have no prediction, later ones keep their TR."""
     censor = tmp_path / "censored_timepoints.1D"
     np.savetxt(censor, [1, 1, 1, 0, 1, 1, 1, 1], fmt="%d")
-    by_tr = on_every_tr(np.array([10.0, 11, 12, 13, 14, np.nan, np.nan]), censor, 3)
+    logit = np.array([10.0, 11, 12, 13, 14, np.nan, np.nan])
+    by_tr = on_every_tr(logit, run_with(censor), 3)
     np.testing.assert_array_equal(by_tr, [10, np.nan, np.nan, np.nan, 13, 14, np.nan, np.nan])
+
+
+def test_a_break_of_a_censored_scan_is_where_its_trs_say(tmp_path):
+    """Nine TRs, the second dropped, a new run from the sixth on: windows of three from TR 3 and 4 span the break."""
+    censor = tmp_path / "censored_timepoints.1D"
+    np.savetxt(censor, [1, 0, 1, 1, 1, 1, 1, 1, 1], fmt="%d")
+    logit = np.array([10.0, 11, 12, 13, 14, 15, np.nan, np.nan])
+    by_tr = on_every_tr(logit, run_with(censor, pauses=((0, 0.0), (5, 60.0))), 3)
+    predicted = {2: 11, 5: 14, 6: 15}
+    np.testing.assert_array_equal(by_tr, [predicted.get(tr, np.nan) for tr in range(9)])
+
+
+def run_with(censor, pauses=()):
+    bold = censor.with_name("bold.nii.gz")
+    return Run("sub-1", "film", "1", "sub-1_task-film", bold, None, (), censor, pauses=pauses)

@@ -5,8 +5,11 @@ from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.decoding.folds import folds_of_all_splits
-from neuroface.decoding.split_choice import with_splits
-from neuroface.face_study import STUDY
+from neuroface.decoding.split_choice import strictest_first, with_splits
+from neuroface.decoding.training_report import lead
+from neuroface.face_study import STUDY, FaceSettings, labels_of
+from neuroface.pipeline import Rules
+from neuroface.pipeline.stamp import compare_own, compare_upstream
 
 import pandas as pd
 import pytest
@@ -147,3 +150,31 @@ def test_scripts_after_the_second_read_the_windows_and_agree(tmp_path, monkeypat
     assert re.search(
         "one film or task in 2 runs; the same run of all people is held out", cfg.splits_why
     )
+
+
+def test_results_of_another_choice_are_refused_and_the_reason_is_said():
+    """A second film came: the models of script 3 held moments out, and the windows now allow to hold films out."""
+    before, cfg = (with_splits(settings(), film_samples(films, 8)) for films in (1, 2))
+    stamp = {"settings": {"CV_SPLITS": list(before.CV_SPLITS), "SEED": 42}}
+    assert before.HELD_OUT_SPLIT == "event"
+    refused = (
+        r"made with CV_SPLITS = \['window', 'event'\]; the setting is now \['window', 'movie'\] \(CV_SPLITS = .*"
+        r"chosen from the design: 2 films or tasks; whole ones are held out.*\)\. Choose another RUN_NAME"
+    )
+    with pytest.raises(NeuroFaceError, match=refused):
+        compare_own(stamp, cfg, FaceSettings, Rules(), set(), "3-model", "3-train.py")
+    with pytest.raises(NeuroFaceError, match=refused):
+        compare_upstream(stamp, cfg, FaceSettings, "3-model", "3-train.py")
+    compare_own(stamp, before, FaceSettings, Rules(), set(), "3-model", "3-train.py")
+    with pytest.raises(NeuroFaceError, match=r"SEED = 42; the setting is now 1\. Choose"):
+        other = with_splits(settings(SEED=1), film_samples(1, 8))
+        compare_own(stamp, other, FaceSettings, Rules(), set(), "3-model", "3-train.py")
+
+
+def test_the_report_begins_with_the_strictest_split_and_speaks_of_those_at_hand():
+    """With window folds first, the first number of a run of one film would be one that knows the moments."""
+    cfg = with_splits(settings(LABELS=("face", "noface")), film_samples(1, 8))
+    assert cfg.CV_SPLITS == ("window", "event") and strictest_first(cfg.CV_SPLITS)[0] == "event"
+    text = lead(strictest_first(cfg.CV_SPLITS), labels_of(cfg), cfg)
+    assert "Movie folds" not in text and "Window folds are the paper's. CV_SPLITS = " in text
+    assert strictest_first(("window", "movie")) == ["movie", "window"]

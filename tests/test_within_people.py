@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+from neuroface.face_study import STUDY
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -106,11 +108,29 @@ def test_the_interval_over_people_is_that_of_a_t_distribution():
         ttest_rel(auc, np.full(6, 0.5), alternative="greater").pvalue
     )
     assert means["p"] == pytest.approx(ttest_1samp(auc, 0.5).pvalue / 2)
+    # 90 % faces give an accuracy of 0.9 without any decoding.
+    tested = WITHIN.means_of(table).set_index("score")["p"].notna()
+    assert tested.to_dict() == {"accuracy": False, "balanced_accuracy": True, "auc": True}
     (line,) = WITHIN.lines_of(WITHIN.means_of(table))
     assert (
         line.startswith("ridge, run folds, 6 people: balanced accuracy 0.77")
         and "auc 0.87 [0.81, 0.93]" in line
     )
+
+
+@pytest.mark.parametrize("experiment", [None, "experiments/partly_cloudy.py"])
+def test_a_persons_settings_are_the_users_but_for_the_person(tmp_path, monkeypatch, experiment):
+    """Without an experiment too: the demo's own values of settings stay those of the demo."""
+    monkeypatch.chdir(tmp_path)  # a relative path also counts from the repository
+    monkeypatch.delenv("NEUROFACE_CONFIG", raising=False)
+    if experiment:
+        monkeypatch.setenv("NEUROFACE_CONFIG", experiment)
+    everybody = vars(STUDY.load_settings(SCRIPT))
+    path = WITHIN.write_experiment(tmp_path, "sub-2", SimpleNamespace(**everybody))
+    monkeypatch.setenv("NEUROFACE_CONFIG", str(path))
+    one = vars(STUDY.load_settings(SCRIPT))
+    changed = {name: value for name, value in one.items() if value != everybody[name]}
+    assert changed == {"INCLUDE": ("sub-2",), "RUN_NAME": f"{everybody['RUN_NAME']}-sub-2"}
 
 
 def test_somebody_who_is_not_there_stops_before_any_work(tmp_path):

@@ -185,7 +185,7 @@ def cleaning_lines(runs: list[Run], cfg, stretches: list[np.ndarray] | None = No
 
 
 def denoise_sentences(settings: dict) -> str:
-    """What the three settings do, for a methods section; empty where they do nothing, or are older than a stamp."""
+    """What the three settings do, for a methods section; empty where they do nothing."""
     text = (
         f"Volumes were smoothed by {mm:g} mm (FWHM). "
         if (mm := settings.get("SMOOTHING_MM"))

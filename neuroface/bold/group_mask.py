@@ -64,7 +64,10 @@ def make_group_mask(
         )
         write_nifti(target, group.mask.astype(np.uint8), group.affine)
 
-    stage.each(make, [target], Path.exists, "masks")
+    def is_made(target: Path) -> bool:
+        return target.exists() and costs.exists()
+
+    stage.each(make, [target], is_made, "masks")
     mask, affine = read_mask(target)
     voxels_lost = dict(read_table(costs).itertuples(index=False))
     for subject, why in describe_costs(voxels_lost, int(mask.sum())):

@@ -25,7 +25,7 @@ class Fold:
 
     Attributes
     ----------
-    number : number of the fold, from 1, as in fold-<k>.keras.
+    number : from 1, as in fold-<k>.keras.
     validation_kept_together : the split that the inner validation set follows.
     n_embargoed : rows in no set, too close in time to one that is held out or chooses the epoch.
     further_inner : other divisions of the training set into training and validation.
@@ -121,12 +121,12 @@ class Rows:
     ----------
     samples : one row each, with the column ``label``.
     unit : what a row is, in messages: "windows" or "volumes".
-    groups_of : function of (samples, split); returns the group of each row, (n,) of str.
+    groups_of : of (samples, split), the group of each row (n,) of str.
     one_fold_each : splits with one fold per group where there are fewer groups than folds.
     moments : the split that an inner division follows where the training set has a single group.
     embargo : which training rows are too close in time.
     single : the split whose groups are single rows, if it draws its folds without groups.
-    instead : function of (samples, split); returns a sentence on what to do instead of an impossible split.
+    instead : of (samples, split), a sentence on what to do instead of an impossible split.
     """
 
     samples: pd.DataFrame
@@ -186,10 +186,11 @@ class Rows:
                 f"one. Use fewer N_FOLDS, or leave {split!r} out of CV_SPLITS."
             )
         if split == self.single:
-            kind, grouped_by = StratifiedKFold, None
+            kfold = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+            folds = kfold.split(labels, labels)
         else:
-            kind, grouped_by = StratifiedGroupKFold, groups
-        folds = kind(n_folds, shuffle=True, random_state=seed).split(labels, labels, grouped_by)
+            grouped = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+            folds = grouped.split(labels, labels, groups)
         return [(rows[train], rows[held_out]) for train, held_out in folds]
 
     def divide_training(

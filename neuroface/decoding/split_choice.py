@@ -1,5 +1,7 @@
 """Which cross-validation a design allows: what ``"auto"`` means in CV_SPLITS and HELD_OUT_SPLIT."""
 
+from collections.abc import Iterable
+
 from neuroface import NeuroFaceError
 from neuroface.bold import stimuli_of
 from neuroface.decoding.folds import folds_of
@@ -9,8 +11,12 @@ import numpy as np
 import pandas as pd
 
 AUTO = "auto"
-# Of the splits that a user names, the first of these is the one to explain and to predict runs by.
 STRICTEST_FIRST = ("movie", "part", "event", "subject", "run", "window")
+
+
+def strictest_first(splits: Iterable[str]) -> list[str]:
+    """Splits in the order of what they say: the first is the one to read, to explain and to predict runs by."""
+    return sorted(splits, key=STRICTEST_FIRST.index)
 
 
 def with_splits(cfg, samples: pd.DataFrame):
@@ -32,7 +38,7 @@ def with_splits(cfg, samples: pd.DataFrame):
     """
     splits, held_out, why = cfg.CV_SPLITS, cfg.HELD_OUT_SPLIT, ""
     if held_out == AUTO and splits != AUTO:
-        held_out = next(split for split in STRICTEST_FIRST if split in splits)
+        held_out = strictest_first(splits)[0]
         why = f"HELD_OUT_SPLIT = {held_out!r}, the strictest split of CV_SPLITS"
     elif splits == AUTO:
         reason = "window folds beside HELD_OUT_SPLIT"

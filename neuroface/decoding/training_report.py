@@ -5,6 +5,7 @@ from pathlib import Path
 from neuroface.bold import Labels
 from neuroface.decoding.comparison import comparison, comparison_cells, mark_of, title_of
 from neuroface.decoding.fold_files import BEST, model_folder
+from neuroface.decoding.split_choice import strictest_first
 from neuroface.decoding.uncertainty import LEAST_FILMS_TO_DIVIDE, RUNS_OF_ONE
 from neuroface.pipeline import Section
 
@@ -44,14 +45,8 @@ def describe(
     """
     headline_name, headline = next(iter(results.items()))
     shown_first = [BEST, headline_name] if BEST in results else [headline_name]
-    splits = sorted(headline, key=lambda split: ORDER.get(split, len(ORDER)))
-    section = Section(
-        "Decoding",
-        f"Does a held-out window show {labels.one}? The same models were tested in each cross-validation, "
-        f"{HELD_OUT[cfg.SELECTION]}. "
-        "Movie folds give the accuracy for unseen people and unseen films; window folds are the paper's."
-        + (f" {cfg.splits_why}." if cfg.splits_why else ""),
-    )
+    splits = strictest_first(headline)
+    section = Section("Decoding", lead(splits, labels, cfg))
     for name in [*shown_first, *(name for name in results if name not in shown_first)]:
         for split in splits:
             result, title = (
@@ -151,6 +146,16 @@ def describe(
     return section
 
 
+def lead(splits: list[str], labels: Labels, cfg) -> str:
+    """What was tested, what the splits at hand say, and why they are these."""
+    sentences = [
+        f"Does a held-out window show {labels.one}? The same models were tested in each cross-validation, "
+        f"{HELD_OUT[cfg.SELECTION]}.",
+        *(SAYS[split] for split in splits if split in SAYS),
+    ]
+    return " ".join([*sentences, f"{cfg.splits_why}."] if cfg.splits_why else sentences)
+
+
 SEEDS = {
     True: "Networks: the mean logit over N_SEEDS trainings per fold; the range is over these trainings alone.",
     False: "Networks were trained once per fold. Another seed gives another accuracy; N_SEEDS > 1 shows by how much.",
@@ -161,7 +166,10 @@ CHOSEN = (
 )
 
 
-ORDER = {"movie": 0, "window": 1}  # of the cards: the accuracy for unseen films, then the paper's
+SAYS = {
+    "movie": "Movie folds give the accuracy for unseen people and unseen films.",
+    "window": "Window folds are the paper's.",
+}
 AUC = "AUC of all held-out windows together"
 POOLED = "AUCs are those of the held-out windows of all folds together, not means over folds."
 LADDER = ["held out together", "balanced accuracy, ridge", "the same with swapped labels", "p"]

@@ -168,6 +168,11 @@ class FaceSettings(SettingsModel):
         return with_splits(settings, read_table(samples))
 
     @classmethod
+    def why(cls, settings, name: str) -> str:
+        follows = name in ("CV_SPLITS", "HELD_OUT_SPLIT")
+        return getattr(settings, "splits_why", "") if follows else ""
+
+    @classmethod
     def idle(cls, settings) -> set[str]:
         other_recipe = "EPOCHS" if settings.TRAINING == "robust" else "TRAINING_STEPS"
         return {other_recipe} | (

@@ -39,6 +39,11 @@ class SettingsModel(BaseModel):
         return settings
 
     @classmethod
+    def why(cls, settings, name: str) -> str:
+        """Why a setting whose value follows from data has this value, in words; "" for all others."""
+        return ""
+
+    @classmethod
     def idle(cls, settings) -> set[str]:
         """Settings that have no effect, given the values of the others."""
         return set()

@@ -48,7 +48,8 @@ def compare_upstream(stamp: dict, settings, model, folder: str, script: str) -> 
                 f"{folder} was made with {name} = {old!r}; the setting is now {new!r}. Run: python {script}   It makes "
                 f"what is missing, or says what to delete."
             )
-        raise NeuroFaceError(_made_otherwise(name, old, new, folder, script))
+        why = model.why(settings, name)
+        raise NeuroFaceError(_made_otherwise(name, old, new, why, folder, script))
 
 
 def compare_own(
@@ -66,7 +67,8 @@ def compare_own(
             continue
         grown = name in rules.growing and rules.growing[name](old, new, stamp["settings"])
         if not grown and (name in rules.growing or name not in inherited):
-            raise NeuroFaceError(_made_otherwise(name, old, new, folder, script))
+            why = model.why(settings, name)
+            raise NeuroFaceError(_made_otherwise(name, old, new, why, folder, script))
 
 
 def _changed(stamp: dict, settings, model) -> list[tuple[str, object, object]]:
@@ -76,10 +78,12 @@ def _changed(stamp: dict, settings, model) -> list[tuple[str, object, object]]:
     return [(name, old[name], new[name]) for name in old if new[name] != old[name]]
 
 
-def _made_otherwise(name: str, old, new, folder: str, script: str) -> str:
+def _made_otherwise(name: str, old, new, why: str, folder: str, script: str) -> str:
+    """The message; ``why`` a value that follows from data is what it is, or ""."""
     return (
-        f"{folder} was made with {name} = {old!r}; the setting is now {new!r}. Choose another "
-        f"RUN_NAME, set {name} back, or delete that folder and run {script} again."
+        f"{folder} was made with {name} = {old!r}; the setting is now {new!r}"
+        f"{f' ({why})' if why else ''}. Choose another RUN_NAME, set {name} back, or delete that folder "
+        f"and run {script} again."
     )
 
 

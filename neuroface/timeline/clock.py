@@ -1,13 +1,14 @@
 """A run on the time axis of the film: table of predictions, alignment, and averages around events."""
 
 from itertools import combinations
-from pathlib import Path
 
 from neuroface.bold import (
     ROUNDING_S,
     Labels,
+    Run,
     on_screen,
     read_censor,
+    spans_break,
     stimulus_time_s,
     touches,
     whole_windows,
@@ -99,18 +100,21 @@ def timeline(
     return table
 
 
-def on_every_tr(logit: np.ndarray, censor: Path | None, window_trs: int) -> np.ndarray:
-    """Logits per volume of the series → per TR of the film; NaN where a window would touch a censored TR.
+def on_every_tr(logit: np.ndarray, run: Run, window_trs: int) -> np.ndarray:
+    """Logits per volume of the series → per TR of the film.
+
+    NaN where a window would touch a censored TR (:func:`neuroface.bold.read_censor`) or span a break
+    of the scan (:func:`neuroface.bold.spans_break`), both of which are known in TRs.
 
     Parameters
     ----------
-    logit : (n_volumes,). censor : the list of censored TRs (:func:`neuroface.bold.read_censor`), or
-    None.
+    logit : (n_volumes,).
     """
-    kept = read_censor(censor, len(logit))
+    kept = read_censor(run.censor, len(logit))
     first_tr, first_volume = whole_windows(kept, window_trs)
     by_tr = np.full(len(kept), np.nan)
     by_tr[first_tr] = logit[first_volume]
+    by_tr[spans_break(run, np.arange(len(kept)), window_trs)] = np.nan
     return by_tr
 
 

@@ -240,7 +240,8 @@ class LivePrediction:
                 cfg.HIGH_PASS_HZ,
                 cfg.STANDARDIZE,
             )
-        self._missing: list[bool] = []
+        self._n_arrived, self._n_missing = 0, 0
+        self._missing: list[bool] = []  # per volume that is no longer held back
         self._n_ready = 0
         self._latencies: list[float] = []
         predictor.reset()
@@ -251,6 +252,8 @@ class LivePrediction:
 
     def push(self, volume: np.ndarray | None, since: float) -> list[dict]:
         """One row for each volume that is ready and completes a window; ``tr`` is the window's first volume."""
+        self._n_arrived += 1
+        self._n_missing += volume is None
         rows = [row for ready in self._start.push(volume) for row in self._rows_of(ready, since)]
         if len(rows) == 1:
             self._latencies.append(rows[0]["latency_s"])
@@ -304,7 +307,7 @@ class LivePrediction:
             if self._latencies
             else ""
         )
-        came = f"{len(self._missing)} volumes, {sum(self._missing) - self.n_bright} of them missing"
+        came = f"{self._n_arrived} volumes, {self._n_missing} of them missing"
         if self.n_bright:
             came += f", {self.n_bright} before the steady state"
         return f"{came}; {max(0, self._n_ready - self._cfg.WINDOW_TRS + 1)} predictions{took}"

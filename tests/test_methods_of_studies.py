@@ -1,0 +1,75 @@
+"""The methods text of the further studies after each script: it asks for no setting that a later script stamps."""
+
+import ast
+import runpy
+import sys
+
+from neuroface.pipeline.provenance import stamped
+from neuroface.pipeline.stage import settings_in
+
+import pytest
+from conftest import ROOT
+
+# Study → file of its STUDY, the packages that it needs, and the results of scripts 1 and 2 that its text reads.
+STUDIES = {
+    "volumes": (
+        "study.py",
+        (),
+        {
+            "1-labels/agreement.json": '{"observers": 9, "trs": 50, "labelled_trs": 40, '
+            '"krippendorff_alpha": {"named": 0.61}}',
+            "2-dataset/samples.tsv": "subject\tlabel\nsub-1\tjoy\nsub-2\tfear\n",
+            "2-dataset/labels.json": '{"labels": ["fear", "joy"]}',
+        },
+    ),
+    "seen_images": (
+        "study.py",
+        ("torch", "diffusers"),
+        {
+            "1-betas/voxels.tsv": "part\troi\nearly\tV1\nhigher\tFFA\n",
+            "1-betas/trials.tsv": "image\tsession\na\t1\na\t2\n",
+            "1-betas/test.tsv": "image\nb\n",
+        },
+    ),
+    "film_encoding": (
+        "film_encoding/study.py",
+        ("av", "himalaya"),
+        {
+            "2-voxels/people.tsv": "subject\nsub-1\nsub-2\n",
+            "2-voxels/folds.tsv": "film\norchard\nharbour\n",
+        },
+    ),
+}
+NEED_RESULTS = {("volumes", 4), ("volumes", 5), ("volumes", 6)}  # of their own script
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_it_needs_only_what_the_finished_scripts_stamp(name, tmp_path, monkeypatch):
+    file_of_study, packages, results = STUDIES[name]
+    for package in packages:
+        pytest.importorskip(package, reason=f"needs the extra packages of {name}")
+    folder = ROOT / "studies" / name
+    monkeypatch.setattr(sys, "path", [*sys.path, str(folder)])
+    monkeypatch.delenv("NEUROFACE_CONFIG", raising=False)
+    study = runpy.run_path(str(folder / file_of_study))["STUDY"]
+    for file, text in results.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text)
+    versions = dict.fromkeys(("neuroface", "keras", "tensorflow", *study.packages), "1.0")
+    settings: dict = {}
+    for step in study.steps:
+        if step.number == 0:
+            continue
+        cfg = study.load_settings(folder / step.script)
+        contract = ast.get_docstring(ast.parse((folder / step.script).read_text()))
+        names = settings_in(contract) | {"DATASET", "RUN_NAME"}
+        settings |= {new: stamped(cfg, new, study.settings) for new in names - set(settings)}
+        done = {
+            number for number in range(1, step.number + 1) if (name, number) not in NEED_RESULTS
+        }
+        assert study.title(settings)
+        found = study.methods(tmp_path, settings, done, versions, "abc1234", {"tensorflow"})
+        if step.number == 1:
+            assert found is None
+            continue
+        assert "NeuroFaceCNN 1.0 (commit abc1234)" in found[0]
