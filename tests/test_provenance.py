@@ -7,9 +7,11 @@ import runpy
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 from neuroface import NeuroFaceError
 from neuroface.bold import write_map
+from neuroface.face_study.settings import FaceSettings
 from neuroface.face_study.study import STUDY
 from neuroface.pipeline import manifest, provenance, report
 from neuroface.pipeline.files import read_json
@@ -249,7 +251,7 @@ def test_a_map_that_another_library_packed_leaves_later_scripts_as_they_are(tmp_
 
 
 def test_one_more_architecture_costs_no_trained_fold(tiny):
-    cfg = load_settings(ROOT / "config.py", tiny.config)
+    cfg = FaceSettings.follow_data(load_settings(ROOT / "config.py", tiny.config), tiny.root, 3)
     models = cfg.MODELS
     cfg.MODELS, cfg.MODEL_OPTIONS = (*models, "cnn3d"), {"cnn3d": {"dropout": 0.1}}
     open_stage(3, cfg)
@@ -306,7 +308,7 @@ def test_every_stamped_setting_is_tried():
 @pytest.mark.parametrize("name", list(OTHER) if FULL else list(OTHER)[::4])
 def test_a_changed_setting_stops_exactly_the_stages_it_concerns(tiny, name):
     """Which stages a setting concerns is read off the scripts' own text, by test_settings."""
-    cfg = load_settings(ROOT / "config.py", tiny.config)
+    cfg = FaceSettings.follow_data(load_settings(ROOT / "config.py", tiny.config), tiny.root, 3)
     setattr(cfg, name, OTHER[name])
     for number in STAGES:
         apart = {
@@ -353,7 +355,8 @@ def test_the_report_escapes_what_it_prints_and_embeds_nothing_from_outside(tmp_p
     section.blocks.append(
         {"kind": "figure", "path": str(root / "x" / ".." / ".." / "secret.png"), "caption": nasty}
     )
-    page = report.add_section(STUDY, root, root / STAGES[1][0], section).read_text()
+    study = replace(STUDY, title=lambda settings: nasty)
+    page = report.add_section(study, root, root / STAGES[1][0], section).read_text()
     assert (
         "<script>alert" not in page
         and "&lt;script&gt;alert(1)" in page

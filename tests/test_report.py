@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from neuroface.face_study.study import STUDY
@@ -131,14 +132,10 @@ def test_every_script_says_when_and_on_what_it_ran(tiny):
     table = page.split("Time, commit and machine of each script")[1].split("</table>")[0]
     rows = re.findall(r"<tr>(.*?)</tr>", table.replace("\n", " "))[1:]
     assert len(rows) == 8 and all(re.search(r"\d+ cores, \d+ GB", row) for row in rows)
-    gpu = [row for row in rows if "GPU" in row]
-    scripts = [
-        "3-train",
-        "4-integrated",
-        "6-average",
-        "8-moment",
-    ]  # script 6 refits models to swapped labels
-    assert len(gpu) == 4 and all(script in row for script, row in zip(scripts, gpu))
+    # Script 6 refits models to swapped labels. The others name no GPU in a process without TensorFlow.
+    for script in ("3-train", "4-integrated", "6-average", "8-moment"):
+        (row,) = [row for row in rows if script in row]
+        assert "GPU" in row
 
 
 def test_what_is_stored_is_escaped_and_large_pictures_shrink(tmp_path):
@@ -154,7 +151,8 @@ def test_what_is_stored_is_escaped_and_large_pictures_shrink(tmp_path):
     section = Section("<b>title</b>", "lead & more")
     section.table(["<i>"], [["<script>"]], "caption")
     section.figure(tmp_path / "1-windows" / "large.png", 'a "picture"')
-    page = add_section(STUDY, tmp_path, tmp_path / "1-windows", section).read_text()
+    study = replace(STUDY, title=lambda settings: "title")
+    page = add_section(study, tmp_path, tmp_path / "1-windows", section).read_text()
     assert (
         "<b>title" not in page
         and "<script>" not in page

@@ -161,11 +161,16 @@ class FaceSettings(SettingsModel):
 
     @classmethod
     def follow_data(cls, settings, root: Path, number: int):
-        """CV_SPLITS and HELD_OUT_SPLIT = "auto" as the windows of script 2 ask for; scripts 1 and 2 do not use them."""
-        samples = root / "2-dataset" / "samples.tsv"
-        if number < 3 or not samples.is_file():
+        """CV_SPLITS and HELD_OUT_SPLIT = "auto" as the windows of script 2 ask for; scripts 1 and 2 do not use them.
+
+        Where only results of script 3 are at hand, as beside a scanner, its predictions name the
+        same windows.
+        """
+        tables = [root / "2-dataset" / "samples.tsv", *root.glob("3-model/*/predictions.tsv")]
+        windows = next((table for table in tables if table.is_file()), None)
+        if number < 3 or windows is None:
             return settings  # script 3 says that script 2 is to be run
-        return with_splits(settings, read_table(samples))
+        return with_splits(settings, read_table(windows))
 
     @classmethod
     def why(cls, settings, name: str) -> str:
