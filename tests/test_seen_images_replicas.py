@@ -326,3 +326,52 @@ def test_sessions_of_things_have_mean_0(things):
         assert np.allclose(
             train[trials["session"] == number], zscore(betas[voxels][:, mine].T, axis=0), atol=1e-4
         )
+
+
+def check_of(name, folder):
+    """What ``--check`` prints with a shipped experiment, and what it calls wrong; nothing is written."""
+    config = experiment_of(name, folder, DATA_DIR=str(folder.parent / "nothing"))
+    done = script_here(FOLDER / "1-load_betas.py", config, "--check")
+    assert not (folder.parent / "nothing").exists()
+    wrong = [line for line in done.stdout.splitlines() if line.startswith("  wrong: ")]
+    assert done.returncode == bool(wrong), done.stderr
+    return done.stdout, wrong
+
+
+def rows_of(printed):
+    return [line.split() for line in printed.splitlines()]
+
+
+def test_check_counts_trials_pictures_and_voxels_of_nsd(nsd):
+    folder, ids, shared, _ = nsd
+    printed, wrong = check_of("nsd", folder)
+    # The weights of the generator are not part of the data set.
+    assert len(wrong) == 1 and "MODEL_DIR" in wrong[0]
+    n_images = len(np.unique(ids))
+    assert f"subj01: {ids.size} trials in {len(ids)} sessions" in printed
+    assert f"pictures: {n_images} of {n_images} images have them" in printed
+    assert f"captions: {n_images} of {n_images} images have them" in printed
+    for number, session in enumerate(ids.reshape(len(ids), -1), 1):
+        is_test = np.isin(session, shared)
+        counts = (
+            (~is_test).sum(),
+            len(set(session[~is_test])),
+            is_test.sum(),
+            len(set(session[is_test])),
+        )
+        assert [f"{number:02d}", *map(str, counts)] in rows_of(printed)
+
+
+def test_check_counts_trials_pictures_and_voxels_of_things(things):
+    folder, stimuli, betas = things
+    write_like_pandas(folder, betas)
+    printed, wrong = check_of("things", folder)
+    assert len(wrong) == 1 and "MODEL_DIR" in wrong[0]
+    n_images = stimuli["stimulus"].nunique()
+    assert f"{len(stimuli)} trials in 2 sessions" in printed
+    assert f"pictures: {n_images} of {n_images} images have them" in printed
+    for session, trials in stimuli.groupby("session"):
+        is_test = trials["trial_type"] == "test"
+        images = trials.groupby(is_test)["stimulus"].nunique()
+        counts = (~is_test).sum(), images[False], is_test.sum(), images[True]
+        assert [f"{session:02d}", *map(str, counts)] in rows_of(printed)
