@@ -17,7 +17,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, run_here, write_config
+from conftest import ROOT, run_here, script_here, write_config
 from nilearn.glm.first_level import make_first_level_design_matrix
 
 TABLE = pd.read_csv(ROOT / "tests" / "data" / "emofilm" / "series.tsv", sep="\t", na_values="n/a")
@@ -366,6 +366,21 @@ def test_the_shipped_experiments_of_emofilm_find_every_run(tmp_path):
         assert sorted(what for what, _ in left_out) == [
             "sub-S01_ses-1_task-Rest", "sub-S02_ses-1_task-Rest", "sub-S31_ses-1_task-Rest", "sub-S31_ses-2_task-Chatter"
         ]  # fmt: skip
+    config = tmp_path / "emofilm.py"
+    text = (ROOT / "studies/film_encoding/experiments/emofilm.py").read_text()
+    paths = {"DATASET_DIR": str(tmp_path), "DATA_DIR": str(tmp_path / "nothing")}
+    config.write_text(text + "".join(f"{key} = {value!r}\n" for key, value in paths.items()))
+    done = script_here(ROOT / "studies/film_encoding/1-cut_film.py", config, "--check")
+    printed = " ".join(done.stdout.split())
+    # Row 0 of the film is volume 72 of 1.3 s; the chunk's response is 4 volumes later.
+    assert "2 people with 2 runs that can be used, 1 film or task: Chatter 2" in printed
+    assert "sub-S01 ses-3_task-Chatter 463 93.858 391" in printed
+    assert f"first chunk: 0 → {(72 + 4) * TR_S:g} (all runs)" in printed
+    assert "left out: sub-S31_ses-2_task-Chatter" in printed
+    wrong = [line for line in done.stdout.splitlines() if line.startswith("  wrong: ")]
+    # Films and the atlas are not part of the data set.
+    assert ["FILM_DIR" in wrong[0], "ATLAS_FILE" in wrong[1], len(wrong)] == [True, True, 2]
+    assert done.returncode == 1 and not (tmp_path / "nothing").exists()
 
 
 def test_a_film_file_is_cut_to_what_was_shown():
