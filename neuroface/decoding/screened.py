@@ -72,14 +72,15 @@ def solve_screened_each(
             for screen in SCREENS
         }
         kernels = _screened_kernels(X, gains, fold.rows)
-        found = [Screened(plain, np.ones(X.shape[1]), ALL_VOXELS)]
+        classifiers = [Screened(plain, np.ones(X.shape[1]), ALL_VOXELS)]
         for screen in SCREENS:
             kernel = _KernelOfTrainingSet(len(X), fold.rows, training_sets, kernels.pop(screen))
-            found.append(Screened(solve_each(kernel, y, fold)[0], gains[screen][-1], screen))
+            classifiers.append(Screened(solve_each(kernel, y, fold)[0], gains[screen][-1], screen))
         separations = [
-            separation(one.solution.inner_logit[None, :, None], y, fold)[0, 0] for one in found
+            separation(each.solution.inner_logit[None, :, None], y, fold)[0, 0]
+            for each in classifiers
         ]
-        yield found[int(np.argmax(separations))]
+        yield classifiers[int(np.argmax(separations))]
 
 
 def squared_correlations(
@@ -95,7 +96,7 @@ def squared_correlations(
     -------
     (n_sets, n_labellings, n_voxels) float32.
     """
-    found = np.zeros((len(row_sets), labels.shape[1], X.shape[1]), dtype=np.float32)
+    correlations = np.zeros((len(row_sets), labels.shape[1], X.shape[1]), dtype=np.float32)
     start = 0
     for block in window_features(X, "mean"):
         voxels = slice(start, start + block.shape[1])
@@ -107,11 +108,11 @@ def squared_correlations(
             total = np.outer((target**2).sum(axis=0), (means**2).sum(axis=0))
             varies = (total > 0) & ((means**2).sum(axis=0) > 1e-20 * power)
             np.divide(
-                (target.T @ means) ** 2, total, out=found[number][:, voxels], where=varies,
+                (target.T @ means) ** 2, total, out=correlations[number][:, voxels], where=varies,
                 casting="same_kind",
             )  # fmt: skip
         start = voxels.stop
-    return found
+    return correlations
 
 
 def gains_of(correlation: np.ndarray, screen: Screen) -> np.ndarray:
