@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, popen_arguments, write_config
 
-pytest.importorskip("av", reason="needs the extra film: make film")
+av = pytest.importorskip("av", reason="needs the extra film: make film")
 
 from neuroface import NeuroFaceError  # noqa: E402
 from neuroface.film import open_film, scan  # noqa: E402
@@ -90,6 +90,44 @@ def test_a_film_that_a_telephone_turned(tmp_path, turned):
     picture = next(film.frames()).rgb(112, film)
     assert picture.shape == (112, 64, 3)
     assert picture[:30].mean() > 180 and picture[60:].mean() < 60
+
+
+def boxes(content: bytes) -> list[bytes]:
+    """The boxes of an MP4 file, or of a box without its header (ISO/IEC 14496-12, 4.2)."""
+    parts = []
+    while content:
+        size = struct.unpack(">I", content[:4])[0]
+        parts.append(content[:size])
+        content = content[size:]
+    return parts
+
+
+def test_a_cover_picture_is_not_the_film_though_it_comes_first(tmp_path):
+    """Shops and tagging programs add one; ``str`` of PyAV's disposition is a number."""
+    path = tmp_path / "cover.mp4"
+    pictures = {"mjpeg": grey(200, 64, 64), "libx264": grey(90, 48, 96)}
+    with av.open(str(path), "w") as container:
+        tracks = {codec: container.add_stream(codec, rate=10) for codec in pictures}
+        tracks["mjpeg"].disposition = av.stream.Disposition.attached_pic
+        for codec, track in tracks.items():
+            track.height, track.width = pictures[codec].shape[:2]
+            track.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for codec, n_frames in (("mjpeg", 1), ("libx264", 20)):
+            for number in range(n_frames):
+                frame = av.VideoFrame.from_ndarray(pictures[codec], format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, 10)
+                container.mux(tracks[codec].encode(frame))
+            container.mux(tracks[codec].encode(None))
+    *others, moov = boxes(path.read_bytes())
+    inner = sorted(
+        boxes(moov[8:]), key=lambda box: box[4:8] != b"udta"
+    )  # the cover before the track
+    path.write_bytes(b"".join(others) + moov[:8] + b"".join(inner))
+    with av.open(str(path)) as container:
+        assert [track.codec_context.name for track in container.streams.video] == ["mjpeg", "h264"]
+    film = open_film(path)
+    assert (film.width, film.height, film.duration_s) == (96, 48, 2.0)
+    assert len(list(film.frames())) == 20
 
 
 def test_a_film_with_oblong_pixels(tmp_path):

@@ -211,7 +211,7 @@ def test_a_fold_with_one_class_is_an_error_that_names_it(selection):
     )
     with pytest.raises(
         NeuroFaceError,
-        match=r"Split 'movie', fold \d: its (held-out|validation) set of \d+ windows has none of",
+        match=r"Split 'movie', fold \d: its (held-out|validation) set of \d+ windows has none of 'noface'\.",
     ):
         folds_of(samples, "movie", selection=selection)
 

@@ -270,6 +270,21 @@ def test_pickled_weights_do_not_do(stable_diffusion, tmp_path):
         generator.Generator(folder, "cpu", "float32").pipeline  # noqa: B018
 
 
+def test_weights_of_half_precision_alone_do_not_do_and_all_missing_files_are_named(tmp_path):
+    """A download with variant="fp16" has no other weights."""
+    whole = tmp_path / "whole"
+    for name in generator.FILES:
+        (whole / name).parent.mkdir(parents=True, exist_ok=True)
+        (whole / name).touch()
+    assert generator.check_folder(str(whole)) == whole
+    weights = [name for name in generator.FILES if name.endswith(".safetensors")]
+    for name in weights:
+        (whole / name).rename((whole / name).with_suffix(".fp16.safetensors"))
+    with pytest.raises(NeuroFaceError, match="lacks ") as error:
+        generator.check_folder(str(whole))
+    assert len(weights) == 3 and all(f"{name} (" in str(error.value) for name in weights)
+
+
 def test_damaged_weights_are_named(stable_diffusion, tmp_path):
     folder = tmp_path / "damaged"
     shutil.copytree(stable_diffusion, folder)

@@ -12,6 +12,7 @@ from .annotations import (
     touches as touches,
     trial_types_of as trial_types_of,
 )
+from .bids import not_fetched as not_fetched
 from .clock import check_tr as check_tr, first_volume_s as first_volume_s
 from .datasets import check_distinct as check_distinct, find_runs as find_runs, runs_of as runs_of
 from .denoising import (

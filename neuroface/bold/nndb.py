@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from neuroface import NeuroFaceError
+from neuroface.bold.bids import not_fetched
 from neuroface.bold.pauses import has_pauses, pauses_of
 from neuroface.bold.run import REGRESSORS, Run
 
@@ -61,15 +62,19 @@ def nndb_runs(
         censor = (
             person / "regressors" / f"{name}_censored_timepoints.1D" if naming.censored else None
         )
+        named_files = {event: f"task-{movie}_{event}-annotation.1D" for event in events}
+        annotations = {event: film_file(stimuli, name) for event, name in named_files.items()}
+        regressors = film_file(stimuli, f"task-{movie}_{REGRESSORS}")
+        needed = [bold, masks[0], censor, *annotations.values(), regressors]
+        if away := next((file for file in needed if file and not_fetched(file)), None):
+            missing.append((bold.name, f"not fetched: datalad get {away}"))
+            continue
         if censor and not censor.is_file():
             raise NeuroFaceError(
                 f"{bold.name} lacks the volumes with motion, and their list {censor} is not there. Download it, choose "
                 f"a no_censor variant in NNDB_VARIANT, or leave {subject} out with EXCLUDE."
             )
-        named_files = {event: f"task-{movie}_{event}-annotation.1D" for event in events}
-        annotations = {event: film_file(stimuli, name) for event, name in named_files.items()}
         found = [(event, file) for event, file in annotations.items() if file is not None]
-        regressors = film_file(stimuli, f"task-{movie}_{REGRESSORS}")
         if lacking := [event for event, file in annotations.items() if file is None]:
             missing.append((bold.name, f"no annotation stimuli/{named_files[lacking[0]]}"))
         else:
@@ -81,5 +86,9 @@ def nndb_runs(
 
 
 def film_file(stimuli: list[Path], name: str) -> Path | None:
+    """The file of a film in the first folder that has it; if none has, one that git-annex has not fetched, or None."""
     names = [f"{prefix}{name}" for prefix in ("", "stimuli-")]
-    return next((p for parent in stimuli for name in names if (p := parent / name).is_file()), None)
+    places = [parent / name for parent in stimuli for name in names]
+    here = (file for file in places if file.is_file() and not not_fetched(file))
+    away = (file for file in places if not_fetched(file))
+    return next(here, None) or next(away, None)

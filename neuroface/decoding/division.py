@@ -213,8 +213,9 @@ class Rows:
 
     def lacking(self, rows: np.ndarray) -> list[str]:
         """Labels that these rows do not have."""
-        missing = set(self.labels) - set(self.labels[rows])
-        return sorted(missing) if missing or len(set(self.labels)) > 1 else ["another label"]
+        there = {str(label) for label in self.labels}
+        missing = there - {str(label) for label in self.labels[rows]}
+        return sorted(missing) if missing or len(there) > 1 else ["another label"]
 
     def check(self, rows: np.ndarray, name: str, split: str, number: int) -> None:
         """Raise NeuroFaceError if a set of a fold lacks a label."""

@@ -17,6 +17,7 @@ from neuroface.bold import (
     describe_pauses,
     inspect_run,
     nndb_naming,
+    not_fetched,
     runs_of,
     stretches_of_labels,
 )  # fmt: skip
@@ -259,7 +260,7 @@ def compare_with_listing(
 
 
 def _published_file(folder: Path, path: str) -> Path | None:
-    """Where a published file lies in ``folder``; None if it is not there."""
+    """Where a published file lies in ``folder``; None if it is not there, or git-annex has not fetched it."""
     stimulus = path.replace("stimuli/", "stimuli/stimuli-")
     places = [
         path,
@@ -268,4 +269,5 @@ def _published_file(folder: Path, path: str) -> Path | None:
         Path(path).name,
         Path(stimulus).name,
     ]
-    return next((file for place in places if (file := folder / place).is_file()), None)
+    files = [folder / place for place in places]
+    return next((file for file in files if file.is_file() and not not_fetched(file)), None)

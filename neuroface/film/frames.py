@@ -235,10 +235,9 @@ def open_film(path: str | Path) -> Film:
 
 def _track(container, kind: str):
     """The first track of a kind that can be decoded and is not a cover picture."""
+    cover = film_package("av").stream.Disposition.attached_pic
     tracks = (track for track in getattr(container.streams, kind) if track.codec_context)
-    return next(
-        (track for track in tracks if "attached_pic" not in str(track.disposition).lower()), None
-    )
+    return next((track for track in tracks if not track.disposition & cover), None)
 
 
 def _packets(container, *tracks) -> Iterator:
