@@ -19,11 +19,14 @@ COMMANDS = [
 
 @pytest.fixture
 def benchmark(monkeypatch):
-    """A function that imports a benchmark by its name."""
+    """A function that imports a benchmark by its name; the package of a study may have the same one."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    names = {path.stem for path in BENCHMARKS}
+    others = {name: sys.modules.pop(name) for name in names & sys.modules.keys()}
     yield importlib.import_module
-    for path in BENCHMARKS:
-        sys.modules.pop(path.stem, None)
+    for name in names:
+        sys.modules.pop(name, None)
+    sys.modules.update(others)
 
 
 @pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: str(path.relative_to(ROOT)))
