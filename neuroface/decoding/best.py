@@ -6,6 +6,7 @@ from pathlib import Path
 
 from neuroface.decoding.architectures import CLOSED_FORM
 from neuroface.decoding.calibration import balanced_weights, log_losses, simplest_good_model
+from neuroface.decoding.division import Fold
 from neuroface.decoding.fold_files import (
     BEST,
     LINEAR,
@@ -15,7 +16,6 @@ from neuroface.decoding.fold_files import (
     is_closed_form,
     member_models,
 )
-from neuroface.decoding.folds import Fold
 from neuroface.pipeline import atomic, read_json, read_table, write_json
 
 import numpy as np

@@ -1,6 +1,6 @@
 """How well do a few numbers about each window predict its label, on the folds on which the networks are compared?"""
 
-from neuroface.decoding.folds import Fold
+from neuroface.decoding.division import Fold
 from neuroface.decoding.linear import scores_by_split, window_kernel
 
 import numpy as np

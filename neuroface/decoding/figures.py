@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface.bold import Labels
-from neuroface.decoding.folds import Fold
+from neuroface.decoding.division import Fold
 from neuroface.decoding.metrics import CALIBRATION_BINS
 from neuroface.pipeline import save_figure
 

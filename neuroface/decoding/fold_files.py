@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from neuroface import NeuroFaceError
 from neuroface.decoding.architectures import ARCHITECTURES, CLOSED_FORM, DEFAULT
-from neuroface.decoding.folds import Fold
+from neuroface.decoding.division import Fold
 from neuroface.pipeline import read_json, read_table
 
 import numpy as np

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from neuroface.decoding.calibration import calibration_slope
-from neuroface.decoding.folds import Fold
+from neuroface.decoding.division import Fold
 from neuroface.decoding.metrics import balanced_accuracies
 from neuroface.decoding.uncertainty import p_value, permuted_labels
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from neuroface.decoding.architectures import CLOSED_FORM, SCREENED, builder_of, learning_rates
 from neuroface.decoding.calibration import calibration_slope, out_of_choice_logits
 from neuroface.decoding.closed_form import linear, scale_logit, set_parameters
+from neuroface.decoding.division import Fold
 from neuroface.decoding.fold_files import is_linear
-from neuroface.decoding.folds import Fold
 from neuroface.decoding.linear import solve, weighted_sums, window_features, window_kernel
 from neuroface.decoding.model_cost import multiply_adds
 from neuroface.decoding.network import logit_network, predict_logits

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from neuroface.bold import Labels
 from neuroface.decoding.comparison import comparison, mark_of, title_of
+from neuroface.decoding.division import Fold
 from neuroface.decoding.figures import plot_curves, plot_history, plot_results
 from neuroface.decoding.fold_files import (
     BEST,
@@ -17,7 +18,6 @@ from neuroface.decoding.fold_files import (
     model_folder,
     permuted,
 )
-from neuroface.decoding.folds import Fold
 from neuroface.decoding.metrics import scores, scores_by
 from neuroface.decoding.models import Fitted
 from neuroface.decoding.network import save_network

@@ -13,7 +13,7 @@ inner validation windows choose between the screens, plain ridge among them.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from neuroface.decoding.folds import Fold
+from neuroface.decoding.division import Fold
 from neuroface.decoding.linear import Solution, separation, solve_each, window_features
 
 import numpy as np

@@ -19,7 +19,7 @@ from functools import partial
 from typing import NamedTuple
 
 from neuroface.decoding.calibration import balanced_weights, log_losses, simplest_good_model
-from neuroface.decoding.folds import Fold
+from neuroface.decoding.division import Fold
 from neuroface.decoding.linear import Solution, solve_each, solve_with
 
 import numpy as np

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from neuroface import NeuroFaceError
 from neuroface.decoding.batch_sizes import LEAST_WINDOWS_PER_PASS
 from neuroface.decoding.batches import WindowBatches
-from neuroface.decoding.folds import Fold
+from neuroface.decoding.division import Fold
 from neuroface.decoding.fused_normalization import with_fused_normalization
 from neuroface.decoding.model_cost import multiply_adds, step_bytes
 from neuroface.decoding.network import logit_network

@@ -34,9 +34,8 @@ class FaceSettings(SettingsModel):
 
     FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
     FILES: ClassVar = ("ROI_FILE", "MASK_FILE", "PARCEL_FILE", "ROI_MASKS", "FILM_PARTS")
-    splits_why: ClassVar[str] = (
-        ""  # of with_splits: why CV_SPLITS and HELD_OUT_SPLIT are what they are
-    )
+    # Of with_splits: why CV_SPLITS and HELD_OUT_SPLIT are what they are.
+    splits_why: ClassVar[str] = ""
 
     DATASET: Literal["demo", "nndb-v1", "nndb-v2", "bids"]
     DATASET_DIR: str
