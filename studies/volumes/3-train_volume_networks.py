@@ -65,6 +65,7 @@ from volume_study.results import (
     write_results,
 )
 from volume_study.scores import scores, scores_of_values, weighted_scores_of_all
+from volume_study.screened import screened_values
 from volume_study.splits import folds_of_all_splits, leaks, permuted_labels
 from volume_study.training import predict, train_classifier
 
@@ -200,7 +201,7 @@ def fit_linear(
     cfg,
     name: str,
 ) -> None:
-    """Score a linear model on all folds: ridge under every split and on relabelled blocks, logistic where networks are."""
+    """Score a linear model on all folds: ridge under every split and on relabelled blocks, the others where networks are."""
     X, y = (
         open_npy(stage.folder_of(2) / "X.npy"),
         np.array(open_npy(stage.folder_of(2) / "y.npy")).astype(int),
@@ -215,6 +216,9 @@ def fit_linear(
         if name == "ridge":
             values = ridge_values(kernel, y, folds[split], n_labels)
             found: dict = scores_of_values(y, values)
+        elif name == "screened_ridge":
+            values = screened_values(X, kernel, y, folds[split], n_labels)
+            found = scores_of_values(y, values)
         else:
             values = logistic_probabilities(kernel, y, folds[split], n_labels)
             found = scores(y, values)
@@ -259,7 +263,7 @@ def compare_models(
 
 
 def values_file(stage: Stage, name: str, split: str) -> Path:
-    """Held-out probabilities, or decision values of ridge, (n, n_labels)."""
+    """Held-out probabilities, or decision values of ridge classifiers, (n, n_labels)."""
     return stage.folder / "linear" / f"{name}_{split}.npy"
 
 

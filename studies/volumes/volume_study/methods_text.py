@@ -98,6 +98,8 @@ def _decoding(root: Path, s: dict) -> str:
     )
     linear = {
         "ridge": "Ridge classifiers (Saunders et al. 1998)",
+        "screened_ridge": "ridge classifiers on the tenth of the voxels with the largest differences between labels "
+        "(chosen, as the penalty, on the inner validation volumes)",
         "logistic": BASELINES["logistic"],
     }
     others = [linear[name] for name in linear if name == "ridge" or name in s["BASELINES"]]

@@ -62,7 +62,7 @@ class VolumeSettings(SettingsModel):
     BATCH_SIZE: Positive
     LEARNING_RATE: Annotated[float, Field(gt=0, le=1)]
     WEIGHT_DECAY: Annotated[float, Field(ge=0, lt=1)]
-    BASELINES: tuple[Literal["ridge", "logistic"], ...]
+    BASELINES: tuple[Literal["ridge", "logistic", "screened_ridge"], ...]
     # Fewer allow no p of 0.05 of the ladder.
     N_PERMUTATIONS: Annotated[int, Field(ge=20)]
     N_PERMUTATIONS_NETWORK: Annotated[int, Field(ge=0)]
