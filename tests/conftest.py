@@ -93,6 +93,19 @@ def wrong_lines(script: Path, config: Path) -> list[str]:
     return wrong
 
 
+def bids_errors(root: Path) -> list[str]:
+    """Errors of the public validator of BIDS, without the network; the test is skipped where it is not installed."""
+    pytest.importorskip("bids_validator_deno")
+    command = [Path(sys.executable).with_name("bids-validator-deno"), "--format", "json", root]
+    done = subprocess.run(command, capture_output=True, text=True)
+    issues = json.loads(done.stdout)["issues"]["issues"]
+    return [
+        f"{issue['code']} {issue['location']} {issue.get('issueMessage', '')}"
+        for issue in issues
+        if issue["severity"] == "error"
+    ]
+
+
 def write_config(path: Path, **settings) -> Path:
     path.write_text("".join(f"{name} = {value!r}\n" for name, value in settings.items()))
     return path

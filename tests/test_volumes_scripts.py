@@ -18,7 +18,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, content, write_config
+from conftest import ROOT, bids_errors, content, write_config
 
 STUDY = ROOT / "studies" / "volumes"
 SCRIPTS = sorted(STUDY.glob("[1-7]-*.py"))
@@ -153,6 +153,11 @@ def test_planted_regions_come_back_and_the_others_do_not(tiny):
     for label in set(demo.LABELS) - set(demo.PLANTED):
         for method in ("occlusion-zero", "ig"):
             assert (label, method) not in found or found[label, method]["roc_auc"] < 0.8
+
+
+def test_results_are_a_valid_bids_derivative(tiny):
+    assert bids_errors(tiny.root) == []
+    assert len(list(tiny.root.glob("sub-*/func/*_statmap.nii.gz"))) == 4 * 5 * 4
 
 
 def test_maps_lie_in_the_space_of_the_data(tiny):
