@@ -44,11 +44,6 @@ from neuroface.pipeline import (
     write_npy,
     write_table,
 )
-
-import numpy as np
-import pandas as pd
-
-from study import STUDY
 from volume_study.crossed import crossed_intervals
 from volume_study.decoding_report import describe, plot_results, write_comparison
 from volume_study.fold_test import fold_test
@@ -67,7 +62,11 @@ from volume_study.results import (
 from volume_study.scores import scores, scores_of_values, weighted_scores_of_all
 from volume_study.screened import screened_values
 from volume_study.splits import folds_of_all_splits, leaks, permuted_labels
+from volume_study.study import STUDY
 from volume_study.training import predict, train_classifier
+
+import numpy as np
+import pandas as pd
 
 
 def main():
