@@ -82,7 +82,11 @@ from .results import (
     write_results as write_results,
 )
 from .rivals import attended as attended, convolved_volumes as convolved_volumes
-from .screened import solve_screened_each as solve_screened_each
+from .screened import (
+    SCREENS as SCREENS,
+    gains_of as gains_of,
+    solve_screened_each as solve_screened_each,
+)
 from .second_order import solve_second_order_each as solve_second_order_each
 from .split_choice import AUTO as AUTO, with_splits as with_splits
 from .training import windows_per_pass as windows_per_pass

@@ -15,6 +15,11 @@ from .delimited_tables import (
     read_delimited_table as read_delimited_table,
     read_header as read_header,
 )
+from .derivative import (
+    BidsName as BidsName,
+    map_name as map_name,
+    mask_name as mask_name,
+)
 from .files import (
     PARTIAL as PARTIAL,
     atomic as atomic,

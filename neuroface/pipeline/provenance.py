@@ -13,14 +13,13 @@ from functools import cache
 from pathlib import Path
 
 from neuroface import NeuroFaceError, __version__
-from neuroface.pipeline.files import PARTIAL, read_json, write_json
+from neuroface.pipeline.files import PARTIAL, read_json
 
 import psutil
 
 STAMP, MANIFEST = "settings.json", "manifest.json"
 NOT_RESULTS = (STAMP, MANIFEST, "report.json", ".lock")
 LIVE = "live"  # predictions of a run that is being scanned: not a result of the study
-BIDS_VERSION = "1.10.0"
 PACKAGES = ("keras", "numpy", "scipy", "scikit-learn", "nibabel", "nilearn", "pandas", "matplotlib")
 ROOT = Path(__file__).parents[2]
 
@@ -262,19 +261,3 @@ def differences(
 def _size_and_time(path: Path) -> dict[str, int]:
     stat = path.stat()
     return {"bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
-
-
-def describe_run(root: Path, pipeline: str) -> None:
-    """``dataset_description.json`` of ``data/<RUN_NAME>``: a BIDS derivative, and the pipeline that generated it."""
-    generated_by = {
-        "Name": pipeline,
-        "Version": __version__,
-        "Description": f"commit {git_commit() or 'unknown'}",
-    }
-    content = {
-        "Name": f"{pipeline}: {root.name}",
-        "BIDSVersion": BIDS_VERSION,
-        "DatasetType": "derivative",
-        "GeneratedBy": [generated_by],
-    }
-    write_json(root / "dataset_description.json", content)

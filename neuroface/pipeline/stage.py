@@ -9,6 +9,7 @@ from typing import Any
 
 from neuroface import NeuroFaceError
 from neuroface.pipeline import provenance, report
+from neuroface.pipeline.derivative import describe_run
 from neuroface.pipeline.files import PARTIAL, read_json, write_json
 from neuroface.pipeline.lock import FolderLock
 from neuroface.pipeline.log import begin_log
@@ -142,7 +143,7 @@ class Stage:
         for leftover in self.folder.rglob(f"{PARTIAL}*"):
             leftover.unlink()  # left by a killed run whose unit was then made under another name
         self._mark_finished()
-        provenance.describe_run(self.root, self.study.name)
+        describe_run(self.root, self.study, Path(self.cfg.DATASET_DIR))
         if self.left_out:
             section.table(["left out", "why"], self.left_out, "Left out")
         page = report.add_section(self.study, self.root, self.folder, section)

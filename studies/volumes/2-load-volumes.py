@@ -40,12 +40,11 @@ from neuroface.pipeline import (
     write_npy,
     write_table,
 )
+from volume_study.study import STUDY
+from volume_study.volumes import balance, extract_volumes, keep_frequent
 
 import numpy as np
 import pandas as pd
-
-from study import STUDY
-from volume_study.volumes import balance, extract_volumes, keep_frequent
 
 
 def main():
