@@ -71,6 +71,8 @@ class Stage:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(self.folder, self.script, short(self.folder))
         versions = provenance.versions(study.packages)
+        if other := provenance.lock_differences(versions):
+            print(f"  {other}", flush=True)
         begin_log(self.root / "logs", self.script, versions | {"commit": provenance.git_commit()})
 
     def folder_of(self, number: int) -> Path:
