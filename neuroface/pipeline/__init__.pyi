@@ -33,10 +33,11 @@ from .files import (
 from .manifest import check_command as check_command
 from .provenance import fingerprint as fingerprint, sha256 as sha256
 from .report import Section as Section, save_figure as save_figure
-from .script import run_script as run_script
+from .script import errors_in_one_line as errors_in_one_line, run_script as run_script
 from .settings import (
     SettingsModel as SettingsModel,
     did_you_mean as did_you_mean,
+    experiment_text as experiment_text,
     replaced as replaced,
 )
 from .stage import Stage as Stage
