@@ -128,13 +128,7 @@ def main(participants: tuple[str, ...] = ()):
     regressors_of_runs = [regressors for _, regressors in planned.values()]
     if problem := write_window_regressors(stage.folder, regressors_of_runs):
         stage.leave_out("film regressors", problem)
-    for run in runs:
-        constant = read_json(windows_file(stage.folder, run.subject, run.name).with_suffix(".json"))
-        if n := constant["constant_voxels_set_to_0"]:
-            stage.leave_out(
-                run.name,
-                f"{n:,} of {int(mask.sum()):,} voxels never change over the run and count as 0",
-            )
+    name_constant_voxels(stage, runs, int(mask.sum()))
     section = describe(stage, runs, mask, computed, cleaning, cfg)
     stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", section)
 
@@ -306,6 +300,16 @@ def volumes_of(plan: pd.DataFrame, run: Run, cfg: FaceSettings) -> np.ndarray:
     kept = read_censor(run.censor, open_header(run.bold)[1][3])
     first_tr, first_volume = whole_windows(kept, cfg.WINDOW_TRS)
     return first_volume[np.searchsorted(first_tr, plan["first_tr"])]
+
+
+def name_constant_voxels(stage: Stage, runs: list[Run], n_voxels: int) -> None:
+    for run in runs:
+        constant = read_json(windows_file(stage.folder, run.subject, run.name).with_suffix(".json"))
+        if n := constant["constant_voxels_set_to_0"]:
+            stage.leave_out(
+                run.name,
+                f"{n:,} of {n_voxels:,} voxels never change over the run and count as 0",
+            )
 
 
 def describe_trials(runs: list[Run], cfg: FaceSettings) -> list[str]:
