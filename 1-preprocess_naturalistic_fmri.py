@@ -39,6 +39,7 @@ from neuroface.bold import (
     check_tr,
     cleaning_lines,
     cleaning_of,
+    describe_overlap,
     describe_pauses,
     event_names,
     events_of,
@@ -354,6 +355,7 @@ def describe(
         ["cleaning of the BOLD"], [(line,) for line in cleaning], "DENOISE: docs/cleaning.md"
     )
     describe_balance(section, stage.folder, labels, cfg)
+    describe_overlap(section, stage.folder)
     return section
 
 

@@ -67,14 +67,12 @@ def script_here(path: Path, config: Path, *arguments: str) -> subprocess.Complet
         patch.setenv("NEUROFACE_CONFIG", str(config))
         patch.setattr(sys, "argv", [script, *arguments])
         patch.syspath_prepend(path.parent)
-        patch.delitem(sys.modules, "study", raising=False)  # every study has one
         try:
             runpy.run_path(script, run_name="__main__")
         except SystemExit as end:  # as the interpreter does it
             code = end.code if isinstance(end.code, int) else 1
             print("" if isinstance(end.code, int) else end.code, file=err)
         finally:  # workers get their number of threads from there
-            sys.modules.pop("study", None)
             os.environ.clear()
             os.environ.update(environment)
     return subprocess.CompletedProcess([script], code, out.getvalue(), err.getvalue())

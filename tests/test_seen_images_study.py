@@ -21,7 +21,6 @@ torch = pytest.importorskip("torch", reason="needs the extras of seen images: ma
 for extra in ("diffusers", "transformers", "himalaya", "skimage", "efficientnet_lite_pytorch"):
     pytest.importorskip(extra, reason="needs the extras of seen images: make images-test")
 FOLDER = ROOT / "studies" / "seen_images"
-sys.path.insert(0, str(FOLDER))
 
 from seen_images import demo  # noqa: E402
 

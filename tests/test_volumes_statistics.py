@@ -6,18 +6,6 @@ from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.decoding.folds import Fold
-
-import numpy as np
-import pandas as pd
-import pytest
-import volumes_path  # noqa: F401
-from scipy.ndimage import gaussian_filter
-from scipy.spatial.distance import cdist
-from scipy.stats import pearsonr, spearmanr, t, ttest_1samp, ttest_ind
-from sklearn import metrics
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from threadpoolctl import threadpool_limits
-
 from volume_study.clustering import (
     exchanged_separations,
     overlap_table,
@@ -59,6 +47,16 @@ from volume_study.splits import (
     permuted_labels,
     viewers_of,
 )
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.ndimage import gaussian_filter
+from scipy.spatial.distance import cdist
+from scipy.stats import pearsonr, spearmanr, t, ttest_1samp, ttest_ind
+from sklearn import metrics
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from threadpoolctl import threadpool_limits
 
 LABELS = list("ABC")
 

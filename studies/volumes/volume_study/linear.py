@@ -1,12 +1,11 @@
 """Multinomial ridge and logistic classifiers from one n × n kernel of volumes; the ladder of splits and its null."""
 
 from neuroface.decoding import Fold, p_value
+from volume_study.scores import balanced_accuracy
 
 import numpy as np
 from scipy import linalg
 from sklearn.linear_model import LogisticRegression
-
-from volume_study.scores import balanced_accuracy
 
 PENALTIES = (1e-2, 1e-1, 1.0, 1e1, 1e2)  # multiples of the mean variance of a training volume
 STRENGTHS = (1e-3, 1e-1, 1e1)  # C of logistic regression, in the same unit

@@ -4,10 +4,9 @@ from pathlib import Path
 
 from neuroface.bold import denoise_sentences
 from neuroface.pipeline import read_json, read_table
+from volume_study.names import BASELINES, MODELS, SPLITS
 
 import pandas as pd
-
-from volume_study.names import BASELINES, MODELS, SPLITS
 
 LEAD = "Labels of single volumes of BOLD, decoded by networks."
 CAUTION = (

@@ -9,11 +9,10 @@ validation volumes choose between the screens, plain ridge among them.
 from collections.abc import Iterator
 
 from neuroface.decoding import SCREENS, Fold, gains_of, window_features, window_kernel
+from volume_study.linear import ridge_of_fold
 
 import numpy as np
 from sklearn.feature_selection import f_classif
-
-from volume_study.linear import ridge_of_fold
 
 
 def screened_values(

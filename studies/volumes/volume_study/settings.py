@@ -4,10 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from neuroface.bold import Denoise, HighPassHz, SmoothingMm, check_film_event, complete_denoise
 from neuroface.pipeline import SettingsModel, did_you_mean
+from volume_study.names import MODELS
 
 from pydantic import Field, model_validator
-
-from volume_study.names import MODELS
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]

@@ -1,7 +1,6 @@
 """The study "labelled volumes": its seven stages, its settings, the words of its report."""
 
 from neuroface.pipeline import Step, Study, map_name, mask_name
-
 from volume_study.methods_text import CAUTION, LEAD, PUBLISHED, methods, title
 from volume_study.settings import VolumeSettings
 
