@@ -34,7 +34,7 @@ from .files import (
 from .manifest import check_command as check_command
 from .progress import UnitName as UnitName, note_progress as note_progress
 from .provenance import fingerprint as fingerprint, sha256 as sha256
-from .report import Section as Section, save_figure as save_figure
+from .report import Blocks as Blocks, Section as Section, save_figure as save_figure
 from .script import run_script as run_script
 from .settings import (
     SettingsModel as SettingsModel,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface.decoding import CALIBRATION_BINS, model_folder
-from neuroface.pipeline import Section, read_table, save_figure, write_table
+from neuroface.pipeline import Blocks, Section, read_table, save_figure, write_table
 from volume_study.names import BASELINES, MODELS, SPLITS
 from volume_study.results import COMPARED, columns_of
 
@@ -182,6 +182,7 @@ def describe(
     )
     for split in sorted(by_split, key=lambda name: bool(leaks[name])):  # splits that leak come last
         _cards(section, MODELS[headline], split, by_split[split], leaks[split], chance, mark)
+    first_screen(section, networks, linear, leaks, chance, mark)
     for model, results in networks.items():
         for split, result in results.items():
             leak = " (leaks)" if leaks[split] else ""
@@ -223,8 +224,29 @@ def describe(
     return section
 
 
+def first_screen(
+    section: Section, networks: dict, linear: dict, leaks: dict, chance: float, mark: str
+) -> None:
+    """The result on the first screen of the report: the best model in a split that does not leak, and the network."""
+    headline, by_split = next(iter(networks.items()))
+    split = min(by_split, key=lambda name: bool(leaks[name]))
+    baselines = {BASELINES[name]: content["splits"][split] for name, content in linear.items()}
+    accuracies = {name: result["balanced_accuracy"] for name, result in baselines.items()}
+    winner = max(accuracies, key=lambda name: accuracies[name])
+    section.first.text(
+        f"Held out: {split} folds."
+        + (f" This split leaks labels: {leaks[split]}." if leaks[split] else "")
+    )
+    _cards(section.first, MODELS[headline], split, by_split[split], leaks[split], chance, mark)
+    numbers = {f"balanced accuracy, {winner}, the best linear model": f"{accuracies[winner]:.1%}"}
+    ridge = linear["ridge"]["splits"][split]
+    numbers["ridge, with exchanged labels"] = f"{ridge['null_mean']:.1%}"
+    numbers["p of ridge"] = f"{ridge['p']:.4f}"
+    section.first.numbers(numbers)
+
+
 def _cards(
-    section: Section, model: str, split: str, result: dict, leak: str, chance: float, mark: str
+    section: Blocks, model: str, split: str, result: dict, leak: str, chance: float, mark: str
 ) -> None:
     """The main numbers of a split."""
     what = f"{model}, {split} folds" + (": too high, " + leak if leak else "") + mark
