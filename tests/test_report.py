@@ -175,7 +175,7 @@ def test_the_first_screen_has_the_result_its_null_a_map_a_timeline_and_what_to_r
     for words in (
         "Decoded from the BOLD of 8 people",
         "<dt>accuracy, best by inner validation</dt>",
-        "over 4 films",
+        "<dt>95 % interval</dt>",
         "<dt>accuracy, voxel-time CNN, for reference</dt>",
         "<dt>with swapped labels (ridge, whole window)</dt>",
         "Held out together: films, with all their viewers",

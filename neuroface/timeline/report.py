@@ -130,7 +130,7 @@ def first_screen(
     section.first.figure(
         timeline_figure(folder, runs[middle]),
         f"Second by second, {runs[middle].name}: the run with the median AUC of {len(ranked)}. Blue: the predicted "
-        f"probability; shaded: {labels.is_there}, {study['mean_95']['base_rate'][0]:.0%} of the time. Mean AUC of all runs "
+        f"probability; shaded: {labels.is_there}, {study['mean_95']['base_rate'][0]:.0%} of the time. Mean AUC "
         f"{text(mean[0])}{interval}.",
     )
 
