@@ -37,6 +37,7 @@ from neuroface.bold import (
     check_tr,
     cleaning_lines,
     cleaning_of,
+    describe_overlap,
     describe_pauses,
     event_names,
     events_of,
@@ -333,6 +334,7 @@ def describe(
         ["cleaning of the BOLD"], [(line,) for line in cleaning], "DENOISE: docs/cleaning.md"
     )
     describe_balance(section, stage.folder, labels, cfg)
+    describe_overlap(section, stage.folder)
     return section
 
 

@@ -22,6 +22,7 @@ from .films import (
     chunks_of as chunks_of,
     digest_file as digest_file,
     film_settings as film_settings,
+    name_of_chunk as name_of_chunk,
     scan_chunk as scan_chunk,
     write_digest as write_digest,
 )

@@ -1,5 +1,6 @@
 from .backend import (
     HAS_GPU as HAS_GPU,
+    TrainingProgress as TrainingProgress,
     assigned_values as assigned_values,
     compiled as compiled,
     fused as fused,
@@ -31,6 +32,7 @@ from .files import (
     write_table as write_table,
 )
 from .manifest import check_command as check_command
+from .progress import UnitName as UnitName, note_progress as note_progress
 from .provenance import fingerprint as fingerprint, sha256 as sha256
 from .report import Section as Section, save_figure as save_figure
 from .script import run_script as run_script

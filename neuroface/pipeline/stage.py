@@ -2,9 +2,10 @@
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from neuroface import NeuroFaceError
 from neuroface.pipeline import provenance, report
@@ -12,6 +13,7 @@ from neuroface.pipeline.derivative import describe_run
 from neuroface.pipeline.files import PARTIAL, read_json, write_json
 from neuroface.pipeline.lock import FolderLock
 from neuroface.pipeline.log import begin_log
+from neuroface.pipeline.progress import UnitName
 from neuroface.pipeline.settings import demo_differences
 from neuroface.pipeline.stamp import Rules, compare_own, compare_upstream, short
 from neuroface.pipeline.study import Study
@@ -76,7 +78,9 @@ class Stage:
     def folder_of(self, number: int) -> Path:
         return self.root / self.study.step(number).folder
 
-    def each(self, work, units, done, what: str) -> None:
+    def each(
+        self, work, units, done, what: str, name_of: Callable[[Any], UnitName] | None = None
+    ) -> None:
         """Call ``work(unit)`` for every unit that is not done, ``N_JOBS`` at a time or on ``DASK_SCHEDULER``'s workers.
 
         Parameters
@@ -84,6 +88,8 @@ class Stage:
         work : writes the unit's files; the file that ``done`` checks must be written last.
         done : ``done(unit)`` tells whether an earlier run of this script made it.
         what : name of the units, in the plural.
+        name_of : what a unit is called in progress messages, where a unit may take minutes. Its work
+            says how far it is with :func:`neuroface.pipeline.progress.note_progress`.
         """
         if missing := missing_units(units, done, what):
             self._worked = True
@@ -92,7 +98,7 @@ class Stage:
                 {*self._stamp["backends"], provenance.backend()} - {None}
             )
             write_json(self._stamp_file, self._stamp)  # the folder is now unfinished
-            make_units(work, missing, done, what, self.folder, self.cfg, self.script)
+            make_units(work, missing, done, what, self.folder, self.cfg, self.script, name_of)
 
     def take_files(self, files: Iterable[Path], used: Iterable[Path]) -> None:
         """Record the files of the data set that this folder is made from; raise if it was started with others.

@@ -25,6 +25,7 @@ from typing import Any
 from neuroface.pipeline import (
     Rules,
     Stage,
+    UnitName,
     only_more,
     run_script,
     write_json,
@@ -72,6 +73,7 @@ def main():
         units,
         done,
         "decoders",
+        lambda unit: UnitName(unit[1], " ".join(unit)),
     )
 
     tables = {}

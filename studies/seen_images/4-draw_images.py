@@ -170,8 +170,8 @@ def describe(stage: Stage, images: list[str], cfg) -> Section:
     save_figure(figure, stage.folder / "first_images.png")
     section.figure(
         stage.folder / "first_images.png",
-        f"The first {len(shown)} test images in the order of the data set, not chosen, with a caption each, and their "
-        "first drawings. "
+        f"The first {len(shown)} of {len(images)} test images in the order of the data set, not chosen, with a "
+        "caption each, and their first drawings. "
         "Script 7 shows the best, the middle and the worst.",
     )
     return section

@@ -35,6 +35,7 @@ from neuroface.decoding import (
 from neuroface.pipeline import (
     Rules,
     Stage,
+    UnitName,
     only_more,
     open_npy,
     read_json,
@@ -93,7 +94,8 @@ def main():
         for fold in folds[split]
     ]
     train = partial(train_fold, stage, samples, labels, cfg)
-    stage.each(train, units, partial(is_trained, stage.folder, cfg.MODELS), "folds")
+    done = partial(is_trained, stage.folder, cfg.MODELS)
+    stage.each(train, units, done, "folds", name_of_training)
 
     names = ["ridge", *(name for name in cfg.BASELINES if name != "ridge")]
     fit = partial(fit_linear, stage, samples, labels, folds, cfg)
@@ -166,6 +168,12 @@ def check_dataset(folder: Path) -> pd.DataFrame:
                 f"{folder / 'X.npy'} holds NaN or infinite values near row {start}. Run script 2 again."
             )
     return samples
+
+
+def name_of_training(unit: Unit) -> UnitName:
+    """What a training is called while it runs."""
+    model, split, fold = unit
+    return UnitName(model, f"{model}, {split} fold {fold.number}")
 
 
 def train_fold(stage: Stage, samples: pd.DataFrame, labels: list[str], cfg, unit: Unit) -> None:
