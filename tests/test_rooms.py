@@ -17,7 +17,11 @@ SCRIPTS = sorted(ROOT.glob("[0-8]-*.py"))
 OF_STUDIES = sorted((ROOT / "studies").rglob("*.py"))
 STUDY_SCRIPTS = [path for path in OF_STUDIES if path.name[0].isdigit()]
 COMMANDS = [*SCRIPTS, *OF_STUDIES, ROOT / "neuroface" / "manifest.py"]
-OUTSIDE = [*COMMANDS, *sorted((ROOT / "benchmarks").glob("*.py"))]
+OUTSIDE = [
+    *COMMANDS,
+    ROOT / "neuroface" / "__main__.py",
+    *sorted((ROOT / "benchmarks").glob("*.py")),
+]
 
 
 def modules_of(room: str) -> list[Path]:
@@ -46,6 +50,7 @@ def test_the_package_has_these_rooms_and_no_other_module():
     assert folders == set(ROOMS)
     assert {path.name for path in (ROOT / "neuroface").glob("*.py")} == {
         "__init__.py",
+        "__main__.py",
         "manifest.py",
     }
 
