@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface.decoding import CALIBRATION_BINS, model_folder
-from neuroface.pipeline import Blocks, Section, read_table, save_figure, write_table
+from neuroface.pipeline import Section, read_table, save_figure, write_table
 from volume_study.names import BASELINES, MODELS, SPLITS
 from volume_study.results import COMPARED, columns_of
 
@@ -230,23 +230,38 @@ def first_screen(
     """The result on the first screen of the report: the best model in a split that does not leak, and the network."""
     headline, by_split = next(iter(networks.items()))
     split = min(by_split, key=lambda name: bool(leaks[name]))
-    baselines = {BASELINES[name]: content["splits"][split] for name, content in linear.items()}
-    accuracies = {name: result["balanced_accuracy"] for name, result in baselines.items()}
-    winner = max(accuracies, key=lambda name: accuracies[name])
+    accuracies = {
+        f"{MODELS[name]}{mark}": _percent(of[split], "balanced_accuracy")
+        for name, of in networks.items()
+    }
+    values = {
+        f"{MODELS[name]}{mark}": of[split]["all_folds"]["balanced_accuracy"]
+        for name, of in networks.items()
+    }
+    for name, content in linear.items():
+        result = content["splits"][split]
+        accuracies[BASELINES[name]] = _percent(result | {"all_folds": result}, "balanced_accuracy")
+        values[BASELINES[name]] = result["balanced_accuracy"]
+    winner = max(values, key=lambda name: values[name])
+    reference = f"{MODELS[headline]}{mark}"
+    ridge = linear["ridge"]["splits"][split]
+    numbers = {
+        f"balanced accuracy [95 %], {winner}": accuracies[winner],
+        "chance": f"{chance:.1%}",
+        "ridge, with exchanged labels": f"{ridge['null_mean']:.1%}",
+        "p of ridge": f"{ridge['p']:.4f}",
+    }
+    if winner != reference:
+        numbers[f"{reference}, for reference"] = accuracies[reference]
     section.first.text(
         f"Held out: {split} folds."
         + (f" This split leaks labels: {leaks[split]}." if leaks[split] else "")
     )
-    _cards(section.first, MODELS[headline], split, by_split[split], leaks[split], chance, mark)
-    numbers = {f"balanced accuracy, {winner}, the best linear model": f"{accuracies[winner]:.1%}"}
-    ridge = linear["ridge"]["splits"][split]
-    numbers["ridge, with exchanged labels"] = f"{ridge['null_mean']:.1%}"
-    numbers["p of ridge"] = f"{ridge['p']:.4f}"
     section.first.numbers(numbers)
 
 
 def _cards(
-    section: Blocks, model: str, split: str, result: dict, leak: str, chance: float, mark: str
+    section: Section, model: str, split: str, result: dict, leak: str, chance: float, mark: str
 ) -> None:
     """The main numbers of a split."""
     what = f"{model}, {split} folds" + (": too high, " + leak if leak else "") + mark
