@@ -15,16 +15,17 @@ AtLeast0 = Annotated[int, Field(ge=0)]
 AtLeast1 = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
+FeatureName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
 Split = Literal["published", "film"]
 
 LISTS = ("FILMS", "SUBJECTS", "SPLITS", "ABLATIONS", "RIDGE_FEATURES", "RIDGE_DELAYS_TRS", "PERTURBED_REGIONS",
-         "PERTURBATIONS", "CONCEPTS", "TOP_K")  # fmt: skip
+         "PERTURBATIONS", "CONCEPTS", "TOP_K", "FEATURES")  # fmt: skip
 
 
 class FilmSettings(SettingsModel):
     """Settings of ``config.py`` in this study's folder."""
 
-    FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
+    FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR", "FEATURE_DIR")
     FILES: ClassVar = ("ATLAS_FILE", "REGIONS_FILE", "REGIONS_TABLE", "PERCEPTUAL_WEIGHTS")
     DATASET: Literal["demo", "bids"]
     DATASET_DIR: str
@@ -100,6 +101,10 @@ class FilmSettings(SettingsModel):
     N_RANDOM_CONCEPTS: Annotated[int, Field(ge=20)]
     N_STRIP: AtLeast1
     CLIP_S: tuple[float, float]
+    FEATURES: Annotated[tuple[FeatureName, ...], Field(min_length=1)]
+    FEATURE_DIR: str | None
+    FEATURE_RESPONSE: Literal["delays", "hrf"]
+    EACH_PERSON: bool
     DATA_DIR: str
     N_JOBS: AtLeast1
     DASK_SCHEDULER: Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None
@@ -112,6 +117,7 @@ class FilmSettings(SettingsModel):
         atlas = values["ATLAS_FILE"] or f"{dataset}/atlas.nii.gz"
         return complete_denoise(values) | {
             "FILM_DIR": values["FILM_DIR"] or f"{dataset}/stimuli",
+            "FEATURE_DIR": values["FEATURE_DIR"] or f"{dataset}/features",
             "ATLAS_FILE": atlas,
             "REGIONS_FILE": values["REGIONS_FILE"] or atlas,
             "REGIONS_TABLE": values["REGIONS_TABLE"] or f"{dataset}/atlas.tsv",
