@@ -14,14 +14,13 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FULL, ROOT, script_here, write_config
+from conftest import FULL, ROOT, bids_errors, script_here, write_config
 from PIL import Image
 
 torch = pytest.importorskip("torch", reason="needs the extras of seen images: make images-test")
 for extra in ("diffusers", "transformers", "himalaya", "skimage", "efficientnet_lite_pytorch"):
     pytest.importorskip(extra, reason="needs the extras of seen images: make images-test")
 FOLDER = ROOT / "studies" / "seen_images"
-sys.path.insert(0, str(FOLDER))
 
 from seen_images import demo  # noqa: E402
 
@@ -90,6 +89,11 @@ def test_patterns_are_standardised_and_no_image_is_on_both_sides(tiny_images):
     of_halves = 1 / (1 + demo.NOISE**2 / 3)  # of three trials each
     assert voxels["reliability"][tuned].median() == pytest.approx(of_halves, abs=0.1)
     assert abs(voxels["reliability"][~tuned].median()) < 0.2
+
+
+def test_results_are_a_valid_bids_derivative(tiny_images):
+    assert bids_errors(tiny_images.root) == []
+    assert len(list(tiny_images.root.glob("tpl-*/func/*_statmap.nii.gz"))) == 6
 
 
 def test_embeddings_are_those_of_the_generator(tiny_images):

@@ -38,8 +38,8 @@ from seen_images.check import check_study
 from seen_images.demo import write_demo
 from seen_images.patterns import Scaler, mean_of_repeats, reliability, unmeasured
 from seen_images.sources import Source, check_sessions, check_trials, open_source
+from seen_images.study import STUDY
 from seen_images.tables import read_tsv
-from study import STUDY
 
 import numpy as np
 import pandas as pd

@@ -35,8 +35,8 @@ from seen_images.devices import share_cores
 from seen_images.drawings import write_picture
 from seen_images.generator import check_folder, check_weights, open_generator, resized
 from seen_images.sources import open_source
+from seen_images.study import STUDY
 from seen_images.tables import read_tsv
-from study import STUDY
 
 import numpy as np
 import pandas as pd

@@ -25,6 +25,7 @@ from typing import Any
 from neuroface.pipeline import (
     Rules,
     Stage,
+    UnitName,
     only_more,
     run_script,
     write_json,
@@ -37,6 +38,7 @@ from seen_images.latents import Problem, decoder_file, drawn_name, names_of, ope
 from seen_images.networks import build, edges_of, n_parameters, save_decoder, scaled_laplacian
 from seen_images.options import PUBLISHED, options_of
 from seen_images.patterns import mean_of_repeats
+from seen_images.study import STUDY
 from seen_images.training import (
     Watched,
     fit_ridge,
@@ -45,7 +47,6 @@ from seen_images.training import (
     predict,
     train_network,
 )
-from study import STUDY
 
 import numpy as np
 import pandas as pd
@@ -72,6 +73,7 @@ def main():
         units,
         done,
         "decoders",
+        lambda unit: UnitName(unit[1], " ".join(unit)),
     )
 
     tables = {}
