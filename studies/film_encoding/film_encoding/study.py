@@ -1,4 +1,4 @@
-"""The study: its seven stages, its settings, the words of its report."""
+"""The study: its eight stages, its settings, the words of its report."""
 
 from film_encoding.methods_text import PUBLISHED, methods
 from film_encoding.settings import FilmSettings
@@ -35,6 +35,7 @@ STUDY = Study(
         Step(5, "5-saliency", "5-saliency_maps.py"),
         Step(6, "6-perturbations", "6-perturb_regions.py"),
         Step(7, "7-figures", "7-figures.py"),
+        Step(8, "8-encoding", "8-fit_feature_spaces.py"),
     ),
     settings=FilmSettings,
     title=lambda settings: "Film and brain: voxels from frames, frames from voxels",
