@@ -3,7 +3,9 @@
 Builds the group mask from the individual masks. Cuts a window of BOLD at the start of every long
 stretch of the first of LABELS (by default a face on the screen) and of the second. A seeded random
 draw balances the two classes within each run. With ``--check`` it only says what the data set
-holds, and what would stop scripts 1 to 3.
+holds, and what would stop scripts 1 to 3. With ``--participants sub-01 …`` it cuts the windows of
+these people only, also at the same time as other runs of it cut those of others; a last run without
+it completes the folder.
 
 Reads     the data set in DATASET_DIR: BOLD and mask per person, annotation per film (NNDb ``.1D``)
           or run (BIDS ``events.tsv``). DATASET = "demo" writes its data set first.
@@ -87,9 +89,9 @@ import numpy as np
 import pandas as pd
 
 
-def main():
+def main(participants: tuple[str, ...] = ()):
     cfg = STUDY.load_settings(__file__)
-    stage = Stage(STUDY, 1, cfg, __doc__)
+    stage = Stage(STUDY, 1, cfg, __doc__, shared=bool(participants))
     if cfg.DATASET == "demo" and cfg.ROI_FILE is not None:
         if write_demo(cfg.DATASET_DIR, cfg.ROI_FILE, cfg.SEED):
             print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
@@ -120,19 +122,28 @@ def main():
         check_grid(run.bold, shape, image.affine, mask.shape, affine)
 
     cut = partial(cut_windows, stage.folder, plans, mask, affine, cfg)
+    if participants:
+        cut_participants(stage, cut, runs, participants)
+        return
     stage.each(cut, runs, partial(is_cut, stage.folder), "runs")
     regressors_of_runs = [regressors for _, regressors in planned.values()]
     if problem := write_window_regressors(stage.folder, regressors_of_runs):
         stage.leave_out("film regressors", problem)
-    for run in runs:
-        constant = read_json(windows_file(stage.folder, run.subject, run.name).with_suffix(".json"))
-        if n := constant["constant_voxels_set_to_0"]:
-            stage.leave_out(
-                run.name,
-                f"{n:,} of {int(mask.sum()):,} voxels never change over the run and count as 0",
-            )
+    name_constant_voxels(stage, runs, int(mask.sum()))
     section = describe(stage, runs, mask, computed, cleaning, cfg)
     stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", section)
+
+
+def cut_participants(stage: Stage, cut, runs: list[Run], participants: tuple[str, ...]) -> None:
+    """``--participants``: cut the runs of some people, beside other runs of this script that cut those of others."""
+    if lost := set(participants) - {run.subject for run in runs}:
+        raise NeuroFaceError(
+            f"{sorted(lost)[0]} has no run that can be used; if it was left out, the reason is above."
+        )
+    stage.share()
+    theirs = [run for run in runs if run.subject in participants]
+    stage.each(cut, theirs, partial(is_cut, stage.folder), "runs")
+    print(f"  wrote windows of {len(theirs)} runs; after all people: python {stage.script}")
 
 
 def check():
@@ -292,9 +303,44 @@ def volumes_of(plan: pd.DataFrame, run: Run, cfg: FaceSettings) -> np.ndarray:
     return first_volume[np.searchsorted(first_tr, plan["first_tr"])]
 
 
+def name_constant_voxels(stage: Stage, runs: list[Run], n_voxels: int) -> None:
+    for run in runs:
+        constant = read_json(windows_file(stage.folder, run.subject, run.name).with_suffix(".json"))
+        if n := constant["constant_voxels_set_to_0"]:
+            stage.leave_out(
+                run.name,
+                f"{n:,} of {n_voxels:,} voxels never change over the run and count as 0",
+            )
+
+
 def describe_trials(runs: list[Run], cfg: FaceSettings) -> list[str]:
     names = [name for names in cfg.LABEL_EVENTS.values() for name in names]
     return list(filter(None, [joined_trials(runs, names, cfg, cfg.MIN_STRETCH_S)]))
+
+
+def in_short(section: Section, cfg: FaceSettings) -> str:
+    """What is decoded, for the first screen of the report."""
+    people, films, _, *windows = section.blocks[0]["values"].items()
+    counts = " and ".join(f"{n} {name}" for name, n in windows)
+    return (
+        f"Decoded from the BOLD of {people[1]} people ({films[0]}: {films[1]}): {counts} of {cfg.WINDOW_TRS} volumes "
+        f"({cfg.WINDOW_TRS * cfg.TR_S:g} s), each {cfg.LAG_S:g} s after what was on the screen."
+    )
+
+
+def windows_per_run(
+    runs: list[Run], counts: list[tuple[int, ...]], labels
+) -> tuple[list[str], list[tuple], str]:
+    """Columns, rows and caption of a table with a row per person and a column per run's name."""
+    names = list(dict.fromkeys(run.name.removeprefix(f"{run.subject}_") for run in runs))
+    cells = {
+        (run.subject, run.name.removeprefix(f"{run.subject}_")): " + ".join(map(str, n))
+        for run, n in zip(runs, counts)
+    }
+    people = list(dict.fromkeys(run.subject for run in runs))
+    rows = [(person, *(cells.get((person, name), "") for name in names)) for person in people]
+    both = " + ".join(title.replace(" ", "-") for title in labels.titles)
+    return ["person", *names], rows, f"Windows of each person and run: {both}"
 
 
 def describe(
@@ -328,8 +374,8 @@ def describe(
         }
         | {name: f"{sum(part):,}" for name, part in zip(names, zip(*counts))}
     )
-    rows = [(r.subject, r.movie, r.run, *n) for r, n in zip(runs, counts)]
-    section.table(["person", "film or task", "run", *names], rows, "Windows per run")
+    section.first.text(in_short(section, cfg))
+    section.table(*windows_per_run(runs, counts, labels))
     section.table(
         ["cleaning of the BOLD"], [(line,) for line in cleaning], "DENOISE: docs/cleaning.md"
     )
@@ -339,4 +385,4 @@ def describe(
 
 
 if __name__ == "__main__":
-    run_script(main, check=check)
+    run_script(main, check=check, participants=main)

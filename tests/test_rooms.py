@@ -17,7 +17,11 @@ SCRIPTS = sorted(ROOT.glob("[0-8]-*.py"))
 OF_STUDIES = sorted((ROOT / "studies").rglob("*.py"))
 STUDY_SCRIPTS = [path for path in OF_STUDIES if path.name[0].isdigit()]
 COMMANDS = [*SCRIPTS, *OF_STUDIES, ROOT / "neuroface" / "manifest.py"]
-OUTSIDE = [*COMMANDS, *sorted((ROOT / "benchmarks").glob("*.py"))]
+OUTSIDE = [
+    *COMMANDS,
+    ROOT / "neuroface" / "__main__.py",
+    *sorted((ROOT / "benchmarks").glob("*.py")),
+]
 
 
 def modules_of(room: str) -> list[Path]:
@@ -46,6 +50,7 @@ def test_the_package_has_these_rooms_and_no_other_module():
     assert folders == set(ROOMS)
     assert {path.name for path in (ROOT / "neuroface").glob("*.py")} == {
         "__init__.py",
+        "__main__.py",
         "manifest.py",
     }
 
@@ -211,9 +216,9 @@ def test_main_is_short_and_stands_first(path):
 
 
 STUDY = """
-from neuroface.pipeline import SettingsModel, Step, Study
+from neuroface.pipeline import Step, Study, StudySettings
 
-STUDY = Study("Toy", (Step(3, "3-numbers", "3-draw.py"), Step(7, "7-sum", "7-add.py")), SettingsModel, lambda _: "A toy")
+STUDY = Study("Toy", (Step(3, "3-numbers", "3-draw.py"), Step(7, "7-sum", "7-add.py")), StudySettings, lambda _: "A toy")
 """
 CONFIG = """
 DATASET: str = "none"
@@ -222,6 +227,9 @@ DATA_DIR: str = "data"
 RUN_NAME: str = "toy"
 SEED: int = 1
 TIMES: int = 2
+DEMO: dict[str, object] = {}
+N_FOLDS: int = 5
+INFERENCE_BATCH: int = 1
 N_JOBS: int = 1
 DASK_SCHEDULER: str | None = None
 """

@@ -44,6 +44,10 @@ from .folds import (
     folds_of_all_splits as folds_of_all_splits,
     impossible_splits as impossible_splits,
 )
+from .keras_files import (
+    keras_file_errors as keras_file_errors,
+    load_keras_file as load_keras_file,
+)
 from .layers import (
     DropConnectDense as DropConnectDense,
     ToVolumes as ToVolumes,

@@ -4,6 +4,7 @@ from .annotation_clock import (
     early_windows as early_windows,
     why_no_window as why_no_window,
 )
+from .bids_app import app_command as app_command
 from .check import check_study as check_study
 from .confounds import (
     add_confounds as add_confounds,

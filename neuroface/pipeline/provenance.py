@@ -79,6 +79,28 @@ def versions(packages: tuple[str, ...] = ()) -> dict[str, str]:
     return here | {name: importlib.metadata.version(name) for name in (*PACKAGES, *packages)}
 
 
+def lock_differences(stated: dict[str, str], locks: Path = ROOT / "locks") -> str | None:
+    """Versions that differ from the tested ones of their Python, in one line; None if none differs.
+
+    Parameters
+    ----------
+    stated : name → version, as of :func:`versions`; ``python`` chooses the file in ``locks``.
+    """
+    file = locks / f"python-{'.'.join(stated.get('python', '').split('.')[:2])}.txt"
+    if not file.is_file():
+        return None
+    lines = [line for line in file.read_text().splitlines() if "==" in line]
+    locked = dict(line.split("==") for line in lines)
+    different = [
+        f"{name} {version} (tested: {locked[name]})"
+        for name, version in stated.items()
+        if name in locked and version.partition("+")[0] != locked[name]
+    ]
+    return (
+        f"versions other than in locks/{file.name}: {', '.join(different)}" if different else None
+    )
+
+
 def backend() -> str | None:
     """The backend of Keras, "tensorflow" or "jax"; None in a script that does not use Keras."""
     module = sys.modules.get("neuroface.pipeline.backend")
@@ -87,6 +109,8 @@ def backend() -> str | None:
 
 @cache
 def git_commit() -> str | None:
+    if stated := os.environ.get("NEUROFACE_COMMIT"):  # in a container, which holds no history
+        return stated
     try:
         out = subprocess.run(
             ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
