@@ -149,14 +149,14 @@ EMBARGO_TRS: int = 10
 # groups), grouped like the fold; the held-out fold is used once. "paper": the held-out fold itself;
 # the result is then too high, and it is marked.
 SELECTION: str = "inner"
-# Models trained on the same folds, by name: "voxel_time_cnn" (the paper's), "screened_ridge" (ridge
+# Models trained on the same folds, by name: "polynomial_network" (a linear and a second-order path
+# with a gate for each voxel), "voxel_time_cnn" (the paper's, for reference), "screened_ridge" (ridge
 # regression on the tenth of the voxels whose correlation with the label in the training windows is
-# largest), "linear_plus" (a linear and a second-order path, in closed form), "polynomial_network"
-# (the same two paths, trained, with a gate for each voxel), "cnn3d" (a 3D-CNN of each volume,
-# averaged over time), "transformer" (over time, on a linear embedding of the voxels), "hybrid" (the
-# 3D-CNN, then the Transformer). The first one is the main model. Ridge regression is always trained
-# too. docs/architectures.md says how to add a network.
-MODELS: tuple[str, ...] = ("voxel_time_cnn", "screened_ridge", "linear_plus")
+# largest), "linear_plus" (a linear and a second-order path, in closed form), "cnn3d" (a 3D-CNN of
+# each volume, averaged over time), "transformer" (over time, on a linear embedding of the voxels),
+# "hybrid" (the 3D-CNN, then the Transformer). The first one is the main network. Ridge regression is
+# always trained too. docs/architectures.md says how to add a network.
+MODELS: tuple[str, ...] = ("polynomial_network", "voxel_time_cnn", "screened_ridge", "linear_plus")
 # Sizes of the other networks, if you do not want the defaults of their functions.
 # Example: {"transformer": {"depth": 2, "width": 64}}.
 MODEL_OPTIONS: dict[str, dict[str, object]] = {}
