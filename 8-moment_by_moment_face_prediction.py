@@ -119,11 +119,7 @@ def main():
     write_json(stage.folder / "metrics.json", study | {"runs": list(results)})
     draw(stage.folder, scored, results, curves, labels, cfg)
     section = describe(stage.folder, list(scored), results, study, labels)
-    viewer = show_films(stage, scored, mask, affine, cfg)
-    section.first.text(
-        f"{viewer.name}, beside this page, plays each film with its predictions and maps."
-    )
-    print(f"  wrote {viewer}: the film second by second; open it in a browser")
+    show_films(stage, section, scored, mask, affine, cfg)
     stage.finish(f"predictions of {len(runs)} runs", section)
 
 

@@ -16,7 +16,7 @@ from neuroface.face_study.study import STUDY
 from neuroface.face_study.words import labels_of
 from neuroface.film import DETECTOR, regressors_of_run
 from neuroface.maps import average_file, load_hemispheres, project, surface_pictures
-from neuroface.pipeline import Stage, read_json, read_table
+from neuroface.pipeline import Section, Stage, read_json, read_table
 from neuroface.timeline import FilmTracks, tracks_of_film, write_viewer
 
 import numpy as np
@@ -29,19 +29,20 @@ MOST_PICTURES = 1500  # of a film: about 6 MB
 
 def show_films(
     stage: Stage,
+    section: Section,
     tables: dict[Run, pd.DataFrame],
     mask: np.ndarray,
     affine: np.ndarray,
     cfg: FaceSettings,
-) -> Path:
-    """Write ``viewer.html`` in the run's folder, beside the report.
+) -> None:
+    """Write ``viewer.html`` in the run's folder, beside the report, and say so.
 
     It has the group's maps if script 6 has finished, and the film's pictures if script 0 annotated
     the film.
 
     Parameters
     ----------
-    tables : run → its predictions, with the column truth. mask, affine : of the group.
+    section : of the report. tables : run → its predictions, with the column truth. mask, affine : of the group.
     """
     films: dict[str, list[Run]] = {}
     for run in tables:
@@ -54,7 +55,10 @@ def show_films(
     maps = group_map_pictures(stage, mask, affine, cfg)
     write_viewer(target, tracks, maps, cfg.TR_S, labels, f"{STUDY.title({'LABELS': cfg.LABELS})} {stage.root.name}",
                  clock_of_onsets(cfg))  # fmt: skip
-    return target
+    section.first.text(
+        f"{VIEWER}, beside this page, plays each film with its predictions and maps."
+    )
+    print(f"  wrote {target}: each film second by second; open it in a browser")
 
 
 def _tracks(
