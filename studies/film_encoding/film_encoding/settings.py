@@ -13,16 +13,17 @@ AtLeast0 = Annotated[int, Field(ge=0)]
 AtLeast1 = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
+FeatureName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
 Split = Literal["published", "film"]
 
 
 class FilmSettings(BoldSettings):
     """Settings of ``config.py`` in this study's folder."""
 
-    FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
+    FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR", "FEATURE_DIR")
     FILES: ClassVar = ("ATLAS_FILE", "REGIONS_FILE", "REGIONS_TABLE", "PERCEPTUAL_WEIGHTS")
     LISTS: ClassVar = ("FILMS", "SUBJECTS", "SPLITS", "ABLATIONS", "RIDGE_FEATURES", "RIDGE_DELAYS_TRS",
-                       "PERTURBED_REGIONS", "PERTURBATIONS", "CONCEPTS", "TOP_K")  # fmt: skip
+                       "PERTURBED_REGIONS", "PERTURBATIONS", "CONCEPTS", "TOP_K", "FEATURES")  # fmt: skip
 
     DATASET: Literal["demo", "bids"]
     FILM_DIR: str | None
@@ -84,6 +85,10 @@ class FilmSettings(BoldSettings):
     N_RANDOM_CONCEPTS: Annotated[int, Field(ge=20)]
     N_STRIP: AtLeast1
     CLIP_S: tuple[float, float]
+    FEATURES: Annotated[tuple[FeatureName, ...], Field(min_length=1)]
+    FEATURE_DIR: str | None
+    FEATURE_RESPONSE: Literal["delays", "hrf"]
+    EACH_PERSON: bool
 
     @classmethod
     def complete(cls, values: dict) -> dict:
@@ -92,6 +97,7 @@ class FilmSettings(BoldSettings):
         atlas = values["ATLAS_FILE"] or f"{dataset}/atlas.nii.gz"
         return super().complete(values) | {
             "FILM_DIR": values["FILM_DIR"] or f"{dataset}/stimuli",
+            "FEATURE_DIR": values["FEATURE_DIR"] or f"{dataset}/features",
             "ATLAS_FILE": atlas,
             "REGIONS_FILE": values["REGIONS_FILE"] or atlas,
             "REGIONS_TABLE": values["REGIONS_TABLE"] or f"{dataset}/atlas.tsv",
