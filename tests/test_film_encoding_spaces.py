@@ -213,6 +213,25 @@ def test_residuals_are_those_of_least_squares():
     assert np.isfinite(unique_variance.residual(values, known)).all()
 
 
+def test_components_of_spaces_are_theirs_with_equal_weight():
+    rng = np.random.default_rng(6)
+    pieces = np.repeat([0, 1], 100)
+    slow = rng.standard_normal((200, 1))
+    narrow, wide = slow.copy(), 50 * np.repeat(rng.standard_normal((200, 1)), 30, axis=1)
+    narrow[3] = np.nan
+    basis = unique_variance.components([narrow, wide], pieces)
+    assert basis.shape == (200, 2)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(2), atol=1e-9)
+    for space in (narrow, wide[:, :1]):  # both spaces lie in them
+        filled = np.where(np.isnan(space), np.nanmean(space), space)
+        centred = (
+            filled - np.array([filled[pieces == piece].mean() for piece in (0, 1)])[pieces, None]
+        )
+        np.testing.assert_allclose(basis @ (basis.T @ centred), centred, atol=1e-6)
+    many = unique_variance.components([rng.standard_normal((200, 60))], pieces)
+    assert many.shape == (200, 4)  # one per 50 chunks
+
+
 def test_lag_0_is_the_correlation_and_a_shift_in_a_circle_moves_it():
     rng = np.random.default_rng(3)
     films = np.repeat(["a", "b"], 50)
