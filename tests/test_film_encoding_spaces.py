@@ -19,6 +19,7 @@ from film_encoding import feature_spaces, made_features, unique_variance  # noqa
 from film_encoding.encoding import at_delays, convolved  # noqa: E402
 from film_encoding.feature_spaces import Samples, over_trs, read_samples  # noqa: E402
 from film_encoding.ridge import band_kernels, fit_kernels, inner_films  # noqa: E402
+from film_encoding.shifts import PAIRS  # noqa: E402
 from film_encoding.splits import encoding_folds  # noqa: E402
 
 CLOCK = {"SamplingFrequency": 2.0, "StartTime": 1.5}
@@ -211,6 +212,22 @@ def test_residuals_are_those_of_least_squares():
         np.testing.assert_allclose(found[:, voxel], values[:, voxel] - fit.predict(x))
     known[1] = known[0]  # a space that repeats another
     assert np.isfinite(unique_variance.residual(values, known)).all()
+
+
+def test_a_sum_over_folds_of_noise_varies_twice_as_much_as_its_shifts():
+    """Ridge regression of white noise on features that say nothing, each of four films held out once."""
+    rng = np.random.default_rng(7)
+    films = np.repeat(np.arange(4), 60)
+    x, y = rng.standard_normal((240, 20)), rng.standard_normal((240, 3000))
+    predicted = np.empty_like(y)
+    for film in range(4):
+        test, train = films == film, films != film
+        normal = x[train].T @ x[train] + 200 * np.eye(20)
+        predicted[test] = x[test] @ np.linalg.solve(normal, x[train].T @ y[train])
+    lags = unique_variance.lags_of_films(y, predicted, films)
+    value = lags[::60].sum(axis=0)
+    shifted = sum((lags[film * 60 + 10 : film * 60 + 51] ** 2).mean() for film in range(4))
+    assert value.var() / shifted == pytest.approx(PAIRS, rel=0.15)
 
 
 def test_components_of_spaces_are_theirs_with_equal_weight():

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from film_encoding.blocks import fisher_z
 from film_encoding.correlations import Series, lag_sums, zscored
-from film_encoding.shifts import effective_lags, lags_of
+from film_encoding.shifts import PAIRS, effective_lags, lags_of
 
 import numpy as np
 from scipy import stats
@@ -22,11 +22,6 @@ from scipy import stats
 SMALLEST_SUM = 1e-12
 SMALLEST_STRENGTH = 1e-6  # of a component, relative to the first
 CHUNKS_PER_COMPONENT = 50
-# Each pair of held-out pieces counts twice in a cross-validated sum: what a model learns from the
-# noise of piece a and tests on b is, for a kernel model, what it learns from b and tests on a.
-# Shifts of predictions destroy that, so their variance is half of the true one (without this factor
-# p <= .05 came in 13 % of null voxels).
-PAIRS = 2.0
 
 
 @dataclass(frozen=True)
