@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from film_encoding.ridge import band_kernels, delayed, fit_kernels, inner_films
+from film_encoding.banded import fit_kernels, random_weights
+from film_encoding.ridge import band_kernels, delayed, inner_films
 from film_encoding.splits import Fold
 from film_encoding.unique_variance import components, partial_p, score_spaces
 from neuroface.pipeline import PARTIAL, open_npy, write_npy
@@ -19,7 +20,7 @@ import pandas as pd
 from nilearn.glm.first_level import spm_hrf
 
 MEAN = "mean"
-TARGETS_OF_GROUP = 10_000  # people are fitted together up to this number of targets
+TARGETS_OF_GROUP = 15_000  # people are fitted together up to this number of targets
 VOXELS_AT_ONCE = 1_000
 OF_VOXELS = ("r", "r2")
 OF_SPACES = ("product", "unique", "partial", "p")
@@ -166,13 +167,12 @@ def fit_fold(plan: EncodingPlan, fold: Fold, subjects, predicted, without, rows)
         if not len(used):
             without[place, rows] = bold.mean(axis=0)
             continue
-        fit = fit_kernels(
-            kernels[used], test_kernels[used], bold, blocks, cfg.N_RIDGE_TRIES, cfg.SEED
-        )
+        weights = random_weights(len(used), cfg.N_RIDGE_TRIES, cfg.SEED)
+        added = fit_kernels(kernels[used], test_kernels[used], bold, blocks, weights)
         if place is None:
-            predicted[:, rows] = fit.predicted
+            predicted[:, rows] = added
         else:
-            without[place, rows] = fit.predicted.sum(axis=0)
+            without[place, rows] = added.sum(axis=0)
 
 
 def write_scores(plan: EncodingPlan, subject: str, predicted, without, others) -> None:
