@@ -40,7 +40,7 @@ class FaceSettings(BoldSettings):
 
     DATASET: Literal["demo", "nndb-v1", "nndb-v2", "bids"]
     ANNOTATION_HZ: Annotated[float, Field(gt=0, le=100)]
-    FACE_SCORE: Annotated[float, Field(ge=0.7, lt=1)]
+    FACE_SCORE: Annotated[float, Field(ge=0.1, lt=1)]
     MIN_FACE_HEIGHT: Annotated[float, Field(ge=0, le=1)]
     BRIDGE_GAPS_S: Annotated[float, Field(ge=0)]
     SHORTEST_FACE_S: Annotated[float, Field(ge=0)]

@@ -42,6 +42,11 @@ STUDY = Study(
     lead="An encoder–decoder between films and BOLD (David et al. 2025), beside ridge regression and noise ceilings.",
     caution="Reconstructions through the network never pass a brain; those from measured BOLD do. Read both beside the mean "
     "frame.",
+    read_next=(
+        "“Scores”: the network less ridge regression on the same chunks, and both beside the noise ceiling.",
+        "“Scores”: frames from measured BOLD beside the mean frame. Only these have passed a brain.",
+        "studies/film_encoding/README.md: published numbers and those of stricter tests.",
+    ),
     methods=methods,
     published=PUBLISHED,
     bids_names=BIDS_NAMES,
