@@ -149,7 +149,7 @@ def write_tables(stage: Stage) -> None:
             ]
         write_table(
             stage.folder / f"table_{target}.tsv",
-            shown.join(table[["parameters", "seconds", "epoch"]]),
+            shown.join(table[["dimension", "parameters", "seconds", "epoch"]]),
         )
     scores = read_tsv(stage.folder_of(5) / "scores.tsv")
     scores["cell"] = [with_interval(*row) for row in scores[["value", "low", "high"]].to_numpy()]

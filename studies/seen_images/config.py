@@ -24,6 +24,9 @@ MODEL_DIR: str | None = None
 DEMO: dict[str, object] = {
     "EARLY_ROIS": ("V1", "V2", "V3", "V4"),
     "HIGHER_ROIS": ("LO", "VO", "PPA"),
+    "SPLIT": "kinds",
+    "N_KINDS": 100,
+    "HELD_OUT_KINDS": 20,
     "ENCODE_PIXELS": 32,
     "DRAW_PIXELS": 32,
     "DECODER_OPTIONS": {
@@ -51,6 +54,7 @@ DEMO: dict[str, object] = {
         },
     },
     "EPOCHS": 20,
+    "N_DRAWS": 3,
     "SCORE_PIXELS": 32,
     "N_BOOTSTRAP": 1000,
     "ATTRIBUTES": ("colour", "shape"),
@@ -72,6 +76,15 @@ SUBJECT: str = "subj01"
 SESSIONS: tuple[int, ...] = ()
 # NSD only: the version of the single-trial estimates.
 BETAS: str = "betas_fithrf_GLMdenoise_RR"
+# Which images test the decoders. "given": those that the data set says. "kinds": the images are
+# sorted into N_KINDS clusters of the text embeddings of their captions, and all images of
+# HELD_OUT_KINDS clusters are tested, so that no picture of their kind was seen in training. The
+# publication: "given".
+SPLIT: str = "given"
+# Clusters of images with SPLIT = "kinds", e.g. 40 or 100.
+N_KINDS: int = 40
+# How many of them are held out, drawn with SEED.
+HELD_OUT_KINDS: int = 8
 # Regions whose voxels are decoded to image latents. NSD: atlas:label; THINGS: columns of
 # VoxelMetadata.csv; tables: values in the column roi.
 EARLY_ROIS: tuple[str, ...] = ("HCP_MMP1:V1", "HCP_MMP1:V2", "HCP_MMP1:V3", "HCP_MMP1:V4")

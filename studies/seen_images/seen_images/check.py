@@ -31,7 +31,13 @@ def check_study(checklist: Checklist, cfg) -> None:
         checklist.say(
             f"{person}{len(source.trials):,} trials in {source.trials['session'].nunique()} sessions"
         )
-        checklist.try_to(check_trials, source.trials)
+        if cfg.SPLIT == "given":
+            checklist.try_to(check_trials, source.trials)
+        else:
+            checklist.say(
+                f'SPLIT = "kinds": script 1 chooses the test images ({cfg.HELD_OUT_KINDS} of {cfg.N_KINDS} clusters of '
+                "captions). Train and test below are the data set's own."
+            )
         if remark := checklist.try_to(check_sessions, source.trials, cfg.STANDARDIZE):
             checklist.say(remark)
         columns = checklist.try_to(lambda: source.columns)

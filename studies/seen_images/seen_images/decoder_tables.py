@@ -7,6 +7,7 @@ from seen_images.latents import TEST_CHOSEN, Problem, decoder_file, drawn_name, 
 from seen_images.scores import (
     bootstrap_times,
     derangements,
+    effective_dimension,
     feature_correlation,
     interval_of_mean,
     interval_of_share,
@@ -48,7 +49,9 @@ def compare_decoders(folder: Path, problem: Problem, names: list[str], cfg) -> p
     """A row per decoder: the mean of the training latents first, shuffled brains last.
 
     Errors, correlations (over test images, averaged over latents) and two-way identification, with
-    intervals over test images. Identification compares latents less the training mean. All decoders
+    intervals over test images; ``dimension``, the effective dimension of the decoded latents, and
+    ``dimension_seen``, that of the seen pictures' latents. Identification compares latents less the
+    training mean. All decoders
     decode the same images, so two of them are compared by the differences of their errors and
     identification, image by image: columns ``…_from_drawn``, each decoder less the one that is
     drawn. The row of shuffled brains pairs each image with what the drawn decoder made of another
@@ -99,7 +102,11 @@ def _scores(decoded: np.ndarray, problem: Problem, times: np.ndarray) -> dict[st
         "correlation": (float(correlations[0]), *quantiles(correlations[1:])),
         "identification": interval_of_share(_identified(decoded, problem)),
     }
-    return _columns(values)
+    dimensions = {
+        "dimension": effective_dimension(decoded),
+        "dimension_seen": effective_dimension(problem.truth),
+    }
+    return _columns(values) | dimensions
 
 
 def _from_drawn(
@@ -179,12 +186,15 @@ def describe(folder: Path, tables: dict[str, pd.DataFrame], cfg) -> Section:
         )
         of_paper = cfg.DATASET in ("nsd", "things")
         section.table(
-            ["decoder", "mean squared error", "correlation", "two-way identification", "error less the drawn decoder's",
+            ["decoder", "mean squared error", "correlation", "two-way identification", "dimension",
+             "error less the drawn decoder's",
              "identification less the drawn decoder's", "parameters", "seconds", "epoch",
              *(["published error NSD, THINGS"] if of_paper else [])],
             [_row(row, target, of_paper) for _, row in table.iterrows()],
             f"{TITLES[target][0].upper()}{TITLES[target][1:]}; 95 % intervals over test images, of differences over "
-            f"the same images. {capped(table)}"
+            f"the same images. Dimension: effective dimension of the latents over test images; of the seen pictures' "
+            f"latents {table['dimension_seen'].iloc[0]:.1f}. A decoder that only sorts patterns into a few known kinds has "
+            f"few dimensions. {capped(table)}"
             + (
                 "The published errors had their epochs chosen on the test set; that of text ridge includes the start "
                 "token, which never varies."
@@ -242,6 +252,7 @@ def is_capped(row: pd.Series) -> bool:
 def _row(row: pd.Series, target: str, of_paper: bool) -> list[str]:
     cells = [word_of(row["decoder"])]
     cells += [with_interval(row[m], row[f"{m}_low"], row[f"{m}_high"]) for m in MEASURES]
+    cells.append("" if pd.isna(row["dimension"]) else f"{row['dimension']:.1f}")
     for difference in ("mse_from_drawn", "identification_from_drawn"):
         known = pd.notna(row[difference])
         value, low, high = (row[f"{difference}{part}"] for part in ("", "_low", "_high"))

@@ -191,16 +191,24 @@ class Generator:
 
     def embed(self, captions: list[str], n_tokens: int) -> np.ndarray:
         """Text embeddings (n, n_tokens, width) float32: the first tokens of CLIP's last hidden state of 77."""
-        tokens = self.tokenizer(
+        with torch.no_grad():
+            text = self.text_encoder(self._tokens(captions))[0][:, :n_tokens].float().cpu().numpy()
+        return self._finite(text, "text embeddings of captions")
+
+    def _tokens(self, captions: list[str]) -> torch.Tensor:
+        return self.tokenizer(
             captions,
             padding="max_length",
             max_length=self.tokenizer.model_max_length,
             truncation=True,
             return_tensors="pt",
         ).input_ids.to(self.device)
+
+    def embed_pooled(self, captions: list[str]) -> np.ndarray:
+        """One vector per caption (n, width) float32: CLIP's last hidden state at the end token."""
         with torch.no_grad():
-            text = self.text_encoder(tokens)[0][:, :n_tokens].float().cpu().numpy()
-        return self._finite(text, "text embeddings of captions")
+            pooled = self.text_encoder(self._tokens(captions)).pooler_output.float().cpu().numpy()
+        return self._finite(pooled, "pooled text embeddings of captions")
 
     def draw(
         self,

@@ -73,8 +73,17 @@ def _data(s: dict, root: Path) -> str:
     return (
         f"We analysed single-trial responses{person} from {DATA[s['DATASET']]}: {len(trials):,} training trials of "
         f"{trials['image'].nunique():,} images, and the means over trials of {len(test):,} test images, none of "
-        f"which was among the training images. {counts['early']:,} voxels of {rois['early']} counted as early, "
+        f"which was among the training images. {_kinds(s)}{counts['early']:,} voxels of {rois['early']} counted as early, "
         f"{counts['higher']:,} of {rois['higher']} as higher visual cortex. {scaled}"
+    )
+
+
+def _kinds(s: dict) -> str:
+    if s["SPLIT"] == "given":
+        return ""
+    return (
+        f"The test images were all images of {s['HELD_OUT_KINDS']} of {s['N_KINDS']} kinds, clusters (k-means) of the text "
+        "embeddings of their captions, after Shirakawa et al. 2025. "
     )
 
 

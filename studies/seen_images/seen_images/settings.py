@@ -46,6 +46,9 @@ class SeenSettings(SettingsModel):
     SUBJECT: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
     SESSIONS: tuple[Count, ...]
     BETAS: str
+    SPLIT: Literal["given", "kinds"]
+    N_KINDS: Annotated[int, Field(ge=3)]
+    HELD_OUT_KINDS: Count
     EARLY_ROIS: Annotated[tuple[str, ...], Field(min_length=1)]
     HIGHER_ROIS: Annotated[tuple[str, ...], Field(min_length=1)]
     STANDARDIZE: Literal["voxel", "session", "global"]
@@ -110,6 +113,11 @@ class SeenSettings(SettingsModel):
                     f"{drawn} = {getattr(self, drawn)!r} is not in {trained} = {getattr(self, trained)}: it would "
                     "not be trained. Add it there or name one that is there"
                 )
+        if self.HELD_OUT_KINDS > self.N_KINDS - 2:
+            raise ValueError(
+                f"HELD_OUT_KINDS = {self.HELD_OUT_KINDS} of N_KINDS = {self.N_KINDS}: two kinds at least must be left "
+                "for training"
+            )
         named, nodes = (
             [name.rpartition(":")[2] for name in self.EARLY_ROIS],
             [roi for node in self.GCN_NODES for roi in node],
