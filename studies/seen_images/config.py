@@ -60,6 +60,7 @@ DEMO: dict[str, object] = {
     "ATTRIBUTES": ("colour", "shape"),
     "IG_STEPS": 16,
     "N_JOBS": 2,
+    "INFERENCE_BATCH": 32,
 }
 
 # ---------------------------------------------------------------- 0-train_demo_generator.py

@@ -29,7 +29,12 @@ def kinds_of(source: Source, model: Path, cfg) -> pd.DataFrame:
     """
     generator = open_generator(model, cfg.DEVICE, cfg.PRECISION)
     images = source.trials["image"].unique()
-    embeddings = np.stack([generator.embed_pooled(source.captions(i)).mean(0) for i in images])
+    captions = [source.captions(image) for image in images]
+    different = list(dict.fromkeys(caption for of_image in captions for caption in of_image))
+    batches = range(0, len(different), cfg.INFERENCE_BATCH)
+    pooled = [generator.embed_pooled(different[at : at + cfg.INFERENCE_BATCH]) for at in batches]
+    vector_of = dict(zip(different, np.concatenate(pooled)))
+    embeddings = np.stack([np.mean([vector_of[c] for c in of_image], 0) for of_image in captions])
     kinds = clusters_of(embeddings, cfg.N_KINDS, cfg.SEED)
     chosen = held_out_of(cfg.N_KINDS, cfg.HELD_OUT_KINDS, cfg.SEED)
     return pd.DataFrame({"image": images, "kind": kinds, "held_out": np.isin(kinds, chosen)})
