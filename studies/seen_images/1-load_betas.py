@@ -102,7 +102,8 @@ def check():
 
 def hold_out_kinds(stage: Stage, source: Source, cfg) -> pd.DataFrame:
     """The table ``kinds.tsv``, which is made once."""
-    model, file = check_folder(cfg.MODEL_DIR, cfg.GENERATOR_DIR), stage.folder / "kinds.tsv"
+    model = check_folder(cfg.MODEL_DIR, cfg.GENERATOR_DIR, draws=cfg.DRAW)
+    file = stage.folder / "kinds.tsv"
     check_weights(stage.folder / "generator.json", model, ("text_encoder",), stage.folder)
     if not file.exists():
         write_table(file, kinds_of(source, model, cfg))

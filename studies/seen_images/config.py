@@ -16,8 +16,10 @@ DATASET_DIR: str = "../../data/images-demo-dataset"
 RUN_NAME: str = "images-demo"
 # Seed of every random draw: inner sets, initial weights, noise of the drawings, bootstrap.
 SEED: int = 42
-# Folder with the weights of Stable Diffusion v1 in diffusers' layout, safetensors only. None: the
-# demo's own small generator if DATASET is "demo"; other data sets need a folder.
+# Folder with the weights of Stable Diffusion v1 in diffusers' layout, safetensors only. With
+# DRAW = False an autoencoder is enough: the folder vae/ of SDXL, unCLIP or Flux, or a tiny
+# autoencoder (TAESD). None: the demo's own small generator if DATASET is "demo"; other data sets
+# need a folder.
 MODEL_DIR: str | None = None
 # If DATASET is "demo", these values replace the values below, so that the seven scripts take
 # minutes on a laptop.
@@ -53,6 +55,7 @@ DEMO: dict[str, object] = {
             "learning_rate": 0.001,
         },
     },
+    "CLIP_DECODERS": ("ridge",),
     "EPOCHS": 20,
     "N_DRAWS": 3,
     "SCORE_PIXELS": 32,
@@ -114,8 +117,11 @@ N_TOKENS: int = 15
 # ---------------------------------------------------------------- 3-decode_latents.py
 # Decoders of image latents: "ridge", "cnn", "vae", "gcn", "mlp".
 IMAGE_DECODERS: tuple[str, ...] = ("ridge", "cnn", "vae", "gcn", "mlp")
-# Decoders of text embeddings: "ridge", "cnn".
+# Decoders of text embeddings: "ridge", "cnn"; () if nothing is drawn and there is no text encoder.
 TEXT_DECODERS: tuple[str, ...] = ("ridge", "cnn")
+# Decoders of CLIP embeddings of the pictures, from the higher regions: ("ridge",), or () for none.
+# They need clip_vision/ in MODEL_DIR or SCORES_DIR, and serve retrieval. Not in the publication.
+CLIP_DECODERS: tuple[str, ...] = ()
 # Sizes and step sizes, if you do not want those published for NSD (seen_images/networks.py), e.g.
 # {"image:cnn": {"channels": 16}}.
 DECODER_OPTIONS: dict[str, dict[str, object]] = {}
@@ -140,6 +146,9 @@ PATIENCE: int = 5
 N_BOOTSTRAP: int = 2000
 
 # ---------------------------------------------------------------- 4-draw_images.py
+# Whether pictures are drawn. False: the decoded latents go through the autoencoder, and these
+# pictures are scored.
+DRAW: bool = True
 # The decoders (of IMAGE_DECODERS and TEXT_DECODERS) whose latents are drawn and explained.
 IMAGE_DECODER: str = "gcn"
 TEXT_DECODER: str = "cnn"

@@ -60,6 +60,23 @@ def networks_at_hand(
     return there, left_out
 
 
+def clip_folder(scores_dir: str | None, model_dir: str | None) -> str:
+    """The folder with CLIP's picture model.
+
+    Raises
+    ------
+    NeuroFaceError
+        If neither folder holds it.
+    """
+    for folder in (scores_dir, model_dir):
+        if folder is not None and (place := Path(folder) / FILES[CLIP]).exists():
+            return str(place)
+    raise NeuroFaceError(
+        f"CLIP_DECODERS need {FILES[CLIP]}/ in SCORES_DIR = {scores_dir} or MODEL_DIR = {model_dir}. README.md says how "
+        "to make it; or set CLIP_DECODERS = ()."
+    )
+
+
 def _has_torchvision() -> bool:
     try:
         import torchvision  # noqa: F401

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from neuroface.pipeline import Section, save_figure
+from seen_images.drawings import main_kind
 from seen_images.features import CLIP
 from seen_images.picture_scores import (
     FROM_MEAN,
@@ -123,30 +124,32 @@ def identification_first(measures: list[str]) -> list[str]:
 
 
 def first_numbers(table: pd.DataFrame, named: list[str], cfg) -> dict[str, str]:
-    numbers = {}
+    numbers, main = {}, main_kind(table.index.get_level_values("kind"))
     for measure in named:
         network = (
             "the demo's own CLIP" if cfg.DATASET == "demo" and measure.startswith(CLIP) else ""
         )
         label = measure.replace(CLIP, network) if network else measure
-        value = table.loc[("decoded", measure), "value"]
+        value = table.loc[(main, measure), "value"]
         numbers[f"{label} (chance {chance_in_words(table, measure)})"] = f"{value:.1%}"
-    if ("decoded", COLOUR) in table.index:
+    if (main, COLOUR) in table.index:
         chance = table.loc[(SHUFFLED, COLOUR), "value"]
         numbers[f"{COLOUR} right (shuffled brains {chance:.0%})"] = (
-            f"{table.loc[('decoded', COLOUR), 'value']:.0%}"
+            f"{table.loc[(main, COLOUR), 'value']:.0%}"
         )
     return numbers
 
 
 def chance_in_words(table: pd.DataFrame, measure: str) -> str:
-    row = table.loc[("decoded", measure)]
+    row = table.loc[(main_kind(table.index.get_level_values("kind")), measure)]
     return f"{row['value'] - row[FROM_SHUFFLED]:.0%}"
 
 
 def better_than_drawn(table: pd.DataFrame, kinds: list[str], others: list[str]) -> str:
     """A sentence that names the pictures which beat the drawings without being drawn, per measure; may be empty."""
-    parts = []
+    parts: list[str] = []
+    if "decoded" not in kinds:
+        return ""
     for kind in ("start", "nearest"):
         better = []
         for measure in others:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from seen_images.drawings import DECODED, MEAN_PICTURE, SEEN
+from seen_images.drawings import MEAN_PICTURE, SEEN, main_kind
 from seen_images.features import CLIP, LITE0, V2S
 from seen_images.pixel_scores import LPIPS
 from seen_images.scores import (
@@ -76,6 +76,7 @@ def table_of_scores(
     each, parts, p = {}, {}, {}
     shuffled: dict = {}
     pairings = derangements(len(images), cfg.N_SHUFFLES, cfg.SEED)
+    shuffled_kind = main_kind({kind for kind, _ in (*features, *pairwise)})
     for (kind, network), values in features.items():
         if kind == SEEN:
             continue
@@ -85,14 +86,14 @@ def table_of_scores(
             each[kind, measure], parts[kind, measure] = own, contributions
             if measure.endswith("two-way"):
                 p[kind, measure] = exchange_p(similar, cfg.N_SHUFFLES, cfg.SEED)
-        if kind == DECODED:
+        if kind == shuffled_kind:
             shuffled |= {
                 m: (v, pairings) for m, v in _of_pairings(network, similar, pairings, cfg).items()
             }
     few = derangements(len(images), PAIRINGS, cfg.SEED)
     for (kind, measure), values in pairwise.items():
         each[kind, measure] = parts[kind, measure] = values[0]
-        if kind == DECODED:
+        if kind == shuffled_kind:
             shuffled[measure] = (values[1:], few[: len(values) - 1])
 
     times = bootstrap_times(len(images), cfg.N_BOOTSTRAP, cfg.SEED)

@@ -17,6 +17,7 @@ LISTS = (
     "SESSIONS",
     "IMAGE_DECODERS",
     "TEXT_DECODERS",
+    "CLIP_DECODERS",
     "ALSO_DRAW",
     "ATTRIBUTES",
     "ALPHAS",
@@ -50,7 +51,7 @@ class SeenSettings(SettingsModel):
     N_KINDS: Annotated[int, Field(ge=3)]
     HELD_OUT_KINDS: Count
     EARLY_ROIS: Annotated[tuple[str, ...], Field(min_length=1)]
-    HIGHER_ROIS: Annotated[tuple[str, ...], Field(min_length=1)]
+    HIGHER_ROIS: tuple[str, ...]
     STANDARDIZE: Literal["voxel", "session", "global"]
     SPACE_FILE: str | None
     ENCODE_PIXELS: Pixels
@@ -59,7 +60,8 @@ class SeenSettings(SettingsModel):
     IMAGE_DECODERS: Annotated[
         tuple[Literal["ridge", "cnn", "vae", "gcn", "mlp"], ...], Field(min_length=1)
     ]
-    TEXT_DECODERS: Annotated[tuple[Literal["ridge", "cnn"], ...], Field(min_length=1)]
+    TEXT_DECODERS: tuple[Literal["ridge", "cnn"], ...]
+    CLIP_DECODERS: tuple[Literal["ridge"], ...]
     DECODER_OPTIONS: dict[str, dict[str, object]]
     GCN_NODES: tuple[tuple[str, ...], ...]
     ALPHAS: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
@@ -69,6 +71,7 @@ class SeenSettings(SettingsModel):
     EPOCHS: Count
     PATIENCE: Count
     N_BOOTSTRAP: Annotated[int, Field(ge=100)]
+    DRAW: bool
     IMAGE_DECODER: str
     TEXT_DECODER: str
     DRAW_PIXELS: Pixels
@@ -108,6 +111,8 @@ class SeenSettings(SettingsModel):
             ("IMAGE_DECODER", "IMAGE_DECODERS"),
             ("TEXT_DECODER", "TEXT_DECODERS"),
         ):
+            if drawn == "TEXT_DECODER" and not (self.DRAW or self.TEXT_DECODERS):
+                continue
             if getattr(self, drawn) not in getattr(self, trained):
                 raise ValueError(
                     f"{drawn} = {getattr(self, drawn)!r} is not in {trained} = {getattr(self, trained)}: it would "
@@ -117,6 +122,10 @@ class SeenSettings(SettingsModel):
             raise ValueError(
                 f"HELD_OUT_KINDS = {self.HELD_OUT_KINDS} of N_KINDS = {self.N_KINDS}: two kinds at least must be left "
                 "for training"
+            )
+        if not self.HIGHER_ROIS and (self.TEXT_DECODERS or self.CLIP_DECODERS):
+            raise ValueError(
+                "HIGHER_ROIS = () names no region for TEXT_DECODERS and CLIP_DECODERS. Name one, or set both to ()"
             )
         named, nodes = (
             [name.rpartition(":")[2] for name in self.EARLY_ROIS],
