@@ -293,6 +293,25 @@ def test_a_finished_script_makes_nothing_twice(tiny_images):
         assert done.returncode == 0 and "already there, not made again" in done.stdout, done.stderr
 
 
+def test_without_drawing_the_decoded_latents_are_scored(tiny_images, tmp_path):
+    """An autoencoder alone, in a copy of the study: no text, no drawing."""
+    shutil.copytree(tiny_images.root / "1-betas", tmp_path / "tiny" / "1-betas")
+    shutil.copytree(FOLDER / "demo_generator" / "vae", tmp_path / "model" / "vae")
+    settings = {"MODEL_DIR": str(tmp_path / "model"), "DATA_DIR": str(tmp_path), "DRAW": False, "TEXT_DECODERS": (),
+                "CLIP_DECODERS": (), "IMAGE_DECODERS": ("ridge",), "IMAGE_DECODER": "ridge"}  # fmt: skip
+    for number in (2, 3, 4, 5, 6, 7):
+        done = run(number, changed(tiny_images, tmp_path, **settings))
+        assert done.returncode == 0, done.stderr
+    root = tmp_path / "tiny"
+    assert not (root / "2-embeddings" / "text.npy").exists()
+    rows = table(root / "5-scores" / "scores.tsv").set_index(["kind", "measure"])
+    kinds = {kind for kind, _ in rows.index}
+    assert kinds == {"start", "nearest", "mean picture", "shuffled brains"}
+    assert rows.loc[("start", "pixel correlation (32 px)"), "difference_low"] > 0
+    page = (root / "report.html").read_text()
+    assert "nothing was drawn" in page and "an autoencoder alone (4 channels)" in page
+
+
 def test_other_settings_are_refused_by_name(tiny_images, tmp_path):
     refused = run(3, changed(tiny_images, tmp_path, EPOCHS=16))
     assert (

@@ -183,6 +183,6 @@ _PARTS = {1: _data, 2: _embeddings, 3: _decoders, 4: _drawings, 5: _scores, 6: _
 
 
 def _and(items) -> str:
-    """a, b and c."""
+    """a, b and c; empty for no items."""
     items = [str(item) for item in items]
-    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
