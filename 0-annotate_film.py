@@ -42,6 +42,7 @@ from neuroface.face_study import (
     digest_file,
     film_settings,
     labels_of,
+    name_of_chunk,
     scan_chunk,
     write_digest,
 )
@@ -112,7 +113,11 @@ def annotate(paths: list[Path], cfg: FaceSettings) -> list[str]:
     chunks = [(film, samples) for film in films for samples in chunks_of(film, cfg.ANNOTATION_HZ)]
     work = partial(scan_chunk, stage.folder, cfg.ANNOTATION_HZ)
     stage.each(
-        work, chunks, lambda unit: chunk_file(stage.folder, *unit).exists(), "minutes of film"
+        work,
+        chunks,
+        lambda unit: chunk_file(stage.folder, *unit).exists(),
+        "minutes of film",
+        partial(name_of_chunk, cfg.ANNOTATION_HZ),
     )
 
     damaged: Counter[str] = Counter()

@@ -3,7 +3,9 @@
 Builds the group mask from the individual masks. Cuts a window of BOLD at the start of every long
 stretch of the first of LABELS (by default a face on the screen) and of the second. A seeded random
 draw balances the two classes within each run. With ``--check`` it only says what the data set
-holds, and what would stop scripts 1 to 3.
+holds, and what would stop scripts 1 to 3. With ``--participants sub-01 …`` it cuts the windows of
+these people only, also at the same time as other runs of it cut those of others; a last run without
+it completes the folder.
 
 Reads     the data set in DATASET_DIR: BOLD and mask per person, annotation per film (NNDb ``.1D``)
           or run (BIDS ``events.tsv``). DATASET = "demo" writes its data set first.
@@ -37,6 +39,7 @@ from neuroface.bold import (
     check_tr,
     cleaning_lines,
     cleaning_of,
+    describe_overlap,
     describe_pauses,
     event_names,
     events_of,
@@ -86,9 +89,9 @@ import numpy as np
 import pandas as pd
 
 
-def main():
+def main(participants: tuple[str, ...] = ()):
     cfg = STUDY.load_settings(__file__)
-    stage = Stage(STUDY, 1, cfg, __doc__)
+    stage = Stage(STUDY, 1, cfg, __doc__, shared=bool(participants))
     if cfg.DATASET == "demo" and cfg.ROI_FILE is not None:
         if write_demo(cfg.DATASET_DIR, cfg.ROI_FILE, cfg.SEED):
             print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
@@ -119,19 +122,28 @@ def main():
         check_grid(run.bold, shape, image.affine, mask.shape, affine)
 
     cut = partial(cut_windows, stage.folder, plans, mask, affine, cfg)
+    if participants:
+        cut_participants(stage, cut, runs, participants)
+        return
     stage.each(cut, runs, partial(is_cut, stage.folder), "runs")
     regressors_of_runs = [regressors for _, regressors in planned.values()]
     if problem := write_window_regressors(stage.folder, regressors_of_runs):
         stage.leave_out("film regressors", problem)
-    for run in runs:
-        constant = read_json(windows_file(stage.folder, run.subject, run.name).with_suffix(".json"))
-        if n := constant["constant_voxels_set_to_0"]:
-            stage.leave_out(
-                run.name,
-                f"{n:,} of {int(mask.sum()):,} voxels never change over the run and count as 0",
-            )
+    name_constant_voxels(stage, runs, int(mask.sum()))
     section = describe(stage, runs, mask, computed, cleaning, cfg)
     stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", section)
+
+
+def cut_participants(stage: Stage, cut, runs: list[Run], participants: tuple[str, ...]) -> None:
+    """``--participants``: cut the runs of some people, beside other runs of this script that cut those of others."""
+    if lost := set(participants) - {run.subject for run in runs}:
+        raise NeuroFaceError(
+            f"{sorted(lost)[0]} has no run that can be used; if it was left out, the reason is above."
+        )
+    stage.share()
+    theirs = [run for run in runs if run.subject in participants]
+    stage.each(cut, theirs, partial(is_cut, stage.folder), "runs")
+    print(f"  wrote windows of {len(theirs)} runs; after all people: python {stage.script}")
 
 
 def check():
@@ -291,6 +303,16 @@ def volumes_of(plan: pd.DataFrame, run: Run, cfg: FaceSettings) -> np.ndarray:
     return first_volume[np.searchsorted(first_tr, plan["first_tr"])]
 
 
+def name_constant_voxels(stage: Stage, runs: list[Run], n_voxels: int) -> None:
+    for run in runs:
+        constant = read_json(windows_file(stage.folder, run.subject, run.name).with_suffix(".json"))
+        if n := constant["constant_voxels_set_to_0"]:
+            stage.leave_out(
+                run.name,
+                f"{n:,} of {n_voxels:,} voxels never change over the run and count as 0",
+            )
+
+
 def describe_trials(runs: list[Run], cfg: FaceSettings) -> list[str]:
     names = [name for names in cfg.LABEL_EVENTS.values() for name in names]
     return list(filter(None, [joined_trials(runs, names, cfg, cfg.MIN_STRETCH_S)]))
@@ -333,8 +355,9 @@ def describe(
         ["cleaning of the BOLD"], [(line,) for line in cleaning], "DENOISE: docs/cleaning.md"
     )
     describe_balance(section, stage.folder, labels, cfg)
+    describe_overlap(section, stage.folder)
     return section
 
 
 if __name__ == "__main__":
-    run_script(main, check=check)
+    run_script(main, check=check, participants=main)

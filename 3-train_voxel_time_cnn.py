@@ -56,6 +56,7 @@ from neuroface.decoding import (
     scores_by_split,
     seed_of_member,
     summary,
+    title_of,
     write_best,
     write_comparison,
     write_kernel,
@@ -73,6 +74,7 @@ from neuroface.face_study import (
 from neuroface.pipeline import (
     Rules,
     Stage,
+    UnitName,
     only_more,
     open_npy,
     read_json,
@@ -111,7 +113,7 @@ def main():
         for member in members_of(variant, split, folds[split], n_seeds(variant, cfg))
     ]
     train = partial(train_fold, stage.folder, windows, samples, cfg)
-    stage.each(train, members, partial(is_trained, stage.folder), "folds")
+    stage.each(train, members, partial(is_trained, stage.folder), "folds", name_of_training)
 
     choices = choose_best(stage, folds, samples, cfg)
     models = [*cfg.MODELS, *[BEST] * bool(choices), *linear]
@@ -242,6 +244,13 @@ def variants(cfg: FaceSettings) -> list[str]:
 def n_seeds(variant: str, cfg: FaceSettings) -> int:
     """Networks per fold; nulls have one."""
     return cfg.N_SEEDS if variant in cfg.MODELS else 1
+
+
+def name_of_training(member: Member) -> UnitName:
+    """What a training is called while it runs."""
+    model = title_of(member.variant)
+    seed = f", seed {member.number}" if member.number > 1 else ""
+    return UnitName(model, f"{model}, {member.split} fold {member.fold.number}{seed}")
 
 
 def train_fold(

@@ -25,6 +25,7 @@ from neuroface.bold import read_mask, read_masked, read_rois, voxel_positions_mm
 from neuroface.face_study import STUDY, FaceSettings, labels_of
 from neuroface.maps import (
     ALPHA,
+    GLASS_SHARE,
     animate_surfaces,
     average_file,
     contrast_file,
@@ -279,7 +280,9 @@ def describe(
         )
         section.figure(
             contrast_file(folder, contrast, method, "glass.png"),
-            f"The same in a glass brain: each point shows the value farthest from 0 along the line of sight. {green}",
+            f"The same in a glass brain: each point shows the value farthest from 0 along the line of sight, of the "
+            f"{GLASS_SHARE:.0%} of all voxels and seconds whose values are farthest from 0, and of those that are "
+            f"outlined. {green}",
         )
     for contrast, method in [one for one in contrasts if one[0] in cfg.LABELS][:2]:
         section.figure(

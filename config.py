@@ -152,12 +152,13 @@ EMBARGO_TRS: int = 10
 SELECTION: str = "inner"
 # Models trained on the same folds, by name: "voxel_time_cnn" (the paper's), "screened_ridge" (ridge
 # regression on the tenth of the voxels whose correlation with the label in the training windows is
-# largest), "linear_plus" (a linear and a second-order path, in closed form), "cnn3d" (a 3D-CNN of
-# each volume, averaged over time), "transformer" (over time, on a linear embedding of the voxels),
-# "hybrid" (the 3D-CNN, then the Transformer). The first one is the main model. Ridge regression is
-# always trained too. docs/architectures.md says how to add a network.
+# largest), "linear_plus" (a linear and a second-order path, in closed form), "polynomial_network"
+# (the same two paths, trained, with a gate for each voxel), "cnn3d" (a 3D-CNN of each volume,
+# averaged over time), "transformer" (over time, on a linear embedding of the voxels), "hybrid" (the
+# 3D-CNN, then the Transformer). The first one is the main model. Ridge regression is always trained
+# too. docs/architectures.md says how to add a network.
 MODELS: tuple[str, ...] = ("voxel_time_cnn", "screened_ridge", "linear_plus")
-# Sizes of the other networks, if you do not want the defaults in neuroface/decoding/rivals.py.
+# Sizes of the other networks, if you do not want the defaults of their functions.
 # Example: {"transformer": {"depth": 2, "width": 64}}.
 MODEL_OPTIONS: dict[str, dict[str, object]] = {}
 # Filters of the voxel-time network's three convolutions.
@@ -176,9 +177,9 @@ TRAINING_STEPS: int = 600
 EPOCHS: int = 150
 # Windows per gradient step.
 BATCH_SIZE: int = 20
-# Adam's step size. "auto": 0.003 with TRAINING = "robust"; with "paper" 0.0002, halved after 15
-# epochs without a lower validation loss. With several, e.g. (0.001, 0.0002), each is tried, and the
-# one with the best score on the windows of SELECTION is used.
+# Adam's step size. "auto": 0.003 with TRAINING = "robust" (0.01 for "polynomial_network"); with
+# "paper" 0.0002, halved after 15 epochs without a lower validation loss. With several, e.g. (0.001,
+# 0.0002), each is tried, and the one with the best score on the windows of SELECTION is used.
 LEARNING_RATE: float | tuple[float, ...] | str = "auto"
 # Networks per fold, with different initial weights and orders of windows. Their mean logit is the
 # prediction, and results state their spread. With 1 (paper) results do not show how much they

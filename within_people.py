@@ -31,7 +31,7 @@ from neuroface import NeuroFaceError
 from neuroface.bold import runs_of
 from neuroface.decoding import LEAST_CLUSTERS
 from neuroface.face_study import STUDY
-from neuroface.pipeline import read_table, run_script, write_table
+from neuroface.pipeline import experiment_text, read_table, run_script, write_table
 
 import pandas as pd
 from scipy.stats import ttest_1samp
@@ -41,14 +41,6 @@ SCORES = ("accuracy", "balanced_accuracy", "auc")
 CHANCE = 0.5
 # With classes of unequal size the larger one alone gives a higher accuracy.
 NOT_TESTED = ("accuracy",)
-EXPERIMENT = """# {person}; written by within_people.py
-{settings}INCLUDE = ({person!r},)
-RUN_NAME = {run_name!r}
-"""
-SETTINGS_OF = """from runpy import run_path
-
-globals().update({{name: value for name, value in run_path({source!r}).items() if name.isupper()}})
-"""
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -81,13 +73,12 @@ def people_of(cfg, wanted: list[str]) -> list[str]:
 
 def write_experiment(folder: Path, person: str, cfg) -> Path:
     """The experiment file of a person: that of the user, if there is one, with INCLUDE and RUN_NAME."""
-    settings = ""  # those of config.py, which are no differences from it
+    source = None
     if experiment := os.environ.get("NEUROFACE_CONFIG"):
         source = Path(experiment) if Path(experiment).exists() else ROOT / experiment
-        settings = SETTINGS_OF.format(source=str(source.resolve()))
     path = folder / f"{person}.py"
-    run_name = f"{cfg.RUN_NAME}-{person}"
-    path.write_text(EXPERIMENT.format(person=person, settings=settings, run_name=run_name))
+    text = experiment_text(source, INCLUDE=(person,), RUN_NAME=f"{cfg.RUN_NAME}-{person}")
+    path.write_text(f"# {person}; written by within_people.py\n{text}")
     return path
 
 

@@ -11,14 +11,12 @@ voxel × 750 trials; "trials", one chunk per trial; "none", without chunks. The 
 """
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
 import measure
 import numpy as np
 
-sys.path.insert(0, str(measure.ROOT / "studies" / "seen_images"))
 N_TRIALS, GRID, N_VOXELS = 750, (83, 104, 81), 18_235  # grid: z, y, x, as in the file
 OURS, BEFORE = "ours", "50 trials at a time"
 LAYOUTS = ("voxels", "trials", "none")
@@ -78,8 +76,9 @@ def write_session(folder: Path, grid: tuple[int, int, int], layout: str) -> None
 
 
 def read(way: str, folder: Path) -> None:
-    import h5py
     from seen_images.hdf5_voxels import read_voxels
+
+    import h5py
 
     inside = np.load(folder / "inside.npy")
 

@@ -15,14 +15,12 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
+import measure  # noqa: F401  # it tells Python where all packages are
 import numpy as np
 from joblib import Parallel, delayed
 from null_studies.case import Case
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))  # the folder of neuroface
 AREAS = ("intervals", "decoders", "maps", "regions", "timeline", "volumes", "film", "images")
 
 
@@ -43,9 +41,7 @@ def main():
     )
     parser.add_argument("--studies", type=int, help="so many studies of each row")
     arguments = parser.parse_args()
-    os.environ["PYTHONPATH"] = (
-        f"{ROOT}{os.pathsep}{ROOT / 'benchmarks'}"  # for the processes of --jobs
-    )
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)  # for the processes of --jobs
     print("| procedure | simulated study | outcome | studies | share | standard error | right |")
     print("|---|---|---|---|---|---|---|")
     for area in arguments.areas:

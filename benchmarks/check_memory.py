@@ -8,13 +8,11 @@ is what the study's ``check.py`` says for one process: its own share and the net
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
-from measure import ROOT, compare, machine, peak_gb
+from measure import compare, machine, peak_gb
 
-sys.path[:0] = [str(ROOT / "studies" / "volumes"), str(ROOT / "studies" / "film_encoding")]
 BATCH, N_LABELS, N_VOXELS = 16, 5, 4609
 VOLUMES = ("separable_cnn3d", "hybrid", "deepbrain")
 GRIDS = {"33 × 39 × 33": (33, 39, 33), "61 × 73 × 61": (61, 73, 61)}
@@ -60,7 +58,6 @@ def volumes(name: str, grid: str) -> dict:
     from types import SimpleNamespace
 
     from neuroface.pipeline import keras
-
     from volume_study.check import memory_of_scripts
     from volume_study.networks import build_classifier
 

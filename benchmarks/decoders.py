@@ -36,6 +36,7 @@ MODELS = (
     "linear",
     "linear-mean",
     "linear_plus",
+    "polynomial_network",
     "paper",
     "voxel_time_cnn",
     "cnn3d",

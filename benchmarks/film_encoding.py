@@ -16,15 +16,13 @@ memory map; they become float32 in the network. Cases run in turn, each in a pro
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from measure import ROOT, compare, machine, peak_gb
+from measure import compare, machine, peak_gb
 
-sys.path.insert(0, str(ROOT / "studies" / "film_encoding"))
 TR_S, BATCH, FPS = 1.3, 16, 25
 SIZES = {"full": (112, 32, (32, 256, 128, 64), 48, 4609), "small": (32, 8, (8, 16, 8, 16), 16, 582)}
 FEEDS = ("plain", "released", "ours")

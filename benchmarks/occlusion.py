@@ -16,15 +16,13 @@ plain convolutions with zeros between channels that training on a CPU uses.
 
 import argparse
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from measure import ROOT, compare, machine, peak_gb
+from measure import compare, machine, peak_gb
 
-sys.path.insert(0, str(ROOT / "studies" / "volumes"))
 CASES = ("shared", "pass per box", "pass per box, planes")
 N_CLASSES, EDGE, BATCH = 5, 2, 32
 SIGNAL, RADIUS = 6.0, 2.5  # of the planted ball: SDs of the noise, voxels
@@ -113,10 +111,9 @@ def prepare(folder: Path, shape: tuple[int, int, int], n_boxes: int) -> None:
     """Write a network, a volume that it classifies correctly, and the boxes that are compared."""
     from neuroface.decoding import save_network
     from neuroface.pipeline import keras
+    from volume_study.networks import build_classifier
 
     from sklearn.linear_model import LogisticRegression
-
-    from volume_study.networks import build_classifier
 
     keras.utils.set_random_seed(0)
     rng, labels = np.random.default_rng(0), np.repeat(np.arange(N_CLASSES), 5)

@@ -67,14 +67,12 @@ def script_here(path: Path, config: Path, *arguments: str) -> subprocess.Complet
         patch.setenv("NEUROFACE_CONFIG", str(config))
         patch.setattr(sys, "argv", [script, *arguments])
         patch.syspath_prepend(path.parent)
-        patch.delitem(sys.modules, "study", raising=False)  # every study has one
         try:
             runpy.run_path(script, run_name="__main__")
         except SystemExit as end:  # as the interpreter does it
             code = end.code if isinstance(end.code, int) else 1
             print("" if isinstance(end.code, int) else end.code, file=err)
         finally:  # workers get their number of threads from there
-            sys.modules.pop("study", None)
             os.environ.clear()
             os.environ.update(environment)
     return subprocess.CompletedProcess([script], code, out.getvalue(), err.getvalue())
@@ -93,6 +91,19 @@ def wrong_lines(script: Path, config: Path) -> list[str]:
     assert done.returncode == bool(wrong), done.stderr
     assert ("nothing is wrong" in done.stdout) == (not wrong)
     return wrong
+
+
+def bids_errors(root: Path) -> list[str]:
+    """Errors of the public validator of BIDS, without the network; the test is skipped where it is not installed."""
+    pytest.importorskip("bids_validator_deno")
+    command = [Path(sys.executable).with_name("bids-validator-deno"), "--format", "json", root]
+    done = subprocess.run(command, capture_output=True, text=True)
+    issues = json.loads(done.stdout)["issues"]["issues"]
+    return [
+        f"{issue['code']} {issue['location']} {issue.get('issueMessage', '')}"
+        for issue in issues
+        if issue["severity"] == "error"
+    ]
 
 
 def write_config(path: Path, **settings) -> Path:

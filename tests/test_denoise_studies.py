@@ -4,15 +4,13 @@ from types import SimpleNamespace
 
 from neuroface.bold import Run, write_nifti
 from neuroface.bold.projection import Cleaning, drift_regressors
+from volume_study.volumes import extract_volumes
 
 import numpy as np
 import pytest
-import volumes_path  # noqa: F401
 from conftest import ROOT, script_here, write_config
 from nilearn.signal import clean
 from test_denoise_scripts import ALTERNATING, SPIKE, TR_S, N, write_study
-
-from volume_study.volumes import extract_volumes
 
 AFFINE, SHAPE, HIGH_PASS_HZ = np.diag([2.0, 2, 2, 1]), (3, 3, 3), 1 / 100
 

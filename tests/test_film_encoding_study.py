@@ -16,7 +16,7 @@ from neuroface.pipeline import read_json, read_table
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import FULL, ROOT, differing, write_config
+from conftest import FULL, ROOT, bids_errors, differing, write_config
 
 pytest.importorskip("av", reason="films need PyAV: make film-encoding")
 pytest.importorskip("himalaya", reason="ridge regression needs himalaya: make film-encoding")
@@ -104,6 +104,11 @@ def test_every_script_names_the_next_and_the_report_has_their_sections(tiny):
     ):
         assert f">{words}<" in page
     assert "himalaya" in page and "Settings that differ from the paper" in page
+
+
+def test_results_are_a_valid_bids_derivative(tiny):
+    assert bids_errors(tiny.root) == []
+    assert len(list(tiny.root.glob("tpl-*/*/*concept*_statmap.nii.gz"))) == 3
 
 
 def test_chunks_are_the_frames_on_the_screen(tiny):

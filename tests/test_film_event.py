@@ -12,6 +12,8 @@ from neuroface.face_study import check_clock, describe_annotations
 from neuroface.film.regressors import read_regressors, write_regressors
 from neuroface.maps.glm import condition_design
 from neuroface.timeline.clock import timeline
+from volume_study import film_clock
+from volume_study.labelling import lag_of_run
 
 import nibabel as nib
 import numpy as np
@@ -310,33 +312,21 @@ def test_seconds_of_another_unit_stop(study):
 # ---------------------------------------------------------------- labelled volumes, film and brain
 
 
-def volumes_module(name):
-    import importlib
-    import sys
-
-    sys.path.insert(0, str(ROOT / "studies" / "volumes"))
-    try:
-        return importlib.import_module(f"volume_study.{name}")
-    finally:
-        sys.path.pop(0)
-
-
 def test_volumes_carry_the_moment_of_a_film_that_begins_after_the_run():
     """A part of 20 s from film second 40 on, shown from second 9 of a run of 20 volumes of 2 s; delay 4 s."""
-    clock = volumes_module("film_clock")
     film = SimpleNamespace(onset_s=9.0, duration_s=20.0, log="log.tsv")
     run = SimpleNamespace(bold="bold.nii.gz", run="2", film=film)
     segments = ((0.0, 40.0), (40.0, 60.0))
-    assert clock.segment_of(run, 20, segments, 2.0) == 1
-    moments = clock.moments_of_volumes(20, 1, segments, 2.0, 4.0 + 9.0, "segments")
+    assert film_clock.segment_of(run, 20, segments, 2.0) == 1
+    moments = film_clock.moments_of_volumes(20, 1, segments, 2.0, 4.0 + 9.0, "segments")
     second = 2 * np.arange(20) - 13 + 40  # of the film, the delay taken off
     shown = (second >= 40) & (second < 60)
     assert moments.tolist() == np.where(shown, second // 2, -1).tolist()
     with pytest.raises(
         NeuroFaceError, match="lasts 20.0 s by part 2 of SEGMENTS, and 21.0 s by its event"
     ):
-        clock.segment_of(SimpleNamespace(bold="b", run="2", film=SimpleNamespace(onset_s=9.0, duration_s=21.01, log="l")),
-                         20, segments, 2.0)  # fmt: skip
+        longer = SimpleNamespace(onset_s=9.0, duration_s=21.01, log="l")
+        film_clock.segment_of(SimpleNamespace(bold="b", run="2", film=longer), 20, segments, 2.0)
 
 
 def test_the_shipped_experiments_of_emofilm_find_every_run(tmp_path):
@@ -412,11 +402,9 @@ def test_the_delay_of_volumes_counts_from_when_their_slices_were_taken(tmp_path)
     )
     run = Run("sub-01", "movie", "movie-1", "sub-01_ses-movie_task-movie_run-1", sidecar.with_suffix(".nii.gz"), None, (),
               sidecars=(sidecar,))  # fmt: skip
-    lag_s = volumes_module("labelling").lag_of_run(run, 451, SimpleNamespace(LAG_S=6.0, TR_S=2.0))
+    lag_s = lag_of_run(run, 451, SimpleNamespace(LAG_S=6.0, TR_S=2.0))
     assert lag_s == pytest.approx(6.0 - 0.97)
-    moments = volumes_module("film_clock").moments_of_volumes(
-        451, 0, ((0.0, 902.0),), 2.0, lag_s, "segments"
-    )
+    moments = film_clock.moments_of_volumes(451, 0, ((0.0, 902.0),), 2.0, lag_s, "segments")
     second = 2 * np.arange(451) + 0.97 - 6.0  # of the film, 6 s before the volume was taken
     assert moments.tolist() == np.where(second >= 0, second // 2, -1).tolist()
 

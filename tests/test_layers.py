@@ -3,6 +3,7 @@
 from neuroface.bold.nifti import unmask
 from neuroface.decoding.layers import (
     DropConnectDense,
+    GatedDense,
     TimeStamps,
     ToVolumes,
     VolumeConv3D,
@@ -135,3 +136,38 @@ def test_the_expected_output_is_that_of_inference(dense):
     draws = np.concatenate([np.asarray(dense(x, training=True)) for _ in range(1000)])
     error = draws.mean(axis=0) - np.asarray(dense(x))[0]
     assert np.abs(error / (draws.std(axis=0) / np.sqrt(1000))).max() < 5
+
+
+# ---------------------------------------------------------------- gates
+
+
+def gated(penalty=0.1):
+    layer = GatedDense(3, first_gate=0.5, kernel_regularizer=keras.regularizers.L2(penalty))
+    layer.build((None, 6))
+    return layer
+
+
+def test_a_gate_multiplies_all_weights_of_its_input():
+    layer, rng = gated(), np.random.default_rng(0)
+    np.testing.assert_array_equal(np.asarray(layer.gate), np.full((6, 1), 0.5))
+    gate, x = rng.standard_normal((6, 1)), rng.standard_normal((4, 6)).astype(np.float32)
+    layer.gate.assign(gate)
+    weights = gate * np.asarray(layer.kernel)
+    np.testing.assert_allclose(layer.gated_kernel(), weights, atol=1e-6)
+    np.testing.assert_allclose(layer(x), x @ weights, atol=1e-5)
+
+
+def test_the_least_penalty_of_gates_is_a_group_lasso():
+    """Hoff 2017: over all gates with the same products, 2 × penalty × Σ of the norms of their rows."""
+    layer, products = gated(), np.random.default_rng(1).standard_normal((6, 3))
+    norms = np.linalg.norm(products, axis=1, keepdims=True)
+
+    def penalty_of(gate):
+        layer.gate.assign(gate)
+        layer.kernel.assign(products / gate)
+        return float(sum(layer.losses))
+
+    least = penalty_of(np.sqrt(norms))
+    assert least == pytest.approx(2 * 0.1 * norms.sum(), rel=1e-5)
+    for factor in (0.8, 0.98, 1.02, 1.25):
+        assert penalty_of(np.sqrt(norms) * factor) > least

@@ -1,8 +1,7 @@
 """The methods text of the further studies after each script: it asks for no setting that a later script stamps."""
 
 import ast
-import runpy
-import sys
+import importlib
 
 from neuroface.pipeline.provenance import stamped
 from neuroface.pipeline.stage import settings_in
@@ -10,10 +9,10 @@ from neuroface.pipeline.stage import settings_in
 import pytest
 from conftest import ROOT
 
-# Study → file of its STUDY, the packages that it needs, and the results of scripts 1 and 2 that its text reads.
+# Study → its package, the packages that it needs, and the results of scripts 1 and 2 that its text reads.
 STUDIES = {
     "volumes": (
-        "study.py",
+        "volume_study",
         (),
         {
             "1-labels/agreement.json": '{"observers": 9, "trs": 50, "labelled_trs": 40, '
@@ -23,7 +22,7 @@ STUDIES = {
         },
     ),
     "seen_images": (
-        "study.py",
+        "seen_images",
         ("torch", "diffusers"),
         {
             "1-betas/voxels.tsv": "part\troi\nearly\tV1\nhigher\tFFA\n",
@@ -32,7 +31,7 @@ STUDIES = {
         },
     ),
     "film_encoding": (
-        "film_encoding/study.py",
+        "film_encoding",
         ("av", "himalaya"),
         {
             "2-voxels/people.tsv": "subject\nsub-1\nsub-2\n",
@@ -45,13 +44,12 @@ NEED_RESULTS = {("volumes", 4), ("volumes", 5), ("volumes", 6)}  # of their own 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_it_needs_only_what_the_finished_scripts_stamp(name, tmp_path, monkeypatch):
-    file_of_study, packages, results = STUDIES[name]
+    package_of_study, packages, results = STUDIES[name]
     for package in packages:
         pytest.importorskip(package, reason=f"needs the extra packages of {name}")
     folder = ROOT / "studies" / name
-    monkeypatch.setattr(sys, "path", [*sys.path, str(folder)])
     monkeypatch.delenv("NEUROFACE_CONFIG", raising=False)
-    study = runpy.run_path(str(folder / file_of_study))["STUDY"]
+    study = importlib.import_module(f"{package_of_study}.study").STUDY
     for file, text in results.items():
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).write_text(text)

@@ -224,7 +224,7 @@ def test_it_needs_only_what_the_finished_scripts_stamp(settings, last):
 def test_what_is_cited_is_listed_and_nothing_else(settings):
     nndb = settings | {
         "DATASET": "nndb-v1",
-        "MODELS": ["voxel_time_cnn", "screened_ridge", "hybrid"],
+        "MODELS": ["voxel_time_cnn", "polynomial_network", "screened_ridge", "hybrid"],
     }
     nndb |= {
         "ATTRIBUTION_METHODS": [
@@ -293,3 +293,12 @@ def test_other_labels_have_their_own_words_and_no_others(settings):
     assert "of every such stretch without music." in gaps
     assert title(settings) == "Is there a face on the screen?"
     assert title(settings | other) == "Decoding music against speech"
+
+
+def test_a_network_with_another_step_size_is_named(settings):
+    """0.003 is the robust recipe's step size; the polynomial network has 0.01."""
+    both = settings | {"MODELS": ["voxel_time_cnn", "polynomial_network"], "TRAINING": "robust"}
+    text, _ = paragraph(both | {"LEARNING_RATE": "auto"})
+    assert "step size 0.003 for the voxel-time network and 0.01 for a polynomial network" in text
+    text, _ = paragraph(both | {"LEARNING_RATE": 0.001})
+    assert "step size 0.001, " in text

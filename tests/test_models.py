@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from neuroface.attribution.explainers import Explainer, Recipe
 from neuroface.attribution.integrated_gradients import IntegratedGradients, rule_for
 from neuroface.decoding import closed_form, linear, models
+from neuroface.decoding.architectures import builder_of, learning_rates
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.network import (
     build_network,
@@ -14,6 +15,7 @@ from neuroface.decoding.network import (
     predict_logits,
     save_network,
 )
+from neuroface.decoding.polynomial import without_gates
 from neuroface.decoding.second_order import Parameters, logits_of
 from neuroface.pipeline.backend import keras
 from neuroface.pipeline.files import write_npy
@@ -232,3 +234,43 @@ def test_the_networks_logit_is_the_formula(windows, fitted):
     directions, offsets = network.get_layer("directions").get_weights()
     found = Parameters(weights, directions, offsets, last[1:, 0], intercept[0])
     np.testing.assert_allclose(logits(network, windows.X), logits_of(windows.X, found), atol=1e-4)
+
+
+# ---------------------------------------------------------------- the polynomial network
+
+
+def test_the_gates_of_a_polynomial_network_are_in_the_weights_that_are_stored(windows):
+    network, rng = builder_of("polynomial_network", MASK, CFG)(), np.random.default_rng(2)
+    network.set_weights([rng.standard_normal(w.shape) for w in network.get_weights()])
+    plain = without_gates(network)
+    assert closed_form.is_closed_form_network(plain)
+    np.testing.assert_allclose(logits(plain, windows.X), logits(network, windows.X), rtol=1e-4)
+
+
+def test_a_polynomial_network_reads_a_product_that_no_linear_model_can(tmp_path):
+    """Two of 27 voxels rise and fall together with one label, and against each other with the other."""
+    rng, n = np.random.default_rng(0), 240
+    y = (np.arange(n) % 2).astype(np.int8)
+    X = rng.standard_normal((n, VOXELS, TRS)).astype(np.float32)
+    side = rng.choice([-1, 1], n)
+    X[:, 0] += 1.5 * side[:, None]
+    X[:, 1] += 1.5 * (side * (2 * y - 1))[:, None]
+    write_npy(tmp_path / "X.npy", X)
+    write_npy(tmp_path / "y.npy", y)
+    rows = np.arange(n)
+    of_product = Fold(1, rows[:120], rows[120:160], rows[160:], "window")
+    made = models.Windows(tmp_path, tmp_path, MASK, rows.astype(str), np.full(n, "sub-1"), {})
+    models.write_kernel(made, "linear")
+    cfg = SimpleNamespace(**vars(CFG) | {"TRAINING_STEPS": 120})
+    right = {}
+    for name in ("polynomial_network", "linear"):
+        network = models.fit_fold(name, made, of_product, cfg, 3).network
+        right[name] = np.mean((logits(network, X)[160:] > 0) == y[160:])
+    assert right["polynomial_network"] > 0.95 and right["linear"] < 0.7
+
+
+def test_only_the_polynomial_network_has_a_step_size_of_its_own():
+    assert learning_rates("robust", "auto", "polynomial_network") == (0.01,)
+    assert learning_rates("robust", "auto", "hybrid") == (0.003,)
+    assert learning_rates("paper", "auto", "polynomial_network") == (0.0002,)
+    assert learning_rates("robust", (0.1, 0.2), "polynomial_network") == (0.1, 0.2)

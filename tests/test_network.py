@@ -1,5 +1,8 @@
 """The paper's network: its size, what its layers compute, and how windows reach it."""
 
+import json
+import zipfile
+
 from neuroface import NeuroFaceError
 from neuroface.decoding.batches import WindowBatches
 from neuroface.decoding.network import build_network, load_network, logit_network, predict_logits
@@ -157,6 +160,43 @@ def test_a_saved_network_comes_back(tmp_path, network, windows):
     np.testing.assert_allclose(
         logits, predict_logits(logit_network(network), windows, 8), rtol=1e-6
     )
+
+
+def with_metadata(file, version, layer=None, **initializer):
+    """The file as another Keras saves it: its version, what it says of a dense layer and of its initial values."""
+    with zipfile.ZipFile(file) as saved:
+        parts = {name: saved.read(name) for name in saved.namelist()}
+    parts["metadata.json"] = json.dumps({"keras_version": version}).encode()
+    config = json.loads(parts["config.json"])
+    dense = [layer for layer in config["config"]["layers"] if layer["class_name"] == "Dense"]
+    dense[0]["config"]["kernel_initializer"]["config"] |= initializer
+    dense[0] |= layer or {}
+    parts["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(file, "w") as changed:
+        for name, part in parts.items():
+            changed.writestr(name, part)
+
+
+def test_a_network_of_another_keras_is_loaded_from_its_weights(tmp_path, network):
+    """Keras 3.15 writes ``input_axes`` of initial values, which 3.12 to 3.14 refuse."""
+    file = tmp_path / "fold-1.keras"
+    network.save(file)
+    with_metadata(file, "99.0", axes_of_a_later_keras=[0])
+    loaded = load_network(file, VOXELS, TRS)
+    for weights, original in zip(loaded.get_weights(), network.get_weights(), strict=True):
+        assert np.array_equal(weights, original)
+    with_metadata(file, keras.__version__)  # what this Keras says it wrote must be what it writes
+    with pytest.raises(NeuroFaceError, match="cannot be loaded") as refused:
+        load_network(file, VOXELS, TRS)
+    assert "pip install" not in str(refused.value)
+
+
+def test_a_network_that_only_another_keras_can_load_names_its_version(tmp_path, network):
+    file = tmp_path / "fold-1.keras"
+    network.save(file)
+    with_metadata(file, "99.0", {"class_name": "DenseOfALaterKeras"})
+    with pytest.raises(NeuroFaceError, match=r"pip install keras==99\.0\. Delete it"):
+        load_network(file, VOXELS, TRS)
 
 
 def test_a_network_for_other_windows_is_refused_with_both_sizes(tmp_path, network):

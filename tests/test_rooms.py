@@ -17,7 +17,11 @@ SCRIPTS = sorted(ROOT.glob("[0-8]-*.py"))
 OF_STUDIES = sorted((ROOT / "studies").rglob("*.py"))
 STUDY_SCRIPTS = [path for path in OF_STUDIES if path.name[0].isdigit()]
 COMMANDS = [*SCRIPTS, *OF_STUDIES, ROOT / "neuroface" / "manifest.py"]
-OUTSIDE = [*COMMANDS, *sorted((ROOT / "benchmarks").glob("*.py"))]
+OUTSIDE = [
+    *COMMANDS,
+    ROOT / "neuroface" / "__main__.py",
+    *sorted((ROOT / "benchmarks").glob("*.py")),
+]
 
 
 def modules_of(room: str) -> list[Path]:
@@ -46,6 +50,7 @@ def test_the_package_has_these_rooms_and_no_other_module():
     assert folders == set(ROOMS)
     assert {path.name for path in (ROOT / "neuroface").glob("*.py")} == {
         "__init__.py",
+        "__main__.py",
         "manifest.py",
     }
 
@@ -131,6 +136,25 @@ def test_no_study_imports_another():
                     assert study == path.relative_to(ROOT).parts[1], f"{path} imports {name}"
 
 
+@pytest.mark.parametrize("name", ("film_encoding", "seen_images", "volumes"))
+def test_a_study_is_scripts_settings_and_one_package_with_its_declaration(name):
+    """The package's name is its own, so that two studies can be imported in one process."""
+    folder = ROOT / "studies" / name
+    beside = [path.name for path in folder.glob("*.py") if not path.name[0].isdigit()]
+    assert beside == ["config.py"]
+    (package,) = [path.parent for path in folder.glob("*/__init__.py")]
+    assert "STUDY = Study(" in (package / "study.py").read_text()
+    for script in folder.glob("[0-9]-*.py"):
+        assert f"from {package.name}.study import STUDY" in script.read_text(), script
+
+
+def test_no_product_code_extends_the_path_of_imports():
+    """A script finds its study's package beside itself. Workers of a cluster alone are told the folders."""
+    for path in [*COMMANDS, *(ROOT / "neuroface").rglob("*.py")]:
+        if path.name != "workers.py":
+            assert "sys.path" not in path.read_text(), path
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_rooms_docstring_says_what_belongs_there_and_who_may_import_it(room):
     docstring = import_module(f"neuroface.{room}").__doc__
@@ -211,7 +235,7 @@ DRAW = '''"""3. Draw numbers.
 Settings  SEED
 Takes     no time
 """
-from study import STUDY
+from toy_study.study import STUDY
 from neuroface.pipeline import Section, Stage, run_script, write_json
 
 
@@ -231,7 +255,7 @@ ADD = '''"""7. Add them.
 Settings  TIMES
 Takes     no time
 """
-from study import STUDY
+from toy_study.study import STUDY
 from neuroface.pipeline import Rules, Section, Stage, read_json, run_script, write_json
 
 
@@ -249,8 +273,9 @@ if __name__ == "__main__":
 
 
 def test_a_study_of_its_own_numbers_runs_on_the_same_pipeline(tmp_path):
-    files = {"study.py": STUDY, "config.py": CONFIG, "3-draw.py": DRAW, "7-add.py": ADD}
+    files = {"toy_study/study.py": STUDY, "config.py": CONFIG, "3-draw.py": DRAW, "7-add.py": ADD}
     for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     environment = {
         name: value

@@ -1,7 +1,6 @@
 """``--check`` of seen images: a whole demo passes, each damage is named, and script 1 agrees."""
 
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ pytest.importorskip("torch", reason="needs the extras of seen images: make image
 for extra in ("diffusers", "transformers", "himalaya", "skimage", "efficientnet_lite_pytorch"):
     pytest.importorskip(extra, reason="needs the extras of seen images: make images-test")
 FOLDER = ROOT / "studies" / "seen_images"
-sys.path.insert(0, str(FOLDER))
 
 from seen_images import demo  # noqa: E402
 

@@ -3,7 +3,6 @@
 import ast
 import json
 import re
-import sys
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
@@ -18,11 +17,9 @@ from PIL import Image
 from scipy.io import savemat
 
 pytest.importorskip("torch", reason="needs the extras of seen images: make images-test")
-sys.path.insert(0, str(ROOT / "studies" / "seen_images"))
 
 from neuroface.pipeline.settings import load_settings  # noqa: E402
 from neuroface.pipeline.stage import settings_in  # noqa: E402
-
 from seen_images.hdf5_voxels import read_voxels  # noqa: E402
 from seen_images.settings import SeenSettings  # noqa: E402
 from seen_images.sources import check_sessions, check_trials, open_source  # noqa: E402

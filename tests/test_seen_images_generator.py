@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 
 from neuroface import NeuroFaceError
 
@@ -15,12 +14,12 @@ torch = pytest.importorskip("torch", reason="needs the extras of seen images: ma
 for extra in ("diffusers", "transformers", "safetensors"):
     pytest.importorskip(extra, reason="needs the extras of seen images: make images-test")
 FOLDER = ROOT / "studies" / "seen_images"
-sys.path.insert(0, str(FOLDER))
 
-from safetensors.torch import load_file, save_file  # noqa: E402
 from seen_images import generator  # noqa: E402
 from seen_images.devices import numbers_of  # noqa: E402
 from seen_images.pictures import draw_scene, random_scenes  # noqa: E402
+
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 DEMO = FOLDER / "demo_generator"
 torch.set_num_threads(1)  # two test processes

@@ -1,16 +1,12 @@
 """Study "seen images": its networks against torch_geometric and published sizes; ridge against scikit-learn; gradients."""
 
-import sys
-
 from neuroface import NeuroFaceError
 
 import numpy as np
 import pytest
-from conftest import ROOT
 
 torch = pytest.importorskip("torch", reason="needs the extras of seen images: make images-test")
 pytest.importorskip("himalaya", reason="needs the extras of seen images: make images-test")
-sys.path.insert(0, str(ROOT / "studies" / "seen_images"))
 
 from seen_images.attribution import directions, integrated_gradients, without_regions  # noqa: E402
 from seen_images.networks import (  # noqa: E402

@@ -5,7 +5,6 @@ experiment files run as they are, but for their paths.
 """
 
 import json
-import sys
 import warnings
 
 import h5py
@@ -20,10 +19,8 @@ from scipy.stats import zscore
 
 pytest.importorskip("torch", reason="needs the extras of seen images: make images-test")
 FOLDER = ROOT / "studies" / "seen_images"
-sys.path.insert(0, str(FOLDER))
 
 from neuroface.pipeline.settings import load_settings  # noqa: E402
-
 from seen_images.settings import SeenSettings  # noqa: E402
 from seen_images.sources import open_source  # noqa: E402
 

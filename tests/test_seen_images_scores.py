@@ -1,20 +1,16 @@
 """Study "seen images": identification, retrieval, intervals and pairings against brute force; patterns; score networks."""
 
 import itertools
-import sys
 from math import comb
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import ROOT
 
 torch = pytest.importorskip("torch", reason="needs the extras of seen images: make images-test")
 pytest.importorskip("skimage", reason="needs the extras of seen images: make images-test")
-sys.path.insert(0, str(ROOT / "studies" / "seen_images"))
 
 from neuroface import NeuroFaceError  # noqa: E402
-
 from seen_images import features  # noqa: E402
 from seen_images.patterns import Scaler, mean_of_repeats, reliability  # noqa: E402
 from seen_images.picture_report import describe  # noqa: E402

@@ -14,14 +14,13 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FULL, ROOT, script_here, write_config
+from conftest import FULL, ROOT, bids_errors, script_here, write_config
 from PIL import Image
 
 torch = pytest.importorskip("torch", reason="needs the extras of seen images: make images-test")
 for extra in ("diffusers", "transformers", "himalaya", "skimage", "efficientnet_lite_pytorch"):
     pytest.importorskip(extra, reason="needs the extras of seen images: make images-test")
 FOLDER = ROOT / "studies" / "seen_images"
-sys.path.insert(0, str(FOLDER))
 
 from seen_images import demo  # noqa: E402
 
@@ -105,6 +104,11 @@ def test_kinds_that_are_tested_have_no_training_image(tiny_images, tmp_path):
     assert not set(kind[test]) & set(kind[train])
     assert len(test) + train.nunique() == N_TRAIN + N_TEST
     assert "20 of 100 kinds" in (tmp_path / "tiny" / "report.html").read_text()
+
+
+def test_results_are_a_valid_bids_derivative(tiny_images):
+    assert bids_errors(tiny_images.root) == []
+    assert len(list(tiny_images.root.glob("tpl-*/func/*_statmap.nii.gz"))) == 9
 
 
 def test_embeddings_are_those_of_the_generator(tiny_images):

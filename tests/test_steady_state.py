@@ -8,16 +8,14 @@ from types import SimpleNamespace
 from neuroface.bold import cleaning_of, extract_windows, find_runs
 from neuroface.bold.steady_state import count_bright, steady_state
 from neuroface.maps.glm import condition_design, condition_effect, with_nuisance
+from volume_study.volumes import extract_volumes
 
 import nibabel as nib
 import numpy as np
 import pytest
-import volumes_path  # noqa: F401
 from conftest import ROOT, run_here, write_config
 from scipy.stats import zscore
 from test_confounds import settings
-
-from volume_study.volumes import extract_volumes
 
 N, TR_S, SHAPE = 120, 2.0, (6, 6, 6)
 AFFINE = np.diag([3.0, 3, 3, 1])

@@ -8,7 +8,8 @@ from neuroface.decoding import stored_windows, training
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.model_cost import step_bytes
 from neuroface.decoding.network import build_network, logit_network, predict_logits
-from neuroface.pipeline.backend import keras
+from neuroface.pipeline import backend
+from neuroface.pipeline.backend import TrainingProgress, keras
 
 import numpy as np
 import pytest
@@ -235,3 +236,16 @@ def test_a_loss_that_becomes_nan_is_said_in_words(data):
     X[0] = np.nan
     with pytest.raises(NeuroFaceError, match="loss became NaN at LEARNING_RATE"):
         training.train_network(X, data[1], FOLD, learning_rates=(1e-3,), **SMALL)
+
+
+def test_every_batch_of_a_training_counts(monkeypatch):
+    shares = []
+    monkeypatch.setattr(backend, "note_progress", shares.append)
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    network.compile("sgd", "mse")
+    x = np.zeros((8, 2), np.float32)
+    for number in range(2):  # two learning rates of one fold
+        network.fit(
+            x, x[:, :1], batch_size=4, epochs=2, verbose=0, callbacks=[TrainingProgress(number, 2)]
+        )
+    np.testing.assert_allclose(sorted(shares), 0.999 * np.arange(1, 9) / 8)

@@ -2,14 +2,14 @@
 
 from importlib.util import find_spec
 
+from volume_study import demo
+
 import numpy as np
 import pytest
 from block_design import bids, save
-from conftest import script_here, write_config, wrong_lines
-from volumes_path import STUDY
+from conftest import ROOT, script_here, write_config, wrong_lines
 
-from volume_study import demo
-
+STUDY = ROOT / "studies" / "volumes"
 SCRIPTS = sorted(STUDY.glob("[1-3]-*.py"))
 SEGMENTS = ((0.0, 316.0), (300.0, 616.0), (600.0, 916.0))
 HYBRID = {"hybrid": {"filters": (4, 4, 4), "width": 8, "heads": 2, "depth": 1, "feed_forward": 8}}

@@ -7,12 +7,6 @@ from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.bold import Run
-
-import numpy as np
-import pandas as pd
-import pytest
-import volumes_path  # noqa: F401
-
 from volume_study.film_clock import moments_of_volumes, segment_of
 from volume_study.labelling import (
     COLUMNS,
@@ -34,6 +28,10 @@ from volume_study.observers import (
     read_observers,
 )
 from volume_study.volumes import balance, keep_frequent
+
+import numpy as np
+import pandas as pd
+import pytest
 
 OBSERVERS = Path(__file__).parent / "data" / "studyforrest"
 SEGMENTS = (

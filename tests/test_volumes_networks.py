@@ -6,17 +6,15 @@ from neuroface import NeuroFaceError
 from neuroface.decoding.model_cost import multiply_adds
 from neuroface.decoding.network import save_network
 from neuroface.pipeline.backend import keras
-
-import numpy as np
-import pytest
-import volumes_path  # noqa: F401
-from scipy.ndimage import correlate
-
 from volume_study.explaining import Explainer, choose_volumes
 from volume_study.layers import DepthwiseConv3D
 from volume_study.names import MODELS
 from volume_study.networks import NETWORKS, build_classifier, load_classifier, view_of_class
 from volume_study.training import VolumeBatches
+
+import numpy as np
+import pytest
+from scipy.ndimage import correlate
 
 SMALL = {
     "separable_cnn3d": {"stem": 4, "filters": (6, 8)},

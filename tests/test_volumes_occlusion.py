@@ -1,13 +1,11 @@
 """Occlusion with shared work gives the maps of one pass per box."""
 
 from neuroface.pipeline.backend import keras
+from volume_study.box_occlusion import BoxOcclusion, boxes_of
+from volume_study.networks import build_classifier
 
 import numpy as np
 import pytest
-import volumes_path  # noqa: F401
-
-from volume_study.box_occlusion import BoxOcclusion, boxes_of
-from volume_study.networks import build_classifier
 
 
 def network(name: str, mask: np.ndarray, options: dict, seed: int = 0) -> keras.Model:

@@ -12,16 +12,15 @@ from io import StringIO
 from types import SimpleNamespace
 
 from neuroface.pipeline.files import open_npy, read_table
+from volume_study import demo
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, content, write_config
-from volumes_path import STUDY
+from conftest import ROOT, bids_errors, content, write_config
 
-from volume_study import demo
-
+STUDY = ROOT / "studies" / "volumes"
 SCRIPTS = sorted(STUDY.glob("[1-7]-*.py"))
 EXTRAS = ("krippendorff", "rsatoolbox", "umap")
 missing = [name for name in EXTRAS if find_spec(name) is None]
@@ -40,14 +39,12 @@ def run_here(number: int, config) -> subprocess.CompletedProcess:
         patch.syspath_prepend(STUDY)
         patch.setenv("NEUROFACE_CONFIG", str(config))
         patch.setattr(sys, "argv", [script])
-        patch.delitem(sys.modules, "study", raising=False)  # another study's
         try:
             runpy.run_path(script, run_name="__main__")
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
             print("" if isinstance(end.code, int) else end.code, file=err)
         finally:
-            sys.modules.pop("study", None)
             os.environ.clear()
             os.environ.update(environment)
     return subprocess.CompletedProcess([script], code, out.getvalue(), err.getvalue())
@@ -156,6 +153,11 @@ def test_planted_regions_come_back_and_the_others_do_not(tiny):
     for label in set(demo.LABELS) - set(demo.PLANTED):
         for method in ("occlusion-zero", "ig"):
             assert (label, method) not in found or found[label, method]["roc_auc"] < 0.8
+
+
+def test_results_are_a_valid_bids_derivative(tiny):
+    assert bids_errors(tiny.root) == []
+    assert len(list(tiny.root.glob("sub-*/func/*_statmap.nii.gz"))) == 4 * 5 * 4
 
 
 def test_maps_lie_in_the_space_of_the_data(tiny):
@@ -380,7 +382,6 @@ def test_people_on_two_grids_are_one_line(tmp_path):
 @pytest.mark.parametrize("name", ["studyforrest", "demo_as_published"])
 def test_experiments_are_sound(tmp_path, name):
     from neuroface.pipeline.settings import load_settings
-
     from volume_study.settings import VolumeSettings
 
     cfg = load_settings(VolumeSettings, STUDY / "config.py", STUDY / "experiments" / f"{name}.py")

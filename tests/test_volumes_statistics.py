@@ -6,18 +6,6 @@ from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.decoding.folds import Fold
-
-import numpy as np
-import pandas as pd
-import pytest
-import volumes_path  # noqa: F401
-from scipy.ndimage import gaussian_filter
-from scipy.spatial.distance import cdist
-from scipy.stats import pearsonr, spearmanr, t, ttest_1samp, ttest_ind
-from sklearn import metrics
-from sklearn.linear_model import LogisticRegression, Ridge
-from threadpoolctl import threadpool_limits
-
 from volume_study.clustering import (
     exchanged_separations,
     overlap_table,
@@ -40,6 +28,7 @@ from volume_study.scores import (
     scores_of_values,
     weighted_scores_of_all,
 )
+from volume_study.screened import between_share, screened_values
 from volume_study.similarity import (
     correlations,
     distances,
@@ -58,6 +47,16 @@ from volume_study.splits import (
     permuted_labels,
     viewers_of,
 )
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.ndimage import gaussian_filter
+from scipy.spatial.distance import cdist
+from scipy.stats import pearsonr, spearmanr, t, ttest_1samp, ttest_ind
+from sklearn import metrics
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from threadpoolctl import threadpool_limits
 
 LABELS = list("ABC")
 
@@ -269,6 +268,55 @@ def test_linear_models_do_not_learn_from_the_inner_validation_set():
     fold = Fold(1, np.arange(40), np.arange(40, 60), np.arange(60, 90), "volume")
     assert 2 not in ridge_said(X @ X.T, y[:, None], [fold], 3)[fold.test]
     assert (logistic_probabilities(X @ X.T, y, [fold], 3)[fold.test, 2] == 0).all()
+
+
+def test_the_share_between_labels_is_the_r_squared_of_a_regression_on_them():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 40)
+    X = (rng.standard_normal((60, 5)) + 1000).astype(np.float32)
+    X[:40, 1] += y
+    X[:, 4] = 7  # no variance
+    rows = np.arange(40)
+    share = between_share(X, np.pad(y, (0, 20)), rows)
+    one_hot = np.eye(3)[y]
+    expected = [
+        LinearRegression().fit(one_hot, X[rows, v]).score(one_hot, X[rows, v]) for v in range(4)
+    ]
+    assert share[:4] == pytest.approx(expected, abs=1e-4) and share[4] == 0
+
+
+def test_screened_ridge_finds_few_voxels_among_many():
+    """Three labels in 3 of 3,000 voxels: an ideal observer of these three is the limit, ridge on all voxels is far below."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 300)
+    X = rng.standard_normal((300, 3000)).astype(np.float32)
+    X[:, :3] += 1.5 * np.eye(3)[y]
+    fold = Fold(1, np.arange(140), np.arange(140, 200), np.arange(200, 300), "volume")
+    kernel = X.astype(np.float64) @ X.T
+    ideal = balanced_accuracy(y[200:, None], X[200:, :3].argmax(axis=1)[:, None], 3)[0]
+    of = {
+        name: balanced_accuracy(y[200:, None], values[200:].argmax(axis=1)[:, None], 3)[0]
+        for name, values in {
+            "ridge": ridge_values(kernel, y, [fold], 3),
+            "screened": screened_values(X, kernel, y, [fold], 3),
+        }.items()
+    }
+    assert of["screened"] > ideal - 0.12 and of["ridge"] < ideal - 0.2
+
+
+def test_screened_ridge_looks_at_no_label_outside_the_training_set():
+    """Other labels of held-out volumes change nothing; those of validation volumes only choose."""
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 3, 90)
+    X = rng.standard_normal((90, 50)).astype(np.float32)
+    fold = Fold(1, np.arange(50), np.arange(50, 70), np.arange(70, 90), "volume")
+    other = np.concatenate([y[:70], (y[70:] + 1) % 3])
+    kernel = X.astype(np.float64) @ X.T
+    assert np.array_equal(
+        screened_values(X, kernel, y, [fold], 3),
+        screened_values(X, kernel, other, [fold], 3),
+        equal_nan=True,
+    )
 
 
 # ---------------------------------------------------------------- scores

@@ -4,15 +4,11 @@ Signals are white noise through the haemodynamic response (SPM's, TR 1.3 s), eac
 180 chunks are one film never trained on, 114 the last parts of three films, 600 three films.
 """
 
-import sys
 from functools import cache, partial
-from pathlib import Path
 
 from null_studies.case import Case
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "studies" / "film_encoding"))
 
 TR_S, BLOCK, SMALLEST_SHIFT, N_SHIFTS = 1.3, 20, 23, 500  # as in the demo: 26 s, 30 s
 FILMS = {

@@ -4,18 +4,15 @@ Images vary in how well they are decoded and in how typical they are: a typical 
 rival of all others.
 """
 
-import sys
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from types import SimpleNamespace
 
 from null_studies.case import Case
 
 import numpy as np
 
-STUDY = Path(__file__).parents[2] / "studies" / "seen_images"
 EXTRAS_ARE_THERE = all(find_spec(name) for name in ("torch", "skimage"))
 
 N_FEATURES, PIXELS = 20, 12
@@ -25,8 +22,6 @@ CFG = SimpleNamespace(SEED=0, N_SHUFFLES=20, N_BOOTSTRAP=500, DRAWINGS="each", R
 
 def study(module: str):
     """A module of the study's package; imported when a case runs, because PyTorch takes seconds."""
-    if str(STUDY) not in sys.path:
-        sys.path.insert(0, str(STUDY))
     return import_module(f"seen_images.{module}")
 
 

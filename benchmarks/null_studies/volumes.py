@@ -6,23 +6,19 @@ the labels on training folds, which fit noise as networks do; the evidence for a
 voxel.
 """
 
-import sys
 from functools import partial
-from pathlib import Path
 
 from null_studies.case import Case
-
-import numpy as np
-import pandas as pd
-from scipy.stats import norm
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "studies" / "volumes"))
 from volume_study.clustering import exchanged_separations
 from volume_study.crossed import crossed_intervals
 from volume_study.episode_test import episode_test
 from volume_study.fold_test import fold_test
 from volume_study.scores import weighted_scores_of_tables
 from volume_study.similarity import distances, halves_of_episodes
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
 
 N_LABELS, SIDE = 5, 4  # a brain of SIDE³ voxels
 DEMO = {"n_people": 6, "n_episodes": 60, "n_folds": 4, "n_volumes": 3}

@@ -11,6 +11,7 @@ from neuroface.pipeline import Section, open_npy, read_table, save_figure
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 COLOURS = ("#c8643c", "#2b5f8a")
 
@@ -197,8 +198,25 @@ def draw(method: str, files: list[Path], found: dict, labels: Labels):
 def _draw_gaps(axis, files: list[Path], labels: Labels) -> None:
     table = pd.concat(read_table(completeness_file(file)) for file in files)
     relative = (table["gap"] / (table["logit"] - table["logit_of_baseline"])).abs()
-    axis.hist(np.clip(relative, 0, 0.5), bins=40, color="#2b5f8a")
-    axis.set(xlabel="|gap| / |change of the logit| (clipped at 0.5)", ylabel="windows")
+    shown, power = in_powers_of_ten(np.clip(relative.to_numpy(float), 0, 0.5))
+    axis.hist(shown, bins=40, color="#2b5f8a")
+    unit = f", in $10^{{{power}}}$" if power else ""
+    clipped = " (clipped at 0.5)" if relative.max() > 0.5 else ""
+    axis.set(xlabel=f"|gap| / |change of the logit|{unit}{clipped}", ylabel="windows")
+    axis.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def in_powers_of_ten(values: np.ndarray) -> tuple[np.ndarray, int]:
+    """Values as multiples of a power of ten, so that an axis needs no factor of its own, and the power: 0 if none.
+
+    Parameters
+    ----------
+    values : (n,), 0 or larger.
+    """
+    largest = float(values.max(initial=0.0))
+    power = int(np.floor(np.log10(largest))) if largest > 0 else 0
+    power = power if power < -2 else 0
+    return values / 10.0**power, power
 
 
 def _draw_when(axis, files: list[Path], labels: Labels) -> None:

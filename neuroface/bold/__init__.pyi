@@ -33,8 +33,9 @@ from .film_event import (
     FilmEvent as FilmEvent,
     check_film_event as check_film_event,
     check_film_length as check_film_length,
+    clock_of_onsets as clock_of_onsets,
 )
-from .group_mask import make_group_mask as make_group_mask
+from .group_mask import describe_overlap as describe_overlap, make_group_mask as make_group_mask
 from .images import (
     check_grid as check_grid,
     mean_of_maps as mean_of_maps,

@@ -28,6 +28,16 @@ LONGER_RUN, LONGER_RUN_S = (
 FilmEvent = tuple[str, str] | str | float | None
 
 
+def clock_of_onsets(cfg) -> str:
+    """Whose seconds the onsets of a data set count: those of the "film", or of the "run" if nothing says when it began.
+
+    Parameters
+    ----------
+    cfg : DATASET, FILM_EVENT.
+    """
+    return "run" if cfg.DATASET == "bids" and cfg.FILM_EVENT is None else "film"
+
+
 def check_film_event(film_event: FilmEvent) -> None:
     """Raise ValueError if FILM_EVENT cannot be meant."""
     if isinstance(film_event, tuple) and not film_event[1].endswith(SUFFIX):

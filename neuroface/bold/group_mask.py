@@ -8,10 +8,14 @@ from neuroface import NeuroFaceError
 from neuroface.bold.images import check_grid, open_header, read_mask
 from neuroface.bold.nifti import write_nifti
 from neuroface.bold.own_masks import with_computed_masks
-from neuroface.pipeline import read_table, write_table
+from neuroface.pipeline import Section, read_table, save_figure, write_table
 
 import numpy as np
 import pandas as pd
+from matplotlib import pyplot as plt
+
+OVERLAP_FIGURE = "mask_overlap.png"
+N_SLICES = 8  # in the picture of the masks' overlap
 
 
 class GroupMask(NamedTuple):
@@ -33,7 +37,7 @@ class GroupMask(NamedTuple):
 def make_group_mask(
     stage, runs: list, threshold: float, mask_file: str | None
 ) -> tuple[np.ndarray, np.ndarray, str]:
-    """Write ``group_mask.nii.gz`` (x, y, z) uint8, ``mask_overlap.nii.gz`` float32 and ``mask_costs.tsv`` of a stage.
+    """Write ``group_mask.nii.gz`` (x, y, z) uint8, ``mask_overlap.nii.gz`` float32, its figure and ``mask_costs.tsv``.
 
     People whose masks cost the group 1 % of its voxels or more are named among what is left out.
 
@@ -62,6 +66,8 @@ def make_group_mask(
         write_nifti(
             stage.folder / "mask_overlap.nii.gz", group.overlap.astype(np.float32), group.affine
         )
+        if not mask_file:
+            plot_overlap(group.overlap, group.mask, stage.folder / OVERLAP_FIGURE)
         write_nifti(target, group.mask.astype(np.uint8), group.affine)
 
     def is_made(target: Path) -> bool:
@@ -169,3 +175,34 @@ def check_mask_file(path: Path, shape: tuple[int, ...], affine: np.ndarray, bold
             f"MASK_FILE = {path} is not on the grid of the BOLD: {str(error).split('. Resample')[0]}. If both are in the "
             f'same space, run: python -c "{resample}"   and set MASK_FILE = "mask_on_bold.nii.gz".'
         ) from None
+
+
+def describe_overlap(section: Section, folder: Path) -> None:
+    """Show the overlap of people's masks in a report; nothing with a mask of the user's own."""
+    if (folder / OVERLAP_FIGURE).exists():
+        section.figure(
+            folder / OVERLAP_FIGURE,
+            "Share of people whose mask holds each voxel, in axial slices from below to above, as the scan stores them. "
+            "Orange: the group mask, MASK_THRESHOLD. mask_costs.tsv says how many voxels each person's mask costs.",
+        )
+
+
+def plot_overlap(overlap: np.ndarray, mask: np.ndarray, target: Path) -> None:
+    """Axial slices of the share of people whose mask holds each voxel; the group mask is outlined.
+
+    Parameters
+    ----------
+    overlap : (x, y, z) shares. mask : (x, y, z) bool.
+    """
+    heights = np.flatnonzero(overlap.any(axis=(0, 1)))
+    chosen = np.unique(np.linspace(heights[0], heights[-1], N_SLICES + 2).round()[1:-1].astype(int))
+    figure, axes = plt.subplots(
+        1, len(chosen), figsize=(1.7 * len(chosen) + 1, 2.4), layout="constrained", squeeze=False
+    )
+    for axis, z in zip(axes[0], chosen):
+        picture = axis.imshow(overlap[:, :, z].T, origin="lower", cmap="Blues", vmin=0, vmax=1)
+        if mask[:, :, z].any() and not mask[:, :, z].all():
+            axis.contour(mask[:, :, z].T, [0.5], colors="#c8643c", linewidths=1)
+        axis.set(xticks=[], yticks=[], title=f"z = {z}")
+    figure.colorbar(picture, ax=axes[0], label="share of people", fraction=0.02)
+    save_figure(figure, target)

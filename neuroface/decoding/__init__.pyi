@@ -44,6 +44,10 @@ from .folds import (
     folds_of_all_splits as folds_of_all_splits,
     impossible_splits as impossible_splits,
 )
+from .keras_files import (
+    keras_file_errors as keras_file_errors,
+    load_keras_file as load_keras_file,
+)
 from .layers import (
     DropConnectDense as DropConnectDense,
     ToVolumes as ToVolumes,
@@ -82,7 +86,11 @@ from .results import (
     write_results as write_results,
 )
 from .rivals import attended as attended, convolved_volumes as convolved_volumes
-from .screened import solve_screened_each as solve_screened_each
+from .screened import (
+    SCREENS as SCREENS,
+    gains_of as gains_of,
+    solve_screened_each as solve_screened_each,
+)
 from .second_order import solve_second_order_each as solve_second_order_each
 from .split_choice import AUTO as AUTO, with_splits as with_splits
 from .training import windows_per_pass as windows_per_pass

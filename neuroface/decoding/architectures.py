@@ -15,6 +15,7 @@ import numpy as np
 # that settings can be checked without loading Keras.
 ARCHITECTURES = {
     "voxel_time_cnn": "neuroface.decoding.network:voxel_time_cnn",
+    "polynomial_network": "neuroface.decoding.polynomial:polynomial_network",
     "cnn3d": "neuroface.decoding.rivals:cnn3d",
     "transformer": "neuroface.decoding.rivals:transformer",
     "hybrid": "neuroface.decoding.rivals:hybrid",
@@ -22,6 +23,8 @@ ARCHITECTURES = {
     "linear_plus": "neuroface.decoding.closed_form:linear_plus",
 }
 RATES = {"paper": 2e-4, "robust": 3e-3}  # step sizes that LEARNING_RATE = "auto" stands for
+POLYNOMIAL = "polynomial_network"
+OWN_RATES = {POLYNOMIAL: 1e-2}  # with the robust recipe, for networks that need another one
 SCREENED = "screened_ridge"
 # Solved from the kernels of the windows, not trained by gradient steps; simplest first.
 CLOSED_FORM = (SCREENED, "linear_plus")
@@ -91,9 +94,19 @@ def builder_of(name: str, mask: np.ndarray, cfg) -> partial:
     )
 
 
-def learning_rates(training: str, setting: float | tuple[float, ...] | str) -> tuple[float, ...]:
-    """The step sizes to try. Arguments are the settings TRAINING and LEARNING_RATE."""
-    return (RATES[training],) if setting == "auto" else tuple(np.atleast_1d(setting).tolist())
+def learning_rates(
+    training: str, setting: float | tuple[float, ...] | str, name: str = DEFAULT
+) -> tuple[float, ...]:
+    """The step sizes to try for an architecture.
+
+    Parameters
+    ----------
+    training, setting : the settings TRAINING and LEARNING_RATE. name : in MODELS.
+    """
+    if setting != "auto":
+        return tuple(np.atleast_1d(setting).tolist())
+    own = OWN_RATES if training == "robust" else {}
+    return (own.get(name, RATES[training]),)
 
 
 def load_layers() -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 MARK = {"inner": "", "paper": " (epoch chosen on the reported fold, as in the paper)"}
 TITLES = {
     DEFAULT: "voxel-time CNN",
+    "polynomial_network": "polynomial network",
     "cnn3d": "3D-CNN",
     "transformer": "Transformer",
     "hybrid": "3D-CNN and Transformer",

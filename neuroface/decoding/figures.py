@@ -14,7 +14,9 @@ from scipy.stats import binomtest
 from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, RocCurveDisplay
 
-COLOURS = ("#2b5f8a", "#c8643c", "#3f8f5f", "#8a5fa8", "#8f7a2b", "#5c6672")
+COLOURS = (
+    "#2b5f8a", "#c8643c", "#3f8f5f", "#8a5fa8", "#8f7a2b", "#5c6672", "#c2528b", "#3aa6b0", "#8fb53a", "#7a4a2b"
+)  # fmt: skip
 
 
 def plot_history(history: pd.DataFrame, over: str, target: Path) -> None:
@@ -113,11 +115,21 @@ def plot_curves(
     y: np.ndarray, probabilities: dict[str, np.ndarray], title: str, target: Path
 ) -> None:
     """ROC and precision-recall of several networks on the same held-out windows; name → (n,)."""
-    figure, (roc, recall) = plt.subplots(1, 2, figsize=(9.5, 4.2), layout="constrained")
+    n_rows = -(-len(probabilities) // 2)  # of the legend, which lies below the curves
+    figure, (roc, recall) = plt.subplots(
+        1, 2, figsize=(9.5, 4.4 + 0.25 * n_rows), layout="constrained"
+    )
+    handles, texts = [], []
     for (name, probability), colour in zip(probabilities.items(), COLOURS * len(probabilities)):
-        arguments = dict(name=name, curve_kwargs={"color": colour, "lw": 1.6})
-        RocCurveDisplay.from_predictions(y, probability, ax=roc, **arguments)
-        PrecisionRecallDisplay.from_predictions(y, probability, ax=recall, **arguments)
+        arguments = {"curve_kwargs": {"color": colour, "lw": 1.6}}
+        of_roc = RocCurveDisplay.from_predictions(y, probability, ax=roc, **arguments)
+        of_recall = PrecisionRecallDisplay.from_predictions(y, probability, ax=recall, **arguments)
+        handles.append(of_recall.line_)
+        texts.append(f"{name} (AUC {of_roc.roc_auc:.3f}, PR AUC {of_recall.average_precision:.3f})")
+    for axis in (roc, recall):
+        if axis.get_legend():
+            axis.get_legend().remove()
+    figure.legend(handles, texts, loc="outside lower center", ncols=2, fontsize=9, frameon=False)
     roc.plot([0, 1], [0, 1], color="#999999", linestyle=":", linewidth=1)
     recall.axhline(y.mean(), color="#999999", linestyle=":", linewidth=1)
     roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")

@@ -1,4 +1,4 @@
-"""Layers that Keras lacks: windows to volumes, convolution of each volume, time stamps, DropConnect."""
+"""Layers that Keras lacks: windows to volumes, convolution of each volume, time stamps, DropConnect, gates."""
 
 import base64
 
@@ -119,3 +119,41 @@ class DropConnectDense(keras.layers.Dense):
 
     def get_config(self):
         return super().get_config() | {"rate": self.rate}
+
+
+@registered
+class GatedDense(keras.layers.Dense):
+    """A dense layer whose inputs have gates: all weights of an input are multiplied by one trained factor.
+
+    The penalty of the weights (``kernel_regularizer``) applies to the gates too. With the squares of
+    both, its minimum over all gates that give the same products is a group lasso over inputs (Hoff
+    2017, Comput. Stat. Data Anal. 115:186): 2 × penalty × Σ of the norms of the products of each input.
+
+    Parameters
+    ----------
+    first_gate : value of all gates before training.
+    """
+
+    def __init__(self, units: int, first_gate: float, **options):
+        super().__init__(units, **options)
+        self.first_gate = first_gate
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.gate = self.add_weight(
+            name="gate",
+            shape=(input_shape[-1], 1),
+            initializer=keras.initializers.Constant(self.first_gate),
+            regularizer=self.kernel_regularizer,
+        )
+
+    def call(self, inputs, training=None):
+        outputs = ops.matmul(inputs, self.gate * self.kernel)
+        return self.activation(outputs + self.bias if self.use_bias else outputs)
+
+    def gated_kernel(self) -> np.ndarray:
+        """Weights (n_inputs, units) with the gates multiplied in."""
+        return np.array(self.gate) * np.array(self.kernel)
+
+    def get_config(self):
+        return super().get_config() | {"first_gate": self.first_gate}

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from neuroface.decoding.architectures import CLOSED_FORM, SCREENED, builder_of, learning_rates
+from neuroface.decoding.architectures import (
+    CLOSED_FORM,
+    POLYNOMIAL,
+    SCREENED,
+    builder_of,
+    learning_rates,
+)
 from neuroface.decoding.calibration import calibration_slope, out_of_choice_logits
 from neuroface.decoding.closed_form import linear, scale_logit, set_parameters
 from neuroface.decoding.division import Fold
@@ -13,6 +19,7 @@ from neuroface.decoding.fold_files import is_linear
 from neuroface.decoding.linear import solve, weighted_sums, window_features, window_kernel
 from neuroface.decoding.model_cost import multiply_adds
 from neuroface.decoding.network import logit_network, predict_logits
+from neuroface.decoding.polynomial import without_gates
 from neuroface.decoding.recipes import accuracy_score_of_logits, loss_score_of_logits
 from neuroface.decoding.screened import solve_screened
 from neuroface.decoding.second_order import parameters, solve_second_order
@@ -117,12 +124,14 @@ def fit_fold(
         return _fit_screened(windows, fold)
     if name in CLOSED_FORM:
         return _fit_second_order(name, windows, fold, cfg)
-    robust, rates = cfg.TRAINING == "robust", learning_rates(cfg.TRAINING, cfg.LEARNING_RATE)
+    robust, rates = cfg.TRAINING == "robust", learning_rates(cfg.TRAINING, cfg.LEARNING_RATE, name)
     network, history, cost, logits = train_network(
         windows.X, windows.y, fold, builder_of(name, windows.mask, cfg), epochs=None if robust else cfg.EPOCHS,
         steps=cfg.TRAINING_STEPS if robust else None, batch_size=cfg.BATCH_SIZE, learning_rates=rates,
         precision=cfg.PRECISION, seed=seed, n_jobs=cfg.N_JOBS, voxel_order=voxel_order,
     )  # fmt: skip
+    if name == POLYNOMIAL:
+        network = without_gates(network)
     rows = fold.validation
     if np.array_equal(
         rows, fold.test

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.decoding.architectures import load_layers
+from neuroface.decoding.keras_files import keras_file_errors, load_keras_file
 from neuroface.pipeline import atomic, keras
 
 import h5py
@@ -107,32 +108,15 @@ def load_network(path: Path, n_voxels: int, window_trs: int) -> keras.Model:
     if not Path(path).is_file():
         raise NeuroFaceError(f"{path} is not there. Run the script that trains it.")
     load_layers()
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    with keras_file_errors(path):
+        model = load_keras_file(path)
         logit_network(model)
         takes = tuple(model.input_shape[1:3])
-    except Exception as error:  # a damaged file can raise any error
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise NeuroFaceError(
-            f"{path} cannot be loaded as a Keras model ({first}){_other_keras(path)}. Delete it and train again."
-        ) from None
     if takes != (n_voxels, window_trs):
         raise NeuroFaceError(
             f"{path} takes windows of {takes}; the data have {(n_voxels, window_trs)}. Delete it and train again."
         )
     return model
-
-
-def _other_keras(path: Path) -> str:
-    """A note if the model file states that another version of Keras saved it."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            saved_by = json.loads(file.read("metadata.json"))["keras_version"]
-    except Exception:  # not a Keras file, as the message says
-        return ""
-    return f"; Keras {saved_by} saved it, this is Keras {keras.__version__}" * (
-        saved_by != keras.__version__
-    )
 
 
 def load_released_weights(

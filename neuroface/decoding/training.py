@@ -33,7 +33,7 @@ from neuroface.decoding.stored_windows import (
     network_of_rows,
     windows_fit,
 )
-from neuroface.pipeline import HAS_GPU, keras, set_random_seed
+from neuroface.pipeline import HAS_GPU, TrainingProgress, keras, set_random_seed
 
 import numpy as np
 import pandas as pd
@@ -205,20 +205,24 @@ def _train(
             build, dtype, seed, rate, steps=steps, passes=passes, per_pass=per_pass, stored=stored
         )
         validation = seen(fold.validation, per_pass, class_weights)
+        progress = TrainingProgress(learning_rates.index(rate), len(learning_rates))
         if steps:
             some = np.random.default_rng(seed).permutation(fold.train)[:STATISTICS_WINDOWS]
             watch = RobustWatch(
                 compiled, rate, seen(some, min(batch_size, 32), class_weights), validation
             )
             per_epoch = -(-steps // EVALUATIONS)
-            schedule = {"epochs": -(-steps // per_epoch), "callbacks": [watch, *callbacks]}
+            schedule = {
+                "epochs": -(-steps // per_epoch),
+                "callbacks": [watch, progress, *callbacks],
+            }
         else:
             has_inner = not np.array_equal(fold.validation, fold.test)  # else nothing is calibrated
             watch = Watch(compiled, rate, validation if has_inner else None)
             plateau = keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=15)
             schedule = {
                 "epochs": epochs,
-                "callbacks": [plateau, watch, *callbacks],
+                "callbacks": [plateau, watch, progress, *callbacks],
                 "validation_data": batches(fold.validation, per_pass, class_weights),
             }
         robust = {"steps": per_epoch * passes, "mixup": MIXUP} if steps else {}

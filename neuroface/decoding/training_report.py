@@ -66,6 +66,8 @@ def describe(
                 section.numbers(
                     {f"accuracy, {title}{reference}": accuracy, "95 % interval": interval, AUC: auc}
                 )
+    for sentence in intervals_against_p(results, ladders, splits):
+        section.text(sentence)
     if "windows_per_pass" in (cost := headline[splits[0]]["cost"]):
         print(
             f"  {title_of(headline_name)}: {cost['windows_per_pass']} windows went through the network at once"
@@ -154,6 +156,31 @@ def lead(splits: list[str], labels: Labels, cfg) -> str:
         *(SAYS[split] for split in splits if split in SAYS),
     ]
     return " ".join([*sentences, f"{cfg.splits_why}."] if cfg.splits_why else sentences)
+
+
+def intervals_against_p(results: dict, ladders: dict, splits: list[str]) -> list[str]:
+    """A sentence for each model whose interval excludes chance while its p does not, or the other way round.
+
+    Parameters
+    ----------
+    results, ladders : as for :func:`describe`; only models with a p are looked at.
+    """
+    sentences = []
+    for name in ladders:
+        for split in splits:
+            intervals, p = results[name][split]["intervals_95"], ladders[name][split]["p"]
+            low, high = intervals["scores"].get("auc", (None, None))
+            if p is None or low is None or (above := low > 0.5) == (p <= 0.05):
+                continue
+            units = intervals["over"]
+            side = "lies above chance" if above else "includes chance"
+            sentences.append(
+                f"{title_of(name)}, {split} folds: the interval of the AUC, [{low:.3f}, {high:.3f}], {side}, and p is "
+                f"{p:.4f}. They answer different questions. The interval is over {units}: how much would other {units} "
+                f"differ? p swaps the labels of moments: could other moments give this score by chance? Only p tests "
+                f"whether the label is decoded."
+            )
+    return sentences
 
 
 SEEDS = {

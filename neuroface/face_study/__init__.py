@@ -2,7 +2,7 @@
 
 Code belongs here if the eight scripts at the top need it, a test should cover it, and no other
 study could use it. This room imports all rooms but ``maps`` and ``timeline``; the scripts
-at the top and benchmarks import it. Another study declares the same in ``studies/<name>/study.py``.
+at the top and benchmarks import it. Another study declares the same in the ``study.py`` of its package.
 """
 
 import lazy_loader

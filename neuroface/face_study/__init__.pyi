@@ -4,6 +4,7 @@ from .annotation_clock import (
     early_windows as early_windows,
     why_no_window as why_no_window,
 )
+from .bids_app import app_command as app_command
 from .check import check_study as check_study
 from .confounds import (
     add_confounds as add_confounds,
@@ -22,6 +23,7 @@ from .films import (
     chunks_of as chunks_of,
     digest_file as digest_file,
     film_settings as film_settings,
+    name_of_chunk as name_of_chunk,
     scan_chunk as scan_chunk,
     write_digest as write_digest,
 )

@@ -13,6 +13,7 @@ from neuroface.bold import (
     check_runs,
     check_shared_space,
     cleaning_lines,
+    clock_of_onsets,
     costs_of_masks,
     describe_pauses,
     inspect_run,
@@ -107,15 +108,11 @@ def plans_of(checklist: Checklist, runs: list, plan_windows, cfg: FaceSettings) 
     if costs:
         checklist.say("cost: voxels that the group mask lacks because of this person's mask alone")
     checklist.say(
-        f"first windows: 12 → 15 means that the first long stretch begins at second 12 of the {_clock_of_onsets(cfg)}. Its "
+        f"first windows: 12 → 15 means that the first long stretch begins at second 12 of the {clock_of_onsets(cfg)}. Its "
         f"window begins at second 15 of the scan, with the last volume that starts within LAG_S = {cfg.LAG_S:g} s."
     )
     checklist.table(rows)
     return plans
-
-
-def _clock_of_onsets(cfg: FaceSettings) -> str:
-    return "run" if cfg.DATASET == "bids" and cfg.FILM_EVENT is None else "film"
 
 
 def fields_of_windows(plan: pd.DataFrame, cfg: FaceSettings) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from neuroface.face_study.film_report import plot_run
@@ -14,7 +14,10 @@ from neuroface.film import (
     Film,
     Part,
     Rules,
+    box_of,
+    clock,
     complement,
+    counts,
     detector_versions,
     doubt,
     faces_of_samples,
@@ -30,6 +33,7 @@ from neuroface.film import (
 from neuroface.pipeline import (
     Step,
     Study,
+    UnitName,
     atomic,
     fingerprint,
     read_json,
@@ -88,12 +92,19 @@ def chunk_file(folder: Path, film: Film, samples: range) -> Path:
     return samples_folder(folder, film) / f"{samples.start:07d}.json"
 
 
+def name_of_chunk(rate_hz: float, unit: tuple[Film, range]) -> UnitName:
+    """What a part of a film is called while it is scanned."""
+    film, samples = unit
+    minute = round(samples.start / rate_hz / 60) + 1
+    return UnitName(film.path.name, f"{film.path.name}, minute {minute}")
+
+
 def scan_chunk(folder: Path, rate_hz: float, unit: tuple[Film, range]) -> None:
     """Write the pictures and, last, the samples of a part of a film."""
     film, samples = unit
     found, pictures = scan(film, samples, rate_hz, _face_finder(), HEIGHT)
     target = chunk_file(folder, film, samples)
-    with atomic(target.with_suffix(".zip")) as partial, zipfile.ZipFile(partial, "w") as file:
+    with atomic(target.with_suffix(".zip")) as unfinished, zipfile.ZipFile(unfinished, "w") as file:
         for number, picture in pictures.items():  # a fixed date: same film, same bytes
             file.writestr(zipfile.ZipInfo(f"{number}.webp", (1980, 1, 1, 0, 0, 0)), picture)
     write_json(target, found)
@@ -190,7 +201,7 @@ def annotate_run(
     has_picture, picture_of = _pictures(folder, films, parts, shown, cfg)
     write_correction_page(
         folder / f"{name}_check.html", name, "face", sorted(marked, key=lambda row: row[1]), length_s, rate_hz,
-        has_picture, picture_of,
+        has_picture, picture_of, _boxes(folder, films, parts, shown, cfg), partial(place_in_film, parts),
     )  # fmt: skip
     plot_run(table, faces, name, folder / f"{name}_samples.png")
 
@@ -215,6 +226,42 @@ def _sidecar(
         "Films": [read_json(digest_file(folder, films[name])) for name in names],
         "Parts": [part._asdict() for part in parts],
     }
+
+
+def place_in_film(parts: list[Part], second: float) -> str:
+    """Where a second of a run is in a film file, such as "film.mp4 at 0:12:03.4"; empty if both clocks agree."""
+    for part in parts:
+        if part.onset_s - 1e-6 <= second < part.onset_s + part.end_s - part.start_s:
+            in_film = second - part.onset_s + part.start_s
+            if len(parts) == 1 and abs(in_film - second) < 1e-6:
+                return ""
+            return f"{part.file} at {clock(in_film)}"
+    return ""
+
+
+def _boxes(
+    folder: Path, films: dict[str, Film], parts: list[Part], shown: np.ndarray, cfg: FaceSettings
+):
+    """A function row of a run → (whether it counts, left, top, width, height) of each candidate in its picture."""
+    rules = rules_of(cfg)
+    faces = {
+        name: [
+            candidates
+            for samples in chunks_of(films[name], cfg.ANNOTATION_HZ)
+            for candidates in read_json(chunk_file(folder, films[name], samples))["faces"]
+        ]
+        for name in {part.file for part in parts}
+    }
+
+    def boxes_of(row: int) -> list[tuple[bool, float, float, float, float]]:
+        part, sample = shown[row]
+        return [
+            (counts(found, rules), *box_of(found))
+            for found in faces[parts[part].file][sample]
+            if len(found) == 5  # scans of earlier versions have no positions
+        ]
+
+    return boxes_of
 
 
 def _pictures(

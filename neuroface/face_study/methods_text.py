@@ -46,6 +46,8 @@ MODELS = {
     "linear-mean": "ridge regression on windows averaged over time",
     "best": "in each fold the simplest model whose loss on inner validation windows was within one standard error of the "
     "lowest (Breiman et al. 1984)",
+    "polynomial_network": "a polynomial network of degree 2 on the mean volume, with a trained gate for each voxel "
+    "(Blondel et al. 2016; Hoff 2017)",
     "cnn3d": "a 3D convolutional network of each volume, averaged over volumes",
     "transformer": "a Transformer encoder over volumes (Vaswani et al. 2017)",
     "hybrid": "a 3D convolutional network of each volume with a Transformer encoder over volumes (Vaswani et al. 2017)",
@@ -183,9 +185,24 @@ def _fewer_folds(s: dict, f: dict) -> str:
     return f" (one fold for each of {_and(fewer)})" if fewer else ""
 
 
+def _step_sizes(s: dict) -> str:
+    """Adam's step size, or which were tried; networks that have another one are named."""
+    rates = {
+        name: learning_rates(s["TRAINING"], s["LEARNING_RATE"], name)
+        for name in s["MODELS"]
+        if name not in CLOSED_FORM
+    }
+    texts = {
+        name: f"{of[0]:g}" if len(of) == 1 else f"the best of {_and([f'{r:g}' for r in of])}"
+        for name, of in rates.items()
+    }
+    if len(set(texts.values())) <= 1:
+        return next(iter(texts.values()), "")
+    return _and([f"{text} for {MODELS.get(name, name)}" for name, text in texts.items()])
+
+
 def _training(s: dict, f: dict) -> str:
-    rates = [f"{rate:g}" for rate in learning_rates(s["TRAINING"], s["LEARNING_RATE"])]
-    rate = rates[0] if len(rates) == 1 else f"the best of {_and(rates)}"
+    rate = _step_sizes(s)
     kept = _and([KEPT_OUT[split] for split in s["CV_SPLITS"]], "or")
     networks = MODELS | {
         "voxel_time_cnn": f"a convolutional network over voxels × volumes (three blocks of {_and(s['CNN_FILTERS'])} "

@@ -5,7 +5,7 @@ from pathlib import Path
 from neuroface.face_study.methods_text import PAPER, facts_of, methods_paragraph
 from neuroface.face_study.settings import FaceSettings
 from neuroface.face_study.words import WORDS, named_labels
-from neuroface.pipeline import Step, Study
+from neuroface.pipeline import BidsName, Step, Study, map_name, mask_name
 
 
 def methods(
@@ -24,6 +24,46 @@ def title(settings: dict) -> str:
     return f"Decoding {labels.one} against {labels.second}"
 
 
+WINDOWS = "5-brain-maps/{sub}/*_label-{label}_window-*_{method}.nii.gz"
+BIDS_NAMES = (
+    mask_name("1-windows/group_mask.nii.gz"),
+    map_name(
+        "6-averages/{sub}_label-{label}_{method}.nii.gz",
+        "{label} {method}",
+        "Mean attribution over the windows of a label, positive towards the label; volumes are those of a window.",
+        WINDOWS,
+    ),
+    map_name(
+        "6-averages/{sub}_label-{label}_{method}_absolute.nii.gz",
+        "{label} {method} absolute",
+        "Mean absolute attribution over the windows of a label; volumes are those of a window.",
+        WINDOWS,
+    ),
+    map_name(
+        "6-averages/group_label-{label}_{method}.nii.gz",
+        "{label} {method}",
+        "Mean over people of their mean attributions to a label.",
+        "6-averages/sub-*_label-{label}_{method}.nii.gz",
+    ),
+    map_name(
+        "6-averages/group_label-{label}_{method}_absolute.nii.gz",
+        "{label} {method} absolute",
+        "Mean over people of their mean absolute attributions to a label.",
+        "6-averages/sub-*_label-{label}_{method}_absolute.nii.gz",
+    ),
+    map_name(
+        "6-averages/group_contrast-{contrast}_{method}_{quantity}.nii.gz",
+        "{contrast} {method} {quantity}",
+        "Test of a contrast of attributions across people: mean, t, -log10 of the corrected p, or the thresholded mean.",
+        "6-averages/sub-*_label-*_{method}*.nii.gz",
+    ),
+    BidsName(
+        "8-predictions/{sub}_{run}_predictions.tsv",
+        "{sub}/func/{sub}_{run}_desc-{desc}_timeseries.tsv",
+        "probability",
+        "Predicted probability of the first label at every volume of a run.",
+    ),
+)
 STUDY = Study(
     name="NeuroFaceCNN",
     steps=(
@@ -42,4 +82,5 @@ STUDY = Study(
     caution="Attributions show what the network uses, not what the brain needs. Read the numbers for unseen films first.",
     methods=methods,
     published=PAPER,
+    bids_names=BIDS_NAMES,
 )

@@ -1,9 +1,10 @@
 from .agreement import compare_annotations as compare_annotations, plot_agreement as plot_agreement
 from .annotation_files import write_annotation as write_annotation
-from .correction_page import write_correction_page as write_correction_page
+from .correction_page import clock as clock, write_correction_page as write_correction_page
 from .faces import (
     HEIGHT as HEIGHT,
     FaceFinder as FaceFinder,
+    box_of as box_of,
     detector_versions as detector_versions,
 )
 from .frames import Film as Film, open_film as open_film
@@ -27,6 +28,7 @@ from .samples import scan as scan
 from .stretches import (
     Rules as Rules,
     complement as complement,
+    counts as counts,
     doubt as doubt,
     faces_of_samples as faces_of_samples,
     stretches_of_samples as stretches_of_samples,

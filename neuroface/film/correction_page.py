@@ -22,6 +22,8 @@ def write_correction_page(
     rate_hz: float,
     picture_samples: np.ndarray,
     picture_of: Callable[[int], bytes],
+    boxes_of: Callable[[int], list[tuple[bool, float, float, float, float]]],
+    place_of: Callable[[float], str],
 ) -> None:
     """Write one HTML file that needs neither a server nor a network.
 
@@ -33,6 +35,9 @@ def write_correction_page(
         of the film and without gaps between those that touch.
     picture_samples : (n,) samples of the run that have a picture, ascending. picture_of : sample →
     WebP.
+    boxes_of : sample → (whether it counts as a face, left, top, width, height as shares of the
+    picture's) of each candidate.
+    place_of : second of the run → where that is in a film file, in words; empty where it is the same.
     """
     items = [
         {
@@ -41,8 +46,13 @@ def write_correction_page(
             "onset": onset,
             "duration": duration,
             "doubt": float(doubt),
+            "place": place_of(onset),
             "pictures": [
-                (sample / rate_hz, base64.b64encode(picture_of(sample)).decode())
+                (
+                    sample / rate_hz,
+                    base64.b64encode(picture_of(sample)).decode(),
+                    boxes_of(sample),
+                )
                 for sample in pictures_between(
                     picture_samples, onset * rate_hz, (onset + duration) * rate_hz
                 )

@@ -27,7 +27,7 @@ class FaceFinder:
             )
         self._detector = film_package("mtcnn").MTCNN(stages="face_detection_only")
 
-    def __call__(self, frames: list[np.ndarray]) -> list[list[tuple[float, float, float]]]:
+    def __call__(self, frames: list[np.ndarray]) -> list[list[tuple[float, ...]]]:
         """All candidates in each frame, also those below any threshold.
 
         Parameters
@@ -37,26 +37,40 @@ class FaceFinder:
         Returns
         -------
         For each frame (score, height as a share of the frame's height, area as a share of the
-        frame's) of each face, the best first. A score is the detector's confidence, from about 0.7
-        to 1.
+        frame's, left and top as shares of the frame's width and height) of each face, the best
+        first. A score is the detector's confidence, from about 0.7 to 1.
         """
-        height, width = frames[0].shape[:2]
         found = self._detector.detect_faces(frames, min_face_size=SMALLEST_PX)
         return [
             sorted(
-                (
-                    (
-                        round(float(face["confidence"]), 4),
-                        round(h / height, 4),
-                        round(w * h / (width * height), 5),
-                    )
-                    for face in faces
-                    for w, h in [face["box"][2:]]
-                ),
+                (candidate(face["confidence"], face["box"], frames[0].shape) for face in faces),
                 reverse=True,
             )
             for faces in found
         ]
+
+
+def candidate(score: float, box, frame_shape: tuple[int, ...]) -> tuple[float, ...]:
+    """A candidate as :class:`FaceFinder` gives it.
+
+    Parameters
+    ----------
+    box : left, top, width, height in pixels. frame_shape : (height, width, …).
+    """
+    (left, top, width, height), (frame_height, frame_width) = box, frame_shape[:2]
+    return (
+        round(float(score), 4),
+        round(float(height / frame_height), 4),
+        round(float(width * height / (frame_width * frame_height)), 5),
+        round(float(left / frame_width), 4),
+        round(float(top / frame_height), 4),
+    )
+
+
+def box_of(found: tuple[float, ...]) -> tuple[float, float, float, float]:
+    """Left, top, width, height of a candidate, as shares of the frame's width and height."""
+    _, height, area, left, top = found
+    return left, top, area / height if height else 0.0, height
 
 
 def detector_versions() -> dict[str, str]:

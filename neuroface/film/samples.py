@@ -7,12 +7,13 @@ from fractions import Fraction
 from neuroface.film.frames import SAME_S, Film
 from neuroface.film.packages import film_package
 from neuroface.film.sound import loudness_and_speech
+from neuroface.pipeline import note_progress
 
 import numpy as np
 from PIL import Image
 
 SMALL_HEIGHT = 90  # of the pictures that brightness, motion and cuts are measured on
-THUMBNAIL_HEIGHT = 54
+THUMBNAIL_HEIGHT = 108  # of the pictures on the correction page
 BATCH = 8  # frames that the face detector gets at once
 BEFORE_S, AFTER_S = 2.0, 2.0  # the cut detector's view beyond the samples that are asked for
 CUT_APART_S = 0.4  # cuts closer than this are flashes
@@ -66,6 +67,7 @@ def scan(
     def flush():
         found_faces.extend(find_faces([frame for _, frame in batch]))
         batch.clear()
+        note_progress(0.95 * len(found_faces) / len(samples))
 
     def take(number):
         nonlocal luma
@@ -84,8 +86,9 @@ def scan(
             if frame is None
             else None
         )
-        batch.append((number, frame.rgb(face_height, film) if large is None else large))
-        pictures[number] = small
+        large = frame.rgb(face_height, film) if large is None else large
+        batch.append((number, large))
+        pictures[number] = large
         if len(batch) == BATCH:
             flush()
             _thin_out(pictures, found_faces, samples.start, rate_hz)

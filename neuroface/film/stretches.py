@@ -27,7 +27,7 @@ def faces_of_samples(candidates: list, rules: Rules) -> dict[str, np.ndarray]:
 
     Parameters
     ----------
-    candidates : per sample (score, height, area) of each, as :func:`neuroface.film.samples.scan`
+    candidates : per sample (score, height, area, …) of each, as :func:`neuroface.film.samples.scan`
     gives them.
 
     Returns
@@ -36,7 +36,7 @@ def faces_of_samples(candidates: list, rules: Rules) -> dict[str, np.ndarray]:
     candidate that is large enough; 0 without one) : (n,) each.
     """
     large = [[face for face in faces if face[1] >= rules.height] for faces in candidates]
-    counted = [[face for face in faces if face[0] >= rules.score] for faces in large]
+    counted = [[face for face in faces if counts(face, rules)] for faces in large]
     return {
         "n_faces": np.array([len(faces) for faces in counted], dtype=int),
         "largest_share": np.array(
@@ -46,6 +46,11 @@ def faces_of_samples(candidates: list, rules: Rules) -> dict[str, np.ndarray]:
             [max((face[0] for face in faces), default=0.0) for faces in large], dtype=float
         ),
     }
+
+
+def counts(candidate, rules: Rules) -> bool:
+    """Whether a candidate (score, height, …) counts as a face."""
+    return candidate[0] >= rules.score and candidate[1] >= rules.height
 
 
 def stretches_of_samples(seen: np.ndarray, rate_hz: float, rules: Rules) -> np.ndarray:

@@ -32,6 +32,7 @@ from .seeds import (
 )
 from .surface import load_hemispheres as load_hemispheres, project as project
 from .surface_figures import (
+    GLASS_SHARE as GLASS_SHARE,
     animate_surfaces as animate_surfaces,
     draw_glass_brain as draw_glass_brain,
     draw_surfaces as draw_surfaces,

@@ -43,6 +43,7 @@ GLASS = {
     "x": ("from the side", 1, 2),
     "z": ("from above", 0, 1),
 }  # nilearn's direction → name, axes right and up
+GLASS_SHARE = 0.05  # of all voxels and seconds, those farthest from 0
 
 
 def symmetric_scale(matrix: np.ndarray) -> Normalize:
@@ -150,11 +151,14 @@ def draw_glass_brain(
 ) -> None:  # fmt: skip
     """Glass brain of each second: at every point the value farthest from 0 along the line of sight.
 
+    Only :func:`strongest` values are shown: through a glass brain one sees all of them at once.
+
     Parameters
     ----------
     matrix : (n_voxels, n_columns). found : of its shape, bool; outlined in green.
     """
     scale = symmetric_scale(matrix)
+    matrix = strongest(matrix, found)
     size = (max(1.55 * len(columns), 6), 4.1)
     figure, axes = plt.subplots(
         len(GLASS), len(columns), figsize=size, layout="constrained", squeeze=False
@@ -184,6 +188,18 @@ def draw_glass_brain(
     _colourbar(figure, axes, scale, unit)
     figure.suptitle(title)
     save_figure(figure, target, also=(".pdf",))
+
+
+def strongest(matrix: np.ndarray, found: np.ndarray | None) -> np.ndarray:
+    """Values with those set to 0 that are not among the :data:`GLASS_SHARE` farthest from 0 and not in ``found``.
+
+    Parameters
+    ----------
+    matrix : (n_voxels, n_columns). found : of its shape, bool.
+    """
+    size = np.abs(matrix)
+    shown = size >= np.quantile(size, 1 - GLASS_SHARE)
+    return np.where(shown if found is None else shown | found, matrix, 0.0)
 
 
 def see_through(

@@ -1,5 +1,6 @@
 from .backend import (
     HAS_GPU as HAS_GPU,
+    TrainingProgress as TrainingProgress,
     assigned_values as assigned_values,
     compiled as compiled,
     fused as fused,
@@ -14,6 +15,11 @@ from .delimited_tables import (
     read_delimited_table as read_delimited_table,
     read_header as read_header,
 )
+from .derivative import (
+    BidsName as BidsName,
+    map_name as map_name,
+    mask_name as mask_name,
+)
 from .files import (
     PARTIAL as PARTIAL,
     atomic as atomic,
@@ -26,12 +32,14 @@ from .files import (
     write_table as write_table,
 )
 from .manifest import check_command as check_command
+from .progress import UnitName as UnitName, note_progress as note_progress
 from .provenance import fingerprint as fingerprint, sha256 as sha256
 from .report import Section as Section, save_figure as save_figure
-from .script import run_script as run_script
+from .script import errors_in_one_line as errors_in_one_line, run_script as run_script
 from .settings import (
     SettingsModel as SettingsModel,
     did_you_mean as did_you_mean,
+    experiment_text as experiment_text,
     replaced as replaced,
 )
 from .stage import Stage as Stage

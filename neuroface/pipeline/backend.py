@@ -11,6 +11,8 @@ import sys
 import tempfile
 from contextlib import contextmanager
 
+from neuroface.pipeline.progress import note_progress
+
 BACKENDS = ("tensorflow", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # TensorFlow 2.21.0 uses oneDNN by itself only on processors with AVX-512 VNNI, AVX-VNNI or AMX.
@@ -209,3 +211,26 @@ def gradient_of(function, model):
         return others, gradients
 
     return compute_with_jax
+
+
+class TrainingProgress(keras.callbacks.Callback):  # type: ignore[name-defined]
+    """Says after each batch how far a training is, for the script's progress; it changes nothing in the training.
+
+    Parameters
+    ----------
+    number, of : which of several trainings of one unit this is; ``number`` counts from 0.
+    """
+
+    async_safe = True  # Keras need not wait for it
+
+    def __init__(self, number: int = 0, of: int = 1):
+        super().__init__()
+        self._number, self._of, self._epoch = number, of, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        steps, epochs = self.params["steps"] or 1, self.params["epochs"]
+        in_this = (self._epoch + (batch + 1) / steps) / epochs
+        note_progress(0.999 * (self._number + in_this) / self._of)

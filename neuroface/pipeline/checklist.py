@@ -101,20 +101,17 @@ class Checklist:
             (shutil.disk_usage(there).free + made) / 1e9,
             psutil.virtual_memory().available / 1e9,
         )
+        disk, free = sizes_text(disk_gb, free_gb)
+        memory, available = sizes_text(memory_gb, available_gb)
         self.say(
-            f"disk: about {disk_gb:.1f} GB needed in {results}, {free_gb:.1f} GB free (with what it already holds)"
+            f"disk: about {disk} needed in {results}, {free} free (with what it already holds)"
         )
-        self.say(
-            f"memory: about {memory_gb:.1f} GB needed by {of_memory}, {available_gb:.1f} GB available"
-        )
+        self.say(f"memory: about {memory} needed by {of_memory}, {available} available")
         if disk_gb > free_gb:
-            self.wrong(
-                f"too little disk: about {disk_gb:.1f} GB are needed, {free_gb:.1f} GB are free at {there}"
-            )
+            self.wrong(f"too little disk: about {disk} needed, {free} free at {there}")
         if memory_gb > available_gb:
             self.wrong(
-                f"too little memory: {of_memory} needs about {memory_gb:.1f} GB, {available_gb:.1f} GB are available. Lower "
-                f"N_JOBS"
+                f"too little memory: {of_memory} needs about {memory}, {available} available. Lower N_JOBS"
             )
 
     @property
@@ -149,6 +146,15 @@ class Checklist:
         folder = Path(sys.argv[0]).parent
         for step in self.study.steps[:next_scripts]:
             self.say(f"  {prefix}python {folder / step.script}")
+
+
+def sizes_text(needed_gb: float, there_gb: float) -> tuple[str, str]:
+    """Two sizes with as many digits as tell them apart, such as 0.084 GB and 0.071 GB."""
+    for digits in range(1, 7):
+        needed, there = f"{needed_gb:.{digits}f} GB", f"{there_gb:.{digits}f} GB"
+        if needed != there or needed_gb == there_gb:
+            break
+    return needed, there
 
 
 def _cell(value) -> str:

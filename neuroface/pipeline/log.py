@@ -1,6 +1,7 @@
 """``data/<RUN_NAME>/logs/``: everything that a script printed, its warnings included, and the versions it ran with."""
 
 import sys
+import threading
 import traceback
 from contextlib import contextmanager
 from datetime import datetime
@@ -28,13 +29,15 @@ class Log:
         self._line = ""
         self._lines: list[str] = []
         self._file: Path | None = None
+        self._lock = threading.Lock()  # progress is printed by a thread of its own
 
     def add(self, text: str) -> None:
-        *whole, self._line = (self._line + text).split("\n")
-        self._lines += [line.rpartition("\r")[2] for line in whole]
-        self._line = self._line.rpartition("\r")[2] or self._line
-        if self._file and self._lines:
-            self._write(self._file)
+        with self._lock:
+            *whole, self._line = (self._line + text).split("\n")
+            self._lines += [line.rpartition("\r")[2] for line in whole]
+            self._line = self._line.rpartition("\r")[2] or self._line
+            if self._file and self._lines:
+                self._write(self._file)
 
     def begin(self, folder: Path, script: str, heading: dict) -> None:
         """From now on write to ``<script>-<time>.log``; ``heading`` (name → value) comes first."""

@@ -69,6 +69,8 @@ def check_run(root: Path, *, inputs: bool = False, dataset: Path | None = None) 
         print(
             f"  {folder.name}: {len(manifest['outputs'])} files, {size / 1e6:,.1f} MB; {len(wrong)} differences"
         )
+        if other := provenance.lock_differences(stamp["versions"]):
+            print(f"    made with {other}")
         if inputs and manifest["inputs"]:
             wrong += check_inputs(folder, manifest, dataset or Path(manifest["dataset"]), sha256)
         problems += wrong

@@ -13,14 +13,13 @@ from functools import cache
 from pathlib import Path
 
 from neuroface import NeuroFaceError, __version__
-from neuroface.pipeline.files import PARTIAL, read_json, write_json
+from neuroface.pipeline.files import PARTIAL, read_json
 
 import psutil
 
 STAMP, MANIFEST = "settings.json", "manifest.json"
 NOT_RESULTS = (STAMP, MANIFEST, "report.json", ".lock")
 LIVE = "live"  # predictions of a run that is being scanned: not a result of the study
-BIDS_VERSION = "1.10.0"
 PACKAGES = ("keras", "numpy", "scipy", "scikit-learn", "nibabel", "nilearn", "pandas", "matplotlib")
 ROOT = Path(__file__).parents[2]
 
@@ -80,6 +79,28 @@ def versions(packages: tuple[str, ...] = ()) -> dict[str, str]:
     return here | {name: importlib.metadata.version(name) for name in (*PACKAGES, *packages)}
 
 
+def lock_differences(stated: dict[str, str], locks: Path = ROOT / "locks") -> str | None:
+    """Versions that differ from the tested ones of their Python, in one line; None if none differs.
+
+    Parameters
+    ----------
+    stated : name → version, as of :func:`versions`; ``python`` chooses the file in ``locks``.
+    """
+    file = locks / f"python-{'.'.join(stated.get('python', '').split('.')[:2])}.txt"
+    if not file.is_file():
+        return None
+    lines = [line for line in file.read_text().splitlines() if "==" in line]
+    locked = dict(line.split("==") for line in lines)
+    different = [
+        f"{name} {version} (tested: {locked[name]})"
+        for name, version in stated.items()
+        if name in locked and version.partition("+")[0] != locked[name]
+    ]
+    return (
+        f"versions other than in locks/{file.name}: {', '.join(different)}" if different else None
+    )
+
+
 def backend() -> str | None:
     """The backend of Keras, "tensorflow" or "jax"; None in a script that does not use Keras."""
     module = sys.modules.get("neuroface.pipeline.backend")
@@ -88,6 +109,8 @@ def backend() -> str | None:
 
 @cache
 def git_commit() -> str | None:
+    if stated := os.environ.get("NEUROFACE_COMMIT"):  # in a container, which holds no history
+        return stated
     try:
         out = subprocess.run(
             ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
@@ -262,19 +285,3 @@ def differences(
 def _size_and_time(path: Path) -> dict[str, int]:
     stat = path.stat()
     return {"bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
-
-
-def describe_run(root: Path, pipeline: str) -> None:
-    """``dataset_description.json`` of ``data/<RUN_NAME>``: a BIDS derivative, and the pipeline that generated it."""
-    generated_by = {
-        "Name": pipeline,
-        "Version": __version__,
-        "Description": f"commit {git_commit() or 'unknown'}",
-    }
-    content = {
-        "Name": f"{pipeline}: {root.name}",
-        "BIDSVersion": BIDS_VERSION,
-        "DatasetType": "derivative",
-        "GeneratedBy": [generated_by],
-    }
-    write_json(root / "dataset_description.json", content)

@@ -39,6 +39,10 @@ class Section:
         """Main numbers: label → value as it is shown."""
         self.blocks.append({"kind": "numbers", "values": values})
 
+    def text(self, sentence: str) -> None:
+        """A paragraph."""
+        self.blocks.append({"kind": "text", "text": sentence})
+
     def table(self, columns: list[str], rows, caption: str) -> None:
         rows = [[str(cell) for cell in row] for row in rows]
         self.blocks.append({"kind": "table", "columns": columns, "rows": rows, "caption": caption})

@@ -21,7 +21,12 @@ WHAT_TO_DO = {
 
 
 def run_script(
-    main, *, check=None, follow=None, parser: argparse.ArgumentParser | None = None
+    main,
+    *,
+    check=None,
+    follow=None,
+    participants=None,
+    parser: argparse.ArgumentParser | None = None,
 ) -> None:
     """Run a script's ``main``: problems with data or settings become one line on stderr and exit code 1.
 
@@ -30,6 +35,8 @@ def run_script(
     check : function that ``--check`` calls instead of ``main``; None if the script has no such
     mode.
     follow : function that ``--follow FOLDER`` calls with FOLDER instead of ``main``; None if there
+    is no such mode.
+    participants : function that ``--participants LABEL …`` calls with the labels instead of ``main``; None if there
     is no such mode.
     parser : argument parser of a script with arguments of its own; ``main`` gets the parsed arguments.
     """
@@ -40,6 +47,8 @@ def run_script(
         work = check
     elif follow and len(arguments) == 2 and arguments[0] == "--follow":
         work = partial(follow, arguments[1])
+    elif participants and len(arguments) > 1 and arguments[0] == "--participants":
+        work = partial(participants, tuple(arguments[1:]))
     elif arguments:
         mode = " [--check]" if check else " [--follow FOLDER]" if follow else ""
         call = f"python {Path(sys.argv[0]).name}{mode}"

@@ -115,6 +115,22 @@ def load_settings(
     return cast(Settings, SimpleNamespace(**settings, of_config=preset))
 
 
+def experiment_text(source: str | Path | None, **settings) -> str:
+    """Text of an experiment file: the settings of another one, with other values of some of them.
+
+    Parameters
+    ----------
+    source : the other experiment file; None: config.py alone.
+    """
+    lines = []
+    if source is not None:
+        path = str(Path(source).resolve())
+        read = f"{{name: value for name, value in run_path({path!r}).items() if name.isupper()}}"
+        lines = ["from runpy import run_path", "", f"globals().update({read})"]
+    lines += [f"{name} = {value!r}" for name, value in settings.items()]
+    return "\n".join(lines) + "\n"
+
+
 def replaced(settings: Settings, **values) -> Settings:
     """Checked settings with other values of some of them, which are not checked."""
     return cast(Settings, SimpleNamespace(**vars(settings) | values))

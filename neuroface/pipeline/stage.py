@@ -2,15 +2,18 @@
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from neuroface import NeuroFaceError
 from neuroface.pipeline import provenance, report
+from neuroface.pipeline.derivative import describe_run
 from neuroface.pipeline.files import PARTIAL, read_json, write_json
-from neuroface.pipeline.lock import FolderLock
+from neuroface.pipeline.lock import FolderLock, Turn
 from neuroface.pipeline.log import begin_log
+from neuroface.pipeline.progress import UnitName
 from neuroface.pipeline.settings import demo_differences
 from neuroface.pipeline.stamp import Rules, compare_own, compare_upstream, short
 from neuroface.pipeline.study import Study
@@ -31,6 +34,8 @@ class Stage:
     unused : settings in the docstring that have no effect, given the values of the others.
     rules : which settings may change although there are results.
     side_results : beginnings of the names of results that no later script reads.
+    shared : whether other runs of the script work in the folder at the same time, each on units of its own. Until
+        :meth:`share` one of them works, and the others wait.
 
     Raises
     ------
@@ -50,6 +55,7 @@ class Stage:
         unused: tuple[str, ...] = (),
         rules: Rules = Rules(),  # noqa: B008  frozen
         side_results: tuple[str, ...] = (),
+        shared: bool = False,
     ):
         self.study, self.number, self.cfg = study, number, cfg
         self.root = Path(cfg.DATA_DIR) / cfg.RUN_NAME
@@ -58,6 +64,10 @@ class Stage:
         self._started, self._worked = time.monotonic(), False
         self._side_results = side_results
         self._input_files: list[Path] = []
+        self._turn, self._is_stamped = None, False
+        if shared:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._turn = Turn(self.root / f".{self.folder.name}.lock")
         print(f"{self.script} → {short(self.folder)}", flush=True)
         own = settings_in(contract)
         self._name_demo_preset(own)
@@ -68,14 +78,18 @@ class Stage:
                 rules, {name for stamp in upstream.values() for name in stamp.get("growing", ())}
             )
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FolderLock(self.folder, self.script, short(self.folder))
+        self._lock = FolderLock(self.folder, self.script, short(self.folder), shared=shared)
         versions = provenance.versions(study.packages)
+        if other := provenance.lock_differences(versions):
+            print(f"  {other}", flush=True)
         begin_log(self.root / "logs", self.script, versions | {"commit": provenance.git_commit()})
 
     def folder_of(self, number: int) -> Path:
         return self.root / self.study.step(number).folder
 
-    def each(self, work, units, done, what: str) -> None:
+    def each(
+        self, work, units, done, what: str, name_of: Callable[[Any], UnitName] | None = None
+    ) -> None:
         """Call ``work(unit)`` for every unit that is not done, ``N_JOBS`` at a time or on ``DASK_SCHEDULER``'s workers.
 
         Parameters
@@ -83,6 +97,8 @@ class Stage:
         work : writes the unit's files; the file that ``done`` checks must be written last.
         done : ``done(unit)`` tells whether an earlier run of this script made it.
         what : name of the units, in the plural.
+        name_of : what a unit is called in progress messages, where a unit may take minutes. Its work
+            says how far it is with :func:`neuroface.pipeline.progress.note_progress`.
         """
         if missing := missing_units(units, done, what):
             self._worked = True
@@ -90,8 +106,18 @@ class Stage:
             self._stamp["backends"] = sorted(
                 {*self._stamp["backends"], provenance.backend()} - {None}
             )
-            write_json(self._stamp_file, self._stamp)  # the folder is now unfinished
-            make_units(work, missing, done, what, self.folder, self.cfg, self.script)
+            if not self._is_stamped:
+                write_json(self._stamp_file, self._stamp)  # the folder is now unfinished
+            make_units(work, missing, done, what, self.folder, self.cfg, self.script, name_of)
+
+    def share(self) -> None:
+        """Let the other runs that share the folder go on: what all of them need is there."""
+        if self._turn:
+            stamp = self._stamp_file
+            if not (stamp.exists() and provenance.read_stamp(self.folder).get("finished")):
+                write_json(stamp, self._stamp)
+            self._is_stamped = True
+            self._turn.over()
 
     def take_files(self, files: Iterable[Path], used: Iterable[Path]) -> None:
         """Record the files of the data set that this folder is made from; raise if it was started with others.
@@ -136,7 +162,7 @@ class Stage:
         for leftover in self.folder.rglob(f"{PARTIAL}*"):
             leftover.unlink()  # left by a killed run whose unit was then made under another name
         self._mark_finished()
-        provenance.describe_run(self.root, self.study.name)
+        describe_run(self.root, self.study, Path(self.cfg.DATASET_DIR))
         if self.left_out:
             section.table(["left out", "why"], self.left_out, "Left out")
         page = report.add_section(self.study, self.root, self.folder, section)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, NamedTuple
 
+from neuroface.pipeline.derivative import BidsName
 from neuroface.pipeline.settings import Settings, load_settings
 
 
@@ -33,6 +34,7 @@ class Study(Generic[Settings]):
     published : the published study's value of every setting that it states; the report lists what
     differs.
     packages : packages of this study alone whose versions its results depend on.
+    bids_names : results that also get a name in the form of BIDS.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Study(Generic[Settings]):
     methods: Callable[..., tuple[str, list[str]] | None] = lambda *_: None
     published: Mapping[str, object] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
+    bids_names: tuple[BidsName, ...] = ()
 
     def step(self, number: int) -> Step:
         return next(step for step in self.steps if step.number == number)

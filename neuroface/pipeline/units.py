@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from neuroface import NeuroFaceError
+from neuroface.pipeline.progress import UnitName
 from neuroface.pipeline.workers import run_units
 
 
@@ -26,7 +28,14 @@ def missing_units(units: Iterable, done: Callable, what: str) -> list:
 
 
 def make_units(
-    work: Callable, units: list, done: Callable, what: str, folder: Path, cfg, script: str
+    work: Callable,
+    units: list,
+    done: Callable,
+    what: str,
+    folder: Path,
+    cfg,
+    script: str,
+    name_of: Callable[[Any], UnitName] | None = None,
 ) -> None:
     """Call ``work(unit)`` for every unit, ``N_JOBS`` at a time or on ``DASK_SCHEDULER``'s workers.
 
@@ -35,6 +44,7 @@ def make_units(
     work : writes the unit's files; the file that ``done`` checks must be written last. See
         :func:`neuroface.pipeline.workers.run_units`.
     folder : where the files are written. script : its name, for messages.
+    name_of : what a unit is called in progress messages.
     """
 
     def once(
@@ -43,7 +53,7 @@ def make_units(
         if not done(unit):
             work(unit)
 
-    run_units(once, units, cfg.N_JOBS, what, cfg.DASK_SCHEDULER)
+    run_units(once, units, cfg.N_JOBS, what, cfg.DASK_SCHEDULER, name_of)
     list(folder.rglob("*"))  # makes a network file system look for new files
     if lost := [unit for unit in units if not done(unit)]:
         raise NeuroFaceError(

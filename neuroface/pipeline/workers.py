@@ -7,15 +7,17 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from neuroface import NeuroFaceError
+from neuroface.pipeline.progress import Progress, UnitName, unit_progress
 
 import cloudpickle
 import joblib
-from tqdm import tqdm
 
 CONNECT_S, WAIT_FOR_WORKERS_S = (
     10,
@@ -23,7 +25,14 @@ CONNECT_S, WAIT_FOR_WORKERS_S = (
 )  # for the scheduler; for a first worker, because a queue may be slow
 
 
-def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None = None) -> None:
+def run_units(
+    work,
+    units: list,
+    n_jobs: int,
+    what: str,
+    scheduler: str | None = None,
+    name_of: Callable[[Any], UnitName] | None = None,
+) -> None:
     """Call ``work(unit)`` for all units, ``n_jobs`` at a time.
 
     Parameters
@@ -33,6 +42,7 @@ def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None =
     what : name of the units, in the plural, for the progress bar.
     scheduler : address of a Dask scheduler, whose workers then do the units instead of this
         machine. A unit whose worker dies is given to another worker.
+    name_of : what a unit is called in progress messages; None: only their number is shown.
 
     Raises
     ------
@@ -41,12 +51,20 @@ def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None =
         workers die with the same unit, or if no scheduler or worker answers. Errors of ``work`` are
         raised unchanged.
     """
-    if scheduler:
-        _run_on_cluster(work, units, what, scheduler)
-        return
-    if n_jobs == 1:
-        _show_progress(((work(unit), None)[1] for unit in units), len(units), what)
-        return
+    names = [name_of(unit) if name_of else UnitName(what, "") for unit in units]
+    with Progress(names, n_jobs, what) as progress:
+        if scheduler:
+            _run_on_cluster(work, units, scheduler, progress)
+        elif n_jobs == 1:
+            for number, unit in enumerate(units):
+                with unit_progress(progress.file(number)):
+                    work(unit)
+                progress.count()
+        else:
+            _run_in_workers(work, units, n_jobs, progress)
+
+
+def _run_in_workers(work, units: list, n_jobs: int, progress: Progress) -> None:
     # Depends on N_JOBS, not on the units that are left: the same number of threads gives the same
     # sums after a resume.
     threads = max(1, (os.cpu_count() or 1) // n_jobs)
@@ -59,19 +77,24 @@ def run_units(work, units: list, n_jobs: int, what: str, scheduler: str | None =
     with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
         # joblib would run a single unit in this process; with 2 workers it starts one.
         calls = joblib.Parallel(min(n_jobs, max(2, len(units))), return_as="generator_unordered")(
-            joblib.delayed(_in_worker)(pickled, unit, keras_too, os.getpid()) for unit in units
+            joblib.delayed(_in_worker)(pickled, unit, keras_too, os.getpid(), progress.file(number))
+            for number, unit in enumerate(units)
         )
         try:
-            _show_progress(calls, len(units), what)
+            for text in calls:
+                progress.count(text)
         except BrokenProcessPool:
             raise NeuroFaceError(
-                f"A worker process was killed while making {what}, most likely for lack of memory. "
+                f"A worker process was killed while making {progress.what}, most likely for lack of memory. "
                 f"Lower N_JOBS (now {n_jobs}) and run this script again; it resumes."
             ) from None
 
 
-def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
-    """Use Dask's client directly: joblib's Dask backend waits forever when a unit kills its workers."""
+def _run_on_cluster(work, units: list, scheduler: str, progress: Progress) -> None:
+    """Use Dask's client directly: joblib's Dask backend waits forever when a unit kills its workers.
+
+    The machines of a cluster do not say how far a unit is.
+    """
     try:
         from distributed import CancelledError, Client, TimeoutError, as_completed
         from distributed.scheduler import KilledWorker
@@ -104,11 +127,8 @@ def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
                 client.submit(call, pickled, cloudpickle.dumps(unit), keras_too, pure=False)
                 for unit in units
             ]
-            _show_progress(
-                (future.result() for future in as_completed(futures, loop=client.loop)),
-                len(units),
-                what,
-            )
+            for future in as_completed(futures, loop=client.loop):
+                progress.count(future.result())
         except TimeoutError:
             raise NeuroFaceError(
                 f"The Dask scheduler {scheduler} has had no worker for {WAIT_FOR_WORKERS_S} s. Start workers and run "
@@ -116,8 +136,9 @@ def _run_on_cluster(work, units: list, what: str, scheduler: str) -> None:
             ) from None
         except KilledWorker as error:
             raise NeuroFaceError(
-                f"Several workers died on the same unit of the {what}, the last at {error.last_worker.address}, most "
-                f"likely for lack of memory. Give each worker more memory, and run this script again; it resumes."
+                f"Several workers died on the same unit of the {progress.what}, the last at "
+                f"{error.last_worker.address}, most likely for lack of memory. "
+                f"Give each worker more memory, and run this script again; it resumes."
             ) from None
         except CancelledError:
             raise NeuroFaceError(
@@ -163,14 +184,15 @@ def _keep_random_apart() -> None:
             vars(module)["random"] = other
 
 
-def _in_worker(pickled_work: bytes, unit, keras_too: bool, parent: int) -> str:
+def _in_worker(pickled_work: bytes, unit, keras_too: bool, parent: int, progress_file: Path) -> str:
     if "end-with-parent" not in {thread.name for thread in threading.enumerate()}:
         threading.Thread(
             target=_end_with_parent, args=(parent,), name="end-with-parent", daemon=True
         ).start()
     if keras_too:
         import neuroface.pipeline.backend  # noqa: F401  first, so that TensorFlow's import messages are held back
-    return _text_of(cloudpickle.loads(pickled_work), unit)
+    with unit_progress(progress_file):
+        return _text_of(cloudpickle.loads(pickled_work), unit)
 
 
 def _text_of(work, unit) -> str:
@@ -190,26 +212,3 @@ def _end_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)
-
-
-def _show_progress(results, total: int, what: str) -> None:
-    """Consume ``results`` and show a progress bar, or an occasional line if the output is not a terminal.
-
-    Parameters
-    ----------
-    results : for each unit, what a worker printed, or None.
-    """
-    if sys.stderr.isatty():
-        for text in tqdm(results, total=total, desc=f"  {what}", unit=""):
-            if text:
-                tqdm.write(text, sys.stderr, end="")
-        return
-    started = last = time.monotonic()
-    for count, text in enumerate(results, 1):
-        if text:
-            print(text, file=sys.stderr, end="", flush=True)
-        if count == total > 1 or time.monotonic() - last > 10:
-            last = time.monotonic()
-            left_s = (last - started) / count * (total - count)
-            left = f", about {left_s / 60:.0f} min left" if left_s > 90 else ""
-            print(f"  {what}: {count} of {total}{left}", flush=True)

@@ -20,11 +20,17 @@ def truth_text(labels: Labels) -> str:
 
 
 def plot_interval(
-    table: pd.DataFrame, title: str, interval_s, threshold: float, labels: Labels, target: Path
+    table: pd.DataFrame,
+    title: str,
+    interval_s,
+    threshold: float,
+    labels: Labels,
+    clock: str,
+    target: Path,
 ) -> None:
     """Probability of the first condition, yes/no answers, and truth, in ``interval_s`` (the whole run if outside).
 
-    Moments without a prediction stay empty.
+    Moments without a prediction stay empty. ``clock`` says whose seconds they are: "film" or "run".
     """
     rows = table[table["stimulus_time_s"].between(*known(table)["stimulus_time_s"].iloc[[0, -1]])]
     shown = rows[rows["stimulus_time_s"].between(*interval_s)]
@@ -64,17 +70,17 @@ def plot_interval(
         bottom.fill_between(time_s, height + 0.12, top_of, step="mid", color=colour, linewidth=0)
     bottom.set(yticks=(0.5, 1.5, 2.5), yticklabels=("at threshold", "at 0.5", "true"), ylim=(0, 3))
     bottom.tick_params(axis="y", length=0)
-    bottom.set_xlabel("second of the film")
+    bottom.set_xlabel(f"second of the {clock}")
     figure.suptitle(title, fontsize=11)
     save_figure(figure, target, dpi=110)
 
 
-def plot_strip(tables: dict[str, pd.DataFrame], title: str, target: Path) -> None:
+def plot_strip(tables: dict[str, pd.DataFrame], title: str, clock: str, target: Path) -> None:
     """A whole film, one row per viewer, coloured by probability; the truth above, once if all viewers have the same.
 
     Parameters
     ----------
-    tables : name of the row → table of the run.
+    tables : name of the row → table of the run. clock : whose seconds they are: "film" or "run".
     """
     step = min(float(np.median(np.diff(table["stimulus_time_s"]))) for table in tables.values())
     start = min(table["stimulus_time_s"].iloc[0] for table in tables.values())
@@ -121,7 +127,7 @@ def plot_strip(tables: dict[str, pd.DataFrame], title: str, target: Path) -> Non
         yticklabels=[name for name, *_ in reversed(rows)],
         ylim=(0, len(rows)),
     )
-    axis.set(xlim=(edges[0], edges[-1]), xlabel="second of the film", title=title)
+    axis.set(xlim=(edges[0], edges[-1]), xlabel=f"second of the {clock}", title=title)
     axis.tick_params(axis="y", length=0)
     axis.spines[["top", "right", "left"]].set_visible(False)
     figure.colorbar(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from neuroface.bold import Labels, Run
+from neuroface.bold import Labels, Run, clock_of_onsets
 from neuroface.pipeline import Section
 from neuroface.timeline.figures import plot_event_locked, plot_interval, plot_lag_sweep, plot_strip
 from neuroface.timeline.files import timeline_figure
@@ -30,11 +30,18 @@ def draw(
     tables, results : of each run, in the same order.
     curves : result of :func:`neuroface.timeline.scores.curves_of`; None if there is no such run.
     """
+    clock = clock_of_onsets(cfg)
     for (run, table), result in zip(tables.items(), results, strict=True):
         title = f"{run.name}: AUC {result['auc']:.2f} ({seen_text(result)})"
         threshold = result["at_training_threshold"]["threshold"]
         plot_interval(
-            table, title, cfg.PLOT_INTERVAL_S, threshold, labels, timeline_figure(folder, run)
+            table,
+            title,
+            cfg.PLOT_INTERVAL_S,
+            threshold,
+            labels,
+            clock,
+            timeline_figure(folder, run),
         )
     for movie in dict.fromkeys(run.movie for run in tables):
         rows = {
@@ -43,7 +50,7 @@ def draw(
             if run.movie == movie
         }
         seen = dict.fromkeys(seen_text(result) for result in results if result["movie"] == movie)
-        plot_strip(rows, f"{movie} ({'; '.join(seen)})", folder / f"{movie}_strip.png")
+        plot_strip(rows, f"{movie} ({'; '.join(seen)})", clock, folder / f"{movie}_strip.png")
     if curves is None:
         for name in (SWEEP, LOCKED):
             (folder / name).unlink(missing_ok=True)
@@ -87,19 +94,29 @@ def describe(
     )
     if not seen:
         _figures_of_unseen(section, folder, study, labels)
-    for movie in list(study["by_movie"])[:FIGURES_IN_REPORT]:
+    movies = list(study["by_movie"])
+    for movie in movies[:FIGURES_IN_REPORT]:
         section.figure(
             folder / f"{movie}_strip.png",
-            f"{movie}: the truth, and each viewer's predicted probability.",
+            f"{movie}: the truth, and each viewer's predicted probability."
+            + shown_of(len(movies), "films or tasks", folder),
         )
     _tables(section, results, study)
     for run in runs[:FIGURES_IN_REPORT]:
         section.figure(
             timeline_figure(folder, run),
             f"{run.name}. Top: the predicted probability; shaded are the moments in which {there}. Bottom: the truth, and "
-            f"the answers at 0.5 and at the chosen threshold. Moments without a prediction are empty.",
+            f"the answers at 0.5 and at the chosen threshold. Moments without a prediction are empty."
+            + shown_of(len(runs), "runs", folder),
         )
     return section
+
+
+def shown_of(n: int, what: str, folder: Path) -> str:
+    """A sentence that says how many of ``n`` figures the page shows; empty if it shows all."""
+    if n <= FIGURES_IN_REPORT:
+        return ""
+    return f" This page shows {FIGURES_IN_REPORT} of {n} {what}; {folder.name}/ has the figures of all."
 
 
 def introduction(results: list[dict], study: dict, labels: Labels) -> str:

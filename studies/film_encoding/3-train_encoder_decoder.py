@@ -29,6 +29,7 @@ from neuroface.pipeline import (
     Rules,
     Section,
     Stage,
+    UnitName,
     only_more,
     read_json,
     read_table,
@@ -54,12 +55,20 @@ def main():
     stage = Stage(STUDY, 3, cfg, __doc__, reads=(1, 2), rules=RULES)
     trainings = trainings_of(folds_of_script_2(stage.folder_of(2)), cfg)
     work = partial(train_one, stage.folder, stage.folder_of(1), stage.folder_of(2), cfg)
-    stage.each(work, trainings, lambda one: one.is_done(stage.folder), "trainings")
+    stage.each(
+        work, trainings, lambda one: one.is_done(stage.folder), "trainings", name_of_training
+    )
 
     table = pd.DataFrame([describe_training(stage.folder, one) for one in trainings])
     write_table(stage.folder / "trainings.tsv", table)
     draw_histories(stage, trainings)
     stage.finish(f"{len(trainings)} trained networks", describe(stage, table, cfg))
+
+
+def name_of_training(training: Training) -> UnitName:
+    """What a training is called while it runs."""
+    variant, fold = training.variant.name, training.fold.name
+    return UnitName(variant, f"{variant}, {fold}, seed {training.seed}")
 
 
 def more_seeds(old: int, new: int, stamped: dict) -> bool:

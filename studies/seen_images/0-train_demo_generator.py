@@ -20,7 +20,7 @@ from typing import Literal
 
 from neuroface.pipeline import run_script
 from seen_images import demo_generator as parts
-from study import STUDY
+from seen_images.study import STUDY
 
 import torch
 from diffusers import AutoencoderKL

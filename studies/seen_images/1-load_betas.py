@@ -43,8 +43,8 @@ from seen_images.generator import check_folder, check_weights
 from seen_images.kinds import kinds_of, split_by_kinds
 from seen_images.patterns import Scaler, mean_of_repeats, reliability, unmeasured
 from seen_images.sources import Source, check_sessions, check_trials, open_source
+from seen_images.study import STUDY
 from seen_images.tables import read_tsv
-from study import STUDY
 
 import numpy as np
 import pandas as pd

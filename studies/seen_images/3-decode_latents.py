@@ -25,6 +25,7 @@ from typing import Any
 from neuroface.pipeline import (
     Rules,
     Stage,
+    UnitName,
     only_more,
     run_script,
     write_json,
@@ -44,6 +45,7 @@ from seen_images.latents import (
 from seen_images.networks import build, edges_of, n_parameters, save_decoder, scaled_laplacian
 from seen_images.options import PUBLISHED, options_of
 from seen_images.patterns import mean_of_repeats
+from seen_images.study import STUDY
 from seen_images.training import (
     Watched,
     fit_ridge,
@@ -52,7 +54,6 @@ from seen_images.training import (
     predict,
     train_network,
 )
-from study import STUDY
 
 import numpy as np
 import pandas as pd
@@ -79,6 +80,7 @@ def main():
         units,
         done,
         "decoders",
+        lambda unit: UnitName(unit[1], " ".join(unit)),
     )
 
     tables = {}

@@ -32,8 +32,8 @@ from seen_images.drawings import (
 from seen_images.generator import check_folder, check_weights, open_generator, resized
 from seen_images.latents import decoded_latents, drawn_name, open_problem
 from seen_images.sources import first_captions, open_source
+from seen_images.study import STUDY
 from seen_images.tables import read_tsv
-from study import STUDY
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -169,8 +169,8 @@ def describe(stage: Stage, images: list[str], cfg) -> Section:
     save_figure(figure, stage.folder / "first_images.png")
     section.figure(
         stage.folder / "first_images.png",
-        f"The first {len(shown)} test images in the order of the data set, not chosen, with a caption each"
-        f"{', and their first drawings' if cfg.DRAW else ''}. "
+        f"The first {len(shown)} of {len(images)} test images in the order of the data set, not chosen, with a "
+        f"caption each{', and their first drawings' if cfg.DRAW else ''}. "
         "Script 7 shows the best, the middle and the worst.",
     )
     return section

@@ -39,7 +39,7 @@ from seen_images.picture_report import describe
 from seen_images.picture_scores import shuffled_pairings, table_of_scores
 from seen_images.pixel_scores import LPIPS, pair_scores, pairwise_measures
 from seen_images.scores import similarity
-from study import STUDY
+from seen_images.study import STUDY
 
 import numpy as np
 import pandas as pd

@@ -44,9 +44,9 @@ from seen_images.scores import (
     similarity,
     two_way_influence,
 )
+from seen_images.study import STUDY
 from seen_images.tables import read_tsv
 from seen_images.training import predict
-from study import STUDY
 
 import numpy as np
 import pandas as pd

@@ -29,8 +29,8 @@ from seen_images.latents import targets_of
 from seen_images.picture_scores import WORDS
 from seen_images.scores import derangements
 from seen_images.sources import first_captions, open_source
+from seen_images.study import STUDY
 from seen_images.tables import read_tsv, with_interval
-from study import STUDY
 
 import numpy as np
 import pandas as pd

@@ -31,10 +31,6 @@ from neuroface.bold import (
     open_header,
 )  # fmt: skip
 from neuroface.pipeline import Checklist, Section, Stage, run_script, write_json, write_table
-
-import pandas as pd
-
-from study import STUDY
 from volume_study.check import check_study
 from volume_study.demo import write_demo
 from volume_study.extras import require
@@ -49,6 +45,9 @@ from volume_study.labelling import (
     shown_once,
 )
 from volume_study.observers import agreement, consensus, labels_per_tr, read_observers
+from volume_study.study import STUDY
+
+import pandas as pd
 
 OF_OBSERVERS = ("OBSERVER_COLUMN", "MIN_AGREEMENT", "SEGMENTS", "FILM_CLOCK", "FILM_EVENT")
 OF_EVENTS = ("EVENT_LABELS", "EVENT_COLUMN", "JOIN_GAP_S")

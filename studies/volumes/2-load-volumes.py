@@ -22,6 +22,7 @@ from neuroface.bold import (
     check_grid,
     cleaning_lines,
     cleaning_of,
+    describe_overlap,
     find_runs,
     make_group_mask,
     open_header,
@@ -39,12 +40,11 @@ from neuroface.pipeline import (
     write_npy,
     write_table,
 )
+from volume_study.study import STUDY
+from volume_study.volumes import balance, extract_volumes, keep_frequent
 
 import numpy as np
 import pandas as pd
-
-from study import STUDY
-from volume_study.volumes import balance, extract_volumes, keep_frequent
 
 
 def main():
@@ -88,6 +88,7 @@ def main():
     write_npy(stage.folder / "y.npy", samples["label"].map(labels.index).to_numpy(np.int8))
     write_table(stage.folder / "samples.tsv", samples)
     section = describe(samples, open_npy(X_file), labels, computed, cleaning)
+    describe_overlap(section, stage.folder)
     stage.finish(f"X.npy with {len(samples):,} volumes", section)
 
 

@@ -35,6 +35,7 @@ from neuroface.decoding import (
 from neuroface.pipeline import (
     Rules,
     Stage,
+    UnitName,
     only_more,
     open_npy,
     read_json,
@@ -44,11 +45,6 @@ from neuroface.pipeline import (
     write_npy,
     write_table,
 )
-
-import numpy as np
-import pandas as pd
-
-from study import STUDY
 from volume_study.crossed import crossed_intervals
 from volume_study.decoding_report import describe, plot_results, write_comparison
 from volume_study.fold_test import fold_test
@@ -65,8 +61,13 @@ from volume_study.results import (
     write_results,
 )
 from volume_study.scores import scores, scores_of_values, weighted_scores_of_all
+from volume_study.screened import screened_values
 from volume_study.splits import folds_of_all_splits, leaks, permuted_labels
+from volume_study.study import STUDY
 from volume_study.training import predict, train_classifier
+
+import numpy as np
+import pandas as pd
 
 
 def main():
@@ -93,7 +94,8 @@ def main():
         for fold in folds[split]
     ]
     train = partial(train_fold, stage, samples, labels, cfg)
-    stage.each(train, units, partial(is_trained, stage.folder, cfg.MODELS), "folds")
+    done = partial(is_trained, stage.folder, cfg.MODELS)
+    stage.each(train, units, done, "folds", name_of_training)
 
     names = ["ridge", *(name for name in cfg.BASELINES if name != "ridge")]
     fit = partial(fit_linear, stage, samples, labels, folds, cfg)
@@ -168,6 +170,12 @@ def check_dataset(folder: Path) -> pd.DataFrame:
     return samples
 
 
+def name_of_training(unit: Unit) -> UnitName:
+    """What a training is called while it runs."""
+    model, split, fold = unit
+    return UnitName(model, f"{model}, {split} fold {fold.number}")
+
+
 def train_fold(stage: Stage, samples: pd.DataFrame, labels: list[str], cfg, unit: Unit) -> None:
     """Train a network on one fold and predict its held-out volumes; the predictions are written last."""
     model, split, fold = unit
@@ -200,7 +208,7 @@ def fit_linear(
     cfg,
     name: str,
 ) -> None:
-    """Score a linear model on all folds: ridge under every split and on relabelled blocks, logistic where networks are."""
+    """Score a linear model on all folds: ridge under every split and on relabelled blocks, the others where networks are."""
     X, y = (
         open_npy(stage.folder_of(2) / "X.npy"),
         np.array(open_npy(stage.folder_of(2) / "y.npy")).astype(int),
@@ -215,6 +223,9 @@ def fit_linear(
         if name == "ridge":
             values = ridge_values(kernel, y, folds[split], n_labels)
             found: dict = scores_of_values(y, values)
+        elif name == "screened_ridge":
+            values = screened_values(X, kernel, y, folds[split], n_labels)
+            found = scores_of_values(y, values)
         else:
             values = logistic_probabilities(kernel, y, folds[split], n_labels)
             found = scores(y, values)
@@ -259,7 +270,7 @@ def compare_models(
 
 
 def values_file(stage: Stage, name: str, split: str) -> Path:
-    """Held-out probabilities, or decision values of ridge, (n, n_labels)."""
+    """Held-out probabilities, or decision values of ridge classifiers, (n, n_labels)."""
     return stage.folder / "linear" / f"{name}_{split}.npy"
 
 

@@ -40,15 +40,14 @@ from neuroface.pipeline import (
     write_npy,
     write_table,
 )
-
-import numpy as np
-import pandas as pd
-
-from study import STUDY
 from volume_study.episode_test import ALPHA, episode_test, mean_difference
 from volume_study.explaining import Explainer, choose_volumes
 from volume_study.maps_report import describe, summarize
 from volume_study.splits import leaks, viewers_of
+from volume_study.study import STUDY
+
+import numpy as np
+import pandas as pd
 
 RULES = Rules(growing={"MAP_METHODS": only_more})
 

@@ -31,12 +31,6 @@ from neuroface.pipeline import (
     write_npy,
     write_table,
 )
-
-import numpy as np
-import pandas as pd
-from scipy.spatial.distance import cdist
-
-from study import STUDY
 from volume_study.clustering import (
     exchanged_separations,
     overlap_table,
@@ -48,6 +42,11 @@ from volume_study.clustering import (
 )
 from volume_study.decoding_report import said_p
 from volume_study.extras import require
+from volume_study.study import STUDY
+
+import numpy as np
+import pandas as pd
+from scipy.spatial.distance import cdist
 
 
 def main():

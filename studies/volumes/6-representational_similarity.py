@@ -36,11 +36,6 @@ from neuroface.pipeline import (
     set_random_seed,
     write_table,
 )
-
-import numpy as np
-import pandas as pd
-
-from study import STUDY
 from volume_study.extras import require
 from volume_study.networks import build_classifier, load_classifier
 from volume_study.similarity import (
@@ -56,6 +51,10 @@ from volume_study.similarity import (
     noise_ceiling,
     p_over_people,
 )
+from volume_study.study import STUDY
+
+import numpy as np
+import pandas as pd
 
 CORRELATIONS = ("pearson", "spearman")
 PUBLISHED = "r = −0.590, p > .05"

@@ -17,14 +17,13 @@ from pathlib import Path
 from neuroface.bold import read_mask, read_masked, read_rois
 from neuroface.maps import average_file, contrast_file, draw_surfaces, load_hemispheres, project
 from neuroface.pipeline import Section, Stage, read_json, read_table, run_script, write_table
-
-import numpy as np
-
-from study import STUDY
 from volume_study.differences import as_frame, differences
 from volume_study.episode_test import ALPHA
 from volume_study.explaining import METHODS
 from volume_study.figures import draw_distances, draw_places, draw_slices
+from volume_study.study import STUDY
+
+import numpy as np
 
 
 def main():

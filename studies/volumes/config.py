@@ -147,8 +147,9 @@ LEARNING_RATE: float = 0.001
 # AdamW's weight decay.
 WEIGHT_DECAY: float = 0.0001
 # Linear models on the same folds: "ridge" (always fitted; also used for the ladder of splits),
-# "logistic" (multinomial).
-BASELINES: tuple[str, ...] = ("ridge", "logistic")
+# "screened_ridge" (ridge on the tenth of the voxels that differ most between labels, chosen on the
+# inner validation volumes), "logistic" (multinomial).
+BASELINES: tuple[str, ...] = ("screened_ridge", "ridge", "logistic")
 # Relabellings in the null of the ridge classifier: whole blocks exchange their labels, in the same
 # way for all viewers.
 N_PERMUTATIONS: int = 1000

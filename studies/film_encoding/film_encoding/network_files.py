@@ -7,6 +7,7 @@ from film_encoding.networks import TimeStepConvolutions  # noqa: F401  a stored 
 from film_encoding.splits import Fold, read_folds
 from film_encoding.variants import Variant, is_repeated, variants_of
 from neuroface import NeuroFaceError
+from neuroface.decoding import keras_file_errors, load_keras_file
 from neuroface.pipeline import keras, open_npy, read_table
 
 import numpy as np
@@ -65,14 +66,9 @@ def load_network(path: Path, n_voxels: int) -> keras.Model:
     NeuroFaceError
         If it is damaged, or predicts another number.
     """
-    try:
-        network = keras.saving.load_model(path, compile=False, safe_mode=True)
+    with keras_file_errors(path):
+        network = load_keras_file(path)
         outputs = network.output_shape
-    except Exception as error:  # there is no end to what can be wrong with such a file
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise NeuroFaceError(
-            f"{path} cannot be loaded as a Keras model ({first}). Delete it and train again."
-        ) from None
     predicted = (outputs[0] if isinstance(outputs, list) else outputs)[-1]
     if predicted != n_voxels:
         raise NeuroFaceError(

@@ -2,8 +2,29 @@
 
 from film_encoding.methods_text import PUBLISHED, methods
 from film_encoding.settings import FilmSettings
-from neuroface.pipeline import Step, Study
+from neuroface.pipeline import Step, Study, map_name, mask_name
 
+BIDS_NAMES = (
+    mask_name("2-voxels/mask.nii.gz"),
+    map_name(
+        "4-scores/maps/{model}_{split}_{test}_{run}.nii.gz",
+        "{model} {split} {test} {run}",
+        "Per voxel: correlation r of predicted and measured BOLD, its interval, ceiling or corrected p.",
+        "4-scores/units/{model}_{split}_{test}.{run}.npy",
+    ),
+    map_name(
+        "5-saliency/{method}.nii.gz",
+        "saliency {method}",
+        "Mean absolute saliency of voxels over moments.",
+        "5-saliency/{method}.npy",
+    ),
+    map_name(
+        "6-perturbations/concept_{concept}.nii.gz",
+        "concept {concept}",
+        "BOLD while a concept is on the screen minus BOLD without it.",
+        "",
+    ),
+)
 STUDY = Study(
     name="Film and brain",
     steps=(
@@ -22,5 +43,6 @@ STUDY = Study(
     "frame.",
     methods=methods,
     published=PUBLISHED,
+    bids_names=BIDS_NAMES,
     packages=("av", "himalaya", "pymoten", "scikit-image"),
 )

@@ -9,7 +9,7 @@ from film_encoding.perceptual import features_of
 from film_encoding.splits import Fold
 from film_encoding.variants import Variant
 from neuroface import NeuroFaceError
-from neuroface.pipeline import HAS_GPU, keras, set_random_seed
+from neuroface.pipeline import HAS_GPU, TrainingProgress, keras, set_random_seed
 
 import numpy as np
 import pandas as pd
@@ -68,7 +68,7 @@ def train(
         validation_data=inner,
         epochs=cfg.EPOCHS,
         verbose=0,
-        callbacks=[best, keras.callbacks.TerminateOnNaN(), clock],
+        callbacks=[best, keras.callbacks.TerminateOnNaN(), clock, TrainingProgress()],
     )
     history = pd.DataFrame(fitted.history)
     history.insert(0, "epoch", np.arange(1, len(history) + 1))

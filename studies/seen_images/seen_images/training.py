@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from neuroface import NeuroFaceError
 from neuroface.decoding import batch_bounds
+from neuroface.pipeline import note_progress
 from seen_images.networks import Decoder, Linear
 
 import numpy as np
@@ -147,6 +148,7 @@ def train_network(
                 f"{learning_rate:g}. Set a smaller learning_rate in DECODER_OPTIONS."
             )
         seconds = round(time.monotonic() - started, 2)
+        note_progress(0.999 * epoch / epochs)
         history.append(
             {
                 "epoch": epoch,

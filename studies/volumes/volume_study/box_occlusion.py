@@ -9,11 +9,10 @@ the same maps, at 80 × 80 × 35 voxels with a hundred times as many operations.
 
 from neuroface.decoding import ToVolumes, VolumeConv3D
 from neuroface.pipeline import keras
-
-import numpy as np
-
 from volume_study.layers import DepthwiseConv3D, VolumePadding
 from volume_study.patches import Mean, Nonlinear, Pointwise, Spatial
+
+import numpy as np
 
 ops, layers = keras.ops, keras.layers
 

@@ -10,12 +10,11 @@ from neuroface.bold import (
 )  # fmt: skip
 from neuroface.decoding import step_bytes
 from neuroface.pipeline import Checklist
+from volume_study.splits import folds_of_all_splits
+from volume_study.volumes import balance, keep_frequent
 
 import numpy as np
 import pandas as pd
-
-from volume_study.splits import folds_of_all_splits
-from volume_study.volumes import balance, keep_frequent
 
 GB_OF_A_PROCESS = 1.0  # Python, TensorFlow and the volumes in use
 

@@ -4,15 +4,14 @@ from pathlib import Path
 
 from neuroface.decoding import CALIBRATION_BINS, model_folder
 from neuroface.pipeline import Section, read_table, save_figure, write_table
+from volume_study.names import BASELINES, MODELS, SPLITS
+from volume_study.results import COMPARED, columns_of
 
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, RocCurveDisplay
-
-from volume_study.names import BASELINES, MODELS, SPLITS
-from volume_study.results import COMPARED, columns_of
 
 COLOURS = ("#2b5f8a", "#c8643c", "#3f8f5f", "#8a5fa8", "#8f7a2b", "#5c6672", "#b0507a", "#4aa3a3")
 SCORES = (

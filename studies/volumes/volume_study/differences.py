@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from neuroface.pipeline import read_json, read_table
+from volume_study.decoding_report import said_p
 
 import numpy as np
 import pandas as pd
-
-from volume_study.decoding_report import said_p
 
 NOT_MEASURED = "not measured in this run"
 

@@ -4,12 +4,11 @@ from pathlib import Path
 
 from neuroface.attribution import Recipe, explainer_of_network
 from neuroface.pipeline import keras
+from volume_study.box_occlusion import BoxOcclusion
+from volume_study.networks import load_classifier, view_of_class
 
 import numpy as np
 import pandas as pd
-
-from volume_study.box_occlusion import BoxOcclusion
-from volume_study.networks import load_classifier, view_of_class
 
 # method → (what tables call it, unit of a map's values)
 METHODS = {

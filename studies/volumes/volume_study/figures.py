@@ -5,6 +5,8 @@ from typing import Any
 
 from neuroface.bold import unmask
 from neuroface.pipeline import save_figure
+from volume_study.decoding_report import colour_of
+from volume_study.similarity import square
 
 import nibabel as nib
 import numpy as np
@@ -12,9 +14,6 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from nilearn.datasets import load_mni152_template
 from nilearn.plotting import plot_stat_map
-
-from volume_study.decoding_report import colour_of
-from volume_study.similarity import square
 
 N_SLICES, SHOWN = 6, 0.9  # slices per label; the share of voxels, by size, that is left blank
 

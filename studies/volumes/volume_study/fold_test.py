@@ -6,11 +6,11 @@ folds depend on each other: the smallest is multiplied with the number of folds.
 volumes are not new to the model (:func:`volume_study.splits.leaks`) this is no test.
 """
 
-import numpy as np
-import pandas as pd
-
 from volume_study.scores import balanced_accuracy
 from volume_study.splits import viewers_of
+
+import numpy as np
+import pandas as pd
 
 
 def fold_test(

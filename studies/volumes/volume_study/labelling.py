@@ -13,11 +13,10 @@ from neuroface.bold import (
     read_events,
     trial_types_of,
 )
+from volume_study.film_clock import moments_of_volumes
 
 import numpy as np
 import pandas as pd
-
-from volume_study.film_clock import moments_of_volumes
 
 # A row per volume. onset_s: time of its label on ``clock``, the film or the run; tr: the volume in
 # the BOLD series, from 0; moment: what all volumes with this TR of the stimulus share; event: the

@@ -1,12 +1,11 @@
 """Multinomial ridge and logistic classifiers from one n × n kernel of volumes; the ladder of splits and its null."""
 
 from neuroface.decoding import Fold, p_value
+from volume_study.scores import balanced_accuracy
 
 import numpy as np
 from scipy import linalg
 from sklearn.linear_model import LogisticRegression
-
-from volume_study.scores import balanced_accuracy
 
 PENALTIES = (1e-2, 1e-1, 1.0, 1e1, 1e2)  # multiples of the mean variance of a training volume
 STRENGTHS = (1e-3, 1e-1, 1e1)  # C of logistic regression, in the same unit
@@ -31,7 +30,7 @@ def ridge_said(
     said = np.full(labels.shape, -1, dtype=np.int8)
     for fold in folds:
         model = _Ridge(kernel, labels, fold.train, n_classes)
-        best = _best_penalty(model, labels, fold.validation, n_classes)
+        best = _accuracies(model, labels, fold.validation, n_classes).argmax(axis=0)
         for number in np.unique(best):
             mine = np.flatnonzero(best == number)
             said[np.ix_(fold.test, mine)] = model.decide(PENALTIES[number], fold.test, mine).argmax(
@@ -48,24 +47,34 @@ def ridge_values(
     Those of a fold are divided by their SD on its validation set, so that folds can be ranked
     together.
     """
-    found = np.full((len(y), n_classes), np.nan)
+    values = np.full((len(y), n_classes), np.nan)
     for fold in folds:
-        model = _Ridge(kernel, y[:, None], fold.train, n_classes)
-        penalty = PENALTIES[_best_penalty(model, y[:, None], fold.validation, n_classes)[0]]
-        spread = model.decide(penalty, fold.validation).std()
-        found[fold.test] = model.decide(penalty, fold.test)[..., 0] / max(spread, 1e-300)
-    return found
+        values[fold.test], _ = ridge_of_fold(kernel, y, fold, n_classes)
+    return values
 
 
-def _best_penalty(
+def ridge_of_fold(
+    kernel: np.ndarray, y: np.ndarray, fold: Fold, n_classes: int
+) -> tuple[np.ndarray, float]:
+    """Decision values (n_test, n_classes) of the best penalty, and its balanced accuracy on the validation set."""
+    model = _Ridge(kernel, y[:, None], fold.train, n_classes)
+    accuracies = _accuracies(model, y[:, None], fold.validation, n_classes)[:, 0]
+    penalty = PENALTIES[int(np.argmax(accuracies))]
+    spread = model.decide(penalty, fold.validation).std()
+    values = model.decide(penalty, fold.test)[..., 0] / max(spread, 1e-300)
+    return values, float(accuracies.max())
+
+
+def _accuracies(
     model: "_Ridge", labels: np.ndarray, rows: np.ndarray, n_classes: int
 ) -> np.ndarray:
-    """Number of the penalty with the best balanced accuracy on some volumes, for each labelling."""
-    tried = [
-        balanced_accuracy(labels[rows], model.decide(penalty, rows).argmax(axis=1), n_classes)
-        for penalty in PENALTIES
-    ]
-    return np.argmax(tried, axis=0)
+    """Balanced accuracy of each penalty on some volumes, for each labelling: (n_penalties, n_labellings)."""
+    return np.array(
+        [
+            balanced_accuracy(labels[rows], model.decide(penalty, rows).argmax(axis=1), n_classes)
+            for penalty in PENALTIES
+        ]
+    )
 
 
 class _Ridge:

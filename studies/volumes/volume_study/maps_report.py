@@ -6,13 +6,12 @@ from pathlib import Path
 from neuroface.bold import open_image
 from neuroface.maps import contrast_file
 from neuroface.pipeline import Section, read_json, read_table
+from volume_study.episode_test import ALPHA
+from volume_study.explaining import METHODS
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
-
-from volume_study.episode_test import ALPHA
-from volume_study.explaining import METHODS
 
 
 def summarize(work, groups: list, tests: list, cfg) -> dict:

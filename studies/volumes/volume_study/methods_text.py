@@ -4,10 +4,9 @@ from pathlib import Path
 
 from neuroface.bold import denoise_sentences
 from neuroface.pipeline import read_json, read_table
+from volume_study.names import BASELINES, MODELS, SPLITS
 
 import pandas as pd
-
-from volume_study.names import BASELINES, MODELS, SPLITS
 
 LEAD = "Labels of single volumes of BOLD, decoded by networks."
 CAUTION = (
@@ -98,6 +97,8 @@ def _decoding(root: Path, s: dict) -> str:
     )
     linear = {
         "ridge": "Ridge classifiers (Saunders et al. 1998)",
+        "screened_ridge": "ridge classifiers on the tenth of the voxels with the largest differences between labels "
+        "(chosen, as the penalty, on the inner validation volumes)",
         "logistic": BASELINES["logistic"],
     }
     others = [linear[name] for name in linear if name == "ridge" or name in s["BASELINES"]]

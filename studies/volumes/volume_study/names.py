@@ -8,7 +8,11 @@ MODELS = {
     "cnn_only": "the hybrid's 3D-CNN alone",
     "transformer_only": "the hybrid's Transformer alone",
 }
-BASELINES = {"ridge": "ridge", "logistic": "multinomial logistic regression"}
+BASELINES = {
+    "ridge": "ridge",
+    "logistic": "multinomial logistic regression",
+    "screened_ridge": "screened ridge",
+}
 
 # name in CV_SPLITS → what is kept out of training together; in the order of the ladder, from the
 # weakest on

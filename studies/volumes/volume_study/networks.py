@@ -22,10 +22,9 @@ from neuroface.decoding import (
     window_input,
 )
 from neuroface.pipeline import did_you_mean, keras
+from volume_study.layers import DepthwiseConv3D, LogOdds, PlaceEmbedding, VolumePadding
 
 import numpy as np
-
-from volume_study.layers import DepthwiseConv3D, LogOdds, PlaceEmbedding, VolumePadding
 
 layers = keras.layers
 BN = {"momentum": 0.9, "epsilon": 1e-5}  # those of the published networks' library

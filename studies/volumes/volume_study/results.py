@@ -7,10 +7,6 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.decoding import Fold, model_file, model_folder, p_value
 from neuroface.pipeline import read_json, read_table, write_json, write_table
-
-import numpy as np
-import pandas as pd
-
 from volume_study.crossed import crossed_intervals, difference_of
 from volume_study.fold_test import fold_test
 from volume_study.scores import (
@@ -21,6 +17,9 @@ from volume_study.scores import (
     weighted_scores_of_all,
 )
 from volume_study.splits import leaks
+
+import numpy as np
+import pandas as pd
 
 Unit = tuple[str, str, Fold]  # network (or permutation), split, fold
 COMPARED = ("accuracy", "balanced_accuracy", "roc_auc")  # of pairs of models

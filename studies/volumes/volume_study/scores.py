@@ -3,12 +3,11 @@
 from functools import partial
 
 from neuroface.decoding import CALIBRATION_BINS, weighted_scores
+from volume_study.crossed import crossed_intervals
 
 import numpy as np
 import pandas as pd
 from sklearn import metrics
-
-from volume_study.crossed import crossed_intervals
 
 
 def balanced_accuracy(labels: np.ndarray, said: np.ndarray, n_classes: int) -> np.ndarray:

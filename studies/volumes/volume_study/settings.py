@@ -4,10 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from neuroface.bold import Denoise, HighPassHz, SmoothingMm, check_film_event, complete_denoise
 from neuroface.pipeline import SettingsModel, did_you_mean
+from volume_study.names import MODELS
 
 from pydantic import Field, model_validator
-
-from volume_study.names import MODELS
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
@@ -62,7 +61,7 @@ class VolumeSettings(SettingsModel):
     BATCH_SIZE: Positive
     LEARNING_RATE: Annotated[float, Field(gt=0, le=1)]
     WEIGHT_DECAY: Annotated[float, Field(ge=0, lt=1)]
-    BASELINES: tuple[Literal["ridge", "logistic"], ...]
+    BASELINES: tuple[Literal["ridge", "logistic", "screened_ridge"], ...]
     # Fewer allow no p of 0.05 of the ladder.
     N_PERMUTATIONS: Annotated[int, Field(ge=20)]
     N_PERMUTATIONS_NETWORK: Annotated[int, Field(ge=0)]

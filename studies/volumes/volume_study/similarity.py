@@ -5,12 +5,11 @@ from math import factorial
 
 from neuroface.decoding import rows_apart
 from neuroface.pipeline import keras
+from volume_study.splits import ROUNDING_S, viewers_of
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata, ttest_1samp
-
-from volume_study.splits import ROUNDING_S, viewers_of
 
 MOST_EXACT = 50_000  # relabellings up to which all are tried: eight labels
 DISTANCES = (

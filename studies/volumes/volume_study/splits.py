@@ -1,11 +1,10 @@
 """Cross-validation folds over labelled volumes: which volumes are held out together."""
 
 from neuroface.decoding import Embargo, Fold, Rows, divide_into_folds, possible_folds
+from volume_study.names import SPLITS
 
 import numpy as np
 import pandas as pd
-
-from volume_study.names import SPLITS
 
 PURGED = ("block", "run")  # no training volume within EMBARGO_TRS of a held-out one
 ONE_FOLD_EACH = ("subject", "run")  # where there are fewer of them than N_FOLDS

@@ -4,7 +4,7 @@ import time
 
 from neuroface import NeuroFaceError
 from neuroface.decoding import Fold, batch_bounds, multiply_adds
-from neuroface.pipeline import HAS_GPU, keras, set_random_seed
+from neuroface.pipeline import HAS_GPU, TrainingProgress, keras, set_random_seed
 
 import numpy as np
 import pandas as pd
@@ -109,6 +109,7 @@ def train_classifier(
                 lambda epoch: learning_rate * (1 + np.cos(np.pi * epoch / epochs)) / 2
             ),
             keras.callbacks.TerminateOnNaN(),
+            TrainingProgress(),
             watch,
         ],
     )

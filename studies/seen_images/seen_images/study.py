@@ -1,10 +1,19 @@
 """The study "seen images": its seven stages, its settings, the words of its report."""
 
-from neuroface.pipeline import Step, Study
+from neuroface.pipeline import Step, Study, map_name, mask_name
 from seen_images import EXTRAS
 from seen_images.methods_text import PAPER, methods
 from seen_images.settings import SeenSettings
 
+BIDS_NAMES = (
+    mask_name("1-betas/space.nii.gz"),
+    map_name(
+        "6-attributions/{target}_{direction}.nii.gz",
+        "{target} {direction}",
+        "Mean attribution and mean absolute attribution of a direction of the latents.",
+        "6-attributions/{target}_{direction}.npy",
+    ),
+)
 STUDY = Study(
     name="Seen images",
     steps=(
@@ -23,6 +32,7 @@ STUDY = Study(
     "“mean training picture”.",
     methods=methods,
     published=PAPER,
+    bids_names=BIDS_NAMES,
     packages=tuple(
         name for name in EXTRAS if name in ("torch", "diffusers", "transformers", "himalaya")
     ),

@@ -1,0 +1,73 @@
+"""Progress of units: the time left by arithmetic, and what is said while a unit runs."""
+
+import io
+import time
+
+from neuroface.pipeline import note_progress, progress
+from neuroface.pipeline.progress import UnitName, UnitState, duration, seconds_left
+from neuroface.pipeline.workers import run_units
+
+import pytest
+
+CNN, RIDGE = "voxel-time CNN", "ridge"
+NAMES = [
+    *(UnitName(RIDGE, f"ridge {k}") for k in range(4)),
+    *(UnitName(CNN, f"CNN {k}") for k in range(5)),
+]
+
+
+def test_trainings_that_take_long_are_not_timed_by_those_that_do_not():
+    ridges = [UnitState(1.0, 1.0, 1.0, 1.0)] * 4
+    # 60 s of compiling, then 1 % of the training in 9 s: 891 s are left, and 960 s for each of four more.
+    first = UnitState(69.0, 0.01, 60.0, 0.0 + 1e-12)
+    left, unknown = seconds_left(NAMES, [*ridges, first, *[None] * 4], n_jobs=1)
+    assert left == pytest.approx(891 + 4 * 960, rel=1e-6) and unknown == {}
+    left, _ = seconds_left(NAMES, [*ridges, first, *[None] * 4], n_jobs=2)
+    assert left == pytest.approx((891 + 4 * 960) / 2, rel=1e-6)
+
+
+def test_what_has_not_been_timed_is_not_counted_and_said():
+    states = [UnitState(1.0, 1.0, 1.0, 1.0), *[None] * 8]
+    left, unknown = seconds_left(NAMES, states, n_jobs=1)
+    assert left == pytest.approx(3) and unknown == {CNN: 5}
+
+
+def test_the_last_unit_of_many_workers_is_not_divided_among_them():
+    states = (
+        [UnitState(1.0, 1.0, 1.0, 1.0)] * 4
+        + [UnitState(100.0, 1.0, 1.0, 0.0)] * 4
+        + [UnitState(50.0, 0.5, 0.0, 0.0)]
+    )
+    assert seconds_left(NAMES, states, n_jobs=8)[0] == pytest.approx(50)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(95, "2 min"), (3540, "59 min"), (6180, "1 h 43 min"), (13500, "3 h 45 min")],
+)
+def test_durations_are_written_as_people_read_them(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_unit_that_runs_is_named_with_its_share(n_jobs, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.1)
+    monkeypatch.setattr(progress, "NOTE_EVERY_S", 0.05)
+    monkeypatch.setattr("sys.stderr", io.StringIO())  # no terminal
+
+    def work(unit):
+        note_progress(0.12)
+        time.sleep(0.6)
+
+    run_units(
+        work,
+        [1, 2],
+        n_jobs,
+        "folds",
+        name_of=lambda unit: UnitName(CNN, f"{CNN}, movie fold {unit}"),
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith(f"  folds: 0 of 2; {CNN}, movie fold 1 12%") for line in lines), (
+        lines
+    )
+    assert lines[-1].startswith("  folds: 2 of 2")
