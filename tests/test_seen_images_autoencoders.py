@@ -1,22 +1,18 @@
 """Autoencoders other than Stable Diffusion's, and folders of weights told apart by their files."""
 
 import json
-import sys
 
 from neuroface import NeuroFaceError
 
 import numpy as np
 import pytest
-from conftest import ROOT
 
 torch = pytest.importorskip("torch", reason="needs the extras of seen images: make images-test")
 pytest.importorskip("diffusers", reason="needs the extras of seen images: make images-test")
-FOLDER = ROOT / "studies" / "seen_images"
-sys.path.insert(0, str(FOLDER))
+from seen_images import autoencoders, generator
 
-from diffusers import AutoencoderKL  # noqa: E402
-from seen_images import autoencoders, generator  # noqa: E402
-from torch import nn  # noqa: E402
+from diffusers import AutoencoderKL
+from torch import nn
 
 torch.set_num_threads(1)
 

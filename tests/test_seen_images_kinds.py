@@ -1,20 +1,15 @@
 """Kinds of pictures that are held out whole, and the effective dimension of what is decoded."""
 
-import sys
-
 from neuroface import NeuroFaceError
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 
 pytest.importorskip("torch", reason="needs the extras of seen images: make images-test")
 pytest.importorskip("diffusers", reason="needs the extras of seen images: make images-test")
-sys.path.insert(0, str(ROOT / "studies" / "seen_images"))
-
-from seen_images import demo, kinds  # noqa: E402
-from seen_images.scores import effective_dimension  # noqa: E402
+from seen_images import demo, kinds
+from seen_images.scores import effective_dimension
 
 RNG = np.random.default_rng(7)
 
