@@ -9,10 +9,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extras of seen images: make images-test")
 pytest.importorskip("diffusers", reason="needs the extras of seen images: make images-test")
-from seen_images import autoencoders, generator
+from seen_images import autoencoders, generator  # noqa: E402
 
-from diffusers import AutoencoderKL
-from torch import nn
+from diffusers import AutoencoderKL  # noqa: E402
+from torch import nn  # noqa: E402
 
 torch.set_num_threads(1)
 

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extras of seen images: make images-test")
 pytest.importorskip("diffusers", reason="needs the extras of seen images: make images-test")
-from seen_images import demo, kinds
-from seen_images.scores import effective_dimension
+from seen_images import demo, kinds  # noqa: E402
+from seen_images.scores import effective_dimension  # noqa: E402
 
 RNG = np.random.default_rng(7)
 
