@@ -93,7 +93,7 @@ def write_nearest(folders: list[Path], cfg) -> None:
         problem = open_problem(folders[0], folders[1], target)
         decoded = open_npy(decoder_file(folders[2], target, drawn_name(target, cfg), ".npy"))
         similar.append(similarity(decoded - problem.mean, problem.targets - problem.mean))
-    nearest = problem.train_images[sum(similar).argmax(axis=1)]
+    nearest = problem.train_images[np.sum(similar, axis=0).argmax(axis=1)]
     write_table(
         folders[4] / "nearest.tsv", pd.DataFrame({"image": problem.test_images, "nearest": nearest})
     )

@@ -39,6 +39,7 @@ from matplotlib import pyplot as plt
 GROUPS = ("best", "middle", "worst")
 RANKED_BY = (
     "CLIP two-way",
+    "Inception v3 two-way",
     "EfficientNetV2-S two-way",
     "EfficientNet-Lite0 two-way",
 )  # the first that there is

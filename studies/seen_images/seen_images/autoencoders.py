@@ -52,7 +52,7 @@ def layout_of(folder: Path) -> Layout:
             f"MODEL_DIR = {folder} holds no autoencoder: neither vae/ as in diffusers' layout nor files "
             "<name>_encoder and <name>_decoder (.safetensors, .pth). Name the folder that holds one of them."
         )
-    vae = read_json(folder / VAE_FILES[0]) if (folder / VAE_FILES[0]).exists() else {}
+    vae = _configuration(folder / VAE_FILES[0])
     channels = int(vae.get("latent_channels", 4))
     if (folder / "transformer").is_dir():
         shift = vae.get("shift_factor") or 0
@@ -71,6 +71,14 @@ def layout_of(folder: Path) -> Layout:
         )
     line = f"an autoencoder alone ({channels} channels): it encodes and decodes pictures, and draws none"
     return Layout(line, False, channels, VAE_FILES)
+
+
+def _configuration(file: Path) -> dict:
+    """Settings of an autoencoder; {} if the file is missing or damaged, which is named when it is loaded."""
+    try:
+        return read_json(file)
+    except (OSError, ValueError, NeuroFaceError):
+        return {}
 
 
 def tiny_files(folder: Path) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from neuroface.pipeline import Section, save_figure
 from seen_images.drawings import main_kind
-from seen_images.features import CLIP
+from seen_images.features import ALEXNET2, ALEXNET5, B1, CLIP, INCEPTION, SWAV
 from seen_images.picture_scores import (
     FROM_MEAN,
     FROM_SHUFFLED,
@@ -45,6 +45,13 @@ NOTEBOOK = {
     "EfficientNet-B1 distance": (0.9195, 0.6696, 0.6645),
     "SwAV distance": (0.6739, 0.3868, 0.3806),
 }
+
+
+# NSD. PixCorr, SSIM, Alex(2), Alex(5), Incep, CLIP, Eff, SwAV.
+PUBLISHED_EIGHT = {
+    "published: MindEye2 (Scotti et al. 2024)": (".322", ".431", "", "", ".954", ".930", ".619", ".344"),
+    "published: Takagi & Nishimoto 2023, as scored there": (".246", ".410", "", "", ".838", ".821", ".811", ".504"),
+}  # fmt: skip
 
 
 def describe(folder: Path, scores: pd.DataFrame, cfg) -> Section:
@@ -108,6 +115,7 @@ def describe(folder: Path, scores: pd.DataFrame, cfg) -> Section:
             "the mean training picture.",
         )
     add_published(section, cfg)
+    add_fields_measures(section, table, kinds, cfg)
     draw_scores(table, kinds, named + others, folder / "scores.png")
     section.figure(
         folder / "scores.png",
@@ -115,6 +123,49 @@ def describe(folder: Path, scores: pd.DataFrame, cfg) -> Section:
         "is better, ↓: lower.",
     )
     return section
+
+
+def fields_measures(cfg) -> dict[str, str]:
+    """The eight measures that MindEye, MindEye2 and others report: their name there → the name of the score here."""
+    return {
+        "PixCorr ↑": pixel_correlation_name(cfg),
+        "SSIM ↑": ssim_name(cfg),
+        "Alex(2) ↑": f"{ALEXNET2} two-way",
+        "Alex(5) ↑": f"{ALEXNET5} two-way",
+        "Incep ↑": f"{INCEPTION} two-way",
+        "CLIP ↑": f"{CLIP} two-way",
+        "Eff ↓": f"{B1} distance",
+        "SwAV ↓": f"{SWAV} distance",
+    }
+
+
+def add_fields_measures(section: Section, table: pd.DataFrame, kinds: list[str], cfg) -> None:
+    """The field's eight measures in its order and names, empty where weights are not at hand. NSD: published values too."""
+    names = fields_measures(cfg)
+    rows = [
+        [
+            WORDS[kind],
+            *(
+                f"{table.loc[(kind, measure), 'value']:.3f}"
+                if (kind, measure) in table.index
+                else ""
+                for measure in names.values()
+            ),
+        ]
+        for kind in kinds
+    ]
+    text = (
+        f"The eight measures that MindEye and its successors report, here of pictures at {cfg.SCORE_PIXELS} pixels for the "
+        "first two. Empty: the weights are not at hand."
+    )
+    if cfg.DATASET == "nsd":
+        rows += [[who, *values] for who, values in PUBLISHED_EIGHT.items()]
+        text += (
+            " Published rows: NSD, means over subj01, 02, 05 and 07 with all 40 sessions, one drawing for each shared test "
+            "image, three trials averaged, voxels of nsdgeneral. AlexNet's published values are not repeated here. None of "
+            "these publications has a row of shuffled brains or of a mean picture."
+        )
+    section.table(["", *names], rows, text)
 
 
 def identification_first(measures: list[str]) -> list[str]:
