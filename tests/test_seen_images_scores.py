@@ -525,7 +525,8 @@ def test_the_perceptual_distance_is_0_for_the_same_picture_and_symmetric():
 def test_networks_whose_weights_are_not_at_hand_are_named(tmp_path):
     there, left_out = features.networks_at_hand(None, str(tmp_path))
     assert list(there) == ["EfficientNet-Lite0"]
-    assert [name for name, _ in left_out] == ["EfficientNetV2-S", "CLIP", "LPIPS"]
+    assert [name for name, _ in left_out] == ["EfficientNetV2-S", "CLIP", "LPIPS", "AlexNet(2)", "AlexNet(5)",
+                                              "Inception v3", "EfficientNet-B1", "SwAV"]  # fmt: skip
     assert "lpips_alex.safetensors in SCORES_DIR = None" in dict(left_out)["LPIPS"]
     from safetensors.torch import save_file
 

@@ -39,7 +39,7 @@ from neuroface.pipeline import (
 )
 from seen_images.check import check_study
 from seen_images.demo import write_demo
-from seen_images.generator import check_folder, check_weights
+from seen_images.generator import check_weights, model_of
 from seen_images.kinds import kinds_of, split_by_kinds
 from seen_images.patterns import Scaler, mean_of_repeats, reliability, unmeasured
 from seen_images.sources import Source, check_sessions, check_trials, open_source
@@ -102,8 +102,7 @@ def check():
 
 def hold_out_kinds(stage: Stage, source: Source, cfg) -> pd.DataFrame:
     """The table ``kinds.tsv``, which is made once."""
-    model = check_folder(cfg.MODEL_DIR, cfg.GENERATOR_DIR, draws=cfg.DRAW)
-    file = stage.folder / "kinds.tsv"
+    model, file = model_of(cfg, texts=True), stage.folder / "kinds.tsv"
     check_weights(stage.folder / "generator.json", model, ("text_encoder",), stage.folder)
     if not file.exists():
         write_table(file, kinds_of(source, model, cfg))

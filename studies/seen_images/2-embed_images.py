@@ -39,8 +39,8 @@ from seen_images.drawings import write_picture
 from seen_images.features import CLIP, clip_folder, features_of, open_network
 from seen_images.generator import (
     Generator,
-    check_folder,
     check_weights,
+    model_of,
     open_generator,
     resized,
 )
@@ -58,8 +58,7 @@ WORDS = {"image": "image latents", "text": "text embedding", "clip": "CLIP embed
 
 def main():
     cfg = STUDY.load_settings(__file__)
-    texts = bool(cfg.TEXT_DECODERS)
-    model = check_folder(cfg.MODEL_DIR, cfg.GENERATOR_DIR, draws=cfg.DRAW, texts=texts)
+    model = model_of(cfg)
     stage = Stage(STUDY, 2, cfg, __doc__, reads=(1,))
     check_weights(stage.folder / "generator.json", model, ("vae", "text_encoder"), stage.folder)
     images = list_images(stage.folder_of(1))

@@ -29,7 +29,7 @@ from seen_images.drawings import (
     start_file,
     write_picture,
 )
-from seen_images.generator import check_folder, check_weights, open_generator, resized
+from seen_images.generator import check_weights, model_of, open_generator, resized
 from seen_images.latents import decoded_latents, drawn_name, open_problem
 from seen_images.sources import first_captions, open_source
 from seen_images.study import STUDY
@@ -44,8 +44,7 @@ SHOWN = 6  # test images in the report
 
 def main():
     cfg = STUDY.load_settings(__file__)
-    texts = bool(cfg.TEXT_DECODERS)
-    model = check_folder(cfg.MODEL_DIR, cfg.GENERATOR_DIR, draws=cfg.DRAW, texts=texts)
+    model = model_of(cfg)
     stage = Stage(STUDY, 4, cfg, __doc__, reads=(1, 2, 3), rules=RULES)
     check_weights(
         stage.folder_of(2) / "generator.json", model, ("vae", "text_encoder"), stage.folder_of(2)

@@ -1,13 +1,12 @@
 """``--check`` of script 1: what a data set holds, session by session, and what would stop scripts 1 to 3."""
 
-from functools import partial
 from pathlib import Path
 
 from neuroface.pipeline import Checklist
 from seen_images.autoencoders import layout_of
 from seen_images.drawings import conditions_of
 from seen_images.features import clip_folder
-from seen_images.generator import check_folder
+from seen_images.generator import model_of
 from seen_images.sources import Source, check_sessions, check_trials, open_source
 
 import numpy as np
@@ -26,10 +25,7 @@ def check_study(checklist: Checklist, cfg) -> None:
         If something is wrong: trials, regions, pictures, captions or the generator's files that are
         missing, damaged or do not fit together; too little disk or memory.
     """
-    texts = bool(cfg.TEXT_DECODERS)
-    model = checklist.try_to(
-        partial(check_folder, cfg.MODEL_DIR, cfg.GENERATOR_DIR, draws=cfg.DRAW, texts=texts)
-    )
+    model = checklist.try_to(model_of, cfg, cfg.SPLIT == "kinds" or None)
     if model:
         checklist.say(f"generator: {model}, {layout_of(model).line}")
     if cfg.CLIP_DECODERS:

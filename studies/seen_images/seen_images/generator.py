@@ -89,6 +89,17 @@ def check_folder(
     return Path(folder)
 
 
+def model_of(cfg, texts: bool | None = None) -> Path:
+    """The folder ``MODEL_DIR``, if it holds what the settings need (:func:`check_folder`).
+
+    Parameters
+    ----------
+    texts : captions are embedded; None: as TEXT_DECODERS say.
+    """
+    texts = bool(cfg.TEXT_DECODERS) if texts is None else texts
+    return check_folder(cfg.MODEL_DIR, cfg.GENERATOR_DIR, draws=cfg.DRAW, texts=texts)
+
+
 INSTEAD_OF_DRAWING = (
     "To decode to its latents, and to score them through its autoencoder, set DRAW = False"
 )
