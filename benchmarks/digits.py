@@ -1,7 +1,7 @@
 """The seen digits (van Gerven et al. 2010) by ten folds: the numbers that are known for them, from this study's ridge.
 
 ``python benchmarks/digits.py FOLDER [--model FOLDER]``. FOLDER holds the tables that
-``studies/seen_images/digits69_tables.py`` writes. Ridge regression from all voxels to pixels and,
+``python -m seen_images.digits69`` writes. Ridge regression from all voxels to pixels and,
 with ``--model`` (an autoencoder, e.g. TAEF2), to its latents, which go through it to pixels; then
 photographs that scikit-image and scikit-learn bring, encoded and decoded.
 """

@@ -216,9 +216,6 @@ def test_decoded_pictures_identify_the_seen_one_above_shuffled_brains(tiny_image
         ].tolist() == pytest.approx([0.5] * 3)
     mean = rows.loc["mean picture"]
     assert set(mean["evidence"].astype(str)) == {"False"}
-    assert (mean["difference"] > 0)[
-        "pixel correlation (32 px)"
-    ]  # the mean picture beats shuffled brains
     kinds = {kind for kind, _ in rows.index}
     assert kinds == {
         "decoded",

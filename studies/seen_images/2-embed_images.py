@@ -15,7 +15,7 @@ Writes    2-embeddings/latents.npy (n_images, channels, h, w) float32; Stable Di
             attributes.tsv
           2-embeddings/seen/<image>.png, the test pictures at DRAW_PIXELS; mean_picture.png, of the
             training pictures
-Settings  SEED, ENCODE_PIXELS, LATENTS, N_TOKENS, TEXT_DECODERS, CLIP_DECODERS, DRAW_PIXELS
+Settings  SEED, ENCODE_PIXELS, LATENTS, N_TOKENS, DRAW_PIXELS
 Takes     Stable Diffusion on a GPU: minutes per 1,000 pictures; on a CPU about a second per
           picture; 2 GB
 """
@@ -63,19 +63,20 @@ def main():
     check_weights(stage.folder / "generator.json", model, ("vae", "text_encoder"), stage.folder)
     images = list_images(stage.folder_of(1))
     chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
-    joined = stage.folder / "images.tsv"
+    joined = [stage.folder / name for name in (*map(FILE_OF.get, targets_of(cfg)), "images.tsv")]
+    is_joined = lambda _: all(file.exists() for file in joined)  # noqa: E731
 
     embed = partial(embed_chunk, stage.folder, cfg)
     stage.each(
         embed,
         chunks,
-        lambda chunk: joined.exists() or is_embedded(stage.folder, chunk, cfg),
+        lambda chunk: is_joined(chunk) or is_embedded(stage.folder, chunk, cfg),
         "parts of the pictures",
     )
     stage.each(
         partial(join, stage.folder, images, chunks, cfg),
-        [joined],
-        Path.exists,
+        joined[-1:],
+        is_joined,
         "sets of embeddings",
     )
     shapes = {
@@ -197,8 +198,8 @@ def describe(images: pd.DataFrame, shapes: dict[str, tuple[int, ...]], cfg) -> S
     section = Section(
         "Embeddings",
         f"Pictures at {cfg.ENCODE_PIXELS} pixels as latents of the autoencoder"
-        + (", captions as embeddings of the CLIP text model" if cfg.TEXT_DECODERS else "")
-        + (", pictures as embeddings of CLIP's picture model" if cfg.CLIP_DECODERS else "")
+        + (", captions as embeddings of the CLIP text model" if WORDS["text"] in shapes else "")
+        + (", pictures as embeddings of CLIP's picture model" if WORDS["clip"] in shapes else "")
         + f". The weights are {layout_of(Path(cfg.MODEL_DIR)).line}.",
     )
     section.numbers(

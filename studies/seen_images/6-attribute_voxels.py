@@ -11,7 +11,7 @@ Writes    6-attributions/{image,text,clip}_<direction>.npy (n_test_images, n_col
             left_out.tsv; checks.json
           6-attributions/{image,text,clip}_<direction>.nii.gz (x, y, z, 2) float32, both means, where
             positions are known
-Settings  IMAGE_DECODER, TEXT_DECODER, TEXT_DECODERS, CLIP_DECODERS, ATTRIBUTES, IG_STEPS, N_BOOTSTRAP
+Settings  IMAGE_DECODER, TEXT_DECODER, ATTRIBUTES, IG_STEPS, N_BOOTSTRAP
 Takes     IG_STEPS forward and backward passes per test image and direction; INFERENCE_BATCH passes
           at once
 """

@@ -1,6 +1,6 @@
 """100 handwritten sixes and nines, seen by one person (van Gerven et al. 2010), through a tiny autoencoder.
 
-Write the tables with digits69_tables.py and edit the paths. MODEL_DIR holds an autoencoder alone,
+Write the tables with ``python -m seen_images.digits69`` and edit the paths. MODEL_DIR holds an autoencoder alone,
 so nothing is drawn: the decoded latents go through it.
 """
 

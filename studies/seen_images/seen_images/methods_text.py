@@ -4,6 +4,7 @@ from pathlib import Path
 
 from neuroface.pipeline import read_json
 from seen_images.decoder_tables import WORDS
+from seen_images.latents import FILE_OF
 from seen_images.picture_scores import PAIRINGS
 from seen_images.pixel_scores import PUBLISHED_ON
 from seen_images.tables import read_tsv
@@ -98,12 +99,12 @@ def _embeddings(s: dict, root: Path) -> str:
         else "an autoencoder"
     )
     texts = clip = ""
-    if s["TEXT_DECODERS"]:
+    if (root / "2-embeddings" / FILE_OF["text"]).exists():
         texts = (
             f", captions as the first {s['N_TOKENS']} tokens of the last hidden state of its CLIP text model "
             "(Radford et al. 2021), averaged over the captions of a picture"
         )
-    if s["CLIP_DECODERS"]:
+    if (root / "2-embeddings" / FILE_OF["clip"]).exists():
         clip = " Pictures were also embedded by CLIP's picture model (Radford et al. 2021)."
     which = "the posterior mean" if s["LATENTS"] == "mean" else "a draw from the posterior"
     return (

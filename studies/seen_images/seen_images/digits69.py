@@ -1,6 +1,6 @@
 """Write the data of the seen digits ("69", van Gerven et al. 2010) as plain tables for ``DATASET = "table"``.
 
-``python digits69_tables.py digit69_28x28.mat FOLDER``. The file holds 100 handwritten sixes and
+``python -m seen_images.digits69 digit69_28x28.mat FOLDER``. The file holds 100 handwritten sixes and
 nines of 28 × 28 pixels and one response of 3,092 voxels of V1 to V3 to each, 90 for training and 10
 for testing (van Gerven, de Lange & Heskes 2010, Neural Computation 22:3127).
 """
@@ -20,7 +20,7 @@ WORDS = {1: "six", 2: "nine"}
 
 def main():
     if len(sys.argv) != 3:
-        sys.exit("error: Run: python digits69_tables.py digit69_28x28.mat FOLDER")
+        sys.exit("error: Run: python -m seen_images.digits69 digit69_28x28.mat FOLDER")
     write_tables(Path(sys.argv[1]), Path(sys.argv[2]))
 
 
