@@ -57,6 +57,7 @@ from neuroface.bold import (
     whole_windows,
     window_table,
     windows_file,
+    write_parcel_names,
 )  # fmt: skip
 from neuroface.decoding import impossible_splits, with_splits
 from neuroface.face_study import (
@@ -117,6 +118,7 @@ def main(participants: tuple[str, ...] = ()):
     for line in (*describe_trials(runs, cfg), *describe_pauses(runs), *cleaning):
         print(f"  {line}")
     mask, affine, computed = make_group_mask(stage, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
+    write_parcel_names(stage.folder, runs, mask)
     for run in plans:
         image, shape = open_header(run.bold)
         check_grid(run.bold, shape, image.affine, mask.shape, affine)
@@ -318,6 +320,31 @@ def describe_trials(runs: list[Run], cfg: FaceSettings) -> list[str]:
     return list(filter(None, [joined_trials(runs, names, cfg, cfg.MIN_STRETCH_S)]))
 
 
+def in_short(section: Section, cfg: FaceSettings) -> str:
+    """What is decoded, for the first screen of the report."""
+    people, films, _, *windows = section.blocks[0]["values"].items()
+    counts = " and ".join(f"{n} {name}" for name, n in windows)
+    return (
+        f"Decoded from the BOLD of {people[1]} people ({films[0]}: {films[1]}): {counts} of {cfg.WINDOW_TRS} volumes "
+        f"({cfg.WINDOW_TRS * cfg.TR_S:g} s), each {cfg.LAG_S:g} s after what was on the screen."
+    )
+
+
+def windows_per_run(
+    runs: list[Run], counts: list[tuple[int, ...]], labels
+) -> tuple[list[str], list[tuple], str]:
+    """Columns, rows and caption of a table with a row per person and a column per run's name."""
+    names = list(dict.fromkeys(run.name.removeprefix(f"{run.subject}_") for run in runs))
+    cells = {
+        (run.subject, run.name.removeprefix(f"{run.subject}_")): " + ".join(map(str, n))
+        for run, n in zip(runs, counts)
+    }
+    people = list(dict.fromkeys(run.subject for run in runs))
+    rows = [(person, *(cells.get((person, name), "") for name in names)) for person in people]
+    both = " + ".join(title.replace(" ", "-") for title in labels.titles)
+    return ["person", *names], rows, f"Windows of each person and run: {both}"
+
+
 def describe(
     stage: Stage,
     runs: list[Run],
@@ -349,8 +376,8 @@ def describe(
         }
         | {name: f"{sum(part):,}" for name, part in zip(names, zip(*counts))}
     )
-    rows = [(r.subject, r.movie, r.run, *n) for r, n in zip(runs, counts)]
-    section.table(["person", "film or task", "run", *names], rows, "Windows per run")
+    section.first.text(in_short(section, cfg))
+    section.table(*windows_per_run(runs, counts, labels))
     section.table(
         ["cleaning of the BOLD"], [(line,) for line in cleaning], "DENOISE: docs/cleaning.md"
     )

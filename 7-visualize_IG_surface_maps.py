@@ -258,6 +258,12 @@ def describe(
         "Voxels that the network's decision is based on, at each second of the window. Each figure has one symmetric "
         "colour scale; paler means weaker. The folder has the still figures as PDF too.",
     )
+    contrast, method = contrasts[0]
+    section.first.figure(
+        contrast_file(folder, contrast, method, "surface.png"),
+        f"Where the model finds evidence for “{contrast}” ({method}), mean over people, a column per second of the "
+        f"window. {outlines} {outlines_of(results, contrast, method)}",
+    )
     for contrast, method in contrasts:
         green = outlines_of(results, contrast, method)
         what = f"{contrast}, {method}, mean over people."

@@ -26,7 +26,7 @@ demo: $(VENV)/demo.stamp
 	@echo "done: open data/demo/report.html"
 
 demo-film: $(VENV)/film-encoding.stamp
-	@set -e; for script in studies/film_encoding/[1-7]-*.py; do $(BIN)/python $$script; done
+	@set -e; for script in studies/film_encoding/[1-8]-*.py; do $(BIN)/python $$script; done
 	@echo "done: open data/film-demo/report.html"
 
 film-encoding: $(VENV)/film-encoding.stamp

@@ -49,11 +49,10 @@ DEMO: dict[str, object] = {
 # -------------------------------------------------- 0-annotate_film.py, for films without annotation
 # Samples per second of film. NNDb: 5.
 ANNOTATION_HZ: float = 5.0
-# Smallest score of the detector that counts as a face (0.7 to 1). docs/annotate.md has precision
+# Smallest score of the detector that counts as a face (0.1 to 1). docs/annotate.md has precision
 # and recall.
-FACE_SCORE: float = 0.95
-# Height of the smallest face that counts, as a share of the picture's height. The detector does not
-# search for faces below 0.056.
+FACE_SCORE: float = 0.5
+# Height of the smallest face that counts, as a share of the picture's height.
 MIN_FACE_HEIGHT: float = 0.06
 # Gaps up to this long between two stretches with a face are closed, because the detector sometimes
 # misses a face for a moment. NNDb: 0.

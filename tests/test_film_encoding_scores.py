@@ -14,7 +14,7 @@ pytest.importorskip("himalaya", reason="ridge regression needs himalaya: make fi
 
 from film_encoding import blocks, correlations, identification, ridge, shifts  # noqa: E402
 from film_encoding.blocks import BlockScore  # noqa: E402
-from film_encoding.film_features import averaged, motion_energy, small_frames  # noqa: E402
+from film_encoding.film_features import MotionFilters, averaged, motion_energy, small_frames  # noqa: E402
 from film_encoding.frame_scores import means_over_blocks  # noqa: E402
 from film_encoding.image_scores import image_scores, pixel_r, stretched  # noqa: E402
 
@@ -416,6 +416,30 @@ def test_motion_energy_tells_moving_from_still():
     assert (
         energies[0].shape[0] == 5 and energies[0].mean() > energies[1].mean() > energies[2].mean()
     )
+
+
+def test_motion_energy_has_pymotens_amplitudes():
+    filters = MotionFilters(16, 8, neutral=False)
+    film = np.random.default_rng(0).random((14, 16, 16)).astype(np.float32)
+    known = filters.pyramid.project_stimulus(film, output_nonlinearity=lambda x: x)
+    np.testing.assert_allclose(filters.energy(film), known, rtol=2e-4, atol=2e-5)
+
+
+def test_neither_brightness_nor_a_still_picture_nor_the_ends_of_a_film_are_motion():
+    rng = np.random.default_rng(0)
+    filters = MotionFilters(24, 12)
+    moves = np.array([one["temporal_freq"] > 0 for one in filters.pyramid.filters])
+    assert 0 < moves.sum() < len(moves)
+    still = np.repeat(rng.integers(0, 255, (1, 24, 24, 3)), 36, axis=0).astype(np.uint8)
+    found = motion_energy(still.reshape(6, 6, 24, 24, 3), 0.5)
+    assert found[:, moves].max() < 1e-3 < found[:, ~moves].max()
+    np.testing.assert_allclose(found, found[:1].repeat(6, axis=0), atol=1e-4)  # first and last too
+    flicker = np.tile(rng.integers(0, 255, (36, 1, 1, 1)), (1, 24, 24, 3)).astype(np.uint8)
+    assert motion_energy(flicker.reshape(6, 6, 24, 24, 3), 0.5).max() < 1e-3  # black to white
+    x = np.arange(24)
+    drift = 128 + 100 * np.sin(2 * np.pi * (4 * x / 24 - 2 * np.arange(36)[:, None] / 12))
+    drift = np.tile(drift[:, None, :, None], (1, 24, 1, 3)).astype(np.uint8)
+    assert motion_energy(drift.reshape(6, 6, 24, 24, 3), 0.5)[:, moves].max() > 1
 
 
 def test_motion_energy_does_not_depend_on_how_many_chunks_are_read_at_once(monkeypatch):

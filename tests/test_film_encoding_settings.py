@@ -23,7 +23,7 @@ from film_encoding.variants import (
 )  # noqa: E402
 
 STUDY_FOLDER = ROOT / "studies" / "film_encoding"
-SCRIPTS = sorted(STUDY_FOLDER.glob("[1-7]-*.py"))
+SCRIPTS = sorted(STUDY_FOLDER.glob("[1-8]-*.py"))
 
 
 def load(tmp_path, monkeypatch, **changed):

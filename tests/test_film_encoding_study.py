@@ -1,4 +1,4 @@
-"""Film and brain: the seven scripts on a tiny study, made once; what they leave, resume, refuse and say."""
+"""Film and brain: the eight scripts on a tiny study, made once; what they leave, resume, refuse and say."""
 
 import io
 import os
@@ -11,7 +11,7 @@ import time
 from contextlib import redirect_stderr, redirect_stdout
 from types import SimpleNamespace
 
-from neuroface.pipeline import read_json, read_table
+from neuroface.pipeline import read_json, read_table, write_json
 
 import nibabel as nib
 import numpy as np
@@ -37,6 +37,7 @@ SETTINGS = dict(
     N_SEEDS=2, N_FOLDS=2, EMBARGO_TRS=3, INNER_SHARE=0.2, BATCH_SIZE=8, N_SHIFTS=20, N_IMAGE_SHIFTS=2,
     MIN_SHIFT_S=5.0, BLOCK_S=6.0, N_RIDGE_TRIES=2, N_COMPONENTS=8, IG_STEPS=3, N_RANDOM_REGIONS=20, N_RANDOM_SETS=20,
     N_RANDOM_CONCEPTS=20, N_STRIP=4, CLIP_S=(0.0, 4.0), ABLATIONS=("encoder",),
+    FEATURES=("brightness", "faces", "own"),
     SUBJECTS=("mean", "sub-02") if FULL else ("mean",), N_JOBS=1, INFERENCE_BATCH=16,
 )  # fmt: skip
 
@@ -55,11 +56,21 @@ def run(number: int, config) -> SimpleNamespace:
     return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
 
 
+def write_own_features(folder) -> None:
+    """Two features of noise at 2 Hz for every film."""
+    folder.mkdir(parents=True)
+    for number, (film, n_trs) in enumerate(FILMS.items()):
+        values = np.random.default_rng(number).standard_normal((int(n_trs * 1.3 * 2), 2))
+        np.save(folder / f"{film}.npy", values)
+        write_json(folder / f"{film}.json", {"SamplingFrequency": 2.0, "StartTime": 0.0})
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """The finished study: its folder, config, settings, data set, and what each script printed."""
     folder = tmp_path_factory.mktemp("film-study")
     demo.write_demo(folder / "dataset", 42, FILMS, n_people=3)
+    write_own_features(folder / "dataset" / "features" / "own")
     settings = SETTINGS | {"DATASET_DIR": str(folder / "dataset"), "DATA_DIR": str(folder)}
     config, printed = write_config(folder / "tiny.py", **settings), {}
     for number in SCRIPTS:
@@ -90,7 +101,7 @@ def copy_of(tiny, folder, *without: int, **changed):
 def test_every_script_names_the_next_and_the_report_has_their_sections(tiny):
     for number, script in list(SCRIPTS.items())[1:]:
         assert f"next: python {script.name}" in tiny.printed[number - 1]
-    assert "that was the last script" in tiny.printed[7]
+    assert "that was the last script" in tiny.printed[8]
     page = (tiny.root / "report.html").read_text()
     for words in (
         "Films",
@@ -100,6 +111,7 @@ def test_every_script_names_the_next_and_the_report_has_their_sections(tiny):
         "Saliency",
         "Perturbations",
         "Figures",
+        "Feature spaces",
         "Methods text",
     ):
         assert f">{words}<" in page
@@ -443,7 +455,7 @@ def test_headers_and_events_that_do_not_fit_are_one_line(tiny, tmp_path):
 
 
 def test_bold_that_does_not_fit_is_one_line(tiny, tmp_path):
-    root, config = copy_of(tiny, tmp_path, 2, 3, 4, 5, 6, 7)
+    root, config = copy_of(tiny, tmp_path, 2, 3, 4, 5, 6, 7, 8)
     for name, (changed, words) in {
         "atlas": ({"ATLAS_FILE": "gone.nii.gz"}, ("ATLAS_FILE", "is not there")),
         "parcels": ({"PARCELS": ((90, 99),)}, ("PARCELS = ((90, 99),)", "labels go from 0 to 10")),
@@ -462,7 +474,7 @@ def test_a_run_that_ends_early_is_left_out_and_named(tiny, tmp_path):
     file = dataset / "sub-03" / "func" / "sub-03_task-alpha_bold.nii.gz"
     image = nib.load(file)
     nib.save(nib.Nifti1Image(np.asarray(image.dataobj)[..., :30], image.affine, image.header), file)
-    root, config = copy_of(tiny, tmp_path, 2, 3, 4, 5, 6, 7, DATASET_DIR=str(dataset))
+    root, config = copy_of(tiny, tmp_path, 2, 3, 4, 5, 6, 7, 8, DATASET_DIR=str(dataset))
     shutil.rmtree(root / "1-chunks")
     assert run(1, config).code == 0
     done = run(2, config)
@@ -524,7 +536,7 @@ def test_without_the_extra_packages_one_line_names_the_command():
 @pytest.mark.skipif(not FULL, reason="NEUROFACE_FULL=1: kills scripts, minutes")
 @pytest.mark.parametrize("number, after_s", [(1, 4.0), (2, 4.0), (3, 14.0), (4, 10.0)])
 def test_a_killed_script_goes_on(tiny, tmp_path, number, after_s):
-    root, config = copy_of(tiny, tmp_path, *range(number, 8))
+    root, config = copy_of(tiny, tmp_path, *range(number, 9))
     process = subprocess.Popen(
         [sys.executable, SCRIPTS[number]],
         env=os.environ | {"NEUROFACE_CONFIG": str(config)},
@@ -569,3 +581,60 @@ def test_the_demo_finds_what_was_planted(tmp_path):
         fusiform = table.loc[("fusiform", kind)]
         assert fusiform["p_thing_over_others"] < 0.05 and fusiform["p_over_random"] < 0.05
         assert fusiform["random_median_p"] > 0.05
+
+
+# ---------------------------------------------------------------- script 8
+
+
+def test_script_8_scores_every_person_and_region(tiny):
+    folder = tiny.root / "8-encoding"
+    mask = np.asarray(nib.load(folder / "mask.nii.gz").dataobj) > 0
+    table = read_table(folder / "regions.tsv")
+    assert table["n_voxels"].sum() == mask.sum()
+    for subject in ("mean", "sub-01", "sub-02", "sub-03"):
+        r = np.load(folder / "scores" / f"{subject}_r.npy")
+        product = np.load(folder / "scores" / f"{subject}_product.npy")
+        assert r.shape == (mask.sum(),) and product.shape == (3, mask.sum())
+        r2 = np.load(folder / "scores" / f"{subject}_r2.npy")
+        np.testing.assert_allclose(product.sum(axis=0), r2, atol=1e-4)
+    labels = np.load(tiny.root / "2-voxels" / "parcels.npy")
+    left_fusiform = (
+        labels
+        == read_table(tiny.dataset / "atlas.tsv").query("name == 'left fusiform'")["index"].item()
+    )
+    row = table[table["region"] == "left fusiform"].iloc[0]
+    assert row["r"] == pytest.approx(
+        np.load(folder / "scores" / "mean_r.npy")[left_fusiform].mean(), abs=1e-5
+    )
+    each = [
+        np.load(folder / "scores" / f"sub-0{person}_unique.npy")[1, left_fusiform].mean()
+        for person in (1, 2, 3)
+    ]
+    assert row["faces people unique"] == pytest.approx(np.mean(each), abs=1e-5)
+    half = 4.302653 * np.std(each, ddof=1) / np.sqrt(3)  # Student's t, 2 degrees of freedom
+    assert row["faces high"] - row["faces low"] == pytest.approx(2 * half, rel=1e-3)
+    unique = np.asarray(nib.load(folder / "maps" / "unique_faces.nii.gz").dataobj)[mask].ravel()
+    np.testing.assert_allclose(unique, np.load(folder / "scores" / "mean_unique.npy")[1], atol=1e-6)
+    assert not list(folder.glob("scores/*spaces.npy"))  # predictions are not kept
+
+
+def test_script_8_needs_no_film_for_own_features(tiny, tmp_path):
+    root, config = copy_of(
+        tiny, tmp_path, 1, 2, 3, 4, 5, 6, 7, 8,
+        FEATURES=("own",), EACH_PERSON=False, FILM_DIR=str(tmp_path), N_RIDGE_TRIES=1,
+    )  # fmt: skip
+    done = run(8, config)
+    assert done.code == 0, done.err
+    before = np.load(tiny.root / "2-voxels" / "beta_mean.npy")
+    found = np.load(root / "8-encoding" / "bold" / "beta_mean.npy")
+    n = min(len(before), len(found))
+    assert np.corrcoef(before[:n, 3], found[:n, 3])[0, 1] > 0.99
+
+
+def test_script_8_refuses_features_of_another_film(tiny, tmp_path):
+    folder = tmp_path / "features" / "own"
+    write_own_features(folder)
+    shutil.copy(folder / "alpha.npy", folder / "beta.npy")
+    _, config = copy_of(tiny, tmp_path, 8, FEATURE_DIR=str(tmp_path / "features"))
+    done = run(8, config)
+    assert done.code == 1 and "holds the same numbers as" in done.err

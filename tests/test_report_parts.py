@@ -45,7 +45,7 @@ def test_an_axis_needs_no_factor_of_its_own():
 
 def test_curves_of_ten_models_have_ten_colours_and_no_legend_lies_over_them(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(figures, "save_figure", lambda figure, target: drawn.append(figure))
+    monkeypatch.setattr(figures, "save_figure", lambda figure, target, data: drawn.append(figure))
     rng = np.random.default_rng(0)
     y = np.arange(40) % 2
     figures.plot_curves(

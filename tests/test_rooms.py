@@ -216,9 +216,9 @@ def test_main_is_short_and_stands_first(path):
 
 
 STUDY = """
-from neuroface.pipeline import SettingsModel, Step, Study
+from neuroface.pipeline import Step, Study, StudySettings
 
-STUDY = Study("Toy", (Step(3, "3-numbers", "3-draw.py"), Step(7, "7-sum", "7-add.py")), SettingsModel, lambda _: "A toy")
+STUDY = Study("Toy", (Step(3, "3-numbers", "3-draw.py"), Step(7, "7-sum", "7-add.py")), StudySettings, lambda _: "A toy")
 """
 CONFIG = """
 DATASET: str = "none"
@@ -227,6 +227,9 @@ DATA_DIR: str = "data"
 RUN_NAME: str = "toy"
 SEED: int = 1
 TIMES: int = 2
+DEMO: dict[str, object] = {}
+N_FOLDS: int = 5
+INFERENCE_BATCH: int = 1
 N_JOBS: int = 1
 DASK_SCHEDULER: str | None = None
 """

@@ -12,11 +12,12 @@ from typing import get_args
 
 from neuroface import NeuroFaceError
 from neuroface.attribution import METHODS
+from neuroface.bold import BoldSettings
 from neuroface.bold.confounds import STRATEGIES
 from neuroface.bold.denoising import Strategy
 from neuroface.decoding import learning_rates
 from neuroface.face_study.settings import FaceSettings, Method
-from neuroface.pipeline import settings as pipeline_settings
+from neuroface.pipeline import StudySettings, settings as pipeline_settings
 from neuroface.pipeline.stage import settings_in
 from neuroface.pipeline.stamp import Rules
 
@@ -318,6 +319,9 @@ def test_the_nndb_experiment_is_the_papers_protocol():
 # ---------------------------------------------------------------- config.py beside the code
 
 
+BASES = {"StudySettings": StudySettings, "BoldSettings": BoldSettings}
+
+
 @pytest.mark.parametrize(
     ("model", "config"),
     [("neuroface/face_study", ".")]
@@ -340,8 +344,11 @@ def test_a_settings_model_declares_every_setting_of_its_config_and_no_other(mode
         if isinstance(node, ast.AnnAssign)
         and not ast.unparse(node.annotation).startswith("ClassVar")
     ]
+    inherited = set(BASES[ast.unparse(models[0].bases[0])].model_fields)
     constants = ast.parse((ROOT / config / "config.py").read_text()).body
-    assert declared == [node.target.id for node in constants if isinstance(node, ast.AnnAssign)]
+    names = [node.target.id for node in constants if isinstance(node, ast.AnnAssign)]
+    assert declared == [name for name in names if name not in inherited]
+    assert inherited < set(names)
 
 
 def test_choices_that_a_type_checker_reads_are_those_of_the_code():

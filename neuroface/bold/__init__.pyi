@@ -16,12 +16,8 @@ from .bids import not_fetched as not_fetched
 from .clock import check_tr as check_tr, first_volume_s as first_volume_s
 from .datasets import check_distinct as check_distinct, find_runs as find_runs, runs_of as runs_of
 from .denoising import (
-    Denoise as Denoise,
-    HighPassHz as HighPassHz,
-    SmoothingMm as SmoothingMm,
     cleaning_lines as cleaning_lines,
     cleaning_of as cleaning_of,
-    complete_denoise as complete_denoise,
     denoise_sentences as denoise_sentences,
 )
 from .extraction import (
@@ -31,7 +27,6 @@ from .extraction import (
 )
 from .film_event import (
     FilmEvent as FilmEvent,
-    check_film_event as check_film_event,
     check_film_length as check_film_length,
     clock_of_onsets as clock_of_onsets,
 )
@@ -61,6 +56,7 @@ from .nifti import (
     write_nifti as write_nifti,
 )
 from .nndb import nndb_naming as nndb_naming
+from .parcels import parcel_names as parcel_names, write_parcel_names as write_parcel_names
 from .pauses import (
     check_pauses as check_pauses,
     describe_pauses as describe_pauses,
@@ -81,6 +77,7 @@ from .regions import (
 )
 from .run import Run as Run
 from .running import RunningStatistics as RunningStatistics
+from .settings import BoldSettings as BoldSettings
 from .smoothing import smoothed_volumes as smoothed_volumes
 from .space import check_shared_space as check_shared_space
 from .steady_state import count_bright as count_bright

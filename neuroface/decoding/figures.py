@@ -119,12 +119,23 @@ def plot_curves(
     figure, (roc, recall) = plt.subplots(
         1, 2, figsize=(9.5, 4.4 + 0.25 * n_rows), layout="constrained"
     )
-    handles, texts = [], []
+    handles, texts, data = [], [], []
     for (name, probability), colour in zip(probabilities.items(), COLOURS * len(probabilities)):
         arguments = {"curve_kwargs": {"color": colour, "lw": 1.6}}
         of_roc = RocCurveDisplay.from_predictions(y, probability, ax=roc, **arguments)
         of_recall = PrecisionRecallDisplay.from_predictions(y, probability, ax=recall, **arguments)
         handles.append(of_recall.line_)
+        data += [
+            pd.DataFrame({"model": name, "curve": "ROC", "x": of_roc.fpr, "y": of_roc.tpr}),
+            pd.DataFrame(
+                {
+                    "model": name,
+                    "curve": "precision-recall",
+                    "x": of_recall.recall,
+                    "y": of_recall.precision,
+                }
+            ),
+        ]
         texts.append(f"{name} (AUC {of_roc.roc_auc:.3f}, PR AUC {of_recall.average_precision:.3f})")
     for axis in (roc, recall):
         if axis.get_legend():
@@ -135,4 +146,4 @@ def plot_curves(
     roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
     recall.set(xlabel="recall", ylabel="precision", title="precision-recall")
     figure.suptitle(title, fontsize=13)
-    save_figure(figure, target)
+    save_figure(figure, target, data=pd.concat(data, ignore_index=True).round(6))

@@ -66,6 +66,7 @@ def describe(
                 section.numbers(
                     {f"accuracy, {title}{reference}": accuracy, "95 % interval": interval, AUC: auc}
                 )
+    first_screen(section, results, ladders, shown_first, splits[0], cfg)
     for sentence in intervals_against_p(results, ladders, splits):
         section.text(sentence)
     if "windows_per_pass" in (cost := headline[splits[0]]["cost"]):
@@ -84,8 +85,8 @@ def describe(
         section.table(
             ["model", "accuracy", "MCC", "F1", "ROC AUC", "PR AUC", "balanced accuracy", "accuracy of single seeds",
              "parameters", "multiply-adds per window", "training, s", "memory, GB"],
-            map(comparison_cells, comparison(results, split).to_dict("records")),
-            f"Models on the same {split} folds. {intervals_caption(headline[split]['intervals_95'])} {POOLED} "
+            map(comparison_cells, comparison(best_first(results, split), split).to_dict("records")),
+            f"Models on the same {split} folds, by their AUC. {intervals_caption(headline[split]['intervals_95'])} {POOLED} "
             f"{SEEDS[cfg.N_SEEDS > 1]} Seconds: all folds and seeds together, "
             "without the inner products of the windows; memory: added to the process by training a fold.",
         )  # fmt: skip
@@ -93,11 +94,7 @@ def describe(
             folder / split / "models.png", f"ROC and precision-recall of all models, {split} folds."
         )
         if split in choices:
-            section.table(
-                ["fold", "chosen", "log loss of each model"],
-                choice_rows(choices[split]),
-                CHOSEN.format(split),
-            )
+            section.table(*choice_table(choices[split]), CHOSEN.format(split))
     names = [
         "n",
         "accuracy",
@@ -243,16 +240,57 @@ def smallest_p_text(n_permutations: int) -> str:
     return f"{text}: nothing can be significant." if smallest > 0.05 else f"{text}."
 
 
-def choice_rows(choices: dict[str, dict]) -> list[tuple]:
-    """Fold, chosen model, losses of all models."""
-    return [
+def choice_table(choices: dict[str, dict]) -> tuple[list[str], list[tuple]]:
+    """Columns and rows: fold, chosen model, then the loss of each model."""
+    models = list(dict.fromkeys(model for choice in choices.values() for model in choice["loss"]))
+    rows = [
         (
             fold,
             title_of(choice["model"]),
-            ", ".join(f"{title_of(m)} {loss:.3f}" for m, loss in choice["loss"].items()),
+            *(f"{choice['loss'][m]:.3f}" if m in choice["loss"] else "" for m in models),
         )
         for fold, choice in choices.items()
     ]
+    return ["fold", "chosen", *(f"log loss, {title_of(model)}" for model in models)], rows
+
+
+def best_first(results: dict[str, dict], split: str) -> dict[str, dict]:
+    """The same results, the model with the highest AUC in a split first."""
+    order = sorted(results, key=lambda name: -results[name][split]["all_folds"]["auc"])
+    return {name: results[name] for name in order}
+
+
+def first_screen(
+    section: Section, results: dict, ladders: dict, shown_first: list[str], split: str, cfg
+) -> None:
+    """The result on the first screen of the report: the strictest split, its interval, and its null.
+
+    Parameters
+    ----------
+    results, ladders : as for :func:`describe`. shown_first : the model that counts, and the reference.
+    """
+    model, ladder = shown_first[0], ladders["linear"][split]
+    result = results[model][split]
+    title = f"{title_of(model)}{mark_of(model, cfg.SELECTION)}"
+    numbers = {
+        f"accuracy, {title}": f"{result['all_folds']['accuracy']:.1%}",
+        "95 % interval": interval_text(result["intervals_95"], "accuracy", ".1%"),
+        "AUC": f"{result['all_folds']['auc']:.3f}",
+    }
+    if ladder["null_mean"] is not None:
+        ridge = title_of("linear")
+        numbers |= {
+            f"with swapped labels ({ridge})": f"{ladder['null_mean']:.1%}",
+            f"p of {ridge}": p_text(ladder),
+        }
+    for reference in shown_first[1:]:
+        accuracy = f"{results[reference][split]['all_folds']['accuracy']:.1%}"
+        numbers[f"accuracy, {title_of(reference)}, for reference"] = accuracy
+    section.first.numbers(numbers)
+    section.first.text(
+        f"Held out together: {KEPT_OUT[split]}. {SAYS.get(split, '')} This is the strictest split of this run; "
+        f"chance is 50 %."
+    )
 
 
 def p_text(scores_of_split: dict) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from neuroface.bold import on_screen, read_1d, window_table
 from neuroface.face_study.settings import FaceSettings
 from neuroface.face_study.words import labels_of
-from neuroface.film import CONTENTS
+from neuroface.film import CONTENTS, DETECTOR
 from neuroface.pipeline import Section, read_json, save_figure
 
 import numpy as np
@@ -68,9 +68,9 @@ def describe_films(folder: Path, cfg: FaceSettings) -> Section:
         )
     section = Section(
         "Annotation",
-        f"MTCNN searched {cfg.ANNOTATION_HZ:g} frames per second. A face has a score of at least {cfg.FACE_SCORE:g} and at "
-        f"least {cfg.MIN_FACE_HEIGHT:.0%} of the picture's height. Gaps up to {cfg.BRIDGE_GAPS_S:g} s are closed; then "
-        f"stretches shorter than {cfg.SHORTEST_FACE_S:g} s are dropped.",
+        f"{DETECTOR} searched {cfg.ANNOTATION_HZ:g} frames per second. A face has a score of at least "
+        f"{cfg.FACE_SCORE:g} and at least {cfg.MIN_FACE_HEIGHT:.0%} of the picture's height. Gaps up to "
+        f"{cfg.BRIDGE_GAPS_S:g} s are closed; then stretches shorter than {cfg.SHORTEST_FACE_S:g} s are dropped.",
     )
     titles = [f"{title.replace(' ', '-')} windows" for title in labels.titles]
     section.table(

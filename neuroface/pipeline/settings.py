@@ -5,12 +5,17 @@ import os
 import runpy
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 from neuroface import NeuroFaceError
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic_core import ErrorDetails
+
+Count = Annotated[int, Field(ge=1)]  # at least one
+RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # a name of a folder
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Scheduler = Annotated[str, Field(pattern=r"^[a-z]+://.+")]
 
 
 class SettingsModel(BaseModel):
@@ -47,6 +52,31 @@ class SettingsModel(BaseModel):
     def idle(cls, settings) -> set[str]:
         """Settings that have no effect, given the values of the others."""
         return set()
+
+
+class StudySettings(SettingsModel):
+    """Settings that every study has, with their limits; the base of a study's model, which adds ``DATASET`` and its own."""
+
+    # Lists that must not name a value twice.
+    LISTS: ClassVar[tuple[str, ...]] = ()
+
+    DATASET_DIR: str
+    RUN_NAME: RunName
+    SEED: Seed
+    DEMO: dict[str, object]
+    N_FOLDS: Annotated[int, Field(ge=2)]
+    DATA_DIR: str
+    N_JOBS: Count
+    DASK_SCHEDULER: Scheduler | None
+    INFERENCE_BATCH: Count
+
+    @model_validator(mode="after")
+    def _name_nothing_twice(self):
+        for name in self.LISTS:
+            values = getattr(self, name)
+            if isinstance(values, tuple) and len(set(values)) < len(values):
+                raise ValueError(f"{name} = {values} names one twice")
+        return self
 
 
 Settings = TypeVar("Settings", bound=SettingsModel)

@@ -28,6 +28,7 @@ class Study(Generic[Settings]):
     settings : the model that checks ``config.py``.
     title : stamped settings → the heading of ``report.html``.
     lead : the sentence under that heading. caution : the sentence at the end of the report.
+    read_next : what a reader should look at after the report's first screen, a line each.
     methods : (run folder, stamped settings, numbers of the finished stages, versions, commit,
         backends) → the paragraph for a methods section, and its references; None if that paragraph
         cannot be written yet.
@@ -43,6 +44,7 @@ class Study(Generic[Settings]):
     title: Callable[[dict], str]
     lead: str = ""
     caution: str = ""
+    read_next: tuple[str, ...] = ()
     methods: Callable[..., tuple[str, list[str]] | None] = lambda *_: None
     published: Mapping[str, object] = field(default_factory=dict)
     packages: tuple[str, ...] = ()

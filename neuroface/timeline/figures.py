@@ -165,7 +165,11 @@ def plot_event_locked(
         axis.set(title=f"{title} (n = {n})", xlabel="seconds from that moment", ylim=(0, 1))
         axis.set_xlim(offsets_s[0], offsets_s[-1])
     axes[0].set_ylabel(f"probability of {labels.one}")
-    save_figure(figure, target, dpi=120)
+    data = [
+        pd.DataFrame({"moment": name, "seconds": offsets_s, "mean": mean, "low": low, "high": high})
+        for name, (mean, low, high) in (("onset", onset), ("offset", offset))
+    ]
+    save_figure(figure, target, dpi=120, data=pd.concat(data, ignore_index=True).round(6))
 
 
 def plot_lag_sweep(offsets_s, auc, each: np.ndarray, target: Path) -> None:
@@ -184,4 +188,6 @@ def plot_lag_sweep(offsets_s, auc, each: np.ndarray, target: Path) -> None:
         xlim=(offsets_s[0], offsets_s[-1]),
     )
     axis.set_title(f"0: the settings in use; the largest AUC is at {best:+g} s", fontsize=11)
-    save_figure(figure, target, dpi=120)
+    data = {"seconds": offsets_s, "mean": auc[0], "low": auc[1], "high": auc[2]}
+    runs = {f"run {number}": values for number, values in enumerate(each, 1)}
+    save_figure(figure, target, dpi=120, data=pd.DataFrame(data | runs).round(6))

@@ -94,6 +94,7 @@ def describe(
     )
     if not seen:
         _figures_of_unseen(section, folder, study, labels)
+    first_screen(section, folder, runs, results, study, labels)
     movies = list(study["by_movie"])
     for movie in movies[:FIGURES_IN_REPORT]:
         section.figure(
@@ -110,6 +111,28 @@ def describe(
             + shown_of(len(runs), "runs", folder),
         )
     return section
+
+
+def first_screen(
+    section: Section,
+    folder: Path,
+    runs: list[Run],
+    results: list[dict],
+    study: dict,
+    labels: Labels,
+) -> None:
+    """One timeline on the first screen of the report: the run whose AUC is the median of those not seen in training."""
+    unseen = [n for n, result in enumerate(results) if not result["seen_moments"]]
+    ranked = sorted(unseen or range(len(results)), key=lambda n: results[n]["auc"])
+    middle = ranked[len(ranked) // 2]
+    mean = study["mean_95"]["auc"]
+    interval = f" [{text(mean[1])}, {text(mean[2])}]" if unseen else ""
+    section.first.figure(
+        timeline_figure(folder, runs[middle]),
+        f"Second by second, {runs[middle].name}: the run with the median AUC of {len(ranked)}. Blue: the predicted "
+        f"probability; shaded: {labels.is_there}, {study['mean_95']['base_rate'][0]:.0%} of the time. Mean AUC "
+        f"{text(mean[0])}{interval}.",
+    )
 
 
 def shown_of(n: int, what: str, folder: Path) -> str:

@@ -24,6 +24,7 @@ from film_encoding.check import check_study
 from film_encoding.demo import write_demo
 from film_encoding.film_clock import count_chunks, sample_times_s
 from film_encoding.film_contrast import range_file, stretch_each
+from film_encoding.film_files import find_films
 from film_encoding.film_frames import SampledFilm, store_frames
 from film_encoding.responses import find_viewings, shown_s
 from film_encoding.study import STUDY
@@ -84,7 +85,7 @@ def check():
     if cfg.DATASET == "demo" and not Path(cfg.DATASET_DIR).exists():
         print("  The demo data set is written by this script; there is nothing to check yet.")
         return
-    check_study(Checklist(STUDY, cfg), cfg, find_films, shown_ends)
+    check_study(Checklist(STUDY, cfg), cfg, shown_ends)
 
 
 def same_frames(cfg):
@@ -97,53 +98,6 @@ def same_frames(cfg):
     return holds
 
 
-def find_films(folder: Path, films: list[str], stage: Stage, named: bool) -> dict[str, Path]:
-    """Film → its file. Names are compared without regard to case, "_", "-" and a leading "task-".
-
-    Raises
-    ------
-    NeuroFaceError
-        If the folder is missing, a film of FILMS has no file, a film has two, or none has one.
-    """
-    if not folder.is_dir():
-        raise NeuroFaceError(
-            f"FILM_DIR = {folder} is not there. Set it to the folder that holds the films."
-        )
-    found: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.suffix.lower() not in (
-            ".1d",
-            ".npz",
-            ".tsv",
-            ".json",
-            ".txt",
-            ".csv",
-            ".srt",
-        ):
-            found.setdefault(plain(path.stem), []).append(path)
-    files = {}
-    for film in films:
-        paths = found.get(plain(film), [])
-        if len(paths) > 1:
-            raise NeuroFaceError(
-                f"{folder} holds {paths[0].name} and {paths[1].name} for the film {film}. Remove one of the two."
-            )
-        if paths:
-            files[film] = paths[0]
-        elif named:
-            raise NeuroFaceError(
-                f"FILMS names {film!r}, and {folder} holds no file of that name. Put {film}.mp4 there."
-            )
-        else:
-            stage.leave_out(film, f"there is BOLD, but no film file {film}.mp4 in {folder}")
-    if not files:
-        raise NeuroFaceError(
-            f"{folder} holds no film that people saw: {', '.join(films)}. Name files after the tasks, e.g. "
-            f"{films[0]}.mp4."
-        )
-    return files
-
-
 def shown_ends(stage: Stage, files: dict[str, Path], viewings: dict, cfg) -> dict[str, float]:
     """Film → second at which the scanner's screen stopped to show it; what a file has beyond that is left out."""
     ends_s = {}
@@ -154,10 +108,6 @@ def shown_ends(stage: Stage, files: dict[str, Path], viewings: dict, cfg) -> dic
         if beyond:
             stage.leave_out(film, beyond)
     return ends_s
-
-
-def plain(name: str) -> str:
-    return "".join(c for c in name.lower().removeprefix("task-") if c.isalnum())
 
 
 def cut_film(

@@ -174,6 +174,14 @@ def describe(stage: Stage, held_out: HeldOut, rows: np.ndarray, unit: Unit, cfg)
         "“From BOLD” was decoded from measured BOLD; “through the network” went from frames to predicted voxels and "
         "back, and never passed a brain.",
     )
+    section.first.figure(
+        stage.folder / "surface_r.png",
+        f"Mean r of each voxel on {unit.test_set}, and the noise ceiling.",
+    )
+    section.first.figure(
+        stage.folder / "strip.png",
+        f"{film}, and what was reconstructed of it, at evenly spaced moments.",
+    )
     section.figure(stage.folder / "strip.png", "The film, and what was reconstructed of it.")
     section.page(
         stage.folder / "clip.html",

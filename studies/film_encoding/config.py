@@ -24,7 +24,7 @@ INCLUDE: tuple[str, ...] = ()
 # Folder of the raw data set, for events, sidecars and lengths of raw runs, if DATASET_DIR is a
 # derivative. None: the scripts search inside, above and beside DATASET_DIR.
 RAW_DIR: str | None = None
-# If DATASET is "demo", these values replace the values below, so that the seven scripts take
+# If DATASET is "demo", these values replace the values below, so that the eight scripts take
 # minutes on a laptop. Each script prints the values that it uses. A file named in NEUROFACE_CONFIG
 # overrides them. Other data sets ignore them.
 DEMO: dict[str, object] = {
@@ -228,6 +228,23 @@ N_RANDOM_CONCEPTS: int = 200
 N_STRIP: int = 12
 # Seconds of the held-out film that the clip shows.
 CLIP_S: tuple[float, float] = (0.0, 60.0)
+
+# -------------------------------------------------- 8-fit_feature_spaces.py
+# Feature spaces whose share in each voxel is measured, one band of regularisation each. Made by the
+# script: "motion energy", "frames", "brightness" (from the chunks of script 1), "cuts", "loudness",
+# "speech" (from the film files; need the packages of make film), "faces" (from
+# task-<film>_face-annotation.1D). Any other name is a folder of FEATURE_DIR with your own, e.g.
+# ("motion energy", "faces", "clip").
+FEATURES: tuple[str, ...] = ("motion energy", "frames", "faces")
+# Folder of your own feature spaces: <space>/<film>.npy (n_samples, n_features) with the clock in
+# <film>.json, or <film>.tsv with a column time_s. None: features/ in DATASET_DIR.
+FEATURE_DIR: str | None = None
+# "delays": a weight for each delay of RIDGE_DELAYS_TRS (a free response). "hrf": features pass
+# through the canonical haemodynamic response; fewer weights, for short data.
+FEATURE_RESPONSE: str = "delays"
+# True: every person is fitted too, and regions have statistics over people. False: only the mean
+# over people.
+EACH_PERSON: bool = True
 
 # -------------------------------------------------- this machine; not part of the experiment
 # Folder that holds the results of all runs.

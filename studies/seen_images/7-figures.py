@@ -66,6 +66,10 @@ def main():
     stage.each(
         lambda file: draw_group(stage, groups[file.stem], file, cfg), files, Path.exists, "figures"
     )
+    section.first.figure(
+        stage.folder / "middle.png",
+        f"Seen and drawn: the middle of {len(ranking)} test images, ranked by {measure}. {columns_in_words(cfg)}",
+    )
     for file, (group, images) in zip(files, groups.items()):
         place = {"best": "first", "middle": "middle", "worst": "last"}[group]
         section.figure(

@@ -119,6 +119,11 @@ def describe(stage: Stage, units: list, rows: list[tuple], cfg) -> Section:
         if why_not
         else f"Green: p ≤ {ALPHA}, family-wise over the voxels of a map."
     )
+    method, kind = units[0]
+    section.first.figure(
+        figure_file(stage.folder, method, kind),
+        f"{METHODS[method][0]}: each label's episodes less all others, mean over people. {found}",
+    )
     for method, kind in units:
         what = f"{METHODS[method][0]}, the label's episodes less all others, mean over people; unit: {METHODS[method][1]}."
         if kind == "surface":

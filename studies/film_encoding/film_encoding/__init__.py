@@ -1,4 +1,4 @@
-"""What the seven scripts of the study "film and brain" share.
+"""What the eight scripts of the study "film and brain" share.
 
 A module belongs here if two scripts of this study need it, or if a formula can prove it. It imports
 the rooms of ``neuroface``, never ``config``, a script or another study.

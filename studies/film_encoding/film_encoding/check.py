@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from film_encoding.film_clock import count_chunks
+from film_encoding.film_files import find_films
 from film_encoding.film_frames import SampledFilm
 from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
 from film_encoding.responses import find_viewings
@@ -20,12 +21,12 @@ GB_OF_STEP, GB_PER_CHUNK = 2.4, 0.4
 BYTES_PER_VALUE = 30  # of a film's BOLD in script 2 (its docstring)
 
 
-def check_study(checklist: Checklist, cfg, find_films, shown_ends) -> None:
+def check_study(checklist: Checklist, cfg, shown_ends) -> None:
     """Print the content of a data set, and the disk and memory that it needs.
 
     Parameters
     ----------
-    checklist : takes the place of script 1's stage. find_films, shown_ends : functions of script 1.
+    checklist : takes the place of script 1's stage. shown_ends : a function of script 1.
 
     Raises
     ------

@@ -122,6 +122,12 @@ def by_film(parts: list[Series]) -> list[Series]:
     return found
 
 
+def lag_sums(one: Series) -> np.ndarray:
+    """Sums of products (n, n_voxels) at all circular lags: row k, when predictions come k chunks later."""
+    spectra = fft.rfft(one.measured, axis=0) * np.conj(fft.rfft(one.predicted, axis=0))
+    return fft.irfft(spectra, len(one), axis=0)
+
+
 def shifted_correlation(
     parts: list[Series], n_mask: int, smallest: int, n_shifts: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -144,10 +150,7 @@ def shifted_correlation(
     total, n = np.zeros((len(shifts), n_mask), dtype=np.float32), np.zeros(n_mask, dtype=np.float32)
     variance, weakness = np.zeros(n_mask), np.zeros(n_mask)
     for one, lags in zip(parts, shifts.T):
-        spectra = fft.rfft(one.measured, axis=0) * np.conj(fft.rfft(one.predicted, axis=0))
-        sums = fft.irfft(
-            spectra, len(one), axis=0
-        )  # row k: the sum of products when predictions come k chunks later
+        sums = lag_sums(one)
         total[:, one.voxels] += sums[lags]
         n[one.voxels] += len(one)
         null = sums[lags_of(len(one), smallest)]

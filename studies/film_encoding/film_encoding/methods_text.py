@@ -22,17 +22,17 @@ PUBLISHED = {
 def methods(
     root: Path, settings: dict, done: set[int], versions: dict, commit: str, backends: set[str]
 ):
-    """The paragraph and the references that it cites; None before script 2 has chosen voxels."""
-    if not {1, 2} <= done:
+    """The paragraph and the references that it cites; None before script 2 has chosen voxels or script 8 is done."""
+    if not {1, 2} <= done and 8 not in done:
         return None
-    parts = [_data(settings, root)]
+    parts = [_data(settings, root)] if {1, 2} <= done else []
     parts += [text(settings) for number, text in _OF_SCRIPT.items() if number in done]
     libraries = {"tensorflow": "TensorFlow", "jax": "JAX", "keras": "Keras", "himalaya": "himalaya", "pymoten": "pymoten",
                  "scikit-image": "scikit-image", "av": "PyAV"}  # fmt: skip
     used = (
         ["scikit-image", "av"]
         + ([*backends, "keras"] if backends else [])
-        + (["himalaya", "pymoten"] if 4 in done else [])
+        + (["himalaya", "pymoten"] if {4, 8} & done else [])
     )
     named = [
         f"{libraries[name]} {versions[name]}"
@@ -40,7 +40,7 @@ def methods(
         if name in used and name in versions
     ]
     # Script 3 is the first that draws at random.
-    draws = f"; all random draws followed from the seed {settings['SEED']}" if 3 in done else ""
+    draws = f"; all random draws followed from the seed {settings['SEED']}" if {3, 8} & done else ""
     parts.append(
         f"Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with {_and(named)}{draws}."
     )
@@ -150,7 +150,24 @@ def _perturbations(s: dict) -> str:
     )
 
 
-_OF_SCRIPT = {3: _training, 4: _scores, 5: _saliency, 6: _perturbations}
+def _encoding(s: dict) -> str:
+    response = {
+        "delays": f"at {len(s['RIDGE_DELAYS_TRS'])} delays around {s['DELAY_TRS']} volumes",
+        "hrf": "convolved with SPM's canonical haemodynamic response",
+    }[s["FEATURE_RESPONSE"]]
+    people = " and for every person" if s["EACH_PERSON"] else ""
+    return (
+        f"Banded ridge regression (Dupré la Tour et al. 2022; {s['N_RIDGE_TRIES']} random weightings of the bands, "
+        f"chosen within the training films) predicted voxels from {_and(s['FEATURES'])}, {response}, for the mean over "
+        f"people{people}. Whole films were held out, or stretches of time of a single film with {s['EMBARGO_TRS']} volumes "
+        "left free on both sides. Unique variance of a feature space is R² less R² without it. Its p is that of the "
+        "partial correlation of its part of the prediction with BOLD, given what the other spaces predict, against "
+        f"predictions shifted in time by at least {s['MIN_SHIFT_S']:g} s, the same shift in all people, corrected for the "
+        "false discovery rate (Benjamini & Hochberg 1995); intervals over people are Student's t."
+    )
+
+
+_OF_SCRIPT = {3: _training, 4: _scores, 5: _saliency, 6: _perturbations, 8: _encoding}
 
 
 def _and(parts, word: str = "and") -> str:

@@ -4,6 +4,7 @@ frames.
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,9 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import PredefinedSplit
 
 ALPHAS = np.logspace(-1, 7, 17)
+# Of spaces that are compared (script 8): kernels have a mean diagonal of 1, so that weaker penalties
+# than 1 only let weights of delayed features grow that cancel each other.
+SPACE_ALPHAS = np.logspace(0, 4.5, 10)
 INNER_FOLDS = 5  # blocks of time in which the regularisation is chosen
 TARGETS_AT_ONCE = 500
 
@@ -60,28 +64,71 @@ def fit_banded(
     -------
     predicted (n_test, n_voxels) float32; shares (n_bands,), the mean weight of each band.
     """
+    model = fit_kernels(*band_kernels(bands), bold, blocks, n_tries, seed, ALPHAS / 1e3)
+    weights = np.exp(model.deltas)
+    return model.predicted.sum(axis=0), (weights / weights.sum(axis=0)).mean(axis=1)
+
+
+def band_kernels(
+    bands: list[tuple[np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """A linear kernel per band: (n_bands, n_train, n_train) and (n_bands, n_test, n_train) float32.
+
+    Parameters
+    ----------
+    bands : training and test features of each. Each feature is z-scored by the training chunks; NaN
+        becomes 0. A kernel is divided by its number of features, so that bands of all sizes start
+        with the same weight.
+    """
     kernels, test_kernels = [], []
     for train, test in bands:
         mean, sd = np.nanmean(train, axis=0), np.nanstd(train, axis=0)
         train, test = (
-            np.nan_to_num((part - mean) / np.where(sd > 1e-6, sd, np.inf)) for part in (train, test)
+            np.nan_to_num((values - mean) / np.where(sd > 1e-6, sd, np.inf))
+            for values in (train, test)
         )
         scale = max(1, (sd > 1e-6).sum())
         kernels.append(train @ train.T / scale)
         test_kernels.append(test @ train.T / scale)
+    return np.stack(kernels).astype(np.float32), np.stack(test_kernels).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class BandedFit:
+    """``predicted`` (n_bands, n_test, n_targets) float32: what each band adds to the prediction, the mean of the training
+    BOLD with the first; ``deltas`` (n_bands, n_targets), himalaya's log weights of the bands.
+    """
+
+    predicted: np.ndarray
+    deltas: np.ndarray
+
+
+def fit_kernels(
+    kernels: np.ndarray,
+    test_kernels: np.ndarray,
+    bold: np.ndarray,
+    blocks: np.ndarray,
+    n_tries: int,
+    seed: int,
+    alphas: np.ndarray = SPACE_ALPHAS,
+) -> BandedFit:
+    """Banded ridge regression from kernels of :func:`band_kernels`; arguments as in :func:`fit_banded`.
+
+    ``alphas``: penalties of which each target takes the best.
+    """
     model = MultipleKernelRidgeCV(
         kernels="precomputed", solver="random_search", cv=PredefinedSplit(blocks), random_state=seed,
-        solver_params={"n_iter": n_tries, "alphas": ALPHAS / 1e3, "n_targets_batch": TARGETS_AT_ONCE, "progress_bar": False},
+        solver_params={"n_iter": n_tries, "alphas": alphas, "n_targets_batch": TARGETS_AT_ONCE, "progress_bar": False},
     )  # fmt: skip
     centre = bold.mean(axis=0)
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
         )  # himalaya warns where the best alpha is the last of the list
-        model.fit(np.stack(kernels).astype(np.float32), (bold - centre).astype(np.float32))
-    predicted = model.predict(np.stack(test_kernels).astype(np.float32)) + centre
-    weights = np.exp(np.asarray(model.deltas_))
-    return np.asarray(predicted, dtype=np.float32), (weights / weights.sum(axis=0)).mean(axis=1)
+        model.fit(kernels, (bold - centre).astype(np.float32))
+    predicted = np.array(model.predict(test_kernels, split=True), dtype=np.float32)
+    predicted[0] += centre
+    return BandedFit(predicted, np.asarray(model.deltas_))
 
 
 def fit_frames(
@@ -121,3 +168,11 @@ def inner_blocks(table: pd.DataFrame) -> np.ndarray:
     for rows in table.groupby("film").indices.values():
         blocks[rows] = np.arange(len(rows)) * INNER_FOLDS // len(rows)
     return blocks
+
+
+def inner_films(table: pd.DataFrame) -> np.ndarray:
+    """Number of the inner fold of each chunk (n,): whole films where there are three or more, else blocks of time."""
+    films = list(dict.fromkeys(table["film"]))
+    if len(films) < 3:
+        return inner_blocks(table)
+    return table["film"].map(films.index).to_numpy() % INNER_FOLDS

@@ -48,7 +48,10 @@ def describe(folder: Path, found: Scores, cfg) -> Section:
     where = here(found.comparison, headline)
     lead = f"{headline.test_set.capitalize()}, {headline.split} split: {voxel_verdict(where, cfg)} {frame_verdict(where)}"
     section = Section("Scores", " ".join([lead, effect_of_decoder(found.regulariser)]))
-    section.numbers(cards(headline, where, here(found.frames, headline), cfg))
+    numbers = cards(headline, where, here(found.frames, headline), cfg)
+    section.numbers(numbers)
+    section.first.text(lead)
+    section.first.numbers(numbers)
     section.table(*as_table(difference_rows(found.comparison, cfg)), OF_DIFFERENCES)
     section.table(*as_table(voxel_rows(found.voxels, cfg)), OF_VOXELS)
     section.figure(

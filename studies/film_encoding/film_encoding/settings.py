@@ -3,50 +3,36 @@
 from typing import Annotated, ClassVar, Literal
 
 from film_encoding.variants import parse_ablation
-from neuroface.bold import Denoise, HighPassHz, SmoothingMm, check_film_event, complete_denoise
-from neuroface.pipeline import SettingsModel
+from neuroface.bold import BoldSettings
 
 from pydantic import Field, model_validator
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Subject = Annotated[str, Field(pattern=r"^(mean|sub-[A-Za-z0-9]+)$")]
 Film = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
 AtLeast0 = Annotated[int, Field(ge=0)]
 AtLeast1 = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
+FeatureName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
 Split = Literal["published", "film"]
 
-LISTS = ("FILMS", "SUBJECTS", "SPLITS", "ABLATIONS", "RIDGE_FEATURES", "RIDGE_DELAYS_TRS", "PERTURBED_REGIONS",
-         "PERTURBATIONS", "CONCEPTS", "TOP_K")  # fmt: skip
 
-
-class FilmSettings(SettingsModel):
+class FilmSettings(BoldSettings):
     """Settings of ``config.py`` in this study's folder."""
 
-    FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
+    FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR", "FEATURE_DIR")
     FILES: ClassVar = ("ATLAS_FILE", "REGIONS_FILE", "REGIONS_TABLE", "PERCEPTUAL_WEIGHTS")
+    LISTS: ClassVar = ("FILMS", "SUBJECTS", "SPLITS", "ABLATIONS", "RIDGE_FEATURES", "RIDGE_DELAYS_TRS",
+                       "PERTURBED_REGIONS", "PERTURBATIONS", "CONCEPTS", "TOP_K", "FEATURES")  # fmt: skip
+
     DATASET: Literal["demo", "bids"]
-    DATASET_DIR: str
-    RUN_NAME: Name
-    SEED: Annotated[int, Field(ge=0, lt=2**32)]
-    EXCLUDE: tuple[str, ...]
-    INCLUDE: tuple[str, ...]
-    RAW_DIR: str | None
-    DEMO: dict[str, object]
     FILM_DIR: str | None
     FILMS: tuple[Film, ...]
-    TR_S: Annotated[float, Field(gt=0, le=30)]
     FRAMES_PER_TR: Annotated[int, Field(ge=2, le=256, multiple_of=2)]
     FRAME_PX: Annotated[int, Field(ge=16, le=512, multiple_of=8)]
     FRAME_CONTRAST: Literal["frame", "none"]
-    BIDS_FILTER: str
-    FILM_EVENT: tuple[str, str] | str | float | None
     ATLAS_FILE: str | None
     PARCELS: Annotated[tuple[tuple[AtLeast1, AtLeast1], ...], Field(min_length=1)]
-    DENOISE: Denoise
-    HIGH_PASS_HZ: HighPassHz
-    SMOOTHING_MM: SmoothingMm
     STANDARDIZE: Literal["zscore", "none"]
     VOXEL_SHARE: Share
     SUBJECTS: Annotated[tuple[Subject, ...], Field(min_length=1)]
@@ -54,7 +40,6 @@ class FilmSettings(SettingsModel):
     SPLITS: Annotated[tuple[Split, ...], Field(min_length=1)]
     HELD_OUT_FILM: Film | None
     TEST_SHARE: Annotated[float, Field(gt=0, lt=1)]
-    N_FOLDS: Annotated[int, Field(ge=2)]
     SELECTION: Literal["inner", "paper"]
     INNER_SHARE: Annotated[float, Field(gt=0, lt=1)]
     EMBARGO_TRS: AtLeast0
@@ -100,18 +85,19 @@ class FilmSettings(SettingsModel):
     N_RANDOM_CONCEPTS: Annotated[int, Field(ge=20)]
     N_STRIP: AtLeast1
     CLIP_S: tuple[float, float]
-    DATA_DIR: str
-    N_JOBS: AtLeast1
-    DASK_SCHEDULER: Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None
-    INFERENCE_BATCH: AtLeast1
+    FEATURES: Annotated[tuple[FeatureName, ...], Field(min_length=1)]
+    FEATURE_DIR: str | None
+    FEATURE_RESPONSE: Literal["delays", "hrf"]
+    EACH_PERSON: bool
 
     @classmethod
     def complete(cls, values: dict) -> dict:
         """The places that a data set has for films, atlas and names of regions, where no other is named."""
         dataset = values["DATASET_DIR"]
         atlas = values["ATLAS_FILE"] or f"{dataset}/atlas.nii.gz"
-        return complete_denoise(values) | {
+        return super().complete(values) | {
             "FILM_DIR": values["FILM_DIR"] or f"{dataset}/stimuli",
+            "FEATURE_DIR": values["FEATURE_DIR"] or f"{dataset}/features",
             "ATLAS_FILE": atlas,
             "REGIONS_FILE": values["REGIONS_FILE"] or atlas,
             "REGIONS_TABLE": values["REGIONS_TABLE"] or f"{dataset}/atlas.tsv",
@@ -119,10 +105,6 @@ class FilmSettings(SettingsModel):
 
     @model_validator(mode="after")
     def _agree(self):
-        for name in LISTS:
-            if len(set(values := getattr(self, name))) < len(values):
-                raise ValueError(f"{name} = {values} names one twice")
-        check_film_event(self.FILM_EVENT)
         if self.EXPLAINED_SPLIT not in self.SPLITS:
             raise ValueError(
                 f"EXPLAINED_SPLIT = {self.EXPLAINED_SPLIT!r} is not in SPLITS = {self.SPLITS}: "

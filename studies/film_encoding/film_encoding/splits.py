@@ -11,6 +11,7 @@ LEARNED_FROM = ("train", "inner")  # parts of a fold that a result may depend on
 TRAINED_ON = (
     "train",
 )  # chunks that the network's weights come from; its rivals learn from the same
+FEWEST_TRAINED = 20  # chunks of a fold of script 8
 PUBLISHED_EVERY = 5  # of SELECTION = "paper": every fifth chunk chooses the epoch
 
 
@@ -118,6 +119,49 @@ def _checked(fold: Fold) -> Fold:
                 f"INNER_SHARE or TEST_SHARE, or use longer films."
             )
     return fold
+
+
+def encoding_folds(lengths: dict[str, int], cfg) -> list[Fold]:
+    """The folds of script 8: whole films, or, where there is one film only, stretches of its time; parts are train,
+    embargo and test.
+
+    Parameters
+    ----------
+    lengths : film → chunks that have BOLD. cfg : N_FOLDS; EMBARGO_TRS, chunks left free on both
+    sides of a stretch.
+
+    Raises
+    ------
+    NeuroFaceError
+        If too few chunks are left to train on.
+    """
+    films = sorted(lengths)
+    split = "film" if len(films) > 1 else "time"
+    n_folds = min(cfg.N_FOLDS, len(films)) if split == "film" else cfg.N_FOLDS
+    folds = []
+    for number in range(n_folds):
+        tables = []
+        for film in films:
+            n, chunk = lengths[film], np.arange(lengths[film])
+            is_test = np.full(n, film in films[number::n_folds])
+            is_near = is_test
+            if split == "time":
+                first, end = n * number // n_folds, n * (number + 1) // n_folds
+                is_test = (chunk >= first) & (chunk < end)
+                is_near = (chunk >= first - cfg.EMBARGO_TRS) & (chunk < end + cfg.EMBARGO_TRS)
+            part = np.where(is_test, "test", np.where(is_near, "embargo", "train"))
+            test_set = np.where(is_test, f"unseen {split}", "")
+            tables.append(
+                pd.DataFrame({"film": film, "chunk": chunk, "part": part, "test_set": test_set})
+            )
+        fold = Fold(split, number + 1, pd.concat(tables, ignore_index=True))
+        if len(fold.of("train")) < FEWEST_TRAINED or not len(fold.of("test")):
+            raise NeuroFaceError(
+                f"Fold {number + 1} of {n_folds} has {len(fold.of('train'))} chunks to train on and "
+                f"{len(fold.of('test'))} to test. Lower EMBARGO_TRS = {cfg.EMBARGO_TRS} or N_FOLDS = {cfg.N_FOLDS}."
+            )
+        folds.append(fold)
+    return folds
 
 
 def write_folds(folds: list[Fold]) -> pd.DataFrame:

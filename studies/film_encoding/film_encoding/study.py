@@ -1,4 +1,4 @@
-"""The study: its seven stages, its settings, the words of its report."""
+"""The study: its eight stages, its settings, the words of its report."""
 
 from film_encoding.methods_text import PUBLISHED, methods
 from film_encoding.settings import FilmSettings
@@ -35,12 +35,18 @@ STUDY = Study(
         Step(5, "5-saliency", "5-saliency_maps.py"),
         Step(6, "6-perturbations", "6-perturb_regions.py"),
         Step(7, "7-figures", "7-figures.py"),
+        Step(8, "8-encoding", "8-fit_feature_spaces.py"),
     ),
     settings=FilmSettings,
     title=lambda settings: "Film and brain: voxels from frames, frames from voxels",
     lead="An encoder–decoder between films and BOLD (David et al. 2025), beside ridge regression and noise ceilings.",
     caution="Reconstructions through the network never pass a brain; those from measured BOLD do. Read both beside the mean "
     "frame.",
+    read_next=(
+        "“Scores”: the network less ridge regression on the same chunks, and both beside the noise ceiling.",
+        "“Scores”: frames from measured BOLD beside the mean frame. Only these have passed a brain.",
+        "studies/film_encoding/README.md: published numbers and those of stricter tests.",
+    ),
     methods=methods,
     published=PUBLISHED,
     bids_names=BIDS_NAMES,

@@ -146,6 +146,10 @@ def describe(
         "Completeness: what the attributions miss of the gain they must sum to",
     )
     draw_regions(folder, units, voxels)
+    section.first.figure(
+        folder / "regions.png",
+        "Regions that the decoder uses: absolute attribution relative to the share of voxels; 1 (dashed): all alike.",
+    )
     section.figure(
         folder / "regions.png",
         "Absolute attribution per region relative to its share of voxels; 1 (dashed): all voxels alike.",

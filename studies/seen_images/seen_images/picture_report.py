@@ -67,7 +67,13 @@ def describe(folder: Path, scores: pd.DataFrame, cfg) -> Section:
     named = identification_first(measures)
     others = [measure for measure in measures if measure not in named]
     table = scores.set_index(["kind", "measure"])
-    section.numbers(first_numbers(table, named, cfg))
+    numbers = first_numbers(table, named, cfg)
+    section.numbers(numbers)
+    section.first.text(
+        "Drawings compared with the pictures that were seen. Identification: how often a drawing resembles its own "
+        "picture more than another one."
+    )
+    section.first.numbers(numbers)
     if beaten := better_than_drawn(table, kinds, others):
         section.lead += f" {beaten}"
     section.table(

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from neuroface.pipeline import SettingsModel, did_you_mean
+from neuroface.pipeline import StudySettings, did_you_mean
 from seen_images.options import PUBLISHED, options_of
 
 from pydantic import Field, model_validator
@@ -11,20 +11,8 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Pixels = Annotated[int, Field(ge=8, multiple_of=8)]
 
-LISTS = (
-    "EARLY_ROIS",
-    "HIGHER_ROIS",
-    "SESSIONS",
-    "IMAGE_DECODERS",
-    "TEXT_DECODERS",
-    "CLIP_DECODERS",
-    "ALSO_DRAW",
-    "ATTRIBUTES",
-    "ALPHAS",
-)
 
-
-class SeenSettings(SettingsModel):
+class SeenSettings(StudySettings):
     """Settings of this study's ``config.py``."""
 
     FOLDERS: ClassVar = (
@@ -35,13 +23,11 @@ class SeenSettings(SettingsModel):
         "SCORES_DIR",
         "SPACE_FILE",
     )
+    LISTS: ClassVar = ("EARLY_ROIS", "HIGHER_ROIS", "SESSIONS", "IMAGE_DECODERS", "TEXT_DECODERS", "CLIP_DECODERS",
+                       "ALSO_DRAW", "ATTRIBUTES", "ALPHAS")  # fmt: skip
 
     DATASET: Literal["demo", "nsd", "things", "table"]
-    DATASET_DIR: str
-    RUN_NAME: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    SEED: Annotated[int, Field(ge=0, lt=2**32)]
     MODEL_DIR: str | None
-    DEMO: dict[str, object]
     GENERATOR_DIR: str
     GENERATOR_STEPS: dict[Literal["vae", "clip", "unet"], Count]
     SUBJECT: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
@@ -65,7 +51,6 @@ class SeenSettings(SettingsModel):
     DECODER_OPTIONS: dict[str, dict[str, object]]
     GCN_NODES: tuple[tuple[str, ...], ...]
     ALPHAS: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
-    N_FOLDS: Annotated[int, Field(ge=2)]
     SELECTION: Literal["inner", "paper"]
     INNER_SHARE: Share
     EPOCHS: Count
@@ -88,12 +73,8 @@ class SeenSettings(SettingsModel):
     ATTRIBUTES: tuple[str, ...]
     IG_STEPS: Count
     N_EXAMPLES: Count
-    DATA_DIR: str
     DEVICE: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
     PRECISION: Literal["auto", "float32", "float16", "bfloat16"]
-    N_JOBS: Count
-    DASK_SCHEDULER: Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None
-    INFERENCE_BATCH: Count
 
     @classmethod
     def complete(cls, values: dict) -> dict:
@@ -104,9 +85,6 @@ class SeenSettings(SettingsModel):
 
     @model_validator(mode="after")
     def _agree(self):
-        for name in LISTS:
-            if len(set(values := getattr(self, name))) < len(values):
-                raise ValueError(f"{name} = {values} names one twice")
         for drawn, trained in (
             ("IMAGE_DECODER", "IMAGE_DECODERS"),
             ("TEXT_DECODER", "TEXT_DECODERS"),

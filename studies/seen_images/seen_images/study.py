@@ -30,6 +30,11 @@ STUDY = Study(
     lead="Decoded from fMRI to the latents of a diffusion model, and drawn by it.",
     caution="A diffusion model draws a good picture from any latents. Compare every score with “shuffled brains” and with "
     "“mean training picture”.",
+    read_next=(
+        "“Scores”: every score beside shuffled brains and beside the mean training picture.",
+        "“Seen and drawn”: the best, the middle and the worst drawings.",
+        "studies/seen_images/README.md: published numbers and those of stricter tests.",
+    ),
     methods=methods,
     published=PAPER,
     bids_names=BIDS_NAMES,

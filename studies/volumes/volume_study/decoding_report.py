@@ -182,6 +182,7 @@ def describe(
     )
     for split in sorted(by_split, key=lambda name: bool(leaks[name])):  # splits that leak come last
         _cards(section, MODELS[headline], split, by_split[split], leaks[split], chance, mark)
+    first_screen(section, networks, linear, leaks, chance, mark)
     for model, results in networks.items():
         for split, result in results.items():
             leak = " (leaks)" if leaks[split] else ""
@@ -221,6 +222,42 @@ def describe(
             "nothing.",
         )
     return section
+
+
+def first_screen(
+    section: Section, networks: dict, linear: dict, leaks: dict, chance: float, mark: str
+) -> None:
+    """The result on the first screen of the report: the best model in a split that does not leak, and the network."""
+    headline, by_split = next(iter(networks.items()))
+    split = min(by_split, key=lambda name: bool(leaks[name]))
+    accuracies = {
+        f"{MODELS[name]}{mark}": _percent(of[split], "balanced_accuracy")
+        for name, of in networks.items()
+    }
+    values = {
+        f"{MODELS[name]}{mark}": of[split]["all_folds"]["balanced_accuracy"]
+        for name, of in networks.items()
+    }
+    for name, content in linear.items():
+        result = content["splits"][split]
+        accuracies[BASELINES[name]] = _percent(result | {"all_folds": result}, "balanced_accuracy")
+        values[BASELINES[name]] = result["balanced_accuracy"]
+    winner = max(values, key=lambda name: values[name])
+    reference = f"{MODELS[headline]}{mark}"
+    ridge = linear["ridge"]["splits"][split]
+    numbers = {
+        f"balanced accuracy [95 %], {winner}": accuracies[winner],
+        "chance": f"{chance:.1%}",
+        "ridge, with exchanged labels": f"{ridge['null_mean']:.1%}",
+        "p of ridge": f"{ridge['p']:.4f}",
+    }
+    if winner != reference:
+        numbers[f"{reference}, for reference"] = accuracies[reference]
+    section.first.text(
+        f"Held out: {split} folds."
+        + (f" This split leaks labels: {leaks[split]}." if leaks[split] else "")
+    )
+    section.first.numbers(numbers)
 
 
 def _cards(

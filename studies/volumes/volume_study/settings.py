@@ -2,13 +2,12 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from neuroface.bold import Denoise, HighPassHz, SmoothingMm, check_film_event, complete_denoise
-from neuroface.pipeline import SettingsModel, did_you_mean
+from neuroface.bold import BoldSettings
+from neuroface.pipeline import did_you_mean
 from volume_study.names import MODELS
 
 from pydantic import Field, model_validator
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
 Split = Literal["volume", "moment", "block", "run", "subject"]
 Method = Literal["occlusion-zero", "occlusion-mean", "ig", "grad-cam", "attention-rollout"]
@@ -16,20 +15,14 @@ Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0, lt=86_400)]
 
 
-class VolumeSettings(SettingsModel):
+class VolumeSettings(BoldSettings):
     """Settings of ``studies/volumes/config.py``."""
 
     FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "OBSERVER_DIR")
     FILES: ClassVar = ("MASK_FILE", "ROI_FILE")
+    LISTS: ClassVar = ("CV_SPLITS", "MODELS", "MAP_METHODS", "BASELINES")
+
     DATASET: Literal["demo", "bids"]
-    DATASET_DIR: str
-    RUN_NAME: Name
-    SEED: Annotated[int, Field(ge=0, lt=2**32)]
-    EXCLUDE: tuple[str, ...]
-    INCLUDE: tuple[str, ...]
-    RAW_DIR: str | None
-    DEMO: dict[str, object]
-    TR_S: Annotated[float, Field(gt=0, le=30)]
     LAG_S: Annotated[float, Field(ge=0, le=30)]
     LABEL_SOURCE: Literal["observers", "events"]
     OBSERVER_DIR: str | None
@@ -37,21 +30,15 @@ class VolumeSettings(SettingsModel):
     MIN_AGREEMENT: Positive
     SEGMENTS: tuple[tuple[Seconds, Seconds], ...]
     FILM_CLOCK: Literal["segments", "cumulated"]
-    FILM_EVENT: tuple[str, str] | str | float | None
     EVENT_LABELS: dict[Label, Annotated[tuple[str, ...], Field(min_length=1)]]
     EVENT_COLUMN: Annotated[str, Field(min_length=1)]
     JOIN_GAP_S: Annotated[float, Field(ge=0, le=10)]
-    BIDS_FILTER: str
-    DENOISE: Denoise
-    HIGH_PASS_HZ: HighPassHz
-    SMOOTHING_MM: SmoothingMm
     STANDARDIZE: Literal["voxel", "volume", "none"]
     MIN_PER_CLASS: Annotated[int, Field(ge=2)]
     BALANCE: Literal["moments", "person", "none"]
     MASK_THRESHOLD: Annotated[float, Field(ge=0, le=1)]
     MASK_FILE: str | None
     CV_SPLITS: Annotated[tuple[Split, ...], Field(min_length=1)]
-    N_FOLDS: Annotated[int, Field(ge=2)]
     EMBARGO_TRS: Annotated[int, Field(ge=0)]
     SELECTION: Literal["inner", "published"]
     MODELS: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -84,21 +71,9 @@ class VolumeSettings(SettingsModel):
     UNTRAINED_SEEDS: Annotated[int, Field(ge=2)]
     SPACE: Literal["MNI", "native"]
     ROI_FILE: str | None
-    DATA_DIR: str
-    N_JOBS: Positive
-    DASK_SCHEDULER: Annotated[str, Field(pattern=r"^[a-z]+://.+")] | None
-    INFERENCE_BATCH: Positive
-
-    @classmethod
-    def complete(cls, values: dict) -> dict:
-        return complete_denoise(values)
 
     @model_validator(mode="after")
     def _agree(self):
-        for name in ("CV_SPLITS", "MODELS", "MAP_METHODS", "BASELINES"):
-            if len(set(values := getattr(self, name))) < len(values):
-                raise ValueError(f"{name} = {values} names one twice")
-        check_film_event(self.FILM_EVENT)
         self._name_labels()
         self._name_networks()
         if self.HELD_OUT_SPLIT not in self.CV_SPLITS:

@@ -40,6 +40,12 @@ STUDY = Study(
     title=title,
     lead=LEAD,
     caution=CAUTION,
+    read_next=(
+        "“Decoding”: the ladder of splits. A split whose accuracy with exchanged labels is above chance leaks.",
+        "“Decoding”: the differences between the network and linear models on the same volumes.",
+        "“Maps”: which voxels pass the test; strong voxels alone are no evidence.",
+        "studies/volumes/README.md: what the published split gave, and what stricter ones give.",
+    ),
     methods=methods,
     published=PUBLISHED,
     bids_names=BIDS_NAMES,

@@ -1,0 +1,33 @@
+"""Settings that every study of BOLD series has, with their limits."""
+
+from typing import Annotated
+
+from neuroface.bold.denoising import Denoise, HighPassHz, SmoothingMm, complete_denoise
+from neuroface.bold.film_event import check_film_event
+from neuroface.pipeline import StudySettings
+
+from pydantic import Field, model_validator
+
+
+class BoldSettings(StudySettings):
+    """Settings of a study that reads BOLD series: whose they are, their clock, what is removed from them."""
+
+    EXCLUDE: tuple[str, ...]
+    INCLUDE: tuple[str, ...]
+    RAW_DIR: str | None
+    TR_S: Annotated[float, Field(gt=0, le=30)]
+    BIDS_FILTER: str
+    FILM_EVENT: tuple[str, str] | str | float | None
+    DENOISE: Denoise
+    HIGH_PASS_HZ: HighPassHz
+    SMOOTHING_MM: SmoothingMm
+
+    @classmethod
+    def complete(cls, values: dict) -> dict:
+        """Checked values, with the strategy of ``DENOISE`` written out."""
+        return complete_denoise(values)
+
+    @model_validator(mode="after")
+    def _know_the_film_event(self):
+        check_film_event(self.FILM_EVENT)
+        return self

@@ -1,0 +1,217 @@
+"""8. Which feature spaces of the film does each voxel follow, and what does each space add?
+
+Banded ridge regression from several feature spaces to the voxels of PARCELS, for the mean over
+people and for every person, with whole films held out, or stretches of time where there is one
+film. The unique variance of a space is what the model loses without it; it is tested against
+features shifted in time, and over people. Needs no film file where FEATURES names only spaces that
+you made yourself.
+
+Reads     BOLD and events of the data set in DATASET_DIR, ATLAS_FILE, REGIONS_TABLE;
+          FEATURE_DIR/<space>/<film>.npy or .tsv; 1-chunks/ for motion energy, frames, brightness;
+          the films in FILM_DIR for cuts, loudness, speech, faces
+Writes    8-encoding/regions.tsv, a row per region: r, r / noise ceiling, unique variance of each
+            space over people, p
+          8-encoding/maps/<what>.nii.gz float32: r, ceiling, r_of_ceiling; unique_<space>,
+            product_<space>, p_fdr_<space>; people_unique_<space>
+          8-encoding/scores/<subject>_<what>.npy (n_voxels,) or (n_spaces, n_voxels): r, r2,
+            product, unique, partial, p
+          8-encoding/mask.nii.gz, bold/, features/: what these were made from; unique.png
+Settings  SEED, EXCLUDE, INCLUDE, FILMS, BIDS_FILTER, FILM_EVENT, TR_S, ATLAS_FILE, PARCELS,
+          DENOISE, HIGH_PASS_HZ, SMOOTHING_MM, STANDARDIZE, DELAY_TRS, N_FOLDS, EMBARGO_TRS,
+          FEATURES, FEATURE_DIR, FEATURE_RESPONSE, EACH_PERSON, RIDGE_DELAYS_TRS, N_RIDGE_TRIES,
+          MIN_SHIFT_S, MIN_RELIABILITY, REGIONS_FILE, REGIONS_TABLE, USE_PIXEL_LABELS, THING,
+          FRAMES_PER_TR
+Takes     a minute for the demo; disk: 4 bytes × spaces × 2 × held-out chunks × voxels while a group
+          of people is fitted
+"""
+
+from functools import partial
+from pathlib import Path
+
+from film_encoding.cleaning import run_cleaning
+from film_encoding.encoding import (
+    MEAN,
+    EncodingPlan,
+    bold_file,
+    features_file,
+    fit_group,
+    is_scored,
+)
+from film_encoding.encoding_report import describe_encoding, draw_unique
+from film_encoding.encoding_tables import region_table, voxel_maps
+from film_encoding.feature_spaces import (
+    Samples,
+    check_distinct_films,
+    check_length,
+    feature_file,
+    over_trs,
+    read_samples,
+)
+from film_encoding.film_clock import count_chunks
+from film_encoding.made_features import FROM_CHUNKS, MADE, made_features
+from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
+from film_encoding.regions import named_regions
+from film_encoding.responses import OverPeople, film_rows, find_viewings
+from film_encoding.splits import encoding_folds
+from film_encoding.study import STUDY
+from neuroface import NeuroFaceError
+from neuroface.bold import (
+    check_distinct,
+    check_grid,
+    open_header,
+    read_mask,
+    write_map,
+    write_nifti,
+)
+from neuroface.pipeline import Stage, read_table, run_script, write_npy, write_table
+
+import numpy as np
+
+
+def main():
+    cfg = STUDY.load_settings(__file__)
+    from_chunks = any(space in FROM_CHUNKS for space in cfg.FEATURES)
+    stage = Stage(STUDY, 8, cfg, __doc__, reads=(1,) if from_chunks else ())
+    chunks, film_s = lengths_of_films(stage, from_chunks, cfg)
+    viewings = plan_viewings(stage, chunks, cfg)
+    rows, lengths = rows_and_pairs(viewings, chunks, cfg.DELAY_TRS)
+    every = [one for who in viewings.values() for one in who]
+    check_distinct([one.run for one in every])
+    mask, affine = make_mask(stage, every, cfg)
+    samples = own_features(stage, lengths, film_s, cfg)
+
+    store = partial(store_bold, stage.folder, viewings, rows, mask, affine, cfg)
+    stage.each(store, list(lengths), partial(is_stored, stage.folder), "films")
+    make = partial(make_features, stage, samples, lengths, cfg)
+    spaces = [(film, space) for film in lengths for space in cfg.FEATURES]
+    stage.each(make, spaces, partial(is_made, stage.folder), "feature spaces")
+
+    people = people_of(stage, viewings) if cfg.EACH_PERSON else ()
+    regions = named_regions(cfg, mask, affine)
+    plan = EncodingPlan(
+        stage.folder, encoding_folds(lengths, cfg), lengths, (MEAN, *people), regions, int(mask.sum()), cfg
+    )  # fmt: skip
+    fitted = partial(is_scored, stage.folder)
+    stage.each(partial(fit_group, plan), plan.groups(), fitted, "groups of people")
+
+    n_people = {film: len(who) for film, who in viewings.items()}
+    table = region_table(plan, n_people)
+    write_table(stage.folder / "regions.tsv", table)
+    for name, values in voxel_maps(plan, n_people).items():
+        target = stage.folder / "maps" / f"{name}.nii.gz"
+        write_map(target, values[:, None].astype(np.float32), mask, affine, cfg.TR_S)
+    draw_unique(stage.folder, table, plan)
+    stage.finish(
+        f"{len(cfg.FEATURES)} feature spaces, {len(plan.subjects)} fits of {plan.n_voxels:,} voxels",
+        describe_encoding(stage.folder, table, plan),
+    )
+
+
+def lengths_of_films(stage: Stage, from_chunks: bool, cfg) -> tuple[dict, dict]:
+    """Film → chunks that were shown, and film → length in seconds, infinite where neither a file nor an event states it."""
+    if from_chunks:
+        films = read_table(stage.folder_of(1) / "films.tsv").set_index("film")
+        return films["chunks"].to_dict(), films["picture_s"].to_dict()
+    viewings, left_out = find_viewings(cfg)
+    chunks, film_s = {}, {}
+    for film, who in viewings.items():
+        film_s[film] = min(one.shown_s for one in who)
+        longest_s = max(one.n_rows for one in who) * cfg.TR_S
+        chunks[film] = count_chunks(min(film_s[film], longest_s), cfg.TR_S)
+    if not chunks:
+        raise NeuroFaceError(
+            f"{cfg.DATASET_DIR} holds no BOLD of a film ({len(left_out)} runs left out)."
+        )
+    return chunks, film_s
+
+
+def make_mask(stage: Stage, viewings: list, cfg) -> tuple[np.ndarray, np.ndarray]:
+    """The voxels of PARCELS (x, y, z) on the grid of the BOLD, and the affine."""
+    image, shape = open_header(viewings[0].run.bold)
+    for one in viewings[1:]:
+        other, its_shape = open_header(one.run.bold)
+        check_grid(one.run.bold, its_shape, other.affine, shape[:3], image.affine)
+    target = stage.folder / "mask.nii.gz"
+    if not target.exists():
+        _, mask, _ = visual_voxels(shape[:3], image.affine, cfg)
+        write_nifti(target, mask.astype(np.uint8), image.affine)
+    return read_mask(target)
+
+
+def own_features(stage: Stage, lengths: dict, film_s: dict, cfg) -> dict:
+    """(film, space) → samples of the spaces that no script makes, all checked before any work."""
+    found: dict[tuple[str, str], Samples] = {}
+    for space in cfg.FEATURES:
+        if space in MADE:
+            if (Path(cfg.FEATURE_DIR) / space).is_dir():
+                raise NeuroFaceError(
+                    f"FEATURES names {space!r}, which this script makes, and {cfg.FEATURE_DIR}/{space} is there too. "
+                    "Give that folder another name."
+                )
+            continue
+        files = {
+            film: read_samples(feature_file(Path(cfg.FEATURE_DIR), space, film), film)
+            for film in lengths
+        }
+        check_distinct_films(files)
+        widths = {film: one.values.shape[1] for film, one in files.items()}
+        if len(set(widths.values())) > 1:
+            raise NeuroFaceError(
+                f"FEATURES: {space!r} has other numbers of features in each film: {widths}."
+            )
+        for film, samples in files.items():
+            check_length(samples, film, lengths[film], cfg.TR_S, film_s[film])
+            empty = int(np.isnan(over_trs(samples, lengths[film], cfg.TR_S)).any(axis=1).sum())
+            if empty:
+                stage.leave_out(
+                    f"{film}, {space}",
+                    f"{empty} of {lengths[film]} chunks have no features; there they count as their mean",
+                )
+        found |= {(film, space): samples for film, samples in files.items()}
+    return found
+
+
+def store_bold(folder, viewings: dict, rows: dict, mask, affine, cfg, film: str) -> None:
+    """Write the BOLD of each viewer, and last its mean and variance over viewers."""
+    over = OverPeople()
+    for one in viewings[film]:
+        cleaning = run_cleaning(one.run, cfg)
+        values, _ = film_rows(one, mask, affine, rows[film], cfg.STANDARDIZE, cleaning)
+        over.add(values)
+        if cfg.EACH_PERSON:
+            write_npy(bold_file(folder, film, one.run.subject), values)
+    write_npy(bold_file(folder, film, "variance"), over.variance.astype(np.float32))
+    write_npy(bold_file(folder, film, MEAN), over.mean.astype(np.float32))
+
+
+def is_stored(folder, film: str) -> bool:
+    return bold_file(folder, film, MEAN).exists()
+
+
+def make_features(stage: Stage, samples: dict, lengths: dict, cfg, one: tuple[str, str]) -> None:
+    """Write a film's features of a space, a row per chunk."""
+    film, space = one
+    n = lengths[film]
+    values = (
+        over_trs(samples[one], n, cfg.TR_S)
+        if one in samples
+        else made_features(stage.folder_of(1), space, film, n, cfg)
+    )
+    write_npy(features_file(stage.folder, film, space), values)
+
+
+def is_made(folder, one: tuple[str, str]) -> bool:
+    return features_file(folder, *one).exists()
+
+
+def people_of(stage: Stage, viewings: dict) -> tuple[str, ...]:
+    """People who saw all films; the others are left out of the fits of single people."""
+    seen = [{one.run.subject for one in who} for who in viewings.values()]
+    everybody, all_films = set.union(*seen), set.intersection(*seen)
+    for subject in sorted(everybody - all_films):
+        stage.leave_out(subject, "did not see all films; counts in the mean only")
+    return tuple(sorted(all_films))
+
+
+if __name__ == "__main__":
+    run_script(main)
