@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extras of seen images: make images-test")
 pytest.importorskip("diffusers", reason="needs the extras of seen images: make images-test")
-from seen_images import demo, kinds  # noqa: E402
+from seen_images import demo, kinds, patterns  # noqa: E402
 from seen_images.scores import effective_dimension  # noqa: E402
 
 RNG = np.random.default_rng(7)
@@ -74,3 +74,16 @@ def test_the_demos_sessions_have_their_own_gain_level_and_drift():
     rise = (of_session[:, 200:].mean(axis=1) - of_session[:, :200].mean(axis=1)).std()
     noise = 4 / 100 * np.exp(2 * demo.GAIN**2)  # variance of a difference of means of 200 trials
     assert rise == pytest.approx(np.sqrt((demo.DRIFT / 2) ** 2 + noise), abs=0.02)
+
+
+def test_signal_to_noise_is_the_planted_one():
+    """Signal SD 1, noise SD 2 and 0.5, and a voxel of noise alone; three trials an image."""
+    rng, images = np.random.default_rng(5), np.tile(np.arange(2000), 3)
+    signal = rng.standard_normal((2000, 3)) * [1, 1, 0]
+    trials = signal[images] + rng.standard_normal((6000, 3)) * [2, 0.5, 1]
+    found = patterns.signal_to_noise(trials, images, n_at_once=2)
+    assert found[:2] == pytest.approx([0.5, 2], rel=0.05) and found[2] < 0.15
+    once = patterns.signal_to_noise(trials[:2000], images[:2000])
+    assert np.isnan(once).all()
+    flat = patterns.signal_to_noise(np.zeros((4, 1)), np.array(["a", "a", "b", "b"]))
+    assert np.isnan(flat).all()

@@ -41,7 +41,7 @@ from seen_images.check import check_study
 from seen_images.demo import write_demo
 from seen_images.generator import check_weights, model_of
 from seen_images.kinds import kinds_of, split_by_kinds
-from seen_images.patterns import Scaler, mean_of_repeats, reliability, unmeasured
+from seen_images.patterns import Scaler, mean_of_repeats, reliability, signal_to_noise, unmeasured
 from seen_images.sources import Source, check_sessions, check_trials, open_source
 from seen_images.study import STUDY
 from seen_images.tables import read_tsv
@@ -176,7 +176,9 @@ def join(folder: Path, source: Source, cfg, target: Path) -> None:
     of_test = np.concatenate(test_trials)
     images, means = mean_of_repeats(of_test, test["image"].to_numpy())
     columns = columns.assign(
-        constant=scaler.constant, reliability=reliability(of_test, test["image"].to_numpy())
+        constant=scaler.constant,
+        reliability=reliability(of_test, test["image"].to_numpy()),
+        ncsnr=signal_to_noise(open_npy(folder / "train.npy"), train["image"].to_numpy()),
     )
     write_table(
         folder / "trials.tsv",
@@ -249,9 +251,14 @@ def describe(source: Source, voxels: pd.DataFrame, train: np.ndarray, test: np.n
     rows = []
     for (part, roi), group in voxels.groupby(["part", "roi"], sort=False):
         median = group["reliability"].median()
-        rows.append((part, roi, f"{len(group):,}", "n/a" if np.isnan(median) else f"{median:.2f}"))
-    caption = "Voxels per region, and the median correlation over test images of the means of odd and of even trials"
-    section.table(["part", "region", "voxels", "reliability"], rows, caption)
+        ratio = group["ncsnr"].median()
+        medians = ["n/a" if np.isnan(value) else f"{value:.2f}" for value in (median, ratio)]
+        rows.append((part, roi, f"{len(group):,}", *medians))
+    caption = (
+        "Voxels per region, and two medians over voxels. Reliability: correlation over test images of the means of odd and "
+        "of even trials. ncsnr: SD of the signal over SD of a trial's noise, of training images with several trials"
+    )
+    section.table(["part", "region", "voxels", "reliability", "ncsnr"], rows, caption)
     return section
 
 

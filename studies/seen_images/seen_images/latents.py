@@ -48,7 +48,9 @@ def targets_of(cfg) -> list[str]:
 
 
 def decoders_of(target: str, cfg) -> tuple[str, ...]:
-    return getattr(cfg, f"{target.upper()}_DECODERS")
+    if target == "image":
+        return cfg.IMAGE_DECODERS
+    return cfg.TEXT_DECODERS if target == "text" else cfg.CLIP_DECODERS
 
 
 def open_problem(betas: Path, embeddings: Path, target: str) -> Problem:
