@@ -63,7 +63,8 @@ def main():
     check_weights(stage.folder / "generator.json", model, ("vae", "text_encoder"), stage.folder)
     images = list_images(stage.folder_of(1))
     chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
-    joined = [stage.folder / name for name in (*map(FILE_OF.get, targets_of(cfg)), "images.tsv")]
+    names = [*(FILE_OF[target] for target in targets_of(cfg)), "images.tsv"]
+    joined = [stage.folder / name for name in names]
     is_joined = lambda _: all(file.exists() for file in joined)  # noqa: E731
 
     embed = partial(embed_chunk, stage.folder, cfg)
