@@ -282,7 +282,10 @@ def summarize(
         lead(tests, len({who for part in people.values() for who in part}), labels, cfg),
     )
     if tests:
-        peaks = peak_table(stage.folder, contrasts, about, *brain, rois, roi_word(cfg), cfg.TR_S)
+        parcels = parcel_names(stage.folder_of(1))
+        peaks = peak_table(
+            stage.folder, contrasts, about, *brain, rois, roi_word(cfg), cfg.TR_S, parcels
+        )
         write_table(stage.folder / "peaks.tsv", peaks)
         describe_tests(section, tests, about, peaks, roi_word(cfg), cfg)
 

@@ -8,13 +8,15 @@
                                                                                      experiment
     python benchmarks/decoders.py --recipes --data demo nndb-10     the voxel-time CNN with one part
                                                                     of the recipe changed
+    python benchmarks/decoders.py --blocks --data demo nndb-10      what ridge regression can read
+                                                                    after each block of that CNN
 
 Data sets: ``demo``, windows of the demo's signal; ``product``, a signal that no linear model can
 read (FFA and OFA move together with a face, in opposite directions without one); ``nndb-10``,
 ``-30``, ``-85``, NNDb's real annotations (of ``--stimuli``) with a planted linear response in that
-many people; ``haxby``. Folds hold out whole films, or runs. All choices use inner validation
-windows. Results are stored in ``--out`` per data set, model and seed; a rerun makes only what is
-missing.
+many people; ``haxby``; ``mixed`` and ``twin`` of benchmarks/learning_curves.py. Folds hold out
+whole films, or runs. All choices use inner validation windows. Results are stored in ``--out`` per
+data set, model and seed; a rerun makes only what is missing.
 """
 
 import argparse
@@ -49,7 +51,8 @@ SMALL = {
     "transformer": {"width": 32, "heads": 4, "depth": 2, "feed_forward": 64},
     "hybrid": {"filters": (8, 8, 16), "width": 32, "heads": 4, "depth": 2, "feed_forward": 64},
 }
-PEOPLE = {"nndb-10": 10, "nndb-30": 30, "nndb-85": 85}
+PEOPLE = {"nndb-10": 10, "nndb-30": 30, "nndb-85": 85, "twin": 85}
+DATA = ("demo", "product", "nndb-10", "nndb-30", "nndb-85")
 EFFECT, NNDB_VOXEL_MM = 0.6, 10
 RECIPES = {
     "as released, 150 steps": dict(steps=150, mixup=0.0, estimate=False, decay=False),
@@ -115,7 +118,8 @@ def write_data(name: str, folder: Path, stimuli: Path) -> None:
     from neuroface.face_study import demo
 
     voxel_mm = NNDB_VOXEL_MM if name in PEOPLE else demo.VOXEL_MM
-    effects = {"demo": (demo.FACE_EFFECT, demo.COUPLING_EFFECT), "product": (0.0, 2.0)}.get(
+    mixed = demo.FACE_EFFECT, demo.COUPLING_EFFECT
+    effects = {"demo": mixed, "mixed": mixed, "twin": mixed, "product": (0.0, 2.0)}.get(
         name, (EFFECT, 0.0)
     )
     template = demo.load_mni152_gm_template(resolution=voxel_mm)
@@ -227,6 +231,44 @@ def change_recipe(recipe: dict) -> dict:
     return {setting: recipe[name] for name, setting in names.items() if name in recipe}
 
 
+def aucs_after_blocks(name: str, folder: Path, seeds: int) -> dict[str, float]:
+    """Held-out AUC of ridge regression on the input, and on the output of each pooling of the untrained voxel-time CNN.
+
+    Means over ``seeds`` random initial weights. What no linear classifier can read there, the dense
+    layer can hardly read.
+    """
+    from neuroface.decoding import window_kernel
+    from neuroface.decoding.linear import solve
+    from neuroface.decoding.network import build_network
+    from neuroface.pipeline import keras
+
+    from sklearn.metrics import roc_auc_score
+
+    windows, _, folds = open_data(name, folder)
+    X, y = np.array(windows.X), windows.y.astype(int)
+
+    def auc_of(features: np.ndarray) -> float:
+        kernel = window_kernel(iter([features.reshape(len(y), -1)]))
+        logit = np.full(len(y), np.nan)
+        for fold in folds:
+            solution = solve(kernel, y, fold)
+            logit[fold.test] = (kernel @ solution.coefficients + solution.intercept)[fold.test]
+        return float(roc_auc_score(y, logit))
+
+    aucs: dict[str, list[float]] = {"input": [auc_of(X)]}
+    cfg = settings()
+    for seed in range(1, seeds + 1):
+        keras.utils.set_random_seed(seed)
+        network = build_network(*X.shape[1:], cfg.CNN_FILTERS, cfg.CNN_DENSE_UNITS)
+        pools = [layer for layer in network.layers if isinstance(layer, keras.layers.MaxPooling2D)]
+        for number, pool in enumerate(pools, 1):
+            passed = keras.Model(network.input, pool.output)
+            batches = [X[start : start + 20, ..., None] for start in range(0, len(X), 20)]
+            features = np.concatenate([np.asarray(passed(batch)) for batch in batches])
+            aucs.setdefault(f"pooling {number}", []).append(auc_of(features))
+    return {block: float(np.mean(values)) for block, values in aucs.items()}
+
+
 # ---------------------------------------------------------------- tables
 
 
@@ -296,11 +338,14 @@ def best_of(name: str, folder: Path, out: Path, models: list[str]) -> Path:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", nargs="+", default=["demo", "product", *PEOPLE])
+    parser.add_argument("--data", nargs="+", default=list(DATA))
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument(
         "--recipes", action="store_true", help="change one part of the recipe at a time"
+    )
+    parser.add_argument(
+        "--blocks", action="store_true", help="ridge regression after each block of the CNN"
     )
     parser.add_argument("--haxby", type=Path, default=ROOT / "data" / "haxby2001" / "2-dataset")
     parser.add_argument("--stimuli", type=Path, default=ROOT / "tests" / "data" / "nndb")
@@ -322,6 +367,10 @@ def main():
         return
     for name in options.data:
         prepare(name, options)
+        if options.blocks:
+            aucs = aucs_after_blocks(name, options.out / name, options.seeds)
+            print(f"{name}: " + ", ".join(f"{block} {auc:.3f}" for block, auc in aucs.items()))
+            continue
         cases, rows = list(RECIPES) if options.recipes else options.models, []
         for case in cases:
             seeds = range(1, 2 if case in CLOSED else options.seeds + 1)

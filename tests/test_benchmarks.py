@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import FULL
 
@@ -49,11 +50,9 @@ def test_a_training_step_is_timed(benchmark, tmp_path, loop, per_pass):
     assert 0 < found["step_s"] < 60 and found["peak_gb"] > 0.01
 
 
-def test_decoders_are_compared_on_a_small_data_set(benchmark, tmp_path):
-    """One voxel carries the label: the closed forms read it, and their rows say so."""
-    decoders = benchmark("decoders")
+def write_small_study(folder, n=96):
+    """Windows of four films; one of 30 voxels carries the label."""
     rng = np.random.default_rng(0)
-    n, folder = 96, tmp_path / "demo"
     folder.mkdir()
     y = np.arange(n) % 2
     X = rng.standard_normal((n, 30, 4)).astype(np.float32)
@@ -69,6 +68,13 @@ def test_decoders_are_compared_on_a_small_data_set(benchmark, tmp_path):
     np.save(folder / "X.npy", X)
     np.save(folder / "y.npy", y.astype(np.int8))
     np.save(folder / "mask.npy", np.ones((30, 1, 1), dtype=bool))
+
+
+def test_decoders_are_compared_on_a_small_data_set(benchmark, tmp_path):
+    """One voxel carries the label: the closed forms read it, and their rows say so."""
+    decoders = benchmark("decoders")
+    folder = tmp_path / "demo"
+    write_small_study(folder)
     models = ["linear-mean", "screened_ridge"]
     for model in models:
         file = decoders.file_of(tmp_path, "demo", model, 1)
@@ -76,6 +82,58 @@ def test_decoders_are_compared_on_a_small_data_set(benchmark, tmp_path):
         assert float(decoders.scores(folder, [file])["balanced accuracy"]) > 0.95
     best = decoders.best_of("demo", folder, tmp_path, models)
     assert float(decoders.scores(folder, [best])["balanced accuracy"]) > 0.95
+
+
+def test_a_learning_curve_is_continued_where_it_was_stopped(
+    benchmark, tmp_path, monkeypatch, capsys
+):
+    curves = benchmark("learning_curves")
+    write_small_study(tmp_path / "mixed")
+    call = ["learning_curves.py", "--out", str(tmp_path), "--sizes", "48", "96", "--seeds", "2"]
+    monkeypatch.setattr(sys, "argv", [*call, "--models", "linear", "screened_ridge"])
+    curves.main()
+    whole = curves.journal(tmp_path)
+    assert len(whole) == 2 * 2 * 2 and whole["auc"].min() > 0.9
+    assert "| linear | " in capsys.readouterr().out
+    whole.drop(index=[3, 6]).to_csv(tmp_path / "curves.tsv", sep="\t", index=False)
+    curves.main()
+    assert capsys.readouterr().out.count("windows, draw") == 2
+    again = curves.journal(tmp_path).sort_values(curves.KEY)[[*curves.KEY, "auc"]]
+    expected = whole.sort_values(curves.KEY)[[*curves.KEY, "auc"]]
+    np.testing.assert_array_equal(again.to_numpy(), expected.to_numpy())
+    curves.draw_figure(whole, "mixed", tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").stat().st_size > 1000
+
+
+def test_a_draw_has_as_many_windows_of_each_film_and_label(benchmark, tmp_path):
+    curves = benchmark("learning_curves")
+    write_small_study(tmp_path / "mixed")
+    samples = pd.read_csv(tmp_path / "mixed" / "samples.tsv", sep="\t")
+    rows = curves.rows_of_draw(samples, 40, 1)
+    assert (samples.iloc[rows].groupby(["movie", "label"]).size() == 5).all()
+    assert not np.array_equal(rows, curves.rows_of_draw(samples, 40, 2))
+    with pytest.raises(SystemExit, match="the data have 96 windows, --sizes asks for 97"):
+        curves.rows_of_draw(samples, 97, 1)
+
+
+def test_the_table_compares_with_ridge_on_the_same_draws(benchmark):
+    """Differences 0.1 and 0.3: mean 0.2, standard error 0.1, t of one degree of freedom 12.706."""
+    curves = benchmark("learning_curves")
+    rows = []
+    for model, aucs in {"linear": (0.6, 0.5), "paper": (0.7, 0.8)}.items():
+        for seed, auc in enumerate(aucs, 1):
+            rows.append({"data": "mixed", "model": model, "size": 75, "seed": seed, "auc": auc})
+    table = curves.table_of(pd.DataFrame(rows), "mixed")
+    assert "| linear | 0.550 |" in table
+    assert "| paper | 0.750 (+0.200 [-1.071, +1.471]) |" in table
+
+
+def test_what_ridge_reads_after_each_block_is_measured(benchmark, tmp_path):
+    decoders = benchmark("decoders")
+    write_small_study(tmp_path / "demo")
+    aucs = decoders.aucs_after_blocks("demo", tmp_path / "demo", 1)
+    assert list(aucs) == ["input", "pooling 1", "pooling 2", "pooling 3"]
+    assert aucs["input"] > 0.95 and all(0 <= auc <= 1 for auc in aucs.values())
 
 
 @pytest.mark.skipif(not FULL, reason="imports everything once per benchmark: make test-full")

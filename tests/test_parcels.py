@@ -4,11 +4,11 @@ import re
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.bold import parcel_names, write_map, write_nifti
+from neuroface.bold import Labels, parcel_names, write_map, write_nifti
 from neuroface.bold.images import open_header, read_mask, stream_masked
 from neuroface.bold.parcels import AFFINE, parcel_image, read_parcels
 from neuroface.bold.smoothing import smoothed_volumes
-from neuroface.maps import write_parcel_maps
+from neuroface.maps import contrasts_of, peak_table, write_parcel_maps
 
 import numpy as np
 import pandas as pd
@@ -99,6 +99,19 @@ def test_maps_of_parcels_are_tables_with_their_names(tmp_path):
     write_parcel_maps(stage, ["a", "c"], mask)
     table = pd.read_csv(tmp_path / "group_t.tsv", sep="\t")
     assert table.to_dict("list") == {"volume": [0, 1, 2], "a": [1, 2, 3], "c": [4, 5, 6]}
+
+
+def test_a_peak_of_parcels_is_named(tmp_path):
+    mask = np.array([1, 0, 1, 0, 1], bool)[:, None, None]
+    values = np.array([[0, 0], [0, 3], [1, 0.0]], np.float32)
+    for what in ("mean", "t"):
+        write_map(tmp_path / f"group_contrast-face_ig_{what}.nii.gz", values, mask, AFFINE, 2.0)
+    about = contrasts_of(Labels("face", "noface"))
+    table = peak_table(
+        tmp_path, [("face", "ig")], about, mask, AFFINE, None, "roi", 2.0, ["a", "b", "c"]
+    )
+    assert table.loc[0, ["parcel", "second", "mean"]].tolist() == ["b", 2.0, 3.0]
+    assert "x_mm" not in table
 
 
 @pytest.mark.parametrize(
