@@ -57,6 +57,7 @@ from neuroface.bold import (
     whole_windows,
     window_table,
     windows_file,
+    write_parcel_names,
 )  # fmt: skip
 from neuroface.decoding import impossible_splits, with_splits
 from neuroface.face_study import (
@@ -117,6 +118,7 @@ def main(participants: tuple[str, ...] = ()):
     for line in (*describe_trials(runs, cfg), *describe_pauses(runs), *cleaning):
         print(f"  {line}")
     mask, affine, computed = make_group_mask(stage, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
+    write_parcel_names(stage.folder, runs, mask)
     for run in plans:
         image, shape = open_header(run.bold)
         check_grid(run.bold, shape, image.affine, mask.shape, affine)

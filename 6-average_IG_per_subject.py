@@ -34,6 +34,7 @@ from neuroface.attribution import chosen_by_hand
 from neuroface.bold import (
     Run,
     open_image,
+    parcel_names,
     read_mask,
     read_rois,
     regions_in_mask,
@@ -73,6 +74,7 @@ from neuroface.maps import (
     share_rows,
     spread_file,
     spread_rows,
+    write_parcel_maps,
     write_spread,
     write_test,
 )  # fmt: skip
@@ -169,6 +171,7 @@ def main():
         )
     if "glm" in cfg.REFERENCE_MAPS:
         write_effects(stage, runs, brain, cfg)
+    write_parcel_maps(stage, parcel_names(stage.folder_of(1)), brain[0])
     section = summarize(stage, people, contrasts, about, brain, cfg)
     stage.finish(
         f"means of {len({unit[0] for unit in maps})} people, {len(contrasts)} group tests", section
@@ -279,7 +282,10 @@ def summarize(
         lead(tests, len({who for part in people.values() for who in part}), labels, cfg),
     )
     if tests:
-        peaks = peak_table(stage.folder, contrasts, about, *brain, rois, roi_word(cfg), cfg.TR_S)
+        parcels = parcel_names(stage.folder_of(1))
+        peaks = peak_table(
+            stage.folder, contrasts, about, *brain, rois, roi_word(cfg), cfg.TR_S, parcels
+        )
         write_table(stage.folder / "peaks.tsv", peaks)
         describe_tests(section, tests, about, peaks, roi_word(cfg), cfg)
 

@@ -56,6 +56,7 @@ from .nifti import (
     write_nifti as write_nifti,
 )
 from .nndb import nndb_naming as nndb_naming
+from .parcels import parcel_names as parcel_names, write_parcel_names as write_parcel_names
 from .pauses import (
     check_pauses as check_pauses,
     describe_pauses as describe_pauses,

@@ -13,6 +13,7 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.bold.annotation_choice import choose_annotations, near_names
 from neuroface.bold.images import open_image
+from neuroface.bold.parcels import ENDING, is_parcels
 from neuroface.bold.run import REGRESSORS, Run, entities_of, is_derivative, natural
 
 import numpy as np
@@ -272,7 +273,13 @@ def bids_runs(
                 annotations,
                 regressors=next(iter(tables.of(bold.name, f"_{REGRESSORS}")), None),
                 sidecars=tuple(
-                    file for file in tables.of(bold.name, "_bold.json") if not not_fetched(file)
+                    file
+                    for end in (
+                        *([ENDING.replace(".tsv", ".json")] if is_parcels(bold) else []),
+                        "_bold.json",
+                    )
+                    for file in tables.of(bold.name, end)
+                    if not not_fetched(file)
                 ),
                 raw=_raw_series(bold, tables),
                 not_used=not_used,
@@ -290,7 +297,10 @@ def bids_runs(
 
 
 def _is_series(file: Path, name_part: str) -> bool:
-    """Whether a file is a BOLD series that BIDS_FILTER takes; text behind ``_bold`` must be asked for there."""
+    """Whether a file is a BOLD series that BIDS_FILTER takes; text behind ``_bold`` and parcels must be asked for."""
+    if name_part.endswith(("_timeseries", ENDING)):  # tables of confounds end so too
+        named = is_parcels(file) and not file.name.endswith(CONFOUND_TABLES)
+        return named and fnmatchcase(file.name, f"*{name_part}*")
     ends = "_bold" if "_bold" not in name_part else r"_bold(_[A-Za-z0-9]+)?"
     return bool(re.search(ends + NIFTI, file.name)) and fnmatchcase(file.name, f"*{name_part}*")
 
@@ -332,6 +342,8 @@ def _as_written(file: Path, key: str) -> str:
 
 def _bids_mask(bold: Path, files: list[Path]) -> Path | None:
     """The person's brain mask for a series: beside it, else of its space in ``anat/``; the one whose grid fits wins."""
+    if is_parcels(bold):
+        return None
     own = entities_of(bold.name)
     named = [file for file in files if re.search("_mask" + NIFTI, file.name)]
     named = [

@@ -66,7 +66,7 @@ def make_group_mask(
         write_nifti(
             stage.folder / "mask_overlap.nii.gz", group.overlap.astype(np.float32), group.affine
         )
-        if not mask_file:
+        if not mask_file and min(group.mask.shape) > 1:  # parcels have no slices
             plot_overlap(group.overlap, group.mask, stage.folder / OVERLAP_FIGURE)
         write_nifti(target, group.mask.astype(np.uint8), group.affine)
 

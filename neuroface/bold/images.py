@@ -7,6 +7,7 @@ from typing import Any
 
 from neuroface import NeuroFaceError
 from neuroface.bold.nifti import DAMAGED_GZIP, UNREADABLE, igzip
+from neuroface.bold.parcels import is_parcels, parcel_image
 from neuroface.bold.smoothing import smoothed_volumes
 
 import nibabel as nib
@@ -24,12 +25,16 @@ OTHER_PACKERS = {".bz2": "bunzip2", ".zst": "unzstd", ".xz": "unxz"}
 def open_image(path: Path):
     """Open a NIfTI file without reading its data, and check that its header is possible for this file.
 
+    A table of parcels (:mod:`neuroface.bold.parcels`) is read as an image.
+
     Raises
     ------
     NeuroFaceError
         If it is not a NIfTI file, or if its header states more data than the file can hold, values
         that are not real numbers, or no valid position in space.
     """
+    if is_parcels(path):
+        return parcel_image(path)
     if unpack := OTHER_PACKERS.get(path.suffix):
         raise NeuroFaceError(
             f"{path} is packed as {path.suffix}; only .nii and .nii.gz can be read in a stream. Run: {unpack} {path.name} "
@@ -153,7 +158,7 @@ def stream_masked(
 
     Parameters
     ----------
-    path : ``.nii`` or ``.nii.gz``, 4D.
+    path : ``.nii`` or ``.nii.gz``, 4D, or a table of parcels.
     mask : (x, y, z) bool.
     affine : (4, 4), the mask's.
     n : volumes at a time; None: as ``CHUNK_BYTES`` allows.
@@ -172,6 +177,15 @@ def stream_masked(
     """
     image, shape = open_header(path)
     check_grid(path, shape, image.affine, mask.shape, affine)
+    if is_parcels(path):
+        if smoothing_mm:
+            raise NeuroFaceError(
+                f"{path}: parcels of a table cannot be smoothed. Set SMOOTHING_MM = None."
+            )
+        series = image.get_fdata(dtype=np.float32)[mask].T
+        yield from np.split(series, range(n or len(series), len(series), n or len(series)))
+        check_finite(path, np.isfinite(series).all(axis=0))
+        return
     proxy = image.dataobj
     slope, inter = float(proxy.slope), float(proxy.inter)
     n_trs, per_volume = shape[3], int(np.prod(shape[:3], dtype=np.int64))

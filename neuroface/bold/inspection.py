@@ -18,6 +18,7 @@ from neuroface.bold.images import (
     stream_masked,
 )
 from neuroface.bold.nifti import DAMAGED_GZIP, igzip
+from neuroface.bold.parcels import is_parcels
 from neuroface.bold.run import Run
 from neuroface.pipeline import Checklist
 
@@ -157,10 +158,11 @@ def inspect_run(run: Run, tr_s: float) -> dict[str, object]:
         If the series is damaged.
     """
     image, shape = open_header(run.bold)
-    check_length(
-        run.bold,
-        image.dataobj.offset + int(np.prod(shape, dtype=np.int64)) * image.dataobj.dtype.itemsize,
-    )
+    if not is_parcels(run.bold):  # a table was read to its end
+        per_value = image.dataobj.dtype.itemsize
+        check_length(
+            run.bold, image.dataobj.offset + int(np.prod(shape, dtype=np.int64)) * per_value
+        )
     return {
         "person": run.subject,
         "run": run.name.removeprefix(f"{run.subject}_"),

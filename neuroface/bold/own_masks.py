@@ -7,6 +7,7 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.bold.images import check_grid, open_header, stream_masked
 from neuroface.bold.nifti import write_nifti
+from neuroface.bold.parcels import is_parcels, measured_parcels
 from neuroface.bold.run import Run
 
 import nibabel as nib
@@ -47,6 +48,8 @@ def with_computed_masks(stage, runs: list[Run], mask_file: str | None) -> tuple[
         "brain masks",
     )
     runs = [run if run.mask else replace(run, mask=files[run.subject]) for run in runs]
+    if is_parcels(runs[0].bold):
+        return runs, "A person's mask are the parcels that have values in all of the person's runs."
     who = "1 person" if len(without) == 1 else f"{len(without)} people"
     return (
         runs,
@@ -61,6 +64,9 @@ def is_computed(files: dict[str, Path], subject: str) -> bool:
 def compute_mask(files: dict[str, Path], runs: dict[str, list[Run]], subject: str) -> None:
     """Write a person's mask: the voxels that :func:`nilearn.masking.compute_epi_mask` finds in every run."""
     first, shape = open_header(runs[subject][0].bold)
+    if is_parcels(runs[subject][0].bold):
+        write_nifti(files[subject], measured_parcels(runs[subject]).astype(np.uint8), first.affine)
+        return
     shared = np.ones(shape[:3], dtype=bool)
     for run in runs[subject]:
         image, its_shape = open_header(run.bold)

@@ -24,7 +24,9 @@ def entities_of(name: str) -> dict[str, str]:
 
 def is_derivative(name: str) -> bool:
     """Whether a series' file name is that of a derivative: raw names have none of these entities."""
-    return bool({"space", "desc", "res", "den", "cohort"} & entities_of(name).keys())
+    return bool(
+        {"space", "desc", "res", "den", "cohort", "seg", "atlas"} & entities_of(name).keys()
+    )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Whose space the BOLD is in: voxels of different people correspond only in a space that they share."""
 
 from neuroface import NeuroFaceError
+from neuroface.bold.parcels import check_parcels
 from neuroface.bold.run import Run, entities_of
 
 # Spaces that are each person's own (BIDS 1.10, appendix "Coordinate systems"; orig and subject:
@@ -27,6 +28,8 @@ def check_shared_space(runs: list[Run], space: str | None = None) -> None:
     space : "MNI" or "native", as the settings state; None: they do not. Names of files that state a
         person's own space count more.
     """
+    if check_parcels(runs, space):
+        return
     own = [run for run in runs if entities_of(run.bold.name).get("space") in OWN_SPACES]
     people = list(dict.fromkeys(run.subject for run in runs))
     if len(people) > 1 and (own or space == "native"):

@@ -89,7 +89,7 @@ def describe_tests(
         largest = ""
         if len(best := peaks.query("contrast == @contrast and method == @method")):
             best = best.iloc[0]
-            largest = f"; largest at {best.x_mm:g}, {best.y_mm:g}, {best.z_mm:g} mm, second {best.second:g}"
+            largest = f"; largest at {_place(best)}, second {best.second:g}"
             largest += f", {best.distance_mm:g} mm from {best[nearest]}" if best[nearest] else ""
         print(f"  {contrast} ({method}): {voxels} voxel-seconds with p ≤ {ALPHA}{largest}")
         p = f"{test['smallest_p_voxel']:.4f}", f"{test['smallest_p_cluster']:.4f}"
@@ -117,19 +117,26 @@ def describe_tests(
             row["method"],
             row["contrast"],
             f"{row['second']:g}",
-            f"{row['x_mm']:g}, {row['y_mm']:g}, {row['z_mm']:g}",
+            _place(row),
         )
         + ((row[nearest], f"{row['distance_mm']:g}") if row[nearest] else ("", ""))
         + (f"{row['mean']:.5f}", f"{row['t']:.2f}", _p(row["p_voxel"]), _p(row["p_cluster"]))
         for row in peaks[~peaks["contrast"].str.endswith("absolute")].to_dict("records")
     ]
-    where = "MNI mm" if cfg.SPACE == "MNI" else "mm of the mask's space"
+    where = "MNI" if cfg.SPACE == "MNI" else "place in the mask's space"
     columns = ["method", "map", "second", where, "nearest region", "mm to its centre"]
     section.table(
         [*columns, "mean, logit", "t", "p", "p, cluster"],
         rows_of_peaks,
         f"Largest means of each signed map, 20 mm apart; those with p ≤ {ALPHA} first (peaks.tsv has the absolute maps too)",
     )
+
+
+def _place(peak) -> str:
+    """Where a row of peaks.tsv lies: its parcel, or its coordinates."""
+    if "parcel" in peak:
+        return peak["parcel"]
+    return f"{peak['x_mm']:g}, {peak['y_mm']:g}, {peak['z_mm']:g} mm"
 
 
 def describe_regions(section: Section, folder: Path, shares: pd.DataFrame, cfg) -> None:

@@ -70,7 +70,7 @@ def mean_absolute(
 
 def peak_table(
     folder: Path, contrasts: list[tuple], about: dict[str, Contrast], mask, affine, rois: pd.DataFrame | None,
-    roi_word: str, tr_s: float,
+    roi_word: str, tr_s: float, parcels: list[str] | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Where and when each contrast's mean is largest, 20 mm apart; one row per peak.
 
@@ -82,6 +82,7 @@ def peak_table(
     ----------
     contrasts : (contrast, method). about : result of :func:`neuroface.maps.group.contrasts_of`.
     rois, roi_word : spheres, and the name of the column with the nearest one, such as "place_roi".
+    parcels : names of the voxels, if they are parcels without coordinates: the column ``parcel`` in place of mm.
     """
     positions, rows = voxel_positions_mm(mask, affine), []
     for contrast, method in contrasts:
@@ -101,7 +102,11 @@ def peak_table(
             )
             rows.append(
                 {"method": method, "contrast": contrast, "second": tr * tr_s}
-                | dict(zip(("x_mm", "y_mm", "z_mm"), np.round(positions[voxel], 1)))
+                | (
+                    {"parcel": parcels[voxel]}
+                    if parcels
+                    else dict(zip(("x_mm", "y_mm", "z_mm"), np.round(positions[voxel], 1)))
+                )
                 | {
                     f"nearest_{roi_word}": region,
                     "distance_mm": None if distance is None else round(distance, 1),

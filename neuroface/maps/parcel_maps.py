@@ -1,0 +1,41 @@
+"""Maps of parcels as tables, with the names that the data have."""
+
+from functools import partial
+from pathlib import Path
+
+from neuroface.bold import open_image
+from neuroface.pipeline import write_table
+
+import numpy as np
+import pandas as pd
+
+
+def write_parcel_maps(stage, names: list[str], mask: np.ndarray) -> None:
+    """Write every map of a stage as a table too: ``<map>.tsv``, a row per volume of the map, a column per parcel.
+
+    Parameters
+    ----------
+    stage : a :class:`neuroface.pipeline.Stage`.
+    names : of the parcels in the mask; empty if the data are images: nothing is written.
+    mask : (x, y, z) bool.
+    """
+    if names:
+        maps = sorted(stage.folder.glob("*.nii.gz"))
+        stage.each(
+            partial(_write_table, names, mask),
+            maps,
+            lambda file: table_file(file).exists(),
+            "tables",
+        )
+
+
+def table_file(map_file: Path) -> Path:
+    """``<map>.tsv`` beside ``<map>.nii.gz``."""
+    return map_file.with_name(f"{map_file.name.removesuffix('.nii.gz')}.tsv")
+
+
+def _write_table(names: list[str], mask: np.ndarray, map_file: Path) -> None:
+    values = np.asanyarray(open_image(map_file).dataobj)[mask].reshape(len(names), -1)
+    table = pd.DataFrame(values.T, columns=names)
+    table.insert(0, "volume", np.arange(len(table)))
+    write_table(table_file(map_file), table)
