@@ -166,6 +166,27 @@ def test_a_benchmark_explains_its_options(path):
     assert done.returncode == 0 and "--help" in done.stdout
 
 
+def test_digits_by_folds_are_decoded_where_voxels_are_pixels(benchmark):
+    """Voxels that hold the pictures, with a little noise, give the pictures back."""
+    pytest.importorskip("himalaya", reason="needs the extras of seen images: make images-test")
+    pytest.importorskip("diffusers", reason="needs the extras of seen images: make images-test")
+    digits, rng = benchmark("digits"), np.random.default_rng(0)
+    kind = np.repeat(["six", "nine"], 20)
+    low = rng.standard_normal((2, 36))[(kind == "nine").astype(int)] + 0.5 * rng.standard_normal(
+        (40, 36)
+    )
+    pictures = np.clip(128 + 40 * low, 0, 255).astype(np.uint8).reshape(40, 6, 6, 1).repeat(3, 3)
+    target = digits.grey(pictures).reshape(40, -1) / 255
+    betas = target @ rng.standard_normal((36, 50)) + 0.01 * rng.standard_normal((40, 50))
+    decoded, mean = digits.decode_by_folds(betas, target, 5)
+    found = digits.scores(decoded, mean, pictures, kind)
+    assert digits.identified(decoded - mean, target - mean) > 0.95
+    assert (
+        found["digit told"] > 0.9
+        and found["pixel correlation"] > found["pixel correlation of the mean picture"]
+    )
+
+
 def test_boxes_that_are_found_are_counted_by_hand(benchmark):
     faces = benchmark("face_detectors")
     assert faces.overlap((0, 0, 10, 10), (5, 0, 10, 10)) == pytest.approx(50 / 150)
