@@ -1,5 +1,5 @@
-"""Film and brain: chunks that reach the network per second, training steps, the sixteen convolutions, memory by length
-of film.
+"""Film and brain: chunks that reach the network per second, training steps, the sixteen convolutions, motion energy,
+memory by length of film.
 
     python benchmarks/film_encoding.py              full size: 112 pixels, 32 frames, the published
                                                     network; minutes
@@ -26,6 +26,8 @@ from measure import compare, machine, peak_gb
 TR_S, BATCH, FPS = 1.3, 16, 25
 SIZES = {"full": (112, 32, (32, 256, 128, 64), 48, 4609), "small": (32, 8, (8, 16, 8, 16), 16, 582)}
 FEEDS = ("plain", "released", "ours")
+MOTION = ("pymoten, project_stimulus", "pymoten, batched", "ours")
+MOTION_PX, MOTION_FPS, MOTION_FRAMES = 48, 15, 1000
 CONVOLUTIONS = ("sixteen layers", "one grouped")
 
 
@@ -69,6 +71,12 @@ def main():
                 [f"convolve:{way}:{size}" for way in CONVOLUTIONS],
                 "ms per chunk",
                 1000 / 4,
+            ),
+            (
+                "motion energy",
+                [f"motion:{way}:{size}" for way in MOTION],
+                "ms per frame",
+                1000 / MOTION_FRAMES,
             ),
             ("cutting a film", [f"cut:{minutes} minutes:{size}" for minutes in (1, 4)], "s", 1),
         )
@@ -236,6 +244,30 @@ def convolve(case: str, folder: Path) -> dict:
     return {"seconds": statistics.median(seconds[1:]), "peak_gb": peak_gb()}
 
 
+def motion(case: str, folder: Path) -> dict:
+    """Amplitudes of all motion filters on 1,000 grey frames of noise, filters included; ``ours`` checks against pymoten."""
+    from film_encoding.film_features import MotionFilters
+
+    _, way, _ = case.split(":")
+    frames = np.random.default_rng(0).random((MOTION_FRAMES, MOTION_PX, MOTION_PX))
+    frames = frames.astype(np.float32)
+    pyramid = MotionFilters(MOTION_PX, MOTION_FPS, neutral=False).pyramid
+    started = time.perf_counter()
+    if way == "ours":
+        found = MotionFilters(MOTION_PX, MOTION_FPS, neutral=False).energy(frames)
+    elif "batched" in way:
+        found = pyramid.project_stimulus_batched(frames, output_nonlinearity=np.asarray)
+    else:
+        found = pyramid.project_stimulus(frames, output_nonlinearity=np.asarray)
+    seconds = time.perf_counter() - started
+    if way == "ours":
+        few = pyramid.project_stimulus(
+            frames[:20], pyramid.filters[:50], output_nonlinearity=np.asarray
+        )
+        np.testing.assert_allclose(found[:10, :50], few[:10], rtol=1e-3, atol=1e-4)
+    return {"seconds": seconds, "peak_gb": peak_gb()}
+
+
 def cut_film(case: str, folder: Path) -> dict:
     """Decode a film once and store its chunks, as script 1 does; a film four times as long takes the same memory."""
     from film_encoding.film_clock import count_chunks, sample_times_s
@@ -262,7 +294,7 @@ def arithmetic() -> str:
     )
 
 
-CASES = {"feed": feed, "step": step, "convolve": convolve, "cut": cut_film}
+CASES = {"feed": feed, "step": step, "convolve": convolve, "motion": motion, "cut": cut_film}
 
 if __name__ == "__main__":
     main()

@@ -16,9 +16,11 @@ pytest.importorskip("himalaya", reason="ridge regression needs himalaya: make fi
 pytest.importorskip("moten", reason="motion energy needs pymoten: make film-encoding")
 
 from film_encoding import feature_spaces, made_features, unique_variance  # noqa: E402
+from film_encoding.banded import fit_kernels, random_weights  # noqa: E402
 from film_encoding.encoding import at_delays, convolved  # noqa: E402
 from film_encoding.feature_spaces import Samples, over_trs, read_samples  # noqa: E402
-from film_encoding.ridge import band_kernels, fit_kernels, inner_films  # noqa: E402
+from film_encoding.ridge import band_kernels, inner_films  # noqa: E402
+from film_encoding.shifts import PAIRS  # noqa: E402
 from film_encoding.splits import encoding_folds  # noqa: E402
 
 CLOCK = {"SamplingFrequency": 2.0, "StartTime": 1.5}
@@ -213,6 +215,41 @@ def test_residuals_are_those_of_least_squares():
     assert np.isfinite(unique_variance.residual(values, known)).all()
 
 
+def test_a_sum_over_folds_of_noise_varies_twice_as_much_as_its_shifts():
+    """Ridge regression of white noise on features that say nothing, each of four films held out once."""
+    rng = np.random.default_rng(7)
+    films = np.repeat(np.arange(4), 60)
+    x, y = rng.standard_normal((240, 20)), rng.standard_normal((240, 3000))
+    predicted = np.empty_like(y)
+    for film in range(4):
+        test, train = films == film, films != film
+        normal = x[train].T @ x[train] + 200 * np.eye(20)
+        predicted[test] = x[test] @ np.linalg.solve(normal, x[train].T @ y[train])
+    lags = unique_variance.lags_of_films(y, predicted, films)
+    value = lags[::60].sum(axis=0)
+    shifted = sum((lags[film * 60 + 10 : film * 60 + 51] ** 2).mean() for film in range(4))
+    assert value.var() / shifted == pytest.approx(PAIRS, rel=0.15)
+
+
+def test_components_of_spaces_are_theirs_with_equal_weight():
+    rng = np.random.default_rng(6)
+    pieces = np.repeat([0, 1], 100)
+    slow = rng.standard_normal((200, 1))
+    narrow, wide = slow.copy(), 50 * np.repeat(rng.standard_normal((200, 1)), 30, axis=1)
+    narrow[3] = np.nan
+    basis = unique_variance.components([narrow, wide], pieces)
+    assert basis.shape == (200, 2)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(2), atol=1e-9)
+    for space in (narrow, wide[:, :1]):  # both spaces lie in them
+        filled = np.where(np.isnan(space), np.nanmean(space), space)
+        centred = (
+            filled - np.array([filled[pieces == piece].mean() for piece in (0, 1)])[pieces, None]
+        )
+        np.testing.assert_allclose(basis @ (basis.T @ centred), centred, atol=1e-6)
+    many = unique_variance.components([rng.standard_normal((200, 60))], pieces)
+    assert many.shape == (200, 4)  # one per 50 chunks
+
+
 def test_lag_0_is_the_correlation_and_a_shift_in_a_circle_moves_it():
     rng = np.random.default_rng(3)
     films = np.repeat(["a", "b"], 50)
@@ -248,11 +285,13 @@ def fitted(rng, n_targets: int):
         kernels = band_kernels([(x[train], x[test]) for x in spaces])
         blocks = inner_films(pd.DataFrame({"film": films[train]}))
         bold = y[train].astype(np.float32)
-        predicted[:, test] = fit_kernels(*kernels, bold, blocks, 3, 0).predicted
+        weights = random_weights(3, 5, 0)
+        predicted[:, test] = fit_kernels(*kernels, bold, blocks, weights)
         for place in range(3):
             used = [other for other in range(3) if other != place]
-            reduced = fit_kernels(*(kernel[used] for kernel in kernels), bold, blocks, 3, 0)
-            without[place, test] = reduced.predicted.sum(axis=0)
+            weights = random_weights(2, 5, 0)
+            reduced = fit_kernels(*(kernel[used] for kernel in kernels), bold, blocks, weights)
+            without[place, test] = reduced.sum(axis=0)
     return y, predicted, without, films, follows
 
 
@@ -266,24 +305,31 @@ def test_planted_face_voxels_are_found_beside_motion_and_skin_colour():
     assert np.median(p[follows]) < 0.01 < np.median(p[~follows])
 
 
-def test_a_prediction_of_one_space_repeats_himalayas_own():
-    """The sum of the parts is what himalaya predicts without parts."""
+def test_banded_ridge_is_himalayas_with_the_same_weights():
     from himalaya.kernel_ridge import MultipleKernelRidgeCV
     from sklearn.model_selection import PredefinedSplit
 
     rng = np.random.default_rng(5)
-    x, z = rng.standard_normal((2, 60, 4))
-    y = (x @ rng.standard_normal((4, 3)) + rng.standard_normal((60, 3))).astype(np.float32)
+    x, z = rng.standard_normal((60, 4)), rng.standard_normal((60, 90))  # of low and of full rank
+    y = (x @ rng.standard_normal((4, 7)) + 2 * rng.standard_normal((60, 7))).astype(np.float32)
     blocks = np.repeat(np.arange(4), 12)
     train, test = slice(0, 48), slice(48, 60)
     kernels = band_kernels([(x[train], x[test]), (z[train], z[test])])
-    fit = fit_kernels(*kernels, y[train], blocks, 4, 0, np.array([1.0, 10.0]))
+    weights, alphas = random_weights(2, 6, 0), np.array([1.0, 10.0, 100.0])
+    found = fit_kernels(*kernels, y[train], blocks, weights, alphas)
     model = MultipleKernelRidgeCV(
-        kernels="precomputed", solver="random_search", cv=PredefinedSplit(blocks), random_state=0,
-        solver_params={"n_iter": 4, "alphas": np.array([1.0, 10.0]), "progress_bar": False},
+        kernels="precomputed", solver="random_search", cv=PredefinedSplit(blocks),
+        solver_params={"n_iter": weights.astype(np.float32), "alphas": alphas, "progress_bar": False},
     )  # fmt: skip
     centre = y[train].mean(axis=0)
     model.fit(kernels[0], y[train] - centre)
-    np.testing.assert_allclose(
-        fit.predicted.sum(axis=0), model.predict(kernels[1]) + centre, atol=1e-4
-    )
+    found[0] -= centre
+    np.testing.assert_allclose(found, model.predict(kernels[1], split=True), atol=2e-3)
+
+
+def test_random_weights_sum_to_one_and_begin_equal():
+    weights = random_weights(3, 9, 1)
+    assert weights.shape == (9, 3) and (weights >= 0).all()
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    np.testing.assert_allclose(weights[0], 1 / 3)
+    np.testing.assert_array_equal(weights, random_weights(3, 9, 1))

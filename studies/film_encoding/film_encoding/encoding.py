@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from film_encoding.ridge import band_kernels, delayed, fit_kernels, inner_films
+from film_encoding.banded import fit_kernels, random_weights
+from film_encoding.ridge import band_kernels, delayed, inner_films
 from film_encoding.splits import Fold
-from film_encoding.unique_variance import partial_p, score_spaces
+from film_encoding.unique_variance import components, partial_p, score_spaces
 from neuroface.pipeline import PARTIAL, open_npy, write_npy
 
 import numpy as np
@@ -19,7 +20,7 @@ import pandas as pd
 from nilearn.glm.first_level import spm_hrf
 
 MEAN = "mean"
-TARGETS_OF_GROUP = 10_000  # people are fitted together up to this number of targets
+TARGETS_OF_GROUP = 15_000  # people are fitted together up to this number of targets
 VOXELS_AT_ONCE = 1_000
 OF_VOXELS = ("r", "r2")
 OF_SPACES = ("product", "unique", "partial", "p")
@@ -129,23 +130,35 @@ def fit_group(plan: EncodingPlan, subjects: tuple[str, ...]) -> None:
     for fold in plan.folds:
         test = pd.MultiIndex.from_frame(fold.of("test")[["film", "chunk"]])
         fit_fold(plan, fold, subjects, predicted, without, rows.loc[test].to_numpy())
+    others = components_of_others(plan)
     for place, subject in enumerate(subjects):
         here = slice(place * plan.n_voxels, (place + 1) * plan.n_voxels)
-        write_scores(plan, subject, predicted[:, :, here], without[:, :, here])
+        write_scores(plan, subject, predicted[:, :, here], without[:, :, here], others)
     for file in files:
         file.unlink()
+
+
+def features_of(plan: EncodingPlan, space: str) -> dict[str, np.ndarray]:
+    """Film → (n_chunks, n_features)."""
+    return {film: open_npy(features_file(plan.folder, film, space)) for film in plan.lengths}
+
+
+def components_of_others(plan: EncodingPlan) -> list[np.ndarray]:
+    """For each space the principal components of the others at all held-out chunks."""
+    table = plan.table()
+    values = [at_delays(features_of(plan, space), table, plan.cfg) for space in plan.spaces]
+    pieces = table["piece"].to_numpy()
+    return [
+        components(values[:place] + values[place + 1 :], pieces) for place in range(len(values))
+    ]
 
 
 def fit_fold(plan: EncodingPlan, fold: Fold, subjects, predicted, without, rows) -> None:
     """Fill the rows of a fold's test chunks: what each space adds, and the predictions without each space."""
     cfg = plan.cfg
     learn, test = fold.of("train"), fold.of("test")
-    bands = []
-    for space in plan.spaces:
-        features = {
-            film: open_npy(features_file(plan.folder, film, space)) for film in plan.lengths
-        }
-        bands.append((at_delays(features, learn, cfg), at_delays(features, test, cfg)))
+    spaces = [features_of(plan, space) for space in plan.spaces]
+    bands = [(at_delays(one, learn, cfg), at_delays(one, test, cfg)) for one in spaces]
     kernels, test_kernels = band_kernels(bands)
     bold, blocks = bold_of(plan, subjects, learn), inner_films(learn)
     every = np.arange(len(plan.spaces))
@@ -154,16 +167,15 @@ def fit_fold(plan: EncodingPlan, fold: Fold, subjects, predicted, without, rows)
         if not len(used):
             without[place, rows] = bold.mean(axis=0)
             continue
-        fit = fit_kernels(
-            kernels[used], test_kernels[used], bold, blocks, cfg.N_RIDGE_TRIES, cfg.SEED
-        )
+        weights = random_weights(len(used), cfg.N_RIDGE_TRIES, cfg.SEED)
+        added = fit_kernels(kernels[used], test_kernels[used], bold, blocks, weights)
         if place is None:
-            predicted[:, rows] = fit.predicted
+            predicted[:, rows] = added
         else:
-            without[place, rows] = fit.predicted.sum(axis=0)
+            without[place, rows] = added.sum(axis=0)
 
 
-def write_scores(plan: EncodingPlan, subject: str, predicted, without) -> None:
+def write_scores(plan: EncodingPlan, subject: str, predicted, without, others) -> None:
     """Write the scores of a person's voxels, and last the partial correlations of regions at all lags."""
     cfg, table = plan.cfg, plan.table()
     films, pieces = table["film"].to_numpy(), table["piece"].to_numpy()
@@ -174,7 +186,7 @@ def write_scores(plan: EncodingPlan, subject: str, predicted, without) -> None:
     for start in range(0, plan.n_voxels, VOXELS_AT_ONCE):
         here = slice(start, start + VOXELS_AT_ONCE)
         scores = score_spaces(
-            measured[:, here], predicted[:, :, here], without[:, :, here], films, pieces
+            measured[:, here], predicted[:, :, here], without[:, :, here], films, pieces, others
         )
         tested = [partial_p(one, films, smallest, together=True) for one in scores.partial]
         found["partial"].append(np.stack([value for value, _ in tested]))

@@ -83,8 +83,8 @@ def motion_energy(chunks: np.ndarray, tr_s: float, ranges: np.ndarray | None = N
 
 
 def compressed(energy: np.ndarray) -> np.ndarray:
-    """log(1 + 100 · energy): 0 where nothing is; pymoten's log(energy + 0.00001) makes −11.5 of black frames."""
-    return np.log1p(100 * energy)
+    """log(1 + energy): 0 where nothing is; pymoten's log(energy + 0.00001) makes −11.5 of black frames."""
+    return np.log1p(energy)
 
 
 class MotionFilters:

@@ -4,7 +4,6 @@ frames.
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,9 +13,6 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import PredefinedSplit
 
 ALPHAS = np.logspace(-1, 7, 17)
-# Of spaces that are compared (script 8): kernels have a mean diagonal of 1, so that weaker penalties
-# than 1 only let weights of delayed features grow that cancel each other.
-SPACE_ALPHAS = np.logspace(0, 4.5, 10)
 INNER_FOLDS = 5  # blocks of time in which the regularisation is chosen
 TARGETS_AT_ONCE = 500
 
@@ -64,9 +60,19 @@ def fit_banded(
     -------
     predicted (n_test, n_voxels) float32; shares (n_bands,), the mean weight of each band.
     """
-    model = fit_kernels(*band_kernels(bands), bold, blocks, n_tries, seed, ALPHAS / 1e3)
-    weights = np.exp(model.deltas)
-    return model.predicted.sum(axis=0), (weights / weights.sum(axis=0)).mean(axis=1)
+    model = MultipleKernelRidgeCV(
+        kernels="precomputed", solver="random_search", cv=PredefinedSplit(blocks), random_state=seed,
+        solver_params={"n_iter": n_tries, "alphas": ALPHAS / 1e3, "n_targets_batch": TARGETS_AT_ONCE, "progress_bar": False},
+    )  # fmt: skip
+    kernels, test_kernels = band_kernels(bands)
+    centre = bold.mean(axis=0)
+    with warnings.catch_warnings():
+        # himalaya warns where the best alpha is the last of the list
+        warnings.simplefilter("ignore")
+        model.fit(kernels, (bold - centre).astype(np.float32))
+    predicted = model.predict(test_kernels) + centre
+    weights = np.exp(np.asarray(model.deltas_))
+    return np.asarray(predicted, dtype=np.float32), (weights / weights.sum(axis=0)).mean(axis=1)
 
 
 def band_kernels(
@@ -91,44 +97,6 @@ def band_kernels(
         kernels.append(train @ train.T / scale)
         test_kernels.append(test @ train.T / scale)
     return np.stack(kernels).astype(np.float32), np.stack(test_kernels).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class BandedFit:
-    """``predicted`` (n_bands, n_test, n_targets) float32: what each band adds to the prediction, the mean of the training
-    BOLD with the first; ``deltas`` (n_bands, n_targets), himalaya's log weights of the bands.
-    """
-
-    predicted: np.ndarray
-    deltas: np.ndarray
-
-
-def fit_kernels(
-    kernels: np.ndarray,
-    test_kernels: np.ndarray,
-    bold: np.ndarray,
-    blocks: np.ndarray,
-    n_tries: int,
-    seed: int,
-    alphas: np.ndarray = SPACE_ALPHAS,
-) -> BandedFit:
-    """Banded ridge regression from kernels of :func:`band_kernels`; arguments as in :func:`fit_banded`.
-
-    ``alphas``: penalties of which each target takes the best.
-    """
-    model = MultipleKernelRidgeCV(
-        kernels="precomputed", solver="random_search", cv=PredefinedSplit(blocks), random_state=seed,
-        solver_params={"n_iter": n_tries, "alphas": alphas, "n_targets_batch": TARGETS_AT_ONCE, "progress_bar": False},
-    )  # fmt: skip
-    centre = bold.mean(axis=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # himalaya warns where the best alpha is the last of the list
-        model.fit(kernels, (bold - centre).astype(np.float32))
-    predicted = np.array(model.predict(test_kernels, split=True), dtype=np.float32)
-    predicted[0] += centre
-    return BandedFit(predicted, np.asarray(model.deltas_))
 
 
 def fit_frames(

@@ -4,26 +4,24 @@ Unique variance of a space: R² of the model with all spaces less R² of the mod
 held-out chunks. Its test: what the space adds to the prediction of the full model is correlated with
 the BOLD, both without what the other spaces predict (a partial correlation), against the same with
 the prediction shifted in time. What the other spaces predict are the prediction of the model without
-the space, and what each of them adds in the full model. Without the partial correlation, a space
-that only repeats others would seem to add something, because more features shrink the weights less;
-and two models whose random weightings differ would, because one of them has the better weighting.
+the space, what each of them adds in the full model, and their own first principal components.
+Without the partial correlation, a space that only repeats others would seem to add something,
+because more features shrink the weights less; and two models whose random weightings differ would,
+because one of them has the better weighting.
 """
 
 from dataclasses import dataclass
 
 from film_encoding.blocks import fisher_z
 from film_encoding.correlations import Series, lag_sums, zscored
-from film_encoding.shifts import effective_lags, lags_of
+from film_encoding.shifts import PAIRS, effective_lags, lags_of
 
 import numpy as np
 from scipy import stats
 
 SMALLEST_SUM = 1e-12
-# Each pair of held-out pieces counts twice in a cross-validated sum: what a model learns from the
-# noise of piece a and tests on b is, for a kernel model, what it learns from b and tests on a.
-# Shifts of predictions destroy that, so their variance is half of the true one (without this factor
-# p <= .05 came in 13 % of null voxels).
-PAIRS = 2.0
+SMALLEST_STRENGTH = 1e-6  # of a component, relative to the first
+CHUNKS_PER_COMPONENT = 50
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,7 @@ def score_spaces(
     without: np.ndarray,
     films: np.ndarray,
     pieces: np.ndarray,
+    others: list[np.ndarray] | None = None,
 ) -> SpaceScores:
     """Scores of a model on held-out chunks.
 
@@ -58,6 +57,7 @@ def score_spaces(
         prediction. without : (n_spaces, n, n_voxels), predictions of models without that space.
     films, pieces : (n,) film of each chunk, and the piece of a film that one fold held out. Means
         over a piece are taken off: a fold knows nothing about the level of a run.
+    others : for each space :func:`components` of the others, (n, n_components) each; None: none.
     """
     y, parts = _centred(measured, pieces), np.stack([_centred(one, pieces) for one in predicted])
     total = (y**2).sum(axis=0)
@@ -70,12 +70,43 @@ def score_spaces(
     partial = np.empty((len(without), *y.shape), dtype=np.float32)
     for place, reduced in enumerate(without):
         known = np.stack([zscored(reduced, pieces), *np.delete(scored, place, axis=0)])
+        basis = others[place] if others else np.empty((len(y), 0))
+        known = np.stack([values - basis @ (basis.T @ values) for values in known])
         rest, own = (
-            zscored(residual(values, known), films) for values in (y_scored, scored[place])
+            zscored(residual(values - basis @ (basis.T @ values), known), films)
+            for values in (y_scored, scored[place])
         )
         partial[place] = lags_of_films(rest, own, films)
     r = (y_scored * zscored(whole, pieces)).mean(axis=0)
     return SpaceScores(r, r2, product, unique, partial)
+
+
+def components(spaces: list[np.ndarray], pieces: np.ndarray) -> np.ndarray:
+    """First principal components of several spaces together, each with the same weight: (n, n_components), orthonormal.
+
+    One component per :data:`CHUNKS_PER_COMPONENT` chunks at most: each takes a part of what can be
+    tested.
+
+    Parameters
+    ----------
+    spaces : (n, n_columns) each; NaN counts as the column's mean. pieces : (n,) means over which are
+    taken off.
+    """
+    n = len(pieces)
+    gram = np.zeros((n, n))
+    for values in spaces:
+        scored = np.nan_to_num((values - np.nanmean(values, axis=0)) / _sd(values))
+        scored = _centred(scored, pieces)
+        gram += scored @ scored.T / max(1, scored.shape[1])
+    strength, vectors = np.linalg.eigh(gram)
+    kept = strength[::-1] > SMALLEST_STRENGTH * max(strength[-1], SMALLEST_SUM)
+    n_kept = min(int(kept.sum()), n // CHUNKS_PER_COMPONENT)
+    return vectors[:, ::-1][:, :n_kept]
+
+
+def _sd(values: np.ndarray) -> np.ndarray:
+    sd = np.nanstd(values, axis=0)
+    return np.where(sd > 1e-6, sd, np.inf)
 
 
 def _centred(values: np.ndarray, pieces: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from film_encoding.blocks import BlockScore, r_interval
 from film_encoding.network_files import voxels_of
 from film_encoding.responses import reliability
 from film_encoding.scoring import Scorer, Unit, pooled
-from film_encoding.shifts import smallest_p
+from film_encoding.shifts import PAIRS, smallest_p
 from film_encoding.splits import TRAINED_ON
 from neuroface.decoding import p_value
 from neuroface.pipeline import open_npy, read_json
@@ -46,9 +46,10 @@ def score_voxels(
             n_shifts=cfg.N_SHIFTS,
             seed=cfg.SEED,
         )
-        null_mean.append(np.nanmean(shift(parts)[0], axis=1))
+        wider = np.sqrt(PAIRS) if len(parts) > 1 else 1.0
+        null_mean.append(wider * np.nanmean(shift(parts)[0], axis=1))
         shifted, df = shift(correlations.by_film(parts))
-        null.append(shifted)
+        null.append(wider * shifted)
     chosen, null_mean = np.isfinite(r[0]), np.mean(null_mean, axis=0)
     by_seed = np.mean([one[chosen] for one in r], axis=1)
     over_blocks = {"r": mean_r_over_blocks(r, left_out, sizes, chosen)}

@@ -1,0 +1,95 @@
+"""Banded ridge regression for many targets: the random search of himalaya (Dupré la Tour et al. 2022, NeuroImage
+264:119728) with one decomposition of each kernel for all targets, without the parts of it that hold nothing.
+
+Kernels of few features have a low rank; the cost per target is proportional to it, not to the
+number of chunks.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+# Kernels have a mean diagonal of 1: penalties below 1 only let weights of delayed features grow that
+# cancel each other.
+SPACE_ALPHAS = np.logspace(0, 4.5, 10)
+SMALLEST_EIGENVALUE = 1e-6  # relative to the largest: less is rounding of float32
+TARGETS_AT_ONCE = 5_000
+
+
+def random_weights(n_bands: int, n_tries: int, seed: int) -> np.ndarray:
+    """Weights of bands (n_tries, n_bands), each row with sum 1: equal ones, then Dirichlet draws, in turn with
+    concentration 1 (all mixtures alike) and 0.1 (one band prevails), as himalaya draws them.
+    """
+    rng = np.random.default_rng(seed)
+    concentrations = np.where(np.arange(n_tries - 1) % 2, 0.1, 1.0)
+    drawn = [rng.dirichlet(np.full(n_bands, one)) for one in concentrations]
+    return np.array([np.full(n_bands, 1 / n_bands), *drawn])
+
+
+def fit_kernels(
+    kernels: np.ndarray,
+    test_kernels: np.ndarray,
+    bold: np.ndarray,
+    blocks: np.ndarray,
+    weights: np.ndarray,
+    alphas: np.ndarray = SPACE_ALPHAS,
+) -> np.ndarray:
+    """What each band adds to the prediction: (n_bands, n_test, n_targets) float32, the mean of ``bold`` with the first.
+
+    Each target takes the weights and the penalty with the smallest squared error on left-out
+    blocks, the mean over blocks.
+
+    Parameters
+    ----------
+    kernels, test_kernels : of :func:`film_encoding.ridge.band_kernels`. bold : (n_train, n_targets).
+    blocks : (n_train,) whole blocks are left out. weights : (n_tries, n_bands). alphas : penalties.
+    """
+    centre = bold.mean(axis=0)
+    n_targets = bold.shape[1]
+    best = np.full(n_targets, np.inf)
+    of_try, alpha = np.zeros(n_targets, dtype=int), np.ones(n_targets)
+    for number, one in enumerate(weights):
+        loss = np.zeros((len(alphas), n_targets))
+        kernel = np.tensordot(one, kernels, axes=1)
+        numbers = np.unique(blocks)
+        for block in numbers:
+            loss += block_loss(kernel, bold, centre, blocks == block, alphas) / len(numbers)
+        smallest = loss.min(axis=0)
+        better = smallest < best
+        best[better], of_try[better] = smallest[better], number
+        alpha[better] = alphas[loss.argmin(axis=0)[better]]
+    out = np.zeros((len(kernels), test_kernels.shape[1], n_targets), dtype=np.float32)
+    for number in np.unique(of_try):
+        strength, vectors = decomposed(np.tensordot(weights[number], kernels, axes=1))
+        from_vectors = weights[number][:, None, None] * (test_kernels @ vectors)
+        for here in parts(np.flatnonzero(of_try == number)):
+            coded = vectors.T @ (bold[:, here] - centre[here])
+            out[:, :, here] = from_vectors @ (coded / (strength[:, None] + alpha[here]))
+    out[0] += centre
+    return out
+
+
+def block_loss(kernel, bold, centre, is_out, alphas) -> np.ndarray:
+    """Mean squared error on the chunks that are left out: (n_alphas, n_targets)."""
+    strength, vectors = decomposed(kernel[np.ix_(~is_out, ~is_out)])
+    ahead = kernel[np.ix_(is_out, ~is_out)] @ vectors
+    loss = np.empty((len(alphas), bold.shape[1]))
+    for here in parts(np.arange(bold.shape[1])):
+        wanted = bold[np.ix_(is_out, here)] - centre[here]
+        coded = vectors.T @ (bold[np.ix_(~is_out, here)] - centre[here])
+        for place, alpha in enumerate(alphas):
+            predicted = (ahead / (strength + alpha)) @ coded
+            loss[place, here] = np.mean((predicted - wanted) ** 2, axis=0)
+    return loss
+
+
+def decomposed(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues (rank,) and eigenvectors (n, rank) float32 of a kernel, those that are more than rounding."""
+    strength, vectors = np.linalg.eigh(kernel)
+    kept = strength > SMALLEST_EIGENVALUE * max(strength[-1], 1e-12)
+    return strength[kept].astype(np.float32), vectors[:, kept].astype(np.float32)
+
+
+def parts(targets: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(targets), TARGETS_AT_ONCE):
+        yield targets[start : start + TARGETS_AT_ONCE]
