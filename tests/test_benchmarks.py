@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from neuroface.bold import Labels
+from neuroface.bold.annotations import merge_overlaps
+from neuroface.bold.windows import window_table
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -128,6 +132,23 @@ def test_the_table_compares_with_ridge_on_the_same_draws(benchmark):
     assert "| paper | 0.750 (+0.200 [-1.071, +1.471]) |" in table
 
 
+def test_the_twin_has_the_windows_of_the_papers_study(benchmark):
+    decoders = benchmark("decoders")
+    people = n_windows = 0
+    for _, stretches, film_s, n_people in decoders.films_of(
+        "twin", ROOT / "tests" / "data" / "nndb"
+    ):
+        labels = Labels("face", "noface")
+        table = window_table(merge_overlaps(stretches), None, labels, 10.0, 1.0, 4.0)
+        counts = table.loc[table["first_tr"] + 10 <= film_s, "label"].value_counts()
+        people += n_people
+        n_windows += n_people * 2 * counts.min()
+    assert (people, n_windows) == (85, 3606)
+    assert [n for *_, n in decoders.films_of("nndb-10", ROOT / "tests" / "data" / "nndb")] == [
+        1
+    ] * 10
+
+
 def test_what_ridge_reads_after_each_block_is_measured(benchmark, tmp_path):
     decoders = benchmark("decoders")
     write_small_study(tmp_path / "demo")
@@ -143,6 +164,27 @@ def test_a_benchmark_explains_its_options(path):
         [sys.executable, str(path), "--help"], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0 and "--help" in done.stdout
+
+
+def test_digits_by_folds_are_decoded_where_voxels_are_pixels(benchmark):
+    """Voxels that hold the pictures, with a little noise, give the pictures back."""
+    pytest.importorskip("himalaya", reason="needs the extras of seen images: make images-test")
+    pytest.importorskip("diffusers", reason="needs the extras of seen images: make images-test")
+    digits, rng = benchmark("digits"), np.random.default_rng(0)
+    kind = np.repeat(["six", "nine"], 20)
+    low = rng.standard_normal((2, 36))[(kind == "nine").astype(int)] + 0.5 * rng.standard_normal(
+        (40, 36)
+    )
+    pictures = np.clip(128 + 40 * low, 0, 255).astype(np.uint8).reshape(40, 6, 6, 1).repeat(3, 3)
+    target = digits.grey(pictures).reshape(40, -1) / 255
+    betas = target @ rng.standard_normal((36, 50)) + 0.01 * rng.standard_normal((40, 50))
+    decoded, mean = digits.decode_by_folds(betas, target, 5)
+    found = digits.scores(decoded, mean, pictures, kind)
+    assert digits.identified(decoded - mean, target - mean) > 0.95
+    assert (
+        found["digit told"] > 0.9
+        and found["pixel correlation"] > found["pixel correlation of the mean picture"]
+    )
 
 
 def test_boxes_that_are_found_are_counted_by_hand(benchmark):

@@ -28,6 +28,7 @@ STUDIES = {
             "1-betas/voxels.tsv": "part\troi\nearly\tV1\nhigher\tFFA\n",
             "1-betas/trials.tsv": "image\tsession\na\t1\na\t2\n",
             "1-betas/test.tsv": "image\nb\n",
+            "2-embeddings/generator.json": '{"text_encoder/model.safetensors": "a1"}',
         },
     ),
     "film_encoding": (

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from neuroface.decoding import recipes, training
+from neuroface.decoding import compiled, recipes, training
 from neuroface.decoding.batch_sizes import batch_bounds
 from neuroface.decoding.batches import WindowBatches
 from neuroface.decoding.calibration import balanced_weights, log_losses
@@ -279,12 +279,12 @@ def test_a_fold_that_reuses_the_compiled_network_gets_the_weights_of_a_new_one(d
     other_fold = Fold(2, np.arange(16, 75), np.arange(75, 80), np.arange(16), "window")
     rare = (np.arange(N) % 6 == 1).astype(int)  # other weights of the classes
     short = partial(TRAIN, X, **length)
-    training._LAST.clear()
+    compiled._LAST.clear()
     alone = short(y, FOLD, seed=4)
     short(rare, other_fold, seed=5, callbacks=(Halve(),))
-    (compiled,) = training._LAST.values()
+    (kept,) = compiled._LAST.values()
     again = short(y, FOLD, seed=4)
-    assert list(training._LAST.values()) == [compiled]
+    assert list(compiled._LAST.values()) == [kept]
     assert again.history.equals(alone.history)
     for mine, theirs in zip(again.network.get_weights(), alone.network.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)

@@ -32,6 +32,7 @@ def study(whole, tmp_path):
         DATA_DIR=str(tmp_path / "data"),
         RUN_NAME="r",
         N_JOBS=1,
+        SPLIT="given",
     )
     return tmp_path / "dataset", lambda **more: write_config(tmp_path / "c.py", **settings | more)
 
@@ -56,6 +57,12 @@ def test_a_whole_demo_passes_and_trials_and_voxels_are_counted(study):
         line.split() == ["early", "V1", str(sum("V1" in v for v in voxels))]
         for line in printed.splitlines()
     )
+
+
+def test_kinds_that_are_held_out_are_said_to_be_chosen_later(study):
+    _, config = study
+    printed = script_here(SCRIPT, config(SPLIT="kinds"), "--check").stdout
+    assert "script 1 chooses the test images (20 of 100 clusters of captions)" in printed
 
 
 def lose_picture(dataset):

@@ -197,19 +197,19 @@ def test_nan_never_becomes_a_black_picture(pictures):
 
 @pytest.mark.parametrize(
     "part, message",
-    [("vae", "latents of pictures"), ("text_encoder", "text embeddings of captions")],
+    [("autoencoder", "latents of pictures"), ("text_encoder", "text embeddings of captions")],
 )
 def test_weights_that_make_nan_are_named(pictures, part, message):
     one = generator.Generator(DEMO, "cpu", "float32")
     next(getattr(one, part).parameters()).data.fill_(float("nan"))
-    if part == "vae":
-        next(one.vae.decoder.parameters()).data.fill_(float("nan"))
+    if part == "autoencoder":
+        next(one.autoencoder.vae.decoder.parameters()).data.fill_(float("nan"))
         with pytest.raises(
             NeuroFaceError, match="pictures of latents hold .* not finite, in float32 on cpu"
         ):
             one.decode(np.zeros((1, 4, 8, 8), np.float32))
     with pytest.raises(NeuroFaceError, match=f"{message} hold .* that are not finite"):
-        one.encode(pictures[:1], 32) if part == "vae" else one.embed(["a red circle"], 15)
+        one.encode(pictures[:1], 32) if part == "autoencoder" else one.embed(["a red circle"], 15)
 
 
 def test_a_denoiser_that_makes_nan_is_named(pictures):
@@ -290,7 +290,7 @@ def test_damaged_weights_are_named(stable_diffusion, tmp_path):
     weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(NeuroFaceError, match="vae cannot be loaded"):
-        generator.Generator(folder, "cpu", "float32").vae  # noqa: B018
+        generator.Generator(folder, "cpu", "float32").autoencoder  # noqa: B018
 
 
 def test_float16_needs_a_gpu():

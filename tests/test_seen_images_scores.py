@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.spatial import distance
 
 torch = pytest.importorskip("torch", reason="needs the extras of seen images: make images-test")
 pytest.importorskip("skimage", reason="needs the extras of seen images: make images-test")
@@ -524,7 +525,8 @@ def test_the_perceptual_distance_is_0_for_the_same_picture_and_symmetric():
 def test_networks_whose_weights_are_not_at_hand_are_named(tmp_path):
     there, left_out = features.networks_at_hand(None, str(tmp_path))
     assert list(there) == ["EfficientNet-Lite0"]
-    assert [name for name, _ in left_out] == ["EfficientNetV2-S", "CLIP", "LPIPS"]
+    assert [name for name, _ in left_out] == ["EfficientNetV2-S", "CLIP", "LPIPS", "AlexNet(2)", "AlexNet(5)",
+                                              "Inception v3", "EfficientNet-B1", "SwAV"]  # fmt: skip
     assert "lpips_alex.safetensors in SCORES_DIR = None" in dict(left_out)["LPIPS"]
     from safetensors.torch import save_file
 
@@ -564,3 +566,82 @@ def test_efficientnet_v2_s_loads_from_safetensors(tmp_path):
     there, _ = features.networks_at_hand(str(tmp_path), str(tmp_path))
     network = features.open_network("EfficientNetV2-S", there["EfficientNetV2-S"], "cpu")
     assert features.features_of(network, np.zeros((1, 64, 64, 3), np.uint8), 1).shape == (1, 1280)
+
+
+# ---------------------------------------------------------------- the field's eight measures
+
+
+def alexnet_state(seed=0):
+    """Random weights under the names of torchvision's AlexNet."""
+    torch.manual_seed(seed)
+    sizes = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
+    state = {}
+    for index, (n_out, n_in, kernel) in sizes.items():
+        state[f"features.{index}.weight"] = 0.05 * torch.randn(n_out, n_in, kernel, kernel)
+        state[f"features.{index}.bias"] = 0.05 * torch.randn(n_out)
+    return state
+
+
+@pytest.mark.parametrize("depth, index", [(2, 4), (5, 11)])
+def test_alexnets_layers_are_those_of_its_published_order(depth, index):
+    """torchvision's ``features``: convolutions at 0, 3, 6, 8, 10, ReLUs after each, pooling at 2 and 5."""
+    nn, state = torch.nn, alexnet_state()
+    layers = [nn.Conv2d(3, 64, 11, 4, 2), nn.ReLU(), nn.MaxPool2d(3, 2), nn.Conv2d(64, 192, 5, 1, 2), nn.ReLU(),
+              nn.MaxPool2d(3, 2), nn.Conv2d(192, 384, 3, 1, 1), nn.ReLU(), nn.Conv2d(384, 256, 3, 1, 1), nn.ReLU(),
+              nn.Conv2d(256, 256, 3, 1, 1), nn.ReLU()]  # fmt: skip
+    whole = nn.Sequential(*layers)
+    whole.load_state_dict({name.removeprefix("features."): v for name, v in state.items()})
+    pictures = torch.rand(2, 3, 96, 96)
+    with torch.no_grad():
+        expected = whole[: index + 1](pictures).flatten(1)
+        assert torch.allclose(features.AlexNet(state, depth)(pictures), expected, atol=1e-5)
+
+
+def test_the_fields_networks_are_found_and_left_out_one_by_one(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file(alexnet_state(), tmp_path / "alexnet.safetensors")
+    there, left_out = features.networks_at_hand(str(tmp_path), None)
+    assert {"AlexNet(2)", "AlexNet(5)"} <= set(there)
+    reasons = dict(left_out)
+    for name, file in (
+        ("Inception v3", "inception_v3"),
+        ("EfficientNet-B1", "efficientnet_b1"),
+        ("SwAV", "swav_resnet50"),
+    ):
+        assert f"{file}.safetensors in SCORES_DIR" in reasons[name]
+    network = features.open_network("AlexNet(2)", there["AlexNet(2)"], "cpu")
+    pictures = np.random.default_rng(0).integers(0, 256, (1, 40, 40, 3)).astype(np.uint8)
+    assert network.pixels == 256 and network.resize == "bilinear"
+    assert features.features_of(network, pictures, 1).shape == (1, 192 * 31 * 31)
+
+
+def test_identification_and_distance_are_the_fields_definitions(rng):
+    """MindEye2's share of other pictures whose features correlate less, per drawing; scipy's correlation distance."""
+    seen, drawn = rng.standard_normal((12, 30)), rng.standard_normal((12, 30))
+    drawn += seen
+    r = np.corrcoef(seen, drawn)[:12, 12:]  # rows: seen, columns: drawn
+    of_field = (r < np.diag(r)).sum(axis=0) / 11
+    assert np.allclose(two_way(similarity(drawn, seen)), of_field)
+    distances = [distance.correlation(a, b) for a, b in zip(drawn, seen)]
+    values = {
+        ("seen", "SwAV"): seen[:, None],
+        ("decoded", "SwAV"): drawn[:, None],
+        ("mean picture", "SwAV"): seen[:, None],
+    }
+    cfg = SimpleNamespace(DRAWINGS="each", RETRIEVAL_N=5, N_SHUFFLES=20, N_BOOTSTRAP=100, SEED=0)
+    scores, _ = table_of_scores(values, {}, [str(n) for n in range(12)], cfg)
+    found = scores.set_index(["kind", "measure"])["value"]
+    assert found["decoded", "SwAV distance"] == pytest.approx(np.mean(distances))
+    assert found["decoded", "SwAV two-way"] == pytest.approx(of_field.mean())
+
+
+def test_the_fields_networks_have_two_way_identification_alone_where_no_distance_is_reported(rng):
+    seen, drawn = rng.standard_normal((2, 8, 1, 9))
+    values = {
+        (kind, "AlexNet(2)"): v
+        for kind, v in (("seen", seen), ("decoded", drawn), ("mean picture", drawn))
+    }
+    cfg = SimpleNamespace(DRAWINGS="each", RETRIEVAL_N=5, N_SHUFFLES=20, N_BOOTSTRAP=100, SEED=0)
+    scores, _ = table_of_scores(values, {}, [str(n) for n in range(8)], cfg)
+    assert set(scores["measure"]) == {"AlexNet(2) two-way"}

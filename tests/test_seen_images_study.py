@@ -25,7 +25,7 @@ FOLDER = ROOT / "studies" / "seen_images"
 from seen_images import demo  # noqa: E402
 
 SCRIPTS = {int(path.name[0]): path for path in sorted(FOLDER.glob("[1-7]-*.py"))}
-N_TRAIN, N_TEST = 120, 12
+N_TRAIN, N_TEST, NOISE_SD = 120, 12, 0.7
 torch.set_num_threads(1)
 
 
@@ -45,10 +45,10 @@ def run(number, config):
 def tiny_images(tmp_path_factory):
     """The finished study: its folder, config, settings, and what each script printed."""
     folder = tmp_path_factory.mktemp("images")
-    demo.write_demo(folder / "dataset", 42, N_TRAIN, N_TEST)
+    demo.write_demo(folder / "dataset", 42, N_TRAIN, N_TEST, noise_sd=NOISE_SD)
     settings = dict(
         DATASET_DIR=str(folder / "dataset"), DATA_DIR=str(folder), RUN_NAME="tiny", EPOCHS=15, DDIM_STEPS=10, N_DRAWS=2,
-        N_BOOTSTRAP=200, N_SHUFFLES=40, IG_STEPS=4, N_JOBS=1, N_EXAMPLES=2, ALPHAS=(10.0, 1000.0),
+        SPLIT="given", N_BOOTSTRAP=200, N_SHUFFLES=40, IG_STEPS=4, N_JOBS=1, N_EXAMPLES=2, ALPHAS=(10.0, 1000.0),
     )  # fmt: skip
     config, printed = write_config(folder / "tiny.py", **settings), {}
     for number in SCRIPTS:
@@ -74,26 +74,41 @@ def changed(tiny_images, tmp_path, **settings):
 def test_patterns_are_standardised_and_no_image_is_on_both_sides(tiny_images):
     betas = tiny_images.root / "1-betas"
     train, test = np.load(betas / "train.npy"), np.load(betas / "test.npy")
-    assert train.shape == (2 * N_TRAIN, 830) and test.shape == (N_TEST, 830)
+    assert train.shape == (3 * N_TRAIN, 830) and test.shape == (N_TEST, 830)
     assert np.allclose(train.mean(axis=0), 0, atol=1e-5) and np.allclose(
         train.std(axis=0), 1, atol=1e-4
     )
     assert not set(table(betas / "trials.tsv")["image"]) & set(table(betas / "test.tsv")["image"])
-    assert set(table(betas / "test.tsv")["trials"]) == {demo.TEST_REPEATS}
+    assert set(table(betas / "test.tsv")["trials"]) == {demo.REPEATS}
     assert not list(betas.glob("session-*.npy"))
     voxels, truth = (
         table(betas / "voxels.tsv"),
         table(tiny_images.folder / "dataset" / "truth" / "voxels.tsv"),
     )
     tuned = truth["answers_to"].to_numpy()[voxels["voxel"]] != "none"
-    of_halves = 1 / (1 + demo.NOISE**2 / 3)  # of three trials each
+    noise = NOISE_SD**2 + demo.DRIFT**2 / 12  # of a trial; sessions' gains and levels are gone
+    of_halves = 1 / np.sqrt((1 + noise / 2) * (1 + noise))  # of two trials and of one
     assert voxels["reliability"][tuned].median() == pytest.approx(of_halves, abs=0.1)
     assert abs(voxels["reliability"][~tuned].median()) < 0.2
 
 
+def test_kinds_that_are_tested_have_no_training_image(tiny_images, tmp_path):
+    settings = {"SPLIT": "kinds", "N_KINDS": 100, "HELD_OUT_KINDS": 20, "DATA_DIR": str(tmp_path)}
+    done = run(1, changed(tiny_images, tmp_path, **settings))
+    assert done.returncode == 0, done.stderr
+    betas = tmp_path / "tiny" / "1-betas"
+    shown = table(tiny_images.folder / "dataset" / "attributes.tsv").set_index("image")
+    kind = shown[["shape", "colour", "background"]].agg(" ".join, axis=1)
+    test, train = table(betas / "test.tsv")["image"], table(betas / "trials.tsv")["image"]
+    assert kind[test].nunique() == 20 and kind[train].nunique() == 80  # the 100 planted kinds
+    assert not set(kind[test]) & set(kind[train])
+    assert len(test) + train.nunique() == N_TRAIN + N_TEST
+    assert "20 of 100 kinds" in (tmp_path / "tiny" / "report.html").read_text()
+
+
 def test_results_are_a_valid_bids_derivative(tiny_images):
     assert bids_errors(tiny_images.root) == []
-    assert len(list(tiny_images.root.glob("tpl-*/func/*_statmap.nii.gz"))) == 6
+    assert len(list(tiny_images.root.glob("tpl-*/func/*_statmap.nii.gz"))) == 9
 
 
 def test_embeddings_are_those_of_the_generator(tiny_images):
@@ -201,9 +216,6 @@ def test_decoded_pictures_identify_the_seen_one_above_shuffled_brains(tiny_image
         ].tolist() == pytest.approx([0.5] * 3)
     mean = rows.loc["mean picture"]
     assert set(mean["evidence"].astype(str)) == {"False"}
-    assert (mean["difference_low"] > 0)[
-        "pixel correlation (32 px)"
-    ]  # the mean picture beats shuffled brains
     kinds = {kind for kind, _ in rows.index}
     assert kinds == {
         "decoded",
@@ -280,6 +292,25 @@ def test_a_finished_script_makes_nothing_twice(tiny_images):
     for number in (1, 2, 3, 6):
         done = run(number, tiny_images.config)
         assert done.returncode == 0 and "already there, not made again" in done.stdout, done.stderr
+
+
+def test_without_drawing_the_decoded_latents_are_scored(tiny_images, tmp_path):
+    """An autoencoder alone, in a copy of the study: no text, no drawing."""
+    shutil.copytree(tiny_images.root / "1-betas", tmp_path / "tiny" / "1-betas")
+    shutil.copytree(FOLDER / "demo_generator" / "vae", tmp_path / "model" / "vae")
+    settings = {"MODEL_DIR": str(tmp_path / "model"), "DATA_DIR": str(tmp_path), "DRAW": False, "TEXT_DECODERS": (),
+                "CLIP_DECODERS": (), "IMAGE_DECODERS": ("ridge",), "IMAGE_DECODER": "ridge"}  # fmt: skip
+    for number in (2, 3, 4, 5, 6, 7):
+        done = run(number, changed(tiny_images, tmp_path, **settings))
+        assert done.returncode == 0, done.stderr
+    root = tmp_path / "tiny"
+    assert not (root / "2-embeddings" / "text.npy").exists()
+    rows = table(root / "5-scores" / "scores.tsv").set_index(["kind", "measure"])
+    kinds = {kind for kind, _ in rows.index}
+    assert kinds == {"start", "nearest", "mean picture", "shuffled brains"}
+    assert rows.loc[("start", "pixel correlation (32 px)"), "difference_low"] > 0
+    page = (root / "report.html").read_text()
+    assert "nothing was drawn" in page and "an autoencoder alone (4 channels)" in page
 
 
 def test_other_settings_are_refused_by_name(tiny_images, tmp_path):

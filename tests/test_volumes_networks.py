@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
+from neuroface.decoding import Fold, compiled
 from neuroface.decoding.model_cost import multiply_adds
 from neuroface.decoding.network import save_network
 from neuroface.pipeline.backend import keras
@@ -10,7 +11,7 @@ from volume_study.explaining import Explainer, choose_volumes
 from volume_study.layers import DepthwiseConv3D
 from volume_study.names import MODELS
 from volume_study.networks import NETWORKS, build_classifier, load_classifier, view_of_class
-from volume_study.training import VolumeBatches
+from volume_study.training import VolumeBatches, train_classifier
 
 import numpy as np
 import pytest
@@ -45,6 +46,34 @@ def mask():
 @pytest.fixture(scope="module")
 def volumes(mask):
     return np.random.default_rng(1).standard_normal((6, mask.sum())).astype(np.float32)
+
+
+# ---------------------------------------------------------------- training
+
+
+def test_a_fold_that_reuses_the_compiled_network_gets_the_weights_of_a_new_one(mask):
+    """The compiled network of the last training keeps nothing of it: weights, AdamW, step size, dropout."""
+    rng = np.random.default_rng(2)
+    X, y = rng.standard_normal((48, mask.sum())).astype(np.float32), np.arange(48) % 3
+    folds = [Fold(k, *np.split(rng.permutation(48), (24, 36)), "block") for k in (1, 2)]
+
+    def weights_of(fold: Fold) -> list[np.ndarray]:
+        network, history, _ = train_classifier(
+            X, y, fold, lambda: build_classifier("hybrid", mask, 3, SMALL["hybrid"]), epochs=3, patience=3, batch_size=12,
+            learning_rate=0.01, weight_decay=0.01, inference_batch=12, seed=fold.number,
+        )  # fmt: skip
+        assert len(history) == 3
+        return network.get_weights()
+
+    compiled.forget_compiled()
+    alone = weights_of(folds[0])
+    (kept,) = compiled._LAST.values()
+    between = weights_of(folds[1])
+    again = weights_of(folds[0])
+    assert list(compiled._LAST.values()) == [kept]
+    assert any((mine != theirs).any() for mine, theirs in zip(between, alone))
+    for mine, theirs in zip(again, alone, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 # ---------------------------------------------------------------- batches

@@ -16,6 +16,11 @@ from .best import (
 )
 from .closed_form import is_closed_form_network as is_closed_form_network
 from .comparison import mark_of as mark_of, title_of as title_of
+from .compiled import (
+    Compiled as Compiled,
+    compile_once as compile_once,
+    initial_variables as initial_variables,
+)
 from .confounds import TOGETHER as TOGETHER, confound_scores as confound_scores
 from .crossed import crossed_error as crossed_error
 from .division import (

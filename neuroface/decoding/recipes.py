@@ -10,10 +10,9 @@ this loss no longer falls. docs/training.md has the measurements.
 """
 
 import time
-from collections.abc import Callable
-from typing import NamedTuple
 
 from neuroface.decoding.calibration import balanced_weights, log_losses
+from neuroface.decoding.compiled import Compiled
 from neuroface.decoding.network import predict_logits
 from neuroface.pipeline import assigned_values, keras
 
@@ -42,32 +41,6 @@ def accuracy_score_of_logits(y: np.ndarray, logit: np.ndarray) -> float:
 def loss_score_of_logits(y: np.ndarray, logit: np.ndarray) -> float:
     """Negative log loss, both classes weighted equally: what chooses the step with the robust recipe."""
     return -float(np.average(log_losses(y, logit), weights=balanced_weights(y)))
-
-
-class Compiled(NamedTuple):
-    """A network, and what is compiled for its training.
-
-    Attributes
-    ----------
-    network : (n, n_voxels, window_trs, 1) → probability (n, 1). model : the same network as it is
-    trained, with its optimiser; on a GPU it takes row numbers.
-    logit : the network up to its logit.
-    statistics : result of :func:`normalization_statistics`; None: training does not estimate them.
-    start : values of the optimiser's variables before the first step.
-    """
-
-    network: keras.Model
-    model: keras.Model
-    logit: keras.Model
-    statistics: Callable | None
-    start: list[np.ndarray]
-
-    def restart(self, fresh: keras.Model) -> None:
-        """Begin another training, with the weights, and the seeds of dropout, of a network that was built as this one."""
-        for own, new in zip(self.network.variables, fresh.variables, strict=True):
-            own.assign(new)
-        for own, first in zip(self.model.optimizer.variables, self.start, strict=True):
-            own.assign(first)
 
 
 class Watch(keras.callbacks.Callback):

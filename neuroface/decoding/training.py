@@ -11,6 +11,12 @@ from typing import NamedTuple
 from neuroface import NeuroFaceError
 from neuroface.decoding.batch_sizes import LEAST_WINDOWS_PER_PASS
 from neuroface.decoding.batches import WindowBatches
+from neuroface.decoding.compiled import (
+    Compiled,
+    compile_once,
+    forget_compiled,
+    initial_variables,
+)
 from neuroface.decoding.division import Fold
 from neuroface.decoding.fused_normalization import with_fused_normalization
 from neuroface.decoding.model_cost import multiply_adds, step_bytes
@@ -19,7 +25,6 @@ from neuroface.decoding.recipes import (
     EVALUATIONS,
     MIXUP,
     STATISTICS_WINDOWS,
-    Compiled,
     RobustWatch,
     Watch,
     accuracy,
@@ -246,14 +251,6 @@ def _train(
     return weights[best], pd.concat(histories, ignore_index=True), sum(seconds, []), logits[best]
 
 
-# The network of the last training in this process, by all that its graph depends on. The next fold
-# trains it from new weights, because compiling a small network takes long beside its training.
-_LAST: dict[tuple, Compiled] = {}
-KEPT_WEIGHTS = (
-    4_000_000  # of a network that is kept; it holds three times as much for its optimiser
-)
-
-
 def _compiled(
     build,
     dtype: str,
@@ -269,47 +266,33 @@ def _compiled(
     keras.utils.clear_session()
     set_random_seed(seed)
     network = with_fused_normalization(build(dtype=dtype))
-    key = (network.to_json(), dtype, rate, steps, passes, per_pass)
-    if stored is None and key in _LAST:
-        _LAST[key].restart(network)
-        return _LAST[key]
-    _LAST.clear()
-    by_rows = network_of_mixed_rows if steps else network_of_rows
-    model = network if stored is None else by_rows(network, stored)
-    model.compile(
-        _optimizer(decaying_rate(rate, steps, passes) if steps else rate, passes, dtype),
-        loss="binary_crossentropy",
-        metrics=[accuracy],
-        # With weights that balance the classes this is the balanced accuracy; in balanced data it
-        # equals accuracy.
-        weighted_metrics=[keras.metrics.MeanMetricWrapper(accuracy, "balanced_accuracy")],
-        # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one
-        # operation at a time.
-        jit_compile=HAS_GPU or keras.backend.backend() == "jax",
-    )
-    _make_variables(model)
-    compiled = Compiled(
-        network=network,
-        model=model,
-        logit=logit_network(network),
-        statistics=normalization_statistics(network) if steps else None,
-        start=[np.array(variable) for variable in model.optimizer.variables],
-    )
-    if stored is None and network.count_params() <= KEPT_WEIGHTS:
-        _LAST[key] = compiled
-    return compiled
 
+    def compile_network(network: keras.Model) -> Compiled:
+        by_rows = network_of_mixed_rows if steps else network_of_rows
+        model = network if stored is None else by_rows(network, stored)
+        model.compile(
+            _optimizer(decaying_rate(rate, steps, passes) if steps else rate, passes, dtype),
+            loss="binary_crossentropy",
+            metrics=[accuracy],
+            # With weights that balance the classes this is the balanced accuracy; in balanced data it
+            # equals accuracy.
+            weighted_metrics=[keras.metrics.MeanMetricWrapper(accuracy, "balanced_accuracy")],
+            # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one
+            # operation at a time.
+            jit_compile=HAS_GPU or keras.backend.backend() == "jax",
+        )
+        return Compiled(
+            network=network,
+            model=model,
+            start=initial_variables(model, np.zeros((1, 1), np.float32)),
+            logit=logit_network(network),
+            statistics=normalization_statistics(network) if steps else None,
+        )
 
-def _make_variables(model: keras.Model) -> None:
-    """Make the variables of optimizer, loss and metrics of a compiled model before its training.
-
-    Variables that are made while TensorFlow traces the first step make it trace that step twice.
-    ``fit`` resets the metrics, so what is counted here is not in the history.
-    """
-    model.optimizer.build(model.trainable_variables)
-    one_window = np.zeros((1, 1), np.float32)
-    model.compute_loss(None, one_window, one_window, np.ones(1, np.float32))
-    model.compute_metrics(None, one_window, one_window, np.ones(1, np.float32))
+    if stored is not None:
+        forget_compiled()  # the windows of this fold are part of its graph
+        return compile_network(network)
+    return compile_once(network, (dtype, rate, steps, passes, per_pass), compile_network)
 
 
 def training_dtype(precision: str) -> str:

@@ -2,18 +2,21 @@
 
 Reads the responses of early and higher visual cortex to each picture, session by session, and
 standardises every voxel on the training trials. Trials of a test image are averaged; an image is
-never in both sets.
+never in both sets, and with SPLIT = "kinds" no kind of image is.
 
 Reads     the data set in DATASET_DIR: NSD, THINGS-fMRI or plain tables. DATASET = "demo" writes its
-          data set first.
+          data set first. SPLIT = "kinds": also the captions, and the text model in MODEL_DIR
 Writes    1-betas/train.npy (n_trials, n_columns) float32; test.npy (n_test_images, n_columns)
             float32
           1-betas/trials.tsv, a row per training trial; test.tsv, a row per test image; voxels.tsv,
             a row per column
           1-betas/unmeasured.tsv, a row per column that is left out, with the sessions that did not
             measure it
+          1-betas/kinds.tsv, with SPLIT = "kinds": a row per image, its kind and whether it is held
+            out
           1-betas/space.nii.gz (x, y, z) uint8, the columns' voxels, where their positions are known
-Settings  SEED, SUBJECT, SESSIONS, BETAS, EARLY_ROIS, HIGHER_ROIS, STANDARDIZE, SPACE_FILE
+Settings  SEED, SUBJECT, SESSIONS, BETAS, SPLIT, N_KINDS, HELD_OUT_KINDS, EARLY_ROIS, HIGHER_ROIS,
+          STANDARDIZE, SPACE_FILE
 Takes     the time of reading the files once; memory: a session's trials, and all patterns on the
           disk twice
 ``--check``: says what the data set holds and what would stop scripts 1 to 3; writes nothing
@@ -36,7 +39,9 @@ from neuroface.pipeline import (
 )
 from seen_images.check import check_study
 from seen_images.demo import write_demo
-from seen_images.patterns import Scaler, mean_of_repeats, reliability, unmeasured
+from seen_images.generator import check_weights, model_of
+from seen_images.kinds import kinds_of, split_by_kinds
+from seen_images.patterns import Scaler, mean_of_repeats, reliability, signal_to_noise, unmeasured
 from seen_images.sources import Source, check_sessions, check_trials, open_source
 from seen_images.study import STUDY
 from seen_images.tables import read_tsv
@@ -51,6 +56,8 @@ def main():
     if cfg.DATASET == "demo" and write_demo(cfg.DATASET_DIR, cfg.SEED):
         print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
     source = open_source(cfg)
+    if cfg.SPLIT == "kinds":
+        source.trials = split_by_kinds(source.trials, hold_out_kinds(stage, source, cfg))
     check_trials(source.trials)
     if remark := check_sessions(source.trials, cfg.STANDARDIZE):
         print(f"  {remark}")
@@ -91,6 +98,15 @@ def check():
         print("  The demo data set is written by this script; there is nothing to check yet.")
         return
     check_study(Checklist(STUDY, cfg), cfg)
+
+
+def hold_out_kinds(stage: Stage, source: Source, cfg) -> pd.DataFrame:
+    """The table ``kinds.tsv``, which is made once."""
+    model, file = model_of(cfg, texts=True), stage.folder / "kinds.tsv"
+    check_weights(stage.folder / "generator.json", model, ("text_encoder",), stage.folder)
+    if not file.exists():
+        write_table(file, kinds_of(source, model, cfg))
+    return read_tsv(file)
 
 
 def part_file(folder: Path, session: str) -> Path:
@@ -160,7 +176,9 @@ def join(folder: Path, source: Source, cfg, target: Path) -> None:
     of_test = np.concatenate(test_trials)
     images, means = mean_of_repeats(of_test, test["image"].to_numpy())
     columns = columns.assign(
-        constant=scaler.constant, reliability=reliability(of_test, test["image"].to_numpy())
+        constant=scaler.constant,
+        reliability=reliability(of_test, test["image"].to_numpy()),
+        ncsnr=signal_to_noise(open_npy(folder / "train.npy"), train["image"].to_numpy()),
     )
     write_table(
         folder / "trials.tsv",
@@ -210,9 +228,15 @@ def describe(source: Source, voxels: pd.DataFrame, train: np.ndarray, test: np.n
         if source.cfg.STANDARDIZE == "session" and len(set(source.trials["session"])) > 1
         else ""
     )
+    never = "No image is in both sets."
+    if source.cfg.SPLIT == "kinds":
+        never += (
+            f" Test images are all images of {source.cfg.HELD_OUT_KINDS} of {source.cfg.N_KINDS} kinds (clusters of text "
+            "embeddings), of which no image is among the training images."
+        )
     section = Section(
         "Patterns",
-        f"Responses to single trials, standardised on the training trials{within}. No image is in both sets.",
+        f"Responses to single trials, standardised on the training trials{within}. {never}",
     )
     section.numbers(
         {
@@ -227,9 +251,14 @@ def describe(source: Source, voxels: pd.DataFrame, train: np.ndarray, test: np.n
     rows = []
     for (part, roi), group in voxels.groupby(["part", "roi"], sort=False):
         median = group["reliability"].median()
-        rows.append((part, roi, f"{len(group):,}", "n/a" if np.isnan(median) else f"{median:.2f}"))
-    caption = "Voxels per region, and the median correlation over test images of the means of odd and of even trials"
-    section.table(["part", "region", "voxels", "reliability"], rows, caption)
+        ratio = group["ncsnr"].median()
+        medians = ["n/a" if np.isnan(value) else f"{value:.2f}" for value in (median, ratio)]
+        rows.append((part, roi, f"{len(group):,}", *medians))
+    caption = (
+        "Voxels per region, and two medians over voxels. Reliability: correlation over test images of the means of odd and "
+        "of even trials. ncsnr: SD of the signal over SD of a trial's noise, of training images with several trials"
+    )
+    section.table(["part", "region", "voxels", "reliability", "ncsnr"], rows, caption)
     return section
 
 

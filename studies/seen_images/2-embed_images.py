@@ -1,14 +1,16 @@
-"""2. Pictures to image latents, captions to text embeddings.
+"""2. Pictures to image latents and CLIP embeddings, captions to text embeddings.
 
 Encodes every picture with the autoencoder of a latent diffusion model and every caption with its
 CLIP text model. These are what the decoders of script 3 learn to predict. Embeddings of several
-captions of one picture are averaged.
+captions of one picture are averaged. CLIP_DECODERS also want the pictures' own CLIP embeddings.
 
-Reads     1-betas/, the pictures and captions in DATASET_DIR, the weights in MODEL_DIR
-Writes    2-embeddings/latents.npy (n_images, 4, h, w) float32; h = w = ENCODE_PIXELS / 8 (demo: /
-            4)
-          2-embeddings/text.npy (n_images, N_TOKENS, width) float32; the first token is the start
-            token
+Reads     1-betas/, the pictures and captions in DATASET_DIR, the weights in MODEL_DIR; clip_vision/
+            in MODEL_DIR or SCORES_DIR
+Writes    2-embeddings/latents.npy (n_images, channels, h, w) float32; Stable Diffusion has 4
+            channels and h = w = ENCODE_PIXELS / 8
+          2-embeddings/text.npy (n_images, N_TOKENS, width) float32, with TEXT_DECODERS; the first
+            token is the start token
+          2-embeddings/clip.npy (n_images, width) float32, with CLIP_DECODERS
           2-embeddings/images.tsv, a row per image; generator.json: digests of the weights;
             attributes.tsv
           2-embeddings/seen/<image>.png, the test pictures at DRAW_PIXELS; mean_picture.png, of the
@@ -31,9 +33,18 @@ from neuroface.pipeline import (
     write_npy,
     write_table,
 )  # fmt: skip
+from seen_images.autoencoders import layout_of
 from seen_images.devices import share_cores
 from seen_images.drawings import write_picture
-from seen_images.generator import check_folder, check_weights, open_generator, resized
+from seen_images.features import CLIP, clip_folder, features_of, open_network
+from seen_images.generator import (
+    Generator,
+    check_weights,
+    model_of,
+    open_generator,
+    resized,
+)
+from seen_images.latents import FILE_OF, targets_of
 from seen_images.sources import open_source
 from seen_images.study import STUDY
 from seen_images.tables import read_tsv
@@ -42,33 +53,39 @@ import numpy as np
 import pandas as pd
 
 CHUNK = 128  # images in a unit of work
+WORDS = {"image": "image latents", "text": "text embedding", "clip": "CLIP embedding"}
 
 
 def main():
     cfg = STUDY.load_settings(__file__)
-    model = check_folder(cfg.MODEL_DIR, cfg.GENERATOR_DIR)
+    model = model_of(cfg)
     stage = Stage(STUDY, 2, cfg, __doc__, reads=(1,))
     check_weights(stage.folder / "generator.json", model, ("vae", "text_encoder"), stage.folder)
     images = list_images(stage.folder_of(1))
     chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
-    joined = stage.folder / "text.npy"
+    names = [*(FILE_OF[target] for target in targets_of(cfg)), "images.tsv"]
+    joined = [stage.folder / name for name in names]
+    is_joined = lambda _: all(file.exists() for file in joined)  # noqa: E731
 
     embed = partial(embed_chunk, stage.folder, cfg)
     stage.each(
         embed,
         chunks,
-        lambda chunk: joined.exists() or is_embedded(stage.folder, chunk),
+        lambda chunk: is_joined(chunk) or is_embedded(stage.folder, chunk, cfg),
         "parts of the pictures",
     )
     stage.each(
         partial(join, stage.folder, images, chunks, cfg),
-        [joined],
-        Path.exists,
+        joined[-1:],
+        is_joined,
         "sets of embeddings",
     )
-    latents, text = open_npy(stage.folder / "latents.npy"), open_npy(joined)
-    print(f"  latents {latents.shape[1:]}, text embeddings {text.shape[1:]}")
-    stage.finish(f"embeddings of {len(images):,} pictures", describe(images, latents, text, cfg))
+    shapes = {
+        WORDS[target]: open_npy(stage.folder / FILE_OF[target]).shape[1:]
+        for target in targets_of(cfg)
+    }
+    print("  " + ", ".join(f"{what} {shape}" for what, shape in shapes.items()))
+    stage.finish(f"embeddings of {len(images):,} pictures", describe(images, shapes, cfg))
 
 
 def list_images(betas: Path) -> pd.DataFrame:
@@ -86,66 +103,85 @@ def list_images(betas: Path) -> pd.DataFrame:
     )
 
 
-def chunk_files(folder: Path, chunk: pd.DataFrame) -> dict[str, Path]:
+def chunk_files(folder: Path, chunk: pd.DataFrame, cfg) -> dict[str, Path]:
+    """Files of some pictures: their sum, and their embeddings by target."""
     return {
         name: folder / f"{name}-{chunk.index[0]:06d}.npy"
-        for name in ("pixel-sum", "latents", "text")
+        for name in ("pixel-sum", *targets_of(cfg))
     }
 
 
-def is_embedded(folder: Path, chunk: pd.DataFrame) -> bool:
-    return all(file.exists() for file in chunk_files(folder, chunk).values())
+def is_embedded(folder: Path, chunk: pd.DataFrame, cfg) -> bool:
+    return all(file.exists() for file in chunk_files(folder, chunk, cfg).values())
 
 
 def embed_chunk(folder: Path, cfg, chunk: pd.DataFrame) -> None:
-    """Write latents and text embeddings of some pictures, and the sum of those that are for training; text last."""
+    """Write the embeddings of some pictures, and the sum of those that are for training."""
     share_cores(cfg.N_JOBS)
     source, generator = (
         open_source(cfg),
         open_generator(Path(cfg.MODEL_DIR), cfg.DEVICE, cfg.PRECISION),
     )
-    latents, text, total = [], [], np.zeros((cfg.DRAW_PIXELS, cfg.DRAW_PIXELS, 3))
+    embedded: dict[str, list[np.ndarray]] = {target: [] for target in targets_of(cfg)}
+    total = np.zeros((cfg.DRAW_PIXELS, cfg.DRAW_PIXELS, 3))
     for start in range(0, len(chunk), cfg.INFERENCE_BATCH):
         batch = chunk.iloc[start : start + cfg.INFERENCE_BATCH]
         pictures = [source.picture(image) for image in batch["image"]]
         seeds = [[cfg.SEED, 2, row] for row in batch.index] if cfg.LATENTS == "sample" else None
-        latents.append(generator.encode(pictures, cfg.ENCODE_PIXELS, seeds))
+        embedded["image"].append(generator.encode(pictures, cfg.ENCODE_PIXELS, seeds))
+        if "text" in embedded:
+            captions = [source.captions(image) for image in batch["image"]]
+            embedded["text"].append(mean_texts(generator, captions, cfg.N_TOKENS))
+        if "clip" in embedded:
+            embedded["clip"].append(clip_embeddings(pictures, cfg))
         for row, picture in zip(batch.itertuples(), pictures):
-            text.append(generator.embed(source.captions(row.image), cfg.N_TOKENS).mean(axis=0))
             small = resized(picture, cfg.DRAW_PIXELS)
             if row.split == "train":
                 total += small
             else:
                 write_picture(folder / "seen" / f"{row.image}.png", small)
-    files = chunk_files(folder, chunk)
+    files = chunk_files(folder, chunk, cfg)
     write_npy(files["pixel-sum"], total)
-    write_npy(files["latents"], np.concatenate(latents))
-    write_npy(files["text"], np.stack(text))
+    for target, parts in embedded.items():
+        write_npy(files[target], np.concatenate(parts))
+
+
+def mean_texts(generator: Generator, captions: list[list[str]], n_tokens: int) -> np.ndarray:
+    """Text embeddings (n_images, n_tokens, width), averaged over the captions of each image, in one pass."""
+    each = generator.embed([caption for of_image in captions for caption in of_image], n_tokens)
+    ends = np.cumsum([len(of_image) for of_image in captions])
+    return np.stack([part.mean(axis=0) for part in np.split(each, ends[:-1])])
+
+
+def clip_embeddings(pictures: list[np.ndarray], cfg) -> np.ndarray:
+    """CLIP embeddings (n_images, width) float32 of pictures of any size."""
+    network = open_network(CLIP, clip_folder(cfg.SCORES_DIR, cfg.MODEL_DIR), cfg.DEVICE)
+    return np.concatenate([features_of(network, picture[None], 1) for picture in pictures])
 
 
 def join(folder: Path, images: pd.DataFrame, chunks: list[pd.DataFrame], cfg, target: Path) -> None:
-    """One array of latents, one of text embeddings, tables beside them; then the parts may go."""
-    for name in ("latents", "text"):
-        parts = [chunk_files(folder, chunk)[name] for chunk in chunks]
-        with atomic(folder / f"{name}.npy" if name != "text" else target) as partial_file:
+    """One array per target of decoding, tables beside them, ``target`` last; then the parts may go."""
+    for name in targets_of(cfg):
+        parts = [chunk_files(folder, chunk, cfg)[name] for chunk in chunks]
+        with atomic(folder / FILE_OF[name]) as partial_file:
             array, start = create_npy(partial_file, (len(images), *open_npy(parts[0]).shape[1:])), 0
             for part in map(open_npy, parts):
                 array[start : start + len(part)] = part
                 start += len(part)
             array.flush()
             del array
-            if name == "text":  # last: the file says that the rest is complete
-                write_rest(folder, images, chunks, cfg)
+    write_rest(folder, images, chunks, cfg)
+    write_table(target, images)
     for chunk in chunks:
-        for file in chunk_files(folder, chunk).values():
+        for file in chunk_files(folder, chunk, cfg).values():
             file.unlink()
 
 
 def write_rest(folder: Path, images: pd.DataFrame, chunks: list[pd.DataFrame], cfg) -> None:
-    """Tables of the images and of their attributes, and the mean of the training pictures."""
+    """The table of attributes, and the mean of the training pictures."""
     n_train = int((images["split"] == "train").sum())
     mean = (
-        sum(np.asarray(open_npy(chunk_files(folder, chunk)["pixel-sum"])) for chunk in chunks)
+        sum(np.asarray(open_npy(chunk_files(folder, chunk, cfg)["pixel-sum"])) for chunk in chunks)
         / n_train
     )
     write_picture(folder / "mean_picture.png", np.round(mean).astype(np.uint8))
@@ -156,23 +192,23 @@ def write_rest(folder: Path, images: pd.DataFrame, chunks: list[pd.DataFrame], c
         else pd.DataFrame(index=images["image"])
     )
     write_table(folder / "attributes.tsv", known.rename_axis("image").reset_index())
-    write_table(folder / "images.tsv", images)
 
 
-def describe(images: pd.DataFrame, latents: np.ndarray, text: np.ndarray, cfg) -> Section:
+def describe(images: pd.DataFrame, shapes: dict[str, tuple[int, ...]], cfg) -> Section:
     counts = images["split"].value_counts()
     section = Section(
         "Embeddings",
-        f"Pictures at {cfg.ENCODE_PIXELS} pixels as latents of the autoencoder, captions as embeddings of the CLIP "
-        "text model.",
+        f"Pictures at {cfg.ENCODE_PIXELS} pixels as latents of the autoencoder"
+        + (", captions as embeddings of the CLIP text model" if WORDS["text"] in shapes else "")
+        + (", pictures as embeddings of CLIP's picture model" if WORDS["clip"] in shapes else "")
+        + f". The weights are {layout_of(Path(cfg.MODEL_DIR)).line}.",
     )
     section.numbers(
         {
             "training pictures": f"{counts['train']:,}",
             "test pictures": f"{counts['test']:,}",
-            "image latents": " × ".join(map(str, latents.shape[1:])),
-            "text embedding": " × ".join(map(str, text.shape[1:])),
         }
+        | {what: " × ".join(map(str, shape)) for what, shape in shapes.items()}
     )
     return section
 

@@ -1,4 +1,4 @@
-"""3. Decode image latents from early voxels and text embeddings from higher voxels.
+"""3. Decode image latents from early voxels, and text and CLIP embeddings from higher voxels.
 
 Fits ridge regression and the published networks to single training trials, and predicts the latents
 of every test image from its mean pattern. Inner sets of training images choose penalties and
@@ -6,12 +6,12 @@ epochs. SELECTION = "paper" trains the networks once more with the epoch chosen 
 in the publication, so that the table shows what that gave.
 
 Reads     1-betas/, 2-embeddings/
-Writes    3-decoders/{image,text}/<decoder>.safetensors; <decoder>.npy, latents of the test images
-            (n, …) float32
-          3-decoders/{image,text}/<decoder>_history.tsv, <decoder>.json: parameters, seconds, epoch
-            or penalties
-          3-decoders/{image,text}.tsv, the tables of decoders; training.png
-Settings  SEED, IMAGE_DECODERS, TEXT_DECODERS, DECODER_OPTIONS, GCN_NODES, ALPHAS, N_FOLDS,
+Writes    3-decoders/{image,text,clip}/<decoder>.safetensors; <decoder>.npy, latents of the test
+            images (n, …) float32
+          3-decoders/{image,text,clip}/<decoder>_history.tsv, <decoder>.json: parameters, seconds,
+            epoch or penalties
+          3-decoders/{image,text,clip}.tsv, the tables of decoders; training.png
+Settings  SEED, IMAGE_DECODERS, TEXT_DECODERS, CLIP_DECODERS, DECODER_OPTIONS, GCN_NODES, ALPHAS, N_FOLDS,
           SELECTION, INNER_SHARE, EPOCHS, PATIENCE, N_BOOTSTRAP, N_SHUFFLES
 Takes     NSD: networks minutes on a GPU, hours on a CPU; ridge of 25,000 trials and 10,631 voxels
           an hour on 2 cores, 8 GB
@@ -34,7 +34,14 @@ from neuroface.pipeline import (
 )
 from seen_images.decoder_tables import compare_decoders, describe
 from seen_images.devices import device_of, share_cores
-from seen_images.latents import Problem, decoder_file, drawn_name, names_of, open_problem
+from seen_images.latents import (
+    Problem,
+    decoder_file,
+    drawn_name,
+    names_of,
+    open_problem,
+    targets_of,
+)
 from seen_images.networks import build, edges_of, n_parameters, save_decoder, scaled_laplacian
 from seen_images.options import PUBLISHED, options_of
 from seen_images.patterns import mean_of_repeats
@@ -57,13 +64,13 @@ OF_TABLES = ("N_BOOTSTRAP", "N_SHUFFLES")
 RULES = Rules(
     aside=OF_TABLES,
     remade=OF_TABLES,
-    growing={"IMAGE_DECODERS": only_more, "TEXT_DECODERS": only_more},
+    growing={"IMAGE_DECODERS": only_more, "TEXT_DECODERS": only_more, "CLIP_DECODERS": only_more},
 )
 
 
 def main():
     cfg = STUDY.load_settings(__file__)
-    units = [(target, name) for target in ("image", "text") for name in names_of(target, cfg)]
+    units = [(target, name) for target in targets_of(cfg) for name in names_of(target, cfg)]
     stage = Stage(
         STUDY, 3, cfg, __doc__, reads=(1, 2), rules=RULES, side_results=not_drawn(units, cfg)
     )
@@ -77,9 +84,9 @@ def main():
     )
 
     tables = {}
-    for target in ("image", "text"):
+    for target in targets_of(cfg):
         problem = open_problem(stage.folder_of(1), stage.folder_of(2), target)
-        tables[target] = compare_decoders(stage.folder, problem, names_of(target, cfg), cfg)
+        tables[target] = compare_decoders(stage.folder, target, problem, names_of(target, cfg), cfg)
         write_table(stage.folder / f"{target}.tsv", tables[target])
         print(
             f"  {target}: mean of the training latents {tables[target]['mse'].iloc[0]:.4f}, best "
@@ -94,6 +101,7 @@ def not_drawn(units: list[tuple[str, str]], cfg) -> tuple[str, ...]:
     return (
         "image.tsv",
         "text.tsv",
+        "clip.tsv",
         *(f"{target}/{name}{mark}" for target, name in others for mark in "._"),
     )
 

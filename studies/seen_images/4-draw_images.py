@@ -2,13 +2,14 @@
 
 The decoded image latents become a blurred picture, which is noised and drawn anew under the decoded
 text embedding, several times per test image. Also drawn, for comparison: from the text alone (out
-of pure noise) and from the latents alone (without text).
+of pure noise) and from the latents alone (without text). With DRAW = False nothing is drawn, and
+the decoded latents through the autoencoder are the result.
 
 Reads     1-betas/test.tsv, 2-embeddings/, 3-decoders/, the weights in MODEL_DIR
 Writes    4-drawings/decoded/<image>_draw-<k>.png, DRAW_PIXELS wide; the same in text/ and latents/
           4-drawings/start/<image>.png, the decoded latents through the autoencoder alone;
             mean_latents.png, those of the mean of the training latents
-Settings  SEED, IMAGE_DECODER, TEXT_DECODER, DRAW_PIXELS, DDIM_STEPS, STRENGTH, GUIDANCE, N_DRAWS,
+Settings  SEED, DRAW, IMAGE_DECODER, TEXT_DECODER, DRAW_PIXELS, DDIM_STEPS, STRENGTH, GUIDANCE, N_DRAWS,
           ALSO_DRAW
 Takes     Stable Diffusion: about 3 s per drawing on a large GPU in float16, minutes on a CPU.
           INFERENCE_BATCH drawings are made at once: lower it if the GPU's memory runs out
@@ -28,7 +29,7 @@ from seen_images.drawings import (
     start_file,
     write_picture,
 )
-from seen_images.generator import check_folder, check_weights, open_generator, resized
+from seen_images.generator import check_weights, model_of, open_generator, resized
 from seen_images.latents import decoded_latents, drawn_name, open_problem
 from seen_images.sources import first_captions, open_source
 from seen_images.study import STUDY
@@ -43,7 +44,7 @@ SHOWN = 6  # test images in the report
 
 def main():
     cfg = STUDY.load_settings(__file__)
-    model = check_folder(cfg.MODEL_DIR, cfg.GENERATOR_DIR)
+    model = model_of(cfg)
     stage = Stage(STUDY, 4, cfg, __doc__, reads=(1, 2, 3), rules=RULES)
     check_weights(
         stage.folder_of(2) / "generator.json", model, ("vae", "text_encoder"), stage.folder_of(2)
@@ -75,7 +76,8 @@ def main():
         partial(draw, folders, cfg, images), units, is_drawn, "parts of the images × conditions"
     )
     n_drawings = len(images) * len(conditions_of(cfg)) * cfg.N_DRAWS
-    stage.finish(f"{n_drawings:,} drawings", describe(stage, images, cfg))
+    wrote = f"{n_drawings:,} drawings" if cfg.DRAW else f"{len(images):,} pictures of latents"
+    stage.finish(wrote, describe(stage, images, cfg))
 
 
 def parts_of(n_images: int, n_at_once: int) -> list[list[int]]:
@@ -138,11 +140,7 @@ def draw(folders: list[Path], cfg, images: list[str], unit: tuple[str, list[int]
 
 
 def describe(stage: Stage, images: list[str], cfg) -> Section:
-    section = Section(
-        "Drawings",
-        f"DDIM, {cfg.DDIM_STEPS} steps, strength {cfg.STRENGTH:g}, guidance {cfg.GUIDANCE:g}, {cfg.N_DRAWS} drawings "
-        f"per test image. Image latents by {word_of(drawn_name('image', cfg))}, text by {word_of(drawn_name('text', cfg))}.",
-    )
+    section = Section("Drawings" if cfg.DRAW else "Decoded latents as pictures", about(cfg))
     shown = images[:SHOWN]
     rows = {"seen": [stage.folder_of(2) / "seen" / f"{image}.png" for image in shown]}
     rows["decoded latents"] = [start_file(stage.folder, image) for image in shown]
@@ -171,10 +169,20 @@ def describe(stage: Stage, images: list[str], cfg) -> Section:
     section.figure(
         stage.folder / "first_images.png",
         f"The first {len(shown)} of {len(images)} test images in the order of the data set, not chosen, with a "
-        "caption each, and their first drawings. "
+        f"caption each{', and their first drawings' if cfg.DRAW else ''}. "
         "Script 7 shows the best, the middle and the worst.",
     )
     return section
+
+
+def about(cfg) -> str:
+    image = f"Image latents by {word_of(drawn_name('image', cfg))}"
+    if not cfg.DRAW:
+        return f"{image}, through the autoencoder. DRAW = False: nothing was drawn."
+    return (
+        f"DDIM, {cfg.DDIM_STEPS} steps, strength {cfg.STRENGTH:g}, guidance {cfg.GUIDANCE:g}, {cfg.N_DRAWS} drawings per "
+        f"test image. {image}, text by {word_of(drawn_name('text', cfg))}."
+    )
 
 
 if __name__ == "__main__":

@@ -32,9 +32,9 @@ from neuroface.pipeline import (
     write_table,
 )
 from seen_images.devices import share_cores
-from seen_images.drawings import DECODED, SEEN, Pictures
+from seen_images.drawings import SEEN, Pictures, main_kind
 from seen_images.features import features_of, networks_at_hand, open_network
-from seen_images.latents import decoder_file, drawn_name, open_problem
+from seen_images.latents import decoder_file, drawn_name, open_problem, targets_of
 from seen_images.picture_report import describe
 from seen_images.picture_scores import shuffled_pairings, table_of_scores
 from seen_images.pixel_scores import LPIPS, pair_scores, pairwise_measures
@@ -85,14 +85,15 @@ def main():
 def write_nearest(folders: list[Path], cfg) -> None:
     """Write ``nearest.tsv``: the training image whose latents and text resemble the decoded ones most.
 
-    Both are compared less their training mean, and the two correlations averaged.
+    Both are compared less their training mean, and the two correlations averaged. Without
+    TEXT_DECODERS the latents decide alone.
     """
     similar = []
-    for target in ("image", "text"):
+    for target in [name for name in targets_of(cfg) if name != "clip"]:
         problem = open_problem(folders[0], folders[1], target)
         decoded = open_npy(decoder_file(folders[2], target, drawn_name(target, cfg), ".npy"))
         similar.append(similarity(decoded - problem.mean, problem.targets - problem.mean))
-    nearest = problem.train_images[(similar[0] + similar[1]).argmax(axis=1)]
+    nearest = problem.train_images[np.sum(similar, axis=0).argmax(axis=1)]
     write_table(
         folders[4] / "nearest.tsv", pd.DataFrame({"image": problem.test_images, "nearest": nearest})
     )
@@ -128,7 +129,7 @@ def compare_pairs(files: Pictures, networks: dict[str, str], cfg, pair: tuple[st
     """
     kind, measure = pair
     share_cores(cfg.N_JOBS)
-    pairings = shuffled_pairings(len(files.images), kind == DECODED, cfg)
+    pairings = shuffled_pairings(len(files.images), kind == main_kind(files.kinds), cfg)
     scores = np.empty(pairings.shape)
     for row in range(len(files.images)):
         drawn = files.of(kind, row)

@@ -5,11 +5,11 @@ seen, and, for every attribute in ATTRIBUTES, to what it has (its colour, say). 
 left out, and two-way identification of the decoded latents is scored again.
 
 Reads     1-betas/, 2-embeddings/, 3-decoders/
-Writes    6-attributions/{image,text}_<direction>.npy (n_test_images, n_columns of that part)
+Writes    6-attributions/{image,text,clip}_<direction>.npy (n_test_images, n_columns of that part)
             float32
           6-attributions/voxels.tsv, mean and mean absolute attributions per column; regions.tsv;
             left_out.tsv; checks.json
-          6-attributions/{image,text}_<direction>.nii.gz (x, y, z, 2) float32, both means, where
+          6-attributions/{image,text,clip}_<direction>.nii.gz (x, y, z, 2) float32, both means, where
             positions are known
 Settings  IMAGE_DECODER, TEXT_DECODER, ATTRIBUTES, IG_STEPS, N_BOOTSTRAP
 Takes     IG_STEPS forward and backward passes per test image and direction; INFERENCE_BATCH passes
@@ -35,7 +35,7 @@ from neuroface.pipeline import (
 from seen_images.attribution import directions, integrated_gradients, unit, without_regions
 from seen_images.attribution_report import checks_of, describe
 from seen_images.devices import device_of, share_cores
-from seen_images.latents import Problem, decoder_file, drawn_name, open_problem
+from seen_images.latents import PART_OF, Problem, decoder_file, drawn_name, open_problem, targets_of
 from seen_images.networks import load_decoder
 from seen_images.scores import (
     bootstrap_times,
@@ -62,7 +62,7 @@ def main():
     check_attributes(read_tsv(folders[1] / "attributes.tsv"), cfg)
 
     units = [
-        (target, direction) for target in ("image", "text") for direction in (SEEN, *cfg.ATTRIBUTES)
+        (target, direction) for target in targets_of(cfg) for direction in (SEEN, *cfg.ATTRIBUTES)
     ]
     explained = lambda unit: maps_file(stage.folder, unit).exists()  # noqa: E731
     stage.each(partial(explain, folders, cfg), units, explained, "targets × directions")
@@ -141,7 +141,7 @@ def attribute_directions(embeddings: Path, problem: Problem, name: str) -> np.nd
 def leave_out_regions(folders: list[Path], cfg, target_file: Path) -> None:
     """Write two-way identification of the decoded latents with each region's voxels at the training mean."""
     rows, times = [], None
-    for target in ("image", "text"):
+    for target in targets_of(cfg):
         problem = open_problem(folders[0], folders[1], target)
         decoder = load_decoder(
             decoder_file(folders[2], target, drawn_name(target, cfg), ".safetensors")
@@ -180,7 +180,7 @@ def columns_with_means(folders: list[Path], units: list[tuple[str, str]]) -> pd.
     voxels = read_tsv(folders[0] / "voxels.tsv")
     for target, direction in units:
         maps = open_npy(maps_file(folders[3], (target, direction)))
-        rows = voxels["part"] == {"image": "early", "text": "higher"}[target]
+        rows = voxels["part"] == PART_OF[target]
         voxels.loc[rows, f"{target}_{direction}_mean"] = np.nanmean(maps, axis=0)
         voxels.loc[rows, f"{target}_{direction}_absolute"] = np.nanmean(np.abs(maps), axis=0)
     return voxels

@@ -16,8 +16,16 @@ Takes     seconds
 from pathlib import Path
 
 from neuroface.pipeline import Section, Stage, run_script, save_figure, write_table
-from seen_images.drawings import DECODED, conditions_of, drawing_files, read_pictures, start_file
+from seen_images.drawings import (
+    DECODED,
+    conditions_of,
+    drawing_files,
+    main_kind,
+    read_pictures,
+    start_file,
+)
 from seen_images.generator import resized
+from seen_images.latents import targets_of
 from seen_images.picture_scores import WORDS
 from seen_images.scores import derangements
 from seen_images.sources import first_captions, open_source
@@ -31,6 +39,7 @@ from matplotlib import pyplot as plt
 GROUPS = ("best", "middle", "worst")
 RANKED_BY = (
     "CLIP two-way",
+    "Inception v3 two-way",
     "EfficientNetV2-S two-way",
     "EfficientNet-Lite0 two-way",
 )  # the first that there is
@@ -67,13 +76,13 @@ def main():
             file,
             f"The {place} {len(images)} of {len(ranking)} test images. {columns_in_words(cfg)}",
         )
-    write_tables(stage)
+    write_tables(stage, cfg)
     stage.finish(f"figures of {sum(map(len, groups.values()))} test images", section)
 
 
 def rank(per_image: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Test images from best to worst drawn, and the measure that ranks them."""
-    table = per_image[per_image["kind"] == DECODED].pivot(
+    table = per_image[per_image["kind"] == main_kind(set(per_image["kind"]))].pivot(
         index="image", columns="measure", values="value"
     )
     measure = next(name for name in RANKED_BY if name in table)
@@ -113,9 +122,12 @@ def draw_group(stage: Stage, images: list[str], file: Path, cfg) -> None:
             "decoded latents": start_file(drawings, image),
         }
         shown |= {TITLES[kind]: drawing_files(drawings, kind, image, 1)[0] for kind in kinds}
-        shown["another brain"] = drawing_files(
-            drawings, DECODED, order[other[order.index(image)]], 1
-        )[0]
+        another = order[other[order.index(image)]]
+        shown["another brain"] = (
+            drawing_files(drawings, DECODED, another, 1)[0]
+            if cfg.DRAW
+            else start_file(drawings, another)
+        )
         pictures = dict(zip(shown, read_pictures(list(shown.values()))))
         pictures["nearest seen"] = resized(source.picture(nearest[image]), cfg.DRAW_PIXELS)
         for axis, (title, picture) in zip(line, pictures.items()):
@@ -141,9 +153,9 @@ def columns_in_words(cfg) -> str:
     )
 
 
-def write_tables(stage: Stage) -> None:
+def write_tables(stage: Stage, cfg) -> None:
     """The tables of the report as tab-separated text with intervals."""
-    for target in ("image", "text"):
+    for target in targets_of(cfg):
         table = read_tsv(stage.folder_of(3) / f"{target}.tsv")
         shown = table[["decoder"]].copy()
         for measure in ("mse", "correlation", "identification"):
@@ -153,7 +165,7 @@ def write_tables(stage: Stage) -> None:
             ]
         write_table(
             stage.folder / f"table_{target}.tsv",
-            shown.join(table[["parameters", "seconds", "epoch"]]),
+            shown.join(table[["dimension", "parameters", "seconds", "epoch"]]),
         )
     scores = read_tsv(stage.folder_of(5) / "scores.tsv")
     scores["cell"] = [with_interval(*row) for row in scores[["value", "low", "high"]].to_numpy()]

@@ -16,14 +16,19 @@ DATASET_DIR: str = "../../data/images-demo-dataset"
 RUN_NAME: str = "images-demo"
 # Seed of every random draw: inner sets, initial weights, noise of the drawings, bootstrap.
 SEED: int = 42
-# Folder with the weights of Stable Diffusion v1 in diffusers' layout, safetensors only. None: the
-# demo's own small generator if DATASET is "demo"; other data sets need a folder.
+# Folder with the weights of Stable Diffusion v1 in diffusers' layout, safetensors only. With
+# DRAW = False an autoencoder is enough: the folder vae/ of SDXL, unCLIP or Flux, or a tiny
+# autoencoder (TAESD). None: the demo's own small generator if DATASET is "demo"; other data sets
+# need a folder.
 MODEL_DIR: str | None = None
 # If DATASET is "demo", these values replace the values below, so that the seven scripts take
 # minutes on a laptop.
 DEMO: dict[str, object] = {
     "EARLY_ROIS": ("V1", "V2", "V3", "V4"),
     "HIGHER_ROIS": ("LO", "VO", "PPA"),
+    "SPLIT": "kinds",
+    "N_KINDS": 100,
+    "HELD_OUT_KINDS": 20,
     "ENCODE_PIXELS": 32,
     "DRAW_PIXELS": 32,
     "DECODER_OPTIONS": {
@@ -50,12 +55,15 @@ DEMO: dict[str, object] = {
             "learning_rate": 0.001,
         },
     },
+    "CLIP_DECODERS": ("ridge",),
     "EPOCHS": 20,
+    "N_DRAWS": 3,
     "SCORE_PIXELS": 32,
     "N_BOOTSTRAP": 1000,
     "ATTRIBUTES": ("colour", "shape"),
     "IG_STEPS": 16,
     "N_JOBS": 2,
+    "INFERENCE_BATCH": 32,
 }
 
 # ---------------------------------------------------------------- 0-train_demo_generator.py
@@ -72,6 +80,15 @@ SUBJECT: str = "subj01"
 SESSIONS: tuple[int, ...] = ()
 # NSD only: the version of the single-trial estimates.
 BETAS: str = "betas_fithrf_GLMdenoise_RR"
+# Which images test the decoders. "given": those that the data set says. "kinds": the images are
+# sorted into N_KINDS clusters of the text embeddings of their captions, and all images of
+# HELD_OUT_KINDS clusters are tested, so that no picture of their kind was seen in training. The
+# publication: "given".
+SPLIT: str = "given"
+# Clusters of images with SPLIT = "kinds", e.g. 40 or 100.
+N_KINDS: int = 40
+# How many of them are held out, drawn with SEED.
+HELD_OUT_KINDS: int = 8
 # Regions whose voxels are decoded to image latents. NSD: atlas:label; THINGS: columns of
 # VoxelMetadata.csv; tables: values in the column roi.
 EARLY_ROIS: tuple[str, ...] = ("HCP_MMP1:V1", "HCP_MMP1:V2", "HCP_MMP1:V3", "HCP_MMP1:V4")
@@ -100,8 +117,11 @@ N_TOKENS: int = 15
 # ---------------------------------------------------------------- 3-decode_latents.py
 # Decoders of image latents: "ridge", "cnn", "vae", "gcn", "mlp".
 IMAGE_DECODERS: tuple[str, ...] = ("ridge", "cnn", "vae", "gcn", "mlp")
-# Decoders of text embeddings: "ridge", "cnn".
+# Decoders of text embeddings: "ridge", "cnn"; () if nothing is drawn and there is no text encoder.
 TEXT_DECODERS: tuple[str, ...] = ("ridge", "cnn")
+# Decoders of CLIP embeddings of the pictures, from the higher regions: ("ridge",), or () for none.
+# They need clip_vision/ in MODEL_DIR or SCORES_DIR, and serve retrieval. Not in the publication.
+CLIP_DECODERS: tuple[str, ...] = ()
 # Sizes and step sizes, if you do not want those published for NSD (seen_images/networks.py), e.g.
 # {"image:cnn": {"channels": 16}}.
 DECODER_OPTIONS: dict[str, dict[str, object]] = {}
@@ -126,6 +146,9 @@ PATIENCE: int = 5
 N_BOOTSTRAP: int = 2000
 
 # ---------------------------------------------------------------- 4-draw_images.py
+# Whether pictures are drawn. False: the decoded latents go through the autoencoder, and these
+# pictures are scored.
+DRAW: bool = True
 # The decoders (of IMAGE_DECODERS and TEXT_DECODERS) whose latents are drawn and explained.
 IMAGE_DECODER: str = "gcn"
 TEXT_DECODER: str = "cnn"

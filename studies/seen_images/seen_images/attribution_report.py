@@ -4,7 +4,7 @@ from pathlib import Path
 
 from neuroface.pipeline import Section, save_figure
 from seen_images.decoder_tables import word_of
-from seen_images.latents import drawn_name
+from seen_images.latents import drawn_name, targets_of
 from seen_images.tables import read_tsv, with_interval
 
 import numpy as np
@@ -89,9 +89,9 @@ def describe(
 ) -> Section:
     section = Section(
         "Attributions",
-        "Integrated Gradients from the training mean to each test pattern, of the image decoder "
-        f"{word_of(drawn_name('image', cfg))} and the text decoder {word_of(drawn_name('text', cfg))}. They show what "
-        "the decoder uses, not what the brain needs.",
+        "Integrated Gradients from the training mean to each test pattern. Decoders: "
+        + ", ".join(f"{target} {word_of(drawn_name(target, cfg))}" for target in targets_of(cfg))
+        + ". They show what the decoder uses, not what the brain needs.",
     )
     if checks["planted"]:
         section.table(

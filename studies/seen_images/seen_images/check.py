@@ -3,14 +3,17 @@
 from pathlib import Path
 
 from neuroface.pipeline import Checklist
-from seen_images.generator import check_folder
+from seen_images.autoencoders import layout_of
+from seen_images.drawings import conditions_of
+from seen_images.features import clip_folder
+from seen_images.generator import model_of
 from seen_images.sources import Source, check_sessions, check_trials, open_source
 
 import numpy as np
 
 MAX_NAMED = 3  # of pictures or captions that are missing
 GB_OF_A_PROCESS = 1.0  # Python and PyTorch
-LATENT_CHANNELS, TEXT_WIDTH = 4, 768  # of Stable Diffusion v1
+PIXELS_PER_LATENT, TEXT_WIDTH = 8, 768  # of Stable Diffusion v1
 
 
 def check_study(checklist: Checklist, cfg) -> None:
@@ -22,16 +25,24 @@ def check_study(checklist: Checklist, cfg) -> None:
         If something is wrong: trials, regions, pictures, captions or the generator's files that are
         missing, damaged or do not fit together; too little disk or memory.
     """
-    model = checklist.try_to(check_folder, cfg.MODEL_DIR, cfg.GENERATOR_DIR)
+    model = checklist.try_to(model_of, cfg, cfg.SPLIT == "kinds" or None)
     if model:
-        checklist.say(f"generator: {model}")
+        checklist.say(f"generator: {model}, {layout_of(model).line}")
+    if cfg.CLIP_DECODERS:
+        checklist.try_to(clip_folder, cfg.SCORES_DIR, cfg.MODEL_DIR)
     source = checklist.try_to(open_source, cfg)
     if source:
         person = f"{cfg.SUBJECT}: " if cfg.DATASET in ("nsd", "things") else ""
         checklist.say(
             f"{person}{len(source.trials):,} trials in {source.trials['session'].nunique()} sessions"
         )
-        checklist.try_to(check_trials, source.trials)
+        if cfg.SPLIT == "given":
+            checklist.try_to(check_trials, source.trials)
+        else:
+            checklist.say(
+                f'SPLIT = "kinds": script 1 chooses the test images ({cfg.HELD_OUT_KINDS} of {cfg.N_KINDS} clusters of '
+                "captions). Train and test below are the data set's own."
+            )
         if remark := checklist.try_to(check_sessions, source.trials, cfg.STANDARDIZE):
             checklist.say(remark)
         columns = checklist.try_to(lambda: source.columns)
@@ -107,9 +118,15 @@ def check_machine(checklist: Checklist, source: Source, n_columns: int, model: P
         2 * len(trials) * n_columns * 4
     )  # the sessions' files go when the joined ones are there
     embeddings = (
-        n_images * 4 * (LATENT_CHANNELS * (cfg.ENCODE_PIXELS / 8) ** 2 + cfg.N_TOKENS * TEXT_WIDTH)
+        n_images
+        * 4
+        * (
+            layout_of(model).channels * (cfg.ENCODE_PIXELS / PIXELS_PER_LATENT) ** 2
+            + cfg.N_TOKENS * TEXT_WIDTH * bool(cfg.TEXT_DECODERS)
+        )
     )
-    drawings = n_test * cfg.N_DRAWS * (1 + len(cfg.ALSO_DRAW)) * cfg.DRAW_PIXELS**2 * 3
+    n_pictures = cfg.N_DRAWS * len(conditions_of(cfg)) + 1
+    drawings = n_test * n_pictures * cfg.DRAW_PIXELS**2 * 3
     weights_gb = sum(file.stat().st_size for file in model.rglob("*.safetensors")) / 1e9
     largest = trials.groupby("session").size().max() * n_columns * 4 / 1e9
     processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits

@@ -3,14 +3,16 @@
 from pathlib import Path
 
 from neuroface.pipeline import Section, open_npy, read_json, save_figure
-from seen_images.latents import TEST_CHOSEN, Problem, decoder_file, drawn_name, names_of
+from seen_images.latents import TEST_CHOSEN, Problem, decoder_file, drawn_name, names_of, targets_of
 from seen_images.scores import (
     bootstrap_times,
     derangements,
+    effective_dimension,
     feature_correlation,
     interval_of_mean,
     interval_of_share,
     quantiles,
+    retrieval_influence,
     similarity,
     two_way_influence,
     two_way_of_pairing,
@@ -33,7 +35,14 @@ PUBLISHED_MSE = {
     },
     "text": {"ridge": (0.7283, 1.1444), "cnn": (0.2656, 0.7941)},
 }
-TITLES = {"image": "image latents from early voxels", "text": "text embeddings from higher voxels"}
+TITLES = {
+    "image": "image latents from early voxels",
+    "text": "text embeddings from higher voxels",
+    "clip": "CLIP embeddings of pictures from higher voxels",
+}
+# Pictures among which the seen one is retrieved from decoded latents (forward), and the decoded
+# latents from the seen picture's (backward), as MindEye and MindEye2 report it.
+RETRIEVAL = 300
 
 
 def word_of(name: str) -> str:
@@ -44,17 +53,21 @@ def word_of(name: str) -> str:
     )
 
 
-def compare_decoders(folder: Path, problem: Problem, names: list[str], cfg) -> pd.DataFrame:
+def compare_decoders(
+    folder: Path, target: str, problem: Problem, names: list[str], cfg
+) -> pd.DataFrame:
     """A row per decoder: the mean of the training latents first, shuffled brains last.
 
     Errors, correlations (over test images, averaged over latents) and two-way identification, with
-    intervals over test images. Identification compares latents less the training mean. All decoders
+    intervals over test images; ``dimension``, the effective dimension of the decoded latents, and
+    ``dimension_seen``, that of the seen pictures' latents; ``forward`` and ``backward`` retrieval
+    among RETRIEVAL pictures or fewer. Identification and retrieval compare latents less the
+    training mean. All decoders
     decode the same images, so two of them are compared by the differences of their errors and
     identification, image by image: columns ``…_from_drawn``, each decoder less the one that is
     drawn. The row of shuffled brains pairs each image with what the drawn decoder made of another
     one; its interval is over pairings.
     """
-    target = problem_target(problem)
     times = bootstrap_times(len(problem.test), cfg.N_BOOTSTRAP, cfg.SEED)
     drawn = np.asarray(open_npy(decoder_file(folder, target, drawn_name(target, cfg), ".npy")))
     constant = np.repeat(problem.mean[None], len(problem.test), axis=0)
@@ -86,10 +99,6 @@ COSTS = (
 MEASURES = ("mse", "correlation", "identification")
 
 
-def problem_target(problem: Problem) -> str:
-    return "image" if problem.voxels["part"].iloc[0] == "early" else "text"
-
-
 def _scores(decoded: np.ndarray, problem: Problem, times: np.ndarray) -> dict[str, float]:
     correlations = feature_correlation(
         decoded, problem.truth, np.concatenate([np.ones((1, len(decoded))), times])
@@ -99,7 +108,21 @@ def _scores(decoded: np.ndarray, problem: Problem, times: np.ndarray) -> dict[st
         "correlation": (float(correlations[0]), *quantiles(correlations[1:])),
         "identification": interval_of_share(_identified(decoded, problem)),
     }
-    return _columns(values)
+    dimensions = {
+        "dimension": effective_dimension(decoded),
+        "dimension_seen": effective_dimension(problem.truth),
+        "candidates": candidates(len(decoded)),
+    }
+    similar = similarity(decoded - problem.mean, problem.truth - problem.mean)
+    n = candidates(len(decoded))
+    for way, rows in (("forward", similar), ("backward", similar.T)):
+        values[way] = interval_of_share(retrieval_influence(rows, n))
+    return _columns(values) | dimensions
+
+
+def candidates(n_test_images: int) -> int:
+    """Pictures among which one is retrieved: RETRIEVAL, or one fewer than there are (intervals leave one out)."""
+    return min(RETRIEVAL, n_test_images - 1)
 
 
 def _from_drawn(
@@ -169,7 +192,7 @@ def describe(folder: Path, tables: dict[str, pd.DataFrame], cfg) -> Section:
     for target, table in tables.items():
         drawn = table.set_index("decoder").loc[drawn_name(target, cfg)]
         word = word_of(drawn_name(target, cfg))
-        what = {"image": "image latents", "text": "text embeddings"}[target]
+        what = TITLES[target].partition(" from ")[0]
         section.numbers(
             {
                 f"two-way identification of {what}, {word} (chance 50%)": f"{drawn['identification']:.1%}",
@@ -179,12 +202,15 @@ def describe(folder: Path, tables: dict[str, pd.DataFrame], cfg) -> Section:
         )
         of_paper = cfg.DATASET in ("nsd", "things")
         section.table(
-            ["decoder", "mean squared error", "correlation", "two-way identification", "error less the drawn decoder's",
+            ["decoder", "mean squared error", "correlation", "two-way identification", "dimension",
+             "error less the drawn decoder's",
              "identification less the drawn decoder's", "parameters", "seconds", "epoch",
              *(["published error NSD, THINGS"] if of_paper else [])],
             [_row(row, target, of_paper) for _, row in table.iterrows()],
             f"{TITLES[target][0].upper()}{TITLES[target][1:]}; 95 % intervals over test images, of differences over "
-            f"the same images. {capped(table)}"
+            f"the same images. Dimension: effective dimension of the latents over test images; of the seen pictures' "
+            f"latents {table['dimension_seen'].iloc[0]:.1f}. A decoder that only sorts patterns into a few known kinds has "
+            f"few dimensions. {capped(table)}"
             + (
                 "The published errors had their epochs chosen on the test set; that of text ridge includes the start "
                 "token, which never varies."
@@ -192,6 +218,7 @@ def describe(folder: Path, tables: dict[str, pd.DataFrame], cfg) -> Section:
                 else ""
             ),
         )  # fmt: skip
+    add_retrieval(section, tables)
     draw_training(folder, cfg)
     section.figure(
         folder / "training.png",
@@ -201,15 +228,34 @@ def describe(folder: Path, tables: dict[str, pd.DataFrame], cfg) -> Section:
     return section
 
 
+def add_retrieval(section: Section, tables: dict[str, pd.DataFrame]) -> None:
+    """Retrieval from decoded latents, a row per target and decoder."""
+    rows, n = [], 0
+    for target, table in tables.items():
+        for _, row in table.iloc[:-1].iterrows():
+            ways = [
+                with_interval(row[way], row[f"{way}_low"], row[f"{way}_high"])
+                for way in ("forward", "backward")
+            ]
+            rows.append((TITLES[target], word_of(row["decoder"]), *ways))
+            n = int(row["candidates"])
+    section.table(
+        ["target", "decoder", "forward", "backward"],
+        rows,
+        f"Retrieval among {n} test pictures, chance {1 / n:.1%}. Forward: the latents of the seen picture resemble the "
+        "decoded ones most. Backward: of the decoded latents, those of the seen picture resemble its latents most. "
+        f"Mean over all choices of rivals, with 95 % intervals over test images. Published values are among {RETRIEVAL}.",
+    )
+
+
 def which_is_drawn(tables: dict[str, pd.DataFrame], cfg) -> str:
     """A sentence per target: which decoder is drawn, and why it need not be the best one."""
     parts = []
     for target, table in tables.items():
         best = table.iloc[1:-1].sort_values("mse").iloc[0]["decoder"]
-        setting, drawn = (
-            {"image": "IMAGE_DECODER", "text": "TEXT_DECODER"}[target],
-            drawn_name(target, cfg),
-        )
+        if target == "clip":
+            continue  # serves retrieval, and is not drawn
+        setting, drawn = f"{target.upper()}_DECODER", drawn_name(target, cfg)
         least = (
             "which has the lowest error"
             if best == drawn
@@ -242,6 +288,7 @@ def is_capped(row: pd.Series) -> bool:
 def _row(row: pd.Series, target: str, of_paper: bool) -> list[str]:
     cells = [word_of(row["decoder"])]
     cells += [with_interval(row[m], row[f"{m}_low"], row[f"{m}_high"]) for m in MEASURES]
+    cells.append("" if pd.isna(row["dimension"]) else f"{row['dimension']:.1f}")
     for difference in ("mse_from_drawn", "identification_from_drawn"):
         known = pd.notna(row[difference])
         value, low, high = (row[f"{difference}{part}"] for part in ("", "_low", "_high"))
@@ -252,7 +299,7 @@ def _row(row: pd.Series, target: str, of_paper: bool) -> list[str]:
         "" if pd.isna(row["epoch"]) else f"{row['epoch']:.0f}{'*' if is_capped(row) else ''}"
     )
     if of_paper:
-        published = PUBLISHED_MSE[target].get(str(row["decoder"]).removesuffix(TEST_CHOSEN))
+        published = PUBLISHED_MSE.get(target, {}).get(str(row["decoder"]).removesuffix(TEST_CHOSEN))
         cells.append(", ".join(f"{value:.4f}" for value in published) if published else "")
     return cells
 
@@ -261,7 +308,7 @@ def draw_training(folder: Path, cfg) -> None:
     """``training.png``: the error over epochs of every network."""
     histories = {
         (target, name): read_tsv(file)
-        for target in ("image", "text")
+        for target in targets_of(cfg)
         for name in names_of(target, cfg)
         if (file := decoder_file(folder, target, name, "_history.tsv")).exists()
     }

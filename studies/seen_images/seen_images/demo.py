@@ -2,12 +2,14 @@
 
 Early voxels answer to oriented energy, relative to that of all orientations, or to colour, at a
 place of the picture. Higher voxels answer to which shape, colour or background is shown, wherever
-it is. A fifth of the voxels of each region answer to nothing. What each voxel answers to is written
-to ``truth/voxels.tsv``.
+it is. A share of the voxels of each region answers to nothing. What each voxel answers to is
+written to ``truth/voxels.tsv``. A single trial holds twice as much noise as response; each session
+has its own gain and level per voxel, and the level drifts within it.
 """
 
 import os
 import shutil
+from itertools import product
 from pathlib import Path
 
 from neuroface import NeuroFaceError
@@ -31,14 +33,25 @@ from PIL import Image
 EARLY = {"V1": (220, 1.8), "V2": (150, 2.3), "V3": (110, 2.8), "V4": (110, 3.5)}
 HIGHER = {"LO": (80, "shape"), "VO": (80, "colour"), "PPA": (80, "background")}
 VALUES = {"shape": SHAPES, "colour": tuple(COLOURS), "background": tuple(BACKGROUNDS)}
-SILENT = 0.2
-NOISE = 0.7  # SD of a trial's noise, in SDs of the response over pictures
-SESSIONS, TRAIN_REPEATS, TEST_REPEATS = 4, 2, 6
+SILENT = {"early": 0.2, "higher": 0.5}  # share of the voxels that answer to nothing
+# In SDs of a voxel's response over pictures. NOISE: of single trials. LEVEL: between sessions.
+# DRIFT: between the ends of a session, along a line.
+NOISE, LEVEL, DRIFT = 2.0, 1.0, 1.0
+GAIN = 0.3  # SD, between sessions, of the logarithm of a voxel's gain
+SESSIONS, REPEATS = 4, 3
 GRID, VOXEL_MM = (14, 14, 6), 2.0
 
 
-def write_demo(folder: str | Path, seed: int, n_train: int = 500, n_test: int = 60) -> bool:
-    """Write the data set in the format of :mod:`seen_images.table`, whole or not at all; False if it is there already."""
+def write_demo(
+    folder: str | Path, seed: int, n_train: int = 400, n_test: int = 100, noise_sd: float = NOISE
+) -> bool:
+    """Write the data set in the format of :mod:`seen_images.table`, whole or not at all; False if it is there already.
+
+    Parameters
+    ----------
+    n_train, n_test : pictures; their column ``split`` holds with SPLIT = "given". noise_sd : of
+    single trials, in SDs of the response.
+    """
     folder, made_with = Path(folder), Path("truth") / "truth.json"
     if folder.exists():
         written_with = (
@@ -54,6 +67,7 @@ def write_demo(folder: str | Path, seed: int, n_train: int = 500, n_test: int = 
     (partial / "images").mkdir(parents=True)
     rng = np.random.default_rng(seed)
     scenes = random_scenes(n_train + n_test, rng)
+    scenes[list(VALUES)] = _balanced_kinds(len(scenes), rng)
     scenes.insert(0, "image", [f"picture-{number:04d}" for number in range(len(scenes))])
     pictures = np.stack([draw_scene(scene, rng) for scene in scenes.itertuples(index=False)])
     for name, picture in zip(scenes["image"], pictures):
@@ -65,27 +79,47 @@ def write_demo(folder: str | Path, seed: int, n_train: int = 500, n_test: int = 
     voxels, truth, responses = _cortex(scenes, pictures, rng)
     write_table(partial / "voxels.tsv", voxels)
     write_table(partial / "truth" / "voxels.tsv", truth)
-    seen = np.concatenate(
-        [
-            np.repeat(np.arange(n_train), TRAIN_REPEATS),
-            np.repeat(np.arange(n_train, len(scenes)), TEST_REPEATS),
-        ]
-    )
-    seen = rng.permutation(seen)
+    seen = rng.permutation(np.repeat(np.arange(len(scenes)), REPEATS))
     trials = pd.DataFrame(
         {
             "image": scenes["image"].to_numpy()[seen],
             "split": np.where(seen < n_train, "train", "test"),
         }
     )
-    trials["session"] = [f"{1 + place * SESSIONS // len(seen):02d}" for place in range(len(seen))]
+    session = np.arange(len(seen)) * SESSIONS // len(seen)
+    trials["session"] = [f"{1 + number:02d}" for number in session]
     write_table(partial / "trials.tsv", trials)
-    noise = NOISE * rng.standard_normal((len(seen), len(voxels)))
-    write_npy(partial / "betas.npy", (responses[seen] + noise).astype(np.float32))
+    betas = _measured(responses[seen], session, noise_sd, rng)
+    write_npy(partial / "betas.npy", betas.astype(np.float32))
     write_nifti(partial / "space.nii.gz", np.ones(GRID, np.uint8), np.diag([VOXEL_MM] * 3 + [1.0]))
-    write_json(partial / made_with, {"seed": seed, "noise_sd": NOISE, "silent_share": SILENT})
+    write_json(partial / made_with, {"seed": seed, "noise_sd": noise_sd, "silent_share": SILENT})
     os.replace(partial, folder)
     return True
+
+
+def _balanced_kinds(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Shape, colour and background (n, 3) of pictures: each combination as often as the others, or once less."""
+    kinds = rng.permutation(list(product(*VALUES.values())))
+    return rng.permutation(kinds[np.arange(n) % len(kinds)])
+
+
+def _measured(
+    responses: np.ndarray, session: np.ndarray, noise_sd: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Single-trial estimates (n_trials, n_voxels): noise, and each session's gain, level and drift.
+
+    Parameters
+    ----------
+    session : (n_trials,) number of each trial's session.
+    """
+    n_trials, n_voxels = responses.shape
+    betas = responses + noise_sd * rng.standard_normal((n_trials, n_voxels))
+    for number in np.unique(session):
+        rows = session == number
+        gain, level, slope = rng.standard_normal((3, n_voxels))
+        place = np.linspace(-0.5, 0.5, rows.sum())[:, None]
+        betas[rows] = np.exp(GAIN * gain) * betas[rows] + LEVEL * level + DRIFT * slope * place
+    return betas
 
 
 def _cortex(scenes: pd.DataFrame, pictures: np.ndarray, rng: np.random.Generator):
@@ -94,12 +128,12 @@ def _cortex(scenes: pd.DataFrame, pictures: np.ndarray, rng: np.random.Generator
     answers: list[str] = []
     columns = []
     for roi, (n, sd) in EARLY.items():
-        kinds = _kinds(n, ("orientation", "colour"), rng)
+        kinds = _kinds(n, ("orientation", "colour"), SILENT["early"], rng)
         energy, colour = _oriented_energy(pictures, n, sd, rng), _colour(pictures, n, sd, rng)
         columns.append(np.where(kinds == "orientation", energy, colour) * (kinds != "none"))
         rois, answers = rois + [roi] * n, answers + list(kinds)
     for roi, (n, attribute) in HIGHER.items():
-        kinds = _kinds(n, (attribute,), rng)
+        kinds = _kinds(n, (attribute,), SILENT["higher"], rng)
         preference = pd.DataFrame(
             rng.standard_normal((len(VALUES[attribute]), n)), index=VALUES[attribute]
         )
@@ -113,9 +147,11 @@ def _cortex(scenes: pd.DataFrame, pictures: np.ndarray, rng: np.random.Generator
     return voxels, voxels.assign(answers_to=answers), responses
 
 
-def _kinds(n: int, kinds: tuple[str, ...], rng: np.random.Generator) -> np.ndarray:
+def _kinds(
+    n: int, kinds: tuple[str, ...], silent_share: float, rng: np.random.Generator
+) -> np.ndarray:
     """What each of ``n`` voxels answers to, in random order."""
-    silent = round(SILENT * n)
+    silent = round(silent_share * n)
     return rng.permutation(
         np.array([*["none"] * silent, *(kinds[i % len(kinds)] for i in range(n - silent))])
     )

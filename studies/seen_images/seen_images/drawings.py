@@ -16,8 +16,13 @@ SEEN, DECODED, START, NEAREST, MEAN_PICTURE = "seen", "decoded", "start", "neare
 
 
 def conditions_of(cfg) -> list[str]:
-    """What is drawn: "decoded" latents and text, and each of ALSO_DRAW alone."""
-    return [DECODED, *cfg.ALSO_DRAW]
+    """What is drawn: "decoded" latents and text, and each of ALSO_DRAW alone; nothing with DRAW = False."""
+    return [DECODED, *cfg.ALSO_DRAW] if cfg.DRAW else []
+
+
+def main_kind(kinds) -> str:
+    """The pictures that are ranked and shuffled: the drawings or, where there are none, the decoded latents."""
+    return DECODED if DECODED in kinds else START
 
 
 def drawing_files(folder: Path, condition: str, image: str, n_draws: int) -> list[Path]:

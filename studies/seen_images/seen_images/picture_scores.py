@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from seen_images.drawings import DECODED, MEAN_PICTURE, SEEN
-from seen_images.features import CLIP, LITE0, V2S
+from seen_images.drawings import MEAN_PICTURE, SEEN, main_kind
+from seen_images.features import ALEXNET2, ALEXNET5, B1, CLIP, INCEPTION, LITE0, SWAV, V2S
 from seen_images.pixel_scores import LPIPS
 from seen_images.scores import (
     bootstrap_times,
@@ -32,7 +32,8 @@ WORDS = {
     "start": "decoded latents, not drawn", "nearest": "nearest training picture", "mean picture": "mean training picture",
     SHUFFLED: SHUFFLED,
 }  # fmt: skip
-LOWER_IS_BETTER = (LPIPS, f"{V2S} distance", f"{LITE0} distance")
+LOWER_IS_BETTER = (LPIPS, *(f"{name} distance" for name in (V2S, LITE0, B1, SWAV)))
+IDENTIFY_ONLY = (CLIP, ALEXNET2, ALEXNET5, INCEPTION)  # no distance is reported of these
 ROUNDING = 1e-9
 FROM_SHUFFLED, FROM_MEAN = (
     "difference",
@@ -76,6 +77,7 @@ def table_of_scores(
     each, parts, p = {}, {}, {}
     shuffled: dict = {}
     pairings = derangements(len(images), cfg.N_SHUFFLES, cfg.SEED)
+    shuffled_kind = main_kind({kind for kind, _ in (*features, *pairwise)})
     for (kind, network), values in features.items():
         if kind == SEEN:
             continue
@@ -85,14 +87,14 @@ def table_of_scores(
             each[kind, measure], parts[kind, measure] = own, contributions
             if measure.endswith("two-way"):
                 p[kind, measure] = exchange_p(similar, cfg.N_SHUFFLES, cfg.SEED)
-        if kind == DECODED:
+        if kind == shuffled_kind:
             shuffled |= {
                 m: (v, pairings) for m, v in _of_pairings(network, similar, pairings, cfg).items()
             }
     few = derangements(len(images), PAIRINGS, cfg.SEED)
     for (kind, measure), values in pairwise.items():
         each[kind, measure] = parts[kind, measure] = values[0]
-        if kind == DECODED:
+        if kind == shuffled_kind:
             shuffled[measure] = (values[1:], few[: len(values) - 1])
 
     times = bootstrap_times(len(images), cfg.N_BOOTSTRAP, cfg.SEED)
@@ -179,7 +181,7 @@ def _of_network(
             [retrieval(s, n) for s in similar],
             [retrieval_influence(s, n) for s in similar],
         )
-    else:
+    if network not in IDENTIFY_ONLY:
         distances = [1 - np.diag(s) for s in similar]
         found[f"{network} distance"] = (distances, distances)
     return {
@@ -200,7 +202,7 @@ def _of_pairings(
         n = _candidates(similar[0], cfg)
         chances = [[retrieval_of_pairing(s, pairing, n) for pairing in pairings] for s in similar]
         found[_retrieval_name(n)] = chances
-    else:
+    if network not in IDENTIFY_ONLY:
         found[f"{network} distance"] = [
             [1 - np.diag(s[pairing]) for pairing in pairings] for s in similar
         ]

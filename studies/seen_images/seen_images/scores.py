@@ -171,6 +171,19 @@ def feature_correlation(decoded: np.ndarray, seen: np.ndarray, times: np.ndarray
     return r.mean(axis=1)
 
 
+def effective_dimension(latents: np.ndarray) -> float:
+    """Participation ratio of the variance of latents (n, k) over images: (Σλ)² / Σλ² of the covariance's eigenvalues.
+
+    1 where all images lie on a line, k where they vary alike in all directions, at most n − 1; NaN
+    where they do not vary.
+    """
+    centred = latents.astype(np.float64) - latents.mean(axis=0, dtype=np.float64)
+    variances = np.linalg.svd(centred, compute_uv=False) ** 2
+    if variances.sum() <= 1e-12 * max(1.0, float((latents.astype(np.float64) ** 2).sum())):
+        return float("nan")
+    return float(variances.sum() ** 2 / (variances**2).sum())
+
+
 def bootstrap_times(n: int, n_draws: int, seed: int) -> np.ndarray:
     """How often each of ``n`` images is drawn, (n_draws, n)."""
     drawn = np.random.default_rng([seed, 51]).integers(n, size=(n_draws, n))

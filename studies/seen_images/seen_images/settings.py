@@ -23,8 +23,8 @@ class SeenSettings(StudySettings):
         "SCORES_DIR",
         "SPACE_FILE",
     )
-    LISTS: ClassVar = ("EARLY_ROIS", "HIGHER_ROIS", "SESSIONS", "IMAGE_DECODERS", "TEXT_DECODERS", "ALSO_DRAW",
-                       "ATTRIBUTES", "ALPHAS")  # fmt: skip
+    LISTS: ClassVar = ("EARLY_ROIS", "HIGHER_ROIS", "SESSIONS", "IMAGE_DECODERS", "TEXT_DECODERS", "CLIP_DECODERS",
+                       "ALSO_DRAW", "ATTRIBUTES", "ALPHAS")  # fmt: skip
 
     DATASET: Literal["demo", "nsd", "things", "table"]
     MODEL_DIR: str | None
@@ -33,8 +33,11 @@ class SeenSettings(StudySettings):
     SUBJECT: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
     SESSIONS: tuple[Count, ...]
     BETAS: str
+    SPLIT: Literal["given", "kinds"]
+    N_KINDS: Annotated[int, Field(ge=3)]
+    HELD_OUT_KINDS: Count
     EARLY_ROIS: Annotated[tuple[str, ...], Field(min_length=1)]
-    HIGHER_ROIS: Annotated[tuple[str, ...], Field(min_length=1)]
+    HIGHER_ROIS: tuple[str, ...]
     STANDARDIZE: Literal["voxel", "session", "global"]
     SPACE_FILE: str | None
     ENCODE_PIXELS: Pixels
@@ -43,7 +46,8 @@ class SeenSettings(StudySettings):
     IMAGE_DECODERS: Annotated[
         tuple[Literal["ridge", "cnn", "vae", "gcn", "mlp"], ...], Field(min_length=1)
     ]
-    TEXT_DECODERS: Annotated[tuple[Literal["ridge", "cnn"], ...], Field(min_length=1)]
+    TEXT_DECODERS: tuple[Literal["ridge", "cnn"], ...]
+    CLIP_DECODERS: tuple[Literal["ridge"], ...]
     DECODER_OPTIONS: dict[str, dict[str, object]]
     GCN_NODES: tuple[tuple[str, ...], ...]
     ALPHAS: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
@@ -52,6 +56,7 @@ class SeenSettings(StudySettings):
     EPOCHS: Count
     PATIENCE: Count
     N_BOOTSTRAP: Annotated[int, Field(ge=100)]
+    DRAW: bool
     IMAGE_DECODER: str
     TEXT_DECODER: str
     DRAW_PIXELS: Pixels
@@ -84,11 +89,22 @@ class SeenSettings(StudySettings):
             ("IMAGE_DECODER", "IMAGE_DECODERS"),
             ("TEXT_DECODER", "TEXT_DECODERS"),
         ):
+            if drawn == "TEXT_DECODER" and not (self.DRAW or self.TEXT_DECODERS):
+                continue
             if getattr(self, drawn) not in getattr(self, trained):
                 raise ValueError(
                     f"{drawn} = {getattr(self, drawn)!r} is not in {trained} = {getattr(self, trained)}: it would "
                     "not be trained. Add it there or name one that is there"
                 )
+        if self.HELD_OUT_KINDS > self.N_KINDS - 2:
+            raise ValueError(
+                f"HELD_OUT_KINDS = {self.HELD_OUT_KINDS} of N_KINDS = {self.N_KINDS}: two kinds at least must be left "
+                "for training"
+            )
+        if not self.HIGHER_ROIS and (self.TEXT_DECODERS or self.CLIP_DECODERS):
+            raise ValueError(
+                "HIGHER_ROIS = () names no region for TEXT_DECODERS and CLIP_DECODERS. Name one, or set both to ()"
+            )
         named, nodes = (
             [name.rpartition(":")[2] for name in self.EARLY_ROIS],
             [roi for node in self.GCN_NODES for roi in node],

@@ -3,7 +3,14 @@
 import time
 
 from neuroface import NeuroFaceError
-from neuroface.decoding import Fold, batch_bounds, multiply_adds
+from neuroface.decoding import (
+    Compiled,
+    Fold,
+    batch_bounds,
+    compile_once,
+    initial_variables,
+    multiply_adds,
+)
 from neuroface.pipeline import HAS_GPU, TrainingProgress, keras, set_random_seed
 
 import numpy as np
@@ -75,10 +82,10 @@ def train_classifier(
 
     Returns
     -------
-    network, history, cost. History has a row per epoch: loss, accuracy, val_accuracy, val_loss,
-    learning_rate, and test_accuracy. No decision rests on test_accuracy, the accuracy on the
-    held-out volumes: it is there to show how much a choice of the epoch on them would have
-    flattered the result.
+    network, history, cost. The next training may change the network. History has a row per epoch:
+    loss, accuracy, val_accuracy, val_loss, learning_rate, and test_accuracy. No decision rests on
+    test_accuracy, the accuracy on the held-out volumes: it is there to show how much a choice of the
+    epoch on them would have flattered the result.
 
     Raises
     ------
@@ -87,17 +94,21 @@ def train_classifier(
     """
     keras.utils.clear_session()
     set_random_seed(seed)
-    network = build()
+
+    def compile_network(network: keras.Model) -> Compiled:
+        network.compile(
+            keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay),
+            loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+            # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one
+            # operation at a time.
+            jit_compile=HAS_GPU or keras.backend.backend() == "jax",
+        )
+        return Compiled(network, network, initial_variables(network, y[:1]))
+
+    network = compile_once(build(), (learning_rate, weight_decay), compile_network).network
     weights = compute_class_weight(
         "balanced", classes=np.arange(network.output_shape[1]), y=y[fold.train]
-    )
-    network.compile(
-        keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one
-        # operation at a time.
-        jit_compile=HAS_GPU or keras.backend.backend() == "jax",
     )
     watch = _Watch(X, y, fold, patience, inference_batch)
     fitted = network.fit(
