@@ -20,8 +20,8 @@ Writes    FILM_DIR/stimuli/task-<film>_face-annotation.1D, …_noface-annotation
           FILM_DIR/comparisons/<one>_vs_<other>.tsv, .png
 Settings  ANNOTATION_HZ, FACE_SCORE, MIN_FACE_HEIGHT, BRIDGE_GAPS_S, SHORTEST_FACE_S, FILM_PARTS,
           TR_S
-Takes     a film of two hours: about an hour on 2 cores; 1.5 GB per job, however long the film. It
-          resumes
+Takes     a film of two hours: about half an hour on 2 cores; 0.4 GB per job, however long the
+          film. It resumes
 """
 
 import argparse

@@ -16,6 +16,7 @@ Writes    8-predictions/<sub>_task-<movie>_predictions.tsv, one row per volume, 
             columns; metrics.json; <sub>_task-<movie>_timeline.png, the seconds of PLOT_INTERVAL_S;
             <movie>_strip.png, the whole film with all viewers; event_locked.png, lag_sweep.png,
             both of the runs that are not marked; live/<FOLDER's name>_predictions.tsv
+          viewer.html, each film second by second, in a browser
 Settings  HELD_OUT_SPLIT, EXPLAINED_MODEL, SMOOTH_TRS, PREDICTION_AT
 Takes     0.02 s per volume at full size on 2 CPU cores; every BOLD file is read twice; 2 GB of
           memory at full size for any length of run. With HELD_OUT_SPLIT = "event" N_FOLDS times as
@@ -38,7 +39,7 @@ from neuroface.bold import (
     stretches_of_labels,
 )  # fmt: skip
 from neuroface.decoding import member_models, model_folder
-from neuroface.face_study import STUDY, FaceSettings, labels_of
+from neuroface.face_study import STUDY, FaceSettings, labels_of, show_films
 from neuroface.pipeline import Stage, read_table, run_script, write_json
 from neuroface.timeline import (
     LivePrediction,
@@ -118,6 +119,7 @@ def main():
     write_json(stage.folder / "metrics.json", study | {"runs": list(results)})
     draw(stage.folder, scored, results, curves, labels, cfg)
     section = describe(stage.folder, list(scored), results, study, labels)
+    show_films(stage, section, scored, mask, affine, cfg)
     stage.finish(f"predictions of {len(runs)} runs", section)
 
 

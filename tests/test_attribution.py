@@ -1,6 +1,7 @@
 """Integrated Gradients against DeepExplain, closed forms and completeness."""
 
 import sys
+from functools import cache
 from pathlib import Path
 
 from neuroface import NeuroFaceError
@@ -27,13 +28,32 @@ DERIVATIVE_RULES = [rule for rule in RULES if rule != "secant"]
 
 def explain(model, windows, rule, steps, baselines=None, batch=8, **more):
     baselines = np.zeros_like(windows) if baselines is None else baselines
-    return IntegratedGradients(model, rule, steps, batch, **more)(
-        windows, baselines, gains(model, windows, baselines)
-    )[0]
+    integrate = integrator(model, rule, steps, batch, **more)
+    return integrate(windows, baselines, gains(model, windows, baselines))[0]
+
+
+def integrator(model, rule, steps, batch, **more) -> IntegratedGradients:
+    """With what an earlier test compiled for the same network."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            attribution,
+            "PathGradient",
+            lambda model, segments: path_gradient(model, segments, attribution.understands(model)),
+        )
+        return IntegratedGradients(model, rule, steps, batch, **more)
+
+
+@cache
+def path_gradient(model, segments, fast) -> PathGradient:
+    return PathGradient(model, segments)
+
+
+compiled_logit_network = cache(logit_network)
 
 
 def gains(model, windows, baselines):
-    logits = predict_logits(logit_network(model), np.concatenate([windows, baselines]), batch=4)
+    ends = np.concatenate([windows, baselines])
+    logits = predict_logits(compiled_logit_network(model), ends, batch=4)
     return logits[: len(windows)] - logits[len(windows) :]
 
 
@@ -239,6 +259,7 @@ def test_share_of_a_way_above_zero(before, after, share):
 # ---------------------------------------------------------------- the voxel-time network
 
 
+@cache
 def uneven_network(shape):
     """A network with biases and uneven batch normalisation, three windows and their baselines."""
     keras.utils.set_random_seed(4)
@@ -294,7 +315,7 @@ def test_the_gap_closes_as_steps_grow(network):
     gained = gains(model, windows, baselines)
     gaps = [
         np.abs(
-            explain(model, windows, "right", n, baselines, batch=32).sum(axis=(1, 2)) - gained
+            explain(model, windows, "right", n, baselines, batch=5).sum(axis=(1, 2)) - gained
         ).max()
         for n in (5, 50, 300)
     ]
@@ -308,9 +329,7 @@ def test_auto_takes_as_many_steps_as_each_window_needs(network):
     )  # one whose path has no length needs the fewest
     baselines = np.concatenate([baselines, baselines[:1]])
     gained = gains(model, windows, baselines)
-    maps, steps = IntegratedGradients(model, "right", "auto", 8, tolerance=0.05)(
-        windows, baselines, gained
-    )
+    maps, steps = integrator(model, "right", "auto", 8, tolerance=0.05)(windows, baselines, gained)
     gap = np.abs(gained - maps.sum(axis=(1, 2)))
     assert (gap <= 0.05 * np.maximum(np.abs(gained), 1)).all() and steps.max() < MOST_STEPS
     assert steps[3] == 8 and steps.max() > 8

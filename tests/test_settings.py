@@ -401,6 +401,8 @@ NOT_STAMPED_BY = {1: {"ROI_FILE", "SPACE", "CV_SPLITS", "N_FOLDS", "EMBARGO_TRS"
 # Its --check computes the memory of the networks.
 NOT_STAMPED_BY[1] |= {"HELD_OUT_SPLIT"}  # scripts 1 and 2 only say which split script 3 will use
 NOT_STAMPED_BY[1] |= {"MODELS", "MODEL_OPTIONS", "CNN_FILTERS", "CNN_DENSE_UNITS", "BATCH_SIZE"}
+# viewer.html of script 8 lies beside the results, and shows maps and pictures that are there.
+NOT_STAMPED_BY[8] = {"ATTRIBUTION_METHODS", "FILM_DIR"}
 OF_THIS_PACKAGE = "neuroface."
 
 

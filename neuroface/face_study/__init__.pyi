@@ -29,5 +29,6 @@ from .films import (
 )
 from .settings import FaceSettings as FaceSettings, rois_name as rois_name
 from .study import STUDY as STUDY
+from .viewing import show_films as show_films
 from .windows import windows_of as windows_of
 from .words import labels_of as labels_of, roi_word as roi_word

@@ -27,3 +27,8 @@ from .sliding import (
     slide as slide,
     sliding_predictor as sliding_predictor,
 )
+from .viewer import (
+    FilmTracks as FilmTracks,
+    tracks_of_film as tracks_of_film,
+    write_viewer as write_viewer,
+)
