@@ -19,7 +19,7 @@ Writes    6-averages/<sub>_label-<label>_<method>[_absolute].nii.gz, group_… (
           6-averages/group_reference-haufe.nii.gz (x, y, z, WINDOW_TRS), <sub>_ and
             group_reference-glm.nii.gz (x, y, z)
           6-averages/peaks.tsv, map_correlations.tsv; with regions roi_shares.tsv and
-            roi_shares_<method>.png
+            roi_shares_<method>.png, roi_bold.png
 Settings  ATTRIBUTION_METHODS, SPACE, ROI_FILE, ROI_MASKS, N_RANDOM_REGIONS, MAP_TEST,
           N_RELABELLINGS, N_FLIPS, VARIANCE_FWHM_MM, CLUSTER_FORMING_P, REFERENCE_MAPS, NUISANCE
 Takes     one pass over the maps, one over the BOLD for the GLM; 1 GB and 14 ms per flip for 85
@@ -59,6 +59,7 @@ from neuroface.maps import (
     contrasts_to_test,
     correlation_rows,
     describe_correlations,
+    describe_courses,
     describe_regions,
     describe_seeds,
     describe_tests,
@@ -71,6 +72,7 @@ from neuroface.maps import (
     plot_shares,
     read_people,
     reference_file,
+    region_courses,
     share_rows,
     spread_file,
     spread_rows,
@@ -314,6 +316,10 @@ def summarize(
                 stage.folder / f"roi_shares_{method}.png",
             )
         describe_regions(section, stage.folder, shares, cfg)
+        windows = open_npy(stage.folder_of(2) / "X.npy")
+        samples = read_table(stage.folder_of(2) / "samples.tsv")
+        courses = region_courses(windows, samples, regions, cfg.TR_S)
+        describe_courses(section, stage.folder, courses)
 
     if rows := spread_rows(stage.folder_of(4), people):
         write_table(stage.folder / "seeds.tsv", pd.DataFrame(rows))

@@ -84,6 +84,17 @@ def settings(**changes) -> SimpleNamespace:
 # ---------------------------------------------------------------- data
 
 
+def people_of_films(name: str, files: list[Path]) -> list[int]:
+    """People of each film: for ``twin`` those of the paper (all but sub-1), else equally many where possible."""
+    if name == "twin":
+        participants = pd.read_csv(files[0].with_name("participants.tsv"), sep="\t")
+        films = participants.loc[participants["participant_id"] != "sub-1", "task"]
+        counts = films.value_counts()
+        return [int(counts[file.name.split("_")[0].removeprefix("task-")]) for file in files]
+    each, more = divmod(PEOPLE[name], len(files))
+    return [each + (number < more) for number in range(len(files))]
+
+
 def films_of(name: str, stimuli: Path) -> list[tuple[str, np.ndarray, int, int]]:
     """(film, stretches, seconds, people) of a synthetic data set."""
     from neuroface.bold.annotations import read_1d
@@ -100,9 +111,7 @@ def films_of(name: str, stimuli: Path) -> list[tuple[str, np.ndarray, int, int]]
         sys.exit(
             f"error: {stimuli} has no task-*_face-annotation.1D. Name the folder of NNDb's annotations: --stimuli"
         )
-    people = np.full(len(files), PEOPLE[name] // len(files)) + (
-        np.arange(len(files)) < PEOPLE[name] % len(files)
-    )
+    people = people_of_films(name, files)
     films = [(file.name.split("_")[0], read_1d(file), n) for file, n in zip(files, people)]
     return [
         (film, stretches, int(stretches.sum(axis=1).max()) + 30, int(n))

@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from neuroface.bold import Labels
+from neuroface.bold.annotations import merge_overlaps
+from neuroface.bold.windows import window_table
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -126,6 +130,23 @@ def test_the_table_compares_with_ridge_on_the_same_draws(benchmark):
     table = curves.table_of(pd.DataFrame(rows), "mixed")
     assert "| linear | 0.550 |" in table
     assert "| paper | 0.750 (+0.200 [-1.071, +1.471]) |" in table
+
+
+def test_the_twin_has_the_windows_of_the_papers_study(benchmark):
+    decoders = benchmark("decoders")
+    people = n_windows = 0
+    for _, stretches, film_s, n_people in decoders.films_of(
+        "twin", ROOT / "tests" / "data" / "nndb"
+    ):
+        labels = Labels("face", "noface")
+        table = window_table(merge_overlaps(stretches), None, labels, 10.0, 1.0, 4.0)
+        counts = table.loc[table["first_tr"] + 10 <= film_s, "label"].value_counts()
+        people += n_people
+        n_windows += n_people * 2 * counts.min()
+    assert (people, n_windows) == (85, 3606)
+    assert [n for *_, n in decoders.films_of("nndb-10", ROOT / "tests" / "data" / "nndb")] == [
+        1
+    ] * 10
 
 
 def test_what_ridge_reads_after_each_block_is_measured(benchmark, tmp_path):

@@ -12,12 +12,14 @@ from neuroface.face_study.films import place_in_film
 from neuroface.film import Part, box_of
 from neuroface.film.correction_page import write_correction_page
 from neuroface.film.faces import candidate
+from neuroface.maps.region_bold import describe_courses, region_courses
 from neuroface.maps.surface_figures import GLASS_SHARE, strongest
 from neuroface.pipeline import Section
 from neuroface.pipeline.checklist import sizes_text
 from neuroface.timeline.report import shown_of
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -148,3 +150,21 @@ def test_the_page_draws_boxes_and_names_the_time_of_the_film_file(tmp_path):
     assert "0:00:05.0, 2.0 s<br>a.mkv at 0:01:40.0<br>doubt 50 %" in page
     assert '<i style="left:10.0%;top:20.0%;width:30.0%;height:40.0%"></i>' in page
     assert '<i class="below" style="left:50.0%;top:50.0%;width:10.0%;height:10.0%"></i>' in page
+
+
+def test_bold_of_a_region_is_the_mean_over_people_of_their_means(tmp_path):
+    X = np.zeros((6, 4, 3), np.float32)
+    samples = pd.DataFrame(
+        {"subject": ["a", "a", "a", "b", "b", "b"], "label": ["face", "face", "noface"] * 2}
+    )
+    X[0, :2], X[1, :2], X[3, :2], X[4, :2] = 1, 3, 4, 4  # a: mean 2, b: mean 4
+    X[:, 2:] = 99  # outside the region
+    courses = region_courses(X, samples, {"FFA": np.array([True, True, False, False])}, 2.0)
+    face = courses[courses["label"] == "face"]
+    assert face["mean"].tolist() == [3, 3, 3] and face["second"].tolist() == [0, 2, 4]
+    assert face["sd_people"].tolist() == pytest.approx([np.sqrt(2)] * 3)
+    assert courses[courses["label"] == "noface"]["mean"].tolist() == [0, 0, 0]
+    section = Section("", "")
+    describe_courses(section, tmp_path, courses)
+    written = pd.read_csv(tmp_path / "roi_bold_data.tsv", sep="\t")
+    assert written["mean"].tolist() == courses["mean"].tolist() and len(section.blocks) == 1

@@ -114,10 +114,15 @@ def group_map_pictures(
 ) -> dict[str, list[bytes]]:
     """Label → a surface picture (WebP) of the group's mean attributions at each volume of a window.
 
-    Empty outside MNI space, and before script 6 has finished.
+    Empty outside MNI space, of parcels, and before script 6 has finished.
     """
     stamp = stage.folder_of(6) / "settings.json"
-    if cfg.SPACE != "MNI" or not stamp.exists() or not read_json(stamp).get("finished"):
+    if (
+        cfg.SPACE != "MNI"
+        or min(mask.shape) == 1
+        or not stamp.exists()
+        or not read_json(stamp).get("finished")
+    ):
         return {}
     method = cfg.ATTRIBUTION_METHODS[0]
     files = {

@@ -17,6 +17,7 @@ from .people import (
     people_with as people_with,
     write_test as write_test,
 )
+from .region_bold import describe_courses as describe_courses, region_courses as region_courses
 from .regions import random_regions as random_regions
 from .relabelling_files import Relabelling as Relabelling
 from .report import (

@@ -108,10 +108,10 @@ class Checklist:
         )
         self.say(f"memory: about {memory} needed by {of_memory}, {available} available")
         if disk_gb > free_gb:
-            self.wrong(f"too little disk: about {disk} needed, {free} free at {there}")
+            self.wrong(f"too little disk: about {disk} are needed, {free} are free at {there}")
         if memory_gb > available_gb:
             self.wrong(
-                f"too little memory: {of_memory} needs about {memory}, {available} available. Lower N_JOBS"
+                f"too little memory: {of_memory} needs about {memory}, {available} are available. Lower N_JOBS"
             )
 
     @property
