@@ -37,7 +37,7 @@ SETTINGS = dict(
     N_SEEDS=2, N_FOLDS=2, EMBARGO_TRS=3, INNER_SHARE=0.2, BATCH_SIZE=8, N_SHIFTS=20, N_IMAGE_SHIFTS=2,
     MIN_SHIFT_S=5.0, BLOCK_S=6.0, N_RIDGE_TRIES=2, N_COMPONENTS=8, IG_STEPS=3, N_RANDOM_REGIONS=20, N_RANDOM_SETS=20,
     N_RANDOM_CONCEPTS=20, N_STRIP=4, CLIP_S=(0.0, 4.0), ABLATIONS=("encoder",),
-    FEATURES=("brightness", "faces", "own"),
+    FEATURES=("brightness", "faces", "own"), EACH_PERSON=True,
     SUBJECTS=("mean", "sub-02") if FULL else ("mean",), N_JOBS=1, INFERENCE_BATCH=16,
 )  # fmt: skip
 

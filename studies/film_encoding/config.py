@@ -42,6 +42,7 @@ DEMO: dict[str, object] = {
     "N_SHIFTS": 500,
     "N_RIDGE_TRIES": 10,
     "N_RANDOM_SETS": 100,
+    "EACH_PERSON": False,
     "N_JOBS": 2,
 }
 

@@ -45,20 +45,16 @@ def fit_kernels(
     blocks : (n_train,) whole blocks are left out. weights : (n_tries, n_bands). alphas : penalties.
     """
     centre = bold.mean(axis=0)
-    n_targets = bold.shape[1]
-    best = np.full(n_targets, np.inf)
-    of_try, alpha = np.zeros(n_targets, dtype=int), np.ones(n_targets)
-    for number, one in enumerate(weights):
-        loss = np.zeros((len(alphas), n_targets))
-        kernel = np.tensordot(one, kernels, axes=1)
-        numbers = np.unique(blocks)
-        for block in numbers:
-            loss += block_loss(kernel, bold, centre, blocks == block, alphas) / len(numbers)
-        smallest = loss.min(axis=0)
-        better = smallest < best
-        best[better], of_try[better] = smallest[better], number
-        alpha[better] = alphas[loss.argmin(axis=0)[better]]
-    out = np.zeros((len(kernels), test_kernels.shape[1], n_targets), dtype=np.float32)
+    loss = np.zeros((len(weights), len(alphas), bold.shape[1]), dtype=np.float32)
+    mixed = [np.tensordot(one, kernels, axes=1) for one in weights]
+    for block in (numbers := np.unique(blocks)):
+        is_out = blocks == block
+        learn, wanted = (bold[rows] - centre for rows in (~is_out, is_out))
+        for number, kernel in enumerate(mixed):
+            loss[number] += block_loss(kernel, learn, wanted, is_out, alphas) / len(numbers)
+    best = loss.reshape(-1, bold.shape[1]).argmin(axis=0)
+    of_try, alpha = best // len(alphas), alphas[best % len(alphas)]
+    out = np.zeros((len(kernels), test_kernels.shape[1], bold.shape[1]), dtype=np.float32)
     for number in np.unique(of_try):
         strength, vectors = decomposed(np.tensordot(weights[number], kernels, axes=1))
         from_vectors = weights[number][:, None, None] * (test_kernels @ vectors)
@@ -69,17 +65,26 @@ def fit_kernels(
     return out
 
 
-def block_loss(kernel, bold, centre, is_out, alphas) -> np.ndarray:
-    """Mean squared error on the chunks that are left out: (n_alphas, n_targets)."""
+def block_loss(kernel, learn, wanted, is_out, alphas) -> np.ndarray:
+    """Mean squared error on the chunks that are left out: (n_alphas, n_targets).
+
+    Where the rank is below the number of these chunks, errors come from products of rank × rank.
+    """
     strength, vectors = decomposed(kernel[np.ix_(~is_out, ~is_out)])
     ahead = kernel[np.ix_(is_out, ~is_out)] @ vectors
-    loss = np.empty((len(alphas), bold.shape[1]))
-    for here in parts(np.arange(bold.shape[1])):
-        wanted = bold[np.ix_(is_out, here)] - centre[here]
-        coded = vectors.T @ (bold[np.ix_(~is_out, here)] - centre[here])
+    is_thin = len(strength) < len(wanted)
+    loss = np.empty((len(alphas), wanted.shape[1]), dtype=np.float32)
+    for start in range(0, wanted.shape[1], TARGETS_AT_ONCE):
+        here = slice(start, start + TARGETS_AT_ONCE)
+        coded, there = vectors.T @ learn[:, here], wanted[:, here]
+        squares, reached, among = (there**2).sum(axis=0), ahead.T @ there, ahead.T @ ahead
         for place, alpha in enumerate(alphas):
-            predicted = (ahead / (strength + alpha)) @ coded
-            loss[place, here] = np.mean((predicted - wanted) ** 2, axis=0)
+            shrunk = coded / (strength[:, None] + np.float32(alpha))
+            if is_thin:
+                error = squares + ((among @ shrunk - 2 * reached) * shrunk).sum(axis=0)
+            else:
+                error = ((ahead @ shrunk - there) ** 2).sum(axis=0)
+            loss[place, here] = error / len(there)
     return loss
 
 
