@@ -14,6 +14,7 @@ import pandas as pd
 REFERENCES = Path(__file__).with_name("references.tsv")
 # The publication's value of every setting that it states.
 PAPER = {
+    "SPLIT": "given",
     "STANDARDIZE": "global",
     "ENCODE_PIXELS": 320,
     "LATENTS": "sample",
