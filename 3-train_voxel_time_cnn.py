@@ -8,7 +8,7 @@ best model. Also compares increasingly strict splits (the leakage ladder), and c
 a permutation null.
 
 Reads     2-dataset/, 1-windows/group_mask.nii.gz
-Writes    3-model/<split>/fold-<k>.keras, the float32 network, and with N_SEEDS > 1
+Writes    3-model/<split>/fold-<k>.keras, the paper's network (float32), and with N_SEEDS > 1
             fold-<k>_seed-<n>.keras; fold-<k>.tsv, its held-out predictions; inner-<k>.tsv, its
             logits of inner validation windows
           3-model/<split>/predictions.tsv, one row per window; metrics.json, history.tsv; *.png; all
