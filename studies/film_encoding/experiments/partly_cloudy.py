@@ -26,3 +26,4 @@ DELAY_TRS = 6
 FEATURES = ("face rating", "interaction", "valence", "arousal")
 # Five minutes are too short for a weight per delay.
 FEATURE_RESPONSE = "hrf"
+N_RIDGE_TRIES = 8  # one column per space: few mixtures differ
