@@ -145,7 +145,9 @@ def cut_participants(stage: Stage, cut, runs: list[Run], participants: tuple[str
     stage.share()
     theirs = [run for run in runs if run.subject in participants]
     stage.each(cut, theirs, partial(is_cut, stage.folder), "runs")
-    print(f"  runs cut for these people: {len(theirs)}; after all people: python {stage.script}")
+    print(
+        f"  runs cut for these people: {len(theirs)}. When all people are done, run: python {stage.script}"
+    )
 
 
 def check():

@@ -1,13 +1,14 @@
 """3. Train the models on every fold, and test how reliable their accuracy is.
 
-Trains the paper's network, other models (MODELS) and ridge regression on each fold of each
-cross-validation in CV_SPLITS, and predicts the held-out windows. "window" folds give the paper's
-number; "movie" folds give the accuracy for unseen films. In each fold, inner validation windows
-choose the best model. Also compares increasingly strict splits (the leakage ladder), and computes
-intervals and a permutation null.
+Trains the models of MODELS and ridge regression on each fold of each cross-validation in CV_SPLITS,
+and predicts the held-out windows. By default the models are the polynomial network (the main
+network), the paper's network, screened ridge and linear_plus. "window" folds give the paper's number;
+"movie" folds give the accuracy for unseen films. In each fold, inner validation windows choose the
+best model. Also compares increasingly strict splits (the leakage ladder), and computes intervals and
+a permutation null.
 
 Reads     2-dataset/, 1-windows/group_mask.nii.gz
-Writes    3-model/<split>/fold-<k>.keras, the float32 network, and with N_SEEDS > 1
+Writes    3-model/<split>/fold-<k>.keras, the paper's network (float32), and with N_SEEDS > 1
             fold-<k>_seed-<n>.keras; fold-<k>.tsv, its held-out predictions; inner-<k>.tsv, its
             logits of inner validation windows
           3-model/<split>/predictions.tsv, one row per window; metrics.json, history.tsv; *.png; all
@@ -22,9 +23,9 @@ Settings  SEED, CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTION
           CNN_DENSE_UNITS, TRAINING, TRAINING_STEPS, EPOCHS, BATCH_SIZE, LEARNING_RATE, N_SEEDS,
           PRECISION, BASELINES, N_PERMUTATIONS, N_PERMUTATIONS_CNN,
           SPACE, ROI_FILE
-Takes     full size (41,489 voxels): 6 s per step of 20 windows on 2 CPU cores, so use a GPU; 19 GB,
-          or less if less is available, because gradients accumulate over smaller passes. Linear
-          models: minutes
+Takes     full size (41,489 voxels), the paper's network: 6 s per step of 20 windows on 2 CPU cores,
+          so use a GPU; 19 GB, or less if less is available, because gradients accumulate over smaller
+          passes. Linear models: minutes
 """
 
 from dataclasses import replace

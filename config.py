@@ -189,13 +189,13 @@ N_SEEDS: int = 1
 PRECISION: str = "auto"
 # What the network is compared with, on the same folds: "linear" (ridge on the whole window),
 # "linear-mean" (on its mean over time), "rois" (ridge on the voxels of ROI_FILE; MNI only),
-# "shuffled-cnn" (the network with voxels in random order: does the convolution over the voxel index
-# matter?). The last costs as much as the network itself.
+# "shuffled-cnn" ("voxel_time_cnn" with voxels in random order: does the convolution over the voxel
+# index matter?). The last costs as much as "voxel_time_cnn" itself.
 BASELINES: tuple[str, ...] = ("linear", "linear-mean", "rois", "shuffled-cnn")
 # Relabellings in the null of the linear model: events swap labels, in the same way for all viewers.
 # They take little time.
 N_PERMUTATIONS: int = 1000
-# The same for the null of the network; each relabelling trains all folds again.
+# The same for the null of the main network; each relabelling trains all folds again.
 N_PERMUTATIONS_CNN: int = 0
 
 # ---------------------------------------------------------------- 4-integrated_gradients.py

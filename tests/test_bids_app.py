@@ -45,7 +45,7 @@ def test_people_and_then_the_group_give_the_bytes_of_the_scripts(folder):
         calls, error = app(
             folder, "participant", "--participant-label", *people, "--config", config
         )
-        assert not error and f"runs cut for these people: {len(people)};" in calls[0].stdout
+        assert not error and f"runs cut for these people: {len(people)}." in calls[0].stdout
         assert not (folder / "out" / WINDOWS / "manifest.json").exists()
     calls, error = app(folder, "group", "--config", config, "--until", 2)
     assert not error and "4 of 4 already there" in calls[0].stdout and len(calls) == 2

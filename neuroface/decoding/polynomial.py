@@ -7,8 +7,7 @@ The logit of a window with mean over time m is
 a polynomial network (Livni et al. 2014, NeurIPS; Blondel et al. 2016, ICML) in which all units of a path
 share the gates g or h of the voxels. No pooling joins voxels, so places are kept. A small penalty on the
 squares of gates and weights acts as a group lasso over voxels (Hoff 2017, Comput. Stat. Data Anal.
-115:186), and gates that start near 0 favour few voxels further (Woodworth et al. 2020, COLT). Without
-gates such a network has 15 to 30 times more weights than windows, and learns the noise.
+115:186), and gates that start near 0 also favour few voxels (Woodworth et al. 2020, COLT).
 """
 
 from neuroface.decoding.closed_form import Square, linear_plus, set_parameters

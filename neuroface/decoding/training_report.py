@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from neuroface.bold import Labels
+from neuroface.decoding.architectures import DEFAULT
 from neuroface.decoding.comparison import comparison, comparison_cells, mark_of, title_of
 from neuroface.decoding.fold_files import BEST, model_folder
 from neuroface.decoding.split_choice import strictest_first
@@ -44,7 +45,7 @@ def describe(
     impossible : split → why it is not possible.
     """
     headline_name, headline = next(iter(results.items()))
-    shown_first = [BEST, headline_name] if BEST in results else [headline_name]
+    shown_first = models_shown_first(list(results))
     splits = strictest_first(headline)
     section = Section("Decoding", lead(splits, labels, cfg))
     for name in [*shown_first, *(name for name in results if name not in shown_first)]:
@@ -60,9 +61,7 @@ def describe(
             interval = interval_text(result["intervals_95"], "accuracy", ".1%")
             print(f"  {title}: {accuracy} accuracy ({interval}), {AUC} {auc}")
             if name in shown_first:
-                reference = (
-                    ", for reference" if BEST in shown_first and name == headline_name else ""
-                )
+                reference = ", for reference" if name in shown_first[1:] else ""
                 section.numbers(
                     {f"accuracy, {title}{reference}": accuracy, "95 % interval": interval, AUC: auc}
                 )
@@ -133,7 +132,8 @@ def describe(
             cost = headline[split]["cost"]
             section.figure(
                 history,
-                f"Training, {split} folds: a thin line per fold, the mean thick. Validation is "
+                f"Training of the {title_of(headline_name)}, {split} folds: a thin line per fold, the mean thick. "
+                "Validation is "
                 + (
                     "an inner part of the training set. "
                     if cfg.SELECTION == "inner"
@@ -143,6 +143,18 @@ def describe(
                 f"{cost['windows_per_pass']} windows went through the network at once.",
             )
     return section
+
+
+def models_shown_first(models: list[str]) -> list[str]:
+    """The model that counts, and after the best model the reference: the paper's network, else the main network.
+
+    Parameters
+    ----------
+    models : all of a run, the main network first.
+    """
+    if BEST not in models:
+        return models[:1]
+    return [BEST, DEFAULT if DEFAULT in models else models[0]]
 
 
 def lead(splits: list[str], labels: Labels, cfg) -> str:

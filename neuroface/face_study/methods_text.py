@@ -34,7 +34,7 @@ KEPT_OUT = {
 BASELINES = {
     "linear": "ridge regression on whole windows (Saunders et al. 1998)",
     "linear-mean": "ridge regression on windows averaged over time",
-    "shuffled-cnn": "the same network with voxels in random order",
+    "shuffled-cnn": "the voxel-time network with voxels in random order",
 }
 MODELS = {
     "voxel_time_cnn": "the voxel-time network",
@@ -229,7 +229,9 @@ def _training(s: dict, f: dict) -> str:
         else ""
     )
     closed = (
-        " Models in closed form were fitted instead." if set(s["MODELS"]) & set(CLOSED_FORM) else ""
+        " Models in closed form were fitted without such steps."
+        if set(s["MODELS"]) & set(CLOSED_FORM)
+        else ""
     )
     text = (
         f"{trained[0].upper()}{trained[1:]} {were} trained with Adam (Kingma & Ba 2015; step size {rate}, "
@@ -254,9 +256,9 @@ def _training(s: dict, f: dict) -> str:
         text += f" On the same folds we trained {_and(others)}."
     if s["N_PERMUTATIONS"]:
         text += f" Chance was estimated from {s['N_PERMUTATIONS']:,} relabellings of events with the linear model"
-        text += (
-            f" and {s['N_PERMUTATIONS_CNN']:,} with the network" if s["N_PERMUTATIONS_CNN"] else ""
-        )
+        main = s["MODELS"][0]
+        with_main = f" and {s['N_PERMUTATIONS_CNN']:,} with {MODELS.get(main, main)}"
+        text += with_main if s["N_PERMUTATIONS_CNN"] else ""
         text += "; p-values count the observation itself (Phipson & Smyth 2010)."
     return text
 

@@ -19,7 +19,7 @@ def region_courses(
 
     Parameters
     ----------
-    X : (n, n_voxels, window_trs), as script 1 standardised it. samples : (n) rows with subject and
+    X : (n, n_voxels, window_trs), the windows, in the units that STANDARDIZE gives. samples : (n) rows with subject and
         label.
     regions : name → (n_voxels,) bool.
 
@@ -71,7 +71,7 @@ def describe_courses(section: Section, folder: Path, courses: pd.DataFrame) -> N
     for axis in axes.flat[len(names) :]:
         axis.set_axis_off()
     figure.supxlabel("second of the window", fontsize=10)
-    figure.supylabel("BOLD (standardised)", fontsize=10)
+    figure.supylabel("BOLD, units of the windows", fontsize=10)
     axes.flat[0].legend(frameon=False, fontsize=9)
     save_figure(figure, folder / FIGURE, data=courses.round(6))
     section.figure(

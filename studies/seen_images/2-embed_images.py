@@ -2,7 +2,7 @@
 
 Encodes every picture with the autoencoder of a latent diffusion model and every caption with its
 CLIP text model. These are what the decoders of script 3 learn to predict. Embeddings of several
-captions of one picture are averaged. CLIP_DECODERS also want the pictures' own CLIP embeddings.
+captions of one picture are averaged. CLIP_DECODERS also need CLIP embeddings of the pictures.
 
 Reads     1-betas/, the pictures and captions in DATASET_DIR, the weights in MODEL_DIR; clip_vision/
             in MODEL_DIR or SCORES_DIR

@@ -44,7 +44,7 @@ STUDY = Study(
     "frame.",
     read_next=(
         "“Scores”: the network less ridge regression on the same chunks, and both beside the noise ceiling.",
-        "“Scores”: frames from measured BOLD beside the mean frame. Only these have passed a brain.",
+        "“Scores”: frames from measured BOLD beside the mean frame. Only these are decoded from measured BOLD.",
         "studies/film_encoding/README.md: published numbers and those of stricter tests.",
     ),
     methods=methods,

@@ -140,7 +140,7 @@ def _decoders(s: dict, root: Path) -> str:
 
 def _drawings(s: dict, root: Path) -> str:
     if not s["DRAW"]:
-        return f"The latents decoded by {WORDS[s['IMAGE_DECODER']]} were made pictures by the autoencoder."
+        return f"The latents decoded by {WORDS[s['IMAGE_DECODER']]} were turned into pictures by the autoencoder."
     return (
         f"The latents decoded by {WORDS[s['IMAGE_DECODER']]} became a picture, which was noised to strength "
         f"{s['STRENGTH']:g} and drawn at {s['DRAW_PIXELS']} pixels by DDIM (Song et al. 2021; {s['DDIM_STEPS']} "
