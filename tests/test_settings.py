@@ -103,7 +103,7 @@ def annotated_settings():
             id="window that pooling empties",
         ),
         pytest.param(
-            "WINDOW_TRS = 3\nMODELS = ('linear_plus',)\nBASELINES = ('linear', 'shuffled-cnn')",
+            "WINDOW_TRS = 3\nMODELS = ('polynomial_network',)\nBASELINES = ('linear', 'shuffled-cnn')",
             r"WINDOW_TRS = 3: 'shuffled-cnn', .* 4 volumes",
             id="window that pooling empties in a baseline",
         ),
@@ -220,6 +220,11 @@ def annotated_settings():
             "BASELINES = ('rois', 'face-rois')",
             r"BASELINES = .*twice",
             id="one baseline under both names",
+        ),
+        pytest.param(
+            "DATASET_DIR = '/x/lab/study'\nDATA_DIR = '/x/lab/y/..'\nRUN_NAME = 'study'",
+            r"DATASET_DIR = '/x/lab/study' is also DATA_DIR/RUN_NAME",
+            id="results among the data",
         ),
         pytest.param(
             "EPOCHS = 1 / 0", r"mine\.py cannot be read: ZeroDivisionError", id="file that fails"

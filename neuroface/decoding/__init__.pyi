@@ -2,6 +2,7 @@ from .architectures import (
     ARCHITECTURES as ARCHITECTURES,
     CLOSED_FORM as CLOSED_FORM,
     DEFAULT as DEFAULT,
+    POLYNOMIAL as POLYNOMIAL,
     SCREENED as SCREENED,
     build as build,
     builder_of as builder_of,

@@ -11,6 +11,7 @@ from neuroface.decoding import (
     CLOSED_FORM,
     DEFAULT,
     LINEAR,
+    POLYNOMIAL,
     SHUFFLED,
     with_splits,
 )  # fmt: skip
@@ -180,13 +181,13 @@ class FaceSettings(BoldSettings):
                 f"{self.MIN_STRETCH_S:g} s: a window would run past the stretch that gives its label. "
                 f"Lower WINDOW_TRS or raise MIN_STRETCH_S"
             )
-        networks = [name for name in self.MODELS if name not in CLOSED_FORM]
+        networks = [name for name in self.MODELS if name not in (*CLOSED_FORM, POLYNOMIAL)]
         networks += [name for name in self.BASELINES if name == SHUFFLED]
         if self.WINDOW_TRS < LEAST_POOLED_TRS and networks:
             raise ValueError(
-                f"WINDOW_TRS = {self.WINDOW_TRS}: {networks[0]!r}, as all networks, needs windows of "
-                f'{LEAST_POOLED_TRS} volumes or more. Raise it, or set MODELS = ("linear_plus",) and leave {SHUFFLED!r} '
-                f"out of BASELINES"
+                f"WINDOW_TRS = {self.WINDOW_TRS}: {networks[0]!r}, as all networks but {POLYNOMIAL!r}, needs windows of "
+                f'{LEAST_POOLED_TRS} volumes or more. Raise it, or set MODELS = ({POLYNOMIAL!r}, "linear_plus") and '
+                f"leave {SHUFFLED!r} out of BASELINES"
             )
         if self.FILM_EVENT is not None and self.DATASET != "bids":
             raise ValueError(

@@ -19,7 +19,7 @@ def region_courses(
 
     Parameters
     ----------
-    X : (n, n_voxels, window_trs), as script 1 standardised it. samples : (n) rows with subject and
+    X : (n, n_voxels, window_trs), standardised windows. samples : (n) rows with subject and
         label.
     regions : name → (n_voxels,) bool.
 
