@@ -50,7 +50,13 @@ def run_script(
     elif participants and len(arguments) > 1 and arguments[0] == "--participants":
         work = partial(participants, tuple(arguments[1:]))
     elif arguments:
-        mode = " [--check]" if check else " [--follow FOLDER]" if follow else ""
+        modes = {
+            "--check": check,
+            "--follow FOLDER": follow,
+            "--participants SUB …": participants,
+        }
+        there = " | ".join(mode for mode, work_of_mode in modes.items() if work_of_mode)
+        mode = f" [{there}]" if there else ""
         call = f"python {Path(sys.argv[0]).name}{mode}"
         print(f"usage: {call}   (settings: config.py, or NEUROFACE_CONFIG)", file=sys.stderr)
         sys.exit(2)
