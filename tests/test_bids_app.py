@@ -15,7 +15,7 @@ from conftest import FULL, ROOT, content, run_here, script_here, write_config
 WINDOWS = "1-windows"
 
 
-def app(folder, *arguments):
+def app(folder, *arguments, out="out"):
     """The command in this process: what its scripts printed, or the error that ended it."""
     calls = []
 
@@ -25,7 +25,7 @@ def app(folder, *arguments):
 
     try:
         app_command(
-            [str(argument) for argument in (folder / "data", folder / "out", *arguments)], run
+            [str(argument) for argument in (folder / "data", folder / out, *arguments)], run
         )
     except SystemExit as end:
         return calls, str(end.code)
@@ -117,6 +117,20 @@ def test_what_cannot_be_done_is_one_line(folder, arguments, message):
     assert message in error and "\n" not in error
     if calls:  # DATASET is "bids" unless the file of --config says otherwise
         assert "DATASET = 'bids'" in calls[0].stderr or "sub-99" in calls[0].stderr
+
+
+def test_a_config_that_is_no_python_is_one_line(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "mine.py").write_text("EPOCHS = = 1")
+    calls, error = app(tmp_path, "participant", "--config", tmp_path / "mine.py")
+    assert calls[0].stderr.count("\n") == 1 and "SyntaxError" in calls[0].stderr
+    assert "stopped, for the reason above" in error
+
+
+def test_results_among_the_data_are_refused(tmp_path):
+    (tmp_path / "data").mkdir()
+    calls, _ = app(tmp_path, "participant", out="data")
+    assert "another OUT" in calls[0].stderr and not list((tmp_path / "data").iterdir())
 
 
 def test_a_folder_that_is_none_is_named(tmp_path):

@@ -14,7 +14,6 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from runpy import run_path
 
 from neuroface import NeuroFaceError, __version__
 from neuroface.face_study.study import STUDY
@@ -100,12 +99,9 @@ def _write_experiment(folder: Path, chosen: argparse.Namespace) -> Path:
         "DATA_DIR": str(out.parent),
         "RUN_NAME": out.name,
     }
-    if chosen.config is None:
-        settings["DATASET"] = "bids"
-    elif not chosen.config.is_file():
+    if chosen.config is not None and not chosen.config.is_file():
         raise NeuroFaceError(f"--config names {chosen.config}, but there is no such file.")
-    elif "DATASET" not in run_path(str(chosen.config)):
-        settings["DATASET"] = "bids"
     file = folder / (chosen.config.name if chosen.config else "bids_app.py")
-    file.write_text(experiment_text(chosen.config, **settings))
+    text = experiment_text(chosen.config, **settings)
+    file.write_text(f'{text}DATASET = globals().get("DATASET", "bids")\n')
     return file
