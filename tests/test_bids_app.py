@@ -123,14 +123,27 @@ def test_a_config_that_is_no_python_is_one_line(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "mine.py").write_text("EPOCHS = = 1")
     calls, error = app(tmp_path, "participant", "--config", tmp_path / "mine.py")
-    assert calls[0].stderr.count("\n") == 1 and "SyntaxError" in calls[0].stderr
-    assert "stopped, for the reason above" in error
+    assert not calls and "SyntaxError" in error and "\n" not in error
 
 
 def test_results_among_the_data_are_refused(tmp_path):
     (tmp_path / "data").mkdir()
-    calls, _ = app(tmp_path, "participant", out="data")
-    assert "another OUT" in calls[0].stderr and not list((tmp_path / "data").iterdir())
+    calls, error = app(tmp_path, "participant", out="data")
+    assert not calls and "another OUT" in error and not list((tmp_path / "data").iterdir())
+
+
+def test_the_group_is_done_without_surfaces_outside_mni_space(tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    config, scripts = write_config(tmp_path / "mine.py", SPACE="native", ROI_FILE=None), []
+    arguments = [tmp_path / "data", tmp_path / "out", "group", "--config", config]
+
+    def run(script, *_):
+        scripts.append(int(script[0]))
+        return 0
+
+    app_command([str(argument) for argument in arguments], run)
+    assert scripts == [1, 2, 3, 4, 5, 6, 8]
+    assert "needs MNI space; SPACE is 'native'" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_none_is_named(tmp_path):

@@ -244,6 +244,12 @@ def test_a_setting_that_makes_no_sense_is_one_line_that_names_it(load, text, say
     assert "\n" not in str(error.value)
 
 
+def test_the_first_pages_example_is_accepted(load):
+    page = (ROOT / "docs" / "start.md").read_text()
+    cfg = load(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1])
+    assert cfg.RUN_NAME == "our-film" and cfg.WINDOW_TRS * cfg.TR_S == pytest.approx(9)
+
+
 def test_a_missing_experiment_file_is_named(tmp_path):
     with pytest.raises(NeuroFaceError, match=r"NEUROFACE_CONFIG names .*nothing\.py"):
         load_settings(CONFIG, tmp_path / "nothing.py")
