@@ -117,8 +117,8 @@ def lengths_of_films(stage: Stage, from_chunks: bool, cfg) -> tuple[dict, dict]:
     chunks, film_s = {}, {}
     for film, who in viewings.items():
         film_s[film] = min(one.shown_s for one in who)
-        longest_s = max(one.n_rows for one in who) * cfg.TR_S
-        chunks[film] = count_chunks(min(film_s[film], longest_s), cfg.TR_S)
+        usual_s = float(np.median([one.n_rows for one in who])) * cfg.TR_S  # a scan may go on
+        chunks[film] = count_chunks(min(film_s[film], usual_s), cfg.TR_S)
     if not chunks:
         raise NeuroFaceError(
             f"{cfg.DATASET_DIR} holds no BOLD of a film ({len(left_out)} runs left out)."
