@@ -7,7 +7,7 @@ from neuroface.attribution.report import in_powers_of_ten
 from neuroface.bold.film_event import clock_of_onsets
 from neuroface.bold.group_mask import describe_overlap, plot_overlap
 from neuroface.decoding import figures
-from neuroface.decoding.training_report import intervals_against_p
+from neuroface.decoding.training_report import intervals_against_p, shown_models
 from neuroface.face_study.films import place_in_film
 from neuroface.film import Part, box_of
 from neuroface.film.correction_page import write_correction_page
@@ -35,6 +35,19 @@ from PIL import Image
 )
 def test_two_sizes_that_differ_are_written_as_two_sizes(needed, there, said):
     assert sizes_text(needed, there) == said
+
+
+@pytest.mark.parametrize(
+    ("models", "shown"),
+    [
+        (["polynomial_network", "voxel_time_cnn", "best"], ["best", "voxel_time_cnn"]),
+        (["polynomial_network", "voxel_time_cnn"], ["polynomial_network", "voxel_time_cnn"]),
+        (["voxel_time_cnn", "linear_plus"], ["voxel_time_cnn"]),
+        (["linear_plus", "best"], ["best", "linear_plus"]),
+    ],
+)
+def test_the_reference_is_the_papers_network_wherever_it_stands_in_models(models, shown):
+    assert shown_models(models) == shown
 
 
 def test_an_axis_needs_no_factor_of_its_own():

@@ -1,8 +1,10 @@
 """The report's section on decoding: how well held-out windows are decoded, by which model, and how certain this is."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from neuroface.bold import Labels
+from neuroface.decoding.architectures import DEFAULT
 from neuroface.decoding.comparison import comparison, comparison_cells, mark_of, title_of
 from neuroface.decoding.fold_files import BEST, model_folder
 from neuroface.decoding.split_choice import strictest_first
@@ -44,7 +46,7 @@ def describe(
     impossible : split → why it is not possible.
     """
     headline_name, headline = next(iter(results.items()))
-    shown_first = [BEST, headline_name] if BEST in results else [headline_name]
+    shown_first = shown_models(results)
     splits = strictest_first(headline)
     section = Section("Decoding", lead(splits, labels, cfg))
     for name in [*shown_first, *(name for name in results if name not in shown_first)]:
@@ -60,9 +62,7 @@ def describe(
             interval = interval_text(result["intervals_95"], "accuracy", ".1%")
             print(f"  {title}: {accuracy} accuracy ({interval}), {AUC} {auc}")
             if name in shown_first:
-                reference = (
-                    ", for reference" if BEST in shown_first and name == headline_name else ""
-                )
+                reference = ", for reference" if name != shown_first[0] else ""
                 section.numbers(
                     {f"accuracy, {title}{reference}": accuracy, "95 % interval": interval, AUC: auc}
                 )
@@ -153,6 +153,19 @@ def lead(splits: list[str], labels: Labels, cfg) -> str:
         *(SAYS[split] for split in splits if split in SAYS),
     ]
     return " ".join([*sentences, f"{cfg.splits_why}."] if cfg.splits_why else sentences)
+
+
+def shown_models(results: Iterable[str]) -> list[str]:
+    """Models whose numbers are shown large: the one that counts, then the reference, which is the paper's network.
+
+    Parameters
+    ----------
+    results : names of all models, the main network first.
+    """
+    names = list(results)
+    counts = BEST if BEST in names else names[0]
+    reference = DEFAULT if DEFAULT in names else names[0]
+    return list(dict.fromkeys([counts, reference]))
 
 
 def intervals_against_p(results: dict, ladders: dict, splits: list[str]) -> list[str]:
