@@ -34,7 +34,7 @@ KEPT_OUT = {
 BASELINES = {
     "linear": "ridge regression on whole windows (Saunders et al. 1998)",
     "linear-mean": "ridge regression on windows averaged over time",
-    "shuffled-cnn": "the same network with voxels in random order",
+    "shuffled-cnn": "the voxel-time network with voxels in random order",
 }
 MODELS = {
     "voxel_time_cnn": "the voxel-time network",
