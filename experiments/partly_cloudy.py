@@ -9,7 +9,7 @@ parcel; its events.tsv has the rated stretches with and without a face
 
 DATASET = "bids"
 DATASET_DIR = "data/partly-cloudy"  # edit
-RUN_NAME = "partly-cloudy"
+RUN_NAME = "partly-cloudy-faces"
 DENOISE = "none"  # band-passed as published
 
 TR_S = 0.8

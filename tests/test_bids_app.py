@@ -15,7 +15,7 @@ from conftest import FULL, ROOT, content, run_here, script_here, write_config
 WINDOWS = "1-windows"
 
 
-def app(folder, *arguments):
+def app(folder, *arguments, out="out"):
     """The command in this process: what its scripts printed, or the error that ended it."""
     calls = []
 
@@ -25,7 +25,7 @@ def app(folder, *arguments):
 
     try:
         app_command(
-            [str(argument) for argument in (folder / "data", folder / "out", *arguments)], run
+            [str(argument) for argument in (folder / "data", folder / out, *arguments)], run
         )
     except SystemExit as end:
         return calls, str(end.code)
@@ -117,6 +117,33 @@ def test_what_cannot_be_done_is_one_line(folder, arguments, message):
     assert message in error and "\n" not in error
     if calls:  # DATASET is "bids" unless the file of --config says otherwise
         assert "DATASET = 'bids'" in calls[0].stderr or "sub-99" in calls[0].stderr
+
+
+def test_a_config_that_is_no_python_is_one_line(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "mine.py").write_text("EPOCHS = = 1")
+    calls, error = app(tmp_path, "participant", "--config", tmp_path / "mine.py")
+    assert not calls and "SyntaxError" in error and "\n" not in error
+
+
+def test_results_among_the_data_are_refused(tmp_path):
+    (tmp_path / "data").mkdir()
+    calls, error = app(tmp_path, "participant", out="data")
+    assert not calls and "another OUT" in error and not list((tmp_path / "data").iterdir())
+
+
+def test_the_group_is_done_without_surfaces_outside_mni_space(tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    config, scripts = write_config(tmp_path / "mine.py", SPACE="native", ROI_FILE=None), []
+    arguments = [tmp_path / "data", tmp_path / "out", "group", "--config", config]
+
+    def run(script, *_):
+        scripts.append(int(script[0]))
+        return 0
+
+    app_command([str(argument) for argument in arguments], run)
+    assert scripts == [1, 2, 3, 4, 5, 6, 8]
+    assert "needs MNI space; SPACE is 'native'" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_none_is_named(tmp_path):

@@ -81,7 +81,13 @@ def test_a_name_follows_its_result_and_what_a_person_added_stays(results):
     os.replace(root / "new.nii.gz", result)  # as a script that makes it again
     (root / "2-maps" / "sub-1_film_p.tsv").unlink()
     mine = root / "sub-1" / "func" / "notes.txt"
-    mine.write_text("mine")
+    # Tables of other programs, one without a sidecar, under names as ours.
+    others = [
+        mine.with_name(f"sub-1_film_desc-{name}_timeseries.{end}")
+        for name, end in (("confounds", "tsv"), ("confounds", "json"), ("lost", "tsv"))
+    ]
+    for file_of_others in (mine, *others):
+        file_of_others.write_text("{}" if file_of_others.suffix == ".json" else "mine")
     describe_run(root, STUDY, dataset)
     description = json.loads(file.read_text())
     assert description["Authors"] == ["A", "B"] and description["Name"] == "A study: results"
@@ -92,6 +98,7 @@ def test_a_name_follows_its_result_and_what_a_person_added_stays(results):
         f"{stem}.nii.gz",
         f"{stem}.json",
         "notes.txt",
+        *(file_of_others.name for file_of_others in others),
     }
 
 

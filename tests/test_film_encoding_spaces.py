@@ -1,5 +1,6 @@
 """Film and brain: feature spaces with their own clock, what each adds to a prediction, and nulls of shifted time."""
 
+import runpy
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
@@ -8,6 +9,7 @@ from neuroface.pipeline import write_json
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from scipy.integrate import quad
 from sklearn.linear_model import LinearRegression
 
@@ -19,6 +21,7 @@ from film_encoding import feature_spaces, made_features, unique_variance  # noqa
 from film_encoding.banded import fit_kernels, random_weights  # noqa: E402
 from film_encoding.encoding import at_delays, convolved  # noqa: E402
 from film_encoding.feature_spaces import Samples, over_trs, read_samples  # noqa: E402
+from film_encoding.responses import drop_short  # noqa: E402
 from film_encoding.ridge import band_kernels, inner_films  # noqa: E402
 from film_encoding.shifts import PAIRS  # noqa: E402
 from film_encoding.splits import encoding_folds  # noqa: E402
@@ -333,3 +336,13 @@ def test_random_weights_sum_to_one_and_begin_equal():
     np.testing.assert_allclose(weights.sum(axis=1), 1)
     np.testing.assert_allclose(weights[0], 1 / 3)
     np.testing.assert_array_equal(weights, random_weights(3, 9, 1))
+
+
+def test_one_scan_that_went_on_leaves_nobody_else_out(monkeypatch):
+    """No film file: what most people saw is the film, not the longest of the scans."""
+    script = runpy.run_path(str(ROOT / "studies" / "film_encoding" / "8-fit_feature_spaces.py"))
+    who = [SimpleNamespace(n_rows=n, shown_s=np.inf) for n in (100, 101, 240)]
+    names = script["lengths_of_films"].__globals__
+    monkeypatch.setitem(names, "find_viewings", lambda cfg: ({"film": who}, []))
+    chunks, _ = script["lengths_of_films"](None, False, SimpleNamespace(TR_S=2.0))
+    assert chunks == {"film": 101} and drop_short(who, chunks["film"])[1] == []

@@ -638,3 +638,13 @@ def test_script_8_refuses_features_of_another_film(tiny, tmp_path):
     _, config = copy_of(tiny, tmp_path, 8, FEATURE_DIR=str(tmp_path / "features"))
     done = run(8, config)
     assert done.code == 1 and "holds the same numbers as" in done.err
+
+
+def test_script_8_names_own_features_that_changed_after_they_were_used(tiny, tmp_path):
+    folder = tmp_path / "features" / "own"
+    write_own_features(folder)
+    _, config = copy_of(tiny, tmp_path, 8, FEATURE_DIR=str(tmp_path / "features"))
+    assert run(8, config).code == 0
+    np.save(folder / "beta.npy", np.load(folder / "beta.npy") + 1)
+    done = run(8, config)
+    assert done.code == 1 and "beta.npy has changed since" in done.err, done.err

@@ -1,5 +1,6 @@
 """Tables of parcels' time series as BOLD: the windows of the same values in an image, and what is refused."""
 
+import os
 import re
 from types import SimpleNamespace
 
@@ -93,11 +94,18 @@ def test_no_two_parcels_are_neighbours(tmp_path):
 def test_maps_of_parcels_are_tables_with_their_names(tmp_path):
     mask = np.array([1, 0, 0, 0, 1], bool)[:, None, None]
     write_map(tmp_path / "group_t.nii.gz", np.array([[1, 2, 3], [4, 5, 6.0]]), mask, AFFINE, 1.0)
-    stage = SimpleNamespace(
-        folder=tmp_path, each=lambda work, units, done, what: [work(unit) for unit in units]
-    )
+    (tmp_path / "partial-group_p.nii.gz").write_bytes(b"left by a killed run")
+
+    def each(work, units, done, what):
+        for unit in units:
+            if not done(unit):
+                work(unit)
+
+    stage, table_file = SimpleNamespace(folder=tmp_path, each=each), tmp_path / "group_t.tsv"
+    table_file.write_text("volume\n0\n")  # of a map that was made again since
+    os.utime(table_file, ns=(0, 0))
     write_parcel_maps(stage, ["a", "c"], mask)
-    table = pd.read_csv(tmp_path / "group_t.tsv", sep="\t")
+    table = pd.read_csv(table_file, sep="\t")
     assert table.to_dict("list") == {"volume": [0, 1, 2], "a": [1, 2, 3], "c": [4, 5, 6]}
 
 

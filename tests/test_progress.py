@@ -3,8 +3,15 @@
 import io
 import time
 
-from neuroface.pipeline import note_progress, progress
-from neuroface.pipeline.progress import UnitName, UnitState, duration, seconds_left
+from neuroface.pipeline import note_progress, progress, read_json, write_json
+from neuroface.pipeline.progress import (
+    Progress,
+    UnitName,
+    UnitState,
+    duration,
+    seconds_left,
+    unit_progress,
+)
 from neuroface.pipeline.workers import run_units
 
 import pytest
@@ -71,3 +78,21 @@ def test_a_unit_that_runs_is_named_with_its_share(n_jobs, capsys, monkeypatch):
         lines
     )
     assert lines[-1].startswith("  folds: 2 of 2")
+
+
+def test_a_unit_goes_on_where_its_progress_cannot_be_written(tmp_path):
+    with unit_progress(tmp_path / "file" / "0.json"):
+        (tmp_path / "file").rename(tmp_path / "gone")
+        (tmp_path / "file").write_text("")  # the folder cannot be made again
+        note_progress(0.5)
+    assert read_json(tmp_path / "gone" / "0.json")[1] == 0.0
+
+
+def test_the_file_of_a_unit_that_is_done_is_read_once():
+    shown = Progress([UnitName(CNN, "a"), UnitName(CNN, "b")], 1, "folds")
+    for number, share in enumerate((1.0, 0.5)):
+        write_json(shown.file(number), [200.0, share, 0.0, 1e-9])
+    text = shown.details()
+    assert text == "b 50%; about 3 min left"
+    shown.file(0).unlink()
+    assert shown.details() == text

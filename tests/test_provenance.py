@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import write_map
@@ -16,7 +17,7 @@ from neuroface.face_study.study import STUDY
 from neuroface.pipeline import manifest, provenance, report
 from neuroface.pipeline.files import read_json
 from neuroface.pipeline.script import errors_in_one_line
-from neuroface.pipeline.stage import Stage
+from neuroface.pipeline.stage import Stage, distinct_names
 from neuroface.pipeline.stamp import Rules
 
 import numpy as np
@@ -397,6 +398,7 @@ def test_what_a_person_can_mend_is_one_line_and_exit_code_1(raised, code, says):
 def test_a_wrong_call_is_exit_code_2(number, tiny):
     done = run_here(number, tiny.config, "--nonsense")
     assert done.returncode == 2 and done.stderr.startswith("usage: python ") and not done.stdout
+    assert ("[--check | --participants SUB …]" in done.stderr) == (number == 1)
 
 
 # ---------------------------------------------------------------- twice the same
@@ -410,3 +412,8 @@ def test_a_script_run_twice_makes_the_same_files(tiny, tmp_path, number):
     done = run(number, config) if FULL else run_here(number, config)
     assert done.returncode == 0, done.stderr
     assert not differing(root / STAGES[number][0], tiny.root / STAGES[number][0])
+
+
+def test_files_with_the_same_name_are_told_apart_by_their_folders():
+    files = [Path("a/clip/film.npy"), Path("a/words/film.npy"), Path("a/words/film.json")]
+    assert [*distinct_names(files).values()] == ["clip/film.npy", "words/film.npy", "film.json"]

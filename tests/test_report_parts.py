@@ -7,8 +7,7 @@ from neuroface.attribution.report import in_powers_of_ten
 from neuroface.bold.film_event import clock_of_onsets
 from neuroface.bold.group_mask import describe_overlap, plot_overlap
 from neuroface.decoding import figures
-from neuroface.decoding.training_report import intervals_against_p, models_shown_first
-from neuroface.face_study import FaceSettings
+from neuroface.decoding.training_report import intervals_against_p, shown_models
 from neuroface.face_study.films import place_in_film
 from neuroface.film import Part, box_of
 from neuroface.film.correction_page import write_correction_page
@@ -17,7 +16,6 @@ from neuroface.maps.region_bold import describe_courses, region_courses
 from neuroface.maps.surface_figures import GLASS_SHARE, strongest
 from neuroface.pipeline import Section
 from neuroface.pipeline.checklist import sizes_text
-from neuroface.pipeline.settings import load_settings
 from neuroface.timeline.report import shown_of
 
 import numpy as np
@@ -37,6 +35,19 @@ from PIL import Image
 )
 def test_two_sizes_that_differ_are_written_as_two_sizes(needed, there, said):
     assert sizes_text(needed, there) == said
+
+
+@pytest.mark.parametrize(
+    ("models", "shown"),
+    [
+        (["polynomial_network", "voxel_time_cnn", "best"], ["best", "voxel_time_cnn"]),
+        (["polynomial_network", "voxel_time_cnn"], ["polynomial_network", "voxel_time_cnn"]),
+        (["voxel_time_cnn", "linear_plus"], ["voxel_time_cnn"]),
+        (["linear_plus", "best"], ["best", "linear_plus"]),
+    ],
+)
+def test_the_reference_is_the_papers_network_wherever_it_stands_in_models(models, shown):
+    assert shown_models(models) == shown
 
 
 def test_an_axis_needs_no_factor_of_its_own():
@@ -170,12 +181,3 @@ def test_bold_of_a_region_is_the_mean_over_people_of_their_means(tmp_path):
     describe_courses(section, tmp_path, courses)
     written = pd.read_csv(tmp_path / "roi_bold_data.tsv", sep="\t")
     assert written["mean"].tolist() == courses["mean"].tolist() and len(section.blocks) == 1
-
-
-def test_the_reference_beside_the_best_model_is_the_papers_network_wherever_it_stands():
-    """The default of MODELS has another main network."""
-    default = load_settings(FaceSettings, Path(__file__).parents[1] / "config.py").MODELS
-    assert default[0] != "voxel_time_cnn"
-    assert models_shown_first([*default, "best", "linear"]) == ["best", "voxel_time_cnn"]
-    assert models_shown_first(["linear_plus", "best"]) == ["best", "linear_plus"]
-    assert models_shown_first(["cnn3d", "voxel_time_cnn"]) == ["cnn3d"]

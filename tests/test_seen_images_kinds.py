@@ -1,10 +1,14 @@
 """Kinds of pictures that are held out whole, and the effective dimension of what is decoded."""
 
+import runpy
+from types import SimpleNamespace
+
 from neuroface import NeuroFaceError
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 
 pytest.importorskip("torch", reason="needs the extras of seen images: make images-test")
 pytest.importorskip("diffusers", reason="needs the extras of seen images: make images-test")
@@ -45,6 +49,21 @@ def test_held_out_kinds_depend_on_the_seed_alone():
     assert kinds.held_out_of(40, 8, 3).tolist() == kinds.held_out_of(40, 8, 3).tolist()
     assert len(set(kinds.held_out_of(40, 8, 3))) == 8
     assert kinds.held_out_of(40, 8, 3).tolist() != kinds.held_out_of(40, 8, 4).tolist()
+
+
+def test_kinds_follow_the_settings_until_these_are_stamped(tmp_path, monkeypatch):
+    """A run that stopped early, because too few images were held out, say, leaves its table behind."""
+    script = runpy.run_path(str(ROOT / "studies" / "seen_images" / "1-load_betas.py"))
+    names = script["hold_out_kinds"].__globals__
+    monkeypatch.setitem(names, "model_of", lambda cfg, texts: tmp_path)
+    monkeypatch.setitem(names, "check_weights", lambda *_: None)
+    monkeypatch.setitem(
+        names, "kinds_of", lambda source, model, cfg: pd.DataFrame({"kind": [cfg.N_KINDS]})
+    )
+    for n_kinds, is_begun, kind in ((4, False, 4), (5, False, 5), (6, True, 5)):
+        stage = SimpleNamespace(folder=tmp_path, is_begun=is_begun)
+        made = script["hold_out_kinds"](stage, None, SimpleNamespace(N_KINDS=n_kinds))
+        assert made["kind"].tolist() == [kind]
 
 
 def test_effective_dimension_by_its_closed_form():

@@ -222,6 +222,11 @@ def annotated_settings():
             id="one baseline under both names",
         ),
         pytest.param(
+            "DATASET_DIR = '/x/lab/study'\nDATA_DIR = '/x/lab/y/..'\nRUN_NAME = 'study'",
+            r"DATASET_DIR = '/x/lab/study' is also DATA_DIR/RUN_NAME",
+            id="results among the data",
+        ),
+        pytest.param(
             "EPOCHS = 1 / 0", r"mine\.py cannot be read: ZeroDivisionError", id="file that fails"
         ),
         pytest.param(
@@ -237,6 +242,12 @@ def test_a_setting_that_makes_no_sense_is_one_line_that_names_it(load, text, say
     with pytest.raises(NeuroFaceError, match=says) as error:
         load(text)
     assert "\n" not in str(error.value)
+
+
+def test_the_first_pages_example_is_accepted(load):
+    page = (ROOT / "docs" / "start.md").read_text()
+    cfg = load(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1])
+    assert cfg.RUN_NAME == "our-film" and cfg.WINDOW_TRS * cfg.TR_S == pytest.approx(9)
 
 
 def test_a_missing_experiment_file_is_named(tmp_path):

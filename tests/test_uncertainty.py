@@ -365,6 +365,13 @@ def test_only_networks_are_marked_where_the_reported_fold_chose_the_epoch():
     )
     assert set(table["interval_over"]) == {"4 films"} and table["auc_low"].notna().all()
     assert "[" in comparison_cells(table.iloc[0])[4]
+    with_shuffled = one | {"shuffled_cnn": scores(y, probability) | {"cost": {}}}
+    by_auc = {
+        "linear": {"movie": one},
+        "voxel_time_cnn": {"movie": with_shuffled},
+    }  # as in the report
+    last = comparison(by_auc, "movie")["model"].iloc[-1]
+    assert last.startswith("CNN, voxels in random order")
 
 
 def test_few_relabellings_are_said_to_allow_nothing_significant():

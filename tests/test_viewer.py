@@ -3,7 +3,9 @@
 import io
 import json
 import shutil
+from types import SimpleNamespace
 
+from neuroface.face_study.viewing import moments_of_volumes
 from neuroface.face_study.words import named_labels
 from neuroface.timeline.viewer import (
     mean_and_limits,
@@ -45,6 +47,7 @@ def tracks():
     tables = {f"sub-{k}": table(0, list(right), list(truth)) for k in (1, 2)}
     tables["sub-3"] = table(2, list(right[2:]), list(truth[2:]))  # its first volumes are missing
     loud = pd.DataFrame({"loudness": np.arange(n, dtype=float), "constant": np.ones(n)})
+    loud["stimulus_time_s"] = np.arange(n) - 5.0  # half a window before the predictions
     windows = [(20.0, "face"), (40.0, "noface")]
     return tracks_of_film(
         "aurora", tables, windows, {"sub-1": loud}, [(0.0, picture("red")), (60.0, picture("blue"))]
@@ -58,7 +61,15 @@ def test_viewers_are_joined_on_the_clock_of_the_film(tracks):
         and tracks.people["sub-3"][2] == tracks.people["sub-1"][2]
     )
     assert list(tracks.regressors) == ["loudness"]  # one that never changes has no SD
-    np.testing.assert_allclose(tracks.regressors["loudness"], stats.zscore(np.arange(120.0)))
+    np.testing.assert_allclose(tracks.regressors["loudness"][:115], stats.zscore(np.arange(115.0)))
+    assert np.isnan(tracks.regressors["loudness"][115:]).all()
+
+
+def test_regressors_stand_where_their_volumes_respond_to_the_film():
+    cfg = SimpleNamespace(TR_S=2.0, WINDOW_TRS=5, PREDICTION_AT=0.5)
+    middle_of_window_s = [-4 + 5.0, -2 + 5.0, 0 + 5.0]  # volumes at 0, 2, 4 s of a run; LAG_S = 4
+    predicted = table(0, [0.5] * 3, [1.0] * 3).assign(stimulus_time_s=middle_of_window_s)
+    assert moments_of_volumes(predicted, cfg).tolist() == [-4, -2, 0]
 
 
 def test_the_interval_is_scipys_t_interval_over_people():

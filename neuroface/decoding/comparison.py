@@ -39,7 +39,7 @@ def comparison(results: dict[str, dict[str, dict]], split: str) -> pd.DataFrame:
 
     Parameters
     ----------
-    results : model → split → content of its ``metrics.json``; the first is the main network.
+    results : model → split → content of its ``metrics.json``.
 
     Returns
     -------
@@ -64,11 +64,10 @@ def comparison(results: dict[str, dict[str, dict]], split: str) -> pd.DataFrame:
                 "accuracy_most": max(seeds["accuracy"]),
             }
         )
-    headline = next(iter(results.values()))[split]
-    if "shuffled_cnn" in headline:
-        shuffled = headline["shuffled_cnn"]
-        title = "CNN, voxels in random order" + MARK[headline["selection"]]
-        rows.append(_row(title, shuffled, NO_INTERVAL, shuffled["cost"]))
+    for result in (by_split[split] for by_split in results.values()):
+        if shuffled := result.get("shuffled_cnn"):  # stands with the main network
+            title = "CNN, voxels in random order" + MARK[result["selection"]]
+            rows.append(_row(title, shuffled, NO_INTERVAL, shuffled["cost"]))
     return pd.DataFrame(rows)
 
 

@@ -1,5 +1,6 @@
 """The report's section on decoding: how well held-out windows are decoded, by which model, and how certain this is."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from neuroface.bold import Labels
@@ -45,7 +46,7 @@ def describe(
     impossible : split → why it is not possible.
     """
     headline_name, headline = next(iter(results.items()))
-    shown_first = models_shown_first(list(results))
+    shown_first = shown_models(results)
     splits = strictest_first(headline)
     section = Section("Decoding", lead(splits, labels, cfg))
     for name in [*shown_first, *(name for name in results if name not in shown_first)]:
@@ -145,18 +146,6 @@ def describe(
     return section
 
 
-def models_shown_first(models: list[str]) -> list[str]:
-    """The model that counts, and after the best model the reference: the paper's network, else the main network.
-
-    Parameters
-    ----------
-    models : all of a run, the main network first.
-    """
-    if BEST not in models:
-        return models[:1]
-    return [BEST, DEFAULT if DEFAULT in models else models[0]]
-
-
 def lead(splits: list[str], labels: Labels, cfg) -> str:
     """What was tested, what the splits at hand say, and why they are these."""
     sentences = [
@@ -165,6 +154,19 @@ def lead(splits: list[str], labels: Labels, cfg) -> str:
         *(SAYS[split] for split in splits if split in SAYS),
     ]
     return " ".join([*sentences, f"{cfg.splits_why}."] if cfg.splits_why else sentences)
+
+
+def shown_models(results: Iterable[str]) -> list[str]:
+    """Models whose numbers are shown large: the one that counts, then the reference, which is the paper's network.
+
+    Parameters
+    ----------
+    results : names of all models, the main network first.
+    """
+    names = list(results)
+    counts = BEST if BEST in names else names[0]
+    reference = DEFAULT if DEFAULT in names else names[0]
+    return list(dict.fromkeys([counts, reference]))
 
 
 def intervals_against_p(results: dict, ladders: dict, splits: list[str]) -> list[str]:

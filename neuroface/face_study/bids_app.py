@@ -14,14 +14,14 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from runpy import run_path
 
 from neuroface import NeuroFaceError, __version__
+from neuroface.face_study.settings import FaceSettings
 from neuroface.face_study.study import STUDY
-from neuroface.pipeline import errors_in_one_line, experiment_text
+from neuroface.pipeline import errors_in_one_line, experiment_text, load_settings
 
 ROOT = Path(__file__).parents[2]
-FIRST = STUDY.steps[0]
+FIRST, SURFACES = STUDY.step(1), STUDY.step(7)
 
 
 def run_in_process(script: str, experiment: Path, *arguments: str) -> int:
@@ -43,7 +43,8 @@ def app_command(
     chosen = _parser().parse_args(arguments)
     with errors_in_one_line(), tempfile.TemporaryDirectory() as folder:
         experiment = _write_experiment(Path(folder), chosen)
-        for script, given in _calls(chosen):
+        cfg = load_settings(FaceSettings, ROOT / "config.py", experiment)
+        for script, given in _calls(chosen, cfg):
             if run(script, experiment, *given):
                 raise NeuroFaceError(
                     f"{script} stopped, for the reason above. Solve it and give the same command again; finished work "
@@ -78,8 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _calls(chosen: argparse.Namespace) -> list[tuple[str, list[str]]]:
-    """Scripts to run, each with its arguments."""
+def _calls(chosen: argparse.Namespace, cfg: FaceSettings) -> list[tuple[str, list[str]]]:
+    """Scripts to run, each with its arguments; no surface figures without MNI space."""
     people = [f"sub-{label.removeprefix('sub-')}" for label in chosen.participant_label]
     if chosen.level == "participant":
         return [(FIRST.script, ["--participants", *people] if people else [])]
@@ -87,7 +88,14 @@ def _calls(chosen: argparse.Namespace) -> list[tuple[str, list[str]]]:
         raise NeuroFaceError(
             "--participant-label has no meaning at the group level. Name the people in INCLUDE of the file of --config."
         )
-    return [(step.script, []) for step in STUDY.steps if step.number <= chosen.until]
+    steps = [step for step in STUDY.steps if step.number <= chosen.until]
+    if cfg.SPACE != "MNI" and SURFACES in steps:
+        steps.remove(SURFACES)
+        print(
+            f"left out: {SURFACES.script}, which needs MNI space; SPACE is {cfg.SPACE!r}",
+            flush=True,
+        )
+    return [(step.script, []) for step in steps]
 
 
 def _write_experiment(folder: Path, chosen: argparse.Namespace) -> Path:
@@ -100,12 +108,9 @@ def _write_experiment(folder: Path, chosen: argparse.Namespace) -> Path:
         "DATA_DIR": str(out.parent),
         "RUN_NAME": out.name,
     }
-    if chosen.config is None:
-        settings["DATASET"] = "bids"
-    elif not chosen.config.is_file():
+    if chosen.config is not None and not chosen.config.is_file():
         raise NeuroFaceError(f"--config names {chosen.config}, but there is no such file.")
-    elif "DATASET" not in run_path(str(chosen.config)):
-        settings["DATASET"] = "bids"
     file = folder / (chosen.config.name if chosen.config else "bids_app.py")
-    file.write_text(experiment_text(chosen.config, **settings))
+    text = experiment_text(chosen.config, **settings)
+    file.write_text(f'{text}DATASET = globals().get("DATASET", "bids")\n')
     return file

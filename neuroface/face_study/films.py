@@ -262,9 +262,8 @@ def _boxes(
     def boxes_of(row: int) -> list[tuple[bool, float, float, float, float]]:
         part, sample = shown[row]
         return [
-            (counts(found, rules), *box_of(found))
-            for found in faces[parts[part].file][sample]
-            if len(found) == 5  # scans of earlier versions have no positions
+            (counts(candidate, rules), *box_of(candidate))
+            for candidate in faces[parts[part].file][sample]
         ]
 
     return boxes_of

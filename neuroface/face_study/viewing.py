@@ -74,10 +74,21 @@ def _tracks(
             windows[round(float(row.onset_s), 3), str(row.label)] = None
         if run.regressors is not None:
             n_volumes = open_header(run.bold)[1][3]
-            regressors[names[run]] = regressors_of_run(run, cfg.TR_S, len(table), n_volumes)
+            values = regressors_of_run(run, cfg.TR_S, len(table), n_volumes)
+            regressors[names[run]] = values.assign(stimulus_time_s=moments_of_volumes(table, cfg))
     pictures = pictures_of_film(Path(cfg.FILM_DIR) / "stimuli", next(iter(tables)).movie)
     by_name = {names[run]: table for run, table in tables.items()}
     return tracks_of_film(name, by_name, sorted(windows), regressors, pictures)
+
+
+def moments_of_volumes(table: pd.DataFrame, cfg: FaceSettings) -> np.ndarray:
+    """Second of the film that each volume responds to (n_trs,): LAG_S before it.
+
+    A regressor is that of one volume. The prediction in the same row belongs to a later moment, that
+    of PREDICTION_AT in the window that starts with this volume.
+    """
+    into_window_s = cfg.PREDICTION_AT * cfg.WINDOW_TRS * cfg.TR_S
+    return table["stimulus_time_s"].to_numpy(float) - into_window_s
 
 
 def pictures_of_film(folder: Path, movie: str) -> list[tuple[float, bytes]]:

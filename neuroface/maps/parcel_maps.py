@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from neuroface.bold import open_image
-from neuroface.pipeline import write_table
+from neuroface.pipeline import PARTIAL, write_table
 
 import numpy as np
 import pandas as pd
@@ -20,13 +20,18 @@ def write_parcel_maps(stage, names: list[str], mask: np.ndarray) -> None:
     mask : (x, y, z) bool.
     """
     if names:
-        maps = sorted(stage.folder.glob("*.nii.gz"))
-        stage.each(
-            partial(_write_table, names, mask),
-            maps,
-            lambda file: table_file(file).exists(),
-            "tables",
-        )
+        maps = [
+            file
+            for file in sorted(stage.folder.glob("*.nii.gz"))
+            if not file.name.startswith(PARTIAL)  # left by a killed run
+        ]
+        stage.each(partial(_write_table, names, mask), maps, _is_written, "tables")
+
+
+def _is_written(map_file: Path) -> bool:
+    """Whether a map's table is there, and not of an earlier map."""
+    table = table_file(map_file)
+    return table.exists() and table.stat().st_mtime_ns >= map_file.stat().st_mtime_ns
 
 
 def table_file(map_file: Path) -> Path:

@@ -4,6 +4,7 @@ BIDS 1.11 has names for masks. It has none for statistical maps and predicted ti
 names that its extension proposals and fMRIPrep use (``_statmap``, ``_timeseries``), and ``.bidsignore`` lists them.
 """
 
+import json
 import os
 import re
 import shutil
@@ -178,9 +179,21 @@ def _write_bids_names(root: Path, study) -> None:
             _write_json(sidecar, _sidecar(root, entry, file, sources[key], space))
             wanted |= {target, sidecar}
     for folder in (*root.glob("sub-*/func"), *root.glob("tpl-*/*")):
-        for file in folder.iterdir():
-            if file.name.partition(".")[0].endswith(SUFFIXES) and file not in wanted:
-                file.unlink()
+        for sidecar in folder.glob("*.json"):
+            stem = sidecar.name.removesuffix(".json")
+            if sidecar not in wanted and stem.endswith(SUFFIXES) and _is_ours(sidecar, study):
+                for file in folder.glob(f"{stem}.*"):
+                    if file != sidecar:
+                        file.unlink()
+                sidecar.unlink()  # last: without it the file would count as somebody else's
+
+
+def _is_ours(sidecar: Path, study) -> bool:
+    """Whether this study wrote a sidecar: the folder may hold other programs' files with such names."""
+    stated = json.loads(sidecar.read_text(encoding="utf-8"))
+    return "Sources" in stated and stated.get("Description") in {
+        entry.description for entry in study.bids_names
+    }
 
 
 def _results(root: Path, entry: BidsName) -> Iterator[tuple[Path, dict[str, str]]]:

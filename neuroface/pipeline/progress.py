@@ -5,7 +5,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,7 +68,8 @@ class _Notes:
         seconds, self._written = now - self._started, now
         if begins:
             self._first = seconds, share
-        write_json(self._file, [seconds, share, *(self._first or (seconds, share))])
+        with suppress(OSError):  # no work ends for want of a progress bar
+            write_json(self._file, [seconds, share, *(self._first or (seconds, share))])
 
 
 _notes: _Notes | None = None
@@ -152,6 +153,7 @@ class Progress:
         self._names, self._n_jobs, self.what = names, n_jobs, what
         self._folder = tempfile.TemporaryDirectory(prefix="progress-")
         self._count, self._started = 0, time.monotonic()
+        self._done: dict[int, UnitState] = {}  # their files are not read again
         self._last = self._started
         self._ended, self._lock = threading.Event(), threading.Lock()
         self._bar = (
@@ -183,7 +185,8 @@ class Progress:
             if self._bar is not None:
                 if text:
                     tqdm.write(text, sys.stderr, end="")
-                self._bar.set_postfix_str(self.details(), refresh=False)
+                if self._count == len(self._names):  # until then _watch writes the details
+                    self._bar.set_postfix_str("", refresh=False)
                 self._bar.update()
                 return
             if text:
@@ -210,8 +213,12 @@ class Progress:
         return "; ".join(parts)
 
     def _state(self, number: int) -> UnitState | None:
-        file = self.file(number)
-        return UnitState(*read_json(file)) if file.exists() else None
+        if number not in self._done and (file := self.file(number)).exists():
+            state = UnitState(*read_json(file))
+            if state.share < 1:
+                return state
+            self._done[number] = state
+        return self._done.get(number)
 
     def _print(self) -> None:
         self._last = time.monotonic()

@@ -53,9 +53,10 @@ def run_script(
         modes = {
             "--check": check,
             "--follow FOLDER": follow,
-            "--participants LABEL …": participants,
+            "--participants SUB …": participants,
         }
-        mode = "".join(f" [{words}]" for words, function in modes.items() if function)
+        there = " | ".join(mode for mode, work_of_mode in modes.items() if work_of_mode)
+        mode = f" [{there}]" if there else ""
         call = f"python {Path(sys.argv[0]).name}{mode}"
         print(f"usage: {call}   (settings: config.py, or NEUROFACE_CONFIG)", file=sys.stderr)
         sys.exit(2)

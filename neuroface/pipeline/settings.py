@@ -141,8 +141,21 @@ def load_settings(
         raise NeuroFaceError(_one_line(error.errors()[0], changes, source, config.name)) from None
     for name in (*model.FOLDERS, *model.FILES):
         settings[name] = _from_folder(config.parent, settings.get(name))
+    if issubclass(model, StudySettings):
+        _keep_data_apart(
+            **{name: settings[name] for name in ("DATASET_DIR", "DATA_DIR", "RUN_NAME")}
+        )
     preset = {name: base[name] for name in base.get("DEMO", {})}
     return cast(Settings, SimpleNamespace(**settings, of_config=preset))
+
+
+def _keep_data_apart(DATASET_DIR: str, DATA_DIR: str, RUN_NAME: str) -> None:
+    results = Path(DATA_DIR) / RUN_NAME
+    if results.resolve() == Path(DATASET_DIR).resolve():
+        raise NeuroFaceError(
+            f"DATASET_DIR = {DATASET_DIR!r} is also DATA_DIR/RUN_NAME: results would be written among the data. Choose "
+            f"another DATA_DIR or RUN_NAME (of python -m neuroface: another OUT)."
+        )
 
 
 def experiment_text(source: str | Path | None, **settings) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -84,6 +85,11 @@ class Stage:
             print(f"  {other}", flush=True)
         begin_log(self.root / "logs", self.script, versions | {"commit": provenance.git_commit()})
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether the folder's settings are stamped, and so other ones are refused."""
+        return self._stamp_file.exists()
+
     def folder_of(self, number: int) -> Path:
         return self.root / self.study.step(number).folder
 
@@ -127,10 +133,11 @@ class Stage:
         used : files that finished units were made from. Others may change, so repairing a file
         loses no finished work.
         """
-        names_used = {file.name for file in used}
         self._input_files = list(dict.fromkeys(files))
+        name_of = distinct_names(self._input_files)
+        names_used = {name_of[file] for file in used}
         self._stamp["files"] = fingerprints = {
-            file.name: provenance.fingerprint(file) for file in self._input_files
+            name_of[file]: provenance.fingerprint(file) for file in self._input_files
         }
         old = (
             provenance.read_stamp(self.folder).get("files", {})
@@ -288,6 +295,15 @@ class Stage:
                     self.folder, here, self.script, content=True, unless_as_old_as=here
                 )
             )
+
+
+def distinct_names(files: list[Path]) -> dict[Path, str]:
+    """File → its name; with the name of its folder before it, if other files have the same name."""
+    counts = Counter(file.name for file in files)
+    return {
+        file: file.name if counts[file.name] == 1 else f"{file.parent.name}/{file.name}"
+        for file in files
+    }
 
 
 def settings_in(contract: str) -> set[str]:

@@ -51,8 +51,8 @@ def tracks_of_film(
     Parameters
     ----------
     tables : person → table of predictions (stimulus_time_s, probability, truth).
-    regressors : person → (n_trs, …) film regressors at the rows of the table; means over people are
-        shown, each in SDs.
+    regressors : person → table of film regressors, with the column stimulus_time_s; means over
+        people are shown, each in SDs.
     """
     step = min(float(np.median(np.diff(table["stimulus_time_s"]))) for table in tables.values())
     end = max(table["stimulus_time_s"].iloc[-1] for table in tables.values())
@@ -76,13 +76,14 @@ def tracks_of_film(
         sums = np.where(known, stacked, 0).sum(axis=0)
         return np.where(known.any(axis=0), sums / np.maximum(known.sum(axis=0), 1), np.nan)
 
-    names = list(dict.fromkeys(name for table in regressors.values() for name in table))
+    names = dict.fromkeys(name for table in regressors.values() for name in table)
+    names.pop("stimulus_time_s", None)
     shown = {}
     for column in names:
         values = mean_of(
             [
-                on_clock(clocks[p], t[column].to_numpy(float))
-                for p, t in regressors.items()
+                on_clock(t["stimulus_time_s"].to_numpy(float), t[column].to_numpy(float))
+                for t in regressors.values()
                 if column in t
             ]
         )

@@ -79,6 +79,7 @@ def main():
     check_distinct([one.run for one in every])
     mask, affine = make_mask(stage, every, cfg)
     samples = own_features(stage, lengths, film_s, cfg)
+    stage.take_files(*input_files(stage.folder, viewings, samples))
 
     store = partial(store_bold, stage.folder, viewings, rows, mask, affine, cfg)
     stage.each(store, list(lengths), partial(is_stored, stage.folder), "films")
@@ -116,8 +117,8 @@ def lengths_of_films(stage: Stage, from_chunks: bool, cfg) -> tuple[dict, dict]:
     chunks, film_s = {}, {}
     for film, who in viewings.items():
         film_s[film] = min(one.shown_s for one in who)
-        longest_s = max(one.n_rows for one in who) * cfg.TR_S
-        chunks[film] = count_chunks(min(film_s[film], longest_s), cfg.TR_S)
+        usual_s = float(np.median([one.n_rows for one in who])) * cfg.TR_S  # a scan may go on
+        chunks[film] = count_chunks(min(film_s[film], usual_s), cfg.TR_S)
     if not chunks:
         raise NeuroFaceError(
             f"{cfg.DATASET_DIR} holds no BOLD of a film ({len(left_out)} runs left out)."
@@ -169,6 +170,19 @@ def own_features(stage: Stage, lengths: dict, film_s: dict, cfg) -> dict:
                 )
         found |= {(film, space): samples for film, samples in files.items()}
     return found
+
+
+def input_files(folder: Path, viewings: dict, samples: dict) -> tuple[list[Path], list[Path]]:
+    """Files of the BOLD and of the user's features; and those of them that finished units were made from."""
+    files, used = [], []
+    for film, who in viewings.items():
+        of_film = [file for one in who for file in one.run.files]
+        files += of_film
+        used += of_film if is_stored(folder, film) else []
+    for (film, space), of_space in samples.items():
+        files += of_space.files
+        used += of_space.files if is_made(folder, (film, space)) else []
+    return files, used
 
 
 def store_bold(folder, viewings: dict, rows: dict, mask, affine, cfg, film: str) -> None:

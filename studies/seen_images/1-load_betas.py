@@ -101,10 +101,10 @@ def check():
 
 
 def hold_out_kinds(stage: Stage, source: Source, cfg) -> pd.DataFrame:
-    """The table ``kinds.tsv``, which is made once."""
+    """The table ``kinds.tsv``. Until the settings are stamped it is made again: they may have changed."""
     model, file = model_of(cfg, texts=True), stage.folder / "kinds.tsv"
     check_weights(stage.folder / "generator.json", model, ("text_encoder",), stage.folder)
-    if not file.exists():
+    if not (file.exists() and stage.is_begun):
         write_table(file, kinds_of(source, model, cfg))
     return read_tsv(file)
 

@@ -39,6 +39,11 @@ class Samples:
     def end_s(self) -> float:
         return self.start_s + len(self.values) / self.rate_hz
 
+    @property
+    def files(self) -> list[Path]:
+        """The file, and the one that states its clock, if there is one."""
+        return [file for file in (self.path, self.path.with_suffix(".json")) if file.is_file()]
+
 
 def feature_file(folder: Path, space: str, film: str) -> Path:
     """The file of a film's features in a space.
