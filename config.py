@@ -195,7 +195,7 @@ BASELINES: tuple[str, ...] = ("linear", "linear-mean", "rois", "shuffled-cnn")
 # Relabellings in the null of the linear model: events swap labels, in the same way for all viewers.
 # They take little time.
 N_PERMUTATIONS: int = 1000
-# The same for the null of the network; each relabelling trains all folds again.
+# The same for the null of the first of MODELS; each relabelling trains all folds again.
 N_PERMUTATIONS_CNN: int = 0
 
 # ---------------------------------------------------------------- 4-integrated_gradients.py
