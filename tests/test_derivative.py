@@ -87,7 +87,7 @@ def test_a_name_follows_its_result_and_what_a_person_added_stays(results):
         for name, end in (("confounds", "tsv"), ("confounds", "json"), ("lost", "tsv"))
     ]
     for file_of_others in (mine, *others):
-        file_of_others.write_text("{}" if file_of_others.suffix == ".json" else "mine")
+        file_of_others.write_text("[damaged" if file_of_others.suffix == ".json" else "mine")
     describe_run(root, STUDY, dataset)
     description = json.loads(file.read_text())
     assert description["Authors"] == ["A", "B"] and description["Name"] == "A study: results"

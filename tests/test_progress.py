@@ -96,3 +96,11 @@ def test_the_file_of_a_unit_that_is_done_is_read_once():
     assert text == "b 50%; about 3 min left"
     shown.file(0).unlink()
     assert shown.details() == text
+
+
+def test_on_a_cluster_the_time_left_is_that_of_the_units_that_are_done(monkeypatch, capsys):
+    now = iter([0.0, 100.0, 100.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now, 100.0))
+    shown = Progress([UnitName("runs", "")] * 5, 8, "runs")
+    shown.count()  # one in 100 s: four are left
+    assert shown.details() == "about 7 min left"

@@ -190,10 +190,12 @@ def _write_bids_names(root: Path, study) -> None:
 
 def _is_ours(sidecar: Path, study) -> bool:
     """Whether this study wrote a sidecar: the folder may hold other programs' files with such names."""
-    stated = json.loads(sidecar.read_text(encoding="utf-8"))
-    return "Sources" in stated and stated.get("Description") in {
-        entry.description for entry in study.bids_names
-    }
+    try:
+        stated = json.loads(sidecar.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    descriptions = {entry.description for entry in study.bids_names}
+    return isinstance(stated, dict) and stated.get("Description") in descriptions
 
 
 def _results(root: Path, entry: BidsName) -> Iterator[tuple[Path, dict[str, str]]]:

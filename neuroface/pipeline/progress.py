@@ -203,7 +203,12 @@ class Progress:
             for name, state in zip(self._names, states)
             if name.name and state and state.share < 1
         ]
-        left_s, unknown = seconds_left(self._names, states, self._n_jobs)
+        if self._count and not any(states):  # on a cluster units do not say how far they are
+            each_s = (time.monotonic() - self._started) / self._count
+            left_s = each_s * (len(states) - self._count)
+            unknown: dict[str, int] = {}
+        else:
+            left_s, unknown = seconds_left(self._names, states, self._n_jobs)
         parts = [", ".join(running)] if running else []
         if left_s > 90:
             parts.append(f"about {duration(left_s)} left")
