@@ -346,3 +346,15 @@ def test_one_scan_that_went_on_leaves_nobody_else_out(monkeypatch):
     monkeypatch.setitem(names, "find_viewings", lambda cfg: ({"film": who}, []))
     chunks, _ = script["lengths_of_films"](None, False, SimpleNamespace(TR_S=2.0))
     assert chunks == {"film": 101} and drop_short(who, chunks["film"])[1] == []
+
+
+def test_files_that_spaces_are_made_from_belong_to_the_stage(tmp_path):
+    """An annotation or a film that changes is noticed as the BOLD is."""
+    film = tmp_path / "YouAgain.mp4"
+    film.touch()
+    cfg = SimpleNamespace(FILM_DIR=str(tmp_path))
+    assert made_features.source_files("cuts", "YouAgain", cfg) == [film]
+    assert made_features.source_files("faces", "YouAgain", cfg) == [
+        tmp_path / "task-YouAgain_face-annotation.1D"
+    ]
+    assert made_features.source_files("motion energy", "YouAgain", cfg) == []

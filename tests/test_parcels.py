@@ -177,3 +177,11 @@ def test_the_mask_of_a_person_are_the_parcels_with_values(tmp_path):
         mask[::2, 0, 0].tolist() == [n != LOST for n in range(N_PARCELS)] and not mask[1::2].any()
     )
     assert np.array_equal(affine, AFFINE)
+
+
+def test_a_byte_order_mark_is_no_name_and_a_blank_row_is_a_volume(tmp_path):
+    table = tmp_path / "sub-1_timeseries.tsv"
+    table.write_text("V1\n1.5\n\n2.5\n", encoding="utf-8-sig")
+    names, series = read_parcels(table)
+    assert names == ("V1",)
+    np.testing.assert_array_equal(series[:, 0], [1.5, np.nan, 2.5])

@@ -43,9 +43,16 @@ def read_parcels(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
 @lru_cache(maxsize=2)  # a script opens a series, then streams it
 def _read(path: Path, modified_ns: int) -> tuple[tuple[str, ...], np.ndarray]:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             names = tuple(file.readline().rstrip("\r\n").split("\t"))
-            table = pd.read_csv(file, sep="\t", header=None, na_values=["n/a"], dtype=np.float32)
+            table = pd.read_csv(
+                file,
+                sep="\t",
+                header=None,
+                na_values=["n/a"],
+                dtype=np.float32,
+                skip_blank_lines=False,
+            )
     except (ValueError, OSError) as error:  # of pandas too
         raise NeuroFaceError(
             f"{path} cannot be read as a table of numbers below names ({error}). Correct it, or export it again."

@@ -31,7 +31,7 @@ class FaceFinder:
                 f"pip install --force-reinstall --no-deps opencv-python-headless"
             ) from None
         if threads := os.environ.get("OMP_NUM_THREADS"):  # workers share the cores
-            cv2.setNumThreads(int(threads))
+            cv2.setNumThreads(int(threads.split(",")[0]))
         self._network = network.CenterFace(backend="opencv")
 
     def __call__(self, frames: list[np.ndarray]) -> list[list[tuple[float, ...]]]:

@@ -26,6 +26,7 @@ Takes     a minute for the demo; disk: 4 bytes × spaces × 2 × held-out chunks
 """
 
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from film_encoding.cleaning import run_cleaning
@@ -48,7 +49,7 @@ from film_encoding.feature_spaces import (
     read_samples,
 )
 from film_encoding.film_clock import count_chunks
-from film_encoding.made_features import FROM_CHUNKS, MADE, made_features
+from film_encoding.made_features import FROM_CHUNKS, MADE, made_features, source_files
 from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
 from film_encoding.regions import named_regions
 from film_encoding.responses import OverPeople, film_rows, find_viewings
@@ -79,7 +80,7 @@ def main():
     check_distinct([one.run for one in every])
     mask, affine = make_mask(stage, every, cfg)
     samples = own_features(stage, lengths, film_s, cfg)
-    stage.take_files(*input_files(stage.folder, viewings, samples))
+    stage.take_files(*input_files(stage.folder, viewings, samples, cfg))
 
     store = partial(store_bold, stage.folder, viewings, rows, mask, affine, cfg)
     stage.each(store, list(lengths), partial(is_stored, stage.folder), "films")
@@ -172,16 +173,20 @@ def own_features(stage: Stage, lengths: dict, film_s: dict, cfg) -> dict:
     return found
 
 
-def input_files(folder: Path, viewings: dict, samples: dict) -> tuple[list[Path], list[Path]]:
-    """Files of the BOLD and of the user's features; and those of them that finished units were made from."""
+def input_files(folder: Path, viewings: dict, samples: dict, cfg) -> tuple[list[Path], list[Path]]:
+    """Files of the BOLD and of the features; and those of them that finished units were made from."""
     files, used = [], []
     for film, who in viewings.items():
         of_film = [file for one in who for file in one.run.files]
         files += of_film
         used += of_film if is_stored(folder, film) else []
-    for (film, space), of_space in samples.items():
-        files += of_space.files
-        used += of_space.files if is_made(folder, (film, space)) else []
+    sources = {unit: of_space.files for unit, of_space in samples.items()}
+    for film, space in product(viewings, cfg.FEATURES):
+        sources.setdefault((film, space), source_files(space, film, cfg))
+    for unit, of_space in sources.items():
+        there = [file for file in of_space if file.is_file()]  # the unit says what is missing
+        files += there
+        used += there if is_made(folder, unit) else []
     return files, used
 
 

@@ -41,7 +41,7 @@ def made_features(chunk_folder: Path, name: str, film: str, n_chunks: int, cfg) 
     if name == FACES:
         return faces(film, n_chunks, cfg)
     if name in FROM_FILE:
-        path = find_films(Path(cfg.FILM_DIR), [film], None, named=True)[film]
+        (path,) = source_files(name, film, cfg)
         return from_file(path, name, n_chunks, cfg.TR_S)
     chunks, ranges = open_npy(chunk_folder / f"{film}.npy"), ranges_of(chunk_folder, film, cfg)
     made = (
@@ -50,6 +50,19 @@ def made_features(chunk_folder: Path, name: str, film: str, n_chunks: int, cfg) 
         else film_features(chunks, name, cfg.TR_S, ranges)
     )
     return made[:n_chunks]
+
+
+def source_files(name: str, film: str, cfg) -> list[Path]:
+    """The files beside 1-chunks/ that a space of :data:`MADE` is made from."""
+    if name == FACES:
+        return [annotation_file(film, cfg)]
+    if name in FROM_FILE:
+        return [find_films(Path(cfg.FILM_DIR), [film], None, named=True)[film]]
+    return []
+
+
+def annotation_file(film: str, cfg) -> Path:
+    return Path(cfg.FILM_DIR) / f"task-{film}_face-annotation.1D"
 
 
 def brightness(chunks: np.ndarray, ranges: np.ndarray | None = None) -> np.ndarray:
@@ -82,7 +95,7 @@ def _no_faces(frames) -> list[list]:
 
 def faces(film: str, n_chunks: int, cfg) -> np.ndarray:
     """Share of each chunk with a face on the screen, and the share of the frame that is face if pixels are labelled."""
-    file = Path(cfg.FILM_DIR) / f"task-{film}_face-annotation.1D"
+    file = annotation_file(film, cfg)
     if not file.is_file():
         raise NeuroFaceError(
             f"FEATURES names 'faces', and {file} is not there (onset and duration in seconds). Put it there, make it "
