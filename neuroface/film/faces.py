@@ -49,11 +49,11 @@ class FaceFinder:
         """
         height, width = frames[0].shape[:2]
         self._network.in_shape = (round(width * NETWORK_HEIGHT / height), NETWORK_HEIGHT)
-        found = []
+        candidates_of_frames = []
         for frame in frames:
             corners, _ = self._network(frame, threshold=LEAST_SCORE)
             boxes = np.column_stack([corners[:, :2], corners[:, 2:4] - corners[:, :2]])
-            found.append(
+            candidates_of_frames.append(
                 sorted(
                     (
                         candidate(score, box, frame.shape)
@@ -62,7 +62,7 @@ class FaceFinder:
                     reverse=True,
                 )
             )
-        return found
+        return candidates_of_frames
 
 
 def candidate(score: float, box, frame_shape: tuple[int, ...]) -> tuple[float, ...]:
@@ -82,9 +82,9 @@ def candidate(score: float, box, frame_shape: tuple[int, ...]) -> tuple[float, .
     )
 
 
-def box_of(found: tuple[float, ...]) -> tuple[float, float, float, float]:
+def box_of(face: tuple[float, ...]) -> tuple[float, float, float, float]:
     """Left, top, width, height of a candidate, as shares of the frame's width and height."""
-    _, height, area, left, top = found
+    _, height, area, left, top = face
     return left, top, area / height if height else 0.0, height
 
 

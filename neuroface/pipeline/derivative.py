@@ -139,11 +139,11 @@ def _code_url() -> str | None:
 
 def public_url(remote: str) -> str | None:
     """``https://host/path`` of an address of git, without name, password and ``.git``; None for a folder."""
-    found = re.fullmatch(
+    match = re.fullmatch(
         r"(?:https?://|ssh://)?(?:[^@/]+@)?([\w-]+(?:\.[\w-]+)+)(?::\d+)?[:/](.+?)(?:\.git)?/?",
         remote,
     )
-    return f"https://{found[1]}/{found[2]}" if found else None
+    return f"https://{match[1]}/{match[2]}" if match else None
 
 
 def _readme(root: Path, study) -> str:
@@ -201,9 +201,9 @@ def _is_ours(sidecar: Path, study) -> bool:
 def _results(root: Path, entry: BidsName) -> Iterator[tuple[Path, dict[str, str]]]:
     folder, pattern = root / Path(entry.result).parent, entry.pattern
     for file in sorted(folder.glob("*")):
-        found = pattern.fullmatch(file.relative_to(root).as_posix())
-        if found and not file.name.startswith(PARTIAL):
-            yield file, found.groupdict()
+        match = pattern.fullmatch(file.relative_to(root).as_posix())
+        if match and not file.name.startswith(PARTIAL):
+            yield file, match.groupdict()
 
 
 def _space(root: Path) -> str:

@@ -76,9 +76,9 @@ def main():
     chunks, film_s = lengths_of_films(stage, from_chunks, cfg)
     viewings = plan_viewings(stage, chunks, cfg)
     rows, lengths = rows_and_pairs(viewings, chunks, cfg.DELAY_TRS)
-    every = [one for who in viewings.values() for one in who]
-    check_distinct([one.run for one in every])
-    mask, affine = make_mask(stage, every, cfg)
+    every_viewing = [viewing for viewers in viewings.values() for viewing in viewers]
+    check_distinct([viewing.run for viewing in every_viewing])
+    mask, affine = make_mask(stage, every_viewing, cfg)
     samples = own_features(stage, lengths, film_s, cfg)
     stage.take_files(*input_files(stage.folder, viewings, samples, cfg))
 
@@ -96,7 +96,7 @@ def main():
     fitted = partial(is_scored, stage.folder)
     stage.each(partial(fit_group, plan), plan.groups(), fitted, "groups of people")
 
-    n_people = {film: len(who) for film, who in viewings.items()}
+    n_people = {film: len(viewers) for film, viewers in viewings.items()}
     table = region_table(plan, n_people)
     write_table(stage.folder / "regions.tsv", table)
     for name, values in voxel_maps(plan, n_people).items():
@@ -116,9 +116,10 @@ def lengths_of_films(stage: Stage, from_chunks: bool, cfg) -> tuple[dict, dict]:
         return films["chunks"].to_dict(), films["picture_s"].to_dict()
     viewings, left_out = find_viewings(cfg)
     chunks, film_s = {}, {}
-    for film, who in viewings.items():
-        film_s[film] = min(one.shown_s for one in who)
-        usual_s = float(np.median([one.n_rows for one in who])) * cfg.TR_S  # a scan may go on
+    for film, viewers in viewings.items():
+        film_s[film] = min(viewing.shown_s for viewing in viewers)
+        usual_n = float(np.median([viewing.n_rows for viewing in viewers]))  # a scan may go on
+        usual_s = usual_n * cfg.TR_S
         chunks[film] = count_chunks(min(film_s[film], usual_s), cfg.TR_S)
     if not chunks:
         raise NeuroFaceError(
@@ -130,9 +131,9 @@ def lengths_of_films(stage: Stage, from_chunks: bool, cfg) -> tuple[dict, dict]:
 def make_mask(stage: Stage, viewings: list, cfg) -> tuple[np.ndarray, np.ndarray]:
     """The voxels of PARCELS (x, y, z) on the grid of the BOLD, and the affine."""
     image, shape = open_header(viewings[0].run.bold)
-    for one in viewings[1:]:
-        other, its_shape = open_header(one.run.bold)
-        check_grid(one.run.bold, its_shape, other.affine, shape[:3], image.affine)
+    for viewing in viewings[1:]:
+        other, its_shape = open_header(viewing.run.bold)
+        check_grid(viewing.run.bold, its_shape, other.affine, shape[:3], image.affine)
     target = stage.folder / "mask.nii.gz"
     if not target.exists():
         _, mask, _ = visual_voxels(shape[:3], image.affine, cfg)
@@ -142,7 +143,7 @@ def make_mask(stage: Stage, viewings: list, cfg) -> tuple[np.ndarray, np.ndarray
 
 def own_features(stage: Stage, lengths: dict, film_s: dict, cfg) -> dict:
     """(film, space) → samples of the spaces that no script makes, all checked before any work."""
-    found: dict[tuple[str, str], Samples] = {}
+    samples_of: dict[tuple[str, str], Samples] = {}
     for space in cfg.FEATURES:
         if space in MADE:
             if (Path(cfg.FEATURE_DIR) / space).is_dir():
@@ -156,7 +157,7 @@ def own_features(stage: Stage, lengths: dict, film_s: dict, cfg) -> dict:
             for film in lengths
         }
         check_distinct_films(files)
-        widths = {film: one.values.shape[1] for film, one in files.items()}
+        widths = {film: samples.values.shape[1] for film, samples in files.items()}
         if len(set(widths.values())) > 1:
             raise NeuroFaceError(
                 f"FEATURES: {space!r} has other numbers of features in each film: {widths}."
@@ -169,15 +170,15 @@ def own_features(stage: Stage, lengths: dict, film_s: dict, cfg) -> dict:
                     f"{film}, {space}",
                     f"{empty} of {lengths[film]} chunks have no features; there they count as their mean",
                 )
-        found |= {(film, space): samples for film, samples in files.items()}
-    return found
+        samples_of |= {(film, space): samples for film, samples in files.items()}
+    return samples_of
 
 
 def input_files(folder: Path, viewings: dict, samples: dict, cfg) -> tuple[list[Path], list[Path]]:
     """Files of the BOLD and of the features; and those of them that finished units were made from."""
     files, used = [], []
-    for film, who in viewings.items():
-        of_film = [file for one in who for file in one.run.files]
+    for film, viewers in viewings.items():
+        of_film = [file for viewing in viewers for file in viewing.run.files]
         files += of_film
         used += of_film if is_stored(folder, film) else []
     sources = {unit: of_space.files for unit, of_space in samples.items()}
@@ -193,12 +194,12 @@ def input_files(folder: Path, viewings: dict, samples: dict, cfg) -> tuple[list[
 def store_bold(folder, viewings: dict, rows: dict, mask, affine, cfg, film: str) -> None:
     """Write the BOLD of each viewer, and last its mean and variance over viewers."""
     over = OverPeople()
-    for one in viewings[film]:
-        cleaning = run_cleaning(one.run, cfg)
-        values, _ = film_rows(one, mask, affine, rows[film], cfg.STANDARDIZE, cleaning)
+    for viewing in viewings[film]:
+        cleaning = run_cleaning(viewing.run, cfg)
+        values, _ = film_rows(viewing, mask, affine, rows[film], cfg.STANDARDIZE, cleaning)
         over.add(values)
         if cfg.EACH_PERSON:
-            write_npy(bold_file(folder, film, one.run.subject), values)
+            write_npy(bold_file(folder, film, viewing.run.subject), values)
     write_npy(bold_file(folder, film, "variance"), over.variance.astype(np.float32))
     write_npy(bold_file(folder, film, MEAN), over.mean.astype(np.float32))
 
@@ -207,25 +208,25 @@ def is_stored(folder, film: str) -> bool:
     return bold_file(folder, film, MEAN).exists()
 
 
-def make_features(stage: Stage, samples: dict, lengths: dict, cfg, one: tuple[str, str]) -> None:
+def make_features(stage: Stage, samples: dict, lengths: dict, cfg, unit: tuple[str, str]) -> None:
     """Write a film's features of a space, a row per chunk."""
-    film, space = one
+    film, space = unit
     n = lengths[film]
     values = (
-        over_trs(samples[one], n, cfg.TR_S)
-        if one in samples
+        over_trs(samples[unit], n, cfg.TR_S)
+        if unit in samples
         else made_features(stage.folder_of(1), space, film, n, cfg)
     )
     write_npy(features_file(stage.folder, film, space), values)
 
 
-def is_made(folder, one: tuple[str, str]) -> bool:
-    return features_file(folder, *one).exists()
+def is_made(folder, unit: tuple[str, str]) -> bool:
+    return features_file(folder, *unit).exists()
 
 
 def people_of(stage: Stage, viewings: dict) -> tuple[str, ...]:
     """People who saw all films; the others are left out of the fits of single people."""
-    seen = [{one.run.subject for one in who} for who in viewings.values()]
+    seen = [{viewing.run.subject for viewing in viewers} for viewers in viewings.values()]
     everybody, all_films = set.union(*seen), set.intersection(*seen)
     for subject in sorted(everybody - all_films):
         stage.leave_out(subject, "did not see all films; counts in the mean only")

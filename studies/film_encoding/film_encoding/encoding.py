@@ -158,7 +158,9 @@ def fit_fold(plan: EncodingPlan, fold: Fold, subjects, predicted, without, rows)
     cfg = plan.cfg
     learn, test = fold.of("train"), fold.of("test")
     spaces = [features_of(plan, space) for space in plan.spaces]
-    bands = [(at_delays(one, learn, cfg), at_delays(one, test, cfg)) for one in spaces]
+    bands = [
+        (at_delays(features, learn, cfg), at_delays(features, test, cfg)) for features in spaces
+    ]
     kernels, test_kernels = band_kernels(bands)
     bold, blocks = bold_of(plan, subjects, learn), inner_films(learn)
     every = np.arange(len(plan.spaces))
@@ -181,23 +183,23 @@ def write_scores(plan: EncodingPlan, subject: str, predicted, without, others) -
     films, pieces = table["film"].to_numpy(), table["piece"].to_numpy()
     smallest = smallest_shift(cfg)
     measured = bold_of(plan, (subject,), table)
-    found: dict[str, list] = {name: [] for name in OF_VOXELS + OF_SPACES}
+    scores_of: dict[str, list] = {name: [] for name in OF_VOXELS + OF_SPACES}
     lags = np.zeros((len(plan.spaces), len(table), len(plan.regions)), dtype=np.float64)
     for start in range(0, plan.n_voxels, VOXELS_AT_ONCE):
         here = slice(start, start + VOXELS_AT_ONCE)
         scores = score_spaces(
             measured[:, here], predicted[:, :, here], without[:, :, here], films, pieces, others
         )
-        tested = [partial_p(one, films, smallest, together=True) for one in scores.partial]
-        found["partial"].append(np.stack([value for value, _ in tested]))
-        found["p"].append(np.stack([p for _, p in tested]))
+        tested = [partial_p(partial, films, smallest, together=True) for partial in scores.partial]
+        scores_of["partial"].append(np.stack([value for value, _ in tested]))
+        scores_of["p"].append(np.stack([p for _, p in tested]))
         for name in ("r", "r2", "product", "unique"):
-            found[name].append(getattr(scores, name))
+            scores_of[name].append(getattr(scores, name))
         for number, region in enumerate(plan.regions.values()):
             lags[:, :, number] += scores.partial[:, :, region[here]].sum(axis=2)
     sizes = np.array([region.sum() for region in plan.regions.values()])
-    for name, parts in found.items():
-        values = np.concatenate(parts, axis=-1).astype(np.float32)
+    for name, blocks in scores_of.items():
+        values = np.concatenate(blocks, axis=-1).astype(np.float32)
         write_npy(scores_file(plan.folder, subject, name), values)
     write_npy(scores_file(plan.folder, subject, REGION_LAGS), (lags / sizes).astype(np.float32))
 

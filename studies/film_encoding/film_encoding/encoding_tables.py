@@ -70,13 +70,15 @@ def region_table(plan: EncodingPlan, n_people: dict[str, int]) -> pd.DataFrame:
             "r_of_ceiling": mean_of_clear(r[MEAN][here], shared[None][here], smallest),
         }
         if people:
-            row["people_r"] = np.mean([r[one][here].mean() for one in people])
-            ratios = [mean_of_clear(r[one][here], shared[1][here], smallest) for one in people]
+            row["people_r"] = np.mean([r[person][here].mean() for person in people])
+            ratios = [
+                mean_of_clear(r[person][here], shared[1][here], smallest) for person in people
+            ]
             row["people_r_of_ceiling"] = np.mean(ratios)
         for place, space in enumerate(plan.spaces):
             row[f"{space} unique"] = unique[MEAN][place, here].mean()
             if people:
-                each = np.array([unique[one][place, here].mean() for one in people])
+                each = np.array([unique[person][place, here].mean() for person in people])
                 row |= {f"{space} {what}": v for what, v in over_people(each).items()}
             row |= {
                 f"{space} partial r": value[place, number],
@@ -109,7 +111,7 @@ def winner(spaces, row: dict, unique: str) -> str:
 
 def region_p(plan: EncodingPlan, subjects) -> tuple[np.ndarray, np.ndarray]:
     """Partial r of regions, the mean over people, and its p of shifted time: (n_spaces, n_regions) each."""
-    lags = np.mean([read_score(plan.folder, one, REGION_LAGS) for one in subjects], axis=0)
+    lags = np.mean([read_score(plan.folder, subject, REGION_LAGS) for subject in subjects], axis=0)
     films, smallest = plan.table()["film"].to_numpy(), smallest_shift(plan.cfg)
     tested = [partial_p(of_space, films, smallest, together=False) for of_space in lags]
     return np.stack([value for value, _ in tested]), np.stack([p for _, p in tested])
@@ -132,6 +134,6 @@ def voxel_maps(plan: EncodingPlan, n_people: dict[str, int]) -> dict[str, np.nda
         maps[f"product_{name}"] = of_mean["product"][place]
         maps[f"p_fdr_{name}"] = fdr(of_mean["p"][place])
         if people:
-            each = [read_score(plan.folder, one, "unique")[place] for one in people]
+            each = [read_score(plan.folder, person, "unique")[place] for person in people]
             maps[f"people_unique_{name}"] = np.mean(each, axis=0)
     return maps

@@ -59,14 +59,15 @@ def score_spaces(
         over a piece are taken off: a fold knows nothing about the level of a run.
     others : for each space :func:`components` of the others, (n, n_components) each; None: none.
     """
-    y, parts = _centred(measured, pieces), np.stack([_centred(one, pieces) for one in predicted])
+    y = _centred(measured, pieces)
+    added = np.stack([_centred(values, pieces) for values in predicted])
     total = (y**2).sum(axis=0)
-    whole = parts.sum(axis=0)
+    whole = added.sum(axis=0)
     r2 = _r2(y, whole, total)
-    product = np.stack([_over((one * (2 * y - whole)).sum(axis=0), total) for one in parts])
-    unique = np.stack([r2 - _r2(y, _centred(one, pieces), total) for one in without])
+    product = np.stack([_over((values * (2 * y - whole)).sum(axis=0), total) for values in added])
+    unique = np.stack([r2 - _r2(y, _centred(values, pieces), total) for values in without])
     y_scored = zscored(y, pieces)
-    scored = np.stack([zscored(one, pieces) for one in parts])
+    scored = np.stack([zscored(values, pieces) for values in added])
     partial = np.empty((len(without), *y.shape), dtype=np.float32)
     for place, reduced in enumerate(without):
         known = np.stack([zscored(reduced, pieces), *np.delete(scored, place, axis=0)])
@@ -142,8 +143,8 @@ def lags_of_films(measured: np.ndarray, predicted: np.ndarray, films: np.ndarray
     out = np.empty(measured.shape, dtype=np.float32)
     for film in dict.fromkeys(films):
         rows, none = films == film, np.arange(0)
-        one = Series(measured[rows], predicted[rows], none, films[rows], none)
-        out[rows] = lag_sums(one) / len(films)
+        series = Series(measured[rows], predicted[rows], none, films[rows], none)
+        out[rows] = lag_sums(series) / len(films)
     return out
 
 
