@@ -142,6 +142,8 @@ def test_a_rerun_that_makes_nothing_reads_no_unchanged_result_again(tiny, tmp_pa
         "peaks.tsv",
         "roi_shares.tsv",
         "roi_shares_ig.png",
+        "roi_bold.png",
+        "roi_bold_data.tsv",
         "map_correlations.tsv",
     }  # written each time
     assert set(read) <= anew | {"face_rois.tsv"}  # ROI_FILE is a setting
