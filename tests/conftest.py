@@ -205,6 +205,8 @@ BEGIN_EARLY = (
     "test_film_encoding_study.py",
     "test_backends.py",
     "test_haxby.py",
+    "test_labels.py",
+    "test_seen_images_study.py",
 )
 
 
