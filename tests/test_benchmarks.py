@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import FULL
+from scipy.spatial.distance import pdist
 
 ROOT = Path(__file__).parent.parent
 BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
@@ -199,3 +200,27 @@ def test_boxes_that_are_found_are_counted_by_hand(benchmark):
     row = faces.counts(0.65, found, truth, frames, np.array([1, 1, 0]))
     assert (row["found"], row["faces"], row["extra"]) == (1, 2, 2)
     assert (row["hits"], row["with_face"], row["false"], row["without"]) == (0, 2, 1, 1)
+
+
+def test_new_people_are_compared_with_the_group_by_person(benchmark):
+    table_of = benchmark("new_people").table_of
+    rows = [
+        {"draw": draw, "person": person, "way": way, "minutes": minutes, "auc": auc}
+        for draw, person, way, minutes, auc in [
+            (1, 0, "group", 0, 0.6), (1, 1, "group", 0, 0.7), (2, 0, "group", 0, 0.8),
+            (1, 0, "refit", 5, 0.7), (1, 1, "refit", 5, 0.6), (2, 0, "refit", 5, 0.95),
+        ]
+    ]  # fmt: skip
+    table = table_of(pd.DataFrame(rows)).set_index("decoder")
+    assert table.loc["group", "AUC"] == pytest.approx(np.mean([0.65, 0.8]))
+    assert table.loc["refit", "mean gain"] == pytest.approx(np.mean([0.1, -0.1, 0.15]))
+    assert table.loc["refit", "worst person's gain"] == pytest.approx(-0.1)
+    assert table.loc["refit", "95 % interval"] == "[0.000, 1.000]"  # two draws: wider than any AUC
+
+
+def test_a_moved_brain_keeps_its_shape(benchmark):
+    moved = benchmark("new_people").moved
+    positions = np.random.default_rng(1).normal(0, 40, (50, 3))
+    own = moved(positions, np.random.default_rng(2), 6.0, 6.0)
+    assert pdist(own) == pytest.approx(pdist(positions))
+    assert 1 < np.linalg.norm(own - positions, axis=1).mean() < 40
