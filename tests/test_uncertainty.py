@@ -8,6 +8,7 @@ from neuroface.decoding.comparison import COMPARED, comparison, comparison_cells
 from neuroface.decoding.metrics import scores
 from neuroface.decoding.training_report import interval_text, intervals_caption, smallest_p_text
 from neuroface.decoding.uncertainty import (
+    MIXED_SHARE,
     cluster_intervals,
     fifths_of_films,
     intervals_of_split,
@@ -269,7 +270,7 @@ def test_only_what_films_have_by_chance_counts_twice(n_films, effect):
     parts = fifths_of_simulated_films(np.random.default_rng(n_films), n_films, effect)
     each, whole = parts.mean(axis=1), parts.mean(axis=(0, 1))
     left_out = (each.sum(axis=0) - each) / (n_films - 1)
-    mixed = whole - parts / (n_films * 5)  # a fifth of mixed labels has the score 0
+    mixed = whole - MIXED_SHARE * parts / (n_films * 5)  # a fifth of mixed labels has the score 0
     truth, covered = whole.mean(), []
     for divided in (None, mixed):
         low, high = jackknife_interval(whole, left_out, None, True, 0.95, divided)
@@ -283,9 +284,8 @@ def test_the_variance_within_films_is_that_of_their_fifths():
     rng = np.random.default_rng(1)
     parts = rng.standard_normal((20, 5)) + 3 * rng.standard_normal((20, 1))
     each = parts.mean(axis=1)
-    low, high = jackknife_interval(
-        parts.mean(), (each.sum() - each) / 19, None, True, 0.95, parts.mean() - parts / 100
-    )
+    mixed = parts.mean() - MIXED_SHARE * parts / 100
+    low, high = jackknife_interval(parts.mean(), (each.sum() - each) / 19, None, True, 0.95, mixed)
     within = 5 * np.sum(parts.var(axis=1, ddof=1)) / 100**2  # summed over films
     expected = np.sqrt(each.var(ddof=1) / 20 + within * 20 / 19)
     assert (high - low) / 2 == pytest.approx(t.ppf(0.975, 19) * expected)
@@ -302,9 +302,22 @@ def test_the_share_that_is_called_class_1_counts_once(n_films):
     learnt = (x * (x.sum(axis=1, keepdims=True) - x)).sum(axis=2).T / np.sqrt(25 * (n_films - 1))
     each = learnt + rng.standard_normal(learnt.shape)
     left_out = (each.sum(axis=0) - each) / (n_films - 1)
-    mixed = each.mean(axis=0) - learnt[:, None] / n_films
+    mixed = each.mean(axis=0) - MIXED_SHARE * learnt[:, None] / n_films
     low, high = jackknife_interval(each.mean(axis=0), left_out, None, True, 0.95, mixed)
     assert 0.935 < np.mean((low <= 0) & (high >= 0)) < 0.965
+
+
+def test_near_a_score_of_1_too_what_labels_add_counts_twice():
+    """Each film calls about half of its windows "face", so accuracy varies by labels alone, as if nothing was mixed."""
+    y, film = np.tile([0, 1], 400), np.repeat(np.arange(4), 200)
+    right = np.ones(800, dtype=bool)
+    right[[0, 1, 200, 201, 202, 203, 400, 401, 600, 601, 602]] = False
+    probability = np.where(right, 0.1 + 0.8 * y, 0.9 - 0.8 * y)
+    found = cluster_intervals(y, probability, film, np.zeros(800, dtype=int))["accuracy"]
+    each = np.array([198, 196, 198, 197])
+    left_out = (each.sum() - each) / 600
+    whole = [float(limit) for limit in jackknife_interval(789 / 800, left_out, (0, 1), True)]
+    assert found == pytest.approx(whole, abs=2e-3)
 
 
 def test_scores_of_mixed_labels_are_those_of_windows_that_belong_to_both_classes():
@@ -315,7 +328,8 @@ def test_scores_of_mixed_labels_are_those_of_windows_that_belong_to_both_classes
     found = scores_of_mixed_labels(y, probability, film, fifth // 10)
     here = (film == 1) & (fifth // 10 == 1)
     both = np.concatenate([np.where(here, 1, y), np.where(here, 0, y)])
-    weight = np.concatenate([np.where(here, y.mean(), 0.5), np.where(here, 1 - y.mean(), 0.5)])
+    is_face = np.where(here, y + MIXED_SHARE * (y.mean() - y), 0.5)
+    weight = np.concatenate([is_face, 1 - is_face])
     twice, said = np.tile(probability, 2), np.tile(probability >= 0.5, 2)
     expected = {
         "accuracy": metrics.accuracy_score(both, said, sample_weight=weight),
@@ -368,7 +382,8 @@ def test_intervals_of_one_person_are_over_held_out_runs():
         pytest.approx(widening(12)),
     )
     every = cluster_intervals(y, probability, windows["run"].to_numpy(), np.zeros(96, dtype=int))
-    assert found["scores"] == {name: every[name] for name in ("accuracy", "auc")}
+    assert list(found["scores"]) == ["accuracy", "auc"]
+    assert all(interval == pytest.approx(every[name]) for name, interval in found["scores"].items())
     assert interval_text(found, "auc", ".3f").endswith("] over 12 runs of one person")
     assert (
         "for independent runs, because the models of the folds learnt from each other's runs"
