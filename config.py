@@ -261,7 +261,8 @@ ATTRIBUTION_CHECKS: tuple[str, ...] = ("steps", "baselines", "weights", "deletio
 CHECK_WINDOWS: int = 8
 
 # ---------------------------------------------------------------- 6 and 7, maps
-# Space of the BOLD data: "MNI" or "native". Surface maps (7) and face ROIs need MNI.
+# Space of the BOLD data: "MNI", "native", or "surface" (CIFTI, GIFTI; see docs/bids.md#surfaces).
+# Face ROIs need MNI, surface maps (7) MNI or surface.
 SPACE: str = "MNI"
 # Table of the regions to compare and outline: name, hemisphere, centre (MNI mm), radius, source.
 # None: no such regions. The default table has face regions: change it for other LABELS.
