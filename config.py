@@ -30,7 +30,8 @@ EXCLUDE: tuple[str, ...] = ()
 # The only people to use, e.g. ("sub-1",): BOLD in each person's own space is decoded person by
 # person. (): all people.
 INCLUDE: tuple[str, ...] = ()
-# Space of the BOLD data: "MNI" or "native". Surface maps (7) and face ROIs need MNI.
+# Space of the BOLD data: "MNI", "native", or "surface" (CIFTI, GIFTI; see docs/bids.md#surfaces).
+# Face ROIs need MNI, surface maps (7) MNI or surface.
 SPACE: str = "MNI"
 # Seconds between two volumes. If a BOLD header states another TR, the script stops. NNDb: 1.
 TR_S: float = 1.0

@@ -8,6 +8,7 @@ from neuroface.decoding import (
     AUTO,
     BEST,
     CLOSED_FORM,
+    CONVOLVE_IN_SPACE,
     DEFAULT,
     LINEAR,
     POLYNOMIAL,
@@ -78,7 +79,7 @@ class FaceSettings(FineSettings):
     IG_RULE: Literal["right", "midpoint", "trapezoid", "gauss-legendre", "secant", "auto"]
     IG_STEPS: Annotated[int, Field(ge=1)] | Literal["auto"]
     ATTRIBUTION_CHECKS: tuple[Literal["steps", "baselines", "weights", "deletion", "labels"], ...]
-    SPACE: Literal["MNI", "native"]
+    SPACE: Literal["MNI", "native", "surface"]
     ROI_FILE: str | None
     ROI_MASKS: tuple[str, ...]
     MAP_TEST: Literal["auto", "relabel", "flip films", "flip people", "none"]
@@ -176,6 +177,7 @@ class FaceSettings(FineSettings):
         self._name_labels()
         self._name_baselines()
         self._name_architectures()
+        self._fit_a_surface()
         self._explain_sensibly()
         return self
 
@@ -245,6 +247,21 @@ class FaceSettings(FineSettings):
                 f"of {', '.join(trained)}"
             )
 
+    def _fit_a_surface(self):
+        if self.SPACE != "surface":
+            return
+        if in_space := [name for name in self.MODELS if name in CONVOLVE_IN_SPACE]:
+            raise ValueError(
+                f"MODELS: {in_space[0]!r} convolves in a grid of voxels, and vertices have none "
+                f'(SPACE = "surface"). Remove it'
+            )
+        if self.SMOOTHING_MM:
+            raise ValueError(
+                f'SMOOTHING_MM = {self.SMOOTHING_MM:g} smooths volumes, and SPACE = "surface". Set it to None'
+            )
+        if self.ROI_MASKS:
+            raise ValueError('ROI_MASKS are volumes, and SPACE = "surface". Set it to ()')
+
     def _explain_sensibly(self):
         for setting, value in (("IG_RULE", "secant"), ("IG_ENGINE", "deepexplain")):
             if self.EXPLAINED_MODEL != DEFAULT and getattr(self, setting) == value:
@@ -262,6 +279,10 @@ class FaceSettings(FineSettings):
             raise ValueError(
                 f"SMOOTHGRAD_DRAWS = {self.SMOOTHGRAD_DRAWS} must be a multiple of ATTRIBUTION_DRAWS = "
                 f"{self.ATTRIBUTION_DRAWS}, because all baselines get the same number of noisy copies"
+            )
+        if self.SPACE == "surface" and "occlusion" in self.ATTRIBUTION_METHODS:
+            raise ValueError(
+                'ATTRIBUTION_METHODS: regions of "occlusion" are volumes, and SPACE = "surface". Remove it'
             )
         if (
             "occlusion" in self.ATTRIBUTION_METHODS
