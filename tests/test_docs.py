@@ -7,6 +7,8 @@ import re
 import runpy
 from pathlib import Path
 
+from neuroface.face_study.settings import FaceSettings
+
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -279,9 +281,10 @@ def test_a_message_that_the_page_explains_is_one_of_ours(message):
 
 
 def settings() -> dict[str, object]:
-    """Names and defaults of config.py."""
+    """Names and defaults of config.py, and of the fine settings."""
     values = runpy.run_path(str(ROOT / "config.py"))  # a value may be an expression, as 1 / 128
-    return {name: values[name] for name in values["__annotations__"]}
+    fine = {name: field.default for name, field in FaceSettings.fine_settings().items()}
+    return fine | {name: values[name] for name in values["__annotations__"]}
 
 
 def examples() -> dict[str, dict]:

@@ -16,6 +16,7 @@ from neuroface.bold import BoldSettings
 from neuroface.bold.confounds import STRATEGIES
 from neuroface.bold.denoising import Strategy
 from neuroface.decoding import learning_rates
+from neuroface.face_study.fine_settings import FineSettings
 from neuroface.face_study.settings import FaceSettings, Method
 from neuroface.pipeline import StudySettings, settings as pipeline_settings
 from neuroface.pipeline.stage import settings_in
@@ -330,7 +331,12 @@ def test_the_nndb_experiment_is_the_papers_protocol():
 # ---------------------------------------------------------------- config.py beside the code
 
 
-BASES = {"StudySettings": StudySettings, "BoldSettings": BoldSettings}
+BASES = {
+    "StudySettings": StudySettings,
+    "BoldSettings": BoldSettings,
+    "FineSettings": FineSettings,
+}
+FINE = FaceSettings.fine_settings()
 
 
 @pytest.mark.parametrize(
@@ -355,11 +361,47 @@ def test_a_settings_model_declares_every_setting_of_its_config_and_no_other(mode
         if isinstance(node, ast.AnnAssign)
         and not ast.unparse(node.annotation).startswith("ClassVar")
     ]
-    inherited = set(BASES[ast.unparse(models[0].bases[0])].model_fields)
+    base = BASES[ast.unparse(models[0].bases[0])]
+    inherited = base.model_fields.keys() - base.fine_settings().keys()
     constants = ast.parse((ROOT / config / "config.py").read_text()).body
     names = [node.target.id for node in constants if isinstance(node, ast.AnnAssign)]
-    assert declared == [name for name in names if name not in inherited]
+    assert sorted(declared) == sorted(set(names) - inherited)
     assert inherited < set(names)
+
+
+def test_config_shows_sixty_settings_at_most_and_first_those_of_every_new_data_set():
+    lines = annotated_settings()
+    first = (
+        CONFIG.read_text().splitlines().index("# Further settings, by the scripts that use them.")
+    )
+    assert len(lines) <= 60 and sum(line < first for line in lines.values()) <= 22
+    assert not lines.keys() & FINE.keys()
+    # What the first page sets for a new data set is in the first part.
+    page = (ROOT / "docs" / "start.md").read_text()
+    example = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    for name in re.findall(r"^([A-Z_]+) = ", example, re.MULTILINE):
+        assert lines[name] < first, name
+
+
+def test_a_fine_setting_has_a_default_that_an_experiment_or_config_changes(load, tmp_path):
+    assert load("").IG_TOLERANCE == 0.01 and load("IG_TOLERANCE = 0.5").IG_TOLERANCE == 0.5
+    with pytest.raises(NeuroFaceError, match=r"mine\.py: IG_TOLERANCE = 0: .*greater than 0"):
+        load("IG_TOLERANCE = 0")
+    with pytest.raises(NeuroFaceError, match="did you mean IG_TOLERANCE"):
+        load("IG_TOLERANCES = 0.5")
+    config = tmp_path / "config.py"
+    config.write_text(CONFIG.read_text() + "\nIG_TOLERANCE: float = 0.25\n")
+    assert load_settings(config).IG_TOLERANCE == 0.25
+
+
+def test_the_page_of_fine_settings_has_their_defaults_and_descriptions():
+    page = (ROOT / "docs" / "settings.md").read_text()
+    rows = re.findall(r"^\| `([A-Z_0-9]+)` \| `(.*)` \| (.*) \|$", page, re.MULTILINE)
+    assert rows == [
+        (name, repr(field.default).replace("'", '"'), field.description)
+        for name, field in FINE.items()
+    ]
+    assert all(field.description.endswith(".") for field in FINE.values())
 
 
 def test_choices_that_a_type_checker_reads_are_those_of_the_code():
@@ -373,7 +415,7 @@ def test_every_setting_has_a_comment_directly_above_it(name, line):
     assert re.match(r"# \w|# [\"“]", above), f"config.py, line {line}: {name}"
 
 
-@pytest.mark.parametrize("name", annotated_settings())
+@pytest.mark.parametrize("name", [*annotated_settings(), *FINE])
 def test_every_setting_is_used(name):
     scripts = [ROOT / "0-annotate_film.py", *SCRIPTS.values()]
     code = "\n".join(path.read_text() for path in [*scripts, *(ROOT / "neuroface").rglob("*.py")])
