@@ -18,7 +18,9 @@ skimage_metrics = pytest.importorskip("skimage.metrics")
 
 from film_encoding import losses, networks  # noqa: E402
 from film_encoding.film_data import ChunkBatches, FilmData  # noqa: E402
+from film_encoding.lagged import STRETCH, Stretches, build_lagged_encoder, frames_of  # noqa: E402
 from film_encoding.perceptual import ORIENTATIONS, scattering, vgg16, wavelets  # noqa: E402
+from film_encoding.ridge import delayed  # noqa: E402
 from film_encoding.splits import Fold  # noqa: E402
 from film_encoding.training import predict, train  # noqa: E402
 from film_encoding.variants import Variant  # noqa: E402
@@ -317,3 +319,75 @@ def test_a_step_that_is_too_large_is_one_line(film_data):
     cfg = SimpleNamespace(**SMALL | {"LEARNING_RATE": 1e30})
     with pytest.raises(NeuroFaceError, match="NaN at LEARNING_RATE 1e\\+30"):
         train(data, fold_of(30), data.variant, cfg, seed=1)
+
+
+# ---------------------------------------------------------------- chunks of several delays
+
+
+def lagged(data: FilmData) -> FilmData:
+    """The same data for a network that gets five chunks."""
+    data.variant = Variant("lags-2", 4, 4, has_decoder=False, lags=(-2, -1, 0, 1, 2))
+    return data
+
+
+def test_a_lagged_network_gets_the_chunks_that_ridge_regression_gets(film_data):
+    """Against the delayed features of ridge regression; the feature is the number of the chunk, and black is none."""
+    data = lagged(film_data[0])
+    table = pd.DataFrame(
+        {"film": ["a"] * 7 + ["b"] * 3, "chunk": [0, 1, 2, 9, 11, 28, 29, 5, 6, 23]}
+    )
+    stretches = Stretches(table)
+    frames = frames_of(data, stretches, np.arange(len(stretches)))
+    numbers = np.where(
+        frames.any(axis=(2, 3, 4, 5)), frames[:, :, 0, 0, 0, 1].astype(float), np.nan
+    )
+    features = {film: np.arange(float(len(data.chunks[film])))[:, None] for film in "ab"}
+    delays = (2, 1, 0, -1, -2)  # the earliest chunk first
+    expected = delayed(features, table, delays)
+    seen = []
+    for stretch, places in enumerate(stretches.place):
+        for volume, row in enumerate(places):
+            if row >= 0:
+                seen.append(row)
+                np.testing.assert_array_equal(numbers[stretch, volume : volume + 5], expected[row])
+    assert sorted(seen) == list(range(len(table)))  # every row once
+
+
+def test_a_lagged_encoder_is_a_sum_over_the_features_of_five_chunks():
+    encoder = build_lagged_encoder(3, 5, 4, 16, (2, 2, 2, 2), 0.0)
+    stretch = np.random.default_rng(0).integers(0, 255, (2, STRETCH + 4, 4, 16, 16, 3))
+    stretch = stretch.astype(np.uint8)
+    features = encoder.get_layer("chunk_features").predict_on_batch(
+        stretch.reshape(-1, 4, 16, 16, 3)
+    )
+    features = np.reshape(features, (2, STRETCH + 4, -1))
+    weights, bias = encoder.get_layer("voxels").get_weights()
+    expected = [
+        [
+            np.einsum("df,dfv->v", one[volume : volume + 5], weights) + bias
+            for volume in range(STRETCH)
+        ]
+        for one in features
+    ]
+    np.testing.assert_allclose(encoder.predict_on_batch(stretch), expected, atol=1e-4)
+
+
+def test_a_network_with_delays_learns_what_the_chunk_before_showed(tmp_path):
+    """BOLD is the brightness of the chunk before: one chunk tells nothing about it."""
+    rng, n = np.random.default_rng(5), 120
+    level = rng.integers(0, 200, n)
+    chunks = np.broadcast_to(level[:, None, None, None, None], (n, 4, 16, 16, 3))
+    np.save(tmp_path / "a.npy", chunks.astype(np.uint8))
+    before = np.roll((level - level.mean()) / level.std(), 1)
+    np.save(tmp_path / "a_mean.npy", np.repeat(before[:, None], 2, axis=1).astype(np.float32))
+    variant = Variant("lags-1", 4, 0, has_decoder=False, lags=(-1, 0, 1))
+    data = FilmData(tmp_path, tmp_path, ["a"], variant, np.array([0, 1]))
+    parts = ["train"] * 80 + ["inner"] * 20 + ["test"] * 20
+    table = pd.DataFrame({"film": "a", "chunk": np.arange(n), "part": parts, "test_set": ""})
+    cfg = SimpleNamespace(**SMALL | {"EPOCHS": 16, "DROPOUT": 0.0, "LEARNING_RATE": 0.03})
+    fold = Fold("film", 1, table)
+    network, _, cost = train(data, fold, variant, cfg, seed=1)
+    made = predict(network, data, fold.of("test"), 16)
+    assert set(made) == {"predicted"} and cost["decoder_parameters"] == 0
+    r = np.corrcoef(made["predicted"][:, 0], before[100:])[0, 1]
+    assert r > 0.8 and abs(np.corrcoef(level[100:], before[100:])[0, 1]) < 0.5

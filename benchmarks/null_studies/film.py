@@ -186,6 +186,51 @@ def seeds_and_blocks(n: int, seed: int) -> dict[str, bool]:
     return {"interval over blocks and seeds covers the effect": low <= 0 <= high}
 
 
+def drifting_shots(rng, n_shots: int = 36) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shots of 3 to 6 moments in which a blob drifts in the film and another way in the reconstruction.
+
+    Returns
+    -------
+    frames, images : (n, 24, 1, 1). shots : (n,) number of the shot.
+    """
+    frames, images, shots = [], [], []
+    place = np.arange(24)
+    for number in range(n_shots):
+        moments = np.arange(int(rng.integers(3, 7)))
+        moments = moments - moments.mean()
+        centre, error = rng.uniform(8, 16), rng.standard_normal()
+        speeds = 0.8 * rng.standard_normal(2)
+        slow = 0.09 * np.cumsum(rng.standard_normal((len(moments), 24)), axis=0)
+        for out, start, speed in ((frames, centre, speeds[0]), (images, centre + error, speeds[1])):
+            away = place - (start + speed * moments)[:, None]
+            out.append(np.exp(-0.5 * (away / 2.5) ** 2))
+        images[-1] = images[-1] + slow + 0.3 * rng.standard_normal(24)
+        shots += [number] * len(moments)
+    stacked = [np.concatenate(each)[:, :, None, None] for each in (frames, images)]
+    return stacked[0], stacked[1], np.array(shots)
+
+
+def frame_order(seed: int) -> dict[str, bool]:
+    """Whether unrelated motion passes for decoded motion: by reversed shots, and by permuted frames, which is wrong."""
+    from film_encoding.frame_order import order_of_shots, order_test
+    from film_encoding.identification import similarity
+    from neuroface.decoding import p_value
+
+    rng = np.random.default_rng([seed, 5])
+    frames, images, shots = drifting_shots(rng)
+    found = order_test(order_of_shots(frames, images, shots), N_SHIFTS, seed)
+    similar = [similarity(frames[shots == one], images[shots == one]) for one in np.unique(shots)]
+    own = np.mean([np.trace(one) / len(one) for one in similar])
+    null = [
+        np.mean([one[np.arange(len(one)), rng.permutation(len(one))].mean() for one in similar])
+        for _ in range(200)
+    ]
+    return {
+        "p of the frame order ≤ .05 (reversed shots)": found["order_p"] <= 0.05,
+        "p by permuted frames ≤ .05 (not used)": p_value(own, np.array(null)) <= 0.05,
+    }
+
+
 def cases_for(n: int) -> list[Case]:
     films = f"{n} chunks of {len(FILMS[n])} film{'s' * (len(FILMS[n]) > 1)}"
     blocks = sum(max(1, length // BLOCK) for length in FILMS[n])
@@ -200,3 +245,8 @@ def cases_for(n: int) -> list[Case]:
 
 
 CASES: list[Case] = [case for n in FILMS for case in cases_for(n)]
+CASES.append(
+    Case(
+        "film, script 4, order of frames", "36 shots, unrelated motion", frame_order, 0.05, 400, 50
+    )
+)

@@ -3,6 +3,9 @@
 from film_encoding.shifts import lags_of
 
 import numpy as np
+from scipy.special import binom
+
+AMONG = (10, 50)  # candidates, the moment itself included, of which it has to be the best
 
 
 def similarity(measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -36,6 +39,24 @@ def beaten(similar: np.ndarray, compete: np.ndarray) -> np.ndarray:
         below = np.searchsorted(others, row, side="left")
         out[i] = (below + np.searchsorted(others, row, side="right")) / 2 / max(1, len(others))
     return out
+
+
+def best_among(won: np.ndarray, rivals: np.ndarray, n: int) -> np.ndarray:
+    """Probability that a pairing is the best of ``n`` candidates: itself and n - 1 of its rivals, drawn at random.
+
+    Of m rivals it beats w, so the probability is binom(w, n - 1) / binom(m, n - 1); NaN where there
+    are fewer rivals.
+
+    Parameters
+    ----------
+    won : (n_moments, n_pairings) or (n_moments,), shares of rivals that are beaten. rivals :
+        (n_moments,) their number. n : candidates.
+    """
+    m = rivals.reshape(-1, *[1] * (won.ndim - 1)).astype(float)
+    w = won * m
+    chosen = np.where(w >= n - 1, binom(w, n - 1), 0.0)
+    enough = m >= n - 1
+    return np.where(enough, chosen / np.where(enough, binom(m, n - 1), 1.0), np.nan)
 
 
 def left_out_two_way(similar: np.ndarray, compete: np.ndarray, blocks: np.ndarray) -> np.ndarray:
@@ -73,8 +94,9 @@ def identify(
 
     Returns
     -------
-    "two_way": share of pairs won, chance 0.5, with its "two_way_null" (n_lags,) over all circular
-    shifts; "top_<k>": share of moments among their k best, and "chance_<k>", k by the number of
+    "two_way": share of pairs won, chance 0.5; "among_<n>", the share of moments that are the best of
+    n candidates (:func:`best_among`), chance 1 / n; both with their "…_null" (n_lags,) over all
+    circular shifts. "top_<k>": share of moments among their k best, and "chance_<k>", k by the number of
     candidates, the moment itself included; "each" (n,) the share of pairs that each moment won;
     with blocks "left_out" (n_blocks,), :func:`left_out_two_way`.
     """
@@ -89,6 +111,10 @@ def identify(
         "each": own,
         "two_way_null": won[np.arange(n), place].mean(axis=1),
     }
+    for n_candidates in AMONG:
+        best = best_among(won, rivals, n_candidates)
+        found[f"among_{n_candidates}"] = float(np.diagonal(best).mean())
+        found[f"among_{n_candidates}_null"] = best[np.arange(n), place].mean(axis=1)
     if blocks is not None:
         found["left_out"] = left_out_two_way(similar, compete, np.asarray(blocks))
     for k in top:
