@@ -44,6 +44,7 @@ def load(tmp_path, monkeypatch, **changed):
         ({"ENCODER_WEIGHT": 1.0}, "ENCODER_WEIGHT = 1 leaves the decoder untrained"),
         ({"IMAGE_WEIGHTS": (0.0, 0.0, 0.0)}, "IMAGE_WEIGHTS are all 0"),
         ({"MSE_WEIGHT": 0.0, "COSINE_WEIGHT": 0.0}, "are both 0"),
+        ({"FILM_RUNS": "several"}, "FILMS must name the films"),
         ({"LOCALIZER": ("faces",)}, "LOCALIZER = .* must name two kinds"),
         ({"CLIP_S": (20.0, 10.0)}, "CLIP_S = .* is no interval"),
         ({"ABLATIONS": ("encoder", "encoder")}, "ABLATIONS = .* names one twice"),

@@ -22,10 +22,10 @@ from film_encoding import feature_spaces, made_features, unique_variance  # noqa
 from film_encoding.banded import fit_kernels, random_weights  # noqa: E402
 from film_encoding.encoding import at_delays, convolved  # noqa: E402
 from film_encoding.feature_spaces import Samples, over_trs, read_samples  # noqa: E402
-from film_encoding.responses import drop_short  # noqa: E402
 from film_encoding.ridge import band_kernels, inner_films  # noqa: E402
 from film_encoding.shifts import PAIRS  # noqa: E402
 from film_encoding.splits import encoding_folds  # noqa: E402
+from film_encoding.viewings import drop_short  # noqa: E402
 
 REAL_CLIP = ROOT.parent / "shared" / "real" / "film-clips" / "face_noface.mov"
 CLOCK = {"SamplingFrequency": 2.0, "StartTime": 1.5}

@@ -43,6 +43,7 @@ from film_encoding.saliency import SsimGradient
 from film_encoding.shifts import smallest_p
 from film_encoding.study import STUDY
 from film_encoding.things import (
+    OTHER,
     THING,
     concept_strength,
     has_thing,
@@ -173,7 +174,9 @@ def list_cases(held_out: HeldOut, cfg, target: Path) -> None:
     films, chunks = (held_out.table[column].to_numpy() for column in ("film", "chunk"))
     row = scores.cases["row"]
     stretch = stretches_of(scores.cases, films, chunks)
-    names = names_of_labels(held_out.table, cfg)
+    is_labelled = label_pixels(held_out.table, cfg, held_out.data.pixels) is not None
+    unlabelled = {THING: cfg.THING, OTHER: "other"}
+    names = names_of_labels(held_out.table, cfg) if is_labelled else unlabelled
     things = [names.get(kind, f"label {kind}") for kind in scores.cases["kind"]]
     write_table(
         target,
@@ -324,11 +327,12 @@ def run_localizer(
         pictures = read_pictures(Path(cfg.LOCALIZER_DIR), kind, held_out.data.pixels, stretch)
         responses.append(responses_to(network, pictures, cfg.FRAMES_PER_TR, cfg.INFERENCE_BATCH))
     voxels = held_out.voxels
-    effect = contrast(*responses)
+    first, second = responses
+    effect = contrast(first, second)
     shown = has_thing(held_out.table, cfg)
     measured = concepts.pattern(held_out.data.bold(held_out.table), shown)
     inside = {name: here[voxels] for name, here in named.items() if here[voxels].any()}
-    table = region_contrasts(*responses, inside, measured, cfg.SEED)
+    table = region_contrasts(first, second, inside, measured, cfg.SEED)
     write_table(folder / "localizer.tsv", table)
     whole = np.zeros(int(mask.sum()), dtype=np.float32)
     whole[voxels] = effect

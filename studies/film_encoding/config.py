@@ -74,6 +74,12 @@ BIDS_FILTER: str = ""
 # (Emo-FilM). 8.0: at second 8 of every run. None: films begin with their runs; if a run is much
 # longer than its film, script 1 stops.
 FILM_EVENT: tuple[str, str] | str | float | None = "film"
+# What the runs of a person show. "one": each another film. "repeats": several runs show a film whole;
+# they are averaged within the person, and script 8 states the noise ceiling within people. "parts":
+# each run shows a part of a film; run-2 of task-movie is the film movierun2 with the file
+# movie_run-2.mp4 (StudyForrest). "several": a run shows several films; FILMS names them, and each is
+# an event of that name in the run's log (FILM_EVENT may name the table).
+FILM_RUNS: str = "one"
 # A parcellation (NIfTI of whole numbers) on the grid of the BOLD. None: atlas.nii.gz in
 # DATASET_DIR. Publication: Schaefer 2018, 1,000 parcels, 17 networks (Kong 2022 order), 2 mm.
 ATLAS_FILE: str | None = None

@@ -88,8 +88,8 @@ def compare_rivals(folder: Path, scorer: Scorer) -> list[dict]:
         for name in lagged_models(scorer.cfg):
             lagged, ridge = (Unit(model, unit.split, unit.test_set) for model in (name, RIDGE))
             for score in OF_VOXELS:
-                both = (read_score(folder, one, VOXELS, score) for one in (lagged, ridge))
-                rows.append(_row(lagged, VOXELS, RIDGE, score, *both))
+                ours, theirs = (read_score(folder, one, VOXELS, score) for one in (lagged, ridge))
+                rows.append(_row(lagged, VOXELS, RIDGE, score, ours, theirs))
         rivals: list[tuple[str, str, Unit, tuple[str, ...]]] = [
             (VOXELS, VOXELS, Unit(name, unit.split, unit.test_set), OF_VOXELS)
             for name in (RIDGE_ONE, RIDGE)

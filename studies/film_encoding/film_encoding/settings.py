@@ -38,6 +38,7 @@ class FilmSettings(BoldSettings):
     FRAMES_PER_TR: Annotated[int, Field(ge=2, le=256, multiple_of=2)]
     FRAME_PX: Annotated[int, Field(ge=16, le=512, multiple_of=8)]
     FRAME_CONTRAST: Literal["frame", "none"]
+    FILM_RUNS: Literal["one", "repeats", "parts", "several"]
     ATLAS_FILE: str | None
     PARCELS: Annotated[tuple[tuple[AtLeast1, AtLeast1], ...], Field(min_length=1)]
     STANDARDIZE: Literal["zscore", "none"]
@@ -119,6 +120,13 @@ class FilmSettings(BoldSettings):
             raise ValueError(
                 f"EXPLAINED_SPLIT = {self.EXPLAINED_SPLIT!r} is not in SPLITS = {self.SPLITS}: "
                 "its networks would not be trained. Add it to SPLITS or name one that is there"
+            )
+        if self.FILM_RUNS == "several" and not (
+            self.FILMS and isinstance(self.FILM_EVENT, str | tuple)
+        ):
+            raise ValueError(
+                'FILM_RUNS = "several": FILMS must name the films, as their events in the logs of the runs are named, and '
+                "FILM_EVENT must not be None or a number"
             )
         for first, last in self.PARCELS:
             if first > last:
