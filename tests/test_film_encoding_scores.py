@@ -299,15 +299,18 @@ def test_identification_without_a_block_is_that_of_the_other_moments_among_thems
 
 
 def test_the_best_of_n_candidates_is_a_count_of_all_draws():
-    """A moment that beats 4 of 6 rivals is the best of 3 candidates in 6 of 15 pairs of rivals."""
-    rivals = np.array([6, 6, 6, 1])
-    won = np.array([4, 6, 1, 1]) / rivals
-    draws = list(combinations(range(6), 2))
-    expected = [np.mean([max(pair) < n_beaten for pair in draws]) for n_beaten in (4, 6, 1)]
-    found = identification.best_among(won, rivals, 3)
-    np.testing.assert_allclose(found[:3], expected)
-    assert found[0] == pytest.approx(6 / 15) and np.isnan(found[3])  # one rival: no three
-    np.testing.assert_allclose(identification.best_among(won, rivals, 2), won)
+    """Of 3 candidates; against all pairs of rivals, ties divided by chance."""
+    rng = np.random.default_rng(18)
+    for own, values in ((4, range(6)), (2, [1, 2, 2, 0, 5, 2]), (3, [3] * 6), (0, rng.random(7))):
+        values = np.array(values, dtype=float)
+        wins = []
+        for pair in combinations(values, 2):
+            best = max(*pair, own)
+            wins.append((own == best) / (1 + pair.count(best)) if own == best else 0.0)
+        given = ((values < own).sum(), (values == own).sum(), len(values))
+        found = identification.best_among(*(np.array([float(one)]) for one in given), 3)
+        assert found[0] == pytest.approx(np.mean(wins))
+    assert np.isnan(identification.best_among(*np.array([[1.0], [0.0], [1.0]]), 3)[0])
 
 
 def test_among_n_candidates_noise_is_at_one_nth():
@@ -319,6 +322,10 @@ def test_among_n_candidates_noise_is_at_one_nth():
     assert found["among_50_null"].mean() == pytest.approx(0.02, abs=0.004)
     right = identification.identify(measured, measured, films, chunks, 5, (1,), 10)
     assert right["among_10"] == pytest.approx(1) == right["among_50"]
+    grey = identification.identify(measured, np.ones((150, 40)), films, chunks, 5, (1,), 10)
+    assert grey["among_10"] == pytest.approx(0.1) and grey["among_10_null"].mean() == pytest.approx(
+        0.1
+    )
 
 
 # ---------------------------------------------------------------- order of frames

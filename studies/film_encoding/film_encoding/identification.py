@@ -29,34 +29,38 @@ def candidates(films: np.ndarray, chunks: np.ndarray, apart: int) -> np.ndarray:
     return (films[:, None] != films[None]) | (np.abs(chunks[:, None] - chunks[None]) > apart)
 
 
-def beaten(similar: np.ndarray, compete: np.ndarray) -> np.ndarray:
-    """Share of its competitors that each pairing (i, j) beats: (n, n); a tie counts half. Row by row, so memory stays
-    small.
+def counts(similar: np.ndarray, compete: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many competitors of row i lie below each pairing (i, j), and how many are equal to it: (n, n) each. Row by row,
+    so memory stays small.
     """
-    out = np.empty(similar.shape)
+    below, ties = np.empty(similar.shape), np.empty(similar.shape)
     for i, row in enumerate(similar):
         others = np.sort(row[compete[i]])
-        below = np.searchsorted(others, row, side="left")
-        out[i] = (below + np.searchsorted(others, row, side="right")) / 2 / max(1, len(others))
-    return out
+        below[i] = np.searchsorted(others, row, side="left")
+        ties[i] = np.searchsorted(others, row, side="right") - below[i]
+    return below, ties
 
 
-def best_among(won: np.ndarray, rivals: np.ndarray, n: int) -> np.ndarray:
+def beaten(similar: np.ndarray, compete: np.ndarray) -> np.ndarray:
+    """Share of its competitors that each pairing (i, j) beats: (n, n); a tie counts half."""
+    below, ties = counts(similar, compete)
+    return (below + ties / 2) / np.maximum(1, compete.sum(axis=1, keepdims=True))
+
+
+def best_among(below: np.ndarray, ties: np.ndarray, rivals: np.ndarray, n: int) -> np.ndarray:
     """Probability that a pairing is the best of ``n`` candidates: itself and n - 1 of its rivals, drawn at random.
 
-    Of m rivals it beats w, so the probability is binom(w, n - 1) / binom(m, n - 1); NaN where there
-    are fewer rivals.
+    Of m rivals b lie below and t are equal, among which chance decides: [binom(b + t + 1, n) -
+    binom(b, n)] / (t + 1) / binom(m, n - 1). NaN where there are fewer rivals.
 
     Parameters
     ----------
-    won : (n_moments, n_pairings) or (n_moments,), shares of rivals that are beaten. rivals :
-        (n_moments,) their number. n : candidates.
+    below, ties, rivals : arrays of one shape. n : candidates.
     """
-    m = rivals.reshape(-1, *[1] * (won.ndim - 1)).astype(float)
-    w = won * m
-    chosen = np.where(w >= n - 1, binom(w, n - 1), 0.0)
-    enough = m >= n - 1
-    return np.where(enough, chosen / np.where(enough, binom(m, n - 1), 1.0), np.nan)
+    ahead = binom(below + ties + 1, n) - binom(below, n)
+    enough = rivals >= n - 1
+    draws = np.where(enough, binom(rivals, n - 1), 1.0)
+    return np.where(enough, ahead / (ties + 1) / draws, np.nan)
 
 
 def left_out_two_way(similar: np.ndarray, compete: np.ndarray, blocks: np.ndarray) -> np.ndarray:
@@ -102,7 +106,9 @@ def identify(
     """
     compete = candidates(np.asarray(films), np.asarray(chunks), apart)
     similar = similarity(measured, predicted)
-    won, n = beaten(similar, compete), len(similar)
+    below, ties = counts(similar, compete)
+    n_rivals, n = compete.sum(axis=1, keepdims=True), len(similar)
+    won = (below + ties / 2) / np.maximum(1, n_rivals)
     own, rivals = np.diagonal(won), compete.sum(axis=1)
     lags = lags_of(n, smallest)
     place = (np.arange(n) + lags[:, None]) % n
@@ -112,7 +118,8 @@ def identify(
         "two_way_null": won[np.arange(n), place].mean(axis=1),
     }
     for n_candidates in AMONG:
-        best = best_among(won, rivals, n_candidates)
+        # A pairing of other moments is a rival of row i itself, and no rival of its own.
+        best = best_among(below, ties - compete, n_rivals - compete, n_candidates)
         found[f"among_{n_candidates}"] = float(np.diagonal(best).mean())
         found[f"among_{n_candidates}_null"] = best[np.arange(n), place].mean(axis=1)
     if blocks is not None:
