@@ -497,7 +497,7 @@ def test_bold_that_does_not_fit_is_one_line(tiny, tmp_path):
     root, config = copy_of(tiny, tmp_path, 2, 3, 4, 5, 6, 7, 8)
     for name, (changed, words) in {
         "atlas": ({"ATLAS_FILE": "gone.nii.gz"}, ("ATLAS_FILE", "is not there")),
-        "parcels": ({"PARCELS": ((90, 99),)}, ("PARCELS = ((90, 99),)", "labels go from 0 to 10")),
+        "parcels": ({"PARCELS": ((90, 99),)}, ("PARCELS = ((90, 99),)", "labels go from 0 to 12")),
         "subject": ({"SUBJECTS": ("sub-99",)}, ("SUBJECTS = ('sub-99',)",)),
         "held out": ({"HELD_OUT_FILM": "delta"}, ("HELD_OUT_FILM = 'delta'", "alpha, beta, gamma")),
         "folds": ({"N_FOLDS": 9}, ("N_FOLDS = 9",)),
