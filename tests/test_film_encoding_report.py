@@ -120,6 +120,16 @@ def test_the_network_beats_ridge_regression_only_on_all_four_measures():
     assert "beats" not in unclear and "No measure shows a clear difference" in unclear
 
 
+def test_motion_is_claimed_only_where_the_own_order_is_better_than_the_reversed_one():
+    row = pd.Series({"order": 0.004, "order_low": 0.001, "order_high": 0.007, "order_p": 0.01,
+                     "order_p_smallest": 0.001, "n_shots": 40})  # fmt: skip
+    assert score_report.order_verdict(row).endswith("motion is decoded from the brain.")
+    row["order_p"] = 0.2
+    assert "no evidence that motion is decoded" in score_report.order_verdict(row)
+    row["order_p"] = np.nan
+    assert "was not tested: 40 shots" in score_report.order_verdict(row)
+
+
 def test_the_headline_is_a_film_never_trained_on():
     voxels = pd.DataFrame({
         "model": ["network", "ridge", "network", "network"], "split": ["published"] * 3 + ["film"],
@@ -146,11 +156,13 @@ def test_random_sets_that_hold_most_other_voxels_are_no_comparison():
     row = SimpleNamespace(
         region="calcarine", difference=0.03, difference_low=0.01, difference_high=0.05, n_stretches=40,
         p_thing_over_others=0.01, p_others_smallest=0.0005, p_over_random=1.0, p_random_smallest=0.0099,
-        random_share_of_others=277 / 305,
+        random_share_of_others=277 / 305, p_thing_over_each=0.02, least_clear="shape",
     )  # fmt: skip
     assert "Each random set holds 91% of all voxels outside calcarine" in sentence(row, "face")
     row.random_share_of_others = 0.4
-    assert "Each random set" not in sentence(row, "face")
+    assert "Each random set" not in sentence(row, "face") and "shape" not in sentence(row, "face")
+    row.p_thing_over_each = 0.3
+    assert "of shape does not clearly suffer less (p 0.3000)" in sentence(row, "face")
 
 
 def test_the_interval_of_a_perturbation_is_welchs_over_stretches():

@@ -31,7 +31,7 @@ DEMO: dict[str, object] = {
     "FRAMES_PER_TR": 8,
     "FRAME_PX": 32,
     "FRAME_CONTRAST": "none",
-    "PARCELS": ((1, 8),),
+    "PARCELS": ((1, 10),),
     "VOXEL_SHARE": 0.6,
     "ENCODER_FILTERS": (8, 16, 8, 16),
     "DECODER_FILTERS": 16,
@@ -42,6 +42,8 @@ DEMO: dict[str, object] = {
     "N_SHIFTS": 500,
     "N_RIDGE_TRIES": 10,
     "N_RANDOM_SETS": 100,
+    "LOCALIZER": ("faces", "places"),
+    "PERTURBED_REGIONS": ("posterior fusiform", "anterior fusiform", "calcarine"),
     "EACH_PERSON": False,
     "N_JOBS": 2,
 }
@@ -72,6 +74,12 @@ BIDS_FILTER: str = ""
 # (Emo-FilM). 8.0: at second 8 of every run. None: films begin with their runs; if a run is much
 # longer than its film, script 1 stops.
 FILM_EVENT: tuple[str, str] | str | float | None = "film"
+# What the runs of a person show. "one": each another film. "repeats": several runs show a film whole;
+# they are averaged within the person, and script 8 states the noise ceiling within people. "parts":
+# each run shows a part of a film; run-2 of task-movie is the film movierun2 with the file
+# movie_run-2.mp4 (StudyForrest). "several": a run shows several films; FILMS names them, and each is
+# an event of that name in the run's log (FILM_EVENT may name the table).
+FILM_RUNS: str = "one"
 # A parcellation (NIfTI of whole numbers) on the grid of the BOLD. None: atlas.nii.gz in
 # DATASET_DIR. Publication: Schaefer 2018, 1,000 parcels, 17 networks (Kong 2022 order), 2 mm.
 ATLAS_FILE: str | None = None
@@ -154,10 +162,10 @@ LEARNING_RATE: float = 0.0001
 # Trainings of the network and of "encoder" from different seeds, on the first of SPLITS. They
 # measure how the decoder, as a regulariser, changes the encoder.
 N_SEEDS: int = 1
-# Networks trained beside the main one: "encoder" (no decoder), "all voxels", "frames 16", "frames
-# 64" (any even number), "delay 3", "delay 5" (any number). Each changes one thing. For single
-# people see SUBJECTS.
-ABLATIONS: tuple[str, ...] = ("encoder",)
+# Networks trained beside the main one: "encoder" (no decoder), "lags 2" (no decoder; it also gets
+# the 2 chunks before and after its own, as ridge regression does), "all voxels", "frames 16",
+# "frames 64" (any even number), "delay 3", "delay 5" (any number). For single people see SUBJECTS.
+ABLATIONS: tuple[str, ...] = ("encoder", "lags 2")
 
 # ---------------------------------------------------------------- 4-score_predictions.py
 # Number of distinct circular shifts of the predictions against the measurements: the null of every
@@ -223,6 +231,11 @@ USE_PIXEL_LABELS: bool = True
 # least), "faces" (THING).
 CONCEPTS: tuple[str, ...] = ("edges", "motion", "faces")
 N_RANDOM_CONCEPTS: int = 200
+# Two kinds of pictures that are shown to the trained encoder, a virtual localizer: folders of
+# LOCALIZER_DIR, e.g. ("faces", "places"). (): none.
+LOCALIZER: tuple[str, ...] = ()
+# None: localizer/ in DATASET_DIR.
+LOCALIZER_DIR: str | None = None
 
 # ---------------------------------------------------------------- 7-figures.py
 # Moments in the strip of originals and reconstructions.

@@ -20,10 +20,17 @@ Split = Literal["published", "film"]
 class FilmSettings(BoldSettings):
     """Settings of ``config.py`` in this study's folder."""
 
-    FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR", "FEATURE_DIR")
+    FOLDERS: ClassVar = (
+        "DATASET_DIR",
+        "RAW_DIR",
+        "DATA_DIR",
+        "FILM_DIR",
+        "FEATURE_DIR",
+        "LOCALIZER_DIR",
+    )
     FILES: ClassVar = ("ATLAS_FILE", "REGIONS_FILE", "REGIONS_TABLE", "PERCEPTUAL_WEIGHTS")
     LISTS: ClassVar = ("FILMS", "SUBJECTS", "SPLITS", "ABLATIONS", "RIDGE_FEATURES", "RIDGE_DELAYS_TRS",
-                       "PERTURBED_REGIONS", "PERTURBATIONS", "CONCEPTS", "TOP_K", "FEATURES")  # fmt: skip
+                       "PERTURBED_REGIONS", "PERTURBATIONS", "CONCEPTS", "TOP_K", "FEATURES", "LOCALIZER")  # fmt: skip
 
     DATASET: Literal["demo", "bids"]
     FILM_DIR: str | None
@@ -31,6 +38,7 @@ class FilmSettings(BoldSettings):
     FRAMES_PER_TR: Annotated[int, Field(ge=2, le=256, multiple_of=2)]
     FRAME_PX: Annotated[int, Field(ge=16, le=512, multiple_of=8)]
     FRAME_CONTRAST: Literal["frame", "none"]
+    FILM_RUNS: Literal["one", "repeats", "parts", "several"]
     ATLAS_FILE: str | None
     PARCELS: Annotated[tuple[tuple[AtLeast1, AtLeast1], ...], Field(min_length=1)]
     STANDARDIZE: Literal["zscore", "none"]
@@ -83,6 +91,8 @@ class FilmSettings(BoldSettings):
     USE_PIXEL_LABELS: bool
     CONCEPTS: tuple[Literal["edges", "motion", "faces"], ...]
     N_RANDOM_CONCEPTS: Annotated[int, Field(ge=20)]
+    LOCALIZER: tuple[FeatureName, ...]
+    LOCALIZER_DIR: str | None
     N_STRIP: AtLeast1
     CLIP_S: tuple[float, float]
     FEATURES: Annotated[tuple[FeatureName, ...], Field(min_length=1)]
@@ -98,6 +108,7 @@ class FilmSettings(BoldSettings):
         return super().complete(values) | {
             "FILM_DIR": values["FILM_DIR"] or f"{dataset}/stimuli",
             "FEATURE_DIR": values["FEATURE_DIR"] or f"{dataset}/features",
+            "LOCALIZER_DIR": values["LOCALIZER_DIR"] or f"{dataset}/localizer",
             "ATLAS_FILE": atlas,
             "REGIONS_FILE": values["REGIONS_FILE"] or atlas,
             "REGIONS_TABLE": values["REGIONS_TABLE"] or f"{dataset}/atlas.tsv",
@@ -109,6 +120,13 @@ class FilmSettings(BoldSettings):
             raise ValueError(
                 f"EXPLAINED_SPLIT = {self.EXPLAINED_SPLIT!r} is not in SPLITS = {self.SPLITS}: "
                 "its networks would not be trained. Add it to SPLITS or name one that is there"
+            )
+        if self.FILM_RUNS == "several" and not (
+            self.FILMS and isinstance(self.FILM_EVENT, str | tuple)
+        ):
+            raise ValueError(
+                'FILM_RUNS = "several": FILMS must name the films, as their events in the logs of the runs are named, and '
+                "FILM_EVENT must not be None or a number"
             )
         for first, last in self.PARCELS:
             if first > last:
@@ -130,6 +148,10 @@ class FilmSettings(BoldSettings):
         if not self.MSE_WEIGHT + self.COSINE_WEIGHT:
             raise ValueError(
                 "MSE_WEIGHT and COSINE_WEIGHT are both 0: the encoder would learn nothing. Raise one of them"
+            )
+        if len(self.LOCALIZER) not in (0, 2):
+            raise ValueError(
+                f"LOCALIZER = {self.LOCALIZER} must name two kinds of pictures, or none: ()"
             )
         if self.CLIP_S[0] >= self.CLIP_S[1] or self.CLIP_S[0] < 0:
             raise ValueError(
