@@ -8,6 +8,7 @@ import runpy
 from functools import cache
 from pathlib import Path
 
+from film_encoding.settings import FilmSettings
 from neuroface.face_study.settings import FaceSettings
 from volume_study.settings import VolumeSettings
 
@@ -331,5 +332,5 @@ def test_settings_that_the_pages_name_exist():
     for page in ALL:
         named = set(re.findall(r"`([A-Z][A-Z_]{3,})(?: = [^`]*)?`", prose(page)))
         if page.name == "settings.md":
-            named -= VolumeSettings.fine_settings().keys()
+            named -= FilmSettings.fine_settings().keys() | VolumeSettings.fine_settings().keys()
         assert not (unknown := named - settings().keys() - other), f"{name_of(page)}: {unknown}"

@@ -105,7 +105,8 @@ def as_lists(value):
 
 def test_config_has_the_published_values_but_for_what_it_says():
     tree = ast.parse((STUDY_FOLDER / "config.py").read_text())
-    values = {
+    values = {name: field.default for name, field in STUDY.settings.fine_settings().items()}
+    values |= {
         node.target.id: ast.literal_eval(node.value)
         for node in tree.body
         if isinstance(node, ast.AnnAssign)

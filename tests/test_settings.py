@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
+from film_encoding.settings import FilmSettings
 from neuroface import NeuroFaceError
 from neuroface.attribution import METHODS
 from neuroface.bold import BoldSettings
@@ -336,7 +337,11 @@ BASES = {
     "BoldSettings": BoldSettings,
 }
 FINE = FaceSettings.fine_settings()
-STUDIES = {"face_study": FaceSettings, "volumes": VolumeSettings}
+STUDIES = {
+    "face_study": FaceSettings,
+    "film_encoding": FilmSettings,
+    "volumes": VolumeSettings,
+}
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def without_gates(network: keras.Model) -> keras.Model:
         Parameters(
             weights=np.repeat(of_mean[:, None] / window_trs, window_trs, axis=1),
             directions=directions.gated_kernel(),
-            offsets=keras.ops.convert_to_numpy(directions.bias),
+            offsets=np.asarray(directions.bias),
             strengths=strengths[linear.units :, 0],
             intercept=float(intercept[0]),
         ),
