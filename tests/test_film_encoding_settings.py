@@ -177,7 +177,8 @@ def test_a_script_names_its_settings(path):
     machine |= (
         {"SEED"} if path.name.startswith("1-") else set()
     )  # only of the demo, which refuses another one itself
-    upstream = {"FRAMES_PER_TR", "FRAME_PX", "TR_S", "SPLITS", "DELAY_TRS", "EPOCHS", "ABLATIONS"}
+    upstream = {"FRAMES_PER_TR", "FRAME_PX", "FRAME_CONTRAST", "TR_S", "SPLITS"}
+    upstream |= {"DELAY_TRS", "EPOCHS", "ABLATIONS"}
     assert used - machine - upstream <= named, used - machine - upstream - named
 
 
