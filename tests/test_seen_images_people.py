@@ -143,6 +143,12 @@ def test_no_trial_of_another_person_shows_a_tested_image(three_people):
         train = np.load(betas / "others" / person / "train.npy")
         assert train.shape == (120, 830) and np.allclose(train.mean(axis=0), 0, atol=1e-4)
         assert not (betas / "others" / person / "test.npy").exists()
+    tests = table(betas / "test_trials.tsv")["session"].to_numpy()  # read as a number
+    trained = set(table(betas / "trials.tsv")["session"])
+    values = np.load(betas / "test_trials.npy")
+    assert trained == {1} and set(tests) == {1, 2, 3, 4}
+    for session in (2, 3, 4):  # without training trials: by the tests' own mean and SD
+        assert np.allclose(values[tests == session].mean(axis=0), 0, atol=1e-4)
     split = table(three_people.root / "2-embeddings" / "images.tsv")["split"].value_counts()
     own = table(betas / "trials.tsv")["image"].nunique()
     assert split.to_dict() == {"test": 24, "train": own, "other": 40 - own}

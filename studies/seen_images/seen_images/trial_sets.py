@@ -68,10 +68,12 @@ def write_sets(folder: Path, source: Source, cfg, *, is_tested: bool) -> None:
     with atomic(folder / ALL_VOXELS) as partial:
         written, start, tests = create_npy(partial, (len(train), len(columns))), 0, []
         for session, file in files.items():
-            scaled = scaler.transform(session, open_npy(file)[:, measured])
-            end = start + int((split[session] == TRAIN).sum())
-            written[start:end] = scaled[split[session] == TRAIN]
-            tests.append(scaled[split[session] == TEST])
+            used = split[session] != UNUSED
+            scaled = scaler.transform(session, open_npy(file)[used][:, measured])
+            is_train = split[session][used] == TRAIN
+            end = start + int(is_train.sum())
+            written[start:end] = scaled[is_train]
+            tests.append(scaled[~is_train])
             start = end
         written.flush()
         del written
