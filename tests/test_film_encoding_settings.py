@@ -105,7 +105,8 @@ def as_lists(value):
 
 def test_config_has_the_published_values_but_for_what_it_says():
     tree = ast.parse((STUDY_FOLDER / "config.py").read_text())
-    values = {
+    values = {name: field.default for name, field in STUDY.settings.fine_settings().items()}
+    values |= {
         node.target.id: ast.literal_eval(node.value)
         for node in tree.body
         if isinstance(node, ast.AnnAssign)
@@ -176,7 +177,8 @@ def test_a_script_names_its_settings(path):
     machine |= (
         {"SEED"} if path.name.startswith("1-") else set()
     )  # only of the demo, which refuses another one itself
-    upstream = {"FRAMES_PER_TR", "FRAME_PX", "TR_S", "SPLITS", "DELAY_TRS", "EPOCHS", "ABLATIONS"}
+    upstream = {"FRAMES_PER_TR", "FRAME_PX", "FRAME_CONTRAST", "TR_S", "SPLITS"}
+    upstream |= {"DELAY_TRS", "EPOCHS", "ABLATIONS"}
     assert used - machine - upstream <= named, used - machine - upstream - named
 
 

@@ -2,22 +2,20 @@
 
 from typing import Annotated, ClassVar, Literal
 
+from film_encoding.fine_settings import AtLeast1, FineSettings
 from film_encoding.variants import parse_ablation
-from neuroface.bold import BoldSettings
 
 from pydantic import Field, model_validator
 
 Subject = Annotated[str, Field(pattern=r"^(mean|sub-[A-Za-z0-9]+)$")]
 Film = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
 AtLeast0 = Annotated[int, Field(ge=0)]
-AtLeast1 = Annotated[int, Field(ge=1)]
-Weight = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 FeatureName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
 Split = Literal["published", "film"]
 
 
-class FilmSettings(BoldSettings):
+class FilmSettings(FineSettings):
     """Settings of ``config.py`` in this study's folder."""
 
     FOLDERS: ClassVar = (
@@ -47,18 +45,9 @@ class FilmSettings(BoldSettings):
     DELAY_TRS: AtLeast0
     SPLITS: Annotated[tuple[Split, ...], Field(min_length=1)]
     HELD_OUT_FILM: Film | None
-    TEST_SHARE: Annotated[float, Field(gt=0, lt=1)]
     SELECTION: Literal["inner", "paper"]
-    INNER_SHARE: Annotated[float, Field(gt=0, lt=1)]
     EMBARGO_TRS: AtLeast0
-    ENCODER_FILTERS: tuple[AtLeast1, AtLeast1, AtLeast1, AtLeast1]
-    DECODER_FILTERS: AtLeast1
-    DROPOUT: Annotated[float, Field(ge=0, lt=1)]
     DECODER_INPUT: Literal["predicted", "measured", "both"]
-    ENCODER_WEIGHT: Weight
-    MSE_WEIGHT: Annotated[float, Field(ge=0)]
-    COSINE_WEIGHT: Annotated[float, Field(ge=0)]
-    IMAGE_WEIGHTS: tuple[Weight, Weight, Weight]
     PERCEPTUAL: Literal["scattering", "vgg16"]
     PERCEPTUAL_WEIGHTS: str | None
     EPOCHS: AtLeast1
@@ -67,33 +56,17 @@ class FilmSettings(BoldSettings):
     LEARNING_RATE: Annotated[float, Field(gt=0, le=1)]
     N_SEEDS: AtLeast1
     ABLATIONS: tuple[str, ...]
-    N_SHIFTS: Annotated[int, Field(ge=20)]
-    N_IMAGE_SHIFTS: AtLeast1
-    MIN_SHIFT_S: Annotated[float, Field(ge=0)]
-    BLOCK_S: Annotated[float, Field(gt=0)]
-    TOP_K: Annotated[tuple[AtLeast1, ...], Field(min_length=1)]
-    MIN_RELIABILITY: Annotated[float, Field(gt=0, lt=1)]
     RIDGE_FEATURES: Annotated[tuple[Literal["motion energy", "frames"], ...], Field(min_length=1)]
     RIDGE_DELAYS_TRS: Annotated[tuple[int, ...], Field(min_length=1)]
-    N_RIDGE_TRIES: AtLeast1
-    N_COMPONENTS: AtLeast1
     EXPLAINED_SPLIT: Split
     DECODE_FROM: Literal["measured", "predicted"]
-    IG_STEPS: AtLeast1
-    TOP_SHARE: Annotated[float, Field(gt=0, lt=1)]
     REGIONS_FILE: str | None
     REGIONS_TABLE: str | None
-    N_RANDOM_REGIONS: Annotated[int, Field(ge=20)]
     PERTURBED_REGIONS: Annotated[tuple[str, ...], Field(min_length=1)]
     PERTURBATIONS: Annotated[tuple[Literal["zero", "mean", "noise"], ...], Field(min_length=1)]
-    N_RANDOM_SETS: Annotated[int, Field(ge=20)]
     THING: Film
-    USE_PIXEL_LABELS: bool
-    CONCEPTS: tuple[Literal["edges", "motion", "faces"], ...]
-    N_RANDOM_CONCEPTS: Annotated[int, Field(ge=20)]
     LOCALIZER: tuple[FeatureName, ...]
     LOCALIZER_DIR: str | None
-    N_STRIP: AtLeast1
     CLIP_S: tuple[float, float]
     FEATURES: Annotated[tuple[FeatureName, ...], Field(min_length=1)]
     FEATURE_DIR: str | None
