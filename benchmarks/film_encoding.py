@@ -37,6 +37,7 @@ BANDED = ("himalaya, plain", "ours")
 BANDED_VOXELS = (1_000, 4_000)
 BANDED_TRS, BANDED_TRAIN, BANDED_TRIES = 2_000, 1_600, 4
 BANDED_WIDTHS = (500, 100, 20, 2)  # features of each space, before delays
+DELAYS = ("5 delays", "one chunk")
 CONVOLUTIONS = ("sixteen layers", "one grouped")
 
 
@@ -81,6 +82,12 @@ def main():
                 [f"convolve:{way}:{size}" for way in CONVOLUTIONS],
                 "ms per chunk",
                 1000 / 4,
+            ),
+            (
+                "a step of the encoder",
+                [f"delays:{way}:{size}" for way in DELAYS],
+                "CPU ms per volume",
+                1000 / BATCH,
             ),
             (
                 "motion energy",
@@ -250,6 +257,34 @@ def step(case: str, folder: Path) -> dict:
     return {"seconds": statistics.median(seconds[1:]), "peak_gb": peak_gb()}
 
 
+def delays(case: str, folder: Path) -> dict:
+    """A gradient step of the encoder alone on BATCH volumes of noise, with one chunk or with five delays; processor time."""
+    from film_encoding.lagged import STRETCH, build_lagged_encoder
+    from film_encoding.losses import voxel_loss
+    from film_encoding.networks import build_encoder
+    from neuroface.pipeline import keras
+
+    _, way, size = case.split(":")
+    pixels, frames, filters, _, n_voxels = SIZES[size]
+    rng = np.random.default_rng(0)
+    if way == "one chunk":
+        encoder = build_encoder(n_voxels, frames, pixels, filters)
+        shape = (BATCH, frames, pixels, pixels, 3)
+        measured = rng.standard_normal((BATCH, n_voxels))
+    else:
+        encoder = build_lagged_encoder(n_voxels, 5, frames, pixels, filters, 0.5)
+        shape = (BATCH // STRETCH, STRETCH + 4, frames, pixels, pixels, 3)
+        measured = rng.standard_normal((BATCH // STRETCH, STRETCH, n_voxels))
+    encoder.compile(keras.optimizers.Adam(1e-4), loss=voxel_loss(1, 0.5), jit_compile=False)
+    chunks = rng.integers(0, 256, shape).astype(np.uint8)
+    seconds = []
+    for _ in range(8):
+        started = time.process_time()
+        encoder.train_on_batch(chunks, measured.astype(np.float32))
+        seconds.append(time.process_time() - started)
+    return {"seconds": statistics.median(seconds[1:]), "peak_gb": peak_gb()}
+
+
 def convolve(case: str, folder: Path) -> dict:
     """Forward and backward through the convolutions of the time steps, four chunks."""
     from film_encoding.networks import TimeStepConvolutions
@@ -391,6 +426,7 @@ CASES = {
     "feed": feed,
     "step": step,
     "convolve": convolve,
+    "delays": delays,
     "motion": motion,
     "banded": banded,
     "cut": cut_film,
