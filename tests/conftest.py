@@ -265,7 +265,7 @@ def _make_tiny(folder: Path) -> tuple[dict, dict]:
     settings = dict(
         DATASET_DIR=str(folder / "dataset"), DATA_DIR=str(folder), RUN_NAME="tiny", N_FOLDS=2, TRAINING_STEPS=60,
         INFERENCE_BATCH=16, N_JOBS=1, CHECK_WINDOWS=2, BASELINES=("linear", "linear-mean", "rois", "shuffled-cnn"),
-        MODELS=("voxel_time_cnn", "screened_ridge", "linear_plus"), N_RELABELLINGS=39, N_RANDOM_REGIONS=500,
+        MODELS=("voxel_time_cnn", "screened_ridge", "linear_plus"),
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "FACE_EFFECT", FACE_EFFECT)

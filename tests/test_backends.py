@@ -4,8 +4,6 @@ import os
 import subprocess
 import sys
 
-from neuroface.decoding import training
-from neuroface.pipeline.backend import keras
 from neuroface.pipeline.files import open_npy, read_table
 
 import numpy as np
@@ -20,8 +18,8 @@ OTHERS = {
     "transformer": {"width": 8, "heads": 2, "depth": 1, "feed_forward": 8},
     "hybrid": {"filters": (3, 3, 4), "width": 8, "heads": 2, "depth": 1, "feed_forward": 8},
 }
-# Of another backend it runs in a process of its own, because Keras takes its backend once. Files:
-# X.npy, y.npy, fixed.keras → <backend>.npz.
+# Runs in a process of its own, because Keras takes its backend once. Files: X.npy, y.npy,
+# fixed.keras → answers.npz.
 ANSWER = """
 import sys
 from pathlib import Path
@@ -88,13 +86,6 @@ np.savez(folder / f"{keras.backend.backend()}.npz", logits=logits, maps=maps, fu
 
 
 def answers(folder, backend):
-    """What ``ANSWER`` stores: of this process's backend computed here, of the other one in a process of its own."""
-    if backend == keras.backend.backend():
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "argv", ["-c", str(folder)])
-            patch.setattr(training, "windows_fit", training.windows_fit)  # which ANSWER replaces
-            exec(ANSWER, {"__name__": "answer"})
-        return dict(np.load(folder / f"{backend}.npz"))
     # XLA's optimisations take longer than what they optimise here.
     variables = {"KERAS_BACKEND": backend, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     arguments = dict(env=os.environ | variables, cwd=ROOT, capture_output=True, text=True)
@@ -107,6 +98,7 @@ def answers(folder, backend):
 def both(tmp_path_factory):
     from neuroface.decoding.architectures import build
     from neuroface.decoding.network import build_network
+    from neuroface.pipeline.backend import keras
 
     folder = tmp_path_factory.mktemp("backends")
     rng = np.random.default_rng(0)
