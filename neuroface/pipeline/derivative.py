@@ -78,8 +78,23 @@ def camel_case(text: str) -> str:
     return "".join(words[:1] + [word[0].upper() + word[1:] for word in words[1:]])
 
 
-def describe_run(root: Path, study, dataset: Path) -> None:
-    """Write what makes a run folder a BIDS derivative.
+def holds_results(folder: Path) -> bool:
+    """Whether a folder is a run folder of a study: it has a stage with its settings."""
+    return any(folder.glob("[0-9]-*/settings.json"))
+
+
+def described_by_others(root: Path, name: str) -> str:
+    """Who described a folder in its ``dataset_description.json``; empty if nobody or the study ``name`` did."""
+    file = root / "dataset_description.json"
+    stated = read_json(file) if file.is_file() else {}
+    programs = [str(program.get("Name")) for program in stated.get("GeneratedBy", [])]
+    if name in programs or not {"BIDSVersion", "GeneratedBy"} & stated.keys():
+        return ""
+    return ", ".join(programs) or f"the data set {stated.get('Name', 'without a name')!r}"
+
+
+def describe_run(root: Path, study, dataset: Path) -> str:
+    """Write what makes a run folder a BIDS derivative, unless another program described the folder.
 
     What a person added to ``dataset_description.json`` (``Authors``, ``License``, …) stays. A README that is there
     stays too.
@@ -89,7 +104,16 @@ def describe_run(root: Path, study, dataset: Path) -> None:
     root : ``data/<RUN_NAME>``.
     study : the :class:`neuroface.pipeline.study.Study`, with its ``bids_names``.
     dataset : folder of the data set.
+
+    Returns
+    -------
+    Why the folder was not described; empty if it was.
     """
+    if others := described_by_others(root, study.name):
+        return (
+            f"{root / 'dataset_description.json'} is that of {others} and stays as it is, and results get no names of BIDS. "
+            f"For a BIDS derivative name another folder for the results"
+        )
     file = root / "dataset_description.json"
     added = read_json(file) if file.is_file() else {}
     write_json(file, added | _description(root, study.name, dataset))
@@ -99,6 +123,7 @@ def describe_run(root: Path, study, dataset: Path) -> None:
     if not (root / "README.md").exists():
         _write_text(root / "README.md", _readme(root, study))
     _write_bids_names(root, study)
+    return ""
 
 
 def _description(root: Path, pipeline: str, dataset: Path) -> dict:
