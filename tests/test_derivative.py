@@ -125,6 +125,17 @@ def test_a_folder_that_another_program_described_stays_as_it_is(results, stated,
         assert description.get("Authors") == stated.get("Authors")
 
 
+def test_maps_of_hemispheres_have_a_name_each(results):
+    root, dataset = results
+    for side in "LR":
+        (root / "2-maps" / f"sub-1_no-face_t_hemi-{side}.func.gii").write_text(side)
+    describe_run(root, STUDY, dataset)
+    names = sorted(path.name for path in (root / "sub-1" / "func").glob("*statmap*"))
+    stem = "sub-1_hemi-{}_space-T1w_desc-noFaceT_statmap"
+    assert names == [stem.format(side) + end for side in "LR" for end in (".func.gii", ".json")]
+    assert (root / "tpl-T1w" / "anat" / "tpl-T1w_desc-group_mask.nii.gz").exists()
+
+
 def test_what_bids_has_no_name_for_is_an_error_unless_it_is_declared(results):
     root, dataset = results
     describe_run(root, STUDY, dataset)
