@@ -128,22 +128,30 @@ def describe(
                 f"counts at a threshold of 0.5. Right: a calibrated model lies on the diagonal; the numbers are windows per "
                 f"bin, the lines 95 % intervals, and a bin with few windows is unreliable.",
             )
-    for split in splits:
-        if (history := model_folder(folder, split, headline_name) / "history.png").exists():
-            cost = headline[split]["cost"]
-            section.figure(
-                history,
-                f"Training of the {title_of(headline_name)}, {split} folds: a thin line per fold, the mean thick. "
-                "Validation is "
-                + (
-                    "an inner part of the training set. "
-                    if cfg.SELECTION == "inner"
-                    else "the reported fold itself. "
-                )
-                + f"Its loss was lowest after {cost['best_step']:,} of {cost['steps']:,} steps (median over folds). "
-                f"{cost['windows_per_pass']} windows went through the network at once.",
-            )
+    describe_histories(section, folder, results, splits, cfg)
     return section
+
+
+def describe_histories(
+    section: Section, folder: Path, results: dict, splits: list[str], cfg
+) -> None:
+    """Show the training curves of every network."""
+    validation = {
+        "inner": "an inner part of the training set",
+        "paper": "the reported fold itself",
+    }
+    for name in cfg.MODELS:
+        for split in splits:
+            history = model_folder(folder, split, name) / "history.png"
+            if history.exists():
+                cost = results[name][split]["cost"]
+                section.figure(
+                    history,
+                    f"Training of the {title_of(name)}, {split} folds: a thin line per fold, the mean thick. Validation is "
+                    f"{validation[cfg.SELECTION]}. Its loss was lowest after {cost['best_step']:,} of "
+                    f"{cost['steps']:,} steps (median over folds). {cost['windows_per_pass']} windows went through the "
+                    f"network at once.",
+                )
 
 
 def lead(splits: list[str], labels: Labels, cfg) -> str:
