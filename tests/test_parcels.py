@@ -6,8 +6,10 @@ from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.bold import Labels, parcel_names, write_map, write_nifti
+from neuroface.bold.datasets import find_runs
 from neuroface.bold.images import open_header, read_mask, stream_masked
-from neuroface.bold.parcels import AFFINE, parcel_image, read_parcels
+from neuroface.bold.parcels import parcel_image, read_parcels
+from neuroface.bold.places import AFFINE
 from neuroface.bold.smoothing import smoothed_volumes
 from neuroface.maps import contrasts_of, peak_table, write_parcel_maps
 
@@ -116,8 +118,9 @@ def test_a_peak_of_parcels_is_named(tmp_path):
         write_map(tmp_path / f"group_contrast-face_ig_{what}.nii.gz", values, mask, AFFINE, 2.0)
     about = contrasts_of(Labels("face", "noface"))
     table = peak_table(
-        tmp_path, [("face", "ig")], about, mask, AFFINE, None, "roi", 2.0, ["a", "b", "c"]
-    )
+        tmp_path, [("face", "ig")], about, mask, AFFINE, None, "roi", 2.0,
+        pd.DataFrame({"parcel": ["a", "b", "c"]}),
+    )  # fmt: skip
     assert table.loc[0, ["parcel", "second", "mean"]].tolist() == ["b", 2.0, 3.0]
     assert "x_mm" not in table
 
@@ -185,3 +188,19 @@ def test_a_byte_order_mark_is_no_name_and_a_blank_row_is_a_volume(tmp_path):
     names, series = read_parcels(table)
     assert names == ("V1",)
     np.testing.assert_array_equal(series[:, 0], [1.5, np.nan, 2.5])
+
+
+def test_our_own_predictions_are_no_parcels(tmp_path):
+    """A finished run in ``derivatives/``, and one named as DATASET_DIR: its tables end with _timeseries.tsv too."""
+    run = tmp_path / "derivatives" / "mine"
+    file = run / "sub-01" / "func" / "sub-01_task-film_desc-probability_timeseries.tsv"
+    file.parent.mkdir(parents=True)
+    file.write_text("tr\tprobability\n0\t0.5\n")
+    for folder in (tmp_path, run):  # as another program's table it would be taken
+        found, _ = find_runs("bids", folder, bids_filter="_timeseries", annotated=False)
+        assert [run.bold for run in found] == [file]
+    (run / "8-predictions").mkdir()
+    (run / "8-predictions" / "settings.json").write_text("{}")
+    for folder in (tmp_path, run):
+        with pytest.raises(NeuroFaceError, match="predictions of these scripts are none|no folder"):
+            find_runs("bids", folder, bids_filter="_timeseries", annotated=False)

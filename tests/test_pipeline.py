@@ -109,7 +109,7 @@ def test_the_ladder_and_the_baselines_stand_beside_the_network(tiny):
     )
     assert set(everything["linear"]) == {"linear", "linear-mean", "face-rois"}
     for split in ("window", "movie"):
-        result = everything["network"][split]
+        result = everything["networks"]["voxel_time_cnn"][split]
         intervals = result["intervals_95"]
         assert (intervals["over"], intervals["n"]) == (
             ("films", 4) if split == "movie" else ("people", 8)
@@ -119,6 +119,7 @@ def test_the_ladder_and_the_baselines_stand_beside_the_network(tiny):
         shuffled = table_of_folds(tiny.root / "3-model" / split / "shuffled-cnn")
         right = (shuffled["probability"] > 0.5) == (shuffled["label"] == "face")
         assert result["shuffled_cnn"]["accuracy"] == pytest.approx(right.mean())
+        assert result["shuffled_cnn"]["model"] == result["model"] == "voxel_time_cnn"
         assert result["cost"]["seconds"] > 0 and result["cost"]["peak_memory_gb"] > 0.1
 
 
@@ -303,7 +304,7 @@ def test_two_runs_of_one_script_do_not_meet(tiny, tmp_path):
     root, config = copy_of(tiny, tmp_path)
     with open(root / "5-brain-maps" / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = run(5, config)
+        done = run_here(5, config)
     assert (
         done.returncode == 1
         and "Another run of 5-revert-IG-tobrain.py is working in" in done.stderr

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from neuroface.bold import Labels
+from neuroface.decoding.architectures import DEFAULT
 from neuroface.decoding.comparison import comparison, mark_of, title_of
 from neuroface.decoding.division import Fold
 from neuroface.decoding.figures import plot_curves, plot_history, plot_results
@@ -80,8 +81,13 @@ def write_results(
         "by_movie": scores_by(predictions, "movie", labels.first),
         "by_subject": scores_by(predictions, "subject", labels.first),
     }
-    if model == cfg.MODELS[0]:
-        result |= _nulls(folder, split, folds, y, result["seeds"]["balanced_accuracy"], cfg)
+    if model == cfg.MODELS[0] and cfg.N_PERMUTATIONS_CNN:
+        result["null"] = _null(folder, split, folds, y, result["seeds"]["balanced_accuracy"], cfg)
+    # The network with shuffled voxels is the paper's: its scores stand with it, else with the first network.
+    if SHUFFLED in cfg.BASELINES and model == (DEFAULT if DEFAULT in cfg.MODELS else cfg.MODELS[0]):
+        table, _, its_cost = join_folds(folder, members_of(SHUFFLED, split, folds, 1), len(y))
+        shuffled = scores(y, table["probability"].to_numpy())
+        result["shuffled_cnn"] = {"model": DEFAULT} | shuffled | {"cost": its_cost}
     write_table(target / "predictions.tsv", predictions)
     write_json(target / "metrics.json", result)
     histories = [
@@ -169,10 +175,8 @@ def summary(
     results: dict[str, dict], ladders: dict[str, dict], impossible: dict[str, str], cfg
 ) -> dict:
     """Content of ``3-model/metrics.json``: model → split → scores; the ladder of the linear models."""
-    headline, *others = cfg.MODELS
     return {
-        "network": results[headline],
-        "other_networks": {model: results[model] for model in others},
+        "networks": {model: results[model] for model in cfg.MODELS},
         "best": results.get(BEST, {}),
         "linear_models": {model: results[model] for model in ladders},
         "linear": ladders,
@@ -202,32 +206,19 @@ def write_comparison(
     plot_curves(y, probabilities, f"{split} folds", folder / split / "models.png")
 
 
-def _nulls(
+def _null(
     folder: Path, split: str, folds: list[Fold], y: np.ndarray, of_seeds: list[float], cfg
 ) -> dict:
-    """Scores of the first architecture when it was trained on relabelled events, and on voxels in random order.
+    """Scores of the first architecture when it was trained on relabelled events.
 
     Networks on relabelled events are single ones. They are compared with the mean balanced accuracy
     of single networks, ``of_seeds`` (n_seeds,), not with that of the mean logit over seeds, which
     is higher.
     """
-    result: dict[str, dict] = {}
-    if cfg.N_PERMUTATIONS_CNN:
-        null = []
-        for number in range(1, cfg.N_PERMUTATIONS_CNN + 1):
-            table, _, _ = join_folds(folder, members_of(permuted(number), split, folds, 1), len(y))
-            null.append(
-                balanced_accuracy_score(table["trained_label"], table["probability"] >= 0.5)
-            )
-        observed = float(np.mean(of_seeds))
-        p = p_value(observed, np.array(null))
-        result["null"] = {
-            "n": len(null),
-            "mean": float(np.mean(null)),
-            "observed": observed,
-            "p": p,
-        }
-    if SHUFFLED in cfg.BASELINES:
-        table, _, cost = join_folds(folder, members_of(SHUFFLED, split, folds, 1), len(y))
-        result["shuffled_cnn"] = scores(y, table["probability"].to_numpy()) | {"cost": cost}
-    return result
+    null = []
+    for number in range(1, cfg.N_PERMUTATIONS_CNN + 1):
+        table, _, _ = join_folds(folder, members_of(permuted(number), split, folds, 1), len(y))
+        null.append(balanced_accuracy_score(table["trained_label"], table["probability"] >= 0.5))
+    observed = float(np.mean(of_seeds))
+    p = p_value(observed, np.array(null))
+    return {"n": len(null), "mean": float(np.mean(null)), "observed": observed, "p": p}

@@ -8,7 +8,7 @@ from neuroface.decoding.architectures import DEFAULT
 from neuroface.decoding.comparison import comparison, comparison_cells, mark_of, title_of
 from neuroface.decoding.fold_files import BEST, model_folder
 from neuroface.decoding.split_choice import strictest_first
-from neuroface.decoding.uncertainty import LEAST_FILMS_TO_DIVIDE, RUNS_OF_ONE
+from neuroface.decoding.uncertainty import RUNS_OF_ONE
 from neuroface.pipeline import Section
 
 HELD_OUT = {
@@ -128,22 +128,30 @@ def describe(
                 f"counts at a threshold of 0.5. Right: a calibrated model lies on the diagonal; the numbers are windows per "
                 f"bin, the lines 95 % intervals, and a bin with few windows is unreliable.",
             )
-    for split in splits:
-        if (history := model_folder(folder, split, headline_name) / "history.png").exists():
-            cost = headline[split]["cost"]
-            section.figure(
-                history,
-                f"Training of the {title_of(headline_name)}, {split} folds: a thin line per fold, the mean thick. "
-                "Validation is "
-                + (
-                    "an inner part of the training set. "
-                    if cfg.SELECTION == "inner"
-                    else "the reported fold itself. "
-                )
-                + f"Its loss was lowest after {cost['best_step']:,} of {cost['steps']:,} steps (median over folds). "
-                f"{cost['windows_per_pass']} windows went through the network at once.",
-            )
+    describe_histories(section, folder, results, splits, cfg)
     return section
+
+
+def describe_histories(
+    section: Section, folder: Path, results: dict, splits: list[str], cfg
+) -> None:
+    """Show the training curves of every network."""
+    validation = {
+        "inner": "an inner part of the training set",
+        "paper": "the reported fold itself",
+    }
+    for name in cfg.MODELS:
+        for split in splits:
+            history = model_folder(folder, split, name) / "history.png"
+            if history.exists():
+                cost = results[name][split]["cost"]
+                section.figure(
+                    history,
+                    f"Training of the {title_of(name)}, {split} folds: a thin line per fold, the mean thick. Validation is "
+                    f"{validation[cfg.SELECTION]}. Its loss was lowest after {cost['best_step']:,} of "
+                    f"{cost['steps']:,} steps (median over folds). {cost['windows_per_pass']} windows went through the "
+                    f"network at once.",
+                )
 
 
 def lead(splits: list[str], labels: Labels, cfg) -> str:
@@ -236,12 +244,9 @@ def intervals_caption(intervals: dict) -> str:
             "runs",
             " MCC, F1 and PR AUC have none: with few windows of a class they would be too narrow.",
         )
-    factor = f"{intervals['widened']:.2f} times"
-    if units == "films" and intervals["n"] >= LEAST_FILMS_TO_DIVIDE:
-        factor = f"up to {factor}"
     return (
-        f"{text}; {factor} as wide as for independent {units}, because the models of the folds "
-        f"learnt from each other's {units} (Nadeau & Bengio 2003).{few}"
+        f"{text}; up to {intervals['widened']:.2f} times as wide as for independent {units}, because the "
+        f"models of the folds learnt from each other's {units} (Nadeau & Bengio 2003).{few}"
     )
 
 

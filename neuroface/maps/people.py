@@ -122,6 +122,7 @@ def write_test(
     cfg,
     tests: Mapping[str, MapTest],
     nulls: Mapping[str, Relabelling],
+    pairs: np.ndarray | None,
     unit: tuple[str, str],
 ) -> None:
     """Test a contrast of one method across people; write its maps and its summary.
@@ -133,6 +134,7 @@ def write_test(
     ----------
     tests : method → the test that it gets. nulls : method → its relabellings, if they are its test.
     cfg : N_FLIPS, SEED, VARIANCE_FWHM_MM, CLUSTER_FORMING_P, TR_S.
+    pairs : (n_pairs, 2), neighbours on a mesh; None: voxels that share a side.
     """
     name, method = unit
     contrast, people = about[name], people_with(maps, about[name], method)
@@ -158,10 +160,12 @@ def write_test(
             units = units_to_flip(kind, people, samples)
             signs = sign_flips(units, cfg.N_FLIPS, cfg.SEED, contrast.two_sided)
             flipped = flipped_statistics(values, signs, smooth)
-            null = null_of(flipped, len(people), mask, cfg.CLUSTER_FORMING_P, contrast.two_sided)
+            null = null_of(
+                flipped, len(people), mask, cfg.CLUSTER_FORMING_P, contrast.two_sided, pairs
+            )
             summary |= {"flips": len(signs), "units": len(set(units))}
         test = compare(
-            statistic, null, len(people), mask, cfg.CLUSTER_FORMING_P, contrast.two_sided
+            statistic, null, len(people), mask, cfg.CLUSTER_FORMING_P, contrast.two_sided, pairs
         )
         found |= _maps_of_p(test, mean)
         summary |= _summary(test)

@@ -33,6 +33,7 @@ class Relabelling:
     contrasts : name → contrast, and the people whose maps it tests.
     affine : (4, 4), of the mask. cfg : N_RELABELLINGS, SEED, LABELS, ATTRIBUTION_BASELINE,
         VARIANCE_FWHM_MM, CLUSTER_FORMING_P, and the settings of models.
+    pairs : (n_pairs, 2), neighbours on a mesh; None: voxels that share a side.
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class Relabelling:
     contrasts: dict[str, tuple[Contrast, list[str]]]
     affine: np.ndarray
     cfg: Any
+    pairs: np.ndarray | None = None
 
     def labels(self) -> np.ndarray:
         """(n, 1 + n_labellings), the observed labels first."""
@@ -88,7 +90,7 @@ class Relabelling:
         smooth = variance_smoother(mask, self.affine, self.cfg.VARIANCE_FWHM_MM)
         nulls = relabelled_null(
             self.windows.X, self.labels()[:, part], self.cfg.LABELS, fits, parts_of(self.samples), self.contrasts, mask,
-            self.cfg.CLUSTER_FORMING_P, smooth,
+            self.cfg.CLUSTER_FORMING_P, smooth, self.pairs,
         )  # fmt: skip
         _save(self.null_file(part), {name: np.stack(null) for name, null in nulls.items()})
 

@@ -17,6 +17,7 @@ from .delimited_tables import (
 )
 from .derivative import (
     BidsName as BidsName,
+    holds_results as holds_results,
     map_name as map_name,
     mask_name as mask_name,
 )
@@ -40,6 +41,7 @@ from .settings import (
     StudySettings as StudySettings,
     did_you_mean as did_you_mean,
     experiment_text as experiment_text,
+    fine as fine,
     load_settings as load_settings,
     replaced as replaced,
 )
