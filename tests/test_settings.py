@@ -469,9 +469,10 @@ NOT_STAMPED |= {"splits_why"}  # a sentence on CV_SPLITS
 # depend on it. Of SPACE script 1 reads whether people may share a mask; it says which splits will
 # not be possible.
 NOT_STAMPED_BY = {1: {"ROI_FILE", "SPACE", "CV_SPLITS", "N_FOLDS", "EMBARGO_TRS", "SELECTION"}}
-# Its --check computes the memory of the networks.
 NOT_STAMPED_BY[1] |= {"HELD_OUT_SPLIT"}  # scripts 1 and 2 only say which split script 3 will use
+# Its --check computes the memory and the work of the networks.
 NOT_STAMPED_BY[1] |= {"MODELS", "MODEL_OPTIONS", "CNN_FILTERS", "CNN_DENSE_UNITS", "BATCH_SIZE"}
+NOT_STAMPED_BY[1] |= {"TRAINING", "TRAINING_STEPS", "EPOCHS"}
 # viewer.html of script 8 lies beside the results, and shows maps and pictures that are there.
 NOT_STAMPED_BY[8] = {"ATTRIBUTION_METHODS", "FILM_DIR"}
 OF_THIS_PACKAGE = "neuroface."
