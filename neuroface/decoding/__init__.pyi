@@ -5,7 +5,7 @@ from .architectures import (
     POLYNOMIAL as POLYNOMIAL,
     SCREENED as SCREENED,
     build as build,
-    builder_of as builder_of,
+    builder as builder,
     learning_rates as learning_rates,
 )
 from .batch_sizes import batch_bounds as batch_bounds
@@ -46,9 +46,10 @@ from .fold_files import (
     model_folder as model_folder,
 )
 from .folds import (
-    folds_of as folds_of,
+    FoldSettings as FoldSettings,
     folds_of_all_splits as folds_of_all_splits,
     impossible_splits as impossible_splits,
+    make_folds as make_folds,
 )
 from .keras_files import (
     keras_file_errors as keras_file_errors,
@@ -70,6 +71,7 @@ from .linear import (
 from .metrics import CALIBRATION_BINS as CALIBRATION_BINS, scores as scores
 from .model_cost import multiply_adds as multiply_adds, step_bytes as step_bytes
 from .models import (
+    Training as Training,
     Windows as Windows,
     fit_fold as fit_fold,
     seed_of_member as seed_of_member,
@@ -98,7 +100,7 @@ from .screened import (
     solve_screened_each as solve_screened_each,
 )
 from .second_order import solve_second_order_each as solve_second_order_each
-from .split_choice import AUTO as AUTO, with_splits as with_splits
+from .split_choice import AUTO as AUTO, choose_splits as choose_splits
 from .training import windows_per_pass as windows_per_pass
 from .training_report import describe as describe
 from .uncertainty import (

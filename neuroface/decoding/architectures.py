@@ -1,6 +1,7 @@
 """The networks that can be trained, by name."""
 
 import inspect
+from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
 
@@ -75,23 +76,15 @@ def build(
 
 
 def builder(
-    name: str,
-    mask: np.ndarray,
-    window_trs: int,
-    model_options: dict[str, dict],
-    cnn_filters: tuple[int, int, int],
-    cnn_dense_units: int,
+    name: str, mask: np.ndarray, window_trs: int, options: Mapping[str, dict[str, object]]
 ) -> partial:
-    """:func:`build` with the settings of an experiment, for any ``dtype``; the paper's network has its own settings."""
-    options = model_options | {DEFAULT: {"filters": cnn_filters, "dense_units": cnn_dense_units}}
+    """:func:`build` for any ``dtype``.
+
+    Parameters
+    ----------
+    options : architecture → its own sizes.
+    """
     return partial(build, name, mask, window_trs, options.get(name, {}))
-
-
-def builder_of(name: str, mask: np.ndarray, cfg) -> partial:
-    """:func:`builder` with the settings of an experiment."""
-    return builder(
-        name, mask, cfg.WINDOW_TRS, cfg.MODEL_OPTIONS, cfg.CNN_FILTERS, cfg.CNN_DENSE_UNITS
-    )
 
 
 def learning_rates(
