@@ -119,8 +119,7 @@ def main(participants: tuple[str, ...] = ()):
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError(why_no_window(runs, cfg))
     name_splits(stage, pd.concat(plans.values(), ignore_index=True), cfg)
-    is_bids = cfg.DATASET == "bids"
-    cleaning = cleaning_lines(runs, denoising(cfg), is_bids, design_of(runs, cfg))
+    cleaning = cleaning_lines(runs, denoising(cfg), cfg.DATASET == "bids", design_of(runs, cfg))
     for line in (*describe_trials(runs, cfg), *describe_pauses(runs), *cleaning):
         print(f"  {line}")
     mask, affine, computed = make_group_mask(stage, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)

@@ -128,10 +128,10 @@ def main():
     study = {"split": cfg.HELD_OUT_SPLIT, "selection": cfg.SELECTION}
     study |= summarize(results, list(scored.values()), aucs, curves)
     write_json(stage.folder / "metrics.json", study | {"runs": list(results)})
-    clock = clock_of_onsets(cfg.DATASET, cfg.FILM_EVENT)
     draw(
-        stage.folder, scored, results, curves, labels, clock, cfg.PLOT_INTERVAL_S, cfg.MIN_STRETCH_S
-    )
+        stage.folder, scored, results, curves, labels, clock_of_onsets(cfg.DATASET, cfg.FILM_EVENT),
+        cfg.PLOT_INTERVAL_S, cfg.MIN_STRETCH_S,
+    )  # fmt: skip
     section = describe(stage.folder, list(scored), results, study, labels)
     show_films(stage, section, scored, mask, affine, cfg)
     stage.finish(f"predictions of {len(runs)} runs", section)
