@@ -5,6 +5,7 @@ from .architectures import (
     POLYNOMIAL as POLYNOMIAL,
     SCREENED as SCREENED,
     build as build,
+    build_with as build_with,
     builder as builder,
     learning_rates as learning_rates,
 )
@@ -23,7 +24,7 @@ from .compiled import (
     initial_variables as initial_variables,
 )
 from .confounds import TOGETHER as TOGETHER, confound_scores as confound_scores
-from .crossed import crossed_error as crossed_error
+from .crossed import crossed_error as crossed_error, sum_of_variances as sum_of_variances
 from .division import (
     Embargo as Embargo,
     Fold as Fold,
@@ -38,6 +39,7 @@ from .fold_files import (
     PERMUTED as PERMUTED,
     SHUFFLED as SHUFFLED,
     Member as Member,
+    held_out_rows as held_out_rows,
     is_closed_form as is_closed_form,
     is_linear as is_linear,
     is_trained as is_trained,
@@ -68,7 +70,12 @@ from .linear import (
     window_features as window_features,
     window_kernel as window_kernel,
 )
-from .metrics import CALIBRATION_BINS as CALIBRATION_BINS, scores as scores
+from .metrics import (
+    CALIBRATION_BINS as CALIBRATION_BINS,
+    balanced_accuracies as balanced_accuracies,
+    expected_calibration_error as expected_calibration_error,
+    scores as scores,
+)
 from .model_cost import multiply_adds as multiply_adds, step_bytes as step_bytes
 from .models import (
     Training as Training,
@@ -79,6 +86,7 @@ from .models import (
 )
 from .network import (
     build_network as build_network,
+    classifier as classifier,
     load_network as load_network,
     logit_network as logit_network,
     predict_logits as predict_logits,
@@ -93,7 +101,11 @@ from .results import (
     write_member as write_member,
     write_results as write_results,
 )
-from .rivals import attended as attended, convolved_volumes as convolved_volumes
+from .rivals import (
+    OVER_SPACE as OVER_SPACE,
+    convolved_volumes as convolved_volumes,
+    encoded as encoded,
+)
 from .screened import (
     SCREENS as SCREENS,
     gains_of as gains_of,
@@ -106,6 +118,7 @@ from .training_report import describe as describe
 from .uncertainty import (
     LEAST_CLUSTERS as LEAST_CLUSTERS,
     LEAST_FILMS_TO_DIVIDE as LEAST_FILMS_TO_DIVIDE,
+    exchanged_labels as exchanged_labels,
     p_value as p_value,
     permuted_labels as permuted_labels,
     weighted_scores as weighted_scores,

@@ -1,9 +1,10 @@
 """The networks that can be trained, by name."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
+from typing import Any
 
 from neuroface import NeuroFaceError
 from neuroface.pipeline import did_you_mean
@@ -52,27 +53,48 @@ def build(
     from neuroface.pipeline import keras
 
     function = _function(name)
-    known = [
-        p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY
-    ]
+
+    def network():
+        model = function(int(mask.sum()), window_trs, mask, **options)
+        model.get_layer("logit")
+        return model
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        return build_with(name, function, options, network)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def build_with(
+    name: str, function: Callable, options: Mapping[str, object], network: Callable[[], Any]
+):
+    """Call ``network()``, which builds an architecture with its own sizes.
+
+    Parameters
+    ----------
+    name : in MODELS. function : the architecture; ``options`` may set its keyword-only parameters.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the architecture has no such option, or cannot be built with it.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
     for option in options:
         if option not in known:
             raise NeuroFaceError(
                 f"MODEL_OPTIONS: {name} has no option {option!r}{did_you_mean(option, known)}. It has {', '.join(known)}."
             )
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype)
     try:
-        model = function(int(mask.sum()), window_trs, mask, **options)
-        model.get_layer("logit")
-        return model
+        return network()
     except (TypeError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise NeuroFaceError(
             f"MODEL_OPTIONS: {name} cannot be built with {options} ({first})."
         ) from error
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def builder(
