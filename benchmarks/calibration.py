@@ -21,7 +21,17 @@ import numpy as np
 from joblib import Parallel, delayed
 from null_studies.case import Case
 
-AREAS = ("intervals", "decoders", "maps", "regions", "timeline", "volumes", "film", "images")
+AREAS = (
+    "intervals",
+    "decoders",
+    "maps",
+    "regions",
+    "timeline",
+    "volumes",
+    "film",
+    "encoding",
+    "images",
+)
 
 
 def main():

@@ -145,7 +145,8 @@ def test_one_persons_intervals_are_over_runs_if_there_are_enough(settings, n_run
 def test_the_divided_variance_of_many_films_is_said(settings, n_films):
     text, _ = paragraph(settings, facts=FACTS | {"films": n_films})
     assert "over films where films were held out" in text
-    assert ("the part that was found within them was counted twice" in text) == (n_films == 16)
+    assert "the variance of what the labels add to a score" in text
+    assert ("within films where films were held out" in text) == (n_films == 16)
 
 
 def paragraph(settings, done=ALL, facts=FACTS, backends=("tensorflow",)):

@@ -8,7 +8,7 @@ from neuroface.decoding.architectures import DEFAULT
 from neuroface.decoding.comparison import comparison, comparison_cells, mark_of, title_of
 from neuroface.decoding.fold_files import BEST, model_folder
 from neuroface.decoding.split_choice import strictest_first
-from neuroface.decoding.uncertainty import LEAST_FILMS_TO_DIVIDE, RUNS_OF_ONE
+from neuroface.decoding.uncertainty import RUNS_OF_ONE
 from neuroface.pipeline import Section
 
 HELD_OUT = {
@@ -242,12 +242,9 @@ def intervals_caption(intervals: dict) -> str:
             "runs",
             " MCC, F1 and PR AUC have none: with few windows of a class they would be too narrow.",
         )
-    factor = f"{intervals['widened']:.2f} times"
-    if units == "films" and intervals["n"] >= LEAST_FILMS_TO_DIVIDE:
-        factor = f"up to {factor}"
     return (
-        f"{text}; {factor} as wide as for independent {units}, because the models of the folds "
-        f"learnt from each other's {units} (Nadeau & Bengio 2003).{few}"
+        f"{text}; up to {intervals['widened']:.2f} times as wide as for independent {units}, because the "
+        f"models of the folds learnt from each other's {units} (Nadeau & Bengio 2003).{few}"
     )
 
 

@@ -11,9 +11,12 @@ from scipy.stats import t
 # says nothing. Coverage was measured with 4 and more (docs/reading-the-numbers.md).
 LEAST_CLUSTERS = 4
 RUNS_OF_ONE = "runs of one person"
-# Of film folds, from which the part of the variance that is doubled is estimated from fifths of
-# films. With fewer films the estimate is too uncertain, and all of it counts twice.
+# Of film folds, from which differences between films are told from chance within films by fifths of
+# films. With fewer films the estimate is too uncertain.
 LEAST_FILMS_TO_DIVIDE, N_FIFTHS = 16, 5
+# So little that the score, on the logit scale too, changes in proportion: the labels of one of four
+# films mixed as a whole would take an accuracy of .99 to .87.
+MIXED_SHARE = 0.001
 HOLD_FOR_FEW_WINDOWS = (
     "accuracy",
     "auc",
@@ -26,7 +29,7 @@ def jackknife_interval(
     limits: tuple[float, float] | None = None,
     cross_validated: bool = False,
     level: float = 0.95,
-    without_parts: np.ndarray | None = None,
+    mixed: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """t interval of any statistic from its values without one cluster each (delete-one-cluster jackknife).
 
@@ -40,10 +43,10 @@ def jackknife_interval(
     whole : (...) on all clusters. left_out : (n_clusters, ...) without each cluster.
     cross_validated : each cluster is predicted by a model that learnt from other ones (film folds,
         people folds): see :func:`widening`. Else the clusters are independent.
-    without_parts : (n_clusters, n_parts, ...) without one part of a cluster each, if the clusters
-        are ``cross_validated``. What clusters have by chance, as the variance within them tells, is
-        then the variance that counts twice. Differences between clusters that are more than this
-        count once.
+    mixed : (n_clusters, n_parts, ...) with a MIXED_SHARE of the labels mixed in one part of a
+        cluster each, if the clusters are ``cross_validated``. Only the variance of what labels add
+        to the statistic counts twice then: that between clusters, or with several parts that within
+        clusters. None: all variance counts twice.
     limits : lowest and highest possible value. The interval is then computed on the logit scale,
         which keeps it inside; where a value lies at a limit, on the scale of the statistic, cut at
         the limits.
@@ -58,43 +61,42 @@ def jackknife_interval(
     if n < LEAST_CLUSTERS:
         return np.full(whole.shape, np.nan), np.full(whole.shape, np.nan)
     quantile = t.ppf((1 + level) / 2, n - 1)
-    half = quantile * _error(left_out, cross_validated, without_parts)
+    half = quantile * _error(whole, left_out, cross_validated, mixed)
     low, high = whole - half, whole + half
     if limits is None:
         return low, high
     least, most = limits
     low, high = np.maximum(low, least), np.minimum(high, most)
     every = np.concatenate([whole[None], left_out])
-    if without_parts is not None:
-        every = np.concatenate([every, np.reshape(without_parts, (-1, *whole.shape))])
+    if mixed is not None:
+        every = np.concatenate([every, np.reshape(mixed, (-1, *whole.shape))])
     values = (every - least) / (most - least)
     inside = ((values > 0) & (values < 1)).all(axis=0)
     transformed = logit(np.where(inside, values, 0.5))
-    if without_parts is not None:
-        without_parts = transformed[n + 1 :].reshape(np.shape(without_parts))
-    half = quantile * _error(transformed[1 : n + 1], cross_validated, without_parts)
+    if mixed is not None:
+        mixed = transformed[n + 1 :].reshape(np.shape(mixed))
+    half = quantile * _error(transformed[0], transformed[1 : n + 1], cross_validated, mixed)
     low = np.where(inside, least + (most - least) * expit(transformed[0] - half), low)
     high = np.where(inside, least + (most - least) * expit(transformed[0] + half), high)
     return low, high
 
 
 def _error(
-    left_out: np.ndarray, cross_validated: bool, without_parts: np.ndarray | None
+    whole: np.ndarray, left_out: np.ndarray, cross_validated: bool, mixed: np.ndarray | None
 ) -> np.ndarray:
     """Standard error of :func:`jackknife_interval`."""
     error = _jackknife_error(left_out)
     if not cross_validated:
         return error
-    if without_parts is None:
+    if mixed is None:
         return error * widening(len(left_out))
-    # The variance within clusters, of independent parts of the same size, added up over clusters. A
-    # cluster without a part weighs less than the others, so the factor is the inverse of that of a
-    # jackknife.
-    parts = np.asarray(without_parts, dtype=float)
-    n_parts = parts.shape[1]
-    deviation = parts - parts.mean(axis=1, keepdims=True)
-    within = n_parts / (n_parts - 1) * (deviation**2).sum(axis=(0, 1))
-    doubled = np.minimum(within, error**2)
+    # What the labels of a part of a cluster add to the statistic. Its variance between clusters, or
+    # within clusters if they have several parts, is that of a sum over all parts.
+    added = (whole - np.asarray(mixed, dtype=float)) / MIXED_SHARE
+    axis, n = (1, added.shape[1]) if added.shape[1] > 1 else (0, len(added))
+    deviation = added - added.mean(axis=axis, keepdims=True)
+    by_labels = n / (n - 1) * (deviation**2).sum(axis=(0, 1))
+    doubled = np.minimum(by_labels, error**2)
     return np.sqrt(error**2 + doubled * (widening(len(left_out)) ** 2 - 1))
 
 
@@ -111,9 +113,12 @@ def widening(n_clusters: int) -> float:
     learnt from the other. So each pair counts twice in the sum, and only once in the variance
     between clusters: the variance is twice as large. It is 1 + n / (n − 1) times as large here: the
     correction of Nadeau & Bengio (2003, Machine Learning 52:239), with one cluster as the test set
-    and the others as the training set. With an effect and many clusters the models hardly depend on
-    a single cluster, and the factor is larger than necessary: then ``without_parts`` of
-    :func:`jackknife_interval` makes it smaller.
+    and the others as the training set.
+
+    Two parts of the variance are no sums over such pairs, and ``mixed`` of
+    :func:`jackknife_interval` makes the factor smaller. One is the share of windows that are called
+    class 1, on which accuracy and F1 depend: models learn differences between labels, which say
+    nothing about it. The other are differences between clusters in how large the effect is.
     """
     return float(np.sqrt(1 + n_clusters / max(n_clusters - 1, 1)))
 
@@ -134,8 +139,7 @@ def intervals_of_split(
     Returns
     -------
     over : "films", "runs of one person" or "people". n : how many.
-    widened : factor for models that learn from each other's films, runs or people; with 16 films or
-    more its upper limit.
+    widened : upper limit of the factor for models that learn from each other's films, runs or people.
     scores : result of :func:`cluster_intervals`; over runs of one person only accuracy and AUC.
     why_none : why ``scores`` is empty, else "".
     """
@@ -145,10 +149,11 @@ def intervals_of_split(
     cross_validated = split in ("movie", "subject") or over == RUNS_OF_ONE
     clusters = windows.groupby(columns, sort=False).ngroup().to_numpy()
     n = len(np.unique(clusters))
-    parts = None
+    parts = np.zeros(len(y), dtype=int)
     if over == "films" and n >= LEAST_FILMS_TO_DIVIDE:
         parts = fifths_of_films(windows)
-    found, why = cluster_intervals(y, probability, clusters, cross_validated, parts=parts), ""
+    found = cluster_intervals(y, probability, clusters, parts if cross_validated else None)
+    why = ""
     if over == RUNS_OF_ONE:
         found = {name: interval for name, interval in found.items() if name in HOLD_FOR_FEW_WINDOWS}
     if n < LEAST_CLUSTERS:
@@ -179,9 +184,8 @@ def cluster_intervals(
     y: np.ndarray,
     probability: np.ndarray,
     clusters: np.ndarray,
-    cross_validated: bool = False,
-    level: float = 0.95,
     parts: np.ndarray | None = None,
+    level: float = 0.95,
 ) -> dict[str, tuple[float, float]]:
     """Intervals of scores over whole people (or films): :func:`jackknife_interval` without one of them each.
 
@@ -190,10 +194,10 @@ def cluster_intervals(
 
     Parameters
     ----------
-    y, probability : (n,). clusters : (n,) person or film of each window. cross_validated : of
-        :func:`jackknife_interval`.
-    parts : (n,) part of its cluster that each window belongs to, 0 to N_FIFTHS − 1
-        (:func:`fifths_of_films`); None: clusters are not divided.
+    y, probability : (n,). clusters : (n,) person or film of each window.
+    parts : where the models of clusters learnt from each other's, the part of its cluster that each
+        window belongs to, (n,) of 0, 1, …; all 0 where clusters are not divided. None: clusters are
+        independent.
 
     Returns
     -------
@@ -208,7 +212,7 @@ def cluster_intervals(
     if len(names) < LEAST_CLUSTERS or not both.all():
         return {}
     values = weighted_scores(y, probability, np.vstack([np.ones_like(y, dtype=int), without]))
-    without_parts = {} if parts is None else _scores_without_parts(y, probability, cluster, parts)
+    mixed = {} if parts is None else scores_of_mixed_labels(y, probability, cluster, parts)
     result = {}
     for name, value in values.items():
         if np.ptp(value) < 1e-12:
@@ -217,22 +221,27 @@ def cluster_intervals(
             value[0],
             value[1:],
             LIMITS.get(name, (0, 1)),
-            cross_validated,
+            parts is not None,
             level,
-            without_parts.get(name),
+            mixed.get(name),
         )
         result[name] = float(low), float(high)
     return result
 
 
-def _scores_without_parts(
+def scores_of_mixed_labels(
     y: np.ndarray, probability: np.ndarray, cluster: np.ndarray, parts: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Scores (n_clusters, N_FIFTHS) without one part of a cluster each; a cluster at a time, to save memory."""
-    of_clusters = []
+    """Scores (n_clusters, n_parts) where labels of one part of a cluster are mixed.
+
+    A MIXED_SHARE of each of its windows belongs to both classes, by their shares of all windows. A
+    cluster at a time, to save memory.
+    """
+    of_clusters, other = [], y + MIXED_SHARE * (y.mean() - y)
     for number in range(cluster.max() + 1):
-        left_out = (cluster == number) & (parts == np.arange(N_FIFTHS)[:, None])
-        of_clusters.append(weighted_scores(y, probability, (~left_out).astype(int)))
+        here = (cluster == number) & (parts == np.arange(parts.max() + 1)[:, None])
+        labels = np.where(here, other, y)
+        of_clusters.append(weighted_scores(labels, probability, np.ones_like(here, dtype=int)))
     return {name: np.stack([scores[name] for scores in of_clusters]) for name in of_clusters[0]}
 
 
@@ -246,14 +255,15 @@ def weighted_scores(
 
     Parameters
     ----------
-    y, probability : (n,). times : (n_draws, n) weight of each window; each row holds both classes.
+    y : (n,), or (n_draws, n); a number between 0 and 1 is a share of class 1. probability : (n,).
+    times : (n_draws, n) weight of each window; each row holds both classes.
 
     Returns
     -------
     accuracy, mcc, f1 (threshold 0.5), auc, pr_auc (average precision) : (n_draws,) each.
     """
     order = np.argsort(-probability, kind="stable")
-    y, probability, times = y[order], probability[order], times[:, order]
+    y, probability, times = y[..., order], probability[order], times[:, order]
     last = np.flatnonzero(
         np.append(np.diff(probability) != 0, True)
     )  # windows of equal probability share a threshold
@@ -265,7 +275,7 @@ def weighted_scores(
     beaten = n_negative[:, None] - alarms + new_alarms / 2
     precision = np.divide(hits, hits + alarms, out=np.zeros_like(hits), where=hits + alarms > 0)
     said = probability >= 0.5
-    tp, fp = times @ (y * said), times @ ((1 - y) * said)
+    tp, fp = ((times * which)[:, said].sum(axis=1) for which in (y, 1 - y))
     fn, tn = n_positive - tp, n_negative - fp
     spread = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
     return {

@@ -283,13 +283,13 @@ def _intervals(s: dict, f: dict) -> str:
     if not any(whole.values()):
         return f"{text}."
     held_out = _and([kind for kind, is_held_out in whole.items() if is_held_out], "or")
-    text = (
-        f"{text}, wider where whole {held_out} were held out, because the models of the folds learnt from each other's data "
-        "(Nadeau & Bengio 2003)."
-    )
+    within = ""
     if whole["films"] and f["films"] >= LEAST_FILMS_TO_DIVIDE:
-        text += " Of the variance between films, the part that was found within them was counted twice for this reason."
-    return text
+        within = ", within films where films were held out,"
+    return (
+        f"{text}, wider where whole {held_out} were held out, because the models of the folds learnt from each other's data "
+        f"(Nadeau & Bengio 2003): the variance of what the labels add to a score{within} was counted twice."
+    )
 
 
 def _attributions(s: dict, f: dict) -> str:

@@ -103,11 +103,17 @@ class Film:
         Raises
         ------
         NeuroFaceError
-            If the file cannot be read on.
+            If the track is encrypted or the file cannot be read on.
         """
         av = film_package("av")
         try:
             for packet in _packets(container, track):
+                # A decoder conceals what it cannot read: of some encrypted films it makes pictures.
+                if packet.has_sidedata("encryption_info"):
+                    raise NeuroFaceError(
+                        f"{self.path}: its {track.type} track is encrypted. Export the film without protection, or "
+                        f"use another copy."
+                    )
                 try:
                     frames = packet.decode()
                 except av.FFmpegError:
