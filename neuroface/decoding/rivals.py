@@ -91,22 +91,23 @@ def transformer(
     windows = window_input(n_voxels, window_trs)
     x = layers.Reshape((window_trs, n_voxels))(layers.Permute((2, 1, 3))(windows))
     x = layers.Dense(width, name="embedding")(x)
-    x = encoded(TimeStamps(name="time_stamps")(x), heads, depth, feed_forward, dropout, OVER_TIME)
+    x = encoded(x, TimeStamps(name="time_stamps"), heads, depth, feed_forward, dropout, OVER_TIME)
     return classifier(windows, layers.GlobalAveragePooling1D(name="mean_over_time")(x))
 
 
 def encoded(
-    tokens, heads: int, depth: int, feed_forward: int, dropout: float, over: tuple[str, int]
-):
+    tokens, positions, heads: int, depth: int, feed_forward: int, dropout: float, over: tuple[str, int]
+):  # fmt: skip
     """Transformer encoder, normalised before each block (Xiong et al. 2020, ICML).
 
     Parameters
     ----------
-    tokens : (n, …, width), positions included. over : name and number of the axis that attention
-    acts over.
+    tokens : (n, …, width). positions : layer that adds the position of each token.
+    over : name and number of the axis that attention acts over.
     """
     name, axis = over
-    x = layers.Dropout(dropout)(tokens)
+    # Dropout is made before the layer of positions is built: both draw seeds, in this order.
+    x = layers.Dropout(dropout)(positions(tokens))
     for number in range(1, depth + 1):
         x = x + attended(x, heads, dropout, (axis,), f"attention_over_{name}_{number}")
         hidden = layers.Dense(feed_forward, activation="gelu", name=f"feed_forward_{number}")(
@@ -168,7 +169,7 @@ def hybrid(
     x = x + attended(x, heads, dropout, (2,), "attention_over_space")
     x = layers.Dropout(dropout)(layers.Reshape((window_trs, -1))(x))
     x = layers.Dense(width, name="embedding")(x)
-    x = encoded(TimeStamps(name="time_stamps")(x), heads, depth, feed_forward, dropout, OVER_TIME)
+    x = encoded(x, TimeStamps(name="time_stamps"), heads, depth, feed_forward, dropout, OVER_TIME)
     x = layers.GlobalAveragePooling1D(name="mean_over_time")(x)
     x = DropConnectDense(width, drop_connect, kernel_initializer="he_normal", name="dense")(x)
     return classifier(windows, layers.LeakyReLU(negative_slope=LEAK)(x))

@@ -151,9 +151,8 @@ def hybrid(
         return released.input, released.get_layer("logit").input
     maps = convolved_volumes(volumes, mask, filters)
     tokens = layers.Dense(width, name="embedding")(layers.Reshape((1, -1, filters[-1]))(maps))
-    x = encoded(
-        PlaceEmbedding(name="places")(tokens), heads, depth, feed_forward, dropout, OVER_SPACE
-    )
+    places = PlaceEmbedding(name="places")
+    x = encoded(tokens, places, heads, depth, feed_forward, dropout, OVER_SPACE)
     return volumes, decided(layers.Reshape((-1, width))(x), width, drop_connect)
 
 
@@ -187,8 +186,8 @@ def transformer_only(
     """The hybrid without its 3D-CNN: tokens are cubes of ``patch`` voxels, embedded linearly (Dosovitskiy et al. 2021)."""
     x = ToVolumes(bounding_box(mask), name="volumes")(volumes)
     maps = VolumeConv3D(width, patch, strides=patch, padding="same", name="embedding")(x)
-    tokens = PlaceEmbedding(name="places")(layers.Reshape((1, -1, width))(maps))
-    x = encoded(tokens, heads, depth, feed_forward, dropout, OVER_SPACE)
+    tokens, places = layers.Reshape((1, -1, width))(maps), PlaceEmbedding(name="places")
+    x = encoded(tokens, places, heads, depth, feed_forward, dropout, OVER_SPACE)
     return volumes, decided(layers.Reshape((-1, width))(x), width, drop_connect)
 
 
