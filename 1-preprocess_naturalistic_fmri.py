@@ -11,7 +11,8 @@ Reads     the data set in DATASET_DIR: BOLD and mask per person, annotation per 
           or run (BIDS ``events.tsv``). DATASET = "demo" writes its data set first.
 Writes    1-windows/group_mask.nii.gz (x, y, z) uint8; mask_overlap.nii.gz (x, y, z) float32, share
             of people per voxel; mask_costs.tsv, voxels that each person's mask takes from the
-            group; where the data have no masks own_masks/
+            group; where the data have no masks own_masks/; of BOLD on the cortical surface the
+            group mask as .dscalar.nii or .shape.gii, and mesh_hemi-<L or R>.surf.gii
           1-windows/<sub>/<sub>_task-<movie>_windows.npy (n_windows, n_voxels, WINDOW_TRS) float32,
             C order of the mask
           1-windows/<sub>/<sub>_task-<movie>_windows.tsv, one row per window
@@ -57,6 +58,7 @@ from neuroface.bold import (
     window_table,
     windows_file,
     write_parcel_names,
+    write_surface_space,
 )  # fmt: skip
 from neuroface.decoding import impossible_splits
 from neuroface.face_study import (
@@ -123,7 +125,7 @@ def main(participants: tuple[str, ...] = ()):
     for line in (*describe_trials(runs, cfg), *describe_pauses(runs), *cleaning):
         print(f"  {line}")
     mask, affine, computed = make_group_mask(stage, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
-    write_parcel_names(stage.folder, runs, mask)
+    write_places(stage, runs, mask, cfg)
     for run in plans:
         image, shape = open_header(run.bold)
         check_grid(run.bold, shape, image.affine, mask.shape, affine)
@@ -139,6 +141,13 @@ def main(participants: tuple[str, ...] = ()):
     name_constant_voxels(stage, runs, int(mask.sum()))
     section = describe(stage, runs, mask, computed, cleaning, cfg)
     stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", section)
+
+
+def write_places(stage: Stage, runs: list[Run], mask: np.ndarray, cfg: FaceSettings) -> None:
+    """Write what the voxels are, where they are parcels or vertices."""
+    write_parcel_names(stage.folder, runs, mask)
+    if mesh := write_surface_space(stage.folder, runs, mask, Path(cfg.DATASET_DIR)):
+        print(f"  {mesh}")
 
 
 def cut_participants(stage: Stage, cut, runs: list[Run], participants: tuple[str, ...]) -> None:

@@ -5,15 +5,16 @@ space, for any viewer.
 
 Reads     4-attributions/, 1-windows/group_mask.nii.gz
 Writes    5-brain-maps/<sub>/<sub>_task-<movie>_label-<label>_window-<i>_<method>.nii.gz (x, y, z,
-            WINDOW_TRS) float32
+            WINDOW_TRS) float32; of BOLD on the cortical surface the same as .dtseries.nii or
+            _hemi-<L or R>.func.gii
 Settings  ATTRIBUTION_METHODS
 Takes     disk: at full size about 1.5 MB per window and method; memory: one window
 """
 
 from neuroface import NeuroFaceError
-from neuroface.bold import read_mask, write_map
+from neuroface.bold import read_mask, surface_space, write_map
 from neuroface.face_study import STUDY
-from neuroface.maps import brain_map_file
+from neuroface.maps import brain_map_file, write_surface_maps
 from neuroface.pipeline import Section, Stage, open_npy, run_script
 
 
@@ -42,6 +43,7 @@ def main():
     stage.each(
         put_back, units, lambda unit: brain_map_file(stage.folder, *unit).exists(), "windows"
     )
+    write_surface_maps(stage, surface_space(stage.folder_of(1)), cfg.TR_S, "sub-*/")
 
     section = Section(
         "Brain maps",

@@ -18,6 +18,8 @@ Writes    6-averages/<sub>_label-<label>_<method>[_absolute].nii.gz, group_… (
             models, their null
           6-averages/group_reference-haufe.nii.gz (x, y, z, WINDOW_TRS), <sub>_ and
             group_reference-glm.nii.gz (x, y, z)
+          of BOLD on the cortical surface all of these as .dtseries.nii or .dscalar.nii, or as
+          _hemi-<L or R>.func.gii or .shape.gii
           6-averages/peaks.tsv, map_correlations.tsv; with regions roi_shares.tsv and
             roi_shares_<method>.png, roi_bold.png
 Settings  ATTRIBUTION_METHODS, SPACE, ROI_FILE, ROI_MASKS, N_RANDOM_REGIONS, MAP_TEST,
@@ -39,6 +41,7 @@ from neuroface.bold import (
     read_rois,
     regions_in_mask,
     stretches_of_labels,
+    surface_space,
     unmask,
     voxel_positions_mm,
     write_map,
@@ -90,6 +93,7 @@ from neuroface.maps import (
     spread_rows,
     write_parcel_maps,
     write_spread,
+    write_surface_maps,
     write_test,
 )  # fmt: skip
 from neuroface.pipeline import (
@@ -114,6 +118,8 @@ def main():
         STUDY, 6, cfg, __doc__, reads=(1, 2, 3, 5) if cfg.N_SEEDS == 1 else (1, 2, 3, 4, 5)
     )
     brain = read_mask(stage.folder_of(1) / "group_mask.nii.gz")
+    space = surface_space(stage.folder_of(1))
+    pairs = space.neighbours(brain[0]) if space else None
     samples = read_table(stage.folder_of(2) / "samples.tsv")
     maps = find_maps(stage.folder_of(5), cfg.ATTRIBUTION_METHODS)
     runs = runs_for_glm(cfg) if "glm" in cfg.REFERENCE_MAPS else []
@@ -153,7 +159,7 @@ def main():
     )
     for what, why in left_out:
         stage.leave_out(what, why)
-    tests, nulls = tests_of(stage, maps, contrasts, about, brain, cfg)
+    tests, nulls = tests_of(stage, maps, contrasts, about, brain, pairs, cfg)
     for null in nulls.values():
         stage.each(
             null.write_refits,
@@ -169,8 +175,8 @@ def main():
         )
     settings = group_test_settings(cfg)
     test = partial(
-        write_test, stage.folder, maps, about, samples, *brain, cfg.TR_S, settings, tests, nulls
-    )
+        write_test, stage.folder, maps, about, samples, *brain, cfg.TR_S, settings, tests, nulls, pairs
+    )  # fmt: skip
     stage.each(
         test,
         contrasts,
@@ -189,6 +195,7 @@ def main():
     if "glm" in cfg.REFERENCE_MAPS:
         write_effects(stage, runs, brain, cfg)
     write_parcel_maps(stage, parcel_names(stage.folder_of(1)), brain[0])
+    write_surface_maps(stage, space, cfg.TR_S)
     section = summarize(stage, people, contrasts, about, brain, cfg)
     stage.finish(
         f"means of {len({unit[0] for unit in maps})} people, {len(contrasts)} group tests", section
@@ -207,9 +214,13 @@ def tests_of(
     contrasts: list[tuple[str, str]],
     about: dict,
     brain: Brain,
+    pairs: np.ndarray | None,
     cfg: FaceSettings,
 ) -> tuple[dict, dict]:
-    """Method → the test of its group maps; and method → its relabellings, where they are the test."""
+    """Method → the test of its group maps; and method → its relabellings, where they are the test.
+
+    ``pairs`` : (n_pairs, 2), voxels that are neighbours on a mesh; None: those that share a side.
+    """
     training, split = stage.folder_of(3), cfg.HELD_OUT_SPLIT
     samples = read_table(model_folder(training, split, cfg.EXPLAINED_MODEL) / "predictions.tsv")
     samples["model"] = samples["fold"]
@@ -235,7 +246,7 @@ def tests_of(
             folder = stage.folder / "relabelled"
             null = Relabelling(
                 folder, method, windows, samples, folds, models, of, brain[1], cfg.LABELS,
-                cfg.ATTRIBUTION_BASELINE, group_test_settings(cfg), model_options(cfg),
+                cfg.ATTRIBUTION_BASELINE, group_test_settings(cfg), model_options(cfg), pairs,
             )  # fmt: skip
             if obstacle := null.obstacle():
                 tests[method] = MapTest("none", obstacle)
@@ -283,6 +294,18 @@ def write_effects(stage: Stage, runs: list[Run], brain: Brain, cfg: FaceSettings
     )
 
 
+def places_of(folder: Path, brain: Brain) -> tuple[pd.DataFrame | None, np.ndarray | None]:
+    """Where the places of parcels or a surface are, in words and in mm; (None, None) of volumes."""
+    if parcels := parcel_names(folder):
+        return pd.DataFrame({"parcel": parcels}), None
+    space = surface_space(folder)
+    if space is None:
+        return None, None
+    positions = space.positions_mm(brain[0])
+    unknown = np.isnan(positions)
+    return space.table(brain[0]), np.where(unknown, voxel_positions_mm(*brain), positions)
+
+
 def summarize(
     stage: Stage,
     people: dict,
@@ -310,10 +333,10 @@ def summarize(
         ),
     )
     if tests:
-        parcels = parcel_names(stage.folder_of(1))
         peaks = peak_table(
-            stage.folder, contrasts, about, *brain, rois, roi_word(cfg), cfg.TR_S, parcels
-        )
+            stage.folder, contrasts, about, *brain, rois, roi_word(cfg), cfg.TR_S,
+            *places_of(stage.folder_of(1), brain),
+        )  # fmt: skip
         write_table(stage.folder / "peaks.tsv", peaks)
         describe_tests(section, tests, about, peaks, roi_word(cfg), cfg.TR_S, cfg.SPACE)
 

@@ -3,25 +3,31 @@
 Draws the group's mean attribution on the fsaverage5 mesh of nilearn: one column per volume of the
 window, a ventral view of both hemispheres, a lateral view of each, one colour scale per figure.
 Lines outline the regions and the areas that pass the corrected threshold. Also draws a glass brain,
-an animation, an interactive view, and the reference maps.
+an animation, an interactive view, and the reference maps. Data that are on the cortical surface are
+drawn on their own mesh, without a projection and without a glass brain.
 
 Reads     6-averages/group_*.nii.gz, 1-windows/group_mask.nii.gz
 Writes    7-figures/group_contrast-<contrast>_<method>_surface.png and .pdf, _glass.png and .pdf,
             .gif
           7-figures/group_contrast-<label>_<method>_interactive.html (first label);
             references_<method>.png and .pdf
-Settings  ATTRIBUTION_METHODS, SPACE (must be "MNI"), ROI_FILE, REFERENCE_MAPS
+Settings  ATTRIBUTION_METHODS, SPACE ("MNI" or "surface"), ROI_FILE, REFERENCE_MAPS
 Takes     1 to 4 s per figure, including its PDF; 0.5 GB
 """
 
 import re
-import warnings
 from functools import partial
 from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.attribution import METHODS
-from neuroface.bold import read_mask, read_masked, read_rois, voxel_positions_mm
+from neuroface.bold import (
+    read_mask,
+    read_masked,
+    read_rois,
+    surface_space,
+    voxel_positions_mm,
+)
 from neuroface.face_study import STUDY, FaceSettings, labels_of
 from neuroface.maps import (
     ALPHA,
@@ -33,6 +39,7 @@ from neuroface.maps import (
     draw_glass_brain,
     draw_surfaces,
     load_hemispheres,
+    place_hemispheres,
     project,
     read_reference,
     symmetric_scale,
@@ -40,9 +47,8 @@ from neuroface.maps import (
 from neuroface.pipeline import Section, Stage, atomic, read_json, run_script
 
 import numpy as np
-from nilearn.datasets import load_fsaverage, load_fsaverage_data
 from nilearn.plotting import view_surf
-from nilearn.surface import SurfaceImage
+from nilearn.surface import InMemoryMesh, PolyMesh, SurfaceImage
 
 BLACK = "Black outlines: regions of ROI_FILE."
 GREEN = f"Green: p ≤ {ALPHA}, corrected over all voxels and seconds."
@@ -57,14 +63,14 @@ VENTRAL = "Ventral views have the front of the brain on top and the left hemisph
 
 def main():
     cfg = STUDY.load_settings(__file__)
-    if cfg.SPACE != "MNI":
+    if cfg.SPACE == "native":
         raise NeuroFaceError(
             f"SPACE is {cfg.SPACE!r}: surface maps need BOLD in MNI space. The maps in 6-averages/ are complete; "
             f'view them as volumes, or normalise the BOLD to MNI and set SPACE = "MNI". Continue with script 8.'
         )
     stage = Stage(STUDY, 7, cfg, __doc__, reads=(1, 6))
     mask, affine = read_mask(stage.folder_of(1) / "group_mask.nii.gz")
-    hemispheres = load_hemispheres(read_rois(cfg.ROI_FILE) if cfg.ROI_FILE else None, mask, affine)
+    hemispheres = hemispheres_of(stage.folder_of(1), mask, affine, cfg)
     contrasts = contrasts_there(stage.folder_of(6), mask, affine, cfg)
     methods = list(dict.fromkeys(method for _, method in contrasts)) if cfg.REFERENCE_MAPS else []
     references = {
@@ -74,7 +80,7 @@ def main():
     units = [
         (*one, kind)
         for one in contrasts
-        for kind, drawn in kinds(cfg.LABELS).items()
+        for kind, drawn in kinds(cfg.LABELS, cfg.SPACE).items()
         if one[0] in drawn
     ]
     paint = partial(draw, stage, hemispheres, mask, affine, cfg)
@@ -92,16 +98,32 @@ def main():
     )
 
 
-def kinds(labels: tuple[str, str]) -> dict[str, tuple[str, ...]]:
-    """Ending of a figure's name → the contrasts for which it is drawn."""
+def hemispheres_of(folder: Path, mask, affine, cfg: FaceSettings) -> dict:
+    """Both hemispheres, and how a map gets to their vertices (:func:`neuroface.maps.load_hemispheres`)."""
+    if cfg.SPACE == "MNI":
+        return load_hemispheres(read_rois(cfg.ROI_FILE) if cfg.ROI_FILE else None, mask, affine)
+    space = surface_space(folder)
+    if space is None or len(space.meshes) < 2:
+        raise NeuroFaceError(
+            "1-windows/ has no mesh_hemi-L.surf.gii and mesh_hemi-R.surf.gii: nothing to draw on. The maps in 6-averages/ "
+            "are complete; view their .dtseries.nii or .func.gii files in wb_view or FreeSurfer. For figures put "
+            f"*_hemi-L_*_midthickness.surf.gii and hemi-R of this space into {cfg.DATASET_DIR}, delete 1-windows/ and "
+            "rerun script 1. Else continue with script 8."
+        )
+    return place_hemispheres(space, mask)
+
+
+def kinds(labels: tuple[str, str], space: str) -> dict[str, tuple[str, ...]]:
+    """Ending of a figure's name → the contrasts for which it is drawn; a glass brain only of volumes."""
     first, second = labels
     drawn = (first, second, f"{first}-minus-{second}")
-    return {
+    figures = {
         "surface.png": drawn,
-        "glass.png": drawn,
+        "glass.png": drawn if space == "MNI" else (),
         "surface.gif": labels,
         "interactive.html": (first,),
     }
+    return {kind: contrasts for kind, contrasts in figures.items() if contrasts}
 
 
 def contrasts_there(folder: Path, mask, affine, cfg: FaceSettings) -> list[tuple[str, str]]:
@@ -109,7 +131,7 @@ def contrasts_there(folder: Path, mask, affine, cfg: FaceSettings) -> list[tuple
     wanted = [
         (name, method)
         for method in cfg.ATTRIBUTION_METHODS
-        for name in kinds(cfg.LABELS)["surface.png"]
+        for name in kinds(cfg.LABELS, cfg.SPACE)["surface.png"]
     ]
     return [one for one in wanted if read_contrast(folder, *one, mask, affine) is not None]
 
@@ -133,7 +155,8 @@ def draw(
         positions, voxel_mm = voxel_positions_mm(mask, affine), float(np.linalg.norm(affine[:3, 0]))
         draw_glass_brain(mean, found, positions, voxel_mm, seconds, title, unit_text, target)
     elif kind == "interactive.html":
-        write_interactive(project(mean.mean(axis=1)[:, None], hemispheres), title, target)
+        values = project(mean.mean(axis=1)[:, None], hemispheres)
+        write_interactive(values, hemispheres, title, target)
     else:
         values, areas = project(mean, hemispheres), None
         if found is not None:
@@ -208,24 +231,23 @@ def reference_maps(
     return maps
 
 
-def write_interactive(values: dict[str, np.ndarray], title: str, target: Path) -> None:
+def write_interactive(
+    values: dict[str, np.ndarray], hemispheres: dict, title: str, target: Path
+) -> None:
     """Write nilearn's surface view as a page that needs no network; values {side: (n_vertices, 1)}."""
-    meshes, sulcal = (
-        load_fsaverage("fsaverage5"),
-        load_fsaverage_data(mesh="fsaverage5", data_type="sulcal"),
+    mesh = PolyMesh(
+        **{
+            side: InMemoryMesh(hemisphere["vertices"], hemisphere["triangles"])
+            for side, hemisphere in hemispheres.items()
+        }
     )
-    shown = SurfaceImage(
-        meshes["inflated"], {side: np.nan_to_num(part[:, 0]) for side, part in values.items()}
-    )
+    shown = SurfaceImage(mesh, {side: np.nan_to_num(part[:, 0]) for side, part in values.items()})
+    depth = {side: hemisphere["sulcal"] for side, hemisphere in hemispheres.items()}
     limit = symmetric_scale(np.concatenate(list(values.values()))).vmax
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "Meshes are not identical"
-        )  # depth is stored with the pial mesh
-        view = view_surf(
-            meshes["inflated"], shown, bg_map=sulcal, hemi="both", title=f"{title}, mean over the window", vmax=limit,
-            engine="niivue", colorbar_fontsize=16, title_fontsize=18,
-        )  # fmt: skip
+    view = view_surf(
+        mesh, shown, bg_map=SurfaceImage(mesh, depth), hemi="both", title=f"{title}, mean over the window", vmax=limit,
+        engine="niivue", colorbar_fontsize=16, title_fontsize=18,
+    )  # fmt: skip
     page = re.sub(
         r'<link rel="icon".*?>', "", view.html, flags=re.DOTALL
     )  # the only part that it would download
@@ -248,11 +270,15 @@ def outlines_of(folder: Path, contrast: str, method: str) -> str:
     return OUTLINES[test["test"]].format(why=test.get("why"))
 
 
+def draws_regions(cfg: FaceSettings) -> bool:
+    return cfg.SPACE == "MNI" and cfg.ROI_FILE is not None
+
+
 def describe(
     folder: Path, results: Path, contrasts: list[tuple[str, str]], cfg: FaceSettings
 ) -> Section:
     labels = labels_of(cfg)
-    about, outlines = contrasts_of(labels), BLACK if cfg.ROI_FILE else ""
+    about, outlines = contrasts_of(labels), BLACK if draws_regions(cfg) else ""
     section = Section(
         "Surface maps",
         "Voxels that the network's decision is based on, at each second of the window. Each figure has one symmetric "
@@ -284,12 +310,13 @@ def describe(
                 )
             ),
         )
-        section.figure(
-            contrast_file(folder, contrast, method, "glass.png"),
-            f"The same in a glass brain: each point shows the value farthest from 0 along the line of sight, of the "
-            f"{GLASS_SHARE:.0%} of all voxels and seconds whose values are farthest from 0, and of those that are "
-            f"outlined. {green}",
-        )
+        if cfg.SPACE == "MNI":
+            section.figure(
+                contrast_file(folder, contrast, method, "glass.png"),
+                f"The same in a glass brain: each point shows the value farthest from 0 along the line of sight, of the "
+                f"{GLASS_SHARE:.0%} of all voxels and seconds whose values are farthest from 0, and of those that are "
+                f"outlined. {green}",
+            )
     for contrast, method in [one for one in contrasts if one[0] in cfg.LABELS][:2]:
         section.figure(
             contrast_file(folder, contrast, method, "surface.gif"),

@@ -1,29 +1,98 @@
-"""Every choice of an experiment, in the order of the scripts that read it.
+"""Choices of an experiment: first those of every new data set, then further ones, by script.
 
 Edit this file, or keep one small file of differences per experiment and name it:
 ``NEUROFACE_CONFIG=experiments/nndb.py python 1-preprocess_naturalistic_fmri.py``.
 Values are the paper's unless the comment says otherwise. Only constants live here.
+
+33 fine settings have a default and are not here: docs/settings.md lists them. Set them like the
+others, here or in an experiment file.
 """
 
-# ---------------------------------------------------------------- the study
+# -------------------------------------------------------------------------- for every new data set
 # Which data: "demo" (synthetic, written on first use), "nndb-v1" (OpenNeuro ds002837 as in the
 # paper), "nndb-v2" (the same people with a newer preprocessing), "bids".
 DATASET: str = "demo"
 # Folder of the data set, relative to this file or absolute. The demo is written here.
 DATASET_DIR: str = "data/demo-dataset"
+# BIDS derivatives only: folder of the raw data set, for events, sidecars and lengths of raw runs.
+# None: the scripts search inside, above and beside DATASET_DIR (docs/bids.md).
+RAW_DIR: str | None = None
+# BIDS only: text that the name of the BOLD file must contain, if several versions of a run exist,
+# e.g. "space-MNI152NLin6Asym".
+BIDS_FILTER: str = ""
 # Results go to data/<RUN_NAME>/. With a new name all scripts start from the beginning; other
 # results do not change.
 RUN_NAME: str = "demo"
-# Seed of every random draw: class balance, folds, initial weights, dropout. Paper: 42.
-SEED: int = 42
+# Folder that holds the results of all runs.
+DATA_DIR: str = "data"
 # People left out on purpose, e.g. ("sub-7", "sub-12"). They are listed in the report.
 EXCLUDE: tuple[str, ...] = ()
 # The only people to use, e.g. ("sub-1",): BOLD in each person's own space is decoded person by
 # person. (): all people.
 INCLUDE: tuple[str, ...] = ()
-# BIDS derivatives only: folder of the raw data set, for events, sidecars and lengths of raw runs.
-# None: the scripts search inside, above and beside DATASET_DIR (docs/bids.md).
-RAW_DIR: str | None = None
+# Space of the BOLD data: "MNI", "native", or "surface" (CIFTI, GIFTI; see docs/bids.md#surfaces).
+# Face ROIs need MNI, surface maps (7) MNI or surface.
+SPACE: str = "MNI"
+# Seconds between two volumes. If a BOLD header states another TR, the script stops. NNDb: 1.
+TR_S: float = 1.0
+# Names of the two conditions in files, tables and figures; letters and digits only. A model
+# predicts the first.
+LABELS: tuple[str, str] = ("face", "noface")
+# The events of each label. Films: <name> in stimuli/task-<film>_<name>-annotation.1D; BIDS: values
+# in EVENT_COLUMN of events.tsv. () for the second label: the gaps between the events of the first.
+LABEL_EVENTS: dict[str, tuple[str, ...]] = {"face": ("face",), "noface": ()}
+# BIDS only: the column of events.tsv that names the events.
+EVENT_COLUMN: str = "trial_type"
+# BIDS only: when the film begins in a run, if not with the first volume. "film": at the event of
+# that name in the run's own events.tsv. ("film", "task-scan_acq-{task}_events.tsv"): at that event
+# in a table of that name. 8.0: at second 8 of every run. None: films begin with their runs; if a
+# run is much longer than its film, the script stops.
+FILM_EVENT: tuple[str, str] | str | float | None = None
+# Seconds from stimulus to the BOLD volume where its window starts (the haemodynamic delay). As in
+# the paper, a window begins with the last volume that starts no later than that: half a TR earlier
+# on average. Script 1 prints the mean difference in these data.
+LAG_S: float = 4.0
+# Volumes in a window; networks need 4 or more.
+WINDOW_TRS: int = 10
+# A stretch with (or without) a face gives a window if it lasts strictly longer than this many
+# seconds.
+MIN_STRETCH_S: float = 10.0
+# Noise that is removed from each run first (docs/cleaning.md). "auto": "detrend" for BIDS series,
+# unless the series state that they were filtered; nothing for NNDb, which was filtered. "detrend":
+# a linear trend and the drifts of HIGH_PASS_HZ. "simple", "scrubbing", "compcor", "ica_aroma": the
+# same, and the confounds of fMRIPrep that nilearn's strategy selects. Columns, e.g. ("trans_*",
+# "rot_*", "csf"): the same, and these confounds. "none": nothing.
+DENOISE: str | tuple[str, ...] = "auto"
+# Table of the regions to compare and outline: name, hemisphere, centre (MNI mm), radius, source.
+# None: no such regions. The default table has face regions: change it for other LABELS.
+ROI_FILE: str | None = "masks/face_rois.tsv"
+# Which windows are held out together: "window" (single windows, the paper), "subject", "event" (one
+# moment, all viewers), "run", "part" (the part of a film that a run shows, all viewers; for one
+# film in several runs), "movie". Each is a separate cross-validation; "movie" is unbiased if people
+# saw different films. Example: ("window", "event"). "auto": "window", and the strictest split that
+# the design allows: films, else parts or runs, else moments or people (docs/bids.md). Script 1
+# names it and the reason.
+CV_SPLITS: tuple[str, ...] | str = "auto"
+# Models trained on the same folds, by name: "polynomial_network" (a linear and a second-order path
+# with a gate for each voxel), "voxel_time_cnn" (the paper's, for reference), "screened_ridge" (ridge
+# regression on the tenth of the voxels whose correlation with the label in the training windows is
+# largest), "linear_plus" (a linear and a second-order path, in closed form), "cnn3d" (a 3D-CNN of
+# each volume, averaged over time), "transformer" (over time, on a linear embedding of the voxels),
+# "hybrid" (the 3D-CNN, then the Transformer). The first one is the main network. Ridge regression is
+# always trained too. docs/architectures.md says how to add a network.
+MODELS: tuple[str, ...] = ("polynomial_network", "voxel_time_cnn", "screened_ridge", "linear_plus")
+# Units of work done at the same time: runs, folds, people. Each needs the memory that the script's
+# docstring states. On one GPU, or at full size in script 3 on a CPU, leave it at 1. With more jobs
+# each has fewer threads, and TensorFlow rounds sums differently: results are equal up to rounding,
+# and identical bit for bit only with the same N_JOBS.
+N_JOBS: int = 1
+
+# =================================================================================================
+# Further settings, by the scripts that use them.
+
+# ------------------------------------------------------------------------------------- all scripts
+# Seed of every random draw: class balance, folds, initial weights, dropout. Paper: 42.
+SEED: int = 42
 # If DATASET is "demo", these values replace the values below, so that the eight scripts take
 # minutes on a laptop. Each script prints the values that it uses. A file named in NEUROFACE_CONFIG
 # overrides them. Other data sets ignore them.
@@ -46,45 +115,19 @@ DEMO: dict[str, object] = {
     "N_JOBS": 2,
 }
 
-# -------------------------------------------------- 0-annotate_film.py, for films without annotation
-# Samples per second of film. NNDb: 5.
-ANNOTATION_HZ: float = 5.0
-# Smallest score of the detector that counts as a face (0.1 to 1). docs/annotate.md has precision
-# and recall.
-FACE_SCORE: float = 0.5
-# Height of the smallest face that counts, as a share of the picture's height.
-MIN_FACE_HEIGHT: float = 0.06
-# Gaps up to this long between two stretches with a face are closed, because the detector sometimes
-# misses a face for a moment. NNDb: 0.
-BRIDGE_GAPS_S: float = 0.4
-# After gaps are closed, stretches that are shorter than this are dropped. NNDb: 0.2.
-SHORTEST_FACE_S: float = 0.4
+# ------------------------------------------------ 0-annotate_film.py, for films without annotation
 # A table that says which seconds of each film file a run shows, and when (docs/annotate.md). None:
 # each file is a run.
 FILM_PARTS: str | None = None
+# Folder for the results of script 0. If DATASET_DIR lacks annotations or regressors, script 1 takes
+# them from here.
+FILM_DIR: str = "data/films"
 
-# ---------------------------------------------------------------- 1-preprocess_naturalistic_fmri.py
-# Seconds between two volumes. If a BOLD header states another TR, the script stops. NNDb: 1.
-TR_S: float = 1.0
-# Seconds from stimulus to the BOLD volume where its window starts (the haemodynamic delay). As in
-# the paper, a window begins with the last volume that starts no later than that: half a TR earlier
-# on average. Script 1 prints the mean difference in these data.
-LAG_S: float = 4.0
-# Volumes in a window; networks need 4 or more.
-WINDOW_TRS: int = 10
-# A stretch with (or without) a face gives a window if it lasts strictly longer than this many
-# seconds.
-MIN_STRETCH_S: float = 10.0
+# --------------------------------------------------------------- 1-preprocess_naturalistic_fmri.py
 # "zscore": every voxel to mean 0, SD 1 over its run. "none": as in the paper. NNDb v1 was scaled so
 # that amplitude depends on the film's length: without z-scoring a network can tell films apart by
 # amplitude alone.
 STANDARDIZE: str = "zscore"
-# Noise that is removed from each run first (docs/cleaning.md). "auto": "detrend" for BIDS series,
-# unless the series state that they were filtered; nothing for NNDb, which was filtered. "detrend":
-# a linear trend and the drifts of HIGH_PASS_HZ. "simple", "scrubbing", "compcor", "ica_aroma": the
-# same, and the confounds of fMRIPrep that nilearn's strategy selects. Columns, e.g. ("trans_*",
-# "rot_*", "csf"): the same, and these confounds. "none": nothing.
-DENOISE: str | tuple[str, ...] = "auto"
 # DENOISE also removes cosines below this frequency (here 1/128 Hz). None: only the trend. A design
 # that is slower than this is lost.
 HIGH_PASS_HZ: float | None = 0.0078125
@@ -98,47 +141,16 @@ BALANCE: str = "run"
 # "loudness"). With BALANCE = "run", each window of the smaller class is paired with the most
 # similar window of the larger class. (): windows are drawn at random, as in the paper.
 MATCH_ON: tuple[str, ...] = ()
-# Largest difference within a pair: root mean square over MATCH_ON, in SDs over the run's windows.
-# Pairs that differ by more are left out. A smaller value gives more similar classes and fewer
-# windows.
-MATCH_WITHIN_SD: float = 0.5
 # A voxel is in the group mask if more than this share of the individual masks contain it.
 MASK_THRESHOLD: float = 0.99
 # Your own group mask, e.g. "masks/my_mask.nii.gz". None: the overlap of the individual masks.
 MASK_FILE: str | None = None
-# Names of the two conditions in files, tables and figures; letters and digits only. A model
-# predicts the first.
-LABELS: tuple[str, str] = ("face", "noface")
-# The events of each label. Films: <name> in stimuli/task-<film>_<name>-annotation.1D; BIDS: values
-# in EVENT_COLUMN of events.tsv. () for the second label: the gaps between the events of the first.
-LABEL_EVENTS: dict[str, tuple[str, ...]] = {"face": ("face",), "noface": ()}
-# BIDS only: the column of events.tsv that names the events.
-EVENT_COLUMN: str = "trial_type"
-# BIDS only: trials of a block are joined to one stretch. Joined are events of one type at a regular
-# pace, none longer than MIN_STRETCH_S, with gaps of at most this many seconds and no other event
-# between. Example: Haxby 2001, 0.5 s every 2 s. 0: events are not joined.
-JOIN_GAP_S: float = 2.0
-# BIDS only: when the film begins in a run, if not with the first volume. "film": at the event of
-# that name in the run's own events.tsv. ("film", "task-scan_acq-{task}_events.tsv"): at that event
-# in a table of that name. 8.0: at second 8 of every run. None: films begin with their runs; if a
-# run is much longer than its film, the script stops.
-FILM_EVENT: tuple[str, str] | str | float | None = None
-# BIDS only: text that the name of the BOLD file must contain, if several versions of a run exist,
-# e.g. "space-MNI152NLin6Asym".
-BIDS_FILTER: str = ""
 # NNDb v2 only: which of its versions, the text after "_bold_" in the file names. "blur" or
 # "no_blur"; "censor": volumes with motion are marked, and windows that touch a marked volume are
 # left out; "ica": cleaned by ICA.
 NNDB_VARIANT: str = "blur_no_censor_ica"
 
-# ---------------------------------------------------------------- 3-train_voxel_time_cnn.py
-# Which windows are held out together: "window" (single windows, the paper), "subject", "event" (one
-# moment, all viewers), "run", "part" (the part of a film that a run shows, all viewers; for one
-# film in several runs), "movie". Each is a separate cross-validation; "movie" is unbiased if people
-# saw different films. Example: ("window", "event"). "auto": "window", and the strictest split that
-# the design allows: films, else parts or runs, else moments or people (docs/bids.md). Script 1
-# names it and the reason.
-CV_SPLITS: tuple[str, ...] | str = "auto"
+# ----------------------------------------------------------------------- 3-train_voxel_time_cnn.py
 # Folds of every cross-validation. With fewer films, parts, runs or people than this, each of them
 # is one fold.
 N_FOLDS: int = 4
@@ -149,21 +161,6 @@ EMBARGO_TRS: int = 10
 # groups), grouped like the fold; the held-out fold is used once. "paper": the held-out fold itself;
 # the result is then too high, and it is marked.
 SELECTION: str = "inner"
-# Models trained on the same folds, by name: "polynomial_network" (a linear and a second-order path
-# with a gate for each voxel), "voxel_time_cnn" (the paper's, for reference), "screened_ridge" (ridge
-# regression on the tenth of the voxels whose correlation with the label in the training windows is
-# largest), "linear_plus" (a linear and a second-order path, in closed form), "cnn3d" (a 3D-CNN of
-# each volume, averaged over time), "transformer" (over time, on a linear embedding of the voxels),
-# "hybrid" (the 3D-CNN, then the Transformer). The first one is the main network. Ridge regression is
-# always trained too. docs/architectures.md says how to add a network.
-MODELS: tuple[str, ...] = ("polynomial_network", "voxel_time_cnn", "screened_ridge", "linear_plus")
-# Sizes of the other networks, if you do not want the defaults of their functions.
-# Example: {"transformer": {"depth": 2, "width": 64}}.
-MODEL_OPTIONS: dict[str, dict[str, object]] = {}
-# Filters of the voxel-time network's three convolutions.
-CNN_FILTERS: tuple[int, int, int] = (64, 32, 32)
-# Units of the dense layer of this network; the layer has 99.9 % of the weights.
-CNN_DENSE_UNITS: int = 128
 # How networks are trained (docs/training.md). "robust": TRAINING_STEPS steps; warm-up and cosine
 # decay of the step size; statistics of batch normalisation computed again before each evaluation;
 # the step with the lowest validation loss is kept; logits are calibrated. "paper": EPOCHS epochs;
@@ -172,8 +169,6 @@ TRAINING: str = "robust"
 # With TRAINING = "robust": steps of a training, for any number of windows. Training stops early
 # when the validation loss stops falling.
 TRAINING_STEPS: int = 600
-# With TRAINING = "paper": passes over the training windows; the best one is kept.
-EPOCHS: int = 150
 # Windows per gradient step.
 BATCH_SIZE: int = 20
 # Adam's step size. "auto": 0.003 with TRAINING = "robust" (0.01 for "polynomial_network"); with
@@ -184,21 +179,13 @@ LEARNING_RATE: float | tuple[float, ...] | str = "auto"
 # prediction, and results state their spread. With 1 (paper) results do not show how much they
 # depend on the seed.
 N_SEEDS: int = 1
-# "auto": float16 on a GPU, float32 on a CPU. "bfloat16" is faster on CPUs that support it; see
-# benchmarks/training.py.
-PRECISION: str = "auto"
 # What the network is compared with, on the same folds: "linear" (ridge on the whole window),
 # "linear-mean" (on its mean over time), "rois" (ridge on the voxels of ROI_FILE; MNI only),
 # "shuffled-cnn" ("voxel_time_cnn" with voxels in random order: does the convolution over the voxel
 # index matter?). The last costs as much as "voxel_time_cnn" itself.
 BASELINES: tuple[str, ...] = ("linear", "linear-mean", "rois", "shuffled-cnn")
-# Relabellings in the null of the linear model: events swap labels, in the same way for all viewers.
-# They take little time.
-N_PERMUTATIONS: int = 1000
-# The same for the null of the main network; each relabelling trains all folds again.
-N_PERMUTATIONS_CNN: int = 0
 
-# ---------------------------------------------------------------- 4-integrated_gradients.py
+# ----------------------------------------------------------------------- 4-integrated_gradients.py
 # The split (one of CV_SPLITS) whose fold models are explained here and predict runs in script 8.
 # "auto": the strictest of CV_SPLITS. Paper: "window".
 HELD_OUT_SPLIT: str = "auto"
@@ -220,16 +207,6 @@ EXPLAIN: str = "held-out"
 # model that explains it), or "other class": training windows with the other label (the mean over
 # paths from each: expected gradients).
 ATTRIBUTION_BASELINE: str = "zero"
-# Number of training windows of "other class", drawn separately for each window.
-ATTRIBUTION_DRAWS: int = 8
-# SmoothGrad: maps are means over this many noisy copies of each window; 0: no noise, as in the
-# paper. Time grows in proportion. With "other class" it must be a multiple of ATTRIBUTION_DRAWS.
-SMOOTHGRAD_DRAWS: int = 0
-# SD of that noise, in SDs of the window.
-SMOOTHGRAD_NOISE: float = 0.1
-# "keras": our code. "deepexplain": the paper's library, for comparison: same numbers, several times
-# slower, only TensorFlow.
-IG_ENGINE: str = "keras"
 # Rule for the integral from baseline to window: "right" (the paper), "midpoint", "trapezoid",
 # "gauss-legendre", "secant", or "auto". "secant" (only "voxel_time_cnn") computes the mean slope
 # between two steps exactly and needs a fifth of the steps for the same map error. "auto": "secant"
@@ -240,85 +217,34 @@ IG_RULE: str = "auto"
 # IG_TOLERANCE, up to 1,024. Linear and second-order models have exact attributions in one step, for
 # any value of this setting.
 IG_STEPS: int | str = "auto"
-# Largest completeness gap with IG_STEPS = "auto", relative to the logit's change (absolute if the
-# change is below 1).
-IG_TOLERANCE: float = 0.01
-# What occlusion sets to the baseline: "cubes" that fill the brain, "rois" (spheres of ROI_FILE; MNI
-# only), or "parcels", the labels of PARCEL_FILE.
-OCCLUSION_REGIONS: str = "cubes"
-# Edge length of these cubes.
-OCCLUSION_CUBE_MM: float = 15.0
-# A parcellation as NIfTI in the BOLD data's space, e.g. "masks/schaefer200.nii.gz".
-PARCEL_FILE: str | None = None
-# Consecutive volumes of a window that occlusion sets to the baseline together.
-OCCLUSION_TRS: int = 5
 # Tests of the maps on a few windows, for the report: "steps" (error against many steps),
 # "baselines" (maps from other baselines), "weights" (random weights, layer by layer from the top),
 # "deletion" (voxels set to the baseline, the most attributed first), "labels" (a network trained on
 # shuffled labels: costs one more fold of script 3).
 ATTRIBUTION_CHECKS: tuple[str, ...] = ("steps", "baselines", "weights", "deletion")
-# Number of windows in these tests, half of them with a face: an even number.
-CHECK_WINDOWS: int = 8
 
-# ---------------------------------------------------------------- 6 and 7, maps
-# Space of the BOLD data: "MNI" or "native". Surface maps (7) and face ROIs need MNI.
-SPACE: str = "MNI"
-# Table of the regions to compare and outline: name, hemisphere, centre (MNI mm), radius, source.
-# None: no such regions. The default table has face regions: change it for other LABELS.
-ROI_FILE: str | None = "masks/face_rois.tsv"
+# ----------------------------------------------------------------------------------- 6 and 7, maps
 # Your own regions in addition: NIfTI files in the BOLD data's space, e.g. ("masks/my_ffa.nii.gz",).
 # They are resampled to the group mask. If a file has no voxel in the mask, the script stops.
 ROI_MASKS: tuple[str, ...] = ()
-# Each region's share of attribution is compared with this many random regions of the same size.
-N_RANDOM_REGIONS: int = 2000
 # Test of the group's maps (docs/what-maps-can-claim.md). "relabel": models in closed form are
 # fitted again to swapped labels; p is valid for the whole procedure. "flip films": the maps of all
 # viewers of a film change sign together; needs 6 films or more, and one film per person; p is too
 # small, because the models are taken as fixed. "flip people": p is far too small if people saw the
 # same films. "none": no p. "auto": "relabel" if possible, else "flip films", else "none".
 MAP_TEST: str = "auto"
-# Relabellings of "relabel". No p is below 1 / (1 + this number).
-N_RELABELLINGS: int = 1000
-# Largest number of sign flips. If fewer distinct flips exist, each of them is used once.
-N_FLIPS: int = 10000
 # Smoothing (FWHM, mm) of the variance that the test divides by. 0: no smoothing, the plain t. With
 # fewer than about 20 people the variance of a single voxel is unreliable: use a width of two or
 # three voxels. With many people smoothing takes long.
 VARIANCE_FWHM_MM: float = 0.0
-# Voxels and seconds with a p below this value (uncorrected, of the plain t) form clusters.
-CLUSTER_FORMING_P: float = 0.001
-# Maps to compare with the network's: "haufe", the pattern of the linear model of script 3; "glm",
-# the effect of faces on BOLD in a GLM (reads the BOLD files again). Not in the paper.
-REFERENCE_MAPS: tuple[str, ...] = ("haufe", "glm")
 # Film regressors that the GLM holds constant, e.g. ("brightness", "loudness").
 NUISANCE: tuple[str, ...] = ()
 
-# ------------------------------------------------------- 8-moment_by_moment_face_prediction.py
-# Time in its window to which a prediction is assigned: 0 =
-# the first second, 0.5 = the middle, 1 = the end.
-PREDICTION_AT: float = 0.5
-# Volumes over which logits are averaged, centred on each volume; odd. 1: no averaging (paper). Not
-# with --follow.
-SMOOTH_TRS: int = 1
+# ----------------------------------------------------------- 8-moment_by_moment_face_prediction.py
 # Seconds of film that the timeline figures show. Paper: 500 Days of Summer, 2,032 to 3,032.
 PLOT_INTERVAL_S: tuple[float, float] = (2032.0, 3032.0)
-# With --follow: volumes collected before the first is standardised. With more volumes the first
-# predictions come later and are better.
-FOLLOW_BASELINE_TRS: int = 30
-# With --follow: the run ends when no volume has arrived for this many seconds.
-FOLLOW_IDLE_S: float = 30.0
 
-# -------------------------------------------------- this machine; not part of the experiment
-# Folder that holds the results of all runs.
-DATA_DIR: str = "data"
-# Folder for the results of script 0. If DATASET_DIR lacks annotations or regressors, script 1 takes
-# them from here.
-FILM_DIR: str = "data/films"
-# Units of work done at the same time: runs, folds, people. Each needs the memory that the script's
-# docstring states. On one GPU, or at full size in script 3 on a CPU, leave it at 1. With more jobs
-# each has fewer threads, and TensorFlow rounds sums differently: results are equal up to rounding,
-# and identical bit for bit only with the same N_JOBS.
-N_JOBS: int = 1
+# -------------------------------------------------------- this machine; not part of the experiment
 # Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786". Its workers do the units instead of
 # N_JOBS processes; each worker does one unit at a time. docs/clusters-and-gpus.md shows how to
 # start them. None: this machine.

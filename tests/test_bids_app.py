@@ -143,7 +143,11 @@ def test_the_group_is_done_without_surfaces_outside_mni_space(tmp_path, capsys):
 
     app_command([str(argument) for argument in arguments], run)
     assert scripts == [1, 2, 3, 4, 5, 6, 8]
-    assert "needs MNI space; SPACE is 'native'" in capsys.readouterr().out
+    assert "needs MNI space or BOLD on the surface; SPACE is 'native'" in capsys.readouterr().out
+    write_config(config, SPACE="surface", ROI_FILE=None)
+    scripts.clear()
+    app_command([str(argument) for argument in arguments], run)
+    assert scripts == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 def test_a_folder_that_is_none_is_named(tmp_path):

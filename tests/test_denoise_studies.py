@@ -78,7 +78,8 @@ def test_labelled_volumes_that_are_scrubbed_are_left_out_and_counted(tmp_path):
 def test_film_rows_are_nilearns_and_scrubbed_ones_lie_between_their_neighbours(series):
     pytest.importorskip("av", reason="films need PyAV: make film-encoding")
     from film_encoding.cleaning import run_cleaning
-    from film_encoding.responses import Viewing, film_rows
+    from film_encoding.responses import film_rows
+    from film_encoding.viewings import Viewing
 
     matrix, run = series
     kept = np.ones(N, dtype=bool)

@@ -5,7 +5,12 @@ import errno
 import os
 import re
 import runpy
+from functools import cache
 from pathlib import Path
+
+from film_encoding.settings import FilmSettings
+from neuroface.face_study.settings import FaceSettings
+from volume_study.settings import VolumeSettings
 
 import pytest
 
@@ -205,6 +210,7 @@ def imported_by(files: list[Path], name: str) -> set[str]:
     ) - {name}
 
 
+@cache
 def imports() -> dict[str, set[str]]:
     of_rooms = {
         room: imported_by(sorted((ROOT / "neuroface" / room).glob("*.py")), room)
@@ -261,6 +267,12 @@ def messages() -> list[str]:
     ]
 
 
+@cache
+def code_with_whole_messages() -> list[str]:
+    """Text of every module and script, with the parts of a message over several lines joined."""
+    return [re.sub(r'"\s*\n\s*f?"', "", path.read_text()) for path in [*CODE, *WITH_ZERO]]
+
+
 def test_the_page_of_errors_has_messages():
     assert len(messages()) > 20
 
@@ -272,16 +284,15 @@ def test_a_message_that_the_page_explains_is_one_of_ours(message):
         assert os.strerror(errno.ENOSPC) in message  # the system's own
         return
     parts = [re.escape(part.strip()) for part in message.split("…") if part.strip(" .?)")]
-    joined = [
-        re.sub(r'"\s*\n\s*f?"', "", path.read_text()) for path in [*CODE, *WITH_ZERO]
-    ]  # over several lines of code
-    assert any(re.search("[^\n]*?".join(parts), text) for text in joined)
+    pattern = re.compile("[^\n]*?".join(parts))
+    assert any(pattern.search(text) for text in code_with_whole_messages())
 
 
 def settings() -> dict[str, object]:
-    """Names and defaults of config.py."""
+    """Names and defaults of config.py, and of the fine settings."""
     values = runpy.run_path(str(ROOT / "config.py"))  # a value may be an expression, as 1 / 128
-    return {name: values[name] for name in values["__annotations__"]}
+    fine = {name: field.default for name, field in FaceSettings.fine_settings().items()}
+    return fine | {name: values[name] for name in values["__annotations__"]}
 
 
 def examples() -> dict[str, dict]:
@@ -320,4 +331,6 @@ def test_settings_that_the_pages_name_exist():
     }  # fmt: skip
     for page in ALL:
         named = set(re.findall(r"`([A-Z][A-Z_]{3,})(?: = [^`]*)?`", prose(page)))
+        if page.name == "settings.md":
+            named -= FilmSettings.fine_settings().keys() | VolumeSettings.fine_settings().keys()
         assert not (unknown := named - settings().keys() - other), f"{name_of(page)}: {unknown}"

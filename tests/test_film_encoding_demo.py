@@ -77,10 +77,15 @@ def test_oriented_energy_is_that_of_gabor_filters():
 
 
 def test_voxels_follow_what_their_region_says():
-    """A face on the left: fusiform voxels that look there answer, and nothing in the cuneus does."""
-    follows = np.array(["oriented energy", "motion", "faces", "faces", "nothing"])
-    tuning = demo_cortex.Tuning(np.random.default_rng(1), np.array(["left a"] * 5), follows, 32)
-    tuning.place = np.array([[0.5, 0.5], [0.5, 0.5], [0.2, 0.5], [0.8, 0.5], [0.5, 0.5]])
+    """A face on the left: fusiform voxels that look there answer, and nothing in the cuneus does; a shape drives only
+    voxels that follow faces and shapes.
+    """
+    follows = ["oriented energy", "motion", "faces", "faces", "nothing", "faces and shapes"]
+    follows = np.array(follows)
+    tuning = demo_cortex.Tuning(np.random.default_rng(1), np.array(["left a"] * 6), follows, 32)
+    tuning.place = np.array(
+        [[0.5, 0.5], [0.5, 0.5], [0.2, 0.5], [0.8, 0.5], [0.5, 0.5], [0.2, 0.5]]
+    )
     frames, labels = np.full((4, 32, 32, 3), 0.5, np.float32), np.zeros((4, 32, 32), np.uint8)
     frames[1:, :, ::4], labels[2:, 8:24, 2:12] = 1, 1
     response = tuning.respond(frames, labels)
@@ -92,6 +97,35 @@ def test_voxels_follow_what_their_region_says():
         and not response[:2, 2:4].any()
         and not response[:, 4].any()
     )
+    np.testing.assert_allclose(response[:, 5], response[:, 2])
+    of_shape = tuning.respond(frames, 2 * labels)
+    assert not of_shape[:, 2:4].any() and of_shape[2, 5] == pytest.approx(response[2, 2])
+
+
+def test_a_person_whose_regions_are_shifted_has_the_responses_of_the_neighbours():
+    voxels = np.zeros((4, 3, 2), dtype=bool)
+    voxels[1:3] = True
+    source = demo_cortex.moved(voxels, np.array([1, 0, 0]))
+    positions = np.argwhere(voxels)
+    for voxel, from_voxel in zip(positions, source):
+        before = voxel - [1, 0, 0]
+        expected = np.flatnonzero((positions == before).all(axis=1))
+        assert from_voxel == (expected[0] if len(expected) else -1)
+    assert not demo_cortex.person_shift(42, 1).any()
+    assert np.abs(demo_cortex.person_shift(42, 2)).sum() == 1
+
+
+def test_some_shapes_have_the_colour_of_skin_and_no_label_of_faces():
+    shots = demo_film.draw_shots(np.random.default_rng(2), 2000.0)
+    shapes = [shot for shot in shots if shot.thing == "shape"]
+    skin = [shot for shot in shapes if shot.colour == demo_film.SKIN]
+    share = demo_film.SKIN_SHARE
+    error = np.sqrt(share * (1 - share) / len(shapes))
+    assert abs(len(skin) / len(shapes) - share) < 3 * error
+    frame, labels = demo_film.draw_frame(skin, skin[0].onset_s, 48, 48)
+    assert (labels == 2).any() and not (labels == 1).any()
+    inside = frame[labels == 2] / 255
+    np.testing.assert_allclose(np.median(inside, axis=0), demo_film.SKIN, atol=0.01)
 
 
 def test_the_haemodynamic_response_is_nilearns_regressor():

@@ -18,7 +18,9 @@ skimage_metrics = pytest.importorskip("skimage.metrics")
 
 from film_encoding import losses, networks  # noqa: E402
 from film_encoding.film_data import ChunkBatches, FilmData  # noqa: E402
+from film_encoding.lagged import STRETCH, Stretches, build_lagged_encoder, frames_of, predict_lagged  # noqa: E402
 from film_encoding.perceptual import ORIENTATIONS, scattering, vgg16, wavelets  # noqa: E402
+from film_encoding.ridge import delayed  # noqa: E402
 from film_encoding.splits import Fold  # noqa: E402
 from film_encoding.training import predict, train  # noqa: E402
 from film_encoding.variants import Variant  # noqa: E402
@@ -317,3 +319,68 @@ def test_a_step_that_is_too_large_is_one_line(film_data):
     cfg = SimpleNamespace(**SMALL | {"LEARNING_RATE": 1e30})
     with pytest.raises(NeuroFaceError, match="NaN at LEARNING_RATE 1e\\+30"):
         train(data, fold_of(30), data.variant, cfg, seed=1)
+
+
+# ---------------------------------------------------------------- chunks of several delays
+
+
+def lagged(data: FilmData) -> FilmData:
+    """The same data for a network that gets five chunks."""
+    data.variant = Variant("lags-2", 4, 4, has_decoder=False, lags=(-2, -1, 0, 1, 2))
+    return data
+
+
+def test_a_lagged_network_gets_the_chunks_that_ridge_regression_gets(film_data):
+    """Against the delayed features of ridge regression; the feature is the number of the chunk, and black is none."""
+    data = lagged(film_data[0])
+    table = pd.DataFrame(
+        {"film": ["a"] * 7 + ["b"] * 3, "chunk": [0, 1, 2, 9, 11, 28, 29, 5, 6, 23]}
+    )
+    stretches = Stretches(table)
+    frames = frames_of(data, stretches, np.arange(len(stretches)))
+    numbers = np.where(
+        frames.any(axis=(2, 3, 4, 5)), frames[:, :, 0, 0, 0, 1].astype(float), np.nan
+    )
+    features = {film: np.arange(float(len(data.chunks[film])))[:, None] for film in "ab"}
+    delays = (2, 1, 0, -1, -2)  # the earliest chunk first
+    expected = delayed(features, table, delays)
+    seen = []
+    for stretch, places in enumerate(stretches.place):
+        for volume, row in enumerate(places):
+            if row >= 0:
+                seen.append(row)
+                np.testing.assert_array_equal(numbers[stretch, volume : volume + 5], expected[row])
+    assert sorted(seen) == list(range(len(table)))  # every row once
+
+
+def test_a_lagged_encoder_is_a_sum_over_the_features_of_five_chunks():
+    encoder = build_lagged_encoder(3, 5, 4, 16, (2, 2, 2, 2), 0.0)
+    stretch = np.random.default_rng(0).integers(0, 255, (2, STRETCH + 4, 4, 16, 16, 3))
+    stretch = stretch.astype(np.uint8)
+    features = encoder.get_layer("chunk_features").predict_on_batch(
+        stretch.reshape(-1, 4, 16, 16, 3)
+    )
+    features = np.reshape(features, (2, STRETCH + 4, -1))
+    weights, bias = encoder.get_layer("voxels").get_weights()
+    expected = [
+        [
+            np.einsum("df,dfv->v", one[volume : volume + 5], weights) + bias
+            for volume in range(STRETCH)
+        ]
+        for one in features
+    ]
+    np.testing.assert_allclose(encoder.predict_on_batch(stretch), expected, atol=1e-4)
+
+
+def test_predictions_of_stretches_come_back_to_their_chunks(film_data):
+    """A network that says the number of the third chunk that it gets, a volume's own; black is 0."""
+    data = lagged(film_data[0])
+    table = pd.DataFrame({"film": list("abaab"), "chunk": [29, 0, 3, 4, 17]})
+    says = SimpleNamespace(
+        predict_on_batch=lambda stretch: np.repeat(
+            stretch[:, 2 : 2 + STRETCH, 0, 0, 0, 1, None], 2, axis=2
+        )
+    )
+    for batch in (1, 8, 64):
+        made = predict_lagged(says, data, table, batch)
+        np.testing.assert_array_equal(made, np.repeat(table[["chunk"]].to_numpy(), 2, axis=1))

@@ -9,11 +9,13 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from scipy import stats
 
 pytest.importorskip("av", reason="films need PyAV: make film-encoding")
 pytest.importorskip("skimage", reason="scores of images need scikit-image: make film-encoding")
 
-from film_encoding import concepts, perturbation, regions, things  # noqa: E402
+from film_encoding import concepts, localizer, perturbation, regions, things  # noqa: E402
 from film_encoding.image_scores import ssim  # noqa: E402
 from film_encoding.networks import build_decoder  # noqa: E402
 from film_encoding.saliency import SsimGradient, integrated_gradients  # noqa: E402
@@ -172,6 +174,21 @@ def test_the_test_of_kinds_is_calibrated_and_finds_what_is_planted():
     assert perturbation.difference(3.0 * (kinds == 1), kinds) == 3
 
 
+def test_a_region_that_follows_two_things_fails_against_the_second():
+    """Faces and shapes lose 1, gratings nothing: faces lose more than the others together, and not more than shapes."""
+    rng, face, shape, grating = np.random.default_rng(5), 1, 2, 3
+    of_stretch = np.tile([face, shape, grating], 12)
+    kinds, stretch = np.repeat(of_stretch, 4), np.repeat(np.arange(36), 4)
+    noise = np.repeat(0.3 * rng.standard_normal(36), 4)
+    both = 1.0 * np.isin(kinds, [face, shape]) + noise
+    exchanged = perturbation.exchanged_kinds(kinds, stretch, 500, 0)
+    assert perturbation.kind_test(both[None], kinds, exchanged)[0] < 0.01
+    p = perturbation.test_against_each(both, kinds, stretch, 500, 0)
+    assert p[grating] < 0.01 and p[shape] > 0.05
+    faces_alone = 1.0 * (kinds == face) + noise
+    assert max(perturbation.test_against_each(faces_alone, kinds, stretch, 500, 0).values()) < 0.01
+
+
 # ---------------------------------------------------------------- concepts
 
 
@@ -234,15 +251,14 @@ def test_labels_of_pixels_are_the_last_before_the_moment(screen, tmp_path):
     labels[1, :4], labels[2, :, 4:] = 1, 3
     np.savez(tmp_path / "a_things.npz", times_s=[0.0, 2.25, 5.0], labels=labels)
     found = things.label_pixels(table, cfg, 4)
-    assert (
-        not found[:2].any()
-        and (found[2:5, :2] == 1).all()
-        and (found[5:, :, 2:] == things.OTHER).all()
-    )
+    assert not found[:2].any() and (found[2:5, :2] == 1).all() and (found[5:, :, 2:] == 3).all()
+    assert things.names_of_labels(table, cfg) == {1: "face"}
     cfg.USE_PIXEL_LABELS = False
     assert things.label_pixels(table, cfg, 4) is None
     cfg.USE_PIXEL_LABELS = True
-    np.savez(tmp_path / "a_things.npz", times_s=[0.0], labels=labels)
+    names = ["none", "head", "tree", "car"]
+    np.savez(tmp_path / "a_things.npz", times_s=[0.0], labels=labels, names=names)
+    assert things.names_of_labels(table, cfg) == {0: "none", 1: "face", 2: "tree", 3: "car"}
     with pytest.raises(NeuroFaceError, match="does not hold times_s"):
         things.label_pixels(table, cfg, 4)
 
@@ -259,3 +275,55 @@ def test_edges_and_motion_are_where_they_are(screen, tmp_path):
     }
     assert strength["edges"].argmax() == 3 and strength["motion"].argmax() == 6
     assert (np.delete(strength["motion"], 6) == 0).all() and strength["faces"].sum() == 4
+
+
+# ---------------------------------------------------------------- the virtual localizer
+
+
+def test_the_localizer_is_cohens_d_and_welchs_interval_over_pictures():
+    rng = np.random.default_rng(6)
+    first, second = rng.normal(1, 1, (12, 4)), rng.normal(0, 2, (15, 4))
+    first[:, 3] = second[:, 3] = 0.5  # a voxel that answers nothing
+    found = localizer.contrast(first, second)
+    pooled = np.sqrt((11 * first.var(0, ddof=1) + 14 * second.var(0, ddof=1)) / 25)
+    expected = (first - 0).mean(0)[:3] - second.mean(0)[:3]
+    np.testing.assert_allclose(found[:3], expected / pooled[:3])
+    assert found[3] == 0
+    regions_of = {"one": np.array([True, False, False, False]), "none": np.arange(4) == 3}
+    table = localizer.region_contrasts(first, second, regions_of, np.arange(4.0), 0)
+    row = table.set_index("region").loc["one"]
+    welch = stats.ttest_ind(first[:, 0], second[:, 0], equal_var=False)
+    low, high = welch.confidence_interval(0.95)
+    np.testing.assert_allclose([row["low"], row["high"]], [low, high])
+    exact = stats.permutation_test(
+        (first[:, 0], second[:, 0]), lambda a, b: a.mean() - b.mean(), n_resamples=4000,
+        alternative="greater", rng=1,
+    )  # fmt: skip
+    assert row["p"] == pytest.approx(exact.pvalue, abs=0.02)
+    assert table.set_index("region").loc["none", "p"] > 0.5
+
+
+def test_pictures_of_a_localizer_are_still_chunks_as_the_network_sees_films(tmp_path):
+    for kind in ("faces", "places"):
+        (tmp_path / kind).mkdir()
+        for number in range(4):
+            picture = np.full((12, 10, 3), 10 * number, np.uint8)
+            picture[:6] = 100
+            Image.fromarray(picture).save(tmp_path / kind / f"{number}.png")
+    pictures = localizer.read_pictures(tmp_path, "faces", 8, stretch=False)
+    assert pictures.shape == (4, 8, 8, 3) and (pictures[2, 0] == 100).all()
+    assert (pictures[2, -1] == 20).all()
+    wide = localizer.read_pictures(tmp_path, "faces", 8, stretch=True)
+    assert wide.min() == 0 and wide.max() == 255
+    asked = []
+    network = SimpleNamespace(
+        predict_on_batch=lambda still: asked.append(still) or still.mean(axis=(1, 2, 3))
+    )
+    made = localizer.responses_to(network, pictures, 6, 3)
+    assert [one.shape for one in asked] == [(3, 6, 8, 8, 3), (1, 6, 8, 8, 3)]
+    np.testing.assert_allclose(made, pictures.mean(axis=(1, 2)), rtol=1e-6)
+    with pytest.raises(NeuroFaceError, match="'houses', and .*houses holds 0 pictures"):
+        localizer.read_pictures(tmp_path, "houses", 8, stretch=False)
+    (tmp_path / "places" / "4.png").write_bytes(b"no picture")
+    with pytest.raises(NeuroFaceError, match="4.png is no picture"):
+        localizer.read_pictures(tmp_path, "places", 8, stretch=False)

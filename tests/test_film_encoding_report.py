@@ -1,10 +1,12 @@
 """Film and brain: what the report says about differences, p, people, and frames that are stretched."""
 
+import runpy
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from scipy import stats
 
 pytest.importorskip("av", reason="films need PyAV: make film-encoding")
@@ -17,6 +19,7 @@ from film_encoding.film_contrast import as_filmed, stretch_each, stretched  # no
 from film_encoding.film_features import film_features  # noqa: E402
 from film_encoding.perturbation_report import sentence  # noqa: E402
 from film_encoding.scoring import Scorer, ridges_of  # noqa: E402
+from film_encoding.splits import make_folds  # noqa: E402
 from film_encoding.things import OTHER, THING  # noqa: E402
 from film_encoding.wording import model_name, p_text  # noqa: E402
 from neuroface.pipeline import write_npy  # noqa: E402
@@ -120,6 +123,16 @@ def test_the_network_beats_ridge_regression_only_on_all_four_measures():
     assert "beats" not in unclear and "No measure shows a clear difference" in unclear
 
 
+def test_motion_is_claimed_only_where_the_own_order_is_better_than_the_reversed_one():
+    row = pd.Series({"order": 0.004, "order_low": 0.001, "order_high": 0.007, "order_p": 0.01,
+                     "order_p_smallest": 0.001, "n_shots": 40})  # fmt: skip
+    assert score_report.order_verdict(row).endswith("motion is decoded from the brain.")
+    row["order_p"] = 0.2
+    assert "no evidence that motion is decoded" in score_report.order_verdict(row)
+    row["order_p"] = np.nan
+    assert "was not tested: 40 shots" in score_report.order_verdict(row)
+
+
 def test_the_headline_is_a_film_never_trained_on():
     voxels = pd.DataFrame({
         "model": ["network", "ridge", "network", "network"], "split": ["published"] * 3 + ["film"],
@@ -146,11 +159,13 @@ def test_random_sets_that_hold_most_other_voxels_are_no_comparison():
     row = SimpleNamespace(
         region="calcarine", difference=0.03, difference_low=0.01, difference_high=0.05, n_stretches=40,
         p_thing_over_others=0.01, p_others_smallest=0.0005, p_over_random=1.0, p_random_smallest=0.0099,
-        random_share_of_others=277 / 305,
+        random_share_of_others=277 / 305, p_thing_over_each=0.02, least_clear="shape",
     )  # fmt: skip
     assert "Each random set holds 91% of all voxels outside calcarine" in sentence(row, "face")
     row.random_share_of_others = 0.4
-    assert "Each random set" not in sentence(row, "face")
+    assert "Each random set" not in sentence(row, "face") and "shape" not in sentence(row, "face")
+    row.p_thing_over_each = 0.3
+    assert "of shape does not clearly suffer less (p 0.3000)" in sentence(row, "face")
 
 
 def test_the_interval_of_a_perturbation_is_welchs_over_stretches():
@@ -194,3 +209,39 @@ def test_features_are_those_of_the_film_and_not_of_stretched_frames(name):
     expected = film_features(film, name, 0.5)
     np.testing.assert_allclose(film_features(shown, name, 0.5, ranges), expected, atol=1e-5)
     assert np.abs(film_features(shown, name, 0.5) - expected).max() > 0.01
+
+
+def test_ridge_regressions_learn_from_the_chunks_that_networks_learn_from(monkeypatch):
+    """The chunks that choose a network's epoch are no training chunks of its rivals either."""
+    script = runpy.run_path(str(ROOT / "studies" / "film_encoding" / "4-score_predictions.py"))
+    names, learnt = script["fit_ridge"].__globals__, []
+
+    def fit_banded(bands, bold, blocks, n_tries, seed):
+        learnt.append(bold)
+        return np.zeros(0), np.zeros(0)
+
+    stubs = {
+        "fit_banded": fit_banded, "fit_frames": lambda bold, *_: learnt.append(bold),
+        "write_npy": lambda *_: None, "write_json": lambda *_: None, "shares_file": lambda *_: None,
+    }  # fmt: skip
+    for name, stub in stubs.items():
+        monkeypatch.setitem(names, name, stub)
+    cfg = SimpleNamespace(
+        N_FOLDS=2, SELECTION="inner", INNER_SHARE=0.25, EMBARGO_TRS=3, RIDGE_FEATURES=(), N_RIDGE_TRIES=1, SEED=0,
+        N_COMPONENTS=2, RIDGE_DELAYS_TRS=(0, 1), FRAMES_PER_TR=1, SUBJECTS=("mean",),
+    )  # fmt: skip
+    data = SimpleNamespace(
+        chunks=(),
+        bold=lambda table: table["chunk"].to_numpy(),
+        targets=lambda table, _: np.zeros(1),
+    )
+    fake = SimpleNamespace(
+        cfg=cfg,
+        folder=None,
+        data=lambda *_: data,
+        variant=lambda name: None,
+        ridge_file=lambda *_: None,
+    )
+    fold = make_folds({"a": 40, "b": 40}, "film", cfg)[0]  # "b" is learnt from
+    script["fit_ridge"](fake, (fold, "mean"))
+    assert len(learnt) == 3 and all(rows.tolist() == list(range(27)) for rows in learnt)

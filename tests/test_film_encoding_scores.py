@@ -1,5 +1,7 @@
 """Film and brain: correlations, intervals, nulls, identification, ridge regression, film features."""
 
+from itertools import combinations
+
 from neuroface.decoding import p_value
 
 import numpy as np
@@ -12,11 +14,20 @@ from sklearn.kernel_ridge import KernelRidge
 pytest.importorskip("av", reason="films need PyAV: make film-encoding")
 pytest.importorskip("himalaya", reason="ridge regression needs himalaya: make film-encoding")
 
-from film_encoding import blocks, correlations, identification, ridge, shifts  # noqa: E402
+from film_encoding import (
+    blocks,
+    correlations,
+    demo_film,
+    frame_order,
+    identification,
+    ridge,
+    shifts,
+)  # noqa: E402
 from film_encoding.blocks import BlockScore  # noqa: E402
 from film_encoding.film_features import MotionFilters, averaged, motion_energy, small_frames  # noqa: E402
+from film_encoding.film_shots import shots_of_chunks  # noqa: E402
 from film_encoding.frame_scores import means_over_blocks  # noqa: E402
-from film_encoding.image_scores import image_scores, pixel_r, stretched  # noqa: E402
+from film_encoding.image_scores import image_scores, pixel_r, ssim, ssim_of_pairs, stretched  # noqa: E402
 
 N_MASK = 12
 
@@ -287,6 +298,94 @@ def test_identification_without_a_block_is_that_of_the_other_moments_among_thems
         assert found["left_out"][number] == pytest.approx(alone["two_way"])
 
 
+def test_the_best_of_n_candidates_is_a_count_of_all_draws():
+    """Of 3 candidates; against all pairs of rivals, ties divided by chance."""
+    rng = np.random.default_rng(18)
+    for own, values in ((4, range(6)), (2, [1, 2, 2, 0, 5, 2]), (3, [3] * 6), (0, rng.random(7))):
+        values = np.array(values, dtype=float)
+        wins = []
+        for pair in combinations(values, 2):
+            best = max(*pair, own)
+            wins.append((own == best) / (1 + pair.count(best)) if own == best else 0.0)
+        given = ((values < own).sum(), (values == own).sum(), len(values))
+        found = identification.best_among(*(np.array([float(one)]) for one in given), 3)
+        assert found[0] == pytest.approx(np.mean(wins))
+    assert np.isnan(identification.best_among(*np.array([[1.0], [0.0], [1.0]]), 3)[0])
+
+
+def test_among_n_candidates_noise_is_at_one_nth():
+    rng = np.random.default_rng(17)
+    films, chunks = np.repeat("a", 150), np.arange(150)
+    measured, predicted = rng.standard_normal((2, 150, 40))
+    found = identification.identify(measured, predicted, films, chunks, 5, (1,), 10)
+    assert found["among_10_null"].mean() == pytest.approx(0.1, abs=0.01)
+    assert found["among_50_null"].mean() == pytest.approx(0.02, abs=0.004)
+    right = identification.identify(measured, measured, films, chunks, 5, (1,), 10)
+    assert right["among_10"] == pytest.approx(1) == right["among_50"]
+    grey = identification.identify(measured, np.ones((150, 40)), films, chunks, 5, (1,), 10)
+    assert grey["among_10"] == pytest.approx(0.1) and grey["among_10_null"].mean() == pytest.approx(
+        0.1
+    )
+
+
+# ---------------------------------------------------------------- order of frames
+
+
+def drifting(rng, follows: float, n_shots: int = 30):
+    """Shots in which a blob drifts; the reconstruction's blob takes the share ``follows`` of its speed from the film."""
+    place, frames, images, shots = np.arange(20), [], [], []
+    for number in range(n_shots):
+        moments = np.arange(int(rng.integers(3, 7)))
+        moments = moments - moments.mean()
+        centre, (speed, other) = rng.uniform(7, 13), 0.8 * rng.standard_normal(2)
+        speeds = (speed, follows * speed + (1 - follows) * other)
+        for out, start, pace in zip((frames, images), (centre, centre + 1), speeds):
+            out.append(np.exp(-0.5 * ((place - (start + pace * moments)[:, None]) / 2.5) ** 2))
+        shots += [number] * len(moments)
+    return (*(np.concatenate(each)[:, :, None, None] for each in (frames, images)), np.array(shots))
+
+
+def test_the_order_of_frames_passes_in_5_percent_of_studies_where_motion_is_unrelated():
+    p = []
+    for sample in range(150):
+        of_shots = frame_order.order_of_shots(*drifting(np.random.default_rng([3, sample]), 0.0))
+        p.append(frame_order.order_test(of_shots, 200, sample)["order_p"])
+    assert 0.01 <= np.mean(np.array(p) <= 0.05) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 150)
+
+
+def test_motion_that_is_decoded_makes_the_own_order_the_best():
+    frames, images, shots = drifting(np.random.default_rng(4), 1.0)
+    of_shots = frame_order.order_of_shots(frames, images, shots)
+    first = shots == 0
+    r = np.corrcoef(frames[first].reshape(first.sum(), -1), images[first].reshape(first.sum(), -1))
+    r = r[: first.sum(), first.sum() :]
+    expected = [np.diagonal(r).mean(), np.diagonal(r[:, ::-1]).mean(), r.mean()]
+    found = [of_shots[name][0] for name in ("own", "reversed", "permuted")]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    test = frame_order.order_test(of_shots, 500, 0)
+    assert test["order_own"] > test["order_permuted"] > test["order_reversed"]
+    assert test["order_p"] == test["order_p_smallest"] == pytest.approx(1 / 501)
+    few = frame_order.order_test({name: one[:3] for name, one in of_shots.items()}, 500, 0)
+    assert np.isnan(few["order_p"]) and few["n_shots"] == 3
+
+
+def test_shots_end_where_the_drawn_film_cuts():
+    """Chunks of a drawn film; cuts between two gratings, which move as fast as they change, are not counted."""
+    tr_s, frames = 1.3, 8
+    drawn = demo_film.draw_shots(np.random.default_rng(6), 60 * tr_s)
+    times_s = np.arange(60 * frames) * tr_s / frames
+    chunks = np.stack([demo_film.draw_frame(drawn, time_s, 32, 32)[0] for time_s in times_s])
+    shots = shots_of_chunks(chunks.reshape(60, frames, 32, 32, 3))
+    onsets_s = [shot.onset_s for shot in drawn]
+    middle_s = times_s[3::frames]
+    true = np.searchsorted(onsets_s, middle_s, side="right") - 1
+    is_cut, was_found = np.diff(true) > 0, np.diff(shots) > 0
+    gratings = np.array([shot.thing == "grating" for shot in drawn])
+    clear = is_cut & ~(gratings[true[:-1]] & gratings[true[1:]])
+    assert was_found[clear].all() and clear.sum() >= 8
+    assert not was_found[~is_cut & ~gratings[true[:-1]]].any()
+
+
 # ---------------------------------------------------------------- frames
 
 
@@ -302,6 +401,16 @@ def test_image_scores_of_known_images():
     assert pixel_r(frame[0], np.full_like(frame[0], 0.5)) == 0
     wide = stretched(0.2 + 0.3 * frame)
     assert wide.min() == 0 and wide.max() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (32, 24)])
+def test_ssim_of_many_pairs_is_scikit_images(size):
+    rng = np.random.default_rng(9)
+    frames = rng.random((70, *size, 3)).astype(np.float32)
+    images = np.clip(frames + 0.3 * rng.standard_normal(frames.shape), 0, 1).astype(np.float32)
+    images[:3] = 0.4  # does not vary
+    expected = [ssim(frame, image) for frame, image in zip(frames, images)]
+    np.testing.assert_allclose(ssim_of_pairs(frames, images), expected, atol=2e-5)
 
 
 # ---------------------------------------------------------------- ridge regression

@@ -44,6 +44,8 @@ def load(tmp_path, monkeypatch, **changed):
         ({"ENCODER_WEIGHT": 1.0}, "ENCODER_WEIGHT = 1 leaves the decoder untrained"),
         ({"IMAGE_WEIGHTS": (0.0, 0.0, 0.0)}, "IMAGE_WEIGHTS are all 0"),
         ({"MSE_WEIGHT": 0.0, "COSINE_WEIGHT": 0.0}, "are both 0"),
+        ({"FILM_RUNS": "several"}, "FILMS must name the films"),
+        ({"LOCALIZER": ("faces",)}, "LOCALIZER = .* must name two kinds"),
         ({"CLIP_S": (20.0, 10.0)}, "CLIP_S = .* is no interval"),
         ({"ABLATIONS": ("encoder", "encoder")}, "ABLATIONS = .* names one twice"),
         ({"ABLATIONS": ("no decoder",)}, "unknown ablation 'no decoder'"),
@@ -51,6 +53,7 @@ def load(tmp_path, monkeypatch, **changed):
         ({"ABLATIONS": ("frames 6",)}, "a multiple or a divisor of FRAMES_PER_TR"),
         ({"ABLATIONS": ("frames 24", "frames 16")}, "24 and 16 frames do not divide"),
         ({"ABLATIONS": ("delay 4",)}, "'delay 4' is what the main network has"),
+        ({"ABLATIONS": ("lags 0",)}, "'lags 0' is what the main network has"),
     ],
 )
 def test_settings_that_make_no_sense_are_one_line(tmp_path, monkeypatch, changed, message):
@@ -60,7 +63,7 @@ def test_settings_that_make_no_sense_are_one_line(tmp_path, monkeypatch, changed
 
 
 def test_ablations_change_one_thing_each(tmp_path, monkeypatch):
-    texts = ("encoder", "all voxels", "frames 16", "frames 4", "delay 3", "delay 5")
+    texts = ("encoder", "all voxels", "frames 16", "frames 4", "delay 3", "delay 5", "lags 2")
     cfg = load(tmp_path, monkeypatch, ABLATIONS=texts, SUBJECTS=("mean", "sub-01", "sub-02"))
     variants = variants_of(cfg)
     main = variants["network"]
@@ -73,6 +76,7 @@ def test_ablations_change_one_thing_each(tmp_path, monkeypatch):
         "frames-4": replace(main, name="frames-4", frames_per_tr=4),
         "delay-3": replace(main, name="delay-3", delay_trs=3),
         "delay-5": replace(main, name="delay-5", delay_trs=5),
+        "lags-2": replace(main, name="lags-2", lags=(-2, -1, 0, 1, 2), has_decoder=False),
         "sub-01": replace(main, name="sub-01", subject="sub-01"),
         "sub-02": replace(main, name="sub-02", subject="sub-02"),
     }
@@ -101,7 +105,8 @@ def as_lists(value):
 
 def test_config_has_the_published_values_but_for_what_it_says():
     tree = ast.parse((STUDY_FOLDER / "config.py").read_text())
-    values = {
+    values = {name: field.default for name, field in STUDY.settings.fine_settings().items()}
+    values |= {
         node.target.id: ast.literal_eval(node.value)
         for node in tree.body
         if isinstance(node, ast.AnnAssign)
@@ -172,7 +177,8 @@ def test_a_script_names_its_settings(path):
     machine |= (
         {"SEED"} if path.name.startswith("1-") else set()
     )  # only of the demo, which refuses another one itself
-    upstream = {"FRAMES_PER_TR", "FRAME_PX", "TR_S", "SPLITS", "DELAY_TRS", "EPOCHS", "ABLATIONS"}
+    upstream = {"FRAMES_PER_TR", "FRAME_PX", "FRAME_CONTRAST", "TR_S", "SPLITS"}
+    upstream |= {"DELAY_TRS", "EPOCHS", "ABLATIONS"}
     assert used - machine - upstream <= named, used - machine - upstream - named
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT
+from film_files import write_film
 from scipy.integrate import quad
 from sklearn.linear_model import LinearRegression
 
@@ -21,11 +22,12 @@ from film_encoding import feature_spaces, made_features, unique_variance  # noqa
 from film_encoding.banded import fit_kernels, random_weights  # noqa: E402
 from film_encoding.encoding import at_delays, convolved  # noqa: E402
 from film_encoding.feature_spaces import Samples, over_trs, read_samples  # noqa: E402
-from film_encoding.responses import drop_short  # noqa: E402
 from film_encoding.ridge import band_kernels, inner_films  # noqa: E402
 from film_encoding.shifts import PAIRS  # noqa: E402
 from film_encoding.splits import encoding_folds  # noqa: E402
+from film_encoding.viewings import drop_short  # noqa: E402
 
+REAL_CLIP = ROOT.parent / "shared" / "real" / "film-clips" / "face_noface.mov"
 CLOCK = {"SamplingFrequency": 2.0, "StartTime": 1.5}
 
 
@@ -126,6 +128,56 @@ def test_brightness_is_the_luma_of_the_frames_as_filmed():
 
 
 # ---------------------------------------------------------------- delays and the response
+
+
+@pytest.fixture(scope="module")
+def sounding_film(tmp_path_factory):
+    """10.4 s: cuts at 3.8 and 7.3 s; silence until 5.2 s, then 1 kHz at 0.05 of full scale."""
+    times_s = np.arange(0, 10.4, 0.08)
+    sound_s = np.arange(int(10.4 * 48_000)) / 48_000
+    sound = 0.05 * (sound_s >= 5.2) * np.sin(2 * np.pi * 1000 * sound_s)
+
+    def picture(time_s: float) -> np.ndarray:
+        shot = int(time_s >= 3.8) + int(time_s >= 7.3)
+        blocks = np.random.default_rng(shot).integers(0, 255, (6, 8, 3)).astype(np.uint8)
+        return np.kron(blocks, np.ones((8, 8, 1), dtype=np.uint8))
+
+    path = tmp_path_factory.mktemp("sounding") / "film.mp4"
+    return write_film(path, times_s, picture, rate=12, sound=sound)
+
+
+def test_cuts_are_counted_in_the_chunk_that_shows_them(sounding_film):
+    """3.8 s is in the last quarter of chunk 2 (2.6 to 3.9 s), 7.3 s in chunk 5."""
+    pytest.importorskip("scenedetect", reason="cuts need the packages of make film")
+    found = made_features.from_file(sounding_film, "cuts", 8, 1.3)[:, 0]
+    np.testing.assert_allclose(found, np.isin(np.arange(8), [2, 5]) / 1.3, rtol=1e-6)
+
+
+@pytest.mark.skipif(not REAL_CLIP.is_file(), reason="../shared/real is not there")
+def test_the_cut_of_a_real_clip_with_a_variable_frame_rate_is_in_its_chunk():
+    """Its time stamps put the cut at 2.40 s (chunk 1 of 1.3 s), its mean frame rate at 2.72 s (chunk 2)."""
+    pytest.importorskip("scenedetect", reason="cuts need the packages of make film")
+    found = made_features.from_file(REAL_CLIP, "cuts", 3, 1.3)[:, 0]
+    np.testing.assert_allclose(found, [0, 1 / 1.3, 0], rtol=1e-6)
+
+
+def test_loudness_of_a_tone_is_that_of_the_standard(sounding_film):
+    """ITU-R BS.1770: a sine of 1 kHz in one channel at full scale has -3.01 LUFS, at 0.05 of it -29.03 LUFS."""
+    found = made_features.from_file(sounding_film, "loudness", 7, 1.3)[:, 0]
+    assert not found[:3].any()  # silence is 0
+    np.testing.assert_allclose(found[5:], 70 - 3.01 + 20 * np.log10(0.05), atol=0.1)
+
+
+def test_speech_is_the_mean_probability_over_the_chunk(monkeypatch, tmp_path):
+    """Sample k holds the sound from k to k + 1; a film without sound is refused."""
+    probabilities = np.arange(13) / 20
+    seen = {"speech": probabilities.tolist(), "loudness": [None] * 13}
+    monkeypatch.setattr(made_features, "open_film", lambda path: path)
+    monkeypatch.setattr(made_features, "scan", lambda film, samples, *_: (seen, {}))
+    found = made_features.from_file(tmp_path / "a.mp4", "speech", 3, 1.3)[:, 0]
+    np.testing.assert_allclose(found, probabilities[:12].reshape(3, 4).mean(axis=1), rtol=1e-6)
+    with pytest.raises(NeuroFaceError, match="'loudness', and .*a.mp4 has no sound track"):
+        made_features.from_file(tmp_path / "a.mp4", "loudness", 3, 1.3)
 
 
 def test_features_meet_the_haemodynamic_response_within_a_tr():

@@ -12,15 +12,16 @@ pytest.importorskip("av", reason="films need PyAV: make film-encoding")
 
 from film_encoding.responses import (  # noqa: E402
     OverPeople,
-    Viewing,
     choose,
     film_rows,
     in_parcels,
     read_labels,
     reliability,
+    rows_of_person,
     snr,
 )
 from film_encoding.splits import make_folds, read_folds, write_folds  # noqa: E402
+from film_encoding.viewings import Viewing, find_viewings, people_of  # noqa: E402
 
 AFFINE = np.diag([2.0, 2, 2, 1])
 
@@ -232,3 +233,73 @@ def test_folds_survive_the_table():
 def test_folds_that_cannot_be_made_are_one_line(lengths, changed, split, message):
     with pytest.raises(NeuroFaceError, match=message):
         make_folds(lengths, split, settings(**changed))
+
+
+# ---------------------------------------------------------------- runs of a person
+
+
+def test_repeats_are_averaged_and_give_the_ceiling_within_a_person(tmp_path):
+    """Signal of variance 1 and noise of variance 1.5 in each viewing: their mean shares 1 / (1 + 1.5 / 2) = 0.571."""
+    rng, mask, n = np.random.default_rng(0), np.ones((6, 5, 4), dtype=bool), 400
+    signal = rng.standard_normal((6, 5, 4, n))
+    viewings = []
+    for number in (1, 2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        noise = np.sqrt(1.5) * rng.standard_normal(signal.shape)
+        viewings.append(viewing(folder, 100 + signal + noise, 0))
+    rows, _, shared = rows_of_person(viewings, mask, AFFINE, n, "zscore", lambda run: None)
+    each = [film_rows(one, mask, AFFINE, n, "zscore")[0] for one in viewings]
+    np.testing.assert_allclose(rows, np.mean(each, axis=0), atol=1e-5)
+    assert shared.mean() == pytest.approx(1 / 1.75, abs=0.01)
+    # The correlation of the mean with the signal is the ceiling.
+    r = [np.corrcoef(a, b)[0, 1] for a, b in zip(rows.T, signal[mask])]
+    assert np.mean(r) == pytest.approx(np.sqrt(shared).mean(), abs=0.01)
+    alone, _, nothing = rows_of_person(viewings[:1], mask, AFFINE, n, "zscore", lambda run: None)
+    assert nothing is None
+    np.testing.assert_array_equal(alone, each[0])
+
+
+def bids_run(folder, name: str, events: str) -> None:
+    """A run of 60 volumes and its log; sub-01 in each name."""
+    func = folder / "sub-01" / "func"
+    func.mkdir(parents=True, exist_ok=True)
+    volumes = np.random.default_rng(len(name)).normal(size=(2, 2, 2, 60)).astype(np.float32)
+    write_nifti(func / f"{name}_bold.nii.gz", volumes, AFFINE, 2.0)
+    (func / f"{name}_events.tsv").write_text("onset\tduration\ttrial_type\n" + events)
+
+
+def runs_of(folder, **changed) -> SimpleNamespace:
+    settings = dict(
+        DATASET_DIR=folder, EXCLUDE=(), INCLUDE=(), RAW_DIR=None, BIDS_FILTER="", FILMS=(), TR_S=2.0,
+        FILM_EVENT="film", FILM_RUNS="one",
+    )  # fmt: skip
+    return SimpleNamespace(**settings | changed)
+
+
+def test_a_film_in_several_runs_is_a_film_for_each_or_repeated(tmp_path):
+    for number in (1, 2):
+        bids_run(tmp_path, f"sub-01_task-movie_run-{number}", f"{4.0 * number}\t80\tfilm\n")
+    with pytest.raises(NeuroFaceError, match='two runs of movie: .*run-1 and .*run-2.*"repeats"'):
+        find_viewings(runs_of(tmp_path))
+    parts, _ = find_viewings(runs_of(tmp_path, FILM_RUNS="parts"))
+    firsts = {film: [one.first for one in who] for film, who in parts.items()}
+    assert firsts == {"movierun1": [2], "movierun2": [4]}
+    repeats, _ = find_viewings(runs_of(tmp_path, FILM_RUNS="repeats"))
+    assert [one.first for one in repeats["movie"]] == [2, 4]
+    assert {person: len(who) for person, who in people_of(repeats["movie"]).items()} == {
+        "sub-01": 2
+    }
+
+
+def test_a_run_with_several_films_is_a_viewing_of_each(tmp_path):
+    films = "6.0\t40\tharbour\n60.0\t30\tkites\n"
+    bids_run(tmp_path, "sub-01_task-films", films)
+    bids_run(tmp_path, "sub-01_task-rest", "0.0\t100\trest\n")
+    cfg = runs_of(tmp_path, FILM_RUNS="several", FILMS=("harbour", "kites"))
+    found, left_out = find_viewings(cfg)
+    assert {film: [(one.first, one.shown_s) for one in who] for film, who in found.items()} == {
+        "harbour": [(3, 40.0)],
+        "kites": [(30, 30.0)],
+    }
+    assert left_out == [("sub-01_task-rest", "its log names none of FILMS as an event")]

@@ -331,7 +331,7 @@ def test_volumes_carry_the_moment_of_a_film_that_begins_after_the_run():
 
 def test_the_shipped_experiments_of_emofilm_find_every_run(tmp_path):
     """Film and brain, both files: data set's root, series in derivatives/preprocessing, row 0 is volume 72 to 74."""
-    responses = pytest.importorskip("film_encoding.responses")
+    viewings_of = pytest.importorskip("film_encoding.viewings")
     part = TABLE[
         TABLE["task"].isin(["Rest", "Chatter"])
         & TABLE["subject"].isin(["sub-S01", "sub-S02", "sub-S31"])
@@ -346,9 +346,10 @@ def test_the_shipped_experiments_of_emofilm_find_every_run(tmp_path):
         exec((ROOT / "studies/film_encoding/experiments" / name).read_text(), changes)
         settings = {key: changes[key] for key in ("BIDS_FILTER", "FILM_EVENT")}
         cfg = SimpleNamespace(
-            DATASET_DIR=tmp_path, EXCLUDE=(), INCLUDE=(), RAW_DIR=None, FILMS=(), TR_S=TR_S, **settings
+            DATASET_DIR=tmp_path, EXCLUDE=(), INCLUDE=(), RAW_DIR=None, FILMS=(), TR_S=TR_S,
+            FILM_RUNS="one", **settings
         )  # fmt: skip
-        viewings, left_out = responses.find_viewings(cfg)
+        viewings, left_out = viewings_of.find_viewings(cfg)
         assert [one.run.subject for one in viewings.pop("Chatter")] == [
             "sub-S01",
             "sub-S02",
@@ -374,23 +375,23 @@ def test_the_shipped_experiments_of_emofilm_find_every_run(tmp_path):
 
 
 def test_a_film_file_is_cut_to_what_was_shown():
-    responses = pytest.importorskip("film_encoding.responses")
+    viewings_of = pytest.importorskip("film_encoding.viewings")
 
     def viewing(shown_s, film=True):
         run = SimpleNamespace(
             bold="b", name="x", film=SimpleNamespace(duration_s=shown_s, log="l") if film else None
         )
-        return responses.Viewing(run, 72, 454, 93.8, shown_s)
+        return viewings_of.Viewing(run, 72, 454, 93.8, shown_s)
 
     people = [viewing(490.007), viewing(490.012)]
-    assert responses.shown_s(people, 490.0, TR_S, "a.mp4") == (490.0, None)
-    end_s, left_out = responses.shown_s(people, 596.5, TR_S, "a.mp4")
+    assert viewings_of.shown_s(people, 490.0, TR_S, "a.mp4") == (490.0, None)
+    end_s, left_out = viewings_of.shown_s(people, 596.5, TR_S, "a.mp4")
     assert end_s == 490.007 and left_out.startswith("the last 106.5 s of its film")
     with pytest.raises(NeuroFaceError, match="470.4 s by a.mp4, and 490.0 s by its event"):
-        responses.shown_s(people, 470.4, TR_S, "a.mp4")
+        viewings_of.shown_s(people, 470.4, TR_S, "a.mp4")
     with pytest.raises(NeuroFaceError, match="b lasts 683.8 s, its film 490.0 s by a.mp4"):
-        responses.shown_s([viewing(np.inf, film=False)], 490.0, TR_S, "a.mp4")
-    kept, stopped = responses.drop_interrupted([*people, viewing(200.0)])
+        viewings_of.shown_s([viewing(np.inf, film=False)], 490.0, TR_S, "a.mp4")
+    kept, stopped = viewings_of.drop_interrupted([*people, viewing(200.0)])
     assert kept == people and stopped == [("x", "its film lasted 200.0 s, others' 490.0 s")]
 
 

@@ -24,8 +24,9 @@ def haxby(tmp_path_factory):
     folder = tmp_path_factory.mktemp("haxby")
     config = folder / "haxby.py"
     changes = dict(
-        DATASET_DIR=str(DATA), DATA_DIR=str(folder), N_FOLDS=4, TRAINING_STEPS=60, N_JOBS=1
-    )
+        DATASET_DIR=str(DATA), DATA_DIR=str(folder), N_FOLDS=4, TRAINING_STEPS=12, N_JOBS=1,
+        N_PERMUTATIONS=100, N_RELABELLINGS=19, N_RANDOM_REGIONS=100,
+    )  # fmt: skip
     changes["BASELINES"] = ("linear", "linear-mean", "face-rois")
     experiment = (ROOT / "experiments" / "haxby2001.py").read_text()
     config.write_text(
@@ -61,7 +62,7 @@ def test_faces_are_decoded_in_runs_kept_out_of_training(haxby):
         root / "3-model" / "run" / "predictions.tsv", sep="\t", dtype={"run": str}
     )
     assert (predictions.groupby("run")["fold"].nunique() == 1).all()
-    # Ridge: what a network of 60 steps reaches here depends on its seed more than on the data
+    # Ridge: what a network of few steps reaches here depends on its seed more than on the data
     # (docs/bids.md).
     scores = json.loads((root / "3-model" / "run" / "linear-mean" / "metrics.json").read_text())[
         "all_folds"

@@ -30,7 +30,6 @@ from conftest import (
     copy_of,
     differing,
     popen_arguments,
-    run,
     run_here,
     write_config,
 )
@@ -184,7 +183,7 @@ def test_a_full_disk_is_one_line_and_a_rerun_succeeds(tiny, tmp_path, number, si
     shutil.rmtree(folder)
     with mounted(folder, size) as change:
         assert_one_line(
-            run(number, config),
+            run_here(number, config),
             "No space left on device",
             str(folder),
             "Free space there and run again",

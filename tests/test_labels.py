@@ -49,7 +49,7 @@ def concert(tiny, tmp_path_factory):
         ROI_FILE=str(folder / "auditory_regions.tsv"), N_FOLDS=2, CV_SPLITS=("movie",), TRAINING_STEPS=12, BATCH_SIZE=8,
         CNN_FILTERS=(4, 4, 4), CNN_DENSE_UNITS=8, BASELINES=("linear", "rois"), N_PERMUTATIONS=20, IG_STEPS=8,
         LEARNING_RATE=0.003, CHECK_WINDOWS=2, WINDOW_TRS=4, ATTRIBUTION_CHECKS=("deletion",), N_FLIPS=20,
-        N_RANDOM_REGIONS=20, N_JOBS=1,
+        N_RELABELLINGS=19, N_RANDOM_REGIONS=20, N_JOBS=1,
     )  # fmt: skip
     printed = {}
     for number in STAGES:

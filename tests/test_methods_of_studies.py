@@ -72,3 +72,18 @@ def test_it_needs_only_what_the_finished_scripts_stamp(name, tmp_path, monkeypat
             assert found is None
             continue
         assert "NeuroFaceCNN 1.0 (commit abc1234)" in found[0]
+
+
+def test_the_voxels_whose_separation_was_tested_are_named(tmp_path, monkeypatch):
+    """60 voxels of a label's group map are drawn, 10 of every person's map are tested."""
+    monkeypatch.delenv("NEUROFACE_CONFIG", raising=False)
+    methods_text = importlib.import_module("volume_study.methods_text")
+    study = importlib.import_module("volume_study.study").STUDY
+    (tmp_path / "5-clusters").mkdir()
+    silhouette = tmp_path / "5-clusters" / "silhouette.json"
+    silhouette.write_text('{"why_not_tested": "", "voxels_per_map": 10}')
+    script = next((ROOT / "studies" / "volumes").glob("5-*.py"))
+    cfg = study.load_settings(script)
+    text = methods_text._clusters(tmp_path, vars(cfg) | {"TOP_VOXELS": 60})
+    assert "The 60 strongest voxels of each label's group map" in text
+    assert "silhouette (Rousseeuw 1987) of the 10 strongest voxels of every person's map" in text

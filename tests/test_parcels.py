@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from neuroface import NeuroFaceError
 from neuroface.bold import Labels, parcel_names, write_map, write_nifti
 from neuroface.bold.images import open_header, read_mask, stream_masked
-from neuroface.bold.parcels import AFFINE, parcel_image, read_parcels
+from neuroface.bold.parcels import parcel_image, read_parcels
+from neuroface.bold.places import AFFINE
 from neuroface.bold.smoothing import smoothed_volumes
 from neuroface.maps import contrasts_of, peak_table, write_parcel_maps
 
@@ -116,8 +117,9 @@ def test_a_peak_of_parcels_is_named(tmp_path):
         write_map(tmp_path / f"group_contrast-face_ig_{what}.nii.gz", values, mask, AFFINE, 2.0)
     about = contrasts_of(Labels("face", "noface"))
     table = peak_table(
-        tmp_path, [("face", "ig")], about, mask, AFFINE, None, "roi", 2.0, ["a", "b", "c"]
-    )
+        tmp_path, [("face", "ig")], about, mask, AFFINE, None, "roi", 2.0,
+        pd.DataFrame({"parcel": ["a", "b", "c"]}),
+    )  # fmt: skip
     assert table.loc[0, ["parcel", "second", "mean"]].tolist() == ["b", 2.0, 3.0]
     assert "x_mm" not in table
 

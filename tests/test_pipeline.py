@@ -304,7 +304,7 @@ def test_two_runs_of_one_script_do_not_meet(tiny, tmp_path):
     root, config = copy_of(tiny, tmp_path)
     with open(root / "5-brain-maps" / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = run(5, config)
+        done = run_here(5, config)
     assert (
         done.returncode == 1
         and "Another run of 5-revert-IG-tobrain.py is working in" in done.stderr

@@ -58,11 +58,13 @@ def test_kinds_follow_the_settings_until_these_are_stamped(tmp_path, monkeypatch
     monkeypatch.setitem(names, "model_of", lambda cfg, texts: tmp_path)
     monkeypatch.setitem(names, "check_weights", lambda *_: None)
     monkeypatch.setitem(
-        names, "kinds_of", lambda source, model, cfg: pd.DataFrame({"kind": [cfg.N_KINDS]})
+        names, "kinds_of", lambda images, source, model, cfg: pd.DataFrame({"kind": [cfg.N_KINDS]})
     )
     for n_kinds, is_begun, kind in ((4, False, 4), (5, False, 5), (6, True, 5)):
         stage = SimpleNamespace(folder=tmp_path, is_begun=is_begun)
-        made = script["hold_out_kinds"](stage, None, SimpleNamespace(N_KINDS=n_kinds))
+        people = {"a": SimpleNamespace(trials=pd.DataFrame({"image": ["x"]}))}
+        settings = SimpleNamespace(N_KINDS=n_kinds, SUBJECT="a")
+        made = script["hold_out_kinds"](stage, people, settings)
         assert made["kind"].tolist() == [kind]
 
 

@@ -461,7 +461,8 @@ def test_global_scaling_is_that_of_the_publication(rng):
         assert np.allclose(
             np.concatenate(list(made.values()))[:, parts == part], expected, atol=1e-5
         )
-    test = scaler.finish_test(made["a"][:7])
+    test, trials = scaler.finish_test(made["a"][:7], made["a"])
+    assert np.array_equal(trials[:7], test)
     for part in ("early", "higher"):
         assert test[:, parts == part].mean() == pytest.approx(0, abs=1e-5)
         assert test[:, parts == part].std() == pytest.approx(1, abs=1e-5)

@@ -216,6 +216,12 @@ def test_decoded_pictures_identify_the_seen_one_above_shuffled_brains(tiny_image
         ].tolist() == pytest.approx([0.5] * 3)
     mean = rows.loc["mean picture"]
     assert set(mean["evidence"].astype(str)) == {"False"}
+    brain = table(tiny_images.root / "5-scores" / "brain.tsv").set_index(["part", "kind"])
+    for part in ("early", "higher"):  # of the demo's settings, which decode CLIP embeddings
+        assert brain.loc[(part, "seen"), "difference_low"] > 0.1
+        assert brain.loc[(part, "decoded"), "difference_low"] > 0
+        assert brain.loc[(part, "mean picture"), "difference_value"] == pytest.approx(0, abs=1e-6)
+        assert brain.loc[(part, "seen"), "value"] > brain.loc[(part, "mean picture"), "value"]
     kinds = {kind for kind, _ in rows.index}
     assert kinds == {
         "decoded",

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
+from film_encoding.settings import FilmSettings
 from neuroface import NeuroFaceError
 from neuroface.attribution import METHODS
 from neuroface.bold import BoldSettings
@@ -20,6 +21,7 @@ from neuroface.face_study.settings import FaceSettings, Method
 from neuroface.pipeline import StudySettings, settings as pipeline_settings
 from neuroface.pipeline.stage import settings_in
 from neuroface.pipeline.stamp import Rules
+from volume_study.settings import VolumeSettings
 
 import pytest
 
@@ -330,7 +332,16 @@ def test_the_nndb_experiment_is_the_papers_protocol():
 # ---------------------------------------------------------------- config.py beside the code
 
 
-BASES = {"StudySettings": StudySettings, "BoldSettings": BoldSettings}
+BASES = {
+    "StudySettings": StudySettings,
+    "BoldSettings": BoldSettings,
+}
+FINE = FaceSettings.fine_settings()
+STUDIES = {
+    "face_study": FaceSettings,
+    "film_encoding": FilmSettings,
+    "volumes": VolumeSettings,
+}
 
 
 @pytest.mark.parametrize(
@@ -355,11 +366,54 @@ def test_a_settings_model_declares_every_setting_of_its_config_and_no_other(mode
         if isinstance(node, ast.AnnAssign)
         and not ast.unparse(node.annotation).startswith("ClassVar")
     ]
-    inherited = set(BASES[ast.unparse(models[0].bases[0])].model_fields)
+    base = ast.unparse(models[0].bases[0])
+    inherited = BASES["BoldSettings" if base == "FineSettings" else base].model_fields.keys()
     constants = ast.parse((ROOT / config / "config.py").read_text()).body
     names = [node.target.id for node in constants if isinstance(node, ast.AnnAssign)]
-    assert declared == [name for name in names if name not in inherited]
+    assert sorted(declared) == sorted(set(names) - inherited)
     assert inherited < set(names)
+
+
+SECOND_PART = "# Further settings, by the scripts that use them."
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_config_shows_sixty_settings_at_most_and_first_those_of_every_new_data_set(study):
+    config = CONFIG if study == "face_study" else ROOT / "studies" / study / "config.py"
+    first, second = config.read_text().split(SECOND_PART)
+    setting = re.compile(r"^[A-Z_0-9]+(?=: )", re.MULTILINE)
+    names = setting.findall(first + second)
+    assert len(names) <= 60 and len(setting.findall(first)) <= 24
+    assert not set(names) & STUDIES[study].fine_settings().keys()
+
+
+def test_the_first_part_has_what_the_first_page_sets():
+    lines, first = annotated_settings(), CONFIG.read_text().splitlines().index(SECOND_PART)
+    page = (ROOT / "docs" / "start.md").read_text()
+    example = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    for name in re.findall(r"^([A-Z_]+) = ", example, re.MULTILINE):
+        assert lines[name] < first, name
+
+
+def test_a_fine_setting_has_a_default_that_an_experiment_or_config_changes(load, tmp_path):
+    assert load("").IG_TOLERANCE == 0.01 and load("IG_TOLERANCE = 0.5").IG_TOLERANCE == 0.5
+    with pytest.raises(NeuroFaceError, match=r"mine\.py: IG_TOLERANCE = 0: .*greater than 0"):
+        load("IG_TOLERANCE = 0")
+    with pytest.raises(NeuroFaceError, match="did you mean IG_TOLERANCE"):
+        load("IG_TOLERANCES = 0.5")
+    config = tmp_path / "config.py"
+    config.write_text(CONFIG.read_text() + "\nIG_TOLERANCE: float = 0.25\n")
+    assert load_settings(config).IG_TOLERANCE == 0.25
+
+
+def test_the_page_of_fine_settings_has_their_defaults_and_descriptions():
+    page = (ROOT / "docs" / "settings.md").read_text()
+    rows = re.findall(r"^\| `([A-Z_0-9]+)` \| `(.*)` \| (.*) \|$", page, re.MULTILINE)
+    fine = [pair for model in STUDIES.values() for pair in model.fine_settings().items()]
+    assert rows == [
+        (name, repr(field.default).replace("'", '"'), field.description) for name, field in fine
+    ]
+    assert all(field.description.endswith(".") for _, field in fine)
 
 
 def test_choices_that_a_type_checker_reads_are_those_of_the_code():
@@ -373,11 +427,17 @@ def test_every_setting_has_a_comment_directly_above_it(name, line):
     assert re.match(r"# \w|# [\"“]", above), f"config.py, line {line}: {name}"
 
 
-@pytest.mark.parametrize("name", annotated_settings())
-def test_every_setting_is_used(name):
+@cache
+def settings_in_the_code() -> set[str]:
     scripts = [ROOT / "0-annotate_film.py", *SCRIPTS.values()]
     code = "\n".join(path.read_text() for path in [*scripts, *(ROOT / "neuroface").rglob("*.py")])
-    assert re.search(rf"\b(?:cfg|settings)\.{name}\b|values\[\"{name}\"\]", code)
+    read = re.findall(r"\b(?:cfg|settings)\.([A-Z_0-9]+)\b|values\[\"([A-Z_0-9]+)\"\]", code)
+    return {name for pair in read for name in pair}
+
+
+@pytest.mark.parametrize("name", [*annotated_settings(), *FINE])
+def test_every_setting_is_used(name):
+    assert name in settings_in_the_code()
 
 
 def test_the_baseline_on_regions_goes_by_the_name_of_its_file(load):

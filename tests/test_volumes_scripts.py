@@ -129,6 +129,12 @@ def test_blocks_are_decoded_above_chance_and_permuted_labels_are_not(tiny):
         low, high = ladder[split]["null_interval"]
         assert low < 0.2 < high and ladder[split]["balanced_accuracy"] > high
         assert not metrics["leaks"][split]
+    for score in (
+        "balanced_accuracy",
+        "roc_auc",
+    ):  # ridge regression has intervals as networks have
+        low, high = ladder["block"]["intervals_95"][score]
+        assert low < ladder["block"][score] < high
     assert ladder["volume"]["bias"] > 0.1 and metrics["leaks"]["volume"]
     for model in tiny.settings["MODELS"]:
         block, volume = (metrics["networks"][model][split] for split in ("block", "volume"))

@@ -130,18 +130,19 @@ def region_table(seed: int, design: Design) -> pd.DataFrame:
         return table_of(plan, dict.fromkeys(lengths, N_PEOPLE))
 
 
-def study(seed: int, design: Design) -> dict[str, bool]:
-    """Whether faces, which say nothing, pass in a region that follows motion, in one that follows nothing, in any."""
+def study(seed: int, design: Design) -> dict[str, float]:
+    """Shares of regions in which faces, which say nothing, have a p of at most .05, and whether one passes at FDR 5 %."""
     table = region_table(seed, design)
     p, p_fdr = (table[f"{SPACES[TESTED]} {name}"].to_numpy() for name in ("p", "p_fdr"))
+    half = N_REGIONS // 2
     if design.effect:
         return {
             "FDR p of faces ≤ .05 in the region that they drive": bool(p_fdr[0] <= 0.05),
             "FDR p of faces ≤ .05 in another region": bool((p_fdr[1:] <= 0.05).any()),
         }
     return {
-        "p of faces ≤ .05, a region that follows motion": bool(p[0] <= 0.05),
-        "p of faces ≤ .05, a region that follows no space": bool(p[-1] <= 0.05),
+        "p of faces ≤ .05, regions that follow motion": float(np.mean(p[:half] <= 0.05)),
+        "p of faces ≤ .05, regions that follow no space": float(np.mean(p[half:] <= 0.05)),
         "FDR p of faces ≤ .05 in any region": bool((p_fdr <= 0.05).any()),
     }
 
@@ -152,9 +153,9 @@ def case(design: Design, n_studies: int, n_small: int = 20) -> Case:
 
 
 CASES: list[Case] = [
-    case(Design(4, 80), 400),
-    case(Design(4, 80, by_people=False), 400),
-    case(Design(1, 250), 400),
+    case(Design(4, 80), 200),
+    case(Design(4, 80, by_people=False), 100),
+    case(Design(1, 250), 200),
 ]
 # Shares in which the driven region is found, and another one beside it.
 KNOWN_OTHERWISE: list[Case] = [case(Design(4, 80, effect=effect), 100) for effect in (0.5, 1.0)]

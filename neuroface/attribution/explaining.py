@@ -83,7 +83,7 @@ class Explaining:
     def explain(self, unit: Unit) -> None:
         """Write attributions and completeness of the windows of a unit; resumes after the last batch."""
         X, target = open_npy(self.X_file), self.file(unit)
-        mine = self.samples.loc[(self.samples[KEYS] == unit[:3]).all(axis=1)]
+        mine = self.samples.loc[(self.samples[KEYS] == list(unit[:3])).all(axis=1)]
         # The journal gains rows once their attributions are on disk: a rerun may skip the windows
         # that it lists.
         table = completeness_file(target)

@@ -67,6 +67,7 @@ from .pauses import (
     in_series_s as in_series_s,
     spans_break as spans_break,
 )
+from .places import off_grid as off_grid
 from .projection import (
     Cleaning as Cleaning,
     Projection as Projection,
@@ -84,6 +85,11 @@ from .settings import BoldSettings as BoldSettings
 from .smoothing import smoothed_volumes as smoothed_volumes
 from .space import check_shared_space as check_shared_space
 from .steady_state import count_bright as count_bright
+from .surface_space import (
+    SurfaceSpace as SurfaceSpace,
+    surface_space as surface_space,
+    write_surface_space as write_surface_space,
+)
 from .windows import (
     SAMPLE_COLUMNS as SAMPLE_COLUMNS,
     ambiguous_windows as ambiguous_windows,

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold.annotation_choice import choose_annotations, near_names
-from neuroface.bold.images import open_image
+from neuroface.bold.images import has_places, open_image
 from neuroface.bold.parcels import ENDING, is_parcels
 from neuroface.bold.run import REGRESSORS, Run, entities_of, is_derivative, natural
+from neuroface.bold.surfaces import LEFT, RIGHT, SERIES, files_of_surface
 
 import numpy as np
 
@@ -249,8 +250,11 @@ def bids_runs(
                 f"{seen[stem]} and {bold.name} are the same run. Set BIDS_FILTER to text that only one of them has."
             )
         seen[stem] = bold.name
-        if not_fetched(bold):
-            missing.append((bold.name, f"not fetched: datalad get {bold}"))
+        if unfetched := next(filter(not_fetched, files_of_surface(bold)), None):
+            missing.append((unfetched.name, f"not fetched: datalad get {unfetched}"))
+            continue
+        if lacking_file := _lacking_hemisphere(bold):
+            missing.append((bold.name, f"{lacking_file} is not there: both hemispheres are needed"))
             continue
         annotations, not_used = (
             _annotations(bold, tables, wanted, event_column, of_films) if annotated else ((), ())
@@ -274,10 +278,7 @@ def bids_runs(
                 regressors=next(iter(tables.of(bold.name, f"_{REGRESSORS}")), None),
                 sidecars=tuple(
                     file
-                    for end in (
-                        *([ENDING.replace(".tsv", ".json")] if is_parcels(bold) else []),
-                        "_bold.json",
-                    )
+                    for end in _ends_of_sidecars(bold)
                     for file in tables.of(bold.name, end)
                     if not not_fetched(file)
                 ),
@@ -301,8 +302,40 @@ def _is_series(file: Path, name_part: str) -> bool:
     if name_part.endswith(("_timeseries", ENDING)):  # tables of confounds end so too
         named = is_parcels(file) and not file.name.endswith(CONFOUND_TABLES)
         return named and fnmatchcase(file.name, f"*{name_part}*")
+    if _is_surface_series(file, name_part):
+        return True
     ends = "_bold" if "_bold" not in name_part else r"_bold(_[A-Za-z0-9]+)?"
     return bool(re.search(ends + NIFTI, file.name)) and fnmatchcase(file.name, f"*{name_part}*")
+
+
+def _is_surface_series(file: Path, name_part: str) -> bool:
+    """Whether a file is a series on the cortical surface that BIDS_FILTER asks for: by its space, density, or suffix."""
+    asked = re.search(r"space-fs|den-|hemi-|\.dtseries|\.func|\.gii", name_part)
+    if not asked or not re.search(r"_bold\.(dtseries\.nii|func\.gii)$", file.name):
+        return False
+    name = file.name.replace(f"_{RIGHT}_", f"_{LEFT}_")
+    if name != file.name and file.with_name(name).exists():
+        return False  # the run of the left hemisphere reads both
+    return fnmatchcase(file.name, f"*{name_part}*") or fnmatchcase(name, f"*{name_part}*")
+
+
+def _lacking_hemisphere(bold: Path) -> str:
+    """Name of the other hemisphere's file, if a GIFTI series has none; empty otherwise."""
+    here, other = (LEFT, RIGHT) if LEFT in bold.name else (RIGHT, LEFT)
+    file = bold.with_name(bold.name.replace(here, other))
+    return "" if not bold.name.endswith(".gii") or file.exists() and file != bold else file.name
+
+
+def _ends_of_sidecars(bold: Path) -> list[str]:
+    """Ends of the names of JSON files that describe a series, the nearest kind first."""
+    if is_parcels(bold):
+        return [ENDING.replace(".tsv", ".json"), "_bold.json"]
+    own = [
+        f"_bold{end.removesuffix('.nii').removesuffix('.gii')}.json"
+        for end in SERIES
+        if bold.name.endswith(end)
+    ]
+    return [*own, "_bold.json"]
 
 
 def _raw_series(bold: Path, tables: Tables) -> Path | None:
@@ -342,7 +375,7 @@ def _as_written(file: Path, key: str) -> str:
 
 def _bids_mask(bold: Path, files: list[Path]) -> Path | None:
     """The person's brain mask for a series: beside it, else of its space in ``anat/``; the one whose grid fits wins."""
-    if is_parcels(bold):
+    if has_places(bold):
         return None
     own = entities_of(bold.name)
     named = [file for file in files if re.search("_mask" + NIFTI, file.name)]

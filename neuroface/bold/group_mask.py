@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from neuroface import NeuroFaceError
-from neuroface.bold.images import check_grid, open_header, read_mask
+from neuroface.bold.images import check_grid, has_places, open_header, read_mask
 from neuroface.bold.nifti import write_nifti
 from neuroface.bold.own_masks import with_computed_masks
 from neuroface.pipeline import Section, read_table, save_figure, write_table
@@ -164,6 +164,11 @@ def describe_costs(costs: dict[str, int], n_voxels: int) -> list[tuple[str, str]
 def check_mask_file(path: Path, shape: tuple[int, ...], affine: np.ndarray, bold: Path) -> None:
     """Raise, with the command that mends it, if a mask of the user's own is not on the grid of the BOLD."""
     image, its_shape = open_header(bold)
+    if has_places(bold) and its_shape[:3] != shape:
+        raise NeuroFaceError(
+            f"MASK_FILE = {path} does not have the parcels or vertices of {bold.name}. Name a file of the same kind with "
+            f"the same places."
+        )
     try:
         check_grid(bold, its_shape, image.affine, shape, affine)
     except NeuroFaceError as error:

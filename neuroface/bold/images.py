@@ -7,8 +7,10 @@ from typing import Any
 
 from neuroface import NeuroFaceError
 from neuroface.bold.nifti import DAMAGED_GZIP, UNREADABLE, igzip
-from neuroface.bold.parcels import is_parcels, parcel_image
+from neuroface.bold.parcels import is_parcels, parcel_image, read_parcels
+from neuroface.bold.places import off_grid
 from neuroface.bold.smoothing import smoothed_volumes
+from neuroface.bold.surfaces import describe_surface, is_surface, stream_surface, surface_image
 
 import nibabel as nib
 import numpy as np
@@ -25,7 +27,8 @@ OTHER_PACKERS = {".bz2": "bunzip2", ".zst": "unzstd", ".xz": "unxz"}
 def open_image(path: Path):
     """Open a NIfTI file without reading its data, and check that its header is possible for this file.
 
-    A table of parcels (:mod:`neuroface.bold.parcels`) is read as an image.
+    A table of parcels (:mod:`neuroface.bold.parcels`) and a file on the cortical surface
+    (:mod:`neuroface.bold.surfaces`) are read as images.
 
     Raises
     ------
@@ -35,6 +38,8 @@ def open_image(path: Path):
     """
     if is_parcels(path):
         return parcel_image(path)
+    if is_surface(path):
+        return surface_image(path)
     if unpack := OTHER_PACKERS.get(path.suffix):
         raise NeuroFaceError(
             f"{path} is packed as {path.suffix}; only .nii and .nii.gz can be read in a stream. Run: {unpack} {path.name} "
@@ -158,7 +163,7 @@ def stream_masked(
 
     Parameters
     ----------
-    path : ``.nii`` or ``.nii.gz``, 4D, or a table of parcels.
+    path : ``.nii`` or ``.nii.gz``, 4D, a table of parcels, or a series on the cortical surface.
     mask : (x, y, z) bool.
     affine : (4, 4), the mask's.
     n : volumes at a time; None: as ``CHUNK_BYTES`` allows.
@@ -177,14 +182,11 @@ def stream_masked(
     """
     image, shape = open_header(path)
     check_grid(path, shape, image.affine, mask.shape, affine)
-    if is_parcels(path):
+    if has_places(path):
         if smoothing_mm:
-            raise NeuroFaceError(
-                f"{path}: parcels of a table cannot be smoothed. Set SMOOTHING_MM = None."
-            )
-        series = image.get_fdata(dtype=np.float32)[mask].T
-        yield from np.split(series, range(n or len(series), len(series), n or len(series)))
-        check_finite(path, np.isfinite(series).all(axis=0))
+            what = "parcels of a table" if is_parcels(path) else "maps on the cortical surface"
+            raise NeuroFaceError(f"{path}: {what} cannot be smoothed. Set SMOOTHING_MM = None.")
+        yield from _stream_places(path, mask, n)
         return
     proxy = image.dataobj
     slope, inter = float(proxy.slope), float(proxy.inter)
@@ -216,6 +218,28 @@ def stream_masked(
                 yield values
     except DAMAGED_GZIP as error:
         raise NeuroFaceError(f"{path} is damaged ({error}). Download it again.") from None
+    check_finite(path, finite)
+
+
+def has_places(path: Path) -> bool:
+    """Whether a series has no grid of its own: parcels of a table, or vertices."""
+    return is_parcels(path) or is_surface(path)
+
+
+def _stream_places(path: Path, mask: np.ndarray, n: int | None) -> Iterator[np.ndarray]:
+    """:func:`stream_masked` of a table of parcels or a file on the cortical surface; gaps of the grid are left out."""
+    if is_surface(path):
+        used = off_grid(mask, len(describe_surface(path).brain_models))
+        volumes = stream_surface(path, used, n)
+    else:
+        series = read_parcels(path)[1]
+        series = series[:, off_grid(mask, series.shape[1])]
+        n = n or len(series)
+        volumes = iter(np.split(series, range(n, len(series), n)))
+    finite = np.ones(int(mask.sum()), dtype=bool)
+    for values in volumes:
+        finite = np.isfinite(values).all(axis=0) & finite[: values.shape[1]]
+        yield values
     check_finite(path, finite)
 
 

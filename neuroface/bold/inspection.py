@@ -11,6 +11,7 @@ from neuroface.bold.images import (
     CHUNK_BYTES,
     check_finite,
     check_grid,
+    has_places,
     header_tr_s,
     is_gzip,
     open_header,
@@ -18,7 +19,6 @@ from neuroface.bold.images import (
     stream_masked,
 )
 from neuroface.bold.nifti import DAMAGED_GZIP, igzip
-from neuroface.bold.parcels import is_parcels
 from neuroface.bold.run import Run
 from neuroface.pipeline import Checklist
 
@@ -158,7 +158,7 @@ def inspect_run(run: Run, tr_s: float) -> dict[str, object]:
         If the series is damaged.
     """
     image, shape = open_header(run.bold)
-    if not is_parcels(run.bold):  # a table was read to its end
+    if not has_places(run.bold):
         per_value = image.dataobj.dtype.itemsize
         check_length(
             run.bold, image.dataobj.offset + int(np.prod(shape, dtype=np.int64)) * per_value

@@ -5,10 +5,12 @@ from functools import partial
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold.images import check_grid, open_header, stream_masked
+from neuroface.bold.images import check_grid, has_places, open_header, stream_masked
 from neuroface.bold.nifti import write_nifti
 from neuroface.bold.parcels import is_parcels, measured_parcels
+from neuroface.bold.places import on_grid
 from neuroface.bold.run import Run
+from neuroface.bold.surfaces import measured_vertices
 
 import nibabel as nib
 import numpy as np
@@ -50,6 +52,10 @@ def with_computed_masks(stage, runs: list[Run], mask_file: str | None) -> tuple[
     runs = [run if run.mask else replace(run, mask=files[run.subject]) for run in runs]
     if is_parcels(runs[0].bold):
         return runs, "A person's mask are the parcels that have values in all of the person's runs."
+    if has_places(runs[0].bold):
+        return runs, (
+            "A person's mask are the vertices and voxels whose values are finite and change in all of the person's runs."
+        )
     who = "1 person" if len(without) == 1 else f"{len(without)} people"
     return (
         runs,
@@ -64,8 +70,8 @@ def is_computed(files: dict[str, Path], subject: str) -> bool:
 def compute_mask(files: dict[str, Path], runs: dict[str, list[Run]], subject: str) -> None:
     """Write a person's mask: the voxels that :func:`nilearn.masking.compute_epi_mask` finds in every run."""
     first, shape = open_header(runs[subject][0].bold)
-    if is_parcels(runs[subject][0].bold):
-        write_nifti(files[subject], measured_parcels(runs[subject]).astype(np.uint8), first.affine)
+    if has_places(runs[subject][0].bold):
+        write_nifti(files[subject], _measured(runs[subject]).astype(np.uint8), first.affine)
         return
     shared = np.ones(shape[:3], dtype=bool)
     for run in runs[subject]:
@@ -83,6 +89,19 @@ def compute_mask(files: dict[str, Path], runs: dict[str, list[Run]], subject: st
             f"{subject}_desc-brain_mask.nii.gz to its anat/, or set MASK_FILE."
         )
     write_nifti(files[subject], shared.astype(np.uint8), first.affine)
+
+
+def _measured(runs: list[Run]) -> np.ndarray:
+    """Mask (x, y, z) bool of the parcels or vertices that were measured in all runs of a person."""
+    if is_parcels(runs[0].bold):
+        return measured_parcels(runs)
+    measured = on_grid(np.all([measured_vertices(run.bold) for run in runs], axis=0))
+    if not measured.any():
+        raise NeuroFaceError(
+            f"{runs[0].subject}: no vertex of {runs[0].bold.name} has finite values that change. Export the series "
+            f"again, or leave {runs[0].subject} out with EXCLUDE."
+        )
+    return measured
 
 
 def mean_amplitude(path: Path) -> np.ndarray:

@@ -2,15 +2,14 @@
 
 The table is the one that XCP-D writes (``sub-01_task-film_space-<space>_seg-4S156Parcels_stat-mean_timeseries.tsv``): a row
 per volume, a column per parcel, names in the first line, ``n/a`` where a parcel has no value.
-
-Parcel i is voxel (2i, 0, 0) of a grid of (2 · n_parcels - 1, 1, 1) voxels of a metre: no two parcels are neighbours, for
-clusters of voxels or for smoothing. Its coordinates mean nothing.
+:mod:`neuroface.bold.places` says where a parcel lies in the image.
 """
 
 from functools import lru_cache
 from pathlib import Path
 
 from neuroface import NeuroFaceError
+from neuroface.bold.places import AFFINE, off_grid, on_grid
 from neuroface.bold.run import Run
 from neuroface.pipeline import read_table, write_table
 
@@ -19,8 +18,6 @@ import numpy as np
 import pandas as pd
 
 ENDING = "_timeseries.tsv"
-GAP = 2  # a parcel at every second voxel
-AFFINE = np.diag([1000.0, 1000.0, 1000.0, 1.0])
 NAMES_FILE = "parcels.tsv"
 
 
@@ -76,22 +73,16 @@ def _is_number(text: str) -> bool:
 
 
 def parcel_image(path: Path) -> nib.Nifti1Image:
-    """The series as an image (2 · n_parcels - 1, 1, 1, n_trs), which states no TR."""
-    _, series = read_parcels(path)
-    n_trs, n_parcels = series.shape
-    data = np.zeros((GAP * n_parcels - 1, 1, 1, n_trs), dtype=np.float32)
-    data[::GAP, 0, 0] = series.T
-    image = nib.Nifti1Image(data, AFFINE)
+    """The series as an image (x, y, z, n_trs), which states no TR."""
+    image = nib.Nifti1Image(on_grid(read_parcels(path)[1].T), AFFINE)
     image.header["pixdim"][4] = 0
     return image
 
 
 def measured_parcels(runs: list[Run]) -> np.ndarray:
-    """Mask (2 · n_parcels - 1, 1, 1) bool of the parcels that have a value in every volume of all runs of a person."""
+    """Mask (x, y, z) bool of the parcels that have a value in every volume of all runs of a person."""
     finite = [np.isfinite(read_parcels(run.bold)[1]).all(axis=0) for run in runs]
-    mask = np.zeros((GAP * len(finite[0]) - 1, 1, 1), dtype=bool)
-    mask[::GAP, 0, 0] = np.all(finite, axis=0)
-    return mask
+    return on_grid(np.all(finite, axis=0))
 
 
 def check_parcels(runs: list[Run], space: str | None) -> bool:
@@ -99,12 +90,12 @@ def check_parcels(runs: list[Run], space: str | None) -> bool:
 
     Parameters
     ----------
-    space : "MNI" or "native", as the settings state; None: they do not.
+    space : "MNI", "native" or "surface", as the settings state; None: they do not.
 
     Raises
     ------
     NeuroFaceError
-        Also if the settings state MNI: parcels of a table have no coordinates.
+        Also if the settings state MNI or surface: parcels of a table have no coordinates.
     """
     tables = [run for run in runs if is_parcels(run.bold)]
     if not tables:
@@ -114,9 +105,9 @@ def check_parcels(runs: list[Run], space: str | None) -> bool:
         raise NeuroFaceError(
             f"{tables[0].bold.name} is a table of parcels, {other.bold.name} an image. Set BIDS_FILTER to one kind."
         )
-    if space == "MNI":
+    if space in ("MNI", "surface"):
         raise NeuroFaceError(
-            f"{tables[0].bold.name} is a table of parcels, which have no coordinates, and SPACE is 'MNI'. Set SPACE = "
+            f"{tables[0].bold.name} is a table of parcels, which have no coordinates, and SPACE is {space!r}. Set SPACE = "
             '"native": regions of ROI_FILE and surface figures are left out.'
         )
     names = read_parcels(tables[0].bold)[0]
@@ -136,7 +127,7 @@ def write_parcel_names(folder: Path, runs: list[Run], mask: np.ndarray) -> None:
     """Write ``parcels.tsv`` of a stage: name of each parcel, and whether it is in the group mask (1 or 0)."""
     if is_parcels(runs[0].bold):
         names = read_parcels(runs[0].bold)[0]
-        used = mask[::GAP, 0, 0].astype(int)
+        used = off_grid(mask, len(names)).astype(int)
         write_table(folder / NAMES_FILE, pd.DataFrame({"parcel": names, "used": used}))
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from neuroface.bold.surfaces import files_of_surface
+
 REGRESSORS = "film-regressors.tsv"
 
 
@@ -78,7 +80,7 @@ class Run:
         annotations = dict.fromkeys(file for _, file in self.annotations)
         log = self.film.log if self.film else None
         files = (
-            self.bold,
+            *files_of_surface(self.bold),
             self.mask,
             *annotations,
             self.censor,

@@ -3,6 +3,7 @@
 from neuroface import NeuroFaceError
 from neuroface.bold.parcels import check_parcels
 from neuroface.bold.run import Run, entities_of
+from neuroface.bold.surface_space import check_surfaces
 
 # Spaces that are each person's own (BIDS 1.10, appendix "Coordinate systems"; orig and subject:
 # Emo-FilM).
@@ -11,6 +12,7 @@ OWN_SPACES = (
     "T2w",
     "anat",
     "bold",
+    "fsnative",
     "func",
     "individual",
     "native",
@@ -25,11 +27,12 @@ def check_shared_space(runs: list[Run], space: str | None = None) -> None:
 
     Parameters
     ----------
-    space : "MNI" or "native", as the settings state; None: they do not. Names of files that state a
+    space : "MNI", "native" or "surface", as the settings state; None: they do not. Names of files that state a
         person's own space count more.
     """
     if check_parcels(runs, space):
         return
+    check_surfaces(runs, space)
     own = [run for run in runs if entities_of(run.bold.name).get("space") in OWN_SPACES]
     people = list(dict.fromkeys(run.subject for run in runs))
     if len(people) > 1 and (own or space == "native"):

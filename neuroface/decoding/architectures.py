@@ -24,6 +24,7 @@ ARCHITECTURES = {
     "screened_ridge": "neuroface.decoding.closed_form:screened_ridge",
     "linear_plus": "neuroface.decoding.closed_form:linear_plus",
 }
+CONVOLVE_IN_SPACE = ("cnn3d", "hybrid")  # they need the voxels of a grid
 RATES = {"paper": 2e-4, "robust": 3e-3}  # step sizes that LEARNING_RATE = "auto" stands for
 POLYNOMIAL = "polynomial_network"
 OWN_RATES = {POLYNOMIAL: 1e-2}  # with the robust recipe, for networks that need another one

@@ -83,4 +83,4 @@ def initial_variables(model: keras.Model, label: np.ndarray | None = None) -> li
         outputs = np.full((1, *model.output_shape[1:]), 0.5, np.float32)
         model.compute_loss(None, label, outputs, np.ones(1, np.float32))
         model.compute_metrics(None, label, outputs, np.ones(1, np.float32))
-    return [np.array(variable) for variable in model.optimizer.variables]
+    return [np.asarray(variable).copy() for variable in model.optimizer.variables]

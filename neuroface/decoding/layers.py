@@ -153,7 +153,7 @@ class GatedDense(keras.layers.Dense):
 
     def gated_kernel(self) -> np.ndarray:
         """Weights (n_inputs, units) with the gates multiplied in."""
-        return np.array(self.gate) * np.array(self.kernel)
+        return np.asarray(self.gate) * np.asarray(self.kernel)
 
     def get_config(self):
         return super().get_config() | {"first_gate": self.first_gate}

@@ -82,7 +82,7 @@ def without_gates(network: keras.Model) -> keras.Model:
         Parameters(
             weights=np.repeat(of_mean[:, None] / window_trs, window_trs, axis=1),
             directions=directions.gated_kernel(),
-            offsets=np.array(directions.bias),
+            offsets=np.asarray(directions.bias),
             strengths=strengths[linear.units :, 0],
             intercept=float(intercept[0]),
         ),

@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _calls(chosen: argparse.Namespace, cfg: FaceSettings) -> list[tuple[str, list[str]]]:
-    """Scripts to run, each with its arguments; no surface figures without MNI space."""
+    """Scripts to run, each with its arguments; no surface figures in native space."""
     people = [f"sub-{label.removeprefix('sub-')}" for label in chosen.participant_label]
     if chosen.level == "participant":
         return [(FIRST.script, ["--participants", *people] if people else [])]
@@ -89,10 +89,10 @@ def _calls(chosen: argparse.Namespace, cfg: FaceSettings) -> list[tuple[str, lis
             "--participant-label has no meaning at the group level. Name the people in INCLUDE of the file of --config."
         )
     steps = [step for step in STUDY.steps if step.number <= chosen.until]
-    if cfg.SPACE != "MNI" and SURFACES in steps:
+    if cfg.SPACE == "native" and SURFACES in steps:
         steps.remove(SURFACES)
         print(
-            f"left out: {SURFACES.script}, which needs MNI space; SPACE is {cfg.SPACE!r}",
+            f"left out: {SURFACES.script}, which needs MNI space or BOLD on the surface; SPACE is {cfg.SPACE!r}",
             flush=True,
         )
     return [(step.script, []) for step in steps]

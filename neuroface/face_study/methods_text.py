@@ -374,7 +374,7 @@ def _map_test(kind: str, numbers: dict, s: dict) -> str:
         return " Maps for which there is no valid test were not tested."
     what = (
         f"a pseudo-t with variances smoothed by {s['VARIANCE_FWHM_MM']:g} mm"
-        if s["VARIANCE_FWHM_MM"]
+        if s["VARIANCE_FWHM_MM"] and s["SPACE"] != "surface"
         else "t"
     )
     corrected = (

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from neuroface.bold import BoldSettings
 from neuroface.decoding import (
     ARCHITECTURES,
     AUTO,
     BEST,
     CLOSED_FORM,
+    CONVOLVE_IN_SPACE,
     DEFAULT,
     LINEAR,
     POLYNOMIAL,
@@ -16,6 +16,7 @@ from neuroface.decoding import (
     FoldSettings,
     choose_splits,
 )  # fmt: skip
+from neuroface.face_study.fine_settings import FineSettings
 from neuroface.pipeline import did_you_mean, read_table, replaced
 
 import pandas as pd
@@ -31,7 +32,7 @@ LEAST_POOLED_TRS = 4  # two poolings of the time axis turn four volumes into one
 TAKEN = ("tr", "probability", "logit", "split")
 
 
-class FaceSettings(BoldSettings):
+class FaceSettings(FineSettings):
     """Settings of ``config.py`` at the top of the repository."""
 
     FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR")
@@ -42,11 +43,6 @@ class FaceSettings(BoldSettings):
     splits_why: ClassVar[str] = ""
 
     DATASET: Literal["demo", "nndb-v1", "nndb-v2", "bids"]
-    ANNOTATION_HZ: Annotated[float, Field(gt=0, le=100)]
-    FACE_SCORE: Annotated[float, Field(ge=0.1, lt=1)]
-    MIN_FACE_HEIGHT: Annotated[float, Field(ge=0, le=1)]
-    BRIDGE_GAPS_S: Annotated[float, Field(ge=0)]
-    SHORTEST_FACE_S: Annotated[float, Field(ge=0)]
     FILM_PARTS: str | None
     LAG_S: Annotated[float, Field(ge=0, le=30)]
     WINDOW_TRS: Annotated[int, Field(ge=1)]
@@ -54,13 +50,11 @@ class FaceSettings(BoldSettings):
     STANDARDIZE: Literal["zscore", "none"]
     BALANCE: Literal["run", "none"]
     MATCH_ON: tuple[str, ...]
-    MATCH_WITHIN_SD: Annotated[float, Field(gt=0)]
     MASK_THRESHOLD: Annotated[float, Field(ge=0, le=1)]
     MASK_FILE: str | None
     LABELS: tuple[Label, Label]
     LABEL_EVENTS: dict[str, tuple[str, ...]]
     EVENT_COLUMN: Annotated[str, Field(min_length=1)]
-    JOIN_GAP_S: Annotated[float, Field(ge=0, le=10)]
     NNDB_VARIANT: Literal[
         "blur_censor",
         "blur_censor_ica",
@@ -73,58 +67,27 @@ class FaceSettings(BoldSettings):
     EMBARGO_TRS: Annotated[int, Field(ge=0)]
     SELECTION: Literal["inner", "paper"]
     MODELS: Annotated[tuple[str, ...], Field(min_length=1)]
-    MODEL_OPTIONS: dict[str, dict[str, object]]
-    CNN_FILTERS: tuple[
-        Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]
-    ]
-    CNN_DENSE_UNITS: Annotated[int, Field(ge=1)]
     TRAINING: Literal["robust", "paper"]
     TRAINING_STEPS: Annotated[int, Field(ge=1)]
-    EPOCHS: Annotated[int, Field(ge=1)]
     BATCH_SIZE: Annotated[int, Field(ge=1)]
     LEARNING_RATE: Rate | Annotated[tuple[Rate, ...], Field(min_length=1)] | Literal["auto"]
     N_SEEDS: Annotated[int, Field(ge=1)]
-    PRECISION: Literal["auto", "float32", "float16", "bfloat16"]
     BASELINES: tuple[str, ...]
-    N_PERMUTATIONS: Annotated[int, Field(ge=0)]
-    N_PERMUTATIONS_CNN: Annotated[int, Field(ge=0)]
     HELD_OUT_SPLIT: Split | Literal["auto"]
     EXPLAINED_MODEL: str
     ATTRIBUTION_METHODS: Annotated[tuple[Method, ...], Field(min_length=1)]
     EXPLAIN: Literal["held-out", "best fold"]
     ATTRIBUTION_BASELINE: Literal["zero", "training mean", "other class"]
-    ATTRIBUTION_DRAWS: Annotated[int, Field(ge=1)]
-    SMOOTHGRAD_DRAWS: Annotated[int, Field(ge=0)]
-    SMOOTHGRAD_NOISE: Annotated[float, Field(ge=0)]
-    IG_ENGINE: Literal["keras", "deepexplain"]
     IG_RULE: Literal["right", "midpoint", "trapezoid", "gauss-legendre", "secant", "auto"]
     IG_STEPS: Annotated[int, Field(ge=1)] | Literal["auto"]
-    IG_TOLERANCE: Annotated[float, Field(gt=0)]
-    OCCLUSION_REGIONS: Literal["cubes", "rois", "parcels"]
-    OCCLUSION_CUBE_MM: Annotated[float, Field(gt=0)]
-    PARCEL_FILE: str | None
-    OCCLUSION_TRS: Annotated[int, Field(ge=1)]
     ATTRIBUTION_CHECKS: tuple[Literal["steps", "baselines", "weights", "deletion", "labels"], ...]
-    CHECK_WINDOWS: Annotated[int, Field(ge=2, multiple_of=2)]
-    SPACE: Literal["MNI", "native"]
+    SPACE: Literal["MNI", "native", "surface"]
     ROI_FILE: str | None
     ROI_MASKS: tuple[str, ...]
-    N_RANDOM_REGIONS: Annotated[int, Field(ge=1)]
     MAP_TEST: Literal["auto", "relabel", "flip films", "flip people", "none"]
-    # With fewer no p can be 0.05.
-    N_RELABELLINGS: Annotated[int, Field(ge=19)]
-    # With fewer no p can reach 0.05.
-    N_FLIPS: Annotated[int, Field(ge=20)]
     VARIANCE_FWHM_MM: Annotated[float, Field(ge=0)]
-    CLUSTER_FORMING_P: Annotated[float, Field(gt=0, lt=0.5)]
-    REFERENCE_MAPS: tuple[Literal["haufe", "glm"], ...]
     NUISANCE: tuple[str, ...]
-    PREDICTION_AT: Annotated[float, Field(ge=0, le=1)]
-    SMOOTH_TRS: Annotated[int, Field(ge=1)]
     PLOT_INTERVAL_S: tuple[float, float]
-    # One volume has no SD.
-    FOLLOW_BASELINE_TRS: Annotated[int, Field(ge=2)]
-    FOLLOW_IDLE_S: Annotated[float, Field(gt=0)]
     FILM_DIR: str
 
     @classmethod
@@ -216,6 +179,7 @@ class FaceSettings(BoldSettings):
         self._name_labels()
         self._name_baselines()
         self._name_architectures()
+        self._fit_a_surface()
         self._explain_sensibly()
         return self
 
@@ -285,6 +249,21 @@ class FaceSettings(BoldSettings):
                 f"of {', '.join(trained)}"
             )
 
+    def _fit_a_surface(self):
+        if self.SPACE != "surface":
+            return
+        if in_space := [name for name in self.MODELS if name in CONVOLVE_IN_SPACE]:
+            raise ValueError(
+                f"MODELS: {in_space[0]!r} convolves in a grid of voxels, and vertices have none "
+                f'(SPACE = "surface"). Remove it'
+            )
+        if self.SMOOTHING_MM:
+            raise ValueError(
+                f'SMOOTHING_MM = {self.SMOOTHING_MM:g} smooths volumes, and SPACE = "surface". Set it to None'
+            )
+        if self.ROI_MASKS:
+            raise ValueError('ROI_MASKS are volumes, and SPACE = "surface". Set it to ()')
+
     def _explain_sensibly(self):
         for setting, value in (("IG_RULE", "secant"), ("IG_ENGINE", "deepexplain")):
             if self.EXPLAINED_MODEL != DEFAULT and getattr(self, setting) == value:
@@ -302,6 +281,10 @@ class FaceSettings(BoldSettings):
             raise ValueError(
                 f"SMOOTHGRAD_DRAWS = {self.SMOOTHGRAD_DRAWS} must be a multiple of ATTRIBUTION_DRAWS = "
                 f"{self.ATTRIBUTION_DRAWS}, because all baselines get the same number of noisy copies"
+            )
+        if self.SPACE == "surface" and "occlusion" in self.ATTRIBUTION_METHODS:
+            raise ValueError(
+                'ATTRIBUTION_METHODS: regions of "occlusion" are volumes, and SPACE = "surface". Remove it'
             )
         if (
             "occlusion" in self.ATTRIBUTION_METHODS

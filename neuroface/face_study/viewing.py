@@ -9,13 +9,20 @@ from neuroface.bold import (
     clock_of_onsets,
     open_header,
     read_masked,
+    surface_space,
     windows_file,
 )
 from neuroface.face_study.settings import FaceSettings
 from neuroface.face_study.study import STUDY
 from neuroface.face_study.words import labels_of
 from neuroface.film import DETECTOR, regressors_of_run
-from neuroface.maps import average_file, load_hemispheres, project, surface_pictures
+from neuroface.maps import (
+    average_file,
+    load_hemispheres,
+    place_hemispheres,
+    project,
+    surface_pictures,
+)
 from neuroface.pipeline import Section, Stage, read_json, read_table
 from neuroface.timeline import FilmTracks, tracks_of_film, write_viewer
 
@@ -125,15 +132,12 @@ def group_map_pictures(
 ) -> dict[str, list[bytes]]:
     """Label → a surface picture (WebP) of the group's mean attributions at each volume of a window.
 
-    Empty outside MNI space, of parcels, and before script 6 has finished.
+    Empty in native space, of parcels, of a surface without a mesh, and before script 6 has finished.
     """
     stamp = stage.folder_of(6) / "settings.json"
-    if (
-        cfg.SPACE != "MNI"
-        or min(mask.shape) == 1
-        or not stamp.exists()
-        or not read_json(stamp).get("finished")
-    ):
+    space = surface_space(stage.folder_of(1)) if cfg.SPACE == "surface" else None
+    is_drawn = len(space.meshes) == 2 if space else cfg.SPACE == "MNI" and min(mask.shape) > 1
+    if not is_drawn or not stamp.exists() or not read_json(stamp).get("finished"):
         return {}
     method = cfg.ATTRIBUTION_METHODS[0]
     files = {
@@ -141,7 +145,7 @@ def group_map_pictures(
     }
     if not all(file.exists() for file in files.values()):
         return {}
-    hemispheres = load_hemispheres(None, mask, affine)
+    hemispheres = place_hemispheres(space, mask) if space else load_hemispheres(None, mask, affine)
     seconds = [f"{tr * cfg.TR_S:g} s" for tr in range(cfg.WINDOW_TRS)]
     return {
         label: [

@@ -37,7 +37,11 @@ from .seeds import (
     spread_rows as spread_rows,
     write_spread as write_spread,
 )
-from .surface import load_hemispheres as load_hemispheres, project as project
+from .surface import (
+    load_hemispheres as load_hemispheres,
+    place_hemispheres as place_hemispheres,
+    project as project,
+)
 from .surface_figures import (
     GLASS_SHARE as GLASS_SHARE,
     animate_surfaces as animate_surfaces,
@@ -46,6 +50,7 @@ from .surface_figures import (
     surface_pictures as surface_pictures,
     symmetric_scale as symmetric_scale,
 )
+from .surface_maps import write_surface_maps as write_surface_maps
 from .tables import (
     correlation_rows as correlation_rows,
     peak_table as peak_table,

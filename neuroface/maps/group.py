@@ -20,6 +20,7 @@ from scipy.sparse import csgraph
 BLOCK_BYTES = 64 * 2**20  # of statistics that are in memory at once
 ROUNDING = 1e-9  # relative difference of one value summed in two orders
 FWHM_PER_SD = 2 * np.sqrt(2 * np.log(2))
+TRUNCATE = 3  # SDs at which the filter of variances ends
 ALPHA = 0.05  # family-wise
 
 
@@ -101,6 +102,8 @@ def variance_smoother(
 ) -> Callable[[np.ndarray], np.ndarray] | None:
     """A function that smooths variances (n_voxels, n_trs) in space, within the mask; None for a width of 0.
 
+    None also if the width is far below a voxel, as on the grid of places (:mod:`neuroface.bold.places`).
+
     With few people the variance of a single voxel is noisy, and the largest t of a map occurs where
     it is too small by chance. The pseudo-t divides by a smoothed variance (Nichols & Holmes 2002);
     sign flips stay valid.
@@ -110,11 +113,13 @@ def variance_smoother(
     box = tuple(slice(low.min(), low.max() + 1) for low in np.nonzero(mask))
     inside = mask[box]
     sigma = fwhm_mm / FWHM_PER_SD / np.linalg.norm(affine[:3, :3], axis=0)
+    if (TRUNCATE * sigma < 0.5).all():  # the filter has one weight
+        return None
     volume = np.zeros(inside.shape)
 
     def blur(values: np.ndarray) -> np.ndarray:
         volume[inside] = values
-        return ndimage.gaussian_filter(volume, sigma, mode="constant", truncate=3)[inside]
+        return ndimage.gaussian_filter(volume, sigma, mode="constant", truncate=TRUNCATE)[inside]
 
     weight = blur(np.ones(inside.sum()))
 
@@ -141,6 +146,7 @@ def group_test(
     forming_p: float,
     two_sided: bool,
     smooth=None,
+    pairs: np.ndarray | None = None,
 ) -> GroupTest:
     """One-sample test across people of every voxel and second, and of clusters of them, by sign flips.
 
@@ -148,13 +154,14 @@ def group_test(
     ----------
     values : (n_people, n_voxels, n_trs).
     signs : (n_flips, n_people), from :func:`sign_flips` with the same ``two_sided``.
-    mask, forming_p, two_sided : as for :func:`null_of`. smooth : result of :func:`variance_smoother`.
+    mask, forming_p, two_sided, pairs : as for :func:`null_of`. smooth : result of
+    :func:`variance_smoother`.
     """
     null = null_of(
-        flipped_statistics(values, signs, smooth), len(values), mask, forming_p, two_sided
+        flipped_statistics(values, signs, smooth), len(values), mask, forming_p, two_sided, pairs
     )
     observed = next(flipped_statistics(values, signs[:1], smooth)).reshape(values.shape[1:])
-    return compare(observed, null, len(values), mask, forming_p, two_sided)
+    return compare(observed, null, len(values), mask, forming_p, two_sided, pairs)
 
 
 def null_of(
@@ -163,6 +170,7 @@ def null_of(
     mask: np.ndarray,
     forming_p: float,
     two_sided: bool,
+    pairs: np.ndarray | None = None,
 ) -> Null:
     """The largest value and the heaviest cluster of each map of statistics.
 
@@ -174,10 +182,12 @@ def null_of(
     forming_p : members of a cluster exceed the t value of this p, uncorrected. Its mass is the sum
     of the excess.
     two_sided : False: only values above zero are of interest.
+    pairs : (n_pairs, 2), numbers of voxels of the mask that are neighbours, as on a mesh, in place of those that share
+    a side; None: these.
     """
     forming, neighbours, found = _forming(forming_p, n_people, two_sided), None, []
     for statistic in statistics:
-        neighbours = neighbours or Neighbours(mask, statistic.size // int(mask.sum()))
+        neighbours = neighbours or Neighbours(mask, statistic.size // int(mask.sum()), pairs)
         largest = np.abs(statistic).max() if two_sided else statistic.max()
         found.append((largest, neighbours.masses(statistic, forming, two_sided)[0].max(initial=0)))
     return Null(*np.array(found, dtype=np.float64).reshape(-1, 2).T)
@@ -190,10 +200,11 @@ def compare(
     mask: np.ndarray,
     forming_p: float,
     two_sided: bool,
+    pairs: np.ndarray | None = None,
 ) -> GroupTest:
     """Family-wise p of an observed map of statistics (n_voxels, n_trs); other parameters as for :func:`null_of`."""
     flat, forming = observed.ravel(), _forming(forming_p, n_people, two_sided)
-    masses, cluster = Neighbours(mask, observed.shape[1]).masses(flat, forming, two_sided)
+    masses, cluster = Neighbours(mask, observed.shape[1], pairs).masses(flat, forming, two_sided)
     p_cluster = np.ones(flat.size)
     p_cluster[cluster >= 0] = family_wise(masses, null.heaviest)[cluster[cluster >= 0]]
     p_voxel = family_wise(np.abs(flat) if two_sided else flat, null.largest)
@@ -240,17 +251,38 @@ def family_wise(observed: np.ndarray, largest: np.ndarray) -> np.ndarray:
     return np.maximum(reached, 1) / len(largest)
 
 
+def _after_in_grid(mask: np.ndarray) -> list[np.ndarray]:
+    """Number of the next voxel (n_voxels,) along each of the three axes; -1 where it is outside the mask."""
+    number = np.full(np.add(mask.shape, 1), -1)
+    number[:-1, :-1, :-1][mask] = np.arange(int(mask.sum()))
+    return [number[tuple((np.argwhere(mask) + step).T)] for step in np.eye(3, dtype=int)]
+
+
+def _after_in_pairs(pairs: np.ndarray, n_voxels: int) -> list[np.ndarray]:
+    """The neighbours of each voxel that are second in a pair, (n_voxels,) each; -1 where it has no more."""
+    pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
+    first, second = pairs.T
+    order = np.arange(len(first)) - np.searchsorted(
+        first, first
+    )  # 0 for a voxel's first pair, 1 for its second, …
+    after = np.full((order.max(initial=-1) + 1, n_voxels), -1)
+    after[order, first] = second
+    return list(after)
+
+
 class Neighbours:
-    """Neighbours among a mask's voxels (that share a side) and seconds, and the clusters of a map.
+    """Neighbours among a mask's voxels and seconds, and the clusters of a map.
 
     Only values above the threshold are processed, so a flip costs little for any size of the brain.
+
+    Parameters
+    ----------
+    pairs : (n_pairs, 2), voxels that are neighbours; None: those that share a side.
     """
 
-    def __init__(self, mask: np.ndarray, n_trs: int):
+    def __init__(self, mask: np.ndarray, n_trs: int, pairs: np.ndarray | None = None):
         n_voxels = int(mask.sum())
-        number = np.full(np.add(mask.shape, 1), -1)
-        number[:-1, :-1, :-1][mask] = np.arange(n_voxels)
-        after = [number[tuple((np.argwhere(mask) + step).T)] for step in np.eye(3, dtype=int)]
+        after = _after_in_grid(mask) if pairs is None else _after_in_pairs(pairs, n_voxels)
         node = np.arange(n_voxels * n_trs).reshape(n_voxels, n_trs)
         self._nobody = node.size
         ahead = [
@@ -258,7 +290,7 @@ class Neighbours:
             for voxel in after
         ]
         ahead.append(np.column_stack([node[:, 1:], np.full(n_voxels, node.size)]))
-        self._ahead = np.stack(ahead).reshape(4, -1).astype(np.int32)
+        self._ahead = np.stack(ahead).reshape(len(ahead), -1).astype(np.int32)
         self._place = np.full(node.size + 1, -1)
 
     def masses(

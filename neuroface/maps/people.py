@@ -123,6 +123,7 @@ def write_test(
     settings: GroupTestSettings,
     tests: Mapping[str, MapTest],
     nulls: Mapping[str, Relabelling],
+    pairs: np.ndarray | None,
     unit: tuple[str, str],
 ) -> None:
     """Test a contrast of one method across people; write its maps and its summary.
@@ -133,6 +134,7 @@ def write_test(
     Parameters
     ----------
     tests : method → the test that it gets. nulls : method → its relabellings, if they are its test.
+    pairs : (n_pairs, 2), neighbours on a mesh; None: voxels that share a side.
     """
     name, method = unit
     contrast, people = about[name], people_with(maps, about[name], method)
@@ -157,9 +159,9 @@ def write_test(
             units = units_to_flip(kind, people, samples)
             signs = sign_flips(units, settings.n_flips, settings.seed, contrast.two_sided)
             flipped = flipped_statistics(values, signs, smooth)
-            null = null_of(flipped, len(people), mask, forming_p, contrast.two_sided)
+            null = null_of(flipped, len(people), mask, forming_p, contrast.two_sided, pairs)
             summary |= {"flips": len(signs), "units": len(set(units))}
-        test = compare(statistic, null, len(people), mask, forming_p, contrast.two_sided)
+        test = compare(statistic, null, len(people), mask, forming_p, contrast.two_sided, pairs)
         found |= _maps_of_p(test, mean)
         summary |= _summary(test)
     _write(folder, unit, found, summary, mask, affine, tr_s)

@@ -46,6 +46,7 @@ def relabelled_null(
     mask: np.ndarray,
     forming_p: float,
     smooth=None,
+    pairs: np.ndarray | None = None,
 ) -> dict[str, Null]:
     """Largest statistic and heaviest cluster of each contrast under each labelling.
 
@@ -55,12 +56,12 @@ def relabelled_null(
     labels : (n, n_labellings) of 0 and 1; names : the labels that 1 and 0 stand for.
     fits : fold → its models under the same labellings. parts : result of :func:`parts_of`.
     contrasts : name → contrast, and the people whose maps it tests.
-    mask, forming_p : as for :func:`neuroface.maps.group.null_of`. smooth : from
+    mask, forming_p, pairs : as for :func:`neuroface.maps.group.null_of`. smooth : from
         :func:`neuroface.maps.group.variance_smoother`.
     """
     statistics = group_statistics(X, labels, names, fits, parts, contrasts, smooth)
     return {
-        name: null_of(statistics[name], len(people), mask, forming_p, contrast.two_sided)
+        name: null_of(statistics[name], len(people), mask, forming_p, contrast.two_sided, pairs)
         for name, (contrast, people) in contrasts.items()
     }
 

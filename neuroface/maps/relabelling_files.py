@@ -35,6 +35,7 @@ class Relabelling:
     affine : (4, 4), of the mask.
     labels : the two conditions. baseline : what windows were compared with, ATTRIBUTION_BASELINE.
     settings : of the tests. options : architecture → its own sizes.
+    pairs : (n_pairs, 2), neighbours on a mesh; None: voxels that share a side.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class Relabelling:
     baseline: str
     settings: GroupTestSettings
     options: Mapping[str, dict[str, object]]
+    pairs: np.ndarray | None = None
 
     def labellings(self) -> np.ndarray:
         """(n, 1 + n_labellings), the observed labels first."""
@@ -93,7 +95,7 @@ class Relabelling:
         smooth = variance_smoother(mask, self.affine, self.settings.variance_fwhm_mm)
         nulls = relabelled_null(
             self.windows.X, self.labellings()[:, part], self.labels, fits, parts_of(self.samples), self.contrasts, mask,
-            self.settings.cluster_forming_p, smooth,
+            self.settings.cluster_forming_p, smooth, self.pairs,
         )  # fmt: skip
         _save(self.null_file(part), {name: np.stack(null) for name, null in nulls.items()})
 

@@ -132,10 +132,13 @@ def describe_tests(
 
 
 def _place(peak) -> str:
-    """Where a row of peaks.tsv lies: its parcel, or its coordinates."""
+    """Where a row of peaks.tsv lies: its parcel, its vertex, or its coordinates."""
     if "parcel" in peak:
         return peak["parcel"]
-    return f"{peak['x_mm']:g}, {peak['y_mm']:g}, {peak['z_mm']:g} mm"
+    if peak.get("vertex"):
+        return f"{peak['structure']}, vertex {peak['vertex']}"
+    structure = f"{peak['structure']}, " if "structure" in peak else ""
+    return f"{structure}{peak['x_mm']:g}, {peak['y_mm']:g}, {peak['z_mm']:g} mm"
 
 
 def describe_regions(section: Section, folder: Path, shares: pd.DataFrame, n_random: int) -> None:

@@ -1,6 +1,6 @@
 """From volume to cortical surface to pixels."""
 
-from neuroface.bold import sphere_labels
+from neuroface.bold import SurfaceSpace, sphere_labels
 
 import numpy as np
 from nilearn.datasets import load_fsaverage, load_fsaverage_data
@@ -36,6 +36,36 @@ def load_hemispheres(rois, mask: np.ndarray, affine: np.ndarray) -> dict[str, di
             "projection": projection_matrix(
                 pial.coordinates, meshes["white_matter"].parts[side].coordinates, mask, affine
             ),
+        }
+    return hemispheres
+
+
+def place_hemispheres(space: SurfaceSpace, mask: np.ndarray) -> dict:
+    """:func:`load_hemispheres` of data that are on the surface already: ``projection`` only puts places at their vertices.
+
+    A mesh of fsaverage5 is drawn inflated, with nilearn's sulcal depth; any other as it is, without depth.
+
+    Parameters
+    ----------
+    space : of the data, with the meshes of both hemispheres. mask : (x, y, z) bool.
+    """
+    inflated = load_fsaverage("fsaverage5")["inflated"]
+    sulcal = load_fsaverage_data(mesh="fsaverage5", data_type="sulcal")
+    hemispheres = {}
+    for side, (points, triangles) in space.meshes.items():
+        places = space.places_of(side, mask)
+        here = np.flatnonzero(places >= 0)
+        entries = np.ones(len(here)), (here, places[here])
+        packaged = inflated.parts[side]
+        is_packaged = np.array_equal(packaged.faces, triangles)
+        hemispheres[side] = {
+            "vertices": packaged.coordinates if is_packaged else points,
+            "triangles": triangles,
+            "sulcal": np.asarray(sulcal.data.parts[side]).ravel()
+            if is_packaged
+            else np.zeros(len(points)),
+            "region": np.zeros(len(points)),
+            "projection": sparse.csr_matrix(entries, shape=(len(points), int(mask.sum()))),
         }
     return hemispheres
 

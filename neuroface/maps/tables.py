@@ -70,7 +70,7 @@ def mean_absolute(
 
 def peak_table(
     folder: Path, contrasts: list[tuple], about: dict[str, Contrast], mask, affine, rois: pd.DataFrame | None,
-    roi_word: str, tr_s: float, parcels: list[str] | None = None,
+    roi_word: str, tr_s: float, places: pd.DataFrame | None = None, positions: np.ndarray | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Where and when each contrast's mean is largest, 20 mm apart; one row per peak.
 
@@ -82,9 +82,12 @@ def peak_table(
     ----------
     contrasts : (contrast, method). about : result of :func:`neuroface.maps.group.contrasts_of`.
     rois, roi_word : spheres, and the name of the column with the nearest one, such as "place_roi".
-    parcels : names of the voxels, if they are parcels without coordinates: the column ``parcel`` in place of mm.
+    places : a row per voxel that says where it is, if voxels are parcels or vertices; its columns replace those of mm.
+    positions : (n_voxels, 3) in mm, by which peaks lie apart; None: by the affine.
     """
-    positions, rows = voxel_positions_mm(mask, affine), []
+    rows = []
+    if positions is None:
+        positions = voxel_positions_mm(mask, affine)
     for contrast, method in contrasts:
         of_test = {
             name: contrast_file(folder, contrast, method, f"{name}.nii.gz")
@@ -103,9 +106,9 @@ def peak_table(
             rows.append(
                 {"method": method, "contrast": contrast, "second": tr * tr_s}
                 | (
-                    {"parcel": parcels[voxel]}
-                    if parcels
-                    else dict(zip(("x_mm", "y_mm", "z_mm"), np.round(positions[voxel], 1)))
+                    dict(zip(("x_mm", "y_mm", "z_mm"), np.round(positions[voxel], 1)))
+                    if places is None
+                    else places.iloc[voxel].to_dict()
                 )
                 | {
                     f"nearest_{roi_word}": region,

@@ -40,6 +40,7 @@ from .settings import (
     StudySettings as StudySettings,
     did_you_mean as did_you_mean,
     experiment_text as experiment_text,
+    fine as fine,
     load_settings as load_settings,
     replaced as replaced,
 )

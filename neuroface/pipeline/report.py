@@ -84,7 +84,8 @@ def save_figure(
     also : endings of vector copies for publication, e.g. (".pdf",); pictures in them have 300 dots
     per inch.
     """
-    figure.draw_without_rendering()
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)
     figure.set_layout_engine("none")  # one layout for all copies
     for ending in also:
         with atomic(path.with_suffix(ending)) as partial:

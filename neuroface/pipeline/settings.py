@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, cast
 from neuroface import NeuroFaceError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 Count = Annotated[int, Field(ge=1)]  # at least one
@@ -19,11 +20,22 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Scheduler = Annotated[str, Field(pattern=r"^[a-z]+://.+")]
 
 
+def fine(default: object, description: str) -> Any:
+    """A setting of a model that ``config.py`` need not contain.
+
+    Parameters
+    ----------
+    default : its value where neither config.py nor an experiment sets it.
+    description : what it does, with its unit, for the page of all settings.
+    """
+    return Field(default=default, description=description)
+
+
 class SettingsModel(BaseModel):
     """Allowed settings of a study. A study derives its own model: settings with choices and ranges, and rules between them.
 
-    The values are those of ``config.py``. A setting that the model does not declare has the type
-    that it has there.
+    The values are those of ``config.py``, and for fine settings the defaults of the model. A
+    setting that the model does not declare has the type that it has in ``config.py``.
     """
 
     model_config = ConfigDict(
@@ -33,6 +45,11 @@ class SettingsModel(BaseModel):
     # Settings that name files or folders; relative ones start at config.py's folder.
     FOLDERS: ClassVar[tuple[str, ...]] = ("DATASET_DIR", "DATA_DIR")
     FILES: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def fine_settings(cls) -> dict[str, FieldInfo]:
+        """Settings that config.py need not contain, with their default and description."""
+        return {name: field for name, field in cls.model_fields.items() if not field.is_required()}
 
     @classmethod
     def complete(cls, values: dict) -> dict:
@@ -91,7 +108,8 @@ def load_settings(
     Parameters
     ----------
     model : the study's model.
-    config : path of config.py; its annotated constants are the settings and their defaults.
+    config : path of config.py; its annotated constants are settings and their defaults. Fine
+    settings of the model have theirs there, and need not be in config.py.
     experiment : path of a file of differences; by default the one that ``NEUROFACE_CONFIG`` names,
     if any.
 
@@ -107,8 +125,9 @@ def load_settings(
     """
     config = Path(config).resolve()
     experiment = experiment or os.environ.get("NEUROFACE_CONFIG") or None
+    defaults = {name: field.default for name, field in model.fine_settings().items()}
     base = _constants(config)
-    types = base.pop("__annotations__")
+    types = dict.fromkeys(defaults) | base.pop("__annotations__")
     unannotated = sorted(set(base) - set(types))
     if unannotated:
         raise NeuroFaceError(
@@ -124,6 +143,7 @@ def load_settings(
         changes, source = _constants(path), path.name
         changes.pop("__annotations__", None)
         _known(changes, types, source)
+    base = defaults | base
     values = base | changes
     if values.get("DATASET") == "demo":
         preset = values["DEMO"]

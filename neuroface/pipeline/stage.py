@@ -298,12 +298,15 @@ class Stage:
 
 
 def distinct_names(files: list[Path]) -> dict[Path, str]:
-    """File → its name; with the name of its folder before it, if other files have the same name."""
-    counts = Counter(file.name for file in files)
-    return {
-        file: file.name if counts[file.name] == 1 else f"{file.parent.name}/{file.name}"
-        for file in files
-    }
+    """File → its name; with the names of as many folders before it as tell it from the other files."""
+    names = {file: file.name for file in files}
+    for depth in range(2, 1 + max((len(file.parts) for file in names), default=0)):
+        counts = Counter(names.values())
+        if max(counts.values()) == 1:
+            break
+        alike = [file for file, name in names.items() if counts[name] > 1]
+        names |= {file: "/".join(file.parts[-depth:]) for file in alike}
+    return names
 
 
 def settings_in(contract: str) -> set[str]:

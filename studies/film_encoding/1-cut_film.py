@@ -11,7 +11,7 @@ Writes    1-chunks/<film>.npy (n_chunks, frames, FRAME_PX, FRAME_PX, 3) uint8, R
             frame before FRAME_CONTRAST = "frame" stretched it
           1-chunks/films.tsv, a row per film: times and counts
 Settings  FILMS, TR_S, FRAMES_PER_TR, FRAME_PX, FRAME_CONTRAST, ABLATIONS, EXCLUDE, INCLUDE,
-          BIDS_FILTER, FILM_EVENT
+          BIDS_FILTER, FILM_EVENT, FILM_RUNS
 Takes     as long as decoding the films (a film of 2 hours: 1 to 3 minutes); memory: a few frames;
           disk: 1.2 MB per TR at full size
 ``--check``: says what the data set holds and what would stop scripts 1 to 3; writes nothing
@@ -26,9 +26,9 @@ from film_encoding.film_clock import count_chunks, sample_times_s
 from film_encoding.film_contrast import range_file, stretch_each
 from film_encoding.film_files import find_films
 from film_encoding.film_frames import SampledFilm, store_frames
-from film_encoding.responses import find_viewings, shown_s
 from film_encoding.study import STUDY
 from film_encoding.variants import frames_to_cut
+from film_encoding.viewings import find_viewings, shown_s
 from neuroface import NeuroFaceError
 from neuroface.film import open_film
 from neuroface.pipeline import (

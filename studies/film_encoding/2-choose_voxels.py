@@ -13,7 +13,7 @@ Writes    2-voxels/mask.nii.gz (x, y, z) uint8, the voxels of PARCELS; parcels.n
           2-voxels/people.tsv, a row per person and film; folds.tsv, a row per chunk and fold
           2-voxels/chosen_<split>_fold-<k>.npy (n_chosen,) int32, positions in the mask;
             snr_<split>_fold-<k>.nii.gz
-Settings  EXCLUDE, INCLUDE, BIDS_FILTER, FILM_EVENT, TR_S, ATLAS_FILE, PARCELS, DENOISE,
+Settings  EXCLUDE, INCLUDE, BIDS_FILTER, FILM_EVENT, FILM_RUNS, TR_S, ATLAS_FILE, PARCELS, DENOISE,
           HIGH_PASS_HZ, SMOOTHING_MM, STANDARDIZE, VOXEL_SHARE, SUBJECTS, DELAY_TRS, ABLATIONS,
           SPLITS, HELD_OUT_FILM, TEST_SHARE, N_FOLDS, SELECTION, INNER_SHARE, EMBARGO_TRS
 Takes     about the time of decompressing the files; memory per job: 30 bytes × volumes of a film ×
@@ -25,16 +25,11 @@ from pathlib import Path
 
 from film_encoding.cleaning import report_cleaning, run_cleaning
 from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
-from film_encoding.responses import (
-    OverPeople,
-    Viewing,
-    choose,
-    film_rows,
-    snr,
-)
+from film_encoding.responses import OverPeople, choose, rows_of_person, snr
 from film_encoding.splits import LEARNED_FROM, Fold, make_folds, write_folds
 from film_encoding.study import STUDY
 from film_encoding.variants import largest_delay
+from film_encoding.viewings import Viewing, people_of
 from neuroface.bold import (
     check_distinct,
     check_grid,
@@ -138,17 +133,16 @@ def make_mask(stage: Stage, viewings: list[Viewing], cfg) -> tuple[np.ndarray, n
 def average_people(folder: Path, viewings: dict, rows: dict, mask, affine, cfg, film: str) -> None:
     """Write mean and variance over a film's viewers, the BOLD of single people, and last the counts."""
     over, baselines, constant = OverPeople(), OverPeople(), 0
-    for one in viewings[film]:
-        values, baseline = film_rows(
-            one, mask, affine, rows[film], cfg.STANDARDIZE, run_cleaning(one.run, cfg)
+    clean = partial(run_cleaning, cfg=cfg)
+    for subject, shown in people_of(viewings[film]).items():
+        values, baseline, _ = rows_of_person(
+            shown, mask, affine, rows[film], cfg.STANDARDIZE, clean
         )
         over.add(values)
         baselines.add(baseline)
         constant += int((values == 0).all(axis=0).sum())
-        if one.run.subject in cfg.SUBJECTS:
-            write_npy(
-                folder / f"{film}_{one.run.subject}.npy", (values + baseline).astype(np.float32)
-            )
+        if subject in cfg.SUBJECTS:
+            write_npy(folder / f"{film}_{subject}.npy", (values + baseline).astype(np.float32))
     write_npy(folder / f"{film}_variance.npy", over.variance.astype(np.float32))
     write_npy(folder / f"{film}_baseline.npy", np.nan_to_num(baselines.variance).astype(np.float32))
     write_npy(folder / f"{film}_mean.npy", (over.mean + baselines.mean).astype(np.float32))
@@ -200,6 +194,7 @@ def people_table(viewings: dict[str, list[Viewing]]) -> pd.DataFrame:
             {
                 "subject": one.run.subject,
                 "film": film,
+                "run": one.run.run,
                 "film_onset_s": one.onset_s,
                 "first_volume": one.first,
                 "n_rows": one.n_rows,
@@ -245,7 +240,7 @@ def describe(stage: Stage, viewings: dict, folds: list[Fold], mask: np.ndarray, 
     onsets = people_table(viewings)
     off = (onsets["film_onset_s"] - onsets["first_volume"] * cfg.TR_S).abs().max()
     rows = [
-        (film, len(who), read_json(stage.folder / f"{film}.json")["rows"])
+        (film, len(people_of(who)), read_json(stage.folder / f"{film}.json")["rows"])
         for film, who in viewings.items()
     ]
     report_cleaning(section, [one.run for who in viewings.values() for one in who], cfg)

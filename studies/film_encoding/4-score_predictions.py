@@ -33,6 +33,7 @@ from film_encoding.comparisons import (
 )
 from film_encoding.film_contrast import ranges_of
 from film_encoding.film_features import film_features
+from film_encoding.film_shots import shots_of_chunks
 from film_encoding.frame_scores import score_frames
 from film_encoding.network_files import folds_of_script_2
 from film_encoding.ridge import delayed, fit_banded, fit_frames, inner_blocks
@@ -44,6 +45,7 @@ from film_encoding.scoring import (
     MEAN_FRAME,
     RIDGE,
     RIDGE_ONE,
+    SHOTS,
     Scorer,
     Unit,
     is_ridge,
@@ -78,10 +80,12 @@ def main():
     scorer = Scorer(chunks, voxels, networks, stage.folder, folds, cfg)
 
     films = sorted({film for fold in folds for film in fold.chunks["film"]})
-    features = [(film, name) for film in films for name in cfg.RIDGE_FEATURES]
-    write_features = partial(extract_features, stage.folder, stage.folder_of(1), cfg)
+    features = [(film, name) for film in films for name in (*cfg.RIDGE_FEATURES, SHOTS)]
     stage.each(
-        write_features, features, lambda one: features_file(stage.folder, *one).exists(), "features"
+        partial(extract_features, scorer),
+        features,
+        lambda one: scorer.feature_file(*one).exists(),
+        "features",
     )
     fits = [(fold, subject) for fold in folds for subject in cfg.SUBJECTS]
     stage.each(
@@ -117,15 +121,18 @@ def main():
     stage.finish(f"scores of {len(units)} models × test sets", section)
 
 
-def features_file(folder: Path, film: str, name: str) -> Path:
-    return folder / "features" / f"{film}_{name.replace(' ', '-')}.npy"
-
-
-def extract_features(folder: Path, chunk_folder: Path, cfg, one: tuple[str, str]) -> None:
-    """Write a film's features: of its frames as they are in the film, also where the network sees stretched ones."""
-    film, name = one
-    chunks, ranges = open_npy(chunk_folder / f"{film}.npy"), ranges_of(chunk_folder, film, cfg)
-    write_npy(features_file(folder, film, name), film_features(chunks, name, cfg.TR_S, ranges))
+def extract_features(scorer: Scorer, one: tuple[str, str]) -> None:
+    """Write a film's features, or the shots of its chunks: of its frames as they are in the film, also where the network
+    sees stretched ones.
+    """
+    (film, name), cfg = one, scorer.cfg
+    chunks = open_npy(scorer.chunk_folder / f"{film}.npy")
+    ranges = ranges_of(scorer.chunk_folder, film, cfg)
+    if name == SHOTS:
+        values = shots_of_chunks(chunks, ranges)
+    else:
+        values = film_features(chunks, name, cfg.TR_S, ranges)
+    write_npy(scorer.feature_file(film, name), values)
 
 
 def shares_file(scorer: Scorer, fold: Fold, subject: str) -> Path:
@@ -142,7 +149,7 @@ def fit_ridge(scorer: Scorer, one: tuple[Fold, str]) -> None:
     learn, test = fold.of(*TRAINED_ON), fold.of("test")
     blocks, bold = inner_blocks(learn), data.bold(learn)
     spaces = [
-        {film: open_npy(features_file(scorer.folder, film, name)) for film in data.chunks}
+        {film: open_npy(scorer.feature_file(film, name)) for film in data.chunks}
         for name in cfg.RIDGE_FEATURES
     ]
     for model, delays in ((single, (0,)), (several, cfg.RIDGE_DELAYS_TRS)):

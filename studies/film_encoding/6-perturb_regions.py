@@ -2,7 +2,8 @@
 
 Replaces the BOLD of regions, and of as many random voxels, and scores the reconstruction where
 faces and other things are. Asks which directions of the bottleneck stand for edges, motion and
-faces, and whether reconstructions use them.
+faces, and whether reconstructions use them. Shows pictures of faces and places to the trained
+encoder, a virtual localizer.
 
 Reads     1-chunks/, 2-voxels/, 3-networks/, REGIONS_FILE, REGIONS_TABLE, annotations and labels of
           pixels in FILM_DIR
@@ -11,9 +12,11 @@ Writes    6-perturbations/perturbations.tsv, a row per region and perturbation;
             every case: region first, then random sets; cases.tsv
           6-perturbations/concepts.tsv, a row per concept; concept_<name>.nii.gz, the BOLD with it
             less the BOLD without it
+          6-perturbations/localizer.nii.gz, Cohen's d of the predicted answers to the two kinds of
+            pictures; localizer.tsv, a row per region; localizer.json
 Settings  SEED, EXPLAINED_SPLIT, DECODE_FROM, PERTURBED_REGIONS, PERTURBATIONS, N_RANDOM_SETS,
           THING, USE_PIXEL_LABELS, CONCEPTS, N_RANDOM_CONCEPTS, REGIONS_FILE, REGIONS_TABLE,
-          MIN_SHIFT_S, BLOCK_S, TOP_SHARE, N_RANDOM_REGIONS
+          MIN_SHIFT_S, BLOCK_S, TOP_SHARE, N_RANDOM_REGIONS, LOCALIZER, LOCALIZER_DIR
 Takes     N_RANDOM_SETS × regions × perturbations passes of the decoder over the held-out moments
 """
 
@@ -23,6 +26,7 @@ from pathlib import Path
 from film_encoding import concepts
 from film_encoding.blocks import blocks_of
 from film_encoding.held_out import HeldOut
+from film_encoding.localizer import contrast, read_pictures, region_contrasts, responses_to
 from film_encoding.perturbation import (
     ThingScores,
     difference,
@@ -31,17 +35,33 @@ from film_encoding.perturbation import (
     kind_test,
     perturbed,
     stretches_of,
+    test_against_each,
 )
-from film_encoding.perturbation_report import describe, draw_losses
+from film_encoding.perturbation_report import describe, describe_localizer, draw_losses
 from film_encoding.regions import named_regions, shares_of_regions
 from film_encoding.saliency import SsimGradient
 from film_encoding.shifts import smallest_p
 from film_encoding.study import STUDY
-from film_encoding.things import OTHER, THING, concept_strength, has_thing, label_pixels
+from film_encoding.things import (
+    OTHER,
+    THING,
+    concept_strength,
+    has_thing,
+    label_pixels,
+    names_of_labels,
+)
 from neuroface import NeuroFaceError
 from neuroface.bold import read_mask, voxel_positions_mm, write_map
 from neuroface.decoding import p_value
-from neuroface.pipeline import Stage, open_npy, read_table, run_script, write_npy, write_table
+from neuroface.pipeline import (
+    Stage,
+    open_npy,
+    read_table,
+    run_script,
+    write_json,
+    write_npy,
+    write_table,
+)
 
 import numpy as np
 import pandas as pd
@@ -83,8 +103,13 @@ def main():
     found = [read_table(concept_file(stage.folder, name)) for name in cfg.CONCEPTS]
     found = pd.concat(found) if found else pd.DataFrame()
     write_table(stage.folder / "concepts.tsv", found)
+    show = partial(run_localizer, stage.folder, held_out, named, mask, affine, cfg)
+    localizer = [cfg.LOCALIZER] if cfg.LOCALIZER else []
+    stage.each(show, localizer, lambda _: (stage.folder / "localizer.json").exists(), "localizers")
     draw_losses(stage.folder, losses, table, read_table(cases), cfg)
     section = describe(stage.folder, table, found, read_table(cases), cfg)
+    if localizer:
+        describe_localizer(section, stage.folder, cfg)
     stage.finish(f"{len(units)} perturbations and {len(cfg.CONCEPTS)} concepts", section)
 
 
@@ -103,8 +128,9 @@ def scores_of(held_out: HeldOut, cfg) -> ThingScores:
     scores = ThingScores(
         held_out.decoder(), held_out.frames(), labels, present, cfg.INFERENCE_BATCH
     )
-    for kind, what in ((THING, f"with {cfg.THING!r}"), (OTHER, f"without {cfg.THING!r}")):
-        if (n := (scores.cases["kind"] == kind).sum()) < 2:
+    is_thing = scores.cases["kind"] == THING
+    for n, what in ((is_thing.sum(), f"with {cfg.THING!r}"), ((~is_thing).sum(), "without it")):
+        if n < 2:
             raise NeuroFaceError(
                 f"{n} held-out moments {what}: nothing to compare. Check the annotations, or set another "
                 "EXPLAINED_SPLIT."
@@ -148,10 +174,18 @@ def list_cases(held_out: HeldOut, cfg, target: Path) -> None:
     films, chunks = (held_out.table[column].to_numpy() for column in ("film", "chunk"))
     row = scores.cases["row"]
     stretch = stretches_of(scores.cases, films, chunks)
+    is_labelled = label_pixels(held_out.table, cfg, held_out.data.pixels) is not None
+    unlabelled = {THING: cfg.THING, OTHER: "other"}
+    names = names_of_labels(held_out.table, cfg) if is_labelled else unlabelled
+    things = [names.get(kind, f"label {kind}") for kind in scores.cases["kind"]]
     write_table(
         target,
         scores.cases.assign(
-            film=films[row], chunk=chunks[row], stretch=stretch, ssim=scores(held_out.bold())
+            thing=things,
+            film=films[row],
+            chunk=chunks[row],
+            stretch=stretch,
+            ssim=scores(held_out.bold()),
         ),
     )
 
@@ -183,13 +217,15 @@ def test_region(
     cfg,
     unit: tuple[str, str],
 ) -> dict:
-    """Does the thing suffer more than others, and more than without random voxels? losses (1 + n_sets, n_cases)."""
-    kinds = cases["kind"].to_numpy()
-    p = kind_test(
-        losses, kinds, exchanged_kinds(kinds, cases["stretch"].to_numpy(), N_EXCHANGES, cfg.SEED)
-    )
+    """Does the thing suffer more than others, than each other kind, and more than without random voxels? losses (1 +
+    n_sets, n_cases).
+    """
+    kinds, stretch = cases["kind"].to_numpy(), cases["stretch"].to_numpy()
+    p = kind_test(losses, kinds, exchanged_kinds(kinds, stretch, N_EXCHANGES, cfg.SEED))
+    p_each = test_against_each(losses[0], kinds, stretch, N_EXCHANGES, cfg.SEED)
+    weakest = max(p_each, key=lambda kind: p_each[kind])
     differences = np.array([difference(loss, kinds) for loss in losses])
-    low, high = difference_interval(losses[0], kinds, cases["stretch"].to_numpy())
+    low, high = difference_interval(losses[0], kinds, stretch)
     here = regions[unit[0]]
     return {
         "region": unit[0],
@@ -197,13 +233,15 @@ def test_region(
         "n_voxels": int(here.sum()),
         "n_stretches": int(cases["stretch"].nunique()),
         "loss_thing": float(losses[0, kinds == THING].mean()),
-        "loss_other": float(losses[0, kinds == OTHER].mean()),
+        "loss_other": float(losses[0, kinds != THING].mean()),
         "difference": float(differences[0]),
         "difference_low": low,
         "difference_high": high,
         "p_thing_over_others": float(p[0]),
+        "p_thing_over_each": p_each[weakest],
+        "least_clear": cases["thing"][kinds == weakest].iloc[0],
         "random_loss_thing": float(losses[1:, kinds == THING].mean()),
-        "random_loss_other": float(losses[1:, kinds == OTHER].mean()),
+        "random_loss_other": float(losses[1:, kinds != THING].mean()),
         "random_difference": float(differences[1:].mean()),
         "p_over_random": p_value(differences[0], differences[1:]),
         "random_median_p": float(np.median(p[1:])),
@@ -277,6 +315,34 @@ def find_concept(
         "p_region": best["p"],
     }
     write_table(concept_file(folder, name), pd.DataFrame([row]))
+
+
+def run_localizer(
+    folder: Path, held_out: HeldOut, named: dict, mask, affine, cfg, kinds: tuple[str, str]
+) -> None:
+    """Write what the encoder predicts for two kinds of pictures, by voxel and region, and last how it agrees with BOLD."""
+    network, stretch = held_out.network(), cfg.FRAME_CONTRAST == "frame"
+    responses = []
+    for kind in kinds:
+        pictures = read_pictures(Path(cfg.LOCALIZER_DIR), kind, held_out.data.pixels, stretch)
+        responses.append(responses_to(network, pictures, cfg.FRAMES_PER_TR, cfg.INFERENCE_BATCH))
+    voxels = held_out.voxels
+    first, second = responses
+    effect = contrast(first, second)
+    shown = has_thing(held_out.table, cfg)
+    measured = concepts.pattern(held_out.data.bold(held_out.table), shown)
+    inside = {name: here[voxels] for name, here in named.items() if here[voxels].any()}
+    table = region_contrasts(first, second, inside, measured, cfg.SEED)
+    write_table(folder / "localizer.tsv", table)
+    whole = np.zeros(int(mask.sum()), dtype=np.float32)
+    whole[voxels] = effect
+    write_map(folder / "localizer.nii.gz", whole[:, None], mask, affine, cfg.TR_S)
+    found = {
+        "kinds": list(kinds),
+        "pictures": [len(one) for one in responses],
+        "r_with_measured": float(np.corrcoef(effect, measured)[0, 1]),
+    }
+    write_json(folder / "localizer.json", found)
 
 
 if __name__ == "__main__":

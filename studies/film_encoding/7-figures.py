@@ -7,7 +7,7 @@ on the cortical surface.
 Reads     1-chunks/, 2-voxels/, 3-networks/, 4-scores/
 Writes    7-figures/strip.png and .pdf; clip.mp4; clip.html, the clip in a page of its own
           7-figures/surface_r.png, surface_r_of_ceiling.png and .pdf; table_voxels.tsv,
-            table_frames.tsv, rounded for a paper
+            table_identification.tsv, table_frames.tsv, table_order.tsv, rounded for a paper
 Settings  EXPLAINED_SPLIT, DECODE_FROM, N_STRIP, CLIP_S
 Takes     0.3 s per TR of the clip, 2 s per figure
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 from film_encoding.film_clock import frame_time_s, middle_frame
 from film_encoding.film_pictures import draw_strip, write_clip, write_player
 from film_encoding.held_out import HeldOut
-from film_encoding.score_tables import frame_rows, voxel_rows
+from film_encoding.score_tables import frame_rows, identification_rows, order_rows, voxel_rows
 from film_encoding.scoring import FROM_MEASURED, FROM_PREDICTED, RIDGE, Unit
 from film_encoding.study import STUDY
 from film_encoding.variants import MAIN
@@ -29,6 +29,8 @@ from neuroface.pipeline import Section, Stage, open_npy, read_table, run_script,
 
 import numpy as np
 import pandas as pd
+
+SCORED = ("voxels", "frames")  # tables of script 4
 
 
 def main():
@@ -161,8 +163,14 @@ def surface(stage: Stage, unit: Unit, maps: dict[str, tuple[str, ...]], cfg, nam
 
 def write_tables(stage: Stage, cfg) -> None:
     """The tables of script 4, rounded as the report shows them."""
-    for name, rows in {"voxels": voxel_rows, "frames": frame_rows}.items():
-        cells = rows(read_table(stage.folder_of(4) / f"{name}.tsv"), cfg)
+    voxels, frames = (read_table(stage.folder_of(4) / f"{name}.tsv") for name in SCORED)
+    tables = {
+        "voxels": voxel_rows(voxels, cfg),
+        "identification": identification_rows(frames, cfg),
+        "frames": frame_rows(frames, cfg),
+        "order": order_rows(frames),
+    }
+    for name, cells in tables.items():
         write_table(stage.folder / f"table_{name}.tsv", pd.DataFrame(cells))
 
 

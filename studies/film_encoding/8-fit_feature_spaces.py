@@ -11,12 +11,12 @@ Reads     BOLD and events of the data set in DATASET_DIR, ATLAS_FILE, REGIONS_TA
           the films in FILM_DIR for cuts, loudness, speech, faces
 Writes    8-encoding/regions.tsv, a row per region: r, r / noise ceiling, unique variance of each
             space over people, p
-          8-encoding/maps/<what>.nii.gz float32: r, ceiling, r_of_ceiling; unique_<space>,
+          8-encoding/maps/<what>.nii.gz float32: r, ceiling, r_of_ceiling, ceiling_within; unique_<space>,
             product_<space>, p_fdr_<space>; people_unique_<space>
           8-encoding/scores/<subject>_<what>.npy (n_voxels,) or (n_spaces, n_voxels): r, r2,
             product, unique, partial, p
           8-encoding/mask.nii.gz, bold/, features/: what these were made from; unique.png
-Settings  SEED, EXCLUDE, INCLUDE, FILMS, BIDS_FILTER, FILM_EVENT, TR_S, ATLAS_FILE, PARCELS,
+Settings  SEED, EXCLUDE, INCLUDE, FILMS, BIDS_FILTER, FILM_EVENT, FILM_RUNS, TR_S, ATLAS_FILE, PARCELS,
           DENOISE, HIGH_PASS_HZ, SMOOTHING_MM, STANDARDIZE, DELAY_TRS, N_FOLDS, EMBARGO_TRS,
           FEATURES, FEATURE_DIR, FEATURE_RESPONSE, EACH_PERSON, RIDGE_DELAYS_TRS, N_RIDGE_TRIES,
           MIN_SHIFT_S, MIN_RELIABILITY, REGIONS_FILE, REGIONS_TABLE, USE_PIXEL_LABELS, THING,
@@ -32,6 +32,7 @@ from pathlib import Path
 from film_encoding.cleaning import run_cleaning
 from film_encoding.encoding import (
     MEAN,
+    WITHIN,
     EncodingPlan,
     bold_file,
     features_file,
@@ -52,9 +53,10 @@ from film_encoding.film_clock import count_chunks
 from film_encoding.made_features import FROM_CHUNKS, MADE, made_features, source_files
 from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
 from film_encoding.regions import named_regions
-from film_encoding.responses import OverPeople, film_rows, find_viewings
+from film_encoding.responses import OverPeople, rows_of_person
 from film_encoding.splits import encoding_folds
 from film_encoding.study import STUDY
+from film_encoding.viewings import find_viewings, people_of
 from neuroface import NeuroFaceError
 from neuroface.bold import (
     check_distinct,
@@ -88,7 +90,7 @@ def main():
     spaces = [(film, space) for film in lengths for space in cfg.FEATURES]
     stage.each(make, spaces, partial(is_made, stage.folder), "feature spaces")
 
-    people = people_of(stage, viewings) if cfg.EACH_PERSON else ()
+    people = complete_people(stage, viewings) if cfg.EACH_PERSON else ()
     regions = named_regions(cfg, mask, affine)
     plan = EncodingPlan(
         stage.folder, encoding_folds(lengths, cfg), lengths, (MEAN, *people), regions, int(mask.sum()), cfg
@@ -96,7 +98,7 @@ def main():
     fitted = partial(is_scored, stage.folder)
     stage.each(partial(fit_group, plan), plan.groups(), fitted, "groups of people")
 
-    n_people = {film: len(viewers) for film, viewers in viewings.items()}
+    n_people = {film: len(people_of(viewers)) for film, viewers in viewings.items()}
     table = region_table(plan, n_people)
     write_table(stage.folder / "regions.tsv", table)
     for name, values in voxel_maps(plan, n_people).items():
@@ -192,14 +194,18 @@ def input_files(folder: Path, viewings: dict, samples: dict, cfg) -> tuple[list[
 
 
 def store_bold(folder, viewings: dict, rows: dict, mask, affine, cfg, film: str) -> None:
-    """Write the BOLD of each viewer, and last its mean and variance over viewers."""
-    over = OverPeople()
-    for viewing in viewings[film]:
-        cleaning = run_cleaning(viewing.run, cfg)
-        values, _ = film_rows(viewing, mask, affine, rows[film], cfg.STANDARDIZE, cleaning)
+    """Write the BOLD of each viewer, what their repeats share, and last its mean and variance over viewers."""
+    over, shared = OverPeople(), []
+    clean = partial(run_cleaning, cfg=cfg)
+    for subject, shown in people_of(viewings[film]).items():
+        values, _, within = rows_of_person(shown, mask, affine, rows[film], cfg.STANDARDIZE, clean)
         over.add(values)
+        if within is not None:
+            shared.append(within)
         if cfg.EACH_PERSON:
-            write_npy(bold_file(folder, film, viewing.run.subject), values)
+            write_npy(bold_file(folder, film, subject), values)
+    if shared:
+        write_npy(bold_file(folder, film, WITHIN), np.mean(shared, axis=0).astype(np.float32))
     write_npy(bold_file(folder, film, "variance"), over.variance.astype(np.float32))
     write_npy(bold_file(folder, film, MEAN), over.mean.astype(np.float32))
 
@@ -224,7 +230,7 @@ def is_made(folder, unit: tuple[str, str]) -> bool:
     return features_file(folder, *unit).exists()
 
 
-def people_of(stage: Stage, viewings: dict) -> tuple[str, ...]:
+def complete_people(stage: Stage, viewings: dict) -> tuple[str, ...]:
     """People who saw all films; the others are left out of the fits of single people."""
     seen = [{viewing.run.subject for viewing in viewers} for viewers in viewings.values()]
     everybody, all_films = set.union(*seen), set.intersection(*seen)

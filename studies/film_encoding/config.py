@@ -1,77 +1,53 @@
-"""Every choice of an experiment, in the order of the scripts that read it.
+"""Choices of an experiment: first those of every new data set, then further ones, by script.
 
 Edit this file, or keep one small file of differences per experiment and name it:
 ``NEUROFACE_CONFIG=experiments/emofilm.py python 1-cut_film.py``.
 Values are the publication's (David et al. 2025) unless the comment says otherwise. Only constants
 live here.
+
+25 fine settings have a default and are not here: docs/settings.md lists them. Set them like the
+others, here or in an experiment file.
 """
 
-# ---------------------------------------------------------------- the study
+# -------------------------------------------------------------------------- for every new data set
 # Which data: "demo" (synthetic, written on first use) or "bids" (a folder with
 # sub-*/**/func/*_task-<film>_*bold.nii.gz).
 DATASET: str = "demo"
 # Folder of the data set, relative to this file or absolute. The demo is written here.
 DATASET_DIR: str = "../../data/film-demo-dataset"
+# Folder of the raw data set, for events, sidecars and lengths of raw runs, if DATASET_DIR is a
+# derivative. None: the scripts search inside, above and beside DATASET_DIR.
+RAW_DIR: str | None = None
+# BIDS only: text that the name of the BOLD file must contain, if several versions of a run exist,
+# e.g. "space-MNI152NLin2009cAsym".
+BIDS_FILTER: str = ""
 # Results go to data/<RUN_NAME>/. With a new name all scripts start from the beginning; other
 # results do not change.
 RUN_NAME: str = "film-demo"
-# Seed of every random draw: initial weights, dropout, order of chunks, nulls.
-SEED: int = 42
+# Folder that holds the results of all runs.
+DATA_DIR: str = "../../data"
 # People left out on purpose, e.g. ("sub-S12", "sub-S18"). They are listed in the report.
 EXCLUDE: tuple[str, ...] = ()
 # The only people to use, e.g. ("sub-01",). (): all.
 INCLUDE: tuple[str, ...] = ()
-# Folder of the raw data set, for events, sidecars and lengths of raw runs, if DATASET_DIR is a
-# derivative. None: the scripts search inside, above and beside DATASET_DIR.
-RAW_DIR: str | None = None
-# If DATASET is "demo", these values replace the values below, so that the eight scripts take
-# minutes on a laptop. Each script prints the values that it uses. A file named in NEUROFACE_CONFIG
-# overrides them. Other data sets ignore them.
-DEMO: dict[str, object] = {
-    "FRAMES_PER_TR": 8,
-    "FRAME_PX": 32,
-    "FRAME_CONTRAST": "none",
-    "PARCELS": ((1, 8),),
-    "VOXEL_SHARE": 0.6,
-    "ENCODER_FILTERS": (8, 16, 8, 16),
-    "DECODER_FILTERS": 16,
-    "N_FOLDS": 2,
-    "EPOCHS": 20,
-    "LEARNING_RATE": 0.003,
-    "N_SEEDS": 2,
-    "N_SHIFTS": 500,
-    "N_RIDGE_TRIES": 10,
-    "N_RANDOM_SETS": 100,
-    "EACH_PERSON": False,
-    "N_JOBS": 2,
-}
-
-# ---------------------------------------------------------------- 1-cut_film.py
+# Seconds between two volumes. If a BOLD header states another TR, script 2 stops. Emo-FilM: 1.3.
+TR_S: float = 1.3
 # Folder of the films: <film>.mp4, or any other suffix that FFmpeg reads. None: stimuli/ in
 # DATASET_DIR.
 FILM_DIR: str | None = None
 # Films to use, named as the tasks of the BOLD files. (): all that have BOLD and a film file.
 FILMS: tuple[str, ...] = ()
-# Seconds between two volumes. If a BOLD header states another TR, script 2 stops. Emo-FilM: 1.3.
-TR_S: float = 1.3
-# Frames that the encoder sees per TR, evenly spaced: 16, 32 or 64; any even number is possible.
-FRAMES_PER_TR: int = 32
-# Width and height of a frame in pixels; a multiple of 8. The film's own proportions are not kept.
-FRAME_PX: int = 112
-# "frame": each frame that the network sees is stretched to the full range from black to white, as
-# published; features for ridge regression come from the frames as they are in the film. "none":
-# brightness as in the film.
-FRAME_CONTRAST: str = "frame"
-
-# ---------------------------------------------------------------- 2-choose_voxels.py
-# BIDS only: text that the name of the BOLD file must contain, if several versions of a run exist,
-# e.g. "space-MNI152NLin2009cAsym".
-BIDS_FILTER: str = ""
 # When a run shows its film, and for how long. "film": at the event of that name in the run's
 # events.tsv. ("film", "task-scan_acq-{task}_events.tsv"): at that event in a table of that name
 # (Emo-FilM). 8.0: at second 8 of every run. None: films begin with their runs; if a run is much
 # longer than its film, script 1 stops.
 FILM_EVENT: tuple[str, str] | str | float | None = "film"
+# What the runs of a person show. "one": each another film. "repeats": several runs show a film whole;
+# they are averaged within the person, and script 8 states the noise ceiling within people. "parts":
+# each run shows a part of a film; run-2 of task-movie is the film movierun2 with the file
+# movie_run-2.mp4 (StudyForrest). "several": a run shows several films; FILMS names them, and each is
+# an event of that name in the run's log (FILM_EVENT may name the table).
+FILM_RUNS: str = "one"
 # A parcellation (NIfTI of whole numbers) on the grid of the BOLD. None: atlas.nii.gz in
 # DATASET_DIR. Publication: Schaefer 2018, 1,000 parcels, 17 networks (Kong 2022 order), 2 mm.
 ATLAS_FILE: str | None = None
@@ -84,17 +60,6 @@ PARCELS: tuple[tuple[int, int], ...] = ((420, 450), (478, 500), (910, 940), (976
 # of fMRIPrep that nilearn's strategy selects. Columns, e.g. ("trans_*", "rot_*", "csf"): the same,
 # and these confounds. "none": nothing.
 DENOISE: str | tuple[str, ...] = "auto"
-# DENOISE also removes cosines below this frequency (here 1/128 Hz). None: only the trend.
-HIGH_PASS_HZ: float | None = 0.0078125
-# Width (FWHM, mm) of a Gaussian that smooths each volume before everything else. None: no
-# smoothing.
-SMOOTHING_MM: float | None = None
-# "zscore": every voxel to mean 0, SD 1 over its run, before people are averaged. "none": as
-# published.
-STANDARDIZE: str = "zscore"
-# Share of the voxels of PARCELS that is kept: those with the largest SNR. They are chosen anew in
-# each fold, on its training volumes only. 1: all.
-VOXEL_SHARE: float = 0.30
 # Whose BOLD is predicted: "mean" (over all people) or people, e.g. ("mean", "sub-S01"). Each is
 # trained and scored; scripts 5 to 7 explain the first.
 SUBJECTS: tuple[str, ...] = ("mean",)
@@ -107,38 +72,85 @@ SPLITS: tuple[str, ...] = ("published", "film")
 # The film that the published split never trains on. None: the last one in alphabetical order.
 # Publication: YouAgain.
 HELD_OUT_FILM: str | None = None
-# Share of every other film, at its end, that the published split holds out.
-TEST_SHARE: float = 0.2
+# Named regions, e.g. AAL (NIfTI of whole numbers, on the grid of the BOLD). None: ATLAS_FILE.
+REGIONS_FILE: str | None = None
+# Table with the columns index and name; equal names are one region. None: atlas.tsv in DATASET_DIR.
+REGIONS_TABLE: str | None = None
+# Feature spaces whose share in each voxel is measured, one band of regularisation each. Made by the
+# script: "motion energy", "frames", "brightness" (from the chunks of script 1), "cuts", "loudness",
+# "speech" (from the film files; need the packages of make film), "faces" (from
+# task-<film>_face-annotation.1D). Any other name is a folder of FEATURE_DIR with your own, e.g.
+# ("motion energy", "faces", "clip").
+FEATURES: tuple[str, ...] = ("motion energy", "frames", "faces")
+# Units of work done at the same time: films, people, trainings. On one GPU, or at full size on a
+# CPU, leave it at 1 in script 3.
+N_JOBS: int = 1
+
+# =================================================================================================
+# Further settings, by the scripts that use them.
+
+# ------------------------------------------------------------------------------------- all scripts
+# Seed of every random draw: initial weights, dropout, order of chunks, nulls.
+SEED: int = 42
+# If DATASET is "demo", these values replace the values below, so that the eight scripts take
+# minutes on a laptop. Each script prints the values that it uses. A file named in NEUROFACE_CONFIG
+# overrides them. Other data sets ignore them.
+DEMO: dict[str, object] = {
+    "FRAMES_PER_TR": 8,
+    "FRAME_PX": 32,
+    "FRAME_CONTRAST": "none",
+    "PARCELS": ((1, 10),),
+    "VOXEL_SHARE": 0.6,
+    "ENCODER_FILTERS": (8, 16, 8, 16),
+    "DECODER_FILTERS": 16,
+    "N_FOLDS": 2,
+    "EPOCHS": 20,
+    "LEARNING_RATE": 0.003,
+    "N_SEEDS": 2,
+    "N_SHIFTS": 500,
+    "N_RIDGE_TRIES": 10,
+    "N_RANDOM_SETS": 100,
+    "LOCALIZER": ("faces", "places"),
+    "PERTURBED_REGIONS": ("posterior fusiform", "anterior fusiform", "calcarine"),
+    "EACH_PERSON": False,
+    "N_JOBS": 2,
+}
+
+# ----------------------------------------------------------------------------------- 1-cut_film.py
+# Frames that the encoder sees per TR, evenly spaced: 16, 32 or 64; any even number is possible.
+FRAMES_PER_TR: int = 32
+# Width and height of a frame in pixels; a multiple of 8. The film's own proportions are not kept.
+FRAME_PX: int = 112
+# "frame": each frame that the network sees is stretched to the full range from black to white, as
+# published; features for ridge regression come from the frames as they are in the film. "none":
+# brightness as in the film.
+FRAME_CONTRAST: str = "frame"
+
+# ------------------------------------------------------------------------------ 2-choose_voxels.py
+# DENOISE also removes cosines below this frequency (here 1/128 Hz). None: only the trend.
+HIGH_PASS_HZ: float | None = 0.0078125
+# Width (FWHM, mm) of a Gaussian that smooths each volume before everything else. None: no
+# smoothing.
+SMOOTHING_MM: float | None = None
+# "zscore": every voxel to mean 0, SD 1 over its run, before people are averaged. "none": as
+# published.
+STANDARDIZE: str = "zscore"
+# Share of the voxels of PARCELS that is kept: those with the largest SNR. They are chosen anew in
+# each fold, on its training volumes only. 1: all.
+VOXEL_SHARE: float = 0.30
 # Folds of the "film" split. With as many folds as films, each film is held out alone.
 N_FOLDS: int = 4
 # Which chunks choose the best epoch. "inner": the last INNER_SHARE of the training part of each
 # film. "paper": every fifth chunk, whose neighbours are in training.
 SELECTION: str = "inner"
-INNER_SHARE: float = 0.15
 # Chunks left free between training chunks and held-out chunks of the same film. Publication: 0.
 EMBARGO_TRS: int = 10
 
-# ---------------------------------------------------------------- 3-train_encoder_decoder.py
-# Filters of the encoder: of the 3D convolution in space, of the 3D convolution in time, of the
-# convolution of each time step, of the convolution that joins them.
-ENCODER_FILTERS: tuple[int, int, int, int] = (32, 256, 128, 64)
-# Filters of the decoder's convolutions.
-DECODER_FILTERS: int = 48
-# Share of the encoder's features that dropout removes.
-DROPOUT: float = 0.5
+# ---------------------------------------------------------------------- 3-train_encoder_decoder.py
 # What the decoder learns from. "predicted": the encoder's prediction, as published; measured BOLD
 # is then never used. "measured": the BOLD itself; the decoder then does not regularise the encoder.
 # "both": half of each, so that the decoder can be used on measured BOLD.
 DECODER_INPUT: str = "both"
-# Weight w of the encoder's loss; the decoder's loss has the weight 1 − w.
-ENCODER_WEIGHT: float = 0.5
-# Encoder's loss: MSE_WEIGHT · mean squared error + COSINE_WEIGHT · (1 − cosine of predicted and
-# measured pattern). The released code divides the mean squared error once more by the number of
-# voxels; to repeat it, set 1 / 4609.
-MSE_WEIGHT: float = 1.0
-COSINE_WEIGHT: float = 0.5
-# Decoder's loss: weights of the perceptual distance, of 1 − SSIM, and of the total variation.
-IMAGE_WEIGHTS: tuple[float, float, float] = (0.35, 0.35, 0.30)
 # Features of the perceptual distance: "scattering" (two layers of fixed Gabor wavelets; needs no
 # file) or "vgg16" (five blocks, as published; needs PERCEPTUAL_WEIGHTS).
 PERCEPTUAL: str = "scattering"
@@ -154,89 +166,47 @@ LEARNING_RATE: float = 0.0001
 # Trainings of the network and of "encoder" from different seeds, on the first of SPLITS. They
 # measure how the decoder, as a regulariser, changes the encoder.
 N_SEEDS: int = 1
-# Networks trained beside the main one: "encoder" (no decoder), "all voxels", "frames 16", "frames
-# 64" (any even number), "delay 3", "delay 5" (any number). Each changes one thing. For single
-# people see SUBJECTS.
-ABLATIONS: tuple[str, ...] = ("encoder",)
+# Networks trained beside the main one: "encoder" (no decoder), "lags 2" (no decoder; it also gets
+# the 2 chunks before and after its own, as ridge regression does), "all voxels", "frames 16",
+# "frames 64" (any even number), "delay 3", "delay 5" (any number). For single people see SUBJECTS.
+ABLATIONS: tuple[str, ...] = ("encoder", "lags 2")
 
-# ---------------------------------------------------------------- 4-score_predictions.py
-# Number of distinct circular shifts of the predictions against the measurements: the null of every
-# correlation. Short test sets have fewer; then all of them are used, and the smallest possible p is
-# larger.
-N_SHIFTS: int = 1000
-# The same for SSIM, which takes longer.
-N_IMAGE_SHIFTS: int = 20
-# Smallest shift in seconds. It must be longer than the haemodynamic response.
-MIN_SHIFT_S: float = 30.0
-# Length in seconds of the blocks of time that the intervals leave out, one at a time.
-BLOCK_S: float = 26.0
-# Identification: the moment that was seen is among the k best of all moments of the test set.
-TOP_K: tuple[int, ...] = (1, 5)
-# Voxels whose reliability is below this get no r / ceiling. Reliability: signal variance / total
-# variance of the mean over people.
-MIN_RELIABILITY: float = 0.05
+# -------------------------------------------------------------------------- 4-score_predictions.py
 # Features of the ridge regression that the encoder is compared with, one band of regularisation
 # each: "motion energy" (Nishimoto et al. 2011), "frames" (14 × 14 pixels in colour).
 RIDGE_FEATURES: tuple[str, ...] = ("motion energy", "frames")
 # Delays of these features in volumes, relative to DELAY_TRS. With (0,) ridge regression sees the
 # same chunk as the network.
 RIDGE_DELAYS_TRS: tuple[int, ...] = (-2, -1, 0, 1, 2)
-# Number of random weightings of the bands that are tried.
-N_RIDGE_TRIES: int = 20
-# Principal components of the frames that the ridge regression from voxels predicts.
-N_COMPONENTS: int = 100
 
-# ---------------------------------------------------------------- 5-saliency_maps.py
+# ------------------------------------------------------------------------------ 5-saliency_maps.py
 # The split whose networks scripts 5 to 7 use.
 EXPLAINED_SPLIT: str = "published"
 # What the decoder is given in scripts 5 to 7: "measured" BOLD, or the "predicted" BOLD, as
 # published.
 DECODE_FROM: str = "measured"
-# Steps of Integrated Gradients (midpoint rule, from the mean of the training set to the volume).
-IG_STEPS: int = 32
-# Share of voxels, those with the largest saliency, that is counted per region.
-TOP_SHARE: float = 0.20
-# Named regions, e.g. AAL (NIfTI of whole numbers, on the grid of the BOLD). None: ATLAS_FILE.
-REGIONS_FILE: str | None = None
-# Table with the columns index and name; equal names are one region. None: atlas.tsv in DATASET_DIR.
-REGIONS_TABLE: str | None = None
-# Each region is compared with this many random regions of the same size.
-N_RANDOM_REGIONS: int = 1000
 
-# ---------------------------------------------------------------- 6-perturb_regions.py
+# ---------------------------------------------------------------------------- 6-perturb_regions.py
 # Regions to perturb. Each text stands for all regions whose name contains it: "fusiform" is the
 # fusiform regions of both hemispheres.
 PERTURBED_REGIONS: tuple[str, ...] = ("fusiform", "calcarine")
 # What replaces a region's BOLD: "zero", "mean" (of the training set), "noise" (with the training
 # set's mean and SD).
 PERTURBATIONS: tuple[str, ...] = ("zero", "mean", "noise")
-# Number of random sets of as many voxels, and of random exchanges of labels between stretches of
-# film.
-N_RANDOM_SETS: int = 500
 # What a perturbation should affect: <name> in the annotation task-<film>_<name>-annotation.1D in
 # FILM_DIR.
 THING: str = "face"
-# Labels of pixels, if FILM_DIR has <film>_things.npz (times_s (n,); labels (n, px, px): 1 is THING,
-# above 1 other things). Without them whole frames are scored.
-USE_PIXEL_LABELS: bool = True
-# Concept activation vectors: "edges" and "motion" (chunks with the most against chunks with the
-# least), "faces" (THING).
-CONCEPTS: tuple[str, ...] = ("edges", "motion", "faces")
-N_RANDOM_CONCEPTS: int = 200
+# Two kinds of pictures that are shown to the trained encoder, a virtual localizer: folders of
+# LOCALIZER_DIR, e.g. ("faces", "places"). (): none.
+LOCALIZER: tuple[str, ...] = ()
+# None: localizer/ in DATASET_DIR.
+LOCALIZER_DIR: str | None = None
 
-# ---------------------------------------------------------------- 7-figures.py
-# Moments in the strip of originals and reconstructions.
-N_STRIP: int = 12
+# ------------------------------------------------------------------------------------ 7-figures.py
 # Seconds of the held-out film that the clip shows.
 CLIP_S: tuple[float, float] = (0.0, 60.0)
 
-# -------------------------------------------------- 8-fit_feature_spaces.py
-# Feature spaces whose share in each voxel is measured, one band of regularisation each. Made by the
-# script: "motion energy", "frames", "brightness" (from the chunks of script 1), "cuts", "loudness",
-# "speech" (from the film files; need the packages of make film), "faces" (from
-# task-<film>_face-annotation.1D). Any other name is a folder of FEATURE_DIR with your own, e.g.
-# ("motion energy", "faces", "clip").
-FEATURES: tuple[str, ...] = ("motion energy", "frames", "faces")
+# ------------------------------------------------------------------------- 8-fit_feature_spaces.py
 # Folder of your own feature spaces: <space>/<film>.npy (n_samples, n_features) with the clock in
 # <film>.json, or <film>.tsv with a column time_s. None: features/ in DATASET_DIR.
 FEATURE_DIR: str | None = None
@@ -247,12 +217,7 @@ FEATURE_RESPONSE: str = "delays"
 # over people.
 EACH_PERSON: bool = True
 
-# -------------------------------------------------- this machine; not part of the experiment
-# Folder that holds the results of all runs.
-DATA_DIR: str = "../../data"
-# Units of work done at the same time: films, people, trainings. On one GPU, or at full size on a
-# CPU, leave it at 1 in script 3.
-N_JOBS: int = 1
+# -------------------------------------------------------- this machine; not part of the experiment
 # Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786". Its workers do the units instead of
 # N_JOBS processes. None: this machine.
 DASK_SCHEDULER: str | None = None

@@ -12,12 +12,14 @@ Settings  SEED, GENERATOR_STEPS
 Takes     about 10 minutes on one CPU core; 1 GB. It resumes after the last part that is complete
 """
 
+import math
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from neuroface import NeuroFaceError
 from neuroface.pipeline import run_script
 from seen_images import demo_generator as parts
 from seen_images.study import STUDY
@@ -61,6 +63,11 @@ class Progress:
         self.losses: list[float] = []
 
     def __call__(self, step: int, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise NeuroFaceError(
+                f"Script 0, {self.part}: the loss is {loss} at step {step} of {self.steps}. Nothing of it was saved. Choose "
+                "another SEED."
+            )
         self.losses.append(loss)
         if step % 100 == 0 or step == self.steps:
             left = (time.monotonic() - self.started) / step * (self.steps - step) / 60
@@ -103,6 +110,7 @@ def save_whole(folder: Path, save) -> None:
     partial = folder.with_name("partial-" + folder.name)
     shutil.rmtree(partial, ignore_errors=True)
     save(partial)
+    shutil.rmtree(folder, ignore_errors=True)  # left where a run was killed between two folders
     partial.rename(folder)
 
 

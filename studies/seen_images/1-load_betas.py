@@ -7,18 +7,19 @@ never in both sets, and with SPLIT = "kinds" no kind of image is.
 Reads     the data set in DATASET_DIR: NSD, THINGS-fMRI or plain tables. DATASET = "demo" writes its
           data set first. SPLIT = "kinds": also the captions, and the text model in MODEL_DIR
 Writes    1-betas/train.npy (n_trials, n_columns) float32; test.npy (n_test_images, n_columns)
-            float32
-          1-betas/trials.tsv, a row per training trial; test.tsv, a row per test image; voxels.tsv,
-            a row per column
+            float32; test_trials.npy (n_test_trials, n_columns) float32
+          1-betas/trials.tsv, a row per training trial; test.tsv, a row per test image;
+            test_trials.tsv; voxels.tsv, a row per column
           1-betas/unmeasured.tsv, a row per column that is left out, with the sessions that did not
-            measure it
+            measure it; unreliable.tsv, the columns that MIN_NCSNR leaves out
+          1-betas/others/<subject>/, the same without test trials, of each of OTHER_SUBJECTS
           1-betas/kinds.tsv, with SPLIT = "kinds": a row per image, its kind and whether it is held
             out
           1-betas/space.nii.gz (x, y, z) uint8, the columns' voxels, where their positions are known
-Settings  SEED, SUBJECT, SESSIONS, BETAS, SPLIT, N_KINDS, HELD_OUT_KINDS, EARLY_ROIS, HIGHER_ROIS,
-          STANDARDIZE, SPACE_FILE
+Settings  SEED, SUBJECT, OTHER_SUBJECTS, TRAINING_TRIALS, SESSIONS, BETAS, SPLIT, N_KINDS,
+          HELD_OUT_KINDS, EARLY_ROIS, HIGHER_ROIS, STANDARDIZE, MIN_NCSNR, SPACE_FILE
 Takes     the time of reading the files once; memory: a session's trials, and all patterns on the
-          disk twice
+          disk twice, with MIN_NCSNR three times
 ``--check``: says what the data set holds and what would stop scripts 1 to 3; writes nothing
 """
 
@@ -26,25 +27,28 @@ from functools import partial
 from pathlib import Path
 
 from neuroface import NeuroFaceError
-from neuroface.bold import write_nifti
-from neuroface.pipeline import (
-    Checklist,
-    Section,
-    Stage,
-    atomic,
-    open_npy,
-    run_script,
-    write_npy,
-    write_table,
-)
+from neuroface.pipeline import Checklist, Section, Stage, open_npy, run_script, write_table
 from seen_images.check import check_study
 from seen_images.demo import write_demo
 from seen_images.generator import check_weights, model_of
 from seen_images.kinds import kinds_of, split_by_kinds
-from seen_images.patterns import Scaler, mean_of_repeats, reliability, signal_to_noise, unmeasured
-from seen_images.sources import Source, check_sessions, check_trials, open_source
+from seen_images.people import (
+    first_training_trials,
+    folder_of_person,
+    open_people,
+    without_tested,
+)
+from seen_images.sources import TEST, TRAIN, Source, check_sessions, check_trials
 from seen_images.study import STUDY
 from seen_images.tables import read_tsv
+from seen_images.trial_sets import (
+    ALL_VOXELS,
+    read_session,
+    session_file,
+    sessions_of,
+    set_files,
+    write_sets,
+)
 
 import numpy as np
 import pandas as pd
@@ -53,42 +57,107 @@ import pandas as pd
 def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 1, cfg, __doc__)
-    if cfg.DATASET == "demo" and write_demo(cfg.DATASET_DIR, cfg.SEED):
+    everybody = (cfg.SUBJECT, *cfg.OTHER_SUBJECTS) if cfg.OTHER_SUBJECTS else ()
+    if cfg.DATASET == "demo" and write_demo(cfg.DATASET_DIR, cfg.SEED, people=everybody):
         print(f"  wrote the demo data set to {cfg.DATASET_DIR}")
-    source = open_source(cfg)
+    people = open_people(cfg)
     if cfg.SPLIT == "kinds":
-        source.trials = split_by_kinds(source.trials, hold_out_kinds(stage, source, cfg))
+        kinds = hold_out_kinds(stage, people, cfg)
+        for source in people.values():
+            source.trials = split_by_kinds(source.trials, kinds)
+    source = people[cfg.SUBJECT]
     check_trials(source.trials)
-    if remark := check_sessions(source.trials, cfg.STANDARDIZE):
-        print(f"  {remark}")
-    sessions = list(source.trials["session"].unique())
-    joined = stage.folder / "test.npy"
+    choose_trials(people, cfg)
+    for of_person in people.values():
+        if remark := check_sessions(of_person.trials, cfg.STANDARDIZE):
+            print(f"  {remark}")
 
-    read = [file for file in source.files if joined.exists() or is_used(stage.folder, file)]
-    stage.take_files(source.files, read)
+    folder_of = {person: folder_of_person(stage.folder, person, cfg) for person in people}
+    is_done = partial(is_person_done, folder_of, cfg)
+    files = {person: of_person.files for person, of_person in people.items()}
+    read = [
+        file
+        for person in people
+        for file in files[person]
+        if is_done(person) or is_used(folder_of[person], file)
+    ]
+    stage.take_files([file for of_person in files.values() for file in of_person], read)
+    units = [
+        (person, session) for person in people for session in sessions_of(people[person].trials)
+    ]
     stage.each(
-        partial(read_session, stage.folder, source), sessions,
-        lambda session: joined.exists() or part_file(stage.folder, session).exists(), "sessions",
+        partial(read_unit, folder_of, people), units,
+        lambda unit: is_done(unit[0]) or session_file(folder_of[unit[0]], unit[1]).exists(), "sessions",
     )  # fmt: skip
-    stage.each(partial(join, stage.folder, source, cfg), [joined], Path.exists, "sets of patterns")
+    stage.each(partial(join, folder_of, people, cfg), list(people), is_done, "sets of patterns")
+    for leftover in (*stage.folder.rglob("session-*.npy"), *stage.folder.rglob(ALL_VOXELS)):
+        leftover.unlink()  # the sets are complete
 
-    voxels, lost = read_tsv(stage.folder / "voxels.tsv"), read_tsv(stage.folder / "unmeasured.tsv")
-    for (roi, names), n in lost.groupby(["roi", "sessions"], sort=False).size().items():
-        stage.leave_out(
-            f"{n:,} voxels of {roi}",
-            f"not measured in session {names}: their values do not change there",
-        )
-    if n := int(voxels["constant"].sum()):
-        stage.leave_out(f"{n} columns", "never change over the training trials and count as 0")
-    train, test = open_npy(stage.folder / "train.npy"), open_npy(joined)
+    for person in people:
+        name_left_out(stage, folder_of[person], person, cfg)
+    train, test = open_npy(stage.folder / "train.npy"), open_npy(stage.folder / "test.npy")
     print(
-        f"  {len(train):,} training trials of {trials_of(source, 'train')['image'].nunique():,} images, "
+        f"  {len(train):,} training trials of {trials_of(source, TRAIN)['image'].nunique():,} images, "
         f"{len(test):,} test images"
     )
+    voxels = read_tsv(stage.folder / "voxels.tsv")
     for (part, roi), n in voxels.groupby(["part", "roi"], sort=False).size().items():
         print(f"  {part} {roi}: {n:,} voxels")
     wrote = f"patterns of {len(train):,} trials and {len(test):,} test images, {train.shape[1]:,} voxels"
-    stage.finish(wrote, describe(source, voxels, train, test))
+    stage.finish(wrote, describe(stage.folder, people, voxels, train, test))
+
+
+def trials_of(source: Source, split: str) -> pd.DataFrame:
+    return source.trials[source.trials["split"] == split]
+
+
+def choose_trials(people: dict[str, Source], cfg) -> None:
+    """Keep the training trials of SUBJECT that are wanted, and those of other people that show no test image."""
+    source = people[cfg.SUBJECT]
+    tested = set(trials_of(source, TEST)["image"])
+    source.trials = first_training_trials(source.trials, cfg.TRAINING_TRIALS)
+    for person in cfg.OTHER_SUBJECTS:
+        people[person].trials = without_tested(people[person].trials, tested)
+        if not len(trials_of(people[person], TRAIN)):
+            raise NeuroFaceError(
+                f"OTHER_SUBJECTS: {person} has no training trial of an image that {cfg.SUBJECT} is not tested with. Leave "
+                "the person out."
+            )
+
+
+def is_person_done(folder_of: dict[str, Path], cfg, person: str) -> bool:
+    files = set_files(folder_of[person], is_tested=person == cfg.SUBJECT)
+    return all(file.exists() for file in files)
+
+
+def read_unit(folder_of: dict[str, Path], people: dict[str, Source], unit: tuple[str, str]) -> None:
+    """Write the responses of one person in one session."""
+    person, session = unit
+    read_session(folder_of[person], people[person], session)
+
+
+def join(folder_of: dict[str, Path], people: dict[str, Source], cfg, person: str) -> None:
+    """Write the training and test patterns of a person."""
+    write_sets(folder_of[person], people[person], cfg, is_tested=person == cfg.SUBJECT)
+
+
+def name_left_out(stage: Stage, folder: Path, person: str, cfg) -> None:
+    """Name the voxels of a person that are left out, and those that count as 0."""
+    whose = "" if person == cfg.SUBJECT else f" of {person}"
+    lost, weak = (read_tsv(folder / f"{name}.tsv") for name in ("unmeasured", "unreliable"))
+    for (roi, names), n in lost.groupby(["roi", "sessions"], sort=False).size().items():
+        stage.leave_out(
+            f"{n:,} voxels of {roi}{whose}",
+            f"not measured in session {names}: their values do not change there",
+        )
+    for roi, n in weak.groupby("roi", sort=False).size().items():
+        stage.leave_out(
+            f"{n:,} voxels of {roi}{whose}", f"ncsnr below MIN_NCSNR = {cfg.MIN_NCSNR:g}"
+        )
+    if n := int(read_tsv(folder / "voxels.tsv")["constant"].sum()):
+        stage.leave_out(
+            f"{n} columns{whose}", "never change over the training trials and count as 0"
+        )
 
 
 def check():
@@ -100,17 +169,14 @@ def check():
     check_study(Checklist(STUDY, cfg), cfg)
 
 
-def hold_out_kinds(stage: Stage, source: Source, cfg) -> pd.DataFrame:
+def hold_out_kinds(stage: Stage, people: dict[str, Source], cfg) -> pd.DataFrame:
     """The table ``kinds.tsv``. Until the settings are stamped it is made again: they may have changed."""
     model, file = model_of(cfg, texts=True), stage.folder / "kinds.tsv"
     check_weights(stage.folder / "generator.json", model, ("text_encoder",), stage.folder)
     if not (file.exists() and stage.is_begun):
-        write_table(file, kinds_of(source, model, cfg))
+        images = pd.concat([source.trials["image"] for source in people.values()]).unique()
+        write_table(file, kinds_of(images, people[cfg.SUBJECT], model, cfg))
     return read_tsv(file)
-
-
-def part_file(folder: Path, session: str) -> Path:
-    return folder / f"session-{session}.npy"
 
 
 def session_of(file: Path) -> str:
@@ -122,106 +188,24 @@ def is_used(folder: Path, file: Path) -> bool:
     """Whether a session was read from a file of the data set; a file without a session's number holds all of them."""
     session = session_of(file)
     return (
-        part_file(folder, session).exists()
+        session_file(folder, session).exists()
         if session
-        else any(folder.glob(part_file(folder, "*").name))
+        else any(folder.glob(session_file(folder, "*").name))
     )
 
 
-def trials_of(source: Source, split: str) -> pd.DataFrame:
-    return source.trials[source.trials["split"] == split]
-
-
-def read_session(folder: Path, source: Source, session: str) -> None:
-    """Write the responses of a session's trials (n_trials, n_columns) float32, as they are."""
-    betas = source.betas(session, source.columns["voxel"].to_numpy())
-    if not np.isfinite(betas).all():
-        trial, column = np.argwhere(~np.isfinite(betas))[0]
-        raise NeuroFaceError(
-            f"Session {session}: trial {trial} holds {betas[trial, column]} at voxel {source.columns['voxel'][column]}. "
-            f"Leave such voxels out of the regions, or such trials out of the data set."
-        )
-    write_npy(part_file(folder, session), betas)
-
-
-def join(folder: Path, source: Source, cfg, target: Path) -> None:
-    """Standardise on the training trials, average the test trials, write all of it; then the sessions' files may go."""
-    trials = source.trials
-    parts = {session: part_file(folder, session) for session in trials["session"].unique()}
-    columns, kept = leave_out_unmeasured(folder, source.columns, parts)
-    is_train = {
-        session: (part["split"] == "train").to_numpy()
-        for session, part in trials.groupby("session")
-    }
-    scaler = Scaler(cfg.STANDARDIZE, columns["part"].to_numpy())
-    for session, file in parts.items():
-        scaler.fit(session, open_npy(file)[is_train[session]][:, kept])
-
-    order = [trials[trials["session"] == session] for session in parts]
-    train = pd.concat([part[part["split"] == "train"] for part in order], ignore_index=True)
-    test = pd.concat([part[part["split"] == "test"] for part in order], ignore_index=True)
-    with atomic(folder / "train.npy") as partial_file:
-        written, start = (
-            np.lib.format.open_memmap(partial_file, "w+", np.float32, (len(train), len(columns))),
-            0,
-        )
-        test_trials = []
-        for session, file in parts.items():
-            scaled = scaler.transform(session, open_npy(file)[:, kept])
-            written[start : start + is_train[session].sum()] = scaled[is_train[session]]
-            start += int(is_train[session].sum())
-            test_trials.append(scaled[~is_train[session]])
-        written.flush()
-        del written
-    of_test = np.concatenate(test_trials)
-    images, means = mean_of_repeats(of_test, test["image"].to_numpy())
-    columns = columns.assign(
-        constant=scaler.constant,
-        reliability=reliability(of_test, test["image"].to_numpy()),
-        ncsnr=signal_to_noise(open_npy(folder / "train.npy"), train["image"].to_numpy()),
-    )
-    write_table(
-        folder / "trials.tsv",
-        train[[name for name in ("image", "session", "run") if name in train]],
-    )
-    write_table(
-        folder / "test.tsv",
-        pd.DataFrame({"image": images, "trials": test.groupby("image").size()[images].to_numpy()}),
-    )
-    write_table(folder / "voxels.tsv", columns)
-    if source.space is not None and source.positions is not None:
-        used = np.zeros(source.space[0], np.uint8)
-        used[tuple(source.positions[columns["voxel"]].T)] = 1
-        write_nifti(folder / "space.nii.gz", used, source.space[1])
-    write_npy(target, scaler.finish_test(means))
-    for file in parts.values():
-        file.unlink()
-
-
-def leave_out_unmeasured(
-    folder: Path, columns: pd.DataFrame, parts: dict[str, Path]
-) -> tuple[pd.DataFrame, np.ndarray | slice]:
-    """The columns that every session measured, and which they are of those in the sessions' files; the rest go to a table.
-
-    A column that no session measured stays: it counts as constant.
-    """
-    missing = pd.DataFrame({session: unmeasured(open_npy(file)) for session, file in parts.items()})
-    lost = (missing.any(axis=1) & ~missing.all(axis=1)).to_numpy()
-    sessions = [", ".join(missing.columns[row]) for row in missing.to_numpy()[lost]]
-    write_table(folder / "unmeasured.tsv", columns[lost].assign(sessions=sessions))
-    for (part, roi), group in columns.assign(lost=lost).groupby(["part", "roi"], sort=False):
-        if group["lost"].all():
-            raise NeuroFaceError(
-                f"No voxel of {roi} was measured in every session; unmeasured.tsv lists which lack them. Leave it out of "
-                f"{part.upper()}_ROIS, or the sessions out of SESSIONS."
-            )
-    return columns[~lost].reset_index(drop=True), ~lost if lost.any() else slice(None)
-
-
-def describe(source: Source, voxels: pd.DataFrame, train: np.ndarray, test: np.ndarray) -> Section:
+def describe(
+    folder: Path,
+    people: dict[str, Source],
+    voxels: pd.DataFrame,
+    train: np.ndarray,
+    test: np.ndarray,
+) -> Section:
+    cfg = next(iter(people.values())).cfg
+    source = people[cfg.SUBJECT]
     images, repeats = (
-        trials_of(source, "train")["image"].nunique(),
-        trials_of(source, "test").groupby("image").size(),
+        trials_of(source, TRAIN)["image"].nunique(),
+        trials_of(source, TEST).groupby("image").size(),
     )
     within = (
         " of each session"
@@ -259,6 +243,21 @@ def describe(source: Source, voxels: pd.DataFrame, train: np.ndarray, test: np.n
         "of even trials. ncsnr: SD of the signal over SD of a trial's noise, of training images with several trials"
     )
     section.table(["part", "region", "voxels", "reliability", "ncsnr"], rows, caption)
+    if cfg.OTHER_SUBJECTS:
+        others = []
+        for person in cfg.OTHER_SUBJECTS:
+            place = folder_of_person(folder, person, cfg)
+            n_voxels = len(read_tsv(place / "voxels.tsv"))
+            trials = read_tsv(place / "trials.tsv")
+            others.append(
+                (person, f"{len(trials):,}", f"{trials['image'].nunique():,}", f"{n_voxels:,}")
+            )
+        section.table(
+            ["person", "training trials", "images", "voxels"],
+            others,
+            f"Other people, for the decoder that is shared. None of their trials shows an image that {cfg.SUBJECT} is "
+            "tested with",
+        )
     return section
 
 

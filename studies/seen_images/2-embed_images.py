@@ -61,7 +61,7 @@ def main():
     model = model_of(cfg)
     stage = Stage(STUDY, 2, cfg, __doc__, reads=(1,))
     check_weights(stage.folder / "generator.json", model, ("vae", "text_encoder"), stage.folder)
-    images = list_images(stage.folder_of(1))
+    images = list_images(stage.folder_of(1), cfg.OTHER_SUBJECTS)
     chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
     names = [*(FILE_OF[target] for target in targets_of(cfg)), "images.tsv"]
     joined = [stage.folder / name for name in names]
@@ -80,6 +80,9 @@ def main():
         is_joined,
         "sets of embeddings",
     )
+    for chunk in chunks:  # also those that a killed run left
+        for file in chunk_files(stage.folder, chunk, cfg).values():
+            file.unlink(missing_ok=True)
     shapes = {
         WORDS[target]: open_npy(stage.folder / FILE_OF[target]).shape[1:]
         for target in targets_of(cfg)
@@ -88,19 +91,14 @@ def main():
     stage.finish(f"embeddings of {len(images):,} pictures", describe(images, shapes, cfg))
 
 
-def list_images(betas: Path) -> pd.DataFrame:
-    """A row per image: image, split; test images first in the order of test.npy."""
-    test, train = (
-        read_tsv(betas / "test.tsv")["image"],
-        read_tsv(betas / "trials.tsv")["image"].drop_duplicates(),
-    )
-    return pd.concat(
-        [
-            pd.DataFrame({"image": test, "split": "test"}),
-            pd.DataFrame({"image": train, "split": "train"}),
-        ],
-        ignore_index=True,
-    )
+def list_images(betas: Path, others: tuple[str, ...]) -> pd.DataFrame:
+    """A row per image: image, split; test images first in the order of test.npy, last those that only others saw."""
+    tables = {"test": betas / "test.tsv", "train": betas / "trials.tsv"}
+    shown = [read_tsv(file)[["image"]].assign(split=split) for split, file in tables.items()]
+    for person in others:
+        trials = read_tsv(betas / "others" / person / "trials.tsv")
+        shown.append(trials[["image"]].assign(split="other"))
+    return pd.concat(shown).drop_duplicates("image", ignore_index=True)
 
 
 def chunk_files(folder: Path, chunk: pd.DataFrame, cfg) -> dict[str, Path]:
@@ -138,7 +136,7 @@ def embed_chunk(folder: Path, cfg, chunk: pd.DataFrame) -> None:
             small = resized(picture, cfg.DRAW_PIXELS)
             if row.split == "train":
                 total += small
-            else:
+            elif row.split == "test":
                 write_picture(folder / "seen" / f"{row.image}.png", small)
     files = chunk_files(folder, chunk, cfg)
     write_npy(files["pixel-sum"], total)
@@ -160,7 +158,7 @@ def clip_embeddings(pictures: list[np.ndarray], cfg) -> np.ndarray:
 
 
 def join(folder: Path, images: pd.DataFrame, chunks: list[pd.DataFrame], cfg, target: Path) -> None:
-    """One array per target of decoding, tables beside them, ``target`` last; then the parts may go."""
+    """One array per target of decoding, tables beside them, ``target`` last; then the parts are not needed any more."""
     for name in targets_of(cfg):
         parts = [chunk_files(folder, chunk, cfg)[name] for chunk in chunks]
         with atomic(folder / FILE_OF[name]) as partial_file:
@@ -172,9 +170,6 @@ def join(folder: Path, images: pd.DataFrame, chunks: list[pd.DataFrame], cfg, ta
             del array
     write_rest(folder, images, chunks, cfg)
     write_table(target, images)
-    for chunk in chunks:
-        for file in chunk_files(folder, chunk, cfg).values():
-            file.unlink()
 
 
 def write_rest(folder: Path, images: pd.DataFrame, chunks: list[pd.DataFrame], cfg) -> None:
@@ -208,6 +203,7 @@ def describe(images: pd.DataFrame, shapes: dict[str, tuple[int, ...]], cfg) -> S
             "training pictures": f"{counts['train']:,}",
             "test pictures": f"{counts['test']:,}",
         }
+        | ({"pictures that only others saw": f"{counts['other']:,}"} if "other" in counts else {})
         | {what: " × ".join(map(str, shape)) for what, shape in shapes.items()}
     )
     return section

@@ -2,14 +2,16 @@
 
 Fits ridge regression and the published networks to single training trials, and predicts the latents
 of every test image from its mean pattern. Inner sets of training images choose penalties and
-epochs. SELECTION = "paper" trains the networks once more with the epoch chosen on the test set, as
-in the publication, so that the table shows what that gave.
+epochs. The decoder "shared" also learns from other people. SELECTION = "paper" trains the networks
+once more with the epoch chosen on the test set, as in the publication, so that the table shows what
+that gave.
 
 Reads     1-betas/, 2-embeddings/
 Writes    3-decoders/{image,text,clip}/<decoder>.safetensors; <decoder>.npy, latents of the test
             images (n, …) float32
           3-decoders/{image,text,clip}/<decoder>_history.tsv, <decoder>.json: parameters, seconds,
             epoch or penalties
+          3-decoders/{image,text,clip}/mean.npy (n_outputs,) float32, of the training trials' latents
           3-decoders/{image,text,clip}.tsv, the tables of decoders; training.png
 Settings  SEED, IMAGE_DECODERS, TEXT_DECODERS, CLIP_DECODERS, DECODER_OPTIONS, GCN_NODES, ALPHAS, N_FOLDS,
           SELECTION, INNER_SHARE, EPOCHS, PATIENCE, N_BOOTSTRAP, N_SHUFFLES
@@ -27,6 +29,7 @@ from neuroface.pipeline import (
     Stage,
     UnitName,
     only_more,
+    open_npy,
     run_script,
     write_json,
     write_npy,
@@ -34,6 +37,7 @@ from neuroface.pipeline import (
 )
 from seen_images.decoder_tables import compare_decoders, describe
 from seen_images.devices import device_of, share_cores
+from seen_images.finite import check_finite
 from seen_images.latents import (
     Problem,
     decoder_file,
@@ -41,11 +45,22 @@ from seen_images.latents import (
     names_of,
     open_problem,
     targets_of,
+    training_mean_file,
 )
-from seen_images.networks import build, edges_of, n_parameters, save_decoder, scaled_laplacian
+from seen_images.networks import (
+    Decoder,
+    build,
+    edges_of,
+    n_parameters,
+    save_decoder,
+    scaled_laplacian,
+)
 from seen_images.options import PUBLISHED, options_of
-from seen_images.patterns import mean_of_repeats
+from seen_images.patterns import ceiling_of_latents, mean_of_repeats
+from seen_images.people import Training, other_people
+from seen_images.shared import fit_shared
 from seen_images.study import STUDY
+from seen_images.tables import read_tsv
 from seen_images.training import (
     Watched,
     fit_ridge,
@@ -88,6 +103,7 @@ def main():
         problem = open_problem(stage.folder_of(1), stage.folder_of(2), target)
         tables[target] = compare_decoders(stage.folder, target, problem, names_of(target, cfg), cfg)
         write_table(stage.folder / f"{target}.tsv", tables[target])
+        write_npy(training_mean_file(stage.folder, target), problem.mean)
         print(
             f"  {target}: mean of the training latents {tables[target]['mse'].iloc[0]:.4f}, best "
             f"{tables[target]['mse'].min():.4f}"
@@ -122,26 +138,47 @@ def fit(betas: Path, embeddings: Path, folder: Path, cfg, unit: tuple[str, str])
         time.monotonic(),
     )
     decoder = name.partition("-")[0]
+    recipe: dict[str, Any] = {"options": {}}
     if decoder == "ridge":
         folds = inner_folds(problem.images, cfg.N_FOLDS, cfg.SEED)
         network, found = fit_ridge(
             problem.train, problem.targets[problem.of_trial], folds, cfg.ALPHAS, device
         )
-        recipe: dict[str, Any] = {"options": {}}
+    elif decoder == "shared":
+        own = Training(problem.train, problem.images, problem.of_trial, problem.targets)
+        people = other_people(betas, embeddings, target, cfg)
+        network, found = fit_shared(own, people, problem.mean, cfg, device)
     else:
         network, recipe, found = fit_network(
             problem, f"{target}:{decoder}", name != decoder, folder, cfg, device
         )
+    decoded = check_finite(
+        predict(network, problem.test, cfg.INFERENCE_BATCH),
+        f"Script 3, {name} ({target}): decoded latents of the test images",
+        "Check 1-betas for values far from 0 (a voxel that hardly varies in training), or choose larger ALPHAS.",
+    )
     save_decoder(
         decoder_file(folder, target, name, ".safetensors"), network, decoder=decoder, n_voxels=problem.train.shape[1],
         n_outputs=problem.targets.shape[1], **recipe,
     )  # fmt: skip
-    write_npy(
-        decoder_file(folder, target, name, ".npy"),
-        predict(network, problem.test, cfg.INFERENCE_BATCH),
-    )
-    cost = {"parameters": n_parameters(network), "seconds": round(time.monotonic() - started, 1)}
+    write_npy(decoder_file(folder, target, name, ".npy"), decoded)
+    ceiling = ceiling_of(betas, problem, network, cfg)
+    cost = {
+        "ceiling": ceiling,
+        "parameters": n_parameters(network),
+        "seconds": round(time.monotonic() - started, 1),
+    }
     write_json(decoder_file(folder, target, name, ".json"), found | cost)
+
+
+def ceiling_of(betas: Path, problem: Problem, network: Decoder, cfg) -> float | None:
+    """Noise ceiling of a decoder's latents, from those of single test trials; None where no test image has two trials."""
+    columns = problem.voxels.index
+    trials = open_npy(betas / "test_trials.npy")[:, columns[0] : columns[-1] + 1]
+    decoded = predict(network, trials, cfg.INFERENCE_BATCH)
+    images = read_tsv(betas / "test_trials.tsv")["image"].to_numpy()
+    n_trials = read_tsv(betas / "test.tsv")["trials"].to_numpy()
+    return ceiling_of_latents(decoded, images, n_trials)
 
 
 def fit_network(problem: Problem, decoder: str, on_test: bool, folder: Path, cfg, device):

@@ -30,7 +30,7 @@ from seen_images.drawings import (
     write_picture,
 )
 from seen_images.generator import check_weights, model_of, open_generator, resized
-from seen_images.latents import decoded_latents, drawn_name, open_problem
+from seen_images.latents import FILE_OF, decoded_latents, drawn_name, training_mean_file
 from seen_images.sources import first_captions, open_source
 from seen_images.study import STUDY
 from seen_images.tables import read_tsv
@@ -97,10 +97,9 @@ def draw_mean(folders: list[Path], cfg, file: Path) -> None:
     """Write the mean of the training latents as a picture of DRAW_PIXELS: where drawings from text alone begin."""
     share_cores(cfg.N_JOBS)
     generator = open_generator(Path(cfg.MODEL_DIR), cfg.DEVICE, cfg.PRECISION)
-    problem = open_problem(folders[0], folders[1], "image")
-    write_picture(
-        file, resized(generator.decode(problem.mean.reshape(1, *problem.shape))[0], cfg.DRAW_PIXELS)
-    )
+    shape = open_npy(folders[1] / FILE_OF["image"]).shape[1:]
+    latents = np.array(open_npy(training_mean_file(folders[2], "image"))).reshape(1, *shape)
+    write_picture(file, resized(generator.decode(latents)[0], cfg.DRAW_PIXELS))
 
 
 def draw_starts(folders: list[Path], cfg, images: list[str], rows: list[int]) -> None:

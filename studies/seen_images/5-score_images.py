@@ -4,7 +4,9 @@ Scores every drawing by pixels and by the features of networks. The same scores 
 drawings from text alone and latents alone, for the nearest training picture, for the mean picture,
 and for shuffled brains: the drawings of other test images, which look as good and show something
 else. A score is evidence if it is better than shuffled brains and than the mean picture;
-identification is compared with chance.
+identification is compared with chance. Brain correlation goes the other way: an encoding model
+fitted to training trials predicts voxels from the drawing, and these are compared with the measured
+pattern.
 
 Reads     1-betas/, 2-embeddings/, 3-decoders/, 4-drawings/, DATASET_DIR (training pictures),
           weights in SCORES_DIR
@@ -12,8 +14,10 @@ Writes    5-scores/scores.tsv, a row per kind of picture and measure: intervals,
             shuffled brains and from the mean picture, p of identification
           5-scores/images.tsv, a row per kind, measure and test image; nearest.tsv, nearest training
             images; scores.png
+          5-scores/brain.tsv, a row per part of the cortex and kind of picture; brain/<part>.safetensors,
+            its encoding model; brain/<part>_<kind>.npy (n_images, n_images) float64
           5-scores/features/<kind>_<network>.npy (n_images, n_drawings, k) float32
-Settings  SEED, SCORE_PIXELS, DRAWINGS, RETRIEVAL_N, N_BOOTSTRAP, N_SHUFFLES
+Settings  SEED, N_FOLDS, ALPHAS, SCORE_PIXELS, DRAWINGS, RETRIEVAL_N, N_BOOTSTRAP, N_SHUFFLES
 Takes     0.1 s per picture and network on one CPU core, 0.04 s per pair of pictures and pixel
           measure at 425 pixels; memory: the features, and 5 MB per picture of a batch
 """
@@ -31,9 +35,17 @@ from neuroface.pipeline import (
     write_npy,
     write_table,
 )
+from seen_images.brain_scores import (
+    correlate,
+    encoder_file,
+    fit_encoder,
+    parts_at_hand,
+    table_of_correlations,
+)
 from seen_images.devices import share_cores
 from seen_images.drawings import SEEN, Pictures, main_kind
-from seen_images.features import features_of, networks_at_hand, open_network
+from seen_images.features import CLIP, features_of, networks_at_hand, open_network
+from seen_images.finite import check_finite
 from seen_images.latents import decoder_file, drawn_name, open_problem, targets_of
 from seen_images.picture_report import describe
 from seen_images.picture_scores import shuffled_pairings, table_of_scores
@@ -68,6 +80,28 @@ def main():
     stage.each(
         compare, pairs, lambda pair: pair_file(stage.folder, *pair).exists(), "kinds × measures"
     )
+
+    parts = parts_at_hand(stage.folder_of(2), networks)
+    stage.each(
+        partial(fit_encoder, folders, cfg),
+        parts,
+        lambda part: encoder_file(stage.folder, part).exists(),
+        "encoding models",
+    )
+    brains = [(part, kind) for part in parts for kind in files.kinds]
+    stage.each(
+        partial(compare_brain, files, cfg),
+        brains,
+        lambda brain: brain_file(stage.folder, *brain).exists(),
+        "encoding models × kinds",
+    )
+    of_part = {
+        part: {
+            kind: np.asarray(open_npy(brain_file(stage.folder, part, kind))) for kind in files.kinds
+        }
+        for part in parts
+    }
+    write_table(stage.folder / "brain.tsv", table_of_correlations(of_part, cfg))
 
     features = {unit: open_npy(feature_file(stage.folder, *unit)) for unit in units}
     pairwise = {pair: open_npy(pair_file(stage.folder, *pair)) for pair in pairs}
@@ -109,6 +143,20 @@ def pair_file(folder: Path, kind: str, measure: str) -> Path:
     return folder / "pairs" / f"{kind.replace(' ', '-')}_{name}.npy"
 
 
+def brain_file(folder: Path, part: str, kind: str) -> Path:
+    return folder / "brain" / f"{part}_{kind.replace(' ', '-')}.npy"
+
+
+def compare_brain(files: Pictures, cfg, brain: tuple[str, str]) -> None:
+    """Write the correlations (n, n) of the patterns that pictures of one kind predict with the measured ones."""
+    part, kind = brain
+    share_cores(cfg.N_JOBS)
+    clip_file = feature_file(files.folders[-1], kind, CLIP)
+    write_npy(
+        brain_file(files.folders[-1], part, kind), correlate(files, part, kind, clip_file, cfg)
+    )
+
+
 def extract_features(files: Pictures, networks: dict[str, str], cfg, unit: tuple[str, str]) -> None:
     """Write what a network makes of all pictures of one kind."""
     kind, name = unit
@@ -141,6 +189,11 @@ def compare_pairs(files: Pictures, networks: dict[str, str], cfg, pair: tuple[st
             scores[number, seen_row] = pair_scores(
                 measure, used, files.of(SEEN, seen_row)[0], networks, cfg
             ).mean()
+    check_finite(
+        scores,
+        f"Script 5, {measure} of {kind}",
+        "Check that the pictures in 4-drawings are neither damaged nor smaller than the measure's window.",
+    )
     write_npy(pair_file(files.folders[-1], kind, measure), scores)
 
 

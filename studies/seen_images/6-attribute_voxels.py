@@ -35,6 +35,7 @@ from neuroface.pipeline import (
 from seen_images.attribution import directions, integrated_gradients, unit, without_regions
 from seen_images.attribution_report import checks_of, describe
 from seen_images.devices import device_of, share_cores
+from seen_images.finite import check_finite
 from seen_images.latents import PART_OF, Problem, decoder_file, drawn_name, open_problem, targets_of
 from seen_images.networks import load_decoder
 from seen_images.scores import (
@@ -114,6 +115,11 @@ def explain(folders: list[Path], cfg, unit_of_work: tuple[str, str]) -> None:
     maps[known], gains[known] = integrated_gradients(
         decoder, problem.test[known], along[known], cfg.IG_STEPS, cfg.INFERENCE_BATCH, device
     )
+    check_finite(
+        maps[known],
+        f"Script 6, attributions of {target} along {direction}",
+        "The decoder's weights or the patterns are damaged: delete its files in 3-decoders and run script 3 again.",
+    )
     gaps = pd.DataFrame(
         {
             "image": problem.test_images,
@@ -134,8 +140,8 @@ def attribute_directions(embeddings: Path, problem: Problem, name: str) -> np.nd
         .astype(str)
         .reindex(images["image"])
     )
-    is_test = (images["split"] == "test").to_numpy()
-    return directions(problem.targets, values[~is_test], values[is_test])
+    split = images["split"].to_numpy()
+    return directions(problem.targets, values[split == "train"], values[split == "test"])
 
 
 def leave_out_regions(folders: list[Path], cfg, target_file: Path) -> None:

@@ -165,7 +165,7 @@ def write_tables(stage: Stage, cfg) -> None:
             ]
         write_table(
             stage.folder / f"table_{target}.tsv",
-            shown.join(table[["dimension", "parameters", "seconds", "epoch"]]),
+            shown.join(table[["ceiling", "dimension", "parameters", "seconds", "epoch"]]),
         )
     scores = read_tsv(stage.folder_of(5) / "scores.tsv")
     scores["cell"] = [with_interval(*row) for row in scores[["value", "low", "high"]].to_numpy()]

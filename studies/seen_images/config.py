@@ -73,8 +73,15 @@ GENERATOR_DIR: str = "demo_generator"
 GENERATOR_STEPS: dict[str, int] = {"vae": 1500, "clip": 1000, "unet": 1500}
 
 # ---------------------------------------------------------------- 1-load_betas.py
-# The person: "subj01" … "subj08" (NSD), "sub-01" … "sub-03" (THINGS). Not used with tables.
+# The person: "subj01" … "subj08" (NSD), "sub-01" … "sub-03" (THINGS), a value of the column subject
+# (tables). Not used with tables that have no such column.
 SUBJECT: str = "subj01"
+# Other people of the data set, whose training trials the decoder "shared" also learns from, e.g.
+# ("subj02", "subj05"). Their trials of SUBJECT's test images are not used. Not in the publication.
+OTHER_SUBJECTS: tuple[str, ...] = ()
+# How many training trials of SUBJECT are used, the first of the data set, e.g. 750, an hour of NSD.
+# Other people keep all. None: all.
+TRAINING_TRIALS: int | None = None
 # NSD only: sessions to read; () means all that are there. The publication: 1 to 37. There are 40
 # (subj01, 02, 05, 07), 32 (subj03, 06) or 30 (subj04, 08).
 SESSIONS: tuple[int, ...] = ()
@@ -99,6 +106,9 @@ HIGHER_ROIS: tuple[str, ...] = ("streams:ventral",)
 # for all early voxels and one for all higher voxels; the test set has its own, as in the
 # publication.
 STANDARDIZE: str = "session"
+# Voxels whose signal-to-noise ratio over repeated training images (NSD's ncsnr) is lower are left
+# out, e.g. 0.2. It needs training images with several trials. 0: none. The publication: 0.
+MIN_NCSNR: float = 0.0
 # THINGS only: a NIfTI file on the grid of the voxel indices, e.g. the brain mask, for the maps.
 # None: no maps.
 SPACE_FILE: str | None = None
@@ -115,11 +125,12 @@ LATENTS: str = "mean"
 N_TOKENS: int = 15
 
 # ---------------------------------------------------------------- 3-decode_latents.py
-# Decoders of image latents: "ridge", "cnn", "vae", "gcn", "mlp".
+# Decoders of image latents: "ridge", "cnn", "vae", "gcn", "mlp", and "shared", ridge regression that
+# also learns from OTHER_SUBJECTS.
 IMAGE_DECODERS: tuple[str, ...] = ("ridge", "cnn", "vae", "gcn", "mlp")
-# Decoders of text embeddings: "ridge", "cnn"; () if nothing is drawn and there is no text encoder.
+# Decoders of text embeddings: "ridge", "cnn", "shared"; () if nothing is drawn and there is no text encoder.
 TEXT_DECODERS: tuple[str, ...] = ("ridge", "cnn")
-# Decoders of CLIP embeddings of the pictures, from the higher regions: ("ridge",), or () for none.
+# Decoders of CLIP embeddings of the pictures, from the higher regions: "ridge", "shared"; () for none.
 # They need clip_vision/ in MODEL_DIR or SCORES_DIR, and serve retrieval. Not in the publication.
 CLIP_DECODERS: tuple[str, ...] = ()
 # Sizes and step sizes, if you do not want those published for NSD (seen_images/networks.py), e.g.

@@ -1,28 +1,90 @@
-"""Every choice of an experiment, in the order of the scripts that read it.
+"""Choices of an experiment: first those of every new data set, then further ones, by script.
 
 Edit this file, or keep one small file of differences per experiment and name it:
 ``NEUROFACE_CONFIG=experiments/studyforrest.py python 1-label_volumes.py``.
 "Published" in a comment means the emotion study (see README.md); only constants live here.
+
+15 fine settings have a default and are not here: docs/settings.md lists them. Set them like the
+others, here or in an experiment file.
 """
 
-# ---------------------------------------------------------------- the study
+# -------------------------------------------------------------------------- for every new data set
 # Which data: "demo" (synthetic, written on first use) or "bids" (BOLD with BIDS names, preferably
 # preprocessed by fMRIPrep).
 DATASET: str = "demo"
 # Folder of the data set, relative to this file or absolute. The demo is written here.
 DATASET_DIR: str = "../../data/volumes-demo-dataset"
+# Folder of the raw data set, for events, sidecars and lengths of raw runs, if DATASET_DIR is a
+# derivative. None: the scripts search inside, above and beside DATASET_DIR.
+RAW_DIR: str | None = None
+# Text that the name of the BOLD file must contain, if several versions or tasks exist; "*" stands
+# for any text, e.g. "task-movie_*space-MNI152NLin2009cAsym".
+BIDS_FILTER: str = ""
 # Results go to data/<RUN_NAME>/. With a new name all scripts start from the beginning; other
 # results do not change.
 RUN_NAME: str = "volumes-demo"
-# Seed of every random draw: balance, folds, initial weights, dropout, permutations, UMAP.
-SEED: int = 42
+# Folder that holds the results of all runs.
+DATA_DIR: str = "../../data"
 # People left out on purpose, e.g. ("sub-07",). They are listed in the report.
 EXCLUDE: tuple[str, ...] = ()
 # The only people to use, e.g. ("sub-01",). (): all.
 INCLUDE: tuple[str, ...] = ()
-# Folder of the raw data set, for events, sidecars and lengths of raw runs, if DATASET_DIR is a
-# derivative. None: the scripts search inside, above and beside DATASET_DIR.
-RAW_DIR: str | None = None
+# Space of the BOLD data: "MNI" or "native". Surfaces need MNI.
+SPACE: str = "MNI"
+# Seconds between two volumes. If a BOLD header states another TR, the script stops.
+TR_S: float = 2.0
+# Seconds from the stimulus to the volume that carries its label (haemodynamic delay). The canonical
+# response has its peak at 5 s and its centre of mass at 6 s. Published: 0.
+LAG_S: float = 6.0
+# Where labels come from: "observers" (tables of episodes in seconds of the film, one table per
+# observer) or "events" (events.tsv of every run).
+LABEL_SOURCE: str = "observers"
+# Observers: the folder with their tables (*.csv), with columns start, end (s of the film) and
+# OBSERVER_COLUMN.
+OBSERVER_DIR: str | None = None
+# Observers: the column with the label. An episode with an empty label is left out.
+OBSERVER_COLUMN: str = "emotion"
+# Observers: (start, end) of the part of the film that each run shows, in seconds, in the order of
+# the run numbers. Parts may overlap: runs of StudyForrest share 16 s.
+SEGMENTS: tuple[tuple[float, float], ...] = ()
+# Events: label → trial types, strings or integers as text, e.g. {"leftleg": ("3",)}. {}: every
+# trial type is a label.
+EVENT_LABELS: dict[str, tuple[str, ...]] = {}
+# Events: the column of events.tsv that names them.
+EVENT_COLUMN: str = "trial_type"
+# Observers: when the film begins in a run, if not with the first volume. "film": at the event of
+# that name in the run's events.tsv. ("film", "task-scan_acq-{task}_events.tsv"): at that event in a
+# table of that name. 8.0: at second 8 of every run. None: with the run.
+FILM_EVENT: tuple[str, str] | str | float | None = None
+# Noise that is removed from each run first (../../docs/cleaning.md). "auto": "detrend", unless the
+# series state that they were filtered. "detrend": a linear trend and the drifts of HIGH_PASS_HZ.
+# "simple", "scrubbing", "compcor", "ica_aroma": the same, and the confounds of fMRIPrep that
+# nilearn's strategy selects. Columns, e.g. ("trans_*", "rot_*", "csf"): the same, and these
+# confounds. "none": nothing.
+DENOISE: str | tuple[str, ...] = "auto"
+# A label with fewer moments than this is left out.
+MIN_PER_CLASS: int = 70
+# Which volumes are held out together: "volume" (published: single volumes), "moment" (one TR of the
+# stimulus, all its viewers), "block" (a whole block or episode, all its viewers, and EMBARGO_TRS
+# around it), "run" (a part of the stimulus, all its viewers), "subject". Each is a separate
+# cross-validation.
+CV_SPLITS: tuple[str, ...] = ("volume", "block")
+# Networks trained on the same folds: "separable_cnn3d" (emotions, published), "hybrid" (body
+# parts), "deepbrain" (its predecessor), "cnn_only" and "transformer_only" (the hybrid without one
+# of its halves). The first one is the main network.
+MODELS: tuple[str, ...] = ("separable_cnn3d",)
+# The network (one of MODELS) that is explained.
+EXPLAINED_MODEL: str = "separable_cnn3d"
+# Units of work done at the same time: runs, folds, people. Each needs the memory that the script's
+# docstring states.
+N_JOBS: int = 1
+
+# =================================================================================================
+# Further settings, by the scripts that use them.
+
+# ------------------------------------------------------------------------------------- all scripts
+# Seed of every random draw: balance, folds, initial weights, dropout, permutations, UMAP.
+SEED: int = 42
 # If DATASET is "demo", these values replace the values below, so that the seven scripts take
 # minutes on a laptop. Each script prints the values that it uses. A file named in NEUROFACE_CONFIG
 # overrides them. Other data sets ignore them.
@@ -48,51 +110,13 @@ DEMO: dict[str, object] = {
     "N_JOBS": 2,
 }
 
-# ---------------------------------------------------------------- 1-label_volumes.py
-# Seconds between two volumes. If a BOLD header states another TR, the script stops.
-TR_S: float = 2.0
-# Seconds from the stimulus to the volume that carries its label (haemodynamic delay). The canonical
-# response has its peak at 5 s and its centre of mass at 6 s. Published: 0.
-LAG_S: float = 6.0
-# Where labels come from: "observers" (tables of episodes in seconds of the film, one table per
-# observer) or "events" (events.tsv of every run).
-LABEL_SOURCE: str = "observers"
-# Observers: the folder with their tables (*.csv), with columns start, end (s of the film) and
-# OBSERVER_COLUMN.
-OBSERVER_DIR: str | None = None
-# Observers: the column with the label. An episode with an empty label is left out.
-OBSERVER_COLUMN: str = "emotion"
+# ------------------------------------------------------------------------------ 1-label_volumes.py
 # Observers: a TR keeps its label if at least this many observers gave it. Published: 5 of 9.
 MIN_AGREEMENT: int = 5
-# Observers: (start, end) of the part of the film that each run shows, in seconds, in the order of
-# the run numbers. Parts may overlap: runs of StudyForrest share 16 s.
-SEGMENTS: tuple[tuple[float, float], ...] = ()
 # Observers: "segments" takes the film time of a volume from SEGMENTS. "cumulated" (published) adds
 # up the lengths of the runs, as if the parts did not overlap: labels are then late by 16 s in run 2
 # and by 112 s in run 8.
 FILM_CLOCK: str = "segments"
-# Observers: when the film begins in a run, if not with the first volume. "film": at the event of
-# that name in the run's events.tsv. ("film", "task-scan_acq-{task}_events.tsv"): at that event in a
-# table of that name. 8.0: at second 8 of every run. None: with the run.
-FILM_EVENT: tuple[str, str] | str | float | None = None
-# Events: label → trial types, strings or integers as text, e.g. {"leftleg": ("3",)}. {}: every
-# trial type is a label.
-EVENT_LABELS: dict[str, tuple[str, ...]] = {}
-# Events: the column of events.tsv that names them.
-EVENT_COLUMN: str = "trial_type"
-# Events: trials of a block are joined to one event. Joined are trials of one type at a regular
-# pace, none longer than 10 s, with gaps of at most this many seconds and no other event between. 0:
-# events are not joined.
-JOIN_GAP_S: float = 2.0
-# Text that the name of the BOLD file must contain, if several versions or tasks exist; "*" stands
-# for any text, e.g. "task-movie_*space-MNI152NLin2009cAsym".
-BIDS_FILTER: str = ""
-# Noise that is removed from each run first (../../docs/cleaning.md). "auto": "detrend", unless the
-# series state that they were filtered. "detrend": a linear trend and the drifts of HIGH_PASS_HZ.
-# "simple", "scrubbing", "compcor", "ica_aroma": the same, and the confounds of fMRIPrep that
-# nilearn's strategy selects. Columns, e.g. ("trans_*", "rot_*", "csf"): the same, and these
-# confounds. "none": nothing.
-DENOISE: str | tuple[str, ...] = "auto"
 # DENOISE also removes cosines below this frequency (here 1/128 Hz). None: only the trend. A design
 # that is slower than this is lost.
 HIGH_PASS_HZ: float | None = 0.0078125
@@ -100,12 +124,10 @@ HIGH_PASS_HZ: float | None = 0.0078125
 # smoothing.
 SMOOTHING_MM: float | None = None
 
-# ---------------------------------------------------------------- 2-load-volumes.py
+# ------------------------------------------------------------------------------- 2-load-volumes.py
 # "voxel": every voxel to mean 0, SD 1 over its run. "volume" (published): every volume to mean 0,
 # SD 1 over its voxels; differences between the anatomies of people then remain. "none": no change.
 STANDARDIZE: str = "voxel"
-# A label with fewer moments than this is left out.
-MIN_PER_CLASS: int = 70
 # "none": all labelled volumes are kept; models weight their losses by class. "moments" (published):
 # MIN_PER_CLASS moments of each label are drawn, the same for all people; StudyForrest then keeps
 # 350 of 898. "person": in each person, every label is drawn down to the rarest one.
@@ -115,12 +137,7 @@ MASK_THRESHOLD: float = 0.99
 # Your own group mask. None: the overlap of the individual masks.
 MASK_FILE: str | None = None
 
-# ---------------------------------------------------------------- 3-train_volume_networks.py
-# Which volumes are held out together: "volume" (published: single volumes), "moment" (one TR of the
-# stimulus, all its viewers), "block" (a whole block or episode, all its viewers, and EMBARGO_TRS
-# around it), "run" (a part of the stimulus, all its viewers), "subject". Each is a separate
-# cross-validation.
-CV_SPLITS: tuple[str, ...] = ("volume", "block")
+# ---------------------------------------------------------------------- 3-train_volume_networks.py
 # Folds of every cross-validation. Published: one split of 80 % and 20 %.
 N_FOLDS: int = 5
 # "block" and "run": volumes left free between training volumes and held-out volumes of the same
@@ -129,39 +146,21 @@ EMBARGO_TRS: int = 5
 # Which volumes choose the best epoch. "inner": a quarter of the training set, grouped like the
 # fold. "published": the held-out fold itself; the result is then too high, and it is marked.
 SELECTION: str = "inner"
-# Networks trained on the same folds: "separable_cnn3d" (emotions, published), "hybrid" (body
-# parts), "deepbrain" (its predecessor), "cnn_only" and "transformer_only" (the hybrid without one
-# of its halves). The first one is the main network.
-MODELS: tuple[str, ...] = ("separable_cnn3d",)
-# Sizes of networks, if you do not want the defaults in volume_study/networks.py, e.g. {"hybrid":
-# {"depth": 2}}. {"hybrid": {"reference": True}}: the hybrid as it was released.
-MODEL_OPTIONS: dict[str, dict[str, object]] = {}
 # Passes over the training volumes; the best one is kept.
 EPOCHS: int = 50
-# Training ends after this many epochs without a better accuracy on the volumes of SELECTION.
-PATIENCE: int = 10
 # Volumes per gradient step.
 BATCH_SIZE: int = 16
 # AdamW's first step size; it falls to 0 along half a cosine over EPOCHS.
 LEARNING_RATE: float = 0.001
-# AdamW's weight decay.
-WEIGHT_DECAY: float = 0.0001
 # Linear models on the same folds: "ridge" (always fitted; also used for the ladder of splits),
 # "screened_ridge" (ridge on the tenth of the voxels that differ most between labels, chosen on the
 # inner validation volumes), "logistic" (multinomial).
 BASELINES: tuple[str, ...] = ("screened_ridge", "ridge", "logistic")
-# Relabellings in the null of the ridge classifier: whole blocks exchange their labels, in the same
-# way for all viewers.
-N_PERMUTATIONS: int = 1000
-# The same for the first network of MODELS; each relabelling trains all folds again.
-N_PERMUTATIONS_NETWORK: int = 0
 
-# ---------------------------------------------------------------- 4-occlusion_maps.py
+# ----------------------------------------------------------------------------- 4-occlusion_maps.py
 # The split (one of CV_SPLITS) whose fold models are explained and compared with the brain.
 # Published: "volume".
 HELD_OUT_SPLIT: str = "block"
-# The network (one of MODELS) that is explained.
-EXPLAINED_MODEL: str = "separable_cnn3d"
 # "occlusion-zero" (published) and "occlusion-mean": drop of the label's probability when a box is
 # set to 0, or to the mean of the training volumes. "ig": Integrated Gradients of the label's
 # log-odds. "grad-cam": coarse, from the last convolution. "attention-rollout" (hybrid,
@@ -172,47 +171,20 @@ MAP_METHODS: tuple[str, ...] = ("occlusion-zero", "ig", "grad-cam")
 # are classified correctly with at least this probability (published: 0.75). Such maps differ from 0
 # even without an effect, and are not tested.
 MIN_PROBABILITY: float = 0.0
-# Number of volumes per person and block or episode that are explained, drawn at random. Published:
-# 10 per label over all people.
-VOLUMES_PER_EPISODE: int = 1
 # Edge of the box that is occluded, and the step from box to box, in voxels.
 BOX_VOXELS: int = 2
 BOX_STRIDE: int = 2
-# Rule and steps of Integrated Gradients (docs/attributions.md).
-IG_RULE: str = "midpoint"
-IG_STEPS: int = 50
-# Relabellings of held-out episodes in each fold, for the tests of maps. If fewer exist, all of them
-# are used, and p is exact.
-N_PERMUTATIONS_MAPS: int = 10000
 
-# ---------------------------------------------------------------- 5-cluster_maps.py
-# The maps (one of MAP_METHODS) that are clustered.
-CLUSTERED_METHOD: str = "occlusion-zero"
+# ------------------------------------------------------------------------------- 5-cluster_maps.py
 # Number of voxels per label with the largest values.
 TOP_VOXELS: int = 500
-# UMAP: neighbours that count as near, and the least distance between points.
-UMAP_NEIGHBORS: int = 30
-UMAP_MIN_DIST: float = 0.1
-# Permutations of the labels in the null of the silhouette.
-N_LABEL_PERMUTATIONS: int = 1000
 
-# ---------------------------------------------------------------- 6-representational_similarity.py
-# Networks with fresh initial weights beside the trained ones.
-UNTRAINED_SEEDS: int = 5
-
-# ---------------------------------------------------------------- 7-figures.py
-# Space of the BOLD data: "MNI" or "native". Surfaces need MNI.
-SPACE: str = "MNI"
+# ------------------------------------------------------------------------------------ 7-figures.py
 # Regions to outline on the surfaces, a table with roi, hemisphere, centre (MNI mm), radius, source.
 # None: none.
 ROI_FILE: str | None = None
 
-# -------------------------------------------------- this machine; not part of the experiment
-# Folder that holds the results of all runs.
-DATA_DIR: str = "../../data"
-# Units of work done at the same time: runs, folds, people. Each needs the memory that the script's
-# docstring states.
-N_JOBS: int = 1
+# -------------------------------------------------------- this machine; not part of the experiment
 # Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786". Its workers do the units instead of
 # N_JOBS processes. None: this machine.
 DASK_SCHEDULER: str | None = None

@@ -28,4 +28,4 @@ HELD_OUT_FILM = "YouAgain"
 N_FOLDS = 7  # two films each
 PERTURBED_REGIONS = ("Fusiform", "Calcarine")
 # Every ablation of the publication. Remove this line for a first look.
-ABLATIONS = ("encoder", "all voxels", "frames 16", "frames 64", "delay 3", "delay 5")
+ABLATIONS = ("encoder", "lags 2", "all voxels", "frames 16", "frames 64", "delay 3", "delay 5")

@@ -6,9 +6,9 @@ from film_encoding.film_clock import count_chunks
 from film_encoding.film_files import find_films
 from film_encoding.film_frames import SampledFilm
 from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
-from film_encoding.responses import find_viewings
 from film_encoding.splits import make_folds
 from film_encoding.variants import frames_to_cut, largest_delay
+from film_encoding.viewings import find_viewings
 from neuroface.bold import check_grid, check_runs, cleaning_lines, inspect_run, open_header
 from neuroface.pipeline import Checklist
 

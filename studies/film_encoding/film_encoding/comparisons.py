@@ -13,7 +13,7 @@ from film_encoding.scoring import (
     Unit,
     ridge_name,
 )
-from film_encoding.variants import ENCODER, MAIN
+from film_encoding.variants import ENCODER, MAIN, variants_of
 from neuroface.pipeline import open_npy
 
 import numpy as np
@@ -71,15 +71,25 @@ def compare_encoder(folder: Path, scorer: Scorer, cfg) -> list[dict]:
     return rows
 
 
+def lagged_models(cfg) -> list[str]:
+    """Names of the networks that get chunks of several delays."""
+    return [name for name, variant in variants_of(cfg).items() if variant.is_lagged]
+
+
 def compare_rivals(folder: Path, scorer: Scorer) -> list[dict]:
     """The network less its rivals on every test set.
 
-    Voxels: both ridge regressions, the one with the network's own chunk first. Frames from measured
-    BOLD: ridge regression from voxels, and the mean of the training frames, which identifies
-    nothing.
+    Voxels: networks that get several delays less ridge regression with delays; then the network less
+    both ridge regressions, the one with its own chunk first. Frames from measured BOLD: ridge
+    regression from voxels, and the mean of the training frames, which identifies nothing.
     """
     rows = []
     for unit in network_units(scorer):
+        for name in lagged_models(scorer.cfg):
+            lagged, ridge = (Unit(model, unit.split, unit.test_set) for model in (name, RIDGE))
+            for score in OF_VOXELS:
+                ours, theirs = (read_score(folder, one, VOXELS, score) for one in (lagged, ridge))
+                rows.append(_row(lagged, VOXELS, RIDGE, score, ours, theirs))
         rivals: list[tuple[str, str, Unit, tuple[str, ...]]] = [
             (VOXELS, VOXELS, Unit(name, unit.split, unit.test_set), OF_VOXELS)
             for name in (RIDGE_ONE, RIDGE)
@@ -104,6 +114,7 @@ def _row(
     return {
         "split": unit.split,
         "test_set": unit.test_set,
+        "model": unit.model,
         "of": VOXELS if what == VOXELS else FRAMES,
         "rival": rival,
         "score": score,

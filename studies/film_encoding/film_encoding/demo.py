@@ -7,8 +7,22 @@ begin a few seconds before the film, a little differently for each person; ``eve
 import shutil
 from pathlib import Path
 
-from film_encoding.demo_cortex import STEPS_PER_TR, Tuning, bold_response, brain, person_bold
-from film_encoding.demo_film import draw_frame, draw_shots
+from film_encoding.demo_cortex import (
+    STEPS_PER_TR,
+    Tuning,
+    bold_response,
+    brain,
+    moved,
+    person_bold,
+    person_shift,
+)
+from film_encoding.demo_film import (
+    THINGS,
+    draw_face_picture,
+    draw_frame,
+    draw_place_picture,
+    draw_shots,
+)
 from film_encoding.film_frames import write_film
 from neuroface import NeuroFaceError
 from neuroface.bold import write_nifti
@@ -16,6 +30,7 @@ from neuroface.pipeline import PARTIAL, read_json, write_json, write_table
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 TR_S = 1.3
 FILMS = {"harbour": 190, "kites": 200, "lanterns": 170, "orchard": 180}  # name → length in TRs
@@ -26,6 +41,7 @@ VOXEL_MM = 4
 LOOK_PIXELS = 48  # at which the synthetic cortex sees the film, and of the masks of things
 LEAD_TRS, TAIL_TRS = 3, 8  # volumes before the film begins and after it ends
 SOUND_TAIL_S = 4.0
+N_PICTURES = 24  # of each kind, for the virtual localizer
 PERCENT_CHANGE = 1.5  # of BOLD, per SD
 
 
@@ -36,8 +52,9 @@ def write_demo(
 
     ``stimuli/<film>.mp4``; ``stimuli/task-<film>_face-annotation.1D`` (onset and duration of
     stretches with a face); ``stimuli/<film>_things.npz`` (``times_s``, ``labels`` (n, px, px): 0
-    background, 1 face, 2 shape, 3 grating); ``sub-<n>/func/…_bold.nii.gz`` int16 and
-    ``…_events.tsv``; ``atlas.nii.gz``, ``atlas.tsv``; ``truth.json``.
+    background, 1 face, 2 shape, 3 grating; ``names`` of the labels); ``sub-<n>/func/…_bold.nii.gz`` int16 and
+    ``…_events.tsv``; ``atlas.nii.gz``, ``atlas.tsv``; ``localizer/faces/``,
+    ``localizer/places/``, pictures; ``truth.json``.
 
     Parameters
     ----------
@@ -65,19 +82,25 @@ def write_demo(
     tuning = Tuning(np.random.default_rng([seed, 0]), names, follows, LOOK_PIXELS)
     write_nifti(partial / "atlas.nii.gz", atlas, affine)
     write_table(partial / "atlas.tsv", regions)
+    shifts = {one: person_shift(seed, one) for one in range(1, n_people + 1)}
     for number, (film, n_trs) in enumerate(films.items(), 1):
         response = _write_stimulus(
             partial / "stimuli", film, n_trs, np.random.default_rng([seed, number]), tuning, number
         )
         for person in range(1, n_people + 1):
             bold = person_bold(
-                np.random.default_rng([seed, number, person]), response, tuning.noise_sd
+                np.random.default_rng([seed, number, person]),
+                response,
+                tuning.noise_sd,
+                moved(voxels, shifts[person]),
             )
             _write_person(partial, f"sub-{person:02d}", film, bold, voxels, affine, n_trs, person)
+    _write_localizer(partial / "localizer", np.random.default_rng([seed, 0, 0]))
     planted = {
         "seed": seed,
         "films": films,
         "n_people": n_people,
+        "shifts_voxels": {f"sub-{one:02d}": shift.tolist() for one, shift in shifts.items()},
         "voxels": {str(name): int(n) for name, n in zip(*np.unique(names, return_counts=True))},
     }
     write_json(partial / "truth.json", planted | {"tr_s": TR_S, "voxel_mm": VOXEL_MM})
@@ -111,9 +134,18 @@ def _write_stimulus(
     looks = np.arange(n_trs * STEPS_PER_TR) * TR_S / STEPS_PER_TR
     seen, labels = zip(*(draw_frame(shots, time_s, LOOK_PIXELS, LOOK_PIXELS) for time_s in looks))
     labels = np.stack(labels)
-    np.savez_compressed(folder / f"{film}_things.npz", times_s=looks, labels=labels)
+    np.savez_compressed(folder / f"{film}_things.npz", times_s=looks, labels=labels, names=THINGS)
     neural = tuning.respond(np.stack(seen).astype(np.float32) / 255, labels)
     return bold_response(neural, TR_S, n_trs + TAIL_TRS)
+
+
+def _write_localizer(folder: Path, rng: np.random.Generator) -> None:
+    """Write pictures of faces and of places that the films do not show."""
+    for kind, draw in (("faces", draw_face_picture), ("places", draw_place_picture)):
+        (folder / kind).mkdir(parents=True)
+        for number in range(1, N_PICTURES + 1):
+            picture = Image.fromarray(draw(rng, HEIGHT))
+            picture.save(folder / kind / f"{number:02d}.png")
 
 
 def _write_person(

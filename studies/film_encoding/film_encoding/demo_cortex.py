@@ -1,8 +1,9 @@
 """A synthetic visual cortex whose voxels are known functions of the film.
 
 Calcarine voxels follow oriented energy at a place of the frame, middle occipital voxels follow
-motion at a place, fusiform voxels follow drawn faces and where they are. Cuneus voxels follow
-nothing. Every response passes through the canonical HRF; people differ in gain and in noise.
+motion at a place, posterior fusiform voxels follow drawn faces and where they are, anterior fusiform
+voxels faces and shapes alike. Cuneus voxels follow nothing. Every response passes through the
+canonical HRF; people differ in gain, in noise, and in the place of their regions.
 """
 
 import numpy as np
@@ -16,7 +17,8 @@ from skimage.filters import gabor_kernel
 REGIONS = (
     ("calcarine", (-11, -88, 2), 17, "oriented energy"),
     ("middle occipital", (-36, -80, 10), 14, "motion"),
-    ("fusiform", (-38, -54, -16), 14, "faces"),
+    ("posterior fusiform", (-38, -60, -16), 13, "faces"),
+    ("anterior fusiform", (-34, -40, -18), 11, "faces and shapes"),
     ("cuneus", (-12, -82, 30), 10, "nothing"),
     (
         "precuneus",
@@ -33,6 +35,7 @@ STEPS_PER_TR = 4  # at which the film is looked at
 NOISE_SD = (1.0, 2.6)  # of one person, in SDs of the response; voxels differ
 NOISE_AR = 0.35
 GAIN_SD = 0.2
+THINGS_OF = {"faces": (1,), "faces and shapes": (1, 2)}  # labels of pixels that a voxel follows
 
 
 def brain(voxel_mm: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFrame]:
@@ -86,7 +89,7 @@ class Tuning:
         self.follows, self.pixels = follows, pixels
         self.noise_sd = rng.uniform(*NOISE_SD, n)
         self.sharpness = np.where(
-            follows == "faces", 0.16, np.where(follows == "motion", 0.11, 0.07)
+            np.isin(follows, list(THINGS_OF)), 0.16, np.where(follows == "motion", 0.11, 0.07)
         )
 
     def fields(self, voxels: np.ndarray) -> np.ndarray:
@@ -102,7 +105,7 @@ class Tuning:
 
         Parameters
         ----------
-        labels : (n_times, pixels, pixels), 1 where a face is drawn.
+        labels : (n_times, pixels, pixels), 1 where a face is drawn, 2 where a shape is.
         """
         grey, n = frames.mean(axis=3), len(frames)
         responses = np.zeros((n, len(self.follows)), dtype=np.float32)
@@ -113,8 +116,10 @@ class Tuning:
         moving = np.flatnonzero(self.follows == "motion")
         change = np.abs(np.diff(grey, axis=0, prepend=grey[:1]))
         responses[:, moving] = np.sqrt(change.reshape(n, -1) @ self.fields(moving).T)
-        faces = np.flatnonzero(self.follows == "faces")
-        responses[:, faces] = (labels == 1).reshape(n, -1).astype(np.float32) @ self.fields(faces).T
+        for follows, things in THINGS_OF.items():
+            here = np.flatnonzero(self.follows == follows)
+            there = np.isin(labels, things).reshape(n, -1).astype(np.float32)
+            responses[:, here] = there @ self.fields(here).T
         return responses
 
 
@@ -154,8 +159,36 @@ def bold_response(neural: np.ndarray, tr_s: float, n_rows: int) -> np.ndarray:
     return (smooth / np.where(sd > 1e-9, sd, 1)).astype(np.float32)
 
 
-def person_bold(rng: np.random.Generator, response: np.ndarray, noise_sd: np.ndarray) -> np.ndarray:
-    """One person's BOLD for a film: the common response with a gain of their own, and autocorrelated noise."""
+def person_shift(seed: int, person: int) -> np.ndarray:
+    """By how many voxels a person's regions lie beside the atlas, (3,): one voxel along one axis for every second person."""
+    if person % 2:
+        return np.zeros(3, dtype=int)
+    rng = np.random.default_rng([seed, 0, person])
+    return rng.permutation([int(rng.choice([-1, 1])), 0, 0])
+
+
+def moved(voxels: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Which voxel's response each voxel of a person has whose regions are shifted; (n_voxels,), -1: none.
+
+    Parameters
+    ----------
+    voxels : (x, y, z) bool, n_voxels of them. shift : (3,) whole voxels.
+    """
+    numbers = np.full(voxels.shape, -1)
+    numbers[voxels] = np.arange(voxels.sum())
+    return np.roll(numbers, shift, axis=(0, 1, 2))[voxels]
+
+
+def person_bold(
+    rng: np.random.Generator, response: np.ndarray, noise_sd: np.ndarray, source: np.ndarray
+) -> np.ndarray:
+    """One person's BOLD for a film: the common response with a gain of their own, and autocorrelated noise.
+
+    Parameters
+    ----------
+    response : (n_rows, n_voxels). source : (n_voxels,) of :func:`moved`.
+    """
     gain = 1 + GAIN_SD * rng.standard_normal(response.shape[1])
     noise = signal.lfilter([1], [1, -NOISE_AR], rng.standard_normal(response.shape), axis=0)
-    return (gain * response + noise_sd * noise / noise.std(axis=0)).astype(np.float32)
+    own = response[:, source] * (source >= 0)
+    return (gain * own + noise_sd * noise / noise.std(axis=0)).astype(np.float32)

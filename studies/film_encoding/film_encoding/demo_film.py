@@ -17,7 +17,8 @@ COLOURS = (
     (0.15, 0.65, 0.35),
     (0.55, 0.25, 0.70),
     (0.10, 0.60, 0.65),
-)  # of shapes; none is skin
+)  # of shapes that are not skin-coloured
+SKIN_SHARE = 0.4  # of shapes: a model that looks for the colour of skin is then wrong about faces
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,16 @@ def draw_shots(rng: np.random.Generator, film_s: float) -> list[Shot]:
                 now, duration, thing, float(rng.uniform(0.32, 0.68)), float(rng.uniform(0.38, 0.62)),
                 float(rng.uniform(0.26, 0.36)), (float(velocity[0]), float(velocity[1])), int(rng.integers(3)),
                 float(rng.uniform(0, np.pi)), float(rng.uniform(-0.6, 0.6)),
-                COLOURS[rng.integers(len(COLOURS))], float(rng.uniform(0.38, 0.48)),
+                _colour(rng), float(rng.uniform(0.38, 0.48)),
             )
         )  # fmt: skip
         now += duration
     return shots
+
+
+def _colour(rng: np.random.Generator) -> tuple[float, float, float]:
+    """Colour of a shape."""
+    return SKIN if rng.random() < SKIN_SHARE else COLOURS[rng.integers(len(COLOURS))]
 
 
 def draw_frame(
@@ -120,3 +126,24 @@ def _draw_grating(frame, dx, dy, shot: Shot, since: float) -> np.ndarray:
     phase = 2 * np.pi * (5 * (np.cos(shot.angle) * dx + np.sin(shot.angle) * dy) - 1.2 * since)
     frame[inside] = (0.5 + 0.4 * np.sin(phase))[inside, None]
     return inside
+
+
+def draw_face_picture(rng: np.random.Generator, pixels: int) -> np.ndarray:
+    """A picture of a face, as in the films: (pixels, pixels, 3) uint8."""
+    while (shot := draw_shots(rng, 1.0)[0]).thing != "face":
+        pass
+    return draw_frame([shot], 0.0, pixels, pixels)[0]
+
+
+def draw_place_picture(rng: np.random.Generator, pixels: int) -> np.ndarray:
+    """A picture of a place that no film shows, houses in the same room: (pixels, pixels, 3) uint8."""
+    y, x = (np.mgrid[:pixels, :pixels].astype(np.float32) + 0.5) / pixels
+    frame = np.repeat((float(rng.uniform(0.38, 0.48)) + _room(x, y))[..., None], 3, axis=2)
+    for _ in range(int(rng.integers(2, 4))):
+        centre, half = rng.uniform(0.15, 0.85), rng.uniform(0.08, 0.15)
+        top, colour = rng.uniform(0.45, 0.6), COLOURS[rng.integers(len(COLOURS))]
+        wall = (abs(x - centre) <= half) & (y >= top) & (y <= 0.85)
+        roof = (y < top) & (abs(x - centre) <= 1.2 * half * (1 - (top - y) / 0.15))
+        window = (abs(x - centre) <= 0.4 * half) & (abs(y - 0.5 * (top + 0.85)) <= 0.4 * half)
+        frame[wall], frame[roof & (y > top - 0.15)], frame[window] = colour, DARK, 0.9
+    return np.round(255 * np.clip(frame, 0, 1)).astype(np.uint8)

@@ -20,6 +20,7 @@ import pandas as pd
 from nilearn.glm.first_level import spm_hrf
 
 MEAN = "mean"
+WITHIN = "within"  # what repeats of a film share within people
 TARGETS_OF_GROUP = 15_000  # people are fitted together up to this number of targets
 VOXELS_AT_ONCE = 1_000
 OF_VOXELS = ("r", "r2")

@@ -5,6 +5,7 @@ from film_encoding.correlations import ALPHA, fdr
 from film_encoding.encoding import (
     MEAN,
     REGION_LAGS,
+    WITHIN,
     EncodingPlan,
     bold_file,
     read_score,
@@ -34,6 +35,18 @@ def shared_variance_of(plan: EncodingPlan, n_people: dict[str, int], of_people: 
     return total / sum(plan.lengths.values())
 
 
+def within_people(plan: EncodingPlan) -> np.ndarray | None:
+    """Share of the variance of a person's mean over repeats that the repeats have in common (n_voxels,), the mean over
+    people and over films that were shown twice; None where none was.
+    """
+    files = {film: bold_file(plan.folder, film, WITHIN) for film in plan.lengths}
+    there = {film: np.array(open_npy(file)) for film, file in files.items() if file.exists()}
+    if not there:
+        return None
+    weights = [plan.lengths[film] for film in there]
+    return np.average(list(there.values()), axis=0, weights=weights)
+
+
 def mean_of_clear(r: np.ndarray, shared: np.ndarray, smallest: float) -> float:
     """Mean of r / ceiling over voxels (n_voxels,) whose reliability is at least ``smallest``; NaN if there is none."""
     clear = shared >= smallest
@@ -45,7 +58,8 @@ def region_table(plan: EncodingPlan, n_people: dict[str, int]) -> pd.DataFrame:
 
     Columns
     -------
-    region, n_voxels; r, ceiling, r_of_ceiling of the mean over people; people_r and
+    region, n_voxels; r, ceiling, r_of_ceiling of the mean over people; ceiling_within, of a person's
+    mean over repeats, where films were shown twice; people_r and
     people_r_of_ceiling, means over single people; per space: ``<space> unique`` of the mean over
     people; with single people their mean ``people unique``, its 95 % interval over people
     (``low``, ``high``), the number of people above 0; ``p``, one-sided, of shifted time, the same
@@ -60,6 +74,7 @@ def region_table(plan: EncodingPlan, n_people: dict[str, int]) -> pd.DataFrame:
     unique = {subject: read_score(plan.folder, subject, "unique") for subject in plan.subjects}
     value, p = region_p(plan, tested)
     p_fdr = np.stack([fdr(of_space) for of_space in p])
+    within = within_people(plan)
     smallest: float = cfg.MIN_RELIABILITY
     rows = []
     for number, (name, here) in enumerate(plan.regions.items()):
@@ -69,6 +84,8 @@ def region_table(plan: EncodingPlan, n_people: dict[str, int]) -> pd.DataFrame:
             "ceiling": np.sqrt(shared[None][here]).mean(),
             "r_of_ceiling": mean_of_clear(r[MEAN][here], shared[None][here], smallest),
         }
+        if within is not None:
+            row["ceiling_within"] = np.sqrt(within[here]).mean()
         if people:
             row["people_r"] = np.mean([r[person][here].mean() for person in people])
             ratios = [
@@ -126,6 +143,8 @@ def voxel_maps(plan: EncodingPlan, n_people: dict[str, int]) -> dict[str, np.nda
     clear = shared >= plan.cfg.MIN_RELIABILITY
     ratio = np.divide(r, np.sqrt(shared), out=np.zeros_like(shared), where=clear)
     maps = {"r": r, "ceiling": np.nan_to_num(np.sqrt(shared)), "r_of_ceiling": ratio}
+    if (within := within_people(plan)) is not None:
+        maps["ceiling_within"] = np.sqrt(within)
     of_mean = {name: read_score(plan.folder, MEAN, name) for name in ("unique", "product", "p")}
     people = [subject for subject in plan.subjects if subject != MEAN]
     for place, space in enumerate(plan.spaces):

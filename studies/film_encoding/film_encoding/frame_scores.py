@@ -1,7 +1,8 @@
 """How good one model's frames are on one test set."""
 
 from film_encoding.blocks import BlockScore, left_out_means
-from film_encoding.image_scores import as_shown, image_scores, ssim, stretched
+from film_encoding.frame_order import mean_of_seeds, order_of_shots, order_test
+from film_encoding.image_scores import as_shown, image_scores, ssim_of_pairs, stretched
 from film_encoding.scoring import MEAN_FRAME, Scorer, Unit, pooled
 from film_encoding.shifts import distinct_shifts, smallest_p
 from film_encoding.splits import TRAINED_ON
@@ -32,11 +33,13 @@ def score_frames(
     """
     cfg, each, null = scorer.cfg, [], []
     found: list[list] = []
+    orders: list[list] = []
     for seed, folds in scorer.predictions(
         unit, "predicted" if given == MEAN_FRAME else given
     ).items():
         values = []
         found.append([])
+        orders.append([])
         for fold, made in folds:
             table, data = (
                 scorer.test_table(fold, unit),
@@ -47,14 +50,14 @@ def score_frames(
                 mean = data.targets(fold.of(*TRAINED_ON), cfg.FRAMES_PER_TR).mean(axis=0) / 255
                 made = np.broadcast_to(mean, frames.shape)
             images = as_shown(made)
-            pairs = zip(stretched(frames), stretched(made))
             values.append(
                 image_scores(frames, images)
-                | {"ssim_stretched": np.array([ssim(*pair) for pair in pairs])}
+                | {"ssim_stretched": ssim_of_pairs(stretched(frames), stretched(made))}
             )
             if given == MEAN_FRAME:
                 continue  # the same for all moments: nothing to identify or to shift
             found[-1].append(scorer.identify(frames, images, table))
+            orders[-1].append(order_of_shots(frames, images, scorer.shots(table)))
             if seed == 1:
                 null.append(
                     shifted_ssim(
@@ -87,6 +90,7 @@ def score_frames(
             "ssim_p": p_value(each[0]["ssim"].mean(), shifted),
         }
         scores |= {"ssim_p_smallest": smallest_p(n_shifts)} | of_pairs
+        scores |= order_test(mean_of_seeds(orders), cfg.N_SHIFTS, cfg.SEED)
     return scores, {"ssim": mean["ssim"], "pixel_r": mean["pixel_r"]}, over_blocks
 
 
@@ -96,9 +100,8 @@ def shifted_ssim(
     """Mean SSIM (n,) when reconstructions are shifted in a circle, by ``n_shifts`` different lags or all that there are."""
     n = len(frames)
     lags = distinct_shifts([n], smallest, n_shifts, seed)[:, 0]
-    return np.array(
-        [np.mean([ssim(frames[i], images[(i + lag) % n]) for i in range(n)]) for lag in lags]
-    )
+    later = (np.arange(n) + lags[:, None]) % n
+    return np.array([ssim_of_pairs(frames, images[rows]).mean() for rows in later])
 
 
 def means_over_blocks(each: list[np.ndarray], blocks: np.ndarray) -> BlockScore:

@@ -3,6 +3,9 @@
 from film_encoding.shifts import lags_of
 
 import numpy as np
+from scipy.special import binom
+
+AMONG = (10, 50)  # candidates, the moment itself included, of which it has to be the best
 
 
 def similarity(measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -26,16 +29,38 @@ def candidates(films: np.ndarray, chunks: np.ndarray, apart: int) -> np.ndarray:
     return (films[:, None] != films[None]) | (np.abs(chunks[:, None] - chunks[None]) > apart)
 
 
-def beaten(similar: np.ndarray, compete: np.ndarray) -> np.ndarray:
-    """Share of its competitors that each pairing (i, j) beats: (n, n); a tie counts half. Row by row, so memory stays
-    small.
+def counts(similar: np.ndarray, compete: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many competitors of row i lie below each pairing (i, j), and how many are equal to it: (n, n) each. Row by row,
+    so memory stays small.
     """
-    out = np.empty(similar.shape)
+    below, ties = np.empty(similar.shape), np.empty(similar.shape)
     for i, row in enumerate(similar):
         others = np.sort(row[compete[i]])
-        below = np.searchsorted(others, row, side="left")
-        out[i] = (below + np.searchsorted(others, row, side="right")) / 2 / max(1, len(others))
-    return out
+        below[i] = np.searchsorted(others, row, side="left")
+        ties[i] = np.searchsorted(others, row, side="right") - below[i]
+    return below, ties
+
+
+def beaten(similar: np.ndarray, compete: np.ndarray) -> np.ndarray:
+    """Share of its competitors that each pairing (i, j) beats: (n, n); a tie counts half."""
+    below, ties = counts(similar, compete)
+    return (below + ties / 2) / np.maximum(1, compete.sum(axis=1, keepdims=True))
+
+
+def best_among(below: np.ndarray, ties: np.ndarray, rivals: np.ndarray, n: int) -> np.ndarray:
+    """Probability that a pairing is the best of ``n`` candidates: itself and n - 1 of its rivals, drawn at random.
+
+    Of m rivals b lie below and t are equal, among which chance decides: [binom(b + t + 1, n) -
+    binom(b, n)] / (t + 1) / binom(m, n - 1). NaN where there are fewer rivals.
+
+    Parameters
+    ----------
+    below, ties, rivals : arrays of one shape. n : candidates.
+    """
+    ahead = binom(below + ties + 1, n) - binom(below, n)
+    enough = rivals >= n - 1
+    draws = np.where(enough, binom(rivals, n - 1), 1.0)
+    return np.where(enough, ahead / (ties + 1) / draws, np.nan)
 
 
 def left_out_two_way(similar: np.ndarray, compete: np.ndarray, blocks: np.ndarray) -> np.ndarray:
@@ -73,14 +98,17 @@ def identify(
 
     Returns
     -------
-    "two_way": share of pairs won, chance 0.5, with its "two_way_null" (n_lags,) over all circular
-    shifts; "top_<k>": share of moments among their k best, and "chance_<k>", k by the number of
+    "two_way": share of pairs won, chance 0.5; "among_<n>", the share of moments that are the best of
+    n candidates (:func:`best_among`), chance 1 / n; both with their "…_null" (n_lags,) over all
+    circular shifts. "top_<k>": share of moments among their k best, and "chance_<k>", k by the number of
     candidates, the moment itself included; "each" (n,) the share of pairs that each moment won;
     with blocks "left_out" (n_blocks,), :func:`left_out_two_way`.
     """
     compete = candidates(np.asarray(films), np.asarray(chunks), apart)
     similar = similarity(measured, predicted)
-    won, n = beaten(similar, compete), len(similar)
+    below, ties = counts(similar, compete)
+    n_rivals, n = compete.sum(axis=1, keepdims=True), len(similar)
+    won = (below + ties / 2) / np.maximum(1, n_rivals)
     own, rivals = np.diagonal(won), compete.sum(axis=1)
     lags = lags_of(n, smallest)
     place = (np.arange(n) + lags[:, None]) % n
@@ -89,6 +117,11 @@ def identify(
         "each": own,
         "two_way_null": won[np.arange(n), place].mean(axis=1),
     }
+    for n_candidates in AMONG:
+        # A pairing of other moments is a rival of row i itself, and no rival of its own.
+        best = best_among(below, ties - compete, n_rivals - compete, n_candidates)
+        found[f"among_{n_candidates}"] = float(np.diagonal(best).mean())
+        found[f"among_{n_candidates}_null"] = best[np.arange(n), place].mean(axis=1)
     if blocks is not None:
         found["left_out"] = left_out_two_way(similar, compete, np.asarray(blocks))
     for k in top:

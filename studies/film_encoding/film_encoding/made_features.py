@@ -77,9 +77,11 @@ def brightness(chunks: np.ndarray, ranges: np.ndarray | None = None) -> np.ndarr
 
 def from_file(path: Path, name: str, n_chunks: int, tr_s: float) -> np.ndarray:
     """Cuts per second, loudness in LU above silence, or the probability of speech: (n_chunks, 1)."""
-    rate_hz = SAMPLES_PER_TR / tr_s
-    samples, _ = scan(open_film(path), range(n_chunks * SAMPLES_PER_TR), rate_hz, _no_faces, 90)
+    rate_hz, n_samples = SAMPLES_PER_TR / tr_s, n_chunks * SAMPLES_PER_TR
+    samples, _ = scan(open_film(path), range(n_samples + 1), rate_hz, _no_faces, 90)
     values = np.array(samples[FROM_FILE[name]], dtype=float)
+    # A sample counts the cuts since the sample before, and the sound until the next one.
+    values = values[1:] if name == "cuts" else values[:-1]
     if np.isnan(values).any():
         raise NeuroFaceError(f"FEATURES names {name!r}, and {path} has no sound track.")
     if name == "cuts":

@@ -57,6 +57,11 @@ def _data(s: dict, root: Path) -> str:
     films = folds["film"].nunique()
     whose = "averaged over people" if s["SUBJECTS"][0] == "mean" else f"of {s['SUBJECTS'][0]}"
     scaled = ", z-scored per voxel and run" if s["STANDARDIZE"] == "zscore" else ""
+    repeated = (
+        " Runs of a film that a person saw more than once were averaged."
+        if s["FILM_RUNS"] == "repeats"
+        else ""
+    )
     contrast = (
         ", each stretched to its full range of brightness" if s["FRAME_CONTRAST"] == "frame" else ""
     )
@@ -71,7 +76,7 @@ def _data(s: dict, root: Path) -> str:
         else ""
     )
     return (
-        f"{source}{people['subject'].nunique()} people saw {films} films during fMRI (TR {s['TR_S']:g} s). "
+        f"{source}{people['subject'].nunique()} people saw {films} films during fMRI (TR {s['TR_S']:g} s).{repeated} "
         f"{denoise_sentences(s)}For every TR we took {s['FRAMES_PER_TR']} frames of {s['FRAME_PX']} × "
         f"{s['FRAME_PX']} pixels{contrast}, and BOLD {s['DELAY_TRS']} volumes later, {whose}{scaled}. "
         f"Of the voxels in {sum(last - first + 1 for first, last in s['PARCELS'])} parcels of the atlas {atlas}, "
@@ -98,6 +103,12 @@ def _training(s: dict) -> str:
         "film": f"whole films, in {s['N_FOLDS']} folds",
     }
     a, b, c = s["IMAGE_WEIGHTS"]
+    lags = [int(text.split()[1]) for text in s["ABLATIONS"] if text.startswith("lags ")]
+    lagged = (
+        f" An encoder with the same features also got the {_and(lags, 'or')} chunks before and after."
+        if lags
+        else ""
+    )
     return (
         f"A convolutional encoder ({_and(s['ENCODER_FILTERS'])} filters) predicted the voxels from the frames of a "
         f"TR, and a decoder of transposed convolutions ({s['DECODER_FILTERS']} filters) made the middle frame from "
@@ -108,7 +119,7 @@ def _training(s: dict) -> str:
         f"Training used Adam (Kingma & Ba 2015; step size {s['LEARNING_RATE']:g}, {s['BATCH_SIZE']} chunks per step, "
         f"at most {s['EPOCHS']} epochs); the epoch was chosen on {chosen}. "
         f"Held out were {_and([splits[name] for name in s['SPLITS']], 'or')}; "
-        f"{s['EMBARGO_TRS']} chunks beside held-out ones were left free."
+        f"{s['EMBARGO_TRS']} chunks beside held-out ones were left free.{lagged}"
     )
 
 
@@ -126,7 +137,11 @@ def _scores(s: dict) -> str:
         "2003). For comparison, on the chunks that the network's weights were learned from, "
         f"banded ridge regression (Dupré la Tour et al. 2022) predicted voxels from {_and(s['RIDGE_FEATURES'])} "
         f"(Nishimoto et al. 2011) at {len(s['RIDGE_DELAYS_TRS'])} delays, and ridge regression predicted "
-        f"{s['N_COMPONENTS']} principal components of the frames from voxels."
+        f"{s['N_COMPONENTS']} principal components of the frames from voxels. "
+        "Identification was the share of moments whose reconstruction was the best of n candidates, against circular "
+        "shifts. "
+        "To test whether motion was reconstructed, the pixel correlation of the frames of each shot in their own order was "
+        "compared with that in reversed order, by changed signs of shots."
     )
 
 
@@ -141,12 +156,17 @@ def _saliency(s: dict) -> str:
 
 
 def _perturbations(s: dict) -> str:
+    shown = (
+        f" {_and(s['LOCALIZER']).capitalize()} as pictures were shown to the trained encoder (virtual localizer)."
+        if s["LOCALIZER"]
+        else ""
+    )
     return (
         f"BOLD of {_and(s['PERTURBED_REGIONS'])} was replaced ({_and(s['PERTURBATIONS'])}), "
         f"and the SSIM lost where a {s['THING']} was compared with that at other things, "
-        f"by exchanging the labels of stretches of film, and with {s['N_RANDOM_SETS']:,} random sets of as many "
-        f"voxels. Concept activation vectors (Kim et al. 2018) were compared with {s['N_RANDOM_CONCEPTS']:,} "
-        "concepts shifted in time."
+        "also with each kind of them alone, by exchanging the labels of stretches of film, and with "
+        f"{s['N_RANDOM_SETS']:,} random sets of as many voxels. Concept activation vectors (Kim et al. 2018) were "
+        f"compared with {s['N_RANDOM_CONCEPTS']:,} concepts shifted in time.{shown}"
     )
 
 

@@ -22,6 +22,16 @@ def build_encoder(
     ``frames`` / 2 time steps has a convolution of its own, whose outputs are joined. With the
     published sizes (4,609 voxels, 32 frames, 112 pixels) it has 63,766,593 trainable parameters.
     """
+    features = build_chunk_features(frames, pixels, filters)
+    x = keras.layers.Dropout(dropout)(features.output)
+    x = keras.layers.Dense(n_voxels, kernel_initializer=INITIAL, name="voxels", dtype="float32")(x)
+    return keras.Model(features.input, x, name="encoder")
+
+
+def build_chunk_features(
+    frames: int, pixels: int, filters: tuple[int, int, int, int]
+) -> keras.Model:
+    """The encoder without its last layer: (n, frames, pixels, pixels, 3) uint8 → (n, n_features)."""
     chunk = x = keras.Input((frames, pixels, pixels, 3), dtype="uint8", name="chunk")
     x = keras.layers.Rescaling(1 / 255)(x)
     x = keras.layers.Conv3D(
@@ -39,9 +49,7 @@ def build_encoder(
         filters[3], 3, 2, padding="same", kernel_initializer=INITIAL, name="joined"
     )(x)
     x = _normalized(keras.layers.ReLU()(x))
-    x = keras.layers.Dropout(dropout)(keras.layers.Flatten()(x))
-    x = keras.layers.Dense(n_voxels, kernel_initializer=INITIAL, name="voxels", dtype="float32")(x)
-    return keras.Model(chunk, x, name="encoder")
+    return keras.Model(chunk, keras.layers.Flatten()(x), name="chunk_features")
 
 
 def build_decoder(n_voxels: int, pixels: int, filters: int = 48) -> keras.Model:

@@ -25,7 +25,8 @@ class ThingScores:
 
     Attributes
     ----------
-    cases : table with a row per moment and kind: row (of the moment), kind (THING or OTHER).
+    cases : table with a row per moment and kind: row (of the moment), kind (THING, or the label of
+        another thing).
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class ThingScores:
             rows: list[np.ndarray] = []
             masks: list[np.ndarray] = []
             kinds: list[int] = []
-            for kind in (THING, OTHER):
+            for kind in range(THING, int(inside.max(initial=THING)) + 1):
                 here = np.flatnonzero((inside == kind).sum(axis=(1, 2)) >= FEWEST_PX)
                 rows.append(here)
                 masks.append(inside[here] == kind)
@@ -109,8 +110,8 @@ def perturbed(
 
 
 def difference(loss: np.ndarray, kind: np.ndarray) -> float:
-    """Mean loss where the thing is, less that of other things."""
-    return float(loss[kind == THING].mean() - loss[kind == OTHER].mean())
+    """Mean loss where the thing is, less that of all other things."""
+    return float(loss[kind == THING].mean() - loss[kind != THING].mean())
 
 
 def difference_interval(
@@ -123,8 +124,7 @@ def difference_interval(
     loss, kind, stretch : (n_cases,). NaN where a kind has fewer than two stretches.
     """
     variances, dfs = [], []
-    for one in (THING, OTHER):
-        here = kind == one
+    for here in (kind == THING, kind != THING):
         sums = np.bincount(
             np.unique(stretch[here], return_inverse=True)[1], loss[here] - loss[here].mean()
         )
@@ -170,6 +170,24 @@ def kind_test(losses: np.ndarray, kind: np.ndarray, exchanged: np.ndarray) -> np
     null = losses @ _contrast(exchanged).T  # (n_sets, n)
     observed = losses @ _contrast(kind[None]).T
     return np.array([p_value(value[0], row) for value, row in zip(observed, null)])
+
+
+def test_against_each(
+    loss: np.ndarray, kind: np.ndarray, stretch: np.ndarray, n: int, seed: int
+) -> dict[int, float]:
+    """Kind of other thing → p, one-sided, that the thing suffers no more than it; loss, kind, stretch (n_cases,).
+
+    A region that follows two things impairs both: against all others together the thing may suffer
+    more, against the second thing it does not. The largest p is a valid p that the thing suffers
+    more than every other kind (Berger 1982, Technometrics 24:295).
+    """
+    p = {}
+    for other in np.unique(kind[kind != THING]):
+        here = (kind == THING) | (kind == other)
+        numbers = np.unique(stretch[here], return_inverse=True)[1]
+        exchanged = exchanged_kinds(kind[here], numbers, n, seed)
+        p[int(other)] = float(kind_test(loss[None, here], kind[here], exchanged)[0])
+    return p
 
 
 def _contrast(kinds: np.ndarray) -> np.ndarray:

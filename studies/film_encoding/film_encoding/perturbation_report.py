@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from film_encoding.localizer import N_EXCHANGES
 from film_encoding.perturbation import difference
-from film_encoding.things import OTHER, THING
+from film_encoding.shifts import smallest_p
+from film_encoding.things import THING
 from film_encoding.wording import as_table, interval, p_text
-from neuroface.pipeline import Section, save_figure
+from neuroface.pipeline import Section, read_json, read_table, save_figure
 
 import numpy as np
 import pandas as pd
@@ -14,9 +16,10 @@ from matplotlib import pyplot as plt
 MANY = 0.5  # of the voxels outside a region in each random set: then random sets are no comparison
 OF_REGIONS = (
     "SSIM lost where things are; the interval of the difference is over stretches of film. p over others: whole stretches "
-    "exchange their labels. p over random sets: sets of as many chosen voxels outside the region. All p are one-sided. Of "
-    "the random sets about 5 % should have p over others below 0.05, unless they hold voxels that the thing needs: the last "
-    "column says how many of the voxels outside the region each of them holds."
+    "exchange their labels. p over each: the largest p against one other kind of thing, and which it is; a region that "
+    "follows two things fails here. p over random sets: sets of as many chosen voxels outside the region. All p are "
+    "one-sided. Of the random sets about 5 % should have p over others below 0.05, unless they hold voxels that the thing "
+    "needs: the last column says how many of the voxels outside the region each of them holds."
 )
 OF_CONCEPTS = (
     "Concept activation vectors, in brackets the mean of concepts shifted in time. Accuracy: balanced, in blocks of time "
@@ -55,7 +58,7 @@ def describe(
     section.numbers(
         {
             f"moments with {cfg.THING}": f"{(cases['kind'] == THING).sum()}",
-            "moments with other things": f"{(cases['kind'] == OTHER).sum()}",
+            "moments with other things": f"{(cases['kind'] != THING).sum()}",
             "decoded from": f"{cfg.DECODE_FROM} BOLD",
         }
     )
@@ -71,6 +74,30 @@ def describe(
     return section
 
 
+def describe_localizer(section: Section, folder: Path, cfg) -> None:
+    """Add the virtual localizer to the section."""
+    found, table = read_json(folder / "localizer.json"), read_table(folder / "localizer.tsv")
+    first, second = found["kinds"]
+    rows = [
+        {
+            "region": row.region,
+            "voxels": str(row.n_voxels),
+            f"{first} less {second} [95 %]": f"{row.difference:+.3f} {interval(row.low, row.high, sign='+')}",
+            "p": p_text(row.p, smallest_p(N_EXCHANGES)),
+            f"measured, {cfg.THING} less rest": f"{row.measured:+.3f}",
+        }
+        for row in table.itertuples()
+    ]
+    n_first, n_second = found["pictures"]
+    section.table(
+        *as_table(rows),
+        f"Virtual localizer: what the encoder predicts for {n_first} pictures of {first} less {n_second} of {second}; "
+        "interval and p over pictures, not corrected over regions. No brain saw these pictures. Measured: BOLD of the "
+        f"held-out moments with {cfg.THING} less the others. Over voxels the map (Cohen's d) and what was measured "
+        f"correlate with r = {found['r_with_measured']:.2f}.",
+    )
+
+
 def region_cells(row, thing: str) -> dict[str, str]:
     return {
         "region": row.region,
@@ -81,6 +108,7 @@ def region_cells(row, thing: str) -> dict[str, str]:
         "difference [95 %]": f"{row.difference:+.3f} {interval(row.difference_low, row.difference_high, sign='+')}",
         "stretches": str(row.n_stretches),
         "p over others": p_text(row.p_thing_over_others, row.p_others_smallest),
+        "p over each": f"{p_text(row.p_thing_over_each, row.p_others_smallest)}, {row.least_clear}",
         "difference, random sets": f"{row.random_difference:+.4f}",
         "p over random sets": p_text(row.p_over_random, row.p_random_smallest),
         "random sets with p < 0.05": f"{row.random_share_significant:.0%}",
@@ -111,6 +139,11 @@ def sentence(row, thing: str) -> str:
         f"{row.difference:+.3f} {against} over {row.n_stretches} stretches, p {others}), and {more} than without random "
         f"voxels (p {random})."
     )
+    if row.p_thing_over_others < 0.05 <= row.p_thing_over_each:
+        text += (
+            f" But the reconstruction of {row.least_clear} does not clearly suffer less (p {row.p_thing_over_each:.4f}): "
+            "the region may follow both."
+        )
     if row.random_share_of_others > MANY:
         text += (
             f" Each random set holds {row.random_share_of_others:.0%} of all voxels outside {row.region}, so it takes out "

@@ -2,7 +2,8 @@
 
 from film_encoding.cleaning import name_cleaning
 from film_encoding.film_clock import count_pairs
-from film_encoding.responses import Viewing, drop_short, find_viewings, in_parcels, read_labels
+from film_encoding.responses import in_parcels, read_labels
+from film_encoding.viewings import Viewing, drop_short, find_viewings, people_of
 from neuroface import NeuroFaceError
 
 import numpy as np
@@ -41,7 +42,7 @@ def plan_viewings(stage, chunks: dict[str, int], cfg) -> dict[str, list[Viewing]
             "out."
         )
     name_cleaning(stage, [one.run for who in viewings.values() for one in who], cfg)
-    fewest = min(len(who) for who in viewings.values())
+    fewest = min(len(people_of(who)) for who in viewings.values())
     if fewest < 2 and cfg.VOXEL_SHARE < 1:
         raise NeuroFaceError(
             "A film was seen by one person only, so there is no SNR over people to choose voxels by. "

@@ -1,132 +1,53 @@
 """BOLD of many people for one film: its mean and variance over people, SNR, noise ceiling."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from film_encoding.cleaning import interpolate
-from film_encoding.film_clock import first_volume
+from film_encoding.viewings import Viewing
 from neuroface import NeuroFaceError
 from neuroface.bold import (
     Cleaning,
     Projection,
-    Run,
-    check_film_length,
-    check_shared_space,
-    check_tr,
-    find_runs,
-    first_volume_s,
     nearly_whole,
-    open_header,
     open_image,
     statistics_of,
     stream_masked,
-)  # fmt: skip
+)
 
 import nibabel as nib
 import numpy as np
 from nilearn.image import resample_to_img
 
-SHORT = 0.95  # a run with a smaller share of its film is left out: it would shorten the film for all people
 
+def rows_of_person(
+    viewings: list[Viewing],
+    mask: np.ndarray,
+    affine: np.ndarray,
+    n_rows: int,
+    standardize: str,
+    cleaning_of,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """BOLD of one person for a film, the mean over their viewings.
 
-@dataclass(frozen=True)
-class Viewing:
-    """One person's run of one film. ``first`` is the volume at which the film begins; ``n_rows`` volumes follow from
-    there. ``shown_s`` seconds of the film were shown, by FILM_EVENT.
-    """
-
-    run: Run
-    first: int
-    n_rows: int
-    onset_s: float
-    shown_s: float = np.inf
-
-
-def find_viewings(cfg) -> tuple[dict[str, list[Viewing]], list[tuple[str, str]]]:
-    """Who saw which film, from headers and events alone.
+    Parameters
+    ----------
+    cleaning_of : function of a :class:`neuroface.bold.Run` → what is removed from it. Others: of
+    :func:`film_rows`.
 
     Returns
     -------
-    film → viewings, people in natural order; left_out (what, why).
+    rows (n_rows, n_voxels); baseline (n_voxels,); shared (n_voxels,), the share of the variance of
+    that mean that the viewings have in common (:func:`reliability`), None with one viewing.
     """
-    runs, left_out = find_runs(
-        "bids", cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=False, film_event=cfg.FILM_EVENT,
-        include=cfg.INCLUDE, raw=cfg.RAW_DIR,
-    )  # fmt: skip
-    check_shared_space(runs)
-    viewings: dict[str, list[Viewing]] = {}
-    for run in runs:
-        if cfg.FILMS and run.movie not in cfg.FILMS:
-            continue
-        others = viewings.setdefault(run.movie, [])
-        if any(other.run.subject == run.subject for other in others):
-            raise NeuroFaceError(
-                f"{run.subject} has two runs of {run.movie}. Set BIDS_FILTER to text that only one of the files has in "
-                "its name."
-            )
-        image, shape = open_header(run.bold)
-        if remark := check_tr(run, image, shape[3], cfg.TR_S):
-            print(f"  {run.name}: {remark}")
-        onset_s = 0.0 - first_volume_s(run, shape[3], cfg.TR_S)
-        first = first_volume(onset_s, cfg.TR_S)
-        if first < 0:
-            raise NeuroFaceError(
-                f"{run.bold}: the film begins {-onset_s:g} s before its first volume. Leave {run.subject} out with EXCLUDE."
-            )
-        if first >= shape[3]:
-            raise NeuroFaceError(
-                f"{run.bold} has {shape[3]} volumes, and its events say that the film begins at {onset_s:g} s, volume "
-                f"{first}. "
-                f"Correct the events, or TR_S."
-            )
-        shown_s = run.film.duration_s if run.film else np.inf
-        others.append(Viewing(run, first, shape[3] - first, onset_s, shown_s))
-    if missing := [film for film in cfg.FILMS if film not in viewings]:
-        raise NeuroFaceError(
-            f"FILMS names {missing[0]!r}, and no BOLD file has task-{missing[0]} in its name."
-        )
-    whole = {film: drop_interrupted(who) for film, who in viewings.items()}
-    left_out += [line for _, lines in whole.values() for line in lines]
-    return {film: who for film, (who, _) in whole.items()}, left_out
-
-
-def drop_interrupted(viewings: list[Viewing]) -> tuple[list[Viewing], list[tuple[str, str]]]:
-    """Leave out people whose film was stopped early, by its event; returns the others, and (what, why)."""
-    usual_s = float(np.median([one.shown_s for one in viewings]))
-    stopped = [one for one in viewings if one.shown_s < SHORT * usual_s]
-    kept = [one for one in viewings if one not in stopped]
-    return kept, [
-        (one.run.name, f"its film lasted {one.shown_s:.1f} s, others' {usual_s:.1f} s")
-        for one in stopped
-    ]
-
-
-def shown_s(
-    viewings: list[Viewing], film_s: float, tr_s: float, name: str
-) -> tuple[float, str | None]:
-    """For how long all viewers saw a film whose file lasts ``film_s``, and what is left out of the file.
-
-    Raises
-    ------
-    NeuroFaceError
-        If the file is not what a run showed (:func:`neuroface.bold.check_film_length`).
-    """
-    runs_s = [(one.first + one.n_rows) * tr_s for one in viewings]
-    remarks = [
-        check_film_length(one.run, run_s, film_s, source=name)
-        for one, run_s in zip(viewings, runs_s)
-    ]
-    return min([film_s, *(one.shown_s for one in viewings)]), next(filter(None, remarks), None)
-
-
-def drop_short(viewings: list[Viewing], n_rows: int) -> tuple[list[Viewing], list[tuple[str, str]]]:
-    """Leave out runs that end long before their film; returns the others, and (what, why)."""
-    short = [one for one in viewings if one.n_rows < SHORT * n_rows]
-    kept = [one for one in viewings if one.n_rows >= SHORT * n_rows]
-    return kept, [
-        (one.run.name, f"its run holds {one.n_rows} of the {n_rows} volumes of the film")
-        for one in short
-    ]
+    over, baselines = OverPeople(), OverPeople()
+    for one in viewings:
+        values, baseline = film_rows(one, mask, affine, n_rows, standardize, cleaning_of(one.run))
+        over.add(values)
+        baselines.add(baseline)
+    if over.n == 1:
+        return values, baseline, None
+    shared = reliability(over.mean, over.variance, over.n)
+    return over.mean.astype(np.float32), baselines.mean, shared
 
 
 def read_labels(

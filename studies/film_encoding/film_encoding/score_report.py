@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from film_encoding.comparisons import FRAMES, VOXELS
+from film_encoding.correlations import ALPHA
 from film_encoding.score_figures import SEEDS_FIGURE, VOXELS_FIGURE
 from film_encoding.score_tables import (
     OF_DIFFERENCES,
     OF_EFFECT,
     OF_FRAMES,
+    OF_IDENTIFICATION,
+    OF_ORDER,
     OF_PEOPLE,
     OF_VOXELS,
     SCORES,
@@ -16,12 +19,23 @@ from film_encoding.score_tables import (
     difference_rows,
     effect_rows,
     frame_rows,
+    identification_rows,
+    order_rows,
     people_rows,
+    shot_interval,
     voxel_rows,
 )
 from film_encoding.scoring import FROM_MEASURED, MEAN_FRAME, RIDGE, RIDGE_ONE
-from film_encoding.variants import MAIN
-from film_encoding.wording import as_table, interval, model_name, number, over_what, with_interval
+from film_encoding.variants import LAGS, MAIN
+from film_encoding.wording import (
+    as_table,
+    interval,
+    model_name,
+    number,
+    over_what,
+    p_text,
+    with_interval,
+)
 from neuroface.pipeline import Section
 
 import pandas as pd
@@ -46,7 +60,14 @@ class Scores:
 def describe(folder: Path, found: Scores, cfg) -> Section:
     headline = headline_of(found.voxels)
     where = here(found.comparison, headline)
-    lead = f"{headline.test_set.capitalize()}, {headline.split} split: {voxel_verdict(where, cfg)} {frame_verdict(where)}"
+    made = measured_frames(here(found.frames, headline))
+    verdicts = [
+        voxel_verdict(where, cfg),
+        identification_verdict(made),
+        frame_verdict(where),
+        order_verdict(made),
+    ]
+    lead = f"{headline.test_set.capitalize()}, {headline.split} split: {' '.join(verdicts)}"
     section = Section("Scores", " ".join([lead, effect_of_decoder(found.regulariser)]))
     numbers = cards(headline, where, here(found.frames, headline), cfg)
     section.numbers(numbers)
@@ -59,7 +80,9 @@ def describe(folder: Path, found: Scores, cfg) -> Section:
         "Mean r of all models; orange: ridge regression. Bars: 95 % intervals. Grey: the null. Dashed: the noise ceiling, "
         "the largest r that any model can reach.",
     )
+    section.table(*as_table(identification_rows(found.frames, cfg)), OF_IDENTIFICATION)
     section.table(*as_table(frame_rows(found.frames, cfg)), OF_FRAMES)
+    section.table(*as_table(order_rows(found.frames)), OF_ORDER)
     if len(found.people):
         section.table(*as_table(people_rows(found.people, cfg)), OF_PEOPLE)
     if found.regulariser:
@@ -90,16 +113,48 @@ def here(table: pd.DataFrame, headline: pd.Series) -> pd.DataFrame:
 
 
 def voxel_verdict(rows: pd.DataFrame, cfg) -> str:
-    """r of the network less that of both ridge regressions, the one with its own chunk first."""
-    parts = []
-    for rival in (RIDGE_ONE, RIDGE):
-        row = rows[(rows["of"] == VOXELS) & (rows["score"] == "r") & (rows["rival"] == rival)].iloc[
-            0
-        ]
-        parts.append(f"{model_name(rival, cfg)} {difference(row)}")
+    """r of networks less that of ridge regression that sees as much: with delays first, then with one chunk; last the
+    network with one chunk less ridge regression with delays.
+    """
+    r = rows[(rows["of"] == VOXELS) & (rows["score"] == "r")]
+    is_lagged = r["model"].str.startswith(LAGS)
+    pairs = [r[is_lagged], *(r[~is_lagged & (r["rival"] == rival)] for rival in (RIDGE_ONE, RIDGE))]
+    parts = [
+        f"{model_name(row.model, cfg)} less {model_name(row.rival, cfg)} {difference(row)}"
+        for _, row in pd.concat(pairs).iterrows()
+    ]
+    last = r.iloc[-1]
     return (
-        f"r of the network's voxels less that of {'; of '.join(parts)}; over {over_what(row.n_blocks, row.n_seeds)}"
-        f"{OF_THESE if row.n_seeds == 1 else ''}."
+        f"r over voxels: {'; '.join(parts)}; over {over_what(last.n_blocks, last.n_seeds)}"
+        f"{OF_THESE if last.n_seeds == 1 else ''}."
+    )
+
+
+def measured_frames(frames: pd.DataFrame) -> pd.Series:
+    """The row of the network's frames from measured BOLD."""
+    return frames[(frames["model"] == MAIN) & (frames["given"] == FROM_MEASURED)].iloc[0]
+
+
+def identification_verdict(row: pd.Series) -> str:
+    """How often the seen moment is identified from measured BOLD, with its null."""
+    p = p_text(row.two_way_p, row.two_way_p_smallest)
+    return (
+        f"From measured BOLD the seen moment is identified against another one in {row.two_way:.1%} of pairs (shifted in "
+        f"time: {row.two_way_null:.1%}; p {p})."
+    )
+
+
+def order_verdict(row: pd.Series) -> str:
+    """Whether the order of frames within a shot is decoded from measured BOLD."""
+    if pd.isna(row.order_p):
+        return f"Whether motion is decoded was not tested: {row.n_shots:.0f} shots with two or more moments."
+    if row.order_p <= ALPHA:
+        verdict = "motion is decoded from the brain"
+    else:
+        verdict = "no evidence that motion is decoded from the brain"
+    return (
+        f"Frames of a shot in their own order less reversed: pixel r {row.order:+.4f} {shot_interval(row)} over "
+        f"{row.n_shots:.0f} shots, p {p_text(row.order_p, row.order_p_smallest)}: {verdict}."
     )
 
 
@@ -123,11 +178,14 @@ def frame_verdict(rows: pd.DataFrame) -> str:
     )
 
 
+def signed(row) -> str:
+    """Size of a difference and its interval."""
+    return f"{row.difference:+.3f} {interval(row.low, row.high, sign='+')}"
+
+
 def difference(row) -> str:
     """Size of a difference, its interval, and what that says."""
-    return (
-        f"{row.difference:+.3f} {interval(row.low, row.high, sign='+')} ({WORDS[row.network_is]})"
-    )
+    return f"{signed(row)} ({WORDS[row.network_is]})"
 
 
 def effect_of_decoder(regulariser: list[dict]) -> str:
@@ -146,11 +204,10 @@ def cards(
     headline: pd.Series, comparison: pd.DataFrame, frames: pd.DataFrame, cfg
 ) -> dict[str, str]:
     """The numbers to read first: the network beside its closest rival, then frames from measured BOLD."""
-    of_r = comparison[(comparison["of"] == VOXELS) & (comparison["score"] == "r")].set_index(
-        "rival"
-    )
-    same = of_r.loc[RIDGE_ONE]
-    made = frames[(frames["model"] == MAIN) & (frames["given"] == FROM_MEASURED)].iloc[0]
+    of_r = comparison[(comparison["of"] == VOXELS) & (comparison["score"] == "r")]
+    is_lagged = of_r["model"].str.startswith(LAGS)
+    same = (of_r[is_lagged] if is_lagged.any() else of_r[of_r["rival"] == RIDGE_ONE]).iloc[0]
+    made = measured_frames(frames)
     mean = comparison[(comparison["of"] == FRAMES) & (comparison["rival"] == MEAN_FRAME)].set_index(
         "score"
     )
@@ -158,10 +215,8 @@ def cards(
         f"r, {headline.split} split, {headline.test_set}, {headline.n_blocks} blocks": with_interval(
             headline, "r"
         ),
-        f"r less {model_name(RIDGE_ONE, cfg)}": f"{same.difference:+.3f} {interval(same.low, same.high, sign='+')}",
+        f"r of {model_name(same.model, cfg)} less {model_name(same.rival, cfg)}": signed(same),
         "r / noise ceiling": number(headline.r_of_ceiling),
         "frames identified from measured BOLD (chance 0.5)": with_interval(made, "two_way"),
-        "pixel r less the mean frame's": (
-            f"{mean.loc['pixel_r'].difference:+.3f} {interval(mean.loc['pixel_r'].low, mean.loc['pixel_r'].high, sign='+')}"
-        ),
+        "pixel r less the mean frame's": signed(mean.loc["pixel_r"]),
     }

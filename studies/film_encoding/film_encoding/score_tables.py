@@ -1,6 +1,7 @@
 """Script 4's tables, rounded as the report and a paper show them, and their captions."""
 
 from film_encoding.comparisons import VOXELS
+from film_encoding.identification import AMONG
 from film_encoding.scoring import FROM_MEASURED, FROM_PREDICTED, MEAN_FRAME, RIDGE, is_ridge
 from film_encoding.wording import interval, model_name, number, over_what, p_text, with_interval
 
@@ -27,19 +28,32 @@ OF_VOXELS = (
     "the mean volume; above 1 the mean volume is better. Identified: the seen moment against another one (chance 0.5), and "
     "among the best k of all. Published on a film never seen (Emo-FilM, other data): r = 0.203, encoder alone 0.139."
 )
+OF_IDENTIFICATION = (
+    "Which moment was seen? The frame is compared with the reconstructions of that moment and of others (r of pixels). "
+    "Null: the mean over circular shifts, and p. Among n: the seen moment is the best of n candidates drawn at random, "
+    "chance 1 / n; among all: of all moments of the test set (chance in brackets). Neighbours of the moment are no "
+    "candidates."
+)
 OF_FRAMES = (
     "Frames from voxels. Only “from measured BOLD” passes through a brain; “through the network” goes from frames to "
-    "predicted voxels and back. Identified: the seen moment against another one, chance 0.5. SSIM of values clipped to "
-    "0 … 1; stretched: of images from their darkest to their brightest value. Null: mean SSIM over different circular "
-    "shifts, and p. Published on a film never seen: SSIM = 0.320, through the network."
+    "predicted voxels and back. SSIM of values clipped to 0 … 1; stretched: of images from their darkest to their brightest "
+    "value. Null: mean SSIM over different circular shifts, and p. Published on a film never seen: SSIM = 0.320, through "
+    "the network."
+)
+OF_ORDER = (
+    "Does motion come from the brain? Pixel r of reconstructions with the film, the frames of each shot in their own order, "
+    "in all orders (mean), and in reversed order; means over shots. Within a shot the picture changes by motion alone, so "
+    "motion in the reconstructions makes the own order better than the reversed one. Interval over shots; p by changed "
+    "signs of shots. Shots end where consecutive frames differ most."
 )
 OF_EFFECT = (
     "What the decoder does to the encoder as its regulariser: mean r over voxels. Trainings from the same seed are pairs. "
     "Published: +0.063, without an interval."
 )
 OF_DIFFERENCES = (
-    "The network less each rival, on the same moments. All learned from the same chunks; ridge regression chose its penalty "
-    "in blocks of these, the network its epoch on inner chunks. SSIM is in the network's loss, and ridge regression "
+    "The network less each rival, on the same moments. A network with several delays sees the chunks that ridge regression "
+    "with these delays sees; it has no decoder. All learned from the same chunks; ridge regression chose its penalty in "
+    "blocks of these, the network its epoch on inner chunks. SSIM is in the network's loss, and ridge regression "
     "minimises the squared error, which PSNR measures; identification and pixel r are in no loss. The interval says "
     "whether a difference is clear; rows are not corrected for their number."
 )
@@ -56,9 +70,10 @@ def difference_rows(comparison: pd.DataFrame, cfg) -> list[dict[str, str]]:
             "test set": row.test_set,
             "of": row.of if row.of == VOXELS else "frames from measured BOLD",
             "score": SCORES[row.score],
-            "network": number(row.network),
+            "network": model_name(row.model, cfg),
+            "its score": number(row.network),
             "rival": model_name(row.rival, cfg) if row.of == VOXELS else frame_model(row.rival),
-            "its score": number(row.of_rival),
+            "rival's score": number(row.of_rival),
             "difference [95 %]": f"{row.difference:+.3f} {interval(row.low, row.high, sign='+')}",
             "over": over_what(row.n_blocks, row.n_seeds),
             "the network is": WORDS[row.network_is],
@@ -104,27 +119,72 @@ def frame_model(model: str) -> str:
     return model.replace(RIDGE, "ridge from voxels") if is_ridge(model) else model
 
 
+def identification_rows(frames: pd.DataFrame, cfg) -> list[dict[str, str]]:
+    """How often the seen moment is identified, its null first, rounded; the mean frame identifies nothing."""
+    rows = []
+    for _, row in frames[frames["given"] != MEAN_FRAME].iterrows():
+        cells = names_of_frames(row) | {
+            "null": number(row.two_way_null),
+            "identified (2) [95 %]": with_interval(row, "two_way"),
+            "p": p_text(row.two_way_p, row.two_way_p_smallest),
+        }
+        for n in AMONG:
+            value, null = (row[f"among_{n}{end}"] for end in ("", "_null"))
+            cells[f"among {n} (null)"] = (
+                "too few moments" if pd.isna(value) else f"{value:.3f} ({null:.3f})"
+            )
+        for k in cfg.TOP_K:
+            cells[f"top {k} of all (chance)"] = f"{row[f'top_{k}']:.3f} ({row[f'chance_{k}']:.3f})"
+        rows.append(cells)
+    return rows
+
+
+def names_of_frames(row) -> dict[str, str]:
+    return {
+        "model": MEAN_FRAME if row.given == MEAN_FRAME else frame_model(row.model),
+        "given": GIVEN[row.given],
+        "split": row.split,
+        "test set": row.test_set,
+    }
+
+
 def frame_rows(frames: pd.DataFrame, cfg) -> list[dict[str, str]]:
     """The table of frames, rounded: column → cell of each row."""
     return [
-        {
-            "model": MEAN_FRAME if row.given == MEAN_FRAME else frame_model(row.model),
-            "given": GIVEN[row.given],
-            "split": row.split,
-            "test set": row.test_set,
-            "identified (2) [95 %]": "0.500"
-            if pd.isna(row.two_way)
-            else with_interval(row, "two_way"),
+        names_of_frames(row)
+        | {
             "pixel r [95 %]": with_interval(row, "pixel_r"),
             "PSNR dB [95 %]": with_interval(row, "psnr_db", 1),
             "SSIM [95 %]": with_interval(row, "ssim"),
             "over": over_what(row.n_blocks, row.n_seeds),
             "stretched": number(row.ssim_stretched),
-            "null": number(row.ssim_null),
-            "p": p_text(row.ssim_p, row.ssim_p_smallest),
+            "null of SSIM": number(row.ssim_null),
+            "p of SSIM": p_text(row.ssim_p, row.ssim_p_smallest),
         }
         for _, row in frames.iterrows()
     ]
+
+
+def order_rows(frames: pd.DataFrame) -> list[dict[str, str]]:
+    """Frames of a shot in their own order, in all, and in reversed order, rounded."""
+    return [
+        names_of_frames(row)
+        | {
+            "own order": number(row.order_own),
+            "all orders": number(row.order_permuted),
+            "reversed": number(row.order_reversed),
+            "own less reversed [95 %]": f"{row.order:+.4f} {shot_interval(row)}",
+            "shots": f"{row.n_shots:.0f}",
+            "p": p_text(row.order_p, row.order_p_smallest),
+        }
+        for _, row in frames[frames["given"] != MEAN_FRAME].iterrows()
+    ]
+
+
+def shot_interval(row) -> str:
+    if pd.isna(row.order_low):
+        return "[too few shots]"
+    return interval(row.order_low, row.order_high, 4, sign="+")
 
 
 def effect_rows(regulariser: list[dict]) -> list[dict[str, str]]:

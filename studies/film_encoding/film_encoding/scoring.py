@@ -5,7 +5,7 @@ from pathlib import Path
 
 from film_encoding.blocks import BlockScore, blocks_of
 from film_encoding.film_data import FilmData
-from film_encoding.identification import identify
+from film_encoding.identification import AMONG, identify
 from film_encoding.network_files import Training, trainings_of, voxels_of
 from film_encoding.shifts import smallest_p
 from film_encoding.splits import Fold
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 RIDGE, RIDGE_ONE, MEAN_FRAME = "ridge", "ridge one chunk", "mean frame"
+SHOTS = "shots"
 FROM_PREDICTED, FROM_MEASURED = "from_predicted", "from_measured"
 
 
@@ -151,18 +152,31 @@ class Scorer:
         """Number of the block of time of each row of a test table; (n,)."""
         return blocks_of(table["film"].to_numpy(), self.block)
 
+    def feature_file(self, film: str, name: str) -> Path:
+        """Of a film: features of ridge regression, or :data:`SHOTS`."""
+        return self.folder / "features" / f"{film}_{name.replace(' ', '-')}.npy"
+
+    def shots(self, table: pd.DataFrame) -> np.ndarray:
+        """Film and number of the shot of each row of a test table; (n,) str."""
+        out = np.empty(len(table), dtype=object)
+        for film, rows in table.groupby("film").indices.items():
+            numbers = open_npy(self.feature_file(str(film), SHOTS))
+            out[rows] = [f"{film} {numbers[chunk]}" for chunk in table["chunk"].to_numpy()[rows]]
+        return out
+
     def identify(self, measured: np.ndarray, predicted: np.ndarray, table: pd.DataFrame) -> dict:
-        """:func:`film_encoding.identification.identify` with its p, and the number of moments n."""
+        """:func:`film_encoding.identification.identify` with means of its nulls and p, and the number of moments n."""
         cfg, (films, chunks) = self.cfg, table[["film", "chunk"]].to_numpy().T
         found = identify(
             measured, predicted, films, chunks.astype(int), cfg.EMBARGO_TRS, cfg.TOP_K, self.smallest_shift,
             self.blocks(table),
         )  # fmt: skip
-        null = found.pop("two_way_null")
-        found["two_way_p"], found["two_way_p_smallest"] = (
-            p_value(found["two_way"], null),
-            smallest_p(len(null)),
-        )
+        for name in ("two_way", *(f"among_{n}" for n in AMONG)):
+            null = found.pop(f"{name}_null")
+            known = not np.isnan(found[name])
+            found[f"{name}_null"] = float(null.mean())
+            found[f"{name}_p"] = p_value(found[name], null) if known else np.nan
+            found[f"{name}_p_smallest"] = smallest_p(len(null))
         found["sizes"] = np.bincount(self.blocks(table))
         return {name: value for name, value in found.items() if name != "each"} | {"n": len(table)}
 
@@ -188,7 +202,8 @@ def pooled(found: list[list[dict]]) -> tuple[dict, BlockScore]:
     means = {
         name: float(np.average([one[name] for one in every], weights=weights)) for name in names
     }
-    means |= {name: max(one[name] for one in every) for name in ("two_way_p", "two_way_p_smallest")}
+    of_p = [name for name in names if name.endswith(("_p", "_p_smallest"))]
+    means |= {name: max(one[name] for one in every) for name in of_p}
     two_way = BlockScore(
         np.array([_weighted(folds, [one["two_way"] for one in folds]) for folds in found]),
         np.array([_two_way_left_out(folds) for folds in found]),

@@ -2,28 +2,33 @@
 
 from typing import Annotated, ClassVar, Literal
 
+from film_encoding.fine_settings import AtLeast1, FineSettings
 from film_encoding.variants import parse_ablation
-from neuroface.bold import BoldSettings
 
 from pydantic import Field, model_validator
 
 Subject = Annotated[str, Field(pattern=r"^(mean|sub-[A-Za-z0-9]+)$")]
 Film = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
 AtLeast0 = Annotated[int, Field(ge=0)]
-AtLeast1 = Annotated[int, Field(ge=1)]
-Weight = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 FeatureName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
 Split = Literal["published", "film"]
 
 
-class FilmSettings(BoldSettings):
+class FilmSettings(FineSettings):
     """Settings of ``config.py`` in this study's folder."""
 
-    FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "FILM_DIR", "FEATURE_DIR")
+    FOLDERS: ClassVar = (
+        "DATASET_DIR",
+        "RAW_DIR",
+        "DATA_DIR",
+        "FILM_DIR",
+        "FEATURE_DIR",
+        "LOCALIZER_DIR",
+    )
     FILES: ClassVar = ("ATLAS_FILE", "REGIONS_FILE", "REGIONS_TABLE", "PERCEPTUAL_WEIGHTS")
     LISTS: ClassVar = ("FILMS", "SUBJECTS", "SPLITS", "ABLATIONS", "RIDGE_FEATURES", "RIDGE_DELAYS_TRS",
-                       "PERTURBED_REGIONS", "PERTURBATIONS", "CONCEPTS", "TOP_K", "FEATURES")  # fmt: skip
+                       "PERTURBED_REGIONS", "PERTURBATIONS", "CONCEPTS", "TOP_K", "FEATURES", "LOCALIZER")  # fmt: skip
 
     DATASET: Literal["demo", "bids"]
     FILM_DIR: str | None
@@ -31,6 +36,7 @@ class FilmSettings(BoldSettings):
     FRAMES_PER_TR: Annotated[int, Field(ge=2, le=256, multiple_of=2)]
     FRAME_PX: Annotated[int, Field(ge=16, le=512, multiple_of=8)]
     FRAME_CONTRAST: Literal["frame", "none"]
+    FILM_RUNS: Literal["one", "repeats", "parts", "several"]
     ATLAS_FILE: str | None
     PARCELS: Annotated[tuple[tuple[AtLeast1, AtLeast1], ...], Field(min_length=1)]
     STANDARDIZE: Literal["zscore", "none"]
@@ -39,18 +45,9 @@ class FilmSettings(BoldSettings):
     DELAY_TRS: AtLeast0
     SPLITS: Annotated[tuple[Split, ...], Field(min_length=1)]
     HELD_OUT_FILM: Film | None
-    TEST_SHARE: Annotated[float, Field(gt=0, lt=1)]
     SELECTION: Literal["inner", "paper"]
-    INNER_SHARE: Annotated[float, Field(gt=0, lt=1)]
     EMBARGO_TRS: AtLeast0
-    ENCODER_FILTERS: tuple[AtLeast1, AtLeast1, AtLeast1, AtLeast1]
-    DECODER_FILTERS: AtLeast1
-    DROPOUT: Annotated[float, Field(ge=0, lt=1)]
     DECODER_INPUT: Literal["predicted", "measured", "both"]
-    ENCODER_WEIGHT: Weight
-    MSE_WEIGHT: Annotated[float, Field(ge=0)]
-    COSINE_WEIGHT: Annotated[float, Field(ge=0)]
-    IMAGE_WEIGHTS: tuple[Weight, Weight, Weight]
     PERCEPTUAL: Literal["scattering", "vgg16"]
     PERCEPTUAL_WEIGHTS: str | None
     EPOCHS: AtLeast1
@@ -59,31 +56,17 @@ class FilmSettings(BoldSettings):
     LEARNING_RATE: Annotated[float, Field(gt=0, le=1)]
     N_SEEDS: AtLeast1
     ABLATIONS: tuple[str, ...]
-    N_SHIFTS: Annotated[int, Field(ge=20)]
-    N_IMAGE_SHIFTS: AtLeast1
-    MIN_SHIFT_S: Annotated[float, Field(ge=0)]
-    BLOCK_S: Annotated[float, Field(gt=0)]
-    TOP_K: Annotated[tuple[AtLeast1, ...], Field(min_length=1)]
-    MIN_RELIABILITY: Annotated[float, Field(gt=0, lt=1)]
     RIDGE_FEATURES: Annotated[tuple[Literal["motion energy", "frames"], ...], Field(min_length=1)]
     RIDGE_DELAYS_TRS: Annotated[tuple[int, ...], Field(min_length=1)]
-    N_RIDGE_TRIES: AtLeast1
-    N_COMPONENTS: AtLeast1
     EXPLAINED_SPLIT: Split
     DECODE_FROM: Literal["measured", "predicted"]
-    IG_STEPS: AtLeast1
-    TOP_SHARE: Annotated[float, Field(gt=0, lt=1)]
     REGIONS_FILE: str | None
     REGIONS_TABLE: str | None
-    N_RANDOM_REGIONS: Annotated[int, Field(ge=20)]
     PERTURBED_REGIONS: Annotated[tuple[str, ...], Field(min_length=1)]
     PERTURBATIONS: Annotated[tuple[Literal["zero", "mean", "noise"], ...], Field(min_length=1)]
-    N_RANDOM_SETS: Annotated[int, Field(ge=20)]
     THING: Film
-    USE_PIXEL_LABELS: bool
-    CONCEPTS: tuple[Literal["edges", "motion", "faces"], ...]
-    N_RANDOM_CONCEPTS: Annotated[int, Field(ge=20)]
-    N_STRIP: AtLeast1
+    LOCALIZER: tuple[FeatureName, ...]
+    LOCALIZER_DIR: str | None
     CLIP_S: tuple[float, float]
     FEATURES: Annotated[tuple[FeatureName, ...], Field(min_length=1)]
     FEATURE_DIR: str | None
@@ -98,6 +81,7 @@ class FilmSettings(BoldSettings):
         return super().complete(values) | {
             "FILM_DIR": values["FILM_DIR"] or f"{dataset}/stimuli",
             "FEATURE_DIR": values["FEATURE_DIR"] or f"{dataset}/features",
+            "LOCALIZER_DIR": values["LOCALIZER_DIR"] or f"{dataset}/localizer",
             "ATLAS_FILE": atlas,
             "REGIONS_FILE": values["REGIONS_FILE"] or atlas,
             "REGIONS_TABLE": values["REGIONS_TABLE"] or f"{dataset}/atlas.tsv",
@@ -109,6 +93,13 @@ class FilmSettings(BoldSettings):
             raise ValueError(
                 f"EXPLAINED_SPLIT = {self.EXPLAINED_SPLIT!r} is not in SPLITS = {self.SPLITS}: "
                 "its networks would not be trained. Add it to SPLITS or name one that is there"
+            )
+        if self.FILM_RUNS == "several" and not (
+            self.FILMS and isinstance(self.FILM_EVENT, str | tuple)
+        ):
+            raise ValueError(
+                'FILM_RUNS = "several": FILMS must name the films, as their events in the logs of the runs are named, and '
+                "FILM_EVENT must not be None or a number"
             )
         for first, last in self.PARCELS:
             if first > last:
@@ -130,6 +121,10 @@ class FilmSettings(BoldSettings):
         if not self.MSE_WEIGHT + self.COSINE_WEIGHT:
             raise ValueError(
                 "MSE_WEIGHT and COSINE_WEIGHT are both 0: the encoder would learn nothing. Raise one of them"
+            )
+        if len(self.LOCALIZER) not in (0, 2):
+            raise ValueError(
+                f"LOCALIZER = {self.LOCALIZER} must name two kinds of pictures, or none: ()"
             )
         if self.CLIP_S[0] >= self.CLIP_S[1] or self.CLIP_S[0] < 0:
             raise ValueError(

@@ -24,6 +24,12 @@ BIDS_NAMES = (
         "BOLD while a concept is on the screen minus BOLD without it.",
         "",
     ),
+    map_name(
+        "6-perturbations/localizer.nii.gz",
+        "localizer",
+        "Predicted responses to two kinds of pictures: Cohen's d of the first minus the second.",
+        "",
+    ),
 )
 STUDY = Study(
     name="Film and brain",

@@ -11,10 +11,9 @@ from neuroface.pipeline import open_npy
 import numpy as np
 import pandas as pd
 
-THING, OTHER = (
-    1,
-    2,
-)  # in the results of :func:`label_pixels`: the thing that THING names, and all others
+# Labels of pixels and kinds of moments: the thing that THING names is 1, every label above it is
+# another thing. Where no pixels are labelled, OTHER stands for all of them.
+THING, OTHER = 1, 2
 
 
 def target_times_s(table: pd.DataFrame, cfg) -> np.ndarray:
@@ -45,8 +44,8 @@ def has_thing(table: pd.DataFrame, cfg) -> np.ndarray:
 
 
 def label_pixels(table: pd.DataFrame, cfg, pixels: int) -> np.ndarray | None:
-    """Labels of pixels at each moment: (n, pixels, pixels) uint8, 0, ``THING`` or ``OTHER``; None if a film has no such
-    file.
+    """Labels of pixels at each moment: (n, pixels, pixels) uint8, 0, ``THING`` or a label above it; None if a film has no
+    such file.
 
     Read from ``<film>_things.npz`` in FILM_DIR: ``times_s`` (n,) and ``labels`` (n, height, width);
     the last labels at or before the moment count.
@@ -76,8 +75,20 @@ def label_pixels(table: pd.DataFrame, cfg, pixels: int) -> np.ndarray | None:
             np.minimum((np.arange(pixels) + 0.5) / pixels * n, n - 1).astype(int)
             for n in labels.shape[1:]
         )
-        out[rows] = np.minimum(labels[moment][:, y][:, :, x], OTHER)
+        out[rows] = labels[moment][:, y][:, :, x]
     return out
+
+
+def names_of_labels(table: pd.DataFrame, cfg) -> dict[int, str]:
+    """Label → name, from ``names`` (n_labels,) in ``<film>_things.npz`` where a film has them; THING has its own name."""
+    names: dict[int, str] = {}
+    for film in table["film"].unique():
+        file = Path(cfg.FILM_DIR) / f"{film}_things.npz"
+        if file.is_file():
+            with np.load(file, allow_pickle=False) as stored:
+                if "names" in stored:
+                    names |= {label: str(name) for label, name in enumerate(stored["names"])}
+    return names | {THING: cfg.THING}
 
 
 def concept_strength(table: pd.DataFrame, chunk_folder: Path, concept: str, cfg) -> np.ndarray:

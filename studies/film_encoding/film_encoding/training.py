@@ -3,6 +3,7 @@
 import time
 
 from film_encoding.film_data import ChunkBatches, FilmData
+from film_encoding.lagged import LaggedBatches, build_lagged_encoder, predict_lagged
 from film_encoding.losses import image_loss, voxel_loss
 from film_encoding.networks import build_decoder, build_encoder, join, trainable_parameters
 from film_encoding.perceptual import features_of
@@ -36,15 +37,7 @@ def train(
     """
     keras.utils.clear_session()
     set_random_seed(seed)
-    encoder = build_encoder(
-        data.n_voxels, variant.frames_per_tr, data.pixels, cfg.ENCODER_FILTERS, cfg.DROPOUT
-    )
-    decoder = (
-        build_decoder(data.n_voxels, data.pixels, cfg.DECODER_FILTERS)
-        if variant.has_decoder
-        else None
-    )
-    network = join(encoder, decoder, cfg.DECODER_INPUT)
+    encoder, decoder, network = build(data, variant, cfg)
     losses, weights = (
         {"voxels": voxel_loss(cfg.MSE_WEIGHT, cfg.COSINE_WEIGHT)},
         {"voxels": cfg.ENCODER_WEIGHT},
@@ -58,9 +51,7 @@ def train(
         # operation at a time.
         jit_compile=HAS_GPU or keras.backend.backend() == "jax",
     )  # fmt: skip
-    frames = cfg.FRAMES_PER_TR if decoder is not None else None
-    batches = ChunkBatches(data, fold.of("train"), cfg.BATCH_SIZE, frames, seed)
-    inner = ChunkBatches(data, fold.of("inner"), cfg.BATCH_SIZE, frames)
+    batches, inner = batches_of(data, fold, variant, cfg, seed)
     best = keras.callbacks.EarlyStopping("val_loss", patience=cfg.EPOCHS, restore_best_weights=True)
     clock = EpochClock()
     fitted = network.fit(
@@ -85,6 +76,48 @@ def train(
     }
     outputs = encoder.output if decoder is None else [encoder.output, decoder(encoder.output)]
     return keras.Model(encoder.input, outputs), history, cost
+
+
+def build(data: FilmData, variant: Variant, cfg) -> tuple:
+    """Encoder, decoder (None where there is none), and the network that is trained, of a variant."""
+    if variant.is_lagged:
+        encoder = build_lagged_encoder(
+            data.n_voxels,
+            len(variant.lags),
+            variant.frames_per_tr,
+            data.pixels,
+            cfg.ENCODER_FILTERS,
+            cfg.DROPOUT,
+        )
+        return (
+            encoder,
+            None,
+            keras.Model({"stretch": encoder.input}, {"voxels": encoder.output}),
+        )
+    encoder = build_encoder(
+        data.n_voxels, variant.frames_per_tr, data.pixels, cfg.ENCODER_FILTERS, cfg.DROPOUT
+    )
+    decoder = (
+        build_decoder(data.n_voxels, data.pixels, cfg.DECODER_FILTERS)
+        if variant.has_decoder
+        else None
+    )
+    return encoder, decoder, join(encoder, decoder, cfg.DECODER_INPUT)
+
+
+def batches_of(data: FilmData, fold: Fold, variant: Variant, cfg, seed: int) -> tuple:
+    """Batches of the chunks that the weights are learned from, in random order, and of those that choose the epoch."""
+    learn, choose = fold.of("train"), fold.of("inner")
+    if variant.is_lagged:
+        return (
+            LaggedBatches(data, learn, cfg.BATCH_SIZE, seed),
+            LaggedBatches(data, choose, cfg.BATCH_SIZE),
+        )
+    frames = cfg.FRAMES_PER_TR if variant.has_decoder else None
+    return (
+        ChunkBatches(data, learn, cfg.BATCH_SIZE, frames, seed),
+        ChunkBatches(data, choose, cfg.BATCH_SIZE, frames),
+    )
 
 
 class EpochClock(keras.callbacks.Callback):
@@ -112,6 +145,8 @@ def predict(
     pixels, pixels, 3) float16: its frames of the predicted and of the measured voxels, as they
     leave it, not clipped to 0 … 1.
     """
+    if data.variant.is_lagged:
+        return {"predicted": predict_lagged(network, data, table, batch)}
     has_decoder = len(network.outputs) == 2
     parts: dict[str, list] = {}
     measured = data.bold(table)

@@ -5,11 +5,15 @@ from dataclasses import dataclass, replace
 
 MAIN = "network"
 ENCODER = "encoder"
+LAGS = "lags-"  # begins the names of networks that get chunks of several delays
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to train. ``name`` is its folder's name."""
+    """One way to train. ``name`` is its folder's name.
+
+    ``lags``: delays of the chunks that it gets, relative to ``delay_trs``, in order; (0,) is one chunk.
+    """
 
     name: str
     frames_per_tr: int
@@ -17,6 +21,11 @@ class Variant:
     subject: str = "mean"
     has_decoder: bool = True
     all_voxels: bool = False
+    lags: tuple[int, ...] = (0,)
+
+    @property
+    def is_lagged(self) -> bool:
+        return len(self.lags) > 1
 
 
 def parse_ablation(text: str, frames_per_tr: int, delay_trs: int) -> Variant:
@@ -32,14 +41,17 @@ def parse_ablation(text: str, frames_per_tr: int, delay_trs: int) -> Variant:
         return replace(main, has_decoder=False)
     if text == "all voxels":
         return replace(main, all_voxels=True)
-    found = re.fullmatch(r"(frames|delay) (\d+)", text)
+    found = re.fullmatch(r"(frames|delay|lags) (\d+)", text)
     if not found:
         raise ValueError(
-            f"ABLATIONS: unknown ablation {text!r}. Choose from 'encoder', 'all voxels', 'frames <number>', 'delay <number>'"
+            f"ABLATIONS: unknown ablation {text!r}. Choose from 'encoder', 'all voxels', 'frames <number>', "
+            "'delay <number>', 'lags <number>'"
         )
     what, number = found[1], int(found[2])
-    if number == (frames_per_tr if what == "frames" else delay_trs):
+    if number == {"frames": frames_per_tr, "delay": delay_trs, "lags": 0}[what]:
         raise ValueError(f"ABLATIONS: {text!r} is what the main network has. Remove it")
+    if what == "lags":
+        return replace(main, lags=tuple(range(-number, number + 1)), has_decoder=False)
     if what == "delay":
         return replace(main, delay_trs=number)
     if number < 2 or number % 2 or max(number, frames_per_tr) % min(number, frames_per_tr):

@@ -4,6 +4,7 @@ models.
 
 from film_encoding.correlations import ALPHA
 from film_encoding.scoring import RIDGE, RIDGE_ONE, is_ridge
+from film_encoding.variants import LAGS
 
 import pandas as pd
 
@@ -38,7 +39,9 @@ def p_text(p, smallest) -> str:
 
 
 def model_name(model: str, cfg) -> str:
-    """Name of a model in tables and sentences; ridge regressions always say how many delays they see."""
+    """Name of a model in tables and sentences; models that see several delays, and ridge regressions, say how many."""
+    if model.startswith(LAGS):
+        return f"network, {2 * int(model.removeprefix(LAGS)) + 1} delays"
     if not is_ridge(model):
         return model
     which = RIDGE_ONE if model.startswith(RIDGE_ONE) else RIDGE

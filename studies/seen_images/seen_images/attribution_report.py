@@ -42,10 +42,10 @@ def checks_of(folder: Path, units: list[tuple[str, str]], voxels: pd.DataFrame, 
 
 def planted(units: list[tuple[str, str]], voxels: pd.DataFrame, cfg) -> list[dict]:
     """Area under the ROC by which mean absolute attributions tell the voxels of an attribute from others."""
-    answers, rows = (
-        read_tsv(Path(cfg.DATASET_DIR) / "truth" / "voxels.tsv")["answers_to"].to_numpy(),
-        [],
-    )
+    truth, rows = read_tsv(Path(cfg.DATASET_DIR) / "truth" / "voxels.tsv"), []
+    if "subject" in truth:
+        truth = truth[truth["subject"] == cfg.SUBJECT]
+    answers = truth["answers_to"].to_numpy()
     for target, direction, wanted, others in PLANTED:
         if (target, direction) in units:
             column = f"{target}_{direction}_absolute"

@@ -7,6 +7,7 @@ from seen_images.autoencoders import layout_of
 from seen_images.drawings import conditions_of
 from seen_images.features import clip_folder
 from seen_images.generator import model_of
+from seen_images.people import first_training_trials, open_person
 from seen_images.sources import Source, check_sessions, check_trials, open_source
 
 import numpy as np
@@ -32,7 +33,7 @@ def check_study(checklist: Checklist, cfg) -> None:
         checklist.try_to(clip_folder, cfg.SCORES_DIR, cfg.MODEL_DIR)
     source = checklist.try_to(open_source, cfg)
     if source:
-        person = f"{cfg.SUBJECT}: " if cfg.DATASET in ("nsd", "things") else ""
+        person = f"{cfg.SUBJECT}: " if has_people(cfg) else ""
         checklist.say(
             f"{person}{len(source.trials):,} trials in {source.trials['session'].nunique()} sessions"
         )
@@ -43,8 +44,13 @@ def check_study(checklist: Checklist, cfg) -> None:
                 f'SPLIT = "kinds": script 1 chooses the test images ({cfg.HELD_OUT_KINDS} of {cfg.N_KINDS} clusters of '
                 "captions). Train and test below are the data set's own."
             )
-        if remark := checklist.try_to(check_sessions, source.trials, cfg.STANDARDIZE):
-            checklist.say(remark)
+        trials = source.trials
+        if cfg.SPLIT == "given":
+            trials = checklist.try_to(first_training_trials, trials, cfg.TRAINING_TRIALS)
+        if trials is not None:
+            if remark := checklist.try_to(check_sessions, trials, cfg.STANDARDIZE):
+                checklist.say(remark)
+        check_others(checklist, cfg)
         columns = checklist.try_to(lambda: source.columns)
         if columns is not None:
             rows = columns.groupby(["part", "roi"], sort=False).size()
@@ -60,6 +66,20 @@ def check_study(checklist: Checklist, cfg) -> None:
         if columns is not None and model:
             check_machine(checklist, source, len(columns), model, cfg)
     checklist.finish()
+
+
+def has_people(cfg) -> bool:
+    """Whether the data set names people."""
+    return cfg.DATASET in ("nsd", "things") or bool(cfg.OTHER_SUBJECTS)
+
+
+def check_others(checklist: Checklist, cfg) -> None:
+    """Open the data of each of OTHER_SUBJECTS, and say how many trials and voxels there are."""
+    for person in cfg.OTHER_SUBJECTS:
+        source = checklist.try_to(open_person, person, cfg)
+        columns = None if source is None else checklist.try_to(lambda source=source: source.columns)
+        if columns is not None:
+            checklist.say(f"{person}: {len(source.trials):,} trials, {len(columns):,} voxels")
 
 
 def print_sessions(checklist: Checklist, source: Source, voxel: int) -> None:

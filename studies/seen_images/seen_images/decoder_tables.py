@@ -24,7 +24,14 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 MEAN, SHUFFLED = "mean of the training latents", "shuffled brains"
-WORDS = {"ridge": "ridge", "cnn": "CNN", "vae": "VAE", "gcn": "GCN", "mlp": "MLP"}
+WORDS = {
+    "ridge": "ridge",
+    "shared": "ridge shared across people",
+    "cnn": "CNN",
+    "vae": "VAE",
+    "gcn": "GCN",
+    "mlp": "MLP",
+}
 # Mean squared errors of the publication (NSD, THINGS-fMRI), its epochs chosen on the test set.
 PUBLISHED_MSE = {
     "image": {
@@ -60,7 +67,8 @@ def compare_decoders(
 
     Errors, correlations (over test images, averaged over latents) and two-way identification, with
     intervals over test images; ``dimension``, the effective dimension of the decoded latents, and
-    ``dimension_seen``, that of the seen pictures' latents; ``forward`` and ``backward`` retrieval
+    ``dimension_seen``, that of the seen pictures' latents; ``ceiling``, the highest correlation that
+    the noise of the test trials allows; ``forward`` and ``backward`` retrieval
     among RETRIEVAL pictures or fewer. Identification and retrieval compare latents less the
     training mean. All decoders
     decode the same images, so two of them are compared by the differences of their errors and
@@ -91,11 +99,12 @@ def compare_decoders(
 
 
 COSTS = (
+    "ceiling",
     "parameters",
     "seconds",
     "epoch",
     "epochs",
-)  # the epoch that was kept, and how many were trained
+)  # noise ceiling; the epoch that was kept, and how many were trained
 MEASURES = ("mse", "correlation", "identification")
 
 
@@ -202,13 +211,14 @@ def describe(folder: Path, tables: dict[str, pd.DataFrame], cfg) -> Section:
         )
         of_paper = cfg.DATASET in ("nsd", "things")
         section.table(
-            ["decoder", "mean squared error", "correlation", "two-way identification", "dimension",
+            ["decoder", "mean squared error", "correlation", "two-way identification", "noise ceiling", "dimension",
              "error less the drawn decoder's",
              "identification less the drawn decoder's", "parameters", "seconds", "epoch",
              *(["published error NSD, THINGS"] if of_paper else [])],
             [_row(row, target, of_paper) for _, row in table.iterrows()],
             f"{TITLES[target][0].upper()}{TITLES[target][1:]}; 95 % intervals over test images, of differences over "
-            f"the same images. Dimension: effective dimension of the latents over test images; of the seen pictures' "
+            "the same images. Noise ceiling: highest correlation that the noise of the test trials allows this decoder. "
+            f"Dimension: effective dimension of the latents over test images; of the seen pictures' "
             f"latents {table['dimension_seen'].iloc[0]:.1f}. A decoder that only sorts patterns into a few known kinds has "
             f"few dimensions. {capped(table)}"
             + (
@@ -288,6 +298,7 @@ def is_capped(row: pd.Series) -> bool:
 def _row(row: pd.Series, target: str, of_paper: bool) -> list[str]:
     cells = [word_of(row["decoder"])]
     cells += [with_interval(row[m], row[f"{m}_low"], row[f"{m}_high"]) for m in MEASURES]
+    cells.append("" if pd.isna(row["ceiling"]) else f"{row['ceiling']:.3f}")
     cells.append("" if pd.isna(row["dimension"]) else f"{row['dimension']:.1f}")
     for difference in ("mse_from_drawn", "identification_from_drawn"):
         known = pd.notna(row[difference])

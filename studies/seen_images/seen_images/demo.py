@@ -43,7 +43,12 @@ GRID, VOXEL_MM = (14, 14, 6), 2.0
 
 
 def write_demo(
-    folder: str | Path, seed: int, n_train: int = 400, n_test: int = 100, noise_sd: float = NOISE
+    folder: str | Path,
+    seed: int,
+    n_train: int = 400,
+    n_test: int = 100,
+    noise_sd: float = NOISE,
+    people: tuple[str, ...] = (),
 ) -> bool:
     """Write the data set in the format of :mod:`seen_images.table`, whole or not at all; False if it is there already.
 
@@ -51,6 +56,8 @@ def write_demo(
     ----------
     n_train, n_test : pictures; their column ``split`` holds with SPLIT = "given". noise_sd : of
     single trials, in SDs of the response.
+    people : several people who see the same pictures in orders of their own, each with voxels of their
+    own; () writes one person without a name, the same as the first of them.
     """
     folder, made_with = Path(folder), Path("truth") / "truth.json"
     if folder.exists():
@@ -76,25 +83,41 @@ def write_demo(
     write_table(partial / "captions.tsv", pd.DataFrame(captions, columns=["image", "caption"]))
     write_table(partial / "attributes.tsv", scenes[["image", *VALUES]])
 
-    voxels, truth, responses = _cortex(scenes, pictures, rng)
-    write_table(partial / "voxels.tsv", voxels)
-    write_table(partial / "truth" / "voxels.tsv", truth)
-    seen = rng.permutation(np.repeat(np.arange(len(scenes)), REPEATS))
-    trials = pd.DataFrame(
-        {
-            "image": scenes["image"].to_numpy()[seen],
-            "split": np.where(seen < n_train, "train", "test"),
-        }
-    )
-    session = np.arange(len(seen)) * SESSIONS // len(seen)
-    trials["session"] = [f"{1 + number:02d}" for number in session]
-    write_table(partial / "trials.tsv", trials)
-    betas = _measured(responses[seen], session, noise_sd, rng)
-    write_npy(partial / "betas.npy", betas.astype(np.float32))
+    rngs = [rng, *(np.random.default_rng([seed, number]) for number in range(1, len(people)))]
+    tables: dict[str, list[pd.DataFrame]] = {"voxels": [], "truth/voxels": [], "trials": []}
+    for person, of_person in zip(people or ("",), rngs):
+        trials, voxels, truth, betas = _person(scenes, pictures, n_train, noise_sd, of_person)
+        for name, table in zip(tables, (voxels, truth, trials)):
+            tables[name].append(table.assign(subject=person) if person else table)
+        write_npy(partial / (f"betas_{person}.npy" if person else "betas.npy"), betas)
+    for name, each in tables.items():
+        write_table(partial / f"{name}.tsv", pd.concat(each))
     write_nifti(partial / "space.nii.gz", np.ones(GRID, np.uint8), np.diag([VOXEL_MM] * 3 + [1.0]))
     write_json(partial / made_with, {"seed": seed, "noise_sd": noise_sd, "silent_share": SILENT})
     os.replace(partial, folder)
     return True
+
+
+def _person(
+    scenes: pd.DataFrame,
+    pictures: np.ndarray,
+    n_train: int,
+    noise_sd: float,
+    rng: np.random.Generator,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, np.ndarray]:
+    """Trials, voxels, what they answer to, and responses (n_trials, n_voxels) float32 of one person."""
+    voxels, truth, responses = _cortex(scenes, pictures, rng)
+    seen = rng.permutation(np.repeat(np.arange(len(scenes)), REPEATS))
+    session = np.arange(len(seen)) * SESSIONS // len(seen)
+    trials = pd.DataFrame(
+        {
+            "image": scenes["image"].to_numpy()[seen],
+            "split": np.where(seen < n_train, "train", "test"),
+            "session": [f"{1 + number:02d}" for number in session],
+        }
+    )
+    betas = _measured(responses[seen], session, noise_sd, rng)
+    return trials, voxels, truth, betas.astype(np.float32)
 
 
 def _balanced_kinds(n: int, rng: np.random.Generator) -> np.ndarray:

@@ -16,8 +16,8 @@ import pandas as pd
 from sklearn.cluster import KMeans
 
 
-def kinds_of(source: Source, model: Path, cfg) -> pd.DataFrame:
-    """A row per image of a data set: image, kind (0 …), held_out (bool).
+def kinds_of(images: np.ndarray, source: Source, model: Path, cfg) -> pd.DataFrame:
+    """A row per image (n,): image, kind (0 …), held_out (bool).
 
     Kinds are clusters (k-means, N_KINDS) of the text model's pooled embeddings, averaged over the
     captions of an image. HELD_OUT_KINDS of them are drawn with SEED.
@@ -28,7 +28,6 @@ def kinds_of(source: Source, model: Path, cfg) -> pd.DataFrame:
         If there are fewer different embeddings than kinds.
     """
     generator = open_generator(model, cfg.DEVICE, cfg.PRECISION)
-    images = source.trials["image"].unique()
     captions = [source.captions(image) for image in images]
     different = list(dict.fromkeys(caption for of_image in captions for caption in of_image))
     batches = range(0, len(different), cfg.INFERENCE_BATCH)

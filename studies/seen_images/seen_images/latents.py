@@ -14,6 +14,7 @@ import pandas as pd
 PART_OF = {"image": "early", "text": "higher", "clip": "higher"}
 FILE_OF = {"image": "latents.npy", "text": "text.npy", "clip": "clip.npy"}
 TEST_CHOSEN = "-test-chosen"
+LINEAR = ("ridge", "shared")  # decoders without epochs
 
 
 class Problem(NamedTuple):
@@ -65,19 +66,24 @@ def open_problem(betas: Path, embeddings: Path, target: str) -> Problem:
         read_tsv(embeddings / "images.tsv"),
         read_tsv(betas / "trials.tsv")["image"].to_numpy(),
     )
-    latents: np.ndarray = open_npy(embeddings / FILE_OF[target])
-    latents = latents[:, 1:] if target == "text" else latents
+    latents = open_latents(embeddings, target)
     flat = latents.reshape(len(latents), -1)
-    is_test = (images["split"] == "test").to_numpy()
-    targets = np.array(flat[~is_test])
-    of_trial = pd.Index(images["image"][~is_test]).get_indexer(trials)
+    is_test, is_train = ((images["split"] == split).to_numpy() for split in ("test", "train"))
+    targets = np.array(flat[is_train])
+    of_trial = pd.Index(images["image"][is_train]).get_indexer(trials)
     mean = np.bincount(of_trial, minlength=len(targets)) @ targets / len(trials)
     return Problem(
         open_npy(betas / "train.npy")[:, columns], trials, of_trial, targets,
-        images["image"][~is_test].to_numpy(), mean.astype(np.float32),
+        images["image"][is_train].to_numpy(), mean.astype(np.float32),
         np.array(open_npy(betas / "test.npy")[:, columns]), np.array(flat[is_test]),
         images["image"][is_test].to_numpy(), latents.shape[1:], voxels.iloc[columns],
     )  # fmt: skip
+
+
+def open_latents(embeddings: Path, target: str) -> np.ndarray:
+    """Latents (n_images, …) of all images in the order of ``images.tsv``; text without the start token."""
+    latents: np.ndarray = open_npy(embeddings / FILE_OF[target])
+    return latents[:, 1:] if target == "text" else latents
 
 
 def names_of(target: str, cfg) -> list[str]:
@@ -88,7 +94,7 @@ def names_of(target: str, cfg) -> list[str]:
     return [
         name
         for decoder in decoders
-        for name in ([decoder] if decoder == "ridge" else [decoder, decoder + TEST_CHOSEN])
+        for name in ([decoder] if decoder in LINEAR else [decoder, decoder + TEST_CHOSEN])
     ]
 
 
@@ -98,11 +104,16 @@ def drawn_name(target: str, cfg) -> str:
         decoder = cfg.CLIP_DECODERS[0]
     else:
         decoder = cfg.IMAGE_DECODER if target == "image" else cfg.TEXT_DECODER
-    return decoder + TEST_CHOSEN if cfg.SELECTION == "paper" and decoder != "ridge" else decoder
+    return decoder + TEST_CHOSEN if cfg.SELECTION == "paper" and decoder not in LINEAR else decoder
 
 
 def decoder_file(folder: Path, target: str, name: str, ending: str) -> Path:
     return folder / target / f"{name}{ending}"
+
+
+def training_mean_file(folder: Path, target: str) -> Path:
+    """Script 3's mean of the training trials' latents."""
+    return folder / target / "mean.npy"
 
 
 def decoded_latents(folders: list[Path], target: str, rows: list[int], cfg) -> np.ndarray:

@@ -74,11 +74,31 @@ def _data(s: dict, root: Path) -> str:
         "global": "Early and higher voxels were each scaled by one mean and SD, and the test patterns by their own.",
     }[s["STANDARDIZE"]]
     person = f" of {s['SUBJECT']}" if s["DATASET"] in ("nsd", "things") else ""
+    scaled += _reliable(s, root)
     return (
         f"We analysed single-trial responses{person} from {DATA[s['DATASET']]}: {len(trials):,} training trials of "
         f"{trials['image'].nunique():,} images, and the means over trials of {len(test):,} test images, none of "
-        f"which was among the training images. {_kinds(s)}{_and(areas)}. {scaled}"
+        f"which was among the training images. {_kinds(s)}{_and(areas)}. {scaled}{_others(s, root)}"
     )
+
+
+def _reliable(s: dict, root: Path) -> str:
+    if not s["MIN_NCSNR"]:
+        return ""
+    n = len(read_tsv(root / "1-betas" / "unreliable.tsv"))
+    return (
+        f" Of all voxels {n:,} were left out, whose signal-to-noise ratio over repeated training images (ncsnr, "
+        f"Allen et al. 2022) was below {s['MIN_NCSNR']:g}."
+    )
+
+
+def _others(s: dict, root: Path) -> str:
+    if not s["OTHER_SUBJECTS"]:
+        return ""
+    folders = [root / "1-betas" / "others" / person for person in s["OTHER_SUBJECTS"]]
+    n_trials = sum(len(read_tsv(folder / "trials.tsv")) for folder in folders)
+    people = "one other person" if len(folders) == 1 else f"{len(folders)} other people"
+    return f" {n_trials:,} trials of {people}, none of a test image, served the shared decoder."
 
 
 def _kinds(s: dict) -> str:
@@ -130,9 +150,17 @@ def _decoders(s: dict, root: Path) -> str:
     )
     if s["SELECTION"] == "paper":
         chosen += "; they were trained once more with the epoch chosen on the test set, as in Hou 2023, which flatters them"
+    names = (*s["IMAGE_DECODERS"], *s["TEXT_DECODERS"], *s["CLIP_DECODERS"])
+    shared = ""
+    if "shared" in names:
+        shared = (
+            " In ridge regression shared across people a second ridge regression maps what a person's own one decodes (up "
+            "to 256 principal components of the latents) to the true latents; it was fitted to other people, each decoded "
+            "by ridge regression on as many trials as the tested person has, at images that these trials do not show."
+        )
     return (
         f"We decoded {_and(decoded)}. Ridge regression (himalaya, Dupré la Tour et al. 2022) chose a penalty per "
-        f"target among {len(s['ALPHAS'])} by {s['N_FOLDS']} inner folds over images; {chosen}. Errors are compared "
+        f"target among {len(s['ALPHAS'])} by {s['N_FOLDS']} inner folds over images; {chosen}.{shared} Errors are compared "
         "with that of the mean of the training latents and with shuffled brains; intervals are 95 % percentiles of "
         f"{s['N_BOOTSTRAP']:,} bootstrap samples of test images."
     )
@@ -167,7 +195,9 @@ def _scores(s: dict, root: Path) -> str:
         f"by the structural similarity (Wang et al. 2004) of grey values at {s['SCORE_PIXELS']} pixels with a Gaussian "
         f"window of 1.5 pixels SD{published}, and by features of networks; {over}. The same scores were made for those of "
         f"other test images ({s['N_SHUFFLES']:,} pairings; {PAIRINGS} for scores of pixels and LPIPS), {alone}for the "
-        "nearest training picture and for the mean training picture. A score counted as evidence if it was better than "
+        "nearest training picture and for the mean training picture. Ridge regression from embeddings of pictures to "
+        "voxels, fitted to the training trials, predicted the pattern of each picture, which was correlated "
+        "over voxels with the measured pattern. A score counted as evidence if it was better than "
         "that of shuffled brains and, unless it was identification, than that of the mean training picture. Intervals of "
         "identification are over test images, which count as identified and as rivals."
     )

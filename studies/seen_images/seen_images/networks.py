@@ -9,6 +9,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.pipeline import atomic
+from seen_images.latents import LINEAR
 
 import numpy as np
 import torch
@@ -215,8 +216,9 @@ class Graph(Decoder):
 def build(
     decoder: str, n_voxels: int, n_outputs: int, options: dict, nodes: list[list[int]] | None = None
 ) -> Decoder:
-    """A decoder by its name ("ridge", "cnn", "mlp", "vae", "gcn") and options of :data:`seen_images.options.PUBLISHED`."""
-    if decoder == "ridge":
+    """A decoder by its name ("ridge", "shared", "cnn", "mlp", "vae", "gcn") and options of
+    :data:`seen_images.options.PUBLISHED`."""
+    if decoder in LINEAR:
         return Linear(n_voxels, n_outputs)
     if decoder == "vae":
         return Variational(

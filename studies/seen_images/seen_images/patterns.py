@@ -52,14 +52,16 @@ class Scaler:
             self._statistics[key].add(trials)
         return self._statistics[key].standardize(trials)
 
-    def finish_test(self, means: np.ndarray) -> np.ndarray:
-        """Means of test images (n, n_columns), standardised once more by their own mean and SD if ``method`` is "global"."""
+    def finish_test(self, means: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means of test images (n, n_columns) and their trials; "global": standardised again by the means' mean and SD."""
         if self.method != "global":
-            return means
-        result = means.copy()
+            return means, trials
+        result = means.copy(), trials.copy()
         for part in self._moments:
-            values = means[:, self.parts == part]
-            result[:, self.parts == part] = (values - values.mean()) / values.std()
+            columns = self.parts == part
+            centre, scale = means[:, columns].mean(), means[:, columns].std()
+            for values in result:
+                values[:, columns] = (values[:, columns] - centre) / scale
         return result
 
     @property
@@ -135,3 +137,37 @@ def signal_to_noise(trials: np.ndarray, images: np.ndarray, n_at_once: int = 100
         with np.errstate(divide="ignore", invalid="ignore"):
             result[start : start + n_at_once] = np.where(noise > 0, np.sqrt(signal / noise), np.nan)
     return result
+
+
+def noise_ceiling(ncsnr: np.ndarray, n_trials: np.ndarray) -> np.ndarray:
+    """Highest correlation with anything that does not change between trials, for means over ``n_trials`` (n_images,) trials.
+
+    √(ncsnr² / (ncsnr² + mean of 1/n)); its square is NSD's noise ceiling, a share of variance (Allen
+    et al. 2022, Nature Neuroscience 25:116). NaN where the ncsnr is not known.
+    """
+    return np.sqrt(ncsnr**2 / (ncsnr**2 + np.mean(1 / np.asarray(n_trials))))
+
+
+def ceiling_of_latents(
+    decoded: np.ndarray, images: np.ndarray, n_trials: np.ndarray
+) -> float | None:
+    """Mean over latents of :func:`noise_ceiling` of what is decoded from single test trials.
+
+    Means of trials decode to the mean of what the trials decode to, exactly for ridge regression. So
+    the correlation of decoded and seen latents over test images cannot be higher than this, however
+    the decoder maps what it gets; what is missing to it is due to the decoder. A signal
+    variance cannot be below 0, so latents of noise alone count a little more than 0.
+
+    Parameters
+    ----------
+    decoded : (n, n_outputs). images : (n,) which image each trial shows. n_trials : (n_images,)
+    trials of each test image.
+
+    Returns
+    -------
+    None where no image has two trials.
+    """
+    ncsnr = signal_to_noise(decoded, images)
+    if np.isnan(ncsnr).all():
+        return None
+    return float(np.nan_to_num(noise_ceiling(ncsnr, n_trials)).mean())

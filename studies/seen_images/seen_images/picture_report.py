@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface.pipeline import Section, save_figure
-from seen_images.drawings import main_kind
+from seen_images.drawings import SEEN, main_kind
 from seen_images.features import ALEXNET2, ALEXNET5, B1, CLIP, INCEPTION, SWAV
 from seen_images.picture_scores import (
     FROM_MEAN,
@@ -24,7 +24,7 @@ from seen_images.pixel_scores import (
     pixel_correlation_name,
     ssim_name,
 )
-from seen_images.tables import with_interval
+from seen_images.tables import read_tsv, with_interval
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -120,6 +120,7 @@ def describe(folder: Path, scores: pd.DataFrame, cfg) -> Section:
             f"Difference from {less}, with 95 % intervals over test images. ✓: better than shuffled brains and than "
             "the mean training picture.",
         )
+    add_brain(section, read_tsv(folder / "brain.tsv"))
     add_published(section, cfg)
     add_fields_measures(section, table, kinds, cfg)
     draw_scores(table, kinds, named + others, folder / "scores.png")
@@ -129,6 +130,31 @@ def describe(folder: Path, scores: pd.DataFrame, cfg) -> Section:
         "is better, ↓: lower.",
     )
     return section
+
+
+def add_brain(section: Section, table: pd.DataFrame) -> None:
+    """Brain correlation, a row per kind of picture and a column pair per part of the cortex."""
+    parts, cells = list(dict.fromkeys(table["part"])), table.set_index(["part", "kind"])
+    kinds = [kind for kind in (SEEN, *WORDS) if kind in set(table["kind"])]
+    rows = []
+    for kind in kinds:
+        row = ["the seen picture" if kind == SEEN else WORDS[kind]]
+        for part in parts:
+            values = cells.loc[(part, kind)]
+            value, low, high = values[["value", "low", "high"]]
+            row.append(with_interval(value, low, high))
+            value, low, high = values[[f"difference_{name}" for name in ("value", "low", "high")]]
+            row.append("" if pd.isna(value) else with_interval(value, low, high, "+.3f"))
+        rows.append(row)
+    header = [f"{part} voxels{less}" for part in parts for less in ("", ", less shuffled")]
+    section.table(
+        ["", *header],
+        rows,
+        "Brain correlation: voxels that an encoding model predicts from the picture, correlated over voxels with the "
+        "measured pattern; 95 % intervals over test images. Encoding models: ridge regression from latents (early) and "
+        "from CLIP embeddings (higher, with CLIP_DECODERS), fitted to the training trials. Drawings were decoded from "
+        "the same patterns and may carry their noise: they may exceed the seen picture.",
+    )
 
 
 def fields_measures(cfg) -> dict[str, str]:

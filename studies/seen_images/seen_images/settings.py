@@ -23,14 +23,16 @@ class SeenSettings(StudySettings):
         "SCORES_DIR",
         "SPACE_FILE",
     )
-    LISTS: ClassVar = ("EARLY_ROIS", "HIGHER_ROIS", "SESSIONS", "IMAGE_DECODERS", "TEXT_DECODERS", "CLIP_DECODERS",
-                       "ALSO_DRAW", "ATTRIBUTES", "ALPHAS")  # fmt: skip
+    LISTS: ClassVar = ("EARLY_ROIS", "HIGHER_ROIS", "SESSIONS", "OTHER_SUBJECTS", "IMAGE_DECODERS", "TEXT_DECODERS",
+                       "CLIP_DECODERS", "ALSO_DRAW", "ATTRIBUTES", "ALPHAS")  # fmt: skip
 
     DATASET: Literal["demo", "nsd", "things", "table"]
     MODEL_DIR: str | None
     GENERATOR_DIR: str
     GENERATOR_STEPS: dict[Literal["vae", "clip", "unet"], Count]
     SUBJECT: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
+    OTHER_SUBJECTS: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")], ...]
+    TRAINING_TRIALS: Count | None
     SESSIONS: tuple[Count, ...]
     BETAS: str
     SPLIT: Literal["given", "kinds"]
@@ -39,15 +41,16 @@ class SeenSettings(StudySettings):
     EARLY_ROIS: Annotated[tuple[str, ...], Field(min_length=1)]
     HIGHER_ROIS: tuple[str, ...]
     STANDARDIZE: Literal["voxel", "session", "global"]
+    MIN_NCSNR: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     SPACE_FILE: str | None
     ENCODE_PIXELS: Pixels
     LATENTS: Literal["mean", "sample"]
     N_TOKENS: Annotated[int, Field(ge=2, le=77)]
     IMAGE_DECODERS: Annotated[
-        tuple[Literal["ridge", "cnn", "vae", "gcn", "mlp"], ...], Field(min_length=1)
+        tuple[Literal["ridge", "cnn", "vae", "gcn", "mlp", "shared"], ...], Field(min_length=1)
     ]
-    TEXT_DECODERS: tuple[Literal["ridge", "cnn"], ...]
-    CLIP_DECODERS: tuple[Literal["ridge"], ...]
+    TEXT_DECODERS: tuple[Literal["ridge", "cnn", "shared"], ...]
+    CLIP_DECODERS: tuple[Literal["ridge", "shared"], ...]
     DECODER_OPTIONS: dict[str, dict[str, object]]
     GCN_NODES: tuple[tuple[str, ...], ...]
     ALPHAS: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
@@ -95,6 +98,15 @@ class SeenSettings(StudySettings):
                 raise ValueError(
                     f"{drawn} = {getattr(self, drawn)!r} is not in {trained} = {getattr(self, trained)}: it would "
                     "not be trained. Add it there or name one that is there"
+                )
+        if self.SUBJECT in self.OTHER_SUBJECTS:
+            raise ValueError(
+                f"OTHER_SUBJECTS = {self.OTHER_SUBJECTS} names SUBJECT = {self.SUBJECT!r}. Take it out"
+            )
+        for name in ("IMAGE_DECODERS", "TEXT_DECODERS", "CLIP_DECODERS"):
+            if "shared" in getattr(self, name) and not self.OTHER_SUBJECTS:
+                raise ValueError(
+                    f'{name} names "shared", and OTHER_SUBJECTS = () names nobody to share with. Name people there'
                 )
         if self.HELD_OUT_KINDS > self.N_KINDS - 2:
             raise ValueError(

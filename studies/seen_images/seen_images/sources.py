@@ -15,6 +15,8 @@ import pandas as pd
 TRIAL_COLUMNS, VOXEL_COLUMNS = ["image", "split", "session"], ["part", "roi", "i", "j", "k"]
 PARTS = ("early", "higher")
 MIN_TRIALS = 10  # training trials of a session that is standardised by itself
+TRAIN, TEST = "train", "test"
+UNUSED = "unused"  # of trials that are in neither set
 NO_SESSION = "all"  # of trials whose table names no session
 READERS = {
     "demo": "table:Tables",
@@ -190,6 +192,8 @@ def first_captions(source: Source, images: list[str], width: int = 22) -> list[s
 def check_sessions(trials: pd.DataFrame, standardize: str) -> str | None:
     """A remark where trials are to be standardised within sessions and the data set does not say which session they are of.
 
+    A session whose training trials are all unused is standardised by its test trials.
+
     Raises
     ------
     NeuroFaceError
@@ -199,11 +203,15 @@ def check_sessions(trials: pd.DataFrame, standardize: str) -> str | None:
         return None
     if trials["session"].isin([NO_SESSION]).all():
         return 'the table of trials has no column session: STANDARDIZE = "session" takes all trials as one session'
-    counts = trials["session"][trials["split"] == "train"].value_counts()
-    for session in trials["session"].unique():
-        if (n := counts.get(session, 0)) < MIN_TRIALS:
+    for session, of_session in trials.groupby("session", sort=False):
+        counts = of_session["split"].value_counts()
+        n, n_tests = int(counts.get(TRAIN, 0)), int(counts.get(TEST, 0))
+        is_read = n + n_tests > 0
+        by_tests = n == 0 and counts.get(UNUSED, 0) and n_tests >= MIN_TRIALS
+        if is_read and n < MIN_TRIALS and not by_tests:
+            tests = f" and {n_tests} test trials" if n == 0 else ""
             raise NeuroFaceError(
-                f'STANDARDIZE = "session", and session {session} has {n} training trials, too few for a mean and SD of its '
-                f'own ({MIN_TRIALS} are needed). Leave the session out, or set STANDARDIZE = "voxel".'
+                f'STANDARDIZE = "session", and session {session} has {n} training trials{tests}, too few for a mean and SD '
+                f'of its own ({MIN_TRIALS} are needed). Leave it out, change TRAINING_TRIALS, or set STANDARDIZE = "voxel".'
             )
     return None

@@ -4,6 +4,9 @@
 roi, maybe i, j, k; ``captions.tsv``: image, caption, maybe several rows per image;
 ``images/<image>.png`` or ``.jpg``; and, where there are any, ``attributes.tsv``: image and a column
 per attribute; ``space.nii.gz``: the grid that i, j, k count in.
+
+Several people: ``trials.tsv`` has a column subject, ``voxels.tsv`` too where their voxels differ, and
+``betas_<subject>.npy`` holds the trials and voxels of one of them, in the order of the tables.
 """
 
 from functools import cached_property
@@ -11,7 +14,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import open_image
-from neuroface.pipeline import open_npy, read_text_table
+from neuroface.pipeline import did_you_mean, open_npy, read_text_table
 from seen_images.sources import NO_SESSION, Source, only_captions
 
 import numpy as np
@@ -19,7 +22,7 @@ import pandas as pd
 from PIL import Image
 
 ENDINGS = (".png", ".jpg", ".jpeg")
-TEXT = ("image", "split", "session", "roi", "caption")
+TEXT = ("subject", "image", "split", "session", "roi", "caption")
 
 
 class Tables(Source):
@@ -27,21 +30,21 @@ class Tables(Source):
 
     def __init__(self, cfg):
         super().__init__(cfg)
-        names = {
-            "betas.npy": "trials × voxels",
-            "trials.tsv": "image and split of each trial",
-            "voxels.tsv": "roi of each voxel",
-        }
-        self.files = [self.need(self.folder / name, what) for name, what in names.items()]
+        names = {"trials.tsv": "image and split of each trial", "voxels.tsv": "roi of each voxel"}
+        trials, voxels = (self.need(self.folder / name, what) for name, what in names.items())
+        self.trials, self._voxels = _table(trials, "image", "split"), _table(voxels, "roi")
+        betas_name = "betas.npy"
+        if "subject" in self.trials:
+            betas_name = f"betas_{cfg.SUBJECT}.npy"
+            self.trials = self._of_subject(self.trials, trials)
+        if "subject" in self._voxels:
+            self._voxels = self._of_subject(self._voxels, voxels)
+        self.files = [self.need(self.folder / betas_name, "trials × voxels"), trials, voxels]
         betas = open_npy(self.files[0])
-        self.trials, self._voxels = (
-            _table(self.files[1], "image", "split"),
-            _table(self.files[2], "roi"),
-        )
         if betas.ndim != 2 or betas.shape != (len(self.trials), len(self._voxels)):
             raise NeuroFaceError(
                 f"{self.files[0]} has shape {betas.shape}; trials.tsv has {len(self.trials)} rows and voxels.tsv "
-                f"{len(self._voxels)}: betas.npy must be trials × voxels. Correct the one that is wrong."
+                f"{len(self._voxels)}{self._whose}: {betas_name} must be trials × voxels. Correct the one that is wrong."
             )
         self.trials["session"] = (
             self.trials["session"].astype(str) if "session" in self.trials else NO_SESSION
@@ -50,6 +53,20 @@ class Tables(Source):
             self.positions = self._voxels[["i", "j", "k"]].to_numpy(int)
             if (file := self.folder / "space.nii.gz").exists():
                 self.space = grid_of(file)
+
+    def _of_subject(self, table: pd.DataFrame, file: Path) -> pd.DataFrame:
+        """The rows of SUBJECT."""
+        subjects = list(table["subject"].astype(str).unique())
+        if self.cfg.SUBJECT not in subjects:
+            raise NeuroFaceError(
+                f"{file} has no row with subject {self.cfg.SUBJECT!r}{did_you_mean(self.cfg.SUBJECT, subjects)}. There are "
+                f"{', '.join(subjects)}: name them in SUBJECT and OTHER_SUBJECTS."
+            )
+        return table[table["subject"].astype(str) == self.cfg.SUBJECT].reset_index(drop=True)
+
+    @property
+    def _whose(self) -> str:
+        return f" of {self.cfg.SUBJECT}" if "subject" in self.trials else ""
 
     @cached_property
     def regions(self) -> dict[str, np.ndarray]:

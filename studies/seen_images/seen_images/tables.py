@@ -7,7 +7,8 @@ from neuroface import NeuroFaceError
 import pandas as pd
 
 TEXT = dict.fromkeys(
-    ("image", "nearest", "split", "session", "sessions", "roi", "part", "roi_left_out"), str
+    ("subject", "image", "nearest", "split", "session", "sessions", "roi", "part", "roi_left_out"),
+    str,
 )
 
 

@@ -2,20 +2,19 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from neuroface.bold import BoldSettings, Denoising
+from neuroface.bold import Denoising
 from neuroface.pipeline import did_you_mean
+from volume_study.fine_settings import FineSettings, Method, Positive
 from volume_study.names import MODELS
 
 from pydantic import Field, model_validator
 
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
 Split = Literal["volume", "moment", "block", "run", "subject"]
-Method = Literal["occlusion-zero", "occlusion-mean", "ig", "grad-cam", "attention-rollout"]
-Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0, lt=86_400)]
 
 
-class VolumeSettings(BoldSettings):
+class VolumeSettings(FineSettings):
     """Settings of ``studies/volumes/config.py``."""
 
     FOLDERS: ClassVar = ("DATASET_DIR", "RAW_DIR", "DATA_DIR", "OBSERVER_DIR")
@@ -32,7 +31,6 @@ class VolumeSettings(BoldSettings):
     FILM_CLOCK: Literal["segments", "cumulated"]
     EVENT_LABELS: dict[Label, Annotated[tuple[str, ...], Field(min_length=1)]]
     EVENT_COLUMN: Annotated[str, Field(min_length=1)]
-    JOIN_GAP_S: Annotated[float, Field(ge=0, le=10)]
     STANDARDIZE: Literal["voxel", "volume", "none"]
     MIN_PER_CLASS: Annotated[int, Field(ge=2)]
     BALANCE: Literal["moments", "person", "none"]
@@ -42,33 +40,17 @@ class VolumeSettings(BoldSettings):
     EMBARGO_TRS: Annotated[int, Field(ge=0)]
     SELECTION: Literal["inner", "published"]
     MODELS: Annotated[tuple[str, ...], Field(min_length=1)]
-    MODEL_OPTIONS: dict[str, dict[str, object]]
     EPOCHS: Positive
-    PATIENCE: Positive
     BATCH_SIZE: Positive
     LEARNING_RATE: Annotated[float, Field(gt=0, le=1)]
-    WEIGHT_DECAY: Annotated[float, Field(ge=0, lt=1)]
     BASELINES: tuple[Literal["ridge", "logistic", "screened_ridge"], ...]
-    # Fewer allow no p of 0.05 of the ladder.
-    N_PERMUTATIONS: Annotated[int, Field(ge=20)]
-    N_PERMUTATIONS_NETWORK: Annotated[int, Field(ge=0)]
     HELD_OUT_SPLIT: Split
     EXPLAINED_MODEL: str
     MAP_METHODS: Annotated[tuple[Method, ...], Field(min_length=1)]
     MIN_PROBABILITY: Annotated[float, Field(ge=0, lt=1)]
-    VOLUMES_PER_EPISODE: Positive
     BOX_VOXELS: Positive
     BOX_STRIDE: Positive
-    IG_RULE: Literal["right", "midpoint", "trapezoid", "gauss-legendre"]
-    IG_STEPS: Positive
-    # Fewer allow no p of 0.05 in five folds.
-    N_PERMUTATIONS_MAPS: Annotated[int, Field(ge=100)]
-    CLUSTERED_METHOD: Method
     TOP_VOXELS: Annotated[int, Field(ge=5)]
-    UMAP_NEIGHBORS: Annotated[int, Field(ge=2)]
-    UMAP_MIN_DIST: Annotated[float, Field(ge=0, le=1)]
-    N_LABEL_PERMUTATIONS: Annotated[int, Field(ge=20)]
-    UNTRAINED_SEEDS: Annotated[int, Field(ge=2)]
     SPACE: Literal["MNI", "native"]
     ROI_FILE: str | None
 

@@ -1,0 +1,179 @@
+"""Who saw which film, when, and in which run."""
+
+from dataclasses import dataclass
+
+from film_encoding.film_clock import first_volume
+from neuroface import NeuroFaceError
+from neuroface.bold import (
+    Run,
+    check_film_length,
+    check_shared_space,
+    check_tr,
+    find_runs,
+    first_volume_s,
+    open_header,
+)
+
+import numpy as np
+
+SHORT = 0.95  # a run with a smaller share of its film is left out: it would shorten the film for all people
+
+
+@dataclass(frozen=True)
+class Viewing:
+    """One person's run of one film. ``first`` is the volume at which the film begins; ``n_rows`` volumes follow from
+    there. ``shown_s`` seconds of the film were shown, by FILM_EVENT.
+    """
+
+    run: Run
+    first: int
+    n_rows: int
+    onset_s: float
+    shown_s: float = np.inf
+
+
+def find_viewings(cfg) -> tuple[dict[str, list[Viewing]], list[tuple[str, str]]]:
+    """Who saw which film, from headers and events alone.
+
+    Returns
+    -------
+    film → viewings, people in natural order; left_out (what, why).
+    """
+    showings, left_out = find_showings(cfg)
+    check_shared_space([run for _, run in showings])
+    viewings: dict[str, list[Viewing]] = {}
+    for film, run in showings:
+        if cfg.FILMS and film not in cfg.FILMS:
+            continue
+        others = viewings.setdefault(film, [])
+        check_repeated(run, film, [other.run for other in others], cfg)
+        image, shape = open_header(run.bold)
+        if remark := check_tr(run, image, shape[3], cfg.TR_S):
+            print(f"  {run.name}: {remark}")
+        onset_s = 0.0 - first_volume_s(run, shape[3], cfg.TR_S)
+        first = first_volume(onset_s, cfg.TR_S)
+        if first < 0:
+            raise NeuroFaceError(
+                f"{run.bold}: the film begins {-onset_s:g} s before its first volume. Leave {run.subject} out with EXCLUDE."
+            )
+        if first >= shape[3]:
+            raise NeuroFaceError(
+                f"{run.bold} has {shape[3]} volumes, and its events say that the film begins at {onset_s:g} s, volume "
+                f"{first}. "
+                f"Correct the events, or TR_S."
+            )
+        shown_s = run.film.duration_s if run.film else np.inf
+        others.append(Viewing(run, first, shape[3] - first, onset_s, shown_s))
+    if missing := [film for film in cfg.FILMS if film not in viewings]:
+        raise NeuroFaceError(
+            f"FILMS names {missing[0]!r}, and no BOLD file has task-{missing[0]} in its name."
+        )
+    whole = {film: drop_interrupted(who) for film, who in viewings.items()}
+    left_out += [line for _, lines in whole.values() for line in lines]
+    return {film: who for film, (who, _) in whole.items()}, left_out
+
+
+def find_showings(cfg) -> tuple[list[tuple[str, Run]], list[tuple[str, str]]]:
+    """Film and run of everything that was shown, by FILM_RUNS; left_out (what, why).
+
+    Raises
+    ------
+    NeuroFaceError
+        If a run of several films has none of FILMS in its log.
+    """
+
+    def runs_with(film_event):
+        return find_runs(
+            "bids", cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=False, film_event=film_event,
+            include=cfg.INCLUDE, raw=cfg.RAW_DIR,
+        )  # fmt: skip
+
+    if cfg.FILM_RUNS == "several":
+        table = cfg.FILM_EVENT[1] if isinstance(cfg.FILM_EVENT, tuple) else None
+        showings = []
+        for film in cfg.FILMS:
+            runs, _ = runs_with((film, table) if table else film)
+            showings += [(film, run) for run in runs]
+        named = {run.name for _, run in showings}
+        every, left_out = runs_with(None)
+        none = "its log names none of FILMS as an event"
+        left_out += [(run.name, none) for run in every if run.name not in named]
+        return showings, left_out
+    runs, left_out = runs_with(cfg.FILM_EVENT)
+    if cfg.FILM_RUNS == "parts":
+        return [(name_of_part(run), run) for run in runs], left_out
+    return [(run.movie, run) for run in runs], left_out
+
+
+def name_of_part(run: Run) -> str:
+    """Name of the part of a film that a run shows, and of its film file: movierun2 (movie_run-2.mp4)."""
+    return "".join(filter(str.isalnum, run.stimulus))
+
+
+def check_repeated(run: Run, film: str, others: list[Run], cfg) -> None:
+    """Refuse a second run of a person and film unless FILM_RUNS says what it is.
+
+    Raises
+    ------
+    NeuroFaceError
+        If it does not, or if it is the same run in another version.
+    """
+    own = [other for other in others if other.subject == run.subject]
+    if not own:
+        return
+    if any(other.run == run.run for other in own):
+        raise NeuroFaceError(
+            f"{run.subject} has two runs of {film}. Set BIDS_FILTER to text that only one of the files has in its name."
+        )
+    if cfg.FILM_RUNS != "repeats":
+        raise NeuroFaceError(
+            f"{run.subject} has two runs of {film}: {own[0].name} and {run.name}. If each shows all of it, set FILM_RUNS = "
+            '"repeats"; if each shows a part of it, "parts". Or name one of them with BIDS_FILTER.'
+        )
+
+
+def people_of(viewings: list[Viewing]) -> dict[str, list[Viewing]]:
+    """Person → their viewings of a film."""
+    people: dict[str, list[Viewing]] = {}
+    for viewing in viewings:
+        people.setdefault(viewing.run.subject, []).append(viewing)
+    return people
+
+
+def drop_interrupted(viewings: list[Viewing]) -> tuple[list[Viewing], list[tuple[str, str]]]:
+    """Leave out people whose film was stopped early, by its event; returns the others, and (what, why)."""
+    usual_s = float(np.median([one.shown_s for one in viewings]))
+    stopped = [one for one in viewings if one.shown_s < SHORT * usual_s]
+    kept = [one for one in viewings if one not in stopped]
+    return kept, [
+        (one.run.name, f"its film lasted {one.shown_s:.1f} s, others' {usual_s:.1f} s")
+        for one in stopped
+    ]
+
+
+def shown_s(
+    viewings: list[Viewing], film_s: float, tr_s: float, name: str
+) -> tuple[float, str | None]:
+    """For how long all viewers saw a film whose file lasts ``film_s``, and what is left out of the file.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the file is not what a run showed (:func:`neuroface.bold.check_film_length`).
+    """
+    runs_s = [(one.first + one.n_rows) * tr_s for one in viewings]
+    remarks = [
+        check_film_length(one.run, run_s, film_s, source=name)
+        for one, run_s in zip(viewings, runs_s)
+    ]
+    return min([film_s, *(one.shown_s for one in viewings)]), next(filter(None, remarks), None)
+
+
+def drop_short(viewings: list[Viewing], n_rows: int) -> tuple[list[Viewing], list[tuple[str, str]]]:
+    """Leave out runs that end long before their film; returns the others, and (what, why)."""
+    short = [one for one in viewings if one.n_rows < SHORT * n_rows]
+    kept = [one for one in viewings if one.n_rows >= SHORT * n_rows]
+    return kept, [
+        (one.run.name, f"its run holds {one.n_rows} of the {n_rows} volumes of the film")
+        for one in short
+    ]
