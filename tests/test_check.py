@@ -526,6 +526,22 @@ def test_memory_grows_with_jobs_and_with_the_network(study):
     )
 
 
+def test_the_work_of_a_network_is_that_of_its_layers(study):
+    _, cfg, _ = study
+    mask = np.ones((20, 20, 10), bool)
+    cfg.MODELS = ("polynomial_network", "voxel_time_cnn", "screened_ridge")
+    cfg.CNN_FILTERS, cfg.CNN_DENSE_UNITS, cfg.BATCH_SIZE = (64, 32, 32), 128, 20
+    cfg.TRAINING, cfg.TRAINING_STEPS, cfg.WINDOW_TRS = "robust", 100, 10
+    first, second, advice = check.work_of_networks(mask, 500, cfg, has_gpu=False)
+    # 4 linear units and 8 directions of 4,000 voxels; then 12 numbers to one logit.
+    assert f"polynomial_network: {100 * 20 * 3 * (12 * 4_000 + 12):.1e} " in first
+    assert "100 steps × 20 windows" in second and second.startswith("voxel_time_cnn")
+    assert "set MODELS = ('polynomial_network', 'screened_ridge')" in advice
+    assert len(check.work_of_networks(mask, 500, cfg, has_gpu=True)) == 2
+    cfg.TRAINING, cfg.EPOCHS = "paper", 150
+    assert "3,750 steps" in check.work_of_networks(mask, 500, cfg, has_gpu=True)[0]
+
+
 def test_memory_of_the_demo_is_what_was_measured(study):
     """Largest resident sizes of script 3 on the demo, two workers: 0.95 + 1.11 + 1.17 + 0.05 GB."""
     _, cfg, _ = study

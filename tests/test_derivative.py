@@ -102,6 +102,40 @@ def test_a_name_follows_its_result_and_what_a_person_added_stays(results):
     }
 
 
+@pytest.mark.parametrize(
+    ("stated", "who"),
+    [
+        ({"Name": "x", "BIDSVersion": "1.4.0", "GeneratedBy": [{"Name": "fMRIPrep"}]}, "fMRIPrep"),
+        ({"Name": "Raw", "BIDSVersion": "1.4.0"}, "the data set 'Raw'"),
+        ({"Authors": ["A"]}, ""),  # what a person wrote beforehand
+        ({"Name": "x", "GeneratedBy": [{"Name": "A study"}, {"Name": "B"}]}, ""),
+    ],
+)
+def test_a_folder_that_another_program_described_stays_as_it_is(results, stated, who):
+    root, dataset = results
+    (root / "dataset_description.json").write_text(json.dumps(stated))
+    before = {path.relative_to(root) for path in root.rglob("*")}
+    said = describe_run(root, STUDY, dataset)
+    description = json.loads((root / "dataset_description.json").read_text())
+    if who:
+        assert f"is that of {who} and stays as it is" in said and description == stated
+        assert {path.relative_to(root) for path in root.rglob("*")} == before
+    else:
+        assert said == "" and description["Name"] == "A study: results"
+        assert description.get("Authors") == stated.get("Authors")
+
+
+def test_maps_of_hemispheres_have_a_name_each(results):
+    root, dataset = results
+    for side in "LR":
+        (root / "2-maps" / f"sub-1_no-face_t_hemi-{side}.func.gii").write_text(side)
+    describe_run(root, STUDY, dataset)
+    names = sorted(path.name for path in (root / "sub-1" / "func").glob("*statmap*"))
+    stem = "sub-1_hemi-{}_space-T1w_desc-noFaceT_statmap"
+    assert names == [stem.format(side) + end for side in "LR" for end in (".func.gii", ".json")]
+    assert (root / "tpl-T1w" / "anat" / "tpl-T1w_desc-group_mask.nii.gz").exists()
+
+
 def test_what_bids_has_no_name_for_is_an_error_unless_it_is_declared(results):
     root, dataset = results
     describe_run(root, STUDY, dataset)

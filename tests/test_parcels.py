@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.bold import Labels, parcel_names, write_map, write_nifti
+from neuroface.bold.datasets import find_runs
 from neuroface.bold.images import open_header, read_mask, stream_masked
 from neuroface.bold.parcels import parcel_image, read_parcels
 from neuroface.bold.places import AFFINE
@@ -187,3 +188,19 @@ def test_a_byte_order_mark_is_no_name_and_a_blank_row_is_a_volume(tmp_path):
     names, series = read_parcels(table)
     assert names == ("V1",)
     np.testing.assert_array_equal(series[:, 0], [1.5, np.nan, 2.5])
+
+
+def test_our_own_predictions_are_no_parcels(tmp_path):
+    """A finished run in ``derivatives/``, and one named as DATASET_DIR: its tables end with _timeseries.tsv too."""
+    run = tmp_path / "derivatives" / "mine"
+    file = run / "sub-01" / "func" / "sub-01_task-film_desc-probability_timeseries.tsv"
+    file.parent.mkdir(parents=True)
+    file.write_text("tr\tprobability\n0\t0.5\n")
+    for folder in (tmp_path, run):  # as another program's table it would be taken
+        found, _ = find_runs("bids", folder, bids_filter="_timeseries", annotated=False)
+        assert [run.bold for run in found] == [file]
+    (run / "8-predictions").mkdir()
+    (run / "8-predictions" / "settings.json").write_text("{}")
+    for folder in (tmp_path, run):
+        with pytest.raises(NeuroFaceError, match="predictions of these scripts are none|no folder"):
+            find_runs("bids", folder, bids_filter="_timeseries", annotated=False)

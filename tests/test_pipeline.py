@@ -110,7 +110,7 @@ def test_the_ladder_and_the_baselines_stand_beside_the_network(tiny):
     )
     assert set(everything["linear"]) == {"linear", "linear-mean", "face-rois"}
     for split in ("window", "movie"):
-        result = everything["network"][split]
+        result = everything["networks"]["voxel_time_cnn"][split]
         intervals = result["intervals_95"]
         assert (intervals["over"], intervals["n"]) == (
             ("films", 4) if split == "movie" else ("people", 8)
@@ -120,6 +120,7 @@ def test_the_ladder_and_the_baselines_stand_beside_the_network(tiny):
         shuffled = table_of_folds(tiny.root / "3-model" / split / "shuffled-cnn")
         right = (shuffled["probability"] > 0.5) == (shuffled["label"] == "face")
         assert result["shuffled_cnn"]["accuracy"] == pytest.approx(right.mean())
+        assert result["shuffled_cnn"]["model"] == result["model"] == "voxel_time_cnn"
         assert result["cost"]["seconds"] > 0 and result["cost"]["peak_memory_gb"] > 0.1
 
 

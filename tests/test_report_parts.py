@@ -6,7 +6,11 @@ from neuroface.attribution.report import in_powers_of_ten
 from neuroface.bold.film_event import clock_of_onsets
 from neuroface.bold.group_mask import describe_overlap, plot_overlap
 from neuroface.decoding import figures
-from neuroface.decoding.training_report import intervals_against_p, shown_models
+from neuroface.decoding.training_report import (
+    describe_histories,
+    intervals_against_p,
+    shown_models,
+)
 from neuroface.face_study.films import place_in_film
 from neuroface.film import Part, box_of
 from neuroface.film.correction_page import write_correction_page
@@ -47,6 +51,31 @@ def test_two_sizes_that_differ_are_written_as_two_sizes(needed, there, said):
 )
 def test_the_reference_is_the_papers_network_wherever_it_stands_in_models(models, shown):
     assert shown_models(models) == shown
+
+
+def test_the_report_shows_the_training_of_every_network(tmp_path):
+    models = (
+        "polynomial_network",
+        "voxel_time_cnn",
+        "linear_plus",
+    )  # the last is not trained by steps
+    results, steps = {}, dict(zip(models, (40, 70, None)))
+    for model in models:
+        folder = tmp_path / "movie" / ("" if model == "voxel_time_cnn" else model)
+        folder.mkdir(parents=True, exist_ok=True)
+        results[model] = {"movie": {"cost": {}}}
+        if steps[model]:
+            cost = {"best_step": steps[model], "steps": 120, "windows_per_pass": 16}
+            results[model]["movie"]["cost"] = cost
+            (folder / "history.png").write_bytes(b"")
+    section = Section("", "")
+    describe_histories(section, tmp_path, results, ["movie"], models, "inner")
+    captions = [block["caption"] for block in section.blocks]
+    assert ["40 of 120" in captions[0], "70 of 120" in captions[1], len(captions)] == [
+        True,
+        True,
+        2,
+    ]
 
 
 def test_an_axis_needs_no_factor_of_its_own():

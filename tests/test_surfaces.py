@@ -22,7 +22,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import run_here, write_config
+from conftest import bids_errors, run_here, write_config
 from nibabel.cifti2 import BrainModelAxis, ScalarAxis, SeriesAxis
 from nilearn.datasets import load_fsaverage
 from nilearn.surface import load_surf_data, load_surf_mesh
@@ -200,6 +200,18 @@ def test_maps_are_written_in_the_space_of_the_data(dataset, mapped):
     assert isinstance(effect.header.get_axis(0), ScalarAxis)
     windows = list((folder / "5-brain-maps").rglob("*.dtseries.nii"))
     assert len(windows) == 28 == len(list((folder / "5-brain-maps").rglob("*.nii.gz")))
+
+
+def test_names_of_bids_are_those_of_the_surface_files(mapped):
+    folder = mapped[0]
+    names = {file.name for place in ("sub-*/func", "tpl-*/*") for file in folder.glob(f"{place}/*")}
+    assert not any(name.endswith(".nii.gz") for name in names)  # grids that mean nothing
+    file = folder / "sub-01" / "func" / "sub-01_space-fsLR_desc-faceIg_statmap.dtseries.nii"
+    assert file.samefile(folder / "6-averages" / "sub-01_label-face_ig.dtseries.nii")
+    assert json.loads((file.parent / "sub-01_space-fsLR_desc-faceIg_statmap.json").read_text())[
+        "Sources"
+    ]
+    assert bids_errors(folder) == []
 
 
 def test_peaks_are_vertices(mapped):

@@ -450,7 +450,7 @@ def test_single_networks_on_swapped_labels_are_compared_with_single_networks(mon
 
     monkeypatch.setattr(results, "join_folds", joined)
     cfg = SimpleNamespace(N_PERMUTATIONS_CNN=4, BASELINES=())
-    found = results._nulls(Path(), "movie", [], np.tile([0, 1], 20), [0.6, 0.7, 0.8], cfg)["null"]
+    found = results._null(Path(), "movie", [], np.tile([0, 1], 20), [0.6, 0.7, 0.8], cfg)
     assert found == {
         "n": 4,
         "mean": pytest.approx(0.65),

@@ -57,19 +57,19 @@ def tiny(tmp_path_factory):
     settings = dict(
         DATASET_DIR=str(folder / "dataset"), DATA_DIR=str(folder), RUN_NAME="tiny",
         OBSERVER_DIR=str(folder / "dataset" / "observers"), SEGMENTS=SEGMENTS, MIN_PER_CLASS=30, N_FOLDS=3,
-        MODELS=("hybrid",), EXPLAINED_MODEL="hybrid", EPOCHS=7, LEARNING_RATE=0.002, N_PERMUTATIONS=40,
+        MODELS=("hybrid",), EXPLAINED_MODEL="hybrid", EPOCHS=6, LEARNING_RATE=0.002, N_PERMUTATIONS=40,
         MODEL_OPTIONS={
-            "hybrid": {"filters": (8, 8, 16), "width": 16, "heads": 2, "depth": 1, "feed_forward": 16, "dropout": 0.1},
+            "hybrid": {"filters": (4, 8, 16), "width": 16, "heads": 2, "depth": 1, "feed_forward": 16, "dropout": 0.1},
         },
         MAP_METHODS=("occlusion-zero", "ig", "grad-cam", "attention-rollout"), BOX_VOXELS=2, BOX_STRIDE=2,
-        IG_STEPS=8, N_PERMUTATIONS_MAPS=200, TOP_VOXELS=20, N_LABEL_PERMUTATIONS=80, UNTRAINED_SEEDS=2, N_JOBS=1,
+        IG_STEPS=4, N_PERMUTATIONS_MAPS=200, TOP_VOXELS=20, N_LABEL_PERMUTATIONS=80, UNTRAINED_SEEDS=2, N_JOBS=1,
         BALANCE="moments",
     )  # fmt: skip
     config = write_config(folder / "tiny.py", **settings)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "EFFECT", 5.0)
+        patch.setattr(demo, "EFFECT", 6.0)
         demo.write_demo(
-            folder / "dataset", STUDY / "demo_regions.tsv", SEGMENTS, 42, voxel_mm=12, people=4
+            folder / "dataset", STUDY / "demo_regions.tsv", SEGMENTS, 42, voxel_mm=14, people=4
         )
     printed = {}
     for number in range(1, 8):

@@ -16,6 +16,7 @@ from neuroface.bold.images import has_places, open_image
 from neuroface.bold.parcels import ENDING, is_parcels
 from neuroface.bold.run import REGRESSORS, Run, entities_of, is_derivative, natural
 from neuroface.bold.surfaces import LEFT, RIGHT, SERIES, files_of_surface
+from neuroface.pipeline import holds_results
 
 import numpy as np
 
@@ -291,7 +292,8 @@ def bids_runs(
         missing.append(
             (
                 person.name,
-                "no *_bold.nii.gz" + (f" with {name_part!r} in its name" if name_part else ""),
+                f"no {_wanted(name_part)}"
+                + (f" with {name_part!r} in its name" if name_part else ""),
             )
         )
     return runs, missing
@@ -301,11 +303,24 @@ def _is_series(file: Path, name_part: str) -> bool:
     """Whether a file is a BOLD series that BIDS_FILTER takes; text behind ``_bold`` and parcels must be asked for."""
     if name_part.endswith(("_timeseries", ENDING)):  # tables of confounds end so too
         named = is_parcels(file) and not file.name.endswith(CONFOUND_TABLES)
-        return named and fnmatchcase(file.name, f"*{name_part}*")
+        return named and fnmatchcase(file.name, f"*{name_part}*") and not _is_result(file)
     if _is_surface_series(file, name_part):
         return True
     ends = "_bold" if "_bold" not in name_part else r"_bold(_[A-Za-z0-9]+)?"
     return bool(re.search(ends + NIFTI, file.name)) and fnmatchcase(file.name, f"*{name_part}*")
+
+
+def _wanted(name_part: str) -> str:
+    """Which files BIDS_FILTER asks for, in words."""
+    if name_part.endswith(("_timeseries", ENDING)):
+        return f"*{ENDING} of parcels (predictions of these scripts are none)"
+    return "*_bold.nii.gz"
+
+
+def _is_result(file: Path) -> bool:
+    """Whether a table lies in the results of a study, where ``_timeseries.tsv`` holds predictions."""
+    root = next((place for place in file.parents if place.name.startswith("sub-")), file).parent
+    return holds_results(root)
 
 
 def _is_surface_series(file: Path, name_part: str) -> bool:

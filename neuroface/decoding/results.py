@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from neuroface.bold import Labels
+from neuroface.decoding.architectures import DEFAULT
 from neuroface.decoding.comparison import comparison, mark_of, title_of
 from neuroface.decoding.division import Fold
 from neuroface.decoding.figures import plot_curves, plot_history, plot_results
@@ -55,7 +56,7 @@ def write_results(
     folder : the stage's folder. samples : ``samples.tsv``.
     selection : SELECTION. recipe : TRAINING, the recipe of networks.
     n_permuted : how many trainings of this architecture on relabelled events there are.
-    shuffled : whether it was also trained on voxels in random order.
+    shuffled : whether the scores of the network on voxels in random order stand with this one.
 
     Returns
     -------
@@ -180,10 +181,8 @@ def summary(
     models: tuple[str, ...],
 ) -> dict:
     """Content of ``3-model/metrics.json``: model → split → scores; the ladder of the linear models."""
-    headline, *others = models
     return {
-        "network": results[headline],
-        "other_networks": {model: results[model] for model in others},
+        "networks": {model: results[model] for model in models},
         "best": results.get(BEST, {}),
         "linear_models": {model: results[model] for model in ladders},
         "linear": ladders,
@@ -237,4 +236,5 @@ def _permuted_scores(
 def _shuffled_scores(folder: Path, split: str, folds: list[Fold], y: np.ndarray) -> dict:
     """Scores of networks that were trained on voxels in random order."""
     table, _, cost = join_folds(folder, members_of(SHUFFLED, split, folds, 1), len(y))
-    return scores(y, table["probability"].to_numpy()) | {"cost": cost}
+    found = scores(y, table["probability"].to_numpy())
+    return {"model": DEFAULT} | found | {"cost": cost}

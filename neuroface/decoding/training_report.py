@@ -34,6 +34,7 @@ def describe(
     impossible: dict,
     labels: Labels,
     *,
+    networks: tuple[str, ...],
     selection: str,
     n_permutations: int,
     n_seeds: int,
@@ -48,7 +49,7 @@ def describe(
     choices : split → fold → the chosen model, and the losses of all; see
     :func:`neuroface.decoding.best.choose`.
     impossible : split → why it is not possible.
-    selection, n_permutations, n_seeds : SELECTION, N_PERMUTATIONS, N_SEEDS. why_splits : why the
+    networks : MODELS. selection, n_permutations, n_seeds : SELECTION, N_PERMUTATIONS, N_SEEDS. why_splits : why the
     splits are these; "" if they were named.
     """
     headline_name, headline = next(iter(results.items()))
@@ -134,22 +135,35 @@ def describe(
                 f"counts at a threshold of 0.5. Right: a calibrated model lies on the diagonal; the numbers are windows per "
                 f"bin, the lines 95 % intervals, and a bin with few windows is unreliable.",
             )
-    for split in splits:
-        if (history := model_folder(folder, split, headline_name) / "history.png").exists():
-            cost = headline[split]["cost"]
-            section.figure(
-                history,
-                f"Training of the {title_of(headline_name)}, {split} folds: a thin line per fold, the mean thick. "
-                "Validation is "
-                + (
-                    "an inner part of the training set. "
-                    if selection == "inner"
-                    else "the reported fold itself. "
-                )
-                + f"Its loss was lowest after {cost['best_step']:,} of {cost['steps']:,} steps (median over folds). "
-                f"{cost['windows_per_pass']} windows went through the network at once.",
-            )
+    describe_histories(section, folder, results, splits, networks, selection)
     return section
+
+
+def describe_histories(
+    section: Section,
+    folder: Path,
+    results: dict,
+    splits: list[str],
+    networks: tuple[str, ...],
+    selection: str,
+) -> None:
+    """Show the training curves of every network."""
+    validation = {
+        "inner": "an inner part of the training set",
+        "paper": "the reported fold itself",
+    }
+    for name in networks:
+        for split in splits:
+            history = model_folder(folder, split, name) / "history.png"
+            if history.exists():
+                cost = results[name][split]["cost"]
+                section.figure(
+                    history,
+                    f"Training of the {title_of(name)}, {split} folds: a thin line per fold, the mean thick. Validation is "
+                    f"{validation[selection]}. Its loss was lowest after {cost['best_step']:,} of "
+                    f"{cost['steps']:,} steps (median over folds). {cost['windows_per_pass']} windows went through the "
+                    f"network at once.",
+                )
 
 
 def lead(splits: list[str], labels: Labels, selection: str, why_splits: str) -> str:

@@ -20,7 +20,7 @@ from neuroface.bold import (
     nndb_naming,
     not_fetched,
 )  # fmt: skip
-from neuroface.decoding import CLOSED_FORM, folds_of_all_splits
+from neuroface.decoding import CLOSED_FORM, DEFAULT, folds_of_all_splits
 from neuroface.face_study.annotation_clock import describe_annotations, why_no_window
 from neuroface.face_study.arguments import denoising, design_of, model_options, runs_of
 from neuroface.face_study.settings import FaceSettings, fold_settings, with_splits
@@ -37,6 +37,8 @@ COPIES_ON_DISK = (
 GB_OF_A_PROCESS = (
     1.0  # Python, TensorFlow and the windows in use: 0.9 to 1.1 in script 3 of the demo
 )
+PASSES = 3  # a training step costs about three forward passes
+MOST = 0.9  # share of the work from which the reference network is named as the one to leave out
 GB_PER_VOXEL = 4e-5  # of script 8: 2.1 GB at 41,489 voxels (benchmarks/sliding.py)
 
 
@@ -170,7 +172,46 @@ def check_machine(
     disk_gb = COPIES_ON_DISK * n_windows * int(mask.sum()) * cfg.WINDOW_TRS * 4 / 1e9
     gpu = "found" if HAS_GPU else "none found"
     checklist.say(f"GPU: {gpu} by {keras.backend.backend()}; use one for script 3 at full size")
+    for line in work_of_networks(mask, n_windows, cfg, HAS_GPU):
+        checklist.say(line)
     checklist.machine(disk_gb, *memory_of_scripts(mask, cfg))
+
+
+def work_of_networks(
+    mask: np.ndarray, n_windows: int, cfg: FaceSettings, has_gpu: bool
+) -> list[str]:
+    """What one training of each network costs, and MODELS without the reference network if that is nearly all of it.
+
+    Parameters
+    ----------
+    mask : (x, y, z) bool. n_windows : of the data set. cfg : MODELS, TRAINING, TRAINING_STEPS, EPOCHS, BATCH_SIZE.
+    """
+    from neuroface.decoding import builder, multiply_adds
+
+    steps = (
+        cfg.TRAINING_STEPS
+        if cfg.TRAINING == "robust"
+        else cfg.EPOCHS * -(-n_windows // cfg.BATCH_SIZE)
+    )
+    work = {
+        name: PASSES
+        * multiply_adds(builder(name, mask, cfg.WINDOW_TRS, model_options(cfg))(dtype="float32"))
+        for name in cfg.MODELS
+        if name not in CLOSED_FORM
+    }
+    lines = [
+        f"{name}: {steps * cfg.BATCH_SIZE * each:.1e} multiply-adds for one training of {steps:,} steps × "
+        f"{cfg.BATCH_SIZE} windows; script 3 trains it once for each fold and seed"
+        for name, each in work.items()
+    ]
+    others = tuple(name for name in cfg.MODELS if name != DEFAULT)
+    share = work.get(DEFAULT, 0) / max(sum(work.values()), 1)
+    if others and share > MOST and not has_gpu:
+        lines.append(
+            f"{DEFAULT}, the paper's network, is {share:.1%} of this work, and no GPU was found. It is there for reference: "
+            f"without it set MODELS = {others}"
+        )
+    return lines
 
 
 def memory_of_scripts(mask: np.ndarray, cfg: FaceSettings) -> tuple[float, str]:

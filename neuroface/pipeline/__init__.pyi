@@ -17,6 +17,7 @@ from .delimited_tables import (
 )
 from .derivative import (
     BidsName as BidsName,
+    holds_results as holds_results,
     map_name as map_name,
     mask_name as mask_name,
 )

@@ -20,6 +20,12 @@ from neuroface.pipeline.provenance import MANIFEST, ROOT, git_commit
 BIDS_VERSION = "1.11.1"
 NIFTI = ".nii.gz"
 NOT_IN_BIDS = ("_statmap", "_timeseries")
+# Endings of the files in which maps of surface data lie beside their .nii.gz.
+ON_SURFACE = (
+    ".dtseries.nii",
+    ".dscalar.nii",
+    *(f"_hemi-{side}{ending}" for side in "LR" for ending in (".func.gii", ".shape.gii")),
+)
 SUFFIXES = ("_mask", *NOT_IN_BIDS)
 
 
@@ -78,8 +84,23 @@ def camel_case(text: str) -> str:
     return "".join(words[:1] + [word[0].upper() + word[1:] for word in words[1:]])
 
 
-def describe_run(root: Path, study, dataset: Path) -> None:
-    """Write what makes a run folder a BIDS derivative.
+def holds_results(folder: Path) -> bool:
+    """Whether a folder is a run folder of a study: it has a stage with its settings."""
+    return any(folder.glob("[0-9]-*/settings.json"))
+
+
+def described_by_others(root: Path, name: str) -> str:
+    """Who described a folder in its ``dataset_description.json``; empty if nobody or the study ``name`` did."""
+    file = root / "dataset_description.json"
+    stated = read_json(file) if file.is_file() else {}
+    programs = [str(program.get("Name")) for program in stated.get("GeneratedBy", [])]
+    if name in programs or not {"BIDSVersion", "GeneratedBy"} & stated.keys():
+        return ""
+    return ", ".join(programs) or f"the data set {stated.get('Name', 'without a name')!r}"
+
+
+def describe_run(root: Path, study, dataset: Path) -> str:
+    """Write what makes a run folder a BIDS derivative, unless another program described the folder.
 
     What a person added to ``dataset_description.json`` (``Authors``, ``License``, …) stays. A README that is there
     stays too.
@@ -89,7 +110,16 @@ def describe_run(root: Path, study, dataset: Path) -> None:
     root : ``data/<RUN_NAME>``.
     study : the :class:`neuroface.pipeline.study.Study`, with its ``bids_names``.
     dataset : folder of the data set.
+
+    Returns
+    -------
+    Why the folder was not described; empty if it was.
     """
+    if others := described_by_others(root, study.name):
+        return (
+            f"{root / 'dataset_description.json'} is that of {others} and stays as it is, and results get no names of BIDS. "
+            f"For a BIDS derivative name another folder for the results"
+        )
     file = root / "dataset_description.json"
     added = read_json(file) if file.is_file() else {}
     write_json(file, added | _description(root, study.name, dataset))
@@ -99,6 +129,7 @@ def describe_run(root: Path, study, dataset: Path) -> None:
     if not (root / "README.md").exists():
         _write_text(root / "README.md", _readme(root, study))
     _write_bids_names(root, study)
+    return ""
 
 
 def _description(root: Path, pipeline: str, dataset: Path) -> dict:
@@ -170,14 +201,15 @@ def _write_bids_names(root: Path, study) -> None:
         sources: dict[str, list[str]] = {}
         for file, fields in _results(root, entry):
             desc = camel_case(entry.desc.format(**fields))
-            target = root / entry.name.format(**fields, space=space, desc=desc)
+            name = root / entry.name.format(**fields, space=space, desc=desc)
             glob = entry.sources.format(**fields)
             if (key := glob or fields.get("sub", "")) not in sources:
                 sources[key] = _sources(root, entry, glob, fields.get("sub", ""))
-            _link(file, target)
-            sidecar = target.with_name(target.name.partition(".")[0] + ".json")
-            _write_json(sidecar, _sidecar(root, entry, file, sources[key], space))
-            wanted |= {target, sidecar}
+            for own, target in _forms(file, name):
+                _link(own, target)
+                sidecar = target.with_name(target.name.partition(".")[0] + ".json")
+                _write_json(sidecar, _sidecar(root, entry, file, sources[key], space))
+                wanted |= {target, sidecar}
     for folder in (*root.glob("sub-*/func"), *root.glob("tpl-*/*")):
         for sidecar in folder.glob("*.json"):
             stem = sidecar.name.removesuffix(".json")
@@ -186,6 +218,25 @@ def _write_bids_names(root: Path, study) -> None:
                     if file != sidecar:
                         file.unlink()
                 sidecar.unlink()  # last: without it the file would count as somebody else's
+
+
+def _forms(file: Path, name: Path) -> list[tuple[Path, Path]]:
+    """The files of a result that get a BIDS name, each with it: those in the space of the data, if there are any.
+
+    Of data on the cortical surface ``<result>.nii.gz`` has a grid that means nothing. The CIFTI file beside it gets the
+    name with its own ending, the GIFTI files also ``hemi-L`` and ``hemi-R`` behind the first entity.
+    """
+    stem, first = file.name.removesuffix(NIFTI), name.name.split("_")[0]
+    forms = []
+    for ending in ON_SURFACE if file.name.endswith(NIFTI) else ():
+        own = file.with_name(stem + ending)
+        if own.exists():
+            hemisphere, dot, suffix = ending.partition(".")
+            new = name.name.removesuffix(NIFTI).replace(first, first + hemisphere, 1)
+            forms.append((own, name.with_name(new + dot + suffix)))
+    if forms and name.name.endswith(f"_mask{NIFTI}"):
+        return []  # BIDS has no name for such a mask
+    return forms or [(file, name)]
 
 
 def _is_ours(sidecar: Path, study) -> bool:
@@ -243,7 +294,9 @@ def _sidecar(root: Path, entry: BidsName, file: Path, sources: list[str], space:
         if references:
             content["SpatialReference"] = references[0]
     elif entry.name.endswith(NIFTI):
-        content["SpatialReference"] = f"bids::tpl-{space}/anat/tpl-{space}_desc-group_mask{NIFTI}"
+        mask = f"tpl-{space}/anat/tpl-{space}_desc-group_mask{NIFTI}"
+        if (root / mask).exists():
+            content["SpatialReference"] = f"bids::{mask}"
     columns = file.with_suffix(".json")
     if file.suffix == ".tsv" and columns.is_file():
         content |= read_json(columns)

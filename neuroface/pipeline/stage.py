@@ -169,7 +169,8 @@ class Stage:
         for leftover in self.folder.rglob(f"{PARTIAL}*"):
             leftover.unlink()  # left by a killed run whose unit was then made under another name
         self._mark_finished()
-        describe_run(self.root, self.study, Path(self.cfg.DATASET_DIR))
+        if why := describe_run(self.root, self.study, Path(self.cfg.DATASET_DIR)):
+            self.leave_out("description as a BIDS derivative", why)
         if self.left_out:
             section.table(["left out", "why"], self.left_out, "Left out")
         page = report.add_section(self.study, self.root, self.folder, section)
