@@ -52,7 +52,6 @@ from neuroface.bold import (
     make_group_mask,
     open_header,
     read_censor,
-    runs_of,
     spans_break,
     stretches_of_labels,
     whole_windows,
@@ -61,20 +60,26 @@ from neuroface.bold import (
     write_parcel_names,
     write_surface_space,
 )  # fmt: skip
-from neuroface.decoding import impossible_splits, with_splits
+from neuroface.decoding import impossible_splits
 from neuroface.face_study import (
     STUDY,
     FaceSettings,
     check_clock,
     check_study,
     choose_windows,
+    denoising,
     describe_annotations,
     describe_balance,
+    design_of,
     early_windows,
+    fold_settings,
+    label_events,
     labels_of,
+    runs_of,
     why_no_window,
     window_regressors,
     with_kept,
+    with_splits,
     write_demo,
     write_window_regressors,
 )
@@ -116,7 +121,7 @@ def main(participants: tuple[str, ...] = ()):
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError(why_no_window(runs, cfg))
     name_splits(stage, pd.concat(plans.values(), ignore_index=True), cfg)
-    cleaning = cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs])
+    cleaning = cleaning_lines(runs, denoising(cfg), cfg.DATASET == "bids", design_of(runs, cfg))
     for line in (*describe_trials(runs, cfg), *describe_pauses(runs), *cleaning):
         print(f"  {line}")
     mask, affine, computed = make_group_mask(stage, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
@@ -183,13 +188,13 @@ def plan_windows(
         )
     for remark in check_clock(run, shape[3], cfg):
         stage.leave_out(run.name, remark)
-    labels, (first, second) = labels_of(cfg), stretches_of_labels(run, cfg)
+    labels, (first, second) = labels_of(cfg), stretches_of_labels(run, label_events(cfg))
     for label, stretches in zip(labels, (first, second)):
         if stretches is not None and not len(stretches):
             events = " or ".join(map(repr, cfg.LABEL_EVENTS[label]))
             there = (
                 f"; it has {', '.join(map(repr, names))}"
-                if (names := event_names(run, cfg))
+                if (names := event_names(run, cfg.EVENT_COLUMN))
                 else ""
             )
             stage.leave_out(
@@ -251,7 +256,7 @@ def whole_and_clean(
         stage.leave_out(
             run.name, f"{broken.sum()} windows that span a break of the scan: the film was paused"
         )
-    cleaning = cleaning_of(run, n_volumes, cfg)
+    cleaning = cleaning_of(run, n_volumes, denoising(cfg))
     starts, volumes = whole_windows(kept, cfg.WINDOW_TRS)
     scrubbed = table["first_tr"].isin(starts[~cleaning.keeps(volumes, cfg.WINDOW_TRS)])
     scrubbed &= ~broken
@@ -275,7 +280,7 @@ def name_splits(stage: Stage, samples: pd.DataFrame, cfg) -> None:
     cfg = with_splits(cfg, samples)
     if cfg.splits_why:
         print(f"  {cfg.splits_why}")
-    for split, why in impossible_splits(samples, cfg.WINDOW_TRS, cfg).items():
+    for split, why in impossible_splits(samples, cfg.CV_SPLITS, fold_settings(cfg)).items():
         stage.leave_out(f"{split} folds", f"script 3 will stop: {why}")
 
 
@@ -290,7 +295,7 @@ def cut_windows(
     """Write a run's windows and their table; the table is written last."""
     target = windows_file(folder, run.subject, run.name)
     first_volumes = volumes_of(plans[run], run, cfg)
-    cleaning = cleaning_of(run, open_header(run.bold)[1][3], cfg)
+    cleaning = cleaning_of(run, open_header(run.bold)[1][3], denoising(cfg))
     constant = extract_windows(
         target, run.bold, mask, affine, first_volumes, cfg.WINDOW_TRS, cfg.STANDARDIZE, cleaning
     )
@@ -328,7 +333,11 @@ def name_constant_voxels(stage: Stage, runs: list[Run], n_voxels: int) -> None:
 
 def describe_trials(runs: list[Run], cfg: FaceSettings) -> list[str]:
     names = [name for names in cfg.LABEL_EVENTS.values() for name in names]
-    return list(filter(None, [joined_trials(runs, names, cfg, cfg.MIN_STRETCH_S)]))
+    return list(
+        filter(
+            None, [joined_trials(runs, names, cfg.EVENT_COLUMN, cfg.JOIN_GAP_S, cfg.MIN_STRETCH_S)]
+        )
+    )
 
 
 def in_short(section: Section, cfg: FaceSettings) -> str:

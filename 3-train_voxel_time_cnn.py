@@ -68,8 +68,10 @@ from neuroface.face_study import (
     STUDY,
     FaceSettings,
     add_confounds,
+    fold_settings,
     labels_of,
     rois_name,
+    training_settings,
     windows_of,
 )
 from neuroface.pipeline import (
@@ -92,7 +94,7 @@ def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 3, cfg, __doc__, reads=(1, 2), rules=RULES, side_results=("linear/",))
     samples, labels = check_dataset(stage.folder_of(2), cfg), labels_of(cfg)
-    folds, impossible = folds_of_all_splits(samples, cfg.WINDOW_TRS, cfg)
+    folds, impossible = folds_of_all_splits(samples, cfg.CV_SPLITS, fold_settings(cfg))
     name_fold_limits(stage, folds, cfg)
     linear = linear_models(stage, cfg)
     mask_file = stage.folder_of(1) / "group_mask.nii.gz"
@@ -121,9 +123,12 @@ def main():
     results = {name: write_all(stage.folder, name, folds, samples, labels, cfg) for name in models}
     ladders = {name: read_json(ladder_file(windows, name)) for name in linear}
     for split in cfg.CV_SPLITS:
-        write_comparison(stage.folder, results, split, labels, cfg)
-    write_json(stage.folder / "metrics.json", summary(results, ladders, impossible, cfg))
-    section = describe(stage.folder, results, ladders, choices, impossible, labels, cfg)
+        write_comparison(stage.folder, results, split, labels, cfg.SELECTION)
+    write_json(stage.folder / "metrics.json", summary(results, ladders, impossible, cfg.MODELS))
+    section = describe(
+        stage.folder, results, ladders, choices, impossible, labels, networks=cfg.MODELS, selection=cfg.SELECTION,
+        n_permutations=cfg.N_PERMUTATIONS, n_seeds=cfg.N_SEEDS, why_splits=cfg.splits_why,
+    )  # fmt: skip
     add_confounds(stage, section, samples, folds, results, ladders, cfg)
     stage.finish(f"{len(members)} fold models", section)
 
@@ -226,7 +231,8 @@ def choose_best(
     if cfg.SELECTION != "inner":
         return {}
     models = candidates(cfg.MODELS)
-    best = partial(write_best, stage.folder, folds, models, samples, cfg)
+    positive = cfg.LABELS[0]
+    best = partial(write_best, stage.folder, folds, models, samples, positive, cfg.N_SEEDS)
     chosen = partial(is_chosen, stage.folder, folds, models, cfg.N_SEEDS)
     stage.each(best, cfg.CV_SPLITS, chosen, "choices of the best model")
     return {split: read_choices(stage.folder, split) for split in cfg.CV_SPLITS}
@@ -268,7 +274,12 @@ def train_fold(
             windows, labels=permuted_labels(samples, 1, cfg.SEED + null, cfg.LABELS[0])[:, 0]
         )
     fitted = fit_fold(
-        model, windows, fold, cfg, seed_of_member(cfg.SEED, fold.number, number), order
+        model,
+        windows,
+        fold,
+        training_settings(cfg),
+        seed_of_member(cfg.SEED, fold.number, number),
+        order,
     )
     logit = predict_logits(
         logit_network(fitted.network), windows.X, cfg.INFERENCE_BATCH, fold.test, order
@@ -285,10 +296,17 @@ def write_all(
     cfg: FaceSettings,
 ) -> dict:
     """Results of a model under every split: split → content of its ``metrics.json``."""
+    is_main = model == cfg.MODELS[0]  # networks on relabelled events are of this architecture
+    # The network with shuffled voxels is the paper's: its scores stand with it, else with the first network.
+    beside = DEFAULT if DEFAULT in cfg.MODELS else cfg.MODELS[0]
+    shuffled = SHUFFLED in cfg.BASELINES and model == beside
     return {
-        split: write_results(folder, model, split, folds[split], samples, labels, cfg)
+        split: write_results(
+            folder, model, split, folds[split], samples, labels, selection=cfg.SELECTION, recipe=cfg.TRAINING,
+            n_permuted=cfg.N_PERMUTATIONS_CNN if is_main else 0, shuffled=shuffled,
+        )
         for split in cfg.CV_SPLITS
-    }
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -47,15 +47,23 @@ from neuroface.bold import read_mask
 from neuroface.decoding import (
     BEST,
     fit_fold,
-    folds_of,
     load_network,
+    make_folds,
     member_models,
     model_folder,
     permuted_labels,
     read_choices,
     save_network,
 )  # fmt: skip
-from neuroface.face_study import STUDY, FaceSettings, labels_of, windows_of
+from neuroface.face_study import (
+    STUDY,
+    FaceSettings,
+    fold_settings,
+    how_explained,
+    labels_of,
+    training_settings,
+    windows_of,
+)
 from neuroface.pipeline import (
     Rules,
     Stage,
@@ -133,7 +141,9 @@ def main():
     }
     checks = {method: study.findings(method, files[method]) for method in files}
     write_json(stage.folder / "checks.json", checks)
-    section = describe(stage.folder, files, checks, study.model_names, labels_of(cfg), cfg)
+    section = describe(
+        stage.folder, files, checks, study.model_names, labels_of(cfg), how_explained(cfg), cfg.IG_TOLERANCE
+    )  # fmt: skip
     stage.finish(f"attributions of {len(study.samples):,} windows", section)
 
 
@@ -209,14 +219,15 @@ class Study:
 
     def train_on_shuffled_labels(self, target: Path) -> None:
         """Fit the model of the first fold once more; events have swapped labels, in the same way for all viewers."""
-        cfg, X = self.cfg, open_npy(self.X_file)
+        cfg = self.cfg
         labels = permuted_labels(self.samples, 1, cfg.SEED, cfg.LABELS[0])[:, 0]
         name = next(iter(self.model_names.values()))
         windows = windows_of(
             self.dataset, self.training, self.mask_file, self.samples, [name], cfg, labels
         )
-        fold = folds_of(self.samples, cfg.HELD_OUT_SPLIT, X.shape[2], cfg)[0]
-        save_network(target, fit_fold(name, windows, fold, cfg, cfg.SEED).network)
+        fold = make_folds(self.samples, cfg.HELD_OUT_SPLIT, fold_settings(cfg))[0]
+        fitted = fit_fold(name, windows, fold, training_settings(cfg), cfg.SEED)
+        save_network(target, fitted.network)
 
     def checked_windows(self) -> pd.DataFrame:
         """A few windows, half of them of each label."""

@@ -40,7 +40,6 @@ from neuroface.bold import (
     read_mask,
     read_rois,
     regions_in_mask,
-    runs_of,
     stretches_of_labels,
     surface_space,
     unmask,
@@ -48,8 +47,21 @@ from neuroface.bold import (
     write_map,
     write_nifti,
 )  # fmt: skip
-from neuroface.decoding import BEST, folds_of, linear_pattern, model_folder, read_choices
-from neuroface.face_study import STUDY, FaceSettings, labels_of, roi_word, windows_of
+from neuroface.decoding import BEST, linear_pattern, make_folds, model_folder, read_choices
+from neuroface.face_study import (
+    STUDY,
+    FaceSettings,
+    denoising,
+    explained,
+    fold_settings,
+    group_test_settings,
+    label_events,
+    labels_of,
+    model_options,
+    roi_word,
+    runs_of,
+    windows_of,
+)
 from neuroface.maps import (
     MapTest,
     Relabelling,
@@ -161,7 +173,10 @@ def main():
             lambda part, at=null: at.null_file(part).exists(),
             "parts of the null",
         )
-    test = partial(write_test, stage.folder, maps, about, samples, *brain, cfg, tests, nulls, pairs)
+    settings = group_test_settings(cfg)
+    test = partial(
+        write_test, stage.folder, maps, about, samples, *brain, cfg.TR_S, settings, tests, nulls, pairs
+    )  # fmt: skip
     stage.each(
         test,
         contrasts,
@@ -189,7 +204,8 @@ def main():
 
 def runs_for_glm(cfg: FaceSettings) -> list[Run]:
     """Runs whose BOLD the GLM reads: those with the first label. Script 1 lists the runs that are left out."""
-    return [run for run in runs_of(cfg)[0] if len(stretches_of_labels(run, cfg)[0])]
+    conditions = label_events(cfg)
+    return [run for run in runs_of(cfg)[0] if len(stretches_of_labels(run, conditions)[0])]
 
 
 def tests_of(
@@ -208,7 +224,7 @@ def tests_of(
     training, split = stage.folder_of(3), cfg.HELD_OUT_SPLIT
     samples = read_table(model_folder(training, split, cfg.EXPLAINED_MODEL) / "predictions.tsv")
     samples["model"] = samples["fold"]
-    folds = folds_of(samples, split, cfg.WINDOW_TRS, cfg)
+    folds = make_folds(samples, split, fold_settings(cfg))
     choices = read_choices(training, split) if cfg.EXPLAINED_MODEL == BEST else {}
     models = {
         f.number: choices[str(f.number)]["model"] if choices else cfg.EXPLAINED_MODEL for f in folds
@@ -216,7 +232,7 @@ def tests_of(
     people = list(dict.fromkeys(who for who, _, _ in maps))
     tests, nulls = {}, {}
     for method in dict.fromkeys(method for _, method in contrasts):
-        tests[method] = choose_test(cfg.MAP_TEST, method, models, samples, people, cfg)
+        tests[method] = choose_test(cfg.MAP_TEST, method, models, samples, people, explained(cfg))
         if tests[method].kind == "relabel":
             of = {
                 name: (about[name], people_with(maps, about[name], method))
@@ -228,8 +244,10 @@ def tests_of(
                 stage.folder_of(2), training, mask_file, samples, [*models.values()], cfg
             )
             folder = stage.folder / "relabelled"
-            null = Relabelling(folder, method, windows, samples, folds, models, of, brain[1], cfg,
-                               pairs)  # fmt: skip
+            null = Relabelling(
+                folder, method, windows, samples, folds, models, of, brain[1], cfg.LABELS,
+                cfg.ATTRIBUTION_BASELINE, group_test_settings(cfg), model_options(cfg), pairs,
+            )  # fmt: skip
             if obstacle := null.obstacle():
                 tests[method] = MapTest("none", obstacle)
             else:
@@ -245,20 +263,22 @@ def write_pattern(
         open_npy(stage.folder_of(2) / "X.npy"),
         (samples["label"] == cfg.LABELS[0]).to_numpy(np.int8),
     )
-    folds = folds_of(samples, cfg.HELD_OUT_SPLIT, cfg.WINDOW_TRS, cfg)
+    folds = make_folds(samples, cfg.HELD_OUT_SPLIT, fold_settings(cfg))
     write_map(target, linear_pattern(X, is_first, folds).astype(np.float32), *brain, cfg.TR_S)
 
 
 def write_effects(stage: Stage, runs: list[Run], brain: Brain, cfg: FaceSettings) -> None:
     """Write the effect of the first label in a GLM: per person (the mean over runs), and the mean over people."""
     mask, affine = brain
+    modelled = label_events(cfg), cfg.NUISANCE, denoising(cfg)
     people = [tuple(part) for _, part in groupby(runs, key=lambda run: run.subject)]
 
     def effect_file(runs):
         return reference_file(stage.folder, runs[0].subject, "glm")
 
     def effect(runs):
-        mean = np.mean([effect_of_run(run, mask, affine, cfg) for run in runs], axis=0)
+        effects = [effect_of_run(run, mask, affine, *modelled) for run in runs]
+        mean = np.mean(effects, axis=0)
         write_nifti(effect_file(runs), unmask(mean[:, None], mask)[..., 0], affine)
 
     def mean_effect(target):
@@ -305,7 +325,12 @@ def summarize(
     }
     section = Section(
         "Group maps",
-        lead(tests, len({who for part in people.values() for who in part}), labels, cfg),
+        lead(
+            tests,
+            len({who for part in people.values() for who in part}),
+            labels,
+            cfg.VARIANCE_FWHM_MM,
+        ),
     )
     if tests:
         peaks = peak_table(
@@ -313,7 +338,7 @@ def summarize(
             *places_of(stage.folder_of(1), brain),
         )  # fmt: skip
         write_table(stage.folder / "peaks.tsv", peaks)
-        describe_tests(section, tests, about, peaks, roi_word(cfg), cfg)
+        describe_tests(section, tests, about, peaks, roi_word(cfg), cfg.TR_S, cfg.SPACE)
 
     regions = regions_in_mask(*brain, rois, cfg.ROI_MASKS)
     of = {
@@ -339,7 +364,7 @@ def summarize(
                 f"Share of absolute attribution ({method})",
                 stage.folder / f"roi_shares_{method}.png",
             )
-        describe_regions(section, stage.folder, shares, cfg)
+        describe_regions(section, stage.folder, shares, cfg.N_RANDOM_REGIONS)
         windows = open_npy(stage.folder_of(2) / "X.npy")
         samples = read_table(stage.folder_of(2) / "samples.tsv")
         courses = region_courses(windows, samples, regions, cfg.TR_S)

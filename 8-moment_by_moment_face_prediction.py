@@ -30,19 +30,30 @@ from neuroface import NeuroFaceError
 from neuroface.bold import (
     Run,
     cleaning_of,
+    clock_of_onsets,
     film_ahead_s,
     first_volume_s,
     open_header,
     read_mask,
-    runs_of,
     standardized_volumes,
     stretches_of_labels,
 )  # fmt: skip
 from neuroface.decoding import member_models, model_folder
-from neuroface.face_study import STUDY, FaceSettings, labels_of, show_films
+from neuroface.face_study import (
+    STUDY,
+    FaceSettings,
+    denoising,
+    fold_settings,
+    label_events,
+    labels_of,
+    live_settings,
+    runs_of,
+    show_films,
+)
 from neuroface.pipeline import Stage, read_table, run_script, write_json
 from neuroface.timeline import (
     LivePrediction,
+    RunModels,
     choose_models,
     curves_of,
     describe,
@@ -75,7 +86,7 @@ def main():
         stage.leave_out(what, why)
     used = [file for run in runs if is_predicted(stage.folder, run) for file in run.files]
     stage.take_files([file for run in runs for file in run.files], used)
-    models = choose_models(runs, folder_of_models(stage, cfg), cfg)
+    models = models_of(runs, stage, cfg)
 
     by_model = sorted(runs, key=lambda run: models[run].folds)  # so each model is loaded once
     predict = partial(predict_run, stage, models, mask, affine, cfg)
@@ -85,7 +96,7 @@ def main():
     tables = {run: read_timeline(stage.folder, run, labels) for run in runs}
     name_unpredicted(stage, tables)
     for run in runs:
-        cleaning = cleaning_of(run, open_header(run.bold)[1][3], cfg)
+        cleaning = cleaning_of(run, open_header(run.bold)[1][3], denoising(cfg))
         if not cleaning.kept.all():
             stage.leave_out(run.name, f"windows that touch one of {cleaning.lost}")
         if run.pauses and len(run.pauses) > 1:
@@ -112,12 +123,15 @@ def main():
     unseen = [run for run, result in zip(scored, results) if not result["seen_moments"]]
     curves = None
     if unseen:
-        stretches = [stretches_of_labels(run, cfg)[0] for run in unseen]
+        stretches = [stretches_of_labels(run, label_events(cfg))[0] for run in unseen]
         curves = curves_of([scored[run] for run in unseen], stretches, cfg.TR_S, cfg.MIN_STRETCH_S)
     study = {"split": cfg.HELD_OUT_SPLIT, "selection": cfg.SELECTION}
     study |= summarize(results, list(scored.values()), aucs, curves)
     write_json(stage.folder / "metrics.json", study | {"runs": list(results)})
-    draw(stage.folder, scored, results, curves, labels, cfg)
+    draw(
+        stage.folder, scored, results, curves, labels, clock_of_onsets(cfg.DATASET, cfg.FILM_EVENT),
+        cfg.PLOT_INTERVAL_S, cfg.MIN_STRETCH_S,
+    )  # fmt: skip
     section = describe(stage.folder, list(scored), results, study, labels)
     show_films(stage, section, scored, mask, affine, cfg)
     stage.finish(f"predictions of {len(runs)} runs", section)
@@ -141,6 +155,16 @@ def folder_of_models(stage: Stage, cfg: FaceSettings) -> Path:
     return model_folder(stage.folder_of(3), cfg.HELD_OUT_SPLIT, cfg.EXPLAINED_MODEL)
 
 
+def models_of(
+    runs: list[Run], stage: Stage, cfg: FaceSettings, several: bool = True
+) -> dict[Run, RunModels]:
+    """For each run, the fold models that saw the least of it."""
+    return choose_models(
+        runs, folder_of_models(stage, cfg), cfg.HELD_OUT_SPLIT, fold_settings(cfg), cfg.TR_S,
+        cfg.SMOOTH_TRS, several,
+    )  # fmt: skip
+
+
 def predictor_of(stage: Stage, fold: int, n_voxels: int, batch: int, cfg: FaceSettings):
     """Predictor that slides the fold's model over a run, ``batch`` volumes per pass."""
     files = member_models(stage.folder_of(3), cfg.HELD_OUT_SPLIT, fold, cfg.EXPLAINED_MODEL)
@@ -152,7 +176,7 @@ def predict_run(
 ) -> None:
     """Write the table of a run, one row per volume."""
     logits, n_volumes = {}, open_header(run.bold)[1][3]
-    cleaning = cleaning_of(run, n_volumes, cfg)
+    cleaning = cleaning_of(run, n_volumes, denoising(cfg))
     for fold in models[run].folds:
         predictor = predictor_of(stage, fold, int(mask.sum()), cfg.INFERENCE_BATCH, cfg)
         volumes = standardized_volumes(
@@ -164,7 +188,7 @@ def predict_run(
     predicted = models[run].join(logits)
     lag_s = cfg.LAG_S - first_volume_s(run, n_volumes, cfg.TR_S)
     table = timeline(
-        predicted["logit"].to_numpy(), *stretches_of_labels(run, cfg), cfg.TR_S, lag_s, cfg.WINDOW_TRS,
+        predicted["logit"].to_numpy(), *stretches_of_labels(run, label_events(cfg)), cfg.TR_S, lag_s, cfg.WINDOW_TRS,
         cfg.PREDICTION_AT, cfg.MIN_STRETCH_S, film_ahead_s(run, len(predicted)), run.film.duration_s if run.film else np.inf,
     )  # fmt: skip
     table["split"] = cfg.HELD_OUT_SPLIT
@@ -186,11 +210,10 @@ def follow(name: str):
             f"{target} already exists. Move it, or follow a folder with another name."
         )
     run = run_of_folder(folder)
-    models = choose_models([run], folder_of_models(stage, cfg), cfg, several=False)[run]
+    models = models_of([run], stage, cfg, several=False)[run]
     (fold,) = models.folds
-    live = LivePrediction(
-        predictor_of(stage, fold, int(mask.sum()), 1, cfg), cfg, models if run.movie else None
-    )
+    predictor = predictor_of(stage, fold, int(mask.sum()), 1, cfg)
+    live = LivePrediction(predictor, live_settings(cfg), models if run.movie else None)
     print(f"  {run.name}: fold model {fold}, {live_text(run, models)}")
     if film_begins_s(cfg.FILM_EVENT) is None:
         print(

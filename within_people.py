@@ -25,12 +25,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.bold import runs_of
 from neuroface.decoding import LEAST_CLUSTERS
-from neuroface.face_study import STUDY
+from neuroface.face_study import STUDY, FaceSettings, runs_of_people
 from neuroface.pipeline import experiment_text, read_table, run_script, write_table
 
 import pandas as pd
@@ -60,9 +58,9 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"  wrote people.tsv and mean.tsv in {folder}")
 
 
-def people_of(cfg, wanted: list[str]) -> list[str]:
+def people_of(cfg: FaceSettings, wanted: list[str]) -> list[str]:
     """The people whose runs can be used; raise if one of ``wanted`` is not among them."""
-    runs, left_out = runs_of(SimpleNamespace(**vars(cfg) | {"INCLUDE": tuple(wanted)}))
+    runs, left_out = runs_of_people(cfg, tuple(wanted))
     for what, why in left_out:
         print(f"  left out: {what}: {why}")
     people = list(dict.fromkeys(run.subject for run in runs))
@@ -71,7 +69,7 @@ def people_of(cfg, wanted: list[str]) -> list[str]:
     return people
 
 
-def write_experiment(folder: Path, person: str, cfg) -> Path:
+def write_experiment(folder: Path, person: str, cfg: FaceSettings) -> Path:
     """The experiment file of a person: that of the user, if there is one, with INCLUDE and RUN_NAME."""
     source = None
     if experiment := os.environ.get("NEUROFACE_CONFIG"):
@@ -95,7 +93,7 @@ def run_scripts(experiment: Path, person: str) -> None:
             )
 
 
-def scores_of(person: str, cfg) -> pd.DataFrame:
+def scores_of(person: str, cfg: FaceSettings) -> pd.DataFrame:
     """Scores of a person's models: columns person, split, model and SCORES."""
     tables = []
     for file in sorted(

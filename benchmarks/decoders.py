@@ -170,7 +170,7 @@ def write_data(name: str, folder: Path, stimuli: Path) -> None:
 def open_data(name: str, folder: Path):
     """Windows and folds of a data set."""
     from neuroface.decoding import Windows, write_kernel
-    from neuroface.decoding.folds import make_folds
+    from neuroface.decoding.folds import FoldSettings, make_folds
 
     samples = pd.read_csv(
         folder / "samples.tsv", sep="\t", dtype={"run": str}, keep_default_na=False
@@ -181,7 +181,11 @@ def open_data(name: str, folder: Path):
         if not windows.kernel_file(kernel).exists():
             write_kernel(windows, kernel)
     split, n_folds = ("run", 12) if name == "haxby" else ("movie", 4)
-    return windows, samples, make_folds(samples, split, n_folds, 42, window_trs=windows.X.shape[2])
+    return (
+        windows,
+        samples,
+        make_folds(samples, split, FoldSettings(n_folds, 42, windows.X.shape[2])),
+    )
 
 
 # ---------------------------------------------------------------- models
@@ -191,6 +195,7 @@ def run(name: str, model: str, seed: int, recipe: dict, folder: Path, target: Pa
     """Fit a model to all folds of a data set and store its held-out and inner logits."""
     from neuroface.decoding import fit_fold, logit_network, predict_logits
     from neuroface.decoding.models import seed_of_member
+    from neuroface.face_study import training_settings
 
     windows, samples, folds = open_data(name, folder)
     changes = {"WINDOW_TRS": windows.X.shape[2]} | change_recipe(recipe)
@@ -207,7 +212,12 @@ def run(name: str, model: str, seed: int, recipe: dict, folder: Path, target: Pa
     for fold in folds:
         architecture = "voxel_time_cnn" if model == "paper" else model
         fitted = fit_fold(
-            architecture, windows, fold, cfg, seed_of_member(42, fold.number, seed), order
+            architecture,
+            windows,
+            fold,
+            training_settings(cfg),
+            seed_of_member(42, fold.number, seed),
+            order,
         )
         logit = predict_logits(logit_network(fitted.network), windows.X, 64, fold.test, order)
         for kind, which, values in (

@@ -70,13 +70,16 @@ def settings_of(data: str, model: str, window_trs: int):
 def fit(data: str, model: str, seed: int, folder: Path) -> dict[str, float]:
     """Scores of a model on the held-out films of a draw, and its CPU seconds."""
     from neuroface.decoding import fit_fold, logit_network, predict_logits, scores, seed_of_member
+    from neuroface.face_study import training_settings
 
     windows, _, folds = decoders.open_data("", folder)
     cfg, started = settings_of(data, model, windows.X.shape[2]), time.process_time()
     logit = np.full(len(windows.y), np.nan)
     for fold in folds:
         name = "voxel_time_cnn" if model == "paper" else model
-        fitted = fit_fold(name, windows, fold, cfg, seed_of_member(42, fold.number, seed))
+        fitted = fit_fold(
+            name, windows, fold, training_settings(cfg), seed_of_member(42, fold.number, seed)
+        )
         logit[fold.test] = predict_logits(logit_network(fitted.network), windows.X, 64, fold.test)
     score = scores(windows.y.astype(int), 1 / (1 + np.exp(-logit)))
     return {

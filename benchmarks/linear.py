@@ -40,7 +40,7 @@ def write_windows(folder: Path, n_windows: int, n_voxels: int) -> None:
 
 
 def one(step: str, folder: Path) -> None:
-    from neuroface.decoding import Fold, Windows, fit_fold, write_kernel
+    from neuroface.decoding import Fold, Training, Windows, fit_fold, write_kernel
 
     X = np.load(folder / "X.npy", mmap_mode="r")
     mask = np.zeros(MASK_SIDE**3, dtype=bool)
@@ -57,12 +57,11 @@ def one(step: str, folder: Path) -> None:
         write_kernel(windows, "linear" if step.endswith("windows") else "linear-mean")
         found = {}
     else:
-        from types import SimpleNamespace
-
-        cfg = SimpleNamespace(
-            WINDOW_TRS=TRS, MODEL_OPTIONS={}, CNN_FILTERS=(1, 1, 1), CNN_DENSE_UNITS=1
-        )
-        fitted = fit_fold(step, windows, fold, cfg, 0)
+        unused = Training(
+            options={}, recipe="robust", epochs=1, steps=1, batch_size=1, learning_rate="auto", precision="float32",
+            n_jobs=1, inference_batch=1,
+        )  # fmt: skip
+        fitted = fit_fold(step, windows, fold, unused, 0)
         found = {
             "inner_accuracy": float(
                 np.mean((fitted.inner_logit > 0) == windows.y[fitted.inner_rows])

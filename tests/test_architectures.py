@@ -10,7 +10,7 @@ from neuroface.decoding.architectures import ARCHITECTURES, DEFAULT, build, buil
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.model_cost import multiply_adds, step_bytes
 from neuroface.decoding.network import (
-    binary_decoder,
+    classifier,
     load_network,
     logit_network,
     predict_logits,
@@ -200,7 +200,7 @@ def mean_over_time(
     """Logistic regression on each voxel's mean over the window; as in docs/architectures.md."""
     windows = window_input(n_voxels, window_trs)
     mean = keras.layers.Flatten()(keras.layers.AveragePooling2D((1, window_trs))(windows))
-    return binary_decoder(windows, keras.layers.Dropout(dropout)(mean))
+    return classifier(windows, keras.layers.Dropout(dropout)(mean))
 
 
 def test_an_architecture_is_one_function_and_one_name(monkeypatch):

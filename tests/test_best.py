@@ -1,7 +1,5 @@
 """The best model of each fold: chosen by inner validation windows alone, and stored like any other model."""
 
-from types import SimpleNamespace
-
 from neuroface.decoding import best
 from neuroface.decoding.fold_files import Member, files_of, is_closed_form
 from neuroface.decoding.folds import Fold
@@ -20,7 +18,6 @@ ROWS = {
 FOLDS = {"movie": [Fold(k, *map(np.array, rows), "movie") for k, rows in ROWS.items()]}
 LABELS = np.where(Y == 1, "face", "noface")
 SAMPLES = pd.DataFrame({"label": LABELS, "event": [f"e{i}" for i in range(N)], "subject": "sub-1"})
-CFG = SimpleNamespace(LABELS=("face", "noface"), N_SEEDS=1)
 MODELS = ["linear-mean", "linear", "linear_plus", "voxel_time_cnn"]
 
 
@@ -121,7 +118,7 @@ def written(tmp_path):
         tmp_path,
         {"linear-mean": (0, 4), "linear": (0, 0), "linear_plus": (0, 0), "voxel_time_cnn": (9, 0)},
     )
-    best.write_best(tmp_path, FOLDS, MODELS, SAMPLES, CFG, "movie")
+    best.write_best(tmp_path, FOLDS, MODELS, SAMPLES, "face", 1, "movie")
     return tmp_path
 
 
@@ -148,15 +145,13 @@ def test_it_is_chosen_again_when_candidates_seeds_or_files_change(written):
     assert not is_chosen(written, [*MODELS, "hybrid"]) and not is_chosen(written, n_seeds=2)
     (written / "movie" / "best" / "fold-2.keras").unlink()
     assert not is_chosen(written)
-    best.write_best(written, FOLDS, MODELS, SAMPLES, CFG, "movie")
+    best.write_best(written, FOLDS, MODELS, SAMPLES, "face", 1, "movie")
     assert is_chosen(written)
 
 
 def test_a_choice_with_more_seeds_takes_all_of_them(written):
     write_models(written, {"voxel_time_cnn": (9, 0)}, number=2)
-    best.write_best(
-        written, FOLDS, MODELS, SAMPLES, SimpleNamespace(**vars(CFG) | {"N_SEEDS": 2}), "movie"
-    )
+    best.write_best(written, FOLDS, MODELS, SAMPLES, "face", 2, "movie")
     made = {file.name for file in (written / "movie" / "best").glob("*.keras")}
     assert made == {"fold-1.keras", "fold-1_seed-2.keras", "fold-2.keras"}
     assert is_chosen(written, n_seeds=2)

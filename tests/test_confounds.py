@@ -2,10 +2,9 @@
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.bold import cleaning_lines, cleaning_of, find_runs
+from neuroface.bold import Denoising, Design, cleaning_lines, cleaning_of, find_runs
 from neuroface.bold.denoising import complete_denoise, stated_filter
 from neuroface.bold.run import Showing
 
@@ -17,13 +16,11 @@ from nilearn.signal import clean
 
 N, TR_S = 120, 2.0
 MOTION = [f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz"]
-AUTO = SimpleNamespace(
-    DATASET="bids", DENOISE="auto", HIGH_PASS_HZ=1 / 128, SMOOTHING_MM=None, TR_S=TR_S
-)
+AUTO = Denoising("auto", high_pass_hz=1 / 128, smoothing_mm=None, tr_s=TR_S)
 
 
-def settings(**changes):
-    return SimpleNamespace(**vars(AUTO) | changes)
+def denoising(denoise, **changes):
+    return replace(AUTO, denoise=denoise, **changes)
 
 
 def fmriprep_table() -> dict[str, np.ndarray]:
@@ -80,7 +77,7 @@ def test_a_strategy_is_nilearns(tmp_path, strategy, scrubbed):
         run.confounds.name == "sub-01_task-film_desc-confounds_timeseries.tsv"
         and run.confounds in run.files
     )
-    cleaning = cleaning_of(run, N, settings(DENOISE=strategy))
+    cleaning = cleaning_of(run, N, denoising(strategy))
     np.testing.assert_array_equal(np.flatnonzero(~cleaning.kept), scrubbed)
     table, sample_mask = load_confounds_strategy(str(run.bold), strategy)
     signals = np.random.default_rng(2).standard_normal((N, 4))
@@ -104,7 +101,7 @@ def test_columns_are_regressed_and_marks_scrub(tmp_path):
     table = fmriprep_table()
     run = write_derivative(tmp_path, table)
     cleaning = cleaning_of(
-        run, N, settings(DENOISE=("trans_?", "csf_derivative1", "non_steady*"), HIGH_PASS_HZ=None)
+        run, N, denoising(("trans_?", "csf_derivative1", "non_steady*"), high_pass_hz=None)
     )
     np.testing.assert_array_equal(np.flatnonzero(~cleaning.kept), [0, 1])
     assert cleaning.basis.shape == (N, 2 + 4)
@@ -140,20 +137,20 @@ def test_a_column_that_cannot_be_used_is_named(tmp_path, columns, message):
         "\n".join([lines[0] + "\tword", *(line + "\tx" for line in lines[1:])])
     )
     with pytest.raises(NeuroFaceError, match=message):
-        cleaning_of(run, N, settings(DENOISE=columns))
+        cleaning_of(run, N, denoising(columns))
 
 
 def test_a_table_of_another_run_is_refused(tmp_path):
     run = write_derivative(tmp_path, fmriprep_table())
     with pytest.raises(NeuroFaceError, match="has 119 volumes and its table of confounds 120 rows"):
-        cleaning_of(run, 119, settings(DENOISE=("csf",)))
+        cleaning_of(run, 119, denoising(("csf",)))
 
 
 @pytest.mark.parametrize("denoise", ["simple", ("csf",)])
 def test_no_table_is_said(tmp_path, denoise):
     run = write_derivative(tmp_path)
     with pytest.raises(NeuroFaceError, match='Set DENOISE to "auto"'):
-        cleaning_of(run, N, settings(DENOISE=denoise))
+        cleaning_of(run, N, denoising(denoise))
     assert cleaning_lines([run], AUTO)[-1] == "confounds at hand: none"
 
 
@@ -162,7 +159,7 @@ def test_the_aroma_strategy_is_only_for_its_series(tmp_path):
     with pytest.raises(
         NeuroFaceError, match="DENOISE = 'ica_aroma' needs the confounds of fMRIPrep.*AROMA"
     ):
-        cleaning_of(run, N, settings(DENOISE="ica_aroma"))
+        cleaning_of(run, N, denoising("ica_aroma"))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +177,7 @@ def test_other_names_of_tables_are_found(tmp_path, stem, ending):
     assert run.confounds.name == stem + ending
     assert (
         "2 confounds (csf, white_matter)"
-        in cleaning_of(run, N, settings(DENOISE=("csf", "white_matter"))).removed
+        in cleaning_of(run, N, denoising(("csf", "white_matter"))).removed
     )
 
 
@@ -206,9 +203,7 @@ def test_a_series_that_states_its_filter_is_left_as_it_is(tmp_path, bold, stated
     cleaning = cleaning_of(run, N, AUTO)
     assert (cleaning.nuisance is None) == bool(stated)
     assert cleaning.removed == ("nothing" if stated else "linear trend, 3 cosines below 0.0078 Hz")
-    assert (
-        cleaning_of(run, N, settings(DENOISE="detrend")).nuisance is not None
-    )  # whatever the name says
+    assert cleaning_of(run, N, denoising("detrend")).nuisance is not None  # whatever the name says
 
 
 def test_a_filter_in_the_sidecar_counts_too(tmp_path):
@@ -235,16 +230,19 @@ def test_nndb_and_the_demo_need_nothing_and_others_are_detrended():
 
 def test_a_design_slower_than_the_high_pass_is_named(tmp_path):
     run = write_derivative(tmp_path)
-    cfg = settings(LABELS=("face", "tree"), LAG_S=0.0)
     slow = np.array([[0.0, 120.0]])  # on for half of the run: one cycle of 240 s
     time = np.arange(N)
-    design = np.column_stack(
+    drift = np.column_stack(
         [time**0, time, *(np.cos(np.pi / N * (time + 0.5) * k) for k in (1, 2, 3))]
     )
     is_on = time < 60
-    left = is_on - design @ np.linalg.lstsq(design, is_on, rcond=None)[0]
+    left = is_on - drift @ np.linalg.lstsq(drift, is_on, rcond=None)[0]
     share = 1 - left.var() / is_on.var()
-    (line,) = [line for line in cleaning_lines([run], cfg, [slow]) if "variance" in line]
+    (line,) = [
+        line
+        for line in cleaning_lines([run], AUTO, design=Design("face", [slow], 0.0))
+        if "variance" in line
+    ]
     assert (
         line.startswith(f"{share:.0%} of the variance of 'face'")
         and "slow changes are lost; lower HIGH_PASS_HZ" in line
@@ -252,7 +250,11 @@ def test_a_design_slower_than_the_high_pass_is_named(tmp_path):
     later = replace(
         run, film=Showing(30.0)
     )  # stretches then count from the film, which begins 30 s after the run
-    assert line in cleaning_lines([later], cfg, [slow - [[30.0, 0.0]]])
+    assert line in cleaning_lines([later], AUTO, design=Design("face", [slow - [[30.0, 0.0]]], 0.0))
     fast = np.column_stack([np.arange(0, 240, 24.0), np.full(10, 12.0)])
-    (line,) = [line for line in cleaning_lines([run], cfg, [fast]) if "variance" in line]
+    (line,) = [
+        line
+        for line in cleaning_lines([run], AUTO, design=Design("face", [fast], 0.0))
+        if "variance" in line
+    ]
     assert "slow" not in line and int(line.split("%")[0]) < 10

@@ -2,10 +2,9 @@
 
 import json
 import re
-from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.decoding import confound_scores, folds_of
+from neuroface.decoding import FoldSettings, confound_scores, make_folds
 from neuroface.film import (
     imbalance,
     match_windows,
@@ -156,8 +155,7 @@ def test_scores_are_those_of_scikit_learn():
         subject=samples["movie"], run="1", first_tr=np.tile(np.arange(60) * 20, 4)
     )
     samples["event"] = samples["movie"] + samples["first_tr"].astype(str)
-    cfg = SimpleNamespace(N_FOLDS=2, SEED=42, EMBARGO_TRS=10, SELECTION="paper")
-    folds = {"movie": folds_of(samples, "movie", 10, cfg)}
+    folds = {"movie": make_folds(samples, "movie", FoldSettings(2, 42, 10, 10, "paper"))}
     y = (samples["label"] == "face").to_numpy(int)
     rng = np.random.default_rng(0)
     features = pd.DataFrame(

@@ -2,10 +2,15 @@
 
 import re
 import warnings
-from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.decoding.folds import folds_of_all_splits, groups_of, impossible_splits, make_folds
+from neuroface.decoding.folds import (
+    FoldSettings,
+    folds_of_all_splits,
+    groups_of,
+    impossible_splits,
+    make_folds,
+)
 
 import numpy as np
 import pandas as pd
@@ -47,7 +52,7 @@ def samples():
 
 def folds_of(samples, split, **options):
     options = {"n_folds": 4, "seed": 42, "window_trs": WINDOW_TRS} | options
-    return make_folds(samples, split, **options)
+    return make_folds(samples, split, FoldSettings(**options))
 
 
 @pytest.mark.parametrize(
@@ -249,18 +254,14 @@ def test_an_embargo_that_leaves_no_training_window_makes_event_folds_impossible_
     people, runs
 ):
     """Field log, row 1: IndexError in _rarer_class. 13 volumes from block to block, an embargo of 5 + 10."""
-    cfg = SimpleNamespace(
-        CV_SPLITS=("subject",), N_FOLDS=min(people, 3), SEED=42, EMBARGO_TRS=10, SELECTION="inner"
-    )
-    folds, impossible = folds_of_all_splits(block_design(people, runs), 5, cfg)
-    assert len(folds["subject"]) == cfg.N_FOLDS
+    given = FoldSettings(min(people, 3), 42, window_trs=5, embargo_trs=10)
+    folds, impossible = folds_of_all_splits(block_design(people, runs), ("subject",), given)
+    assert len(folds["subject"]) == given.n_folds
     assert re.search(
         r"its training set (is empty.*5 \+ 10 volumes|has 1 'n?o?face' window)", impossible["event"]
     )
     with pytest.raises(NeuroFaceError, match="'event'"):
-        folds_of_all_splits(
-            block_design(people, runs), 5, SimpleNamespace(**vars(cfg) | {"CV_SPLITS": ("event",)})
-        )
+        folds_of_all_splits(block_design(people, runs), ("event",), given)
 
 
 def test_messages_name_labels_as_the_settings_do():
@@ -285,11 +286,8 @@ def film_in_runs(n_runs):
     )  # fmt: skip
 
 
-def settings(**changed):
-    defaults = dict(
-        CV_SPLITS=("window", "movie"), N_FOLDS=4, SEED=42, EMBARGO_TRS=10, SELECTION="inner"
-    )
-    return SimpleNamespace(**defaults | changed)
+SETTINGS = FoldSettings(4, 42, WINDOW_TRS, embargo_trs=10)
+BOTH, PARTS = ("window", "movie"), ("window", "part")
 
 
 @pytest.mark.parametrize(("n_runs", "n_folds"), [(2, 2), (3, 3), (8, 4)])
@@ -309,7 +307,7 @@ def test_part_folds_hold_a_part_out_for_all_its_viewers(n_runs, n_folds):
 
 def test_movie_folds_of_one_film_are_not_possible_and_the_message_names_those_that_are():
     """Script 1 says it, before hours of work."""
-    why = impossible_splits(film_in_runs(2), WINDOW_TRS, settings())
+    why = impossible_splits(film_in_runs(2), BOTH, SETTINGS)
     assert list(why) == ["movie"]
     assert (
         'CV_SPLITS = ("window", "part") and HELD_OUT_SPLIT = "part" hold out one of 2 parts'
@@ -318,22 +316,18 @@ def test_movie_folds_of_one_film_are_not_possible_and_the_message_names_those_th
     one_run = film_in_runs(1)
     assert (
         'HELD_OUT_SPLIT = "event" hold out moments'
-        in impossible_splits(one_run, WINDOW_TRS, settings())["movie"]
+        in impossible_splits(one_run, BOTH, SETTINGS)["movie"]
     )
     with pytest.raises(NeuroFaceError, match="Split 'part' has 1 group:"):
         folds_of(one_run, "part")
-    assert (
-        impossible_splits(film_in_runs(2), WINDOW_TRS, settings(CV_SPLITS=("window", "part"))) == {}
-    )
+    assert impossible_splits(film_in_runs(2), PARTS, SETTINGS) == {}
 
 
 def test_where_each_film_is_one_part_the_ladder_has_no_further_rung(samples):
     whole = samples.assign(stimulus=samples["movie"])
-    folds, impossible = folds_of_all_splits(whole, WINDOW_TRS, settings())
+    folds, impossible = folds_of_all_splits(whole, BOTH, SETTINGS)
     assert "part" not in folds | impossible and "movie" in folds
-    folds, impossible = folds_of_all_splits(
-        film_in_runs(2), WINDOW_TRS, settings(CV_SPLITS=("window", "part"))
-    )
+    folds, impossible = folds_of_all_splits(film_in_runs(2), PARTS, SETTINGS)
     assert "part" in folds and "movie" in impossible
 
 

@@ -7,12 +7,14 @@ import time
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
+from neuroface.bold import Denoising
 from neuroface.bold.images import read_mask, read_masked
 from neuroface.decoding.fold_files import model_file
 from neuroface.decoding.network import load_network, logit_network
 from neuroface.pipeline.files import read_json, read_table
 from neuroface.timeline.follow import (
     LivePrediction,
+    LiveSettings,
     LiveStandardizer,
     follow_volumes,
     live_line,
@@ -291,12 +293,12 @@ class MeanVoxel:
 
 
 def live_rows(volumes, film_event=None, denoise="none"):
-    cfg = SimpleNamespace(
-        DENOISE=denoise, STANDARDIZE="zscore", FOLLOW_BASELINE_TRS=15, FILM_EVENT=film_event, TR_S=2.0, LAG_S=4.0,
-        WINDOW_TRS=5, PREDICTION_AT=0.5, HIGH_PASS_HZ=None,
+    settings = LiveSettings(
+        window_trs=5, lag_s=4.0, prediction_at=0.5, standardize="zscore", film_event=film_event, baseline_trs=15,
+        denoising=Denoising(denoise, high_pass_hz=None, smoothing_mm=None, tr_s=2.0),
     )  # fmt: skip
     saw_everything = SimpleNamespace(folds=(1,), saw=lambda fold, n_trs: np.ones(n_trs, bool))
-    live = LivePrediction(MeanVoxel(), cfg, saw_everything)
+    live = LivePrediction(MeanVoxel(), settings, saw_everything)
     return [row for volume in volumes for row in live.push(volume, time.monotonic())], live
 
 

@@ -3,7 +3,7 @@
 from neuroface import NeuroFaceError
 from neuroface.attribution.heat_maps import AttentionRollout, GradCAM, rollout
 from neuroface.decoding.layers import ToVolumes, VolumeConv3D, bounding_box
-from neuroface.decoding.network import binary_decoder, window_input
+from neuroface.decoding.network import classifier, window_input
 from neuroface.decoding.rivals import attended
 from neuroface.pipeline.backend import keras
 
@@ -25,7 +25,7 @@ def network(*layers):
     x = windows = window_input(VOXELS, TRS)
     for layer in layers:
         x = layer(x)
-    return binary_decoder(windows, x)
+    return classifier(windows, x)
 
 
 def explain(method, windows):
@@ -82,7 +82,7 @@ def test_rollout_finds_the_volume_that_all_others_attend_to():
     inputs = window_input(VOXELS, TRS)
     tokens = keras.layers.Reshape((TRS, VOXELS))(keras.layers.Permute((2, 1, 3))(inputs))
     attention = keras.layers.MultiHeadAttention(1, 1, attention_axes=(1,))
-    model = binary_decoder(
+    model = classifier(
         inputs, keras.layers.Flatten()(attention(tokens, tokens, return_attention_scores=True)[0])
     )
     weights = [np.zeros_like(w) for w in attention.get_weights()]
@@ -107,7 +107,7 @@ def test_rollout_over_places_lies_where_attention_goes(windows):
         VolumeConv3D(4, 2, strides=2)(ToVolumes(bounding_box(MASK))(inputs))
     )
     x = keras.layers.Reshape((TRS, 32))(x + attended(x, 2, 0.0, (2,), "attention_over_space"))
-    model = binary_decoder(
+    model = classifier(
         inputs, keras.layers.Flatten()(attended(x, 2, 0.0, (1,), "attention_over_time_1"))
     )
     method = AttentionRollout(model, 4)

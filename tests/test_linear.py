@@ -2,7 +2,7 @@
 
 from neuroface.decoding import linear
 from neuroface.decoding.calibration import calibration_slope
-from neuroface.decoding.folds import Fold, make_folds
+from neuroface.decoding.folds import Fold, FoldSettings, make_folds
 
 import numpy as np
 import pandas as pd
@@ -113,7 +113,7 @@ def test_planted_signal_is_found_and_noise_is_not(X):
         }
     )  # fmt: skip
     y = (samples["label"] == "face").to_numpy(np.int8)
-    folds = make_folds(samples, "window", 4, 1, window_trs=TRS)
+    folds = make_folds(samples, "window", FoldSettings(4, 1, TRS))
     planted = X + 1.5 * y[:, None, None] * (np.arange(VOXELS) < 5)[None, :, None]
     accuracy = {}
     for name, data in (("planted", planted.astype(np.float32)), ("noise", X)):

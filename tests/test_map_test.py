@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.bold import Labels
-from neuroface.decoding.folds import make_folds
+from neuroface.decoding.folds import FoldSettings, make_folds
 from neuroface.decoding.linear import solve, solve_each
 from neuroface.decoding.second_order import logits_of, parameters, solve_second_order
 from neuroface.maps import relabelling
 from neuroface.maps.group import Contrast, contrasts_of
-from neuroface.maps.map_test import MapTest, choose_test
+from neuroface.maps.map_test import Explained, MapTest, choose_test
 from neuroface.maps.people import test_of_contrast as of_contrast
 from neuroface.maps.refits import Refits, second_path, swapped_labels
 from neuroface.maps.relabelling import blocks_of_maps, group_statistics, parts_of
@@ -50,7 +50,7 @@ def windows(
 def study():
     """Windows, their table with the fold that explains each, folds, five labellings, and the kernel of whole windows."""
     X, samples = windows()
-    folds = make_folds(samples, "movie", 4, 0, window_trs=N_TRS)
+    folds = make_folds(samples, "movie", FoldSettings(4, 0, N_TRS))
     for fold in folds:
         samples.loc[fold.test, "model"] = fold.number
     people = list(samples["subject"].unique())
@@ -261,18 +261,16 @@ def test_statistics_of_refits_are_t_tests_of_the_scaled_maps(study, fits):
 
 # ---------------------------------------------------------------- which test
 
-CFG = SimpleNamespace(EXPLAIN="held-out", ATTRIBUTION_BASELINE="zero", SMOOTHGRAD_DRAWS=0)
+EXPLAINED = Explained("held-out", baseline="zero", smooth_draws=0)
 CLOSED, NETWORK = {1: "linear", 2: "linear_plus"}, {1: "linear", 2: "voxel_time_cnn"}
 
 
-def choose(wanted="auto", method="ig", models=CLOSED, films=10, all_films=False, **settings):
+def choose(wanted="auto", method="ig", models=CLOSED, films=10, all_films=False, **changed):
     _, samples = windows(films, n_viewers=1, n_events=2)
     if all_films:
         samples["subject"] = "sub-" + (samples.index % 7).astype(str)
     people = list(samples["subject"].unique())
-    return choose_test(
-        wanted, method, models, samples, people, SimpleNamespace(**vars(CFG) | settings)
-    )
+    return choose_test(wanted, method, models, samples, people, EXPLAINED._replace(**changed))
 
 
 def test_the_observed_labels_are_treated_as_the_swapped_ones_are(study):
@@ -301,7 +299,7 @@ def test_the_observed_labels_are_treated_as_the_swapped_ones_are(study):
 
 def test_models_in_closed_form_are_refitted_whatever_people_saw():
     assert choose() == choose(films=4) == choose(all_films=True) == MapTest("relabel")
-    assert choose(method="gradient-x-input", ATTRIBUTION_BASELINE="training mean").kind == "relabel"
+    assert choose(method="gradient-x-input", baseline="training mean").kind == "relabel"
 
 
 def test_films_are_flipped_where_there_are_six_and_people_saw_one():
@@ -309,8 +307,8 @@ def test_films_are_flipped_where_there_are_six_and_people_saw_one():
         choose(models=NETWORK).kind == "flip films"
         and "voxel_time_cnn" in choose(models=NETWORK).why
     )
-    assert choose(SMOOTHGRAD_DRAWS=3).kind == choose(method="occlusion").kind == "flip films"
-    assert choose(ATTRIBUTION_BASELINE="other class").kind == "flip films"
+    assert choose(smooth_draws=3).kind == choose(method="occlusion").kind == "flip films"
+    assert choose(baseline="other class").kind == "flip films"
 
 
 def test_there_is_no_p_where_no_test_is_valid():
@@ -318,7 +316,7 @@ def test_there_is_no_p_where_no_test_is_valid():
     assert (
         four.kind
         == all_films.kind
-        == choose(EXPLAIN="best fold").kind
+        == choose(explain="best fold").kind
         == choose("none").kind
         == "none"
     )

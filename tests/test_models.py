@@ -1,12 +1,11 @@
 """Linear and second-order models as Keras fold models: weights, files, exact attributions."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 from neuroface.attribution.explainers import Explainer, Recipe
 from neuroface.attribution.integrated_gradients import IntegratedGradients, rule_for
 from neuroface.decoding import closed_form, linear, models
-from neuroface.decoding.architectures import builder_of, learning_rates
+from neuroface.decoding.architectures import builder, learning_rates
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.network import (
     build_network,
@@ -28,10 +27,10 @@ N, MASK, TRS = 48, np.ones((3, 3, 3), dtype=bool), 5
 VOXELS = 27
 ROIS = np.arange(VOXELS) % 4 == 0
 NAMES = ("linear", "linear-mean", "face-rois", "screened_ridge", "linear_plus")
-CFG = SimpleNamespace(
-    WINDOW_TRS=TRS, MODEL_OPTIONS={"linear_plus": {"units": 4}}, CNN_FILTERS=(2, 2, 2), CNN_DENSE_UNITS=4,
-    TRAINING="robust", TRAINING_STEPS=24, LEARNING_RATE="auto", BATCH_SIZE=8, PRECISION="float32", N_JOBS=1,
-    INFERENCE_BATCH=16, EPOCHS=2,
+OPTIONS = {"linear_plus": {"units": 4}, "voxel_time_cnn": {"filters": (2, 2, 2), "dense_units": 4}}
+TRAINING = models.Training(
+    options=OPTIONS, recipe="robust", epochs=2, steps=24, batch_size=8, learning_rate="auto",
+    precision="float32", n_jobs=1, inference_batch=16,
 )  # fmt: skip
 IG = Recipe(method="ig", occlusion_trs=2, smooth_noise=0.1, batch=8, seed=7)
 
@@ -64,7 +63,7 @@ def windows(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fitted(windows):
-    return {name: models.fit_fold(name, windows, fold(), CFG, 3) for name in NAMES}
+    return {name: models.fit_fold(name, windows, fold(), TRAINING, 3) for name in NAMES}
 
 
 def logits(network, X):
@@ -97,8 +96,8 @@ def test_regions_leave_the_rest_of_the_brain_without_a_weight(fitted):
 
 def test_labels_in_place_of_the_stored_ones_are_fitted(windows):
     other = 1 - windows.y
-    mine = models.fit_fold("linear", replace(windows, labels=other), fold(), CFG, 3).network
-    theirs = models.fit_fold("linear", windows, fold(), CFG, 3).network
+    mine = models.fit_fold("linear", replace(windows, labels=other), fold(), TRAINING, 3).network
+    theirs = models.fit_fold("linear", windows, fold(), TRAINING, 3).network
     np.testing.assert_allclose(logits(mine, windows.X), -logits(theirs, windows.X), atol=1e-4)
 
 
@@ -145,8 +144,8 @@ def test_a_trained_network_is_calibrated_on_inner_windows_that_did_not_choose_it
 
     models_train = models.train_network
     monkeypatch.setattr(models, "train_network", train)
-    cfg = SimpleNamespace(**vars(CFG) | {"TRAINING": training})
-    found = models.fit_fold("voxel_time_cnn", windows, fold(), cfg, 3)
+    settings = replace(TRAINING, recipe=training)
+    found = models.fit_fold("voxel_time_cnn", windows, fold(), settings, 3)
     rows = fold().validation
     y, at_each_step = windows.y[rows], trained[0].validation_logits
     assert at_each_step.shape == (len(found.history), len(rows))
@@ -160,7 +159,7 @@ def test_a_trained_network_is_calibrated_on_inner_windows_that_did_not_choose_it
 
 def test_a_network_without_inner_windows_is_not_calibrated(windows):
     paper = replace(fold(), validation=fold().test)
-    found = models.fit_fold("voxel_time_cnn", windows, paper, CFG, 3)
+    found = models.fit_fold("voxel_time_cnn", windows, paper, TRAINING, 3)
     assert "temperature" not in found.cost
     np.testing.assert_allclose(
         found.inner_logit, logits(found.network, windows.X)[paper.test], atol=1e-4
@@ -240,7 +239,7 @@ def test_the_networks_logit_is_the_formula(windows, fitted):
 
 
 def test_the_gates_of_a_polynomial_network_are_in_the_weights_that_are_stored(windows):
-    network, rng = builder_of("polynomial_network", MASK, CFG)(), np.random.default_rng(2)
+    network, rng = builder("polynomial_network", MASK, TRS, OPTIONS)(), np.random.default_rng(2)
     network.set_weights([rng.standard_normal(w.shape) for w in network.get_weights()])
     plain = without_gates(network)
     assert closed_form.is_closed_form_network(plain)
@@ -261,10 +260,10 @@ def test_a_polynomial_network_reads_a_product_that_no_linear_model_can(tmp_path)
     of_product = Fold(1, rows[:120], rows[120:160], rows[160:], "window")
     made = models.Windows(tmp_path, tmp_path, MASK, rows.astype(str), np.full(n, "sub-1"), {})
     models.write_kernel(made, "linear")
-    cfg = SimpleNamespace(**vars(CFG) | {"TRAINING_STEPS": 120})
+    settings = replace(TRAINING, steps=120)
     right = {}
     for name in ("polynomial_network", "linear"):
-        network = models.fit_fold(name, made, of_product, cfg, 3).network
+        network = models.fit_fold(name, made, of_product, settings, 3).network
         right[name] = np.mean((logits(network, X)[160:] > 0) == y[160:])
     assert right["polynomial_network"] > 0.95 and right["linear"] < 0.7
 

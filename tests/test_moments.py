@@ -1,7 +1,7 @@
 """One moment of a film is one moment for all its viewers, whatever the session, the number of the run or small shifts."""
 
 from neuroface.bold import Run, events_of
-from neuroface.decoding.folds import make_folds
+from neuroface.decoding.folds import FoldSettings, make_folds
 from neuroface.decoding.uncertainty import permuted_labels
 
 import numpy as np
@@ -64,7 +64,7 @@ def test_viewers_share_their_moments(names, jitter_s):
 def test_no_moment_is_on_two_sides_of_an_event_fold(names, embargo_trs):
     samples = study(names, 0.5)
     onset = samples["onset_s"].to_numpy()
-    for fold in make_folds(samples, "event", 4, 0, window_trs=5, embargo_trs=embargo_trs):
+    for fold in make_folds(samples, "event", FoldSettings(4, 0, 5, embargo_trs)):
         distance = np.abs(onset[fold.train][:, None] - onset[fold.test][None]).min()
         assert distance > EVERY_S - 2
 

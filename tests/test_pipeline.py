@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from neuroface.bold.datasets import find_runs
+from neuroface.face_study import fold_settings
 from neuroface.timeline.models import choose_models
 
 import nibabel as nib
@@ -355,8 +356,10 @@ def test_the_report_is_one_file_that_needs_no_network(tiny):
 def test_a_fold_that_chose_its_models_epoch_counts_as_seen(tiny, selection, seen):
     runs, _ = find_runs("demo", tiny.dataset, events=("face",))
     cfg = load_settings(ROOT / "config.py", tiny.config)
-    cfg.SELECTION, cfg.HELD_OUT_SPLIT = selection, "movie"
-    for models in choose_models(runs, tiny.root / "3-model" / "movie" / "best", cfg).values():
+    cfg.SELECTION = selection
+    for models in choose_models(
+        runs, tiny.root / "3-model" / "movie" / "best", "movie", fold_settings(cfg), cfg.TR_S, 1
+    ).values():
         assert models.seen == dict.fromkeys(
             ("seen_moments", "seen_run", "seen_person", "seen_film"), seen
         )

@@ -1,7 +1,6 @@
 """Parts of the report and of --check that a reader would misread: each was found by reading a page."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 from neuroface.attribution.report import in_powers_of_ten
 from neuroface.bold.film_event import clock_of_onsets
@@ -70,8 +69,7 @@ def test_the_report_shows_the_training_of_every_network(tmp_path):
             results[model]["movie"]["cost"] = cost
             (folder / "history.png").write_bytes(b"")
     section = Section("", "")
-    cfg = SimpleNamespace(MODELS=models, SELECTION="inner")
-    describe_histories(section, tmp_path, results, ["movie"], cfg)
+    describe_histories(section, tmp_path, results, ["movie"], models, "inner")
     captions = [block["caption"] for block in section.blocks]
     assert ["40 of 120" in captions[0], "70 of 120" in captions[1], len(captions)] == [
         True,
@@ -116,7 +114,7 @@ def test_it_says_how_many_of_all_timelines_it_shows(tmp_path):
 
 def test_seconds_are_those_of_the_run_where_nothing_says_when_the_film_began():
     clocks = [
-        clock_of_onsets(SimpleNamespace(DATASET=dataset, FILM_EVENT=event))
+        clock_of_onsets(dataset, event)
         for dataset, event in (("bids", None), ("bids", 0.0), ("bids", "film"), ("nndb-v1", None))
     ]
     assert clocks == ["run", "film", "film", "film"]

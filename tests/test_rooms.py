@@ -16,7 +16,7 @@ ROOMS = ("pipeline", "bold", "film", "decoding", "attribution", "maps", "timelin
 SCRIPTS = sorted(ROOT.glob("[0-8]-*.py"))
 OF_STUDIES = sorted((ROOT / "studies").rglob("*.py"))
 STUDY_SCRIPTS = [path for path in OF_STUDIES if path.name[0].isdigit()]
-COMMANDS = [*SCRIPTS, *OF_STUDIES, ROOT / "neuroface" / "manifest.py"]
+COMMANDS = [*SCRIPTS, *OF_STUDIES, ROOT / "within_people.py", ROOT / "neuroface" / "manifest.py"]
 OUTSIDE = [
     *COMMANDS,
     ROOT / "neuroface" / "__main__.py",
@@ -187,6 +187,33 @@ def test_pipeline_knows_no_brain():
     text = "".join(path.read_text() for path in modules_of("pipeline")).lower()
     for word in ("voxel", "nibabel.", "nilearn.", "import nibabel", "haemodynamic"):
         assert word not in text, word
+
+
+def names_that_hold_values(node: ast.AST) -> list[str]:
+    """Arguments of a function, the field of a dataclass, or an attribute."""
+    if isinstance(node, (ast.FunctionDef, ast.Lambda)):
+        given = node.args
+        return [arg.arg for arg in given.posonlyargs + given.args + given.kwonlyargs]
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return [node.target.id]
+    return [node.attr] if isinstance(node, ast.Attribute) else []
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if room not in ("pipeline", "face_study")])
+def test_a_room_takes_arguments_and_not_all_settings(room):
+    """So a signature says what a function depends on, and a study with other settings can call it."""
+    for path in modules_of(room):
+        for node in ast.walk(ast.parse(path.read_text())):
+            place = f"{path}, line {getattr(node, 'lineno', 0)}"
+            assert not {"cfg", "_cfg"} & set(names_that_hold_values(node)), place
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                assert node.value.id != "settings" or not node.attr.isupper(), place
+
+
+def test_no_product_code_makes_up_settings():
+    """``SimpleNamespace(**vars(cfg) | …)`` gives a function a setting that no file holds."""
+    for path in [*COMMANDS, *(ROOT / "neuroface").rglob("*.py")]:
+        assert not re.search(r"SimpleNamespace\(\s*\*\*\s*vars\(", path.read_text()), path
 
 
 def test_importing_a_room_loads_neither_keras_nor_nilearn():

@@ -1,7 +1,5 @@
 """Ridge regression on screened voxels: choice in inner folds only, the same as scikit-learn's, exact attributions."""
 
-from types import SimpleNamespace
-
 from neuroface.decoding import linear, models, screened
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.network import logit_network, predict_logits
@@ -14,6 +12,11 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 
 N, VOXELS, TRS = 60, 200, 3
+# Ridge regression uses none of these.
+TRAINING = models.Training(
+    options={}, recipe="robust", epochs=1, steps=1, batch_size=1, learning_rate="auto", precision="float32",
+    n_jobs=1, inference_batch=1,
+)  # fmt: skip
 ROWS = np.arange(N)
 TRAIN, VALIDATION, TEST = ROWS[:30], ROWS[30:45], ROWS[45:]
 FURTHER = (
@@ -101,7 +104,7 @@ def test_the_stored_network_gives_these_logits_and_nothing_outside_the_screen(tm
     mask = np.ones((VOXELS, 1, 1), dtype=bool)
     windows = models.Windows(tmp_path, tmp_path, mask, ROWS.astype(str), ROWS.astype(str), {})
     models.write_kernel(windows, "linear")
-    fitted = models.fit_fold("screened_ridge", windows, FOLD, SimpleNamespace(), seed=1)
+    fitted = models.fit_fold("screened_ridge", windows, FOLD, TRAINING, seed=1)
     found = fit(X, y)
     np.testing.assert_allclose(
         predict_logits(logit_network(fitted.network), X, 16), logits_of(X, found), atol=1e-4
@@ -183,12 +186,10 @@ def test_refitted_models_have_the_weights_of_the_networks(tmp_path):
     windows = models.Windows(tmp_path, tmp_path, mask, ROWS.astype(str), ROWS.astype(str), {})
     models.write_kernel(windows, "linear")
     labels = np.column_stack([y, np.random.default_rng(4).permutation(y)])
-    fits = refits.refit(
-        "screened_ridge", windows, FOLD, labels, np.zeros(N), at=0.5, cfg=SimpleNamespace()
-    )
+    fits = refits.refit("screened_ridge", windows, FOLD, labels, np.zeros(N), at=0.5, options={})
     for column in range(2):
         np.save(tmp_path / "y.npy", labels[:, column])
-        network = models.fit_fold("screened_ridge", windows, FOLD, SimpleNamespace(), 1).network
+        network = models.fit_fold("screened_ridge", windows, FOLD, TRAINING, 1).network
         stored = np.asarray(network.get_layer("logit").get_weights()[0]).reshape(VOXELS, TRS)
         for voxels in (slice(0, 50), slice(50, VOXELS)):
             weights = relabelling.weights_of(X[:, voxels], fits, voxels)

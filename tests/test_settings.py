@@ -464,6 +464,8 @@ NOT_STAMPED = {
 }
 NOT_STAMPED |= {"FOLLOW_BASELINE_TRS", "FOLLOW_IDLE_S"}  # a live session is no result of the study
 NOT_STAMPED |= {"DASK_SCHEDULER", "RAW_DIR"}
+# Where annotations lie that the data set lacks; the files that are used are stamped by their content.
+NOT_STAMPED |= {"FILM_DIR"}
 NOT_STAMPED |= {"splits_why"}  # a sentence on CV_SPLITS
 # Script 1 only hands the ROI table on to the demo data set, which keeps a copy; windows do not
 # depend on it. Of SPACE script 1 reads whether people may share a mask; it says which splits will
@@ -473,8 +475,8 @@ NOT_STAMPED_BY[1] |= {"HELD_OUT_SPLIT"}  # scripts 1 and 2 only say which split 
 # Its --check computes the memory and the work of the networks.
 NOT_STAMPED_BY[1] |= {"MODELS", "MODEL_OPTIONS", "CNN_FILTERS", "CNN_DENSE_UNITS", "BATCH_SIZE"}
 NOT_STAMPED_BY[1] |= {"TRAINING", "TRAINING_STEPS", "EPOCHS"}
-# viewer.html of script 8 lies beside the results, and shows maps and pictures that are there.
-NOT_STAMPED_BY[8] = {"ATTRIBUTION_METHODS", "FILM_DIR"}
+# viewer.html of script 8 lies beside the results, and shows maps that are there.
+NOT_STAMPED_BY[8] = {"ATTRIBUTION_METHODS"}
 OF_THIS_PACKAGE = "neuroface."
 
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.decoding.folds import folds_of_all_splits
-from neuroface.decoding.split_choice import strictest_first, with_splits
+from neuroface.decoding.split_choice import strictest_first
 from neuroface.decoding.training_report import lead
-from neuroface.face_study import STUDY, FaceSettings, labels_of
+from neuroface.face_study import STUDY, FaceSettings, fold_settings, labels_of, with_splits
 from neuroface.pipeline import Rules
 from neuroface.pipeline.stamp import compare_own, compare_upstream
 
@@ -57,9 +57,8 @@ def test_the_split_fits_the_design_and_all_of_its_folds_can_be_made(design):
     cfg = with_splits(settings(), samples)
     assert (cfg.HELD_OUT_SPLIT, cfg.CV_SPLITS) == (split, ("window", split))
     assert f"CV_SPLITS = ('window', '{split}'), HELD_OUT_SPLIT = '{split}'" in cfg.splits_why
-    folds, _ = folds_of_all_splits(
-        samples, WINDOW_TRS, cfg
-    )  # raises if one of CV_SPLITS is not possible
+    # Raises if one of CV_SPLITS is not possible.
+    folds, _ = folds_of_all_splits(samples, cfg.CV_SPLITS, fold_settings(cfg))
     assert len(folds[split]) == n_folds
     if split != "event":
         assert all(fold.n_embargoed == 0 for fold in folds[split])
@@ -68,7 +67,7 @@ def test_the_split_fits_the_design_and_all_of_its_folds_can_be_made(design):
 def test_one_film_in_two_runs_loses_no_training_window_to_an_embargo():
     """Issue: event folds of such a film lost most of their training windows."""
     samples = film_in_runs(2)
-    folds, _ = folds_of_all_splits(samples, WINDOW_TRS, settings(CV_SPLITS=("event", "part")))
+    folds, _ = folds_of_all_splits(samples, ("event", "part"), fold_settings(settings()))
     lost = {
         split: sum(fold.n_embargoed for fold in folds[split])
         / sum(len(samples) - len(fold.test) for fold in folds[split])
@@ -95,7 +94,7 @@ def test_window_folds_are_left_out_where_there_are_too_few_windows_for_them():
     )
     cfg = with_splits(settings(TR_S=2.0), few)
     assert cfg.CV_SPLITS == ("subject",) == (cfg.HELD_OUT_SPLIT,)
-    folds, _ = folds_of_all_splits(few, WINDOW_TRS, cfg)
+    folds, _ = folds_of_all_splits(few, cfg.CV_SPLITS, fold_settings(cfg))
     assert len(folds["subject"]) == 3
 
 
@@ -127,7 +126,7 @@ def test_an_impossible_split_of_the_user_stops_and_what_fits_is_named():
     with pytest.raises(
         NeuroFaceError, match=r'"part" and HELD_OUT_SPLIT|HELD_OUT_SPLIT = "part" hold out'
     ):
-        folds_of_all_splits(film_in_runs(2), WINDOW_TRS, cfg)
+        folds_of_all_splits(film_in_runs(2), cfg.CV_SPLITS, fold_settings(cfg))
 
 
 def test_scripts_after_the_second_read_the_windows_and_agree(tmp_path, monkeypatch):
@@ -175,6 +174,6 @@ def test_the_report_begins_with_the_strictest_split_and_speaks_of_those_at_hand(
     """With window folds first, the first number of a run of one film would be one that knows the moments."""
     cfg = with_splits(settings(LABELS=("face", "noface")), film_samples(1, 8))
     assert cfg.CV_SPLITS == ("window", "event") and strictest_first(cfg.CV_SPLITS)[0] == "event"
-    text = lead(strictest_first(cfg.CV_SPLITS), labels_of(cfg), cfg)
+    text = lead(strictest_first(cfg.CV_SPLITS), labels_of(cfg), "inner", cfg.splits_why)
     assert "Movie folds" not in text and "Window folds are the paper's. CV_SPLITS = " in text
     assert strictest_first(("window", "movie")) == ["movie", "window"]

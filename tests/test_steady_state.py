@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, run_here, write_config
 from scipy.stats import zscore
-from test_confounds import settings
+from test_confounds import denoising
 
 N, TR_S, SHAPE = 120, 2.0, (6, 6, 6)
 AFFINE = np.diag([3.0, 3, 3, 1])
@@ -135,7 +135,7 @@ def test_the_table_of_fmriprep_comes_first(tmp_path):
 def test_bright_volumes_do_not_shrink_the_windows(tmp_path, denoise):
     """With them in mean and SD the windows have an SD of about 0.2."""
     brain, series = write_run(tmp_path)
-    cleaning = cleaning_of(only_run(tmp_path), N, settings(DENOISE=denoise))
+    cleaning = cleaning_of(only_run(tmp_path), N, denoising(denoise))
     assert np.flatnonzero(~cleaning.kept).tolist() == [0, 1, 2, 3, 4]
     assert cleaning.keeps([4, 5], 10).tolist() == [False, True]
     firsts = np.arange(5, 110, 10)
@@ -153,7 +153,7 @@ def test_bright_volumes_do_not_shrink_the_windows(tmp_path, denoise):
 
 def test_labelled_volumes_are_standardised_without_them(tmp_path):
     brain, series = write_run(tmp_path)
-    cleaning = cleaning_of(only_run(tmp_path), N, settings(DENOISE="none"))
+    cleaning = cleaning_of(only_run(tmp_path), N, denoising("none"))
     tr = np.arange(5, N)
     volumes, constant = extract_volumes(only_run(tmp_path), brain, AFFINE, tr, "voxel", cleaning)
     assert (
@@ -168,7 +168,7 @@ def test_a_film_that_begins_with_them_has_lines_in_their_place(tmp_path):
     )
     brain, series = write_run(tmp_path)
     run = only_run(tmp_path)
-    cleaning = cleaning_of(run, N, settings(DENOISE="none"))
+    cleaning = cleaning_of(run, N, denoising("none"))
     rows, _ = responses.film_rows(
         SimpleNamespace(run=run, first=0), brain, AFFINE, N, "zscore", cleaning
     )
@@ -183,7 +183,7 @@ def test_the_glm_leaves_them_out(tmp_path):
     """The effect is that of least squares over the other volumes."""
     brain, series = write_run(tmp_path)
     stretches = np.array([[20.0, 16], [80, 16], [140, 16], [200, 16]])
-    cleaning = cleaning_of(only_run(tmp_path), N, settings(DENOISE="none"))
+    cleaning = cleaning_of(only_run(tmp_path), N, denoising("none"))
     design = condition_design(stretches, None, np.ones(N, dtype=bool), TR_S)
     effect = condition_effect(iter([series]), with_nuisance(design, cleaning), cleaning)
     solved = np.linalg.lstsq(design.to_numpy()[5:], series[5:].astype(float), rcond=None)[0][0]

@@ -4,10 +4,8 @@ The cases come from public bug reports: free text with quotation marks, rests ca
 spreadsheets' blanks and tabs.
 """
 
-from types import SimpleNamespace
-
 from neuroface import NeuroFaceError
-from neuroface.bold import stretches_of_labels, trial_types_of
+from neuroface.bold import LabelEvents, stretches_of_labels, trial_types_of
 from neuroface.bold.annotations import read_events
 from neuroface.bold.run import Run
 from neuroface.pipeline import numbers, read_text_table
@@ -101,14 +99,9 @@ def test_a_negative_onset_is_valid_and_other_rows_may_lack_a_duration(tmp_path):
 
 
 def study(path, **label_events):
-    cfg = SimpleNamespace(
-        LABELS=tuple(label_events),
-        LABEL_EVENTS=label_events,
-        EVENT_COLUMN="trial_type",
-        JOIN_GAP_S=2.0,
-        MIN_STRETCH_S=10.0,
-    )
-    return Run("sub-1", "x", "1", "sub-1_task-x", path, None, (("", path),)), cfg
+    first, second = label_events
+    conditions = LabelEvents((first, second), label_events, "trial_type", 2.0, 10.0)
+    return Run("sub-1", "x", "1", "sub-1_task-x", path, None, (("", path),)), conditions
 
 
 def test_names_that_differ_in_case_stop_the_run(tmp_path):

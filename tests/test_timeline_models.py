@@ -1,11 +1,12 @@
 """Which fold models may predict which moments of a run: no model predicts what it has seen."""
 
-from types import SimpleNamespace
+from dataclasses import replace
+from typing import NamedTuple
 
 from neuroface import NeuroFaceError
 from neuroface.bold import Run
 from neuroface.bold.labels import Labels
-from neuroface.decoding.folds import folds_of
+from neuroface.decoding.folds import FoldSettings, make_folds
 from neuroface.pipeline import write_json, write_table
 from neuroface.timeline.models import choose_models, live_text, moments_of, run_of_folder, seen_text
 from neuroface.timeline.scores import score_run, summarize, threshold_for
@@ -18,12 +19,20 @@ WINDOW, EMBARGO, N_TRS = 10, 10, 900
 LABELS = Labels("face", "noface")
 
 
+class Given(NamedTuple):
+    """Arguments of ``choose_models``."""
+
+    split: str
+    settings: FoldSettings
+    tr_s: float
+    smooth_trs: int
+
+
 def study(tmp_path, split, films=("aurora",), viewers=3, selection="inner", smooth=1, starts=None):
     """Windows of all runs, the folds of script 3, and its files."""
-    cfg = SimpleNamespace(
-        HELD_OUT_SPLIT=split, SELECTION=selection, N_FOLDS=2 if split == "movie" else 4, SEED=1, EMBARGO_TRS=EMBARGO,
-        WINDOW_TRS=WINDOW, SMOOTH_TRS=smooth,
-    )  # fmt: skip
+    n_folds = 2 if split == "movie" else 4
+    settings = FoldSettings(n_folds, 1, WINDOW, EMBARGO, selection)
+    given = Given(split, settings, 1.0, smooth)
     rng, rows, runs = np.random.default_rng(0), [], []
     for film in films:
         first = (
@@ -50,7 +59,7 @@ def study(tmp_path, split, films=("aurora",), viewers=3, selection="inner", smoo
                     )
     names = ["subject", "movie", "run", "label", "onset_s", "first_tr", "event"]
     samples = pd.DataFrame(rows, columns=names).assign(fold=0, logit=0.0, probability=0.5)
-    for fold in folds_of(samples, split, WINDOW, cfg):
+    for fold in make_folds(samples, split, settings):
         samples.loc[fold.test, "fold"] = fold.number
     folder = tmp_path / split
     write_table(folder / "predictions.tsv", samples)
@@ -59,16 +68,16 @@ def study(tmp_path, split, films=("aurora",), viewers=3, selection="inner", smoo
         for k in sorted(samples["fold"].unique())
     ]
     write_json(folder / "metrics.json", {"folds": quality})
-    return cfg, samples, runs, folder
+    return given, samples, runs, folder
 
 
 @pytest.mark.parametrize("smooth", [1, 5])
 def test_under_event_folds_no_moment_is_predicted_by_a_model_that_saw_it_or_a_neighbour(
     tmp_path, smooth
 ):
-    cfg, samples, runs, folder = study(tmp_path, "event", smooth=smooth)
-    folds = {fold.number: fold for fold in folds_of(samples, "event", WINDOW, cfg)}
-    models = choose_models(runs, folder, cfg)[runs[0]]
+    given, samples, runs, folder = study(tmp_path, "event", smooth=smooth)
+    folds = {fold.number: fold for fold in make_folds(samples, "event", given.settings)}
+    models = choose_models(runs, folder, *given)[runs[0]]
     fold_of = models.fold_of_each_moment(N_TRS)
     reach = smooth // 2
     for t in range(N_TRS):
@@ -102,8 +111,8 @@ def test_under_event_folds_no_moment_is_predicted_by_a_model_that_saw_it_or_a_ne
 
 
 def test_the_joined_timeline_is_empty_where_no_model_may_predict(tmp_path):
-    cfg, _, runs, folder = study(tmp_path, "event")
-    models = choose_models(runs, folder, cfg)[runs[0]]
+    given, _, runs, folder = study(tmp_path, "event")
+    models = choose_models(runs, folder, *given)[runs[0]]
     logits = {fold: np.full(N_TRS, float(fold)) for fold in models.folds}
     for values in logits.values():
         values[-9:] = np.nan  # no whole window starts there
@@ -118,8 +127,8 @@ def test_the_joined_timeline_is_empty_where_no_model_may_predict(tmp_path):
 
 
 def test_under_movie_folds_one_model_predicts_the_whole_film(tmp_path):
-    cfg, samples, runs, folder = study(tmp_path, "movie", films=("aurora", "harbour", "orchard"))
-    for run, models in choose_models(runs, folder, cfg).items():
+    given, samples, runs, folder = study(tmp_path, "movie", films=("aurora", "harbour", "orchard"))
+    for run, models in choose_models(runs, folder, *given).items():
         held_out = samples["fold"][samples["movie"] == run.movie].unique()
         assert (
             models.folds == tuple(held_out)
@@ -133,10 +142,10 @@ def test_under_movie_folds_one_model_predicts_the_whole_film(tmp_path):
     ("split", "selection"), [("window", "inner"), ("subject", "inner"), ("event", "paper")]
 )
 def test_a_run_whose_moments_the_model_saw_is_marked_volume_by_volume(tmp_path, split, selection):
-    cfg, samples, runs, folder = study(
+    given, samples, runs, folder = study(
         tmp_path, split, viewers=6, selection=selection, starts=np.arange(20, 500, 15)
     )
-    models = choose_models(runs, folder, cfg)[runs[0]]
+    models = choose_models(runs, folder, *given)[runs[0]]
     assert models.seen["seen_moments"] and len(models.folds) == 1
     seen = models.join({models.folds[0]: np.zeros(N_TRS)})["seen_in_training"]
     assert (seen[5:500] == 1).all() and (seen[520:] == 0).all()  # no window starts after 500
@@ -155,9 +164,9 @@ def scored(models, run, samples):
 )
 def test_p_interval_and_lag_are_stated_only_where_they_hold(tmp_path, split, p, lag):
     films = ("aurora", "harbour", "orchard", "winter")
-    cfg, samples, runs, folder = study(tmp_path, split, films=films)
+    given, samples, runs, folder = study(tmp_path, split, films=films)
     samples["probability"] = np.random.default_rng(1).random(len(samples))
-    models = choose_models(runs, folder, cfg)
+    models = choose_models(runs, folder, *given)
     tables, results, aucs = zip(*(scored(models[run], run, samples) for run in runs))
     curves = {"sweep_s": np.arange(3.0), "sweep": np.full((len(runs), 3), 0.6)} if lag else None
     summary = summarize(list(results), list(tables), list(aucs), curves)
@@ -196,32 +205,32 @@ def test_people_with_another_order_of_stimuli_did_not_see_the_same_moments(tmp_p
 
 
 def test_other_settings_than_those_of_the_models_are_noticed(tmp_path):
-    cfg, _, runs, folder = study(tmp_path, "event")
-    cfg.SEED = 2
+    given, _, runs, folder = study(tmp_path, "event")
+    given = given._replace(settings=replace(given.settings, seed=2))
     with pytest.raises(NeuroFaceError, match="does not hold out the windows"):
-        choose_models(runs, folder, cfg)
+        choose_models(runs, folder, *given)
 
 
 def test_a_live_run_is_predicted_by_one_model_and_says_what_it_saw(tmp_path):
-    cfg, samples, _, folder = study(tmp_path, "event")
+    given, samples, _, folder = study(tmp_path, "event")
     run = run_of_folder(tmp_path / "sub-9_task-aurora")
-    models = choose_models([run], folder, cfg, several=False)[run]
+    models = choose_models([run], folder, *given, several=False)[run]
     assert len(models.folds) == 1 and models.seen["seen_moments"]
     assert "its probabilities are no test" in live_text(run, models)
     new = run_of_folder(tmp_path / "sub-9_task-orchard")
     assert (
-        live_text(new, choose_models([new], folder, cfg, several=False)[new])
+        live_text(new, choose_models([new], folder, *given, several=False)[new])
         == "person and film unseen in training"
     )
     unknown = run_of_folder(tmp_path / "scan")
     assert "unknown" in live_text(
-        unknown, choose_models([unknown], folder, cfg, several=False)[unknown]
+        unknown, choose_models([unknown], folder, *given, several=False)[unknown]
     )
 
 
 def test_a_film_seen_in_another_session_is_the_same_film(tmp_path):
     """Half of the viewers saw the film in session 2 (Emo-FilM): models that trained on their windows saw its moments."""
-    cfg, samples, runs, folder = study(tmp_path, "subject", viewers=4)
+    given, samples, runs, folder = study(tmp_path, "subject", viewers=4)
     session = {
         subject: f"{1 + number % 2}" for number, subject in enumerate(samples["subject"].unique())
     }
@@ -239,7 +248,7 @@ def test_a_film_seen_in_another_session_is_the_same_film(tmp_path):
         (),
     )
     assert moments_of(run, samples, WINDOW).all()
-    models = choose_models([run], folder, cfg)[run]
+    models = choose_models([run], folder, *given)[run]
     assert models.seen["seen_moments"]
     assert (
         len(models.seen_trs[models.folds[0]]) > (samples["run"] == run.run).sum()

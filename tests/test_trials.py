@@ -1,9 +1,8 @@
 """Trials of a block are one stretch; what is no trial stays as it is."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
-from neuroface.bold import Run, joined_trials, read_events, stretches_of_labels
+from neuroface.bold import LabelEvents, Run, joined_trials, read_events, stretches_of_labels
 from neuroface.bold.annotations import read_1d
 
 import numpy as np
@@ -32,26 +31,23 @@ def haxby(path):
     return events(path, rows)
 
 
-def settings(**changes):
-    values = dict(
-        LABELS=("face", "noface"), EVENT_COLUMN="trial_type", JOIN_GAP_S=2.0, MIN_STRETCH_S=10.0,
-        LABEL_EVENTS={"face": ("face",), "noface": tuple(set(CATEGORIES) - {"face"})},
-    )  # fmt: skip
-    return SimpleNamespace(**values | changes)
+def conditions(join_gap_s=2.0):
+    named = {"face": ("face",), "noface": tuple(set(CATEGORIES) - {"face"})}
+    return LabelEvents(("face", "noface"), named, "trial_type", join_gap_s, longest_trial_s=10.0)
 
 
 def test_haxbys_blocks_last_24_s(tmp_path):
     run = Run("sub-1", "objectviewing", "1", "sub-1_task-objectviewing_run-1", tmp_path, None,
               (("", haxby(tmp_path / "events.tsv")),))  # fmt: skip
-    faces, others = stretches_of_labels(run, settings())
+    faces, others = stretches_of_labels(run, conditions())
     assert faces.tolist() == [[48, 24]]
     assert sorted(others.tolist()) == [[onset, 24] for onset in BLOCK_ONSETS_S if onset != 48]
-    assert stretches_of_labels(run, settings(JOIN_GAP_S=0.0))[0][:, 1].max() == 0.5
-    said = joined_trials([run], CATEGORIES, settings())
+    assert stretches_of_labels(run, conditions(join_gap_s=0.0))[0][:, 1].max() == 0.5
+    said = joined_trials([run], CATEGORIES, "trial_type", 2.0)
     assert (
         said == "96 trials with gaps of at most JOIN_GAP_S = 2 s are joined to 8 stretches of 24 s."
     )
-    assert joined_trials([run], CATEGORIES, settings(JOIN_GAP_S=0.0)) == ""
+    assert joined_trials([run], CATEGORIES, "trial_type", 0.0) == ""
 
 
 def test_blocks_and_single_trials_stay(tmp_path):

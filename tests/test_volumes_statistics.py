@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.decoding.folds import Fold
+from neuroface.decoding.metrics import balanced_accuracies, expected_calibration_error
 from volume_study.clustering import (
     exchanged_separations,
     overlap_table,
@@ -20,8 +21,6 @@ from volume_study.linear import PENALTIES, ladder, logistic_probabilities, ridge
 from volume_study.names import SPLITS
 from volume_study.results import chosen_on_held_out, paired_differences
 from volume_study.scores import (
-    balanced_accuracy,
-    calibration_error,
     scores,
     scores_by_class,
     scores_of_tables,
@@ -293,9 +292,9 @@ def test_screened_ridge_finds_few_voxels_among_many():
     X[:, :3] += 1.5 * np.eye(3)[y]
     fold = Fold(1, np.arange(140), np.arange(140, 200), np.arange(200, 300), "volume")
     kernel = X.astype(np.float64) @ X.T
-    ideal = balanced_accuracy(y[200:, None], X[200:, :3].argmax(axis=1)[:, None], 3)[0]
+    ideal = balanced_accuracies(y[200:, None], X[200:, :3].argmax(axis=1)[:, None], 3)[0]
     of = {
-        name: balanced_accuracy(y[200:, None], values[200:].argmax(axis=1)[:, None], 3)[0]
+        name: balanced_accuracies(y[200:, None], values[200:].argmax(axis=1)[:, None], 3)[0]
         for name, values in {
             "ridge": ridge_values(kernel, y, [fold], 3),
             "screened": screened_values(X, kernel, y, [fold], 3),
@@ -347,7 +346,7 @@ def test_scores_from_tables_are_sklearns(predicted):
     assert all_scores["roc_auc"] == pytest.approx(
         metrics.roc_auc_score(y, probability, multi_class="ovr")
     )
-    assert balanced_accuracy(y[:, None], said[:, None], 4)[0] == pytest.approx(
+    assert balanced_accuracies(y[:, None], said[:, None], 4)[0] == pytest.approx(
         metrics.balanced_accuracy_score(y, said)
     )
 
@@ -460,7 +459,7 @@ def test_models_are_compared_on_the_same_volumes(predicted):
 def test_an_answer_that_is_right_as_often_as_it_says_is_calibrated():
     confidence = np.repeat([0.55, 0.95], 100)
     correct = np.concatenate([np.arange(100) < 55, np.arange(100) < 75])
-    assert calibration_error(confidence, correct) == pytest.approx(0.1)
+    assert expected_calibration_error(correct, confidence) == pytest.approx(0.1)
 
 
 def test_the_gain_of_choosing_the_epoch_on_held_out_volumes():

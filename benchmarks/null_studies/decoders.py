@@ -50,7 +50,7 @@ def null_windows(rng: np.random.Generator, samples: pd.DataFrame) -> np.ndarray:
 
 def ladder_study(seed: int) -> dict[str, bool]:
     """Whether the cross-validated accuracy of noise reaches p ≤ .05, with films and with moments held out."""
-    from neuroface.decoding.folds import make_folds
+    from neuroface.decoding.folds import FoldSettings, make_folds
     from neuroface.decoding.linear import scores_by_split
 
     rng, samples = np.random.default_rng(seed), null_samples()
@@ -62,7 +62,7 @@ def ladder_study(seed: int) -> dict[str, bool]:
     samples["label"] = samples["event"].map(dict(zip(moments["event"], drawn)))
     X = null_windows(rng, samples)
     folds = {
-        split: make_folds(samples, split, FILMS, 42, window_trs=10, embargo_trs=0)
+        split: make_folds(samples, split, FoldSettings(FILMS, 42, window_trs=10))
         for split in ("movie", "event")
     }
     y = (samples["label"] == "face").to_numpy(np.int8)

@@ -13,7 +13,7 @@ from functools import partial
 from neuroface.bold import Labels
 from neuroface.decoding import solve_each, solve_second_order_each
 from neuroface.decoding.calibration import balanced_weights, log_losses, simplest_good_model
-from neuroface.decoding.folds import Fold, make_folds
+from neuroface.decoding.folds import Fold, FoldSettings, make_folds
 from neuroface.decoding.linear import solve
 from neuroface.maps.group import GroupTest, compare, contrasts_of, group_test, null_of, sign_flips
 from neuroface.maps.refits import Refits, second_path, swapped_labels
@@ -159,7 +159,7 @@ def _chosen(kernels: dict, y, fold: Fold, groupings) -> str:
 def study(seed: int, design: Design, model: str = "linear", flips: bool = False) -> dict[str, bool]:
     """Whether any voxel or second has a p of at most .05, for each contrast: by relabelling, or by flips."""
     X, samples = simulate(seed, design)
-    folds = make_folds(samples, "movie", 4, seed, window_trs=10)
+    folds = make_folds(samples, "movie", FoldSettings(4, seed, window_trs=10))
     people = list(samples["subject"].unique())
     labels = swapped_labels(samples, people, N_RELABELLINGS, seed, NAMES.first)
     labels = labels[:, :1] if flips else labels

@@ -7,7 +7,7 @@ share is the mean of new studies, whose models are trained anew.
 from functools import cache, partial
 
 from neuroface.decoding import crossed_error, solve_each, widening
-from neuroface.decoding.folds import make_folds
+from neuroface.decoding.folds import FoldSettings, make_folds
 from neuroface.maps.regions import shares
 from null_studies.case import Case
 from null_studies.maps import DEMO, NAMES, NNDB, PLANTED, Design, simulate
@@ -38,7 +38,7 @@ def shares_of_study(seed: int, design: Design) -> tuple[np.ndarray, np.ndarray]:
     X, y, samples = study_of(seed, design)
     flat = X.reshape(len(X), -1).astype(np.float64)
     kernel, maps = flat @ flat.T, np.empty_like(X)
-    for fold in make_folds(samples, "movie", 4, seed, window_trs=10):
+    for fold in make_folds(samples, "movie", FoldSettings(4, seed, window_trs=10)):
         weights = np.tensordot(solve_each(kernel, y[:, None], fold)[0].coefficients, X, axes=1)
         maps[fold.test] = np.abs(weights * X[fold.test])
     of_people = samples.groupby("subject", sort=False).indices

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 from neuroface.bold import Labels, Run, on_screen
 from neuroface.bold.windows import balance, window_table
-from neuroface.decoding import folds_of
+from neuroface.decoding import make_folds
+from neuroface.face_study import fold_settings
 from neuroface.face_study.demo import draw_annotation
 from neuroface.pipeline import write_json, write_table
 from neuroface.timeline import choose_models, curves_of, score_run, summarize, timeline
@@ -101,7 +102,9 @@ def simulated_study(
     X = np.concatenate([own[table["first_tr"]] for own, table in zip(windows, tables)])
     with TemporaryDirectory() as name:
         folds, held_out = _train(X, samples, Path(name), cfg)
-        models = choose_models(runs, Path(name), cfg)
+        models = choose_models(
+            runs, Path(name), split, fold_settings(cfg), cfg.TR_S, cfg.SMOOTH_TRS
+        )
     scored = []
     for run, own, faces in zip(runs, windows, stretches):
         logits = {}
@@ -132,7 +135,7 @@ def _train(
     """Ridge regression on each fold; its files as script 3 writes them; and held-out predictions."""
     y = np.where(samples["label"] == LABELS.first, 1.0, -1.0)
     models, held_out, scores = {}, samples.assign(fold=0, logit=0.0), []
-    for fold in folds_of(samples, cfg.HELD_OUT_SPLIT, cfg.WINDOW_TRS, cfg):
+    for fold in make_folds(samples, cfg.HELD_OUT_SPLIT, fold_settings(cfg)):
         models[fold.number] = Ridge(alpha=X.shape[1]).fit(X[fold.rows], y[fold.rows])
         held_out.loc[fold.test, "fold"] = fold.number
         held_out.loc[fold.test, "logit"] = models[fold.number].predict(X[fold.test])

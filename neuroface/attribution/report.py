@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface.attribution.files import completeness_file
-from neuroface.attribution.methods import METHODS, SECANT_STEPS
+from neuroface.attribution.methods import METHODS
 from neuroface.bold import Labels
 from neuroface.decoding import title_of
 from neuroface.pipeline import Section, open_npy, read_table, save_figure
@@ -22,7 +22,8 @@ def describe(
     checks: dict[str, dict],
     models: dict[int, str],
     labels: Labels,
-    cfg,
+    how: str,
+    tolerance: float,
 ) -> Section:
     """The section, and a figure per method in ``folder``.
 
@@ -31,8 +32,9 @@ def describe(
     files : method → attribution files. checks : method → what :mod:`neuroface.attribution.checks`
     found.
     models : number of a fold model → its name.
+    how : a paragraph, how the windows were explained. tolerance : IG_TOLERANCE.
     """
-    section = Section("Attributions", f"{how(cfg)} {which(models)}")
+    section = Section("Attributions", f"{how} {which(models)}")
     for method, found in checks.items():
         title, whole = METHODS[method].title, found.get("completeness", {})
         numbers = {"windows": f"{sum(len(open_npy(file)) for file in files[method]):,}"}
@@ -43,7 +45,7 @@ def describe(
         if missed := whole.get("beyond_tolerance"):
             numbers["windows beyond IG_TOLERANCE after 1,024 steps"] = f"{missed:,}"
             print(
-                f"  {missed:,} windows still exceed IG_TOLERANCE = {cfg.IG_TOLERANCE:g} after 1,024 steps"
+                f"  {missed:,} windows still exceed IG_TOLERANCE = {tolerance:g} after 1,024 steps"
             )
         if "steps" in found:
             errors = found["steps"]["map_error"]
@@ -84,9 +86,6 @@ def describe(
     return section
 
 
-RULE_WORDS = {
-    "auto": "exact for linear and second-order models, secants for the voxel-time CNN, midpoints for others"
-}
 PANELS = {
     "completeness": "difference between the sum of a window's attributions and the change of the logit (should be 0)",
     "when": "share of absolute attribution at each volume of the window",
@@ -106,47 +105,6 @@ def which(models: dict[int, str]) -> str:
         "Models: "
         + "; ".join(f"{name} (fold {', '.join(map(str, of))})" for name, of in folds.items())
         + "."
-    )
-
-
-def how(cfg) -> str:
-    """One paragraph from the settings."""
-    steps = (
-        f"until the completeness gap is below {cfg.IG_TOLERANCE:g}; {SECANT_STEPS} with secants"
-        if cfg.IG_STEPS == "auto"
-        else f"{cfg.IG_STEPS} steps"
-    )
-    rule = RULE_WORDS.get(cfg.IG_RULE, f"{cfg.IG_RULE} rule")
-    engine = ", computed by DeepExplain" if cfg.IG_ENGINE == "deepexplain" else ""
-    what = {
-        "ig": f"Integrated Gradients ({rule}, {steps}{engine})",
-        "gradient-x-input": "gradient × input",
-        "grad-cam": "Grad-CAM",
-        "attention-rollout": "attention rollout",
-        "occlusion": f"occlusion of {cfg.OCCLUSION_REGIONS} for {cfg.OCCLUSION_TRS} volumes",
-    }
-    baseline = {
-        "zero": "against a baseline of zero",
-        "training mean": "against the mean training window",
-        "other class": f"as the mean over {cfg.ATTRIBUTION_DRAWS} training windows of the other class as baselines",
-    }
-    smooth = (
-        f"; means over {cfg.SMOOTHGRAD_DRAWS} noisy copies (SmoothGrad)"
-        if cfg.SMOOTHGRAD_DRAWS
-        else ""
-    )
-    who = {
-        "held-out": "each window explained by the fold model that never saw it",
-        "best fold": "all windows explained by one model, the best on its own test fold",
-    }
-    methods = " and ".join(what[method] for method in cfg.ATTRIBUTION_METHODS)
-    kinks = (
-        " Two exact maps of one window of a network may differ by up to 1 %, where rounding decides on which side of a kink "
-        "the gradient is taken."
-    )
-    return (
-        f"{methods[0].upper()}{methods[1:]} of the logit, {baseline[cfg.ATTRIBUTION_BASELINE]}{smooth}; "
-        f"{who[cfg.EXPLAIN]} ({cfg.HELD_OUT_SPLIT} folds).{kinks if 'ig' in cfg.ATTRIBUTION_METHODS else ''}"
     )
 
 

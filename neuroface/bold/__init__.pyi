@@ -1,5 +1,6 @@
 from .annotations import (
     ROUNDING_S as ROUNDING_S,
+    LabelEvents as LabelEvents,
     check_names as check_names,
     event_names as event_names,
     is_on_film_clock as is_on_film_clock,
@@ -14,8 +15,10 @@ from .annotations import (
 )
 from .bids import not_fetched as not_fetched
 from .clock import check_tr as check_tr, first_volume_s as first_volume_s
-from .datasets import check_distinct as check_distinct, find_runs as find_runs, runs_of as runs_of
+from .datasets import check_distinct as check_distinct, find_runs as find_runs
 from .denoising import (
+    Denoising as Denoising,
+    Design as Design,
     cleaning_lines as cleaning_lines,
     cleaning_of as cleaning_of,
     denoise_sentences as denoise_sentences,

@@ -6,6 +6,8 @@ call it in :func:`read_stretches`.
 
 import re
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from neuroface import NeuroFaceError
@@ -17,11 +19,35 @@ import pandas as pd
 
 DAY_S = 86_400  # no film is this long: larger values are not in seconds
 
-
 ROUNDING_S = (
     1e-6  # far above the rounding errors of sums, far below differences between annotations
 )
 BORDER_S = 0.02  # onsets and durations with two decimals put the end of a stretch up to 0.015 s behind the next one's start
+
+
+@dataclass(frozen=True)
+class LabelEvents:
+    """Events of each of the two conditions, and how they are read.
+
+    Parameters
+    ----------
+    labels : the first and the second condition. events : condition → names of its events; () for
+    the second: the gaps between the events of the first.
+    column : column of ``events.tsv`` with the names.
+    join_gap_s, longest_trial_s : which trials of ``events.tsv`` are one stretch
+    (:func:`neuroface.bold.trials.join_trials`).
+    """
+
+    labels: tuple[str, str]
+    events: Mapping[str, tuple[str, ...]]
+    column: str = "trial_type"
+    join_gap_s: float = 0.0
+    longest_trial_s: float = LONGEST_TRIAL_S
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All events, those of the first condition first."""
+        return tuple(name for label in self.labels for name in self.events[label])
 
 
 def read_1d(path: Path) -> np.ndarray:
@@ -100,10 +126,10 @@ def trial_types_of(path: Path, column: str = "trial_type") -> list[str]:
     return _events_table(path, column)[column].dropna().unique().tolist()
 
 
-def event_names(run, cfg) -> list[str]:
+def event_names(run, column: str) -> list[str]:
     """Events that the tables of a run hold, each once; none of ``.1D`` files, whose names name the event."""
     tables = dict.fromkeys(path for _, path in run.annotations if path.suffix != ".1D")
-    return sorted({name for path in tables for name in trial_types_of(path, cfg.EVENT_COLUMN)})
+    return sorted({name for path in tables for name in trial_types_of(path, column)})
 
 
 def check_names(path: Path, wanted: tuple[str, ...], column: str = "trial_type") -> None:
@@ -188,26 +214,20 @@ def looks_like_ends(rows: np.ndarray) -> bool:
     return bool(as_ends and (onset[:-1] + second[:-1] > onset[1:] + ROUNDING_S).any())
 
 
-def stretches_of_labels(run, cfg) -> tuple[np.ndarray, np.ndarray | None]:
+def stretches_of_labels(run, conditions: LabelEvents) -> tuple[np.ndarray, np.ndarray | None]:
     """Stretches (n, 2) of both conditions in a run, on the clock of its film; None for the second if it has no events.
 
     Parameters
     ----------
-    run : a :class:`neuroface.bold.datasets.Run`. cfg : LABELS, LABEL_EVENTS, EVENT_COLUMN,
-    JOIN_GAP_S, MIN_STRETCH_S.
+    run : a :class:`neuroface.bold.run.Run`. conditions : which events give the conditions.
     """
     first, second = (
-        [(name, run.annotation_of(name)) for name in cfg.LABEL_EVENTS[label]]
-        for label in cfg.LABELS
+        [(name, run.annotation_of(name)) for name in conditions.events[label]]
+        for label in conditions.labels
     )
-    wanted = tuple(name for label in cfg.LABELS for name in cfg.LABEL_EVENTS[label])
     for path in dict.fromkeys(path for _, path in run.annotations if path.suffix != ".1D"):
-        check_names(path, wanted, cfg.EVENT_COLUMN)
-    reading = (
-        cfg.EVENT_COLUMN,
-        cfg.JOIN_GAP_S,
-        cfg.MIN_STRETCH_S,
-    )  # a longer event gives a window alone
+        check_names(path, conditions.names, conditions.column)
+    reading = (conditions.column, conditions.join_gap_s, conditions.longest_trial_s)
     # Event by event, so that a house block after a cat block is a separate stretch.
     others = [_of_film(read_stretches([named], *reading), run, named[1]) for named in second]
     files = dict.fromkeys(path for _, path in first)
@@ -219,18 +239,21 @@ def stretches_of_labels(run, cfg) -> tuple[np.ndarray, np.ndarray | None]:
     return stretches, np.concatenate(others) if others else None
 
 
-def joined_trials(runs: list, trial_types, cfg, longest_trial_s: float = LONGEST_TRIAL_S) -> str:
+def joined_trials(
+    runs: list, trial_types, column: str, join_gap_s: float,
+    longest_trial_s: float = LONGEST_TRIAL_S,
+) -> str:  # fmt: skip
     """A sentence on the trials that are joined to stretches in the ``events.tsv`` of some runs; empty if there are none.
 
     Parameters
     ----------
-    runs : list of :class:`neuroface.bold.run.Run`. trial_types : types of the trials. cfg : EVENT_COLUMN,
-    JOIN_GAP_S.
+    runs : list of :class:`neuroface.bold.run.Run`. trial_types : types of the trials.
+    column, join_gap_s, longest_trial_s : as for :func:`read_events`.
     """
     tables = dict.fromkeys(
         path for run in runs for _, path in run.annotations if path.suffix != ".1D"
     )
-    reading = (tuple(trial_types), cfg.EVENT_COLUMN, cfg.JOIN_GAP_S, longest_trial_s)
+    reading = (tuple(trial_types), column, join_gap_s, longest_trial_s)
     rows = np.concatenate([np.empty((0, 3)), *(_joined_rows(path, *reading) for path in tables)])
     stretches = rows[rows[:, 2] > 1]
     if not len(stretches):
@@ -239,7 +262,7 @@ def joined_trials(runs: list, trial_types, cfg, longest_trial_s: float = LONGEST
         dict.fromkeys(f"{length:.4g}" for length in np.quantile(stretches[:, 1], [0, 1]))
     )
     return (
-        f"{int(stretches[:, 2].sum()):,} trials with gaps of at most JOIN_GAP_S = {cfg.JOIN_GAP_S:g} s are joined to "
+        f"{int(stretches[:, 2].sum()):,} trials with gaps of at most JOIN_GAP_S = {join_gap_s:g} s are joined to "
         f"{len(stretches):,} stretches of {lengths_s} s."
     )
 

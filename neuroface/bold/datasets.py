@@ -157,22 +157,3 @@ def _people(folder: Path, is_bids: bool) -> list[Path]:
         if people:
             return sorted(people, key=lambda p: natural(p.name))
     return []
-
-
-def runs_of(cfg) -> tuple[list[Run], list[tuple[str, str]]]:
-    """:func:`find_runs` with the settings of an experiment."""
-    events = tuple(dict.fromkeys(name for label in cfg.LABELS for name in cfg.LABEL_EVENTS[label]))
-    films = getattr(cfg, "FILM_DIR", None)  # not every study annotates films
-    return find_runs(
-        cfg.DATASET,
-        cfg.DATASET_DIR,
-        cfg.EXCLUDE,
-        cfg.BIDS_FILTER,
-        cfg.NNDB_VARIANT,
-        events,
-        films=films,
-        event_column=cfg.EVENT_COLUMN,
-        include=cfg.INCLUDE,
-        raw=cfg.RAW_DIR,
-        film_event=cfg.FILM_EVENT,
-    )

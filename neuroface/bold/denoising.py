@@ -1,8 +1,9 @@
 """Which nuisance signals are removed from a run's BOLD: the setting DENOISE, what the data state, what the run offers."""
 
 from collections import Counter
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from neuroface import NeuroFaceError
 from neuroface.bold.annotations import on_screen
@@ -35,6 +36,37 @@ HighPassHz = Annotated[float, Field(gt=0, lt=1)] | None
 SmoothingMm = Annotated[float, Field(gt=0, le=30)] | None
 
 
+@dataclass(frozen=True)
+class Denoising:
+    """What is removed from every run of a study.
+
+    Parameters
+    ----------
+    denoise, high_pass_hz, smoothing_mm : the settings DENOISE, HIGH_PASS_HZ, SMOOTHING_MM.
+    tr_s : seconds from one volume to the next.
+    """
+
+    denoise: Denoise
+    high_pass_hz: HighPassHz
+    smoothing_mm: SmoothingMm
+    tr_s: float
+
+
+class Design(NamedTuple):
+    """When the first condition is present.
+
+    Attributes
+    ----------
+    label : the condition. stretches : of each run (n, 2), onset_s and duration_s in seconds of the
+    film or run.
+    lag_s : seconds by which BOLD follows.
+    """
+
+    label: str
+    stretches: list[np.ndarray]
+    lag_s: float
+
+
 def complete_denoise(values: dict) -> dict:
     """Settings with DENOISE = "auto" replaced by "none" where the whole data set is known to need nothing.
 
@@ -57,21 +89,19 @@ def stated_filter(run: Run) -> str | None:
     return None
 
 
-def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
-    """What DENOISE, HIGH_PASS_HZ and SMOOTHING_MM take from a run of ``n_volumes``. Labels play no part.
+def cleaning_of(run: Run, n_volumes: int, denoising: Denoising) -> Cleaning:
+    """What is taken from a run of ``n_volumes``. Labels play no part.
 
     Raises
     ------
     NeuroFaceError
         If confounds are asked for that the run does not have, or do not fit the series.
     """
-    steady, censored, denoise = (
-        steady_state(run, n_volumes),
-        censored_volumes(run.censor, n_volumes),
-        cfg.DENOISE,
-    )
+    steady, censored = steady_state(run, n_volumes), censored_volumes(run.censor, n_volumes)
+    denoise, smoothing_mm = denoising.denoise, denoising.smoothing_mm
+    high_pass_hz = denoising.high_pass_hz
     counted = steady.kept & ~censored
-    smoothed = [f"smoothed by {cfg.SMOOTHING_MM:g} mm"] if cfg.SMOOTHING_MM else []
+    smoothed = [f"smoothed by {smoothing_mm:g} mm"] if smoothing_mm else []
     reason = f"DENOISE = {denoise!r}"
     if denoise == "auto" and (stated := stated_filter(run)):
         denoise, reason = "none", f"{reason}: {stated}"
@@ -83,11 +113,11 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
             None if counted.all() else np.ones((n_volumes, 1))
         )  # mean and SD of the volumes that count
         nothing_else = (", ".join(smoothed) or "nothing") + said
-        return Cleaning(mean_only, counted, cfg.SMOOTHING_MM, nothing_else, reason, steady)
-    drift, kept = drift_regressors(n_volumes, cfg.TR_S, cfg.HIGH_PASS_HZ), counted
+        return Cleaning(mean_only, counted, smoothing_mm, nothing_else, reason, steady)
+    drift, kept = drift_regressors(n_volumes, denoising.tr_s, high_pass_hz), counted
     removed = ["linear trend"]
-    if cfg.HIGH_PASS_HZ:
-        removed.append(f"{drift.shape[1] - 2} cosines below {cfg.HIGH_PASS_HZ:.2g} Hz")
+    if high_pass_hz:
+        removed.append(f"{drift.shape[1] - 2} cosines below {high_pass_hz:.2g} Hz")
     nuisance, n_scrubbed = drift, int((steady.kept & ~kept).sum())
     if denoise != "detrend":
         confounds, kept, names = _confounds(run, denoise)
@@ -101,7 +131,7 @@ def cleaning_of(run: Run, n_volumes: int, cfg) -> Cleaning:
         removed.append(f"{confounds.shape[1]} confounds ({names})")
     scrubbed = f"; {n_scrubbed} volumes scrubbed" if n_scrubbed else ""
     in_words = ", ".join([*removed, *smoothed]) + scrubbed
-    cleaning = Cleaning(nuisance, kept, cfg.SMOOTHING_MM, in_words, reason, steady)
+    cleaning = Cleaning(nuisance, kept, smoothing_mm, in_words, reason, steady)
     cleaning.basis  # noqa: B018  raises if nothing is left
     return cleaning
 
@@ -132,44 +162,51 @@ def share_removed(
 
 
 def _lost_of_design(
-    runs: list[Run], stretches: list[np.ndarray], cleanings: list[Cleaning], cfg
+    runs: list[Run], design: Design, cleanings: list[Cleaning], denoising: Denoising
 ) -> list[str]:
     cleaned = [cleaning for cleaning in cleanings if cleaning.removes]
     shares = [
         share_removed(
-            own, cleaning, cfg.TR_S, cfg.LAG_S, first_volume_s(run, len(cleaning.kept), cfg.TR_S)
-        )
-        for run, own, cleaning in zip(runs, stretches, cleanings)
+            stretches,
+            cleaning,
+            denoising.tr_s,
+            design.lag_s,
+            first_volume_s(run, len(cleaning.kept), denoising.tr_s),
+        )  # fmt: skip
+        for run, stretches, cleaning in zip(runs, design.stretches, cleanings)
         if cleaning.removes
     ]
     if not np.isfinite(shares).any():
         return []
     share = np.nanmean(shares)
     by_chance = np.mean([cleaning.basis.shape[1] / cleaning.kept.sum() for cleaning in cleaned])
-    line = f"{share:.0%} of the variance of {cfg.LABELS[0]!r} over time is removed with it"
-    if share - by_chance > SLOW and cfg.HIGH_PASS_HZ:
-        line += f": slow changes are lost; lower HIGH_PASS_HZ = {cfg.HIGH_PASS_HZ:.2g}, or set None"
+    line = f"{share:.0%} of the variance of {design.label!r} over time is removed with it"
+    if share - by_chance > SLOW and denoising.high_pass_hz:
+        line += f": slow changes are lost; lower HIGH_PASS_HZ = {denoising.high_pass_hz:.2g}, or set None"
     return [line]
 
 
-def cleaning_lines(runs: list[Run], cfg, stretches: list[np.ndarray] | None = None) -> list[str]:
+def cleaning_lines(
+    runs: list[Run], denoising: Denoising, has_tables: bool = True, design: Design | None = None
+) -> list[str]:
     """What is taken from the runs and what their tables of confounds offer, a line for each kind of run.
 
     A run with volumes before the steady state has a line of its own.
 
     Parameters
     ----------
-    stretches : stretches of the first condition, for each run (:func:`share_removed`); a line says how much
-    of the design is lost.
+    has_tables : whether the data set may have tables of confounds, as BIDS data sets may; then a
+    line says so if it has none.
+    design : when the first condition is present; a line says how much of it is lost.
     """
-    cleanings = [cleaning_of(run, open_header(run.bold)[1][3], cfg) for run in runs]
+    cleanings = [cleaning_of(run, open_header(run.bold)[1][3], denoising) for run in runs]
     done = Counter((cleaning.removed, cleaning.reason) for cleaning in cleanings)
     lines = [
         f"taken from the BOLD of {n} of {len(runs)} runs: {what} ({why})"
         for (what, why), n in done.items()
     ]
-    if stretches is not None:
-        lines += _lost_of_design(runs, stretches, cleanings, cfg)
+    if design is not None:
+        lines += _lost_of_design(runs, design, cleanings, denoising)
     lines += [
         f"{run.name}: {steady.n_before} volumes before the steady state are left out: {steady.reason}"
         for run, steady in zip(runs, (cleaning.steady for cleaning in cleanings))
@@ -179,7 +216,7 @@ def cleaning_lines(runs: list[Run], cfg, stretches: list[np.ndarray] | None = No
     lines += [
         f"confounds at hand for {n} of {len(runs)} runs: {kinds}" for kinds, n in tables.items()
     ]
-    if not tables and cfg.DATASET == "bids":
+    if not tables and has_tables:
         lines.append("confounds at hand: none")
     return lines
 

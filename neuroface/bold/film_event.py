@@ -28,14 +28,14 @@ LONGER_RUN, LONGER_RUN_S = (
 FilmEvent = tuple[str, str] | str | float | None
 
 
-def clock_of_onsets(cfg) -> str:
+def clock_of_onsets(dataset: str, film_event: FilmEvent) -> str:
     """Whose seconds the onsets of a data set count: those of the "film", or of the "run" if nothing says when it began.
 
     Parameters
     ----------
-    cfg : DATASET, FILM_EVENT.
+    dataset, film_event : the settings DATASET and FILM_EVENT.
     """
-    return "run" if cfg.DATASET == "bids" and cfg.FILM_EVENT is None else "film"
+    return "run" if dataset == "bids" and film_event is None else "film"
 
 
 def check_film_event(film_event: FilmEvent) -> None:

@@ -6,7 +6,8 @@ from .architectures import (
     POLYNOMIAL as POLYNOMIAL,
     SCREENED as SCREENED,
     build as build,
-    builder_of as builder_of,
+    build_with as build_with,
+    builder as builder,
     learning_rates as learning_rates,
 )
 from .batch_sizes import batch_bounds as batch_bounds
@@ -24,7 +25,7 @@ from .compiled import (
     initial_variables as initial_variables,
 )
 from .confounds import TOGETHER as TOGETHER, confound_scores as confound_scores
-from .crossed import crossed_error as crossed_error
+from .crossed import crossed_error as crossed_error, sum_of_variances as sum_of_variances
 from .division import (
     Embargo as Embargo,
     Fold as Fold,
@@ -39,6 +40,7 @@ from .fold_files import (
     PERMUTED as PERMUTED,
     SHUFFLED as SHUFFLED,
     Member as Member,
+    held_out_rows as held_out_rows,
     is_closed_form as is_closed_form,
     is_linear as is_linear,
     is_trained as is_trained,
@@ -47,9 +49,10 @@ from .fold_files import (
     model_folder as model_folder,
 )
 from .folds import (
-    folds_of as folds_of,
+    FoldSettings as FoldSettings,
     folds_of_all_splits as folds_of_all_splits,
     impossible_splits as impossible_splits,
+    make_folds as make_folds,
 )
 from .keras_files import (
     keras_file_errors as keras_file_errors,
@@ -68,9 +71,15 @@ from .linear import (
     window_features as window_features,
     window_kernel as window_kernel,
 )
-from .metrics import CALIBRATION_BINS as CALIBRATION_BINS, scores as scores
+from .metrics import (
+    CALIBRATION_BINS as CALIBRATION_BINS,
+    balanced_accuracies as balanced_accuracies,
+    expected_calibration_error as expected_calibration_error,
+    scores as scores,
+)
 from .model_cost import multiply_adds as multiply_adds, step_bytes as step_bytes
 from .models import (
+    Training as Training,
     Windows as Windows,
     fit_fold as fit_fold,
     seed_of_member as seed_of_member,
@@ -78,6 +87,7 @@ from .models import (
 )
 from .network import (
     build_network as build_network,
+    classifier as classifier,
     load_network as load_network,
     logit_network as logit_network,
     predict_logits as predict_logits,
@@ -92,19 +102,24 @@ from .results import (
     write_member as write_member,
     write_results as write_results,
 )
-from .rivals import attended as attended, convolved_volumes as convolved_volumes
+from .rivals import (
+    OVER_SPACE as OVER_SPACE,
+    convolved_volumes as convolved_volumes,
+    encoded as encoded,
+)
 from .screened import (
     SCREENS as SCREENS,
     gains_of as gains_of,
     solve_screened_each as solve_screened_each,
 )
 from .second_order import solve_second_order_each as solve_second_order_each
-from .split_choice import AUTO as AUTO, with_splits as with_splits
+from .split_choice import AUTO as AUTO, choose_splits as choose_splits
 from .training import windows_per_pass as windows_per_pass
 from .training_report import describe as describe
 from .uncertainty import (
     LEAST_CLUSTERS as LEAST_CLUSTERS,
     LEAST_FILMS_TO_DIVIDE as LEAST_FILMS_TO_DIVIDE,
+    exchanged_labels as exchanged_labels,
     p_value as p_value,
     permuted_labels as permuted_labels,
     weighted_scores as weighted_scores,

@@ -1,8 +1,10 @@
 """The networks that can be trained, by name."""
 
 import inspect
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
+from typing import Any
 
 from neuroface import NeuroFaceError
 from neuroface.pipeline import did_you_mean
@@ -52,47 +54,60 @@ def build(
     from neuroface.pipeline import keras
 
     function = _function(name)
-    known = [
-        p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY
-    ]
+
+    def network():
+        model = function(int(mask.sum()), window_trs, mask, **options)
+        model.get_layer("logit")
+        return model
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        return build_with(name, function, options, network)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def build_with(
+    name: str, function: Callable, options: Mapping[str, object], network: Callable[[], Any]
+):
+    """Call ``network()``, which builds an architecture with its own sizes.
+
+    Parameters
+    ----------
+    name : in MODELS. function : the architecture; ``options`` may set its keyword-only parameters.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the architecture has no such option, or cannot be built with it.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
     for option in options:
         if option not in known:
             raise NeuroFaceError(
                 f"MODEL_OPTIONS: {name} has no option {option!r}{did_you_mean(option, known)}. It has {', '.join(known)}."
             )
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype)
     try:
-        model = function(int(mask.sum()), window_trs, mask, **options)
-        model.get_layer("logit")
-        return model
+        return network()
     except (TypeError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise NeuroFaceError(
             f"MODEL_OPTIONS: {name} cannot be built with {options} ({first})."
         ) from error
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def builder(
-    name: str,
-    mask: np.ndarray,
-    window_trs: int,
-    model_options: dict[str, dict],
-    cnn_filters: tuple[int, int, int],
-    cnn_dense_units: int,
+    name: str, mask: np.ndarray, window_trs: int, options: Mapping[str, dict[str, object]]
 ) -> partial:
-    """:func:`build` with the settings of an experiment, for any ``dtype``; the paper's network has its own settings."""
-    options = model_options | {DEFAULT: {"filters": cnn_filters, "dense_units": cnn_dense_units}}
+    """:func:`build` for any ``dtype``.
+
+    Parameters
+    ----------
+    options : architecture → its own sizes.
+    """
     return partial(build, name, mask, window_trs, options.get(name, {}))
-
-
-def builder_of(name: str, mask: np.ndarray, cfg) -> partial:
-    """:func:`builder` with the settings of an experiment."""
-    return builder(
-        name, mask, cfg.WINDOW_TRS, cfg.MODEL_OPTIONS, cfg.CNN_FILTERS, cfg.CNN_DENSE_UNITS
-    )
 
 
 def learning_rates(

@@ -98,7 +98,8 @@ def write_best(
     folds: dict[str, list[Fold]],
     models: list[str],
     samples: pd.DataFrame,
-    cfg,
+    positive: str,
+    n_seeds: int,
     split: str,
 ) -> None:
     """Choose the model of each fold of a split, and give it the files that every model has, in ``<split>/best/``.
@@ -107,17 +108,18 @@ def write_best(
 
     Parameters
     ----------
-    folds : split → folds. models, samples : as for :func:`choose`. cfg : LABELS, N_SEEDS.
+    folds : split → folds. models, samples, positive : as for :func:`choose`.
+    n_seeds : networks per fold.
     """
     target = choices_file(folder, split).parent
     shutil.rmtree(target, ignore_errors=True)
     choices = {}
     for fold in folds[split]:
-        choices[str(fold.number)] = choose(folder, split, fold, models, samples, cfg.LABELS[0])
+        choices[str(fold.number)] = choose(folder, split, fold, models, samples, positive)
         for source, copy in _copies(folder, split, fold, choices):
             _link(source, copy)
     write_json(
-        choices_file(folder, split), {"candidates": models, "seeds": cfg.N_SEEDS, "folds": choices}
+        choices_file(folder, split), {"candidates": models, "seeds": n_seeds, "folds": choices}
     )
 
 

@@ -5,7 +5,7 @@ Their parameters are not trained by gradient steps; :mod:`neuroface.decoding.lin
 """
 
 from neuroface.decoding.layers import registered
-from neuroface.decoding.network import binary_decoder, window_input
+from neuroface.decoding.network import classifier, window_input
 from neuroface.decoding.second_order import Parameters
 from neuroface.pipeline import keras
 
@@ -33,7 +33,7 @@ def linear(weights: np.ndarray, intercept: float) -> keras.Model:
     weights : (n_voxels, window_trs).
     """
     windows = window_input(*weights.shape)
-    model = binary_decoder(windows, layers.Flatten(dtype="float32")(windows))
+    model = classifier(windows, layers.Flatten(dtype="float32")(windows))
     model.get_layer("logit").set_weights([weights.reshape(-1, 1), np.array([intercept])])
     return model
 
@@ -61,7 +61,7 @@ def linear_plus(
         layers.Flatten(dtype="float32")(mean)
     )
     second = Square(name="second_order_path", dtype="float32")(projected)
-    return binary_decoder(windows, layers.Concatenate(dtype="float32")([first, second]))
+    return classifier(windows, layers.Concatenate(dtype="float32")([first, second]))
 
 
 def set_parameters(network: keras.Model, found: Parameters) -> None:

@@ -49,7 +49,19 @@ def crossed_error(
     if cells.max() in freedom:  # each moment has one viewer: moments vary within people
         alone = int(np.argmin(freedom))
         return CrossedError(np.sqrt(of_each[alone]), freedom[alone])
-    total = max(of_each.sum() - variance(cells), of_each.max())
-    if total == 0:
-        return CrossedError(0.0, freedom.min())
-    return CrossedError(np.sqrt(total), max(total**2 / np.sum(of_each**2 / freedom), 1.0))
+    total, n_free = sum_of_variances(of_each, variance(cells), freedom)
+    return CrossedError(np.sqrt(total), n_free) if total else CrossedError(0.0, freedom.min())
+
+
+def sum_of_variances(
+    of_each: np.ndarray, of_both: float, freedom: np.ndarray
+) -> tuple[float, float]:
+    """Variance over two crossed units, and its degrees of freedom.
+
+    Parameters
+    ----------
+    of_each, freedom : (2,) variance over each unit, and its degrees of freedom. (1,): there is one unit.
+    of_both : variance over what both have together; 0 with one unit.
+    """
+    total = max(of_each.sum() - of_both, of_each.max())
+    return total, max(total**2 / max((of_each**2 / freedom).sum(), 1e-300), 1.0)

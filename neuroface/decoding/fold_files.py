@@ -142,20 +142,33 @@ def join_folds(
             files_of(folder, of_fold[min(seed, len(of_fold) - 1)]).predictions
             for of_fold in numbers.values()
         ]
-        table = pd.concat([read_table(file) for file in files]).sort_values(
-            "row", ignore_index=True
-        )
-        if not np.array_equal(table["row"], np.arange(n)):
-            raise NeuroFaceError(
-                f"{files[0].parent} does not predict each of the {n} windows once. Delete it and train again."
-            )
-        by_seed.append(table.drop(columns="row"))
+        by_seed.append(held_out_rows(files, n, "windows").drop(columns="row"))
     predictions = by_seed[0]
     if len(by_seed) > 1:
         logit = np.mean([table["logit"] for table in by_seed], axis=0)
         predictions = predictions.assign(logit=logit, probability=1 / (1 + np.exp(-logit)))
     costs = pd.DataFrame([read_json(files_of(folder, member).cost) for member in members])
     return predictions, by_seed, _total(costs)
+
+
+def held_out_rows(files: list[Path], n: int, rows: str) -> pd.DataFrame:
+    """Tables of all folds joined, in the order of their column ``row``.
+
+    Parameters
+    ----------
+    files : one per fold. n : rows of ``X.npy``. rows : what they are, for the message.
+
+    Raises
+    ------
+    NeuroFaceError
+        If the folds together do not predict each row exactly once.
+    """
+    table = pd.concat([read_table(file) for file in files]).sort_values("row", ignore_index=True)
+    if not np.array_equal(table["row"], np.arange(n)):
+        raise NeuroFaceError(
+            f"{files[0].parent} does not predict each of the {n} {rows} once. Delete it and train again."
+        )
+    return table
 
 
 def _total(costs: pd.DataFrame) -> dict:

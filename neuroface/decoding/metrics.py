@@ -33,12 +33,26 @@ def scores(y: np.ndarray, probability: np.ndarray, threshold: float = 0.5) -> di
     }
 
 
-def balanced_accuracies(labels: np.ndarray, said: np.ndarray) -> np.ndarray:
-    """Balanced accuracy of each column: ``labels`` and ``said`` (n, n_labellings) of 0 and 1 → (n_labellings,)."""
-    return (
-        (said * labels).sum(axis=0) / labels.sum(axis=0)
-        + ((1 - said) * (1 - labels)).sum(axis=0) / (1 - labels).sum(axis=0)
-    ) / 2
+def balanced_accuracies(labels: np.ndarray, said: np.ndarray, n_classes: int = 2) -> np.ndarray:
+    """Balanced accuracy of each labelling: the mean over classes of the share that is recognised.
+
+    A class that a labelling does not hold is left out of its mean.
+
+    Parameters
+    ----------
+    labels, said : (n, n_labellings) class numbers, true and predicted.
+
+    Returns
+    -------
+    (n_labellings,)
+    """
+    recalls = []
+    for number in range(n_classes):
+        own = labels == number
+        n = own.sum(axis=0)
+        recognised = (own & (said == number)).sum(axis=0)
+        recalls.append(np.where(n > 0, recognised / np.maximum(n, 1), np.nan))
+    return np.nanmean(recalls, axis=0)
 
 
 def expected_calibration_error(
@@ -46,7 +60,12 @@ def expected_calibration_error(
 ) -> float:
     """Mean distance between predicted probability and share of ones over equal-width bins, weighted by bin size.
 
-    Naeini, Cooper & Hauskrecht 2015 (AAAI), for the probability of 1.
+    Of two classes the probability is that of 1 (Naeini, Cooper & Hauskrecht 2015, AAAI); of more
+    it is that of the answer, and ``y`` tells whether the answer is right (Guo et al. 2017, ICML).
+
+    Parameters
+    ----------
+    y, probability : (n,).
     """
     which = np.minimum((probability * bins).astype(int), bins - 1)
     gaps = [abs((y[which == b] - probability[which == b]).sum()) for b in range(bins)]

@@ -1,6 +1,7 @@
 """Fit any model to one fold: a network by gradient steps, a linear or second-order classifier in closed form."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from neuroface.decoding.architectures import (
     CLOSED_FORM,
     POLYNOMIAL,
     SCREENED,
-    builder_of,
+    builder,
     learning_rates,
 )
 from neuroface.decoding.calibration import calibration_slope, out_of_choice_logits
@@ -83,6 +84,31 @@ class Windows:
         return np.array(open_npy(self.kernel_file(name)))
 
 
+@dataclass(frozen=True)
+class Training:
+    """How networks are built and trained; models in closed form need ``options`` alone.
+
+    Parameters
+    ----------
+    options : architecture → its own sizes.
+    recipe : "robust" or "paper". epochs : of the paper's recipe. steps : of the robust recipe.
+    batch_size : windows per step. learning_rate : one, several to try, or "auto".
+    precision : "auto", "float32", "float16" or "bfloat16".
+    n_jobs : trainings at the same time, which share the memory.
+    inference_batch : windows in one pass of a prediction.
+    """
+
+    options: Mapping[str, dict[str, object]]
+    recipe: str
+    epochs: int
+    steps: int
+    batch_size: int
+    learning_rate: float | tuple[float, ...] | str
+    precision: str
+    n_jobs: int
+    inference_batch: int
+
+
 def write_kernel(windows: Windows, name: str) -> None:
     """Compute the kernel of a linear model; all folds, labels and models that need it read this file."""
     write_npy(windows.kernel_file(name), window_kernel(windows.features_of(name)))
@@ -106,8 +132,9 @@ class Fitted(NamedTuple):
 
 
 def fit_fold(
-    name: str, windows: Windows, fold: Fold, cfg, seed: int, voxel_order: np.ndarray | None = None
-) -> Fitted:
+    name: str, windows: Windows, fold: Fold, training: Training, seed: int,
+    voxel_order: np.ndarray | None = None,
+) -> Fitted:  # fmt: skip
     """Fit a model to a fold.
 
     Parameters
@@ -115,20 +142,20 @@ def fit_fold(
     name : an architecture or a linear model. seed : seed of a network's initial weights and of the order
     of its batches.
     voxel_order : (n_voxels,) a permutation under which a network sees the voxels; None: mask order.
-    cfg : TRAINING, EPOCHS, TRAINING_STEPS, BATCH_SIZE, LEARNING_RATE, PRECISION, N_JOBS,
-        INFERENCE_BATCH, MODEL_OPTIONS, CNN_FILTERS, CNN_DENSE_UNITS, WINDOW_TRS.
     """
     if is_linear(name):
         return _fit_linear(name, windows, fold)
     if name == SCREENED:
         return _fit_screened(windows, fold)
     if name in CLOSED_FORM:
-        return _fit_second_order(name, windows, fold, cfg)
-    robust, rates = cfg.TRAINING == "robust", learning_rates(cfg.TRAINING, cfg.LEARNING_RATE, name)
+        return _fit_second_order(name, windows, fold, training.options)
+    robust = training.recipe == "robust"
     network, history, cost, logits = train_network(
-        windows.X, windows.y, fold, builder_of(name, windows.mask, cfg), epochs=None if robust else cfg.EPOCHS,
-        steps=cfg.TRAINING_STEPS if robust else None, batch_size=cfg.BATCH_SIZE, learning_rates=rates,
-        precision=cfg.PRECISION, seed=seed, n_jobs=cfg.N_JOBS, voxel_order=voxel_order,
+        windows.X, windows.y, fold, builder(name, windows.mask, windows.X.shape[2], training.options),
+        epochs=None if robust else training.epochs, steps=training.steps if robust else None,
+        batch_size=training.batch_size, precision=training.precision, seed=seed,
+        learning_rates=learning_rates(training.recipe, training.learning_rate, name),
+        n_jobs=training.n_jobs, voxel_order=voxel_order,
     )  # fmt: skip
     if name == POLYNOMIAL:
         network = without_gates(network)
@@ -137,7 +164,7 @@ def fit_fold(
         rows, fold.test
     ):  # SELECTION = "paper": no window is left that could calibrate the network
         inner = predict_logits(
-            logit_network(network), windows.X, cfg.INFERENCE_BATCH, rows, voxel_order
+            logit_network(network), windows.X, training.inference_batch, rows, voxel_order
         )
         return Fitted(network, rows, inner, history, cost)
     score = loss_score_of_logits if robust else accuracy_score_of_logits
@@ -191,9 +218,11 @@ def _fit_screened(windows: Windows, fold: Fold) -> Fitted:
     return _closed_form(network, found.inner_logit, cost, started)
 
 
-def _fit_second_order(name: str, windows: Windows, fold: Fold, cfg) -> Fitted:
+def _fit_second_order(
+    name: str, windows: Windows, fold: Fold, options: Mapping[str, dict[str, object]]
+) -> Fitted:
     started, window_trs = time.monotonic(), windows.X.shape[2]
-    network = builder_of(name, windows.mask, cfg)(dtype="float32")
+    network = builder(name, windows.mask, window_trs, options)(dtype="float32")
     kernels = windows.kernel_of("linear"), windows.kernel_of("linear-mean")
     units = network.get_layer("directions").units
     found = solve_second_order(*kernels, window_trs, windows.y, fold, windows.groupings, units)

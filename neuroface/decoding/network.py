@@ -81,12 +81,17 @@ def window_input(n_voxels: int, window_trs: int):
     return keras.Input((n_voxels, window_trs, 1), name="window")
 
 
-def binary_decoder(windows, features) -> keras.Model:
-    """Last layers of every architecture: features (n, n_features) → ``logit`` → probability of the first condition."""
-    logit = keras.layers.Dense(1, name="logit", dtype="float32")(features)
-    return keras.Model(
-        windows, keras.layers.Activation("sigmoid", name="probability", dtype="float32")(logit)
-    )
+def classifier(windows, features, n_logits: int = 1) -> keras.Model:
+    """Last layers of every architecture: features (n, n_features) → ``logit`` → ``probability``, (n, n_logits) each.
+
+    Parameters
+    ----------
+    n_logits : 1: of the first of two conditions, with a sigmoid; more: one per class, with a softmax.
+    """
+    logit = keras.layers.Dense(n_logits, name="logit", dtype="float32")(features)
+    activation = "sigmoid" if n_logits == 1 else "softmax"
+    probability = keras.layers.Activation(activation, name="probability", dtype="float32")(logit)
+    return keras.Model(windows, probability)
 
 
 def save_network(path: Path, network: keras.Model) -> None:

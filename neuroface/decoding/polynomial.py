@@ -12,7 +12,7 @@ squares of gates and weights acts as a group lasso over voxels (Hoff 2017, Compu
 
 from neuroface.decoding.closed_form import Square, linear_plus, set_parameters
 from neuroface.decoding.layers import GatedDense
-from neuroface.decoding.network import binary_decoder, window_input
+from neuroface.decoding.network import classifier, window_input
 from neuroface.decoding.second_order import Parameters
 from neuroface.pipeline import keras
 
@@ -48,7 +48,7 @@ def polynomial_network(
     linear = _gated(linear_units, linear_penalty, "gated_linear_path", use_bias=False)(mean)
     directions = _gated(quadratic_units, quadratic_penalty, "gated_directions")(mean)
     quadratic = Square(name="second_order_path")(directions)
-    return binary_decoder(windows, layers.Concatenate()([linear, quadratic]))
+    return classifier(windows, layers.Concatenate()([linear, quadratic]))
 
 
 def _gated(units: int, penalty: float, name: str, use_bias: bool = True) -> GatedDense:

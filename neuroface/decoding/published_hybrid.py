@@ -9,7 +9,7 @@ it.
 """
 
 from neuroface.decoding.layers import ToVolumes, bounding_box, registered
-from neuroface.decoding.network import binary_decoder, window_input
+from neuroface.decoding.network import classifier, window_input
 from neuroface.pipeline import keras
 
 import numpy as np
@@ -37,7 +37,7 @@ def reference(n_voxels: int, window_trs: int, mask: np.ndarray) -> keras.Model:
     x = layers.ZeroPadding3D(
         [((SIDE - side) // 2, SIDE - side - (SIDE - side) // 2) for side in sides]
     )(layers.Reshape((*sides, 1))(x))
-    return binary_decoder(windows, _features(x))
+    return classifier(windows, _features(x))
 
 
 def _features(volumes):

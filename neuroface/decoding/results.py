@@ -43,14 +43,20 @@ def write_results(
     folds: list[Fold],
     samples: pd.DataFrame,
     labels: Labels,
-    cfg,
+    *,
+    selection: str,
+    recipe: str,
+    n_permuted: int = 0,
+    shuffled: bool = False,
 ) -> dict:
     """Write predictions, history, scores and figures of an architecture under one split.
 
     Parameters
     ----------
     folder : the stage's folder. samples : ``samples.tsv``.
-    cfg : SEED, SELECTION, TRAINING, MODELS, BASELINES, N_PERMUTATIONS_CNN.
+    selection : SELECTION. recipe : TRAINING, the recipe of networks.
+    n_permuted : how many trainings of this architecture on relabelled events there are.
+    shuffled : whether the scores of the network on voxels in random order stand with this one.
 
     Returns
     -------
@@ -65,14 +71,15 @@ def write_results(
         predictions["probability"].to_numpy(),
     )
     inner = _inner_scores(folder, members, (samples["label"] == labels.first).to_numpy(int))
+    seeds = _spread(y, by_seed)
     result = {
         "model": model,
         "split": split,
-        "selection": cfg.SELECTION,
+        "selection": selection,
         "all_folds": scores(y, probability),
         "n_embargoed": {fold.number: fold.n_embargoed for fold in folds},
         "intervals_95": intervals_of_split(y, probability, predictions, split),
-        "seeds": _spread(y, by_seed),
+        "seeds": seeds,
         "cost": cost,
         "folds": [
             {"fold": int(k), "best_val_balanced_accuracy": inner[int(k)]} | part
@@ -81,13 +88,11 @@ def write_results(
         "by_movie": scores_by(predictions, "movie", labels.first),
         "by_subject": scores_by(predictions, "subject", labels.first),
     }
-    if model == cfg.MODELS[0] and cfg.N_PERMUTATIONS_CNN:
-        result["null"] = _null(folder, split, folds, y, result["seeds"]["balanced_accuracy"], cfg)
-    # The network with shuffled voxels is the paper's: its scores stand with it, else with the first network.
-    if SHUFFLED in cfg.BASELINES and model == (DEFAULT if DEFAULT in cfg.MODELS else cfg.MODELS[0]):
-        table, _, its_cost = join_folds(folder, members_of(SHUFFLED, split, folds, 1), len(y))
-        shuffled = scores(y, table["probability"].to_numpy())
-        result["shuffled_cnn"] = {"model": DEFAULT} | shuffled | {"cost": its_cost}
+    if n_permuted:
+        observed = float(np.mean(seeds["balanced_accuracy"]))
+        result["null"] = _permuted_scores(folder, split, folds, len(y), observed, n_permuted)
+    if shuffled:
+        result["shuffled_cnn"] = _shuffled_scores(folder, split, folds, y)
     write_table(target / "predictions.tsv", predictions)
     write_json(target / "metrics.json", result)
     histories = [
@@ -98,10 +103,8 @@ def write_results(
     if histories:
         history = pd.concat(histories)
         write_table(target / "history.tsv", history)
-        plot_history(
-            history, "step" if cfg.TRAINING == "robust" else "epoch", target / "history.png"
-        )
-    title = f"{split} folds{mark_of(model, cfg.SELECTION)}"
+        plot_history(history, "step" if recipe == "robust" else "epoch", target / "history.png")
+    title = f"{split} folds{mark_of(model, selection)}"
     plot_results(y, probability, folds, title, labels, target / "results.png")
     return result
 
@@ -172,11 +175,14 @@ def write_inner(folder: Path, member: Member, rows: np.ndarray, logit: np.ndarra
 
 
 def summary(
-    results: dict[str, dict], ladders: dict[str, dict], impossible: dict[str, str], cfg
+    results: dict[str, dict],
+    ladders: dict[str, dict],
+    impossible: dict[str, str],
+    models: tuple[str, ...],
 ) -> dict:
     """Content of ``3-model/metrics.json``: model → split → scores; the ladder of the linear models."""
     return {
-        "networks": {model: results[model] for model in cfg.MODELS},
+        "networks": {model: results[model] for model in models},
         "best": results.get(BEST, {}),
         "linear_models": {model: results[model] for model in ladders},
         "linear": ladders,
@@ -185,7 +191,7 @@ def summary(
 
 
 def write_comparison(
-    folder: Path, results: dict[str, dict], split: str, labels: Labels, cfg
+    folder: Path, results: dict[str, dict], split: str, labels: Labels, selection: str
 ) -> None:
     """Write the table and the curves of all models on the folds of one split.
 
@@ -198,27 +204,37 @@ def write_comparison(
         model: read_table(model_folder(folder, split, model) / "predictions.tsv")
         for model in results
     }
-    y = (tables[cfg.MODELS[0]]["label"] == labels.first).to_numpy(int)
+    y = (next(iter(tables.values()))["label"] == labels.first).to_numpy(int)
     probabilities = {
-        f"{title_of(model)}{mark_of(model, cfg.SELECTION)}": table["probability"].to_numpy()
+        f"{title_of(model)}{mark_of(model, selection)}": table["probability"].to_numpy()
         for model, table in tables.items()
     }
     plot_curves(y, probabilities, f"{split} folds", folder / split / "models.png")
 
 
-def _null(
-    folder: Path, split: str, folds: list[Fold], y: np.ndarray, of_seeds: list[float], cfg
+def _permuted_scores(
+    folder: Path, split: str, folds: list[Fold], n: int, observed: float, n_permuted: int
 ) -> dict:
-    """Scores of the first architecture when it was trained on relabelled events.
+    """Balanced accuracy of networks that were trained on relabelled events, and the p of the observed one.
 
-    Networks on relabelled events are single ones. They are compared with the mean balanced accuracy
-    of single networks, ``of_seeds`` (n_seeds,), not with that of the mean logit over seeds, which
-    is higher.
+    Networks on relabelled events are single ones. They are compared with ``observed``, the mean
+    balanced accuracy of single networks, not with that of the mean logit over seeds, which is
+    higher.
+
+    Parameters
+    ----------
+    n : number of windows.
     """
     null = []
-    for number in range(1, cfg.N_PERMUTATIONS_CNN + 1):
-        table, _, _ = join_folds(folder, members_of(permuted(number), split, folds, 1), len(y))
+    for number in range(1, n_permuted + 1):
+        table, _, _ = join_folds(folder, members_of(permuted(number), split, folds, 1), n)
         null.append(balanced_accuracy_score(table["trained_label"], table["probability"] >= 0.5))
-    observed = float(np.mean(of_seeds))
     p = p_value(observed, np.array(null))
     return {"n": len(null), "mean": float(np.mean(null)), "observed": observed, "p": p}
+
+
+def _shuffled_scores(folder: Path, split: str, folds: list[Fold], y: np.ndarray) -> dict:
+    """Scores of networks that were trained on voxels in random order."""
+    table, _, cost = join_folds(folder, members_of(SHUFFLED, split, folds, 1), len(y))
+    found = scores(y, table["probability"].to_numpy())
+    return {"model": DEFAULT} | found | {"cost": cost}

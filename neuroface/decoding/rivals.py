@@ -12,7 +12,7 @@ from neuroface.decoding.layers import (
     VolumeConv3D,
     bounding_box,
 )
-from neuroface.decoding.network import LEAK, binary_decoder, window_input
+from neuroface.decoding.network import LEAK, classifier, window_input
 from neuroface.pipeline import keras
 
 import numpy as np
@@ -27,6 +27,8 @@ KERNELS = (
 # usual 0.001 a volume near 0 would be scaled up to full size, and a path from a zero baseline would
 # change the logit only in its first thousandth.
 INSTANCE_EPSILON = 1.0
+# Axes of tokens (n, window_trs, width) and (n, 1, n_places, width) that attention acts over.
+OVER_TIME, OVER_SPACE = ("time", 1), ("space", 2)
 
 
 # ---------------------------------------------------------------- 3D-CNN
@@ -48,7 +50,7 @@ def cnn3d(
     x = layers.Dense(dense_units, kernel_initializer="he_normal", name="dense")(x)
     x = layers.LeakyReLU(negative_slope=LEAK)(x)
     x = layers.GlobalAveragePooling1D(name="mean_over_time")(x)
-    return binary_decoder(windows, layers.Dropout(dropout)(x))
+    return classifier(windows, layers.Dropout(dropout)(x))
 
 
 def convolved_volumes(windows, mask: np.ndarray, filters: tuple[int, int, int]):
@@ -89,15 +91,25 @@ def transformer(
     windows = window_input(n_voxels, window_trs)
     x = layers.Reshape((window_trs, n_voxels))(layers.Permute((2, 1, 3))(windows))
     x = layers.Dense(width, name="embedding")(x)
-    x = encoded_over_time(x, heads, depth, feed_forward, dropout)
-    return binary_decoder(windows, layers.GlobalAveragePooling1D(name="mean_over_time")(x))
+    x = encoded(x, TimeStamps(name="time_stamps"), heads, depth, feed_forward, dropout, OVER_TIME)
+    return classifier(windows, layers.GlobalAveragePooling1D(name="mean_over_time")(x))
 
 
-def encoded_over_time(tokens, heads: int, depth: int, feed_forward: int, dropout: float):
-    """Transformer encoder of tokens (n, window_trs, width), normalised before each block (Xiong et al. 2020, ICML)."""
-    x = layers.Dropout(dropout)(TimeStamps(name="time_stamps")(tokens))
+def encoded(
+    tokens, positions, heads: int, depth: int, feed_forward: int, dropout: float, over: tuple[str, int]
+):  # fmt: skip
+    """Transformer encoder, normalised before each block (Xiong et al. 2020, ICML).
+
+    Parameters
+    ----------
+    tokens : (n, …, width). positions : layer that adds the position of each token.
+    over : name and number of the axis that attention acts over.
+    """
+    name, axis = over
+    # Dropout is made before the layer of positions is built: both draw seeds, in this order.
+    x = layers.Dropout(dropout)(positions(tokens))
     for number in range(1, depth + 1):
-        x = x + attended(x, heads, dropout, (1,), f"attention_over_time_{number}")
+        x = x + attended(x, heads, dropout, (axis,), f"attention_over_{name}_{number}")
         hidden = layers.Dense(feed_forward, activation="gelu", name=f"feed_forward_{number}")(
             _normalised(x)
         )
@@ -157,7 +169,7 @@ def hybrid(
     x = x + attended(x, heads, dropout, (2,), "attention_over_space")
     x = layers.Dropout(dropout)(layers.Reshape((window_trs, -1))(x))
     x = layers.Dense(width, name="embedding")(x)
-    x = encoded_over_time(x, heads, depth, feed_forward, dropout)
+    x = encoded(x, TimeStamps(name="time_stamps"), heads, depth, feed_forward, dropout, OVER_TIME)
     x = layers.GlobalAveragePooling1D(name="mean_over_time")(x)
     x = DropConnectDense(width, drop_connect, kernel_initializer="he_normal", name="dense")(x)
-    return binary_decoder(windows, layers.LeakyReLU(negative_slope=LEAK)(x))
+    return classifier(windows, layers.LeakyReLU(negative_slope=LEAK)(x))

@@ -1,11 +1,11 @@
 """Which cross-validation a design allows: what ``"auto"`` means in CV_SPLITS and HELD_OUT_SPLIT."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from neuroface import NeuroFaceError
 from neuroface.bold import stimuli_of
-from neuroface.decoding.folds import folds_of
-from neuroface.pipeline import replaced
+from neuroface.decoding.folds import FoldSettings, make_folds
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,24 @@ def strictest_first(splits: Iterable[str]) -> list[str]:
     return sorted(splits, key=STRICTEST_FIRST.index)
 
 
-def with_splits(cfg, samples: pd.DataFrame):
-    """Settings whose CV_SPLITS and HELD_OUT_SPLIT name splits, and the sentence that says why.
+class ChosenSplits(NamedTuple):
+    """The splits that models are trained in, the one whose models explain and predict runs, and why.
+
+    Attributes
+    ----------
+    why : a sentence; "" where both settings were explicit.
+    """
+
+    cv_splits: tuple[str, ...]
+    held_out: str
+    why: str
+
+
+def choose_splits(
+    samples: pd.DataFrame, cv_splits: tuple[str, ...] | str, held_out: str, settings: FoldSettings,
+    tr_s: float,
+) -> ChosenSplits:  # fmt: skip
+    """The splits that CV_SPLITS and HELD_OUT_SPLIT stand for.
 
     Explicit values stay. With ``"auto"`` HELD_OUT_SPLIT is the strictest split of an explicit
     CV_SPLITS, else the one of :func:`choose_split`; CV_SPLITS is that one beside window folds, the
@@ -28,32 +44,26 @@ def with_splits(cfg, samples: pd.DataFrame):
 
     Parameters
     ----------
-    cfg : CV_SPLITS, HELD_OUT_SPLIT, N_FOLDS, SEED, EMBARGO_TRS, SELECTION, WINDOW_TRS,
-        TR_S.
     samples : one row per window, as ``samples.tsv``.
-
-    Returns
-    -------
-    A copy of ``cfg``; its ``splits_why`` is "" where both settings were explicit.
+    cv_splits, held_out : the two settings. settings : of the folds. tr_s : TR_S.
     """
-    splits, held_out, why = cfg.CV_SPLITS, cfg.HELD_OUT_SPLIT, ""
-    if held_out == AUTO and splits != AUTO:
-        held_out = strictest_first(splits)[0]
-        why = f"HELD_OUT_SPLIT = {held_out!r}, the strictest split of CV_SPLITS"
-    elif splits == AUTO:
-        reason = "window folds beside HELD_OUT_SPLIT"
-        if held_out == AUTO:
-            held_out, reason = choose_split(samples, cfg)
-        splits = ("window", held_out) if _is_possible(samples, "window", cfg) else (held_out,)
-        splits = tuple(dict.fromkeys(splits))
-        why = (
-            f"CV_SPLITS = {splits}, HELD_OUT_SPLIT = {held_out!r}, chosen from the design: {reason}"
-        )
-    chosen = {"CV_SPLITS": splits, "HELD_OUT_SPLIT": held_out, "splits_why": why}
-    return replaced(cfg, **chosen)
+    if isinstance(cv_splits, tuple):
+        if held_out != AUTO:
+            return ChosenSplits(cv_splits, held_out, "")
+        strictest = strictest_first(cv_splits)[0]
+        why = f"HELD_OUT_SPLIT = {strictest!r}, the strictest split of CV_SPLITS"
+        return ChosenSplits(cv_splits, strictest, why)
+    reason = "window folds beside HELD_OUT_SPLIT"
+    if held_out == AUTO:
+        held_out, reason = choose_split(samples, settings, tr_s)
+    splits: tuple[str, ...] = (held_out,)
+    if held_out != "window" and _is_possible(samples, "window", settings):
+        splits = ("window", held_out)
+    why = f"CV_SPLITS = {splits}, HELD_OUT_SPLIT = {held_out!r}, chosen from the design: {reason}"
+    return ChosenSplits(splits, held_out, why)
 
 
-def choose_split(samples: pd.DataFrame, cfg) -> tuple[str, str]:
+def choose_split(samples: pd.DataFrame, settings: FoldSettings, tr_s: float) -> tuple[str, str]:
     """The split that says most about new films, moments or people of those that the windows allow, and why.
 
     Films are held out where there are several; else the runs of a film or task, for all people; else
@@ -63,8 +73,8 @@ def choose_split(samples: pd.DataFrame, cfg) -> tuple[str, str]:
     -------
     A split, and the reason in words.
     """
-    for split, reason in _in_order_of_preference(samples, cfg):
-        if _is_possible(samples, split, cfg):
+    for split, reason in _in_order_of_preference(samples, settings, tr_s):
+        if _is_possible(samples, split, settings):
             return split, reason
     return "window", (
         "no film, run, moment or person can be held out; single windows are, and their accuracy is too "
@@ -72,15 +82,17 @@ def choose_split(samples: pd.DataFrame, cfg) -> tuple[str, str]:
     )
 
 
-def _is_possible(samples: pd.DataFrame, split: str, cfg) -> bool:
+def _is_possible(samples: pd.DataFrame, split: str, settings: FoldSettings) -> bool:
     try:
-        folds_of(samples, split, cfg.WINDOW_TRS, cfg)
+        make_folds(samples, split, settings)
     except NeuroFaceError:
         return False
     return True
 
 
-def _in_order_of_preference(samples: pd.DataFrame, cfg) -> list[tuple[str, str]]:
+def _in_order_of_preference(
+    samples: pd.DataFrame, settings: FoldSettings, tr_s: float
+) -> list[tuple[str, str]]:
     n_people, n_films = samples["subject"].nunique(), samples["movie"].nunique()
     n_parts = len(set(stimuli_of(samples)))
     films = f"{n_films} films or tasks" if n_films > 1 else "one film or task"
@@ -98,12 +110,12 @@ def _in_order_of_preference(samples: pd.DataFrame, cfg) -> list[tuple[str, str]]
     ]  # fmt: skip
     leaking = (
         "subject",
-        f"moments cannot be held out with EMBARGO_TRS = {cfg.EMBARGO_TRS}; whole people are, and their accuracy is too high "
-        f"for new moments",
+        f"moments cannot be held out with EMBARGO_TRS = {settings.embargo_trs}; whole people are, and their accuracy is "
+        f"too high for new moments",
     )
     return order + (
         [moments, leaking]
-        if _moments_are_shared(samples, cfg.WINDOW_TRS * cfg.TR_S)
+        if _moments_are_shared(samples, settings.window_trs * tr_s)
         else [*own, moments]
     )
 

@@ -33,7 +33,12 @@ def describe(
     choices: dict,
     impossible: dict,
     labels: Labels,
-    cfg,
+    *,
+    networks: tuple[str, ...],
+    selection: str,
+    n_permutations: int,
+    n_seeds: int,
+    why_splits: str,
 ) -> Section:
     """The section.
 
@@ -44,16 +49,18 @@ def describe(
     choices : split → fold → the chosen model, and the losses of all; see
     :func:`neuroface.decoding.best.choose`.
     impossible : split → why it is not possible.
+    networks : MODELS. selection, n_permutations, n_seeds : SELECTION, N_PERMUTATIONS, N_SEEDS. why_splits : why the
+    splits are these; "" if they were named.
     """
     headline_name, headline = next(iter(results.items()))
     shown_first = shown_models(results)
     splits = strictest_first(headline)
-    section = Section("Decoding", lead(splits, labels, cfg))
+    section = Section("Decoding", lead(splits, labels, selection, why_splits))
     for name in [*shown_first, *(name for name in results if name not in shown_first)]:
         for split in splits:
             result, title = (
                 results[name][split],
-                f"{title_of(name)}, {split} folds{mark_of(name, cfg.SELECTION)}",
+                f"{title_of(name)}, {split} folds{mark_of(name, selection)}",
             )
             accuracy, auc = (
                 f"{result['all_folds']['accuracy']:.1%}",
@@ -66,7 +73,7 @@ def describe(
                 section.numbers(
                     {f"accuracy, {title}{reference}": accuracy, "95 % interval": interval, AUC: auc}
                 )
-    first_screen(section, results, ladders, shown_first, splits[0], cfg)
+    first_screen(section, results, ladders, shown_first, splits[0], selection)
     for sentence in intervals_against_p(results, ladders, splits):
         section.text(sentence)
     if "windows_per_pass" in (cost := headline[splits[0]]["cost"]):
@@ -78,8 +85,8 @@ def describe(
         LADDER,
         [ladder_row(split, ladders["linear"].get(split), impossible.get(split)) for split in rungs],
         f"Leakage ladder: one linear model, increasingly strict splits. The labels of events were swapped "
-        f"{cfg.N_PERMUTATIONS} times, in the same way for all viewers. An accuracy above 50 % with swapped labels is "
-        f"leakage. {smallest_p_text(cfg.N_PERMUTATIONS)}",
+        f"{n_permutations} times, in the same way for all viewers. An accuracy above 50 % with swapped labels is "
+        f"leakage. {smallest_p_text(n_permutations)}",
     )
     for split in splits:
         section.table(
@@ -87,7 +94,7 @@ def describe(
              "parameters", "multiply-adds per window", "training, s", "memory, GB"],
             map(comparison_cells, comparison(best_first(results, split), split).to_dict("records")),
             f"Models on the same {split} folds, by their AUC. {intervals_caption(headline[split]['intervals_95'])} {POOLED} "
-            f"{SEEDS[cfg.N_SEEDS > 1]} Seconds: all folds and seeds together, "
+            f"{SEEDS[n_seeds > 1]} Seconds: all folds and seeds together, "
             "without the inner products of the windows; memory: added to the process by training a fold.",
         )  # fmt: skip
         section.figure(
@@ -116,7 +123,7 @@ def describe(
             ]
         ]
         caption = (
-            f"Scores of the model: {title_of(name)}{mark_of(name, cfg.SELECTION)}. All together: the held-out windows of "
+            f"Scores of the model: {title_of(name)}{mark_of(name, selection)}. All together: the held-out windows of "
             "all folds in one set, as in the other tables."
         )
         section.table(["split", "fold", *names], rows, caption)
@@ -128,19 +135,24 @@ def describe(
                 f"counts at a threshold of 0.5. Right: a calibrated model lies on the diagonal; the numbers are windows per "
                 f"bin, the lines 95 % intervals, and a bin with few windows is unreliable.",
             )
-    describe_histories(section, folder, results, splits, cfg)
+    describe_histories(section, folder, results, splits, networks, selection)
     return section
 
 
 def describe_histories(
-    section: Section, folder: Path, results: dict, splits: list[str], cfg
+    section: Section,
+    folder: Path,
+    results: dict,
+    splits: list[str],
+    networks: tuple[str, ...],
+    selection: str,
 ) -> None:
     """Show the training curves of every network."""
     validation = {
         "inner": "an inner part of the training set",
         "paper": "the reported fold itself",
     }
-    for name in cfg.MODELS:
+    for name in networks:
         for split in splits:
             history = model_folder(folder, split, name) / "history.png"
             if history.exists():
@@ -148,20 +160,20 @@ def describe_histories(
                 section.figure(
                     history,
                     f"Training of the {title_of(name)}, {split} folds: a thin line per fold, the mean thick. Validation is "
-                    f"{validation[cfg.SELECTION]}. Its loss was lowest after {cost['best_step']:,} of "
+                    f"{validation[selection]}. Its loss was lowest after {cost['best_step']:,} of "
                     f"{cost['steps']:,} steps (median over folds). {cost['windows_per_pass']} windows went through the "
                     f"network at once.",
                 )
 
 
-def lead(splits: list[str], labels: Labels, cfg) -> str:
+def lead(splits: list[str], labels: Labels, selection: str, why_splits: str) -> str:
     """What was tested, what the splits at hand say, and why they are these."""
     sentences = [
         f"Does a held-out window show {labels.one}? The same models were tested in each cross-validation, "
-        f"{HELD_OUT[cfg.SELECTION]}.",
+        f"{HELD_OUT[selection]}.",
         *(SAYS[split] for split in splits if split in SAYS),
     ]
-    return " ".join([*sentences, f"{cfg.splits_why}."] if cfg.splits_why else sentences)
+    return " ".join([*sentences, f"{why_splits}."] if why_splits else sentences)
 
 
 def shown_models(results: Iterable[str]) -> list[str]:
@@ -280,7 +292,12 @@ def best_first(results: dict[str, dict], split: str) -> dict[str, dict]:
 
 
 def first_screen(
-    section: Section, results: dict, ladders: dict, shown_first: list[str], split: str, cfg
+    section: Section,
+    results: dict,
+    ladders: dict,
+    shown_first: list[str],
+    split: str,
+    selection: str,
 ) -> None:
     """The result on the first screen of the report: the strictest split, its interval, and its null.
 
@@ -290,7 +307,7 @@ def first_screen(
     """
     model, ladder = shown_first[0], ladders["linear"][split]
     result = results[model][split]
-    title = f"{title_of(model)}{mark_of(model, cfg.SELECTION)}"
+    title = f"{title_of(model)}{mark_of(model, selection)}"
     numbers = {
         f"accuracy, {title}": f"{result['all_folds']['accuracy']:.1%}",
         "95 % interval": interval_text(result["intervals_95"], "accuracy", ".1%"),

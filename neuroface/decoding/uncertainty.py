@@ -305,12 +305,31 @@ def permuted_labels(
     -------
     (n, n_permutations) int8.
     """
+    y = (samples["label"] == positive).to_numpy(np.int8)
+    return exchanged_labels(y, samples["event"], stimuli_of(samples), n_permutations, seed)
+
+
+def exchanged_labels(
+    y: np.ndarray, events: pd.Series, parts: np.ndarray, n_permutations: int, seed: int
+) -> np.ndarray:
+    """Labels after whole events have exchanged them within a part of the stimulus, in the same way for all viewers.
+
+    Parameters
+    ----------
+    y : (n,) class numbers, the same for all rows of an event. events, parts : (n,) event of each row
+    and its part of the stimulus.
+
+    Returns
+    -------
+    (n, n_permutations) int8.
+    """
     rng = np.random.default_rng(seed)
-    events = samples.drop_duplicates("event").reset_index(drop=True)
-    position = pd.Series(events.index, index=events["event"])[samples["event"]].to_numpy()
-    label = (events["label"] == positive).to_numpy(np.int8)
-    blocks = list(events.groupby(stimuli_of(events)).indices.values())
-    result = np.empty((len(samples), n_permutations), dtype=np.int8)
+    rows = pd.DataFrame({"event": events.to_numpy(), "part": parts, "y": y})
+    each = rows.drop_duplicates("event").reset_index(drop=True)
+    position = pd.Series(each.index, index=each["event"])[rows["event"]].to_numpy()
+    label = each["y"].to_numpy(np.int8)
+    blocks = list(each.groupby("part").indices.values())
+    result = np.empty((len(rows), n_permutations), dtype=np.int8)
     for column in range(n_permutations):
         moved = label.copy()
         for block in blocks:

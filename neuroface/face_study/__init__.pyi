@@ -4,6 +4,19 @@ from .annotation_clock import (
     early_windows as early_windows,
     why_no_window as why_no_window,
 )
+from .arguments import (
+    denoising as denoising,
+    design_of as design_of,
+    explained as explained,
+    group_test_settings as group_test_settings,
+    label_events as label_events,
+    live_settings as live_settings,
+    model_options as model_options,
+    runs_of as runs_of,
+    runs_of_people as runs_of_people,
+    training_settings as training_settings,
+)
+from .attribution_text import how_explained as how_explained
 from .bids_app import app_command as app_command
 from .check import check_study as check_study
 from .confounds import (
@@ -27,7 +40,12 @@ from .films import (
     scan_chunk as scan_chunk,
     write_digest as write_digest,
 )
-from .settings import FaceSettings as FaceSettings, rois_name as rois_name
+from .settings import (
+    FaceSettings as FaceSettings,
+    fold_settings as fold_settings,
+    rois_name as rois_name,
+    with_splits as with_splits,
+)
 from .study import STUDY as STUDY
 from .viewing import show_films as show_films
 from .windows import windows_of as windows_of

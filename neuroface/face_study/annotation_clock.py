@@ -14,6 +14,7 @@ from neuroface.bold import (
     stretches_of_labels,
     window_table,
 )  # fmt: skip
+from neuroface.face_study.arguments import label_events
 from neuroface.face_study.settings import FaceSettings
 from neuroface.face_study.words import labels_of
 from neuroface.pipeline import read_json
@@ -126,7 +127,9 @@ def why_no_window(runs: list[Run], cfg: FaceSettings) -> str:
     labels = labels_of(cfg)
     longest: dict[str, float] = {}
     for run in runs:
-        table = window_table(*stretches_of_labels(run, cfg), labels, -1.0, cfg.TR_S, cfg.LAG_S)
+        table = window_table(
+            *stretches_of_labels(run, label_events(cfg)), labels, -1.0, cfg.TR_S, cfg.LAG_S
+        )
         for label, duration_s in table.groupby("label")["duration_s"].max().items():
             longest[label] = max(duration_s, longest.get(label, 0.0))
     lengths = " and ".join(

@@ -19,12 +19,11 @@ from neuroface.bold import (
     inspect_run,
     nndb_naming,
     not_fetched,
-    runs_of,
-    stretches_of_labels,
 )  # fmt: skip
-from neuroface.decoding import CLOSED_FORM, DEFAULT, folds_of_all_splits, with_splits
+from neuroface.decoding import CLOSED_FORM, DEFAULT, folds_of_all_splits
 from neuroface.face_study.annotation_clock import describe_annotations, why_no_window
-from neuroface.face_study.settings import FaceSettings
+from neuroface.face_study.arguments import denoising, design_of, model_options, runs_of
+from neuroface.face_study.settings import FaceSettings, fold_settings, with_splits
 from neuroface.face_study.study import STUDY
 from neuroface.pipeline import Checklist
 
@@ -88,7 +87,7 @@ def _pauses(runs: list, cfg: FaceSettings) -> list[str]:
 
 
 def _cleaning_of_runs(runs: list, cfg: FaceSettings) -> list[str]:
-    return cleaning_lines(runs, cfg, [stretches_of_labels(run, cfg)[0] for run in runs])
+    return cleaning_lines(runs, denoising(cfg), cfg.DATASET == "bids", design_of(runs, cfg))
 
 
 def plans_of(checklist: Checklist, runs: list, plan_windows, cfg: FaceSettings) -> dict:
@@ -109,8 +108,9 @@ def plans_of(checklist: Checklist, runs: list, plan_windows, cfg: FaceSettings) 
         rows.append(fields)
     if costs:
         checklist.say("cost: voxels that the group mask lacks because of this person's mask alone")
+    clock = clock_of_onsets(cfg.DATASET, cfg.FILM_EVENT)
     checklist.say(
-        f"first windows: 12 → 15 means that the first long stretch begins at second 12 of the {clock_of_onsets(cfg)}. Its "
+        f"first windows: 12 → 15 means that the first long stretch begins at second 12 of the {clock}. Its "
         f"window begins at second 15 of the scan, with the last volume that starts within LAG_S = {cfg.LAG_S:g} s."
     )
     checklist.table(rows)
@@ -150,7 +150,7 @@ def check_splits(checklist: Checklist, samples: pd.DataFrame, cfg: FaceSettings)
     cfg = with_splits(cfg, samples)
     if cfg.splits_why:
         checklist.say(cfg.splits_why)
-    folds, impossible = folds_of_all_splits(samples, cfg.WINDOW_TRS, cfg)
+    folds, impossible = folds_of_all_splits(samples, cfg.CV_SPLITS, fold_settings(cfg))
     checklist.say(f"possible splits: {', '.join(folds)}; CV_SPLITS has {', '.join(cfg.CV_SPLITS)}")
     for why in impossible.values():  # without the advice for those who ask for it
         checklist.say(f"  not possible, and not in CV_SPLITS: {why.split('. ')[0]}")
@@ -186,7 +186,7 @@ def work_of_networks(
     ----------
     mask : (x, y, z) bool. n_windows : of the data set. cfg : MODELS, TRAINING, TRAINING_STEPS, EPOCHS, BATCH_SIZE.
     """
-    from neuroface.decoding import builder_of, multiply_adds
+    from neuroface.decoding import builder, multiply_adds
 
     steps = (
         cfg.TRAINING_STEPS
@@ -194,7 +194,8 @@ def work_of_networks(
         else cfg.EPOCHS * -(-n_windows // cfg.BATCH_SIZE)
     )
     work = {
-        name: PASSES * multiply_adds(builder_of(name, mask, cfg)(dtype="float32"))
+        name: PASSES
+        * multiply_adds(builder(name, mask, cfg.WINDOW_TRS, model_options(cfg))(dtype="float32"))
         for name in cfg.MODELS
         if name not in CLOSED_FORM
     }
@@ -215,14 +216,14 @@ def work_of_networks(
 
 def memory_of_scripts(mask: np.ndarray, cfg: FaceSettings) -> tuple[float, str]:
     """GB at the worst moment of the eight scripts with N_JOBS processes, and which script that is."""
-    from neuroface.decoding import builder_of, step_bytes, windows_per_pass
+    from neuroface.decoding import builder, step_bytes, windows_per_pass
     from neuroface.pipeline import HAS_GPU
 
     own_gb = {"script 8": GB_PER_VOXEL * int(mask.sum())}
     if not HAS_GPU:
         for name in cfg.MODELS:
             if name not in CLOSED_FORM:
-                network = builder_of(name, mask, cfg)(dtype="float32")
+                network = builder(name, mask, cfg.WINDOW_TRS, model_options(cfg))(dtype="float32")
                 windows = windows_per_pass(network, cfg.BATCH_SIZE, cfg.N_JOBS)
                 own_gb[f"script 3 ({name}, {windows} windows at a time)"] = (
                     step_bytes(network, windows) / 1e9

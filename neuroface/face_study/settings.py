@@ -13,11 +13,13 @@ from neuroface.decoding import (
     LINEAR,
     POLYNOMIAL,
     SHUFFLED,
-    with_splits,
+    FoldSettings,
+    choose_splits,
 )  # fmt: skip
 from neuroface.face_study.fine_settings import FineSettings
-from neuroface.pipeline import did_you_mean, read_table
+from neuroface.pipeline import did_you_mean, read_table, replaced
 
+import pandas as pd
 from pydantic import Field, model_validator
 
 Split = Literal["window", "subject", "event", "run", "part", "movie"]
@@ -309,3 +311,21 @@ class FaceSettings(FineSettings):
 def rois_name(roi_file: str | None) -> str | None:
     """Name of the regions of ROI_FILE in results: "face-rois" for ``masks/face_rois.tsv``."""
     return Path(roi_file).stem.replace("_", "-") if roi_file else None
+
+
+def fold_settings(cfg: FaceSettings) -> FoldSettings:
+    """What the folds of all splits have in common."""
+    return FoldSettings(cfg.N_FOLDS, cfg.SEED, cfg.WINDOW_TRS, cfg.EMBARGO_TRS, cfg.SELECTION)
+
+
+def with_splits(cfg: FaceSettings, samples: pd.DataFrame) -> FaceSettings:
+    """Settings whose CV_SPLITS and HELD_OUT_SPLIT name splits; ``splits_why`` says why these.
+
+    Parameters
+    ----------
+    samples : one row per window, as ``samples.tsv``.
+    """
+    chosen = choose_splits(samples, cfg.CV_SPLITS, cfg.HELD_OUT_SPLIT, fold_settings(cfg), cfg.TR_S)
+    return replaced(
+        cfg, CV_SPLITS=chosen.cv_splits, HELD_OUT_SPLIT=chosen.held_out, splits_why=chosen.why
+    )

@@ -61,7 +61,7 @@ def show_films(
     target, labels = stage.root / VIEWER, labels_of(cfg)
     maps = group_map_pictures(stage, mask, affine, cfg)
     write_viewer(target, tracks, maps, cfg.TR_S, labels, f"{STUDY.title({'LABELS': cfg.LABELS})} {stage.root.name}",
-                 clock_of_onsets(cfg))  # fmt: skip
+                 clock_of_onsets(cfg.DATASET, cfg.FILM_EVENT))  # fmt: skip
     section.first.text(
         f"{VIEWER}, beside this page, plays each film with its predictions and maps."
     )

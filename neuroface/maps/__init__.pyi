@@ -6,7 +6,12 @@ from .files import (
 )
 from .glm import effect_of_run as effect_of_run
 from .group import ALPHA as ALPHA, contrasts_of as contrasts_of
-from .map_test import MapTest as MapTest, choose_test as choose_test
+from .map_test import (
+    Explained as Explained,
+    GroupTestSettings as GroupTestSettings,
+    MapTest as MapTest,
+    choose_test as choose_test,
+)
 from .parcel_maps import write_parcel_maps as write_parcel_maps
 from .people import (
     average_people as average_people,

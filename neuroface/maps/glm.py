@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from neuroface import NeuroFaceError
 from neuroface.bold import (
     Cleaning,
+    Denoising,
+    LabelEvents,
     Projection,
     Run,
     RunningStatistics,
@@ -26,15 +28,25 @@ HIGH_PASS_HZ = 1 / 128  # slower drifts are modelled by cosines, SPM's usual cut
 HRF = "spm"
 
 
-def effect_of_run(run: Run, mask: np.ndarray, affine: np.ndarray, cfg) -> np.ndarray:
-    """:func:`condition_effect` of a run's files; one pass over its BOLD, cleaned as windows are."""
-    first, second = stretches_of_labels(run, cfg)
+def effect_of_run(
+    run: Run, mask: np.ndarray, affine: np.ndarray, conditions: LabelEvents, nuisance_names: tuple[str, ...],
+    denoising: Denoising,
+) -> np.ndarray:  # fmt: skip
+    """:func:`condition_effect` of a run's files; one pass over its BOLD, cleaned as windows are.
+
+    Parameters
+    ----------
+    conditions : events of the two conditions. nuisance_names : film regressors to hold constant
+    (NUISANCE).
+    """
+    first, second = stretches_of_labels(run, conditions)
+    tr_s = denoising.tr_s
     n_volumes = open_header(run.bold)[1][3]
     kept = read_censor(run.censor, n_volumes)
-    nuisance = chosen_regressors(run, cfg.NUISANCE, "NUISANCE", cfg.TR_S, len(kept), n_volumes)
-    start_s = first_volume_s(run, n_volumes, cfg.TR_S) + film_ahead_s(run, len(kept))
-    design = condition_design(first, second, kept, cfg.TR_S, nuisance, start_s)
-    cleaning = cleaning_of(run, n_volumes, cfg)
+    nuisance = chosen_regressors(run, nuisance_names, "NUISANCE", tr_s, len(kept), n_volumes)
+    start_s = first_volume_s(run, n_volumes, tr_s) + film_ahead_s(run, len(kept))
+    design = condition_design(first, second, kept, tr_s, nuisance, start_s)
+    cleaning = cleaning_of(run, n_volumes, denoising)
     volumes = stream_masked(run.bold, mask, affine, smoothing_mm=cleaning.smoothing_mm)
     return condition_effect(volumes, with_nuisance(design, cleaning), cleaning)
 

@@ -1,6 +1,7 @@
 """Which test a map of the group gets: models refitted to swapped labels, sign flips of films or people, or none."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from neuroface import NeuroFaceError
@@ -32,9 +33,41 @@ class MapTest(NamedTuple):
     why: str = ""
 
 
+@dataclass(frozen=True)
+class GroupTestSettings:
+    """How the tests of group maps are computed.
+
+    Parameters
+    ----------
+    n_flips : sign flips of films or people. n_labellings : relabellings. seed : of both.
+    variance_fwhm_mm : smoothing of the variance across people; 0: none.
+    cluster_forming_p : p of a voxel, uncorrected, from which it belongs to a cluster.
+    """
+
+    n_flips: int
+    n_labellings: int
+    seed: int
+    variance_fwhm_mm: float
+    cluster_forming_p: float
+
+
+class Explained(NamedTuple):
+    """How windows were explained, as far as tests depend on it.
+
+    Attributes
+    ----------
+    explain, baseline, smooth_draws : the settings EXPLAIN, ATTRIBUTION_BASELINE, SMOOTHGRAD_DRAWS.
+    """
+
+    explain: str
+    baseline: str
+    smooth_draws: int
+
+
 def choose_test(
-    wanted: str, method: str, models: Mapping[int, str], samples: pd.DataFrame, people, cfg
-) -> MapTest:
+    wanted: str, method: str, models: Mapping[int, str], samples: pd.DataFrame, people,
+    explained: Explained,
+) -> MapTest:  # fmt: skip
     """The test that MAP_TEST stands for.
 
     Parameters
@@ -42,7 +75,7 @@ def choose_test(
     wanted : MAP_TEST. method : an attribution method. models : fold → the model that explains its
     windows.
     samples : a row per window: subject, movie. people : those who have maps.
-    cfg : EXPLAIN, ATTRIBUTION_BASELINE, SMOOTHGRAD_DRAWS.
+    explained : how the windows were explained.
 
     Raises
     ------
@@ -52,9 +85,9 @@ def choose_test(
     if wanted == "none":
         return MapTest("none", 'MAP_TEST is "none"')
     obstacles = {
-        "relabel": no_relabelling(method, models, cfg),
-        "flip films": no_flips_of_films(samples, people, cfg),
-        "flip people": no_flips_of_people(people, cfg),
+        "relabel": no_relabelling(method, models, explained),
+        "flip films": no_flips_of_films(samples, people, explained),
+        "flip people": no_flips_of_people(people, explained),
     }
     if wanted != "auto":
         if obstacles[wanted]:
@@ -75,9 +108,9 @@ def choose_test(
     )
 
 
-def no_relabelling(method: str, models: Mapping[int, str], cfg) -> str:
+def no_relabelling(method: str, models: Mapping[int, str], explained: Explained) -> str:
     """Why models cannot be refitted to swapped labels; empty if they can."""
-    if cfg.EXPLAIN == "best fold":
+    if explained.explain == "best fold":
         return 'with EXPLAIN = "best fold" a model explains its own training windows'
     if method not in METHODS_TO_REFIT:
         return f"maps of {method} have no closed form"
@@ -85,14 +118,14 @@ def no_relabelling(method: str, models: Mapping[int, str], cfg) -> str:
     if trained:
         fold, name = next(iter(trained.items()))
         return f"{name}, which explains fold {fold}, is a trained network"
-    if cfg.ATTRIBUTION_BASELINE == "other class":
+    if explained.baseline == "other class":
         return 'the baselines of ATTRIBUTION_BASELINE = "other class" depend on the labels'
-    return "SMOOTHGRAD_DRAWS adds noise" if cfg.SMOOTHGRAD_DRAWS else ""
+    return "SMOOTHGRAD_DRAWS adds noise" if explained.smooth_draws else ""
 
 
-def no_flips_of_films(samples: pd.DataFrame, people, cfg) -> str:
+def no_flips_of_films(samples: pd.DataFrame, people, explained: Explained) -> str:
     """Why films cannot be flipped; empty if they can."""
-    if cfg.EXPLAIN == "best fold":
+    if explained.explain == "best fold":
         return 'with EXPLAIN = "best fold" a model explains its own training windows'
     films = samples[samples["subject"].isin(people)].groupby("subject")["movie"].unique()
     several = [who for who in people if len(films[who]) > 1]
@@ -104,9 +137,9 @@ def no_flips_of_films(samples: pd.DataFrame, people, cfg) -> str:
     return f"{MIN_UNITS} films are needed, and people saw {n}" if n < MIN_UNITS else ""
 
 
-def no_flips_of_people(people, cfg) -> str:
+def no_flips_of_people(people, explained: Explained) -> str:
     """Why people cannot be flipped; empty if they can."""
-    if cfg.EXPLAIN == "best fold":
+    if explained.explain == "best fold":
         return 'with EXPLAIN = "best fold" a model explains its own training windows'
     return (
         f"{MIN_UNITS} people are needed, and there are {len(people)}"

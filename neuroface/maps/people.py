@@ -17,7 +17,7 @@ from neuroface.maps.group import (
     sign_flips,
     variance_smoother,
 )
-from neuroface.maps.map_test import MapTest, units_to_flip
+from neuroface.maps.map_test import GroupTestSettings, MapTest, units_to_flip
 from neuroface.maps.relabelling_files import Relabelling
 from neuroface.maps.tables import contrast_values, mean_absolute, scaled_values
 from neuroface.pipeline import write_json
@@ -119,7 +119,8 @@ def write_test(
     samples: pd.DataFrame,
     mask,
     affine,
-    cfg,
+    tr_s: float,
+    settings: GroupTestSettings,
     tests: Mapping[str, MapTest],
     nulls: Mapping[str, Relabelling],
     pairs: np.ndarray | None,
@@ -133,7 +134,6 @@ def write_test(
     Parameters
     ----------
     tests : method → the test that it gets. nulls : method → its relabellings, if they are its test.
-    cfg : N_FLIPS, SEED, VARIANCE_FWHM_MM, CLUSTER_FORMING_P, TR_S.
     pairs : (n_pairs, 2), neighbours on a mesh; None: voxels that share a side.
     """
     name, method = unit
@@ -143,10 +143,9 @@ def write_test(
     absolute = mean_absolute(folder, contrast.labels, method, people, mask, affine)
     values = scaled_values(maps_of_people, absolute, contrast.two_sided)
     shown = maps_of_people if contrast.two_sided else values
-    mean, smooth = (
-        shown.mean(axis=0, dtype=np.float64),
-        variance_smoother(mask, affine, cfg.VARIANCE_FWHM_MM),
-    )
+    mean = shown.mean(axis=0, dtype=np.float64)
+    smooth = variance_smoother(mask, affine, settings.variance_fwhm_mm)
+    forming_p = settings.cluster_forming_p
     statistic = t_across_people(values, smooth)
     found, summary = (
         {"mean": mean, "t": statistic},
@@ -158,18 +157,14 @@ def write_test(
             summary |= {"relabellings": len(null.largest) - 1}
         else:
             units = units_to_flip(kind, people, samples)
-            signs = sign_flips(units, cfg.N_FLIPS, cfg.SEED, contrast.two_sided)
+            signs = sign_flips(units, settings.n_flips, settings.seed, contrast.two_sided)
             flipped = flipped_statistics(values, signs, smooth)
-            null = null_of(
-                flipped, len(people), mask, cfg.CLUSTER_FORMING_P, contrast.two_sided, pairs
-            )
+            null = null_of(flipped, len(people), mask, forming_p, contrast.two_sided, pairs)
             summary |= {"flips": len(signs), "units": len(set(units))}
-        test = compare(
-            statistic, null, len(people), mask, cfg.CLUSTER_FORMING_P, contrast.two_sided, pairs
-        )
+        test = compare(statistic, null, len(people), mask, forming_p, contrast.two_sided, pairs)
         found |= _maps_of_p(test, mean)
         summary |= _summary(test)
-    _write(folder, unit, found, summary, mask, affine, cfg.TR_S)
+    _write(folder, unit, found, summary, mask, affine, tr_s)
 
 
 def _maps_of_p(test: GroupTest, mean: np.ndarray) -> dict[str, np.ndarray]:

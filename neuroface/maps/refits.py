@@ -7,13 +7,14 @@ out, and give a map of the group (Ojala & Garriga 2010, J. Mach. Learn. Res. 11:
 closed form needs only the inner products of windows for this.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from neuroface.decoding import (
     SCREENED,
     Fold,
     Windows,
-    builder_of,
+    builder,
     is_linear,
     permuted_labels,
     solve_each,
@@ -105,7 +106,7 @@ def refit(
     labels: np.ndarray,
     baseline: np.ndarray,
     at: float,
-    cfg,
+    options: Mapping[str, dict[str, object]],
 ) -> Refits:
     """Fit the model of a fold to many labellings.
 
@@ -115,6 +116,7 @@ def refit(
     :class:`Refits` has it.
     at : position between baseline (0) and window (1) at which the gradient of an attribution is taken; 0.5:
         Integrated Gradients, which are exact there for models of second order; 1: gradient × input.
+    options : architecture → its own sizes.
     """
     if is_linear(name):
         solutions = solve_each(windows.kernel_of(name), labels, fold)
@@ -132,15 +134,16 @@ def refit(
         coefficients = np.stack([fit.solution.coefficients for fit in fits])
         gains = np.stack([fit.gains for fit in fits]).astype(np.float32)
         return Refits(coefficients, coefficients, gains, [None] * labels.shape[1], baseline)
-    return _refit_second_order(name, windows, fold, labels, baseline, at, cfg)
+    return _refit_second_order(name, windows, fold, labels, baseline, at, options)
 
 
 def _refit_second_order(
-    name, windows: Windows, fold: Fold, labels, baseline, at: float, cfg
+    name, windows: Windows, fold: Fold, labels, baseline, at: float, options
 ) -> Refits:
     n_trs = windows.X.shape[2]
     kernels = windows.kernel_of("linear"), windows.kernel_of("linear-mean")
-    n_units = builder_of(name, windows.mask, cfg)(dtype="float32").get_layer("directions").units
+    network = builder(name, windows.mask, n_trs, options)(dtype="float32")
+    n_units = network.get_layer("directions").units
     deviation, mean, second = [], [], []
     for fit in solve_second_order_each(*kernels, n_trs, labels, fold, windows.groupings, n_units):
         deviation.append(fit.deviation)

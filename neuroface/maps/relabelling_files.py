@@ -1,5 +1,6 @@
 """The null of relabelling as files: refitted models of each fold, largest statistics of each part."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from neuroface import NeuroFaceError
 from neuroface.decoding import Fold, Windows
 from neuroface.maps.group import Contrast, Null, variance_smoother
-from neuroface.maps.map_test import METHODS_TO_REFIT
+from neuroface.maps.map_test import METHODS_TO_REFIT, GroupTestSettings
 from neuroface.maps.refits import Refits, SecondPath, refit, swapped_labels
 from neuroface.maps.relabelling import labellings_at_once, parts_of, relabelled_null
 from neuroface.pipeline import atomic
@@ -31,8 +32,9 @@ class Relabelling:
     model that explains it.
     folds : folds of the split whose models explain. models : fold → name of its model.
     contrasts : name → contrast, and the people whose maps it tests.
-    affine : (4, 4), of the mask. cfg : N_RELABELLINGS, SEED, LABELS, ATTRIBUTION_BASELINE,
-        VARIANCE_FWHM_MM, CLUSTER_FORMING_P, and the settings of models.
+    affine : (4, 4), of the mask.
+    labels : the two conditions. baseline : what windows were compared with, ATTRIBUTION_BASELINE.
+    settings : of the tests. options : architecture → its own sizes.
     pairs : (n_pairs, 2), neighbours on a mesh; None: voxels that share a side.
     """
 
@@ -44,19 +46,22 @@ class Relabelling:
     models: dict[int, str]
     contrasts: dict[str, tuple[Contrast, list[str]]]
     affine: np.ndarray
-    cfg: Any
+    labels: tuple[str, str]
+    baseline: str
+    settings: GroupTestSettings
+    options: Mapping[str, dict[str, object]]
     pairs: np.ndarray | None = None
 
-    def labels(self) -> np.ndarray:
+    def labellings(self) -> np.ndarray:
         """(n, 1 + n_labellings), the observed labels first."""
         people = list(dict.fromkeys(self.samples["subject"]))
         return swapped_labels(
-            self.samples, people, self.cfg.N_RELABELLINGS, self.cfg.SEED, self.cfg.LABELS[0]
+            self.samples, people, self.settings.n_labellings, self.settings.seed, self.labels[0]
         )
 
     def obstacle(self) -> str:
         """Why there is no null; empty if there is one."""
-        n = self.labels().shape[1] - 1
+        n = self.labellings().shape[1] - 1
         if n >= MIN_LABELLINGS:
             return ""
         return f"only {n} relabellings leave every person with windows of both labels, and {MIN_LABELLINGS} are needed"
@@ -69,28 +74,28 @@ class Relabelling:
 
     def parts(self) -> list[slice]:
         """Labellings whose maps are made together."""
-        n, (_, n_voxels, n_trs) = self.labels().shape[1], self.windows.X.shape
+        n, (_, n_voxels, n_trs) = self.labellings().shape[1], self.windows.X.shape
         step = labellings_at_once(n_voxels, n_trs, len(self.contrasts))
         return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
     def write_refits(self, fold: Fold) -> None:
         """Fit the model of a fold to every labelling."""
-        labels, baseline = self.labels(), np.zeros(len(self.samples))
-        if self.cfg.ATTRIBUTION_BASELINE == "training mean":
+        labellings, baseline = self.labellings(), np.zeros(len(self.samples))
+        if self.baseline == "training mean":
             rows = (self.samples["model"] != fold.number).to_numpy()
             baseline[rows] = 1 / rows.sum()
         name, at = self.models[fold.number], METHODS_TO_REFIT[self.method]
-        fits = refit(name, self.windows, fold, labels, baseline, at, self.cfg)
+        fits = refit(name, self.windows, fold, labellings, baseline, at, self.options)
         _save(self.refits_file(fold), _arrays(fits))
 
     def write_null(self, part: slice) -> None:
         """Make the group maps of some labellings, and keep their largest statistics."""
         fits = {fold.number: _read_refits(self.refits_file(fold), part) for fold in self.folds}
         mask = self.windows.mask
-        smooth = variance_smoother(mask, self.affine, self.cfg.VARIANCE_FWHM_MM)
+        smooth = variance_smoother(mask, self.affine, self.settings.variance_fwhm_mm)
         nulls = relabelled_null(
-            self.windows.X, self.labels()[:, part], self.cfg.LABELS, fits, parts_of(self.samples), self.contrasts, mask,
-            self.cfg.CLUSTER_FORMING_P, smooth, self.pairs,
+            self.windows.X, self.labellings()[:, part], self.labels, fits, parts_of(self.samples), self.contrasts, mask,
+            self.settings.cluster_forming_p, smooth, self.pairs,
         )  # fmt: skip
         _save(self.null_file(part), {name: np.stack(null) for name, null in nulls.items()})
 

@@ -16,7 +16,7 @@ NO_INTERVAL = (
 )
 
 
-def lead(tests: dict, n_people: int, labels: Labels, cfg) -> str:
+def lead(tests: dict, n_people: int, labels: Labels, variance_fwhm_mm: float) -> str:
     one, other = labels.titles
     windows = [f"{title.replace(' ', '-')} windows" for title in labels.titles]
     maps = [f"{title.replace(' ', '-')} map" for title in labels.titles]
@@ -29,9 +29,7 @@ def lead(tests: dict, n_people: int, labels: Labels, cfg) -> str:
     if not tests:
         return text
     what = (
-        "t"
-        if not cfg.VARIANCE_FWHM_MM
-        else f"pseudo-t (variance smoothed by {cfg.VARIANCE_FWHM_MM:g} mm)"
+        "t" if not variance_fwhm_mm else f"pseudo-t (variance smoothed by {variance_fwhm_mm:g} mm)"
     )
     kinds = {test["test"]: test for test in tests.values()}
     for kind, test in kinds.items():
@@ -73,7 +71,8 @@ def describe_tests(
     about: dict[str, Contrast],
     peaks: pd.DataFrame,
     roi_word: str,
-    cfg,
+    tr_s: float,
+    space: str,
 ) -> None:
     nearest = f"nearest_{roi_word}"
     rows = []
@@ -81,7 +80,7 @@ def describe_tests(
         if test["test"] == "none":
             print(f"  {contrast} ({method}): no p: {test['why']}")
             continue
-        seconds = [f"{i * cfg.TR_S:g}" for i, n in enumerate(test["below_alpha_per_second"]) if n]
+        seconds = [f"{i * tr_s:g}" for i, n in enumerate(test["below_alpha_per_second"]) if n]
         voxels, clustered = (
             sum(test["below_alpha_per_second"]),
             sum(test["below_alpha_per_second_clusters"]),
@@ -123,7 +122,7 @@ def describe_tests(
         + (f"{row['mean']:.5f}", f"{row['t']:.2f}", _p(row["p_voxel"]), _p(row["p_cluster"]))
         for row in peaks[~peaks["contrast"].str.endswith("absolute")].to_dict("records")
     ]
-    where = "MNI" if cfg.SPACE == "MNI" else "place in the mask's space"
+    where = "MNI" if space == "MNI" else "place in the mask's space"
     columns = ["method", "map", "second", where, "nearest region", "mm to its centre"]
     section.table(
         [*columns, "mean, logit", "t", "p", "p, cluster"],
@@ -142,7 +141,7 @@ def _place(peak) -> str:
     return f"{structure}{peak['x_mm']:g}, {peak['y_mm']:g}, {peak['z_mm']:g} mm"
 
 
-def describe_regions(section: Section, folder: Path, shares: pd.DataFrame, cfg) -> None:
+def describe_regions(section: Section, folder: Path, shares: pd.DataFrame, n_random: int) -> None:
     rows = [
         (row.method, row.label, row.region, row.n_voxels, f"{row.share:.2%}")
         + (_sd(row.sd_people, ".2%"),)
@@ -163,7 +162,7 @@ def describe_regions(section: Section, folder: Path, shares: pd.DataFrame, cfg) 
     section.table(
         columns,
         rows,
-        f"Share of absolute attribution over the window, against {cfg.N_RANDOM_REGIONS:,} random regions of as many voxels. "
+        f"Share of absolute attribution over the window, against {n_random:,} random regions of as many voxels. "
         f"roi_shares.tsv has every second: its p_corrected is family-wise over regions and seconds of a label, its p is "
         f"not. {NO_INTERVAL}",
     )

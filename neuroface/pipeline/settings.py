@@ -3,6 +3,7 @@
 import difflib
 import os
 import runpy
+from copy import copy
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Annotated, Any, ClassVar, TypeVar, cast
@@ -196,7 +197,10 @@ def experiment_text(source: str | Path | None, **settings) -> str:
 
 def replaced(settings: Settings, **values) -> Settings:
     """Checked settings with other values of some of them, which are not checked."""
-    return cast(Settings, SimpleNamespace(**vars(settings) | values))
+    other = copy(settings)
+    for name, value in values.items():
+        setattr(other, name, value)
+    return other
 
 
 def demo_differences(model: type[SettingsModel], settings) -> dict[str, tuple]:

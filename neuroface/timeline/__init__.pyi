@@ -11,11 +11,13 @@ from .files import (
 )
 from .follow import (
     LivePrediction as LivePrediction,
+    LiveSettings as LiveSettings,
     film_begins_s as film_begins_s,
     follow_volumes as follow_volumes,
     live_line as live_line,
 )
 from .models import (
+    RunModels as RunModels,
     choose_models as choose_models,
     live_text as live_text,
     run_of_folder as run_of_folder,

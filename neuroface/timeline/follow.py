@@ -2,11 +2,13 @@
 
 import re
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import (
     UNREADABLE,
+    Denoising,
     FilmEvent,
     RunningStatistics,
     check_grid,
@@ -199,6 +201,27 @@ def film_begins_s(film_event: FilmEvent) -> float | None:
     return float(film_event) if isinstance(film_event, int | float) else None
 
 
+@dataclass(frozen=True)
+class LiveSettings:
+    """What live predictions need to know of an experiment.
+
+    Parameters
+    ----------
+    window_trs, lag_s, prediction_at, standardize, film_event : WINDOW_TRS, LAG_S, PREDICTION_AT,
+    STANDARDIZE, FILM_EVENT.
+    baseline_trs : FOLLOW_BASELINE_TRS, volumes before the first prediction, for mean and SD.
+    denoising : what is removed from BOLD; of volumes that arrive only drift is.
+    """
+
+    window_trs: int
+    lag_s: float
+    prediction_at: float
+    standardize: str
+    film_event: FilmEvent
+    baseline_trs: int
+    denoising: Denoising
+
+
 class LivePrediction:
     """Turns volumes into rows of the live table.
 
@@ -207,7 +230,7 @@ class LivePrediction:
 
     Parameters
     ----------
-    predictor : result of :func:`neuroface.timeline.sliding.sliding_predictor`. cfg : settings.
+    predictor : result of :func:`neuroface.timeline.sliding.sliding_predictor`. settings : of the experiment.
     models : result of :func:`neuroface.timeline.models.choose_models`, a single model; None: the film is
     unknown.
     """
@@ -222,23 +245,24 @@ class LivePrediction:
         "latency_s",
     )
 
-    def __init__(self, predictor, cfg, models: RunModels | None):
-        self._predictor, self._cfg, self._models = predictor, cfg, models
-        self._film_begins_s = film_begins_s(cfg.FILM_EVENT)
-        if cfg.DENOISE == "none":
-            baseline_trs = 0 if cfg.STANDARDIZE == "none" else cfg.FOLLOW_BASELINE_TRS
+    def __init__(self, predictor, settings: LiveSettings, models: RunModels | None):
+        self._predictor, self._settings, self._models = predictor, settings, models
+        denoising = settings.denoising
+        self._film_begins_s = film_begins_s(settings.film_event)
+        if denoising.denoise == "none":
+            baseline_trs = 0 if settings.standardize == "none" else settings.baseline_trs
             self._start = SteadyStart(baseline_trs)
             self._standardizer: LiveStandardizer | LiveCleaner = LiveStandardizer(
                 predictor.n_voxels, baseline_trs
             )
         else:
-            self._start = SteadyStart(cfg.FOLLOW_BASELINE_TRS)
+            self._start = SteadyStart(settings.baseline_trs)
             self._standardizer = LiveCleaner(
                 predictor.n_voxels,
-                cfg.FOLLOW_BASELINE_TRS,
-                cfg.TR_S,
-                cfg.HIGH_PASS_HZ,
-                cfg.STANDARDIZE,
+                settings.baseline_trs,
+                denoising.tr_s,
+                denoising.high_pass_hz,
+                settings.standardize,
             )
         self._n_arrived, self._n_missing = 0, 0
         self._missing: list[bool] = []  # per volume that is no longer held back
@@ -265,12 +289,12 @@ class LivePrediction:
         return self._start.n_bright
 
     def _rows_of(self, volume: np.ndarray | None, since: float) -> list[dict]:
-        cfg, rows = self._cfg, []
+        window_trs, rows = self._settings.window_trs, []
         self._missing.append(volume is None)
         for ready in self._standardizer.push(volume):
             logit = float(self._predictor.push(ready[None])[0])
             self._n_ready += 1
-            tr = self._n_ready - cfg.WINDOW_TRS
+            tr = self._n_ready - window_trs
             if tr >= 0:
                 row = {
                     "tr": tr,
@@ -278,7 +302,7 @@ class LivePrediction:
                     "probability": float(1 / (1 + np.exp(-logit))),
                     "logit": logit,
                     "seen_in_training": self._seen(tr),
-                    "missing_in_window": sum(self._missing[tr : tr + cfg.WINDOW_TRS]),
+                    "missing_in_window": sum(self._missing[tr : tr + window_trs]),
                     "latency_s": round(time.monotonic() - since, 4),
                 }
                 rows.append(row)
@@ -288,10 +312,10 @@ class LivePrediction:
         """Second of the film that the window from volume ``tr`` on predicts; n/a if nobody knows when the film began."""
         if self._film_begins_s is None:
             return "n/a"
-        cfg = self._cfg
+        settings = self._settings
         second = stimulus_time_s(
-            np.array(tr), cfg.TR_S, cfg.LAG_S, cfg.WINDOW_TRS, cfg.PREDICTION_AT
-        )
+            np.array(tr), settings.denoising.tr_s, settings.lag_s, settings.window_trs, settings.prediction_at
+        )  # fmt: skip
         return float(second) - self._film_begins_s
 
     def _seen(self, tr: int) -> int | str:
@@ -310,7 +334,7 @@ class LivePrediction:
         came = f"{self._n_arrived} volumes, {self._n_missing} of them missing"
         if self.n_bright:
             came += f", {self.n_bright} before the steady state"
-        return f"{came}; {max(0, self._n_ready - self._cfg.WINDOW_TRS + 1)} predictions{took}"
+        return f"{came}; {max(0, self._n_ready - self._settings.window_trs + 1)} predictions{took}"
 
 
 def live_line(row: dict) -> str:

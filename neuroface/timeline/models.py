@@ -7,7 +7,7 @@ from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold import Run, stimuli_of
-from neuroface.decoding import folds_of
+from neuroface.decoding import FoldSettings, make_folds
 from neuroface.pipeline import read_json, read_table
 
 import numpy as np
@@ -101,7 +101,10 @@ def _distance(n_trs: int, starts: np.ndarray) -> np.ndarray:
     return np.minimum(*(np.abs(np.arange(n_trs) - starts[index]) for index in (before, after)))
 
 
-def choose_models(runs: list[Run], folder: Path, cfg, several: bool = True) -> dict[Run, RunModels]:
+def choose_models(
+    runs: list[Run], folder: Path, split: str, settings: FoldSettings, tr_s: float, smooth_trs: int,
+    several: bool = True,
+) -> dict[Run, RunModels]:  # fmt: skip
     """For each run, the fold models that saw the least of it.
 
     A model that saw no moment of the run's film predicts the whole run. If there is none, models of
@@ -112,7 +115,8 @@ def choose_models(runs: list[Run], folder: Path, cfg, several: bool = True) -> d
     Parameters
     ----------
     folder : folder of the models of one split, with ``predictions.tsv`` and ``metrics.json``.
-    cfg : HELD_OUT_SPLIT, SELECTION, N_FOLDS, SEED, EMBARGO_TRS, WINDOW_TRS, SMOOTH_TRS.
+    split : the split whose models predict. settings : of its folds.
+    tr_s : seconds from one volume to the next. smooth_trs : volumes of the running mean of logits.
     several : whether several models may predict one run.
 
     Raises
@@ -121,13 +125,13 @@ def choose_models(runs: list[Run], folder: Path, cfg, several: bool = True) -> d
         If the folds of these settings are not those that the models were trained on.
     """
     samples = read_table(folder / "predictions.tsv")
-    rows = rows_seen(samples, folder, cfg)
+    rows = rows_seen(samples, folder, split, settings)
     quality = {
         f["fold"]: f["best_val_balanced_accuracy"]
         for f in read_json(folder / "metrics.json")["folds"]
     }
-    may_join = several and cfg.HELD_OUT_SPLIT == "event" and cfg.SELECTION == "inner"
-    distance = cfg.WINDOW_TRS + cfg.EMBARGO_TRS + cfg.SMOOTH_TRS // 2
+    may_join = several and split == "event" and settings.selection == "inner"
+    distance = settings.window_trs + settings.embargo_trs + smooth_trs // 2
     return {
         run: _models_of(
             run,
@@ -135,25 +139,27 @@ def choose_models(runs: list[Run], folder: Path, cfg, several: bool = True) -> d
             rows,
             quality,
             may_join,
-            distance + _apart_trs(run, runs, cfg),
-            cfg.WINDOW_TRS,
+            distance + _apart_trs(run, runs, tr_s),
+            settings.window_trs,
         )
         for run in runs
     }
 
 
-def _apart_trs(run: Run, runs: list[Run], cfg) -> int:
+def _apart_trs(run: Run, runs: list[Run], tr_s: float) -> int:
     """By how many volumes the film's beginning differs between the runs of its viewers (FILM_EVENT)."""
     onsets_s = [
         other.film.onset_s for other in runs if other.film and other.stimulus == run.stimulus
     ]
-    return math.ceil((max(onsets_s) - min(onsets_s)) / cfg.TR_S) if onsets_s else 0
+    return math.ceil((max(onsets_s) - min(onsets_s)) / tr_s) if onsets_s else 0
 
 
-def rows_seen(samples: pd.DataFrame, folder: Path, cfg) -> dict[int, np.ndarray]:
+def rows_seen(
+    samples: pd.DataFrame, folder: Path, split: str, settings: FoldSettings
+) -> dict[int, np.ndarray]:
     """Fold → which windows (n,) bool its model saw, in training or to choose its epoch; embargoed ones it did not see."""
     seen = {}
-    for fold in folds_of(samples, cfg.HELD_OUT_SPLIT, cfg.WINDOW_TRS, cfg):
+    for fold in make_folds(samples, split, settings):
         if not np.array_equal(fold.test, np.flatnonzero(samples["fold"] == fold.number)):
             raise NeuroFaceError(
                 f"{folder / 'predictions.tsv'}: fold {fold.number} does not hold out the windows that the settings give. "
@@ -161,7 +167,7 @@ def rows_seen(samples: pd.DataFrame, folder: Path, cfg) -> dict[int, np.ndarray]
             )
         mine = np.zeros(len(samples), dtype=bool)
         mine[fold.rows] = True
-        if cfg.SELECTION == "paper":
+        if settings.selection == "paper":
             mine[fold.test] = True
         seen[fold.number] = mine
     return seen

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from neuroface.bold import Labels, Run, clock_of_onsets
+from neuroface.bold import Labels, Run
 from neuroface.pipeline import Section
 from neuroface.timeline.figures import plot_event_locked, plot_interval, plot_lag_sweep, plot_strip
 from neuroface.timeline.files import timeline_figure
@@ -21,7 +21,9 @@ def draw(
     results: list[dict],
     curves: dict | None,
     labels: Labels,
-    cfg,
+    clock: str,
+    interval_s: tuple[float, float],
+    min_stretch_s: float,
 ) -> None:
     """Write all figures; those of alignment and of onsets show the runs whose moments the models had not seen.
 
@@ -29,15 +31,16 @@ def draw(
     ----------
     tables, results : of each run, in the same order.
     curves : result of :func:`neuroface.timeline.scores.curves_of`; None if there is no such run.
+    clock : result of :func:`neuroface.bold.clock_of_onsets`. interval_s : PLOT_INTERVAL_S.
+    min_stretch_s : MIN_STRETCH_S.
     """
-    clock = clock_of_onsets(cfg)
     for (run, table), result in zip(tables.items(), results, strict=True):
         title = f"{run.name}: AUC {result['auc']:.2f} ({seen_text(result)})"
         threshold = result["at_training_threshold"]["threshold"]
         plot_interval(
             table,
             title,
-            cfg.PLOT_INTERVAL_S,
+            interval_s,
             threshold,
             labels,
             clock,
@@ -63,7 +66,7 @@ def draw(
     plot_lag_sweep(curves["sweep_s"], sweep, curves["sweep"], folder / SWEEP)
     counts = curves["n_onsets"], curves["n_offsets"]
     plot_event_locked(
-        curves["around_s"], onset, offset, counts, cfg.MIN_STRETCH_S, labels, folder / LOCKED
+        curves["around_s"], onset, offset, counts, min_stretch_s, labels, folder / LOCKED
     )
 
 

@@ -45,6 +45,7 @@ from volume_study.labelling import (
     shown_once,
 )
 from volume_study.observers import agreement, consensus, labels_per_tr, read_observers
+from volume_study.settings import denoising
 from volume_study.study import STUDY
 
 import pandas as pd
@@ -126,7 +127,7 @@ def without_scrubbed(
     """The samples without volumes that DENOISE scrubs, which are counted."""
     scrubbed = pd.Series(False, index=samples.index)
     for run, n_volumes in lengths.items():
-        cleaning = cleaning_of(run, n_volumes, cfg)
+        cleaning = cleaning_of(run, n_volumes, denoising(cfg))
         mine = (
             (samples["subject"] == run.subject)
             & (samples["movie"] == run.movie)
@@ -234,9 +235,8 @@ def label_by_events(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.Data
             stage.leave_out(run.name, f"{ambiguous} volumes that carry several labels at once")
         parts.append(table)
     samples = name_own_stimuli(name_events(pd.concat(parts, ignore_index=True)))
-    joined = joined_trials(
-        list(lengths), [name for types in labels.values() for name in types], cfg
-    )
+    trial_types = [name for types in labels.values() for name in types]
+    joined = joined_trials(list(lengths), trial_types, cfg.EVENT_COLUMN, cfg.JOIN_GAP_S)
     if joined:
         print(f"  {joined}")
     lead = f"Volumes carry the label of the event that was on {cfg.LAG_S:g} s before. {joined}"

@@ -1,11 +1,10 @@
 """The person whose pictures are drawn, and other people of the data set whose trials help to decode them."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import NamedTuple
 
 from neuroface import NeuroFaceError
-from neuroface.pipeline import open_npy
+from neuroface.pipeline import open_npy, replaced
 from seen_images.latents import PART_OF, open_latents
 from seen_images.sources import TEST, TRAIN, UNUSED, Source, open_source
 from seen_images.tables import read_tsv
@@ -20,7 +19,7 @@ def open_people(cfg) -> dict[str, Source]:
 
 
 def open_person(person: str, cfg) -> Source:
-    return open_source(SimpleNamespace(**vars(cfg) | {"SUBJECT": person}))
+    return open_source(replaced(cfg, SUBJECT=person))
 
 
 def folder_of_person(betas: Path, person: str, cfg) -> Path:

@@ -9,6 +9,8 @@ many degrees of freedom as the two variances have together (Satterthwaite 1946).
 
 from collections.abc import Callable
 
+from neuroface.decoding import sum_of_variances
+
 import numpy as np
 from scipy import stats
 
@@ -38,23 +40,24 @@ def crossed_intervals(
     person, episode = (np.unique(part, return_inverse=True)[1] for part in (people, episodes))
     cell = np.unique(person * (episode.max() + 1) + episode, return_inverse=True)[1]
     whole = scored(np.ones((1, len(person))))
-    found, freedom = [], []
+    variances, freedom = [], []
     own = (
         person.max() > 0 and cell.max() == episode.max()
     )  # each episode has one viewer, and people are the only unit
     for group in (person,) if own else (person, episode):
         if group.max() > 0:
-            found.append(jackknife_variance(scored, group))
+            variances.append(jackknife_variance(scored, group))
             freedom.append(group.max())
-    if not found:
+    if not variances:
         return {}
-    together = jackknife_variance(scored, cell) if len(found) == 2 else dict.fromkeys(whole, 0.0)
+    together = (
+        jackknife_variance(scored, cell) if len(variances) == 2 else dict.fromkeys(whole, 0.0)
+    )
     intervals = {}
     for name, value in whole.items():
-        parts = np.array([variance[name] for variance in found])
-        total = max(parts.sum() - together[name], parts.max())
-        n_free = total**2 / max((parts**2 / freedom).sum(), 1e-300)
-        half = stats.t.ppf((1 + level) / 2, max(n_free, 1)) * np.sqrt(total)
+        of_each = np.array([variance[name] for variance in variances])
+        total, n_free = sum_of_variances(of_each, together[name], np.array(freedom))
+        half = stats.t.ppf((1 + level) / 2, n_free) * np.sqrt(total)
         low, high = ranges.get(name, (0.0, 1.0))
         intervals[name] = float(max(value[0] - half, low)), float(min(value[0] + half, high))
     return intervals

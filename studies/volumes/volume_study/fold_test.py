@@ -6,7 +6,7 @@ folds depend on each other: the smallest is multiplied with the number of folds.
 volumes are not new to the model (:func:`volume_study.splits.leaks`) this is no test.
 """
 
-from volume_study.scores import balanced_accuracy
+from neuroface.decoding import balanced_accuracies
 from volume_study.splits import viewers_of
 
 import numpy as np
@@ -39,7 +39,7 @@ def fold_test(
         moved = exchanged_labels(
             table["event"].to_numpy()[mine], viewers[mine], y[mine], n_permutations, rng
         )
-        scores = balanced_accuracy(
+        scores = balanced_accuracies(
             np.column_stack([y[mine], moved]), said[mine][:, None], n_classes
         )
         found.append(np.mean(scores >= scores[0] - 1e-9))

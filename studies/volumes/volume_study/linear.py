@@ -1,7 +1,6 @@
 """Multinomial ridge and logistic classifiers from one n × n kernel of volumes; the ladder of splits and its null."""
 
-from neuroface.decoding import Fold, p_value
-from volume_study.scores import balanced_accuracy
+from neuroface.decoding import Fold, balanced_accuracies, p_value
 
 import numpy as np
 from scipy import linalg
@@ -71,7 +70,7 @@ def _accuracies(
     """Balanced accuracy of each penalty on some volumes, for each labelling: (n_penalties, n_labellings)."""
     return np.array(
         [
-            balanced_accuracy(labels[rows], model.decide(penalty, rows).argmax(axis=1), n_classes)
+            balanced_accuracies(labels[rows], model.decide(penalty, rows).argmax(axis=1), n_classes)
             for penalty in PENALTIES
         ]
     )
@@ -137,7 +136,7 @@ def logistic_probabilities(
         ]
         n_inner, truth = len(fold.validation), y[fold.validation][:, None]
         scores = [
-            balanced_accuracy(truth, p[:n_inner].argmax(axis=1)[:, None], n_classes)[0]
+            balanced_accuracies(truth, p[:n_inner].argmax(axis=1)[:, None], n_classes)[0]
             for p in tried
         ]
         probability[fold.test] = tried[int(np.argmax(scores))][n_inner:]
@@ -179,7 +178,7 @@ def ladder(
     labels, result = np.column_stack([y, permuted]), {}
     for split, part in folds.items():
         said = ridge_said(kernel, labels, part, n_classes)
-        scores = balanced_accuracy(labels, said, n_classes)
+        scores = balanced_accuracies(labels, said, n_classes)
         null = scores[1:]
         result[split] = {
             "accuracy": float((said[:, 0] == y).mean()),

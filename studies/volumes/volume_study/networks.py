@@ -5,23 +5,24 @@ Each takes volumes (n, n_voxels, 1, 1), voxels in C order of the group mask, and
 volume long here, so that the shared parts and the attribution methods fit.
 """
 
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 
-from neuroface import NeuroFaceError
 from neuroface.decoding import (
+    OVER_SPACE,
     DropConnectDense,
     ToVolumes,
     VolumeConv3D,
-    attended,
     bounding_box,
     build,
+    build_with,
+    classifier,
     convolved_volumes,
+    encoded,
     load_network,
     window_input,
 )
-from neuroface.pipeline import did_you_mean, keras
+from neuroface.pipeline import keras
 from volume_study.layers import DepthwiseConv3D, LogOdds, PlaceEmbedding, VolumePadding
 
 import numpy as np
@@ -46,25 +47,13 @@ def build_classifier(
     NeuroFaceError
         If the architecture takes no such option, or cannot be built with it.
     """
-    function = NETWORKS[name]
-    known = [
-        p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY
-    ]
-    for option in options:
-        if option not in known:
-            raise NeuroFaceError(
-                f"MODEL_OPTIONS: {name} has no option {option!r}{did_you_mean(option, known)}. It has "
-                f"{', '.join(known)}."
-            )
-    volumes = window_input(int(mask.sum()), 1)
-    try:
+    function, volumes = NETWORKS[name], window_input(int(mask.sum()), 1)
+
+    def network() -> keras.Model:
         inputs, features = function(volumes, mask, **options)
-        return with_classes(inputs, features, n_classes)
-    except (TypeError, ValueError) as error:
-        first = str(error).splitlines()[0]
-        raise NeuroFaceError(
-            f"MODEL_OPTIONS: {name} cannot be built with {options} ({first})."
-        ) from error
+        return classifier(inputs, features, n_classes)
+
+    return build_with(name, function, options, network)
 
 
 def load_classifier(path: Path, n_voxels: int) -> keras.Model:
@@ -79,14 +68,6 @@ def load_classifier(path: Path, n_voxels: int) -> keras.Model:
         If the file is not there or damaged, or takes another number of voxels.
     """
     return load_network(path, n_voxels, 1)
-
-
-def with_classes(volumes, features, n_classes: int) -> keras.Model:
-    """Last layers of every architecture: features (n, n_features) → ``logit`` (n, n_classes) → probabilities."""
-    logits = layers.Dense(n_classes, name="logit", dtype="float32")(features)
-    return keras.Model(
-        volumes, layers.Activation("softmax", name="probability", dtype="float32")(logits)
-    )
 
 
 def view_of_class(model: keras.Model, number: int) -> keras.Model:
@@ -170,7 +151,8 @@ def hybrid(
         return released.input, released.get_layer("logit").input
     maps = convolved_volumes(volumes, mask, filters)
     tokens = layers.Dense(width, name="embedding")(layers.Reshape((1, -1, filters[-1]))(maps))
-    x = encoded_places(tokens, heads, depth, feed_forward, dropout)
+    places = PlaceEmbedding(name="places")
+    x = encoded(tokens, places, heads, depth, feed_forward, dropout, OVER_SPACE)
     return volumes, decided(layers.Reshape((-1, width))(x), width, drop_connect)
 
 
@@ -204,23 +186,9 @@ def transformer_only(
     """The hybrid without its 3D-CNN: tokens are cubes of ``patch`` voxels, embedded linearly (Dosovitskiy et al. 2021)."""
     x = ToVolumes(bounding_box(mask), name="volumes")(volumes)
     maps = VolumeConv3D(width, patch, strides=patch, padding="same", name="embedding")(x)
-    x = encoded_places(layers.Reshape((1, -1, width))(maps), heads, depth, feed_forward, dropout)
+    tokens, places = layers.Reshape((1, -1, width))(maps), PlaceEmbedding(name="places")
+    x = encoded(tokens, places, heads, depth, feed_forward, dropout, OVER_SPACE)
     return volumes, decided(layers.Reshape((-1, width))(x), width, drop_connect)
-
-
-def encoded_places(tokens, heads: int, depth: int, feed_forward: int, dropout: float):
-    """Transformer encoder over the places of a volume, tokens (n, 1, n_places, width), normalised before each block."""
-    x = layers.Dropout(dropout)(PlaceEmbedding(name="places")(tokens))
-    for number in range(1, depth + 1):
-        x = x + attended(x, heads, dropout, (2,), f"attention_over_space_{number}")
-        hidden = layers.LayerNormalization(epsilon=1e-3)(x)
-        hidden = layers.Dense(feed_forward, activation="gelu", name=f"feed_forward_{number}")(
-            hidden
-        )
-        x = x + layers.Dropout(dropout)(
-            layers.Dense(x.shape[-1], name=f"feed_back_{number}")(hidden)
-        )
-    return layers.LayerNormalization(epsilon=1e-3)(x)
 
 
 def decided(tokens, width: int, drop_connect: float):

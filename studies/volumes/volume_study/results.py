@@ -4,13 +4,18 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 
-from neuroface import NeuroFaceError
-from neuroface.decoding import Fold, model_file, model_folder, p_value
+from neuroface.decoding import (
+    Fold,
+    balanced_accuracies,
+    held_out_rows,
+    model_file,
+    model_folder,
+    p_value,
+)
 from neuroface.pipeline import read_json, read_table, write_json, write_table
 from volume_study.crossed import crossed_intervals, difference_of
 from volume_study.fold_test import fold_test
 from volume_study.scores import (
-    balanced_accuracy,
     scores,
     scores_by,
     scores_by_class,
@@ -80,11 +85,7 @@ def join_folds(
         If the folds together do not predict each volume exactly once.
     """
     files = [fold_file(folder, "fold", (model, split, fold)) for fold in folds]
-    table = pd.concat([read_table(file) for file in files]).sort_values("row", ignore_index=True)
-    if not np.array_equal(table["row"], np.arange(n)):
-        raise NeuroFaceError(
-            f"{files[0].parent} does not predict each of the {n} volumes once. Delete it and run script 3 again."
-        )
+    table = held_out_rows(files, n, "volumes")
     costs = pd.DataFrame(
         [read_json(fold_file(folder, "cost", (model, split, fold))) for fold in folds]
     )
@@ -212,6 +213,6 @@ def network_null(
             table["trained_label"].map(labels.index).to_numpy(),
             table[columns_of(labels)].to_numpy().argmax(axis=1),
         )
-        null.append(balanced_accuracy(truth[:, None], said[:, None], len(labels))[0])
+        null.append(balanced_accuracies(truth[:, None], said[:, None], len(labels))[0])
     return {"n": len(null), "mean": float(np.mean(null)), "bias": float(np.mean(null) - 1 / len(labels)),
             "p": p_value(observed, np.array(null))}  # fmt: skip

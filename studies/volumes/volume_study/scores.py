@@ -2,27 +2,12 @@
 
 from functools import partial
 
-from neuroface.decoding import CALIBRATION_BINS, weighted_scores
+from neuroface.decoding import expected_calibration_error, weighted_scores
 from volume_study.crossed import crossed_intervals
 
 import numpy as np
 import pandas as pd
 from sklearn import metrics
-
-
-def balanced_accuracy(labels: np.ndarray, said: np.ndarray, n_classes: int) -> np.ndarray:
-    """Mean over classes of the share of their volumes that are recognised: columns of (n, n_labellings) → (n_labellings,).
-
-    A class that a labelling does not hold is left out of its mean.
-    """
-    recalls = []
-    for number in range(n_classes):
-        own = labels == number
-        n = own.sum(axis=0)
-        recalls.append(
-            np.where(n > 0, (own & (said == number)).sum(axis=0) / np.maximum(n, 1), np.nan)
-        )
-    return np.nanmean(recalls, axis=0)
 
 
 def scores(y: np.ndarray, probability: np.ndarray) -> dict[str, float]:
@@ -49,7 +34,7 @@ def scores(y: np.ndarray, probability: np.ndarray) -> dict[str, float]:
         "roc_auc": float(metrics.roc_auc_score(one_hot, probability, average="macro")),
         "pr_auc": float(metrics.average_precision_score(one_hot, probability, average="macro")),
         "log_loss": float(metrics.log_loss(y, probability, labels=np.arange(probability.shape[1]))),
-        "calibration_error": calibration_error(probability.max(axis=1), said == y),
+        "calibration_error": expected_calibration_error(said == y, probability.max(axis=1)),
     }
 
 
@@ -59,17 +44,6 @@ def scores_of_values(y: np.ndarray, values: np.ndarray) -> dict[str, float]:
     return {"n": len(y)} | {
         name: float(score[0]) for name, score in found.items() if name != "log_loss"
     }
-
-
-def calibration_error(
-    confidence: np.ndarray, correct: np.ndarray, bins: int = CALIBRATION_BINS
-) -> float:
-    """Mean distance between the probability of an answer and the share of correct answers, over equal-width bins."""
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    return float(
-        sum(abs((correct[which == b] - confidence[which == b]).sum()) for b in range(bins))
-        / len(correct)
-    )
 
 
 def scores_by_class(

@@ -1,6 +1,13 @@
 """Cross-validation folds over labelled volumes: which volumes are held out together."""
 
-from neuroface.decoding import Embargo, Fold, Rows, divide_into_folds, possible_folds
+from neuroface.decoding import (
+    Embargo,
+    Fold,
+    Rows,
+    divide_into_folds,
+    exchanged_labels,
+    possible_folds,
+)
 from volume_study.names import SPLITS
 
 import numpy as np
@@ -121,19 +128,5 @@ def permuted_labels(
     -------
     (n, n_permutations) int8.
     """
-    rng = np.random.default_rng(seed)
-    events = pd.DataFrame(
-        {"event": samples["event"], "stimulus": samples["stimulus"], "y": y}
-    ).drop_duplicates("event")
-    place = pd.Series(np.arange(len(events)), index=events["event"])[samples["event"]].to_numpy()
-    label, parts = (
-        events["y"].to_numpy(np.int8),
-        list(events.reset_index(drop=True).groupby("stimulus").indices.values()),
-    )
-    result = np.empty((len(samples), n_permutations), dtype=np.int8)
-    for column in range(n_permutations):
-        moved = label.copy()
-        for part in parts:
-            moved[part] = rng.permutation(label[part])
-        result[:, column] = moved[place]
-    return result
+    parts = samples["stimulus"].to_numpy()
+    return exchanged_labels(y, samples["event"], parts, n_permutations, seed)
