@@ -251,6 +251,24 @@ def test_a_stream_gives_the_places_of_the_mask_of_a_scaled_file(tmp_path):
     np.testing.assert_array_equal(np.concatenate(parts), expected[:, used])
 
 
+def test_files_with_the_same_places_share_their_brain_models(tmp_path):
+    for number in (1, 2):
+        write_cifti(tmp_path / f"{number}_bold.dtseries.nii", np.ones((2, 612)))
+        for side in "LR":
+            write_gifti(tmp_path / f"{number}_hemi-{side}_bold.func.gii", np.ones((2, 40 + 9)))
+    write_cifti(tmp_path / "3_bold.dtseries.nii", np.ones((2, 600)), brain_models()[:600])
+    cifti = [
+        describe_surface(tmp_path / f"{number}_bold.dtseries.nii").brain_models
+        for number in (1, 2, 3)
+    ]
+    gifti = [
+        describe_surface(tmp_path / f"{number}_hemi-L_bold.func.gii").brain_models
+        for number in (1, 2)
+    ]
+    assert cifti[0] is cifti[1] and gifti[0] is gifti[1]
+    assert len(cifti[0]) == 612 and len(cifti[2]) == 600 and len(gifti[0]) == 98
+
+
 def test_a_density_of_91k_fits_the_axes_of_a_nifti_file():
     values = np.arange(1, 91_283)
     grid = on_grid(values)
