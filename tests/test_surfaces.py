@@ -371,6 +371,23 @@ def test_a_mesh_is_found_by_its_number_of_vertices(tmp_path):
     )
 
 
+def test_meshes_that_are_not_fetched_are_named(tmp_path):
+    """As in a clone of an OpenNeuro derivative: links of git-annex without their content."""
+    func, anat = tmp_path / "sub-1" / "func", tmp_path / "sub-1" / "anat"
+    anat.mkdir(parents=True)
+    for side in "LR":
+        write_gifti(
+            func / f"sub-1_task-a_hemi-{side}_space-fsaverage6_bold.func.gii", np.ones((1, 9))
+        )
+        (anat / f"sub-1_hemi-{side}_midthickness.surf.gii").symlink_to(
+            "../../.git/annex/objects/XX/YY/MD5E-s9--0.gii/MD5E-s9--0.gii"
+        )
+    run = SimpleNamespace(bold=func / "sub-1_task-a_hemi-L_space-fsaverage6_bold.func.gii")
+    said = write_surface_space(tmp_path, [run], on_grid(np.ones(18, dtype=bool)), tmp_path)
+    assert said.startswith("no mesh with 9 vertices of hemi-L and 9 vertices of hemi-R was found")
+    assert said.endswith(f"or run: datalad get {anat}/*.surf.gii")
+
+
 def test_fsaverage5_is_drawn_on_the_mesh_of_nilearn(tmp_path):
     n_vertices = 10_242
     for side in "LR":

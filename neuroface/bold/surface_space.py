@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neuroface import NeuroFaceError
+from neuroface.bold.bids import not_fetched
 from neuroface.bold.places import off_grid
 from neuroface.bold.run import Run, entities_of
 from neuroface.bold.surfaces import (
@@ -227,7 +228,7 @@ def write_surface_space(folder: Path, runs: list[Run], mask: np.ndarray, dataset
     brain_models = describe_surface(bold).brain_models
     space = SurfaceSpace(brain_models, not is_gifti(bold), {})
     space.write(folder / "group_mask", space.used(mask))
-    files = list(_mesh_files(bold, dataset))
+    files = [file for file in _mesh_files(bold, dataset) if file.exists() and not not_fetched(file)]
     sources, lacking = {}, []
     for side, name in CORTEX.items():
         if n_vertices := brain_models.nvertices.get(name):
@@ -239,9 +240,11 @@ def write_surface_space(folder: Path, runs: list[Run], mask: np.ndarray, dataset
                 with atomic(folder / f"mesh_{side}.surf.gii") as partial:
                     Path(partial).write_bytes(mesh.to_bytes())
     if lacking:
+        unfetched = next((file for file in _mesh_files(bold, dataset) if not_fetched(file)), None)
+        fetch = f", or run: datalad get {unfetched.parent}/*.surf.gii" if unfetched else ""
         return (
             f"no mesh with {' and '.join(lacking)} was found: in cluster tests vertices have no neighbours, and surfaces "
-            f"cannot be drawn. Put *_hemi-L_*_midthickness.surf.gii and hemi-R of this space into {dataset}"
+            f"cannot be drawn. Put *_hemi-L_*_midthickness.surf.gii and hemi-R of this space into {dataset}{fetch}"
         )
     return f"mesh: {', '.join(sources.values())}"
 
