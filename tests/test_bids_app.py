@@ -9,6 +9,8 @@ import threading
 from neuroface.face_study.bids_app import app_command
 from neuroface.pipeline.lock import FolderLock, Turn
 
+import nibabel as nib
+import numpy as np
 import pytest
 from conftest import FULL, ROOT, content, run_here, script_here, write_config
 
@@ -132,7 +134,7 @@ def test_results_among_the_data_are_refused(tmp_path):
     assert not calls and "another OUT" in error and not list((tmp_path / "data").iterdir())
 
 
-def test_the_group_is_done_without_surfaces_outside_mni_space(tmp_path, capsys):
+def test_the_group_is_done_without_surface_figures_where_there_is_no_mesh(tmp_path, capsys):
     (tmp_path / "data").mkdir()
     config, scripts = write_config(tmp_path / "mine.py", SPACE="native", ROI_FILE=None), []
     arguments = [tmp_path / "data", tmp_path / "out", "group", "--config", config]
@@ -148,6 +150,15 @@ def test_the_group_is_done_without_surfaces_outside_mni_space(tmp_path, capsys):
     scripts.clear()
     app_command([str(argument) for argument in arguments], run)
     assert scripts == [1, 2, 3, 4, 5, 6, 7, 8]
+    windows = tmp_path / "out" / "1-windows"
+    windows.mkdir(parents=True)
+    for side in "LR":
+        values = nib.gifti.GiftiDataArray(np.ones(9, np.float32))
+        nib.save(nib.GiftiImage(darrays=[values]), windows / f"group_mask_hemi-{side}.shape.gii")
+    scripts.clear()
+    app_command([str(argument) for argument in arguments], run)
+    assert scripts == [1, 2, 3, 4, 5, 6, 8]
+    assert "which needs a mesh of both hemispheres" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_none_is_named(tmp_path):

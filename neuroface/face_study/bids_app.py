@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neuroface import NeuroFaceError, __version__
+from neuroface.bold import surface_space
 from neuroface.face_study.settings import FaceSettings
 from neuroface.face_study.study import STUDY
 from neuroface.pipeline import errors_in_one_line, experiment_text, load_settings
@@ -45,6 +46,13 @@ def app_command(
         experiment = _write_experiment(Path(folder), chosen)
         cfg = load_settings(FaceSettings, ROOT / "config.py", experiment)
         for script, given in _calls(chosen, cfg):
+            if script == SURFACES.script and _lacks_mesh(cfg):
+                print(
+                    f"left out: {script}, which needs a mesh of both hemispheres. "
+                    f"{FIRST.folder}/ has none; docs/bids.md#surfaces says where to put it",
+                    flush=True,
+                )
+                continue
             if run(script, experiment, *given):
                 raise NeuroFaceError(
                     f"{script} stopped, for the reason above. Solve it and give the same command again; finished work "
@@ -96,6 +104,12 @@ def _calls(chosen: argparse.Namespace, cfg: FaceSettings) -> list[tuple[str, lis
             flush=True,
         )
     return [(step.script, []) for step in steps]
+
+
+def _lacks_mesh(cfg: FaceSettings) -> bool:
+    """Whether script 1 found the places of a study on the cortical surface, but no mesh of both hemispheres."""
+    space = surface_space(Path(cfg.DATA_DIR) / cfg.RUN_NAME / FIRST.folder)
+    return cfg.SPACE == "surface" and space is not None and len(space.meshes) < 2
 
 
 def _write_experiment(folder: Path, chosen: argparse.Namespace) -> Path:
