@@ -91,6 +91,7 @@ from neuroface.maps import (
     share_rows,
     spread_file,
     spread_rows,
+    variance_smoother,
     write_parcel_maps,
     write_spread,
     write_surface_maps,
@@ -329,7 +330,8 @@ def summarize(
             tests,
             len({who for part in people.values() for who in part}),
             labels,
-            cfg.VARIANCE_FWHM_MM,
+            # Parcels and vertices have no neighbours in space: their variances are as they are.
+            cfg.VARIANCE_FWHM_MM if variance_smoother(*brain, cfg.VARIANCE_FWHM_MM) else 0.0,
         ),
     )
     if tests:

@@ -274,6 +274,19 @@ def test_one_person_is_no_people_and_a_native_brain_has_no_face_regions(settings
     )
 
 
+@pytest.mark.parametrize(
+    ("space", "places"), [("surface", "vertices and voxels"), ("native", "parcels")]
+)
+def test_places_without_a_grid_are_neither_smoothed_nor_projected(settings, space, places):
+    own = settings | {"SPACE": space, "VARIANCE_FWHM_MM": 6.0}
+    text, _ = paragraph(own, {1, 2, 6}, FACTS | {"places": places})
+    assert f"41,489 {places} that lie in" in text and "(t across people)" in text
+    assert "smoothed by 6 mm" not in text
+    assert "smoothed by 6 mm" in paragraph(own | {"SPACE": "native"}, {1, 2, 6})[0]
+    shown = paragraph(settings | {"SPACE": "surface"}, {1, 2, 7})[0]
+    assert "on the cortical surface that the data have" in shown and "fsaverage5" not in shown
+
+
 def test_other_labels_have_their_own_words_and_no_others(settings):
     other = {
         "LABELS": ["music", "speech"], "LABEL_EVENTS": {"music": ["music"], "speech": ["talk", "dialogue"]},

@@ -15,6 +15,7 @@ from neuroface.bold.surfaces import (
     read_mesh,
     stream_surface,
 )
+from neuroface.face_study.methods_text import _places
 from neuroface.maps.group import Neighbours
 from neuroface.maps.surface import place_hemispheres
 
@@ -398,7 +399,7 @@ def test_fsaverage5_is_drawn_on_the_mesh_of_nilearn(tmp_path):
     file = tmp_path / "sub-1_task-a_hemi-L_space-fsaverage5_bold.func.gii"
     mask = on_grid(np.arange(2 * n_vertices) >= 100)
     said = write_surface_space(tmp_path, [SimpleNamespace(bold=file)], mask, tmp_path)
-    assert said.count("of nilearn") == 2
+    assert said.count("of nilearn") == 2 and _places(tmp_path) == "vertices"
     mesh = load_fsaverage("fsaverage5")["inflated"].parts["left"]
     points, triangles = read_mesh(tmp_path / "mesh_hemi-L.surf.gii")
     assert np.array_equal(triangles, mesh.faces)

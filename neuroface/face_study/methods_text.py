@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface.attribution import SECANT_STEPS
-from neuroface.bold import denoise_sentences, open_image, stimuli_of
+from neuroface.bold import denoise_sentences, open_image, parcel_names, stimuli_of, surface_space
 from neuroface.decoding import CLOSED_FORM, LEAST_CLUSTERS, LEAST_FILMS_TO_DIVIDE, learning_rates
 from neuroface.face_study.settings import rois_name
 from neuroface.face_study.words import WORDS, named_labels
@@ -74,6 +74,7 @@ def facts_of(root: Path) -> dict:
             np.count_nonzero(open_image(root / "1-windows" / "group_mask.nii.gz").dataobj)
         ),
     }
+    facts["places"] = _places(root / "1-windows")
     tests = [
         read_json(file) for file in sorted((root / "6-averages").glob("group_contrast-*_test.json"))
     ]
@@ -85,6 +86,16 @@ def facts_of(root: Path) -> dict:
     if (timelines := root / "8-predictions" / "metrics.json").exists():
         facts["moments_unseen"] = read_json(timelines)["n_runs_unseen"] > 0
     return facts
+
+
+def _places(windows: Path) -> str:
+    """What a place of the data is, plural, from the folder of script 1."""
+    if parcel_names(windows):
+        return "parcels"
+    space = surface_space(windows)
+    if space is None:
+        return "voxels"
+    return "vertices and voxels" if space.brain_models.volume_mask.any() else "vertices"
 
 
 def methods_paragraph(
@@ -169,7 +180,7 @@ def _data(s: dict, f: dict) -> str:
     return text + (
         f"{_film_event(s)} A window of {s['WINDOW_TRS']} volumes began {s['LAG_S']:g} s after the start of every stretch of "
         f"more than {s['MIN_STRETCH_S']:g} s with {there}{events}, and of every such stretch {others}. "
-        f"{balance[s['BALANCE']]}: {_and(counts)} windows of {f['voxels']:,} voxels "
+        f"{balance[s['BALANCE']]}: {_and(counts)} windows of {f['voxels']:,} {f.get('places', 'voxels')} "
         f"{where}. {denoise_sentences(s)}{scale[s['STANDARDIZE']]}"
     )
 
@@ -341,7 +352,7 @@ def _attributions(s: dict, f: dict) -> str:
 def _group(s: dict, f: dict) -> str:
     text = "Attributions were averaged over each person's windows, then over people."
     for kind, numbers in f.get("tests", {}).items():
-        text += _map_test(kind, numbers, s)
+        text += _map_test(kind, numbers, s, f)
     regions = []
     if s["SPACE"] == "MNI" and s["ROI_FILE"]:
         own = _path(s["ROI_FILE"]) == "masks/face_rois.tsv"
@@ -369,12 +380,13 @@ def _group(s: dict, f: dict) -> str:
     return text
 
 
-def _map_test(kind: str, numbers: dict, s: dict) -> str:
+def _map_test(kind: str, numbers: dict, s: dict, f: dict) -> str:
     if kind == "none":
         return " Maps for which there is no valid test were not tested."
+    has_grid = f.get("places", "voxels") == "voxels"
     what = (
         f"a pseudo-t with variances smoothed by {s['VARIANCE_FWHM_MM']:g} mm"
-        if s["VARIANCE_FWHM_MM"] and s["SPACE"] != "surface"
+        if s["VARIANCE_FWHM_MM"] and has_grid
         else "t"
     )
     corrected = (
@@ -397,6 +409,8 @@ def _map_test(kind: str, numbers: dict, s: dict) -> str:
 
 
 def _surface(s: dict, f: dict) -> str:
+    if s["SPACE"] == "surface":
+        return "Group maps are shown on the cortical surface that the data have."
     return "Group maps, averaged between pial and white surface, are shown on the inflated fsaverage5 (Fischl et al. 1999)."
 
 

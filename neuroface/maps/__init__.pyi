@@ -5,7 +5,11 @@ from .files import (
     reference_file as reference_file,
 )
 from .glm import effect_of_run as effect_of_run
-from .group import ALPHA as ALPHA, contrasts_of as contrasts_of
+from .group import (
+    ALPHA as ALPHA,
+    contrasts_of as contrasts_of,
+    variance_smoother as variance_smoother,
+)
 from .map_test import (
     Explained as Explained,
     GroupTestSettings as GroupTestSettings,
