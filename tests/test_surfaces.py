@@ -5,7 +5,7 @@ import re
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.bold import SurfaceSpace, off_grid, write_surface_space
+from neuroface.bold import SurfaceSpace, find_runs, off_grid, write_surface_space
 from neuroface.bold.images import header_tr_s, open_header, stream_masked
 from neuroface.bold.places import AFFINE, grid_of, on_grid
 from neuroface.bold.surfaces import (
@@ -450,6 +450,25 @@ def test_people_with_other_vertices_and_a_lost_hemisphere_are_named(dataset, tmp
     assert "612 of 3 structures, or others" in done.stderr and "600 vertices" in done.stderr
     done = run_here(1, study(dataset, "gifti", **settings)[0])
     assert "_hemi-L_space-fsaverage5_bold.func.gii is not there" in done.stderr
+
+
+def test_surfaces_that_are_not_asked_for_are_named(tmp_path):
+    """XCP-D's two versions of a run differ behind the density, which has to be named too."""
+    func = tmp_path / "sub-01" / "func"
+    for desc in ("denoised", "denoisedSmoothed"):
+        write_cifti(
+            func / f"sub-01_task-film_space-fsLR_den-91k_desc-{desc}_bold.dtseries.nii",
+            np.ones((2, 612)),
+        )
+    (func / "sub-01_task-film_events.tsv").write_text(EVENTS)
+    with pytest.raises(NeuroFaceError, match="are the same run"):
+        find_runs("bids", tmp_path, bids_filter="space-fsLR_den-91k")
+    with pytest.raises(
+        NeuroFaceError, match=r"desc-denoised_bold\.dtseries\.nii is on the cortical"
+    ):
+        find_runs("bids", tmp_path, bids_filter="desc-denoised_bold")
+    (run,), _ = find_runs("bids", tmp_path, bids_filter="den-91k_desc-denoised_bold")
+    assert run.bold.name.endswith("desc-denoised_bold.dtseries.nii")
 
 
 def test_check_reads_surfaces(dataset):

@@ -7,6 +7,7 @@ are compared as numbers.
 
 import os
 import re
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -28,6 +29,8 @@ RUN_ENTITIES = (
     "run",
 )  # what tells runs apart; space, res and desc are versions of a run
 ANNEX = "annex/objects/"
+ASKS_FOR_SURFACE = re.compile(r"space-fs|den-|hemi-|\.dtseries|\.func|\.gii")  # in BIDS_FILTER
+SURFACE_SERIES = re.compile(r"_bold\.(dtseries\.nii|func\.gii)$")
 NIFTI = (
     r"\.nii(\.gz|\.bz2|\.zst|\.xz)?$"  # the last three are refused with advice when they are opened
 )
@@ -251,8 +254,9 @@ def bids_runs(
                 f"{seen[stem]} and {bold.name} are the same run. Set BIDS_FILTER to text that only one of them has."
             )
         seen[stem] = bold.name
-        if unfetched := next(filter(not_fetched, files_of_surface(bold)), None):
-            missing.append((unfetched.name, f"not fetched: datalad get {unfetched}"))
+        if unfetched := list(filter(not_fetched, files_of_surface(bold))):
+            names = " ".join(map(str, unfetched))
+            missing.append((unfetched[0].name, f"not fetched: datalad get {names}"))
             continue
         if lacking_file := _lacking_hemisphere(bold):
             missing.append((bold.name, f"{lacking_file} is not there: both hemispheres are needed"))
@@ -293,7 +297,8 @@ def bids_runs(
             (
                 person.name,
                 f"no {_wanted(name_part)}"
-                + (f" with {name_part!r} in its name" if name_part else ""),
+                + (f" with {name_part!r} in its name" if name_part else "")
+                + _surfaces_at_hand(files, name_part),
             )
         )
     return runs, missing
@@ -314,7 +319,24 @@ def _wanted(name_part: str) -> str:
     """Which files BIDS_FILTER asks for, in words."""
     if name_part.endswith(("_timeseries", ENDING)):
         return f"*{ENDING} of parcels (predictions of these scripts are none)"
+    if ASKS_FOR_SURFACE.search(name_part):
+        return "*_bold.dtseries.nii, *_bold.func.gii or *_bold.nii.gz"
     return "*_bold.nii.gz"
+
+
+def _surfaces_at_hand(files: Iterable[Path], name_part: str) -> str:
+    """Which series on the cortical surface fits BIDS_FILTER, which does not ask for the surface; empty if none does."""
+    named = sorted(
+        file.name
+        for file in files
+        if SURFACE_SERIES.search(file.name) and fnmatchcase(file.name, f"*{name_part}*")
+    )
+    if not named or ASKS_FOR_SURFACE.search(name_part):
+        return ""
+    return (
+        f"; {named[0]} is on the cortical surface: for such files BIDS_FILTER has to name their space or density too, "
+        f'such as "den-91k" or "den-91k_desc-denoised_bold"'
+    )
 
 
 def _is_result(file: Path) -> bool:
@@ -325,8 +347,7 @@ def _is_result(file: Path) -> bool:
 
 def _is_surface_series(file: Path, name_part: str) -> bool:
     """Whether a file is a series on the cortical surface that BIDS_FILTER asks for: by its space, density, or suffix."""
-    asked = re.search(r"space-fs|den-|hemi-|\.dtseries|\.func|\.gii", name_part)
-    if not asked or not re.search(r"_bold\.(dtseries\.nii|func\.gii)$", file.name):
+    if not ASKS_FOR_SURFACE.search(name_part) or not SURFACE_SERIES.search(file.name):
         return False
     name = file.name.replace(f"_{RIGHT}_", f"_{LEFT}_")
     if name != file.name and file.with_name(name).exists():
