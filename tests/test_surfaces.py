@@ -452,6 +452,23 @@ def test_people_with_other_vertices_and_a_lost_hemisphere_are_named(dataset, tmp
     assert "_hemi-L_space-fsaverage5_bold.func.gii is not there" in done.stderr
 
 
+@pytest.mark.parametrize("unfetched", ["L", "R", "LR"])
+def test_hemispheres_that_are_not_fetched_are_one_run(tmp_path, unfetched):
+    func = tmp_path / "sub-01" / "func"
+    files = {
+        side: func / f"sub-01_task-film_hemi-{side}_space-fsaverage5_bold.func.gii" for side in "LR"
+    }
+    for side, file in files.items():
+        write_gifti(file, np.ones((2, 9)))
+        if side in unfetched:
+            file.unlink()
+            file.symlink_to("../../.git/annex/objects/XX/YY/MD5E-s9--0.gii/MD5E-s9--0.gii")
+    (func / "sub-01_task-film_events.tsv").write_text(EVENTS)
+    command = "datalad get " + " ".join(str(files[side]) for side in unfetched)
+    with pytest.raises(NeuroFaceError, match=f"not fetched: {re.escape(command)}"):
+        find_runs("bids", tmp_path, bids_filter="space-fsaverage5")
+
+
 def test_surfaces_that_are_not_asked_for_are_named(tmp_path):
     """XCP-D's two versions of a run differ behind the density, which has to be named too."""
     func = tmp_path / "sub-01" / "func"

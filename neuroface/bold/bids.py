@@ -350,7 +350,8 @@ def _is_surface_series(file: Path, name_part: str) -> bool:
     if not ASKS_FOR_SURFACE.search(name_part) or not SURFACE_SERIES.search(file.name):
         return False
     name = file.name.replace(f"_{RIGHT}_", f"_{LEFT}_")
-    if name != file.name and file.with_name(name).exists():
+    # A left one that is not fetched is a broken link, which does not "exist".
+    if name != file.name and os.path.lexists(file.with_name(name)):
         return False  # the run of the left hemisphere reads both
     return fnmatchcase(file.name, f"*{name_part}*") or fnmatchcase(name, f"*{name_part}*")
 
