@@ -106,6 +106,7 @@ def test_a_name_follows_its_result_and_what_a_person_added_stays(results):
     ("stated", "who"),
     [
         ({"Name": "x", "BIDSVersion": "1.4.0", "GeneratedBy": [{"Name": "fMRIPrep"}]}, "fMRIPrep"),
+        ({"Name": "x", "BIDSVersion": "1.4.0", "GeneratedBy": ["fMRIPrep"]}, "the data set 'x'"),
         ({"Name": "Raw", "BIDSVersion": "1.4.0"}, "the data set 'Raw'"),
         ({"Authors": ["A"]}, ""),  # what a person wrote beforehand
         ({"Name": "x", "GeneratedBy": [{"Name": "A study"}, {"Name": "B"}]}, ""),

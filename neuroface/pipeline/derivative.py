@@ -93,7 +93,11 @@ def described_by_others(root: Path, name: str) -> str:
     """Who described a folder in its ``dataset_description.json``; empty if nobody or the study ``name`` did."""
     file = root / "dataset_description.json"
     stated = read_json(file) if file.is_file() else {}
-    programs = [str(program.get("Name")) for program in stated.get("GeneratedBy", [])]
+    programs = [
+        str(program.get("Name"))
+        for program in stated.get("GeneratedBy", [])
+        if isinstance(program, dict)
+    ]
     if name in programs or not {"BIDSVersion", "GeneratedBy"} & stated.keys():
         return ""
     return ", ".join(programs) or f"the data set {stated.get('Name', 'without a name')!r}"
