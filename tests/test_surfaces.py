@@ -5,7 +5,7 @@ import re
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.bold import SurfaceSpace, find_runs, off_grid, write_surface_space
+from neuroface.bold import SurfaceSpace, find_runs, off_grid, read_mask, write_surface_space
 from neuroface.bold.images import header_tr_s, open_header, stream_masked
 from neuroface.bold.places import AFFINE, grid_of, on_grid
 from neuroface.bold.surfaces import (
@@ -250,6 +250,16 @@ def test_a_stream_gives_the_places_of_the_mask_of_a_scaled_file(tmp_path):
     parts = list(stream_masked(file, on_grid(used), AFFINE, n=4))
     assert [len(part) for part in parts] == [4, 3] and parts[0].dtype == np.float32
     np.testing.assert_array_equal(np.concatenate(parts), expected[:, used])
+
+
+def test_a_file_that_is_not_there_and_the_right_hemisphere_alone_are_named(tmp_path):
+    with pytest.raises(NeuroFaceError, match=r"nowhere\.dscalar\.nii is not there"):
+        read_mask(tmp_path / "nowhere.dscalar.nii")
+    for side in "LR":
+        write_gifti(tmp_path / f"own_hemi-{side}.shape.gii", np.ones((1, 9)))
+    with pytest.raises(NeuroFaceError, match="has no hemi-L in its name"):
+        read_mask(tmp_path / "own_hemi-R.shape.gii")
+    assert read_mask(tmp_path / "own_hemi-L.shape.gii")[0].sum() == 18
 
 
 def test_files_with_the_same_places_share_their_brain_models(tmp_path):

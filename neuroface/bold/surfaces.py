@@ -71,8 +71,15 @@ def describe_surface(path: Path) -> SurfaceFile:
     Raises
     ------
     NeuroFaceError
-        If a file is missing or damaged, or does not hold maps or a series of vertices.
+        If a file is missing or damaged, does not hold maps or a series of vertices, or is the right hemisphere's.
     """
+    if not path.exists():
+        raise NeuroFaceError(f"{path} is not there. Correct its name, or download it again.")
+    if is_gifti(path) and LEFT not in path.name:
+        raise NeuroFaceError(
+            f"{path} has no {LEFT} in its name. Name the left hemisphere's file; that of the right one, with {RIGHT}, is "
+            f"read from beside it."
+        )
     return _described(path, path.stat().st_mtime_ns)
 
 
