@@ -532,11 +532,17 @@ def test_the_work_of_a_network_is_that_of_its_layers(study):
     cfg.MODELS = ("polynomial_network", "voxel_time_cnn", "screened_ridge")
     cfg.CNN_FILTERS, cfg.CNN_DENSE_UNITS, cfg.BATCH_SIZE = (64, 32, 32), 128, 20
     cfg.TRAINING, cfg.TRAINING_STEPS, cfg.WINDOW_TRS = "robust", 100, 10
+    cfg.BASELINES = ()
     first, second, advice = check.work_of_networks(mask, 500, cfg, has_gpu=False)
     # 4 linear units and 8 directions of 4,000 voxels; then 12 numbers to one logit.
     assert f"polynomial_network: {100 * 20 * 3 * (12 * 4_000 + 12):.1e} " in first
     assert "100 steps × 20 windows" in second and second.startswith("voxel_time_cnn")
-    assert "set MODELS = ('polynomial_network', 'screened_ridge')" in advice
+    assert advice.endswith("set MODELS = ('polynomial_network', 'screened_ridge')")
+    cfg.BASELINES = ("linear", "shuffled-cnn")  # the same network on voxels in random order
+    *_, third, advice = check.work_of_networks(mask, 500, cfg, has_gpu=False)
+    assert third == second.replace("voxel_time_cnn", "shuffled-cnn").removesuffix(" and seed")
+    assert advice.endswith("('polynomial_network', 'screened_ridge') and BASELINES = ('linear',)")
+    cfg.BASELINES = ()
     assert len(check.work_of_networks(mask, 500, cfg, has_gpu=True)) == 2
     cfg.TRAINING, cfg.EPOCHS = "paper", 150
     assert "3,750 steps" in check.work_of_networks(mask, 500, cfg, has_gpu=True)[0]

@@ -20,7 +20,7 @@ from neuroface.bold import (
     nndb_naming,
     not_fetched,
 )  # fmt: skip
-from neuroface.decoding import CLOSED_FORM, DEFAULT, folds_of_all_splits
+from neuroface.decoding import CLOSED_FORM, DEFAULT, SHUFFLED, folds_of_all_splits
 from neuroface.face_study.annotation_clock import describe_annotations, why_no_window
 from neuroface.face_study.arguments import denoising, design_of, model_options, runs_of
 from neuroface.face_study.settings import FaceSettings, fold_settings, with_splits
@@ -180,11 +180,14 @@ def check_machine(
 def work_of_networks(
     mask: np.ndarray, n_windows: int, cfg: FaceSettings, has_gpu: bool
 ) -> list[str]:
-    """What one training of each network costs, and MODELS without the reference network if that is nearly all of it.
+    """What one training of each network costs, and settings without the reference network if that is nearly all of it.
+
+    The network on voxels in random order (BASELINES) has the architecture of the reference network.
 
     Parameters
     ----------
-    mask : (x, y, z) bool. n_windows : of the data set. cfg : MODELS, TRAINING, TRAINING_STEPS, EPOCHS, BATCH_SIZE.
+    mask : (x, y, z) bool. n_windows : of the data set.
+    cfg : MODELS, BASELINES, TRAINING, TRAINING_STEPS, EPOCHS, BATCH_SIZE.
     """
     from neuroface.decoding import builder, multiply_adds
 
@@ -193,23 +196,29 @@ def work_of_networks(
         if cfg.TRAINING == "robust"
         else cfg.EPOCHS * -(-n_windows // cfg.BATCH_SIZE)
     )
-    work = {
+    architectures = {name: name for name in cfg.MODELS if name not in CLOSED_FORM}
+    if SHUFFLED in cfg.BASELINES:
+        architectures[SHUFFLED] = DEFAULT
+    each_of = {
         name: PASSES
         * multiply_adds(builder(name, mask, cfg.WINDOW_TRS, model_options(cfg))(dtype="float32"))
-        for name in cfg.MODELS
-        if name not in CLOSED_FORM
+        for name in dict.fromkeys(architectures.values())
     }
+    work = {name: each_of[architecture] for name, architecture in architectures.items()}
     lines = [
         f"{name}: {steps * cfg.BATCH_SIZE * each:.1e} multiply-adds for one training of {steps:,} steps × "
-        f"{cfg.BATCH_SIZE} windows; script 3 trains it once for each fold and seed"
+        f"{cfg.BATCH_SIZE} windows; script 3 trains it once for each fold{'' if name == SHUFFLED else ' and seed'}"
         for name, each in work.items()
     ]
     others = tuple(name for name in cfg.MODELS if name != DEFAULT)
-    share = work.get(DEFAULT, 0) / max(sum(work.values()), 1)
+    reference = [name for name in work if architectures[name] == DEFAULT]
+    share = sum(work[name] for name in reference) / max(sum(work.values()), 1)
     if others and share > MOST and not has_gpu:
+        baselines = tuple(name for name in cfg.BASELINES if name != SHUFFLED)
+        without = f" and BASELINES = {baselines}" if SHUFFLED in reference else ""
         lines.append(
-            f"{DEFAULT}, the paper's network, is {share:.1%} of this work, and no GPU was found. It is there for reference: "
-            f"without it set MODELS = {others}"
+            f"{' and '.join(reference)}, for reference: {share:.1%} of this work, and no GPU was found. To train without "
+            f"the paper's network set MODELS = {others}{without}"
         )
     return lines
 
