@@ -326,7 +326,7 @@ def describe(
     if contrast == labels.first:
         section.page(
             contrast_file(folder, contrast, method, "interactive.html"),
-            f"Interactive view: {contrast}, {method}, mean over the window, both hemispheres inflated (needs WebGL).",
+            f"Interactive view: {contrast}, {method}, mean over the window, both hemispheres (needs WebGL).",
         )
     if cfg.REFERENCE_MAPS:
         for method in dict.fromkeys(method for _, method in contrasts):
