@@ -65,7 +65,7 @@ def comparison(results: dict[str, dict[str, dict]], split: str) -> pd.DataFrame:
             }
         )
     for result in (by_split[split] for by_split in results.values()):
-        if shuffled := result.get("shuffled_cnn"):  # stands with the main network
+        if shuffled := result.get("shuffled_cnn"):  # stands with the paper's network
             title = "CNN, voxels in random order" + MARK[result["selection"]]
             rows.append(_row(title, shuffled, NO_INTERVAL, shuffled["cost"]))
     return pd.DataFrame(rows)
