@@ -59,8 +59,8 @@ def check_surfaces(runs: list[Run], space: str | None) -> None:
         )
     if space not in ("surface", None):
         raise NeuroFaceError(
-            f'{series[0].bold.name} is on the cortical surface, and SPACE is {space!r}. Set SPACE = "surface", if the study has it, '
-            'or BIDS_FILTER to volumes, such as "space-MNI152NLin2009cAsym".'
+            f'{series[0].bold.name} is on the cortical surface, and SPACE is {space!r}. Set SPACE = "surface", '
+            'if the study has it, or BIDS_FILTER to volumes, such as "space-MNI152NLin2009cAsym".'
         )
     first = describe_surface(series[0].bold).brain_models
     for run in series[1:]:
