@@ -1,5 +1,6 @@
 """Study "seen images": several people, a new person with few trials, voxels chosen by reliability, noise ceilings."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +24,7 @@ from seen_images.people import (  # noqa: E402
     without_tested,
 )
 from seen_images.sources import check_sessions  # noqa: E402
+from seen_images.table import Tables  # noqa: E402
 from seen_images.training import fit_ridge, inner_folds, predict  # noqa: E402
 
 FOLDER = ROOT / "studies" / "seen_images"
@@ -189,6 +191,32 @@ def test_people_and_trials_that_there_are_not_are_one_line(
     refused = script_here(SCRIPTS[1], write_config(tmp_path / "c.py", **changed))
     assert refused.returncode == 1 and message in refused.stderr, refused.stderr
     assert len(refused.stderr.splitlines()) == 1
+
+
+def test_the_check_names_what_other_people_lack(three_people, tmp_path):
+    """A picture that only another person saw, and a person whose trials all show tested images."""
+    dataset = tmp_path / "dataset"
+    shutil.copytree(three_people.settings["DATASET_DIR"], dataset)
+    trials = table(dataset / "trials.tsv")
+    second, third = (trials["subject"] == name for name in PEOPLE[1:])
+    shown = (second & (trials["split"] == "train")).idxmax()
+    trials.loc[shown, "image"] = "unseen-by-others"
+    trials.loc[third, "split"] = "test"
+    trials.to_csv(dataset / "trials.tsv", sep="\t", index=False)
+    changed = three_people.settings | {"DATASET_DIR": str(dataset), "DATA_DIR": str(tmp_path)}
+    checked = script_here(SCRIPTS[1], write_config(tmp_path / "c.py", **changed), "--check")
+    assert checked.returncode == 1
+    assert "unseen-by-others" in checked.stdout and "pictures: 64 of 65 images" in checked.stdout
+    assert "OTHER_SUBJECTS: sub-03 has no training trial" in checked.stdout
+
+
+def test_tables_of_one_person_are_not_taken_as_those_of_others(three_people, tmp_path):
+    trials = table(Path(three_people.settings["DATASET_DIR"]) / "trials.tsv")
+    trials.drop(columns="subject").to_csv(tmp_path / "trials.tsv", sep="\t", index=False)
+    (tmp_path / "voxels.tsv").write_text("roi\nV1\n")
+    cfg = SimpleNamespace(DATASET_DIR=str(tmp_path), SUBJECT="a", OTHER_SUBJECTS=("b",))
+    with pytest.raises(NeuroFaceError, match=r"\('b',\) names people, .* has no column subject"):
+        Tables(cfg)
 
 
 def test_unreliable_voxels_are_left_out_by_training_trials_and_named(three_people, tmp_path):
