@@ -104,11 +104,29 @@ def test_a_person_who_plays_the_new_one_decodes_unseen_images_alone(monkeypatch)
     )
     cfg = SimpleNamespace(N_FOLDS=5, SEED=1, ALPHAS=(1.0,), INFERENCE_BATCH=64)
     for n_trials, n_fitted in ((10, 10), (1000, 24)):  # at most 80 % of the images
-        decoded, true = shared.play_new_person(people[0], n_trials, [1], cfg, None)
+        decoded, true, rows = shared.play_new_person(people[0], n_trials, [1], cfg, None)
         assert fitted[-1].shape == (n_fitted, 80) and len(decoded) == 30 - n_fitted
         kept = {tuple(row) for row in fitted[-1]}
         unseen = np.array([tuple(row) not in kept for row in people[0].voxels])
         assert np.array_equal(true, people[0].targets[people[0].of_trial[unseen]])
+        assert np.array_equal(rows, people[0].of_trial[unseen])
+
+
+def test_with_one_other_person_an_image_is_in_one_fold_of_the_second_regression(monkeypatch):
+    """Five draws decode an image more than once: in two folds, it would choose a penalty on what it was fitted to."""
+    people, _ = planted_people(np.random.default_rng(5), n_people=2, n_images=30)
+    fits = []
+
+    def noted(x, y, folds, *rest):
+        fits.append((y, folds))
+        return fit_ridge(x, y, folds, *rest)
+
+    monkeypatch.setattr(shared, "fit_ridge", noted)
+    cfg = SimpleNamespace(N_FOLDS=3, SEED=1, ALPHAS=(1.0, 100.0), INFERENCE_BATCH=64)
+    shared.fit_shared(people[0], people[1:], np.zeros(60, np.float32), cfg, torch.device("cpu"))
+    latents, folds = fits[-1]
+    of_image = pd.DataFrame({"image": latents[:, 0], "fold": folds}).groupby("image")["fold"]
+    assert of_image.size().max() > 1 and of_image.nunique().max() == 1 and len(set(folds)) == 3
 
 
 # ---------------------------------------------------------------- through the scripts
