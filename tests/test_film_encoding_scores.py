@@ -328,6 +328,17 @@ def test_among_n_candidates_noise_is_at_one_nth():
     )
 
 
+def test_among_n_candidates_needs_rivals_for_the_null_too():
+    """14 moments, two neighbours on each side are no rivals: 9 are left in the middle, enough for 10 candidates; a rival in
+    the moment's place has 8.
+    """
+    rng = np.random.default_rng(19)
+    for n_moments, is_known in ((14, False), (15, True)):
+        pattern, films = rng.standard_normal((n_moments, 30)), np.repeat("a", n_moments)
+        found = identification.identify(pattern, pattern, films, np.arange(n_moments), 2, (1,), 3)
+        assert np.isnan(found["among_10"]) != is_known
+
+
 # ---------------------------------------------------------------- order of frames
 
 

@@ -1,5 +1,6 @@
 """Study "seen images": several people, a new person with few trials, voxels chosen by reliability, noise ceilings."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +24,7 @@ from seen_images.people import (  # noqa: E402
     without_tested,
 )
 from seen_images.sources import check_sessions  # noqa: E402
+from seen_images.table import Tables  # noqa: E402
 from seen_images.training import fit_ridge, inner_folds, predict  # noqa: E402
 
 FOLDER = ROOT / "studies" / "seen_images"
@@ -102,11 +104,29 @@ def test_a_person_who_plays_the_new_one_decodes_unseen_images_alone(monkeypatch)
     )
     cfg = SimpleNamespace(N_FOLDS=5, SEED=1, ALPHAS=(1.0,), INFERENCE_BATCH=64)
     for n_trials, n_fitted in ((10, 10), (1000, 24)):  # at most 80 % of the images
-        decoded, true = shared.play_new_person(people[0], n_trials, [1], cfg, None)
+        decoded, true, rows = shared.play_new_person(people[0], n_trials, [1], cfg, None)
         assert fitted[-1].shape == (n_fitted, 80) and len(decoded) == 30 - n_fitted
         kept = {tuple(row) for row in fitted[-1]}
         unseen = np.array([tuple(row) not in kept for row in people[0].voxels])
         assert np.array_equal(true, people[0].targets[people[0].of_trial[unseen]])
+        assert np.array_equal(rows, people[0].of_trial[unseen])
+
+
+def test_with_one_other_person_an_image_is_in_one_fold_of_the_second_regression(monkeypatch):
+    """Five draws decode an image more than once: in two folds, it would choose a penalty on what it was fitted to."""
+    people, _ = planted_people(np.random.default_rng(5), n_people=2, n_images=30)
+    fits = []
+
+    def noted(x, y, folds, *rest):
+        fits.append((y, folds))
+        return fit_ridge(x, y, folds, *rest)
+
+    monkeypatch.setattr(shared, "fit_ridge", noted)
+    cfg = SimpleNamespace(N_FOLDS=3, SEED=1, ALPHAS=(1.0, 100.0), INFERENCE_BATCH=64)
+    shared.fit_shared(people[0], people[1:], np.zeros(60, np.float32), cfg, torch.device("cpu"))
+    latents, folds = fits[-1]
+    of_image = pd.DataFrame({"image": latents[:, 0], "fold": folds}).groupby("image")["fold"]
+    assert of_image.size().max() > 1 and of_image.nunique().max() == 1 and len(set(folds)) == 3
 
 
 # ---------------------------------------------------------------- through the scripts
@@ -189,6 +209,32 @@ def test_people_and_trials_that_there_are_not_are_one_line(
     refused = script_here(SCRIPTS[1], write_config(tmp_path / "c.py", **changed))
     assert refused.returncode == 1 and message in refused.stderr, refused.stderr
     assert len(refused.stderr.splitlines()) == 1
+
+
+def test_the_check_names_what_other_people_lack(three_people, tmp_path):
+    """A picture that only another person saw, and a person whose trials all show tested images."""
+    dataset = tmp_path / "dataset"
+    shutil.copytree(three_people.settings["DATASET_DIR"], dataset)
+    trials = table(dataset / "trials.tsv")
+    second, third = (trials["subject"] == name for name in PEOPLE[1:])
+    shown = (second & (trials["split"] == "train")).idxmax()
+    trials.loc[shown, "image"] = "unseen-by-others"
+    trials.loc[third, "split"] = "test"
+    trials.to_csv(dataset / "trials.tsv", sep="\t", index=False)
+    changed = three_people.settings | {"DATASET_DIR": str(dataset), "DATA_DIR": str(tmp_path)}
+    checked = script_here(SCRIPTS[1], write_config(tmp_path / "c.py", **changed), "--check")
+    assert checked.returncode == 1
+    assert "unseen-by-others" in checked.stdout and "pictures: 64 of 65 images" in checked.stdout
+    assert "OTHER_SUBJECTS: sub-03 has no training trial" in checked.stdout
+
+
+def test_tables_of_one_person_are_not_taken_as_those_of_others(three_people, tmp_path):
+    trials = table(Path(three_people.settings["DATASET_DIR"]) / "trials.tsv")
+    trials.drop(columns="subject").to_csv(tmp_path / "trials.tsv", sep="\t", index=False)
+    (tmp_path / "voxels.tsv").write_text("roi\nV1\n")
+    cfg = SimpleNamespace(DATASET_DIR=str(tmp_path), SUBJECT="a", OTHER_SUBJECTS=("b",))
+    with pytest.raises(NeuroFaceError, match=r"\('b',\) names people, .* has no column subject"):
+        Tables(cfg)
 
 
 def test_unreliable_voxels_are_left_out_by_training_trials_and_named(three_people, tmp_path):

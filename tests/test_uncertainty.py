@@ -99,6 +99,15 @@ def test_p_value_counts_the_observation_itself(observed, expected):
     assert p_value(observed, np.array([0.5, 0.6, 0.7, 0.4])) == pytest.approx(expected)
 
 
+def test_p_value_counts_relabellings_that_change_nothing_but_the_rounding():
+    """All 256 changes of eight signs, one of which is the observation: p is (1 + 1) / 257, whatever the order of sums."""
+    signs = np.array(np.meshgrid(*[[-1.0, 1.0]] * 8)).reshape(8, -1).T
+    for sample in range(20):
+        gains = np.random.default_rng(sample).normal(0.05, 0.002, 8)
+        assert p_value(gains.mean(), signs @ gains / 8) == pytest.approx(2 / 257)
+    assert 0.1 + 0.2 > 0.3 and p_value(0.1 + 0.2, np.array([0.3])) == 1
+
+
 def test_the_interval_of_the_auc_holds_its_value():
     rng = np.random.default_rng(0)
     y, person = rng.integers(0, 2, 400), np.repeat(np.arange(40), 10)

@@ -17,6 +17,7 @@ LEAST_FILMS_TO_DIVIDE, N_FIFTHS = 16, 5
 # So little that the score, on the logit scale too, changes in proportion: the labels of one of four
 # films mixed as a whole would take an accuracy of .99 to .87.
 MIXED_SHARE = 0.001
+ROUNDING = 1e-10  # of a sum of float64 in another order, and more
 HOLD_FOR_FEW_WINDOWS = (
     "accuracy",
     "auc",
@@ -339,5 +340,12 @@ def exchanged_labels(
 
 
 def p_value(observed: float, null: np.ndarray) -> float:
-    """Share of the null at least as large as ``observed``, counting the observation itself (Phipson & Smyth 2010)."""
-    return float((1 + np.sum(np.asarray(null) >= observed)) / (1 + len(null)))
+    """Share of the null at least as large as ``observed``, counting the observation itself (Phipson & Smyth 2010).
+
+    A relabelling that changes nothing has the observed value up to rounding, and counts: differences
+    below :data:`ROUNDING` of the largest value are none.
+    """
+    null = np.asarray(null, dtype=np.float64)
+    sizes = np.abs(np.append(null, observed))
+    slack = ROUNDING * np.max(sizes, initial=0, where=np.isfinite(sizes))
+    return float((1 + np.sum(null >= observed - slack)) / (1 + len(null)))

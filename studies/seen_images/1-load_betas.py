@@ -26,7 +26,6 @@ Takes     the time of reading the files once; memory: a session's trials, and al
 from functools import partial
 from pathlib import Path
 
-from neuroface import NeuroFaceError
 from neuroface.pipeline import Checklist, Section, Stage, open_npy, run_script, write_table
 from seen_images.check import check_study
 from seen_images.demo import write_demo
@@ -35,8 +34,9 @@ from seen_images.kinds import kinds_of, split_by_kinds
 from seen_images.people import (
     first_training_trials,
     folder_of_person,
+    learn_from,
+    naming,
     open_people,
-    without_tested,
 )
 from seen_images.sources import TEST, TRAIN, Source, check_sessions, check_trials
 from seen_images.study import STUDY
@@ -67,10 +67,8 @@ def main():
             source.trials = split_by_kinds(source.trials, kinds)
     source = people[cfg.SUBJECT]
     check_trials(source.trials)
-    choose_trials(people, cfg)
-    for of_person in people.values():
-        if remark := check_sessions(of_person.trials, cfg.STANDARDIZE):
-            print(f"  {remark}")
+    for remark in choose_trials(people, cfg):
+        print(f"  {remark}")
 
     folder_of = {person: folder_of_person(stage.folder, person, cfg) for person in people}
     is_done = partial(is_person_done, folder_of, cfg)
@@ -111,18 +109,14 @@ def trials_of(source: Source, split: str) -> pd.DataFrame:
     return source.trials[source.trials["split"] == split]
 
 
-def choose_trials(people: dict[str, Source], cfg) -> None:
-    """Keep the training trials of SUBJECT that are wanted, and those of other people that show no test image."""
+def choose_trials(people: dict[str, Source], cfg) -> list[str]:
+    """Keep the training trials of SUBJECT that are wanted, and those of other people that show no test image; remarks."""
     source = people[cfg.SUBJECT]
     tested = set(trials_of(source, TEST)["image"])
     source.trials = first_training_trials(source.trials, cfg.TRAINING_TRIALS)
-    for person in cfg.OTHER_SUBJECTS:
-        people[person].trials = without_tested(people[person].trials, tested)
-        if not len(trials_of(people[person], TRAIN)):
-            raise NeuroFaceError(
-                f"OTHER_SUBJECTS: {person} has no training trial of an image that {cfg.SUBJECT} is not tested with. Leave "
-                "the person out."
-            )
+    remarks = [check_sessions(source.trials, cfg.STANDARDIZE)]
+    remarks += [learn_from(person, people[person], tested, cfg) for person in cfg.OTHER_SUBJECTS]
+    return [remark for remark in dict.fromkeys(remarks) if remark]
 
 
 def is_person_done(folder_of: dict[str, Path], cfg, person: str) -> bool:
@@ -133,12 +127,14 @@ def is_person_done(folder_of: dict[str, Path], cfg, person: str) -> bool:
 def read_unit(folder_of: dict[str, Path], people: dict[str, Source], unit: tuple[str, str]) -> None:
     """Write the responses of one person in one session."""
     person, session = unit
-    read_session(folder_of[person], people[person], session)
+    with naming(person, people[person].cfg):
+        read_session(folder_of[person], people[person], session)
 
 
 def join(folder_of: dict[str, Path], people: dict[str, Source], cfg, person: str) -> None:
     """Write the training and test patterns of a person."""
-    write_sets(folder_of[person], people[person], cfg, is_tested=person == cfg.SUBJECT)
+    with naming(person, cfg):
+        write_sets(folder_of[person], people[person], cfg, is_tested=person == cfg.SUBJECT)
 
 
 def name_left_out(stage: Stage, folder: Path, person: str, cfg) -> None:

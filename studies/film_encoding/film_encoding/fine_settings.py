@@ -78,7 +78,9 @@ class FineSettings(BoldSettings):
         "/ total variance of the mean over people.",
     )
     N_RIDGE_TRIES: AtLeast1 = fine(
-        20, "Number of random weightings of the bands of RIDGE_FEATURES that are tried."
+        20,
+        "Number of random weightings of the bands of RIDGE_FEATURES (script 4) and FEATURES (script "
+        "8) that are tried.",
     )
     N_COMPONENTS: AtLeast1 = fine(
         100, "Principal components of the frames that the ridge regression from voxels predicts."
@@ -96,13 +98,12 @@ class FineSettings(BoldSettings):
     )
     N_RANDOM_SETS: Annotated[int, Field(ge=20)] = fine(
         500,
-        "Number of random sets of as many voxels, and of random exchanges of labels between "
-        "stretches of film.",
+        "Number of random sets of as many voxels that a perturbed region is compared with.",
     )
     USE_PIXEL_LABELS: bool = fine(
         True,
-        "Labels of pixels, if FILM_DIR has <film>_things.npz (times_s (n,); labels (n, px, px): 1"
-        " is THING, above 1 other things). Without them whole frames are scored.",
+        "Labels of pixels, if FILM_DIR has FILM_things.npz for each FILM (times_s (n,); labels (n, px, "
+        "px): 1 is THING, above 1 other things). Without them whole frames are scored.",
     )
     CONCEPTS: tuple[Literal["edges", "motion", "faces"], ...] = fine(
         ("edges", "motion", "faces"),

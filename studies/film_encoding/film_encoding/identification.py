@@ -120,8 +120,11 @@ def identify(
     for n_candidates in AMONG:
         # A pairing of other moments is a rival of row i itself, and no rival of its own.
         best = best_among(below, ties - compete, n_rivals - compete, n_candidates)
-        found[f"among_{n_candidates}"] = float(np.diagonal(best).mean())
-        found[f"among_{n_candidates}_null"] = best[np.arange(n), place].mean(axis=1)
+        null = best[np.arange(n), place].mean(axis=1)
+        # A rival that takes the moment's place has one rival less: both need enough.
+        is_known = not np.isnan(null).any()
+        found[f"among_{n_candidates}"] = float(np.diagonal(best).mean()) if is_known else np.nan
+        found[f"among_{n_candidates}_null"] = null
     if blocks is not None:
         found["left_out"] = left_out_two_way(similar, compete, np.asarray(blocks))
     for k in top:

@@ -105,7 +105,8 @@ def region_contrasts(
     orders = np.stack([rng.permutation(n + len(second)) for _ in range(N_EXCHANGES)])
     rows = []
     for name, here in regions.items():
-        means = np.concatenate([first[:, here].mean(axis=1), second[:, here].mean(axis=1)])
+        answers = np.concatenate([first[:, here], second[:, here]])
+        means = answers.mean(axis=1, dtype=np.float64)
         welch = stats.ttest_ind(means[:n], means[n:], equal_var=False).confidence_interval(0.95)
         difference = float(means[:n].mean() - means[n:].mean())
         mixed = means[orders]

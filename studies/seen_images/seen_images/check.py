@@ -7,10 +7,11 @@ from seen_images.autoencoders import layout_of
 from seen_images.drawings import conditions_of
 from seen_images.features import clip_folder
 from seen_images.generator import model_of
-from seen_images.people import first_training_trials, open_person
-from seen_images.sources import Source, check_sessions, check_trials, open_source
+from seen_images.people import first_training_trials, learn_from, open_person
+from seen_images.sources import TEST, UNUSED, Source, check_sessions, check_trials, open_source
 
 import numpy as np
+import pandas as pd
 
 MAX_NAMED = 3  # of pictures or captions that are missing
 GB_OF_A_PROCESS = 1.0  # Python and PyTorch
@@ -50,7 +51,7 @@ def check_study(checklist: Checklist, cfg) -> None:
         if trials is not None:
             if remark := checklist.try_to(check_sessions, trials, cfg.STANDARDIZE):
                 checklist.say(remark)
-        check_others(checklist, cfg)
+        others = check_others(checklist, source, cfg)
         columns = checklist.try_to(lambda: source.columns)
         if columns is not None:
             rows = columns.groupby(["part", "roi"], sort=False).size()
@@ -62,9 +63,9 @@ def check_study(checklist: Checklist, cfg) -> None:
                 keys=3,
             )
             print_sessions(checklist, source, int(columns["voxel"].iloc[0]))
-        check_images(checklist, source)
+        check_images(checklist, source, others)
         if columns is not None and model:
-            check_machine(checklist, source, len(columns), model, cfg)
+            check_machine(checklist, [source, *others], model, cfg)
     checklist.finish()
 
 
@@ -73,13 +74,29 @@ def has_people(cfg) -> bool:
     return cfg.DATASET in ("nsd", "things") or bool(cfg.OTHER_SUBJECTS)
 
 
-def check_others(checklist: Checklist, cfg) -> None:
-    """Open the data of each of OTHER_SUBJECTS, and say how many trials and voxels there are."""
+def check_others(checklist: Checklist, source: Source, cfg) -> list[Source]:
+    """Open the data of each of OTHER_SUBJECTS, and say how many trials and voxels there are.
+
+    Parameters
+    ----------
+    source : the data of SUBJECT.
+
+    Returns
+    -------
+    Those that can be read, with the trials that are learned from; with SPLIT = "kinds" with all.
+    """
+    tested, others = set(source.trials["image"][source.trials["split"] == TEST]), []
     for person in cfg.OTHER_SUBJECTS:
-        source = checklist.try_to(open_person, person, cfg)
-        columns = None if source is None else checklist.try_to(lambda source=source: source.columns)
-        if columns is not None:
-            checklist.say(f"{person}: {len(source.trials):,} trials, {len(columns):,} voxels")
+        other = checklist.try_to(open_person, person, cfg)
+        columns = None if other is None else checklist.try_to(lambda other=other: other.columns)
+        if columns is None:
+            continue
+        checklist.say(f"{person}: {len(other.trials):,} trials, {len(columns):,} voxels")
+        if cfg.SPLIT == "given":
+            checklist.try_to(learn_from, person, other, tested, cfg)
+            other.trials = other.trials[other.trials["split"] != UNUSED]
+        others.append(other)
+    return others
 
 
 def print_sessions(checklist: Checklist, source: Source, voxel: int) -> None:
@@ -104,9 +121,15 @@ def print_sessions(checklist: Checklist, source: Source, voxel: int) -> None:
     checklist.table(rows, keys=5)
 
 
-def check_images(checklist: Checklist, source: Source) -> None:
-    """Read every picture and its captions; those that are missing or damaged are noted as wrong."""
-    images = list(source.trials["image"].unique())
+def check_images(checklist: Checklist, source: Source, others: list[Source]) -> None:
+    """Read every picture and its captions; those that are missing or damaged are noted as wrong.
+
+    Parameters
+    ----------
+    others : data of other people, whose pictures are read too.
+    """
+    shown = pd.concat([of_person.trials["image"] for of_person in (source, *others)])
+    images = list(shown.unique())
     for split, part in source.trials.groupby("split"):
         repeats = part.groupby("image").size()
         often = (
@@ -127,16 +150,19 @@ def check_images(checklist: Checklist, source: Source) -> None:
             )
 
 
-def check_machine(checklist: Checklist, source: Source, n_columns: int, model: Path, cfg) -> None:
-    """Compare what the seven scripts need with what this machine has."""
-    trials = source.trials
-    n_images, n_test = (
-        trials["image"].nunique(),
-        trials["image"][trials["split"] == "test"].nunique(),
-    )
-    patterns = (
-        2 * len(trials) * n_columns * 4
-    )  # the sessions' files go when the joined ones are there
+def check_machine(checklist: Checklist, people: list[Source], model: Path, cfg) -> None:
+    """Compare what the seven scripts need with what this machine has.
+
+    Parameters
+    ----------
+    people : data of SUBJECT, then of others.
+    """
+    trials = people[0].trials
+    n_images = pd.concat([source.trials["image"] for source in people]).nunique()
+    n_test = trials["image"][trials["split"] == "test"].nunique()
+    sizes = [4 * len(source.trials) * len(source.columns) for source in people]
+    # The sessions' files go when the joined ones are there; MIN_NCSNR has a person's trials once more.
+    patterns = 2 * sum(sizes) + max(sizes) * (cfg.MIN_NCSNR > 0)
     embeddings = (
         n_images
         * 4
@@ -148,7 +174,10 @@ def check_machine(checklist: Checklist, source: Source, n_columns: int, model: P
     n_pictures = cfg.N_DRAWS * len(conditions_of(cfg)) + 1
     drawings = n_test * n_pictures * cfg.DRAW_PIXELS**2 * 3
     weights_gb = sum(file.stat().st_size for file in model.rglob("*.safetensors")) / 1e9
-    largest = trials.groupby("session").size().max() * n_columns * 4 / 1e9
+    largest = max(
+        4e-9 * source.trials.groupby("session").size().max() * len(source.columns)
+        for source in people
+    )
     processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
     memory_gb = processes * GB_OF_A_PROCESS + cfg.N_JOBS * max(weights_gb, 2 * largest)
     what = (

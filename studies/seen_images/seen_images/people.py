@@ -1,12 +1,14 @@
 """The person whose pictures are drawn, and other people of the data set whose trials help to decode them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from neuroface import NeuroFaceError
 from neuroface.pipeline import open_npy, replaced
 from seen_images.latents import PART_OF, open_latents
-from seen_images.sources import TEST, TRAIN, UNUSED, Source, open_source
+from seen_images.sources import TEST, TRAIN, UNUSED, Source, check_sessions, open_source
 from seen_images.tables import read_tsv
 
 import numpy as np
@@ -20,6 +22,17 @@ def open_people(cfg) -> dict[str, Source]:
 
 def open_person(person: str, cfg) -> Source:
     return open_source(replaced(cfg, SUBJECT=person))
+
+
+@contextmanager
+def naming(person: str, cfg) -> Iterator[None]:
+    """Errors begin with the person where there are several."""
+    try:
+        yield
+    except NeuroFaceError as error:
+        if not cfg.OTHER_SUBJECTS:
+            raise
+        raise NeuroFaceError(f"{person}: {error}") from None
 
 
 def folder_of_person(betas: Path, person: str, cfg) -> Path:
@@ -61,6 +74,28 @@ def without_tested(trials: pd.DataFrame, tested: set[str]) -> pd.DataFrame:
     """
     may_be_used = (trials["split"] == TRAIN) & ~trials["image"].isin(tested)
     return trials.assign(split=np.where(may_be_used, TRAIN, UNUSED))
+
+
+def learn_from(person: str, source: Source, tested: set[str], cfg) -> str | None:
+    """Keep the trials of another person that the decoder "shared" learns from; a remark of :func:`check_sessions`.
+
+    Parameters
+    ----------
+    tested : test images of SUBJECT.
+
+    Raises
+    ------
+    NeuroFaceError
+        If there are none, or too few in a session.
+    """
+    source.trials = without_tested(source.trials, tested)
+    if not (source.trials["split"] == TRAIN).any():
+        raise NeuroFaceError(
+            f"OTHER_SUBJECTS: {person} has no training trial of an image that {cfg.SUBJECT} is not tested with. Leave "
+            "the person out."
+        )
+    with naming(person, cfg):
+        return check_sessions(source.trials, cfg.STANDARDIZE)
 
 
 class Training(NamedTuple):

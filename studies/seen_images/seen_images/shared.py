@@ -41,15 +41,18 @@ def fit_shared(
     folds = inner_folds(own.images, cfg.N_FOLDS, cfg.SEED)
     first, chosen = fit_ridge(own.voxels, own.targets[own.of_trial], folds, cfg.ALPHAS, device)
     components = principal_components(people[0].targets - mean, COMPONENTS)
-    decoded, true, of_person = [], [], []
+    decoded, true, of_person, images = [], [], [], []
     for number, person in enumerate(people):
         for draw in range(DRAWS):
             pair = play_new_person(person, len(own.voxels), [cfg.SEED, number, draw], cfg, device)
             decoded.append((pair[0] - mean) @ components.T)
             true.append((pair[1] - mean) @ components.T)
             of_person += [number] * len(pair[0])
-    # With one other person its trials make the folds.
-    folds = np.array(of_person) if len(people) > 1 else np.arange(len(of_person)) % cfg.N_FOLDS
+            images.append(pair[2])
+    # With one other person its images make the folds: an image is decoded in several draws.
+    folds = np.array(of_person)
+    if len(people) == 1:
+        folds = inner_folds(np.concatenate(images), cfg.N_FOLDS, cfg.SEED)
     second, chosen_shared = fit_ridge(
         np.concatenate(decoded), np.concatenate(true), folds, cfg.ALPHAS, device
     )
@@ -59,8 +62,9 @@ def fit_shared(
 
 def play_new_person(
     person: Training, n_trials: int, seed: list[int], cfg, device: torch.device
-) -> tuple[np.ndarray, np.ndarray]:
-    """Decoded and true latents (n_images, n_outputs) of images that a ridge regression on some trials did not see.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Decoded and true latents (n_images, n_outputs) of images that a ridge regression on some trials did not see, and
+    their rows of ``person.targets`` (n_images,).
 
     Parameters
     ----------
@@ -77,7 +81,7 @@ def play_new_person(
         person.voxels[fitted], person.targets[person.of_trial[fitted]], folds, cfg.ALPHAS, device
     )
     rows, patterns = mean_of_repeats(person.voxels[rest], person.of_trial[rest])
-    return predict(network, patterns, cfg.INFERENCE_BATCH), person.targets[rows]
+    return predict(network, patterns, cfg.INFERENCE_BATCH), person.targets[rows], rows
 
 
 def principal_components(latents: np.ndarray, n_most: int) -> np.ndarray:

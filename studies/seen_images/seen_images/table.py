@@ -37,6 +37,11 @@ class Tables(Source):
         if "subject" in self.trials:
             betas_name = f"betas_{cfg.SUBJECT}.npy"
             self.trials = self._of_subject(self.trials, trials)
+        elif cfg.OTHER_SUBJECTS:
+            raise NeuroFaceError(
+                f"OTHER_SUBJECTS = {cfg.OTHER_SUBJECTS} names people, and {trials} has no column subject: all trials are of "
+                "one person. Add the column, or set OTHER_SUBJECTS = ()."
+            )
         if "subject" in self._voxels:
             self._voxels = self._of_subject(self._voxels, voxels)
         self.files = [self.need(self.folder / betas_name, "trials × voxels"), trials, voxels]
