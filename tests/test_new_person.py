@@ -1,5 +1,6 @@
 """A new person: rotations against SciPy's, the refit against a regression of all columns, and neither without evidence."""
 
+from neuroface import NeuroFaceError
 from neuroface.decoding.new_person import (
     PENALTIES,
     _fit,
@@ -129,6 +130,17 @@ def test_windows_of_one_class_keep_the_decoder():
     X = np.random.default_rng(10).standard_normal((12, 5))
     refit = refit_head(X[:, 0], X @ X.T, np.ones(12, int), np.repeat([0, 1], 6))
     assert np.isinf(refit.penalty)
+
+
+def test_too_few_volumes_and_a_decoder_that_tells_nothing_are_refused():
+    template, _, turned = planted(11)
+    with pytest.raises(
+        NeuroFaceError, match="15 volumes are too few for an alignment: at least 16"
+    ):
+        align_to_template(turned[:, :15], template[:, :15], PARCELS)
+    X, y = np.random.default_rng(12).standard_normal((12, 5)), np.tile([0, 1], 6)
+    with pytest.raises(NeuroFaceError, match="is 2 for all 12 windows"):
+        refit_head(np.full(12, 2.0), X @ X.T, y, np.repeat([0, 1], 6))
 
 
 def test_parcels_hold_neighbours():

@@ -1,7 +1,6 @@
 """Intervals and nulls against closed forms and brute force."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 from neuroface.decoding import results
 from neuroface.decoding.comparison import COMPARED, comparison, comparison_cells, mark_of
@@ -351,6 +350,14 @@ def test_scores_of_mixed_labels_are_those_of_windows_that_belong_to_both_classes
     assert found["auc"].shape == (3, 2)
 
 
+def test_a_film_of_few_moments_has_a_fifth_for_each():
+    """Empty fifths would add variance of 0, and the rest would count as that within films."""
+    windows = pd.DataFrame(
+        {"movie": "short", "run": "", "event": ["c", "a", "b"], "first_tr": [50, 10, 30]}
+    )
+    assert fifths_of_films(windows).tolist() == [2, 0, 1]
+
+
 def test_fifths_of_films_follow_their_moments_and_all_viewers_share_them():
     windows = pd.DataFrame(
         {"movie": ["a"] * 20 + ["b"] * 5, "run": "1", "first_tr": [*range(0, 100, 10)] * 2 + [50, 40, 30, 20, 10]}
@@ -458,11 +465,10 @@ def test_single_networks_on_swapped_labels_are_compared_with_single_networks(mon
         )
 
     monkeypatch.setattr(results, "join_folds", joined)
-    cfg = SimpleNamespace(N_PERMUTATIONS_CNN=4, BASELINES=())
-    found = results._null(Path(), "movie", [], np.tile([0, 1], 20), [0.6, 0.7, 0.8], cfg)
+    found = results._permuted_scores(Path(), "movie", [], 40, 0.7, 4)
     assert found == {
         "n": 4,
         "mean": pytest.approx(0.65),
-        "observed": pytest.approx(0.7),
+        "observed": 0.7,
         "p": pytest.approx(3 / 5),
     }

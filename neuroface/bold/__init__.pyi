@@ -90,6 +90,7 @@ from .surface_space import (
     surface_space as surface_space,
     write_surface_space as write_surface_space,
 )
+from .surfaces import is_surface as is_surface
 from .windows import (
     SAMPLE_COLUMNS as SAMPLE_COLUMNS,
     ambiguous_windows as ambiguous_windows,

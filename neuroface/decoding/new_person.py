@@ -9,6 +9,7 @@ minutes, so that a person of whom too little is known keeps the group's decoder.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from neuroface import NeuroFaceError
 from neuroface.decoding.calibration import balanced_weights, log_losses
 
 import numpy as np
@@ -80,6 +81,11 @@ def align_to_template(
     rotations, weight of the identity. The weight is inf, and nothing is rotated, unless the best
     rotation brings held-out time courses closer to the template's by more than three standard errors.
     """
+    if matrix.shape[1] < 2 * n_blocks:
+        raise NeuroFaceError(
+            f"{matrix.shape[1]} volumes are too few for an alignment: at least {2 * n_blocks}, two for each of {n_blocks} "
+            f"stretches. Scan more minutes of the film."
+        )
     blocks = np.array_split(np.arange(matrix.shape[1]), n_blocks)
     likeness = np.zeros((len(blocks), len(TOWARDS_IDENTITY)))
     for block, held_out in enumerate(blocks):
@@ -161,6 +167,11 @@ def refit_head(
     :func:`~neuroface.decoding.linear.window_kernel`. y : (n,) of 0 and 1. blocks : (n,) stretch of
     the film of each window; two or more, each held out once.
     """
+    if np.ptp(group_logit) == 0:
+        raise NeuroFaceError(
+            f"The group's logit is {group_logit[0]:.3g} for all {len(y)} windows, so its decoder tells nothing of this "
+            f"person. Check that voxels and standardisation are those of the group."
+        )
     decisions = np.full((len(PENALTIES), len(y)), np.nan)
     for block in np.unique(blocks):
         train, test = np.flatnonzero(blocks != block), np.flatnonzero(blocks == block)

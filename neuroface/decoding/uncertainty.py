@@ -168,7 +168,8 @@ def intervals_of_split(
 def fifths_of_films(windows: pd.DataFrame) -> np.ndarray:
     """Which fifth of its film's moments each window belongs to, (n,) of 0 to 4.
 
-    Fifths are contiguous, so that the slow noise of a film is within them.
+    Fifths are contiguous, so that the slow noise of a film is within them. A film of fewer than five
+    events has one for each event.
 
     Parameters
     ----------
@@ -177,7 +178,8 @@ def fifths_of_films(windows: pd.DataFrame) -> np.ndarray:
     events = windows.sort_values(["movie", "run", "first_tr"]).drop_duplicates("event")
     place = events.groupby("movie").cumcount().to_numpy()
     n_events = events.groupby("movie")["event"].transform("size").to_numpy()
-    fifth = pd.Series(place * N_FIFTHS // n_events, index=events["event"])
+    n_of_film = np.minimum(N_FIFTHS, n_events)  # a film of three events has three of them
+    fifth = pd.Series(place * n_of_film // n_events, index=events["event"])
     return fifth[windows["event"]].to_numpy()
 
 

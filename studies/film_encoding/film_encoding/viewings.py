@@ -11,6 +11,7 @@ from neuroface.bold import (
     check_tr,
     find_runs,
     first_volume_s,
+    is_surface,
     open_header,
 )
 
@@ -40,6 +41,7 @@ def find_viewings(cfg) -> tuple[dict[str, list[Viewing]], list[tuple[str, str]]]
     film → viewings, people in natural order; left_out (what, why).
     """
     showings, left_out = find_showings(cfg)
+    refuse_surfaces([run for _, run in showings])
     check_shared_space([run for _, run in showings])
     viewings: dict[str, list[Viewing]] = {}
     for film, run in showings:
@@ -71,6 +73,16 @@ def find_viewings(cfg) -> tuple[dict[str, list[Viewing]], list[tuple[str, str]]]
     whole = {film: drop_interrupted(who) for film, who in viewings.items()}
     left_out += [line for _, lines in whole.values() for line in lines]
     return {film: who for film, (who, _) in whole.items()}, left_out
+
+
+def refuse_surfaces(runs: list[Run]) -> None:
+    """Raise if a series is on the cortical surface: the atlas and the maps of this study are volumes."""
+    for run in runs:
+        if is_surface(run.bold):
+            raise NeuroFaceError(
+                f"{run.bold} is on the cortical surface, and this study reads volumes. Set BIDS_FILTER to volumes, such "
+                f'as "space-MNI152NLin2009cAsym".'
+            )
 
 
 def find_showings(cfg) -> tuple[list[tuple[str, Run]], list[tuple[str, str]]]:
@@ -142,7 +154,8 @@ def people_of(viewings: list[Viewing]) -> dict[str, list[Viewing]]:
 
 def drop_interrupted(viewings: list[Viewing]) -> tuple[list[Viewing], list[tuple[str, str]]]:
     """Leave out people whose film was stopped early, by its event; returns the others, and (what, why)."""
-    usual_s = float(np.median([one.shown_s for one in viewings]))
+    stated_s = [viewing.shown_s for viewing in viewings if np.isfinite(viewing.shown_s)]
+    usual_s = float(np.median(stated_s)) if stated_s else np.inf
     stopped = [one for one in viewings if one.shown_s < SHORT * usual_s]
     kept = [one for one in viewings if one not in stopped]
     return kept, [
