@@ -127,7 +127,7 @@ from neuroface.decoding.folds import Fold
 from neuroface.decoding.training import train_network
 
 X, rows = np.random.default_rng(0).standard_normal((48, 50, 8)).astype(np.float32), np.arange(48)
-build = builder("cnn3d", np.ones((5, 5, 2), bool), 8, {"cnn3d": {"filters": (3, 3, 3)}}, (1, 1, 1), 1)
+build = builder("cnn3d", np.ones((5, 5, 2), bool), 8, {"cnn3d": {"filters": (3, 3, 3)}})
 fold = Fold(1, rows[:40], rows[40:], rows[40:], "window")
 train_network(X, rows % 2, fold, build, epochs=3, batch_size=8, learning_rates=(1e-3,), precision="float32", seed=0)
 """
@@ -183,7 +183,7 @@ def test_multiply_adds_of_the_papers_network(n_voxels, trs, filters, dense):
 
 def test_the_papers_network_at_full_size():
     mask = np.ones((41_489, 1, 1), bool)
-    model = builder(DEFAULT, mask, 10, {}, (64, 32, 32), 128)()
+    model = builder(DEFAULT, mask, 10, {DEFAULT: {"filters": (64, 32, 32), "dense_units": 128}})()
     assert model.count_params() == 42_526_017
     assert multiply_adds(model) == pytest.approx(7.29e9, rel=1e-3)
     assert step_bytes(model, 2) - step_bytes(model, 1) == pytest.approx(
@@ -211,7 +211,7 @@ def test_an_architecture_is_one_function_and_one_name(monkeypatch):
     X[:, :100] += y[:, None, None] - 0.5
     fold = Fold(1, np.arange(48), np.arange(48, 64), np.arange(64, 80), "window")
     model, history, cost, _ = train_network(
-        X, y, fold, builder("mean_over_time", MASK, TRS, {"mean_over_time": {"dropout": 0.2}}, (1, 1, 1), 1), epochs=8,
+        X, y, fold, builder("mean_over_time", MASK, TRS, {"mean_over_time": {"dropout": 0.2}}), epochs=8,
         batch_size=8, learning_rates=(0.05,), precision="float32", seed=0,
     )  # fmt: skip
     assert cost["parameters"] == VOXELS + 1 and cost["multiply_adds"] == VOXELS
