@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from film_encoding.cleaning import cleaning_in_words
 from film_encoding.film_clock import count_chunks
 from film_encoding.film_files import find_films
 from film_encoding.film_frames import SampledFilm
@@ -9,7 +10,7 @@ from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
 from film_encoding.splits import make_folds
 from film_encoding.variants import frames_to_cut, largest_delay
 from film_encoding.viewings import find_viewings
-from neuroface.bold import check_grid, check_runs, cleaning_lines, inspect_run, open_header
+from neuroface.bold import check_grid, check_runs, inspect_run, open_header
 from neuroface.pipeline import Checklist
 
 import numpy as np
@@ -65,7 +66,7 @@ def print_viewings(checklist: Checklist, viewings: dict, cfg) -> None:
         fields["volumes from there"] = one.n_rows
         fields["first chunk"] = f"0 → {(one.first + cfg.DELAY_TRS) * cfg.TR_S:g}"
         rows.append(fields)
-    for line in checklist.try_to(cleaning_lines, whole, cfg) or []:
+    for line in checklist.try_to(cleaning_in_words, whole, cfg) or []:
         checklist.say(line)
     event = (
         f"the event {cfg.FILM_EVENT!r}"

@@ -10,6 +10,7 @@ from neuroface.bold import (
 )  # fmt: skip
 from neuroface.decoding import step_bytes
 from neuroface.pipeline import Checklist
+from volume_study.settings import denoising
 from volume_study.splits import folds_of_all_splits
 from volume_study.volumes import balance, keep_frequent
 
@@ -38,7 +39,10 @@ def check_study(checklist: Checklist, cfg, runs_of, volumes_of, label) -> None:
     if runs:
         checklist.try_to(check_shared_space, runs, cfg.SPACE)
         fields, lengths = fields_of_runs(checklist, runs, volumes_of, cfg)
-        for line in checklist.try_to(cleaning_lines, list(fields), cfg) or []:
+        cleaning = checklist.try_to(
+            cleaning_lines, list(fields), denoising(cfg), cfg.DATASET == "bids"
+        )
+        for line in cleaning or []:
             checklist.say(line)
         samples, _ = (lengths and checklist.try_to(label, checklist, lengths, cfg)) or (
             pd.DataFrame(),
