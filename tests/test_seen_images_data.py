@@ -394,7 +394,9 @@ def test_things_names_a_region_that_is_misspelt(things):
 
 
 def table_cfg(folder, **changes):
-    base = dict(DATASET="table", DATASET_DIR=str(folder), EARLY_ROIS=("V1",), HIGHER_ROIS=("LO",))
+    base = dict(
+        DATASET="table", DATASET_DIR=str(folder), EARLY_ROIS=("V1",), HIGHER_ROIS=("LO",), OTHER_SUBJECTS=()
+    )  # fmt: skip
     return SimpleNamespace(**base | changes)
 
 

@@ -131,7 +131,7 @@ def test_the_parts_of_the_pictures_are_joined_after_a_kill_at_every_file(smalles
     images = script["list_images"](smallest.root / "1-betas", ())
     chunks = [images[:10], images[10:]]
     cfg = SimpleNamespace(IMAGE_DECODERS=("ridge",), TEXT_DECODERS=("ridge",), CLIP_DECODERS=(),
-                          DATASET="demo", DATASET_DIR=smallest.settings["DATASET_DIR"])  # fmt: skip
+                          DATASET="demo", DATASET_DIR=smallest.settings["DATASET_DIR"], OTHER_SUBJECTS=())  # fmt: skip
     for chunk in chunks:
         for name, file in script["chunk_files"](tmp_path, chunk, cfg).items():
             shape = {"pixel-sum": (4, 4, 3), "image": (10, 4, 8, 8), "text": (10, 15, 64)}[name]

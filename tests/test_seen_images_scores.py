@@ -314,7 +314,12 @@ def test_the_report_has_identification_first_and_published_numbers_beside_their_
 ):
     images, pairs, cfg = [f"i{n}" for n in range(12)], toy_pairs(rng), changed(DATASET=dataset)
     scores, _ = table_of_scores(toy_features(rng), pairs, images, cfg)
+    (tmp_path / "brain.tsv").write_text(
+        "part\tkind\tvalue\tlow\thigh\tdifference_value\tdifference_low\tdifference_high\n"
+        "early\tdecoded\t0.5\t0.4\t0.6\t0.2\t0.1\t0.3\n"
+    )
     section = describe(tmp_path, scores, cfg)
+    assert any("+0.200 [+0.100, +0.300]" in str(block) for block in section.blocks)
     tables = [block for block in section.blocks if block["kind"] == "table"]
     assert "two-way" in tables[0]["columns"][1] and "SSIM" in tables[1]["columns"][1]
     page = str(section.blocks)
