@@ -474,7 +474,7 @@ NOT_STAMPED_BY = {1: {"ROI_FILE", "SPACE", "CV_SPLITS", "N_FOLDS", "EMBARGO_TRS"
 NOT_STAMPED_BY[1] |= {"HELD_OUT_SPLIT"}  # scripts 1 and 2 only say which split script 3 will use
 # Its --check computes the memory and the work of the networks.
 NOT_STAMPED_BY[1] |= {"MODELS", "MODEL_OPTIONS", "CNN_FILTERS", "CNN_DENSE_UNITS", "BATCH_SIZE"}
-NOT_STAMPED_BY[1] |= {"TRAINING", "TRAINING_STEPS", "EPOCHS"}
+NOT_STAMPED_BY[1] |= {"TRAINING", "TRAINING_STEPS", "EPOCHS", "BASELINES"}
 # viewer.html of script 8 lies beside the results, and shows maps that are there.
 NOT_STAMPED_BY[8] = {"ATTRIBUTION_METHODS"}
 OF_THIS_PACKAGE = "neuroface."
