@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from neuroface import NeuroFaceError
 from neuroface.bold import Labels, parcel_names, write_map, write_nifti
 from neuroface.bold.datasets import find_runs
+from neuroface.bold.group_mask import check_mask_file
 from neuroface.bold.images import open_header, read_mask, stream_masked
 from neuroface.bold.parcels import parcel_image, read_parcels
 from neuroface.bold.places import AFFINE
@@ -91,6 +92,15 @@ def test_no_two_parcels_are_neighbours(tmp_path):
     np.testing.assert_allclose(smooth.reshape(4, 5)[:, ::2], [[1, 0, 5]] * 4, atol=1e-6)
     parts = list(stream_masked(file, mask, AFFINE, n=3))
     assert [len(part) for part in parts] == [3, 1] and parts[1].tolist() == [[1, 0, 5]]
+
+
+def test_a_mask_with_gaps_of_the_grid_is_refused(tmp_path):
+    file = tmp_path / "sub-01_timeseries.tsv"
+    file.write_text("a\tb\n" + "0.5\t1.5\n" * 4)
+    own = tmp_path / "mask.nii.gz"
+    check_mask_file(own, np.array([1, 0, 1], bool)[:, None, None], AFFINE, file)
+    with pytest.raises(NeuroFaceError, match="3 voxels, 2 of which are parcels"):
+        check_mask_file(own, np.ones((3, 1, 1), bool), AFFINE, file)
 
 
 def test_maps_of_parcels_are_tables_with_their_names(tmp_path):

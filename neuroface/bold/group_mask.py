@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from neuroface import NeuroFaceError
-from neuroface.bold.images import check_grid, has_places, open_header, read_mask
+from neuroface.bold.images import check_grid, count_places, has_places, open_header, read_mask
 from neuroface.bold.nifti import write_nifti
 from neuroface.bold.own_masks import with_computed_masks
+from neuroface.bold.places import off_grid
 from neuroface.pipeline import Section, read_table, save_figure, write_table
 
 import numpy as np
@@ -103,7 +104,7 @@ def shared_mask(runs: list, threshold: float, mask_file: str | None) -> GroupMas
     threshold = min(threshold, 1 - 1e-7)  # as nilearn's intersect_masks: 1 means everybody
     if mask_file:
         group, affine = read_mask(Path(mask_file))
-        check_mask_file(Path(mask_file), group.shape, affine, runs[0].bold)
+        check_mask_file(Path(mask_file), group, affine, runs[0].bold)
         return GroupMask(group, group, affine, {})
     overlap, affine, people = overlap_of_masks(runs)
     group = overlap > threshold
@@ -161,14 +162,21 @@ def describe_costs(costs: dict[str, int], n_voxels: int) -> list[tuple[str, str]
     ]
 
 
-def check_mask_file(path: Path, shape: tuple[int, ...], affine: np.ndarray, bold: Path) -> None:
-    """Raise, with the command that mends it, if a mask of the user's own is not on the grid of the BOLD."""
-    image, its_shape = open_header(bold)
-    if has_places(bold) and its_shape[:3] != shape:
-        raise NeuroFaceError(
-            f"MASK_FILE = {path} does not have the parcels or vertices of {bold.name}. Name a file of the same kind with "
-            f"the same places."
-        )
+def check_mask_file(path: Path, mask: np.ndarray, affine: np.ndarray, bold: Path) -> None:
+    """Raise, with the command that mends it, if a ``mask`` (x, y, z) of the user's own is not on the grid of the BOLD."""
+    (image, its_shape), shape = open_header(bold), mask.shape
+    if has_places(bold):
+        if its_shape[:3] != shape:
+            raise NeuroFaceError(
+                f"MASK_FILE = {path} does not have the parcels or vertices of {bold.name}. Name a file of the same kind "
+                f"with the same places."
+            )
+        n_places = int(off_grid(mask, count_places(bold)).sum())
+        if n_places < mask.sum():
+            raise NeuroFaceError(
+                f"MASK_FILE = {path}: {int(mask.sum()):,} voxels, {n_places:,} of which are parcels or vertices of "
+                f"{bold.name}; the others are gaps of the grid. Make the mask without them."
+            )
     try:
         check_grid(bold, its_shape, image.affine, shape, affine)
     except NeuroFaceError as error:

@@ -226,19 +226,25 @@ def has_places(path: Path) -> bool:
     return is_parcels(path) or is_surface(path)
 
 
+def count_places(path: Path) -> int:
+    """Number of parcels or vertices of a series that has no grid of its own."""
+    if is_surface(path):
+        return len(describe_surface(path).brain_models)
+    return len(read_parcels(path)[0])
+
+
 def _stream_places(path: Path, mask: np.ndarray, n: int | None) -> Iterator[np.ndarray]:
     """:func:`stream_masked` of a table of parcels or a file on the cortical surface; gaps of the grid are left out."""
+    used = off_grid(mask, count_places(path))
     if is_surface(path):
-        used = off_grid(mask, len(describe_surface(path).brain_models))
         volumes = stream_surface(path, used, n)
     else:
-        series = read_parcels(path)[1]
-        series = series[:, off_grid(mask, series.shape[1])]
+        series = read_parcels(path)[1][:, used]
         n = n or len(series)
         volumes = iter(np.split(series, range(n, len(series), n)))
-    finite = np.ones(int(mask.sum()), dtype=bool)
+    finite = np.ones(int(used.sum()), dtype=bool)
     for values in volumes:
-        finite = np.isfinite(values).all(axis=0) & finite[: values.shape[1]]
+        finite &= np.isfinite(values).all(axis=0)
         yield values
     check_finite(path, finite)
 

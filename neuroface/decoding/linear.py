@@ -294,15 +294,29 @@ def _fit_predict(
     return kernel[np.ix_(test, train)] @ weights + intercepts[:, None]
 
 
+def class_targets(y: np.ndarray) -> np.ndarray:
+    """Targets of ridge classification: n / (2 n₊) and −n / (2 n₋), which sum to 0 whatever the balance.
+
+    They are ±1 for classes of equal size and do not shrink with n, so models of inner training sets
+    and the final model have one scale.
+
+    Parameters
+    ----------
+    y : (n,) or (n, n_labellings) of 0 and 1.
+    """
+    n, n_positive = len(y), y.sum(axis=0)
+    positive = n / (2 * np.maximum(n_positive, 1))
+    return np.where(y == 1, positive, -n / (2 * np.maximum(n - n_positive, 1)))
+
+
 def _fit(
     kernel: np.ndarray, labels: np.ndarray, train: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients (n_penalties, n_train, n_labellings) and intercepts (n_penalties, n_labellings).
 
-    One eigendecomposition serves all penalties and labellings. As the targets sum to 0, so do the
-    coefficients, and centring the features on the training set changes the intercept only. Targets
-    are n / (2 n₊) and −n / (2 n₋), ±1 for classes of equal size: they do not shrink with n, so
-    models of inner training sets and the final model have one scale.
+    One eigendecomposition serves all penalties and labellings. As the targets
+    (:func:`class_targets`) sum to 0, so do the coefficients, and centring the features on the
+    training set changes the intercept only.
     """
     inside = kernel[np.ix_(train, train)]
     column_mean = inside.mean(axis=0)
@@ -312,8 +326,7 @@ def _fit(
     y = labels[train].astype(np.float64)
     n_positive = y.sum(axis=0)
     n, n_negative = len(y), np.maximum(len(y) - n_positive, 1)
-    # Targets sum to 0 whatever the balance.
-    target = np.where(y == 1, n / (2 * np.maximum(n_positive, 1)), -n / (2 * n_negative))
+    target = class_targets(y)
     projected = vectors.T @ target
     coefficients, intercepts = [], []
     for penalty in PENALTIES:

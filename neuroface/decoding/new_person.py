@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from neuroface import NeuroFaceError
 from neuroface.decoding.calibration import balanced_weights, log_losses
+from neuroface.decoding.linear import class_targets
 
 import numpy as np
 from scipy import linalg, sparse
@@ -213,17 +214,16 @@ def _losses(values: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _fit(group_logit: np.ndarray, kernel: np.ndarray, y: np.ndarray, penalty: float) -> Refit:
-    """Ridge regression of the targets of :func:`neuroface.decoding.linear._fit` on the kernel, with the group's logit and
-    a constant as regressors without a penalty."""
-    n, n_positive = len(y), max(int(y.sum()), 1)
+    """Ridge regression of :func:`class_targets` on the kernel, with the group's logit and a constant as regressors without
+    a penalty."""
+    n = len(y)
     if np.isinf(penalty):
         return Refit(np.zeros(n), 1.0, 0.0, penalty)
-    target = np.where(y == 1, n / (2 * n_positive), -n / (2 * max(n - n_positive, 1)))
     free = np.column_stack([group_logit, np.ones(n)])
     centred = kernel - kernel.mean(axis=0) - kernel.mean(axis=0)[:, None] + kernel.mean()
     strength = penalty * np.trace(centred) / n
     system = np.block([[centred + strength * np.eye(n), free], [free.T, np.zeros((2, 2))]])
-    solution = linalg.solve(system, np.concatenate([target, np.zeros(2)]), assume_a="sym")
+    solution = linalg.solve(system, np.concatenate([class_targets(y), np.zeros(2)]), assume_a="sym")
     coefficients, scale, intercept = solution[:n], solution[n], solution[n + 1]
     # The kernel was centred on these windows; new windows bring an uncentred one.
     intercept = intercept - kernel.mean(axis=0) @ coefficients

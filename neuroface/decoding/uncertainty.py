@@ -119,7 +119,7 @@ def widening(n_clusters: int) -> float:
     Two parts of the variance are no sums over such pairs, and ``mixed`` of
     :func:`jackknife_interval` makes the factor smaller. One is the share of windows that are called
     class 1, on which accuracy and F1 depend: models learn differences between labels, which say
-    nothing about it. The other are differences between clusters in how large the effect is.
+    nothing about it. The other is that the effect differs between clusters.
     """
     return float(np.sqrt(1 + n_clusters / max(n_clusters - 1, 1)))
 

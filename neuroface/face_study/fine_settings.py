@@ -24,30 +24,29 @@ class FineSettings(BoldSettings):
     )
     BRIDGE_GAPS_S: Annotated[float, Field(ge=0)] = fine(
         0.4,
-        "Gaps up to this long between two stretches with a face are closed, because the detector "
-        "sometimes misses a face for a moment. NNDb: 0.",
+        "Gaps up to this long between two stretches with a face are closed, because the "
+        "detector sometimes misses a face for a moment. NNDb: 0.",
     )
     SHORTEST_FACE_S: Annotated[float, Field(ge=0)] = fine(
         0.4, "After gaps are closed, stretches that are shorter than this are dropped. NNDb: 0.2."
     )
     MATCH_WITHIN_SD: Annotated[float, Field(gt=0)] = fine(
         0.5,
-        "Largest difference within a pair of MATCH_ON: root mean square over the regressors, in SDs "
-        "over the run's windows. Pairs that differ by more are left out. A smaller value gives more similar "
-        "classes and fewer windows.",
+        "Largest difference within a pair of MATCH_ON: root mean square over the regressors, in"
+        " SDs over the run's windows. Pairs that differ by more are left out. A smaller value "
+        "gives more similar classes and fewer windows.",
     )
     JOIN_GAP_S: Annotated[float, Field(ge=0, le=10)] = fine(
         2.0,
-        "BIDS only: trials of a block are joined to one stretch. Joined are events of one type at"
-        " a regular pace, none longer than MIN_STRETCH_S, with gaps of at most this many seconds "
-        "and no other event between. Example: Haxby 2001, 0.5 s every 2 s. 0: events are not "
-        "joined.",
+        "BIDS only: trials of a block are joined to one stretch. Joined are events of one type "
+        "at a regular pace, none longer than MIN_STRETCH_S, with gaps of at most this many "
+        "seconds and no other event between. Example: Haxby 2001, 0.5 s every 2 s. 0: events "
+        "are not joined.",
     )
     MODEL_OPTIONS: dict[str, dict[str, object]] = fine(
         {},
         "Sizes of networks other than voxel_time_cnn, if you do not want the defaults of their "
-        "functions. "
-        'Example: {"transformer": {"depth": 2, "width": 64}}.',
+        'functions. Example: {"transformer": {"depth": 2, "width": 64}}.',
     )
     CNN_FILTERS: tuple[
         Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]
@@ -73,13 +72,13 @@ class FineSettings(BoldSettings):
     )
     ATTRIBUTION_DRAWS: Annotated[int, Field(ge=1)] = fine(
         8,
-        'With ATTRIBUTION_BASELINE = "other class": number of training windows, drawn separately for '
-        "each window.",
+        'With ATTRIBUTION_BASELINE = "other class": number of training windows, drawn '
+        "separately for each window.",
     )
     SMOOTHGRAD_DRAWS: Annotated[int, Field(ge=0)] = fine(
         0,
-        "SmoothGrad: maps are means over this many noisy copies of each window; 0: no noise, as "
-        'in the paper. Time grows in proportion. With "other class" it must be a multiple of '
+        "SmoothGrad: maps are means over this many noisy copies of each window; 0: no noise, as"
+        ' in the paper. Time grows in proportion. With "other class" it must be a multiple of '
         "ATTRIBUTION_DRAWS.",
     )
     SMOOTHGRAD_NOISE: Annotated[float, Field(ge=0)] = fine(
@@ -87,9 +86,8 @@ class FineSettings(BoldSettings):
     )
     IG_ENGINE: Literal["keras", "deepexplain"] = fine(
         "keras",
-        'What computes Integrated Gradients. "keras": our code. "deepexplain": the paper\'s library, '
-        "for comparison: same numbers, "
-        "several times slower, only TensorFlow.",
+        'What computes Integrated Gradients. "keras": our code. "deepexplain": the paper\'s '
+        "library, for comparison: same numbers, several times slower, only TensorFlow.",
     )
     IG_TOLERANCE: Annotated[float, Field(gt=0)] = fine(
         0.01,
@@ -114,13 +112,13 @@ class FineSettings(BoldSettings):
     )
     CHECK_WINDOWS: Annotated[int, Field(ge=2, multiple_of=2)] = fine(
         8,
-        "Number of windows in the tests of ATTRIBUTION_CHECKS, half of them with a face: an even "
-        "number.",
+        "Number of windows in the tests of ATTRIBUTION_CHECKS, half of them with a face: an "
+        "even number.",
     )
     N_RANDOM_REGIONS: Annotated[int, Field(ge=1)] = fine(
         2000,
-        "Each region's share of attribution is compared with this many random regions of the same"
-        " size.",
+        "Each region's share of attribution is compared with this many random regions of the "
+        "same size.",
     )
     # With fewer no p can be 0.05.
     N_RELABELLINGS: Annotated[int, Field(ge=19)] = fine(
@@ -129,8 +127,8 @@ class FineSettings(BoldSettings):
     # With fewer no p can reach 0.05.
     N_FLIPS: Annotated[int, Field(ge=20)] = fine(
         10000,
-        "With the flips of MAP_TEST: largest number of sign flips. If fewer distinct flips exist, "
-        "each of them is used once.",
+        "With the flips of MAP_TEST: largest number of sign flips. If fewer distinct flips "
+        "exist, each of them is used once.",
     )
     CLUSTER_FORMING_P: Annotated[float, Field(gt=0, lt=0.5)] = fine(
         0.001,
@@ -138,9 +136,9 @@ class FineSettings(BoldSettings):
     )
     REFERENCE_MAPS: tuple[Literal["haufe", "glm"], ...] = fine(
         ("haufe", "glm"),
-        'Maps to compare with the network\'s: "haufe", the pattern of the linear model of script '
-        '3; "glm", the effect of faces on BOLD in a GLM (reads the BOLD files again). Not in the '
-        "paper.",
+        'Maps to compare with the network\'s: "haufe", the pattern of the linear model of script'
+        ' 3; "glm", the effect of faces on BOLD in a GLM (reads the BOLD files again). Not in '
+        "the paper.",
     )
     PREDICTION_AT: Annotated[float, Field(ge=0, le=1)] = fine(
         0.5,
@@ -155,8 +153,8 @@ class FineSettings(BoldSettings):
     # One volume has no SD.
     FOLLOW_BASELINE_TRS: Annotated[int, Field(ge=2)] = fine(
         30,
-        "With --follow: volumes collected before the first is standardised. With more volumes the"
-        " first predictions come later and are better.",
+        "With --follow: volumes collected before the first is standardised. With more volumes "
+        "the first predictions come later and are better.",
     )
     FOLLOW_IDLE_S: Annotated[float, Field(gt=0)] = fine(
         30.0, "With --follow: the run ends when no volume has arrived for this many seconds."

@@ -17,8 +17,8 @@ class FineSettings(BoldSettings):
     JOIN_GAP_S: Annotated[float, Field(ge=0, le=10)] = fine(
         2.0,
         "Events: trials of a block are joined to one event. Joined are trials of one type at a "
-        "regular pace, none longer than 10 s, with gaps of at most this many seconds and no other"
-        " event between. 0: events are not joined.",
+        "regular pace, none longer than 10 s, with gaps of at most this many seconds and no "
+        "other event between. 0: events are not joined.",
     )
     MODEL_OPTIONS: dict[str, dict[str, object]] = fine(
         {},
@@ -35,13 +35,13 @@ class FineSettings(BoldSettings):
     # Fewer allow no p of 0.05 of the ladder.
     N_PERMUTATIONS: Annotated[int, Field(ge=20)] = fine(
         1000,
-        "Relabellings in the null of the ridge classifier: whole blocks exchange their labels, in"
-        " the same way for all viewers.",
+        "Relabellings in the null of the ridge classifier: whole blocks exchange their labels, "
+        "in the same way for all viewers.",
     )
     N_PERMUTATIONS_NETWORK: Annotated[int, Field(ge=0)] = fine(
         0,
-        "Relabellings in the null of the first network of MODELS. Each of them trains all folds "
-        "again.",
+        "Relabellings in the null of the first network of MODELS. Each of them trains all folds"
+        " again.",
     )
     VOLUMES_PER_EPISODE: Positive = fine(
         1,
@@ -55,8 +55,8 @@ class FineSettings(BoldSettings):
     # Fewer allow no p of 0.05 in five folds.
     N_PERMUTATIONS_MAPS: Annotated[int, Field(ge=100)] = fine(
         10000,
-        "Relabellings of held-out episodes in each fold, for the tests of maps. If fewer exist, "
-        "all of them are used, and p is exact.",
+        "Relabellings of held-out episodes in each fold, for the tests of maps. If fewer exist,"
+        " all of them are used, and p is exact.",
     )
     CLUSTERED_METHOD: Method = fine(
         "occlusion-zero", "The maps (one of MAP_METHODS) that are clustered."
