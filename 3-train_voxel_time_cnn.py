@@ -42,12 +42,12 @@ from neuroface.decoding import (
     Fold,
     Member,
     Windows,
+    best_files,
     candidates,
     describe,
     fit_fold,
     folds_of_all_splits,
-    is_chosen,
-    is_trained,
+    is_chosen_among,
     logit_network,
     members_of,
     permuted,
@@ -63,6 +63,7 @@ from neuroface.decoding import (
     write_kernel,
     write_member,
     write_results,
+    written_files,
 )  # fmt: skip
 from neuroface.face_study import (
     STUDY,
@@ -100,14 +101,9 @@ def main():
     mask_file = stage.folder_of(1) / "group_mask.nii.gz"
     windows = windows_of(stage.folder_of(2), stage.folder, mask_file, samples, linear, cfg)
 
-    stage.each(
-        partial(write_kernel, windows),
-        linear,
-        lambda name: windows.kernel_file(name).exists(),
-        "kernels",
-    )
+    stage.each(partial(write_kernel, windows), linear, "kernels", windows.kernel_file)
     ladder = partial(write_ladder, windows, samples, folds, cfg)
-    stage.each(ladder, linear, lambda name: ladder_file(windows, name).exists(), "linear models")
+    stage.each(ladder, linear, "linear models", partial(ladder_file, windows))
 
     members = [
         member
@@ -116,7 +112,9 @@ def main():
         for member in members_of(variant, split, folds[split], n_seeds(variant, cfg))
     ]
     train = partial(train_fold, stage.folder, windows, samples, cfg)
-    stage.each(train, members, partial(is_trained, stage.folder), "folds", name_of_training)
+    stage.each(
+        train, members, "folds", partial(written_files, stage.folder), name_of=name_of_training
+    )
 
     choices = choose_best(stage, folds, samples, cfg)
     models = [*cfg.MODELS, *[BEST] * bool(choices), *linear]
@@ -233,8 +231,13 @@ def choose_best(
     models = candidates(cfg.MODELS)
     positive = cfg.LABELS[0]
     best = partial(write_best, stage.folder, folds, models, samples, positive, cfg.N_SEEDS)
-    chosen = partial(is_chosen, stage.folder, folds, models, cfg.N_SEEDS)
-    stage.each(best, cfg.CV_SPLITS, chosen, "choices of the best model")
+    stage.each(
+        best,
+        cfg.CV_SPLITS,
+        "choices of the best model",
+        partial(best_files, stage.folder, folds),
+        valid=partial(is_chosen_among, stage.folder, models, cfg.N_SEEDS),
+    )
     return {split: read_choices(stage.folder, split) for split in cfg.CV_SPLITS}
 
 

@@ -50,7 +50,7 @@ from neuroface.face_study import (
     runs_of,
     show_films,
 )
-from neuroface.pipeline import Stage, read_table, run_script, write_json
+from neuroface.pipeline import Stage, all_exist, read_table, run_script, write_json
 from neuroface.timeline import (
     LivePrediction,
     RunModels,
@@ -60,7 +60,6 @@ from neuroface.timeline import (
     draw,
     film_begins_s,
     follow_volumes,
-    is_predicted,
     known,
     live_line,
     live_text,
@@ -73,6 +72,7 @@ from neuroface.timeline import (
     smoothed,
     summarize,
     timeline,
+    timeline_files,
     write_timeline,
 )  # fmt: skip
 
@@ -84,13 +84,14 @@ def main():
     runs, missing = runs_of(cfg)
     for what, why in missing:
         stage.leave_out(what, why)
-    used = [file for run in runs if is_predicted(stage.folder, run) for file in run.files]
+    predicted = [run for run in runs if all_exist(timeline_files(stage.folder, run))]
+    used = [file for run in predicted for file in run.files]
     stage.take_files([file for run in runs for file in run.files], used)
     models = models_of(runs, stage, cfg)
 
     by_model = sorted(runs, key=lambda run: models[run].folds)  # so each model is loaded once
     predict = partial(predict_run, stage, models, mask, affine, cfg)
-    stage.each(predict, by_model, partial(is_predicted, stage.folder), "runs")
+    stage.each(predict, by_model, "runs", partial(timeline_files, stage.folder))
 
     labels = labels_of(cfg)
     tables = {run: read_timeline(stage.folder, run, labels) for run in runs}

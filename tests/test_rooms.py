@@ -273,7 +273,7 @@ def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 3, cfg, __doc__)
     stage.each(lambda n: write_json(stage.folder / f"{n}.json", {"n": n * cfg.SEED}), [1, 2, 3],
-               lambda n: (stage.folder / f"{n}.json").exists(), "numbers")
+               "numbers", lambda n: stage.folder / f"{n}.json")
     stage.finish("3 numbers", Section("Numbers", "Three of them."))
 
 

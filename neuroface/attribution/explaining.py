@@ -72,13 +72,16 @@ class Explaining:
         target = attribution_file(self.folder, *unit[:4])
         return target if self.n_seeds == 1 else seed_file(target, unit.number)
 
-    def is_explained(self, unit: Unit) -> bool:
-        return self.is_joined(unit) or _is_complete(self.file(unit))
+    def explained_files(self, unit: Unit) -> list[Path]:
+        """The files that :meth:`explain` writes."""
+        target = self.file(unit)
+        return [target, completeness_file(target)]
 
-    def is_joined(self, unit: Unit) -> bool:
-        """Whether the maps that later scripts read exist."""
+    def joined_files(self, unit: Unit) -> list[Path]:
+        """The files that later scripts read; with several seeds :meth:`join` writes them."""
         target = attribution_file(self.folder, *unit[:4])
-        return _is_complete(target) and (self.n_seeds == 1 or seed_means_file(target).exists())
+        of_seeds = [] if self.n_seeds == 1 else [seed_means_file(target)]
+        return [target, completeness_file(target), *of_seeds]
 
     def explain(self, unit: Unit) -> None:
         """Write attributions and completeness of the windows of a unit; resumes after the last batch."""
@@ -143,7 +146,3 @@ class Explaining:
         for file in files:
             file.unlink()
             completeness_file(file).unlink()
-
-
-def _is_complete(file: Path) -> bool:
-    return file.exists() and completeness_file(file).exists()

@@ -12,8 +12,9 @@ from .architectures import (
 )
 from .batch_sizes import batch_bounds as batch_bounds
 from .best import (
+    best_files as best_files,
     candidates as candidates,
-    is_chosen as is_chosen,
+    is_chosen_among as is_chosen_among,
     read_choices as read_choices,
     write_best as write_best,
 )
@@ -43,10 +44,10 @@ from .fold_files import (
     held_out_rows as held_out_rows,
     is_closed_form as is_closed_form,
     is_linear as is_linear,
-    is_trained as is_trained,
     member_models as member_models,
     model_file as model_file,
     model_folder as model_folder,
+    written_files as written_files,
 )
 from .folds import (
     FoldSettings as FoldSettings,

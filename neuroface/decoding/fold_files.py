@@ -32,7 +32,7 @@ PERMUTED = "permuted-"  # folders of networks on relabelled events
 
 
 class MemberFiles(NamedTuple):
-    """Files of a training. ``predictions`` is written last.
+    """Files of a training.
 
     Nulls, whose models nothing else uses, have only ``cost`` and ``predictions``. Models that are
     not trained by gradient steps have no ``history``.
@@ -86,9 +86,9 @@ def inner_file(folder: Path, member: Member) -> Path:
     return model_folder(folder, split, variant) / f"inner-{_suffix(fold.number, number)}.tsv"
 
 
-def is_trained(folder: Path, member: Member) -> bool:
-    """Whether all files of a training exist."""
-    return all(file.exists() for file in files_of(folder, member) if file)
+def written_files(folder: Path, member: Member) -> list[Path]:
+    """The files that a training writes."""
+    return [file for file in files_of(folder, member) if file]
 
 
 def permuted(number: int) -> str:

@@ -37,6 +37,7 @@ from .films import (
     digest_file as digest_file,
     film_settings as film_settings,
     name_of_chunk as name_of_chunk,
+    pictures_file as pictures_file,
     scan_chunk as scan_chunk,
     write_digest as write_digest,
 )

@@ -49,3 +49,4 @@ from .stage import Stage as Stage
 from .stamp import Rules as Rules, only_more as only_more
 from .study import Step as Step, Study as Study
 from .text_tables import numbers as numbers, read_text_table as read_text_table
+from .units import all_exist as all_exist

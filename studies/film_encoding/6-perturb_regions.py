@@ -78,12 +78,10 @@ def main():
     regions = regions_to_perturb(stage, named, held_out.voxels, cfg)
 
     cases = stage.folder / "cases.tsv"
-    stage.each(partial(list_cases, held_out, cfg), [cases], Path.exists, "lists of cases")
+    stage.each(partial(list_cases, held_out, cfg), [cases], "lists of cases")
     units = [(region, kind) for region in regions for kind in cfg.PERTURBATIONS]
     take_out = partial(perturb, stage.folder, held_out, regions, cfg)
-    stage.each(
-        take_out, units, lambda unit: losses_file(stage.folder, unit).exists(), "perturbations"
-    )
+    stage.each(take_out, units, "perturbations", partial(losses_file, stage.folder))
     losses = {
         unit: np.array(open_npy(losses_file(stage.folder, unit)), dtype=np.float64)
         for unit in units
@@ -94,18 +92,13 @@ def main():
     write_table(stage.folder / "perturbations.tsv", table)
 
     search = partial(find_concept, stage.folder, held_out, named, mask, affine, cfg)
-    stage.each(
-        search,
-        list(cfg.CONCEPTS),
-        lambda name: concept_file(stage.folder, name).exists(),
-        "concepts",
-    )
+    stage.each(search, list(cfg.CONCEPTS), "concepts", partial(concept_file, stage.folder))
     found = [read_table(concept_file(stage.folder, name)) for name in cfg.CONCEPTS]
     found = pd.concat(found) if found else pd.DataFrame()
     write_table(stage.folder / "concepts.tsv", found)
     show = partial(run_localizer, stage.folder, held_out, named, mask, affine, cfg)
     localizer = [cfg.LOCALIZER] if cfg.LOCALIZER else []
-    stage.each(show, localizer, lambda _: (stage.folder / "localizer.json").exists(), "localizers")
+    stage.each(show, localizer, "localizers", lambda _: localizer_files(stage.folder))
     draw_losses(stage.folder, losses, table, read_table(cases), cfg)
     section = describe(stage.folder, table, found, read_table(cases), cfg)
     if localizer:
@@ -317,10 +310,15 @@ def find_concept(
     write_table(concept_file(folder, name), pd.DataFrame([row]))
 
 
+def localizer_files(folder: Path) -> list[Path]:
+    """The files that :func:`run_localizer` writes."""
+    return [folder / f"localizer{ending}" for ending in (".tsv", ".nii.gz", ".json")]
+
+
 def run_localizer(
     folder: Path, held_out: HeldOut, named: dict, mask, affine, cfg, kinds: tuple[str, str]
 ) -> None:
-    """Write what the encoder predicts for two kinds of pictures, by voxel and region, and last how it agrees with BOLD."""
+    """Write what the encoder predicts for two kinds of pictures, by voxel and region, and how it agrees with BOLD."""
     network, stretch = held_out.network(), cfg.FRAME_CONTRAST == "frame"
     responses = []
     for kind in kinds:

@@ -54,11 +54,11 @@ from volume_study.networks import build_classifier
 from volume_study.results import (
     Unit,
     columns_of,
-    is_trained,
     paired_differences,
     permuted,
     write_fold,
     write_results,
+    written_files,
 )
 from volume_study.scores import scores, scores_of_values, weighted_scores_of_all
 from volume_study.screened import screened_values
@@ -94,12 +94,12 @@ def main():
         for fold in folds[split]
     ]
     train = partial(train_fold, stage, samples, labels, cfg)
-    done = partial(is_trained, stage.folder, cfg.MODELS)
-    stage.each(train, units, done, "folds", name_of_training)
+    files = partial(written_files, stage.folder, cfg.MODELS)
+    stage.each(train, units, "folds", files, name_of=name_of_training)
 
     names = ["ridge", *(name for name in cfg.BASELINES if name != "ridge")]
     fit = partial(fit_linear, stage, samples, labels, folds, cfg)
-    stage.each(fit, names, lambda name: linear_file(stage, name).exists(), "linear models")
+    stage.each(fit, names, "linear models", partial(linear_file, stage))
     linear = {name: read_json(linear_file(stage, name)) for name in names}
 
     networks: dict[str, dict[str, dict]] = {

@@ -98,13 +98,11 @@ def main():
         )
 
     brain = partial(write_brain, stage, predictions, half, labels)
-    stage.each(
-        brain, people, lambda who: (stage.folder / "brain" / f"{who}.tsv").exists(), "people"
-    )
+    stage.each(brain, people, "people", partial(brain_file, stage))
     units: list[Unit] = [((fold,), TRAINED) for fold in folds]
     units += [(tuple(folds), seed) for seed in range(cfg.UNTRAINED_SEEDS)]
     layers = partial(write_layers, stage, predictions, labels, cfg)
-    stage.each(layers, units, lambda unit: network_file(stage, unit).exists(), "networks")
+    stage.each(layers, units, "networks", partial(network_file, stage))
 
     table = join(stage, people, units)
     write_table(stage.folder / "distances.tsv", table)
@@ -141,7 +139,11 @@ def write_brain(
     rows = np.flatnonzero((predictions["subject"] == who).to_numpy() & (half >= 0))
     X = open_npy(stage.folder_of(2) / "X.npy")[rows]
     found = distances(X, predictions["label"].iloc[rows].tolist(), half[rows], labels)
-    write_table(stage.folder / "brain" / f"{who}.tsv", as_table(found, labels, source=who))
+    write_table(brain_file(stage, who), as_table(found, labels, source=who))
+
+
+def brain_file(stage: Stage, who: str) -> Path:
+    return stage.folder / "brain" / f"{who}.tsv"
 
 
 def network_file(stage: Stage, unit: Unit) -> Path:
@@ -182,11 +184,7 @@ def write_layers(
 
 def join(stage: Stage, people: list[str], units: list[Unit]) -> pd.DataFrame:
     """All distances: kind "brain" (a person each), "network" and "untrained-<seed>" (a layer each, mean over folds)."""
-    parts = [
-        pd.concat(read_table(stage.folder / "brain" / f"{who}.tsv") for who in people).assign(
-            kind="brain"
-        )
-    ]
+    parts = [pd.concat(read_table(brain_file(stage, who)) for who in people).assign(kind="brain")]
     keys = ["order", "source", "distance", "label_1", "label_2"]
     for seed in sorted({seed for _, seed in units}):
         tables = pd.concat(
