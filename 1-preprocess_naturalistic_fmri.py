@@ -40,6 +40,7 @@ from neuroface.bold import (
     check_tr,
     cleaning_lines,
     cleaning_of,
+    denoising_of,
     describe_overlap,
     describe_pauses,
     event_names,
@@ -67,7 +68,6 @@ from neuroface.face_study import (
     check_clock,
     check_study,
     choose_windows,
-    denoising,
     describe_annotations,
     describe_balance,
     design_of,
@@ -122,7 +122,7 @@ def main(participants: tuple[str, ...] = ()):
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError(why_no_window(runs, cfg))
     name_splits(stage, pd.concat(plans.values(), ignore_index=True), cfg)
-    cleaning = cleaning_lines(runs, denoising(cfg), cfg.DATASET == "bids", design_of(runs, cfg))
+    cleaning = cleaning_lines(runs, denoising_of(cfg), cfg.DATASET == "bids", design_of(runs, cfg))
     for line in (*describe_trials(runs, cfg), *describe_pauses(runs), *cleaning):
         print(f"  {line}")
     mask, affine, computed = make_group_mask(stage, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
@@ -257,7 +257,7 @@ def whole_and_clean(
         stage.leave_out(
             run.name, f"{broken.sum()} windows that span a break of the scan: the film was paused"
         )
-    cleaning = cleaning_of(run, n_volumes, denoising(cfg))
+    cleaning = cleaning_of(run, n_volumes, denoising_of(cfg))
     starts, volumes = whole_windows(kept, cfg.WINDOW_TRS)
     scrubbed = table["first_tr"].isin(starts[~cleaning.keeps(volumes, cfg.WINDOW_TRS)])
     scrubbed &= ~broken
@@ -296,7 +296,7 @@ def cut_windows(
     """Write a run's windows and their table."""
     target = windows_file(folder, run.subject, run.name)
     first_volumes = volumes_of(plans[run], run, cfg)
-    cleaning = cleaning_of(run, open_header(run.bold)[1][3], denoising(cfg))
+    cleaning = cleaning_of(run, open_header(run.bold)[1][3], denoising_of(cfg))
     constant = extract_windows(
         target, run.bold, mask, affine, first_volumes, cfg.WINDOW_TRS, cfg.STANDARDIZE, cleaning
     )

@@ -32,7 +32,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from neuroface import NeuroFaceError
 from neuroface.decoding import (
     BEST,
     DEFAULT,
@@ -54,6 +53,7 @@ from neuroface.decoding import (
     permuted_labels,
     predict_logits,
     read_choices,
+    read_samples,
     scores_by_split,
     seed_of_member,
     summary,
@@ -80,9 +80,7 @@ from neuroface.pipeline import (
     Stage,
     UnitName,
     only_more,
-    open_npy,
     read_json,
-    read_table,
     run_script,
     write_json,
 )
@@ -94,7 +92,8 @@ import pandas as pd
 def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 3, cfg, __doc__, reads=(1, 2), rules=RULES, side_results=("linear/",))
-    samples, labels = check_dataset(stage.folder_of(2), cfg), labels_of(cfg)
+    samples = read_samples(stage.folder_of(2), "windows", "script 2", "script 1")
+    labels = labels_of(cfg)
     folds, impossible = folds_of_all_splits(samples, cfg.CV_SPLITS, fold_settings(cfg))
     name_fold_limits(stage, folds, cfg)
     linear = linear_models(stage, cfg)
@@ -156,26 +155,6 @@ RULES = Rules(
     ),
     growing={"MODELS": more_models, "MODEL_OPTIONS": same_sizes, "N_SEEDS": no_fewer},
 )
-
-
-def check_dataset(folder: Path, cfg: FaceSettings) -> pd.DataFrame:
-    """``samples.tsv``; raise unless it fits X.npy (n, n_voxels, window_trs) and y.npy (n,), and all values are finite."""
-    X, y, samples = (
-        open_npy(folder / "X.npy"),
-        open_npy(folder / "y.npy"),
-        read_table(folder / "samples.tsv"),
-    )
-    if not len(X) == len(y) == len(samples):
-        raise NeuroFaceError(
-            f"{folder}: X.npy has {len(X)} windows, y.npy {len(y)}, samples.tsv {len(samples)}. Delete {folder} and rerun "
-            f"script 2."
-        )
-    for start in range(0, len(X), 64):
-        if not np.isfinite(X[start : start + 64].sum(dtype=np.float64)):
-            raise NeuroFaceError(
-                f"{folder / 'X.npy'} holds NaN or infinite values near row {start}. Rerun script 1."
-            )
-    return samples
 
 
 def name_fold_limits(stage: Stage, folds: dict[str, list[Fold]], cfg: FaceSettings) -> None:

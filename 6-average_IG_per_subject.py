@@ -35,6 +35,7 @@ from pathlib import Path
 from neuroface.attribution import chosen_by_hand
 from neuroface.bold import (
     Run,
+    denoising_of,
     open_image,
     parcel_names,
     read_mask,
@@ -51,7 +52,6 @@ from neuroface.decoding import BEST, linear_pattern, make_folds, model_folder, r
 from neuroface.face_study import (
     STUDY,
     FaceSettings,
-    denoising,
     explained,
     fold_settings,
     group_test_settings,
@@ -248,7 +248,7 @@ def write_pattern(
 def write_effects(stage: Stage, runs: list[Run], brain: Brain, cfg: FaceSettings) -> None:
     """Write the effect of the first label in a GLM: per person (the mean over runs), and the mean over people."""
     mask, affine = brain
-    modelled = label_events(cfg), cfg.NUISANCE, denoising(cfg)
+    modelled = label_events(cfg), cfg.NUISANCE, denoising_of(cfg)
     people = [tuple(part) for _, part in groupby(runs, key=lambda run: run.subject)]
 
     def effect_file(runs):

@@ -31,6 +31,7 @@ from neuroface.bold import (
     Run,
     cleaning_of,
     clock_of_onsets,
+    denoising_of,
     film_ahead_s,
     first_volume_s,
     open_header,
@@ -42,7 +43,6 @@ from neuroface.decoding import member_models, model_folder
 from neuroface.face_study import (
     STUDY,
     FaceSettings,
-    denoising,
     fold_settings,
     label_events,
     labels_of,
@@ -97,7 +97,7 @@ def main():
     tables = {run: read_timeline(stage.folder, run, labels) for run in runs}
     name_unpredicted(stage, tables)
     for run in runs:
-        cleaning = cleaning_of(run, open_header(run.bold)[1][3], denoising(cfg))
+        cleaning = cleaning_of(run, open_header(run.bold)[1][3], denoising_of(cfg))
         if not cleaning.kept.all():
             stage.leave_out(run.name, f"windows that touch one of {cleaning.lost}")
         if run.pauses and len(run.pauses) > 1:
@@ -177,7 +177,7 @@ def predict_run(
 ) -> None:
     """Write the table of a run, one row per volume."""
     logits, n_volumes = {}, open_header(run.bold)[1][3]
-    cleaning = cleaning_of(run, n_volumes, denoising(cfg))
+    cleaning = cleaning_of(run, n_volumes, denoising_of(cfg))
     for fold in models[run].folds:
         predictor = predictor_of(stage, fold, int(mask.sum()), cfg.INFERENCE_BATCH, cfg)
         volumes = standardized_volumes(

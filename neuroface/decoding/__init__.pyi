@@ -27,6 +27,7 @@ from .compiled import (
 )
 from .confounds import TOGETHER as TOGETHER, confound_scores as confound_scores
 from .crossed import crossed_error as crossed_error, sum_of_variances as sum_of_variances
+from .dataset import read_samples as read_samples
 from .division import (
     Embargo as Embargo,
     Fold as Fold,
@@ -47,6 +48,7 @@ from .fold_files import (
     member_models as member_models,
     model_file as model_file,
     model_folder as model_folder,
+    total_cost as total_cost,
     written_files as written_files,
 )
 from .folds import (

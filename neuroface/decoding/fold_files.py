@@ -148,7 +148,7 @@ def join_folds(
         logit = np.mean([table["logit"] for table in by_seed], axis=0)
         predictions = predictions.assign(logit=logit, probability=1 / (1 + np.exp(-logit)))
     costs = pd.DataFrame([read_json(files_of(folder, member).cost) for member in members])
-    return predictions, by_seed, _total(costs)
+    return predictions, by_seed, total_cost(costs)
 
 
 def held_out_rows(files: list[Path], n: int, rows: str) -> pd.DataFrame:
@@ -171,8 +171,8 @@ def held_out_rows(files: list[Path], n: int, rows: str) -> pd.DataFrame:
     return table
 
 
-def _total(costs: pd.DataFrame) -> dict:
-    """Cost of several trainings; a number that a model does not have is left out."""
+def total_cost(costs: pd.DataFrame) -> dict:
+    """Cost of several trainings, a row each; a number that a model does not have is left out."""
     kinds = {
         "parameters": (int, "max"), "multiply_adds": (int, "max"), "windows_per_pass": (int, "min"),
         "windows_on_gpu": (bool, "all"), "seconds": (float, "sum"), "seconds_per_epoch": (float, "median"),

@@ -5,7 +5,6 @@ from .annotation_clock import (
     why_no_window as why_no_window,
 )
 from .arguments import (
-    denoising as denoising,
     design_of as design_of,
     explained as explained,
     group_test_settings as group_test_settings,

@@ -15,6 +15,7 @@ from neuroface.bold import (
     cleaning_lines,
     clock_of_onsets,
     costs_of_masks,
+    denoising_of,
     describe_pauses,
     inspect_run,
     nndb_naming,
@@ -22,7 +23,7 @@ from neuroface.bold import (
 )  # fmt: skip
 from neuroface.decoding import CLOSED_FORM, DEFAULT, SHUFFLED, folds_of_all_splits
 from neuroface.face_study.annotation_clock import describe_annotations, why_no_window
-from neuroface.face_study.arguments import denoising, design_of, model_options, runs_of
+from neuroface.face_study.arguments import design_of, model_options, runs_of
 from neuroface.face_study.settings import FaceSettings, fold_settings, with_splits
 from neuroface.face_study.study import STUDY
 from neuroface.pipeline import Checklist
@@ -87,7 +88,7 @@ def _pauses(runs: list, cfg: FaceSettings) -> list[str]:
 
 
 def _cleaning_of_runs(runs: list, cfg: FaceSettings) -> list[str]:
-    return cleaning_lines(runs, denoising(cfg), cfg.DATASET == "bids", design_of(runs, cfg))
+    return cleaning_lines(runs, denoising_of(cfg), cfg.DATASET == "bids", design_of(runs, cfg))
 
 
 def plans_of(checklist: Checklist, runs: list, plan_windows, cfg: FaceSettings) -> dict:

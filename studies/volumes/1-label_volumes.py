@@ -26,6 +26,7 @@ from neuroface.bold import (
     check_shared_space,
     check_tr,
     cleaning_of,
+    denoising_of,
     find_runs,
     joined_trials,
     open_header,
@@ -45,7 +46,6 @@ from volume_study.labelling import (
     shown_once,
 )
 from volume_study.observers import agreement, consensus, labels_per_tr, read_observers
-from volume_study.settings import denoising
 from volume_study.study import STUDY
 
 import pandas as pd
@@ -127,7 +127,7 @@ def without_scrubbed(
     """The samples without volumes that DENOISE scrubs, which are counted."""
     scrubbed = pd.Series(False, index=samples.index)
     for run, n_volumes in lengths.items():
-        cleaning = cleaning_of(run, n_volumes, denoising(cfg))
+        cleaning = cleaning_of(run, n_volumes, denoising_of(cfg))
         mine = (
             (samples["subject"] == run.subject)
             & (samples["movie"] == run.movie)

@@ -22,6 +22,7 @@ from neuroface.bold import (
     check_grid,
     cleaning_lines,
     cleaning_of,
+    denoising_of,
     describe_overlap,
     find_runs,
     make_group_mask,
@@ -40,7 +41,6 @@ from neuroface.pipeline import (
     write_npy,
     write_table,
 )
-from volume_study.settings import denoising
 from volume_study.study import STUDY
 from volume_study.volumes import balance, extract_volumes, keep_frequent
 
@@ -64,7 +64,7 @@ def main():
         image, shape = open_header(run.bold)
         check_grid(run.bold, shape, image.affine, mask.shape, affine)
 
-    cleaning = cleaning_lines(runs, denoising(cfg), cfg.DATASET == "bids")
+    cleaning = cleaning_lines(runs, denoising_of(cfg), cfg.DATASET == "bids")
     for line in cleaning:
         print(f"  {line}")
     growing = stage.folder / f"{PARTIAL}X.npy"
@@ -136,7 +136,7 @@ def copy_run(growing: Path, done: Path, samples: pd.DataFrame, mask, affine, cfg
         & (samples["movie"] == run.movie)
         & (samples["run"] == run.run)
     ]
-    cleaning = cleaning_of(run, open_header(run.bold)[1][3], denoising(cfg))
+    cleaning = cleaning_of(run, open_header(run.bold)[1][3], denoising_of(cfg))
     volumes, constant = extract_volumes(
         run, mask, affine, mine["tr"].to_numpy(), cfg.STANDARDIZE, cleaning
     )

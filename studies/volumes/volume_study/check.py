@@ -6,11 +6,11 @@ from neuroface.bold import (
     check_shared_space,
     cleaning_lines,
     costs_of_masks,
+    denoising_of,
     inspect_run,
 )  # fmt: skip
 from neuroface.decoding import step_bytes
 from neuroface.pipeline import Checklist
-from volume_study.settings import denoising
 from volume_study.splits import folds_of_all_splits
 from volume_study.volumes import balance, keep_frequent
 
@@ -40,7 +40,7 @@ def check_study(checklist: Checklist, cfg, runs_of, volumes_of, label) -> None:
         checklist.try_to(check_shared_space, runs, cfg.SPACE)
         fields, lengths = fields_of_runs(checklist, runs, volumes_of, cfg)
         cleaning = checklist.try_to(
-            cleaning_lines, list(fields), denoising(cfg), cfg.DATASET == "bids"
+            cleaning_lines, list(fields), denoising_of(cfg), cfg.DATASET == "bids"
         )
         for line in cleaning or []:
             checklist.say(line)

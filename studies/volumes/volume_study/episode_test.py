@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from math import comb, prod
 
+from volume_study.exchange import exchanged_within_viewers
+
 import numpy as np
 
 ALPHA = 0.05  # family-wise, over the voxels of a map
@@ -118,10 +120,8 @@ def exchanged(
         orders[[0, first]] = orders[[first, 0]]
         return orders, True
     rng = np.random.default_rng(seed)
-    orders = np.tile(own, (n_permutations, 1))
-    for group in groups:
-        orders[1:, group] = rng.permuted(orders[1:, group], axis=1)
-    return orders, False
+    others = exchanged_within_viewers(own, viewers, n_permutations - 1, rng)
+    return np.concatenate([own[None], others]), False
 
 
 def _test_fold(

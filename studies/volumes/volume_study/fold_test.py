@@ -7,6 +7,7 @@ volumes are not new to the model (:func:`volume_study.splits.leaks`) this is no 
 """
 
 from neuroface.decoding import balanced_accuracies
+from volume_study.exchange import exchanged_within_viewers
 from volume_study.splits import viewers_of
 
 import numpy as np
@@ -59,10 +60,6 @@ def exchanged_labels(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Labels (n, n_permutations) of volumes when their episodes exchange them among episodes with the same viewers."""
-    names, first, number = np.unique(event, return_index=True, return_inverse=True)
-    label, who = y[first], viewers[first]
-    moved = np.tile(label, (n_permutations, 1))
-    for name in np.unique(who):
-        mine = np.flatnonzero(who == name)
-        moved[:, mine] = rng.permuted(moved[:, mine], axis=1)
-    return moved[:, number].T
+    _, first, episode = np.unique(event, return_index=True, return_inverse=True)
+    orders = exchanged_within_viewers(y[first], viewers[first], n_permutations, rng)
+    return orders[:, episode].T

@@ -11,6 +11,7 @@ from neuroface.decoding import (
     model_file,
     model_folder,
     p_value,
+    total_cost,
 )
 from neuroface.pipeline import read_json, read_table, write_json, write_table
 from volume_study.crossed import crossed_intervals, difference_of
@@ -90,13 +91,7 @@ def join_folds(
     costs = pd.DataFrame(
         [read_json(fold_file(folder, "cost", (model, split, fold))) for fold in folds]
     )
-    cost = {
-        "parameters": int(costs["parameters"].iloc[0]),
-        "multiply_adds": int(costs["multiply_adds"].iloc[0]),
-        "seconds": float(costs["seconds"].sum()),
-        "seconds_per_epoch": float(costs["seconds_per_epoch"].median()),
-    }
-    return table, cost
+    return table, total_cost(costs)
 
 
 def write_results(
