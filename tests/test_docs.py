@@ -10,6 +10,7 @@ from pathlib import Path
 
 from film_encoding.settings import FilmSettings
 from neuroface.face_study.settings import FaceSettings
+from seen_images.settings import SeenSettings
 from volume_study.settings import VolumeSettings
 
 import pytest
@@ -332,5 +333,6 @@ def test_settings_that_the_pages_name_exist():
     for page in ALL:
         named = set(re.findall(r"`([A-Z][A-Z_]{3,})(?: = [^`]*)?`", prose(page)))
         if page.name == "settings.md":
-            named -= FilmSettings.fine_settings().keys() | VolumeSettings.fine_settings().keys()
+            for study in (FilmSettings, SeenSettings, VolumeSettings):
+                named -= study.fine_settings().keys()
         assert not (unknown := named - settings().keys() - other), f"{name_of(page)}: {unknown}"
