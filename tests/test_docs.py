@@ -214,7 +214,7 @@ def imported_by(files: list[Path], name: str) -> set[str]:
 @cache
 def imports() -> dict[str, set[str]]:
     of_rooms = {
-        room: imported_by(sorted((ROOT / "neuroface" / room).glob("*.py")), room)
+        room: imported_by(sorted((ROOT / "neuroface" / room).rglob("*.py")), room)
         for room in rooms()
     }
     return of_rooms | {"scripts": imported_by(WITH_ZERO, "scripts")}
@@ -232,10 +232,25 @@ def test_all_modules_are_listed():
         for row in rows_of(LAYOUT, "Modules")
     ]
     there = [
-        path.relative_to(ROOT / "neuroface").parts for path in CODE if path.name != "__init__.py"
+        path.relative_to(ROOT / "neuroface").as_posix().split("/", 1)
+        for path in CODE
+        if path.name != "__init__.py"
     ]
-    assert sorted(listed) == sorted(parts for parts in there if len(parts) > 1)
+    assert sorted(listed) == sorted(tuple(parts) for parts in there if len(parts) > 1)
     assert [room for room, _ in listed] == sorted((room for room, _ in listed), key=rooms().index)
+
+
+def test_each_fast_module_is_listed_with_a_test_that_compares_it_with_its_plain_way():
+    rows = rows_of(LAYOUT, "Fast modules")
+    listed = [ROOT / re.fullmatch("`(.*)`", row[0])[1] for row in rows]
+    code = [*CODE, *(ROOT / "studies").rglob("*.py")]
+    fast = [path for path in code if path.parent.name == "fast" and path.name != "__init__.py"]
+    assert sorted(listed) == sorted(fast)
+    for module, (_, plain, _, test) in zip(listed, rows):
+        name, file = re.fullmatch("`(.*)` of `(.*)`", test).groups()
+        assert re.search(rf"^def {name}\(", (ROOT / file).read_text(), re.MULTILINE), name
+        for beside in re.findall(r"`(\w+\.py)`", plain):
+            assert (module.parent.parent / beside).exists(), beside
 
 
 def test_the_order_of_the_rooms_is_that_of_the_page():

@@ -25,7 +25,7 @@ OUTSIDE = [
 
 
 def modules_of(room: str) -> list[Path]:
-    return sorted((ROOT / "neuroface" / room).glob("*.py"))
+    return sorted((ROOT / "neuroface" / room).rglob("*.py"))
 
 
 def imports_of(path: Path) -> list[tuple[str, str]]:

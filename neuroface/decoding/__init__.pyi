@@ -20,11 +20,6 @@ from .best import (
 )
 from .closed_form import is_closed_form_network as is_closed_form_network
 from .comparison import mark_of as mark_of, title_of as title_of
-from .compiled import (
-    Compiled as Compiled,
-    compile_once as compile_once,
-    initial_variables as initial_variables,
-)
 from .confounds import TOGETHER as TOGETHER, confound_scores as confound_scores
 from .crossed import crossed_error as crossed_error, sum_of_variances as sum_of_variances
 from .dataset import read_samples as read_samples
@@ -35,6 +30,11 @@ from .division import (
     divide_into_folds as divide_into_folds,
     possible_folds as possible_folds,
     rows_apart as rows_apart,
+)
+from .fast.compiled import (
+    Compiled as Compiled,
+    compile_once as compile_once,
+    initial_variables as initial_variables,
 )
 from .fold_files import (
     BEST as BEST,
