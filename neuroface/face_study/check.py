@@ -26,7 +26,7 @@ from neuroface.face_study.annotation_clock import describe_annotations, why_no_w
 from neuroface.face_study.arguments import design_of, model_options, runs_of
 from neuroface.face_study.settings import FaceSettings, fold_settings, with_splits
 from neuroface.face_study.study import STUDY
-from neuroface.pipeline import Checklist
+from neuroface.pipeline import Checklist, memory_of_processes
 
 import numpy as np
 import pandas as pd
@@ -238,10 +238,7 @@ def memory_of_scripts(mask: np.ndarray, cfg: FaceSettings) -> tuple[float, str]:
                 own_gb[f"script 3 ({name}, {windows} windows at a time)"] = (
                     step_bytes(network, windows) / 1e9
                 )
-    script = max(own_gb, key=lambda name: own_gb[name])
-    processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
-    total = processes * GB_OF_A_PROCESS + cfg.N_JOBS * own_gb[script]
-    return total, f"{script} with N_JOBS = {cfg.N_JOBS}"
+    return memory_of_processes(own_gb, cfg.N_JOBS, GB_OF_A_PROCESS)
 
 
 def published_files(dataset: str, variant: str = "") -> dict[str, int]:

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 
 from film_encoding.cleaning import report_cleaning, run_cleaning
-from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
+from film_encoding.planning import plan_viewings, rows_and_pairs, shared_grid, visual_voxels
 from film_encoding.responses import OverPeople, choose, rows_of_person, snr
 from film_encoding.splits import LEARNED_FROM, Fold, make_folds, write_folds
 from film_encoding.study import STUDY
@@ -32,8 +32,6 @@ from film_encoding.variants import largest_delay
 from film_encoding.viewings import Viewing, people_of
 from neuroface.bold import (
     check_distinct,
-    check_grid,
-    open_header,
     read_mask,
     write_map,
     write_nifti,
@@ -113,19 +111,16 @@ def same_delay(cfg):
 
 def make_mask(stage: Stage, viewings: list[Viewing], cfg) -> tuple[np.ndarray, np.ndarray]:
     """The voxels of PARCELS (x, y, z) on the grid of the BOLD, and the affine."""
-    image, shape = open_header(viewings[0].run.bold)
-    for one in viewings[1:]:
-        other, its_shape = open_header(one.run.bold)
-        check_grid(one.run.bold, its_shape, other.affine, shape[:3], image.affine)
+    shape, affine = shared_grid(viewings)
 
     def make(target: Path) -> None:
-        labels, mask, resampled = visual_voxels(shape[:3], image.affine, cfg)
+        labels, mask, resampled = visual_voxels(shape, affine, cfg)
         if resampled:
             print(
                 f"  {cfg.ATLAS_FILE} is on another grid than the BOLD; resampled to it (nearest neighbour)"
             )
         write_npy(parcels_file, labels[mask])
-        write_nifti(target, mask.astype(np.uint8), image.affine)
+        write_nifti(target, mask.astype(np.uint8), affine)
 
     mask_file, parcels_file = (stage.folder / name for name in ("mask.nii.gz", "parcels.npy"))
     stage.each(make, [mask_file], "masks", lambda _: (mask_file, parcels_file))

@@ -92,9 +92,7 @@ def explain_moments(held_out: HeldOut, mask, affine, cfg, folder: Path) -> None:
     maps, gaps = integrated_gradients(gradient, given, frames, baseline, cfg.IG_STEPS)
     for method, values in {"gradient": slopes, "integrated-gradients": maps}.items():
         mean = np.abs(values).mean(axis=0)
-        whole = np.zeros(int(mask.sum()), dtype=np.float32)
-        whole[held_out.voxels] = mean
-        write_map(folder / f"{method}.nii.gz", whole[:, None], mask, affine, cfg.TR_S)
+        write_map(folder / f"{method}.nii.gz", held_out.in_mask(mean, mask), mask, affine, cfg.TR_S)
         write_npy(folder / f"{method}.npy", mean.astype(np.float32))
     rows = held_out.table.assign(ssim=similar, attributed=maps.sum(axis=1), gap=gaps)
     write_table(folder / "completeness.tsv", rows)

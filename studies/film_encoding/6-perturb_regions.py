@@ -288,9 +288,8 @@ def find_concept(
         np.abs(looks), positions, inside, cfg.TOP_SHARE, cfg.N_RANDOM_REGIONS, cfg.SEED
     )
     best = shares.sort_values("share_of_top").iloc[-1]
-    whole = np.zeros(int(mask.sum()), dtype=np.float32)
-    whole[held_out.voxels] = looks
-    write_map(folder / f"concept_{name}.nii.gz", whole[:, None], mask, affine, cfg.TR_S)
+    looks_in_mask = held_out.in_mask(looks, mask)
+    write_map(folder / f"concept_{name}.nii.gz", looks_in_mask, mask, affine, cfg.TR_S)
     row = {
         "concept": name,
         "moments_with": int(labels.sum()),
@@ -332,9 +331,8 @@ def run_localizer(
     inside = {name: here[voxels] for name, here in named.items() if here[voxels].any()}
     table = region_contrasts(first, second, inside, measured, cfg.SEED)
     write_table(folder / "localizer.tsv", table)
-    whole = np.zeros(int(mask.sum()), dtype=np.float32)
-    whole[voxels] = effect
-    write_map(folder / "localizer.nii.gz", whole[:, None], mask, affine, cfg.TR_S)
+    effect_in_mask = held_out.in_mask(effect, mask)
+    write_map(folder / "localizer.nii.gz", effect_in_mask, mask, affine, cfg.TR_S)
     found = {
         "kinds": list(kinds),
         "pictures": [len(one) for one in responses],

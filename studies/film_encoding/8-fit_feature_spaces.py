@@ -51,7 +51,7 @@ from film_encoding.feature_spaces import (
 )
 from film_encoding.film_clock import count_chunks
 from film_encoding.made_features import FROM_CHUNKS, MADE, made_features, source_files
-from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
+from film_encoding.planning import plan_viewings, rows_and_pairs, shared_grid, visual_voxels
 from film_encoding.regions import named_regions
 from film_encoding.responses import OverPeople, rows_of_person
 from film_encoding.splits import encoding_folds
@@ -60,8 +60,6 @@ from film_encoding.viewings import find_viewings, people_of
 from neuroface import NeuroFaceError
 from neuroface.bold import (
     check_distinct,
-    check_grid,
-    open_header,
     read_mask,
     write_map,
     write_nifti,
@@ -132,14 +130,11 @@ def lengths_of_films(stage: Stage, from_chunks: bool, cfg) -> tuple[dict, dict]:
 
 def make_mask(stage: Stage, viewings: list, cfg) -> tuple[np.ndarray, np.ndarray]:
     """The voxels of PARCELS (x, y, z) on the grid of the BOLD, and the affine."""
-    image, shape = open_header(viewings[0].run.bold)
-    for viewing in viewings[1:]:
-        other, its_shape = open_header(viewing.run.bold)
-        check_grid(viewing.run.bold, its_shape, other.affine, shape[:3], image.affine)
+    shape, affine = shared_grid(viewings)
     target = stage.folder / "mask.nii.gz"
     if not target.exists():
-        _, mask, _ = visual_voxels(shape[:3], image.affine, cfg)
-        write_nifti(target, mask.astype(np.uint8), image.affine)
+        _, mask, _ = visual_voxels(shape, affine, cfg)
+        write_nifti(target, mask.astype(np.uint8), affine)
     return read_mask(target)
 
 

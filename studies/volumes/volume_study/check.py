@@ -10,7 +10,7 @@ from neuroface.bold import (
     inspect_run,
 )  # fmt: skip
 from neuroface.decoding import step_bytes
-from neuroface.pipeline import Checklist
+from neuroface.pipeline import Checklist, memory_of_processes
 from volume_study.splits import folds_of_all_splits
 from volume_study.volumes import balance, keep_frequent
 
@@ -143,14 +143,11 @@ def memory_of_scripts(mask: np.ndarray, n_labels: int, cfg) -> tuple[float, str]
     """GB at the worst moment of script 3 with N_JOBS processes, and for which network."""
     from volume_study.networks import build_classifier
 
-    of_networks = {
-        name: step_bytes(
+    own_gb = {
+        f"script 3 ({name})": step_bytes(
             build_classifier(name, mask, n_labels, cfg.MODEL_OPTIONS.get(name, {})), cfg.BATCH_SIZE
         )
         / 1e9
         for name in cfg.MODELS
     }
-    name = max(of_networks, key=lambda network: of_networks[network])
-    processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
-    total = processes * GB_OF_A_PROCESS + cfg.N_JOBS * of_networks[name]
-    return total, f"script 3 ({name}) with N_JOBS = {cfg.N_JOBS}"
+    return memory_of_processes(own_gb, cfg.N_JOBS, GB_OF_A_PROCESS)
