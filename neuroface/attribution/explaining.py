@@ -86,7 +86,7 @@ class Explaining:
     def explain(self, unit: Unit) -> None:
         """Write attributions and completeness of the windows of a unit; resumes after the last batch."""
         X, target = open_npy(self.X_file), self.file(unit)
-        mine = self.samples.loc[(self.samples[KEYS] == list(unit[:3])).all(axis=1)]
+        samples = self.samples.loc[(self.samples[KEYS] == list(unit[:3])).all(axis=1)]
         # The journal gains rows once their attributions are on disk: a rerun may skip the windows
         # that it lists.
         table = completeness_file(target)
@@ -97,9 +97,11 @@ class Explaining:
         finished = [read_table(journal)] if resumes else []
         if not resumes:
             journal.unlink(missing_ok=True)  # it belongs to a file that no longer exists
-            create_npy(partial, (len(mine), *X.shape[1:]))
+            create_npy(partial, (len(samples), *X.shape[1:]))
         maps = np.lib.format.open_memmap(partial, mode="r+")
-        for model, windows in mine.groupby("model"):  # model by model, so that each is loaded once
+        for model, windows in samples.groupby(
+            "model"
+        ):  # model by model, so that each is loaded once
             files = self.models[model]
             file = files[
                 min(unit.number, len(files)) - 1

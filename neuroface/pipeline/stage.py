@@ -259,13 +259,13 @@ class Stage:
 
     def _name_demo_preset(self, settings: set[str]) -> None:
         moved = demo_differences(self.study.settings, self.cfg)
-        mine = [
+        smaller = [
             name if isinstance(here, dict) else f"{name} {here} (else {there})"
             for name, (here, there) in moved.items()
             if name in settings | {"N_JOBS"}
         ]
-        if mine:
-            print(f"  smaller for the demo: {', '.join(mine)}", flush=True)
+        if smaller:
+            print(f"  smaller for the demo: {', '.join(smaller)}", flush=True)
 
     # ---------------------------------------------------------------- inputs, and existing results
 

@@ -47,6 +47,7 @@ from volume_study.labelling import (
 )
 from volume_study.observers import agreement, consensus, labels_per_tr, read_observers
 from volume_study.study import STUDY
+from volume_study.volumes import are_of_run
 
 import pandas as pd
 
@@ -128,13 +129,9 @@ def without_scrubbed(
     scrubbed = pd.Series(False, index=samples.index)
     for run, n_volumes in lengths.items():
         cleaning = cleaning_of(run, n_volumes, denoising_of(cfg))
-        mine = (
-            (samples["subject"] == run.subject)
-            & (samples["movie"] == run.movie)
-            & (samples["run"] == run.run)
-        )
-        scrubbed[mine] = ~cleaning.kept[samples.loc[mine, "tr"].to_numpy(int)]
-        if n := int(scrubbed[mine].sum()):
+        of_run = are_of_run(samples, run)
+        scrubbed[of_run] = ~cleaning.kept[samples.loc[of_run, "tr"].to_numpy(int)]
+        if n := int(scrubbed[of_run].sum()):
             stage.leave_out(run.name, f"{n} labelled volumes of {cleaning.lost}")
     return samples[~scrubbed].reset_index(drop=True)
 

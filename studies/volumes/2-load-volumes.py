@@ -42,7 +42,7 @@ from neuroface.pipeline import (
     write_table,
 )
 from volume_study.study import STUDY
-from volume_study.volumes import balance, extract_volumes, keep_frequent
+from volume_study.volumes import are_of_run, balance, extract_volumes, keep_frequent
 
 import numpy as np
 import pandas as pd
@@ -131,17 +131,13 @@ def copied_file(done: Path, run: Run) -> Path:
 
 def copy_run(growing: Path, done: Path, samples: pd.DataFrame, mask, affine, cfg, run: Run) -> None:
     """Write a run's volumes to their rows; the note that the run is finished comes last."""
-    mine = samples[
-        (samples["subject"] == run.subject)
-        & (samples["movie"] == run.movie)
-        & (samples["run"] == run.run)
-    ]
+    of_run = samples[are_of_run(samples, run)]
     cleaning = cleaning_of(run, open_header(run.bold)[1][3], denoising_of(cfg))
     volumes, constant = extract_volumes(
-        run, mask, affine, mine["tr"].to_numpy(), cfg.STANDARDIZE, cleaning
+        run, mask, affine, of_run["tr"].to_numpy(), cfg.STANDARDIZE, cleaning
     )
     X = np.lib.format.open_memmap(growing, mode="r+")
-    X[mine.index] = volumes
+    X[of_run.index] = volumes
     X.flush()
     write_json(copied_file(done, run), {"constant_voxels_set_to_0": constant})
 

@@ -178,8 +178,8 @@ class Work:
             self._explainer = Explainer(open_npy(self.data / "X.npy"), self.models, means, self.cfg)
         shape = len(self.episodes), len(self.labels), int(self.brain()[0].sum())
         maps, gaps = np.full(shape, np.nan, dtype=np.float32), []
-        mine = self.volumes[self.volumes["subject"] == who]
-        for fold, part in mine.groupby("fold"):
+        of_person = self.volumes[self.volumes["subject"] == who]
+        for fold, part in of_person.groupby("fold"):
             found, missed = self._explainer(method, part["row"].to_numpy(), fold)
             gaps.append(missed)
             for event in part["event"].unique():

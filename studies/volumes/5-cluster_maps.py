@@ -159,11 +159,11 @@ def test_silhouette(
     ]
     known = [everywhere.index(label) for label in labels]
     for fold in episodes["fold"].unique():
-        mine = np.flatnonzero((episodes["fold"] == fold) & episodes["label"].isin(labels))
-        maps = np.stack([open_npy(file)[mine][:, known] for file in files])
+        rows = np.flatnonzero((episodes["fold"] == fold) & episodes["label"].isin(labels))
+        maps = np.stack([open_npy(file)[rows][:, known] for file in files])
         own, viewers = (
-            episodes["label"].iloc[mine].map(labels.index).to_numpy(),
-            episodes["viewers"].to_numpy(str)[mine],
+            episodes["label"].iloc[rows].map(labels.index).to_numpy(),
+            episodes["viewers"].to_numpy(str)[rows],
         )
         found = exchanged_separations(
             maps,

@@ -12,7 +12,7 @@ from neuroface.bold import (
 from neuroface.decoding import step_bytes
 from neuroface.pipeline import Checklist, memory_of_processes
 from volume_study.splits import folds_of_all_splits
-from volume_study.volumes import balance, keep_frequent
+from volume_study.volumes import are_of_run, balance, keep_frequent
 
 import numpy as np
 import pandas as pd
@@ -80,16 +80,11 @@ def fields_of_runs(checklist: Checklist, runs: list, volumes_of, cfg) -> tuple[d
 def print_runs(checklist: Checklist, fields: dict, samples: pd.DataFrame, cfg) -> None:
     """The table of runs, with the labelled volumes of each and the first of them on both clocks."""
     for run, own in fields.items():
-        mine = samples
+        of_run = samples
         if not samples.empty:
-            is_mine = (
-                (samples["subject"] == run.subject)
-                & (samples["movie"] == run.movie)
-                & (samples["run"] == run.run)
-            )
-            mine = samples[is_mine].sort_values("tr")
-        own["labelled volumes"] = len(mine)
-        first = mine.iloc[0] if len(mine) else None
+            of_run = samples[are_of_run(samples, run)].sort_values("tr")
+        own["labelled volumes"] = len(of_run)
+        first = of_run.iloc[0] if len(of_run) else None
         if cfg.LABEL_SOURCE == "observers" and first is not None:
             start_s, end_s = cfg.SEGMENTS[int(first["stimulus"].rpartition("-")[2]) - 1]
             own["seconds of the film"] = f"{start_s:g} to {end_s:g}"

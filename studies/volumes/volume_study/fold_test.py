@@ -36,12 +36,12 @@ def fold_test(
     rng, found = np.random.default_rng(seed), []
     viewers = viewers_of(table)
     for fold in np.unique(table["fold"]):
-        mine = np.flatnonzero(table["fold"] == fold)
+        rows = np.flatnonzero(table["fold"] == fold)
         moved = exchanged_labels(
-            table["event"].to_numpy()[mine], viewers[mine], y[mine], n_permutations, rng
+            table["event"].to_numpy()[rows], viewers[rows], y[rows], n_permutations, rng
         )
         scores = balanced_accuracies(
-            np.column_stack([y[mine], moved]), said[mine][:, None], n_classes
+            np.column_stack([y[rows], moved]), said[rows][:, None], n_classes
         )
         found.append(np.mean(scores >= scores[0] - 1e-9))
     n = len(found)
