@@ -7,6 +7,7 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.attribution import integrated_gradients as attribution
 from neuroface.attribution.deepexplain import INSTALL, DeepExplainGradients
+from neuroface.attribution.fast.path_network import PathNetwork, positive_share, understands
 from neuroface.attribution.integrated_gradients import (
     MOST_STEPS,
     RULES,
@@ -14,7 +15,6 @@ from neuroface.attribution.integrated_gradients import (
     PathGradient,
     quadrature,
 )
-from neuroface.attribution.path_network import PathNetwork, positive_share, understands
 from neuroface.decoding.network import build_network, logit_network, predict_logits
 from neuroface.pipeline.backend import keras
 

@@ -1,9 +1,12 @@
 """The best model of each fold: chosen by inner validation windows alone, and stored like any other model."""
 
+from functools import partial
+
 from neuroface.decoding import best
 from neuroface.decoding.fold_files import Member, files_of, is_closed_form
 from neuroface.decoding.folds import Fold
 from neuroface.pipeline.files import read_table, write_json, write_table
+from neuroface.pipeline.units import UnitFiles
 
 import numpy as np
 import pandas as pd
@@ -123,7 +126,10 @@ def written(tmp_path):
 
 
 def is_chosen(folder, models=MODELS, n_seeds=1):
-    return best.is_chosen(folder, FOLDS, models, n_seeds, "movie")
+    files = partial(best.best_files, folder, FOLDS)
+    return UnitFiles(files, valid=partial(best.is_chosen_among, folder, models, n_seeds)).are_done(
+        "movie"
+    )
 
 
 def test_the_chosen_models_files_are_there_under_the_name_best(written):

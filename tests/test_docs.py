@@ -10,6 +10,7 @@ from pathlib import Path
 
 from film_encoding.settings import FilmSettings
 from neuroface.face_study.settings import FaceSettings
+from seen_images.settings import SeenSettings
 from volume_study.settings import VolumeSettings
 
 import pytest
@@ -213,7 +214,7 @@ def imported_by(files: list[Path], name: str) -> set[str]:
 @cache
 def imports() -> dict[str, set[str]]:
     of_rooms = {
-        room: imported_by(sorted((ROOT / "neuroface" / room).glob("*.py")), room)
+        room: imported_by(sorted((ROOT / "neuroface" / room).rglob("*.py")), room)
         for room in rooms()
     }
     return of_rooms | {"scripts": imported_by(WITH_ZERO, "scripts")}
@@ -231,10 +232,25 @@ def test_all_modules_are_listed():
         for row in rows_of(LAYOUT, "Modules")
     ]
     there = [
-        path.relative_to(ROOT / "neuroface").parts for path in CODE if path.name != "__init__.py"
+        path.relative_to(ROOT / "neuroface").as_posix().split("/", 1)
+        for path in CODE
+        if path.name != "__init__.py"
     ]
-    assert sorted(listed) == sorted(parts for parts in there if len(parts) > 1)
+    assert sorted(listed) == sorted(tuple(parts) for parts in there if len(parts) > 1)
     assert [room for room, _ in listed] == sorted((room for room, _ in listed), key=rooms().index)
+
+
+def test_each_fast_module_is_listed_with_a_test_that_compares_it_with_its_plain_way():
+    rows = rows_of(LAYOUT, "Fast modules")
+    listed = [ROOT / re.fullmatch("`(.*)`", row[0])[1] for row in rows]
+    code = [*CODE, *(ROOT / "studies").rglob("*.py")]
+    fast = [path for path in code if path.parent.name == "fast" and path.name != "__init__.py"]
+    assert sorted(listed) == sorted(fast)
+    for module, (_, plain, _, test) in zip(listed, rows):
+        name, file = re.fullmatch("`(.*)` of `(.*)`", test).groups()
+        assert re.search(rf"^def {name}\(", (ROOT / file).read_text(), re.MULTILINE), name
+        for beside in re.findall(r"`(\w+\.py)`", plain):
+            assert (module.parent.parent / beside).exists(), beside
 
 
 def test_the_order_of_the_rooms_is_that_of_the_page():
@@ -332,5 +348,6 @@ def test_settings_that_the_pages_name_exist():
     for page in ALL:
         named = set(re.findall(r"`([A-Z][A-Z_]{3,})(?: = [^`]*)?`", prose(page)))
         if page.name == "settings.md":
-            named -= FilmSettings.fine_settings().keys() | VolumeSettings.fine_settings().keys()
+            for study in (FilmSettings, SeenSettings, VolumeSettings):
+                named -= study.fine_settings().keys()
         assert not (unknown := named - settings().keys() - other), f"{name_of(page)}: {unknown}"

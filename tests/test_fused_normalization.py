@@ -3,8 +3,8 @@
 from functools import partial
 
 from neuroface.decoding import training
+from neuroface.decoding.fast.fused_normalization import with_fused_normalization
 from neuroface.decoding.folds import Fold
-from neuroface.decoding.fused_normalization import with_fused_normalization
 from neuroface.decoding.network import build_network
 from neuroface.pipeline.backend import HAS_GPU, keras
 

@@ -21,6 +21,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from nilearn.masking import compute_epi_mask, intersect_masks
+from plain_stage import PlainStage
 
 SHAPE = (9, 8, 7)
 
@@ -136,18 +137,6 @@ def test_one_person_costs_nothing(tmp_path):
 # ---------------------------------------------------------------- data without a mask
 
 
-class Stage:
-    """As much of a stage as the masks need."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def each(self, work, units, done, what):
-        for unit in units:
-            if not done(unit):
-                work(unit)
-
-
 def bold_without_mask(folder, kind, runs=2, shape=(28, 32, 26)):
     """Series of a head: a brain of 1,000 in air of 30, or residuals (mean 0) in a background of zeros."""
     grid = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), -1)
@@ -172,7 +161,7 @@ def bold_without_mask(folder, kind, runs=2, shape=(28, 32, 26)):
 @pytest.mark.parametrize("kind", ["raw", "residuals"])
 def test_a_brain_mask_is_computed_where_the_data_have_none(tmp_path, kind):
     runs, brain = bold_without_mask(tmp_path, kind)
-    masked, said = with_computed_masks(Stage(tmp_path), runs, None)
+    masked, said = with_computed_masks(PlainStage(tmp_path), runs, None)
     made, affine = read_mask(masked[0].mask)
     assert len({run.mask for run in masked}) == 1 and np.array_equal(
         affine, np.diag([4.0, 4, 4, 1])
@@ -192,19 +181,19 @@ def test_a_lost_table_of_costs_is_made_again(tmp_path):
     mask = np.ones(SHAPE, bool)
     (tmp_path / "stage").mkdir()
     runs = runs_of(tmp_path, [("sub-1", mask), ("sub-2", mask)])
-    made, _, _ = make_group_mask(Stage(tmp_path / "stage"), runs, 0.99, None)
+    made, _, _ = make_group_mask(PlainStage(tmp_path / "stage"), runs, 0.99, None)
     costs = tmp_path / "stage" / "mask_costs.tsv"
     text = costs.read_text()
     costs.unlink()
-    again, _, _ = make_group_mask(Stage(tmp_path / "stage"), runs, 0.99, None)
+    again, _, _ = make_group_mask(PlainStage(tmp_path / "stage"), runs, 0.99, None)
     assert np.array_equal(made, again) and costs.read_text() == text
 
 
 def test_people_with_a_mask_keep_it_and_a_named_mask_serves_all(tmp_path):
     runs, _ = bold_without_mask(tmp_path, "raw", runs=1)
     own = [replace(runs[0], mask=tmp_path / "own.nii.gz")]
-    assert with_computed_masks(Stage(tmp_path), own, None) == (own, "")
-    assert with_computed_masks(Stage(tmp_path), runs, "mine.nii.gz") == (runs, "")
+    assert with_computed_masks(PlainStage(tmp_path), own, None) == (own, "")
+    assert with_computed_masks(PlainStage(tmp_path), runs, "mine.nii.gz") == (runs, "")
     assert not (tmp_path / "own_masks").exists()
 
 
@@ -216,4 +205,4 @@ def test_a_series_without_contrast_has_no_mask(tmp_path):
         NeuroFaceError,
         match="sub-1 has no brain mask, and none could be computed from sub-1_task-x_bold",
     ):
-        with_computed_masks(Stage(tmp_path), [run], None)
+        with_computed_masks(PlainStage(tmp_path), [run], None)

@@ -2,7 +2,6 @@
 
 import os
 import re
-from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.bold import Labels, parcel_names, write_map, write_nifti
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import run_here, write_config
+from plain_stage import PlainStage
 from scipy.ndimage import label
 
 N_TRS, N_PARCELS, TR_S = 120, 6, 2.0
@@ -108,12 +108,7 @@ def test_maps_of_parcels_are_tables_with_their_names(tmp_path):
     write_map(tmp_path / "group_t.nii.gz", np.array([[1, 2, 3], [4, 5, 6.0]]), mask, AFFINE, 1.0)
     (tmp_path / "partial-group_p.nii.gz").write_bytes(b"left by a killed run")
 
-    def each(work, units, done, what):
-        for unit in units:
-            if not done(unit):
-                work(unit)
-
-    stage, table_file = SimpleNamespace(folder=tmp_path, each=each), tmp_path / "group_t.tsv"
+    stage, table_file = PlainStage(tmp_path), tmp_path / "group_t.tsv"
     table_file.write_text("volume\n0\n")  # of a map that was made again since
     os.utime(table_file, ns=(0, 0))
     write_parcel_maps(stage, ["a", "c"], mask)

@@ -2,14 +2,15 @@
 
 from functools import partial
 
-from neuroface.decoding import compiled, recipes, training
+from neuroface.decoding import recipes, training
 from neuroface.decoding.batch_sizes import batch_bounds
 from neuroface.decoding.batches import WindowBatches
 from neuroface.decoding.calibration import balanced_weights, log_losses
+from neuroface.decoding.fast import compiled
+from neuroface.decoding.fast.fused_normalization import with_fused_normalization
+from neuroface.decoding.fast.stored_windows import RowBatches, StoredWindows, network_of_mixed_rows
 from neuroface.decoding.folds import Fold
-from neuroface.decoding.fused_normalization import with_fused_normalization
 from neuroface.decoding.network import build_network, logit_network, predict_logits
-from neuroface.decoding.stored_windows import RowBatches, StoredWindows, network_of_mixed_rows
 from neuroface.pipeline.backend import keras
 
 import numpy as np

@@ -3,7 +3,7 @@
 from neuroface.decoding import closed_form
 from neuroface.decoding.network import build_network, logit_network
 from neuroface.pipeline.backend import keras
-from neuroface.timeline.projections import ProjectionSliding
+from neuroface.timeline.fast.projections import ProjectionSliding
 from neuroface.timeline.sliding import (
     EnsembleSliding,
     PlainSliding,

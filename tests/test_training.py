@@ -4,7 +4,8 @@ import weakref
 from functools import partial
 
 from neuroface import NeuroFaceError
-from neuroface.decoding import stored_windows, training
+from neuroface.decoding import training
+from neuroface.decoding.fast import stored_windows
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.model_cost import step_bytes
 from neuroface.decoding.network import build_network, logit_network, predict_logits

@@ -3,7 +3,8 @@
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.decoding import Fold, compiled
+from neuroface.decoding import Fold
+from neuroface.decoding.fast import compiled
 from neuroface.decoding.model_cost import multiply_adds
 from neuroface.decoding.network import save_network
 from neuroface.pipeline.backend import keras

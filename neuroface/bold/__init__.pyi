@@ -81,7 +81,7 @@ from .regions import (
 )
 from .run import Run as Run
 from .running import RunningStatistics as RunningStatistics
-from .settings import BoldSettings as BoldSettings
+from .settings import BoldSettings as BoldSettings, denoising_of as denoising_of
 from .smoothing import smoothed_volumes as smoothed_volumes
 from .space import check_shared_space as check_shared_space
 from .steady_state import count_bright as count_bright

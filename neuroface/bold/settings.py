@@ -1,8 +1,14 @@
-"""Settings that every study of BOLD series has, with their limits."""
+"""Settings that every study of BOLD series has, with their limits, and the argument that is made of them."""
 
 from typing import Annotated
 
-from neuroface.bold.denoising import Denoise, HighPassHz, SmoothingMm, complete_denoise
+from neuroface.bold.denoising import (
+    Denoise,
+    Denoising,
+    HighPassHz,
+    SmoothingMm,
+    complete_denoise,
+)
 from neuroface.bold.film_event import check_film_event
 from neuroface.pipeline import StudySettings
 
@@ -31,3 +37,8 @@ class BoldSettings(StudySettings):
     def _know_the_film_event(self):
         check_film_event(self.FILM_EVENT)
         return self
+
+
+def denoising_of(cfg: BoldSettings) -> Denoising:
+    """What is removed from every run."""
+    return Denoising(cfg.DENOISE, cfg.HIGH_PASS_HZ, cfg.SMOOTHING_MM, cfg.TR_S)

@@ -15,6 +15,7 @@ from neuroface.bold import (
     cleaning_lines,
     clock_of_onsets,
     costs_of_masks,
+    denoising_of,
     describe_pauses,
     inspect_run,
     nndb_naming,
@@ -22,10 +23,10 @@ from neuroface.bold import (
 )  # fmt: skip
 from neuroface.decoding import CLOSED_FORM, DEFAULT, SHUFFLED, folds_of_all_splits
 from neuroface.face_study.annotation_clock import describe_annotations, why_no_window
-from neuroface.face_study.arguments import denoising, design_of, model_options, runs_of
+from neuroface.face_study.arguments import design_of, model_options, runs_of
 from neuroface.face_study.settings import FaceSettings, fold_settings, with_splits
 from neuroface.face_study.study import STUDY
-from neuroface.pipeline import Checklist
+from neuroface.pipeline import Checklist, memory_of_processes
 
 import numpy as np
 import pandas as pd
@@ -87,7 +88,7 @@ def _pauses(runs: list, cfg: FaceSettings) -> list[str]:
 
 
 def _cleaning_of_runs(runs: list, cfg: FaceSettings) -> list[str]:
-    return cleaning_lines(runs, denoising(cfg), cfg.DATASET == "bids", design_of(runs, cfg))
+    return cleaning_lines(runs, denoising_of(cfg), cfg.DATASET == "bids", design_of(runs, cfg))
 
 
 def plans_of(checklist: Checklist, runs: list, plan_windows, cfg: FaceSettings) -> dict:
@@ -237,10 +238,7 @@ def memory_of_scripts(mask: np.ndarray, cfg: FaceSettings) -> tuple[float, str]:
                 own_gb[f"script 3 ({name}, {windows} windows at a time)"] = (
                     step_bytes(network, windows) / 1e9
                 )
-    script = max(own_gb, key=lambda name: own_gb[name])
-    processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
-    total = processes * GB_OF_A_PROCESS + cfg.N_JOBS * own_gb[script]
-    return total, f"{script} with N_JOBS = {cfg.N_JOBS}"
+    return memory_of_processes(own_gb, cfg.N_JOBS, GB_OF_A_PROCESS)
 
 
 def published_files(dataset: str, variant: str = "") -> dict[str, int]:

@@ -71,29 +71,21 @@ def main():
 
     units = [(kind, name) for kind in files.kinds for name in networks if name != LPIPS]
     extract = partial(extract_features, files, networks, cfg)
-    stage.each(
-        extract, units, lambda unit: feature_file(stage.folder, *unit).exists(), "kinds × networks"
-    )
+    stage.each(extract, units, "kinds × networks", lambda unit: feature_file(stage.folder, *unit))
     measures = pairwise_measures(networks, cfg)
     pairs = [(kind, measure) for kind in files.kinds if kind != SEEN for measure in measures]
     compare = partial(compare_pairs, files, networks, cfg)
-    stage.each(
-        compare, pairs, lambda pair: pair_file(stage.folder, *pair).exists(), "kinds × measures"
-    )
+    stage.each(compare, pairs, "kinds × measures", lambda pair: pair_file(stage.folder, *pair))
 
     parts = parts_at_hand(stage.folder_of(2), networks)
-    stage.each(
-        partial(fit_encoder, folders, cfg),
-        parts,
-        lambda part: encoder_file(stage.folder, part).exists(),
-        "encoding models",
-    )
+    encode = partial(fit_encoder, folders, cfg)
+    stage.each(encode, parts, "encoding models", partial(encoder_file, stage.folder))
     brains = [(part, kind) for part in parts for kind in files.kinds]
     stage.each(
         partial(compare_brain, files, cfg),
         brains,
-        lambda brain: brain_file(stage.folder, *brain).exists(),
         "encoding models × kinds",
+        lambda brain: brain_file(stage.folder, *brain),
     )
     of_part = {
         part: {

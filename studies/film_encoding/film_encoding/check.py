@@ -11,7 +11,7 @@ from film_encoding.splits import make_folds
 from film_encoding.variants import frames_to_cut, largest_delay
 from film_encoding.viewings import find_viewings
 from neuroface.bold import check_grid, check_runs, inspect_run, open_header
-from neuroface.pipeline import Checklist
+from neuroface.pipeline import Checklist, memory_of_processes
 
 import numpy as np
 
@@ -157,13 +157,7 @@ def check_plan(
         "script 2": BYTES_PER_VALUE * max(rows.values()) * n_voxels / 1e9,
         "script 3": gb_of_training(cfg.BATCH_SIZE, cfg.FRAME_PX, frames, cfg.ENCODER_FILTERS[0]),
     }
-    script = max(gb, key=lambda name: gb[name])
-    processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
-    checklist.machine(
-        disk / 1e9,
-        processes * GB_OF_A_PROCESS + cfg.N_JOBS * gb[script],
-        f"{script} with N_JOBS = {cfg.N_JOBS}",
-    )
+    checklist.machine(disk / 1e9, *memory_of_processes(gb, cfg.N_JOBS, GB_OF_A_PROCESS))
 
 
 def gb_of_training(batch: int, pixels: int, frames: int, filters: int) -> float:

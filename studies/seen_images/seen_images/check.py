@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from neuroface.pipeline import Checklist
+from neuroface.pipeline import Checklist, memory_of_processes
 from seen_images.autoencoders import layout_of
 from seen_images.drawings import conditions_of
 from seen_images.features import clip_folder
@@ -178,11 +178,6 @@ def check_machine(checklist: Checklist, people: list[Source], model: Path, cfg) 
         4e-9 * source.trials.groupby("session").size().max() * len(source.columns)
         for source in people
     )
-    processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
-    memory_gb = processes * GB_OF_A_PROCESS + cfg.N_JOBS * max(weights_gb, 2 * largest)
-    what = (
-        "script 4 (the generator)" if weights_gb > 2 * largest else "script 1 (a session's trials)"
-    )
-    checklist.machine(
-        (patterns + embeddings + drawings) / 1e9, memory_gb, f"{what} with N_JOBS = {cfg.N_JOBS}"
-    )
+    own_gb = {"script 1 (a session's trials)": 2 * largest, "script 4 (the generator)": weights_gb}
+    memory = memory_of_processes(own_gb, cfg.N_JOBS, GB_OF_A_PROCESS)
+    checklist.machine((patterns + embeddings + drawings) / 1e9, *memory)

@@ -13,7 +13,7 @@ import numpy as np
 
 class ProjectionSliding:
     """Predictor for the networks of :mod:`neuroface.decoding.closed_form`. Interface as
-    :class:`neuroface.timeline.sliding.SharedSliding`.
+    :class:`neuroface.timeline.fast.shared_sliding.SharedSliding`.
 
     Memory holds one batch of volumes and window_trs − 1 rows of products, whatever the run's
     length.
