@@ -204,6 +204,49 @@ def test_maps_are_written_in_the_space_of_the_data(dataset, mapped):
     assert len(windows) == 28 == len(list((folder / "5-brain-maps").rglob("*.nii.gz")))
 
 
+@pytest.fixture(scope="module")
+def whole(dataset, mapped):
+    """Both kinds of files after scripts 1 to 8: kind → its run folder."""
+    folders = {"cifti": mapped[0]}
+    own = {"RUN_NAME": "gifti-whole", "REFERENCE_MAPS": ()}
+    configs = {"cifti": study(dataset, "cifti")[0], "gifti": study(dataset, "gifti", **own)[0]}
+    folders["gifti"] = dataset.parent / "gifti-whole"
+    for kind, numbers in (("cifti", (7, 8)), ("gifti", range(1, 9))):
+        for number in numbers:
+            done = run_here(number, configs[kind])
+            assert done.returncode == 0, done.stderr
+    return folders
+
+
+@pytest.mark.parametrize("kind", ["cifti", "gifti"])
+def test_scripts_7_and_8_draw_and_predict_on_the_surface(whole, kind):
+    folder = whole[kind]
+    figures = {file.name for file in (folder / "7-figures").glob("group_*")}
+    assert "group_contrast-face_ig_surface.png" in figures
+    assert "group_contrast-face_ig_interactive.html" in figures
+    assert not any("glass" in name for name in figures)
+    for person in PEOPLE:
+        table = pd.read_csv(
+            folder / "8-predictions" / f"{person}_task-film_predictions.tsv", sep="\t"
+        )
+        assert len(table) == N_TRS and table["probability"].notna().sum() == N_TRS - 4
+        faces = table["probability"][table["face"] == 1].mean()
+        assert faces > table["probability"][table["face"] == 0].mean() + 0.5  # by models of others
+    assert "sub-01" in (folder / "viewer.html").read_text()
+    assert bids_errors(folder) == []
+
+
+def test_gifti_maps_are_read_by_nilearn_with_an_empty_medial_wall(whole):
+    stem = whole["gifti"] / "6-averages" / "group_contrast-face_ig_mean"
+    both = [load_surf_data(f"{stem}_hemi-{side}.func.gii") for side in "LR"]
+    for values in both:
+        assert values.shape == (N_VERTICES, 5) and not values[WALL].any()
+    largest = np.abs(np.concatenate(both)).mean(axis=1).argsort()[-10:]
+    assert set(largest) <= set(PATCH)  # of the left hemisphere
+    grid = nib.load(f"{stem}.nii.gz").get_fdata()[::2, 0, 0]
+    np.testing.assert_array_equal(np.concatenate(both), grid)
+
+
 def test_names_of_bids_are_those_of_the_surface_files(mapped):
     folder = mapped[0]
     names = {file.name for place in ("sub-*/func", "tpl-*/*") for file in folder.glob(f"{place}/*")}
