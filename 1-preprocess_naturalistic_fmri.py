@@ -147,8 +147,7 @@ def main(participants: tuple[str, ...] = ()):
 def write_places(stage: Stage, runs: list[Run], mask: np.ndarray, cfg: FaceSettings) -> None:
     """Write what the voxels are, where they are parcels or vertices."""
     write_parcel_names(stage.folder, runs, mask)
-    if mesh := write_surface_space(stage.folder, runs, mask, Path(cfg.DATASET_DIR)):
-        print(f"  {mesh}")
+    write_surface_space(stage, runs, mask, Path(cfg.DATASET_DIR))
 
 
 def cut_participants(stage: Stage, cut, runs: list[Run], participants: tuple[str, ...]) -> None:

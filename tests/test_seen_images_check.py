@@ -59,10 +59,33 @@ def test_a_whole_demo_passes_and_trials_and_voxels_are_counted(study):
     )
 
 
-def test_kinds_that_are_held_out_are_said_to_be_chosen_later(study):
-    _, config = study
-    printed = script_here(SCRIPT, config(SPLIT="kinds"), "--check").stdout
-    assert "script 1 chooses the test images (20 of 100 clusters of captions)" in printed
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"N_KINDS": 10, "HELD_OUT_KINDS": 3}, None),
+        ({}, "N_KINDS = 100, and the captions have"),  # of 46 images
+        ({"N_KINDS": 40, "HELD_OUT_KINDS": 1}, "The number of test images is"),
+        (
+            {"N_KINDS": 10, "HELD_OUT_KINDS": 3, "TRAINING_TRIALS": 900},
+            "training trials. Set it to",
+        ),
+        ({"N_KINDS": 30, "HELD_OUT_KINDS": 28}, "training trials, too few for a mean and SD"),
+    ],
+)
+def test_kinds_are_held_out_as_by_script_1(study, settings, says):
+    """The check names the kinds' images, and stops where script 1 stops, with its words."""
+    dataset, config = study
+    checked = script_here(SCRIPT, config(SPLIT="kinds", **settings), "--check")
+    done = script_here(SCRIPT, config(SPLIT="kinds", **settings))
+    assert (checked.returncode, done.returncode) == ((1, 1) if says else (0, 0)), done.stderr
+    if says:
+        (line,) = [line for line in checked.stdout.splitlines() if line.startswith("  wrong: ")]
+        assert says in line and line.removeprefix("  wrong: ") in done.stderr
+    else:
+        betas = dataset.parent / "data" / "r" / "1-betas"
+        n_test = len((betas / "test.tsv").read_text().splitlines()) - 1
+        assert f"test images: all {n_test} images of 3 of 10 kinds" in checked.stdout
+        assert f"test: {n_test} images, " in checked.stdout
 
 
 def lose_picture(dataset):
@@ -109,7 +132,7 @@ def nothing(dataset):
         (break_picture, {}, "cannot be read as a picture", False),
         (lose_captions, {}, "captions.tsv is not there", False),
         (lose_trials, {}, "betas.npy must be trials × voxels", True),
-        (one_training_image, {}, "There is 1 training image", True),
+        (one_training_image, {}, "The number of train images is 1, and 2 are needed", True),
         (nothing, dict(EARLY_ROIS=("V1", "V9"), GCN_NODES=(("V1",), ("V9",))), "'V9', which", True),
         (nothing, dict(MODEL_DIR="nowhere"), "lacks scheduler/scheduler_config.json", False),
         (nothing, dict(DATASET_DIR="nowhere", DATASET="table"), "is not a folder", True),

@@ -124,7 +124,6 @@ def test_nsd_trials_and_test_images(nsd):
         "train",
     ]
     assert source.trials["session"].tolist() == ["01"] * 4 + ["02"] * 4
-    check_trials(source.trials)
 
 
 def test_nsd_betas_are_the_same_from_hdf5_and_nifti(nsd):
@@ -476,6 +475,8 @@ def test_a_missing_or_damaged_picture_or_caption_is_named(table):
         ([("a", "train")], "There is no test trial"),
         ([("a", "train"), ("b", "test"), ("c", "val")], "holds 'val'"),
         ([("../a", "train"), ("b", "test")], "image '../a' cannot be part of a file's name"),
+        ([(name, "train") for name in "ab"] + [("c", "test")] * 9, "test images is 1, and 3 are"),
+        ([("a", "train")] * 9 + [(name, "test") for name in "bcd"], "train images is 1, and 2 are"),
     ],
 )
 def test_a_split_that_leaks_is_refused(rows, message):

@@ -1,5 +1,7 @@
 """Study "seen images": its networks against torch_geometric and published sizes; ridge against scikit-learn; gradients."""
 
+import tracemalloc
+
 from neuroface import NeuroFaceError
 
 import numpy as np
@@ -26,6 +28,7 @@ from seen_images.training import (  # noqa: E402
     inner_folds,
     inner_images,
     predict,
+    ridge_gb,
     train_network,
 )
 
@@ -211,6 +214,23 @@ def test_ridge_is_that_of_scikit_learn(rng, n_voxels):
     )
     assert np.allclose(predict(network, voxels, 50), expected, atol=1e-3)  # solved in float32
     assert found == {"alphas": {"10": 5}}
+
+
+@pytest.mark.parametrize(("n", "n_voxels", "n_outputs"), [(600, 50, 8000), (100, 300, 8000)])
+def test_ridge_needs_little_more_memory_than_what_it_returns(rng, n, n_voxels, n_outputs):
+    """Seven penalties, over voxels and over trials: their predictions and weights are not kept together."""
+    voxels = rng.standard_normal((n, n_voxels)).astype(np.float32)
+    latents = rng.standard_normal((n, n_outputs)).astype(np.float32)
+    folds = inner_folds(np.arange(n), 5, 0)
+    alphas = tuple(10.0**power for power in range(7))
+    fit_ridge(voxels[:, :5], latents[:, :5], folds, alphas, CPU)  # what is imported and kept
+    tracemalloc.start()
+    fit_ridge(voxels, latents, folds, alphas, CPU)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    returned = 4 * n_voxels * n_outputs
+    assert peak < 2.5 * latents.nbytes + 2 * returned  # himalaya copies the latents once
+    assert peak < 1.1e9 * ridge_gb(n, n_voxels, n_outputs) < 2 * peak  # what --check says
 
 
 def test_ridge_chooses_the_penalty_that_predicts_held_out_images_best(rng):

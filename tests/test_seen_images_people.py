@@ -21,6 +21,7 @@ from seen_images.networks import Linear  # noqa: E402
 from seen_images.people import (  # noqa: E402
     Training,
     first_training_trials,
+    learn_from,
     without_tested,
 )
 from seen_images.sources import check_sessions  # noqa: E402
@@ -110,6 +111,40 @@ def test_a_person_who_plays_the_new_one_decodes_unseen_images_alone(monkeypatch)
         unseen = np.array([tuple(row) not in kept for row in people[0].voxels])
         assert np.array_equal(true, people[0].targets[people[0].of_trial[unseen]])
         assert np.array_equal(rows, people[0].of_trial[unseen])
+
+
+@pytest.mark.parametrize(("n_images", "n_trials"), [(10, 1000), (10, 1), (30, 3)])
+def test_few_images_and_few_trials_make_a_shared_decoder(n_images, n_trials):
+    """One other person, whose images have three trials each: the first of them would all show one image."""
+    people, _ = planted_people(np.random.default_rng(2), n_people=2, n_images=n_images)
+    thrice = [Training(*(np.repeat(rows, 3, axis=0) for rows in one[:3]), one[3]) for one in people]
+    few = Training(*(rows[: max(n_trials, 6)] for rows in thrice[0][:3]), thrice[0].targets)
+    cfg = SimpleNamespace(N_FOLDS=5, SEED=1, ALPHAS=(1.0, 100.0), INFERENCE_BATCH=64)
+    device = torch.device("cpu")
+    decoded, _, rows = shared.play_new_person(thrice[1], n_trials, [1], cfg, device)
+    assert len(decoded) == len(rows) == n_images - min(max(2, -(-n_trials // 3)), 0.8 * n_images)
+    network, _ = shared.fit_shared(few, thrice[1:], np.zeros(60, np.float32), cfg, device)
+    assert np.isfinite(predict(network, few.voxels, 64)).all()
+
+
+@pytest.mark.parametrize("n_images", [0, 1, 4, 9])
+def test_a_person_with_fewer_than_ten_images_is_refused(n_images):
+    """With four images all would be fitted and none decoded; with nine, one: no folds for the second regression."""
+    trials = pd.DataFrame({"image": [f"i{n}" for n in range(n_images)] * 3, "session": "1"})
+    source = SimpleNamespace(trials=trials.assign(split="train"))
+    cfg = SimpleNamespace(SUBJECT="a", OTHER_SUBJECTS=("b",), STANDARDIZE="voxel")
+    with pytest.raises(NeuroFaceError, match=f"b has training trials of {n_images} images .* 10"):
+        learn_from("b", source, set(), cfg)
+
+
+def test_latents_that_never_change_are_decoded_as_their_mean():
+    """As text latents where all pictures have one caption."""
+    people, _ = planted_people(np.random.default_rng(2), n_people=2, n_images=20)
+    flat = [Training(*one[:3], np.full_like(one.targets, 0.3)) for one in people]
+    cfg = SimpleNamespace(N_FOLDS=3, SEED=1, ALPHAS=(1.0, 100.0), INFERENCE_BATCH=64)
+    mean = np.full(60, 0.3, np.float32)
+    network, _ = shared.fit_shared(flat[0], flat[1:], mean, cfg, torch.device("cpu"))
+    assert np.allclose(predict(network, people[0].voxels, 64), 0.3, atol=1e-6)
 
 
 def test_with_one_other_person_an_image_is_in_one_fold_of_the_second_regression(monkeypatch):
@@ -225,7 +260,7 @@ def test_the_check_names_what_other_people_lack(three_people, tmp_path):
     checked = script_here(SCRIPTS[1], write_config(tmp_path / "c.py", **changed), "--check")
     assert checked.returncode == 1
     assert "unseen-by-others" in checked.stdout and "pictures: 64 of 65 images" in checked.stdout
-    assert "OTHER_SUBJECTS: sub-03 has no training trial" in checked.stdout
+    assert "OTHER_SUBJECTS: sub-03 has training trials of 0 images" in checked.stdout
 
 
 def test_tables_of_one_person_are_not_taken_as_those_of_others(three_people, tmp_path):

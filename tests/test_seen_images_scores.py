@@ -473,14 +473,32 @@ def test_global_scaling_is_that_of_the_publication(rng):
         assert test[:, parts == part].std() == pytest.approx(1, abs=1e-5)
 
 
-def test_a_voxel_that_never_changes_counts_as_0(rng):
-    scaler = Scaler("voxel", np.array(["early", "higher"]))
-    trials = np.column_stack([np.full(9, 4.0), rng.standard_normal(9)]).astype(np.float32)
-    scaler.fit("a", trials)
-    assert not scaler.transform("a", trials + 1)[:, 0].any() and scaler.constant.tolist() == [
-        True,
-        False,
-    ]
+@pytest.mark.parametrize("method", ["voxel", "session", "global"])
+def test_a_voxel_that_never_changes_in_training_counts_as_0(rng, method):
+    """Also where it changes among test trials, as in session b, which has no other trials."""
+    parts = np.array(["early", "early", "higher"])
+    scaler = Scaler(method, parts)
+    train = rng.normal(5, 2, (9, 3)).astype(np.float32)
+    train[:, 0] = 4
+    tests = rng.normal(5, 2, (12, 3)).astype(np.float32)
+    scaler.fit("a", train)
+    scaler.fit("b", tests[:0])
+    made = [scaler.transform("a", train), scaler.transform("b", tests)]
+    made += scaler.finish_test(made[1], made[1])
+    assert scaler.constant.tolist() == [True, False, False]
+    for values in made:
+        assert not values[:, 0].any() and np.isfinite(values).all()
+        assert values[:, 1:].std(axis=0).min() > 0.1
+
+
+def test_a_part_of_which_no_voxel_changes_counts_as_0(rng):
+    scaler = Scaler("global", np.array(["early", "early", "higher"]))
+    train = np.column_stack([np.full((9, 2), 0.1), rng.standard_normal(9)]).astype(np.float32)
+    scaler.fit("a", train)
+    made = scaler.transform("a", train)
+    means, _ = scaler.finish_test(made, made)
+    assert not made[:, :2].any() and not means[:, :2].any() and np.isfinite(means).all()
+    assert made[:, 2].std() == pytest.approx(1, abs=1e-5)
 
 
 def test_repeats_are_averaged_in_the_order_of_their_first_trial():

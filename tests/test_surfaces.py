@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
@@ -203,6 +204,49 @@ def test_maps_are_written_in_the_space_of_the_data(dataset, mapped):
     assert len(windows) == 28 == len(list((folder / "5-brain-maps").rglob("*.nii.gz")))
 
 
+@pytest.fixture(scope="module")
+def whole(dataset, mapped):
+    """Both kinds of files after scripts 1 to 8: kind → its run folder."""
+    folders = {"cifti": mapped[0]}
+    own = {"RUN_NAME": "gifti-whole", "REFERENCE_MAPS": ()}
+    configs = {"cifti": study(dataset, "cifti")[0], "gifti": study(dataset, "gifti", **own)[0]}
+    folders["gifti"] = dataset.parent / "gifti-whole"
+    for kind, numbers in (("cifti", (7, 8)), ("gifti", range(1, 9))):
+        for number in numbers:
+            done = run_here(number, configs[kind])
+            assert done.returncode == 0, done.stderr
+    return folders
+
+
+@pytest.mark.parametrize("kind", ["cifti", "gifti"])
+def test_scripts_7_and_8_draw_and_predict_on_the_surface(whole, kind):
+    folder = whole[kind]
+    figures = {file.name for file in (folder / "7-figures").glob("group_*")}
+    assert "group_contrast-face_ig_surface.png" in figures
+    assert "group_contrast-face_ig_interactive.html" in figures
+    assert not any("glass" in name for name in figures)
+    for person in PEOPLE:
+        table = pd.read_csv(
+            folder / "8-predictions" / f"{person}_task-film_predictions.tsv", sep="\t"
+        )
+        assert len(table) == N_TRS and table["probability"].notna().sum() == N_TRS - 4
+        faces = table["probability"][table["face"] == 1].mean()
+        assert faces > table["probability"][table["face"] == 0].mean() + 0.5  # by models of others
+    assert "sub-01" in (folder / "viewer.html").read_text()
+    assert bids_errors(folder) == []
+
+
+def test_gifti_maps_are_read_by_nilearn_with_an_empty_medial_wall(whole):
+    stem = whole["gifti"] / "6-averages" / "group_contrast-face_ig_mean"
+    both = [load_surf_data(f"{stem}_hemi-{side}.func.gii") for side in "LR"]
+    for values in both:
+        assert values.shape == (N_VERTICES, 5) and not values[WALL].any()
+    largest = np.abs(np.concatenate(both)).mean(axis=1).argsort()[-10:]
+    assert set(largest) <= set(PATCH)  # of the left hemisphere
+    grid = nib.load(f"{stem}.nii.gz").get_fdata()[::2, 0, 0]
+    np.testing.assert_array_equal(np.concatenate(both), grid)
+
+
 def test_names_of_bids_are_those_of_the_surface_files(mapped):
     folder = mapped[0]
     names = {file.name for place in ("sub-*/func", "tpl-*/*") for file in folder.glob(f"{place}/*")}
@@ -314,7 +358,6 @@ def test_hemispheres_are_joined_the_left_one_first(tmp_path):
     )  # all volumes in one array, as nilearn writes it
     np.testing.assert_array_equal(np.concatenate(list(stream_surface(file))), expected.T)
     write_gifti(tmp_path / "a_hemi-R_bold.func.gii", values[:3])
-    describe_surface.__globals__["_described"].cache_clear()
     with pytest.raises(NeuroFaceError, match="have 4 and 3 volumes"):
         describe_surface(file)
 
@@ -394,12 +437,22 @@ def test_meshes_that_are_not_fetched_are_named(tmp_path):
             "../../.git/annex/objects/XX/YY/MD5E-s9--0.gii/MD5E-s9--0.gii"
         )
     run = SimpleNamespace(bold=func / "sub-1_task-a_hemi-L_space-fsaverage6_bold.func.gii")
-    said = write_surface_space(tmp_path, [run], on_grid(np.ones(18, dtype=bool)), tmp_path)
-    assert said.startswith("no mesh with 9 vertices of hemi-L and 9 vertices of hemi-R was found")
-    assert said.endswith(f"or run: datalad get {anat}/*.surf.gii")
+    left_out = write_mesh_of(tmp_path, run, on_grid(np.ones(18, dtype=bool)))
+    ((what, why),) = left_out
+    assert what == "clusters of vertices, and figures of surfaces"
+    assert why.startswith("no mesh with 9 vertices of hemi-L and 9 vertices of hemi-R was found")
+    assert why.endswith(f"or run: datalad get {anat}/*.surf.gii")
 
 
-def test_fsaverage5_is_drawn_on_the_mesh_of_nilearn(tmp_path):
+def write_mesh_of(folder, run, mask) -> list[tuple[str, str]]:
+    """What :func:`write_surface_space` leaves out in a stage with this folder, which also holds the data set."""
+    left_out: list[tuple[str, str]] = []
+    stage = SimpleNamespace(folder=folder, leave_out=lambda *row: left_out.append(row))
+    write_surface_space(stage, [run], mask, folder)
+    return left_out
+
+
+def test_fsaverage5_is_drawn_on_the_mesh_of_nilearn(tmp_path, capsys):
     n_vertices = 10_242
     for side in "LR":
         write_gifti(
@@ -408,7 +461,8 @@ def test_fsaverage5_is_drawn_on_the_mesh_of_nilearn(tmp_path):
         )
     file = tmp_path / "sub-1_task-a_hemi-L_space-fsaverage5_bold.func.gii"
     mask = on_grid(np.arange(2 * n_vertices) >= 100)
-    said = write_surface_space(tmp_path, [SimpleNamespace(bold=file)], mask, tmp_path)
+    assert write_mesh_of(tmp_path, SimpleNamespace(bold=file), mask) == []
+    said = capsys.readouterr().out
     assert said.count("of nilearn") == 2 and _places(tmp_path) == "vertices"
     mesh = load_fsaverage("fsaverage5")["inflated"].parts["left"]
     points, triangles = read_mesh(tmp_path / "mesh_hemi-L.surf.gii")
@@ -436,6 +490,10 @@ def test_fsaverage5_is_drawn_on_the_mesh_of_nilearn(tmp_path):
         ({"SMOOTHING_MM": 6.0}, "SMOOTHING_MM = 6 smooths volumes"),
         ({"ATTRIBUTION_METHODS": ("ig", "occlusion")}, 'regions of "occlusion" are volumes'),
         ({"BIDS_FILTER": "film_"}, "are the same run|is a volume"),
+        (
+            {"BIDS_FILTER": "hemi-R_space-fsa"},
+            "names the right hemisphere.* Write 'hemi-L_space-fsa'",
+        ),
     ],
 )
 def test_what_surfaces_cannot_do_is_said(dataset, settings, message):
@@ -502,6 +560,38 @@ def test_check_reads_surfaces(dataset):
     for kind in ("cifti", "gifti"):
         done = run_here(1, study(dataset, kind)[0], "--check")
         assert done.returncode == 0 and "nothing is wrong" in done.stdout, done.stdout + done.stderr
+        assert "  mesh: tpl-fsLR_hemi-L_den-32k_midthickness.surf.gii" in done.stdout
+
+
+def test_without_a_mesh_clusters_and_figures_are_left_out(dataset, tmp_path):
+    """By the check and by script 1, which lists it again at its end and in the report."""
+    without = tmp_path / "data"
+    shutil.copytree(dataset, without, ignore=shutil.ignore_patterns("*.surf.gii"))
+    config, _ = study(dataset, "cifti", DATASET_DIR=str(without), DATA_DIR=str(tmp_path))
+    said = "left out: clusters of vertices, and figures of surfaces: no mesh with 320 vertices"
+    for arguments in (("--check",), ()):
+        done = run_here(1, config, *arguments)
+        assert done.returncode == 0 and said in done.stdout, done.stdout + done.stderr
+    assert done.stdout.count(said) == 2
+    assert (
+        "clusters of vertices, and figures of surfaces"
+        in (tmp_path / "cifti" / "report.html").read_text()
+    )
+
+
+def test_a_mask_of_another_right_hemisphere_is_refused(dataset, tmp_path):
+    """MASK_FILE names the left hemisphere's file; the one beside it decides as much."""
+    for side in "LR":
+        write_gifti(tmp_path / f"own_hemi-{side}.shape.gii", np.arange(N_VERTICES)[None] < WALL[0])
+    config, _ = study(
+        dataset, "gifti", DATA_DIR=str(tmp_path), MASK_FILE=str(tmp_path / "own_hemi-L.shape.gii"),
+        INCLUDE=PEOPLE[:1], CV_SPLITS=("window",), HELD_OUT_SPLIT="window",
+    )  # fmt: skip
+    assert run_here(1, config).returncode == 0
+    assert run_here(1, config).returncode == 0
+    write_gifti(tmp_path / "own_hemi-R.shape.gii", np.arange(N_VERTICES)[None] < 200)
+    done = run_here(1, config)
+    assert done.returncode == 1 and "MASK_FILE" in done.stderr, done.stdout + done.stderr
 
 
 def test_a_mask_of_vertices_may_be_named(dataset, tmp_path):

@@ -20,6 +20,8 @@ from neuroface.bold import (
     inspect_run,
     nndb_naming,
     not_fetched,
+    open_header,
+    write_surface_space,
 )  # fmt: skip
 from neuroface.decoding import CLOSED_FORM, DEFAULT, SHUFFLED, folds_of_all_splits
 from neuroface.face_study.annotation_clock import describe_annotations, why_no_window
@@ -69,6 +71,7 @@ def check_study(cfg: FaceSettings, plan_windows, with_events, describe_trials) -
         mask = checklist.try_to(
             check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE
         )
+        checklist.try_to(check_mesh, checklist, runs, cfg)
         plans = plans_of(checklist, runs, plan_windows, cfg)
         for describe in (describe_annotations, describe_trials, _pauses, _cleaning_of_runs):
             for line in checklist.try_to(describe, list(plans), cfg) or []:
@@ -81,6 +84,12 @@ def check_study(cfg: FaceSettings, plan_windows, with_events, describe_trials) -
             if mask is not None:
                 checklist.try_to(check_machine, checklist, mask, len(samples), cfg)
     checklist.finish()
+
+
+def check_mesh(checklist: Checklist, runs: list, cfg: FaceSettings) -> None:
+    """Say which mesh script 1 would take for data on the cortical surface, or what is left out without one."""
+    _, shape = open_header(runs[0].bold)
+    write_surface_space(checklist, runs, np.ones(shape[:3], dtype=bool), Path(cfg.DATASET_DIR))
 
 
 def _pauses(runs: list, cfg: FaceSettings) -> list[str]:
