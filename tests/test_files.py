@@ -1,6 +1,7 @@
 """Files that are either whole or not there, and round trips."""
 
 import gzip
+import json
 
 from neuroface import NeuroFaceError
 from neuroface.attribution.files import attribution_file, completeness_file
@@ -145,6 +146,20 @@ def test_json_round_trip_and_a_file_that_is_not_json(tmp_path):
     with pytest.raises(NeuroFaceError, match="not JSON") as error:
         files.read_json(path)
     assert str(path) in str(error.value)
+
+
+def test_json_has_no_nan(tmp_path):
+    """Python's own json writes NaN and Infinity, which other programs refuse (RFC 8259)."""
+    path = tmp_path / "a.json"
+    files.write_json(path, {"a": [np.nan, (np.inf, 2)], "b": {"c": np.float64("-inf")}})
+
+    def refuse(constant):
+        raise ValueError(constant)
+
+    assert json.loads(path.read_text(), parse_constant=refuse) == {
+        "a": [None, [None, 2]],
+        "b": {"c": None},
+    }
 
 
 def test_open_npy_is_a_read_only_memory_map(tmp_path):

@@ -1,6 +1,7 @@
 """``--check`` of film and brain: a whole demo passes, each damage is named, and scripts 1 and 2 agree."""
 
 import shutil
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -10,6 +11,9 @@ from conftest import ROOT, script_here, write_config, wrong_lines
 pytest.importorskip("av", reason="films need PyAV: make film-encoding")
 
 from film_encoding import demo  # noqa: E402
+from film_encoding.check import joining_weights  # noqa: E402
+from film_encoding.training import build  # noqa: E402
+from film_encoding.variants import variants_of  # noqa: E402
 
 FOLDER = ROOT / "studies" / "film_encoding"
 SCRIPTS = sorted(FOLDER.glob("[1-2]-*.py"))
@@ -48,6 +52,30 @@ def test_a_whole_demo_passes_and_every_run_is_on_the_films_clock(study):
         assert float(row[3]) == pytest.approx(onset_s)
         assert float(row[-1]) == pytest.approx(1.3 * (round(onset_s / 1.3) + 4))  # DELAY_TRS
     assert "3-train_encoder_decoder.py" in printed
+
+
+def test_memory_is_that_of_the_network_that_needs_most(study):
+    """ "lags 2" has five times the weights from features to voxels, and 16 chunks per step instead of 8."""
+    _, config = study
+    needs = {
+        (): "script 3, network with N_JOBS = 1",
+        ("lags 2",): "script 3, lags-2 with N_JOBS = 1",
+    }
+    for ablations, needed_by in needs.items():
+        done = script_here(SCRIPTS[0], config(ABLATIONS=ablations, BATCH_SIZE=8), "--check")
+        assert needed_by in done.stdout
+
+
+@pytest.mark.parametrize("name", ["network", "encoder", "lags-2"])
+def test_counted_weights_are_those_of_the_layers_that_join_voxels(name):
+    cfg = SimpleNamespace(
+        FRAMES_PER_TR=4, FRAME_PX=24, DELAY_TRS=4, SUBJECTS=("mean",), ABLATIONS=("encoder", "lags 2"), DROPOUT=0.5,
+        ENCODER_FILTERS=(2, 3, 2, 5), DECODER_FILTERS=3, DECODER_INPUT="predicted",
+    )  # fmt: skip
+    variant = variants_of(cfg)[name]
+    encoder, decoder, _ = build(SimpleNamespace(n_voxels=7, pixels=24), variant, cfg)
+    layers = [encoder.get_layer("voxels")] + ([decoder.layers[1]] if decoder else [])
+    assert joining_weights(variant, 7, cfg) == sum(layer.kernel.numpy().size for layer in layers)
 
 
 def break_film(dataset):

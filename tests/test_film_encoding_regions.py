@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.pipeline import keras
+from neuroface.pipeline import keras, read_json, write_json
 
 import nibabel as nib
 import numpy as np
@@ -18,6 +18,7 @@ pytest.importorskip("skimage", reason="scores of images need scikit-image: make 
 from film_encoding import concepts, localizer, perturbation, regions, things  # noqa: E402
 from film_encoding.image_scores import ssim  # noqa: E402
 from film_encoding.networks import build_decoder  # noqa: E402
+from film_encoding.perturbation_report import agreement_text  # noqa: E402
 from film_encoding.saliency import SsimGradient, integrated_gradients  # noqa: E402
 
 N, VOXELS, PX = 7, 9, 16
@@ -300,7 +301,30 @@ def test_the_localizer_is_cohens_d_and_welchs_interval_over_pictures():
         alternative="greater", rng=1,
     )  # fmt: skip
     assert row["p"] == pytest.approx(exact.pvalue, abs=0.02)
-    assert table.set_index("region").loc["none", "p"] > 0.5
+    silent = table.set_index("region").loc["none"]
+    assert silent["p"] > 0.5 and np.isnan(silent["low"]) and np.isnan(silent["high"])
+
+
+@pytest.mark.parametrize(
+    "effect, measured, says",
+    [
+        (np.zeros(3), np.arange(3.0), "the map is the same in all voxels"),
+        (np.arange(3.0), np.ones(3), "what was measured is the same in all voxels"),
+        (np.arange(3.0), np.full(3, np.nan), "on the screen at all held-out moments, or at none"),
+    ],
+)
+def test_a_localizer_where_nothing_varies_says_why_there_is_no_r(tmp_path, effect, measured, says):
+    write_json(tmp_path / "localizer.json", localizer.agreement(effect, measured))
+    found = read_json(tmp_path / "localizer.json")
+    assert found["r_with_measured"] is None
+    assert says in agreement_text(found) and "nan" not in agreement_text(found)
+
+
+def test_a_localizer_agrees_by_the_correlation_over_voxels():
+    effect, measured = np.array([0.0, 1.0, 2.0]), np.array([1.0, 2.0, 5.0])
+    found = localizer.agreement(effect, measured)
+    assert found["r_with_measured"] == pytest.approx(stats.pearsonr(effect, measured).statistic)
+    assert agreement_text(found).endswith("correlate with r = 0.96.")
 
 
 def test_pictures_of_a_localizer_are_still_chunks_as_the_network_sees_films(tmp_path):

@@ -18,6 +18,7 @@ from film_encoding.blocks import BlockScore  # noqa: E402
 from film_encoding.film_contrast import as_filmed, stretch_each, stretched  # noqa: E402
 from film_encoding.film_features import film_features  # noqa: E402
 from film_encoding.perturbation_report import sentence  # noqa: E402
+from film_encoding.score_tables import of_differences, order_rows  # noqa: E402
 from film_encoding.scoring import Scorer, ridges_of  # noqa: E402
 from film_encoding.splits import make_folds  # noqa: E402
 from film_encoding.things import OTHER, THING  # noqa: E402
@@ -133,6 +134,16 @@ def test_motion_is_claimed_only_where_the_own_order_is_better_than_the_reversed_
     assert "was not tested: 40 shots" in score_report.order_verdict(row)
 
 
+def test_no_order_is_stated_without_shots():
+    row = {"model": "network", "given": "from_measured", "split": "film", "test_set": "unseen film", "order_p": np.nan,
+           "order_p_smallest": np.nan, "n_shots": 2}  # fmt: skip
+    numbers = ("order", "order_own", "order_permuted", "order_reversed", "order_low", "order_high")
+    few = pd.DataFrame([row | dict.fromkeys(numbers[:4], 0.1)], columns=[*row, *numbers])
+    assert order_rows(few)[0]["own less reversed [95 %]"] == "+0.1000 [too few shots: no interval]"
+    none = pd.DataFrame([row | {"n_shots": 0}], columns=[*row, *numbers])
+    assert order_rows(none)[0]["own less reversed [95 %]"] == "no shot of several moments"
+
+
 def test_the_headline_is_a_film_never_trained_on():
     voxels = pd.DataFrame({
         "model": ["network", "ridge", "network", "network"], "split": ["published"] * 3 + ["film"],
@@ -153,6 +164,21 @@ def test_ridge_always_says_its_delays():
     assert model_name("ridge one chunk", CFG) == "ridge, one chunk"
     assert model_name("ridge sub-01", CFG) == "ridge, 5 delays, sub-01"
     assert model_name("ridge one chunk sub-02", CFG) == "ridge, one chunk, sub-02"
+
+
+@pytest.mark.parametrize(
+    "delays, says",
+    [
+        ((2, 1, 0, -1, -2), "“network, 5 delays” sees the same chunks as “ridge, 5 delays”."),
+        # As many delays, but not the same ones.
+        ((0, 1, 2, 3, 4), "sees other chunks than “ridge, 5 delays”: its delays are −2, −1, 0, +1, +2 TRs, those of"),
+        ((0,), "sees other chunks than “ridge, 1 delay”"),
+    ],
+)  # fmt: skip
+def test_the_caption_of_differences_says_which_chunks_the_delays_are(delays, says):
+    settings = vars(CFG) | {"ABLATIONS": ("encoder", "lags 2"), "RIDGE_DELAYS_TRS": delays}
+    assert says in of_differences(SimpleNamespace(**settings))
+    assert "delay" not in of_differences(CFG)  # no network gets several
 
 
 def test_random_sets_that_hold_most_other_voxels_are_no_comparison():

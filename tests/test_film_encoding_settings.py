@@ -54,12 +54,43 @@ def load(tmp_path, monkeypatch, **changed):
         ({"ABLATIONS": ("frames 24", "frames 16")}, "24 and 16 frames do not divide"),
         ({"ABLATIONS": ("delay 4",)}, "'delay 4' is what the main network has"),
         ({"ABLATIONS": ("lags 0",)}, "'lags 0' is what the main network has"),
+        (
+            {"ABLATIONS": ("lags 3",), "EMBARGO_TRS": 2},
+            "'lags 3' gets chunks up to 3 TRs away, and EMBARGO_TRS = 2 .*the last part of each film",
+        ),
+        (
+            {
+                "ABLATIONS": ("lags 3",),
+                "EMBARGO_TRS": 2,
+                "SPLITS": ("film",),
+                "EXPLAINED_SPLIT": "film",
+            },
+            "'lags 3' gets chunks up to 3 TRs away, and EMBARGO_TRS = 2 .*that choose the epoch",
+        ),
+        (
+            {"ABLATIONS": (), "RIDGE_DELAYS_TRS": (0, 1, 4), "EMBARGO_TRS": 3},
+            r"RIDGE_DELAYS_TRS = \(0, 1, 4\) reach 4 TRs, and EMBARGO_TRS = 3 .*Set EMBARGO_TRS to 4",
+        ),
     ],
 )
 def test_settings_that_make_no_sense_are_one_line(tmp_path, monkeypatch, changed, message):
     with pytest.raises(NeuroFaceError, match=message) as raised:
         load(tmp_path, monkeypatch, **changed)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"ABLATIONS": ("lags 3",), "EMBARGO_TRS": 3},
+        # Every fifth chunk chooses the epoch, so an embargo keeps nothing free; whole films are held out.
+        {"ABLATIONS": ("lags 3",), "EMBARGO_TRS": 0, "SELECTION": "paper", "SPLITS": ("film",),
+         "EXPLAINED_SPLIT": "film"},
+        {"ABLATIONS": (), "EMBARGO_TRS": 0, "RIDGE_DELAYS_TRS": (0,)},
+    ],
+)  # fmt: skip
+def test_delays_within_the_embargo_are_allowed(tmp_path, monkeypatch, changed):
+    assert load(tmp_path, monkeypatch, **changed).EMBARGO_TRS == changed["EMBARGO_TRS"]
 
 
 def test_ablations_change_one_thing_each(tmp_path, monkeypatch):

@@ -216,17 +216,24 @@ def test_delays_take_the_chunks_before_a_volume_and_hrf_gives_one_column():
 
 
 def test_one_film_is_held_out_in_stretches_with_free_chunks_on_both_sides():
-    folds = encoding_folds({"x": 100}, SimpleNamespace(N_FOLDS=4, EMBARGO_TRS=6))
+    def cfg(**changed):
+        delays = {"FEATURE_RESPONSE": "delays", "RIDGE_DELAYS_TRS": (-1, 0, 6)}
+        return SimpleNamespace(**{"N_FOLDS": 4, "EMBARGO_TRS": 6} | delays | changed)
+
+    folds = encoding_folds({"x": 100}, cfg())
     assert [fold.split for fold in folds] == ["time"] * 4
     tested = np.concatenate([fold.of("test")["chunk"] for fold in folds])
     np.testing.assert_array_equal(tested, np.arange(100))
     second = folds[1]
     assert second.of("embargo")["chunk"].tolist() == [*range(19, 25), *range(50, 56)]
     assert len(second.of("train")) == 100 - 25 - 12
-    films = encoding_folds({"x": 30, "y": 40, "z": 50}, SimpleNamespace(N_FOLDS=9, EMBARGO_TRS=6))
+    films = encoding_folds({"x": 30, "y": 40, "z": 50}, cfg(N_FOLDS=9, EMBARGO_TRS=0))
     assert [set(fold.of("test")["film"]) for fold in films] == [{"x"}, {"y"}, {"z"}]
     with pytest.raises(NeuroFaceError, match="Lower EMBARGO_TRS = 60"):
-        encoding_folds({"x": 100}, SimpleNamespace(N_FOLDS=4, EMBARGO_TRS=60))
+        encoding_folds({"x": 100}, cfg(EMBARGO_TRS=60))
+    with pytest.raises(NeuroFaceError, match="reach 6 TRs, and EMBARGO_TRS = 5 .*EMBARGO_TRS to 6"):
+        encoding_folds({"x": 100}, cfg(EMBARGO_TRS=5))
+    assert len(encoding_folds({"x": 100}, cfg(EMBARGO_TRS=5, FEATURE_RESPONSE="hrf"))) == 4
 
 
 def test_bands_are_chosen_on_inner_films_where_there_are_three():

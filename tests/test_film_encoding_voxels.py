@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Run, write_nifti
+from neuroface.bold import Run, check_distinct, write_nifti
 
 import numpy as np
 import pytest
@@ -292,6 +292,41 @@ def test_a_film_in_several_runs_is_a_film_for_each_or_repeated(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        (
+            dict(FILM_RUNS="several", FILMS=("harbour", "kite")),
+            "FILMS names 'kite', but no run shows it: .*has no event 'kite'.*did you mean kites.*which FILMS names",
+        ),
+        (
+            dict(
+                FILM_RUNS="several", FILMS=("harbour",), FILM_EVENT=("film", "task-log_events.tsv")
+            ),
+            r"no run shows it: no sub-01_task-log_events.tsv, which would say when the film begins \(FILMS\)",
+        ),
+        (dict(FILM_EVENT=None, FILMS=("movie",)), "'movie', and .* task-movie .* there are films"),
+        (
+            dict(FILM_EVENT=None, FILM_RUNS="parts", FILMS=("films2",)),
+            "'films2'; the parts that runs show are films",
+        ),
+    ],
+)
+def test_a_film_that_nobody_saw_is_named_by_where_its_name_comes_from(tmp_path, changed, message):
+    bids_run(tmp_path, "sub-01_task-films", "6.0\t40\tharbour\n60.0\t30\tkites\n")
+    with pytest.raises(NeuroFaceError, match=message):
+        find_viewings(runs_of(tmp_path, **changed))
+
+
+def test_a_film_of_several_in_two_runs_of_a_person_is_refused(tmp_path):
+    for number in (1, 2):
+        bids_run(tmp_path, f"sub-01_task-films_run-{number}", "6.0\t40\tharbour\n")
+    with pytest.raises(
+        NeuroFaceError, match='saw harbour in two runs: .*run-1 and .*run-2.*"several"'
+    ):
+        find_viewings(runs_of(tmp_path, FILM_RUNS="several", FILMS=("harbour",)))
+
+
 def test_a_run_with_several_films_is_a_viewing_of_each(tmp_path):
     films = "6.0\t40\tharbour\n60.0\t30\tkites\n"
     bids_run(tmp_path, "sub-01_task-films", films)
@@ -302,4 +337,7 @@ def test_a_run_with_several_films_is_a_viewing_of_each(tmp_path):
         "harbour": [(3, 40.0)],
         "kites": [(30, 30.0)],
     }
-    assert left_out == [("sub-01_task-rest", "its log names none of FILMS as an event")]
+    ((name, why),) = left_out
+    assert name == "sub-01_task-rest" and why.startswith("it shows none of FILMS: ")
+    assert why.endswith("has no event 'harbour', which FILMS names; it has 'rest'")
+    check_distinct([one.run for who in found.values() for one in who])  # one file, no copies

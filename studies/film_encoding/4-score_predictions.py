@@ -218,14 +218,14 @@ def tables_of(folder: Path, units: list[Unit]) -> tuple[pd.DataFrame, pd.DataFra
 
 
 def flat(scores: dict) -> dict:
-    """Intervals as two columns."""
-    out: dict[str, object] = {}
+    """Intervals as two columns; what a unit could not compute is NaN."""
+    out: dict[str, float] = {}
     for name, value in scores.items():
-        ends = {
-            f"{name.removesuffix('_interval')}_{end}": v
-            for end, v in zip(("low", "high"), np.ravel(value))
-        }
-        out |= ends if name.endswith("_interval") else {name: value}
+        score = name.removesuffix("_interval")
+        columns = {name: value}
+        if score != name:
+            columns = dict(zip((f"{score}_low", f"{score}_high"), value))
+        out |= {column: np.nan if number is None else number for column, number in columns.items()}
     return out
 
 

@@ -26,7 +26,13 @@ from pathlib import Path
 from film_encoding import concepts
 from film_encoding.blocks import blocks_of
 from film_encoding.held_out import HeldOut
-from film_encoding.localizer import contrast, read_pictures, region_contrasts, responses_to
+from film_encoding.localizer import (
+    agreement,
+    contrast,
+    read_pictures,
+    region_contrasts,
+    responses_to,
+)
 from film_encoding.perturbation import (
     ThingScores,
     difference,
@@ -327,18 +333,16 @@ def run_localizer(
     first, second = responses
     effect = contrast(first, second)
     shown = has_thing(held_out.table, cfg)
-    measured = concepts.pattern(held_out.data.bold(held_out.table), shown)
+    bold = held_out.data.bold(held_out.table)
+    is_both = 0 < shown.sum() < len(shown)
+    measured = concepts.pattern(bold, shown) if is_both else np.full(len(voxels), np.nan)
     inside = {name: here[voxels] for name, here in named.items() if here[voxels].any()}
     table = region_contrasts(first, second, inside, measured, cfg.SEED)
     write_table(folder / "localizer.tsv", table)
     effect_in_mask = held_out.in_mask(effect, mask)
     write_map(folder / "localizer.nii.gz", effect_in_mask, mask, affine, cfg.TR_S)
-    found = {
-        "kinds": list(kinds),
-        "pictures": [len(one) for one in responses],
-        "r_with_measured": float(np.corrcoef(effect, measured)[0, 1]),
-    }
-    write_json(folder / "localizer.json", found)
+    shows = {"kinds": list(kinds), "pictures": [len(each) for each in responses]}
+    write_json(folder / "localizer.json", shows | agreement(effect, measured))
 
 
 if __name__ == "__main__":
