@@ -8,7 +8,7 @@ from neuroface.maps import refits, relabelling
 import numpy as np
 import pytest
 from sklearn.feature_selection import SelectPercentile, f_classif
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 
 N, VOXELS, TRS = 60, 200, 3
@@ -171,11 +171,29 @@ def test_many_labellings_give_the_models_that_each_gives_alone():
 def test_constant_voxels_are_ranked_last():
     X, y = study()
     X[:, 0] = 5.0
-    correlation = screened.squared_correlations(X, y[:, None], [FOLD.rows])[0, 0]
-    assert correlation[0] == 0 and (correlation[1:] > 0).all()
+    shares = screened.shares_between_labels(X, y[:, None], [FOLD.rows])[0, 0]
+    assert shares[0] == 0 and (shares[1:] > 0).all()
     means = X[FOLD.rows].mean(axis=2)
     expected = [np.corrcoef(column, y[FOLD.rows])[0, 1] ** 2 for column in means[:, 1:].T]
-    np.testing.assert_allclose(correlation[1:], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(shares[1:], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_share_between_labels_is_the_r_squared_of_a_regression_on_them():
+    """Three labels, in two labellings: scikit-learn's regression of a voxel on indicators of the labels."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, N)
+    labels = np.column_stack([y, rng.permutation(y)])
+    X = (rng.standard_normal((N, 5, 1)) + 1000).astype(np.float32)
+    X[:, 1, 0] += y
+    rows = np.arange(40)
+    shares = screened.shares_between_labels(X, labels, [rows])[0]
+    for column in range(2):
+        indicators = np.eye(3)[labels[rows, column]]
+        expected = [
+            LinearRegression().fit(indicators, values).score(indicators, values)
+            for values in X[rows, :, 0].T.astype(float)
+        ]
+        assert shares[column] == pytest.approx(expected, abs=1e-5)
 
 
 def test_refitted_models_have_the_weights_of_the_networks(tmp_path):

@@ -5,8 +5,11 @@ from itertools import combinations, permutations
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
+from neuroface.decoding import linear as linear_of_two_labels, screened as of_two_labels
 from neuroface.decoding.folds import Fold
+from neuroface.decoding.linear import window_features, window_kernel
 from neuroface.decoding.metrics import balanced_accuracies, expected_calibration_error
+from volume_study import linear as linear_of_volumes, screened as of_volumes
 from volume_study.clustering import (
     exchanged_separations,
     overlap_table,
@@ -27,7 +30,7 @@ from volume_study.scores import (
     scores_of_values,
     weighted_scores_of_all,
 )
-from volume_study.screened import between_share, screened_values
+from volume_study.screened import screened_values
 from volume_study.similarity import (
     correlations,
     distances,
@@ -54,7 +57,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 from scipy.stats import pearsonr, spearmanr, t, ttest_1samp, ttest_ind
 from sklearn import metrics
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits
 
 LABELS = list("ABC")
@@ -269,38 +272,51 @@ def test_linear_models_do_not_learn_from_the_inner_validation_set():
     assert (logistic_probabilities(X @ X.T, y, [fold], 3)[fold.test, 2] == 0).all()
 
 
-def test_the_share_between_labels_is_the_r_squared_of_a_regression_on_them():
+@pytest.mark.parametrize("n_labels", [3, 5])
+def test_screened_ridge_finds_few_voxels_among_many(n_labels):
+    """A voxel of 3,000 for each label: an ideal observer of these is the limit, ridge on all voxels is far below."""
     rng = np.random.default_rng(0)
-    y = rng.integers(0, 3, 40)
-    X = (rng.standard_normal((60, 5)) + 1000).astype(np.float32)
-    X[:40, 1] += y
-    X[:, 4] = 7  # no variance
-    rows = np.arange(40)
-    share = between_share(X, np.pad(y, (0, 20)), rows)
-    one_hot = np.eye(3)[y]
-    expected = [
-        LinearRegression().fit(one_hot, X[rows, v]).score(one_hot, X[rows, v]) for v in range(4)
-    ]
-    assert share[:4] == pytest.approx(expected, abs=1e-4) and share[4] == 0
-
-
-def test_screened_ridge_finds_few_voxels_among_many():
-    """Three labels in 3 of 3,000 voxels: an ideal observer of these three is the limit, ridge on all voxels is far below."""
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 3, 300)
-    X = rng.standard_normal((300, 3000)).astype(np.float32)
-    X[:, :3] += 1.5 * np.eye(3)[y]
-    fold = Fold(1, np.arange(140), np.arange(140, 200), np.arange(200, 300), "volume")
+    y = rng.integers(0, n_labels, 100 * n_labels)
+    X = rng.standard_normal((len(y), 3000)).astype(np.float32)
+    X[:, :n_labels] += 1.5 * np.eye(n_labels)[y]
+    train, validation, test = np.split(np.arange(len(y)), [47 * n_labels, 67 * n_labels])
+    fold = Fold(1, train, validation, test, "volume")
     kernel = X.astype(np.float64) @ X.T
-    ideal = balanced_accuracies(y[200:, None], X[200:, :3].argmax(axis=1)[:, None], 3)[0]
-    of = {
-        name: balanced_accuracies(y[200:, None], values[200:].argmax(axis=1)[:, None], 3)[0]
-        for name, values in {
-            "ridge": ridge_values(kernel, y, [fold], 3),
-            "screened": screened_values(X, kernel, y, [fold], 3),
-        }.items()
-    }
-    assert of["screened"] > ideal - 0.12 and of["ridge"] < ideal - 0.2
+
+    def accuracy_of(values: np.ndarray) -> float:
+        said = values[test, :n_labels].argmax(axis=1)
+        return balanced_accuracies(y[test, None], said[:, None], n_labels)[0]
+
+    ideal = accuracy_of(X)
+    assert accuracy_of(screened_values(X, kernel, y, [fold], n_labels)) > ideal - 0.12
+    assert accuracy_of(ridge_values(kernel, y, [fold], n_labels)) < ideal - 0.2
+
+
+@pytest.mark.parametrize("screen", of_two_labels.SCREENS)
+def test_with_two_labels_screened_ridge_decides_as_that_of_the_face_study(screen, monkeypatch):
+    """One screen and one penalty in both: decision values of new volumes differ by a factor and the threshold alone."""
+    rng = np.random.default_rng(2)
+    y = rng.permutation(np.arange(180) % 3 == 0).astype(int)
+    X = (rng.standard_normal((180, 2000)) + 3).astype(np.float32)
+    X[:, :8] += 1.8 * y[:, None]
+    train, inner, validation, test = np.split(np.arange(180), [40, 60, 120])
+    fitted = np.concatenate([train, inner])  # by both; volumes choose the screen on others
+    of_volume_study = Fold(1, fitted, validation, test, "volume")
+    kernel = window_kernel(window_features(X[..., None], "window"))
+    for module in (of_two_labels, of_volumes):
+        monkeypatch.setattr(module, "SCREENS", (screen,))
+    for module in (linear_of_two_labels, linear_of_volumes):
+        monkeypatch.setattr(module, "PENALTIES", (0.1,))
+    values = screened_values(X, kernel, y, [of_volume_study], 2)[test]
+    np.testing.assert_allclose(values[:, 0], -values[:, 1], rtol=1e-6)
+
+    of_face_study = Fold(1, train, inner, test, "window")
+    found = of_two_labels.solve_screened(X[..., None], kernel, y, of_face_study)
+    assert found.screen == screen
+    logit = (X[test] * found.gains) @ (X.T @ found.solution.coefficients)
+    slope, intercept = np.polyfit(values[:, 1], logit, 1)
+    assert slope > 0
+    np.testing.assert_allclose(logit, slope * values[:, 1] + intercept, atol=1e-4 * np.ptp(logit))
 
 
 def test_screened_ridge_looks_at_no_label_outside_the_training_set():

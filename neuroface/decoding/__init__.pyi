@@ -113,6 +113,8 @@ from .rivals import (
 from .screened import (
     SCREENS as SCREENS,
     gains_of as gains_of,
+    screened_kernels as screened_kernels,
+    shares_between_labels as shares_between_labels,
     solve_screened_each as solve_screened_each,
 )
 from .second_order import solve_second_order_each as solve_second_order_each
