@@ -21,6 +21,7 @@ OTHERS = {
 # Runs in a process of its own, because Keras takes its backend once. Files: X.npy, y.npy,
 # fixed.keras → answers.npz.
 ANSWER = """
+import gc
 import sys
 from pathlib import Path
 import numpy as np
@@ -31,6 +32,7 @@ from neuroface.decoding.network import build_network, load_network, logit_networ
 from neuroface.decoding import training
 from neuroface.decoding.training import train_network
 
+gc.freeze()  # as in conftest.py: tracing need not look at what was imported
 folder = Path(sys.argv[1])
 X, y = np.load(folder / "X.npy", mmap_mode="r"), np.load(folder / "y.npy")
 network = load_network(folder / "fixed.keras", *X.shape[1:])

@@ -7,25 +7,25 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 from neuroface import NeuroFaceError
 from neuroface.bold.datasets import find_runs
-from neuroface.face_study import demo
 from neuroface.pipeline import workers, write_npy
 from neuroface.pipeline.workers import run_units
 
 import numpy as np
 import pytest
-from conftest import run, write_config
+from conftest import run, run_here, write_config
 
 distributed = pytest.importorskip("distributed")
 
 
-@pytest.fixture
-def cluster(tmp_path):
-    """Address of a scheduler whose two workers start outside the project: they are not told where it lies."""
-    processes, address_file = [], tmp_path / "scheduler.json"
+@contextmanager
+def started_cluster(folder: Path):
+    """Address of a scheduler whose workers start outside the project: they are not told where it lies."""
+    processes, address_file = [], folder / "scheduler.json"
 
     def start(*command):
         command = [
@@ -37,27 +37,43 @@ def cluster(tmp_path):
         ]
         env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        processes.append(subprocess.Popen(command, cwd=tmp_path, env=env, **quiet))
+        processes.append(subprocess.Popen(command, cwd=folder, env=env, **quiet))
 
-    start(
-        "dask_scheduler",
-        "--port",
-        "0",
-        "--host",
-        "127.0.0.1",
-        "--scheduler-file",
-        str(address_file),
-    )
-    for _ in range(2):
-        start("dask_worker", "--scheduler-file", str(address_file), "--nthreads", "1", "--no-nanny")
-    with distributed.Client(
-        scheduler_file=str(address_file), timeout=30, set_as_default=False
-    ) as client:
-        client.wait_for_workers(2, timeout=30)
-        yield client.scheduler.address
-    for process in processes:
-        process.kill()
-        process.wait()
+    try:
+        start(
+            "dask_scheduler",
+            "--port",
+            "0",
+            "--host",
+            "127.0.0.1",
+            "--scheduler-file",
+            str(address_file),
+        )
+        for _ in range(2):
+            start(
+                "dask_worker",
+                "--scheduler-file",
+                str(address_file),
+                "--nthreads",
+                "1",
+                "--no-nanny",
+            )
+        with distributed.Client(
+            scheduler_file=str(address_file), timeout=30, set_as_default=False
+        ) as client:
+            client.wait_for_workers(2, timeout=30)
+            yield client.scheduler.address
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Two workers for all tests that leave them alive."""
+    with started_cluster(tmp_path_factory.mktemp("cluster")) as address:
+        yield address
 
 
 def journal_work(folder: Path):
@@ -94,7 +110,7 @@ def test_workers_find_the_modules_beside_the_script(cluster, tmp_path, monkeypat
     assert (tmp_path / "b").read_text() == "done"
 
 
-def test_a_worker_killed_half_way_loses_and_repeats_nothing(cluster, tmp_path):
+def test_a_worker_killed_half_way_loses_and_repeats_nothing(tmp_path):
     killed = []
 
     def kill_one_when_four_are_done():
@@ -112,7 +128,8 @@ def test_a_worker_killed_half_way_loses_and_repeats_nothing(cluster, tmp_path):
         if not (tmp_path / f"{unit}.npy").exists():
             work(unit)
 
-    run_units(once, list(range(16)), 1, "numbers", cluster)
+    with started_cluster(tmp_path) as cluster:
+        run_units(once, list(range(16)), 1, "numbers", cluster)
     killer.join()
     assert [np.load(tmp_path / f"{i}.npy").tolist() for i in range(16)] == [
         [i**2] * 3 for i in range(16)
@@ -143,16 +160,22 @@ def test_seeded_draws_are_those_of_this_process(cluster, tmp_path):
         assert np.load(tmp_path / f"{unit}.npy").tolist() == [generator.random() for _ in range(15)]
 
 
-def test_a_unit_that_kills_every_worker_is_an_error(cluster):
+def test_a_unit_that_kills_every_worker_is_an_error(tmp_path):
     """Dask gives up on a unit when more than ``allowed-failures`` workers died over it; here: none may."""
-    with distributed.Client(cluster, set_as_default=False) as client:
-        client.run_on_scheduler(
-            lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0)
-        )
-    with pytest.raises(
-        NeuroFaceError, match="Several workers died on the same unit of the numbers"
-    ):
-        run_units(lambda unit: os._exit(1) if unit == 2 else None, [1, 2, 3], 1, "numbers", cluster)
+    with started_cluster(tmp_path) as cluster:
+        with distributed.Client(cluster, set_as_default=False) as client:
+            client.run_on_scheduler(
+                lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0)
+            )
+
+        def work(unit):
+            if unit == 2:
+                os._exit(1)
+
+        with pytest.raises(
+            NeuroFaceError, match="Several workers died on the same unit of the numbers"
+        ):
+            run_units(work, [1, 2, 3], 1, "numbers", cluster)
 
 
 def test_errors_of_the_work_come_through(cluster):
@@ -172,18 +195,15 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
         run_units(print, [1], 1, "numbers", "tcp://127.0.0.1:1")
 
 
-def test_script_1_on_the_cluster_equals_script_1_alone(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, "PEOPLE_PER_FILM", 1)
-    root = Path(__file__).parent.parent
-    demo.write_demo(tmp_path / "dataset", root / "masks" / "face_rois.tsv", 42, 200, 12)
-    assert len(find_runs("demo", tmp_path / "dataset", events=("face",))[0]) == 4
+def test_script_1_on_the_cluster_equals_script_1_alone(cluster, small_dataset, tmp_path):
+    assert len(find_runs("demo", small_dataset, events=("face",))[0]) == 4
     written = []
-    for name, scheduler in (("alone", None), ("cluster", cluster)):
+    for name, scheduler, way in (("alone", None, run_here), ("cluster", cluster, run)):
         config = write_config(
-            tmp_path / f"{name}.py", DATASET="nndb-v1", DATASET_DIR=str(tmp_path / "dataset"),
+            tmp_path / f"{name}.py", DATASET="nndb-v1", DATASET_DIR=str(small_dataset),
             DATA_DIR=str(tmp_path), RUN_NAME=name, DASK_SCHEDULER=scheduler,
         )  # fmt: skip
-        done = run(1, config)
+        done = way(1, config)
         assert done.returncode == 0, done.stderr
         folder = tmp_path / name / "1-windows"
         files = sorted(file for file in folder.rglob("*_windows.*") if file.is_file())

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from conftest import ROOT, popen_arguments, write_config
+from conftest import ROOT, popen_arguments, run_zero, write_config
 
 av = pytest.importorskip("av", reason="needs the extra film: make film")
 
@@ -164,17 +164,10 @@ def test_one_frame_is_a_film(tmp_path):
 # ---------------------------------------------------------------- as the script says it
 
 
-def script(tmp_path, *arguments, **settings) -> subprocess.CompletedProcess:
-    config = write_config(tmp_path / "film.py", FILM_DIR=str(tmp_path / "out"), **settings)
-    return subprocess.run(
-        [sys.executable, ROOT / "0-annotate_film.py", *map(str, arguments)],
-        **popen_arguments(config),
-    )
-
-
 def test_the_script_says_it_in_one_line_and_leaves_nothing(tmp_path):
     (tmp_path / "leer ü.mp4").touch()
-    done = script(tmp_path, tmp_path / "leer ü.mp4")
+    config = write_config(tmp_path / "film.py", FILM_DIR=str(tmp_path / "out"))
+    done = run_zero(config, tmp_path / "leer ü.mp4")
     assert (
         done.returncode == 1
         and len(done.stderr.splitlines()) == 1

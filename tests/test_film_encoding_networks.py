@@ -6,6 +6,7 @@ import sys
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
+from neuroface.decoding import compiled
 from neuroface.pipeline import keras
 
 import numpy as np
@@ -305,9 +306,14 @@ def test_training_keeps_the_best_epoch_and_repeats_with_its_seed(film_data):
     cfg, fold = SimpleNamespace(**SMALL), fold_of(30)
     network, history, cost = train(data, fold, data.variant, cfg, seed=5)
     assert cost["best_epoch"] == history["val_loss"].argmin() + 1 and len(history) == 3
+    (kept,) = compiled._LAST.values()
+    between, _, _ = train(data, fold, data.variant, cfg, seed=6)
     again, _, _ = train(data, fold, data.variant, cfg, seed=5)
+    assert list(compiled._LAST.values()) == [kept]  # nothing was compiled again
     for one, other in zip(network.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
+    pairs = zip(network.get_weights(), between.get_weights())
+    assert any((one != other).any() for one, other in pairs)
     made = predict(network, data, fold.of("test"), 2)
     assert made["predicted"].shape == (5, 2) and made["from_measured"].shape == (5, 16, 16, 3)
     direct = network.get_layer("decoder").predict_on_batch(data.bold(fold.of("test")))
@@ -316,6 +322,7 @@ def test_training_keeps_the_best_epoch_and_repeats_with_its_seed(film_data):
 
 def test_a_step_that_is_too_large_is_one_line(film_data):
     data, _ = film_data
+    data.variant = Variant("encoder", 4, 4, has_decoder=False)
     cfg = SimpleNamespace(**SMALL | {"LEARNING_RATE": 1e30})
     with pytest.raises(NeuroFaceError, match="NaN at LEARNING_RATE 1e\\+30"):
         train(data, fold_of(30), data.variant, cfg, seed=1)

@@ -27,7 +27,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, STAGES, popen_arguments, write_config
+from conftest import ROOT, STAGES, popen_arguments, run_here, write_config
 from nilearn.glm.first_level.design_matrix import create_cosine_drift
 from nilearn.image import smooth_img
 
@@ -216,7 +216,7 @@ def test_script_8_follows_a_run_that_a_writer_drips(tiny, tmp_path):
     expected = np.asarray(model(windows[..., None], training=False))[:, 0]
     np.testing.assert_allclose(table["logit"], expected, atol=1e-3)
 
-    again = subprocess.run(command, **popen_arguments(config))
+    again = run_here(8, config, "--follow", str(run))
     assert again.returncode == 1 and "already exists" in again.stderr
     assert pd.Series(printed.splitlines()).str.contains("unseen in training").any()
     assert (table["seen_in_training"] == 0).all()

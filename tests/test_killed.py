@@ -82,7 +82,7 @@ if FULL:
 
 @pytest.mark.parametrize(("number", "kills", "n_jobs"), KILLS)
 def test_a_script_killed_anywhere_ends_with_the_same_results(tiny, tmp_path, number, kills, n_jobs):
-    root, _ = copy_of(tiny, tmp_path)
+    root, alone = copy_of(tiny, tmp_path)
     config = write_config(
         tmp_path / "c.py", **tiny.settings | {"DATA_DIR": str(tmp_path), "N_JOBS": n_jobs}
     )
@@ -100,9 +100,9 @@ def test_a_script_killed_anywhere_ends_with_the_same_results(tiny, tmp_path, num
             break
     assert killed == kills, "the script was done before it could be killed"
     if number < 7 and not read_json(folder / STAMP)["finished"]:
-        refused = run_here(number + 1, config)
+        refused = run_here(number + 1, alone)
         assert refused.returncode == 1 and f"python {STAGES[number][1]}" in refused.stderr
-    done = run_here(number, config)
+    done = run_here(number, alone)
     assert done.returncode == 0, done.stderr
     assert not differing(folder, expected)
     assert not list(root.rglob(f"{PARTIAL}*"))
@@ -201,12 +201,13 @@ def test_a_limit_on_the_size_of_files_is_one_line(tiny, tmp_path, number):
     root, config = copy_of(tiny, tmp_path)
     folder = root / STAGES[number][0]
     shutil.rmtree(folder)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit = 20_000  # smaller than the largest file of any of them
-    script = subprocess.run(
-        [sys.executable, ROOT / STAGES[number][1]],
-        **popen_arguments(config),
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+        script = run_here(number, config)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert_one_line(script, "File too large", str(folder), "ulimit -f")
     assert_whole(folder, tiny.root / folder.name)
 

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import run, write_config
+from conftest import run_here, write_config
 
 PEOPLE, N_DROPPED = ("sub-1", "sub-2"), 25
 
@@ -47,7 +47,7 @@ def studies(tiny, tmp_path_factory):
             folder / f"{variant}.py", DATASET="nndb-v2", DATASET_DIR=str(dataset), DATA_DIR=str(folder),
             NNDB_VARIANT=variant, RUN_NAME=variant, BALANCE="none", STANDARDIZE="none", MASK_THRESHOLD=0.5,
         )  # fmt: skip
-        done = run(1, config)
+        done = run_here(1, config)
         assert done.returncode == 0, done.stderr
         printed[variant] = done.stdout
     return folder, kept, printed

@@ -24,7 +24,6 @@ from conftest import (
     content,
     copy_of,
     popen_arguments,
-    run,
     run_here,
     write_config,
 )
@@ -280,13 +279,13 @@ def test_no_partial_file_is_left(tiny):
 
 
 def test_workers_end_when_their_script_is_killed(tiny, tmp_path):
-    root, _ = copy_of(tiny, tmp_path)
-    config = write_config(
+    root, config = copy_of(tiny, tmp_path)
+    two = write_config(
         tmp_path / "two.py", **tiny.settings | {"DATA_DIR": str(tmp_path), "N_JOBS": 2}
     )
     shutil.rmtree(root / "5-brain-maps")
     script = subprocess.Popen(
-        [sys.executable, ROOT / STAGES[5][1]], **popen_arguments(config, subprocess.DEVNULL)
+        [sys.executable, ROOT / STAGES[5][1]], **popen_arguments(two, subprocess.DEVNULL)
     )
     deadline = time.monotonic() + 60
     while not list(root.glob("5-brain-maps/sub-*/*_ig.nii.gz")) and time.monotonic() < deadline:
@@ -297,7 +296,7 @@ def test_workers_end_when_their_script_is_killed(tiny, tmp_path):
     count = len(list(root.glob("5-brain-maps/*/*_ig.nii.gz")))
     time.sleep(0.5)
     assert 0 < count == len(list(root.glob("5-brain-maps/*/*_ig.nii.gz")))
-    assert run(5, config).returncode == 0
+    assert run_here(5, config).returncode == 0
     assert content(root / "5-brain-maps") == content(tiny.root / "5-brain-maps")
 
 

@@ -62,8 +62,8 @@ def tiny(tmp_path_factory):
             "hybrid": {"filters": (4, 8, 16), "width": 16, "heads": 2, "depth": 1, "feed_forward": 16, "dropout": 0.1},
         },
         MAP_METHODS=("occlusion-zero", "ig", "grad-cam", "attention-rollout"), BOX_VOXELS=2, BOX_STRIDE=2,
-        IG_STEPS=4, N_PERMUTATIONS_MAPS=200, TOP_VOXELS=20, N_LABEL_PERMUTATIONS=80, UNTRAINED_SEEDS=2, N_JOBS=1,
-        BALANCE="moments",
+        IG_STEPS=4, N_PERMUTATIONS_MAPS=200, TOP_VOXELS=10, UMAP_NEIGHBORS=5, N_LABEL_PERMUTATIONS=80,
+        UNTRAINED_SEEDS=2, N_JOBS=1, BALANCE="moments",
     )  # fmt: skip
     config = write_config(folder / "tiny.py", **settings)
     with pytest.MonkeyPatch.context() as patch:
@@ -199,7 +199,7 @@ def test_all_held_out_episodes_are_explained_and_tested(tiny):
 
 def test_clusters_and_distances_are_written(tiny):
     voxels = read_table(tiny.root / "5-clusters" / "voxels.tsv")
-    assert (voxels.groupby("label").size() == 20).all() and np.isfinite(
+    assert (voxels.groupby("label").size() == 10).all() and np.isfinite(
         voxels[["umap_1", "pc_2"]]
     ).all(axis=None)
     mantel = read_table(tiny.root / "6-similarity" / "mantel.tsv")
