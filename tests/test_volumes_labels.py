@@ -27,12 +27,15 @@ from volume_study.observers import (
     read_episodes,
     read_observers,
 )
+from volume_study.study import STUDY
 from volume_study.volumes import balance, keep_frequent
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 
+STUDY_FOLDER = ROOT / "studies" / "volumes"
 OBSERVERS = Path(__file__).parent / "data" / "studyforrest"
 SEGMENTS = (
     (0.0, 902.0), (886.0, 1768.0), (1752.0, 2628.0), (2612.0, 3588.0),
@@ -248,6 +251,23 @@ def test_studyforrest_gives_5_labels_70_moments_15_people(votes, clock, lag):
     assert (drawn.groupby("moment")["subject"].nunique() == 15).all()  # the same for all people
     assert drawn.equals(balance(samples, "moments", 70, seed=42))
     assert not drawn["moment"].isin(balance(samples, "moments", 70, seed=1)["moment"]).all()
+
+
+def test_studyforrest_keeps_every_moment_of_its_five_labels_unless_balance_draws(
+    votes, monkeypatch
+):
+    """The published draw of 70 moments of each label leaves out 548 of 898."""
+    monkeypatch.setenv("NEUROFACE_CONFIG", str(STUDY_FOLDER / "experiments" / "studyforrest.py"))
+    cfg = STUDY.load_settings(STUDY_FOLDER / "2-load-volumes.py")
+    runs = [
+        film_volumes(run_of(run=str(part + 1)), n, part, votes, cfg)
+        for part, n in enumerate(LENGTHS)
+    ]
+    samples, _ = shown_once(pd.concat(runs, ignore_index=True))
+    frequent, rare = keep_frequent(samples, cfg.MIN_PER_CLASS)
+    kept = balance(frequent, cfg.BALANCE, cfg.MIN_PER_CLASS, cfg.SEED)
+    observed = {label: n for label, n in COUNTS.items() if label not in rare}
+    assert len(observed) == 5 and kept["label"].value_counts().to_dict() == observed
 
 
 def test_episodes_are_trs_in_a_row_with_one_label():

@@ -77,6 +77,25 @@ def test_a_fold_that_reuses_the_compiled_network_gets_the_weights_of_a_new_one(m
         np.testing.assert_array_equal(mine, theirs)
 
 
+def test_both_classes_have_the_same_weight_in_the_loss_however_many_volumes_they_have():
+    """Three times as many volumes of class 0; a network that gives it a probability of 0.9 and does not learn."""
+
+    def build():
+        windows = keras.Input((2, 1, 1))
+        probability = keras.layers.Dense(2, activation="softmax", kernel_initializer="zeros")
+        network = keras.Model(windows, probability(keras.layers.Flatten()(windows)))
+        probability.bias.assign(np.log([0.9, 0.1]))
+        return network
+
+    X, y = np.ones((40, 2), np.float32), (np.arange(40) % 4 == 0).astype(int)
+    fold = Fold(1, np.arange(32), np.arange(32, 36), np.arange(36, 40), "block")
+    _, history, _ = train_classifier(
+        X, y, fold, build, epochs=1, patience=1, batch_size=32, learning_rate=1e-9, weight_decay=0.0, inference_batch=4,
+        seed=1,
+    )  # fmt: skip
+    assert history["loss"][0] == pytest.approx(-(np.log(0.9) + np.log(0.1)) / 2)
+
+
 # ---------------------------------------------------------------- batches
 
 
