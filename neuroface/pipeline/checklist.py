@@ -155,7 +155,7 @@ def memory_of_processes(
 
     Parameters
     ----------
-    own_gb : moment, such as "script 3" → GB of a unit of work. process_gb : of a process without work.
+    own_gb : name of a moment → GB of a unit of work then. process_gb : of a process without work.
     """
     moment = max(own_gb, key=lambda name: own_gb[name])
     n_processes = n_jobs + (n_jobs > 1)  # the script itself waits
