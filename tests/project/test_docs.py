@@ -15,7 +15,7 @@ from volume_study.settings import VolumeSettings
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 STUDIES = sorted((ROOT / "studies").glob("*/README.md"))

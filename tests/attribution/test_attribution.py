@@ -21,7 +21,7 @@ from neuroface.pipeline.backend import keras
 import numpy as np
 import pytest
 
-DEEPEXPLAIN = Path(__file__).with_name("data") / "deepexplain"
+DEEPEXPLAIN = Path(__file__).parents[1] / "data" / "deepexplain"
 SHAPE = (30, 8)
 DERIVATIVE_RULES = [rule for rule in RULES if rule != "secant"]
 

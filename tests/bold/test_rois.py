@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 from nibabel.affines import apply_affine
 
-TABLE = Path(__file__).parents[1] / "masks" / "face_rois.tsv"
+TABLE = Path(__file__).parents[2] / "masks" / "face_rois.tsv"
 
 
 def test_the_table_has_three_regions_in_both_hemispheres_with_a_source():

@@ -41,7 +41,7 @@ def test_windows_become_the_box_of_the_brain(mask, windows):
 
 
 def test_a_box_of_five_layers_gets_an_empty_sixth():
-    """Without it training ends in a crash: tests/test_architectures.py, in full."""
+    """Without it training ends in a crash: tests/decoding/test_architectures.py, in full."""
     mask = np.zeros((9, 4, 4), dtype=bool)
     mask[2:7, 1:3, 1:3] = True
     box = bounding_box(mask)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-NNDB = Path(__file__).with_name("data") / "nndb"
+NNDB = Path(__file__).parents[1] / "data" / "nndb"
 # film: (people of the paper, film length s, stretches, faces > 10 s, gaps > 10 s, face on screen s)
 FILMS = {
     "500daysofsummer": (19, 5470, 467, 101, 15, 4313),

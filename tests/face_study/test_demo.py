@@ -15,7 +15,7 @@ import pytest
 from nilearn.glm.first_level import compute_regressor
 from scipy.special import gammainc
 
-ROI_FILE = Path(__file__).parents[1] / "masks" / "face_rois.tsv"
+ROI_FILE = Path(__file__).parents[2] / "masks" / "face_rois.tsv"
 FILM_S = 900
 
 

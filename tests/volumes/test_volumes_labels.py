@@ -36,7 +36,7 @@ import pytest
 from conftest import ROOT
 
 STUDY_FOLDER = ROOT / "studies" / "volumes"
-OBSERVERS = Path(__file__).parent / "data" / "studyforrest"
+OBSERVERS = Path(__file__).parents[1] / "data" / "studyforrest"
 SEGMENTS = (
     (0.0, 902.0), (886.0, 1768.0), (1752.0, 2628.0), (2612.0, 3588.0),
     (3572.0, 4496.0), (4480.0, 5358.0), (5342.0, 6426.0), (6410.0, 7086.0),

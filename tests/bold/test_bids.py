@@ -286,7 +286,7 @@ def test_a_filter_that_names_a_task_takes_no_longer_name(tmp_path):
     assert all("movielocalizer" in what for what, _ in left_out)
     shipped = {}
     exec(
-        (Path(__file__).parent.parent / "studies/volumes/experiments/studyforrest.py").read_text(),
+        (Path(__file__).parents[2] / "studies/volumes/experiments/studyforrest.py").read_text(),
         shipped,
     )
     runs, left_out = find_runs(
@@ -358,7 +358,7 @@ def test_an_annotation_whose_name_differs_in_case_is_named(tmp_path):
         )
 
 
-NNDB = sorted((Path(__file__).parent / "data" / "nndb").glob("*.1D"))
+NNDB = sorted((Path(__file__).parents[1] / "data" / "nndb").glob("*.1D"))
 
 
 @pytest.mark.parametrize("path", NNDB, ids=lambda path: path.name)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-NNDB = Path(__file__).parent.parent.parent / "shared" / "reference" / "nndb" / "stimuli"
+NNDB = Path(__file__).parents[3] / "shared" / "reference" / "nndb" / "stimuli"
 CATEGORIES = ("scissors", "face", "cat", "shoe", "house", "scrambledpix", "bottle", "chair")
 BLOCK_ONSETS_S = [12, 48, 84, 120, 156, 192, 228, 264]  # OpenNeuro ds000105, every run
 

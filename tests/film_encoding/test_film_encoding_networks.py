@@ -6,7 +6,7 @@ import sys
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.decoding import compiled
+from neuroface.decoding.fast import compiled
 from neuroface.pipeline import keras
 
 import numpy as np

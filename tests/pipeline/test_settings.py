@@ -28,7 +28,7 @@ import pytest
 
 load_settings = partial(pipeline_settings.load_settings, FaceSettings)
 demo_differences = partial(pipeline_settings.demo_differences, FaceSettings)
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config.py"
 SCRIPTS = {int(path.name[0]): path for path in sorted(ROOT.glob("[1-8]-*.py"))}
 PAPER = {

@@ -16,7 +16,7 @@ import pytest
 from conftest import FULL
 from scipy.spatial.distance import pdist
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
 COMMANDS = [
     path for path in BENCHMARKS if "argparse" in path.read_text() and path.name != "measure.py"
