@@ -70,7 +70,7 @@ DEMO: dict[str, object] = {
 # Folder of the demo's generator.
 GENERATOR_DIR: str = "demo_generator"
 # Training steps of its parts.
-GENERATOR_STEPS: dict[str, int] = {"vae": 1500, "clip": 1000, "unet": 1500}
+GENERATOR_STEPS: dict[str, int] = {"vae": 1500, "clip": 1000, "unet": 5000}
 
 # ---------------------------------------------------------------- 1-load_betas.py
 # The person: "subj01" … "subj08" (NSD), "sub-01" … "sub-03" (THINGS), a value of the column subject
