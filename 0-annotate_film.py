@@ -43,6 +43,7 @@ from neuroface.face_study import (
     film_settings,
     labels_of,
     name_of_chunk,
+    pictures_file,
     scan_chunk,
     write_digest,
 )
@@ -104,20 +105,15 @@ def annotate(paths: list[Path], cfg: FaceSettings) -> list[str]:
         if not film.has_sound:
             stage.leave_out(film.path.name, "no sound track, so neither loudness nor speech")
 
-    stage.each(
-        partial(write_digest, stage.folder),
-        films,
-        lambda film: digest_file(stage.folder, film).exists(),
-        "film files",
-    )
+    digest = partial(write_digest, stage.folder)
+    stage.each(digest, films, "film files", partial(digest_file, stage.folder))
     chunks = [(film, samples) for film in films for samples in chunks_of(film, cfg.ANNOTATION_HZ)]
-    work = partial(scan_chunk, stage.folder, cfg.ANNOTATION_HZ)
     stage.each(
-        work,
+        partial(scan_chunk, stage.folder, cfg.ANNOTATION_HZ),
         chunks,
-        lambda unit: chunk_file(stage.folder, *unit).exists(),
         "minutes of film",
-        partial(name_of_chunk, cfg.ANNOTATION_HZ),
+        lambda chunk: (pictures_file(stage.folder, *chunk), chunk_file(stage.folder, *chunk)),
+        name_of=partial(name_of_chunk, cfg.ANNOTATION_HZ),
     )
 
     damaged: Counter[str] = Counter()

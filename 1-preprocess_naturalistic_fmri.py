@@ -40,6 +40,7 @@ from neuroface.bold import (
     check_tr,
     cleaning_lines,
     cleaning_of,
+    denoising_of,
     describe_overlap,
     describe_pauses,
     event_names,
@@ -67,7 +68,6 @@ from neuroface.face_study import (
     check_clock,
     check_study,
     choose_windows,
-    denoising,
     describe_annotations,
     describe_balance,
     design_of,
@@ -86,6 +86,7 @@ from neuroface.face_study import (
 from neuroface.pipeline import (
     Section,
     Stage,
+    all_exist,
     read_json,
     read_table,
     run_script,
@@ -112,7 +113,7 @@ def main(participants: tuple[str, ...] = ()):
     check_shared_space(runs, cfg.SPACE)
 
     used = [run.mask for run in runs if run.mask and (stage.folder / "group_mask.nii.gz").exists()]
-    used += [file for run in runs if is_cut(stage.folder, run) for file in run.files]
+    used += [file for run in runs if all_exist(cut_files(stage.folder, run)) for file in run.files]
     stage.take_files([file for run in runs for file in run.files], used)
     planned = {
         run: plan_windows(run, cfg, stage) for run in runs
@@ -121,7 +122,7 @@ def main(participants: tuple[str, ...] = ()):
     if all(plan.empty for plan in plans.values()):
         raise NeuroFaceError(why_no_window(runs, cfg))
     name_splits(stage, pd.concat(plans.values(), ignore_index=True), cfg)
-    cleaning = cleaning_lines(runs, denoising(cfg), cfg.DATASET == "bids", design_of(runs, cfg))
+    cleaning = cleaning_lines(runs, denoising_of(cfg), cfg.DATASET == "bids", design_of(runs, cfg))
     for line in (*describe_trials(runs, cfg), *describe_pauses(runs), *cleaning):
         print(f"  {line}")
     mask, affine, computed = make_group_mask(stage, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE)
@@ -134,7 +135,7 @@ def main(participants: tuple[str, ...] = ()):
     if participants:
         cut_participants(stage, cut, runs, participants)
         return
-    stage.each(cut, runs, partial(is_cut, stage.folder), "runs")
+    stage.each(cut, runs, "runs", partial(cut_files, stage.folder))
     regressors_of_runs = [regressors for _, regressors in planned.values()]
     if problem := write_window_regressors(stage.folder, regressors_of_runs):
         stage.leave_out("film regressors", problem)
@@ -146,8 +147,7 @@ def main(participants: tuple[str, ...] = ()):
 def write_places(stage: Stage, runs: list[Run], mask: np.ndarray, cfg: FaceSettings) -> None:
     """Write what the voxels are, where they are parcels or vertices."""
     write_parcel_names(stage.folder, runs, mask)
-    if mesh := write_surface_space(stage.folder, runs, mask, Path(cfg.DATASET_DIR)):
-        print(f"  {mesh}")
+    write_surface_space(stage, runs, mask, Path(cfg.DATASET_DIR))
 
 
 def cut_participants(stage: Stage, cut, runs: list[Run], participants: tuple[str, ...]) -> None:
@@ -158,7 +158,7 @@ def cut_participants(stage: Stage, cut, runs: list[Run], participants: tuple[str
         )
     stage.share()
     theirs = [run for run in runs if run.subject in participants]
-    stage.each(cut, theirs, partial(is_cut, stage.folder), "runs")
+    stage.each(cut, theirs, "runs", partial(cut_files, stage.folder))
     print(
         f"  runs cut for these people: {len(theirs)}. When all people are done, run: python {stage.script}"
     )
@@ -256,7 +256,7 @@ def whole_and_clean(
         stage.leave_out(
             run.name, f"{broken.sum()} windows that span a break of the scan: the film was paused"
         )
-    cleaning = cleaning_of(run, n_volumes, denoising(cfg))
+    cleaning = cleaning_of(run, n_volumes, denoising_of(cfg))
     starts, volumes = whole_windows(kept, cfg.WINDOW_TRS)
     scrubbed = table["first_tr"].isin(starts[~cleaning.keeps(volumes, cfg.WINDOW_TRS)])
     scrubbed &= ~broken
@@ -292,10 +292,10 @@ def cut_windows(
     cfg: FaceSettings,
     run: Run,
 ) -> None:
-    """Write a run's windows and their table; the table is written last."""
+    """Write a run's windows and their table."""
     target = windows_file(folder, run.subject, run.name)
     first_volumes = volumes_of(plans[run], run, cfg)
-    cleaning = cleaning_of(run, open_header(run.bold)[1][3], denoising(cfg))
+    cleaning = cleaning_of(run, open_header(run.bold)[1][3], denoising_of(cfg))
     constant = extract_windows(
         target, run.bold, mask, affine, first_volumes, cfg.WINDOW_TRS, cfg.STANDARDIZE, cleaning
     )
@@ -309,9 +309,10 @@ def cut_windows(
     write_table(target.with_suffix(".tsv"), plans[run])
 
 
-def is_cut(folder: Path, run: Run) -> bool:
+def cut_files(folder: Path, run: Run) -> list[Path]:
+    """The files that :func:`cut_windows` writes."""
     target = windows_file(folder, run.subject, run.name)
-    return all(target.with_suffix(suffix).exists() for suffix in (".npy", ".json", ".tsv"))
+    return [target.with_suffix(suffix) for suffix in (".npy", ".json", ".tsv")]
 
 
 def volumes_of(plan: pd.DataFrame, run: Run, cfg: FaceSettings) -> np.ndarray:

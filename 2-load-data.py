@@ -44,14 +44,12 @@ def main():
 
     X_file, y_file, table = (stage.folder / name for name in ("X.npy", "y.npy", "samples.tsv"))
 
-    def join(_):
+    def join(X_file):
         write_table(table, samples)
         write_npy(y_file, (samples["label"] == labels.first).to_numpy(np.int8))
         join_windows(files, X_file, len(samples))
 
-    stage.each(
-        join, [X_file], lambda X_file: all(f.exists() for f in (X_file, y_file, table)), "data sets"
-    )
+    stage.each(join, [X_file], "data sets", lambda X_file: (X_file, y_file, table))
     X, y = open_npy(X_file), open_npy(y_file)
     one, other = (title.replace(" ", "-") for title in labels.titles)
     print(

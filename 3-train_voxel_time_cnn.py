@@ -32,7 +32,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from neuroface import NeuroFaceError
 from neuroface.decoding import (
     BEST,
     DEFAULT,
@@ -42,18 +41,19 @@ from neuroface.decoding import (
     Fold,
     Member,
     Windows,
+    best_files,
     candidates,
     describe,
     fit_fold,
     folds_of_all_splits,
-    is_chosen,
-    is_trained,
+    is_chosen_among,
     logit_network,
     members_of,
     permuted,
     permuted_labels,
     predict_logits,
     read_choices,
+    read_samples,
     scores_by_split,
     seed_of_member,
     summary,
@@ -63,6 +63,7 @@ from neuroface.decoding import (
     write_kernel,
     write_member,
     write_results,
+    written_files,
 )  # fmt: skip
 from neuroface.face_study import (
     STUDY,
@@ -79,9 +80,7 @@ from neuroface.pipeline import (
     Stage,
     UnitName,
     only_more,
-    open_npy,
     read_json,
-    read_table,
     run_script,
     write_json,
 )
@@ -93,21 +92,17 @@ import pandas as pd
 def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 3, cfg, __doc__, reads=(1, 2), rules=RULES, side_results=("linear/",))
-    samples, labels = check_dataset(stage.folder_of(2), cfg), labels_of(cfg)
+    samples = read_samples(stage.folder_of(2), "windows", "script 2", "script 1")
+    labels = labels_of(cfg)
     folds, impossible = folds_of_all_splits(samples, cfg.CV_SPLITS, fold_settings(cfg))
     name_fold_limits(stage, folds, cfg)
     linear = linear_models(stage, cfg)
     mask_file = stage.folder_of(1) / "group_mask.nii.gz"
     windows = windows_of(stage.folder_of(2), stage.folder, mask_file, samples, linear, cfg)
 
-    stage.each(
-        partial(write_kernel, windows),
-        linear,
-        lambda name: windows.kernel_file(name).exists(),
-        "kernels",
-    )
+    stage.each(partial(write_kernel, windows), linear, "kernels", windows.kernel_file)
     ladder = partial(write_ladder, windows, samples, folds, cfg)
-    stage.each(ladder, linear, lambda name: ladder_file(windows, name).exists(), "linear models")
+    stage.each(ladder, linear, "linear models", partial(ladder_file, windows))
 
     members = [
         member
@@ -116,7 +111,9 @@ def main():
         for member in members_of(variant, split, folds[split], n_seeds(variant, cfg))
     ]
     train = partial(train_fold, stage.folder, windows, samples, cfg)
-    stage.each(train, members, partial(is_trained, stage.folder), "folds", name_of_training)
+    stage.each(
+        train, members, "folds", partial(written_files, stage.folder), name_of=name_of_training
+    )
 
     choices = choose_best(stage, folds, samples, cfg)
     models = [*cfg.MODELS, *[BEST] * bool(choices), *linear]
@@ -158,26 +155,6 @@ RULES = Rules(
     ),
     growing={"MODELS": more_models, "MODEL_OPTIONS": same_sizes, "N_SEEDS": no_fewer},
 )
-
-
-def check_dataset(folder: Path, cfg: FaceSettings) -> pd.DataFrame:
-    """``samples.tsv``; raise unless it fits X.npy (n, n_voxels, window_trs) and y.npy (n,), and all values are finite."""
-    X, y, samples = (
-        open_npy(folder / "X.npy"),
-        open_npy(folder / "y.npy"),
-        read_table(folder / "samples.tsv"),
-    )
-    if not len(X) == len(y) == len(samples):
-        raise NeuroFaceError(
-            f"{folder}: X.npy has {len(X)} windows, y.npy {len(y)}, samples.tsv {len(samples)}. Delete {folder} and rerun "
-            f"script 2."
-        )
-    for start in range(0, len(X), 64):
-        if not np.isfinite(X[start : start + 64].sum(dtype=np.float64)):
-            raise NeuroFaceError(
-                f"{folder / 'X.npy'} holds NaN or infinite values near row {start}. Rerun script 1."
-            )
-    return samples
 
 
 def name_fold_limits(stage: Stage, folds: dict[str, list[Fold]], cfg: FaceSettings) -> None:
@@ -233,8 +210,13 @@ def choose_best(
     models = candidates(cfg.MODELS)
     positive = cfg.LABELS[0]
     best = partial(write_best, stage.folder, folds, models, samples, positive, cfg.N_SEEDS)
-    chosen = partial(is_chosen, stage.folder, folds, models, cfg.N_SEEDS)
-    stage.each(best, cfg.CV_SPLITS, chosen, "choices of the best model")
+    stage.each(
+        best,
+        cfg.CV_SPLITS,
+        "choices of the best model",
+        partial(best_files, stage.folder, folds),
+        valid=partial(is_chosen_among, stage.folder, models, cfg.N_SEEDS),
+    )
     return {split: read_choices(stage.folder, split) for split in cfg.CV_SPLITS}
 
 

@@ -112,29 +112,26 @@ def main():
         )
         write_npy(study.regions_file, regions)
     if cfg.ATTRIBUTION_BASELINE == "training mean" or "baselines" in cfg.ATTRIBUTION_CHECKS:
-        mean_file = study.baselines.mean_file
-        stage.each(
-            study.baselines.write_mean,
-            study.models,
-            lambda k: mean_file(k).exists(),
-            "mean windows",
-        )
+        baselines = study.baselines
+        stage.each(baselines.write_mean, study.models, "mean windows", baselines.mean_file)
 
     explaining = study.explaining()
     units = explaining.units(cfg.ATTRIBUTION_METHODS)
-    stage.each(explaining.explain, units, explaining.is_explained, "people × films × labels")
+    stage.each(
+        explaining.explain,
+        units,
+        "people × films × labels",
+        explaining.explained_files,
+        joined=explaining.joined_files,
+    )
     if explaining.n_seeds > 1:
         units = [unit for unit in units if unit.number == 1]
-        stage.each(explaining.join, units, explaining.is_joined, "means over seeds")
+        stage.each(explaining.join, units, "means over seeds", explaining.joined_files)
 
     if "labels" in cfg.ATTRIBUTION_CHECKS:
-        stage.each(
-            study.train_on_shuffled_labels,
-            [study.shuffled_file],
-            Path.exists,
-            "networks on shuffled labels",
-        )
-    stage.each(study.check, study.checks, study.is_checked, "checks")
+        train = study.train_on_shuffled_labels
+        stage.each(train, [study.shuffled_file], "networks on shuffled labels")
+    stage.each(study.check, study.checks, "checks", study.check_file, valid=study.is_checked)
     files: dict[str, list[Path]] = {
         m: [attribution_file(stage.folder, *u[:4]) for u in units if u.method == m]
         for m in cfg.ATTRIBUTION_METHODS
@@ -214,8 +211,8 @@ class Study:
         return self.folder / "checks" / f"{'_'.join(check)}.json"
 
     def is_checked(self, check: tuple[str, str]) -> bool:
-        file = self.check_file(check)
-        return file.exists() and read_json(file)["CHECK_WINDOWS"] == self.cfg.CHECK_WINDOWS
+        """Whether the file of a check is about as many windows as CHECK_WINDOWS, which may change."""
+        return read_json(self.check_file(check))["CHECK_WINDOWS"] == self.cfg.CHECK_WINDOWS
 
     def train_on_shuffled_labels(self, target: Path) -> None:
         """Fit the model of the first fold once more; events have swapped labels, in the same way for all viewers."""

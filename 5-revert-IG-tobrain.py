@@ -40,9 +40,7 @@ def main():
         file, i = unit
         write_map(brain_map_file(stage.folder, file, i), open_npy(file)[i], mask, affine, cfg.TR_S)
 
-    stage.each(
-        put_back, units, lambda unit: brain_map_file(stage.folder, *unit).exists(), "windows"
-    )
+    stage.each(put_back, units, "windows", lambda unit: brain_map_file(stage.folder, *unit))
     write_surface_maps(stage, surface_space(stage.folder_of(1)), cfg.TR_S, "sub-*/")
 
     section = Section(

@@ -35,6 +35,7 @@ from pathlib import Path
 from neuroface.attribution import chosen_by_hand
 from neuroface.bold import (
     Run,
+    denoising_of,
     open_image,
     parcel_names,
     read_mask,
@@ -51,7 +52,6 @@ from neuroface.decoding import BEST, linear_pattern, make_folds, model_folder, r
 from neuroface.face_study import (
     STUDY,
     FaceSettings,
-    denoising,
     explained,
     fold_settings,
     group_test_settings,
@@ -65,7 +65,6 @@ from neuroface.face_study import (
 from neuroface.maps import (
     MapTest,
     Relabelling,
-    average_file,
     average_people,
     average_person,
     choose_test,
@@ -79,9 +78,11 @@ from neuroface.maps import (
     describe_seeds,
     describe_tests,
     effect_of_run,
+    files_of_test,
     find_maps,
     groups_of_maps,
     lead,
+    mean_files,
     peak_table,
     people_with,
     plot_shares,
@@ -135,23 +136,17 @@ def main():
     people = groups_of_maps(maps, cfg.LABELS, cfg.ATTRIBUTION_METHODS)
     average = partial(average_person, stage.folder, maps, *brain, cfg.TR_S)
     stage.each(
-        average, maps, lambda unit: average_file(stage.folder, *unit).exists(), "people × labels"
+        average, maps, "people × labels", lambda of_person: mean_files(stage.folder, *of_person)
     )
     average = partial(average_people, stage.folder, people, *brain, cfg.TR_S)
     stage.each(
-        average,
-        people,
-        lambda group: average_file(stage.folder, "group", *group).exists(),
-        "group maps",
+        average, people, "group maps", lambda group: mean_files(stage.folder, "group", *group)
     )
 
     several = [*people] if spread_rows(stage.folder_of(4), people) else []
     spread = partial(write_spread, stage.folder, stage.folder_of(4), people, *brain, cfg.TR_S)
     stage.each(
-        spread,
-        several,
-        lambda group: spread_file(stage.folder, *group).exists(),
-        "spread over seeds",
+        spread, several, "spread over seeds", lambda group: spread_file(stage.folder, *group)
     )
 
     about = contrasts_of(labels_of(cfg))
@@ -162,37 +157,19 @@ def main():
         stage.leave_out(what, why)
     tests, nulls = tests_of(stage, maps, contrasts, about, brain, pairs, cfg)
     for null in nulls.values():
-        stage.each(
-            null.write_refits,
-            null.folds,
-            lambda fold, at=null: at.refits_file(fold).exists(),
-            "refitted folds",
-        )
-        stage.each(
-            null.write_null,
-            null.parts(),
-            lambda part, at=null: at.null_file(part).exists(),
-            "parts of the null",
-        )
+        stage.each(null.write_refits, null.folds, "refitted folds", null.refits_file)
+        stage.each(null.write_null, null.parts(), "parts of the null", null.null_file)
     settings = group_test_settings(cfg)
     test = partial(
         write_test, stage.folder, maps, about, samples, *brain, cfg.TR_S, settings, tests, nulls, pairs
     )  # fmt: skip
     stage.each(
-        test,
-        contrasts,
-        lambda unit: contrast_file(stage.folder, unit[0], unit[1], "test.json").exists(),
-        "group tests",
+        test, contrasts, "group tests", lambda contrast: files_of_test(stage.folder, *contrast)
     )
 
     if "haufe" in cfg.REFERENCE_MAPS:
         pattern = partial(write_pattern, stage, samples, brain, cfg)
-        stage.each(
-            pattern,
-            [reference_file(stage.folder, "group", "haufe")],
-            Path.exists,
-            "linear patterns",
-        )
+        stage.each(pattern, [reference_file(stage.folder, "group", "haufe")], "linear patterns")
     if "glm" in cfg.REFERENCE_MAPS:
         write_effects(stage, runs, brain, cfg)
     write_parcel_maps(stage, parcel_names(stage.folder_of(1)), brain[0])
@@ -271,7 +248,7 @@ def write_pattern(
 def write_effects(stage: Stage, runs: list[Run], brain: Brain, cfg: FaceSettings) -> None:
     """Write the effect of the first label in a GLM: per person (the mean over runs), and the mean over people."""
     mask, affine = brain
-    modelled = label_events(cfg), cfg.NUISANCE, denoising(cfg)
+    modelled = label_events(cfg), cfg.NUISANCE, denoising_of(cfg)
     people = [tuple(part) for _, part in groupby(runs, key=lambda run: run.subject)]
 
     def effect_file(runs):
@@ -289,10 +266,8 @@ def write_effects(stage: Stage, runs: list[Run], brain: Brain, cfg: FaceSettings
         ]
         write_nifti(target, np.mean(volumes, axis=0).astype(np.float32), affine)
 
-    stage.each(effect, people, lambda runs: effect_file(runs).exists(), "people's GLMs")
-    stage.each(
-        mean_effect, [reference_file(stage.folder, "group", "glm")], Path.exists, "mean GLMs"
-    )
+    stage.each(effect, people, "people's GLMs", effect_file)
+    stage.each(mean_effect, [reference_file(stage.folder, "group", "glm")], "mean GLMs")
 
 
 def places_of(folder: Path, brain: Brain) -> tuple[pd.DataFrame | None, np.ndarray | None]:

@@ -84,15 +84,10 @@ def main():
         if one[0] in drawn
     ]
     paint = partial(draw, stage, hemispheres, mask, affine, cfg)
-    stage.each(paint, units, lambda unit: contrast_file(stage.folder, *unit).exists(), "figures")
+    stage.each(paint, units, "figures", lambda unit: contrast_file(stage.folder, *unit))
 
     compare = partial(draw_references, stage.folder, hemispheres, references)
-    stage.each(
-        compare,
-        methods,
-        lambda method: references_file(stage.folder, method).exists(),
-        "comparisons",
-    )
+    stage.each(compare, methods, "comparisons", partial(references_file, stage.folder))
     stage.finish(
         f"{len(units)} figures", describe(stage.folder, stage.folder_of(6), contrasts, cfg)
     )

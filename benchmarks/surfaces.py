@@ -1,8 +1,8 @@
-"""The demo's BOLD as volumes, on fsaverage5 (GIFTI), and in 400 parcels: held-out AUC of the same models in movie folds.
+"""The demo's BOLD as volumes, on fsaverage5 (GIFTI), and in 400 parcels: held-out AUC of models in closed form, movie folds.
 
 ``python benchmarks/surfaces.py [--seconds 900] [--voxel-mm 8] [--folder FOLDER]`` draws the demo's data set, projects each
-run to both hemispheres with nilearn's ``vol_to_surf`` (between pial and white surface), averages the voxels of 400
-parcels (k-means of their positions), and runs scripts 1 to 3 on each form.
+run to both hemispheres with nilearn's ``vol_to_surf`` (the voxel midway between pial and white surface), averages the
+voxels of 400 parcels (k-means of their positions), and runs scripts 1 to 3 on each form.
 """
 
 import argparse
@@ -37,7 +37,7 @@ FORMS = {
 }
 SETTINGS = {
     "DATASET": "bids", "ROI_FILE": None, "TR_S": TR_S, "CV_SPLITS": ("movie",), "HELD_OUT_SPLIT": "movie",
-    "MODELS": ("screened_ridge", "linear_plus"), "BASELINES": ("linear", "linear-mean"), "N_PERMUTATIONS": 19,
+    "MODELS": ("screened_ridge",), "BASELINES": ("linear",), "N_PERMUTATIONS": 19, "N_JOBS": 1,
     "EXPLAINED_MODEL": "screened_ridge",
 }  # fmt: skip
 
@@ -104,14 +104,23 @@ def parcels_of(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 def write_hemispheres(image, mask, func: Path, stem: str) -> None:
-    """Write the series between pial and white surface; NaN where no point lies in the person's mask."""
+    """Write the series of the voxel midway between pial and white surface; NaN where it is not in the person's mask."""
+    inside = np.asarray(mask.dataobj) > 0
+    numbers = np.full(inside.shape, -1.0)
+    numbers[inside] = np.arange(inside.sum())
+    numbers = nib.Nifti1Image(numbers, image.affine)
+    series = np.asarray(image.dataobj)[inside]
     meshes = load_fsaverage("fsaverage5")
     for side, hemi in (("left", "L"), ("right", "R")):
         pial, white = (meshes[name].parts[side] for name in ("pial", "white_matter"))
-        series = vol_to_surf(image, pial, inner_mesh=white, mask_img=mask)
+        of_vertex = vol_to_surf(
+            numbers, pial, inner_mesh=white, depth=[0.5], interpolation="nearest_most_frequent"
+        )
+        of_vertex = np.nan_to_num(of_vertex, nan=-1).astype(int)
+        values = np.where(of_vertex[:, None] >= 0, series[of_vertex], np.nan)
         arrays = [
             nib.gifti.GiftiDataArray(volume, datatype="NIFTI_TYPE_FLOAT32")
-            for volume in np.ascontiguousarray(series.T.astype(np.float32))
+            for volume in np.ascontiguousarray(values.T.astype(np.float32))
         ]
         file = func / f"{stem}_hemi-{hemi}_space-fsaverage5_bold.func.gii"
         nib.save(nib.GiftiImage(darrays=arrays), file)

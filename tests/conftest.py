@@ -6,9 +6,13 @@ import os
 # thread per core, spend most of their time waiting for each other: an eigendecomposition takes five times as long.
 for _variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(_variable, "1")  # before NumPy and TensorFlow are loaded
+if os.environ.get("NEUROFACE_FULL") != "1":
+    # UMAP of 50 points takes longer to compile than to compute in plain Python.
+    os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 
 import ast
 import fcntl
+import gc
 import gzip
 import hashlib
 import io
@@ -208,6 +212,18 @@ BEGIN_EARLY = (
     "test_labels.py",
     "test_seen_images_study.py",
 )
+
+
+def pytest_collectstart() -> None:
+    """No garbage collection while modules are imported and tests are collected."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays: garbage collections need not look at its millions of objects again."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

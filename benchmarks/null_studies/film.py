@@ -4,11 +4,13 @@ Signals are white noise through the haemodynamic response (SPM's, TR 1.3 s), eac
 180 chunks are one film never trained on, 114 the last parts of three films, 600 three films.
 """
 
+from dataclasses import dataclass
 from functools import cache, partial
 
 from null_studies.case import Case
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 TR_S, BLOCK, SMALLEST_SHIFT, N_SHIFTS = 1.3, 20, 23, 500  # as in the demo: 26 s, 30 s
 FILMS = {
@@ -18,6 +20,7 @@ FILMS = {
 }  # chunks of the test set → of its films
 BURN_IN = 60
 N_COMPONENTS, N_VOXELS = 3, 60
+DRIFT_MOMENTS = 15  # SD in moments of the filter that makes drift
 
 
 @cache
@@ -235,37 +238,51 @@ def permuted_frames(seed: int) -> bool:
     return p_value(float(own), np.array(null)) <= 0.05
 
 
-def lost_of_stretches(rng, effects: dict[int, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """SSIM lost in 36 stretches of film, 2 to 6 moments each, with one kind of thing.
+@dataclass(frozen=True)
+class Losses:
+    """SSIM lost without a region in 36 stretches of film, each with one kind of thing: 14 of faces (1), 11 of shapes (2),
+    11 of gratings (3).
+
+    Losses of stretches vary by SD 1 and those of moments by SD 1.
 
     Parameters
     ----------
-    effects : kind → mean loss; stretches vary by SD 1 and moments by SD 1.
-
-    Returns
-    -------
-    loss, kind, stretch : (n_cases,).
+    longer : how many times as long stretches of faces are; others have 2 to 6 moments.
+    drift : SD of a loss that changes slowly over the film, in SDs of a stretch.
     """
-    lengths = rng.integers(2, 7, 36)
-    kind_of = rng.permutation(np.repeat(list(effects), [14, 11, 11]))
-    stretch = np.repeat(np.arange(36), lengths)
-    kind = kind_of[stretch]
-    loss = np.array([effects[one] for one in kind]) + rng.standard_normal(36)[stretch]
-    return loss + rng.standard_normal(len(kind)), kind, stretch
+
+    longer: int = 1
+    drift: float = 0.0
+
+    def __str__(self):
+        text = "36 stretches"
+        text += f", those of faces {self.longer} times as long" if self.longer > 1 else ""
+        return text + (f", drift of {self.drift:g} SD" if self.drift else "")
+
+    def simulate(self, rng, effects: dict[int, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Loss, kind, and number of the stretch (n_cases,) of each moment; ``effects``: kind → mean loss."""
+        kind_of = rng.permutation(np.repeat([1, 2, 3], [14, 11, 11]))
+        lengths = rng.integers(2, 7, 36) * np.where(kind_of == 1, self.longer, 1)
+        stretch = np.repeat(np.arange(36), lengths)
+        kind, n = kind_of[stretch], len(stretch)
+        slow = gaussian_filter1d(rng.standard_normal(n), DRIFT_MOMENTS, mode="wrap")
+        loss = np.array([effects[one] for one in kind]) + rng.standard_normal(36)[stretch]
+        loss += rng.standard_normal(n) + self.drift * slow / slow.std()
+        return loss, kind, stretch
 
 
-def region_tests(seed: int) -> dict[str, bool]:
-    """Faces (1) against other things (2, 3): a region that follows nothing, and one that follows faces and shapes."""
+def region_tests(design: Losses, seed: int) -> dict[str, bool]:
+    """Faces against other things: a region that follows nothing, and one that follows faces and shapes."""
     from film_encoding.perturbation import exchanged_kinds, kind_test, test_against_each
 
     rng = np.random.default_rng([seed, 6])
-    loss, kind, stretch = lost_of_stretches(rng, {1: 0.0, 2: 0.0, 3: 0.0})
-    exchanged = exchanged_kinds(kind, stretch, 500, seed)
+    loss, kind, stretch = design.simulate(rng, {1: 0.0, 2: 0.0, 3: 0.0})
+    exchanged = exchanged_kinds(kind, stretch, N_SHIFTS, seed)
     p_others = kind_test(loss[None], kind, exchanged)[0]
-    loss, kind, stretch = lost_of_stretches(rng, {1: 1.5, 2: 1.5, 3: 0.0})
-    p_each = max(test_against_each(loss, kind, stretch, 500, seed).values())
+    loss, kind, stretch = design.simulate(rng, {1: 1.5, 2: 1.5, 3: 0.0})
+    p_each = max(test_against_each(loss, kind, stretch, N_SHIFTS, seed).values())
     return {
-        "p over others ≤ .05, the region follows nothing": p_others <= 0.05,
+        "p over others ≤ .05, the region follows nothing": bool(p_others <= 0.05),
         "p over each ≤ .05, it follows faces and shapes alike": p_each <= 0.05,
     }
 
@@ -289,3 +306,9 @@ CASES.append(
         "film, script 4, order of frames", "36 shots, unrelated motion", frame_order, 0.05, 400, 50
     )
 )
+CASES += [
+    Case(
+        "film, script 6, region tests", str(losses), partial(region_tests, losses), 0.05, 1000, 100
+    )
+    for losses in (Losses(), Losses(longer=2), Losses(drift=1.0))
+]

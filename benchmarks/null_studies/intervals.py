@@ -79,22 +79,22 @@ def percentiles_over_people(n_people: int, seed: int) -> dict[str, bool]:
 
 
 def film_folds(
-    n_films: int, effect: float, seed: int
+    n_films: int, effect: float, seed: int, n_features: int = N_FEATURES
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """Labels, held-out probabilities and windows: a nearest-mean classifier in a cross-validation over films.
 
     Viewers of a film share a response to each moment (1 SD), films shift the features (0.3 SD) and
-    differ in the size of the effect.
+    differ in the size of the effect, which is in the first feature.
     """
     rng = np.random.default_rng([2, n_films, seed])
     film, viewer, moment = np.indices((n_films, N_VIEWERS, N_MOMENTS)).reshape(3, -1)
     y = moment % 2
     size = effect * np.maximum(rng.normal(1, 0.4, n_films), 0)
     X = (
-        rng.standard_normal((len(y), N_FEATURES))
-        + rng.standard_normal((n_films, N_MOMENTS, N_FEATURES))[film, moment]
+        rng.standard_normal((len(y), n_features))
+        + rng.standard_normal((n_films, N_MOMENTS, n_features))[film, moment]
     )
-    X += 0.3 * rng.standard_normal((n_films, N_FEATURES))[film]
+    X += 0.3 * rng.standard_normal((n_films, n_features))[film]
     X[:, 0] += (y - 0.5) * size[film]
     fold, logit = film % N_FOLDS, np.empty(len(y))
     for k in range(N_FOLDS):
@@ -112,21 +112,23 @@ def windows_of_films(film: np.ndarray, viewer: np.ndarray, moment: np.ndarray) -
 
 
 @cache
-def _truth_of_films(n_films: int, effect: float) -> dict[str, float]:
+def _truth_of_films(n_films: int, effect: float, n_features: int = N_FEATURES) -> dict[str, float]:
     """Mean scores of 2,000 studies of this size: what a cross-validation of so many films reaches."""
     each = []
     for seed in range(10_000, 12_000):
-        y, probability, _ = film_folds(n_films, effect, seed)
+        y, probability, _ = film_folds(n_films, effect, seed, n_features)
         each.append(_truth(probability, y))
     return pd.DataFrame(each).mean().to_dict()
 
 
-def over_films(n_films: int, effect: float, seed: int) -> dict[str, bool]:
+def over_films(
+    n_films: int, effect: float, seed: int, n_features: int = N_FEATURES
+) -> dict[str, bool]:
     """Whether the intervals that script 3 states for film folds cover the expected scores."""
     from neuroface.decoding.uncertainty import intervals_of_split
 
-    found = intervals_of_split(*film_folds(n_films, effect, seed), "movie")
-    return _covered(found["scores"], _truth_of_films(n_films, effect))
+    found = intervals_of_split(*film_folds(n_films, effect, seed, n_features), "movie")
+    return _covered(found["scores"], _truth_of_films(n_films, effect, n_features))
 
 
 def over_films_as_if_independent(n_films: int, effect: float, seed: int) -> dict[str, bool]:
@@ -150,7 +152,9 @@ def over_viewers(n_films: int, effect: float, seed: int) -> dict[str, bool]:
 # ---------------------------------------------------------------- runs of one person
 
 
-def run_folds(n_runs: int, effect: float, seed: int) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+def run_folds(
+    n_runs: int, effect: float, seed: int, n_features: int = N_FEATURES
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """Labels, held-out probabilities and windows of one person: blocks as in Haxby et al. 2001, each run held out once.
 
     A run has one block of faces and seven others. Runs shift the features (0.3 SD) and differ in
@@ -161,8 +165,8 @@ def run_folds(n_runs: int, effect: float, seed: int) -> tuple[np.ndarray, np.nda
     run, block = np.indices((n_runs, 8)).reshape(2, -1)
     y = (block == 0).astype(int)
     X = (
-        rng.standard_normal((len(y), N_FEATURES))
-        + 0.3 * rng.standard_normal((n_runs, N_FEATURES))[run]
+        rng.standard_normal((len(y), n_features))
+        + 0.3 * rng.standard_normal((n_runs, n_features))[run]
     )
     X[:, 0] += y * (effect * np.maximum(rng.normal(1, 0.4, n_runs), 0))[run]
     logit = np.empty(len(y))
@@ -174,20 +178,23 @@ def run_folds(n_runs: int, effect: float, seed: int) -> tuple[np.ndarray, np.nda
 
 
 @cache
-def _truth_of_runs(n_runs: int, effect: float) -> dict[str, float]:
+def _truth_of_runs(n_runs: int, effect: float, n_features: int = N_FEATURES) -> dict[str, float]:
     each = []
     for seed in range(10_000, 12_000):
-        y, probability, _ = run_folds(n_runs, effect, seed)
+        y, probability, _ = run_folds(n_runs, effect, seed, n_features)
         each.append(_truth(probability, y))
     return pd.DataFrame(each).mean().to_dict()
 
 
-def over_runs(n_runs: int, effect: float, seed: int) -> dict[str, bool]:
+def over_runs(
+    n_runs: int, effect: float, seed: int, n_features: int = N_FEATURES
+) -> dict[str, bool]:
     """Whether the intervals that script 3 states for run folds of one person cover the expected scores."""
     from neuroface.decoding.uncertainty import intervals_of_split
 
-    scores = intervals_of_split(*run_folds(n_runs, effect, seed), "run")["scores"]
-    return _stated_over_runs(_covered(scores, _truth_of_runs(n_runs, effect)))
+    found = intervals_of_split(*run_folds(n_runs, effect, seed, n_features), "run")
+    truth = _truth_of_runs(n_runs, effect, n_features)
+    return _stated_over_runs(_covered(found["scores"], truth))
 
 
 def over_runs_as_if_independent(n_runs: int, effect: float, seed: int) -> dict[str, bool]:
@@ -205,6 +212,9 @@ def _stated_over_runs(covered: dict[str, bool]) -> dict[str, bool]:
 
 
 RUNS, EFFECTS_OF_RUNS = (8, 10, 12), {"no effect": 0.0, "an effect": 2.5}
+# Effects with which films are decoded about as well from so many features as with EFFECTS from
+# N_FEATURES: the weights of the models hold more noise at the same score.
+MANY_FEATURES, EFFECTS_OF_MANY, EFFECT_OF_MANY_IN_RUNS = 300, {12: 2.2, 20: 1.93}, 4.0
 PEOPLE, FILMS = (4, 8, 10, 12, 20, 40), (4, 8, 12, 20, 40)
 EFFECTS = {"no effect": 0.0, "an effect": 1.5}
 CASES = [
@@ -260,3 +270,24 @@ for words, effect in EFFECTS_OF_RUNS.items():
     KNOWN_OTHERWISE.append(
         Case("run folds, runs as if independent", f"12 runs, {words}", runs, 0.95, 1000, 60)
     )
+KNOWN_OTHERWISE += [
+    Case(
+        "film folds, intervals over films",
+        f"{n} films, an effect, {MANY_FEATURES} features",
+        partial(over_films, n, effect, n_features=MANY_FEATURES),
+        0.95,
+        600,
+        60,
+    )
+    for n, effect in EFFECTS_OF_MANY.items()
+]
+KNOWN_OTHERWISE.append(
+    Case(
+        "run folds of one person, intervals over runs",
+        f"12 runs, an effect, {MANY_FEATURES} features",
+        partial(over_runs, 12, EFFECT_OF_MANY_IN_RUNS, n_features=MANY_FEATURES),
+        0.95,
+        1000,
+        60,
+    )
+)

@@ -72,18 +72,21 @@ class Explaining:
         target = attribution_file(self.folder, *unit[:4])
         return target if self.n_seeds == 1 else seed_file(target, unit.number)
 
-    def is_explained(self, unit: Unit) -> bool:
-        return self.is_joined(unit) or _is_complete(self.file(unit))
+    def explained_files(self, unit: Unit) -> list[Path]:
+        """The files that :meth:`explain` writes."""
+        target = self.file(unit)
+        return [target, completeness_file(target)]
 
-    def is_joined(self, unit: Unit) -> bool:
-        """Whether the maps that later scripts read exist."""
+    def joined_files(self, unit: Unit) -> list[Path]:
+        """The files that later scripts read; with several seeds :meth:`join` writes them."""
         target = attribution_file(self.folder, *unit[:4])
-        return _is_complete(target) and (self.n_seeds == 1 or seed_means_file(target).exists())
+        of_seeds = [] if self.n_seeds == 1 else [seed_means_file(target)]
+        return [target, completeness_file(target), *of_seeds]
 
     def explain(self, unit: Unit) -> None:
         """Write attributions and completeness of the windows of a unit; resumes after the last batch."""
         X, target = open_npy(self.X_file), self.file(unit)
-        mine = self.samples.loc[(self.samples[KEYS] == list(unit[:3])).all(axis=1)]
+        samples = self.samples.loc[(self.samples[KEYS] == list(unit[:3])).all(axis=1)]
         # The journal gains rows once their attributions are on disk: a rerun may skip the windows
         # that it lists.
         table = completeness_file(target)
@@ -94,9 +97,11 @@ class Explaining:
         finished = [read_table(journal)] if resumes else []
         if not resumes:
             journal.unlink(missing_ok=True)  # it belongs to a file that no longer exists
-            create_npy(partial, (len(mine), *X.shape[1:]))
+            create_npy(partial, (len(samples), *X.shape[1:]))
         maps = np.lib.format.open_memmap(partial, mode="r+")
-        for model, windows in mine.groupby("model"):  # model by model, so that each is loaded once
+        for model, windows in samples.groupby(
+            "model"
+        ):  # model by model, so that each is loaded once
             files = self.models[model]
             file = files[
                 min(unit.number, len(files)) - 1
@@ -143,7 +148,3 @@ class Explaining:
         for file in files:
             file.unlink()
             completeness_file(file).unlink()
-
-
-def _is_complete(file: Path) -> bool:
-    return file.exists() and completeness_file(file).exists()

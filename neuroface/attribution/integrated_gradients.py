@@ -1,8 +1,8 @@
 """Integrated Gradients of the logit, after Sundararajan, Taly & Yan 2017 (ICML): quadrature separate from gradients."""
 
 from neuroface import NeuroFaceError
+from neuroface.attribution.fast.path_network import PathNetwork, understands
 from neuroface.attribution.methods import SECANT_STEPS
-from neuroface.attribution.path_network import PathNetwork, understands
 from neuroface.decoding import is_closed_form_network, logit_network
 from neuroface.pipeline import gradient_of, keras
 
@@ -37,7 +37,7 @@ def quadrature(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
         "gauss-legendre": exact for polynomials up to degree 2n − 1. Gradients of a network with
         switches have jumps, so that this order is lost. "secant" (0, 1/n², 4/n² … 1; weight k is
         the distance from node k − 1): for mean slopes over segments, see
-        :mod:`neuroface.attribution.path_network`. Segments are short near the baseline, where most
+        :mod:`neuroface.attribution.fast.path_network`. Segments are short near the baseline, where most
         switches change. n + 1 nodes.
     steps : n, at least 1.
 

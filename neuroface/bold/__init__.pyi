@@ -13,7 +13,7 @@ from .annotations import (
     touches as touches,
     trial_types_of as trial_types_of,
 )
-from .bids import not_fetched as not_fetched
+from .bids import folder_of_series as folder_of_series, not_fetched as not_fetched
 from .clock import check_tr as check_tr, first_volume_s as first_volume_s
 from .datasets import check_distinct as check_distinct, find_runs as find_runs
 from .denoising import (
@@ -32,6 +32,7 @@ from .film_event import (
     FilmEvent as FilmEvent,
     check_film_length as check_film_length,
     clock_of_onsets as clock_of_onsets,
+    with_showings as with_showings,
 )
 from .group_mask import describe_overlap as describe_overlap, make_group_mask as make_group_mask
 from .images import (
@@ -81,7 +82,7 @@ from .regions import (
 )
 from .run import Run as Run
 from .running import RunningStatistics as RunningStatistics
-from .settings import BoldSettings as BoldSettings
+from .settings import BoldSettings as BoldSettings, denoising_of as denoising_of
 from .smoothing import smoothed_volumes as smoothed_volumes
 from .space import check_shared_space as check_shared_space
 from .steady_state import count_bright as count_bright

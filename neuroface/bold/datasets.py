@@ -143,7 +143,7 @@ def check_distinct(runs: list[Run]) -> None:
     seen: dict[str, Run] = {}
     for run in runs:
         same = seen.setdefault(fingerprint(run.bold), run)
-        if same is not run:
+        if same.bold != run.bold:  # a run with several films is there once for each
             raise NeuroFaceError(
                 f"{run.bold} is a copy of {same.bold}. Put the right series in its place, or leave {run.subject} out with "
                 f"EXCLUDE."

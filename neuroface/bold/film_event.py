@@ -58,6 +58,7 @@ def with_showings(
     film_event: FilmEvent,
     column: str = "trial_type",
     raw: str | Path | None = None,
+    named_by: str = "FILM_EVENT",
 ) -> tuple[list[Run], list[tuple[str, str]]]:
     """Runs with the time at which each shows its film; those whose log does not say it are left out.
 
@@ -65,7 +66,7 @@ def with_showings(
     ----------
     folder : the data set or derivative. film_event : FILM_EVENT. column : the column of the log
     that names the events.
-    raw : RAW_DIR.
+    raw : RAW_DIR. named_by : the setting that names the event, for messages.
 
     Returns
     -------
@@ -88,13 +89,13 @@ def with_showings(
         ]
         log = next(iter(files), None)
         if log is None:
-            why = f"no {name}{SUFFIX}, which would say when the film begins (FILM_EVENT)"
+            why = f"no {name}{SUFFIX}, which would say when the film begins ({named_by})"
         elif not_fetched(log):
             why = f"the log of its film is not fetched: datalad get {log}"
         elif (showing := read_film_event(log, event, column)) is None:
             types = trial_types_of(log, column)
             why = (
-                f"{log} has no event {event!r}{did_you_mean(event, types)}, which FILM_EVENT names; it has "
+                f"{log} has no event {event!r}{did_you_mean(event, types)}, which {named_by} names; it has "
                 f"{', '.join(map(repr, types[:8])) or 'none'}"
             )
         else:

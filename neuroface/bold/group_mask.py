@@ -71,10 +71,7 @@ def make_group_mask(
             plot_overlap(group.overlap, group.mask, stage.folder / OVERLAP_FIGURE)
         write_nifti(target, group.mask.astype(np.uint8), group.affine)
 
-    def is_made(target: Path) -> bool:
-        return target.exists() and costs.exists()
-
-    stage.each(make, [target], is_made, "masks")
+    stage.each(make, [target], "masks", lambda target: (target, costs))
     mask, affine = read_mask(target)
     voxels_lost = dict(read_table(costs).itertuples(index=False))
     for subject, why in describe_costs(voxels_lost, int(mask.sum())):

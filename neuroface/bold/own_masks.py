@@ -44,10 +44,7 @@ def with_computed_masks(stage, runs: list[Run], mask_file: str | None) -> tuple[
         subject: stage.folder / FOLDER / f"{subject}_desc-brain_mask.nii.gz" for subject in without
     }
     stage.each(
-        partial(compute_mask, files, without),
-        list(without),
-        partial(is_computed, files),
-        "brain masks",
+        partial(compute_mask, files, without), list(without), "brain masks", files.__getitem__
     )
     runs = [run if run.mask else replace(run, mask=files[run.subject]) for run in runs]
     if is_parcels(runs[0].bold):
@@ -61,10 +58,6 @@ def with_computed_masks(stage, runs: list[Run], mask_file: str | None) -> tuple[
         runs,
         f"The data have no brain mask of {who}; it was computed from the BOLD (nilearn's compute_epi_mask).",
     )
-
-
-def is_computed(files: dict[str, Path], subject: str) -> bool:
-    return files[subject].exists()
 
 
 def compute_mask(files: dict[str, Path], runs: dict[str, list[Run]], subject: str) -> None:

@@ -212,20 +212,20 @@ def _gifti(values: np.ndarray, file: Path, tr_s: float | None) -> bytes:
     return nib.GiftiImage(darrays=arrays, meta=nib.gifti.GiftiMetaData(about)).to_bytes()
 
 
-def write_surface_space(folder: Path, runs: list[Run], mask: np.ndarray, dataset: Path) -> str:
-    """Write the group mask and the mesh of a study on the surface into a stage's folder.
+def write_surface_space(stage, runs: list[Run], mask: np.ndarray, dataset: Path) -> None:
+    """Write the group mask and the mesh of a study on the surface into a stage's folder, and say which mesh it is.
+
+    Without a mesh, clusters of vertices and figures are named among what is left out.
 
     Parameters
     ----------
-    runs : all of the study. mask : (x, y, z) bool. dataset : folder in which a mesh is looked for.
-
-    Returns
-    -------
-    A sentence on the mesh; empty if the study is not on the surface.
+    stage : a :class:`neuroface.pipeline.Stage`.
+    runs : all of the study; if they are not on the surface, nothing is written. mask : (x, y, z) bool.
+    dataset : folder in which a mesh is looked for.
     """
-    bold = runs[0].bold
+    bold, folder = runs[0].bold, stage.folder
     if not is_surface(bold):
-        return ""
+        return
     brain_models = describe_surface(bold).brain_models
     space = SurfaceSpace(brain_models, not is_gifti(bold), {})
     space.write(folder / "group_mask", space.used(mask))
@@ -243,11 +243,13 @@ def write_surface_space(folder: Path, runs: list[Run], mask: np.ndarray, dataset
     if lacking:
         unfetched = next((file for file in _mesh_files(bold, dataset) if not_fetched(file)), None)
         fetch = f", or run: datalad get {unfetched.parent}/*.surf.gii" if unfetched else ""
-        return (
-            f"no mesh with {' and '.join(lacking)} was found: in cluster tests vertices have no neighbours, and surfaces "
-            f"cannot be drawn. Put *_hemi-L_*_midthickness.surf.gii and hemi-R of this space into {dataset}{fetch}"
+        stage.leave_out(
+            "clusters of vertices, and figures of surfaces",
+            f"no mesh with {' and '.join(lacking)} was found, so that vertices have no neighbours. Put "
+            f"*_hemi-L_*_midthickness.surf.gii and hemi-R of this space into {dataset}{fetch}",
         )
-    return f"mesh: {', '.join(sources.values())}"
+    else:
+        print(f"  mesh: {', '.join(sources.values())}")
 
 
 def _mesh_files(bold: Path, dataset: Path) -> Iterable[Path]:

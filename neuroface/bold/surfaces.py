@@ -80,11 +80,12 @@ def describe_surface(path: Path) -> SurfaceFile:
             f"{path} has no {LEFT} in its name. Name the left hemisphere's file; that of the right one, with {RIGHT}, is "
             f"read from beside it."
         )
-    return _described(path, path.stat().st_mtime_ns)
+    there = [file for file in files_of_surface(path) if file.exists()]
+    return _described(path, tuple(file.stat().st_mtime_ns for file in there))
 
 
 @lru_cache(maxsize=64)
-def _described(path: Path, modified_ns: int) -> SurfaceFile:
+def _described(path: Path, modified_ns: tuple[int, ...]) -> SurfaceFile:
     if not is_gifti(path):
         return _describe_cifti(path)
     shapes = [_gifti_shape(file) for file in files_of_surface(path)]

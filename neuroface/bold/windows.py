@@ -99,8 +99,8 @@ def ambiguous_windows(
     found = np.zeros(len(table), dtype=bool)
     if second is not None:
         for label, other in zip(labels, (second, first)):
-            mine = (table["label"] == label).to_numpy()
-            found[mine] = touches(table["onset_s"].to_numpy()[mine], window_s, other)
+            has_label = (table["label"] == label).to_numpy()
+            found[has_label] = touches(table["onset_s"].to_numpy()[has_label], window_s, other)
     return found
 
 

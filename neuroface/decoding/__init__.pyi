@@ -12,20 +12,17 @@ from .architectures import (
 )
 from .batch_sizes import batch_bounds as batch_bounds
 from .best import (
+    best_files as best_files,
     candidates as candidates,
-    is_chosen as is_chosen,
+    is_chosen_among as is_chosen_among,
     read_choices as read_choices,
     write_best as write_best,
 )
 from .closed_form import is_closed_form_network as is_closed_form_network
 from .comparison import mark_of as mark_of, title_of as title_of
-from .compiled import (
-    Compiled as Compiled,
-    compile_once as compile_once,
-    initial_variables as initial_variables,
-)
 from .confounds import TOGETHER as TOGETHER, confound_scores as confound_scores
 from .crossed import crossed_error as crossed_error, sum_of_variances as sum_of_variances
+from .dataset import read_samples as read_samples
 from .division import (
     Embargo as Embargo,
     Fold as Fold,
@@ -33,6 +30,11 @@ from .division import (
     divide_into_folds as divide_into_folds,
     possible_folds as possible_folds,
     rows_apart as rows_apart,
+)
+from .fast.compiled import (
+    Compiled as Compiled,
+    compile_once as compile_once,
+    initial_variables as initial_variables,
 )
 from .fold_files import (
     BEST as BEST,
@@ -43,10 +45,11 @@ from .fold_files import (
     held_out_rows as held_out_rows,
     is_closed_form as is_closed_form,
     is_linear as is_linear,
-    is_trained as is_trained,
     member_models as member_models,
     model_file as model_file,
     model_folder as model_folder,
+    total_cost as total_cost,
+    written_files as written_files,
 )
 from .folds import (
     FoldSettings as FoldSettings,
@@ -110,6 +113,8 @@ from .rivals import (
 from .screened import (
     SCREENS as SCREENS,
     gains_of as gains_of,
+    screened_kernels as screened_kernels,
+    shares_between_labels as shares_between_labels,
     solve_screened_each as solve_screened_each,
 )
 from .second_order import solve_second_order_each as solve_second_order_each

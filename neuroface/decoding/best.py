@@ -123,22 +123,20 @@ def write_best(
     )
 
 
-def is_chosen(
-    folder: Path, folds: dict[str, list[Fold]], models: list[str], n_seeds: int, split: str
-) -> bool:
-    """Whether the models of a split were chosen among these candidates with this number of seeds, and have all files."""
+def best_files(folder: Path, folds: dict[str, list[Fold]], split: str) -> list[Path]:
+    """The files that :func:`write_best` writes; before it has chosen, only the file of the choices is known."""
     file = choices_file(folder, split)
-    if (
-        not file.exists()
-        or (found := read_json(file))["candidates"] != models
-        or found["seeds"] != n_seeds
-    ):
-        return False
-    return all(
-        own.exists()
-        for fold in folds[split]
-        for _, own in _copies(folder, split, fold, found["folds"])
-    )
+    if not file.exists():
+        return [file]
+    choices = read_choices(folder, split)
+    copies = [copy for fold in folds[split] for _, copy in _copies(folder, split, fold, choices)]
+    return [file, *copies]
+
+
+def is_chosen_among(folder: Path, models: list[str], n_seeds: int, split: str) -> bool:
+    """Whether the models of a split were chosen among these candidates, with this number of seeds."""
+    made = read_json(choices_file(folder, split))
+    return made["candidates"] == models and made["seeds"] == n_seeds
 
 
 def _copies(folder: Path, split: str, fold: Fold, choices: dict) -> list[tuple[Path, Path]]:

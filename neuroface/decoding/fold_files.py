@@ -32,7 +32,7 @@ PERMUTED = "permuted-"  # folders of networks on relabelled events
 
 
 class MemberFiles(NamedTuple):
-    """Files of a training. ``predictions`` is written last.
+    """Files of a training.
 
     Nulls, whose models nothing else uses, have only ``cost`` and ``predictions``. Models that are
     not trained by gradient steps have no ``history``.
@@ -86,9 +86,9 @@ def inner_file(folder: Path, member: Member) -> Path:
     return model_folder(folder, split, variant) / f"inner-{_suffix(fold.number, number)}.tsv"
 
 
-def is_trained(folder: Path, member: Member) -> bool:
-    """Whether all files of a training exist."""
-    return all(file.exists() for file in files_of(folder, member) if file)
+def written_files(folder: Path, member: Member) -> list[Path]:
+    """The files that a training writes."""
+    return [file for file in files_of(folder, member) if file]
 
 
 def permuted(number: int) -> str:
@@ -148,7 +148,7 @@ def join_folds(
         logit = np.mean([table["logit"] for table in by_seed], axis=0)
         predictions = predictions.assign(logit=logit, probability=1 / (1 + np.exp(-logit)))
     costs = pd.DataFrame([read_json(files_of(folder, member).cost) for member in members])
-    return predictions, by_seed, _total(costs)
+    return predictions, by_seed, total_cost(costs)
 
 
 def held_out_rows(files: list[Path], n: int, rows: str) -> pd.DataFrame:
@@ -171,8 +171,8 @@ def held_out_rows(files: list[Path], n: int, rows: str) -> pd.DataFrame:
     return table
 
 
-def _total(costs: pd.DataFrame) -> dict:
-    """Cost of several trainings; a number that a model does not have is left out."""
+def total_cost(costs: pd.DataFrame) -> dict:
+    """Cost of several trainings, a row each; a number that a model does not have is left out."""
     kinds = {
         "parameters": (int, "max"), "multiply_adds": (int, "max"), "windows_per_pass": (int, "min"),
         "windows_on_gpu": (bool, "all"), "seconds": (float, "sum"), "seconds_per_epoch": (float, "median"),

@@ -12,7 +12,7 @@ this loss no longer falls. docs/training.md has the measurements.
 import time
 
 from neuroface.decoding.calibration import balanced_weights, log_losses
-from neuroface.decoding.compiled import Compiled
+from neuroface.decoding.fast.compiled import Compiled
 from neuroface.decoding.network import predict_logits
 from neuroface.pipeline import assigned_values, keras
 

@@ -2,12 +2,15 @@
 
 A response to the label is usually confined to few voxels; the others add noise to every decision. As in
 univariate screening (Fan & Lv 2008, J. R. Stat. Soc. B 70:849) only the voxels with the largest
-squared correlation r² of mean and label are kept, which are those with the largest t. As in the
-adaptive lasso (Zou 2006, J. Am. Stat. Assoc. 101:1418) the penalty of a kept voxel can fall with its
-own effect: its values are multiplied by |r|^power. The weight of every other voxel is 0.
+η² are kept, the share of the variance of the mean that lies between labels. With two labels it is
+the squared correlation r² of mean and label, and its order is that of t². As in the adaptive lasso
+(Zou 2006, J. Am. Stat. Assoc. 101:1418) the penalty of a kept voxel can fall with its own effect:
+its values are multiplied by |r|^power, with r = η. The weight of every other voxel is 0.
 
 Voxels are ranked anew in each training set of the inner cross-validation, on that set alone, and the
-inner validation windows choose between the screens, plain ridge among them.
+inner validation windows choose between the screens, plain ridge among them. The ridge classifiers
+here have two labels; :func:`shares_between_labels`, :func:`gains_of` and :func:`screened_kernels`
+take any number of them.
 """
 
 from collections.abc import Iterator
@@ -20,7 +23,7 @@ import numpy as np
 
 
 class Screen(NamedTuple):
-    """Share of the voxels that are kept, and the power of |r| by which their values are multiplied."""
+    """Share of the voxels that are kept, and the power of η (two labels: |r|) by which their values are multiplied."""
 
     share: float
     power: int
@@ -63,15 +66,14 @@ def solve_screened_each(
 ) -> Iterator[Screened]:
     """:func:`solve_screened` for many labellings (n, n_labellings), one after another; each ranks the voxels anew."""
     training_sets = [*(train for train, _ in fold.inner), fold.rows]
-    correlations = squared_correlations(X, labels, training_sets)
+    shares = shares_between_labels(X, labels, training_sets)
     of_all_voxels = solve_each(window_kernel, labels, fold)
     for column, plain in enumerate(of_all_voxels):
         y = labels[:, column : column + 1]
         gains = {
-            screen: [gains_of(of_set[column], screen) for of_set in correlations]
-            for screen in SCREENS
+            screen: [gains_of(of_set[column], screen) for of_set in shares] for screen in SCREENS
         }
-        kernels = _screened_kernels(X, gains, fold.rows)
+        kernels = screened_kernels(X, gains, fold.rows)
         classifiers = [Screened(plain, np.ones(X.shape[1]), ALL_VOXELS)]
         for screen in SCREENS:
             kernel = _KernelOfTrainingSet(len(X), fold.rows, training_sets, kernels.pop(screen))
@@ -83,77 +85,73 @@ def solve_screened_each(
         yield classifiers[int(np.argmax(separations))]
 
 
-def squared_correlations(
+def shares_between_labels(
     X: np.ndarray, labels: np.ndarray, row_sets: list[np.ndarray]
 ) -> np.ndarray:
-    """Squared correlation of each voxel's mean over time with the label, in some sets of windows; 0 for constant voxels.
+    """Share η² of the variance of each voxel's mean over time that lies between labels, in some sets of windows.
+
+    Of two labels it is the squared correlation of the mean with the label. It is 0 for constant voxels.
 
     Parameters
     ----------
-    X : (n, n_voxels, window_trs), read once. labels : (n, n_labellings) of 0 and 1.
+    X : (n, n_voxels, window_trs), read once. labels : (n, n_labellings) of 0, 1, …, K − 1.
 
     Returns
     -------
     (n_sets, n_labellings, n_voxels) float32.
     """
-    correlations = np.zeros((len(row_sets), labels.shape[1], X.shape[1]), dtype=np.float32)
+    shares = np.zeros((len(row_sets), labels.shape[1], X.shape[1]), dtype=np.float32)
     start = 0
     for block in window_features(X, "mean"):
         voxels = slice(start, start + block.shape[1])
         for number, rows in enumerate(row_sets):
-            means = block[rows].astype(np.float64)
-            power = (means**2).sum(axis=0)
-            means -= means.mean(axis=0)
-            target = labels[rows] - labels[rows].mean(axis=0)
-            total = np.outer((target**2).sum(axis=0), (means**2).sum(axis=0))
-            varies = (total > 0) & ((means**2).sum(axis=0) > 1e-20 * power)
-            np.divide(
-                (target.T @ means) ** 2, total, out=correlations[number][:, voxels], where=varies,
-                casting="same_kind",
-            )  # fmt: skip
+            shares[number][:, voxels] = _shares_of_block(block[rows], labels[rows])
         start = voxels.stop
-    return correlations
+    return shares
 
 
-def gains_of(correlation: np.ndarray, screen: Screen) -> np.ndarray:
-    """Factors (n_voxels,) of the voxels in the kernel: r^(2 power), relative to the largest, for those that are kept.
+def _shares_of_block(block: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """η² (n_labellings, n_voxels) float64 of some windows' means over time (n, n_voxels)."""
+    means = block.astype(np.float64)
+    power = (means**2).sum(axis=0)
+    means -= means.mean(axis=0)
+    total = (means**2).sum(axis=0)
+    between = np.zeros((labels.shape[1], block.shape[1]))
+    for label in np.unique(labels):
+        own = labels == label
+        n_own = own.sum(axis=0)
+        there = (n_own > 0) & (n_own < len(labels))  # otherwise the sum is 0, up to rounding
+        weight = np.where(there, 1 / np.maximum(n_own, 1), 0.0)
+        between += weight[:, None] * (own.T.astype(np.float64) @ means) ** 2
+    varies = total > 1e-20 * power
+    return np.divide(between, total, out=np.zeros_like(between), where=varies)
+
+
+def gains_of(shares: np.ndarray, screen: Screen) -> np.ndarray:
+    """Factors (n_voxels,) of the voxels in the kernel: η^(2 power), relative to the largest, for those that are kept.
 
     Parameters
     ----------
-    correlation : (n_voxels,) squared correlations r².
+    shares : (n_voxels,) η² of each voxel, from :func:`shares_between_labels`.
     """
-    n_kept = max(1, round(screen.share * len(correlation)))
-    kept = np.argsort(-correlation, kind="stable")[:n_kept]
-    gains = np.zeros(len(correlation))
-    largest = correlation[kept[0]]
-    relative = correlation[kept] / largest if largest > 0 else np.ones(n_kept)
+    n_kept = max(1, round(screen.share * len(shares)))
+    kept = np.argsort(-shares, kind="stable")[:n_kept]
+    gains = np.zeros(len(shares))
+    largest = shares[kept[0]]
+    relative = shares[kept] / largest if largest > 0 else np.ones(n_kept)
     gains[kept] = relative.astype(np.float64) ** screen.power
     return gains
 
 
-class _KernelOfTrainingSet:
-    """The kernel (n, n) of a training set, as :func:`neuroface.decoding.linear.solve_each` asks for it."""
-
-    def __init__(self, n: int, rows: np.ndarray, training_sets: list, kernels: np.ndarray):
-        self.n, self.rows = n, rows
-        self.kernels = {
-            of_set.tobytes(): kernel for of_set, kernel in zip(training_sets, kernels, strict=True)
-        }
-
-    def __call__(self, training_set: np.ndarray) -> np.ndarray:
-        whole = np.zeros((self.n, self.n))
-        whole[np.ix_(self.rows, self.rows)] = self.kernels[training_set.tobytes()]
-        return whole
-
-
-def _screened_kernels(
+def screened_kernels(
     X: np.ndarray, gains: dict[Screen, list[np.ndarray]], rows: np.ndarray
 ) -> dict[Screen, np.ndarray]:
     """Kernels (n_sets, n_rows, n_rows) of ``rows`` under each screen; X is read once, only voxels that a screen keeps.
 
     Parameters
     ----------
-    gains : screen → (n_voxels,) factors for each training set.
+    gains : screen → (n_voxels,) factors for each training set. rows : the windows of the kernels; each feature is
+    centred on them.
     """
     used = np.any([of_set > 0 for of_sets in gains.values() for of_set in of_sets], axis=0)
     order, start = np.flatnonzero(used), 0
@@ -172,3 +170,18 @@ def _screened_kernels(
                 scaled = (block[:, kept] * factor[:, None]).reshape(len(rows), -1)
                 kernels[screen][number] += scaled @ scaled.T
     return kernels
+
+
+class _KernelOfTrainingSet:
+    """The kernel (n, n) of a training set, as :func:`neuroface.decoding.linear.solve_each` asks for it."""
+
+    def __init__(self, n: int, rows: np.ndarray, training_sets: list, kernels: np.ndarray):
+        self.n, self.rows = n, rows
+        self.kernels = {
+            of_set.tobytes(): kernel for of_set, kernel in zip(training_sets, kernels, strict=True)
+        }
+
+    def __call__(self, training_set: np.ndarray) -> np.ndarray:
+        whole = np.zeros((self.n, self.n))
+        whole[np.ix_(self.rows, self.rows)] = self.kernels[training_set.tobytes()]
+        return whole

@@ -11,14 +11,21 @@ from typing import NamedTuple
 from neuroface import NeuroFaceError
 from neuroface.decoding.batch_sizes import LEAST_WINDOWS_PER_PASS
 from neuroface.decoding.batches import WindowBatches
-from neuroface.decoding.compiled import (
+from neuroface.decoding.division import Fold
+from neuroface.decoding.fast.compiled import (
     Compiled,
     compile_once,
     forget_compiled,
     initial_variables,
 )
-from neuroface.decoding.division import Fold
-from neuroface.decoding.fused_normalization import with_fused_normalization
+from neuroface.decoding.fast.fused_normalization import with_fused_normalization
+from neuroface.decoding.fast.stored_windows import (
+    RowBatches,
+    StoredWindows,
+    network_of_mixed_rows,
+    network_of_rows,
+    windows_fit,
+)
 from neuroface.decoding.model_cost import multiply_adds, step_bytes
 from neuroface.decoding.network import logit_network
 from neuroface.decoding.recipes import (
@@ -30,13 +37,6 @@ from neuroface.decoding.recipes import (
     accuracy,
     decaying_rate,
     normalization_statistics,
-)
-from neuroface.decoding.stored_windows import (
-    RowBatches,
-    StoredWindows,
-    network_of_mixed_rows,
-    network_of_rows,
-    windows_fit,
 )
 from neuroface.pipeline import HAS_GPU, TrainingProgress, keras, set_random_seed
 

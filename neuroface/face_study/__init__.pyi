@@ -5,7 +5,6 @@ from .annotation_clock import (
     why_no_window as why_no_window,
 )
 from .arguments import (
-    denoising as denoising,
     design_of as design_of,
     explained as explained,
     group_test_settings as group_test_settings,
@@ -37,6 +36,7 @@ from .films import (
     digest_file as digest_file,
     film_settings as film_settings,
     name_of_chunk as name_of_chunk,
+    pictures_file as pictures_file,
     scan_chunk as scan_chunk,
     write_digest as write_digest,
 )

@@ -5,7 +5,7 @@ No function outside this room takes all settings, so that its signature says wha
 
 from pathlib import Path
 
-from neuroface.bold import Denoising, Design, LabelEvents, Run, find_runs, stretches_of_labels
+from neuroface.bold import Design, LabelEvents, Run, denoising_of, find_runs, stretches_of_labels
 from neuroface.decoding import DEFAULT, Training
 from neuroface.face_study.settings import FaceSettings
 from neuroface.maps import Explained, GroupTestSettings
@@ -41,11 +41,6 @@ def label_events(cfg: FaceSettings) -> LabelEvents:
     return LabelEvents(
         cfg.LABELS, cfg.LABEL_EVENTS, cfg.EVENT_COLUMN, cfg.JOIN_GAP_S, cfg.MIN_STRETCH_S
     )
-
-
-def denoising(cfg: FaceSettings) -> Denoising:
-    """What is removed from every run."""
-    return Denoising(cfg.DENOISE, cfg.HIGH_PASS_HZ, cfg.SMOOTHING_MM, cfg.TR_S)
 
 
 def design_of(runs: list[Run], cfg: FaceSettings) -> Design:
@@ -100,5 +95,5 @@ def live_settings(cfg: FaceSettings) -> LiveSettings:
         standardize=cfg.STANDARDIZE,
         film_event=cfg.FILM_EVENT,
         baseline_trs=cfg.FOLLOW_BASELINE_TRS,
-        denoising=denoising(cfg),
+        denoising=denoising_of(cfg),
     )

@@ -15,17 +15,20 @@ from neuroface.bold import (
     cleaning_lines,
     clock_of_onsets,
     costs_of_masks,
+    denoising_of,
     describe_pauses,
     inspect_run,
     nndb_naming,
     not_fetched,
+    open_header,
+    write_surface_space,
 )  # fmt: skip
 from neuroface.decoding import CLOSED_FORM, DEFAULT, SHUFFLED, folds_of_all_splits
 from neuroface.face_study.annotation_clock import describe_annotations, why_no_window
-from neuroface.face_study.arguments import denoising, design_of, model_options, runs_of
+from neuroface.face_study.arguments import design_of, model_options, runs_of
 from neuroface.face_study.settings import FaceSettings, fold_settings, with_splits
 from neuroface.face_study.study import STUDY
-from neuroface.pipeline import Checklist
+from neuroface.pipeline import Checklist, memory_of_processes
 
 import numpy as np
 import pandas as pd
@@ -68,6 +71,7 @@ def check_study(cfg: FaceSettings, plan_windows, with_events, describe_trials) -
         mask = checklist.try_to(
             check_group_mask, checklist, runs, cfg.MASK_THRESHOLD, cfg.MASK_FILE
         )
+        checklist.try_to(check_mesh, checklist, runs, cfg)
         plans = plans_of(checklist, runs, plan_windows, cfg)
         for describe in (describe_annotations, describe_trials, _pauses, _cleaning_of_runs):
             for line in checklist.try_to(describe, list(plans), cfg) or []:
@@ -82,12 +86,18 @@ def check_study(cfg: FaceSettings, plan_windows, with_events, describe_trials) -
     checklist.finish()
 
 
+def check_mesh(checklist: Checklist, runs: list, cfg: FaceSettings) -> None:
+    """Say which mesh script 1 would take for data on the cortical surface, or what is left out without one."""
+    _, shape = open_header(runs[0].bold)
+    write_surface_space(checklist, runs, np.ones(shape[:3], dtype=bool), Path(cfg.DATASET_DIR))
+
+
 def _pauses(runs: list, cfg: FaceSettings) -> list[str]:
     return describe_pauses(runs)
 
 
 def _cleaning_of_runs(runs: list, cfg: FaceSettings) -> list[str]:
-    return cleaning_lines(runs, denoising(cfg), cfg.DATASET == "bids", design_of(runs, cfg))
+    return cleaning_lines(runs, denoising_of(cfg), cfg.DATASET == "bids", design_of(runs, cfg))
 
 
 def plans_of(checklist: Checklist, runs: list, plan_windows, cfg: FaceSettings) -> dict:
@@ -237,10 +247,7 @@ def memory_of_scripts(mask: np.ndarray, cfg: FaceSettings) -> tuple[float, str]:
                 own_gb[f"script 3 ({name}, {windows} windows at a time)"] = (
                     step_bytes(network, windows) / 1e9
                 )
-    script = max(own_gb, key=lambda name: own_gb[name])
-    processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
-    total = processes * GB_OF_A_PROCESS + cfg.N_JOBS * own_gb[script]
-    return total, f"{script} with N_JOBS = {cfg.N_JOBS}"
+    return memory_of_processes(own_gb, cfg.N_JOBS, GB_OF_A_PROCESS)
 
 
 def published_files(dataset: str, variant: str = "") -> dict[str, int]:

@@ -159,13 +159,9 @@ def add_confounds(
     features, labels = regressors_of_dataset(stage.folder_of(1), samples), labels_of(cfg)
     if features is None:
         return
-    stage.each(
-        partial(write_scores, samples, features, folds, cfg),
-        [stage.folder / "film_regressors.json"],
-        Path.exists,
-        "confounds",
-    )
-    of_film = read_json(stage.folder / "film_regressors.json")
+    target = stage.folder / "film_regressors.json"
+    stage.each(partial(write_scores, samples, features, folds, cfg), [target], "confounds")
+    of_film = read_json(target)
     rows = [
         (name.replace("_", " "), *_cells(name, of_film, cfg.CV_SPLITS))
         for name in [*features, TOGETHER]

@@ -7,13 +7,11 @@ slow drift, and responses to the film in other regions that all its viewers shar
 amplitude and in the edge of their brain mask.
 """
 
-import shutil
 from pathlib import Path
 
-from neuroface import NeuroFaceError
 from neuroface.bold import read_rois, sphere_labels, voxel_positions_mm, write_nifti
 from neuroface.face_study.demo_regressors import write_demo_regressors
-from neuroface.pipeline import PARTIAL, read_json, write_json, write_table
+from neuroface.pipeline import begin_demo, write_json, write_table
 
 import numpy as np
 import pandas as pd
@@ -64,16 +62,9 @@ def write_demo(
     Whether this call wrote it.
     """
     folder = Path(folder)
-    if folder.exists():
-        truth = folder / "truth" / "truth.json"
-        written_with = read_json(truth)["seed"] if truth.exists() else "another"
-        if written_with != seed:
-            raise NeuroFaceError(
-                f"{folder} was written with seed {written_with}; SEED is {seed}. Delete it, or change DATASET_DIR."
-            )
+    partial = begin_demo(folder, "truth/truth.json", seed=seed)
+    if partial is None:
         return False
-    partial = folder.with_name(PARTIAL + folder.name)
-    shutil.rmtree(partial, ignore_errors=True)
     rois = read_rois(roi_file)
     template = load_mni152_gm_template(resolution=voxel_mm)
     brain, affine = template.get_fdata() > GREY_MATTER, template.affine

@@ -98,6 +98,10 @@ def chunk_file(folder: Path, film: Film, samples: range) -> Path:
     return samples_folder(folder, film) / f"{samples.start:07d}.json"
 
 
+def pictures_file(folder: Path, film: Film, samples: range) -> Path:
+    return samples_folder(folder, film) / f"{samples.start:07d}.zip"
+
+
 def name_of_chunk(rate_hz: float, unit: tuple[Film, range]) -> UnitName:
     """What a part of a film is called while it is scanned."""
     film, samples = unit
@@ -106,14 +110,14 @@ def name_of_chunk(rate_hz: float, unit: tuple[Film, range]) -> UnitName:
 
 
 def scan_chunk(folder: Path, rate_hz: float, unit: tuple[Film, range]) -> None:
-    """Write the pictures and, last, the samples of a part of a film."""
+    """Write the pictures and the samples of a part of a film."""
     film, samples = unit
     found, pictures = scan(film, samples, rate_hz, _face_finder(), HEIGHT)
-    target = chunk_file(folder, film, samples)
-    with atomic(target.with_suffix(".zip")) as unfinished, zipfile.ZipFile(unfinished, "w") as file:
+    target = pictures_file(folder, film, samples)
+    with atomic(target) as unfinished, zipfile.ZipFile(unfinished, "w") as file:
         for number, picture in pictures.items():  # a fixed date: same film, same bytes
             file.writestr(zipfile.ZipInfo(f"{number}.webp", (1980, 1, 1, 0, 0, 0)), picture)
-    write_json(target, found)
+    write_json(chunk_file(folder, film, samples), found)
 
 
 @cache
@@ -276,7 +280,7 @@ def _pictures(
     where: dict[tuple[int, int], Path] = {}
     for number, part in enumerate(parts):
         for samples in chunks_of(films[part.file], cfg.ANNOTATION_HZ):
-            archive = chunk_file(folder, films[part.file], samples).with_suffix(".zip")
+            archive = pictures_file(folder, films[part.file], samples)
             with zipfile.ZipFile(archive) as file:
                 where |= {
                     (number, int(name.removesuffix(".webp"))): archive for name in file.namelist()

@@ -21,8 +21,10 @@ from .people import (
     average_people as average_people,
     average_person as average_person,
     contrasts_to_test as contrasts_to_test,
+    files_of_test as files_of_test,
     find_maps as find_maps,
     groups_of_maps as groups_of_maps,
+    mean_files as mean_files,
     people_with as people_with,
     write_test as write_test,
 )

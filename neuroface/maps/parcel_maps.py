@@ -25,13 +25,14 @@ def write_parcel_maps(stage, names: list[str], mask: np.ndarray) -> None:
             for file in sorted(stage.folder.glob("*.nii.gz"))
             if not file.name.startswith(PARTIAL)  # left by a killed run
         ]
-        stage.each(partial(_write_table, names, mask), maps, _is_written, "tables")
+        stage.each(
+            partial(_write_table, names, mask), maps, "tables", table_file, valid=_is_of_this_map
+        )
 
 
-def _is_written(map_file: Path) -> bool:
-    """Whether a map's table is there, and not of an earlier map."""
-    table = table_file(map_file)
-    return table.exists() and table.stat().st_mtime_ns >= map_file.stat().st_mtime_ns
+def _is_of_this_map(map_file: Path) -> bool:
+    """Whether a map's table was written after the map, so not of an earlier one."""
+    return table_file(map_file).stat().st_mtime_ns >= map_file.stat().st_mtime_ns
 
 
 def table_file(map_file: Path) -> Path:

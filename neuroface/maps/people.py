@@ -55,6 +55,11 @@ def groups_of_maps(
     return {group: who for group, who in people.items() if who}
 
 
+def mean_files(folder: Path, who: str, label: str, method: str) -> list[Path]:
+    """The mean maps of a person, or of the "group": of the values, and of their absolute values."""
+    return [average_file(folder, who, label, method, kind) for kind in ("", "_absolute")]
+
+
 def average_person(
     folder: Path, maps: Maps, mask, affine, tr_s: float, unit: tuple[str, str, str]
 ) -> None:
@@ -110,6 +115,12 @@ def contrasts_to_test(
             (f"tests across people of {len(too_few)} maps", "they need two people or more")
         )
     return [one for one in tested if one not in too_few], left_out
+
+
+def files_of_test(folder: Path, contrast: str, method: str) -> list[Path]:
+    """The files that :func:`write_test` always writes; maps of p depend on the test that the method gets."""
+    endings = ("mean.nii.gz", "t.nii.gz", "test.json")
+    return [contrast_file(folder, contrast, method, ending) for ending in endings]
 
 
 def write_test(

@@ -88,10 +88,10 @@ def swapped_labels(
     for attempt in range(TRIES):
         drawn = permuted_labels(samples, n, seed + attempt, positive)
         complete = np.ones(n, dtype=bool)
-        for mine in of_person:
+        for rows in of_person:
             for label in (0, 1):
-                if (observed[mine] == label).any():
-                    complete &= (drawn[mine] == label).any(axis=0)
+                if (observed[rows] == label).any():
+                    complete &= (drawn[rows] == label).any(axis=0)
         kept.append(drawn[:, complete][:, : n - n_found])
         n_found += kept[-1].shape[1]
         if n_found == n:

@@ -141,10 +141,10 @@ def blocks_of_maps(X, labels, names, fits, parts, people) -> Iterator[tuple[slic
     counts = {}
     for label, number in zip(names, (1, 0)):
         is_label = labels == number
-        mine = [
+        rows_of_people = [
             np.concatenate([part.rows for part in parts if part.subject == who]) for who in people
         ]
-        counts[label] = np.array([is_label[rows].sum(axis=0) for rows in mine])
+        counts[label] = np.array([is_label[rows].sum(axis=0) for rows in rows_of_people])
     for start in range(0, n_voxels, step):
         voxels = slice(start, min(start + step, n_voxels))
         block = np.asarray(X[:, voxels], dtype=np.float32)

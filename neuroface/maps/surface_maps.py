@@ -31,26 +31,35 @@ def write_surface_maps(stage, space: SurfaceSpace | None, tr_s: float, below: st
             if not file.name.startswith(PARTIAL)  # left by a killed run
         ]
         stage.each(
-            partial(_write, space, tr_s), maps, partial(_is_written, space, tr_s), "surface maps"
+            partial(_write, space, tr_s),
+            maps,
+            "surface maps",
+            partial(_files, space, tr_s),
+            valid=partial(_are_of_this_map, space, tr_s),
         )
 
 
-def _files(
-    space: SurfaceSpace, tr_s: float, map_file: Path
-) -> tuple[tuple[Path, ...], float | None]:
-    """The surface files of a map, and seconds between its volumes; None of a map without seconds."""
-    step_s = tr_s if len(open_image(map_file).shape) == 4 else None
-    return space.files(map_file.with_name(map_file.name.removesuffix(ENDING)), step_s), step_s
+def _files(space: SurfaceSpace, tr_s: float, map_file: Path) -> tuple[Path, ...]:
+    """The surface files of a map."""
+    return space.files(_stem(map_file), _step_s(map_file, tr_s))
 
 
-def _is_written(space: SurfaceSpace, tr_s: float, map_file: Path) -> bool:
-    """Whether a map's files are there, and not of an earlier map."""
+def _are_of_this_map(space: SurfaceSpace, tr_s: float, map_file: Path) -> bool:
+    """Whether a map's surface files were written after the map, so not of an earlier one."""
     made_ns = map_file.stat().st_mtime_ns
-    files, _ = _files(space, tr_s, map_file)
-    return all(file.exists() and file.stat().st_mtime_ns >= made_ns for file in files)
+    return all(file.stat().st_mtime_ns >= made_ns for file in _files(space, tr_s, map_file))
 
 
 def _write(space: SurfaceSpace, tr_s: float, map_file: Path) -> None:
     values = off_grid(np.asanyarray(open_image(map_file).dataobj), len(space.brain_models))
-    _, step_s = _files(space, tr_s, map_file)
-    space.write(map_file.with_name(map_file.name.removesuffix(ENDING)), values, step_s)
+    space.write(_stem(map_file), values, _step_s(map_file, tr_s))
+
+
+def _stem(map_file: Path) -> Path:
+    """``<map>`` of ``<map>.nii.gz``."""
+    return map_file.with_name(map_file.name.removesuffix(ENDING))
+
+
+def _step_s(map_file: Path, tr_s: float) -> float | None:
+    """Seconds between the volumes of a map; None of a map without seconds."""
+    return tr_s if len(open_image(map_file).shape) == 4 else None

@@ -9,12 +9,16 @@ from .backend import (
     keras as keras,
     set_random_seed as set_random_seed,
 )
-from .checklist import Checklist as Checklist
+from .checklist import (
+    Checklist as Checklist,
+    memory_of_processes as memory_of_processes,
+)
 from .delimited_tables import (
     one_line as one_line,
     read_delimited_table as read_delimited_table,
     read_header as read_header,
 )
+from .demo_data import begin_demo as begin_demo
 from .derivative import (
     BidsName as BidsName,
     holds_results as holds_results,
@@ -49,3 +53,4 @@ from .stage import Stage as Stage
 from .stamp import Rules as Rules, only_more as only_more
 from .study import Step as Step, Study as Study
 from .text_tables import numbers as numbers, read_text_table as read_text_table
+from .units import all_exist as all_exist

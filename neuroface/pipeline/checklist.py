@@ -148,6 +148,20 @@ class Checklist:
             self.say(f"  {prefix}python {folder / step.script}")
 
 
+def memory_of_processes(
+    own_gb: dict[str, float], n_jobs: int, process_gb: float
+) -> tuple[float, str]:
+    """GB at the worst moment of a study's scripts with N_JOBS processes, and when that is.
+
+    Parameters
+    ----------
+    own_gb : name of a moment → GB of a unit of work then. process_gb : of a process without work.
+    """
+    moment = max(own_gb, key=lambda name: own_gb[name])
+    n_processes = n_jobs + (n_jobs > 1)  # the script itself waits
+    return n_processes * process_gb + n_jobs * own_gb[moment], f"{moment} with N_JOBS = {n_jobs}"
+
+
 def sizes_text(needed_gb: float, there_gb: float) -> tuple[str, str]:
     """Two sizes with as many digits as tell them apart, such as 0.084 GB and 0.071 GB."""
     for digits in range(1, 7):

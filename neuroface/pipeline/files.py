@@ -1,6 +1,7 @@
 """Write files completely or not at all: tables, JSON, arrays."""
 
 import json
+import math
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,8 +45,20 @@ def atomic(path: str | Path):
 
 
 def write_json(path: Path, content: dict | list) -> None:
+    """JSON knows neither NaN nor infinity (RFC 8259): they become null, which :func:`read_json` returns as None."""
     with atomic(path) as partial:
-        partial.write_text(json.dumps(content, indent=2) + "\n")
+        partial.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+
+
+def _finite(content):
+    """The same with None in place of each number that is not finite."""
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
 
 
 def read_json(path: Path) -> dict:

@@ -146,18 +146,18 @@ class Progress:
     Parameters
     ----------
     names : of all units. n_jobs : units at a time.
-    what : name of the units, in the plural.
+    plural : name of the units, in the plural.
     """
 
-    def __init__(self, names: list[UnitName], n_jobs: int, what: str):
-        self._names, self._n_jobs, self.what = names, n_jobs, what
+    def __init__(self, names: list[UnitName], n_jobs: int, plural: str):
+        self._names, self._n_jobs, self.plural = names, n_jobs, plural
         self._folder = tempfile.TemporaryDirectory(prefix="progress-")
         self._count, self._started = 0, time.monotonic()
         self._done: dict[int, UnitState] = {}  # their files are not read again
         self._last = self._started
         self._ended, self._lock = threading.Event(), threading.Lock()
         self._bar = (
-            tqdm(total=len(names), desc=f"  {what}", unit="", bar_format=BAR)
+            tqdm(total=len(names), desc=f"  {plural}", unit="", bar_format=BAR)
             if sys.stderr.isatty()
             else None
         )
@@ -229,7 +229,7 @@ class Progress:
         self._last = time.monotonic()
         details = self.details()
         details = f"; {details}" if details else ""
-        print(f"  {self.what}: {self._count} of {len(self._names)}{details}", flush=True)
+        print(f"  {self.plural}: {self._count} of {len(self._names)}{details}", flush=True)
 
     def _watch(self) -> None:
         while not self._ended.wait(NOTE_EVERY_S):

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def stamped(cfg, name: str, model):
-    """A setting as stored in the stamp; a file as its path relative to the repository, and a digest of its content.
+    """A setting as stored in the stamp; a file as its path relative to the repository, and digests of what is read with it.
 
     Parameters
     ----------
@@ -37,15 +37,20 @@ def stamped(cfg, name: str, model):
     value = getattr(cfg, name, None)
     if name in model.FILES and value:
         value = (
-            _file_stamp(value) if isinstance(value, str) else [_file_stamp(file) for file in value]
+            _file_stamp(value, model)
+            if isinstance(value, str)
+            else [_file_stamp(file, model) for file in value]
         )
     return json.loads(
         json.dumps(value)
     )  # as read back from JSON, so that it equals the value in a stamp
 
 
-def _file_stamp(path: str) -> str:
-    return f"{os.path.relpath(path, ROOT)} ({sha256(Path(path))[:8] if Path(path).is_file() else 'missing'})"
+def _file_stamp(path: str, model) -> str:
+    digests = [
+        sha256(file)[:8] if file.is_file() else "missing" for file in model.files_with(Path(path))
+    ]
+    return f"{os.path.relpath(path, ROOT)} ({', '.join(digests)})"
 
 
 def read_stamp(folder: Path) -> dict:

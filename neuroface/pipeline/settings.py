@@ -52,6 +52,11 @@ class SettingsModel(BaseModel):
         return {name: field for name, field in cls.model_fields.items() if not field.is_required()}
 
     @classmethod
+    def files_with(cls, file: Path) -> tuple[Path, ...]:
+        """The file that a setting of ``FILES`` names, and others that are read with it."""
+        return (file,)
+
+    @classmethod
     def complete(cls, values: dict) -> dict:
         """Checked values, plus values that follow from others."""
         return values

@@ -18,7 +18,7 @@ from neuroface.pipeline.progress import UnitName
 from neuroface.pipeline.settings import demo_differences
 from neuroface.pipeline.stamp import Rules, compare_own, compare_upstream, short
 from neuroface.pipeline.study import Study
-from neuroface.pipeline.units import make_units, missing_units
+from neuroface.pipeline.units import Files, UnitFiles, make_units, missing_units
 
 
 class Stage:
@@ -94,19 +94,33 @@ class Stage:
         return self.root / self.study.step(number).folder
 
     def each(
-        self, work, units, done, what: str, name_of: Callable[[Any], UnitName] | None = None
+        self,
+        work: Callable,
+        units: Iterable,
+        plural: str,
+        files: Callable[[Any], Files] | None = None,
+        *,
+        joined: Callable[[Any], Files] | None = None,
+        valid: Callable[[Any], bool] | None = None,
+        name_of: Callable[[Any], UnitName] | None = None,
     ) -> None:
         """Call ``work(unit)`` for every unit that is not done, ``N_JOBS`` at a time or on ``DASK_SCHEDULER``'s workers.
 
+        A unit is done if all its files exist. ``work`` writes each of them completely or not at all.
+
         Parameters
         ----------
-        work : writes the unit's files; the file that ``done`` checks must be written last.
-        done : ``done(unit)`` tells whether an earlier run of this script made it.
-        what : name of the units, in the plural.
+        plural : name of the units, in the plural.
+        files : ``files(unit)``, the file or the files that ``work(unit)`` writes; None: a unit is the path of its file.
+        joined : ``joined(unit)``, files into which a later step joins the files of units before it deletes them. Where
+            these exist, the unit is done too.
+        valid : ``valid(unit)`` tells whether files that exist also hold the result that is wanted now. For units that
+            a change of settings or of other results makes again.
         name_of : what a unit is called in progress messages, where a unit may take minutes. Its work
             says how far it is with :func:`neuroface.pipeline.progress.note_progress`.
         """
-        if missing := missing_units(units, done, what):
+        of_units = UnitFiles(files, joined, valid)
+        if missing := missing_units(units, of_units, plural):
             self._worked = True
             # Backends of all runs that wrote results here: a resumed script may use another one.
             self._stamp["backends"] = sorted(
@@ -114,7 +128,7 @@ class Stage:
             )
             if not self._is_stamped:
                 write_json(self._stamp_file, self._stamp)  # the folder is now unfinished
-            make_units(work, missing, done, what, self.folder, self.cfg, self.script, name_of)
+            make_units(work, missing, of_units, plural, self.folder, self.cfg, self.script, name_of)
 
     def share(self) -> None:
         """Let the other runs that share the folder go on: what all of them need is there."""
@@ -245,13 +259,13 @@ class Stage:
 
     def _name_demo_preset(self, settings: set[str]) -> None:
         moved = demo_differences(self.study.settings, self.cfg)
-        mine = [
+        smaller = [
             name if isinstance(here, dict) else f"{name} {here} (else {there})"
             for name, (here, there) in moved.items()
             if name in settings | {"N_JOBS"}
         ]
-        if mine:
-            print(f"  smaller for the demo: {', '.join(mine)}", flush=True)
+        if smaller:
+            print(f"  smaller for the demo: {', '.join(smaller)}", flush=True)
 
     # ---------------------------------------------------------------- inputs, and existing results
 

@@ -29,7 +29,7 @@ def run_units(
     work,
     units: list,
     n_jobs: int,
-    what: str,
+    plural: str,
     scheduler: str | None = None,
     name_of: Callable[[Any], UnitName] | None = None,
 ) -> None:
@@ -39,7 +39,7 @@ def run_units(
     ----------
     work : a function; it may be defined in a script and use its local variables. Pass large arrays
     as paths.
-    what : name of the units, in the plural, for the progress bar.
+    plural : name of the units, in the plural, for the progress bar.
     scheduler : address of a Dask scheduler, whose workers then do the units instead of this
         machine. A unit whose worker dies is given to another worker.
     name_of : what a unit is called in progress messages; None: only their number is shown.
@@ -51,8 +51,8 @@ def run_units(
         workers die with the same unit, or if no scheduler or worker answers. Errors of ``work`` are
         raised unchanged.
     """
-    names = [name_of(unit) if name_of else UnitName(what, "") for unit in units]
-    with Progress(names, n_jobs, what) as progress:
+    names = [name_of(unit) if name_of else UnitName(plural, "") for unit in units]
+    with Progress(names, n_jobs, plural) as progress:
         if scheduler:
             _run_on_cluster(work, units, scheduler, progress)
         elif n_jobs == 1:
@@ -85,7 +85,7 @@ def _run_in_workers(work, units: list, n_jobs: int, progress: Progress) -> None:
                 progress.count(text)
         except BrokenProcessPool:
             raise NeuroFaceError(
-                f"A worker process was killed while making {progress.what}, most likely for lack of memory. "
+                f"A worker process was killed while making {progress.plural}, most likely for lack of memory. "
                 f"Lower N_JOBS (now {n_jobs}) and run this script again; it resumes."
             ) from None
 
@@ -136,7 +136,7 @@ def _run_on_cluster(work, units: list, scheduler: str, progress: Progress) -> No
             ) from None
         except KilledWorker as error:
             raise NeuroFaceError(
-                f"Several workers died on the same unit of the {progress.what}, the last at "
+                f"Several workers died on the same unit of the {progress.plural}, the last at "
                 f"{error.last_worker.address}, most likely for lack of memory. "
                 f"Give each worker more memory, and run this script again; it resumes."
             ) from None

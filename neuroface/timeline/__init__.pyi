@@ -5,8 +5,8 @@ from .clock import (
     timeline as timeline,
 )
 from .files import (
-    is_predicted as is_predicted,
     read_timeline as read_timeline,
+    timeline_files as timeline_files,
     write_timeline as write_timeline,
 )
 from .follow import (

@@ -143,6 +143,24 @@ def within(start_s: np.ndarray, length_s: float, stretches: np.ndarray) -> np.nd
     return (row >= 0) & (start_s + length_s <= stretches[row].sum(axis=1) + ROUNDING_S)
 
 
+def values_on(
+    grid_s: np.ndarray, times_s: np.ndarray, values: np.ndarray, step_s: float
+) -> np.ndarray:
+    """The value at the time nearest to each time of a grid (n,); NaN where none is within half a step.
+
+    Parameters
+    ----------
+    times_s, values : (m,), times in rising order; values that are not finite do not count.
+    """
+    there = np.isfinite(values)
+    if not there.any():
+        return np.full(len(grid_s), np.nan)
+    times_s, values = times_s[there], values[there]
+    nearest = np.clip(np.searchsorted(times_s, grid_s - step_s / 2), 0, len(times_s) - 1)
+    is_near = np.abs(times_s[nearest] - grid_s) <= step_s / 2 + 1e-6
+    return np.where(is_near, values[nearest], np.nan)
+
+
 def known(table: pd.DataFrame) -> pd.DataFrame:
     """The rows with both a prediction and a truth."""
     return table.dropna(subset=["probability", "truth"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from neuroface.bold import Labels
 from neuroface.pipeline import save_figure
-from neuroface.timeline.clock import known
+from neuroface.timeline.clock import known, values_on
 
 import numpy as np
 import pandas as pd
@@ -88,10 +88,8 @@ def plot_strip(tables: dict[str, pd.DataFrame], title: str, clock: str, target: 
     grid = np.arange(max(start, 0.0), end + step / 2, step)
 
     def on_grid(table, column):
-        rows = table.dropna(subset=[column])
-        times, values = rows["stimulus_time_s"].to_numpy(), rows[column].to_numpy(float)
-        nearest = np.clip(np.searchsorted(times, grid - step / 2), 0, len(times) - 1)
-        return np.where(np.abs(times[nearest] - grid) <= step / 2 + 1e-6, values[nearest], np.nan)
+        times_s = table["stimulus_time_s"].to_numpy(float)
+        return values_on(grid, times_s, table[column].to_numpy(float), step)
 
     truths = [on_grid(table, "truth") for table in tables.values()]
     shared = all(np.array_equal(truth, truths[0], equal_nan=True) for truth in truths)

@@ -19,9 +19,10 @@ def timeline_figure(folder: Path, run: Run) -> Path:
     return folder / f"{run.name}_timeline.png"
 
 
-def is_predicted(folder: Path, run: Run) -> bool:
+def timeline_files(folder: Path, run: Run) -> list[Path]:
+    """The files that :func:`write_timeline` writes."""
     file = timeline_file(folder, run)
-    return file.exists() and file.with_suffix(".json").exists()
+    return [file, file.with_suffix(".json")]
 
 
 def write_timeline(folder: Path, run: Run, table: pd.DataFrame, labels: Labels) -> None:

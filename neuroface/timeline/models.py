@@ -78,9 +78,9 @@ class RunModels:
         fold = self.fold_of_each_moment(n_trs)
         logit, saw = np.full(n_trs, np.nan), np.zeros(n_trs, dtype=int)
         for number, values in logits.items():
-            mine = fold == number
-            logit[mine] = values[mine]
-            saw[mine] = self.saw(number, n_trs)[mine]
+            of_fold = fold == number
+            logit[of_fold] = values[of_fold]
+            saw[of_fold] = self.saw(number, n_trs)[of_fold]
         predicted = np.isfinite(logit)
         return pd.DataFrame(
             {
@@ -165,11 +165,11 @@ def rows_seen(
                 f"{folder / 'predictions.tsv'}: fold {fold.number} does not hold out the windows that the settings give. "
                 f"Delete {folder} and train again."
             )
-        mine = np.zeros(len(samples), dtype=bool)
-        mine[fold.rows] = True
+        is_seen = np.zeros(len(samples), dtype=bool)
+        is_seen[fold.rows] = True
         if settings.selection == "paper":
-            mine[fold.test] = True
-        seen[fold.number] = mine
+            is_seen[fold.test] = True
+        seen[fold.number] = is_seen
     return seen
 
 
@@ -179,9 +179,9 @@ def _models_of(
 ) -> RunModels:  # fmt: skip
     same_film = moments_of(run, samples, window_trs)
     first_tr = samples["first_tr"].to_numpy()
-    seen_trs = {fold: first_tr[same_film & mine] for fold, mine in rows.items()}
+    seen_trs = {fold: first_tr[same_film & is_seen] for fold, is_seen in rows.items()}
     held_out = {fold: first_tr[same_film & (samples["fold"] == fold).to_numpy()] for fold in rows}
-    what = {fold: _seen(run, samples[mine]) for fold, mine in rows.items()}
+    what = {fold: _seen(run, samples[is_seen]) for fold, is_seen in rows.items()}
 
     def how_much(fold: int) -> tuple:
         return len(seen_trs[fold]) > 0, sum(what[fold].values()), -quality[fold], fold

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from neuroface.bold import Labels
 from neuroface.pipeline import atomic
+from neuroface.timeline.clock import values_on
 
 import jinja2
 import numpy as np
@@ -58,15 +59,8 @@ def tracks_of_film(
     end = max(table["stimulus_time_s"].iloc[-1] for table in tables.values())
     seconds = np.arange(0.0, end + step / 2, step)
 
-    def on_clock(times: np.ndarray, values: np.ndarray) -> np.ndarray:
-        there = np.isfinite(values)
-        if not there.any():
-            return np.full(len(seconds), np.nan)
-        times, values = times[there], values[there]
-        nearest = np.clip(np.searchsorted(times, seconds - step / 2), 0, len(times) - 1)
-        return np.where(
-            np.abs(times[nearest] - seconds) <= step / 2 + 1e-6, values[nearest], np.nan
-        )
+    def on_clock(times_s: np.ndarray, values: np.ndarray) -> np.ndarray:
+        return values_on(seconds, times_s, values, step)
 
     clocks = {person: table["stimulus_time_s"].to_numpy(float) for person, table in tables.items()}
 

@@ -37,6 +37,7 @@ from neuroface.pipeline import (
     Rules,
     Section,
     Stage,
+    all_exist,
     open_npy,
     read_json,
     run_script,
@@ -62,13 +63,12 @@ def main():
     for what, why in left_out:
         stage.leave_out(what, why)
     files = find_films(Path(cfg.FILM_DIR), sorted(viewings), stage, bool(cfg.FILMS))
-    stage.take_files(
-        files.values(), [files[film] for film in files if is_cut(stage.folder, cfg, film)]
-    )
+    written = partial(files_of_film, stage.folder, cfg)
+    stage.take_files(files.values(), [files[film] for film in files if all_exist(written(film))])
 
     ends_s = shown_ends(stage, files, viewings, cfg)
     cut = partial(cut_film, stage.folder, files, ends_s, cfg)
-    stage.each(cut, list(files), partial(is_cut, stage.folder, cfg), "films")
+    stage.each(cut, list(files), "films", written)
     films = pd.DataFrame(
         [{"film": film} | read_json(stage.folder / f"{film}.json") for film in files]
     )
@@ -113,7 +113,7 @@ def shown_ends(stage: Stage, files: dict[str, Path], viewings: dict, cfg) -> dic
 def cut_film(
     folder: Path, files: dict[str, Path], ends_s: dict[str, float], cfg, film: str
 ) -> None:
-    """Write a film's chunks and, last, what was found in it."""
+    """Write a film's chunks, and what was found in it."""
     source, frames = SampledFilm(files[film]), frames_to_cut(cfg)
     n = count_chunks(min(source.end_s, ends_s[film]), cfg.TR_S)
     if not n:
@@ -145,11 +145,12 @@ def cut_film(
     write_json(folder / f"{film}.json", found)
 
 
-def is_cut(folder: Path, cfg, film: str) -> bool:
+def files_of_film(folder: Path, cfg, film: str) -> list[Path]:
+    """The files that :func:`cut_film` writes."""
     files = [folder / f"{film}.npy", folder / f"{film}.json"]
     if cfg.FRAME_CONTRAST == "frame":
         files.append(range_file(folder, film))
-    return all(file.exists() for file in files)
+    return files
 
 
 def name_faults(stage: Stage, films: pd.DataFrame) -> None:

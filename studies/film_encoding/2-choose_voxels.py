@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 
 from film_encoding.cleaning import report_cleaning, run_cleaning
-from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
+from film_encoding.planning import plan_viewings, rows_and_pairs, shared_grid, visual_voxels
 from film_encoding.responses import OverPeople, choose, rows_of_person, snr
 from film_encoding.splits import LEARNED_FROM, Fold, make_folds, write_folds
 from film_encoding.study import STUDY
@@ -32,8 +32,6 @@ from film_encoding.variants import largest_delay
 from film_encoding.viewings import Viewing, people_of
 from neuroface.bold import (
     check_distinct,
-    check_grid,
-    open_header,
     read_mask,
     write_map,
     write_nifti,
@@ -42,6 +40,7 @@ from neuroface.pipeline import (
     Rules,
     Section,
     Stage,
+    all_exist,
     open_npy,
     read_json,
     read_table,
@@ -68,7 +67,7 @@ def main():
     used = [
         file
         for film in viewings
-        if is_averaged(stage.folder, film)
+        if all_exist(averaged_files(stage.folder, film))
         for one in viewings[film]
         for file in one.run.files
     ]
@@ -76,7 +75,7 @@ def main():
     mask, affine = make_mask(stage, every, cfg)
 
     average = partial(average_people, stage.folder, viewings, rows, mask, affine, cfg)
-    stage.each(average, list(viewings), partial(is_averaged, stage.folder), "films")
+    stage.each(average, list(viewings), "films", partial(averaged_files, stage.folder))
     name_constant_voxels(stage, viewings)
 
     for film, n in lengths.items():
@@ -90,8 +89,8 @@ def main():
     stage.each(
         partial(choose_voxels, stage.folder, mask, affine, cfg),
         folds,
-        partial(is_chosen, stage.folder),
         "folds",
+        partial(chosen_files, stage.folder),
     )
     write_table(stage.folder / "people.tsv", people_table(viewings))
     stage.finish(
@@ -112,26 +111,24 @@ def same_delay(cfg):
 
 def make_mask(stage: Stage, viewings: list[Viewing], cfg) -> tuple[np.ndarray, np.ndarray]:
     """The voxels of PARCELS (x, y, z) on the grid of the BOLD, and the affine."""
-    image, shape = open_header(viewings[0].run.bold)
-    for one in viewings[1:]:
-        other, its_shape = open_header(one.run.bold)
-        check_grid(one.run.bold, its_shape, other.affine, shape[:3], image.affine)
+    shape, affine = shared_grid(viewings)
 
     def make(target: Path) -> None:
-        labels, mask, resampled = visual_voxels(shape[:3], image.affine, cfg)
+        labels, mask, resampled = visual_voxels(shape, affine, cfg)
         if resampled:
             print(
                 f"  {cfg.ATLAS_FILE} is on another grid than the BOLD; resampled to it (nearest neighbour)"
             )
-        write_npy(stage.folder / "parcels.npy", labels[mask])
-        write_nifti(target, mask.astype(np.uint8), image.affine)
+        write_npy(parcels_file, labels[mask])
+        write_nifti(target, mask.astype(np.uint8), affine)
 
-    stage.each(make, [stage.folder / "mask.nii.gz"], Path.exists, "masks")
-    return read_mask(stage.folder / "mask.nii.gz")
+    mask_file, parcels_file = (stage.folder / name for name in ("mask.nii.gz", "parcels.npy"))
+    stage.each(make, [mask_file], "masks", lambda _: (mask_file, parcels_file))
+    return read_mask(mask_file)
 
 
 def average_people(folder: Path, viewings: dict, rows: dict, mask, affine, cfg, film: str) -> None:
-    """Write mean and variance over a film's viewers, the BOLD of single people, and last the counts."""
+    """Write mean and variance over a film's viewers, the BOLD of single people, and counts."""
     over, baselines, constant = OverPeople(), OverPeople(), 0
     clean = partial(run_cleaning, cfg=cfg)
     for subject, shown in people_of(viewings[film]).items():
@@ -151,8 +148,10 @@ def average_people(folder: Path, viewings: dict, rows: dict, mask, affine, cfg, 
     )
 
 
-def is_averaged(folder: Path, film: str) -> bool:
-    return (folder / f"{film}.json").exists()
+def averaged_files(folder: Path, film: str) -> list[Path]:
+    """The files that :func:`average_people` writes of every film; the counts are written after those of single people."""
+    endings = ("_variance.npy", "_baseline.npy", "_mean.npy", ".json")
+    return [folder / f"{film}{ending}" for ending in endings]
 
 
 def name_constant_voxels(stage: Stage, viewings: dict) -> None:
@@ -164,7 +163,7 @@ def name_constant_voxels(stage: Stage, viewings: dict) -> None:
 
 
 def choose_voxels(folder: Path, mask, affine, cfg, fold: Fold) -> None:
-    """Write a fold's map of SNR, the mean over its training films, and last the positions of the voxels that are kept."""
+    """Write a fold's map of SNR, the mean over its training films, and the positions of the voxels that are kept."""
     films = []
     for film, chunks in fold.of(*LEARNED_FROM).groupby("film"):
         mean, variance = (open_npy(folder / f"{film}_{kind}.npy") for kind in ("mean", "variance"))
@@ -184,8 +183,9 @@ def choose_voxels(folder: Path, mask, affine, cfg, fold: Fold) -> None:
     write_npy(folder / f"chosen_{fold.name}.npy", kept.astype(np.int32))
 
 
-def is_chosen(folder: Path, fold: Fold) -> bool:
-    return (folder / f"chosen_{fold.name}.npy").exists()
+def chosen_files(folder: Path, fold: Fold) -> list[Path]:
+    """The files that :func:`choose_voxels` writes."""
+    return [folder / f"snr_{fold.name}.nii.gz", folder / f"chosen_{fold.name}.npy"]
 
 
 def people_table(viewings: dict[str, list[Viewing]]) -> pd.DataFrame:

@@ -56,7 +56,11 @@ def main():
     trainings = trainings_of(folds_of_script_2(stage.folder_of(2)), cfg)
     work = partial(train_one, stage.folder, stage.folder_of(1), stage.folder_of(2), cfg)
     stage.each(
-        work, trainings, lambda one: one.is_done(stage.folder), "trainings", name_of_training
+        work,
+        trainings,
+        "trainings",
+        lambda training: training.files(stage.folder),
+        name_of=name_of_training,
     )
 
     table = pd.DataFrame([describe_training(stage.folder, one) for one in trainings])
@@ -79,7 +83,7 @@ RULES = Rules(growing={"ABLATIONS": only_more, "N_SEEDS": more_seeds})
 
 
 def train_one(folder, chunk_folder, voxel_folder, cfg, one: Training) -> None:
-    """Train, and write the network and what it predicts; the costs come last."""
+    """Train, and write what the network predicts, then the files that every training has."""
     voxels = voxels_of(voxel_folder, one.fold, one.variant)
     films = sorted(set(one.fold.chunks["film"]))
     data = FilmData(chunk_folder, voxel_folder, films, one.variant, voxels)

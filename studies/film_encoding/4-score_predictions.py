@@ -84,22 +84,22 @@ def main():
     stage.each(
         partial(extract_features, scorer),
         features,
-        lambda one: scorer.feature_file(*one).exists(),
         "features",
+        lambda of_film: scorer.feature_file(*of_film),
     )
     fits = [(fold, subject) for fold in folds for subject in cfg.SUBJECTS]
     stage.each(
         partial(fit_ridge, scorer),
         fits,
-        lambda one: shares_file(scorer, *one).exists(),
         "ridge regressions",
+        lambda fit: ridge_files(scorer, *fit),
     )
     units = scorer.units()
     stage.each(
         partial(score, scorer),
         units,
-        lambda unit: unit_file(stage.folder, unit, "json").exists(),
         "scores",
+        lambda unit: unit_file(stage.folder, unit, "json"),
     )
 
     voxels, frames, seeds = tables_of(stage.folder, units)
@@ -121,11 +121,11 @@ def main():
     stage.finish(f"scores of {len(units)} models × test sets", section)
 
 
-def extract_features(scorer: Scorer, one: tuple[str, str]) -> None:
+def extract_features(scorer: Scorer, of_film: tuple[str, str]) -> None:
     """Write a film's features, or the shots of its chunks: of its frames as they are in the film, also where the network
     sees stretched ones.
     """
-    (film, name), cfg = one, scorer.cfg
+    (film, name), cfg = of_film, scorer.cfg
     chunks = open_npy(scorer.chunk_folder / f"{film}.npy")
     ranges = ranges_of(scorer.chunk_folder, film, cfg)
     if name == SHOTS:
@@ -139,11 +139,22 @@ def shares_file(scorer: Scorer, fold: Fold, subject: str) -> Path:
     return scorer.ridge_file(fold, "shares.json", ridge_name(RIDGE, subject, scorer.cfg))
 
 
-def fit_ridge(scorer: Scorer, one: tuple[Fold, str]) -> None:
+def ridge_files(scorer: Scorer, fold: Fold, subject: str) -> list[Path]:
+    """The files that :func:`fit_ridge` writes."""
+    several, single = (ridge_name(name, subject, scorer.cfg) for name in (RIDGE, RIDGE_ONE))
+    return [
+        scorer.ridge_file(fold, "predicted.npy", single),
+        scorer.ridge_file(fold, "predicted.npy", several),
+        scorer.ridge_file(fold, f"{FROM_MEASURED}.npy", several),
+        shares_file(scorer, fold, subject),
+    ]
+
+
+def fit_ridge(scorer: Scorer, fit: tuple[Fold, str]) -> None:
     """Write the voxels and frames that ridge regressions predict for a fold's test chunks and a person of SUBJECTS, and
-    last the weights of bands.
+    the weights of bands.
     """
-    (fold, subject), cfg = one, scorer.cfg
+    (fold, subject), cfg = fit, scorer.cfg
     several, single = (ridge_name(name, subject, cfg) for name in (RIDGE, RIDGE_ONE))
     data = scorer.data(fold, scorer.variant(several))
     learn, test = fold.of(*TRAINED_ON), fold.of("test")
@@ -164,7 +175,7 @@ def fit_ridge(scorer: Scorer, one: tuple[Fold, str]) -> None:
 
 
 def score(scorer: Scorer, unit: Unit) -> None:
-    """Write a unit's arrays, its scores with each block left out, and last its scores."""
+    """Write a unit's arrays, its scores with each block left out, and last its scores, which every unit has."""
     scores, arrays, of_voxels = score_voxels(scorer, unit)
     found, over_blocks = {"voxels": scores, "frames": {}}, {VOXELS: of_voxels}
     for given in frames_of(scorer, unit):
@@ -207,14 +218,14 @@ def tables_of(folder: Path, units: list[Unit]) -> tuple[pd.DataFrame, pd.DataFra
 
 
 def flat(scores: dict) -> dict:
-    """Intervals as two columns."""
-    out: dict[str, object] = {}
+    """Intervals as two columns; what a unit could not compute is NaN."""
+    out: dict[str, float] = {}
     for name, value in scores.items():
-        ends = {
-            f"{name.removesuffix('_interval')}_{end}": v
-            for end, v in zip(("low", "high"), np.ravel(value))
-        }
-        out |= ends if name.endswith("_interval") else {name: value}
+        score = name.removesuffix("_interval")
+        columns = {name: value}
+        if score != name:
+            columns = dict(zip((f"{score}_low", f"{score}_high"), value))
+        out |= {column: np.nan if number is None else number for column, number in columns.items()}
     return out
 
 

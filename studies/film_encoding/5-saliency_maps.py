@@ -54,8 +54,8 @@ def main():
     held_out = HeldOut(stage.folder_of(1), stage.folder_of(2), stage.folder_of(3), cfg)
     voxels = held_out.voxels
 
-    explain = partial(explain_moments, stage.folder, held_out, mask, affine, cfg)
-    stage.each(explain, ["maps"], lambda _: (stage.folder / "completeness.tsv").exists(), "maps")
+    explain = partial(explain_moments, held_out, mask, affine, cfg)
+    stage.each(explain, [stage.folder], "maps", explained_files)
 
     positions = voxel_positions_mm(mask, affine)[voxels]
     inside = {name: here[voxels] for name, here in regions.items() if here[voxels].any()}
@@ -74,8 +74,14 @@ def main():
     )
 
 
-def explain_moments(folder: Path, held_out: HeldOut, mask, affine, cfg, _) -> None:
-    """Write the maps of both methods and, last, a row per moment."""
+def explained_files(folder: Path) -> list[Path]:
+    """The files that :func:`explain_moments` writes."""
+    maps = [folder / f"{method}{ending}" for method in METHODS for ending in (".nii.gz", ".npy")]
+    return [*maps, folder / "completeness.tsv"]
+
+
+def explain_moments(held_out: HeldOut, mask, affine, cfg, folder: Path) -> None:
+    """Write the maps of both methods, and a row per moment."""
     given, frames, baseline = (
         held_out.bold(),
         held_out.frames(),
@@ -86,9 +92,7 @@ def explain_moments(folder: Path, held_out: HeldOut, mask, affine, cfg, _) -> No
     maps, gaps = integrated_gradients(gradient, given, frames, baseline, cfg.IG_STEPS)
     for method, values in {"gradient": slopes, "integrated-gradients": maps}.items():
         mean = np.abs(values).mean(axis=0)
-        whole = np.zeros(int(mask.sum()), dtype=np.float32)
-        whole[held_out.voxels] = mean
-        write_map(folder / f"{method}.nii.gz", whole[:, None], mask, affine, cfg.TR_S)
+        write_map(folder / f"{method}.nii.gz", held_out.in_mask(mean, mask), mask, affine, cfg.TR_S)
         write_npy(folder / f"{method}.npy", mean.astype(np.float32))
     rows = held_out.table.assign(ssim=similar, attributed=maps.sum(axis=1), gap=gaps)
     write_table(folder / "completeness.tsv", rows)

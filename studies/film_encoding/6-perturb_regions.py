@@ -26,7 +26,13 @@ from pathlib import Path
 from film_encoding import concepts
 from film_encoding.blocks import blocks_of
 from film_encoding.held_out import HeldOut
-from film_encoding.localizer import contrast, read_pictures, region_contrasts, responses_to
+from film_encoding.localizer import (
+    agreement,
+    contrast,
+    read_pictures,
+    region_contrasts,
+    responses_to,
+)
 from film_encoding.perturbation import (
     ThingScores,
     difference,
@@ -78,12 +84,10 @@ def main():
     regions = regions_to_perturb(stage, named, held_out.voxels, cfg)
 
     cases = stage.folder / "cases.tsv"
-    stage.each(partial(list_cases, held_out, cfg), [cases], Path.exists, "lists of cases")
+    stage.each(partial(list_cases, held_out, cfg), [cases], "lists of cases")
     units = [(region, kind) for region in regions for kind in cfg.PERTURBATIONS]
     take_out = partial(perturb, stage.folder, held_out, regions, cfg)
-    stage.each(
-        take_out, units, lambda unit: losses_file(stage.folder, unit).exists(), "perturbations"
-    )
+    stage.each(take_out, units, "perturbations", partial(losses_file, stage.folder))
     losses = {
         unit: np.array(open_npy(losses_file(stage.folder, unit)), dtype=np.float64)
         for unit in units
@@ -94,18 +98,13 @@ def main():
     write_table(stage.folder / "perturbations.tsv", table)
 
     search = partial(find_concept, stage.folder, held_out, named, mask, affine, cfg)
-    stage.each(
-        search,
-        list(cfg.CONCEPTS),
-        lambda name: concept_file(stage.folder, name).exists(),
-        "concepts",
-    )
+    stage.each(search, list(cfg.CONCEPTS), "concepts", partial(concept_file, stage.folder))
     found = [read_table(concept_file(stage.folder, name)) for name in cfg.CONCEPTS]
     found = pd.concat(found) if found else pd.DataFrame()
     write_table(stage.folder / "concepts.tsv", found)
     show = partial(run_localizer, stage.folder, held_out, named, mask, affine, cfg)
     localizer = [cfg.LOCALIZER] if cfg.LOCALIZER else []
-    stage.each(show, localizer, lambda _: (stage.folder / "localizer.json").exists(), "localizers")
+    stage.each(show, localizer, "localizers", lambda _: localizer_files(stage.folder))
     draw_losses(stage.folder, losses, table, read_table(cases), cfg)
     section = describe(stage.folder, table, found, read_table(cases), cfg)
     if localizer:
@@ -295,9 +294,8 @@ def find_concept(
         np.abs(looks), positions, inside, cfg.TOP_SHARE, cfg.N_RANDOM_REGIONS, cfg.SEED
     )
     best = shares.sort_values("share_of_top").iloc[-1]
-    whole = np.zeros(int(mask.sum()), dtype=np.float32)
-    whole[held_out.voxels] = looks
-    write_map(folder / f"concept_{name}.nii.gz", whole[:, None], mask, affine, cfg.TR_S)
+    looks_in_mask = held_out.in_mask(looks, mask)
+    write_map(folder / f"concept_{name}.nii.gz", looks_in_mask, mask, affine, cfg.TR_S)
     row = {
         "concept": name,
         "moments_with": int(labels.sum()),
@@ -317,10 +315,15 @@ def find_concept(
     write_table(concept_file(folder, name), pd.DataFrame([row]))
 
 
+def localizer_files(folder: Path) -> list[Path]:
+    """The files that :func:`run_localizer` writes."""
+    return [folder / f"localizer{ending}" for ending in (".tsv", ".nii.gz", ".json")]
+
+
 def run_localizer(
     folder: Path, held_out: HeldOut, named: dict, mask, affine, cfg, kinds: tuple[str, str]
 ) -> None:
-    """Write what the encoder predicts for two kinds of pictures, by voxel and region, and last how it agrees with BOLD."""
+    """Write what the encoder predicts for two kinds of pictures, by voxel and region, and how it agrees with BOLD."""
     network, stretch = held_out.network(), cfg.FRAME_CONTRAST == "frame"
     responses = []
     for kind in kinds:
@@ -330,19 +333,16 @@ def run_localizer(
     first, second = responses
     effect = contrast(first, second)
     shown = has_thing(held_out.table, cfg)
-    measured = concepts.pattern(held_out.data.bold(held_out.table), shown)
+    bold = held_out.data.bold(held_out.table)
+    is_both = 0 < shown.sum() < len(shown)
+    measured = concepts.pattern(bold, shown) if is_both else np.full(len(voxels), np.nan)
     inside = {name: here[voxels] for name, here in named.items() if here[voxels].any()}
     table = region_contrasts(first, second, inside, measured, cfg.SEED)
     write_table(folder / "localizer.tsv", table)
-    whole = np.zeros(int(mask.sum()), dtype=np.float32)
-    whole[voxels] = effect
-    write_map(folder / "localizer.nii.gz", whole[:, None], mask, affine, cfg.TR_S)
-    found = {
-        "kinds": list(kinds),
-        "pictures": [len(one) for one in responses],
-        "r_with_measured": float(np.corrcoef(effect, measured)[0, 1]),
-    }
-    write_json(folder / "localizer.json", found)
+    effect_in_mask = held_out.in_mask(effect, mask)
+    write_map(folder / "localizer.nii.gz", effect_in_mask, mask, affine, cfg.TR_S)
+    shows = {"kinds": list(kinds), "pictures": [len(each) for each in responses]}
+    write_json(folder / "localizer.json", shows | agreement(effect, measured))
 
 
 if __name__ == "__main__":

@@ -40,24 +40,14 @@ def main():
     rows = film_to_show(held_out)
     made = reconstructions(stage, held_out, rows)
 
+    stage.each(partial(strip, held_out, rows, made, cfg), [stage.folder / "strip.png"], "strips")
     stage.each(
-        partial(strip, held_out, rows, made, cfg),
-        [stage.folder / "strip.png"],
-        Path.exists,
-        "strips",
-    )
-    stage.each(
-        partial(clip, stage, held_out, rows, made, cfg),
-        [stage.folder / "clip.html"],
-        Path.exists,
-        "films",
+        partial(clip, stage, held_out, rows, made, cfg), [stage.folder / "clip.html"], "films"
     )
     unit = Unit(MAIN, held_out.split, "unseen film")
     maps = {"surface_r": ("r", "ceiling"), "surface_r_of_ceiling": ("r_of_ceiling",)}
     draw = partial(surface, stage, unit, maps, cfg)
-    stage.each(
-        draw, list(maps), lambda name: (stage.folder / f"{name}.png").exists(), "surface maps"
-    )
+    stage.each(draw, list(maps), "surface maps", lambda name: stage.folder / f"{name}.png")
     write_tables(stage, cfg)
     stage.finish("figures, a film and tables", describe(stage, held_out, rows, unit, cfg))
 

@@ -36,8 +36,8 @@ from film_encoding.encoding import (
     EncodingPlan,
     bold_file,
     features_file,
+    files_of_scores,
     fit_group,
-    is_scored,
 )
 from film_encoding.encoding_report import describe_encoding, draw_unique
 from film_encoding.encoding_tables import region_table, voxel_maps
@@ -51,7 +51,7 @@ from film_encoding.feature_spaces import (
 )
 from film_encoding.film_clock import count_chunks
 from film_encoding.made_features import FROM_CHUNKS, MADE, made_features, source_files
-from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
+from film_encoding.planning import plan_viewings, rows_and_pairs, shared_grid, visual_voxels
 from film_encoding.regions import named_regions
 from film_encoding.responses import OverPeople, rows_of_person
 from film_encoding.splits import encoding_folds
@@ -60,13 +60,11 @@ from film_encoding.viewings import find_viewings, people_of
 from neuroface import NeuroFaceError
 from neuroface.bold import (
     check_distinct,
-    check_grid,
-    open_header,
     read_mask,
     write_map,
     write_nifti,
 )
-from neuroface.pipeline import Stage, read_table, run_script, write_npy, write_table
+from neuroface.pipeline import Stage, all_exist, read_table, run_script, write_npy, write_table
 
 import numpy as np
 
@@ -85,18 +83,18 @@ def main():
     stage.take_files(*input_files(stage.folder, viewings, samples, cfg))
 
     store = partial(store_bold, stage.folder, viewings, rows, mask, affine, cfg)
-    stage.each(store, list(lengths), partial(is_stored, stage.folder), "films")
+    stage.each(store, list(lengths), "films", partial(stored_files, stage.folder))
     make = partial(make_features, stage, samples, lengths, cfg)
     spaces = [(film, space) for film in lengths for space in cfg.FEATURES]
-    stage.each(make, spaces, partial(is_made, stage.folder), "feature spaces")
+    stage.each(make, spaces, "feature spaces", lambda unit: features_file(stage.folder, *unit))
 
     people = complete_people(stage, viewings) if cfg.EACH_PERSON else ()
     regions = named_regions(cfg, mask, affine)
     plan = EncodingPlan(
         stage.folder, encoding_folds(lengths, cfg), lengths, (MEAN, *people), regions, int(mask.sum()), cfg
     )  # fmt: skip
-    fitted = partial(is_scored, stage.folder)
-    stage.each(partial(fit_group, plan), plan.groups(), fitted, "groups of people")
+    fitted = partial(files_of_scores, stage.folder)
+    stage.each(partial(fit_group, plan), plan.groups(), "groups of people", fitted)
 
     n_people = {film: len(people_of(viewers)) for film, viewers in viewings.items()}
     table = region_table(plan, n_people)
@@ -132,14 +130,11 @@ def lengths_of_films(stage: Stage, from_chunks: bool, cfg) -> tuple[dict, dict]:
 
 def make_mask(stage: Stage, viewings: list, cfg) -> tuple[np.ndarray, np.ndarray]:
     """The voxels of PARCELS (x, y, z) on the grid of the BOLD, and the affine."""
-    image, shape = open_header(viewings[0].run.bold)
-    for viewing in viewings[1:]:
-        other, its_shape = open_header(viewing.run.bold)
-        check_grid(viewing.run.bold, its_shape, other.affine, shape[:3], image.affine)
+    shape, affine = shared_grid(viewings)
     target = stage.folder / "mask.nii.gz"
     if not target.exists():
-        _, mask, _ = visual_voxels(shape[:3], image.affine, cfg)
-        write_nifti(target, mask.astype(np.uint8), image.affine)
+        _, mask, _ = visual_voxels(shape, affine, cfg)
+        write_nifti(target, mask.astype(np.uint8), affine)
     return read_mask(target)
 
 
@@ -182,19 +177,19 @@ def input_files(folder: Path, viewings: dict, samples: dict, cfg) -> tuple[list[
     for film, viewers in viewings.items():
         of_film = [file for viewing in viewers for file in viewing.run.files]
         files += of_film
-        used += of_film if is_stored(folder, film) else []
+        used += of_film if all_exist(stored_files(folder, film)) else []
     sources = {unit: of_space.files for unit, of_space in samples.items()}
     for film, space in product(viewings, cfg.FEATURES):
         sources.setdefault((film, space), source_files(space, film, cfg))
     for unit, of_space in sources.items():
         there = [file for file in of_space if file.is_file()]  # the unit says what is missing
         files += there
-        used += there if is_made(folder, unit) else []
+        used += there if features_file(folder, *unit).exists() else []
     return files, used
 
 
 def store_bold(folder, viewings: dict, rows: dict, mask, affine, cfg, film: str) -> None:
-    """Write the BOLD of each viewer, what their repeats share, and last its mean and variance over viewers."""
+    """Write the BOLD of each viewer, what their repeats share, and then its mean and variance over viewers."""
     over, shared = OverPeople(), []
     clean = partial(run_cleaning, cfg=cfg)
     for subject, shown in people_of(viewings[film]).items():
@@ -210,8 +205,9 @@ def store_bold(folder, viewings: dict, rows: dict, mask, affine, cfg, film: str)
     write_npy(bold_file(folder, film, MEAN), over.mean.astype(np.float32))
 
 
-def is_stored(folder, film: str) -> bool:
-    return bold_file(folder, film, MEAN).exists()
+def stored_files(folder: Path, film: str) -> list[Path]:
+    """The files that :func:`store_bold` writes of every film, after those of single viewers."""
+    return [bold_file(folder, film, whose) for whose in ("variance", MEAN)]
 
 
 def make_features(stage: Stage, samples: dict, lengths: dict, cfg, unit: tuple[str, str]) -> None:
@@ -224,10 +220,6 @@ def make_features(stage: Stage, samples: dict, lengths: dict, cfg, unit: tuple[s
         else made_features(stage.folder_of(1), space, film, n, cfg)
     )
     write_npy(features_file(stage.folder, film, space), values)
-
-
-def is_made(folder, unit: tuple[str, str]) -> bool:
-    return features_file(folder, *unit).exists()
 
 
 def complete_people(stage: Stage, viewings: dict) -> tuple[str, ...]:

@@ -143,7 +143,8 @@ N_FOLDS: int = 4
 # Which chunks choose the best epoch. "inner": the last INNER_SHARE of the training part of each
 # film. "paper": every fifth chunk, whose neighbours are in training.
 SELECTION: str = "inner"
-# Chunks left free between training chunks and held-out chunks of the same film. Publication: 0.
+# Chunks left free between training chunks and held-out chunks of the same film; as many as the
+# largest of "lags" and RIDGE_DELAYS_TRS, or more. Publication: 0.
 EMBARGO_TRS: int = 10
 
 # ---------------------------------------------------------------------- 3-train_encoder_decoder.py
@@ -167,16 +168,18 @@ LEARNING_RATE: float = 0.0001
 # measure how the decoder, as a regulariser, changes the encoder.
 N_SEEDS: int = 1
 # Networks trained beside the main one: "encoder" (no decoder), "lags 2" (no decoder; it also gets
-# the 2 chunks before and after its own, as ridge regression does), "all voxels", "frames 16",
-# "frames 64" (any even number), "delay 3", "delay 5" (any number). For single people see SUBJECTS.
+# the 2 chunks before and after its own, the chunks of RIDGE_DELAYS_TRS below; any number up to
+# EMBARGO_TRS), "all voxels", "frames 16", "frames 64" (any even number), "delay 3", "delay 5" (any
+# number). For single people see SUBJECTS.
 ABLATIONS: tuple[str, ...] = ("encoder", "lags 2")
 
 # -------------------------------------------------------------------------- 4-score_predictions.py
 # Features of the ridge regression that the encoder is compared with, one band of regularisation
 # each: "motion energy" (Nishimoto et al. 2011), "frames" (14 × 14 pixels in colour).
 RIDGE_FEATURES: tuple[str, ...] = ("motion energy", "frames")
-# Delays of these features in volumes, relative to DELAY_TRS. With (0,) ridge regression sees the
-# same chunk as the network.
+# Delays of these features in volumes, relative to DELAY_TRS: +1 is the chunk before, -1 the chunk
+# after; none may be larger than EMBARGO_TRS. With (0,) ridge regression sees the same chunk as the
+# network, with (-2, -1, 0, 1, 2) those of the ablation "lags 2".
 RIDGE_DELAYS_TRS: tuple[int, ...] = (-2, -1, 0, 1, 2)
 
 # ------------------------------------------------------------------------------ 5-saliency_maps.py

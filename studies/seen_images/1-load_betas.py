@@ -26,7 +26,15 @@ Takes     the time of reading the files once; memory: a session's trials, and al
 from functools import partial
 from pathlib import Path
 
-from neuroface.pipeline import Checklist, Section, Stage, open_npy, run_script, write_table
+from neuroface.pipeline import (
+    Checklist,
+    Section,
+    Stage,
+    all_exist,
+    open_npy,
+    run_script,
+    write_table,
+)
 from seen_images.check import check_study
 from seen_images.demo import write_demo
 from seen_images.generator import check_weights, model_of
@@ -71,23 +79,26 @@ def main():
         print(f"  {remark}")
 
     folder_of = {person: folder_of_person(stage.folder, person, cfg) for person in people}
-    is_done = partial(is_person_done, folder_of, cfg)
+    sets = partial(files_of_person, folder_of, cfg)
     files = {person: of_person.files for person, of_person in people.items()}
     read = [
         file
         for person in people
         for file in files[person]
-        if is_done(person) or is_used(folder_of[person], file)
+        if all_exist(sets(person)) or is_used(folder_of[person], file)
     ]
     stage.take_files([file for of_person in files.values() for file in of_person], read)
     units = [
         (person, session) for person in people for session in sessions_of(people[person].trials)
     ]
     stage.each(
-        partial(read_unit, folder_of, people), units,
-        lambda unit: is_done(unit[0]) or session_file(folder_of[unit[0]], unit[1]).exists(), "sessions",
-    )  # fmt: skip
-    stage.each(partial(join, folder_of, people, cfg), list(people), is_done, "sets of patterns")
+        partial(read_unit, folder_of, people),
+        units,
+        "sessions",
+        lambda unit: session_file(folder_of[unit[0]], unit[1]),
+        joined=lambda unit: sets(unit[0]),
+    )
+    stage.each(partial(join, folder_of, people, cfg), list(people), "sets of patterns", sets)
     for leftover in (*stage.folder.rglob("session-*.npy"), *stage.folder.rglob(ALL_VOXELS)):
         leftover.unlink()  # the sets are complete
 
@@ -119,9 +130,9 @@ def choose_trials(people: dict[str, Source], cfg) -> list[str]:
     return [remark for remark in dict.fromkeys(remarks) if remark]
 
 
-def is_person_done(folder_of: dict[str, Path], cfg, person: str) -> bool:
-    files = set_files(folder_of[person], is_tested=person == cfg.SUBJECT)
-    return all(file.exists() for file in files)
+def files_of_person(folder_of: dict[str, Path], cfg, person: str) -> list[Path]:
+    """The training and test patterns of a person."""
+    return set_files(folder_of[person], is_tested=person == cfg.SUBJECT)
 
 
 def read_unit(folder_of: dict[str, Path], people: dict[str, Source], unit: tuple[str, str]) -> None:

@@ -63,22 +63,22 @@ def main():
     check_weights(stage.folder / "generator.json", model, ("vae", "text_encoder"), stage.folder)
     images = list_images(stage.folder_of(1), cfg.OTHER_SUBJECTS)
     chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
-    names = [*(FILE_OF[target] for target in targets_of(cfg)), "images.tsv"]
+    arrays = [FILE_OF[target] for target in targets_of(cfg)]
+    names = (*arrays, "mean_picture.png", "attributes.tsv", "images.tsv")
     joined = [stage.folder / name for name in names]
-    is_joined = lambda _: all(file.exists() for file in joined)  # noqa: E731
 
-    embed = partial(embed_chunk, stage.folder, cfg)
     stage.each(
-        embed,
+        partial(embed_chunk, stage.folder, cfg),
         chunks,
-        lambda chunk: is_joined(chunk) or is_embedded(stage.folder, chunk, cfg),
         "parts of the pictures",
+        lambda chunk: chunk_files(stage.folder, chunk, cfg).values(),
+        joined=lambda chunk: joined,
     )
     stage.each(
         partial(join, stage.folder, images, chunks, cfg),
-        joined[-1:],
-        is_joined,
+        [stage.folder],
         "sets of embeddings",
+        lambda _: joined,
     )
     for chunk in chunks:  # also those that a killed run left
         for file in chunk_files(stage.folder, chunk, cfg).values():
@@ -107,10 +107,6 @@ def chunk_files(folder: Path, chunk: pd.DataFrame, cfg) -> dict[str, Path]:
         name: folder / f"{name}-{chunk.index[0]:06d}.npy"
         for name in ("pixel-sum", *targets_of(cfg))
     }
-
-
-def is_embedded(folder: Path, chunk: pd.DataFrame, cfg) -> bool:
-    return all(file.exists() for file in chunk_files(folder, chunk, cfg).values())
 
 
 def embed_chunk(folder: Path, cfg, chunk: pd.DataFrame) -> None:
@@ -157,8 +153,8 @@ def clip_embeddings(pictures: list[np.ndarray], cfg) -> np.ndarray:
     return np.concatenate([features_of(network, picture[None], 1) for picture in pictures])
 
 
-def join(folder: Path, images: pd.DataFrame, chunks: list[pd.DataFrame], cfg, target: Path) -> None:
-    """One array per target of decoding, tables beside them, ``target`` last; then the parts are not needed any more."""
+def join(folder: Path, images: pd.DataFrame, chunks: list[pd.DataFrame], cfg, _) -> None:
+    """One array per target of decoding, and tables beside them; then the parts are not needed any more."""
     for name in targets_of(cfg):
         parts = [chunk_files(folder, chunk, cfg)[name] for chunk in chunks]
         with atomic(folder / FILE_OF[name]) as partial_file:
@@ -169,7 +165,7 @@ def join(folder: Path, images: pd.DataFrame, chunks: list[pd.DataFrame], cfg, ta
             array.flush()
             del array
     write_rest(folder, images, chunks, cfg)
-    write_table(target, images)
+    write_table(folder / "images.tsv", images)
 
 
 def write_rest(folder: Path, images: pd.DataFrame, chunks: list[pd.DataFrame], cfg) -> None:

@@ -89,13 +89,12 @@ def main():
     stage = Stage(
         STUDY, 3, cfg, __doc__, reads=(1, 2), rules=RULES, side_results=not_drawn(units, cfg)
     )
-    done = partial(is_fitted, stage.folder)
     stage.each(
         partial(fit, stage.folder_of(1), stage.folder_of(2), stage.folder, cfg),
         units,
-        done,
         "decoders",
-        lambda unit: UnitName(unit[1], " ".join(unit)),
+        partial(fitted_files, stage.folder),
+        name_of=lambda unit: UnitName(unit[1], " ".join(unit)),
     )
 
     tables = {}
@@ -122,14 +121,13 @@ def not_drawn(units: list[tuple[str, str]], cfg) -> tuple[str, ...]:
     )
 
 
-def is_fitted(folder: Path, unit: tuple[str, str]) -> bool:
-    return all(
-        decoder_file(folder, *unit, ending).exists() for ending in (".safetensors", ".npy", ".json")
-    )
+def fitted_files(folder: Path, unit: tuple[str, str]) -> list[Path]:
+    """The files that :func:`fit` writes."""
+    return [decoder_file(folder, *unit, ending) for ending in (".safetensors", ".npy", ".json")]
 
 
 def fit(betas: Path, embeddings: Path, folder: Path, cfg, unit: tuple[str, str]) -> None:
-    """Fit one decoder and predict the test images; its costs are written last."""
+    """Fit one decoder and predict the test images."""
     target, name = unit
     share_cores(cfg.N_JOBS)
     problem, device, started = (

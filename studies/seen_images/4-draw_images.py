@@ -55,25 +55,22 @@ def main():
     images = read_tsv(stage.folder_of(1) / "test.tsv")["image"].tolist()
     folders = [stage.folder_of(number) for number in (1, 2, 3, 4)]
 
-    stage.each(
-        partial(draw_mean, folders, cfg), [mean_file(stage.folder)], Path.exists, "mean pictures"
-    )
-    is_started = lambda part: all(start_file(stage.folder, images[row]).exists() for row in part)  # noqa: E731
-    parts = parts_of(len(images), cfg.INFERENCE_BATCH)
+    stage.each(partial(draw_mean, folders, cfg), [mean_file(stage.folder)], "mean pictures")
     stage.each(
         partial(draw_starts, folders, cfg, images),
-        parts,
-        is_started,
+        parts_of(len(images), cfg.INFERENCE_BATCH),
         "parts of the decoded latents",
+        lambda rows: [start_file(stage.folder, images[row]) for row in rows],
     )
 
     at_once = max(1, cfg.INFERENCE_BATCH // cfg.N_DRAWS)
     parts = parts_of(len(images), at_once)
-    units = [(condition, part) for part in parts for condition in conditions_of(cfg)]
-    files = partial(files_of, stage.folder, images, cfg)
-    is_drawn = lambda unit: all(file.exists() for row in unit[1] for file in files(unit[0], row))  # noqa: E731
+    units = [(condition, rows) for rows in parts for condition in conditions_of(cfg)]
     stage.each(
-        partial(draw, folders, cfg, images), units, is_drawn, "parts of the images × conditions"
+        partial(draw, folders, cfg, images),
+        units,
+        "parts of the images × conditions",
+        partial(drawn_files, stage.folder, images, cfg),
     )
     n_drawings = len(images) * len(conditions_of(cfg)) * cfg.N_DRAWS
     wrote = f"{n_drawings:,} drawings" if cfg.DRAW else f"{len(images):,} pictures of latents"
@@ -89,8 +86,11 @@ def mean_file(folder: Path) -> Path:
     return folder / "mean_latents.png"
 
 
-def files_of(folder: Path, images: list[str], cfg, condition: str, row: int) -> list[Path]:
-    return drawing_files(folder, condition, images[row], cfg.N_DRAWS)
+def drawn_files(folder: Path, images: list[str], cfg, unit: tuple[str, list[int]]) -> list[Path]:
+    """The files that :func:`draw` writes: all drawings of the first image, then those of the next."""
+    condition, rows = unit
+    of_images = [drawing_files(folder, condition, images[row], cfg.N_DRAWS) for row in rows]
+    return [file for of_image in of_images for file in of_image]
 
 
 def draw_mean(folders: list[Path], cfg, file: Path) -> None:
@@ -133,9 +133,9 @@ def draw(folders: list[Path], cfg, images: list[str], unit: tuple[str, list[int]
         read_pictures(starts), texts.astype(np.float32), seeds, steps=cfg.DDIM_STEPS,
         strength=1.0 if condition == "text" else cfg.STRENGTH, guidance=cfg.GUIDANCE,
     )  # fmt: skip
-    for row, of_image in zip(rows, drawings):
-        for file, drawing in zip(files_of(folders[3], images, cfg, condition, row), of_image):
-            write_picture(file, drawing)
+    every_drawing = [drawing for of_image in drawings for drawing in of_image]
+    for file, drawing in zip(drawn_files(folders[3], images, cfg, unit), every_drawing):
+        write_picture(file, drawing)
 
 
 def describe(stage: Stage, images: list[str], cfg) -> Section:

@@ -65,16 +65,15 @@ def main():
     units = [
         (target, direction) for target in targets_of(cfg) for direction in (SEEN, *cfg.ATTRIBUTES)
     ]
-    explained = lambda unit: maps_file(stage.folder, unit).exists()  # noqa: E731
-    stage.each(partial(explain, folders, cfg), units, explained, "targets × directions")
+    stage.each(
+        partial(explain, folders, cfg),
+        units,
+        "targets × directions",
+        partial(explained_files, stage.folder),
+    )
     left_out = stage.folder / "left_out.tsv"
     left_out.unlink(missing_ok=True)
-    stage.each(
-        partial(leave_out_regions, folders, cfg),
-        [left_out],
-        Path.exists,
-        "tables of regions left out",
-    )
+    stage.each(partial(leave_out_regions, folders, cfg), [left_out], "tables of regions left out")
 
     voxels = columns_with_means(folders, units)
     write_table(stage.folder / "voxels.tsv", voxels)
@@ -95,6 +94,12 @@ def check_attributes(table: pd.DataFrame, cfg) -> None:
 
 def maps_file(folder: Path, unit: tuple[str, str]) -> Path:
     return folder / f"{'_'.join(unit)}.npy"
+
+
+def explained_files(folder: Path, unit: tuple[str, str]) -> list[Path]:
+    """The files that :func:`explain` writes: the maps, and how well they sum to what they explain."""
+    maps = maps_file(folder, unit)
+    return [maps, maps.with_suffix(".tsv")]
 
 
 def explain(folders: list[Path], cfg, unit_of_work: tuple[str, str]) -> None:

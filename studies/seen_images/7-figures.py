@@ -63,9 +63,7 @@ def main():
     )
     section = Section("Seen and drawn", rule)
     files = [stage.folder / f"{group}.png" for group in groups]
-    stage.each(
-        lambda file: draw_group(stage, groups[file.stem], file, cfg), files, Path.exists, "figures"
-    )
+    stage.each(lambda file: draw_group(stage, groups[file.stem], file, cfg), files, "figures")
     section.first.figure(
         stage.folder / "middle.png",
         f"Seen and drawn: the middle of {len(ranking)} test images, ranked by {measure}. {columns_in_words(cfg)}",

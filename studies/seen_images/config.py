@@ -1,11 +1,14 @@
-"""Every choice of an experiment, in the order of the scripts that read it.
+"""Choices of an experiment: first those of every new data set, then further ones, by script.
 
 Edit this file, or keep one small file of differences per experiment and name it:
 ``NEUROFACE_CONFIG=experiments/nsd.py python 1-load_betas.py``.
 Values are the publication's unless the comment says otherwise. Only constants live here.
+
+11 fine settings have a default and are not here: docs/settings.md lists them. Set them like the
+others, here or in an experiment file.
 """
 
-# ---------------------------------------------------------------- the study
+# -------------------------------------------------------------------------- for every new data set
 # Which data: "demo" (synthetic, written on first use), "nsd" (Natural Scenes Dataset), "things"
 # (THINGS-fMRI), or "table" (anybody's data in plain tables; README.md describes them).
 DATASET: str = "demo"
@@ -14,13 +17,66 @@ DATASET_DIR: str = "../../data/images-demo-dataset"
 # Results go to data/<RUN_NAME>/. With a new name all scripts start from the beginning; other
 # results do not change.
 RUN_NAME: str = "images-demo"
-# Seed of every random draw: inner sets, initial weights, noise of the drawings, bootstrap.
-SEED: int = 42
+# Folder that holds the results of all runs.
+DATA_DIR: str = "../../data"
 # Folder with the weights of Stable Diffusion v1 in diffusers' layout, safetensors only. With
 # DRAW = False an autoencoder is enough: the folder vae/ of SDXL, unCLIP or Flux, or a tiny
 # autoencoder (TAESD). None: the demo's own small generator if DATASET is "demo"; other data sets
 # need a folder.
 MODEL_DIR: str | None = None
+# Folder with weights for more scores, safetensors only; README.md lists them. None: scores that
+# need them are left out.
+SCORES_DIR: str | None = None
+# The person: "subj01" … "subj08" (NSD), "sub-01" … "sub-03" (THINGS), a value of the column subject
+# (tables). Not used with tables that have no such column.
+SUBJECT: str = "subj01"
+# Other people of the data set, whose training trials the decoder "shared" also learns from, e.g.
+# ("subj02", "subj05"). Their trials of SUBJECT's test images are not used. Not in the publication.
+OTHER_SUBJECTS: tuple[str, ...] = ()
+# NSD only: sessions to read; () means all that are there. The publication: 1 to 37. There are 40
+# (subj01, 02, 05, 07), 32 (subj03, 06) or 30 (subj04, 08).
+SESSIONS: tuple[int, ...] = ()
+# Regions whose voxels are decoded to image latents. NSD: atlas:label; THINGS: columns of
+# VoxelMetadata.csv; tables: values in the column roi.
+EARLY_ROIS: tuple[str, ...] = ("HCP_MMP1:V1", "HCP_MMP1:V2", "HCP_MMP1:V3", "HCP_MMP1:V4")
+# Regions whose voxels are decoded to text embeddings.
+HIGHER_ROIS: tuple[str, ...] = ("streams:ventral",)
+# Nodes of the GCN: the early regions of each node, without the atlas. Names that EARLY_ROIS lacks
+# are ignored.
+GCN_NODES: tuple[tuple[str, ...], ...] = (("V1",), ("V2",), ("V3", "V4", "hV4"))
+# THINGS only: a NIfTI file on the grid of the voxel indices, e.g. the brain mask, for the maps.
+# None: no maps.
+SPACE_FILE: str | None = None
+# Pictures are encoded at this size. 8 pixels are one latent of Stable Diffusion; 4 pixels are one
+# latent of the demo's small generator.
+ENCODE_PIXELS: int = 320
+# Decoders of image latents: "ridge", "cnn", "vae", "gcn", "mlp", and "shared", ridge regression that
+# also learns from OTHER_SUBJECTS.
+IMAGE_DECODERS: tuple[str, ...] = ("ridge", "cnn", "vae", "gcn", "mlp")
+# Decoders of text embeddings: "ridge", "cnn", "shared"; () if nothing is drawn and there is no text encoder.
+TEXT_DECODERS: tuple[str, ...] = ("ridge", "cnn")
+# Whether pictures are drawn. False: the decoded latents go through the autoencoder, and these
+# pictures are scored.
+DRAW: bool = True
+# The decoders (of IMAGE_DECODERS and TEXT_DECODERS) whose latents are drawn and explained.
+IMAGE_DECODER: str = "gcn"
+TEXT_DECODER: str = "cnn"
+# Pictures are drawn at this size.
+DRAW_PIXELS: int = 512
+# Columns of the data set's attributes that the attributions are also made for, e.g. ("colour",).
+# Not in the publication.
+ATTRIBUTES: tuple[str, ...] = ()
+# "auto": the GPU if PyTorch sees one. "cpu", "cuda", "mps".
+DEVICE: str = "auto"
+# Units of work done at the same time: sessions, decoders, images. On one GPU leave it at 1.
+N_JOBS: int = 1
+
+# =================================================================================================
+# Further settings, by the scripts that use them.
+
+# ------------------------------------------------------------------------------------- all scripts
+# Seed of every random draw: inner sets, initial weights, noise of the drawings, bootstrap.
+SEED: int = 42
 # If DATASET is "demo", these values replace the values below, so that the seven scripts take
 # minutes on a laptop.
 DEMO: dict[str, object] = {
@@ -66,27 +122,10 @@ DEMO: dict[str, object] = {
     "INFERENCE_BATCH": 32,
 }
 
-# ---------------------------------------------------------------- 0-train_demo_generator.py
-# Folder of the demo's generator.
-GENERATOR_DIR: str = "demo_generator"
-# Training steps of its parts.
-GENERATOR_STEPS: dict[str, int] = {"vae": 1500, "clip": 1000, "unet": 5000}
-
-# ---------------------------------------------------------------- 1-load_betas.py
-# The person: "subj01" … "subj08" (NSD), "sub-01" … "sub-03" (THINGS), a value of the column subject
-# (tables). Not used with tables that have no such column.
-SUBJECT: str = "subj01"
-# Other people of the data set, whose training trials the decoder "shared" also learns from, e.g.
-# ("subj02", "subj05"). Their trials of SUBJECT's test images are not used. Not in the publication.
-OTHER_SUBJECTS: tuple[str, ...] = ()
+# --------------------------------------------------------------------------------- 1-load_betas.py
 # How many training trials of SUBJECT are used, the first of the data set, e.g. 750, an hour of NSD.
 # Other people keep all. None: all.
 TRAINING_TRIALS: int | None = None
-# NSD only: sessions to read; () means all that are there. The publication: 1 to 37. There are 40
-# (subj01, 02, 05, 07), 32 (subj03, 06) or 30 (subj04, 08).
-SESSIONS: tuple[int, ...] = ()
-# NSD only: the version of the single-trial estimates.
-BETAS: str = "betas_fithrf_GLMdenoise_RR"
 # Which images test the decoders. "given": those that the data set says. "kinds": the images are
 # sorted into N_KINDS clusters of the text embeddings of their captions, and all images of
 # HELD_OUT_KINDS clusters are tested, so that no picture of their kind was seen in training. The
@@ -96,11 +135,6 @@ SPLIT: str = "given"
 N_KINDS: int = 40
 # How many of them are held out, drawn with SEED.
 HELD_OUT_KINDS: int = 8
-# Regions whose voxels are decoded to image latents. NSD: atlas:label; THINGS: columns of
-# VoxelMetadata.csv; tables: values in the column roi.
-EARLY_ROIS: tuple[str, ...] = ("HCP_MMP1:V1", "HCP_MMP1:V2", "HCP_MMP1:V3", "HCP_MMP1:V4")
-# Regions whose voxels are decoded to text embeddings.
-HIGHER_ROIS: tuple[str, ...] = ("streams:ventral",)
 # "session": every voxel to mean 0, SD 1 over the training trials of each session, because its level
 # differs between sessions. "voxel": the same over all sessions together. "global": one mean and SD
 # for all early voxels and one for all higher voxels; the test set has its own, as in the
@@ -109,36 +143,19 @@ STANDARDIZE: str = "session"
 # Voxels whose signal-to-noise ratio over repeated training images (NSD's ncsnr) is lower are left
 # out, e.g. 0.2. It needs training images with several trials. 0: none. The publication: 0.
 MIN_NCSNR: float = 0.0
-# THINGS only: a NIfTI file on the grid of the voxel indices, e.g. the brain mask, for the maps.
-# None: no maps.
-SPACE_FILE: str | None = None
 
-# ---------------------------------------------------------------- 2-embed_images.py
-# Pictures are encoded at this size. 8 pixels are one latent of Stable Diffusion; 4 pixels are one
-# latent of the demo's small generator.
-ENCODE_PIXELS: int = 320
+# ------------------------------------------------------------------------------- 2-embed_images.py
 # "mean": the mean of the autoencoder's posterior. "sample": a seeded draw from it, as in the
 # publication.
 LATENTS: str = "mean"
-# Number of tokens of the text embedding that are decoded and used for drawing, the start token
-# included; at most 77.
-N_TOKENS: int = 15
 
-# ---------------------------------------------------------------- 3-decode_latents.py
-# Decoders of image latents: "ridge", "cnn", "vae", "gcn", "mlp", and "shared", ridge regression that
-# also learns from OTHER_SUBJECTS.
-IMAGE_DECODERS: tuple[str, ...] = ("ridge", "cnn", "vae", "gcn", "mlp")
-# Decoders of text embeddings: "ridge", "cnn", "shared"; () if nothing is drawn and there is no text encoder.
-TEXT_DECODERS: tuple[str, ...] = ("ridge", "cnn")
+# ----------------------------------------------------------------------------- 3-decode_latents.py
 # Decoders of CLIP embeddings of the pictures, from the higher regions: "ridge", "shared"; () for none.
 # They need clip_vision/ in MODEL_DIR or SCORES_DIR, and serve retrieval. Not in the publication.
 CLIP_DECODERS: tuple[str, ...] = ()
 # Sizes and step sizes, if you do not want those published for NSD (seen_images/networks.py), e.g.
 # {"image:cnn": {"channels": 16}}.
 DECODER_OPTIONS: dict[str, dict[str, object]] = {}
-# Nodes of the GCN: the early regions of each node, without the atlas. Names that EARLY_ROIS lacks
-# are ignored.
-GCN_NODES: tuple[tuple[str, ...], ...] = (("V1",), ("V2",), ("V3", "V4", "hV4"))
 # Ridge penalties to choose from, per target, by inner folds. The publication's (1e-6 to 1) are too
 # small for standardised voxels: its ridge does worse than the mean of the training latents.
 ALPHAS: tuple[float, ...] = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
@@ -147,26 +164,10 @@ N_FOLDS: int = 5
 # Where a network's epoch is chosen. "inner": on INNER_SHARE of the training images. "paper": on the
 # test set itself, as in the publication, which flatters the result and is marked as such.
 SELECTION: str = "inner"
-# Share of the training images that choose the epoch.
-INNER_SHARE: float = 0.1
 # Passes over the training trials, at most.
 EPOCHS: int = 100
-# Epochs without a better error before training stops.
-PATIENCE: int = 5
-# Bootstrap draws of test images for the intervals.
-N_BOOTSTRAP: int = 2000
 
-# ---------------------------------------------------------------- 4-draw_images.py
-# Whether pictures are drawn. False: the decoded latents go through the autoencoder, and these
-# pictures are scored.
-DRAW: bool = True
-# The decoders (of IMAGE_DECODERS and TEXT_DECODERS) whose latents are drawn and explained.
-IMAGE_DECODER: str = "gcn"
-TEXT_DECODER: str = "cnn"
-# Pictures are drawn at this size.
-DRAW_PIXELS: int = 512
-# Steps of DDIM over the whole noise schedule. The share STRENGTH of them is done.
-DDIM_STEPS: int = 50
+# -------------------------------------------------------------------------------- 4-draw_images.py
 # Noise that is added to the decoded latents before drawing: 0 none, 1 pure noise.
 STRENGTH: float = 0.8
 # Scale of classifier-free guidance.
@@ -176,10 +177,7 @@ N_DRAWS: int = 5
 # What is drawn in addition to "decoded" (latents and text): "text" alone, "latents" alone.
 ALSO_DRAW: tuple[str, ...] = ("text", "latents")
 
-# ---------------------------------------------------------------- 5-score_images.py
-# Folder with weights for more scores, safetensors only; README.md lists them. None: scores that
-# need them are left out.
-SCORES_DIR: str | None = None
+# ------------------------------------------------------------------------------- 5-score_images.py
 # Size at which pixel correlation and SSIM compare pictures. 425 is common in the field (MindEye,
 # MindEye2). NSD and THINGS are also scored by the publication's definition: 512 pixels and another
 # window of SSIM.
@@ -189,32 +187,11 @@ SCORE_PIXELS: int = 425
 DRAWINGS: str = "each"
 # Retrieval: number of test pictures among which the seen picture is searched.
 RETRIEVAL_N: int = 50
-# Number of pairings of drawings with other test images, for the row "shuffled brains" and for the p
-# of identification. Measures that need both pictures at once (pixel correlation, SSIM, LPIPS) use
-# 20.
-N_SHUFFLES: int = 200
 
-# ---------------------------------------------------------------- 6-attribute_voxels.py
-# Columns of the data set's attributes that the attributions are also made for, e.g. ("colour",).
-# Not in the publication.
-ATTRIBUTES: tuple[str, ...] = ()
-# Steps of Integrated Gradients (midpoint rule). Ridge takes one.
-IG_STEPS: int = 32
-
-# ---------------------------------------------------------------- 7-figures.py
-# Test images of each kind (best, middle, worst) in the figures.
-N_EXAMPLES: int = 4
-
-# -------------------------------------------------- this machine; not part of the experiment
-# Folder that holds the results of all runs.
-DATA_DIR: str = "../../data"
-# "auto": the GPU if PyTorch sees one. "cpu", "cuda", "mps".
-DEVICE: str = "auto"
+# -------------------------------------------------------- this machine; not part of the experiment
 # Numeric precision of the generator. "auto": float16 with CUDA, else float32. Set "float32" if a
 # script says that the generator made values that are not finite.
 PRECISION: str = "auto"
-# Units of work done at the same time: sessions, decoders, images. On one GPU leave it at 1.
-N_JOBS: int = 1
 # Address of a Dask scheduler, e.g. "tcp://10.0.0.1:8786". Its workers do the units instead of
 # N_JOBS processes. None: this machine.
 DASK_SCHEDULER: str | None = None

@@ -26,6 +26,7 @@ from neuroface.bold import (
     check_shared_space,
     check_tr,
     cleaning_of,
+    denoising_of,
     find_runs,
     joined_trials,
     open_header,
@@ -45,8 +46,8 @@ from volume_study.labelling import (
     shown_once,
 )
 from volume_study.observers import agreement, consensus, labels_per_tr, read_observers
-from volume_study.settings import denoising
 from volume_study.study import STUDY
+from volume_study.volumes import are_of_run
 
 import pandas as pd
 
@@ -127,14 +128,10 @@ def without_scrubbed(
     """The samples without volumes that DENOISE scrubs, which are counted."""
     scrubbed = pd.Series(False, index=samples.index)
     for run, n_volumes in lengths.items():
-        cleaning = cleaning_of(run, n_volumes, denoising(cfg))
-        mine = (
-            (samples["subject"] == run.subject)
-            & (samples["movie"] == run.movie)
-            & (samples["run"] == run.run)
-        )
-        scrubbed[mine] = ~cleaning.kept[samples.loc[mine, "tr"].to_numpy(int)]
-        if n := int(scrubbed[mine].sum()):
+        cleaning = cleaning_of(run, n_volumes, denoising_of(cfg))
+        of_run = are_of_run(samples, run)
+        scrubbed[of_run] = ~cleaning.kept[samples.loc[of_run, "tr"].to_numpy(int)]
+        if n := int(scrubbed[of_run].sum()):
             stage.leave_out(run.name, f"{n} labelled volumes of {cleaning.lost}")
     return samples[~scrubbed].reset_index(drop=True)
 

@@ -22,6 +22,7 @@ from neuroface.bold import (
     check_grid,
     cleaning_lines,
     cleaning_of,
+    denoising_of,
     describe_overlap,
     find_runs,
     make_group_mask,
@@ -40,9 +41,8 @@ from neuroface.pipeline import (
     write_npy,
     write_table,
 )
-from volume_study.settings import denoising
 from volume_study.study import STUDY
-from volume_study.volumes import balance, extract_volumes, keep_frequent
+from volume_study.volumes import are_of_run, balance, extract_volumes, keep_frequent
 
 import numpy as np
 import pandas as pd
@@ -54,7 +54,7 @@ def main():
     samples = choose_samples(stage, cfg)
     runs = runs_of_samples(samples, cfg)
     X_file, done = stage.folder / "X.npy", stage.folder / f"{PARTIAL}runs"
-    finished = [run for run in runs if X_file.exists() or (done / f"{run.name}.json").exists()]
+    finished = [run for run in runs if X_file.exists() or copied_file(done, run).exists()]
     stage.take_files(
         [file for run in runs for file in run.files],
         [file for run in finished for file in run.files],
@@ -64,7 +64,7 @@ def main():
         image, shape = open_header(run.bold)
         check_grid(run.bold, shape, image.affine, mask.shape, affine)
 
-    cleaning = cleaning_lines(runs, denoising(cfg), cfg.DATASET == "bids")
+    cleaning = cleaning_lines(runs, denoising_of(cfg), cfg.DATASET == "bids")
     for line in cleaning:
         print(f"  {line}")
     growing = stage.folder / f"{PARTIAL}X.npy"
@@ -72,9 +72,7 @@ def main():
         shutil.rmtree(done, ignore_errors=True)
         create_npy(growing, (len(samples), int(mask.sum())))
     copy = partial(copy_run, growing, done, samples, mask, affine, cfg)
-    stage.each(
-        copy, runs, lambda run: X_file.exists() or (done / f"{run.name}.json").exists(), "runs"
-    )
+    stage.each(copy, runs, "runs", partial(copied_file, done), joined=lambda run: X_file)
     if growing.exists():
         finish_array(stage, growing, done, X_file)
     for name, n in read_json(stage.folder / "constant_voxels.json").items():
@@ -126,21 +124,22 @@ def runs_of_samples(samples: pd.DataFrame, cfg) -> list[Run]:
     return runs
 
 
+def copied_file(done: Path, run: Run) -> Path:
+    """The note that a run's volumes are in the growing array."""
+    return done / f"{run.name}.json"
+
+
 def copy_run(growing: Path, done: Path, samples: pd.DataFrame, mask, affine, cfg, run: Run) -> None:
     """Write a run's volumes to their rows; the note that the run is finished comes last."""
-    mine = samples[
-        (samples["subject"] == run.subject)
-        & (samples["movie"] == run.movie)
-        & (samples["run"] == run.run)
-    ]
-    cleaning = cleaning_of(run, open_header(run.bold)[1][3], denoising(cfg))
+    of_run = samples[are_of_run(samples, run)]
+    cleaning = cleaning_of(run, open_header(run.bold)[1][3], denoising_of(cfg))
     volumes, constant = extract_volumes(
-        run, mask, affine, mine["tr"].to_numpy(), cfg.STANDARDIZE, cleaning
+        run, mask, affine, of_run["tr"].to_numpy(), cfg.STANDARDIZE, cleaning
     )
     X = np.lib.format.open_memmap(growing, mode="r+")
-    X[mine.index] = volumes
+    X[of_run.index] = volumes
     X.flush()
-    write_json(done / f"{run.name}.json", {"constant_voxels_set_to_0": constant})
+    write_json(copied_file(done, run), {"constant_voxels_set_to_0": constant})
 
 
 def finish_array(stage: Stage, growing: Path, done: Path, target: Path) -> None:

@@ -22,12 +22,12 @@ import time
 from functools import partial
 from pathlib import Path
 
-from neuroface import NeuroFaceError
 from neuroface.bold import read_mask
 from neuroface.decoding import (
     Fold,
     model_file,
     model_folder,
+    read_samples,
     save_network,
     window_features,
     window_kernel,
@@ -54,11 +54,11 @@ from volume_study.networks import build_classifier
 from volume_study.results import (
     Unit,
     columns_of,
-    is_trained,
     paired_differences,
     permuted,
     write_fold,
     write_results,
+    written_files,
 )
 from volume_study.scores import scores, scores_of_values, weighted_scores_of_all
 from volume_study.screened import screened_values
@@ -73,10 +73,8 @@ import pandas as pd
 def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 3, cfg, __doc__, reads=(2,), rules=RULES)
-    samples, labels = (
-        check_dataset(stage.folder_of(2)),
-        read_json(stage.folder_of(2) / "labels.json")["labels"],
-    )
+    samples = read_samples(stage.folder_of(2), "volumes", "script 2", "script 2")
+    labels = read_json(stage.folder_of(2) / "labels.json")["labels"]
     folds, impossible = folds_of_all_splits(samples, cfg)
     for split in cfg.CV_SPLITS:
         if dropped := sum(fold.n_embargoed for fold in folds[split]):
@@ -94,12 +92,12 @@ def main():
         for fold in folds[split]
     ]
     train = partial(train_fold, stage, samples, labels, cfg)
-    done = partial(is_trained, stage.folder, cfg.MODELS)
-    stage.each(train, units, done, "folds", name_of_training)
+    files = partial(written_files, stage.folder, cfg.MODELS)
+    stage.each(train, units, "folds", files, name_of=name_of_training)
 
     names = ["ridge", *(name for name in cfg.BASELINES if name != "ridge")]
     fit = partial(fit_linear, stage, samples, labels, folds, cfg)
-    stage.each(fit, names, lambda name: linear_file(stage, name).exists(), "linear models")
+    stage.each(fit, names, "linear models", partial(linear_file, stage))
     linear = {name: read_json(linear_file(stage, name)) for name in names}
 
     networks: dict[str, dict[str, dict]] = {
@@ -148,26 +146,6 @@ RULES = Rules(
     ),  # no later script reads what they change
     growing={"MODELS": more_networks, "MODEL_OPTIONS": same_sizes},
 )
-
-
-def check_dataset(folder: Path) -> pd.DataFrame:
-    """``samples.tsv``; raise unless it fits X.npy (n, n_voxels) and y.npy (n,), and all values are finite."""
-    X, y, samples = (
-        open_npy(folder / "X.npy"),
-        open_npy(folder / "y.npy"),
-        read_table(folder / "samples.tsv"),
-    )
-    if not len(X) == len(y) == len(samples):
-        raise NeuroFaceError(
-            f"{folder}: X.npy has {len(X)} volumes, y.npy {len(y)}, samples.tsv {len(samples)}. Delete {folder} and run "
-            f"script 2 again."
-        )
-    for start in range(0, len(X), 64):
-        if not np.isfinite(X[start : start + 64].sum(dtype=np.float64)):
-            raise NeuroFaceError(
-                f"{folder / 'X.npy'} holds NaN or infinite values near row {start}. Run script 2 again."
-            )
-    return samples
 
 
 def name_of_training(unit: Unit) -> UnitName:

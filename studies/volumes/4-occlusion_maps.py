@@ -69,28 +69,24 @@ def main():
             f"{n} people have no volume of it, or none of other labels, in the same fold",
         )
     if "occlusion-mean" in cfg.MAP_METHODS:
-        stage.each(
-            work.baselines.write_mean,
-            work.folds,
-            lambda k: work.baselines.mean_file(k).exists(),
-            "mean volumes",
-        )
+        baselines = work.baselines
+        stage.each(baselines.write_mean, work.folds, "mean volumes", baselines.mean_file)
 
     units = [(who, method) for method in cfg.MAP_METHODS for who in work.people]
-    stage.each(work.explain, units, work.is_explained, "people × methods")
+    stage.each(work.explain, units, "people × methods", work.explained_files)
     groups = [
         (label, method)
         for method in cfg.MAP_METHODS
         for label in work.labels
         if work.people_with(label)
     ]
-    stage.each(work.average, groups, work.is_averaged, "group maps")
+    stage.each(work.average, groups, "group maps", work.mean_file)
     tests = [] if work.why_not_tested else groups
     if work.why_not_tested:
         stage.leave_out("tests of maps", work.why_not_tested)
-    stage.each(work.test, tests, work.is_tested, "group tests")
+    stage.each(work.test, tests, "group tests", work.test_file)
     for label in dict.fromkeys(label for label, _ in tests):
-        result = read_json(contrast_file(stage.folder, label, cfg.MAP_METHODS[0], "test.json"))
+        result = read_json(work.test_file((label, cfg.MAP_METHODS[0])))
         if result["smallest_p"] > ALPHA:
             orders = ", ".join(map(str, result["n_permutations"]))
             why = f"its episodes allow no p below {result['smallest_p']:.3f} (orders in the folds: {orders})"
@@ -166,14 +162,13 @@ class Work:
     def gaps_file(self, unit: tuple[str, str]) -> Path:
         return self.folder / "gaps" / f"{'_'.join(unit)}.tsv"
 
-    def is_explained(self, unit: tuple[str, str]) -> bool:
+    def explained_files(self, unit: tuple[str, str]) -> list[Path]:
+        """The files that :meth:`explain` writes."""
         who, method = unit
         maps = [
             self.file(who, label, method) for label in self.labels if who in self.people_with(label)
         ]
-        return all(
-            file.exists() for file in [*maps, self.gaps_file(unit), self.episodes_file(unit)]
-        )
+        return [*maps, self.gaps_file(unit), self.episodes_file(unit)]
 
     def explain(self, unit: tuple[str, str]) -> None:
         """Write the mean maps of a person's episodes for every label, and the map of each label."""
@@ -183,8 +178,8 @@ class Work:
             self._explainer = Explainer(open_npy(self.data / "X.npy"), self.models, means, self.cfg)
         shape = len(self.episodes), len(self.labels), int(self.brain()[0].sum())
         maps, gaps = np.full(shape, np.nan, dtype=np.float32), []
-        mine = self.volumes[self.volumes["subject"] == who]
-        for fold, part in mine.groupby("fold"):
+        of_person = self.volumes[self.volumes["subject"] == who]
+        for fold, part in of_person.groupby("fold"):
             found, missed = self._explainer(method, part["row"].to_numpy(), fold)
             gaps.append(missed)
             for event in part["event"].unique():
@@ -218,10 +213,11 @@ class Work:
         """Write the group's mean map; every person counts the same."""
         files = [self.file(who, *group) for who in self.people_with(group[0])]
         mean = mean_of_maps(files, *self.brain())[0]
-        write_map(average_file(self.folder, "group", *group), mean, *self.brain(), self.cfg.TR_S)
+        write_map(self.mean_file(group), mean, *self.brain(), self.cfg.TR_S)
 
-    def is_averaged(self, group) -> bool:
-        return average_file(self.folder, "group", *group).exists()
+    def mean_file(self, group: tuple[str, str]) -> Path:
+        """The group's mean map of a label and method."""
+        return average_file(self.folder, "group", *group)
 
     def test(self, group: tuple[str, str]) -> None:
         """Test whether the map of a label depends on the label of the episode: mean over viewers, then over episodes."""
@@ -268,15 +264,15 @@ class Work:
         self._write_test(group, summary)
 
     def _write_test(self, group: tuple[str, str], summary: dict) -> None:
-        write_json(contrast_file(self.folder, *group, "test.json"), summary)
+        write_json(self.test_file(group), summary)
 
-    def is_tested(self, group) -> bool:
-        label, method = group
-        return contrast_file(self.folder, label, method, "test.json").exists()
+    def test_file(self, group: tuple[str, str]) -> Path:
+        """The summary of a test; whether there are maps beside it depends on the result."""
+        return contrast_file(self.folder, *group, "test.json")
 
     def group_map(self, label: str, method: str) -> np.ndarray:
         """The mean over people, (n_voxels,)."""
-        return read_masked(average_file(self.folder, "group", label, method), *self.brain())[:, 0]
+        return read_masked(self.mean_file((label, method)), *self.brain())[:, 0]
 
 
 if __name__ == "__main__":

@@ -66,11 +66,11 @@ def main():
     overlap = overlap_table(top)
     write_table(stage.folder / "overlap.tsv", overlap.rename_axis("label").reset_index())
     test = partial(write_silhouette, stage, maps, there, positions, top, labels, cfg)
-    stage.each(test, [stage.folder / "silhouette.json"], Path.exists, "tests")
+    stage.each(test, [stage.folder / "silhouette.json"], "tests")
     result = read_json(stage.folder / "silhouette.json")
     embed = partial(write_embeddings, means, top, positions, cfg)
-    written = stage.folder / "voxels.tsv", stage.folder / "functional.tsv"
-    stage.each(embed, [stage.folder], lambda _: all(file.exists() for file in written), "UMAPs")
+    tables = [stage.folder / name for name in ("voxels.tsv", "functional.tsv")]
+    stage.each(embed, [stage.folder], "UMAPs", lambda _: tables)
     stage.finish(f"{n_top} voxels of {len(labels)} labels", describe(overlap, result, n_top, cfg))
 
 
@@ -159,11 +159,11 @@ def test_silhouette(
     ]
     known = [everywhere.index(label) for label in labels]
     for fold in episodes["fold"].unique():
-        mine = np.flatnonzero((episodes["fold"] == fold) & episodes["label"].isin(labels))
-        maps = np.stack([open_npy(file)[mine][:, known] for file in files])
+        rows = np.flatnonzero((episodes["fold"] == fold) & episodes["label"].isin(labels))
+        maps = np.stack([open_npy(file)[rows][:, known] for file in files])
         own, viewers = (
-            episodes["label"].iloc[mine].map(labels.index).to_numpy(),
-            episodes["viewers"].to_numpy(str)[mine],
+            episodes["label"].iloc[rows].map(labels.index).to_numpy(),
+            episodes["viewers"].to_numpy(str)[rows],
         )
         found = exchanged_separations(
             maps,

@@ -79,10 +79,14 @@ def main():
     )
     half = halves_of_episodes(predictions, cfg.TR_S, cfg.EMBARGO_TRS)
     people = [
-        who for who, mine in predictions.groupby("subject") if is_complete(mine, half, labels)
+        who
+        for who, of_person in predictions.groupby("subject")
+        if is_complete(of_person, half, labels)
     ]
     folds = [
-        fold for fold, mine in predictions.groupby("fold") if len(halves_of_fold(mine, labels, cfg))
+        fold
+        for fold, of_fold in predictions.groupby("fold")
+        if len(halves_of_fold(of_fold, labels, cfg))
     ]
     for who in sorted(set(predictions["subject"]) - set(people)):
         stage.leave_out(who, "the earlier or the later episodes of this person lack a label")
@@ -98,13 +102,11 @@ def main():
         )
 
     brain = partial(write_brain, stage, predictions, half, labels)
-    stage.each(
-        brain, people, lambda who: (stage.folder / "brain" / f"{who}.tsv").exists(), "people"
-    )
+    stage.each(brain, people, "people", partial(brain_file, stage))
     units: list[Unit] = [((fold,), TRAINED) for fold in folds]
     units += [(tuple(folds), seed) for seed in range(cfg.UNTRAINED_SEEDS)]
     layers = partial(write_layers, stage, predictions, labels, cfg)
-    stage.each(layers, units, lambda unit: network_file(stage, unit).exists(), "networks")
+    stage.each(layers, units, "networks", partial(network_file, stage))
 
     table = join(stage, people, units)
     write_table(stage.folder / "distances.tsv", table)
@@ -113,15 +115,15 @@ def main():
     stage.finish(f"distances of {len(labels)} labels", describe(tests, labels, people, cfg))
 
 
-def is_complete(mine: pd.DataFrame, half: np.ndarray, labels: list[str]) -> bool:
-    """Whether a person's earlier and later episodes hold every label; rows of ``mine`` are numbered as ``half``."""
-    return complete(half[mine.index], mine["label"].to_numpy(), labels)
+def is_complete(of_person: pd.DataFrame, half: np.ndarray, labels: list[str]) -> bool:
+    """Whether a person's earlier and later episodes hold every label; rows of ``of_person`` are numbered as ``half``."""
+    return complete(half[of_person.index], of_person["label"].to_numpy(), labels)
 
 
-def halves_of_fold(mine: pd.DataFrame, labels: list[str], cfg) -> np.ndarray:
+def halves_of_fold(of_fold: pd.DataFrame, labels: list[str], cfg) -> np.ndarray:
     """Halves (n,) of a fold's held-out volumes by episode; empty if one lacks a label."""
-    half = halves_of_episodes(mine, cfg.TR_S, cfg.EMBARGO_TRS)
-    return half if complete(half, mine["label"].to_numpy(), labels) else half[:0]
+    half = halves_of_episodes(of_fold, cfg.TR_S, cfg.EMBARGO_TRS)
+    return half if complete(half, of_fold["label"].to_numpy(), labels) else half[:0]
 
 
 def as_table(values: dict[str, np.ndarray], labels: list[str], **more) -> pd.DataFrame:
@@ -141,7 +143,11 @@ def write_brain(
     rows = np.flatnonzero((predictions["subject"] == who).to_numpy() & (half >= 0))
     X = open_npy(stage.folder_of(2) / "X.npy")[rows]
     found = distances(X, predictions["label"].iloc[rows].tolist(), half[rows], labels)
-    write_table(stage.folder / "brain" / f"{who}.tsv", as_table(found, labels, source=who))
+    write_table(brain_file(stage, who), as_table(found, labels, source=who))
+
+
+def brain_file(stage: Stage, who: str) -> Path:
+    return stage.folder / "brain" / f"{who}.tsv"
 
 
 def network_file(stage: Stage, unit: Unit) -> Path:
@@ -167,11 +173,11 @@ def write_layers(
     names, tables = layers_to_compare(model), []
     mean_of_layers = LayerMeans(model, names, cfg.INFERENCE_BATCH)
     for fold in folds:
-        mine = predictions[predictions["fold"] == fold]
-        half = halves_of_fold(mine, labels, cfg)
+        of_fold = predictions[predictions["fold"] == fold]
+        half = halves_of_fold(of_fold, labels, cfg)
         kept = half >= 0
-        group = mine["label"].map(labels.index).to_numpy()[kept] * 2 + half[kept]
-        means = mean_of_layers(X, mine.index.to_numpy()[kept], group, 2 * len(labels))
+        group = of_fold["label"].map(labels.index).to_numpy()[kept] * 2 + half[kept]
+        means = mean_of_layers(X, of_fold.index.to_numpy()[kept], group, 2 * len(labels))
         for order, name in enumerate(names):
             found = distances(
                 means[name], np.repeat(labels, 2).tolist(), np.tile([0, 1], len(labels)), labels
@@ -182,11 +188,7 @@ def write_layers(
 
 def join(stage: Stage, people: list[str], units: list[Unit]) -> pd.DataFrame:
     """All distances: kind "brain" (a person each), "network" and "untrained-<seed>" (a layer each, mean over folds)."""
-    parts = [
-        pd.concat(read_table(stage.folder / "brain" / f"{who}.tsv") for who in people).assign(
-            kind="brain"
-        )
-    ]
+    parts = [pd.concat(read_table(brain_file(stage, who)) for who in people).assign(kind="brain")]
     keys = ["order", "source", "distance", "label_1", "label_2"]
     for seed in sorted({seed for _, seed in units}):
         tables = pd.concat(

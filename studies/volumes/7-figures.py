@@ -35,16 +35,14 @@ def main():
     kinds = ("surface", "slices") if cfg.SPACE == "MNI" else ("slices",)
     units = [(method, kind) for method in cfg.MAP_METHODS for kind in kinds]
     paint = partial(draw_maps, stage, mask, affine, cfg)
-    stage.each(
-        paint, units, lambda unit: figure_file(stage.folder, *unit).exists(), "figures of maps"
-    )
+    stage.each(paint, units, "figures of maps", lambda unit: figure_file(stage.folder, *unit))
 
     others = {"places": partial(places, stage), "distances": partial(distances, stage)}
     stage.each(
         lambda name: others[name](),
         list(others),
-        lambda name: (stage.folder / f"{name}.png").exists(),
         "other figures",
+        lambda name: stage.folder / f"{name}.png",
     )
     rows = differences(stage.root, cfg, read_json(stage.folder_of(3) / "metrics.json")["leaks"])
     write_table(stage.folder / "differences.tsv", as_frame(rows))

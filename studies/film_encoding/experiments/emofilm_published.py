@@ -21,7 +21,10 @@ STANDARDIZE = "none"
 HELD_OUT_FILM = "YouAgain"
 SPLITS = ("published",)
 SELECTION = "paper"
+# Nothing is left free beside held-out chunks, so no model may see chunks beside its own.
 EMBARGO_TRS = 0
+ABLATIONS = ("encoder",)
+RIDGE_DELAYS_TRS = (0,)
 DECODER_INPUT = "predicted"
 MSE_WEIGHT = (
     1 / 4609

@@ -6,19 +6,21 @@ from film_encoding.cleaning import cleaning_in_words
 from film_encoding.film_clock import count_chunks
 from film_encoding.film_files import find_films
 from film_encoding.film_frames import SampledFilm
+from film_encoding.lagged import chunks_of_stretch, stretches_of_batch
 from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
+from film_encoding.responses import n_chosen
 from film_encoding.splits import make_folds
-from film_encoding.variants import frames_to_cut, largest_delay
+from film_encoding.variants import Variant, frames_to_cut, largest_delay, variants_of
 from film_encoding.viewings import find_viewings
 from neuroface.bold import check_grid, check_runs, inspect_run, open_header
-from neuroface.pipeline import Checklist
+from neuroface.pipeline import Checklist, memory_of_processes
 
 import numpy as np
 
 GB_OF_A_PROCESS = 1.0  # Python and TensorFlow
-# Of a gradient step in script 3 at the published size, whatever the batch, and per chunk of it:
-# 5.0 GB with 4 chunks and 6.6 GB with 8 (benchmarks/check_memory.py).
-GB_OF_STEP, GB_PER_CHUNK = 2.4, 0.4
+# Of a gradient step in script 3 (benchmarks/check_memory.py): of each weight that joins features or
+# frames with voxels, with its gradient and Adam's moments; of each chunk at the published size.
+BYTES_PER_WEIGHT, GB_PER_CHUNK = 24, 0.4
 BYTES_PER_VALUE = 30  # of a film's BOLD in script 2 (its docstring)
 
 
@@ -37,7 +39,8 @@ def check_study(checklist: Checklist, cfg, shown_ends) -> None:
         memory.
     """
     viewings, left_out = checklist.try_to(find_viewings, cfg) or ({}, [])
-    check_runs(checklist, [one.run for who in viewings.values() for one in who], left_out)
+    files_of_runs = {one.run.bold: one.run for who in viewings.values() for one in who}
+    check_runs(checklist, list(files_of_runs.values()), left_out)
     if viewings:
         print_viewings(checklist, viewings, cfg)
         files = (
@@ -153,20 +156,31 @@ def check_plan(
         sum(chunks.values()) * frames * cfg.FRAME_PX**2 * 3
         + sum(rows.values()) * n_voxels * 4 * per_film
     )
-    gb = {
-        "script 2": BYTES_PER_VALUE * max(rows.values()) * n_voxels / 1e9,
-        "script 3": gb_of_training(cfg.BATCH_SIZE, cfg.FRAME_PX, frames, cfg.ENCODER_FILTERS[0]),
-    }
-    script = max(gb, key=lambda name: gb[name])
-    processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
-    checklist.machine(
-        disk / 1e9,
-        processes * GB_OF_A_PROCESS + cfg.N_JOBS * gb[script],
-        f"{script} with N_JOBS = {cfg.N_JOBS}",
+    gb = {"script 2": BYTES_PER_VALUE * max(rows.values()) * n_voxels / 1e9}
+    for name, variant in variants_of(cfg).items():
+        its_voxels = n_voxels if variant.all_voxels else n_chosen(n_voxels, cfg.VOXEL_SHARE)
+        gb[f"script 3, {name}"] = gb_of_training(variant, its_voxels, cfg)
+    checklist.machine(disk / 1e9, *memory_of_processes(gb, cfg.N_JOBS, GB_OF_A_PROCESS))
+
+
+def gb_of_training(variant: Variant, n_voxels: int, cfg) -> float:
+    """GB of a gradient step of a network, beside the process (benchmarks/check_memory.py).
+
+    A network with several delays gets more chunks per step, and has weights for each delay.
+    """
+    n_chunks = cfg.BATCH_SIZE
+    if variant.is_lagged:
+        n_chunks = stretches_of_batch(cfg.BATCH_SIZE) * chunks_of_stretch(len(variant.lags))
+    of_published = (
+        (cfg.FRAME_PX / 112) ** 2 * (variant.frames_per_tr / 32) * (cfg.ENCODER_FILTERS[0] / 32)
     )
+    weights = joining_weights(variant, n_voxels, cfg)
+    return BYTES_PER_WEIGHT * weights / 1e9 + GB_PER_CHUNK * of_published * n_chunks
 
 
-def gb_of_training(batch: int, pixels: int, frames: int, filters: int) -> float:
-    """GB of a gradient step of encoder and decoder, beside the process (benchmarks/check_memory.py)."""
-    full = GB_OF_STEP + GB_PER_CHUNK * batch
-    return full * (pixels / 112) ** 2 * frames / 32 * filters / 32
+def joining_weights(variant: Variant, n_voxels: int, cfg) -> int:
+    """Weights from features to voxels, for each delay, and from voxels to the decoder: most of a network's."""
+    filters = cfg.ENCODER_FILTERS[3] * len(variant.lags)
+    if variant.has_decoder:
+        filters += cfg.DECODER_FILTERS
+    return n_voxels * (cfg.FRAME_PX // 8) ** 2 * filters

@@ -1,23 +1,18 @@
 """What DENOISE removes from the runs of this study, and what replaces scrubbed volumes."""
 
-from neuroface.bold import Cleaning, Denoising, Run, cleaning_lines, cleaning_of, open_header
+from neuroface.bold import Cleaning, Run, cleaning_lines, cleaning_of, denoising_of, open_header
 
 import numpy as np
 
 
 def run_cleaning(run: Run, cfg) -> Cleaning:
     """What DENOISE takes from a whole run, also from what was measured before and after the film."""
-    return cleaning_of(run, open_header(run.bold)[1][3], denoising(cfg))
-
-
-def denoising(cfg) -> Denoising:
-    """What is removed from every run."""
-    return Denoising(cfg.DENOISE, cfg.HIGH_PASS_HZ, cfg.SMOOTHING_MM, cfg.TR_S)
+    return cleaning_of(run, open_header(run.bold)[1][3], denoising_of(cfg))
 
 
 def cleaning_in_words(runs: list[Run], cfg) -> list[str]:
     """What is taken from the runs, a line for each kind of run."""
-    return cleaning_lines(runs, denoising(cfg), cfg.DATASET == "bids")
+    return cleaning_lines(runs, denoising_of(cfg), cfg.DATASET == "bids")
 
 
 def name_cleaning(stage, runs: list[Run], cfg) -> None:

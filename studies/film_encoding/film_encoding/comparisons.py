@@ -13,7 +13,7 @@ from film_encoding.scoring import (
     Unit,
     ridge_name,
 )
-from film_encoding.variants import ENCODER, MAIN, variants_of
+from film_encoding.variants import ENCODER, MAIN, lagged_variants
 from neuroface.pipeline import open_npy
 
 import numpy as np
@@ -71,11 +71,6 @@ def compare_encoder(folder: Path, scorer: Scorer, cfg) -> list[dict]:
     return rows
 
 
-def lagged_models(cfg) -> list[str]:
-    """Names of the networks that get chunks of several delays."""
-    return [name for name, variant in variants_of(cfg).items() if variant.is_lagged]
-
-
 def compare_rivals(folder: Path, scorer: Scorer) -> list[dict]:
     """The network less its rivals on every test set.
 
@@ -85,8 +80,9 @@ def compare_rivals(folder: Path, scorer: Scorer) -> list[dict]:
     """
     rows = []
     for unit in network_units(scorer):
-        for name in lagged_models(scorer.cfg):
-            lagged, ridge = (Unit(model, unit.split, unit.test_set) for model in (name, RIDGE))
+        for variant in lagged_variants(scorer.cfg):
+            models = variant.name, RIDGE
+            lagged, ridge = (Unit(model, unit.split, unit.test_set) for model in models)
             for score in OF_VOXELS:
                 ours, theirs = (read_score(folder, one, VOXELS, score) for one in (lagged, ridge))
                 rows.append(_row(lagged, VOXELS, RIDGE, score, ours, theirs))

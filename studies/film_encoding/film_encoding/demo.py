@@ -4,7 +4,6 @@ One film goes on with sound after its picture has ended; another has frames at u
 begin a few seconds before the film, a little differently for each person; ``events.tsv`` says when.
 """
 
-import shutil
 from pathlib import Path
 
 from film_encoding.demo_cortex import (
@@ -24,9 +23,8 @@ from film_encoding.demo_film import (
     draw_shots,
 )
 from film_encoding.film_frames import write_film
-from neuroface import NeuroFaceError
 from neuroface.bold import write_nifti
-from neuroface.pipeline import PARTIAL, read_json, write_json, write_table
+from neuroface.pipeline import begin_demo, write_json, write_table
 
 import numpy as np
 import pandas as pd
@@ -65,16 +63,9 @@ def write_demo(
     Whether it was written now.
     """
     folder, films = Path(folder), films or FILMS
-    if folder.exists():
-        truth = folder / "truth.json"
-        written_with = read_json(truth)["seed"] if truth.exists() else "another"
-        if written_with != seed:
-            raise NeuroFaceError(
-                f"{folder} was written with seed {written_with}; SEED is {seed}. Delete it, or change DATASET_DIR."
-            )
+    partial = begin_demo(folder, "truth.json", seed=seed)
+    if partial is None:
         return False
-    partial = folder.with_name(PARTIAL + folder.name)
-    shutil.rmtree(partial, ignore_errors=True)
     mask, affine, atlas, regions = brain(VOXEL_MM)
     voxels = atlas > 0
     row = atlas[voxels] - 1

@@ -179,7 +179,7 @@ def fit_fold(plan: EncodingPlan, fold: Fold, subjects, predicted, without, rows)
 
 
 def write_scores(plan: EncodingPlan, subject: str, predicted, without, others) -> None:
-    """Write the scores of a person's voxels, and last the partial correlations of regions at all lags."""
+    """Write the scores of a person's voxels, and the partial correlations of regions at all lags."""
     cfg, table = plan.cfg, plan.table()
     films, pieces = table["film"].to_numpy(), table["piece"].to_numpy()
     smallest = smallest_shift(cfg)
@@ -210,8 +210,10 @@ def smallest_shift(cfg) -> int:
     return max(1, round(cfg.MIN_SHIFT_S / cfg.TR_S))
 
 
-def is_scored(folder: Path, subjects: tuple[str, ...]) -> bool:
-    return all(scores_file(folder, subject, REGION_LAGS).exists() for subject in subjects)
+def files_of_scores(folder: Path, subjects: tuple[str, ...]) -> list[Path]:
+    """The files that :func:`write_scores` writes of some people."""
+    names = (*OF_VOXELS, *OF_SPACES, REGION_LAGS)
+    return [scores_file(folder, subject, name) for subject in subjects for name in names]
 
 
 def read_score(folder: Path, subject: str, what: str) -> np.ndarray:

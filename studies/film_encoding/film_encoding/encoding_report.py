@@ -66,7 +66,7 @@ def region_row(row: dict, spaces, people: bool) -> dict[str, str]:
     for space in spaces:
         value = number(row[f"{space} people unique" if people else f"{space} unique"])
         if people:
-            value += f" {interval(row[f'{space} low'], row[f'{space} high'])}"
+            value += f" {interval(row[f'{space} low'], row[f'{space} high'], none='one person')}"
         out[space] = value + ("*" if row[f"{space} p_fdr"] <= ALPHA else "")
     return out | {"wins": row["wins"]}
 

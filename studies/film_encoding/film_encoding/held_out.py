@@ -53,6 +53,12 @@ class HeldOut:
     def decoder(self) -> keras.Model:
         return self.network().get_layer("decoder")
 
+    def in_mask(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """A map (n_mask_voxels, 1) float32 of ``values`` (n_voxels,) of the chosen voxels; 0 at the others of the mask."""
+        whole = np.zeros((int(mask.sum()), 1), dtype=np.float32)
+        whole[self.voxels, 0] = values
+        return whole
+
     def bold(self) -> np.ndarray:
         """What DECODE_FROM gives the decoder at the held-out moments: (n, n_voxels)."""
         if self.cfg.DECODE_FROM == "measured":

@@ -16,6 +16,16 @@ import pandas as pd
 STRETCH = 4  # volumes that are predicted at once
 
 
+def chunks_of_stretch(n_delays: int) -> int:
+    """Chunks that :data:`STRETCH` volumes need."""
+    return STRETCH + n_delays - 1
+
+
+def stretches_of_batch(batch_size: int) -> int:
+    """Stretches of a gradient step with ``batch_size`` volumes; batch normalisation needs two."""
+    return max(2, batch_size // STRETCH)
+
+
 def build_lagged_encoder(
     n_voxels: int,
     n_delays: int,
@@ -30,7 +40,7 @@ def build_lagged_encoder(
     The features of each chunk are those of the published encoder; a convolution over time takes the
     place of its last layer, with a weight for each feature, delay and voxel.
     """
-    n_chunks = STRETCH + n_delays - 1
+    n_chunks = chunks_of_stretch(n_delays)
     features = build_chunk_features(frames, pixels, filters)
     stretch = keras.Input((n_chunks, frames, pixels, pixels, 3), dtype="uint8", name="stretch")
     x = features(keras.ops.reshape(stretch, (-1, frames, pixels, pixels, 3)))
@@ -106,7 +116,7 @@ class LaggedBatches(keras.utils.PyDataset):
         self.bold = data.bold(table.reset_index(drop=True))
         self._rng = None if seed is None else np.random.default_rng(seed)
         self.order = np.arange(len(self.stretches))
-        self._bounds = batch_bounds(len(self.stretches), max(2, batch_size // STRETCH))
+        self._bounds = batch_bounds(len(self.stretches), stretches_of_batch(batch_size))
         self.on_epoch_end()
 
     def __len__(self):

@@ -82,6 +82,30 @@ def contrast(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.divide(difference, within, out=np.zeros_like(difference), where=within > 1e-9)
 
 
+def agreement(effect: np.ndarray, measured: np.ndarray) -> dict[str, float | str | None]:
+    """How the map of the localizer goes with what was measured.
+
+    Parameters
+    ----------
+    effect : (n_voxels,), of :func:`contrast`. measured : (n_voxels,), NaN where the thing is on the
+        screen at all moments, or at none.
+
+    Returns
+    -------
+    "r_with_measured", Pearson's r over voxels, or None; then "why_no_r".
+    """
+    why = None
+    if np.isnan(measured).any():
+        why = "the thing is on the screen at all held-out moments, or at none"
+    elif not np.ptp(effect):
+        why = "the map is the same in all voxels"
+    elif not np.ptp(measured):
+        why = "what was measured is the same in all voxels"
+    if why:
+        return {"r_with_measured": None, "why_no_r": why}
+    return {"r_with_measured": float(np.corrcoef(effect, measured)[0, 1])}
+
+
 def region_contrasts(
     first: np.ndarray,
     second: np.ndarray,
@@ -99,7 +123,8 @@ def region_contrasts(
     Returns
     -------
     A row per region: its voxels; difference of the mean response with the 95 % interval of Welch's t
-    over pictures; p, one-sided, by exchanged pictures; the mean of what was measured.
+    over pictures, NaN where all pictures of a kind have the same response; p, one-sided, by exchanged
+    pictures; the mean of what was measured.
     """
     n, rng = len(first), np.random.default_rng(seed)
     orders = np.stack([rng.permutation(n + len(second)) for _ in range(N_EXCHANGES)])
@@ -107,7 +132,10 @@ def region_contrasts(
     for name, here in regions.items():
         answers = np.concatenate([first[:, here], second[:, here]])
         means = answers.mean(axis=1, dtype=np.float64)
-        welch = stats.ttest_ind(means[:n], means[n:], equal_var=False).confidence_interval(0.95)
+        low, high = np.nan, np.nan
+        if np.ptp(means[:n]) or np.ptp(means[n:]):
+            welch = stats.ttest_ind(means[:n], means[n:], equal_var=False)
+            low, high = welch.confidence_interval(0.95)
         difference = float(means[:n].mean() - means[n:].mean())
         mixed = means[orders]
         null = mixed[:, :n].mean(axis=1) - mixed[:, n:].mean(axis=1)
@@ -116,8 +144,8 @@ def region_contrasts(
                 "region": name,
                 "n_voxels": int(here.sum()),
                 "difference": difference,
-                "low": float(welch.low),
-                "high": float(welch.high),
+                "low": float(low),
+                "high": float(high),
                 "p": p_value(difference, null),
                 "measured": float(measured[here].mean()),
             }

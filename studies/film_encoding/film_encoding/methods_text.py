@@ -136,7 +136,7 @@ def _scores(s: dict) -> str:
         "The noise ceiling is the square root of the share of variance that people have in common (Sahani & Linden "
         "2003). For comparison, on the chunks that the network's weights were learned from, "
         f"banded ridge regression (Dupré la Tour et al. 2022) predicted voxels from {_and(s['RIDGE_FEATURES'])} "
-        f"(Nishimoto et al. 2011) at {len(s['RIDGE_DELAYS_TRS'])} delays, and ridge regression predicted "
+        f"(Nishimoto et al. 2011) at {_delays(s)}, and ridge regression predicted "
         f"{s['N_COMPONENTS']} principal components of the frames from voxels. "
         "Identification was the share of moments whose reconstruction was the best of n candidates, against circular "
         "shifts. "
@@ -172,7 +172,7 @@ def _perturbations(s: dict) -> str:
 
 def _encoding(s: dict) -> str:
     response = {
-        "delays": f"at {len(s['RIDGE_DELAYS_TRS'])} delays around {s['DELAY_TRS']} volumes",
+        "delays": f"at {_delays(s)}",
         "hrf": "convolved with SPM's canonical haemodynamic response",
     }[s["FEATURE_RESPONSE"]]
     people = " and for every person" if s["EACH_PERSON"] else ""
@@ -185,6 +185,12 @@ def _encoding(s: dict) -> str:
         f"predictions shifted in time by at least {s['MIN_SHIFT_S']:g} s, the same shift in all people, corrected for the "
         "false discovery rate (Benjamini & Hochberg 1995); intervals over people are Student's t."
     )
+
+
+def _delays(s: dict) -> str:
+    """Volumes from a chunk to the BOLD that it predicts in ridge regression."""
+    delays = [s["DELAY_TRS"] + delay for delay in s["RIDGE_DELAYS_TRS"]]
+    return f"{'delays' if len(delays) > 1 else 'a delay'} of {_and(sorted(delays))} volumes"
 
 
 _OF_SCRIPT = {3: _training, 4: _scores, 5: _saliency, 6: _perturbations, 8: _encoding}

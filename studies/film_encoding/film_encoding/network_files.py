@@ -24,8 +24,10 @@ class Training:
     def folder(self, networks: Path) -> Path:
         return networks / self.variant.name / f"{self.fold.name}_seed-{self.seed}"
 
-    def is_done(self, networks: Path) -> bool:
-        return (self.folder(networks) / "cost.json").exists()
+    def files(self, networks: Path) -> list[Path]:
+        """The files that every training writes; those of its predictions depend on the variant and are written before."""
+        names = ("network.keras", "history.tsv", "cost.json")
+        return [self.folder(networks) / name for name in names]
 
 
 def trainings_of(folds: list[Fold], cfg) -> list[Training]:

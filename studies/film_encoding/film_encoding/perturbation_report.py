@@ -82,9 +82,12 @@ def describe_localizer(section: Section, folder: Path, cfg) -> None:
         {
             "region": row.region,
             "voxels": str(row.n_voxels),
-            f"{first} less {second} [95 %]": f"{row.difference:+.3f} {interval(row.low, row.high, sign='+')}",
+            f"{first} less {second} [95 %]": f"{row.difference:+.3f} "
+            f"{interval(row.low, row.high, sign='+', none='all pictures alike')}",
             "p": p_text(row.p, smallest_p(N_EXCHANGES)),
-            f"measured, {cfg.THING} less rest": f"{row.measured:+.3f}",
+            f"measured, {cfg.THING} less rest": ""
+            if pd.isna(row.measured)
+            else f"{row.measured:+.3f}",
         }
         for row in table.itertuples()
     ]
@@ -93,9 +96,17 @@ def describe_localizer(section: Section, folder: Path, cfg) -> None:
         *as_table(rows),
         f"Virtual localizer: what the encoder predicts for {n_first} pictures of {first} less {n_second} of {second}; "
         "interval and p over pictures, not corrected over regions. No brain saw these pictures. Measured: BOLD of the "
-        f"held-out moments with {cfg.THING} less the others. Over voxels the map (Cohen's d) and what was measured "
-        f"correlate with r = {found['r_with_measured']:.2f}.",
+        f"held-out moments with {cfg.THING} less the others. {agreement_text(found)}",
     )
+
+
+def agreement_text(found: dict) -> str:
+    """How the map of the virtual localizer goes with what was measured, of :func:`film_encoding.localizer.agreement`."""
+    if (r := found["r_with_measured"]) is None:
+        return (
+            f"The map (Cohen's d) has no correlation with what was measured: {found['why_no_r']}."
+        )
+    return f"Over voxels the map (Cohen's d) and what was measured correlate with r = {r:.2f}."
 
 
 def region_cells(row, thing: str) -> dict[str, str]:
@@ -105,7 +116,7 @@ def region_cells(row, thing: str) -> dict[str, str]:
         "voxels": str(row.n_voxels),
         f"lost at {thing}": f"{row.loss_thing:.4f}",
         "lost at others": f"{row.loss_other:.4f}",
-        "difference [95 %]": f"{row.difference:+.3f} {interval(row.difference_low, row.difference_high, sign='+')}",
+        "difference [95 %]": f"{row.difference:+.3f} {interval_of_stretches(row)}",
         "stretches": str(row.n_stretches),
         "p over others": p_text(row.p_thing_over_others, row.p_others_smallest),
         "p over each": f"{p_text(row.p_thing_over_each, row.p_others_smallest)}, {row.least_clear}",
@@ -114,6 +125,11 @@ def region_cells(row, thing: str) -> dict[str, str]:
         "random sets with p < 0.05": f"{row.random_share_significant:.0%}",
         "each random set holds": f"{row.random_share_of_others:.0%} of the other voxels",
     }
+
+
+def interval_of_stretches(row) -> str:
+    low, high = row.difference_low, row.difference_high
+    return interval(low, high, sign="+", none="one stretch of a kind")
 
 
 def concept_cells(row) -> dict[str, str]:
@@ -130,7 +146,7 @@ def concept_cells(row) -> dict[str, str]:
 
 def sentence(row, thing: str) -> str:
     suffers = "suffers more" if row.p_thing_over_others < 0.05 else "does not clearly suffer more"
-    against = interval(row.difference_low, row.difference_high, sign="+")
+    against = interval_of_stretches(row)
     others = p_text(row.p_thing_over_others, row.p_others_smallest)
     random = p_text(row.p_over_random, row.p_random_smallest)
     more = "more" if row.p_over_random < 0.05 else "not clearly more"

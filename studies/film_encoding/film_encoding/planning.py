@@ -5,6 +5,7 @@ from film_encoding.film_clock import count_pairs
 from film_encoding.responses import in_parcels, read_labels
 from film_encoding.viewings import Viewing, drop_short, find_viewings, people_of
 from neuroface import NeuroFaceError
+from neuroface.bold import check_grid, open_header
 
 import numpy as np
 
@@ -60,6 +61,15 @@ def rows_and_pairs(
         for film, who in viewings.items()
     }
     return rows, {film: count_pairs(chunks[film], rows[film], delay_trs) for film in viewings}
+
+
+def shared_grid(viewings: list[Viewing]) -> tuple[tuple[int, ...], np.ndarray]:
+    """Shape (x, y, z) and affine (4, 4) of the BOLD of all viewings; raise if they differ."""
+    image, shape = open_header(viewings[0].run.bold)
+    for viewing in viewings[1:]:
+        other, its_shape = open_header(viewing.run.bold)
+        check_grid(viewing.run.bold, its_shape, other.affine, shape[:3], image.affine)
+    return shape[:3], image.affine
 
 
 def visual_voxels(

@@ -173,9 +173,14 @@ def snr(mean: np.ndarray, variance: np.ndarray, baseline_variance: np.ndarray) -
     return np.divide(signal, noise, out=np.zeros_like(signal), where=noise > 0)
 
 
+def n_chosen(n_voxels: int, share: float) -> int:
+    """How many voxels VOXEL_SHARE keeps."""
+    return max(1, int(share * n_voxels + 1e-9))
+
+
 def choose(values: np.ndarray, share: float) -> np.ndarray:
     """Sorted positions of the largest ``share`` of the values: of 15,364 with a share of 0.30 these are 4,609."""
-    n = max(1, int(share * len(values) + 1e-9))
+    n = n_chosen(len(values), share)
     return np.sort(np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")[:n])
 
 

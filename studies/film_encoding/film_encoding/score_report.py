@@ -7,7 +7,6 @@ from film_encoding.comparisons import FRAMES, VOXELS
 from film_encoding.correlations import ALPHA
 from film_encoding.score_figures import SEEDS_FIGURE, VOXELS_FIGURE
 from film_encoding.score_tables import (
-    OF_DIFFERENCES,
     OF_EFFECT,
     OF_FRAMES,
     OF_IDENTIFICATION,
@@ -20,9 +19,10 @@ from film_encoding.score_tables import (
     effect_rows,
     frame_rows,
     identification_rows,
+    of_differences,
+    order_gain,
     order_rows,
     people_rows,
-    shot_interval,
     voxel_rows,
 )
 from film_encoding.scoring import FROM_MEASURED, MEAN_FRAME, RIDGE, RIDGE_ONE
@@ -73,7 +73,7 @@ def describe(folder: Path, found: Scores, cfg) -> Section:
     section.numbers(numbers)
     section.first.text(lead)
     section.first.numbers(numbers)
-    section.table(*as_table(difference_rows(found.comparison, cfg)), OF_DIFFERENCES)
+    section.table(*as_table(difference_rows(found.comparison, cfg)), of_differences(cfg))
     section.table(*as_table(voxel_rows(found.voxels, cfg)), OF_VOXELS)
     section.figure(
         folder / VOXELS_FIGURE,
@@ -113,8 +113,8 @@ def here(table: pd.DataFrame, headline: pd.Series) -> pd.DataFrame:
 
 
 def voxel_verdict(rows: pd.DataFrame, cfg) -> str:
-    """r of networks less that of ridge regression that sees as much: with delays first, then with one chunk; last the
-    network with one chunk less ridge regression with delays.
+    """r of networks less that of ridge regression: both with delays first, then both with one chunk; last the network
+    with one chunk less ridge regression with delays.
     """
     r = rows[(rows["of"] == VOXELS) & (rows["score"] == "r")]
     is_lagged = r["model"].str.startswith(LAGS)
@@ -153,7 +153,7 @@ def order_verdict(row: pd.Series) -> str:
     else:
         verdict = "no evidence that motion is decoded from the brain"
     return (
-        f"Frames of a shot in their own order less reversed: pixel r {row.order:+.4f} {shot_interval(row)} over "
+        f"Frames of a shot in their own order less reversed: pixel r {order_gain(row)} over "
         f"{row.n_shots:.0f} shots, p {p_text(row.order_p, row.order_p_smallest)}: {verdict}."
     )
 

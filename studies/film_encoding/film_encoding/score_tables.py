@@ -1,8 +1,11 @@
 """Script 4's tables, rounded as the report and a paper show them, and their captions."""
 
+from collections.abc import Sequence
+
 from film_encoding.comparisons import VOXELS
 from film_encoding.identification import AMONG
 from film_encoding.scoring import FROM_MEASURED, FROM_PREDICTED, MEAN_FRAME, RIDGE, is_ridge
+from film_encoding.variants import Variant, lagged_variants
 from film_encoding.wording import interval, model_name, number, over_what, p_text, with_interval
 
 import numpy as np
@@ -51,9 +54,8 @@ OF_EFFECT = (
     "Published: +0.063, without an interval."
 )
 OF_DIFFERENCES = (
-    "The network less each rival, on the same moments. A network with several delays sees the chunks that ridge regression "
-    "with these delays sees; it has no decoder. All learned from the same chunks; ridge regression chose its penalty in "
-    "blocks of these, the network its epoch on inner chunks. SSIM is in the network's loss, and ridge regression "
+    "The network less each rival, on the same moments. {delays}All learned from the same chunks; ridge regression chose its "
+    "penalty in blocks of these, the network its epoch on inner chunks. SSIM is in the network's loss, and ridge regression "
     "minimises the squared error, which PSNR measures; identification and pixel r are in no loss. The interval says "
     "whether a difference is clear; rows are not corrected for their number."
 )
@@ -61,6 +63,30 @@ OF_PEOPLE = (
     "Single people: mean r over voxels and people. Intervals are over people and over blocks of time, because all people "
     "saw the same moments."
 )
+
+
+def of_differences(cfg) -> str:
+    """Caption of the differences: which chunks a network with several delays and ridge regression see."""
+    sentences = [
+        f"{delays_compared(variant, cfg)} It has no decoder. " for variant in lagged_variants(cfg)
+    ]
+    return OF_DIFFERENCES.format(delays="".join(sentences))
+
+
+def delays_compared(variant: Variant, cfg) -> str:
+    """Whether a network with several delays sees the chunks of RIDGE_DELAYS_TRS."""
+    network, ridge = (model_name(model, cfg) for model in (variant.name, RIDGE))
+    if set(variant.lags) == set(cfg.RIDGE_DELAYS_TRS):
+        return f"“{network}” sees the same chunks as “{ridge}”."
+    return (
+        f"“{network}” sees other chunks than “{ridge}”: its delays are {delays_text(variant.lags)} TRs, those of ridge "
+        f"regression {delays_text(cfg.RIDGE_DELAYS_TRS)}."
+    )
+
+
+def delays_text(delays: Sequence[int]) -> str:
+    """Delays in TRs relative to DELAY_TRS: −2, −1, 0, +1."""
+    return ", ".join(f"{delay:+d}".replace("-", "−") if delay else "0" for delay in delays)
 
 
 def difference_rows(comparison: pd.DataFrame, cfg) -> list[dict[str, str]]:
@@ -173,7 +199,7 @@ def order_rows(frames: pd.DataFrame) -> list[dict[str, str]]:
             "own order": number(row.order_own),
             "all orders": number(row.order_permuted),
             "reversed": number(row.order_reversed),
-            "own less reversed [95 %]": f"{row.order:+.4f} {shot_interval(row)}",
+            "own less reversed [95 %]": order_gain(row),
             "shots": f"{row.n_shots:.0f}",
             "p": p_text(row.order_p, row.order_p_smallest),
         }
@@ -181,10 +207,12 @@ def order_rows(frames: pd.DataFrame) -> list[dict[str, str]]:
     ]
 
 
-def shot_interval(row) -> str:
-    if pd.isna(row.order_low):
-        return "[too few shots]"
-    return interval(row.order_low, row.order_high, 4, sign="+")
+def order_gain(row) -> str:
+    """Pixel r in the own order less that in reversed order, with its interval over shots."""
+    if pd.isna(row.order):
+        return "no shot of several moments"
+    gain = f"{row.order:+.4f}"
+    return f"{gain} {interval(row.order_low, row.order_high, 4, sign='+', none='too few shots')}"
 
 
 def effect_rows(regulariser: list[dict]) -> list[dict[str, str]]:

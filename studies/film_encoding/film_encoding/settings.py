@@ -3,7 +3,7 @@
 from typing import Annotated, ClassVar, Literal
 
 from film_encoding.fine_settings import AtLeast1, FineSettings
-from film_encoding.variants import parse_ablation
+from film_encoding.variants import Variant, parse_ablation, reach_of
 
 from pydantic import Field, model_validator
 
@@ -130,14 +130,39 @@ class FilmSettings(FineSettings):
             raise ValueError(
                 f"CLIP_S = {self.CLIP_S} is no interval of a film. Give its start and its end in seconds"
             )
-        counts = [self.FRAMES_PER_TR]
-        counts += [
-            parse_ablation(name, self.FRAMES_PER_TR, self.DELAY_TRS).frames_per_tr
+        ablations = {
+            name: parse_ablation(name, self.FRAMES_PER_TR, self.DELAY_TRS)
             for name in self.ABLATIONS
-        ]
+        }
+        self._refuse_delays_beyond_the_embargo(ablations)
+        counts = [self.FRAMES_PER_TR]
+        counts += [variant.frames_per_tr for variant in ablations.values()]
         if odd := [n for n in counts if max(counts) % n]:
             raise ValueError(
                 f"ABLATIONS: {max(counts)} and {odd[0]} frames do not divide each other, and all take theirs from the "
                 "same ones. Remove one"
             )
         return self
+
+    def _refuse_delays_beyond_the_embargo(self, ablations: dict[str, Variant]) -> None:
+        """A training chunk with delays must not hold chunks that are held out beside it."""
+        if "published" in self.SPLITS:
+            held_out = "the last part of each film that the published split holds out"
+        elif self.SELECTION == "inner":
+            held_out = "the chunks that choose the epoch"
+        else:
+            return
+        for name, variant in ablations.items():
+            if reach_of(variant.lags) > self.EMBARGO_TRS:
+                raise ValueError(
+                    f"ABLATIONS: {name!r} gets chunks up to {reach_of(variant.lags)} TRs away, and EMBARGO_TRS = "
+                    f"{self.EMBARGO_TRS} leaves fewer free: its training would see {held_out}. Set EMBARGO_TRS to "
+                    f"{reach_of(variant.lags)} or more, or remove {name!r}"
+                )
+        reach = reach_of(self.RIDGE_DELAYS_TRS)
+        if "published" in self.SPLITS and reach > self.EMBARGO_TRS:
+            raise ValueError(
+                f"RIDGE_DELAYS_TRS = {self.RIDGE_DELAYS_TRS} reach {reach} TRs, and EMBARGO_TRS = {self.EMBARGO_TRS} "
+                f"leaves fewer free: ridge regression would be trained on {held_out}. Set EMBARGO_TRS to {reach} or "
+                "more, or RIDGE_DELAYS_TRS to (0,)"
+            )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from film_encoding.variants import reach_of
 from neuroface import NeuroFaceError
 
 import numpy as np
@@ -128,15 +129,23 @@ def encoding_folds(lengths: dict[str, int], cfg) -> list[Fold]:
     Parameters
     ----------
     lengths : film → chunks that have BOLD. cfg : N_FOLDS; EMBARGO_TRS, chunks left free on both
-    sides of a stretch.
+    sides of a stretch; FEATURE_RESPONSE and RIDGE_DELAYS_TRS, which must not reach beyond them.
 
     Raises
     ------
     NeuroFaceError
-        If too few chunks are left to train on.
+        If too few chunks are left to train on, or delays reach from training chunks into held-out
+        ones.
     """
     films = sorted(lengths)
     split = "film" if len(films) > 1 else "time"
+    reach = reach_of(cfg.RIDGE_DELAYS_TRS)
+    if split == "time" and cfg.FEATURE_RESPONSE == "delays" and reach > cfg.EMBARGO_TRS:
+        raise NeuroFaceError(
+            f"There is one film, {films[0]}, so stretches of its time are held out. RIDGE_DELAYS_TRS = "
+            f"{cfg.RIDGE_DELAYS_TRS} reach {reach} TRs, and EMBARGO_TRS = {cfg.EMBARGO_TRS} leaves fewer free: "
+            f"features of held-out chunks would be trained on. Set EMBARGO_TRS to {reach} or more."
+        )
     n_folds = min(cfg.N_FOLDS, len(films)) if split == "film" else cfg.N_FOLDS
     folds = []
     for number in range(n_folds):

@@ -1,6 +1,7 @@
 """Train the encoder–decoder on one fold, keep its best epoch, and predict the held-out chunks."""
 
 import time
+from functools import partial
 
 from film_encoding.film_data import ChunkBatches, FilmData
 from film_encoding.lagged import LaggedBatches, build_lagged_encoder, predict_lagged
@@ -10,6 +11,7 @@ from film_encoding.perceptual import features_of
 from film_encoding.splits import Fold
 from film_encoding.variants import Variant
 from neuroface import NeuroFaceError
+from neuroface.decoding import Compiled, compile_once, initial_variables
 from neuroface.pipeline import HAS_GPU, TrainingProgress, keras, set_random_seed
 
 import numpy as np
@@ -37,24 +39,12 @@ def train(
     """
     keras.utils.clear_session()
     set_random_seed(seed)
-    encoder, decoder, network = build(data, variant, cfg)
-    losses, weights = (
-        {"voxels": voxel_loss(cfg.MSE_WEIGHT, cfg.COSINE_WEIGHT)},
-        {"voxels": cfg.ENCODER_WEIGHT},
-    )
-    if decoder is not None:
-        losses["images"] = image_loss(cfg.IMAGE_WEIGHTS, features_of(cfg))
-        weights["images"] = 1 - cfg.ENCODER_WEIGHT
-    network.compile(
-        keras.optimizers.Adam(cfg.LEARNING_RATE), loss=losses, loss_weights=weights,
-        # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one
-        # operation at a time.
-        jit_compile=HAS_GPU or keras.backend.backend() == "jax",
-    )  # fmt: skip
+    _, _, network = build(data, variant, cfg)
+    compiled = compile_once(network, loss_settings(cfg), partial(compile_network, cfg=cfg)).network
     batches, inner = batches_of(data, fold, variant, cfg, seed)
     best = keras.callbacks.EarlyStopping("val_loss", patience=cfg.EPOCHS, restore_best_weights=True)
     clock = EpochClock()
-    fitted = network.fit(
+    fitted = compiled.fit(
         batches,
         validation_data=inner,
         epochs=cfg.EPOCHS,
@@ -67,6 +57,8 @@ def train(
         raise NeuroFaceError(
             f"The loss became NaN at LEARNING_RATE {cfg.LEARNING_RATE:g}. Lower it."
         )
+    encoder, decoder, network = build(data, variant, cfg)  # the next training uses the compiled one
+    network.set_weights(compiled.get_weights())
     cost = {
         "encoder_parameters": trainable_parameters(encoder),
         "decoder_parameters": trainable_parameters(decoder) if decoder is not None else 0,
@@ -76,6 +68,28 @@ def train(
     }
     outputs = encoder.output if decoder is None else [encoder.output, decoder(encoder.output)]
     return keras.Model(encoder.input, outputs), history, cost
+
+
+def loss_settings(cfg) -> tuple:
+    """All that a compiled network depends on beside its layers."""
+    weights = (cfg.ENCODER_WEIGHT, cfg.MSE_WEIGHT, cfg.COSINE_WEIGHT, *cfg.IMAGE_WEIGHTS)
+    return (cfg.LEARNING_RATE, *weights, cfg.PERCEPTUAL, cfg.PERCEPTUAL_WEIGHTS)
+
+
+def compile_network(network: keras.Model, cfg) -> Compiled:
+    """A network with its losses and its optimiser."""
+    losses = {"voxels": voxel_loss(cfg.MSE_WEIGHT, cfg.COSINE_WEIGHT)}
+    weights = {"voxels": cfg.ENCODER_WEIGHT}
+    if "images" in network.output:
+        losses["images"] = image_loss(cfg.IMAGE_WEIGHTS, features_of(cfg))
+        weights["images"] = 1 - cfg.ENCODER_WEIGHT
+    network.compile(
+        keras.optimizers.Adam(cfg.LEARNING_RATE), loss=losses, loss_weights=weights,
+        # TensorFlow's plain graph is faster than XLA on a CPU; JAX without XLA would run one
+        # operation at a time.
+        jit_compile=HAS_GPU or keras.backend.backend() == "jax",
+    )  # fmt: skip
+    return Compiled(network, network, initial_variables(network))
 
 
 def build(data: FilmData, variant: Variant, cfg) -> tuple:

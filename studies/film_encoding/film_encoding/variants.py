@@ -1,6 +1,7 @@
 """Networks that are trained on the same folds: the main one, its ablations, and single people."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 MAIN = "network"
@@ -26,6 +27,16 @@ class Variant:
     @property
     def is_lagged(self) -> bool:
         return len(self.lags) > 1
+
+
+def reach_of(delays: Iterable[int]) -> int:
+    """How many chunks before or after its own a model with these delays (TRs) sees at most."""
+    return max(abs(delay) for delay in delays)
+
+
+def lagged_variants(cfg) -> list[Variant]:
+    """Networks that get chunks of several delays."""
+    return [variant for variant in variants_of(cfg).values() if variant.is_lagged]
 
 
 def parse_ablation(text: str, frames_per_tr: int, delay_trs: int) -> Variant:

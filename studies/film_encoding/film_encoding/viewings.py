@@ -1,6 +1,7 @@
 """Who saw which film, when, and in which run."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from film_encoding.film_clock import first_volume
 from neuroface import NeuroFaceError
@@ -11,8 +12,10 @@ from neuroface.bold import (
     check_tr,
     find_runs,
     first_volume_s,
+    folder_of_series,
     is_surface,
     open_header,
+    with_showings,
 )
 
 import numpy as np
@@ -67,12 +70,20 @@ def find_viewings(cfg) -> tuple[dict[str, list[Viewing]], list[tuple[str, str]]]
         shown_s = run.film.duration_s if run.film else np.inf
         others.append(Viewing(run, first, shape[3] - first, onset_s, shown_s))
     if missing := [film for film in cfg.FILMS if film not in viewings]:
-        raise NeuroFaceError(
-            f"FILMS names {missing[0]!r}, and no BOLD file has task-{missing[0]} in its name."
-        )
+        raise NeuroFaceError(_nobody_saw(missing[0], [film for film, _ in showings], cfg))
     whole = {film: drop_interrupted(who) for film, who in viewings.items()}
     left_out += [line for _, lines in whole.values() for line in lines]
     return {film: who for film, (who, _) in whole.items()}, left_out
+
+
+def _nobody_saw(film: str, shown: list[str], cfg) -> str:
+    """Why a film of FILMS has no run, by where FILM_RUNS takes the names of films from."""
+    there = ", ".join(dict.fromkeys(shown))
+    if cfg.FILM_RUNS == "parts":
+        return (
+            f'FILM_RUNS = "parts" and FILMS names {film!r}; the parts that runs show are {there}.'
+        )
+    return f"FILMS names {film!r}, and no BOLD file has task-{film} in its name; there are {there}."
 
 
 def refuse_surfaces(runs: list[Run]) -> None:
@@ -91,30 +102,44 @@ def find_showings(cfg) -> tuple[list[tuple[str, Run]], list[tuple[str, str]]]:
     Raises
     ------
     NeuroFaceError
-        If a run of several films has none of FILMS in its log.
+        If no run is found, or, where runs show several films, no log has a film of FILMS.
     """
-
-    def runs_with(film_event):
-        return find_runs(
-            "bids", cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=False, film_event=film_event,
-            include=cfg.INCLUDE, raw=cfg.RAW_DIR,
-        )  # fmt: skip
-
+    runs, left_out = find_runs(
+        "bids", cfg.DATASET_DIR, cfg.EXCLUDE, cfg.BIDS_FILTER, annotated=False, include=cfg.INCLUDE, raw=cfg.RAW_DIR,
+        film_event=None if cfg.FILM_RUNS == "several" else cfg.FILM_EVENT,
+    )  # fmt: skip
     if cfg.FILM_RUNS == "several":
-        table = cfg.FILM_EVENT[1] if isinstance(cfg.FILM_EVENT, tuple) else None
-        showings = []
-        for film in cfg.FILMS:
-            runs, _ = runs_with((film, table) if table else film)
-            showings += [(film, run) for run in runs]
-        named = {run.name for _, run in showings}
-        every, left_out = runs_with(None)
-        none = "its log names none of FILMS as an event"
-        left_out += [(run.name, none) for run in every if run.name not in named]
-        return showings, left_out
-    runs, left_out = runs_with(cfg.FILM_EVENT)
+        showings, without = films_in_logs(runs, cfg)
+        return showings, left_out + without
     if cfg.FILM_RUNS == "parts":
         return [(name_of_part(run), run) for run in runs], left_out
     return [(run.movie, run) for run in runs], left_out
+
+
+def films_in_logs(runs: list[Run], cfg) -> tuple[list[tuple[str, Run]], list[tuple[str, str]]]:
+    """Film and run of each film of FILMS that a run's log has as an event; runs that show none (what, why).
+
+    Raises
+    ------
+    NeuroFaceError
+        If no log has a film of FILMS.
+    """
+    folder = folder_of_series(Path(cfg.DATASET_DIR), cfg.BIDS_FILTER)
+    showings: list[tuple[str, Run]] = []
+    reasons: dict[str, str] = {}
+    for film in cfg.FILMS:
+        event = (film, cfg.FILM_EVENT[1]) if isinstance(cfg.FILM_EVENT, tuple) else film
+        shown, without = with_showings(runs, folder, event, raw=cfg.RAW_DIR, named_by="FILMS")
+        if not shown:
+            raise NeuroFaceError(
+                f'FILM_RUNS = "several" and FILMS names {film!r}, but no run shows it: {without[0][1]}. Correct FILMS, or '
+                "name the table of the events in FILM_EVENT."
+            )
+        showings += [(film, run) for run in shown]
+        reasons = dict(without) | reasons
+    for _, run in showings:
+        reasons.pop(run.name, None)
+    return showings, [(name, f"it shows none of FILMS: {why}") for name, why in reasons.items()]
 
 
 def name_of_part(run: Run) -> str:
@@ -136,6 +161,11 @@ def check_repeated(run: Run, film: str, others: list[Run], cfg) -> None:
     if any(other.run == run.run for other in own):
         raise NeuroFaceError(
             f"{run.subject} has two runs of {film}. Set BIDS_FILTER to text that only one of the files has in its name."
+        )
+    if cfg.FILM_RUNS == "several":
+        raise NeuroFaceError(
+            f'{run.subject} saw {film} in two runs: {own[0].name} and {run.name}. With FILM_RUNS = "several" each film is '
+            "taken once: name one of the runs with BIDS_FILTER."
         )
     if cfg.FILM_RUNS != "repeats":
         raise NeuroFaceError(

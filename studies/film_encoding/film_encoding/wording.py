@@ -23,9 +23,10 @@ def with_interval(row, name: str, digits: int = 3) -> str:
     return f"{row[name]:.{digits}f} {interval(row[f'{name}_low'], row[f'{name}_high'], digits)}"
 
 
-def interval(low, high, digits: int = 3, sign: str = "") -> str:
+def interval(low, high, digits: int = 3, sign: str = "", none: str = "one block") -> str:
+    """Both ends; ``none`` says why there is no interval."""
     if pd.isna(low):
-        return "[one block: no interval]"
+        return f"[{none}: no interval]"
     return f"[{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
 
 
@@ -45,7 +46,9 @@ def model_name(model: str, cfg) -> str:
     if not is_ridge(model):
         return model
     which = RIDGE_ONE if model.startswith(RIDGE_ONE) else RIDGE
-    delays = "one chunk" if which == RIDGE_ONE else f"{len(cfg.RIDGE_DELAYS_TRS)} delays"
+    n_delays = len(cfg.RIDGE_DELAYS_TRS)
+    several = "1 delay" if n_delays == 1 else f"{n_delays} delays"
+    delays = "one chunk" if which == RIDGE_ONE else several
     subject = model.removeprefix(which).strip()
     return f"ridge, {delays}{', ' + subject if subject else ''}"
 

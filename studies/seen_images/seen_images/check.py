@@ -2,13 +2,24 @@
 
 from pathlib import Path
 
-from neuroface.pipeline import Checklist
+from neuroface.pipeline import Checklist, memory_of_processes
 from seen_images.autoencoders import layout_of
 from seen_images.drawings import conditions_of
 from seen_images.features import clip_folder
 from seen_images.generator import model_of
+from seen_images.kinds import kinds_of, split_by_kinds
 from seen_images.people import first_training_trials, learn_from, open_person
-from seen_images.sources import TEST, UNUSED, Source, check_sessions, check_trials, open_source
+from seen_images.sources import (
+    PARTS,
+    TEST,
+    TRAIN,
+    UNUSED,
+    Source,
+    check_sessions,
+    check_trials,
+    open_source,
+)
+from seen_images.training import ridge_gb
 
 import numpy as np
 import pandas as pd
@@ -38,20 +49,14 @@ def check_study(checklist: Checklist, cfg) -> None:
         checklist.say(
             f"{person}{len(source.trials):,} trials in {source.trials['session'].nunique()} sessions"
         )
-        if cfg.SPLIT == "given":
-            checklist.try_to(check_trials, source.trials)
+        others = open_others(checklist, cfg)
+        if cfg.SPLIT == "given" or split_in_kinds(checklist, [source, *others], model, cfg):
+            choose_trials(checklist, source, others, cfg)
         else:
             checklist.say(
-                f'SPLIT = "kinds": script 1 chooses the test images ({cfg.HELD_OUT_KINDS} of {cfg.N_KINDS} clusters of '
-                "captions). Train and test below are the data set's own."
+                f'SPLIT = "kinds": the {cfg.HELD_OUT_KINDS} of {cfg.N_KINDS} clusters of captions that are tested are not '
+                "known, for what is named below. Train and test are the data set's own."
             )
-        trials = source.trials
-        if cfg.SPLIT == "given":
-            trials = checklist.try_to(first_training_trials, trials, cfg.TRAINING_TRIALS)
-        if trials is not None:
-            if remark := checklist.try_to(check_sessions, trials, cfg.STANDARDIZE):
-                checklist.say(remark)
-        others = check_others(checklist, source, cfg)
         columns = checklist.try_to(lambda: source.columns)
         if columns is not None:
             rows = columns.groupby(["part", "roi"], sort=False).size()
@@ -74,29 +79,57 @@ def has_people(cfg) -> bool:
     return cfg.DATASET in ("nsd", "things") or bool(cfg.OTHER_SUBJECTS)
 
 
-def check_others(checklist: Checklist, source: Source, cfg) -> list[Source]:
-    """Open the data of each of OTHER_SUBJECTS, and say how many trials and voxels there are.
-
-    Parameters
-    ----------
-    source : the data of SUBJECT.
-
-    Returns
-    -------
-    Those that can be read, with the trials that are learned from; with SPLIT = "kinds" with all.
-    """
-    tested, others = set(source.trials["image"][source.trials["split"] == TEST]), []
+def open_others(checklist: Checklist, cfg) -> list[Source]:
+    """The data of those of OTHER_SUBJECTS that can be read; how many trials and voxels there are."""
+    others = []
     for person in cfg.OTHER_SUBJECTS:
         other = checklist.try_to(open_person, person, cfg)
         columns = None if other is None else checklist.try_to(lambda other=other: other.columns)
-        if columns is None:
-            continue
-        checklist.say(f"{person}: {len(other.trials):,} trials, {len(columns):,} voxels")
-        if cfg.SPLIT == "given":
-            checklist.try_to(learn_from, person, other, tested, cfg)
-            other.trials = other.trials[other.trials["split"] != UNUSED]
-        others.append(other)
+        if columns is not None:
+            checklist.say(f"{person}: {len(other.trials):,} trials, {len(columns):,} voxels")
+            others.append(other)
     return others
+
+
+def split_in_kinds(checklist: Checklist, people: list[Source], model: Path | None, cfg) -> bool:
+    """SPLIT = "kinds": split all people's trials as script 1 does; whether that is possible.
+
+    Parameters
+    ----------
+    people : data of SUBJECT, then of others. model : the generator's folder; None: it is missing.
+    """
+    if model is None:
+        return False
+    images = pd.concat([source.trials["image"] for source in people]).unique()
+    checklist.say(f"embedding the captions of {len(images):,} images, to find their kinds")
+    kinds = checklist.try_to(kinds_of, images, people[0], model, cfg)
+    if kinds is None:
+        return False
+    for source in people:
+        source.trials = split_by_kinds(source.trials, kinds)
+    checklist.say(
+        f"test images: all {int(kinds['held_out'].sum()):,} images of {cfg.HELD_OUT_KINDS} of {cfg.N_KINDS} kinds"
+    )
+    return True
+
+
+def choose_trials(checklist: Checklist, source: Source, others: list[Source], cfg) -> None:
+    """Keep the trials that script 1 would keep.
+
+    Parameters
+    ----------
+    source : the data of SUBJECT. others : of other people; only trials that are learned from stay.
+    """
+    checklist.try_to(check_trials, source.trials)
+    tested = set(source.trials["image"][source.trials["split"] == TEST])
+    trials = checklist.try_to(first_training_trials, source.trials, cfg.TRAINING_TRIALS)
+    if trials is not None:
+        source.trials = trials
+        if remark := checklist.try_to(check_sessions, trials, cfg.STANDARDIZE):
+            checklist.say(remark)
+    for other in others:
+        checklist.try_to(learn_from, other.cfg.SUBJECT, other, tested, cfg)
+        other.trials = other.trials[other.trials["split"] != UNUSED]
 
 
 def print_sessions(checklist: Checklist, source: Source, voxel: int) -> None:
@@ -163,14 +196,9 @@ def check_machine(checklist: Checklist, people: list[Source], model: Path, cfg) 
     sizes = [4 * len(source.trials) * len(source.columns) for source in people]
     # The sessions' files go when the joined ones are there; MIN_NCSNR has a person's trials once more.
     patterns = 2 * sum(sizes) + max(sizes) * (cfg.MIN_NCSNR > 0)
-    embeddings = (
-        n_images
-        * 4
-        * (
-            layout_of(model).channels * (cfg.ENCODE_PIXELS / PIXELS_PER_LATENT) ** 2
-            + cfg.N_TOKENS * TEXT_WIDTH * bool(cfg.TEXT_DECODERS)
-        )
-    )
+    n_latents = round(layout_of(model).channels * (cfg.ENCODE_PIXELS / PIXELS_PER_LATENT) ** 2)
+    n_texts = cfg.N_TOKENS * TEXT_WIDTH * bool(cfg.TEXT_DECODERS)
+    embeddings = n_images * 4 * (n_latents + n_texts)
     n_pictures = cfg.N_DRAWS * len(conditions_of(cfg)) + 1
     drawings = n_test * n_pictures * cfg.DRAW_PIXELS**2 * 3
     weights_gb = sum(file.stat().st_size for file in model.rglob("*.safetensors")) / 1e9
@@ -178,11 +206,13 @@ def check_machine(checklist: Checklist, people: list[Source], model: Path, cfg) 
         4e-9 * source.trials.groupby("session").size().max() * len(source.columns)
         for source in people
     )
-    processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
-    memory_gb = processes * GB_OF_A_PROCESS + cfg.N_JOBS * max(weights_gb, 2 * largest)
-    what = (
-        "script 4 (the generator)" if weights_gb > 2 * largest else "script 1 (a session's trials)"
-    )
-    checklist.machine(
-        (patterns + embeddings + drawings) / 1e9, memory_gb, f"{what} with N_JOBS = {cfg.N_JOBS}"
-    )
+    n_train = int((trials["split"] == TRAIN).sum())
+    n_early, n_higher = ((people[0].columns["part"] == part).sum() for part in PARTS)
+    ridges = [(n_early, n_latents), (n_higher, n_texts), (n_latents, n_early)]
+    own_gb = {
+        "script 1 (a session's trials)": 2 * largest,
+        "scripts 3 and 5 (ridge regression)": max(ridge_gb(n_train, *sizes) for sizes in ridges),
+        "script 4 (the generator)": weights_gb,
+    }
+    memory = memory_of_processes(own_gb, cfg.N_JOBS, GB_OF_A_PROCESS)
+    checklist.machine((patterns + embeddings + drawings) / 1e9, *memory)

@@ -8,13 +8,11 @@ has its own gain and level per voxel, and the level drifts within it.
 """
 
 import os
-import shutil
 from itertools import product
 from pathlib import Path
 
-from neuroface import NeuroFaceError
 from neuroface.bold import write_nifti
-from neuroface.pipeline import PARTIAL, read_json, write_json, write_npy, write_table
+from neuroface.pipeline import begin_demo, write_json, write_npy, write_table
 from seen_images.pictures import (
     BACKGROUNDS,
     COLOURS,
@@ -59,18 +57,10 @@ def write_demo(
     people : several people who see the same pictures in orders of their own, each with voxels of their
     own; () writes one person without a name, the same as the first of them.
     """
-    folder, made_with = Path(folder), Path("truth") / "truth.json"
-    if folder.exists():
-        written_with = (
-            read_json(folder / made_with)["seed"] if (folder / made_with).exists() else "another"
-        )
-        if written_with != seed:
-            raise NeuroFaceError(
-                f"{folder} was written with seed {written_with}; SEED is {seed}. Delete it, or change DATASET_DIR."
-            )
+    folder, made_with = Path(folder), "truth/truth.json"
+    partial = begin_demo(folder, made_with, seed=seed)
+    if partial is None:
         return False
-    partial = folder.with_name(PARTIAL + folder.name)
-    shutil.rmtree(partial, ignore_errors=True)
     (partial / "images").mkdir(parents=True)
     rng = np.random.default_rng(seed)
     scenes = random_scenes(n_train + n_test, rng)

@@ -7,7 +7,7 @@ import pandas as pd
 
 
 class Scaler:
-    """Standardise trials on the training trials.
+    """Standardise trials on the training trials; a column that never changes in training counts as 0 everywhere.
 
     Parameters
     ----------
@@ -25,9 +25,7 @@ class Scaler:
     def fit(self, session: str, trials: np.ndarray) -> None:
         """Take in a session's training trials (n, n_columns); there may be none."""
         if len(trials):
-            self._statistics.setdefault(
-                session if self.method == "session" else "all", RunningStatistics()
-            ).add(trials)
+            self._statistics.setdefault(self._key(session), RunningStatistics()).add(trials)
         for part, moments in self._moments.items():
             values = trials[:, self.parts == part].astype(np.float64)
             moments[:] = (
@@ -38,31 +36,40 @@ class Scaler:
 
     def transform(self, session: str, trials: np.ndarray) -> np.ndarray:
         """Trials (n, n_columns) as float32. "global" leaves the scaling of test means to :meth:`finish_test`."""
+        constant = self.constant
         if self.method == "global":
-            centre, scale = np.empty(len(self.parts)), np.empty(len(self.parts))
+            centre, scale = np.empty(len(self.parts)), np.zeros(len(self.parts))
             for part, (n, total, squares) in self._moments.items():
                 centre[self.parts == part] = total / n
-                scale[self.parts == part] = 1 / np.sqrt(squares / n - (total / n) ** 2)
+                used = (self.parts == part) & ~constant
+                if used.any():
+                    scale[used] = 1 / np.sqrt(squares / n - (total / n) ** 2)
             return ((trials - centre) * scale).astype(np.float32)
-        key = session if self.method == "session" else "all"
-        if (
-            key not in self._statistics
-        ):  # a session of test trials alone has only its own mean and SD
-            self._statistics[key] = RunningStatistics()
-            self._statistics[key].add(trials)
-        return self._statistics[key].standardize(trials)
+        statistics = self._statistics.get(self._key(session))
+        if statistics is None:  # a session of test trials alone has only its own mean and SD
+            statistics = RunningStatistics()
+            statistics.add(trials)
+        scaled = statistics.standardize(trials)
+        scaled[:, constant] = 0
+        return scaled
 
     def finish_test(self, means: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Means of test images (n, n_columns) and their trials; "global": standardised again by the means' mean and SD."""
         if self.method != "global":
             return means, trials
-        result = means.copy(), trials.copy()
+        result, constant = (means.copy(), trials.copy()), self.constant
         for part in self._moments:
-            columns = self.parts == part
+            columns = (self.parts == part) & ~constant
+            if not columns.any():
+                continue
             centre, scale = means[:, columns].mean(), means[:, columns].std()
             for values in result:
                 values[:, columns] = (values[:, columns] - centre) / scale
         return result
+
+    def _key(self, session: str) -> str:
+        """Whose mean and SD a session's trials get."""
+        return session if self.method == "session" else "all"
 
     @property
     def constant(self) -> np.ndarray:

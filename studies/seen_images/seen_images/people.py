@@ -14,6 +14,10 @@ from seen_images.tables import read_tsv
 import numpy as np
 import pandas as pd
 
+# Training images of another person. The decoder "shared" is fitted to four fifths of them and decodes the others:
+# two at least, or its second regression has no inner folds.
+MIN_IMAGES = 10
+
 
 def open_people(cfg) -> dict[str, Source]:
     """The data of SUBJECT, then those of each of OTHER_SUBJECTS."""
@@ -86,13 +90,14 @@ def learn_from(person: str, source: Source, tested: set[str], cfg) -> str | None
     Raises
     ------
     NeuroFaceError
-        If there are none, or too few in a session.
+        If they show fewer than MIN_IMAGES images, or there are too few in a session.
     """
     source.trials = without_tested(source.trials, tested)
-    if not (source.trials["split"] == TRAIN).any():
+    training = source.trials[source.trials["split"] == TRAIN]
+    if (n_images := training["image"].nunique()) < MIN_IMAGES:
         raise NeuroFaceError(
-            f"OTHER_SUBJECTS: {person} has no training trial of an image that {cfg.SUBJECT} is not tested with. Leave "
-            "the person out."
+            f"OTHER_SUBJECTS: {person} has training trials of {n_images} images that {cfg.SUBJECT} is not tested with, and "
+            f"{MIN_IMAGES} are needed. Leave the person out."
         )
     with naming(person, cfg):
         return check_sessions(source.trials, cfg.STANDARDIZE)

@@ -2,18 +2,17 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from neuroface.pipeline import StudySettings, did_you_mean
+from neuroface.pipeline import did_you_mean
+from seen_images.fine_settings import Count, FineSettings
 from seen_images.options import PUBLISHED, options_of
 
 from pydantic import Field, model_validator
 
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(gt=0, lt=1)]
 Pixels = Annotated[int, Field(ge=8, multiple_of=8)]
 
 
-class SeenSettings(StudySettings):
-    """Settings of this study's ``config.py``."""
+class SeenSettings(FineSettings):
+    """Settings of ``studies/seen_images/config.py``."""
 
     FOLDERS: ClassVar = (
         "DATASET_DIR",
@@ -28,13 +27,10 @@ class SeenSettings(StudySettings):
 
     DATASET: Literal["demo", "nsd", "things", "table"]
     MODEL_DIR: str | None
-    GENERATOR_DIR: str
-    GENERATOR_STEPS: dict[Literal["vae", "clip", "unet"], Count]
     SUBJECT: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
     OTHER_SUBJECTS: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")], ...]
     TRAINING_TRIALS: Count | None
     SESSIONS: tuple[Count, ...]
-    BETAS: str
     SPLIT: Literal["given", "kinds"]
     N_KINDS: Annotated[int, Field(ge=3)]
     HELD_OUT_KINDS: Count
@@ -45,7 +41,6 @@ class SeenSettings(StudySettings):
     SPACE_FILE: str | None
     ENCODE_PIXELS: Pixels
     LATENTS: Literal["mean", "sample"]
-    N_TOKENS: Annotated[int, Field(ge=2, le=77)]
     IMAGE_DECODERS: Annotated[
         tuple[Literal["ridge", "cnn", "vae", "gcn", "mlp", "shared"], ...], Field(min_length=1)
     ]
@@ -55,15 +50,11 @@ class SeenSettings(StudySettings):
     GCN_NODES: tuple[tuple[str, ...], ...]
     ALPHAS: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
     SELECTION: Literal["inner", "paper"]
-    INNER_SHARE: Share
     EPOCHS: Count
-    PATIENCE: Count
-    N_BOOTSTRAP: Annotated[int, Field(ge=100)]
     DRAW: bool
     IMAGE_DECODER: str
     TEXT_DECODER: str
     DRAW_PIXELS: Pixels
-    DDIM_STEPS: Count
     STRENGTH: Annotated[float, Field(gt=0, le=1)]
     GUIDANCE: Annotated[float, Field(gt=1)]
     N_DRAWS: Count
@@ -72,10 +63,7 @@ class SeenSettings(StudySettings):
     SCORE_PIXELS: Annotated[int, Field(ge=16)]
     DRAWINGS: Literal["each", "mean"]
     RETRIEVAL_N: Annotated[int, Field(ge=2)]
-    N_SHUFFLES: Annotated[int, Field(ge=20)]
     ATTRIBUTES: tuple[str, ...]
-    IG_STEPS: Count
-    N_EXAMPLES: Count
     DEVICE: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
     PRECISION: Literal["auto", "float32", "float16", "bfloat16"]
 

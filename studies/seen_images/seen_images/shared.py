@@ -68,13 +68,16 @@ def play_new_person(
 
     Parameters
     ----------
-    n_trials : how many trials it is fitted to, or all of MOST of the images if they are fewer.
+    person : with MIN_IMAGES images or more (:mod:`seen_images.people`).
+    n_trials : how many trials it is fitted to: those of two images at least, which make inner folds, and all of MOST
+    of the images at most.
     """
     images = np.random.default_rng([*seed, 34]).permutation(np.unique(person.images))
-    place = {image: number for number, image in enumerate(images)}
-    order = np.argsort([place[image] for image in person.images], kind="stable")
-    of_few_images = np.array([place[image] for image in person.images[order]]) < MOST * len(images)
-    fitted = order[of_few_images][:n_trials]
+    place_of = {image: number for number, image in enumerate(images)}
+    places = np.array([place_of[image] for image in person.images])
+    order = np.argsort(places, kind="stable")
+    n_of_two_images, n_of_most = np.searchsorted(places[order], (2, MOST * len(images)))
+    fitted = order[: min(max(n_trials, n_of_two_images), n_of_most)]
     rest = np.flatnonzero(~np.isin(person.images, person.images[fitted]))
     folds = inner_folds(person.images[fitted], cfg.N_FOLDS, cfg.SEED)
     network, _ = fit_ridge(
@@ -85,9 +88,13 @@ def play_new_person(
 
 
 def principal_components(latents: np.ndarray, n_most: int) -> np.ndarray:
-    """The first components (n, n_outputs) of latents (n_images, n_outputs); fewer where the latents span fewer."""
+    """The first components (n, n_outputs) of latents (n_images, n_outputs); fewer where the latents span fewer.
+
+    Of latents that are all 0, as where all captions are the same, one stays.
+    """
     _, spread, components = np.linalg.svd(latents, full_matrices=False)
-    return components[: min(n_most, int((spread > 1e-6 * spread[0]).sum()))]
+    n_spanned = int((spread > 1e-6 * spread[0]).sum())
+    return components[: min(n_most, max(1, n_spanned))]
 
 
 def joined(first: Linear, second: Linear, components: np.ndarray, mean: np.ndarray) -> Linear:

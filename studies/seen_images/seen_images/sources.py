@@ -131,32 +131,36 @@ def open_source(cfg) -> Source:
 
 
 def check_trials(trials: pd.DataFrame) -> None:
-    """Raise unless there are training trials of two images and test trials, no image is both, and images can name files."""
+    """Raise unless there are enough training and test images, no image is both, and images can name files."""
     for image in trials["image"].unique():
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", image):
             raise NeuroFaceError(
                 f"The image {image!r} cannot be part of a file's name. Use letters, digits, and _ . + -"
             )
-    splits = {name: set(part["image"]) for name, part in trials.groupby("split")}
-    for name in ("train", "test"):
-        if name not in splits:
+    images = {name: set(of_split["image"]) for name, of_split in trials.groupby("split")}
+    for name in (TRAIN, TEST):
+        if name not in images:
             raise NeuroFaceError(
                 f"There is no {name} trial. The column split must say train or test for each trial."
             )
-    if unknown := sorted(set(splits) - {"train", "test"}):
+    if unknown := sorted(set(images) - {TRAIN, TEST}):
         raise NeuroFaceError(
             f"The column split holds {unknown[0]!r}. It must say train or test for each trial."
         )
-    if both := sorted(splits["train"] & splits["test"]):
+    if both := sorted(images[TRAIN] & images[TEST]):
         raise NeuroFaceError(
             f"{len(both)} images are in training and in test trials, such as {both[0]!r}: scores would be of "
             "pictures that the decoders were fitted to. Give all trials of an image one split."
         )
-    if len(splits["train"]) < 2:
-        raise NeuroFaceError(
-            "There is 1 training image, and two are needed: one to fit decoders, one to choose penalties and epochs. Give "
-            "more images the split train."
-        )
+    for name, least, why in (
+        (TRAIN, 2, "one to fit decoders, one to choose penalties and epochs"),
+        (TEST, 3, "each is compared with another one, and intervals leave one out"),
+    ):
+        if (n := len(images[name])) < least:
+            raise NeuroFaceError(
+                f"The number of {name} images is {n}, and {least} are needed: {why}. Give more images the split {name}; "
+                f'with SPLIT = "kinds" change HELD_OUT_KINDS or N_KINDS.'
+            )
 
 
 def whole_numbers(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:

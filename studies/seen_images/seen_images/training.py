@@ -16,6 +16,8 @@ from himalaya.kernel_ridge import KernelRidgeCV
 from himalaya.ridge import RidgeCV
 from sklearn.model_selection import PredefinedSplit
 
+OUTPUTS_AT_ONCE = 1000  # of ridge regression, whose predictions and weights are in memory together
+
 
 class Watched(NamedTuple):
     """Patterns (n, n_voxels) and latents (n, n_outputs) whose error chooses the epoch."""
@@ -61,25 +63,48 @@ def fit_ridge(
     """
     backend = set_backend("torch_cuda" if device.type == "cuda" else "numpy")
     centre, mean = voxels.mean(axis=0, dtype=np.float64), latents.mean(axis=0, dtype=np.float64)
-    x, y = (voxels - centre).astype(np.float32), (latents - mean).astype(np.float32)
+    x, y = _centred(voxels, centre), _centred(latents, mean)
     n, n_voxels = x.shape
     kind, fixed = (
         (RidgeCV, {"fit_intercept": False})
         if n >= n_voxels
         else (KernelRidgeCV, {"kernel": "linear"})
     )
-    model = kind(alphas=np.array(alphas, np.float32), cv=PredefinedSplit(folds), **fixed)
+    # One penalty and some outputs at a time: himalaya would keep (n_penalties, n, n_outputs) predictions.
+    some = {"n_alphas_batch": 1, "n_targets_batch": OUTPUTS_AT_ONCE}
+    folds = PredefinedSplit(folds)
+    model = kind(alphas=np.array(alphas, np.float32), cv=folds, solver_params=some, **fixed)
     model.fit(backend.asarray(x), backend.asarray(y))
-    found = model.coef_ if n >= n_voxels else model.get_primal_coef()
-    coefficients = np.asarray(backend.to_numpy(found), dtype=np.float64)
+    weights = backend.to_numpy(model.coef_ if n >= n_voxels else model.get_primal_coef())
     network = Linear(n_voxels, latents.shape[1])
     with torch.no_grad():
-        network.last.weight.copy_(torch.from_numpy(coefficients.T))
-        network.last.bias.copy_(torch.from_numpy(mean - centre @ coefficients))
+        for start in range(0, len(mean), OUTPUTS_AT_ONCE):
+            outputs = slice(start, start + OUTPUTS_AT_ONCE)
+            of_outputs = np.asarray(weights[:, outputs], dtype=np.float64)
+            bias = mean[outputs] - centre @ of_outputs
+            network.last.weight[outputs] = torch.from_numpy(of_outputs.T).float()
+            network.last.bias[outputs] = torch.from_numpy(bias).float()
     chosen, times = np.unique(np.asarray(backend.to_numpy(model.best_alphas_)), return_counts=True)
     return network.eval(), {
         "alphas": {f"{alpha:g}": int(count) for alpha, count in zip(chosen, times)}
     }
+
+
+def ridge_gb(n: int, n_voxels: int, n_outputs: int) -> float:
+    """Memory of :func:`fit_ridge` in GB, beside its inputs.
+
+    Of latents and weights there are two copies, of trials three. The rest is the matrix of a penalty, (n_voxels, n) or
+    (n, n), and its decomposition.
+    """
+    smaller = min(n, n_voxels)
+    latents, weights, trials = n * n_outputs, n_voxels * n_outputs, n * n_voxels
+    return 4e-9 * (2 * latents + 2 * weights + 3 * trials + 2 * smaller**2)
+
+
+def _centred(values: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Values (n, n_columns) less their centre, float32; subtracted in float64, without a copy of that size."""
+    result = np.empty(values.shape, np.float32)
+    return np.subtract(values, centre, out=result, casting="same_kind")
 
 
 def train_network(

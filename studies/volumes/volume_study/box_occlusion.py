@@ -9,8 +9,8 @@ the same maps, at 80 × 80 × 35 voxels with a hundred times as many operations.
 
 from neuroface.decoding import ToVolumes, VolumeConv3D
 from neuroface.pipeline import keras
+from volume_study.fast.patches import Mean, Nonlinear, Pointwise, Spatial
 from volume_study.layers import DepthwiseConv3D, VolumePadding
-from volume_study.patches import Mean, Nonlinear, Pointwise, Spatial
 
 import numpy as np
 

@@ -6,13 +6,13 @@ from neuroface.bold import (
     check_shared_space,
     cleaning_lines,
     costs_of_masks,
+    denoising_of,
     inspect_run,
 )  # fmt: skip
 from neuroface.decoding import step_bytes
-from neuroface.pipeline import Checklist
-from volume_study.settings import denoising
+from neuroface.pipeline import Checklist, memory_of_processes
 from volume_study.splits import folds_of_all_splits
-from volume_study.volumes import balance, keep_frequent
+from volume_study.volumes import are_of_run, balance, keep_frequent
 
 import numpy as np
 import pandas as pd
@@ -40,7 +40,7 @@ def check_study(checklist: Checklist, cfg, runs_of, volumes_of, label) -> None:
         checklist.try_to(check_shared_space, runs, cfg.SPACE)
         fields, lengths = fields_of_runs(checklist, runs, volumes_of, cfg)
         cleaning = checklist.try_to(
-            cleaning_lines, list(fields), denoising(cfg), cfg.DATASET == "bids"
+            cleaning_lines, list(fields), denoising_of(cfg), cfg.DATASET == "bids"
         )
         for line in cleaning or []:
             checklist.say(line)
@@ -80,16 +80,11 @@ def fields_of_runs(checklist: Checklist, runs: list, volumes_of, cfg) -> tuple[d
 def print_runs(checklist: Checklist, fields: dict, samples: pd.DataFrame, cfg) -> None:
     """The table of runs, with the labelled volumes of each and the first of them on both clocks."""
     for run, own in fields.items():
-        mine = samples
+        of_run = samples
         if not samples.empty:
-            is_mine = (
-                (samples["subject"] == run.subject)
-                & (samples["movie"] == run.movie)
-                & (samples["run"] == run.run)
-            )
-            mine = samples[is_mine].sort_values("tr")
-        own["labelled volumes"] = len(mine)
-        first = mine.iloc[0] if len(mine) else None
+            of_run = samples[are_of_run(samples, run)].sort_values("tr")
+        own["labelled volumes"] = len(of_run)
+        first = of_run.iloc[0] if len(of_run) else None
         if cfg.LABEL_SOURCE == "observers" and first is not None:
             start_s, end_s = cfg.SEGMENTS[int(first["stimulus"].rpartition("-")[2]) - 1]
             own["seconds of the film"] = f"{start_s:g} to {end_s:g}"
@@ -143,14 +138,11 @@ def memory_of_scripts(mask: np.ndarray, n_labels: int, cfg) -> tuple[float, str]
     """GB at the worst moment of script 3 with N_JOBS processes, and for which network."""
     from volume_study.networks import build_classifier
 
-    of_networks = {
-        name: step_bytes(
+    own_gb = {
+        f"script 3 ({name})": step_bytes(
             build_classifier(name, mask, n_labels, cfg.MODEL_OPTIONS.get(name, {})), cfg.BATCH_SIZE
         )
         / 1e9
         for name in cfg.MODELS
     }
-    name = max(of_networks, key=lambda network: of_networks[network])
-    processes = cfg.N_JOBS + (cfg.N_JOBS > 1)  # the script itself waits
-    total = processes * GB_OF_A_PROCESS + cfg.N_JOBS * of_networks[name]
-    return total, f"script 3 ({name}) with N_JOBS = {cfg.N_JOBS}"
+    return memory_of_processes(own_gb, cfg.N_JOBS, GB_OF_A_PROCESS)

@@ -87,8 +87,8 @@ def exchanged_separations(
     maps, found, moved = np.nan_to_num(maps), np.empty(1 + n_permutations), labels.copy()
     for number in range(1 + n_permutations):
         for who in np.unique(viewers) if number else ():
-            mine = np.flatnonzero(viewers == who)
-            moved[mine] = rng.permutation(labels[mine])
+            group = np.flatnonzero(viewers == who)
+            moved[group] = rng.permutation(labels[group])
         own = seen[:, :, None] & (
             moved[:, None] == np.arange(maps.shape[2])
         )  # (n_people, n_episodes, n_labels)

@@ -6,12 +6,10 @@ that know nothing of the labels (they are what the split of single volumes leaks
 smooth in space and autocorrelated in time, drift, and people who differ.
 """
 
-import shutil
 from pathlib import Path
 
-from neuroface import NeuroFaceError
 from neuroface.bold import read_rois, sphere_labels, voxel_positions_mm, write_nifti
-from neuroface.pipeline import PARTIAL, read_json, write_json
+from neuroface.pipeline import begin_demo, write_json
 
 import numpy as np
 import pandas as pd
@@ -70,18 +68,10 @@ def write_demo(
     Whether it was written now.
     """
     folder = Path(folder)
-    if folder.exists():
-        truth = folder / "truth" / "truth.json"
-        before = read_json(truth) if truth.exists() else {}
-        made_with = before.get("seed", "another"), before.get("segments")
-        if made_with != (seed, [list(part) for part in segments]):
-            raise NeuroFaceError(
-                f"{folder} was written with seed {made_with[0]} and segments {made_with[1]}; SEED is {seed}, SEGMENTS "
-                f"{segments}. Delete it, or change DATASET_DIR."
-            )
+    stored_s = [list(segment) for segment in segments]  # as JSON stores them
+    partial = begin_demo(folder, "truth/truth.json", seed=seed, segments=stored_s)
+    if partial is None:
         return False
-    partial = folder.with_name(PARTIAL + folder.name)
-    shutil.rmtree(partial, ignore_errors=True)
     template = load_mni152_gm_template(resolution=voxel_mm)
     brain, affine = template.get_fdata() > GREY_MATTER, template.affine
     positions, rois = voxel_positions_mm(brain, affine), read_rois(roi_file)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from math import comb, prod
 
+from volume_study.exchange import exchanged_within_viewers
+
 import numpy as np
 
 ALPHA = 0.05  # family-wise, over the voxels of a map
@@ -60,11 +62,13 @@ def episode_test(
     """
     differences, smallest, floors, counts, exact = [], [], [], [], True
     for number in np.unique(fold):
-        mine = fold == number
-        orders, complete = exchanged(own[mine], viewers[mine], n_permutations, seed + int(number))
+        in_fold = fold == number
+        orders, complete = exchanged(
+            own[in_fold], viewers[in_fold], n_permutations, seed + int(number)
+        )
         if len(orders) < 2:
             continue
-        difference, p = _test_fold(maps[mine].astype(np.float64), orders, viewers[mine])
+        difference, p = _test_fold(maps[in_fold].astype(np.float64), orders, viewers[in_fold])
         differences.append(difference)
         smallest.append(p)
         counts.append(len(orders))
@@ -89,11 +93,11 @@ def mean_difference(maps: np.ndarray, own: np.ndarray, fold: np.ndarray) -> np.n
     """
     found = []
     for number in np.unique(fold):
-        mine = fold == number
-        if own[mine].any() and not own[mine].all():
+        in_fold = fold == number
+        if own[in_fold].any() and not own[in_fold].all():
             found.append(
-                maps[mine & own].mean(axis=0, dtype=np.float64)
-                - maps[mine & ~own].mean(axis=0, dtype=np.float64)
+                maps[in_fold & own].mean(axis=0, dtype=np.float64)
+                - maps[in_fold & ~own].mean(axis=0, dtype=np.float64)
             )
     return np.mean(found, axis=0) if found else None
 
@@ -118,10 +122,8 @@ def exchanged(
         orders[[0, first]] = orders[[first, 0]]
         return orders, True
     rng = np.random.default_rng(seed)
-    orders = np.tile(own, (n_permutations, 1))
-    for group in groups:
-        orders[1:, group] = rng.permuted(orders[1:, group], axis=1)
-    return orders, False
+    others = exchanged_within_viewers(own, viewers, n_permutations - 1, rng)
+    return np.concatenate([own[None], others]), False
 
 
 def _test_fold(
@@ -130,9 +132,9 @@ def _test_fold(
     """Difference between the label's episodes and others (n_voxels,), and the family-wise p of a fold (n_voxels,)."""
     maps, member = maps.copy(), orders.astype(np.float64)
     for who in np.unique(viewers):
-        mine = viewers == who
-        maps[mine] -= maps[mine].mean(axis=0)
-        member[:, mine] -= member[:, mine].mean(axis=1, keepdims=True)
+        group = viewers == who
+        maps[group] -= maps[group].mean(axis=0)
+        member[:, group] -= member[:, group].mean(axis=1, keepdims=True)
     size = (member[0] ** 2).sum()  # the same for all orders
     square = (maps**2).sum(axis=0)
     freedom = max(len(maps) - len(np.unique(viewers)) - 1, 1)

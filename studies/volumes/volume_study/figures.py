@@ -74,8 +74,8 @@ def draw_places(
         space.scatter(part["x_mm"], part["y_mm"], part["z_mm"], label=label, **style)
         axes.scatter(part["pc_1"], part["pc_2"], **style)
         spatial.scatter(part["umap_1"], part["umap_2"], **style)
-        mine = functional[functional["strongest"] == label]
-        drops.scatter(mine["umap_1"], mine["umap_2"], **style)
+        of_label = functional[functional["strongest"] == label]
+        drops.scatter(of_label["umap_1"], of_label["umap_2"], **style)
     space.set(
         xlabel="x, mm", ylabel="y, mm", zlabel="z, mm", title="place (x right, y front, z up)"
     )

@@ -7,6 +7,7 @@ volumes are not new to the model (:func:`volume_study.splits.leaks`) this is no 
 """
 
 from neuroface.decoding import balanced_accuracies
+from volume_study.exchange import exchanged_within_viewers
 from volume_study.splits import viewers_of
 
 import numpy as np
@@ -35,12 +36,12 @@ def fold_test(
     rng, found = np.random.default_rng(seed), []
     viewers = viewers_of(table)
     for fold in np.unique(table["fold"]):
-        mine = np.flatnonzero(table["fold"] == fold)
+        rows = np.flatnonzero(table["fold"] == fold)
         moved = exchanged_labels(
-            table["event"].to_numpy()[mine], viewers[mine], y[mine], n_permutations, rng
+            table["event"].to_numpy()[rows], viewers[rows], y[rows], n_permutations, rng
         )
         scores = balanced_accuracies(
-            np.column_stack([y[mine], moved]), said[mine][:, None], n_classes
+            np.column_stack([y[rows], moved]), said[rows][:, None], n_classes
         )
         found.append(np.mean(scores >= scores[0] - 1e-9))
     n = len(found)
@@ -59,10 +60,6 @@ def exchanged_labels(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Labels (n, n_permutations) of volumes when their episodes exchange them among episodes with the same viewers."""
-    names, first, number = np.unique(event, return_index=True, return_inverse=True)
-    label, who = y[first], viewers[first]
-    moved = np.tile(label, (n_permutations, 1))
-    for name in np.unique(who):
-        mine = np.flatnonzero(who == name)
-        moved[:, mine] = rng.permuted(moved[:, mine], axis=1)
-    return moved[:, number].T
+    _, first, episode = np.unique(event, return_index=True, return_inverse=True)
+    orders = exchanged_within_viewers(y[first], viewers[first], n_permutations, rng)
+    return orders[:, episode].T

@@ -31,10 +31,10 @@ def ridge_said(
         model = _Ridge(kernel, labels, fold.train, n_classes)
         best = _accuracies(model, labels, fold.validation, n_classes).argmax(axis=0)
         for number in np.unique(best):
-            mine = np.flatnonzero(best == number)
-            said[np.ix_(fold.test, mine)] = model.decide(PENALTIES[number], fold.test, mine).argmax(
-                axis=1
-            )
+            columns = np.flatnonzero(best == number)
+            said[np.ix_(fold.test, columns)] = model.decide(
+                PENALTIES[number], fold.test, columns
+            ).argmax(axis=1)
     return said
 
 

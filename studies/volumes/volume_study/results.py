@@ -11,6 +11,7 @@ from neuroface.decoding import (
     model_file,
     model_folder,
     p_value,
+    total_cost,
 )
 from neuroface.pipeline import read_json, read_table, write_json, write_table
 from volume_study.crossed import crossed_intervals, difference_of
@@ -44,12 +45,13 @@ def permuted(number: int) -> str:
     return f"permuted-{number}"
 
 
-def is_trained(folder: Path, models: tuple[str, ...], unit: Unit) -> bool:
-    """Whether a fold has left all its files; networks on relabelled blocks are not kept."""
+def written_files(folder: Path, models: tuple[str, ...], unit: Unit) -> list[Path]:
+    """The files that the training of a fold writes; networks on relabelled blocks are not kept."""
     model, split, fold = unit
     files = [fold_file(folder, kind, unit) for kind in ("fold", "history", "cost")]
-    files += [model_file(folder, split, fold.number, model)] * (model in models)
-    return all(file.exists() for file in files)
+    if model in models:
+        files.append(model_file(folder, split, fold.number, model))
+    return files
 
 
 def columns_of(labels: list[str]) -> list[str]:
@@ -58,7 +60,7 @@ def columns_of(labels: list[str]) -> list[str]:
 
 
 def write_fold(folder: Path, unit: Unit, samples, y, labels, probability, history, cost) -> None:
-    """Write what a fold leaves beside its network; the predictions come last.
+    """Write what a fold leaves beside its network.
 
     Parameters
     ----------
@@ -89,13 +91,7 @@ def join_folds(
     costs = pd.DataFrame(
         [read_json(fold_file(folder, "cost", (model, split, fold))) for fold in folds]
     )
-    cost = {
-        "parameters": int(costs["parameters"].iloc[0]),
-        "multiply_adds": int(costs["multiply_adds"].iloc[0]),
-        "seconds": float(costs["seconds"].sum()),
-        "seconds_per_epoch": float(costs["seconds_per_epoch"].median()),
-    }
-    return table, cost
+    return table, total_cost(costs)
 
 
 def write_results(

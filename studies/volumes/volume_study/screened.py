@@ -1,18 +1,14 @@
 """Ridge classifiers that look at few voxels: those whose values differ most between labels.
 
-The model of the same name in the face study (``neuroface/decoding/screened.py``), for K labels.
-Voxels are ranked by η², the share of their variance that lies between labels; with two labels this
-is the squared correlation with the label. Voxels are ranked on the training volumes, and the inner
+The model of the same name in the face study, for K labels: :mod:`neuroface.decoding.screened` ranks
+the voxels and makes the kernels of both. Voxels are ranked on the training volumes, and the inner
 validation volumes choose between the screens, plain ridge among them.
 """
 
-from collections.abc import Iterator
-
-from neuroface.decoding import SCREENS, Fold, gains_of, window_features, window_kernel
+from neuroface.decoding import SCREENS, Fold, gains_of, screened_kernels, shares_between_labels
 from volume_study.linear import ridge_of_fold
 
 import numpy as np
-from sklearn.feature_selection import f_classif
 
 
 def screened_values(
@@ -26,37 +22,15 @@ def screened_values(
     y : (n,) class numbers.
     """
     values = np.full((len(y), n_classes), np.nan)
+    windows, all_rows = X[..., None], np.arange(len(X))
     for fold in folds:
         best, best_accuracy = ridge_of_fold(kernel, y, fold, n_classes)  # plain ridge
-        share = between_share(X, y, fold.train)
+        shares = shares_between_labels(windows, y[:, None], [fold.train])[0, 0]
         for screen in SCREENS:
-            screened = window_kernel(_scaled(X, gains_of(share, screen)))
-            candidate, accuracy = ridge_of_fold(screened, y, fold, n_classes)
+            # One at a time: a kernel of 13,000 volumes is 1.4 GB.
+            kernels = screened_kernels(windows, {screen: [gains_of(shares, screen)]}, all_rows)
+            candidate, accuracy = ridge_of_fold(kernels[screen][0], y, fold, n_classes)
             if accuracy > best_accuracy:
                 best, best_accuracy = candidate, accuracy
         values[fold.test] = best
     return values
-
-
-def between_share(X: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """η² (n_voxels,): the share of a voxel's variance that lies between the labels of some volumes; 0 if it is constant."""
-    n_labels = len(np.unique(y[rows]))
-    shares = []
-    for block in window_features(X[..., None], "window"):
-        inside = block[rows].astype(np.float64)
-        varies = np.ptp(inside, axis=0) > 0
-        between = np.zeros(block.shape[1])
-        F, _ = f_classif(inside[:, varies], y[rows])
-        between[varies] = 1 / (1 + (len(rows) - n_labels) / np.maximum((n_labels - 1) * F, 1e-300))
-        shares.append(between)
-    return np.concatenate(shares)
-
-
-def _scaled(X: np.ndarray, gains: np.ndarray) -> Iterator[np.ndarray]:
-    """Blocks (n, n_kept) of the voxels that a screen keeps, times the square roots of their gains."""
-    roots = np.sqrt(gains[gains > 0]).astype(np.float32)
-    start = 0
-    for block in window_features(X[..., None], "window", gains > 0):
-        stop = start + block.shape[1]
-        yield block * roots[start:stop]
-        start = stop

@@ -2,7 +2,6 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from neuroface.bold import Denoising
 from neuroface.pipeline import did_you_mean
 from volume_study.fine_settings import FineSettings, Method, Positive
 from volume_study.names import MODELS
@@ -126,8 +125,3 @@ class VolumeSettings(FineSettings):
                 f"EXPLAINED_MODEL = {self.EXPLAINED_MODEL!r} is not in MODELS = {self.MODELS}: it would not be trained. Add "
                 f"it to MODELS or name one that is there"
             )
-
-
-def denoising(cfg) -> Denoising:
-    """What is removed from every run."""
-    return Denoising(cfg.DENOISE, cfg.HIGH_PASS_HZ, cfg.SMOOTHING_MM, cfg.TR_S)

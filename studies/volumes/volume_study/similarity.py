@@ -229,12 +229,15 @@ class LayerMeans:
         sums: dict[str, np.ndarray] = {}
         padded = np.zeros((self.batch, X.shape[1], 1, 1), dtype=np.float32)
         for start in range(0, len(rows), self.batch):
-            part, mine = X[rows[start : start + self.batch]], group[start : start + self.batch]
-            padded[: len(part), :, 0, 0] = part
-            weights = np.eye(n_groups)[mine].T  # (n_groups, n_part)
+            volumes = X[rows[start : start + self.batch]]
+            padded[: len(volumes), :, 0, 0] = volumes
+            group_of_volume = group[start : start + self.batch]
+            weights = np.eye(n_groups)[group_of_volume].T  # (n_groups, n_volumes)
             outputs = keras.tree.flatten(self._outputs.predict_on_batch(padded))
             for name, output in zip(self.names, outputs):
-                features = np.asarray(output, dtype=np.float64).reshape(self.batch, -1)[: len(part)]
+                features = np.asarray(output, dtype=np.float64).reshape(self.batch, -1)[
+                    : len(volumes)
+                ]
                 sums[name] = sums.get(name, 0) + weights @ features
         n = np.bincount(group, minlength=n_groups)[:, None]
         return {name: total / n for name, total in sums.items()}

@@ -3,12 +3,21 @@
 import zlib
 
 from neuroface import NeuroFaceError
-from neuroface.bold import Cleaning, Projection, statistics_of, stream_masked
+from neuroface.bold import Cleaning, Projection, Run, statistics_of, stream_masked
 
 import numpy as np
 import pandas as pd
 
 # ---------------------------------------------------------------- which
+
+
+def are_of_run(samples: pd.DataFrame, run: Run) -> pd.Series:
+    """Which samples (n,) are volumes of a run."""
+    return (
+        (samples["subject"] == run.subject)
+        & (samples["movie"] == run.movie)
+        & (samples["run"] == run.run)
+    )
 
 
 def keep_frequent(samples: pd.DataFrame, min_per_class: int) -> tuple[pd.DataFrame, dict[str, int]]:
