@@ -112,7 +112,7 @@ def new_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
 def new_unet() -> UNet2DConditionModel:
     return UNet2DConditionModel(
         sample_size=PIXELS // 4, in_channels=4, out_channels=4, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), block_out_channels=(32, 64), layers_per_block=1,
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), block_out_channels=(48, 96), layers_per_block=1,
         cross_attention_dim=WIDTH, attention_head_dim=4, norm_num_groups=8,
     )  # fmt: skip
 
@@ -199,11 +199,11 @@ def train_unet(
 ) -> None:
     """Predict the noise in noisy latents, from the caption's embedding; a tenth of the captions are left empty.
 
-    The weights that are kept are a moving average over the last few hundred steps.
+    The weights that are kept are a moving average over the last five hundred steps.
     """
-    scheduler, n = new_scheduler(), min(4096, 32 * steps)
+    scheduler, n = new_scheduler(), min(16384, 32 * steps)
     averaged = torch.optim.swa_utils.AveragedModel(
-        unet, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995)
+        unet, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998)
     )
     with torch.no_grad():
         parts = [pictures.batch(min(64, n)) for _ in range(0, n, 64)]

@@ -16,7 +16,7 @@ class FineSettings(StudySettings):
         "demo_generator", "Folder of the demo's generator, relative to config.py or absolute."
     )
     GENERATOR_STEPS: dict[Literal["vae", "clip", "unet"], Count] = fine(
-        {"vae": 1500, "clip": 1000, "unet": 1500},
+        {"vae": 1500, "clip": 1000, "unet": 5000},
         "Training steps of the parts of the demo's generator.",
     )
     BETAS: str = fine(
