@@ -22,6 +22,12 @@ OF_REGIONS = (
 )
 
 
+OF_REPEATS = (
+    " Ceiling by repeats: the largest r that a model of a single person's BOLD can reach, by what the runs of a film "
+    "have in common within people; compare it with the r of single people."
+)
+
+
 def largest(table: pd.DataFrame) -> pd.DataFrame:
     """The regions with the largest r."""
     return table.sort_values("r", ascending=False, kind="stable").head(MOST_REGIONS)
@@ -48,7 +54,10 @@ def describe_encoding(folder: Path, table: pd.DataFrame, plan: EncodingPlan) -> 
     )
     rows = [region_row(row, plan.spaces, bool(people)) for row in largest(table).to_dict("records")]
     whose = ", mean over people with its 95 % interval" if people else ""
-    section.table(list(rows[0]), [row.values() for row in rows], OF_REGIONS.format(whose=whose))
+    caption = OF_REGIONS.format(whose=whose)
+    if "ceiling_within" in table:
+        caption += OF_REPEATS
+    section.table(list(rows[0]), [row.values() for row in rows], caption)
     section.figure(
         folder / FIGURE,
         "Unique variance of each feature space in the regions with the largest r; filled: p ≤ 0.05 (FDR).",
@@ -63,6 +72,10 @@ def region_row(row: dict, spaces, people: bool) -> dict[str, str]:
         "r": number(row["r"]),
         "r / ceiling": number(row["r_of_ceiling"]),
     }
+    if "ceiling_within" in row:
+        if people:
+            out["r, single people"] = number(row["people_r"])
+        out["ceiling by repeats"] = number(row["ceiling_within"])
     for space in spaces:
         value = number(row[f"{space} people unique" if people else f"{space} unique"])
         if people:
