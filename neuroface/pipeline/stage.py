@@ -1,6 +1,7 @@
 """Run one script: check its inputs, stamp its settings, resume, and report."""
 
 import re
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -106,7 +107,8 @@ class Stage:
     ) -> None:
         """Call ``work(unit)`` for every unit that is not done, ``N_JOBS`` at a time or on ``DASK_SCHEDULER``'s workers.
 
-        A unit is done if all its files exist. ``work`` writes each of them completely or not at all.
+        A unit is done if all its files exist. ``work`` writes each of them completely or not at all, and a file
+        that it writes only sometimes before one that it always writes.
 
         Parameters
         ----------
@@ -180,8 +182,11 @@ class Stage:
 
     def finish(self, wrote: str, section: "report.Section") -> None:
         """Mark the folder complete, add this script's section to the report, print the results and the next script."""
-        for leftover in self.folder.rglob(f"{PARTIAL}*"):
-            leftover.unlink()  # left by a killed run whose unit was then made under another name
+        for leftover in list(self.folder.rglob(f"{PARTIAL}*")):  # of a run that was killed
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink(missing_ok=True)
         self._mark_finished()
         if why := describe_run(self.root, self.study, Path(self.cfg.DATASET_DIR)):
             self.leave_out("description as a BIDS derivative", why)

@@ -45,7 +45,13 @@ from volume_study.labelling import (
     name_own_stimuli,
     shown_once,
 )
-from volume_study.observers import agreement, consensus, labels_per_tr, read_observers
+from volume_study.observers import (
+    agreement,
+    alpha_text,
+    consensus,
+    labels_per_tr,
+    read_observers,
+)
 from volume_study.study import STUDY
 from volume_study.volumes import are_of_run
 
@@ -186,7 +192,7 @@ def label_by_observers(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.D
         f"  {kept.sum():,} of {len(votes):,} TRs: {cfg.MIN_AGREEMENT} or more of {len(observers)} observers agree"
     )
     print(
-        f"  Krippendorff's alpha {alpha['named']:.2f}; {n_moved:,} of {moved['labelled'].sum():,} labels move"
+        f"  Krippendorff's alpha {alpha_text(alpha['named'])}; {n_moved:,} of {moved['labelled'].sum():,} labels move"
     )
 
     section = Section(
@@ -196,8 +202,8 @@ def label_by_observers(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.D
     section.numbers(
         {
             "TRs with a label": f"{kept.sum():,} of {len(votes):,}",
-            "Krippendorff's α, labels": f"{alpha['named']:.2f}",
-            "Krippendorff's α, with “none”": f"{alpha['with_none']:.2f}",
+            "Krippendorff's α, labels": alpha_text(alpha["named"]),
+            "Krippendorff's α, with “none”": alpha_text(alpha["with_none"]),
             "labels that move": f"{n_moved / moved['labelled'].sum():.0%}",
         }
     )

@@ -153,8 +153,8 @@ def test_repeats_state_the_ceiling_within_people(study):
         return
     v = np.mean([response_to(film).var() for film in study.films])
     assert table.loc["bright", "ceiling_within"] == pytest.approx(np.sqrt(v / (v + 0.32)), abs=0.02)
-    # Shares of noise scatter around 0 and count from 0 on, so their root is above 0.
-    assert table.loc["other", "ceiling_within"] < 0.4
+    # Noise of 44 volumes correlates by chance, and a negative share counts as 0.
+    assert table.loc["other", "ceiling_within"] < table.loc["bright", "ceiling_within"] / 2
     assert f"<td>{table.loc['bright', 'ceiling_within']:.3f}</td>" in page
     assert (
         "ceiling by repeats" in page and "Runs of a film that a person saw more than once" in page

@@ -333,7 +333,10 @@ def test_a_study_of_its_own_numbers_runs_on_the_same_pipeline(tmp_path):
     assert early.returncode == 1 and "Run: python 3-draw.py" in early.stderr
     first = script("3-draw.py")
     assert first.returncode == 0 and "next: python 7-add.py" in first.stdout, first.stderr
+    left_by_a_kill = tmp_path / "data" / "toy" / "7-sum" / "partial-runs"
+    left_by_a_kill.mkdir(parents=True)
     assert script("7-add.py").stdout.endswith("that was the last script\n")
+    assert not left_by_a_kill.exists()
     assert '"sum": 12' in (tmp_path / "data" / "toy" / "7-sum" / "sum.json").read_text()
     page = (tmp_path / "data" / "toy" / "report.html").read_text()
     assert "A toy" in page and "Of the numbers." in page and "NeuroFaceCNN" not in page

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
 from neuroface.bold import Run
+from neuroface.pipeline import write_json
 from volume_study.film_clock import moments_of_volumes, segment_of
 from volume_study.labelling import (
     COLUMNS,
@@ -20,6 +21,7 @@ from volume_study.labelling import (
     name_own_stimuli,
     shown_once,
 )
+from volume_study.methods_text import _labels
 from volume_study.observers import (
     agreement,
     consensus,
@@ -122,7 +124,20 @@ def test_agreement_is_krippendorffs_alpha_by_its_definition():
 def test_observers_who_say_the_same_agree_and_one_alone_cannot():
     same = pd.DataFrame({name: ["A", "B", None, "A"] for name in "xyz"}, dtype=object)
     assert agreement(same) == {"named": 1.0, "with_none": 1.0}
-    assert np.isnan(agreement(same[["x"]])["named"])
+    assert agreement(same[["x"]])["named"] is None
+
+
+def test_the_methods_text_of_one_observer_states_no_agreement(tmp_path):
+    alone = agreement(pd.DataFrame({"x": ["A", None, "B"]}, dtype=object))
+    counts = {"observers": 1, "trs": 3, "labelled_trs": 2, "krippendorff_alpha": alone}
+    write_json(tmp_path / "1-labels" / "agreement.json", counts)
+    settings = {
+        "LABEL_SOURCE": "observers",
+        "FILM_CLOCK": "segments",
+        "MIN_AGREEMENT": 1,
+        "LAG_S": 6.0,
+    }
+    assert "(their agreement is not defined)" in _labels(tmp_path, settings)
 
 
 GOOD = {"start": [0.0, 4.0], "end": [2.0, 9.0], "emotion": ["A", "B"]}

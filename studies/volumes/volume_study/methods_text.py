@@ -5,6 +5,7 @@ from pathlib import Path
 from neuroface.bold import denoise_sentences
 from neuroface.pipeline import read_json, read_table
 from volume_study.names import BASELINES, MODELS, SPLITS
+from volume_study.observers import alpha_text
 
 import pandas as pd
 
@@ -58,11 +59,16 @@ def _labels(root: Path, s: dict) -> str:
     if s["LABEL_SOURCE"] == "events":
         return f"Volumes carried the label of the event that was on {s['LAG_S']:g} s before."
     found = read_json(root / "1-labels" / "agreement.json")
-    alpha = f"Krippendorff's α = {found['krippendorff_alpha']['named']:.2f}; Krippendorff 2004"
+    alpha = found["krippendorff_alpha"]["named"]
+    agree = (
+        "their agreement is not defined"
+        if alpha is None
+        else f"Krippendorff's α = {alpha_text(alpha)}; Krippendorff 2004"
+    )
     right = s["FILM_CLOCK"] == "segments"
     clock = "by the film second that each run showed" if right else "by lengths of runs, added up"
     return (
-        f"{found['observers']} observers named what the film portrays ({alpha}). A TR of the film kept the label that "
+        f"{found['observers']} observers named what the film portrays ({agree}). A TR of the film kept the label that "
         f"{s['MIN_AGREEMENT']} or more of them gave ({found['labelled_trs']:,} of {found['trs']:,} TRs). Volumes were "
         f"matched to the film {clock}, {s['LAG_S']:g} s later."
     )

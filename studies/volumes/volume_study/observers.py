@@ -105,13 +105,13 @@ def consensus(said: pd.DataFrame, min_agreement: int) -> pd.DataFrame:
     return pd.DataFrame({"label": pd.Series(label, dtype=object), "n_observers": n})
 
 
-def agreement(said: pd.DataFrame) -> dict[str, float]:
+def agreement(said: pd.DataFrame) -> dict[str, float | None]:
     """Krippendorff's α (nominal) between observers, over TRs.
 
     Returns
     -------
     ``named``: of the labels, where an observer who named none is missing. ``with_none``: "none
-    named" counts as a label. NaN where there is nothing to compare.
+    named" counts as a label. None where there is nothing to compare.
     """
     import krippendorff
 
@@ -120,11 +120,16 @@ def agreement(said: pd.DataFrame) -> dict[str, float]:
         for code, label in enumerate(sorted({x for x in said.to_numpy().ravel() if x is not None}))
     }
     codes = said.T.map(lambda label: names.get(label, np.nan)).to_numpy(dtype=float)
-    result = {}
+    result: dict[str, float | None] = {}
     for kind, values in {"named": codes, "with_none": np.nan_to_num(codes, nan=len(names))}.items():
         comparable = (~np.isnan(values)).sum(axis=0).max() > 1 and len(
             np.unique(values[~np.isnan(values)])
         ) > 1
-        alpha = krippendorff.alpha(values, level_of_measurement="nominal") if comparable else np.nan
-        result[kind] = float(alpha)
+        alpha = krippendorff.alpha(values, level_of_measurement="nominal") if comparable else None
+        result[kind] = None if alpha is None else float(alpha)
     return result
+
+
+def alpha_text(alpha: float | None) -> str:
+    """Krippendorff's α in words of a sentence or of a table."""
+    return "not defined" if alpha is None else f"{alpha:.2f}"
