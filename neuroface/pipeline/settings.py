@@ -264,5 +264,7 @@ def _one_line(error: ErrorDetails, changes: dict, source: str, config_name: str)
     if not error["loc"]:  # raised by _agree, which names the settings itself
         return f"{source}: {error['msg'].removeprefix('Value error, ')}."
     name = str(error["loc"][0])
+    if error["type"] == "missing":
+        return f"{config_name} lacks {name}. Copy its line from the config.py of this version."
     where = source if name in changes else config_name
     return f"{where}: {name} = {error['input']!r}: {error['msg']}."

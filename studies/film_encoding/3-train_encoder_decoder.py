@@ -14,8 +14,8 @@ Writes    3-networks/<variant>/<split>_fold-<k>_seed-<s>/network.keras, chunk â†
 Settings  SEED, ENCODER_FILTERS, DECODER_FILTERS, DROPOUT, DECODER_INPUT, ENCODER_WEIGHT,
           MSE_WEIGHT, COSINE_WEIGHT, IMAGE_WEIGHTS, PERCEPTUAL, PERCEPTUAL_WEIGHTS, EPOCHS,
           BATCH_SIZE, LEARNING_RATE, N_SEEDS, ABLATIONS, SUBJECTS
-Takes     full size: 8.4 G multiply-adds per chunk forward; 0.5 GB per chunk of a batch; plan for a
-          GPU
+Takes     full size: 8.4 G multiply-adds per chunk forward; 0.4 GB per chunk of a batch, and 24
+          bytes per weight (--check states the sum); plan for a GPU
 """
 
 from functools import partial

@@ -143,8 +143,8 @@ N_FOLDS: int = 4
 # Which chunks choose the best epoch. "inner": the last INNER_SHARE of the training part of each
 # film. "paper": every fifth chunk, whose neighbours are in training.
 SELECTION: str = "inner"
-# Chunks left free between training chunks and held-out chunks of the same film; as many as the
-# largest of "lags" and RIDGE_DELAYS_TRS, or more. Publication: 0.
+# Chunks left free between training chunks and held-out chunks of the same film; at least the largest
+# delay of "lags" and RIDGE_DELAYS_TRS. Publication: 0.
 EMBARGO_TRS: int = 10
 
 # ---------------------------------------------------------------------- 3-train_encoder_decoder.py
@@ -178,8 +178,8 @@ ABLATIONS: tuple[str, ...] = ("encoder", "lags 2")
 # each: "motion energy" (Nishimoto et al. 2011), "frames" (14 × 14 pixels in colour).
 RIDGE_FEATURES: tuple[str, ...] = ("motion energy", "frames")
 # Delays of these features in volumes, relative to DELAY_TRS: +1 is the chunk before, -1 the chunk
-# after; none may be larger than EMBARGO_TRS. With (0,) ridge regression sees the same chunk as the
-# network, with (-2, -1, 0, 1, 2) those of the ablation "lags 2".
+# after; where stretches of a film are held out none may be larger than EMBARGO_TRS. With (0,) ridge
+# regression sees the same chunk as the network, with (-2, -1, 0, 1, 2) those of the ablation "lags 2".
 RIDGE_DELAYS_TRS: tuple[int, ...] = (-2, -1, 0, 1, 2)
 
 # ------------------------------------------------------------------------------ 5-saliency_maps.py

@@ -391,3 +391,21 @@ def test_predictions_of_stretches_come_back_to_their_chunks(film_data):
     for batch in (1, 8, 64):
         made = predict_lagged(says, data, table, batch)
         np.testing.assert_array_equal(made, np.repeat(table[["chunk"]].to_numpy(), 2, axis=1))
+
+
+def test_a_seed_draws_its_own_initial_weights_and_each_layer_its_own():
+    """An initializer that two layers share gives both the same numbers, whatever the seed (Keras 3.15)."""
+
+    def kernels(seed):
+        keras.utils.set_random_seed(seed)
+        weights = networks.build_decoder(9, 16, 4).get_weights()
+        return [kernel for kernel in weights if kernel.ndim > 1]
+
+    first, again, other = kernels(1), kernels(1), kernels(2)
+    for kernel, same, different in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(kernel, same)
+        assert not np.allclose(kernel, different)
+    alike = [kernel for kernel in first if kernel.shape == (5, 5, 4, 4)]
+    assert len(alike) == 3 and not np.allclose(alike[0], alike[1])
+    dense = first[0]
+    assert np.abs(dense).max() <= 1 / 3  # PyTorch's bound: 1 / √9

@@ -80,6 +80,13 @@ def annotated_settings():
 # ---------------------------------------------------------------- what is refused
 
 
+def test_a_config_of_an_earlier_version_says_which_setting_it_lacks(tmp_path):
+    older = tmp_path / "config.py"
+    older.write_text(re.sub(r"(?m)^N_FOLDS: .*\n", "", CONFIG.read_text()))
+    with pytest.raises(NeuroFaceError, match=r"^config\.py lacks N_FOLDS\. Copy its line"):
+        load_settings(older, None)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -6,7 +6,7 @@ many.
 """
 
 from film_encoding.film_data import FilmData
-from film_encoding.networks import INITIAL, build_chunk_features
+from film_encoding.networks import build_chunk_features, initial_weights
 from neuroface.decoding import batch_bounds
 from neuroface.pipeline import keras
 
@@ -47,7 +47,7 @@ def build_lagged_encoder(
     x = keras.ops.reshape(x, (-1, n_chunks, features.output_shape[-1]))
     x = keras.layers.Dropout(dropout)(x)
     x = keras.layers.Conv1D(
-        n_voxels, n_delays, kernel_initializer=INITIAL, name="voxels", dtype="float32"
+        n_voxels, n_delays, kernel_initializer=initial_weights(), name="voxels", dtype="float32"
     )(x)
     return keras.Model(stretch, x, name="lagged_encoder")
 

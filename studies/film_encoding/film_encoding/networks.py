@@ -4,9 +4,15 @@ from functools import cache
 
 from neuroface.pipeline import keras
 
-# As PyTorch, which the publication used, draws its weights: uniform within 1 / √fan_in.
-INITIAL = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
 MOMENTUM, EPSILON = 0.9, 1e-5  # PyTorch's batch normalisation
+
+
+def initial_weights() -> keras.initializers.Initializer:
+    """As PyTorch, which the publication used, draws weights: uniform within 1 / √fan_in (call it once per layer).
+
+    Keras draws the seed of an initializer when it is made, and the initializer then gives each layer the same numbers.
+    """
+    return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
 
 
 def build_encoder(
@@ -24,7 +30,9 @@ def build_encoder(
     """
     features = build_chunk_features(frames, pixels, filters)
     x = keras.layers.Dropout(dropout)(features.output)
-    x = keras.layers.Dense(n_voxels, kernel_initializer=INITIAL, name="voxels", dtype="float32")(x)
+    x = keras.layers.Dense(
+        n_voxels, kernel_initializer=initial_weights(), name="voxels", dtype="float32"
+    )(x)
     return keras.Model(features.input, x, name="encoder")
 
 
@@ -35,18 +43,18 @@ def build_chunk_features(
     chunk = x = keras.Input((frames, pixels, pixels, 3), dtype="uint8", name="chunk")
     x = keras.layers.Rescaling(1 / 255)(x)
     x = keras.layers.Conv3D(
-        filters[0], (1, 3, 3), padding="same", kernel_initializer=INITIAL, name="space"
+        filters[0], (1, 3, 3), padding="same", kernel_initializer=initial_weights(), name="space"
     )(x)
     x = keras.layers.MaxPooling3D((1, 2, 2))(x)
     x = keras.layers.Conv3D(
-        filters[1], (5, 1, 1), padding="same", kernel_initializer=INITIAL, name="time"
+        filters[1], (5, 1, 1), padding="same", kernel_initializer=initial_weights(), name="time"
     )(x)
     x = keras.layers.MaxPooling3D((1, 2, 2))(x)
     x = keras.layers.AveragePooling3D((2, 1, 1))(x)
     x = keras.layers.ReLU()(TimeStepConvolutions(filters[2], name="time_steps")(x))
     x = _normalized(x)
     x = keras.layers.Conv2D(
-        filters[3], 3, 2, padding="same", kernel_initializer=INITIAL, name="joined"
+        filters[3], 3, 2, padding="same", kernel_initializer=initial_weights(), name="joined"
     )(x)
     x = _normalized(keras.layers.ReLU()(x))
     return keras.Model(chunk, keras.layers.Flatten()(x), name="chunk_features")
@@ -60,17 +68,17 @@ def build_decoder(n_voxels: int, pixels: int, filters: int = 48) -> keras.Model:
     """
     voxels = keras.Input((n_voxels,), name="voxels")
     side = pixels // 8
-    x = keras.layers.Dense(side * side * filters, activation="relu", kernel_initializer=INITIAL)(
-        voxels
-    )
+    x = keras.layers.Dense(
+        side * side * filters, activation="relu", kernel_initializer=initial_weights()
+    )(voxels)
     x = keras.layers.Reshape((side, side, filters))(x)
     for _ in range(3):
         x = keras.layers.Conv2DTranspose(
-            filters, 5, padding="same", activation="relu", kernel_initializer=INITIAL
+            filters, 5, padding="same", activation="relu", kernel_initializer=initial_weights()
         )(x)
         x = _normalized(keras.layers.UpSampling2D(2)(x))
     x = keras.layers.Conv2DTranspose(
-        3, 5, padding="same", activation="sigmoid", kernel_initializer=INITIAL
+        3, 5, padding="same", activation="sigmoid", kernel_initializer=initial_weights()
     )(x)
     # From 0 and 1, where batch normalisation begins by itself, it would take hundreds of steps into
     # the range of frames.
@@ -135,7 +143,9 @@ class TimeStepConvolutions(keras.layers.Layer):
     def build(self, shape):
         _, time, _, _, channels = shape
         self.kernel = self.add_weight(
-            shape=(3, 3, channels, time * self.filters), initializer=INITIAL.clone(), name="kernel"
+            shape=(3, 3, channels, time * self.filters),
+            initializer=initial_weights(),
+            name="kernel",
         )
         self.bias = self.add_weight(shape=(time * self.filters,), initializer="zeros", name="bias")
 

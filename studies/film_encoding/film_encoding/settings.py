@@ -156,13 +156,13 @@ class FilmSettings(FineSettings):
             if reach_of(variant.lags) > self.EMBARGO_TRS:
                 raise ValueError(
                     f"ABLATIONS: {name!r} gets chunks up to {reach_of(variant.lags)} TRs away, and EMBARGO_TRS = "
-                    f"{self.EMBARGO_TRS} leaves fewer free: its training would see {held_out}. Set EMBARGO_TRS to "
+                    f"{self.EMBARGO_TRS} leaves only as many free: its training would see {held_out}. Set EMBARGO_TRS to "
                     f"{reach_of(variant.lags)} or more, or remove {name!r}"
                 )
         reach = reach_of(self.RIDGE_DELAYS_TRS)
         if "published" in self.SPLITS and reach > self.EMBARGO_TRS:
             raise ValueError(
                 f"RIDGE_DELAYS_TRS = {self.RIDGE_DELAYS_TRS} reach {reach} TRs, and EMBARGO_TRS = {self.EMBARGO_TRS} "
-                f"leaves fewer free: ridge regression would be trained on {held_out}. Set EMBARGO_TRS to {reach} or "
+                f"leaves only as many free: ridge regression would be trained on {held_out}. Set EMBARGO_TRS to {reach} or "
                 "more, or RIDGE_DELAYS_TRS to (0,)"
             )

@@ -1,5 +1,6 @@
 """Who saw which film, when, and in which run."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,7 +123,7 @@ def films_in_logs(runs: list[Run], cfg) -> tuple[list[tuple[str, Run]], list[tup
     Raises
     ------
     NeuroFaceError
-        If no log has a film of FILMS.
+        If a film of FILMS is in no log.
     """
     folder = folder_of_series(Path(cfg.DATASET_DIR), cfg.BIDS_FILTER)
     showings: list[tuple[str, Run]] = []
@@ -131,8 +132,9 @@ def films_in_logs(runs: list[Run], cfg) -> tuple[list[tuple[str, Run]], list[tup
         event = (film, cfg.FILM_EVENT[1]) if isinstance(cfg.FILM_EVENT, tuple) else film
         shown, without = with_showings(runs, folder, event, raw=cfg.RAW_DIR, named_by="FILMS")
         if not shown:
+            [(why, _)] = Counter(why for _, why in without).most_common(1)
             raise NeuroFaceError(
-                f'FILM_RUNS = "several" and FILMS names {film!r}, but no run shows it: {without[0][1]}. Correct FILMS, or '
+                f'FILM_RUNS = "several" and FILMS names {film!r}, but no run shows it: {why}. Correct FILMS or the logs, or '
                 "name the table of the events in FILM_EVENT."
             )
         showings += [(film, run) for run in shown]
@@ -165,7 +167,7 @@ def check_repeated(run: Run, film: str, others: list[Run], cfg) -> None:
     if cfg.FILM_RUNS == "several":
         raise NeuroFaceError(
             f'{run.subject} saw {film} in two runs: {own[0].name} and {run.name}. With FILM_RUNS = "several" each film is '
-            "taken once: name one of the runs with BIDS_FILTER."
+            "taken once: leave the person out with EXCLUDE, or rename the event in one of the two logs."
         )
     if cfg.FILM_RUNS != "repeats":
         raise NeuroFaceError(

@@ -158,8 +158,8 @@ def check_trials(trials: pd.DataFrame) -> None:
     ):
         if (n := len(images[name])) < least:
             raise NeuroFaceError(
-                f"The number of {name} images is {n}, and {least} are needed: {why}. Give more images the split {name}; "
-                f'with SPLIT = "kinds" change HELD_OUT_KINDS or N_KINDS.'
+                f"The number of {name} images is {n}, and {least} are needed: {why}. Give more images the split {name}, or "
+                f'read more SESSIONS; with SPLIT = "kinds" change HELD_OUT_KINDS or N_KINDS.'
             )
 
 
