@@ -99,9 +99,7 @@ class Explaining:
             journal.unlink(missing_ok=True)  # it belongs to a file that no longer exists
             create_npy(partial, (len(samples), *X.shape[1:]))
         maps = np.lib.format.open_memmap(partial, mode="r+")
-        for model, windows in samples.groupby(
-            "model"
-        ):  # model by model, so that each is loaded once
+        for model, windows in samples.groupby("model"):  # so each is loaded once
             files = self.models[model]
             file = files[
                 min(unit.number, len(files)) - 1

@@ -155,7 +155,7 @@ def name_of_training(unit: Unit) -> UnitName:
 
 
 def train_fold(stage: Stage, samples: pd.DataFrame, labels: list[str], cfg, unit: Unit) -> None:
-    """Train a network on one fold and predict its held-out volumes; the predictions are written last."""
+    """Train a network on one fold and predict its held-out volumes."""
     model, split, fold = unit
     X, y = open_npy(stage.folder_of(2) / "X.npy"), np.array(open_npy(stage.folder_of(2) / "y.npy"))
     mask, _ = read_mask(stage.folder_of(2) / "group_mask.nii.gz")

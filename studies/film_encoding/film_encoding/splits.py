@@ -143,7 +143,7 @@ def encoding_folds(lengths: dict[str, int], cfg) -> list[Fold]:
     if split == "time" and cfg.FEATURE_RESPONSE == "delays" and reach > cfg.EMBARGO_TRS:
         raise NeuroFaceError(
             f"There is one film, {films[0]}, so stretches of its time are held out. RIDGE_DELAYS_TRS = "
-            f"{cfg.RIDGE_DELAYS_TRS} reach {reach} TRs, and EMBARGO_TRS = {cfg.EMBARGO_TRS} leaves fewer free: "
+            f"{cfg.RIDGE_DELAYS_TRS} reach {reach} TRs, and EMBARGO_TRS = {cfg.EMBARGO_TRS} leaves only as many free: "
             f"features of held-out chunks would be trained on. Set EMBARGO_TRS to {reach} or more."
         )
     n_folds = min(cfg.N_FOLDS, len(films)) if split == "film" else cfg.N_FOLDS

@@ -19,7 +19,7 @@ def session_file(folder: Path, session: str) -> Path:
 
 
 def set_files(folder: Path, *, is_tested: bool) -> list[Path]:
-    """Files of a person's training and test patterns, the last one written last.
+    """Files of a person's training and test patterns.
 
     Parameters
     ----------
