@@ -28,10 +28,12 @@ Takes     full size (41,489 voxels), the paper's network: 6 s per step of 20 win
           passes. Linear models: minutes
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from neuroface.bold import Labels
 from neuroface.decoding import (
     BEST,
     DEFAULT,
@@ -49,6 +51,7 @@ from neuroface.decoding import (
     is_chosen_among,
     logit_network,
     members_of,
+    model_folder,
     permuted,
     permuted_labels,
     predict_logits,
@@ -117,10 +120,15 @@ def main():
 
     choices = choose_best(stage, folds, samples, cfg)
     models = [*cfg.MODELS, *[BEST] * bool(choices), *linear]
-    results = {name: write_all(stage.folder, name, folds, samples, labels, cfg) for name in models}
+    score = partial(score_model, stage.folder, folds, samples, labels, cfg)
+    scored = [(name, split) for name in models for split in cfg.CV_SPLITS]
+    stage.remake(score, scored, "tables and figures")
+    results = {name: read_results(stage.folder, name, cfg.CV_SPLITS) for name in models}
     ladders = {name: read_json(ladder_file(windows, name)) for name in linear}
-    for split in cfg.CV_SPLITS:
-        write_comparison(stage.folder, results, split, labels, cfg.SELECTION)
+    compare = partial(
+        write_comparison, stage.folder, results, labels=labels, selection=cfg.SELECTION
+    )
+    stage.remake(compare, cfg.CV_SPLITS, "comparisons of all models")
     write_json(stage.folder / "metrics.json", summary(results, ladders, impossible, cfg.MODELS))
     section = describe(
         stage.folder, results, ladders, choices, impossible, labels, networks=cfg.MODELS, selection=cfg.SELECTION,
@@ -269,26 +277,31 @@ def train_fold(
     write_member(folder, member, fitted, samples, windows.y, logit)
 
 
-def write_all(
+def score_model(
     folder: Path,
-    model: str,
     folds: dict[str, list[Fold]],
     samples: pd.DataFrame,
-    labels,
+    labels: Labels,
     cfg: FaceSettings,
-) -> dict:
-    """Results of a model under every split: split → content of its ``metrics.json``."""
+    scored: tuple[str, str],
+) -> None:
+    """Write tables, scores and figures of a model under one split."""
+    model, split = scored
     is_main = model == cfg.MODELS[0]  # networks on relabelled events are of this architecture
     # The network with shuffled voxels is the paper's: its scores stand with it, else with the first network.
     beside = DEFAULT if DEFAULT in cfg.MODELS else cfg.MODELS[0]
-    shuffled = SHUFFLED in cfg.BASELINES and model == beside
+    write_results(
+        folder, model, split, folds[split], samples, labels, selection=cfg.SELECTION, recipe=cfg.TRAINING,
+        n_permuted=cfg.N_PERMUTATIONS_CNN if is_main else 0,
+        shuffled=SHUFFLED in cfg.BASELINES and model == beside,
+    )  # fmt: skip
+
+
+def read_results(folder: Path, model: str, splits: Iterable[str]) -> dict[str, dict]:
+    """Results of a model: split → content of its ``metrics.json``."""
     return {
-        split: write_results(
-            folder, model, split, folds[split], samples, labels, selection=cfg.SELECTION, recipe=cfg.TRAINING,
-            n_permuted=cfg.N_PERMUTATIONS_CNN if is_main else 0, shuffled=shuffled,
-        )
-        for split in cfg.CV_SPLITS
-    }  # fmt: skip
+        split: read_json(model_folder(folder, split, model) / "metrics.json") for split in splits
+    }
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from neuroface.pipeline.progress import UnitName
 from neuroface.pipeline.settings import demo_differences
 from neuroface.pipeline.stamp import Rules, compare_own, compare_upstream, short
 from neuroface.pipeline.study import Study
-from neuroface.pipeline.units import Files, UnitFiles, make_units, missing_units
+from neuroface.pipeline.units import Files, UnitFiles, make_units, missing_units, remake_units
 
 
 class Stage:
@@ -131,6 +131,17 @@ class Stage:
             if not self._is_stamped:
                 write_json(self._stamp_file, self._stamp)  # the folder is now unfinished
             make_units(work, missing, of_units, plural, self.folder, self.cfg, self.script, name_of)
+
+    def remake(self, work: Callable, units: Iterable, plural: str) -> None:
+        """Call ``work(unit)`` for every unit, also for those that an earlier run of the script did.
+
+        For tables and figures of what :meth:`each` made: they take seconds, and depend on settings that may change.
+
+        Parameters
+        ----------
+        plural : name of the units, in the plural.
+        """
+        remake_units(work, list(units), plural, self.folder, self.cfg)
 
     def share(self) -> None:
         """Let the other runs that share the folder go on: what all of them need is there."""

@@ -83,3 +83,9 @@ def make_units(
             f"{len(lost)} of {len(units)} {plural} are not in {folder}, though no worker failed. Do all workers see that "
             f"folder under the same path? Run {script} again; it resumes."
         )
+
+
+def remake_units(work: Callable, units: list, plural: str, folder: Path, cfg) -> None:
+    """Call ``work(unit)`` for every unit, done or not; the arguments are those of :func:`make_units`."""
+    run_units(work, units, cfg.N_JOBS, plural, cfg.DASK_SCHEDULER)
+    list(folder.rglob("*"))  # makes a network file system look for new files

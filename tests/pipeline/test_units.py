@@ -1,9 +1,10 @@
 """Which units of work are done follows from the files that they write."""
 
+import os
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.pipeline.units import UnitFiles, all_exist, make_units, missing_units
+from neuroface.pipeline.units import UnitFiles, all_exist, make_units, missing_units, remake_units
 
 import pytest
 
@@ -61,3 +62,20 @@ def test_work_that_does_not_write_its_files_is_an_error(tmp_path):
             ONE_JOB,
             "6.py",
         )
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_tables_of_all_results_are_made_again_in_every_run(tmp_path, n_jobs):
+    """Each file has a line for each time that it was written: the number of the process."""
+
+    def append(name):
+        with open(tmp_path / name, "a") as file:
+            file.write(f"{os.getpid()}\n")
+
+    cfg = SimpleNamespace(N_JOBS=n_jobs, DASK_SCHEDULER=None)
+    for _ in range(2):
+        remake_units(append, ["a", "b", "c"], "tables", tmp_path, cfg)
+    writers = [(tmp_path / name).read_text().split() for name in ("a", "b", "c")]
+    assert [len(pids) for pids in writers] == [2, 2, 2]
+    in_this_process = {str(os.getpid()) in pids for pids in writers}
+    assert in_this_process == {n_jobs == 1}
