@@ -81,13 +81,7 @@ from .metrics import (
     scores as scores,
 )
 from .model_cost import multiply_adds as multiply_adds, step_bytes as step_bytes
-from .models import (
-    Training as Training,
-    Windows as Windows,
-    fit_fold as fit_fold,
-    seed_of_member as seed_of_member,
-    write_kernel as write_kernel,
-)
+from .models import fit_fold as fit_fold, seed_of_member as seed_of_member
 from .network import (
     build_network as build_network,
     classifier as classifier,
@@ -130,3 +124,4 @@ from .uncertainty import (
     weighted_scores as weighted_scores,
     widening as widening,
 )
+from .windows import Training as Training, Windows as Windows, write_kernel as write_kernel

@@ -16,6 +16,7 @@ from neuroface.decoding.network import (
 )
 from neuroface.decoding.polynomial import without_gates
 from neuroface.decoding.second_order import Parameters, logits_of
+from neuroface.decoding.windows import Training, Windows, write_kernel
 from neuroface.pipeline.backend import keras
 from neuroface.pipeline.files import write_npy
 
@@ -28,7 +29,7 @@ VOXELS = 27
 ROIS = np.arange(VOXELS) % 4 == 0
 NAMES = ("linear", "linear-mean", "face-rois", "screened_ridge", "linear_plus")
 OPTIONS = {"linear_plus": {"units": 4}, "voxel_time_cnn": {"filters": (2, 2, 2), "dense_units": 4}}
-TRAINING = models.Training(
+TRAINING = Training(
     options=OPTIONS, recipe="robust", epochs=2, steps=24, batch_size=8, learning_rate="auto",
     precision="float32", n_jobs=1, inference_batch=16,
 )  # fmt: skip
@@ -55,9 +56,9 @@ def windows(tmp_path_factory):
     write_npy(folder / "X.npy", X)
     write_npy(folder / "y.npy", y)
     events, people = np.arange(N).astype(str), np.full(N, "sub-1")
-    made = models.Windows(folder, folder / "linear", MASK, events, people, {"face-rois": ROIS})
+    made = Windows(folder, folder / "linear", MASK, events, people, {"face-rois": ROIS})
     for name in NAMES[:3]:
-        models.write_kernel(made, name)
+        write_kernel(made, name)
     return made
 
 
@@ -258,8 +259,8 @@ def test_a_polynomial_network_reads_a_product_that_no_linear_model_can(tmp_path)
     write_npy(tmp_path / "y.npy", y)
     rows = np.arange(n)
     of_product = Fold(1, rows[:120], rows[120:160], rows[160:], "window")
-    made = models.Windows(tmp_path, tmp_path, MASK, rows.astype(str), np.full(n, "sub-1"), {})
-    models.write_kernel(made, "linear")
+    made = Windows(tmp_path, tmp_path, MASK, rows.astype(str), np.full(n, "sub-1"), {})
+    write_kernel(made, "linear")
     settings = replace(TRAINING, steps=120)
     right = {}
     for name in ("polynomial_network", "linear"):

@@ -3,6 +3,7 @@
 from neuroface.decoding import linear, models, screened
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.network import logit_network, predict_logits
+from neuroface.decoding.windows import Training, Windows, write_kernel
 from neuroface.maps import refits, relabelling
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 
 N, VOXELS, TRS = 60, 200, 3
 # Ridge regression uses none of these.
-TRAINING = models.Training(
+TRAINING = Training(
     options={}, recipe="robust", epochs=1, steps=1, batch_size=1, learning_rate="auto", precision="float32",
     n_jobs=1, inference_batch=1,
 )  # fmt: skip
@@ -102,8 +103,8 @@ def test_the_stored_network_gives_these_logits_and_nothing_outside_the_screen(tm
     np.save(tmp_path / "X.npy", X)
     np.save(tmp_path / "y.npy", y)
     mask = np.ones((VOXELS, 1, 1), dtype=bool)
-    windows = models.Windows(tmp_path, tmp_path, mask, ROWS.astype(str), ROWS.astype(str), {})
-    models.write_kernel(windows, "linear")
+    windows = Windows(tmp_path, tmp_path, mask, ROWS.astype(str), ROWS.astype(str), {})
+    write_kernel(windows, "linear")
     fitted = models.fit_fold("screened_ridge", windows, FOLD, TRAINING, seed=1)
     found = fit(X, y)
     np.testing.assert_allclose(
@@ -201,8 +202,8 @@ def test_refitted_models_have_the_weights_of_the_networks(tmp_path):
     np.save(tmp_path / "X.npy", X)
     np.save(tmp_path / "y.npy", y)
     mask = np.ones((VOXELS, 1, 1), dtype=bool)
-    windows = models.Windows(tmp_path, tmp_path, mask, ROWS.astype(str), ROWS.astype(str), {})
-    models.write_kernel(windows, "linear")
+    windows = Windows(tmp_path, tmp_path, mask, ROWS.astype(str), ROWS.astype(str), {})
+    write_kernel(windows, "linear")
     labels = np.column_stack([y, np.random.default_rng(4).permutation(y)])
     fits = refits.refit("screened_ridge", windows, FOLD, labels, np.zeros(N), at=0.5, options={})
     for column in range(2):
