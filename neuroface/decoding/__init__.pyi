@@ -71,6 +71,7 @@ from .linear import (
     linear_pattern as linear_pattern,
     scores_by_split as scores_by_split,
     solve_each as solve_each,
+    weighted_sums as weighted_sums,
     window_features as window_features,
     window_kernel as window_kernel,
 )

@@ -11,6 +11,7 @@ Writes    3-models/<split>/<network>/fold-<k>.keras; predictions.tsv, a row per 
             samples.tsv's columns, fold, probability_<label>; history.tsv, a row per epoch;
             metrics.json; results.png, history.png
           3-models/<split>/models.tsv, differences.tsv; 3-models/linear/<model>.json;
+            screened_ridge_<split>_weights.npy (n_folds, n_labels, n_voxels) float32;
             3-models/metrics.json
 Settings  CV_SPLITS, N_FOLDS, EMBARGO_TRS, SELECTION, MODELS, MODEL_OPTIONS, EPOCHS, PATIENCE,
           BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY, BASELINES, N_PERMUTATIONS, N_PERMUTATIONS_NETWORK
@@ -56,12 +57,13 @@ from volume_study.results import (
     columns_of,
     paired_differences,
     permuted,
+    weights_file,
     write_fold,
     write_results,
     written_files,
 )
 from volume_study.scores import scores, scores_of_values, weighted_scores_of_all
-from volume_study.screened import screened_values
+from volume_study.screened import fit_screened
 from volume_study.splits import folds_of_all_splits, leaks, permuted_labels
 from volume_study.study import STUDY
 from volume_study.training import predict, train_classifier
@@ -202,7 +204,8 @@ def fit_linear(
             values = ridge_values(kernel, y, folds[split], n_labels)
             found: dict = scores_of_values(y, values)
         elif name == "screened_ridge":
-            values = screened_values(X, kernel, y, folds[split], n_labels)
+            values, weights = fit_screened(X, kernel, y, folds[split], n_labels)
+            write_npy(weights_file(stage.folder, split), weights)
             found = scores_of_values(y, values)
         else:
             values = logistic_probabilities(kernel, y, folds[split], n_labels)

@@ -6,7 +6,8 @@ mean; the drop of the label's probability is the map. Other methods are in MAP_M
 of a label is its mean map in the episodes of this label minus its mean map in all other episodes.
 Tests exchange the labels of held-out episodes.
 
-Reads     2-dataset/, 3-models/<HELD_OUT_SPLIT>/<EXPLAINED_MODEL>/
+Reads     2-dataset/, 3-models/<HELD_OUT_SPLIT>/<EXPLAINED_MODEL>/,
+          3-models/linear/screened_ridge_<HELD_OUT_SPLIT>_weights.npy
 Writes    4-maps/<sub>_label-<label>_<method>.nii.gz, group_label-<label>_<method>.nii.gz (x, y, z,
             1) float32
           4-maps/group_contrast-<label>_<method>_{mean,logp-voxel,thresholded}.nii.gz, _test.json
@@ -43,6 +44,7 @@ from neuroface.pipeline import (
 from volume_study.episode_test import ALPHA, episode_test, mean_difference
 from volume_study.explaining import Explainer, choose_volumes
 from volume_study.maps_report import describe, summarize
+from volume_study.results import weights_file
 from volume_study.splits import leaks, viewers_of
 from volume_study.study import STUDY
 
@@ -116,6 +118,7 @@ class Work:
         self.models = {
             k: model_file(trained, cfg.HELD_OUT_SPLIT, k, cfg.EXPLAINED_MODEL) for k in self.folds
         }
+        self.screened_weights = weights_file(trained, cfg.HELD_OUT_SPLIT)
         self.baselines = Baselines(
             self.data / "X.npy", predictions, self.folder / "baselines", 1, cfg.SEED
         )
@@ -175,7 +178,9 @@ class Work:
         who, method = unit
         if self._explainer is None:  # in the process that works
             means = {fold: self.baselines.mean_file(fold) for fold in self.folds}
-            self._explainer = Explainer(open_npy(self.data / "X.npy"), self.models, means, self.cfg)
+            self._explainer = Explainer(
+                open_npy(self.data / "X.npy"), self.models, means, self.screened_weights, self.cfg
+            )
         shape = len(self.episodes), len(self.labels), int(self.brain()[0].sum())
         maps, gaps = np.full(shape, np.nan, dtype=np.float32), []
         of_person = self.volumes[self.volumes["subject"] == who]

@@ -164,8 +164,9 @@ HELD_OUT_SPLIT: str = "block"
 # "occlusion-zero" (published) and "occlusion-mean": drop of the label's probability when a box is
 # set to 0, or to the mean of the training volumes. "ig": Integrated Gradients of the label's
 # log-odds. "grad-cam": coarse, from the last convolution. "attention-rollout" (hybrid,
-# transformer_only): what the attention uses, independent of the label. With STANDARDIZE = "voxel"
-# the training mean is near 0, and both occlusions give the same maps.
+# transformer_only): what the attention uses, independent of the label. "screened-ridge": weight ×
+# value of that model of BASELINES, whatever EXPLAINED_MODEL is. With STANDARDIZE = "voxel" the
+# training mean is near 0, and both occlusions give the same maps.
 MAP_METHODS: tuple[str, ...] = ("occlusion-zero", "ig", "grad-cam")
 # 0: held-out volumes are explained whether the network is right or wrong. Above 0: only those that
 # are classified correctly with at least this probability (published: 0.75). Such maps differ from 0

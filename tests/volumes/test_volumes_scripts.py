@@ -61,9 +61,9 @@ def tiny(tmp_path_factory):
         MODEL_OPTIONS={
             "hybrid": {"filters": (4, 8, 16), "width": 16, "heads": 2, "depth": 1, "feed_forward": 16, "dropout": 0.1},
         },
-        MAP_METHODS=("occlusion-zero", "ig", "grad-cam", "attention-rollout"), BOX_VOXELS=2, BOX_STRIDE=2,
-        IG_STEPS=4, N_PERMUTATIONS_MAPS=200, TOP_VOXELS=10, UMAP_NEIGHBORS=5, N_LABEL_PERMUTATIONS=80,
-        UNTRAINED_SEEDS=2, N_JOBS=1, BALANCE="moments",
+        MAP_METHODS=("occlusion-zero", "ig", "grad-cam", "attention-rollout", "screened-ridge"),
+        BOX_VOXELS=2, BOX_STRIDE=2, IG_STEPS=4, N_PERMUTATIONS_MAPS=200, TOP_VOXELS=10, UMAP_NEIGHBORS=5,
+        N_LABEL_PERMUTATIONS=80, UNTRAINED_SEEDS=2, N_JOBS=1, BALANCE="moments",
     )  # fmt: skip
     config = write_config(folder / "tiny.py", **settings)
     with pytest.MonkeyPatch.context() as patch:
@@ -154,16 +154,16 @@ def test_planted_regions_come_back_and_the_others_do_not(tiny):
     summary = json.loads((tiny.root / "4-maps" / "summary.json").read_text())
     found = {(row["label"], row["method"]): row for row in summary["planted_truth"]}
     for label in demo.PLANTED:
-        for method in ("occlusion-zero", "ig"):
+        for method in ("occlusion-zero", "ig", "screened-ridge"):
             assert found[label, method]["roc_auc"] > 0.9, (label, method, found[label, method])
     for label in set(demo.LABELS) - set(demo.PLANTED):
-        for method in ("occlusion-zero", "ig"):
+        for method in ("occlusion-zero", "ig", "screened-ridge"):
             assert (label, method) not in found or found[label, method]["roc_auc"] < 0.8
 
 
 def test_results_are_a_valid_bids_derivative(tiny):
     assert bids_errors(tiny.root) == []
-    assert len(list(tiny.root.glob("sub-*/func/*_statmap.nii.gz"))) == 4 * 5 * 4
+    assert len(list(tiny.root.glob("sub-*/func/*_statmap.nii.gz"))) == 4 * 5 * 5
 
 
 def test_maps_lie_in_the_space_of_the_data(tiny):
@@ -191,7 +191,7 @@ def test_all_held_out_episodes_are_explained_and_tested(tiny):
     mask = nib.load(tiny.root / "2-dataset" / "group_mask.nii.gz").get_fdata() > 0
     np.testing.assert_allclose(image[mask], np.mean(folds, axis=0), atol=1e-5)
     tests = json.loads((tiny.root / "4-maps" / "summary.json").read_text())["tests"]
-    assert len(tests) == 5 * 4 and all(test["smallest_p"] <= 0.05 for test in tests.values())
+    assert len(tests) == 5 * 5 and all(test["smallest_p"] <= 0.05 for test in tests.values())
     assert tests["FEAR_occlusion-zero"]["voxels_below_alpha"] > 0
     assert (predictions["label"].to_numpy()[volumes["row"]] == volumes["label"]).all()
     assert (predictions["fold"].to_numpy()[volumes["row"]] == volumes["fold"]).all()
@@ -313,6 +313,11 @@ WRONG = {
         {"MODELS": ("separable_cnn3d",), "EXPLAINED_MODEL": "separable_cnn3d"},
         1,
         "attention-rollout needs attention",
+    ),
+    "maps of a model that is not fitted": (
+        {"BASELINES": ("ridge",)},
+        1,
+        "screened-ridge explains screened_ridge, which BASELINES = ('ridge',) does not name",
     ),
     "one network for all": ({"EXPLAINED_MODEL": "deepbrain"}, 1, "is not in MODELS"),
     "one label": ({"EVENT_LABELS": {"leg": ("3",)}}, 1, "names one label; two or more are needed"),

@@ -30,7 +30,7 @@ from volume_study.scores import (
     scores_of_values,
     weighted_scores_of_all,
 )
-from volume_study.screened import screened_values
+from volume_study.screened import fit_screened
 from volume_study.similarity import (
     correlations,
     distances,
@@ -57,6 +57,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 from scipy.stats import pearsonr, spearmanr, t, ttest_1samp, ttest_ind
 from sklearn import metrics
+from sklearn.feature_selection import f_classif
 from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits
 
@@ -288,7 +289,7 @@ def test_screened_ridge_finds_few_voxels_among_many(n_labels):
         return balanced_accuracies(y[test, None], said[:, None], n_labels)[0]
 
     ideal = accuracy_of(X)
-    assert accuracy_of(screened_values(X, kernel, y, [fold], n_labels)) > ideal - 0.12
+    assert accuracy_of(fit_screened(X, kernel, y, [fold], n_labels)[0]) > ideal - 0.12
     assert accuracy_of(ridge_values(kernel, y, [fold], n_labels)) < ideal - 0.2
 
 
@@ -307,7 +308,7 @@ def test_with_two_labels_screened_ridge_decides_as_that_of_the_face_study(screen
         monkeypatch.setattr(module, "SCREENS", (screen,))
     for module in (linear_of_two_labels, linear_of_volumes):
         monkeypatch.setattr(module, "PENALTIES", (0.1,))
-    values = screened_values(X, kernel, y, [of_volume_study], 2)[test]
+    values = fit_screened(X, kernel, y, [of_volume_study], 2)[0][test]
     np.testing.assert_allclose(values[:, 0], -values[:, 1], rtol=1e-6)
 
     of_face_study = Fold(1, train, inner, test, "window")
@@ -319,6 +320,44 @@ def test_with_two_labels_screened_ridge_decides_as_that_of_the_face_study(screen
     np.testing.assert_allclose(logit, slope * values[:, 1] + intercept, atol=1e-4 * np.ptp(logit))
 
 
+@pytest.mark.parametrize("screen", [*of_two_labels.SCREENS, of_two_labels.ALL_VOXELS])
+def test_the_weights_of_screened_ridge_are_those_of_scikit_learns_ridge(screen, monkeypatch):
+    """Three labels, one screen, one penalty; scikit-learn fits the values of the kept voxels times η^power."""
+    rng = np.random.default_rng(3)
+    y = rng.integers(0, 3, 120)
+    X = (rng.standard_normal((120, 200)) + 3).astype(np.float32)
+    X[:, :6] += 1.5 * np.eye(3)[y][:, [0, 0, 1, 1, 2, 2]]
+    fold = Fold(1, np.arange(60), np.arange(60, 90), np.arange(90, 120), "volume")
+    screens = () if screen == of_two_labels.ALL_VOXELS else (screen,)
+    monkeypatch.setattr(of_volumes, "SCREENS", screens)
+    monkeypatch.setattr(linear_of_volumes, "PENALTIES", (0.1,))
+    # Plain ridge is left out where a screen is fitted, so that the accuracy cannot choose it.
+    plain = linear_of_volumes.FoldRidge(np.zeros((30, 3)), np.zeros((3, 120)), -1.0)
+    fits = iter([plain])
+    if screens:
+        fit_ridge = of_volumes.ridge_of_fold
+        monkeypatch.setattr(
+            of_volumes, "ridge_of_fold", lambda *given: next(fits, None) or fit_ridge(*given)
+        )
+    kernel = window_kernel(window_features(X[..., None], "window"))
+    values, (weights,) = fit_screened(X, kernel, y, [fold], 3)
+
+    between = [f / (f + 57 / 2) for f in f_classif(X[fold.train], y[fold.train])[0]]  # η²
+    kept = np.argsort(between)[-round(screen.share * 200) :]
+    scale = np.zeros(200)
+    scale[kept] = np.sqrt(np.array(between)[kept] / np.max(between)) ** screen.power
+    scaled = X.astype(float) * scale
+    own = np.eye(3)[y[fold.train]]
+    targets = own / own.sum(axis=0) - (1 - own) / (60 - own.sum(axis=0))
+    spread = scaled[fold.train].var(axis=0).sum()
+    ridge = Ridge(alpha=0.1 * spread).fit(scaled[fold.train], targets)
+    expected = ridge.coef_ * scale / ridge.predict(scaled[fold.validation]).std()
+    np.testing.assert_allclose(weights, expected, atol=2e-4 * np.abs(expected).max())
+    # Weight × volume is the decision value, up to a constant of each label.
+    missing = values[fold.test] - X[fold.test] @ weights.T
+    np.testing.assert_allclose(missing, missing[:1].repeat(30, axis=0), atol=1e-4)
+
+
 def test_screened_ridge_looks_at_no_label_outside_the_training_set():
     """Other labels of held-out volumes change nothing; those of validation volumes only choose."""
     rng = np.random.default_rng(1)
@@ -328,8 +367,8 @@ def test_screened_ridge_looks_at_no_label_outside_the_training_set():
     other = np.concatenate([y[:70], (y[70:] + 1) % 3])
     kernel = X.astype(np.float64) @ X.T
     assert np.array_equal(
-        screened_values(X, kernel, y, [fold], 3),
-        screened_values(X, kernel, other, [fold], 3),
+        fit_screened(X, kernel, y, [fold], 3)[0],
+        fit_screened(X, kernel, other, [fold], 3)[0],
         equal_nan=True,
     )
 

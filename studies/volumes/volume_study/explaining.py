@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+from neuroface import NeuroFaceError
 from neuroface.attribution import Recipe, explainer_of_network
-from neuroface.pipeline import keras
+from neuroface.pipeline import keras, open_npy
 from volume_study.box_occlusion import BoxOcclusion
 from volume_study.networks import load_classifier, view_of_class
 
 import numpy as np
 import pandas as pd
 
+SCREENED = "screened-ridge"  # explains that model, whatever EXPLAINED_MODEL is
 # method → (what tables call it, unit of a map's values)
 METHODS = {
     "occlusion-zero": ("occlusion by zero", "drop of the label's probability"),
@@ -17,6 +19,7 @@ METHODS = {
     "ig": ("Integrated Gradients", "log-odds per voxel"),
     "grad-cam": ("Grad-CAM", "features × their mean gradient"),
     "attention-rollout": ("attention rollout", "share of attention"),
+    SCREENED: ("screened ridge", "decision value per voxel"),
 }
 
 
@@ -26,12 +29,14 @@ class Explainer:
     Parameters
     ----------
     X : (n, n_voxels). models : fold → ``.keras`` file. means : fold → mean training volume,
-    ``.npy`` (n_voxels,).
+    ``.npy`` (n_voxels,). weights : ``.npy`` of screened ridge, (n_folds, n_labels, n_voxels).
     cfg : BOX_VOXELS, BOX_STRIDE, IG_RULE, IG_STEPS, INFERENCE_BATCH, SEED.
     """
 
-    def __init__(self, X: np.ndarray, models: dict[int, Path], means: dict[int, Path], cfg):
-        self.X, self.models, self.means, self.cfg = X, models, means, cfg
+    def __init__(
+        self, X: np.ndarray, models: dict[int, Path], means: dict[int, Path], weights: Path, cfg
+    ):
+        self.X, self.models, self.means, self.weights, self.cfg = X, models, means, weights, cfg
         self._networks: dict[int, keras.Model] = {}
         self._views: dict[tuple[int, int], keras.Model] = {}
         self._occlusions: dict[int, BoxOcclusion] = {}
@@ -59,9 +64,12 @@ class Explainer:
         and change: change is that of the log-odds from an empty volume to this one; gap is change
         minus the map's sum. With other methods no rows.
         """
+        gaps = pd.DataFrame(columns=["gap", "change"], dtype=float)
+        if method == SCREENED:
+            weights = self._screened_weights()[fold - 1]  # folds count from 1
+            return (weights * self.X[rows][:, None]).astype(np.float32), gaps
         network = self.network(fold)
         n_classes = network.output_shape[1]
-        gaps = pd.DataFrame(columns=["gap", "change"], dtype=float)
         if method.startswith("occlusion"):
             return np.stack([self._occlude(method, row, fold) for row in rows]), gaps
         cfg, zero = self.cfg, np.zeros((1, self.X.shape[1], 1), dtype=np.float32)
@@ -88,6 +96,14 @@ class Explainer:
                 part = pd.DataFrame({"gap": figures["gap"].abs(), "change": change.abs()})
                 gaps = part if gaps.empty else pd.concat([gaps, part])
         return maps, gaps
+
+    def _screened_weights(self) -> np.ndarray:
+        if not self.weights.exists():
+            raise NeuroFaceError(
+                f"{self.weights} is not there: script 3 ran before it wrote weights. Delete "
+                f"{self.weights.with_name('screened_ridge.json')} and run script 3 again."
+            )
+        return open_npy(self.weights)
 
     def _occlude(self, method: str, row: int, fold: int) -> np.ndarray:
         if fold not in self._occlusions:

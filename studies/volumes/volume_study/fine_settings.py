@@ -7,7 +7,9 @@ from neuroface.pipeline import fine
 
 from pydantic import Field
 
-Method = Literal["occlusion-zero", "occlusion-mean", "ig", "grad-cam", "attention-rollout"]
+Method = Literal[
+    "occlusion-zero", "occlusion-mean", "ig", "grad-cam", "attention-rollout", "screened-ridge"
+]
 Positive = Annotated[int, Field(ge=1)]
 
 

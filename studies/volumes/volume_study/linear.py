@@ -1,5 +1,7 @@
 """Multinomial ridge and logistic classifiers from one n × n kernel of volumes; the ladder of splits and its null."""
 
+from typing import NamedTuple
+
 from neuroface.decoding import Fold, balanced_accuracies, p_value
 
 import numpy as np
@@ -48,20 +50,36 @@ def ridge_values(
     """
     values = np.full((len(y), n_classes), np.nan)
     for fold in folds:
-        values[fold.test], _ = ridge_of_fold(kernel, y, fold, n_classes)
+        values[fold.test] = ridge_of_fold(kernel, y, fold, n_classes).values
     return values
 
 
-def ridge_of_fold(
-    kernel: np.ndarray, y: np.ndarray, fold: Fold, n_classes: int
-) -> tuple[np.ndarray, float]:
-    """Decision values (n_test, n_classes) of the best penalty, and its balanced accuracy on the validation set."""
+class FoldRidge(NamedTuple):
+    """The ridge classifiers of a fold, one for each label, with the best penalty.
+
+    Attributes
+    ----------
+    values : (n_test, n_classes) decision values, divided by their SD on the validation set.
+    coefficients : (n_classes, n) of all volumes, 0 outside the training set; a value is their sum of inner products
+        with a volume, up to a constant of its class.
+    accuracy : balanced, on the validation set.
+    """
+
+    values: np.ndarray
+    coefficients: np.ndarray
+    accuracy: float
+
+
+def ridge_of_fold(kernel: np.ndarray, y: np.ndarray, fold: Fold, n_classes: int) -> FoldRidge:
+    """Fit the training set of a fold; its validation set chooses the penalty."""
     model = _Ridge(kernel, y[:, None], fold.train, n_classes)
     accuracies = _accuracies(model, y[:, None], fold.validation, n_classes)[:, 0]
     penalty = PENALTIES[int(np.argmax(accuracies))]
-    spread = model.decide(penalty, fold.validation).std()
-    values = model.decide(penalty, fold.test)[..., 0] / max(spread, 1e-300)
-    return values, float(accuracies.max())
+    spread = max(model.decide(penalty, fold.validation).std(), 1e-300)
+    values = model.decide(penalty, fold.test)[..., 0] / spread
+    coefficients = np.zeros((n_classes, len(y)))
+    coefficients[:, fold.train] = model.coefficients(penalty)[..., 0].T / spread
+    return FoldRidge(values, coefficients, float(accuracies.max()))
 
 
 def _accuracies(
@@ -105,6 +123,12 @@ class _Ridge:
         return (weights @ projected.reshape(len(self.train), -1)).reshape(
             len(rows), self.n_classes, -1
         )
+
+    def coefficients(self, penalty: float) -> np.ndarray:
+        """Of the training volumes, (n_train, n_classes, n_labellings); they sum to 0, as the targets do."""
+        shrunk = self.vectors / (self.eigenvalues + penalty * self.eigenvalues.mean())
+        projected = self.projected.reshape(len(self.train), -1)
+        return (shrunk @ projected).reshape(self.projected.shape)
 
 
 def centred(

@@ -129,6 +129,7 @@ def _maps(root: Path, s: dict) -> str:
         "ig": f"Integrated Gradients of the log-odds ({steps}; Sundararajan et al. 2017)",
         "grad-cam": "Grad-CAM (Selvaraju et al. 2017)",
         "attention-rollout": "attention rollout (Abnar & Zuidema 2020)",
+        "screened-ridge": "weight × value of the ridge classifiers on screened voxels",
     }
     chosen = f"{s['VOLUMES_PER_EPISODE']} per person and episode"
     sure = ""

@@ -54,6 +54,11 @@ def written_files(folder: Path, models: tuple[str, ...], unit: Unit) -> list[Pat
     return files
 
 
+def weights_file(folder: Path, split: str) -> Path:
+    """Weights of screened ridge in the folds of a split, (n_folds, n_labels, n_voxels)."""
+    return folder / "linear" / f"screened_ridge_{split}_weights.npy"
+
+
 def columns_of(labels: list[str]) -> list[str]:
     """Columns of ``predictions.tsv`` with the probability of each label."""
     return [f"probability_{label}" for label in labels]

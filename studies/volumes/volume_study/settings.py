@@ -67,6 +67,11 @@ class VolumeSettings(FineSettings):
                 f"CLUSTERED_METHOD = {self.CLUSTERED_METHOD!r} is not in MAP_METHODS = {self.MAP_METHODS}: there would be "
                 f"no maps of it. Add it to MAP_METHODS or name one that is there"
             )
+        if "screened-ridge" in self.MAP_METHODS and "screened_ridge" not in self.BASELINES:
+            raise ValueError(
+                f"MAP_METHODS: screened-ridge explains screened_ridge, which BASELINES = {self.BASELINES} does not name. "
+                f"Add it to BASELINES, or leave screened-ridge out"
+            )
         if "attention-rollout" in self.MAP_METHODS and self.EXPLAINED_MODEL not in (
             "hybrid",
             "transformer_only",
