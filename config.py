@@ -76,10 +76,11 @@ CV_SPLITS: tuple[str, ...] | str = "auto"
 # Models trained on the same folds, by name: "polynomial_network" (a linear and a second-order path
 # with a gate for each voxel), "voxel_time_cnn" (the paper's, for reference), "screened_ridge" (ridge
 # regression on the tenth of the voxels whose correlation with the label in the training windows is
-# largest), "linear_plus" (a linear and a second-order path, in closed form), "cnn3d" (a 3D-CNN of
-# each volume, averaged over time), "transformer" (over time, on a linear embedding of the voxels),
-# "hybrid" (the 3D-CNN, then the Transformer). The first one is the main network. Ridge regression is
-# always trained too. docs/architectures.md says how to add a network.
+# largest), "clustered_ridge" (ridge regression on means of clusters of neighbouring voxels),
+# "linear_plus" (a linear and a second-order path, in closed form), "cnn3d" (a 3D-CNN of each volume,
+# averaged over time), "transformer" (over time, on a linear embedding of the voxels), "hybrid" (the
+# 3D-CNN, then the Transformer). The first one is the main network. Ridge regression is always
+# trained too. docs/architectures.md says how to add a network.
 MODELS: tuple[str, ...] = ("polynomial_network", "voxel_time_cnn", "screened_ridge", "linear_plus")
 # Units of work done at the same time: runs, folds, people. Each needs the memory that the script's
 # docstring states. On one GPU, or at full size in script 3 on a CPU, leave it at 1. With more jobs

@@ -37,6 +37,7 @@ MODELS = (
     "screened_ridge",
     "linear",
     "linear-mean",
+    "clustered_ridge",
     "linear_plus",
     "polynomial_network",
     "paper",
@@ -45,7 +46,13 @@ MODELS = (
     "transformer",
     "hybrid",
 )
-CLOSED = ("linear-mean", "linear", "screened_ridge", "linear_plus")  # simplest first
+CLOSED = (
+    "linear-mean",
+    "linear",
+    "clustered_ridge",
+    "screened_ridge",
+    "linear_plus",
+)  # simplest first
 SMALL = {
     "cnn3d": {"filters": (8, 8, 16), "dense_units": 32},
     "transformer": {"width": 32, "heads": 4, "depth": 2, "feed_forward": 64},

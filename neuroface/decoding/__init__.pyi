@@ -1,8 +1,9 @@
 from .architectures import (
     ARCHITECTURES as ARCHITECTURES,
     CLOSED_FORM as CLOSED_FORM,
-    CONVOLVE_IN_SPACE as CONVOLVE_IN_SPACE,
+    CLUSTERED as CLUSTERED,
     DEFAULT as DEFAULT,
+    NEED_A_GRID as NEED_A_GRID,
     POLYNOMIAL as POLYNOMIAL,
     SCREENED as SCREENED,
     build as build,
@@ -19,6 +20,11 @@ from .best import (
     write_best as write_best,
 )
 from .closed_form import is_closed_form_network as is_closed_form_network
+from .clustered import (
+    clustering_bytes as clustering_bytes,
+    solve_clustered as solve_clustered,
+    voxels_per_cluster_of as voxels_per_cluster_of,
+)
 from .comparison import mark_of as mark_of, title_of as title_of
 from .confounds import TOGETHER as TOGETHER, confound_scores as confound_scores
 from .crossed import crossed_error as crossed_error, sum_of_variances as sum_of_variances

@@ -22,15 +22,17 @@ ARCHITECTURES = {
     "transformer": "neuroface.decoding.rivals:transformer",
     "hybrid": "neuroface.decoding.rivals:hybrid",
     "screened_ridge": "neuroface.decoding.closed_form:screened_ridge",
+    "clustered_ridge": "neuroface.decoding.closed_form:clustered_ridge",
     "linear_plus": "neuroface.decoding.closed_form:linear_plus",
 }
-CONVOLVE_IN_SPACE = ("cnn3d", "hybrid")  # they need the voxels of a grid
+CLUSTERED = "clustered_ridge"
+NEED_A_GRID = ("cnn3d", "hybrid", CLUSTERED)  # of voxels: they convolve in it, or join neighbours
 RATES = {"paper": 2e-4, "robust": 3e-3}  # step sizes that LEARNING_RATE = "auto" stands for
 POLYNOMIAL = "polynomial_network"
 OWN_RATES = {POLYNOMIAL: 1e-2}  # with the robust recipe, for networks that need another one
 SCREENED = "screened_ridge"
 # Solved from the kernels of the windows, not trained by gradient steps; simplest first.
-CLOSED_FORM = (SCREENED, "linear_plus")
+CLOSED_FORM = (CLUSTERED, SCREENED, "linear_plus")
 DEFAULT = "voxel_time_cnn"  # the paper's
 
 

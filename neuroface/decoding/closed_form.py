@@ -4,6 +4,7 @@ Their parameters are not trained by gradient steps; :mod:`neuroface.decoding.lin
 :mod:`neuroface.decoding.second_order` compute them.
 """
 
+from neuroface.decoding.clustered import VOXELS_PER_CLUSTER, number_of_clusters
 from neuroface.decoding.layers import registered
 from neuroface.decoding.network import classifier, window_input
 from neuroface.decoding.second_order import Parameters
@@ -40,6 +41,23 @@ def linear(weights: np.ndarray, intercept: float) -> keras.Model:
 
 def screened_ridge(n_voxels: int, window_trs: int, mask: np.ndarray) -> keras.Model:
     """The network of :func:`linear` before it is fitted; :mod:`neuroface.decoding.screened` gives its weights."""
+    return linear(np.zeros((n_voxels, window_trs)), 0.0)
+
+
+def clustered_ridge(
+    n_voxels: int,
+    window_trs: int,
+    mask: np.ndarray,
+    *,
+    voxels_per_cluster: int = VOXELS_PER_CLUSTER,
+) -> keras.Model:
+    """The same, for :mod:`neuroface.decoding.clustered`; the weights are those of voxels.
+
+    Parameters
+    ----------
+    voxels_per_cluster : voxels whose mean is a feature, on average.
+    """
+    number_of_clusters(n_voxels, voxels_per_cluster)
     return linear(np.zeros((n_voxels, window_trs)), 0.0)
 
 

@@ -14,6 +14,7 @@ TITLES = {
     "transformer": "Transformer",
     "hybrid": "3D-CNN and Transformer",
     "screened_ridge": "ridge, screened voxels",
+    "clustered_ridge": "ridge, clusters of voxels",
     "linear_plus": "linear and second-order",
     "linear": "ridge, whole window",
     "linear-mean": "ridge, mean over time",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from neuroface.decoding.architectures import (
     CLOSED_FORM,
+    CLUSTERED,
     POLYNOMIAL,
     SCREENED,
     builder,
@@ -13,6 +14,7 @@ from neuroface.decoding.architectures import (
 )
 from neuroface.decoding.calibration import calibration_slope, out_of_choice_logits
 from neuroface.decoding.closed_form import linear, scale_logit, set_parameters
+from neuroface.decoding.clustered import solve_clustered, voxels_per_cluster_of
 from neuroface.decoding.division import Fold
 from neuroface.decoding.fold_files import is_linear
 from neuroface.decoding.linear import solve, weighted_sums, window_features
@@ -65,6 +67,8 @@ def fit_fold(
         return _fit_linear(name, windows, fold)
     if name == SCREENED:
         return _fit_screened(windows, fold)
+    if name == CLUSTERED:
+        return _fit_clustered(windows, fold, training.options)
     if name in CLOSED_FORM:
         return _fit_second_order(name, windows, fold, training.options)
     robust = training.recipe == "robust"
@@ -134,6 +138,26 @@ def _fit_screened(windows: Windows, fold: Fold) -> Fitted:
     chosen = {"penalty": found.penalty, "share": screen.share, "power": screen.power}
     cost = {"parameters": features.size + 1, "multiply_adds": features.size} | chosen
     return _closed_form(network, found.inner_logit, cost, started)
+
+
+def _fit_clustered(
+    windows: Windows, fold: Fold, options: Mapping[str, dict[str, object]]
+) -> Fitted:
+    started, window_trs = time.monotonic(), windows.X.shape[2]
+    # Raises if MODEL_OPTIONS has a size that this model does not have.
+    builder(CLUSTERED, windows.mask, window_trs, options)(dtype="float32")
+    labels, size = windows.y[:, None], voxels_per_cluster_of(options)
+    fit = solve_clustered(windows.X, windows.mask, labels, fold, size)
+    network = linear(fit.weights[0, fit.cluster], float(fit.intercepts[0]))
+    n_clusters, (solution,) = fit.weights.shape[1], fit.solutions
+    n_features = n_clusters * window_trs
+    cost = {
+        "parameters": n_features + 1,
+        "multiply_adds": n_features,
+        "penalty": solution.penalty,
+        "clusters": n_clusters,
+    }
+    return _closed_form(network, solution.inner_logit, cost, started)
 
 
 def _fit_second_order(

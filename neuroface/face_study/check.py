@@ -23,7 +23,13 @@ from neuroface.bold import (
     open_header,
     write_surface_space,
 )  # fmt: skip
-from neuroface.decoding import CLOSED_FORM, DEFAULT, SHUFFLED, folds_of_all_splits
+from neuroface.decoding import (
+    CLOSED_FORM,
+    CLUSTERED,
+    DEFAULT,
+    SHUFFLED,
+    folds_of_all_splits,
+)
 from neuroface.face_study.annotation_clock import describe_annotations, why_no_window
 from neuroface.face_study.arguments import design_of, model_options, runs_of
 from neuroface.face_study.settings import FaceSettings, fold_settings, with_splits
@@ -184,7 +190,7 @@ def check_machine(
     checklist.say(f"GPU: {gpu} by {keras.backend.backend()}; use one for script 3 at full size")
     for line in work_of_networks(mask, n_windows, cfg, HAS_GPU):
         checklist.say(line)
-    checklist.machine(disk_gb, *memory_of_scripts(mask, cfg))
+    checklist.machine(disk_gb, *memory_of_scripts(mask, n_windows, cfg))
 
 
 def work_of_networks(
@@ -233,12 +239,22 @@ def work_of_networks(
     return lines
 
 
-def memory_of_scripts(mask: np.ndarray, cfg: FaceSettings) -> tuple[float, str]:
+def memory_of_scripts(mask: np.ndarray, n_windows: int, cfg: FaceSettings) -> tuple[float, str]:
     """GB at the worst moment of the eight scripts with N_JOBS processes, and which script that is."""
-    from neuroface.decoding import builder, step_bytes, windows_per_pass
+    from neuroface.decoding import (
+        builder,
+        clustering_bytes,
+        step_bytes,
+        voxels_per_cluster_of,
+        windows_per_pass,
+    )
     from neuroface.pipeline import HAS_GPU
 
     own_gb = {"script 8": GB_PER_VOXEL * int(mask.sum())}
+    if CLUSTERED in cfg.MODELS:
+        size = voxels_per_cluster_of(cfg.MODEL_OPTIONS)
+        n_bytes = clustering_bytes(n_windows, int(mask.sum()), cfg.WINDOW_TRS, size)
+        own_gb[f"script 3 ({CLUSTERED})"] = n_bytes / 1e9
     if not HAS_GPU:
         for name in cfg.MODELS:
             if name not in CLOSED_FORM:

@@ -45,8 +45,9 @@ class FineSettings(BoldSettings):
     )
     MODEL_OPTIONS: dict[str, dict[str, object]] = fine(
         {},
-        "Sizes of networks other than voxel_time_cnn, if you do not want the defaults of their "
-        'functions. Example: {"transformer": {"depth": 2, "width": 64}}.',
+        "Sizes of models other than voxel_time_cnn, if you do not want the defaults of their "
+        'functions. Example: {"transformer": {"depth": 2, "width": 64}, "clustered_ridge": '
+        '{"voxels_per_cluster": 20}}.',
     )
     CNN_FILTERS: tuple[
         Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]

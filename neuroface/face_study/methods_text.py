@@ -41,6 +41,8 @@ MODELS = {
     "screened_ridge": "ridge regression on the tenth of the voxels whose means over time correlated best with the label in "
     "the training windows, weighted by this correlation, or on all voxels, whichever separated the classes better on inner "
     "validation windows (Fan & Lv 2008; Zou 2006)",
+    "clustered_ridge": "ridge regression on means of clusters of neighbouring voxels, which were formed on the training "
+    "windows (Ward 1963; Thirion et al. 2014)",
     "linear_plus": "a linear classifier with a second-order path (ridge regression with a linear and a quadratic kernel)",
     "linear": "ridge regression on whole windows",
     "linear-mean": "ridge regression on windows averaged over time",

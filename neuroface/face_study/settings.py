@@ -8,10 +8,11 @@ from neuroface.decoding import (
     AUTO,
     BEST,
     CLOSED_FORM,
-    CONVOLVE_IN_SPACE,
     DEFAULT,
     LINEAR,
+    NEED_A_GRID,
     POLYNOMIAL,
+    SCREENED,
     SHUFFLED,
     FoldSettings,
     choose_splits,
@@ -151,7 +152,7 @@ class FaceSettings(FineSettings):
         if self.WINDOW_TRS < LEAST_POOLED_TRS and networks:
             raise ValueError(
                 f"WINDOW_TRS = {self.WINDOW_TRS}: {networks[0]!r} needs windows of {LEAST_POOLED_TRS} volumes or more. "
-                f'Raise it, or set MODELS = ("{POLYNOMIAL}", "{CLOSED_FORM[0]}", "{CLOSED_FORM[1]}") and leave '
+                f'Raise it, or set MODELS = ("{POLYNOMIAL}", "{SCREENED}", "{CLOSED_FORM[-1]}") and leave '
                 f"{SHUFFLED!r} out of BASELINES"
             )
         if self.FILM_EVENT is not None and self.DATASET != "bids":
@@ -252,9 +253,9 @@ class FaceSettings(FineSettings):
     def _fit_a_surface(self):
         if self.SPACE != "surface":
             return
-        if in_space := [name for name in self.MODELS if name in CONVOLVE_IN_SPACE]:
+        if in_space := [name for name in self.MODELS if name in NEED_A_GRID]:
             raise ValueError(
-                f"MODELS: {in_space[0]!r} convolves in a grid of voxels, and vertices have none "
+                f"MODELS: {in_space[0]!r} needs a grid of voxels, and vertices have none "
                 f'(SPACE = "surface"). Remove it'
             )
         if self.SMOOTHING_MM:

@@ -11,15 +11,18 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from neuroface.decoding import (
+    CLUSTERED,
     SCREENED,
     Fold,
     Windows,
     builder,
     is_linear,
     permuted_labels,
+    solve_clustered,
     solve_each,
     solve_screened_each,
     solve_second_order_each,
+    voxels_per_cluster_of,
 )
 
 import numpy as np
@@ -42,11 +45,23 @@ class SecondPath(NamedTuple):
     slopes: np.ndarray
 
 
+class ClusterWeights(NamedTuple):
+    """Linear models whose voxels have the weight of their cluster.
+
+    Attributes
+    ----------
+    cluster : (n_voxels,) int. weights : (n_labellings, n_clusters, n_trs) float32, of each voxel of a cluster.
+    """
+
+    cluster: np.ndarray
+    weights: np.ndarray
+
+
 class Refits(NamedTuple):
     """The models of one fold, one per labelling.
 
     The weights of a model are Σ_i deviation_i · (x_i − m_i) + Σ_i mean_i · m_i, with m_i the mean
-    of window x_i over time.
+    of window x_i over time, if they are not those of clusters.
 
     Attributes
     ----------
@@ -56,6 +71,8 @@ class Refits(NamedTuple):
     second : per labelling the second-order path; None where it is not used.
     baseline : (n,) the baseline of the attributions as a weighted sum of windows; zeros: the
     baseline is zero.
+    of_clusters : weights that clusters have; None: the windows give them. ``deviation`` and ``mean`` are then those
+    of the cluster means.
     """
 
     deviation: np.ndarray
@@ -63,6 +80,7 @@ class Refits(NamedTuple):
     gains: np.ndarray | None
     second: list[SecondPath | None]
     baseline: np.ndarray
+    of_clusters: ClusterWeights | None = None
 
 
 def swapped_labels(
@@ -134,6 +152,13 @@ def refit(
         coefficients = np.stack([fit.solution.coefficients for fit in fits])
         gains = np.stack([fit.gains for fit in fits]).astype(np.float32)
         return Refits(coefficients, coefficients, gains, [None] * labels.shape[1], baseline)
+    if name == CLUSTERED:
+        size = voxels_per_cluster_of(options)
+        fit = solve_clustered(windows.X, windows.mask, labels, fold, size)
+        coefficients = np.stack([solution.coefficients for solution in fit.solutions])
+        of_clusters = ClusterWeights(fit.cluster, fit.weights.astype(np.float32))
+        second: list[SecondPath | None] = [None] * labels.shape[1]
+        return Refits(coefficients, coefficients, None, second, baseline, of_clusters)
     return _refit_second_order(name, windows, fold, labels, baseline, at, options)
 
 

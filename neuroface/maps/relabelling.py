@@ -186,6 +186,8 @@ def share_of(is_label: np.ndarray, n_of_label: np.ndarray) -> np.ndarray:
 
 def weights_of(block: np.ndarray, fit: Refits, voxels: slice) -> np.ndarray:
     """Weights (n_labellings, n_voxels, n_trs) float32 of the linear models, or linear paths, in a block of X."""
+    if fit.of_clusters is not None:
+        return fit.of_clusters.weights[:, fit.of_clusters.cluster[voxels]]
     mean = block.mean(axis=2)
     weights = np.repeat((fit.mean.astype(np.float32) @ mean)[:, :, None], block.shape[2], axis=2)
     if fit.deviation.any():

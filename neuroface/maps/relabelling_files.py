@@ -9,7 +9,7 @@ from neuroface import NeuroFaceError
 from neuroface.decoding import Fold, Windows
 from neuroface.maps.group import Contrast, Null, variance_smoother
 from neuroface.maps.map_test import METHODS_TO_REFIT, GroupTestSettings
-from neuroface.maps.refits import Refits, SecondPath, refit, swapped_labels
+from neuroface.maps.refits import ClusterWeights, Refits, SecondPath, refit, swapped_labels
 from neuroface.maps.relabelling import labellings_at_once, parts_of, relabelled_null
 from neuroface.pipeline import atomic
 
@@ -133,6 +133,8 @@ def _arrays(fits: Refits) -> dict[str, np.ndarray]:
     arrays = {"deviation": fits.deviation, "mean": fits.mean, "baseline": fits.baseline}
     if fits.gains is not None:
         arrays["gains"] = fits.gains
+    if fits.of_clusters is not None:
+        arrays["cluster"], arrays["cluster_weights"] = fits.of_clusters
     used = {number: path for number, path in enumerate(fits.second) if path is not None}
     arrays["used"] = np.array(list(used), dtype=int)
     if used:
@@ -157,6 +159,9 @@ def _read_refits(file: Path, part: slice) -> Refits:
     gains = fits.gains
     if gains is not None and len(gains) > 1:
         gains = gains[part]
+    if "cluster" in arrays:
+        of_clusters = ClusterWeights(arrays["cluster"], arrays["cluster_weights"][part])
+        fits = fits._replace(of_clusters=of_clusters)
     return fits._replace(
         deviation=fits.deviation[part], mean=fits.mean[part], gains=gains, second=second[part]
     )

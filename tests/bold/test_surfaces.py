@@ -486,7 +486,11 @@ def test_fsaverage5_is_drawn_on_the_mesh_of_nilearn(tmp_path, capsys):
     [
         ({"SPACE": "MNI"}, "is on the cortical surface, and SPACE is 'MNI'"),
         ({"BIDS_FILTER": "space-MNI"}, 'SPACE = "surface", and .* is a volume'),
-        ({"MODELS": ("cnn3d", "screened_ridge")}, "'cnn3d' convolves in a grid of voxels"),
+        ({"MODELS": ("cnn3d", "screened_ridge")}, "'cnn3d' needs a grid of voxels"),
+        (
+            {"MODELS": ("screened_ridge", "clustered_ridge")},
+            "'clustered_ridge' needs a grid of voxels",
+        ),
         ({"SMOOTHING_MM": 6.0}, "SMOOTHING_MM = 6 smooths volumes"),
         ({"ATTRIBUTION_METHODS": ("ig", "occlusion")}, 'regions of "occlusion" are volumes'),
         ({"BIDS_FILTER": "film_"}, "are the same run|is a volume"),

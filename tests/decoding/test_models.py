@@ -27,7 +27,14 @@ import pytest
 N, MASK, TRS = 48, np.ones((3, 3, 3), dtype=bool), 5
 VOXELS = 27
 ROIS = np.arange(VOXELS) % 4 == 0
-NAMES = ("linear", "linear-mean", "face-rois", "screened_ridge", "linear_plus")
+NAMES = (
+    "linear",
+    "linear-mean",
+    "face-rois",
+    "screened_ridge",
+    "clustered_ridge",
+    "linear_plus",
+)
 OPTIONS = {"linear_plus": {"units": 4}, "voxel_time_cnn": {"filters": (2, 2, 2), "dense_units": 4}}
 TRAINING = Training(
     options=OPTIONS, recipe="robust", epochs=2, steps=24, batch_size=8, learning_rate="auto",

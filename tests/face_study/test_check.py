@@ -513,7 +513,7 @@ def test_memory_grows_with_jobs_and_with_the_network(study):
         128,
         20,
     )
-    one, script = check.memory_of_scripts(mask, cfg)
+    one, script = check.memory_of_scripts(mask, 500, cfg)
     assert "script 3 (voxel_time_cnn, 20 windows at a time)" in script
     # Activations of the three convolutions (4,000 × 10 × 64, 2,000 × 10 × 32, 1,000 × 5 × 32) and
     # the dense layer; 30 bytes each, 20 windows; Adam's four arrays of the weights, which the dense
@@ -521,7 +521,7 @@ def test_memory_grows_with_jobs_and_with_the_network(study):
     network_gb = (20 * 30 * (2_560_000 + 640_000 + 160_000 + 129) + 16 * 4_150_000) / 1e9
     assert one == pytest.approx(check.GB_OF_A_PROCESS + network_gb, rel=0.01)
     cfg.N_JOBS = 2
-    assert check.memory_of_scripts(mask, cfg)[0] == pytest.approx(
+    assert check.memory_of_scripts(mask, 500, cfg)[0] == pytest.approx(
         3 * check.GB_OF_A_PROCESS + 2 * network_gb, rel=0.01
     )
 
@@ -553,7 +553,7 @@ def test_memory_of_the_demo_is_what_was_measured(study):
     _, cfg, _ = study
     cfg.N_JOBS = 2
     gigabytes, _ = check.memory_of_scripts(
-        np.ones((5, 433, 1), bool), cfg
+        np.ones((5, 433, 1), bool), 274, cfg
     )  # the demo has 2,165 voxels
     assert gigabytes == pytest.approx(3.28, rel=0.1)
 
