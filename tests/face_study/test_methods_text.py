@@ -225,7 +225,13 @@ def test_it_needs_only_what_the_finished_scripts_stamp(settings, last):
 def test_what_is_cited_is_listed_and_nothing_else(settings):
     nndb = settings | {
         "DATASET": "nndb-v1",
-        "MODELS": ["voxel_time_cnn", "polynomial_network", "screened_ridge", "hybrid"],
+        "MODELS": [
+            "voxel_time_cnn",
+            "polynomial_network",
+            "screened_ridge",
+            "clustered_ridge",
+            "hybrid",
+        ],
     }
     nndb |= {
         "ATTRIBUTION_METHODS": [
