@@ -16,7 +16,13 @@ from typing import Any, NamedTuple
 from neuroface import NeuroFaceError
 from neuroface.decoding.architectures import CLUSTERED
 from neuroface.decoding.division import Fold
-from neuroface.decoding.linear import Solution, solve_each, window_kernel
+from neuroface.decoding.linear import (
+    Solution,
+    solve_each,
+    weighted_sums,
+    window_features,
+    window_kernel,
+)
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -68,9 +74,8 @@ def solve_clustered(
 
     solutions = solve_each(kernel_of, labels, fold)
     coefficients = np.stack([solution.coefficients for solution in solutions])
-    features = means.reshape(len(means), -1)
-    weights = coefficients @ features
-    centre = features[fold.rows].mean(axis=0, dtype=np.float64)
+    weights = weighted_sums(window_features(means, "window"), coefficients)
+    centre = means[fold.rows].mean(axis=0, dtype=np.float64).ravel()
     at_mean = np.array([solution.logit_at_mean for solution in solutions])
     of_means = weights.reshape(len(weights), *means.shape[1:])
     size = np.bincount(cluster)
@@ -107,8 +112,8 @@ def clustering_bytes(
     means = 4 * n_windows * n_clusters * window_trs
     kernels = 5 * 8 * n_windows**2
     ward = (4 + 2 * 8) * n_voxels * min(n_windows, MOST_WINDOWS)
-    # Means of the clusters of the fold, of a training set, and a centred copy.
-    return means + max(2 * means + kernels, ward)
+    # The means of the fold's clusters, and those of a training set, or what its clusters come from.
+    return means + max(means + kernels, ward)
 
 
 def cluster_voxels(
@@ -143,4 +148,4 @@ def cluster_means(X: np.ndarray, cluster: np.ndarray) -> np.ndarray:
 
 
 def _kernel(means: np.ndarray) -> np.ndarray:
-    return window_kernel(iter([means.reshape(len(means), -1)]))
+    return window_kernel(window_features(means, "window"))
