@@ -82,8 +82,8 @@ import numpy as np
 def main():
     cfg, stage, mask, affine = open_stage()
     runs, missing = runs_of(cfg)
-    for what, why in missing:
-        stage.leave_out(what, why)
+    for item, why in missing:
+        stage.leave_out(item, why)
     predicted = [run for run in runs if all_exist(timeline_files(stage.folder, run))]
     used = [file for run in predicted for file in run.files]
     stage.take_files([file for run in runs for file in run.files], used)

@@ -169,7 +169,7 @@ def describe_histories(
 def lead(splits: list[str], labels: Labels, selection: str, why_splits: str) -> str:
     """What was tested, what the splits at hand say, and why they are these."""
     sentences = [
-        f"Does a held-out window show {labels.one}? The same models were tested in each cross-validation, "
+        f"Does a held-out window show {labels.singular}? The same models were tested in each cross-validation, "
         f"{HELD_OUT[selection]}.",
         *(SAYS[split] for split in splits if split in SAYS),
     ]

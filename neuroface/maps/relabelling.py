@@ -76,7 +76,7 @@ def group_statistics(
     moments = {name: np.empty((2, n_labellings, *shape), dtype=np.float32) for name in contrasts}
     for voxels, maps in blocks_of_maps(X, labels, names, fits, parts, people):
         for name, (contrast, who) in contrasts.items():
-            chosen = [people.index(one) for one in who]
+            chosen = [people.index(person) for person in who]
             values = values_of(contrast, maps, totals, chosen, X.shape[1] * X.shape[2])
             moments[name][0][:, voxels] = values.mean(axis=0)
             moments[name][1][:, voxels] = values.var(axis=0, ddof=1)

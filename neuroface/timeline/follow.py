@@ -30,8 +30,8 @@ NUMBER = re.compile(r"(\d+)\.nii(\.gz)?$")
 
 def volume_number(path: Path) -> int | None:
     """The number at the end of a volume's file name (``vol-0012.nii.gz`` → 12); None for other and temporary files."""
-    found = NUMBER.search(path.name)
-    return int(found.group(1)) if found and not path.name.startswith((".", PARTIAL)) else None
+    number = NUMBER.search(path.name)
+    return int(number.group(1)) if number and not path.name.startswith((".", PARTIAL)) else None
 
 
 def read_volume(

@@ -87,7 +87,7 @@ def main():
         WORDS[target]: open_npy(stage.folder / FILE_OF[target]).shape[1:]
         for target in targets_of(cfg)
     }
-    print("  " + ", ".join(f"{what} {shape}" for what, shape in shapes.items()))
+    print("  " + ", ".join(f"{name} {shape}" for name, shape in shapes.items()))
     stage.finish(f"embeddings of {len(images):,} pictures", describe(images, shapes, cfg))
 
 
@@ -142,9 +142,9 @@ def embed_chunk(folder: Path, cfg, chunk: pd.DataFrame) -> None:
 
 def mean_texts(generator: Generator, captions: list[list[str]], n_tokens: int) -> np.ndarray:
     """Text embeddings (n_images, n_tokens, width), averaged over the captions of each image, in one pass."""
-    each = generator.embed([caption for of_image in captions for caption in of_image], n_tokens)
-    ends = np.cumsum([len(of_image) for of_image in captions])
-    return np.stack([part.mean(axis=0) for part in np.split(each, ends[:-1])])
+    each = generator.embed([caption for own in captions for caption in own], n_tokens)
+    ends = np.cumsum([len(own) for own in captions])
+    return np.stack([of_image.mean(axis=0) for of_image in np.split(each, ends[:-1])])
 
 
 def clip_embeddings(pictures: list[np.ndarray], cfg) -> np.ndarray:
@@ -159,9 +159,9 @@ def join(folder: Path, images: pd.DataFrame, chunks: list[pd.DataFrame], cfg, _)
         parts = [chunk_files(folder, chunk, cfg)[name] for chunk in chunks]
         with atomic(folder / FILE_OF[name]) as partial_file:
             array, start = create_npy(partial_file, (len(images), *open_npy(parts[0]).shape[1:])), 0
-            for part in map(open_npy, parts):
-                array[start : start + len(part)] = part
-                start += len(part)
+            for block in map(open_npy, parts):
+                array[start : start + len(block)] = block
+                start += len(block)
             array.flush()
             del array
     write_rest(folder, images, chunks, cfg)
@@ -200,7 +200,7 @@ def describe(images: pd.DataFrame, shapes: dict[str, tuple[int, ...]], cfg) -> S
             "test pictures": f"{counts['test']:,}",
         }
         | ({"pictures that only others saw": f"{counts['other']:,}"} if "other" in counts else {})
-        | {what: " × ".join(map(str, shape)) for what, shape in shapes.items()}
+        | {name: " × ".join(map(str, shape)) for name, shape in shapes.items()}
     )
     return section
 

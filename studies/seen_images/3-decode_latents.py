@@ -139,15 +139,15 @@ def fit(betas: Path, embeddings: Path, folder: Path, cfg, unit: tuple[str, str])
     recipe: dict[str, Any] = {"options": {}}
     if decoder == "ridge":
         folds = inner_folds(problem.images, cfg.N_FOLDS, cfg.SEED)
-        network, found = fit_ridge(
+        network, chosen = fit_ridge(
             problem.train, problem.targets[problem.of_trial], folds, cfg.ALPHAS, device
         )
     elif decoder == "shared":
         own = Training(problem.train, problem.images, problem.of_trial, problem.targets)
         people = other_people(betas, embeddings, target, cfg)
-        network, found = fit_shared(own, people, problem.mean, cfg, device)
+        network, chosen = fit_shared(own, people, problem.mean, cfg, device)
     else:
-        network, recipe, found = fit_network(
+        network, recipe, chosen = fit_network(
             problem, f"{target}:{decoder}", name != decoder, folder, cfg, device
         )
     decoded = check_finite(
@@ -166,7 +166,7 @@ def fit(betas: Path, embeddings: Path, folder: Path, cfg, unit: tuple[str, str])
         "parameters": n_parameters(network),
         "seconds": round(time.monotonic() - started, 1),
     }
-    write_json(decoder_file(folder, target, name, ".json"), found | cost)
+    write_json(decoder_file(folder, target, name, ".json"), chosen | cost)
 
 
 def ceiling_of(betas: Path, problem: Problem, network: Decoder, cfg) -> float | None:

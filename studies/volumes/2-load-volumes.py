@@ -96,10 +96,10 @@ def choose_samples(stage: Stage, cfg) -> pd.DataFrame:
     samples, rare = keep_frequent(read_table(stage.folder_of(1) / "samples.tsv"), cfg.MIN_PER_CLASS)
     for label, n in rare.items():
         stage.leave_out(label, f"{n} moments, fewer than MIN_PER_CLASS = {cfg.MIN_PER_CLASS}")
-    found = len(samples)
+    n_labelled = len(samples)
     samples = balance(samples, cfg.BALANCE, cfg.MIN_PER_CLASS, cfg.SEED)
-    if len(samples) < found:
-        print(f"  {found:,} volumes, balanced to {len(samples):,}")
+    if len(samples) < n_labelled:
+        print(f"  {n_labelled:,} volumes, balanced to {len(samples):,}")
     return samples.sort_values(["subject", "run", "tr"], kind="stable", ignore_index=True)
 
 

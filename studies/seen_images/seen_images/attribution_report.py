@@ -136,9 +136,10 @@ def describe(
         "Two-way identification of the decoded latents with a region's voxels at their training mean; the decoder "
         "is not fitted anew. 95 % intervals over test images.",
     )
-    found = {unit: checks["_".join(unit)] for unit in units}
+    check_of = {unit: checks["_".join(unit)] for unit in units}
     gaps = [
-        (": ".join(unit), check["images"], f"{check['gap']:.2e}") for unit, check in found.items()
+        (": ".join(unit), check["images"], f"{check['gap']:.2e}")
+        for unit, check in check_of.items()
     ]
     section.table(
         ["target: direction", "images", "median gap"],

@@ -208,7 +208,7 @@ def train_unet(
     with torch.no_grad():
         parts = [pictures.batch(min(64, n)) for _ in range(0, n, 64)]
         latents = (
-            torch.cat([vae.encode(part).latent_dist.mean for part, _ in parts])
+            torch.cat([vae.encode(drawn).latent_dist.mean for drawn, _ in parts])
             * vae.config.scaling_factor
         )
         texts = torch.cat(
@@ -234,10 +234,10 @@ def train_unet(
 
 def tokens_of(captions: list[str], tokenizer: CLIPTokenizer) -> dict[str, torch.Tensor]:
     """Padded to all tokens, without a mask, as Stable Diffusion's pipelines do it."""
-    found = tokenizer(
+    tokens = tokenizer(
         captions, padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt"
     )
-    return {"input_ids": found.input_ids}
+    return {"input_ids": tokens.input_ids}
 
 
 # ---------------------------------------------------------------- the folder

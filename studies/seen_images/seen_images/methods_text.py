@@ -47,7 +47,9 @@ def methods(
     """The paragraph and its references; None before script 2 is done."""
     if not {1, 2} <= done:
         return None
-    text = " ".join(part(settings, root) for number, part in _PARTS.items() if number in done)
+    text = " ".join(
+        paragraph(settings, root) for number, paragraph in _PARTS.items() if number in done
+    )
     text += (
         f" Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with PyTorch {versions['torch']}, "
         f"diffusers {versions['diffusers']}, transformers {versions['transformers']} and himalaya "
