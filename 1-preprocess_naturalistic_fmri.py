@@ -140,7 +140,7 @@ def main(participants: tuple[str, ...] = ()):
     if problem := write_window_regressors(stage.folder, regressors_of_runs):
         stage.leave_out("film regressors", problem)
     name_constant_voxels(stage, runs, int(mask.sum()))
-    section = describe(stage, runs, mask, computed, cleaning, cfg)
+    section = describe_runs(stage, runs, mask, computed, cleaning, cfg)
     stage.finish(f"windows of {len(runs)} runs, {int(mask.sum()):,} voxels", section)
 
 
@@ -366,7 +366,7 @@ def windows_per_run(
     return ["person", *names], rows, f"Windows of each person and run: {both}"
 
 
-def describe(
+def describe_runs(
     stage: Stage,
     runs: list[Run],
     mask: np.ndarray,

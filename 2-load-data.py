@@ -59,7 +59,9 @@ def main():
     people = samples.groupby("movie")["subject"].nunique()
     for movie, (n, m) in counts.iterrows():
         print(f"  {movie}: {people[movie]} people, {n} {first}, {m} {second}")
-    stage.finish(f"X.npy with {len(y):,} windows", describe(X, counts, people, (first, second)))
+    stage.finish(
+        f"X.npy with {len(y):,} windows", describe_windows(X, counts, people, (first, second))
+    )
 
 
 def find_windows(folder: Path) -> list[Path]:
@@ -120,7 +122,7 @@ def join_windows(files: list[Path], target: Path, n: int) -> None:
                 shutil.copyfileobj(windows, joined, COPY_BYTES)
 
 
-def describe(
+def describe_windows(
     X: np.ndarray, counts: pd.DataFrame, people: pd.Series, names: tuple[str, str]
 ) -> Section:
     section = Section(

@@ -38,7 +38,7 @@ from neuroface.attribution import (
     chosen_by_hand,
     completeness,
     completeness_file,
-    describe,
+    describe_attributions,
     import_deepexplain,
     regions_to_occlude,
     truth_score,
@@ -101,7 +101,7 @@ def main():
     )  # fmt: skip
     if cfg.IG_ENGINE == "deepexplain":
         import_deepexplain()  # if it is not installed, stop before any work
-    study = Study(stage, cfg)
+    study = Explained(stage, cfg)
     if "occlusion" in cfg.ATTRIBUTION_METHODS:
         regions = regions_to_occlude(
             cfg.OCCLUSION_REGIONS,
@@ -138,13 +138,13 @@ def main():
     }
     checks = {method: study.findings(method, files[method]) for method in files}
     write_json(stage.folder / "checks.json", checks)
-    section = describe(
+    section = describe_attributions(
         stage.folder, files, checks, study.model_names, labels_of(cfg), how_explained(cfg), cfg.IG_TOLERANCE
     )  # fmt: skip
     stage.finish(f"attributions of {len(study.samples):,} windows", section)
 
 
-class Study:
+class Explained:
     """The windows, the models that explain them, and all paths; small enough to send to worker processes."""
 
     def __init__(self, stage: Stage, cfg: FaceSettings):

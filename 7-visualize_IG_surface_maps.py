@@ -89,7 +89,7 @@ def main():
     compare = partial(draw_references, stage.folder, hemispheres, references)
     stage.each(compare, methods, "comparisons", partial(references_file, stage.folder))
     stage.finish(
-        f"{len(units)} figures", describe(stage.folder, stage.folder_of(6), contrasts, cfg)
+        f"{len(units)} figures", describe_figures(stage.folder, stage.folder_of(6), contrasts, cfg)
     )
 
 
@@ -275,7 +275,7 @@ def draws_regions(cfg: FaceSettings) -> bool:
     return cfg.SPACE == "MNI" and cfg.ROI_FILE is not None
 
 
-def describe(
+def describe_figures(
     folder: Path, results: Path, contrasts: list[tuple[str, str]], cfg: FaceSettings
 ) -> Section:
     labels = labels_of(cfg)

@@ -18,4 +18,4 @@ from .methods import (
     chosen_by_hand as chosen_by_hand,
 )
 from .occlusion import regions_to_occlude as regions_to_occlude
-from .report import describe as describe
+from .report import describe_attributions as describe_attributions

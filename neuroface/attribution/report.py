@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 COLOURS = ("#c8643c", "#2b5f8a")
 
 
-def describe(
+def describe_attributions(
     folder: Path,
     files: dict[str, list[Path]],
     checks: dict[str, dict],

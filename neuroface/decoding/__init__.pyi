@@ -120,7 +120,7 @@ from .screened import (
 from .second_order import solve_second_order_each as solve_second_order_each
 from .split_choice import AUTO as AUTO, choose_splits as choose_splits
 from .training import windows_per_pass as windows_per_pass
-from .training_report import describe as describe
+from .training_report import describe_training as describe_training
 from .uncertainty import (
     LEAST_CLUSTERS as LEAST_CLUSTERS,
     LEAST_FILMS_TO_DIVIDE as LEAST_FILMS_TO_DIVIDE,

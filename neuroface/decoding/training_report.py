@@ -26,7 +26,7 @@ KEPT_OUT = {
 }
 
 
-def describe(
+def describe_training(
     folder: Path,
     results: dict,
     ladders: dict,
@@ -194,7 +194,7 @@ def intervals_against_p(results: dict, ladders: dict, splits: list[str]) -> list
 
     Parameters
     ----------
-    results, ladders : as for :func:`describe`; only models with a p are looked at.
+    results, ladders : as for :func:`describe_training`; only models with a p are looked at.
     """
     sentences = []
     for name in ladders:
@@ -303,7 +303,7 @@ def first_screen(
 
     Parameters
     ----------
-    results, ladders : as for :func:`describe`. shown_first : the model that counts, and the reference.
+    results, ladders : as for :func:`describe_training`. shown_first : the model that counts, and the reference.
     """
     model, ladder = shown_first[0], ladders["linear"][split]
     result = results[model][split]

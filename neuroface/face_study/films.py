@@ -12,9 +12,9 @@ from neuroface.film import (
     DETECTOR,
     HEIGHT,
     FaceFinder,
+    FaceRules,
     Film,
     Part,
-    Rules,
     box_of,
     clock,
     complement,
@@ -71,8 +71,8 @@ def film_settings(script: str) -> FaceSettings:
     return replaced(cfg, DATASET="films", DATA_DIR=str(folder.parent), RUN_NAME=folder.name)
 
 
-def rules_of(cfg: FaceSettings) -> Rules:
-    return Rules(cfg.FACE_SCORE, cfg.MIN_FACE_HEIGHT, cfg.BRIDGE_GAPS_S, cfg.SHORTEST_FACE_S)
+def rules_of(cfg: FaceSettings) -> FaceRules:
+    return FaceRules(cfg.FACE_SCORE, cfg.MIN_FACE_HEIGHT, cfg.BRIDGE_GAPS_S, cfg.SHORTEST_FACE_S)
 
 
 # ---------------------------------------------------------------- units of work

@@ -10,7 +10,7 @@ from neuroface.decoding import Fold, Windows
 from neuroface.maps.group import Contrast, Null, variance_smoother
 from neuroface.maps.map_test import METHODS_TO_REFIT, GroupTestSettings
 from neuroface.maps.refits import Refits, SecondPath, refit, swapped_labels
-from neuroface.maps.relabelling import labellings_at_once, parts_of, relabelled_null
+from neuroface.maps.relabelling import explained_windows, labellings_at_once, relabelled_null
 from neuroface.pipeline import atomic
 
 import numpy as np
@@ -96,8 +96,8 @@ class Relabelling:
         mask = self.windows.mask
         smooth = variance_smoother(mask, self.affine, self.settings.variance_fwhm_mm)
         nulls = relabelled_null(
-            self.windows.X, self.labellings()[:, labellings], self.labels, fits, parts_of(self.samples), self.contrasts,
-            mask, self.settings.cluster_forming_p, smooth, self.pairs,
+            self.windows.X, self.labellings()[:, labellings], self.labels, fits, explained_windows(self.samples),
+            self.contrasts, mask, self.settings.cluster_forming_p, smooth, self.pairs,
         )  # fmt: skip
         _save(self.null_file(labellings), {name: np.stack(null) for name, null in nulls.items()})
 

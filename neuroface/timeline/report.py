@@ -70,7 +70,7 @@ def draw(
     )
 
 
-def describe(
+def describe_timelines(
     folder: Path, runs: list[Run], results: list[dict], study: dict, labels: Labels
 ) -> Section:
     """The section; ``results`` of each run, ``study`` of :func:`neuroface.timeline.scores.summarize`."""

@@ -75,7 +75,7 @@ def main():
     write_table(stage.folder / "films.tsv", films)
     name_faults(stage, films)
     stage.finish(
-        f"{films['chunks'].sum():,} chunks of {len(films)} films", describe(stage, films, cfg)
+        f"{films['chunks'].sum():,} chunks of {len(films)} films", describe_films(stage, films, cfg)
     )
 
 
@@ -185,7 +185,7 @@ def name_tails(films: pd.DataFrame) -> str:
     return f" Whole pictures are used; sound goes on after the picture has ended in {', '.join(tails)}."
 
 
-def describe(stage: Stage, films: pd.DataFrame, cfg) -> Section:
+def describe_films(stage: Stage, films: pd.DataFrame, cfg) -> Section:
     frames, tails = frames_to_cut(cfg), name_tails(films)
     if tails:
         print(f" {tails}")

@@ -95,7 +95,7 @@ def main():
     write_table(stage.folder / "people.tsv", people_table(viewings))
     stage.finish(
         f"{int(mask.sum()):,} voxels of {len(viewings)} films",
-        describe(stage, viewings, folds, mask, cfg),
+        describe_voxels(stage, viewings, folds, mask, cfg),
     )
 
 
@@ -205,7 +205,9 @@ def people_table(viewings: dict[str, list[Viewing]]) -> pd.DataFrame:
     )
 
 
-def describe(stage: Stage, viewings: dict, folds: list[Fold], mask: np.ndarray, cfg) -> Section:
+def describe_voxels(
+    stage: Stage, viewings: dict, folds: list[Fold], mask: np.ndarray, cfg
+) -> Section:
     chosen = len(open_npy(stage.folder / f"chosen_{folds[0].name}.npy"))
     section = Section(
         "Voxels",

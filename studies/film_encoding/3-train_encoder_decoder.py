@@ -66,7 +66,7 @@ def main():
     table = pd.DataFrame([describe_training(stage.folder, training) for training in trainings])
     write_table(stage.folder / "trainings.tsv", table)
     draw_histories(stage, trainings)
-    stage.finish(f"{len(trainings)} trained networks", describe(stage, table, cfg))
+    stage.finish(f"{len(trainings)} trained networks", describe_networks(stage, table, cfg))
 
 
 def name_of_training(training: Training) -> UnitName:
@@ -140,7 +140,7 @@ def draw_histories(stage: Stage, trainings: list[Training]) -> None:
     save_figure(figure, stage.folder / "histories.png")
 
 
-def describe(stage: Stage, table: pd.DataFrame, cfg) -> Section:
+def describe_networks(stage: Stage, table: pd.DataFrame, cfg) -> Section:
     main = table[table["variant"] == "network"].iloc[0]
     section = Section(
         "Networks",

@@ -38,7 +38,7 @@ from film_encoding.frame_scores import score_frames
 from film_encoding.network_files import folds_of_script_2
 from film_encoding.ridge import delayed, fit_banded, fit_frames, inner_blocks
 from film_encoding.score_figures import draw_scores
-from film_encoding.score_report import Scores, describe
+from film_encoding.score_report import Scores, describe_scores
 from film_encoding.scoring import (
     FROM_MEASURED,
     FROM_PREDICTED,
@@ -115,7 +115,7 @@ def main():
         write_table(stage.folder / "people.tsv", people)
     draw_scores(stage.folder, voxels, seeds, cfg)
     shares = {fold.name: read_json(shares_file(scorer, fold, cfg.SUBJECTS[0])) for fold in folds}
-    section = describe(
+    section = describe_scores(
         stage.folder, Scores(voxels, frames, comparison, regulariser, people, shares), cfg
     )
     stage.finish(f"scores of {len(units)} models × test sets", section)

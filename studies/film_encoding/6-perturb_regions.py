@@ -43,7 +43,11 @@ from film_encoding.perturbation import (
     stretches_of,
     test_against_each,
 )
-from film_encoding.perturbation_report import describe, describe_localizer, draw_losses
+from film_encoding.perturbation_report import (
+    describe_localizer,
+    describe_perturbations,
+    draw_losses,
+)
 from film_encoding.regions import named_regions, shares_of_regions
 from film_encoding.saliency import SsimGradient
 from film_encoding.shifts import smallest_p
@@ -106,7 +110,7 @@ def main():
     localizer = [cfg.LOCALIZER] if cfg.LOCALIZER else []
     stage.each(show, localizer, "localizers", lambda _: localizer_files(stage.folder))
     draw_losses(stage.folder, losses, table, read_table(cases), cfg)
-    section = describe(stage.folder, table, concepts, read_table(cases), cfg)
+    section = describe_perturbations(stage.folder, table, concepts, read_table(cases), cfg)
     if localizer:
         describe_localizer(section, stage.folder, cfg)
     stage.finish(f"{len(units)} perturbations and {len(cfg.CONCEPTS)} concepts", section)

@@ -49,7 +49,7 @@ def main():
     draw = partial(surface, stage, unit, maps, cfg)
     stage.each(draw, list(maps), "surface maps", lambda name: stage.folder / f"{name}.png")
     write_tables(stage, cfg)
-    stage.finish("figures, a film and tables", describe(stage, held_out, rows, unit, cfg))
+    stage.finish("figures, a film and tables", describe_figures(stage, held_out, rows, unit, cfg))
 
 
 def film_to_show(held_out: HeldOut) -> np.ndarray:
@@ -165,7 +165,7 @@ def write_tables(stage: Stage, cfg) -> None:
         write_table(stage.folder / f"table_{name}.tsv", pd.DataFrame(cells))
 
 
-def describe(stage: Stage, held_out: HeldOut, rows: np.ndarray, unit: Unit, cfg) -> Section:
+def describe_figures(stage: Stage, held_out: HeldOut, rows: np.ndarray, unit: Unit, cfg) -> Section:
     film = held_out.table["film"].iloc[rows[0]]
     section = Section(
         "Figures",

@@ -44,7 +44,7 @@ def main():
             continue
         torch.manual_seed(cfg.SEED + number)
         tell = Progress(network, cfg.GENERATOR_STEPS[network])
-        train(folder, parts.Pictures(cfg.SEED + number), cfg.GENERATOR_STEPS[network], tell)
+        train(folder, parts.PictureBatches(cfg.SEED + number), cfg.GENERATOR_STEPS[network], tell)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     print(f"  {folder} holds {size / 1e6:.1f} MB", flush=True)
 

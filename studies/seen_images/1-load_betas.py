@@ -113,7 +113,7 @@ def main():
     for (part, roi), n in voxels.groupby(["part", "roi"], sort=False).size().items():
         print(f"  {part} {roi}: {n:,} voxels")
     wrote = f"patterns of {len(train):,} trials and {len(test):,} test images, {train.shape[1]:,} voxels"
-    stage.finish(wrote, describe(stage.folder, people, voxels, train, test))
+    stage.finish(wrote, describe_betas(stage.folder, people, voxels, train, test))
 
 
 def trials_of(source: Source, split: str) -> pd.DataFrame:
@@ -201,7 +201,7 @@ def is_used(folder: Path, file: Path) -> bool:
     )
 
 
-def describe(
+def describe_betas(
     folder: Path,
     people: dict[str, Source],
     voxels: pd.DataFrame,

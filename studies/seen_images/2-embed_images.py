@@ -88,7 +88,9 @@ def main():
         for target in targets_of(cfg)
     }
     print("  " + ", ".join(f"{name} {shape}" for name, shape in shapes.items()))
-    stage.finish(f"embeddings of {len(images):,} pictures", describe(images, shapes, cfg))
+    stage.finish(
+        f"embeddings of {len(images):,} pictures", describe_embeddings(images, shapes, cfg)
+    )
 
 
 def list_images(betas: Path, others: tuple[str, ...]) -> pd.DataFrame:
@@ -185,7 +187,7 @@ def write_rest(folder: Path, images: pd.DataFrame, chunks: list[pd.DataFrame], c
     write_table(folder / "attributes.tsv", known.rename_axis("image").reset_index())
 
 
-def describe(images: pd.DataFrame, shapes: dict[str, tuple[int, ...]], cfg) -> Section:
+def describe_embeddings(images: pd.DataFrame, shapes: dict[str, tuple[int, ...]], cfg) -> Section:
     counts = images["split"].value_counts()
     section = Section(
         "Embeddings",

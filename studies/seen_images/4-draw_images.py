@@ -74,7 +74,7 @@ def main():
     )
     n_drawings = len(images) * len(conditions_of(cfg)) * cfg.N_DRAWS
     wrote = f"{n_drawings:,} drawings" if cfg.DRAW else f"{len(images):,} pictures of latents"
-    stage.finish(wrote, describe(stage, images, cfg))
+    stage.finish(wrote, describe_drawings(stage, images, cfg))
 
 
 def parts_of(n_images: int, n_at_once: int) -> list[list[int]]:
@@ -138,7 +138,7 @@ def draw(folders: list[Path], cfg, images: list[str], unit: tuple[str, list[int]
         write_picture(file, drawing)
 
 
-def describe(stage: Stage, images: list[str], cfg) -> Section:
+def describe_drawings(stage: Stage, images: list[str], cfg) -> Section:
     section = Section("Drawings" if cfg.DRAW else "Decoded latents as pictures", about(cfg))
     shown = images[:SHOWN]
     rows = {"seen": [stage.folder_of(2) / "seen" / f"{image}.png" for image in shown]}

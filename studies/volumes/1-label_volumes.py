@@ -89,7 +89,7 @@ def main():
     ):
         stage.leave_out(name, "none of its volumes carries a label")
     write_table(stage.folder / "samples.tsv", samples)
-    describe(section, samples)
+    describe_labels(section, samples)
     stage.finish(f"labels of {len(samples):,} volumes", section)
 
 
@@ -249,7 +249,7 @@ def label_by_events(stage: Stage, lengths: dict[Run, int], cfg) -> tuple[pd.Data
     return samples, section
 
 
-def describe(section: Section, samples: pd.DataFrame) -> None:
+def describe_labels(section: Section, samples: pd.DataFrame) -> None:
     """Add the counts of labelled volumes to the section."""
     section.numbers(
         {

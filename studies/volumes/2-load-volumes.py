@@ -86,7 +86,7 @@ def main():
     write_json(stage.folder / "labels.json", {"labels": labels})
     write_npy(stage.folder / "y.npy", samples["label"].map(labels.index).to_numpy(np.int8))
     write_table(stage.folder / "samples.tsv", samples)
-    section = describe(samples, open_npy(X_file), labels, computed, cleaning)
+    section = describe_samples(samples, open_npy(X_file), labels, computed, cleaning)
     describe_overlap(section, stage.folder)
     stage.finish(f"X.npy with {len(samples):,} volumes", section)
 
@@ -155,7 +155,7 @@ def finish_array(stage: Stage, growing: Path, done: Path, target: Path) -> None:
     done.rmdir()
 
 
-def describe(
+def describe_samples(
     samples: pd.DataFrame, X: np.ndarray, labels: list[str], computed: str, cleaning: list[str]
 ) -> Section:
     print(f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB")

@@ -46,7 +46,7 @@ from neuroface.pipeline import (
     write_table,
 )
 from volume_study.crossed import crossed_intervals
-from volume_study.decoding_report import describe, plot_results, write_comparison
+from volume_study.decoding_report import describe_decoding, plot_results, write_comparison
 from volume_study.fold_test import fold_test
 from volume_study.linear import ladder, logistic_probabilities, ridge_values
 from volume_study.names import BASELINES, MODELS
@@ -124,7 +124,7 @@ def main():
     )
     stage.finish(
         f"{len(units)} fold models",
-        describe(stage.folder, networks, linear, known, impossible, labels, cfg),
+        describe_decoding(stage.folder, networks, linear, known, impossible, labels, cfg),
     )
 
 

@@ -41,8 +41,8 @@ from neuroface.pipeline import (
     write_table,
 )
 from volume_study.episode_test import ALPHA, episode_test, mean_difference
-from volume_study.explaining import Explainer, choose_volumes
-from volume_study.maps_report import describe, summarize
+from volume_study.explaining import VolumeExplainer, choose_volumes
+from volume_study.maps_report import describe_maps, summarize
 from volume_study.splits import leaks, viewers_of
 from volume_study.study import STUDY
 
@@ -94,7 +94,7 @@ def main():
 
     summary = summarize(work, groups, tests, cfg)
     write_json(stage.folder / "summary.json", summary)
-    stage.finish(f"maps of {len(work.volumes):,} volumes", describe(work, summary, cfg))
+    stage.finish(f"maps of {len(work.volumes):,} volumes", describe_maps(work, summary, cfg))
 
 
 class Work:
@@ -123,7 +123,7 @@ class Work:
         everybody = predictions["subject"].nunique()
         lacking = {label: everybody - len(self.people_with(label)) for label in self.labels}
         self.missing = {label: n for label, n in lacking.items() if n}
-        self._explainer: Explainer | None = None
+        self._explainer: VolumeExplainer | None = None
 
     def _episodes(self, predictions):
         """A row per explained episode and fold; under "volume" folds an episode can lie in several."""
@@ -175,7 +175,9 @@ class Work:
         who, method = unit
         if self._explainer is None:  # in the process that works
             means = {fold: self.baselines.mean_file(fold) for fold in self.folds}
-            self._explainer = Explainer(open_npy(self.data / "X.npy"), self.models, means, self.cfg)
+            self._explainer = VolumeExplainer(
+                open_npy(self.data / "X.npy"), self.models, means, self.cfg
+            )
         shape = len(self.episodes), len(self.labels), int(self.brain()[0].sum())
         maps, gaps = np.full(shape, np.nan, dtype=np.float32), []
         of_person = self.volumes[self.volumes["subject"] == who]

@@ -71,7 +71,9 @@ def main():
     embed = partial(write_embeddings, means, top, positions, cfg)
     tables = [stage.folder / name for name in ("voxels.tsv", "functional.tsv")]
     stage.each(embed, [stage.folder], "UMAPs", lambda _: tables)
-    stage.finish(f"{n_top} voxels of {len(labels)} labels", describe(overlap, result, n_top, cfg))
+    stage.finish(
+        f"{n_top} voxels of {len(labels)} labels", describe_clusters(overlap, result, n_top, cfg)
+    )
 
 
 def read_maps(stage: Stage, mask, affine, cfg) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -223,7 +225,7 @@ def write_functional(means: dict, top: dict, cfg, target: Path) -> None:
     write_table(target, table)
 
 
-def describe(overlap: pd.DataFrame, result: dict, n_top: int, cfg) -> Section:
+def describe_clusters(overlap: pd.DataFrame, result: dict, n_top: int, cfg) -> Section:
     section = Section(
         "Clusters",
         "Do labels rest on different places? The silhouette is 1 if strong voxels are nearer to those of their own label "

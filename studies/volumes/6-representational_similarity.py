@@ -112,7 +112,9 @@ def main():
     write_table(stage.folder / "distances.tsv", table)
     tests = compare(table, people, cfg)
     write_table(stage.folder / "mantel.tsv", tests)
-    stage.finish(f"distances of {len(labels)} labels", describe(tests, labels, people, cfg))
+    stage.finish(
+        f"distances of {len(labels)} labels", describe_similarity(tests, labels, people, cfg)
+    )
 
 
 def is_complete(of_person: pd.DataFrame, half: np.ndarray, labels: list[str]) -> bool:
@@ -238,7 +240,7 @@ def compare(table: pd.DataFrame, people: list[str], cfg) -> pd.DataFrame:
     )
 
 
-def describe(tests: pd.DataFrame, labels: list[str], people: list[str], cfg) -> Section:
+def describe_similarity(tests: pd.DataFrame, labels: list[str], people: list[str], cfg) -> Section:
     first = tests.iloc[0]
     draws = "all " if first["exact"] else ""
     smallest = 1 / first["n_permutations"]

@@ -46,7 +46,7 @@ def main():
     )
     rows = differences(stage.root, cfg, read_json(stage.folder_of(3) / "metrics.json")["leaks"])
     write_table(stage.folder / "differences.tsv", as_frame(rows))
-    stage.finish(f"{len(units) + len(others)} figures", describe(stage, units, rows, cfg))
+    stage.finish(f"{len(units) + len(others)} figures", describe_figures(stage, units, rows, cfg))
 
 
 def figure_file(folder: Path, method: str, kind: str) -> Path:
@@ -106,7 +106,7 @@ def distances(stage: Stage) -> None:
     )
 
 
-def describe(stage: Stage, units: list, rows: list[tuple], cfg) -> Section:
+def describe_figures(stage: Stage, units: list, rows: list[tuple], cfg) -> Section:
     section = Section(
         "Figures",
         "Maps of all labels, the places of their strongest voxels, distances between labels.",

@@ -48,7 +48,7 @@ def draw_losses(folder: Path, losses: dict, table: pd.DataFrame, cases: pd.DataF
     save_figure(figure, folder / "perturbations.png", also=(".pdf",))
 
 
-def describe(
+def describe_perturbations(
     folder: Path, table: pd.DataFrame, concepts: pd.DataFrame, cases: pd.DataFrame, cfg
 ) -> Section:
     first = table[table["perturbation"] == cfg.PERTURBATIONS[0]]

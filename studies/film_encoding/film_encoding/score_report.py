@@ -57,7 +57,7 @@ class Scores:
     shares: dict[str, dict[str, float]]
 
 
-def describe(folder: Path, scores: Scores, cfg) -> Section:
+def describe_scores(folder: Path, scores: Scores, cfg) -> Section:
     headline = headline_of(scores.voxels)
     where = here(scores.comparison, headline)
     made = measured_frames(here(scores.frames, headline))

@@ -84,7 +84,7 @@ def rows_of_shares(unit: tuple[str, str], table: pd.DataFrame) -> list[tuple[str
     ]
 
 
-def describe(
+def describe_attributions(
     folder: Path, units, voxels: pd.DataFrame, left_out: pd.DataFrame, checks: dict, cfg
 ) -> Section:
     section = Section(

@@ -187,7 +187,7 @@ def _shuffled(decoded: np.ndarray, problem: Problem, pairings: np.ndarray) -> di
     return scores
 
 
-def describe(folder: Path, tables: dict[str, pd.DataFrame], cfg) -> Section:
+def describe_decoders(folder: Path, tables: dict[str, pd.DataFrame], cfg) -> Section:
     section = Section(
         "Decoders",
         "Latents of the test images, decoded from their mean patterns. "

@@ -37,14 +37,14 @@ TOKENS = 77  # as CLIP's text model reads them
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
-class Pictures:
+class PictureBatches:
     """Endless batches of new pictures with a caption each."""
 
     def __init__(self, seed: int):
         self._rng = np.random.default_rng(seed)
 
     def batch(self, n: int) -> tuple[torch.Tensor, list[str]]:
-        """Pictures (n, 3, PIXELS, PIXELS) in [-1, 1], and captions."""
+        """PictureBatches (n, 3, PIXELS, PIXELS) in [-1, 1], and captions."""
         scenes = list(random_scenes(n, self._rng).itertuples(index=False))
         pictures = np.stack([draw_scene(scene, self._rng) for scene in scenes])
         captions = [str(self._rng.choice(captions_of(scene))) for scene in scenes]
@@ -152,7 +152,7 @@ def train(
         tell(step + 1, loss.item())
 
 
-def train_vae(vae: AutoencoderKL, pictures: Pictures, steps: int, tell) -> None:
+def train_vae(vae: AutoencoderKL, pictures: PictureBatches, steps: int, tell) -> None:
     """Reconstruction (absolute and squared error) and a little Kullback–Leibler divergence; ``scaling_factor`` is 1 / SD."""
 
     def loss_of(_):
@@ -173,7 +173,7 @@ def train_vae(vae: AutoencoderKL, pictures: Pictures, steps: int, tell) -> None:
 
 
 def train_clip(
-    clip: CLIPModel, tokenizer: CLIPTokenizer, pictures: Pictures, steps: int, tell
+    clip: CLIPModel, tokenizer: CLIPTokenizer, pictures: PictureBatches, steps: int, tell
 ) -> None:
     """The contrastive loss, with captions that fit several pictures of a batch counted as right for each of them."""
 

@@ -54,7 +54,7 @@ PUBLISHED_EIGHT = {
 }  # fmt: skip
 
 
-def describe(folder: Path, scores: pd.DataFrame, cfg) -> Section:
+def describe_scores(folder: Path, scores: pd.DataFrame, cfg) -> Section:
     section = Section(
         "Scores",
         "Seen and drawn pictures compared. Identification has a known chance and comes first. A pixel score, SSIM, "

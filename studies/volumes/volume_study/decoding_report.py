@@ -163,7 +163,7 @@ def write_comparison(folder: Path, split: str, networks: dict, linear: dict) -> 
     write_table(folder / split / "models.tsv", comparison(split, networks, linear))
 
 
-def describe(
+def describe_decoding(
     folder: Path,
     networks: dict,
     linear: dict,

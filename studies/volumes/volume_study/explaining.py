@@ -20,7 +20,7 @@ METHODS = {
 }
 
 
-class Explainer:
+class VolumeExplainer:
     """The methods for fold models of one architecture; a process loads each model once.
 
     Parameters

@@ -73,7 +73,7 @@ def truth(maps: dict, work, folder: Path) -> list[dict]:
     return rows
 
 
-def describe(work, summary: dict, cfg) -> Section:
+def describe_maps(work, summary: dict, cfg) -> Section:
     section = Section("Maps", _lead(cfg))
     most = max(summary["people"].values())
     section.numbers(
