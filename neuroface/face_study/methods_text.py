@@ -118,7 +118,7 @@ def methods_paragraph(
         f"Analyses used NeuroFaceCNN {versions['neuroface']} (commit {commit}) with {_and(used)} (Abraham et al. 2014); "
         f"all random draws used the seed {settings['SEED']}."
     )
-    text = " ".join(part for part in parts if part)
+    text = " ".join(sentence for sentence in parts if sentence)
     references = pd.read_csv(REFERENCES, sep="\t")
     return text, [row.reference for row in references.itertuples() if row.cited_as in text]
 
