@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from neuroface.attribution.explainers import Recipe, explainer_of_network
+from neuroface.attribution.explainer import Recipe, explainer_of_network
 from neuroface.attribution.fast.path_network import understands
 from neuroface.decoding import logit_network, predict_logits
 from neuroface.pipeline import keras, set_random_seed

@@ -2,7 +2,7 @@
 
 from neuroface import NeuroFaceError
 from neuroface.attribution.fast.path_network import PathNetwork, understands
-from neuroface.attribution.methods import SECANT_STEPS
+from neuroface.attribution.method_names import SECANT_STEPS
 from neuroface.decoding import is_closed_form_network, logit_network
 from neuroface.pipeline import gradient_of, keras
 

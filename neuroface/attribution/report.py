@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface.attribution.files import completeness_file
-from neuroface.attribution.methods import METHODS
+from neuroface.attribution.method_names import METHODS
 from neuroface.bold import Labels
 from neuroface.decoding import title_of
 from neuroface.pipeline import Section, open_npy, read_table, save_figure

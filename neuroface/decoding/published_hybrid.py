@@ -1,4 +1,4 @@
-"""The hybrid of a 3D-CNN and a Transformer as it was released, for comparison with :func:`neuroface.decoding.rivals.hybrid`.
+"""The released hybrid of a 3D-CNN and a Transformer, beside :func:`neuroface.decoding.other_networks.hybrid`.
 
 Fahrier's thesis, "Advanced task-based fMRI classification using a hybrid 3D CNN and Transformer
 model with attention mechanisms": volumes of 100³ voxels in four classes, 70,361,445 parameters,

@@ -7,6 +7,7 @@ from neuroface.decoding.architectures import DEFAULT
 from neuroface.decoding.comparison import comparison, mark_of, title_of
 from neuroface.decoding.division import Fold
 from neuroface.decoding.figures import plot_curves, plot_history, plot_results
+from neuroface.decoding.fit import Fitted
 from neuroface.decoding.fold_files import (
     BEST,
     SHUFFLED,
@@ -20,7 +21,6 @@ from neuroface.decoding.fold_files import (
     permuted,
 )
 from neuroface.decoding.metrics import scores, scores_by
-from neuroface.decoding.models import Fitted
 from neuroface.decoding.network import save_network
 from neuroface.decoding.uncertainty import intervals_of_split, p_value
 from neuroface.pipeline import read_table, write_json, write_table

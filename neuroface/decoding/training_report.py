@@ -47,7 +47,7 @@ def describe_training(
     results : as for :func:`comparison`. ladders : linear model → split → scores, also on relabelled
     events.
     choices : split → fold → the chosen model, and the losses of all; see
-    :func:`neuroface.decoding.best.choose`.
+    :func:`neuroface.decoding.choose_model.choose`.
     impossible : split → why it is not possible.
     networks : MODELS. selection, n_permutations, n_seeds : SELECTION, N_PERMUTATIONS, N_SEEDS. why_splits : why the
     splits are these; "" if they were named.

@@ -16,7 +16,7 @@ from .follow import (
     follow_volumes as follow_volumes,
     live_line as live_line,
 )
-from .models import (
+from .model_for_run import (
     RunModels as RunModels,
     choose_models as choose_models,
     live_text as live_text,

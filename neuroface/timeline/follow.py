@@ -18,7 +18,7 @@ from neuroface.bold import (
 )
 from neuroface.pipeline import PARTIAL
 from neuroface.timeline.live_cleaning import LiveCleaner
-from neuroface.timeline.models import RunModels
+from neuroface.timeline.model_for_run import RunModels
 
 import nibabel as nib
 import numpy as np
@@ -231,7 +231,7 @@ class LivePrediction:
     Parameters
     ----------
     predictor : result of :func:`neuroface.timeline.sliding.sliding_predictor`. settings : of the experiment.
-    models : result of :func:`neuroface.timeline.models.choose_models`, a single model; None: the film is
+    models : result of :func:`neuroface.timeline.model_for_run.choose_models`, a single model; None: the film is
     unknown.
     """
 

@@ -6,7 +6,7 @@ from neuroface.bold import Labels, Run
 from neuroface.pipeline import Section
 from neuroface.timeline.figures import plot_event_locked, plot_interval, plot_lag_sweep, plot_strip
 from neuroface.timeline.files import timeline_figure
-from neuroface.timeline.models import seen_text
+from neuroface.timeline.model_for_run import seen_text
 from neuroface.timeline.scores import MEANS, mean_and_interval
 
 import pandas as pd

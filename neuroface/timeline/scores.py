@@ -3,7 +3,7 @@
 from neuroface.bold import Run
 from neuroface.decoding import LEAST_CLUSTERS, crossed_error, scores, widening
 from neuroface.timeline import chance, clock
-from neuroface.timeline.models import RunModels
+from neuroface.timeline.model_for_run import RunModels
 
 import numpy as np
 import pandas as pd
@@ -57,7 +57,7 @@ def score_run(
 
     Parameters
     ----------
-    models : result of :func:`neuroface.timeline.models.choose_models`. held_out : predictions of all
+    models : result of :func:`neuroface.timeline.model_for_run.choose_models`. held_out : predictions of all
     folds.
     positive : the label whose probability is predicted.
     """

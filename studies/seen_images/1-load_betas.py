@@ -48,7 +48,6 @@ from seen_images.people import (
 )
 from seen_images.sources import TEST, TRAIN, Source, check_sessions, check_trials
 from seen_images.study import STUDY
-from seen_images.tables import read_tsv
 from seen_images.trial_sets import (
     ALL_VOXELS,
     read_session,
@@ -57,6 +56,7 @@ from seen_images.trial_sets import (
     set_files,
     write_sets,
 )
+from seen_images.tsv import read_tsv
 
 import numpy as np
 import pandas as pd

@@ -47,7 +47,7 @@ from seen_images.generator import (
 from seen_images.latents import FILE_OF, targets_of
 from seen_images.sources import open_source
 from seen_images.study import STUDY
-from seen_images.tables import read_tsv
+from seen_images.tsv import read_tsv
 
 import numpy as np
 import pandas as pd

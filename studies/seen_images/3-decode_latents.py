@@ -60,7 +60,6 @@ from seen_images.patterns import ceiling_of_latents, mean_of_repeats
 from seen_images.people import PersonTrials, other_people
 from seen_images.shared import fit_shared
 from seen_images.study import STUDY
-from seen_images.tables import read_tsv
 from seen_images.training import (
     Watched,
     fit_ridge,
@@ -69,6 +68,7 @@ from seen_images.training import (
     predict,
     train_network,
 )
+from seen_images.tsv import read_tsv
 
 import numpy as np
 import pandas as pd

@@ -33,7 +33,7 @@ from seen_images.generator import check_weights, model_of, open_generator, resiz
 from seen_images.latents import FILE_OF, decoded_latents, drawn_name, training_mean_file
 from seen_images.sources import first_captions, open_source
 from seen_images.study import STUDY
-from seen_images.tables import read_tsv
+from seen_images.tsv import read_tsv
 
 import numpy as np
 from matplotlib import pyplot as plt

@@ -46,8 +46,8 @@ from seen_images.scores import (
     two_way_influence,
 )
 from seen_images.study import STUDY
-from seen_images.tables import read_tsv
 from seen_images.training import predict
+from seen_images.tsv import read_tsv
 
 import numpy as np
 import pandas as pd

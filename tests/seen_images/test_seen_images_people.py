@@ -25,7 +25,7 @@ from seen_images.people import (  # noqa: E402
     without_tested,
 )
 from seen_images.sources import check_sessions  # noqa: E402
-from seen_images.table import Tables  # noqa: E402
+from seen_images.table_source import Tables  # noqa: E402
 from seen_images.training import fit_ridge, inner_folds, predict  # noqa: E402
 
 FOLDER = ROOT / "studies" / "seen_images"

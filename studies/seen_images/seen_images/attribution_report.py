@@ -5,7 +5,7 @@ from pathlib import Path
 from neuroface.pipeline import Section, save_figure
 from seen_images.decoder_tables import word_of
 from seen_images.latents import drawn_name, targets_of
-from seen_images.tables import read_tsv, with_interval
+from seen_images.tsv import read_tsv, with_interval
 
 import numpy as np
 import pandas as pd

@@ -17,7 +17,7 @@ from seen_images.scores import (
     two_way_influence,
     two_way_of_pairing,
 )
-from seen_images.tables import read_tsv, with_interval
+from seen_images.tsv import read_tsv, with_interval
 
 import numpy as np
 import pandas as pd

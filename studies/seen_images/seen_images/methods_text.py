@@ -7,7 +7,7 @@ from seen_images.decoder_tables import WORDS
 from seen_images.latents import FILE_OF
 from seen_images.picture_scores import PAIRINGS
 from seen_images.pixel_scores import PUBLISHED_ON
-from seen_images.tables import read_tsv
+from seen_images.tsv import read_tsv
 
 import pandas as pd
 

@@ -9,7 +9,7 @@ from neuroface import NeuroFaceError
 from neuroface.pipeline import open_npy, replaced
 from seen_images.latents import PART_OF, open_latents
 from seen_images.sources import TEST, TRAIN, UNUSED, Source, check_sessions, open_source
-from seen_images.tables import read_tsv
+from seen_images.tsv import read_tsv
 
 import numpy as np
 import pandas as pd

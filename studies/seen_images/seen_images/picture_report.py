@@ -24,7 +24,7 @@ from seen_images.pixel_scores import (
     pixel_correlation_name,
     ssim_name,
 )
-from seen_images.tables import read_tsv, with_interval
+from seen_images.tsv import read_tsv, with_interval
 
 import pandas as pd
 from matplotlib import pyplot as plt

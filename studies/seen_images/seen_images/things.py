@@ -11,7 +11,7 @@ from pathlib import Path
 from neuroface import NeuroFaceError
 from neuroface.pipeline import one_line, read_delimited_table, read_header, read_text_table
 from seen_images.sources import NO_SESSION, Source, only_captions, whole_numbers
-from seen_images.table import grid_of, read_picture
+from seen_images.table_source import grid_of, read_picture
 
 import h5py
 import numpy as np

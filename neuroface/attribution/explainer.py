@@ -9,7 +9,7 @@ from typing import Protocol
 from neuroface.attribution.deepexplain import DeepExplainGradients
 from neuroface.attribution.heat_maps import AttentionRollout, GradCAM
 from neuroface.attribution.integrated_gradients import IntegratedGradients, rule_for
-from neuroface.attribution.methods import METHODS
+from neuroface.attribution.method_names import METHODS
 from neuroface.attribution.occlusion import Occlusion
 from neuroface.decoding import load_network, logit_network, predict_logits
 from neuroface.pipeline import keras

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from neuroface.attribution.baselines import Baselines
-from neuroface.attribution.explainers import Recipe, explainer_of
+from neuroface.attribution.explainer import Recipe, explainer_of
 from neuroface.attribution.files import (
     attribution_file,
     completeness_file,
