@@ -45,7 +45,7 @@ from neuroface.decoding import (
     Windows,
     best_files,
     candidates,
-    describe,
+    describe_training,
     fit_fold,
     folds_of_all_splits,
     is_chosen_among,
@@ -130,7 +130,7 @@ def main():
     )
     stage.remake(compare, cfg.CV_SPLITS, "comparisons of all models")
     write_json(stage.folder / "metrics.json", summary(results, ladders, impossible, cfg.MODELS))
-    section = describe(
+    section = describe_training(
         stage.folder, results, ladders, choices, impossible, labels, networks=cfg.MODELS, selection=cfg.SELECTION,
         n_permutations=cfg.N_PERMUTATIONS, n_seeds=cfg.N_SEEDS, why_splits=cfg.splits_why,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from neuroface import NeuroFaceError
-from neuroface.decoding import clustered, linear, models
+from neuroface.decoding import clustered, fit, linear
 from neuroface.decoding.folds import Fold
 from neuroface.decoding.network import logit_network, predict_logits
 from neuroface.decoding.windows import Training, Windows
@@ -45,7 +45,7 @@ def study(effect=0.8, noise=0.3, seed=0):
     return (X + 3.0).astype(np.float32), y
 
 
-def fit(X, y, voxels_per_cluster=8):
+def solve(X, y, voxels_per_cluster=8):
     return clustered.solve_clustered(X, MASK, y[:, None], FOLD, voxels_per_cluster)
 
 
@@ -57,15 +57,15 @@ def partition(cluster):
 
 def test_clusters_are_the_blocks_that_share_a_course():
     X, y = study()
-    np.testing.assert_array_equal(partition(fit(X, y).cluster), partition(box_of_voxels()))
+    np.testing.assert_array_equal(partition(solve(X, y).cluster), partition(box_of_voxels()))
 
 
 def test_the_logits_are_those_of_scikit_learns_pipeline():
     """One volume, so that a voxel is a feature: clusters, their means, then Ridge on the targets of the classes."""
     X, y = study(noise=1.0)
     X = X[:, :, :1]
-    found = fit(X, y)
-    (solution,) = found.solutions
+    classifier = solve(X, y)
+    (solution,) = classifier.solutions
     rows, values = FOLD.rows, X[:, :, 0].astype(float)
     pooling = FeatureAgglomeration(27, connectivity=grid_to_graph(*SHAPE))
     features = pooling.fit_transform(values[rows])
@@ -74,7 +74,7 @@ def test_the_logits_are_those_of_scikit_learns_pipeline():
     strength = solution.penalty * ((features - features.mean(axis=0)) ** 2).sum() / n
     pipeline = make_pipeline(pooling, Ridge(alpha=strength)).fit(values[rows], target)
     expected = solution.slope * pipeline.predict(values)
-    logits = values @ found.weights[0, found.cluster, 0] + found.intercepts[0]
+    logits = values @ classifier.weights[0, classifier.cluster, 0] + classifier.intercepts[0]
     # The threshold lies midway between left-out means, which Ridge does not have.
     np.testing.assert_allclose(logits - logits[0], expected - expected[0], atol=1e-5)
 
@@ -83,7 +83,7 @@ def test_the_penalty_is_the_best_of_pipelines_on_the_inner_training_sets():
     """Each of them forms its own clusters; the logits of its validation windows are those of scikit-learn."""
     X, y = study(noise=1.5, effect=0.5)
     X = X[:, :, :1]
-    (solution,) = fit(X, y).solutions
+    (solution,) = solve(X, y).solutions
     values = X[:, :, 0].astype(float)
     for train, validation in FOLD.inner:
         pooling = FeatureAgglomeration(27, connectivity=grid_to_graph(*SHAPE))
@@ -106,13 +106,13 @@ def windows_of(folder, X, y):
 
 def test_the_stored_network_finds_the_planted_region_and_no_other(tmp_path):
     X, y = study(effect=2.0)
-    fitted = models.fit_fold("clustered_ridge", windows_of(tmp_path, X, y), FOLD, TRAINING, seed=1)
+    fitted = fit.fit_fold("clustered_ridge", windows_of(tmp_path, X, y), FOLD, TRAINING, seed=1)
     logit = predict_logits(logit_network(fitted.network), X, 16)
     assert np.mean((logit[TEST] > 0) == y[TEST]) > 0.9
-    found = fit(X, y)
+    classifier = solve(X, y)
     values = X.reshape(N, -1).astype(float)
-    weights = found.weights[0, found.cluster]
-    expected = values @ weights.ravel() + found.intercepts[0]
+    weights = classifier.weights[0, classifier.cluster]
+    expected = values @ weights.ravel() + classifier.intercepts[0]
     np.testing.assert_allclose(logit, expected, atol=1e-4)
     stored = np.asarray(fitted.network.get_layer("logit").get_weights()[0]).reshape(VOXELS, TRS)
     size = np.abs(stored).sum(axis=1)
@@ -127,7 +127,7 @@ def test_held_out_windows_change_neither_clusters_nor_weights():
     other_X, other_y = X.copy(), y.copy()
     other_X[TEST] = 10 * np.random.default_rng(1).standard_normal(X[TEST].shape)
     other_y[TEST] = 1 - y[TEST]
-    first, second = fit(X, y), fit(other_X, other_y)
+    first, second = solve(X, y), solve(other_X, other_y)
     np.testing.assert_array_equal(first.cluster, second.cluster)
     np.testing.assert_allclose(first.weights, second.weights, rtol=1e-3, atol=1e-6)
 
@@ -146,8 +146,11 @@ def test_labels_that_mean_nothing_are_decoded_at_chance():
     said = []
     for seed in range(40):
         X, y = study(effect=0.0, noise=1.0, seed=seed)
-        found = fit(X, y)
-        logits = X.reshape(N, -1) @ found.weights[0, found.cluster].ravel() + found.intercepts[0]
+        classifier = solve(X, y)
+        logits = (
+            X.reshape(N, -1) @ classifier.weights[0, classifier.cluster].ravel()
+            + classifier.intercepts[0]
+        )
         said.append((logits[TEST] > 0) == y[TEST])
     assert abs(np.mean(said) - 0.5) < 3 * 0.5 / np.sqrt(40 * len(TEST))
 
@@ -172,7 +175,7 @@ def test_means_of_clusters_are_means():
 def test_few_windows_of_many_tell_the_clusters(monkeypatch):
     X, y = study()
     monkeypatch.setattr(clustered, "MOST_WINDOWS", 15)
-    np.testing.assert_array_equal(partition(fit(X, y).cluster), partition(box_of_voxels()))
+    np.testing.assert_array_equal(partition(solve(X, y).cluster), partition(box_of_voxels()))
 
 
 @pytest.mark.parametrize("size", [0, 109, 8.5, "8"])
@@ -180,7 +183,7 @@ def test_a_size_of_clusters_that_is_impossible_is_named(tmp_path, size):
     windows = windows_of(tmp_path, *study())
     options = {"clustered_ridge": {"voxels_per_cluster": size}}
     with pytest.raises(NeuroFaceError, match="voxels_per_cluster = .*216 voxels.*from 1 to 108"):
-        models.fit_fold("clustered_ridge", windows, FOLD, replace(TRAINING, options=options), 1)
+        fit.fit_fold("clustered_ridge", windows, FOLD, replace(TRAINING, options=options), 1)
 
 
 def test_the_memory_that_is_stated_is_what_was_measured():
@@ -191,11 +194,13 @@ def test_the_memory_that_is_stated_is_what_was_measured():
 
 def test_clusters_of_one_voxel_are_ridge_regression():
     X, y = study(noise=1.0)
-    found = fit(X, y, voxels_per_cluster=1)
+    classifier = solve(X, y, voxels_per_cluster=1)
     kernel = linear.window_kernel(linear.window_features(X, "window"))
     expected = linear.solve(kernel, y, FOLD)
-    assert found.solutions[0].penalty == expected.penalty
-    np.testing.assert_allclose(found.solutions[0].coefficients, expected.coefficients, atol=1e-6)
+    assert classifier.solutions[0].penalty == expected.penalty
+    np.testing.assert_allclose(
+        classifier.solutions[0].coefficients, expected.coefficients, atol=1e-6
+    )
 
 
 def test_refitted_models_have_the_weights_of_the_networks(tmp_path):
@@ -206,7 +211,7 @@ def test_refitted_models_have_the_weights_of_the_networks(tmp_path):
     fits = refits.refit("clustered_ridge", windows, FOLD, labels, np.zeros(N), 0.5, options)
     for column in range(2):
         np.save(tmp_path / "y.npy", labels[:, column])
-        network = models.fit_fold("clustered_ridge", windows, FOLD, TRAINING, 1).network
+        network = fit.fit_fold("clustered_ridge", windows, FOLD, TRAINING, 1).network
         stored = np.asarray(network.get_layer("logit").get_weights()[0]).reshape(VOXELS, TRS)
         for voxels in (slice(0, 50), slice(50, VOXELS)):
             weights = relabelling.weights_of(X[:, voxels], fits, voxels)

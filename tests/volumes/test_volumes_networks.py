@@ -9,7 +9,7 @@ from neuroface.decoding.fast import compiled
 from neuroface.decoding.model_cost import multiply_adds
 from neuroface.decoding.network import save_network
 from neuroface.pipeline.backend import keras
-from volume_study.explaining import Explainer, choose_volumes
+from volume_study.explaining import VolumeExplainer, choose_volumes
 from volume_study.layers import DepthwiseConv3D
 from volume_study.names import MODELS
 from volume_study.networks import NETWORKS, build_classifier, load_classifier, view_of_class
@@ -237,7 +237,7 @@ NO_WEIGHTS = Path("of/no/screened/ridge.npy")
 
 def test_integrated_gradients_add_up_to_the_log_odds_of_any_class(models, volumes):
     """With one compiled explainer for all classes: which one is explained lies in a weight."""
-    explain = Explainer(volumes, {1: models["separable_cnn3d"]}, {}, NO_WEIGHTS, settings())
+    explain = VolumeExplainer(volumes, {1: models["separable_cnn3d"]}, {}, NO_WEIGHTS, settings())
     model = explain.network(1)
     maps, gaps = explain("ig", np.array([4, 1]), 1)
     for place, row in enumerate((4, 1)):
@@ -249,7 +249,7 @@ def test_integrated_gradients_add_up_to_the_log_odds_of_any_class(models, volume
 
 @pytest.mark.parametrize("name", ["hybrid", "transformer_only"])
 def test_attention_rollout_shares_one_volume_among_its_voxels(models, volumes, name):
-    maps, _ = Explainer(volumes, {1: models[name]}, {}, NO_WEIGHTS, settings())(
+    maps, _ = VolumeExplainer(volumes, {1: models[name]}, {}, NO_WEIGHTS, settings())(
         "attention-rollout", np.array([2]), 1
     )
     found = maps[0, 0]
@@ -260,7 +260,7 @@ def test_attention_rollout_shares_one_volume_among_its_voxels(models, volumes, n
 def test_grad_cam_of_two_classes_is_opposite(models, volumes, mask):
     """With two classes the log-odds of one are minus those of the other."""
     model = build_classifier("separable_cnn3d", mask, 2, SMALL["separable_cnn3d"])
-    explain = Explainer(volumes, {}, {}, NO_WEIGHTS, settings())
+    explain = VolumeExplainer(volumes, {}, {}, NO_WEIGHTS, settings())
     explain._networks[1] = model
     one, other = explain("grad-cam", np.array([0]), 1)[0][0]
     assert one.std() > 0
@@ -271,7 +271,7 @@ def test_the_map_of_screened_ridge_is_weight_times_value_of_its_fold(volumes, tm
     """Two folds, three labels; two volumes' maps differ in sum as their decision values do."""
     weights = np.random.default_rng(5).standard_normal((2, 3, volumes.shape[1]))
     np.save(tmp_path / "weights.npy", weights.astype(np.float32))
-    explain = Explainer(volumes, {}, {}, tmp_path / "weights.npy", settings())
+    explain = VolumeExplainer(volumes, {}, {}, tmp_path / "weights.npy", settings())
     maps, gaps = explain("screened-ridge", np.array([4, 1]), 2)
     assert maps.shape == (2, 3, volumes.shape[1]) and gaps.empty
     decision = volumes[[4, 1]].astype(float) @ weights[1].T
@@ -282,7 +282,7 @@ def test_the_map_of_screened_ridge_is_weight_times_value_of_its_fold(volumes, tm
 def test_weights_that_an_earlier_version_did_not_write_are_asked_for(volumes, tmp_path):
     file = tmp_path / "screened_ridge_block_weights.npy"
     with pytest.raises(NeuroFaceError, match="Delete .*screened_ridge.json and run script 3 again"):
-        Explainer(volumes, {}, {}, file, settings())("screened-ridge", np.array([0]), 1)
+        VolumeExplainer(volumes, {}, {}, file, settings())("screened-ridge", np.array([0]), 1)
 
 
 def test_volumes_are_chosen_from_all_episodes_whether_the_network_is_right_or_not():

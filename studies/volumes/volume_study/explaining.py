@@ -23,7 +23,7 @@ METHODS = {
 }
 
 
-class Explainer:
+class VolumeExplainer:
     """The methods for fold models of one architecture; a process loads each model once.
 
     Parameters
@@ -89,12 +89,12 @@ class Explainer:
                 maps[:, number] = maps[:, 0]
                 continue
             explain = explainer_of_network(self._view(fold, number), recipe)
-            found, figures = explain(self.X[..., None], asked, lambda _: zero)
-            maps[:, number] = found[..., 0]
+            attributions, figures = explain(self.X[..., None], asked, lambda _: zero)
+            maps[:, number] = attributions[..., 0]
             if method == "ig":
                 change = figures["logit"] - figures["logit_of_baseline"]
-                part = pd.DataFrame({"gap": figures["gap"].abs(), "change": change.abs()})
-                gaps = part if gaps.empty else pd.concat([gaps, part])
+                of_voxels = pd.DataFrame({"gap": figures["gap"].abs(), "change": change.abs()})
+                gaps = of_voxels if gaps.empty else pd.concat([gaps, of_voxels])
         return maps, gaps
 
     def _screened_weights(self) -> np.ndarray:
