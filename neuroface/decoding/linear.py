@@ -218,13 +218,25 @@ def solve_each(
     kernel: np.ndarray | Callable[[np.ndarray], np.ndarray], labels: np.ndarray, fold: Fold
 ) -> list[Solution]:
     """:func:`solve` for many labellings (n, n_labellings) of the same windows, which share every eigendecomposition."""
-    rows, values = fold.rows, out_of_fold(kernel, labels, fold)
+    values = out_of_fold(kernel, labels, fold)
+    return solve_after(values, kernel(fold.rows) if callable(kernel) else kernel, labels, fold)
+
+
+def solve_after(
+    values: np.ndarray, kernel: np.ndarray, labels: np.ndarray, fold: Fold
+) -> list[Solution]:
+    """:func:`solve_each` after the inner cross-validation.
+
+    Parameters
+    ----------
+    values : result of :func:`out_of_fold`. kernel : (n, n), for the training set of the fold.
+    """
+    rows = fold.rows
     best = _best_of(values, labels, fold)
     inner = np.take_along_axis(values, best[None, None, :], axis=0)[0]
     known = ~np.isnan(inner[:, 0])
-    of_rows = kernel(rows) if callable(kernel) else kernel
-    weights, intercepts = _fit(of_rows, labels, rows)
-    mean = of_rows[np.ix_(rows, rows)].mean(axis=0)
+    weights, intercepts = _fit(kernel, labels, rows)
+    mean = kernel[np.ix_(rows, rows)].mean(axis=0)
     solutions = []
     for column, chosen in enumerate(best):
         slope = calibration_slope(labels[known, column], inner[known, column])

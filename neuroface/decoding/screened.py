@@ -17,7 +17,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from neuroface.decoding.division import Fold
-from neuroface.decoding.linear import Solution, separation, solve_each, window_features
+from neuroface.decoding.linear import (
+    Solution,
+    out_of_fold,
+    separation,
+    solve_after,
+    solve_each,
+    window_features,
+)
 
 import numpy as np
 
@@ -55,7 +62,7 @@ def solve_screened(X: np.ndarray, window_kernel: np.ndarray, y: np.ndarray, fold
 
     Parameters
     ----------
-    X : (n, n_voxels, window_trs), read twice, some voxels at a time. window_kernel : (n, n) inner
+    X : (n, n_voxels, window_trs), read three times, some voxels at a time. window_kernel : (n, n) inner
     products of whole windows. y : (n,) of 0 and 1.
     """
     return next(solve_screened_each(X, window_kernel, np.asarray(y)[:, None], fold))
@@ -65,24 +72,31 @@ def solve_screened_each(
     X: np.ndarray, window_kernel: np.ndarray, labels: np.ndarray, fold: Fold
 ) -> Iterator[Screened]:
     """:func:`solve_screened` for many labellings (n, n_labellings), one after another; each ranks the voxels anew."""
-    training_sets = [*(train for train, _ in fold.inner), fold.rows]
-    shares = shares_between_labels(X, labels, training_sets)
-    of_all_voxels = solve_each(window_kernel, labels, fold)
-    for column, plain in enumerate(of_all_voxels):
+    inner_sets = [train for train, _ in fold.inner]
+    *shares_of_inner, shares_of_rows = shares_between_labels(X, labels, [*inner_sets, fold.rows])
+    for column, plain in enumerate(solve_each(window_kernel, labels, fold)):
         y = labels[:, column : column + 1]
         gains = {
-            screen: [gains_of(of_set[column], screen) for of_set in shares] for screen in SCREENS
+            screen: [gains_of(shares[column], screen) for shares in shares_of_inner]
+            for screen in SCREENS
         }
         kernels = screened_kernels(X, gains, fold.rows)
-        classifiers = [Screened(plain, np.ones(X.shape[1]), ALL_VOXELS)]
+        separations = {ALL_VOXELS: separation(plain.inner_logit[None, :, None], y, fold).max()}
+        values = {}
         for screen in SCREENS:
-            kernel = _KernelOfTrainingSet(len(X), fold.rows, training_sets, kernels.pop(screen))
-            classifiers.append(Screened(solve_each(kernel, y, fold)[0], gains[screen][-1], screen))
-        separations = [
-            separation(each.solution.inner_logit[None, :, None], y, fold)[0, 0]
-            for each in classifiers
-        ]
-        yield classifiers[int(np.argmax(separations))]
+            kernel = _KernelOfTrainingSet(len(X), fold.rows, inner_sets, kernels.pop(screen))
+            values[screen] = out_of_fold(kernel, y, fold)
+            separations[screen] = separation(values[screen], y, fold).max()
+        chosen = max(separations, key=lambda screen: separations[screen])
+        if chosen == ALL_VOXELS:
+            yield Screened(plain, np.ones(X.shape[1]), ALL_VOXELS)
+            continue
+        # Only the chosen screen is fitted to the whole training set.
+        of_rows = gains_of(shares_of_rows[column], chosen)
+        kernels = screened_kernels(X, {chosen: [of_rows]}, fold.rows)
+        kernel = _KernelOfTrainingSet(len(X), fold.rows, [fold.rows], kernels[chosen])
+        (solution,) = solve_after(values[chosen], kernel(fold.rows), y, fold)
+        yield Screened(solution, of_rows, chosen)
 
 
 def shares_between_labels(
@@ -173,7 +187,7 @@ def screened_kernels(
 
 
 class _KernelOfTrainingSet:
-    """The kernel (n, n) of a training set, as :func:`neuroface.decoding.linear.solve_each` asks for it."""
+    """The kernel (n, n) of a training set, as :func:`neuroface.decoding.linear.out_of_fold` asks for it."""
 
     def __init__(self, n: int, rows: np.ndarray, training_sets: list, kernels: np.ndarray):
         self.n, self.rows = n, rows
