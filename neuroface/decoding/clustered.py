@@ -110,7 +110,7 @@ def clustering_bytes(
     """Memory that :func:`solve_clustered` adds, about, for one labelling."""
     n_clusters = number_of_clusters(n_voxels, voxels_per_cluster)
     means = 4 * n_windows * n_clusters * window_trs
-    kernels = 5 * 8 * n_windows**2
+    kernels = 10 * 8 * n_windows**2  # and what their eigenvectors need
     ward = (4 + 2 * 8) * n_voxels * min(n_windows, MOST_WINDOWS)
     # The means of the fold's clusters, and those of a training set, or what its clusters come from.
     return means + max(means + kernels, ward)

@@ -186,10 +186,11 @@ def test_a_size_of_clusters_that_is_impossible_is_named(tmp_path, size):
         fit.fit_fold("clustered_ridge", windows, FOLD, replace(TRAINING, options=options), 1)
 
 
-def test_the_memory_that_is_stated_is_what_was_measured():
-    """benchmarks/linear.py --windows 900: a peak of 1.02 GB, of which the libraries have about 0.3."""
-    stated_gb = clustered.clustering_bytes(900, 41_489, 10, 10) / 1e9
-    assert 1.02 - 0.3 <= stated_gb <= 1.02
+@pytest.mark.parametrize(("n_windows", "peak_gb"), [(900, 1.02), (3606, 2.43)])
+def test_the_memory_that_is_stated_is_what_was_measured(n_windows, peak_gb):
+    """Peaks that benchmarks/linear.py measured; the libraries have about 0.3 GB of them."""
+    stated_gb = clustered.clustering_bytes(n_windows, 41_489, 10, 10) / 1e9
+    assert peak_gb - 0.3 <= stated_gb <= peak_gb
 
 
 def test_clusters_of_one_voxel_are_ridge_regression():

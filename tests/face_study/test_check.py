@@ -527,13 +527,13 @@ def test_memory_grows_with_jobs_and_with_the_network(study):
 
 
 def test_memory_of_clusters_grows_with_the_windows(study):
-    """4,000 voxels in clusters of 20: 10 means of 200 clusters per window, twice, and five kernels."""
+    """4,000 voxels in clusters of 20: 10 means of 200 clusters per window, twice, and ten kernels."""
     _, cfg, _ = study
     cfg.MODELS, cfg.WINDOW_TRS, cfg.N_JOBS = ("clustered_ridge",), 10, 1
     cfg.MODEL_OPTIONS = {"clustered_ridge": {"voxels_per_cluster": 20}}
     gigabytes, script = check.memory_of_scripts(np.ones((20, 20, 10), bool), 3606, cfg)
     assert "script 3 (clustered_ridge)" in script
-    own_gb = (2 * 4 * 3606 * 200 * 10 + 5 * 8 * 3606**2) / 1e9
+    own_gb = (2 * 4 * 3606 * 200 * 10 + 10 * 8 * 3606**2) / 1e9
     assert gigabytes == pytest.approx(check.GB_OF_A_PROCESS + own_gb)
 
 
