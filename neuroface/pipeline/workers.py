@@ -128,7 +128,7 @@ def _run_on_cluster(work, units: list, scheduler: str, progress: Progress) -> No
                 client.submit(call, pickled, cloudpickle.dumps(unit), keras_too, pure=False)
                 for unit in units
             ]
-            units_of = {future.key: unit for future, unit in zip(futures, units)}
+            units_of = {str(future.key): unit for future, unit in zip(futures, units)}
             for future in _as_done(client, futures, units_of):
                 progress.count(future.result())
         except TimeoutError:

@@ -16,6 +16,7 @@ from neuroface.pipeline import read_json, read_table, write_json
 import nibabel as nib
 import numpy as np
 import pytest
+from browser import check_in_print, check_on_a_phone
 from conftest import FULL, ROOT, bids_errors, differing, write_config
 from PIL import Image
 
@@ -689,3 +690,8 @@ def test_script_8_names_own_features_that_changed_after_they_were_used(tiny, tmp
     np.save(folder / "beta.npy", np.load(folder / "beta.npy") + 1)
     done = run(8, config)
     assert done.code == 1 and "beta.npy has changed since" in done.err, done.err
+
+
+def test_the_report_fits_a_phone_and_the_paper(tiny):
+    check_on_a_phone(tiny.root / "report.html")
+    check_in_print(tiny.root / "report.html")
