@@ -26,7 +26,7 @@ KEPT_OUT = {
 }
 
 
-def describe(
+def describe_training(
     folder: Path,
     results: dict,
     ladders: dict,
@@ -47,7 +47,7 @@ def describe(
     results : as for :func:`comparison`. ladders : linear model → split → scores, also on relabelled
     events.
     choices : split → fold → the chosen model, and the losses of all; see
-    :func:`neuroface.decoding.best.choose`.
+    :func:`neuroface.decoding.choose_model.choose`.
     impossible : split → why it is not possible.
     networks : MODELS. selection, n_permutations, n_seeds : SELECTION, N_PERMUTATIONS, N_SEEDS. why_splits : why the
     splits are these; "" if they were named.
@@ -170,7 +170,7 @@ def describe_histories(
 def lead(splits: list[str], labels: Labels, selection: str, why_splits: str) -> str:
     """What was tested, what the splits at hand say, and why they are these."""
     sentences = [
-        f"Does a held-out window show {labels.one}? The same models were tested in each cross-validation, "
+        f"Does a held-out window show {labels.singular}? The same models were tested in each cross-validation, "
         f"{HELD_OUT[selection]}.",
         *(SAYS[split] for split in splits if split in SAYS),
     ]
@@ -195,7 +195,7 @@ def intervals_against_p(results: dict, ladders: dict, splits: list[str]) -> list
 
     Parameters
     ----------
-    results, ladders : as for :func:`describe`; only models with a p are looked at.
+    results, ladders : as for :func:`describe_training`; only models with a p are looked at.
     """
     sentences = []
     for name in ladders:
@@ -246,7 +246,7 @@ def interval_text(intervals: dict, score: str, form: str) -> str:
 
 def intervals_caption(*of_models: dict) -> str:
     """Over what the intervals of a table are, and by what method; both are the same for all models of a split."""
-    intervals = next((one for one in of_models if one["scores"]), of_models[0])
+    intervals = next((model for model in of_models if model["scores"]), of_models[0])
     if not intervals["scores"]:
         return f"No 95 % intervals: {intervals['why_none']}."
     text = f"In brackets: 95 % t intervals over {intervals['n']} {intervals['over']}, from a delete-one jackknife"
@@ -305,7 +305,7 @@ def first_screen(
 
     Parameters
     ----------
-    results, ladders : as for :func:`describe`. shown_first : the model that counts, and the reference.
+    results, ladders : as for :func:`describe_training`. shown_first : the model that counts, and the reference.
     """
     model, ladder = shown_first[0], ladders["linear"][split]
     result = results[model][split]
