@@ -12,6 +12,7 @@ from neuroface.pipeline.study import Study
 import psutil
 
 NONE = "–"
+NAMES_SHOWN = 8  # of files with the same problem
 
 
 class Checklist:
@@ -133,8 +134,13 @@ class Checklist:
             self.wrong(
                 f"DATA_DIR: {there} cannot be written. Change its permissions, or choose another DATA_DIR."
             )
-        for problem in self.problems:
+        for problem, others in alike(self.problems):
             self.say(f"wrong: {problem}")
+            if others:
+                names = ", ".join(others[:NAMES_SHOWN]) + (
+                    ", …" if len(others) > NAMES_SHOWN else ""
+                )
+                self.say(f"  the same of {len(others)} more: {names}")
         if self.problems:
             raise NeuroFaceError(
                 f"{len(self.problems)} problem{'s' * (len(self.problems) > 1)} with {self.cfg.DATASET_DIR}, the settings or "
@@ -146,6 +152,19 @@ class Checklist:
         folder = Path(sys.argv[0]).parent
         for step in self.study.steps[:next_scripts]:
             self.say(f"  {prefix}python {folder / step.script}")
+
+
+def alike(problems: list[str]) -> list[tuple[str, list[str]]]:
+    """Problems of files, ``<path>: <reason>``, of which each reason stands once; and the names of the further files."""
+    groups: dict[str, tuple[str, list[str]]] = {}
+    for problem in problems:
+        path, _, reason = problem.partition(": ")
+        key = reason if "/" in path else problem
+        if key in groups:
+            groups[key][1].append(Path(path).name)
+        else:
+            groups[key] = problem, []
+    return list(groups.values())
 
 
 def memory_of_processes(
