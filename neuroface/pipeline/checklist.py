@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from neuroface import NeuroFaceError
+from neuroface.pipeline.settings import command_of
 from neuroface.pipeline.study import Study
 
 import psutil
@@ -147,11 +148,9 @@ class Checklist:
                 f"this machine, listed above. Solve them and run --check again."
             )
         self.say("nothing is wrong. Next:")
-        experiment = os.environ.get("NEUROFACE_CONFIG")
-        prefix = f"NEUROFACE_CONFIG={experiment} " if experiment else ""
         folder = Path(sys.argv[0]).parent
         for step in self.study.steps[:next_scripts]:
-            self.say(f"  {prefix}python {folder / step.script}")
+            self.say(f"  {command_of(folder / step.script)}")
 
 
 def alike(problems: list[str]) -> list[tuple[str, list[str]]]:

@@ -102,7 +102,9 @@ def copy_of(tiny, folder, *without: int, **changed):
 
 def test_every_script_names_the_next_and_the_report_has_their_sections(tiny):
     for number, script in list(SCRIPTS.items())[1:]:
-        assert f"next: python {script.name}" in tiny.printed[number - 1]
+        assert (
+            f"next: NEUROFACE_CONFIG={tiny.config} python {script.name}" in tiny.printed[number - 1]
+        )
     assert "that was the last script" in tiny.printed[8]
     page = (tiny.root / "report.html").read_text()
     for words in (

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from neuroface import NeuroFaceError
 from neuroface.face_study.study import STUDY
 from neuroface.pipeline.checklist import Checklist, alike
+from neuroface.pipeline.settings import command_of
 
 import pytest
 
@@ -25,6 +26,13 @@ def test_a_problem_of_many_files_stands_once_with_their_names(tmp_path, capsys):
         "wrong: /data/sub-7_bold.nii.gz: cut off.",
         "wrong: No run gives a window: none is long enough.",
     ]
+
+
+def test_the_next_command_names_the_experiment_file(monkeypatch):
+    monkeypatch.setenv("NEUROFACE_CONFIG", "our_film.py")
+    assert command_of("2-load-data.py") == "NEUROFACE_CONFIG=our_film.py python 2-load-data.py"
+    monkeypatch.delenv("NEUROFACE_CONFIG")
+    assert command_of("2-load-data.py") == "python 2-load-data.py"
 
 
 def test_only_problems_of_files_are_compared():
