@@ -172,11 +172,12 @@ def draw_references(
 ) -> None:
     """Draw the network's maps of both labels and the reference maps, means over the window, each with its own scale."""
     maps = references[method]
-    each = np.stack([values / symmetric_scale(values).vmax for values in maps.values()], axis=1)
+    values = project(np.stack(list(maps.values()), axis=1), hemispheres)
+    scales = [symmetric_scale(column).vmax for column in np.concatenate(list(values.values())).T]
     title = f"Attribution ({method}) and other maps, mean over the window"
-    unit = "multiples of each map's 99.5th percentile (signs: see the caption)"
+    unit = "multiples of each map's 99.5th percentile on the surface (signs: see the caption)"
     draw_surfaces(
-        project(each, hemispheres),
+        {side: columns / scales for side, columns in values.items()},
         hemispheres,
         list(maps),
         title,
@@ -321,7 +322,8 @@ def describe_figures(
     for contrast, method in [drawn for drawn in contrasts if drawn[0] in cfg.LABELS][:2]:
         section.figure(
             contrast_file(folder, contrast, method, "surface.gif"),
-            f"{contrast}, {method}, second by second.",
+            f"{contrast}, {method}: the surface map of the figure above as an animation, a picture per volume, on the same "
+            f"scale. A printed page leaves it out.",
         )
     contrast, method = contrasts[0]
     if contrast == labels.first:

@@ -53,7 +53,8 @@ def find_runs(
     ------
     NeuroFaceError
         If a folder is missing or holds no run, or a name in ``include`` or ``exclude`` is not
-        there; if a censored run of NNDb v2 has no list of its censored time points.
+        there; if a censored run of NNDb v2 has no list of its censored time points; if the naming
+        of a data set calls a person otherwise than ``sub-…``.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -106,6 +107,7 @@ def find_runs(
         )
         runs += runs_of_person
         left_out += missing
+    _check_person_names(runs)
     runs, missing = whole_values(runs, bids_filter)
     left_out += missing
     runs, missing = with_showings(runs, folder, film_event, event_column or "trial_type", raw)
@@ -131,6 +133,21 @@ def _check_names(
             raise NeuroFaceError(
                 f"{setting} names {unknown[0]}, who is not in {folder}. "
                 f"{_counted(people)} there: {there}{did_you_mean(unknown[0], people)}."
+            )
+
+
+def _check_person_names(runs: list[Run]) -> None:
+    """Raise unless people are called ``sub-…`` and names of runs begin with it: later scripts look for such files."""
+    for run in runs:
+        if not run.subject.startswith("sub-"):
+            raise NeuroFaceError(
+                f"The naming of the data set gives Run.subject = {run.subject!r} to {run.bold}. It must be "
+                f"{'sub-' + run.subject!r}: scripts look for sub-*."
+            )
+        if not run.name.startswith(f"{run.subject}_"):
+            raise NeuroFaceError(
+                f"The naming of the data set gives Run.name = {run.name!r} to {run.bold}. It must begin with Run.subject, "
+                f"as in {run.subject + '_task-' + run.movie!r}."
             )
 
 

@@ -89,11 +89,12 @@ def describe_training(
         f"leakage. {smallest_p_text(n_permutations)}",
     )
     for split in splits:
+        intervals = [result[split]["intervals_95"] for result in results.values()]
         section.table(
             ["model", "accuracy", "MCC", "F1", "ROC AUC", "PR AUC", "balanced accuracy", "accuracy of single seeds",
              "parameters", "multiply-adds per window", "training, s", "memory, GB"],
             map(comparison_cells, comparison(best_first(results, split), split).to_dict("records")),
-            f"Models on the same {split} folds, by their AUC. {intervals_caption(headline[split]['intervals_95'])} {POOLED} "
+            f"Models on the same {split} folds, by their AUC. {intervals_caption(*intervals)} {POOLED} "
             f"{SEEDS[n_seeds > 1]} Seconds: all folds and seeds together, "
             "without the inner products of the windows; memory: added to the process by training a fold.",
         )  # fmt: skip
@@ -243,8 +244,9 @@ def interval_text(intervals: dict, score: str, form: str) -> str:
     return f"[{low:{form}}, {high:{form}}] over {intervals['n']} {intervals['over']}"
 
 
-def intervals_caption(intervals: dict) -> str:
-    """Over what the intervals of a table are, and by what method."""
+def intervals_caption(*of_models: dict) -> str:
+    """Over what the intervals of a table are, and by what method; both are the same for all models of a split."""
+    intervals = next((model for model in of_models if model["scores"]), of_models[0])
     if not intervals["scores"]:
         return f"No 95 % intervals: {intervals['why_none']}."
     text = f"In brackets: 95 % t intervals over {intervals['n']} {intervals['over']}, from a delete-one jackknife"

@@ -1,6 +1,5 @@
 """What ``viewer.html`` shows of the face study: predictions, windows, film regressors, the film's pictures, group maps."""
 
-import io
 import zipfile
 from pathlib import Path
 
@@ -8,27 +7,18 @@ from neuroface.bold import (
     Run,
     clock_of_onsets,
     open_header,
-    read_masked,
-    surface_space,
     windows_file,
 )
 from neuroface.face_study.settings import FaceSettings
 from neuroface.face_study.study import STUDY
+from neuroface.face_study.viewing_maps import maps_of_windows
 from neuroface.face_study.words import labels_of
 from neuroface.film import DETECTOR, regressors_of_run
-from neuroface.maps import (
-    average_file,
-    load_hemispheres,
-    place_hemispheres,
-    project,
-    surface_pictures,
-)
 from neuroface.pipeline import Section, Stage, read_json, read_table
 from neuroface.timeline import FilmTracks, tracks_of_film, write_viewer
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 VIEWER = "viewer.html"
 MOST_PICTURES = 1500  # of a film: about 6 MB
@@ -44,8 +34,8 @@ def show_films(
 ) -> None:
     """Write ``viewer.html`` in the run's folder, beside the report, and say so.
 
-    It has the group's maps if script 6 has finished, and the film's pictures if script 0 annotated
-    the film.
+    It has the maps of the group and of people if script 6 has finished, and the film's pictures if
+    script 0 annotated the film.
 
     Parameters
     ----------
@@ -59,7 +49,7 @@ def show_films(
         for name, runs in films.items()
     ]
     target, labels = stage.root / VIEWER, labels_of(cfg)
-    maps = group_map_pictures(stage, mask, affine, cfg)
+    maps = maps_of_windows(stage, list(films.values()), mask, affine, cfg)
     write_viewer(target, tracks, maps, cfg.TR_S, labels, f"{STUDY.title({'LABELS': cfg.LABELS})} {stage.root.name}",
                  clock_of_onsets(cfg.DATASET, cfg.FILM_EVENT))  # fmt: skip
     section.first.text(
@@ -125,44 +115,3 @@ def pictures_of_film(folder: Path, movie: str) -> list[tuple[float, bytes]]:
         with zipfile.ZipFile(archive) as file:
             pictures_at.append((number / about["SamplesPerSecond"], file.read(name)))
     return pictures_at
-
-
-def group_map_pictures(
-    stage: Stage, mask: np.ndarray, affine: np.ndarray, cfg: FaceSettings
-) -> dict[str, list[bytes]]:
-    """Label → a surface picture (WebP) of the group's mean attributions at each volume of a window.
-
-    Empty in native space, of parcels, of a surface without a mesh, and before script 6 has finished.
-    """
-    stamp = stage.folder_of(6) / "settings.json"
-    space = surface_space(stage.folder_of(1)) if cfg.SPACE == "surface" else None
-    is_drawn = len(space.meshes) == 2 if space else cfg.SPACE == "MNI" and min(mask.shape) > 1
-    if not is_drawn or not stamp.exists() or not read_json(stamp).get("finished"):
-        return {}
-    method = cfg.ATTRIBUTION_METHODS[0]
-    files = {
-        label: average_file(stage.folder_of(6), "group", label, method) for label in cfg.LABELS
-    }
-    if not all(file.exists() for file in files.values()):
-        return {}
-    hemispheres = place_hemispheres(space, mask) if space else load_hemispheres(None, mask, affine)
-    seconds = [f"{tr * cfg.TR_S:g} s" for tr in range(cfg.WINDOW_TRS)]
-    return {
-        label: [
-            _webp(picture)
-            for picture in surface_pictures(
-                project(read_masked(file, mask, affine), hemispheres),
-                hemispheres,
-                seconds,
-                label,
-                "attribution",
-            )
-        ]
-        for label, file in files.items()
-    }
-
-
-def _webp(picture: np.ndarray) -> bytes:
-    target = io.BytesIO()
-    Image.fromarray(picture).save(target, "webp", quality=80)
-    return target.getvalue()

@@ -49,10 +49,12 @@ from .surface import (
     project as project,
 )
 from .surface_figures import (
+    COLOURS as COLOURS,
     GLASS_SHARE as GLASS_SHARE,
     animate_surfaces as animate_surfaces,
     draw_glass_brain as draw_glass_brain,
     draw_surfaces as draw_surfaces,
+    opacity as opacity,
     surface_pictures as surface_pictures,
     symmetric_scale as symmetric_scale,
 )

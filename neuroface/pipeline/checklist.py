@@ -7,11 +7,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from neuroface import NeuroFaceError
+from neuroface.pipeline.settings import command_of
 from neuroface.pipeline.study import Study
 
 import psutil
 
 NONE = "–"
+NAMES_SHOWN = 8  # of files with the same problem
 
 
 class Checklist:
@@ -133,19 +135,35 @@ class Checklist:
             self.wrong(
                 f"DATA_DIR: {there} cannot be written. Change its permissions, or choose another DATA_DIR."
             )
-        for problem in self.problems:
+        for problem, others in alike(self.problems):
             self.say(f"wrong: {problem}")
+            if others:
+                names = ", ".join(others[:NAMES_SHOWN]) + (
+                    ", …" if len(others) > NAMES_SHOWN else ""
+                )
+                self.say(f"  the same of {len(others)} more: {names}")
         if self.problems:
             raise NeuroFaceError(
                 f"{len(self.problems)} problem{'s' * (len(self.problems) > 1)} with {self.cfg.DATASET_DIR}, the settings or "
                 f"this machine, listed above. Solve them and run --check again."
             )
         self.say("nothing is wrong. Next:")
-        experiment = os.environ.get("NEUROFACE_CONFIG")
-        prefix = f"NEUROFACE_CONFIG={experiment} " if experiment else ""
         folder = Path(sys.argv[0]).parent
         for step in self.study.steps[:next_scripts]:
-            self.say(f"  {prefix}python {folder / step.script}")
+            self.say(f"  {command_of(folder / step.script)}")
+
+
+def alike(problems: list[str]) -> list[tuple[str, list[str]]]:
+    """Problems of files, ``<path>: <reason>``, of which each reason stands once; and the names of the further files."""
+    groups: dict[str, tuple[str, list[str]]] = {}
+    for problem in problems:
+        path, _, reason = problem.partition(": ")
+        key = reason if "/" in path else problem
+        if key in groups:
+            groups[key][1].append(Path(path).name)
+        else:
+            groups[key] = problem, []
+    return list(groups.values())
 
 
 def memory_of_processes(

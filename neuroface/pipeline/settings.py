@@ -20,6 +20,12 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Scheduler = Annotated[str, Field(pattern=r"^[a-z]+://.+")]
 
 
+def command_of(script: str | Path) -> str:
+    """The command that runs a script with the experiment file in use."""
+    experiment = os.environ.get("NEUROFACE_CONFIG")
+    return f"NEUROFACE_CONFIG={experiment} python {script}" if experiment else f"python {script}"
+
+
 def fine(default: object, description: str) -> Any:
     """A setting of a model that ``config.py`` need not contain.
 

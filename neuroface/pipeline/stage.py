@@ -16,7 +16,7 @@ from neuroface.pipeline.files import PARTIAL, read_json, write_json
 from neuroface.pipeline.lock import FolderLock, Turn
 from neuroface.pipeline.log import begin_log
 from neuroface.pipeline.progress import UnitName
-from neuroface.pipeline.settings import demo_differences
+from neuroface.pipeline.settings import command_of, demo_differences
 from neuroface.pipeline.stamp import Rules, compare_own, compare_upstream, short
 from neuroface.pipeline.study import Study
 from neuroface.pipeline.units import Files, UnitFiles, make_units, missing_units, remake_units
@@ -209,7 +209,9 @@ class Stage:
         print(f"  wrote {wrote} in {time.monotonic() - self._started:.0f} s; report: {short(page)}")
         following = self.study.after(self.number)
         print(
-            f"  next: python {following.script}" if following else "  that was the last script",
+            f"  next: {command_of(following.script)}"
+            if following
+            else "  that was the last script",
             flush=True,
         )
 

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -19,10 +19,11 @@ from neuroface.pipeline.progress import Progress, UnitName, unit_progress
 import cloudpickle
 import joblib
 
-CONNECT_S, WAIT_FOR_WORKERS_S = (
-    10,
-    600,
-)  # for the scheduler; for a first worker, because a queue may be slow
+CONNECT_S = 10  # to the scheduler
+WAIT_FOR_WORKERS_S = (
+    600  # for a first worker, or another one after the last has died: a queue may be slow
+)
+LOOK_FOR_WORKERS_S = 5  # how often, while no unit is done
 
 
 def run_units(
@@ -48,8 +49,8 @@ def run_units(
     ------
     NeuroFaceError
         If a worker process dies, for example because memory runs out; on a cluster, if several
-        workers die with the same unit, or if no scheduler or worker answers. Errors of ``work`` are
-        raised unchanged.
+        workers or the last one die with the same unit, or if no scheduler or worker answers. Errors
+        of ``work`` are raised unchanged.
     """
     names = [name_of(unit) if name_of else UnitName(plural, "") for unit in units]
     with Progress(names, n_jobs, plural) as progress:
@@ -96,7 +97,7 @@ def _run_on_cluster(work, units: list, scheduler: str, progress: Progress) -> No
     The machines of a cluster do not say how far a unit is.
     """
     try:
-        from distributed import CancelledError, Client, TimeoutError, as_completed
+        from distributed import CancelledError, Client, TimeoutError
         from distributed.scheduler import KilledWorker
     except ImportError:
         raise NeuroFaceError(
@@ -127,7 +128,8 @@ def _run_on_cluster(work, units: list, scheduler: str, progress: Progress) -> No
                 client.submit(call, pickled, cloudpickle.dumps(unit), keras_too, pure=False)
                 for unit in units
             ]
-            for future in as_completed(futures, loop=client.loop):
+            units_of = {str(future.key): unit for future, unit in zip(futures, units)}
+            for future in _as_done(client, futures, units_of):
                 progress.count(future.result())
         except TimeoutError:
             raise NeuroFaceError(
@@ -136,7 +138,7 @@ def _run_on_cluster(work, units: list, scheduler: str, progress: Progress) -> No
             ) from None
         except KilledWorker as error:
             raise NeuroFaceError(
-                f"Several workers died on the same unit of the {progress.plural}, the last at "
+                f"Several workers died while making {_suspects(client, units_of)}, the last at "
                 f"{error.last_worker.address}, most likely for lack of memory. "
                 f"Give each worker more memory, and run this script again; it resumes."
             ) from None
@@ -149,6 +151,61 @@ def _run_on_cluster(work, units: list, scheduler: str, progress: Progress) -> No
             raise NeuroFaceError(
                 f"A Dask worker lacks {error.name}. Workers need this environment, and this folder under the same path."
             ) from None
+
+
+def _as_done(client, futures: list, units_of: dict[str, Any]) -> Iterator:
+    """Futures as they are done. Dask alone would wait for ever for a worker after the last one has died.
+
+    Parameters
+    ----------
+    units_of : key of a future → its unit.
+
+    Raises
+    ------
+    NeuroFaceError
+        If there has been no worker for :data:`WAIT_FOR_WORKERS_S`; names the units on which workers died.
+    """
+    from distributed import TimeoutError, wait
+
+    waiting, alone_since_s = set(futures), None
+    while waiting:
+        try:
+            with client.as_current():  # not the default client, which wait asks for otherwise
+                done, waiting = wait(waiting, LOOK_FOR_WORKERS_S, "FIRST_COMPLETED")
+        except TimeoutError:
+            if client.nthreads():
+                alone_since_s = None
+                continue
+            died = f"The last Dask worker died while making {_suspects(client, units_of)}"
+            if alone_since_s is None:
+                alone_since_s = time.monotonic()
+                print(f"  {died}; waiting {WAIT_FOR_WORKERS_S} s for another", flush=True)
+            elif time.monotonic() - alone_since_s >= WAIT_FOR_WORKERS_S:
+                raise NeuroFaceError(
+                    f"{died}, and there has been no other for {WAIT_FOR_WORKERS_S} s. Most likely memory ran out: give "
+                    f"each worker more, start workers, and run this script again; it resumes."
+                ) from None
+        else:
+            yield from done
+
+
+def _suspects(client, units_of: dict[str, Any]) -> str:
+    """Units on which most workers died. A worker takes the next unit while it makes one, so there may be two."""
+    keys = list(units_of)
+
+    def deaths(dask_scheduler) -> list[int]:  # within a function, so that it is sent by value
+        tasks = [dask_scheduler.tasks.get(key) for key in keys]
+        return [task.suspicious if task else 0 for task in tasks]
+
+    n_deaths = client.run_on_scheduler(deaths)
+    most = max(1, *n_deaths)
+    suspects = [unit for unit, n in zip(units_of.values(), n_deaths) if n == most]
+    return " or ".join(map(_called, suspects)) or "no unit"
+
+
+def _called(unit) -> str:
+    """How messages call a unit: a run or a file by its name."""
+    return str(getattr(unit, "name", unit))
 
 
 def _carried(folders: list[str]):

@@ -34,3 +34,9 @@ from .viewer import (
     tracks_of_film as tracks_of_film,
     write_viewer as write_viewer,
 )
+from .window_maps import (
+    N_LEVELS as N_LEVELS,
+    Brain as Brain,
+    ViewerMaps as ViewerMaps,
+    WindowMaps as WindowMaps,
+)

@@ -87,8 +87,7 @@ def describe_timelines(
     section.numbers(
         {
             auc_name: text(mean["auc"][0]),
-            "its 95 % interval": " – ".join(map(text, mean["auc"][1:])),
-            "interval": study["interval_95"],
+            "its 95 % interval": " ".join([*limits(mean["auc"]), study["interval_95"]]),
             "p (rotations)": text(p, 4),
             "mean MCC": text(mean["mcc"][0]),
             "mean F1": text(mean["f1"][0]),
@@ -129,12 +128,12 @@ def first_screen(
     ranked = sorted(unseen or range(len(results)), key=lambda n: results[n]["auc"])
     middle = ranked[len(ranked) // 2]
     mean = study["mean_95"]["auc"]
-    interval = f" [{text(mean[1])}, {text(mean[2])}]" if unseen else ""
+    numbers = [text(mean[0]), *(limits(mean) if unseen else [])]
     section.first.figure(
         timeline_figure(folder, runs[middle]),
         f"Second by second, {runs[middle].name}: the run with the median AUC of {len(ranked)}. Blue: the predicted "
         f"probability; shaded: {labels.is_there}, {study['mean_95']['base_rate'][0]:.0%} of the time. Mean AUC "
-        f"{text(mean[0])}{interval}.",
+        f"{' '.join(numbers)}.",
     )
 
 
@@ -242,6 +241,11 @@ def _tables(section: Section, results: list[dict], study: dict) -> None:
         rows = [(film, text(r)) for film, r in study["agreement"].items()]
         caption = "Agreement: mean correlation of logits between viewers of one film"
         section.table(["film", "correlation"], rows, caption)
+
+
+def limits(mean: list[float | None]) -> list[str]:
+    """ "[0.929, 0.971]" of (mean, low, high); nothing if there is no interval."""
+    return [] if mean[1] is None else [f"[{text(mean[1])}, {text(mean[2])}]"]
 
 
 def text(value: float | None, digits: int = 3) -> str:

@@ -1,6 +1,5 @@
 """``viewer.html``: a film second by second, with what the model said, what was there, and where in the brain it looked."""
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import NamedTuple
 from neuroface.bold import Labels
 from neuroface.pipeline import atomic
 from neuroface.timeline.clock import values_on
+from neuroface.timeline.window_maps import ViewerMaps, as_base64
 
 import jinja2
 import numpy as np
@@ -131,7 +131,7 @@ def worst_misses(
 def write_viewer(
     target: Path,
     films: Sequence[FilmTracks],
-    maps: Mapping[str, Sequence[bytes]],
+    maps: ViewerMaps,
     tr_s: float,
     labels: Labels,
     title: str,
@@ -141,16 +141,13 @@ def write_viewer(
 
     Parameters
     ----------
-    maps : label → a picture (WebP) of the group's attributions at each volume of a window; may be
-        empty. tr_s : seconds between them.
+    maps : of the group and of people; may be empty. tr_s : seconds between the volumes of a map.
     clock : whose seconds the films' clocks count: "film" or "run".
     """
     data = {
         "tr": tr_s,
         "films": [_as_json(film) for film in films],
-        "maps": {
-            label: [_base64(picture) for picture in pictures] for label, pictures in maps.items()
-        },
+        "maps": maps.as_json(),
         "titles": dict(zip(labels, labels.titles)),
         "clock": clock,
     }
@@ -178,14 +175,10 @@ def _as_json(film: FilmTracks) -> dict:
         "people": {person: _numbers(values, 3) for person, values in film.people.items()},
         "windows": [[round(onset, 3), label] for onset, label in film.windows],
         "regressors": {name: _numbers(values, 2) for name, values in film.regressors.items()},
-        "pictures": [[round(second, 2), _base64(picture)] for second, picture in film.pictures],
+        "pictures": [[round(second, 2), as_base64(picture)] for second, picture in film.pictures],
         "misses": worst_misses(film.seconds, mean, film.truth),
     }
 
 
 def _numbers(values: np.ndarray, digits: int) -> list[float | None]:
     return [round(float(value), digits) if np.isfinite(value) else None for value in values]
-
-
-def _base64(picture: bytes) -> str:
-    return base64.b64encode(picture).decode()

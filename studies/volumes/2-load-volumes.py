@@ -161,14 +161,19 @@ def describe_samples(
     print(f"  X {X.shape} {X.dtype}, {X.nbytes / 1e9:.2f} GB")
     lead = "Labelled volumes at the voxels of the group mask, balanced over labels."
     section = Section("Data", " ".join(filter(None, (lead, computed))))
+    n_people = samples["subject"].nunique()
     section.numbers(
         {
             "volumes": f"{len(X):,}",
             "voxels": f"{X.shape[1]:,}",
-            "people": f"{samples['subject'].nunique()}",
+            "people": f"{n_people}",
             "labels": f"{len(labels)}",
             "chance": f"{1 / len(labels):.1%}",
         }
+    )
+    section.first.text(
+        f"Decoded from single volumes of BOLD: {len(X):,} volumes of {n_people} {'people' if n_people > 1 else 'person'}, "
+        f"each with one of {len(labels)} labels ({', '.join(labels)})."
     )
     counts = samples.groupby("label").agg(
         volumes=("tr", "size"),

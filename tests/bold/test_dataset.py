@@ -4,6 +4,7 @@ from functools import partial
 
 from neuroface import NeuroFaceError
 from neuroface.bold import datasets
+from neuroface.bold.run import Run
 
 import pytest
 
@@ -110,6 +111,23 @@ def test_a_folder_without_a_single_usable_run_says_why(tmp_path):
     touch(tmp_path / "sub-1" / "func" / "sub-1_task-rest_bold.nii.gz")
     with pytest.raises(NeuroFaceError, match="bold_preprocessedICA"):
         find_runs("nndb-v1", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("subject", "name", "message"),
+    [
+        ("S07", "S07_task-film", r"Run\.subject = 'S07' to .*bold\.nii\. It must be 'sub-S07'"),
+        ("sub-S07", "S07_film", r"Run\.name = 'S07_film' to .* as in 'sub-S07_task-film'"),
+    ],
+)
+def test_a_naming_of_ones_own_that_scripts_cannot_find_is_an_error(
+    tmp_path, monkeypatch, subject, name, message
+):
+    """As an author of a new naming may write it; without the check script 2 finds no windows of this person."""
+    run = Run(subject, "film", "1", name, tmp_path / "bold.nii", None, ())
+    monkeypatch.setattr(datasets, "nndb_runs", lambda *_: ([run], []))
+    with pytest.raises(NeuroFaceError, match=message):
+        find_runs("nndb-v1", nndb(tmp_path))
 
 
 # ---------------------------------------------------------------- NNDb v2

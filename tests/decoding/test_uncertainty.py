@@ -216,6 +216,8 @@ def test_too_few_films_are_named_where_the_interval_would_be():
         intervals_caption(films)
         == "No 95 % intervals: too few films for an interval: 3 of at least 4."
     )
+    known = intervals_of_split(*predicted(5), "movie")
+    assert intervals_caption(films, known) == intervals_caption(known)  # the other model has some
 
 
 def test_a_perfect_score_is_not_said_to_be_known_exactly():

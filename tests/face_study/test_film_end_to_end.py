@@ -134,9 +134,7 @@ def test_the_regressors_fit_the_design_of_the_study(done):
 
 def test_the_report_shows_the_film(done):
     page = (done[1].parent / "report.html").read_text()
-    assert (
-        "task-aurora" in page and "data:image/" in page and "next: python 1-preprocess" in done[2]
-    )
+    assert "task-aurora" in page and "data:image/" in page and "python 1-preprocess" in done[2]
     assert "minutes of film" in done[2] or "film files" in done[2]
 
 

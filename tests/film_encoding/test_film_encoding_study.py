@@ -16,6 +16,7 @@ from neuroface.pipeline import read_json, read_table, write_json
 import nibabel as nib
 import numpy as np
 import pytest
+from browser import check_in_print, check_on_a_phone
 from conftest import FULL, ROOT, bids_errors, differing, write_config
 from PIL import Image
 
@@ -101,7 +102,9 @@ def copy_of(tiny, folder, *without: int, **changed):
 
 def test_every_script_names_the_next_and_the_report_has_their_sections(tiny):
     for number, script in list(SCRIPTS.items())[1:]:
-        assert f"next: python {script.name}" in tiny.printed[number - 1]
+        assert (
+            f"next: NEUROFACE_CONFIG={tiny.config} python {script.name}" in tiny.printed[number - 1]
+        )
     assert "that was the last script" in tiny.printed[8]
     page = (tiny.root / "report.html").read_text()
     for words in (
@@ -689,3 +692,8 @@ def test_script_8_names_own_features_that_changed_after_they_were_used(tiny, tmp
     np.save(folder / "beta.npy", np.load(folder / "beta.npy") + 1)
     done = run(8, config)
     assert done.code == 1 and "beta.npy has changed since" in done.err, done.err
+
+
+def test_the_report_fits_a_phone_and_the_paper(tiny):
+    check_on_a_phone(tiny.root / "report.html")
+    check_in_print(tiny.root / "report.html")

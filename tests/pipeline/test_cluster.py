@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +24,7 @@ distributed = pytest.importorskip("distributed")
 
 
 @contextmanager
-def started_cluster(folder: Path):
+def started_cluster(folder: Path, n_workers: int = 2):
     """Address of a scheduler whose workers start outside the project: they are not told where it lies."""
     processes, address_file = [], folder / "scheduler.json"
 
@@ -49,7 +50,7 @@ def started_cluster(folder: Path):
             "--scheduler-file",
             str(address_file),
         )
-        for _ in range(2):
+        for _ in range(n_workers):
             start(
                 "dask_worker",
                 "--scheduler-file",
@@ -61,7 +62,7 @@ def started_cluster(folder: Path):
         with distributed.Client(
             scheduler_file=str(address_file), timeout=30, set_as_default=False
         ) as client:
-            client.wait_for_workers(2, timeout=30)
+            client.wait_for_workers(n_workers, timeout=30)
             yield client.scheduler.address
     finally:
         for process in processes:
@@ -173,9 +174,57 @@ def test_a_unit_that_kills_every_worker_is_an_error(tmp_path):
                 os._exit(1)
 
         with pytest.raises(
-            NeuroFaceError, match="Several workers died on the same unit of the numbers"
+            NeuroFaceError,
+            match=r"Several workers died while making (1 or )?2( or 3)?, the last at tcp",
         ):
             run_units(work, [1, 2, 3], 1, "numbers", cluster)
+
+
+def test_a_unit_that_kills_the_only_worker_is_named_and_does_not_wait_for_ever(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(workers, "LOOK_FOR_WORKERS_S", 0.2)
+
+    def work(unit):
+        if unit.name == "sub-7_windows.npy":
+            os._exit(1)
+
+    with started_cluster(tmp_path, n_workers=1) as cluster:
+        monkeypatch.setattr(workers, "WAIT_FOR_WORKERS_S", 2)
+        with pytest.raises(
+            NeuroFaceError,
+            match=r"last Dask worker died while making sub-7_windows\.npy, and .* no other for 2 s",
+        ):
+            run_units(work, [tmp_path / "sub-7_windows.npy"], 1, "runs", cluster)
+    assert "died while making sub-7_windows.npy; waiting 2 s" in capsys.readouterr().out
+
+
+def test_a_worker_that_comes_after_the_last_has_died_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "LOOK_FOR_WORKERS_S", 0.2)
+
+    def work(unit):
+        if not (tmp_path / "died").exists():
+            (tmp_path / "died").touch()
+            os._exit(1)
+        write_npy(unit, np.zeros(1))
+
+    def start_another_when_it_died(command):
+        while not (tmp_path / "died").exists():
+            time.sleep(0.05)
+        time.sleep(1)  # meanwhile there is none
+        return subprocess.Popen(command, cwd=tmp_path)
+
+    with started_cluster(tmp_path, n_workers=1) as cluster:
+        command = [sys.executable, "-m", "distributed.cli.dask_worker", cluster, "--nthreads", "1",
+                   "--no-nanny", "--no-dashboard"]  # fmt: skip
+        with ThreadPoolExecutor(1) as pool:
+            later = pool.submit(start_another_when_it_died, command)
+            try:
+                run_units(work, [tmp_path / "1.npy", tmp_path / "2.npy"], 1, "files", cluster)
+            finally:
+                later.result().kill()
+                later.result().wait()
+    assert (tmp_path / "1.npy").exists() and (tmp_path / "2.npy").exists()
 
 
 def test_errors_of_the_work_come_through(cluster):

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +12,10 @@ from neuroface.pipeline.report import LARGE_BYTES, Section, add_section, save_fi
 import numpy as np
 import pandas as pd
 import pytest
+from browser import BROWSER, check_in_print, check_on_a_phone
 from matplotlib import pyplot as plt
 from PIL import Image
 
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 needs_browser = pytest.mark.skipif(not BROWSER, reason="needs chromium or google-chrome")
 LOOK = """<script>for (const part of document.querySelectorAll("details")) part.open = true;
 addEventListener("load", async () => {
@@ -31,14 +28,14 @@ addEventListener("load", async () => {
 NO_ERROR = ("niivue-info", "GL Driver Message", "Automatic fallback to software WebGL")
 
 
-def look_at(page: str, folder: Path, width: int = 1200) -> tuple[dict, list[str]]:
+def look_at(page: str, folder: Path) -> tuple[dict, list[str]]:
     """What the browser saw of a page, and what it complained about."""
     file = folder / "page.html"
     file.write_text(page.replace("</body>", f"{LOOK}</body>"))
     done = subprocess.run(
         [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--use-gl=angle", "--use-angle=swiftshader",
          "--enable-unsafe-swiftshader", "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={folder / 'profile'}",
-         "--virtual-time-budget=10000", f"--window-size={width},20000", "--enable-logging=stderr", "--v=0", "--dump-dom",
+         "--virtual-time-budget=10000", "--window-size=1200,20000", "--enable-logging=stderr", "--v=0", "--dump-dom",
          file.as_uri()], capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     said = [
@@ -60,10 +57,12 @@ def test_the_report_opens_without_network_and_without_an_error(tiny, tmp_path):
     assert seen["frames"] and min(seen["frames"]) >= 1, "the interactive view did not load"
 
 
-@needs_browser
-def test_the_report_fits_a_phone(tiny, tmp_path):
-    seen, _ = look_at((tiny.root / "report.html").read_text(), tmp_path, width=500)
-    assert seen["page"] <= seen["window"] == 500
+def test_the_report_fits_a_phone(tiny):
+    check_on_a_phone(tiny.root / "report.html")
+
+
+def test_a_printed_report_is_complete_and_fits_the_paper(tiny):
+    check_in_print(tiny.root / "report.html")
 
 
 @needs_browser

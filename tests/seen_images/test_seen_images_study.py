@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from browser import check_in_print, check_on_a_phone
 from conftest import FULL, ROOT, bids_errors, script_here, write_config
 from PIL import Image
 
@@ -420,3 +421,8 @@ def test_the_generator_can_be_trained(tmp_path):
         if f.is_file()
     }
     assert made == committed
+
+
+def test_the_report_fits_a_phone_and_the_paper(tiny_images):
+    check_on_a_phone(tiny_images.root / "report.html")
+    check_in_print(tiny_images.root / "report.html")

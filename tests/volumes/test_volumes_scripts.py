@@ -18,6 +18,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from browser import check_in_print, check_on_a_phone
 from conftest import ROOT, bids_errors, content, write_config
 
 STUDY = ROOT / "studies" / "volumes"
@@ -421,3 +422,8 @@ def test_a_missing_package_is_one_line_with_the_command(tmp_path):
     assert (
         "This script needs umap. Run: pip install -e" in done.stderr and "[volumes]" in done.stderr
     )
+
+
+def test_the_report_fits_a_phone_and_the_paper(tiny):
+    check_on_a_phone(tiny.root / "report.html")
+    check_in_print(tiny.root / "report.html")

@@ -47,7 +47,7 @@ def describe_encoding(folder: Path, table: pd.DataFrame, plan: EncodingPlan) -> 
     section.numbers(
         {
             "regions": f"{len(table)}",
-            "people, each fitted": f"{len(people)}",
+            "fitted to": f"{len(people)} people, each" if people else "the mean over people",
             "chunks held out": f"{len(plan.table()):,}",
             "largest r of a region": number(table["r"].max()),
         }

@@ -67,12 +67,13 @@ def describe_scores(folder: Path, scores: Scores, cfg) -> Section:
         frame_verdict(where),
         order_verdict(made),
     ]
-    lead = f"{headline.test_set.capitalize()}, {headline.split} split: {' '.join(verdicts)}"
-    section = Section("Scores", " ".join([lead, effect_of_decoder(scores.regulariser)]))
+    verdicts[0] = f"{headline.test_set.capitalize()}, {headline.split} split: {verdicts[0]}"
+    section = Section("Scores", " ".join([*verdicts, effect_of_decoder(scores.regulariser)]))
     numbers = cards(headline, where, here(scores.frames, headline), cfg)
     section.numbers(numbers)
-    section.first.text(lead)
     section.first.numbers(numbers)
+    for verdict in verdicts:
+        section.first.text(verdict)
     section.table(*as_table(difference_rows(scores.comparison, cfg)), of_differences(cfg))
     section.table(*as_table(voxel_rows(scores.voxels, cfg)), OF_VOXELS)
     section.figure(

@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from sklearn.metrics import roc_auc_score
 
+PANELS_PER_ROW = 3  # of the figure of regions
 ALIKE = 0.05  # ratios within this of 1 say that no region stands out
 # In the demo: target, direction, what the voxels answer to that it must be found in, and what those
 # it is compared with.
@@ -159,10 +160,13 @@ def describe_attributions(
 
 
 def draw_regions(folder: Path, units, voxels: pd.DataFrame) -> None:
+    n_rows = -(-len(units) // PANELS_PER_ROW)
     figure, axes = plt.subplots(
-        1, len(units), figsize=(2.2 * len(units), 2.6), layout="constrained", squeeze=False
+        n_rows, PANELS_PER_ROW, figsize=(8.4, 2.2 * n_rows), layout="constrained", squeeze=False
     )
-    for axis, unit in zip(axes[0], units):
+    for axis in axes.flat[len(units) :]:
+        axis.remove()
+    for axis, unit in zip(axes.flat, units):
         table = shares(voxels, unit)
         axis.bar(np.arange(len(table)), table["ratio"], color="#2b5f8a")
         axis.axhline(1, color="#8a94a0", ls="--", lw=1)
@@ -171,5 +175,5 @@ def draw_regions(folder: Path, units, voxels: pd.DataFrame) -> None:
         )
         axis.set_title(": ".join(unit), fontsize=9)
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0, 0].set_ylabel("share of attribution / of voxels")
+    figure.supylabel("share of attribution / of voxels", fontsize=9)
     save_figure(figure, folder / "regions.png")
