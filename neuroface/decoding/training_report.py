@@ -89,11 +89,12 @@ def describe(
         f"leakage. {smallest_p_text(n_permutations)}",
     )
     for split in splits:
+        intervals = [result[split]["intervals_95"] for result in results.values()]
         section.table(
             ["model", "accuracy", "MCC", "F1", "ROC AUC", "PR AUC", "balanced accuracy", "accuracy of single seeds",
              "parameters", "multiply-adds per window", "training, s", "memory, GB"],
             map(comparison_cells, comparison(best_first(results, split), split).to_dict("records")),
-            f"Models on the same {split} folds, by their AUC. {intervals_caption(headline[split]['intervals_95'])} {POOLED} "
+            f"Models on the same {split} folds, by their AUC. {intervals_caption(*intervals)} {POOLED} "
             f"{SEEDS[n_seeds > 1]} Seconds: all folds and seeds together, "
             "without the inner products of the windows; memory: added to the process by training a fold.",
         )  # fmt: skip
@@ -243,12 +244,14 @@ def interval_text(intervals: dict, score: str, form: str) -> str:
     return f"[{low:{form}}, {high:{form}}] over {intervals['n']} {intervals['over']}"
 
 
-def intervals_caption(intervals: dict) -> str:
-    """Over what the intervals of a table are, and by what method."""
+def intervals_caption(intervals: dict, *others: dict) -> str:
+    """Over what the intervals of a table are, and by what method; ``others``: of its other models."""
     if not intervals["scores"]:
         return f"No 95 % intervals: {intervals['why_none']}."
     text = f"In brackets: 95 % t intervals over {intervals['n']} {intervals['over']}, from a delete-one jackknife"
-    if intervals["widened"] == 1:
+    of_models = [intervals, *others]
+    widened = max(of_model["widened"] for of_model in of_models)
+    if widened == 1:
         return f"{text}."
     units, few = intervals["over"], ""
     if units == RUNS_OF_ONE:
@@ -256,9 +259,17 @@ def intervals_caption(intervals: dict) -> str:
             "runs",
             " MCC, F1 and PR AUC have none: with few windows of a class they would be too narrow.",
         )
+    shares = [of_model.get("noise_share") for of_model in of_models]
+    known = [share for share in shares if share is not None]
+    of_weights = ""
+    if known:
+        of_weights = (
+            f" For linear models the factor follows from the share of noise in their weights "
+            f"({min(known):.0%} to {max(known):.0%}), which the differences between fold models tell."
+        )
     return (
-        f"{text}; up to {intervals['widened']:.2f} times as wide as for independent {units}, because the "
-        f"models of the folds learnt from each other's {units} (Nadeau & Bengio 2003).{few}"
+        f"{text}; up to {widened:.2f} times as wide as for independent {units}, because the "
+        f"models of the folds learnt from each other's {units} (Nadeau & Bengio 2003).{of_weights}{few}"
     )
 
 
