@@ -217,22 +217,24 @@ def intervals_of_split(
     if over == "films" and n >= LEAST_FILMS_TO_DIVIDE and noise_share is None:
         parts = fifths_of_films(windows)
     share = 1.0 if noise_share is None else noise_share
-    found = cluster_intervals(
+    intervals = cluster_intervals(
         y, probability, clusters, parts if cross_validated else None, noise_share=share
     )
     why = ""
     if over == RUNS_OF_ONE:
-        found = {name: interval for name, interval in found.items() if name in HOLD_FOR_FEW_WINDOWS}
+        intervals = {
+            name: interval for name, interval in intervals.items() if name in HOLD_FOR_FEW_WINDOWS
+        }
     if n < LEAST_CLUSTERS:
         why = f"too few {over} for an interval: {n} of at least {LEAST_CLUSTERS}"
-    elif not found:
+    elif not intervals:
         why = f"no interval over {over}: they do not differ, or one of them holds all windows of a class"
     return {
         "over": over,
         "n": n,
         "widened": widening(n, share) if cross_validated else 1.0,
         "noise_share": noise_share if cross_validated else None,
-        "scores": found,
+        "scores": intervals,
         "why_none": why,
     }
 
@@ -352,8 +354,8 @@ def weighted_scores(
     # the same probability (Mann-Whitney).
     beaten = n_negative[:, None] - alarms + new_alarms / 2
     precision = np.divide(hits, hits + alarms, out=np.zeros_like(hits), where=hits + alarms > 0)
-    said = probability >= 0.5
-    tp, fp = ((times * which)[:, said].sum(axis=1) for which in (y, 1 - y))
+    predicted = probability >= 0.5
+    tp, fp = ((times * which)[:, predicted].sum(axis=1) for which in (y, 1 - y))
     fn, tn = n_positive - tp, n_negative - fp
     spread = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
     return {
