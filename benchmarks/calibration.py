@@ -5,6 +5,7 @@
     python benchmarks/calibration.py --small          fewer studies, as in make test-full
     python benchmarks/calibration.py maps --jobs 2
     python benchmarks/calibration.py maps --rows "model best" drift --studies 60
+    python benchmarks/calibration.py maps --rows drift --studies 60 --first-seed 1000   60 other studies
 
 Each area is a module of ``null_studies/``. A row states the share of studies with the outcome, its
 Monte-Carlo standard error, and the share that is right.
@@ -50,6 +51,12 @@ def main():
         help="only rows whose first two cells hold these words; a full stop is at their end",
     )
     parser.add_argument("--studies", type=int, help="so many studies of each row")
+    parser.add_argument(
+        "--first-seed",
+        type=int,
+        default=0,
+        help="seed of the first study; other seeds, other studies",
+    )
     arguments = parser.parse_args()
     os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)  # for the processes of --jobs
     print("| procedure | simulated study | outcome | studies | share | standard error | right |")
@@ -60,7 +67,8 @@ def main():
                 continue
             n_studies = case.n_small if arguments.small else case.n_studies
             n_studies = arguments.studies or n_studies
-            for outcome, share, error in measured(case, n_studies, arguments.jobs):
+            rates = measured(case, n_studies, arguments.jobs, arguments.first_seed)
+            for outcome, share, error in rates:
                 cells = (
                     case.procedure,
                     case.design,
@@ -88,9 +96,12 @@ def is_wanted(case: Case, rows: list[str] | None) -> bool:
     return rows is None or any(words in f"{case.procedure}, {case.design}." for words in rows)
 
 
-def measured(case: Case, n_studies: int, n_jobs: int = 1) -> Iterator[tuple[str, float, float]]:
+def measured(
+    case: Case, n_studies: int, n_jobs: int = 1, first_seed: int = 0
+) -> Iterator[tuple[str, float, float]]:
     """Outcome, share of studies in which it occurred, and the Monte-Carlo standard error of this share."""
-    outcomes = Parallel(n_jobs=n_jobs)(delayed(case.study)(seed) for seed in range(n_studies))
+    seeds = range(first_seed, first_seed + n_studies)
+    outcomes = Parallel(n_jobs=n_jobs)(delayed(case.study)(seed) for seed in seeds)
     for outcome in outcomes[0]:
         share = float(np.mean([study[outcome] for study in outcomes]))
         yield outcome, share, float(np.sqrt(share * (1 - share) / n_studies))

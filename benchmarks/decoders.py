@@ -199,8 +199,9 @@ def open_data(name: str, folder: Path):
 
 
 def run(name: str, model: str, seed: int, recipe: dict, folder: Path, target: Path) -> None:
-    """Fit a model to all folds of a data set and store its held-out and inner logits."""
+    """Fit a model to all folds of a data set and store its held-out and inner logits, and the weights of a linear model."""
     from neuroface.decoding import fit_fold, logit_network, predict_logits
+    from neuroface.decoding.closed_form import window_weights
     from neuroface.decoding.fit import seed_of_member
     from neuroface.face_study import training_settings
 
@@ -216,6 +217,7 @@ def run(name: str, model: str, seed: int, recipe: dict, folder: Path, target: Pa
     order = (
         np.random.default_rng(0).permutation(windows.X.shape[1]) if recipe.get("shuffled") else None
     )
+    weights = []
     for fold in folds:
         architecture = "voxel_time_cnn" if model == "paper" else model
         fitted = fit_fold(
@@ -227,6 +229,9 @@ def run(name: str, model: str, seed: int, recipe: dict, folder: Path, target: Pa
             order,
         )
         logit = predict_logits(logit_network(fitted.network), windows.X, 64, fold.test, order)
+        of_fold = window_weights(fitted.network)
+        if of_fold is not None:
+            weights.append(of_fold)
         for kind, which, values in (
             ("held-out", fold.test, logit),
             ("inner", fitted.inner_rows, fitted.inner_logit),
@@ -234,6 +239,8 @@ def run(name: str, model: str, seed: int, recipe: dict, folder: Path, target: Pa
             rows.append(
                 pd.DataFrame({"fold": fold.number, "kind": kind, "row": which, "logit": values})
             )
+    if weights:
+        np.save(weights_of(target), np.stack(weights))
     table = pd.concat(rows).assign(cpu_s=time.process_time() - started)
     table.to_csv(target, sep="\t", index=False)
 
@@ -301,7 +308,7 @@ def aucs_after_blocks(name: str, folder: Path, seeds: int) -> dict[str, float]:
 def scores(folder: Path, files: list[Path]) -> dict:
     """Scores with the interval over films (Haxby: runs), range over seeds, CPU seconds of one training of all folds."""
     from neuroface.decoding.metrics import scores as score
-    from neuroface.decoding.uncertainty import intervals_of_split
+    from neuroface.decoding.uncertainty import intervals_of_split, noise_share_of
 
     y = np.load(folder / "y.npy").astype(int)
     samples = pd.read_csv(folder / "samples.tsv", sep="\t", dtype=str)
@@ -313,7 +320,9 @@ def scores(folder: Path, files: list[Path]) -> dict:
     probability = 1 / (1 + np.exp(-logits.mean(axis=0)))
     split = "run" if folder.name == "haxby" else "movie"
     result = score(y, probability)
-    interval = intervals_of_split(y, probability, samples, split)["scores"]
+    weights = weights_of(files[0])
+    share = noise_share_of(np.load(weights)) if weights.exists() else None
+    interval = intervals_of_split(y, probability, samples, split, share)["scores"]
     seeds = [score(y, 1 / (1 + np.exp(-one)))["balanced_accuracy"] for one in logits]
     return {
         "balanced accuracy": f"{result['balanced_accuracy']:.3f}",
@@ -441,6 +450,11 @@ def main():
 
 def file_of(out: Path, name: str, case: str, seed) -> Path:
     return out / f"{name}_{case.replace(' ', '-').replace('(', '').replace(')', '')}_{seed}.tsv"
+
+
+def weights_of(predictions: Path) -> Path:
+    """Weights (n_folds, n_features) of a linear model, beside its predictions; other models have no such file."""
+    return predictions.with_suffix(".npy")
 
 
 def prepare(name: str, options) -> None:

@@ -97,12 +97,26 @@ def is_closed_form_network(network: keras.Model) -> bool:
     Along a straight path the gradient then changes linearly, so that Integrated Gradients are exact
     with one step.
     """
-    kinds = [type(layer) for layer in network.layers]
+    kinds = {type(layer) for layer in network.layers}
     names = {layer.name for layer in network.layers}
-    is_linear = kinds == [layers.InputLayer, layers.Flatten, layers.Dense, layers.Activation]
-    return (
-        is_linear or {"linear_path", "directions", "second_order_path"} <= names and Square in kinds
-    )
+    is_second_order = {
+        "linear_path",
+        "directions",
+        "second_order_path",
+    } <= names and Square in kinds
+    return is_second_order or _is_linear(network)
+
+
+def _is_linear(network: keras.Model) -> bool:
+    kinds = [type(layer) for layer in network.layers]
+    return kinds == [layers.InputLayer, layers.Flatten, layers.Dense, layers.Activation]
+
+
+def window_weights(network: keras.Model) -> np.ndarray | None:
+    """Weights (n_voxels · window_trs,) of a network of :func:`linear`; None for any other network."""
+    if not _is_linear(network):
+        return None
+    return np.asarray(network.get_layer("logit").get_weights()[0]).ravel()
 
 
 def scale_logit(network: keras.Model, factor: float) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from neuroface.bold import Labels
 from neuroface.decoding.architectures import DEFAULT
+from neuroface.decoding.choose_model import read_choices
+from neuroface.decoding.closed_form import window_weights
 from neuroface.decoding.comparison import comparison, mark_of, title_of
 from neuroface.decoding.division import Fold
 from neuroface.decoding.figures import plot_curves, plot_history, plot_results
@@ -17,12 +19,19 @@ from neuroface.decoding.fold_files import (
     is_closed_form,
     join_folds,
     member_models,
+    model_file,
     model_folder,
     permuted,
 )
+from neuroface.decoding.keras_files import load_keras_file
 from neuroface.decoding.metrics import scores, scores_by
 from neuroface.decoding.network import save_network
-from neuroface.decoding.uncertainty import intervals_of_split, p_value
+from neuroface.decoding.uncertainty import (
+    intervals_of_split,
+    learn_from_each_other,
+    noise_share_of,
+    p_value,
+)
 from neuroface.pipeline import read_table, write_json, write_table
 
 import numpy as np
@@ -78,7 +87,9 @@ def write_results(
         "selection": selection,
         "all_folds": scores(y, probability),
         "n_embargoed": {fold.number: fold.n_embargoed for fold in folds},
-        "intervals_95": intervals_of_split(y, probability, predictions, split),
+        "intervals_95": intervals_of_split(
+            y, probability, predictions, split, _noise_share(folder, members, predictions)
+        ),
         "seeds": seeds,
         "cost": cost,
         "folds": [
@@ -116,6 +127,22 @@ def stored_members(folder: Path, model: str, split: str, folds: list[Fold]) -> l
         for fold in folds
         for number in range(1, len(member_models(folder, split, fold.number, model)) + 1)
     ]
+
+
+def _noise_share(folder: Path, members: list[Member], windows: pd.DataFrame) -> float | None:
+    """Share of noise in the weights of fold models; None where intervals do not need it, or a model is not linear."""
+    model, split = members[0].variant, members[0].split
+    if not learn_from_each_other(windows, split):
+        return None
+    models = {model}
+    if model == BEST:
+        models = {choice["model"] for choice in read_choices(folder, split).values()}
+    if not all(map(is_closed_form, models)):
+        return None
+    files = [model_file(folder, split, member.fold.number, model) for member in members]
+    of_folds = [window_weights(load_keras_file(file)) for file in files]
+    weights = [of_fold for of_fold in of_folds if of_fold is not None]
+    return noise_share_of(np.stack(weights)) if len(weights) == len(files) else None
 
 
 def _inner_scores(folder: Path, members: list[Member], y: np.ndarray) -> dict[int, float]:

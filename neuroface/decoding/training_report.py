@@ -245,12 +245,13 @@ def interval_text(intervals: dict, score: str, form: str) -> str:
 
 
 def intervals_caption(*of_models: dict) -> str:
-    """Over what the intervals of a table are, and by what method; both are the same for all models of a split."""
+    """Over what the intervals of a table are, and by what method."""
     intervals = next((model for model in of_models if model["scores"]), of_models[0])
     if not intervals["scores"]:
         return f"No 95 % intervals: {intervals['why_none']}."
     text = f"In brackets: 95 % t intervals over {intervals['n']} {intervals['over']}, from a delete-one jackknife"
-    if intervals["widened"] == 1:
+    widened = max(of_model["widened"] for of_model in of_models)
+    if widened == 1:
         return f"{text}."
     units, few = intervals["over"], ""
     if units == RUNS_OF_ONE:
@@ -258,9 +259,17 @@ def intervals_caption(*of_models: dict) -> str:
             "runs",
             " MCC, F1 and PR AUC have none: with few windows of a class they would be too narrow.",
         )
+    shares = [of_model.get("noise_share") for of_model in of_models]
+    known = [share for share in shares if share is not None]
+    of_weights = ""
+    if known:
+        of_weights = (
+            f" For linear models the factor follows from the share of noise in their weights "
+            f"({min(known):.0%} to {max(known):.0%}), which the differences between fold models tell."
+        )
     return (
-        f"{text}; up to {intervals['widened']:.2f} times as wide as for independent {units}, because the "
-        f"models of the folds learnt from each other's {units} (Nadeau & Bengio 2003).{few}"
+        f"{text}; up to {widened:.2f} times as wide as for independent {units}, because the "
+        f"models of the folds learnt from each other's {units} (Nadeau & Bengio 2003).{of_weights}{few}"
     )
 
 

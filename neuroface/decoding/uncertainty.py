@@ -12,7 +12,7 @@ from scipy.stats import t
 LEAST_CLUSTERS = 4
 RUNS_OF_ONE = "runs of one person"
 # Of film folds, from which differences between films are told from chance within films by fifths of
-# films. With fewer films the estimate is too uncertain.
+# films where the share of noise in the weights is not known. With fewer films the estimate is too uncertain.
 LEAST_FILMS_TO_DIVIDE, N_FIFTHS = 16, 5
 # So little that the score, on the logit scale too, changes in proportion: the labels of one of four
 # films mixed as a whole would take an accuracy of .99 to .87.
@@ -31,6 +31,7 @@ def jackknife_interval(
     cross_validated: bool = False,
     level: float = 0.95,
     mixed: np.ndarray | None = None,
+    noise_share: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """t interval of any statistic from its values without one cluster each (delete-one-cluster jackknife).
 
@@ -46,8 +47,9 @@ def jackknife_interval(
         people folds): see :func:`widening`. Else the clusters are independent.
     mixed : (n_clusters, n_parts, ...) with a MIXED_SHARE of the labels mixed in one part of a
         cluster each, if the clusters are ``cross_validated``. Only the variance of what labels add
-        to the statistic counts twice then: that between clusters, or with several parts that within
-        clusters. None: all variance counts twice.
+        to the statistic is enlarged then: that between clusters, or with several parts that within
+        clusters. None: all variance is.
+    noise_share : of the weights of the models, for :func:`widening`.
     limits : lowest and highest possible value. The interval is then computed on the logit scale,
         which keeps it inside; where a value lies at a limit, on the scale of the statistic, cut at
         the limits.
@@ -62,7 +64,8 @@ def jackknife_interval(
     if n < LEAST_CLUSTERS:
         return np.full(whole.shape, np.nan), np.full(whole.shape, np.nan)
     quantile = t.ppf((1 + level) / 2, n - 1)
-    half = quantile * _error(whole, left_out, cross_validated, mixed)
+    widened = widening(n, noise_share) if cross_validated else 1.0
+    half = quantile * _error(whole, left_out, widened, mixed)
     low, high = whole - half, whole + half
     if limits is None:
         return low, high
@@ -76,29 +79,27 @@ def jackknife_interval(
     transformed = logit(np.where(inside, values, 0.5))
     if mixed is not None:
         mixed = transformed[n + 1 :].reshape(np.shape(mixed))
-    half = quantile * _error(transformed[0], transformed[1 : n + 1], cross_validated, mixed)
+    half = quantile * _error(transformed[0], transformed[1 : n + 1], widened, mixed)
     low = np.where(inside, least + (most - least) * expit(transformed[0] - half), low)
     high = np.where(inside, least + (most - least) * expit(transformed[0] + half), high)
     return low, high
 
 
 def _error(
-    whole: np.ndarray, left_out: np.ndarray, cross_validated: bool, mixed: np.ndarray | None
+    whole: np.ndarray, left_out: np.ndarray, widened: float, mixed: np.ndarray | None
 ) -> np.ndarray:
-    """Standard error of :func:`jackknife_interval`."""
+    """Standard error of :func:`jackknife_interval`; ``widened`` is the factor of :func:`widening`, or 1."""
     error = _jackknife_error(left_out)
-    if not cross_validated:
-        return error
     if mixed is None:
-        return error * widening(len(left_out))
+        return error * widened
     # What the labels of a part of a cluster add to the statistic. Its variance between clusters, or
     # within clusters if they have several parts, is that of a sum over all parts.
     added = (whole - np.asarray(mixed, dtype=float)) / MIXED_SHARE
     axis, n = (1, added.shape[1]) if added.shape[1] > 1 else (0, len(added))
     deviation = added - added.mean(axis=axis, keepdims=True)
     by_labels = n / (n - 1) * (deviation**2).sum(axis=(0, 1))
-    doubled = np.minimum(by_labels, error**2)
-    return np.sqrt(error**2 + doubled * (widening(len(left_out)) ** 2 - 1))
+    enlarged = np.minimum(by_labels, error**2)
+    return np.sqrt(error**2 + enlarged * (widened**2 - 1))
 
 
 def _jackknife_error(left_out: np.ndarray) -> np.ndarray:
@@ -107,29 +108,87 @@ def _jackknife_error(left_out: np.ndarray) -> np.ndarray:
     return np.sqrt((n - 1) / n * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
 
 
-def widening(n_clusters: int) -> float:
+def widening(n_clusters: int, noise_share: float = 1.0) -> float:
     """Factor of a standard error over clusters (films, people) whose models learnt from each other's clusters.
 
-    Without an effect the score is a sum over pairs of clusters, each of which is tested by what was
-    learnt from the other. So each pair counts twice in the sum, and only once in the variance
-    between clusters: the variance is twice as large. It is 1 + n / (n − 1) times as large here: the
-    correction of Nadeau & Bengio (2003, Machine Learning 52:239), with one cluster as the test set
-    and the others as the training set.
+    Let a model's weights be m + e: m the effect, e the mean noise of its training clusters, r the
+    share of noise, |e|² / (|m|² + |e|²). Cluster i has the effect and noise of its own, m + n_i. Its
+    score is (m + e) · (m + n_i) / |m + e|, in units of the spread of decision values; to first order
+    in the noise along m, and up to a constant factor, it varies as
 
-    Two parts of the variance are no sums over such pairs, and ``mixed`` of
+        m · n_i  +  r m · e  +  e · n_i
+
+    because |m + e| takes back the share 1 − r of what e adds along m. In the mean over clusters e is
+    the mean of the n_i: the first two terms sum to (1 + r) times the mean of m · n_i, of which only the
+    first varies between clusters. The third is a sum over pairs of clusters. Each pair enters it twice,
+    because each cluster is the test of a model that learnt from the other, but enters the variance
+    between clusters once. Of that variance 1 − r is due to m · n_i and r to e · n_i. So it is too small
+    by the factor
+
+        (1 − r) (1 + r)² + 2 r  =  1 + 3 r − r² − r³
+
+    which is 1 for r = 0, 2 for r = 1, and at most 2.27. What it adds counts n / (n − 1) times, because a
+    cluster is not in its own training set: without an effect 1 + n / (n − 1), the correction of Nadeau &
+    Bengio (2003, Machine Learning 52:239) with one cluster as the test set.
+
+    Two parts of the variance do not depend on the models, and ``mixed`` of
     :func:`jackknife_interval` makes the factor smaller. One is the share of windows that are called
     class 1, on which accuracy and F1 depend: models learn differences between labels, which say
-    nothing about it. The other is that the effect differs between clusters.
+    nothing about it. The other, for models of which r is not known, is that the effect differs between clusters.
 
-    With an effect the right factor depends on how much of the weights of the models is noise, which
-    the predictions do not tell: coverage is above 95 % with few features and many clusters, and below it with
-    many features (docs/reading-the-numbers.md).
+    Parameters
+    ----------
+    noise_share : r, from :func:`noise_share_of`. Predictions do not tell it: for models whose weights
+        are not known it is 1, and intervals of many clusters with an effect can be too wide or too
+        narrow (docs/reading-the-numbers.md).
     """
-    return float(np.sqrt(1 + n_clusters / max(n_clusters - 1, 1)))
+    r = noise_share
+    added = 3 * r - r**2 - r**3
+    return float(np.sqrt(1 + added * n_clusters / max(n_clusters - 1, 1)))
+
+
+def noise_share_of(weights: np.ndarray) -> float:
+    """Share of noise in the weights of the models of K folds, from how much they differ.
+
+    Two folds have (K − 2) / (K − 1) of their training clusters in common, so the noise of two models
+    has this correlation. The effect is the same in all models. So two models correlate by
+    1 − r / (K − 1), where r is the share of noise, see :func:`widening`.
+
+    Parameters
+    ----------
+    weights : (n_folds, n_features), two folds or more, of decision values that are weighted sums.
+
+    Returns
+    -------
+    Between 0 and 1; 1 where a model has no weights but 0.
+    """
+    lengths = np.linalg.norm(weights, axis=1)
+    if not lengths.all():
+        return 1.0
+    directions = weights / lengths[:, None]
+    pairs = np.triu_indices(len(weights), 1)
+    mean_correlation = (directions @ directions.T)[pairs].mean()
+    return float(np.clip((len(weights) - 1) * (1 - mean_correlation), 0, 1))
+
+
+def units_of_split(windows: pd.DataFrame, split: str) -> tuple[str, list[str]]:
+    """Over what the intervals of a split are, in words, and the columns of ``windows`` that tell these units apart."""
+    if split == "run" and windows["subject"].nunique() == 1:
+        return RUNS_OF_ONE, ["movie", "run"]
+    return ("films", ["movie"]) if split == "movie" else ("people", ["subject"])
+
+
+def learn_from_each_other(windows: pd.DataFrame, split: str) -> bool:
+    """Whether a split holds out whole units that its intervals are over, so that the models of one learnt from others."""
+    return split in ("movie", "subject") or units_of_split(windows, split)[0] == RUNS_OF_ONE
 
 
 def intervals_of_split(
-    y: np.ndarray, probability: np.ndarray, windows: pd.DataFrame, split: str
+    y: np.ndarray,
+    probability: np.ndarray,
+    windows: pd.DataFrame,
+    split: str,
+    noise_share: float | None = None,
 ) -> dict:
     """The 95 % intervals of scores under one cross-validation.
 
@@ -140,24 +199,27 @@ def intervals_of_split(
     ----------
     y, probability : (n,). windows : (n,) rows with columns movie, run, subject; for 16 films or more
     also event and first_tr. split : "movie", "window", ...
+    noise_share : of the weights of the models, from :func:`noise_share_of`. None: not known.
 
     Returns
     -------
     over : "films", "runs of one person" or "people". n : how many.
     widened : upper limit of the factor for models that learn from each other's films, runs or people.
+    noise_share : as given, if it made the factor; else None.
     scores : result of :func:`cluster_intervals`; over runs of one person only accuracy and AUC.
     why_none : why ``scores`` is empty, else "".
     """
-    over, columns = ("films", ["movie"]) if split == "movie" else ("people", ["subject"])
-    if split == "run" and windows["subject"].nunique() == 1:
-        over, columns = RUNS_OF_ONE, ["movie", "run"]
-    cross_validated = split in ("movie", "subject") or over == RUNS_OF_ONE
+    over, columns = units_of_split(windows, split)
+    cross_validated = learn_from_each_other(windows, split)
     clusters = windows.groupby(columns, sort=False).ngroup().to_numpy()
     n = len(np.unique(clusters))
     parts = np.zeros(len(y), dtype=int)
-    if over == "films" and n >= LEAST_FILMS_TO_DIVIDE:
+    if over == "films" and n >= LEAST_FILMS_TO_DIVIDE and noise_share is None:
         parts = fifths_of_films(windows)
-    intervals = cluster_intervals(y, probability, clusters, parts if cross_validated else None)
+    share = 1.0 if noise_share is None else noise_share
+    intervals = cluster_intervals(
+        y, probability, clusters, parts if cross_validated else None, noise_share=share
+    )
     why = ""
     if over == RUNS_OF_ONE:
         intervals = {
@@ -167,8 +229,14 @@ def intervals_of_split(
         why = f"too few {over} for an interval: {n} of at least {LEAST_CLUSTERS}"
     elif not intervals:
         why = f"no interval over {over}: they do not differ, or one of them holds all windows of a class"
-    factor = widening(n) if cross_validated else 1.0
-    return {"over": over, "n": n, "widened": factor, "scores": intervals, "why_none": why}
+    return {
+        "over": over,
+        "n": n,
+        "widened": widening(n, share) if cross_validated else 1.0,
+        "noise_share": noise_share if cross_validated else None,
+        "scores": intervals,
+        "why_none": why,
+    }
 
 
 def fifths_of_films(windows: pd.DataFrame) -> np.ndarray:
@@ -195,6 +263,7 @@ def cluster_intervals(
     clusters: np.ndarray,
     parts: np.ndarray | None = None,
     level: float = 0.95,
+    noise_share: float = 1.0,
 ) -> dict[str, tuple[float, float]]:
     """Intervals of scores over whole people (or films): :func:`jackknife_interval` without one of them each.
 
@@ -207,6 +276,7 @@ def cluster_intervals(
     parts : where the models of clusters learnt from each other's, the part of its cluster that each
         window belongs to, (n,) of 0, 1, …; all 0 where clusters are not divided. None: clusters are
         independent.
+    noise_share : of the weights of these models, for :func:`widening`.
 
     Returns
     -------
@@ -233,6 +303,7 @@ def cluster_intervals(
             parts is not None,
             level,
             mixed.get(name),
+            noise_share,
         )
         result[name] = float(low), float(high)
     return result

@@ -12,6 +12,8 @@ from neuroface.decoding.uncertainty import (
     fifths_of_films,
     intervals_of_split,
     jackknife_interval,
+    learn_from_each_other,
+    noise_share_of,
     p_value,
     permuted_labels,
     scores_of_mixed_labels,
@@ -260,6 +262,66 @@ def test_the_variance_of_a_sum_over_pairs_of_films_is_twice_that_between_films(n
     assert 0.935 < np.mean((low <= 0) & (high >= 0)) < 0.965
 
 
+def weights_of_folds(rng, n_films: int, n_folds: int, n_features: int, effect: float):
+    """Weights of fold models (n_folds, n_features), the mean of their training films, and the share of noise in them."""
+    films = rng.standard_normal((n_films, n_features))
+    fold = np.arange(n_films) % n_folds
+    noise = np.stack([films[fold != held_out].mean(axis=0) for held_out in range(n_folds)])
+    true = np.zeros(n_features)
+    true[0] = effect
+    noise_power = (noise[:, 1:] ** 2).sum(axis=1)
+    share = np.mean(noise_power / (noise_power + (noise[:, 0] + effect) ** 2))
+    return noise + true, share
+
+
+@pytest.mark.parametrize(("n_films", "n_folds"), [(20, 4), (12, 12)])
+@pytest.mark.parametrize("effect", [0.0, 3.0, 8.0, 40.0])
+def test_how_much_fold_models_differ_tells_the_noise_in_their_weights(n_films, n_folds, effect):
+    """Noise that was planted in 2,000 features; scale and sign of all models do not matter."""
+    weights, share = weights_of_folds(np.random.default_rng(3), n_films, n_folds, 2000, effect)
+    assert noise_share_of(weights) == pytest.approx(share, abs=0.05)
+    assert noise_share_of(-7 * weights) == pytest.approx(noise_share_of(weights))
+
+
+def test_models_that_are_equal_hold_no_noise_and_models_without_weights_nothing_else():
+    same = np.tile([1.0, -2.0, 3.0], (4, 1))
+    assert noise_share_of(same) == pytest.approx(0, abs=1e-12)
+    assert noise_share_of(np.vstack([same, np.zeros(3)])) == 1
+    assert noise_share_of(np.diag([1.0, 1.0, -1.0])) == 1  # they have less in common than noise has
+
+
+def test_the_factor_is_1_without_noise_and_that_of_independent_films_with_noise_alone():
+    assert widening(12, 0.0) == 1 and widening(12, 1.0) == widening(12)
+    many = [widening(10**9, share) ** 2 for share in (0.0, 0.25, 0.5, 1.0)]
+    # (1 + r)² of the share 1 − r, twice the share r
+    assert many == pytest.approx([1, 0.75 * 1.25**2 + 0.5, 0.5 * 1.5**2 + 1, 2])
+
+
+@pytest.mark.parametrize(("n_features", "effect"), [(2, 1.5), (10, 1.0), (100, 1.5)])
+def test_the_noise_in_the_weights_makes_the_interval_right_with_few_features_and_with_many(
+    n_features, effect
+):
+    """Scores of 20 films along what the others taught, 2,000 studies; without the share 2 features are covered too often."""
+    rng = np.random.default_rng(n_features)
+    scores_of_films, shares = [], []
+    for _ in range(2000):
+        films = rng.standard_normal((20, n_features))
+        films[:, 0] += effect
+        weights = films.sum(axis=0) - films
+        directions = weights / np.linalg.norm(weights, axis=1)[:, None]
+        scores_of_films.append((films * directions).sum(axis=1))
+        shares.append(noise_share_of(weights))
+    each = np.array(scores_of_films)
+    left_out = (each.sum(axis=1, keepdims=True) - each) / 19
+    truth, covered = each.mean(), {"known": [], "not known": []}
+    for whole, without, share in zip(each.mean(axis=1), left_out, shares):
+        for name, noise_share in (("known", share), ("not known", 1.0)):
+            low, high = jackknife_interval(whole, without, None, True, noise_share=noise_share)
+            covered[name].append(low <= truth <= high)
+    assert 0.93 < np.mean(covered["known"]) < 0.97
+    assert (np.mean(covered["not known"]) > 0.98) == (n_features == 2)
+
+
 def fifths_of_simulated_films(rng, n_films: int, effect: float) -> np.ndarray:
     """Scores (n_films, 5, 3000 studies) of fifths of films: along the direction that the other films taught.
 
@@ -383,6 +445,28 @@ def test_film_folds_of_sixteen_films_are_divided():
         assert widths[0] < high - low <= widths[1] + 1e-12
     assert found["scores"]["auc"] != whole["auc"]
     assert "up to 1.44 times as wide" in intervals_caption(found)
+
+
+def test_the_share_of_noise_is_used_where_models_learn_from_each_other():
+    y, probability, windows = predicted(16)
+    films = windows["movie"].to_numpy()
+    found = intervals_of_split(y, probability, windows, "movie", 0.1)
+    whole_films = np.zeros(len(y), dtype=int)  # not divided into fifths
+    expected = cluster_intervals(y, probability, films, whole_films, noise_share=0.1)
+    assert found["scores"] == expected
+    assert (found["noise_share"], found["widened"]) == (0.1, widening(16, 0.1))
+    independent = intervals_of_split(y, probability, windows, "window", 0.1)
+    assert independent["scores"] == intervals_of_split(y, probability, windows, "window")["scores"]
+    assert (independent["noise_share"], independent["widened"]) == (None, 1)
+    splits = {
+        split: learn_from_each_other(windows, split)
+        for split in ("movie", "subject", "run", "event", "window")
+    }
+    assert splits == {"movie": True, "subject": True, "run": False, "event": False, "window": False}
+    assert learn_from_each_other(windows.assign(subject="1"), "run")
+    caption = intervals_caption(found, intervals_of_split(*predicted(15), "movie"))
+    assert f"up to {widening(15):.2f} times as wide" in caption
+    assert "noise in their weights (10% to 10%)" in caption
 
 
 def test_intervals_of_one_person_are_over_held_out_runs():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from neuroface.bold.datasets import find_runs
 from neuroface.face_study import fold_settings
+from neuroface.pipeline import keras
 from neuroface.timeline.model_for_run import choose_models
 
 import nibabel as nib
@@ -121,6 +122,25 @@ def test_the_ladder_and_the_baselines_stand_beside_the_network(tiny):
         assert result["shuffled_cnn"]["accuracy"] == pytest.approx(right.mean())
         assert result["shuffled_cnn"]["model"] == result["model"] == "voxel_time_cnn"
         assert result["cost"]["seconds"] > 0 and result["cost"]["peak_memory_gb"] > 0.1
+
+
+def test_intervals_of_linear_models_know_how_much_the_weights_of_their_folds_differ(tiny):
+    everything = json.loads((tiny.root / "3-model" / "metrics.json").read_text())
+    for model in ("linear", "linear-mean", "face-rois"):
+        files = sorted((tiny.root / "3-model" / "movie" / model).glob("fold-*.keras"))
+        networks = [keras.saving.load_model(file, compile=False) for file in files]
+        weights = np.stack(
+            [network.get_layer("logit").get_weights()[0].ravel() for network in networks]
+        )
+        lengths = np.sqrt((weights**2).sum(axis=1))
+        cosines = weights @ weights.T / np.outer(lengths, lengths)
+        mean = np.mean([cosines[first, second] for first in range(4) for second in range(first)])
+        intervals = everything["linear_models"][model]["movie"]["intervals_95"]
+        assert intervals["noise_share"] == pytest.approx(min(3 * (1 - mean), 1), abs=1e-4)
+        assert everything["linear_models"][model]["window"]["intervals_95"]["noise_share"] is None
+    of_network = everything["networks"]["voxel_time_cnn"]["movie"]["intervals_95"]
+    assert of_network["noise_share"] is None
+    assert of_network["widened"] == pytest.approx(np.sqrt(1 + 4 / 3))
 
 
 def test_no_film_is_in_two_movie_folds(tiny):
