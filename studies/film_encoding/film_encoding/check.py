@@ -12,7 +12,15 @@ from film_encoding.responses import n_chosen
 from film_encoding.splits import make_folds
 from film_encoding.variants import Variant, frames_to_cut, largest_delay, variants_of
 from film_encoding.viewings import find_viewings
-from neuroface.bold import check_grid, check_runs, inspect_run, open_header
+from neuroface.bold import (
+    check_grid,
+    check_runs,
+    inspect_run,
+    is_parcels,
+    is_surface,
+    open_header,
+    write_surface_space,
+)
 from neuroface.pipeline import Checklist, memory_of_processes
 
 import numpy as np
@@ -118,15 +126,21 @@ def chunks_of_films(
 
 
 def mask_of(checklist: Checklist, viewings: dict, cfg) -> np.ndarray:
-    """The voxels of PARCELS (x, y, z); runs on another grid than the first are noted as wrong."""
+    """The places of PARCELS (x, y, z); runs on another grid than the first are noted as wrong."""
     first, *others = [one.run for who in viewings.values() for one in who]
     image, shape = open_header(first.bold)
     for run in others:
         other, its_shape = open_header(run.bold)
         checklist.try_to(check_grid, run.bold, its_shape, other.affine, shape[:3], image.affine)
-    _, mask, resampled = visual_voxels(shape[:3], image.affine, cfg)
-    how = ", resampled to the grid of the BOLD" if resampled else ""
-    checklist.say(f"atlas: {int(mask.sum()):,} voxels of PARCELS in {cfg.ATLAS_FILE}{how}")
+    _, mask, remark = visual_voxels(first.bold, shape[:3], image.affine, cfg)
+    if not is_parcels(first.bold):
+        words = "vertices and voxels" if is_surface(first.bold) else "voxels"
+        checklist.say(f"atlas: {int(mask.sum()):,} {words} of PARCELS in {cfg.ATLAS_FILE}")
+    if remark:
+        checklist.say(remark)
+    if is_parcels(first.bold) or is_surface(first.bold):
+        checklist.say("places that lack values in somebody are left out; they are not known yet")
+        write_surface_space(checklist, [first], mask, Path(cfg.DATASET_DIR))
     return mask
 
 
