@@ -90,7 +90,7 @@ def main():
     plan = EncodingPlan(
         stage.folder, encoding_folds(lengths, cfg), lengths, (MEAN, *people), regions, len(places), cfg
     )  # fmt: skip
-    fitted = partial(files_of_scores, stage.folder)
+    fitted = partial(files_of_scores, plan)
     stage.each(partial(fit_group, plan), plan.groups(), "groups of people", fitted)
 
     n_people = {film: len(people_of(viewers)) for film, viewers in viewings.items()}

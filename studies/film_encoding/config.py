@@ -216,7 +216,10 @@ CLIP_S: tuple[float, float] = (0.0, 60.0)
 # <film>.json, or <film>.tsv with a column time_s. None: features/ in DATASET_DIR.
 FEATURE_DIR: str | None = None
 # "delays": a weight for each delay of RIDGE_DELAYS_TRS (a free response). "hrf": features pass
-# through the canonical haemodynamic response; fewer weights, for short data.
+# through the canonical haemodynamic response; fewer weights, for short data. "one delay": each voxel
+# gets the one delay of RIDGE_DELAYS_TRS that is best within the training films. "shifted hrf": the
+# canonical response, moved by the best of RIDGE_DELAYS_TRS (+1: a volume later). Both search as many
+# models as there are delays.
 FEATURE_RESPONSE: str = "delays"
 # True: every person is fitted too, and regions have statistics over people. False: only the mean
 # over people.

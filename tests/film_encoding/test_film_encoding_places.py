@@ -20,6 +20,7 @@ from conftest import ROOT, bids_errors, script_here, write_config
 from film_files import grey, write_film
 from nibabel.cifti2 import BrainModelAxis, LabelAxis, SeriesAxis
 from nilearn.surface import load_surf_data
+from PIL import Image
 from scipy.spatial import ConvexHull
 
 pytest.importorskip("av", reason="films need PyAV: make film-encoding")
@@ -47,6 +48,7 @@ SETTINGS = dict(
     FEATURES=("brightness",), FEATURE_RESPONSE="delays", N_RIDGE_TRIES=1, N_COMPONENTS=4, N_SHIFTS=20, N_IMAGE_SHIFTS=2,
     MIN_SHIFT_S=10.0, BLOCK_S=16.0, IG_STEPS=2, N_RANDOM_REGIONS=20, N_RANDOM_SETS=20, N_RANDOM_CONCEPTS=20,
     CONCEPTS=("faces",), USE_PIXEL_LABELS=False, PERTURBATIONS=("zero",), N_STRIP=2, CLIP_S=(0.0, 4.0), N_JOBS=1,
+    LOCALIZER=("faces", "places"),
 )  # fmt: skip
 KINDS = {
     "volume": dict(BIDS_FILTER="space-MNI", PARCELS=((1, 2),), PERTURBED_REGIONS=("bright",)),
@@ -166,6 +168,11 @@ def dataset(tmp_path_factory):
             event = {"onset": LEAD * TR_S, "duration": N_TRS * TR_S, "trial_type": "film"}
             write_table(folder / person / "func" / f"{stem}_events.tsv", pd.DataFrame([event]))
     write_atlases(folder)
+    for kind in SETTINGS["LOCALIZER"]:
+        (folder / "localizer" / kind).mkdir(parents=True)
+        for number in range(4):
+            picture = Image.fromarray(rng.integers(0, 256, (16, 16, 3)).astype(np.uint8))
+            picture.save(folder / "localizer" / kind / f"{number}.png")
     points, triangles = sphere()
     for side in "LR":
         arrays = [
@@ -247,7 +254,7 @@ OF_SCRIPTS = {
     2: ("2-voxels/snr_film_fold-1",),
     4: ("4-scores/maps/ridge_film_unseen-film_r",),
     5: ("5-saliency/gradient",),
-    6: ("6-perturbations/concept_faces",),
+    6: ("6-perturbations/concept_faces", "6-perturbations/localizer"),
     8: ("8-encoding/maps/r", "8-encoding/maps/unique_brightness"),
 }
 
@@ -266,6 +273,12 @@ def test_maps_of_parcels_are_tables_with_their_names(studies):
     root = studies["parcels"].root
     names = [name for place, name in enumerate(PARCELS) if place != 1]
     for stem, values in maps_of(studies, "parcels").items():
+        if stem.endswith("localizer"):  # has a row per region, and each parcel is one
+            rows = read_table(root / f"{stem}.tsv").set_index("region")
+            stored = dict(zip(names, values))
+            chosen = [stored[name] for name in rows.index]
+            np.testing.assert_allclose(rows["d"].to_numpy(), chosen, rtol=1e-4)
+            continue
         table = read_table(root / f"{stem}.tsv")
         assert list(table) == ["volume", *names]
         np.testing.assert_allclose(table.iloc[0, 1:].to_numpy(float), values, rtol=1e-5)

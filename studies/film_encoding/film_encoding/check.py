@@ -9,6 +9,7 @@ from film_encoding.film_frames import SampledFilm
 from film_encoding.lagged import chunks_of_stretch, stretches_of_batch
 from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
 from film_encoding.responses import n_chosen
+from film_encoding.settings import CHOSEN_PER_VOXEL
 from film_encoding.splits import make_folds
 from film_encoding.variants import Variant, frames_to_cut, largest_delay, variants_of
 from film_encoding.viewings import find_viewings
@@ -174,7 +175,22 @@ def check_plan(
     for name, variant in variants_of(cfg).items():
         its_voxels = n_voxels if variant.all_voxels else n_chosen(n_voxels, cfg.VOXEL_SHARE)
         gb[f"script 3, {name}"] = gb_of_training(variant, its_voxels, cfg)
+    if cfg.FEATURE_RESPONSE in CHOSEN_PER_VOXEL:
+        gb["script 8"] = gb_of_delays(sum(lengths.values()), cfg)
+        checklist.say(
+            f"script 8, FEATURE_RESPONSE = {cfg.FEATURE_RESPONSE!r}: {len(cfg.RIDGE_DELAYS_TRS)} models, one for each of "
+            f"RIDGE_DELAYS_TRS, are searched for every voxel: {len(cfg.RIDGE_DELAYS_TRS)} times the work of one model, and "
+            f"{gb['script 8']:.1f} GB for their kernels"
+        )
     checklist.machine(disk / 1e9, *memory_of_processes(gb, cfg.N_JOBS, GB_OF_A_PROCESS))
+
+
+def gb_of_delays(n_chunks: int, cfg) -> float:
+    """GB of script 8's kernels where it chooses a delay per voxel: of each delay and space, stored twice while one is left
+    out, and of each weighting.
+    """
+    n_kernels = 2 * len(cfg.RIDGE_DELAYS_TRS) * len(cfg.FEATURES) + cfg.N_RIDGE_TRIES
+    return 4 * n_kernels * n_chunks**2 / 1e9
 
 
 def gb_of_training(variant: Variant, n_voxels: int, cfg) -> float:

@@ -176,9 +176,13 @@ def _perturbations(s: dict) -> str:
 
 
 def _encoding(s: dict) -> str:
+    hrf = "convolved with SPM's canonical haemodynamic response"
+    chosen = "chosen for each voxel within the training films"
     response = {
         "delays": f"at {_delays(s)}",
-        "hrf": "convolved with SPM's canonical haemodynamic response",
+        "hrf": hrf,
+        "one delay": f"at one of the {_delays(s)}, {chosen}",
+        "shifted hrf": f"{hrf}, which was moved by one of {_and(sorted(s['RIDGE_DELAYS_TRS']))} volumes, {chosen}",
     }[s["FEATURE_RESPONSE"]]
     people = " and for every person" if s["EACH_PERSON"] else ""
     return (
