@@ -59,16 +59,16 @@ def main():
     chunks = read_table(stage.folder_of(1) / "films.tsv").set_index("film")["chunks"].to_dict()
     viewings = plan_viewings(stage, chunks, cfg)
     rows, lengths = rows_and_pairs(viewings, chunks, largest_delay(cfg))
-    every = [one for who in viewings.values() for one in who]
-    check_distinct([one.run for one in every])
+    every = [viewing for who in viewings.values() for viewing in who]
+    check_distinct([viewing.run for viewing in every])
     used = [
         file
         for film in viewings
         if all_exist(averaged_files(stage.folder, film))
-        for one in viewings[film]
-        for file in one.run.files
+        for viewing in viewings[film]
+        for file in viewing.run.files
     ]
-    stage.take_files([file for one in every for file in one.run.files], used)
+    stage.take_files([file for viewing in every for file in viewing.run.files], used)
     places = make_places(stage, every, cfg)
     mask, affine = places.mask, places.affine
 
@@ -94,7 +94,7 @@ def main():
     write_table(stage.folder / "people.tsv", people_table(viewings))
     stage.finish(
         f"{len(places):,} {places.words} of {len(viewings)} films",
-        describe(stage, viewings, folds, places, cfg),
+        describe_voxels(stage, viewings, folds, places, cfg),
     )
 
 
@@ -173,27 +173,29 @@ def people_table(viewings: dict[str, list[Viewing]]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "subject": one.run.subject,
+                "subject": viewing.run.subject,
                 "film": film,
-                "run": one.run.run,
-                "film_onset_s": one.onset_s,
-                "first_volume": one.first,
-                "n_rows": one.n_rows,
+                "run": viewing.run.run,
+                "film_onset_s": viewing.onset_s,
+                "first_volume": viewing.first,
+                "n_rows": viewing.n_rows,
             }
             for film, who in viewings.items()
-            for one in who
+            for viewing in who
         ]
     )
 
 
-def describe(stage: Stage, viewings: dict, folds: list[Fold], places: Places, cfg) -> Section:
+def describe_voxels(
+    stage: Stage, viewings: dict, folds: list[Fold], places: Places, cfg
+) -> Section:
     chosen = len(open_npy(stage.folder / f"chosen_{folds[0].name}.npy"))
     section = Section(
         "Voxels",
         f"BOLD on the films' clock. {places.words.capitalize()} were chosen by their signal-to-noise ratio over people, "
         f"in each fold on its training volumes only: the top {cfg.VOXEL_SHARE:.0%}.",
     )
-    people = {one.run.subject for who in viewings.values() for one in who}
+    people = {viewing.run.subject for who in viewings.values() for viewing in who}
     section.numbers(
         {
             "people": f"{len(people)}",
@@ -209,7 +211,7 @@ def describe(stage: Stage, viewings: dict, folds: list[Fold], places: Places, cf
             (
                 fold.split,
                 fold.number,
-                *(counts.get(part, 0) for part in ("train", "inner", "embargo", "test")),
+                *(counts.get(use, 0) for use in ("train", "inner", "embargo", "test")),
                 films,
             )
         )
@@ -223,7 +225,7 @@ def describe(stage: Stage, viewings: dict, folds: list[Fold], places: Places, cf
         (film, len(people_of(who)), read_json(stage.folder / f"{film}.json")["rows"])
         for film, who in viewings.items()
     ]
-    report_cleaning(section, [one.run for who in viewings.values() for one in who], cfg)
+    report_cleaning(section, [viewing.run for who in viewings.values() for viewing in who], cfg)
     section.table(
         ["film", "people", "volumes"],
         rows,

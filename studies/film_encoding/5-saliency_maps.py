@@ -79,7 +79,7 @@ def main():
     draw_regions(stage, shown, places, cfg)
     stage.finish(
         f"saliency of {len(voxels):,} {places.words}",
-        describe(stage, shown, places, held_out.split, cfg),
+        describe_saliency(stage, shown, places, held_out.split, cfg),
     )
 
 
@@ -155,7 +155,7 @@ def draw_parcels(stage: Stage, tables: dict[str, pd.DataFrame]) -> None:
     save_figure(figure, stage.folder / "regions.png", also=(".pdf",))
 
 
-def describe(
+def describe_saliency(
     stage: Stage, tables: dict[str, pd.DataFrame], places: Places, split: str, cfg
 ) -> Section:
     completeness = read_table(stage.folder / "completeness.tsv")

@@ -62,7 +62,7 @@ def main():
     parcels = parcel_table(stage, places, unit, cfg)
     if len(parcels):
         write_table(stage.folder / "table_parcels.tsv", parcels)
-    section = describe(stage, held_out, rows, unit, drawn, cfg)
+    section = describe_figures(stage, held_out, rows, unit, drawn, cfg)
     if len(parcels):
         describe_parcels(section, parcels)
     stage.finish("figures, a film and tables", section)
@@ -90,12 +90,13 @@ def strip(
     held_out: HeldOut, rows: np.ndarray, made: dict[str, np.ndarray], cfg, target: Path
 ) -> None:
     chosen = np.linspace(0, len(rows) - 1, min(cfg.N_STRIP, len(rows))).astype(int)
-    part = held_out.table.iloc[rows[chosen]].reset_index(drop=True)
+    moments = held_out.table.iloc[rows[chosen]].reset_index(drop=True)
     times = frame_time_s(
-        part["chunk"].to_numpy(), middle_frame(cfg.FRAMES_PER_TR), cfg.FRAMES_PER_TR, cfg.TR_S
+        moments["chunk"].to_numpy(), middle_frame(cfg.FRAMES_PER_TR), cfg.FRAMES_PER_TR, cfg.TR_S
     )
     draw_strip(
-        {"film": held_out.frames(part)} | {name: frames[chosen] for name, frames in made.items()},
+        {"film": held_out.frames(moments)}
+        | {name: frames[chosen] for name, frames in made.items()},
         times,
         target,
     )
@@ -123,21 +124,21 @@ def clip(
             "CLIP_S",
             f"{table['film'][0]} has no held-out moment then; the clip begins at its first",
         )
-    part = table.iloc[chosen].reset_index(drop=True)
+    moments = table.iloc[chosen].reset_index(drop=True)
     brain: list[np.ndarray] = []
     if hemispheres is not None:
-        whole = np.zeros((len(places), len(part)), dtype=np.float32)
-        whole[held_out.voxels] = held_out.data.bold(part).T
+        whole = np.zeros((len(places), len(moments)), dtype=np.float32)
+        whole[held_out.voxels] = held_out.data.bold(moments).T
         brain = surface_pictures(
             project(whole, hemispheres),
             hemispheres,
-            [f"{t:.1f} s" for t in part["chunk"] * cfg.TR_S],
+            [f"{t:.1f} s" for t in moments["chunk"] * cfg.TR_S],
             f"BOLD {cfg.DELAY_TRS * cfg.TR_S:.1f} s later",
             "BOLD (z)",
         )
     write_clip(
         stage.folder / "clip.mp4",
-        held_out.data.frames(part),
+        held_out.data.frames(moments),
         {name: frames[chosen] for name, frames in made.items()},
         brain,
         cfg.TR_S,
@@ -215,7 +216,7 @@ def write_tables(stage: Stage, cfg) -> None:
         write_table(stage.folder / f"table_{name}.tsv", pd.DataFrame(cells))
 
 
-def describe(
+def describe_figures(
     stage: Stage, held_out: HeldOut, rows: np.ndarray, unit: Unit, drawn: list[str], cfg
 ) -> Section:
     film = held_out.table["film"].iloc[rows[0]]

@@ -74,8 +74,8 @@ def features_file(folder: Path, film: str, space: str) -> Path:
     return folder / "features" / f"{film}_{space.replace(' ', '-')}.npy"
 
 
-def scores_file(folder: Path, subject: str, what: str) -> Path:
-    return folder / "scores" / f"{subject}_{what}.npy"
+def scores_file(folder: Path, subject: str, score: str) -> Path:
+    return folder / "scores" / f"{subject}_{score}.npy"
 
 
 def at_delays(
@@ -258,6 +258,6 @@ def files_of_scores(plan: EncodingPlan, subjects: tuple[str, ...]) -> list[Path]
     return [scores_file(plan.folder, subject, name) for subject in subjects for name in names]
 
 
-def read_score(folder: Path, subject: str, what: str) -> np.ndarray:
+def read_score(folder: Path, subject: str, score: str) -> np.ndarray:
     """(n_voxels,), or (n_spaces, n_voxels)."""
-    return np.array(open_npy(scores_file(folder, subject, what)))
+    return np.array(open_npy(scores_file(folder, subject, score)))
