@@ -112,9 +112,9 @@ def visual_voxels(
             "own, and ATLAS_FILE, REGIONS_FILE and REGIONS_TABLE are not used"
         )  # fmt: skip
     if not mask.any():
-        what = "vertex or voxel" if is_surface(bold) else "voxel"
+        place = "vertex or voxel" if is_surface(bold) else "voxel"
         raise NeuroFaceError(
-            f"No {what} of {cfg.ATLAS_FILE} has a label in PARCELS = {cfg.PARCELS}; its labels go from "
+            f"No {place} of {cfg.ATLAS_FILE} has a label in PARCELS = {cfg.PARCELS}; its labels go from "
             f"{labels.min()} to {labels.max()}. Correct PARCELS, or name another atlas."
         )
     if resampled:
