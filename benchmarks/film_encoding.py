@@ -14,8 +14,10 @@ memory map; they become float32 in the network. Cases run in turn, each in a pro
 
 Motion energy: 100 grey frames of noise; "ours" is checked against pymoten's numbers. Banded ridge: 4 spaces at 5 delays,
 2,000 TRs of which 1,600 train, 4 weightings of the bands; himalaya called plainly gets the same kernels, weightings and
-penalties, and both predictions are compared. Both tables state processor time. The time for 100,000 voxels and 20
-weightings is extrapolated from two numbers of voxels, and said to be.
+penalties, and both predictions are compared. Both tables state processor time. "response" compares a weight per delay
+with the best single delay of each voxel. "whole" runs only where it is named: it fits 100,000 voxels by ours
+alone. himalaya's time for them is extrapolated from two numbers of voxels, and said to be. The work is the same for each
+weighting.
 """
 
 import argparse
@@ -36,8 +38,12 @@ MOTION_PX, MOTION_FPS, MOTION_FRAMES = 48, 15, 100
 BANDED = ("himalaya, plain", "ours")
 BANDED_VOXELS = (1_000, 4_000)
 BANDED_TRS, BANDED_TRAIN, BANDED_TRIES = 2_000, 1_600, 4
+WHOLE_VOXELS = 100_000
+VOXELS_AT_ONCE = 5_000  # that are drawn together
+BANDED_DELAYS = (-2, -1, 0, 1, 2)
 BANDED_WIDTHS = (500, 100, 20, 2)  # features of each space, before delays
 DELAYS = ("5 delays", "one chunk")
+RESPONSES = ("one delay of 5", "weights at 5 delays")
 CONVOLUTIONS = ("sixteen layers", "one grouped")
 
 
@@ -46,7 +52,8 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
+    usual = [name for name in CASES if name != "whole"]
+    parser.add_argument("--only", nargs="+", choices=list(CASES), default=usual)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -56,9 +63,9 @@ def main():
         return
     size = "small" if args.small else "full"
     print(f"{machine('tensorflow', 'keras', 'av')}. Reproduce:")
-    options = " --small" * args.small + f" --only {' '.join(args.only)}" * (
-        len(args.only) < len(CASES)
-    )
+    options = " --small" if args.small else ""
+    if args.only != usual:
+        options += f" --only {' '.join(args.only)}"
     print(f"`python benchmarks/film_encoding.py{options} --repeats {args.repeats}`\n", flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -98,11 +105,23 @@ def main():
             *(
                 (
                     f"banded ridge, {n:,} voxels",
-                    [f"banded:{way}:{n}" for way in BANDED],
+                    [f"banded:{way}:{n}:{BANDED_TRIES}" for way in BANDED],
                     "CPU s",
                     1,
                 )
                 for n in BANDED_VOXELS
+            ),
+            (
+                f"a delay per voxel, {BANDED_VOXELS[0]:,} voxels",
+                [f"response:{way}:{BANDED_VOXELS[0]}:{BANDED_TRIES}" for way in RESPONSES],
+                "CPU s",
+                1,
+            ),
+            (
+                f"banded ridge, {WHOLE_VOXELS:,} voxels",
+                [f"whole:ours:{WHOLE_VOXELS}:{BANDED_TRIES}"],
+                "CPU s",
+                1,
             ),
             ("cutting a film", [f"cut:{minutes} minutes:{size}" for minutes in (1, 4)], "s", 1),
         )
@@ -132,15 +151,19 @@ def main():
 
 
 def extrapolated(measured: dict[str, dict]) -> str:
-    """Processor time of 100,000 voxels and 20 weightings, by a line through two numbers of voxels, times 20 / 4."""
+    """Processor time of all voxels, by a line through two numbers of voxels."""
     few, many = BANDED_VOXELS
     lines = []
     for way in BANDED:
-        seconds = [measured[f"banded:{way}:{n}"].get("seconds", np.nan) for n in (few, many)]
+        cases = [f"banded:{way}:{n}:{BANDED_TRIES}" for n in (few, many)]
+        seconds = [measured[case].get("seconds", np.nan) for case in cases]
         per_voxel = (seconds[1] - seconds[0]) / (many - few)
-        whole = (seconds[0] + per_voxel * (100_000 - few)) * 20 / BANDED_TRIES
-        lines.append(f"{way} {whole / 60:.0f} min")
-    return f"\nExtrapolated, not measured: 100,000 voxels, 20 weightings, one core: {'; '.join(lines)}."
+        whole = seconds[0] + per_voxel * (WHOLE_VOXELS - few)
+        lines.append(f"{way} {whole / 60:.1f} min ({1000 * per_voxel:.2f} ms per voxel)")
+    return (
+        f"\nExtrapolated, not measured: {WHOLE_VOXELS:,} voxels, {BANDED_TRIES} weightings, one core: "
+        f"{'; '.join(lines)}."
+    )
 
 
 def write_films(folder: Path, size: str) -> None:
@@ -338,29 +361,51 @@ def motion(case: str, folder: Path) -> dict:
     return {"seconds": seconds, "peak_gb": peak_gb()}
 
 
-def banded_data(n_voxels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Kernels (4, n_train, n_train) and (4, n_test, n_train) of slow noise at 5 delays; BOLD (n_train, n_voxels) that
-    follows it.
-    """
-    from film_encoding.ridge import band_kernels, delayed
-
-    import pandas as pd
+def banded_features() -> list[np.ndarray]:
+    """Four spaces (BANDED_TRS, n_features) of slow noise."""
     from scipy.ndimage import gaussian_filter1d
 
     rng = np.random.default_rng(0)
+    noise = [rng.standard_normal((BANDED_TRS, width)) for width in BANDED_WIDTHS]
+    return [gaussian_filter1d(values, 2, axis=0).astype(np.float32) for values in noise]
+
+
+def banded_kernels(delays: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Kernels (4, n_train, n_train) and (4, n_test, n_train) of the spaces at some delays."""
+    from film_encoding.ridge import band_kernels, delayed
+
+    import pandas as pd
+
     table = pd.DataFrame({"film": "a", "chunk": np.arange(BANDED_TRS)})
-    spaces = [
-        gaussian_filter1d(rng.standard_normal((BANDED_TRS, width)), 2, axis=0).astype(np.float32)
-        for width in BANDED_WIDTHS
-    ]
-    columns = [delayed({"a": values}, table, (-2, -1, 0, 1, 2)) for values in spaces]
-    bands = [(values[:BANDED_TRAIN], values[BANDED_TRAIN:]) for values in columns]
-    kernels, test_kernels = band_kernels(bands)
-    bold = rng.standard_normal((BANDED_TRAIN, n_voxels)).astype(np.float32)
-    for values in spaces:
-        weights = rng.standard_normal((values.shape[1], n_voxels)) / np.sqrt(values.shape[1])
-        bold += (values[:BANDED_TRAIN] @ weights).astype(np.float32)
-    return kernels, test_kernels, bold
+    columns = [delayed({"a": values}, table, delays) for values in banded_features()]
+    return band_kernels([(values[:BANDED_TRAIN], values[BANDED_TRAIN:]) for values in columns])
+
+
+def banded_bold(n_voxels: int) -> np.ndarray:
+    """BOLD (n_train, n_voxels) float32 that follows the spaces."""
+    rng, spaces = np.random.default_rng(1), banded_features()
+    bold = rng.standard_normal((BANDED_TRAIN, n_voxels), dtype=np.float32)
+    for start in range(0, n_voxels, VOXELS_AT_ONCE):
+        here = bold[:, start : start + VOXELS_AT_ONCE]
+        for values in spaces:
+            n_features = values.shape[1]
+            weights = rng.standard_normal((n_features, here.shape[1]), dtype=np.float32)
+            here += values[:BANDED_TRAIN] @ weights / np.sqrt(n_features, dtype=np.float32)
+    return bold
+
+
+def response(case: str, folder: Path) -> dict:
+    """Banded ridge regression with a weight per delay, or with the best of five single delays for each voxel."""
+    from film_encoding.banded import fit_best_delay, random_weights
+
+    _, way, n_voxels, n_tries = case.split(":")
+    models = [(delay,) for delay in BANDED_DELAYS] if way.startswith("one") else [BANDED_DELAYS]
+    kernels_of_delays = [banded_kernels(delays) for delays in models]
+    bold, blocks = banded_bold(int(n_voxels)), np.arange(BANDED_TRAIN) * 5 // BANDED_TRAIN
+    weights = random_weights(len(BANDED_WIDTHS), int(n_tries), 0)
+    started = time.process_time()
+    fit_best_delay(kernels_of_delays, bold, blocks, weights)
+    return {"seconds": time.process_time() - started, "peak_gb": peak_gb()}
 
 
 def banded(case: str, folder: Path) -> dict:
@@ -370,11 +415,11 @@ def banded(case: str, folder: Path) -> dict:
     from himalaya.kernel_ridge import MultipleKernelRidgeCV
     from sklearn.model_selection import PredefinedSplit
 
-    _, way, n_voxels = case.split(":")
-    kernels, test_kernels, bold = banded_data(int(n_voxels))
+    _, way, n_voxels, n_tries = case.split(":")
+    (kernels, test_kernels), bold = banded_kernels(BANDED_DELAYS), banded_bold(int(n_voxels))
     alphas = np.logspace(0, 4.5, 10)
     blocks = np.arange(BANDED_TRAIN) * 5 // BANDED_TRAIN
-    weights = random_weights(len(kernels), BANDED_TRIES, 0)
+    weights = random_weights(len(kernels), int(n_tries), 0)
     started = time.process_time()
     if way == "ours":
         made = fit_kernels(kernels, test_kernels, bold, blocks, weights, alphas).sum(axis=0)
@@ -391,7 +436,8 @@ def banded(case: str, folder: Path) -> dict:
     if way != "ours":
         np.save(theirs, made)
     elif theirs.exists():
-        close = np.isclose(made, np.load(theirs), atol=5e-3).all(axis=0)
+        # BOLD has an SD of about 2; himalaya's rounding in float32 is up to 0.01.
+        close = np.isclose(made, np.load(theirs), atol=2e-2).all(axis=0)
         assert close.mean() > 0.99, f"{1 - close.mean():.1%} of voxels differ from himalaya's"
     return {"seconds": seconds, "peak_gb": peak}
 
@@ -429,6 +475,8 @@ CASES = {
     "delays": delays,
     "motion": motion,
     "banded": banded,
+    "response": response,
+    "whole": banded,
     "cut": cut_film,
 }
 

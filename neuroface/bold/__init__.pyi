@@ -34,7 +34,12 @@ from .film_event import (
     clock_of_onsets as clock_of_onsets,
     with_showings as with_showings,
 )
-from .group_mask import describe_overlap as describe_overlap, make_group_mask as make_group_mask
+from .group_mask import (
+    describe_costs as describe_costs,
+    describe_overlap as describe_overlap,
+    make_group_mask as make_group_mask,
+    shared_mask as shared_mask,
+)
 from .images import (
     check_grid as check_grid,
     mean_of_maps as mean_of_maps,
@@ -60,7 +65,13 @@ from .nifti import (
     write_nifti as write_nifti,
 )
 from .nndb import nndb_naming as nndb_naming
-from .parcels import parcel_names as parcel_names, write_parcel_names as write_parcel_names
+from .own_masks import with_computed_masks as with_computed_masks
+from .parcels import (
+    is_parcels as is_parcels,
+    parcel_names as parcel_names,
+    read_parcels as read_parcels,
+    write_parcel_names as write_parcel_names,
+)
 from .pauses import (
     check_pauses as check_pauses,
     describe_pauses as describe_pauses,
@@ -68,7 +79,7 @@ from .pauses import (
     in_series_s as in_series_s,
     spans_break as spans_break,
 )
-from .places import off_grid as off_grid
+from .places import off_grid as off_grid, on_grid as on_grid
 from .projection import (
     Cleaning as Cleaning,
     Projection as Projection,
@@ -84,14 +95,15 @@ from .run import Run as Run
 from .running import RunningStatistics as RunningStatistics
 from .settings import BoldSettings as BoldSettings, denoising_of as denoising_of
 from .smoothing import smoothed_volumes as smoothed_volumes
-from .space import check_shared_space as check_shared_space
+from .space import check_shared_space as check_shared_space, words_of_places as words_of_places
 from .steady_state import count_bright as count_bright
+from .surface_labels import read_surface_labels as read_surface_labels
 from .surface_space import (
     SurfaceSpace as SurfaceSpace,
     surface_space as surface_space,
     write_surface_space as write_surface_space,
 )
-from .surfaces import is_surface as is_surface
+from .surfaces import describe_surface as describe_surface, is_surface as is_surface
 from .windows import (
     SAMPLE_COLUMNS as SAMPLE_COLUMNS,
     ambiguous_windows as ambiguous_windows,

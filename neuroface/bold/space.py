@@ -1,9 +1,11 @@
 """Whose space the BOLD is in: voxels of different people correspond only in a space that they share."""
 
+from pathlib import Path
+
 from neuroface import NeuroFaceError
-from neuroface.bold.parcels import check_parcels
+from neuroface.bold.parcels import check_parcels, parcel_names
 from neuroface.bold.run import Run, entities_of
-from neuroface.bold.surface_space import check_surfaces
+from neuroface.bold.surface_space import GROUP_MASK, check_surfaces, surface_space
 
 # Spaces that are each person's own (BIDS 1.10, appendix "Coordinate systems"; orig and subject:
 # Emo-FilM).
@@ -47,3 +49,18 @@ def check_shared_space(runs: list[Run], space: str | None = None) -> None:
             f"{own[0].bold.name} is in the person's own space, and SPACE is {space!r}: coordinates and surfaces would be "
             f'wrong. Set SPACE = "native", or BIDS_FILTER to files in MNI space.'
         )
+
+
+def words_of_places(folder: Path, mask_name: str = GROUP_MASK) -> str:
+    """What a place of a study's data is, plural, from the folder of the stage that made the mask.
+
+    Parameters
+    ----------
+    mask_name : of :func:`neuroface.bold.surface_space`.
+    """
+    if parcel_names(folder):
+        return "parcels"
+    space = surface_space(folder, mask_name)
+    if space is None:
+        return "voxels"
+    return "vertices and voxels" if space.brain_models.volume_mask.any() else "vertices"

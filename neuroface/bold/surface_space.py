@@ -32,7 +32,7 @@ from nibabel.cifti2 import BrainModelAxis, ScalarAxis, SeriesAxis
 from nilearn.datasets import load_fsaverage
 
 N_FSAVERAGE5 = 10_242  # vertices of a hemisphere
-CIFTI_MASK, GIFTI_MASK = "group_mask.dscalar.nii", f"group_mask_{LEFT}.shape.gii"
+GROUP_MASK = "group_mask"
 SIDES = {LEFT: "left", RIGHT: "right"}
 DENSE_SCALAR, DENSE_SERIES = 3006, 3002  # NIfTI's codes of what a CIFTI file holds
 
@@ -212,7 +212,9 @@ def _gifti(values: np.ndarray, file: Path, tr_s: float | None) -> bytes:
     return nib.GiftiImage(darrays=arrays, meta=nib.gifti.GiftiMetaData(about)).to_bytes()
 
 
-def write_surface_space(stage, runs: list[Run], mask: np.ndarray, dataset: Path) -> None:
+def write_surface_space(
+    stage, runs: list[Run], mask: np.ndarray, dataset: Path, mask_name: str = GROUP_MASK
+) -> None:
     """Write the group mask and the mesh of a study on the surface into a stage's folder, and say which mesh it is.
 
     Without a mesh, clusters of vertices and figures are named among what is left out.
@@ -221,14 +223,14 @@ def write_surface_space(stage, runs: list[Run], mask: np.ndarray, dataset: Path)
     ----------
     stage : a :class:`neuroface.pipeline.Stage`.
     runs : all of the study; if they are not on the surface, nothing is written. mask : (x, y, z) bool.
-    dataset : folder in which a mesh is looked for.
+    dataset : folder in which a mesh is looked for. mask_name : of the mask's file, without its ending.
     """
     bold, folder = runs[0].bold, stage.folder
     if not is_surface(bold):
         return
     brain_models = describe_surface(bold).brain_models
     space = SurfaceSpace(brain_models, not is_gifti(bold), {})
-    space.write(folder / "group_mask", space.used(mask))
+    space.write(folder / mask_name, space.used(mask))
     files = [file for file in _mesh_files(bold, dataset) if file.exists() and not not_fetched(file)]
     sources, lacking = {}, []
     for side, name in CORTEX.items():
@@ -273,11 +275,10 @@ def _mesh(files: list[Path], side: str, n_vertices: int, bold: Path):
     return nib.GiftiImage(darrays=arrays), "fsaverage5 (pial surface) of nilearn"
 
 
-def surface_space(folder: Path) -> SurfaceSpace | None:
+def surface_space(folder: Path, mask_name: str = GROUP_MASK) -> SurfaceSpace | None:
     """The surface that :func:`write_surface_space` wrote into a stage's folder; None if the study is not on one."""
-    file = next(
-        (folder / name for name in (CIFTI_MASK, GIFTI_MASK) if (folder / name).exists()), None
-    )
+    forms = (f"{mask_name}.dscalar.nii", f"{mask_name}_{LEFT}.shape.gii")
+    file = next((folder / name for name in forms if (folder / name).exists()), None)
     if file is None:
         return None
     meshes = {

@@ -20,10 +20,10 @@ from neuroface.bold.places import AFFINE, grid_of, on_grid
 
 import nibabel as nib
 import numpy as np
-from nibabel.cifti2 import BrainModelAxis, ScalarAxis, SeriesAxis
+from nibabel.cifti2 import BrainModelAxis, LabelAxis, ScalarAxis, SeriesAxis
 
-CIFTI = (".dtseries.nii", ".dscalar.nii")
-GIFTI = (".func.gii", ".shape.gii")
+CIFTI = (".dtseries.nii", ".dscalar.nii", ".dlabel.nii")
+GIFTI = (".func.gii", ".shape.gii", ".label.gii")
 SERIES = (".dtseries.nii", ".func.gii")
 LEFT, RIGHT = "hemi-L", "hemi-R"
 CORTEX = {LEFT: "CIFTI_STRUCTURE_CORTEX_LEFT", RIGHT: "CIFTI_STRUCTURE_CORTEX_RIGHT"}
@@ -118,9 +118,12 @@ def _describe_cifti(path: Path) -> SurfaceFile:
         raise NeuroFaceError(
             f"{path} cannot be read as CIFTI: {error}. Download or export it again."
         ) from None
-    if not isinstance(places, BrainModelAxis) or not isinstance(maps, SeriesAxis | ScalarAxis):
+    if not isinstance(places, BrainModelAxis) or not isinstance(
+        maps, SeriesAxis | ScalarAxis | LabelAxis
+    ):
         raise NeuroFaceError(
-            f"{path} does not hold maps or a series of vertices and voxels. Name a .dtseries.nii or .dscalar.nii file."
+            f"{path} does not hold maps, labels or a series of vertices and voxels. Name a .dtseries.nii, .dscalar.nii or "
+            ".dlabel.nii file."
         )
     places = _shared(places)
     if isinstance(maps, SeriesAxis) and maps.unit == "SECOND" and maps.step > 0:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuroface.attribution import SECANT_STEPS
-from neuroface.bold import denoise_sentences, open_image, parcel_names, stimuli_of, surface_space
+from neuroface.bold import denoise_sentences, open_image, stimuli_of, words_of_places
 from neuroface.decoding import CLOSED_FORM, LEAST_CLUSTERS, LEAST_FILMS_TO_DIVIDE, learning_rates
 from neuroface.face_study.settings import rois_name
 from neuroface.face_study.words import WORDS, named_labels
@@ -76,7 +76,7 @@ def facts_of(root: Path) -> dict:
             np.count_nonzero(open_image(root / "1-windows" / "group_mask.nii.gz").dataobj)
         ),
     }
-    facts["places"] = _places(root / "1-windows")
+    facts["places"] = words_of_places(root / "1-windows")
     tests = [
         read_json(file) for file in sorted((root / "6-averages").glob("group_contrast-*_test.json"))
     ]
@@ -88,16 +88,6 @@ def facts_of(root: Path) -> dict:
     if (timelines := root / "8-predictions" / "metrics.json").exists():
         facts["moments_unseen"] = read_json(timelines)["n_runs_unseen"] > 0
     return facts
-
-
-def _places(windows: Path) -> str:
-    """What a place of the data is, plural, from the folder of script 1."""
-    if parcel_names(windows):
-        return "parcels"
-    space = surface_space(windows)
-    if space is None:
-        return "voxels"
-    return "vertices and voxels" if space.brain_models.volume_mask.any() else "vertices"
 
 
 def methods_paragraph(

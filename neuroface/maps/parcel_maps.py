@@ -10,19 +10,19 @@ import numpy as np
 import pandas as pd
 
 
-def write_parcel_maps(stage, names: list[str], mask: np.ndarray) -> None:
+def write_parcel_maps(stage, names: list[str], mask: np.ndarray, below: str = "") -> None:
     """Write every map of a stage as a table too: ``<map>.tsv``, a row per volume of the map, a column per parcel.
 
     Parameters
     ----------
     stage : a :class:`neuroface.pipeline.Stage`.
     names : of the parcels in the mask; empty if the data are images: nothing is written.
-    mask : (x, y, z) bool.
+    mask : (x, y, z) bool. below : beginning of the glob of maps, such as "maps/"; "": those of the stage's own folder.
     """
     if names:
         maps = [
             file
-            for file in sorted(stage.folder.glob("*.nii.gz"))
+            for file in sorted(stage.folder.glob(f"{below}*.nii.gz"))
             if not file.name.startswith(PARTIAL)  # left by a killed run
         ]
         stage.each(

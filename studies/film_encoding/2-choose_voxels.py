@@ -6,13 +6,14 @@ largest, computed on that fold's training volumes only.
 
 Reads     BOLD and events of the data set in DATASET_DIR, ATLAS_FILE, 1-chunks/
 Writes    2-voxels/mask.nii.gz (x, y, z) uint8, the voxels of PARCELS; parcels.npy (n_voxels,)
-            int32, in its C order
+            int32, in its C order; of tables parcels.tsv, of BOLD on the cortical surface the mask as
+            .dscalar.nii or .shape.gii and mesh_hemi-<L or R>.surf.gii; own_masks/ of both
           2-voxels/<film>_mean.npy, <film>_variance.npy, <film>_<sub>.npy (n_rows, n_voxels)
             float32; row t is the volume nearest to t · TR_S after the film began;
             <film>_baseline.npy (n_voxels,) float32
           2-voxels/people.tsv, a row per person and film; folds.tsv, a row per chunk and fold
           2-voxels/chosen_<split>_fold-<k>.npy (n_chosen,) int32, positions in the mask;
-            snr_<split>_fold-<k>.nii.gz
+            snr_<split>_fold-<k>.nii.gz, of tables and surfaces also .tsv, .dscalar.nii or .shape.gii
 Settings  EXCLUDE, INCLUDE, BIDS_FILTER, FILM_EVENT, FILM_RUNS, TR_S, ATLAS_FILE, PARCELS, DENOISE,
           HIGH_PASS_HZ, SMOOTHING_MM, STANDARDIZE, VOXEL_SHARE, SUBJECTS, DELAY_TRS, ABLATIONS,
           SPLITS, HELD_OUT_FILM, TEST_SHARE, N_FOLDS, SELECTION, INNER_SHARE, EMBARGO_TRS
@@ -23,19 +24,15 @@ Takes     about the time of decompressing the files; memory per job: 30 bytes ×
 from functools import partial
 from pathlib import Path
 
+from film_encoding.brain_places import Places
 from film_encoding.cleaning import report_cleaning, run_cleaning
-from film_encoding.planning import plan_viewings, rows_and_pairs, shared_grid, visual_voxels
+from film_encoding.planning import make_places, plan_viewings, rows_and_pairs
 from film_encoding.responses import OverPeople, choose, rows_of_person, snr
 from film_encoding.splits import LEARNED_FROM, Fold, make_folds, write_folds
 from film_encoding.study import STUDY
 from film_encoding.variants import largest_delay
 from film_encoding.viewings import Viewing, people_of
-from neuroface.bold import (
-    check_distinct,
-    read_mask,
-    write_map,
-    write_nifti,
-)
+from neuroface.bold import check_distinct, write_map
 from neuroface.pipeline import (
     Rules,
     Section,
@@ -72,7 +69,8 @@ def main():
         for file in viewing.run.files
     ]
     stage.take_files([file for viewing in every for file in viewing.run.files], used)
-    mask, affine = make_mask(stage, every, cfg)
+    places = make_places(stage, every, cfg)
+    mask, affine = places.mask, places.affine
 
     average = partial(average_people, stage.folder, viewings, rows, mask, affine, cfg)
     stage.each(average, list(viewings), "films", partial(averaged_files, stage.folder))
@@ -92,10 +90,11 @@ def main():
         "folds",
         partial(chosen_files, stage.folder),
     )
+    places.write_maps(stage, "snr_")
     write_table(stage.folder / "people.tsv", people_table(viewings))
     stage.finish(
-        f"{int(mask.sum()):,} voxels of {len(viewings)} films",
-        describe_voxels(stage, viewings, folds, mask, cfg),
+        f"{len(places):,} {places.words} of {len(viewings)} films",
+        describe_voxels(stage, viewings, folds, places, cfg),
     )
 
 
@@ -107,24 +106,6 @@ def same_delay(cfg):
         return largest_delay(before) == largest_delay(cfg)
 
     return holds
-
-
-def make_mask(stage: Stage, viewings: list[Viewing], cfg) -> tuple[np.ndarray, np.ndarray]:
-    """The voxels of PARCELS (x, y, z) on the grid of the BOLD, and the affine."""
-    shape, affine = shared_grid(viewings)
-
-    def make(target: Path) -> None:
-        labels, mask, resampled = visual_voxels(shape, affine, cfg)
-        if resampled:
-            print(
-                f"  {cfg.ATLAS_FILE} is on another grid than the BOLD; resampled to it (nearest neighbour)"
-            )
-        write_npy(parcels_file, labels[mask])
-        write_nifti(target, mask.astype(np.uint8), affine)
-
-    mask_file, parcels_file = (stage.folder / name for name in ("mask.nii.gz", "parcels.npy"))
-    stage.each(make, [mask_file], "masks", lambda _: (mask_file, parcels_file))
-    return read_mask(mask_file)
 
 
 def average_people(folder: Path, viewings: dict, rows: dict, mask, affine, cfg, film: str) -> None:
@@ -206,21 +187,20 @@ def people_table(viewings: dict[str, list[Viewing]]) -> pd.DataFrame:
 
 
 def describe_voxels(
-    stage: Stage, viewings: dict, folds: list[Fold], mask: np.ndarray, cfg
+    stage: Stage, viewings: dict, folds: list[Fold], places: Places, cfg
 ) -> Section:
     chosen = len(open_npy(stage.folder / f"chosen_{folds[0].name}.npy"))
     section = Section(
         "Voxels",
-        "BOLD on the films' clock. Voxels were chosen by their signal-to-noise ratio over people, in each fold on its "
-        "training volumes only: "
-        f"the top {cfg.VOXEL_SHARE:.0%}.",
+        f"BOLD on the films' clock. {places.words.capitalize()} were chosen by their signal-to-noise ratio over people, "
+        f"in each fold on its training volumes only: the top {cfg.VOXEL_SHARE:.0%}.",
     )
     people = {viewing.run.subject for who in viewings.values() for viewing in who}
     section.numbers(
         {
             "people": f"{len(people)}",
-            "voxels in the parcels": f"{int(mask.sum()):,}",
-            "voxels chosen": f"{chosen:,}",
+            f"{places.words} in the parcels": f"{len(places):,}",
+            f"{places.words} chosen": f"{chosen:,}",
         }
     )
     rows = []

@@ -13,7 +13,8 @@ Writes    4-scores/voxels.tsv, frames.tsv, a row per model, split and test set; 
             network less each rival; people.tsv, r over single people, where SUBJECTS names two or
             more
           4-scores/maps/<model>_<split>_<test set>_<what>.nii.gz float32: r, r_low, r_high, p_fdr,
-            ceiling, r_of_ceiling
+            ceiling, r_of_ceiling; of tables and of BOLD on the cortical surface also .tsv, .dscalar.nii
+            or .shape.gii
           4-scores/units/, ridge…/, features/: what these were made from; *.png
 Settings  SEED, N_SHIFTS, N_IMAGE_SHIFTS, MIN_SHIFT_S, BLOCK_S, TOP_K, MIN_RELIABILITY,
           RIDGE_FEATURES, RIDGE_DELAYS_TRS, N_RIDGE_TRIES, N_COMPONENTS
@@ -23,6 +24,7 @@ Takes     minutes; memory: N_SHIFTS × voxels × 12 bytes per job
 from functools import partial
 from pathlib import Path
 
+from film_encoding.brain_places import read_places
 from film_encoding.comparisons import (
     VOXELS,
     blocks_file,
@@ -55,7 +57,7 @@ from film_encoding.splits import TRAINED_ON, Fold
 from film_encoding.study import STUDY
 from film_encoding.variants import ENCODER, MAIN
 from film_encoding.voxel_scores import score_voxels
-from neuroface.bold import read_mask, write_map
+from neuroface.bold import write_map
 from neuroface.pipeline import (
     Stage,
     open_npy,
@@ -230,14 +232,16 @@ def flat(scores: dict) -> dict:
 
 
 def write_maps(stage: Stage, units: list[Unit], cfg) -> None:
-    """NIfTI files of the main network, the encoder alone and ridge regression."""
-    mask, affine = read_mask(stage.folder_of(2) / "mask.nii.gz")
+    """Maps of the main network, the encoder alone and ridge regression."""
+    places = read_places(stage.folder_of(2))
     for unit in units:
         for kind in MAPS if unit.model in (MAIN, ENCODER, RIDGE) else ():
             stored = open_npy(unit_file(stage.folder, unit, f"{kind}.npy"))
             values = np.nan_to_num(stored, nan=1.0 if kind == "p_fdr" else 0.0)
             target = stage.folder / "maps" / f"{unit.name}_{kind}.nii.gz"
-            write_map(target, values[:, None].astype(np.float32), mask, affine, cfg.TR_S)
+            matrix = values[:, None].astype(np.float32)
+            write_map(target, matrix, places.mask, places.affine, cfg.TR_S)
+    places.write_maps(stage, "maps/")
 
 
 if __name__ == "__main__":

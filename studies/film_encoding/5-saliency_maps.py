@@ -6,7 +6,8 @@ against random regions of the same size.
 
 Reads     1-chunks/, 2-voxels/, 3-networks/, REGIONS_FILE, REGIONS_TABLE
 Writes    5-saliency/<method>.nii.gz (x, y, z, 1) float32, the mean over moments of |map|;
-            <method>.npy (n_voxels,) float32
+            <method>.npy (n_voxels,) float32; of tables and of BOLD on the cortical surface also
+            <method>.tsv, .dscalar.nii or .shape.gii
           5-saliency/regions_<method>.tsv, a row per region; completeness.tsv, a row per moment;
             *.png
           <method> is "gradient" or "integrated-gradients"
@@ -18,13 +19,14 @@ Takes     IG_STEPS passes of the decoder forward and backward per moment: minute
 from functools import partial
 from pathlib import Path
 
+from film_encoding.brain_places import Places, read_places
 from film_encoding.held_out import HeldOut
 from film_encoding.regions import named_regions, shares_of_regions
 from film_encoding.saliency import SsimGradient, integrated_gradients
 from film_encoding.shifts import smallest_p
 from film_encoding.study import STUDY
 from film_encoding.wording import as_table, p_text
-from neuroface.bold import read_mask, voxel_positions_mm, write_map
+from neuroface.bold import write_map
 from neuroface.pipeline import (
     Section,
     Stage,
@@ -40,6 +42,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
+MOST_PARCELS = 30  # in the report
 METHODS = {
     "gradient": "|d SSIM / d voxel|",
     "integrated-gradients": "|Integrated Gradients| of SSIM",
@@ -49,15 +52,19 @@ METHODS = {
 def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 5, cfg, __doc__, reads=(1, 2, 3))
-    mask, affine = read_mask(stage.folder_of(2) / "mask.nii.gz")
-    regions = named_regions(cfg, mask, affine)
+    places = read_places(stage.folder_of(2))
+    regions = named_regions(cfg, places)
     held_out = HeldOut(stage.folder_of(1), stage.folder_of(2), stage.folder_of(3), cfg)
     voxels = held_out.voxels
 
-    explain = partial(explain_moments, held_out, mask, affine, cfg)
+    explain = partial(explain_moments, held_out, places, cfg)
     stage.each(explain, [stage.folder], "maps", explained_files)
 
-    positions = voxel_positions_mm(mask, affine)[voxels]
+    places.write_maps(stage)
+    if (positions := places.positions_mm()) is None:
+        stage.leave_out("random regions and p of regions", places.why_no_positions)
+    else:
+        positions = positions[voxels]
     inside = {name: here[voxels] for name, here in regions.items() if here[voxels].any()}
     for name in (name for name in regions if name not in inside):
         stage.leave_out(name, "none of its voxels was chosen by script 2")
@@ -68,9 +75,11 @@ def main():
             values, positions, inside, cfg.TOP_SHARE, cfg.N_RANDOM_REGIONS, cfg.SEED
         )
         write_table(stage.folder / f"regions_{method}.tsv", tables[method])
-    draw_regions(stage, tables, cfg)
+    shown = {method: largest_regions(table, places) for method, table in tables.items()}
+    draw_regions(stage, shown, places, cfg)
     stage.finish(
-        f"saliency of {len(voxels):,} voxels", describe_saliency(stage, tables, held_out.split, cfg)
+        f"saliency of {len(voxels):,} {places.words}",
+        describe_saliency(stage, shown, places, held_out.split, cfg),
     )
 
 
@@ -80,7 +89,7 @@ def explained_files(folder: Path) -> list[Path]:
     return [*maps, folder / "completeness.tsv"]
 
 
-def explain_moments(held_out: HeldOut, mask, affine, cfg, folder: Path) -> None:
+def explain_moments(held_out: HeldOut, places: Places, cfg, folder: Path) -> None:
     """Write the maps of both methods, and a row per moment."""
     given, frames, baseline = (
         held_out.bold(),
@@ -92,14 +101,25 @@ def explain_moments(held_out: HeldOut, mask, affine, cfg, folder: Path) -> None:
     maps, gaps = integrated_gradients(gradient, given, frames, baseline, cfg.IG_STEPS)
     for method, values in {"gradient": slopes, "integrated-gradients": maps}.items():
         mean = np.abs(values).mean(axis=0)
-        write_map(folder / f"{method}.nii.gz", held_out.in_mask(mean, mask), mask, affine, cfg.TR_S)
+        in_mask = held_out.in_mask(mean, places.mask)
+        write_map(folder / f"{method}.nii.gz", in_mask, places.mask, places.affine, cfg.TR_S)
         write_npy(folder / f"{method}.npy", mean.astype(np.float32))
     rows = held_out.table.assign(ssim=similar, attributed=maps.sum(axis=1), gap=gaps)
     write_table(folder / "completeness.tsv", rows)
 
 
-def draw_regions(stage: Stage, tables: dict[str, pd.DataFrame], cfg) -> None:
-    """Share of each region's voxels that are top, beside random regions of its size."""
+def largest_regions(table: pd.DataFrame, places: Places) -> pd.DataFrame:
+    """The regions that the report shows: of parcels, each a region of its own, those with the largest saliency."""
+    if not places.parcels:
+        return table
+    return table.sort_values("mean", ascending=False, kind="stable").head(MOST_PARCELS)
+
+
+def draw_regions(stage: Stage, tables: dict[str, pd.DataFrame], places: Places, cfg) -> None:
+    """Share of each region's voxels that are top, beside random regions of its size; of parcels their saliency."""
+    if places.parcels:
+        draw_parcels(stage, tables)
+        return
     n = max(len(table) for table in tables.values())
     figure, axes = plt.subplots(
         1,
@@ -124,7 +144,20 @@ def draw_regions(stage: Stage, tables: dict[str, pd.DataFrame], cfg) -> None:
     save_figure(figure, stage.folder / "regions.png", also=(".pdf",))
 
 
-def describe_saliency(stage: Stage, tables: dict[str, pd.DataFrame], split: str, cfg) -> Section:
+def draw_parcels(stage: Stage, tables: dict[str, pd.DataFrame]) -> None:
+    """Saliency of the parcels that the report shows, by each method."""
+    size = (4.4 * len(tables), 1.2 + 0.25 * max(map(len, tables.values())))
+    figure, axes = plt.subplots(1, len(tables), figsize=size, layout="constrained")
+    for axis, (method, table) in zip(axes, tables.items()):
+        axis.barh(np.arange(len(table)), table["mean"])
+        axis.set(xlabel=METHODS[method], yticks=np.arange(len(table)), yticklabels=table["region"])
+        axis.invert_yaxis()
+    save_figure(figure, stage.folder / "regions.png", also=(".pdf",))
+
+
+def describe_saliency(
+    stage: Stage, tables: dict[str, pd.DataFrame], places: Places, split: str, cfg
+) -> Section:
     completeness = read_table(stage.folder / "completeness.tsv")
     section = Section(
         "Saliency",
@@ -137,6 +170,9 @@ def describe_saliency(stage: Stage, tables: dict[str, pd.DataFrame], split: str,
     section.numbers(
         {"moments": f"{len(completeness):,}", "median completeness gap of IG": f"{gap:.1%}"}
     )
+    if places.parcels:
+        describe_parcels(section, stage, tables, cfg)
+        return section
     rows = [
         {
             "region": row.region,
@@ -160,6 +196,26 @@ def describe_saliency(stage: Stage, tables: dict[str, pd.DataFrame], split: str,
         "Orange: p < 0.05. Black lines: the mean of random regions of the same size.",
     )
     return section
+
+
+def describe_parcels(section: Section, stage: Stage, tables: dict[str, pd.DataFrame], cfg) -> None:
+    """Add the parcels with the largest saliency to the section."""
+    rows = [
+        {
+            "parcel": row.region,
+            "method": method,
+            "mean over moments": f"{row.saliency:.3g}",
+            f"among the top {cfg.TOP_SHARE:.0%}": "yes" if row.top_in_region else "no",
+        }
+        for method, table in tables.items()
+        for row in table.rename(columns={"mean": "saliency"}).itertuples()
+    ]
+    caption = (
+        f"The {MOST_PARCELS} parcels with the largest saliency, or all where there are fewer; regions_<method>.tsv has all. "
+        "Each parcel is a region of its own, so there are no random regions of its size and no p."
+    )
+    section.table(*as_table(rows), caption)
+    section.figure(stage.folder / "regions.png", "Saliency of these parcels.")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ Writes    6-perturbations/perturbations.tsv, a row per region and perturbation;
           6-perturbations/concepts.tsv, a row per concept; concept_<name>.nii.gz, the BOLD with it
             less the BOLD without it
           6-perturbations/localizer.nii.gz, Cohen's d of the predicted answers to the two kinds of
-            pictures; localizer.tsv, a row per region; localizer.json
+            pictures; localizer.tsv, a row per region; localizer.json; maps of tables and of BOLD on the
+            cortical surface also as .tsv, .dscalar.nii or .shape.gii
 Settings  SEED, EXPLAINED_SPLIT, DECODE_FROM, PERTURBED_REGIONS, PERTURBATIONS, N_RANDOM_SETS,
           THING, USE_PIXEL_LABELS, CONCEPTS, N_RANDOM_CONCEPTS, REGIONS_FILE, REGIONS_TABLE,
           MIN_SHIFT_S, BLOCK_S, TOP_SHARE, N_RANDOM_REGIONS, LOCALIZER, LOCALIZER_DIR
@@ -25,6 +26,7 @@ from pathlib import Path
 
 from film_encoding import concepts
 from film_encoding.blocks import blocks_of
+from film_encoding.brain_places import Places, read_places
 from film_encoding.held_out import HeldOut
 from film_encoding.localizer import (
     agreement,
@@ -61,7 +63,7 @@ from film_encoding.things import (
     names_of_labels,
 )
 from neuroface import NeuroFaceError
-from neuroface.bold import read_mask, voxel_positions_mm, write_map
+from neuroface.bold import write_map
 from neuroface.decoding import p_value
 from neuroface.pipeline import (
     Stage,
@@ -77,14 +79,15 @@ import numpy as np
 import pandas as pd
 
 N_EXCHANGES = 2000
+MOST_NAMES = 30  # of regions in a message
 
 
 def main():
     cfg = STUDY.load_settings(__file__)
     stage = Stage(STUDY, 6, cfg, __doc__, reads=(1, 2, 3))
-    mask, affine = read_mask(stage.folder_of(2) / "mask.nii.gz")
+    places = read_places(stage.folder_of(2))
     held_out = HeldOut(stage.folder_of(1), stage.folder_of(2), stage.folder_of(3), cfg)
-    named = named_regions(cfg, mask, affine)
+    named = named_regions(cfg, places)
     regions = regions_to_perturb(stage, named, held_out.voxels, cfg)
 
     cases = stage.folder / "cases.tsv"
@@ -101,14 +104,19 @@ def main():
     )
     write_table(stage.folder / "perturbations.tsv", table)
 
-    search = partial(find_concept, stage.folder, held_out, named, mask, affine, cfg)
+    search = partial(find_concept, stage.folder, held_out, named, places, cfg)
     stage.each(search, list(cfg.CONCEPTS), "concepts", partial(concept_file, stage.folder))
     concepts = [read_table(concept_file(stage.folder, name)) for name in cfg.CONCEPTS]
     concepts = pd.concat(concepts) if concepts else pd.DataFrame()
     write_table(stage.folder / "concepts.tsv", concepts)
-    show = partial(run_localizer, stage.folder, held_out, named, mask, affine, cfg)
+    show = partial(run_localizer, stage.folder, held_out, named, places, cfg)
     localizer = [cfg.LOCALIZER] if cfg.LOCALIZER else []
     stage.each(show, localizer, "localizers", lambda _: localizer_files(stage.folder))
+    places.write_maps(stage, "concept_")
+    if not places.parcels:  # localizer.tsv has a row per parcel
+        places.write_maps(stage, "localizer")
+    if cfg.CONCEPTS and places.positions_mm() is None:
+        stage.leave_out("p of a concept's region", places.why_no_positions)
     draw_losses(stage.folder, losses, table, read_table(cases), cfg)
     section = describe_perturbations(stage.folder, table, concepts, read_table(cases), cfg)
     if localizer:
@@ -149,9 +157,11 @@ def regions_to_perturb(
     for text in cfg.PERTURBED_REGIONS:
         parts = [here for name, here in named.items() if text.lower() in name.lower()]
         if not parts:
+            names = ", ".join(
+                [*list(named)[:MOST_NAMES], *(["…"] if len(named) > MOST_NAMES else [])]
+            )
             raise NeuroFaceError(
-                f"PERTURBED_REGIONS names {text!r}, and no region of REGIONS_TABLE has that in its name: "
-                f"{', '.join(named)}."
+                f"PERTURBED_REGIONS names {text!r}, and no region has that in its name: {names}. Name others."
             )
         here = np.any(parts, axis=0)[voxels]
         if not here.any() or here.all() or 2 * here.sum() > len(here):
@@ -258,7 +268,7 @@ def test_region(
 
 
 def find_concept(
-    folder: Path, held_out: HeldOut, named: dict, mask, affine, cfg, name: str
+    folder: Path, held_out: HeldOut, named: dict, places: Places, cfg, name: str
 ) -> None:
     """Write what a concept looks like in the brain, and last, whether the bottleneck has it and reconstructions use it."""
     learned = held_out.learned
@@ -288,7 +298,9 @@ def find_concept(
     )
     used = concepts.sensitivity(gradients[present], concepts.concept_vectors(activations, every))
     looks = concepts.pattern(activations, labels)
-    positions = voxel_positions_mm(mask, affine)[held_out.voxels]
+    positions = places.positions_mm()
+    if positions is not None:
+        positions = positions[held_out.voxels]
     inside = {
         region: here[held_out.voxels]
         for region, here in named.items()
@@ -298,8 +310,9 @@ def find_concept(
         np.abs(looks), positions, inside, cfg.TOP_SHARE, cfg.N_RANDOM_REGIONS, cfg.SEED
     )
     best = shares.sort_values("share_of_top").iloc[-1]
-    looks_in_mask = held_out.in_mask(looks, mask)
-    write_map(folder / f"concept_{name}.nii.gz", looks_in_mask, mask, affine, cfg.TR_S)
+    looks_in_mask = held_out.in_mask(looks, places.mask)
+    target = folder / f"concept_{name}.nii.gz"
+    write_map(target, looks_in_mask, places.mask, places.affine, cfg.TR_S)
     row = {
         "concept": name,
         "moments_with": int(labels.sum()),
@@ -325,7 +338,7 @@ def localizer_files(folder: Path) -> list[Path]:
 
 
 def run_localizer(
-    folder: Path, held_out: HeldOut, named: dict, mask, affine, cfg, kinds: tuple[str, str]
+    folder: Path, held_out: HeldOut, named: dict, places: Places, cfg, kinds: tuple[str, str]
 ) -> None:
     """Write what the encoder predicts for two kinds of pictures, by voxel and region, and how it agrees with BOLD."""
     network, stretch = held_out.network(), cfg.FRAME_CONTRAST == "frame"
@@ -342,9 +355,11 @@ def run_localizer(
     measured = concepts.pattern(bold, shown) if is_both else np.full(len(voxels), np.nan)
     inside = {name: here[voxels] for name, here in named.items() if here[voxels].any()}
     table = region_contrasts(first, second, inside, measured, cfg.SEED)
+    table["d"] = [float(effect[inside[region]].mean()) for region in table["region"]]
     write_table(folder / "localizer.tsv", table)
-    effect_in_mask = held_out.in_mask(effect, mask)
-    write_map(folder / "localizer.nii.gz", effect_in_mask, mask, affine, cfg.TR_S)
+    effect_in_mask = held_out.in_mask(effect, places.mask)
+    target = folder / "localizer.nii.gz"
+    write_map(target, effect_in_mask, places.mask, places.affine, cfg.TR_S)
     shows = {"kinds": list(kinds), "pictures": [len(each) for each in responses]}
     write_json(folder / "localizer.json", shows | agreement(effect, measured))
 

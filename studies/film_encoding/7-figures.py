@@ -7,7 +7,8 @@ on the cortical surface.
 Reads     1-chunks/, 2-voxels/, 3-networks/, 4-scores/
 Writes    7-figures/strip.png and .pdf; clip.mp4; clip.html, the clip in a page of its own
           7-figures/surface_r.png, surface_r_of_ceiling.png and .pdf; table_voxels.tsv,
-            table_identification.tsv, table_frames.tsv, table_order.tsv, rounded for a paper
+            table_identification.tsv, table_frames.tsv, table_order.tsv, rounded for a paper; of tables of
+            parcels table_parcels.tsv in place of surface figures
 Settings  EXPLAINED_SPLIT, DECODE_FROM, N_STRIP, CLIP_S
 Takes     0.3 s per TR of the clip, 2 s per figure
 """
@@ -15,6 +16,7 @@ Takes     0.3 s per TR of the clip, 2 s per figure
 from functools import partial
 from pathlib import Path
 
+from film_encoding.brain_places import Places, read_places
 from film_encoding.film_clock import frame_time_s, middle_frame
 from film_encoding.film_pictures import draw_strip, write_clip, write_player
 from film_encoding.held_out import HeldOut
@@ -23,14 +25,16 @@ from film_encoding.scoring import FROM_MEASURED, FROM_PREDICTED, RIDGE, Unit
 from film_encoding.study import STUDY
 from film_encoding.variants import MAIN
 from film_encoding.wording import model_name
-from neuroface.bold import read_mask, read_masked
-from neuroface.maps import draw_surfaces, load_hemispheres, project, surface_pictures
+from neuroface.bold import read_masked
+from neuroface.maps import draw_surfaces, project, surface_pictures
 from neuroface.pipeline import Section, Stage, open_npy, read_table, run_script, write_table
 
 import numpy as np
 import pandas as pd
 
 SCORED = ("voxels", "frames")  # tables of script 4
+SURFACES = {"surface_r": ("r", "ceiling"), "surface_r_of_ceiling": ("r_of_ceiling",)}
+MOST_PARCELS = 30  # in the report
 
 
 def main():
@@ -39,17 +43,29 @@ def main():
     held_out = HeldOut(stage.folder_of(1), stage.folder_of(2), stage.folder_of(3), cfg)
     rows = film_to_show(held_out)
     made = reconstructions(stage, held_out, rows)
+    places = read_places(stage.folder_of(2))
+    hemispheres = places.hemispheres()
 
     stage.each(partial(strip, held_out, rows, made, cfg), [stage.folder / "strip.png"], "strips")
     stage.each(
-        partial(clip, stage, held_out, rows, made, cfg), [stage.folder / "clip.html"], "films"
+        partial(clip, stage, held_out, rows, made, places, hemispheres, cfg),
+        [stage.folder / "clip.html"],
+        "films",
     )
     unit = Unit(MAIN, held_out.split, "unseen film")
-    maps = {"surface_r": ("r", "ceiling"), "surface_r_of_ceiling": ("r_of_ceiling",)}
-    draw = partial(surface, stage, unit, maps, cfg)
-    stage.each(draw, list(maps), "surface maps", lambda name: stage.folder / f"{name}.png")
+    if hemispheres is None:
+        stage.leave_out("surface figures, and the brain in the clip", places.why_no_positions)
+    draw = partial(surface, stage, places, hemispheres, unit, cfg)
+    drawn = list(SURFACES) if hemispheres else []
+    stage.each(draw, drawn, "surface maps", lambda name: stage.folder / f"{name}.png")
     write_tables(stage, cfg)
-    stage.finish("figures, a film and tables", describe_figures(stage, held_out, rows, unit, cfg))
+    parcels = parcel_table(stage, places, unit, cfg)
+    if len(parcels):
+        write_table(stage.folder / "table_parcels.tsv", parcels)
+    section = describe_figures(stage, held_out, rows, unit, drawn, cfg)
+    if len(parcels):
+        describe_parcels(section, parcels)
+    stage.finish("figures, a film and tables", section)
 
 
 def film_to_show(held_out: HeldOut) -> np.ndarray:
@@ -91,6 +107,8 @@ def clip(
     held_out: HeldOut,
     rows: np.ndarray,
     made: dict[str, np.ndarray],
+    places: Places,
+    hemispheres: dict | None,
     cfg,
     target: Path,
 ) -> None:
@@ -107,18 +125,17 @@ def clip(
             f"{table['film'][0]} has no held-out moment then; the clip begins at its first",
         )
     moments = table.iloc[chosen].reset_index(drop=True)
-    mask, affine = read_mask(stage.folder_of(2) / "mask.nii.gz")
-    hemispheres = load_hemispheres(None, mask, affine)
-    whole = np.zeros((int(mask.sum()), len(moments)), dtype=np.float32)
-    whole[held_out.voxels] = held_out.data.bold(moments).T
-    titles = [f"{t:.1f} s" for t in moments["chunk"] * cfg.TR_S]
-    brain = surface_pictures(
-        project(whole, hemispheres),
-        hemispheres,
-        titles,
-        f"BOLD {cfg.DELAY_TRS * cfg.TR_S:.1f} s later",
-        "BOLD (z)",
-    )
+    brain: list[np.ndarray] = []
+    if hemispheres is not None:
+        whole = np.zeros((len(places), len(moments)), dtype=np.float32)
+        whole[held_out.voxels] = held_out.data.bold(moments).T
+        brain = surface_pictures(
+            project(whole, hemispheres),
+            hemispheres,
+            [f"{t:.1f} s" for t in moments["chunk"] * cfg.TR_S],
+            f"BOLD {cfg.DELAY_TRS * cfg.TR_S:.1f} s later",
+            "BOLD (z)",
+        )
     write_clip(
         stage.folder / "clip.mp4",
         held_out.data.frames(moments),
@@ -129,19 +146,26 @@ def clip(
     write_player(target, stage.folder / "clip.mp4", "Film, reconstructions and BOLD")
 
 
-def surface(stage: Stage, unit: Unit, maps: dict[str, tuple[str, ...]], cfg, name: str) -> None:
-    mask, affine = read_mask(stage.folder_of(2) / "mask.nii.gz")
+def scores_of_models(
+    stage: Stage, places: Places, unit: Unit, scores: tuple[str, ...], cfg
+) -> dict[str, np.ndarray]:
+    """Column → (n_places,): maps of script 4 of the network and of ridge regression; the ceiling is the same for both."""
     columns = {}
-    for kind in maps[name]:
-        for model in (MAIN, RIDGE) if kind != "ceiling" else (MAIN,):
-            file = (
-                stage.folder_of(4)
-                / "maps"
-                / f"{Unit(model, unit.split, unit.test_set).name}_{kind}.nii.gz"
-            )
-            of_model = f"{kind.replace('_of_', ' / ')}, {model_name(model, cfg)}"
-            columns[kind if kind == "ceiling" else of_model] = read_masked(file, mask, affine)[:, 0]
-    hemispheres = load_hemispheres(None, mask, affine)
+    for score in scores:
+        for model in (MAIN, RIDGE) if score != "ceiling" else (MAIN,):
+            name = f"{Unit(model, unit.split, unit.test_set).name}_{score}.nii.gz"
+            file = stage.folder_of(4) / "maps" / name
+            of_model = f"{score.replace('_of_', ' / ')}, {model_name(model, cfg)}"
+            column = score if score == "ceiling" else of_model
+            columns[column] = read_masked(file, places.mask, places.affine)[:, 0]
+    return columns
+
+
+def surface(
+    stage: Stage, places: Places, hemispheres: dict | None, unit: Unit, cfg, name: str
+) -> None:
+    assert hemispheres is not None  # main draws no surface without
+    columns = scores_of_models(stage, places, unit, SURFACES[name], cfg)
     values = project(np.stack(list(columns.values()), axis=1), hemispheres)
     title, shown = (
         f"{unit.split} split, {unit.test_set}",
@@ -149,6 +173,33 @@ def surface(stage: Stage, unit: Unit, maps: dict[str, tuple[str, ...]], cfg, nam
     )
     draw_surfaces(
         values, hemispheres, list(columns), title, shown, stage.folder / f"{name}.png", medial=True
+    )
+
+
+def parcel_table(stage: Stage, places: Places, unit: Unit, cfg) -> pd.DataFrame:
+    """A row per parcel, those with the largest r of the network first; empty where the data are no parcels.
+
+    Parcels that no fold chose have 0 in all columns.
+    """
+    if not places.parcels:
+        return pd.DataFrame()
+    scores = tuple(score for of_figure in SURFACES.values() for score in of_figure)
+    columns = scores_of_models(stage, places, unit, scores, cfg)
+    table = pd.DataFrame({"parcel": places.parcels} | columns)
+    return table.sort_values(table.columns[1], ascending=False, kind="stable")
+
+
+def describe_parcels(section: Section, table: pd.DataFrame) -> None:
+    """Add the parcels with the largest r to the section."""
+    shown = table.head(MOST_PARCELS)
+    cells = [
+        [row[0], *(f"{value:.3f}" for value in row[1:])] for row in shown.itertuples(index=False)
+    ]
+    section.table(
+        list(shown),
+        cells,
+        f"The {MOST_PARCELS} parcels with the largest r of the network, or all where there are fewer; table_parcels.tsv has "
+        "all. Parcels of a table have no coordinates, so this table stands where surface figures stand for images.",
     )
 
 
@@ -165,7 +216,9 @@ def write_tables(stage: Stage, cfg) -> None:
         write_table(stage.folder / f"table_{name}.tsv", pd.DataFrame(cells))
 
 
-def describe_figures(stage: Stage, held_out: HeldOut, rows: np.ndarray, unit: Unit, cfg) -> Section:
+def describe_figures(
+    stage: Stage, held_out: HeldOut, rows: np.ndarray, unit: Unit, drawn: list[str], cfg
+) -> Section:
     film = held_out.table["film"].iloc[rows[0]]
     section = Section(
         "Figures",
@@ -173,10 +226,11 @@ def describe_figures(stage: Stage, held_out: HeldOut, rows: np.ndarray, unit: Un
         "“From BOLD” was decoded from measured BOLD; “through the network” went from frames to predicted voxels and "
         "back, and never passed a brain.",
     )
-    section.first.figure(
-        stage.folder / "surface_r.png",
-        f"Mean r of each voxel on {unit.test_set}, and the noise ceiling.",
-    )
+    if drawn:
+        section.first.figure(
+            stage.folder / "surface_r.png",
+            f"Mean r of each voxel on {unit.test_set}, and the noise ceiling.",
+        )
     section.first.figure(
         stage.folder / "strip.png",
         f"{film}, and what was reconstructed of it, at evenly spaced moments.",
@@ -186,12 +240,15 @@ def describe_figures(stage: Stage, held_out: HeldOut, rows: np.ndarray, unit: Un
         stage.folder / "clip.html",
         "The same as a film (clip.mp4), with the measured BOLD that the reconstructions come from.",
     )
-    section.figure(
-        stage.folder / "surface_r.png",
-        f"Mean r of each voxel on {unit.test_set}, and the noise ceiling, seen from below, from the sides and from the "
-        "middle. Grey: not among the chosen voxels.",
-    )
-    section.figure(stage.folder / "surface_r_of_ceiling.png", "r relative to the noise ceiling.")
+    if drawn:
+        section.figure(
+            stage.folder / "surface_r.png",
+            f"Mean r of each voxel on {unit.test_set}, and the noise ceiling, seen from below, from the sides and from the "
+            "middle. Grey: not among the chosen voxels.",
+        )
+        section.figure(
+            stage.folder / "surface_r_of_ceiling.png", "r relative to the noise ceiling."
+        )
     return section
 
 

@@ -12,10 +12,11 @@ Reads     BOLD and events of the data set in DATASET_DIR, ATLAS_FILE, REGIONS_TA
 Writes    8-encoding/regions.tsv, a row per region: r, r / noise ceiling, unique variance of each
             space over people, p
           8-encoding/maps/<what>.nii.gz float32: r, ceiling, r_of_ceiling, ceiling_within; unique_<space>,
-            product_<space>, p_fdr_<space>; people_unique_<space>
+            product_<space>, p_fdr_<space>; people_unique_<space>; of tables and of BOLD on the cortical
+            surface also .tsv, .dscalar.nii or .shape.gii
           8-encoding/scores/<subject>_<what>.npy (n_voxels,) or (n_spaces, n_voxels): r, r2,
             product, unique, partial, p
-          8-encoding/mask.nii.gz, bold/, features/: what these were made from; unique.png
+          8-encoding/mask.nii.gz, parcels.npy, bold/, features/: what these were made from; unique.png
 Settings  SEED, EXCLUDE, INCLUDE, FILMS, BIDS_FILTER, FILM_EVENT, FILM_RUNS, TR_S, ATLAS_FILE, PARCELS,
           DENOISE, HIGH_PASS_HZ, SMOOTHING_MM, STANDARDIZE, DELAY_TRS, N_FOLDS, EMBARGO_TRS,
           FEATURES, FEATURE_DIR, FEATURE_RESPONSE, EACH_PERSON, RIDGE_DELAYS_TRS, N_RIDGE_TRIES,
@@ -51,19 +52,14 @@ from film_encoding.feature_spaces import (
 )
 from film_encoding.film_clock import count_chunks
 from film_encoding.made_features import FROM_CHUNKS, MADE, made_features, source_files
-from film_encoding.planning import plan_viewings, rows_and_pairs, shared_grid, visual_voxels
+from film_encoding.planning import make_places, plan_viewings, rows_and_pairs
 from film_encoding.regions import named_regions
 from film_encoding.responses import OverPeople, rows_of_person
 from film_encoding.splits import encoding_folds
 from film_encoding.study import STUDY
 from film_encoding.viewings import find_viewings, people_of
 from neuroface import NeuroFaceError
-from neuroface.bold import (
-    check_distinct,
-    read_mask,
-    write_map,
-    write_nifti,
-)
+from neuroface.bold import check_distinct, write_map
 from neuroface.pipeline import Stage, all_exist, read_table, run_script, write_npy, write_table
 
 import numpy as np
@@ -78,9 +74,10 @@ def main():
     rows, lengths = rows_and_pairs(viewings, chunks, cfg.DELAY_TRS)
     every_viewing = [viewing for viewers in viewings.values() for viewing in viewers]
     check_distinct([viewing.run for viewing in every_viewing])
-    mask, affine = make_mask(stage, every_viewing, cfg)
     samples = own_features(stage, lengths, film_s, cfg)
     stage.take_files(*input_files(stage.folder, viewings, samples, cfg))
+    places = make_places(stage, every_viewing, cfg)
+    mask, affine = places.mask, places.affine
 
     store = partial(store_bold, stage.folder, viewings, rows, mask, affine, cfg)
     stage.each(store, list(lengths), "films", partial(stored_files, stage.folder))
@@ -89,11 +86,11 @@ def main():
     stage.each(make, spaces, "feature spaces", lambda unit: features_file(stage.folder, *unit))
 
     people = complete_people(stage, viewings) if cfg.EACH_PERSON else ()
-    regions = named_regions(cfg, mask, affine)
+    regions = named_regions(cfg, places)
     plan = EncodingPlan(
-        stage.folder, encoding_folds(lengths, cfg), lengths, (MEAN, *people), regions, int(mask.sum()), cfg
+        stage.folder, encoding_folds(lengths, cfg), lengths, (MEAN, *people), regions, len(places), cfg
     )  # fmt: skip
-    fitted = partial(files_of_scores, stage.folder)
+    fitted = partial(files_of_scores, plan)
     stage.each(partial(fit_group, plan), plan.groups(), "groups of people", fitted)
 
     n_people = {film: len(people_of(viewers)) for film, viewers in viewings.items()}
@@ -102,9 +99,10 @@ def main():
     for name, values in voxel_maps(plan, n_people).items():
         target = stage.folder / "maps" / f"{name}.nii.gz"
         write_map(target, values[:, None].astype(np.float32), mask, affine, cfg.TR_S)
+    places.write_maps(stage, "maps/")
     draw_unique(stage.folder, table, plan)
     stage.finish(
-        f"{len(cfg.FEATURES)} feature spaces, {len(plan.subjects)} fits of {plan.n_voxels:,} voxels",
+        f"{len(cfg.FEATURES)} feature spaces, {len(plan.subjects)} fits of {plan.n_voxels:,} {places.words}",
         describe_encoding(stage.folder, table, plan),
     )
 
@@ -126,16 +124,6 @@ def lengths_of_films(stage: Stage, from_chunks: bool, cfg) -> tuple[dict, dict]:
             f"{cfg.DATASET_DIR} holds no BOLD of a film ({len(left_out)} runs left out)."
         )
     return chunks, film_s
-
-
-def make_mask(stage: Stage, viewings: list, cfg) -> tuple[np.ndarray, np.ndarray]:
-    """The voxels of PARCELS (x, y, z) on the grid of the BOLD, and the affine."""
-    shape, affine = shared_grid(viewings)
-    target = stage.folder / "mask.nii.gz"
-    if not target.exists():
-        _, mask, _ = visual_voxels(shape, affine, cfg)
-        write_nifti(target, mask.astype(np.uint8), affine)
-    return read_mask(target)
 
 
 def own_features(stage: Stage, lengths: dict, film_s: dict, cfg) -> dict:

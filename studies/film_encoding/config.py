@@ -48,11 +48,13 @@ FILM_EVENT: tuple[str, str] | str | float | None = "film"
 # movie_run-2.mp4 (StudyForrest). "several": a run shows several films; FILMS names them, and each is
 # an event of that name in the run's log (FILM_EVENT may name the table).
 FILM_RUNS: str = "one"
-# A parcellation (NIfTI of whole numbers) on the grid of the BOLD. None: atlas.nii.gz in
-# DATASET_DIR. Publication: Schaefer 2018, 1,000 parcels, 17 networks (Kong 2022 order), 2 mm.
+# A parcellation (NIfTI of whole numbers) on the grid of the BOLD; of BOLD on the cortical surface an
+# atlas with the same vertices (.dlabel.nii, or .label.gii of hemi-L). None: atlas.nii.gz in
+# DATASET_DIR. Tables of parcels need none. Publication: Schaefer 2018, 1,000 parcels, 17 networks
+# (Kong 2022 order), 2 mm.
 ATLAS_FILE: str | None = None
 # Label ranges of the atlas, both ends included, that contain the voxels to choose from: here the
-# visual parcels.
+# visual parcels. Parcels of a table have the number of their column, from 1.
 PARCELS: tuple[tuple[int, int], ...] = ((420, 450), (478, 500), (910, 940), (976, 1000))
 # Noise that is removed from each run first (../../docs/cleaning.md). "auto": "detrend", unless the
 # series state that they were filtered, as those of Emo-FilM do. "detrend": a linear trend and the
@@ -214,7 +216,10 @@ CLIP_S: tuple[float, float] = (0.0, 60.0)
 # <film>.json, or <film>.tsv with a column time_s. None: features/ in DATASET_DIR.
 FEATURE_DIR: str | None = None
 # "delays": a weight for each delay of RIDGE_DELAYS_TRS (a free response). "hrf": features pass
-# through the canonical haemodynamic response; fewer weights, for short data.
+# through the canonical haemodynamic response; fewer weights, for short data. "one delay": each voxel
+# gets the one delay of RIDGE_DELAYS_TRS that is best within the training films. "shifted hrf": the
+# canonical response, moved by the best of RIDGE_DELAYS_TRS (+1: a volume later). Both search as many
+# models as there are delays.
 FEATURE_RESPONSE: str = "delays"
 # True: every person is fitted too, and regions have statistics over people. False: only the mean
 # over people.

@@ -6,7 +6,14 @@ import shutil
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.bold import SurfaceSpace, find_runs, off_grid, read_mask, write_surface_space
+from neuroface.bold import (
+    SurfaceSpace,
+    find_runs,
+    off_grid,
+    read_mask,
+    words_of_places,
+    write_surface_space,
+)
 from neuroface.bold.images import header_tr_s, open_header, stream_masked
 from neuroface.bold.places import AFFINE, grid_of, on_grid
 from neuroface.bold.surfaces import (
@@ -16,7 +23,6 @@ from neuroface.bold.surfaces import (
     read_mesh,
     stream_surface,
 )
-from neuroface.face_study.methods_text import _places
 from neuroface.maps.group import Neighbours
 from neuroface.maps.surface import place_hemispheres
 
@@ -463,7 +469,7 @@ def test_fsaverage5_is_drawn_on_the_mesh_of_nilearn(tmp_path, capsys):
     mask = on_grid(np.arange(2 * n_vertices) >= 100)
     assert write_mesh_of(tmp_path, SimpleNamespace(bold=file), mask) == []
     said = capsys.readouterr().out
-    assert said.count("of nilearn") == 2 and _places(tmp_path) == "vertices"
+    assert said.count("of nilearn") == 2 and words_of_places(tmp_path) == "vertices"
     mesh = load_fsaverage("fsaverage5")["inflated"].parts["left"]
     points, triangles = read_mesh(tmp_path / "mesh_hemi-L.surf.gii")
     assert np.array_equal(triangles, mesh.faces)

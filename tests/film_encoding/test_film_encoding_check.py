@@ -11,7 +11,7 @@ from conftest import ROOT, script_here, write_config, wrong_lines
 pytest.importorskip("av", reason="films need PyAV: make film-encoding")
 
 from film_encoding import demo  # noqa: E402
-from film_encoding.check import joining_weights  # noqa: E402
+from film_encoding.check import gb_of_delays, joining_weights  # noqa: E402
 from film_encoding.training import build  # noqa: E402
 from film_encoding.variants import variants_of  # noqa: E402
 
@@ -64,6 +64,20 @@ def test_memory_is_that_of_the_network_that_needs_most(study):
     for ablations, needed_by in needs.items():
         done = script_here(SCRIPTS[0], config(ABLATIONS=ablations, BATCH_SIZE=8), "--check")
         assert needed_by in done.stdout
+
+
+def test_the_cost_of_a_delay_per_voxel_is_stated(study):
+    """Kernels of five delays and three spaces, twice, and of 20 weightings: 50 of 1,000 × 1,000 float32."""
+    _, config = study
+    done = script_here(SCRIPTS[0], config(FEATURE_RESPONSE="one delay"), "--check")
+    assert (
+        "FEATURE_RESPONSE = 'one delay': 5 models, one for each of RIDGE_DELAYS_TRS" in done.stdout
+    )
+    assert "models, one for each" not in script_here(SCRIPTS[0], config(), "--check").stdout
+    cfg = SimpleNamespace(
+        RIDGE_DELAYS_TRS=(-2, -1, 0, 1, 2), FEATURES=("a", "b", "c"), N_RIDGE_TRIES=20
+    )
+    assert gb_of_delays(1000, cfg) == pytest.approx(4 * (30 + 20) * 1e6 / 1e9)
 
 
 @pytest.mark.parametrize("name", ["network", "encoder", "lags-2"])

@@ -16,6 +16,7 @@ pytest.importorskip("av", reason="films need PyAV: make film-encoding")
 pytest.importorskip("skimage", reason="scores of images need scikit-image: make film-encoding")
 
 from film_encoding import concepts, localizer, perturbation, regions, things  # noqa: E402
+from film_encoding.brain_places import Places  # noqa: E402
 from film_encoding.image_scores import ssim  # noqa: E402
 from film_encoding.networks import build_decoder  # noqa: E402
 from film_encoding.perturbation_report import agreement_text  # noqa: E402
@@ -107,7 +108,7 @@ def test_names_of_regions_are_read_as_they_are(tmp_path, separator):
     cfg = SimpleNamespace(
         REGIONS_TABLE=str(tmp_path / "atlas.tsv"), REGIONS_FILE=tmp_path / "atlas.nii"
     )
-    found = regions.named_regions(cfg, labels > 0, np.eye(4))
+    found = regions.named_regions(cfg, Places(labels > 0, np.eye(4)))
     assert {name: set(labels[labels > 0][here]) for name, here in found.items()} == {
         '"V1': {1},
         "NA": {2},

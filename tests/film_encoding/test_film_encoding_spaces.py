@@ -4,7 +4,7 @@ import runpy
 from types import SimpleNamespace
 
 from neuroface import NeuroFaceError
-from neuroface.pipeline import write_json
+from neuroface.pipeline import write_json, write_npy
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,19 @@ pytest.importorskip("moten", reason="motion energy needs pymoten: make film-enco
 
 from film_encoding import feature_spaces, made_features, unique_variance  # noqa: E402
 from film_encoding.banded import fit_kernels, random_weights  # noqa: E402
-from film_encoding.encoding import at_delays, convolved  # noqa: E402
+from film_encoding.encoding import (  # noqa: E402
+    EncodingPlan,
+    at_delays,
+    bold_file,
+    bold_of,
+    convolved,
+    features_file,
+    features_of,
+    fit_fold,
+    fit_group,
+    scores_file,
+)
+from film_encoding.encoding_tables import delay_of_voxels  # noqa: E402
 from film_encoding.feature_spaces import Samples, over_trs, read_samples  # noqa: E402
 from film_encoding.ridge import band_kernels, inner_films  # noqa: E402
 from film_encoding.shifts import PAIRS  # noqa: E402
@@ -210,6 +222,87 @@ def test_delays_take_the_chunks_before_a_volume_and_hrf_gives_one_column():
     cfg.FEATURE_RESPONSE = "hrf"
     found = at_delays(features, table, cfg)
     np.testing.assert_allclose(found[:, 0], convolved(features["a"], 1.3, 4)[[9, 4, 11], 0])
+
+
+# ---------------------------------------------------------------- a delay per voxel
+
+# Volumes from a chunk to its BOLD, or by which the canonical response is later.
+PLANTED = {"one delay": (1, 2, 3), "shifted hrf": (-1, 0, 1)}
+FILMS = {"a": 70, "b": 60, "c": 65, "d": 60}
+FEW, NOISY = 5, 4  # voxels of each delay, voxels that follow nothing
+
+
+def delay_plan(folder, response: str, **changed) -> EncodingPlan:
+    """Four films of two spaces of white noise, and BOLD whose voxels follow the first at one of three delays."""
+    delays = PLANTED[response]
+    cfg = SimpleNamespace(
+        FEATURE_RESPONSE=response, RIDGE_DELAYS_TRS=(-1, 0, 1), DELAY_TRS=2, TR_S=1.3, N_FOLDS=4, EMBARGO_TRS=6,
+        FEATURES=("follows", "other"), N_RIDGE_TRIES=2, SEED=0, MIN_SHIFT_S=13.0,
+    )  # fmt: skip
+    vars(cfg).update(changed)
+    rng = np.random.default_rng(11)
+    mixture = rng.standard_normal((2, FEW))
+    for film, n in FILMS.items():
+        for space in cfg.FEATURES:
+            write_npy(features_file(folder, film, space), rng.standard_normal((n, 2)))
+        values = np.load(features_file(folder, film, "follows"))
+        n_rows = n + cfg.DELAY_TRS
+        bold = []
+        for delay in delays:
+            if response == "one delay":
+                driven = np.concatenate([np.zeros((delay, 2)), values, np.zeros((9, 2))])[:n_rows]
+            else:
+                driven = np.roll(convolved(values, 1.3, 9), delay, axis=0)[:n_rows]
+            driven = driven @ mixture
+            bold.append(driven / driven.std(axis=0) + 0.5 * rng.standard_normal(driven.shape))
+        bold.append(rng.standard_normal((n_rows, NOISY)))
+        write_npy(bold_file(folder, film, "mean"), np.hstack(bold).astype(np.float32))
+    n_voxels = 3 * FEW + NOISY
+    regions = {"all": np.ones(n_voxels, dtype=bool)}
+    return EncodingPlan(
+        folder, encoding_folds(FILMS, cfg), FILMS, ("mean",), regions, n_voxels, cfg
+    )
+
+
+@pytest.mark.parametrize("response", list(PLANTED))
+def test_voxels_get_their_planted_delays_back_and_held_out_data_do_not_choose(tmp_path, response):
+    plan = delay_plan(tmp_path, response)
+    fit_group(plan, ("mean",))
+    delays = np.load(scores_file(tmp_path, "mean", "delay"))
+    planted = np.repeat(PLANTED[response], FEW)
+    assert delays.shape == (4, 3 * FEW + NOISY)
+    np.testing.assert_array_equal(delays[:, : 3 * FEW], np.tile(planted, (4, 1)))
+    np.testing.assert_array_equal(delay_of_voxels(plan)[: 3 * FEW], planted)
+    assert np.load(scores_file(tmp_path, "mean", "r"))[: 3 * FEW].min() > 0.7
+    # Other BOLD and features of the film that the first fold holds out: its choices stay, those of other folds do not.
+    (held_out,) = plan.folds[0].of("test")["film"].unique()
+    rng = np.random.default_rng(12)
+    for file in [bold_file(tmp_path, held_out, "mean"),
+                 *(features_file(tmp_path, held_out, space) for space in plan.spaces)]:  # fmt: skip
+        write_npy(file, rng.standard_normal(np.load(file).shape).astype(np.float32))
+    fit_group(plan, ("mean",))
+    again = np.load(scores_file(tmp_path, "mean", "delay"))
+    np.testing.assert_array_equal(again[0], delays[0])
+    assert (again[1:] != delays[1:]).any()
+
+
+@pytest.mark.parametrize("response", ["delays", "hrf"])
+def test_without_a_delay_per_voxel_nothing_is_chosen(tmp_path, response):
+    """The predictions are those of one banded ridge regression, to the last bit, and no file of delays is written."""
+    plan = delay_plan(tmp_path, "one delay", FEATURE_RESPONSE=response)
+    learn, test = plan.folds[0].of("train"), plan.folds[0].of("test")
+    shape = (2, len(test), plan.n_voxels)
+    predicted, without = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    fit_fold(plan, plan.folds[0], ("mean",), predicted, without, np.arange(len(test)))
+    bands = [
+        (at_delays(features, learn, plan.cfg), at_delays(features, test, plan.cfg))
+        for features in (features_of(plan, space) for space in plan.spaces)
+    ]
+    bold, blocks = bold_of(plan, ("mean",), learn), inner_films(learn)
+    expected = fit_kernels(*band_kernels(bands), bold, blocks, random_weights(2, 2, 0))
+    np.testing.assert_array_equal(predicted, expected)
+    fit_group(plan, ("mean",))
+    assert not scores_file(tmp_path, "mean", "delay").exists() and delay_of_voxels(plan) is None
 
 
 # ---------------------------------------------------------------- folds

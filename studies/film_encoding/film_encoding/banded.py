@@ -6,13 +6,15 @@ number of chunks.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+from scipy import linalg
 
 # Kernels have a mean diagonal of 1: penalties below 1 only let weights of delayed features grow that
 # cancel each other.
 SPACE_ALPHAS = np.logspace(0, 4.5, 10)
-SMALLEST_EIGENVALUE = 1e-6  # relative to the largest: less is rounding of float32
+SMALLEST_EIGENVALUE = 3e-6  # relative to the largest: less is rounding of float32
 TARGETS_AT_ONCE = 5_000
 
 
@@ -24,6 +26,17 @@ def random_weights(n_bands: int, n_tries: int, seed: int) -> np.ndarray:
     concentrations = np.where(np.arange(n_tries - 1) % 2, 0.1, 1.0)
     drawn = [rng.dirichlet(np.full(n_bands, concentration)) for concentration in concentrations]
     return np.array([np.full(n_bands, 1 / n_bands), *drawn])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What each target takes: (n_targets,) each, the number of the weights, the penalty, and the mean squared error with
+    them on left-out blocks.
+    """
+
+    of_try: np.ndarray
+    alpha: np.ndarray
+    loss: np.ndarray
 
 
 def fit_kernels(
@@ -44,7 +57,54 @@ def fit_kernels(
     kernels, test_kernels : of :func:`film_encoding.ridge.band_kernels`. bold : (n_train, n_targets).
     blocks : (n_train,) whole blocks are left out. weights : (n_tries, n_bands). alphas : penalties.
     """
+    return fit_best_delay([(kernels, test_kernels)], bold, blocks, weights, alphas)[0]
+
+
+def fit_best_delay(
+    kernels_of_delays: list[tuple[np.ndarray, np.ndarray]],
+    bold: np.ndarray,
+    blocks: np.ndarray,
+    weights: np.ndarray,
+    alphas: np.ndarray = SPACE_ALPHAS,
+) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`fit_kernels` at the delay that is best for each target.
+
+    The delay is chosen as the weights and the penalty are, and together with them: by the squared
+    error on left-out blocks of the training chunks. Of equal delays the first is taken.
+
+    Parameters
+    ----------
+    kernels_of_delays : kernels and test kernels of each delay. Others: of :func:`fit_kernels`.
+
+    Returns
+    -------
+    what each band adds (n_bands, n_test, n_targets); number of the delay of each target (n_targets,).
+    """
+    weights, alphas = weights.astype(np.float32), alphas.astype(np.float32)
     centre = bold.mean(axis=0)
+    choices = [
+        choose(kernels, bold, centre, blocks, weights, alphas) for kernels, _ in kernels_of_delays
+    ]
+    delay = np.argmin([choice.loss for choice in choices], axis=0)
+    n_bands, n_test = kernels_of_delays[0][1].shape[:2]
+    out = np.zeros((n_bands, n_test, bold.shape[1]), dtype=np.float32)
+    for number, choice in enumerate(choices):
+        add_prediction(
+            out, delay == number, *kernels_of_delays[number], bold, centre, weights, choice
+        )
+    out[0] += centre
+    return out, delay
+
+
+def choose(
+    kernels: np.ndarray,
+    bold: np.ndarray,
+    centre: np.ndarray,
+    blocks: np.ndarray,
+    weights: np.ndarray,
+    alphas: np.ndarray,
+) -> Choice:
+    """The weights and the penalty of each target with the smallest mean squared error on left-out blocks."""
     loss = np.zeros((len(weights), len(alphas), bold.shape[1]), dtype=np.float32)
     mixed = [np.tensordot(of_bands, kernels, axes=1) for of_bands in weights]
     for block in (numbers := np.unique(blocks)):
@@ -52,17 +112,28 @@ def fit_kernels(
         learn, held_out = (bold[rows] - centre for rows in (~is_out, is_out))
         for number, kernel in enumerate(mixed):
             loss[number] += block_loss(kernel, learn, held_out, is_out, alphas) / len(numbers)
-    best = loss.reshape(-1, bold.shape[1]).argmin(axis=0)
-    of_try, alpha = best // len(alphas), alphas[best % len(alphas)]
-    out = np.zeros((len(kernels), test_kernels.shape[1], bold.shape[1]), dtype=np.float32)
-    for number in np.unique(of_try):
+    of_all = loss.reshape(-1, bold.shape[1])
+    best = of_all.argmin(axis=0)
+    return Choice(best // len(alphas), alphas[best % len(alphas)], of_all.min(axis=0))
+
+
+def add_prediction(
+    out: np.ndarray,
+    targets: np.ndarray,
+    kernels: np.ndarray,
+    test_kernels: np.ndarray,
+    bold: np.ndarray,
+    centre: np.ndarray,
+    weights: np.ndarray,
+    choice: Choice,
+) -> None:
+    """Fill the ``targets`` (n_targets,) bool of ``out`` (n_bands, n_test, n_targets), without the mean."""
+    for number in np.unique(choice.of_try[targets]):
         strength, vectors = decomposed(np.tensordot(weights[number], kernels, axes=1))
         from_vectors = weights[number][:, None, None] * (test_kernels @ vectors)
-        for here in parts(np.flatnonzero(of_try == number)):
+        for here in parts(np.flatnonzero(targets & (choice.of_try == number))):
             coded = vectors.T @ (bold[:, here] - centre[here])
-            out[:, :, here] = from_vectors @ (coded / (strength[:, None] + alpha[here]))
-    out[0] += centre
-    return out
+            out[:, :, here] = from_vectors @ (coded / (strength[:, None] + choice.alpha[here]))
 
 
 def block_loss(kernel, learn, held_out, is_out, alphas) -> np.ndarray:
@@ -79,7 +150,7 @@ def block_loss(kernel, learn, held_out, is_out, alphas) -> np.ndarray:
         coded, there = vectors.T @ learn[:, here], held_out[:, here]
         squares, reached, among = (there**2).sum(axis=0), ahead.T @ there, ahead.T @ ahead
         for place, alpha in enumerate(alphas):
-            shrunk = coded / (strength[:, None] + np.float32(alpha))
+            shrunk = coded / (strength[:, None] + alpha)
             if is_thin:
                 error = squares + ((among @ shrunk - 2 * reached) * shrunk).sum(axis=0)
             else:
@@ -90,9 +161,10 @@ def block_loss(kernel, learn, held_out, is_out, alphas) -> np.ndarray:
 
 def decomposed(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues (rank,) and eigenvectors (n, rank) float32 of a kernel, those that are more than rounding."""
-    strength, vectors = np.linalg.eigh(kernel)
+    # NumPy decomposes float32 as float64, in twice the time.
+    strength, vectors = linalg.eigh(kernel, driver="evd", check_finite=False)
     kept = strength > SMALLEST_EIGENVALUE * max(strength[-1], 1e-12)
-    return strength[kept].astype(np.float32), vectors[:, kept].astype(np.float32)
+    return strength[kept], vectors[:, kept]
 
 
 def parts(targets: np.ndarray) -> Iterator[np.ndarray]:

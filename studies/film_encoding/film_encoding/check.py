@@ -9,10 +9,19 @@ from film_encoding.film_frames import SampledFilm
 from film_encoding.lagged import chunks_of_stretch, stretches_of_batch
 from film_encoding.planning import plan_viewings, rows_and_pairs, visual_voxels
 from film_encoding.responses import n_chosen
+from film_encoding.settings import CHOSEN_PER_VOXEL
 from film_encoding.splits import make_folds
 from film_encoding.variants import Variant, frames_to_cut, largest_delay, variants_of
 from film_encoding.viewings import find_viewings
-from neuroface.bold import check_grid, check_runs, inspect_run, open_header
+from neuroface.bold import (
+    check_grid,
+    check_runs,
+    inspect_run,
+    is_parcels,
+    is_surface,
+    open_header,
+    write_surface_space,
+)
 from neuroface.pipeline import Checklist, memory_of_processes
 
 import numpy as np
@@ -118,15 +127,21 @@ def chunks_of_films(
 
 
 def mask_of(checklist: Checklist, viewings: dict, cfg) -> np.ndarray:
-    """The voxels of PARCELS (x, y, z); runs on another grid than the first are noted as wrong."""
+    """The places of PARCELS (x, y, z); runs on another grid than the first are noted as wrong."""
     first, *others = [viewing.run for who in viewings.values() for viewing in who]
     image, shape = open_header(first.bold)
     for run in others:
         other, its_shape = open_header(run.bold)
         checklist.try_to(check_grid, run.bold, its_shape, other.affine, shape[:3], image.affine)
-    _, mask, resampled = visual_voxels(shape[:3], image.affine, cfg)
-    how = ", resampled to the grid of the BOLD" if resampled else ""
-    checklist.say(f"atlas: {int(mask.sum()):,} voxels of PARCELS in {cfg.ATLAS_FILE}{how}")
+    _, mask, remark = visual_voxels(first.bold, shape[:3], image.affine, cfg)
+    if not is_parcels(first.bold):
+        words = "vertices and voxels" if is_surface(first.bold) else "voxels"
+        checklist.say(f"atlas: {int(mask.sum()):,} {words} of PARCELS in {cfg.ATLAS_FILE}")
+    if remark:
+        checklist.say(remark)
+    if is_parcels(first.bold) or is_surface(first.bold):
+        checklist.say("places that lack values in somebody are left out; they are not known yet")
+        write_surface_space(checklist, [first], mask, Path(cfg.DATASET_DIR))
     return mask
 
 
@@ -160,7 +175,22 @@ def check_plan(
     for name, variant in variants_of(cfg).items():
         its_voxels = n_voxels if variant.all_voxels else n_chosen(n_voxels, cfg.VOXEL_SHARE)
         gb[f"script 3, {name}"] = gb_of_training(variant, its_voxels, cfg)
+    if cfg.FEATURE_RESPONSE in CHOSEN_PER_VOXEL:
+        gb["script 8"] = gb_of_delays(sum(lengths.values()), cfg)
+        checklist.say(
+            f"script 8, FEATURE_RESPONSE = {cfg.FEATURE_RESPONSE!r}: {len(cfg.RIDGE_DELAYS_TRS)} models, one for each of "
+            f"RIDGE_DELAYS_TRS, are searched for every voxel: {len(cfg.RIDGE_DELAYS_TRS)} times the work of one model, and "
+            f"{gb['script 8']:.1f} GB for their kernels"
+        )
     checklist.machine(disk / 1e9, *memory_of_processes(gb, cfg.N_JOBS, GB_OF_A_PROCESS))
+
+
+def gb_of_delays(n_chunks: int, cfg) -> float:
+    """GB of script 8's kernels where it chooses a delay per voxel: of each delay and space, stored twice while one is left
+    out, and of each weighting.
+    """
+    n_kernels = 2 * len(cfg.RIDGE_DELAYS_TRS) * len(cfg.FEATURES) + cfg.N_RIDGE_TRIES
+    return 4 * n_kernels * n_chunks**2 / 1e9
 
 
 def gb_of_training(variant: Variant, n_voxels: int, cfg) -> float:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from film_encoding.banded import fit_kernels, random_weights
+from film_encoding.banded import fit_best_delay, random_weights
 from film_encoding.ridge import band_kernels, delayed, inner_films
+from film_encoding.settings import CHOSEN_PER_VOXEL
 from film_encoding.splits import Fold
 from film_encoding.unique_variance import components, partial_p, score_spaces
 from neuroface.pipeline import PARTIAL, open_npy, write_npy
@@ -26,6 +27,7 @@ VOXELS_AT_ONCE = 1_000
 OF_VOXELS = ("r", "r2")
 OF_SPACES = ("product", "unique", "partial", "p")
 REGION_LAGS = "region_lags"
+VOXEL_DELAY = "delay"
 FINE = 16  # steps of a TR in which features meet the haemodynamic response
 
 
@@ -76,19 +78,38 @@ def scores_file(folder: Path, subject: str, score: str) -> Path:
     return folder / "scores" / f"{subject}_{score}.npy"
 
 
-def at_delays(features: Mapping[str, np.ndarray], table: pd.DataFrame, cfg) -> np.ndarray:
+def at_delays(
+    features: Mapping[str, np.ndarray],
+    table: pd.DataFrame,
+    cfg,
+    delays: tuple[int, ...] | None = None,
+) -> np.ndarray:
     """Features of a space for each row of BOLD: (n, n_columns).
 
-    With FEATURE_RESPONSE = "delays" a column per feature and delay, with "hrf" each feature
-    convolved with the canonical haemodynamic response. Where a film has no features, "delays" leaves
-    NaN, and "hrf" takes the feature's mean.
+    With FEATURE_RESPONSE = "delays" or "one delay" a column per feature and delay, with "hrf" and
+    "shifted hrf" each feature convolved with the canonical haemodynamic response, with "shifted hrf"
+    a column per feature and delay of the response. Where a film has no features, "delays" and "one
+    delay" leave NaN, and the responses take the feature's mean.
+
+    Parameters
+    ----------
+    delays : in volumes, relative to DELAY_TRS; None: all of the setting.
     """
-    if cfg.FEATURE_RESPONSE == "delays":
-        return delayed(features, table, cfg.RIDGE_DELAYS_TRS)
-    responses = {
-        film: convolved(values, cfg.TR_S, cfg.DELAY_TRS) for film, values in features.items()
-    }
-    return delayed(responses, table, (-cfg.DELAY_TRS,))
+    delays = delays or (*cfg.RIDGE_DELAYS_TRS,)
+    if cfg.FEATURE_RESPONSE in ("delays", "one delay"):
+        return delayed(features, table, delays)
+    if cfg.FEATURE_RESPONSE == "hrf":
+        delays = (0,)
+    more = cfg.DELAY_TRS - min(0, *delays)
+    responses = {film: convolved(values, cfg.TR_S, more) for film, values in features.items()}
+    return delayed(responses, table, tuple(delay - cfg.DELAY_TRS for delay in delays))
+
+
+def delays_to_choose_from(cfg) -> list[tuple[int, ...]]:
+    """The delays of each model of which a voxel takes the best; one model where no delay is chosen."""
+    if cfg.FEATURE_RESPONSE in CHOSEN_PER_VOXEL:
+        return [(delay,) for delay in cfg.RIDGE_DELAYS_TRS]
+    return [cfg.RIDGE_DELAYS_TRS]
 
 
 def convolved(values: np.ndarray, tr_s: float, more: int) -> np.ndarray:
@@ -127,13 +148,17 @@ def fit_group(plan: EncodingPlan, subjects: tuple[str, ...]) -> None:
     predicted, without = (
         np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape) for file in files
     )
+    chosen = np.zeros((len(plan.folds), n_targets), dtype=np.int16)
     rows = pd.Series(range(len(table)), index=pd.MultiIndex.from_frame(table[["film", "chunk"]]))
-    for fold in plan.folds:
+    for number, fold in enumerate(plan.folds):
         test = pd.MultiIndex.from_frame(fold.of("test")[["film", "chunk"]])
-        fit_fold(plan, fold, subjects, predicted, without, rows.loc[test].to_numpy())
+        here = rows.loc[test].to_numpy()
+        chosen[number] = fit_fold(plan, fold, subjects, predicted, without, here)
     others = components_of_others(plan)
     for place, subject in enumerate(subjects):
         here = slice(place * plan.n_voxels, (place + 1) * plan.n_voxels)
+        if plan.cfg.FEATURE_RESPONSE in CHOSEN_PER_VOXEL:
+            write_npy(scores_file(plan.folder, subject, VOXEL_DELAY), chosen[:, here])
         write_scores(plan, subject, predicted[:, :, here], without[:, :, here], others)
     for file in files:
         file.unlink()
@@ -154,28 +179,43 @@ def components_of_others(plan: EncodingPlan) -> list[np.ndarray]:
     ]
 
 
-def fit_fold(plan: EncodingPlan, fold: Fold, subjects, predicted, without, rows) -> None:
-    """Fill the rows of a fold's test chunks: what each space adds, and the predictions without each space."""
+def fit_fold(plan: EncodingPlan, fold: Fold, subjects, predicted, without, rows) -> np.ndarray:
+    """Fill the rows of a fold's test chunks: what each space adds, and the predictions without each space.
+
+    Returns
+    -------
+    (n_targets,) the delay that each target takes, in volumes: from a chunk to its BOLD with "one
+    delay", by which the canonical response is later with "shifted hrf". Else it means nothing.
+    """
     cfg = plan.cfg
     learn, test = fold.of("train"), fold.of("test")
     spaces = [features_of(plan, space) for space in plan.spaces]
-    bands = [
-        (at_delays(features, learn, cfg), at_delays(features, test, cfg)) for features in spaces
+    kernels_of_delays = [
+        band_kernels(
+            [
+                (at_delays(features, learn, cfg, delays), at_delays(features, test, cfg, delays))
+                for features in spaces
+            ]
+        )
+        for delays in delays_to_choose_from(cfg)
     ]
-    kernels, test_kernels = band_kernels(bands)
     bold, blocks = bold_of(plan, subjects, learn), inner_films(learn)
     every = np.arange(len(plan.spaces))
+    chosen = np.zeros(bold.shape[1], dtype=int)
     for place in (None, *every):
         used = every if place is None else every[every != place]
         if not len(used):
             without[place, rows] = bold.mean(axis=0)
             continue
         weights = random_weights(len(used), cfg.N_RIDGE_TRIES, cfg.SEED)
-        added = fit_kernels(kernels[used], test_kernels[used], bold, blocks, weights)
+        kernels_used = [(kernels[used], of_test[used]) for kernels, of_test in kernels_of_delays]
+        added, delay = fit_best_delay(kernels_used, bold, blocks, weights)
         if place is None:
-            predicted[:, rows] = added
+            predicted[:, rows], chosen = added, delay
         else:
             without[place, rows] = added.sum(axis=0)
+    own = cfg.DELAY_TRS if cfg.FEATURE_RESPONSE == "one delay" else 0
+    return own + np.array(cfg.RIDGE_DELAYS_TRS)[chosen]
 
 
 def write_scores(plan: EncodingPlan, subject: str, predicted, without, others) -> None:
@@ -210,10 +250,12 @@ def smallest_shift(cfg) -> int:
     return max(1, round(cfg.MIN_SHIFT_S / cfg.TR_S))
 
 
-def files_of_scores(folder: Path, subjects: tuple[str, ...]) -> list[Path]:
-    """The files that :func:`write_scores` writes of some people."""
-    names = (*OF_VOXELS, *OF_SPACES, REGION_LAGS)
-    return [scores_file(folder, subject, name) for subject in subjects for name in names]
+def files_of_scores(plan: EncodingPlan, subjects: tuple[str, ...]) -> list[Path]:
+    """The files that :func:`fit_group` writes of some people."""
+    names = [*OF_VOXELS, *OF_SPACES, REGION_LAGS]
+    if plan.cfg.FEATURE_RESPONSE in CHOSEN_PER_VOXEL:
+        names.insert(0, VOXEL_DELAY)
+    return [scores_file(plan.folder, subject, name) for subject in subjects for name in names]
 
 
 def read_score(folder: Path, subject: str, score: str) -> np.ndarray:

@@ -27,6 +27,11 @@ OF_REPEATS = (
     "have in common within people; compare it with the r of single people."
 )
 
+OF_DELAYS = (
+    " Delay, chosen for each voxel within the training films: from a chunk to its BOLD, or, if the canonical response was "
+    "moved, by how much it is later; the median over folds and voxels, of the mean over people."
+)
+
 
 def largest(table: pd.DataFrame) -> pd.DataFrame:
     """The regions with the largest r."""
@@ -57,6 +62,8 @@ def describe_encoding(folder: Path, table: pd.DataFrame, plan: EncodingPlan) -> 
     caption = OF_REGIONS.format(whose=whose)
     if "ceiling_within" in table:
         caption += OF_REPEATS
+    if "delay_trs" in table:
+        caption += OF_DELAYS
     section.table(list(rows[0]), [row.values() for row in rows], caption)
     section.figure(
         folder / FIGURE,
@@ -76,6 +83,8 @@ def region_row(row: dict, spaces, people: bool) -> dict[str, str]:
         if people:
             out["r, single people"] = number(row["people_r"])
         out["ceiling by repeats"] = number(row["ceiling_within"])
+    if "delay_trs" in row:
+        out["delay"] = f"{row['delay_trs']:g} volumes"
     for space in spaces:
         value = number(row[f"{space} people unique" if people else f"{space} unique"])
         if people:

@@ -5,6 +5,7 @@ from film_encoding.correlations import ALPHA, fdr
 from film_encoding.encoding import (
     MEAN,
     REGION_LAGS,
+    VOXEL_DELAY,
     WITHIN,
     EncodingPlan,
     bold_file,
@@ -12,6 +13,7 @@ from film_encoding.encoding import (
     smallest_shift,
 )
 from film_encoding.responses import reliability
+from film_encoding.settings import CHOSEN_PER_VOXEL
 from film_encoding.unique_variance import partial_p
 from neuroface.pipeline import open_npy
 
@@ -47,6 +49,15 @@ def within_people(plan: EncodingPlan) -> np.ndarray | None:
     return np.average(list(there.values()), axis=0, weights=weights)
 
 
+def delay_of_voxels(plan: EncodingPlan) -> np.ndarray | None:
+    """The delay of each voxel's model in volumes (n_voxels,), of the mean over people: the median over folds; None where no
+    delay is chosen per voxel (:func:`film_encoding.encoding.fit_fold` says what it counts).
+    """
+    if plan.cfg.FEATURE_RESPONSE not in CHOSEN_PER_VOXEL:
+        return None
+    return np.median(read_score(plan.folder, MEAN, VOXEL_DELAY), axis=0)
+
+
 def mean_of_clear(r: np.ndarray, shared: np.ndarray, smallest: float) -> float:
     """Mean of r / ceiling over voxels (n_voxels,) whose reliability is at least ``smallest``; NaN if there is none."""
     clear = shared >= smallest
@@ -59,7 +70,8 @@ def region_table(plan: EncodingPlan, n_people: dict[str, int]) -> pd.DataFrame:
     Columns
     -------
     region, n_voxels; r, ceiling, r_of_ceiling of the mean over people; ceiling_within, of a person's
-    mean over repeats, where films were shown twice; people_r and
+    mean over repeats, where films were shown twice; delay_trs, the median over voxels, where a delay
+    is chosen per voxel; people_r and
     people_r_of_ceiling, means over single people; per space: ``<space> unique`` of the mean over
     people; with single people their mean ``people unique``, its 95 % interval over people
     (``low``, ``high``), the number of people above 0; ``p``, one-sided, of shifted time, the same
@@ -74,7 +86,7 @@ def region_table(plan: EncodingPlan, n_people: dict[str, int]) -> pd.DataFrame:
     unique = {subject: read_score(plan.folder, subject, "unique") for subject in plan.subjects}
     value, p = region_p(plan, tested)
     p_fdr = np.stack([fdr(of_space) for of_space in p])
-    within = within_people(plan)
+    within, delay = within_people(plan), delay_of_voxels(plan)
     smallest: float = cfg.MIN_RELIABILITY
     rows = []
     for number, (name, here) in enumerate(plan.regions.items()):
@@ -86,6 +98,8 @@ def region_table(plan: EncodingPlan, n_people: dict[str, int]) -> pd.DataFrame:
         }
         if within is not None:
             row["ceiling_within"] = np.sqrt(within[here]).mean()
+        if delay is not None:
+            row["delay_trs"] = np.median(delay[here])
         if people:
             row["people_r"] = np.mean([r[person][here].mean() for person in people])
             ratios = [
@@ -135,7 +149,8 @@ def region_p(plan: EncodingPlan, subjects) -> tuple[np.ndarray, np.ndarray]:
 
 
 def voxel_maps(plan: EncodingPlan, n_people: dict[str, int]) -> dict[str, np.ndarray]:
-    """Maps (n_voxels,) of the mean over people: r, ceiling, r_of_ceiling; per space unique, product and p_fdr; and the
+    """Maps (n_voxels,) of the mean over people: r, ceiling, r_of_ceiling; delay in volumes, where one is
+    chosen per voxel; per space unique, product and p_fdr; and the
     mean over single people of r and of unique.
     """
     shared = shared_variance_of(plan, n_people, None)
@@ -145,6 +160,8 @@ def voxel_maps(plan: EncodingPlan, n_people: dict[str, int]) -> dict[str, np.nda
     maps = {"r": r, "ceiling": np.nan_to_num(np.sqrt(shared)), "r_of_ceiling": ratio}
     if (within := within_people(plan)) is not None:
         maps["ceiling_within"] = np.sqrt(within)
+    if (delay := delay_of_voxels(plan)) is not None:
+        maps["delay"] = delay
     of_mean = {name: read_score(plan.folder, MEAN, name) for name in ("unique", "product", "p")}
     people = [subject for subject in plan.subjects if subject != MEAN]
     for place, space in enumerate(plan.spaces):

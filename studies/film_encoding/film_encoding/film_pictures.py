@@ -41,12 +41,12 @@ def write_clip(
     brain: list[np.ndarray],
     tr_s: float,
 ) -> None:
-    """An MP4 of the original, of reconstructions, and of the brain below them.
+    """An MP4 of the original, of reconstructions, and of the brain below them where there are pictures of it.
 
     Parameters
     ----------
     chunks : (n, frames, height, width, 3) uint8. made : name → (n, height, width, 3). brain : n
-    pictures of equal size.
+    pictures of equal size, or none.
     """
     write_film(target, _clip_frames(chunks, made, brain, tr_s), rate=FPS)
 
@@ -55,8 +55,7 @@ def _clip_frames(
     chunks, made: dict[str, np.ndarray], brain: list[np.ndarray], tr_s: float
 ) -> Iterator[tuple[float, np.ndarray]]:
     n, frames = chunks.shape[:2]
-    width = max(SHOWN_PX * (1 + len(made)), brain[0].shape[1])
-    below = [np.asarray(Image.fromarray(picture)) for picture in brain]
+    width = max([SHOWN_PX * (1 + len(made)), *(picture.shape[1] for picture in brain)])
     for number in range(int(n * tr_s * FPS)):
         time_s = number / FPS
         chunk = min(n - 1, int(time_s / tr_s))
@@ -66,7 +65,8 @@ def _clip_frames(
             for name, images in made.items()
         }
         top = np.concatenate([_titled(name, panel) for name, panel in panels.items()], axis=1)
-        picture = np.concatenate([_centred(top, width), _centred(below[chunk], width)])
+        rows = [top, brain[chunk]] if brain else [top]
+        picture = np.concatenate([_centred(row, width) for row in rows])
         yield time_s, picture[: len(picture) // 2 * 2, : width // 2 * 2]  # H.264 wants even sizes
 
 

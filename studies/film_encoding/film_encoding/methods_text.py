@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from neuroface.bold import denoise_sentences
+from neuroface.bold import denoise_sentences, words_of_places
 from neuroface.pipeline import read_table
 
 import pandas as pd
@@ -75,12 +75,17 @@ def _data(s: dict, root: Path) -> str:
         if s["DATASET"] == "demo"
         else ""
     )
+    places = words_of_places(root / "2-voxels", "mask")
+    if places == "parcels":
+        kept = f"Of the parcels with a value in all people, we kept {share}."
+    else:
+        n_labels = sum(last - first + 1 for first, last in s["PARCELS"])
+        kept = f"Of the {places} in {n_labels} parcels of the atlas {atlas}, we kept {share}."
     return (
         f"{source}{people['subject'].nunique()} people saw {films} films during fMRI (TR {s['TR_S']:g} s).{repeated} "
         f"{denoise_sentences(s)}For every TR we took {s['FRAMES_PER_TR']} frames of {s['FRAME_PX']} × "
         f"{s['FRAME_PX']} pixels{contrast}, and BOLD {s['DELAY_TRS']} volumes later, {whose}{scaled}. "
-        f"Of the voxels in {sum(last - first + 1 for first, last in s['PARCELS'])} parcels of the atlas {atlas}, "
-        f"we kept {share}."
+        f"{kept}"
     )
 
 
@@ -171,9 +176,13 @@ def _perturbations(s: dict) -> str:
 
 
 def _encoding(s: dict) -> str:
+    hrf = "convolved with SPM's canonical haemodynamic response"
+    chosen = "chosen for each voxel within the training films"
     response = {
         "delays": f"at {_delays(s)}",
-        "hrf": "convolved with SPM's canonical haemodynamic response",
+        "hrf": hrf,
+        "one delay": f"at one of the {_delays(s)}, {chosen}",
+        "shifted hrf": f"{hrf}, which was moved by one of {_and(sorted(s['RIDGE_DELAYS_TRS']))} volumes, {chosen}",
     }[s["FEATURE_RESPONSE"]]
     people = " and for every person" if s["EACH_PERSON"] else ""
     return (

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
+MOST_REGIONS = 30  # of the virtual localizer, in the report
 MANY = 0.5  # of the voxels outside a region in each random set: then random sets are no comparison
 OF_REGIONS = (
     "SSIM lost where things are; the interval of the difference is over stretches of film. p over others: whole stretches "
@@ -89,14 +90,17 @@ def describe_localizer(section: Section, folder: Path, cfg) -> None:
             if pd.isna(row.measured)
             else f"{row.measured:+.3f}",
         }
-        for row in table.itertuples()
+        for row in table.head(MOST_REGIONS).itertuples()
     ]
     n_first, n_second = localizer["pictures"]
+    shown = ""
+    if len(table) > MOST_REGIONS:
+        shown = f"The {MOST_REGIONS} regions with the largest difference; localizer.tsv has all. "
     section.table(
         *as_table(rows),
-        f"Virtual localizer: what the encoder predicts for {n_first} pictures of {first} less {n_second} of {second}; "
-        "interval and p over pictures, not corrected over regions. No brain saw these pictures. Measured: BOLD of the "
-        f"held-out moments with {cfg.THING} less the others. {agreement_text(localizer)}",
+        f"{shown}Virtual localizer: what the encoder predicts for {n_first} pictures of {first} less {n_second} of "
+        f"{second}; interval and p over pictures, not corrected over regions. No brain saw these pictures. Measured: BOLD "
+        f"of the held-out moments with {cfg.THING} less the others. {agreement_text(localizer)}",
     )
 
 

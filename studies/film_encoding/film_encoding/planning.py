@@ -1,11 +1,21 @@
 """What script 2 works on, from headers and counts alone: who saw all of which film, which chunks have BOLD, which voxels."""
 
+from pathlib import Path
+
+from film_encoding.brain_places import (
+    MASK,
+    Places,
+    atlas_labels,
+    measured_places,
+    write_places,
+)
 from film_encoding.cleaning import name_cleaning
 from film_encoding.film_clock import count_pairs
-from film_encoding.responses import in_parcels, read_labels
+from film_encoding.responses import in_parcels
 from film_encoding.viewings import Viewing, drop_short, find_viewings, people_of
 from neuroface import NeuroFaceError
-from neuroface.bold import check_grid, open_header
+from neuroface.bold import check_grid, is_parcels, is_surface, open_header, write_nifti
+from neuroface.pipeline import all_exist, write_npy
 
 import numpy as np
 
@@ -73,20 +83,73 @@ def shared_grid(viewings: list[Viewing]) -> tuple[tuple[int, ...], np.ndarray]:
 
 
 def visual_voxels(
-    shape: tuple[int, ...], affine: np.ndarray, cfg
-) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Labels of ATLAS_FILE (x, y, z) on the grid of the BOLD, voxels of PARCELS (x, y, z) bool, whether it was resampled.
+    bold: Path, shape: tuple[int, ...], affine: np.ndarray, cfg
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Labels of ATLAS_FILE (x, y, z) on the grid of the BOLD, voxels of PARCELS (x, y, z) bool, and a remark (may be empty).
+
+    A parcel of a table has the number of its column, from 1. The labels of a surface are those of its vertices.
+
+    Parameters
+    ----------
+    bold : a series of the study. shape, affine : of :func:`shared_grid`.
 
     Raises
     ------
     NeuroFaceError
         If the atlas cannot be read or no voxel has a label in PARCELS.
     """
-    labels, resampled = read_labels(cfg.ATLAS_FILE, shape, affine, "ATLAS_FILE")
+    labels, resampled = atlas_labels(bold, shape, affine, Path(cfg.ATLAS_FILE), "ATLAS_FILE")
     mask = in_parcels(labels, cfg.PARCELS)
+    if is_parcels(bold):
+        n_parcels = int(labels.max())
+        if not mask.any():
+            raise NeuroFaceError(
+                f"{bold.name} has {n_parcels} parcels, numbered from 1 in the order of its columns, and none has a number "
+                f"in PARCELS = {cfg.PARCELS}. Set PARCELS = ((1, {n_parcels}),) for all."
+            )
+        return labels, mask, (
+            f"{int(mask.sum())} of {n_parcels} parcels have the number of their column in PARCELS; each is a region of its "
+            "own, and ATLAS_FILE, REGIONS_FILE and REGIONS_TABLE are not used"
+        )  # fmt: skip
     if not mask.any():
+        place = "vertex or voxel" if is_surface(bold) else "voxel"
         raise NeuroFaceError(
-            f"No voxel of {cfg.ATLAS_FILE} has a label in PARCELS = {cfg.PARCELS}; its labels go from "
+            f"No {place} of {cfg.ATLAS_FILE} has a label in PARCELS = {cfg.PARCELS}; its labels go from "
             f"{labels.min()} to {labels.max()}. Correct PARCELS, or name another atlas."
         )
-    return labels, mask, resampled
+    if resampled:
+        remark = f"{cfg.ATLAS_FILE} is on another grid than the BOLD; resampled to it (nearest neighbour)"
+        return labels, mask, remark
+    return labels, mask, ""
+
+
+def make_places(stage, viewings: list[Viewing], cfg) -> Places:
+    """Write the mask of a stage, the places of PARCELS that are measured in all people, and the label of each.
+
+    ``mask.nii.gz`` (x, y, z) uint8, ``parcels.npy`` (n_places,) int32; of parcels ``parcels.tsv``, of a surface the mask and
+    the mesh on it.
+    """
+    shape, affine = shared_grid(viewings)
+    runs = [viewing.run for viewing in viewings]
+    files = mask_file, labels_file = stage.folder / f"{MASK}.nii.gz", stage.folder / "parcels.npy"
+    if not all_exist(files):
+        labels, wanted, remark = visual_voxels(runs[0].bold, shape, affine, cfg)
+        if remark:
+            print(f"  {remark}")
+        mask = wanted & measured_places(stage, runs, shape)
+        if not mask.any():
+            raise NeuroFaceError(
+                f"None of the {int(wanted.sum())} places of PARCELS has values in all people; those who lack most are named "
+                "above. Leave them out with EXCLUDE, or correct PARCELS."
+            )
+        if n_lost := int((wanted & ~mask).sum()):
+            stage.leave_out(
+                f"{n_lost} of {int(wanted.sum())} places", "they lack values in somebody"
+            )
+
+        def write(target: Path) -> None:
+            write_npy(labels_file, labels[mask])
+            write_nifti(target, mask.astype(np.uint8), affine)
+
+        stage.each(write, [mask_file], "masks", lambda _: files)
+    return write_places(stage, runs, Path(cfg.DATASET_DIR))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from film_encoding.brain_places import Places, surface_labels
 from film_encoding.responses import read_labels
 from neuroface import NeuroFaceError
 from neuroface.decoding import p_value
@@ -12,32 +13,51 @@ import numpy as np
 import pandas as pd
 
 
-def named_regions(cfg, mask: np.ndarray, affine: np.ndarray) -> dict[str, np.ndarray]:
-    """Name → voxels of the mask (n_mask,) bool. Labels with equal names are one region; those without a voxel are left
-    out.
+def named_regions(cfg, places: Places) -> dict[str, np.ndarray]:
+    """Name → places of the mask (n_places,) bool. Labels with equal names are one region; those without a place are left
+    out. Each parcel of a table is a region of its own.
 
     Raises
     ------
     NeuroFaceError
-        If the table is not there or lacks a column, or none of its regions lies in the mask.
+        If the table of names is not there or lacks a column, or none of its regions lies in the mask.
     """
-    path = Path(cfg.REGIONS_TABLE)
+    if places.parcels:
+        return dict(zip(places.parcels, np.eye(len(places), dtype=bool)))
+    table_file, atlas = Path(cfg.REGIONS_TABLE), Path(cfg.REGIONS_FILE)
+    if places.surface is None:
+        labels = read_labels(atlas, places.mask.shape, places.affine, "REGIONS_FILE")[0][
+            places.mask
+        ]
+        names_of_file = np.full(len(labels), "")
+    else:
+        labels, names_of_file = surface_labels(places, atlas, "REGIONS_FILE")
+    if not table_file.is_file() and names_of_file.any():
+        names = dict.fromkeys(names_of_file[labels > 0])
+        regions = {str(name): (names_of_file == name) & (labels > 0) for name in names if name}
+        source = atlas
+    else:
+        regions, source = _regions_of_table(table_file, labels), table_file
+    if not regions:
+        raise NeuroFaceError(
+            f"No region of {source} lies among the {places.words} of PARCELS. Is REGIONS_FILE = {atlas} its atlas?"
+        )
+    return regions
+
+
+def _regions_of_table(path: Path, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Name → places (n_places,) bool that have one of its labels (n_places,)."""
     if not path.is_file():
         raise NeuroFaceError(
             f"REGIONS_TABLE = {path} is not there. Name a table with the columns index and name."
         )
     table = read_delimited_table(path, ("index", "name"))
     table["index"] = numbers(table, "index", path)
-    labels, _ = read_labels(cfg.REGIONS_FILE, mask.shape, affine, "REGIONS_FILE")
-    inside, regions = labels[mask], {}
+    regions = {}
     for name, rows in table.groupby("name", sort=False):
-        here = np.isin(inside, rows["index"])
+        here = np.isin(labels, rows["index"])
         if here.any():
             regions[str(name)] = here
-    if not regions:
-        raise NeuroFaceError(
-            f"No region of {path} has a voxel among PARCELS. Is REGIONS_FILE = {cfg.REGIONS_FILE} its atlas?"
-        )
     return regions
 
 
@@ -50,7 +70,7 @@ def top_voxels(values: np.ndarray, share: float) -> np.ndarray:
 
 def shares_of_regions(
     values: np.ndarray,
-    positions_mm: np.ndarray,
+    positions_mm: np.ndarray | None,
     regions: dict[str, np.ndarray],
     share: float,
     n_random: int,
@@ -60,27 +80,30 @@ def shares_of_regions(
 
     Parameters
     ----------
-    values : (n,), absolute saliency. positions_mm : (n, 3). regions : name → (n,) bool. share : of
-        the voxels, counted as top.
+    values : (n,), absolute saliency. positions_mm : (n, 3); None: not known, so that there are no random
+        regions. regions : name → (n,) bool. share : of the voxels, counted as top.
 
     Returns
     -------
-    A row per region: its voxels, the share of the top voxels that lie in it, the share of its
-    voxels that are top, the mean of that in random regions of its size (the voxels nearest to a
-    random one), and p, one-sided.
+    A row per region: its voxels, the mean of their values, the share of the top voxels that lie in
+    it, the share of its voxels that are top, the mean of that in random regions of its size (the
+    voxels nearest to a random one), and p, one-sided; both NaN without positions.
     """
     top, rows = top_voxels(values, share), []
     for name, here in regions.items():
-        null = top[
-            random_regions(positions_mm, int(here.sum()), n_random, seed).reshape(n_random, -1)
-        ].mean(axis=1)
+        n_voxels = int(here.sum())
         row = {
             "region": name,
-            "n_voxels": int(here.sum()),
+            "n_voxels": n_voxels,
+            "mean": float(values[here].mean()),
             "share_of_top": float(top[here].sum() / top.sum()),
             "top_in_region": float(top[here].mean()),
-            "top_in_random": float(null.mean()),
-            "p": p_value(top[here].mean(), null),
+            "top_in_random": np.nan,
+            "p": np.nan,
         }
+        if positions_mm is not None:
+            random = random_regions(positions_mm, n_voxels, n_random, seed)
+            null = top[random.reshape(n_random, -1)].mean(axis=1)
+            row |= {"top_in_random": float(null.mean()), "p": p_value(top[here].mean(), null)}
         rows.append(row)
     return pd.DataFrame(rows)

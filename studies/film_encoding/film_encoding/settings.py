@@ -13,6 +13,7 @@ AtLeast0 = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 FeatureName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
 Split = Literal["published", "film"]
+CHOSEN_PER_VOXEL = ("one delay", "shifted hrf")  # values of FEATURE_RESPONSE that choose a delay
 
 
 class FilmSettings(FineSettings):
@@ -70,7 +71,7 @@ class FilmSettings(FineSettings):
     CLIP_S: tuple[float, float]
     FEATURES: Annotated[tuple[FeatureName, ...], Field(min_length=1)]
     FEATURE_DIR: str | None
-    FEATURE_RESPONSE: Literal["delays", "hrf"]
+    FEATURE_RESPONSE: Literal["delays", "hrf", "one delay", "shifted hrf"]
     EACH_PERSON: bool
 
     @classmethod

@@ -140,7 +140,7 @@ def encoding_folds(lengths: dict[str, int], cfg) -> list[Fold]:
     films = sorted(lengths)
     split = "film" if len(films) > 1 else "time"
     reach = reach_of(cfg.RIDGE_DELAYS_TRS)
-    if split == "time" and cfg.FEATURE_RESPONSE == "delays" and reach > cfg.EMBARGO_TRS:
+    if split == "time" and cfg.FEATURE_RESPONSE != "hrf" and reach > cfg.EMBARGO_TRS:
         raise NeuroFaceError(
             f"There is one film, {films[0]}, so stretches of its time are held out. RIDGE_DELAYS_TRS = "
             f"{cfg.RIDGE_DELAYS_TRS} reach {reach} TRs, and EMBARGO_TRS = {cfg.EMBARGO_TRS} leaves only as many free: "

@@ -14,7 +14,6 @@ from neuroface.bold import (
     find_runs,
     first_volume_s,
     folder_of_series,
-    is_surface,
     open_header,
     with_showings,
 )
@@ -45,7 +44,6 @@ def find_viewings(cfg) -> tuple[dict[str, list[Viewing]], list[tuple[str, str]]]
     film → viewings, people in natural order; left_out (what, why).
     """
     showings, left_out = find_showings(cfg)
-    refuse_surfaces([run for _, run in showings])
     check_shared_space([run for _, run in showings])
     viewings: dict[str, list[Viewing]] = {}
     for film, run in showings:
@@ -85,16 +83,6 @@ def _nobody_saw(film: str, shown: list[str], cfg) -> str:
             f'FILM_RUNS = "parts" and FILMS names {film!r}; the parts that runs show are {there}.'
         )
     return f"FILMS names {film!r}, and no BOLD file has task-{film} in its name; there are {there}."
-
-
-def refuse_surfaces(runs: list[Run]) -> None:
-    """Raise if a series is on the cortical surface: the atlas and the maps of this study are volumes."""
-    for run in runs:
-        if is_surface(run.bold):
-            raise NeuroFaceError(
-                f"{run.bold} is on the cortical surface, and this study reads volumes. Set BIDS_FILTER to volumes, such "
-                f'as "space-MNI152NLin2009cAsym".'
-            )
 
 
 def find_showings(cfg) -> tuple[list[tuple[str, Run]], list[tuple[str, str]]]:
